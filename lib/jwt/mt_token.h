@@ -25,9 +25,8 @@
  * - A call from which the token was removed keeps the claims (mt_exchange.token) until it ends,
  *   because it may be sent again. If they cannot be kept, or other rules apply by then, the call is
  *   refused. With mt_exchange.must_change set, a call is sent with changed metadata or not at all.
- * - After the wait for a token, lib/proxy dispatches a call to an endpoint again
- *   (mt_dispatch_verified()), because the chosen endpoint may be gone; at a gateway the filter
- *   chain resumes with the same check (mt_exchange_filters_again()).
+ * - After the wait for a token, lib/proxy chooses an endpoint again (mt_call_run()), because the
+ *   first one may be gone; at a gateway the filter chain resumes with the same check.
  *
  * Limits: a set has at most 64 keys and 256 KiB; RSA of 2,048 to 8,192 bits, P-256, P-384, P-521,
  * Ed25519. A token without `kid` is tried with at most 8 keys. Tokens have at most 8 KiB; flat

@@ -5,7 +5,7 @@
  * clients carry many different ones, further values share the next longer list.
  */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "mt_proxy_base.h"
 
 void mt_deadlines_init(struct mt_deadlines *d)
 {

@@ -6,11 +6,11 @@
 
 void mt_proxy_image_parts(struct mt_proxy *p, struct mt_image *im)
 {
-	const struct mt_slab *const pointed_to[] = {&p->downs, &p->ups, &p->exchanges, &p->attempts,
-		&p->lanes, &p->rings, &p->pairs, &p->connecting, &p->undecided, &p->fairs,
-		&p->probes};
-	const struct mt_stream_user *const users[] = {&mt_down_user, &mt_up_user, &mt_probe_user,
-		&mt_undecided_user, &mt_pair_down_user, &mt_pair_up_user, &mt_pair_cut_user};
+	const struct mt_slab *const pointed_to[] = {&p->downs, &p->ups, &p->exchanges, &p->lanes,
+		&p->rings, &p->pairs, &p->connecting, &p->selections, &p->fairs, &p->health_checks};
+	const struct mt_stream_user *const users[] = {&mt_down_user, &mt_up_user,
+		&mt_health_check_user, &mt_chain_selection_user, &mt_pair_down_user,
+		&mt_pair_up_user, &mt_pair_cut_user};
 
 	mt_image_space(im, p, sizeof(*p)); /* heads of lists */
 	for (size_t i = 0; i < MT_ARRAY_LEN(pointed_to); i++)
@@ -85,10 +85,10 @@ static void up(struct mt_image *im, void *obj, void *arg)
 	mt_image_list(im, &u->timer.node);
 }
 
-static void undecided(struct mt_image *im, void *obj, void *arg)
+static void selections(struct mt_image *im, void *obj, void *arg)
 {
 	const struct proxy_image *x = arg;
-	struct mt_undecided *u = obj;
+	struct mt_chain_selection *u = obj;
 
 	mt_image_pointer(im, &u->s);
 	mt_proxy_image_snapshot(im, x->names, &u->snap);
@@ -122,10 +122,10 @@ static void connecting(struct mt_image *im, void *obj, void *arg)
 	mt_image_list(im, &j->node);
 }
 
-static void probe(struct mt_image *im, void *obj, void *arg)
+static void health_check(struct mt_image *im, void *obj, void *arg)
 {
 	const struct proxy_image *x = arg;
-	struct mt_probe *pb = obj;
+	struct mt_health_check *pb = obj;
 
 	mt_image_pointer(im, &pb->s);
 	mt_image_list(im, &pb->timer.node);
@@ -142,10 +142,29 @@ static void side(struct mt_image *im, struct mt_proxy *p, const struct mt_exchan
 
 	if (ex->filters)
 		MT_IMAGE(im, s->own);
-	if (!ex->changes_kept)
-		return;
-	MT_IMAGE(im, s->overlay);
-	mt_image_chain(im, &s->overlay);
+	if (ex->changes_kept) {
+		MT_IMAGE(im, s->overlay);
+		mt_image_chain(im, &s->overlay);
+	}
+	if (ex->retained) {
+		MT_IMAGE(im, s->attempts);
+		MT_IMAGE(im, s->what);
+		MT_IMAGE(im, s->until);
+		MT_IMAGE(im, s->msg);
+		MT_IMAGE(im, s->n_bytes);
+		MT_IMAGE(im, s->bytes);
+		MT_IMAGE(im, s->retained);
+		mt_image_chain(im, &s->retained);
+	}
+}
+
+static void attempt(struct mt_image *im, const struct proxy_image *x, struct mt_exchange *ex)
+{
+	struct mt_attempt *a = &ex->attempt;
+
+	mt_image_list(im, &a->node);
+	mt_name_cluster(im, ex->snap, &a->cluster);
+	mt_name_endpoint(im, x, &a->ep);
 }
 
 static void exchange(struct mt_image *im, void *obj, void *arg)
@@ -160,23 +179,16 @@ static void exchange(struct mt_image *im, void *obj, void *arg)
 	mt_proxy_image_snapshot(im, x->names, &ex->snap);
 	mt_name_service(im, ex->snap, &ex->service);
 	mt_name_route(im, ex->service, &ex->route);
-	mt_name_cluster(im, ex->snap, &ex->cluster);
+	attempt(im, x, ex);
 	mt_name_filters(im, ex->service, &ex->filters);
 	mt_image_chain(im, &ex->req);
 	mt_image_chain(im, &ex->rsp);
 	if (im->loading) {
-		ex->trace = ex->token = 0;
+		ex->trace = 0;
 		ex->asked = 0;
+		mt_tokens_forget(ex);
 	}
 	side(im, x->p, ex);
-}
-
-static void attempt(struct mt_image *im, void *obj, void *arg)
-{
-	struct mt_attempt *a = obj;
-
-	mt_image_list(im, &a->node);
-	mt_name_endpoint(im, arg, &a->ep);
 }
 
 static void lanes(struct mt_image *im, void *obj, void *arg)
@@ -214,12 +226,11 @@ static void objects(struct mt_image *im, struct proxy_image *x)
 	mt_image_slab(im, &p->ups, up, x);
 	mt_image_slab(im, &p->rings, NULL, NULL);
 	mt_image_slab(im, &p->unanswered, NULL, NULL);
-	mt_image_slab(im, &p->undecided, undecided, x);
+	mt_image_slab(im, &p->selections, selections, x);
 	mt_image_slab(im, &p->pairs, pair, NULL);
 	mt_image_slab(im, &p->connecting, connecting, x);
-	mt_image_slab(im, &p->probes, probe, x);
+	mt_image_slab(im, &p->health_checks, health_check, x);
 	mt_image_slab(im, &p->exchanges, exchange, x);
-	mt_image_slab(im, &p->attempts, attempt, x);
 	mt_image_slab(im, &p->lanes, lanes, x);
 	mt_image_slab(im, &p->fairs, fair, NULL);
 }
@@ -249,7 +260,7 @@ static void by_endpoint(struct mt_image *im, const struct proxy_image *x)
 	FIRST_OF(im, p->ep_stats, n);
 	FIRST_OF(im, p->ep_hists, n);
 	FIRST_OF(im, p->admit, n);
-	FIRST_OF(im, p->waiting.streams, n);
+	FIRST_OF(im, p->waiting.kept, n);
 	FIRST_OF(im, p->lb.outstanding, n);
 }
 
@@ -308,7 +319,8 @@ static void numbers(struct mt_image *im, struct mt_proxy *p)
 	MT_IMAGE(im, p->free_pct);
 	MT_IMAGE(im, p->rnd);
 	MT_IMAGE(im, p->fair_salt);
-	MT_IMAGE(im, p->probes_out);
+	MT_IMAGE(im, p->health_checks_out);
+	MT_IMAGE(im, p->n_attempts);
 	MT_IMAGE(im, p->n_unacked);
 	MT_IMAGE(im, p->mirror.n);
 	MT_IMAGE(im, p->mirror.bytes);
@@ -316,13 +328,11 @@ static void numbers(struct mt_image *im, struct mt_proxy *p)
 	MT_IMAGE(im, p->mirror.ask_at);
 	MT_IMAGE(im, p->readings.turn);
 	MT_IMAGE(im, p->readings.left);
-	MT_IMAGE(im, p->rebind_idx);
-	MT_IMAGE(im, p->rebind_cluster);
-	MT_IMAGE(im, p->rebinding);
+	MT_IMAGE(im, p->snap_move_idx);
+	MT_IMAGE(im, p->snap_move_cluster);
+	MT_IMAGE(im, p->snap_moving);
 	MT_IMAGE(im, p->draining);
-	MT_IMAGE(im, p->winding_up);
-	MT_IMAGE(im, p->drain_idx);
-	MT_IMAGE(im, p->drain_undecided);
+	MT_IMAGE(im, p->drain);
 	MT_IMAGE(im, p->methods);
 	MT_IMAGE(im, p->counters);
 	MT_IMAGE(im, p->lb.counters);
@@ -346,7 +356,7 @@ static void waits(struct mt_image *im, struct mt_filter_worker *fw)
 	FIRST_OF(im, fw->waits, fw->n_waits);
 }
 
-static void await_list(struct mt_image *im, struct mt_await_list *k)
+static void on_demand_list(struct mt_image *im, struct mt_on_demand_list *k)
 {
 	mt_image_list(im, &k->list);
 	MT_IMAGE(im, k->n);
@@ -354,13 +364,13 @@ static void await_list(struct mt_image *im, struct mt_await_list *k)
 }
 
 /* Where answers are announced is the same for all clusters. */
-static void awaiting(struct mt_image *im, struct mt_proxy *p)
+static void on_demand(struct mt_image *im, struct mt_proxy *p)
 {
-	struct mt_awaiting *k = &p->awaiting;
+	struct mt_on_demand *k = &p->on_demand;
 	uint32_t i = 0;
 
-	await_list(im, &k->calls);
-	await_list(im, &k->streams);
+	on_demand_list(im, &k->calls);
+	on_demand_list(im, &k->streams);
 	MT_IMAGE(im, k->bytes);
 	MT_IMAGE(im, k->seen);
 	for (; im->loading && !k->serial && p->snap && i < p->snap->n_clusters; i++)
@@ -390,8 +400,9 @@ void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_pro
 	deadlines(im, &p->deadlines);
 	waits(im, &p->filters);
 	mt_image_list(im, &p->hungry);
+	mt_image_list(im, &p->again);
 	mt_image_list(im, &p->readings.queue);
-	awaiting(im, p);
+	on_demand(im, p);
 	if (im->loading)
 		p->moved = im->error != 0;
 }

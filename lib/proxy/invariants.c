@@ -7,6 +7,10 @@ static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 {
 	const struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->reply);
 
+	if (!mt_ref_is_none(u->reply) &&
+		(!ex || ex->attempt.receive != MT_RECEIVE_BODY || !ex->attempt.reply_left ||
+			!mt_ref_eq(ex->attempt.up, u->self) || u->skip.left))
+		return "a server connection forwards a reply to a call that does not receive it";
 	if (!u->paused)
 		return NULL;
 	if (!ex || !mt_exchange_down(p, ex))
@@ -37,7 +41,7 @@ static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
 /* What its calls that wait are charged. */
 static const char *check_pending(const struct mt_proxy *p, const struct mt_down *d)
 {
-	uint32_t pending = 0;
+	uint32_t pending = 0, retained = 0;
 	bool owed = d->owed == &d->exchanges;
 	const struct mt_list *n;
 
@@ -51,10 +55,19 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 			return "a call that waits is not charged what it is";
 		if (ex->req.truesize && !ex->pending)
 			return "a request is kept and not charged";
-		if (ex->changes_kept && ex->state != MT_EX_SUSPENDED && ex->state != MT_EX_AWAITING)
+		/* It was put off; side.c takes it off the list (run.c). */
+		if (ex->state == MT_EX_ROUTING && (!mt_list_linked(&ex->queue_node) || !ex->side))
+			return "a call that is routed is in no list";
+		if (ex->changes_kept && ex->state != MT_EX_SUSPENDED &&
+			ex->state != MT_EX_ON_DEMAND)
 			return "changes are kept of a call that is not suspended";
+		if (ex->state == MT_EX_BACKOFF && !ex->retained)
+			return "a call waits for an attempt and has no request";
 		pending += ex->pending;
+		retained += ex->retained ? mt_exchange_side(p, ex)->retained.truesize : 0;
 	}
+	if (retained != d->retained)
+		return "a client's retained requests are not what was counted";
 	return pending == d->pending ? NULL : "a client's waiting calls are not what was counted";
 }
 
@@ -93,8 +106,8 @@ static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
 	const struct mt_list *n;
 
 	mt_list_foreach (n, &ln->bulk)
-		if (mt_lane_has_share(p, ln,
-			    mt_attempt_exchange(p, mt_list_entry(n, struct mt_attempt, node))))
+		if (mt_lane_has_share(
+			    p, ln, mt_attempt_exchange(mt_list_entry(n, struct mt_attempt, node))))
 			return true;
 	return false;
 }
@@ -103,13 +116,13 @@ static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
  * True if the idle connection may stay although calls wait: it does not suit the next one, another
  * one is closing, and it cannot close earlier than that (lane.c, make_room()).
  */
-static bool may_stay(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_up *u)
+static bool may_stay(const struct mt_lanes *ln, const struct mt_up *u)
 {
 	const struct mt_attempt *next = mt_queue_head(ln, MT_FAIR_NARROW);
 	const struct mt_up *closing = mt_lane_gives_way(ln);
 
 	if (u->role != MT_UP_SERIAL || !next || !closing ||
-		mt_up_suits(u, mt_attempt_exchange(p, next)))
+		mt_up_suits(u, mt_attempt_exchange(next)))
 		return false;
 	return !mt_list_empty(&u->unacked) ||
 	       (mt_up_nothing_awaited(closing) && mt_timer_armed(&closing->timer));
@@ -135,7 +148,7 @@ static const char *check_queue(struct mt_proxy *p, const struct mt_lanes *ln, en
 	mt_list_foreach (n, &ln->idle[role]) {
 		const struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
-		if (could_take(p, u) && !may_stay(p, ln, u))
+		if (could_take(p, u) && !may_stay(ln, u))
 			return "calls wait and a connection is idle";
 	}
 	return NULL;
@@ -165,7 +178,7 @@ static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr
 			       ? "an opaque connection that lost a side has two sides, none, or no "
 				 "timer"
 			       : NULL;
-	if (!pr->up && !(j && j->awaits))
+	if (!pr->up && !(j && j->on_demand))
 		return "an opaque connection has no server and requests none";
 	if ((pr->fin_waits || !pr->up) && !mt_timer_armed(&pr->timer))
 		return "an opaque connection waits without a wake-up";
@@ -205,8 +218,8 @@ const char *mt_proxy_check(struct mt_proxy *p)
 			wrong = check_pending(p, o);
 	}
 	i = 0;
-	while (!wrong && (o = mt_slab_next(&p->undecided, &i)))
-		if (!mt_timer_armed(&((struct mt_undecided *)o)->timer))
+	while (!wrong && (o = mt_slab_next(&p->selections, &i)))
+		if (!mt_timer_armed(&((struct mt_chain_selection *)o)->timer))
 			wrong = "a client in chain selection waits for its bytes only";
 	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->pairs, &i)))

@@ -86,8 +86,8 @@ struct mt_filter_chain {
 	 */
 	struct mt_tls_context *tls;
 	/*
-	 * If there are several protocols, the client's first bytes select one (mt_codec.sniff); they
-	 * are tried in this order.
+	 * If there are several protocols, the client's first bytes select one (frame.sniff); they are
+	 * tried in this order.
 	 */
 	uint32_t n_protos;
 	uint32_t idle_s; /* idle time-out of client connections, s; 0: mt_proxy_conf.down_idle_s */

@@ -15,6 +15,8 @@
 #include "mt_snapshot.h"
 #include "mt_outcome.h"
 #include "mt_rand.h"
+#include "mt_proxy_health.h"
+#include "mt_proxy_stats.h"
 #include "mt_slab.h"
 #include "mt_slow.h"
 #include "mt_stream.h"
@@ -146,11 +148,31 @@ const char *mt_proxy_check(struct mt_proxy *p);
 void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
 
 /*
- * Starts to drain the worker, for SIGTERM or the command `drain`: new clients are refused, and
- * mt_proxy_timers() drains the connected ones in slices. The drain is complete when mt_proxy_idle()
- * returns true.
+ * Starts to drain the worker while it still accepts new clients, so that no client finds a closed
+ * node before it can know of another one. mt_proxy_timers() drains the clients that are connected
+ * now, in slices: it notifies them and serves each until it is quiet for a second. Clients accepted
+ * later are served as always. mt_proxy_drain() ends this.
+ */
+void mt_proxy_leave(struct mt_proxy *p);
+/*
+ * Starts to drain the worker: new clients are refused, and mt_proxy_timers() drains the connected
+ * ones in slices. After mt_proxy_leave(), clients had their time: each is closed between two
+ * messages, within a second unless a reply is outstanding for longer. The drain is complete when
+ * mt_proxy_idle() returns true.
  */
 void mt_proxy_drain(struct mt_proxy *p);
+/* True if mt_proxy_idle(), and no client was accepted for a second. */
+bool mt_proxy_left(const struct mt_proxy *p);
+/*
+ * True if the last complete pass after mt_proxy_leave() found no call and no message that was under
+ * way for more than half a second, and no opaque stream. So mt_proxy_drain() would be short.
+ */
+bool mt_proxy_brief(const struct mt_proxy *p);
+/*
+ * True if some pass after mt_proxy_leave() found a call or message that was under way for more than
+ * half a second: after mt_proxy_drain(), such work needs time until its replies are delivered.
+ */
+bool mt_proxy_lasted(const struct mt_proxy *p);
 /* True if no client is connected and no call is under way. Copies for mirrors do not count. */
 bool mt_proxy_idle(const struct mt_proxy *p);
 /* Number of copies for mirrors under way. */
@@ -185,41 +207,49 @@ bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster);
 /* Number of such requests since start, modulo 2^32. */
 uint32_t mt_proxy_asks(const struct mt_proxy *p);
 
-/* Calls and cluster of a connection, copied at one moment. */
+#define MT_CONN_PEER 256
+
+/* Calls, cluster and TLS of a connection, copied at one moment. */
 struct mt_conn_use {
 	uint32_t calls;	  /* under way on it */
 	uint32_t cluster; /* mt_cluster.index of a server connection; UINT32_MAX: none */
-};
-
-/* Use of a stream of this worker; no calls and no cluster if the proxy does not use it. */
-struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s);
-
-/* An event of an endpoint's health, as a worker reports it to the control thread. */
-struct mt_aside {
-	enum mt_aside_what {
-		MT_ASIDE_FAILED, /* ejected, until MT_ASIDE_BACK */
-		MT_ASIDE_BACK,	 /* it has replied and is in rotation again */
-		MT_ASIDE_LEAVING, /* it announced its shutdown, for example by Dubbo's read-only event */
-		MT_ASIDE_STAYS, /* it withdrew that announcement */
-	} what;
-	/* FAILED: how its last connection ended, or another cause; else NULL. Static. */
-	const char *why;
-	struct mt_addr addr;
-	uint16_t port;
-	uint8_t times;		   /* FAILED: ejections in a row, with this one */
-	uint32_t cluster;	   /* mt_cluster.index */
-	uint32_t failures, errors; /* FAILED: of the cluster's struct mt_outlier_rule */
-	const char *rule; /* FAILED: the rule, if it was not one of those; else NULL; static */
-	/* Monotonic ns: `at` of the event. `until`: the ejection's or announcement's end, else `at`. */
-	uint64_t at, until;
-	uint64_t wall; /* `at` by the wall clock, ns */
+	uint16_t tls;	  /* 0x0303, 0x0304; 0: plaintext, or not connected yet */
+	uint8_t cipher;	  /* enum mt_tls_cipher */
+	/*
+	 * The URI of the certificate that the other end has shown; "certificate": it has none;
+	 * "": no certificate was verified.
+	 */
+	char peer[MT_CONN_PEER];
 };
 
 /*
- * Takes the next health event of this worker into *a. Returns false if there is none. Always sets
- * *missed to the number of events lost since start because the queue was full. Control thread only.
+ * Copies the use of a worker's TCP stream; no calls and no cluster if the proxy does not use it.
+ * That of a TLS connection is the use of the TLS stream above it.
  */
-bool mt_proxy_aside(struct mt_proxy *p, struct mt_aside *a, uint64_t *missed);
+void mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s, struct mt_conn_use *use);
+
+/* Result of mt_proxy_close(). */
+enum mt_conn_closing {
+	MT_CONN_LEFT,	/* nothing: no client or call uses the stream, or it is not open yet */
+	MT_CONN_DRAINS, /* the connection ends after its outstanding calls */
+	MT_CONN_CLOSED, /* the connection has ended */
+};
+
+/*
+ * Closes a connection of the transport below for an operator. A client connection drains as that of
+ * a removed listener; a server connection gets no new calls. `at_once`: the client is reset, or the
+ * calls at the server get local replies. Both sides of an opaque stream are reset in any case. Call
+ * between loop iterations.
+ */
+enum mt_conn_closing mt_proxy_close(struct mt_proxy *p, const struct mt_stream *s, bool at_once);
+
+/*
+ * Ends the ejection of an endpoint for an operator. `port` and `addr` name it in the event; its
+ * state may belong to another endpoint than `ep_id` by now. True if it was ejected. Call between
+ * loop iterations.
+ */
+bool mt_proxy_return(struct mt_proxy *p, struct mt_ep_state *ep, uint64_t ep_id, uint32_t cluster,
+	const struct mt_addr *addr, uint16_t port);
 
 /*
  * Fills *r with the next exchange under way; copies for mirrors are skipped. Start with *idx = 0;
@@ -228,139 +258,6 @@ bool mt_proxy_aside(struct mt_proxy *p, struct mt_aside *a, uint64_t *missed);
 bool mt_proxy_record_next(struct mt_proxy *p, uint32_t *idx, struct mt_record *r);
 /* The slowest finished calls of this window and the one before it. */
 const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p);
-
-/* Counters of this worker's tokens, by enum mt_token_outcome. */
-const uint64_t *mt_proxy_token_counters(const struct mt_proxy *p);
-/* Counters of this worker's filters, by enum mt_filter_outcome. */
-const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p);
-/* Counters of this worker's load balancing, by enum mt_upstream_outcome. */
-const uint64_t *mt_proxy_upstream_counters(const struct mt_proxy *p);
-
-/* Counters of this worker's proxy, by enum mt_proxy_outcome. */
-uint64_t *mt_proxy_counters(struct mt_proxy *p);
-
-/* ---- statistics: the worker writes, the control thread reads (account.c) --------------------- */
-
-/* Counters of a service, which grow from 0 since its first call on this worker. */
-struct mt_service_stats {
-	uint64_t requests, ok, app_error, proto_error, timeouts, bytes_in, bytes_out;
-	uint64_t limited; /* requests refused by a rate limit */
-	/*
-	 * Calls that ended without a reply: one-way calls; calls of clients that closed before the
-	 * reply; calls of clients that Meltemi reset.
-	 */
-	uint64_t oneway, client_left, cut_off;
-	uint64_t opened, closed; /* opaque streams: connected to a server; ended after that */
-	/* Requests with a local reply, or dropped if they were one-way, by reason. */
-	uint64_t local[MT_REPLY_N];
-	uint64_t latency_sum_us; /* of replies by servers */
-};
-/* By mt_service.index; NULL: index too large. Any thread. */
-const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index);
-/*
- * The mt_service.id to which the statistics at this index belong. A service may take over an index,
- * but the statistics stay with the former one until the first call of the new one. 0: none. Any
- * thread; read it before and after the statistics.
- */
-uint64_t mt_proxy_service_id(const struct mt_proxy *p, uint32_t index);
-
-/* Sum of `local` over all reasons. */
-uint64_t mt_service_local_replies(const struct mt_service_stats *st);
-
-/* For mt_hist.h: microseconds up to 537 s, within 3 %; bytes up to 16 MiB by powers of two. */
-#define MT_LATENCY_BITS	   4
-#define MT_LATENCY_TOP	   29
-#define MT_LATENCY_BUCKETS MT_HIST_BUCKETS(MT_LATENCY_BITS, MT_LATENCY_TOP)
-#define MT_SIZE_BITS	   0
-#define MT_SIZE_TOP	   24
-#define MT_SIZE_BUCKETS	   (MT_HIST_BUCKETS(MT_SIZE_BITS, MT_SIZE_TOP) + 1)
-
-/* Histograms of a service, each bucket a counter. */
-struct mt_service_hist {
-	uint64_t latency[MT_LATENCY_BUCKETS]; /* us, from a request's last byte to its reply's */
-	/* Bytes minus one, so that bucket b holds lengths above 2^(b - 1) and up to 2^b. */
-	uint64_t request[MT_SIZE_BUCKETS], reply[MT_SIZE_BUCKETS];
-};
-/* By mt_service.index; NULL: index too large. Any thread. */
-const struct mt_service_hist *mt_proxy_service_hist(const struct mt_proxy *p, uint32_t index);
-
-/* Exemplars of a service, by mt_service.index, for mt_exemplar_read(); NULL: index too large. */
-const struct mt_exemplars *mt_proxy_exemplars(const struct mt_proxy *p, uint32_t index);
-#define MT_EXEMPLAR_MS 1 /* default of mt_proxy_set_sampling() */
-/*
- * Lets at most one call in `ms` milliseconds become an exemplar; 0: none. Call between loop
- * iterations.
- */
-void mt_proxy_set_sampling(struct mt_proxy *p, uint32_t ms);
-uint32_t mt_proxy_sampling(const struct mt_proxy *p);
-
-/* Statistics of an endpoint. */
-struct mt_ep_stats {
-	uint64_t requests, conns_opened, outstanding;
-	uint64_t failures;	 /* failed connects, reset connections, calls lost or timed out */
-	uint64_t connect_failed; /* part of `failures` */
-	uint64_t heard;		 /* monotonic ns: its last bytes, on any connection; 0: none */
-	uint32_t conns_active;
-	uint32_t streams; /* part of conns_active: opaque streams */
-	/*
-	 * The mt_ep_state.id to which requests, failures, connect_failed, conns_opened and heard
-	 * belong. The other fields are current numbers of whichever endpoint has the index.
-	 */
-	uint64_t id;
-};
-_Static_assert(sizeof(struct mt_ep_stats) == MT_CACHE_LINE, "a call touches one line of these");
-/* By mt_ep_state.index; NULL: index too large. Any thread. */
-const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
-
-/* Results of calls at an endpoint. One-way calls and calls of clients that closed do not count. */
-struct mt_ep_answers {
-	uint64_t ok; /* replies without an error */
-	/* error replies; calls lost or timed out; calls for which no connection opened */
-	uint64_t errors;
-};
-
-/*
- * Results and latency of an endpoint. `latency` is a histogram of microseconds up to 33 s, within
- * 13 %. Its counters are small because there may be hundreds of thousands of endpoints. When one is
- * full, all are halved, so older calls count less.
- */
-#define MT_EP_LATENCY_BITS    2
-#define MT_EP_LATENCY_BUCKETS MT_HIST_BUCKETS(MT_EP_LATENCY_BITS, 25)
-struct mt_ep_hist {
-	uint64_t ep_id; /* mt_ep_state.id; another endpoint may get the index later */
-	struct mt_ep_answers answers;
-	uint16_t latency[MT_EP_LATENCY_BUCKETS];
-};
-/* By mt_ep_state.index; NULL: index too large. Any thread. */
-const struct mt_ep_hist *mt_proxy_ep_hist(const struct mt_proxy *p, uint32_t index);
-
-/*
- * Calls that wait for an answer of an endpoint, as a worker counted them at most about a second ago
- * (waiting.c). Times in monotonic ns.
- */
-struct mt_ep_waiting {
-	uint64_t calls;	 /* sent completely, without a byte of their reply yet */
-	uint64_t oldest; /* when the oldest of them was sent; 0: no call waits */
-	uint64_t since;	 /* calls have waited there without a pause since then; 0: no call waits */
-	uint64_t heard;	 /* mt_ep_stats.heard */
-	/* Opaque streams now that wait: the server got bytes, and has sent none since. */
-	uint64_t streams;
-	uint64_t streams_since; /* some have waited without a pause since then; 0: none waits */
-	/* Opaque streams that got an answer; those that the server ended without one. */
-	uint64_t answered, unanswered;
-};
-/* By mt_ep_state.index and id; all 0 if the index has another endpoint. Any thread. */
-struct mt_ep_waiting mt_proxy_ep_waiting(const struct mt_proxy *p, uint32_t index, uint64_t id);
-
-struct mt_closer;
-/*
- * Number of calls, connections and opaque streams refused because of this object. For an object
- * without an index of its own it is the number for all such objects together. Any thread.
- */
-uint64_t mt_proxy_closed_by(const struct mt_proxy *p, const struct mt_closer *by);
-
-/* Number of calls for which the route was chosen, by mt_route_action.index. Any thread. */
-uint64_t mt_proxy_route_hits(const struct mt_proxy *p, uint32_t index);
 
 /*
  * Bytes of the proxy's objects for a client connection with `calls` calls and a server connection.

@@ -120,11 +120,11 @@ static inline void mt_exchange_trace_retry(struct mt_proxy *p, struct mt_exchang
 		mt_traced_retry(p, ex);
 }
 
-void mt_traced_repeat(struct mt_proxy *p, struct mt_exchange *ex);
-static inline void mt_exchange_trace_repeat(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_traced_retry_unread(struct mt_proxy *p, struct mt_exchange *ex);
+static inline void mt_exchange_trace_retry_unread(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (mt_traced(ex->trace))
-		mt_traced_repeat(p, ex);
+		mt_traced_retry_unread(p, ex);
 }
 
 /* The reply is what the connection has decoded. */

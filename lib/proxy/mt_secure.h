@@ -75,6 +75,15 @@ static inline const struct mt_tls_peer *mt_proxy_tls_peer(
 								  : NULL;
 }
 
+/* The stream that the proxy uses, of a stream of the transport below TLS. */
+static inline const struct mt_stream *mt_secure_top(
+	const struct mt_proxy *p, const struct mt_stream *s)
+{
+	const struct mt_stream *over = p->tls ? mt_tls_stream_above(p->tls, s) : NULL;
+
+	return over ? over : s;
+}
+
 /*
  * The peer's principal as policies contain it, "cluster.local/ns/a/sa/b"; p NULL: none. Any
  * authority may have signed it (mt_tls_peer.member). The text is in *peer. Any thread.

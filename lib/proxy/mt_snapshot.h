@@ -8,11 +8,13 @@
 
 #include "mt_filter.h"
 #include "mt_filter_chain.h"
+#include "mt_model_forwarding.h"
 #include "mt_route.h"
 #include "mt_stream.h"
 #include "mt_upstream.h"
 
 struct mt_dns_table;
+struct mt_l4_set;
 
 /* Authorization at a gateway's port: which clients may use the port, whatever they call. */
 struct mt_gate_guard {
@@ -99,7 +101,7 @@ struct mt_listener {
 	uint32_t n_protos;
 	/*
 	 * Protocol detection time-out, see MT_LISTENER_DETECT_MS. mt_snapshot_index() replaces 0 by
-	 * that default; lib/conf sets no other value yet.
+	 * that default.
 	 */
 	uint32_t detect_ms;
 	/*
@@ -108,6 +110,8 @@ struct mt_listener {
 	 * called, or calls get local replies.
 	 */
 	const struct mt_closer *closed_by;
+	/* By an operator: new connections are refused by RST, client connections drain. */
+	bool drained;
 	/* One chain with one protocol serves every connection. Set by mt_snapshot_index(). */
 	bool decided;
 	struct mt_chain_names *names; /* by mt_snapshot_index(); NULL: few names, no index */
@@ -124,6 +128,25 @@ struct mt_bound {
 	const char *principal; /* "cluster.local/ns/a/sa/b"; NULL: none, see `why` */
 	/* `by`: first WorkloadEntry with the address, or NULL. `why`: why no principal, or NULL. */
 	const char *by, *why;
+};
+
+/*
+ * A port that is forwarded at layer 4: packets to this address and port go to endpoints of a
+ * cluster, and no listener terminates them. If the cluster has a `closed_by`, they are dropped. The
+ * endpoint depends on the source's address alone if the cluster hashes by it, else on all addresses
+ * and ports of the packet.
+ */
+struct mt_forward {
+	struct mt_addr
+		addr; /* first member: mt_snapshot.forwards is sorted by it, then by port, protocol */
+	uint16_t port;
+	uint8_t protocol;    /* IPPROTO_UDP or IPPROTO_TCP */
+	uint8_t mode;	     /* enum mt_forwarding */
+	uint32_t cluster;    /* index in mt_snapshot.clusters */
+	uint64_t id;	     /* hash of protocol, address and port */
+	const char *service; /* host */
+	const char *file;
+	uint32_t line;
 };
 
 struct mt_snapshot {
@@ -152,6 +175,9 @@ struct mt_snapshot {
 	 * One past the largest index ever used. Only tests read them: workers' arrays have fixed sizes.
 	 */
 	uint32_t max_cluster_index, max_ep_index, max_service_index;
+	const struct mt_forward *forwards; /* sorted by address, port and protocol */
+	uint32_t n_forwards;
+	struct mt_l4_set *l4;	      /* the same, as lib/l4 reads it; NULL: nothing is forwarded */
 	const struct mt_bound *bound; /* sorted by address */
 	uint32_t n_bound;
 	struct mt_dns_table *dns; /* names that the node's DNS service answers; NULL: none */

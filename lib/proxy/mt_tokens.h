@@ -11,7 +11,7 @@
 #include "mt_token_cache.h"
 #include "mt_token_pool.h"
 
-struct mt_guard_ask;
+struct mt_authorize_request;
 
 /* Longest time that a call waits until its token is verified. */
 #define MT_TOKENS_WAIT_MS 2000
@@ -41,13 +41,13 @@ struct mt_tokens_found {
 };
 
 /* Searches for tokens and copies one to `token`, of MT_TOKEN_MAX bytes. Any thread. */
-void mt_tokens_find(const struct mt_guard_ask *ask, const struct mt_authz_tokens *t, char *token,
-	struct mt_tokens_found *f);
+void mt_tokens_find(const struct mt_authorize_request *ask, const struct mt_authz_tokens *t,
+	char *token, struct mt_tokens_found *f);
 
 /*
  * Searches for a token and verifies it as of `now_s` (seconds since 1970). Returns NULL with
  * *claims set if it is valid, NULL with *claims NULL if there is no token, else the reason for a
  * denial. Texts and claims are valid until the next call. Control thread only.
  */
-const char *mt_tokens_explain(const struct mt_guard_ask *ask, const struct mt_authz_tokens *t,
-	int64_t now_s, const struct mt_claims **claims);
+const char *mt_tokens_explain(const struct mt_authorize_request *ask,
+	const struct mt_authz_tokens *t, int64_t now_s, const struct mt_claims **claims);

@@ -6,8 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define WIND_UP_SLICE 256 /* clients in one turn */
-#define PROBES                                                                                     \
+#define HEALTH_CHECKS                                                                              \
 	1024 /* endpoints that are put aside and asked; others come back by a call on trial */
 
 static const struct mt_outcome rows[] = {
@@ -86,7 +85,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->admit = reserve(sizeof(*p->admit) * MT_PROXY_EPS_MAX);
 	p->waiting.of[0] = reserve(sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
 	p->waiting.of[1] = reserve(sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
-	p->waiting.streams = reserve(sizeof(*p->waiting.streams) * MT_PROXY_EPS_MAX);
+	p->waiting.kept = reserve(sizeof(*p->waiting.kept) * MT_PROXY_EPS_MAX);
 	p->lb.outstanding = reserve(sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
@@ -95,7 +94,7 @@ static int reserve_arrays(struct mt_proxy *p)
 			       p->service_ids && p->service_stats && p->service_hists &&
 			       p->exemplars && p->ep_stats && p->ep_hists && p->route_hits &&
 			       p->closed && p->admit && p->waiting.of[0] && p->waiting.of[1] &&
-			       p->waiting.streams && p->lb.outstanding && p->lb.rr
+			       p->waiting.kept && p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -111,10 +110,9 @@ static int init_slabs(struct mt_proxy *p)
 		    &p->downs, "downstream", sizeof(struct mt_down), c->max_down + c->mirror_max) ||
 		mt_slab_init(&p->ups, "upstream", sizeof(struct mt_up), c->max_up) ||
 		mt_slab_init(&p->exchanges, "exchange", sizeof(struct mt_exchange), exchanges) ||
-		mt_slab_init(&p->attempts, "attempt", sizeof(struct mt_attempt), exchanges) ||
 		mt_slab_init(
 			&p->pairs, "opaque connections", sizeof(struct mt_pair), c->max_down) ||
-		mt_slab_init(&p->undecided, "chain selection", sizeof(struct mt_undecided),
+		mt_slab_init(&p->selections, "chain selection", sizeof(struct mt_chain_selection),
 			c->max_down) ||
 		mt_slab_init(&p->connecting, "opaque connections connecting",
 			sizeof(struct mt_connecting), c->max_down) ||
@@ -125,7 +123,8 @@ static int init_slabs(struct mt_proxy *p)
 			c->max_down + c->max_up) ||
 		mt_slab_init(&p->unanswered, "unanswered calls of clients",
 			sizeof(struct mt_unanswered), c->max_up) ||
-		mt_slab_init(&p->probes, "endpoint checks", sizeof(struct mt_probe), PROBES) ||
+		mt_slab_init(&p->health_checks, "endpoint checks", sizeof(struct mt_health_check),
+			HEALTH_CHECKS) ||
 		mt_slab_init(&p->rings, "id rings", mt_ring_size(c->ring_slots), rings))
 		return -ENOMEM;
 	return 0;
@@ -150,15 +149,17 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	p->free_pct = 100;
 	mt_rand_seed(&p->rnd, seed);
 	p->fair_salt = mt_rand_u64(&p->rnd);
+	p->drain.next = MT_NEVER;
 	mt_wheel_init(&p->wheel, now);
 	mt_deadlines_init(&p->deadlines);
 	mt_list_init(&p->hungry);
-	mt_awaiting_init(p);
+	mt_list_init(&p->again);
+	mt_on_demand_init(p);
 	mt_readings_init(p);
 	mt_mirror_init(p);
 	mt_filter_worker_init(&p->filters, worker);
 	mt_tokens_init(p);
-	mt_policy_asks_init(p);
+	mt_ext_authz_init(p);
 	p->filters.inbox = mt_filter_inbox_new();
 	if (!p->filters.inbox || init_slabs(p) || reserve_arrays(p)) {
 		mt_proxy_destroy(p);
@@ -199,10 +200,8 @@ static void free_chains(struct mt_proxy *p)
 		mt_chain_free(&((struct mt_connecting *)o)->given);
 	i = 0;
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
-		if (ex->filters && !p->moved)
-			mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);
-		if (ex->changes_kept)
-			mt_overlay_drop(p, ex);
+		if (ex->side)
+			mt_side_stop(p, ex);
 		mt_chain_free(&ex->req);
 		mt_chain_free(&ex->rsp);
 	}
@@ -222,16 +221,15 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->downs);
 	mt_slab_fini(&p->pairs);
 	mt_slab_fini(&p->connecting);
-	mt_slab_fini(&p->undecided);
+	mt_slab_fini(&p->selections);
 	mt_slab_fini(&p->ups);
 	mt_slab_fini(&p->exchanges);
-	mt_slab_fini(&p->attempts);
 	mt_slab_fini(&p->fairs);
 	mt_slab_fini(&p->lanes);
 	mt_slab_fini(&p->rings);
 	mt_slab_fini(&p->scans);
 	mt_slab_fini(&p->unanswered);
-	mt_slab_fini(&p->probes);
+	mt_slab_fini(&p->health_checks);
 	unreserve(p->sides, sizeof(*p->sides) * exchanges);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
@@ -248,7 +246,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->admit, sizeof(*p->admit) * MT_PROXY_EPS_MAX);
 	unreserve(p->waiting.of[0], sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->waiting.of[1], sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
-	unreserve(p->waiting.streams, sizeof(*p->waiting.streams) * MT_PROXY_EPS_MAX);
+	unreserve(p->waiting.kept, sizeof(*p->waiting.kept) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.outstanding, sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.rr, sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	free(p);
@@ -282,35 +280,12 @@ static void fire(void *arg, struct mt_timer *t)
 		mt_down_timer(p, mt_container_of(t, struct mt_down, timer));
 	else if (mt_lies_in(&p->ups, t))
 		mt_up_timer(p, mt_container_of(t, struct mt_up, timer));
-	else if (mt_lies_in(&p->undecided, t))
-		mt_undecided_timer(p, mt_container_of(t, struct mt_undecided, timer));
-	else if (mt_lies_in(&p->probes, t))
-		mt_probe_timer(p, mt_container_of(t, struct mt_probe, timer));
+	else if (mt_lies_in(&p->selections, t))
+		mt_chain_selection_timer(p, mt_container_of(t, struct mt_chain_selection, timer));
+	else if (mt_lies_in(&p->health_checks, t))
+		mt_health_check_timer(p, mt_container_of(t, struct mt_health_check, timer));
 	else
 		mt_opaque_timer(p, mt_container_of(t, struct mt_pair, timer));
-}
-
-/*
- * Some of the clients that a drain has not told yet: ending all of them at once would hold up a whole turn. Byte
- * streams end by themselves, or when the drain time is over.
- */
-static void wind_up_slice(struct mt_proxy *p)
-{
-	struct mt_undecided *u;
-	struct mt_down *d;
-
-	for (uint32_t n = 0; n < WIND_UP_SLICE; n++) {
-		d = mt_slab_next(&p->downs, &p->drain_idx);
-		u = d ? NULL : mt_slab_next(&p->undecided, &p->drain_undecided);
-		if (d)
-			mt_down_wind_up(p, d);
-		else if (u)
-			mt_undecided_drain(p, u);
-		else
-			p->winding_up = false;
-		if (!p->winding_up)
-			return;
-	}
 }
 
 /* What filters have held back for long enough. */
@@ -333,16 +308,18 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 		mt_exchange_expired(p, mt_container_of(e, struct mt_exchange, deadline));
 		n++;
 	}
-	if (mt_unlikely(mt_awaiting_busy(p)))
-		n += mt_awaiting_turn(p);
+	if (mt_unlikely(mt_on_demand_busy(p)))
+		n += mt_on_demand_turn(p);
+	if (mt_unlikely(!mt_list_empty(&p->again)))
+		n += mt_call_turn(p, budget);
 	if (mt_unlikely(!mt_list_empty(&p->readings.queue)))
 		n += mt_readings_turn(p);
 	if (!mt_list_empty(&p->hungry))
 		n += mt_lanes_feed(p, budget);
-	if (mt_unlikely(p->rebinding))
-		mt_rebind_slice(p);
-	if (mt_unlikely(p->winding_up))
-		wind_up_slice(p);
+	if (mt_unlikely(p->snap_moving))
+		mt_snap_move_slice(p);
+	if (mt_unlikely(p->now >= p->drain.next))
+		mt_drain_turn(p);
 	mt_filter_tick(&p->filters, p->now);
 	if (mt_unlikely(p->now >= p->slow.until))
 		mt_slow_turn(&p->slow, p->now);
@@ -362,12 +339,12 @@ uint64_t mt_proxy_next(struct mt_proxy *p)
 
 	uint64_t filters = mt_filter_next(&p->filters);
 
-	if (p->rebinding || p->winding_up || !mt_list_empty(&p->hungry) ||
-		!mt_list_empty(&p->readings.queue) || mt_filter_inbox_rung(p->filters.inbox))
+	if (p->snap_moving || !mt_list_empty(&p->hungry) || !mt_list_empty(&p->readings.queue) ||
+		!mt_list_empty(&p->again) || mt_filter_inbox_rung(p->filters.inbox))
 		return p->now;
-	wheel = MT_MIN(wheel, exchanges);
-	if (mt_unlikely(mt_awaiting_busy(p)))
-		wheel = MT_MIN(wheel, mt_awaiting_next(p));
+	wheel = MT_MIN(MT_MIN(wheel, exchanges), p->drain.next);
+	if (mt_unlikely(mt_on_demand_busy(p)))
+		wheel = MT_MIN(wheel, mt_on_demand_next(p));
 	if (mt_waiting_busy(p))
 		wheel = MT_MIN(wheel, p->waiting.due);
 	return MT_MIN(wheel, filters);
@@ -376,20 +353,6 @@ uint64_t mt_proxy_next(struct mt_proxy *p)
 void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct)
 {
 	p->free_pct = free_pct;
-}
-
-void mt_proxy_drain(struct mt_proxy *p)
-{
-	if (p->draining)
-		return;
-	p->draining = p->winding_up = true;
-	p->drain_idx = p->drain_undecided = 0;
-}
-
-bool mt_proxy_idle(const struct mt_proxy *p)
-{
-	return p->downs.in_use == p->mirror.n && p->pairs.in_use == 0 && p->undecided.in_use == 0 &&
-	       p->exchanges.in_use == p->mirror.n;
 }
 
 struct mt_filter_inbox *mt_proxy_inbox(const struct mt_proxy *p)
@@ -421,33 +384,53 @@ uint32_t mt_proxy_pair_bytes(uint32_t calls)
 
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)
 {
-	const struct mt_slab *all[] = {&p->downs, &p->pairs, &p->connecting, &p->undecided, &p->ups,
-		&p->exchanges, &p->lanes, &p->rings, &p->scans};
+	const struct mt_slab *all[] = {&p->downs, &p->pairs, &p->connecting, &p->selections,
+		&p->ups, &p->exchanges, &p->lanes, &p->rings, &p->scans};
 	uint32_t n = MT_MIN(max, (uint32_t)MT_ARRAY_LEN(all));
 
 	memcpy(slabs, all, n * sizeof(*slabs));
 	return n;
 }
 
-struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s)
+/* Copies the TLS parameters of a connection; returns its TLS stream, or `s` if it has none. */
+static const struct mt_stream *use_of_tls(
+	const struct mt_proxy *p, const struct mt_stream *s, struct mt_conn_use *use)
 {
-	struct mt_conn_use use = {.cluster = UINT32_MAX};
-	const struct mt_lanes *ln = mt_opaque_lanes(s);
+	const struct mt_stream *above = p->tls ? mt_tls_stream_above(p->tls, s) : NULL;
+	const struct mt_tls_peer *peer;
+
+	_Static_assert(MT_CONN_PEER > MT_TLS_PRINCIPAL_MAX, "a principal");
+	if (!above)
+		return s;
+	use->tls = mt_tls_stream_version(above);
+	use->cipher = mt_tls_stream_cipher(above);
+	peer = mt_tls_stream_peer(p->tls, above);
+	if (peer && peer->certificate)
+		strcpy(use->peer, *peer->principal ? peer->principal : "certificate");
+	return above;
+}
+
+void mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s, struct mt_conn_use *use)
+{
+	const struct mt_lanes *ln;
 	const struct mt_up *u;
 
+	*use = (struct mt_conn_use){.cluster = UINT32_MAX};
+	s = use_of_tls(p, s, use);
+	ln = mt_opaque_lanes(s);
 	if (s->user == &mt_down_user) {
 		const struct mt_down *d = mt_slab_at(&p->downs, s->owner_idx);
 
-		use.calls = d->outstanding;
+		use->calls = d->outstanding;
 	} else if (s->user == &mt_up_user) {
 		u = mt_slab_at(&p->ups, s->owner_idx);
 		ln = u->lanes;
-		use.calls = u->ring ? u->outstanding - u->tombstones : u->busy + u->n_behind;
-	} else if (s->user == &mt_probe_user) {
-		use.cluster =
-			((const struct mt_probe *)mt_slab_at(&p->probes, s->owner_idx))->at.cluster;
+		use->calls = u->ring ? u->outstanding - u->tombstones : u->busy + u->n_behind;
+	} else if (s->user == &mt_health_check_user) {
+		use->cluster = ((const struct mt_health_check *)mt_slab_at(
+					&p->health_checks, s->owner_idx))
+				       ->at.cluster;
 	}
 	if (ln)
-		use.cluster = ln->cluster_index;
-	return use;
+		use->cluster = ln->cluster_index;
 }

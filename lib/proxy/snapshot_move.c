@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* What one turn may cost, in objects looked at. */
-#define REBIND_SLICE 256
+#define SNAP_MOVE_SLICE 256
 /* Entries of a table that may be walked for the cost of one object. */
 #define WALK_PER_UNIT 16
 /* Filter chains whose matches may be compared with a connection for that. */
@@ -29,10 +29,10 @@ void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
 	mt_snapshot_hold(s, p->worker);
 	if (old)
 		mt_snapshot_drop(old, p->worker);
-	p->rebind_idx = p->rebind_cluster = 0;
-	p->rebind_from = p->rebind_to = NULL;
-	p->rebinding = MT_REBIND_NAMED;
-	mt_awaiting_look(p);
+	p->snap_move_idx = p->snap_move_cluster = 0;
+	p->snap_move_from = p->snap_move_to = NULL;
+	p->snap_moving = MT_SNAP_MOVE_NAMED;
+	mt_on_demand_look(p);
 }
 
 /* The cluster of the same name in the new snapshot, or NULL; what the walk costs is added to *cost. */
@@ -42,14 +42,14 @@ static const struct mt_cluster *find_cluster(
 	const struct mt_snapshot *s = p->snap;
 	uint32_t i = 0;
 
-	if (old == p->rebind_from)
-		return p->rebind_to;
+	if (old == p->snap_move_from)
+		return p->snap_move_to;
 	while (i < s->n_clusters && s->clusters[i].id != old->id)
 		i++;
 	*cost += i / WALK_PER_UNIT;
-	p->rebind_from = old;
-	p->rebind_to = i < s->n_clusters ? &s->clusters[i] : NULL;
-	return p->rebind_to;
+	p->snap_move_from = old;
+	p->snap_move_to = i < s->n_clusters ? &s->clusters[i] : NULL;
+	return p->snap_move_to;
 }
 
 /* Positions of endpoints mean other endpoints in another snapshot. */
@@ -130,6 +130,7 @@ struct heir {
 	const struct mt_filter_chain_proto *to;
 	enum mt_tls_standing standing; /* of the client by the rules of that chain */
 	bool changed;		       /* another chain than the one that it was accepted by */
+	bool drained;		       /* by an operator: the listener */
 };
 
 /*
@@ -166,6 +167,7 @@ static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, ui
 
 	if (!l)
 		return h;
+	h.drained = l->drained;
 	h.to = mt_filter_chain_find(l, was->id, d->codec, d->codec_opts);
 	*cost += cost_of_walk(l, h.to);
 	if (mt_likely(h.to))
@@ -187,7 +189,7 @@ static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, ui
 
 /*
  * Drains or denies a connection whose chain is another one, or has other rules for clients than
- * those that accepted it.
+ * those that accepted it, or if its listener is drained.
  */
 static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct heir *h)
 {
@@ -196,15 +198,18 @@ static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct
 		mt_down_unserve(p, d, MT_REPLY_DENIED);
 	} else if (h->changed && !d->ending) {
 		mt_count(p->counters, MT_PROXY_down_chain_changed);
-		mt_down_wind_up(p, d);
+		mt_down_drain(p, d);
 	} else if (h->standing == MT_TLS_OUTDATED && !d->ending) {
 		mt_count(p->counters, MT_PROXY_down_tls_outdated);
-		mt_down_wind_up(p, d);
+		mt_down_drain(p, d);
+	} else if (h->drained && !d->ending) {
+		mt_count(p->counters, MT_PROXY_down_listener_drained);
+		mt_down_drain(p, d);
 	}
 }
 
 /* Returns what it cost. */
-static uint32_t rebind_down(struct mt_proxy *p, struct mt_down *d)
+static uint32_t snap_move_down(struct mt_proxy *p, struct mt_down *d)
 {
 	struct heir h = {0};
 	uint32_t cost = 1;
@@ -224,18 +229,18 @@ static uint32_t rebind_down(struct mt_proxy *p, struct mt_down *d)
 	return cost;
 }
 
-void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
+void mt_down_snap_move(struct mt_proxy *p, struct mt_down *d)
 {
-	(void)rebind_down(p, d);
+	(void)snap_move_down(p, d);
 }
 
 /* Chooses the chain again, among all of the listener. Returns what it cost. */
-static uint32_t rebind_undecided(struct mt_proxy *p, struct mt_undecided *u)
+static uint32_t snap_move_selection(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	const struct mt_listener *l = u->snap == p->snap ? NULL : listener_of(p, u->s);
 	uint32_t cost = 1 + (l ? l->n_chains / CHAINS_PER_UNIT : 0);
 
-	mt_undecided_rebind(p, u);
+	mt_chain_selection_snap_move(p, u);
 	return cost;
 }
 
@@ -243,13 +248,13 @@ static uint32_t rebind_undecided(struct mt_proxy *p, struct mt_undecided *u)
  * A byte stream keeps the snapshot with its cluster until it is connected, or has to move: it may have to try
  * another endpoint. Afterwards it needs none. Returns what it cost.
  */
-static uint32_t rebind_connecting(struct mt_proxy *p, struct mt_connecting *j)
+static uint32_t snap_move_connecting(struct mt_proxy *p, struct mt_connecting *j)
 {
 	const struct mt_pair *pr = mt_slab_at(&p->pairs, j->pair);
 	uint32_t cost = 1;
 
 	/* Those that wait for their cluster have moved, or do so soon (on_demand.c). */
-	if (j->snap == p->snap || j->awaits || !must_move(p, j->snap))
+	if (j->snap == p->snap || j->on_demand || !must_move(p, j->snap))
 		return cost;
 	switch_cluster(p, pr->down, j->gateway, &j->cluster, &j->shows, &j->tried, &cost);
 	switch_snapshot(p, &j->snap, p->snap);
@@ -257,14 +262,14 @@ static uint32_t rebind_connecting(struct mt_proxy *p, struct mt_connecting *j)
 }
 
 /* Bytes that nobody may send any more. Returns what it cost; 0: that was the last one. */
-static uint32_t rebind_pair(struct mt_proxy *p)
+static uint32_t snap_move_pair(struct mt_proxy *p)
 {
-	struct mt_pair *pr = mt_slab_next(&p->pairs, &p->rebind_idx);
+	struct mt_pair *pr = mt_slab_next(&p->pairs, &p->snap_move_idx);
 	uint32_t cost = 0;
 
 	if (!pr)
 		return 0;
-	if (mt_guard_ends(p, pr, &cost))
+	if (mt_authorize_opaque_ends(p, pr, &cost))
 		mt_opaque_end_denied(p, pr);
 	return 1 + cost / WALK_PER_UNIT;
 }
@@ -277,7 +282,7 @@ static const struct mt_route_action *find_route(
 {
 	uint32_t n, i = 0;
 
-	if (!old || old->n_rsp_mut == 0 || !service || !service->routes)
+	if (!old || !(old->n_rsp_mut || old->retries) || !service || !service->routes)
 		return NULL;
 	n = mt_route_count(service->routes);
 	while (i < n && mt_route_at(service->routes, i)->id != old->id)
@@ -289,8 +294,8 @@ static const struct mt_route_action *find_route(
 /* It is led anew when its verdict is there, with what filters have changed, whether or not they are still there. */
 void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	mt_count(p->counters, mt_exchange_rebind(p, ex) ? MT_PROXY_exchange_snapshot_moved
-							: MT_PROXY_exchange_snapshot_lost);
+	mt_count(p->counters, mt_exchange_snap_move(p, ex) ? MT_PROXY_exchange_snapshot_moved
+							   : MT_PROXY_exchange_snapshot_lost);
 }
 
 static void wait_is_void(struct mt_proxy *p, struct mt_exchange *ex)
@@ -304,7 +309,7 @@ bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_down *d = mt_exchange_down(p, ex);
 	const struct mt_service *service = NULL;
 
-	mt_down_rebind(p, d);
+	mt_down_snap_move(p, d);
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
 	if (!mt_exchange_filters_wait_on(ex->service, service)) {
@@ -316,14 +321,14 @@ bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /* Returns what it cost. */
-static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
+static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
 	const struct mt_down *d = mt_exchange_down(p, ex);
 	struct mt_service *service = NULL;
 	uint32_t cost = 1;
 
-	if (ex->state == MT_EX_AWAITING || !must_move(p, ex->snap))
+	if (ex->state == MT_EX_ON_DEMAND || !must_move(p, ex->snap))
 		return cost;
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
@@ -336,16 +341,16 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		wait_is_void(p, ex);
 		return cost;
 	}
-	/* Only a call that was not sent may go to another endpoint. */
-	if (a && a->state <= MT_ATTEMPT_CONNECTING)
-		switch_cluster(p, d->s, ex->service && ex->service->gateway, &ex->cluster,
-			&ex->shows, &ex->tried, &cost);
+	/* Only a call that was not sent, or may be sent again, may go to another endpoint. */
+	if (ex->retained || (a && a->state <= MT_ATTEMPT_CONNECTING))
+		switch_cluster(p, d->s, ex->service && ex->service->gateway, &ex->attempt.cluster,
+			&ex->attempt.shows, &ex->tried, &cost);
 	else
-		ex->cluster = NULL;
+		ex->attempt.cluster = NULL;
 	mt_count(p->counters, ex->service && !service ? MT_PROXY_exchange_snapshot_lost
 						      : MT_PROXY_exchange_snapshot_moved);
 	ex->route = find_route(ex->route, service, &cost);
-	mt_exchange_filters_rebind(p, ex, service);
+	mt_exchange_filters_snap_move(p, ex, service);
 	ex->service = service;
 	switch_snapshot(p, &ex->snap, p->snap);
 	return cost;
@@ -353,25 +358,25 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 
 /* ---- what waits for its cluster ---- */
 
-bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
+bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 
 	struct mt_service *service = NULL;
 
-	mt_down_rebind(p, d);
+	mt_down_snap_move(p, d);
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
-	mt_exchange_filters_rebind(p, ex, service);
+	mt_exchange_filters_snap_move(p, ex, service);
 	ex->service = service;
-	ex->cluster = NULL;
+	ex->attempt.cluster = NULL;
 	ex->route = NULL;
 	ex->tried = 0;
 	switch_snapshot(p, &ex->snap, p->snap);
 	return ex->service != NULL;
 }
 
-const struct mt_filter_chain_proto *mt_connecting_rebind(
+const struct mt_filter_chain_proto *mt_connecting_snap_move(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j)
 {
 	j->cluster = NULL;
@@ -412,23 +417,23 @@ static bool mark_named(struct mt_proxy *p)
 	for (uint32_t n = 0; n < NAMED_PER_UNIT; n++) {
 		const struct mt_cluster *c;
 
-		if (p->rebind_cluster == s->n_clusters)
+		if (p->snap_move_cluster == s->n_clusters)
 			return false;
-		c = &s->clusters[p->rebind_cluster];
-		if (p->rebind_idx < c->n_eps) {
-			mark_lanes(p, c, &c->eps[p->rebind_idx++]);
+		c = &s->clusters[p->snap_move_cluster];
+		if (p->snap_move_idx < c->n_eps) {
+			mark_lanes(p, c, &c->eps[p->snap_move_idx++]);
 			continue;
 		}
-		p->rebind_cluster++;
-		p->rebind_idx = 0;
+		p->snap_move_cluster++;
+		p->snap_move_idx = 0;
 	}
 	return true;
 }
 
-/* Those made meanwhile are marked by lib/proxy/pool/lane.c. Returns what it cost, 0: none is left. */
+/* Those made meanwhile are marked by pool/lane.c. Returns what it cost, 0: none is left. */
 static uint32_t drain_unnamed(struct mt_proxy *p)
 {
-	struct mt_lanes *ln = mt_slab_next(&p->lanes, &p->rebind_idx);
+	struct mt_lanes *ln = mt_slab_next(&p->lanes, &p->snap_move_idx);
 	uint32_t cost = 1;
 
 	if (!ln)
@@ -444,56 +449,56 @@ static uint32_t drain_unnamed(struct mt_proxy *p)
 static void next_stage(struct mt_proxy *p)
 {
 	static const uint8_t after[] = {
-		[MT_REBIND_NAMED] = MT_REBIND_LANES,
-		[MT_REBIND_LANES] = MT_REBIND_DOWNS,
-		[MT_REBIND_DOWNS] = MT_REBIND_UNDECIDED,
-		[MT_REBIND_UNDECIDED] = MT_REBIND_PAIRS,
-		[MT_REBIND_PAIRS] = MT_REBIND_CONNECTING,
-		[MT_REBIND_CONNECTING] = MT_REBIND_EXCHANGES,
-		[MT_REBIND_EXCHANGES] = MT_REBIND_DONE,
+		[MT_SNAP_MOVE_NAMED] = MT_SNAP_MOVE_LANES,
+		[MT_SNAP_MOVE_LANES] = MT_SNAP_MOVE_DOWNS,
+		[MT_SNAP_MOVE_DOWNS] = MT_SNAP_MOVE_SELECTIONS,
+		[MT_SNAP_MOVE_SELECTIONS] = MT_SNAP_MOVE_PAIRS,
+		[MT_SNAP_MOVE_PAIRS] = MT_SNAP_MOVE_CONNECTING,
+		[MT_SNAP_MOVE_CONNECTING] = MT_SNAP_MOVE_EXCHANGES,
+		[MT_SNAP_MOVE_EXCHANGES] = MT_SNAP_MOVE_DONE,
 	};
 
-	p->rebinding = after[p->rebinding];
-	p->rebind_idx = 0;
+	p->snap_moving = after[p->snap_moving];
+	p->snap_move_idx = 0;
 }
 
 /*
  * One step of the stage. Exchanges look for their services where their clients' listeners are now, so those
  * come first. Returns what it cost; 0: the stage is done.
  */
-static uint32_t rebind_next(struct mt_proxy *p)
+static uint32_t snap_move_next(struct mt_proxy *p)
 {
-	struct mt_undecided *u;
+	struct mt_chain_selection *u;
 	struct mt_exchange *ex;
 	struct mt_connecting *j;
 	struct mt_down *d;
 
-	switch (p->rebinding) {
-	case MT_REBIND_NAMED:
+	switch (p->snap_moving) {
+	case MT_SNAP_MOVE_NAMED:
 		return mark_named(p);
-	case MT_REBIND_LANES:
+	case MT_SNAP_MOVE_LANES:
 		return drain_unnamed(p);
-	case MT_REBIND_DOWNS:
-		d = mt_slab_next(&p->downs, &p->rebind_idx);
-		return d ? rebind_down(p, d) : 0;
-	case MT_REBIND_UNDECIDED:
-		u = mt_slab_next(&p->undecided, &p->rebind_idx);
-		return u ? rebind_undecided(p, u) : 0;
-	case MT_REBIND_PAIRS:
-		return rebind_pair(p);
-	case MT_REBIND_CONNECTING:
-		j = mt_slab_next(&p->connecting, &p->rebind_idx);
-		return j ? rebind_connecting(p, j) : 0;
+	case MT_SNAP_MOVE_DOWNS:
+		d = mt_slab_next(&p->downs, &p->snap_move_idx);
+		return d ? snap_move_down(p, d) : 0;
+	case MT_SNAP_MOVE_SELECTIONS:
+		u = mt_slab_next(&p->selections, &p->snap_move_idx);
+		return u ? snap_move_selection(p, u) : 0;
+	case MT_SNAP_MOVE_PAIRS:
+		return snap_move_pair(p);
+	case MT_SNAP_MOVE_CONNECTING:
+		j = mt_slab_next(&p->connecting, &p->snap_move_idx);
+		return j ? snap_move_connecting(p, j) : 0;
 	default:
-		ex = mt_slab_next(&p->exchanges, &p->rebind_idx);
-		return ex ? rebind_exchange(p, ex) : 0;
+		ex = mt_slab_next(&p->exchanges, &p->snap_move_idx);
+		return ex ? snap_move_exchange(p, ex) : 0;
 	}
 }
 
-void mt_rebind_slice(struct mt_proxy *p)
+void mt_snap_move_slice(struct mt_proxy *p)
 {
-	for (uint32_t cost = 0; cost < REBIND_SLICE && p->rebinding != MT_REBIND_DONE;) {
-		uint32_t n = rebind_next(p);
+	for (uint32_t cost = 0; cost < SNAP_MOVE_SLICE && p->snap_moving != MT_SNAP_MOVE_DONE;) {
+		uint32_t n = snap_move_next(p);
 
 		cost += n;
 		if (n == 0)

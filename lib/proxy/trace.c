@@ -3,7 +3,7 @@
  * What the journey of a traced exchange is told. Only called while something is traced; nothing here decides
  * anything about an exchange.
  */
-#include "mt_proxy_priv.h"
+#include "mt_proxy_base.h"
 #include "mt_trace.h"
 
 #include <stdio.h>
@@ -219,7 +219,7 @@ void mt_traced_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule)
 	if (!j)
 		return;
 	mt_trace_know_str(j, MT_EXPR_route, a->name);
-	mt_trace_know_str(j, MT_EXPR_cluster, ex->cluster->name);
+	mt_trace_know_str(j, MT_EXPR_cluster, ex->attempt.cluster->name);
 	if (!mt_trace_go_on(p->trace, j)) {
 		ex->trace = 0;
 		return;
@@ -227,7 +227,7 @@ void mt_traced_route(struct mt_proxy *p, struct mt_exchange *ex, uint32_t rule)
 	STEP(route, ((const char *[]){a->name, a->file, a->match}), ((uint64_t[]){rule, a->line}));
 	if (a->n_dests > 1)
 		snprintf(why, sizeof(why), "drawn from %u destinations by weight", a->n_dests);
-	STEP(cluster, ((const char *[]){ex->cluster->name, why}), ((uint64_t[]){0}));
+	STEP(cluster, ((const char *[]){ex->attempt.cluster->name, why}), ((uint64_t[]){0}));
 }
 
 void mt_traced_mutated(struct mt_proxy *p, struct mt_exchange *ex, uint32_t n, bool ok)
@@ -287,7 +287,7 @@ static const char *pick_words(const struct mt_proxy *p, const struct mt_exchange
 		return "though every endpoint is ejected";
 	if (p->lb.counters[MT_UPSTREAM_rerouted] != before[MT_UPSTREAM_rerouted])
 		return "in place of one that is ejected, leaving, draining or was tried";
-	if (ex->cluster->n_eps == 1)
+	if (ex->attempt.cluster->n_eps == 1)
 		return "the only one";
 	if (ex->tries)
 		return "after others failed";
@@ -306,8 +306,9 @@ void mt_traced_endpoint(struct mt_proxy *p, struct mt_exchange *ex, const struct
 		ex->trace = 0;
 		return;
 	}
-	STEP(endpoint, ((const char *[]){name, mt_lb_str(ex->cluster->lb), pick_words(p, ex)}),
-		((uint64_t[]){ex->cluster->n_eps, p->lb.outstanding[ep->state->index]}));
+	STEP(endpoint,
+		((const char *[]){name, mt_lb_str(ex->attempt.cluster->lb), pick_words(p, ex)}),
+		((uint64_t[]){ex->attempt.cluster->n_eps, p->lb.outstanding[ep->state->index]}));
 }
 
 void mt_traced_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *why)
@@ -315,7 +316,8 @@ void mt_traced_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *wh
 	struct mt_trace_journey *j = journey(p, ex);
 
 	if (j)
-		STEP(queue, ((const char *[]){why}), ((uint64_t[]){p->pending[ex->cluster_index]}));
+		STEP(queue, ((const char *[]){why}),
+			((uint64_t[]){p->pending[ex->attempt.cluster_index]}));
 }
 
 void mt_traced_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
@@ -356,13 +358,13 @@ void mt_traced_retry(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_trace_step(p->trace, j, MT_TRACE_retry, NULL, 0, ((uint64_t[]){ex->tries}), 1);
 }
 
-void mt_traced_repeat(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_traced_retry_unread(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_trace_journey *j = journey(p, ex);
 
 	if (j)
 		mt_trace_step(
-			p->trace, j, MT_TRACE_repeat, NULL, 0, ((uint64_t[]){ex->repeats}), 1);
+			p->trace, j, MT_TRACE_repeat, NULL, 0, ((uint64_t[]){ex->retries}), 1);
 }
 
 void mt_traced_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
@@ -375,7 +377,7 @@ void mt_traced_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 	mt_trace_arrivals(p->trace, j, mt_stream_ends(u->s));
 	copy(p, j, MT_CAPTURE_REPLY, u->s, &u->s->rx, u->msg.len);
 	STEP(reply, ((const char *[]){status}),
-		((uint64_t[]){u->msg.len, (p->now - ex->sent) / MT_USEC}));
+		((uint64_t[]){u->msg.len, (p->now - ex->attempt.sent) / MT_USEC}));
 }
 
 void mt_traced_local(

@@ -60,6 +60,9 @@ int mt_action_copy(
 	to->req_mut = copy_mutations(a, from->req_mut, from->n_req_mut, &ok);
 	to->mirrors = mt_arena_dup(a, from->mirrors, sizeof(*from->mirrors) * from->n_mirrors);
 	to->rsp_mut = copy_mutations(a, from->rsp_mut, from->n_rsp_mut, &ok);
+	to->retry = from->retry ? mt_arena_dup(a, from->retry, sizeof(*from->retry)) : NULL;
+	to->retries = to->retry != NULL;
+	ok &= to->retry || !from->retry;
 	to->hash.keys = copy_keys(a, from->hash.keys, from->hash.n_keys, &ok);
 	/*
 	 * Computed here once, because the configured total may differ from the sum of the weights.

@@ -37,6 +37,7 @@
  */
 #pragma once
 
+#include "mt_retry.h"
 #include "mt_view.h"
 
 enum mt_match_op {
@@ -114,18 +115,12 @@ struct mt_route_action {
 	const char **idle; /* clusters of destinations with weight 0 */
 	struct mt_mutation *req_mut, *rsp_mut;
 	struct mt_route_mirror *mirrors;
-	/*
-	 * Rare actions on requests, in one word, so that one comparison shows that a route has
-	 * none.
-	 */
-	union {
-		struct {
-			uint32_t n_req_mut, n_mirrors;
-		};
-		uint64_t rare;
-	};
+	uint32_t n_req_mut;
+	uint16_t n_mirrors;
+	bool retries; /* `retry` is not NULL */
 	uint32_t n_rsp_mut;
-	uint32_t timeout_ms;	/* 0: the default */
+	const struct mt_retry *retry; /* NULL: only calls that were not read are sent again */
+	uint32_t timeout_ms;	      /* 0: the default */
 	struct mt_hash_by hash; /* empty: as the cluster specifies; names of keys are copied, too */
 	uint64_t id;		/* stable identity (hash of listener, name and match) */
 	uint32_t index;		/* stable small index across snapshots, for per-worker counters */

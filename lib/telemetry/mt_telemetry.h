@@ -30,12 +30,12 @@
  *
  * Exemplars: the trace of a call is in its request's metadata, which is gone when the latency is
  * known. So a worker samples one request per millisecond (mt_exchange_sample() in
- * lib/proxy/call/record.c; other requests cost a comparison), and keeps it (lib/observe/exemplar.c) as
- * the newest of its service for its latency, in powers of two of microseconds. It has the caller's
- * trace and span (mt_span.h: W3C traceparent, B3), or else the exchange's name, which replaces a
- * trace only after a minute. The control thread reads it with a sequence count, completely or not
- * at all. It appears with a later scrape if its bucket was written before it was read; services
- * summed as `other` have none.
+ * lib/proxy/call/record.c; other requests cost a comparison), and keeps it
+ * (lib/observe/exemplar.c) as the newest of its service for its latency, in powers of two of
+ * microseconds. It has the caller's trace and span (mt_span.h: W3C traceparent, B3), or else the
+ * exchange's name, which replaces a trace only after a minute. The control thread reads it with a
+ * sequence count, completely or not at all. It appears with a later scrape if its bucket was
+ * written before it was read; services summed as `other` have none.
  */
 #pragma once
 

@@ -21,7 +21,7 @@ LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/
 SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim", "tests/tcpscript/run", "tests/differential/run")
 CONNTRACK = "tests/conntrack/run"
 GOLDEN, LOADS = "tests/golden/picture", "tests/golden/loads"
-LINT = {"lint/debian": DAEMON, "lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
+LINT = {"lint/debian": DAEMON, "lint/folders": ("lib/libmt_proxy.a",), "lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 
 # Labs of the rotating part: statistical comparison of load balancing with Envoy's, BoringSSL's test suite, and the CPU time of a thread,
 # which the use of the caches by other programs of the host doubles.

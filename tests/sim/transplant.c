@@ -167,8 +167,8 @@ static void check_pointers(
 	const struct mt_tcp *t = mt_worker_tcp(to);
 	const struct mt_slab *const slabs[] = {&t->conns, &t->halves, &t->tws, &t->ooos, &t->losses,
 		&t->ledger.accounts, &t->ledger.places, &t->ledger.holders, &p->downs, &p->ups,
-		&p->exchanges, &p->attempts, &p->lanes, &p->rings, &p->pairs, &p->connecting,
-		&p->undecided, &p->fairs, &p->probes};
+		&p->exchanges, &p->lanes, &p->rings, &p->pairs, &p->connecting, &p->selections,
+		&p->fairs, &p->health_checks};
 	struct old o = {.im = saved};
 
 	note_buffers(&o, mt_worker_tcp(from), mt_worker_proxy(from));

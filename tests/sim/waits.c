@@ -63,11 +63,11 @@ static const char *check_sent(struct mt_proxy *p, const struct mt_attempt *a)
 	if (!u)
 		return "was sent on no connection";
 	if (!mt_up_shares(u))
-		return mt_slab_get(&p->attempts, u->attempt) == a || is_behind(u, a)
+		return mt_attempt_of(p, u->exchange) == a || is_behind(u, a)
 			       ? NULL
 			       : "is not known to its connection";
 	slot = mt_ring_find(p, u, a->up_id);
-	return slot && mt_slab_get(&p->attempts, slot->attempt) == a ? NULL : "has no slot";
+	return slot && mt_attempt_of(p, slot->exchange) == a ? NULL : "has no slot";
 }
 
 static const char *check_replying(struct mt_proxy *p, struct mt_exchange *ex)
@@ -93,7 +93,7 @@ static const char *check_connecting(struct mt_proxy *p, const struct mt_attempt 
 static const char *check_attempt(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a, bool timed)
 {
-	if (!a || mt_attempt_exchange(p, a) != ex)
+	if (!a || mt_attempt_exchange(a) != ex)
 		return "is tried nowhere";
 	switch (a->state) {
 	case MT_ATTEMPT_QUEUED:
@@ -116,7 +116,7 @@ static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
 	switch (ex->state) {
 	case MT_EX_ROUTING:
 		return "is nowhere";
-	case MT_EX_AWAITING:
+	case MT_EX_ON_DEMAND:
 		return timed && mt_list_linked(&ex->queue_node) ? NULL : "awaits nothing";
 	case MT_EX_SUSPENDED:
 		if (ex->awaits_verdict)
@@ -124,8 +124,10 @@ static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
 				       ? NULL
 				       : "waits for a verdict that is not asked for";
 		return p->filters.n_waits ? NULL : "waits for a filter that does not wait";
+	case MT_EX_BACKOFF:
+		return timed ? NULL : "waits for its next attempt without a timer";
 	case MT_EX_TRYING:
-		return check_attempt(p, ex, mt_exchange_attempt(p, ex), timed);
+		return check_attempt(p, ex, mt_exchange_attempt(ex), timed);
 	case MT_EX_REPLYING:
 		return check_replying(p, ex);
 	default:
@@ -147,7 +149,7 @@ static const char *check_down(struct mt_proxy *p, const struct mt_down *d)
 	if (!mt_timer_armed(&d->timer))
 		return "has no timer";
 	if (d->ending == MT_DOWN_CLOSING || mt_down_in_message(d) ||
-		(d->retry_at && !d->wound_at) || mt_reading_waits(&d->reading))
+		(d->retry_at && !d->drain_started) || mt_reading_waits(&d->reading))
 		return NULL;
 	if (!d->paused)
 		return d->s->rx.len > d->s->rx_kept ? "has sent bytes that nobody looks at" : NULL;
@@ -188,9 +190,9 @@ static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 		return "has sent bytes that nobody looks at";
 	if (mt_timer_armed(&u->timer))
 		return NULL;
-	if (u->msg_started || u->retry_at || (u->reply_left && !u->paused))
+	if (u->msg_started || u->retry_at || (mt_up_in_reply(u) && !u->paused))
 		return "has begun a message, without a timer";
-	if (u->busy && mt_ref_is_none(u->attempt))
+	if (u->busy && mt_ref_is_none(u->exchange))
 		return "is kept for a reply that nobody wants, without a timer";
 	return mt_up_nothing_awaited(u) ? "is idle, without a timer" : NULL;
 }
@@ -221,10 +223,10 @@ struct sums {
 
 static void add_call(struct sums *n, const struct mt_exchange *ex, const struct mt_attempt *a)
 {
-	bool queued = ex->state == MT_EX_AWAITING || (a && a->state == MT_ATTEMPT_QUEUED);
+	bool queued = ex->state == MT_EX_ON_DEMAND || (a && a->state == MT_ATTEMPT_QUEUED);
 
 	n->queued += queued;
-	n->size += queued ? ex->queued_size : 0;
+	n->size += queued ? ex->attempt.queued_size : 0;
 	n->unacked += ex->unacked;
 	n->at_endpoints += a && a->state != MT_ATTEMPT_UNACKED;
 }
@@ -242,7 +244,7 @@ static const char *check_sums(const struct mt_proxy *p, const struct sums *n)
 	for (uint32_t i = 0; i < p->snap->max_ep_index; i++) {
 		is.at_endpoints += p->lb.outstanding[i];
 		shown += p->ep_stats[i].outstanding;
-		is.streams += p->waiting.streams[i].n;
+		is.streams += p->waiting.kept[i].n;
 	}
 	if (p->n_unacked != n->unacked)
 		return "other one-way calls are counted as unacknowledged than are";
@@ -287,7 +289,7 @@ static bool check_calls(struct sim *s, struct mt_proxy *p, struct sums *n)
 	const char *bad;
 
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
-		add_call(n, ex, mt_exchange_attempt(p, ex));
+		add_call(n, ex, mt_exchange_attempt(ex));
 		bad = check_call(p, ex);
 		if (bad)
 			return wrong(s, p, "call", ex->self.idx, bad);

@@ -61,7 +61,7 @@ static bool next_connection(struct mt_worker *w, struct mt_ask *a)
 
 	if (!mt_tcp_info_next(mt_worker_tcp(w), &a->idx, &c->tcp))
 		return false;
-	c->use = mt_proxy_use(mt_worker_proxy(w), c->tcp.stream);
+	mt_proxy_use(mt_worker_proxy(w), c->tcp.stream, &c->use);
 	know_connection(mt_worker_index(w), c, &v);
 	a->n += mt_expr_eval(&a->expr, &v) != MT_TRI_NO;
 	return true;

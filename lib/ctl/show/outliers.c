@@ -18,7 +18,7 @@
 #define UNKNOWN	   "(no longer configured)"
 
 struct outlier {
-	struct mt_aside a;
+	struct mt_ep_event a;
 	bool open;   /* the endpoint has not replied since */
 	bool logged; /* the log has the ejection, and not yet its end */
 	char *cluster;
@@ -58,7 +58,7 @@ static void make_room(struct mt_outliers *o, const char *cluster)
 		drop(o, 0);
 }
 
-static bool same_endpoint(const struct outlier *e, const struct mt_aside *a, const char *cluster)
+static bool same_endpoint(const struct outlier *e, const struct mt_ep_event *a, const char *cluster)
 {
 	return e->a.port == a->port && mt_addr_eq(&e->a.addr, &a->addr) &&
 	       strcmp(e->cluster, cluster) == 0;
@@ -66,7 +66,7 @@ static bool same_endpoint(const struct outlier *e, const struct mt_aside *a, con
 
 /* ---- the log -------------------------------------------------------------------------------- */
 
-static void log_ejected(const struct mt_aside *a, const char *cluster)
+static void log_ejected(const struct mt_ep_event *a, const char *cluster)
 {
 	char name[MT_ADDR_STRLEN], words[MT_CTL_SPAN];
 
@@ -102,9 +102,10 @@ static void log_gone(struct outlier *e, uint64_t now)
 /* ---- events --------------------------------------------------------------------------------- */
 
 /* Closes the last event of this endpoint: it has replied, or has withdrawn its announcement. */
-static void call_back(struct mt_outliers *o, const struct mt_aside *a, const char *cluster)
+static void call_back(struct mt_outliers *o, const struct mt_ep_event *a, const char *cluster)
 {
-	enum mt_aside_what of = a->what == MT_ASIDE_BACK ? MT_ASIDE_FAILED : MT_ASIDE_LEAVING;
+	enum mt_ep_event_what of =
+		a->what == MT_EP_EVENT_BACK ? MT_EP_EVENT_EJECTED : MT_EP_EVENT_LEAVING;
 	char name[MT_ADDR_STRLEN];
 
 	for (uint32_t i = o->n; i-- > 0;) {
@@ -113,17 +114,17 @@ static void call_back(struct mt_outliers *o, const struct mt_aside *a, const cha
 		if (e->a.what != of || !same_endpoint(e, a, cluster))
 			continue;
 		log_returned(e, a->at, "");
-		e->a.until = of == MT_ASIDE_FAILED ? a->at : MT_MIN(e->a.until, a->at);
+		e->a.until = of == MT_EP_EVENT_EJECTED ? a->at : MT_MIN(e->a.until, a->at);
 		e->open = false;
 		return;
 	}
 	/* Others of its cluster have displaced the event. */
-	if (of == MT_ASIDE_FAILED)
+	if (of == MT_EP_EVENT_EJECTED)
 		mt_log(MT_LOG_INFO, "worker", "endpoint %s of %s returned",
 			mt_addr_port_str(&a->addr, a->port, name), cluster);
 }
 
-static void keep(struct mt_ctl *c, const struct mt_aside *a)
+static void keep(struct mt_ctl *c, const struct mt_ep_event *a)
 {
 	const char *name =
 		c->env.conf ? mt_upstream_cluster_name(mt_conf_upstreams(c->env.conf), a->cluster)
@@ -136,7 +137,7 @@ static void keep(struct mt_ctl *c, const struct mt_aside *a)
 	if (!c->outliers)
 		return;
 	c->endpoints_changed = true;
-	if (a->what == MT_ASIDE_STAYS || a->what == MT_ASIDE_BACK) {
+	if (a->what == MT_EP_EVENT_STAYS || a->what == MT_EP_EVENT_BACK) {
 		call_back(c->outliers, a, name);
 		return;
 	}
@@ -145,10 +146,10 @@ static void keep(struct mt_ctl *c, const struct mt_aside *a)
 		return;
 	make_room(c->outliers, name);
 	c->outliers->e[c->outliers->n++] = (struct outlier){.a = *a,
-		.open = a->what == MT_ASIDE_FAILED,
-		.logged = a->what == MT_ASIDE_FAILED,
+		.open = a->what == MT_EP_EVENT_EJECTED,
+		.logged = a->what == MT_EP_EVENT_EJECTED,
 		.cluster = copy};
-	if (a->what == MT_ASIDE_FAILED)
+	if (a->what == MT_EP_EVENT_EJECTED)
 		log_ejected(a, name);
 }
 
@@ -159,12 +160,12 @@ static void keep(struct mt_ctl *c, const struct mt_aside *a)
 static uint64_t take(struct mt_ctl *c)
 {
 	uint64_t missed = 0, all = 0;
-	struct mt_aside a;
+	struct mt_ep_event a;
 
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
 		struct mt_proxy *p = mt_worker_proxy(c->env.workers[w]);
 
-		for (uint32_t i = 0; i < PER_TURN && mt_proxy_aside(p, &a, &missed); i++)
+		for (uint32_t i = 0; i < PER_TURN && mt_proxy_ep_event(p, &a, &missed); i++)
 			keep(c, &a);
 		all += missed;
 	}
@@ -253,11 +254,11 @@ static void set_ms(json_t *o, const char *name, uint64_t ns)
 	json_object_set_new(o, name, json_integer((json_int_t)(ns / MT_MSEC)));
 }
 
-static void set_rule(json_t *row, const struct mt_aside *a)
+static void set_rule(json_t *row, const struct mt_ep_event *a)
 {
 	char text[64] = "3 failures within 10 s";
 
-	if (a->what != MT_ASIDE_FAILED)
+	if (a->what != MT_EP_EVENT_EJECTED)
 		return;
 	if (a->rule)
 		snprintf(text, sizeof(text), "%s", a->rule);
@@ -286,14 +287,14 @@ static const struct mt_ep_state *state_of(const struct mt_ctl *c, const struct o
 static bool is_forgiven(const struct mt_ctl *c, const struct outlier *e)
 {
 	const struct mt_ep_state *state =
-		e->a.what == MT_ASIDE_FAILED && e->open ? state_of(c, e) : NULL;
+		e->a.what == MT_EP_EVENT_EJECTED && e->open ? state_of(c, e) : NULL;
 
 	return state && mt_ctl_ep_is_forgiven(state);
 }
 
 static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 {
-	const struct mt_aside *a = &e->a;
+	const struct mt_ep_event *a = &e->a;
 	char name[MT_ADDR_STRLEN];
 	bool forgiven = is_forgiven(c, e);
 	json_t *row = json_object();
@@ -301,7 +302,7 @@ static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 	mt_set_time(row, "when", (int64_t)(a->wall / MT_MSEC));
 	set_str(row, "cluster", e->cluster);
 	set_str(row, "endpoint", mt_addr_port_str(&a->addr, a->port, name));
-	set_str(row, "what", a->what == MT_ASIDE_LEAVING ? "leaving" : "ejected");
+	set_str(row, "what", a->what == MT_EP_EVENT_LEAVING ? "leaving" : "ejected");
 	set_rule(row, a);
 	set_ms(row, "for_ms", a->until - a->at);
 	set_str(row, "now",

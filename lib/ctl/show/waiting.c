@@ -24,7 +24,7 @@ static struct mt_ep_waiting sum_of(const struct mt_ctl *c, uint32_t index, uint6
 
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
 		struct mt_ep_waiting one =
-			mt_proxy_ep_waiting(mt_worker_proxy(c->env.workers[w]), index, id);
+			mt_proxy_ep_waiting(mt_worker_proxy(c->env.workers[w]), index, id, c->now);
 
 		sum.calls += one.calls;
 		earliest(&sum.oldest, one.oldest);

@@ -231,7 +231,7 @@ static bool run_filters(struct explain *x)
 		json_t *row = json_object();
 
 		if (f->type == &mt_gate_filter)
-			mt_guard_explain(f, &x->said.view, who(x), bound(x), time(NULL), &told);
+			mt_authorize_explain(f, &x->said.view, who(x), bound(x), time(NULL), &told);
 		else if (f->type->explain)
 			f->type->explain(f, &x->said.view, x->c->now, &told);
 		set(row, "filter", f->type->name);
@@ -429,11 +429,11 @@ static bool is_over(struct explain *x, const struct mt_filter_inst *limit, char 
 static bool judge(
 	struct explain *x, const struct mt_cluster *cl, uint32_t i, char words[POLICY_MAX])
 {
-	static struct mt_guard_scratch scratch; /* used by the control thread only */
+	static struct mt_authorize_scratch scratch; /* used by the control thread only */
 	bool opaque = x->proto->codec->opaque;
 	/* The gateway's authorization; for calls run_filters() has evaluated it already. */
 	const struct mt_gate_guard *gate = opaque && x->service ? x->service->gate : NULL;
-	struct mt_guard_ask ask = {.v = opaque ? NULL : &x->said.view,
+	struct mt_authorize_request ask = {.v = opaque ? NULL : &x->said.view,
 		.peer = x->said.view.peer,
 		.who = who(x),
 		.bound = bound(x),
@@ -447,7 +447,7 @@ static bool judge(
 	const struct mt_authz_policy *by = NULL;
 
 	if (gate)
-		e = mt_guard_judge_gate(&ask, &by);
+		e = mt_authorize_at_gateway(&ask, &by);
 	words[0] = '\0';
 	x->over = false;
 	if (e == MT_AUTHZ_ALLOWED && cl->eps[i].guarded && cl->guards[i]->tokens) {
@@ -460,9 +460,9 @@ static bool judge(
 			return true;
 	}
 	if (e == MT_AUTHZ_ALLOWED && cl->eps[i].guarded)
-		e = mt_guard_judge(&ask, &by);
+		e = mt_authorize_at_endpoint(&ask, &by);
 	if (e != MT_AUTHZ_ALLOWED)
-		snprintf(words, POLICY_MAX, "%s %s", mt_guard_effect_str(e), mt_authz_by(by));
+		snprintf(words, POLICY_MAX, "%s %s", mt_authorize_effect_str(e), mt_authz_by(by));
 	if (e != MT_AUTHZ_ALLOWED || !cl->eps[i].guarded || !cl->guards[i]->limit)
 		return e != MT_AUTHZ_ALLOWED;
 	x->over = is_over(x, cl->guards[i]->limit, words);

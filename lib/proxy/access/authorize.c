@@ -2,7 +2,7 @@
 /* Calls and byte streams against the rules that guard an endpoint, once it is chosen. */
 #include "mt_authorize.h"
 
-#include "mt_proxy_priv.h"
+#include "access/mt_access_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,10 +11,10 @@
 
 struct reading_of {
 	struct mt_authz_call call; /* first */
-	const struct mt_guard_ask *ask;
+	const struct mt_authorize_request *ask;
 };
 
-static const struct mt_guard_ask *ask_of(const struct mt_authz_call *c)
+static const struct mt_authorize_request *ask_of(const struct mt_authz_call *c)
 {
 	return mt_container_of(c, const struct reading_of, call)->ask;
 }
@@ -32,7 +32,8 @@ static bool is_of(const struct mt_key *key, const char *p, uint32_t len)
 }
 
 /* A later change of the very same name. */
-bool mt_guard_is_overlaid(const struct mt_view *v, uint32_t from, const uint8_t *p, uint32_t len)
+bool mt_authorize_is_overlaid(
+	const struct mt_view *v, uint32_t from, const uint8_t *p, uint32_t len)
 {
 	for (uint32_t i = from; i < v->n_mutations; i++)
 		if (same_text(&v->mutations[i], p, len))
@@ -48,7 +49,7 @@ static bool next_change(
 		const struct mt_mutation *m = &v->mutations[(*at)++];
 
 		if (!m->value || !is_of(key, m->key, m->key_len) ||
-			mt_guard_is_overlaid(v, *at, (const uint8_t *)m->key, m->key_len))
+			mt_authorize_is_overlaid(v, *at, (const uint8_t *)m->key, m->key_len))
 			continue;
 		*value = (struct mt_slice){(const uint8_t *)m->value, m->value_len};
 		return true;
@@ -57,7 +58,7 @@ static bool next_change(
 }
 
 /* false: there is an index, or there is nothing that it could show. */
-static bool is_unreadable(const struct mt_guard_ask *a)
+static bool is_unreadable(const struct mt_authorize_request *a)
 {
 	struct mt_view *v = a->v;
 
@@ -76,7 +77,7 @@ static bool is_unreadable(const struct mt_guard_ask *a)
 }
 
 /* *at MT_AUTHZ_LAST: as it is in mt_authz_reader. */
-static enum mt_authz_read next_entry(const struct mt_guard_ask *a, const struct mt_key *key,
+static enum mt_authz_read next_entry(const struct mt_authorize_request *a, const struct mt_key *key,
 	uint32_t *at, struct mt_slice *value)
 {
 	struct mt_view *v = a->v;
@@ -88,7 +89,7 @@ static enum mt_authz_read next_entry(const struct mt_guard_ask *a, const struct 
 	for (uint32_t i = *at; (i = mt_meta_next(&v->meta, key, i)) != UINT32_MAX; i++) {
 		const struct mt_meta_entry *e = &v->meta.entry[i];
 
-		if (mt_guard_is_overlaid(v, 0, e->key, e->key_len))
+		if (mt_authorize_is_overlaid(v, 0, e->key, e->key_len))
 			continue;
 		*at = i + 1;
 		if (memcmp(e->key, key->name, key->len) == 0 &&
@@ -152,7 +153,7 @@ static bool is_ambiguous(
 static enum mt_authz_read metadata(
 	struct mt_authz_call *c, const struct mt_key *key, uint32_t *pos, struct mt_slice *value)
 {
-	const struct mt_guard_ask *a = ask_of(c);
+	const struct mt_authorize_request *a = ask_of(c);
 	struct mt_view *v = a->v;
 	enum mt_authz_read r;
 	uint32_t at;
@@ -178,8 +179,8 @@ static enum mt_authz_read metadata(
 	return r;
 }
 
-enum mt_authz_read mt_guard_metadata(const struct mt_guard_ask *ask, const struct mt_key *key,
-	uint32_t *pos, struct mt_slice *value)
+enum mt_authz_read mt_authorize_metadata(const struct mt_authorize_request *ask,
+	const struct mt_key *key, uint32_t *pos, struct mt_slice *value)
 {
 	struct reading_of r = {.ask = ask};
 
@@ -237,7 +238,7 @@ static enum mt_authz_read add_aliases(struct mt_authz_call *c, const struct mt_c
 
 static enum mt_authz_read interfaces(struct mt_authz_call *c)
 {
-	const struct mt_guard_ask *a = ask_of(c);
+	const struct mt_authorize_request *a = ask_of(c);
 	const struct mt_codec *codec = a->v->codec;
 	struct mt_slice v;
 	bool more;
@@ -273,7 +274,7 @@ static bool is_no_method(struct mt_slice name)
 
 static enum mt_authz_read methods(struct mt_authz_call *c)
 {
-	const struct mt_guard_ask *a = ask_of(c);
+	const struct mt_authorize_request *a = ask_of(c);
 	const struct mt_codec *codec = a->v->codec;
 	struct mt_slice v;
 	int inner = 0;
@@ -318,7 +319,7 @@ static void identify_by_tls(struct mt_authz_call *c, const struct mt_tls_peer *w
  * By what he has shown, else by his port, which vouches for him as a certificate does. Whose name there is disputed, or nowhere
  * written, has shown nothing, and is not nobody: he could have brought that about to leave a name that is denied.
  */
-static void identify(struct mt_authz_call *c, const struct mt_guard_ask *ask, bool at_gate)
+static void identify(struct mt_authz_call *c, const struct mt_authorize_request *ask, bool at_gate)
 {
 	if (ask->who)
 		identify_by_tls(c, ask->who, at_gate);
@@ -331,7 +332,7 @@ static void identify(struct mt_authz_call *c, const struct mt_guard_ask *ask, bo
 	c->unnamed = !c->principal.p;
 }
 
-bool mt_guard_tell(const struct mt_guard_ask *ask, struct mt_guard_told *t)
+bool mt_authorize_read_fields(const struct mt_authorize_request *ask, struct mt_authorize_fields *t)
 {
 	struct reading_of r = {.ask = ask};
 	struct mt_authz_call *c = &r.call;
@@ -341,7 +342,7 @@ bool mt_guard_tell(const struct mt_guard_ask *ask, struct mt_guard_told *t)
 	if (is_unreadable(ask) || interfaces(c) != MT_AUTHZ_READ || c->n_interfaces != 1 ||
 		methods(c) != MT_AUTHZ_READ)
 		return false;
-	*t = (struct mt_guard_told){.principal = c->principal,
+	*t = (struct mt_authorize_fields){.principal = c->principal,
 		.sni = c->sni,
 		.interface = c->interfaces[0],
 		/* What is called by way of another one is the last. */
@@ -349,8 +350,8 @@ bool mt_guard_tell(const struct mt_guard_ask *ask, struct mt_guard_told *t)
 	return true;
 }
 
-enum mt_authz_effect mt_guard_judge(
-	const struct mt_guard_ask *ask, const struct mt_authz_policy **by)
+enum mt_authz_effect mt_authorize_at_endpoint(
+	const struct mt_authorize_request *ask, const struct mt_authz_policy **by)
 {
 	struct reading_of r = {.call = {.peer = ask->peer,
 				       .server = ask->ep->addr,
@@ -367,8 +368,8 @@ enum mt_authz_effect mt_guard_judge(
 	return mt_authz_judge(ask->cluster->guards[ask->ep - ask->cluster->eps], &r.call, by);
 }
 
-enum mt_authz_effect mt_guard_judge_gate(
-	const struct mt_guard_ask *ask, const struct mt_authz_policy **by)
+enum mt_authz_effect mt_authorize_at_gateway(
+	const struct mt_authorize_request *ask, const struct mt_authz_policy **by)
 {
 	struct reading_of r = {.call = {.peer = ask->peer,
 				       .server = ask->local,
@@ -387,7 +388,8 @@ enum mt_authz_effect mt_guard_judge_gate(
 
 /* ---- calls ----------------------------------------------------------------------------------------- */
 
-void mt_guard_count(struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by)
+void mt_authorize_count(
+	struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by)
 {
 	mt_count(p->counters, e == MT_AUTHZ_CLOSED   ? MT_PROXY_exchange_closed
 			      : e == MT_AUTHZ_UNREAD ? MT_PROXY_exchange_unreadable
@@ -397,19 +399,19 @@ void mt_guard_count(struct mt_proxy *p, enum mt_authz_effect e, const struct mt_
 }
 
 /* Of the call's own client, whoever else asks in his place. */
-static struct mt_guard_ask ask_for(struct mt_proxy *p, const struct mt_exchange *ex,
+static struct mt_authorize_request ask_for(struct mt_proxy *p, const struct mt_exchange *ex,
 	const struct mt_cluster *c, const struct mt_endpoint *ep)
 {
 	const struct mt_stream *down = mt_exchange_down(p, ex)->s;
 
-	return (struct mt_guard_ask){.v = &p->view,
+	return (struct mt_authorize_request){.v = &p->view,
 		.peer = p->view.peer,
 		.who = mt_proxy_tls_peer(p, down),
 		.bound = mt_snapshot_bound(p->snap, down),
 		.cluster = c,
 		.ep = ep,
 		.service = ex->service,
-		.scratch = &p->guard_scratch,
+		.scratch = &p->authorize_scratch,
 		.asked = ex->asked,
 		.whole = !ex->in_message};
 }
@@ -417,7 +419,7 @@ static struct mt_guard_ask ask_for(struct mt_proxy *p, const struct mt_exchange 
 /* The endpoint was not asked: it may be chosen again. */
 static void put_back(struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
-	uint32_t at = (uint32_t)(ep - ex->cluster->eps);
+	uint32_t at = (uint32_t)(ep - ex->attempt.cluster->eps);
 
 	if (at < 64)
 		ex->tried &= ~(1ull << at);
@@ -425,9 +427,10 @@ static void put_back(struct mt_exchange *ex, const struct mt_endpoint *ep)
 
 /* false: it waits, or is answered (token->reply_given); or its metadata cannot be read. */
 static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep,
-	const struct mt_guard_ask *ask, struct mt_tokens_judged *token)
+	const struct mt_authorize_request *ask, struct mt_tokens_judged *token)
 {
-	const struct mt_authz_tokens *t = ex->cluster->guards[ep - ex->cluster->eps]->tokens;
+	const struct mt_authz_tokens *t =
+		ex->attempt.cluster->guards[ep - ex->attempt.cluster->eps]->tokens;
 
 	switch (mt_tokens_judge(p, ex, ask, t, token)) {
 	case MT_TOKENS_PASS:
@@ -448,11 +451,11 @@ static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struc
 
 /* It waits for what somebody says of it, or is answered. */
 static void ask_about(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep,
-	const struct mt_guard_ask *ask, const struct mt_authz_policy *by)
+	const struct mt_authorize_request *ask, const struct mt_authz_policy *by)
 {
 	struct mt_unasked why;
 
-	if (mt_policy_asks_begin(p, ex, ask, by, &why)) {
+	if (mt_ext_authz_begin(p, ex, ask, by, &why)) {
 		put_back(ex, ep);
 		return;
 	}
@@ -460,17 +463,17 @@ static void ask_about(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 	mt_reply_local(p, ex, why.reply, why.text);
 }
 
-bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+bool mt_authorize_call(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
-	const struct mt_authz *a = ex->cluster->guards[ep - ex->cluster->eps];
-	struct mt_guard_ask ask = ask_for(p, ex, ex->cluster, ep);
+	const struct mt_authz *a = ex->attempt.cluster->guards[ep - ex->attempt.cluster->eps];
+	struct mt_authorize_request ask = ask_for(p, ex, ex->attempt.cluster, ep);
 	struct mt_tokens_judged token = {0};
 	const struct mt_authz_policy *by = NULL;
 	enum mt_authz_effect e = MT_AUTHZ_UNREAD;
 
 	if (!a->tokens || token_passes(p, ex, ep, &ask, &token)) {
 		ask.claims = token.claims;
-		e = mt_guard_judge(&ask, &by);
+		e = mt_authorize_at_endpoint(&ask, &by);
 	} else if (token.reply_given) {
 		return false;
 	}
@@ -486,17 +489,17 @@ bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 		ask_about(p, ex, ep, &ask, by);
 		return false;
 	}
-	mt_guard_count(p, e, by);
+	mt_authorize_count(p, e, by);
 	mt_exchange_trace_denied(p, ex, ep, by ? by->by : NULL);
 	/* A denial is final: another endpoint is not asked. Who made it is not the caller's to know. */
 	mt_reply_local(p, ex, MT_REPLY_DENIED, "denied by policy");
 	return false;
 }
 
-bool mt_guard_lets_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
+bool mt_authorize_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
 	const struct mt_endpoint *ep)
 {
-	struct mt_guard_ask ask = ask_for(p, ex, c, ep);
+	struct mt_authorize_request ask = ask_for(p, ex, c, ep);
 	const struct mt_filter_inst *limit;
 	const struct mt_authz_policy *by;
 
@@ -505,7 +508,8 @@ bool mt_guard_lets_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct
 	if (mt_likely(!ep->guarded))
 		return true;
 	/* Its token is the call's own: what it says is not told to who gets a copy. */
-	if (c->guards[ep - c->eps]->tokens || mt_guard_judge(&ask, &by) != MT_AUTHZ_ALLOWED)
+	if (c->guards[ep - c->eps]->tokens ||
+		mt_authorize_at_endpoint(&ask, &by) != MT_AUTHZ_ALLOWED)
 		return false;
 	limit = c->guards[ep - c->eps]->limit;
 	return !limit || limit->type->on_request(limit, &p->view, &p->filter_ctx) == MT_FILTER_NEXT;

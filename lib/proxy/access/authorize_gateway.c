@@ -2,7 +2,7 @@
 /* Calls against the rules of the gate that they come in by: a filter in front of all others. */
 #include "mt_authorize.h"
 
-#include "mt_proxy_priv.h"
+#include "access/mt_access_priv.h"
 
 #include <stdio.h>
 
@@ -12,14 +12,14 @@ static enum mt_filter_verdict ask_gate(
 	struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
 	struct mt_exchange *ex = mt_slab_at(&p->exchanges, ctx->exchange);
 	const struct mt_stream *down = mt_exchange_down(p, ex)->s;
-	struct mt_guard_ask ask = {.v = v,
+	struct mt_authorize_request ask = {.v = v,
 		.peer = v->peer,
 		.who = mt_proxy_tls_peer(p, down),
 		.bound = mt_snapshot_bound(p->snap, down),
 		.gate = f->conf,
 		.local = mt_stream_ends(down)->local,
 		.service = ex->service,
-		.scratch = &p->guard_scratch,
+		.scratch = &p->authorize_scratch,
 		.asked = ex->asked,
 		.whole = !ex->in_message};
 	const struct mt_authz_policy *by = NULL;
@@ -31,7 +31,7 @@ static enum mt_filter_verdict ask_gate(
 			: MT_TOKENS_PASS) {
 	case MT_TOKENS_PASS:
 		ask.claims = token.claims;
-		e = mt_guard_judge_gate(&ask, &by);
+		e = mt_authorize_at_gateway(&ask, &by);
 		break;
 	case MT_TOKENS_WAITS:
 		return MT_FILTER_SUSPEND;
@@ -56,29 +56,29 @@ static enum mt_filter_verdict ask_gate(
 		struct mt_unasked why;
 
 		mt_tokens_hold(p, ex, &token);
-		if (mt_policy_asks_begin(p, ex, &ask, by, &why))
+		if (mt_ext_authz_begin(p, ex, &ask, by, &why))
 			return MT_FILTER_SUSPEND;
 		ctx->reply = why.reply;
 		ctx->reply_text = why.text;
 		return MT_FILTER_REPLY;
 	}
-	mt_guard_count(p, e, by);
+	mt_authorize_count(p, e, by);
 	return MT_FILTER_REPLY;
 }
 
-const char *mt_guard_effect_str(enum mt_authz_effect e)
+const char *mt_authorize_effect_str(enum mt_authz_effect e)
 {
 	return e == MT_AUTHZ_ASK      ? "decided by the authorization service of"
 	       : e == MT_AUTHZ_CLOSED ? "closed by"
 				      : "denied by";
 }
 
-void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
+void mt_authorize_explain(const struct mt_filter_inst *f, struct mt_view *v,
 	const struct mt_tls_peer *who, const struct mt_bound *bound, int64_t now_s,
 	struct mt_filter_told *told)
 {
-	static struct mt_guard_scratch scratch; /* the control thread's */
-	struct mt_guard_ask ask = {.v = v,
+	static struct mt_authorize_scratch scratch; /* the control thread's */
+	struct mt_authorize_request ask = {.v = v,
 		.peer = v->peer,
 		.who = who,
 		.bound = bound,
@@ -88,7 +88,7 @@ void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
 	const struct mt_authz_tokens *tokens = ask.gate->rules->tokens;
 	const struct mt_authz_policy *by;
 	const char *why = tokens ? mt_tokens_explain(&ask, tokens, now_s, &ask.claims) : NULL;
-	enum mt_authz_effect e = why ? MT_AUTHZ_DENIED : mt_guard_judge_gate(&ask, &by);
+	enum mt_authz_effect e = why ? MT_AUTHZ_DENIED : mt_authorize_at_gateway(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return;
@@ -98,14 +98,14 @@ void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
 		snprintf(told->words, sizeof(told->words), "unauthenticated: %s", why);
 		return;
 	}
-	snprintf(
-		told->words, sizeof(told->words), "%s %s", mt_guard_effect_str(e), mt_authz_by(by));
+	snprintf(told->words, sizeof(told->words), "%s %s", mt_authorize_effect_str(e),
+		mt_authz_by(by));
 }
 
 static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
 	struct mt_filter_told *told)
 {
-	mt_guard_explain(f, v, NULL, NULL, (int64_t)(now / MT_SEC), told);
+	mt_authorize_explain(f, v, NULL, NULL, (int64_t)(now / MT_SEC), told);
 }
 
 /* It is the snapshot's. */

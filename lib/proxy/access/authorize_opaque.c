@@ -2,34 +2,34 @@
 /* Byte streams against the rules of gates and endpoints: as they are opened, and when rules change. */
 #include "mt_authorize.h"
 
-#include "mt_proxy_priv.h"
+#include "access/mt_access_priv.h"
 
 static void count_bytes(
 	struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by)
 {
 	if (e == MT_AUTHZ_CLOSED)
-		mt_guard_count_closed_bytes(p, by->closer);
+		mt_authorize_count_closed_opaque(p, by->closer);
 	else
 		mt_count(p->counters, MT_PROXY_opaque_denied);
 }
 
-void mt_guard_count_closed_bytes(struct mt_proxy *p, const struct mt_closer *by)
+void mt_authorize_count_closed_opaque(struct mt_proxy *p, const struct mt_closer *by)
 {
 	mt_count(p->counters, MT_PROXY_opaque_closed);
 	mt_account_closed(p, by);
 }
 
-bool mt_guard_passes_bytes(
+bool mt_authorize_opaque(
 	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_cluster *c, uint32_t at)
 {
-	const struct mt_guard_ask ask = {.peer = mt_stream_ends(pr->down)->remote,
+	const struct mt_authorize_request ask = {.peer = mt_stream_ends(pr->down)->remote,
 		.who = mt_proxy_tls_peer(p, pr->down),
 		.bound = mt_snapshot_bound(p->snap, pr->down),
 		.sni_unkept = pr->sni_unkept,
 		.cluster = c,
 		.ep = &c->eps[at]};
 	const struct mt_authz_policy *by;
-	enum mt_authz_effect e = mt_guard_judge(&ask, &by);
+	enum mt_authz_effect e = mt_authorize_at_endpoint(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return true;
@@ -37,18 +37,18 @@ bool mt_guard_passes_bytes(
 	return false;
 }
 
-bool mt_guard_lets_in(
+bool mt_authorize_opaque_at_gateway(
 	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_gate_guard *gate)
 {
 	const struct mt_tuple *ends = mt_stream_ends(pr->down);
-	const struct mt_guard_ask ask = {.peer = ends->remote,
+	const struct mt_authorize_request ask = {.peer = ends->remote,
 		.who = mt_proxy_tls_peer(p, pr->down),
 		.bound = mt_snapshot_bound(p->snap, pr->down),
 		.sni_unkept = pr->sni_unkept,
 		.local = ends->local,
 		.gate = gate};
 	const struct mt_authz_policy *by;
-	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
+	enum mt_authz_effect e = mt_authorize_at_gateway(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return true;
@@ -67,7 +67,7 @@ static bool is_denied_at(
 		return false;
 	c = &p->snap->clusters[at];
 	if (c->closed_by) {
-		mt_guard_count_closed_bytes(p, c->closed_by);
+		mt_authorize_count_closed_opaque(p, c->closed_by);
 		return true;
 	}
 	for (uint32_t i = 0; (c->guards || c->lend) && i < c->n_eps; i++) {
@@ -79,12 +79,12 @@ static bool is_denied_at(
 			mt_count(p->counters, MT_PROXY_opaque_no_node_identity);
 			return true;
 		}
-		return c->eps[i].guarded && !mt_guard_passes_bytes(p, pr, c, i);
+		return c->eps[i].guarded && !mt_authorize_opaque(p, pr, c, i);
 	}
 	return false;
 }
 
-bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost)
+bool mt_authorize_opaque_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost)
 {
 	const struct mt_filter_chain_proto *proto;
 	const struct mt_service *svc;
@@ -95,7 +95,7 @@ bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost)
 	svc = proto ? mt_opaque_service(proto) : NULL;
 	if (!svc)
 		return false;
-	if (svc->gate && !mt_guard_lets_in(p, pr, svc->gate))
+	if (svc->gate && !mt_authorize_opaque_at_gateway(p, pr, svc->gate))
 		return true;
 	if (svc->n_tcp_dests == 0)
 		return is_denied_at(p, pr, svc->tcp_cluster, svc->gateway, cost);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that somebody outside is asked about, and what he answers. */
-#include "mt_proxy_priv.h"
+/* Calls that wait for the decision of an external authorization service. */
+#include "access/mt_access_priv.h"
 
 #include "mt_filter_inbox.h"
 
@@ -8,47 +8,48 @@
 
 _Static_assert(MT_EXTAUTHZ_SLOTS <= UINT8_MAX, "questions of a client are counted by a byte");
 
-void mt_policy_asks_init(struct mt_proxy *p)
+void mt_ext_authz_init(struct mt_proxy *p)
 {
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
-		mt_list_init(&p->policy_asks.by_slot[i]);
+		mt_list_init(&p->ext_authz.by_slot[i]);
 }
 
 void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
 {
 	mt_extauthz_wake(lane, mt_filter_inbox_ring, mt_filter_inbox_who(p->filters.inbox));
-	p->policy_asks.lane = lane;
+	p->ext_authz.lane = lane;
 }
 
-/* ---- asked ----------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static const struct mt_unasked full = {MT_REPLY_OVERLOAD,
 				       "too many calls wait for an authorization decision"},
 			       unread = {MT_REPLY_DENIED, "denied by policy"};
 
-/* The last quarter is for clients' addresses that do not have a quarter already. */
+/* The last quarter of slots is for client addresses that have less than a quarter of all. */
 static bool has_room(const struct mt_proxy *p)
 {
-	const struct mt_extauthz_lane *l = p->policy_asks.lane;
-	uint32_t own = p->policy_asks.by_client[mt_fair_bucket(p, &p->view.peer)];
+	const struct mt_extauthz_lane *l = p->ext_authz.lane;
+	uint32_t own = p->ext_authz.by_client[mt_fair_bucket(p, &p->view.peer)];
 
 	return l && (mt_extauthz_room(l) > QUARTER || own < QUARTER);
 }
 
-bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
-	const struct mt_guard_ask *ask, const struct mt_authz_policy *by, struct mt_unasked *why)
+bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_authorize_request *ask, const struct mt_authz_policy *by,
+	struct mt_unasked *why)
 {
-	struct mt_asks_of_policy *k = &p->policy_asks;
+	struct mt_ext_authz_calls *k = &p->ext_authz;
 	struct mt_extauthz_slot *s = has_room(p) ? mt_extauthz_slot(k->lane) : NULL;
-	uint32_t left = mt_dispatch_left(p, ex);
+	uint32_t left = mt_call_left(p, ex);
 
 	*why = full;
 	if (!s) {
 		mt_count(p->counters, MT_PROXY_extauthz_full);
 		return false;
 	}
-	/* What is not shown whole is not judged, whatever is said of services that cannot judge. */
-	if (!mt_guard_describe(ask, s)) {
+	/* A call that cannot be described completely is denied, also if the provider fails open. */
+	if (!mt_ext_authz_describe(ask, s)) {
 		*why = unread;
 		mt_count(p->counters, MT_PROXY_exchange_unreadable);
 		mt_extauthz_give_back(k->lane, s);
@@ -72,9 +73,9 @@ bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	return true;
 }
 
-/* ---- answered --------------------------------------------------------------------------------------- */
+/* ---- decisions ------------------------------------------------------------------------------- */
 
-/* The service knows names in small letters alone, and means each one that it was told so. */
+/* The service gets names in lower case, so its change applies to all spellings of a name. */
 static bool change(
 	struct mt_proxy *p, const struct mt_extauthz_slot *s, const struct mt_extauthz_change *c)
 {
@@ -88,15 +89,14 @@ static bool change(
 	return mt_metadata_strip(p, &key) && mt_filter_change(&p->filters, &p->view, &m);
 }
 
-/* Behind the changes that its filters have made. */
+/* Adds the changes of the service to those of filters, which the call keeps. */
 static bool keep_changes(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_extauthz_slot *s)
 {
 	if (!s->n_changes)
 		return true;
-	mt_dispatch_view(p, ex);
-	mt_overlay_restore(p, ex);
-	/* No change of the view has its text there. */
+	mt_call_show(p, ex);
+	/* The texts of the view's changes are elsewhere, in the restored overlay. */
 	p->filters.text_used = 0;
 	for (uint32_t i = 0; i < s->n_changes; i++)
 		if (!change(p, s, &s->change[i]))
@@ -114,8 +114,9 @@ static void answer(
 }
 
 /*
- * Its time is over. A turn takes only so many expired deadlines before it comes to answers, and a deadline may be armed later than
- * the time that the question was given.
+ * True if the call has timed out. An iteration processes a limited number of expired deadlines
+ * before it comes to decisions, and a deadline may expire later than the time that the service was
+ * given.
  */
 static bool is_over(
 	const struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_extauthz_slot *s)
@@ -147,9 +148,9 @@ static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_ext
 	mt_verdict_go_on(p, ex);
 }
 
-uint32_t mt_policy_asks_turn(struct mt_proxy *p)
+uint32_t mt_ext_authz_turn(struct mt_proxy *p)
 {
-	struct mt_asks_of_policy *k = &p->policy_asks;
+	struct mt_ext_authz_calls *k = &p->ext_authz;
 	struct mt_extauthz_slot *s;
 	uint32_t n = 0;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A call as it is told to an external authorization service: all of it, or nothing. */
-#include "mt_proxy_priv.h"
+#include "access/mt_access_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static bool put_entry(struct mt_extauthz_slot *s, struct mt_slice key, struct mt
 	return true;
 }
 
-static bool put_own(struct mt_extauthz_slot *s, const struct mt_guard_ask *ask)
+static bool put_own(struct mt_extauthz_slot *s, const struct mt_authorize_request *ask)
 {
 	struct mt_view *v = ask->v;
 
@@ -63,7 +63,7 @@ static bool put_own(struct mt_extauthz_slot *s, const struct mt_guard_ask *ask)
 		struct mt_slice value;
 
 		/* Nobody can ask for a key that is no text. */
-		if (!e->key || mt_guard_is_overlaid(v, 0, e->key, e->key_len))
+		if (!e->key || mt_authorize_is_overlaid(v, 0, e->key, e->key_len))
 			continue;
 		if (!mt_meta_value(&v->meta, i, &value, ask->scratch->value) ||
 			!put_entry(s, key, value))
@@ -80,22 +80,22 @@ static bool put_changes(struct mt_extauthz_slot *s, const struct mt_view *v)
 		const struct mt_slice key = {(const uint8_t *)m->key, m->key_len},
 				      value = {(const uint8_t *)m->value, m->value_len};
 
-		if (m->value && !mt_guard_is_overlaid(v, i + 1, key.p, key.len) &&
+		if (m->value && !mt_authorize_is_overlaid(v, i + 1, key.p, key.len) &&
 			!put_entry(s, key, value))
 			return false;
 	}
 	return true;
 }
 
-bool mt_guard_describe(const struct mt_guard_ask *ask, struct mt_extauthz_slot *s)
+bool mt_ext_authz_describe(const struct mt_authorize_request *ask, struct mt_extauthz_slot *s)
 {
-	struct mt_guard_told t;
+	struct mt_authorize_fields t;
 
 	s->source = ask->peer;
 	s->source_port = 0;
 	s->destination = ask->ep ? ask->ep->addr : ask->local;
 	s->destination_port = ask->ep ? ask->ep->port : ask->gate->port;
-	return mt_guard_tell(ask, &t) && put_principal(s, t.principal) &&
+	return mt_authorize_read_fields(ask, &t) && put_principal(s, t.principal) &&
 	       put(s, &s->interface, t.interface) && put(s, &s->method, t.method) &&
 	       (!t.sni.p || put(s, &s->sni, t.sni)) &&
 	       put_text(s, &s->protocol, ask->v->codec->name) &&

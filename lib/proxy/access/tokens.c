@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokens of calls: known, waited for, judged. */
-#include "mt_proxy_priv.h"
+/* Tokens of calls: looked up in the cache, verified by another thread, decided. */
+#include "access/mt_access_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* In mt_exchange.token: it was valid and is taken out, and what it says could not be kept. */
+/* Value of mt_exchange.token: a valid token was removed, and its claims could not be kept. */
 #define LOST UINT16_MAX
 
 void mt_tokens_init(struct mt_proxy *p)
@@ -38,9 +38,9 @@ const uint64_t *mt_proxy_token_counters(const struct mt_proxy *p)
 	return p->tokens.counters;
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
-/* Where the same one is verified already. */
+/* The calls that wait for the same token; NULL: it is not being verified. */
 static struct mt_list *under_way(struct mt_tokens *k, const uint8_t *digest)
 {
 	for (uint32_t i = 0; i < MT_TOKEN_SLOTS; i++)
@@ -72,7 +72,7 @@ static bool begin_to_wait(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, const uint8_t *digest,
 	bool at_gate)
 {
-	uint32_t left = mt_dispatch_left(p, ex);
+	uint32_t left = mt_call_left(p, ex);
 
 	if (!mt_verdict_wait(p, ex, at_gate)) {
 		mt_count(p->counters, MT_PROXY_token_full);
@@ -114,7 +114,7 @@ uint32_t mt_tokens_turn(struct mt_proxy *p)
 	return n;
 }
 
-/* ---- judged ---------------------------------------------------------------------------------------- */
+/* ---- decisions ------------------------------------------------------------------------------- */
 
 static enum mt_tokens_verdict denied(struct mt_proxy *p, enum mt_token_outcome o,
 	const struct mt_authz_tokens *t, uint32_t rule, struct mt_tokens_judged *j)
@@ -135,7 +135,7 @@ static enum mt_tokens_verdict overloaded(struct mt_tokens_judged *j, const char 
 	return MT_TOKENS_ANSWER;
 }
 
-/* Changes of its metadata that it does not go without. */
+/* The call requires the metadata changes of its token. */
 static enum mt_tokens_verdict changed(
 	struct mt_proxy *p, struct mt_exchange *ex, bool ok, struct mt_tokens_judged *j)
 {
@@ -145,7 +145,7 @@ static enum mt_tokens_verdict changed(
 	return MT_TOKENS_PASS;
 }
 
-/* Its token was taken out when it was first sent. */
+/* The token was removed when the call was first sent. */
 static enum mt_tokens_verdict again(struct mt_proxy *p, const struct mt_exchange *ex,
 	const struct mt_authz_tokens *t, struct mt_tokens_judged *j)
 {
@@ -183,7 +183,7 @@ static enum mt_tokens_verdict look_up(struct mt_proxy *p, struct mt_exchange *ex
 			return valid(p, ex, t, f, j->known->rule, &j->known->claims, j);
 		return denied(p, o, t, UINT32_MAX, j);
 	}
-	/* What was found just now and could not be kept. */
+	/* The result that arrived in this iteration and found no place in the cache. */
 	if (fresh && memcmp(fresh->digest, digest, sizeof(digest)) == 0) {
 		if (fresh->result.outcome == MT_TOKEN_valid)
 			return valid(p, ex, t, f, fresh->result.rule, &fresh->result.claims, j);
@@ -195,7 +195,8 @@ static enum mt_tokens_verdict look_up(struct mt_proxy *p, struct mt_exchange *ex
 }
 
 enum mt_tokens_verdict mt_tokens_judge(struct mt_proxy *p, struct mt_exchange *ex,
-	const struct mt_guard_ask *ask, const struct mt_authz_tokens *t, struct mt_tokens_judged *j)
+	const struct mt_authorize_request *ask, const struct mt_authz_tokens *t,
+	struct mt_tokens_judged *j)
 {
 	struct mt_tokens_found f;
 	enum mt_token_outcome o;
@@ -206,7 +207,7 @@ enum mt_tokens_verdict mt_tokens_judge(struct mt_proxy *p, struct mt_exchange *e
 	mt_tokens_find(ask, t, p->tokens.token, &f);
 	if (f.read != MT_AUTHZ_READ)
 		return MT_TOKENS_UNREAD;
-	/* No change of the view has its text there any more. */
+	/* Without changes, the view refers to no text of filters. */
 	if (p->view.n_mutations == 0)
 		p->filters.text_used = 0;
 	o = f.too_long ? MT_TOKEN_too_long : f.n > 1 ? MT_TOKEN_several : MT_TOKEN_valid;
@@ -224,6 +225,7 @@ void mt_tokens_hold(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 	if (!j->claims || ex->token)
 		return;
 	ex->token = j->known ? (uint16_t)mt_token_cache_hold(p->tokens.cache, j->known) : LOST;
+	ex->side = true;
 }
 
 void mt_tokens_drop(struct mt_proxy *p, struct mt_exchange *ex)
@@ -231,4 +233,10 @@ void mt_tokens_drop(struct mt_proxy *p, struct mt_exchange *ex)
 	if (ex->token != LOST)
 		mt_token_cache_drop(p->tokens.cache, ex->token);
 	ex->token = 0;
+}
+
+void mt_tokens_forget(struct mt_exchange *ex)
+{
+	if (ex->token)
+		ex->token = LOST;
 }

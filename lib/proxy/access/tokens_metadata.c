@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens in metadata: found, taken out, and what they say put in. */
-#include "mt_proxy_priv.h"
+#include "access/mt_access_priv.h"
 
 #include <string.h>
 
@@ -24,15 +24,15 @@ static void found(struct mt_tokens_found *f, uint64_t rules, struct mt_slice t, 
 		memcpy(token, t.p, t.len);
 }
 
-static bool find_at(const struct mt_guard_ask *ask, const struct mt_authz_tokens *t, uint32_t place,
-	char *token, struct mt_tokens_found *f)
+static bool find_at(const struct mt_authorize_request *ask, const struct mt_authz_tokens *t,
+	uint32_t place, char *token, struct mt_tokens_found *f)
 {
 	const struct mt_token_place *at = &t->rules->places[place];
 
 	for (uint32_t pos = 0; pos != MT_AUTHZ_LAST;) {
 		struct mt_slice v = {0}, one;
 
-		f->read = mt_guard_metadata(ask, &t->places[place], &pos, &v);
+		f->read = mt_authorize_metadata(ask, &t->places[place], &pos, &v);
 		if (f->read != MT_AUTHZ_READ)
 			return false;
 		if (!v.p)
@@ -43,8 +43,8 @@ static bool find_at(const struct mt_guard_ask *ask, const struct mt_authz_tokens
 	return true;
 }
 
-void mt_tokens_find(const struct mt_guard_ask *ask, const struct mt_authz_tokens *t, char *token,
-	struct mt_tokens_found *f)
+void mt_tokens_find(const struct mt_authorize_request *ask, const struct mt_authz_tokens *t,
+	char *token, struct mt_tokens_found *f)
 {
 	*f = (struct mt_tokens_found){.read = MT_AUTHZ_READ};
 	for (uint32_t i = 0; i < t->rules->n_places; i++)
@@ -52,8 +52,8 @@ void mt_tokens_find(const struct mt_guard_ask *ask, const struct mt_authz_tokens
 			return;
 }
 
-const char *mt_tokens_explain(const struct mt_guard_ask *ask, const struct mt_authz_tokens *t,
-	int64_t now_s, const struct mt_claims **claims)
+const char *mt_tokens_explain(const struct mt_authorize_request *ask,
+	const struct mt_authz_tokens *t, int64_t now_s, const struct mt_claims **claims)
 {
 	static char token[MT_TOKEN_MAX];
 	static struct mt_token_result r;

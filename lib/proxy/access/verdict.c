@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that wait for a verdict: their token's (tokens.c), or that of somebody who is asked (ext_authz.c). */
-#include "mt_proxy_priv.h"
+/*
+ * Calls that wait until their token is verified (tokens.c), or for an external decision
+ * (ext_authz.c).
+ */
+#include "access/mt_access_priv.h"
 
 _Static_assert(MT_VERDICT_CLIENTS == MT_FAIR_BUCKETS, "they are counted by mt_fair_bucket()");
 
-/* Times that a call may wait: other rules in front of another endpoint, or changed ones, each take one. */
+/*
+ * Times that a call may wait; rules of another endpoint, and changed rules, may need a wait each.
+ */
 #define WAITS 4
 
 static bool is_full(const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t client)
@@ -15,14 +20,15 @@ static bool is_full(const struct mt_proxy *p, const struct mt_exchange *ex, uint
 	       k->by_client[client] >= MT_VERDICT_WAIT / 4;
 }
 
-/* In front of an endpoint; at a gate the filter chain keeps the changes. */
+/* Suspends a call before its endpoint. At a gateway's port the filter chain keeps the changes. */
 static bool suspend(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (mt_overlay_keep(p, ex))
 		return false;
 	if (ex->changes_kept)
 		mt_exchange_changed(ex);
-	ex->state = MT_EX_SUSPENDED;
+	ex->step = MT_CALL_ENDPOINT;
+	mt_exchange_becomes(ex, MT_EX_SUSPENDED);
 	mt_compact_waiting(p, &ex->req);
 	mt_exchange_waits(p, ex);
 	return true;
@@ -37,7 +43,7 @@ bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
 	side->verdict_waits = ex->waited_verdict ? (uint8_t)(side->verdict_waits + 1) : 0;
 	if (side->verdict_waits == WAITS || is_full(p, ex, client) || (!at_gate && !suspend(p, ex)))
 		return false;
-	ex->awaits_verdict = ex->waited_verdict = true;
+	ex->awaits_verdict = ex->waited_verdict = ex->side = true;
 	side->verdict_client = client;
 	side->verdict_at_gate = at_gate;
 	side->verdict_bytes = ex->req.truesize;
@@ -74,7 +80,7 @@ bool mt_verdict_in_front(const struct mt_proxy *p, const struct mt_exchange *ex)
 	return ex->awaits_verdict && !mt_exchange_side(p, ex)->verdict_at_gate;
 }
 
-/* false: it is answered. */
+/* Moves the call to the newest snapshot. False: it was answered. */
 static bool renew(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
 {
 	if (at_gate)
@@ -89,12 +95,13 @@ void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
 
 	mt_list_del(&ex->queue_node);
 	mt_verdict_left(p, ex);
-	/* What has come into force while it waited holds for it. */
+	/* Rules that were published while it waited apply to it. */
 	if (ex->snap != p->snap && !renew(p, ex, at_gate))
 		return;
-	ex->state = MT_EX_ROUTING;
+	mt_exchange_becomes(ex, MT_EX_ROUTING);
 	if (at_gate)
-		mt_exchange_filters_again(p, ex);
+		ex->filter_at--; /* the filter of the gateway's rules decides now */
 	else
-		mt_dispatch_verified(p, ex);
+		mt_deadline_cancel(&ex->deadline); /* of the wait */
+	mt_call_run(p, ex);
 }

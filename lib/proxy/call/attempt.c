@@ -1,33 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of an attempt: one try of an exchange at one endpoint. */
+/* Attempts: how one starts at an endpoint, and what it leaves at its end. */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
 struct mt_attempt *mt_attempt_new(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
-	struct mt_ref ref;
-	struct mt_attempt *a = mt_slab_alloc(&p->attempts, &ref);
+	struct mt_attempt *a = &ex->attempt;
 	struct mt_ep_stats *st;
 
-	if (mt_unlikely(!a))
-		return NULL;
-	mt_list_init(&a->node);
-	a->self = ref;
-	a->exchange = ex->self.idx;
-	ex->attempt = ref.idx + 1;
-	ex->state = MT_EX_TRYING;
+	MT_ASSERT(a->state == MT_ATTEMPT_NONE);
+	mt_attempt_becomes(a, MT_ATTEMPT_QUEUED);
+	a->up = MT_REF_NONE;
+	a->up_id = 0;
+	mt_exchange_becomes(ex, MT_EX_TRYING);
 	a->ep = ep->state;
 	a->ep_id = ep->state->id;
 	a->ep_index = ep->state->index;
 	a->picked = p->now;
-	a->trial = mt_ep_try(ep->state, &ex->cluster->outlier, p->now);
+	a->trial = mt_ep_try(ep->state, &a->cluster->outlier, p->now);
 	if (mt_unlikely(a->trial))
 		mt_count(p->lb.counters, MT_UPSTREAM_trial);
 	p->lb.outstanding[a->ep_index]++;
 	st = mt_stats_endpoint(p, ep->state);
 	st->outstanding++;
 	st->requests++;
+	p->n_attempts++;
 	return a;
 }
 
@@ -38,7 +36,7 @@ struct mt_ep_state *mt_attempt_ep(const struct mt_attempt *a)
 	return a->ep;
 }
 
-/* Takes it off the queue of its lane group or the waiting list of its connection. */
+/* Takes the attempt off the queue of its lane group or the waiting list of its connection. */
 static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
 {
 	if (mt_likely(!mt_list_linked(&a->node)))
@@ -47,7 +45,7 @@ static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
 		struct mt_lanes *ln = mt_slab_get(&p->lanes, a->lanes);
 
 		mt_queue_del(p, ln, a);
-		/* Idle connections may suit the next call, though they did not suit this one. */
+		/* Idle connections that did not suit this call may suit the next one. */
 		mt_lane_hungry(p, ln);
 		mt_lanes_maybe_free(p, ln);
 		return;
@@ -62,41 +60,41 @@ static void leave_shared(struct mt_proxy *p, struct mt_attempt *a, struct mt_up 
 {
 	struct mt_slot *slot = mt_ring_find(p, u, a->up_id);
 
-	if (slot && mt_slab_get(&p->attempts, slot->attempt) == a)
+	if (slot && mt_attempt_of(p, slot->exchange) == a)
 		mt_ring_bury(u, slot);
-	/* Too many calls without an answer: give the server a fresh connection. */
+	/* Too many calls had no answer: drain the connection, so that a new one is opened. */
 	if (u->tombstones > p->conf.ring_slots / 4 && u->state == MT_UP_OPEN &&
 		!mt_mutant(MT_MUTANT_tombstones_kept)) {
 		mt_count(p->counters, MT_PROXY_up_tombstones);
 		mt_up_drain(p, u);
 	} else {
-		mt_up_arm(p, u); /* maybe nothing is awaited any more */
+		mt_up_arm(p, u); /* it may be idle now */
 		mt_lane_hungry(p, u->lanes);
 	}
 }
 
 /*
- * Without ids the reply could be taken for the next call's, so no other call follows. But it shows
- * that the server does not hang (silence.c).
+ * Without ids the late reply could be taken for the next call's, so no other call follows. The
+ * connection still waits for that reply, which shows that the server responds (silence.c).
  */
 static mt_noinline void skip_without_ids(struct mt_proxy *p, struct mt_up *u)
 {
-	u->state = MT_UP_DRAINING;
+	mt_up_becomes(u, MT_UP_DRAINING);
 	u->skip_until = p->now + p->conf.message_ms * MT_MSEC;
 	mt_up_arm(p, u);
 }
 
-/* The connection was this call's alone: wait for the unwanted reply, or give the connection up. */
+/* Leaves a connection that carries one call at a time: it waits for the late reply, or is reset. */
 static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 {
-	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
-	bool first = mt_slab_get(&p->attempts, u->attempt) == a;
+	const struct mt_exchange *ex = mt_attempt_exchange(a);
+	bool first = mt_attempt_of(p, u->exchange) == a;
 	bool in_doubt = mt_up_in_doubt(u);
 
 	if (a->state == MT_ATTEMPT_CONNECTING) {
 		u->busy &= !first;
 		u->lanes->bulk_in_vain = false;
-		u->attempt = first ? MT_REF_NONE : u->attempt;
+		u->exchange = first ? MT_REF_NONE : u->exchange;
 		return;
 	}
 	mt_oneway_off(p, u, a);
@@ -117,7 +115,7 @@ static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 
 /*
  * A one-way call is acknowledged, or ends before. After the last one, its connection is idle or
- * drained, or closes for a call that waits (lane.c, make_room()).
+ * drained, or is closed for a call that waits (lane.c, make_room()).
  */
 static void leave_unacked(struct mt_proxy *p, struct mt_up *u)
 {
@@ -128,7 +126,7 @@ static void leave_unacked(struct mt_proxy *p, struct mt_up *u)
 		mt_lane_hungry(p, u->lanes);
 }
 
-/* Leaves the connection it rides on; replies that still come are recognised as unwanted. */
+/* Leaves the connection, which skips a reply that still comes. */
 static void leave_up(struct mt_proxy *p, struct mt_attempt *a)
 {
 	struct mt_up *u = mt_slab_get(&p->ups, a->up);
@@ -140,10 +138,8 @@ static void leave_up(struct mt_proxy *p, struct mt_attempt *a)
 		leave_unacked(p, u);
 		return;
 	}
-	if (mt_slab_get(&p->exchanges, u->reply) == mt_attempt_exchange(p, a)) {
-		u->reply = MT_REF_NONE;
-		u->reply_skip = true;
-		/* It waits for nobody any more: the rest is read and skipped. */
+	if (mt_ref_eq(u->reply, mt_attempt_exchange(a)->self)) {
+		mt_up_skip_rest(u, a);
 		if (u->paused) {
 			u->paused = false;
 			u->retry_at = p->now;
@@ -170,6 +166,8 @@ void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a)
 		p->n_unacked--;
 	else
 		mt_attempt_leave_endpoint(p, a);
-	mt_attempt_exchange(p, a)->attempt = 0;
-	mt_slab_free(&p->attempts, a);
+	mt_attempt_becomes(a, MT_ATTEMPT_NONE);
+	mt_attempt_receives(a, MT_RECEIVE_NONE);
+	a->ep = NULL;
+	p->n_attempts--;
 }

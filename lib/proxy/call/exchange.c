@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of an exchange: made for one request, ended exactly once by mt_exchange_end(). */
+/* Exchanges: mt_exchange_new() makes one for a request, only mt_exchange_end() ends it. */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
-/* Endpoints tried for one call at most, whatever the cluster's size. */
+/* Most endpoints that are tried for a call. */
 #define MAX_TRIES 8
 
 static mt_inline struct mt_exchange *born(
@@ -15,9 +15,10 @@ static mt_inline struct mt_exchange *born(
 	if (mt_unlikely(!ex))
 		return NULL;
 	ex->self = ref;
-	mt_overlay_assert_empty(p, ex);
+	mt_side_assert_empty(p, ex);
 	mt_list_init(&ex->down_node);
 	mt_list_init(&ex->queue_node);
+	mt_list_init(&ex->attempt.node);
 	mt_list_init(&ex->deadline.node);
 	ex->down = d->self;
 	ex->snap = snap;
@@ -50,7 +51,7 @@ struct mt_exchange *mt_exchange_new_copy(
 
 struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
 
 	return a ? mt_slab_get(&p->ups, a->up) : NULL;
 }
@@ -83,22 +84,12 @@ static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 }
 
-/* It waited for its cluster, or for its token. */
-static mt_noinline void leave_waiting(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	mt_list_del(&ex->queue_node);
-	if (ex->state == MT_EX_AWAITING)
-		mt_await_left(p, ex);
-	else if (ex->awaits_verdict)
-		mt_verdict_left(p, ex);
-}
-
 void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	struct mt_attempt *a = mt_exchange_attempt(ex);
 
-	if (mt_unlikely(ex->state <= MT_EX_SUSPENDED && mt_list_linked(&ex->queue_node)))
-		leave_waiting(p, ex);
+	if (mt_unlikely(ex->side))
+		mt_side_wait_ends(p, ex);
 	if (a)
 		mt_attempt_end(p, a);
 }
@@ -106,19 +97,16 @@ void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_exchange_record(p, ex);
-	if (mt_unlikely(ex->filters))
-		mt_exchange_filters_end(p, ex, mt_exchange_ended(ex));
-	if (mt_unlikely(ex->token))
-		mt_tokens_drop(p, ex);
-	if (mt_unlikely(ex->changes_kept))
-		mt_overlay_drop(p, ex);
-	mt_overlay_assert_empty(p, ex);
+	if (mt_unlikely(ex->side))
+		mt_side_end(p, ex);
+	mt_side_assert_empty(p, ex);
 	mt_exchange_detach(p, ex);
 	leave_down(p, ex);
 	mt_deadline_cancel(&ex->deadline);
 	mt_chain_free(&ex->req);
 	mt_chain_free(&ex->rsp);
 	mt_snap_drop(p, ex->snap);
+	mt_states_change(&mt_exchange_states, ex->state, MT_EX_N_STATES);
 	mt_slab_free(&p->exchanges, ex);
 }
 
@@ -128,7 +116,7 @@ void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 		mt_unacked_end(p, ex);
 		return;
 	}
-	/* Else counted by its answer. */
+	/* An answered exchange was counted then. */
 	if (!ex->status || cut_off)
 		mt_count(p->counters,
 			cut_off ? MT_PROXY_exchange_reset : MT_PROXY_exchange_client_closed);
@@ -140,7 +128,7 @@ void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 
 void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
 	struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ref own = MT_REF_NONE;
 
@@ -150,52 +138,73 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	if (mt_unlikely(mt_oneway_expired(p, ex)))
 		return;
-	if (mt_unlikely(ex->state == MT_EX_AWAITING)) {
-		mt_await_call_expired(p, ex);
+	if (mt_unlikely(ex->state == MT_EX_ON_DEMAND)) {
+		mt_on_demand_expired(p, ex);
+		return;
+	}
+	if (mt_unlikely(ex->state == MT_EX_BACKOFF)) {
+		mt_again_wake(p, ex);
 		return;
 	}
 	if (u && !mt_up_shares(u) && a->state != MT_ATTEMPT_CONNECTING)
 		own = a->up;
-	if (ex->service)
-		mt_stats_service(p, ex->service)->timeouts++;
 	if (a) {
 		mt_account_failed(p, a);
 		mt_admit_answered(p, a);
 		mt_silence_timed_out(p, ex);
 	}
-	mt_reply_local(p, ex, MT_REPLY_TIMEOUT,
-		mt_unlikely(ex->state == MT_EX_SUSPENDED) ? mt_verdict_expired(p, ex)
-							  : "upstream did not answer in time");
-	/* Nobody knows when a connection of one call at a time would be free again; or it was asked (oneway.c). */
+	if (!a || !mt_again(p, ex, MT_RETRY_LOST, MT_REPLY_TIMEOUT)) {
+		if (ex->service)
+			mt_stats_service(p, ex->service)->timeouts++;
+		mt_reply_local(p, ex, MT_REPLY_TIMEOUT,
+			mt_unlikely(ex->state == MT_EX_SUSPENDED)
+				? mt_verdict_expired(p, ex)
+				: "upstream did not answer in time");
+	}
+	/*
+	 * It is unknown when the server will answer, so a connection that carries one call at a time is
+	 * reset, unless a test by FIN is under way on it (oneway.c).
+	 */
 	u = mt_slab_get(&p->ups, own);
-	if (u && !(u->left && u->s && u->s->tx_shut && mt_ref_is_none(u->attempt) &&
+	if (u && !(u->left && u->s && u->s->tx_shut && mt_ref_is_none(u->exchange) &&
 			 mt_list_empty(&u->behind)))
 		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_given_up);
 }
 
-void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what)
+bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what)
 {
-	uint32_t n = ex->cluster ? ex->cluster->n_eps : 0;
+	uint32_t n = ex->attempt.cluster ? ex->attempt.cluster->n_eps : 0;
 
 	mt_exchange_detach(p, ex);
-	ex->state = MT_EX_ROUTING;
+	mt_exchange_becomes(ex, MT_EX_ROUTING);
 	ex->tries++;
 	mt_exchange_trace_retry(p, ex);
 	if (ex->tries >= MT_MIN(n, (uint32_t)MAX_TRIES)) {
+		if (mt_again(p, ex, MT_RETRY_UNSENT, what))
+			return false;
 		mt_reply_local(p, ex, what, "no endpoint could be reached");
-		return;
+		return false;
 	}
 	mt_count(p->counters, MT_PROXY_exchange_retried);
-	mt_dispatch_pick(p, ex);
+	ex->step = MT_CALL_ENDPOINT;
+	return true;
+}
+
+void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what)
+{
+	if (mt_exchange_may_retry(p, ex, what))
+		mt_call_run(p, ex);
 }
 
 void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
 	struct mt_ep_state *ep = mt_attempt_ep(a);
 
+	if (mt_unlikely(ex->retained))
+		mt_again_drop(p, ex);
 	mt_exchange_replied(ex, reply->status, p->now);
-	ex->reply_len = reply->len;
+	ex->attempt.reply_len = reply->len;
 	mt_admit_answered(p, a);
 	if (mt_unlikely(a->trial || reply->status == MT_STATUS_PROTO_ERROR))
 		mt_ep_answered(p, ex, a, reply->status);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A service's filters, on an exchange. It keeps the filters that it began with, in the snapshot that it holds: they see its
- * request, its reply and its end, or, when it moves to a configuration that has others, its end there and nothing more.
+ * Runs a service's filters on an exchange. An exchange keeps the filters with which it started, in
+ * the snapshot that it holds: they get its request, its reply and its end. If it moves to a
+ * configuration with other filters, they get its end at that moment.
  */
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
 #include <string.h>
 
-/* Completions of one turn. */
+/* Completions that are processed in a loop iteration. */
 #define COMPLETIONS 256
 
-/* The context is this exchange's from here on. */
+/* Makes the worker's filter context that of this exchange. */
 static void bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filters *c,
 	enum mt_filter_direction direction, uint32_t at)
 {
@@ -21,7 +22,7 @@ static void bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct 
 	ctx->generation = ex->self.gen;
 	ctx->direction = direction;
 	ctx->own = c->bytes ? mt_exchange_side(p, ex)->own : NULL;
-	/* No change that the view has by now lies there: they are the overlay's, or a completion's. */
+	/* The view's changes do not point there, but into the overlay or a completion. */
 	p->filters.text_used = 0;
 }
 
@@ -40,24 +41,28 @@ uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx)
 
 	if (mt_list_linked(&ex->deadline.node))
 		return ex->deadline.at > p->now ? ex->deadline.at - p->now : 0;
-	return mt_dispatch_left(p, ex) * MT_MSEC;
+	return mt_call_left(p, ex) * MT_MSEC;
 }
 
-/* ---- requests ----------------------------------------------------------------------------------- */
+/*
+ * ---- requests -----------------------------------------------------------------------------------
+ */
 
-/* A filter waits. What is left of the time-out goes on, and wakes the call if nobody else does. */
+/* A filter waits. The call's time-out continues, and ends the wait if nothing else does. */
 static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filters *c)
 {
-	uint32_t left = mt_dispatch_left(p, ex);
+	uint32_t left = mt_call_left(p, ex);
 
 	ex->filters = c;
+	ex->side = true;
 	if (mt_unlikely(mt_overlay_keep(p, ex))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 		return;
 	}
 	ex->filter_at = (uint8_t)p->filter_ctx.at;
-	ex->state = MT_EX_SUSPENDED;
+	ex->step = MT_CALL_FILTERS;
+	mt_exchange_becomes(ex, MT_EX_SUSPENDED);
 	mt_compact_waiting(p, &ex->req);
 	mt_exchange_waits(p, ex);
 	if (!mt_list_linked(&ex->deadline.node))
@@ -76,6 +81,7 @@ static mt_noinline void begin_lasting(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filters *c)
 {
 	ex->filters = c;
+	ex->side = true;
 	memset(mt_exchange_side(p, ex)->own, 0, MT_FILTER_BYTES_MAX);
 }
 
@@ -109,28 +115,30 @@ bool mt_exchange_within(
 	return false;
 }
 
-void mt_exchange_filters_again(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	mt_dispatch_view(p, ex);
-	mt_overlay_restore(p, ex);
-	ex->filter_at--;
-	if (mt_exchange_filters_request(p, ex))
-		mt_dispatch_route(p, ex);
-}
-
-/* The wait that the ticket names, and no earlier one. */
+/* The exchange that waits with this ticket; NULL: that wait is over. */
 static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ticket *t)
 {
 	struct mt_ref ref = {t->exchange, t->generation};
 	struct mt_exchange *ex;
 
-	/* It comes from outside: it may be none that we made. */
+	/* A filter passes the ticket, so it may have any value. */
 	if (t->exchange >= p->exchanges.cap || !(t->generation & 1))
 		return NULL;
 	ex = mt_slab_get(&p->exchanges, ref);
 	if (!ex || ex->state != MT_EX_SUSPENDED || ex->awaits_verdict || ex->filter_at != t->wait)
 		return NULL;
 	return ex;
+}
+
+/* Adds the filter's changes to those that the call keeps. 0 or -ENOMEM. */
+static int keep_changes(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_resume *r)
+{
+	if (!r->n_changes)
+		return 0;
+	mt_call_show(p, ex);
+	mt_filter_mutate(&p->filters, &p->view, r->changes, r->n_changes);
+	return mt_overlay_keep(p, ex);
 }
 
 bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
@@ -143,12 +151,13 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 		answer(p, ex, r->reply, r->text);
 		return true;
 	}
-	ex->state = MT_EX_ROUTING;
-	mt_dispatch_view(p, ex);
-	mt_overlay_restore(p, ex);
-	mt_filter_mutate(&p->filters, &p->view, r->changes, r->n_changes);
-	if (mt_exchange_filters_request(p, ex))
-		mt_dispatch_route(p, ex);
+	if (mt_unlikely(keep_changes(p, ex, r))) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return true;
+	}
+	mt_exchange_becomes(ex, MT_EX_ROUTING);
+	mt_call_run(p, ex);
 	return true;
 }
 
@@ -164,10 +173,12 @@ uint32_t mt_exchange_filters_turn(struct mt_proxy *p)
 {
 	uint32_t n = mt_filter_inbox_take(p->filters.inbox, &p->filters, COMPLETIONS, told, p);
 
-	return n + mt_tokens_turn(p) + mt_policy_asks_turn(p);
+	return n + mt_tokens_turn(p) + mt_ext_authz_turn(p);
 }
 
-/* ---- replies ------------------------------------------------------------------------------------ */
+/*
+ * ---- replies ------------------------------------------------------------------------------------
+ */
 
 bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -179,7 +190,9 @@ bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex)
 	return run(p, ex, ex->filters->reply, ex->filters->n_reply) != MT_FILTER_REPLY;
 }
 
-/* ---- ends --------------------------------------------------------------------------------------- */
+/*
+ * ---- ends ---------------------------------------------------------------------------------------
+ */
 
 void mt_exchange_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how)
 {
@@ -217,7 +230,7 @@ bool mt_exchange_filters_wait_on(const struct mt_service *a, const struct mt_ser
 	return true;
 }
 
-void mt_exchange_filters_rebind(
+void mt_exchange_filters_snap_move(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to)
 {
 	if (!ex->filters)

@@ -8,7 +8,7 @@
  * has the endpoint. An endpoint that is not known to answer heartbeats, and leaves one unanswered,
  * returns by a call on trial (lib/upstream).
  */
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
 #define ANSWER	(1 * MT_SEC)
 #define AGAIN	(1 * MT_SEC) /* after the first failure; doubled up to LONGEST */
@@ -16,42 +16,49 @@
 #define AT_ONCE 32 /* connections of this worker */
 #define BUSY	(MT_SEC / 10)
 
-static struct mt_probe *of(const struct mt_stream *s)
+static struct mt_health_check *of(const struct mt_stream *s)
 {
 	const struct mt_proxy *p = s->user_ctx;
 
-	return mt_slab_at(&p->probes, s->owner_idx);
+	return mt_slab_at(&p->health_checks, s->owner_idx);
 }
 
-static void end(struct mt_proxy *p, struct mt_probe *pr)
+static void end(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	mt_wheel_cancel(&p->wheel, &pr->timer);
 	mt_tls_context_leave(pr->at.tls);
-	mt_slab_free(&p->probes, pr);
+	mt_slab_free(&p->health_checks, pr);
 }
 
 /* Whose state it was has left for long. */
-static bool is_another(const struct mt_probe *pr)
+static bool is_another(const struct mt_health_check *pr)
 {
 	return __atomic_load_n(&pr->ep->id, __ATOMIC_RELAXED) != pr->ep_id;
 }
 
+/* An operator has ended the ejection meanwhile, or the endpoint is reached in another way now. */
+static bool is_over(const struct mt_health_check *pr)
+{
+	return is_another(pr) ||
+	       __atomic_load_n(&pr->ep->back, __ATOMIC_RELAXED) != MT_EP_BACK_ASKED;
+}
+
 /* Nobody asks any more; a call may. */
-static void give_up(struct mt_proxy *p, struct mt_probe *pr)
+static void give_up(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	if (!is_another(pr))
 		mt_ep_ask_no_more(pr->ep);
 	end(p, pr);
 }
 
-static void let_go(struct mt_proxy *p, struct mt_probe *pr)
+static void let_go(struct mt_proxy *p, struct mt_health_check *pr)
 {
-	p->probes_out--;
+	p->health_checks_out--;
 	pr->s = NULL;
 }
 
 /* Its connection is gone or useless. */
-static void failed(struct mt_proxy *p, struct mt_probe *pr)
+static void failed(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	mt_count(p->counters, MT_PROXY_probe_failed);
 	let_go(p, pr);
@@ -59,7 +66,7 @@ static void failed(struct mt_proxy *p, struct mt_probe *pr)
 	pr->again = MT_MIN(2 * pr->again, LONGEST);
 }
 
-static void answered(struct mt_proxy *p, struct mt_probe *pr)
+static void answered(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	struct mt_stream *s = pr->s;
 
@@ -68,14 +75,15 @@ static void answered(struct mt_proxy *p, struct mt_probe *pr)
 	mt_stream_detach(s);
 	if (!is_another(pr)) {
 		__atomic_store_n(&pr->ep->beats, true, __ATOMIC_RELAXED);
-		mt_ep_is_back(p, pr->ep, &pr->at);
+		if (!is_over(pr))
+			mt_ep_is_back(p, pr->ep, &pr->at);
 	}
 	end(p, pr);
 }
 
 /* ---- events ---- */
 
-static void abort_it(struct mt_proxy *p, struct mt_probe *pr, enum mt_abort_reason why)
+static void abort_it(struct mt_proxy *p, struct mt_health_check *pr, enum mt_abort_reason why)
 {
 	struct mt_stream *s = pr->s;
 
@@ -86,7 +94,7 @@ static void abort_it(struct mt_proxy *p, struct mt_probe *pr, enum mt_abort_reas
 static void on_connected(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
-	struct mt_probe *pr = of(s);
+	struct mt_health_check *pr = of(s);
 	const struct mt_codec *codec = pr->at.codec;
 	struct mt_chain out = {0};
 
@@ -105,7 +113,7 @@ static void on_connected(struct mt_stream *s)
 static void on_readable(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
-	struct mt_probe *pr = of(s);
+	struct mt_health_check *pr = of(s);
 
 	pr->dec.steps = MT_READING_SHARE;
 	for (uint32_t n = 0; n < MT_READING_SHARE / MT_READING_MESSAGE; n++) {
@@ -140,7 +148,7 @@ static void on_writable(struct mt_stream *s)
 
 static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
-	struct mt_probe *pr = of(s);
+	struct mt_health_check *pr = of(s);
 
 	/* Its program has ended; the next one may be another. */
 	if (reason == MT_CLOSE_REFUSED && !is_another(pr))
@@ -148,7 +156,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	failed(s->user_ctx, pr);
 }
 
-const struct mt_stream_user mt_probe_user = {
+const struct mt_stream_user mt_health_check_user = {
 	.connected = on_connected,
 	.readable = on_readable,
 	.eof = on_eof,
@@ -162,7 +170,7 @@ const struct mt_stream_user mt_probe_user = {
  * They stand as long as the configuration has the endpoint, and this protocol for it. NULL: it has not. The node's own
  * identity asks, if there are connections by it: a caller's may be one that the endpoint does not take.
  */
-static const struct mt_lanes *lanes_of(const struct mt_proxy *p, const struct mt_probe *pr)
+static const struct mt_lanes *lanes_of(const struct mt_proxy *p, const struct mt_health_check *pr)
 {
 	const struct mt_lanes *of_caller = NULL;
 
@@ -177,7 +185,7 @@ static const struct mt_lanes *lanes_of(const struct mt_proxy *p, const struct mt
 }
 
 /* By what calls to it are secured now. */
-static void secure(struct mt_probe *pr, const struct mt_lanes *ln)
+static void secure(struct mt_health_check *pr, const struct mt_lanes *ln)
 {
 	if (ln->tls == pr->at.tls)
 		return;
@@ -185,21 +193,21 @@ static void secure(struct mt_probe *pr, const struct mt_lanes *ln)
 	pr->at.tls = ln->tls ? mt_tls_context_hold(ln->tls) : NULL;
 }
 
-static void begin(struct mt_proxy *p, struct mt_probe *pr)
+static void begin(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	struct mt_stream_to to = {.remote = &pr->at.addr,
 		.port = pr->at.port,
 		.connect_ms = pr->at.connect_ms,
 		.silent_ms = MT_UP_SILENT_MS,
 		.tls = pr->at.tls,
-		.user = &mt_probe_user,
+		.user = &mt_health_check_user,
 		.user_ctx = p,
-		.owner_idx = mt_slab_idx(&p->probes, pr)};
+		.owner_idx = mt_slab_idx(&p->health_checks, pr)};
 	enum mt_close_reason why;
 
 	mt_count(p->counters, MT_PROXY_probe_sent);
 	pr->asked = false;
-	p->probes_out++;
+	p->health_checks_out++;
 	pr->s = mt_open(p, &to, &why);
 	if (!pr->s) {
 		failed(p, pr);
@@ -209,7 +217,7 @@ static void begin(struct mt_proxy *p, struct mt_probe *pr)
 }
 
 /* It took the heartbeat and said nothing. */
-static void unanswered(struct mt_proxy *p, struct mt_probe *pr)
+static void unanswered(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	bool known = __atomic_load_n(&pr->ep->beats, __ATOMIC_RELAXED);
 
@@ -218,15 +226,15 @@ static void unanswered(struct mt_proxy *p, struct mt_probe *pr)
 		give_up(p, pr);
 }
 
-void mt_probe_timer(struct mt_proxy *p, struct mt_probe *pr)
+void mt_health_check_timer(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	const struct mt_lanes *ln = lanes_of(p, pr);
 
 	if (pr->s && pr->asked) {
 		unanswered(p, pr);
-	} else if (p->draining || is_another(pr) || !ln) {
+	} else if (p->draining || is_over(pr) || !ln) {
 		give_up(p, pr);
-	} else if (p->probes_out >= AT_ONCE) {
+	} else if (p->health_checks_out >= AT_ONCE) {
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + BUSY);
 	} else {
 		secure(pr, ln);
@@ -234,9 +242,9 @@ void mt_probe_timer(struct mt_proxy *p, struct mt_probe *pr)
 	}
 }
 
-void mt_probe_begin(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
+void mt_health_check_begin(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
 {
-	struct mt_probe *pr = mt_slab_alloc(&p->probes, NULL);
+	struct mt_health_check *pr = mt_slab_alloc(&p->health_checks, NULL);
 
 	if (!pr)
 		return; /* by a call on trial */

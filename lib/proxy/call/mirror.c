@@ -6,10 +6,10 @@
  * not 0) on a stream that discards everything; it is closing from the start, so it ends with its
  * exchange. A copy has no listener, chain, service, route or filters, is not counted for them,
  * recorded or traced, and is tried once.
- * - Selection: calls with mirrors leave the hot path at mt_route_action.rare. Mirrors and endpoints
- *   are chosen and authorized while the view shows the call and its caller. Then the changes are
- *   written into the message, the bytes are copied and the call is sent. If it was given to an
- *   endpoint, the copies are sent, to the endpoints already chosen.
+ * - Selection: calls with mirrors leave the hot path before their endpoint is chosen. Mirrors and
+ *   endpoints are chosen and authorized while the view shows the call and its caller. Then the
+ *   changes are written into the message, the bytes are copied and the call is sent. If it was given
+ *   to an endpoint, the copies are sent, to the endpoints already chosen.
  * - Limits: mirror_max and mirror_bytes in total, the ledger's share of *retained* for copies that
  *   wait for a connection (charged as a sum), and none below 30 % free data mbufs. The slabs of
  *   clients, exchanges and attempts have extra places for copies. All copies wait in one bucket of
@@ -17,18 +17,18 @@
  * - End: by their deadline or with their connection, like any call. mt_proxy_idle() does not wait
  *   for them. They are part of a worker's image.
  */
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
 /* Longer calls are not copied. */
 #define LONGEST 65536u
 /* Below this share of free data mbufs none is made; calls are refused below 20 %. */
 #define COPY_ABOVE_PCT 30
-/* A copy of a call for which nothing says a time-out. */
+/* Time-out of a copy, at most, if neither route nor service has one. */
 #define PATIENCE_MS 15000u
-/* Neither another endpoint nor the same one is tried again: as if that had been done as often as it may be. */
+/* A copy counts as tried and retried as often as is allowed, so that it is sent once. */
 #define TRIED 100
 
-/* ---- nobody ----------------------------------------------------------------------------------------- */
+/* ---- the pseudo-client ----------------------------------------------------------------------- */
 
 static void nothing(struct mt_stream *s)
 {
@@ -59,7 +59,7 @@ static uint32_t any_room(const struct mt_stream *s)
 	return MT_STREAM_AHEAD;
 }
 
-/* What is not named here is not asked of a client's stream. */
+/* No other operation is called on the stream of a client. */
 static const struct mt_stream_ops nobody_ops = {.consumed = nothing,
 	.send = drop,
 	.shutdown = nothing,
@@ -79,7 +79,7 @@ void mt_mirror_init(struct mt_proxy *p)
 	p->mirror.nobody.tx_high = UINT32_MAX;
 }
 
-/* Ends when its exchange does. */
+/* The pseudo-client of a copy; it ends with its exchange. */
 static struct mt_down *nobody_new(struct mt_proxy *p, const struct mt_exchange *ex, uint32_t size)
 {
 	struct mt_ref ref;
@@ -98,7 +98,7 @@ static struct mt_down *nobody_new(struct mt_proxy *p, const struct mt_exchange *
 	mt_list_init(&d->reading.node);
 	mt_decoder_init(&d->dec, d->codec, MT_DIR_DOWN, d->codec_opts, &d->s->rx);
 	d->last_rx = p->now;
-	d->ending = MT_DOWN_CLOSING;
+	mt_down_becomes(d, MT_DOWN_CLOSING);
 	d->copy = size;
 	p->mirror.n++;
 	p->mirror.bytes += size;
@@ -133,18 +133,21 @@ uint32_t mt_proxy_copies(const struct mt_proxy *p)
 	return p->mirror.n;
 }
 
-/* ---- who gets one ----------------------------------------------------------------------------------- */
+/* ---- selection ------------------------------------------------------------------------------- */
 
-/* Somebody would use the cluster: calls that lead there would ask for it, too. Once a second is enough. */
+/* Requests an on-demand cluster, as a call would; once a second is enough. */
 static void ask_for(struct mt_proxy *p, const struct mt_cluster *c)
 {
 	if (!c->demand || p->now < p->mirror.ask_at)
 		return;
 	p->mirror.ask_at = p->now + MT_SEC;
-	mt_await_ask(p, c);
+	mt_on_demand_request(p, c);
 }
 
-/* The endpoint that gets a copy; NULL: none, and why. As for the call itself, once: a copy is not worth a second look. */
+/*
+ * The endpoint that gets a copy; NULL: none, for the reason *why. It is chosen as for the call, but
+ * only one endpoint is tested.
+ */
 static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_cluster **c, uint8_t *shows, enum mt_proxy_outcome *why)
 {
@@ -166,10 +169,10 @@ static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex
 	if (mt_admit_refuses(p, ex, ep->state->index, ep->state->id))
 		return NULL;
 	*why = MT_PROXY_mirror_denied;
-	return mt_guard_lets_copy(p, ex, *c, ep) ? ep : NULL;
+	return mt_authorize_copy(p, ex, *c, ep) ? ep : NULL;
 }
 
-/* Whether another copy may be made at all. */
+/* True if one more copy may be made. */
 static bool may_copy(
 	const struct mt_proxy *p, const struct mt_exchange *ex, enum mt_proxy_outcome *why)
 {
@@ -198,10 +201,10 @@ static const char *words_of(enum mt_proxy_outcome why)
 	}
 }
 
-/* How long an answer to a copy is awaited: the route's time-out or the service's, else the caller's and 15 s at most. */
+/* The time-out of a copy: that of the route or service, else the caller's, at most PATIENCE_MS. */
 static uint32_t patience(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	uint32_t left = mt_dispatch_left(p, ex);
+	uint32_t left = mt_call_left(p, ex);
 
 	if (mt_snapshot_timeout(ex->route, ex->service))
 		return left;
@@ -236,9 +239,9 @@ bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirr
 	return m->n > 0;
 }
 
-/* ---- copies ----------------------------------------------------------------------------------------- */
+/* ---- copies ---------------------------------------------------------------------------------- */
 
-/* Long messages of few bytes a buffer are copied together by that. */
+/* Copying merges the bytes of a long message that has few of them in each buffer. */
 static struct mt_exchange *copy_of(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_cluster *c)
 {
@@ -260,10 +263,10 @@ static struct mt_exchange *copy_of(
 	copy->msg = ex->msg;
 	copy->seed = ex->seed;
 	copy->oneway = ex->oneway;
-	copy->lane = (uint8_t)MT_MIN(ex->lane, (uint8_t)MT_UP_WIDE);
-	copy->cluster = c;
-	copy->cluster_index = c->index;
-	copy->tries = copy->repeats = TRIED;
+	copy->attempt.lane = (uint8_t)MT_MIN(ex->attempt.lane, (uint8_t)MT_UP_WIDE);
+	copy->attempt.cluster = c;
+	copy->attempt.cluster_index = c->index;
+	copy->tries = copy->retries = TRIED;
 	return copy;
 }
 
@@ -272,13 +275,13 @@ void mt_mirror_copy(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_
 	for (uint32_t i = 0; i < m->n; i++) {
 		m->to[i].copy = copy_of(p, ex, m->to[i].cluster);
 		if (m->to[i].copy)
-			m->to[i].copy->shows = m->to[i].shows;
+			m->to[i].copy->attempt.shows = m->to[i].shows;
 		else
 			mt_count(p->counters, MT_PROXY_mirror_full);
 	}
 }
 
-/* It ends uncounted. */
+/* Ends a copy without counting it. */
 static void give_up(struct mt_proxy *p, struct mt_exchange *copy)
 {
 	struct mt_ref down = copy->down;
@@ -288,8 +291,9 @@ static void give_up(struct mt_proxy *p, struct mt_exchange *copy)
 }
 
 /*
- * Like any call that waits for another try (mt_dispatch_pick()), but that its endpoint is known: the reference to a connection
- * that it would have to share, of which there is none, is what asks for it (mt_oneway_bound()).
+ * Runs a copy from MT_CALL_ENDPOINT on, with the endpoint that was chosen for it. Its pseudo-client
+ * refers to a serial connection that does not exist, so choose.c calls mt_oneway_bound(), and that
+ * returns this endpoint.
  */
 static void send_one(
 	struct mt_proxy *p, struct mt_exchange *copy, const struct mt_endpoint *ep, uint32_t ms)
@@ -297,9 +301,10 @@ static void send_one(
 	mt_count(p->counters, MT_PROXY_mirror_started);
 	mt_deadline_arm(&p->deadlines, &copy->deadline, p->now, ms);
 	p->mirror.ep = *ep;
-	p->mirror.ep.guarded = false; /* it was judged, for the call's own client */
+	p->mirror.ep.guarded = false; /* the call's own client was authorized */
 	mt_exchange_down(p, copy)->serial = (struct mt_ref){0, UINT32_MAX};
-	mt_dispatch_pick(p, copy);
+	copy->step = MT_CALL_ENDPOINT;
+	mt_call_run(p, copy);
 }
 
 const struct mt_endpoint *mt_mirror_endpoint(struct mt_proxy *p)
@@ -321,7 +326,7 @@ void mt_mirror_send(struct mt_proxy *p, struct mt_mirroring *m, bool out)
 
 void mt_mirror_failed(struct mt_proxy *p, struct mt_exchange *copy)
 {
-	/* Else it was answered, by a long reply that broke off. */
+	/* Otherwise it was answered, by a long reply that ended too early. */
 	if (!copy->status)
 		mt_count(p->counters, MT_PROXY_mirror_failed);
 	give_up(p, copy);

@@ -2,7 +2,7 @@
 /*
  * Calls and opaque streams that are routed to an on-demand cluster: a placeholder without endpoints
  * and with mt_cluster.demand. The check is made only for clusters without endpoints, so other calls
- * pay nothing. A call waits in state MT_EX_AWAITING for the rest of its time-out, but at most
+ * pay nothing. A call waits in state MT_EX_ON_DEMAND for the rest of its time-out, but at most
  * demand_ms; a stream waits as its mt_connecting, with its client's bytes in the receive window.
  * - Requests: the first waiting call puts the cluster's index into a ring (struct mt_asks, 256
  *   entries). The control thread reads it with mt_proxy_asked(). Calls that still wait when another
@@ -17,25 +17,25 @@
  *   absent_until calls fail at once without a request.
  * - Limits: pending_max per cluster; four times that and pending_bytes for all.
  */
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
-/* Calls of all clusters that wait so, in times of what may wait for one. */
-#define AWAITING_FACTOR 4u
-/* Looked at in one turn. */
-#define AWAITING_SLICE 256u
-/* A worker that sleeps looks for answers so often. */
-#define AWAITING_STEP (1 * MT_MSEC)
+/* Limit of waiting calls for all clusters, in multiples of the limit for one. */
+#define ON_DEMAND_FACTOR 4u
+/* Waiting calls that are checked in a loop iteration. */
+#define ON_DEMAND_SLICE 256u
+/* A sleeping worker checks for answers at this interval. */
+#define ON_DEMAND_STEP (1 * MT_MSEC)
 
 static const char too_many[] = "too many calls wait for clusters that are not fetched yet";
 static const char late[] = "the control plane did not send the cluster, or its endpoints, in time";
 
-void mt_awaiting_init(struct mt_proxy *p)
+void mt_on_demand_init(struct mt_proxy *p)
 {
-	mt_list_init(&p->awaiting.calls.list);
-	mt_list_init(&p->awaiting.streams.list);
+	mt_list_init(&p->on_demand.calls.list);
+	mt_list_init(&p->on_demand.streams.list);
 }
 
-/* ---- asking ---------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static bool ask(struct mt_proxy *p, uint32_t cluster)
 {
@@ -64,7 +64,7 @@ bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster)
 	return true;
 }
 
-/* Why nobody is asked for it now; NULL: somebody may be. */
+/* Why the cluster is not requested now; NULL: it may be. */
 static const char *absent(struct mt_proxy *p, const struct mt_cluster *c)
 {
 	if (p->now >= __atomic_load_n(&c->demand->absent_until, __ATOMIC_ACQUIRE))
@@ -73,7 +73,7 @@ static const char *absent(struct mt_proxy *p, const struct mt_cluster *c)
 	return __atomic_load_n(&c->demand->why, __ATOMIC_RELAXED);
 }
 
-void mt_await_ask(struct mt_proxy *p, const struct mt_cluster *c)
+void mt_on_demand_request(struct mt_proxy *p, const struct mt_cluster *c)
 {
 	if (p->now >= __atomic_load_n(&c->demand->absent_until, __ATOMIC_ACQUIRE))
 		(void)ask(p, c->index);
@@ -81,22 +81,23 @@ void mt_await_ask(struct mt_proxy *p, const struct mt_cluster *c)
 
 static bool is_full(const struct mt_proxy *p, uint32_t cluster)
 {
-	const struct mt_awaiting *k = &p->awaiting;
+	const struct mt_on_demand *k = &p->on_demand;
 
-	return k->calls.n + k->streams.n >= AWAITING_FACTOR * p->conf.pending_max ||
+	return k->calls.n + k->streams.n >= ON_DEMAND_FACTOR * p->conf.pending_max ||
 	       k->bytes > p->conf.pending_bytes || p->pending[cluster] >= p->conf.pending_max;
 }
 
 /*
- * Whether something may wait for the cluster, for the first time; the first of all asks. What waited before asks again
- * with each snapshot, in case that nobody heard.
+ * True if a call or stream may wait for the cluster; `first`: it has not waited yet. The first one
+ * that waits requests the cluster. Those that wait longer request it again with each snapshot, in
+ * case a request was lost.
  */
 static bool may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first)
 {
-	/* Whoever answers says so by this. */
-	if (!p->awaiting.serial) {
-		p->awaiting.serial = c->demand->serial;
-		p->awaiting.seen = __atomic_load_n(p->awaiting.serial, __ATOMIC_ACQUIRE);
+	/* The control thread raises it with each answer. */
+	if (!p->on_demand.serial) {
+		p->on_demand.serial = c->demand->serial;
+		p->on_demand.seen = __atomic_load_n(p->on_demand.serial, __ATOMIC_ACQUIRE);
 	}
 	if ((first && is_full(p, c->index)) ||
 		(p->pending[c->index] == 0 && !ask(p, c->index) && first)) {
@@ -108,24 +109,24 @@ static bool may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first)
 	return true;
 }
 
-static void add(struct mt_await_list *l, struct mt_list *node)
+static void add(struct mt_on_demand_list *l, struct mt_list *node)
 {
 	mt_list_add_tail(&l->list, node);
 	l->n++;
 }
 
-static void take(struct mt_await_list *l, struct mt_list *node)
+static void take(struct mt_on_demand_list *l, struct mt_list *node)
 {
 	mt_list_del(node);
 	l->n--;
 }
 
-/* ---- calls ----------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
-bool mt_await_call(struct mt_proxy *p, struct mt_exchange *ex)
+bool mt_on_demand_call(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_cluster *c = ex->cluster;
-	bool first = ex->awaited_at == 0;
+	const struct mt_cluster *c = ex->attempt.cluster;
+	bool first = ex->on_demand_at == 0;
 	const char *why;
 
 	if (!c->demand)
@@ -140,67 +141,69 @@ bool mt_await_call(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, too_many);
 		return true;
 	}
-	/* As long as it goes on waiting, the time that it may is counted from the beginning. */
+	/* The time limit of the wait runs from its start, also if the call waits again. */
 	if (first || !mt_list_linked(&ex->deadline.node)) {
-		uint32_t left = mt_dispatch_left(p, ex);
+		uint32_t left = mt_call_left(p, ex);
 
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
 			first ? MT_MIN(left, c->demand_ms) : left);
 	}
 	if (first)
-		ex->awaited_at = p->now;
+		ex->on_demand_at = p->now;
 	if (mt_unlikely(mt_overlay_keep(p, ex))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 		return true;
 	}
-	ex->state = MT_EX_AWAITING;
+	ex->step = MT_CALL_ROUTE;
+	mt_exchange_becomes(ex, MT_EX_ON_DEMAND);
+	ex->side = true;
 	mt_exchange_waits(p, ex);
-	ex->queued_size = ex->req.truesize;
+	ex->attempt.queued_size = ex->req.truesize;
 	mt_pending_add(p, ex);
-	p->awaiting.bytes += ex->queued_size;
-	add(&p->awaiting.calls, &ex->queue_node);
+	p->on_demand.bytes += ex->attempt.queued_size;
+	add(&p->on_demand.calls, &ex->queue_node);
 	mt_exchange_trace_queued(p, ex, "its cluster has to be fetched");
 	return true;
 }
 
-void mt_await_left(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_on_demand_left(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_pending_sub(p, ex);
-	p->awaiting.bytes -= ex->queued_size;
-	p->awaiting.calls.n--;
+	p->on_demand.bytes -= ex->attempt.queued_size;
+	p->on_demand.calls.n--;
 }
 
-void mt_await_call_expired(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_on_demand_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_count(p->counters, MT_PROXY_demand_late);
 	mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, late);
 }
 
-/* The first call that waits: goes on, ends, or waits as the last. */
+/* Resumes or ends the first waiting call, or moves it to the end of the list. */
 static void look_at_call(struct mt_proxy *p)
 {
 	struct mt_exchange *ex =
-		mt_list_entry(p->awaiting.calls.list.next, struct mt_exchange, queue_node);
+		mt_list_entry(p->on_demand.calls.list.next, struct mt_exchange, queue_node);
 	const char *why = NULL;
 
-	if (ex->snap == p->snap && ex->cluster) {
-		why = absent(p, ex->cluster);
+	if (ex->snap == p->snap && ex->attempt.cluster) {
+		why = absent(p, ex->attempt.cluster);
 		mt_list_del(&ex->queue_node);
-		mt_list_add_tail(&p->awaiting.calls.list, &ex->queue_node);
+		mt_list_add_tail(&p->on_demand.calls.list, &ex->queue_node);
 		if (why)
 			mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, why);
 		return;
 	}
 	mt_list_del(&ex->queue_node);
-	mt_await_left(p, ex);
-	ex->state = MT_EX_ROUTING;
-	mt_dispatch_again(p, ex);
+	mt_on_demand_left(p, ex);
+	mt_exchange_becomes(ex, MT_EX_ROUTING);
+	mt_call_run(p, ex);
 }
 
-/* ---- byte streams ---------------------------------------------------------------------------------- */
+/* ---- opaque streams -------------------------------------------------------------------------- */
 
-bool mt_await_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
+bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	bool first = !j->waited;
 
@@ -209,44 +212,44 @@ bool mt_await_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connectin
 	if (first)
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + j->cluster->demand_ms * MT_MSEC);
 	j->waited = true;
-	j->awaits = j->cluster->index + 1;
+	j->on_demand = j->cluster->index + 1;
 	p->pending[j->cluster->index]++;
-	add(&p->awaiting.streams, &j->node);
+	add(&p->on_demand.streams, &j->node);
 	return true;
 }
 
-void mt_await_stream_left(struct mt_proxy *p, struct mt_connecting *j)
+void mt_on_demand_stream_left(struct mt_proxy *p, struct mt_connecting *j)
 {
-	if (!j->awaits)
+	if (!j->on_demand)
 		return;
-	p->pending[j->awaits - 1]--;
-	j->awaits = 0;
-	take(&p->awaiting.streams, &j->node);
+	p->pending[j->on_demand - 1]--;
+	j->on_demand = 0;
+	take(&p->on_demand.streams, &j->node);
 }
 
 static void look_at_stream(struct mt_proxy *p)
 {
 	struct mt_connecting *j =
-		mt_list_entry(p->awaiting.streams.list.next, struct mt_connecting, node);
+		mt_list_entry(p->on_demand.streams.list.next, struct mt_connecting, node);
 
-	mt_await_stream_left(p, j);
+	mt_on_demand_stream_left(p, j);
 	mt_opaque_again(p, mt_slab_at(&p->pairs, j->pair));
 }
 
-/* ---- time ------------------------------------------------------------------------------------------ */
+/* ---- loop iterations ------------------------------------------------------------------------- */
 
-void mt_awaiting_look(struct mt_proxy *p)
+void mt_on_demand_look(struct mt_proxy *p)
 {
-	p->awaiting.calls.look = p->awaiting.calls.n;
-	p->awaiting.streams.look = p->awaiting.streams.n;
+	p->on_demand.calls.look = p->on_demand.calls.n;
+	p->on_demand.streams.look = p->on_demand.streams.n;
 }
 
 static uint32_t look(
-	struct mt_proxy *p, struct mt_await_list *l, void (*at_first)(struct mt_proxy *p))
+	struct mt_proxy *p, struct mt_on_demand_list *l, void (*at_first)(struct mt_proxy *p))
 {
 	uint32_t n = 0;
 
-	for (; l->look && n < AWAITING_SLICE; n++) {
+	for (; l->look && n < ON_DEMAND_SLICE; n++) {
 		l->look--;
 		if (mt_list_empty(&l->list))
 			l->look = 0;
@@ -256,21 +259,21 @@ static uint32_t look(
 	return n;
 }
 
-uint32_t mt_awaiting_turn(struct mt_proxy *p)
+uint32_t mt_on_demand_turn(struct mt_proxy *p)
 {
-	struct mt_awaiting *k = &p->awaiting;
+	struct mt_on_demand *k = &p->on_demand;
 	uint64_t serial = __atomic_load_n(k->serial, __ATOMIC_ACQUIRE);
 
 	if (serial != k->seen) {
 		k->seen = serial;
-		mt_awaiting_look(p);
+		mt_on_demand_look(p);
 	}
 	return look(p, &k->calls, look_at_call) + look(p, &k->streams, look_at_stream);
 }
 
-uint64_t mt_awaiting_next(const struct mt_proxy *p)
+uint64_t mt_on_demand_next(const struct mt_proxy *p)
 {
-	const struct mt_awaiting *k = &p->awaiting;
+	const struct mt_on_demand *k = &p->on_demand;
 
-	return k->calls.look || k->streams.look ? p->now : p->now + AWAITING_STEP;
+	return k->calls.look || k->streams.look ? p->now : p->now + ON_DEMAND_STEP;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Metadata changes of an exchange that is suspended, or waits for its cluster. The view's changes
- * point into memory of filters, routes and policies; here they are bytes, in buffers of the worker's.
- * They are kept when the exchange begins to wait, and restored when it continues, or freed when it is
- * answered or ends.
+ * point into memory of filters, routes and policies; here they are bytes, in buffers of the worker.
+ * They are kept when the exchange begins to wait, and restored when it continues, or freed when it
+ * is answered or ends.
  */
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
 struct record {
 	uint16_t key_len, value_len;
@@ -17,7 +17,7 @@ int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_chain *overlay = &mt_exchange_side(p, ex)->overlay;
 	const struct mt_view *v = &p->view;
 
-	mt_overlay_assert_empty(p, ex);
+	MT_ASSERT(!ex->changes_kept);
 	if (v->n_mutations == 0)
 		return 0;
 	for (uint32_t i = 0; i < v->n_mutations; i++) {
@@ -35,7 +35,7 @@ int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex)
 			return -ENOMEM;
 		}
 	}
-	ex->changes_kept = true;
+	ex->changes_kept = ex->side = true;
 	return 0;
 }
 

@@ -3,7 +3,7 @@
  * The record of an exchange (mt_record.h): what is kept for it while its bytes are there, how it ended, and the one place where it is
  * made. Only one that somebody wants is made: a slow call, an exemplar, a traced one, or one that the shell asks for.
  */
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
 #include <string.h>
 
@@ -23,10 +23,11 @@ static const struct mt_key traceparent = KEY("traceparent"), b3 = KEY("b3"),
 static const char *const state_names[MT_EX_N_STATES] = {
 	[MT_EX_ROUTING] = "routing",
 	[MT_EX_SUSPENDED] = "suspended",
+	[MT_EX_BACKOFF] = "backoff",
 	[MT_EX_TRYING] = "sent",
 	[MT_EX_REPLYING] = "replying",
 	[MT_EX_READY] = "ready",
-	[MT_EX_AWAITING] = "awaiting",
+	[MT_EX_ON_DEMAND] = "awaiting",
 };
 
 static const char *const attempt_names[MT_ATTEMPT_N_STATES] = {
@@ -37,9 +38,9 @@ static const char *const attempt_names[MT_ATTEMPT_N_STATES] = {
 	[MT_ATTEMPT_UNACKED] = "unacked",
 };
 
-static const char *state_of(const struct mt_proxy *p, const struct mt_exchange *ex)
+static const char *state_of(const struct mt_exchange *ex)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
 
 	return a && ex->state == MT_EX_TRYING ? attempt_names[a->state] : state_names[ex->state];
 }
@@ -124,7 +125,7 @@ void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex)
 void mt_exchange_replied(struct mt_exchange *ex, enum mt_msg_status status, uint64_t now)
 {
 	ex->status = (uint8_t)(1 + status);
-	ex->replied = now;
+	ex->attempt.replied = now;
 }
 
 void mt_exchange_answered_here(struct mt_exchange *ex, enum mt_local_reply what)
@@ -179,10 +180,10 @@ static uint32_t us(uint64_t from, uint64_t to)
 static void fill_times(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)
 {
 	/* One-way calls take as long as it takes to send them; what comes then is the network's time. */
-	uint64_t now = ex->oneway && ex->sent ? ex->sent : p->now;
-	uint64_t sent = ex->sent ? ex->sent : now;
-	uint64_t replied = ex->replied ? ex->replied : now;
-	uint64_t connect = ex->connecting ? MT_MIN(ex->connecting, sent) : sent;
+	uint64_t now = ex->oneway && ex->attempt.sent ? ex->attempt.sent : p->now;
+	uint64_t sent = ex->attempt.sent ? ex->attempt.sent : now;
+	uint64_t replied = ex->attempt.replied ? ex->attempt.replied : now;
+	uint64_t connect = ex->attempt.connecting ? MT_MIN(ex->attempt.connecting, sent) : sent;
 
 	r->took = now - ex->started;
 	r->wall = p->wall - (p->now - ex->started);
@@ -190,13 +191,13 @@ static void fill_times(const struct mt_proxy *p, const struct mt_exchange *ex, s
 	r->connect_us = us(connect, sent);
 	r->server_us = us(sent, replied);
 	r->reply_us = us(replied, now);
-	r->answered = ex->replied;
+	r->answered = ex->attempt.replied;
 	r->answer_us = (replied - ex->started) / MT_USEC;
 }
 
 static void fill_ends(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)
 {
-	const struct mt_lanes *ln = mt_slab_get(&p->lanes, ex->lanes);
+	const struct mt_lanes *ln = mt_slab_get(&p->lanes, ex->attempt.lanes);
 	const struct mt_down *d = mt_exchange_down(p, ex);
 
 	if (d && d->s) {
@@ -219,7 +220,7 @@ static void fill(const struct mt_proxy *p, const struct mt_exchange *ex, struct 
 	r->proto = ex->codec->name;
 	r->tries = ex->tries;
 	r->bytes_in = ex->msg.len;
-	r->bytes_out = ex->reply_len;
+	r->bytes_out = ex->attempt.reply_len;
 	r->span = ex->span;
 	fill_times(p, ex, r);
 	fill_ends(p, ex, r);
@@ -243,7 +244,7 @@ bool mt_proxy_record_next(struct mt_proxy *p, uint32_t *idx, struct mt_record *r
 	if (!ex)
 		return false;
 	fill(p, ex, r);
-	r->state = state_of(p, ex);
+	r->state = state_of(ex);
 	return true;
 }
 

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What becomes of the calls on a server's connection that ends. Those that the server's application provably has not read
- * (mt_stream_unread()) are sent again, whatever the protocol: first on any connection, then on a fresh one. Their bytes are
- * copied out of the old connection's send queue, and it is aborted before they leave again, so that none can run twice. All
- * others may have run: their clients are told.
+ * Decides about the calls on a server connection that ends. Calls that the server's application has
+ * provably not read (mt_stream_unread()) are sent again in every protocol: first on any connection,
+ * then on an unused one. Their bytes are copied out of the old connection's send queue. It is
+ * aborted before they are sent again, so that no call can run twice. All other calls may have run,
+ * so their clients get a local reply.
  */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
-/* Times that a call is sent again; the last time on a fresh connection. */
-#define REPEATS 2
+/* Times that a call is sent again; the last time on an unused connection. */
+#define RETRIES 2
 
-enum fate { FATE_LOST, FATE_REPEAT, FATE_NOT_KNOWN };
+enum fate { FATE_LOST, FATE_RETRY, FATE_NOT_KNOWN };
 
-/* Attempts (mt_attempt.node) that have left the connection and are not dealt with yet. */
+/* Attempts (mt_attempt.node) that have left the connection and are still to be processed. */
 struct ended {
 	struct mt_list repeat, lost;
-	struct mt_list sent; /* one-way, and acknowledged or still to be delivered */
+	struct mt_list unread; /* but sent too often, or not all its bytes are there any more */
+	struct mt_list sent;   /* one-way; acknowledged, or the transport still delivers them */
 };
 
 static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
@@ -24,13 +26,13 @@ static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 {
 	switch (mt_up_unread(p, e, a->first, a->last)) {
 	case MT_UNREAD_PROVEN:
-		return FATE_REPEAT;
+		return FATE_RETRY;
 	case MT_UNREAD_IF_WHOLE_CLOSE:
-		return codec->whole_close ? FATE_REPEAT : FATE_LOST;
+		return codec->whole_close ? FATE_RETRY : FATE_LOST;
 	case MT_UNREAD_UNKNOWN:
 		break;
 	default:
-		return FATE_LOST; /* the part that was acknowledged is not held any more */
+		return FATE_LOST; /* TCP has freed the acknowledged part */
 	}
 	if (!p->conf.unread_strict && e->fin && !e->reset && !e->quiet &&
 		e->pos.acked <= a->first && (codec->whole_close || e->resent <= a->first))
@@ -38,15 +40,18 @@ static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 	return FATE_LOST;
 }
 
-/* Its bytes are the exchange's again. false: they can't be had, or it was sent often enough. */
-static bool take_back(struct mt_proxy *p, const struct mt_stream *s, const struct mt_attempt *a)
+/*
+ * Moves the call's bytes back to its exchange. False: TCP has not all of them, or it was sent too
+ * often.
+ */
+static bool take_back(const struct mt_stream *s, const struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 
-	return ex->repeats < REPEATS && mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0;
+	return ex->retries < RETRIES && mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0;
 }
 
-/* Where a walk over the attempts that are out on a connection stands. */
+/* Position of a walk over the attempts that are outstanding on a connection. */
 struct walk {
 	uint32_t slot;
 	struct mt_list *behind, *unacked; /* the next one */
@@ -57,7 +62,7 @@ static struct mt_attempt *next_unringed(struct mt_proxy *p, struct mt_up *u, str
 	struct mt_list *n = w->behind;
 
 	if (!n) {
-		struct mt_attempt *a = mt_slab_get(&p->attempts, u->attempt);
+		struct mt_attempt *a = mt_attempt_of(p, u->exchange);
 
 		n = w->behind = u->behind.next;
 		if (a)
@@ -82,7 +87,7 @@ static struct mt_attempt *next_unacked(struct mt_up *u, struct walk *w)
 static struct mt_attempt *next_ringed(struct mt_proxy *p, struct mt_up *u, struct walk *w)
 {
 	while (w->slot < p->conf.ring_slots && u->outstanding > u->tombstones) {
-		struct mt_attempt *a = mt_slab_get(&p->attempts, u->ring[w->slot++].attempt);
+		struct mt_attempt *a = mt_attempt_of(p, u->ring[w->slot++].exchange);
 
 		if (a)
 			return a;
@@ -90,7 +95,7 @@ static struct mt_attempt *next_ringed(struct mt_proxy *p, struct mt_up *u, struc
 	return NULL;
 }
 
-/* The next attempt; NULL: none left. It may leave the connection before the one behind it is asked for. */
+/* The next attempt; NULL: none. The caller may take it off the connection before the next call. */
 static struct mt_attempt *next_out(struct mt_proxy *p, struct mt_up *u, struct walk *w)
 {
 	struct mt_attempt *a = u->ring ? next_ringed(p, u, w) : next_unringed(p, u, w);
@@ -98,7 +103,7 @@ static struct mt_attempt *next_out(struct mt_proxy *p, struct mt_up *u, struct w
 	return a ? a : next_unacked(u, w);
 }
 
-/* The connection knows it no more. */
+/* Takes the attempt off the connection, into the list `to`. */
 static void leave(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, struct mt_list *to)
 {
 	if (a->state == MT_ATTEMPT_UNACKED)
@@ -107,6 +112,8 @@ static void leave(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, str
 		mt_ring_bury(u, mt_ring_find(p, u, a->up_id));
 	else
 		mt_oneway_off(p, u, a);
+	if (mt_unlikely(mt_ref_eq(u->reply, mt_attempt_exchange(a)->self)))
+		mt_up_skip_rest(u, a);
 	a->up = MT_REF_NONE;
 	mt_list_add_tail(to, &a->node);
 }
@@ -115,6 +122,7 @@ static void begin(struct mt_up *u, const struct mt_stream_end *e, struct ended *
 {
 	mt_list_init(&out->repeat);
 	mt_list_init(&out->lost);
+	mt_list_init(&out->unread);
 	mt_list_init(&out->sent);
 	mt_unacked_take(u, e->pos.acked, &out->sent);
 }
@@ -128,15 +136,15 @@ static void take_all(struct mt_proxy *p, struct mt_up *u, const struct mt_stream
 
 	begin(u, e, out);
 	while ((a = next_out(p, u, &w))) {
-		bool again = fate_of(p, codec, e, a) == FATE_REPEAT ||
+		bool again = fate_of(p, codec, e, a) == FATE_RETRY ||
 			     mt_mutant(MT_MUTANT_retried_after_sent);
+		struct mt_list *to = again ? &out->unread : &out->lost;
 
-		again = again && take_back(p, s, a);
-		leave(p, u, a, again ? &out->repeat : &out->lost);
+		leave(p, u, a, again && take_back(s, a) ? &out->repeat : to);
 	}
 }
 
-/* The transport goes on with what it has: one-way calls among it need no more than that. */
+/* The transport delivers what it has, which is all that one-way calls need. */
 static void let_go(struct ended *out)
 {
 	struct mt_list *n, *tmp;
@@ -149,37 +157,38 @@ static void let_go(struct ended *out)
 	}
 }
 
-void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_exchange_retry_unread(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_exchange_detach(p, ex);
 	if (ex->unacked)
 		mt_unacked_again(p, ex);
-	ex->state = MT_EX_ROUTING;
-	ex->repeats++;
+	mt_exchange_becomes(ex, MT_EX_ROUTING);
+	ex->retries++;
 	mt_count(p->counters, MT_PROXY_exchange_transparent_retry);
-	mt_exchange_trace_repeat(p, ex);
+	mt_exchange_trace_retry_unread(p, ex);
 	ex->tried = 0;
-	ex->fresh = ex->repeats == REPEATS;
-	if (ex->cluster)
-		mt_dispatch_pick(p, ex);
-	else
-		mt_dispatch_again(p, ex);
+	ex->attempt.fresh = ex->retries == RETRIES;
+	ex->step = MT_CALL_ENDPOINT;
+	mt_call_run(p, ex);
 }
 
 /* True if it is counted as a failure of the endpoint. */
-static bool fail(
-	struct mt_proxy *p, struct mt_attempt *a, enum mt_local_reply what, const char *text)
+static bool fail(struct mt_proxy *p, struct mt_attempt *a, enum mt_retry_on why,
+	enum mt_local_reply what, const char *text)
 {
+	struct mt_exchange *ex = mt_attempt_exchange(a);
+
 	if (a->state != MT_ATTEMPT_UNACKED && mt_oneway_lost(p, a))
 		return false;
 	mt_account_failed(p, a);
-	mt_reply_local(p, mt_attempt_exchange(p, a), what, text);
+	if (!mt_again(p, ex, why, what))
+		mt_reply_local(p, ex, what, text);
 	return true;
 }
 
 /*
- * Each may end others, which leave the lists by themselves, and the connection. True if any is
- * counted as a failure of the endpoint.
+ * The end of each attempt may end others, which leave the lists by themselves, and connections.
+ * True if any is counted as a failure of the endpoint.
  */
 static bool deal_with(
 	struct mt_proxy *p, struct ended *e, enum mt_local_reply what, const char *text)
@@ -189,7 +198,7 @@ static bool deal_with(
 
 	while ((n = mt_list_first(&e->sent))) {
 		struct mt_exchange *ex =
-			mt_attempt_exchange(p, mt_list_entry(n, struct mt_attempt, node));
+			mt_attempt_exchange(mt_list_entry(n, struct mt_attempt, node));
 		struct mt_ref down = ex->down;
 
 		mt_list_del(n);
@@ -198,17 +207,23 @@ static bool deal_with(
 	}
 	while ((n = mt_list_first(&e->lost))) {
 		mt_list_del(n);
-		counted |= fail(p, mt_list_entry(n, struct mt_attempt, node), what, text);
+		counted |= fail(
+			p, mt_list_entry(n, struct mt_attempt, node), MT_RETRY_LOST, what, text);
+	}
+	while ((n = mt_list_first(&e->unread))) {
+		mt_list_del(n);
+		counted |= fail(
+			p, mt_list_entry(n, struct mt_attempt, node), MT_RETRY_UNREAD, what, text);
 	}
 	while ((n = mt_list_first(&e->repeat))) {
 		mt_list_del(n);
-		mt_exchange_repeat(
-			p, mt_attempt_exchange(p, mt_list_entry(n, struct mt_attempt, node)));
+		mt_exchange_retry_unread(
+			p, mt_attempt_exchange(mt_list_entry(n, struct mt_attempt, node)));
 	}
 	return counted;
 }
 
-/* Those that waited for the connection to open were never given to it. */
+/* Retries calls that waited for the connection to open; they were not sent. */
 static void retry_waiting(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_list *n;
@@ -219,8 +234,8 @@ static void retry_waiting(struct mt_proxy *p, struct mt_up *u)
 		mt_list_del(n);
 		u->n_waiting--;
 		a->up = MT_REF_NONE;
-		u->attempt = MT_REF_NONE;
-		mt_exchange_retry(p, mt_attempt_exchange(p, a), MT_REPLY_NO_ENDPOINT);
+		u->exchange = MT_REF_NONE;
+		mt_exchange_retry(p, mt_attempt_exchange(a), MT_REPLY_NO_ENDPOINT);
 	}
 }
 
@@ -232,7 +247,7 @@ struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt
 	struct ended e;
 	bool abort;
 
-	u->state = MT_UP_DRAINING; /* no attempt finds it any more */
+	mt_up_becomes(u, MT_UP_DRAINING); /* so that no call takes it */
 	if (mt_mutant(MT_MUTANT_lost_exchange))
 		u->outstanding = u->tombstones = 0;
 	retry_waiting(p, u);
@@ -241,7 +256,7 @@ struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt
 	abort = how == MT_UP_END_ABORT || !mt_list_empty(&e.repeat);
 	if (how == MT_UP_END_DETACH && !abort && !end.fin)
 		let_go(&e);
-	lost.any = !mt_list_empty(&e.lost);
+	lost.any = !mt_list_empty(&e.lost) || !mt_list_empty(&e.unread);
 	if (how != MT_UP_END_GONE && abort)
 		mt_stream_abort(s, why);
 	else if (how == MT_UP_END_DETACH)
@@ -250,7 +265,7 @@ struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt
 	return lost;
 }
 
-/* Whether it is not known yet of some call whether it was read; the others that are lost are told. */
+/* True if it is still unknown whether some call was read. Lost calls get their local replies. */
 static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
@@ -265,7 +280,7 @@ static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 	while ((a = next_out(p, u, &w))) {
 		enum fate fate = fate_of(p, codec, &e, a);
 
-		/* It awaits nothing but an acknowledgement, which may still come. */
+		/* It needs only an acknowledgement, which may still come. */
 		if (a->state == MT_ATTEMPT_UNACKED && fate == FATE_LOST && !e.reset)
 			fate = FATE_NOT_KNOWN;
 		wait |= fate == FATE_NOT_KNOWN;
@@ -283,7 +298,7 @@ void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
 
 	if (first)
 		u->ended_at = p->now;
-	u->state = MT_UP_DRAINING;
+	mt_up_becomes(u, MT_UP_DRAINING);
 	u->look_at = 0;
 	if (first && mt_up_in_doubt(u) && u->s->tx_shut) {
 		mt_oneway_confirm(p, u);

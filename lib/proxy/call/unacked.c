@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One-way calls that were sent. No reply tells that their server has them, only its machine's acknowledgement, so until that is
- * there their attempt lives, in mt_up.unacked: what the server provably has not read when its connection ends is sent again
- * like any other call (retry.c). Meanwhile they hold up nothing but their client's FIN, and that for message_ms at most.
+ * One-way calls that were sent. Only the acknowledgement of the server's TCP stack shows that the
+ * server has them, so until then their attempts stay in mt_up.unacked. If the connection ends
+ * before and the server has provably not read such a call, it is sent again like any other
+ * (retry.c). Meanwhile they delay only their client's FIN, for message_ms at most.
  */
-#include "mt_proxy_priv.h"
+#include "call/mt_call_priv.h"
 
-/* Of all exchanges, that many may be such calls; what is sent beyond is not watched. */
+/* At most this part of all exchanges may be such calls; further ones end when they are sent. */
 #define UNACKED_PART 4
 
-/* Whom it was sent to is known; nothing but the transport works on it any more. */
+/* Ends all that the call needs except its delivery. */
 static void release(struct mt_proxy *p, struct mt_exchange *ex, struct mt_attempt *a)
 {
 	if (mt_unlikely(ex->filters))
 		mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_ONEWAY);
-	/* Its own time-out is not the network's; a machine that answers and takes nothing must not keep it for ever. */
+	/*
+	 * The call's time-out does not limit its delivery. A server that acknowledges other data and
+	 * takes none must not keep it forever.
+	 */
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, p->conf.message_ms);
 	mt_attempt_leave_endpoint(p, a);
 }
 
-/* So many of all clients, or of this one, that it is not worth more of them. A copy never is. */
+/* True above the limits of all clients, or of this one, and for a mirrored copy. */
 static bool too_many(const struct mt_proxy *p, const struct mt_down *d)
 {
 	return p->n_unacked >= p->conf.max_exchanges / UNACKED_PART ||
@@ -28,13 +32,13 @@ static bool too_many(const struct mt_proxy *p, const struct mt_down *d)
 
 bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 
 	if (mt_unlikely(too_many(p, d)))
 		return false;
 	release(p, ex, a);
-	a->state = MT_ATTEMPT_UNACKED;
+	mt_attempt_becomes(a, MT_ATTEMPT_UNACKED);
 	ex->unacked = true;
 	mt_list_add_tail(&u->unacked, &a->node);
 	u->s->want_writable = true; /* the next acknowledgement */
@@ -51,14 +55,14 @@ void mt_unacked_again(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->unacked = false;
 	d->unacked--;
 	d->outstanding++;
-	mt_deadline_cancel(&ex->deadline); /* what is left of its own counts again (dispatch.c) */
+	mt_deadline_cancel(&ex->deadline); /* run.c arms the rest of the call's own time-out */
 }
 
 void mt_unacked_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (ex->service)
 		mt_stats_service(p, ex->service)->timeouts++;
-	mt_account_failed(p, mt_exchange_attempt(p, ex));
+	mt_account_failed(p, mt_exchange_attempt(ex));
 	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "not acknowledged in time");
 }
 
@@ -68,7 +72,9 @@ void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_exchange_end(p, ex);
 }
 
-/* The server's TCP stack has all of it. No reply will bring the endpoint back, so a trial is over by that. */
+/*
+ * The server's TCP stack has the whole call. No reply follows, so the acknowledgement ends a trial.
+ */
 static void delivered(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a)
 {
 	if (mt_unlikely(a->trial))
@@ -76,7 +82,7 @@ static void delivered(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 	mt_unacked_end(p, ex);
 }
 
-/* The first one; NULL: none is acknowledged up to there. */
+/* The first attempt if it is acknowledged up to there; else NULL. */
 static struct mt_attempt *first_acked(const struct mt_up *u, uint64_t acked)
 {
 	const struct mt_list *n = u->unacked.next;
@@ -101,9 +107,9 @@ bool mt_unacked_look(struct mt_proxy *p, struct mt_up *u)
 	struct mt_ref ref = u->self;
 	struct mt_attempt *a;
 
-	/* The end of one may begin others, and end connections. */
+	/* The end of a call may start others, and end connections. */
 	while ((a = first_acked(u, acked))) {
-		struct mt_exchange *ex = mt_attempt_exchange(p, a);
+		struct mt_exchange *ex = mt_attempt_exchange(a);
 		struct mt_ref down = ex->down;
 
 		delivered(p, ex, a);

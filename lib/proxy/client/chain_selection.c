@@ -6,7 +6,7 @@
  * bytes stay in rx, charged to receiving. Silence decides only where the server may speak first, or where somebody takes
  * any bytes.
  */
-#include "mt_proxy_priv.h"
+#include "client/mt_client_priv.h"
 #include "mt_tls_alert.h"
 
 #define SNIFFED 512 /* bytes that codecs are shown */
@@ -34,14 +34,14 @@ static struct verdict serve(const struct mt_filter_chain_proto *proto)
 	return (struct verdict){.proto = proto};
 }
 
-static struct mt_undecided *undecided_of(const struct mt_stream *s)
+static struct mt_chain_selection *selection_of(const struct mt_stream *s)
 {
 	const struct mt_proxy *p = s->user_ctx;
 
-	return mt_slab_at(&p->undecided, s->owner_idx);
+	return mt_slab_at(&p->selections, s->owner_idx);
 }
 
-static struct mt_filter_chain_facts facts_of(const struct mt_undecided *u)
+static struct mt_filter_chain_facts facts_of(const struct mt_chain_selection *u)
 {
 	const struct mt_tuple *t = mt_stream_ends(u->s);
 
@@ -52,7 +52,7 @@ static struct mt_filter_chain_facts facts_of(const struct mt_undecided *u)
 /* ---- deciding ---------------------------------------------------------------------------------- */
 
 /* Whose bytes they are. Who wants to see more of them is waited for, unless these are all that is waited for. */
-static struct verdict sniff(const struct mt_undecided *u, bool all)
+static struct verdict sniff(const struct mt_chain_selection *u, bool all)
 {
 	const struct mt_chain *rx = &u->s->rx;
 	uint32_t n = MT_MIN(rx->len, (uint32_t)SNIFFED);
@@ -77,7 +77,7 @@ static struct verdict sniff(const struct mt_undecided *u, bool all)
 }
 
 /* The chain for what is known of the connection is found, or not. */
-static struct verdict choose(struct mt_undecided *u, const struct mt_filter_chain_facts *f)
+static struct verdict choose(struct mt_chain_selection *u, const struct mt_filter_chain_facts *f)
 {
 	u->chain = mt_filter_chain_choose(u->listener, f);
 	if (!u->chain)
@@ -90,7 +90,7 @@ static struct verdict choose(struct mt_undecided *u, const struct mt_filter_chai
 }
 
 /* Who would serve a client that waits for the server to speak first; NULL: nobody. */
-static const struct mt_filter_chain_proto *server_first(const struct mt_undecided *u)
+static const struct mt_filter_chain_proto *server_first(const struct mt_chain_selection *u)
 {
 	struct mt_filter_chain_facts f = facts_of(u);
 	const struct mt_filter_chain *c =
@@ -108,7 +108,7 @@ static const struct mt_filter_chain_proto *server_first(const struct mt_undecide
  * Who would serve the client if it said nothing, or nothing more; NULL: nobody. Without a chain the bytes are a
  * ClientHello's, of which the rest has to come.
  */
-static const struct mt_filter_chain_proto *for_silence(const struct mt_undecided *u)
+static const struct mt_filter_chain_proto *for_silence(const struct mt_chain_selection *u)
 {
 	if (u->s->rx.len == 0)
 		return server_first(u);
@@ -116,7 +116,7 @@ static const struct mt_filter_chain_proto *for_silence(const struct mt_undecided
 }
 
 /* It is not silent: its first bytes have to wait, and come again. */
-static bool is_heard(const struct mt_undecided *u)
+static bool is_heard(const struct mt_chain_selection *u)
 {
 	return u->put_back && u->s->rx.len == 0;
 }
@@ -125,7 +125,7 @@ static bool is_heard(const struct mt_undecided *u)
 #define HEARD_TIMES 3
 
 /* Until when its next byte is waited for. */
-static uint64_t patience(const struct mt_proxy *p, const struct mt_undecided *u)
+static uint64_t patience(const struct mt_proxy *p, const struct mt_chain_selection *u)
 {
 	uint64_t since = u->first_at ? u->first_at : u->since;
 
@@ -134,7 +134,7 @@ static uint64_t patience(const struct mt_proxy *p, const struct mt_undecided *u)
 	return since + (for_silence(u) ? u->listener->detect_ms : p->conf.message_ms) * MT_MSEC;
 }
 
-static struct verdict by_silence(struct mt_proxy *p, const struct mt_undecided *u)
+static struct verdict by_silence(struct mt_proxy *p, const struct mt_chain_selection *u)
 {
 	const struct mt_filter_chain_proto *proto = is_heard(u) ? NULL : for_silence(u);
 
@@ -144,7 +144,7 @@ static struct verdict by_silence(struct mt_proxy *p, const struct mt_undecided *
 	return serve(proto);
 }
 
-static struct verdict by_bytes(struct mt_proxy *p, struct mt_undecided *u)
+static struct verdict by_bytes(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	struct mt_filter_chain_facts f = facts_of(u);
 	struct mt_hello_says says;
@@ -170,7 +170,7 @@ static struct verdict by_bytes(struct mt_proxy *p, struct mt_undecided *u)
 }
 
 /* Before the first byte, addresses and ports may tell. */
-static struct verdict decide(struct mt_proxy *p, struct mt_undecided *u)
+static struct verdict decide(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	struct mt_filter_chain_facts f;
 
@@ -185,22 +185,23 @@ static struct verdict decide(struct mt_proxy *p, struct mt_undecided *u)
 
 /* ---- what comes of it -------------------------------------------------------------------------- */
 
-static void undecided_free(struct mt_proxy *p, struct mt_undecided *u)
+static void selection_free(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	mt_wheel_cancel(&p->wheel, &u->timer);
 	mt_snap_drop(p, u->snap);
-	mt_slab_free(&p->undecided, u);
+	mt_slab_free(&p->selections, u);
 }
 
 /* The connection ends as it is. */
-static void end(struct mt_proxy *p, struct mt_undecided *u, enum mt_proxy_outcome why)
+static void end(struct mt_proxy *p, struct mt_chain_selection *u, enum mt_proxy_outcome why)
 {
 	mt_count(p->counters, why);
 	mt_count(p->counters, MT_PROXY_down_closed);
-	undecided_free(p, u);
+	selection_free(p, u);
 }
 
-static void reset(struct mt_proxy *p, struct mt_undecided *u, enum mt_proxy_outcome why)
+void mt_chain_selection_reset(
+	struct mt_proxy *p, struct mt_chain_selection *u, enum mt_proxy_outcome why)
 {
 	struct mt_stream *s = u->s;
 
@@ -214,14 +215,15 @@ static bool is_bad_hello(struct verdict v)
 }
 
 /* It speaks TLS, of which nobody can make anything: it is told so (RFC 8446 §6.2). */
-static void refuse_hello(struct mt_proxy *p, struct mt_undecided *u, enum mt_proxy_outcome why)
+static void refuse_hello(
+	struct mt_proxy *p, struct mt_chain_selection *u, enum mt_proxy_outcome why)
 {
 	static const uint8_t alert[] = MT_TLS_ALERT_IN_CLEAR(MT_TLS_DECODE_ERROR);
 	struct mt_stream *s = u->s;
 	struct mt_chain out = {0};
 
 	if (mt_chain_write(&out, p->pools, alert, sizeof(alert))) {
-		reset(p, u, why);
+		mt_chain_selection_reset(p, u, why);
 		return;
 	}
 	end(p, u, why);
@@ -231,7 +233,7 @@ static void refuse_hello(struct mt_proxy *p, struct mt_undecided *u, enum mt_pro
 }
 
 /* It has sent nothing but FIN, and gets ours. */
-static void finish(struct mt_proxy *p, struct mt_undecided *u)
+static void finish(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	struct mt_stream *s = u->s;
 
@@ -240,11 +242,11 @@ static void finish(struct mt_proxy *p, struct mt_undecided *u)
 }
 
 /* Whether the layer takes it; if not it is to be reset. */
-static bool begin_tls(struct mt_proxy *p, struct mt_undecided *u)
+static bool begin_tls(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	struct mt_stream *s = u->s;
 
-	undecided_free(p, u);
+	selection_free(p, u);
 	s->keeps = false;
 	return mt_secure_take(p, s);
 }
@@ -252,19 +254,19 @@ static bool begin_tls(struct mt_proxy *p, struct mt_undecided *u)
 static void outdated(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_count(p->counters, MT_PROXY_down_tls_outdated);
-	mt_down_wind_up(p, d);
+	mt_down_drain(p, d);
 }
 
 /* Whether the protocol takes it; if not it is to be reset. */
 static bool hand_over(
-	struct mt_proxy *p, struct mt_undecided *u, const struct mt_filter_chain_proto *proto)
+	struct mt_proxy *p, struct mt_chain_selection *u, const struct mt_filter_chain_proto *proto)
 {
 	struct mt_stream *s = u->s;
 
 	/* What it begins is of the current snapshot, and so has to be what serves it. */
 	MT_ASSERT(u->snap == p->snap);
-	undecided_free(p, u);
-	if (s->user == &mt_undecided_user)
+	selection_free(p, u);
+	if (s->user == &mt_chain_selection_user)
 		mt_stream_touch(s);
 	s->keeps = false;
 	s->rx_kept = 0;
@@ -278,13 +280,13 @@ static bool hand_over(
 	return true;
 }
 
-static void arm(struct mt_proxy *p, struct mt_undecided *u)
+static void arm(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	mt_wheel_arm(&p->wheel, &u->timer, patience(p, u));
 }
 
 /* What has come of the first message comes again. */
-static void forget(struct mt_undecided *u)
+static void forget(struct mt_chain_selection *u)
 {
 	u->put_back = true;
 	u->first_at = 0;
@@ -293,12 +295,12 @@ static void forget(struct mt_undecided *u)
 }
 
 /* Not inside accept(). */
-static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
+static void act(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict v)
 {
 	struct mt_stream *s = u->s;
 
 	/* The walk that ends clients may be past the place that it would get. */
-	if (mt_unlikely(p->draining) && (v.proto || v.to_tls))
+	if (mt_unlikely(p->draining || u->listener->drained) && (v.proto || v.to_tls))
 		v = refuse(MT_PROXY_down_draining);
 	if (v.waits) {
 		if (s->rx.len && mt_unlikely(mt_stream_put_back(s)))
@@ -314,7 +316,7 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 	} else if (is_bad_hello(v)) {
 		refuse_hello(p, u, v.why);
 	} else if (!v.proto) {
-		reset(p, u, v.why);
+		mt_chain_selection_reset(p, u, v.why);
 	} else if (!hand_over(p, u, v.proto)) {
 		mt_stream_abort(s, MT_ABORT_CANCELLED);
 	} else if (!v.proto->codec->opaque) {
@@ -324,7 +326,7 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 }
 
 /* Begins under the listener, of the current snapshot; `chain` NULL: nothing is known. */
-static void look_at(struct mt_proxy *p, struct mt_undecided *u, const struct mt_listener *l,
+static void look_at(struct mt_proxy *p, struct mt_chain_selection *u, const struct mt_listener *l,
 	const struct mt_filter_chain *chain)
 {
 	struct mt_filter_chain_facts f = facts_of(u);
@@ -337,10 +339,10 @@ static void look_at(struct mt_proxy *p, struct mt_undecided *u, const struct mt_
 	mt_hello_init(&u->hello, &u->s->rx);
 }
 
-bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
+bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
 	const struct mt_filter_chain *chain)
 {
-	struct mt_undecided *u = mt_slab_alloc(&p->undecided, NULL);
+	struct mt_chain_selection *u = mt_slab_alloc(&p->selections, NULL);
 	struct verdict v;
 
 	if (!u)
@@ -360,9 +362,9 @@ bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct m
 		return false;
 	}
 	mt_count(p->counters, MT_PROXY_chain_waited);
-	s->user = &mt_undecided_user;
+	s->user = &mt_chain_selection_user;
 	s->user_ctx = p;
-	s->owner_idx = mt_slab_idx(&p->undecided, u);
+	s->owner_idx = mt_slab_idx(&p->selections, u);
 	s->tx_high = p->conf.reply_soft;
 	/* An account of its own, because what it holds may change its class when it is known what it is. */
 	mt_stream_touch(s);
@@ -374,7 +376,7 @@ bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct m
 	return true;
 }
 
-void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u)
+void mt_chain_selection_snap_move(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	const struct mt_tuple *t = mt_stream_ends(u->s);
 	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
@@ -385,11 +387,15 @@ void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u)
 		return;
 	chain = l && tls ? mt_secure_chain(u->s, l) : NULL;
 	if (!l || (tls && !chain)) {
-		reset(p, u, MT_PROXY_down_listener_gone);
+		mt_chain_selection_reset(p, u, MT_PROXY_down_listener_gone);
+		return;
+	}
+	if (l->drained) {
+		mt_chain_selection_reset(p, u, MT_PROXY_down_draining);
 		return;
 	}
 	if (chain && mt_secure_standing(p, u->s, chain) == MT_TLS_CONDEMNED) {
-		reset(p, u, MT_PROXY_down_revoked);
+		mt_chain_selection_reset(p, u, MT_PROXY_down_revoked);
 		return;
 	}
 	mt_snap_drop(p, u->snap);
@@ -397,16 +403,11 @@ void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u)
 	act(p, u, chain ? sniff(u, u->s->rx_eof) : decide(p, u));
 }
 
-void mt_undecided_drain(struct mt_proxy *p, struct mt_undecided *u)
-{
-	reset(p, u, MT_PROXY_down_draining);
-}
-
-void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u)
+void mt_chain_selection_timer(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	/* A turn takes over a snapshot before its timers, and rebinds after them. */
 	if (mt_unlikely(u->snap != p->snap))
-		mt_undecided_rebind(p, u);
+		mt_chain_selection_snap_move(p, u);
 	else if (p->now < patience(p, u))
 		arm(p, u);
 	else
@@ -419,24 +420,24 @@ void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u)
 static void on_more(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
-	struct mt_undecided *u = undecided_of(s);
+	struct mt_chain_selection *u = selection_of(s);
 
 	if (!u->first_at && s->rx.len)
 		u->first_at = p->now;
 	if (mt_unlikely(u->snap != p->snap))
-		mt_undecided_rebind(p, u);
+		mt_chain_selection_snap_move(p, u);
 	else
 		act(p, u, decide(p, u));
 }
 
 static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
-	end(s->user_ctx, undecided_of(s), MT_PROXY_chain_client_closed);
+	end(s->user_ctx, selection_of(s), MT_PROXY_chain_client_closed);
 }
 
 static void on_evict(struct mt_stream *s, enum mt_class c)
 {
-	reset(s->user_ctx, undecided_of(s), MT_PROXY_evicted_receiving);
+	mt_chain_selection_reset(s->user_ctx, selection_of(s), MT_PROXY_evicted_receiving);
 }
 
 static void never(struct mt_stream *s)
@@ -444,7 +445,7 @@ static void never(struct mt_stream *s)
 	/* Nothing is sent before it is decided, and clients are connected when they are accepted. */
 }
 
-const struct mt_stream_user mt_undecided_user = {
+const struct mt_stream_user mt_chain_selection_user = {
 	.connected = never,
 	.readable = on_more,
 	.eof = on_more,

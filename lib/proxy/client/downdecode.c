@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What comes from clients: the decode loop of a downstream connection. */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "client/mt_client_priv.h"
 
 /* A malformed message: the native error if enough of it is known, then FIN. */
 static void bad_message(struct mt_proxy *p, struct mt_down *d)
@@ -12,7 +12,7 @@ static void bad_message(struct mt_proxy *p, struct mt_down *d)
 	struct mt_seed seed = {0};
 
 	mt_count(p->counters, d->dec.too_long ? MT_PROXY_oversized : MT_PROXY_malformed);
-	d->ending = MT_DOWN_CLOSING;
+	mt_down_becomes(d, MT_DOWN_CLOSING);
 	if (d->msg.can_reply && d->msg.kind == MT_MSG_REQUEST && codec->write.reply &&
 		mt_ref_is_none(d->streaming) && (!d->ordered || d->outstanding == 0)) {
 		codec->correlate.save(codec, &d->msg, &d->s->rx, &seed);
@@ -52,11 +52,11 @@ static void complete_message(struct mt_proxy *p, struct mt_down *d)
 	switch (d->msg.kind) {
 	case MT_MSG_REQUEST:
 	case MT_MSG_ONEWAY:
-		mt_dispatch(p, d, true);
+		mt_call_begin(p, d, true);
 		return;
 	case MT_MSG_HEARTBEAT:
 		if (mt_mutant(MT_MUTANT_heartbeat_forwarded))
-			mt_dispatch(p, d, true);
+			mt_call_begin(p, d, true);
 		else
 			answer_heartbeat(p, d);
 		return;
@@ -141,7 +141,7 @@ static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 	}
 	if (!ex)
 		return true;
-	a = mt_exchange_attempt(p, ex);
+	a = mt_exchange_attempt(ex);
 	u = a ? mt_slab_get(&p->ups, a->up) : NULL;
 	if (!u || a->state != MT_ATTEMPT_SENDING)
 		return false; /* not connected yet */
@@ -192,7 +192,7 @@ static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
 			return MT_STEP_ON;
 		}
 		d->msg_started = 0;
-		mt_dispatch(p, d, false);
+		mt_call_begin(p, d, false);
 		return mt_slab_live(&p->downs, ref) ? MT_STEP_ON : MT_STEP_STOP;
 	case MT_DECODE_DONE:
 		return whole_message(p, d);
@@ -235,7 +235,7 @@ static void cut_off(struct mt_proxy *p, struct mt_down *d)
 		mt_count(p->counters, MT_PROXY_message_truncated);
 	mt_stream_drop(d->s, d->s->rx.len);
 	d->skip_left = 0;
-	d->ending = MT_DOWN_CLOSING;
+	mt_down_becomes(d, MT_DOWN_CLOSING);
 	if (!ex)
 		return;
 	/* The reply has begun before the request was whole; nothing may follow half of it. */
@@ -290,8 +290,12 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 
 	if (!d->s || d->decoding || (d->ending == MT_DOWN_CLOSING && !mt_down_in_message(d)))
 		return;
+	if (mt_unlikely(p->running)) {
+		mt_reading_again(p, &d->reading);
+		return;
+	}
 	if (mt_unlikely(d->snap != p->snap))
-		mt_down_rebind(p, d);
+		mt_down_snap_move(p, d);
 	if (!mt_slab_live(&p->downs, ref) ||
 		(d->ending == MT_DOWN_CLOSING && !mt_down_in_message(d)))
 		return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Client connections: accept, events, time-outs, end. */
-#include "mt_proxy_priv.h"
+#include "client/mt_client_priv.h"
 
 struct mt_down *mt_down_of(struct mt_stream *s)
 {
@@ -18,7 +18,7 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 		return -1;
 	l = mt_snapshot_listener(p->snap, local, lport);
 	/* A SYN is refused, not a connection that the client believes to have: nothing was sent yet, and it goes elsewhere. */
-	if (mt_unlikely(l && p->draining)) {
+	if (mt_unlikely(l && (p->draining || l->drained))) {
 		mt_count(p->counters, MT_PROXY_down_draining);
 		return -1;
 	}
@@ -97,9 +97,14 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		mt_count(p->counters, MT_PROXY_down_full);
 		return false;
 	}
+	if (mt_unlikely(l->drained)) {
+		mt_count(p->counters, MT_PROXY_down_draining);
+		return false;
+	}
 	mt_count(p->counters, MT_PROXY_down_accepted);
+	p->drain.accepted_at = p->now;
 	if (mt_unlikely(!l->decided))
-		return mt_undecided_accept(p, s, l, NULL);
+		return mt_chain_selection_accept(p, s, l, NULL);
 	return l->protos->codec->opaque ? mt_opaque_begin(p, s, l->protos)
 					: mt_down_begin(p, s, l->protos);
 }
@@ -118,6 +123,7 @@ void mt_down_free(struct mt_proxy *p, struct mt_down *d)
 	mt_chain_free(&d->after);
 	if (d->snap)
 		mt_snap_drop(p, d->snap);
+	mt_states_change(&mt_down_states, d->ending, MT_DOWN_N_STATES);
 	mt_slab_free(&p->downs, d);
 }
 
@@ -186,7 +192,7 @@ static bool has_more(const struct mt_down *d)
 	if (d->s->rx.len > 0)
 		return true;
 	return !d->eof &&
-	       (d->ending == MT_DOWN_WINDING || mt_down_in_message(d) || mt_stream_coming(d->s));
+	       (d->ending == MT_DOWN_DRAINING || mt_down_in_message(d) || mt_stream_coming(d->s));
 }
 
 /* Time without an acknowledgement after which queued replies are given up. */
@@ -383,7 +389,7 @@ static void stalled(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = d->self;
 
-	if (!d->wound_at || mt_down_in_message(d)) {
+	if (!d->drain_started || mt_down_in_message(d)) {
 		mt_down_reset(p, d, MT_PROXY_message_stalled);
 		return;
 	}
@@ -409,7 +415,7 @@ void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
 		if (!mt_slab_live(&p->downs, ref))
 			return;
 	}
-	if (mt_unlikely(d->wound_at) && !mt_down_wind_on(p, d))
+	if (mt_unlikely(d->drain_started) && !mt_down_drain_on(p, d))
 		return;
 	if (p->now >= slow_deadline(p, d)) {
 		mt_down_reset(p, d, MT_PROXY_slow_reader);

@@ -4,7 +4,7 @@
  * used up its share.
  */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "client/mt_client_priv.h"
 
 /* ---- client connections ------------------------------------------------------------------------ */
 
@@ -14,7 +14,9 @@ void mt_down_holds(struct mt_stream *s, struct mt_sums *sums)
 
 	sums->of[MT_CLASS_WAITING] += d->pending;
 	sums->of[MT_CLASS_REPLYING] += d->held;
-	s->keeps = d->pending | (mt_mutant(MT_MUTANT_hold_dropped_early) ? 0 : d->held);
+	sums->of[MT_CLASS_RETAINED] += d->retained;
+	s->keeps =
+		d->pending | d->retained | (mt_mutant(MT_MUTANT_hold_dropped_early) ? 0 : d->held);
 }
 
 /* It is in the middle of a message and nothing else is on its way: told in the protocol's words, then FIN. */
@@ -40,21 +42,39 @@ static bool refuse_message(struct mt_proxy *p, struct mt_down *d)
 	return true;
 }
 
-/* Its calls that wait are answered; those that are under way and the connection go on. */
-static void refuse_waiting(struct mt_proxy *p, struct mt_down *d)
+/* Answers a call that waits. */
+static void refuse_waiting(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (ex->pending)
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too much of memory waits");
+}
+
+/*
+ * Gives up the retry policy of a call with buffers for it, and answers the call if it waits for
+ * another attempt.
+ */
+static void refuse_retries(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (!ex->retained || !mt_exchange_side(p, ex)->retained.len)
+		return;
+	if (ex->state == MT_EX_BACKOFF)
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too much of memory is kept for retries");
+	else
+		mt_again_drop(p, ex);
+}
+
+/* Refuses something of each call of a client. Other calls and the connection go on. */
+static void refuse_calls(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome counted,
+	void (*refuse)(struct mt_proxy *p, struct mt_exchange *ex))
 {
 	struct mt_ref ref = d->self;
 	struct mt_list *n, *tmp;
 
-	mt_count(p->counters, MT_PROXY_evicted_waiting);
+	mt_count(p->counters, counted);
 	/* Meanwhile an answer neither begins other calls nor ends those whose replies waited for it. */
 	d->decoding = d->flushing = true;
 	mt_list_foreach_safe (n, tmp, &d->exchanges) {
-		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
-
-		if (ex->pending == 0)
-			continue;
-		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too much of memory waits");
+		refuse(p, mt_list_entry(n, struct mt_exchange, down_node));
 		if (!mt_slab_live(&p->downs, ref))
 			return;
 	}
@@ -70,7 +90,9 @@ void mt_down_evict(struct mt_stream *s, enum mt_class c)
 	struct mt_down *d = mt_down_of(s);
 
 	if (c == MT_CLASS_WAITING && d->pending)
-		refuse_waiting(p, d);
+		refuse_calls(p, d, MT_PROXY_evicted_waiting, refuse_waiting);
+	else if (c == MT_CLASS_RETAINED && d->retained)
+		refuse_calls(p, d, MT_PROXY_evicted_retained, refuse_retries);
 	else if (c != MT_CLASS_RECEIVING)
 		mt_down_reset(p, d, MT_PROXY_evicted_replying);
 	else if (!refuse_message(p, d))

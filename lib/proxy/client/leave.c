@@ -21,7 +21,7 @@
  *   by a reset, because a FIN would prove to another Meltemi that the call has none (oneway.c). It
  *   comes after the bytes that are queued (downstream.c).
  */
-#include "mt_proxy_priv.h"
+#include "client/mt_client_priv.h"
 
 /* Time for the test by FIN, after the call was sent, the client's FIN and each reply. */
 #define WAIT MT_SEC
@@ -29,7 +29,7 @@
 static uint64_t wait_until(const struct mt_proxy *p, const struct mt_down *d,
 	const struct mt_exchange *ex, const struct mt_up *u)
 {
-	uint64_t last = MT_MAX(ex->sent, d->last_rx);
+	uint64_t last = MT_MAX(ex->attempt.sent, d->last_rx);
 
 	if (u)
 		last = MT_MAX(last, u->last_rx);
@@ -48,7 +48,7 @@ static bool has_several(struct mt_proxy *p, const struct mt_down *d)
 /* True if the call, which has the form of a two-way call, is sent or waits for the test. */
 static bool may_be_oneway(struct mt_proxy *p, const struct mt_down *d, const struct mt_exchange *ex)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
 	const struct mt_up *u;
 
 	if (mt_correlation_of(ex->codec, ex->codec_opts) != MT_CORR_SERIAL)
@@ -71,7 +71,7 @@ static bool goes_on(struct mt_proxy *p, const struct mt_down *d, const struct mt
 /* When a call that goes on is looked at again. */
 static uint64_t next_look(struct mt_proxy *p, const struct mt_down *d, const struct mt_exchange *ex)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
 
 	if (ex->oneway || ex->state >= MT_EX_REPLYING)
 		return MT_NEVER;

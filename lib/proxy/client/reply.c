@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes back to clients: in turn where the protocol wants order, within the reply budget. */
+/* Replies to clients: in order where the protocol requires it, within the reply budget. */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "client/mt_client_priv.h"
 
-/* The rows of proxy_outcomes.def stand in the order of enum mt_local_reply. */
+/* The rows of proxy_outcomes.def have the order of enum mt_local_reply. */
 _Static_assert(
 	MT_PROXY_reply_too_large - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
 
@@ -99,14 +99,14 @@ static void hold(
 
 	mt_exchange_trace_held(p, ex);
 	mt_exchange_detach(p, ex);
-	mt_chain_free(&ex->req); /* answered: nobody needs it any more */
-	if (mt_unlikely(ex->changes_kept))
-		mt_overlay_drop(p, ex);
+	mt_chain_free(&ex->req); /* not needed after the answer */
 	if (ex->pending)
 		mt_exchange_waits_no_more(p, ex);
+	if (mt_unlikely(ex->retained))
+		mt_again_drop(p, ex);
 	mt_chain_concat(&ex->rsp, reply);
 	if (ex->state != MT_EX_REPLYING)
-		ex->state = MT_EX_READY;
+		mt_exchange_becomes(ex, MT_EX_READY);
 	ex->rsp_complete = true;
 	mt_down_held(d, (int64_t)ex->rsp.truesize - before);
 	mt_deadline_cancel(&ex->deadline);
@@ -127,12 +127,13 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 	mt_reply_send(p, d, reply);
 	mt_exchange_end(p, ex);
 	if (mt_unlikely(d->left))
-		d->last_ack = p->now; /* the end of a long one: it has its time (downstream.c) */
+		d->last_ack =
+			p->now; /* the client has time to acknowledge the end (downstream.c) */
 	mt_reply_budget(p, d);
 	mt_reply_settle(p, down);
 }
 
-/* Nobody else answers it. */
+/* Counts a local reply. */
 static void count_local(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
@@ -196,7 +197,10 @@ void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 	mt_reply_budget(p, d);
 }
 
-/* What is held of a reply goes out, or its server's connection goes on; a whole one has ended then. */
+/*
+ * Sends what is held of a reply, or resumes its server connection. The end of a complete reply ends
+ * its exchange.
+ */
 static void go_on(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 {
 	struct mt_up *u;
@@ -223,7 +227,7 @@ static void go_on(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 		mt_up_resume(p, u);
 }
 
-/* What waited for the end of a long reply. */
+/* Sends the bytes that waited for the end of a long reply. */
 static void send_after(struct mt_proxy *p, struct mt_down *d)
 {
 	if (d->after.len == 0 || !mt_ref_is_none(d->streaming))
@@ -242,7 +246,7 @@ void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
 		return;
 	d->flushing = true;
 	send_after(p, d);
-	/* Without room this asks for the event that goes on here. */
+	/* Without room, mt_stream_sendable() requests the event that continues here. */
 	while ((ex = mt_reply_next(p, d)) && mt_stream_sendable(d->s) > 0) {
 		go_on(p, d, ex);
 		if (!mt_slab_live(&p->downs, ref) || !d->s)

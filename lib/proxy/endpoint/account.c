@@ -13,7 +13,7 @@
  * (MT_UNCOUNTED): at most 5 % more. Against a build without trace checks (MT_UNTRACED) it allows
  * 0.5 %.
  */
-#include "mt_proxy_priv.h"
+#include "endpoint/mt_endpoint_priv.h"
 
 #include <string.h>
 

@@ -23,7 +23,7 @@
  *   with slow but parallel calls is not limited, nor are calls with long time-outs.
  */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "endpoint/mt_endpoint_priv.h"
 
 #define WINDOW	(20 * MT_MSEC) /* at least, and until so many replies have come */
 #define ENOUGH	8

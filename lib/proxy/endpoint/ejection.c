@@ -3,13 +3,13 @@
  * Endpoints that are put aside, come back or leave: what is done about it is lib/upstream's, and that it happened is told to
  * the control thread by a ring, for who asks later why. A ring that nobody empties is left full, and what finds no place is counted.
  */
-#include "mt_proxy_priv.h"
+#include "endpoint/mt_endpoint_priv.h"
 
-static void tell(struct mt_proxy *p, const struct mt_ep_where *at, struct mt_aside *e)
+static void tell(struct mt_proxy *p, const struct mt_ep_where *at, struct mt_ep_event *e)
 {
-	struct mt_asides *a = &p->asides;
+	struct mt_ep_events *a = &p->ep_events;
 
-	if (a->head - __atomic_load_n(&a->tail, __ATOMIC_ACQUIRE) == MT_ASIDES) {
+	if (a->head - __atomic_load_n(&a->tail, __ATOMIC_ACQUIRE) == MT_EP_EVENTS) {
 		__atomic_store_n(&a->missed, a->missed + 1, __ATOMIC_RELAXED);
 		return;
 	}
@@ -18,18 +18,18 @@ static void tell(struct mt_proxy *p, const struct mt_ep_where *at, struct mt_asi
 	e->cluster = at->cluster;
 	e->at = p->now;
 	e->wall = p->wall;
-	a->e[a->head % MT_ASIDES] = *e;
+	a->e[a->head % MT_EP_EVENTS] = *e;
 	__atomic_store_n(&a->head, a->head + 1, __ATOMIC_RELEASE);
 }
 
-bool mt_proxy_aside(struct mt_proxy *p, struct mt_aside *e, uint64_t *missed)
+bool mt_proxy_ep_event(struct mt_proxy *p, struct mt_ep_event *e, uint64_t *missed)
 {
-	struct mt_asides *a = &p->asides;
+	struct mt_ep_events *a = &p->ep_events;
 
 	*missed = __atomic_load_n(&a->missed, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&a->head, __ATOMIC_ACQUIRE) == a->tail)
 		return false;
-	*e = a->e[a->tail % MT_ASIDES];
+	*e = a->e[a->tail % MT_EP_EVENTS];
 	__atomic_store_n(&a->tail, a->tail + 1, __ATOMIC_RELEASE);
 	return true;
 }
@@ -42,37 +42,81 @@ void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_out
 		!mt_ep_talks(ep, at->way))
 		return;
 	if (mt_ep_failed_by(ep, rule, p->now))
-		mt_ep_aside(p, ep, rule, at, mt_close_reason_str(reason), NULL);
+		mt_ejection_begin(p, ep, rule, at, mt_close_reason_str(reason), NULL);
 }
 
-void mt_ep_aside(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
-	const struct mt_ep_where *at, const char *why, const char *by)
+static void ejection(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
+	const struct mt_ep_where *at, struct mt_ep_event *e)
 {
-	struct mt_aside e = {.what = MT_ASIDE_FAILED, .why = why, .rule = by};
-
 	mt_count(p->lb.counters, MT_UPSTREAM_ejected);
-	e.times = __atomic_load_n(&ep->ejections, __ATOMIC_RELAXED);
-	e.failures = rule ? rule->failures : 0;
-	e.errors = rule ? rule->errors : 0;
-	e.until = __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED);
-	tell(p, at, &e);
+	e->what = MT_EP_EVENT_EJECTED;
+	e->times = __atomic_load_n(&ep->ejections, __ATOMIC_RELAXED);
+	e->failures = rule ? rule->failures : 0;
+	e->errors = rule ? rule->errors : 0;
+	e->until = __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED);
+	tell(p, at, e);
 	if (at->codec->write.heartbeat)
-		mt_probe_begin(p, ep, at);
+		mt_health_check_begin(p, ep, at);
+}
+
+void mt_ejection_begin(struct mt_proxy *p, struct mt_ep_state *ep,
+	const struct mt_outlier_rule *rule, const struct mt_ep_where *at, const char *why,
+	const char *by)
+{
+	ejection(p, ep, rule, at, &(struct mt_ep_event){.why = why, .rule = by});
+}
+
+void mt_ejection_begin_silent(struct mt_proxy *p, struct mt_ep_state *ep,
+	const struct mt_outlier_rule *rule, const struct mt_ep_where *at, const char *why,
+	const char *by)
+{
+	ejection(p, ep, rule, at, &(struct mt_ep_event){.why = why, .rule = by, .silent = true});
 }
 
 void mt_ep_is_back(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
 {
-	struct mt_aside e = {.what = MT_ASIDE_BACK, .until = p->now};
+	struct mt_ep_event e = {.what = MT_EP_EVENT_BACK, .until = p->now};
 
 	mt_ep_returned(ep, p->now);
 	mt_count(p->lb.counters, MT_UPSTREAM_returned);
 	tell(p, at, &e);
 }
 
+void mt_proxy_ep_checked(struct mt_proxy *p, const struct mt_ep_checked *c)
+{
+	const struct mt_ep_where at = {.addr = c->addr, .port = c->port, .cluster = c->cluster};
+	struct mt_ep_event e = {.what = MT_EP_EVENT_EJECTED,
+		.why = c->why,
+		.checked = true,
+		.failures = c->failures,
+		.until = p->now};
+
+	if (!c->why) {
+		mt_ep_is_back(p, c->state, &at);
+		return;
+	}
+	mt_ep_unhealthy(c->state, p->now);
+	mt_count(p->lb.counters, MT_UPSTREAM_ejected);
+	e.times = __atomic_load_n(&c->state->ejections, __ATOMIC_RELAXED);
+	tell(p, &at, &e);
+}
+
+bool mt_proxy_return(struct mt_proxy *p, struct mt_ep_state *ep, uint64_t ep_id, uint32_t cluster,
+	const struct mt_addr *addr, uint16_t port)
+{
+	const struct mt_ep_where at = {.addr = *addr, .port = port, .cluster = cluster};
+
+	if (__atomic_load_n(&ep->id, __ATOMIC_RELAXED) != ep_id || !mt_ep_ejected(ep, p->now))
+		return false;
+	mt_ep_is_back(p, ep, &at);
+	return true;
+}
+
 void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
 	enum mt_msg_status status)
 {
-	const struct mt_outlier_rule *rule = ex->cluster ? &ex->cluster->outlier : NULL;
+	const struct mt_outlier_rule *rule =
+		ex->attempt.cluster ? &ex->attempt.cluster->outlier : NULL;
 	const struct mt_lanes *ln = mt_slab_get(&p->lanes, a->lanes);
 	struct mt_ep_state *ep = mt_attempt_ep(a);
 	struct mt_ep_where at;
@@ -82,7 +126,7 @@ void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const stru
 	at = mt_lanes_where(ln);
 	if (status == MT_STATUS_PROTO_ERROR && rule && rule->errors) {
 		if (mt_ep_talks(ep, at.way) && mt_ep_erred_by(ep, rule, p->now))
-			mt_ep_aside(p, ep, rule, &at, "replies are errors", NULL);
+			mt_ejection_begin(p, ep, rule, &at, "replies are errors", NULL);
 		return;
 	}
 	if (a->trial)
@@ -94,7 +138,7 @@ void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const stru
 void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves)
 {
 	struct mt_ep_where at = mt_lanes_where(ln);
-	struct mt_aside e = {.what = leaves ? MT_ASIDE_LEAVING : MT_ASIDE_STAYS};
+	struct mt_ep_event e = {.what = leaves ? MT_EP_EVENT_LEAVING : MT_EP_EVENT_STAYS};
 	bool was;
 
 	/* Long after it left the configuration the endpoint's state may be another's. */

@@ -15,7 +15,7 @@
  * 3. The worker's secret is the start of a name's hash and a factor at each of its words, so
  *    clients can neither choose the set or key of a name nor find two names with one key.
  */
-#include "mt_proxy_priv.h"
+#include "endpoint/mt_endpoint_priv.h"
 #include "mt_table.h"
 
 #include <string.h>
@@ -171,7 +171,7 @@ enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt
 
 bool mt_method_may_be_silent(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
 	const struct mt_method *m;
 	uint64_t method;
 

@@ -26,7 +26,7 @@
  *   endpoint's 99th percentile, or 1 s while that is not known. Two clients, by address, are
  *   needed, and any reply starts the count again.
  */
-#include "mt_proxy_priv.h"
+#include "endpoint/mt_endpoint_priv.h"
 #include "mt_strmap.h"
 
 #define ANSWER	(1 * MT_SEC) /* is awaited for so long */
@@ -148,7 +148,7 @@ static void give_up(struct mt_proxy *p, struct mt_up *u)
 	b.ep = state_of(u->lanes);
 	/* First, because what was not read is sent elsewhere. */
 	if (b.ep && mt_ep_talks(b.ep, at.way) && mt_ep_silent(b.ep, b.rule, p->now))
-		mt_ep_aside(
+		mt_ejection_begin_silent(
 			p, b.ep, b.rule, &at, "no answer to a heartbeat", "1 s without an answer");
 	mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_silent);
 }
@@ -250,8 +250,9 @@ static const struct mt_lanes *waits_for(struct mt_proxy *p, const struct mt_exch
 
 void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
-	const struct mt_outlier_rule *rule = ex->cluster ? &ex->cluster->outlier : NULL;
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
+	const struct mt_outlier_rule *rule =
+		ex->attempt.cluster ? &ex->attempt.cluster->outlier : NULL;
 	struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
 	const struct mt_lanes *ln = waits_for(p, ex, a, u);
@@ -261,14 +262,14 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 	if (!ln || !ep)
 		return;
 	at = mt_lanes_where(ln);
-	if (beats && u && !u->silence.asked_at && !u->eof && u->last_rx <= ex->sent &&
+	if (beats && u && !u->silence.asked_at && !u->eof && u->last_rx <= ex->attempt.sent &&
 		p->now >= u->silence.not_before)
 		ask(p, u);
 	/* Who answers heartbeats is asked, unless the cluster's own rule counts. */
 	if (beats && mt_ep_beats(ln) && !(rule && rule->failures))
 		return;
 	if (mt_ep_talks(ep, at.way) && mt_ep_timed_out(ep, rule, p->now))
-		mt_ep_aside(p, ep, rule, &at, "calls time out",
+		mt_ejection_begin_silent(p, ep, rule, &at, "calls time out",
 			rule && rule->failures ? NULL : "5 time-outs in a row");
 }
 
@@ -283,8 +284,9 @@ static uint32_t client_of(const struct mt_stream *s)
 void mt_silence_given_up(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_stream *client)
 {
-	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
-	const struct mt_outlier_rule *rule = ex->cluster ? &ex->cluster->outlier : NULL;
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
+	const struct mt_outlier_rule *rule =
+		ex->attempt.cluster ? &ex->attempt.cluster->outlier : NULL;
 	const struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
 	bool own_rule = rule && rule->failures;
@@ -297,10 +299,11 @@ void mt_silence_given_up(
 	if (mt_up_shares(u) && at.codec->write.heartbeat && mt_ep_beats(u->lanes) && !own_rule)
 		return;
 	least = p99(p, u->lanes);
-	if (p->now - ex->sent < (least ? least : MT_SILENCE_LEAST) || !mt_ep_talks(ep, at.way))
+	if (p->now - ex->attempt.sent < (least ? least : MT_SILENCE_LEAST) ||
+		!mt_ep_talks(ep, at.way))
 		return;
 	if (mt_ep_given_up(ep, rule, client_of(client), p->now))
-		mt_ep_aside(p, ep, rule, &at, "clients give up their calls",
+		mt_ejection_begin_silent(p, ep, rule, &at, "clients give up their calls",
 			own_rule ? NULL : "5 calls in a row, of 2 clients");
 }
 

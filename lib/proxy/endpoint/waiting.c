@@ -5,21 +5,23 @@
  * (mt_ep_stats.heard) this shows a server with a TCP stack that acknowledges calls and an
  * application that does not answer them, in every protocol and with any time-outs.
  *
- * - While calls are under way, a pass over all attempts starts every 500 ms. It takes at most 128
+ * - While calls are under way, a pass over all exchanges starts every 500 ms. It takes at most 128
  *   attempts in a step and one step per ms, so that it uses about a percent of a core at most. If
- *   all attempts of a worker are in use, a pass takes half a second. So a call costs nothing here
- *   until it has waited.
+ *   all exchanges of a worker have an attempt, a pass takes half a second. So a call costs nothing
+ *   here until it has waited.
  * - A call waits from its last byte on until its reply, or the first part of a long one, is
  *   forwarded. Calls that are queued, that are still arriving, or of a client that has left do not
  *   wait.
  * - An opaque stream waits if its server got bytes and has sent none since. Such streams are
  *   counted as they begin and end to wait, because there may be a million. Servers that only
  *   receive have many of them; how many streams were answered before shows which kind a server is.
+ * - Clients that give up and try again leave moments in which nothing waits. Until the endpoint
+ *   sends something, pauses of MT_WAITING_PAUSE do not end its silence.
  * - Results of passes are published whole: the control thread reads those of the last complete pass
  *   while the worker writes the next ones to the other array. If the reader is interrupted for
  *   longer than a pass, it finds another number of the pass in the entry.
  */
-#include "mt_proxy_priv.h"
+#include "endpoint/mt_endpoint_priv.h"
 
 #define EVERY  (500 * MT_MSEC) /* from the start of a pass to that of the next */
 #define STEP   (1 * MT_MSEC)
@@ -31,12 +33,33 @@ static inline void set(uint64_t *to, uint64_t value)
 	__atomic_store_n(to, value, __ATOMIC_RELAXED);
 }
 
-/* The endpoint's entry of the pass under way; `sent` is when its first call was sent. */
-static struct mt_waiting_ep *entry_of(
-	struct mt_waiting *w, const struct mt_attempt *a, uint64_t sent)
+/* Another endpoint may have the index by now; then the numbers stay its own. */
+static struct mt_waiting_kept *kept_of(struct mt_proxy *p, uint32_t index, uint64_t id)
 {
+	struct mt_waiting_kept *k = &p->waiting.kept[index];
+
+	if (mt_likely(k->id == id) || p->ep_stats[index].id != id)
+		return k;
+	set(&k->calls.first, 0);
+	set(&k->streams.first, p->now);
+	k->answered = k->unanswered = 0;
+	__atomic_store_n(&k->id, id, __ATOMIC_RELEASE);
+	return k;
+}
+
+/* Begins a silence, unless one goes on: what was sent at that time waits. */
+static void waits_since(struct mt_waiting_since *s, uint64_t sent, uint64_t heard, uint64_t now)
+{
+	if (s->first <= heard || now - s->last > MT_WAITING_PAUSE)
+		set(&s->first, sent);
+	set(&s->last, now);
+}
+
+/* The endpoint's entry of the pass under way; `sent` is when its first call was sent. */
+static struct mt_waiting_ep *entry_of(struct mt_proxy *p, const struct mt_attempt *a, uint64_t sent)
+{
+	const struct mt_waiting *w = &p->waiting;
 	struct mt_waiting_ep *e = &w->of[w->pass & 1][a->ep_index];
-	const struct mt_waiting_ep *last = &w->of[w->done & 1][a->ep_index];
 
 	if (mt_likely(e->pass == w->pass))
 		return e;
@@ -45,16 +68,17 @@ static struct mt_waiting_ep *entry_of(
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	set(&e->id, a->ep_id);
 	set(&e->oldest, sent);
-	set(&e->since,
-		w->done && last->pass == w->done && last->id == a->ep_id ? last->since : sent);
 	__atomic_store_n(&e->calls, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->pass, w->pass, __ATOMIC_RELEASE);
+	waits_since(&kept_of(p, a->ep_index, a->ep_id)->calls, sent, p->ep_stats[a->ep_index].heard,
+		p->now);
 	return e;
 }
 
-static void look_at(struct mt_proxy *p, const struct mt_attempt *a)
+static void look_at(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	const struct mt_attempt *a = &ex->attempt;
+	struct mt_waiting_since *s;
 	struct mt_waiting_ep *e;
 
 	if (a->state != MT_ATTEMPT_SENT || ex->state != MT_EX_TRYING || ex->oneway)
@@ -62,10 +86,11 @@ static void look_at(struct mt_proxy *p, const struct mt_attempt *a)
 	/* Another endpoint has the index by now. */
 	if (mt_unlikely(p->ep_stats[a->ep_index].id != a->ep_id))
 		return;
-	e = entry_of(&p->waiting, a, ex->sent);
+	e = entry_of(p, a, a->sent);
 	__atomic_store_n(&e->calls, e->calls + 1, __ATOMIC_RELAXED);
-	set(&e->oldest, MT_MIN(e->oldest, ex->sent));
-	set(&e->since, MT_MIN(e->since, ex->sent));
+	set(&e->oldest, MT_MIN(e->oldest, a->sent));
+	s = &p->waiting.kept[a->ep_index].calls;
+	set(&s->first, MT_MIN(s->first, a->sent));
 	p->waiting.finding = true;
 }
 
@@ -94,7 +119,7 @@ static void end(struct mt_proxy *p)
 
 void mt_waiting_turn(struct mt_proxy *p)
 {
-	const struct mt_slab *s = &p->attempts;
+	const struct mt_slab *s = &p->exchanges;
 	struct mt_waiting *w = &p->waiting;
 	uint32_t last, n = 0;
 
@@ -102,9 +127,11 @@ void mt_waiting_turn(struct mt_proxy *p)
 		begin(p);
 	last = MT_MIN(s->fresh, w->at + PLACES);
 	for (; w->at < last && n < CALLS; w->at++) {
-		if (!(s->gens[w->at] & 1))
+		const struct mt_exchange *ex = mt_slab_at(s, w->at);
+
+		if (!(s->gens[w->at] & 1) || !ex->attempt.state)
 			continue;
-		look_at(p, mt_slab_at(s, w->at));
+		look_at(p, ex);
 		n++;
 	}
 	if (w->at < s->fresh)
@@ -115,66 +142,54 @@ void mt_waiting_turn(struct mt_proxy *p)
 
 /* ---- opaque streams ------------------------------------------------------------------------- */
 
-/* Another endpoint may have the index by now; then the numbers stay its own. */
-static struct mt_waiting_streams *streams_of(struct mt_proxy *p, const struct mt_lanes *ln)
-{
-	struct mt_waiting_streams *s = &p->waiting.streams[ln->ep_index];
-
-	if (mt_likely(s->id == ln->ep_id) || p->ep_stats[ln->ep_index].id != ln->ep_id)
-		return s;
-	set(&s->since, p->now);
-	s->answered = s->unanswered = 0;
-	__atomic_store_n(&s->id, ln->ep_id, __ATOMIC_RELEASE);
-	return s;
-}
-
 void mt_waiting_asked(struct mt_proxy *p, struct mt_pair *pr)
 {
-	struct mt_waiting_streams *s;
+	struct mt_waiting_kept *k;
 
 	/* After its FIN a server cannot answer. */
 	if (pr->waits || pr->fin_to_down)
 		return;
-	s = streams_of(p, pr->lanes);
+	k = kept_of(p, pr->lanes->ep_index, pr->lanes->ep_id);
 	pr->waits = true;
-	if (s->n == 0)
-		set(&s->since, p->now);
-	__atomic_store_n(&s->n, s->n + 1, __ATOMIC_RELAXED);
+	if (k->n == 0)
+		waits_since(&k->streams, p->now, p->ep_stats[pr->lanes->ep_index].heard, p->now);
+	__atomic_store_n(&k->n, k->n + 1, __ATOMIC_RELAXED);
 }
 
 /* The stream waits no more. */
-static struct mt_waiting_streams *stop(struct mt_proxy *p, struct mt_pair *pr)
+static struct mt_waiting_kept *stop(struct mt_proxy *p, struct mt_pair *pr)
 {
-	struct mt_waiting_streams *s = streams_of(p, pr->lanes);
+	struct mt_waiting_kept *k = kept_of(p, pr->lanes->ep_index, pr->lanes->ep_id);
 
 	pr->waits = false;
-	__atomic_store_n(&s->n, s->n - 1, __ATOMIC_RELAXED);
-	return s;
+	set(&k->streams.last, p->now);
+	__atomic_store_n(&k->n, k->n - 1, __ATOMIC_RELAXED);
+	return k;
 }
 
 void mt_waiting_answered(struct mt_proxy *p, struct mt_pair *pr)
 {
-	struct mt_waiting_streams *s;
+	struct mt_waiting_kept *k;
 
 	mt_waiting_heard(p, pr->lanes);
 	if (mt_likely(!pr->waits))
 		return;
-	s = stop(p, pr);
+	k = stop(p, pr);
 	if (pr->answered)
 		return;
 	pr->answered = true;
-	__atomic_store_n(&s->answered, s->answered + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&k->answered, k->answered + 1, __ATOMIC_RELAXED);
 }
 
 void mt_waiting_ended(struct mt_proxy *p, struct mt_pair *pr, bool by_server)
 {
-	struct mt_waiting_streams *s;
+	struct mt_waiting_kept *k;
 
 	if (mt_likely(!pr->waits))
 		return;
-	s = stop(p, pr);
+	k = stop(p, pr);
 	if (by_server && !pr->answered)
-		__atomic_store_n(&s->unanswered, s->unanswered + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&k->unanswered, k->unanswered + 1, __ATOMIC_RELAXED);
 }
 
 /* ---- for the control thread ----------------------------------------------------------------- */
@@ -187,45 +202,65 @@ static bool read_entry(const struct mt_waiting_ep *e, uint32_t done, struct mt_w
 	to->calls = __atomic_load_n(&e->calls, __ATOMIC_RELAXED);
 	to->id = mt_count_read(&e->id);
 	to->oldest = mt_count_read(&e->oldest);
-	to->since = mt_count_read(&e->since);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return __atomic_load_n(&e->pass, __ATOMIC_RELAXED) == done;
 }
 
-static void add_streams(const struct mt_waiting_streams *s, uint64_t id, struct mt_ep_waiting *n)
+/* When the silence began; 0: nothing waits, or a pause or the endpoint's bytes ended it. */
+static uint64_t began_of(const struct mt_waiting_since *s, bool waits, uint64_t heard, uint64_t now)
 {
-	if (__atomic_load_n(&s->id, __ATOMIC_ACQUIRE) != id)
-		return;
-	n->answered = __atomic_load_n(&s->answered, __ATOMIC_RELAXED);
-	n->unanswered = __atomic_load_n(&s->unanswered, __ATOMIC_RELAXED);
-	n->streams = __atomic_load_n(&s->n, __ATOMIC_RELAXED);
-	n->streams_since = n->streams ? mt_count_read(&s->since) : 0;
+	uint64_t first = mt_count_read(&s->first), last = mt_count_read(&s->last);
+
+	if (waits)
+		return first;
+	/* The worker's clock may be ahead. */
+	return first > heard && (now <= last || now - last <= MT_WAITING_PAUSE) ? first : 0;
 }
 
-struct mt_ep_waiting mt_proxy_ep_waiting(const struct mt_proxy *p, uint32_t index, uint64_t id)
+/* Sets what is kept of the endpoint; n->calls and n->heard are set. */
+static void add_kept(
+	const struct mt_waiting_kept *k, uint64_t id, uint64_t now, struct mt_ep_waiting *n)
 {
-	const struct mt_waiting *w = &p->waiting;
-	struct mt_ep_waiting n = {0};
+	if (__atomic_load_n(&k->id, __ATOMIC_ACQUIRE) != id)
+		return;
+	n->answered = __atomic_load_n(&k->answered, __ATOMIC_RELAXED);
+	n->unanswered = __atomic_load_n(&k->unanswered, __ATOMIC_RELAXED);
+	n->streams = __atomic_load_n(&k->n, __ATOMIC_RELAXED);
+	n->since = began_of(&k->calls, n->calls, n->heard, now);
+	n->streams_since = began_of(&k->streams, n->streams, n->heard, now);
+}
+
+/* Sets the calls that the last complete pass found. */
+static void add_calls(
+	const struct mt_waiting *w, uint32_t index, uint64_t id, struct mt_ep_waiting *n)
+{
 	struct mt_waiting_ep e;
 	uint32_t done;
 	bool got;
 
-	if (index >= MT_PROXY_EPS_MAX ||
-		__atomic_load_n(&p->ep_stats[index].id, __ATOMIC_ACQUIRE) != id)
-		return n;
-	n.heard = mt_count_read(&p->ep_stats[index].heard);
-	add_streams(&w->streams[index], id, &n);
-	/* As a rule nothing waits, and the entry need not be read. */
-	if (mt_count_read(&p->ep_stats[index].outstanding) == 0)
-		return n;
 	do {
 		done = __atomic_load_n(&w->done, __ATOMIC_ACQUIRE);
 		got = done && read_entry(&w->of[done & 1][index], done, &e);
 	} while (!got && done != __atomic_load_n(&w->done, __ATOMIC_ACQUIRE));
 	if (!got || e.id != id)
+		return;
+	n->calls = e.calls;
+	n->oldest = e.oldest;
+}
+
+struct mt_ep_waiting mt_proxy_ep_waiting(
+	const struct mt_proxy *p, uint32_t index, uint64_t id, uint64_t now)
+{
+	const struct mt_waiting *w = &p->waiting;
+	struct mt_ep_waiting n = {0};
+
+	if (index >= MT_PROXY_EPS_MAX ||
+		__atomic_load_n(&p->ep_stats[index].id, __ATOMIC_ACQUIRE) != id)
 		return n;
-	n.calls = e.calls;
-	n.oldest = e.oldest;
-	n.since = e.since;
+	n.heard = mt_count_read(&p->ep_stats[index].heard);
+	/* As a rule nothing waits, and the entry need not be read. */
+	if (mt_count_read(&p->ep_stats[index].outstanding))
+		add_calls(w, index, id, &n);
+	add_kept(&w->kept[index], id, now, &n);
 	return n;
 }

@@ -3,7 +3,7 @@
  * How long an endpoint leaves a connection idle before it ends it, learnt from its FINs: a call on a connection that is about
  * as old may cross the end. Such connections are not picked while another can be had.
  */
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
 /* FINs at about the same age that are believed at once; one alone is, from BELIEVED on, if no other contradicts it. */
 #define ENOUGH	 3

@@ -9,7 +9,7 @@
  * found at once, however the busy ones lie.
  */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
 /* Continues at `id`, after the last id of the codec. */
 static mt_noinline void start_over(struct mt_up *u, uint64_t id)
@@ -86,7 +86,7 @@ static mt_noinline uint64_t skip_busy(const struct mt_proxy *p, struct mt_up *u,
 	return next_id(codec, u);
 }
 
-uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref attempt)
+uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref exchange)
 {
 	uint64_t mask = p->conf.ring_slots - 1;
 	struct mt_slot *slot;
@@ -99,7 +99,7 @@ uint64_t mt_ring_take(struct mt_proxy *p, struct mt_up *u, struct mt_ref attempt
 		id = skip_busy(p, u, id);
 	slot = &u->ring[id & mask];
 	slot->id = id;
-	slot->attempt = attempt;
+	slot->exchange = exchange;
 	mark(u, id & mask);
 	u->outstanding++;
 	return id;
@@ -116,22 +116,22 @@ struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id)
 
 void mt_ring_release(struct mt_up *u, struct mt_slot *slot)
 {
-	if (mt_ref_is_none(slot->attempt))
+	if (mt_ref_is_none(slot->exchange))
 		u->tombstones--;
 	slot->id = 0;
-	slot->attempt = MT_REF_NONE;
+	slot->exchange = MT_REF_NONE;
 	mark(u, (uint64_t)(slot - u->ring));
 	u->outstanding--;
 }
 
 void mt_ring_bury(struct mt_up *u, struct mt_slot *slot)
 {
-	if (mt_ref_is_none(slot->attempt))
+	if (mt_ref_is_none(slot->exchange))
 		return;
 	if (mt_mutant(MT_MUTANT_tombstone_freed)) {
 		mt_ring_release(u, slot);
 		return;
 	}
-	slot->attempt = MT_REF_NONE;
+	slot->exchange = MT_REF_NONE;
 	u->tombstones++;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lane groups: all connections of this worker to one endpoint, and which of them a call takes.
- * SHARED carries complete short messages of many clients, WIDE complete ones that are not short, so that short ones do not
- * wait behind them; SERIAL one call at a time; BULK has one incomplete or long message alone, so that nobody can capture a
- * connection of others by sending a header and stopping.
+ * Lane groups: all connections of this worker to one endpoint, and the choice of one for a call.
+ * SHARED carries complete short messages of many clients, WIDE complete longer ones, so that short
+ * messages do not wait for them. SERIAL carries one call at a time. BULK has one incomplete or long
+ * message alone, so that no client can capture a connection of others by sending a header and
+ * stopping.
  */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
-/* Bytes of truesize for which nobody asks whether its windows admit them. */
+/* Below these bytes of truesize the windows are not checked. */
 #define AHEAD_FOR_SURE (8 * 1024)
 /* SHARED, and WIDE: a second one opens when the first takes no more. */
 #define SHARED_MAX_CONNS 2
@@ -56,8 +57,8 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 }
 
 /*
- * Bytes (TLS that passes through a port of messages) have a group of their own beside that of the messages: one of them must not
- * end the connections of the others.
+ * Opaque TCP (TLS that is forwarded by a port for messages) has a group of its own, so that neither
+ * ends the connections of the other.
  */
 static bool is_outdated(
 	const struct mt_lanes *ln, const struct mt_codec *codec, const struct mt_ep_state *st)
@@ -66,7 +67,10 @@ static bool is_outdated(
 	       (!mt_codec_same(ln->codec, codec) && !ln->codec->opaque && !codec->opaque);
 }
 
-/* The index has a new meaning, or the port a new protocol: who stands there under the old one ends. */
+/*
+ * The index belongs to another endpoint now, or the port has another protocol: drains the old
+ * groups.
+ */
 static mt_noinline void drain_outdated(
 	struct mt_proxy *p, const struct mt_codec *codec, const struct mt_ep_state *st)
 {
@@ -115,8 +119,8 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 struct mt_lanes *mt_lanes_get(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
-	return lanes_get(
-		p, ex->codec, ex->codec_opts, ex->cluster, ep, ex->msg.lane_class, &ex->shows);
+	return lanes_get(p, ex->codec, ex->codec_opts, ex->attempt.cluster, ep, ex->msg.lane_class,
+		&ex->attempt.shows);
 }
 
 struct mt_lanes *mt_lanes_opaque(
@@ -169,10 +173,10 @@ enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange
 {
 	if (mt_correlation_of(ln->codec, ln->codec_opts) != MT_CORR_SAFE)
 		return MT_UP_SERIAL;
-	return (enum mt_up_role)ex->lane;
+	return (enum mt_up_role)ex->attempt.lane;
 }
 
-/* Of one kind to one endpoint, besides what a configured limit says of all to the cluster. */
+/* Most connections of a kind to one endpoint; a configured limit for the cluster applies, too. */
 static uint32_t most_conns(
 	const struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
 {
@@ -211,8 +215,8 @@ static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_r
 		n += mt_lanes_taking(ln, mt_lane_other(role));
 	}
 	/*
-	 * One of each kind is always had: what waits for one would else wait until it times out. But SHARED and WIDE do in
-	 * each other's place.
+	 * One connection of each kind is always allowed, because calls would otherwise wait until they
+	 * time out. SHARED and WIDE substitute for each other.
 	 */
 	if (n > 0 && mt_lanes_at_limit(p, ln)) {
 		mt_count(p->counters, MT_PROXY_up_limited);
@@ -222,8 +226,8 @@ static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_r
 }
 
 /*
- * Whether a shared connection takes one more call. What its windows admit and a little more is given to it; all else waits with
- * us, where each client has his turn.
+ * True if a shared connection takes one more call. It gets the bytes that its windows admit and a
+ * few more; other calls wait in the queue, which is fair to clients.
  */
 static bool takes_more(struct mt_stream *s)
 {
@@ -238,8 +242,9 @@ static bool takes_more(struct mt_stream *s)
 }
 
 /*
- * A shared connection with room, whose server reads: an open one, or one that connects. Calls on one that brings a long
- * reply wait for the end of that, and one that was idle for long may end just now: it is *behind, for when there is no other.
+ * A shared connection with room that is open and read by its server, or one that is opening.
+ * *behind: a connection for the case that no other is found, because calls on it would wait for the
+ * end of a long reply, or its server may be closing it after a long idle time.
  */
 static mt_inline struct mt_up *find_shared(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, struct mt_up **behind)
@@ -252,7 +257,8 @@ static mt_inline struct mt_up *find_shared(
 
 		if (u->state == MT_UP_OPEN && u->outstanding < p->conf.ring_slots &&
 			!u->s->rx_eof && takes_more(u->s)) {
-			if (mt_likely(!u->reply_left && (u->outstanding || !mt_idle_too_old(p, u))))
+			if (mt_likely(!mt_up_in_reply(u) &&
+				      (u->outstanding || !mt_idle_too_old(p, u))))
 				return u;
 			*behind = u;
 		}
@@ -263,8 +269,8 @@ static mt_inline struct mt_up *find_shared(
 }
 
 /*
- * Finds a free connection that does not drain and whose server has not ended it, also if its `eof`
- * is not reported yet. *behind: one to use if none can be opened. It was idle for long, as were
+ * Finds a free connection that does not drain and has not been ended by its server, also if its
+ * `eof` is not reported yet. *behind: one to use if none can be opened. It was idle for long, as were
  * those after it; or the call is one-way and does not suit it.
  */
 static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln,
@@ -292,14 +298,18 @@ static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln
 	return NULL;
 }
 
-/* A connection for this role, opened if need be; NULL: the call has to wait, or *why says otherwise. */
+/*
+ * A connection for this role, opened if needed. NULL: the call has to wait if *why is MT_CLOSE_OK;
+ * otherwise none could be opened for that reason.
+ */
 static mt_inline struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln,
 	enum mt_up_role role, const struct mt_exchange *ex, enum mt_close_reason *why)
 {
 	struct mt_up *behind = NULL, *u;
 
-	/* If none can be opened, any that is there will do: its queue's other calls are behind this one. */
-	if (mt_unlikely(ex->fresh && role == mt_lane_role(ln, ex) && may_open(p, ln, role)) &&
+	/* If none can be opened, any connection is used, because other calls wait after this one. */
+	if (mt_unlikely(
+		    ex->attempt.fresh && role == mt_lane_role(ln, ex) && may_open(p, ln, role)) &&
 		(u = mt_up_open(p, ln, role, why)))
 		return u;
 	u = role <= MT_UP_WIDE ? find_shared(p, ln, role, &behind)
@@ -347,14 +357,14 @@ bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const stru
 
 static void own(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
-	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	const struct mt_exchange *ex = mt_attempt_exchange(a);
 
 	u->busy = true;
 	if (u->role == MT_UP_BULK) {
 		u->client = ex->down;
 		u->from = u->lanes->bulk_last = mt_lane_holder(p, ex);
 	}
-	u->attempt = a->self;
+	u->exchange = mt_attempt_exchange(a)->self;
 	if (u->role == MT_UP_SERIAL && mt_unlikely(a->knows != MT_METHOD_ANSWERS))
 		mt_oneway_begin(p, u, ex);
 	if (mt_mutant(MT_MUTANT_serial_shared))
@@ -363,10 +373,10 @@ static void own(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	mt_list_add(&u->lanes->conns[u->role], &u->node);
 }
 
-/* What was sent is complete; whether nothing is owed for it. */
+/* True if no reply is expected to a call that was sent completely. */
 static bool is_oneway(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
 {
-	if (mt_attempt_exchange(p, a)->oneway)
+	if (mt_attempt_exchange(a)->oneway)
 		return true;
 	return u->role == MT_UP_SERIAL && mt_unlikely(a->knows == MT_METHOD_SILENT) &&
 	       mt_oneway_silent(p, u, a);
@@ -374,12 +384,12 @@ static bool is_oneway(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 
 static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_ref down = ex->down;
 
 	u->unanswered |= ex->oneway && u->role == MT_UP_SERIAL &&
 			 !mt_mutant(MT_MUTANT_reply_position_ignored);
-	/* A trial is over when it is acknowledged, also of a call that is only known to have no reply. */
+	/* The acknowledgement ends a trial, also of a call that was learned to be one-way. */
 	if (mt_unlikely(a->trial))
 		ex->oneway = true;
 	if (ex->oneway && mt_unacked_wait(p, u, a)) {
@@ -424,7 +434,7 @@ static int give_shared_id(
 		return mt_codec_set_id(
 			u->lanes->codec, &ex->msg, &ex->req, mt_id_next(u), p->pools);
 	}
-	id = mt_ring_take(p, u, a->self);
+	id = mt_ring_take(p, u, mt_attempt_exchange(a)->self);
 	if (mt_unlikely(id == 0))
 		return -EAGAIN;
 	a->up_id = id;
@@ -435,29 +445,42 @@ static int give_shared_id(
 }
 
 /*
- * Answers a call whose message could not get its id for lack of memory. Nothing was sent, so a
+ * Answers a call because there was no memory to write its id. Nothing was sent, so a
  * connection that the call has alone is free again, unless calls of the same client wait for it, or
  * have taken it meanwhile.
  */
 static mt_noinline void no_id(
 	struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a, struct mt_exchange *ex)
 {
-	struct mt_ref own = mt_ref_eq(u->attempt, a->self) ? u->self : MT_REF_NONE;
+	struct mt_ref own =
+		mt_ref_eq(u->exchange, mt_attempt_exchange(a)->self) ? u->self : MT_REF_NONE;
 
 	if (!mt_ref_is_none(own))
-		u->attempt = MT_REF_NONE;
+		u->exchange = MT_REF_NONE;
 	mt_count(p->counters, MT_PROXY_no_memory);
 	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 	u = mt_slab_get(&p->ups, own);
 	if (u && u->s && mt_list_empty(&u->waiting) && mt_list_empty(&u->behind) &&
-		mt_ref_is_none(u->attempt))
+		mt_ref_is_none(u->exchange))
 		mt_lane_free_conn(p, u);
 }
 
-/* The connection is open. -EAGAIN: no slot after all, the call is still the caller's. */
+/* The call is sent completely; its retry policy may limit the time of this attempt. */
+static mt_noinline void begin_try(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint32_t ms = ex->route && ex->route->retry ? ex->route->retry->try_ms : 0;
+
+	if (ms && p->now + ms * MT_MSEC < mt_exchange_side(p, ex)->until)
+		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, ms);
+}
+
+/*
+ * The connection is open. -EAGAIN: no slot after all, the call is still the caller's. -ECANCELED:
+ * it was answered.
+ */
 static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 	int rc;
 
 	a->up = MT_REF_NONE;
@@ -466,12 +489,12 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 		return rc;
 	if (mt_unlikely(rc)) {
 		no_id(p, u, a, ex);
-		return 0;
+		return -ECANCELED;
 	}
 	a->up = u->self;
-	a->state = ex->in_message ? MT_ATTEMPT_SENDING : MT_ATTEMPT_SENT;
+	mt_attempt_becomes(a, ex->in_message ? MT_ATTEMPT_SENDING : MT_ATTEMPT_SENT);
 	u->used = true;
-	u->last_tx = ex->sent = p->now;
+	u->last_tx = ex->attempt.sent = p->now;
 	if (mt_up_shares(u) && !ex->oneway)
 		mt_silence_sent(p, u);
 	mt_exchange_trace_send(p, ex, a, u);
@@ -480,8 +503,10 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	a->last = u->given;
 	if (mt_unlikely(ex->pending))
 		mt_exchange_waits_no_more(p, ex);
-	if (u->role == MT_UP_SERIAL && (mt_unlikely(a->knows != MT_METHOD_ANSWERS) ||
-					       mt_slab_get(&p->attempts, u->attempt) != a))
+	if (mt_unlikely(ex->retained))
+		begin_try(p, ex);
+	if (u->role == MT_UP_SERIAL &&
+		(mt_unlikely(a->knows != MT_METHOD_ANSWERS) || mt_attempt_of(p, u->exchange) != a))
 		mt_oneway_sent(p, u, a);
 	if (mt_unlikely(ex->in_message))
 		mt_down_pump(p, mt_exchange_down(p, ex));
@@ -492,10 +517,10 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 
 static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 
-	a->state = MT_ATTEMPT_CONNECTING;
-	ex->connecting = p->now;
+	mt_attempt_becomes(a, MT_ATTEMPT_CONNECTING);
+	ex->attempt.connecting = p->now;
 	mt_compact_waiting(p, &ex->req);
 	mt_exchange_waits(p, ex);
 	a->up = u->self;
@@ -511,7 +536,7 @@ static int join(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 		wait_for(p, u, a);
 		return 0;
 	}
-	if (!mt_slab_get(&p->attempts, u->attempt) && mt_list_empty(&u->behind)) {
+	if (!mt_attempt_of(p, u->exchange) && mt_list_empty(&u->behind)) {
 		u->release = false;
 		own(p, u, a);
 	}
@@ -519,7 +544,8 @@ static int join(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 }
 
 /*
- * None that takes calls of this kind can be had: at a limit, or there is no place for its ids. But one of the other kind can.
+ * True if no connection takes calls of this kind, because of a limit or of missing room for ids,
+ * but one of the other kind does.
  */
 static bool lacks(const struct mt_lanes *ln, enum mt_up_role role)
 {
@@ -587,7 +613,7 @@ static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *
 
 int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 	enum mt_up_role role = mt_lane_role(ln, ex);
 	enum mt_close_reason why;
 	struct mt_up *u;
@@ -633,7 +659,7 @@ void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u)
 
 void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 	uint32_t n = MT_MIN(d->s->rx.len, ex->req_left);
 	struct mt_chain part = {0};
@@ -658,15 +684,15 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 		return;
 	ex->in_message = false;
 	d->cur = MT_REF_NONE;
-	a->state = MT_ATTEMPT_SENT;
+	mt_attempt_becomes(a, MT_ATTEMPT_SENT);
 	if (is_oneway(p, u, a))
 		oneway_done(p, u, a);
 }
 
-/* It is to carry no other call. */
+/* Ends a free connection that must carry no other call. */
 static void end_free(struct mt_proxy *p, struct mt_up *u)
 {
-	/* Else when they are acknowledged; its server's end is looked at by who is told of it (retry.c). */
+	/* Otherwise it ends when they are acknowledged, or by retry.c if its server has ended it. */
 	if (mt_list_empty(&u->unacked))
 		mt_up_close(
 			p, u, u->state == MT_UP_DRAINING ? MT_PROXY_up_drained : MT_PROXY_up_eof);
@@ -676,9 +702,9 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_lanes *ln = u->lanes;
 
-	u->attempt = MT_REF_NONE;
+	u->exchange = MT_REF_NONE;
 	u->out_id = 0;
-	/* Not under its own decode loop: the end of that comes here again. */
+	/* Not inside its decode loop, which calls this function again at its end. */
 	if (mt_unlikely(u->decoding)) {
 		u->release = true;
 		return;
@@ -690,7 +716,7 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 			return;
 		/* A call on it had no reply: if that still comes, no other client may get it. */
 		if (!u->s->rx_eof)
-			u->state = MT_UP_DRAINING;
+			mt_up_becomes(u, MT_UP_DRAINING);
 	}
 	u->client = MT_REF_NONE;
 	if (mt_unlikely(u->state == MT_UP_DRAINING || u->s->rx_eof)) {

@@ -14,7 +14,7 @@
  *    call of the connection can still be answered.
  */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
 /* Replies with ids that the connection never gave out; after so many it takes no further call. */
 #define UNKNOWN_MAX 16
@@ -36,7 +36,7 @@ static mt_noinline enum mt_whose skip(struct mt_proxy *p, struct mt_up *u)
 	}
 	mt_count(p->counters, MT_PROXY_up_unknown_reply);
 	if (++u->n_unknown == UNKNOWN_MAX)
-		u->state = MT_UP_DRAINING;
+		mt_up_becomes(u, MT_UP_DRAINING);
 	return MT_WHOSE_LATE;
 }
 
@@ -53,7 +53,9 @@ static enum mt_whose match_shared(struct mt_proxy *p, struct mt_up *u, struct mt
 
 	if (mt_unlikely(!slot))
 		return skip(p, u);
-	*ex = mt_attempt_exchange_of(p, slot->attempt);
+	*ex = mt_pool_exchange(p, slot->exchange);
+	/* The slot was cleared when an earlier attempt of the exchange ended. */
+	MT_ASSERT(!*ex || mt_ref_eq((*ex)->attempt.up, u->self));
 	if (mt_unlikely(!*ex))
 		count_late(p);
 	return MT_WHOSE_CALL;
@@ -84,8 +86,8 @@ static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u
 	 * The call's client has left. This reply does not prove which call it answers, so no other
 	 * call may follow on the connection.
 	 */
-	if (!mt_slab_get(&p->attempts, u->attempt))
-		u->state = MT_UP_DRAINING;
+	if (!mt_attempt_of(p, u->exchange))
+		mt_up_becomes(u, MT_UP_DRAINING);
 	return MT_WHOSE_CALL;
 }
 
@@ -103,7 +105,7 @@ static enum mt_whose match_own(struct mt_proxy *p, struct mt_up *u, struct mt_ex
 		if (whose != MT_WHOSE_CALL)
 			return whose;
 	}
-	*ex = mt_attempt_exchange_of(p, u->attempt);
+	*ex = mt_pool_exchange(p, u->exchange);
 	if (mt_unlikely(!*ex))
 		count_late(p);
 	return MT_WHOSE_CALL;

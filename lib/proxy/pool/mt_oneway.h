@@ -1,41 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * oneway.c, methods.c: calls that look two-way and have no reply. Included by mt_proxy_priv.h.
- */
+/* oneway.c: calls that look two-way and have no reply. Included by mt_pool_priv.h. */
 #pragma once
 
-#include "mt_proxy_types.h"
+#include "mt_proxy_base.h"
+#include "pool/mt_match.h"
 
 /* Calls of one client share it, because one of them may be such a call. */
 static inline bool mt_up_in_doubt(const struct mt_up *u)
 {
 	return u->role == MT_UP_SERIAL && !mt_ref_is_none(u->client);
 }
-
-/* ---- methods.c ---- */
-
-/* Notes what is known of the call's method, before the call takes a serial connection. */
-void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a);
-/* The hash of a method's name under the worker's secret (mt_attempt.method); never 0. */
-uint64_t mt_method_hash(const struct mt_proxy *p, const uint8_t *s, uint32_t n);
-/* The method that the reply in u->msg names, as a hash (mt_attempt.method); 0: it names none. */
-uint64_t mt_method_of_reply(struct mt_proxy *p, const struct mt_up *u);
-/* Such a hash with its service (mt_service.owner): mt_attempt.method_key. */
-uint64_t mt_method_key(uint64_t method, uint64_t owner);
-/* What is known now of the attempt's method. */
-enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt *a);
-/*
- * True if the call, which has not been sent completely, may have no reply although its message does
- * not show that. Serial protocols only.
- */
-bool mt_method_may_be_silent(struct mt_proxy *p, const struct mt_exchange *ex);
-/*
- * Learns that a reply came that is not a protocol error. `adds` false: only if the method is known
- * already.
- */
-void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t owner, bool adds);
-/* Learns that the server read a call and did not answer it. */
-void mt_method_silent(struct mt_proxy *p, uint64_t key, uint64_t owner);
 
 /* ---- oneway.c ---- */
 

@@ -6,8 +6,8 @@
  * - In doubt: a server executes the calls of a serial connection in order. So after a call of a
  *   method that is not known to answer, its client's next call goes to the same endpoint (unless a
  *   hash binds it to another) and shares the connection. mt_down.serial names that connection,
- *   mt_up.client the client, mt_up.attempt the first call, mt_up.behind the others. The last call's
- *   time-out applies to all of them, so a client does not wait for earlier ones.
+ *   mt_up.client the client, mt_up.exchange the first call, mt_up.behind the others. The time-out
+ *   of the last call applies to all of them, so a client does not wait for earlier ones.
  * - Evidence: a reply belongs to the call with its id (without echoed ids: the first call of its
  *   method). Calls before that one have no reply and end as one-way calls. Three such observations
  *   without any reply make a method silent; one reply that is not a protocol error makes it answer,
@@ -28,7 +28,7 @@
  *   take all serial connections of an endpoint, the calls that would decide may wait until their
  *   time-out. A FIN could decide, but a server that does not answer after a FIN would lose calls.
  */
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
 /*
  * Calls without a reply on one connection, and the age of the oldest, from which Meltemi sends a FIN
@@ -39,9 +39,9 @@
 
 /* ---- the connection that a client's calls share --------------------------------------------------- */
 
-static uint64_t owner_of(struct mt_proxy *p, const struct mt_attempt *a)
+static uint64_t owner_of(const struct mt_attempt *a)
 {
-	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	const struct mt_exchange *ex = mt_attempt_exchange(a);
 
 	return ex->service ? ex->service->owner : 0;
 }
@@ -53,12 +53,12 @@ static struct mt_attempt *last_call(struct mt_proxy *p, const struct mt_up *u)
 		return mt_list_entry(u->waiting.prev, struct mt_attempt, node);
 	if (!mt_list_empty(&u->behind))
 		return mt_list_entry(u->behind.prev, struct mt_attempt, node);
-	return mt_slab_get(&p->attempts, u->attempt);
+	return mt_attempt_of(p, u->exchange);
 }
 
 static struct mt_attempt *first_call(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_attempt *a = mt_slab_get(&p->attempts, u->attempt);
+	struct mt_attempt *a = mt_attempt_of(p, u->exchange);
 	struct mt_list *n = mt_list_first(&u->behind);
 
 	return a || !n ? a : mt_list_entry(n, struct mt_attempt, node);
@@ -85,7 +85,8 @@ static struct mt_up *of_client(struct mt_proxy *p, const struct mt_exchange *ex)
 		return NULL;
 	}
 	/* What is sent in parts, or must not meet others' bytes, goes alone. */
-	if (u->state == MT_UP_DRAINING || u->s->rx_eof || ex->oneway || ex->in_message || ex->fresh)
+	if (u->state == MT_UP_DRAINING || u->s->rx_eof || ex->oneway || ex->in_message ||
+		ex->attempt.fresh)
 		return NULL;
 	return u;
 }
@@ -129,7 +130,7 @@ static uint32_t place_of(const struct mt_cluster *c, struct mt_up *u)
 
 const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_cluster *c = ex->cluster;
+	const struct mt_cluster *c = ex->attempt.cluster;
 	struct mt_up *u = of_client(p, ex);
 	uint32_t at;
 
@@ -151,12 +152,12 @@ const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange
 static void append(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
 	struct mt_attempt *last = mt_list_empty(&u->behind)
-					  ? mt_slab_get(&p->attempts, u->attempt)
+					  ? mt_attempt_of(p, u->exchange)
 					  : mt_list_entry(u->behind.prev, struct mt_attempt, node);
 
 	/* It is decided by what becomes of the calls behind it; the last one's time-out is all of theirs. */
 	if (last)
-		mt_deadline_cancel(&mt_attempt_exchange(p, last)->deadline);
+		mt_deadline_cancel(&mt_attempt_exchange(last)->deadline);
 	mt_list_add_tail(&u->behind, &a->node);
 	if (++u->n_behind == MANY)
 		mt_up_arm(p, u);
@@ -173,12 +174,12 @@ void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchan
 
 void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
-	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	const struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 	const struct mt_attempt *first = first_call(p, u);
 
 	if (!first) {
-		u->attempt = a->self;
+		u->exchange = mt_attempt_exchange(a)->self;
 		u->busy = true;
 	} else if (first != a) {
 		append(p, u, a);
@@ -197,7 +198,7 @@ void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u)
 		return;
 	mt_count(p->counters, MT_PROXY_up_half_closed);
 	mt_oneway_unbound(u);
-	u->state = MT_UP_DRAINING;
+	mt_up_becomes(u, MT_UP_DRAINING);
 	u->busy = true; /* until it ends, or nobody waits for that any longer */
 	u->skip_until = p->now + p->conf.message_ms * MT_MSEC;
 	mt_stream_shutdown(u->s);
@@ -207,7 +208,7 @@ void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u)
 /* Its end depends on the server alone: a FIN was sent on it and none of its calls is awaited. */
 static bool is_ending(const struct mt_up *u)
 {
-	return u->s && u->s->tx_shut && mt_ref_is_none(u->attempt) && mt_list_empty(&u->behind);
+	return u->s && u->s->tx_shut && mt_ref_is_none(u->exchange) && mt_list_empty(&u->behind);
 }
 
 /* True if as many connections are ending as calls wait; the end of each one makes room. */
@@ -300,7 +301,7 @@ static struct mt_unanswered_call *find_unanswered(
 /* Records a call without a reply. Without memory for it, a reply that still comes is skipped. */
 static void note_unanswered(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
 {
-	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	const struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_unanswered *t = unanswered_of(p, u);
 
 	if (!t) {
@@ -329,7 +330,7 @@ static void overtake_unanswered(struct mt_proxy *p, const struct mt_up *u)
 
 bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
 {
-	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	const struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 
 	/* With others in front of it, or a server that does not read, it stays in its place until they are through. */
@@ -343,7 +344,7 @@ bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 /* No reply comes to it: it was one-way. */
 static void end_silent(struct mt_proxy *p, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_up *u = mt_slab_get(&p->ups, a->up);
 
 	if (u) { /* else its connection has ended, and knows it no more */
@@ -358,8 +359,8 @@ static void end_silent(struct mt_proxy *p, struct mt_attempt *a)
 
 void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
-	if (mt_slab_get(&p->attempts, u->attempt) == a) {
-		u->attempt = MT_REF_NONE;
+	if (mt_attempt_of(p, u->exchange) == a) {
+		u->exchange = MT_REF_NONE;
 		return;
 	}
 	mt_list_del(&a->node);
@@ -371,7 +372,7 @@ void mt_oneway_next(struct mt_proxy *p, struct mt_up *u)
 	struct mt_attempt *a = mt_list_entry(u->behind.next, struct mt_attempt, node);
 
 	mt_oneway_off(p, u, a);
-	u->attempt = a->self;
+	u->exchange = mt_attempt_exchange(a)->self;
 }
 
 /* ---- replies -------------------------------------------------------------------------------------- */
@@ -399,12 +400,12 @@ static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_atte
 	while ((before = first_call(p, u)) != a) {
 		/* Many calls of a method are one observation. */
 		if (before->method_key != seen)
-			mt_method_silent(p, before->method_key, owner_of(p, before));
+			mt_method_silent(p, before->method_key, owner_of(before));
 		seen = before->method_key;
 		end_silent(p, before);
 		bind(p, u);
 	}
-	if (mt_slab_get(&p->attempts, u->attempt) != a)
+	if (mt_attempt_of(p, u->exchange) != a)
 		mt_oneway_next(p, u);
 }
 
@@ -458,8 +459,8 @@ mt_noinline enum mt_whose mt_oneway_match(
 	if (!id)
 		overtake_unanswered(p, u);
 	if (teaches(u))
-		mt_method_answers(p, a->method_key, owner_of(p, a), true);
-	*ex = mt_attempt_exchange(p, a);
+		mt_method_answers(p, a->method_key, owner_of(a), true);
+	*ex = mt_attempt_exchange(a);
 	return MT_WHOSE_CALL;
 }
 
@@ -541,7 +542,7 @@ void mt_oneway_client_gone(struct mt_proxy *p, struct mt_down *d)
 
 bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	struct mt_attempt *a = mt_exchange_attempt(ex);
 	struct mt_up *u = a ? mt_slab_get(&p->ups, a->up) : NULL;
 	struct mt_ref down = ex->down;
 
@@ -556,7 +557,7 @@ bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex)
 
 bool mt_oneway_lost(struct mt_proxy *p, struct mt_attempt *a)
 {
-	struct mt_ref down = mt_attempt_exchange(p, a)->down;
+	struct mt_ref down = mt_attempt_exchange(a)->down;
 
 	if (mt_method_known(p, a) != MT_METHOD_SILENT)
 		return false;
@@ -582,7 +583,7 @@ void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u)
 		if (a->last > e.pos.acked || mt_method_known(p, a) == MT_METHOD_ANSWERS)
 			continue;
 		if (a->method_key != seen)
-			mt_method_silent(p, a->method_key, owner_of(p, a));
+			mt_method_silent(p, a->method_key, owner_of(a));
 		seen = a->method_key;
 		end_silent(p, a);
 	}
@@ -591,10 +592,10 @@ void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u)
 
 uint64_t mt_oneway_due(struct mt_proxy *p, const struct mt_up *u)
 {
-	const struct mt_attempt *a = mt_slab_get(&p->attempts, u->attempt);
+	const struct mt_attempt *a = mt_attempt_of(p, u->exchange);
 
 	if (mt_likely(u->n_behind < MANY) || u->s->tx_shut || !a ||
 		mt_method_known(p, a) == MT_METHOD_ANSWERS)
 		return MT_NEVER;
-	return mt_attempt_exchange(p, a)->sent + MANY_FOR;
+	return a->sent + MANY_FOR;
 }

@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls that wait for one of an endpoint's connections. Who waits for one that others share, or for one that carries one call at a
- * time, has his turn whatever others send: clients are spread over buckets by their address, and the buckets are served round robin
- * by bytes (deficit round robin: Shreedhar and Varghese, IEEE/ACM Transactions on Networking 4(3), 1996; buckets: McKenney,
- * Stochastic Fairness Queueing, 1990). When as many wait as may, the bucket with the most gives way.
+ * Calls that wait for a connection to an endpoint. For shared and serial connections each client is
+ * served, whatever others send: clients are spread over buckets by their address, and the buckets
+ * are served round robin by bytes (deficit round robin: Shreedhar and Varghese, IEEE/ACM
+ * Transactions on Networking 4(3), 1996; buckets: McKenney, Stochastic Fairness Queueing, 1990). At
+ * the limit of waiting calls, the bucket with the most calls gives way.
  */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 #include "mt_strmap.h"
 
-/* Times pending_bytes, at most, for a cluster with a bound of its own. */
+/* The most, in multiples of pending_bytes, for a cluster with a limit of its own. */
 #define PENDING_MORE 8
-/* Bytes that a bucket may send in a round: who comes waits for no more of each of the others', besides what is sent already. */
+/*
+ * Bytes that a bucket may send in a round, so that a new call waits for no more of each other
+ * bucket.
+ */
 #define QUANTUM 2048
-/* Calls that may have to give way to one. */
+/* Most calls that give way to one. */
 #define GIVE_WAY 4
 
-/* ---- turns ----------------------------------------------------------------------------------------- */
+/*
+ * ---- turns
+ * -----------------------------------------------------------------------------------------
+ */
 
 uint8_t mt_fair_bucket(const struct mt_proxy *p, const struct mt_addr *a)
 {
@@ -30,7 +37,7 @@ static uint8_t bucket_of(struct mt_proxy *p, const struct mt_exchange *ex)
 	return mt_fair_bucket(p, &a);
 }
 
-/* Of an endpoint: those of mt_lanes.fair, and mt_lanes.bulk. */
+/* The queues of an endpoint: those of mt_lanes.fair, and mt_lanes.bulk. */
 enum queue { NARROW = MT_FAIR_NARROW, WIDE = MT_FAIR_WIDE, BULK = MT_FAIR_QUEUES, QUEUES };
 
 static enum queue queue_of(const struct mt_lanes *ln, const struct mt_exchange *ex)
@@ -59,7 +66,7 @@ static struct mt_fair *fair_of(struct mt_proxy *p, struct mt_lanes *ln, enum que
 	return f;
 }
 
-/* What a call costs of its bucket's round: its bytes, or a whole round where connections carry one at a time. */
+/* A call's cost in its bucket's round: its bytes, or a whole round on serial connections. */
 static int32_t cost_of(const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
 	return mt_lane_role(ln, ex) == MT_UP_SERIAL ? QUANTUM : (int32_t)MT_MAX(ex->req.len, 64u);
@@ -77,7 +84,7 @@ static void fair_put(struct mt_fair *f, struct mt_attempt *a, bool first)
 	f->busy |= 1ull << a->bucket;
 }
 
-/* The call whose turn it is; there is one. */
+/* The call that is next; the queue is not empty. */
 static struct mt_attempt *fair_next(struct mt_fair *f)
 {
 	while (!(f->busy >> f->at & 1) || f->credit[f->at] <= 0) {
@@ -115,7 +122,10 @@ static void fair_del(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, stru
 	ln->fair[q] = NULL;
 }
 
-/* So many of a bucket wait, for SHARED (or SERIAL) and WIDE together: what may wait is counted together, too. */
+/*
+ * Waiting calls of a bucket, for SHARED (or SERIAL) and WIDE together, because the limit is for
+ * both together.
+ */
 static uint32_t waiting_of(const struct mt_lanes *ln, uint32_t bucket)
 {
 	uint32_t n = 0;
@@ -135,7 +145,7 @@ static uint32_t bucket_of_most(const struct mt_lanes *ln)
 	return most;
 }
 
-/* The last of those of a bucket that wait for what most of them do; there is one. */
+/* The last call of the bucket in the queue with more of its calls; there is one. */
 static struct mt_attempt *last_of(const struct mt_lanes *ln, uint32_t bucket)
 {
 	const struct mt_fair *narrow = ln->fair[NARROW], *wide = ln->fair[WIDE];
@@ -144,19 +154,24 @@ static struct mt_attempt *last_of(const struct mt_lanes *ln, uint32_t bucket)
 	return mt_list_entry((w ? wide : narrow)->bucket[bucket].prev, struct mt_attempt, node);
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------- */
+/*
+ * ---- waiting
+ * ----------------------------------------------------------------------------------------
+ */
 
-/* Whether more waits for its cluster than may, with so many calls and bytes more. */
+/*
+ * True if with these additional calls and bytes more waits for the cluster than its limits allow.
+ */
 static bool over(
 	const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t calls, uint32_t size)
 {
-	uint32_t n = p->pending[ex->cluster_index] + calls, max = p->conf.pending_max;
-	uint64_t all = (uint64_t)p->pending_size[ex->cluster_index] + size;
+	uint32_t n = p->pending[ex->attempt.cluster_index] + calls, max = p->conf.pending_max;
+	uint64_t all = (uint64_t)p->pending_size[ex->attempt.cluster_index] + size;
 	uint64_t bytes = p->conf.pending_bytes;
 
-	if (mt_unlikely(ex->cluster && ex->cluster->max_pending)) {
-		max = mt_share(p, ex->cluster->max_pending);
-		/* Of usual size, each; but what waits for one cluster may not take the buffers of all. */
+	if (mt_unlikely(ex->attempt.cluster && ex->attempt.cluster->max_pending)) {
+		max = mt_share(p, ex->attempt.cluster->max_pending);
+		/* For calls of usual size. One cluster must not take the buffers of all. */
 		if (max > p->conf.pending_max)
 			bytes = MT_MIN(bytes / p->conf.pending_max * max, PENDING_MORE * bytes);
 	}
@@ -168,7 +183,7 @@ static bool full_for(const struct mt_proxy *p, const struct mt_exchange *ex)
 	return over(p, ex, 1, ex->req.truesize);
 }
 
-/* It would be over what may wait, and it is of those of whom most wait. */
+/* True if the call would exceed the limits, and its bucket has the most waiting calls. */
 static bool refused(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
 	if (mt_likely(!full_for(p, ex)))
@@ -183,7 +198,7 @@ static void refuse(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
 }
 
-/* As many wait as may: those of whom most wait give way. */
+/* At the limit, calls of the bucket with the most calls are refused. */
 static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_attempt *a)
 {
 	struct mt_ref ref = ln->self;
@@ -199,27 +214,27 @@ static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_at
 		if (most == bucket)
 			return;
 		last = last_of(ln, most);
-		if (!over(p, mt_attempt_exchange(p, last), 0, 0))
+		if (!over(p, mt_attempt_exchange(last), 0, 0))
 			return;
-		refuse(p, mt_attempt_exchange(p, last));
+		refuse(p, mt_attempt_exchange(last));
 	}
 }
 
-void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+bool mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 	enum queue q = queue_of(ln, ex);
 	bool full;
 
 	mt_compact_waiting(p, &ex->req);
 	if (refused(p, ln, ex) || (q != BULK && !fair_of(p, ln, q))) {
 		refuse(p, ex);
-		return;
+		return false;
 	}
 	full = full_for(p, ex);
-	a->state = MT_ATTEMPT_QUEUED;
+	mt_attempt_becomes(a, MT_ATTEMPT_QUEUED);
 	mt_exchange_waits(p, ex);
-	ex->queued_size = ex->req.truesize;
+	ex->attempt.queued_size = ex->req.truesize;
 	mt_pending_add(p, ex);
 	ln->n_queued++;
 	if (q == BULK) {
@@ -232,11 +247,12 @@ void mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 	mt_exchange_trace_queued(p, ex, "no connection takes it now");
 	if (mt_unlikely(full) && q != BULK)
 		give_way(p, ln, a);
+	return true;
 }
 
 void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_exchange *ex = mt_attempt_exchange(a);
 	enum queue q = queue_of(ln, ex);
 
 	mt_pending_sub(p, ex);
@@ -248,8 +264,9 @@ void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 }
 
 /*
- * Calls that wait for a bulk connection have no share of one: another client's may have. And a call that shares its client's
- * connection takes none of the others' (oneway.c).
+ * True if the call may overtake waiting ones. Those that wait for a bulk connection have no share
+ * of one, but this client may have. A call that shares its client's connection takes no other one
+ * (oneway.c).
  */
 static bool passes_by(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
@@ -258,31 +275,33 @@ static bool passes_by(struct mt_proxy *p, const struct mt_lanes *ln, const struc
 	return mt_lane_role(ln, ex) == MT_UP_BULK && !mt_list_linked(&ln->hungry_node);
 }
 
-void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+enum mt_tried mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(p, a);
-	int rc;
+	struct mt_exchange *ex = mt_attempt_exchange(a);
+	int rc = -EAGAIN;
 
-	a->lanes = ex->lanes = ln->self;
-	/* Behind those that wait already; a connection may have become free in this turn. */
-	if (mt_unlikely(ln->n_queued) && !is_empty(ln, queue_of(ln, ex)) && !passes_by(p, ln, ex)) {
+	a->lanes = ln->self;
+	/* Queue it after the waiting calls; a connection may have become free in this iteration. */
+	if (mt_unlikely(ln->n_queued) && !is_empty(ln, queue_of(ln, ex)) && !passes_by(p, ln, ex))
 		mt_lane_hungry(p, ln);
-		mt_queue_add(p, ln, a);
-		return;
-	}
-	rc = mt_lane_assign(p, ln, a);
+	else
+		rc = mt_lane_assign(p, ln, a);
+	if (mt_likely(rc == 0))
+		return MT_TRIED_OUT;
 	if (rc == -EAGAIN)
-		mt_queue_add(p, ln, a);
-	else if (rc)
-		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
+		return mt_queue_add(p, ln, a) ? MT_TRIED_OUT : MT_TRIED_ENDED;
+	return rc == -ECANCELED ? MT_TRIED_ENDED : MT_TRIED_UNREACHED;
 }
 
-/* The first waiting call whose client may have a bulk connection; those that are passed by go to the end. */
+/*
+ * The first waiting call of a client that may have a bulk connection; the calls before it go to the
+ * end.
+ */
 static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, bool of_others)
 {
 	struct mt_list *queue = &ln->bulk, *first;
 
-	/* As many as wait for the whole cluster, at most. */
+	/* At most as many as wait for the whole cluster. */
 	for (uint32_t n = p->pending[ln->cluster_index]; n; n--) {
 		const struct mt_exchange *ex;
 		struct mt_attempt *a;
@@ -290,7 +309,7 @@ static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, boo
 
 		first = mt_list_first(queue);
 		a = mt_list_entry(first, struct mt_attempt, node);
-		ex = mt_attempt_exchange(p, a);
+		ex = mt_attempt_exchange(a);
 		from = mt_lane_holder(p, ex);
 		if (!(of_others && mt_addr_eq(&from, &ln->bulk_last)) &&
 			mt_lane_has_share(p, ln, ex))
@@ -301,7 +320,7 @@ static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, boo
 	return NULL;
 }
 
-/* The next call; NULL: none can be sent now. Bulk connections go round the clients. */
+/* The next call; NULL: none can be sent now. Bulk connections are shared round robin. */
 static struct mt_attempt *next_queued(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 {
 	struct mt_attempt *a;
@@ -317,18 +336,21 @@ static struct mt_attempt *next_queued(struct mt_proxy *p, struct mt_lanes *ln, e
 	return a;
 }
 
-/* It found no connection after all: it is the next one again, also if it was its bucket's only one. */
+/*
+ * Puts back a call that found no connection, as the next one, also if it was its bucket's only
+ * call.
+ */
 static void put_back(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, struct mt_attempt *a)
 {
 	struct mt_fair *f;
 
-	mt_pending_add(p, mt_attempt_exchange(p, a));
+	mt_pending_add(p, mt_attempt_exchange(a));
 	ln->n_queued++;
 	if (q == BULK) {
 		mt_list_add(&ln->bulk, &a->node);
 		return;
 	}
-	f = fair_of(p, ln, q); /* there, or just given back by mt_queue_del() */
+	f = fair_of(p, ln, q); /* it exists, or mt_queue_del() has just freed one */
 	fair_put(f, a, true);
 	f->at = a->bucket;
 	if (f->credit[a->bucket] <= 0)
@@ -346,19 +368,19 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 
 	if (!a)
 		return false;
-	ex = mt_attempt_exchange(p, a);
+	ex = mt_attempt_exchange(a);
 	bucket = a->bucket;
 	cost = cost_of(ln, ex);
-	/* Counted out first: an exchange that is sent may have ended when the connection is assigned. */
+	/* Before mt_lane_assign(), because the exchange may have ended after it. */
 	mt_queue_del(p, ln, a);
 	if (mt_mutant(MT_MUTANT_pending_not_returned))
-		p->pending_size[ex->cluster_index] += ex->queued_size;
+		p->pending_size[ex->attempt.cluster_index] += ex->attempt.queued_size;
 	rc = mt_lane_assign(p, ln, a);
 	if (rc == -EAGAIN) {
 		put_back(p, ln, q, a);
 		return false;
 	}
-	if (rc)
+	if (rc == -ECONNREFUSED)
 		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
 	if (q != BULK && mt_slab_get(&p->lanes, ref) == ln && ln->fair[q])
 		ln->fair[q]->credit[bucket] -= cost;
@@ -373,14 +395,14 @@ void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln)
 		mt_list_add_tail(&p->hungry, &ln->hungry_node);
 }
 
-/* Both kinds wait, and at a limit one has to do for the other. */
+/* True if calls wait in both queues, and at a limit one kind of connection serves both. */
 static bool wait_together(const struct mt_lanes *ln)
 {
 	return ln->fair[NARROW] && ln->fair[WIDE] &&
 	       (mt_lanes_taking(ln, MT_UP_SHARED) == 0 || mt_lanes_taking(ln, MT_UP_WIDE) == 0);
 }
 
-/* Neither is before the other then: as many bytes for each address, whichever kind it waits for. */
+/* Serves both queues then, with equal bytes for each address in either. */
 static uint32_t feed_both(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
 {
 	struct mt_ref ref = ln->self;
@@ -389,7 +411,7 @@ static uint32_t feed_both(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budg
 	while (n < budget && mt_slab_get(&p->lanes, ref) && wait_together(ln)) {
 		enum queue q = ln->narrow_ahead > 0 ? WIDE : NARROW;
 		struct mt_fair *f = ln->fair[q];
-		int32_t cost = cost_of(ln, mt_attempt_exchange(p, fair_next(f))) /
+		int32_t cost = cost_of(ln, mt_attempt_exchange(fair_next(f))) /
 			       __builtin_popcountll(f->busy);
 
 		if (!feed_one(p, ln, q))

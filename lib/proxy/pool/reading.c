@@ -4,7 +4,7 @@
  * has more stands in a queue and goes on in the turns to come, round robin. So a peer whose bytes are costly
  * to read delays himself.
  */
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
 /* Of a turn: about 250 us, a step is a few ns. */
 #define TURN_STEPS 65536

@@ -5,7 +5,7 @@
  */
 #include "mt_secure.h"
 
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
 #include <string.h>
 
@@ -99,7 +99,8 @@ static struct mt_tls_context *choose_context(void *arg, const struct mt_stream *
 		.tls = true,
 		.name = says->name,
 		.alpn = says->alpn};
-	const struct mt_filter_chain *c = l && !p->draining ? mt_filter_chain_choose(l, &f) : NULL;
+	const struct mt_filter_chain *c =
+		l && !l->drained && !p->draining ? mt_filter_chain_choose(l, &f) : NULL;
 
 	(void)listener;
 	if (!c || c->refuse || !c->tls)
@@ -151,7 +152,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	const struct mt_filter_chain *c = l ? mt_secure_chain(s, l) : NULL;
 
 	(void)listener;
-	if (p->draining) {
+	if (p->draining || (l && l->drained)) {
 		mt_count(p->counters, MT_PROXY_down_draining);
 		return false;
 	}
@@ -169,7 +170,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		return false;
 	}
 	mt_count(p->counters, MT_PROXY_down_accepted);
-	return mt_undecided_accept(p, s, l, c);
+	return mt_chain_selection_accept(p, s, l, c);
 }
 
 static const struct mt_listen_ops above = {on_lookup, on_accept};
@@ -183,12 +184,12 @@ void mt_secure_begin(struct mt_proxy *p)
 void mt_secure_end(struct mt_proxy *p)
 {
 	struct mt_lanes *ln;
-	struct mt_probe *pr;
+	struct mt_health_check *pr;
 	uint32_t i = 0;
 
 	while ((ln = mt_slab_next(&p->lanes, &i)))
 		mt_tls_context_leave(ln->tls);
 	i = 0;
-	while ((pr = mt_slab_next(&p->probes, &i)))
+	while ((pr = mt_slab_next(&p->health_checks, &i)))
 		mt_tls_context_leave(pr->at.tls);
 }

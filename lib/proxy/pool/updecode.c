@@ -1,34 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What comes from servers: replies find their exchanges, long ones are cut through. */
+/* Decodes what servers send. Long replies are forwarded while they arrive. */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
-/* The last byte of the reply is here: the slot or the connection is free again. */
+/* The reply is complete: frees the id-ring slot or the connection. */
 static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_exchange *ex)
 {
 	bool half_sent = ex && ex->in_message;
 	struct mt_slot *slot;
 
-	if (ex)
-		mt_exchange_attempt(p, ex)->up = MT_REF_NONE;
+	if (ex) {
+		ex->attempt.up = MT_REF_NONE;
+		mt_attempt_receives(&ex->attempt, MT_RECEIVE_END);
+	}
 	if (mt_up_shares(u)) {
 		slot = mt_ring_find(p, u, id);
 		if (slot)
 			mt_ring_release(u, slot);
 		return;
 	}
-	if (!ex && mt_slab_get(&p->attempts, u->attempt))
-		return; /* its client left in the middle, and another call of that client is out (oneway.c) */
-	u->attempt = MT_REF_NONE;
+	if (!ex && mt_attempt_of(p, u->exchange))
+		return; /* the call has ended; another one of its client is outstanding (oneway.c) */
+	u->exchange = MT_REF_NONE;
 	u->out_id = 0;
 	if (mt_unlikely(!mt_list_empty(&u->behind))) {
 		mt_oneway_next(p, u);
 		return;
 	}
-	/* The server answered before it had the whole request: the rest of it goes nowhere. */
+	/* The server answered before it had the whole request, so the rest is never sent. */
 	if (half_sent)
-		u->state = MT_UP_DRAINING;
-	u->release = true; /* after the decode loop is done with this message */
+		mt_up_becomes(u, MT_UP_DRAINING);
+	u->release = true; /* after() does that, when the decode loop has finished this message */
 }
 
 static bool adds_any(const struct mt_view *v)
@@ -39,14 +41,14 @@ static bool adds_any(const struct mt_view *v)
 	return false;
 }
 
-/* Reply filters and the route's responseMutation. false: a filter answers the call. */
+/* Runs reply filters and the route's responseMutation. False: a filter answers the call. */
 static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex,
 	struct mt_msg *msg, struct mt_chain *c)
 {
 	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
 
-	/* As a rule nobody looks at a reply. */
+	/* Most replies have no reader. */
 	if (mt_likely(!ex->filters && !(ex->route && ex->route->n_rsp_mut) && !u->reading.scan)) {
 		mt_meta_clear(&v->meta);
 		return true;
@@ -70,7 +72,7 @@ static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange
 	return true;
 }
 
-/* Whether the whole reply is needed before its first byte may go. */
+/* True if the reply must be complete before its first byte is forwarded. */
 static bool needs_whole(const struct mt_exchange *ex)
 {
 	if (ex->route && ex->route->n_rsp_mut)
@@ -78,7 +80,7 @@ static bool needs_whole(const struct mt_exchange *ex)
 	return ex->filters && ex->filters->n_reply;
 }
 
-/* Puts the client's id back. */
+/* Writes the client's id into the reply. */
 static int restore(
 	struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex, struct mt_chain *reply)
 {
@@ -101,7 +103,7 @@ static mt_noinline void not_asked(struct mt_proxy *p, struct mt_up *u)
 	mt_up_kill(p, u, MT_REPLY_BAD_REPLY, MT_PROXY_up_unknown_reply);
 }
 
-/* So many calls of a client, and one more, look whether they go apart, behind a reply that is not short. */
+/* After a reply that is not short, this many calls of its client minus one use the wide lane. */
 #define APART 65
 
 static mt_noinline void go_apart(struct mt_proxy *p, const struct mt_exchange *ex)
@@ -166,7 +168,7 @@ static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 	struct mt_ref down = mt_unlikely(mt_up_in_doubt(u)) ? u->client : MT_REF_NONE;
 
 	pass_whole(p, u);
-	/* Calls that had no reply may have ended: others' replies are in turn. */
+	/* Calls without a reply may have ended, so that other replies are in turn. */
 	if (mt_unlikely(!mt_ref_is_none(down)))
 		mt_reply_settle(p, down);
 }
@@ -205,8 +207,34 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 	mt_chain_drop(&u->s->rx, len);
 }
 
+/* The long reply in u->msg, which came with this id, is read and dropped. */
+static void skip_reply(const struct mt_proxy *p, struct mt_up *u, uint64_t id, bool late)
+{
+	u->reply = MT_REF_NONE;
+	u->skip =
+		(struct mt_up_skip){.left = u->msg.len, .late = late, .progress = p->now, .id = id};
+}
+
+/* The long reply in u->msg, which came with this id, is forwarded while it arrives. */
+static void forward(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint64_t id)
+{
+	struct mt_attempt *a = &ex->attempt;
+
+	u->reply = ex->self;
+	mt_attempt_receives(a, MT_RECEIVE_BODY);
+	a->reply_left = u->msg.len;
+	a->reply_progress = p->now;
+	a->reply_id = id;
+	go_apart(p, ex);
+	mt_deadline_cancel(&ex->deadline);
+	mt_exchange_count_reply(p, ex, &u->msg);
+	mt_exchange_trace_reply(p, ex, u);
+	mt_exchange_becomes(ex, MT_EX_REPLYING);
+}
+
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 {
+	uint64_t id = u->msg.id; /* restore() writes the client's id there */
 	struct mt_ref ref = u->self;
 	struct mt_exchange *ex;
 	enum mt_whose whose;
@@ -220,8 +248,6 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	}
 	if (ex ? needs_whole(ex) : whose == MT_WHOSE_CLIENT)
 		return false;
-	u->reply_id = u->msg.id;
-	u->reply_late = whose == MT_WHOSE_LATE;
 	u->msg_started = 0;
 	if (ex && mt_unlikely(mt_exchange_down(p, ex)->left)) {
 		mt_silence_replied(u->lanes);
@@ -231,7 +257,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 		ex = NULL;
 	}
 	if (ex && restore(p, u, ex, &u->s->rx)) {
-		/* This call alone: its reply is skipped, others on the connection go on. */
+		/* Only this reply is skipped; other calls on the connection continue. */
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 		if (!mt_slab_live(&p->ups, ref) || !u->s)
@@ -239,40 +265,38 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 		ex = NULL;
 	}
 	mt_count(p->counters, MT_PROXY_reply_early);
-	u->reply_left = u->msg.len;
-	u->reply_progress = p->now;
-	u->reply_skip = !ex;
-	u->reply = MT_REF_NONE;
-	if (!ex)
-		mt_silence_replied(u->lanes);
 	if (ex) {
-		u->reply = ex->self;
-		go_apart(p, ex);
-		mt_deadline_cancel(&ex->deadline);
-		mt_exchange_count_reply(p, ex, &u->msg);
-		mt_exchange_trace_reply(p, ex, u);
-		ex->state = MT_EX_REPLYING;
+		forward(p, u, ex, id);
+	} else {
+		mt_silence_replied(u->lanes);
+		skip_reply(p, u, id, whose == MT_WHOSE_LATE);
 	}
 	mt_up_arm(p, u);
 	return true;
 }
 
-static void finish_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+static void finish_forwarded(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 {
 	struct mt_chain none = {0};
 
 	u->reply = MT_REF_NONE;
-	if (!u->reply_late)
-		release(p, u, u->reply_id, ex);
+	release(p, u, ex->attempt.reply_id, ex);
 	mt_decoder_next(&u->dec);
-	if (ex)
-		mt_reply_whole(p, ex, &none);
+	mt_reply_whole(p, ex, &none);
 }
 
-/* Bytes of a long reply to the client, or to where they wait for it. */
+static void finish_skipped(struct mt_proxy *p, struct mt_up *u)
+{
+	if (!u->skip.late)
+		release(p, u, u->skip.id, NULL);
+	mt_decoder_next(&u->dec);
+}
+
+/* Forwards bytes of a long reply to the client, or keeps them until the client reads. */
 static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint32_t n)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
+	struct mt_attempt *a = &ex->attempt;
 	bool goes = mt_reply_may_go(d, ex, n);
 	struct mt_chain part = {0};
 
@@ -283,12 +307,14 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 	}
 	if (mt_unlikely(mt_chain_split(&u->s->rx, n, &part, p->pools))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
-		u->retry_at = p->now + MT_RETRY_NS; /* there may be no further bytes to wake us */
+		u->retry_at =
+			p->now +
+			MT_RETRY_NS; /* no further bytes may arrive that would continue this */
 	}
-	u->reply_left -= part.len;
+	a->reply_left -= part.len;
 	if (goes) {
 		d->streaming = u->reply;
-		mt_exchange_trace_part(p, ex, d, &part, u->reply_left);
+		mt_exchange_trace_part(p, ex, d, &part, a->reply_left);
 		mt_reply_send(p, d, &part);
 	} else {
 		mt_down_held(d, part.truesize);
@@ -298,27 +324,46 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 	mt_reply_budget(p, d);
 }
 
-void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
+/* More bytes of a long reply that is skipped. */
+static void skip_more(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref ref = u->self;
-	uint32_t n = MT_MIN(u->s->rx.len, u->reply_left);
-	struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->reply);
+	uint32_t n = MT_MIN(u->s->rx.len, u->skip.left);
 
 	if (n > 0) {
-		u->reply_progress = p->now;
-		if (u->reply_skip || !ex) {
-			mt_chain_drop(&u->s->rx, n);
-			u->reply_left -= n;
-		} else {
-			pass_long(p, u, ex, n);
-		}
+		u->skip.progress = p->now;
+		mt_chain_drop(&u->s->rx, n);
+		u->skip.left -= n;
 	}
-	if (!mt_slab_live(&p->ups, ref) || u->reply_left > 0)
-		return;
-	finish_long(p, u, mt_slab_get(&p->exchanges, u->reply));
+	if (u->skip.left == 0)
+		finish_skipped(p, u);
 }
 
-/* A reply that is to be changed, and is not short, is looked through as it arrives. */
+void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
+{
+	struct mt_exchange *ex = mt_pool_exchange(p, u->reply);
+	struct mt_ref ref = u->self;
+
+	if (!ex) {
+		skip_more(p, u);
+		return;
+	}
+	if (u->s->rx.len > 0) {
+		ex->attempt.reply_progress = p->now;
+		pass_long(p, u, ex, MT_MIN(u->s->rx.len, ex->attempt.reply_left));
+	}
+	if (!mt_slab_live(&p->ups, ref))
+		return;
+	ex = mt_pool_exchange(p, u->reply);
+	if (!ex) {
+		/* It ended when a part was passed to its client. */
+		if (!u->skip.left)
+			finish_skipped(p, u);
+	} else if (!ex->attempt.reply_left) {
+		finish_forwarded(p, u, ex);
+	}
+}
+
+/* Scans a reply that is not short as it arrives, if filters or its route read its metadata. */
 static void look_through(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
@@ -329,13 +374,13 @@ static void look_through(struct mt_proxy *p, struct mt_up *u)
 		u->reading.scan)
 		return;
 	slot = mt_up_shares(u) ? mt_ring_find(p, u, u->msg.id) : NULL;
-	ex = mt_attempt_exchange_of(p, slot ? slot->attempt : u->attempt);
-	/* Without the memory for it the changes are not made, which is counted. */
+	ex = mt_pool_exchange(p, slot ? slot->exchange : u->exchange);
+	/* Without memory for the scan the changes are not made; that is counted. */
 	if (ex && needs_whole(ex))
 		(void)mt_reading_begin_scan(p, &u->reading);
 }
 
-/* What the message is for is known, and it does not leave before it is complete. */
+/* The message's leading fields are known, and it is kept until it is complete. */
 static void begin_whole(struct mt_proxy *p, struct mt_up *u)
 {
 	u->comes_whole = true;
@@ -357,12 +402,7 @@ bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u)
 		not_asked(p, u);
 		return true;
 	}
-	u->reply_id = u->msg.id;
-	u->reply_late = whose != MT_WHOSE_CALL;
-	u->reply_left = u->msg.len;
-	u->reply_progress = p->now;
-	u->reply_skip = true;
-	u->reply = MT_REF_NONE;
+	skip_reply(p, u, u->msg.id, whose != MT_WHOSE_CALL);
 	u->msg_started = 0;
 	mt_reading_end_scan(p, &u->reading);
 	if (ex)
@@ -374,7 +414,7 @@ bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u)
 	return true;
 }
 
-/* A message is complete, perhaps not yet looked through. */
+/* Processes a complete message, when it is scanned. */
 static enum mt_step whole_message(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = u->self;
@@ -404,17 +444,27 @@ static enum mt_step part_of_message(struct mt_proxy *p, struct mt_up *u)
 	return MT_STEP_PART;
 }
 
+/* Bytes of the long reply that have not come yet; 0: none has begun. */
+static uint32_t left_of_reply(const struct mt_proxy *p, const struct mt_up *u)
+{
+	const struct mt_attempt *a = mt_attempt_of(p, u->reply);
+
+	return a ? a->reply_left : u->skip.left;
+}
+
 /* One step of the decode loop. */
 static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = u->self;
-	uint32_t left = u->reply_left;
 	struct mt_ref down;
 
-	if (left) {
+	if (mt_unlikely(mt_up_in_reply(u))) {
+		uint32_t left = left_of_reply(p, u);
+
 		mt_up_continue_long(p, u);
-		return mt_slab_live(&p->ups, ref) && u->s && u->reply_left != left ? MT_STEP_ON
-										   : MT_STEP_STOP;
+		return mt_slab_live(&p->ups, ref) && u->s && left_of_reply(p, u) != left
+			       ? MT_STEP_ON
+			       : MT_STEP_STOP;
 	}
 	if (u->s->rx.len == 0 || !mt_reading_may(p, &u->reading))
 		return MT_STEP_STOP;
@@ -438,27 +488,27 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 }
 
 /*
- * True if a connection of one call at a time is free and in the middle of a message, after which
- * the next call's reply would have to wait.
+ * True if a connection that carries one call at a time is free and in the middle of a message, so
+ * that the next call's reply would have to wait for its end.
  */
 static bool brings_unasked(const struct mt_up *u)
 {
 	return !mt_up_shares(u) && !u->busy && !u->bound && u->state == MT_UP_OPEN &&
-	       (u->s->rx.len || u->reply_left);
+	       (u->s->rx.len || mt_up_in_reply(u));
 }
 
-/* What the loop left for its end: the connection may have become free, or its work done. */
+/* The end of the decode loop: frees or closes the connection, if that was put off until now. */
 static void after(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = u->self;
 
 	if (mt_unlikely(u->lanes->tls) && u->state == MT_UP_OPEN && mt_tls_stream_worn(u->s))
-		u->state = MT_UP_DRAINING;
+		mt_up_becomes(u, MT_UP_DRAINING);
 	if (u->release) {
 		u->release = false;
-		/* The begin of something that nobody asked for is not the next call's reply. */
-		if (mt_unlikely((u->s->rx.len && !u->bound) || u->reply_left))
-			u->state = MT_UP_DRAINING;
+		/* Bytes that no call has requested must not be taken for the next call's reply. */
+		if (mt_unlikely((u->s->rx.len && !u->bound) || mt_up_in_reply(u)))
+			mt_up_becomes(u, MT_UP_DRAINING);
 		mt_lane_free_conn(p, u);
 	} else if (mt_unlikely(u->state == MT_UP_DRAINING && mt_up_nothing_awaited(u))) {
 		mt_up_close(p, u, MT_PROXY_up_drained);
@@ -471,11 +521,11 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 		mt_up_peer_ended(p, u);
 		return;
 	}
-	/* Idle from here on, or in the middle of something. */
-	if ((mt_up_shares(u) && u->outstanding == u->tombstones) || u->reply_left ||
+	/* It is idle, or inside a message. */
+	if ((mt_up_shares(u) && u->outstanding == u->tombstones) || mt_up_in_reply(u) ||
 		u->msg_started || u->retry_at)
 		mt_up_arm(p, u);
-	/* Calls that found no free slot. */
+	/* Calls may wait for a free slot. */
 	if (mt_up_shares(u))
 		mt_lane_hungry(p, u->lanes);
 }
@@ -488,6 +538,10 @@ void mt_up_pump(struct mt_proxy *p, struct mt_up *u)
 
 	if (!u->s || u->decoding || u->paused)
 		return;
+	if (mt_unlikely(p->running)) {
+		mt_reading_again(p, &u->reading);
+		return;
+	}
 	u->decoding = true;
 	epoch = u->s->rx.epoch;
 	do

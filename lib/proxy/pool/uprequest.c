@@ -4,11 +4,11 @@
  * callbacks). Requests are not forwarded, because a connection to a server does not belong to one
  * client. They get a native error, so that the server does not wait for its time-out.
  */
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
 static bool half_sent(struct mt_proxy *p, struct mt_up *u)
 {
-	const struct mt_exchange *ex = mt_attempt_exchange_of(p, u->attempt);
+	const struct mt_exchange *ex = mt_pool_exchange(p, u->exchange);
 
 	return ex && ex->in_message;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Upstream connections: opening, events, draining, closing. */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "pool/mt_pool_priv.h"
 
 struct mt_up *mt_up_of(struct mt_stream *s)
 {
@@ -63,6 +63,7 @@ static void up_free(struct mt_proxy *p, struct mt_up *u)
 		mt_slab_free(&p->rings, u->ring);
 	if (mt_unlikely(u->unanswered_at))
 		mt_slab_free(&p->unanswered, mt_slab_at(&p->unanswered, u->unanswered_at - 1));
+	mt_states_change(&mt_up_states, u->state, MT_UP_N_STATES);
 	mt_slab_free(&p->ups, u);
 }
 
@@ -92,7 +93,7 @@ struct mt_up *mt_up_open(
 		return NULL;
 	}
 	*why = MT_CLOSE_OK;
-	u->s->yields = role == MT_UP_BULK; /* what is not sent stays with its client */
+	u->s->yields = role == MT_UP_BULK; /* the rest stays with its client */
 	mt_decoder_init(&u->dec, ln->codec, MT_DIR_UP, ln->codec_opts, &u->s->rx);
 	u->last_rx = u->last_tx = p->now;
 	u->silence.quiet = MT_SILENCE_LEAST;
@@ -132,11 +133,11 @@ static const struct mt_attempt *any_call(struct mt_proxy *p, struct mt_up *u)
 {
 	if (!mt_list_empty(&u->waiting))
 		return mt_list_entry(u->waiting.next, struct mt_attempt, node);
-	if (!u->ring && mt_slab_get(&p->attempts, u->attempt))
-		return mt_slab_get(&p->attempts, u->attempt);
+	if (!u->ring && mt_attempt_of(p, u->exchange))
+		return mt_attempt_of(p, u->exchange);
 	for (uint32_t i = 0; u->ring && i < p->conf.ring_slots && u->outstanding > u->tombstones;
 		i++) {
-		const struct mt_attempt *a = mt_slab_get(&p->attempts, u->ring[i].attempt);
+		const struct mt_attempt *a = mt_attempt_of(p, u->ring[i].exchange);
 
 		if (a)
 			return a;
@@ -149,11 +150,11 @@ static const struct mt_attempt *any_call(struct mt_proxy *p, struct mt_up *u)
 struct mt_blame mt_up_blame(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_attempt *a = any_call(p, u);
-	const struct mt_exchange *ex = a ? mt_attempt_exchange(p, a) : NULL;
+	const struct mt_exchange *ex = a ? mt_attempt_exchange(a) : NULL;
 
 	return (struct mt_blame){
 		.ep = a ? mt_attempt_ep(a) : NULL,
-		.rule = ex && ex->cluster ? &ex->cluster->outlier : NULL,
+		.rule = ex && ex->attempt.cluster ? &ex->attempt.cluster->outlier : NULL,
 	};
 }
 
@@ -194,7 +195,7 @@ void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why)
 
 bool mt_up_nothing_awaited(const struct mt_up *u)
 {
-	if (u->reply_left || !mt_list_empty(&u->waiting) || !mt_list_empty(&u->unacked))
+	if (mt_up_in_reply(u) || !mt_list_empty(&u->waiting) || !mt_list_empty(&u->unacked))
 		return false;
 	return u->ring ? u->outstanding == u->tombstones : !u->busy;
 }
@@ -203,7 +204,7 @@ void mt_up_drain(struct mt_proxy *p, struct mt_up *u)
 {
 	if (!u->s || u->state == MT_UP_CONNECTING)
 		return; /* nothing sent on it yet: `connected` looks at lanes->gone again */
-	u->state = MT_UP_DRAINING;
+	mt_up_becomes(u, MT_UP_DRAINING);
 	if (!mt_up_shares(u) && !u->busy) {
 		mt_list_del(&u->node);
 		mt_list_add(&u->lanes->conns[u->role], &u->node);
@@ -221,7 +222,7 @@ static void on_connected(struct mt_stream *s)
 	struct mt_up *u = mt_up_of(s);
 	struct mt_ref ref = u->self;
 
-	u->state = MT_UP_OPEN;
+	mt_up_becomes(u, MT_UP_OPEN);
 	u->last_rx = u->last_tx = p->now;
 	mt_lane_flush_waiting(p, u);
 	if (!mt_slab_live(&p->ups, ref))
@@ -231,7 +232,7 @@ static void on_connected(struct mt_stream *s)
 		return;
 	}
 	/* Its call may have left while it connected. */
-	if (!mt_up_shares(u) && mt_ref_is_none(u->attempt)) {
+	if (!mt_up_shares(u) && mt_ref_is_none(u->exchange)) {
 		mt_lane_free_conn(p, u);
 		return;
 	}
@@ -276,7 +277,7 @@ static void on_writable(struct mt_stream *s)
 		return;
 	if (mt_up_shares(u))
 		mt_lane_hungry(p, u->lanes);
-	ex = mt_attempt_exchange_of(p, u->attempt);
+	ex = mt_pool_exchange(p, u->exchange);
 	if (ex && ex->in_message)
 		mt_down_pump(p, mt_exchange_down(p, ex));
 }
@@ -339,10 +340,13 @@ static uint64_t idle_limit(const struct mt_proxy *p, const struct mt_up *u)
 /* When a message that the server has begun is given up. */
 static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_up *u)
 {
+	const struct mt_attempt *a = mt_attempt_of(p, u->reply);
 	uint64_t since = u->msg_started;
 
-	if (u->reply_left)
-		since = u->paused ? 0 : u->reply_progress;
+	if (a)
+		since = u->paused ? 0 : a->reply_progress;
+	else if (u->skip.left)
+		since = u->skip.progress;
 	else if (since && u->s->rx.len > p->conf.shared_max)
 		since = MT_MAX(since, u->last_rx); /* long, and it keeps coming */
 	return since ? since + p->conf.message_ms * MT_MSEC : MT_NEVER;
@@ -359,7 +363,7 @@ static uint64_t next_deadline(struct mt_proxy *p, const struct mt_up *u)
 		at = MT_MIN(at, u->look_at);
 	at = MT_MIN(at, mt_oneway_due(p, u));
 	at = MT_MIN(at, stall_deadline(p, u));
-	if (u->busy && mt_ref_is_none(u->attempt))
+	if (u->busy && mt_ref_is_none(u->exchange))
 		at = MT_MIN(at, u->skip_until);
 	if (mt_up_nothing_awaited(u)) /* draining: its last call has left without an answer */
 		at = u->state == MT_UP_DRAINING ? p->now : MT_MIN(at, last + idle_limit(p, u));
@@ -393,7 +397,7 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 		mt_up_kill(p, u, MT_REPLY_TIMEOUT, MT_PROXY_up_stalled);
 		return;
 	}
-	if (u->busy && mt_ref_is_none(u->attempt) && p->now >= u->skip_until) {
+	if (u->busy && mt_ref_is_none(u->exchange) && p->now >= u->skip_until) {
 		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_tombstones);
 		return;
 	}

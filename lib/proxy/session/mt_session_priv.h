@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* opaque.c, opaque_connect.c: byte streams. Included by mt_proxy_priv.h. */
+/* Calls of session/: byte streams. */
 #pragma once
 
-#include "mt_proxy_types.h"
+#include "access/mt_access_priv.h"
 
 /* Of a byte stream's two connections; the context is the proxy, owner_idx the pair's. */
 extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user,
@@ -45,6 +45,9 @@ void mt_opaque_count_closed(struct mt_proxy *p, struct mt_pair *pr);
 void mt_opaque_abort_down(struct mt_proxy *p, struct mt_pair *pr, enum mt_abort_reason why);
 /* Its rules deny it now: both sides are reset, and the stream is over. */
 void mt_opaque_end_denied(struct mt_proxy *p, struct mt_pair *pr);
+/* Resets both sides and counts the stream as `why`, no fault of its servers. */
+void mt_opaque_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_proxy_outcome why,
+	enum mt_abort_reason reset);
 /* The stream's numbers are this service's from now on, under the current snapshot. NULL: nobody's. */
 void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt_service *svc);
 /*
@@ -52,12 +55,6 @@ void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt
  * accepted under, and in a later one the service's number may belong to another.
  */
 struct mt_service_stats *mt_opaque_stats(struct mt_proxy *p, struct mt_pair *pr);
-/* What serves the client's address in the current snapshot; NULL: nothing. */
-const struct mt_filter_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr);
-static inline const struct mt_service *mt_opaque_service(const struct mt_filter_chain_proto *proto)
-{
-	return proto && proto->n_services ? proto->services[0] : NULL;
-}
 
 /*
  * Address that is charged for what both directions hold: the client's, or the server's if the
@@ -99,7 +96,7 @@ void mt_opaque_not_connected(struct mt_proxy *p, struct mt_pair *pr, enum mt_clo
  * Inside closed() of the server's connection: if the server can have read nothing and has said nothing, the stream is joined
  * again, or reset where that cannot be. false: it is neither.
  */
-bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr);
+bool mt_opaque_retry(struct mt_proxy *p, struct mt_pair *pr);
 /*
  * The server's FIN is there, before any byte of its. Whether it is not to be passed on yet, because the client's bytes crossed
  * it and the answer to them will tell what it is; the timer is armed then.

@@ -6,7 +6,7 @@
  * sent on one side stays in the receive window of the other.
  */
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "session/mt_session_priv.h"
 
 const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s)
 {
@@ -207,10 +207,7 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + (limit - quiet) * MT_MSEC);
 		return;
 	}
-	mt_count(p->counters, MT_PROXY_opaque_half_closed_timeout);
-	mt_opaque_count_closed(p, pr);
-	abort_up(p, pr, MT_ABORT_SLOW);
-	mt_opaque_abort_down(p, pr, MT_ABORT_SLOW);
+	mt_opaque_end(p, pr, MT_PROXY_opaque_half_closed_timeout, MT_ABORT_SLOW);
 }
 
 /* ---- events ---- */
@@ -228,7 +225,7 @@ static void on_connected(struct mt_stream *s)
 
 	/* Rules may have come while it was being connected. */
 	if (mt_unlikely(mt_connecting_of(p, pr)->snap != p->snap) &&
-		mt_guard_ends(p, pr, &(uint32_t){0})) {
+		mt_authorize_opaque_ends(p, pr, &(uint32_t){0})) {
 		mt_opaque_end_denied(p, pr);
 		return;
 	}
@@ -273,7 +270,7 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 		return;
 	}
 	mt_account_connection(p, pr->lanes, false, reason);
-	if (reason != MT_CLOSE_OK && mt_opaque_repeat(p, pr))
+	if (reason != MT_CLOSE_OK && mt_opaque_retry(p, pr))
 		return;
 	if (reason != MT_CLOSE_OK)
 		pass_rest(p, pr, s);
@@ -334,21 +331,24 @@ void mt_opaque_end_denied(struct mt_proxy *p, struct mt_pair *pr)
 	mt_opaque_abort_down(p, pr, MT_ABORT_CANCELLED);
 }
 
-/* Either side is asked: what it holds is the other's, too. */
-static void on_evict(struct mt_stream *s, enum mt_class c)
+void mt_opaque_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_proxy_outcome why,
+	enum mt_abort_reason reset)
 {
-	struct mt_proxy *p = s->user_ctx;
-	struct mt_pair *pr = mt_pair_of(s);
-
-	mt_count(p->counters, MT_PROXY_evicted_streaming);
+	mt_count(p->counters, why);
 	if (pr->connecting) {
 		mt_connecting_of(p, pr)->limited = true;
 		mt_opaque_joins_nobody(p, pr);
 	} else {
 		mt_opaque_count_closed(p, pr);
 	}
-	abort_up(p, pr, MT_ABORT_SLOW);
-	mt_opaque_abort_down(p, pr, MT_ABORT_SLOW);
+	abort_up(p, pr, reset);
+	mt_opaque_abort_down(p, pr, reset);
+}
+
+/* Either side may be called: both share what they hold. */
+static void on_evict(struct mt_stream *s, enum mt_class c)
+{
+	mt_opaque_end(s->user_ctx, mt_pair_of(s), MT_PROXY_evicted_streaming, MT_ABORT_SLOW);
 }
 
 static void on_prefetch(const struct mt_stream *s)

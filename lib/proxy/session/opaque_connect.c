@@ -20,13 +20,13 @@
  */
 #include "mt_authz.h"
 #include "mt_mutant.h"
-#include "mt_proxy_priv.h"
+#include "session/mt_session_priv.h"
 
 #include <errno.h>
 
 #define MAX_TRIES 8
 /* Times that a stream is joined again: first to any other endpoint, then to any. */
-#define REPEATS 2
+#define RETRIES 2
 
 /* NULL: a name that the control plane has not explained yet. */
 static const struct mt_cluster *cluster_at(const struct mt_snapshot *s, uint32_t at)
@@ -124,7 +124,7 @@ void mt_opaque_leave_connecting(struct mt_proxy *p, struct mt_pair *pr)
 
 	if (!j)
 		return;
-	mt_await_stream_left(p, j);
+	mt_on_demand_stream_left(p, j);
 	mt_snap_drop(p, j->snap);
 	if (j->given.len && pr->down)
 		mt_stream_touch(pr->down);
@@ -205,7 +205,7 @@ static bool may_reach(
 
 	if (mt_likely(!j->cluster->eps[at].guarded))
 		return true;
-	j->denied = !mt_guard_passes_bytes(p, pr, j->cluster, at);
+	j->denied = !mt_authorize_opaque(p, pr, j->cluster, at);
 	guard = j->cluster->guards[at];
 	return !j->denied && (!guard->limit || is_within(p, j, guard->limit));
 }
@@ -245,7 +245,7 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connectin
 static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	if (mt_unlikely(j->cluster && j->cluster->demand)) {
-		j->limited = !mt_await_stream(p, pr, j);
+		j->limited = !mt_on_demand_stream(p, pr, j);
 		return !j->limited;
 	}
 	return try_next(p, pr, j);
@@ -275,7 +275,7 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 	if (why == MT_REPLY_NO_ENDPOINT)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
 	if (closed)
-		mt_guard_count_closed_bytes(p, j->cluster->closed_by);
+		mt_authorize_count_closed_opaque(p, j->cluster->closed_by);
 }
 
 /* Whether the gate that it stands at, if it is a gateway's, is open to it. */
@@ -284,7 +284,7 @@ static bool comes_in(
 {
 	const struct mt_service *svc = mt_opaque_service(proto);
 
-	if (mt_likely(!svc || !svc->gate) || mt_guard_lets_in(p, pr, svc->gate))
+	if (mt_likely(!svc || !svc->gate) || mt_authorize_opaque_at_gateway(p, pr, svc->gate))
 		return true;
 	mt_connecting_of(p, pr)->denied = true;
 	return false;
@@ -336,14 +336,14 @@ void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
 	const struct mt_filter_chain_proto *proto;
 
 	if (j->snap != p->snap) {
-		proto = mt_connecting_rebind(p, pr->down, j);
+		proto = mt_connecting_snap_move(p, pr->down, j);
 		find_cluster(p, pr, j, proto);
 	}
 	if (!go_on(p, pr, j)) {
 		mt_opaque_give_up(p, pr);
 		return;
 	}
-	if (!j->awaits)
+	if (!j->on_demand)
 		mt_wheel_cancel(&p->wheel, &pr->timer);
 }
 
@@ -432,7 +432,7 @@ static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_e
 {
 	struct mt_connecting *j = mt_connecting_of(p, pr);
 
-	if (++pr->again < REPEATS) {
+	if (++pr->again < RETRIES) {
 		j->tried = place_of(j->cluster, from);
 		if (go_on(p, pr, j))
 			return true;
@@ -445,7 +445,7 @@ static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_e
 	return go_on(p, pr, j);
 }
 
-bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
+bool mt_opaque_retry(struct mt_proxy *p, struct mt_pair *pr)
 {
 	const struct mt_ep_state *from = pr->lanes->state;
 	const struct mt_filter_chain_proto *proto;
@@ -454,7 +454,7 @@ bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 	int rc;
 
 	mt_stream_end(pr->up, &e);
-	if (pr->again == REPEATS || !said_nothing(pr) || !read_nothing(p, &e))
+	if (pr->again == RETRIES || !said_nothing(pr) || !read_nothing(p, &e))
 		return false;
 	proto = mt_opaque_proto(p, pr);
 	j = proto ? connecting_new(p, pr, proto) : NULL;

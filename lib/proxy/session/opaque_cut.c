@@ -7,7 +7,7 @@
  * if it acknowledges nothing for message_ms, if delivery takes longer than half_closed_s, or if
  * memory for byte streams is short.
  */
-#include "mt_proxy_priv.h"
+#include "session/mt_session_priv.h"
 
 /*
  * Time from the last acknowledgement to the reset if a FIN was sent. Stream positions do not show

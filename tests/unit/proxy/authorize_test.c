@@ -145,8 +145,8 @@ static void test_changes_count(void)
 	struct mt_view v = {.codec = &toy_named_codec, .n_mutations = 3};
 	struct mt_endpoint ep = {.guarded = true};
 	struct mt_cluster cluster = {.eps = &ep, .n_eps = 1, .guards = guards};
-	static struct mt_guard_scratch scratch;
-	struct mt_guard_ask ask = {
+	static struct mt_authorize_scratch scratch;
+	struct mt_authorize_request ask = {
 		.v = &v, .cluster = &cluster, .ep = &ep, .scratch = &scratch, .whole = true};
 	struct mt_msg msg = {.kind = MT_MSG_REQUEST};
 	const struct mt_authz_policy *by;
@@ -164,25 +164,25 @@ static void test_changes_count(void)
 	v.mutations[0] = (struct mt_mutation){"k", "v", 1, 1};
 	v.mutations[1] = (struct mt_mutation){"l", "v", 1, 1};
 	v.mutations[2] = (struct mt_mutation){"k", "w", 1, 1};
-	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_ALLOWED);
+	CU_ASSERT_EQUAL(mt_authorize_at_endpoint(&ask, &by), MT_AUTHZ_ALLOWED);
 	v.mutations[2] = (struct mt_mutation){"k", NULL, 1, 0};
-	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_ALLOWED);
+	CU_ASSERT_EQUAL(mt_authorize_at_endpoint(&ask, &by), MT_AUTHZ_ALLOWED);
 	/* What is taken away under one name hides nothing that is there under another. */
 	v.meta.entry[0].key = (const uint8_t *)"K";
 	cond.key.icase = true;
-	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_DENIED);
+	CU_ASSERT_EQUAL(mt_authorize_at_endpoint(&ask, &by), MT_AUTHZ_DENIED);
 	v.meta.entry[0].key = (const uint8_t *)"k";
 	cond.key.icase = false;
 	v.n_mutations = 2;
-	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_DENIED);
+	CU_ASSERT_EQUAL(mt_authorize_at_endpoint(&ask, &by), MT_AUTHZ_DENIED);
 	CU_ASSERT_STRING_EQUAL(by->by, "P a/b");
 	v.n_mutations = 0;
-	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_DENIED);
+	CU_ASSERT_EQUAL(mt_authorize_at_endpoint(&ask, &by), MT_AUTHZ_DENIED);
 	v.meta.entry[0].kind = MT_META_OTHER;
-	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_UNREAD);
+	CU_ASSERT_EQUAL(mt_authorize_at_endpoint(&ask, &by), MT_AUTHZ_UNREAD);
 	ask.whole = false;
 	v.meta.n = 0;
-	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_UNREAD);
+	CU_ASSERT_EQUAL(mt_authorize_at_endpoint(&ask, &by), MT_AUTHZ_UNREAD);
 }
 
 /* One of two endpoints denies: who is led there is not led to the other one. */
@@ -686,11 +686,11 @@ static void test_gate_explained(void)
 	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b");
 	mt_gate_filter.explain(&f, &v, 0, &told);
 	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_NEXT);
-	mt_guard_explain(&f, &v, &member, NULL, 0, &told);
+	mt_authorize_explain(&f, &v, &member, NULL, 0, &told);
 	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_REPLY);
 	CU_ASSERT_STRING_EQUAL(told.words, "denied by P a/b");
 	told = (struct mt_filter_told){.verdict = MT_FILTER_NEXT};
-	mt_guard_explain(&f, &v, NULL, &lives, 0, &told);
+	mt_authorize_explain(&f, &v, NULL, &lives, 0, &told);
 	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_REPLY);
 }
 
@@ -725,7 +725,7 @@ static void test_unkept_names(void)
 	}
 }
 
-const struct mt_test guard_tests[] = {
+const struct mt_test authorize_tests[] = {
 	{"rows", test_rows},
 	{"unreadable", test_unreadable},
 	{"changes_count", test_changes_count},

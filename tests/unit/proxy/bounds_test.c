@@ -239,6 +239,71 @@ static void test_many_timeouts(void)
 	CU_ASSERT_EQUAL(mt_deadlines_next(&d), MT_NEVER);
 }
 
+/*
+ * Time-outs that are armed together, as lists of the proxy keep them: further values share the next
+ * longer one.
+ */
+struct model {
+	uint32_t n, ms[MT_DEADLINE_LISTS];
+};
+
+static uint32_t due_by_model(struct model *m, uint32_t ms)
+{
+	uint32_t next = UINT32_MAX, longest = 0;
+
+	for (uint32_t i = 0; i < m->n; i++) {
+		if (m->ms[i] >= ms)
+			next = MT_MIN(next, m->ms[i]);
+		if (m->ms[i] > m->ms[longest])
+			longest = i;
+	}
+	if (next == ms)
+		return ms;
+	if (m->n < MT_DEADLINE_LISTS)
+		return m->ms[m->n++] = ms;
+	return next != UINT32_MAX ? next : (m->ms[longest] = ms);
+}
+
+/*
+ * Calls of 200 services with a time-out each: the first 128 values are exact, and no call expires
+ * before its time.
+ */
+static void test_more_timeouts_than_lists(void)
+{
+	enum { CALLS = 200, LONGEST = 3000 };
+	uint32_t due[CALLS], exact = 0, answered = 0;
+	struct model m = {.n = 0};
+	struct fake_conn *c;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		uint32_t ms = 1000 + 10 * (i * 37 % CALLS);
+
+		lab.snap->listeners[0].protos->services[0]->timeout_ms = ms;
+		scene_send_request(c, 'Q', i, 64);
+		due[i] = due_by_model(&m, ms);
+		CU_ASSERT_TRUE(due[i] >= ms);
+		exact += due[i] == ms;
+	}
+	CU_ASSERT_EQUAL(lab.p->deadlines.n, MT_DEADLINE_LISTS);
+	CU_ASSERT_EQUAL(exact, MT_DEADLINE_LISTS);
+	for (uint32_t at = 1; at <= LONGEST; at++) {
+		struct toy t;
+
+		lab_advance(MT_MSEC);
+		while ((t = scene_next_sent(c)).kind == 'P') {
+			CU_ASSERT_EQUAL(t.first, MT_REPLY_TIMEOUT);
+			CU_ASSERT_FATAL(t.id < CALLS);
+			CU_ASSERT_EQUAL(due[t.id], at);
+			answered++;
+		}
+	}
+	CU_ASSERT_EQUAL(answered, CALLS);
+	scene_bye(c);
+	scene_stop();
+}
+
 /* Clients of all kinds of listeners count; one more than may be connected is refused, until another has gone. */
 static void test_clients_are_counted(void)
 {
@@ -429,6 +494,7 @@ const struct mt_test bounds_tests[] = {
 	{"bulk connections are shared", test_bulk_connections_are_shared},
 	{"bulk connections go round", test_bulk_connections_go_round},
 	{"many time-outs", test_many_timeouts},
+	{"more time-outs than lists", test_more_timeouts_than_lists},
 	{"clients are counted", test_clients_are_counted},
 	{"a pool is as large as it was told", test_pool_is_as_large_as_told},
 	{"a pool without a bound is bounded", test_pool_without_bound_is_bounded},

@@ -249,7 +249,7 @@ static void test_decided_in_a_drain(void)
 	undecided_stop();
 }
 
-const struct mt_test undecided_ends_tests[] = {
+const struct mt_test chain_selection_ends_tests[] = {
 	{"published meanwhile", test_published_meanwhile},
 	{"silence ends when published", test_silence_ends_when_published},
 	{"listener gone", test_listener_gone},

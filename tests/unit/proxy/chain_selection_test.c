@@ -399,7 +399,7 @@ static void test_malformed(void)
 	undecided_stop();
 }
 
-const struct mt_test undecided_tests[] = {
+const struct mt_test chain_selection_tests[] = {
 	{"a ClientHello byte by byte", test_dribbled},
 	{"a ClientHello in many records", test_records},
 	{"silence", test_silence},

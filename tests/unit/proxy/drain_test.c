@@ -479,7 +479,7 @@ static void test_chain_of_others(void)
 	}
 }
 
-const struct mt_test wind_up_tests[] = {
+const struct mt_test drain_tests[] = {
 	{"chain changed", test_chain_changed},
 	{"chain of others", test_chain_of_others},
 	{"served until quiet", test_served_until_quiet},

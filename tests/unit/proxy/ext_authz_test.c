@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that somebody outside is asked about: the test is the thread that asks. */
+#include "mirror_scene.h"
 #include "scene.h"
 
 #include "mt_extauthz_priv.h"
@@ -137,6 +138,102 @@ static void allowed(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_waited), 1);
 	lab_close(c, MT_CLOSE_RESET);
 	stop();
+}
+
+static void sets_method(struct mt_extauthz_call *q, const char *method)
+{
+	struct mt_extauthz_change *change = &q->slot->change[q->slot->n_changes++];
+
+	q->slot->used = 0;
+	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "method", 6));
+	CU_ASSERT(mt_extauthz_put(q->slot, &change->value, method, 4));
+	change->remove = false;
+}
+
+/* Only the call's own endpoint gets the service's changes. A copy has those of the route. */
+static void not_for_a_copy(void)
+{
+	struct mt_extauthz_call *q;
+	struct fake_conn *c, *s;
+
+	start(false);
+	mirror_in(lab.snap, 3, 1000000);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	q = question();
+	sets_method(q, "joes");
+	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started), 1);
+	s = mirror_connected(true, 0);
+	CU_ASSERT_NSTRING_NOT_EQUAL(scene_next_sent(s).method, "joes", 4);
+	lab_close(s, MT_CLOSE_RESET);
+	s = mirror_connected(false, 0);
+	CU_ASSERT_NSTRING_EQUAL(scene_next_sent(s).method, "joes", 4);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	mt_cluster_release(&lab.snap->clusters[1]);
+	stop();
+}
+
+/* A call that waits for a decision has no attempt, so that no policy gives it another one. */
+static void late_with_a_retry_policy(void)
+{
+	static const struct mt_retry again = {
+		.on = MT_RETRY_LOST, .attempts = 1, .base_ms = 10, .max_ms = 10};
+	struct mt_route_action *route;
+	struct mt_extauthz_call *last;
+	struct fake_conn *c;
+
+	start(false);
+	route = (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[3].protos->services[0]->routes, 0);
+	route->retry = &again;
+	route->retries = true;
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	last = question();
+	lab_advance(20 * MT_SEC);
+	is_told(c, 1, MT_REPLY_TIMEOUT);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	say(last, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	stop();
+}
+
+/* They end with the attempt: the service is asked about the next one, too. */
+static void not_for_another_attempt(void)
+{
+	static const struct mt_retry again = {
+		.on = MT_RETRY_UNSENT, .attempts = 1, .base_ms = 10, .max_ms = 10};
+	static const char *const methods[] = {"call", "joes"};
+	struct mt_route_action *route;
+	struct mt_extauthz_call *q;
+	struct fake_conn *c;
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(methods); i++) {
+		start(false);
+		route = (struct mt_route_action *)mt_route_at(
+			lab.snap->listeners[3].protos->services[0]->routes, 0);
+		route->retry = &again;
+		route->retries = true;
+		lab.refuse_open = true;
+		c = lab_client(CONFIG_NAMED);
+		scene_send_request(c, 'Q', 1, 64);
+		q = question();
+		sets_method(q, i ? "call" : "joes");
+		say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+		lab.refuse_open = false;
+		lab_advance(11 * MT_MSEC);
+		q = question();
+		if (i)
+			sets_method(q, methods[i]);
+		say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+		CU_ASSERT_NSTRING_EQUAL(
+			scene_next_sent(scene_connected_server(0)).method, methods[i], 4);
+		lab_close(c, MT_CLOSE_RESET);
+		lab_advance(20 * MT_SEC);
+		stop();
+	}
 }
 
 static void check_verdict(bool fail_open, enum mt_extauthz_verdict v, enum mt_proxy_outcome counted)
@@ -329,7 +426,7 @@ static void check_over(enum mt_extauthz_verdict v, uint64_t after)
 	q->slot->why = MT_EXTAUTHZ_late;
 	mt_extauthz_lane_answered(q);
 	mt_proxy_begin(lab.p, lab.now += after, 0);
-	CU_ASSERT_EQUAL(mt_policy_asks_turn(lab.p), 1);
+	CU_ASSERT_EQUAL(mt_ext_authz_turn(lab.p), 1);
 	lab_advance(MT_USEC);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	is_told(c, 1, MT_REPLY_TIMEOUT);
@@ -560,7 +657,7 @@ static void nobody_asks(void)
 	struct fake_conn *c;
 
 	start(true);
-	lab.p->policy_asks.lane = NULL;
+	lab.p->ext_authz.lane = NULL;
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	is_told(c, 1, MT_REPLY_OVERLOAD);
@@ -669,7 +766,9 @@ static void another_gate(void)
 		check_snapshot_at_gate(i & 1, i & 2);
 }
 
-const struct mt_test asks_tests[] = {{"allowed, with changes", allowed}, {"verdicts", verdicts},
+const struct mt_test ext_authz_tests[] = {{"allowed, with changes", allowed},
+	{"not for a copy", not_for_a_copy}, {"not for another attempt", not_for_another_attempt},
+	{"late, with a retry policy", late_with_a_retry_policy}, {"verdicts", verdicts},
 	{"at a gate", at_gate}, {"no text", no_text}, {"one way", one_way}, {"gone before", gone},
 	{"its time is over", over}, {"no changes left", no_changes_left},
 	{"changes of an answered call", changes_of_an_answered_call}, {"too many", full},

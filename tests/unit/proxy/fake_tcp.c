@@ -281,6 +281,9 @@ uint32_t lab_n_servers(void)
 
 void lab_connect(struct fake_conn *c)
 {
+	/* A stream connects once. */
+	if (c->connected)
+		return;
 	c->connected = true;
 	c->s.user->connected(&c->s);
 	turn();

@@ -370,10 +370,10 @@ static void test_another_snapshot(void)
 	start(1);
 	c = lab_client(CONFIG_SAFE);
 	ask(c, 1, "free");
-	mt_exchange_filters_rebind(
+	mt_exchange_filters_snap_move(
 		lab.p, the_exchange(), lab.snap->listeners[0].protos->services[0]);
 	CU_ASSERT_EQUAL(guard->ended, 0);
-	mt_exchange_filters_rebind(lab.p, the_exchange(), &other);
+	mt_exchange_filters_snap_move(lab.p, the_exchange(), &other);
 	CU_ASSERT(guard->ended == 1 && guard->how == MT_FILTER_ENDED_UNBOUND);
 	s = scene_connected_server(0);
 	scene_answer(s, scene_next_sent(s).id, 9, 40);

@@ -3,10 +3,10 @@
  * Calls of which filters know go on in another proxy: one that is out, one that is held back for a time, one that waits for
  * another thread. Streams stay where they are; the simulator moves those, too.
  */
+#include "moved.h"
 #include "scene.h"
 
 #include "mt_filter_fault.h"
-#include "mt_proxy_image.h"
 #include "mt_proxy_priv.h"
 
 #include <errno.h>
@@ -66,89 +66,6 @@ static void stop(void)
 	filters[1].type->free_conf(filters[1].conf);
 }
 
-/* ---- from one proxy to another ---------------------------------------------------------------- */
-
-static struct mt_snapshot *snapshot_of(void *arg, uint64_t version)
-{
-	(void)arg;
-	return version == lab.snap->version ? lab.snap : NULL;
-}
-
-static struct mt_ep_state *endpoint_of(void *arg, uint32_t index)
-{
-	(void)arg;
-	return index < lab.snap->clusters[0].n_eps ? lab.snap->clusters[0].eps[index].state : NULL;
-}
-
-static const struct mt_codec *codec_of(void *arg, uint64_t identity)
-{
-	(void)arg;
-	for (uint32_t i = 0; i < lab.snap->n_listeners; i++)
-		if (mt_codec_identity(lab.snap->listeners[i].protos->codec) == identity)
-			return lab.snap->listeners[i].protos->codec;
-	return NULL;
-}
-
-static const struct mt_proxy_names names = {
-	.snapshot = snapshot_of,
-	.endpoint = endpoint_of,
-	.codec = codec_of,
-	.n_endpoints = CONFIG_EPS,
-	.n_clusters = 1,
-};
-
-static void parts(struct mt_proxy *p, struct mt_image *im)
-{
-	mt_image_space(im, &lab, sizeof(lab)); /* streams */
-	mt_proxy_image_parts(p, im);
-}
-
-static int load(struct mt_proxy *to, const struct mt_image *saved)
-{
-	struct mt_image im;
-
-	CU_ASSERT_EQUAL_FATAL(mt_image_open(&im, saved->bytes, saved->len, &lab.pools), 0);
-	parts(to, &im);
-	mt_proxy_image(to, &im, &names);
-	return mt_image_end(&im);
-}
-
-static struct mt_proxy *another(void)
-{
-	struct mt_proxy *p = mt_proxy_create(&lab.p->conf, 0, 1, &lab.pools, 43, lab.now);
-
-	MT_ASSERT(p);
-	mt_proxy_attach(p, &lab_transport);
-	return p;
-}
-
-static struct mt_image saved_image(void)
-{
-	struct mt_image im;
-
-	mt_image_begin(&im);
-	parts(lab.p, &im);
-	mt_proxy_image(lab.p, &im, &names);
-	CU_ASSERT_EQUAL_FATAL(mt_image_seal(&im), 0);
-	return im;
-}
-
-static void move(void)
-{
-	struct mt_proxy *from = lab.p, *to = another();
-	struct mt_image im = saved_image();
-
-	CU_ASSERT_EQUAL_FATAL(load(to, &im), 0);
-	mt_image_free(&im);
-	lab.p = to;
-	for (uint32_t i = 0; i < lab.n; i++)
-		if (lab.conns[i].s.user_ctx == from)
-			lab.conns[i].s.user_ctx = to;
-	mt_proxy_moved(from);
-	mt_proxy_destroy(from);
-	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
-}
-
 /* ---- calls -------------------------------------------------------------------------------------- */
 
 /* The filter learns of its end once, and finds its bytes. */
@@ -161,7 +78,7 @@ static void test_out(void)
 	scene_send_request(c, 'Q', 5, 64);
 	s = scene_connected_server(0);
 	CU_ASSERT_EQUAL(asked, 1);
-	move();
+	moved_to_another(NULL);
 	CU_ASSERT_EQUAL(ended, 0);
 	scene_answer(s, scene_next_sent(s).id, 9, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
@@ -179,7 +96,7 @@ static void test_held_back(void)
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 5, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
-	move();
+	moved_to_another(NULL);
 	lab_advance(49 * MT_MSEC);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_advance(2 * MT_MSEC);
@@ -202,7 +119,7 @@ static void test_waits_for_another_thread(void)
 	start(true, 0);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 5, 64);
-	move();
+	moved_to_another(NULL);
 	CU_ASSERT_EQUAL(mt_filter_complete(&ticket, &done), -ESHUTDOWN);
 	lab_advance(1);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
@@ -225,10 +142,10 @@ static void test_refused(void)
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 5, 64);
 	s = scene_connected_server(0);
-	im = saved_image();
+	im = moved_save();
 	lab.snap->version++; /* the image names one that is gone */
-	to = another();
-	CU_ASSERT_EQUAL(load(to, &im), -ENOENT);
+	to = moved_create(NULL);
+	CU_ASSERT_EQUAL(moved_load(to, &im), -ENOENT);
 	mt_proxy_destroy(to);
 	lab.snap->version--;
 	mt_image_free(&im);

@@ -517,7 +517,7 @@ static void test_evidence(void)
 {
 	for (int resets = 0; resets < 2; resets++) {
 		struct fake_conn *c = start(&toy_named_codec, 0), *s;
-		struct mt_aside e;
+		struct mt_ep_event e;
 		uint64_t missed;
 
 		know("ask ");
@@ -526,7 +526,7 @@ static void test_evidence(void)
 		CU_ASSERT_EQUAL(ejections(), 0);
 		s = give_up(8, resets);
 		CU_ASSERT_EQUAL(ejections(), 1);
-		CU_ASSERT_TRUE_FATAL(mt_proxy_aside(lab.p, &e, &missed));
+		CU_ASSERT_TRUE_FATAL(mt_proxy_ep_event(lab.p, &e, &missed));
 		CU_ASSERT_STRING_EQUAL(e.why, "clients give up their calls");
 		answer(s, "ask ", 1);
 		lab_fin(c);

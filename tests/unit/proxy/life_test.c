@@ -91,30 +91,30 @@ static void test_drain_event(void)
 static void test_asides(void)
 {
 	struct fake_conn *c, *s;
-	struct mt_aside a;
+	struct mt_ep_event a;
 	uint64_t missed;
 
 	scene_start(1);
 	for (int i = 0; i < 3; i++) {
 		lab_client(CONFIG_OPAQUE);
-		CU_ASSERT_FALSE(mt_proxy_aside(lab.p, &a, &missed));
+		CU_ASSERT_FALSE(mt_proxy_ep_event(lab.p, &a, &missed));
 		lab_close(lab_server(0), MT_CLOSE_REFUSED);
 	}
-	CU_ASSERT_TRUE(mt_proxy_aside(lab.p, &a, &missed));
-	CU_ASSERT_EQUAL(a.what, MT_ASIDE_FAILED);
+	CU_ASSERT_TRUE(mt_proxy_ep_event(lab.p, &a, &missed));
+	CU_ASSERT_EQUAL(a.what, MT_EP_EVENT_EJECTED);
 	CU_ASSERT_STRING_EQUAL(a.why, mt_close_reason_str(MT_CLOSE_REFUSED));
 	CU_ASSERT(a.times == 1 && a.failures == 0 && a.port != 0);
 	CU_ASSERT(a.at == lab.p->now && a.until == a.at + 5 * MT_SEC);
-	CU_ASSERT_FALSE(mt_proxy_aside(lab.p, &a, &missed));
+	CU_ASSERT_FALSE(mt_proxy_ep_event(lab.p, &a, &missed));
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	s = lab_server(0);
 	lab_connect(s);
 	scene_send_request(s, 'D', 0, TOY_HEADER);
 	scene_send_request(s, 'D', 0, TOY_HEADER);
-	CU_ASSERT_TRUE(mt_proxy_aside(lab.p, &a, &missed));
-	CU_ASSERT_EQUAL(a.what, MT_ASIDE_LEAVING);
-	CU_ASSERT_FALSE(mt_proxy_aside(lab.p, &a, &missed));
+	CU_ASSERT_TRUE(mt_proxy_ep_event(lab.p, &a, &missed));
+	CU_ASSERT_EQUAL(a.what, MT_EP_EVENT_LEAVING);
+	CU_ASSERT_FALSE(mt_proxy_ep_event(lab.p, &a, &missed));
 	CU_ASSERT_EQUAL(missed, 0);
 	lab_close(c, MT_CLOSE_RESET);
 	scene_stop();
@@ -142,22 +142,22 @@ static void test_failures_of_another_way(void)
 /* Nobody asks: what finds no place is counted, and the ring goes on behind it. */
 static void test_asides_missed(void)
 {
-	struct mt_aside a;
+	struct mt_ep_event a;
 	uint64_t missed = 0;
 	uint32_t n = 0;
 
 	scene_start(1);
-	for (uint16_t i = 0; i < 2 * MT_ASIDES; i++) {
+	for (uint16_t i = 0; i < 2 * MT_EP_EVENTS; i++) {
 		struct mt_ep_state e = {0};
 		const struct mt_ep_where at = {.port = i, .codec = &toy_opaque_codec};
 
 		for (int k = 0; k < 3; k++)
 			mt_ep_blame(lab.p, &e, NULL, &at, MT_CLOSE_RESET);
 	}
-	for (; mt_proxy_aside(lab.p, &a, &missed); n++)
+	for (; mt_proxy_ep_event(lab.p, &a, &missed); n++)
 		CU_ASSERT_EQUAL(a.port, n);
-	CU_ASSERT_EQUAL(n, MT_ASIDES);
-	CU_ASSERT_EQUAL(missed, MT_ASIDES);
+	CU_ASSERT_EQUAL(n, MT_EP_EVENTS);
+	CU_ASSERT_EQUAL(missed, MT_EP_EVENTS);
 	scene_stop();
 }
 
@@ -509,8 +509,8 @@ static void random_seeds(uint64_t from, uint64_t to, bool pools)
 		lab.snap = lab.p->snap;
 		if (random_generation() == 1)
 			CU_ASSERT_EQUAL(config_holds(0), 0);
-		CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 0);
-		CU_ASSERT_EQUAL(lab.p->awaiting.bytes, 0);
+		CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 0);
+		CU_ASSERT_EQUAL(lab.p->on_demand.bytes, 0);
 		waited += scene_counted(MT_PROXY_demand_waited);
 		scene_stop();
 		config_free(1);

@@ -2,28 +2,33 @@
 #include "scene.h"
 
 #include "../../eal_unpinned.h"
+#include "../../states_seen.h"
 
 #include <stdio.h>
 
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"calls", calls_tests}, {"long messages", long_tests},
-		{"awkward ends", ends_tests}, {"bounds", bounds_tests}, {"rebind", rebind_tests},
-		{"admission", admit_tests}, {"life", life_tests},
-		{"awaiting clusters", await_tests}, {"record", record_tests},
-		{"stray", stray_tests}, {"waits", waits_tests}, {"reading", reading_tests},
-		{"eviction", evict_tests}, {"sent again", repeat_tests},
-		{"joined again", rejoin_tests}, {"queue", queue_tests}, {"wide", wide_tests},
-		{"window", window_tests}, {"silence", silence_tests},
-		{"one-way calls", oneway_tests}, {"unacknowledged one-way calls", unacked_tests},
-		{"guarded endpoints", guard_tests}, {"mirrors", mirror_tests},
-		{"secured endpoints", secure_tests}, {"winding up", wind_up_tests},
-		{"filters", filters_tests}, {"filter chains", chain_tests},
-		{"undecided clients", undecided_tests},
-		{"ends of chain selection", undecided_ends_tests}, {"image", image_tests},
+		{"awkward ends", ends_tests}, {"bounds", bounds_tests},
+		{"snapshot move", snapshot_move_tests}, {"admission", admit_tests},
+		{"life", life_tests}, {"on-demand clusters", on_demand_tests},
+		{"record", record_tests}, {"stray", stray_tests}, {"waits", waits_tests},
+		{"fates", fates_tests}, {"run of a call", run_tests}, {"reading", reading_tests},
+		{"eviction", evict_tests}, {"sent again", retry_tests},
+		{"retry policy", again_tests}, {"joined again", rejoin_tests},
+		{"queue", queue_tests}, {"wide", wide_tests}, {"window", window_tests},
+		{"silence", silence_tests}, {"one-way calls", oneway_tests},
+		{"unacknowledged one-way calls", unacked_tests}, {"authorization", authorize_tests},
+		{"mirrors", mirror_tests}, {"fates of copies", mirror_fates_tests},
+		{"local replies", natives_tests}, {"secured endpoints", secure_tests},
+		{"drain", drain_tests}, {"closed by an operator", close_tests},
+		{"drain of the worker", worker_drain_tests}, {"filters", filters_tests},
+		{"filter chains", chain_tests}, {"chain selection", chain_selection_tests},
+		{"ends of chain selection", chain_selection_ends_tests}, {"image", image_tests},
 		{"whose reply it is", match_tests},
 		{"whose reply it is, on the wire", match_wire_tests}, {"tokens", tokens_tests},
-		{"asks", asks_tests}, {"dubbo", dubbo_tests}, {"cut off", cut_tests},
+		{"external authorization", ext_authz_tests}, {"dubbo", dubbo_tests},
+		{"codec that is data", codec_data_tests}, {"cut off", cut_tests},
 		{"closed by clients", leave_tests},
 		{"calls that wait for an answer", waiting_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
@@ -37,6 +42,7 @@ int main(int argc, char **argv)
 	}
 	scene_full();
 	rc = mt_test_main(suites, argc, argv);
+	states_seen();
 	mt_pools_fini(&lab.pools);
 	return rc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies of calls: who gets how many, and that nothing that becomes of one is ever the call's. */
+#include "mirror_scene.h"
 #include "scene.h"
 
 #include "mt_authz.h"
@@ -8,113 +9,18 @@
 
 #include <string.h>
 
-/* The mirror's endpoint, beside those of the configuration. */
-#define AT (CONFIG_EPS - 1)
-static struct mt_ep_state state mt_cache_aligned;
-static struct mt_endpoint ep;
-static struct mt_route_mirror mirrors[MT_ROUTE_MIRRORS_MAX];
-
-/* The route of the listener's service copies that share to a second cluster, of the snapshot that was just made. */
-static void mirror_in(struct mt_snapshot *s, uint32_t listener, uint32_t ppm)
-{
-	struct mt_route_action *a = (struct mt_route_action *)mt_route_at(
-		s->listeners[listener].protos->services[0]->routes, 0);
-	struct mt_cluster *c = &s->clusters[1];
-
-	state = (struct mt_ep_state){.id = 500, .index = AT, .beats = true};
-	ep = (struct mt_endpoint){.port = 20880, .weight = 1, .state = &state};
-	mt_addr_parse("198.51.100.200", &ep.addr);
-	*c = (struct mt_cluster){.name = "mirror",
-		.id = 8,
-		.index = 1,
-		.lb = MT_LB_ROUND_ROBIN,
-		.eps = &ep,
-		.n_eps = 1};
-	CU_ASSERT_EQUAL_FATAL(mt_cluster_build(c), 0);
-	s->n_clusters = 2;
-	for (size_t i = 0; i < MT_ARRAY_LEN(mirrors); i++)
-		mirrors[i] = (struct mt_route_mirror){1, ppm};
-	a->mirrors = mirrors;
-	a->n_mirrors = 1;
-}
-
-static void start(uint32_t listener, uint32_t ppm)
-{
-	scene_start(1);
-	mirror_in(lab.snap, listener, ppm);
-}
-
-static void stop(void)
-{
-	CU_ASSERT_EQUAL(mt_proxy_copies(lab.p), 0);
-	CU_ASSERT_EQUAL(lab.p->mirror.bytes, 0);
-	CU_ASSERT_EQUAL(lab.p->pending[1], 0);
-	CU_ASSERT_EQUAL(lab.p->pending_size[1], 0);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started),
-		scene_counted(MT_PROXY_mirror_answered) + scene_counted(MT_PROXY_mirror_oneway) +
-			scene_counted(MT_PROXY_mirror_failed));
-	mt_cluster_release(&lab.snap->clusters[1]);
-	scene_stop();
-}
-
-/* The i-th connection to the mirror, or (of_mirror false) to the call's own server. */
-static struct fake_conn *server_of(bool of_mirror, uint32_t i)
-{
-	for (uint32_t k = 0; k < lab_n_servers(); k++)
-		if ((lab_server(k)->t.remote.b[15] == 200) == of_mirror && i-- == 0)
-			return lab_server(k);
-	return NULL;
-}
-
-static struct fake_conn *connected(bool of_mirror, uint32_t i)
-{
-	struct fake_conn *s = server_of(of_mirror, i);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	if (!s->connected)
-		lab_connect(s);
-	return s;
-}
-
-/* An answer that names the method. */
-static void answer(struct fake_conn *s, uint64_t id)
-{
-	uint8_t m[40], head[TOY_HEADER];
-
-	toy_make(m, 'P', 0x51, "call", sizeof(m));
-	toy_make(head, 'P', id, "call", sizeof(head));
-	memcpy(m + 8, head + 8, 8);
-	lab_feed(s, m, sizeof(m));
-}
-
-/* The server has one call, and answers; its client has just that answer. */
-static void answered(struct fake_conn *c, uint64_t id)
-{
-	struct fake_conn *s = connected(false, 0);
-	struct toy q = scene_next_sent(s), r;
-
-	CU_ASSERT_EQUAL(q.kind, 'Q');
-	answer(s, q.id);
-	r = scene_next_sent(c);
-	CU_ASSERT_EQUAL(r.kind, 'P');
-	CU_ASSERT_EQUAL(r.status, 0);
-	CU_ASSERT_EQUAL(r.id, id);
-	CU_ASSERT_EQUAL(r.first, 0x51);
-	CU_ASSERT_EQUAL(c->sent.len, 0);
-}
-
 static void test_whole(void)
 {
 	uint8_t call[300], copy[300];
 	struct fake_conn *c, *m;
 	struct toy q;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 7, sizeof(call));
 	CU_ASSERT_EQUAL(mt_proxy_copies(lab.p), 1);
-	m = connected(true, 0);
-	CU_ASSERT_EQUAL(lab_take(connected(false, 0), call, sizeof(call)), sizeof(call));
+	m = mirror_connected(true, 0);
+	CU_ASSERT_EQUAL(lab_take(mirror_connected(false, 0), call, sizeof(call)), sizeof(call));
 	CU_ASSERT_EQUAL(lab_take(m, copy, sizeof(copy)), sizeof(copy));
 	q = toy_parse(copy, sizeof(copy));
 	CU_ASSERT_EQUAL(q.kind, 'Q');
@@ -125,7 +31,7 @@ static void test_whole(void)
 	scene_answer(m, q.id, 0x66, 40);
 	CU_ASSERT_EQUAL(c->sent.len, 0);
 	CU_ASSERT_EQUAL(mt_proxy_copies(lab.p), 0);
-	scene_answer(server_of(false, 0), toy_parse(call, sizeof(call)).id, 0x51, 40);
+	scene_answer(mirror_server_of(false, 0), toy_parse(call, sizeof(call)).id, 0x51, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x51);
 	CU_ASSERT_EQUAL(c->sent.len, 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_answered), 1);
@@ -134,9 +40,9 @@ static void test_whole(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_closed), 0);
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 0)->requests, 1);
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 0)->ok, 1);
-	CU_ASSERT_EQUAL(mt_proxy_ep_stats(lab.p, AT)->requests, 1);
+	CU_ASSERT_EQUAL(mt_proxy_ep_stats(lab.p, MIRROR_AT)->requests, 1);
 	scene_bye(c);
-	stop();
+	mirror_stop();
 }
 
 /* Of so many calls, how many copies come; none of it depends on what is answered. */
@@ -145,14 +51,14 @@ static uint64_t copies_of(uint32_t ppm, uint32_t n)
 	struct fake_conn *c;
 	uint64_t made;
 
-	start(0, ppm);
+	mirror_start(0, ppm);
 	c = lab_client(CONFIG_SAFE);
 	for (uint32_t i = 0; i < n; i++) {
 		struct fake_conn *m;
 
 		scene_send_request(c, 'Q', i, 64);
-		answered(c, i);
-		m = server_of(true, 0);
+		mirror_answered(c, i);
+		m = mirror_server_of(true, 0);
 		if (!m)
 			continue;
 		if (!m->connected)
@@ -162,7 +68,7 @@ static uint64_t copies_of(uint32_t ppm, uint32_t n)
 	made = scene_counted(MT_PROXY_mirror_started);
 	CU_ASSERT_EQUAL(made, scene_counted(MT_PROXY_mirror_answered));
 	scene_bye(c);
-	stop();
+	mirror_stop();
 	return made;
 }
 
@@ -181,21 +87,21 @@ static void test_refused(void)
 {
 	struct fake_conn *c;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
-	answered(c, 1);
-	lab_close(server_of(true, 0), MT_CLOSE_REFUSED);
+	mirror_answered(c, 1);
+	lab_close(mirror_server_of(true, 0), MT_CLOSE_REFUSED);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_failed), 1);
 	CU_ASSERT_EQUAL(mt_proxy_copies(lab.p), 0);
 	lab.refuse_open = true;
 	scene_send_request(c, 'Q', 2, 64);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_failed), 2);
-	answered(c, 2);
+	mirror_answered(c, 2);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_retried), 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_no_endpoint), 0);
 	scene_bye(c);
-	stop();
+	mirror_stop();
 }
 
 /* It takes calls and answers none: as many copies as may be wait for it, for as long as a call may take. */
@@ -203,12 +109,12 @@ static void test_silent(void)
 {
 	struct fake_conn *c;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	c = lab_client(CONFIG_SAFE);
 	for (uint64_t i = 0; i < 100; i++) {
 		scene_send_request(c, 'Q', i, 64);
-		answered(c, i);
-		connected(true, 0);
+		mirror_answered(c, i);
+		mirror_connected(true, 0);
 	}
 	CU_ASSERT_EQUAL(lab.p->conf.mirror_max, 64);
 	CU_ASSERT_EQUAL(mt_proxy_copies(lab.p), 64);
@@ -220,7 +126,7 @@ static void test_silent(void)
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 0)->timeouts, 0);
 	CU_ASSERT_EQUAL(c->sent.len, 0);
 	scene_bye(c);
-	stop();
+	mirror_stop();
 }
 
 /* It never connects: the bytes that wait for it are bounded, too, and are nobody's of the clients. */
@@ -235,7 +141,7 @@ static void test_bytes_bounded(void)
 	c = lab_client(CONFIG_SAFE);
 	for (uint64_t i = 0; i < 10; i++) {
 		scene_send_request(c, 'Q', i, 20000);
-		answered(c, i);
+		mirror_answered(c, i);
 		CU_ASSERT_TRUE(lab.p->mirror.bytes <= 100000 + 25000);
 	}
 	CU_ASSERT_TRUE(scene_counted(MT_PROXY_mirror_full) >= 5);
@@ -243,7 +149,7 @@ static void test_bytes_bounded(void)
 	CU_ASSERT_EQUAL(lab_holds(c).of[MT_CLASS_WAITING], 0);
 	scene_bye(c);
 	lab_advance(2 * MT_SEC);
-	stop();
+	mirror_stop();
 }
 
 /* What the mirror provably has not read is not sent to it again. */
@@ -251,19 +157,19 @@ static void test_reset(void)
 {
 	struct fake_conn *c, *m;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
-	m = connected(true, 0);
+	m = mirror_connected(true, 0);
 	m->stopped = true;
 	m->end.pos.sent = 0;
 	lab_close(m, MT_CLOSE_RESET);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_failed), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 0);
-	CU_ASSERT_PTR_NULL(server_of(true, 0));
-	answered(c, 1);
+	CU_ASSERT_PTR_NULL(mirror_server_of(true, 0));
+	mirror_answered(c, 1);
 	scene_bye(c);
-	stop();
+	mirror_stop();
 }
 
 /* A connection of one call at a time: each copy has one, and its time-out is the end of that one only. */
@@ -272,24 +178,24 @@ static void test_serial(void)
 	struct fake_conn *c, *m;
 	uint64_t id;
 
-	start(2, 1000000);
+	mirror_start(2, 1000000);
 	c = lab_client(CONFIG_SERIAL);
 	scene_send_request(c, 'Q', 1, 64);
-	answered(c, 1);
+	mirror_answered(c, 1);
 	scene_send_request(c, 'Q', 2, 64);
-	answered(c, 2);
-	m = connected(true, 0);
-	connected(true, 1);
+	mirror_answered(c, 2);
+	m = mirror_connected(true, 0);
+	mirror_connected(true, 1);
 	id = scene_next_sent(m).id;
 	scene_answer(m, id, 0, 40);
 	lab_advance(2 * MT_SEC);
 	CU_ASSERT_FALSE(m->aborted);
-	CU_ASSERT_PTR_NULL(server_of(true, 1));
+	CU_ASSERT_PTR_NULL(mirror_server_of(true, 1));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_answered), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_failed), 1);
-	CU_ASSERT_FALSE(connected(false, 0)->aborted);
+	CU_ASSERT_FALSE(mirror_connected(false, 0)->aborted);
 	scene_bye(c);
-	stop();
+	mirror_stop();
 }
 
 /* Methods that may be one-way: a copy's connection is its own, whatever its client calls next. */
@@ -297,20 +203,20 @@ static void test_named(void)
 {
 	struct fake_conn *c;
 
-	start(3, 1000000);
+	mirror_start(3, 1000000);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	scene_send_request(c, 'Q', 2, 64);
-	CU_ASSERT_PTR_NOT_NULL(server_of(true, 1));
-	CU_ASSERT_PTR_NULL(server_of(false, 1));
+	CU_ASSERT_PTR_NOT_NULL(mirror_server_of(true, 1));
+	CU_ASSERT_PTR_NULL(mirror_server_of(false, 1));
 	for (uint32_t i = 0; i < 2; i++)
-		scene_next_sent(connected(true, i));
-	answered(c, 1);
-	answered(c, 2);
+		scene_next_sent(mirror_connected(true, i));
+	mirror_answered(c, 1);
+	mirror_answered(c, 2);
 	lab_advance(20 * MT_SEC);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_failed), 2);
 	scene_bye(c);
-	stop();
+	mirror_stop();
 }
 
 /* A long answer is read to its end, or breaks off: it is one answer. */
@@ -320,10 +226,10 @@ static void test_long_answers(void)
 		struct fake_conn *c, *m;
 		uint64_t id;
 
-		start(0, 1000000);
+		mirror_start(0, 1000000);
 		c = lab_client(CONFIG_SAFE);
 		scene_send_request(c, 'Q', 1, 64);
-		m = connected(true, 0);
+		m = mirror_connected(true, 0);
 		id = scene_next_sent(m).id;
 		toy_make(scene_buf, 'P', id, "done", 200000);
 		lab_feed(m, scene_buf, breaks ? 100000 : 200000);
@@ -333,9 +239,9 @@ static void test_long_answers(void)
 		CU_ASSERT_EQUAL(mt_proxy_copies(lab.p), 0);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_answered), 1);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_truncated), 0);
-		answered(c, 1);
+		mirror_answered(c, 1);
 		scene_bye(c);
-		stop();
+		mirror_stop();
 	}
 }
 
@@ -343,16 +249,16 @@ static void test_oneway(void)
 {
 	struct fake_conn *c;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'O', 1, 64);
-	CU_ASSERT_EQUAL(scene_next_sent(connected(true, 0)).kind, 'O');
-	CU_ASSERT_EQUAL(scene_next_sent(connected(false, 0)).kind, 'O');
+	CU_ASSERT_EQUAL(scene_next_sent(mirror_connected(true, 0)).kind, 'O');
+	CU_ASSERT_EQUAL(scene_next_sent(mirror_connected(false, 0)).kind, 'O');
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_oneway), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), 1);
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 0)->oneway, 1);
 	scene_bye(c);
-	stop();
+	mirror_stop();
 }
 
 /* What is not copied, and why. */
@@ -360,10 +266,10 @@ static void test_not_copied(void)
 {
 	struct fake_conn *c, *s;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 70000);
-	s = connected(false, 0);
+	s = mirror_connected(false, 0);
 	CU_ASSERT_EQUAL(scene_next_sent(s).id, 1); /* it has the connection alone */
 	scene_answer(s, 1, 0x51, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x51);
@@ -377,14 +283,14 @@ static void test_not_copied(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_no_endpoint), 1);
 	lab.snap->clusters[1].n_eps = 1;
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started), 0);
-	CU_ASSERT_PTR_NULL(server_of(true, 0));
+	CU_ASSERT_PTR_NULL(mirror_server_of(true, 0));
 	for (uint64_t i = 2; i <= 3; i++) {
-		s = connected(false, 1);
+		s = mirror_connected(false, 1);
 		scene_answer(s, scene_next_sent(s).id, 0x51, 40);
 		CU_ASSERT_EQUAL(scene_next_sent(c).id, i);
 	}
 	scene_bye(c);
-	stop();
+	mirror_stop();
 }
 
 /* ---- who may call ----------------------------------------------------------------------------------- */
@@ -409,19 +315,19 @@ static void test_policy(void)
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(nets); i++) {
 		struct fake_conn *c;
 
-		start(0, 1000000);
+		mirror_start(0, 1000000);
 		CU_ASSERT_EQUAL_FATAL(mt_prefix_parse(nets[i], &value.net, &value.bits), 0);
 		lab.snap->clusters[1].guards = guards;
-		ep.guarded = true;
+		mirror_ep.guarded = true;
 		c = lab_client(CONFIG_SAFE);
 		scene_send_request(c, 'Q', 1, 64);
-		CU_ASSERT_EQUAL(server_of(true, 0) != NULL, i == 1);
+		CU_ASSERT_EQUAL(mirror_server_of(true, 0) != NULL, i == 1);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_denied), i == 0);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), 0);
-		answered(c, 1);
+		mirror_answered(c, 1);
 		scene_bye(c);
 		lab_advance(2 * MT_SEC);
-		stop();
+		mirror_stop();
 	}
 }
 
@@ -434,24 +340,24 @@ static void test_policy_by_port(void)
 	static const struct mt_authz *guards[] = {&guard};
 	struct fake_conn *c;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	cond.field = MT_AUTHZ_NAMESPACE;
 	value.text = (struct mt_slice){(const uint8_t *)"a", 1};
 	lab.snap->bound = &lives;
 	lab.snap->n_bound = 1;
 	lab.entry = 4;
 	lab.snap->clusters[1].guards = guards;
-	ep.guarded = true;
+	mirror_ep.guarded = true;
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_denied), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started), 0);
-	answered(c, 1);
+	mirror_answered(c, 1);
 	scene_bye(c);
 	lab_advance(2 * MT_SEC);
 	cond.field = MT_AUTHZ_PEER;
 	lab.entry = 0;
-	stop();
+	mirror_stop();
 }
 
 /* A call that its own endpoint's policy denies was taken by nobody: there is nothing to copy, whether it is told so or not. */
@@ -462,7 +368,7 @@ static void test_not_taken(void)
 	for (uint32_t oneway = 0; oneway < 2; oneway++) {
 		struct fake_conn *c;
 
-		start(0, 1000000);
+		mirror_start(0, 1000000);
 		CU_ASSERT_EQUAL_FATAL(mt_prefix_parse("192.0.2.0/24", &value.net, &value.bits), 0);
 		lab.snap->clusters[0].guards = guards;
 		lab.snap->clusters[0].eps[0].guarded = true;
@@ -474,8 +380,28 @@ static void test_not_taken(void)
 		CU_ASSERT_EQUAL(lab_n_servers(), 0);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started), 0);
 		scene_bye(c);
-		stop();
+		mirror_stop();
 	}
+}
+
+/* So is a call that is refused because too many wait for its endpoint. */
+static void test_none_of_a_refused_call(void)
+{
+	enum { CALLS = 3 };
+	struct fake_conn *c[CALLS];
+
+	mirror_start(2, 1000000);
+	lab.snap->clusters[0].max_connections = lab.snap->clusters[0].max_pending = 1;
+	for (uint64_t i = 0; i < CALLS; i++) {
+		c[i] = lab_client(CONFIG_SERIAL);
+		scene_send_request(c[i], 'Q', i, 64);
+	}
+	CU_ASSERT_EQUAL(scene_next_sent(c[CALLS - 1]).first, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started), CALLS - 1);
+	for (uint32_t i = 0; i < CALLS; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	mirror_stop();
 }
 
 /* A limit in the mirror's place lets no more copies through than it would calls. */
@@ -495,21 +421,21 @@ static void test_limit(void)
 	static const struct mt_authz *guards[] = {&limited};
 	struct fake_conn *c;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	left = 2;
 	lab.snap->clusters[1].guards = guards;
-	ep.guarded = true;
+	mirror_ep.guarded = true;
 	c = lab_client(CONFIG_SAFE);
 	for (uint64_t i = 0; i < 5; i++) {
 		scene_send_request(c, 'Q', i, 64);
-		answered(c, i);
+		mirror_answered(c, i);
 	}
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started), 2);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_denied), 3);
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 0)->limited, 0);
 	scene_bye(c);
 	lab_advance(2 * MT_SEC);
-	stop();
+	mirror_stop();
 }
 
 /* The node's identity is shown for whom it is lent to, which a copy's nobody never is. */
@@ -521,18 +447,18 @@ static void test_lending(void)
 	for (int lent = 0; lent < 2; lent++) {
 		struct fake_conn *c;
 
-		start(0, 1000000);
+		mirror_start(0, 1000000);
 		mt_addr_parse("192.0.2.0", &clients.addr);
 		lab.snap->clusters[1].lend = lent ? &some : &nobody;
 		c = lab_client(CONFIG_SAFE);
 		scene_send_request(c, 'Q', 1, 64);
-		CU_ASSERT_EQUAL(server_of(true, 0) != NULL, lent);
+		CU_ASSERT_EQUAL(mirror_server_of(true, 0) != NULL, lent);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_denied), !lent);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_no_node_identity), 0);
-		answered(c, 1);
+		mirror_answered(c, 1);
 		scene_bye(c);
 		lab_advance(2 * MT_SEC);
-		stop();
+		mirror_stop();
 	}
 }
 
@@ -545,10 +471,10 @@ static void test_swap(void)
 	struct mt_snapshot *s;
 	struct fake_conn *c, *m;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
-	m = connected(true, 0);
+	m = mirror_connected(true, 0);
 	scene_send_request(c, 'Q', 2, 64);
 	old = lab.snap->clusters[1];
 	s = config_make(2, 2, 1, true);
@@ -558,15 +484,15 @@ static void test_swap(void)
 	lab_advance(MT_MSEC);
 	mt_cluster_release(&old);
 	config_free(0);
-	answered(c, 1);
-	answered(c, 2);
+	mirror_answered(c, 1);
+	mirror_answered(c, 2);
 	scene_answer(m, scene_next_sent(m).id, 0, 40);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_answered), 1);
 	lab_advance(2 * MT_SEC);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_failed), 1);
 	scene_bye(c);
 	lab.snap = s;
-	stop();
+	mirror_stop();
 	config_free(2);
 }
 
@@ -575,20 +501,20 @@ static void test_drain(void)
 {
 	struct fake_conn *c;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
-	connected(true, 0);
+	mirror_connected(true, 0);
 	mt_proxy_drain(lab.p);
 	lab_advance(MT_MSEC);
 	CU_ASSERT_FALSE(mt_proxy_idle(lab.p));
 	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
-	answered(c, 1);
+	mirror_answered(c, 1);
 	lab_close(c, MT_CLOSE_RESET);
 	CU_ASSERT_EQUAL(mt_proxy_copies(lab.p), 1);
 	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
 	lab_advance(2 * MT_SEC);
-	stop();
+	mirror_stop();
 }
 
 /* Clients have their places, and so have copies. */
@@ -609,32 +535,32 @@ static void test_places(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c[1]);
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
 	for (uint64_t i = 0; i < 4; i++)
-		answered(c[0], i);
+		mirror_answered(c[0], i);
 	scene_bye(c[0]);
 	scene_bye(c[1]);
 	lab_advance(2 * MT_SEC);
-	stop();
+	mirror_stop();
 }
 
 static void test_several(void)
 {
 	struct fake_conn *c;
 
-	start(0, 1000000);
+	mirror_start(0, 1000000);
 	((struct mt_route_action *)mt_route_at(
 		 lab.snap->listeners[0].protos->services[0]->routes, 0))
 		->n_mirrors = 3;
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	for (int i = 0; i < 3; i++) {
-		struct fake_conn *m = connected(true, 0);
+		struct fake_conn *m = mirror_connected(true, 0);
 
 		scene_answer(m, scene_next_sent(m).id, 0, 40);
 	}
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_answered), 3);
-	answered(c, 1);
+	mirror_answered(c, 1);
 	scene_bye(c);
-	stop();
+	mirror_stop();
 }
 
 const struct mt_test mirror_tests[] = {
@@ -652,6 +578,7 @@ const struct mt_test mirror_tests[] = {
 	{"mirror: policy", test_policy},
 	{"mirror: policy by port", test_policy_by_port},
 	{"mirror: not taken", test_not_taken},
+	{"mirror: none of a refused call", test_none_of_a_refused_call},
 	{"mirror: limit", test_limit},
 	{"mirror: lending", test_lending},
 	{"mirror: another configuration", test_swap},

@@ -74,11 +74,11 @@ static void a_hundred_calls_are_one_question(void)
 		scene_send_request(c, 'Q', i, 40);
 	CU_ASSERT_EQUAL(asked(), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_waited), 100);
-	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 100);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 100);
 	lab_advance(50 * MT_MSEC);
 	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
 	told(1);
-	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 0);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 0);
 	CU_ASSERT_EQUAL(asked(), 0);
 	/* Two endpoints, in turn. */
 	for (uint32_t i = 0; i < 2; i++) {
@@ -94,7 +94,7 @@ static void a_hundred_calls_are_one_question(void)
 	CU_ASSERT_EQUAL(answered, 100);
 	/* The next one does not wait. */
 	scene_send_request(c, 'Q', 101, 40);
-	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 0);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_waited), 100);
 	scene_bye(c);
 	lab_close(c, MT_CLOSE_RESET);
@@ -198,11 +198,11 @@ static void no_more_than_so_many(void)
 		refused++;
 	CU_ASSERT_EQUAL(refused, 3);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_full), 3);
-	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 5);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 5);
 	/* Their client leaves. */
 	lab_close(c, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 0);
-	CU_ASSERT_EQUAL(lab.p->awaiting.bytes, 0);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 0);
+	CU_ASSERT_EQUAL(lab.p->on_demand.bytes, 0);
 	stop();
 }
 
@@ -218,7 +218,7 @@ static void byte_streams_wait_as_well(void)
 	late = lab_client(CONFIG_OPAQUE);
 	CU_ASSERT_EQUAL(asked(), 0);
 	lab_close(late, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(lab.p->awaiting.streams.n, 1);
+	CU_ASSERT_EQUAL(lab.p->on_demand.streams.n, 1);
 	lab_advance(50 * MT_MSEC);
 	told(1);
 	s = scene_connected_server(0);
@@ -268,7 +268,7 @@ static void its_service_leaves(void)
 	adopt(s);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_NO_ROUTE);
 	CU_ASSERT_TRUE(o->aborted);
-	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n + lab.p->awaiting.streams.n, 0);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n + lab.p->on_demand.streams.n, 0);
 	lab_close(c, MT_CLOSE_OK);
 	stop();
 }
@@ -291,9 +291,9 @@ static void one_way_that_waits_again(void)
 	lab_fin(s);
 	lab_close(s, MT_CLOSE_RESET);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 1);
-	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 1);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 1);
 	lab_advance(2 * MT_SEC);
-	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 0);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_lost), 1);
 	CU_ASSERT_EQUAL(asked(), 2);
 	scene_bye(c);
@@ -371,7 +371,7 @@ static void changes_wait_too(void)
 	stop();
 }
 
-const struct mt_test await_tests[] = {
+const struct mt_test on_demand_tests[] = {
 	{"a_hundred_calls_are_one_question", a_hundred_calls_are_one_question},
 	{"one_that_does_not_exist", one_that_does_not_exist},
 	{"not_longer_than_that", not_longer_than_that},

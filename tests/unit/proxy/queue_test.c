@@ -129,7 +129,52 @@ static void test_leaving_the_queue(void)
 	end();
 }
 
+static bool watches, inside;
+static uint32_t seen;
+
+/* Notes if the other client's connection is being decoded: then the call of that client runs. */
+static enum mt_filter_verdict watch(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	const struct mt_exchange *ex = mt_slab_at(&lab.p->exchanges, ctx->exchange);
+	const struct mt_down *other = mt_slab_at(&lab.p->downs, modest->s.owner_idx);
+
+	if (watches && !mt_ref_eq(ex->down, other->self)) {
+		seen++;
+		inside |= other->decoding;
+	}
+	return MT_FILTER_NEXT;
+}
+
+/* A call gives way, and its client may be read again: after the run of the other call. */
+static void test_read_again_later(void)
+{
+	enum { MOST = 20, MORE = 5 };
+	static const struct mt_filter type = {.name = "watch", .on_request = watch};
+	static struct mt_filter_inst chain[] = {{.type = &type}};
+	const struct mt_down *d;
+
+	begin(&(struct mt_proxy_conf){.max_exchanges = 4096, .pending_max = MOST});
+	scene_filters(chain, 1);
+	d = mt_slab_at(&lab.p->downs, greedy->s.owner_idx);
+	lab.p->conf.down_outstanding = d->outstanding + MOST;
+	for (uint32_t i = 0; i < MOST + MORE; i++)
+		scene_send_request(greedy, 'Q', 1, LEN);
+	CU_ASSERT_TRUE(d->paused);
+	watches = true;
+	scene_send_request(modest, 'Q', 2, LEN);
+	watches = false;
+	/* One gave way. Those that are read then are refused: their client still has the most. */
+	for (uint32_t i = 0; i < 1 + MORE; i++)
+		CU_ASSERT_EQUAL(scene_next_sent(greedy).first, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(scene_next_sent(greedy).kind, 0);
+	CU_ASSERT_EQUAL(seen, MORE);
+	CU_ASSERT_FALSE(inside);
+	end();
+}
+
 const struct mt_test queue_tests[] = {{"each has his turn", test_each_has_his_turn},
 	{"who has the most gives way", test_who_has_the_most_gives_way},
 	{"serial takes turns", test_serial_takes_turns},
-	{"leaving the queue", test_leaving_the_queue}, {0}};
+	{"leaving the queue", test_leaving_the_queue}, {"read again later", test_read_again_later},
+	{0}};

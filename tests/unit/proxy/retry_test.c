@@ -182,6 +182,28 @@ static void test_one_of_two(void)
 	over(c, 1);
 }
 
+/*
+ * The server ends inside a long reply. A call of another client, which it may not have read, keeps the
+ * connection until the server's reset; no attempt receives the rest of the reply meanwhile.
+ */
+static void test_inside_a_long_reply(void)
+{
+	struct fake_conn *c, *other, *s = second_call(CONFIG_SAFE, &c);
+	uint64_t id = scene_next_sent(s).id;
+
+	other = lab_client(CONFIG_SAFE);
+	scene_send_request(other, 'Q', 3, 64);
+	toy_make(scene_buf, 'P', id, "done", 100000);
+	lab_feed(s, scene_buf, 1000);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_early), 1);
+	lab_fin(s);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_TRUE(s->live);
+	lab_close(s, MT_CLOSE_RESET);
+	answered_elsewhere(other, s, 3);
+	over(other, 1);
+}
+
 /* It never left us: whoever ends the connection, for whatever reason. */
 static void test_never_transmitted(void)
 {
@@ -351,6 +373,54 @@ static void test_keeps_its_route(void)
 	config_free(1);
 }
 
+/*
+ * The same, and the new configuration does not have that route: the call is routed by the metadata
+ * that it has now, not by the value that was removed.
+ */
+static void test_route_is_gone(void)
+{
+	static const struct mt_mutation other = {
+		.key = "method", .key_len = 6, .value = "else", .value_len = 4};
+
+	for (int by_removed = 0; by_removed < 2; by_removed++) {
+		struct mt_snapshot *snap;
+		struct fake_conn *c, *s;
+		struct toy q;
+
+		scene_start(1);
+		scene_patient();
+		route_gold(lab.snap);
+		c = lab_client(CONFIG_SAFE);
+		toy_make(scene_buf, 'Q', 2, "gold", 64);
+		lab_feed(c, scene_buf, 64);
+		s = scene_connected_server(0);
+		snap = config_two_routes(config_make(1, 2, 1, true), 0, "method",
+			by_removed ? "gold" : "----", other, true);
+		for (uint32_t i = 0; i < 2; i++)
+			((struct mt_route_action *)mt_route_at(
+				 snap->listeners[0].protos->services[0]->routes, i))
+				->id += 10;
+		snap->keep_from = 2;
+		mt_proxy_adopt(lab.p, snap);
+		lab_advance(MT_MSEC);
+		CU_ASSERT_EQUAL(config_holds(0), 0);
+		reset_unread(s);
+		if (by_removed) {
+			q = scene_next_sent(c);
+			CU_ASSERT_EQUAL(q.status, 1);
+			CU_ASSERT_EQUAL(q.first, MT_REPLY_NO_CLUSTER);
+		} else {
+			s = scene_connected_server(0);
+			q = scene_next_sent(s);
+			CU_ASSERT_STRING_EQUAL(q.method, "else");
+			scene_answer(s, q.id, 1, 64);
+			CU_ASSERT_EQUAL(scene_next_sent(c).id, 2);
+		}
+		over(c, 1);
+		config_free(1);
+	}
+}
+
 /* A long request of which half is here: what was sent of it goes again, and the rest behind that. */
 static void test_half_a_long_one(void)
 {
@@ -480,14 +550,15 @@ static void test_restart_is_no_idle_limit(void)
 	over(c, 0);
 }
 
-const struct mt_test repeat_tests[] = {{"crosses the end", test_crosses_the_end},
+const struct mt_test retry_tests[] = {{"crosses the end", test_crosses_the_end},
 	{"crosses the end twice", test_crosses_the_end_twice},
 	{"quiet after the end", test_quiet_after_the_end},
 	{"half close of others", test_half_close_of_others},
 	{"not known for long", test_not_known_for_long}, {"may have run", test_may_have_run},
-	{"one of two", test_one_of_two}, {"never transmitted", test_never_transmitted},
-	{"strict", test_strict}, {"not for ever", test_not_for_ever},
-	{"fresh the second time", test_fresh_the_second_time}, {"no fresh one", test_no_fresh_one},
-	{"keeps its route", test_keeps_its_route}, {"half a long one", test_half_a_long_one},
+	{"one of two", test_one_of_two}, {"inside a long reply", test_inside_a_long_reply},
+	{"never transmitted", test_never_transmitted}, {"strict", test_strict},
+	{"not for ever", test_not_for_ever}, {"fresh the second time", test_fresh_the_second_time},
+	{"no fresh one", test_no_fresh_one}, {"keeps its route", test_keeps_its_route},
+	{"its route is gone", test_route_is_gone}, {"half a long one", test_half_a_long_one},
 	{"nobody waits", test_nobody_waits}, {"idle limit is learnt", test_idle_limit_is_learnt},
 	{"restart is no idle limit", test_restart_is_no_idle_limit}, {0}};

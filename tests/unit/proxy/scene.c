@@ -49,7 +49,7 @@ void scene_stop(void)
 	CU_ASSERT_EQUAL(lab.p->downs.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->pairs.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->connecting.in_use, 0);
-	CU_ASSERT_EQUAL(lab.p->undecided.in_use, 0);
+	CU_ASSERT_EQUAL(lab.p->selections.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
 	for (uint32_t i = 0; i < lab.n; i++)
 		if (lab.conns[i].live)

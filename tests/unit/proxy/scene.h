@@ -9,7 +9,7 @@
 #define SCENE_BUF (1 << 20)
 
 extern uint8_t scene_buf[SCENE_BUF];
-/* Whom the other end of each stream has shown to be, as TLS's (guard_test.c); NULL: the library is asked. */
+/* Whom the other end of each stream has shown to be, as TLS's (authorize_test.c); NULL: the library is asked. */
 extern const struct mt_tls_peer *scene_shown;
 
 /* Remembers how full the pools are before any test. */
@@ -41,11 +41,13 @@ void scene_bye(struct fake_conn *c);
 void scene_starve(void);
 void scene_relieve(void);
 
-extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_tests[], rebind_tests[],
-	admit_tests[], bounds_tests[], await_tests[], record_tests[], stray_tests[], waits_tests[],
-	reading_tests[], evict_tests[], repeat_tests[], rejoin_tests[], window_tests[],
-	queue_tests[], wide_tests[], silence_tests[], oneway_tests[], filters_tests[],
-	chain_tests[], undecided_tests[], undecided_ends_tests[], image_tests[], unacked_tests[],
-	guard_tests[], secure_tests[], wind_up_tests[], mirror_tests[], match_tests[],
-	match_wire_tests[], tokens_tests[], asks_tests[], dubbo_tests[], cut_tests[], leave_tests[],
-	waiting_tests[];
+extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_tests[],
+	snapshot_move_tests[], admit_tests[], bounds_tests[], on_demand_tests[], record_tests[],
+	stray_tests[], waits_tests[], reading_tests[], evict_tests[], retry_tests[], rejoin_tests[],
+	window_tests[], queue_tests[], wide_tests[], silence_tests[], oneway_tests[],
+	filters_tests[], chain_tests[], chain_selection_tests[], chain_selection_ends_tests[],
+	image_tests[], unacked_tests[], authorize_tests[], secure_tests[], drain_tests[],
+	mirror_tests[], match_tests[], match_wire_tests[], tokens_tests[], ext_authz_tests[],
+	dubbo_tests[], cut_tests[], leave_tests[], worker_drain_tests[], waiting_tests[],
+	close_tests[], codec_data_tests[], fates_tests[], mirror_fates_tests[], natives_tests[],
+	run_tests[], again_tests[];

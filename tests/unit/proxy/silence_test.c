@@ -160,12 +160,12 @@ static uint64_t returned(void)
 }
 
 /* What is told of an endpoint next; `why` NULL: nothing. */
-static struct mt_aside told(void)
+static struct mt_ep_event told(void)
 {
-	struct mt_aside a = {0};
+	struct mt_ep_event a = {0};
 	uint64_t missed;
 
-	if (!mt_proxy_aside(lab.p, &a, &missed))
+	if (!mt_proxy_ep_event(lab.p, &a, &missed))
 		a.why = NULL;
 	return a;
 }
@@ -193,7 +193,7 @@ static void test_full(void)
 	calls_for(8000, 100);
 	CU_ASSERT_EQUAL(put_aside(), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_silent), 1);
-	CU_ASSERT_EQUAL(told().what, MT_ASIDE_FAILED);
+	CU_ASSERT_EQUAL(told().what, MT_EP_EVENT_EJECTED);
 	CU_ASSERT(taken(&own) > 0 && own > 100);
 	before = calls[0];
 	calls_for(10000, 100);
@@ -236,7 +236,7 @@ static void test_full_and_mute(void)
 static void test_stopped(void)
 {
 	uint32_t own, n, before;
-	struct mt_aside a;
+	struct mt_ep_event a;
 
 	begin(2, CONFIG_SAFE, 300000);
 	calls_for(2000, 100);
@@ -249,7 +249,7 @@ static void test_stopped(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_silent), 1);
 	a = told();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(a.why);
-	CU_ASSERT_EQUAL(a.what, MT_ASIDE_FAILED);
+	CU_ASSERT_EQUAL(a.what, MT_EP_EVENT_EJECTED);
 	CU_ASSERT_STRING_EQUAL_FATAL(a.why, "no answer to a heartbeat");
 	CU_ASSERT_EQUAL(a.addr.b[15], 1);
 	/* All have been answered, half of two seconds' by us. */
@@ -265,7 +265,7 @@ static void test_stopped(void)
 	conduct[0] = GOOD;
 	calls_for(6000, 200);
 	CU_ASSERT_EQUAL(returned(), 1);
-	CU_ASSERT_EQUAL(told().what, MT_ASIDE_BACK);
+	CU_ASSERT_EQUAL(told().what, MT_EP_EVENT_BACK);
 	CU_ASSERT(taken(&own) > 0 && own == 0);
 	before = calls[0];
 	calls_for(2000, 200);
@@ -469,7 +469,7 @@ static void test_serial(void)
 	conduct[0] = GOOD;
 	calls_for(40000, 100);
 	CU_ASSERT_EQUAL(returned(), 1);
-	CU_ASSERT_EQUAL(told().what, MT_ASIDE_BACK);
+	CU_ASSERT_EQUAL(told().what, MT_EP_EVENT_BACK);
 	taken(&own);
 	before = calls[0];
 	calls_for(2000, 100);
@@ -606,10 +606,10 @@ static void test_leaves(void)
 	conduct[1] = STOPPED;
 	calls_for(2400, 100);
 	CU_ASSERT_EQUAL(put_aside(), 1);
-	CU_ASSERT_EQUAL(lab.p->probes.in_use, 1);
+	CU_ASSERT_EQUAL(lab.p->health_checks.in_use, 1);
 	mt_proxy_adopt(lab.p, config_make(1, 2, 1, true));
 	calls_for(8000, 100);
-	CU_ASSERT_EQUAL(lab.p->probes.in_use, 0);
+	CU_ASSERT_EQUAL(lab.p->health_checks.in_use, 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_probe_sent), 0);
 	lab_close(client, MT_CLOSE_RESET);
 	lab_advance(50 * MT_MSEC);

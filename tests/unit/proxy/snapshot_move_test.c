@@ -273,7 +273,7 @@ static void test_large_one_in_slices(void)
 	s->clusters[0].eps = many;
 	s->clusters[0].n_eps = MANY;
 	mt_proxy_adopt(lab.p, s);
-	while (lab.p->rebinding && turns < 100) {
+	while (lab.p->snap_moving && turns < 100) {
 		CU_ASSERT_TRUE(turns > 3 || named->seen == 1);
 		CU_ASSERT_TRUE(turns > 3 || !other->gone);
 		lab_advance(1);
@@ -323,7 +323,7 @@ static int turns_to_many(struct mt_filter_chain_match last)
 	give_chains(s, 1, last);
 	long_times(s);
 	mt_proxy_adopt(lab.p, s);
-	while (lab.p->rebinding && turns < 1000) {
+	while (lab.p->snap_moving && turns < 1000) {
 		lab_advance(1);
 		turns++;
 	}
@@ -368,10 +368,10 @@ static void test_many_chains_to_choose_from(void)
 	give_chains(lab.snap, 0, plain);
 	for (int i = 0; i < CLIENTS; i++)
 		c[i] = lab_client(CONFIG_SAFE);
-	CU_ASSERT_EQUAL(lab.p->undecided.in_use, CLIENTS);
+	CU_ASSERT_EQUAL(lab.p->selections.in_use, CLIENTS);
 	turns = turns_to_many(plain);
 	CU_ASSERT(turns >= CLIENTS && turns < 4 * CLIENTS);
-	CU_ASSERT_EQUAL(lab.p->undecided.in_use, CLIENTS);
+	CU_ASSERT_EQUAL(lab.p->selections.in_use, CLIENTS);
 	for (int i = 0; i < CLIENTS; i++)
 		lab_close(c[i], MT_CLOSE_RESET);
 	stop();
@@ -405,7 +405,7 @@ static void test_suspended(void)
 	stop();
 }
 
-const struct mt_test rebind_tests[] = {
+const struct mt_test snapshot_move_tests[] = {
 	{"answered after many publishes", test_answered_after_many},
 	{"service gone", test_service_gone},
 	{"tried elsewhere after many publishes", test_tried_elsewhere},

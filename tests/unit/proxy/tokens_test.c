@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls whose tokens have to be verified, by the thread that does it: a filter puts the token into their metadata. */
+#include "moved.h"
 #include "scene.h"
 
 #include "../jwt/issuer.h"
@@ -48,12 +49,12 @@ static void carry(const char *key, const char *text)
 	free(value);
 }
 
-static void start_at(const char *key)
+static void start_with(uint32_t n_eps, const char *key)
 {
 	char *jwks = issuer_jwks(issuer_of("ES256"));
 	struct mt_err e;
 
-	scene_start(1);
+	scene_start(n_eps);
 	store = mt_jwks_store_new();
 	rules = one_rule(store, jwks, NULL, 0);
 	rules->places[0].key = key;
@@ -72,7 +73,7 @@ static void start_at(const char *key)
 
 static void start(void)
 {
-	start_at("authorization");
+	start_with(1, "authorization");
 }
 
 static void stop(void)
@@ -288,7 +289,7 @@ static void test_unchanged(void)
 {
 	struct fake_conn *c;
 
-	start_at("fixed");
+	start_with(1, "fixed");
 	toy_noted.has_fixed = true;
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
@@ -376,7 +377,7 @@ static void check_behind_gate(bool forward)
 	answered(c, 1);
 	CU_ASSERT_EQUAL(told(MT_TOKEN_valid), forward ? 2 : 1);
 	lab_close(c, MT_CLOSE_RESET);
-	lab.p->policy_asks.lane = NULL;
+	lab.p->ext_authz.lane = NULL;
 	mt_token_rules_drop(own);
 	stop();
 	mt_extauthz_drop(judge);
@@ -391,8 +392,107 @@ static void test_behind_gate(void)
 	check_behind_gate(true);
 }
 
+/* ---- sent to another endpoint ---------------------------------------------------------------- */
+
+static void attach(struct mt_proxy *p)
+{
+	CU_ASSERT_EQUAL_FATAL(mt_proxy_attach_tokens(p, mt_token_pool_lane(pool, 0)), 0);
+}
+
+/* Calls whose token names iss and s. */
+static struct mt_authz_value whom = {
+	.text = {(const uint8_t *)"iss", 3}, .sub = {(const uint8_t *)"s", 1}};
+static struct mt_authz_cond names_them = {.field = MT_AUTHZ_TOKEN, .n_values = 1, .values = &whom};
+static struct mt_authz_conds conds = {&names_them, 1};
+static struct mt_authz_rule of_them = {.from = &conds, .n_from = 1};
+static const struct mt_authz_policy denies = {.action = MT_AUTHZ_DENY,
+	.by = "AuthorizationPolicy a/deny",
+	.rules = &of_them,
+	.n_rules = 1};
+
+/* The endpoint of a connection denies the token's calls from now on, the other one does not. */
+static void deny_at_other_than(const struct fake_conn *s, struct mt_authz *other)
+{
+	static const struct mt_authz_policy *list[] = {&denies};
+	const struct mt_cluster *c = &lab.snap->clusters[0];
+
+	*other = guard;
+	other->deny = list;
+	other->n_deny = 1;
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		guards[i] = mt_addr_eq(&c->eps[i].addr, &s->t.remote) ? &guard : other;
+}
+
+/* Ends the connection on which nobody has read the call. */
+static void end_unread(struct fake_conn *s, bool connected)
+{
+	if (connected) {
+		s->end.reset_ack = true;
+		s->end.reset_acked = s->end.pos.acked;
+	}
+	lab_close(s, connected ? MT_CLOSE_RESET : MT_CLOSE_REFUSED);
+}
+
+/* What becomes of the call at the other endpoint: MT_REPLY_N: it goes there. */
+static void is_fate(struct fake_conn *c, struct fake_conn *old, enum mt_local_reply fate)
+{
+	struct fake_conn *s = lab_server(0) == old ? lab_server(1) : lab_server(0);
+
+	if (fate != MT_REPLY_N) {
+		is_told(c, 2, fate);
+		CU_ASSERT_TRUE(!s || s->sent.len == 0);
+		return;
+	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	if (!s->connected)
+		lab_connect(s);
+	scene_answer(s, scene_next_sent(s).id, 1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 2);
+}
+
+/*
+ * The call's token is taken out before it is sent. Another endpoint judges it by what the token had
+ * said; another worker does not know that any more, and refuses.
+ */
+static void check_other_endpoint(bool connected, bool denied, bool moved)
+{
+	struct mt_authz other;
+	struct fake_conn *c, *s;
+
+	start_with(2, "authorization");
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	until_verified(0);
+	answered(c, 1);
+	scene_send_request(c, 'Q', 2, 64);
+	s = lab_server(1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	if (connected)
+		lab_connect(s);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "authorization;");
+	if (denied)
+		deny_at_other_than(s, &other);
+	if (moved)
+		moved_to_another(attach);
+	/* The call carries it no more: only what was known of it counts. */
+	end_unread(s, connected);
+	is_fate(c, s, moved ? MT_REPLY_OVERLOAD : denied ? MT_REPLY_DENIED : MT_REPLY_N);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), connected);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_retried), !connected);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	scene_bye(c);
+	stop();
+}
+
+static void test_other_endpoint(void)
+{
+	for (uint32_t i = 0; i < 8; i++)
+		check_other_endpoint(i & 1, i & 2, i & 4);
+}
+
 const struct mt_test tokens_tests[] = {{"waited for, and known", test_known},
 	{"not valid", test_not_valid}, {"gone before", test_gone}, {"too many", test_full},
 	{"more than slots", test_slots}, {"another snapshot", test_another_snapshot},
 	{"it cannot be taken out", test_unchanged}, {"nobody verifies", test_nobody},
-	{"behind a gate that asks", test_behind_gate}, {0}};
+	{"behind a gate that asks", test_behind_gate}, {"at another endpoint", test_other_endpoint},
+	{0}};

@@ -29,7 +29,7 @@ static uint64_t client_id(const struct mt_up *u, uint64_t id, uint8_t body)
 			continue;
 		mt_list_foreach (n, &mt_down_of(&c->s)->exchanges) {
 			struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
-			struct mt_attempt *a = mt_exchange_attempt(lab.p, ex);
+			struct mt_attempt *a = mt_exchange_attempt(ex);
 
 			if (a && a->up_id == id && mt_ref_eq(a->up, u->self))
 				return ex->seed.id;

@@ -10,7 +10,7 @@ static struct mt_ep_waiting waiting(void)
 {
 	const struct mt_ep_state *e = lab.snap->clusters[0].eps[0].state;
 
-	return mt_proxy_ep_waiting(lab.p, e->index, e->id);
+	return mt_proxy_ep_waiting(lab.p, e->index, e->id, lab.now);
 }
 
 static void begin(void)
@@ -85,7 +85,10 @@ static void test_oldest(void)
 	scene_stop();
 }
 
-/* Each client leaves before the next pass but one, as those with short time-outs of their own. */
+/*
+ * Each client leaves before the next pass but one, as those with short time-outs of their own; then
+ * all leave at the same time, and try again two seconds later.
+ */
 static void test_clients_leave(void)
 {
 	struct fake_conn *before = NULL, *c;
@@ -104,12 +107,28 @@ static void test_clients_leave(void)
 	CU_ASSERT(waiting().oldest > first + 8 * MT_SEC);
 	CU_ASSERT_EQUAL(waiting().since, first);
 	CU_ASSERT_EQUAL(waiting().heard, 0);
-	/* Nothing waits for a while: the next call begins anew. */
+	for (uint32_t i = 0; i < 3; i++) {
+		lab_close(before, MT_CLOSE_RESET);
+		lab_advance(2 * MT_SEC);
+		CU_ASSERT(waiting().calls == 0 && waiting().since == first);
+		before = calling(CONFIG_SERIAL);
+		lab_advance(PASS);
+		CU_ASSERT(waiting().calls == 1 && waiting().since == first);
+	}
+	/* Nothing waits for longer than that: the next call begins anew. */
 	lab_close(before, MT_CLOSE_RESET);
-	lab_advance(2 * PASS);
-	CU_ASSERT_EQUAL(waiting().calls, 0);
+	lab_advance(MT_WAITING_PAUSE + PASS);
+	CU_ASSERT(waiting().calls == 0 && waiting().since == 0);
 	first = lab.now;
 	c = calling(CONFIG_SERIAL);
+	lab_advance(PASS);
+	CU_ASSERT(waiting().calls == 1 && waiting().since == first);
+	/* So does a call after the endpoint has sent something. */
+	answer(lab_n_servers() - 1);
+	CU_ASSERT_EQUAL(waiting().since, 0);
+	lab_advance(PASS);
+	first = lab.now;
+	scene_send_request(c, 'Q', 2, 64);
 	lab_advance(PASS);
 	CU_ASSERT(waiting().calls == 1 && waiting().since == first);
 	lab_close(c, MT_CLOSE_RESET);
@@ -172,7 +191,7 @@ static void test_others(void)
 	lab_feed(s, scene_buf, LONG);
 	lab_advance(PASS);
 	CU_ASSERT_EQUAL(waiting().calls, 0);
-	CU_ASSERT_EQUAL(lab.p->attempts.in_use, 3);
+	CU_ASSERT_EQUAL(lab.p->n_attempts, 3);
 	waits = calling(CONFIG_SAFE);
 	lab_advance(PASS);
 	CU_ASSERT_EQUAL(waiting().calls, 1);
@@ -197,10 +216,10 @@ static void test_index_is_reused(void)
 	lab.p->ep_stats[e->index].id = e->id + 1000;
 	CU_ASSERT(waiting().calls == 0 && waiting().heard == 0);
 	lab_advance(PASS);
-	CU_ASSERT_EQUAL(mt_proxy_ep_waiting(lab.p, e->index, e->id + 1000).calls, 0);
+	CU_ASSERT_EQUAL(mt_proxy_ep_waiting(lab.p, e->index, e->id + 1000, lab.now).calls, 0);
 	answer(0);
-	CU_ASSERT_EQUAL(mt_proxy_ep_waiting(lab.p, e->index, e->id + 1000).heard, 0);
-	CU_ASSERT_EQUAL(mt_proxy_ep_waiting(lab.p, MT_PROXY_EPS_MAX, 1).calls, 0);
+	CU_ASSERT_EQUAL(mt_proxy_ep_waiting(lab.p, e->index, e->id + 1000, lab.now).heard, 0);
+	CU_ASSERT_EQUAL(mt_proxy_ep_waiting(lab.p, MT_PROXY_EPS_MAX, 1, lab.now).calls, 0);
 	scene_bye(c);
 	scene_stop();
 }
@@ -265,6 +284,40 @@ static void test_streams(void)
 	scene_stop();
 }
 
+/* Clients of opaque TCP with short time-outs: all leave at the same time, and try again. */
+static void test_streams_leave(void)
+{
+	struct fake_conn *c, *s;
+	uint64_t first;
+
+	begin();
+	c = stream(&s);
+	first = lab.now;
+	for (uint32_t i = 0; i < 5; i++) {
+		lab_feed(c, "get", 3);
+		CU_ASSERT(waiting().streams == 1 && waiting().streams_since == first);
+		lab_advance(2 * MT_SEC);
+		read_both(c, s);
+		lab_close(c, MT_CLOSE_RESET);
+		lab_advance(2 * MT_SEC);
+		CU_ASSERT(waiting().streams == 0 && waiting().streams_since == first);
+		c = stream(&s);
+	}
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT(waiting().streams == 0 && waiting().streams_since == 0);
+	first = lab.now;
+	lab_feed(c, "get", 3);
+	CU_ASSERT_EQUAL(waiting().streams_since, first);
+	lab_feed(s, "here", 4);
+	lab_advance(MT_SEC);
+	first = lab.now;
+	lab_feed(c, "get", 3);
+	CU_ASSERT_EQUAL(waiting().streams_since, first);
+	read_both(c, s);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* A server that only receives: its FIN shows that it is there. */
 static void test_receives_only(void)
 {
@@ -312,6 +365,7 @@ const struct mt_test waiting_tests[] = {
 	{"calls that wait for something else", test_others},
 	{"an index that is reused", test_index_is_reused},
 	{"streams that wait", test_streams},
+	{"streams of clients with short time-outs", test_streams_leave},
 	{"streams to a server that only receives", test_receives_only},
 	{"a stream that is joined again", test_joined_again},
 	{0},

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Further attempts of a call by the retry policy of its route (struct mt_retry). Calls that were
+ * not read are sent again without one (retry.c); such attempts come first and do not count here.
+ * - Retained bytes: before the first attempt, the request with the changes of filters and route is
+ *   copied, because ids and the changes of an endpoint's policies are written in place, and TCP
+ *   frees what is acknowledged. Short ones are copied into mt_exchange_side, which has room for
+ *   them. Buffers of longer ones are charged to the client (MT_CLASS_RETAINED). If memory is short,
+ *   or the client keeps too much, the call goes on without further attempts.
+ * - mt_again() decides at the end of an attempt. The call waits in MT_EX_BACKOFF, in no list but
+ *   that of its deadline, and starts at MT_CALL_ENDPOINT: service, route and cluster stay, found by
+ *   their ids if the snapshot is replaced meanwhile.
+ * - A call that the server may have read is repeated only if the policy allows it, and on a
+ *   connection without ids only if its method is known to answer (oneway.c): another call must not
+ *   get a late reply.
+ */
+#include "call/mt_call_priv.h"
+
+/* Longer requests are not retained. */
+#define LONGEST 65536u
+/* Below this share of free data mbufs none is retained; calls are refused below 20 %. */
+#define RETAIN_ABOVE_PCT 30
+/* A wait has one of so many lengths: there are few deadline lists. */
+#define STEPS 16u
+
+static void charge(struct mt_down *d, int64_t more)
+{
+	d->retained = (uint32_t)(d->retained + more);
+	if (mt_likely(d->s))
+		mt_stream_touch(d->s);
+}
+
+void mt_again_drop(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_chain *c = &mt_exchange_side(p, ex)->retained;
+	struct mt_down *d;
+
+	ex->retained = false;
+	if (mt_likely(c->len == 0))
+		return;
+	d = mt_exchange_down(p, ex);
+	if (d)
+		charge(d, -(int64_t)c->truesize);
+	mt_chain_free(c);
+}
+
+/* Copies the request into buffers. */
+static mt_noinline bool retain_long(
+	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_chain *to)
+{
+	const struct mt_ledger *l = p->mirror.ledger;
+
+	if (ex->req.len > LONGEST || p->free_pct < RETAIN_ABOVE_PCT ||
+		(l && mt_ledger_full(l, MT_CLASS_RETAINED)))
+		return false;
+	if (mt_chain_copy(&ex->req, 0, ex->req.len, to, p->pools)) {
+		mt_chain_free(to);
+		return false;
+	}
+	charge(mt_exchange_down(p, ex), to->truesize);
+	return true;
+}
+
+static bool retain(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_exchange_side *side)
+{
+	if (ex->in_message)
+		return false;
+	if (ex->req.len > sizeof(side->bytes)) {
+		side->n_bytes = 0;
+		return retain_long(p, ex, &side->retained);
+	}
+	side->n_bytes = (uint16_t)ex->req.len;
+	mt_chain_read(&ex->req, 0, side->bytes, side->n_bytes);
+	return true;
+}
+
+void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
+
+	if (ex->retained || ex->oneway)
+		return;
+	if (mt_unlikely(!retain(p, ex, side))) {
+		mt_count(p->counters, MT_PROXY_retry_disarmed);
+		return;
+	}
+	side->msg = ex->msg;
+	side->until = ex->deadline.at;
+	side->attempts = 0;
+	ex->retained = ex->side = true;
+}
+
+/* On a connection without ids, its late reply must not be taken for that of another call. */
+static bool may_repeat(struct mt_proxy *p, const struct mt_exchange *ex, enum mt_retry_on why)
+{
+	const struct mt_attempt *a = &ex->attempt;
+	const struct mt_lanes *ln = mt_slab_get(&p->lanes, a->lanes);
+
+	if (why != MT_RETRY_LOST || (ln && mt_lane_role(ln, ex) != MT_UP_SERIAL))
+		return true;
+	return a->knows == MT_METHOD_ANSWERS && mt_ref_is_none(mt_exchange_down(p, ex)->serial);
+}
+
+/* ms; at least 1, so that an attempt never begins inside of what has ended the one before. */
+static uint32_t back_off(struct mt_proxy *p, const struct mt_retry *retry, uint32_t n)
+{
+	uint64_t most = MT_MIN(
+		(uint64_t)retry->base_ms * ((1ull << MT_MIN(n, 31u)) - 1), (uint64_t)retry->max_ms);
+	uint32_t step = (uint32_t)(mt_rand_u64(&p->rnd) % STEPS);
+
+	return MT_MAX((uint32_t)(most * (2 * step + 1) / (2 * STEPS)), 1u);
+}
+
+/* ms until the end of the call's time-out, which has not passed; rounded up. */
+static uint32_t left(const struct mt_proxy *p, const struct mt_exchange_side *side)
+{
+	return (uint32_t)((side->until - p->now + MT_MSEC - 1) / MT_MSEC);
+}
+
+/* The policy that gives the call another attempt; NULL: none. */
+static const struct mt_retry *policy_of(
+	struct mt_proxy *p, const struct mt_exchange *ex, enum mt_retry_on why)
+{
+	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
+	const struct mt_retry *retry = ex->route ? ex->route->retry : NULL;
+	const struct mt_down *d = mt_exchange_down(p, ex);
+
+	if (!retry || !ex->attempt.cluster || !(retry->on & why) ||
+		side->attempts >= retry->attempts)
+		return NULL;
+	if (ex->state == MT_EX_REPLYING || !d || !d->s || d->left || p->now >= side->until)
+		return NULL;
+	return may_repeat(p, ex, why) ? retry : NULL;
+}
+
+mt_noinline bool mt_again_later(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why, enum mt_local_reply what)
+{
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
+	const struct mt_retry *retry = policy_of(p, ex, why);
+
+	if (!retry) {
+		mt_again_drop(p, ex);
+		return false;
+	}
+	mt_exchange_detach(p, ex);
+	if (ex->pending)
+		mt_exchange_waits_no_more(p, ex);
+	mt_chain_free(&ex->req);
+	/* The endpoint's policies decide again: their changes are not in the retained request. */
+	ex->asked = 0;
+	if (ex->token)
+		mt_tokens_drop(p, ex);
+	mt_exchange_becomes(ex, MT_EX_BACKOFF);
+	side->attempts++;
+	side->what = (uint8_t)what;
+	if (retry->same_hosts || mt_cluster_hashes(ex->attempt.cluster, &ex->route->hash))
+		ex->tried = 0;
+	mt_count(p->counters, MT_PROXY_retry_by_policy);
+	mt_exchange_trace_retry(p, ex);
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
+		MT_MIN(back_off(p, retry, side->attempts), left(p, side)));
+	return true;
+}
+
+/* The bytes of the next attempt. 0 or -ENOMEM. */
+static int restore(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
+
+	ex->msg = side->msg;
+	if (side->n_bytes)
+		return mt_chain_write(&ex->req, p->pools, side->bytes, side->n_bytes);
+	return mt_chain_copy(&side->retained, 0, side->retained.len, &ex->req, p->pools);
+}
+
+void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
+
+	if (p->now >= side->until) {
+		if (ex->service)
+			mt_stats_service(p, ex->service)->timeouts++;
+		mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "no attempt was answered in time");
+		return;
+	}
+	if (!ex->service || !ex->route || !ex->attempt.cluster) {
+		mt_reply_local(p, ex, side->what, mt_local_reply_str(side->what));
+		return;
+	}
+	if (restore(p, ex)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return;
+	}
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left(p, side));
+	mt_exchange_becomes(ex, MT_EX_ROUTING);
+	ex->step = MT_CALL_ENDPOINT;
+	mt_call_run(p, ex);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes the exchange of a decoded request: takes its bytes out of the receive chain, refuses it
+ * when memory is short, and starts the run of the call.
+ */
+#include "call/mt_call_priv.h"
+
+/* Below this share of free data mbufs new calls get a local reply (docs/design.md, section 4). */
+#define REFUSE_BELOW_PCT 20
+
+/*
+ * Moves the bytes of the message that are there to the exchange. On -ENOMEM the exchange has none
+ * of them, and the client's bytes are skipped.
+ */
+static int take_bytes(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
+{
+	uint32_t have = MT_MIN(d->s->rx.len, ex->msg.len);
+	uint32_t left = ex->msg.len - have;
+	int rc = mt_chain_split(&d->s->rx, have, &ex->req, p->pools);
+
+	if (mt_unlikely(rc))
+		mt_chain_drop(&d->s->rx, have - ex->req.len);
+	ex->in_message = left > 0;
+	ex->req_left = left;
+	if (left > 0)
+		d->cur = ex->self;
+	return rc;
+}
+
+/* All exchange objects are in use: answers the call without one, if the order of replies allows. */
+static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
+{
+	const struct mt_codec *codec = d->codec;
+	uint32_t have = MT_MIN(d->s->rx.len, d->msg.len);
+	struct mt_chain out = {0};
+	struct mt_seed seed = {0};
+
+	codec->correlate.save(codec, &d->msg, &d->s->rx, &seed);
+	mt_count(p->counters, MT_PROXY_reply_overload);
+	mt_chain_drop(&d->s->rx, have);
+	d->skip_left = d->msg.len - have;
+	if (d->msg.kind == MT_MSG_ONEWAY) {
+		mt_count(p->counters, MT_PROXY_exchange_oneway_lost);
+		return;
+	}
+	if ((d->ordered && d->outstanding > 0) ||
+		codec->write.reply(
+			codec, &seed, MT_REPLY_OVERLOAD, "too many calls", &out, p->pools)) {
+		mt_down_reset(p, d, MT_PROXY_reply_unsendable);
+		return;
+	}
+	mt_reply_aside(p, d, &out);
+}
+
+/*
+ * The lane of a call that is not short, or may get a long reply, as the client's last calls did. On
+ * a connection with short messages it would delay them by its length for as long as the windows
+ * need in either direction. (A long message that is not complete exceeds shared_max.)
+ */
+static mt_noinline enum mt_up_role lane_apart(
+	struct mt_proxy *p, struct mt_down *d, const struct mt_exchange *ex)
+{
+	/* The client has bulk lanes until it has read most of its replies. */
+	if (d->own_lane && d->s->tx_queued + d->held <= p->conf.reply_soft / 2)
+		d->own_lane = false;
+	if (ex->msg.len > p->conf.shared_max || d->own_lane)
+		return MT_UP_BULK;
+	if (d->apart)
+		d->apart--;
+	return ex->msg.len > p->conf.wide_from || d->apart ? MT_UP_WIDE : MT_UP_SHARED;
+}
+
+void mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete)
+{
+	struct mt_exchange *ex = mt_exchange_new(p, d);
+	int rc;
+
+	if (mt_unlikely(!ex)) {
+		refuse_without_exchange(p, d);
+		return;
+	}
+	ex->msg = d->msg;
+	ex->oneway = d->msg.kind == MT_MSG_ONEWAY;
+	if (mt_unlikely(ex->msg.len > p->conf.wide_from || d->apart))
+		ex->attempt.lane = (uint8_t)lane_apart(p, d, ex);
+	ex->codec->correlate.save(ex->codec, &ex->msg, &d->s->rx, &ex->seed);
+	rc = take_bytes(p, d, ex);
+	mt_call_view(p, ex, d);
+	mt_reading_use_scan(p, &d->reading);
+	mt_exchange_trace_begin(p, d, ex, complete);
+	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return;
+	}
+	if (mt_unlikely(ex->msg.refuse)) {
+		mt_reply_local(p, ex, ex->msg.refuse - 1,
+			mt_local_reply_str((enum mt_local_reply)(ex->msg.refuse - 1)));
+		return;
+	}
+	if (!complete)
+		mt_count(p->counters, MT_PROXY_request_early);
+	mt_call_run(p, ex);
+}

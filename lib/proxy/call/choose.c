@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chooses the endpoint of an attempt. */
+#include "call/mt_call_priv.h"
+
+/* Endpoints that are tested, at most, to find one that is not overloaded. */
+#define TESTED 3u
+
+/*
+ * A hash binds callers to an endpoint, which has data of theirs that others do not have: with a
+ * hash only that endpoint is tested.
+ */
+static uint32_t tested(const struct mt_cluster *c)
+{
+	return c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH ? 1 : MT_MIN(c->n_eps, TESTED);
+}
+
+static void reply_no_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (!ex->attempt.cluster->closed_by) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ENDPOINT, "no endpoint left");
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_exchange_closed);
+	mt_account_closed(p, ex->attempt.cluster->closed_by);
+	mt_reply_local(p, ex, MT_REPLY_DENIED, "denied by policy");
+}
+
+static int pick(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	/* NULL: the call has moved to a snapshot that does not have its route. */
+	const struct mt_route_action *route = ex->route;
+
+	return mt_cluster_pick_by(ex->attempt.cluster, &p->lb, &p->view,
+		route ? &route->hash : NULL, ex->rnd, p->now, ex->tried);
+}
+
+/* With a retry policy, an endpoint that was tried before is better than none. */
+static int pick_first(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	int at = pick(p, ex);
+
+	if (mt_likely(at >= 0 || !ex->retained || !ex->tried))
+		return at;
+	ex->tried = 0;
+	return pick(p, ex);
+}
+
+const struct mt_endpoint *mt_call_choose(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_endpoint *bound = mt_oneway_endpoint(p, ex);
+
+	if (mt_unlikely(bound))
+		return bound;
+	for (uint32_t n = 0; n == 0 || n < tested(ex->attempt.cluster); n++) {
+		int at = n ? pick(p, ex) : pick_first(p, ex);
+		const struct mt_endpoint *ep;
+
+		if (at < 0 && n == 0) {
+			reply_no_endpoint(p, ex);
+			return NULL;
+		}
+		if (at < 0)
+			break;
+		ep = &ex->attempt.cluster->eps[at];
+		if (at < 64)
+			ex->tried |= 1ull << at;
+		if (mt_likely(!mt_admit_refuses(p, ex, ep->state->index, ep->state->id)))
+			return ep;
+		mt_count(p->counters, MT_PROXY_endpoint_overloaded);
+		mt_exchange_trace_passed_by(p, ex, ep);
+	}
+	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "the service cannot answer in time");
+	return NULL;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls of call/: exchanges and attempts. */
+#pragma once
+
+#include "session/mt_session_priv.h"
+
+/* begin.c */
+/*
+ * Makes and starts the exchange of a request that is decoded, completely or as far as its leading
+ * metadata.
+ */
+void mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete);
+
+/* run.c; mt_call_run() and mt_call_show() are in mt_proxy_upward.h. */
+/* Runs the calls that were put off (mt_proxy.again), at most `budget` of them. Returns how many. */
+uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget);
+/* Binds the view to the request of the exchange, without changes. `d` is its client. */
+static mt_inline void mt_call_view(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d)
+{
+	struct mt_view *v = &p->view;
+
+	mt_view_bind(v, ex->codec, &ex->msg, &ex->req);
+	v->peer = mt_stream_ends(d->s)->remote;
+	v->rnd = ex->rnd;
+}
+
+/* again.c */
+/* Frees the retained request, so that the retry policy allows no further attempt. */
+void mt_again_drop(struct mt_proxy *p, struct mt_exchange *ex);
+/* Retains the request, if its retry policy and memory allow that. */
+void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex);
+/*
+ * Ends the attempt for this reason. True: the call waits for another one. False: the caller answers
+ * it by `what`.
+ */
+bool mt_again_later(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why, enum mt_local_reply what);
+static inline bool mt_again(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why, enum mt_local_reply what)
+{
+	return mt_unlikely(ex->retained) && mt_again_later(p, ex, why, what);
+}
+/* The wait is over (state BACKOFF). */
+void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* choose.c */
+/* An endpoint of the call's cluster that may take the call. NULL: the call was answered. */
+const struct mt_endpoint *mt_call_choose(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* changes.c; false: the call was answered, because its changes cannot be made. */
+/* Adds the changes of the call's route to those of the view. */
+bool mt_changes_by_route(struct mt_proxy *p, struct mt_exchange *ex);
+/* Writes the view's changes into the message; there is at least one. */
+bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex);
+/* The same if there are changes. */
+static inline bool mt_changes_encode(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	return mt_likely(p->view.n_mutations == 0) || mt_changes_write(p, ex);
+}
+
+/* timeout.c */
+/* The time-out of a call that has a route, ms, from its start on. */
+uint32_t mt_call_timeout(struct mt_proxy *p, struct mt_exchange *ex);
+/* True if its time-out has passed. */
+bool mt_call_is_late(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* on_demand.c: clusters that are fetched when they are first used */
+void mt_on_demand_init(struct mt_proxy *p);
+/* True if the call's cluster is such a one; the call then waits, or was answered. */
+bool mt_on_demand_call(struct mt_proxy *p, struct mt_exchange *ex);
+/* The call waits no longer; it is not in the list any more. */
+void mt_on_demand_left(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_on_demand_expired(struct mt_proxy *p, struct mt_exchange *ex);
+/* Checks all that waits again, in the next loop iterations. */
+void mt_on_demand_look(struct mt_proxy *p);
+/* Requests a cluster for which nothing waits. */
+void mt_on_demand_request(struct mt_proxy *p, const struct mt_cluster *c);
+/* Call only if mt_on_demand_busy(). Returns how many waiting objects it checked. */
+uint32_t mt_on_demand_turn(struct mt_proxy *p);
+uint64_t mt_on_demand_next(const struct mt_proxy *p);
+static inline bool mt_on_demand_busy(const struct mt_proxy *p)
+{
+	return p->on_demand.calls.n + p->on_demand.streams.n != 0;
+}
+
+/* exchange.c */
+/*
+ * Ends an attempt that was never sent. True: the call may be run again, at another endpoint. False:
+ * too many endpoints were tried, and the call was answered by `what`.
+ */
+bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what);
+struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
+/* Makes the exchange of a mirrored copy; `d` is its pseudo-client. */
+struct mt_exchange *mt_exchange_new_copy(
+	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap);
+/* Ends an exchange with its client's connection, which the client or (cut_off) Meltemi ended. */
+void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off);
+/* Ends the attempt and all waiting of an exchange that goes on, because its client gets a reply. */
+void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* attempt.c */
+/* Starts an attempt at the endpoint; it counts there from now on. */
+struct mt_attempt *mt_attempt_new(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+/*
+ * Ends the attempt: it leaves its queue, connection and endpoint. Its place on a shared connection
+ * becomes a tombstone. A connection that it had alone may end.
+ */
+void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a);
+/* The attempt no longer counts as outstanding at its endpoint. */
+void mt_attempt_leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a);
+
+/* retry.c */
+/*
+ * Starts another attempt of a call that the server has provably not read; its bytes are in `req`.
+ */
+void mt_exchange_retry_unread(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* record.c */
+/* Stores the method's name; p->view must show the request. */
+void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_exchange_replied(struct mt_exchange *ex, enum mt_msg_status status, uint64_t now);
+void mt_exchange_answered_here(struct mt_exchange *ex, enum mt_local_reply what);
+void mt_exchange_cut_off(struct mt_exchange *ex);
+/* How the exchange ended, for filters. */
+enum mt_filter_ended mt_exchange_ended(const struct mt_exchange *ex);
+/* Records the end of an exchange that is slow, sampled or traced. */
+void mt_exchange_record_wanted(struct mt_proxy *p, struct mt_exchange *ex);
+static inline void mt_exchange_record(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_unlikely(p->now - ex->started >= p->slow.floor || ex->sampled) ||
+		mt_traced(ex->trace))
+		mt_exchange_record_wanted(p, ex);
+}
+
+/* filters.c */
+/*
+ * Runs the service's filters on the request that the view shows, from ex->filter_at on. The service
+ * must have filters. False: the call waits, or was answered.
+ */
+bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
+/* Gives the exchange's filters its end. It must have filters. */
+void mt_exchange_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how);
+/* The exchange moves to its service in another snapshot; `to` NULL: its service is gone. */
+void mt_exchange_filters_snap_move(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
+/* True if both services have the same filters in the same places. `b` may be NULL. */
+bool mt_exchange_filters_same(const struct mt_service *a, const struct mt_service *b);
+/*
+ * True if an exchange that a filter of `a` suspended may continue with the filters of `b`: they are
+ * the same, and filters that keep data of an exchange, or share their configuration with other
+ * threads, have the same configuration.
+ */
+bool mt_exchange_filters_wait_on(const struct mt_service *a, const struct mt_service *b);
+/* Processes completions of other threads. Returns how many. */
+uint32_t mt_exchange_filters_turn(struct mt_proxy *p);
+/* Implements mt_filter_ctx.left: ns until the exchange of the context times out. */
+uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx);
+
+/* Truesize of what a waiting call holds: its request and its kept metadata changes. */
+static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	uint32_t n = ex->req.truesize;
+
+	if (mt_unlikely(ex->changes_kept))
+		n += mt_exchange_side(p, ex)->overlay.truesize;
+	return n;
+}
+
+/* overlay.c */
+/* Frees the kept changes (mt_exchange.changes_kept). */
+void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* side.c: for exchanges with mt_exchange.side */
+/*
+ * The exchange waits no longer: takes it out of the list that it waits in, and frees what it kept.
+ */
+void mt_side_wait_ends(struct mt_proxy *p, struct mt_exchange *ex);
+/* The exchange ends: frees all that belongs to it outside of its object. Runs its filters' end. */
+void mt_side_end(struct mt_proxy *p, struct mt_exchange *ex);
+/* The worker ends with this exchange still open. */
+void mt_side_stop(struct mt_proxy *p, struct mt_exchange *ex);
+/* Debug builds and the simulator: asserts that nothing of an exchange with this index is left. */
+static inline void mt_side_assert_empty(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+#if defined(MT_DEBUG_POOLS) || defined(MT_MUTANTS)
+	const struct mt_chain *c = &mt_exchange_side(p, ex)->overlay;
+
+	MT_ASSERT(!ex->side && !ex->filters && !ex->token && !ex->changes_kept &&
+		  !ex->awaits_verdict);
+	MT_ASSERT(!c->head && c->len == 0 && c->truesize == 0);
+#endif
+}
+
+/* ---- unacked.c ---- */
+
+/* The call will be sent again, so it counts as outstanding again. */
+void mt_unacked_again(struct mt_proxy *p, struct mt_exchange *ex);
+/* The server has not acknowledged the call in time; its connection continues without it. */
+void mt_unacked_expired(struct mt_proxy *p, struct mt_exchange *ex);
+/* Ends the call as one that was sent. */
+void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex);
+/* Moves the calls that are acknowledged up to this position to another list. */
+void mt_unacked_take(struct mt_up *u, uint64_t acked, struct mt_list *to);
+
+/* ---- mirror.c ---- */
+
+/* The mirrored copies of a call while it is dispatched. */
+struct mt_mirroring {
+	uint32_t ms; /* how long to wait for a reply */
+	uint32_t n;
+	struct {
+		const struct mt_cluster *cluster;
+		const struct mt_endpoint *ep;
+		struct mt_exchange *copy;
+		uint8_t shows; /* mt_attempt.shows */
+	} to[MT_ROUTE_MIRRORS_MAX];
+};
+
+void mt_mirror_init(struct mt_proxy *p);
+/*
+ * Chooses the mirrors that get a copy of the call. The view shows the call with the changes of
+ * filters and route. False: no mirror gets one.
+ */
+bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirroring *m);
+/* Makes the copies; the request has its changes. */
+void mt_mirror_copy(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_mirroring *m);
+/*
+ * Sends the copies if the call was sent (`out`); otherwise frees them, because a local reply is not
+ * mirrored.
+ */
+void mt_mirror_send(struct mt_proxy *p, struct mt_mirroring *m, bool out);
+/* Ends a copy that would get a local reply. */
+void mt_mirror_failed(struct mt_proxy *p, struct mt_exchange *copy);
+/* Adds to the truesize of copies that wait for connections; `more` may be negative. */
+void mt_mirror_holds(struct mt_proxy *p, int32_t more);
+/* The copy of this pseudo-client has ended. */
+void mt_mirror_ended(struct mt_proxy *p, const struct mt_down *nobody);
+
+/* health_check.c */
+extern const struct mt_stream_user mt_health_check_user;
+void mt_health_check_timer(struct mt_proxy *p, struct mt_health_check *pr);

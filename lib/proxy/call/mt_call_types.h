@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Types of call/: exchanges, their attempts, and what waits or runs for them. */
+#pragma once
+
+#include "endpoint/mt_endpoint_types.h"
+#include "mt_deadline.h"
+#include "mt_proxy.h"
+
+/* ---- exchange ---- */
+
+enum mt_ex_state {
+	MT_EX_ROUTING,	 /* mt_call_run() leads it, or it is in mt_proxy.again: no attempt yet */
+	MT_EX_ON_DEMAND, /* waits for an on-demand cluster (on_demand.c) */
+	MT_EX_SUSPENDED, /* a filter waits, or the call waits for a verdict (filters.c, verdict.c) */
+	MT_EX_BACKOFF,	 /* waits for its next attempt by the retry policy (again.c) */
+	MT_EX_TRYING,	 /* no reply byte is forwarded; mt_attempt.state has the progress */
+	MT_EX_REPLYING,	 /* a part of a long reply is forwarded */
+	MT_EX_READY,	 /* has its reply, which waits for its turn or for the client to read */
+	MT_EX_N_STATES
+};
+
+/* Where mt_call_run() starts (run.c). */
+enum mt_call_step {
+	MT_CALL_SERVICE,  /* the request was decoded */
+	MT_CALL_FILTERS,  /* the filters, from mt_exchange.filter_at on */
+	MT_CALL_ROUTE,	  /* the route, again and in the newest snapshot */
+	MT_CALL_ENDPOINT, /* another endpoint; ROUTE if the call has no cluster any more */
+};
+
+enum mt_attempt_state {
+	MT_ATTEMPT_NONE,       /* has not begun, or has ended */
+	MT_ATTEMPT_QUEUED,     /* in the queue of its lane group; waits for a connection */
+	MT_ATTEMPT_CONNECTING, /* in the list of its connection, which is opening */
+	MT_ATTEMPT_SENDING,    /* a part of a long request is sent */
+	MT_ATTEMPT_SENT,       /* sent completely */
+	/* One-way, sent, in its connection's list until it is acknowledged (unacked.c). */
+	MT_ATTEMPT_UNACKED,
+	MT_ATTEMPT_N_STATES
+};
+
+/* The receive half of an attempt. A reply of at most 64 KiB goes from NONE to END. */
+enum mt_receive {
+	MT_RECEIVE_NONE, /* no byte of the reply is forwarded */
+	MT_RECEIVE_BODY, /* a long reply is forwarded while it arrives (updecode.c) */
+	MT_RECEIVE_END,	 /* the server has sent all of it */
+	MT_RECEIVE_N_STATES
+};
+
+/*
+ * A try of an exchange at an endpoint (attempt.c). It lies in its exchange, which has one at a
+ * time. Pools name it by the reference of its exchange. When it ends, every list, id-ring slot and
+ * connection has dropped it, so no reference to an earlier attempt can be met in a later one.
+ */
+struct mt_attempt {
+	/*
+	 * List for QUEUED: mt_lanes.fair or .bulk; CONNECTING: mt_up.waiting; UNACKED: mt_up.unacked;
+	 * otherwise only used while its connection ends (retry.c).
+	 */
+	struct mt_list node;
+	enum mt_attempt_state state : 8;
+	uint8_t bucket; /* QUEUED: bucket in mt_lanes.fair */
+	/* Its reply, or acknowledgement if it is one-way, returns an ejected endpoint to rotation. */
+	bool trial;
+	/* SERIAL (oneway.c): what was known about the method when the call was sent. */
+	enum mt_method_state knows : 8;
+	enum mt_receive receive : 8;
+	uint32_t ep_index;
+	struct mt_ref up; /* the connection; none: not yet, or not any more */
+	/* Lane group; after its end that of the last attempt, for the record. */
+	struct mt_ref lanes;
+	uint64_t up_id; /* id of the call on the connection, with MT_CORR_SAFE */
+	/* Positions of its first and last byte in the connection's stream (struct mt_stream_pos). */
+	uint64_t first, last;
+	/* The endpoint for which it counts; NULL: none. Later another endpoint may use this memory. */
+	struct mt_ep_state *ep;
+	uint64_t ep_id;
+	uint64_t picked; /* ns: when the endpoint was picked */
+	/* SERIAL (oneway.c): hash of the method's name (0: none), hash of service and method. */
+	uint64_t method, method_key;
+	/*
+	 * BODY: bytes of the reply that have not come yet; when the last ones came, ns; its id, as the
+	 * server sent it. If the attempt ends before, its connection skips the rest (mt_up.skip).
+	 */
+	uint32_t reply_left;
+	uint64_t reply_progress, reply_id;
+
+	/*
+	 * Chosen for it by routing, or by the end of the attempt before, so valid while state is NONE.
+	 */
+
+	/*
+	 * In mt_exchange.snap. NULL: not chosen yet, or not in the configuration any more; it may
+	 * become NULL after the call was sent (snapshot_move.c).
+	 */
+	const struct mt_cluster *cluster;
+	uint32_t cluster_index; /* index in mt_proxy.pending */
+	/* QUEUED, or its exchange is ON_DEMAND: its part of mt_proxy.pending_size. */
+	uint32_t queued_size;
+	uint8_t shows; /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
+	uint8_t lane;  /* enum mt_up_role if ids identify replies: SHARED, WIDE or BULK */
+	bool fresh;    /* to be sent on an unused connection, if one can be opened */
+
+	/* For the record, of the last attempt that came so far. */
+
+	uint32_t reply_len;
+	/*
+	 * ns; 0: not yet. Start of the last wait for a connection that opens; sent; answered by the
+	 * server.
+	 */
+	uint64_t connecting, sent, replied;
+};
+
+struct mt_exchange {
+	struct mt_list down_node; /* mt_down.exchanges, in the order of requests */
+	/*
+	 * ON_DEMAND: mt_on_demand.calls; READY, REPLYING: mt_down.waiting; ROUTING: mt_proxy.again;
+	 * SUSPENDED until a verdict: the list of calls with the same question.
+	 */
+	struct mt_list queue_node;
+	struct mt_deadline deadline;
+	struct mt_ref down;
+	struct mt_ref self;
+	enum mt_ex_state state : 8;
+	enum mt_call_step step : 8;
+	uint8_t tries;
+	/* Transparent retries: times it was sent again because it was not read. */
+	uint8_t retries;
+	/* SUSPENDED: the filter to continue with. */
+	uint8_t filter_at;
+	uint16_t trace; /* number of its trace + 1; 0: not traced */
+	bool oneway;
+	/* SUSPENDED until a token is verified or an external authorization decides (verdict.c). */
+	bool awaits_verdict;
+	bool waited_verdict; /* it has waited so before */
+	bool must_change;    /* must not be sent without its metadata changes */
+	bool changes_kept;   /* mt_exchange_side.overlay has changes (overlay.c) */
+	bool retained;	     /* mt_exchange_side has the request (again.c) */
+	bool unacked;	     /* its attempt is UNACKED, or was until its connection ended */
+	bool mirrored;	     /* a copy for a mirror (mirror.c); its reply is dropped */
+	bool in_message;     /* the client is still sending this request */
+	bool rsp_complete;   /* READY: rsp has the complete reply */
+	/* Becomes an exemplar of its service's latency when a server has answered it. */
+	bool sampled;
+	/*
+	 * It has, or had, something that only side.c frees: `filters`, `token`, changes_kept, retained,
+	 * or a place in mt_proxy.again or in a list of calls that wait for a verdict or a cluster.
+	 */
+	bool side;
+	uint8_t status; /* how it was answered (record.c); 0: not answered */
+	uint8_t codec_opts;
+	/*
+	 * Cache entry of its token, which was removed from the metadata (mt_token_cache_held()); 0:
+	 * none.
+	 */
+	uint16_t token;
+	/*
+	 * mt_authz_policy.asks_id of the external provider that has allowed the call, for the gateway's
+	 * port until it has passed that, then for endpoints; 0: none.
+	 */
+	uint32_t asked;
+	struct mt_attempt attempt;
+	/* Bit set of the tried endpoint positions in its cluster, including the current one. */
+	uint64_t tried;
+	uint64_t started; /* ns */
+	uint8_t method_len;
+	/*
+	 * Start of the method's name, for the shell. If the name is longer, method_len is the size of
+	 * this array plus 1.
+	 */
+	char method[MT_RECORD_METHOD];
+	const struct mt_codec *codec;
+	struct mt_snapshot *snap; /* held; may change during the call (snapshot_move.c) */
+	/* In `snap`. NULL: not selected yet, or not in the configuration any more. */
+	struct mt_service *service;
+	const struct mt_route_action *route;
+	/*
+	 * The filters in `snap` with which it started (filters.c). NULL: none, or no filter needs this
+	 * exchange any more.
+	 */
+	const struct mt_filters *filters;
+	uint32_t pending;  /* its part of mt_down.pending, while it waits */
+	uint32_t req_left; /* in_message: bytes that the client has still to send */
+	struct mt_msg msg; /* the request */
+	/* The request's bytes until it is sent; only the first part if in_message. */
+	struct mt_chain req;
+	struct mt_chain rsp;   /* READY */
+	uint64_t on_demand_at; /* ns: when it first waited for a cluster; 0: never */
+	uint64_t rnd;
+	/* mt_route_action.id of its route, if its metadata were changed after routing; else 0. */
+	uint64_t routed;
+	struct mt_seed seed;
+	struct mt_span span; /* if `sampled`: the trace to which the call belongs */
+};
+
+/* Requests up to this length are retained without buffers. */
+#define MT_RETAIN_HERE 384
+
+/*
+ * Data of an exchange that few exchanges need, in an array by exchange index, with
+ * mt_exchange.side. Entries that are never used take no memory.
+ */
+struct mt_exchange_side {
+	uint8_t own[MT_FILTER_BYTES_MAX]; /* data of the filters, in their order */
+	/* With mt_exchange.changes_kept: its metadata changes so far (overlay.c); else empty. */
+	struct mt_chain overlay;
+	/* With mt_exchange.awaits_verdict: */
+	/* How often it has waited again; the client bucket that it counts for. */
+	uint8_t verdict_waits, verdict_client;
+	bool verdict_at_gate;
+	/* Waits for an external authorization decision (ext_authz.c), else for its token. */
+	bool asks;
+	uint32_t verdict_bytes;
+	/* With mt_exchange.retained (again.c): */
+	uint8_t attempts; /* by the retry policy, so far */
+	uint8_t what; /* BACKOFF: enum mt_local_reply if its route or cluster is removed meanwhile */
+	uint64_t until;	  /* ns: the end of the call's time-out */
+	uint16_t n_bytes; /* 0: the request is in `retained` */
+	struct mt_msg msg;
+	struct mt_chain retained;
+	uint8_t bytes[MT_RETAIN_HERE];
+};
+
+/* ---- mirrors ---- */
+
+/* Copies of calls for mirrors (mirror.c). */
+struct mt_mirror {
+	struct mt_stream nobody; /* mt_down.s of all copies; drops all data sent to it */
+	uint32_t n;		 /* under way */
+	uint64_t bytes;		 /* truesize of the copies when they were made */
+	uint64_t waits;		 /* truesize of the copies that wait for a connection */
+	/* Charged with `waits`, because no connection is; NULL: none. */
+	struct mt_ledger *ledger;
+	struct mt_endpoint ep; /* endpoint of the copy that runs */
+	uint64_t ask_at;       /* ns: when an on-demand cluster may be requested again */
+};
+
+/* ---- waiting for a cluster (on_demand.c) ---- */
+
+struct mt_on_demand_list {
+	struct mt_list list;
+	uint32_t n, look; /* look: number of entries still to be checked */
+};
+
+struct mt_on_demand {
+	struct mt_on_demand_list calls, streams;
+	uint64_t bytes; /* truesize of the waiting calls */
+	/* Counter of answers (mt_demand.serial); NULL: nothing has waited yet. */
+	uint64_t *serial;
+	uint64_t seen;
+};
+
+/* Ring of requested clusters, to the control thread. */
+#define MT_ASKS 256
+
+struct mt_asks {
+	uint32_t head mt_cache_aligned; /* worker: w, ctl: r */
+	uint32_t cluster[MT_ASKS];	/* mt_cluster.index; worker: w, ctl: r */
+	uint32_t tail mt_cache_aligned; /* ctl: w, worker: r */
+};
+
+/* ---- health checks ---- */
+
+/* Probe of an ejected endpoint (health_check.c). */
+struct mt_health_check {
+	struct mt_stream *s; /* NULL: not connected */
+	struct mt_timer timer;
+	struct mt_ep_state *ep;
+	uint64_t ep_id;
+	uint32_t ep_index;
+	struct mt_ep_where at;
+	uint64_t again; /* ns: delay of the next probe if this one fails */
+	bool asked;	/* the heartbeat is sent */
+	struct mt_decoder dec;
+	struct mt_msg msg;
+};

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way of a call from a decoded request to a server connection. mt_call_run() is the only way
+ * on: service, filters, route, cluster, endpoint, authorization at the endpoint, lane. Each step
+ * goes on, or answers the call, or lets it wait. A call that waits is in the list of what it waits
+ * for, or has a filter's ticket. mt_exchange.step names the step at which mt_call_run() resumes it;
+ * only steps at which a call is resumed have a name.
+ *
+ * Runs do not nest. A run may end connections, and so attempts of other calls, and may answer calls
+ * of other clients, whose next requests could be read then. Such a call is put into mt_proxy.again,
+ * and such a client into the queue of mt_readings. Both go on at the end of this or the next loop
+ * iteration.
+ */
+#include "call/mt_call_priv.h"
+
+#include <string.h>
+
+void mt_call_show(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_call_view(p, ex, mt_exchange_down(p, ex));
+	mt_overlay_restore(p, ex);
+}
+
+/* ---- service --------------------------------------------------------------------------------- */
+
+/*
+ * Keeps the start of the method's name for the shell, because the message's bytes will be gone. As
+ * a rule the name is where the decoder found it, with enough of the message after it for a copy of
+ * fixed size.
+ */
+static void keep_method(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint32_t off = ex->msg.field[ex->codec->method_field].off;
+	uint32_t len = ex->msg.field[ex->codec->method_field].len;
+	const struct rte_mbuf *m = ex->req.head;
+	uint32_t here = mt_link(m)->len;
+
+	if (mt_unlikely(!ex->codec->method_field || off == 0 || len > MT_META_SCRATCH ||
+			here < MT_RECORD_METHOD || off > here - MT_RECORD_METHOD)) {
+		mt_exchange_find_method(p, ex);
+		return;
+	}
+	memcpy(ex->method, mt_link_data(m) + off, MT_RECORD_METHOD);
+	ex->method_len = (uint8_t)MT_MIN(len, (uint32_t)MT_RECORD_METHOD + 1);
+}
+
+static bool find_service(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_chain_proto *proto)
+{
+	ex->service = mt_filter_chain_proto_service(proto, &p->view);
+	if (!ex->service) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no such service at this address");
+		return false;
+	}
+	if (MT_COUNTED)
+		mt_account_request(p, ex);
+	keep_method(p, ex);
+	mt_exchange_trace_service(p, ex);
+	return true;
+}
+
+/* True if routes, filters and balancers can read all metadata that they search. */
+static bool metadata_known(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_likely(!ex->service->searches) || ex->in_message ||
+		mt_view_read(&p->view) != MT_META_TOO_LARGE)
+		return true;
+	mt_reply_local(p, ex, MT_REPLY_TOO_LARGE, "more metadata than are read");
+	return false;
+}
+
+static mt_inline bool to_service(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	if (!find_service(p, ex, d->proto) || !metadata_known(p, ex))
+		return false;
+	return mt_likely(!d->eof) || !mt_leave_call(p, d, ex);
+}
+
+/* ---- route, cluster -------------------------------------------------------------------------- */
+
+/*
+ * Routes a call once more, in another snapshot. Its metadata changes may have removed what its
+ * route matched, so it keeps the route as long as there is one with the same id.
+ */
+static mt_noinline const struct mt_route_action *same_route(
+	struct mt_proxy *p, struct mt_exchange *ex, uint32_t *idx)
+{
+	const struct mt_route_table *t = ex->service->routes;
+	uint32_t n = ex->routed ? mt_route_count(t) : 0;
+
+	for (*idx = 0; *idx < n; ++*idx)
+		if (mt_route_at(t, *idx)->id == ex->routed)
+			return mt_route_at(t, *idx);
+	return mt_route_lookup(t, &p->view, idx);
+}
+
+/* The cluster of the route, which is the service's idx-th. */
+static mt_inline bool to_cluster(struct mt_proxy *p, struct mt_exchange *ex, uint32_t idx)
+{
+	uint32_t at;
+
+	if (!ex->route) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no route matches");
+		return false;
+	}
+	if (MT_COUNTED)
+		mt_account_route(p, ex);
+	if (ex->route->n_dests == 0) {
+		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, "route without destination");
+		return false;
+	}
+	at = mt_route_pick(ex->route, ex->rnd);
+	if (mt_unlikely(at == MT_ROUTE_NO_CLUSTER)) {
+		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, "the route's cluster is not known");
+		return false;
+	}
+	ex->attempt.cluster = mt_secure_reach_for_call(p, mt_exchange_down(p, ex),
+		ex->service->gateway, &ex->snap->clusters[at], &ex->attempt.shows);
+	if (mt_unlikely(!ex->attempt.cluster)) {
+		mt_count(p->counters, MT_PROXY_exchange_no_node_identity);
+		mt_reply_local(
+			p, ex, MT_REPLY_DENIED, "this node's identity is not permitted for you");
+		return false;
+	}
+	ex->attempt.cluster_index = ex->attempt.cluster->index;
+	mt_exchange_trace_route(p, ex, idx);
+	/* Before the route's changes, because the call is routed again when its cluster is there. */
+	return mt_likely(ex->attempt.cluster->n_eps) || !mt_on_demand_call(p, ex);
+}
+
+static mt_inline bool to_route(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	bool again = mt_unlikely(ex->step == MT_CALL_ROUTE);
+	uint32_t idx;
+
+	ex->route = again ? same_route(p, ex, &idx)
+			  : mt_route_lookup(ex->service->routes, &p->view, &idx);
+	if (!to_cluster(p, ex, idx))
+		return false;
+	if (mt_unlikely(ex->route->n_req_mut) && !mt_changes_by_route(p, ex))
+		return false;
+	/* The time that the call has waited is part of its time-out. */
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
+		mt_unlikely(ex->step != MT_CALL_SERVICE) ? mt_call_left(p, ex)
+							 : mt_call_timeout(p, ex));
+	return true;
+}
+
+/* ---- endpoint, lane -------------------------------------------------------------------------- */
+
+static mt_inline enum mt_tried try_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_endpoint *ep;
+	struct mt_attempt *a;
+	struct mt_lanes *ln;
+
+	if (mt_unlikely(ex->attempt.cluster->n_eps == 0) && mt_on_demand_call(p, ex))
+		return MT_TRIED_ENDED;
+	mt_exchange_trace_pick(p, ex);
+	ep = mt_call_choose(p, ex);
+	if (!ep || (mt_unlikely(ep->guarded) && !mt_authorize_call(p, ex, ep)))
+		return MT_TRIED_ENDED;
+	mt_exchange_trace_endpoint(p, ex, ep);
+	if (!mt_changes_encode(p, ex))
+		return MT_TRIED_ENDED;
+	a = mt_attempt_new(p, ex, ep);
+	ln = mt_lanes_get(p, ex, ep);
+	if (mt_unlikely(!ln)) {
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many endpoints");
+		return MT_TRIED_ENDED;
+	}
+	return mt_lane_submit(p, ln, a);
+}
+
+/* False: the call was answered, or waits for something outside of the pool. */
+static bool to_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	enum mt_tried tried;
+
+	while (mt_unlikely((tried = try_endpoint(p, ex)) == MT_TRIED_UNREACHED)) {
+		if (!mt_exchange_may_retry(p, ex, MT_REPLY_NO_ENDPOINT))
+			return false;
+		/* Calls of the connections that could not be had may have used the view. */
+		mt_call_show(p, ex);
+	}
+	return tried == MT_TRIED_OUT;
+}
+
+/* True for the first attempt of a call if its route has mirrors or a retry policy. */
+static mt_inline bool is_copied(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return mt_unlikely(ex->route && (ex->route->n_mirrors || ex->route->retries)) &&
+	       !ex->tries && !ex->retries && !(ex->retained && mt_exchange_side(p, ex)->attempts);
+}
+
+/*
+ * Copies the request for mirrors, and for further attempts (again.c).
+ * The copies have the route's changes, so these are written into the message before an endpoint is
+ * chosen. Changes by the endpoint's policies are not for the copies: if the call has waited for a
+ * policy's decision, these are still in the view, and are written after the bytes were copied.
+ * The copies are sent after the call; each has a run of its own.
+ */
+static mt_noinline void copy_and_to_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_mirroring copies;
+	bool out;
+
+	if (ex->attempt.cluster->n_eps == 0) {
+		to_endpoint(p, ex);
+		return;
+	}
+	if (p->view.n_mutations && ex->step != MT_CALL_ENDPOINT) {
+		if (!mt_changes_encode(p, ex))
+			return;
+		mt_call_show(p, ex);
+	}
+	if (ex->route->retries)
+		mt_again_arm(p, ex);
+	if (!ex->route->n_mirrors || !mt_mirror_choose(p, ex, &copies)) {
+		to_endpoint(p, ex);
+		return;
+	}
+	mt_mirror_copy(p, ex, &copies);
+	out = to_endpoint(p, ex);
+	p->running = false;
+	mt_mirror_send(p, &copies, out);
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
+
+/*
+ * Moves a call without a cluster to the newest snapshot. False: the call was answered. Its time-out
+ * may have passed without notice, if more were due than are looked at in a loop iteration. (A
+ * one-way call is sent late rather than lost.)
+ */
+static mt_noinline bool resume(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (ex->step == MT_CALL_ENDPOINT && !ex->attempt.cluster)
+		ex->step = MT_CALL_ROUTE;
+	if (ex->step == MT_CALL_ROUTE && !mt_exchange_snap_move(p, ex)) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "its service has left");
+		return false;
+	}
+	mt_call_show(p, ex);
+	if (mt_likely(ex->oneway || !mt_call_is_late(p, ex)))
+		return true;
+	mt_exchange_expired(p, ex);
+	return false;
+}
+
+static mt_inline void lead(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_unlikely(ex->step != MT_CALL_SERVICE) && !resume(p, ex))
+		return;
+	switch (ex->step) {
+	case MT_CALL_SERVICE:
+		if (!to_service(p, ex))
+			return;
+		/* fallthrough */
+	case MT_CALL_FILTERS:
+		if (ex->service->filters && !mt_exchange_filters_request(p, ex))
+			return;
+		/* fallthrough */
+	case MT_CALL_ROUTE:
+		if (!to_route(p, ex))
+			return;
+		break;
+	case MT_CALL_ENDPOINT:
+		/* Its own time-out was not armed while that of a later call applied (oneway.c). */
+		if (!mt_list_linked(&ex->deadline.node))
+			mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_call_left(p, ex));
+	}
+	if (is_copied(p, ex))
+		copy_and_to_endpoint(p, ex);
+	else
+		to_endpoint(p, ex);
+}
+
+/* A call that would have to run inside the run of another one. */
+static mt_noinline void put_off(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	ex->side = true;
+	mt_exchange_waits(p, ex);
+	mt_list_add_tail(&p->again, &ex->queue_node);
+}
+
+void mt_call_run(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_unlikely(p->running)) {
+		put_off(p, ex);
+		return;
+	}
+	p->running = true;
+	lead(p, ex);
+	p->running = false;
+}
+
+uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget)
+{
+	struct mt_list now, *n;
+	uint32_t runs = 0;
+
+	/* Calls that are put off meanwhile run in the next iteration, */
+	mt_list_init(&now);
+	if (!mt_list_empty(&p->again))
+		mt_list_splice_tail(&now, &p->again);
+	for (; runs < budget && (n = mt_list_first(&now)); runs++) {
+		mt_list_del(n);
+		mt_call_run(p, mt_list_entry(n, struct mt_exchange, queue_node));
+	}
+	/* after those for which no budget was left. */
+	if (!mt_list_empty(&p->again))
+		mt_list_splice_tail(&now, &p->again);
+	if (!mt_list_empty(&now))
+		mt_list_splice_tail(&p->again, &now);
+	return runs;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls of endpoint/: ejection, silence, admission, what is counted and learned. */
+#pragma once
+
+#include "mt_proxy_base.h"
+
+/* account.c: what an exchange adds to the numbers of its service, route and endpoint */
+struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
+/* Before anything is counted for the endpoint: its small number may have been another one's. */
+static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const struct mt_ep_state *e)
+{
+	struct mt_ep_stats *st = &p->ep_stats[e->index];
+
+	if (mt_unlikely(st->id != e->id)) {
+		st->requests = st->failures = st->connect_failed = st->conns_opened = 0;
+		st->heard = 0;
+		__atomic_store_n(&st->id, e->id, __ATOMIC_RELEASE);
+	}
+	return st;
+}
+/*
+ * Counts a connection to the endpoint that failed to open, or was reset without the loss of a call.
+ * This and the next two do nothing if another endpoint has the place by now.
+ */
+void mt_account_connection(struct mt_proxy *p, const struct mt_lanes *ln, bool connecting,
+	enum mt_close_reason reason);
+/* Counts calls whose connection to the endpoint did not open; they may be sent elsewhere. */
+void mt_account_unsent(struct mt_proxy *p, const struct mt_lanes *ln, uint32_t calls);
+/* Counts a call that was lost with its connection, or not answered in time. */
+void mt_account_failed(struct mt_proxy *p, const struct mt_attempt *a);
+void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
+/* Something was refused because of it; NULL: nobody has found a place for it. */
+void mt_account_closed(struct mt_proxy *p, const struct mt_closer *by);
+/* Does without a service that is gone, or that a copy has not. */
+void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
+	const struct mt_msg *reply);
+/* Nothing answers it, which is counted as `what`. */
+void mt_account_oneway(
+	struct mt_proxy *p, const struct mt_exchange *ex, enum mt_proxy_outcome what);
+void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
+
+/* admit.c */
+#define MT_ADMIT_FEW 64
+bool mt_admit_looks(
+	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id);
+/* Whether the endpoint cannot be expected to answer the call, whose deadline is armed, in time. */
+static inline bool mt_admit_refuses(
+	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id)
+{
+	return mt_unlikely(p->ep_stats[ep_index].outstanding >= MT_ADMIT_FEW) &&
+	       mt_admit_looks(p, ex, ep_index, ep_id);
+}
+/* The attempt was answered by its endpoint, or had to be given up. */
+void mt_admit_answered(struct mt_proxy *p, const struct mt_attempt *a);
+
+/* ejection.c */
+static inline struct mt_ep_where mt_lanes_where(const struct mt_lanes *ln)
+{
+	return (struct mt_ep_where){ln->tls, ln->addr, ln->port, ln->cluster_index, ln->codec,
+		ln->codec_opts, ln->of_caller, ln->way, ln->connect_ms};
+}
+/* A connection to it could not be had, or was reset: it may be put aside. rule NULL: the usual one. */
+void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
+	const struct mt_ep_where *at, enum mt_close_reason reason);
+/*
+ * Reports an ejection by the caller to the control thread, and begins the health checks that end
+ * it. `why` and `by` are static; `by` names a rule of lib/proxy's, NULL: `rule`.
+ */
+void mt_ejection_begin(struct mt_proxy *p, struct mt_ep_state *ep,
+	const struct mt_outlier_rule *rule, const struct mt_ep_where *at, const char *why,
+	const char *by);
+/* The same, because the endpoint does not answer. */
+void mt_ejection_begin_silent(struct mt_proxy *p, struct mt_ep_state *ep,
+	const struct mt_outlier_rule *rule, const struct mt_ep_where *at, const char *why,
+	const char *by);
+/* It has answered. */
+void mt_ep_is_back(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at);
+/* A reply of it came that is an error, or to a call on trial. */
+void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
+	enum mt_msg_status status);
+/* The endpoint of these lanes said that it leaves, or that it stays. */
+void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves);
+
+/* silence.c */
+/* So long without a byte is the least reason to ask whether a server is there. */
+#define MT_SILENCE_LEAST (1 * MT_SEC)
+/* A call left on a SHARED or WIDE connection. */
+static inline void mt_silence_sent(struct mt_proxy *p, struct mt_up *u)
+{
+	uint32_t ms = (uint32_t)((p->now + MT_SILENCE_LEAST) / MT_MSEC);
+
+	if (u->silence.first_sent > u->last_rx)
+		return;
+	u->silence.first_sent = p->now;
+	if (!mt_timer_armed(&u->timer) || (int32_t)(u->timer.due_ms - ms) > 0)
+		mt_wheel_arm(&p->wheel, &u->timer, p->now + MT_SILENCE_LEAST);
+}
+/* When to look at the connection for that; MT_NEVER: not. */
+uint64_t mt_silence_due(const struct mt_up *u);
+/* Looks whether it is time to ask, or has the answer that is due. The connection may end. */
+void mt_silence_look(struct mt_proxy *p, struct mt_up *u);
+/* The answer to a heartbeat came. */
+void mt_silence_answered(struct mt_proxy *p, struct mt_up *u);
+/* The server's program has done something that is no reply: it does not hang. */
+void mt_silence_heard(const struct mt_lanes *ln);
+/* The call's time is over, and its attempt still there. */
+void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex);
+/*
+ * The call's client, of this connection, has closed it before the reply. May eject the endpoint.
+ * Does not end the exchange.
+ */
+void mt_silence_given_up(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_stream *client);
+/* A reply came to a call that nothing waits for any more. */
+void mt_silence_replied(const struct mt_lanes *ln);
+/* Whether the endpoint is known to answer heartbeats. */
+bool mt_ep_beats(const struct mt_lanes *ln);
+
+/* waiting.c: calls that wait for an answer, by endpoint */
+/* True if there is something to count, or to withdraw. */
+static inline bool mt_waiting_busy(const struct mt_proxy *p)
+{
+	return p->n_attempts || p->waiting.found || p->waiting.pass;
+}
+/* The next step of a pass. Call when mt_waiting.due is reached, if mt_waiting_busy(). */
+void mt_waiting_turn(struct mt_proxy *p);
+/* Notes that bytes of a server of this group have arrived. */
+static inline void mt_waiting_heard(struct mt_proxy *p, const struct mt_lanes *ln)
+{
+	struct mt_ep_stats *st = &p->ep_stats[ln->ep_index];
+
+	if (mt_likely(st->id == ln->ep_id))
+		st->heard = p->now;
+}
+/* Notes that an opaque stream's server gets bytes; that it has sent some. */
+void mt_waiting_asked(struct mt_proxy *p, struct mt_pair *pr);
+void mt_waiting_answered(struct mt_proxy *p, struct mt_pair *pr);
+/* The opaque stream waits no more: its server has sent a FIN (by_server), or is left. */
+void mt_waiting_ended(struct mt_proxy *p, struct mt_pair *pr, bool by_server);
+
+/* ---- methods.c ---- */
+
+/* Notes what is known of the call's method, before the call takes a serial connection. */
+void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a);
+/* The hash of a method's name under the worker's secret (mt_attempt.method); never 0. */
+uint64_t mt_method_hash(const struct mt_proxy *p, const uint8_t *s, uint32_t n);
+/* The method that the reply in u->msg names, as a hash (mt_attempt.method); 0: it names none. */
+uint64_t mt_method_of_reply(struct mt_proxy *p, const struct mt_up *u);
+/* Such a hash with its service (mt_service.owner): mt_attempt.method_key. */
+uint64_t mt_method_key(uint64_t method, uint64_t owner);
+/* What is known now of the attempt's method. */
+enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt *a);
+/*
+ * True if the call, which has not been sent completely, may have no reply although its message does
+ * not show that. Serial protocols only.
+ */
+bool mt_method_may_be_silent(struct mt_proxy *p, const struct mt_exchange *ex);
+/*
+ * Learns that a reply came that is not a protocol error. `adds` false: only if the method is known
+ * already.
+ */
+void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t owner, bool adds);
+/* Learns that the server read a call and did not answer it. */
+void mt_method_silent(struct mt_proxy *p, uint64_t key, uint64_t owner);

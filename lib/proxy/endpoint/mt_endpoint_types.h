@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Types of endpoint/: health, speed and what is known of endpoints and their methods. */
+#pragma once
+
+#include "endpoint/mt_waiting.h"
+#include "mt_proxy.h"
+
+/* Knowledge about replies to the calls of a method (methods.c). */
+enum mt_method_state {
+	MT_METHOD_UNKNOWN,
+	MT_METHOD_ANSWERS,
+	MT_METHOD_SILENT, /* its calls are one-way, whatever their type */
+};
+
+#define MT_METHODS 256
+
+struct mt_method {
+	uint64_t key;	/* hash of service and name; 0: a free entry */
+	uint64_t used;	/* ns */
+	uint64_t owner; /* mt_service.owner */
+	enum mt_method_state state : 8;
+	uint8_t suspects; /* UNKNOWN: calls without a reply so far */
+};
+
+/* Ring of endpoints' health events, to the control thread (ejection.c). */
+#define MT_EP_EVENTS 128
+
+struct mt_ep_events {
+	uint32_t head mt_cache_aligned;	    /* worker: w, ctl: r */
+	uint64_t missed;		    /* worker: w, ctl: r */
+	struct mt_ep_event e[MT_EP_EVENTS]; /* worker: w, ctl: r */
+	uint32_t tail mt_cache_aligned;	    /* ctl: w, worker: r */
+};
+
+/* Detection of an unresponsive server (silence.c); SHARED and WIDE only. Times in ns. */
+struct mt_silence {
+	uint64_t first_sent; /* first call since the last received byte */
+	uint64_t asked_at;   /* when the outstanding heartbeat was sent; 0: none */
+	uint64_t asked_end;  /* position of its end in the stream; 0: none was sent yet */
+	/*
+	 * With a heartbeat: position acknowledged at the last check; when the acknowledged or sent
+	 * position last changed.
+	 */
+	uint64_t acked, moved;
+	uint64_t not_before; /* earliest time of the next heartbeat */
+	uint64_t vouched;    /* mt_up.last_rx at the last answer to a heartbeat */
+	uint64_t quiet;	     /* a heartbeat is sent after this time without a received byte */
+	uint64_t gap;	     /* the same time while only answers to heartbeats come */
+};
+
+/* Identifies an endpoint for health events and probes, after its lane group may be gone. */
+struct mt_ep_where {
+	struct mt_tls_context *tls; /* of the group; a user that keeps it must hold it */
+	struct mt_addr addr;
+	uint16_t port;
+	uint32_t cluster; /* index */
+	const struct mt_codec *codec;
+	uint8_t codec_opts;
+	bool of_caller; /* mt_lanes.of_caller */
+	uint16_t way;	/* mt_lanes.way */
+	uint32_t connect_ms;
+};
+
+/* Speed of an endpoint's replies to this worker (admit.c). Times in ns. */
+struct mt_admit {
+	uint64_t ep_id;	   /* the endpoint; another one may use this place later */
+	uint64_t since;	   /* start of the window */
+	uint64_t took, n;  /* in the window: sum of the replies' times, and their number */
+	uint64_t last;	   /* time of the last reply */
+	uint64_t silence;  /* longest time without a reply in the window */
+	uint64_t pace;	   /* time between two replies while calls are outstanding; 0: unknown */
+	uint64_t known_at; /* when `pace` was last learned */
+	/* Mean time of replies in the last window; the same without a queue. */
+	uint64_t mean, least;
+	bool busy;	  /* at least BUSY calls (admit.c) outstanding all through the window */
+	bool stood_still; /* no reply came during most of the previous window */
+	bool queueing;	  /* calls wait for each other */
+};
+
+/* Refusals because of an object that fails closed. */
+struct mt_closed_stats {
+	uint64_t id; /* mt_closer.id */
+	uint64_t refused;
+};

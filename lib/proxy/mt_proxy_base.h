@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Functions for all folders of lib/proxy. */
+#pragma once
+
+#include "mt_proxy_trace.h"
+#include "mt_proxy_types.h"
+#include "mt_proxy_upward.h"
+#include "mt_states.h"
+
+#include <errno.h>
+
+/* True if `obj` is an object of the slab, and so of its kind. */
+static inline bool mt_lies_in(const struct mt_slab *s, const void *obj)
+{
+	return (size_t)((const uint8_t *)obj - s->base) < (size_t)s->size * s->cap;
+}
+
+/* ns: work that found no memory is tried again after this time. */
+#define MT_RETRY_NS (10 * MT_MSEC)
+
+/* How a step of a decode loop ended. */
+enum mt_step {
+	MT_STEP_ON,   /* the connection is still there */
+	MT_STEP_STOP, /* no bytes, no work is possible with them now, or the connection is gone */
+	MT_STEP_PART, /* rx starts with a message that is incomplete or not scanned yet */
+};
+
+/*
+ * Classifies what a decode loop left in rx; `epoch` is that of rx before the loop. The start of an
+ * incomplete message, up to `len` bytes, does not close the window, because its rest could not
+ * arrive otherwise. Bytes that were not decoded close it.
+ */
+static inline void mt_rx_settle(struct mt_stream *s, enum mt_step did, uint32_t epoch, uint32_t len)
+{
+	if (did == MT_STEP_PART)
+		mt_stream_keep(s, MT_MIN(len, s->rx.len));
+	else if (s->rx.epoch != epoch)
+		mt_stream_consumed(s);
+}
+
+/*
+ * A request that waits is copied into as few buffers as possible if it pins this many times its
+ * bytes, because a client may have sent it byte by byte, and many may wait.
+ */
+#define MT_COMPACT_RATIO 2
+
+static inline void mt_compact_waiting(struct mt_proxy *p, struct mt_chain *c)
+{
+	if (mt_unlikely(c->segs > 1 && c->truesize / MT_COMPACT_RATIO > c->len))
+		mt_chain_compact(c, p->pools);
+}
+
+/* Prefetches all cache lines of an object. */
+static inline void mt_prefetch_object(const void *obj, size_t size)
+{
+	for (size_t at = 0; at < size; at += MT_CACHE_LINE)
+		__builtin_prefetch((const char *)obj + at, 1);
+}
+
+/* ---- from one object to another ---- */
+
+/* The client connection of an exchange; NULL: it is gone. */
+static inline struct mt_down *mt_exchange_down(
+	const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return mt_slab_get(&p->downs, ex->down);
+}
+/* The attempt that is under way; NULL: none. */
+static inline struct mt_attempt *mt_exchange_attempt(const struct mt_exchange *ex)
+{
+	return ex->attempt.state ? (struct mt_attempt *)&ex->attempt : NULL;
+}
+static inline struct mt_exchange *mt_attempt_exchange(const struct mt_attempt *a)
+{
+	return mt_container_of(a, struct mt_exchange, attempt);
+}
+/* The attempt that a slot or connection names by the reference of its exchange; NULL: none. */
+static inline struct mt_attempt *mt_attempt_of(const struct mt_proxy *p, struct mt_ref exchange)
+{
+	struct mt_exchange *ex = mt_slab_get(&p->exchanges, exchange);
+
+	return ex ? mt_exchange_attempt(ex) : NULL;
+}
+/* The exchange that a slot or connection names; NULL: none. */
+static inline struct mt_exchange *mt_pool_exchange(const struct mt_proxy *p, struct mt_ref exchange)
+{
+	struct mt_exchange *ex = mt_slab_get(&p->exchanges, exchange);
+
+	return ex && ex->attempt.state ? ex : NULL;
+}
+static inline struct mt_exchange_side *mt_exchange_side(
+	const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return &p->sides[ex->self.idx];
+}
+
+/* trace.c; the rest of it is in mt_proxy_trace.h */
+/* The name of a status; a static string. */
+const char *mt_exchange_status_name(enum mt_msg_status s);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls of pool/: server connections, lanes, queues. */
+#pragma once
+
+#include "endpoint/mt_endpoint_priv.h"
+#include "mt_secure.h"
+#include "pool/mt_match.h"
+#include "pool/mt_oneway.h"
+#include "pool/mt_reading.h"
+
+/* lane.c */
+/* This worker's share of a limit of the whole node: exact for one worker, rounded up for several. */
+static inline uint32_t mt_share(const struct mt_proxy *p, uint32_t limit)
+{
+	return limit / p->workers + (limit % p->workers != 0);
+}
+
+/* A connection of a lane group's begins or ends. */
+static inline void mt_lanes_conn_added(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
+{
+	ln->n_conns[role]++;
+	p->cluster_conns[ln->cluster_index]++;
+}
+
+static inline void mt_lanes_conn_left(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
+{
+	ln->n_conns[role]--;
+	p->cluster_conns[ln->cluster_index]--;
+}
+
+/* connectionPool.tcp.maxConnections is reached. */
+static inline bool mt_lanes_at_limit(const struct mt_proxy *p, const struct mt_lanes *ln)
+{
+	return mt_unlikely(ln->conns_max) && p->cluster_conns[ln->cluster_index] >= ln->conns_max;
+}
+
+/* A call is put into its cluster's queue, or leaves it. */
+static inline void mt_pending_add(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	p->pending[ex->attempt.cluster_index]++;
+	p->pending_size[ex->attempt.cluster_index] += ex->attempt.queued_size;
+}
+
+static inline void mt_pending_sub(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	p->pending[ex->attempt.cluster_index]--;
+	p->pending_size[ex->attempt.cluster_index] -= ex->attempt.queued_size;
+}
+
+/* The group for the exchange's endpoint and dialect, made if need be; NULL: no memory. */
+struct mt_lanes *mt_lanes_get(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep);
+/* The same for a byte stream. */
+struct mt_lanes *mt_lanes_opaque(
+	struct mt_proxy *p, const struct mt_connecting *j, const struct mt_endpoint *ep);
+/*
+ * Whether a call may take one of the endpoint's bulk connections, of which there are few, and who does not read holds
+ * his for long: more of them must be left than its client's address has already, and more than twice as many as its
+ * client's connection has. (Dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998.)
+ */
+bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
+/* Connections of a kind that do not drain. */
+uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role);
+/* Of SHARED and WIDE. */
+static inline enum mt_up_role mt_lane_other(enum mt_up_role role)
+{
+	return role == MT_UP_SHARED ? MT_UP_WIDE : MT_UP_SHARED;
+}
+/* The same of a call's client. */
+struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex);
+/*
+ * Gives the call a connection and returns 0. -EAGAIN: it has to wait in the queue. -ECANCELED: it
+ * was answered, for lack of memory. -ECONNREFUSED: no connection can be had.
+ */
+int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
+/*
+ * queue.c. The call waits for a connection, for which another one may be refused. False: it was
+ * refused itself.
+ */
+bool mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
+/* It waits no more. The queue may be freed. */
+void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
+/* The result of giving an attempt to the pool of its endpoint. */
+enum mt_tried {
+	MT_TRIED_OUT,	    /* sent, or it waits for a connection of the pool */
+	MT_TRIED_UNREACHED, /* no connection to the endpoint can be had; the call is the caller's */
+	MT_TRIED_ENDED,	    /* the call was answered, or waits outside of the pool */
+};
+
+/*
+ * Sends the call on a connection of the endpoint, opens one, puts the call into the queue, or
+ * answers it.
+ */
+enum mt_tried mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
+/*
+ * A connection became free, open or gone: what waits is sent at the end of the turn. Sending may answer
+ * and end any call, so it never happens in the middle of something else that ends one.
+ */
+void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln);
+/* The call of this queue (MT_FAIR_*) that is served next; NULL: none. Changes nothing. */
+const struct mt_attempt *mt_queue_head(const struct mt_lanes *ln, uint32_t queue);
+/*
+ * A serial connection without a call that closes as soon as its one-way calls are acknowledged,
+ * preferably one on which all are; NULL: there is none.
+ */
+struct mt_up *mt_lane_gives_way(const struct mt_lanes *ln);
+/* Gives waiting calls to connections; at most about `budget` of them. Returns how many. */
+uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget);
+/* The connection is open: sends what waited for it. */
+void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u);
+/* More bytes of a long request. */
+void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
+/* The reply of a SERIAL or BULK connection is complete: it is free again. */
+void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u);
+void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln);
+/* Frees a group whose endpoint is gone and that has neither connections nor queued calls. */
+void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln);
+enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts);
+
+uint32_t mt_lanes_serial_max(const struct mt_proxy *p, const struct mt_lanes *ln);
+
+/* queue.c: which of MT_FAIR_BUCKETS an address is in, which nobody outside knows. */
+uint8_t mt_fair_bucket(const struct mt_proxy *p, const struct mt_addr *a);
+
+/* idle.c */
+/* The server ends a connection on which nothing is awaited. */
+void mt_idle_ended(struct mt_proxy *p, const struct mt_up *u);
+/* Idle for about as long as its endpoint leaves connections idle. */
+bool mt_idle_too_old(const struct mt_proxy *p, const struct mt_up *u);
+
+/* upstream.c */
+extern const struct mt_stream_user mt_up_user;
+struct mt_up *mt_up_open(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why);
+struct mt_up *mt_up_of(struct mt_stream *s);
+/* As long as a server may leave what it was sent unacknowledged: calls go elsewhere then, so it need not be minutes. */
+#define MT_UP_SILENT_MS 1000
+/* Takes and decodes what is there; nothing while it is paused, so that the window shuts. */
+void mt_up_pump(struct mt_proxy *p, struct mt_up *u);
+/* The client of its long reply goes on. */
+void mt_up_resume(struct mt_proxy *p, struct mt_up *u);
+void mt_up_timer(struct mt_proxy *p, struct mt_up *u);
+/* No new calls; closes when the last one is answered. */
+void mt_up_drain(struct mt_proxy *p, struct mt_up *u);
+/* The server's FIN is there and so is nothing else that could still be passed on. */
+static inline bool mt_up_ended(const struct mt_up *u)
+{
+	return u->eof && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading);
+}
+/* Closes a connection; calls that are still out on it may be sent again (retry.c), or are answered natively. */
+void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why);
+/* Forgets the connection (its stream is gone or let go). */
+void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
+
+/* uprequest.c: answers the heartbeat, or the request, that u->msg is; it stays in rx. */
+void mt_up_heartbeat(struct mt_proxy *p, struct mt_up *u);
+void mt_up_request(struct mt_proxy *p, struct mt_up *u);
+
+/*
+ * After the server's FIN its machine answers what crossed it with a RST. Until that is there, or did not come for a
+ * retransmission timeout, nobody knows; looked at so often, and for so long at most.
+ */
+#define MT_LOOK_AGAIN (50 * MT_MSEC)
+#define MT_LOOK_UNTIL (3 * MT_SEC)
+
+/* What of [first, last) the server can have read, as far as this node believes it. */
+static inline enum mt_unread mt_up_unread(
+	const struct mt_proxy *p, const struct mt_stream_end *e, uint64_t first, uint64_t last)
+{
+	return p->conf.unread_strict ? mt_stream_unsent(e, first)
+				     : mt_stream_unread(e, first, last);
+}
+
+/* updecode.c: what comes from servers */
+/* The attempt leaves the connection, which reads and drops the rest of its long reply. */
+static inline void mt_up_skip_rest(struct mt_up *u, const struct mt_attempt *a)
+{
+	u->reply = MT_REF_NONE;
+	u->skip = (struct mt_up_skip){
+		.left = a->reply_left, .progress = a->reply_progress, .id = a->reply_id};
+}
+void mt_up_message(struct mt_proxy *p, struct mt_up *u);
+bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
+/* SHARED, WIDE: the reply that is kept until it is whole goes nowhere, and its call is answered natively. false: there is none. */
+bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u);
+void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Types of pool/: server connections, their lanes, queues and ids; decoding in portions. */
+#pragma once
+
+#include "endpoint/mt_endpoint_types.h"
+#include "mt_proxy.h"
+
+/* ---- decoding in portions (reading.c) ---- */
+
+/* Decoding state of a connection. */
+struct mt_reading {
+	struct mt_list node; /* mt_readings.queue */
+	uint32_t turn;	     /* loop iteration to which `left` belongs */
+	uint32_t left;	     /* decoding steps left for the connection in this iteration */
+	uint32_t scan;	     /* scan of a long message: index in mt_proxy.scans + 1; 0: none */
+};
+
+struct mt_readings {
+	struct mt_list queue; /* connections that continue in a later iteration */
+	uint32_t turn;
+	uint32_t left; /* decoding steps left in this iteration */
+};
+
+/* ---- upstream ---- */
+
+/*
+ * SHARED and WIDE connections carry calls of many clients; WIDE those with bytes that would delay
+ * short calls. PINNED: server connections of opaque TCP (struct mt_pair), which are only counted.
+ */
+enum mt_up_role { MT_UP_SHARED, MT_UP_WIDE, MT_UP_SERIAL, MT_UP_BULK, MT_UP_PINNED, MT_UP_ROLES };
+enum mt_up_state { MT_UP_CONNECTING, MT_UP_OPEN, MT_UP_DRAINING, MT_UP_N_STATES };
+
+/*
+ * A place for an outstanding call in the id ring. id 0: free. An id without an exchange: a
+ * tombstone.
+ */
+struct mt_slot {
+	uint64_t id;
+	struct mt_ref exchange; /* its attempt was sent with this id */
+};
+
+/* How a server sets the ids of its replies (match.c). */
+enum mt_ids {
+	MT_IDS_UNKNOWN, /* no reply has come */
+	MT_IDS_ECHOED,
+	MT_IDS_ABSENT, /* replies have id 0, whatever the ids of their calls */
+};
+
+/*
+ * Ring of the last calls without a reply on a SERIAL connection that is bound to a client
+ * (oneway.c).
+ */
+#define MT_UNANSWERED 64
+struct mt_unanswered {
+	uint32_t n; /* number of calls so far */
+	struct mt_unanswered_call {
+		bool used;
+		bool overtaken;	 /* if replies have no ids: a later call was answered */
+		uint32_t aux;	 /* with `id`: the client's id (mt_seed) */
+		uint64_t given;	 /* id of the call on the connection */
+		uint64_t method; /* mt_attempt.method */
+		uint64_t id;
+	} call[MT_UNANSWERED];
+};
+
+/* A long reply that no call waits for (any more); it is read and dropped. */
+struct mt_up_skip {
+	uint32_t left;	   /* bytes that have not come yet; 0: nothing is skipped */
+	bool late;	   /* it does not answer the outstanding call */
+	uint64_t progress; /* ns: when the last bytes came */
+	uint64_t id;	   /* as the server sent it */
+};
+
+struct mt_up {
+	struct mt_ref self;
+	struct mt_stream *s;
+	/* In mt_lanes.conns[role], or in .idle (SERIAL, BULK without a call). */
+	struct mt_list node;
+	struct mt_lanes *lanes;
+	enum mt_up_role role;
+	enum mt_up_state state;
+	bool busy; /* SERIAL, BULK: has a call (mt_up.exchange, or its tombstone) */
+	bool used; /* has carried a call */
+	bool decoding, eof;
+	bool paused; /* its long reply waits for the client; the exchange is in mt_down.waiting */
+	struct mt_decoder dec; /* reads s->rx */
+	struct mt_msg msg;
+	struct mt_reading reading;
+	struct mt_slot *ring; /* SHARED, WIDE */
+	uint64_t *ring_busy;  /* a bit for each slot; stored after the slots */
+	uint32_t outstanding; /* used slots, with the tombstones */
+	uint32_t tombstones;
+	uint64_t next_id;
+	struct mt_ref exchange; /* SERIAL, BULK: its attempt is the outstanding call */
+	/* To find the call of a reply (match.c): */
+	uint64_t first_id;	  /* first id that was used */
+	uint32_t n_unknown;	  /* replies with ids that were never used */
+	uint8_t ids_started_over; /* how often next_id has wrapped; at most 2 */
+	enum mt_ids ids : 8;	  /* SERIAL: as found by its replies */
+	/* SERIAL: a one-way call was sent on it, to which the server may reply. */
+	bool unanswered;
+	uint64_t out_id;     /* SERIAL, BULK: id of the call with an outstanding reply; 0: none */
+	uint64_t out_method; /* SERIAL: mt_attempt.method of that call */
+	/*
+	 * BULK, while busy: client connection and client address (IPv6: its /64) of the call that it
+	 * has or had (mt_lane_has_share()). SERIAL: the client with calls that share the connection
+	 * because one of them may be one-way (oneway.c); none: it is not in doubt.
+	 */
+	struct mt_ref client;
+	struct mt_addr from;
+	/* SERIAL, in doubt (oneway.c): */
+	struct mt_list behind; /* the attempts after that of `exchange`, in the order of sending */
+	uint32_t n_behind;
+	bool bound;   /* a call on it had no reply, so it takes only calls of this client */
+	bool counted; /* counts in mt_lanes.n_bound */
+	uint32_t unanswered_at; /* index in mt_proxy.unanswered + 1; 0: none */
+	uint32_t ep_at; /* last position of its endpoint in a cluster, which is searched first */
+	uint64_t owner; /* mt_service.owner of its calls */
+	/* mt_attempt.method_key of a call without its client, which has closed; 0: none. */
+	uint64_t left;
+	/*
+	 * Exchange of the long reply that is being forwarded; its attempt's receive half has the state.
+	 * None: no reply is being forwarded.
+	 */
+	struct mt_ref reply;
+	struct mt_up_skip skip;
+	bool release;		/* SERIAL, BULK: free the connection when the reply is complete */
+	bool comes_whole;	/* with msg_started: `msg` describes the incomplete message */
+	struct mt_list waiting; /* attempts to send when the connection is open */
+	struct mt_list unacked; /* one-way attempts, in the order of sending */
+	uint32_t n_waiting;
+	struct mt_timer timer;
+	uint64_t last_rx, last_tx, skip_until;
+	/* ns: start of an incomplete message that is not forwarded in parts; 0: none. */
+	uint64_t msg_started;
+	uint64_t retry_at; /* ns: when to decode again without new bytes; 0: never */
+	/* SHARED, WIDE; ns: when it began to drain because of its memory; 0: it did not. */
+	uint64_t evicted;
+	uint64_t given; /* bytes passed to the stream so far */
+	/*
+	 * ns: when the server ended the connection while calls were outstanding, and when to check
+	 * again if the calls were read (retry.c).
+	 */
+	uint64_t ended_at, look_at;
+	struct mt_silence silence;
+};
+
+/* True if the connection carries calls of many clients, which ids identify. */
+static inline bool mt_up_shares(const struct mt_up *u)
+{
+	return u->role <= MT_UP_WIDE;
+}
+
+/* True if a long reply has begun, and is forwarded or skipped. */
+static inline bool mt_up_in_reply(const struct mt_up *u)
+{
+	return u->skip.left || !mt_ref_is_none(u->reply);
+}
+
+/*
+ * Idle time after which an endpoint closes connections, learned from its FINs (idle.c). Times in
+ * ns.
+ */
+struct mt_idle_limit {
+	uint64_t learnt; /* 0: unknown */
+	/* Shortest idle time of the last similar FINs, and the time of the last of them. */
+	uint64_t age, at;
+	/* Until then learn nothing, because the server itself seems to end. */
+	uint64_t nothing_until;
+	uint32_t n; /* number of similar FINs */
+};
+
+/* Attempts that wait for connections to an endpoint, in buckets by client address (queue.c). */
+#define MT_FAIR_BITS	6
+#define MT_FAIR_BUCKETS (1u << MT_FAIR_BITS)
+struct mt_fair {
+	uint64_t busy; /* a bit for each non-empty bucket */
+	uint32_t at;   /* the bucket that is being served */
+	uint32_t n[MT_FAIR_BUCKETS];
+	int32_t credit[MT_FAIR_BUCKETS]; /* bytes left in its round */
+	struct mt_list bucket[MT_FAIR_BUCKETS];
+};
+
+/* Queues of an endpoint: for SHARED or SERIAL connections, and for WIDE ones. */
+enum mt_fair_queue { MT_FAIR_NARROW, MT_FAIR_WIDE, MT_FAIR_QUEUES };
+
+/* Lane group: all connections of this worker to one endpoint in one dialect. */
+struct mt_lanes {
+	struct mt_ref self;
+	uint32_t ep_index;
+	uint64_t ep_id;
+	struct mt_ep_state *state; /* in lib/upstream's registry, which outlives snapshots */
+	const struct mt_codec *codec;
+	uint8_t codec_opts;
+	uint8_t lane_class;  /* dialect (mt_msg.lane_class): dialects never share a connection */
+	enum mt_ids ids : 8; /* SERIAL: last result of its connections (mt_up.ids) */
+	struct mt_lanes *next_class; /* next group of the endpoint, with another dialect */
+	struct mt_tls_context *tls;  /* held; NULL: plaintext */
+	struct mt_addr addr;
+	uint16_t port;
+	uint32_t connect_ms;
+	uint32_t cluster_index; /* mt_proxy.cluster_conns */
+	uint32_t conns_max; /* limit of this worker's connections to the whole cluster; 0: none */
+	bool gone;	    /* the endpoint left the configuration */
+	bool pinned;	    /* must not be freed at the moment */
+	bool of_caller;	    /* `tls` presents a caller's identity, not the node's */
+	uint16_t way;	    /* mt_endpoint_way() */
+	uint32_t n_conns[MT_UP_ROLES];	   /* by role, including opening ones */
+	uint32_t n_queued;		   /* attempts in `fair` and `bulk` */
+	struct mt_list conns[MT_UP_ROLES]; /* by role */
+	/* By role, for SERIAL and BULK: open connections without a call, most recently used first. */
+	struct mt_list idle[MT_UP_ROLES];
+	uint64_t seen; /* version of the last snapshot that contains the endpoint */
+	struct mt_fair *fair[MT_FAIR_QUEUES]; /* waiting attempts; NULL: none */
+	/*
+	 * While both queues wait for one connection: how many more bytes per address SHARED calls have
+	 * sent than WIDE calls.
+	 */
+	int32_t narrow_ahead;
+	struct mt_list bulk; /* waiting attempts for BULK connections */
+	struct mt_idle_limit idle_limit;
+	struct mt_addr bulk_last; /* client address that got the last bulk connection */
+	/* No attempt in `bulk` may get a connection, and nothing has changed since that check. */
+	bool bulk_in_vain;
+	uint32_t n_bound; /* SERIAL: connections bound to a client (mt_up.bound) */
+	/* In mt_proxy.hungry: a connection may be free for the queue. */
+	struct mt_list hungry_node;
+};

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reading.c: decoding in portions. Included by mt_pool_priv.h. */
+#pragma once
+
+#include "mt_proxy_base.h"
+
+/* reading.c: no connection holds up a turn by what it has to be decoded */
+void mt_readings_init(struct mt_proxy *p);
+/* A turn begins. */
+void mt_readings_begin(struct mt_proxy *p);
+/* Those that wait go on; how many did. */
+uint32_t mt_readings_turn(struct mt_proxy *p);
+/* Of a connection in a turn: 64 KiB of what is most costly to read, 256 KiB of plain text. */
+#define MT_READING_SHARE 16384
+/* What a message takes, however short it is. */
+#define MT_READING_MESSAGE 64
+/* Queues the connection; it is read on at the end of this loop iteration or of a later one. */
+static inline void mt_reading_again(struct mt_proxy *p, struct mt_reading *r)
+{
+	if (!mt_list_linked(&r->node))
+		mt_list_add_tail(&p->readings.queue, &r->node);
+}
+/* The same for a connection that has no steps left. */
+void mt_reading_wait(struct mt_proxy *p, struct mt_reading *r);
+/* Whether the connection may decode on in this turn; if not it is queued. */
+static inline bool mt_reading_may(struct mt_proxy *p, struct mt_reading *r)
+{
+	if (r->turn != p->readings.turn) {
+		r->turn = p->readings.turn;
+		r->left = MT_READING_SHARE;
+	}
+	if (mt_likely(r->left > 0 && p->readings.left > 0))
+		return true;
+	mt_reading_wait(p, r);
+	return false;
+}
+static inline void mt_reading_spend(struct mt_proxy *p, struct mt_reading *r, uint32_t steps)
+{
+	r->left -= MT_MIN(r->left, steps);
+	p->readings.left -= MT_MIN(p->readings.left, steps);
+}
+static inline bool mt_reading_waits(const struct mt_reading *r)
+{
+	return mt_list_linked(&r->node);
+}
+/* Runs the decoder, after mt_reading_may(). */
+static inline enum mt_decode mt_reading_decode(
+	struct mt_proxy *p, struct mt_reading *r, struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint32_t may = MT_MIN(r->left, p->readings.left);
+	enum mt_decode rc;
+
+	d->steps = may;
+	rc = mt_decoder_run(d, msg);
+	mt_reading_spend(p, r, may - d->steps + MT_READING_MESSAGE);
+	/* It may have stopped for want of steps only. */
+	if (mt_unlikely(rc == MT_DECODE_MORE && d->steps == 0))
+		mt_reading_wait(p, r);
+	return rc;
+}
+/* Begins to look for a message's trailing metadata, which are searched; false: no memory. */
+bool mt_reading_begin_scan(struct mt_proxy *p, struct mt_reading *r);
+/* Goes on with that; true: they are found. */
+bool mt_reading_scan(struct mt_proxy *p, struct mt_reading *r, const struct mt_codec *codec,
+	struct mt_msg *msg, const struct mt_chain *c);
+/* The view, which shows the message, knows where they are. */
+static inline void mt_reading_use_scan(struct mt_proxy *p, const struct mt_reading *r)
+{
+	if (mt_unlikely(r->scan))
+		p->view.meta.scan = *(struct mt_scan *)mt_slab_at(&p->scans, r->scan - 1);
+}
+void mt_reading_end_scan(struct mt_proxy *p, struct mt_reading *r);
+/* The view's message was dispatched: its index counts for the turn, its walk is over. */
+static inline void mt_reading_used(struct mt_proxy *p, struct mt_reading *r)
+{
+	mt_reading_spend(p, r, p->view.meta.took);
+	if (mt_unlikely(r->scan))
+		mt_reading_end_scan(p, r);
+}
+/* The connection ends. */
+void mt_reading_end(struct mt_proxy *p, struct mt_reading *r);

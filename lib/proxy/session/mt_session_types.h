@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Types of session/: opaque TCP. */
+#pragma once
+
+#include "mt_proxy.h"
+
+/*
+ * An opaque TCP connection: the client's stream and the server's. One cache line, because a million
+ * of them may be idle. Both streams refer to it.
+ */
+struct mt_pair {
+	struct mt_stream *down, *up; /* NULL: gone, or not open yet */
+	struct mt_lanes *lanes;	     /* lane group of `up`; NULL: none */
+	/* For a half-closed stream, fin_waits, or the wait for a cluster. */
+	struct mt_timer timer;
+	uint32_t last_ms; /* ms: last event; with fin_waits: last event before that */
+	/* Index of its struct mt_connecting + 1; 0: both ends are connected. */
+	uint32_t connecting;
+	bool fin_to_up : 1, fin_to_down : 1; /* FINs forwarded */
+	/* The server's FIN is held back, until it is known whether the server has read anything. */
+	bool fin_waits : 1;
+	uint8_t again : 2; /* number of reconnects to a server (opaque_connect.c) */
+	bool cut : 1;	   /* one side was cut off; the other side still gets data (opaque_cut.c) */
+	/* The client's TLS is forwarded, and its server name was seen but not kept. */
+	bool sni_unkept : 1;
+	bool waits : 1;	   /* the server got bytes, and has sent none since (waiting.c) */
+	bool answered : 1; /* the server has sent bytes after it got some */
+	/*
+	 * Service that counts its bytes: mt_service.index + 1 of the service to which the client's
+	 * address leads, 0: none. Valid for the snapshot with this `version` (lower half); looked up
+	 * again for another snapshot.
+	 */
+	uint16_t service;
+	union {
+		uint32_t version;
+		/* ms: with `cut`, when that happened; bytes are not counted then. */
+		uint32_t cut_ms;
+	};
+};
+_Static_assert(sizeof(struct mt_pair) <= MT_CACHE_LINE, "an idle byte stream stays small");
+
+/* Data of an opaque TCP connection until its server is connected. */
+struct mt_connecting {
+	const struct mt_codec *codec;
+	uint8_t codec_opts;
+	uint8_t tries;
+	bool denied;	 /* a policy denied it: no other endpoint is tried */
+	bool over_limit; /* refused by a local rate limit, at any endpoint */
+	bool limited;	 /* a limit of Meltemi prevented a server connection */
+	bool gateway;	 /* the client uses a gateway */
+	uint8_t shows;	 /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
+	struct mt_snapshot *snap;	  /* held */
+	uint64_t chain_id;		  /* mt_filter_chain.id */
+	const struct mt_cluster *cluster; /* in `snap`; NULL: gone */
+	struct mt_ep_state *ep;		  /* the endpoint that is being tried */
+	bool trial;			  /* a trial of an ejected endpoint */
+	uint64_t tried;			  /* bit set of positions in the cluster */
+	uint64_t rnd;
+	/*
+	 * After a reconnect: data that the previous server has not read, to be sent first. Charged to
+	 * the client's stream.
+	 */
+	struct mt_chain given;
+	uint32_t pair; /* index in mt_proxy.pairs */
+	/* While it waits for an on-demand cluster (on_demand.c): */
+	struct mt_list node; /* mt_on_demand.streams */
+	uint32_t on_demand;  /* index of the cluster + 1; 0: does not wait */
+	bool waited;
+};

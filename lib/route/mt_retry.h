@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Retry policy of a route: when a call gets another attempt. Built by the control thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Reasons for which an attempt ended without a reply that is forwarded; bits of mt_retry.on. */
+enum mt_retry_on {
+	MT_RETRY_UNSENT = 1, /* no connection could be had; nothing was sent */
+	MT_RETRY_UNREAD = 2, /* sent, and provably not read by the server */
+	/* The connection ended, or the time of the attempt passed; the call may have been read. */
+	MT_RETRY_LOST = 4,
+};
+
+struct mt_retry {
+	uint32_t on; /* enum mt_retry_on */
+	/* Attempts by this policy, at most; attempts of calls that were not read come on top. */
+	uint32_t attempts;
+	uint32_t
+		try_ms; /* time of an attempt, from its last byte sent on; 0: the call's time-out */
+	/*
+	 * The wait before the n-th attempt by this policy is uniform in [0, min(base_ms * (2^n - 1),
+	 * max_ms)), as Envoy's.
+	 */
+	uint32_t base_ms, max_ms;
+	bool same_hosts; /* endpoints that were tried may be chosen before all others were */
+};

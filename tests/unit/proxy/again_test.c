@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Further attempts by the retry policy of a route. */
+#include "mirror_scene.h"
+#include "moved.h"
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+#define SAFE  0 /* listeners' indexes */
+#define NAMED 3
+#define LEN   64
+
+static struct mt_retry policy;
+static struct fake_conn *client;
+static uint32_t len; /* of calls */
+
+/* A client of that listener, whose route has this policy; its cluster has n_eps endpoints. */
+static void start(uint32_t listener, uint32_t n_eps, struct mt_retry with)
+{
+	static const uint16_t ports[] = {CONFIG_SAFE, CONFIG_OPAQUE, CONFIG_SERIAL, CONFIG_NAMED};
+	struct mt_route_action *a;
+
+	policy = with;
+	len = LEN;
+	scene_start(n_eps);
+	a = (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[listener].protos->services[0]->routes, 0);
+	a->retry = &policy;
+	a->retries = true;
+	client = lab_client(ports[listener]);
+}
+
+static void stop(uint32_t attempts)
+{
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), attempts);
+	if (client->live)
+		lab_close(client, MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	scene_stop();
+}
+
+/* The server has one call, the client's, as it was sent. */
+static struct toy got(struct fake_conn *s)
+{
+	struct toy q = scene_next_sent(s);
+
+	CU_ASSERT_EQUAL(q.kind, 'Q');
+	CU_ASSERT_EQUAL(q.len, len);
+	CU_ASSERT_STRING_EQUAL(q.method, "call");
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 0);
+	return q;
+}
+
+/* The server reads the call, and its connection ends. */
+static void read_and_lost(struct fake_conn *s)
+{
+	got(s);
+	lab_close(s, MT_CLOSE_RESET);
+}
+
+static void is_waiting(void)
+{
+	CU_ASSERT_EQUAL(scene_next_sent(client).kind, 0);
+	CU_ASSERT_EQUAL(lab.p->n_attempts, 0);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+}
+
+/* Some server has the call now, and answers; the client has just that answer. */
+static void answered(uint64_t id)
+{
+	struct fake_conn *s = scene_connected_server(lab_n_servers() - 1);
+	struct toy t;
+
+	scene_answer(s, got(s).id, 7, LEN);
+	t = scene_next_sent(client);
+	CU_ASSERT_EQUAL(t.kind, 'P');
+	CU_ASSERT_EQUAL(t.id, id);
+	CU_ASSERT_EQUAL(t.status, 0);
+	CU_ASSERT_EQUAL(scene_next_sent(client).kind, 0);
+}
+
+static void is_told(enum mt_local_reply what)
+{
+	struct toy t = scene_next_sent(client);
+
+	CU_ASSERT_EQUAL(t.id, 1);
+	CU_ASSERT_EQUAL(t.status, 1);
+	CU_ASSERT_EQUAL(t.first, what);
+}
+
+/* A call that was read is sent again only if the policy says so. */
+static void test_lost(void)
+{
+	static const uint32_t lens[] = {LEN, MT_RETAIN_HERE, MT_RETAIN_HERE + 1, 60000};
+
+	start(SAFE, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_UNSENT, .attempts = 2, .base_ms = 25, .max_ms = 250});
+	scene_send_request(client, 'Q', 1, len);
+	read_and_lost(scene_connected_server(0));
+	is_told(MT_REPLY_CONN_LOST);
+	stop(0);
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(lens); i++) {
+		start(SAFE, 1,
+			(struct mt_retry){
+				.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 25, .max_ms = 250});
+		len = lens[i];
+		scene_send_request(client, 'Q', 1, len);
+		CU_ASSERT_EQUAL(lab_holds(client).of[MT_CLASS_RETAINED] > 0, len > MT_RETAIN_HERE);
+		read_and_lost(scene_connected_server(0));
+		is_waiting();
+		lab_advance(26 * MT_MSEC);
+		answered(1);
+		CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->requests, 1);
+		CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->ok, 1);
+		stop(1);
+	}
+}
+
+static void test_attempts_are_bounded(void)
+{
+	start(SAFE, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 25, .max_ms = 250});
+	scene_send_request(client, 'Q', 1, len);
+	for (int i = 0; i < 2; i++) {
+		read_and_lost(scene_connected_server(0));
+		is_waiting();
+		lab_advance(76 * MT_MSEC);
+	}
+	read_and_lost(scene_connected_server(0));
+	is_told(MT_REPLY_CONN_LOST);
+	stop(2);
+}
+
+/* Every wait is within its bound, and their mean is half of it, as Envoy's. */
+static void test_back_off(void)
+{
+	enum { CALLS = 200 };
+	uint64_t sum = 0, most = 0;
+
+	start(SAFE, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_LOST, .attempts = 1, .base_ms = 1000, .max_ms = 250});
+	scene_patient();
+	for (uint64_t i = 0; i < CALLS; i++) {
+		uint64_t from;
+
+		scene_send_request(client, 'Q', i, len);
+		read_and_lost(scene_connected_server(0));
+		from = lab.now;
+		while (lab_n_servers() == 0)
+			lab_advance(MT_MSEC);
+		sum += (lab.now - from) / MT_MSEC;
+		most = MT_MAX(most, (lab.now - from) / MT_MSEC);
+		answered(i);
+		lab_close(lab_server(0), MT_CLOSE_OK);
+	}
+	CU_ASSERT_TRUE(most <= 250);
+	/* 125 ms; five standard deviations of the mean are 26 ms. */
+	CU_ASSERT_TRUE(sum / CALLS >= 125 - 26 && sum / CALLS <= 125 + 26);
+	stop(CALLS);
+}
+
+/* An endpoint that was not tried is preferred; with one endpoint it is tried again. */
+static void test_other_host(void)
+{
+	uint8_t host;
+
+	for (int same = 0; same < 2; same++) {
+		start(SAFE, 3,
+			(struct mt_retry){.on = MT_RETRY_LOST,
+				.attempts = 3,
+				.base_ms = 10,
+				.max_ms = 10,
+				.same_hosts = same});
+		lab.snap->clusters[0].lb = MT_LB_RANDOM;
+		for (uint64_t i = 1; i <= 20; i++) {
+			scene_send_request(client, 'Q', i, len);
+			host = lab_server(lab_n_servers() - 1)->t.remote.b[15];
+			read_and_lost(scene_connected_server(lab_n_servers() - 1));
+			lab_advance(11 * MT_MSEC);
+			if (!same)
+				CU_ASSERT_NOT_EQUAL(
+					lab_server(lab_n_servers() - 1)->t.remote.b[15], host);
+			answered(i);
+			while (lab_n_servers())
+				lab_close(lab_server(0), MT_CLOSE_OK);
+		}
+		stop(20);
+	}
+}
+
+/* An attempt takes too long, so the call has another one. A late reply to the first is dropped. */
+static void test_time_of_a_try(void)
+{
+	struct fake_conn *s;
+	uint64_t first;
+
+	start(SAFE, 2,
+		(struct mt_retry){.on = MT_RETRY_LOST,
+			.attempts = 1,
+			.try_ms = 100,
+			.base_ms = 10,
+			.max_ms = 10});
+	scene_send_request(client, 'Q', 1, len);
+	s = scene_connected_server(0);
+	first = got(s).id;
+	lab_advance(99 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), 0);
+	lab_advance(2 * MT_MSEC);
+	is_waiting();
+	lab_advance(11 * MT_MSEC);
+	scene_answer(s, first, 9, LEN);
+	CU_ASSERT_EQUAL(scene_next_sent(client).kind, 0);
+	answered(1);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->timeouts, 0);
+	stop(1);
+
+	/* Without a reason of the policy, it ends the call. */
+	start(SAFE, 2,
+		(struct mt_retry){.on = MT_RETRY_UNSENT,
+			.attempts = 1,
+			.try_ms = 100,
+			.base_ms = 10,
+			.max_ms = 10});
+	scene_send_request(client, 'Q', 1, len);
+	got(scene_connected_server(0));
+	lab_advance(101 * MT_MSEC);
+	is_told(MT_REPLY_TIMEOUT);
+	stop(0);
+}
+
+/* On a connection without ids a call is repeated only if its method is known to answer. */
+static void test_serial(void)
+{
+	for (int known = 0; known < 2; known++) {
+		start(NAMED, 1,
+			(struct mt_retry){.on = MT_RETRY_LOST,
+				.attempts = 1,
+				.try_ms = 100,
+				.base_ms = 10,
+				.max_ms = 10});
+		if (known) {
+			scene_send_request(client, 'Q', 1, len);
+			answered(1);
+		}
+		scene_send_request(client, 'Q', 1, len);
+		got(scene_connected_server(0));
+		lab_advance(101 * MT_MSEC);
+		if (!known) {
+			is_told(MT_REPLY_TIMEOUT);
+		} else {
+			CU_ASSERT_EQUAL(lab_n_servers(), 0); /* so no late reply can come */
+			is_waiting();
+			lab_advance(11 * MT_MSEC);
+			answered(1);
+		}
+		stop((uint32_t)known);
+	}
+}
+
+/* Attempts for which no connection can be had come on top of those of the policy. */
+static void test_unsent(void)
+{
+	start(SAFE, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_UNSENT, .attempts = 2, .base_ms = 10, .max_ms = 10});
+	lab.refuse_open = true;
+	scene_send_request(client, 'Q', 1, len);
+	is_waiting();
+	lab_advance(11 * MT_MSEC);
+	is_waiting();
+	lab.refuse_open = false;
+	lab_advance(11 * MT_MSEC);
+	answered(1);
+	stop(2);
+
+	start(SAFE, 1,
+		(struct mt_retry){.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 10, .max_ms = 10});
+	lab.refuse_open = true;
+	scene_send_request(client, 'Q', 1, len);
+	is_told(MT_REPLY_NO_ENDPOINT);
+	stop(0);
+}
+
+/* The call's own time-out ends it, however many attempts are left; so does its client. */
+static void test_ends_in_vain(void)
+{
+	start(SAFE, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_LOST, .attempts = 200, .base_ms = 250, .max_ms = 250});
+	scene_send_request(client, 'Q', 1, len);
+	for (int i = 0; i < 100 && client->sent.len == 0; i++) {
+		if (lab_n_servers())
+			read_and_lost(scene_connected_server(0));
+		lab_advance(50 * MT_MSEC);
+	}
+	is_told(MT_REPLY_TIMEOUT);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->timeouts, 1);
+	stop((uint32_t)scene_counted(MT_PROXY_retry_by_policy));
+
+	start(SAFE, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 250, .max_ms = 250});
+	scene_send_request(client, 'Q', 1, len);
+	read_and_lost(scene_connected_server(0));
+	is_waiting();
+	lab_close(client, MT_CLOSE_RESET);
+	lab_advance(MT_SEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_closed), 1);
+	stop(1);
+}
+
+/* One-way calls, and those that are too long, are sent once. */
+static void test_not_retained(void)
+{
+	start(SAFE, 1,
+		(struct mt_retry){.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 10, .max_ms = 10});
+	scene_send_request(client, 'O', 1, LEN);
+	scene_next_sent(scene_connected_server(0));
+	lab_close(lab_server(0), MT_CLOSE_RESET);
+	lab_advance(100 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_send_request(client, 'Q', 1, 70000);
+	scene_next_sent(scene_connected_server(0));
+	lab_close(lab_server(0), MT_CLOSE_RESET);
+	is_told(MT_REPLY_CONN_LOST);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_disarmed), 1);
+	stop(0);
+}
+
+/* Memory for retained requests is used up: its largest client's calls get no further attempts. */
+static void test_evicted(void)
+{
+	struct fake_conn *s;
+
+	start(SAFE, 2,
+		(struct mt_retry){
+			.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 250, .max_ms = 250});
+	len = 1000;
+	scene_send_request(client, 'Q', 2, len);
+	s = scene_connected_server(0);
+	read_and_lost(s);
+	scene_send_request(client, 'Q', 3, len);
+	CU_ASSERT_TRUE(lab_holds(client).of[MT_CLASS_RETAINED] > 0);
+	lab_evict(client, MT_CLASS_RETAINED);
+	CU_ASSERT_EQUAL(lab_holds(client).of[MT_CLASS_RETAINED], 0);
+	CU_ASSERT_EQUAL(scene_next_sent(client).first, MT_REPLY_OVERLOAD); /* it waited */
+	answered(3);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_evicted_retained), 1);
+	stop(1);
+}
+
+/* A call that gets no further attempt after all is answered in its turn. */
+static void test_answered_in_turn(void)
+{
+	struct fake_conn *first;
+	struct toy t;
+
+	start(NAMED, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 250, .max_ms = 250});
+	len = 1000;
+	scene_send_request(client, 'Q', 1, len);
+	answered(1);
+	scene_send_request(client, 'Q', 2, len);
+	first = scene_connected_server(0);
+	t = got(first);
+	scene_send_request(client, 'Q', 3, len);
+	read_and_lost(scene_connected_server(1));
+	lab_evict(client, MT_CLASS_RETAINED);
+	CU_ASSERT_EQUAL(scene_next_sent(client).kind, 0);
+	scene_answer(first, t.id, 7, LEN);
+	CU_ASSERT_EQUAL(scene_next_sent(client).id, 2);
+	t = scene_next_sent(client);
+	CU_ASSERT_EQUAL(t.id, 3);
+	CU_ASSERT_EQUAL(t.first, MT_REPLY_OVERLOAD);
+	stop(1);
+}
+
+/* A mirror gets one copy, however many attempts there are. */
+static void test_one_copy(void)
+{
+	start(SAFE, 1,
+		(struct mt_retry){.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 10, .max_ms = 10});
+	mirror_in(lab.snap, SAFE, 1000000);
+	scene_send_request(client, 'Q', 1, len);
+	read_and_lost(mirror_connected(false, 0));
+	lab_advance(11 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started), 1);
+	got(mirror_connected(false, 0));
+	lab_close(client, MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	mt_cluster_release(&lab.snap->clusters[1]);
+	stop(1);
+}
+
+/* Another worker, and then another configuration, goes on with what waits. */
+static void test_moved(void)
+{
+	struct mt_snapshot *s;
+
+	for (int i = 0; i < 2; i++) {
+		start(SAFE, 1,
+			(struct mt_retry){
+				.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 250, .max_ms = 250});
+		len = i ? 1000 : LEN;
+		scene_send_request(client, 'Q', 1, len);
+		read_and_lost(scene_connected_server(0));
+		moved_to_another(NULL);
+		is_waiting();
+		lab_advance(251 * MT_MSEC);
+		answered(1);
+		stop(1);
+	}
+
+	for (int gone = 0; gone < 2; gone++) {
+		start(SAFE, 1,
+			(struct mt_retry){
+				.on = MT_RETRY_LOST, .attempts = 2, .base_ms = 250, .max_ms = 250});
+		scene_send_request(client, 'Q', 1, len);
+		read_and_lost(scene_connected_server(0));
+		s = config_make(1, lab.snap->version + 1, 1, true);
+		s->keep_from = s->version;
+		if (gone)
+			s->clusters[0].id++;
+		mt_proxy_adopt(lab.p, s);
+		lab_advance(MT_MSEC);
+		is_waiting();
+		lab_advance(250 * MT_MSEC);
+		if (gone)
+			is_told(MT_REPLY_CONN_LOST);
+		else
+			answered(1);
+		stop(1);
+		config_free(1);
+	}
+}
+
+const struct mt_test again_tests[] = {{"read and lost", test_lost},
+	{"attempts are bounded", test_attempts_are_bounded}, {"back-off", test_back_off},
+	{"another host", test_other_host}, {"the time of a try", test_time_of_a_try},
+	{"without ids", test_serial}, {"unsent", test_unsent}, {"in vain", test_ends_in_vain},
+	{"not retained", test_not_retained}, {"evicted", test_evicted},
+	{"answered in turn", test_answered_in_turn}, {"one copy", test_one_copy},
+	{"moved", test_moved}, {0}};

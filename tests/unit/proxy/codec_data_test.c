@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A codec that is data: one set of functions reads and writes every protocol that a struct layout
+ * describes. No code outside this file knows it. Its identity is the hash of its content.
+ */
+#include "scene.h"
+
+#include "moved.h"
+#include "mt_codec_priv.h"
+#include "mt_proxy_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Places in a header of fixed length, and the values there; numbers are big-endian. */
+struct layout {
+	uint8_t magic, header;
+	uint8_t kind_at, status_at, len_at, id_at;
+	uint8_t call, answer;
+	uint8_t failed; /* status of a native error, whose body is one byte, its reason */
+};
+
+struct described {
+	struct mt_codec codec;
+	struct layout at;
+};
+
+#define HEADER	12
+#define WHOLE	(HEADER + 1)
+#define LONGEST 65536
+
+static const struct layout first_layout = {.magic = 'D',
+	.header = HEADER,
+	.kind_at = 1,
+	.status_at = 2,
+	.len_at = 4,
+	.id_at = 8,
+	.call = 1,
+	.answer = 2,
+	.failed = 9};
+
+static const struct layout *layout_of(const struct mt_codec *self)
+{
+	return &mt_container_of(self, struct described, codec)->at;
+}
+
+static enum mt_decode head(const struct layout *at, struct mt_decoder *d, struct mt_msg *msg)
+{
+	uint8_t tmp[HEADER];
+	const uint8_t *h = mt_cursor_peek(&d->cur, at->header, tmp);
+
+	if (!h)
+		return MT_DECODE_MORE;
+	*msg = (struct mt_msg){.len = mt_get_be32(h + at->len_at),
+		.id = mt_get_be32(h + at->id_at),
+		.lead_len = at->header,
+		.can_reply = true};
+	if (h[0] != at->magic || msg->len < at->header || msg->len > d->max_message)
+		return mt_decode_bad(d, "no message of this layout");
+	msg->kind = h[at->kind_at] == at->call ? MT_MSG_REQUEST : MT_MSG_REPLY;
+	msg->status = h[at->status_at] ? MT_STATUS_PROTO_ERROR : MT_STATUS_OK;
+	d->step = 1;
+	return MT_DECODE_LEADING;
+}
+
+static enum mt_decode decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
+{
+	enum mt_decode rc = d->step ? MT_DECODE_MORE : head(layout_of(self), d, msg);
+
+	if (!d->step || rc == MT_DECODE_BAD)
+		return rc;
+	return mt_decoder_arrived(d) >= msg->len ? MT_DECODE_DONE : rc;
+}
+
+static void save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_seed *seed)
+{
+	seed->id = msg->id;
+}
+
+static void put(const struct layout *at, uint8_t kind, uint8_t status, uint32_t id, uint8_t body,
+	uint8_t to[WHOLE])
+{
+	memset(to, 0, WHOLE);
+	to[0] = at->magic;
+	to[at->kind_at] = kind;
+	to[at->status_at] = status;
+	mt_put_be32(to + at->len_at, WHOLE);
+	mt_put_be32(to + at->id_at, id);
+	to[at->header] = body;
+}
+
+static int reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt_local_reply what,
+	const char *text, struct mt_chain *out, struct mt_pools *p)
+{
+	const struct layout *at = layout_of(self);
+	uint8_t m[WHOLE];
+
+	put(at, at->answer, at->failed, (uint32_t)seed->id, (uint8_t)what, m);
+	return mt_chain_write(out, p, m, sizeof(m));
+}
+
+/* FNV-1a. */
+static uint64_t hash_of(const struct layout *at)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < sizeof(*at); i++)
+		h = (h ^ ((const uint8_t *)at)[i]) * 0x100000001b3;
+	return h;
+}
+
+/* As a configuration loads it; each is another object. */
+static void load(struct described *to, const struct layout *at)
+{
+	static const char *const none[] = {NULL};
+
+	*to = (struct described){.codec = {.name = "described",
+					 .content = hash_of(at),
+					 .correlation = MT_CORR_SAFE,
+					 .correlation_mux = MT_CORR_SAFE,
+					 .max_message = LONGEST,
+					 .id_min = 4096,
+					 .id_max = UINT32_MAX,
+					 .keys = none,
+					 .frame.decode = decode,
+					 .correlate.id_at = at->id_at,
+					 .correlate.id_width = 4,
+					 .correlate.save = save,
+					 .write.reply = reply},
+		.at = *at};
+}
+
+/* ---- the peers ---- */
+
+static void call(struct fake_conn *c, const struct layout *at, uint32_t id, uint8_t body)
+{
+	uint8_t m[WHOLE];
+
+	put(at, at->call, 0, id, body, m);
+	CU_ASSERT_TRUE_FATAL(lab_feed(c, m, sizeof(m)));
+}
+
+static void answer(struct fake_conn *s, const struct layout *at, uint32_t id, uint8_t body)
+{
+	uint8_t m[WHOLE];
+
+	put(at, at->answer, 0, id, body, m);
+	CU_ASSERT_TRUE_FATAL(lab_feed(s, m, sizeof(m)));
+}
+
+/* The next message that was sent to a server is a call with this body. Returns its id. */
+static uint32_t got_call(struct fake_conn *s, const struct layout *at, uint8_t body)
+{
+	uint8_t m[WHOLE] = {0};
+
+	CU_ASSERT_EQUAL(lab_take(s, m, sizeof(m)), sizeof(m));
+	CU_ASSERT_EQUAL(m[0], at->magic);
+	CU_ASSERT_EQUAL(m[at->kind_at], at->call);
+	CU_ASSERT_EQUAL(m[at->header], body);
+	return mt_get_be32(m + at->id_at);
+}
+
+/* The next message that was sent to a client is this one, to the byte. */
+static void got_answer(
+	struct fake_conn *c, const struct layout *at, uint8_t status, uint32_t id, uint8_t body)
+{
+	uint8_t want[WHOLE], m[WHOLE] = {0};
+
+	put(at, at->answer, status, id, body, want);
+	CU_ASSERT_EQUAL(lab_take(c, m, sizeof(m)), sizeof(m));
+	CU_ASSERT_EQUAL(memcmp(m, want, sizeof(m)), 0);
+}
+
+static struct fake_conn *start(struct described *codec)
+{
+	load(codec, &first_layout);
+	scene_start(1);
+	config_speak(lab.snap, 0, &codec->codec, 0);
+	return lab_client(CONFIG_SAFE);
+}
+
+/* The next snapshot has this codec. */
+static void reload(const struct described *codec)
+{
+	struct mt_snapshot *next = config_make(1, 2, 1, true);
+
+	config_speak(next, 0, &codec->codec, 0);
+	mt_proxy_adopt(lab.p, next);
+	lab_advance(MT_MSEC);
+}
+
+static void stop(struct fake_conn *c)
+{
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+	config_free(1);
+}
+
+/* ---- the tests ---- */
+
+/* Two clients use the same id on one connection to the server, which answers in another order. */
+static void test_calls(void)
+{
+	const struct layout *at = &first_layout;
+	struct described codec;
+	struct fake_conn *a = start(&codec), *b = lab_client(CONFIG_SAFE), *s;
+	uint32_t id[2];
+
+	call(a, at, 7, 0x31);
+	call(b, at, 7, 0x32);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	id[0] = got_call(s, at, 0x31);
+	id[1] = got_call(s, at, 0x32);
+	CU_ASSERT_NOT_EQUAL(id[0], id[1]);
+	answer(s, at, id[1], 0x42);
+	answer(s, at, id[0], 0x41);
+	got_answer(a, at, 0, 7, 0x41);
+	got_answer(b, at, 0, 7, 0x42);
+	lab_close(a, MT_CLOSE_RESET);
+	stop(b);
+}
+
+/* A call that no server answers, and bytes of another protocol. */
+static void test_native_errors(void)
+{
+	const struct layout *at = &first_layout;
+	struct described codec;
+	struct fake_conn *c = start(&codec), *s;
+	uint32_t id;
+
+	call(c, at, 8, 0x31);
+	s = scene_connected_server(0);
+	id = got_call(s, at, 0x31);
+	lab_advance(1100 * MT_MSEC);
+	got_answer(c, at, at->failed, 8, MT_REPLY_TIMEOUT);
+	answer(s, at, id, 0x41); /* late */
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	lab_feed(c, "not a message", 13);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_malformed), 1);
+	lab_advance(20 * MT_SEC);
+	scene_stop();
+}
+
+/* Another object of the same content: connections of both sides stay, also for a call under way. */
+static void test_reloaded_alike(void)
+{
+	const struct layout *at = &first_layout;
+	struct described codec, alike;
+	struct fake_conn *c = start(&codec), *s;
+	uint32_t id;
+
+	call(c, at, 1, 0x31);
+	s = scene_connected_server(0);
+	id = got_call(s, at, 0x31);
+	load(&alike, at);
+	reload(&alike);
+	answer(s, at, id, 0x41);
+	got_answer(c, at, 0, 1, 0x41);
+	call(c, at, 2, 0x32);
+	answer(s, at, got_call(s, at, 0x32), 0x42);
+	got_answer(c, at, 0, 2, 0x42);
+	/* A client that comes now shares the connection. */
+	lab_close(c, MT_CLOSE_RESET);
+	c = lab_client(CONFIG_SAFE);
+	call(c, at, 3, 0x33);
+	answer(s, at, got_call(s, at, 0x33), 0x43);
+	got_answer(c, at, 0, 3, 0x43);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_opened), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 0);
+	stop(c);
+}
+
+/* The same name and another content: what is under way ends by the old one, then all drains. */
+static void test_changed(void)
+{
+	const struct layout *at = &first_layout;
+	struct layout other = first_layout;
+	struct described codec, changed;
+	struct fake_conn *c = start(&codec), *n, *s, *t;
+	uint32_t id;
+
+	other.magic = 'E';
+	other.status_at = 3;
+	call(c, at, 1, 0x31);
+	s = scene_connected_server(0);
+	id = got_call(s, at, 0x31);
+	load(&changed, &other);
+	reload(&changed);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 1);
+	n = lab_client(CONFIG_SAFE);
+	call(n, &other, 1, 0x32);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+	t = lab_server(1);
+	lab_connect(t);
+	answer(t, &other, got_call(t, &other, 0x32), 0x42);
+	got_answer(n, &other, 0, 1, 0x42);
+	/* The old connections serve what they have, and take no more. */
+	answer(s, at, id, 0x41);
+	got_answer(c, at, 0, 1, 0x41);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	call(c, at, 2, 0x33);
+	got_answer(c, at, at->failed, 2, MT_REPLY_NO_ROUTE);
+	scene_bye(c);
+	stop(n);
+}
+
+/* An image names the codec by its identity: another content under the same name is not taken. */
+static void test_image(void)
+{
+	const struct layout *at = &first_layout;
+	struct layout other = first_layout;
+	struct described codec, changed;
+	struct fake_conn *c = start(&codec), *s;
+	struct mt_proxy *to;
+	struct mt_image im;
+	uint32_t id;
+
+	call(c, at, 1, 0x31);
+	s = scene_connected_server(0);
+	id = got_call(s, at, 0x31);
+	other.failed++;
+	load(&changed, &other);
+	im = moved_save();
+	lab.snap->listeners[0].protos->codec = &changed.codec;
+	to = moved_create(NULL);
+	CU_ASSERT_EQUAL(moved_load(to, &im), -ENOENT);
+	mt_proxy_destroy(to);
+	mt_image_free(&im);
+	lab.snap->listeners[0].protos->codec = &codec.codec;
+	moved_to_another(NULL);
+	answer(s, at, id, 0x41);
+	got_answer(c, at, 0, 1, 0x41);
+	stop(c);
+}
+
+const struct mt_test codec_data_tests[] = {
+	{"calls", test_calls},
+	{"native errors", test_native_errors},
+	{"reloaded alike", test_reloaded_alike},
+	{"changed", test_changed},
+	{"image", test_image},
+	{0},
+};
