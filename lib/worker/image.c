@@ -41,6 +41,8 @@ int mt_worker_save(struct mt_worker *w, struct mt_image *im, const struct mt_pro
 	mt_image_begin(im);
 	if (w->names.lane)
 		mt_image_fail(im, -ENOTSUP, "a worker that serves names is not saved");
+	if (w->l4 && mt_l4_flows(w->l4))
+		mt_image_fail(im, -ENOTSUP, "a worker that forwards flows is not saved");
 	if (w->tls_lane)
 		mt_image_fail(im, -ENOTSUP, "a worker that speaks TLS is not saved");
 	if (is_busy(w))

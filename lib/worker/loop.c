@@ -27,6 +27,8 @@ static void begin(struct mt_worker *w, uint64_t now, uint64_t wall)
 	if (w->spreads)
 		mt_steer_looked(w->steer, w->index, now);
 	mt_net_begin(w->net, now);
+	if (w->l4)
+		mt_l4_begin(w->l4, now, s ? s->l4 : NULL);
 	mt_tcp_begin(w->tcp, now);
 	if (w->tls_lane)
 		mt_tls_layer_turn(&w->tls, now);
@@ -89,6 +91,8 @@ uint64_t mt_worker_next(struct mt_worker *w)
 	next = MT_MIN(next, mt_names_next(w));
 	if (w->tls_lane)
 		next = MT_MIN(next, mt_tls_layer_next(&w->tls));
+	if (w->l4)
+		next = MT_MIN(next, mt_l4_next(w->l4));
 	return MT_MIN(next, mt_net_next(w->net));
 }
 
@@ -107,6 +111,13 @@ static uint64_t nap(struct mt_worker *w, uint64_t now, uint64_t ns)
 	return after;
 }
 
+/* Reports a pause between two iterations, which must not use up the time of TLS handshakes. */
+static void look_for_pause(struct mt_worker *w, uint64_t last, uint64_t now)
+{
+	if (mt_unlikely(now - last >= MT_WORKER_PAUSE_NS) && w->tls_lane)
+		mt_tls_layer_resumed(&w->tls, now);
+}
+
 int mt_worker_run(void *arg)
 {
 	struct mt_worker *w = arg;
@@ -119,7 +130,7 @@ int mt_worker_run(void *arg)
 	rte_rcu_qsbr_thread_online(w->qsbr, w->index);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
 		uint32_t work = mt_worker_turn(w, now, mt_clock_wall(w->clock, now));
-		uint64_t ns = 0;
+		uint64_t ns = 0, last = now;
 
 		mt_wake_turn(w);
 		if (work)
@@ -131,6 +142,7 @@ int mt_worker_run(void *arg)
 			now = nap(w, now, ns);
 		else
 			now = mt_clock_now(w->clock);
+		look_for_pause(w, last, now);
 		__atomic_store_n(&w->stats.run_ns, now - began, __ATOMIC_RELAXED);
 	}
 	mt_idle_close(&w->idle);

@@ -58,6 +58,7 @@
 #include "mt_hist.h"
 #include "mt_dns_guard.h"
 #include "mt_dns_lane.h"
+#include "mt_l4.h"
 #include "mt_proxy.h"
 #include "mt_tcp.h"
 
@@ -159,6 +160,11 @@ struct mt_worker_conf {
 		struct mt_aead *aead; /* this worker's */
 		uint32_t streams;
 	} tls;
+	uint32_t flows; /* connections that lib/l4 keeps at most; 0: nothing is forwarded */
+	/* Shared by all workers; NULL: endpoints of forwarded services are not checked. */
+	struct mt_l4_health *health;
+	/* The same; NULL: forwarded services have no limits. */
+	struct mt_l4_limiter *limiter;
 	struct mt_extauthz_lane *asks; /* queries external authorization services; NULL: none */
 	struct mt_token_lane *tokens;  /* verifies tokens; NULL: all are denied */
 	/* Written to (eventfd) when there are requests for the control thread; 0: it polls. */
@@ -269,6 +275,7 @@ const struct mt_worker_stats *mt_worker_stats(const struct mt_worker *w);
 const uint64_t *mt_worker_names_counters(const struct mt_worker *w);
 uint16_t mt_worker_index(const struct mt_worker *w);
 struct mt_tcp *mt_worker_tcp(struct mt_worker *w);
+struct mt_l4 *mt_worker_l4(struct mt_worker *w); /* NULL: nothing is forwarded */
 struct mt_netw *mt_worker_net(struct mt_worker *w);
 struct mt_proxy *mt_worker_proxy(struct mt_worker *w);
 /* NULL: no TLS. */

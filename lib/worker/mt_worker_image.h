@@ -7,7 +7,8 @@
  *
  * Not saved: packets that wait for a port (TCP sends them again), traces, slow calls and exemplars,
  * requests of filters to other threads (such calls end by their time-out), messages of the control
- * thread. A worker that serves DNS or TLS is refused.
+ * thread, claims of verified tokens (a call that was sent without its token is refused if it must
+ * be sent again to an endpoint that verifies tokens). A worker that serves DNS or TLS is refused.
  */
 #pragma once
 

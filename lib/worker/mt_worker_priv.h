@@ -12,6 +12,8 @@
 #define MT_WORKER_HANDSHAKES  64  /* pieces taken from handshake threads in one iteration */
 #define MT_WORKER_TIMERS      256 /* timers run in one iteration; the rest run in the next */
 #define MT_WORKER_MARKS_EVERY 64  /* iterations between two checks of the pools */
+/* No sleep and no iteration lasts so long: the thread was stopped, or had no CPU. */
+#define MT_WORKER_PAUSE_NS (250 * MT_MSEC)
 /* connections reset in one iteration; as many as a transmit ring takes */
 #define MT_WORKER_RESETS 128
 #define MT_MAILBOX	 16
@@ -91,6 +93,20 @@ struct mt_names {
 	uint64_t counters[MT_DNS_N_OUTCOMES];
 };
 
+/* ---- checks.c: connections that check endpoints of forwarded services ------------------------ */
+
+#define MT_CHECKS_AT_ONCE 256
+
+struct mt_checks {
+	struct worker_check {
+		struct mt_stream *s; /* NULL: free */
+		uint32_t index, token;
+	} at[MT_CHECKS_AT_ONCE];
+	uint32_t next; /* where to look for a free one */
+};
+
+extern const struct mt_l4_check_ops mt_checks_ops; /* `arg` is the worker */
+
 /* State of wake.c. */
 struct mt_wake {
 	int fd;	       /* 0: none */
@@ -108,6 +124,7 @@ struct mt_worker {
 	struct mt_polled *polled;
 	struct mt_steer *steer;
 	struct mt_netw *net;
+	struct mt_l4 *l4; /* NULL: nothing is forwarded */
 	struct mt_tcp *tcp;
 	struct mt_proxy *proxy;
 	struct mt_tls_lane *tls_lane; /* NULL: no TLS */
@@ -123,6 +140,7 @@ struct mt_worker {
 	const struct mt_clock *clock;
 	struct mt_worker_stats stats;
 	struct mt_names names;
+	struct mt_checks checks;
 	struct mt_wake wake;
 	struct mt_handover to[MT_WORKERS_MAX];
 

@@ -2,6 +2,22 @@
 /* The stages of a loop iteration. */
 #include "mt_worker_priv.h"
 
+/* Passes the packets that lib/net left to lib/l4; `split`: other workers own some of them. */
+static void forward(struct mt_worker *w, bool split, bool hashed)
+{
+	uint16_t n;
+	struct rte_mbuf **pkts = mt_net_forwarded(w->net, &n);
+
+	if (mt_likely(n == 0))
+		return;
+	if (split && w->workers > 1)
+		n = mt_handoff_split(w, pkts, n, hashed);
+	if (mt_likely(w->l4))
+		mt_l4_input(w->l4, pkts, n);
+	else
+		mt_buf_free_bulk(pkts, n);
+}
+
 static uint32_t receive_burst(struct mt_worker *w, const struct mt_polled *p)
 {
 	struct rte_mbuf *pkts[MT_WORKER_BURST];
@@ -11,6 +27,7 @@ static uint32_t receive_burst(struct mt_worker *w, const struct mt_polled *p)
 	if (n == 0)
 		return 0;
 	tcp = mt_net_input(w->net, p->port, pkts, n, pkts);
+	forward(w, true, p->port->caps.rss_udp);
 	if (tcp > 0 && w->workers > 1) {
 		mt_handoff_trace(w, pkts, tcp, p->port->caps.rss);
 		tcp = mt_handoff_split(w, pkts, tcp, p->port->caps.rss);
@@ -44,6 +61,7 @@ uint32_t mt_stage_handed(struct mt_worker *w)
 			break;
 		work += n;
 		tcp = mt_net_input_handed(w->net, pkts, n, pkts);
+		forward(w, false, false);
 		if (tcp > 0)
 			mt_tcp_input(w->tcp, pkts, tcp);
 	}
@@ -64,6 +82,8 @@ uint32_t mt_stage_events(struct mt_worker *w)
 	uint32_t work;
 
 	mt_net_tick(w->net);
+	if (w->l4)
+		mt_l4_tick(w->l4);
 	work = tls_events(w) + mt_tcp_timers(w->tcp, MT_WORKER_TIMERS);
 	mt_tcp_deliver(w->tcp);
 	work += mt_tcp_evict(w->tcp, MT_WORKER_EVICTED);

@@ -22,16 +22,25 @@ const char *const mt_worker_stage_names[MT_N_STAGES] = {
 
 static void on_neigh(void *arg, uint32_t neigh, bool ok)
 {
-	mt_tcp_neigh_event(arg, neigh, ok);
+	mt_tcp_neigh_event(((struct mt_worker *)arg)->tcp, neigh, ok);
 }
 
 static void on_icmp(
 	void *arg, const struct mt_tuple *t, uint32_t seq, enum mt_net_icmp kind, uint16_t mtu)
 {
-	mt_tcp_icmp_event(arg, t, seq, kind, mtu);
+	mt_tcp_icmp_event(((struct mt_worker *)arg)->tcp, t, seq, kind, mtu);
 }
 
-static const struct mt_net_events net_events = {.neigh = on_neigh, .icmp = on_icmp};
+static void on_echo(void *arg, const struct mt_net_echo *e)
+{
+	struct mt_worker *w = arg;
+
+	if (w->l4)
+		mt_l4_echo(w->l4, e);
+}
+
+static const struct mt_net_events net_events = {
+	.neigh = on_neigh, .icmp = on_icmp, .echo = on_echo};
 
 static bool list_queues(struct mt_worker *w, const struct mt_worker_conf *c)
 {
@@ -72,6 +81,23 @@ static bool make_tls(struct mt_worker *w, const struct mt_worker_conf *c)
 	return true;
 }
 
+static bool make_l4(struct mt_worker *w, const struct mt_worker_conf *c)
+{
+	struct mt_l4_worker_conf conf = {.worker = c->index,
+		.steer = c->steer,
+		.net = w->net,
+		.flows = c->flows,
+		.seed = c->seed ^ UINT64_C(0x6c34),
+		.health = c->health,
+		.limiter = c->limiter,
+		.checks = &mt_checks_ops,
+		.checks_arg = w};
+
+	memcpy(conf.secret, c->secret, sizeof(conf.secret));
+	w->l4 = mt_l4_create(&conf);
+	return w->l4 != NULL;
+}
+
 static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 {
 	bool names = c->names.lane != NULL;
@@ -79,14 +105,14 @@ static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 	w->net = mt_netw_create(c->net, c->index, c->pools, NULL, NULL, c->seed);
 	w->proxy = mt_proxy_create(
 		c->proxy, c->index, c->workers, c->pools, c->seed ^ UINT64_C(0x70726f7879), c->now);
-	if (!w->net || !w->proxy)
+	if (!w->net || !w->proxy || (c->flows && !make_l4(w, c)))
 		return false;
 	w->tcp = mt_tcp_create(c->tcp, c->index, c->steer, w->net, c->pools,
 		names ? &mt_names_listen_ops : &mt_proxy_listen_ops, names ? (void *)w : w->proxy,
 		c->secret, c->seed ^ UINT64_C(0x746370), c->now);
 	if (!w->tcp || !mt_names_init(w, c))
 		return false;
-	mt_netw_set_events(w->net, &net_events, w->tcp);
+	mt_netw_set_events(w->net, &net_events, w);
 	mt_proxy_attach(w->proxy, mt_tcp_transport(w->tcp));
 	mt_proxy_attach_ledger(w->proxy, mt_tcp_ledger(w->tcp));
 	w->idle.inbox = mt_proxy_inbox(w->proxy);
@@ -135,6 +161,7 @@ void mt_worker_destroy(struct mt_worker *w)
 	if (w->tcp)
 		mt_tcp_destroy(w->tcp);
 	mt_names_fini(w);
+	mt_l4_destroy(w->l4);
 	if (w->net)
 		mt_netw_destroy(w->net);
 	mt_idle_fini(&w->idle);
@@ -183,6 +210,11 @@ uint16_t mt_worker_index(const struct mt_worker *w)
 struct mt_tcp *mt_worker_tcp(struct mt_worker *w)
 {
 	return w->tcp;
+}
+
+struct mt_l4 *mt_worker_l4(struct mt_worker *w)
+{
+	return w->l4;
 }
 
 struct mt_netw *mt_worker_net(struct mt_worker *w)

@@ -14,6 +14,7 @@ void fakes_reset(void)
 	memset(fakes, 0, sizeof(fakes));
 	for (int i = 0; i < 2; i++) {
 		fakes[i].tcp_next = fakes[i].proxy_next = fakes[i].net_next = MT_NEVER;
+		fakes[i].l4_next = MT_NEVER;
 		fakes[i].pressure_told = UINT32_MAX;
 		fakes[i].proxy_listener = -1;
 	}
@@ -52,6 +53,25 @@ void mt_net_begin(struct mt_netw *w, uint64_t now)
 	note(w, "net-begin");
 }
 
+static struct rte_mbuf *forwarded[2][64];
+static uint16_t n_forwarded[2];
+
+static void leave(const struct mt_netw *w, struct rte_mbuf *m)
+{
+	size_t i = (size_t)(FAKE(w) - fakes);
+
+	forwarded[i][n_forwarded[i]++] = m;
+}
+
+struct rte_mbuf **mt_net_forwarded(struct mt_netw *w, uint16_t *n)
+{
+	size_t i = (size_t)(FAKE(w) - fakes);
+
+	*n = n_forwarded[i];
+	n_forwarded[i] = 0;
+	return forwarded[i];
+}
+
 /* Packets of 60 bytes are TCP, others are dealt with. */
 uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
 	struct rte_mbuf **tcp)
@@ -62,6 +82,8 @@ uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *
 	for (uint16_t i = 0; i < n; i++) {
 		if (pkts[i]->pkt_len == 60)
 			tcp[kept++] = pkts[i];
+		else if (pkts[i]->pkt_len == FAKE_FORWARDED)
+			leave(w, pkts[i]);
 		else
 			mt_buf_free(pkts[i]);
 	}
@@ -71,9 +93,72 @@ uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *
 uint16_t mt_net_input_handed(
 	struct mt_netw *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **tcp)
 {
+	uint16_t kept = 0;
+
 	note(w, "net-handed");
 	FAKE(w)->handed_input += n;
-	return n;
+	for (uint16_t i = 0; i < n; i++) {
+		if (pkts[i]->pkt_len == FAKE_FORWARDED)
+			leave(w, pkts[i]);
+		else
+			tcp[kept++] = pkts[i];
+	}
+	return kept;
+}
+
+/* ---- l4 ---- */
+
+struct mt_l4 *mt_l4_create(const struct mt_l4_worker_conf *c)
+{
+	return (struct mt_l4 *)NET(c->worker);
+}
+
+void mt_l4_destroy(struct mt_l4 *l)
+{
+	if (l)
+		note(l, "l4-destroy");
+}
+
+void mt_l4_begin(struct mt_l4 *l, uint64_t now, const struct mt_l4_set *set)
+{
+	note(l, "l4-begin");
+}
+
+void mt_l4_input(struct mt_l4 *l, struct rte_mbuf **pkts, uint16_t n)
+{
+	note(l, "l4-input");
+	FAKE(l)->l4_input += n;
+	mt_buf_free_bulk(pkts, n);
+}
+
+uint32_t mt_l4_tick(struct mt_l4 *l)
+{
+	note(l, "l4-tick");
+	return 0;
+}
+
+uint64_t mt_l4_next(const struct mt_l4 *l)
+{
+	return FAKE(l)->l4_next;
+}
+
+uint32_t mt_l4_flows(const struct mt_l4 *l)
+{
+	return 0;
+}
+
+void mt_l4_echo(struct mt_l4 *l, const struct mt_net_echo *e)
+{
+	note(l, "l4-echo");
+}
+
+void mt_l4_checked(struct mt_l4 *l, uint32_t index, uint32_t token, enum mt_l4_verdict verdict,
+	const char *why)
+{
+}
+
+void mt_proxy_ep_checked(struct mt_proxy *p, const struct mt_ep_checked *c)
+{
 }
 
 void mt_net_tick(struct mt_netw *w)

@@ -11,7 +11,8 @@
 struct fake {
 	char calls[4096]; /* names of the calls, each with a blank behind */
 	uint32_t tcp_input, handed_input;
-	uint64_t tcp_next, proxy_next, net_next;
+	uint64_t tcp_next, proxy_next, net_next, l4_next;
+	uint32_t l4_input;
 	uint16_t coalesce;
 	uint32_t sampling_ms;
 	uint32_t timers;	/* that mt_tcp_timers() claims to have fired */
@@ -35,6 +36,8 @@ struct fake {
 	uint32_t proxy_accepted;
 	uint32_t proxy_asks; /* questions for clusters that were ever put */
 };
+
+#define FAKE_FORWARDED 90 /* length of packets that mt_net_input() leaves to lib/l4 */
 
 /* [worker] */
 extern struct fake fakes[2];

@@ -33,6 +33,8 @@ static uint16_t port_rx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkt
 
 static const struct mt_port_ops port_ops = {.rx = port_rx};
 
+static uint32_t rig_flows; /* of lib/l4 */
+
 static void rig_init(struct rig *r, uint16_t workers, uint16_t queues, uint32_t ring)
 {
 	static const struct mt_tcp_conf tcp;
@@ -57,6 +59,7 @@ static void rig_init(struct rig *r, uint16_t workers, uint16_t queues, uint32_t 
 			.tcp = &tcp,
 			.proxy = &proxy,
 			.secret = secret,
+			.flows = rig_flows,
 			.current = &r->current};
 
 		r->w[i] = mt_worker_create(&c);
@@ -273,6 +276,38 @@ static void packets_reach_their_owner(void)
 	rig_fini(&r);
 }
 
+/* Forwarded packets go to their owner's lib/l4; without lib/l4 they are freed. */
+static void forwarded_packets(void)
+{
+	struct rig r;
+
+	rig_flows = 10;
+	rig_init(&r, 2, 1, 64);
+	arrive(&r, 0, FAKE_FORWARDED, 0);
+	arrive(&r, 0, FAKE_FORWARDED, 1);
+	arrive(&r, 0, 60, 0);
+	mt_worker_turn(r.w[0], 1, 1);
+	CU_ASSERT_EQUAL(fakes[0].l4_input, 1);
+	CU_ASSERT(once(fakes[0].calls, "net-begin ") < once(fakes[0].calls, "l4-begin "));
+	CU_ASSERT(once(fakes[0].calls, "l4-begin ") < once(fakes[0].calls, "l4-input "));
+	CU_ASSERT(once(fakes[0].calls, "l4-input ") < once(fakes[0].calls, "net-flush "));
+	CU_ASSERT(once(fakes[0].calls, "l4-tick ") < once(fakes[0].calls, "net-flush "));
+	mt_worker_turn(r.w[1], 1, 1);
+	CU_ASSERT_EQUAL(fakes[1].l4_input, 1);
+	CU_ASSERT_EQUAL(fakes[1].tcp_input, 0);
+	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_handed_over), 1);
+	fakes[0].l4_next = 5;
+	CU_ASSERT_EQUAL(mt_worker_next(r.w[0]), 5);
+	CU_ASSERT_PTR_NOT_NULL(mt_worker_l4(r.w[0]));
+	rig_fini(&r);
+	rig_flows = 0;
+	rig_init(&r, 1, 1, 64);
+	arrive(&r, 0, FAKE_FORWARDED, 0);
+	mt_worker_turn(r.w[0], 1, 1);
+	CU_ASSERT_PTR_NULL(strstr(fakes[0].calls, "l4-"));
+	rig_fini(&r);
+}
+
 static void queues_are_dealt(void)
 {
 	struct rig r;
@@ -359,5 +394,6 @@ const struct mt_test turn_tests[] = {
 	{"a_full_ring_drops", a_full_ring_drops},
 	{"snapshots_are_adopted_once", snapshots_are_adopted_once},
 	{"memory_marks_follow_the_pool", memory_marks_follow_the_pool},
+	{"forwarded_packets", forwarded_packets},
 	{0},
 };
