@@ -41,6 +41,9 @@ PLAIN = re.compile(r"(steps|fuzz_steps_\w+|source|identity|rights|golden|enforce
 # Libraries with unit tests that report the outcomes they have reached.
 OUTCOMES = ("buf", "dns", "filter", "l4", "net", "port", "proxy", "tcp", "tls", "upstream", "worker")
 
+# Lints of what these tests and the fixed seeds have reached.
+NOTED = ("lint/outcome_rows", "lint/state_changes")
+
 QUICK_SEEDS = range(1, 201)
 # With --long: a million calls to servers that send replies to no call, or to the wrong one.
 LONG_REPLIES = ("--scenario", "proxy_replies", "--seeds", "1-1000", "--jobs", "all")
@@ -252,16 +255,16 @@ def _lint(rooms):
 
 
 def note_outcomes(jobs, folder):
-    """Lets the unit tests, packet scripts and fixed seeds of this run record their outcomes for lint/outcome_rows."""
+    """Lets the unit tests, packet scripts and fixed seeds of this run record what they reach for the lints of NOTED."""
     sources = ["sim/seeds", "unit/tcpscript", *(f"unit/{room}" for room in OUTCOMES)]
     here = {job.name: job for job in jobs}
-    if "lint/outcome_rows" not in here or not here.keys() >= set(sources):
+    if not here.keys() >= {*NOTED, *sources}:
         return
     for name in sources:
         here[name].env = {**here[name].env, "MELTEMI_OUTCOMES": str(pathlib.Path(folder, name.replace("/", "_")))}
-    lint = here["lint/outcome_rows"]
-    lint.env = {**lint.env, "MELTEMI_OUTCOMES_OF": str(folder)}
-    lint.after = (*lint.after, *sources)
+    for lint in (here[name] for name in NOTED):
+        lint.env = {**lint.env, "MELTEMI_OUTCOMES_OF": str(folder)}
+        lint.after = (*lint.after, *sources)
 
 
 def _quick(jobs):

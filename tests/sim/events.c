@@ -75,6 +75,7 @@ void sim_run(struct sim *s, uint64_t until, bool (*stop)(struct sim *s, void *ar
 			return;
 		e = pop(s);
 		s->now = e.at;
+		sim_trace_bytes(s, &e.at, sizeof(e.at));
 		e.fn(s, e.arg, e.n);
 		if (++s->st.events > most)
 			sim_fail(s, "livelock: more than %u events", most);

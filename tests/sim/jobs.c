@@ -6,6 +6,7 @@
 #include "jobs.h"
 
 #include "../eal_unpinned.h"
+#include "../states_seen.h"
 
 #include "options.h"
 #include "pool_sim.h"
@@ -62,11 +63,14 @@ static bool eal(void)
 int sim_seeds_run(const struct sim_options *opt, struct sim_report *r)
 {
 	static struct sim sim;
+	int rc = 0;
 
 	if (!eal())
 		return 1;
 	sim_cells = &r->cells;
-	for (uint64_t seed = opt->seed_from; seed <= opt->seed_to; seed++) {
+	if (opt->cases)
+		rc = sim_cases_run(&sim, opt, r);
+	for (uint64_t seed = opt->seed_from; !opt->cases && seed <= opt->seed_to; seed++) {
 		sim_seed_run(&sim, opt, seed);
 		sim_report_add(r, &sim);
 		if (!sim.failed)
@@ -75,9 +79,10 @@ int sim_seeds_run(const struct sim_options *opt, struct sim_report *r)
 		if (!opt->keep_going)
 			break;
 	}
+	states_seen();
 	sim_pools_reset();
 	free(sim.heap);
-	return 0;
+	return rc;
 }
 
 /* ---- a process of several ---- */
@@ -121,6 +126,7 @@ static int work(const struct sim_options *opt, struct shared *sh, struct job *me
 			break;
 		atomic_store(&me->seed, seed);
 	}
+	states_seen();
 	if (!atomic_load(&sh->stop))
 		atomic_store(&me->seed, UINT64_MAX);
 	return 0;

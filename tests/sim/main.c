@@ -11,7 +11,8 @@ int main(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
-	rc = opt.jobs > 1 ? sim_jobs_run(&opt, &report) : sim_seeds_run(&opt, &report);
+	rc = opt.jobs > 1 && !opt.cases ? sim_jobs_run(&opt, &report)
+					: sim_seeds_run(&opt, &report);
 	if (rc)
 		return rc;
 	ok = sim_report_print(&report, &opt);

@@ -57,6 +57,8 @@ bool mesh_idle(const struct mesh *m);
 /* Every worker drains. */
 void mesh_drain(struct mesh *m);
 void mesh_fini(struct mesh *m);
+/* Adds what workers have counted to the trace's hash (outcomes.c). */
+void mesh_outcomes(const struct mesh *m);
 void mesh_check_pools(struct mesh *m);
 /* Classes of the worker's memory are bounded by their shares of so many buffers; 0: they are not. */
 void mesh_share_out(struct mesh *m, uint32_t worker, uint32_t buffers);

@@ -3,6 +3,8 @@
 
 #include "mutants.h"
 
+#include "mt_slab_debug.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -12,7 +14,7 @@
 static const char usage[] =
 	"usage: sim [--seeds A-B] [--jobs N|all] [--workers N] [--scenario NAME] [--mutant NAME]\n"
 	"           [--list-mutants] [--list-scenarios] [--keep-going] [--verbose] [--json]\n"
-	"           [--transplant]\n"
+	"           [--transplant] [--trace-hash] [--cases FILE]\n"
 	"\n"
 	"Runs seeds A to B (default 1-2000) on the simulated network. The last line is JSON.\n"
 	"--jobs shares the seeds among processes (all: one per CPU; 512 MB each). The sums are "
@@ -20,6 +22,9 @@ static const char usage[] =
 	"same however many there are. A run that is interrupted says from which seed to go on.\n"
 	"--transplant: workers of the node are saved and others go on from there, in each seed and "
 	"not in every second one.\n"
+	"--trace-hash prints a line \"scenario seed hash\" for each seed "
+	"(tests/sim/trace_hashes.py).\n"
+	"--cases runs what such a file's lines name, with one process.\n"
 	"Exit: 0 all seeds passed and the floors hold, 1 a seed failed, 2 wrong arguments.\n";
 
 enum {
@@ -34,6 +39,8 @@ enum {
 	O_VERBOSE,
 	O_JSON,
 	O_TRANSPLANT,
+	O_TRACE_HASH,
+	O_CASES,
 	O_HELP
 };
 
@@ -49,6 +56,8 @@ static const struct option longs[] = {
 	{"verbose", no_argument, NULL, O_VERBOSE},
 	{"json", no_argument, NULL, O_JSON},
 	{"transplant", no_argument, NULL, O_TRANSPLANT},
+	{"trace-hash", no_argument, NULL, O_TRACE_HASH},
+	{"cases", required_argument, NULL, O_CASES},
 	{"help", no_argument, NULL, O_HELP},
 	{0},
 };
@@ -98,7 +107,7 @@ static int list_scenarios(void)
 	return 0;
 }
 
-static bool scenario_exists(const char *name)
+bool sim_scenario_exists(const char *name)
 {
 	for (uint32_t i = 0; sim_scenarios[i]; i++)
 		if (strcmp(sim_scenarios[i]->name, name) == 0)
@@ -120,7 +129,7 @@ static int one(int c, struct sim_options *o)
 			       : wrong("--workers wants 1 to 4");
 	case O_SCENARIO:
 		o->scenario = optarg;
-		return scenario_exists(optarg)
+		return sim_scenario_exists(optarg)
 			       ? -1
 			       : wrong("no such scenario; --list-scenarios names them");
 	case O_MUTANT:
@@ -144,6 +153,15 @@ static int one(int c, struct sim_options *o)
 		return -1;
 	case O_TRANSPLANT:
 		o->transplant = true;
+		return -1;
+	case O_TRACE_HASH:
+		o->trace_hash = true;
+#ifdef MT_DEBUG_POOLS
+		mt_slab_reuse_at_once = true; /* some timers are spread by an object's index */
+#endif
+		return -1;
+	case O_CASES:
+		o->cases = optarg;
 		return -1;
 	case O_HELP:
 		fputs(usage, stdout);

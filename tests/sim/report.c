@@ -42,6 +42,12 @@ static uint64_t seed_hash(const struct sim *s)
 
 void sim_report_add(struct sim_report *r, const struct sim *s)
 {
+	/* In one piece, because other processes print, too. */
+	if (s->opt->trace_hash) {
+		printf("%s %" PRIu64 " %016" PRIx64 "\n", s->scenario->name, s->seed,
+			s->trace.hash);
+		fflush(stdout);
+	}
 	r->seeds++;
 	if (s->failed && r->failed < REPORT_FAILED)
 		r->failed_seed[r->failed] = s->seed;
@@ -110,7 +116,7 @@ static bool floors(const struct sim_report *r, const struct sim_options *o)
 {
 	bool ok = sim_cells_check(&r->cells) || o->mutant;
 
-	if (o->seed_from != 1 || r->seeds < FLOOR_SEEDS || o->scenario || o->mutant)
+	if (o->seed_from != 1 || r->seeds < FLOOR_SEEDS || o->scenario || o->mutant || o->cases)
 		return ok;
 	for (uint32_t i = 0; i < SIM_F_N; i++)
 		if (!r->sum.faults[i]) {

@@ -79,7 +79,9 @@ struct sim_options {
 	const char *scenario;
 	const char *mutant;
 	bool verbose, json, keep_going;
-	bool transplant; /* in each seed that can */
+	bool transplant;   /* in each seed that can */
+	bool trace_hash;   /* prints each seed's hash, which is the same for any build */
+	const char *cases; /* a file of lines "scenario seed": runs these; NULL: seeds */
 };
 
 struct sim;
@@ -96,7 +98,8 @@ struct sim_event {
 struct sim_trace {
 	char line[SIM_TRACE_LINES][SIM_TRACE_WIDTH];
 	uint64_t n;
-	uint64_t hash; /* over every line since the seed began */
+	uint64_t
+		hash; /* over all lines, frames and outcomes since the seed began, with their times */
 };
 
 /* What a seed did; summed up over the run. */
@@ -149,6 +152,19 @@ void sim_run(struct sim *s, uint64_t until, bool (*stop)(struct sim *s, void *ar
 
 /* ---- trace.c ---- */
 void sim_trace(struct sim *s, const char *fmt, ...) mt_printf(2, 3);
+/* Adds bytes to the trace's hash only. */
+void sim_trace_bytes(struct sim *s, const void *bytes, size_t n);
+/*
+ * Adds named numbers to the hash (--verbose prints them), whatever their order; 0 as if it was not
+ * there.
+ */
+struct sim_outcomes {
+	struct sim *sim;
+	uint64_t sum;
+};
+void sim_trace_outcome(
+	struct sim_outcomes *o, const char *of, uint32_t which, const char *name, uint64_t value);
+void sim_trace_outcomes_end(struct sim_outcomes *o);
 /* The seed has failed: the first reason is kept, the run ends. */
 void sim_fail(struct sim *s, const char *fmt, ...) mt_printf(2, 3);
 void sim_trace_dump(const struct sim *s, FILE *to);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trace: a ring of the last lines, and a hash over all of them. */
+/*
+ * The trace: a ring of the last lines, and a hash. The hash covers every line with its time in ns,
+ * every byte of every frame, the time of every event, and what workers have counted when the seed
+ * ends. It has no addresses or indexes, and so is the same in each build of the same behaviour.
+ */
 #include "sim.h"
 
 #include <inttypes.h>
@@ -33,22 +37,48 @@ const char *const sim_fault_names[SIM_F_N] = {
 };
 
 /* FNV-1a over eight bytes at a time: it tells runs apart, it keeps no secrets. */
-static uint64_t mix(uint64_t h, const char *line, size_t len)
+static uint64_t mix(uint64_t h, const void *bytes, size_t len)
 {
+	const uint8_t *b = bytes;
+
 	for (size_t i = 0; i < len; i += 8) {
 		uint64_t v = 0;
 
-		memcpy(&v, line + i, MT_MIN(len - i, (size_t)8));
+		memcpy(&v, b + i, MT_MIN(len - i, (size_t)8));
 		h = (h ^ v) * 0x100000001b3ull;
 		h ^= h >> 29;
 	}
 	return h;
 }
 
+void sim_trace_bytes(struct sim *s, const void *bytes, size_t n)
+{
+	s->trace.hash = mix(s->trace.hash, bytes, n);
+}
+
+void sim_trace_outcome(
+	struct sim_outcomes *o, const char *of, uint32_t which, const char *name, uint64_t value)
+{
+	char line[SIM_TRACE_WIDTH];
+	int n;
+
+	if (!value)
+		return;
+	n = snprintf(line, sizeof(line), "outcome %s %u %s %" PRIu64, of, which, name, value);
+	o->sum += mix(0, line, (size_t)MT_MIN(n, SIM_TRACE_WIDTH - 1));
+	if (o->sim->opt->verbose)
+		puts(line);
+}
+
+void sim_trace_outcomes_end(struct sim_outcomes *o)
+{
+	sim_trace_bytes(o->sim, &o->sum, sizeof(o->sum));
+}
+
 void sim_trace(struct sim *s, const char *fmt, ...)
 {
 	char *line = s->trace.line[s->trace.n++ % SIM_TRACE_LINES];
-	uint64_t us = (s->now - s->start) / MT_USEC;
+	uint64_t ns = s->now - s->start, us = ns / MT_USEC;
 	va_list ap;
 	int n;
 
@@ -58,7 +88,8 @@ void sim_trace(struct sim *s, const char *fmt, ...)
 	n += vsnprintf(line + n, SIM_TRACE_WIDTH - (size_t)n, fmt, ap);
 	va_end(ap);
 	n = MT_MIN(n, SIM_TRACE_WIDTH - 1);
-	s->trace.hash = mix(s->trace.hash, line, (size_t)n);
+	sim_trace_bytes(s, &ns, sizeof(ns));
+	sim_trace_bytes(s, line, (size_t)n);
 	if (s->opt->verbose)
 		puts(line);
 }

@@ -142,6 +142,7 @@ void sim_trace_frame(struct sim *s, const char *what, const char *who, struct si
 	struct sim_pkt p;
 	char fl[8];
 
+	sim_trace_bytes(s, f->data, f->len);
 	if (!sim_parse(f->data, f->len, &p))
 		sim_trace(s, "%-6s %-4s type %04x len %u%s", what, who, sim_get16(f->data + 12),
 			f->len, f->hurt ? " hurt" : "");
