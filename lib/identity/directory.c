@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LOOK_NS	   (500 * MT_MSEC)
 #define LOOK_AGAIN 3 /* file times are coarse: more reads after a change, even with equal times */
 #define FILES	   4
+#define KEY	   1
 #define CRL	   3
 
 static const char *const names[FILES] = {MT_IDENTITY_SOURCE_CHAIN, MT_IDENTITY_SOURCE_KEY,
@@ -55,26 +57,35 @@ static bool same(const struct mt_secret_stamp *a, const struct mt_secret_stamp *
 }
 
 /* Reads a file. A NUL byte is an error, because a PEM reader would ignore what follows it. */
-static int read_text(const char *path, char **text, struct mt_err *e)
+static int read_text(const char *path, bool secret, char **text, struct mt_err *e)
 {
 	size_t len;
-	int rc = mt_file_read(path, MT_FILE_SMALL, 0, text, &len, e);
+	int rc = secret ? mt_file_read_secret(path, text, &len, e)
+			: mt_file_read(path, MT_FILE_SMALL, 0, text, &len, e);
 
 	if (rc == 0 && strlen(*text) != len)
 		rc = mt_err(e, -EINVAL, "%s: it is not text", path);
 	return rc;
 }
 
-/* Warns if other users can access the key. It is used all the same, because its owner decides. */
+/*
+ * Warns if other users can access the key, also by the group of this process. It is used all the
+ * same, because its owner decides.
+ */
 static void look_at_mode(struct reading *r)
 {
+	const char *path = r->paths[KEY];
+	char remedy[512];
 	struct stat st;
 
 	r->note.text[0] = '\0';
-	if (stat(r->paths[1], &st) == 0 && (st.st_mode & 077))
-		(void)mt_err(&r->note, 0,
-			"%s: its mode is %04o, so others can use this key: chmod 600", r->paths[1],
-			(unsigned int)st.st_mode & 07777);
+	if (stat(path, &st) || !(st.st_mode & 077))
+		return;
+	if (st.st_uid == geteuid() ||
+		!mt_file_remedy(path, MT_FILE_SECRET, EACCES, remedy, sizeof(remedy))[0])
+		snprintf(remedy, sizeof(remedy), "chmod 600 %s", path);
+	(void)mt_err(&r->note, 0, "%s: its mode is %04o, so others can use this key: %s", path,
+		(unsigned int)st.st_mode & 07777, remedy);
 }
 
 static struct mt_credential *read_all(struct reading *r, char *texts[FILES])
@@ -83,7 +94,7 @@ static struct mt_credential *read_all(struct reading *r, char *texts[FILES])
 	struct mt_credential *c;
 
 	for (int i = 0; i < FILES; i++) {
-		int rc = read_text(r->paths[i], &texts[i], &r->why);
+		int rc = read_text(r->paths[i], i == KEY, &texts[i], &r->why);
 
 		if (rc == -ENOENT && i == CRL)
 			r->why.text[0] = '\0';

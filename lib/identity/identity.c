@@ -195,7 +195,7 @@ static char *read_token(const struct mt_identity *id, int64_t wall, struct mt_er
 	char *text;
 	size_t len;
 
-	if (mt_file_read(id->token_path, MT_FILE_SMALL, 0, &text, &len, e))
+	if (mt_file_read_secret(id->token_path, &text, &len, e))
 		return NULL;
 	while (len && isspace((unsigned char)text[len - 1]))
 		text[--len] = '\0';

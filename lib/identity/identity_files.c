@@ -98,7 +98,7 @@ int mt_identity_conf_write(const char *path, const struct mt_identity_conf *c, s
 	return rc;
 }
 
-static char *read_beside(const char *dir, const char *name, struct mt_err *e)
+static char *read_beside(const char *dir, const char *name, bool secret, struct mt_err *e)
 {
 	char *path, *text = NULL;
 	size_t len;
@@ -107,7 +107,8 @@ static char *read_beside(const char *dir, const char *name, struct mt_err *e)
 		(void)mt_err(e, -ENOMEM, "no memory");
 		return NULL;
 	}
-	if (mt_file_read(path, MT_FILE_SMALL, 0, &text, &len, e))
+	if (secret ? mt_file_read_secret(path, &text, &len, e)
+		   : mt_file_read(path, MT_FILE_SMALL, 0, &text, &len, e))
 		text = NULL;
 	free(path);
 	return text;
@@ -115,8 +116,8 @@ static char *read_beside(const char *dir, const char *name, struct mt_err *e)
 
 struct mt_credential *mt_identity_peek(const char *dir, struct mt_err *e)
 {
-	char *both = read_beside(dir, MT_IDENTITY_FILE, e);
-	char *roots = both ? read_beside(dir, MT_IDENTITY_ROOTS, e) : NULL;
+	char *both = read_beside(dir, MT_IDENTITY_FILE, true, e);
+	char *roots = both ? read_beside(dir, MT_IDENTITY_ROOTS, false, e) : NULL;
 	struct mt_credential *c = NULL;
 
 	if (roots)

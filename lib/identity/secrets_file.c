@@ -85,7 +85,7 @@ static bool changed(struct mt_secret_name *n)
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* Reads a file. A NUL byte is an error, because a PEM reader would ignore what follows it. */
-static int read_text(const char *path, char **text, struct mt_err *e)
+static int read_text(const char *path, enum mt_file_kind kind, char **text, struct mt_err *e)
 {
 	size_t len;
 	int rc;
@@ -93,7 +93,8 @@ static int read_text(const char *path, char **text, struct mt_err *e)
 	*text = NULL;
 	if (!path)
 		return 0;
-	rc = mt_file_read(path, MT_FILE_SMALL, 0, text, &len, e);
+	rc = kind == MT_FILE_SECRET ? mt_file_read_secret(path, text, &len, e)
+				    : mt_file_read(path, MT_FILE_SMALL, 0, text, &len, e);
 	if (rc == 0 && strlen(*text) != len)
 		rc = mt_err(e, -EINVAL, "%s: it is not text", path);
 	return rc;
@@ -106,8 +107,9 @@ void mt_secret_file_read(struct mt_secrets *s, struct mt_secret_name *n, bool fi
 
 	if (!changed(n) && !first)
 		return;
-	if (read_text(n->chain_path, &chain, &e) || read_text(n->key_path, &key, &e) ||
-		read_text(n->root_path, &roots, &e))
+	if (read_text(n->chain_path, MT_FILE_SHARED, &chain, &e) ||
+		read_text(n->key_path, MT_FILE_SECRET, &key, &e) ||
+		read_text(n->root_path, MT_FILE_SHARED, &roots, &e))
 		n->why = e;
 	else if (mt_secrets_put(s, n, chain, key, roots, &why))
 		/*

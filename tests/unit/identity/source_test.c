@@ -344,6 +344,21 @@ static void test_mode(void)
 	chmod(path, 0600);
 	two_seconds();
 	CU_ASSERT_STRING_EQUAL(mt_identity_source_note(src), "");
+	/* Members of the service's group may not have the key: it belongs to the service's user. */
+	if (geteuid() == 0) {
+		const uid_t owners[] = {64747, 0};
+
+		chmod(dir, 0755);
+		for (size_t i = 0; i < MT_ARRAY_LEN(owners); i++) {
+			CU_ASSERT_EQUAL(chown(path, owners[i], 64747), 0);
+			chmod(path, owners[i] ? 0400 : 0640);
+			CU_ASSERT_EQUAL(setegid(64747) | seteuid(64747), 0);
+			two_seconds();
+			CU_ASSERT_EQUAL(seteuid(0) | setegid(0), 0);
+			CU_ASSERT_EQUAL(mt_identity_source_note(src)[0] != '\0', owners[i] == 0);
+		}
+		CU_ASSERT_PTR_NOT_NULL(strstr(mt_identity_source_note(src), "chown 64747 "));
+	}
 	generation_free(&one);
 	tear_down();
 }
