@@ -533,7 +533,7 @@ int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t vers
 	int rc;
 
 	mt_diags_init(&diags);
-	rc = mt_source_texts_read(t, &r, &diags);
+	rc = mt_source_texts_read(t, NULL, &r, &diags);
 	if (rc == 0)
 		rc = take(d, &r, mt_source_texts_ref(t), version, &diags, now);
 	else

@@ -173,6 +173,38 @@ static void check_outside(struct mt_analysis *a, const struct mt_audit_row *r)
 			r->host, by->kind, by->ns, by->name);
 }
 
+/* ---- forwarded ports ------------------------------------------------------------------------- */
+
+static const struct mt_meta *meta_of(const struct mt_analysis *a, const char *host)
+{
+	for (uint32_t i = 0; i < a->m->service_entries.n; i++) {
+		const struct mt_service_entry *se = a->m->service_entries.v[i];
+
+		if (se->n_hosts && strcmp(se->hosts[0].s, host) == 0)
+			return &se->meta;
+	}
+	return NULL;
+}
+
+/* Each port once, at whatever addresses it is. */
+static void check_forwarded(struct mt_analysis *a)
+{
+	const struct mt_snapshot *s = a->in->snap;
+
+	for (uint32_t i = 0; i < s->n_forwards; i++) {
+		const struct mt_forward *f = &s->forwards[i];
+		const struct mt_meta *meta = meta_of(a, f->service);
+		uint32_t k = 0;
+
+		while (s->forwards[k].cluster != f->cluster)
+			k++;
+		if (k == i && meta && !s->clusters[f->cluster].closed_by)
+			mt_an_found(a, MT_FINDING_ID_forwarded_port, meta, f->line,
+				"port %u of %s is forwarded by %s", f->port, f->service,
+				mt_forwarding_str(f->mode));
+	}
+}
+
 void mt_an_clear(struct mt_analysis *a)
 {
 	struct services all = {0};
@@ -182,6 +214,7 @@ void mt_an_clear(struct mt_analysis *a)
 		check(a, all.v[i]);
 	for (uint32_t i = 0; i < a->in->audit->n_rows; i++)
 		check_outside(a, &a->in->audit->rows[i]);
+	check_forwarded(a);
 	mt_strmap_fini(&all.by_name);
 }
 

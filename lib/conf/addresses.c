@@ -107,6 +107,8 @@ const char *mt_b_not_servable(const struct mt_build *b, const struct mt_addr *a)
 		why = not_a_host_here(b, a);
 	if (!why && is_router(b, a))
 		why = "the router of one of the Node's routes";
+	if (!why && mt_b_is_nat(b, a))
+		why = "an address of the Node's spec.nat";
 	return why;
 }
 
@@ -212,6 +214,8 @@ static void check_instance(
 		return;
 	if (!why)
 		why = not_a_host_here(in->b, &w->address);
+	if (!why && mt_b_is_nat(in->b, &w->address))
+		why = "an address of the Node's spec.nat";
 	if (why) {
 		bad_instance(in->b, meta, w, i, why, "");
 		return;
@@ -234,7 +238,7 @@ static void check_instance(
 static bool comes_back(struct instances *in, const struct mt_workload *w)
 {
 	return mt_addr_unusable(&w->address) || mt_b_own_port(in->b, &w->address) ||
-	       who_serves(in, &w->address);
+	       mt_b_is_nat(in->b, &w->address) || who_serves(in, &w->address);
 }
 
 static void drop_what_comes_back(struct instances *in, struct mt_host *h)

@@ -212,6 +212,7 @@ static void build_fini(struct mt_build *b)
 	mt_strmap_fini(&b->files);
 	mt_strmap_fini(&b->lost);
 	mt_strmap_fini(&b->closers);
+	mt_strmap_fini(&b->forwards);
 	mt_idmap_fini(&b->explicit_addrs);
 	mt_idmap_fini(&b->wrong);
 	mt_idmap_fini(&b->secrets);
@@ -238,6 +239,7 @@ static step_fn *const steps[] = {
 	mt_b_topology,
 	mt_b_check,
 	mt_b_listeners,
+	mt_b_forwards,
 	mt_b_tls_names,
 	mt_b_gateways,
 };
@@ -254,6 +256,8 @@ static int finish(struct mt_build *b)
 	if (rc == 0)
 		rc = mt_b_services_finish(b);
 	if (rc == 0)
+		rc = mt_b_forward_set(b);
+	if (rc == 0)
 		rc = mt_b_listeners_finish(b);
 	if (rc == 0)
 		rc = mt_b_mesh_policies(b);
@@ -262,8 +266,10 @@ static int finish(struct mt_build *b)
 	mt_b_secrets_tell(b);
 	if (rc == 0)
 		rc = mt_b_closers_finish(b);
-	if (rc == 0)
+	if (rc == 0) {
 		mt_b_closed_listeners(b);
+		mt_b_drained_listeners(b);
+	}
 	if (rc == 0)
 		mt_b_bound(b);
 	return rc;

@@ -3,7 +3,7 @@
  * What every document refers to, whether its routes come to be used or not: a mistake is told on the day
  * it is written.
  */
-#include "mt_conf_priv.h"
+#include "mt_conf_unmatched_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +59,7 @@ static void check_rule(
 static void check_list(struct mt_build *b, const struct mt_meta *meta, const struct mt_rule_list *l,
 	const char *prefix)
 {
+	mt_b_tell_unreached(b, meta, l, prefix);
 	for (uint32_t i = 0; i < l->n_rules; i++) {
 		char path[128];
 
@@ -140,6 +141,39 @@ static void check_gateways(struct mt_build *b, const struct mt_meta *meta,
 	}
 }
 
+static void check_match_gateways(struct mt_build *b, const struct mt_virtual_service *vs,
+	const struct mt_rule_match *m, const char *path)
+{
+	char full[MT_CONF_PATH];
+
+	for (uint32_t i = 0; i < m->n_gateways; i++) {
+		if (place_of(b, &m->gateways[i], vs->meta.ns) != PLACE_NOWHERE)
+			continue;
+		snprintf(full, sizeof(full), "%s.gateways[%u]", path, i);
+		mt_b_warn(b, &vs->meta, m->gateways[i].line, full,
+			"write mesh, or NAMESPACE/NAME of a Gateway document",
+			"there is no Gateway \"%.128s\": no call from there matches",
+			m->gateways[i].s);
+	}
+}
+
+static void check_matches_gateways(struct mt_build *b, const struct mt_virtual_service *vs)
+{
+	char path[128];
+
+	for (uint32_t k = 0; k < vs->n_lists; k++) {
+		const struct mt_rule_list *l = mt_written_list(&vs->lists[k]);
+
+		/* Lists of Gateway API are made here, with its own names of gateways. */
+		for (uint32_t i = 0; !l->made_of && i < l->n_rules; i++)
+			for (uint32_t j = 0; j < l->rules[i].n_matches; j++) {
+				snprintf(path, sizeof(path), "spec.%.64s[%u].match[%u]", l->name, i,
+					j);
+				check_match_gateways(b, vs, &l->rules[i].matches[j], path);
+			}
+	}
+}
+
 static void check_limit(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_limit_conf *l, const char *prefix)
 {
@@ -162,14 +196,55 @@ static void check_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
 	}
 }
 
+/* ---- TLS to endpoints ------------------------------------------------------------------------ */
+
+/* Without a mode the rest of the settings has no effect: endpoints are called as without them. */
+static void check_tls_mode(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_traffic_policy *p, const char *path)
+{
+	const struct mt_tls_settings *tls = p ? p->tls : NULL;
+	char full[96];
+
+	for (uint32_t i = 0; p && i < p->n_ports; i++) {
+		snprintf(full, sizeof(full), "%s.portLevelSettings[%u]", path, i);
+		check_tls_mode(b, meta, &p->ports[i].policy, full);
+	}
+	if (!tls || tls->mode.set ||
+		!(tls->chain.s || tls->key.s || tls->roots.s || tls->credential.s || tls->sni.s ||
+			tls->n_sans))
+		return;
+	snprintf(full, sizeof(full), "%s.tls", path);
+	mt_b_warn(b, meta, tls->origin.line, full, "write mode: SIMPLE or MUTUAL",
+		"TLS settings without a mode have no effect: calls may be sent in plaintext");
+}
+
+static void check_tls_modes(struct mt_build *b, const struct mt_destination_rule *dr)
+{
+	char path[64];
+
+	check_tls_mode(b, &dr->meta, dr->policy, "spec.trafficPolicy");
+	for (uint32_t i = 0; i < dr->n_subsets; i++) {
+		snprintf(path, sizeof(path), "spec.subsets[%u].trafficPolicy", i);
+		check_tls_mode(b, &dr->meta, dr->subsets[i].policy, path);
+	}
+}
+
 void mt_b_check(struct mt_build *b)
 {
 	const struct mt_model *m = b->model;
 
+	mt_b_tell_no_endpoints(b);
+	for (uint32_t i = 0; i < m->destination_rules.n; i++)
+		check_tls_modes(b, m->destination_rules.v[i]);
 	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = m->virtual_services.v[i];
 
 		check_gateways(b, &vs->meta, vs->gateways, vs->n_gateways, 0);
+		check_matches_gateways(b, vs);
+		mt_b_tell_match_ports(b, vs);
+		mt_b_tell_route_keys(b, vs);
+		mt_b_tell_sources(b, vs);
+		mt_b_tell_unrouted(b, vs);
 		if (mt_b_was_checked(b, &vs->meta))
 			continue;
 		for (uint32_t j = 0; j < vs->n_lists; j++) {
@@ -182,6 +257,8 @@ void mt_b_check(struct mt_build *b)
 
 		if (mr->n_gateways)
 			check_gateways(b, &mr->meta, mr->gateways, mr->n_gateways, 1);
+		mt_b_tell_router_keys(b, mr);
+		mt_b_tell_unrouted_of_router(b, mr);
 		if (mt_b_was_checked(b, &mr->meta))
 			continue;
 		check_list(b, &mr->meta, &mr->routes, "spec.");

@@ -243,8 +243,10 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 		.weight = use->weight,
 		.zone = zone,
 		.meshed = ep->tls,
+		.drain = ep->drain,
 		.tls = tls,
 		.state = state};
+	c->drains |= ep->drain != MT_EP_DRAIN_NONE;
 	if (c->guards)
 		guard(c, said->guards->v[ep - said->guards->of]);
 	return 1;

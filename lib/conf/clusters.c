@@ -5,6 +5,7 @@
  */
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_credentials_priv.h"
+#include "mt_conf_forward_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -253,6 +254,71 @@ static void check_subset_names(struct mt_build *b, const struct mt_destination_r
 	mt_strmap_fini(&names);
 }
 
+/* ---- forwarded ports ------------------------------------------------------------------ */
+
+static void path_of(const struct mt_unit *u, char path[MT_INDEX_PATH])
+{
+	mt_index_path(path, "spec.ports", (uint32_t)(u->port - u->se->ports), "");
+}
+
+/* Endpoints that are called by TLS where the port is terminated. */
+static void tell_tls_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
+{
+	char path[MT_INDEX_PATH];
+	uint32_t n = 0, all = 0;
+
+	for (uint32_t i = 0; i < h->n_workloads; i++) {
+		all += h->workloads[i]->weight.v > 0;
+		n += h->workloads[i]->weight.v > 0 && mt_b_forward_by_tls(b, h, u, h->workloads[i]);
+	}
+	path_of(u, path);
+	if (n)
+		mt_b_warn(b, &h->se->meta, u->port->origin.line, path,
+			"write a DestinationRule with tls: {mode: DISABLE} for the port, if they "
+			"accept plaintext",
+			"%u of %u endpoints get no packets: they expect TLS, which is not spoken "
+			"on a forwarded port",
+			n, all);
+}
+
+#define CLOSED_REMEDY                                                                              \
+	"write the policy without it for this port, or name the policy in the Node's `unenforced`"
+
+static const struct mt_closer *closer_of(
+	struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
+{
+	struct mt_forward_closing closing;
+	const struct mt_meta *by;
+	char path[MT_INDEX_PATH];
+
+	if (!mt_b_forward_closed(b, h, u, &closing))
+		return NULL;
+	by = closing.by->meta;
+	path_of(u, path);
+	(closing.evaluated ? mt_b_note : mt_b_warn)(b, &h->se->meta, u->port->origin.line, path,
+		closing.evaluated ? NULL : CLOSED_REMEDY,
+		"forwarded port %u is closed: %s %.64s/%.128s %s", u->port->number.v, by->kind,
+		by->ns, by->name, closing.why);
+	return mt_b_closer(b, by);
+}
+
+static int forwarded_clusters(struct mt_build *b, const struct mt_host *h)
+{
+	int rc = 0;
+
+	for (struct mt_unit *u = h->forwards; u && rc == 0; u = u->next) {
+		const struct mt_closer *by = closer_of(b, h, u);
+		uint32_t n = b->snap->n_clusters;
+		struct mt_document_cluster d;
+
+		if (!by)
+			tell_tls_endpoints(b, h, u);
+		rc = mt_b_forwarded_cluster(b, h, u, by, &d) ? -ENOMEM : take(b, h, &d);
+		u->cluster = b->snap->n_clusters > n ? b->snap->clusters[n] : NULL;
+	}
+	return rc;
+}
+
 /* All that routes may name, referred to or not: a route that is edited in finds its cluster's state. */
 static int host_clusters(struct mt_build *b, const struct mt_host *h)
 {
@@ -266,6 +332,8 @@ static int host_clusters(struct mt_build *b, const struct mt_host *h)
 		for (uint32_t i = 0; h->rule && i < h->rule->n_subsets && rc == 0; i++)
 			rc = add_cluster(b, h, u, &h->rule->subsets[i]);
 	}
+	if (rc == 0)
+		rc = forwarded_clusters(b, h);
 	return rc || !mt_b_is_passed(b, h) ? rc : passed_clusters(b, h);
 }
 
@@ -277,7 +345,7 @@ void mt_b_clusters(struct mt_build *b)
 
 		if (h->rule)
 			check_subset_names(b, h->rule);
-		if (h->rule && h->units)
+		if (h->rule && mt_host_is_served(h))
 			check_rule(b, h);
 		check_backend_policies(b, h->se);
 		if (b->diags->errors == errors && host_clusters(b, h))

@@ -73,6 +73,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	free(c->shared.last_services.v);
 	mt_indexes_fini(&c->services);
 	mt_indexes_fini(&c->closers);
+	mt_indexes_fini(&c->forwards);
 	mt_route_indexes_fini(&c->routes);
 	mt_vips_fini(&c->vips);
 	free(c->checked);

@@ -273,4 +273,5 @@ void mt_credentials_fini(struct mt_conf *c)
 	for (int i = 0; i < 2; i++)
 		mt_conf_lend_put(c->credentials.lend[i]);
 	mt_strmap_fini(&c->credentials.all);
+	mt_watched_fini(c);
 }

@@ -28,7 +28,8 @@ static uint64_t names_of(const struct mt_listener *l)
 /* What is said of it beside its services, which are compared as such. */
 static bool is_other(const struct mt_listener *a, const struct mt_listener *b)
 {
-	if (a->n_protos != b->n_protos || names_of(a) != names_of(b))
+	if (a->n_protos != b->n_protos || a->detect_ms != b->detect_ms ||
+		names_of(a) != names_of(b))
 		return true;
 	for (uint32_t k = 0; k < a->n_protos; k++)
 		if (a->protos[k].n_services != b->protos[k].n_services ||
@@ -136,6 +137,54 @@ static void diff_bound(
 	}
 }
 
+/* The cluster of a forwarded port. */
+static const struct mt_cluster *cluster_of(const struct mt_snapshot *s, const struct mt_forward *f)
+{
+	return &s->clusters[f->cluster];
+}
+
+static bool is_other_forward(const struct mt_snapshot *old, const struct mt_forward *a,
+	const struct mt_snapshot *new_, const struct mt_forward *b)
+{
+	const struct mt_closer *was = cluster_of(old, a)->closed_by;
+	const struct mt_closer *is = cluster_of(new_, b)->closed_by;
+
+	return a->mode != b->mode || cluster_of(old, a)->id != cluster_of(new_, b)->id ||
+	       cluster_of(old, a)->hash_by != cluster_of(new_, b)->hash_by ||
+	       (was ? was->id : 0) != (is ? is->id : 0);
+}
+
+static int by_place(const struct mt_forward *a, const struct mt_forward *b)
+{
+	int way = memcmp(&a->addr, &b->addr, sizeof(a->addr));
+
+	if (way || a->port != b->port)
+		return way ? way : (int)a->port - (int)b->port;
+	return (int)a->protocol - (int)b->protocol;
+}
+
+/* Both are in the order of addresses, ports and protocols. */
+static void diff_forwards(struct mt_conf_items *out, const struct mt_snapshot *old,
+	const struct mt_snapshot *new_, struct mt_conf_change *ch)
+{
+	uint32_t n_old = old ? old->n_forwards : 0, i = 0, k = 0;
+
+	while (i < n_old || k < new_->n_forwards) {
+		const struct mt_forward *a = i < n_old ? &old->forwards[i] : NULL;
+		const struct mt_forward *b = k < new_->n_forwards ? &new_->forwards[k] : NULL;
+		int way = !a ? 1 : !b ? -1 : by_place(a, b);
+		bool other = way == 0 && is_other_forward(old, a, new_, b);
+
+		ch->forwards_removed += way < 0;
+		ch->forwards_added += way > 0;
+		ch->forwards_changed += other;
+		if (way || other)
+			mt_items_forward(out, way > 0 ? NULL : a, way < 0 ? NULL : b);
+		i += way <= 0;
+		k += way >= 0;
+	}
+}
+
 void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct mt_snap *new_,
 	struct mt_conf_change *out)
 {
@@ -144,6 +193,7 @@ void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct 
 	diff_listeners(&conf->items, old, new_, out);
 	mt_snap_diff_shared(conf, old, new_, out);
 	diff_bound(old ? &old->pub : NULL, &new_->pub, out);
+	diff_forwards(&conf->items, old ? &old->pub : NULL, &new_->pub, out);
 }
 
 bool mt_conf_change_none(const struct mt_conf_change *change)
@@ -173,6 +223,9 @@ char *mt_conf_change_str(const struct mt_conf_change *c, char *buf, size_t size)
 		{"workload", "added", c->workloads_added},
 		{"workload", "removed", c->workloads_removed},
 		{"workload", "changed", c->workloads_changed},
+		{"forwarded port", "added", c->forwards_added},
+		{"forwarded port", "removed", c->forwards_removed},
+		{"forwarded port", "changed", c->forwards_changed},
 	};
 	size_t len = 0;
 

@@ -166,7 +166,7 @@ int mt_b_dns_table(struct mt_build *b)
 	if (!names)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < b->n_hosts && rc == 0; i++)
-		if (b->host_list[i].units && b->host_list[i].n_addrs)
+		if (mt_host_is_served(&b->host_list[i]) && b->host_list[i].n_addrs)
 			rc = add(b, names, &b->host_list[i]);
 	if (rc == 0)
 		rc = mt_b_dns_told(b, names);

@@ -4,7 +4,9 @@
  * what istiod does with the same documents.
  */
 #include "mt_conf_cluster_priv.h"
+#include "mt_conf_forward_priv.h"
 
+#include <netinet/in.h>
 #include <errno.h>
 #include <string.h>
 
@@ -157,6 +159,15 @@ static bool is_same_locality(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static enum mt_ep_drain drain_of(const struct mt_workload *w)
+{
+	const char *label = mt_labels_get(&w->labels, MT_DRAIN_LABEL);
+
+	if (label && strcmp(label, "true") == 0)
+		return MT_EP_DRAIN_LABEL;
+	return w->terminating ? MT_EP_DRAIN_TERMINATING : MT_EP_DRAIN_NONE;
+}
+
 /* Neighbours of one locality and rank share an entry. */
 static int add_endpoint(struct mt_build *b, struct mt_res_endpoints *e, struct mt_res_endpoint *ep,
 	const struct mt_near *near, const char **last)
@@ -199,12 +210,25 @@ static int guard(
 
 /*
  * How instances are spoken with: as it is written for all of them; each as Istio's client would, where nothing is written; or not at all, as
- * TLS of others is passed on to those that end it themselves.
+ * TLS of others is passed on to those that end it themselves, and packets are forwarded.
  */
-enum how { AS_WRITTEN, AUTOMATIC, PASSED };
+enum how { AS_WRITTEN, AUTOMATIC, PASSED, FORWARDED };
+
+bool mt_b_forward_by_tls(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_workload *w)
+{
+	const struct mt_meta *by;
+	const struct mt_tls_settings *s = mt_b_tls_settings(h, u, NULL, &by);
+
+	if (s || u->port->tls_by)
+		return !s || s->mode.v != MT_TLS_DISABLE;
+	return mt_instance_class(h, w) == MT_INSTANCE_MESHED;
+}
 
 static bool is_left_out(struct mt_build *b, const struct mt_policed *to, enum how how)
 {
+	if (how == FORWARDED)
+		return mt_b_forward_by_tls(b, to->h, to->u, to->w);
 	if (how == PASSED)
 		return !mt_b_ends_mtls(b, to->h, to->w, to->port);
 	return how == AUTOMATIC && mt_b_asks_for_hbone(b, to->h, to->w, to->port);
@@ -231,15 +255,25 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		eps[at].addr = w->address;
 		eps[at].port = to.port;
 		eps[at].weight = w->weight.v;
+		eps[at].drain = drain_of(w);
 		eps[at].tls =
 			how == PASSED || (how == AUTOMATIC && mt_b_asks_for_mtls(b, h, w, to.port));
 		out->cluster.tls_by_endpoint |= how == AUTOMATIC && eps[at].tls;
 		rc = add_endpoint(b, &out->endpoints, &eps[at], one, &last);
-		if (rc == 0)
+		if (rc == 0 && how != FORWARDED)
 			rc = guard(b, &out->guards, &to, at);
 	}
-	if (rc == 0 && out->locality)
+	if (rc == 0 && out->locality) {
+		uint32_t written = out->endpoints.n_eps;
+
 		rc = mt_b_place_localities(b, out->locality, &out->cluster, &out->endpoints);
+		if (written && !out->endpoints.n_eps && h->rule)
+			mt_b_warn(b, &h->rule->meta, h->rule->meta.origin.line,
+				"spec.trafficPolicy.loadBalancer.localityLbSetting.distribute",
+				"write the localities of its endpoints",
+				"it leaves none of the endpoints of %.128s: every call fails",
+				h->se->hosts[0].s);
+	}
 	return rc;
 }
 
@@ -379,5 +413,36 @@ int mt_b_passed_cluster(struct mt_build *b, const struct mt_host *h, const struc
 	if (rc == 0)
 		rc = add_endpoints(b, h, u, subset ? &subset->labels : NULL, PASSED, out);
 	out->cluster.meta.serial = serial_of(out);
+	return rc;
+}
+
+char *mt_b_forwarded_name(struct mt_build *b, const struct mt_unit *u)
+{
+	return mt_region_printf(&b->tmp, "%s|%u||%s", u->transport == IPPROTO_TCP ? "tcp" : "udp",
+		u->port->number.v, u->host);
+}
+
+/*
+ * Of the policy only a hash of the source counts. Weights are as written, without localities, so
+ * that all nodes of a group choose alike.
+ */
+int mt_b_forwarded_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_closer *closed_by, struct mt_document_cluster *out)
+{
+	int rc = begin(b, h, u, NULL, mt_b_forwarded_name(b, u), out);
+	struct mt_res_cluster *c = &out->cluster;
+
+	/* lib/l4 has the table of its choice. */
+	c->lb = MT_RES_ROUND_ROBIN;
+	c->hash = c->hash && c->hash->source ? c->hash : NULL;
+	c->ring_min = c->connect_ms = c->max_connections = c->max_requests = c->max_pending = 0;
+	c->warmup_ms = c->warmup_aggression = c->warmup_least = 0;
+	c->outlier = NULL;
+	c->panic_percent = (struct mt_num){0};
+	out->locality = NULL;
+	out->guards.closed_by = closed_by;
+	if (rc == 0 && !closed_by)
+		rc = add_endpoints(b, h, u, NULL, FORWARDED, out);
+	c->meta.serial = serial_of(out);
 	return rc;
 }

@@ -4,6 +4,7 @@
  * that name it.
  */
 #include "mt_conf_listener_priv.h"
+#include "mt_conf_unmatched_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -315,6 +316,21 @@ static void tell_unsaid_mode(struct mt_build *b, const struct server *sv, uint32
 		"no mode is written, which is PASSTHROUGH: its certificate is not used");
 }
 
+/* Without settings the port is served in plaintext. */
+static void tell_no_tls(struct mt_build *b, const struct server *sv, uint32_t j)
+{
+	const char *protocol = sv->conf->port.protocol.s;
+	char path[64];
+
+	if (sv->gateway->gateway_api || !protocol ||
+		(strcasecmp(protocol, "TLS") != 0 && strcasecmp(protocol, "HTTPS") != 0))
+		return;
+	snprintf(path, sizeof(path), "spec.servers[%u].tls", j);
+	mt_b_warn(b, &sv->gateway->meta, sv->conf->origin.line, path,
+		"write tls with its mode, or protocol: TCP",
+		"protocol %s without tls: TLS is not terminated", protocol);
+}
+
 static bool passes_by_name(const struct server *sv)
 {
 	const struct mt_gateway_tls *tls = sv->conf->tls;
@@ -327,6 +343,8 @@ static bool check_tls(struct mt_build *b, struct server *sv, uint32_t j)
 {
 	char path[64];
 
+	if (!sv->conf->tls)
+		tell_no_tls(b, sv, j);
 	if (!sv->conf->tls || passes_tls(b, sv) || passes_by_name(sv))
 		return true;
 	if (sv->gateway->gateway_api)
@@ -361,6 +379,10 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 		sv->codec = mt_codec_bytes();
 		return true;
 	case MT_PORT_NOT_SERVED:
+		return false;
+	case MT_PORT_DATAGRAMS:
+		mt_b_warn(b, meta, p->name.line, sv->path, "forward the port of a service",
+			"gateways serve only TCP");
 		return false;
 	default:
 		mt_b_error(b, meta, p->name.line, sv->path, "write tcp-metaprotocol-dubbo",
@@ -491,9 +513,8 @@ void mt_b_gateways(struct mt_build *b)
 		if (!name)
 			return;
 		if (!mt_b_selects_node(b, &g->selector)) {
-			mt_b_inert(b, &g->meta, g->meta.origin.line, "spec.selector",
-				"labels of the Node are its metadata.labels",
-				"it is for nodes with other labels");
+			mt_b_not_node(b, &g->meta, g->meta.origin.line, "spec.selector",
+				&g->selector, "it is for nodes with other labels");
 			continue;
 		}
 		for (uint32_t j = 0; j < g->n_servers; j++) {

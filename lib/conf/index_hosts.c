@@ -3,7 +3,7 @@
  * Whose word counts of a host that several objects have: the client's namespace first, then a Service of Kubernetes, then the
  * oldest. In one namespace the first one's ports count and the endpoints of all. What is not visible here is not here.
  */
-#include "mt_conf_priv.h"
+#include "mt_conf_unmatched_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -235,6 +235,18 @@ static void add_entry(struct mt_build *b, const struct mt_service_entry *se)
 	}
 }
 
+static void tell_hidden(struct mt_build *b, const struct mt_service_entry *se)
+{
+	char words[160];
+
+	snprintf(words, sizeof(words), "it is not visible in namespace %.64s%s",
+		mt_b_client_ns(b, se->meta.ns),
+		b->model->mesh.ns ? ""
+				  : ", that of clients unless the Node has spec.mesh.namespace");
+	mt_b_not_exported(
+		b, &se->meta, &se->export_to, se->meta.origin.line, "spec.exportTo", words);
+}
+
 void mt_b_index_hosts(struct mt_build *b)
 {
 	const struct mt_objs *ses = &b->model->service_entries;
@@ -249,11 +261,6 @@ void mt_b_index_hosts(struct mt_build *b)
 			if (rank(b, se) == r && is_visible(b, se))
 				add_entry(b, se);
 			else if (rank(b, se) == r)
-				mt_b_inert(b, &se->meta, se->meta.origin.line, "spec.exportTo",
-					b->model->mesh.ns ? NULL
-							  : "spec.mesh.namespace of the Node is "
-							    "the namespace of clients",
-					"it is not visible in namespace %s",
-					mt_b_client_ns(b, se->meta.ns));
+				tell_hidden(b, se);
 		}
 }

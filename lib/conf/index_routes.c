@@ -7,7 +7,7 @@
  * VirtualService that cannot be applied to a host's ports is refused and does not take them, so
  * that one compilation finds all that are wrong.
  */
-#include "mt_conf_priv.h"
+#include "mt_conf_unmatched_priv.h"
 
 #include "mt_sort.h"
 
@@ -41,9 +41,10 @@ static struct mt_host *want_host(struct mt_build *b, const struct mt_meta *meta,
 	return h;
 }
 
-static void not_exported(struct mt_build *b, const struct mt_meta *meta)
+static void not_exported(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_exports *to)
 {
-	mt_b_inert(b, meta, meta->origin.line, "spec.exportTo", NULL,
+	mt_b_not_exported(b, meta, to, meta->origin.line, "spec.exportTo",
 		"it is not visible where clients of its host are");
 }
 
@@ -56,7 +57,7 @@ static void index_routers(struct mt_build *b)
 		if (!h)
 			continue;
 		if (!mt_b_rule_visible(b, &mr->export_to, &mr->meta, false, h->se->meta.ns))
-			not_exported(b, &mr->meta);
+			not_exported(b, &mr->meta, &mr->export_to);
 		else if (h->router)
 			in_place_of(b, &h->router->meta, h->router->hosts[0].line, &mr->meta,
 				mr->hosts[0].line, "spec.hosts[0]", mr->hosts[0].s);
@@ -213,7 +214,7 @@ static void tell_claims(struct mt_build *b, const struct claims *c)
 
 	mt_index_path(path, "spec.hosts", c->at, "");
 	if (c->here && c->hidden == c->here && vs->n_gateways < 2)
-		not_exported(b, &vs->meta);
+		not_exported(b, &vs->meta, &vs->export_to);
 	else if (c->here && c->taken == c->here && vs->n_gateways < 2)
 		in_place_of(b, c->by, c->by->origin.line, &vs->meta, vs->hosts[c->at].line, path,
 			vs->hosts[c->at].s);

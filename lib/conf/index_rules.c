@@ -3,7 +3,7 @@
  * DestinationRules by host: the first namespace of client, service and root that has a visible one wins whole; in it the most
  * specific host; of one host twice the subsets are joined and the first policy counts.
  */
-#include "mt_conf_priv.h"
+#include "mt_conf_unmatched_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,70 @@ struct candidate {
 	bool used, wanted; /* by some host; wanted by some host that has a better one */
 	bool told;	   /* parts without effect are reported, once for all hosts */
 	const struct mt_meta *better;
+	uint32_t *ports; /* of the hosts that use it, if it has settings for ports */
+	uint32_t n_ports;
 };
+
+static bool names_ports(const struct mt_destination_rule *dr)
+{
+	bool names = dr->policy && dr->policy->n_ports;
+
+	for (uint32_t i = 0; i < dr->n_subsets && !names; i++)
+		names = dr->subsets[i].policy && dr->subsets[i].policy->n_ports;
+	return names;
+}
+
+static bool has_port(const struct candidate *c, uint32_t port)
+{
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		if (c->ports[i] == port)
+			return true;
+	return false;
+}
+
+static void note_ports(struct mt_build *b, const struct mt_host *h, struct candidate *c)
+{
+	for (uint32_t i = 0; i < h->se->n_ports && names_ports(c->dr); i++) {
+		uint32_t port = h->se->ports[i].number.v;
+		uint32_t *slot = has_port(c, port) ? NULL
+						   : mt_region_push(&b->tmp, (void **)&c->ports,
+							     &c->n_ports, sizeof(*slot));
+
+		if (slot)
+			*slot = port;
+	}
+}
+
+static void tell_ports(struct mt_build *b, const struct candidate *c,
+	const struct mt_traffic_policy *p, const char *prefix)
+{
+	char path[96];
+
+	for (uint32_t i = 0; p && i < p->n_ports; i++) {
+		const struct mt_port_number *port = &p->ports[i].port;
+
+		if (has_port(c, port->v.v))
+			continue;
+		snprintf(path, sizeof(path), "%s.portLevelSettings[%u].port.number", prefix, i);
+		mt_b_warn(b, &c->dr->meta, port->v.line ? port->v.line : port->origin.line, path,
+			"write a port of the service, not of its endpoints",
+			"%.128s has no port %u: these settings apply to nothing", c->dr->host.s,
+			port->v.v);
+	}
+}
+
+/* Settings for ports that none of the hosts has which use the rule. */
+static void tell_unknown_ports(struct mt_build *b, const struct candidate *c)
+{
+	const struct mt_destination_rule *dr = c->dr;
+	char prefix[64];
+
+	tell_ports(b, c, dr->policy, "spec.trafficPolicy");
+	for (uint32_t i = 0; i < dr->n_subsets; i++) {
+		snprintf(prefix, sizeof(prefix), "spec.subsets[%u].trafficPolicy", i);
+		tell_ports(b, c, dr->subsets[i].policy, prefix);
+	}
+}
 
 static bool is_for_this_node(const struct mt_build *b, const struct mt_destination_rule *dr)
 {
@@ -115,6 +178,7 @@ static bool is_joined(const struct candidate *a, const struct candidate *c)
 static void use(struct mt_build *b, const struct mt_host *h, struct candidate *c)
 {
 	c->used = true;
+	note_ports(b, h, c);
 	if (c->dr->host.s[0] == '*')
 		mt_diag_host(b->diags, &c->dr->meta, h->se->hosts[0].s);
 }
@@ -190,16 +254,36 @@ static bool find_hosts(struct mt_build *b, struct candidate *c)
 	return found;
 }
 
+/*
+ * Reports a rule of a namespace without clients here. It may be for clients of another node, unless
+ * the namespace looks mistyped.
+ */
+static void tell_unwanted(struct mt_build *b, const struct mt_destination_rule *dr)
+{
+	const char *near = mt_b_near_namespace(b, dr->meta.ns);
+	char remedy[96];
+
+	if (near) {
+		snprintf(remedy, sizeof(remedy), "did you mean %.64s?", near);
+		mt_b_unused(b, &dr->meta, dr->meta.origin.line, "metadata.namespace", remedy,
+			"nothing here is in this namespace");
+		return;
+	}
+	mt_b_not_exported(b, &dr->meta, &dr->export_to, dr->host.line, "spec.host",
+		"no client here has it: it is of none of the namespaces of the client, "
+		"the service and the mesh, or not exported");
+}
+
 static void tell(struct mt_build *b, const struct candidate *c)
 {
 	const struct mt_destination_rule *dr = c->dr;
 
-	if (c->used)
+	if (c->used) {
+		tell_unknown_ports(b, c);
 		return;
+	}
 	if (!c->wanted) {
-		mt_b_inert(b, &dr->meta, dr->host.line, "spec.host", NULL,
-			"no client here has it: it is of none of the namespaces of the client, "
-			"the service and the mesh, or not exported");
+		tell_unwanted(b, dr);
 		return;
 	}
 	mt_b_shadowed(b, &dr->meta, dr->host.line, "spec.host", NULL, "%s %s/%s comes before it",
@@ -220,8 +304,8 @@ void mt_b_index_rules(struct mt_build *b)
 
 		c->dr = dr;
 		if (!is_for_this_node(b, dr))
-			mt_b_inert(b, &dr->meta, dr->selector->origin.line, "spec.workloadSelector",
-				"labels of the Node are its metadata.labels",
+			mt_b_not_node(b, &dr->meta, dr->selector->origin.line,
+				"spec.workloadSelector", &dr->selector->labels,
 				"its clients are others than this node");
 		else if (find_hosts(b, c))
 			found++;

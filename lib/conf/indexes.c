@@ -4,6 +4,27 @@
 
 #include <string.h>
 
+/*
+ * Makes room for one more name and for the return of one more number, so that neither can fail
+ * later and lose a number.
+ */
+static bool reserve(struct mt_indexes *x)
+{
+	uint32_t cap = x->cap_free ? x->cap_free * 2 : 16;
+	struct mt_index **grown;
+
+	if (mt_strmap_reserve(&x->by_name, 1))
+		return false;
+	if (x->next < x->cap_free)
+		return true;
+	grown = realloc(x->free, cap * sizeof(struct mt_index *));
+	if (!grown)
+		return false;
+	x->free = grown;
+	x->cap_free = cap;
+	return true;
+}
+
 struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name, uint32_t max)
 {
 	struct mt_index *i = mt_strmap_get(&x->by_name, name);
@@ -13,26 +34,19 @@ struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name, uint32_t
 		i->refs++;
 		return i;
 	}
-	if (x->n_free) {
-		i = realloc(x->free[x->n_free - 1], sizeof(*i) + len);
-		if (!i)
-			return NULL;
+	if ((!x->n_free && x->next == max) || !reserve(x))
+		return NULL;
+	i = realloc(x->n_free ? x->free[x->n_free - 1] : NULL, sizeof(*i) + len);
+	if (!i)
+		return NULL;
+	if (x->n_free)
 		x->n_free--;
-	} else {
-		if (x->next == max)
-			return NULL;
-		i = malloc(sizeof(*i) + len);
-		if (!i)
-			return NULL;
+	else
 		i->v = x->next++;
-	}
 	i->refs = 1;
 	memcpy(i->name, name, len);
-	if (mt_strmap_put(&x->by_name, i->name, i, NULL) == 0)
-		return i;
-	/* The number is lost, which harms nobody: there is no memory for more services anyway. */
-	free(i);
-	return NULL;
+	MT_ASSERT(mt_strmap_put(&x->by_name, i->name, i, NULL) == 0);
+	return i;
 }
 
 void mt_indexes_put(struct mt_indexes *x, struct mt_index *i)
@@ -40,17 +54,6 @@ void mt_indexes_put(struct mt_indexes *x, struct mt_index *i)
 	if (--i->refs)
 		return;
 	mt_strmap_del(&x->by_name, i->name);
-	if (x->n_free == x->cap_free) {
-		uint32_t cap = x->cap_free ? x->cap_free * 2 : 16;
-		struct mt_index **grown = realloc(x->free, cap * sizeof(struct mt_index *));
-
-		if (!grown) {
-			free(i);
-			return;
-		}
-		x->free = grown;
-		x->cap_free = cap;
-	}
 	x->free[x->n_free++] = i;
 }
 

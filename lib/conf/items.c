@@ -272,3 +272,21 @@ void mt_items_listener(
 			: MT_CONF_CHANGED,
 		mt_addr_port_str(&it->addr, it->port, text), it->file, it->line, w.text);
 }
+
+void mt_items_forward(
+	struct mt_conf_items *l, const struct mt_forward *old, const struct mt_forward *new_)
+{
+	const struct mt_forward *it = new_ ? new_ : old;
+	struct words w = {.len = 0};
+	char text[MT_ADDR_STRLEN];
+
+	if (old && new_ && old->mode != new_->mode) {
+		field(&w, "mode");
+		say(&w, " %s to %s", mt_forwarding_str(old->mode), mt_forwarding_str(new_->mode));
+	}
+	add(l, "forwarded port",
+		!old	? MT_CONF_ADDED
+		: !new_ ? MT_CONF_REMOVED
+			: MT_CONF_CHANGED,
+		mt_addr_port_str(&it->addr, it->port, text), it->file, it->line, w.text);
+}

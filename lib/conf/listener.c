@@ -215,6 +215,8 @@ static int fill(struct mt_build *b, const struct mt_listen *l, struct mt_listene
 	out->chains = mt_region_alloc(r, sizeof(*out->chains) * (l->n_chains + (l->last != NULL)));
 	out->protos = mt_region_alloc(r, sizeof(*out->protos) * count_served(l));
 	out->has_fallback = l->fallback;
+	if (b->model->mesh.config)
+		out->detect_ms = b->model->mesh.config->detect_timeout.v;
 	out->file = l->origin.file;
 	out->line = l->origin.line;
 	if (!out->chains || !out->protos)

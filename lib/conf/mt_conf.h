@@ -82,13 +82,14 @@ struct mt_conf_change {
 	uint32_t clusters_added, clusters_removed, clusters_changed;
 	uint32_t endpoints_added, endpoints_removed;
 	uint32_t workloads_added, workloads_removed, workloads_changed; /* at workload ports */
+	uint32_t forwards_added, forwards_removed, forwards_changed;	/* forwarded ports */
 };
 
 enum mt_conf_verb { MT_CONF_ADDED, MT_CONF_REMOVED, MT_CONF_CHANGED };
 
 /* An object that a publish changed. No text is NULL. */
 struct mt_conf_item {
-	const char *kind; /* "listener", "service", "cluster" */
+	const char *kind; /* "listener", "service", "cluster", "forwarded port" */
 	enum mt_conf_verb verb;
 	const char *name;
 	const char *origin; /* "FILE:LINE", "xds:mesh"; "": several documents */
@@ -182,6 +183,16 @@ int mt_conf_set_held(struct mt_conf *c, const struct mt_conf_held *v, uint32_t n
  */
 void mt_conf_set_ports(struct mt_conf *c, const struct mt_node *node);
 
+/* Ports from which the node connects, without forwarded flows at the same addresses. */
+#define MT_SOURCE_PORT_FIRST 20000
+#define MT_SOURCE_PORT_LAST  60999
+/*
+ * Sets the ports from which a node that has started with `n` connects. Where forwarded flows use
+ * ports' own addresses as well, these are the ports that spec.nat leaves: by default the lower
+ * half. False: too few are left, so TCP is not forwarded from these addresses; all are the node's.
+ */
+bool mt_conf_source_ports(const struct mt_node *n, uint16_t *first, uint16_t *last);
+
 /*
  * Sets the operator's run-time overrides; copies the set. It takes effect at the next compile,
  * drains and report-only limits at the next publish. Returns 0, or -ENOMEM if the former set stays.
@@ -193,6 +204,12 @@ const struct mt_overrides *mt_conf_overrides(const struct mt_conf *c);
  * An override may be set while its target is missing; it takes effect when the target appears.
  */
 bool mt_conf_override_applies(
+	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e);
+/*
+ * True if an override that applies would change something. Otherwise e has the reason: things are
+ * so already, or calls would get no endpoint.
+ */
+bool mt_conf_override_changes(
 	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e);
 /*
  * Writes where an override that applies has no effect, which the operator may not expect. Call

@@ -17,3 +17,9 @@ struct mt_conf_certificate {
  */
 bool mt_conf_certificate_next(
 	const struct mt_conf *c, uint32_t *pos, struct mt_conf_certificate *out);
+/*
+ * True if a file of a certificate, key, roots or revocation list that documents name has changed
+ * since a build read it, or since the last call: the next build reads all of them. Looks at each
+ * file, so call it once a second. Control thread.
+ */
+bool mt_conf_files_changed(struct mt_conf *c);

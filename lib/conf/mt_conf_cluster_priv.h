@@ -186,6 +186,13 @@ int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const str
 int mt_b_passed_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	const struct mt_subset *subset, struct mt_document_cluster *out);
 
+/*
+ * The same of a forwarded port: endpoints that are not called by TLS, with their weights.
+ * `closed_by`: the port is closed, so that it has no endpoints; NULL: it is not. 0 or -ENOMEM.
+ */
+int mt_b_forwarded_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_closer *closed_by, struct mt_document_cluster *out);
+
 /* ---- TLS that is passed on to services by their names (passing.c) ---------------------------------- */
 
 /* Some port of AUTO_PASSTHROUGH is for it. */

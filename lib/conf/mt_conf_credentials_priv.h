@@ -110,3 +110,8 @@ void mt_b_tell_trouble(struct mt_build *b, const struct mt_meta *meta,
 /* secret_status.c: what becomes of Secrets; at the end, of those that nobody has named. */
 void mt_b_secret_is_used(struct mt_build *b, const struct mt_kube_secret *s);
 void mt_b_secret_is_bad(struct mt_build *b, const struct mt_kube_secret *s, const char *why);
+
+/* watched.c: notes the files of "A" or "A~B" before they are read; the list ends with `c`. */
+#define MT_CONF_FILES_WATCHED 4096
+void mt_watched_note(struct mt_conf *c, const char *files);
+void mt_watched_fini(struct mt_conf *c);

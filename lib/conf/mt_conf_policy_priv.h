@@ -13,6 +13,8 @@ enum mt_policy_kind {
 	MT_POLICY_OF_CLOSING,
 };
 
+struct mt_policy_port; /* unmatched_ports.c */
+
 /* A policy while it is compiled, and what it was found to be about. */
 struct mt_policy {
 	enum mt_policy_kind kind;
@@ -38,11 +40,18 @@ struct mt_policy {
 	uint32_t n_enforced, n_closed; /* instances' ports */
 	const char *keeps_token; /* of tokens: a protocol whose messages cannot be rid of one */
 	bool enforced, closes;
+	/* Why it closes a forwarded port, as mt_forward_closing.why, and the first such port. */
+	const char *closes_forward;
+	const struct mt_unit *closed_port;
 	const char *unasked;		  /* of CUSTOM: why nobody is asked; NULL: somebody is */
 	const struct mt_gateway *gateway; /* that it is about; NULL: none */
 	bool at_gateways;		  /* and about a port of it */
 	/* Of peers: another one counts where it would. */
 	const struct mt_policy *winner;
+	/* Of one with ports: those of what it selects; unknown: not all of them. */
+	struct mt_policy_port *ports;
+	uint32_t n_ports;
+	bool ports_unknown;
 };
 
 struct mt_policies {

@@ -45,6 +45,7 @@ struct mt_shared {
 
 struct mt_shared_cluster;
 struct mt_shared_service;
+struct mt_forward_set; /* forward_set.c */
 
 /* What ends clients' TLS: held, and by what it is found again. */
 struct mt_snap_end {
@@ -73,10 +74,11 @@ struct mt_snap {
 	uint32_t n_tokens;
 	struct mt_extauthz_provider **providers; /* held */
 	uint32_t n_providers;
-	struct mt_vips_build *vips; /* NULL: no host needs an address */
-	uint64_t credentials;	    /* mt_conf_credentials.turn of its build */
-	struct mt_snap *next;	    /* retired list */
-	uint64_t token;		    /* RCU: quiescent when it has passed */
+	struct mt_forward_set *forward_set; /* owns pub.l4; NULL: nothing is forwarded */
+	struct mt_vips_build *vips;	    /* NULL: no host needs an address */
+	uint64_t credentials;		    /* mt_conf_credentials.turn of its build */
+	struct mt_snap *next;		    /* retired list */
+	uint64_t token;			    /* RCU: quiescent when it has passed */
 };
 
 /* What TLS is spoken with, by names of secrets (mt_conf_credentials_priv.h). */
@@ -85,6 +87,8 @@ struct mt_conf_lend;
 struct mt_held;
 struct mt_conf_credentials {
 	struct mt_strmap all;
+	struct mt_strmap files;		/* watched.c */
+	bool files_full;		/* and that was logged */
 	struct mt_conf_credential *own; /* the node's own, during a build; NULL: not asked for */
 	struct mt_conf_lend *lend[2];	/* to nobody, and to whom the Node says; the last ones */
 	uint64_t turn;			/* grows with each build */
@@ -121,11 +125,15 @@ struct mt_conf {
 	struct mt_limit_registry *limits;
 	struct mt_heap clusters; /* struct mt_shared_cluster: a sync may replace all of them */
 	struct mt_indexes services, closers;
+	struct mt_indexes forwards; /* by clusters of forwarded ports */
 	struct mt_route_indexes routes;
 	struct mt_vips vips;
 	struct mt_snapshot *current; /* ctl: w, workers: r */
 	struct mt_snap *retired;
 	uint32_t alive;
+	/* Workers may still check endpoints that `current` does not check; until this token passes. */
+	bool old_checks;
+	uint64_t old_checks_token;
 	uint64_t version;
 	/* Documents whose references were found good where names led as `topology` says. */
 	uint64_t topology, *checked; /* sorted serials */
@@ -159,6 +167,8 @@ void mt_items_service(
 	struct mt_conf_items *l, const struct mt_service *old, const struct mt_service *new_);
 void mt_items_listener(
 	struct mt_conf_items *l, const struct mt_listener *old, const struct mt_listener *new_);
+void mt_items_forward(
+	struct mt_conf_items *l, const struct mt_forward *old, const struct mt_forward *new_);
 
 /* shared_diff.c: adds clusters and services. */
 void mt_snap_diff_shared(struct mt_conf *c, const struct mt_snap *old, const struct mt_snap *new_,
@@ -192,6 +202,8 @@ struct mt_unit {
 	uint8_t opts;
 	uint8_t web; /* enum mt_port_web */
 	struct mt_service_slot *service;
+	uint8_t forwarding;			 /* enum mt_forwarding; of mt_host.forwards only */
+	uint8_t transport;			 /* of those: IPPROTO_UDP or IPPROTO_TCP */
 	struct mt_unit *next;			 /* of the same ServiceEntry */
 	const struct mt_shared_cluster *cluster; /* of all its instances; NULL: none, or not yet */
 	const struct mt_proxy_patch *patch;
@@ -207,7 +219,8 @@ struct mt_host_routes {
 /* A ServiceEntry with what belongs to it. */
 struct mt_host {
 	const struct mt_service_entry *se;
-	struct mt_unit *units;
+	struct mt_unit *units;	  /* ports that are terminated */
+	struct mt_unit *forwards; /* ports that are forwarded; they have no service */
 	const struct mt_service_entry *
 		*joined; /* others of its namespace that have its host: their endpoints join */
 	uint32_t n_joined;
@@ -228,7 +241,13 @@ struct mt_service_deps;
 struct mt_listen;
 struct mt_document_service;
 
-enum mt_port_kind { MT_PORT_NOT_SERVED, MT_PORT_MESSAGES, MT_PORT_BYTES, MT_PORT_BAD };
+enum mt_port_kind {
+	MT_PORT_NOT_SERVED,
+	MT_PORT_MESSAGES,
+	MT_PORT_BYTES,
+	MT_PORT_DATAGRAMS, /* of UDP: served only by forwarding */
+	MT_PORT_BAD,
+};
 
 /* What is written of a port; NULL: not. kubernetes: `protocol` is the transport's. */
 struct mt_port_words {
@@ -260,6 +279,8 @@ struct mt_build {
 	struct mt_diags *diags;
 	uint32_t errors; /* that were there before */
 	uint32_t n_near; /* hosts that were compared with all that there are */
+	/* the same of namespaces, services without endpoints, and selectors (unmatched.c) */
+	uint32_t n_namespaces_looked, n_empty_looked, n_selectors_looked;
 	uint64_t now;
 	struct mt_region tmp; /* dies with the build */
 	struct mt_snap *snap;
@@ -301,6 +322,8 @@ struct mt_build {
 	uint32_t n_empty_subsets;
 	struct mt_inbound *inbound;
 	uint32_t n_inbound;
+	bool *forwarding_used;		     /* by place in the Node's forwarding */
+	struct mt_strmap forwards;	     /* rows of forward_rows.c, by "address:port of UDP" */
 	struct mt_strmap closers;	     /* struct mt_closer, by its words */
 	struct mt_tls_context *mesh_context; /* mt_b_mesh_context(); NULL: nobody has asked, or: */
 	bool mesh_context_failed;	     /* it is told */
@@ -458,6 +481,61 @@ void mt_b_ranges_add(struct mt_build *b);
 struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, const char *key,
 	uint16_t port, struct mt_origin origin);
 
+/* True if some port of the host is served. */
+static inline bool mt_host_is_served(const struct mt_host *h)
+{
+	return h->units || h->forwards;
+}
+
+/*
+ * forwarding.c: the modes of a host's ports, by the Node and the annotation. Reports a mistake once
+ * for each document.
+ */
+struct mt_forwarding_of {
+	enum mt_forwarding all;	   /* of the annotation, for each port without a codec */
+	enum mt_forwarding *ports; /* by the annotation, by place in se->ports; NULL: no memory */
+	uint32_t line;		   /* of the annotation; 0: there is none */
+};
+void mt_b_forwarding_read(
+	struct mt_build *b, const struct mt_service_entry *se, struct mt_forwarding_of *out);
+/* The mode of a port of UDP, i-th of the service; MT_FORWARDING_NONE after a report. */
+enum mt_forwarding mt_b_forwarding_udp(struct mt_build *b, const struct mt_service_entry *se,
+	const struct mt_forwarding_of *of, uint32_t i);
+/*
+ * The mode of a port of TCP without a codec, i-th of the service; MT_FORWARDING_NONE: it is
+ * terminated, because none was requested.
+ */
+enum mt_forwarding mt_b_forwarding_tcp(struct mt_build *b, const struct mt_service_entry *se,
+	const struct mt_forwarding_of *of, uint32_t i);
+/* Reports a mode that is requested for a port with a codec, which is terminated. */
+void mt_b_forwarding_messages(struct mt_build *b, const struct mt_service_entry *se,
+	const struct mt_forwarding_of *of, uint32_t i);
+/* The Node's entry for this port; NULL: none. */
+const struct mt_node_forwarding *mt_b_forwarding_entry(
+	const struct mt_build *b, const struct mt_service_entry *se, const struct mt_se_port *port);
+/* Reports entries of the Node that are for no port. After all ports are known. */
+void mt_b_forwarding_unused(struct mt_build *b);
+/* The annotation with this key; NULL: it is not written. */
+const struct mt_kv *mt_b_annotation(const struct mt_service_entry *se, const char *key);
+/*
+ * forward_check.c: reports mistakes of the annotation for health checks, and one without a
+ * forwarded port. Call it when all ports of the host are known.
+ */
+void mt_b_health_check_read(struct mt_build *b, const struct mt_host *h);
+/* forward_rows.c: forwarded ports into the snapshot, after all clusters. */
+void mt_b_forwards(struct mt_build *b);
+/* forward_set.c: the set of lib/l4 into the snapshot. 0, -ENOMEM, or -EINVAL after an error. */
+int mt_b_forward_set(struct mt_build *b);
+/* Drops a snapshot's reference; NULL is allowed. */
+void mt_forward_set_put(struct mt_conf *c, struct mt_forward_set *s);
+/* True if the Node has the address for NAT, so that neither a service nor an endpoint has it. */
+bool mt_b_is_nat(const struct mt_build *b, const struct mt_addr *a);
+/*
+ * The cluster of a forwarded port's endpoints: "udp|PORT||HOST" or "tcp|...", in b->tmp. NULL: no
+ * memory.
+ */
+char *mt_b_forwarded_name(struct mt_build *b, const struct mt_unit *u);
+
 /* patches.c: what EnvoyFilter documents change in units. */
 void mt_b_patches(struct mt_build *b);
 
@@ -533,9 +611,9 @@ uint16_t mt_b_endpoint_port(const struct mt_unit *u, const struct mt_workload *w
 /* default_port 0: any port will do, nothing is routed yet. MT_NO_CLUSTER: it is not here, which is told. */
 uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_dest *d, uint16_t default_port);
-/* The same without a word: what it leads to now. */
-uint32_t mt_b_find_dest(
-	struct mt_build *b, const struct mt_dest *d, const char *ns, uint16_t default_port);
+/* The same without diagnostics: where it leads now; *codec: of that port, or NULL. */
+uint32_t mt_b_find_dest(struct mt_build *b, const struct mt_dest *d, const char *ns,
+	uint16_t default_port, const struct mt_codec **codec);
 uint32_t mt_b_find_cluster(const struct mt_build *b, const char *name);
 /* subset NULL: of all its instances. */
 uint32_t mt_b_unit_cluster(struct mt_build *b, const struct mt_unit *u, const char *subset);
@@ -544,6 +622,10 @@ bool mt_b_leads_nowhere(struct mt_build *b, const struct mt_meta *meta);
 /* "outbound|PORT|SUBSET|HOST" */
 uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_text *name);
+struct mt_route_for;
+/* Warns of a destination that has messages of another protocol than the calls `f` is about. */
+void mt_b_tell_protocol(struct mt_build *b, const struct mt_route_for *f,
+	const struct mt_rule_dest *d, const char *path);
 uint32_t mt_b_rule_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_rule_dest *d, uint16_t default_port);
 
@@ -615,6 +697,11 @@ uint32_t mt_conf_share_of(const struct mt_override *o, const char *cluster);
 /* The weight of a destination of this route, by cluster or by subset. */
 uint32_t mt_b_overridden_share(
 	const struct mt_build *b, const struct mt_override *o, uint32_t cluster, uint32_t weight);
+/* True if all services of the listener are drained, or are `service`. */
+bool mt_conf_listener_has_only(
+	const struct mt_overrides *s, const struct mt_listener *l, const char *service);
+/* Marks the listeners that an operator drains, directly or by all of their services. */
+void mt_b_drained_listeners(struct mt_build *b);
 /* Endpoints are drained, and those of before are not any more. */
 void mt_conf_apply_drains(struct mt_conf *c, struct mt_snapshot *s);
 

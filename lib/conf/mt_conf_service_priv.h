@@ -22,7 +22,8 @@ struct mt_service_dep {
 		const struct mt_dest *destination;
 		const char *cluster;
 	} of;
-	uint64_t id;   /* of the cluster */
+	const struct mt_codec *codec; /* of a destination's port; a warning depends on it */
+	uint64_t id;		      /* of the cluster */
 	uint64_t hash; /* of what decides when forwarding begins: its hash keys and its policies' */
 	uint32_t at;   /* in the snapshot's clusters; MT_NO_CLUSTER: not known */
 	uint16_t port; /* that a destination without one means */

@@ -5,9 +5,13 @@
  * those of workers and log levels. An override ends when it is dropped or the daemon ends, unless
  * it is kept: kept ones are stored in the state directory and survive restarts.
  *
- * The text of an override, also in its file, is a line with the words after `tune`:
+ * The text of an override, also in its file, is a line with the words of its command, without
+ * `tune`:
  *
- *	drain 192.0.2.1:20880 [CLUSTER]
+ *	drain endpoint 192.0.2.1:20880 [CLUSTER]
+ *	drain service SERVICE
+ *	drain listener 192.0.2.1:20880
+ *	return endpoint 192.0.2.1:20880 CLUSTER
  *	weight 192.0.2.1:20880 5 [CLUSTER]
  *	split SERVICE ROUTE SUBSET=90 SUBSET=10
  *	limit SERVICE:PORT [CONDITION] [max=N] [per-fill=N] [fill=10s] [report-only=on|off]
@@ -34,7 +38,10 @@
 #define MT_OVERRIDE_SAMPLING_MAX 3600000u /* ms; 0: off */
 
 enum mt_override_kind {
-	MT_OVERRIDE_DRAIN,
+	MT_OVERRIDE_DRAIN, /* an endpoint */
+	MT_OVERRIDE_DRAIN_SERVICE,
+	MT_OVERRIDE_DRAIN_LISTENER,
+	MT_OVERRIDE_RETURN, /* exempts a cluster from the drain of an endpoint in all clusters */
 	MT_OVERRIDE_WEIGHT,
 	MT_OVERRIDE_SPLIT,
 	MT_OVERRIDE_LIMIT,
@@ -55,8 +62,9 @@ struct mt_override {
 	enum mt_override_kind kind;
 	/*
 	 * The target, with its texts in `target` and `part`. DRAIN, WEIGHT: addr and port, and the
-	 * cluster ("": any). SPLIT: service and route. LIMIT: service:port and condition ("*": the
-	 * service's own limit). FAULT: service. WORKER: knob. LOG: module ("": all).
+	 * cluster ("": any). RETURN: the same, never "". DRAIN_LISTENER: addr and port. SPLIT:
+	 * service and route. LIMIT: service:port and condition ("*": the service's own limit).
+	 * DRAIN_SERVICE, FAULT: service. WORKER: knob. LOG: module ("": all).
 	 */
 	struct mt_addr addr;
 	uint16_t port;
@@ -80,8 +88,8 @@ struct mt_override {
 };
 
 /*
- * Sets *o from the words after `tune`. Checks their form, but not if the target exists. 0, or
- * -EINVAL with the reason in e.
+ * Sets *o from the words of a command, without `tune`. Checks their form, but not if the target
+ * exists. 0, or -EINVAL with the reason in e.
  */
 int mt_override_parse(
 	struct mt_override *o, const char *const *words, uint32_t n, struct mt_err *e);
@@ -102,11 +110,27 @@ struct mt_overrides {
 
 /*
  * Copies *o into the set, or over the one with the same target, which keeps its id and stays kept.
- * *id: its number. 0, -ENOMEM or -E2BIG (MT_OVERRIDES_MAX).
+ * *id: its number. A drain ends the exemptions of its clusters. 0, -ENOMEM or -E2BIG
+ * (MT_OVERRIDES_MAX).
  */
 int mt_overrides_set(struct mt_overrides *s, const struct mt_override *o, uint32_t *id);
-/* Removes the override with this id. False: there is none. */
+/*
+ * Removes the override with this id, and the exemptions from it if it drains an endpoint in all
+ * clusters. False: there is none.
+ */
 bool mt_overrides_drop(struct mt_overrides *s, uint32_t id);
+/*
+ * True if the return of *o changes the set: it ends the same drain; if *o has no cluster, drains of
+ * its endpoint in any cluster; if it has one, the part of a drain in all clusters.
+ */
+bool mt_overrides_returns(const struct mt_overrides *s, const struct mt_override *o);
+/* True if *o has a cluster, and returns its endpoint from a drain in all clusters. */
+bool mt_overrides_exempts(const struct mt_overrides *s, const struct mt_override *o);
+/*
+ * Applies the return of *o: removes drains, or exempts its cluster from the drain in all clusters
+ * (MT_OVERRIDE_RETURN), which is kept if the drain is. 0, -ENOMEM or -E2BIG.
+ */
+int mt_overrides_return(struct mt_overrides *s, const struct mt_override *o);
 /* The override with this id; NULL: none. Valid until the set changes. */
 struct mt_override *mt_overrides_find(const struct mt_overrides *s, uint32_t id);
 /* The override with the same target as *o; NULL: none. Valid until the set changes. */
@@ -137,6 +161,9 @@ uint32_t mt_overrides_weight(const struct mt_overrides *s, const char *cluster,
 	const struct mt_addr *addr, uint16_t port, uint32_t weight);
 bool mt_overrides_drains(const struct mt_overrides *s, const char *cluster,
 	const struct mt_addr *addr, uint16_t port);
+bool mt_overrides_drains_service(const struct mt_overrides *s, const char *service);
+bool mt_overrides_drains_listener(
+	const struct mt_overrides *s, const struct mt_addr *addr, uint16_t port);
 const struct mt_override *mt_overrides_split(
 	const struct mt_overrides *s, const char *service, const char *route);
 const struct mt_override *mt_overrides_fault(const struct mt_overrides *s, const char *service);

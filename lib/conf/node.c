@@ -98,6 +98,29 @@ static void check_address(struct node_check *c, uint32_t i, uint32_t k)
 		check_shared(c, i, k, path);
 }
 
+/* A network of one address has no neighbours. A TAP's kernel side, and a route, may be others. */
+static void check_alone(struct node_check *c, uint32_t i)
+{
+	const struct mt_node_port *p = &c->n->ports[i];
+	char path[40];
+
+	for (uint32_t k = 0; k < p->n_addresses; k++)
+		if (p->addresses[k].prefix < (mt_addr_is4(&p->addresses[k].addr) ? 32 : 128))
+			return;
+	for (uint32_t k = 0; k < c->n->n_routes; k++)
+		if (c->n->routes[k].port.s && p->name.s &&
+			strcmp(c->n->routes[k].port.s, p->name.s) == 0)
+			return;
+	if (!p->n_addresses || p->n_kernel_addresses || p->n_kernel_routes ||
+		p->side.v == MT_SIDE_WORKLOADS)
+		return;
+	snprintf(path, sizeof(path), "spec.ports[%u].addresses", i);
+	mt_b_warn(c->b, &c->n->meta, p->addresses[0].text.line, path,
+		"write the prefix length of the link's network",
+		"%.64s is a network of one address: port %.64s reaches no peer",
+		p->addresses[0].text.s, p->name.s ? p->name.s : "?");
+}
+
 #define IP6_MTU_MIN 1280 /* RFC 8200 §5 */
 
 static void check_mtu(struct node_check *c, uint32_t i)
@@ -135,6 +158,29 @@ static void check_sources(struct node_check *c)
 			why = "a port's own address, which is used anyway";
 		if (why && !mt_addr_unusable(&a->addr))
 			mt_b_note(c->b, &c->n->meta, a->text.line, path, "remove it", "%.64s is %s",
+				a->text.s, why);
+	}
+}
+
+/* Replies to NAT addresses are of forwarded flows only, so nothing else of the node has one. */
+static void check_nat(struct node_check *c)
+{
+	const struct mt_node_nat *nat = c->n->nat;
+
+	for (uint32_t i = 0; nat && i < nat->n_addresses; i++) {
+		const struct mt_node_addr *a = &nat->addresses[i];
+		const char *why = mt_addr_unusable(&a->addr);
+		char path[48];
+
+		for (uint32_t k = 0; k < i && !why; k++)
+			if (mt_addr_eq(&nat->addresses[k].addr, &a->addr))
+				why = "written twice";
+		if (!why && mt_b_own_port(c->b, &a->addr))
+			why = "a port's own address; without `addresses` these are used";
+		snprintf(path, sizeof(path), "spec.nat.addresses[%u]", i);
+		if (why)
+			mt_b_node_error(c->b, a->text.line, path,
+				"write addresses that are routed to this node", "%.64s is %s",
 				a->text.s, why);
 	}
 }
@@ -246,6 +292,7 @@ static void check_port(struct node_check *c, uint32_t i)
 			"\"%.64s\" is not a name for a port", p->name.s);
 	for (uint32_t k = 0; k < p->n_addresses; k++)
 		check_address(c, i, k);
+	check_alone(c, i);
 	check_mtu(c, i);
 	check_kernel_side(c, i);
 	if (!p->exception.s)
@@ -380,6 +427,7 @@ void mt_b_node(struct mt_build *b)
 	for (uint32_t i = 0; i < n->n_routes; i++)
 		check_route(&c, i);
 	check_sources(&c);
+	check_nat(&c);
 	check_cores(&c);
 	check_admin(&c);
 }

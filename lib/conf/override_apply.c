@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- filters ------------------------------------------------------------------------------------ */
 
@@ -135,19 +136,51 @@ static bool has_drains(const struct mt_overrides *s)
 	return false;
 }
 
-/* All endpoints are looked at only while one is drained, and once more afterwards. */
+bool mt_conf_listener_has_only(
+	const struct mt_overrides *s, const struct mt_listener *l, const char *service)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < l->n_protos; i++)
+		for (uint32_t k = 0; k < l->protos[i].n_services; k++, n++)
+			if (strcasecmp(l->protos[i].services[k]->name, service) != 0 &&
+				!mt_overrides_drains_service(s, l->protos[i].services[k]->name))
+				return false;
+	return n > 0;
+}
+
+void mt_b_drained_listeners(struct mt_build *b)
+{
+	const struct mt_overrides *s = &b->conf->overrides;
+
+	for (uint32_t i = 0; s->n && i < b->snap->pub.n_listeners; i++) {
+		struct mt_listener *l = &b->snap->pub.listeners[i];
+
+		l->drained = mt_overrides_drains_listener(s, &l->addr, l->port) ||
+			     mt_conf_listener_has_only(s, l, "");
+	}
+}
+
+/* An operator's drain counts first, so that `return endpoint` ends what `drain endpoint` began. */
+static enum mt_ep_drain drain_of(
+	const struct mt_conf *c, const struct mt_cluster *cl, const struct mt_endpoint *ep)
+{
+	return mt_overrides_drains(&c->overrides, cl->name, &ep->addr, ep->port)
+		       ? MT_EP_DRAIN_OPERATOR
+		       : ep->drain;
+}
+
+/* All endpoints of a cluster are visited only while one is drained, and once more afterwards. */
 void mt_conf_apply_drains(struct mt_conf *c, struct mt_snapshot *s)
 {
-	bool drains = has_drains(&c->overrides);
+	bool by_operator = has_drains(&c->overrides), drains = by_operator;
 
-	if (!drains && !c->drains)
-		return;
 	for (uint32_t i = 0; i < s->n_clusters; i++) {
 		const struct mt_cluster *cl = &s->clusters[i];
 
-		for (uint32_t k = 0; k < cl->n_eps; k++)
-			mt_ep_drain(cl->eps[k].state, mt_overrides_drains(&c->overrides, cl->name,
-							      &cl->eps[k].addr, cl->eps[k].port));
+		drains |= cl->drains;
+		for (uint32_t k = 0; (by_operator || c->drains || cl->drains) && k < cl->n_eps; k++)
+			mt_ep_drain(cl->eps[k].state, drain_of(c, cl, &cl->eps[k]));
 	}
 	c->drains = drains;
 }

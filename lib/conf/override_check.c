@@ -106,8 +106,20 @@ static void note_drain(const struct mt_conf *c, const struct mt_override *o, cha
 			only);
 }
 
-static void note_weight(
-	const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
+/* False: all endpoints that it names are drained already. */
+static bool drain_changes(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	const struct mt_snapshot *s = c->current;
+
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (endpoint_in(&s->clusters[i], o) &&
+			!mt_overrides_drains(&c->overrides, s->clusters[i].name, &o->addr, o->port))
+			return true;
+	(void)mt_err(e, -EALREADY, "it is drained already");
+	return false;
+}
+
+static bool weight_changes(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
 {
 	const struct mt_snapshot *s = c->current;
 	bool alone = true, same = true;
@@ -119,9 +131,84 @@ static void note_weight(
 		same &= !ep || ep->weight == o->value;
 	}
 	if (same || alone)
-		snprintf(buf, size, "this changes nothing: %s",
+		(void)mt_err(e, -EALREADY, "%s",
 			same ? "it has that weight already"
-			     : "it is the only endpoint of its cluster");
+			     : "it is the only endpoint of its cluster, and gets all calls");
+	return !same && !alone;
+}
+
+/* ---- listeners ------------------------------------------------------------------------------ */
+
+static bool drains_listener(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	const struct mt_snapshot *s = c->current;
+
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		if (s->listeners[i].port == o->port && mt_addr_eq(&s->listeners[i].addr, &o->addr))
+			return true;
+	return found(false, e, "listener", "services");
+}
+
+static bool serves(const struct mt_listener *l, const char *service)
+{
+	for (uint32_t i = 0; i < l->n_protos; i++)
+		for (uint32_t k = 0; k < l->protos[i].n_services; k++)
+			if (strcasecmp(l->protos[i].services[k]->name, service) == 0)
+				return true;
+	return false;
+}
+
+/*
+ * The first listener that has other services, too, and so goes on; NULL: none. *n: number of
+ * listeners of the service; *some: of these, those that drain.
+ */
+static const struct mt_listener *shared_listener(
+	const struct mt_conf *c, const struct mt_override *o, uint32_t *n, uint32_t *some)
+{
+	const struct mt_snapshot *s = c->current;
+	const struct mt_listener *shared = NULL;
+
+	*n = *some = 0;
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
+		const struct mt_listener *l = &s->listeners[i];
+
+		if (!serves(l, o->target))
+			continue;
+		++*n;
+		if (mt_conf_listener_has_only(&c->overrides, l, o->target))
+			++*some;
+		else if (!shared)
+			shared = l;
+	}
+	return shared;
+}
+
+static bool drains_service(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	uint32_t n, some;
+	const struct mt_listener *l = shared_listener(c, o, &n, &some);
+	char at[MT_ADDR_STRLEN];
+
+	if (!found(n > 0, e, "service", "services"))
+		return false;
+	if (some)
+		return true;
+	(void)mt_err(e, -EBUSY,
+		"its listener %s has other services, too; `drain listener %s` drains all of them",
+		mt_addr_port_str(&l->addr, l->port, at), at);
+	return false;
+}
+
+static void note_service(
+	const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
+{
+	uint32_t n, some;
+	const struct mt_listener *l = shared_listener(c, o, &n, &some);
+	char at[MT_ADDR_STRLEN];
+
+	if (l && some)
+		snprintf(buf, size, "listener %s goes on, because it has other services, too",
+			mt_addr_port_str(&l->addr, l->port, at));
 }
 
 /* ---- splits ------------------------------------------------------------------------------------- */
@@ -202,15 +289,41 @@ static bool splits(const struct mt_conf *c, const struct mt_override *o, struct 
 	return true;
 }
 
-static void note_split(const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
+/* True if calls to the cluster get no endpoint. */
+static bool is_empty(const struct mt_snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (strcmp(s->clusters[i].name, name) == 0)
+			return s->clusters[i].n_eps == 0 && !s->clusters[i].demand;
+	return false;
+}
+
+/* The first destination that gets a share and has no endpoint; NULL: none. */
+static const char *empty_dest(
+	const struct mt_snapshot *s, const struct dests *d, const struct mt_override *o)
+{
+	for (uint32_t i = 0; i < d->n + d->n_idle; i++)
+		if (mt_conf_share_of(o, dest_name(s, d, i)) && is_empty(s, dest_name(s, d, i)))
+			return dest_name(s, d, i);
+	return NULL;
+}
+
+static bool split_changes(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
 {
 	const struct mt_snapshot *s = c->current;
 	const struct mt_service *svc = service_of(s, o->target);
 	uint64_t before = 0, after = 0;
+	const char *empty;
 	struct dests d;
 
 	if (!svc || !dests_of(svc, o->part, &d))
-		return;
+		return true;
+	empty = empty_dest(s, &d, o);
+	if (empty) {
+		(void)mt_err(
+			e, -ENOENT, "%s has no endpoints, so its calls would be refused", empty);
+		return false;
+	}
 	for (uint32_t i = 0; i < d.n + d.n_idle; i++) {
 		before += i < d.n ? d.v[i].weight : 0;
 		after += mt_conf_share_of(o, dest_name(s, &d, i));
@@ -218,8 +331,9 @@ static void note_split(const struct mt_conf *c, const struct mt_override *o, cha
 	for (uint32_t i = 0; i < d.n + d.n_idle; i++)
 		if (mt_conf_share_of(o, dest_name(s, &d, i)) * before !=
 			(i < d.n ? d.v[i].weight : 0) * after)
-			return;
-	snprintf(buf, size, "this changes nothing: the route's calls are shared so already");
+			return true;
+	(void)mt_err(e, -EALREADY, "the route's calls are split so already");
+	return false;
 }
 
 /* ---- all kinds ---------------------------------------------------------------------------------- */
@@ -232,6 +346,42 @@ static bool has_bucket(const struct mt_limit_registry *r, const struct mt_overri
 	while (mt_limit_next(r, &idx, 0, &info))
 		if (strcmp(info.service, o->target) == 0 && strcmp(info.match, o->part) == 0)
 			return true;
+	return false;
+}
+
+/* 0: as configured. */
+static bool is_now(uint64_t wanted, uint64_t now)
+{
+	return !wanted || wanted == now;
+}
+
+/* Under another override the configured numbers, which it may restore, are not known here. */
+static bool limit_changes(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	const struct mt_limit_override *l = &o->limit;
+	struct mt_limit_info i;
+	uint32_t idx = 0;
+
+	while (mt_limit_next(c->limits, &idx, 0, &i))
+		if (strcmp(i.service, o->target) == 0 && strcmp(i.match, o->part) == 0 &&
+			(i.turned || i.report_only != l->report_only ||
+				!is_now(l->max_tokens, i.numbers.max_tokens) ||
+				!is_now(l->tokens_per_fill, i.numbers.tokens_per_fill) ||
+				!is_now(l->fill_ns, i.numbers.fill_ns)))
+			return true;
+	(void)mt_err(e, -EALREADY, "the limit has these settings already");
+	return false;
+}
+
+static bool log_changes(const struct mt_override *o, struct mt_err *e)
+{
+	int only = o->target[0] ? mt_log_module_find(o->target) : -1;
+
+	for (int i = 0; i < MT_LOG_MODULES; i++)
+		if ((only < 0 || i == only) &&
+			mt_log_level_of((enum mt_log_module)i) != (enum mt_log_level)o->value)
+			return true;
+	(void)mt_err(e, -EALREADY, "that is its level already");
 	return false;
 }
 
@@ -254,6 +404,11 @@ bool mt_conf_override_applies(
 	switch (o->kind) {
 	case MT_OVERRIDE_DRAIN:
 		return drains(c, o, e);
+	case MT_OVERRIDE_DRAIN_SERVICE:
+		return drains_service(c, o, e);
+	case MT_OVERRIDE_DRAIN_LISTENER:
+		return drains_listener(c, o, e);
+	case MT_OVERRIDE_RETURN:
 	case MT_OVERRIDE_WEIGHT:
 		return found(has_endpoint(c->current, o), e, "endpoint", "clusters");
 	case MT_OVERRIDE_SPLIT:
@@ -269,6 +424,32 @@ bool mt_conf_override_applies(
 	return true;
 }
 
+bool mt_conf_override_changes(
+	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	const struct mt_override *was = mt_overrides_same(&c->overrides, o);
+	char text[MT_OVERRIDE_TEXT], before[MT_OVERRIDE_TEXT];
+
+	if (was && strcmp(mt_override_str(was, before), mt_override_str(o, text)) == 0) {
+		(void)mt_err(e, -EALREADY, "override %u is the same", was->id);
+		return false;
+	}
+	switch (o->kind) {
+	case MT_OVERRIDE_DRAIN:
+		return drain_changes(c, o, e);
+	case MT_OVERRIDE_WEIGHT:
+		return weight_changes(c, o, e);
+	case MT_OVERRIDE_SPLIT:
+		return split_changes(c, o, e);
+	case MT_OVERRIDE_LIMIT:
+		return limit_changes(c, o, e);
+	case MT_OVERRIDE_LOG:
+		return log_changes(o, e);
+	default:
+		return true;
+	}
+}
+
 bool mt_conf_override_note(
 	const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
 {
@@ -277,9 +458,7 @@ bool mt_conf_override_note(
 		return false;
 	if (o->kind == MT_OVERRIDE_DRAIN)
 		note_drain(c, o, buf, size);
-	else if (o->kind == MT_OVERRIDE_WEIGHT)
-		note_weight(c, o, buf, size);
-	else if (o->kind == MT_OVERRIDE_SPLIT)
-		note_split(c, o, buf, size);
+	else if (o->kind == MT_OVERRIDE_DRAIN_SERVICE)
+		note_service(c, o, buf, size);
 	return buf[0] != '\0';
 }

@@ -104,13 +104,43 @@ static int endpoint(struct mt_override *o, const char *text, struct mt_err *e)
 
 /* ---- one function for each kind: the words behind its name ---------------------------------------- */
 
-static int parse_drain(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
+static int parse_drained_endpoint(
+	struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
 {
 	if (n < 1 || n > 2)
-		return mt_err(e, -EINVAL, "usage: drain ADDRESS:PORT [CLUSTER]");
+		return mt_err(e, -EINVAL, "usage: drain endpoint ADDRESS:PORT [CLUSTER]");
 	if (n == 2 && keep(o->target, sizeof(o->target), w[1], "cluster", e))
 		return -EINVAL;
 	return endpoint(o, w[0], e);
+}
+
+/* Files of earlier versions have an endpoint without its noun. */
+static int parse_drain(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
+{
+	const char *noun = n ? w[0] : "";
+
+	if (strcmp(noun, "service") == 0) {
+		o->kind = MT_OVERRIDE_DRAIN_SERVICE;
+		if (n != 2)
+			return mt_err(e, -EINVAL, "usage: drain service SERVICE");
+		return keep(o->target, sizeof(o->target), w[1], "service", e);
+	}
+	if (strcmp(noun, "listener") == 0) {
+		o->kind = MT_OVERRIDE_DRAIN_LISTENER;
+		return n == 2 ? endpoint(o, w[1], e)
+			      : mt_err(e, -EINVAL, "usage: drain listener ADDRESS:PORT");
+	}
+	if (strcmp(noun, "endpoint") == 0)
+		return parse_drained_endpoint(o, w + 1, n - 1, e);
+	return parse_drained_endpoint(o, w, n, e);
+}
+
+/* Only files have it: the command `return endpoint` makes it of a drain (mt_overrides_return()). */
+static int parse_return(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
+{
+	if (n != 3 || strcmp(w[0], "endpoint") != 0)
+		return mt_err(e, -EINVAL, "usage: return endpoint ADDRESS:PORT CLUSTER");
+	return parse_drained_endpoint(o, w + 1, n - 1, e);
 }
 
 static int parse_weight(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
@@ -306,6 +336,9 @@ static const struct {
 	int (*parse)(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e);
 } kinds[] = {
 	[MT_OVERRIDE_DRAIN] = {"drain", parse_drain},
+	[MT_OVERRIDE_DRAIN_SERVICE] = {"drain service", NULL},
+	[MT_OVERRIDE_DRAIN_LISTENER] = {"drain listener", NULL},
+	[MT_OVERRIDE_RETURN] = {"return", parse_return},
 	[MT_OVERRIDE_WEIGHT] = {"weight", parse_weight},
 	[MT_OVERRIDE_SPLIT] = {"split", parse_split},
 	[MT_OVERRIDE_LIMIT] = {"limit", parse_limit},
@@ -318,12 +351,12 @@ int mt_override_parse(struct mt_override *o, const char *const *words, uint32_t 
 {
 	memset(o, 0, sizeof(*o));
 	for (uint32_t i = 0; n && i < MT_ARRAY_LEN(kinds); i++) {
-		if (strcmp(words[0], kinds[i].name) != 0)
+		if (!kinds[i].parse || strcmp(words[0], kinds[i].name) != 0)
 			continue;
 		o->kind = (enum mt_override_kind)i;
 		return kinds[i].parse(o, words + 1, n - 1, e);
 	}
-	return mt_err(e, -EINVAL, "tune what? drain, weight, split, limit, fault, worker or log");
+	return mt_err(e, -EINVAL, "no override; drain, weight, split, limit, fault, worker or log");
 }
 
 int mt_override_parse_line(struct mt_override *o, const char *line, struct mt_err *e)
@@ -396,7 +429,14 @@ char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT])
 
 	put(&w, "%s", kinds[o->kind].name);
 	switch (o->kind) {
+	case MT_OVERRIDE_DRAIN_SERVICE:
+		put(&w, " %s", o->target);
+		break;
 	case MT_OVERRIDE_DRAIN:
+	case MT_OVERRIDE_RETURN:
+		put(&w, " endpoint");
+		/* fall through */
+	case MT_OVERRIDE_DRAIN_LISTENER:
 	case MT_OVERRIDE_WEIGHT:
 		put(&w, " %s", mt_addr_port_str(&o->addr, o->port, addr));
 		if (o->kind == MT_OVERRIDE_WEIGHT)

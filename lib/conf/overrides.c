@@ -16,11 +16,35 @@ static struct mt_override *same_of(const struct mt_overrides *s, const struct mt
 	return NULL;
 }
 
+/* True if `in` is about the endpoint of *o in a cluster that *o is about. */
+static bool is_within(const struct mt_override *in, const struct mt_override *o)
+{
+	return in->port == o->port && mt_addr_eq(&in->addr, &o->addr) &&
+	       (!o->target[0] || strcmp(in->target, o->target) == 0);
+}
+
+static void remove_at(struct mt_overrides *s, uint32_t i)
+{
+	memmove(&s->v[i], &s->v[i + 1], (s->n - (i + 1)) * sizeof(*s->v));
+	s->n--;
+	s->version++;
+}
+
+/* Removes exemptions from a drain of an endpoint. */
+static void end_exemptions(struct mt_overrides *s, const struct mt_override *drain)
+{
+	for (uint32_t i = s->n; drain->kind == MT_OVERRIDE_DRAIN && i-- > 0;)
+		if (s->v[i].kind == MT_OVERRIDE_RETURN && is_within(&s->v[i], drain))
+			remove_at(s, i);
+}
+
 int mt_overrides_set(struct mt_overrides *s, const struct mt_override *o, uint32_t *id)
 {
-	struct mt_override *to = same_of(s, o), *grown;
+	struct mt_override *to, *grown;
 	bool keep = o->keep;
 
+	end_exemptions(s, o);
+	to = same_of(s, o);
 	if (!to) {
 		if (s->n == MT_OVERRIDES_MAX)
 			return -E2BIG;
@@ -44,14 +68,65 @@ int mt_overrides_set(struct mt_overrides *s, const struct mt_override *o, uint32
 
 bool mt_overrides_drop(struct mt_overrides *s, uint32_t id)
 {
-	struct mt_override *o = mt_overrides_find(s, id);
+	struct mt_override *o = mt_overrides_find(s, id), gone;
 
 	if (!o)
 		return false;
-	memmove(o, o + 1, (size_t)(s->v + s->n - (o + 1)) * sizeof(*o));
-	s->n--;
-	s->version++;
+	gone = *o;
+	remove_at(s, (uint32_t)(o - s->v));
+	if (!gone.target[0])
+		end_exemptions(s, &gone);
 	return true;
+}
+
+/* True if the return of *o ends this drain. */
+static bool ends(const struct mt_override *o, const struct mt_override *drain)
+{
+	if (o->kind == MT_OVERRIDE_DRAIN_SERVICE)
+		return drain->kind == o->kind && strcasecmp(drain->target, o->target) == 0;
+	return drain->kind == o->kind && is_within(drain, o);
+}
+
+/* The drain of the endpoint in all clusters; NULL: none. */
+static const struct mt_override *drain_of_all(
+	const struct mt_overrides *s, const struct mt_override *o)
+{
+	for (uint32_t i = 0; o->kind == MT_OVERRIDE_DRAIN && i < s->n; i++)
+		if (s->v[i].kind == MT_OVERRIDE_DRAIN && !s->v[i].target[0] &&
+			s->v[i].port == o->port && mt_addr_eq(&s->v[i].addr, &o->addr))
+			return &s->v[i];
+	return NULL;
+}
+
+bool mt_overrides_exempts(const struct mt_overrides *s, const struct mt_override *o)
+{
+	struct mt_override r = *o;
+
+	r.kind = MT_OVERRIDE_RETURN;
+	return o->target[0] && drain_of_all(s, o) && !same_of(s, &r);
+}
+
+bool mt_overrides_returns(const struct mt_overrides *s, const struct mt_override *o)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (ends(o, &s->v[i]))
+			return true;
+	return mt_overrides_exempts(s, o);
+}
+
+int mt_overrides_return(struct mt_overrides *s, const struct mt_override *o)
+{
+	struct mt_override r = *o;
+	uint32_t id;
+
+	for (uint32_t i = s->n; i-- > 0;)
+		if (i < s->n && ends(o, &s->v[i]))
+			(void)mt_overrides_drop(s, s->v[i].id);
+	if (!mt_overrides_exempts(s, o))
+		return 0;
+	r.kind = MT_OVERRIDE_RETURN;
+	r.keep = drain_of_all(s, o)->keep;
+	return mt_overrides_set(s, &r, &id);
 }
 
 struct mt_override *mt_overrides_find(const struct mt_overrides *s, uint32_t id)
@@ -125,7 +200,28 @@ uint32_t mt_overrides_weight(const struct mt_overrides *s, const char *cluster,
 bool mt_overrides_drains(const struct mt_overrides *s, const char *cluster,
 	const struct mt_addr *addr, uint16_t port)
 {
-	return endpoint_of(s, MT_OVERRIDE_DRAIN, cluster, addr, port) != NULL;
+	const struct mt_override *o = endpoint_of(s, MT_OVERRIDE_DRAIN, cluster, addr, port);
+
+	return o && (o->target[0] || !endpoint_of(s, MT_OVERRIDE_RETURN, cluster, addr, port));
+}
+
+bool mt_overrides_drains_service(const struct mt_overrides *s, const char *service)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].kind == MT_OVERRIDE_DRAIN_SERVICE &&
+			strcasecmp(s->v[i].target, service) == 0)
+			return true;
+	return false;
+}
+
+bool mt_overrides_drains_listener(
+	const struct mt_overrides *s, const struct mt_addr *addr, uint16_t port)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].kind == MT_OVERRIDE_DRAIN_LISTENER && s->v[i].port == port &&
+			mt_addr_eq(&s->v[i].addr, addr))
+			return true;
+	return false;
 }
 
 const struct mt_override *mt_overrides_split(

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* EnvoyFilter: a MetaProtocolProxy in place of the TCP proxy of one listener. */
-#include "mt_conf_priv.h"
+#include "mt_conf_unmatched_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +146,24 @@ static void tell_taken(
 			ef->meta.kind, ef->meta.ns, ef->meta.name, p->listener.s);
 }
 
+/*
+ * True if routes and limits of a filter that finds no service are probably missed: services are
+ * here in its namespace, in any for one of the root namespace. Where the Node names the namespace
+ * of its clients, a filter for those of another one is for other nodes.
+ */
+static bool is_lost(struct mt_build *b, const struct mt_meta *meta, bool hidden)
+{
+	bool root = strcmp(meta->ns, mt_model_root(b->model)) == 0;
+
+	if (hidden && b->model->mesh.ns)
+		return false;
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		if (b->host_list[i].units &&
+			(root || strcmp(b->host_list[i].se->meta.ns, meta->ns) == 0))
+			return true;
+	return mt_b_near_namespace(b, meta->ns) != NULL;
+}
+
 static void apply_all(struct mt_build *b, const struct mt_envoy_filter *ef)
 {
 	uint32_t n = 0;
@@ -165,12 +183,13 @@ static void apply_all(struct mt_build *b, const struct mt_envoy_filter *ef)
 		if (!f.applied && f.winner)
 			tell_taken(b, ef, &f, j);
 		else if (!f.applied && ef->n_written > 1)
-			mt_b_note(b, &ef->meta, p->listener.line, path, remedy, why, p->listener.s);
+			(is_lost(b, &ef->meta, f.hidden) ? mt_b_warn : mt_b_note)(
+				b, &ef->meta, p->listener.line, path, remedy, why, p->listener.s);
 	}
 	why = nothing_there(&all, &remedy);
 	if (ef->n_patches && !n && ef->n_patches == ef->n_written)
-		mt_b_inert(b, &ef->meta, ef->patches[0].listener.line, NULL, remedy, why,
-			ef->patches[0].listener.s);
+		(is_lost(b, &ef->meta, all.hidden) ? mt_b_unused : mt_b_inert)(b, &ef->meta,
+			ef->patches[0].listener.line, NULL, remedy, why, ef->patches[0].listener.s);
 }
 
 static void apply_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
@@ -182,9 +201,8 @@ static void apply_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
 	else if (mt_b_selects_node(b, &ef->selector))
 		apply_all(b, ef);
 	else if (ef->n_patches)
-		mt_b_inert(b, &ef->meta, ef->meta.origin.line, "spec.workloadSelector",
-			"labels of the Node are its metadata.labels",
-			"it is for workloads with other labels");
+		mt_b_not_node(b, &ef->meta, ef->meta.origin.line, "spec.workloadSelector",
+			&ef->selector, "it is for workloads with other labels");
 }
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which policies select which instances: by namespace, labels and targets. */
-#include "mt_conf_policy_priv.h"
+#include "mt_conf_unmatched_priv.h"
 
 #include <string.h>
 
@@ -278,6 +278,7 @@ static void selected(struct mt_build *b, struct mt_policy *p, const struct mt_ho
 	enum mt_instance_class class = mt_instance_class(h, w);
 
 	p->selected[class] += b->policies->n_alike;
+	mt_policy_note_ports(b, p, h, w);
 	/* That it is about nobody it can do anything for is said of it as a whole. */
 	if (class != MT_INSTANCE_OUTSIDE || mt_policy_is_ours(p, class))
 		touch(b, p, h);
@@ -339,20 +340,27 @@ static void find_outbound(struct mt_build *b)
 	}
 }
 
-/* A service, with and without instances: the node stands where its clients' proxies do. */
-void mt_b_policies_look_at_clients(struct mt_build *b, const struct mt_host *h)
+static void look_at_port(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
 {
 	const struct mt_policies *all = b->policies;
 
-	for (const struct mt_unit *u = h->units; u; u = u->next)
-		for (uint32_t k = 0; k < all->n_outbound; k++) {
-			struct mt_policy *p = all->outbound[k];
+	for (uint32_t k = 0; k < all->n_outbound; k++) {
+		struct mt_policy *p = all->outbound[k];
 
-			if (!mt_policy_stands_behind(b, p, h, u))
-				continue;
-			touch(b, p, h);
-			closes(p, h);
-		}
+		if (!mt_policy_stands_behind(b, p, h, u))
+			continue;
+		touch(b, p, h);
+		closes(p, h);
+	}
+}
+
+/* A service, with and without instances: the node stands where its clients' proxies do. */
+void mt_b_policies_look_at_clients(struct mt_build *b, const struct mt_host *h)
+{
+	for (const struct mt_unit *u = h->units; u; u = u->next)
+		look_at_port(b, h, u);
+	for (const struct mt_unit *u = h->forwards; u; u = u->next)
+		look_at_port(b, h, u);
 }
 
 /* A service without endpoints whose name is to be resolved: it is its own instance, without labels. */
@@ -413,10 +421,10 @@ static void look_at_all(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 
-		if (h->units)
+		if (mt_host_is_served(h))
 			look_at_names(b, h);
 
-		for (uint32_t k = 0; h->units && k < h->n_workloads; k++)
+		for (uint32_t k = 0; mt_host_is_served(h) && k < h->n_workloads; k++)
 			look_at(b, h, h->workloads[k]);
 		mt_b_policies_look_at_clients(b, h);
 	}
@@ -472,7 +480,7 @@ static void look_at_all_drifting(struct mt_build *b)
 	for (uint32_t i = 0; b->policies->n_drifting && i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 
-		for (uint32_t k = 0; h->units && k < h->n_workloads; k++)
+		for (uint32_t k = 0; mt_host_is_served(h) && k < h->n_workloads; k++)
 			look_at_drifting(b, h, h->workloads[k]);
 	}
 }

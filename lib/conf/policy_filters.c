@@ -56,6 +56,9 @@ bool mt_policy_stands_before_any(
 	for (const struct mt_unit *u = h->units; u; u = u->next)
 		if (mt_policy_stands_before(p, w, u))
 			return true;
+	for (const struct mt_unit *u = h->forwards; u; u = u->next)
+		if (mt_policy_stands_before(p, w, u))
+			return true;
 	return false;
 }
 

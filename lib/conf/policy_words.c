@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What became of each policy, in words and as a status. */
-#include "mt_conf_policy_priv.h"
+#include "mt_conf_unmatched_priv.h"
 
 #include <string.h>
 
@@ -30,6 +30,29 @@ static void warn(struct mt_build *b, const struct mt_policy *p, const char *path
 	mt_b_warn(b, p->meta, p->meta->origin.line, path, NULL, fmt, word);
 }
 
+static void tell_nothing(struct mt_build *b, const struct mt_policy *p)
+{
+	struct mt_unmatched why;
+
+	if (mt_policy_is_unmatched(b, p, &why))
+		mt_b_unused(b, p->meta, why.line, why.path, *why.remedy ? why.remedy : NULL,
+			"it selects nothing that is here: %s", why.words);
+	else
+		mt_b_verdict(b, MT_DIAG_INERT, p->meta, NULL, "it selects nothing that is here");
+}
+
+/*
+ * Reports a policy of endpoints outside the mesh only. A selector or target means just these, so
+ * that they are open; one of a whole namespace may be for workloads of other nodes.
+ */
+static void tell_outside(struct mt_build *b, const struct mt_policy *p)
+{
+	bool means = mt_policy_is_real(p) && (mt_policy_selector(p) || mt_policy_has_targets(p));
+
+	mt_b_verdict(b, means ? MT_DIAG_UNUSED : MT_DIAG_INERT, p->meta, INTERNAL,
+		"it selects only endpoints outside the mesh, where it is not enforced");
+}
+
 /* Of those that select nothing that this node would guard. true: it is told. */
 static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 {
@@ -56,12 +79,11 @@ static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 		return true;
 	}
 	if (n_of(p) == 0) {
-		mt_b_verdict(b, MT_DIAG_INERT, p->meta, NULL, "it selects nothing that is here");
+		tell_nothing(b, p);
 		return true;
 	}
 	if (n_ours(p) == 0 && p->selected[MT_INSTANCE_MESHED] == 0) {
-		mt_b_verdict(b, MT_DIAG_INERT, p->meta, INTERNAL,
-			"it selects only endpoints outside the mesh, where it is not enforced");
+		tell_outside(b, p);
 		return true;
 	}
 	return false;
@@ -133,11 +155,16 @@ static void tell_closed(struct mt_build *b, const struct mt_policy *p)
 
 static void tell_authorization(struct mt_build *b, const struct mt_policy *p)
 {
-	if (tell_absent(b, p) || tell_elsewhere(b, p))
+	if (tell_absent(b, p))
+		return;
+	mt_b_tell_policy_ports(b, p);
+	if (tell_elsewhere(b, p))
 		return;
 	note_meshed(b, p);
 	if (p->of.authorization->action.v == MT_POLICY_AUDIT)
 		warn(b, p, "spec.action", "%s: no call is denied, and nothing is written", "AUDIT");
+	else if (p->of.authorization->action.v == MT_POLICY_DENY && !p->of.authorization->n_rules)
+		warn(b, p, "spec.rules", "%s without rules: no call is denied", "DENY");
 	else if (!mt_policy_is_real(p))
 		warn(b, p, "metadata.annotations", "%s: it is never enforced", "istio.io/dry-run");
 	if (p->dropped) {
@@ -159,12 +186,14 @@ static void tell_peers(struct mt_build *b, const struct mt_policy *p)
 	bool selects = p->scope->selector && p->scope->selector->labels.n_kv;
 
 	if (selects && strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0) {
-		mt_b_verdict(b, MT_DIAG_INERT, p->meta, "write it in the endpoints' namespace",
+		mt_b_verdict(b, MT_DIAG_UNUSED, p->meta, "write it in the endpoints' namespace",
 			"a selector in the root namespace selects nothing");
 		return;
 	}
 	if (tell_absent(b, p))
 		return;
+	if (selects)
+		mt_b_tell_policy_ports(b, p);
 	/* What a proxy wants of its callers is what this node, who is one, does. */
 	if (!is_mode(p, MT_MTLS_DISABLE) && tell_elsewhere(b, p))
 		return;
@@ -214,12 +243,21 @@ static void note_places(struct mt_build *b, const struct mt_policy *p)
 	}
 }
 
+/* True if it takes tokens from where no protocol has any. */
+static bool wants_places(const struct mt_policy *p)
+{
+	for (uint32_t i = 0; i < p->of.tokens->n_rules; i++)
+		if (p->of.tokens->rules[i].params.n || p->of.tokens->rules[i].cookies.n)
+			return true;
+	return false;
+}
+
 static void tell_tokens(struct mt_build *b, const struct mt_policy *p)
 {
 	if (tell_absent(b, p) || tell_elsewhere(b, p))
 		return;
 	if (!p->enforced && p->of.tokens->n_rules) {
-		mt_b_verdict(b, MT_DIAG_INERT, p->meta, NULL,
+		mt_b_verdict(b, wants_places(p) ? MT_DIAG_UNUSED : MT_DIAG_INERT, p->meta, NULL,
 			"no call to what it selects can carry a token");
 		return;
 	}
@@ -260,6 +298,15 @@ static void tell_closing(struct mt_build *b, const struct mt_policy *p)
 		(void)tell_elsewhere(b, p);
 }
 
+/* A port that it closes only because the port is forwarded. */
+static void tell_forwarded(struct mt_build *b, const struct mt_policy *p)
+{
+	if (p->closes_forward && !p->n_unsure && !p->drifts && p->kind != MT_POLICY_OF_CLOSING)
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
+			"it closes the forwarded port %u of %.128s: it %s",
+			p->closed_port->port->number.v, p->closed_port->host, p->closes_forward);
+}
+
 void mt_b_policies_tell(struct mt_build *b)
 {
 	static void (*const tell[])(struct mt_build * b, const struct mt_policy *p) = {
@@ -268,6 +315,8 @@ void mt_b_policies_tell(struct mt_build *b)
 		[MT_POLICY_OF_TOKENS] = tell_tokens,
 		[MT_POLICY_OF_CLOSING] = tell_closing};
 
-	for (uint32_t i = 0; b->policies && i < b->policies->n; i++)
+	for (uint32_t i = 0; b->policies && i < b->policies->n; i++) {
 		tell[b->policies->v[i].kind](b, &b->policies->v[i]);
+		tell_forwarded(b, &b->policies->v[i]);
+	}
 }

@@ -169,15 +169,20 @@ static bool by_word(struct mt_build *b, const char *word, size_t len, struct mt_
 	return known;
 }
 
-/* Over UDP, or something else that is not TCP. */
-static bool is_served(const struct mt_port_words *w, size_t first)
+/*
+ * The transport: a Service of Kubernetes has a field for it, and its ports of TCP with "udp" in
+ * their names are a contradiction. A ServiceEntry has it in the port's name or protocol.
+ */
+static enum mt_port_kind transport(const struct mt_port_words *w, size_t first)
 {
-	if (same_token(w->name, first, "udp"))
-		return false;
-	if (!w->protocol)
-		return true;
-	return w->kubernetes ? strcasecmp(w->protocol, "tcp") == 0
-			     : strcasecmp(w->protocol, "udp") != 0;
+	bool named = same_token(w->name, first, "udp");
+	bool udp = w->protocol && strcasecmp(w->protocol, "udp") == 0;
+
+	if (udp || (named && !(w->kubernetes && w->protocol)))
+		return MT_PORT_DATAGRAMS;
+	if (named || (w->kubernetes && w->protocol && strcasecmp(w->protocol, "tcp") != 0))
+		return MT_PORT_NOT_SERVED;
+	return MT_PORT_BYTES;
 }
 
 /* The name says bytes, and the protocol HTTP. */
@@ -196,13 +201,13 @@ static void find_kind(struct mt_build *b, const struct mt_port_words *w, struct 
 	size_t first = strcspn(w->name, "-");
 	struct mt_port_is second = {.kind = MT_PORT_BYTES};
 
-	*is = (struct mt_port_is){.kind = MT_PORT_BYTES};
-	if (!is_served(w, first)) {
-		is->kind = MT_PORT_NOT_SERVED;
-		is->told = "only TCP is served";
+	*is = (struct mt_port_is){.kind = transport(w, first)};
+	if (is->kind == MT_PORT_NOT_SERVED) {
+		is->told = "only TCP and UDP are served";
 		is->harms = true;
-		return;
 	}
+	if (is->kind != MT_PORT_BYTES)
+		return;
 	if (app) {
 		app += strncmp(app, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
 		(void)by_word(b, app, strlen(app), is);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots made current, held, retired and freed. */
+#include "mt_conf_forward_priv.h"
 #include "mt_conf_mesh_priv.h"
 #include "mt_dns.h"
 #include "mt_extauthz.h"
@@ -32,6 +33,7 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		mt_token_rules_drop(s->tokens[i]);
 	for (uint32_t i = 0; i < s->n_providers; i++)
 		mt_extauthz_drop(s->providers[i]);
+	mt_forward_set_put(c, s->forward_set);
 	mt_vips_build_free(s->vips);
 	mt_dns_table_put(s->pub.dns);
 	if (s->pub.lookup)
@@ -75,11 +77,25 @@ static bool is_retired(const struct mt_conf *c, const struct mt_snap *s)
 	return !is_held(c, s);
 }
 
+/*
+ * A worker that has not yet seen the current snapshot may eject an endpoint by a check of the one
+ * before, which no later check would return.
+ */
+static void end_old_checks(struct mt_conf *c, uint64_t now)
+{
+	if (!c->old_checks ||
+		(c->o.rcu && !rte_rcu_qsbr_check(c->o.rcu, c->old_checks_token, false)))
+		return;
+	c->old_checks = false;
+	mt_forward_unchecked(c->current, now);
+}
+
 uint32_t mt_conf_reap(struct mt_conf *c, uint64_t now)
 {
 	struct mt_snap **at = &c->retired;
 	uint32_t waiting = 0;
 
+	end_old_checks(c, now);
 	while (*at) {
 		struct mt_snap *s = *at;
 
@@ -103,6 +119,8 @@ static void retire(struct mt_conf *c, struct mt_snapshot *old)
 	s->token = c->o.rcu ? rte_rcu_qsbr_start(c->o.rcu) : 0;
 	s->next = c->retired;
 	c->retired = s;
+	c->old_checks = true;
+	c->old_checks_token = s->token;
 }
 
 /*
@@ -146,6 +164,7 @@ int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	c->alive++;
 	mt_conf_apply_drains(c, s);
 	talk(mt_container_of(s, struct mt_snap, pub));
+	mt_forward_unchecked(s, now);
 	if (old)
 		retire(c, old);
 	mt_credentials_published(c, mt_container_of(s, struct mt_snap, pub));

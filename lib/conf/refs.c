@@ -154,17 +154,19 @@ uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *p
 	if (dep) {
 		dep->of.destination = d;
 		dep->port = default_port;
+		dep->codec = u->codec;
 	}
 	return at;
 }
 
 /* The cluster of the subset is there if its rule has it. */
-uint32_t mt_b_find_dest(
-	struct mt_build *b, const struct mt_dest *d, const char *ns, uint16_t default_port)
+uint32_t mt_b_find_dest(struct mt_build *b, const struct mt_dest *d, const char *ns,
+	uint16_t default_port, const struct mt_codec **codec)
 {
 	const struct mt_host *h = mt_b_host(b, d->host.s, ns);
 	const struct mt_unit *u = h ? find_unit(h, d, default_port) : NULL;
 
+	*codec = u ? u->codec : NULL;
 	return u ? mt_b_unit_cluster(b, u, d->subset.s) : MT_NO_CLUSTER;
 }
 
@@ -190,6 +192,24 @@ uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, cons
 			  : "write outbound|PORT|SUBSET|HOST of a ServiceEntry",
 		"no cluster \"%.128s\"%s", name->s, "");
 	return MT_NO_CLUSTER;
+}
+
+void mt_b_tell_protocol(struct mt_build *b, const struct mt_route_for *f,
+	const struct mt_rule_dest *d, const char *path)
+{
+	const struct mt_host *h = d->cluster.s || b->mesh || d->dest.refused
+					  ? NULL
+					  : mt_b_host(b, d->dest.host.s, f->meta->ns);
+	const struct mt_unit *u = h ? find_unit(h, &d->dest, f->port) : NULL;
+	char field[MT_CONF_PATH], words[256];
+
+	if (!u || u->codec->opaque || f->codec->opaque || mt_codec_same(u->codec, f->codec))
+		return;
+	snprintf(field, sizeof(field), "%.200s.destination", path);
+	snprintf(words, sizeof(words), "port %u of %.128s has %s, and these are calls of %s",
+		u->port->number.v, d->dest.host.s, u->codec->name, f->codec->name);
+	nowhere(b, f->meta, d->dest.host.line, field, "host",
+		"route to a port of the same protocol", words);
 }
 
 uint32_t mt_b_rule_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,

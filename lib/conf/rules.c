@@ -114,6 +114,7 @@ static void fill_dest(struct mt_build *b, const struct mt_route_for *f, const st
 
 	snprintf(below, sizeof(below), "%.200s.route[%u]", path, i);
 	cluster = mt_b_rule_dest(b, f->meta, below, &r->dests[i], f->port);
+	mt_b_tell_protocol(b, f, &r->dests[i], below);
 	if (override)
 		weight = mt_b_overridden_share(b, override, cluster, weight);
 	if (!weight) {
@@ -217,6 +218,35 @@ static struct mt_key *hash_keys(
 	return k;
 }
 
+/* Envoy's defaults: the first wait is up to this, and later ones up to so many times as much. */
+#define BACK_OFF_MS	25u
+#define BACK_OFF_FACTOR 10u
+
+/* A policy that allows no attempt is none. */
+static int fill_retry(
+	struct mt_build *b, const struct mt_rule_retries *r, struct mt_route_action *a)
+{
+	uint32_t base = r && r->backoff.set ? r->backoff.v : BACK_OFF_MS;
+	struct mt_retry *to;
+
+	_Static_assert((int)MT_RULE_RETRY_UNSENT == (int)MT_RETRY_UNSENT &&
+			       (int)MT_RULE_RETRY_UNREAD == (int)MT_RETRY_UNREAD &&
+			       (int)MT_RULE_RETRY_LOST == (int)MT_RETRY_LOST,
+		"the model's bits are those of lib/route");
+	if (!r || !r->attempts.v || !r->on)
+		return 0;
+	a->retry = to = mt_region_alloc(&b->tmp, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	*to = (struct mt_retry){.on = r->on,
+		.attempts = r->attempts.v,
+		.try_ms = r->per_try.v,
+		.base_ms = base,
+		.max_ms = BACK_OFF_FACTOR * base,
+		.same_hosts = r->other_hosts.set && !r->other_hosts.v};
+	return 0;
+}
+
 static int fill_action(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
 	const char *path, uint32_t i, struct mt_route_action *a)
 {
@@ -233,7 +263,7 @@ static int fill_action(struct mt_build *b, const struct mt_route_for *f, const s
 	a->hash.keys = hash_keys(b, f, r);
 	if (!a->name || !a->req_mut || !a->rsp_mut || !a->hash.keys)
 		return -ENOMEM;
-	if (fill_mirrors(b, f, r, path, a))
+	if (fill_retry(b, r->retries, a) || fill_mirrors(b, f, r, path, a))
 		return -ENOMEM;
 	return fill_dests(b, f, r, path, a);
 }
@@ -241,6 +271,15 @@ static int fill_action(struct mt_build *b, const struct mt_route_for *f, const s
 static uint64_t hash_cluster(const struct mt_build *b, uint32_t at, uint64_t h)
 {
 	return mt_hash_u64(at == MT_NO_CLUSTER ? 0 : b->clusters_v[at].id, h);
+}
+
+static uint64_t hash_retry(const struct mt_retry *r, uint64_t h)
+{
+	if (!r)
+		return h;
+	h = mt_hash_u64((uint64_t)r->on << 32 | r->attempts, h);
+	h = mt_hash_u64((uint64_t)r->try_ms << 32 | r->base_ms, h);
+	return mt_hash_u64((uint64_t)r->max_ms << 1 | r->same_hosts, h);
 }
 
 /* Clusters by name and not by place: places move when a service is added before them. */
@@ -257,7 +296,7 @@ static uint64_t hash_action(const struct mt_build *b, const struct mt_route_acti
 		h = mt_hash_u64(a->mirrors[i].ppm, hash_cluster(b, a->mirrors[i].cluster, h));
 	for (uint32_t i = 0; i < a->hash.n_keys; i++)
 		h = mt_hash_text(a->hash.keys[i].name, h);
-	return mt_hash_u64(a->hash.source, h);
+	return hash_retry(a->retry, mt_hash_u64(a->hash.source, h));
 }
 
 /* What the steps of one route table share. */
@@ -425,6 +464,9 @@ static int route_bytes(
 	if (r->mirror || r->n_mirrors)
 		mt_b_note(b, of.meta, r->origin.line, path, "remove its mirror",
 			"opaque TCP connections are not copied");
+	if (r->retries)
+		mt_b_note(b, of.meta, r->retries->origin.line, path, "remove its retries",
+			"opaque TCP connections have no further attempts");
 	if (rc == 0)
 		rc = fill_dests(b, &of, r, path, &a);
 	if (rc)

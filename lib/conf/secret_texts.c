@@ -5,6 +5,8 @@
  */
 #include "mt_conf_credentials_priv.h"
 
+#include "mt_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -80,7 +82,7 @@ static int read_all(int fd, char **out, const char *path, struct mt_err *e)
 	return 0;
 }
 
-static int read_file(const char *path, char **out, struct mt_err *e)
+static int read_file(const char *path, enum mt_file_kind kind, char **out, struct mt_err *e)
 {
 	struct stat st;
 	int fd, rc;
@@ -89,7 +91,7 @@ static int read_file(const char *path, char **out, struct mt_err *e)
 		return mt_err(e, -EINVAL, "%s: a file is written with its whole path", path);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return mt_err(e, -errno, "%s: %s", path, strerror(errno));
+		return mt_file_not_opened(path, kind, errno, e);
 	rc = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read_all(fd, out, path, e)
 							: mt_err(e, -EINVAL, "%s: no file", path);
 	close(fd);
@@ -107,11 +109,11 @@ static int read_pair(const char *files, struct mt_secret_texts *out, struct mt_e
 		return mt_err(e, -EINVAL, "%s: a certificate and its key come together", files);
 	snprintf(chain, sizeof(chain), "%.*s", (int)(key - files), files);
 	out->part = MT_SECRET_CHAIN;
-	rc = read_file(chain, &out->chain, e);
+	rc = read_file(chain, MT_FILE_SHARED, &out->chain, e);
 	if (rc)
 		return rc;
 	out->part = MT_SECRET_KEY;
-	return read_file(key + 1, &out->key, e);
+	return read_file(key + 1, MT_FILE_SECRET, &out->key, e);
 }
 
 /* A path, or the words for this machine's own list. */
@@ -121,9 +123,9 @@ static int read_list(const char *path, char **out, struct mt_err *e)
 		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
 
 	if (strcmp(path, "system") != 0)
-		return read_file(path, out, e);
+		return read_file(path, MT_FILE_SHARED, out, e);
 	for (size_t i = 0; i < MT_ARRAY_LEN(of_machine); i++)
-		if (read_file(of_machine[i], out, e) == 0)
+		if (read_file(of_machine[i], MT_FILE_SHARED, out, e) == 0)
 			return 0;
 	return mt_err(e, -ENOENT, "this machine has no list of roots (%s): write caCertificates",
 		of_machine[0]);
@@ -144,7 +146,7 @@ static int read_roots(const char *files, struct mt_secret_texts *out, struct mt_
 	if (rc || !files[n])
 		return rc;
 	out->part = MT_SECRET_CRL;
-	return read_file(files + n + 1, &out->crl, e);
+	return read_file(files + n + 1, MT_FILE_SHARED, &out->crl, e);
 }
 
 const char *mt_b_secret_file(
@@ -334,8 +336,10 @@ int mt_b_secret_certificate(struct mt_build *b, const struct mt_res_tls *tls, co
 	const char *of;
 	int rc;
 
-	if (tls->documents && (of = behind(name, OF_CHAIN)) != NULL)
+	if (tls->documents && (of = behind(name, OF_CHAIN)) != NULL) {
+		mt_watched_note(b->conf, of);
 		return read_pair(of, out, e);
+	}
 	if (tls->documents && (of = behind(name, OF_SECRET)) != NULL)
 		return pair_of_secret(b, of, out, e);
 	s = resource_of(b, name, e);
@@ -354,8 +358,10 @@ int mt_b_secret_roots(struct mt_build *b, const struct mt_res_tls *tls, const ch
 	const char *of;
 	int rc;
 
-	if (tls->documents && (of = behind(name, OF_ROOTS)) != NULL)
+	if (tls->documents && (of = behind(name, OF_ROOTS)) != NULL) {
+		mt_watched_note(b->conf, of);
 		return read_roots(of, out, e);
+	}
 	if (tls->documents && (of = behind(name, OF_SECRET)) != NULL)
 		return roots_of_secret(b, of, out, e);
 	s = resource_of(b, name, e);

@@ -76,12 +76,15 @@ static bool is_there(const struct mt_build *b, const struct mt_service_dep *d)
 /* What was written leads there still. */
 static bool leads_there(struct mt_build *b, const struct mt_service_dep *d, const char *ns)
 {
+	const struct mt_codec *codec;
+
 	switch ((enum mt_service_dep_kind)d->kind) {
 	case MT_DEP_UNKNOWN:
 		return d->of.name && !mt_strmap_get(&b->clusters, d->of.name) &&
 		       mt_mesh_place(b, d->of.name) == MT_NO_CLUSTER;
 	case MT_DEP_DESTINATION:
-		return mt_b_find_dest(b, d->of.destination, ns, d->port) == d->at;
+		return mt_b_find_dest(b, d->of.destination, ns, d->port, &codec) == d->at &&
+		       mt_codec_same(codec, d->codec);
 	case MT_DEP_JOINED:
 		return false;
 	case MT_DEP_CLUSTER:

@@ -31,6 +31,9 @@ static uint64_t hash_host(const struct mt_host *host, uint64_t h)
 	h = mt_hash_u64(host->se->n_hosts, h);
 	for (uint32_t i = 0; host->rule && i < host->rule->n_subsets; i++)
 		h = mt_hash_text(host->rule->subsets[i].name.s, h);
+	for (const struct mt_unit *u = host->units; u; u = u->next)
+		h = mt_hash_u64(u->codec ? mt_codec_identity(u->codec) : 0,
+			mt_hash_u64(u->port->number.v, h));
 	return mt_hash_u64(host->rule ? host->rule->n_subsets + 1 : 0, h);
 }
 
@@ -53,8 +56,9 @@ static uint64_t hash_clients(const struct mt_build *b, uint64_t h)
 }
 
 /*
- * Clusters in their order, because routes name them by place; hosts with their aliases and subsets, which
- * destinations name; gateways and protocols, which documents and lists name.
+ * Clusters in their order, because routes name them by place; hosts with their aliases, subsets and
+ * protocols of ports, which destinations name; gateways and protocols, which documents and lists
+ * name.
  */
 void mt_b_topology(struct mt_build *b)
 {

@@ -2,6 +2,7 @@
 /* Which ports of which services are served, by which codec, at which addresses. */
 #include "mt_conf_priv.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -30,19 +31,30 @@ static const char *service_key(const struct mt_service_entry *se)
 	return key && *key ? key : se->hosts[0].s;
 }
 
-static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
-	const struct mt_proto *proto, enum mt_port_web web)
+/* At the end of a list. */
+static struct mt_unit *append(struct mt_build *b, struct mt_unit **end, const struct mt_host *h,
+	const struct mt_se_port *port)
 {
-	struct mt_unit *u = mt_region_alloc(&b->tmp, sizeof(*u)), **end = &h->units;
+	struct mt_unit *u = mt_region_alloc(&b->tmp, sizeof(*u));
 
 	if (!u)
-		return;
+		return NULL;
 	while (*end)
 		end = &(*end)->next;
 	*end = u;
 	u->se = h->se;
 	u->port = port;
 	u->host = h->se->hosts[0].s;
+	return u;
+}
+
+static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
+	const struct mt_proto *proto, enum mt_port_web web)
+{
+	struct mt_unit *u = append(b, &h->units, h, port);
+
+	if (!u)
+		return;
 	u->protocol = proto->name;
 	u->codec = proto->codec;
 	u->opts = proto->opts;
@@ -53,12 +65,28 @@ static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_p
 		b->tmp.failed = true;
 }
 
-static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
+/* Policies see a port of opaque TCP, as nothing in its packets is read. */
+static void add_forward(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
+	uint8_t transport, enum mt_forwarding mode, enum mt_port_web web)
+{
+	struct mt_unit *u = append(b, &h->forwards, h, port);
+
+	if (!u)
+		return;
+	u->codec = mt_codec_bytes();
+	u->web = (uint8_t)web;
+	u->transport = transport;
+	u->forwarding = (uint8_t)mode;
+}
+
+static void add_port(
+	struct mt_build *b, struct mt_host *h, const struct mt_forwarding_of *of, uint32_t i)
 {
 	const struct mt_se_port *port = &h->se->ports[i];
 	const struct mt_meta *meta = &h->se->meta;
 	const struct mt_port_words words = {
 		port->name.s, port->protocol.s, port->app_protocol.s, h->se->kubernetes};
+	enum mt_forwarding mode;
 	struct mt_port_is is;
 	char path[MT_INDEX_PATH];
 
@@ -73,10 +101,20 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 			mt_index_path(path, "spec.ports", i, ".name"), is.remedy, "%s", is.told);
 	switch (is.kind) {
 	case MT_PORT_MESSAGES:
+		mt_b_forwarding_messages(b, h->se, of, i);
 		add_unit(b, h, port, is.proto, is.web);
 		break;
 	case MT_PORT_BYTES:
-		add_unit(b, h, port, &(struct mt_proto){.codec = mt_codec_bytes()}, is.web);
+		mode = mt_b_forwarding_tcp(b, h->se, of, i);
+		if (mode)
+			add_forward(b, h, port, IPPROTO_TCP, mode, is.web);
+		else
+			add_unit(b, h, port, &(struct mt_proto){.codec = mt_codec_bytes()}, is.web);
+		break;
+	case MT_PORT_DATAGRAMS:
+		mode = mt_b_forwarding_udp(b, h->se, of, i);
+		if (mode)
+			add_forward(b, h, port, IPPROTO_UDP, mode, MT_WEB_NOT);
 		break;
 	case MT_PORT_NOT_SERVED:
 		break;
@@ -162,7 +200,7 @@ static bool is_taken(void *arg, const struct mt_addr *a)
 
 static bool needs_address(const struct mt_host *h)
 {
-	return h->units && !h->own_address && !h->n_addrs;
+	return mt_host_is_served(h) && !h->own_address && !h->n_addrs;
 }
 
 static void keep_address(struct mt_build *b, struct mt_host *h)
@@ -217,12 +255,15 @@ void mt_b_units(struct mt_build *b)
 		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];
+		struct mt_forwarding_of of;
 
 		check_port_numbers(b, h->se);
 		if (!is_served(b, h->se))
 			continue;
+		mt_b_forwarding_read(b, h->se, &of);
 		for (uint32_t j = 0; j < h->se->n_ports; j++)
-			add_port(b, h, j);
+			add_port(b, h, &of, j);
+		mt_b_health_check_read(b, h);
 		for (uint32_t j = 0; j < h->se->n_addresses; j++)
 			written_address(b, h, j);
 	}
@@ -235,5 +276,6 @@ void mt_b_units(struct mt_build *b)
 		if (needs_address(&b->host_list[i]))
 			give_address(b, &b->host_list[i]);
 	mt_b_ranges_add(b);
+	mt_b_forwarding_unused(b);
 	mt_b_patches(b);
 }

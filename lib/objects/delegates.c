@@ -180,6 +180,8 @@ static void join_rule(struct joining *x, const struct mt_rule *root,
 		joined.name = root->name;
 	if (!leaf->timeout.set)
 		joined.timeout = root->timeout;
+	if (!leaf->retries)
+		joined.retries = root->retries;
 	if (!leaf->mirror && !leaf->n_mirrors) {
 		joined.mirror = root->mirror;
 		joined.mirror_percent = root->mirror_percent;
@@ -342,6 +344,7 @@ static struct mt_virtual_service *join(struct joining *x, const struct mt_virtua
 	x->copy = copy;
 	x->left_of_one = JOINED_OF_ONE;
 	x->list = &lists[http - vs->lists];
+	x->list->written = http;
 	join_list(x, http);
 	return copy;
 }

@@ -197,10 +197,25 @@ static void make_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway *g, u
 		mt_model_add(x->m, &x->m->gateways, made);
 }
 
+/* True if the Node has nearly this Gateway's name in its label, and no Gateway has that. */
+static bool is_nearly_here(const struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
+{
+	const struct mt_node *node = mt_table_node(x->t);
+	const char *own = node ? mt_labels_get(&node->meta.labels, LABEL) : NULL;
+
+	if (!own || mt_edit_distance(own, g->meta.name, 3) > 2)
+		return false;
+	for (uint32_t i = 0; i < x->m->gwapi_gateways.n; i++)
+		if (is_here(x, x->m->gwapi_gateways.v[i]))
+			return false;
+	return true;
+}
+
 static void translate_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
 {
 	if (!is_here(x, g)) {
-		mt_gwapi_tell(x, MT_DIAG_INERT, &g->meta, 0, NULL,
+		mt_gwapi_tell(x, is_nearly_here(x, g) ? MT_DIAG_UNUSED : MT_DIAG_INERT, &g->meta, 0,
+			NULL,
 			"this node is not its workload: that has the label " LABEL
 			", of the Gateway's name");
 		return;

@@ -79,18 +79,16 @@ static json_t *origins(const struct mt_object_row *row)
 json_t *mt_row_json(const struct mt_object_row *row)
 {
 	const struct mt_object *o = row->o;
+	/* The operator copies the hash into the Node's spec.unenforced. */
+	bool exempts = o->restricts && (row->status == MT_OBJECT_FAIL_CLOSED || row->unenforced);
 
-	json_t *all = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"status", mt_object_status_str(row->status), "severity", mt_row_severity(row),
 		"kind", text(o->kind), "namespace", text(o->ns), "name", text(o->name), "file",
 		text(o->origin.file), "line", (json_int_t)o->origin.line, "group", text(o->group),
 		"source", text(o->source), "touches", touches(row), "origins", origins(row),
-		"reason", text(row->why), "notes", notes(row));
-
-	/* The operator copies the hash into the Node's spec.unenforced. */
-	if (all && o->restricts && (row->status == MT_OBJECT_FAIL_CLOSED || row->unenforced))
-		json_object_set_new(all, "hash", json_sprintf("%016" PRIx64, o->hash));
-	return all;
+		"reason", text(row->why), "notes", notes(row), "hash",
+		exempts ? json_sprintf("%016" PRIx64, o->hash) : json_null());
 }
 
 json_t *mt_table_json(struct mt_object_table *t)

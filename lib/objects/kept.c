@@ -45,6 +45,7 @@ void mt_kept_free(struct mt_kept *k)
 	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL)
 		free_one(one);
 	mt_strmap_fini(&k->all);
+	mt_objects_fini(&k->secrets);
 	free(k->path);
 	free(k);
 }
@@ -127,11 +128,30 @@ struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one)
 	return one->good;
 }
 
-struct mt_object *mt_kept_good(struct mt_kept *k, const struct mt_object *o)
+/* True if the object that was read is the kept version. */
+static bool is_version(const struct mt_kept_one *one, const struct mt_object *o)
+{
+	return one->hash == o->hash && o->root && !o->illegible && o->status != MT_OBJECT_REFUSED;
+}
+
+static void adopt(struct mt_kept_one *one, struct mt_object *o)
+{
+	one->good = o;
+	o->part->refs++;
+	free(one->text);
+	one->text = NULL;
+}
+
+struct mt_object *mt_kept_good(struct mt_kept *k, struct mt_object *o)
 {
 	struct mt_kept_one *one = mt_strmap_get(&k->all, mt_object_key(o));
 
-	return one ? mt_kept_one_good(k, one) : NULL;
+	if (!one)
+		return NULL;
+	/* At a start most files hold the version that was kept: that need not be parsed again. */
+	if (!one->good && one->text && is_version(one, o))
+		adopt(one, o);
+	return mt_kept_one_good(k, one);
 }
 
 /* ---- update ---------------------------------------------------------------------------------- */
@@ -164,6 +184,20 @@ static void changed(struct update *u, const struct mt_kept_one *one, bool gone)
 static bool is_secret(const struct mt_object *o)
 {
 	return !*o->group && strcmp(o->kind, "Secret") == 0;
+}
+
+/* Replaces the references to Secrets by those that the table uses. 0 or -ENOMEM. */
+static int keep_secrets(struct mt_kept *k, const struct mt_object_table *t)
+{
+	struct mt_objects now = {0};
+	int rc = 0;
+
+	for (uint32_t i = 0; i < t->n && rc == 0; i++)
+		if (t->rows[i].used && !t->rows[i].double_ && is_secret(t->rows[i].o))
+			rc = mt_objects_add(&now, t->rows[i].used);
+	mt_objects_fini(&k->secrets);
+	k->secrets = now;
+	return rc;
 }
 
 static bool is_good(const struct mt_object_row *row)
@@ -217,7 +251,7 @@ static void keep(struct update *u, const struct mt_object_row *row)
 
 int mt_kept_update(struct mt_kept *k, const struct mt_object_table *t, int64_t wall)
 {
-	struct update u = {.k = k, .wall = wall};
+	struct update u = {.k = k, .wall = wall, .rc = keep_secrets(k, t)};
 	struct mt_kept_one *one;
 	uint32_t pos = 0;
 

@@ -19,7 +19,8 @@
  *
  * Invariants:
  * - Each object that was read has exactly one row. An object in no file has a row (`absent`) only
- *   while a file or directory that may contain it could not be read completely.
+ *   while a file or directory that may contain it could not be read completely. A file or directory
+ *   that the configuration names and that cannot be read may contain every object.
  * - Rows are ordered by identity. Precedence (the order for the compiler) is creation time, name,
  *   namespace, then identity and content. Path, file time and order of reading never matter.
  * - A row uses its newest version, its last good one, or none (`used`). Restrictions follow `used`,
@@ -76,8 +77,11 @@ struct mt_service;
  */
 void mt_kept_serve(struct mt_kept *k, struct mt_service *s);
 uint32_t mt_kept_count(const struct mt_kept *k);
-/* Last good version with the identity of `o`; NULL: none. Valid until mt_kept_update(). */
-struct mt_object *mt_kept_good(struct mt_kept *k, const struct mt_object *o);
+/*
+ * Last good version with the identity of `o`; `o` itself if that has the same content. NULL: none.
+ * Valid until mt_kept_update().
+ */
+struct mt_object *mt_kept_good(struct mt_kept *k, struct mt_object *o);
 
 struct mt_object_table;
 
@@ -143,6 +147,7 @@ struct mt_object_table {
 	uint32_t n_closings, n_files_bad;
 	uint32_t n_unreadable; /* rows with `unreadable` */
 	char **files_bad; /* copies of the names of files and directories not read completely */
+	char *unread;	  /* copy of mt_source_reading.unread: nothing is removed meanwhile */
 	struct mt_diags translated; /* diagnostics of translating objects for the model */
 	struct mt_diags told;	    /* errors of versions that are not used any more */
 	uint32_t n_rounds;	    /* calls of mt_table_refuse() since creation or reset */

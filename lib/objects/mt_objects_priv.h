@@ -31,6 +31,8 @@ struct mt_kept {
 	int64_t wall;		  /* mt_kept_clock(); 0: not set */
 	uint32_t lines;		  /* of the file, stale ones included */
 	struct mt_objects parsed; /* unused */
+	/* Secrets in use: only in memory, and only to outlive files that cannot be read. */
+	struct mt_objects secrets;
 };
 
 /* kept.c: the object, parsed from its text at the first call. NULL: the text cannot be read. */

@@ -149,36 +149,62 @@ static void choose(struct mt_object_table *t, struct mt_kept *kept)
 	}
 }
 
+/* The search for objects that are in no file now. */
+struct search {
+	struct mt_object_table *t;
+	const struct mt_source_reading *r;
+	struct mt_strmap here; /* keys of the objects that were read */
+};
+
+/* Adds a row for `good`, last seen in `file`; nothing without memory. */
+static void add_absent_row(struct search *s, struct mt_object *good, const char *file)
+{
+	struct mt_object_table *t = s->t;
+	struct mt_object_row *row = good ? add_row(t, good) : NULL;
+
+	if (!row || mt_objects_add(&t->objects, good))
+		return;
+	row->good = row->used = good;
+	row->status = MT_OBJECT_LAST_GOOD;
+	row->absent = true;
+	if (s->r->unread)
+		row->why = mt_region_printf(&t->region,
+			"no file has it, but %s cannot be read: no object is removed until it can "
+			"be read",
+			s->r->unread);
+	else
+		row->why = mt_region_printf(&t->region,
+			"%s, where it was seen last, could not be read to its end", file);
+}
+
+static bool is_absent(const struct search *s, const char *key, const char *file)
+{
+	return !mt_strmap_get(&s->here, key) && mt_source_is_partial(s->r, file);
+}
+
 /* Adds rows for objects that were not found now, but whose last file may still hold them. */
 static void add_absent(
 	struct mt_object_table *t, const struct mt_source_reading *r, struct mt_kept *kept)
 {
-	struct mt_strmap here = {0};
+	struct search s = {.t = t, .r = r};
 	struct mt_kept_one *one;
 	uint32_t pos = 0, n = t->n;
 
 	if (!r->n_partial)
 		return;
 	for (uint32_t i = 0; i < n; i++) {
-		mt_strmap_put(&here, mt_object_key(t->rows[i].o), t, NULL);
+		mt_strmap_put(&s.here, mt_object_key(t->rows[i].o), t, NULL);
 	}
-	while ((one = mt_strmap_next(&kept->all, &pos, NULL)) != NULL) {
-		struct mt_object *good;
-		struct mt_object_row *row;
+	while ((one = mt_strmap_next(&kept->all, &pos, NULL)) != NULL)
+		if (is_absent(&s, one->key, one->file))
+			add_absent_row(&s, mt_kept_one_good(kept, one), one->file);
+	for (uint32_t i = 0; i < kept->secrets.n; i++) {
+		struct mt_object *o = kept->secrets.v[i];
 
-		if (mt_strmap_get(&here, one->key) || !mt_source_is_partial(r, one->file))
-			continue;
-		good = mt_kept_one_good(kept, one);
-		row = good ? add_row(t, good) : NULL;
-		if (!row || mt_objects_add(&t->objects, good))
-			continue;
-		row->good = row->used = good;
-		row->status = MT_OBJECT_LAST_GOOD;
-		row->absent = true;
-		row->why = mt_region_printf(&t->region,
-			"%s, where it was seen last, could not be read to its end", one->file);
+		if (is_absent(&s, mt_object_key(o), o->origin.file))
+			add_absent_row(&s, o, o->origin.file);
 	}
-	mt_strmap_fini(&here);
+	mt_strmap_fini(&s.here);
 	mt_order_rows(t);
 }
 
@@ -243,11 +269,14 @@ static void keep_partial(struct mt_object_table *t, const struct mt_source_readi
 	t->files_bad = mt_region_alloc(&t->region, sizeof(char *) * MT_MAX(r->n_partial, 1u));
 	for (uint32_t i = 0; t->files_bad && i < r->n_partial; i++)
 		t->files_bad[i] = mt_region_strdup(&t->region, r->partial[i]);
+	if (r->unread)
+		t->unread = mt_region_strdup(&t->region, r->unread);
 }
 
 bool mt_table_may_hold(const struct mt_object_table *t, const char *file)
 {
-	const struct mt_source_reading r = {.partial = t->files_bad, .n_partial = t->n_files_bad};
+	const struct mt_source_reading r = {
+		.partial = t->files_bad, .n_partial = t->n_files_bad, .unread = t->unread};
 
 	return mt_source_is_partial(&r, file);
 }

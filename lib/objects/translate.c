@@ -211,6 +211,14 @@ static const struct mt_kube_pod *pod_of(struct translation *x, const struct mt_k
 	return get(x, &x->pods, target->ns.s ? target->ns.s : s->meta.ns, target->name.s);
 }
 
+/* True for one that ends: it keeps what it has, and gets nothing new. */
+static bool is_terminating(const struct mt_kube_service *svc, const struct mt_kube_endpoint *e)
+{
+	const struct mt_kube_conditions *c = &e->conditions;
+
+	return c->terminating.v && (!c->serving.set || c->serving.v) && !svc->publish_not_ready.v;
+}
+
 static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 	const struct mt_kube_service *svc, const struct mt_kube_slice *s,
 	const struct mt_kube_subset *sub, const struct mt_kube_endpoint *e)
@@ -230,6 +238,7 @@ static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 		.address_text = *ip,
 		.address = addr,
 		.weight = {.v = 1},
+		.terminating = is_terminating(svc, e),
 		.by = &s->meta};
 	take_ports(x, w, svc, se, sub);
 	if (e->zone.s)
@@ -252,7 +261,7 @@ static void add_slice(struct translation *x, struct mt_service_entry *se,
 		const struct mt_kube_subset *sub = &s->subsets[i];
 
 		for (uint32_t k = 0; k < sub->n_ready; k++)
-			if (is_ready(svc, &sub->ready[k]))
+			if (is_ready(svc, &sub->ready[k]) || is_terminating(svc, &sub->ready[k]))
 				add_endpoint(x, se, svc, s, sub, &sub->ready[k]);
 		for (uint32_t k = 0; k < sub->n_not_ready && svc->publish_not_ready.v; k++)
 			add_endpoint(x, se, svc, s, sub, &sub->not_ready[k]);
@@ -370,6 +379,50 @@ static bool translate_ports(
 	return true;
 }
 
+/* True if an endpoint has a port for this one of the Service. */
+static bool has_port(const struct mt_service_entry *se, uint32_t port)
+{
+	for (uint32_t i = 0; i < se->n_endpoints; i++)
+		if (mt_labels_get(&se->endpoints[i].ports, se->ports[port].name.s))
+			return true;
+	return false;
+}
+
+/*
+ * Warns of a Service with slices and no endpoint that is ready. One without slices may get them
+ * from the cluster, which is not where these documents are from.
+ */
+static void tell_not_ready(struct translation *x, const struct mt_kube_service *svc)
+{
+	const struct mt_bag *slices = get(x, &x->slices, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *whole = get(x, &x->endpoints, svc->meta.ns, svc->meta.name);
+	const struct mt_kube_slice *s = slices ? slices->v[0] : whole ? whole->v[0] : NULL;
+
+	if (s)
+		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, &s->meta, s->meta.origin.line,
+			s->whole ? "subsets" : "endpoints",
+			"wait for its Pods, or correct their addresses and conditions",
+			"no endpoint of %s/%s is ready: every call fails", svc->meta.ns,
+			svc->meta.name);
+}
+
+/* Warns of ports that no endpoint has. */
+static void tell_endpoints(
+	struct translation *x, const struct mt_service_entry *se, const struct mt_kube_service *svc)
+{
+	char path[48];
+
+	for (uint32_t i = 0; i < svc->n_ports; i++) {
+		if (has_port(se, i))
+			continue;
+		snprintf(path, sizeof(path), "spec.ports[%u].name", i);
+		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, &svc->meta,
+			svc->ports[i].origin.line, path,
+			"write the name that the port has in its EndpointSlices",
+			"no endpoint has a port of this name: every call fails");
+	}
+}
+
 static void translate(struct translation *x, const struct mt_kube_service *svc)
 {
 	struct mt_service_entry *se = mt_region_alloc(&x->m->region, sizeof(*se));
@@ -398,6 +451,10 @@ static void translate(struct translation *x, const struct mt_kube_service *svc)
 		return;
 	add_slices(x, se, svc);
 	add_workloads(x, se, svc);
+	if (se->n_endpoints)
+		tell_endpoints(x, se, svc);
+	else
+		tell_not_ready(x, svc);
 	mt_model_add(x->m, &x->m->service_entries, se);
 }
 
@@ -497,6 +554,45 @@ static void use_selected(struct translation *x)
 	}
 }
 
+/*
+ * The Service that a slice without one was probably written for: it has no slices, and its name or
+ * its namespace is the slice's, or nearly. NULL: none.
+ */
+static const struct mt_kube_service *meant_by(struct translation *x, const struct mt_kube_slice *s)
+{
+	const char *name = service_of(s);
+
+	for (uint32_t i = 0; i < x->m->services.n; i++) {
+		const struct mt_kube_service *svc = x->m->services.v[i];
+		bool here = strcmp(svc->meta.ns, s->meta.ns) == 0;
+
+		if (get(x, &x->slices, svc->meta.ns, svc->meta.name) ||
+			get(x, &x->endpoints, svc->meta.ns, svc->meta.name))
+			continue;
+		if (here ? !name || mt_edit_distance(name, svc->meta.name, 3) <= 2
+			 : name && strcmp(name, svc->meta.name) == 0)
+			return svc;
+	}
+	return NULL;
+}
+
+static void tell_stray(struct translation *x, const struct mt_kube_slice *s)
+{
+	static const char words[] = "the Service that it belongs to is not here";
+	const struct mt_kube_service *svc = meant_by(x, s);
+	char remedy[192];
+
+	if (!svc) {
+		tell(x, MT_DIAG_INERT, &s->meta, NULL, words);
+		return;
+	}
+	snprintf(remedy, sizeof(remedy),
+		"label it kubernetes.io/service-name: %.64s, in namespace %.64s", svc->meta.name,
+		svc->meta.ns);
+	mt_diag_object(&x->t->translated, MT_DIAG_UNUSED, &s->meta, s->meta.origin.line, "metadata",
+		remedy, "%s", words);
+}
+
 /* Reports why slices and Pods are not used. */
 static void tell_unused(struct translation *x)
 {
@@ -505,8 +601,7 @@ static void tell_unused(struct translation *x)
 
 		if (!is_used(x, &s->meta) &&
 			!(s->whole && get(x, &x->slices, s->meta.ns, s->meta.name)))
-			tell(x, MT_DIAG_INERT, &s->meta, NULL,
-				"the Service that it belongs to is not here");
+			tell_stray(x, s);
 	}
 	for (uint32_t i = 0; i < x->m->pods.n; i++) {
 		const struct mt_kube_pod *p = x->m->pods.v[i];
@@ -529,8 +624,12 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 	for (uint32_t i = 0; i < m->services.n; i++) {
 		const struct mt_kube_service *svc = m->services.v[i];
 
-		if (svc->type.v == MT_KUBE_EXTERNAL_NAME)
-			tell(&x, MT_DIAG_NOTE, &svc->meta, "spec.externalName",
+		if (svc->type.v == MT_KUBE_EXTERNAL_NAME && !svc->external_name.s)
+			tell(&x, MT_DIAG_WARNING, &svc->meta, "spec.externalName",
+				"ExternalName without this name: it is an alias of nothing, and "
+				"not served");
+		else if (svc->type.v == MT_KUBE_EXTERNAL_NAME)
+			tell(&x, MT_DIAG_NOTE, &svc->meta, "spec.type",
 				"an alias: clients that resolve it elsewhere find its name; "
 				"nothing is served for it");
 		else

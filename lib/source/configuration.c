@@ -40,6 +40,7 @@ void mt_source_reading_fini(struct mt_source_reading *r)
 	for (uint32_t i = 0; i < r->n_partial; i++)
 		free(r->partial[i]);
 	free(r->partial);
+	free(r->unread);
 	*r = (struct mt_source_reading){0};
 }
 
@@ -56,6 +57,8 @@ int mt_reading_partial(struct mt_source_reading *r, const char *path)
 
 bool mt_source_is_partial(const struct mt_source_reading *r, const char *file)
 {
+	if (r->unread)
+		return true;
 	for (uint32_t i = 0; i < r->n_partial; i++) {
 		size_t len = strlen(r->partial[i]);
 
@@ -92,14 +95,29 @@ static void cannot_read(struct load *l, const char *path, const char *remedy)
 		l->region.failed = true;
 }
 
+/*
+ * Keeps all objects of earlier loads: the configuration names this path, so its name may be a
+ * mistake for that of any source.
+ */
+static void keep_all(struct load *l, const char *path)
+{
+	mt_diag_add(l->diags, MT_DIAG_WARNING, (struct mt_origin){path, 0}, NULL,
+		"correct its name or restore it; to remove its objects, name it no more",
+		"no object is removed until it can be read");
+	if (!l->reading->unread)
+		l->reading->unread = strdup(path);
+	if (!l->reading->unread)
+		l->region.failed = true;
+}
+
 static void scan(struct load *l, const char *path, unsigned int depth);
 
 /*
  * Reads a file, or a directory below one. `named`: the configuration names it, so it must exist. A
  * listed file that is gone by now is no error, because find_changed() notices that its directory
- * changed.
+ * changed. False: a file cannot be read.
  */
-static void read_path(struct load *l, const char *path, bool named, unsigned int depth)
+static bool read_path(struct load *l, const char *path, bool named, unsigned int depth)
 {
 	struct stat st, link;
 
@@ -113,14 +131,14 @@ static void read_path(struct load *l, const char *path, bool named, unsigned int
 							  "it, or restore its target"
 							: "check its name and permissions");
 		}
-		return;
+		return false;
 	}
 	if (!first_visit(l, &st))
-		return;
-	if (S_ISDIR(st.st_mode) && !named)
-		scan(l, path, depth + 1);
-	else
-		(void)mt_cache_read(l->cache, l->reading, l->diags, l->place, path, &st);
+		return true;
+	if (!S_ISDIR(st.st_mode) || named)
+		return mt_cache_read(l->cache, l->reading, l->diags, l->place, path, &st) == 0;
+	scan(l, path, depth + 1);
+	return true;
 }
 
 /* True for names of documents, and for directories and links to directories. */
@@ -129,6 +147,17 @@ static bool is_wanted(const struct mt_listed_name *name)
 	struct stat st;
 
 	return name->wanted || (stat(name->path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+/* A file that is left out by its name looks as if it was read. */
+static void warn_of_name(struct load *l, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+		mt_diag_add(l->diags, MT_DIAG_WARNING, (struct mt_origin){path, 0}, NULL,
+			"rename it, or move it to another directory",
+			"is not read: only names that end in .yaml, .yml or .json are");
 }
 
 static void add_listed(struct load *l, const char *path, const struct stat *st)
@@ -212,11 +241,15 @@ static void scan(struct load *l, const char *path, unsigned int depth)
 		cannot_read(l, path,
 			rc == -EACCES ? "let this user read and search it"
 				      : "create the directory or correct its name");
+		if (!depth)
+			keep_all(l, path);
 		return;
 	}
 	for (uint32_t i = 0; i < names->n; i++)
 		if (is_wanted(&names->v[i]))
-			read_path(l, names->v[i].path, false, depth);
+			(void)read_path(l, names->v[i].path, false, depth);
+		else if (names->v[i].misnamed)
+			warn_of_name(l, names->v[i].path);
 }
 
 static void read_directory(struct load *l, const struct mt_source_place *place, const char *path)
@@ -260,11 +293,12 @@ static void read_all(
 
 	l->place = &mt_source_anywhere;
 	if (node_file)
-		read_path(l, node_file, true, 0);
+		(void)read_path(l, node_file, true, 0);
 	node = node_of(l->reading);
 	if (node && node->mesh && node->mesh->config.s) {
 		l->place = &mesh_config;
-		read_path(l, node->mesh->config.s, true, 0);
+		if (!read_path(l, node->mesh->config.s, true, 0))
+			keep_all(l, node->mesh->config.s);
 	}
 	for (uint32_t i = 0; node && i < node->n_sources; i++)
 		if (node->sources[i].directory.s)

@@ -28,10 +28,16 @@ static const struct mt_field metadata_fields[] = {
 		.help = "the object's namespace; default: that of its source, else `default`"},
 	{"labels", MT_F_LABELS, AT(struct doc_meta, labels),
 		.help = "labels that selectors match; a WorkloadEntry also has those of its spec, "
-			"and these win if both have a name"},
+			"and these win if both have a name; `meltemi.io/drain: \"true\"` "
+			"(WorkloadEntry, endpoint, Pod) "
+			"[drains](../how-to/drain-and-restart.md#drain-an-endpoint) it"},
 	{"annotations", MT_F_LABELS, AT(struct doc_meta, annotations),
 		.help = "read are `interface` or `service` (a ServiceEntry's service key on a "
-			"shared port), `networking.istio.io/exportTo` (Service), "
+			"shared port), `meltemi.io/forwarding` (ServiceEntry, Service: ports that "
+			"are [forwarded](../how-to/layer-4.md)), `meltemi.io/health-check` (the "
+			"same: how "
+			"their endpoints are [checked](../how-to/layer-4.md#health-checks)), "
+			"`networking.istio.io/exportTo` (Service), "
 			"`sidecar.istio.io/status` and `ambient.istio.io/redirection` (Pod), "
 			"`istio.io/dry-run` (AuthorizationPolicy)"},
 	/* Fields of documents that were exported from an API server. */
@@ -340,7 +346,23 @@ static bool is_nearly_ours(const char *kind)
  */
 static bool is_mistyped(const struct mt_object *o, const struct mt_kind *k)
 {
-	return !*o->group || mt_edit_distance(o->group, k->group, 3) <= 2;
+	const char *end = strrchr(k->group, '.');
+	size_t len = end ? (size_t)(end - k->group) + 1 : 0;
+
+	/* metaprotocol.aeraki.net has the names of metaprotocol.aeraki.io but the last. */
+	return !*o->group || mt_edit_distance(o->group, k->group, 3) <= 2 ||
+	       (len && strncmp(o->group, k->group, len) == 0 && !strchr(o->group + len, '.'));
+}
+
+/* True for a kind of Kubernetes' core that is one edit from one that is used here. */
+static bool is_nearly_core(const struct mt_object *o)
+{
+	if (*o->group)
+		return false;
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		if (!*k->group && mt_edit_distance(o->kind, k->kind, 2) == 1)
+			return true;
+	return mt_edit_distance(o->kind, "List", 2) == 1;
 }
 
 static void wrong_version(struct mt_fctx *c, const struct mt_ynode *root, const struct mt_kind *k)
@@ -378,6 +400,29 @@ static bool is_ignored(struct mt_object *o, const char *why)
 	return false;
 }
 
+/* True if an item of the list looks like an object: it has apiVersion and kind. */
+static bool lists_objects(const struct mt_ynode *list)
+{
+	for (const struct mt_ynode *n = list->first; n; n = n->next)
+		if (text_at(n, NULL, "apiVersion") && text_at(n, NULL, "kind"))
+			return true;
+	return false;
+}
+
+/*
+ * Warns of a document that was probably meant to be read. Lists of other things, such as the JSON
+ * patches of kustomize, belong to other software.
+ */
+static void warn_of_no_map(struct mt_fctx *c, const struct mt_ynode *root)
+{
+	if (root->type == MT_Y_SEQ && lists_objects(root))
+		mt_f_warn(c, root->line, "write them as documents separated by --- or as a List",
+			"a list of objects is not read");
+	else if (root->type == MT_Y_SCALAR && !mt_yaml_is_null(root))
+		mt_f_warn(c, root->line, "write an object with apiVersion and kind, or delete it",
+			"a document of a single value is not read");
+}
+
 /*
  * True if the object is of kind *k and its fields can be read. Otherwise it reports an error or
  * sets a status with a reason.
@@ -385,8 +430,10 @@ static bool is_ignored(struct mt_object *o, const char *why)
 static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_object *o,
 	const struct mt_kind **k)
 {
-	if (root->type != MT_Y_MAP)
+	if (root->type != MT_Y_MAP) {
+		warn_of_no_map(c, root);
 		return is_ignored(o, "no object: it is not a map of fields");
+	}
 	if (!*o->kind && !mt_group_is_known(o->group, strlen(o->group)))
 		return is_ignored(o, "not an object of a mesh: it has no kind");
 	if (!*o->kind) {
@@ -395,7 +442,12 @@ static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_o
 		return false;
 	}
 	*k = mt_kind_find(o->group, o->kind);
-	if (!*k && (mt_group_is_known(o->group, strlen(o->group)) ||
+	if (!*k && strcmp(o->kind, "List") == 0 && !*o->group) {
+		mt_f_error(c, root->line, "write its objects below items",
+			"a List without items has no objects");
+		return false;
+	}
+	if (!*k && (mt_group_is_known(o->group, strlen(o->group)) || is_nearly_core(o) ||
 			   (!text_at(root, NULL, "apiVersion") && is_nearly_ours(o->kind)))) {
 		unknown_kind(c, root, o->kind);
 		return false;

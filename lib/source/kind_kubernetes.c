@@ -23,7 +23,8 @@ static const struct mt_field port_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_kube_port, name),
 		.help = "`PROTOCOL`, `PROTOCOL-ANYTHING` or `tcp-metaprotocol-PROTOCOL`"},
 	{"protocol", MT_F_TEXT, AT(struct mt_kube_port, protocol),
-		.help = "`TCP`; ports with others are not served"},
+		.help = "`TCP`, or `UDP` to be [forwarded](../how-to/layer-4.md); ports with "
+			"others are not served"},
 	{"appProtocol", MT_F_TEXT, AT(struct mt_kube_port, app_protocol),
 		.help = "the port's protocol, before that in the name"},
 	{"port", MT_F_NUM, AT(struct mt_kube_port, number), .min = 1, .max = 65535,
@@ -145,10 +146,12 @@ static const struct mt_section slice_port_section = {"endpoint port", sizeof(str
 static const struct mt_field condition_fields[] = {
 	{"ready", MT_F_BOOL, AT(struct mt_kube_conditions, ready),
 		.help = "false: the endpoint gets no calls; not written: true"},
-	{"serving", MT_F_BOOL, AT(struct mt_kube_conditions, serving), .status = MT_S_KEPT,
-		.help = "`ready` decides"},
-	{"terminating", MT_F_BOOL, AT(struct mt_kube_conditions, terminating), .status = MT_S_KEPT,
-		.help = "`ready` decides"},
+	{"serving", MT_F_BOOL, AT(struct mt_kube_conditions, serving),
+		.help = "false with `terminating`: the endpoint is left out; otherwise `ready` "
+			"decides"},
+	{"terminating", MT_F_BOOL, AT(struct mt_kube_conditions, terminating),
+		.help = "true: the endpoint drains, it keeps its connections and flows and gets "
+			"no new ones; without effect on a Service with `publishNotReadyAddresses`"},
 };
 
 static const struct mt_section condition_section = {"endpoint's conditions",

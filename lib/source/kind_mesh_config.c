@@ -92,7 +92,11 @@ static const struct mt_field config_fields[] = {
 	{"defaultProviders", MT_F_SKIP, .help = "no access log is written and no spans are sent"},
 	{"enableTracing", MT_F_SKIP, .help = "no spans are sent"},
 	{"enablePrometheusMerge", MT_F_SKIP, .help = "for sidecars"},
-	{"protocolDetectionTimeout", MT_F_SKIP, .help = "no protocol is detected"},
+	{"protocolDetectionTimeout", MT_F_DURATION, AT(struct mt_mesh_config, detect_timeout),
+		.max = 60000,
+		.help = "at addresses where plaintext is accepted: a client that sends nothing for "
+			"this time counts as plaintext, so that a server may speak first; 0s, the "
+			"default: 100ms"},
 	{"dnsRefreshRate", MT_F_SKIP, .help = "names are resolved again as their records expire"},
 	{"discoverySelectors", MT_F_SKIP, .help = "for a control plane"},
 	{"ingressClass", MT_F_SKIP, .help = "for a control plane"},

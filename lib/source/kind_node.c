@@ -19,8 +19,7 @@ static void read_prefix(struct mt_fctx *c, const struct mt_ynode *n, struct mt_n
 			"\"%.64s\" is not an address with its prefix", n->text);
 }
 
-/* Reads a list of addresses with prefix lengths into the model. */
-static void read_address_list(
+void mt_read_address_list(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_node_addr **list, uint32_t *count)
 {
 	if (!mt_want_list(c, n, "a list of addresses"))
@@ -40,14 +39,14 @@ static void read_addresses(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 {
 	struct mt_node_port *p = obj;
 
-	read_address_list(c, n, &p->addresses, &p->n_addresses);
+	mt_read_address_list(c, n, &p->addresses, &p->n_addresses);
 }
 
 static void read_sources(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node *node = obj;
 
-	read_address_list(c, n, &node->source_addresses, &node->n_source_addresses);
+	mt_read_address_list(c, n, &node->source_addresses, &node->n_source_addresses);
 }
 
 static void read_cores(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -438,6 +437,18 @@ static const struct mt_field node_fields[] = {
 	{"sourceAddresses", MT_F_CUSTOM, .custom = read_sources,
 		.help = "more source addresses for connections to servers, in addition to the "
 			"ports'"},
+	{"forwarding", MT_F_LIST, AT_LIST(struct mt_node, forwarding),
+		.sub = &mt_sec_node_forwarding,
+		.help = "services' ports that are forwarded at layer 4, in addition to those that "
+			"documents annotate; a port here overrides its annotation. Followed "
+			"without a restart"},
+	{"nat", MT_F_POINTER, AT(struct mt_node, nat), .sub = &mt_sec_node_nat,
+		.help = "addresses and ports of forwarded flows towards endpoints; `{}` has the "
+			"defaults. With `nat` or `forwarding` all UDP ports are forwarded by "
+			"`nat`"},
+	{"flows", MT_F_NUM, AT(struct mt_node, flows), .min = 1024, .max = 16777216,
+		.help = "most flows that each worker forwards at layer 4, 184 B of memory each. "
+			"Default: 65536"},
 	{"memory", MT_F_OBJECT, AT(struct mt_node, memory), .sub = &memory_section,
 		.help = "packet buffers"},
 	{"locality", MT_F_OBJECT, AT(struct mt_node, locality), .sub = &locality_section,
@@ -541,6 +552,7 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	check_source_names(c, node);
 	mt_check_unenforced(c, node);
 	mt_check_identities(c, node);
+	mt_check_forwarding(c, node);
 	if (node->mesh)
 		mt_beside_the_node(c, &node->mesh->config);
 	if (node->jwks)
@@ -554,6 +566,8 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		node->workers.v = 1;
 	if (!node->connections.set)
 		node->connections.v = MT_NODE_CONNECTIONS;
+	if (!node->flows.set)
+		node->flows.v = MT_NODE_FLOWS;
 	if (!node->memory.mb.set)
 		node->memory.mb.v = 512;
 }

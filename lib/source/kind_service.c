@@ -6,7 +6,7 @@ static const struct mt_field port_fields[] = {
 		.required = true, .help = "the port that clients connect to"},
 	{"name", MT_F_TEXT, AT(struct mt_se_port, name), .required = true,
 		.help = "`tcp-metaprotocol-PROTOCOL`: messages, if a codec reads PROTOCOL; other "
-			"`tcp...`: opaque TCP"},
+			"`tcp...`: opaque TCP; `udp...`: [forwarded](../how-to/layer-4.md)"},
 	{"protocol", MT_F_TEXT, AT(struct mt_se_port, protocol),
 		.help = "protocol of the port, if the name contains none"},
 	{"targetPort", MT_F_NUM, AT(struct mt_se_port, target_port), .min = 1, .max = 65535,

@@ -263,8 +263,9 @@ static const struct mt_field rule_fields[] = {
 			"replaces"},
 	{"mirrors", MT_F_LIST, AT_LIST(struct mt_rule, mirrors), .sub = &mirror_section,
 		.help = "several mirrors, at most 4"},
-	{"retries", MT_F_LATER, .harms = true,
-		.help = "only calls that no endpoint has read are sent again"},
+	{"retries", MT_F_POINTER, AT(struct mt_rule, retries), .sub = &mt_sec_retries,
+		.help = "further attempts of calls; default: only calls that no endpoint has read "
+			"are sent again"},
 	{"fault", MT_F_LATER, .harms = true, .help = "no faults are injected"},
 	{"corsPolicy", MT_F_LATER, .help = "HTTP only"},
 	{"rewrite", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED,
@@ -294,6 +295,10 @@ static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (r->mirror && r->n_mirrors)
 		mt_f_error(c, r->mirrors->origin.line, "keep one of them",
 			"both mirror and mirrors are written");
+	if (r->retries && r->retries->per_try.set && r->timeout.set &&
+		r->retries->per_try.v >= r->timeout.v)
+		mt_f_warn(c, r->retries->per_try.line, "lower it, or raise timeout",
+			"retries.perTryTimeout has no effect: timeout is not longer");
 	mt_rule_shares(c, r);
 }
 

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Selects files with names of documents, directories and links, unless hidden. */
+/* Selects files with names of documents, or nearly so, directories and links, unless hidden. */
 static int wants_entry(const struct dirent *e)
 {
 	if (e->d_name[0] == '.')
 		return 0;
 	return e->d_type == DT_DIR || e->d_type == DT_LNK || e->d_type == DT_UNKNOWN ||
-	       mt_source_wants(e->d_name);
+	       mt_source_wants(e->d_name) || mt_source_is_misnamed(e->d_name);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -46,7 +46,7 @@ static void take_names(struct mt_listing *l, struct dirent **names, uint32_t n)
 		l->v[l->n++] = (struct mt_listed_name){
 			mt_region_printf(&l->region, "%.*s%s%s", (int)len, l->path,
 				len == 1 && *l->path == '/' ? "" : "/", names[i]->d_name),
-			mt_source_wants(names[i]->d_name)};
+			mt_source_wants(names[i]->d_name), mt_source_is_misnamed(names[i]->d_name)};
 }
 
 int mt_listing_read(struct mt_listing *l, const struct stat *st)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads one file or text, in UTF-8 or UTF-16, into objects or a model. */
 #include "mt_fields.h"
+#include "mt_file.h"
 #include "mt_files.h"
 
 #include <errno.h>
@@ -17,7 +18,10 @@
 int mt_load_error(struct mt_diags *diags, const char *path, const char *remedy, int err)
 {
 	const struct mt_meta about = {.origin = {path, 0}, .serial = mt_object_serial()};
+	char command[512];
 
+	if (mt_file_remedy(path, MT_FILE_SHARED, err, command, sizeof(command))[0])
+		remedy = command;
 	mt_diag_object(
 		diags, MT_DIAG_ERROR, &about, 0, NULL, remedy, "cannot be read: %s", strerror(err));
 	return -err;
@@ -259,15 +263,46 @@ int mt_source_file(struct mt_model *m, struct mt_diags *diags, const char *path)
 	return rc;
 }
 
+static const char *const endings[] = {".yaml", ".yml", ".json"};
+
 bool mt_source_wants(const char *name)
 {
-	static const char *const wanted[] = {".yaml", ".yml", ".json"};
-
 	/* This and the suffix exclude .x.swp and .#x (hidden), #x# (Emacs), x~ and x.tmp. */
 	if (name[0] == '.' || name[0] == '#')
 		return false;
-	for (size_t i = 0; i < MT_ARRAY_LEN(wanted); i++)
-		if (ends_with(name, wanted[i]))
+	for (size_t i = 0; i < MT_ARRAY_LEN(endings); i++)
+		if (ends_with(name, endings[i]))
 			return true;
+	return false;
+}
+
+/* True if the ending marks a file that is out of use, or not complete. */
+static bool is_aside(const char *name)
+{
+	static const char *const asides[] = {"~", ".bak", ".backup", ".orig", ".old", ".new",
+		".save", ".swp", ".swo", ".tmp", ".part", ".rej", ".lock", ".disabled", ".off",
+		".rpmsave", ".rpmnew", ".rpmorig", ".example", ".sample", ".template", ".tmpl",
+		".tpl", ".j2", ".in", ".gotmpl", ".gz", ".enc", ".asc", ".sig"};
+	const char *last = strrchr(name, '.');
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(asides); i++)
+		if (ends_with(name, asides[i]))
+			return true;
+	/* ".dpkg-dist" and others of its kind; ".~1~" ends as above. */
+	return last && strncmp(last, ".dpkg-", 6) == 0;
+}
+
+bool mt_source_is_misnamed(const char *name)
+{
+	if (name[0] == '.' || name[0] == '#' || mt_source_wants(name) || is_aside(name))
+		return false;
+	for (size_t i = 0; i < MT_ARRAY_LEN(endings); i++) {
+		size_t len = strlen(endings[i]);
+
+		/* Other letters make another kind of file: ".jsonnet". */
+		for (const char *at = name; (at = strcasestr(at, endings[i])) != NULL; at += len)
+			if (at > name && (!at[len] || at[len] == '.' || at[len] == ' '))
+				return true;
+	}
 	return false;
 }

@@ -183,7 +183,7 @@ mt_field_fn mt_check_bucket;
 /* targets.c: one of targetRefs. */
 extern const struct mt_section mt_sec_policy_target;
 extern const struct mt_section mt_sec_dest, mt_sec_mirror_dest, mt_sec_percent, mt_sec_mutation,
-	mt_sec_bucket, mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
+	mt_sec_retries, mt_sec_bucket, mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
 struct mt_cond *mt_add_cond(struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m);
 
 /*
@@ -224,12 +224,13 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 	mt_sec_destination_rule, mt_sec_traffic_policy, mt_sec_virtual_service, mt_sec_meta_router,
 	mt_sec_app_protocol, mt_sec_gateway, mt_sec_envoy_filter, mt_sec_node_dns,
 	mt_sec_node_demand, mt_sec_node_log, mt_sec_node_tls, mt_sec_node_otlp, mt_sec_node_mesh,
-	mt_sec_node_identity, mt_sec_node_held, mt_sec_node_unenforced, mt_sec_kube_service,
-	mt_sec_kube_slice, mt_sec_kube_endpoints, mt_sec_kube_pod, mt_sec_kube_namespace,
-	mt_sec_kube_secret, mt_sec_mesh_config, mt_sec_config_map, mt_sec_authorization,
-	mt_sec_dubbo_authorization, mt_sec_peers, mt_sec_tokens, mt_sec_gwapi_gateway,
-	mt_sec_gwapi_tcp, mt_sec_gwapi_tls, mt_sec_gwapi_grant, mt_sec_gwapi_backend_tls,
-	mt_sec_locality, mt_sec_telemetry, mt_sec_proxy_config;
+	mt_sec_node_identity, mt_sec_node_held, mt_sec_node_unenforced, mt_sec_node_forwarding,
+	mt_sec_forwarding_limits, mt_sec_node_nat, mt_sec_kube_service, mt_sec_kube_slice,
+	mt_sec_kube_endpoints, mt_sec_kube_pod, mt_sec_kube_namespace, mt_sec_kube_secret,
+	mt_sec_mesh_config, mt_sec_config_map, mt_sec_authorization, mt_sec_dubbo_authorization,
+	mt_sec_peers, mt_sec_tokens, mt_sec_gwapi_gateway, mt_sec_gwapi_tcp, mt_sec_gwapi_tls,
+	mt_sec_gwapi_grant, mt_sec_gwapi_backend_tls, mt_sec_locality, mt_sec_telemetry,
+	mt_sec_proxy_config;
 
 /* kind_kubernetes.c: `unknown` of a section: warns about a key without a row, which is no error. */
 bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
@@ -244,6 +245,16 @@ void mt_envoy_filter_complete(struct mt_fctx *c, void *obj);
 /* kind_mesh_config.c: true if the ConfigMap holds a MeshConfig. */
 bool mt_is_mesh_config(const struct mt_ynode *root);
 
+/* kind_node.c: reads a list of addresses, each with or without a prefix length. */
+void mt_read_address_list(
+	struct mt_fctx *c, const struct mt_ynode *n, struct mt_node_addr **list, uint32_t *count);
+/*
+ * kind_node_forwarding.c: checks that no port is written twice, and that NAT has its own
+ * addresses.
+ */
+void mt_check_forwarding(struct mt_fctx *c, const struct mt_node *node);
+/* kind_node_limits.c: checks that the port's mode can have its limits. */
+void mt_check_forwarding_limits(struct mt_fctx *c, const struct mt_node_forwarding *f);
 /* kind_node.c: resolves a path relative to the directory of the Node's file. */
 void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t);
 

@@ -90,6 +90,7 @@ bool mt_file_settled(
 struct mt_listed_name {
 	const char *path; /* with the directory's */
 	bool wanted;	  /* it has the name of a document; otherwise it may lead to a directory */
+	bool misnamed;	  /* mt_source_is_misnamed() */
 };
 
 /* The entries of a directory in the order of names, kept by the cache. Some may be gone by now. */

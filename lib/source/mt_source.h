@@ -8,7 +8,8 @@
  * made from them. A row of type MT_F_LATER is accepted with a warning that describes the actual
  * behaviour, MT_F_SKIP silently, because it has no effect by nature. Every other field is enforced
  * or reported. A document with an error becomes an object without a place in the model; the others
- * are still read. Limits: a file 16 MiB and 100,000 objects; a name 253 characters; labels 4,096;
+ * are still read. A document that is not a map is ignored: a list of objects, or a single value,
+ * with a warning. Limits: a file 16 MiB and 100,000 objects; a name 253 characters; labels 4,096;
  * nesting 64 levels; 4 million values in a document, aliases counted in full; a model 1 GiB. Merge
  * keys and non-string keys are refused.
  *
@@ -31,6 +32,8 @@
  *   count as deleted (mt_source_is_partial()), and the watch starts another load. So a document
  *   that moves to a directory that was already read is never lost. A time in the future comes from
  *   another clock and is ignored.
+ * - While a directory or MeshConfig that the configuration names cannot be read, no document counts
+ *   as deleted: a misspelled name looks the same as a removed source.
  *
  * The watch: one descriptor (epoll over inotify and a timer) for directories with their
  * subdirectories and the Node's file. It reports *.yaml, *.yml and *.json files that were closed
@@ -79,6 +82,8 @@ struct mt_source_reading {
 	struct mt_objects objects; /* in the order of files and lines */
 	char **partial;		   /* files and directories that were not read completely */
 	uint32_t n_partial;
+	/* The first named file or directory that cannot be read; NULL: all were read. */
+	char *unread;
 };
 
 /* True if a patch of an EnvoyFilter, as written, may change the outcome of some call. */
@@ -88,7 +93,8 @@ bool mt_patch_restricts(const struct mt_ynode *patch);
 void mt_source_reading_fini(struct mt_source_reading *r);
 /*
  * True if `file`, or a directory above it, was not read completely. Objects that are missing from
- * it may still exist.
+ * it may still exist. True for every file while a file or directory that the configuration names
+ * cannot be read, because its name may be a mistake for any other.
  */
 bool mt_source_is_partial(const struct mt_source_reading *r, const char *file);
 
@@ -157,17 +163,19 @@ struct mt_source_texts *mt_source_texts_new(const struct mt_source_cache *c);
 struct mt_source_texts *mt_source_texts_ref(struct mt_source_texts *t);
 /* Drops a reference; the last one frees the texts. NULL is allowed. */
 void mt_source_texts_free(struct mt_source_texts *t);
+/* Bytes that `t` takes, without the texts that it shares with `before` (NULL: none). */
+size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_source_texts *before);
 uint32_t mt_source_texts_count(const struct mt_source_texts *t);
 /* Path and text of file i < count. Both are valid as long as `t`. */
 const char *mt_source_texts_at(
 	const struct mt_source_texts *t, uint32_t i, const char **text, size_t *len);
-/* Bytes that `t` takes, without the texts that it shares with `before` (NULL: none). */
-size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_source_texts *before);
+
 /*
- * Reads all objects of the texts, in the order of files; stops at an error. 0, -ENOMEM or -E2BIG.
+ * Reads all objects of the texts, in the order of files, without files that `t` shares with
+ * `same` (NULL: none). Stops at an error. 0, -ENOMEM or -E2BIG.
  */
-int mt_source_texts_read(
-	const struct mt_source_texts *t, struct mt_source_reading *r, struct mt_diags *diags);
+int mt_source_texts_read(const struct mt_source_texts *t, const struct mt_source_texts *same,
+	struct mt_source_reading *r, struct mt_diags *diags);
 
 /*
  * Reads a whole configuration: the Node's file (NULL: none), the directories that its `sources`
@@ -185,6 +193,11 @@ int mt_source_load(struct mt_source_cache *cache, struct mt_model *m, struct mt_
 
 /* True if a file of this name is read from a directory. */
 bool mt_source_wants(const char *name);
+/*
+ * True if a file of this name is not read, but probably should be: "a.yaml.txt", "A.YAML". False
+ * for copies and templates, which are left out on purpose: "a.yaml~", "a.yaml.bak".
+ */
+bool mt_source_is_misnamed(const char *name);
 
 /* Most levels of nested directories, because links may form loops. */
 #define MT_SOURCE_DEPTH 32

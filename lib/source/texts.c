@@ -89,19 +89,6 @@ void mt_source_texts_free(struct mt_source_texts *t)
 	free(t);
 }
 
-uint32_t mt_source_texts_count(const struct mt_source_texts *t)
-{
-	return t->n;
-}
-
-const char *mt_source_texts_at(
-	const struct mt_source_texts *t, uint32_t i, const char **text, size_t *len)
-{
-	*text = t->v[i]->text;
-	*len = t->v[i]->len;
-	return t->v[i]->path;
-}
-
 /*
  * True if `t` has the blob. Both loads read files in nearly the same order, so a search starts
  * where the last one ended.
@@ -130,15 +117,30 @@ size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_so
 	return bytes;
 }
 
-int mt_source_texts_read(
-	const struct mt_source_texts *t, struct mt_source_reading *r, struct mt_diags *diags)
+uint32_t mt_source_texts_count(const struct mt_source_texts *t)
 {
-	uint32_t ignored;
+	return t->n;
+}
+
+const char *mt_source_texts_at(
+	const struct mt_source_texts *t, uint32_t i, const char **text, size_t *len)
+{
+	*text = t->v[i]->text;
+	*len = t->v[i]->len;
+	return t->v[i]->path;
+}
+
+int mt_source_texts_read(const struct mt_source_texts *t, const struct mt_source_texts *same,
+	struct mt_source_reading *r, struct mt_diags *diags)
+{
+	uint32_t ignored, from = 0;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < t->n && rc == 0; i++) {
 		const struct mt_source_place place = mt_blob_place(t->v[i]);
 
+		if (same && has(same, t->v[i], &from))
+			continue;
 		rc = mt_text_read(&r->objects, diags, &place, t->v[i]->path, t->v[i]->text,
 			t->v[i]->len, &ignored, NULL, NULL);
 	}

@@ -68,9 +68,12 @@ def _answers(program, sets, jobs):
         idle.put(None)
 
     def ask(one):
-        process = idle.get() or Process(program)
-        answer = process.ask(one)
-        idle.put(None if isinstance(answer, str) else process)
+        process, answer = idle.get(), ""
+        try:
+            process = process or Process(program)
+            answer = process.ask(one)
+        finally:
+            idle.put(None if isinstance(answer, str) else process)
         return answer
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:

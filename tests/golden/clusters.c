@@ -25,7 +25,7 @@ static json_t *endpoints(const struct mt_cluster *c)
 
 		add_text(list, "%s weight %u%s%s%s%s", mt_endpoint_name(e, name), e->weight,
 			zone ? " zone " : "", zone ? zone : "",
-			e->state->draining ? " draining" : "", e->tls ? " by TLS" : "");
+			e->drain || e->state->draining ? " draining" : "", e->tls ? " by TLS" : "");
 	}
 	return list;
 }

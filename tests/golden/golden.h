@@ -29,6 +29,8 @@ extern bool golden_details;
 json_t *golden_clusters(const struct mt_snapshot *s);
 json_t *golden_services(const struct mt_snapshot *s);
 json_t *golden_listeners(const struct mt_snapshot *s);
+json_t *golden_forwards(const struct mt_snapshot *s);
+json_t *golden_nat(const struct mt_snapshot *s);
 json_t *golden_names(const struct mt_snapshot *s);
 /* Who may come in; NULL: everybody. */
 struct mt_gate_guard;

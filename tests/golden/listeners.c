@@ -5,6 +5,7 @@
 #include "mt_authz.h"
 #include "mt_dns.h"
 #include "mt_dns_priv.h"
+#include "mt_l4.h"
 #include "mt_tls_priv.h"
 
 #include <stdio.h>
@@ -147,6 +148,58 @@ json_t *golden_listeners(const struct mt_snapshot *s)
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		json_array_append_new(list, listener(s, &s->listeners[i]));
 	return sorted(list, "address");
+}
+
+/* ---- forwarded ports ------------------------------------------------------------------------- */
+
+static void put_limits(json_t *one, const struct mt_snapshot *s, const struct mt_forward *f)
+{
+	const struct mt_l4_row *r = s->l4 ? mt_l4_row(s->l4, &f->addr, f->port, f->protocol) : NULL;
+
+	for (uint32_t i = 0; r && i < MT_L4_LIMITS; i++)
+		if (r->limits.max[i])
+			put_number(one, mt_l4_limit_names[i], r->limits.max[i]);
+}
+
+json_t *golden_forwards(const struct mt_snapshot *s)
+{
+	json_t *list = json_array();
+	char text[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < s->n_forwards; i++) {
+		const struct mt_forward *f = &s->forwards[i];
+		const struct mt_cluster *c = &s->clusters[f->cluster];
+		json_t *one = json_object();
+
+		put_text(one, "address", mt_addr_port_str(&f->addr, f->port, text));
+		put_number(one, "protocol", f->protocol);
+		put_text(one, "mode", mt_forwarding_str(f->mode));
+		put_text(one, "service", f->service);
+		put_text(one, "cluster", c->name);
+		put_true(one, "by source", c->hash_by == MT_LB_HASH_SOURCE);
+		put_text(one, "closed by", c->closed_by ? c->closed_by->by : NULL);
+		put_limits(one, s, f);
+		put_identity(one, "id", f->id);
+		put_file(one, f->file, f->line);
+		json_array_append_new(list, one);
+	}
+	return sorted(list, "address");
+}
+
+/* Addresses and ports of flows towards endpoints. */
+json_t *golden_nat(const struct mt_snapshot *s)
+{
+	json_t *one = json_object(), *list = json_array();
+	char text[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; s->l4 && i < s->l4->n_nat4; i++)
+		add_text(list, "%s", mt_addr_str(&s->l4->nat4[i], text));
+	for (uint32_t i = 0; s->l4 && i < s->l4->n_nat6; i++)
+		add_text(list, "%s", mt_addr_str(&s->l4->nat6[i], text));
+	put_number(one, "first port", s->l4 ? s->l4->nat_lo : 0);
+	put_number(one, "last port", s->l4 ? s->l4->nat_hi : 0);
+	put_json(one, "addresses", sorted(list, NULL));
+	return one;
 }
 
 /* ---- names -------------------------------------------------------------------------------------- */

@@ -122,6 +122,8 @@ static json_t *picture(const struct mt_snapshot *s)
 
 	put_number(all, "timeout_ms", s->timeout_ms);
 	put_json(all, "listeners", golden_listeners(s));
+	put_json(all, "forwarded ports", golden_forwards(s));
+	put_json(all, "NAT", golden_nat(s));
 	put_json(all, "services", golden_services(s));
 	put_json(all, "clusters", golden_clusters(s));
 	put_json(all, "names", golden_names(s));

@@ -186,6 +186,8 @@ json_t *golden_picture(const struct mt_snapshot *s)
 
 	put_number(root, "timeout_ms", s->timeout_ms);
 	put_json(root, "listeners", golden_listeners(s));
+	put_json(root, "forwarded ports", golden_forwards(s));
+	put_json(root, "NAT", golden_nat(s));
 	put_json(root, "services", golden_services(s));
 	put_json(root, "clusters", golden_clusters(s));
 	put_json(root, "names", golden_names(s));

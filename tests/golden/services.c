@@ -83,6 +83,19 @@ static json_t *mirrors(const struct mt_snapshot *s, const struct mt_route_action
 	return list;
 }
 
+static json_t *retry(const struct mt_retry *r)
+{
+	json_t *one = json_object();
+
+	put_number(one, "on", r->on);
+	put_number(one, "attempts", r->attempts);
+	put_number(one, "try_ms", r->try_ms);
+	put_number(one, "base_ms", r->base_ms);
+	put_number(one, "max_ms", r->max_ms);
+	put_number(one, "same_hosts", r->same_hosts);
+	return one;
+}
+
 static json_t *route(const struct mt_snapshot *s, const struct mt_route_action *a)
 {
 	json_t *one = json_object();
@@ -93,6 +106,8 @@ static json_t *route(const struct mt_snapshot *s, const struct mt_route_action *
 	put_text(one, "match", a->match);
 	put_json(one, "destinations", destinations(s, a->dests, a->n_dests, a->total_weight));
 	put_number(one, "timeout_ms", a->timeout_ms);
+	if (a->retry)
+		put_json(one, "retry", retry(a->retry));
 	put_json(one, "request", mutations(a->req_mut, a->n_req_mut));
 	put_json(one, "reply", mutations(a->rsp_mut, a->n_rsp_mut));
 	if (a->n_mirrors)

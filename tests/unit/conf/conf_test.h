@@ -6,6 +6,9 @@
 #include "mt_source.h"
 #include "mt_test.h"
 
+extern const struct mt_test forwarding_tests[], forward_past_tests[], forward_change_tests[],
+	drain_tests[];
+
 extern const struct mt_test compile_tests[], documents_tests[], inbound_tests[], listeners_tests[],
 	mesh_chain_tests[], mesh_cluster_tests[], mesh_istio_tests[], mesh_policies_tests[],
 	mesh_random_tests[], mesh_tests[], publish_tests[], references_tests[], refusals_tests[],
@@ -16,7 +19,7 @@ extern const struct mt_test tls_names_tests[], dns_tests[], override_tests[], ow
 	careful_tests[], ranges_tests[], ends_tests[], ends_gateway_tests[], callers_tests[],
 	tls_tests[], tls_document_tests[], mesh_ends_tests[], bound_tests[], held_tests[],
 	claims_tests[], fields_tests[], fields_route_tests[], gateway_routes_tests[],
-	labels_tests[], patches_tests[];
+	labels_tests[], patches_tests[], watched_tests[];
 
 /* One way through lib/source and lib/conf. */
 struct built {

@@ -258,6 +258,10 @@ static void put_route(FILE *f, const struct mt_snapshot *s, const struct mt_rout
 	for (uint32_t i = 0; i < a->n_mirrors; i++)
 		fprintf(f, " copy %s x %u", cluster_at(s, a->mirrors[i].cluster),
 			a->mirrors[i].ppm);
+	if (a->retry)
+		fprintf(f, " retry %u on %u each %u wait %u-%u same %u", a->retry->attempts,
+			a->retry->on, a->retry->try_ms, a->retry->base_ms, a->retry->max_ms,
+			a->retry->same_hosts);
 	put_mutations(f, "request", a->req_mut, a->n_req_mut);
 	put_mutations(f, "response", a->rsp_mut, a->n_rsp_mut);
 	for (uint32_t i = 0; i < a->hash.n_keys; i++)
@@ -283,7 +287,8 @@ static void put_listener(FILE *f, const struct mt_listener *l)
 {
 	char addr[MT_ADDR_STRLEN];
 
-	fprintf(f, "listener %s chains %u", mt_addr_port_str(&l->addr, l->port, addr), l->n_chains);
+	fprintf(f, "listener %s detect %u chains %u", mt_addr_port_str(&l->addr, l->port, addr),
+		l->detect_ms, l->n_chains);
 	for (uint32_t i = 0; i < l->n_protos; i++) {
 		const struct mt_filter_chain_proto *p = &l->protos[i];
 

@@ -118,6 +118,7 @@ static void routers(void)
 #define HTTP(x)	 "hosts: [a.x], http: [{name: r, " x "}]"
 #define MATCH(x) HTTP("match: [{" x "}], " TO("host: b.x"))
 #define AND(x)	 HTTP(TO("host: b.x") ", " x)
+#define RETRY(x) AND("retries: {attempts: 2" x "}")
 #define RAW(x)	 "hosts: [a.x], tcp: [{match: [{port: 5}], " x "}]"
 #define TO5(x)	 "{" DEST("host: b.x, port: {number: 5}, subset: v" x)
 
@@ -161,6 +162,14 @@ static const struct field_row virtual_rows[] = {
 	{"http.route[].weight", HTTP(SHARED(", weight: 4", ", weight: 6")),
 		HTTP(SHARED(", weight: 3", ", weight: 7")), CHANGES},
 	{"http.timeout", AND("timeout: 5s"), AND("timeout: 6s"), CHANGES},
+	{"http.retries.attempts", RETRY(""), AND("retries: {attempts: 3}"), CHANGES},
+	{"http.retries.attempts: 0", RETRY(""), AND("retries: {attempts: 0}"), CHANGES},
+	{"http.retries.perTryTimeout", RETRY(", perTryTimeout: 1s"), RETRY(", perTryTimeout: 2s"),
+		CHANGES},
+	{"http.retries.retryOn", RETRY(", retryOn: reset"), RETRY(", retryOn: 5xx"), CHANGES},
+	{"http.retries.backoff", RETRY(", backoff: 10ms"), RETRY(", backoff: 20ms"), CHANGES},
+	{"http.retries.retryIgnorePreviousHosts", RETRY(", retryIgnorePreviousHosts: true"),
+		RETRY(", retryIgnorePreviousHosts: false"), CHANGES},
 	{"http.headers", AND("headers: {request: {set: {k: v}}}"),
 		AND("headers: {request: {set: {k: w}}}"), CHANGES},
 	{"http.headers: of the response", AND("headers: {response: {set: {k: v}}}"),

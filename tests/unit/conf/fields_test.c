@@ -212,9 +212,11 @@ static const char mine_text[] =
 #define CODEC(x)    "codec: aeraki.meta_protocol.codec." x
 #define MESH_SET(x) "localityLbSetting: {distribute: [{from: r, to: {" x "}}]}"
 
-/* The fields of MeshConfig that clusters are made of. */
+/* The fields of MeshConfig that clusters and listeners are made of. */
 static const struct field_row mesh_rows[] = {
 	{"connectTimeout", "connectTimeout: 5s", "connectTimeout: 6s", CHANGES},
+	{"protocolDetectionTimeout", "protocolDetectionTimeout: 5s", "protocolDetectionTimeout: 6s",
+		CHANGES},
 	{"localityLbSetting", MESH_SET("r: 80, s: 20"), MESH_SET("r: 70, s: 30"), CHANGES},
 };
 

@@ -95,6 +95,8 @@ static void names_and_networks(void)
 	"  hosts: [b.x]\n  gateways: " gateways "\n  tcp: [{route: [{destination: {host: "         \
 	"b.x}}]}]\n"
 
+#define ENDPOINT "  endpoints: [{address: 198.51.100.2}]\n"
+
 /* A Gateway of other nodes opens no port here, and what is bound to it alone has no effect. */
 static void gateways_of_others(void)
 {
@@ -103,11 +105,12 @@ static void gateways_of_others(void)
 		bool open;
 		uint32_t inert, warnings;
 	} rows[] = {
-		{NODE(", labels: {istio: in, app: x}") TCP_B("") GATEWAY BOUND("[g]"), true, 0, 0},
-		{NODE(", labels: {istio: out}") TCP_B("") GATEWAY BOUND("[g]"), false, 2, 0},
-		{NODE("") TCP_B("") GATEWAY BOUND("[g]"), false, 2, 0},
-		{NODE("") TCP_B("") GATEWAY BOUND("[g, mesh]"), false, 1, 0},
-		{NODE("") TCP_B("") BOUND("[none]"), false, 1, 0},
+		{NODE(", labels: {istio: in, app: x}") TCP_B(ENDPOINT) GATEWAY BOUND("[g]"), true,
+			0, 0},
+		{NODE(", labels: {istio: out}") TCP_B(ENDPOINT) GATEWAY BOUND("[g]"), false, 2, 0},
+		{NODE("") TCP_B(ENDPOINT) GATEWAY BOUND("[g]"), false, 2, 0},
+		{NODE("") TCP_B(ENDPOINT) GATEWAY BOUND("[g, mesh]"), false, 1, 0},
+		{NODE("") TCP_B(ENDPOINT) BOUND("[none]"), false, 1, 0},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {

@@ -23,9 +23,22 @@ static void text(void)
 	static const struct {
 		const char *line, *back; /* back NULL: refused */
 	} t[] = {
-		{"drain 192.0.2.1:80", "drain 192.0.2.1:80"},
-		{"drain [2001:db8::1]:80 outbound|80||a.x",
-			"drain [2001:db8::1]:80 outbound|80||a.x"},
+		{"drain endpoint 192.0.2.1:80", "drain endpoint 192.0.2.1:80"},
+		/* as files of earlier versions have it */
+		{"drain 192.0.2.1:80", "drain endpoint 192.0.2.1:80"},
+		{"drain endpoint [2001:db8::1]:80 outbound|80||a.x",
+			"drain endpoint [2001:db8::1]:80 outbound|80||a.x"},
+		{"drain service a.x", "drain service a.x"},
+		{"drain listener 192.0.2.1:80", "drain listener 192.0.2.1:80"},
+		{"drain service", NULL},
+		{"drain service a.x b.x", NULL},
+		{"drain listener a.x", NULL},
+		{"drain listener 192.0.2.1:80 a.x", NULL},
+		{"drain endpoint", NULL},
+		{"return endpoint 192.0.2.1:80 outbound|80||a.x",
+			"return endpoint 192.0.2.1:80 outbound|80||a.x"},
+		{"return endpoint 192.0.2.1:80", NULL},
+		{"return service a.x", NULL},
 		{"drain 192.0.2.1", NULL},
 		{"drain 192.0.2.1:0", NULL},
 		{"drain 192.0.2.1:65536", NULL},
@@ -290,7 +303,7 @@ static void told(const struct mt_conf *c, const char *line, const char *says)
 	bool refused;
 
 	CU_ASSERT_EQUAL_FATAL(mt_override_parse_line(&o, line, &e), 0);
-	refused = !mt_conf_override_applies(c, &o, &e);
+	refused = !mt_conf_override_applies(c, &o, &e) || !mt_conf_override_changes(c, &o, &e);
 	(void)mt_conf_override_note(c, &o, note, sizeof(note));
 	CU_ASSERT_EQUAL(refused, *says == '-');
 	if (refused)
@@ -315,27 +328,177 @@ static void without_effect(void)
 	told(c, "split a.x split v1=10 v9=90",
 		"-v9 is not a destination of route split of a.x; these are: outbound|20880|v1|a.x");
 	told(c, "split a.x split v9=100", "-v9 is not a destination");
-	told(c, "split a.x split v1=7", "changes nothing");
-	told(c, "split a.x split outbound|20880|v1|a.x=7 v2=0", "changes nothing");
+	told(c, "split a.x split v1=7", "-are split so already");
+	told(c, "split a.x split outbound|20880|v1|a.x=7 v2=0", "-are split so already");
 	told(c, "split a.x split v1=1 v2=3", "");
-	told(c, "weight 198.51.100.1:20880 1", "it has that weight already");
-	told(c, "weight 198.51.100.1:20880 5 outbound|20880|v1|a.x", "only endpoint");
+	told(c, "weight 198.51.100.1:20880 1", "-it has that weight already");
+	told(c, "weight 198.51.100.1:20880 5 outbound|20880|v1|a.x", "-only endpoint");
 	told(c, "weight 198.51.100.1:20880 5", "");
 	told(c, "drain 198.51.100.2:30880",
 		"calls of outbound|20880|v2|a.x go on to it: it is the only endpoint there");
 	told(c, "drain 198.51.100.2:30880 outbound|20880||a.x", "");
 	told(c, "drain 198.51.100.2:30880 outbound|20880|v2|a.x", "-would go on to get its calls");
+	told(c, "limit a.x:20880 max=5", "-has these settings already");
+	told(c, "limit a.x:20880 max=5 fill=60s report-only=off", "-has these settings already");
+	told(c, "limit a.x:20880 max=6", "");
+	told(c, "limit a.x:20880 report-only=on", "");
+	told(c, "limit a.x:1 max=6", "-no such limit");
+	told(c, "fault b.x abort-percent=1", "-no such service");
+	told(c, "log debug", "");
+	snprintf(words, sizeof(words), "log xds %s",
+		mt_log_level_str(mt_log_level_of((enum mt_log_module)mt_log_module_find("xds"))));
+	told(c, words, "-its level already");
 	/* The other one is drained by now. */
 	put(&s, "drain 198.51.100.1:20880", false);
 	put(&s, "split a.x split v1=1 v2=3", false);
 	load(c, m, &s, words, sizeof(words));
-	told(c, "drain 198.51.100.2:30880", "-would go on to get its calls");
-	told(c, "split a.x split v2=6 v1=2", "changes nothing");
+	told(c, "drain endpoint 198.51.100.2:30880", "-would go on to get its calls");
+	told(c, "split a.x split v2=6 v1=2", "-are split so already");
+	told(c, "split a.x split v1=1 v2=3", "-is the same");
+	told(c, "drain endpoint 198.51.100.1:20880", "-is the same");
+	told(c, "drain endpoint 198.51.100.1:20880 outbound|20880||a.x", "-drained already");
 	told(c, "split a.x split v2=1", "");
 	mt_overrides_fini(&s);
 	mt_diags_fini(&diags);
 	mt_model_free(m);
 	mt_conf_destroy(c);
+}
+
+/* ---- listeners ----------------------------------------------------------------------------------- */
+
+static uint32_t n_drained(const struct mt_conf *c)
+{
+	const struct mt_snapshot *s = mt_conf_current(c);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		n += s->listeners[i].drained;
+	return n;
+}
+
+/* By address, and by a service that has it alone. */
+static void drained(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_model *m = mt_model_new();
+	struct mt_overrides s = {0};
+	struct mt_override back;
+	const struct mt_listener *l;
+	struct mt_diags diags;
+	struct mt_err e;
+	char words[256], line[128], where[MT_ADDR_STRLEN];
+	uint32_t all;
+
+	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t", documents, strlen(documents));
+	load(c, m, &s, words, sizeof(words));
+	all = mt_conf_current(c)->n_listeners;
+	l = &mt_conf_current(c)->listeners[0];
+	CU_ASSERT(all > 0 && n_drained(c) == 0);
+	snprintf(line, sizeof(line), "drain listener %s",
+		mt_addr_port_str(&l->addr, l->port, where));
+	told(c, line, "");
+	told(c, "drain listener 192.0.2.99:1", "-no such listener");
+	told(c, "drain service b.x", "-no such service");
+	told(c, "drain service a.x", "");
+	put(&s, line, false);
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_EQUAL(n_drained(c), 1);
+	told(c, line, "-is the same");
+	put(&s, "drain service A.x", false);
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_EQUAL(n_drained(c), all);
+	CU_ASSERT_EQUAL(mt_override_parse_line(&back, "drain service a.x", &e), 0);
+	CU_ASSERT_TRUE(mt_overrides_returns(&s, &back));
+	CU_ASSERT_EQUAL(mt_overrides_return(&s, &back), 0);
+	CU_ASSERT_FALSE(mt_overrides_returns(&s, &back));
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_EQUAL(n_drained(c), 1);
+	CU_ASSERT_EQUAL(mt_override_parse_line(&back, line, &e), 0);
+	CU_ASSERT_EQUAL(mt_overrides_return(&s, &back), 0);
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_EQUAL(n_drained(c), 0);
+	mt_overrides_fini(&s);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	mt_conf_destroy(c);
+}
+
+/* The clusters a and b of those in which the endpoint is drained. */
+static const char *drained_in(const struct mt_overrides *s, const char *at)
+{
+	static char in[8];
+	struct mt_override o;
+	struct mt_err e;
+
+	CU_ASSERT_EQUAL(mt_override_parse_line(&o, at, &e), 0);
+	snprintf(in, sizeof(in), "%s%s", mt_overrides_drains(s, "a", &o.addr, o.port) ? "a" : "",
+		mt_overrides_drains(s, "b", &o.addr, o.port) ? "b" : "");
+	return in;
+}
+
+/* An endpoint that returns in one cluster is drained in the others, until it returns in all. */
+static void returned(void)
+{
+	static const struct {
+		const char *line; /* "+": drain, "-": return, "!": drop number 0 */
+		const char *in;	  /* clusters in which it is drained then; "=": nothing changes */
+		uint32_t n;	  /* overrides */
+	} t[] = {
+		{"-drain endpoint 192.0.2.1:80 a", "=", 0},
+		{"+drain endpoint 192.0.2.1:80", "ab", 1},
+		{"-drain endpoint 192.0.2.2:80 a", "=", 1},
+		{"-drain endpoint 192.0.2.1:80 a", "b", 2},
+		{"-drain endpoint 192.0.2.1:80 a", "=", 2},
+		{"-drain endpoint 192.0.2.1:80 b", "", 3},
+		/* A newer drain counts: of one cluster, and of all. */
+		{"+drain endpoint 192.0.2.1:80 b", "b", 3},
+		{"-drain endpoint 192.0.2.1:80 b", "", 3},
+		{"+drain endpoint 192.0.2.1:80", "ab", 1},
+		/* The end of a drain is the end of its exemptions. */
+		{"-drain endpoint 192.0.2.1:80 b", "a", 2},
+		{"-drain endpoint 192.0.2.1:80", "", 0},
+		{"+drain endpoint 192.0.2.1:80", "ab", 1},
+		{"-drain endpoint 192.0.2.1:80 b", "a", 2},
+		{"!", "", 0},
+		/* A drain in a cluster alone. */
+		{"+drain endpoint 192.0.2.1:80 b", "b", 1},
+		{"-drain endpoint 192.0.2.1:80 a", "=", 1},
+		{"-drain endpoint 192.0.2.1:80 b", "", 0},
+	};
+	struct mt_overrides s = {0};
+	char text[MT_OVERRIDE_TEXT];
+	struct mt_override o;
+	struct mt_err e;
+	uint32_t id;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		uint64_t version = s.version;
+
+		if (*t[i].line == '!') {
+			CU_ASSERT_TRUE(mt_overrides_drop(&s, s.v[0].id));
+		} else {
+			CU_ASSERT_EQUAL(mt_override_parse_line(&o, t[i].line + 1, &e), 0);
+		}
+		if (*t[i].line == '+')
+			CU_ASSERT_EQUAL(mt_overrides_set(&s, &o, &id), 0);
+		if (*t[i].line == '-') {
+			CU_ASSERT_EQUAL(mt_overrides_returns(&s, &o), *t[i].in != '=');
+			CU_ASSERT_EQUAL(mt_overrides_return(&s, &o), 0);
+		}
+		CU_ASSERT_EQUAL(s.version == version, *t[i].in == '=');
+		if (*t[i].in != '=')
+			CU_ASSERT_STRING_EQUAL(
+				drained_in(&s, "drain endpoint 192.0.2.1:80"), t[i].in);
+		CU_ASSERT_EQUAL(s.n, t[i].n);
+	}
+	/* The exemption is kept as the drain is. */
+	put(&s, "drain endpoint 192.0.2.1:80", true);
+	CU_ASSERT_EQUAL(mt_override_parse_line(&o, "drain endpoint 192.0.2.1:80 a", &e), 0);
+	CU_ASSERT_EQUAL(mt_overrides_return(&s, &o), 0);
+	CU_ASSERT_STRING_EQUAL(mt_override_str(&s.v[1], text), "return endpoint 192.0.2.1:80 a");
+	CU_ASSERT_TRUE(s.v[1].keep);
+	mt_overrides_fini(&s);
 }
 
 const struct mt_test override_tests[] = {
@@ -345,5 +508,7 @@ const struct mt_test override_tests[] = {
 	{"compiled", compiled},
 	{"misses", misses},
 	{"without_effect", without_effect},
+	{"drained", drained},
+	{"returned", returned},
 	{0},
 };

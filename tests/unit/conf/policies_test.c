@@ -46,6 +46,13 @@
 	"metadata: {name: p, namespace: " ns "}\nspec: " spec "\n"
 #define TOKENS(spec) POLICY("RequestAuthentication", "p", "x", spec)
 
+/* An endpoint that is not visible here. */
+#define HIDDEN                                                                                     \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: h, "        \
+	"namespace: x}\nspec:\n  hosts: [h.test]\n  exportTo: [other]\n  resolution: STATIC\n"     \
+	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"                                  \
+	"  endpoints: [{address: 198.51.100.9, labels: {app: hidden}}]\n"
+
 /* Instances with proxies of their own are called in clear text where somebody says so. */
 #define CLEAR                                                                                      \
 	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"                         \
@@ -67,8 +74,22 @@ static const struct row rows[] = {
 	{INSIDE AP("{selector: {matchLabels: {app: a}}}"), "- A - - -", "- A - - -", MT_DIAG_NOTE,
 		"2 of 3 endpoints"},
 	{INSIDE AP("{selector: {matchLabels: {}}}"), "A A - - A", "A A - - A", MT_DIAG_NOTE, ""},
-	{INSIDE AP("{selector: {matchLabels: {app: b}}}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
-		"selects nothing"},
+	{INSIDE AP("{selector: {matchLabels: {app: b}}}"), "- - - - -", "- - - - -", MT_DIAG_UNUSED,
+		"no endpoint of its namespace has these labels"},
+	/* Labels of what is not served count; another namespace's do not. */
+	{INSIDE HIDDEN AP("{selector: {matchLabels: {app: hidden}}}"), "- - - - -", "- - - - -",
+		MT_DIAG_INERT, "selects nothing"},
+	{INSIDE POLICY(
+		 "AuthorizationPolicy", "p", "elsewhere", "{selector: {matchLabels: {app: b}}}"),
+		"- - - - -", "- - - - -", MT_DIAG_INERT, "selects nothing"},
+	{INSIDE POLICY("AuthorizationPolicy", "p", "istio-system",
+		 "{selector: {matchLabels: {istio: ingressgateway}}}"),
+		"- - - - -", "- - - - -", MT_DIAG_INERT, "selects nothing"},
+	{INSIDE POLICY(
+		 "AuthorizationPolicy", "p", "istio-system", "{selector: {matchLabels: {ap: a}}}"),
+		"- - - - -", "- - - - -", MT_DIAG_UNUSED, "no endpoint has these labels"},
+	{INSIDE AP("{action: AUDIT, selector: {matchLabels: {app: b}}}"), "- - - - -", "- - - - -",
+		MT_DIAG_INERT, "selects nothing"},
 	{INSIDE AP("{selector: {matchLabels: {security.istio.io/tlsMode: istio}}}"), "- - - - -",
 		"- - - - -", MT_DIAG_ELSEWHERE, "1 endpoints"},
 	{INSIDE AP("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}]}"),
@@ -76,12 +97,16 @@ static const struct row rows[] = {
 	{INSIDE AP("{targetRef: {group: networking.istio.io, kind: ServiceEntry, name: a}}"),
 		"A A - - A", "A A - - A", MT_DIAG_NOTE, ""},
 	{INSIDE AP("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: b}]}"),
-		"- - - - -", "- - - - -", MT_DIAG_INERT, ""},
+		"- - - - -", "- - - - -", MT_DIAG_UNUSED, "is the one that it names"},
 	{INSIDE POLICY("AuthorizationPolicy", "p", "istio-system",
 		 "{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}]}"),
 		"- - - - -", "- - - - -", MT_DIAG_INERT, ""},
 	{INSIDE AP("{targetRefs: [{group: '', kind: Service, name: a}]}"), "- - - - -", "- - - - -",
-		MT_DIAG_INERT, ""},
+		MT_DIAG_UNUSED, "is the one that it names"},
+	{INSIDE AP("{targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: b}]}"),
+		"- - - - -", "- - - - -", MT_DIAG_INERT, ""},
+	{OUTSIDE AP("{selector: {matchLabels: {app: a}}}"), "- - - - -", "- - - - -",
+		MT_DIAG_UNUSED, "outside the mesh"},
 	{OUTSIDE AP("{}"), "- - - - -", "- - - - -", MT_DIAG_INERT, "MESH_INTERNAL"},
 	{OUTSIDE AP("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}]}"),
 		"A A A A A", "A A A A A", NOTHING},
@@ -94,6 +119,15 @@ static const struct row rows[] = {
 		"AUDIT"},
 	{INSIDE AP("{action: DENY, rules: [{to: [{operation: {ports: ['81']}}]}]}"), "- - - - -",
 		"D D - - D", MT_DIAG_NOTE, ""},
+	/* DENY means ports of services and endpoints, ALLOW only those of endpoints. */
+	{INSIDE AP("{action: DENY, rules: [{to: [{operation: {ports: ['82']}}]}]}"), "- - - - -",
+		"- - - - -", MT_DIAG_WARNING, "no selected endpoint has port 82"},
+	{INSIDE AP("{action: DENY, rules: [{to: [{operation: {ports: ['80', '20880']}}]}]}"),
+		"D D - - D", "- - - - -", MT_DIAG_NOTE, ""},
+	{INSIDE AP("{action: ALLOW, rules: [{to: [{operation: {ports: ['80']}}]}]}"), "A A - - A",
+		"A A - - A", MT_DIAG_WARNING, "no call is allowed by it"},
+	{INSIDE AP("{action: DENY, rules: [{when: [{key: destination.port, values: ['82']}]}]}"),
+		"- - - - -", "- - - - -", MT_DIAG_WARNING, "no selected endpoint has port 82"},
 	{INSIDE AP("{action: DENY, rules: [{to: [{operation: {methods: [m]}}]}]}"), "D D - - D",
 		"D D - - D", MT_DIAG_WARNING, "tcp has no \"methods\""},
 	{INSIDE AP("{action: CUSTOM, rules: [{to: [{operation: {ports: ['81']}}]}]}"), "- - - - -",
@@ -105,8 +139,11 @@ static const struct row rows[] = {
 	{INSIDE PEERS("{selector: {matchLabels: {app: a}}, mtls: {mode: DISABLE}, portLevelMtls: "
 		      "{'20880': {mode: STRICT}}}"),
 		"- C - - -", "- - - - -", MT_DIAG_CLOSED, ""},
+	/* The port is the endpoint's. */
 	{INSIDE PEERS("{selector: {matchLabels: {app: a}}, portLevelMtls: {'80': {mode: STRICT}}}"),
-		"- - - - -", "- - - - -", MT_DIAG_NOTE, ""},
+		"- - - - -", "- - - - -", MT_DIAG_WARNING, "no selected endpoint has port 80"},
+	{INSIDE PEERS("{selector: {matchLabels: {app: a}}, portLevelMtls: {'9': {mode: STRICT}}}"),
+		"- - - - -", "- - - - -", MT_DIAG_WARNING, "no selected endpoint has port 9"},
 	{INSIDE PEERS("{mtls: {mode: DISABLE}}")
 			POLICY("PeerAuthentication", "q", "istio-system", "{mtls: {mode: STRICT}}"),
 		"- - - - -", "- - - - -", MT_DIAG_INERT, ""},
@@ -118,7 +155,7 @@ static const struct row rows[] = {
 		"- - - - -", "- - - - -", MT_DIAG_SHADOWED, "x/p is older"},
 	{INSIDE POLICY("PeerAuthentication", "q", "istio-system",
 		 "{selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}}"),
-		"- - - - -", "- - - - -", MT_DIAG_INERT, "root namespace"},
+		"- - - - -", "- - - - -", MT_DIAG_UNUSED, "root namespace"},
 	{OUTSIDE PEERS("{mtls: {mode: STRICT}}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
 		"MESH_INTERNAL"},
 	/* Aeraki's are Dubbo's, and stand beside Istio's: a call has to pass both. */
@@ -141,7 +178,7 @@ static const struct row rows[] = {
 		 "{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}]}]}"),
 		"TD TD - - TD", "D D - - D", MT_DIAG_WARNING, ""},
 	{INSIDE TOKENS("{jwtRules: [{issuer: i, fromParams: [t]}]}"), "- - - - -", "- - - - -",
-		MT_DIAG_INERT, "no call"},
+		MT_DIAG_UNUSED, "no call"},
 	/* A service that is its own instance, by its name. */
 	{NAMED("MESH_EXTERNAL") AP("{}"), "", "", MT_DIAG_INERT, "MESH_INTERNAL"},
 	{NAMED("MESH_EXTERNAL") AP(

@@ -114,7 +114,8 @@ static void bounded(void)
 		len += snprintf(text + len, sizeof(text) - (size_t)len,
 			"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: "
 			"{name: s%02d}\nspec:\n  hosts: [s%02d.x]\n  resolution: STATIC\n  ports: "
-			"[{number: 80, name: tcp}]\n  addresses: [10.9.%d.0/24]\n",
+			"[{number: 80, name: tcp}]\n  endpoints: [{address: 198.51.100.1}]\n  "
+			"addresses: [10.9.%d.0/24]\n",
 			i, i, i);
 	b = build_text(NULL, text);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);

@@ -287,6 +287,9 @@ static void dot_at_the_end(void)
 								    "  ports: [{number: 20880, "
 								    "name: "
 								    "tcp-metaprotocol-Dubbo}]"
+								    "\n  endpoints: "
+								    "[{address: "
+								    "198.51.100.2}]"
 								    "\n" ROUTER(
 									    "m") "  hosts: "
 										 "[m.x.]\n  "

@@ -14,6 +14,7 @@
 	     "\"2001:db8::1/64\"]}]\n"
 #define SE_LINES 7
 #define DUBBO	 "  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"
+#define ENDPOINT "  endpoints: [{address: 192.0.2.9}]\n"
 
 struct odd {
 	const char *text;
@@ -193,14 +194,14 @@ static void fine_as_it_is(void)
 
 /* Fields that are not enforced: a warning where a call can have another outcome, else a note. */
 static const struct odd later[] = {
-	{"  trafficPolicy: {connectionPool: {http: {maxRetries: 5}}}\n", N, AT(8),
+	{"  trafficPolicy: {connectionPool: {http: {maxRetries: 5}}}\n", N, AT(9),
 		"spec.trafficPolicy.connectionPool.http.maxRetries: accepted, not enforced"},
-	{"  trafficPolicy: {connectionPool: {http: {http2MaxRequests: 5}}}\n", W, AT(8),
+	{"  trafficPolicy: {connectionPool: {http: {http2MaxRequests: 5}}}\n", W, AT(9),
 		"spec.trafficPolicy.connectionPool.http.http2MaxRequests: "},
 };
 
 static const struct odd later_router[] = {
-	{"  globalRateLimit: {domain: d}\n", W, AT(8),
+	{"  globalRateLimit: {domain: d}\n", W, AT(9),
 		"spec.globalRateLimit: accepted, not enforced"},
 };
 
@@ -225,11 +226,13 @@ static void check_later(const char *head, const struct odd *rows, size_t n)
 
 static void not_enforced_is_told_once(void)
 {
-	check_later(PORT SE DUBBO "---\napiVersion: networking.istio.io/v1\nkind: "
-				  "DestinationRule\nmetadata: {name: a}\nspec:\n  host: a.x\n",
+	check_later(PORT SE DUBBO ENDPOINT
+		"---\napiVersion: networking.istio.io/v1\nkind: "
+		"DestinationRule\nmetadata: {name: a}\nspec:\n  host: a.x\n",
 		later, MT_ARRAY_LEN(later));
-	check_later(PORT SE DUBBO "---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: "
-				  "MetaRouter\nmetadata: {name: a}\nspec:\n  hosts: [a.x]\n",
+	check_later(PORT SE DUBBO ENDPOINT
+		"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: "
+		"MetaRouter\nmetadata: {name: a}\nspec:\n  hosts: [a.x]\n",
 		later_router, MT_ARRAY_LEN(later_router));
 }
 

@@ -55,6 +55,27 @@ static void a_bad_edit(bool again)
 	scene_end(&sc);
 }
 
+/* After a restart the kept version of an unchanged document is not parsed: it is what was read. */
+static void unchanged(void)
+{
+	const struct mt_object_row *row;
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_load(&sc);
+	next(&sc, true);
+	row = scene_row(&sc, "ServiceEntry", "a");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+	CU_ASSERT_PTR_EQUAL(row->good, row->o);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.2"));
+	next(&sc, true);
+	row = scene_row(&sc, "ServiceEntry", "a");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+	CU_ASSERT(row->good && row->good != row->o);
+	scene_end(&sc);
+}
+
 static void bad_edits(void)
 {
 	a_bad_edit(false);
@@ -432,6 +453,132 @@ static void all_that_there_was(void)
 	scene_end(&sc);
 }
 
+/* The Node, with sources of these names below the scene's directory; NULL: none. */
+static void name_sources(struct scene *sc, const char *one, const char *other)
+{
+	char text[400];
+	int n = snprintf(text, sizeof(text),
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+		"  sources: [{directory: %s/%s}",
+		sc->dir, one);
+
+	if (other)
+		n += snprintf(
+			text + n, sizeof(text) - (size_t)n, ", {directory: %s/%s}", sc->dir, other);
+	snprintf(text + n, sizeof(text) - (size_t)n, "]\n");
+	scene_write(sc, "0-node.yaml", text);
+}
+
+static void next_node(struct scene *sc, bool again)
+{
+	if (again)
+		scene_restart(sc);
+	scene_load_node(sc);
+}
+
+/* The warning about the directory, which is there once. */
+static uint32_t warnings_of(const struct scene *sc, const char *name)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < sc->diags.n; i++)
+		n += sc->diags.items[i].severity == MT_DIAG_WARNING &&
+		     strstr(sc->diags.items[i].origin.file, name) &&
+		     strcmp(sc->diags.items[i].message,
+			     "no object is removed until it can be read") == 0;
+	return n;
+}
+
+#define SECRET                                                                                     \
+	"apiVersion: v1\nkind: Secret\nmetadata: {name: pair, namespace: x}\n"                     \
+	"type: kubernetes.io/tls\ndata: {tls.crt: eA==, tls.key: eA==}\n"
+
+/*
+ * A misspelled source of the Node removes nothing, not even an object whose own file was read
+ * without it; the corrected one removes as usual, and so does a Node that does not name it.
+ */
+static void a_misspelled_source(bool again)
+{
+	const struct mt_object_row *row;
+	struct scene sc;
+	char path[64];
+
+	scene_begin(&sc);
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", sc.dir, i ? "other" : "one");
+		CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
+	}
+	scene_write(&sc, "one/a.yaml", SERVICE("a", "x", "198.51.100.1") "---\n" SECRET);
+	scene_write(&sc, "other/b.yaml", SERVICE("b", "x", "198.51.100.2"));
+	name_sources(&sc, "one", "other");
+	next_node(&sc, again);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_FALSE(mt_table_may_hold(sc.t, "/nowhere/z.yaml"));
+	for (int i = 0; i < 3; i++) {
+		name_sources(&sc, "onez", "other");
+		if (i == 1)
+			scene_write(&sc, "other/b.yaml", NULL);
+		next_node(&sc, again);
+		IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
+		IS_STATUS(&sc, "ServiceEntry", "b", i ? "last-good" : "in-force");
+		IS_STATUS(&sc, "Secret", "pair", again ? "" : "last-good");
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "b.x"), 1);
+		CU_ASSERT_EQUAL(warnings_of(&sc, "/onez"), 1);
+		row = scene_row(&sc, "ServiceEntry", "a");
+		CU_ASSERT(row && row->why && strstr(row->why, "/onez cannot be read"));
+		CU_ASSERT_TRUE(mt_table_may_hold(sc.t, "/nowhere/z.yaml"));
+	}
+	name_sources(&sc, "one", "other");
+	next_node(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
+	IS_STATUS(&sc, "ServiceEntry", "b", "");
+	CU_ASSERT_FALSE(mt_table_has_trouble(sc.t));
+	name_sources(&sc, "onez", "other");
+	next_node(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
+	name_sources(&sc, "other", NULL);
+	next_node(&sc, again);
+	IS_STATUS(&sc, "ServiceEntry", "a", "");
+	IS_STATUS(&sc, "Secret", "pair", "");
+	scene_end(&sc);
+}
+
+static void misspelled_sources(void)
+{
+	a_misspelled_source(false);
+	a_misspelled_source(true);
+}
+
+/* A misspelled MeshConfig removes neither the last one nor anything else. */
+static void a_misspelled_mesh_config(void)
+{
+	static const char node[] =
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+		"  mesh: {config: %s/.mesh%s.yaml}\n  sources: [{directory: %s/one}]\n";
+	struct scene sc;
+	char text[500], path[64];
+
+	scene_begin(&sc);
+	snprintf(path, sizeof(path), "%s/one", sc.dir);
+	CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
+	scene_write(&sc, "one/a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_write(&sc, ".mesh.yaml", "rootNamespace: top\n");
+	for (int i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), node, sc.dir, i ? "z" : "", sc.dir);
+		scene_write(&sc, "0-node.yaml", text);
+		if (i)
+			scene_write(&sc, "one/a.yaml", NULL);
+		scene_load_node(&sc);
+		IS_STATUS(&sc, "MeshConfig", "mesh", i ? "last-good" : "in-force");
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+		CU_ASSERT_EQUAL(warnings_of(&sc, "/.meshz.yaml"), i);
+	}
+	scene_end(&sc);
+}
+
 /* The file is written anew when most of it is stale, and says the same. */
 static void the_file_stays_small(void)
 {
@@ -457,6 +604,7 @@ static void the_file_stays_small(void)
 
 const struct mt_test held_tests[] = {
 	{"bad_edits", bad_edits},
+	{"unchanged", unchanged},
 	{"not_looked_for", not_looked_for},
 	{"twice", twice},
 	{"held_ones_out_of_place", held_ones_out_of_place},
@@ -468,6 +616,8 @@ const struct mt_test held_tests[] = {
 	{"a_directory_of_tomorrow", a_directory_of_tomorrow},
 	{"refused_later", refused_later},
 	{"all_that_there_was", all_that_there_was},
+	{"misspelled_sources", misspelled_sources},
+	{"a_misspelled_mesh_config", a_misspelled_mesh_config},
 	{"the_file_stays_small", the_file_stays_small},
 	{0},
 };

@@ -85,6 +85,41 @@ static void a_service(void)
 	scene_end(&sc);
 }
 
+/* An endpoint that ends keeps what it has and gets nothing new; so does the Pod with the label. */
+static void drains(void)
+{
+	static const char slices[] = SLICE("s-1", "",
+		"- {addresses: [10.0.0.1]}\n"
+		"- {addresses: [10.0.0.2], conditions: {ready: false, terminating: true}}\n"
+		"- {addresses: [10.0.0.3], conditions: {ready: false, serving: false}}\n"
+		"- {addresses: [10.0.0.4], targetRef: {kind: Pod, name: v1}}\n");
+	static const char pod[] = "---\napiVersion: v1\nkind: Pod\n"
+				  "metadata: {name: v1, namespace: x, labels: "
+				  "{meltemi.io/drain: 'true'}}\n"
+				  "status: {podIP: 10.0.0.4}\n";
+	static const char all[] = KUBE("s", ", publishNotReadyAddresses: true");
+	const struct mt_cluster *c;
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", KUBE("s", ""));
+	scene_write(&sc, "b.yaml", slices);
+	scene_write(&sc, "c.yaml", pod);
+	scene_load(&sc);
+	c = find(&sc, "outbound|80||" HOST);
+	CU_ASSERT_EQUAL_FATAL(c->n_eps, 3);
+	CU_ASSERT_EQUAL(c->eps[0].drain, MT_EP_DRAIN_NONE);
+	CU_ASSERT_EQUAL(c->eps[1].drain, MT_EP_DRAIN_TERMINATING);
+	CU_ASSERT_EQUAL(c->eps[2].drain, MT_EP_DRAIN_LABEL);
+	/* A Service that wants those that are not ready uses them to their end. */
+	scene_write(&sc, "a.yaml", all);
+	scene_load(&sc);
+	c = find(&sc, "outbound|80||" HOST);
+	CU_ASSERT_EQUAL_FATAL(c->n_eps, 4);
+	CU_ASSERT_EQUAL(c->eps[1].drain, MT_EP_DRAIN_NONE);
+	scene_end(&sc);
+}
+
 /* Endpoints count where there is no slice, and stand back where there is one. */
 static void endpoints(void)
 {
@@ -112,6 +147,43 @@ static void endpoints(void)
 	scene_load(&sc);
 	IS_STATUS(&sc, "EndpointSlice", "s-1", "no-effect");
 	scene_end(&sc);
+}
+
+/* Slices without an endpoint that is ready are worth a warning; a Service without slices is not. */
+static void nobody_is_ready(void)
+{
+	static const struct {
+		const char *documents, *kind, *name; /* kind NULL: no warning */
+	} t[] = {
+		{KUBE("s", ""), NULL, NULL},
+		{KUBE("s", "") SLICE("s-1", "", "- {addresses: [10.0.0.1]}\n"), NULL, NULL},
+		{KUBE("s", "") SLICE(
+			 "s-1", "", "- {addresses: [10.0.0.1], conditions: {ready: false}}\n"),
+			"EndpointSlice", "s-1"},
+		{KUBE("s", "") SLICE("s-1", "", "  []\n"), "EndpointSlice", "s-1"},
+		{KUBE("s", "") SLICE("s-1", "", "  []\n")
+				SLICE("s-2", "", "- {addresses: [10.0.0.1]}\n"),
+			NULL, NULL},
+		{KUBE("s", "") "---\napiVersion: v1\nkind: Endpoints\n" META("s", ""), "Endpoints",
+			"s"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "a.yaml", t[i].documents);
+		scene_load(&sc);
+		CU_ASSERT_EQUAL(sc.t->translated.warnings, t[i].kind ? 1 : 0);
+		if (t[i].kind) {
+			const struct mt_object_row *row = scene_row(&sc, t[i].kind, t[i].name);
+
+			CU_ASSERT_FATAL(row && row->n_notes == 1);
+			CU_ASSERT_PTR_NOT_NULL(strstr(row->notes[0].text,
+				"no endpoint of x/s is ready: every call fails"));
+		}
+		scene_end(&sc);
+	}
 }
 
 /* A slice says the zone, a Pod's label all of it, and it comes first. */
@@ -261,7 +333,9 @@ const struct mt_test kubernetes_tests[] = {
 	{"ports", ports},
 	{"a_service", a_service},
 	{"endpoints", endpoints},
+	{"drains", drains},
 	{"selectors_reach_both", selectors_reach_both},
+	{"nobody_is_ready", nobody_is_ready},
 	{"zones_of_endpoints", zones_of_endpoints},
 	{"who_is_wrong", who_is_wrong},
 	{"short_names", short_names},

@@ -221,6 +221,17 @@ static const struct text texts[] = {
 	{SERVICE("a") "# caf\xe9 x\n---\n" SERVICE("b"), 0,
 		"7: invalid trailing UTF-8 octet (0x20)", .read = {"b"}, .known = {"a"}},
 	{"# caf\xe9", 0, "0: holds no document", .partial = false},
+	/* no map, which is ignored: with a warning where it was probably meant to be read */
+	{"# x\n- name: x\n- apiVersion: v1\n  kind: Service\n---\n" SERVICE("a"), 0,
+		"2: a list of objects is not read", .read = {"a"}},
+	{"[{\"apiVersion\": \"v1\", \"kind\": \"Service\"}]", 0, "1: a list of objects is not read",
+		.partial = false},
+	{"- op: replace\n  path: /spec/hosts\n  value: {kind: x}\n", 0, "", .partial = false},
+	{"- [kind, apiVersion]\n- kind\n", 0, "", .partial = false},
+	{SERVICE("a") "---\nhello\n", 0, "8: a document of a single value is not read",
+		.read = {"a"}},
+	{"apiVersion; v1\n", 0, "1: a document of a single value is not read", .partial = false},
+	{"--- ~\n---\nnull\n", 0, "", .partial = false},
 	/* anchors within themselves, and more of them than anybody has */
 	{"a: &a [*a]\n---\n" SERVICE("b"), 0, "1: unknown alias", .read = {"b"}, .partial = true},
 	{"x0: &x0 [y,y,y,y,y,y,y,y]\nx1: &x1 [*x0,*x0,*x0,*x0,*x0,*x0,*x0,*x0]\n"
@@ -341,7 +352,7 @@ static const struct {
 	{"", "---\n# x\n", 2000000, 0, 1, "holds no document"},
 	{"", "[", 16000000, 1, 1, "nested too deeply"},
 	{"", "{a: ", 4000000, 1, 1, "nested too deeply"},
-	{"", "x", 16000000, 1, 0, ""},
+	{"", "x", 16000000, 1, 1, "a document of a single value is not read"},
 	{"\"", "x", 16000000, 1, 1, "unexpected end of stream"},
 	{SERVICE("l") "  addresses: [", "1,", 1000000, 1, 1, "did not find expected node content"},
 	{SERVICE("l") "  ", "x", 16000000, 1, 1, "could not find expected ':'"},

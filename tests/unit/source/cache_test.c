@@ -360,6 +360,66 @@ static void a_directory_whose_times_stay(void)
 	end();
 }
 
+static void names_that_are_nearly_documents(void)
+{
+	static const struct {
+		const char *name;
+		bool misnamed;
+	} t[] = {{"a.yaml", false}, {"a.yaml.txt", true}, {"a.json.txt", true}, {"a.yml ", true},
+		{"a.YAML", true}, {"a.Json", true}, {"a.yaml.1", true}, {"a.yaml.yaml.txt", true},
+		{"a.yaml~", false}, {"a.yaml.~1~", false}, {"a.yaml.bak", false},
+		{"a.yaml.orig", false}, {"a.yaml.swp", false}, {"a.yaml.rpmsave", false},
+		{"a.yaml.dpkg-old", false}, {"a.yaml.dpkg-dist", false}, {"a.yaml.tmp", false},
+		{"a.yaml.j2", false}, {"a.yaml.txt.bak", false}, {"a.jsonnet", false},
+		{"a.yamllint", false}, {".a.yaml.txt", false}, {"#a.yaml#", false},
+		{".yaml.txt", false}, {"notes.txt", false}, {"yaml", false}, {"", false}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		if (mt_source_is_misnamed(t[i].name) != t[i].misnamed)
+			printf("\n  %s", t[i].name);
+		CU_ASSERT_EQUAL(mt_source_is_misnamed(t[i].name), t[i].misnamed);
+	}
+}
+
+static bool warns(const struct loaded *l, const char *file, const char *words)
+{
+	for (uint32_t i = 0; i < l->diags.n; i++) {
+		const struct mt_diag *d = &l->diags.items[i];
+
+		if (d->severity == MT_DIAG_WARNING && strcmp(d->origin.file, in_dir(file)) == 0 &&
+			strstr(d->message, words))
+			return true;
+	}
+	return false;
+}
+
+/* One warning for each such file, also below the directory and behind a link; none for a directory. */
+static void a_file_with_nearly_the_name_of_a_document(void)
+{
+	struct loaded l;
+
+	begin();
+	write_service("a.yaml", "a");
+	write_service("b.yaml.txt", "b");
+	write_service("c.yaml.bak", "c");
+	sh("mkdir sub d.yaml.txt && cp a.yaml sub/e.YML && cp a.yaml .f.yaml.txt");
+	sh("ln -s b.yaml.txt g.yaml.txt && ln -s sub z.yaml.txt");
+	for (int i = 0; i < 2; i++) {
+		l = load(NULL);
+		CU_ASSERT_EQUAL(l.m->service_entries.n, 1);
+		CU_ASSERT_EQUAL(l.diags.warnings, 3);
+		CU_ASSERT(warns(&l, "b.yaml.txt", "is not read: only names that end in"));
+		CU_ASSERT(warns(&l, "sub/e.YML", "is not read"));
+		CU_ASSERT(warns(&l, "g.yaml.txt", "is not read"));
+		unload(&l);
+	}
+	sh("mv b.yaml.txt b.yaml && rm g.yaml.txt sub/e.YML");
+	l = load(NULL);
+	CU_ASSERT(l.m->service_entries.n == 2 && l.diags.warnings == 0);
+	unload(&l);
+	end();
+}
+
 const struct mt_test cache_tests[] = {
 	{"only_changed_files_are_read", only_changed_files_are_read},
 	{"only_changed_documents_are_read", only_changed_documents_are_read},
@@ -369,5 +429,7 @@ const struct mt_test cache_tests[] = {
 	{"the_node_file", the_node_file},
 	{"directories_that_have_settled", directories_that_have_settled},
 	{"a_directory_whose_times_stay", a_directory_whose_times_stay},
+	{"names_that_are_nearly_documents", names_that_are_nearly_documents},
+	{"a_file_with_nearly_the_name_of_a_document", a_file_with_nearly_the_name_of_a_document},
 	{0},
 };

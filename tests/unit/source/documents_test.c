@@ -95,6 +95,33 @@ static const struct bad_document bad_documents[] = {
 	{NODE "  mesh: {nodeIdentityUse: {clients: [10.0.0.0/33]}}\n",
 		"5: error: spec.mesh.nodeIdentityUse: \"10.0.0.0/33\" is neither a network nor a "
 		"principal"},
+	{NODE "  forwarding: [{host: a.x}]\n",
+		"5: error: spec.forwarding[0]: the forwarded port is missing its port"},
+	{NODE "  forwarding: [{port: 53}]\n",
+		"5: error: spec.forwarding[0]: the forwarded port is missing its host"},
+	{NODE "  forwarding: [{host: a.x, port: 53, mode: snat}]\n",
+		"5: error: spec.forwarding[0].mode: \"snat\" is not a mode (write nat, "
+		"nat-full, dsr, tunnel-ipip or tunnel-gue)"},
+	{NODE "  forwarding: [{host: a.x, port: 53, allow: []}]\n",
+		"5: error: spec.forwarding[0].allow: 0 networks (leave it out"},
+	{NODE "  forwarding: [{host: a.x, port: 53, deny: [10.0.0.0/40]}]\n",
+		"5: error: spec.forwarding[0].deny[0]: \"10.0.0.0/40\" is not an address with"},
+	{NODE "  forwarding: [{host: a.x, port: 53, limits: {}}]\n",
+		"5: error: spec.forwarding[0].limits: it limits nothing (leave it out"},
+	{NODE "  forwarding:\n  - {host: a.x, port: 53}\n  - {host: A.x., port: 53}\n",
+		"7: error: spec.forwarding[1]: port 53 of A.x is already on line 6"},
+	{NODE "  nat: {ports: 1000-9000}\n",
+		"5: error: spec.nat.ports: \"1000-9000\" is not a range of ports from 1024"},
+	{NODE "  nat: {ports: 2000-3022}\n", "5: error: spec.nat.ports: \"2000-3022\" is not"},
+	{NODE "  nat: {ports: 1024-65536}\n", "5: error: spec.nat.ports: "},
+	{NODE "  nat: {ports: '9000'}\n", "5: error: spec.nat.ports: "},
+	{NODE "  nat: {ports: 9000-2000}\n", "5: error: spec.nat.ports: "},
+	{NODE "  nat: {ports: 2000-9000x}\n", "5: error: spec.nat.ports: "},
+	{NODE "  nat: {addresses: [192.0.2.0/24]}\n",
+		"5: error: spec.nat.addresses[0]: \"192.0.2.0/24\" is a network"},
+	{NODE "  nat: {addresses: [a]}\n", "5: error: spec.nat.addresses[0]: \"a\" is not an"},
+	{NODE "  sourceAddresses: [192.0.2.7]\n  nat: {addresses: [192.0.2.8, 192.0.2.7]}\n",
+		"6: error: spec.nat.addresses[1]: 192.0.2.7 is in spec.sourceAddresses, too"},
 	{NODE "  identity: {}\n",
 		"5: error: spec.identity: an identity is in a directory, or is served by an agent"},
 	{NODE "  identity: {directory: d,\n    sds: /run/sds}\n",
@@ -315,10 +342,17 @@ static const struct bad_document warned_documents[] = {
 		"namespace"},
 	{MR "  hosts: [a]\n  globalRateLimit: {domain: x}\n",
 		"6: warning: spec.globalRateLimit: accepted, not enforced"},
+	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    fault: {abort: "
+	    "{httpStatus: 500}}\n",
+		"8: warning: spec.http[0].fault: accepted, not enforced"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    retries: {attempts: "
-	    "3}\n",
-		"8: warning: spec.http[0].retries: accepted, not enforced: only "
-		"calls that no endpoint has read are sent again"},
+	    "3, retryOn: '5xx,503'}\n",
+		"8: warning: spec.http[0].retries.retryOn: 5xx: statuses of replies are not "
+		"enforced"},
+	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    timeout: 1s\n"
+	    "    retries: {attempts: 3, perTryTimeout: 1s}\n",
+		"9: warning: spec.http[0]: retries.perTryTimeout has no effect: timeout is not "
+		"longer"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    mirror: {host: b, "
 	    "weight: 5}\n",
 		"8: note: spec.http[0].mirror.weight: accepted, not enforced: "
@@ -363,7 +397,7 @@ static void ignored_fields(void)
 			"interval, spec.trafficPolicy.connectionPool.tcp.tcpKeepalive (docs/"},
 		{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    match: "
 		    "[{name: "
-		    "n}]\n    corsPolicy: {}\n    retries: {attempts: 3}\n",
+		    "n}]\n    corsPolicy: {}\n    fault: {abort: {httpStatus: 500}}\n",
 			"9: note: spec.http[0].corsPolicy: accepted, not enforced: HTTP only"},
 	};
 	static char text[8192];

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Endpoints that forwarded services had before changes of the last minutes. TCP connections of
+ * one-way modes that have no flow at a node, for example because a router moved them there, began
+ * before the changes and stay with the endpoint that they had. So a set names for each such service
+ * the endpoints in force before the first change of the PERIOD that ended with the last one. A
+ * service that changes all the time has CHANGES of them remembered at most.
+ */
+#include "mt_conf_forward_priv.h"
+
+#include "mt_l4.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#define PERIOD	(5 * 60 * MT_SEC)
+#define CHANGES 8
+
+/* Endpoints of a service, in force until `until`. */
+struct version {
+	struct mt_l4_endpoint_conf *v;
+	uint32_t n;
+	uint64_t until; /* UINT64_MAX: they still are */
+};
+
+struct service {
+	uint32_t id;
+	uint32_t n;			 /* > 0; the last version is the current one */
+	struct version all[CHANGES + 1]; /* oldest first */
+};
+
+struct mt_forward_past {
+	uint32_t n;
+	struct service services[];
+};
+
+void mt_forward_past_free(struct mt_forward_past *p)
+{
+	for (uint32_t i = 0; p && i < p->n; i++)
+		for (uint32_t k = 0; k < p->services[i].n; k++)
+			free(p->services[i].all[k].v);
+	free(p);
+}
+
+static bool is_remembered(const struct mt_l4_service_conf *c)
+{
+	return c->proto == IPPROTO_TCP && mt_l4_is_one_way(c->mode);
+}
+
+static const struct service *find(const struct mt_forward_past *p, uint32_t id)
+{
+	for (uint32_t i = 0; p && i < p->n; i++)
+		if (p->services[i].id == id)
+			return &p->services[i];
+	return NULL;
+}
+
+static bool is_same(const struct version *a, const struct mt_l4_service_conf *c)
+{
+	if (a->n != c->n_endpoints)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (!mt_addr_eq(&a->v[i].addr, &c->endpoints[i].addr) ||
+			a->v[i].port != c->endpoints[i].port ||
+			a->v[i].weight != c->endpoints[i].weight)
+			return false;
+	return true;
+}
+
+/* Appends a copy without health, which the endpoints' states may not outlive. */
+static int append(
+	struct service *s, const struct mt_l4_endpoint_conf *v, uint32_t n, uint64_t until)
+{
+	struct version *to = &s->all[s->n];
+
+	*to = (struct version){calloc(n + 1u, sizeof(*v)), n, until};
+	if (!to->v)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		to->v[i] = (struct mt_l4_endpoint_conf){
+			.addr = v[i].addr, .port = v[i].port, .weight = v[i].weight};
+	s->n++;
+	return 0;
+}
+
+/* Versions that ended within PERIOD before the last change, and the current one. */
+static int go_on(struct service *s, const struct service *was, const struct mt_l4_service_conf *c,
+	uint64_t now)
+{
+	const struct version *last = was ? &was->all[was->n - 1] : NULL;
+	bool same = last && is_same(last, c);
+	uint64_t changed = !was ? 0 : !same ? now : was->n > 1 ? was->all[was->n - 2].until : 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && was && i + 1 < was->n; i++) {
+		const struct version *v = &was->all[i];
+
+		/* The latest changes are the ones that are forgotten: they move the fewest. */
+		if (changed - v->until < PERIOD && now - changed < PERIOD &&
+			(same || s->n + 1 < CHANGES))
+			rc = append(s, v->v, v->n, v->until);
+	}
+	if (!rc && last && !same)
+		rc = append(s, last->v, last->n, now);
+	return rc ? rc : append(s, c->endpoints, c->n_endpoints, UINT64_MAX);
+}
+
+int mt_forward_past_next(const struct mt_forward_past *was, struct mt_l4_service_conf *v,
+	uint32_t n, uint64_t now, struct mt_forward_past **out)
+{
+	struct mt_forward_past *p = calloc(1, sizeof(*p) + n * sizeof(p->services[0]));
+	int rc = p ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; !rc && i < n; i++) {
+		struct service *s;
+
+		if (!is_remembered(&v[i]))
+			continue;
+		s = &p->services[p->n++];
+		s->id = v[i].id;
+		rc = go_on(s, find(was, s->id), &v[i], now);
+		if (rc || s->n == 1)
+			continue;
+		v[i].before = s->all[0].v;
+		v[i].n_before = s->all[0].n;
+		v[i].before_until = s->all[s->n - 2].until + PERIOD;
+	}
+	if (rc) {
+		mt_forward_past_free(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}

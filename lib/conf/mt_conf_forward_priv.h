@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/conf: ports that are forwarded at layer 4 (forwarding.c, forward_*.c). */
+#pragma once
+
+#include "mt_conf_policy_priv.h"
+
+/* Why a forwarded port fails closed. */
+struct mt_forward_closing {
+	struct mt_policy *by;
+	const char *why; /* a clause without its subject, the policy; in b->tmp */
+	bool evaluated;	 /* it denies all packets; else it cannot be evaluated */
+};
+
+/* forward_policy.c: true if a policy closes the port; *out: the first one. */
+bool mt_b_forward_closed(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	struct mt_forward_closing *out);
+/*
+ * forward_direct.c: true if the endpoints of the cluster can have the port's mode, if that is one
+ * in which they answer clients themselves. Otherwise the error is reported.
+ */
+bool mt_b_forward_direct(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_cluster *c);
+/* True if packets for the endpoint can reach it by the mode; others are not among the choices. */
+bool mt_b_forward_reaches(
+	const struct mt_build *b, enum mt_forwarding mode, const struct mt_addr *endpoint);
+/* Ports of NAT addresses, if none are written: of spec.nat's addresses, and of ports' own. */
+#define MT_NAT_FIRST	 1024
+#define MT_NAT_LAST	 65535
+#define MT_NAT_OWN_FIRST 40500 /* the upper half of MT_SOURCE_PORT_FIRST to MT_SOURCE_PORT_LAST */
+#define MT_NAT_OWN_LAST	 MT_SOURCE_PORT_LAST
+
+struct mt_l4_check_conf;
+struct mt_l4_service_conf;
+struct mt_forward_past;
+/*
+ * forward_past.c: sets the endpoints before the last changes of each service (mt_l4_service_conf),
+ * as far as `was`, of the services now in force (NULL: none are), has them. The new past, which the
+ * caller frees and which the services refer to, is in *out. 0 or -ENOMEM.
+ */
+int mt_forward_past_next(const struct mt_forward_past *was, struct mt_l4_service_conf *v,
+	uint32_t n, uint64_t now, struct mt_forward_past **out);
+/* NULL is allowed. */
+void mt_forward_past_free(struct mt_forward_past *p);
+/* forward_check.c: how the port's endpoints are checked. */
+struct mt_l4_check_conf mt_b_health_check(struct mt_build *b, const struct mt_unit *u);
+/* Ends ejections of endpoints that are no longer checked. When the snapshot is published. */
+void mt_forward_unchecked(const struct mt_snapshot *s, uint64_t now);
+
+/*
+ * document_cluster.c: true if the endpoint would be called by TLS at the port, or is in the mesh
+ * and no rule permits plaintext. It is not served there, because nothing of the node speaks TLS
+ * for forwarded packets.
+ */
+bool mt_b_forward_by_tls(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_workload *w);

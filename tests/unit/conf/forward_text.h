@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Documents of forwarded ports, in parts. */
+#pragma once
+
+#define NODE(spec)                                                                                 \
+	"---\napiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                 \
+	"  ports: [{name: p0, device: net_null0, addresses: [10.0.0.1/24, '2001:db8::1/64']}]\n"   \
+	"  " spec "\n"
+#define META(annotations)                                                                          \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: a, namespace: x, annotations: {" annotations "}}\nspec:\n"
+#define SPEC(ports)   ENDPOINTS(ports, "")
+#define MAPPED(ports) ENDPOINTS(ports, "ports: {udp-dns: 5353}, ")
+#define ENDPOINTS(ports, more)                                                                     \
+	"  hosts: [a.x]\n  addresses: [192.0.2.1, '2001:db8:1::1']\n"                              \
+	"  location: MESH_INTERNAL\n  resolution: STATIC\n  ports: [" ports "]\n"                  \
+	"  endpoints:\n"                                                                           \
+	"  - {address: 198.51.100.1, labels: {app: a}}\n"                                          \
+	"  - {address: 198.51.100.2, labels: {app: b}, " more "weight: 3}\n"
+/* Endpoints in the network of the Node's port, and one of them elsewhere. */
+#define NEIGHBOURS(ports)                                                                          \
+	"  hosts: [a.x]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n  ports: [" ports         \
+	"]\n  endpoints: [{address: 10.0.0.21}, {address: 10.0.0.22}]\n"
+#define MIXED(ports)                                                                               \
+	"  hosts: [a.x]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n  ports: [" ports         \
+	"]\n  endpoints: [{address: 10.0.0.21}, {address: 198.51.100.2}]\n"
+#define NAT	  "meltemi.io/forwarding: nat"
+#define DNS	  "{number: 53, name: udp-dns}"
+#define TCP	  "{number: 5432, name: tcp-sql}"
+#define RPC	  "{number: 20880, name: tcp-metaprotocol-dubbo}"
+#define FORWARDED META(NAT) MAPPED(DNS)
+#define CHECK(words)                                                                               \
+	META(NAT ", meltemi.io/health-check: '" words "'")                                         \
+	SPEC(DNS)
+#define OTHER_PORT                                                                                 \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: c}\n"       \
+	"spec: {hosts: [c.x], addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP            \
+	"], endpoints: [{address: 198.51.100.4}]}\n"
+#define OTHER                                                                                      \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: b, namespace: x, annotations: {" NAT "}}\nspec:\n"                       \
+	"  hosts: [b.x]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n"                         \
+	"  ports: [{number: 53, name: udp-dns}]\n  endpoints: [{address: 198.51.100.3}]\n"
+
+/* A terminated service at the node's own address. */
+#define AT_NODE(port)                                                                              \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: d}\n"       \
+	"spec: {hosts: [d.x], addresses: [10.0.0.1], resolution: STATIC, ports: "                  \
+	"[{number: " port ", name: tcp-d}], endpoints: [{address: 198.51.100.5}]}\n"
+#define OTHER_TCP                                                                                  \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: e}\n"       \
+	"spec: {hosts: [e.x], addresses: [192.0.2.1], resolution: STATIC, ports: [" TCP            \
+	"], endpoints: [{address: 198.51.100.6}]}\n"
+
+/* "53 nat, 54 nat-full": ports of the IPv4 address. */
+
+#define SECURITY(kind, spec)                                                                       \
+	"---\napiVersion: security.istio.io/v1\nkind: " kind "\n"                                  \
+	"metadata: {name: p, namespace: x}\nspec: " spec "\n"
+#define AP(spec)    SECURITY("AuthorizationPolicy", spec)
+#define FROM(x)	    "from: [{source: {" x "}}]"
+#define TO(x)	    "to: [{operation: {" x "}}]"
+#define ALLOW(rule) AP("{rules: [{" rule "}]}")
+#define DENY(rule)  AP("{action: DENY, rules: [{" rule "}]}")
