@@ -2,6 +2,7 @@
 /* The server: creation, event handling, and datagrams of the host's clients. */
 #include "mt_dns_server_priv.h"
 #include "mt_rand.h"
+#include "mt_sockaddr.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -283,10 +284,9 @@ static int open_sockets(struct mt_dns_server *s, struct mt_err *e)
 		rc = open_one(s, SOCK_STREAM, &s->listener, DNS_EV_LISTENER);
 	if (rc == 0)
 		return 0;
-	return mt_err(e, rc,
-		"DNS cannot listen on %s: %s (choose another spec.dns.listen, or free it: `ss "
-		"-lnup`)",
-		mt_addr_port_str(&s->conf.listen.addr, s->conf.listen.port, text), strerror(-rc));
+	return mt_err(e, rc, "spec.dns.listen %s: %s; %s",
+		mt_addr_port_str(&s->conf.listen.addr, s->conf.listen.port, text), strerror(-rc),
+		mt_bind_remedy(rc));
 }
 
 static int make_lanes(struct mt_dns_server *s)
