@@ -261,6 +261,10 @@ static int change(struct mt_overrides *s, const struct mt_ctl_tune *t, char *wha
 		s->version++;
 		snprintf(what, size, id ? "keep %u" : "keep all", id);
 		break;
+	case MT_TUNE_RETURN:
+		rc = mt_overrides_return(s, t->set);
+		snprintf(what, size, "return%s", mt_override_str(t->set, text) + strlen("drain"));
+		break;
 	case MT_TUNE_DROP:
 		if (id && mt_overrides_find(s, id))
 			snprintf(what, size, "drop %s",

@@ -4,6 +4,7 @@
  * descriptor.
  */
 #include "mt_ctl_otlp_priv.h"
+#include "mt_ctl_waiting_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,9 +27,6 @@ static int open_all(struct mt_ctl *c, struct mt_err *e)
 	rc = mt_ctl_otlp_open(c, e);
 	if (rc < 0)
 		return rc;
-	rc = mt_ctl_rte_open(c);
-	if (rc < 0)
-		return mt_err(e, rc, "eventfd: %s", strerror(-rc));
 	rc = mt_recent_init(c);
 	if (rc < 0)
 		return mt_err(e, rc, "no memory");
@@ -46,14 +44,18 @@ static int open_all(struct mt_ctl *c, struct mt_err *e)
 struct mt_ctl *mt_ctl_create(const struct mt_ctl_env *env, uint64_t now, struct mt_err *e)
 {
 	struct mt_ctl *c = calloc(1, sizeof(*c));
+	struct mt_answering *answering = calloc(1, sizeof(*answering));
 
-	if (!c) {
+	if (!c || !answering) {
+		free(c);
+		free(answering);
 		mt_err(e, -ENOMEM, "no memory");
 		return NULL;
 	}
+	c->answering = answering;
 	c->env = *env;
 	c->now = c->started = now;
-	c->http_listener = c->epoll = c->rte_fd = -1;
+	c->http_listener = c->epoll = -1;
 	c->doors[MT_ROLE_OPERATE].fd = c->doors[MT_ROLE_VIEW].fd = -1;
 	for (int i = 0; i < MT_CTL_CLIENTS; i++)
 		c->clients[i].fd = -1;
@@ -78,19 +80,22 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	mt_ctl_socket_close(c);
 	mt_remote_close(c);
 	mt_recent_fini(c);
+	mt_cleared_fini(c);
 	mt_topology_fini(c);
 	mt_pace_fini(c);
 	mt_outliers_fini(c);
 	mt_events_fini(c);
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->ui); i++)
 		mt_text_fini(&c->ui[i].body);
-	mt_ctl_rte_close(c);
 	mt_ctl_otlp_close(c);
 	mt_ctl_metrics_fini(c);
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->asks); i++)
 		free(c->asks[i]);
+	for (size_t i = 0; i < MT_ARRAY_LEN(c->flow_asks); i++)
+		free(c->flow_asks[i]);
 	if (c->epoll >= 0)
 		close(c->epoll);
+	free(c->answering);
 	free(c);
 }
 
@@ -139,7 +144,7 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	/* The HTTP server runs in each iteration, below. */
 	for (int i = 0; i < n; i++)
 		if (!is_listener(c, &ev[i]) && ev[i].data.ptr != &c->http &&
-			ev[i].data.ptr != &c->rte_fd && ev[i].data.ptr != &c->otlp)
+			ev[i].data.ptr != &c->otlp)
 			mt_ctl_client_event(c, ev[i].data.ptr, ev[i].events);
 	/* Accept after serving clients, because a new client may take the slot of an old one. */
 	for (int i = 0; i < n; i++) {
@@ -151,7 +156,6 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 			mt_remote_accept(c);
 	}
 	mt_ctl_http_turn(c);
-	mt_ctl_rte_turn(c);
 	mt_ctl_otlp_turn(c);
 	mt_ctl_socket_expire(c);
 	mt_remote_expire(c);

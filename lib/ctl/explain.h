@@ -37,5 +37,5 @@ int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struc
 /* Sets the protocol. From then on s->view can be used. */
 void mt_said_use(struct mt_said *s, const struct mt_codec *codec);
 
-void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
-json_t *mt_run_explain(struct mt_ctl *c, const struct mt_request *r);
+mt_offer_fn mt_offer_said;
+mt_run_fn mt_run_explain;

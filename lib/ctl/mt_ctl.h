@@ -46,11 +46,12 @@ struct mt_ctl_tls {
 	uint32_t n_roles;
 };
 
-/* A request of `tune` to the daemon. */
+/* A request of `tune`, `drain` or `return` to the daemon. */
 struct mt_ctl_tune {
-	enum { MT_TUNE_SET, MT_TUNE_KEEP, MT_TUNE_DROP } what;
-	const struct mt_override *set; /* MT_TUNE_SET */
-	uint32_t id;		       /* KEEP, DROP; 0: all overrides */
+	enum { MT_TUNE_SET, MT_TUNE_KEEP, MT_TUNE_DROP, MT_TUNE_RETURN } what;
+	/* SET; RETURN: the drains that mt_overrides_return() removes */
+	const struct mt_override *set;
+	uint32_t id; /* KEEP, DROP; 0: all overrides */
 };
 
 #define MT_SELF_TEXT 128

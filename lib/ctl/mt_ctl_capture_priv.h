@@ -38,7 +38,13 @@ void mt_ctl_capture_end(struct mt_ctl *c, const char *why);
 uint64_t mt_ctl_capture_lost(const struct mt_ctl_capture *p);
 uint64_t mt_ctl_capture_missed(const struct mt_ctl_capture *p);
 
-/* capture_ask.c: parses the arguments of `capture start`. 0, or -EINVAL with the remedy in e. */
+/*
+ * capture_ask.c: takes "WORD N", with N from 1 to max, off the end of the first *n words. Returns
+ * 0; 1: it is not there; -EINVAL.
+ */
+int mt_ctl_take_number(const struct mt_request *r, uint32_t *n, const char *word, uint64_t max,
+	uint64_t *value, struct mt_err *e);
+/* Parses the arguments of `capture start`. 0, or -EINVAL with the remedy in e. */
 int mt_ctl_capture_ask(
 	struct mt_ctl_capture_asked *a, const struct mt_request *r, struct mt_err *e);
 /*
@@ -48,8 +54,6 @@ int mt_ctl_capture_ask(
 json_t *mt_ctl_capture_rows(struct mt_ctl_capture *p, bool *more);
 
 /* Commands. */
-json_t *mt_capture_start(struct mt_ctl *c, const struct mt_request *r);
-void mt_capture_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
-json_t *mt_capture_read(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_capture_stop(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_capture_show(struct mt_ctl *c, const struct mt_request *r);
+mt_run_fn mt_capture_start;
+mt_offer_fn mt_capture_offer;
+mt_run_fn mt_capture_read, mt_capture_stop, mt_capture_show;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside lib/ctl: events of the traffic that the log reports: clusters without an endpoint, closed
- * services, limits that refuse, certificates that are not renewed. Ejected endpoints are in
+ * Inside lib/ctl: events of the traffic that the log reports: clusters without an endpoint,
+ * endpoints that do not answer, closed services, limits that refuse, certificates that are not
+ * renewed. Ejected endpoints are in
  * outliers.c. Workers do not log: the control thread compares their state once a second with that
  * of the last look. So an event has one line for the node (level warn), and one for its end
  * (info).
@@ -9,6 +10,7 @@
 #pragma once
 
 #include "mt_ctl_priv.h"
+#include "mt_ctl_waiting_priv.h"
 #include "mt_strmap.h"
 
 /* ---- events.c ------------------------------------------------------------------------------- */
@@ -50,6 +52,20 @@ enum mt_edge mt_lack_step(struct mt_lack *l, uint64_t id, bool lacks, uint64_t n
 void mt_events_clusters(struct mt_ctl *c);
 /* The next cluster that lacks an endpoint. Start with *pos = 0; NULL at the end. */
 const char *mt_events_lacking_next(const struct mt_ctl *c, uint32_t *pos);
+
+/* ---- outliers.c ----------------------------------------------------------------------------- */
+
+/*
+ * When the endpoint ("ADDRESS:PORT") was ejected because it does not answer, ns; 0: it is not
+ * ejected, for another reason, or has answered since.
+ */
+uint64_t mt_outliers_silent(const struct mt_ctl *c, const char *cluster, const char *endpoint);
+
+/* ---- hangs.c -------------------------------------------------------------------------------- */
+
+/* Logs endpoints that do not answer, or answer again. */
+void mt_events_hangs(struct mt_ctl *c);
+void mt_events_hangs_fini(struct mt_events *e);
 
 /* ---- services.c ----------------------------------------------------------------------------- */
 
@@ -109,6 +125,9 @@ struct mt_events {
 	struct mt_lack *lacks;	   /* by mt_cluster.index */
 	uint32_t n_lacks, lacking; /* lacking: number of clusters that lack an endpoint */
 	uint64_t clusters_of;	   /* version of the last look */
+	/* hangs.c */
+	struct mt_hang *hangs;	    /* those that the log has reported */
+	uint32_t n_hangs, hangs_at; /* hangs_at: number of clusters that were looked at */
 	/* services.c */
 	struct mt_strmap closed; /* struct mt_closed, by the service's name */
 	uint64_t services_of;	 /* version of the last look */

@@ -37,8 +37,8 @@ struct mt_service_values {
 struct mt_endpoint_values {
 	uint64_t requests, failures, conns_opened;
 	uint64_t conns_active, outstanding;
-	uint64_t oldest_call; /* ns */
-	uint64_t up;	      /* 1: it takes traffic */
+	uint64_t oldest_call, silent; /* ns */
+	uint64_t up;		      /* 1: it takes traffic */
 };
 
 struct mt_series {
@@ -81,21 +81,64 @@ uint32_t mt_scrape_folded(const struct mt_ctl *c, enum mt_series_kind kind);
 
 /* ---- collectors ----------------------------------------------------------------------------- */
 
-/* Argument of a collector: the ctl, and the member that the family reports. */
-struct mt_ctl_family {
-	struct mt_ctl *c;
-	size_t offset; /* in the values of its kind, in mt_xds_type_info or in mt_ledger_numbers */
+/* One call of a collector, which writes samples of a family. */
+struct mt_collect {
+	const struct mt_ctl *c;
+	struct mt_sink *out;
+	const struct mt_family *f;
+	/*
+	 * The member that the family reports, an uint64_t: in the values of its kind, in
+	 * mt_xds_type_info or in mt_ledger_numbers.
+	 */
+	size_t offset;
+	/* First 0. With `more`, the item at which the next call continues. */
+	uint32_t pos;
+	bool more; /* false before the call */
 };
 
-/* A row of a table of families; each ctl has copies whose `arg` is set at start. */
+/* A family, as in struct mt_family, and its collector. */
 struct mt_family_row {
-	struct mt_family family;
+	const char *name;
+	enum mt_family_type type;
+	const char *unit, *labels, *help;
+	void (*collect)(struct mt_collect *k);
 	size_t offset;
 };
 
+/* Writes a sample with the labels {NAME, VALUE}, ... */
+#define mt_emit(k, value, ...)                                                                     \
+	mt_sample((k)->out, (k)->f, (const struct mt_label[]){__VA_ARGS__},                        \
+		sizeof((const struct mt_label[]){__VA_ARGS__}) / sizeof(struct mt_label),          \
+		(double)(value))
+
+static inline void mt_emit_made(
+	struct mt_collect *k, const char *labels, const char *more, uint64_t value)
+{
+	mt_sample_made(k->out, k->f, labels, more, value);
+}
+
+/* The family's member of `values`. */
+static inline uint64_t mt_collect_member(const struct mt_collect *k, const void *values)
+{
+	return *(const uint64_t *)((const char *)values + k->offset);
+}
+
+/*
+ * metrics_service.c: the next series of a kind; NULL after the last, and with k->more if the slice
+ * is full.
+ */
+const struct mt_series *mt_collect_next(struct mt_collect *k, enum mt_series_kind kind);
+static inline const struct mt_service_values *mt_service_of(const struct mt_series *s)
+{
+	return (const struct mt_service_values *)s->values;
+}
+/* Writes the latency histogram of a service; `unit`: parts of a second, 1 or 1,000. */
+void mt_emit_durations(
+	struct mt_collect *k, const struct mt_series *s, const char *labels, double unit);
+
 /* Each table ends with a row without a name. */
 extern const struct mt_family_row mt_families_service[], mt_families_istio[], mt_families_node[],
-	mt_families_mesh[], mt_families_identity[];
+	mt_families_load[], mt_families_mesh[], mt_families_identity[];
 extern const struct mt_family_row *const mt_family_tables[]; /* all of them, then NULL */
 
 /* metrics_service.c: writes the bounds in microseconds; returns their number. */

@@ -4,6 +4,7 @@
 
 #include "mt_ctl.h"
 #include "mt_expr.h"
+#include "row.h"
 
 #include <jansson.h>
 #include <openssl/ssl.h>
@@ -20,7 +21,8 @@ struct mt_request {
 	uint32_t n;
 	const char *const *args; /* the words after the command's own */
 	uint32_t n_args;
-	const char *where; /* for commands that select: the expression of `where`; NULL: none */
+	struct mt_ctl_view *view;	  /* view.h: the view of the answer; NULL: none */
+	const struct mt_command *command; /* that runs it; NULL: another command does */
 	const struct mt_who *who;
 	bool json, help;
 	char text[MT_CTL_LINE + 1];
@@ -31,6 +33,10 @@ struct mt_request {
  * true}. 0, or -EINVAL with the reason in e: too long, not text, too many words, or another object.
  */
 int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct mt_err *e);
+/* Joins "KEY VALUE" to "KEY=VALUE" from word `at` on, for the keys in a list (mt_lists()). */
+void mt_request_settings(struct mt_request *r, uint32_t at, const char *keys);
+/* True if `list`, names with spaces between, has the name. */
+bool mt_lists(const char *list, const char *name);
 
 /* ---- command.c, commands_*.c ---------------------------------------------------------------- */
 
@@ -41,6 +47,7 @@ enum mt_names {
 	MT_NAMES_CLUSTER,
 	MT_NAMES_ENDPOINT,
 	MT_NAMES_ROUTE,
+	MT_NAMES_LISTENER,
 	MT_NAMES_PORT,
 	MT_NAMES_WORKER,
 	MT_NAMES_COUNTER,
@@ -48,7 +55,8 @@ enum mt_names {
 	MT_NAMES_LIMIT,
 	MT_NAMES_COMMAND,
 	MT_NAMES_STATUS,
-	MT_NAMES_LOG, /* modules and levels of the log */
+	MT_NAMES_MODULE, /* of the log */
+	MT_NAMES_LOG,	 /* modules and levels of the log */
 	MT_N_NAMES
 };
 
@@ -58,45 +66,80 @@ enum mt_names {
 enum mt_group {
 	MT_GROUP_LOOK,	  /* shows the present state */
 	MT_GROUP_EXPLAIN, /* finds out why, changes nothing that is served */
-	MT_GROUP_CHANGE,
-	MT_GROUP_RESCUE, /* undoes a change, or serves in spite of a fault */
+	MT_GROUP_CHANGE,  /* from here on for operators */
+	MT_GROUP_RESCUE,  /* undoes a change, or serves in spite of a fault */
 	MT_N_GROUPS
 };
 
-struct mt_offers; /* names.h */
+struct mt_offers;   /* names.h */
+struct mt_ctl_view; /* view.h */
+
+/* A function that runs a command; see mt_command.run. */
+typedef json_t *mt_run_fn(struct mt_ctl *c, const struct mt_request *r);
+typedef void mt_offer_fn(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 
 struct mt_command {
 	const char *words; /* "show ports" */
 	/*
-	 * "", "SERVICE ENDPOINT"; "[NAME]" is optional, "WORD..." means any number of words.
-	 * "[TEXT]" alone: rows are filtered by it, and the command does not handle it.
+	 * "SERVICE ENDPOINT"; "[NAME]" is optional, "WORD..." means any number of words. NULL: none.
 	 */
 	const char *args;
+	/* NULL, or the settings among the arguments, a list: "KEY VALUE" or "KEY=VALUE". */
+	const char *settings;
+	/*
+	 * NULL, or the column that the only argument selects by (mt_render_named()); the command
+	 * does not handle it.
+	 */
+	const char *key;
+	/*
+	 * NULL, or the columns of the answer's tables, with spaces between, that text shows without
+	 * `wide`.
+	 */
+	const char *columns;
 	const char *help; /* one line */
 	const char *more; /* NULL, or paragraphs for `help COMMAND` and the man page */
 	enum mt_group group;
-	enum mt_role role;		      /* required; checked in one place, before `run` */
+	bool operate;			      /* requires the operator role, whatever the group */
 	enum mt_names names[MT_COMMAND_ARGS]; /* for the 1st, 2nd .. argument */
 	/* NULL, or offers completions besides names; r->args are the arguments before it */
-	void (*offer)(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
-	/* The arguments are an expression, and `run` takes that of `where` too (r->where). */
+	mt_offer_fn *offer;
+	/* The arguments are an expression, and `run` takes that of r->view too. */
 	bool selects;
 	/*
 	 * Returns the answer, or NULL (no memory). mt_ctl_error() becomes exit code 1,
 	 * mt_ctl_wrong() exit code 2.
 	 */
-	json_t *(*run)(struct mt_ctl *c, const struct mt_request *r);
+	mt_run_fn *run;
 	/*
-	 * NULL, or returns what to answer if no row contains [TEXT]: an error, or NULL if the
-	 * empty answer is right.
+	 * NULL, or returns what to answer if `key` of no row has the argument: an error, or NULL if
+	 * the empty answer is right.
 	 */
 	json_t *(*none)(const char *text);
 };
 
 /* The table in parts, one file per topic; each part ends with a row without words. */
 extern const struct mt_command mt_commands_show[], mt_commands_act[], mt_commands_trace[],
-	mt_commands_capture[], mt_commands_help[], mt_commands_load[];
+	mt_commands_capture[], mt_commands_help[], mt_commands_load[], mt_commands_drain[];
 extern const struct mt_command mt_commands_tune[], mt_commands_log[], mt_commands_analyse[];
+
+static inline const char *mt_command_args(const struct mt_command *cmd)
+{
+	return cmd->args ? cmd->args : "";
+}
+
+/* Required role; checked in one place, before `run`. */
+static inline enum mt_role mt_command_role(const struct mt_command *cmd)
+{
+	return cmd->operate || cmd->group >= MT_GROUP_CHANGE ? MT_ROLE_OPERATE : MT_ROLE_VIEW;
+}
+
+/* The last of the command's words. */
+static inline const char *mt_command_noun(const struct mt_command *cmd)
+{
+	const char *blank = strrchr(cmd->words, ' ');
+
+	return blank ? blank + 1 : cmd->words;
+}
 
 /* Row i of all parts together, in the order of `help`; NULL after the last. */
 const struct mt_command *mt_command_at(uint32_t i);
@@ -131,70 +174,44 @@ const struct mt_command *mt_command_nearest(const struct mt_request *r);
 
 #define MT_CELL 512
 
-/*
- * Converts bytes from outside to a JSON string. Bytes that are not UTF-8 become \xNN, so that one
- * bad name does not fail the whole answer. NULL: no memory.
- */
-json_t *mt_json_bytes(const char *p, size_t len);
-static inline json_t *mt_json_text(const char *s)
-{
-	return mt_json_bytes(s, strlen(s));
-}
-/* The lines of a text as an array; `text` NULL: an empty one. */
-json_t *mt_json_lines(const char *text);
 void mt_render_text(const json_t *j, struct mt_text_buf *out);
 /* True if the answer has tables, and all of them are empty. */
 bool mt_render_is_empty(const json_t *j);
 /* Formats one value as the text of a table's cell. */
 void mt_render_cell(const json_t *v, char *buf, size_t size);
 /*
- * Sets members that `o` lacks to null, so that an answer always has the same members. `names`: all
- * members that may be missing, with spaces between. Text output omits null members.
- */
-void mt_render_absent(json_t *o, const char *names);
-/*
  * Drops rows (of arrays in `j`), or without arrays members, that do not contain `text`, ignoring
  * case.
  */
 void mt_render_filter(json_t *j, const char *text);
+/*
+ * Keeps the rows with exactly `text` in `column`; if there are none, those with a value that
+ * contains it, ignoring case. `column` "": the members of `j` by their names.
+ */
+void mt_render_named(json_t *j, const char *column, const char *text);
 
 /* ---- show_*.c ------------------------------------------------------------------------------ */
 
-json_t *mt_show_version(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_ready(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_ports(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_exchanges(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r);
-void mt_offer_connections(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
-void mt_offer_exchanges(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
-void mt_offer_slow(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
-json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r);
+mt_run_fn mt_show_version, mt_show_ready, mt_show_ports, mt_show_workers, mt_show_connections,
+	mt_show_exchanges, mt_show_slow, mt_show_objects, mt_show_last_good, mt_show_neighbours,
+	mt_show_workloads, mt_show_services, mt_show_forwarding, mt_show_routes, mt_show_listeners,
+	mt_show_policies, mt_show_clusters, mt_show_endpoints, mt_show_outliers, mt_show_limits,
+	mt_show_memory, mt_show_counters, mt_show_health, mt_show_errors, mt_show_meaning,
+	mt_show_dns, mt_show_config, mt_show_origin, mt_show_mesh, mt_show_identity, mt_show_xds,
+	mt_show_node, mt_show_stages, mt_show_offloads, mt_show_tables, mt_show_capacity,
+	mt_show_talkers, mt_show_resources, mt_show_topology, mt_show_flows, mt_show_flow_list;
+mt_offer_fn mt_offer_connections, mt_offer_exchanges, mt_offer_slow, mt_offer_flows;
 json_t *mt_none_objects(const char *text);
 /* Number of denials by all workers because of that object. */
 uint64_t mt_ctl_closed_by(const struct mt_ctl *c, const struct mt_closer *by);
 /* Lists objects that are rejected or run with their last good version; null if there are none. */
 json_t *mt_ctl_bad_objects(struct mt_ctl *c);
-json_t *mt_show_last_good(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_workloads(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_clusters(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_outliers(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_limits(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_health(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_origin(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_mesh(struct mt_ctl *c, const struct mt_request *r);
-/* show_identity.c */
-json_t *mt_show_identity(struct mt_ctl *c, const struct mt_request *r);
+/* Seconds since `at` (ns, as c->now); null: never. */
+json_t *mt_json_ago(const struct mt_ctl *c, uint64_t at);
+const char *mt_ctl_transport(uint8_t protocol); /* "tcp", "udp", or "other" */
+/* The forwarded port at this address, that of TCP if there are two; NULL: none. */
+const struct mt_forward *mt_ctl_forward_at(
+	const struct mt_snapshot *s, const struct mt_addr *addr, uint16_t port);
 /* The node's own identity. True if it has a credential, or one is configured or expected. */
 bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out);
 /*
@@ -209,15 +226,6 @@ bool mt_ctl_identity_at(const struct mt_ctl *c, uint32_t which, struct mt_ctl_id
 const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_identity *who);
 /* Seconds from now until `at` (Unix time, s). */
 int64_t mt_ctl_until(const struct mt_ctl *c, int64_t at);
-json_t *mt_show_xds(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_offloads(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_show_topology(struct mt_ctl *c, const struct mt_request *r);
 
 /*
  * each_service.c: calls fn once for each service of each listener, however many of its filter
@@ -230,13 +238,16 @@ void mt_ctl_each_service(const struct mt_snapshot *snap, mt_ctl_service_fn *fn, 
 const struct mt_service *mt_ctl_only_service(const struct mt_listener *l);
 
 /*
- * show_traffic.c: append a row of `show services`, or of `show clusters` (ep NULL: the cluster has
- * no endpoint), and return it.
+ * show_traffic.c, show_clusters.c: append a row of `show services`, or of `show endpoints` (ep
+ * NULL: the cluster has no endpoint), and return it.
  */
 json_t *mt_row_service(struct mt_ctl *c, json_t *list, const struct mt_filter_chain_proto *p,
 	const struct mt_service *s);
 json_t *mt_row_endpoint(
 	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep);
+
+/* Sets p50_us, p90_us, p99_us and p999_us of a row from a histogram (mt_hist_at()). */
+void mt_row_latency(json_t *row, const uint64_t *counts, uint32_t n, uint32_t bits);
 
 /*
  * Appends the rows of `show routes` of this service, at most max; returns how many were left out.
@@ -264,7 +275,8 @@ json_t *mt_service_detail(struct mt_ctl *c, const char *name, const char *listen
 struct mt_lately {
 	struct mt_lately_count {
 		uint64_t requests, failures;
-	} * before, *last; /* [n]; NULL: no query yet */
+		uint64_t opaque_bytes; /* of an opaque TCP service, both directions */
+	} * before, *last;	       /* [n]; NULL: no query yet */
 	uint32_t n;
 	uint64_t at; /* ns, of `last` */
 };
@@ -283,7 +295,14 @@ void mt_topology_fini(struct mt_ctl *c);
 
 #define MT_ASK_ROWS 256
 
-enum mt_ask_what { MT_ASK_CONNECTIONS, MT_ASK_EXCHANGES, MT_ASK_SLOW, MT_ASK_HOLDERS };
+enum mt_ask_what {
+	MT_ASK_CONNECTIONS,
+	MT_ASK_EXCHANGES,
+	MT_ASK_SLOW,
+	MT_ASK_HOLDERS,
+	MT_ASK_CLOSE,  /* closes connections */
+	MT_ASK_RETURN, /* ends ejections of endpoints */
+};
 
 /*
  * A worker's copy of its connections or exchanges. The memory belongs to the ctl, because a request
@@ -310,14 +329,45 @@ struct mt_ask {
 			uint32_t conns;
 			uint64_t bytes;
 		} holders[MT_ASK_ROWS];
+		struct mt_ask_close {
+			uint32_t index, born_ms; /* of struct mt_tcp_info */
+			bool at_once;
+			/* The answer; the others are valid if it is there. */
+			bool there;
+			enum mt_conn_closing done;
+			bool accepted;
+			struct mt_tuple tuple;
+		} closes[MT_ASK_ROWS];
+		struct mt_ask_return {
+			struct mt_ep_state *ep;
+			uint64_t ep_id;
+			uint32_t cluster;
+			struct mt_addr addr;
+			uint16_t port;
+			bool done; /* the answer: it was ejected */
+		} returns[MT_ASK_ROWS];
 	};
 };
 
 /* Queries a worker. NULL: it does not answer within a second, or no memory. */
 const struct mt_ask *mt_ask(
 	struct mt_ctl *c, uint16_t worker, enum mt_ask_what what, const struct mt_expr *x);
-/* Continues the query; NULL: there are no more rows, or the worker does not answer. */
+/*
+ * For MT_ASK_CLOSE and MT_ASK_RETURN: a request without rows, which the caller adds. NULL: the
+ * worker has not answered an earlier one, or no memory.
+ */
+struct mt_ask *mt_ask_for(struct mt_ctl *c, uint16_t worker, enum mt_ask_what what);
+/* Sends it. False: the worker does not answer, and may still run it later. */
+bool mt_ask_run(struct mt_ctl *c, uint16_t worker);
+/*
+ * Continues the query, or MT_ASK_CLOSE with the connections from `idx` on; NULL: there are no more
+ * rows, or the worker does not answer.
+ */
 const struct mt_ask *mt_ask_more(struct mt_ctl *c, uint16_t worker);
+
+/* TLS version ("1.3") and cipher of a connection; NULL: plaintext. */
+const char *mt_ask_tls(const struct mt_conn_use *use);
+const char *mt_ask_cipher(const struct mt_conn_use *use);
 
 /* What only the control thread knows of a connection. */
 struct mt_ask_more {
@@ -365,13 +415,7 @@ extern const struct mt_outcome_set *const mt_ctl_sets[];
 extern const size_t mt_n_ctl_sets;
 
 /* Row i of all families; NULL after the last. */
-const struct mt_family *mt_family_at(uint32_t i);
-
-/* rte_telemetry.c: /meltemi/... of DPDK's own socket. 0 or -errno. */
-int mt_ctl_rte_open(struct mt_ctl *c);
-void mt_ctl_rte_close(struct mt_ctl *c);
-/* Answers a waiting request of DPDK's thread. */
-void mt_ctl_rte_turn(struct mt_ctl *c);
+const struct mt_family_row *mt_family_at(uint32_t i);
 
 /* Registers the counters of all libraries and the families. 0 or -ENOMEM. */
 int mt_ctl_metrics_init(struct mt_ctl *c);
@@ -387,30 +431,6 @@ void mt_ctl_ep_latency(
 	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS]);
 void mt_ctl_ep_answers(
 	const struct mt_ctl *c, const struct mt_ep_state *ep, struct mt_ep_answers *sum);
-
-/*
- * waiting.c: calls that wait for an answer of an endpoint, at most about a second ago. Ages in ns.
- */
-struct mt_ctl_waiting {
-	uint64_t calls;
-	uint64_t oldest;  /* since the oldest of them was sent */
-	uint64_t silent;  /* calls have waited for so long, and the endpoint has sent nothing */
-	uint64_t streams; /* opaque streams with bytes for the server, which has sent none since */
-	uint64_t
-		streams_silent; /* they have waited for so long, and the endpoint has sent nothing */
-	bool answers; /* most opaque streams of the endpoint got an answer: it does not only receive */
-};
-struct mt_ctl_waiting mt_ctl_ep_waiting(const struct mt_ctl *c, uint32_t index, uint64_t id);
-
-/* Age of the oldest call, or silence of a server that usually answers its opaque streams; ns. */
-uint64_t mt_ctl_oldest(const struct mt_ctl_waiting *n);
-
-#define MT_HANG_NS (10 * MT_SEC)
-/* True if the endpoint does not respond; a server hangs, or its process is stopped. */
-static inline bool mt_ctl_hangs(const struct mt_ctl_waiting *n)
-{
-	return n->silent >= MT_HANG_NS || (n->answers && n->streams_silent >= MT_HANG_NS);
-}
 
 /* ---- trace.c ------------------------------------------------------------------------------- */
 
@@ -619,10 +639,13 @@ void mt_http_clients_close(struct mt_ctl *c);
 
 /* ---- recent.c: growth of counters in the last minute ---------------------------------------- */
 
-#define MT_RECENT_STEPS 7 /* of 10 s: the oldest is a minute old when the newest was just taken */
+#define MT_RECENT_STEPS 7 /* the oldest is a minute old when the newest was just taken */
+#define MT_RECENT_STEP	(10 * MT_SEC)
+#define MT_RECENT_NS	(MT_RECENT_STEPS * MT_RECENT_STEP)
 
 struct mt_recent {
 	uint64_t *values; /* [MT_RECENT_STEPS][n + values of each worker] */
+	uint64_t *last;	  /* [n]: ns, the last step with a higher count; 0: none */
 	uint32_t n;	  /* counters, in the registry's order */
 	uint32_t taken;
 	uint64_t at[MT_RECENT_STEPS], next; /* ns */
@@ -634,10 +657,27 @@ void mt_recent_fini(struct mt_ctl *c);
 void mt_recent_turn(struct mt_ctl *c);
 /* Growth of counter i of the registry, whose sum is `value` now, since the oldest step. */
 uint64_t mt_recent_count(const struct mt_ctl *c, uint32_t i, uint64_t value);
+/* When it last grew, ns: now, or a step of 10 s; 0: never. */
+uint64_t mt_recent_last(const struct mt_ctl *c, uint32_t i, uint64_t value);
 /* Length of that period in s: up to 70, less if the daemon is younger. */
 uint32_t mt_recent_seconds(const struct mt_ctl *c);
 /* How long worker w ran since then, and its cycles in busy loop iterations. */
 void mt_recent_worker(const struct mt_ctl *c, uint16_t w, uint64_t *run_ns, uint64_t *work_cycles);
+
+/* ---- clear.c: `clear counters` -------------------------------------------------------------- */
+
+struct mt_cleared {
+	uint64_t *base; /* [n], in the registry's order; NULL: not cleared */
+	uint32_t n;
+	uint64_t wall; /* when, ns since 1970 */
+};
+
+/* Growth of counter i of the registry, with the sum `value` now, since `clear counters`. */
+uint64_t mt_cleared_count(const struct mt_ctl *c, uint32_t i, uint64_t value);
+/* Adds to the answer since when counters count, if they were cleared. */
+void mt_cleared_since(const struct mt_ctl *c, json_t *answer);
+void mt_cleared_fini(struct mt_ctl *c);
+mt_run_fn mt_run_clear;
 
 /* ---- the object ---------------------------------------------------------------------------- */
 
@@ -655,7 +695,6 @@ struct mt_ctl {
 	bool ready_off; /* set by `ready off`: /ready answers 503 */
 	uint64_t now, started;
 	int epoll;
-	int rte_fd; /* eventfd: DPDK's thread has a request; -1: none */
 	struct mt_metrics *metrics;
 	struct mt_family *families; /* of metrics.c */
 	struct mt_ctl_family *family_args;
@@ -675,13 +714,16 @@ struct mt_ctl {
 	struct mt_ui_data ui[MT_UI_QUESTIONS];
 	struct mt_lately lately;
 	struct mt_ask *asks[MT_WORKERS_MAX];
+	struct mt_flow_ask *flow_asks[MT_WORKERS_MAX];
 	struct mt_outliers *outliers;	/* NULL: no event yet */
+	struct mt_answering *answering; /* waiting.c */
 	bool endpoints_changed;		/* an endpoint was ejected, returned or leaves */
 	struct mt_events *events;	/* NULL: before the first look */
 	struct mt_pace *paces;		/* NULL: no query of connections yet */
 	struct mt_ctl_trace *trace;	/* NULL: nothing was traced yet */
 	struct mt_ctl_capture *capture; /* NULL: nothing was captured yet */
 	struct mt_recent recent;
+	struct mt_cleared cleared;
 	struct mt_ctl_otlp *otlp; /* NULL: metrics are not exported */
 
 	struct mt_ctl_later later;
@@ -699,11 +741,12 @@ static inline struct mt_snapshot *mt_ctl_snapshot(const struct mt_ctl *c)
 }
 
 /*
- * later.c: the answer `j` to a request that the daemon answered with `rc`. MT_CTL_LATER: it is kept
- * until the words for its member `key` are known. Returns j.
+ * later.c: the answer to a request that the daemon answered with `rc`: an error with the words if
+ * it is negative, else an object with the words as member `key`. MT_CTL_LATER: the object, with
+ * what the caller adds, is kept until its words are known.
  */
 json_t *mt_ctl_when(
-	struct mt_ctl *c, const struct mt_request *r, int rc, const char *key, json_t *j);
+	struct mt_ctl *c, const struct mt_request *r, int rc, const char *key, const char *words);
 /*
  * True if the line has to wait for the command under way, because both may change the same object.
  */

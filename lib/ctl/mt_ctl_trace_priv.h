@@ -29,10 +29,9 @@ bool mt_ctl_trace_hand(struct mt_ctl *c, uint16_t w, struct mt_trace *t);
 bool mt_ctl_trace_on(const struct mt_ctl *c);
 
 /* Commands. */
-json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r);
-void mt_trace_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
-json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r);
-json_t *mt_trace_stop(struct mt_ctl *c, const struct mt_request *r);
+mt_run_fn mt_trace_start;
+mt_offer_fn mt_trace_offer;
+mt_run_fn mt_trace_show, mt_trace_stop;
 
 /*
  * trace_render.c: appends a row for each step of a trace, which is number `number`; with_fields:

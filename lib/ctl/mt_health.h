@@ -20,32 +20,21 @@ struct mt_health {
 	const struct mt_ctl *c;
 	json_t *list;
 	const char *check; /* the one that runs */
-	uint32_t n;	   /* its findings other than MT_FOUND_OK */
+	/* Of the next finding: other counters that count the same; NULL: none. */
+	const char *also;
+	uint32_t n; /* its findings other than MT_FOUND_OK */
 };
 
 /* Adds a finding. `about`: name of the object, or ""; `remedy`: NULL if there is nothing to do. */
 void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, const char *remedy,
 	const char *fmt, ...) mt_printf(5, 6);
 
-/* health_node.c */
-void mt_check_state(struct mt_health *h);
-void mt_check_configuration(struct mt_health *h);
-void mt_check_errors(struct mt_health *h);
-void mt_check_workers(struct mt_health *h);
-void mt_check_memory(struct mt_health *h);
-/* health_net.c */
-void mt_check_ports(struct mt_health *h);
-void mt_check_spread(struct mt_health *h);
-void mt_check_neighbours(struct mt_health *h);
-void mt_check_names(struct mt_health *h);
+typedef void mt_check_fn(struct mt_health *h);
+
+mt_check_fn mt_check_state, mt_check_configuration, mt_check_errors, mt_check_workers,
+	mt_check_memory; /* health_node.c */
+mt_check_fn mt_check_ports, mt_check_spread, mt_check_neighbours, mt_check_names; /* health_net.c */
 /* health_traffic.c */
-void mt_check_endpoints(struct mt_health *h);
-void mt_check_limits(struct mt_health *h);
-void mt_check_control_planes(struct mt_health *h);
-void mt_check_certificates(struct mt_health *h);
-/* health_waiting.c */
-void mt_check_answers(struct mt_health *h);
-/* health_identity.c */
-void mt_check_jwks(struct mt_health *h);
-void mt_check_asks(struct mt_health *h);
-void mt_check_identity(struct mt_health *h);
+mt_check_fn mt_check_endpoints, mt_check_limits, mt_check_control_planes, mt_check_certificates;
+mt_check_fn mt_check_answers;				     /* health_waiting.c */
+mt_check_fn mt_check_jwks, mt_check_asks, mt_check_identity; /* health_identity.c */

@@ -18,12 +18,19 @@
 struct mt_history_entry {
 	uint64_t version; /* of the configuration */
 	uint64_t wall;	  /* ns since 1970 */
-	char from[24];	  /* "start", "files", "discovery", "tune", "rollback", "not confirmed" */
+	/* "start", "files", "discovery", "tune", "rollback", "not confirmed"; of actions "close" .. */
+	char from[24];
 	char who[MT_WHO_LEN];
 	char *what;		       /* "2 services changed", or the text of the override */
 	char *changes;		       /* by name, "; " between them; "": unknown */
 	struct mt_source_texts *texts; /* NULL: no longer kept */
 	char *overrides;	       /* one line each; "": none */
+	/*
+	 * An operator's action that changed no configuration: it has the version of the entry before
+	 * it, and no texts. It is merged into an action of the same kind that is the newest entry, so
+	 * that many of them do not displace configurations.
+	 */
+	bool action;
 	/* Replaces the newest entry if that merges, too, and is younger than MT_HISTORY_MERGE. */
 	bool merges;
 	uint32_t
@@ -43,7 +50,7 @@ void mt_history_free(struct mt_history *h);
 int mt_history_add(struct mt_history *h, const struct mt_history_entry *e);
 /* Entry i, newest first; NULL: there are fewer entries. */
 const struct mt_history_entry *mt_history_at(const struct mt_history *h, uint32_t i);
-/* By version; NULL: unknown, or no longer kept. */
+/* The configuration of that version, no action; NULL: unknown, or no longer kept. */
 const struct mt_history_entry *mt_history_find(const struct mt_history *h, uint64_t version);
 /* Bytes of all entries. */
 size_t mt_history_bytes(const struct mt_history *h);
@@ -65,13 +72,11 @@ uint64_t mt_history_armed(const struct mt_history *h, uint64_t *until);
 uint64_t mt_history_lapsed(struct mt_history *h, uint64_t now);
 
 /*
- * Compares two texts by line. Appends "-" lines of `a`, "+" lines of `b` and some common lines
- * around them to `out`. If a text has a Secret or a private key, no line is shown. `name`: of the
- * file.
+ * Appends a row for each object and each override that only one of two entries has, and for each
+ * object with different content: {change: added, removed or changed, object, origin}. `b` is the
+ * later one. Both have texts. Rows name objects but show no value, because a document may contain a
+ * secret. 0, -ENOMEM or -E2BIG.
  */
-struct mt_text_buf;
-void mt_line_diff(const char *name, const char *a, size_t a_len, const char *b, size_t b_len,
-	struct mt_text_buf *out);
-/* Compares all files of two entries, and their overrides. */
-void mt_history_diff(const struct mt_history_entry *a, const struct mt_history_entry *b,
-	struct mt_text_buf *out);
+struct json_t;
+int mt_history_diff(
+	const struct mt_history_entry *a, const struct mt_history_entry *b, struct json_t *rows);

@@ -44,4 +44,4 @@ int mt_ctl_expr_of(struct mt_expr *x, const char *text, const struct mt_expr_nam
 void mt_ctl_expr_note(struct mt_ctl *c, const struct mt_expr *x, uint64_t fields, json_t *answer);
 
 /* `complete WORD... PART*` */
-json_t *mt_run_complete(struct mt_ctl *c, const struct mt_request *r);
+mt_run_fn mt_run_complete;

@@ -32,6 +32,8 @@ void mt_expr_names_of_fields(struct mt_expr_names *names, uint64_t allowed)
 			name.id = MT_EXPR_src;
 			name.also = MT_EXPR_dst;
 		}
+		if (f == MT_EXPR_tls)
+			name.also = MT_EXPR_encrypted;
 		names->of[names->n++] = name;
 	}
 }

@@ -315,7 +315,9 @@ static int condition(struct parser *p)
 	if (rc || p->name->also == p->name->id)
 		return rc;
 	rc = add_term(p, &t, p->name->also);
-	return rc ? rc : emit(p, t.cmp == MT_EXPR_EQ ? MT_EXPR_OP_OR : MT_EXPR_OP_AND);
+	return rc ? rc
+		  : emit(p, t.cmp == MT_EXPR_EQ || t.cmp == MT_EXPR_HAS ? MT_EXPR_OP_OR
+									: MT_EXPR_OP_AND);
 }
 
 static int group(struct parser *p)

@@ -99,7 +99,7 @@ struct mt_expr_name {
 	const char *name;
 	enum mt_expr_type type;
 	uint8_t id; /* fields of calls: enum mt_expr_field; others: from MT_EXPR_N_FIELDS on */
-	/* A second id: `name=X` is true if either equals X. The same as `id`: none. */
+	/* A second id: `name=X` and `name~X` are true if either is. The same as `id`: none. */
 	uint8_t also;
 };
 

@@ -165,11 +165,6 @@ struct mt_source_texts *mt_source_texts_ref(struct mt_source_texts *t);
 void mt_source_texts_free(struct mt_source_texts *t);
 /* Bytes that `t` takes, without the texts that it shares with `before` (NULL: none). */
 size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_source_texts *before);
-uint32_t mt_source_texts_count(const struct mt_source_texts *t);
-/* Path and text of file i < count. Both are valid as long as `t`. */
-const char *mt_source_texts_at(
-	const struct mt_source_texts *t, uint32_t i, const char **text, size_t *len);
-
 /*
  * Reads all objects of the texts, in the order of files, without files that `t` shares with
  * `same` (NULL: none). Stops at an error. 0, -ENOMEM or -E2BIG.

@@ -117,19 +117,6 @@ size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_so
 	return bytes;
 }
 
-uint32_t mt_source_texts_count(const struct mt_source_texts *t)
-{
-	return t->n;
-}
-
-const char *mt_source_texts_at(
-	const struct mt_source_texts *t, uint32_t i, const char **text, size_t *len)
-{
-	*text = t->v[i]->text;
-	*len = t->v[i]->len;
-	return t->v[i]->path;
-}
-
 int mt_source_texts_read(const struct mt_source_texts *t, const struct mt_source_texts *same,
 	struct mt_source_reading *r, struct mt_diags *diags)
 {

@@ -74,6 +74,13 @@ const char *mt_severity_str(enum mt_severity s);
 const char *mt_remedy(const char *room, const char *name);
 /* Row i of the table of remedies; NULL at the end. */
 const char *mt_remedy_row(uint32_t i, const char **room, const char **name);
+/*
+ * Causes of the outcome "ROOM_NAME" that may have counted the same event, as names with spaces
+ * between, the first that has counted first; NULL: it has none.
+ */
+const char *mt_causes(const char *name);
+/* Name of row i of that table; NULL at the end. */
+const char *mt_causes_row(uint32_t i);
 /* Unit of a counter: "bytes", or "events", which its description names. */
 const char *mt_unit(const char *name);
 

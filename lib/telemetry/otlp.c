@@ -119,8 +119,8 @@ uint32_t mt_otlp_points(const struct mt_otlp *o)
 /* OpenTelemetry's units are those of UCUM; counted things stand in braces. */
 static const char *unit_of(struct mt_region *r, const char *unit)
 {
-	static const char *const known[][2] = {
-		{"bytes", "By"}, {"seconds", "s"}, {"milliseconds", "ms"}, {"", ""}};
+	static const char *const known[][2] = {{"bytes", "By"}, {"seconds", "s"},
+		{"milliseconds", "ms"}, {"ratio", "1"}, {"", ""}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(known); i++)
 		if (strcmp(unit, known[i][0]) == 0)

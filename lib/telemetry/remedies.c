@@ -18,10 +18,12 @@
 	"no action if the policy is intended; otherwise `explain` of such a call, or a trace, "    \
 	"names the policy, and `show objects` shows what it selects"
 #define SERVER                                                                                     \
-	"look at the server and the path to it: `show clusters`, `show neighbours`, its own log"
+	"look at the server and the path to it: `show endpoints`, `show neighbours`, its own log"
 #define PATH "damage or an old copy on the path; if it grows, look at its links and switches"
 #define HOSTILE                                                                                    \
 	"one is chance, many are a scan or an attack: find the sender with `tcpdump` on the link"
+#define LIMITED(field)                                                                             \
+	"is it traffic that should pass? raise limits." field " in the Node's spec.forwarding"
 #define OFFLOAD "on the sending side run `ethtool -K IFACE tx off gso off tso off`"
 #define WORKERS "the workers are overloaded: raise spec.workers, or spread the load over more nodes"
 #define SOURCES                                                                                    \
@@ -65,7 +67,7 @@ static const struct remedy remedies[] = {
 	{"tls", "timed_out", HOSTILE "; of servers: " SERVER},
 	{"tls", "no_tls",
 		"clients: they send plaintext where mutual TLS is required (a PeerAuthentication "
-		"of mode STRICT); servers: their port does not use TLS, although `show clusters` "
+		"of mode STRICT); servers: their port does not use TLS, although `show endpoints` "
 		"has TLS for it"},
 	{"tls", "bad_hello", HOSTILE},
 	{"tls", "unrecognized_name",
@@ -179,6 +181,47 @@ static const struct remedy remedies[] = {
 		"the device sends nothing: look at the link (`show ports`) and the device's "
 		"driver"},
 	{"net", "tx_no_memory", MEMORY},
+	{"net", "forward_full", "the link is saturated: compare `show ports` with its speed"},
+
+	{"l4", "flows_evicted",
+		"a flood from forged addresses, or endpoints that do not answer: look at "
+		"their replies"},
+	{"l4", "flows_over_share",
+		"one client or service makes flows faster than the table has places for them: "
+		"raise spec.flows"},
+	{"l4", "table_full", "raise spec.flows"},
+	{"l4", "fragments_evicted",
+		"a flood of fragments: filter it upstream, or let clients send datagrams that fit "
+		"into packets"},
+	{"l4", "fragment_ring_full", WORKERS},
+	{"l4", "closed_by_policy",
+		"`show forwarding` names the policy: write it so that it does not match the port"},
+	{"l4", "source_denied",
+		"is it a client that should be served? `allow` and `deny` of the Node's "
+		"spec.forwarding"},
+	{"l4", "limit_source_new_connections", LIMITED("perSource.newConnections")},
+	{"l4", "limit_source_packets", LIMITED("perSource.packets")},
+	{"l4", "limit_source_bytes", LIMITED("perSource.bytes")},
+	{"l4", "limit_service_new_connections", LIMITED("service.newConnections")},
+	{"l4", "limit_service_packets", LIMITED("service.packets")},
+	{"l4", "limit_service_bytes", LIMITED("service.bytes")},
+	{"l4", "limit_service_connections", LIMITED("service.connections")},
+	{"l4", "limit_sources_displaced", HOSTILE},
+	{"l4", "flows_unhealthy",
+		"look at the servers: `show outliers` has the reasons; if they accept only "
+		"clients, "
+		"write meltemi.io/health-check: none"},
+	{"l4", "checks_void",
+		"add addresses to spec.sourceAddresses; if `show memory` has pools that run empty, "
+		"raise "
+		"spec.memory.mb"},
+	{"l4", "echo_unexpected", HOSTILE},
+	{"l4", "no_nat_port", "add addresses to the Node's nat.addresses"},
+	{"l4", "no_connection",
+		"clients connect again; if it goes on, replies or packets of a connection take a "
+		"path past this node"},
+	{"l4", "no_endpoint", "give the service an endpoint of the address's family"},
+	{"l4", "no_route", "add a route for that network to spec.routes"},
 
 	{"tcp", "cookies_sent",
 		"normal for a burst of new clients; if it lasts it is a SYN flood: filter it "
@@ -270,7 +313,8 @@ static const struct remedy remedies[] = {
 		"no action if access was revoked on purpose; otherwise give the client a "
 		"certificate of the current roots"},
 	{"proxy", "down_draining",
-		"intended: the node drains; let the load balancer in front check /ready"},
+		"intended: the node drains, or a listener (`show overrides`); let the load "
+		"balancer in front check /ready"},
 	{"proxy", "chain_timeout",
 		"the listener has chains for TLS or several protocols, and waits for the client's "
 		"first bytes: give a protocol in which the server sends first an address of its "
@@ -317,7 +361,7 @@ static const struct remedy remedies[] = {
 		"worker, or more nodes"},
 	{"proxy", "up_limited",
 		"no action if connectionPool.tcp.maxConnections is intended; otherwise raise it: "
-		"`show clusters`"},
+		"`show endpoints`"},
 	{"proxy", "up_stalled", SERVER},
 	{"proxy", "up_silent",
 		"the server process hangs or is stopped while its machine runs: look at its log "
@@ -372,9 +416,10 @@ static const struct remedy remedies[] = {
 		"service and match"},
 	{"proxy", "endpoint_overloaded",
 		"the server gets more calls than it can answer in time: add endpoints, or limit "
-		"its callers (localRateLimit); `show clusters` names it"},
+		"its callers (localRateLimit); `show endpoints` names it"},
 	{"proxy", "reply_overload",
-		"servers are slower than their clients: `show clusters`; add endpoints, or memory; "
+		"servers are slower than their clients: `show endpoints`; add endpoints, or "
+		"memory; "
 		"where a DestinationRule limits them raise connectionPool.tcp.maxConnections "
 		"(proxy_up_limited grows too) or connectionPool.http.http1MaxPendingRequests"},
 	{"proxy", "reply_timeout", SERVER "; or raise the route's timeout"},
@@ -402,7 +447,7 @@ static const struct remedy remedies[] = {
 		"nothing, if servers restart; if it grows steadily, they refuse connections: look "
 		"at their limits and logs"},
 	{"proxy", "mirror_failed",
-		"look at the mirror's servers: `show clusters`; the calls themselves are not "
+		"look at the mirror's servers: `show endpoints`; the calls themselves are not "
 		"affected"},
 	{"proxy", "mirror_full",
 		"the mirror is too slow for its share: lower the route's mirrorPercentage, or add "
@@ -412,7 +457,7 @@ static const struct remedy remedies[] = {
 		"a copy is authorized as the call's own client: allow it to call the mirror as "
 		"well, or remove the mirror; a trace of such a call shows it"},
 	{"proxy", "mirror_no_endpoint",
-		"look at the mirror's cluster: `show clusters`, `show outliers`"},
+		"look at the mirror's cluster: `show endpoints`, `show outliers`"},
 	{"proxy", "opaque_closed", CLOSED},
 	{"proxy", "opaque_denied", DENIED},
 	{"proxy", "opaque_over_limit",

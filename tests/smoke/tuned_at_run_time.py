@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-What an operator turns on a running node: an endpoint drained under load without a failed call; a limit that reports first
-and refuses then; weights, faults and workers' settings; a change that nobody confirms; going back; what is kept over a
-restart, and what is not.
+What an operator changes on a running node: an endpoint drained under load without a failed call; a listener and a service
+drained and returned; connections closed by their id and by an expression; an ejection ended; a limit that reports first and
+refuses then; weights, faults and workers' settings; what is refused because it changes nothing; a change that nobody
+confirms; going back; what is kept over a restart, and what is not.
 """
 
 import json
@@ -16,6 +17,7 @@ from meltemi_lab.documents import service, subsets
 
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
 TARGET = f"{VIP}:20880"
+ROW_CLUSTER = "outbound|20880|{}|" + HOST
 
 
 def router(v1, v2):
@@ -59,27 +61,177 @@ def drained_under_load(lab, daemon):
     load = lab.dubbo_client(TARGET, connections=4, outstanding=8, seconds=4)
     load.wait_line("calling")
     time.sleep(1)
-    answer = tell(daemon, "tune", "drain", first)
-    equal(answer["tune"], f"drain {first}: in force", "what a drain is answered")
+    answer = tell(daemon, "drain", "endpoint", first)
+    equal(answer["drain"], f"drain endpoint {first}: in force", "what a drain is answered")
     time.sleep(0.5)
-    before = {row["endpoint"]: row["requests"] for row in daemon.show("clusters")["clusters"] if "v1" in row["cluster"]}
+    before = {row["endpoint"]: row["requests"] for row in daemon.show("endpoints")["endpoints"] if "v1" in row["cluster"]}
     time.sleep(1)
-    rows = [row for row in daemon.show("clusters")["clusters"] if "|v1|" in row["cluster"]]
+    rows = [row for row in daemon.show("endpoints")["endpoints"] if "|v1|" in row["cluster"]]
     equal({row["endpoint"]: row["health"] for row in rows}, {first: "draining", f"{lab.server(2)}:20880": "ok"}, "health")
     equal([row["requests"] - before[row["endpoint"]] for row in rows if row["endpoint"] == first], [0], "calls to who is drained")
     report = load.result()
     equal(report["failed"], 0, f"failed calls {report['errors']}")
-    print(f"drained under load: {report['answered']} answered by {report['by_server']}, none failed; {answer['tune']}", flush=True)
+    print(f"drained under load: {report['answered']} answered by {report['by_server']}, none failed; {answer['drain']}", flush=True)
     equal(servers(lab), {"v1/s2": 200}, "servers while one is drained")
     what = tell(daemon, "show", "history")["history"][0]["what"]
     check(what.startswith("drain ") and "no change" not in what, f"a drain that is in force is no change: {what}")
-    tell(daemon, "tune", "drop", "all")
+    check("already" in refused(daemon, "drain", "endpoint", first, ROW_CLUSTER.format("v1")), "drained twice")
+    equal(tell(daemon, "return", "endpoint", first)["return"], f"return endpoint {first}: done", "what a return is answered")
+    equal(tell(daemon, "show", "overrides")["overrides"], [], "overrides after the return")
+    check("not drained and not ejected" in refused(daemon, "return", "endpoint", first), "returned twice")
     equal(sorted(servers(lab)), ["v1/s1", "v1/s2"], "servers when it is back")
+    returned_in_one_cluster(daemon, first)
+
+
+def returned_in_one_cluster(daemon, endpoint):
+    """Of a drain in all clusters."""
+    def states():
+        return {row["cluster"]: row["health"] for row in daemon.show("endpoints")["endpoints"] if row["endpoint"] == endpoint}
+
+    clusters = sorted(states())
+    check(len(clusters) > 1, f"{endpoint} is in {clusters}")
+    tell(daemon, "drain", "endpoint", endpoint)
+    equal(set(states().values()), {"draining"}, "states while it is drained in all")
+    answer = tell(daemon, "return", "endpoint", endpoint, clusters[0])
+    equal(answer["return"], f"return endpoint {endpoint} {clusters[0]}: done", "what a return in one is answered")
+    equal(states(), {name: "ok" if name == clusters[0] else "draining" for name in clusters}, "states afterwards")
+    equal([o["override"] for o in tell(daemon, "show", "overrides")["overrides"]],
+          [f"drain endpoint {endpoint}", f"return endpoint {endpoint} {clusters[0]}"], "overrides")
+    check("no such endpoint" in refused(daemon, "return", "endpoint", endpoint, "outbound|1||no.example"), "a cluster that is not there")
+    check("not drained" in refused(daemon, "return", "endpoint", endpoint, clusters[0]), "returned twice")
+    tell(daemon, "return", "endpoint", endpoint)
+    equal((set(states().values()), tell(daemon, "show", "overrides")["overrides"]), ({"ok"}, []), "after the return in all")
+
+
+def ends(sock, seconds=5):
+    """How the node ends a connection on which nothing is asked."""
+    sock.settimeout(seconds)
+    try:
+        while sock.recv(4096):
+            pass
+        return "FIN"
+    except ConnectionResetError:
+        return "RST"
+    finally:
+        sock.close()
+
+
+def is_refused(lab):
+    try:
+        lab.connect("client", VIP, 20880).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+def drained_listener(lab, daemon):
+    for noun, name in (("listener", TARGET), ("service", HOST)):
+        held, drained = lab.connect("client", VIP, 20880), daemon.counters()["proxy_down_listener_drained"]
+        within(5, lambda: daemon.show("connections")["connections"], "the client is connected")
+        tell(daemon, "drain", noun, name)
+        within(5, lambda: is_refused(lab), f"new clients while the {noun} is drained")
+        equal(ends(held), "FIN", "end of a client that was connected")
+        equal(daemon.counters()["proxy_down_listener_drained"], drained + 1, "connections drained")
+        rows = [row for row in daemon.show("health")["health"] if row["about"] == TARGET]
+        check(rows and rows[0]["state"] == "warning", f"what is drained is not told: {rows}")
+        reasons = {row["reason"] for row in daemon.show("listeners")["listeners"] if f"{row['address']}:{row['port']}" == TARGET}
+        equal(reasons, {"drained by an operator"}, "why the listener refuses clients")
+        check("is the same" in refused(daemon, "drain", noun, name), "drained twice")
+        tell(daemon, "return", noun, name)
+        within(5, lambda: not is_refused(lab), f"clients after the return of the {noun}")
+        check("is not drained" in refused(daemon, "return", noun, name), "returned twice")
+    check(servers(lab), "calls after the return")
+    check("no such listener" in refused(daemon, "drain", "listener", "192.0.2.77:1"), "a listener that is not there")
+    check("no such service" in refused(daemon, "drain", "service", "nothing.example"), "a service that is not there")
+
+
+def closed(lab, daemon):
+    def one(sock):
+        rows = within(5, lambda: tell(daemon, "show", "connections", "where", f"sport={sock.getsockname()[1]}")["connections"], "it is shown")
+        return rows[0]["id"]
+
+    before = daemon.counters()
+    slow, now, two = lab.connect("client", VIP, 20880), lab.connect("client", VIP, 20880), [lab.connect("client", VIP, 20880) for _ in "ab"]
+    number = one(slow)
+    equal([row["result"] for row in tell(daemon, "close", "connection", number)["connections"]], ["drains"], "what is done")
+    equal(ends(slow), "FIN", "end of a connection that drains")
+    within(5, lambda: "there is no connection" in refused(daemon, "close", "connection", number), "its id afterwards")
+    equal([row["result"] for row in tell(daemon, "close", "connection", one(now), "now")["connections"]], ["closed"], "what is done")
+    equal(ends(now), "RST", "end of a connection that is closed now")
+    ports = " or ".join(f"sport={sock.getsockname()[1]}" for sock in two)
+    for sock in two:
+        one(sock)
+    answer = tell(daemon, "close", "connection", "where", *ports.split(), "now")
+    equal((answer["matched"], answer["close"]), (2, "connections: 2 closed, 0 draining"), f"{answer}")
+    equal([ends(sock) for sock in two], ["RST", "RST"], "ends of those that match")
+    equal(tell(daemon, "close", "connection", "where", "sport=1")["matched"], 0, "an expression that matches nothing")
+    check(servers(lab), "calls, for connections to servers")
+    answer = tell(daemon, "close", "connection", "where", "side=server", "dport=20880")
+    check(answer["matched"] and {row["result"] for row in answer["connections"]} == {"closed"}, f"idle connections to servers: {answer}")
+    check(servers(lab), "calls on new connections")
+    after = daemon.counters()
+    equal(after["proxy_down_closed_by_operator"] - before["proxy_down_closed_by_operator"], 4, "clients closed")
+    equal(after["proxy_up_closed_by_operator"] - before["proxy_up_closed_by_operator"], answer["matched"], "connections to servers closed")
+    entry = tell(daemon, "show", "history")["history"][0]
+    equal((entry["from"], entry["can_roll_back"], entry["who"].split()[0]), ("close", "no", "root"), f"the history: {entry}")
+    check("usage:" in refused(daemon, "close", "connection", "7"), "what is no id")
+
+
+def cleared(daemon):
+    """The shell's tables count from now on, the metrics go on."""
+    def metric():
+        return next(line for line in daemon.http("/metrics")[1].splitlines() if line.startswith("meltemi_proxy_exchange_answered_total "))
+
+    before, total = metric(), daemon.counters()["proxy_exchange_answered"]
+    check(total > 0, "calls were answered")
+    tell(daemon, "clear", "counters")
+    counters = daemon.counters()
+    equal((counters["proxy_exchange_answered"], "counted_since" in counters), (0, True), "the table after that")
+    equal(metric(), before, "the metric after that")
+    tell(daemon, "clear", "counters", "undo")
+    equal(daemon.counters()["proxy_exchange_answered"], total, "the table when it is undone")
+    equal(tell(daemon, "show", "history")["history"][0]["what"].split(":")[0][:1].isdigit(), True, "two of a kind are one entry")
+
+
+def nothing_changed(lab, daemon):
+    """What would change nothing is refused, with the reason."""
+    first, bucket = f"{lab.server(1)}:20880", f"{HOST}:20880"
+    for words, why in (
+            (("tune", "weight", first, "1"), "has that weight already"),
+            (("tune", "weight", f"{lab.server(3)}:20880", "5", ROW_CLUSTER.format("v2")), "only endpoint"),
+            (("tune", "split", HOST, "split", "v1=7"), "split so already"),
+            (("tune", "split", HOST, "split", "v9=1"), "is not a destination"),
+            (("tune", "limit", bucket, "max=100000", "report-only=off"), "these settings already"),
+            (("tune", "limit", f"{HOST}:1", "max=5"), "no such limit"),
+            (("tune", "worker", "idle=adaptive"), "have that setting already"),
+            (("log", "level", "xds", "info"), "its level already"),
+            (("drain", "endpoint", f"{lab.server(3)}:20880", ROW_CLUSTER.format("v2")), "would go on to get its calls")):
+        said = refused(daemon, *words)
+        check(why in said, f"{' '.join(words)}: {said}")
+    equal(tell(daemon, "show", "overrides")["overrides"], [], "overrides after what changes nothing")
+
+
+def returned(lab, daemon, server):
+    """An ejection ends by command before its time, and before a health check is answered."""
+    second = f"{lab.server(2)}:20880"
+
+    def health():
+        return {row["health"] for row in daemon.show("endpoints")["endpoints"] if row["endpoint"] == second and "|v1|" in row["cluster"]}
+
+    server.kill()
+    within(10, lambda: lab.dubbo_client(TARGET, count=20, outstanding=4).result() and "ejected" in str(health()), "the ejection")
+    again, probes = lab.dubbo_server(2, "v1"), daemon.counters()["proxy_probe_answered"]
+    again.wait_line("ready")
+    answer = tell(daemon, "return", "endpoint", second)
+    check("its ejection ended" in answer["return"], f"{answer}")
+    equal((health(), daemon.counters()["proxy_probe_answered"]), ({"ok"}, probes), "health, and health checks that were answered")
+    equal(sorted(servers(lab)), ["v1/s1", "v1/s2"], "servers")
+    check("not ejected" in refused(daemon, "return", "endpoint", second), "returned twice")
 
 
 def limited(lab, daemon):
     bucket = f"{HOST}:20880"
-    tell(daemon, "tune", "limit", bucket, "max=50", "fill=1h", "report-only=on")
+    tell(daemon, "tune", "limit", bucket, "max", "50", "fill", "1h", "report-only=on")
     equal(lab.dubbo_client(TARGET, count=200).result()["failed"], 0, "calls refused while the limit only reports")
     row = daemon.show("limits")["limits"][0]
     equal((row["would_refuse"], row["refused"], row["mode"]), (150, 0, "report only"), f"what it would have refused {row}")
@@ -115,7 +267,7 @@ def workers(lab, daemon):
 def confirmed_or_not(lab, daemon):
     before = tell(daemon, "show", "version")["configuration_version"] if "configuration_version" in tell(daemon, "show", "version") \
         else tell(daemon, "show", "history")["history"][0]["version"]
-    tell(daemon, "commit", "confirm", "2s")
+    tell(daemon, "commit", "confirm", "8s")  # time for the calls below on a busy machine
     tell(daemon, "tune", "split", HOST, "split", "v2=1")
     daemon.write("router.yaml", router(50, 50))
     equal(servers(lab), {"v2/s3": 200}, "while nobody has confirmed")
@@ -130,17 +282,17 @@ def confirmed_or_not(lab, daemon):
 
 
 def back(lab, daemon, before):
-    tell(daemon, "commit", "confirm", "2s")
+    tell(daemon, "commit", "confirm", "4s")
     tell(daemon, "rollback", str(before))
     tell(daemon, "commit")
-    time.sleep(2.5)
+    time.sleep(4.5)
     equal(sorted(servers(lab)), ["v1/s1", "v1/s2"], "confirmed, so it stays")
     now = tell(daemon, "show", "history")["history"][0]
     equal((now["from"], now["who"].split()[0]), ("rollback", "root"), "who went back")
     check(f"service {HOST}" in now["reason"], f"what it changed, by name: {now}")
-    lines = tell(daemon, "diff", str(now["version"] - 1), str(now["version"]))["difference"]
-    check("-       weight: 50" in lines and "+       weight: 100" in lines, f"difference {lines}")
-    equal(tell(daemon, "diff", str(before), str(now["version"]))["difference"], ["the same documents and overrides"], "difference")
+    rows = tell(daemon, "diff", str(now["version"] - 1), str(now["version"]))["differences"]
+    equal([(row["change"], row["origin"].rsplit("/")[-1]) for row in rows], [("changed", "router.yaml:1")], f"differences {rows}")
+    equal(tell(daemon, "diff", str(before), str(now["version"]))["differences"], [], "differences")
     check("there is no version" in refused(daemon, "rollback", "9999"), "a version that never was")
 
 
@@ -173,7 +325,7 @@ def levels(daemon):
 
 def restarted(lab, daemon):
     second = f"{lab.server(2)}:20880"
-    answer = tell(daemon, "tune", "drain", second)
+    answer = tell(daemon, "drain", "endpoint", second)
     said = tell(daemon, "tune", "weight", f"{lab.server(1)}:20880", "7")["tune"]
     check(said.startswith("weight ") and ": in force; " in said and "changed" in said, f"a weight is answered {said}")
     number = [o["id"] for o in tell(daemon, "show", "overrides")["overrides"] if o["override"].startswith("drain")][0]
@@ -185,15 +337,16 @@ def restarted(lab, daemon):
     now = {row["module"]: row["level"] for row in tell(daemon, "show", "log")["log"]}
     equal((now["tune"], now["xds"], now["boot"]), ("warn", "debug", "info"), "levels that the Node document says")
     left = tell(daemon, "show", "overrides")["overrides"]
-    equal([(o["override"], o["kept"]) for o in left], [(f"drain {second}", True)], f"what is kept ({answer})")
+    equal([(o["override"], o["kept"]) for o in left], [(f"drain endpoint {second}", True)], f"what is kept ({answer})")
     equal(servers(lab), {"v1/s1": 200}, "servers after the restart")
     tell(daemon, "tune", "drop", "all")
 
 
 def body():
     with Lab(servers=3) as lab:
-        for number, tag in ((1, "v1"), (2, "v1"), (3, "v2")):
-            lab.dubbo_server(number, tag).wait_line("ready")
+        processes = [lab.dubbo_server(number, tag) for number, tag in ((1, "v1"), (2, "v1"), (3, "v2"))]
+        for process in processes:
+            process.wait_line("ready")
         daemon = lab.meltemi(workers=2)
         daemon.write("service.yaml", service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo",
                                              [(lab.server(n), 20880, {"version": tag}) for n, tag in ((1, "v1"), (2, "v1"), (3, "v2"))]))
@@ -201,6 +354,10 @@ def body():
         daemon.write("router.yaml", router(100, 0))
         daemon.start()
         drained_under_load(lab, daemon)
+        drained_listener(lab, daemon)
+        closed(lab, daemon)
+        cleared(daemon)
+        nothing_changed(lab, daemon)
         limited(lab, daemon)
         faults(lab, daemon)
         workers(lab, daemon)
@@ -208,10 +365,11 @@ def body():
         back(lab, daemon, before)
         levels(daemon)
         restarted(lab, daemon)
+        returned(lab, daemon, processes[1])
         covered = tell(daemon, "show", "coverage")
         equal((covered["without_limits"], covered["without_breakers"]), (0, 1), f"coverage {covered}")
         check("nothing waits" in refused(daemon, "commit"), "commit without a reason")
-        check("no such endpoint" in refused(daemon, "tune", "drain", "192.0.2.77:1"), "an endpoint that is not there")
+        check("no such endpoint" in refused(daemon, "drain", "endpoint", "192.0.2.77:1"), "an endpoint that is not there")
 
 
 main(body)

@@ -16,6 +16,7 @@ static const struct mt_command *const parts[] = {
 	mt_commands_load,
 	mt_commands_analyse,
 	mt_commands_act,
+	mt_commands_drain,
 	mt_commands_tune,
 	mt_commands_log,
 	mt_commands_trace,
@@ -54,12 +55,12 @@ json_t *mt_ctl_error(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	/* Truncation may split a UTF-8 character, which mt_json_text() escapes. */
-	return json_pack("{s:o}", "error", mt_json_text(text));
+	return mt_json_object(MT_M("error", text));
 }
 
 json_t *mt_ctl_wrong(const struct mt_err *e)
 {
-	return json_pack("{s:o, s:b}", "error", mt_json_text(e->text), "wrong", 1);
+	return mt_json_object(MT_M("error", e->text), MT_M("wrong", json_true()));
 }
 
 /* The exit code of an answer. */
@@ -179,7 +180,7 @@ const struct mt_command *mt_command_find(
 /* The only role check; false with the reason in e. */
 static bool may_run(const struct mt_command *cmd, const struct mt_who *who, struct mt_err *e)
 {
-	if (who->role >= cmd->role)
+	if (who->role >= mt_command_role(cmd))
 		return true;
 	mt_err(e, 0,
 		"%s has the role view, which changes nothing: `%s` needs the operators' socket "
@@ -192,16 +193,20 @@ static bool words_fit(const struct mt_command *cmd, uint32_t n, struct mt_err *e
 {
 	uint32_t min, max;
 
-	mt_command_arity(cmd->args, &min, &max);
+	mt_command_arity(mt_command_args(cmd), &min, &max);
 	if (n >= min && n <= max)
 		return true;
-	mt_err(e, 0, "too %s words; usage: %s %s", n < min ? "few" : "many", cmd->words, cmd->args);
+	mt_err(e, 0, "too %s words; usage: %s%s%s%s", n < min ? "few" : "many", cmd->words,
+		*mt_command_args(cmd) ? " " : "", mt_command_args(cmd),
+		n > max && strncmp(cmd->words, "show ", 5) == 0
+			? " (rows with a word: `| grep WORD`)"
+			: "");
 	return false;
 }
 
 /*
- * Cuts the view off the request. `where`, `sort` and `limit` belong to the view of `show` only; for
- * other commands they may be arguments.
+ * Cuts the view off the request. `where`, `sort`, `limit` and `wide` belong to the view of `show`
+ * only; for other commands they may be arguments.
  */
 static int cut_view(
 	struct mt_ctl_view *v, struct mt_request *r, const struct mt_command *cmd, struct mt_err *e)
@@ -235,16 +240,16 @@ static int found(const json_t *j)
 }
 
 /*
- * Filters the answer by [TEXT], for all commands: none of them does it itself. False: no row
- * contains the text and the command does not know it; *j is an error.
+ * Selects the rows of the object that the argument names, for all commands: none of them does it
+ * itself. False: no row has the name and the command does not know it; *j is an error.
  */
-static bool filter(const struct mt_command *cmd, const struct mt_request *r, json_t **j)
+static bool select_named(const struct mt_command *cmd, const struct mt_request *r, json_t **j)
 {
 	json_t *error;
 
-	if (!r->n_args || strcmp(cmd->args, "[TEXT]") != 0)
+	if (!r->n_args || !cmd->key)
 		return true;
-	mt_render_filter(*j, r->args[0]);
+	mt_render_named(*j, cmd->key, r->args[0]);
 	if (!cmd->none || !mt_render_is_empty(*j))
 		return true;
 	error = cmd->none(r->args[0]);
@@ -270,6 +275,9 @@ static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 	cmd = mt_command_find(r, &used, &e);
 	if (!cmd || cut_view(&view, r, cmd, &e) < 0)
 		return mt_ctl_error("%s", e.text);
+	if (cmd->settings)
+		mt_request_settings(r, used, cmd->settings);
+	r->command = cmd;
 	r->args = r->words + used;
 	r->n_args = r->n - used;
 	if (!words_fit(cmd, r->n_args, &e))
@@ -277,21 +285,20 @@ static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 	*code = MT_CTL_FAILED;
 	if (!may_run(cmd, r->who, &e))
 		return mt_ctl_error("%s", e.text);
-	if (cmd->selects) {
-		r->where = view.where;
-		j = cmd->run(c, r);
+	r->view = &view;
+	j = cmd->run(c, r);
+	if (cmd->selects)
 		view.where[0] = '\0';
-	} else {
-		j = cmd->run(c, r);
-	}
 	*code = code_of(j);
-	if (*code == MT_CTL_OK && !filter(cmd, r, &j))
+	if (*code == MT_CTL_OK && !select_named(cmd, r, &j))
 		*code = MT_CTL_USAGE;
 	if (*code == MT_CTL_OK && mt_view_apply(&view, &j, &e) < 0) {
 		*code = MT_CTL_USAGE;
 		json_decref(j);
 		return mt_ctl_error("%s", e.text);
 	}
+	if (*code == MT_CTL_OK && cmd->columns && !r->json && !view.wide)
+		mt_view_narrow(&view, cmd->columns, j);
 	if (*code == MT_CTL_OK)
 		*code = found(j);
 	return j ? j : mt_ctl_error("no memory");
@@ -310,7 +317,7 @@ json_t *mt_command_look(struct mt_ctl *c, const char *words)
 
 	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++)
 		if (strcmp(cmd->words, words) == 0)
-			return cmd->role == MT_ROLE_VIEW ? cmd->run(c, &r) : NULL;
+			return mt_command_role(cmd) == MT_ROLE_VIEW ? cmd->run(c, &r) : NULL;
 	return NULL;
 }
 

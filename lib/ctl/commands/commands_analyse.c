@@ -45,8 +45,9 @@ const struct mt_command mt_commands_analyse[] = {
 	 */
 	{.words = "analyse",
 		.group = MT_GROUP_EXPLAIN,
-		.role = MT_ROLE_OPERATE,
+		.operate = true,
 		.args = "[WORD...]",
+		.settings = "principal from",
 		.help = "problems of policies: open services, rules that never decide",
 		.more = "analyse [principal=PRINCIPAL] [from=ADDRESS]\n\nServices without "
 			"policies, rules that never decide, plaintext traffic, names that no "

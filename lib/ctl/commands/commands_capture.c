@@ -19,7 +19,7 @@ const struct mt_command mt_commands_capture[] = {
 			"most 3600), or when no client has read it for 10 seconds. snaplen: bytes "
 			"kept of a packet (65535) or a message (4096, at most 16384). A capture "
 			"shows the data of clients, so it is logged.",
-		.role = MT_ROLE_OPERATE,
+		.operate = true,
 		.offer = mt_capture_offer,
 		.run = mt_capture_start},
 	{.words = "capture read",
@@ -28,16 +28,14 @@ const struct mt_command mt_commands_capture[] = {
 		.help = "records captured since the last read; each record is returned once",
 		.more = "ID is the answer of `capture start`. Bytes are base64. `more` false: no "
 			"records are left.",
-		.role = MT_ROLE_OPERATE,
+		.operate = true,
 		.run = mt_capture_read},
 	{.words = "capture stop",
 		.group = MT_GROUP_EXPLAIN,
-		.args = "",
 		.help = "end the capture; its records can still be read for 10 seconds",
-		.role = MT_ROLE_OPERATE,
+		.operate = true,
 		.run = mt_capture_stop},
 	{.words = "show capture",
-		.args = "",
 		.help = "the current or last capture: user, expression, records, lost records",
 		.run = mt_capture_show},
 	{0},

@@ -29,10 +29,13 @@ static json_t *one(const struct mt_command *cmd)
 	char usage[256];
 	bool table = strncmp(cmd->words, "show ", 5) == 0;
 
-	snprintf(usage, sizeof(usage), "%s%s%s%s", cmd->words, *cmd->args ? " " : "", cmd->args,
-		table ? " [where EXPRESSION] [sort FIELD] [limit N]" : "");
-	return json_pack("{s:s, s:s, s:s, s:s?}", "usage", usage, "what", cmd->help, "role",
-		role_str(cmd->role), "more", cmd->more);
+	snprintf(usage, sizeof(usage), "%s%s%s%s", cmd->words, *mt_command_args(cmd) ? " " : "",
+		mt_command_args(cmd),
+		table ? " [where EXPRESSION] [sort FIELD] [limit N] [wide]" : "");
+	return mt_json_object(MT_M("usage", usage), MT_M("what", cmd->help),
+		MT_M("role", role_str(mt_command_role(cmd))),
+		MT_M("columns", mt_json_known(cmd->columns)),
+		MT_M("more", mt_json_known(cmd->more)));
 }
 
 /*
@@ -48,11 +51,11 @@ static json_t *rows_of(const struct mt_request *r)
 	for (enum mt_group group = 0; group < (r->json ? 1 : MT_N_GROUPS); group++)
 		for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++)
 			if ((r->json || cmd->group == group) && begins(cmd, r))
-				json_array_append_new(
-					list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "section",
-						      names[cmd->group], "command", cmd->words,
-						      "arguments", cmd->args, "role",
-						      role_str(cmd->role), "help", cmd->help));
+				mt_json_add(list, MT_M("section", names[cmd->group]),
+					MT_M("command", cmd->words),
+					MT_M("arguments", mt_command_args(cmd)),
+					MT_M("role", role_str(mt_command_role(cmd))),
+					MT_M("help", cmd->help));
 	return list;
 }
 
@@ -74,7 +77,7 @@ static json_t *run_help(struct mt_ctl *c, const struct mt_request *r)
 		json_decref(list);
 		return mt_ctl_error("no command `%s`; `help` lists them all", r->args[0]);
 	}
-	return json_pack("{s:o}", "commands", list);
+	return mt_json_object(MT_M("commands", list));
 }
 
 const struct mt_command mt_commands_help[] = {
@@ -85,8 +88,10 @@ const struct mt_command mt_commands_help[] = {
 		.more = "Words may be shortened while they are unique. Every `show` accepts, after "
 			"its own words, `where EXPRESSION` (`where n>5 state=open not name~x`: "
 			"docs/reference/expressions.md), `sort FIELD` (largest first, "
-			"-FIELD: smallest first) and `limit N`. Every command accepts `| grep "
-			"WORD`, `| count` and `| json` at its end.",
+			"-FIELD: smallest first), `limit N` and `wide` (all columns; without it "
+			"text has at most ten of each table, and those that `where` and `sort` "
+			"name). Every command accepts `| grep WORD`, `| count` and `| json` at its "
+			"end.",
 		.names = {MT_NAMES_COMMAND},
 		.run = run_help},
 	{.words = "complete",

@@ -4,11 +4,13 @@
 
 const struct mt_command mt_commands_load[] = {
 	{.words = "show node",
-		.args = "",
 		.help = "the node in one screen: ports, workers, load, connections, requests",
 		.run = mt_show_node},
 	{.words = "show topology",
 		.args = "[SERVICE]",
+		.columns = "service listener protocol requests ok local_replies limited "
+			   "timeouts p99_us clusters_left_out cluster endpoint health "
+			   "failures connections outstanding waiting oldest_call_ms",
 		.help = "the services that fail or are busy, with the clusters and endpoints of "
 			"their calls",
 		.more = "At most 30 services with the word in their name, at most 8 clusters of "
@@ -17,7 +19,6 @@ const struct mt_command mt_commands_load[] = {
 		.names = {MT_NAMES_SERVICE},
 		.run = mt_show_topology},
 	{.words = "show stages",
-		.args = "[TEXT]",
 		.help = "cycles of the workers by stage, per packet and per request",
 		.more = "Cycles of the time stamp counter since the start, in loop iterations that "
 			"found work; idle iterations do not count. Per packet and per request the "
@@ -26,32 +27,32 @@ const struct mt_command mt_commands_load[] = {
 			"number of packets in an iteration that found work.",
 		.run = mt_show_stages},
 	{.words = "show offloads",
-		.args = "[TEXT]",
+		.args = "[PORT]",
+		.key = "port",
 		.help = "offloads of each port's device, and what workers do without them",
 		.names = {MT_NAMES_PORT},
 		.run = mt_show_offloads},
 	{.words = "show tables",
-		.args = "[TEXT]",
 		.help = "tables and pools of each worker: in use, maximum since the start, size",
 		.run = mt_show_tables},
 	{.words = "show talkers",
-		.args = "[TEXT]",
 		.help = "hosts by the bytes of their connections, largest first",
 		.more = "Of the current connections, the 512 with the most bytes; looked_at is "
 			"their number.",
 		.run = mt_show_talkers},
 	{.words = "show outliers",
-		.args = "[TEXT]",
+		.args = "[CLUSTER]",
+		.key = "cluster",
+		.columns = "when cluster endpoint what rule why times for_ms now left_ms",
 		.help = "endpoints that were ejected or left: when, why, for how long",
 		.more = "The newest first: an endpoint whose connections failed as often as its "
 			"cluster's rule allows, and one that said that it is about to stop. At "
 			"most 32 of each cluster and 1024 in all are kept; the endpoint's state "
 			"now "
-			"is in `show clusters`.",
+			"is in `show endpoints`.",
 		.names = {MT_NAMES_CLUSTER},
 		.run = mt_show_outliers},
 	{.words = "show capacity",
-		.args = "",
 		.help = "remaining capacity of each worker, and the limit that it will reach first",
 		.more = "busy_percent is the share of the last minute (of_last_s) in loop "
 			"iterations that found work; fullest_percent is the maximum use of the "

@@ -57,12 +57,12 @@ void mt_ctl_commands_page(struct mt_text_buf *out)
 	const struct mt_command *cmd;
 
 	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
-		mt_text_add(out, "**%s**%s", cmd->words, *cmd->args ? " " : "");
-		arguments(out, cmd->args);
+		mt_text_add(out, "**%s**%s", cmd->words, *mt_command_args(cmd) ? " " : "");
+		arguments(out, mt_command_args(cmd));
 		mt_text_add(out, "\n:   %c", toupper((unsigned char)cmd->help[0]));
 		escaped(out, cmd->help + 1);
 		mt_text_add(out, "%s\n\n",
-			cmd->role == MT_ROLE_OPERATE ? ". Of the role *operate*." : ".");
+			mt_command_role(cmd) == MT_ROLE_OPERATE ? ". Of the role *operate*." : ".");
 		if (cmd->more) {
 			paragraphs(out, cmd->more);
 			mt_text_add(out, "\n");

@@ -18,7 +18,7 @@ const struct mt_command mt_commands_trace[] = {
 			"(took>20ms).\n\n`connection` follows the first connection that matches "
 			"the expression (src, dst, host, sport, dport, port): each of its packets "
 			"and calls, until it ends or there are N (256) of them.",
-		.role = MT_ROLE_OPERATE,
+		.operate = true,
 		.offer = mt_trace_offer,
 		.run = mt_trace_start},
 	{.words = "trace show",
@@ -31,9 +31,8 @@ const struct mt_command mt_commands_trace[] = {
 		.run = mt_trace_show},
 	{.words = "trace stop",
 		.group = MT_GROUP_EXPLAIN,
-		.args = "",
 		.help = "end the trace; its records can still be shown",
-		.role = MT_ROLE_OPERATE,
+		.operate = true,
 		.run = mt_trace_stop},
 	{0},
 };

@@ -3,36 +3,6 @@
 #include "explain.h"
 #include "tune.h"
 
-static json_t *tune_drain(struct mt_ctl *c, const struct mt_request *r)
-{
-	return mt_run_tune(c, r, "drain");
-}
-
-static json_t *tune_weight(struct mt_ctl *c, const struct mt_request *r)
-{
-	return mt_run_tune(c, r, "weight");
-}
-
-static json_t *tune_split(struct mt_ctl *c, const struct mt_request *r)
-{
-	return mt_run_tune(c, r, "split");
-}
-
-static json_t *tune_limit(struct mt_ctl *c, const struct mt_request *r)
-{
-	return mt_run_tune(c, r, "limit");
-}
-
-static json_t *tune_fault(struct mt_ctl *c, const struct mt_request *r)
-{
-	return mt_run_tune(c, r, "fault");
-}
-
-static json_t *tune_worker(struct mt_ctl *c, const struct mt_request *r)
-{
-	return mt_run_tune(c, r, "worker");
-}
-
 #define HOLDS                                                                                      \
 	"It applies across reloads until it is dropped or the daemon ends; `tune keep` makes it "  \
 	"apply across restarts. With version=N it is refused if an override changed after that "   \
@@ -42,6 +12,7 @@ const struct mt_command mt_commands_tune[] = {
 	{.words = "explain",
 		.group = MT_GROUP_EXPLAIN,
 		.args = "KEY=VALUE...",
+		.settings = "protocol service method src principal sni listener",
 		.help = "the handling of a message, without sending one",
 		.more = "protocol=NAME service=NAME method=NAME src=ADDRESS principal=PRINCIPAL "
 			"sni=NAME listener=ADDRESS:PORT, and KEY=VALUE for any other metadata of "
@@ -53,91 +24,76 @@ const struct mt_command mt_commands_tune[] = {
 			"decides each.",
 		.offer = mt_offer_said,
 		.run = mt_run_explain},
-	{.words = "tune drain",
-		.group = MT_GROUP_CHANGE,
-		.args = "ADDRESS:PORT [CLUSTER] [version=N]",
-		.help = "an endpoint gets no new calls; `tune drop` brings it back",
-		.more = "Refused for the only endpoint of a cluster that is not drained, because "
-			"it would continue to get the calls. If the endpoint is in several "
-			"clusters, it may be the only one in some of them, and a note names "
-			"these. " HOLDS,
-		.role = MT_ROLE_OPERATE,
-		.names = {MT_NAMES_ENDPOINT, MT_NAMES_CLUSTER},
-		.run = tune_drain},
 	{.words = "tune weight",
 		.group = MT_GROUP_CHANGE,
 		.args = "ADDRESS:PORT WEIGHT [CLUSTER] [version=N]",
+		.settings = "version",
 		.help = "an endpoint's weight among its cluster's",
 		.more = HOLDS,
-		.role = MT_ROLE_OPERATE,
 		.names = {MT_NAMES_ENDPOINT, MT_NAMES_NONE, MT_NAMES_CLUSTER},
-		.run = tune_weight},
+		.run = mt_run_tune},
 	{.words = "tune split",
 		.group = MT_GROUP_CHANGE,
 		.args = "SERVICE ROUTE SUBSET=WEIGHT...",
+		.settings = "version",
 		.help = "shares of a route's calls by destination",
 		.more = "Name each destination by its subset or its cluster; other destinations "
 			"get nothing, and a name that is not a destination of the route is "
 			"refused. " HOLDS,
-		.role = MT_ROLE_OPERATE,
 		.names = {MT_NAMES_SERVICE, MT_NAMES_ROUTE},
-		.run = tune_split},
+		.run = mt_run_tune},
 	{.words = "tune limit",
 		.group = MT_GROUP_CHANGE,
 		.args = "SERVICE:PORT SETTING...",
+		.settings = "max per-fill fill report-only version",
 		.help = "settings of a rate limit, or report-only mode",
 		.more = "[CONDITION] as in `show limits` (none: the service's own bucket), then "
 			"max=N, per-fill=N, fill=10s, report-only=on|off. A report-only limit "
 			"refuses nothing and counts the calls that it would have refused (`show "
 			"limits`: would_refuse). " HOLDS,
-		.role = MT_ROLE_OPERATE,
 		.names = {MT_NAMES_LIMIT},
-		.run = tune_limit},
+		.run = mt_run_tune},
 	{.words = "tune fault",
 		.group = MT_GROUP_CHANGE,
 		.args = "SERVICE SETTING...",
+		.settings = "delay delay-percent abort-percent version",
 		.help = "fault injection: answer a share of a service's calls with an error, or "
 			"delay it",
 		.more = "delay=100ms delay-percent=5 abort-percent=5, to see how callers "
 			"cope. " HOLDS,
-		.role = MT_ROLE_OPERATE,
 		.names = {MT_NAMES_SERVICE},
-		.run = tune_fault},
+		.run = mt_run_tune},
 	{.words = "tune worker",
 		.group = MT_GROUP_CHANGE,
 		.args = "SETTING [version=N]",
+		.settings = "idle burst coalesce sampling version",
 		.help = "idle=poll|adaptive, burst=N (packets), coalesce=N (bytes), sampling=T|off",
 		.more = "sampling: at most one call in that time (1ms) becomes an exemplar of the "
 			"latency histograms. " HOLDS,
-		.role = MT_ROLE_OPERATE,
-		.run = tune_worker},
+		.run = mt_run_tune},
 	{.words = "tune keep",
 		.group = MT_GROUP_CHANGE,
 		.args = "ID|all [version=N]",
+		.settings = "version",
 		.help = "make an override apply across restarts",
-		.role = MT_ROLE_OPERATE,
 		.run = mt_run_tune_keep},
 	{.words = "show overrides",
-		.args = "[TEXT]",
 		.help = "run-time overrides: author, time, and if they have an effect",
 		.run = mt_show_overrides},
 	{.words = "tune drop",
 		.group = MT_GROUP_RESCUE,
 		.args = "ID|all [version=N]",
+		.settings = "version",
 		.help = "drop an override: documents apply again",
-		.role = MT_ROLE_OPERATE,
 		.run = mt_run_tune_drop},
 	{.words = "show history",
-		.args = "[TEXT]",
 		.help = "earlier configurations: time, author, source, changes",
 		.run = mt_show_history},
 	{.words = "diff",
 		.group = MT_GROUP_EXPLAIN,
 		.args = "VERSION VERSION",
-		.help = "differences between two configurations, line by line",
-		.more = "Documents are shown unchanged, with their secrets, which operators may "
-			"read.",
-		.role = MT_ROLE_OPERATE,
+		.help = "objects and overrides that differ between two configurations",
+		.more = "The content of documents is not shown, because it may contain secrets.",
 		.names = {MT_NAMES_VERSION, MT_NAMES_VERSION},
 		.run = mt_run_diff},
 	{.words = "rollback",
@@ -148,23 +104,20 @@ const struct mt_command mt_commands_tune[] = {
 		.more = "Files on disk are not changed: the next reload applies them, and `show "
 			"config` has a note until then. Resources of discovery servers are not "
 			"affected.",
-		.role = MT_ROLE_OPERATE,
 		.names = {MT_NAMES_VERSION},
 		.run = mt_run_rollback},
 	{.words = "commit confirm",
 		.group = MT_GROUP_CHANGE,
 		.args = "TIME",
 		.help = "undo all changes from now on after TIME, unless `commit` is given",
-		.role = MT_ROLE_OPERATE,
 		.run = mt_run_commit_confirm},
 	{.words = "commit",
 		.group = MT_GROUP_CHANGE,
-		.args = "",
 		.help = "keep the active configuration",
-		.role = MT_ROLE_OPERATE,
 		.run = mt_run_commit},
 	{.words = "show coverage",
-		.args = "[TEXT]",
+		.args = "[SERVICE]",
+		.key = "service",
 		.help = "services with and without limits, timeouts and circuit breakers",
 		.run = mt_show_coverage},
 	{0},

@@ -76,7 +76,8 @@ static void offer_filters(const char *last, struct mt_offers *o)
 static void offer_view(struct mt_ctl *c, const struct mt_command *cmd, const struct mt_request *r,
 	const char *last, struct mt_offers *o)
 {
-	struct mt_request all = {.who = r->who, .where = ""};
+	struct mt_ctl_view view = {.limit = UINT32_MAX};
+	struct mt_request all = {.who = r->who, .view = &view};
 
 	if (strcmp(last, "sort") == 0) {
 		offer_fields(c, cmd, &all, "", o);
@@ -90,6 +91,7 @@ static void offer_view(struct mt_ctl *c, const struct mt_command *cmd, const str
 		mt_offer(o, "sort",
 			"rows in the order of a field, largest first; -FIELD: smallest first");
 		mt_offer(o, "limit", "at most so many rows");
+		mt_offer(o, "wide", "all columns");
 	}
 }
 
@@ -103,12 +105,11 @@ static void argument(const char *args, uint32_t at, char *out, size_t size)
 	snprintf(out, size, "%.*s", (int)strcspn(args, " "), args);
 }
 
-/* True if the line has reached `where`, `sort` or `limit`. */
+/* True if the line has reached a view. */
 static bool has_view(const struct mt_request *r)
 {
 	for (uint32_t i = 0; i < r->n_args; i++)
-		if (strcmp(r->args[i], "where") == 0 || strcmp(r->args[i], "sort") == 0 ||
-			strcmp(r->args[i], "limit") == 0)
+		if (mt_view_is_word(r->args[i]))
 			return true;
 	return false;
 }
@@ -126,9 +127,9 @@ static void offer_arguments(struct mt_ctl *c, const struct mt_command *cmd,
 			offer_filters(last, o);
 			return;
 		}
-	mt_command_arity(cmd->args, &min, &max);
+	mt_command_arity(mt_command_args(cmd), &min, &max);
 	if (at < max) {
-		argument(cmd->args, at, wants, size);
+		argument(mt_command_args(cmd), at, wants, size);
 		mt_offer_names(c, cmd->names[MT_MIN(at, MT_COMMAND_ARGS - 1u)], o);
 	}
 	asked.args = line->words + used;
@@ -152,9 +153,9 @@ static json_t *as_rows(const struct mt_offers *o, const char *wants)
 
 	json_object_foreach(o->words, word, help)
 	{
-		json_array_append_new(rows, json_pack("{s:s, s:O}", "word", word, "help", help));
+		mt_json_add(rows, MT_M("word", word), MT_M("help", json_incref(help)));
 	}
-	return json_pack("{s:o, s:s, s:b}", "words", rows, "wants", wants, "more", o->more);
+	return mt_json_object(MT_M("words", rows), MT_M("wants", wants), MT_M("more", o->more));
 }
 
 /* Offers what may replace o->part after the words of the line. `c` NULL: no node runs. */
@@ -168,7 +169,7 @@ static void offer_line(struct mt_ctl *c, struct mt_request *line, enum mt_role r
 	offer_commands(line->words, line->n, o);
 	if (line->n)
 		cmd = mt_command_find(line, &used, &e);
-	if (cmd && (cmd->role != MT_ROLE_OPERATE || role >= cmd->role))
+	if (cmd && (mt_command_role(cmd) != MT_ROLE_OPERATE || role >= mt_command_role(cmd)))
 		offer_arguments(c, cmd, line, used, o, wants, size);
 }
 

@@ -22,6 +22,8 @@ static const struct values {
 	{MT_EXPR_worker, MT_NAMES_WORKER, {NULL}},
 	{MT_EXPR_direction, MT_NAMES_NONE, {"rx", "tx"}},
 	{MT_EXPR_side, MT_NAMES_NONE, {"client", "server"}},
+	{MT_EXPR_tls, MT_NAMES_NONE, {"yes", "no", "1.2", "1.3"}},
+	{MT_EXPR_cipher, MT_NAMES_NONE, {"AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305"}},
 	{MT_EXPR_status, MT_NAMES_NONE,
 		{"ok", "app_error", "proto_error", "client_closed", "reset", "oneway"}},
 };

@@ -14,7 +14,8 @@
 static bool is_fixed(enum mt_expr_field field)
 {
 	return field == MT_EXPR_status || field == MT_EXPR_direction || field == MT_EXPR_side ||
-	       field == MT_EXPR_proto || field == MT_EXPR_outcome;
+	       field == MT_EXPR_proto || field == MT_EXPR_outcome || field == MT_EXPR_tls ||
+	       field == MT_EXPR_cipher;
 }
 
 /* True if this condition, including `*`, matches `value`. */
@@ -83,9 +84,10 @@ int mt_ctl_expr_of(struct mt_expr *x, const char *text, const struct mt_expr_nam
 
 	for (uint32_t i = 0; rc == 0 && i < x->n_terms; i++) {
 		const struct mt_expr_term *t = &x->terms[i];
+		bool absent = t->len == 1 && x->texts[t->text] == '-';
 		struct mt_offers all = {.part = ""};
 
-		if (!is_fixed(t->field))
+		if (!is_fixed(t->field) || absent)
 			continue;
 		all.words = json_object();
 		mt_offer_values(NULL, t->field, fields, 0, &all);
@@ -166,7 +168,7 @@ void mt_ctl_expr_note(struct mt_ctl *c, const struct mt_expr *x, uint64_t fields
 
 		if (is_named(t->field) && t->cmp == MT_EXPR_EQ && t->len &&
 			note_of(c, x, t, fields, &note)) {
-			json_object_set_new(answer, "note", mt_json_text(note.text));
+			mt_json_set(answer, MT_M("note", note.text));
 			return;
 		}
 	}

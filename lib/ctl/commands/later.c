@@ -7,8 +7,10 @@
 #include "mt_ctl_priv.h"
 
 json_t *mt_ctl_when(
-	struct mt_ctl *c, const struct mt_request *r, int rc, const char *key, json_t *j)
+	struct mt_ctl *c, const struct mt_request *r, int rc, const char *key, const char *words)
 {
+	json_t *j = rc < 0 ? mt_ctl_error("%s", words) : mt_json_object(MT_M(key, words));
+
 	if (rc != MT_CTL_LATER || !j || c->later.answer)
 		return j;
 	c->later = (struct mt_ctl_later){.answer = json_incref(j), .key = key, .json = r->json};
@@ -25,7 +27,7 @@ bool mt_ctl_must_wait(const struct mt_ctl *c, const char *line, size_t len)
 	if (!c->later.answer || mt_request_parse(&r, line, len, &e) < 0 || r.help)
 		return false;
 	cmd = mt_command_find(&r, &used, &e);
-	return cmd && cmd->role == MT_ROLE_OPERATE;
+	return cmd && mt_command_role(cmd) == MT_ROLE_OPERATE;
 }
 
 void mt_ctl_answer(struct mt_ctl *c, int rc, const char *words, uint64_t now)
@@ -45,8 +47,7 @@ void mt_ctl_answer(struct mt_ctl *c, int rc, const char *words, uint64_t now)
 	if (rc >= 0) {
 		json_object_set_new(j, l.key, mt_json_text(words));
 		if (json_object_get(j, "version") && c->env.conf)
-			json_object_set_new(j, "version",
-				json_integer((json_int_t)mt_conf_overrides(c->env.conf)->version));
+			mt_json_set(j, MT_M("version", mt_conf_overrides(c->env.conf)->version));
 	}
 	json_decref(l.answer);
 	mt_ctl_put_answer(j, l.json, &body);

@@ -60,6 +60,20 @@ static void routes(struct mt_ctl *c, struct mt_offers *o)
 	}
 }
 
+static void listeners(struct mt_ctl *c, struct mt_offers *o)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	char name[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; s && i < s->n_listeners && !o->more; i++) {
+		const struct mt_listener *l = &s->listeners[i];
+		const struct mt_service *only = mt_ctl_only_service(l);
+
+		mt_offer(o, mt_addr_port_str(&l->addr, l->port, name),
+			only ? only->name : "listener");
+	}
+}
+
 static void ports(struct mt_ctl *c, struct mt_offers *o)
 {
 	for (uint16_t i = 0; i < c->env.n_ports; i++)
@@ -121,13 +135,18 @@ static void commands(struct mt_ctl *c, struct mt_offers *o)
 	}
 }
 
+static void modules(struct mt_ctl *c, struct mt_offers *o)
+{
+	for (int i = 0; i < MT_LOG_MODULES; i++)
+		mt_offer(o, mt_log_module_str((enum mt_log_module)i),
+			mt_log_module_words((enum mt_log_module)i));
+}
+
 static void log_words(struct mt_ctl *c, struct mt_offers *o)
 {
 	for (int i = 0; i < MT_LOG_LEVELS; i++)
 		mt_offer(o, mt_log_level_str((enum mt_log_level)i), "level");
-	for (int i = 0; i < MT_LOG_MODULES; i++)
-		mt_offer(o, mt_log_module_str((enum mt_log_module)i),
-			mt_log_module_words((enum mt_log_module)i));
+	modules(c, o);
 }
 
 static void statuses(struct mt_ctl *c, struct mt_offers *o)
@@ -141,7 +160,7 @@ static void statuses(struct mt_ctl *c, struct mt_offers *o)
 static bool from_tables(enum mt_names kind)
 {
 	return kind == MT_NAMES_COUNTER || kind == MT_NAMES_COMMAND || kind == MT_NAMES_STATUS ||
-	       kind == MT_NAMES_LOG;
+	       kind == MT_NAMES_MODULE || kind == MT_NAMES_LOG;
 }
 
 void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
@@ -151,6 +170,7 @@ void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 		[MT_NAMES_CLUSTER] = clusters,
 		[MT_NAMES_ENDPOINT] = endpoints,
 		[MT_NAMES_ROUTE] = routes,
+		[MT_NAMES_LISTENER] = listeners,
 		[MT_NAMES_PORT] = ports,
 		[MT_NAMES_WORKER] = workers,
 		[MT_NAMES_COUNTER] = counters,
@@ -158,6 +178,7 @@ void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 		[MT_NAMES_LIMIT] = limits,
 		[MT_NAMES_COMMAND] = commands,
 		[MT_NAMES_STATUS] = statuses,
+		[MT_NAMES_MODULE] = modules,
 		[MT_NAMES_LOG] = log_words,
 	};
 

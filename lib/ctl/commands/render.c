@@ -11,37 +11,6 @@
 #define COLUMNS 32
 #define CELL	MT_CELL
 
-json_t *mt_json_bytes(const char *p, size_t len)
-{
-	json_t *j = json_stringn(p, len);
-	char *raw, *text;
-
-	if (j)
-		return j;
-	raw = strndup(p, len);
-	text = raw ? malloc(4 * len + 1) : NULL;
-	if (text) {
-		mt_escape(text, 4 * len + 1, raw);
-		j = json_string(text);
-	}
-	free(text);
-	free(raw);
-	return j;
-}
-
-json_t *mt_json_lines(const char *text)
-{
-	json_t *list = json_array();
-
-	while (text && *text) {
-		size_t len = strcspn(text, "\n");
-
-		json_array_append_new(list, mt_json_bytes(text, len));
-		text += len + (text[len] == '\n');
-	}
-	return list;
-}
-
 /* Writes an item of a list within a row: the values of its members, without their names. */
 static void render_item(const json_t *v, char *buf, size_t size)
 {
@@ -163,7 +132,7 @@ struct column {
 
 static bool is_sentence(const char *name)
 {
-	static const char *const names[] = {"reason", "meaning", "remedy", "notes"};
+	static const char *const names[] = {"reason", "meaning", "also_counted", "remedy", "notes"};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
 		if (strcmp(names[i], name) == 0)
@@ -315,19 +284,6 @@ static void list(const char *key, const json_t *a, bool title, struct mt_text_bu
 	}
 }
 
-void mt_render_absent(json_t *o, const char *names)
-{
-	while (o && *names) {
-		size_t len = strcspn(names, " ");
-		char name[64];
-
-		snprintf(name, sizeof(name), "%.*s", (int)len, names);
-		if (!json_object_get(o, name))
-			json_object_set_new(o, name, json_null());
-		names += len + (names[len] == ' ');
-	}
-}
-
 static size_t longest_name(const json_t *j)
 {
 	const char *key;
@@ -440,6 +396,57 @@ void mt_render_filter(json_t *j, const char *text)
 	json_object_foreach_safe(j, tmp, key, v)
 	{
 		if (!strcasestr(key, text) && !holds(v, text))
+			json_object_del(j, key);
+	}
+}
+
+static bool is_named(const char *name, const char *text, bool whole)
+{
+	return name && (whole ? strcmp(name, text) == 0 : strcasestr(name, text) != NULL);
+}
+
+/* A counter that has no row of its own is found in the row of its cause. */
+static bool row_is_named(const json_t *row, const char *column, const char *text, bool whole)
+{
+	const char *also = json_string_value(json_object_get(row, "also_counted"));
+
+	return is_named(json_string_value(json_object_get(row, column)), text, whole) ||
+	       is_named(also, text, false);
+}
+
+/* Number of rows that have the name; `keep`: removes the others. */
+static size_t count_named(json_t *rows, const char *column, const char *text, bool whole, bool keep)
+{
+	size_t n = 0;
+
+	for (size_t i = json_array_size(rows); i-- > 0;) {
+		bool is = row_is_named(json_array_get(rows, i), column, text, whole);
+
+		n += is;
+		if (keep && !is)
+			json_array_remove(rows, i);
+	}
+	return n;
+}
+
+void mt_render_named(json_t *j, const char *column, const char *text)
+{
+	size_t n = json_object_get(j, text) != NULL;
+	const char *key;
+	json_t *v;
+	void *next;
+
+	if (*column)
+		n = 0;
+	json_object_foreach(j, key, v)
+	{
+		n += count_named(v, column, text, true, false);
+	}
+	json_object_foreach_safe(j, next, key, v)
+	{
+		if (*column)
+			count_named(v, column, text, n > 0, true);
+		else if (!is_named(key, text, n > 0))
 			json_object_del(j, key);
 	}
 }

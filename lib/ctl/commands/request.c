@@ -73,7 +73,8 @@ int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct 
 	const char *odd = not_text(line, len);
 
 	r->n = r->n_args = 0;
-	r->where = NULL;
+	r->view = NULL;
+	r->command = NULL;
 	r->args = r->words;
 	r->json = r->help = false;
 	if (len > MT_CTL_LINE)
@@ -88,4 +89,30 @@ int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct 
 		r->text[len] = '\0';
 	}
 	return split(r, e);
+}
+
+bool mt_lists(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = list; (at = strstr(at, name)) != NULL; at++)
+		if ((at == list || at[-1] == ' ') && (!at[len] || at[len] == ' '))
+			return true;
+	return false;
+}
+
+void mt_request_settings(struct mt_request *r, uint32_t at, const char *keys)
+{
+	for (; at + 1 < r->n; at++) {
+		/* Words stand one after another in r->text, so a value has room in front. */
+		char *end = (char *)r->words[at] + strlen(r->words[at]);
+
+		if (!mt_lists(keys, r->words[at]))
+			continue;
+		*end = '=';
+		memmove(end + 1, r->words[at + 1], strlen(r->words[at + 1]) + 1);
+		r->n--;
+		memmove(r->words + at + 1, r->words + at + 2,
+			(r->n - at - 1) * sizeof(r->words[0]));
+	}
 }

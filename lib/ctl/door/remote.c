@@ -43,9 +43,9 @@ int mt_remote_open(struct mt_ctl *c, struct mt_err *e)
 		return -EINVAL;
 	r->fd = mt_ctl_listen(&c->env.tls.addr, c->env.tls.port);
 	if (r->fd < 0)
-		return mt_err(e, r->fd, "admin.tls.listen %s: %s",
+		return mt_err(e, r->fd, "admin.tls.listen %s: %s; %s",
 			mt_addr_port_str(&c->env.tls.addr, c->env.tls.port, where),
-			strerror(-r->fd));
+			strerror(-r->fd), mt_bind_remedy(r->fd));
 	if (mt_ctl_watch(c, r->fd, EPOLLIN, r, EPOLL_CTL_ADD) < 0)
 		return mt_err(e, -errno, "admin.tls: %s", strerror(errno));
 	return 0;

@@ -78,7 +78,8 @@ static int set_group(const char *path, const char *name, struct mt_err *e)
 
 	if (!g && (*end || end == name || gid >= UINT32_MAX))
 		return mt_err(e, -ENOENT, "admin.viewGroup %s: there is no such group", name);
-	if (chown(path, (uid_t)-1, g ? g->gr_gid : (gid_t)gid) != 0)
+	/* Another user may own the directory: a link of that name is not followed. */
+	if (lchown(path, (uid_t)-1, g ? g->gr_gid : (gid_t)gid) != 0)
 		return mt_err(e, -errno, "admin.viewGroup %s: %s", name, strerror(errno));
 	return 0;
 }

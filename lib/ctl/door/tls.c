@@ -5,13 +5,16 @@
  */
 #include "mt_ctl_priv.h"
 
+#include "mt_file.h"
 #include "mt_x509.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define NAMES_MAX 16 /* examined names of a certificate */
 
@@ -50,8 +53,14 @@ static int no_passphrase(char *buf, int size, int writes, void *wanted)
 static int load_key(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
 {
 	bool wanted = false;
-	int ok;
+	int ok, fd = open(t->key, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct mt_err why;
 
+	/* The TLS library does not report why it cannot open a file. */
+	if (fd < 0)
+		return mt_err(e, mt_file_not_opened(t->key, MT_FILE_SECRET, errno, &why),
+			"admin.tls.key %s", why.text);
+	close(fd);
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	SSL_CTX_set_default_passwd_cb_userdata(ctx, &wanted);
 	ok = SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM);

@@ -8,11 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set(json_t *j, const char *name, json_t *value)
-{
-	json_object_set_new(j, name, value);
-}
-
 static json_t *duration(uint32_t ms)
 {
 	char text[24];
@@ -29,10 +24,10 @@ static json_t *metadata(const char *file, uint32_t line, const char *match)
 
 	if (file) {
 		snprintf(origin, sizeof(origin), line ? "%s:%u" : "%s", file, line);
-		set(m, "origin", mt_json_text(origin));
+		mt_json_set(m, MT_M("origin", origin));
 	}
 	if (match)
-		set(m, "match", mt_json_text(match));
+		mt_json_set(m, MT_M("match", match));
 	return json_pack("{s:{s:o}}", "filter_metadata", "meltemi", m);
 }
 
@@ -65,7 +60,7 @@ json_t *mt_envoy_assignment(struct mt_envoy *e, const struct mt_cluster *cl)
 			json_t *l = json_pack("{s:[], s:i}", "lb_endpoints", "priority", (int)p);
 
 			if (z)
-				set(l, "locality", json_pack("{s:o}", "zone", mt_json_text(z)));
+				mt_json_set(l, MT_M("locality", mt_json_object(MT_M("zone", z))));
 			hosts = json_object_get(l, "lb_endpoints");
 			json_array_append_new(localities, l);
 			zone = z;
@@ -77,19 +72,19 @@ json_t *mt_envoy_assignment(struct mt_envoy *e, const struct mt_cluster *cl)
 				       drains ? "DRAINING" : "HEALTHY", "load_balancing_weight",
 				       (json_int_t)ep->weight));
 	}
-	return json_pack("{s:o, s:o}", "cluster_name",
-		mt_json_text(cl->endpoints_resource ? cl->endpoints_resource : cl->name),
-		"endpoints", localities);
+	return mt_json_object(
+		MT_M("cluster_name", cl->endpoints_resource ? cl->endpoints_resource : cl->name),
+		MT_M("endpoints", localities));
 }
 
 json_t *mt_envoy_breakers(const struct mt_cluster *cl)
 {
-	json_t *t = json_pack("{s:s}", "priority", "DEFAULT");
+	json_t *t = mt_json_object(MT_M("priority", "DEFAULT"));
 
 	if (cl->max_connections)
-		set(t, "max_connections", json_integer(cl->max_connections));
+		mt_json_set(t, MT_M("max_connections", cl->max_connections));
 	if (cl->max_pending)
-		set(t, "max_pending_requests", json_integer(cl->max_pending));
+		mt_json_set(t, MT_M("max_pending_requests", cl->max_pending));
 	return json_pack("{s:[o]}", "thresholds", t);
 }
 
@@ -101,25 +96,28 @@ json_t *mt_envoy_cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
 		[MT_LB_MAGLEV] = "MAGLEV",
 		[MT_LB_RING_HASH] = "RING_HASH"};
 	bool eds = mt_envoy_by_api(cl) && cl->endpoints_resource;
-	json_t *j = json_pack("{s:s, s:o, s:s, s:s, s:o, s:o}", "@type",
-		MT_ENVOY_TYPE "envoy.config.cluster.v3.Cluster", "name", mt_json_text(cl->name),
-		"type", eds ? "EDS" : "STATIC", "lb_policy", policies[cl->lb], "circuit_breakers",
-		mt_envoy_breakers(cl), "metadata", metadata(cl->file, 0, NULL));
+	json_t *j = mt_json_object(MT_M("@type", MT_ENVOY_TYPE "envoy.config.cluster.v3.Cluster"),
+		MT_M("name", cl->name), MT_M("type", eds ? "EDS" : "STATIC"),
+		MT_M("lb_policy", policies[cl->lb]),
+		MT_M("circuit_breakers", mt_envoy_breakers(cl)),
+		MT_M("metadata", metadata(cl->file, 0, NULL)));
 
 	if (eds)
-		set(j, "eds_cluster_config",
-			json_pack("{s:" ADS_FORMAT ", s:o}", "eds_config", ADS_VALUES,
-				"service_name", mt_json_text(cl->endpoints_resource)));
+		mt_json_set(
+			j, MT_M("eds_cluster_config",
+				   json_pack("{s:" ADS_FORMAT ", s:o}", "eds_config", ADS_VALUES,
+					   "service_name", mt_json_text(cl->endpoints_resource))));
 	else
-		set(j, "load_assignment", mt_envoy_assignment(e, cl));
+		mt_json_set(j, MT_M("load_assignment", mt_envoy_assignment(e, cl)));
 	if (cl->connect_ms)
-		set(j, "connect_timeout", duration(cl->connect_ms));
+		mt_json_set(j, MT_M("connect_timeout", duration(cl->connect_ms)));
 	if (cl->outlier.failures)
-		set(j, "outlier_detection",
-			json_pack("{s:i, s:i, s:o, s:o}", "consecutive_5xx", cl->outlier.errors,
-				"consecutive_gateway_failure", cl->outlier.failures,
-				"base_ejection_time", duration(cl->outlier.base_ms),
-				"max_ejection_time", duration(cl->outlier.max_ms)));
+		mt_json_set(j,
+			MT_M("outlier_detection",
+				mt_json_object(MT_M("consecutive_5xx", cl->outlier.errors),
+					MT_M("consecutive_gateway_failure", cl->outlier.failures),
+					MT_M("base_ejection_time", duration(cl->outlier.base_ms)),
+					MT_M("max_ejection_time", duration(cl->outlier.max_ms)))));
 	return j;
 }
 
@@ -142,23 +140,22 @@ static json_t *cluster_name(const struct mt_snapshot *s, uint32_t i)
 
 static json_t *tcp_proxy(const struct mt_snapshot *snap, const struct mt_service *s)
 {
-	json_t *j = json_pack("{s:s, s:o}", "@type",
-		MT_ENVOY_TYPE "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-		"stat_prefix", mt_json_text(s->name));
+	json_t *j =
+		mt_json_object(MT_M("@type", MT_ENVOY_TYPE
+				       "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"),
+			MT_M("stat_prefix", s->name));
 	json_t *list;
 
 	if (!s->n_tcp_dests) {
-		set(j, "cluster", cluster_name(snap, s->tcp_cluster));
+		mt_json_set(j, MT_M("cluster", cluster_name(snap, s->tcp_cluster)));
 		return j;
 	}
 	list = json_array();
 	for (uint32_t i = 0; i < s->n_tcp_dests; i++)
 		if (s->tcp_dests[i].weight)
-			json_array_append_new(
-				list, json_pack("{s:o, s:i}", "name",
-					      cluster_name(snap, s->tcp_dests[i].cluster), "weight",
-					      s->tcp_dests[i].weight));
-	set(j, "weighted_clusters", json_pack("{s:o}", "clusters", list));
+			mt_json_add(list, MT_M("name", cluster_name(snap, s->tcp_dests[i].cluster)),
+				MT_M("weight", s->tcp_dests[i].weight));
+	mt_json_set(j, MT_M("weighted_clusters", mt_json_object(MT_M("clusters", list))));
 	return j;
 }
 
@@ -175,36 +172,28 @@ static json_t *rpc_proxy(const struct mt_filter_chain_proto *p, const struct mt_
 		"route_config_name", mt_json_text(name), "config_source", ADS_VALUES);
 }
 
-static json_t *texts(const char *const *list, uint32_t n)
-{
-	json_t *j = json_array();
-
-	for (uint32_t i = 0; i < n; i++)
-		json_array_append_new(j, mt_json_text(list[i]));
-	return j;
-}
-
 /* Writes the part of a chain's match that is decided by the first bytes of a connection. */
 static void set_match(json_t *chain, const struct mt_filter_chain_match *m)
 {
 	json_t *j = json_object();
 
 	if (m->n_server_names)
-		set(j, "server_names", texts(m->server_names, m->n_server_names));
+		mt_json_set(
+			j, MT_M("server_names", mt_json_texts(m->server_names, m->n_server_names)));
 	if (m->transport != MT_TRANSPORT_ANY)
-		set(j, "transport_protocol",
-			json_string(m->transport == MT_TRANSPORT_TLS ? "tls" : "raw_buffer"));
+		mt_json_set(j, MT_M("transport_protocol",
+				       m->transport == MT_TRANSPORT_TLS ? "tls" : "raw_buffer"));
 	if (m->n_alpn)
-		set(j, "application_protocols", texts(m->alpn, m->n_alpn));
+		mt_json_set(j, MT_M("application_protocols", mt_json_texts(m->alpn, m->n_alpn)));
 	if (json_object_size(j))
-		set(chain, "filter_chain_match", j);
+		mt_json_set(chain, MT_M("filter_chain_match", j));
 	else
 		json_decref(j);
 }
 
 static json_t *filter_chain(const struct mt_snapshot *snap, const struct mt_filter_chain *c)
 {
-	json_t *filters = json_array(), *chain = json_pack("{s:o}", "filters", filters);
+	json_t *filters = json_array(), *chain = mt_json_object(MT_M("filters", filters));
 
 	/*
 	 * Services on one address are distinguished by a field of their messages; each has a
@@ -214,13 +203,11 @@ static json_t *filter_chain(const struct mt_snapshot *snap, const struct mt_filt
 		for (uint32_t k = 0; k < c->protos[i].n_services; k++) {
 			const struct mt_service *s = c->protos[i].services[k];
 
-			json_array_append_new(
-				filters, json_pack("{s:s, s:o}", "name",
-						 s->routes ? "aeraki.meta_protocol_proxy"
-							   : "envoy.filters.network.tcp_proxy",
-						 "typed_config",
-						 s->routes ? rpc_proxy(&c->protos[i], s)
-							   : tcp_proxy(snap, s)));
+			mt_json_add(filters,
+				MT_M("name", s->routes ? "aeraki.meta_protocol_proxy"
+						       : "envoy.filters.network.tcp_proxy"),
+				MT_M("typed_config", s->routes ? rpc_proxy(&c->protos[i], s)
+							       : tcp_proxy(snap, s)));
 		}
 	set_match(chain, &c->match);
 	return chain;
@@ -232,10 +219,9 @@ json_t *mt_envoy_listener_json(struct mt_envoy *e, const struct mt_listener *l, 
 
 	for (uint32_t i = 0; i < l->n_chains; i++)
 		json_array_append_new(chains, filter_chain(mt_ctl_snapshot(e->c), &l->chains[i]));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "@type",
-		MT_ENVOY_TYPE "envoy.config.listener.v3.Listener", "name", mt_json_text(name),
-		"address", mt_envoy_address(&l->addr, l->port), "filter_chains", chains, "metadata",
-		metadata(l->file, l->line, NULL));
+	return mt_json_object(MT_M("@type", MT_ENVOY_TYPE "envoy.config.listener.v3.Listener"),
+		MT_M("name", name), MT_M("address", mt_envoy_address(&l->addr, l->port)),
+		MT_M("filter_chains", chains), MT_M("metadata", metadata(l->file, l->line, NULL)));
 }
 
 /* ---- routes --------------------------------------------------------------------------------- */
@@ -253,25 +239,43 @@ static json_t *mirrors(const struct mt_snapshot *snap, const struct mt_route_act
 	return list;
 }
 
+static json_t *retry_policy(const struct mt_retry *r)
+{
+	char on[60];
+	json_t *p;
+
+	snprintf(on, sizeof(on), "%s%s%s", r->on & MT_RETRY_UNSENT ? "connect-failure," : "",
+		r->on & MT_RETRY_UNREAD ? "refused-stream," : "",
+		r->on & MT_RETRY_LOST ? "reset," : "");
+	on[strlen(on) - 1] = '\0';
+	p = mt_json_object(MT_M("retry_on", on), MT_M("num_retries", r->attempts));
+	if (r->try_ms)
+		mt_json_set(p, MT_M("per_try_timeout", duration(r->try_ms)));
+	mt_json_set(p,
+		MT_M("retry_back_off", mt_json_object(MT_M("base_interval", duration(r->base_ms)),
+					       MT_M("max_interval", duration(r->max_ms)))));
+	return p;
+}
+
 static json_t *route_target(const struct mt_snapshot *snap, const struct mt_route_action *a)
 {
 	json_t *r = json_object(), *list;
 
 	if (a->n_dests == 1) {
-		set(r, "cluster", cluster_name(snap, a->dests[0].cluster));
+		mt_json_set(r, MT_M("cluster", cluster_name(snap, a->dests[0].cluster)));
 	} else {
 		list = json_array();
 		for (uint32_t i = 0; i < a->n_dests; i++)
-			json_array_append_new(
-				list, json_pack("{s:o, s:I}", "name",
-					      cluster_name(snap, a->dests[i].cluster), "weight",
-					      (json_int_t)a->dests[i].weight));
-		set(r, "weighted_clusters", json_pack("{s:o}", "clusters", list));
+			mt_json_add(list, MT_M("name", cluster_name(snap, a->dests[i].cluster)),
+				MT_M("weight", a->dests[i].weight));
+		mt_json_set(r, MT_M("weighted_clusters", mt_json_object(MT_M("clusters", list))));
 	}
 	if (a->n_mirrors)
-		set(r, "request_mirror_policies", mirrors(snap, a));
+		mt_json_set(r, MT_M("request_mirror_policies", mirrors(snap, a)));
 	if (a->timeout_ms)
-		set(r, "timeout", duration(a->timeout_ms));
+		mt_json_set(r, MT_M("timeout", duration(a->timeout_ms)));
+	if (a->retry)
+		mt_json_set(r, MT_M("retry_policy", retry_policy(a->retry)));
 	return r;
 }
 
@@ -298,9 +302,11 @@ json_t *mt_envoy_routes_json(struct mt_envoy *e, const struct mt_service *s, con
 			route_target(snap, a), "metadata", metadata(a->file, a->line, a->match));
 
 		if (a->n_req_mut)
-			set(r, "request_headers_to_add", mutations(a->req_mut, a->n_req_mut));
+			mt_json_set(r, MT_M("request_headers_to_add",
+					       mutations(a->req_mut, a->n_req_mut)));
 		if (a->n_rsp_mut)
-			set(r, "response_headers_to_add", mutations(a->rsp_mut, a->n_rsp_mut));
+			mt_json_set(r, MT_M("response_headers_to_add",
+					       mutations(a->rsp_mut, a->n_rsp_mut)));
 		json_array_append_new(routes, r);
 	}
 	return json_pack("{s:s, s:o, s:[{s:o, s:[s], s:o}]}", "@type",

@@ -17,28 +17,6 @@
 
 struct mt_envoy_page;
 
-/* ---- mask.c: google.protobuf.FieldMask ------------------------------------------------------- */
-
-#define MT_ENVOY_PATHS 32
-
-struct mt_envoy_mask {
-	char text[1024];
-	const char *paths[MT_ENVOY_PATHS]; /* in `text`, such as "cluster.name" */
-	uint32_t n;			   /* 0: no mask, everything is wanted */
-};
-
-/* Parses "a,b.c"; false: too long, or too many paths. */
-bool mt_envoy_mask_parse(struct mt_envoy_mask *m, const char *text);
-/* True if the first element of each path is one of these words, which are separated by spaces. */
-bool mt_envoy_mask_fits(const struct mt_envoy_mask *m, const char *words);
-/* True if a path is this field or starts with it, or if there is no mask. */
-bool mt_envoy_mask_has(const struct mt_envoy_mask *m, const char *field);
-/*
- * Removes from an object all members except "@type" and those that the mask selects. False: a path
- * continues below a list or a plain value, which is removed.
- */
-bool mt_envoy_mask_trim(const struct mt_envoy_mask *m, json_t *j);
-
 /* State of one answer. */
 struct mt_envoy {
 	struct mt_ctl *c;
@@ -49,8 +27,6 @@ struct mt_envoy {
 	bool prometheus;       /* answered as a scrape */
 	struct mt_re2 *filter; /* NULL: all names */
 	const char *resource;  /* one of the dump's arrays; NULL: all of the dump */
-	struct mt_envoy_mask mask;
-	bool mask_bad; /* the mask did not fit a row */
 	/* Position in the answer. */
 	uint32_t part, at;
 	uint64_t pos;	  /* in the registry of counters */

@@ -62,26 +62,26 @@ static json_t *host_json(struct mt_envoy *e, const struct mt_cluster *cl, uint32
 	look_at(e, cl, i, &h);
 	stats_of(&h, rows);
 	for (int k = 0; k < HOST_STATS; k++) {
-		json_t *row = json_pack("{s:s}", "name", rows[k].name);
+		json_t *row = mt_json_object(MT_M("name", rows[k].name));
 
 		/* Protobuf's JSON omits values of zero. */
 		snprintf(n, sizeof(n), "%llu", (unsigned long long)rows[k].value);
 		if (rows[k].value)
-			json_object_set_new(row, "value", json_string(n));
+			mt_json_set(row, MT_M("value", n));
 		if (rows[k].gauge)
-			json_object_set_new(row, "type", json_string("GAUGE"));
+			mt_json_set(row, MT_M("type", "GAUGE"));
 		json_array_append_new(stats, row);
 	}
-	health = json_pack(
-		"{s:s}", "eds_health_status", h.draining || h.leaving ? "DRAINING" : "HEALTHY");
+	health = mt_json_object(
+		MT_M("eds_health_status", h.draining || h.leaving ? "DRAINING" : "HEALTHY"));
 	if (h.ejected)
-		json_object_set_new(health, "failed_outlier_check", json_true());
-	j = json_pack("{s:o, s:o, s:o, s:i}", "address", mt_envoy_address(&ep->addr, ep->port),
-		"stats", stats, "health_status", health, "weight", ep->weight);
+		mt_json_set(health, MT_M("failed_outlier_check", json_true()));
+	j = mt_json_object(MT_M("address", mt_envoy_address(&ep->addr, ep->port)),
+		MT_M("stats", stats), MT_M("health_status", health), MT_M("weight", ep->weight));
 	if (h.priority)
-		json_object_set_new(j, "priority", json_integer(h.priority));
+		mt_json_set(j, MT_M("priority", h.priority));
 	if (zone)
-		json_object_set_new(j, "locality", json_pack("{s:o}", "zone", mt_json_text(zone)));
+		mt_json_set(j, MT_M("locality", mt_json_object(MT_M("zone", zone))));
 	return j;
 }
 
@@ -118,11 +118,11 @@ static json_t *cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
 
 	for (uint32_t i = 0; i < cl->n_eps; i++)
 		json_array_append_new(hosts, host_json(e, cl, i));
-	j = json_pack("{s:o, s:b, s:o, s:o, s:s}", "name", mt_json_text(cl->name), "added_via_api",
-		mt_envoy_by_api(cl), "host_statuses", hosts, "circuit_breakers",
-		mt_envoy_breakers(cl), "observability_name", cl->name);
+	j = mt_json_object(MT_M("name", cl->name), MT_M("added_via_api", mt_envoy_by_api(cl)),
+		MT_M("host_statuses", hosts), MT_M("circuit_breakers", mt_envoy_breakers(cl)),
+		MT_M("observability_name", cl->name));
 	if (cl->endpoints_resource)
-		json_object_set_new(j, "eds_service_name", mt_json_text(cl->endpoints_resource));
+		mt_json_set(j, MT_M("eds_service_name", cl->endpoints_resource));
 	return j;
 }
 
@@ -194,8 +194,9 @@ static bool listeners(struct mt_envoy *e, struct mt_text_buf *out)
 			continue;
 		if (e->json)
 			mt_envoy_put(e, out,
-				json_pack("{s:o, s:o}", "name", mt_json_text(name), "local_address",
-					mt_envoy_address(&l->addr, l->port)));
+				mt_json_object(MT_M("name", name),
+					MT_M("local_address",
+						mt_envoy_address(&l->addr, l->port))));
 		else
 			mt_text_add(
 				out, "%s::%s\n", name, mt_addr_port_str(&l->addr, l->port, where));

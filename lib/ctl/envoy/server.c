@@ -62,12 +62,13 @@ static unsigned int memory(struct mt_envoy *e, struct mt_text_buf *out)
 	if (f)
 		fclose(f);
 	return whole(e, out,
-		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "allocated",
-			number(m.uordblks + m.hblkhd + heaps), "heap_size",
-			number(m.arena + m.hblkhd + heaps), "pageheap_unmapped", number(0),
-			"pageheap_free", number(m.fordblks), "total_thread_cache", number(0),
-			"total_physical_bytes",
-			number(resident * (uint64_t)sysconf(_SC_PAGESIZE))));
+		mt_json_object(MT_M("allocated", number(m.uordblks + m.hblkhd + heaps)),
+			MT_M("heap_size", number(m.arena + m.hblkhd + heaps)),
+			MT_M("pageheap_unmapped", number(0)),
+			MT_M("pageheap_free", number(m.fordblks)),
+			MT_M("total_thread_cache", number(0)),
+			MT_M("total_physical_bytes",
+				number(resident * (uint64_t)sysconf(_SC_PAGESIZE)))));
 }
 
 static void add_cert(json_t *list, json_t *uri, int64_t left)
@@ -104,7 +105,7 @@ static unsigned int certs(struct mt_envoy *e, struct mt_text_buf *out)
 			continue;
 		add_cert(list, mt_json_bytes(words, strcspn(words, ",")), left);
 	}
-	return whole(e, out, json_pack("{s:o}", "certificates", list));
+	return whole(e, out, mt_json_object(MT_M("certificates", list)));
 }
 
 const struct mt_envoy_page mt_envoy_server[] = {

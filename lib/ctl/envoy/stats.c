@@ -24,9 +24,7 @@ static void stat(struct mt_envoy *e, struct mt_text_buf *out, uint64_t value, co
 	if (!mt_envoy_wanted(e, name))
 		return;
 	if (e->json)
-		mt_envoy_put(e, out,
-			json_pack("{s:o, s:I}", "name", mt_json_text(name), "value",
-				(json_int_t)value));
+		mt_envoy_put(e, out, mt_json_object(MT_M("name", name), MT_M("value", value)));
 	else
 		mt_text_add(out, "%s: %llu\n", name, (unsigned long long)value);
 }

@@ -26,6 +26,7 @@ void mt_events_turn(struct mt_ctl *c)
 	c->events->next = c->now + LOOK;
 	mt_outliers_check(c);
 	mt_events_clusters(c);
+	mt_events_hangs(c);
 	mt_events_services(c);
 	mt_events_limits(c);
 	mt_events_certificates(c);
@@ -36,6 +37,7 @@ void mt_events_fini(struct mt_ctl *c)
 	if (!c->events)
 		return;
 	free(c->events->lacks);
+	mt_events_hangs_fini(c->events);
 	mt_events_services_fini(c->events);
 	mt_events_certificates_fini(c->events);
 	free(c->events);

@@ -12,7 +12,7 @@
 
 static const struct {
 	const char *name;
-	void (*run)(struct mt_health *h);
+	mt_check_fn *run;
 	const char *fine; /* text if there are no findings */
 } checks[] = {
 	{"state", mt_check_state, "serving"},
@@ -47,9 +47,9 @@ void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, c
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	json_array_append_new(h->list, json_pack("{s:s, s:s, s:o, s:o, s:s?}", "check", h->check,
-					       "state", words[s], "about", mt_json_text(about),
-					       "words", mt_json_text(text), "remedy", remedy));
+	mt_json_add(h->list, MT_M("check", h->check), MT_M("state", words[s]), MT_M("about", about),
+		MT_M("words", text), MT_M("also_counted", mt_json_known(h->also)),
+		MT_M("remedy", mt_json_known(remedy)));
 }
 
 /* Cores and devices of this node, for tools that inspect the host. */
@@ -70,10 +70,10 @@ static json_t *node_of(const struct mt_ctl *c)
 			rte_eth_dev_get_name_by_port(p->dpdk_id, device) == 0 &&
 			rte_eth_dev_info_get(p->dpdk_id, &info) == 0 && info.if_index)
 			(void)if_indextoname(info.if_index, interface);
-		json_array_append_new(ports, json_pack("{s:s, s:s, s:s}", "name", p->name, "device",
-						     device, "interface", interface));
+		mt_json_add(ports, MT_M("name", p->name), MT_M("device", device),
+			MT_M("interface", interface));
 	}
-	return json_pack("{s:o, s:o}", "cores", cores, "ports", ports);
+	return mt_json_object(MT_M("cores", cores), MT_M("ports", ports));
 }
 
 json_t *mt_show_health(struct mt_ctl *c, const struct mt_request *r)
@@ -95,5 +95,5 @@ json_t *mt_show_health(struct mt_ctl *c, const struct mt_request *r)
 				found - FINDINGS_MAX);
 		}
 	}
-	return json_pack("{s:o, s:o}", "health", h.list, "node", node_of(c));
+	return mt_json_object(MT_M("health", h.list), MT_M("node", node_of(c)));
 }

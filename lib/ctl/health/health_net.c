@@ -12,7 +12,10 @@ void mt_check_ports(struct mt_health *h)
 	for (uint16_t i = 0; i < h->c->env.n_ports; i++) {
 		const struct mt_port *p = h->c->env.ports[i];
 
-		if (!p->link_up)
+		if (p->gone)
+			mt_found(h, MT_FOUND_FAULT, p->name, mt_port_gone_remedy(p->gone),
+				"the %s was removed", mt_port_gone_str(p->gone));
+		else if (!p->link_up)
 			mt_found(h, MT_FOUND_FAULT, p->name,
 				"look at cable, switch port, or the other end of the veth or "
 				"socket",

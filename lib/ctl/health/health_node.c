@@ -1,18 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checks the node itself: state, documents, workers, memory, and counters of the last minute. */
+#include "counted.h"
+#include "mt_ctl_load_priv.h"
 #include "mt_health.h"
-
 #include "mt_objects.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include <rte_cycles.h>
-
 #define READY_TOLD     8u /* conditions reported at most */
 #define BUSY_WARN_PCT  85 /* of the last minute, in busy loop iterations */
 #define POOL_WARN_PCT  10 /* fewest free since start */
 #define POOL_FAULT_PCT 5  /* free now */
+
+static void check_drained(struct mt_health *h)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(h->c);
+	char where[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; s && i < s->n_listeners; i++) {
+		const struct mt_listener *l = &s->listeners[i];
+
+		if (l->drained)
+			mt_found(h, MT_FOUND_WARNING, mt_addr_port_str(&l->addr, l->port, where),
+				"`return listener` or `return service` opens it: `show overrides`",
+				"an operator drains this listener: new clients are refused");
+	}
+}
+
+/* One line: that a port is forwarded is configured, and no fault. */
+static void check_forwarded(struct mt_health *h)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(h->c);
+
+	if (s && s->n_forwards)
+		mt_found(h, MT_FOUND_NOTE, "", "`show forwarding` lists them",
+			"%u forwarded ports: the node neither encrypts their packets nor knows "
+			"the identities of their senders",
+			s->n_forwards);
+}
 
 void mt_check_state(struct mt_health *h)
 {
@@ -32,7 +58,9 @@ void mt_check_state(struct mt_health *h)
 			"/ready answers 503: an operator ran `ready off`");
 	if (h->c->state == MT_CTL_DRAINING)
 		mt_found(h, MT_FOUND_WARNING, "", "restart meltemid to serve again",
-			"draining: no new connections are taken");
+			"draining: clients have to leave");
+	check_drained(h);
+	check_forwarded(h);
 }
 
 /*
@@ -101,7 +129,8 @@ static void check_objects(struct mt_health *h)
 	for (uint32_t i = 0; i < t->n; i++)
 		if (t->rows[i].o->is_node && t->rows[i].n_notes)
 			mt_found(h, MT_FOUND_WARNING, "",
-				"`show objects Node` lists all notes about the Node", "%s: %s",
+				"`show objects where kind=Node` lists all notes about the Node",
+				"%s: %s",
 				t->rows[i].notes[0].field ? t->rows[i].notes[0].field : "Node",
 				t->rows[i].notes[0].text);
 }
@@ -135,40 +164,40 @@ void mt_check_errors(struct mt_health *h)
 		[MT_SEV_DROP] = MT_FOUND_NOTE,
 		[MT_SEV_ERROR] = MT_FOUND_FAULT,
 	};
-	struct mt_metric m;
-	uint64_t pos = 0;
-	char name[128];
+	char also[MT_COUNTED_ALSO];
+	struct mt_counted_list l;
 
-	for (uint32_t i = 0; mt_metrics_next(h->c->metrics, &pos, &m); i++) {
-		uint64_t n = mt_recent_count(h->c, i, m.value);
+	if (mt_counted(h->c, true, &l) < 0)
+		l.n = 0;
+	for (uint32_t i = 0; i < l.n; i++) {
+		const struct mt_counted *k = &l.v[i];
 
-		if (n == 0 || m.severity == MT_SEV_INFO)
+		if (k->cause != i)
 			continue;
-		snprintf(name, sizeof(name), "%s_%s", m.room, m.name);
-		mt_found(h, states[m.severity], name, mt_remedy(m.room, m.name),
-			"%llu in the last %u s: %s", (unsigned long long)n, mt_recent_seconds(h->c),
-			m.words);
+		h->also = mt_counted_also(&l, i, true, also, sizeof(also));
+		mt_found(h, states[mt_counted_severity(&l, i)], k->name,
+			mt_remedy(k->m.room, k->m.name), "%llu in the last %u s: %s",
+			(unsigned long long)k->recent, mt_recent_seconds(h->c), k->m.words);
+		h->also = NULL;
 	}
+	mt_counted_free(&l);
 }
 
 void mt_check_workers(struct mt_health *h)
 {
 	for (uint16_t w = 0; w < h->c->env.n_workers; w++) {
-		uint64_t run_ns, cycles, busy_ns;
+		uint64_t run_ns;
+		double busy = 100 * mt_worker_busy(h->c, w, &run_ns);
 		char name[16];
 
-		mt_recent_worker(h->c, w, &run_ns, &cycles);
-		if (run_ns < MT_SEC)
+		if (run_ns < MT_SEC || busy <= BUSY_WARN_PCT)
 			continue;
-		busy_ns = (uint64_t)((double)cycles * 1e9 / (double)rte_get_tsc_hz());
 		snprintf(name, sizeof(name), "worker %u", w);
-		if (busy_ns > run_ns / 100 * BUSY_WARN_PCT)
-			mt_found(h, MT_FOUND_WARNING, name,
-				"give the node more workers (spec.workers) or cores of their own, "
-				"or share the load with another node",
-				"busy for %llu %% of the last %llu s",
-				(unsigned long long)(busy_ns / (run_ns / 100)),
-				(unsigned long long)(run_ns / MT_SEC));
+		mt_found(h, MT_FOUND_WARNING, name,
+			"give the node more workers (spec.workers) or cores of their own, or share "
+			"the load with another node",
+			"busy for %.0f %% of the last %llu s", busy,
+			(unsigned long long)(run_ns / MT_SEC));
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NAMED	    4	 /* endpoints in a finding; the others are "..." */
 #define CERT_WARN_S 3600 /* warn below this validity; renewal starts at 80 % of the lifetime */
 
 static bool takes_traffic(const struct mt_ep_state *e, uint64_t now)
@@ -13,18 +14,45 @@ static bool takes_traffic(const struct mt_ep_state *e, uint64_t now)
 	       !mt_ep_ejected(e, now);
 }
 
+/* Endpoints of a cluster that take no traffic. */
+struct out {
+	uint32_t n, ejected;
+	char names[NAMED * (MT_ADDR_STRLEN + 16)];
+};
+
+/* Adds "ADDRESS:PORT STATE" to the names, or "..." once. */
+static void add(struct out *o, const struct mt_endpoint *ep, bool ejected)
+{
+	size_t at = strlen(o->names);
+	char name[MT_ADDR_STRLEN];
+
+	o->ejected += ejected;
+	if (o->n++ > NAMED)
+		return;
+	if (o->n > NAMED)
+		snprintf(o->names + at, sizeof(o->names) - at, ", ...");
+	else
+		snprintf(o->names + at, sizeof(o->names) - at, "%s%s %s", at ? ", " : "",
+			mt_endpoint_name(ep, name),
+			ejected							  ? "ejected"
+			: __atomic_load_n(&ep->state->draining, __ATOMIC_RELAXED) ? "draining"
+										  : "leaving");
+}
+
+static struct out out_of(const struct mt_health *h, const struct mt_cluster *cl)
+{
+	struct out o = {0};
+
+	for (uint32_t i = 0; i < cl->n_eps; i++)
+		if (!takes_traffic(cl->eps[i].state, h->c->now))
+			add(&o, &cl->eps[i], mt_ep_ejected(cl->eps[i].state, h->c->now));
+	return o;
+}
+
 static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 {
-	uint32_t good = 0, ejected = 0;
-	char first[MT_ADDR_STRLEN] = "", name[MT_ADDR_STRLEN];
+	struct out o = out_of(h, cl);
 
-	for (uint32_t i = 0; i < cl->n_eps; i++) {
-		const struct mt_endpoint *ep = &cl->eps[i];
-
-		good += takes_traffic(ep->state, h->c->now);
-		if (mt_ep_ejected(ep->state, h->c->now) && ejected++ == 0)
-			snprintf(first, sizeof(first), "%s", mt_endpoint_name(ep, name));
-	}
 	/* No call has requested the cluster yet, or check_closed() reports it. */
 	if (cl->demand || cl->closed_by)
 		return;
@@ -40,14 +68,18 @@ static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 			"the control plane, name servers for it?",
 			"no server%s: every request to it is refused",
 			cl->n_out ? " in it (all are reported unhealthy)" : "");
-	else if (good == 0)
-		mt_found(h, MT_FOUND_FAULT, cl->name, "are the servers up? `show clusters`",
-			"none of its %u servers takes traffic", cl->n_eps);
-	else if (ejected)
+	else if (o.n == cl->n_eps)
+		mt_found(h, MT_FOUND_FAULT, cl->name,
+			o.ejected ? "are the servers up? `show outliers`"
+				  : "`show endpoints` has the reasons of drains; `return endpoint "
+				    "ADDRESS:PORT` ends a drain by an operator",
+			"none of its %u servers takes traffic, so calls go to them nevertheless: "
+			"%s",
+			cl->n_eps, o.names);
+	else if (o.ejected)
 		mt_found(h, MT_FOUND_WARNING, cl->name,
 			"is that server up, and does it answer? It is tried again by itself",
-			"%u of %u servers ejected after failures: %s%s", ejected, cl->n_eps, first,
-			ejected > 1 ? ", ..." : "");
+			"%u of %u servers take no traffic: %s", o.n, cl->n_eps, o.names);
 }
 
 /*

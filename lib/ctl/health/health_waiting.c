@@ -6,13 +6,13 @@
  * does. Rows are per endpoint, the worst first.
  */
 #include "mt_health.h"
+#include "mt_ctl_waiting_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NOTE_NS (2 * MT_SEC) /* a note from here on, or from SLOWEST times the p99 */
-#define SLOWEST 4
-#define ROWS	20 /* the others are counted */
+#define NOTE_NS (2 * MT_SEC) /* a note from here on, or from mt_ctl_long_for() */
+#define ROWS	20	     /* the others are counted */
 #define WORDS	(MT_UPSTREAM_EPS_MAX / 64)
 
 struct found {
@@ -31,14 +31,10 @@ struct worst {
 	uint64_t *seen;
 };
 
-/* A call of the endpoint that has waited for so long waits unusually long; ns. */
-static uint64_t long_for(const struct mt_ctl *c, const struct mt_ep_state *ep)
+/* True if calls make the row; a silence goes on for a while without any. */
+static bool of_calls(const struct mt_ctl_waiting *n)
 {
-	uint64_t latency[MT_EP_LATENCY_BUCKETS], p99;
-
-	mt_ctl_ep_latency(c, ep, latency);
-	p99 = mt_hist_at(latency, MT_EP_LATENCY_BUCKETS, MT_EP_LATENCY_BITS, 0.99) * MT_USEC;
-	return MT_MAX(NOTE_NS, SLOWEST * p99);
+	return n->calls || n->silent;
 }
 
 static void evaluate(const struct mt_ctl *c, struct found *f)
@@ -46,16 +42,16 @@ static void evaluate(const struct mt_ctl *c, struct found *f)
 	const struct mt_ctl_waiting *n = &f->n;
 	uint64_t limit = NOTE_NS;
 
-	f->age = n->calls ? MT_MAX(n->oldest, n->silent) : n->streams_silent;
+	f->age = of_calls(n) ? MT_MAX(n->oldest, n->silent) : n->streams_silent;
 	f->silent = true;
 	f->state = MT_FOUND_OK;
 	if (f->age < NOTE_NS)
 		return;
-	if (n->calls)
-		limit = long_for(c, f->ep->state);
+	if (of_calls(n))
+		limit = mt_ctl_long_for(c, f->ep->state);
 	else if (!n->answers)
 		limit = MT_HANG_NS;
-	if (n->calls)
+	if (of_calls(n))
 		f->silent = mt_ctl_hangs(n) || n->silent >= limit;
 	if (mt_ctl_hangs(n))
 		f->state = MT_FOUND_WARNING;
@@ -96,7 +92,7 @@ static void look_at(struct mt_health *h, struct worst *all, const struct mt_clus
 		if (all->seen[at / 64] >> at % 64 & 1)
 			continue;
 		all->seen[at / 64] |= 1ull << at % 64;
-		f.n = mt_ctl_ep_waiting(h->c, at, f.ep->state->id);
+		f.n = mt_ctl_ep_waiting(h->c, cl->name, at, f.ep->state->id);
 		evaluate(h->c, &f);
 		if (f.state != MT_FOUND_OK)
 			keep(all, &f);
@@ -125,6 +121,11 @@ static void report_calls(struct mt_health *h, const struct found *f, const char 
 			"endpoint=%s`; the `timeout` of the route",
 			where);
 	}
+	if (!f->n.calls) {
+		mt_found(h, f->state, f->cl->name, remedy, "the last calls at %s got no answer%s",
+			where, silent);
+		return;
+	}
 	mt_found(h, f->state, f->cl->name, remedy, "%llu call%s at %s, the oldest for %llu s%s",
 		(unsigned long long)f->n.calls, f->n.calls == 1 ? " waits" : "s wait", where,
 		seconds(f->n.oldest), silent);
@@ -132,10 +133,19 @@ static void report_calls(struct mt_health *h, const struct found *f, const char 
 
 static void report_streams(struct mt_health *h, const struct found *f, const char *where)
 {
-	mt_found(h, f->state, f->cl->name,
-		f->n.answers ? "is its process stopped, blocked or overloaded? `show connections "
-			       "side=server`; opaque TCP has no timeout that would eject it"
-			     : "nothing, if it only receives; otherwise: is its process stopped?",
+	const char *remedy = f->n.answers ? "is its process stopped, blocked or overloaded? `show "
+					    "connections side=server`; opaque TCP has no timeout "
+					    "that would eject it"
+					  : "nothing, if it only receives; otherwise: is its "
+					    "process stopped?";
+
+	if (!f->n.streams) {
+		mt_found(h, f->state, f->cl->name, remedy,
+			"the last connections to %s got no answer; it has sent nothing for %llu s",
+			where, seconds(f->n.streams_silent));
+		return;
+	}
+	mt_found(h, f->state, f->cl->name, remedy,
 		"%llu connection%s at %s for an answer; it has sent nothing for %llu s",
 		(unsigned long long)f->n.streams, f->n.streams == 1 ? " waits" : "s wait", where,
 		seconds(f->n.streams_silent));
@@ -145,7 +155,7 @@ static void report(struct mt_health *h, const struct found *f)
 {
 	char name[MT_ADDR_STRLEN];
 
-	if (f->n.calls)
+	if (of_calls(&f->n))
 		report_calls(h, f, mt_endpoint_name(f->ep, name));
 	else
 		report_streams(h, f, mt_endpoint_name(f->ep, name));

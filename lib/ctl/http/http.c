@@ -6,6 +6,8 @@
  */
 #include "mt_ctl_http_priv.h"
 
+#include "mt_sockaddr.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -193,10 +195,9 @@ int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e)
 
 	c->http_listener = mt_ctl_listen(&c->env.http_addr, c->env.http_port);
 	if (c->http_listener < 0)
-		return mt_err(e, c->http_listener,
-			"admin.http %s: %s; is another process using it? (`ss -ltnp`)",
+		return mt_err(e, c->http_listener, "admin.http %s: %s; %s",
 			mt_addr_port_str(&c->env.http_addr, c->env.http_port, where),
-			strerror(-c->http_listener));
+			strerror(-c->http_listener), mt_bind_remedy(c->http_listener));
 	rc = mt_ctl_watch(c, c->http_listener, EPOLLIN, &c->http_listener, EPOLL_CTL_ADD);
 	if (rc)
 		return mt_err(e, rc, "admin.http: %s", strerror(-rc));

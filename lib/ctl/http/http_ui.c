@@ -136,7 +136,7 @@ static json_t *now_of(struct mt_ctl *c, const char *find, const char *unused)
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(shown); i++)
 		json_object_set_new(j, shown[i].name, mt_command_look(c, shown[i].words));
-	json_object_set_new(j, "topology", mt_topology(c, find, true));
+	mt_json_set(j, MT_M("topology", mt_topology(c, find, true)));
 	return j;
 }
 

@@ -14,27 +14,43 @@
 #include <string.h>
 
 const struct mt_outcome_set *const mt_ctl_sets[] = {&mt_port_outcomes, &mt_net_outcomes,
-	&mt_tcp_outcomes, &mt_buf_outcomes, &mt_proxy_outcomes, &mt_upstream_outcomes,
-	&mt_filter_outcomes, &mt_worker_outcomes, &mt_tls_outcomes, &mt_tls_failed_outcomes,
-	&mt_token_outcomes, &mt_jwks_outcomes, &mt_extauthz_outcomes, &mt_dns_outcomes,
-	&mt_otlp_outcomes};
+	&mt_l4_outcomes, &mt_tcp_outcomes, &mt_buf_outcomes, &mt_proxy_outcomes,
+	&mt_upstream_outcomes, &mt_filter_outcomes, &mt_worker_outcomes, &mt_tls_outcomes,
+	&mt_tls_failed_outcomes, &mt_token_outcomes, &mt_jwks_outcomes, &mt_extauthz_outcomes,
+	&mt_dns_outcomes, &mt_otlp_outcomes};
 const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
 
 const struct mt_family_row *const mt_family_tables[] = {mt_families_istio, mt_families_service,
-	mt_families_node, mt_families_mesh, mt_families_identity, NULL};
+	mt_families_node, mt_families_load, mt_families_mesh, mt_families_identity, NULL};
 
-const struct mt_family *mt_family_at(uint32_t i)
+const struct mt_family_row *mt_family_at(uint32_t i)
 {
 	for (uint32_t t = 0; mt_family_tables[t]; t++)
-		for (const struct mt_family_row *r = mt_family_tables[t]; r->family.name; r++)
+		for (const struct mt_family_row *r = mt_family_tables[t]; r->name; r++)
 			if (i-- == 0)
-				return &r->family;
+				return r;
 	return NULL;
+}
+
+/* Argument of collect(), one per family. */
+struct mt_ctl_family {
+	const struct mt_ctl *c;
+	const struct mt_family_row *row;
+};
+
+static uint32_t collect(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	struct mt_collect k = {x->c, out, f, x->row->offset, pos, false};
+
+	x->row->collect(&k);
+	return k.more ? k.pos : 0;
 }
 
 static int add_families(struct mt_ctl *c)
 {
-	uint32_t n = 0, i = 0;
+	const struct mt_family_row *r;
+	uint32_t n = 0;
 
 	while (mt_family_at(n))
 		n++;
@@ -42,13 +58,10 @@ static int add_families(struct mt_ctl *c)
 	c->family_args = calloc(n, sizeof(*c->family_args));
 	if (!c->families || !c->family_args)
 		return -ENOMEM;
-	for (uint32_t t = 0; mt_family_tables[t]; t++) {
-		for (const struct mt_family_row *r = mt_family_tables[t]; r->family.name;
-			r++, i++) {
-			c->family_args[i] = (struct mt_ctl_family){c, r->offset};
-			c->families[i] = r->family;
-			c->families[i].arg = &c->family_args[i];
-		}
+	for (uint32_t i = 0; (r = mt_family_at(i)) != NULL; i++) {
+		c->family_args[i] = (struct mt_ctl_family){c, r};
+		c->families[i] = (struct mt_family){
+			r->name, r->type, r->unit, r->labels, r->help, collect, &c->family_args[i]};
 	}
 	return mt_metrics_add_families(c->metrics, c->families, n);
 }
@@ -84,6 +97,8 @@ static int add_worker(struct mt_metrics *m, struct mt_worker *w)
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(all) && rc == 0; i++)
 		rc = mt_metrics_add(m, all[i].set, all[i].counters);
+	if (!rc && mt_worker_l4(w))
+		rc = mt_metrics_add(m, &mt_l4_outcomes, mt_l4_counters(mt_worker_l4(w)));
 	return rc ? rc : add_tls(m, mt_worker_tls(w));
 }
 

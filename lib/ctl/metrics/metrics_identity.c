@@ -7,102 +7,75 @@
 #include <string.h>
 
 /* The node's own identity has no label, for compatibility. */
-static void sample(struct mt_sink *out, const struct mt_family *f,
-	const struct mt_ctl_identity *who, double value)
+static void emit(struct mt_collect *k, const struct mt_ctl_identity *who, double value)
 {
-	const struct mt_label l = {"identity", who->held_for};
-
-	mt_sample(out, f, who->held_for ? &l : NULL, who->held_for != NULL, value);
+	if (who->held_for)
+		mt_emit(k, value, {"identity", who->held_for});
+	else
+		mt_emit(k, value);
 }
 
-static uint32_t collect_left(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+static void collect_left(struct mt_collect *k)
 {
-	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_ctl_identity who;
 
-	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++)
+	for (uint32_t i = 0; mt_ctl_identity_at(k->c, i, &who); i++)
 		if (who.credential)
-			sample(out, f, &who, (double)mt_ctl_until(c, who.credential->not_after));
-	return 0;
+			emit(k, &who, (double)mt_ctl_until(k->c, who.credential->not_after));
 }
 
-static uint32_t collect_roots(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+static void collect_roots(struct mt_collect *k)
 {
-	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_credential_root root;
 	struct mt_ctl_identity who;
 
-	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++) {
+	for (uint32_t i = 0; mt_ctl_identity_at(k->c, i, &who); i++) {
 		int64_t last = 0;
 
 		if (!who.credential)
 			continue;
-		for (uint32_t k = 0; mt_credential_root(who.credential, k, &root); k++)
+		for (uint32_t j = 0; mt_credential_root(who.credential, j, &root); j++)
 			last = MT_MAX(last, root.not_after);
-		sample(out, f, &who, (double)mt_ctl_until(c, last));
+		emit(k, &who, (double)mt_ctl_until(k->c, last));
 	}
-	return 0;
 }
 
 /* Validity of the list that ends first. */
-static uint32_t collect_crls(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+static void collect_crls(struct mt_collect *k)
 {
-	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_credential_crl crl;
 	struct mt_ctl_identity who;
 
-	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++) {
+	for (uint32_t i = 0; mt_ctl_identity_at(k->c, i, &who); i++) {
+		const struct mt_credential *cr = who.credential;
 		int64_t first = INT64_MAX;
 
-		for (uint32_t k = 0; who.credential && mt_credential_crl(who.credential, k, &crl);
-			k++)
+		for (uint32_t j = 0; cr && mt_credential_crl(cr, j, &crl); j++)
 			first = MT_MIN(first, crl.next_update);
 		if (first != INT64_MAX)
-			sample(out, f, &who, (double)mt_ctl_until(c, first));
+			emit(k, &who, (double)mt_ctl_until(k->c, first));
 	}
-	return 0;
 }
 
-static uint32_t collect_good(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+static void collect_good(struct mt_collect *k)
 {
-	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_ctl_identity who;
 
-	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++)
+	for (uint32_t i = 0; mt_ctl_identity_at(k->c, i, &who); i++)
 		if (who.credential || who.wanted)
-			sample(out, f, &who, strcmp(mt_ctl_identity_state(c, &who), "good") == 0);
-	return 0;
+			emit(k, &who, strcmp(mt_ctl_identity_state(k->c, &who), "good") == 0);
 }
 
-static uint32_t collect_changes(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+static void collect_changes(struct mt_collect *k)
 {
-	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_ctl_identity who;
 
-	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++)
+	for (uint32_t i = 0; mt_ctl_identity_at(k->c, i, &who); i++)
 		if (who.credential || who.wanted)
-			sample(out, f, &who, who.changes);
-	return 0;
+			emit(k, &who, who.changes);
 }
 
-static uint64_t sum_of(const struct mt_ctl *c, size_t offset)
-{
-	uint64_t sum = 0;
-
-	for (uint16_t i = 0; i < c->env.n_workers; i++)
-		sum += mt_count_read(
-			(const uint64_t *)((const char *)mt_tls_pool_lane(c->env.handshakes, i) +
-					   offset));
-	return sum;
-}
-
-static uint32_t collect_handshakes(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+static void collect_handshakes(struct mt_collect *k)
 {
 	static const struct {
 		const char *event;
@@ -113,80 +86,68 @@ static uint32_t collect_handshakes(
 		{"cancelled", offsetof(struct mt_tls_lane, cancelled)},
 		{"deferred", offsetof(struct mt_tls_lane, full)},
 		{"stale", offsetof(struct mt_tls_lane, stale)}};
-	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	const struct mt_ctl_env *env = &k->c->env;
 
-	for (size_t i = 0; c->env.handshakes && i < MT_ARRAY_LEN(all); i++) {
-		const struct mt_label l = {"event", all[i].event};
+	for (size_t i = 0; env->handshakes && i < MT_ARRAY_LEN(all); i++) {
+		uint64_t sum = 0;
 
-		mt_sample(out, f, &l, 1, (double)sum_of(c, all[i].offset));
+		for (uint16_t w = 0; w < env->n_workers; w++)
+			sum += mt_count_read((const uint64_t *)((const char *)mt_tls_pool_lane(
+									env->handshakes, w) +
+								all[i].offset));
+		mt_emit(k, sum, {"event", all[i].event});
 	}
-	return 0;
 }
 
-static uint32_t certificates(const struct mt_ctl *c, struct mt_sink *out, const struct mt_family *f,
-	uint32_t pos, bool left)
+static void certificates(struct mt_collect *k, bool left)
 {
 	const struct mt_cert_look *x = NULL;
 
-	while (!mt_sink_full(out) && (x = mt_events_certificate_next(c, &pos)) != NULL) {
-		const struct mt_label l = {"certificate", x->name};
-
-		mt_sample(out, f, &l, 1,
-			(double)(left ? mt_ctl_until(c, x->not_after)
-				      : x->not_after - x->not_before));
-	}
-	return x ? pos : 0;
+	while (!mt_sink_full(k->out) && (x = mt_events_certificate_next(k->c, &k->pos)) != NULL)
+		mt_emit(k, left ? mt_ctl_until(k->c, x->not_after) : x->not_after - x->not_before,
+			{"certificate", x->name});
+	k->more = x != NULL;
 }
 
-static uint32_t collect_certificates(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+static void collect_certificates(struct mt_collect *k)
 {
-	return certificates(((const struct mt_ctl_family *)arg)->c, out, f, pos, true);
+	certificates(k, true);
 }
 
-static uint32_t collect_lifetimes(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+static void collect_lifetimes(struct mt_collect *k)
 {
-	return certificates(((const struct mt_ctl_family *)arg)->c, out, f, pos, false);
+	certificates(k, false);
 }
 
 const struct mt_family_row mt_families_identity[] = {
-	{{"meltemi_node_identity_good", MT_GAUGE, "boolean", "identity",
-		 "1: the newest certificate of the identity is in use and valid; absent: the node "
-		 "has no such identity; without a label the node's own, else one of "
-		 "spec.identities",
-		 collect_good, NULL},
-		0},
-	{{"meltemi_node_identity_left_seconds", MT_GAUGE, "seconds", "identity",
-		 "time until this node's certificate towards its peers expires; negative: expired",
-		 collect_left, NULL},
-		0},
-	{{"meltemi_node_roots_left_seconds", MT_GAUGE, "seconds", "identity",
-		 "time until the last of the roots that verify this node's peers expires",
-		 collect_roots, NULL},
-		0},
-	{{"meltemi_node_revocations_left_seconds", MT_GAUGE, "seconds", "identity",
-		 "time until the first revocation list expires; negative: peers with certificates "
-		 "of its authority are refused",
-		 collect_crls, NULL},
-		0},
-	{{"meltemi_node_identity_changes_total", MT_COUNTER, "changes", "identity",
-		 "certificates and roots that this node started to use", collect_changes, NULL},
-		0},
-	{{"meltemi_certificate_left_seconds", MT_GAUGE, "seconds", "certificate",
-		 "time until a certificate expires that a Gateway, DestinationRule or "
-		 "BackendTLSPolicy names, by its file or Secret; negative: expired; looked at once "
-		 "a minute",
-		 collect_certificates, NULL},
-		0},
-	{{"meltemi_certificate_lifetime_seconds", MT_GAUGE, "seconds", "certificate",
-		 "whole lifetime of the certificates of meltemi_certificate_left_seconds",
-		 collect_lifetimes, NULL},
-		0},
-	{{"meltemi_tls_handshakes_total", MT_COUNTER, "handshakes", "event",
-		 "TLS handshakes by result; deferred: delayed because too many were running; "
-		 "stale: results for connections that were gone",
-		 collect_handshakes, NULL},
-		0},
-	{{0}, 0},
+	{"meltemi_node_identity_good", MT_GAUGE, "boolean", "identity",
+		"1: the newest certificate of the identity is in use and valid; absent: the node "
+		"has no such identity; without a label the node's own, else one of "
+		"spec.identities",
+		collect_good, 0},
+	{"meltemi_node_identity_left_seconds", MT_GAUGE, "seconds", "identity",
+		"time until this node's certificate towards its peers expires; negative: expired",
+		collect_left, 0},
+	{"meltemi_node_roots_left_seconds", MT_GAUGE, "seconds", "identity",
+		"time until the last of the roots that verify this node's peers expires",
+		collect_roots, 0},
+	{"meltemi_node_revocations_left_seconds", MT_GAUGE, "seconds", "identity",
+		"time until the first revocation list expires; negative: peers with certificates "
+		"of its authority are refused",
+		collect_crls, 0},
+	{"meltemi_node_identity_changes_total", MT_COUNTER, "changes", "identity",
+		"certificates and roots that this node started to use", collect_changes, 0},
+	{"meltemi_certificate_left_seconds", MT_GAUGE, "seconds", "certificate",
+		"time until a certificate expires that a Gateway, DestinationRule or "
+		"BackendTLSPolicy names, by its file or Secret; negative: expired; looked at once "
+		"a minute",
+		collect_certificates, 0},
+	{"meltemi_certificate_lifetime_seconds", MT_GAUGE, "seconds", "certificate",
+		"whole lifetime of the certificates of meltemi_certificate_left_seconds",
+		collect_lifetimes, 0},
+	{"meltemi_tls_handshakes_total", MT_COUNTER, "handshakes", "event",
+		"TLS handshakes by result; deferred: delayed because too many were running; "
+		"stale: results for connections that were gone",
+		collect_handshakes, 0},
+	{0},
 };

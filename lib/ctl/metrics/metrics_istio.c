@@ -73,123 +73,88 @@ static const char *const flags[MT_REPLY_N] = {
 	[MT_REPLY_TOO_LARGE] = "IH",
 };
 
-/*
- * The next service from `pos` on that has requests: opaque TCP, or with messages. NULL: there is
- * none.
- */
-static const struct mt_series *next(const struct mt_ctl *c, uint32_t *pos, bool opaque)
+/* The next service that has requests: opaque TCP, or with messages. NULL as mt_collect_next(). */
+static const struct mt_series *next(struct mt_collect *k, bool opaque)
 {
 	const struct mt_series *s;
 
-	for (; (s = mt_scrape_series(c, MT_SERIES_SERVICE, *pos)) != NULL; ++*pos)
-		if (s->opaque == opaque &&
-			((const struct mt_service_values *)s->values)->stats.requests)
+	while ((s = mt_collect_next(k, MT_SERIES_SERVICE)) != NULL)
+		if (s->opaque == opaque && mt_service_of(s)->stats.requests)
 			return s;
 	return NULL;
 }
 
-static void write_requests(struct mt_sink *out, const struct mt_family *f,
-	const struct mt_series *s, const struct mt_service_stats *st)
+static void write_requests(struct mt_collect *k, const struct mt_series *s)
 {
+	const struct mt_service_stats *st = &mt_service_of(s)->stats;
 	char more[64];
 
-	mt_sample_made(
-		out, f, s->istio, "response_code=\"0\",response_flags=\"-\"", st->ok + st->oneway);
-	mt_sample_made(out, f, s->istio, "response_code=\"1\",response_flags=\"-\"",
+	mt_emit_made(k, s->istio, "response_code=\"0\",response_flags=\"-\"", st->ok + st->oneway);
+	mt_emit_made(k, s->istio, "response_code=\"1\",response_flags=\"-\"",
 		st->app_error + st->proto_error);
 	if (st->client_left)
-		mt_sample_made(out, f, s->istio, "response_code=\"1\",response_flags=\"DC\"",
-			st->client_left);
-	for (int k = 0; k < MT_REPLY_N; k++) {
+		mt_emit_made(
+			k, s->istio, "response_code=\"1\",response_flags=\"DC\"", st->client_left);
+	for (int i = 0; i < MT_REPLY_N; i++) {
 		/* A local reset has one flag, whether it ended the call or the connection. */
-		uint64_t n = st->local[k] + (k == MT_REPLY_UNSUPPORTED ? st->cut_off : 0);
+		uint64_t n = st->local[i] + (i == MT_REPLY_UNSUPPORTED ? st->cut_off : 0);
 
-		if (!n)
-			continue;
-		snprintf(more, sizeof(more), "response_code=\"1\",response_flags=\"%s\"", flags[k]);
-		mt_sample_made(out, f, s->istio, more, n);
+		snprintf(more, sizeof(more), "response_code=\"1\",response_flags=\"%s\"", flags[i]);
+		if (n)
+			mt_emit_made(k, s->istio, more, n);
 	}
 }
 
-static uint32_t collect_requests(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+static void collect_requests(struct mt_collect *k)
 {
-	const struct mt_ctl_family *x = arg;
-	const struct mt_series *s;
-
-	for (; (s = next(x->c, &pos, false)) && !mt_sink_full(out); pos++)
-		write_requests(out, f, s, &((const struct mt_service_values *)s->values)->stats);
-	return s ? pos : 0;
+	for (const struct mt_series *s; (s = next(k, false)) != NULL;)
+		write_requests(k, s);
 }
 
-static uint32_t collect_duration(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+static void collect_duration(struct mt_collect *k)
 {
-	const struct mt_ctl_family *x = arg;
-	uint64_t us[MT_LATENCY_BOUNDS_MAX];
-	double bounds[MT_LATENCY_BOUNDS_MAX];
-	struct mt_example examples[MT_LATENCY_BOUNDS_MAX + 1];
-	uint32_t n = mt_latency_bounds(us);
-	const struct mt_series *s;
-
-	for (uint32_t i = 0; i < n; i++)
-		bounds[i] = (double)us[i] / 1000.0;
-	for (; (s = next(x->c, &pos, false)) && !mt_sink_full(out); pos++) {
-		const struct mt_service_values *v = (const struct mt_service_values *)s->values;
-
-		mt_sample_histogram(out, f, s->istio, bounds, v->latency, n,
-			(double)v->stats.latency_sum_us / 1000.0,
-			mt_examples_of(s, us, n, 1000, examples));
-	}
-	return s ? pos : 0;
+	for (const struct mt_series *s; (s = next(k, false)) != NULL;)
+		mt_emit_durations(k, s, s->istio, 1000);
 }
 
 /* Every second power of two from 64 bytes to 16 MiB. */
 #define SIZE_FIRST  6
 #define SIZE_BOUNDS 10
 
-static void write_sizes(struct mt_sink *out, const struct mt_family *f, const struct mt_series *s,
-	const uint64_t *counts, uint64_t sum)
+static void write_sizes(
+	struct mt_collect *k, const struct mt_series *s, const uint64_t *counts, uint64_t sum)
 {
 	uint64_t between[SIZE_BOUNDS + 1] = {0};
 	double bounds[SIZE_BOUNDS];
 
-	for (uint32_t k = 0; k < SIZE_BOUNDS; k++)
-		bounds[k] = (double)(1ull << (SIZE_FIRST + 2 * k));
+	for (uint32_t i = 0; i < SIZE_BOUNDS; i++)
+		bounds[i] = (double)(1ull << (SIZE_FIRST + 2 * i));
 	/* Bucket b counts sizes above 2^(b - 1) and up to 2^b. */
 	for (uint32_t b = 0; b < MT_SIZE_BUCKETS; b++) {
 		uint32_t at = b <= SIZE_FIRST ? 0 : (b - SIZE_FIRST + 1) / 2;
 
 		between[MT_MIN(at, (uint32_t)SIZE_BOUNDS)] += counts[b];
 	}
-	mt_sample_histogram(out, f, s->istio, bounds, between, SIZE_BOUNDS, (double)sum, NULL);
+	mt_sample_histogram(
+		k->out, k->f, s->istio, bounds, between, SIZE_BOUNDS, (double)sum, NULL);
 }
 
-static uint32_t collect_sizes(
-	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+static void collect_sizes(struct mt_collect *k)
 {
-	const struct mt_ctl_family *x = arg;
-	bool replies = x->offset == offsetof(struct mt_service_values, reply);
-	const struct mt_series *s;
+	bool replies = k->offset == offsetof(struct mt_service_values, reply);
 
-	for (; (s = next(x->c, &pos, false)) && !mt_sink_full(out); pos++) {
-		const struct mt_service_values *v = (const struct mt_service_values *)s->values;
+	for (const struct mt_series *s; (s = next(k, false)) != NULL;) {
+		const struct mt_service_values *v = mt_service_of(s);
 
-		write_sizes(out, f, s, replies ? v->reply : v->request,
+		write_sizes(k, s, replies ? v->reply : v->request,
 			replies ? v->stats.bytes_out : v->stats.bytes_in);
 	}
-	return s ? pos : 0;
 }
 
-static uint32_t collect_tcp(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+static void collect_tcp(struct mt_collect *k)
 {
-	const struct mt_ctl_family *x = arg;
-	const struct mt_series *s;
-
-	for (; (s = next(x->c, &pos, true)) && !mt_sink_full(out); pos++)
-		mt_sample_made(out, f, s->istio, "response_flags=\"-\"",
-			s->values[x->offset / sizeof(uint64_t)]);
-	return s ? pos : 0;
+	for (const struct mt_series *s; (s = next(k, true)) != NULL;)
+		mt_emit_made(k, s->istio, "response_flags=\"-\"", mt_collect_member(k, s->values));
 }
 
 #define LABELS                                                                                     \
@@ -198,34 +163,24 @@ static uint32_t collect_tcp(void *arg, struct mt_sink *out, const struct mt_fami
 #define TCP(m) offsetof(struct mt_service_values, stats.m)
 
 const struct mt_family_row mt_families_istio[] = {
-	{{"istio_requests_total", MT_COUNTER, "requests", LABELS ", response_code, response_flags",
-		 "requests by service; response_code 0: a good reply, 1: any other; "
-		 "response_flags: "
-		 "why Meltemi answered in place of a server",
-		 collect_requests, NULL},
-		0},
-	{{"istio_request_duration_milliseconds", MT_HISTOGRAM, "milliseconds", LABELS,
-		 "time from a request's last byte to its reply", collect_duration, NULL},
-		0},
-	{{"istio_request_bytes", MT_HISTOGRAM, "bytes", LABELS, "length of requests", collect_sizes,
-		 NULL},
+	{"istio_requests_total", MT_COUNTER, "requests", LABELS ", response_code, response_flags",
+		"requests by service; response_code 0: a good reply, 1: any other; "
+		"response_flags: "
+		"why Meltemi answered in place of a server",
+		collect_requests, 0},
+	{"istio_request_duration_milliseconds", MT_HISTOGRAM, "milliseconds", LABELS,
+		"time from a request's last byte to its reply", collect_duration, 0},
+	{"istio_request_bytes", MT_HISTOGRAM, "bytes", LABELS, "length of requests", collect_sizes,
 		offsetof(struct mt_service_values, request)},
-	{{"istio_response_bytes", MT_HISTOGRAM, "bytes", LABELS, "length of servers' replies",
-		 collect_sizes, NULL},
-		offsetof(struct mt_service_values, reply)},
-	{{"istio_tcp_received_bytes_total", MT_COUNTER, "bytes", LABELS ", response_flags",
-		 "bytes that clients sent on opaque TCP connections", collect_tcp, NULL},
-		TCP(bytes_in)},
-	{{"istio_tcp_sent_bytes_total", MT_COUNTER, "bytes", LABELS ", response_flags",
-		 "bytes that servers sent on opaque TCP connections", collect_tcp, NULL},
-		TCP(bytes_out)},
-	{{"istio_tcp_connections_opened_total", MT_COUNTER, "connections",
-		 LABELS ", response_flags", "opaque TCP connections connected to a server",
-		 collect_tcp, NULL},
-		TCP(opened)},
-	{{"istio_tcp_connections_closed_total", MT_COUNTER, "connections",
-		 LABELS ", response_flags", "opaque TCP connections that ended after that",
-		 collect_tcp, NULL},
-		TCP(closed)},
-	{{0}, 0},
+	{"istio_response_bytes", MT_HISTOGRAM, "bytes", LABELS, "length of servers' replies",
+		collect_sizes, offsetof(struct mt_service_values, reply)},
+	{"istio_tcp_received_bytes_total", MT_COUNTER, "bytes", LABELS ", response_flags",
+		"bytes that clients sent on opaque TCP connections", collect_tcp, TCP(bytes_in)},
+	{"istio_tcp_sent_bytes_total", MT_COUNTER, "bytes", LABELS ", response_flags",
+		"bytes that servers sent on opaque TCP connections", collect_tcp, TCP(bytes_out)},
+	{"istio_tcp_connections_opened_total", MT_COUNTER, "connections", LABELS ", response_flags",
+		"opaque TCP connections connected to a server", collect_tcp, TCP(opened)},
+	{"istio_tcp_connections_closed_total", MT_COUNTER, "connections", LABELS ", response_flags",
+		"opaque TCP connections that ended after that", collect_tcp, TCP(closed)},
+	{0},
 };

@@ -25,6 +25,9 @@ static const struct group family_groups[] = {
 		"for dashboards and autoscalers made for Istio or Aeraki"},
 	{NULL, "Services, endpoints and routes", "calls, latency and failures of each"},
 	{NULL, "Node", "connections, memory, ports, configuration, readiness, log"},
+	{NULL, "Load and drops",
+		"share of each limit in use, for alerts before something fails, and packets "
+		"dropped by reason"},
 	{NULL, "Control planes and policies",
 		"streams to discovery servers, their resources, and denials by policy"},
 	{NULL, "Identity and TLS", "certificates of the node, and handshakes"},
@@ -34,6 +37,8 @@ static const struct group family_groups[] = {
 static const struct group counter_groups[] = {
 	{"port", "Ports", "packets and bytes at the network devices"},
 	{"net", "Network", "Ethernet, ARP and neighbour discovery, IP, ICMP and UDP"},
+	{"l4", "Forwarding",
+		"packets and flows of services that are forwarded without layer-7 work"},
 	{"tcp", "TCP", "segments and connections"},
 	{"buf", "Buffers", "packet buffers"},
 	{"proxy", "Proxy", "connections of clients and servers, calls, opaque TCP, mirrors"},
@@ -94,8 +99,8 @@ static void write_group(struct mt_text_buf *out, const struct group *g, const ch
 
 static void write_index(struct mt_text_buf *out)
 {
-	static const char *const names[] = {
-		"istio_*", "meltemi_service_*", "meltemi_*", "meltemi_xds_*", "meltemi_node_*"};
+	static const char *const names[] = {"istio_*", "meltemi_service_*", "meltemi_*",
+		"meltemi_*_ratio", "meltemi_xds_*", "meltemi_node_*"};
 	char buf[64];
 
 	mt_text_add(out, "\n## Groups\n\n| group | names | content |\n|---|---|---|\n");
@@ -143,12 +148,12 @@ static void write_head(struct mt_text_buf *out)
 /* Length of the labels, up to a comma, that all families of a table begin with. */
 static size_t common_labels(const struct mt_family_row *rows)
 {
-	size_t n = strlen(rows->family.labels);
+	size_t n = strlen(rows->labels);
 
-	for (const struct mt_family_row *r = rows; r->family.name; r++) {
-		const char *l = r->family.labels;
+	for (const struct mt_family_row *r = rows; r->name; r++) {
+		const char *l = r->labels;
 
-		while (n && (strncmp(l, rows->family.labels, n) != 0 || (l[n] && l[n] != ',')))
+		while (n && (strncmp(l, rows->labels, n) != 0 || (l[n] && l[n] != ',')))
 			n--;
 	}
 	return n;
@@ -162,17 +167,16 @@ static void write_families(
 	mt_text_add(out, "\n## %s\n\n", g->title);
 	if (common)
 		mt_text_add(out, "Labels of all: `%.*s`; the table has further ones.\n\n",
-			(int)common, rows->family.labels);
+			(int)common, rows->labels);
 	mt_text_add(out, "| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n");
-	for (const struct mt_family_row *r = rows; r->family.name; r++) {
-		const char *labels = r->family.labels + common;
+	for (const struct mt_family_row *r = rows; r->name; r++) {
+		const char *labels = r->labels + common;
 
 		labels += strspn(labels, ", ");
-		mt_text_add(out, "| `%s` | %s | %s | ", r->family.name, type_of(r->family.type),
-			r->family.unit);
+		mt_text_add(out, "| `%s` | %s | %s | ", r->name, type_of(r->type), r->unit);
 		cell(out, labels);
 		mt_text_add(out, " ");
-		cell(out, r->family.help);
+		cell(out, r->help);
 		mt_text_add(out, "\n");
 	}
 }

@@ -311,14 +311,16 @@ static void on_down(void *arg, const char *why)
 	snprintf(o->why, sizeof(o->why), "%s", why);
 }
 
-static int read_pem(const struct mt_text *path, char **text, const char **to, struct mt_err *e)
+static int read_pem(
+	const struct mt_text *path, bool secret, char **text, const char **to, struct mt_err *e)
 {
 	size_t len;
 	int rc;
 
 	if (!path->s)
 		return 0;
-	rc = mt_file_read(path->s, MT_FILE_SMALL, 0, text, &len, e);
+	rc = secret ? mt_file_read_secret(path->s, text, &len, e)
+		    : mt_file_read(path->s, MT_FILE_SMALL, 0, text, &len, e);
 	*to = *text;
 	return rc;
 }
@@ -336,9 +338,9 @@ static int read_endpoint(struct mt_ctl_otlp *o, struct mt_err *e)
 	o->server = host;
 	snprintf(o->host, sizeof(o->host), "%.*s", (int)(colon - host), host);
 	o->tls.server_name = n->server_name.s ? n->server_name.s : o->host;
-	rc = read_pem(&n->roots, &o->roots, &o->tls.roots, e);
-	rc = rc ? rc : read_pem(&n->certificate, &o->chain, &o->tls.chain, e);
-	return rc ? rc : read_pem(&n->key, &o->key, &o->tls.key, e);
+	rc = read_pem(&n->roots, false, &o->roots, &o->tls.roots, e);
+	rc = rc ? rc : read_pem(&n->certificate, false, &o->chain, &o->tls.chain, e);
+	return rc ? rc : read_pem(&n->key, true, &o->key, &o->tls.key, e);
 }
 
 /*

@@ -60,22 +60,23 @@ static void add_service(const struct mt_ctl *c, const struct key *k, uint64_t *t
 		mt_fill_service_values(v, &h);
 }
 
-/* False if the configuration no longer has the endpoint, and another one has its index. */
-static bool is_up(const struct mt_ctl *c, const struct key *k)
+/* NULL: the configuration no longer has the endpoint, and another one has its index. */
+static const struct mt_ep_state *state_of(const struct mt_ctl *c, const struct key *k)
 {
 	const struct mt_ep_state *e = mt_upstream_ep_at(mt_conf_upstreams(c->env.conf), k->index);
 
-	return e && e->id == k->id && mt_ctl_ep_takes_traffic(e, c->now);
+	return e && e->id == k->id ? e : NULL;
 }
 
 static void add_endpoint(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 {
 	struct mt_endpoint_values *v = (struct mt_endpoint_values *)to;
+	const struct mt_ep_state *e = state_of(c, k);
 	struct mt_ep_stats st;
 	struct mt_ctl_waiting n;
-	uint64_t oldest;
+	uint64_t oldest, silent;
 
-	v->up = is_up(c, k);
+	v->up = e && mt_ctl_ep_takes_traffic(e, c->now);
 	if (!mt_ctl_ep_stats(c, k->index, k->id, &st))
 		return;
 	v->requests += st.requests;
@@ -83,9 +84,11 @@ static void add_endpoint(const struct mt_ctl *c, const struct key *k, uint64_t *
 	v->conns_opened += st.conns_opened;
 	v->conns_active += st.conns_active;
 	v->outstanding += st.outstanding;
-	n = mt_ctl_ep_waiting(c, k->index, k->id);
+	n = mt_ctl_ep_waiting(c, k->label[0], k->index, k->id);
 	oldest = mt_ctl_oldest(&n);
 	v->oldest_call = MT_MAX(v->oldest_call, oldest);
+	silent = e ? mt_ctl_silent(c, e, k->label[0], k->label[1], &n) : 0;
+	v->silent = MT_MAX(v->silent, silent);
 }
 
 static void add_route(const struct mt_ctl *c, const struct key *k, uint64_t *to)
@@ -102,7 +105,7 @@ static const struct kind {
 } kinds[MT_SERIES_KINDS] = {
 	[MT_SERIES_SERVICE] = {MT_SERIES_SERVICES, sizeof(struct mt_service_values) / 8,
 		sizeof(struct mt_service_values) / 8, 0, {"service"}, add_service},
-	[MT_SERIES_ENDPOINT] = {MT_SERIES_ENDPOINTS, sizeof(struct mt_endpoint_values) / 8, 3, 1,
+	[MT_SERIES_ENDPOINT] = {MT_SERIES_ENDPOINTS, sizeof(struct mt_endpoint_values) / 8, 3, 3,
 		{"cluster", "endpoint"}, add_endpoint},
 	[MT_SERIES_ROUTE] = {MT_SERIES_ROUTES, 1, 1, 0, {"service", "route", "match"}, add_route},
 };

@@ -1,16 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queries that only a worker can answer. The worker copies a slice per request, so that packets do
- * not wait while it walks a million connections; the next request continues where the last one
- * ended.
+ * Queries that only a worker can answer, and actions that only it can take. The worker copies a
+ * slice per request, so that packets do not wait while it walks a million connections; the next
+ * request continues after the last one.
  */
 #include "mt_ctl_priv.h"
+#include "mt_tls_layer.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define ASK_MS	 1000
 #define LOOK_MAX 4096 /* objects visited per request */
+/*
+ * Of a request to close connections: calls that end with them, after which the rest waits for the
+ * next request, and connections, also those without calls.
+ */
+#define CLOSE_CALLS 64
+#define CLOSE_CONNS 16
+
+const char *mt_ask_tls(const struct mt_conn_use *use)
+{
+	return !use->tls ? NULL : use->tls == 0x0304 ? "1.3" : "1.2";
+}
+
+const char *mt_ask_cipher(const struct mt_conn_use *use)
+{
+	return use->tls ? mt_tls_cipher_str((enum mt_tls_cipher)use->cipher) : NULL;
+}
 
 /* `src` is the side that opened the connection, whichever side is local. */
 static void know_connection(
@@ -39,6 +56,10 @@ static void know_connection(
 	mt_expr_set_number(v, MT_EXPR_timeouts, t->timeouts);
 	mt_expr_set_number(v, MT_EXPR_zero_windows, t->zero_windows);
 	mt_expr_set_number(v, MT_EXPR_calls, a->use.calls);
+	mt_expr_set_str(v, MT_EXPR_tls, mt_ask_tls(&a->use));
+	mt_expr_set_str(v, MT_EXPR_encrypted, a->use.tls ? "yes" : "no");
+	mt_expr_set_str(v, MT_EXPR_cipher, mt_ask_cipher(&a->use));
+	mt_expr_set_str(v, MT_EXPR_peer, a->use.peer[0] ? a->use.peer : NULL);
 }
 
 void mt_ask_know(uint16_t worker, const struct mt_ask_connection *a, const struct mt_ask_more *more,
@@ -113,26 +134,76 @@ static void copy_holders(struct mt_worker *w, struct mt_ask *a)
 	}
 }
 
-/* Runs on the worker. */
-static void copy(struct mt_worker *w, void *arg)
+/* Returns the number of calls that were under way on the connection. */
+static uint32_t close_one(struct mt_worker *w, struct mt_ask_close *c)
 {
-	struct mt_ask *a = arg;
+	struct mt_tcp_info info;
+	struct mt_conn_use use;
+	uint32_t idx = c->index;
+
+	c->there = mt_tcp_info_next(mt_worker_tcp(w), &idx, &info) && info.index == c->index &&
+		   info.born_ms == c->born_ms;
+	if (!c->there)
+		return 0;
+	mt_proxy_use(mt_worker_proxy(w), info.stream, &use);
+	c->accepted = info.accepted;
+	c->tuple = info.tuple;
+	c->done = mt_proxy_close(mt_worker_proxy(w), info.stream, c->at_once);
+	return use.calls;
+}
+
+static void close_some(struct mt_worker *w, struct mt_ask *a)
+{
+	uint32_t calls = 0;
+
+	for (uint32_t n = 0; a->idx < a->n && n < CLOSE_CONNS && calls < CLOSE_CALLS; n++)
+		calls += close_one(w, &a->closes[a->idx++]);
+	a->more = a->idx < a->n;
+}
+
+static void return_all(struct mt_worker *w, struct mt_ask *a)
+{
+	for (uint32_t i = 0; i < a->n; i++) {
+		struct mt_ask_return *r = &a->returns[i];
+
+		r->done = mt_proxy_return(
+			mt_worker_proxy(w), r->ep, r->ep_id, r->cluster, &r->addr, r->port);
+	}
+}
+
+static void copy_rows(struct mt_worker *w, struct mt_ask *a)
+{
 	uint32_t looked = 0;
 
 	a->n = 0;
-	a->more = false;
 	if (a->what == MT_ASK_SLOW) {
 		copy_slow(w, a);
-	} else if (a->what == MT_ASK_HOLDERS) {
-		copy_holders(w, a);
-	} else {
-		while (a->n < MT_ASK_ROWS && looked++ < LOOK_MAX) {
-			a->more = a->what == MT_ASK_CONNECTIONS ? next_connection(w, a)
-								: next_exchange(w, a);
-			if (!a->more)
-				break;
-		}
+		return;
 	}
+	if (a->what == MT_ASK_HOLDERS) {
+		copy_holders(w, a);
+		return;
+	}
+	while (a->n < MT_ASK_ROWS && looked++ < LOOK_MAX) {
+		a->more =
+			a->what == MT_ASK_CONNECTIONS ? next_connection(w, a) : next_exchange(w, a);
+		if (!a->more)
+			break;
+	}
+}
+
+/* Runs on the worker. */
+static void answer(struct mt_worker *w, void *arg)
+{
+	struct mt_ask *a = arg;
+
+	a->more = false;
+	if (a->what == MT_ASK_CLOSE)
+		close_some(w, a);
+	else if (a->what == MT_ASK_RETURN)
+		return_all(w, a);
+	else
+		copy_rows(w, a);
 	__atomic_store_n(&a->under_way, false, __ATOMIC_RELEASE);
 }
 
@@ -141,15 +212,14 @@ static const struct mt_ask *put(struct mt_ctl *c, uint16_t worker, struct mt_ask
 	int rc;
 
 	a->under_way = true;
-	rc = mt_worker_call(c->env.workers[worker], copy, a, ASK_MS);
+	rc = mt_worker_call(c->env.workers[worker], answer, a, ASK_MS);
 	/* The mailbox is full, so the request was not queued. */
 	if (rc == -EAGAIN)
 		a->under_way = false;
 	return rc == 0 ? a : NULL;
 }
 
-const struct mt_ask *mt_ask(
-	struct mt_ctl *c, uint16_t worker, enum mt_ask_what what, const struct mt_expr *x)
+struct mt_ask *mt_ask_for(struct mt_ctl *c, uint16_t worker, enum mt_ask_what what)
 {
 	struct mt_ask **a = &c->asks[worker];
 
@@ -159,9 +229,24 @@ const struct mt_ask *mt_ask(
 	if (!*a || __atomic_load_n(&(*a)->under_way, __ATOMIC_ACQUIRE))
 		return NULL;
 	(*a)->what = what;
-	(*a)->idx = 0;
-	(*a)->expr = *x;
-	return put(c, worker, *a);
+	(*a)->idx = (*a)->n = 0;
+	return *a;
+}
+
+bool mt_ask_run(struct mt_ctl *c, uint16_t worker)
+{
+	return put(c, worker, c->asks[worker]) != NULL;
+}
+
+const struct mt_ask *mt_ask(
+	struct mt_ctl *c, uint16_t worker, enum mt_ask_what what, const struct mt_expr *x)
+{
+	struct mt_ask *a = mt_ask_for(c, worker, what);
+
+	if (!a)
+		return NULL;
+	a->expr = *x;
+	return put(c, worker, a);
 }
 
 const struct mt_ask *mt_ask_more(struct mt_ctl *c, uint16_t worker)

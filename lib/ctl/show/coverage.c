@@ -65,7 +65,6 @@ static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s
 	const struct mt_route_dest one = {s->tcp_cluster, 1};
 	uint32_t routes = s->routes ? mt_route_count(s->routes) : 0, timed = 0;
 	struct guards g = {0};
-	json_t *row = json_object();
 
 	for (uint32_t i = 0; i < routes; i++) {
 		const struct mt_route_action *a = mt_route_at(s->routes, i);
@@ -76,14 +75,11 @@ static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s
 	if (!s->routes)
 		look(snap, s->n_tcp_dests ? s->tcp_dests : &one,
 			s->n_tcp_dests ? s->n_tcp_dests : 1, &g);
-	json_object_set_new(row, "service", mt_json_text(s->name));
-	json_object_set_new(row, "limits", json_string(has_limit(s) ? "yes" : "none"));
-	json_object_set_new(row, "time_outs", share(timed, routes));
-	json_object_set_new(row, "breakers", breakers(&g));
-	json_object_set_new(
-		row, "outlier_detection", json_string(g.outlier ? "own rule" : "the default"));
-	json_object_set_new(row, "retries", json_string(s->routes ? "unread calls only" : "none"));
-	return row;
+	return mt_json_object(MT_M("service", s->name),
+		MT_M("limits", has_limit(s) ? "yes" : "none"),
+		MT_M("time_outs", share(timed, routes)), MT_M("breakers", breakers(&g)),
+		MT_M("outlier_detection", g.outlier ? "own rule" : "the default"),
+		MT_M("retries", s->routes ? "unread calls only" : "none"));
 }
 
 /* Number of rows whose value in this column starts with "none". */
@@ -107,8 +103,8 @@ json_t *mt_show_coverage(struct mt_ctl *c, const struct mt_request *r)
 
 	for (uint32_t i = 0; snap && i < snap->n_services; i++)
 		json_array_append_new(list, row_of(snap, snap->services[i]));
-	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "services", (json_int_t)json_array_size(list),
-		"without_limits", without(list, "limits"), "without_time_outs",
-		without(list, "time_outs"), "without_breakers", without(list, "breakers"),
-		"coverage", list);
+	return mt_json_object(MT_M("services", json_array_size(list)),
+		MT_M("without_limits", without(list, "limits")),
+		MT_M("without_time_outs", without(list, "time_outs")),
+		MT_M("without_breakers", without(list, "breakers")), MT_M("coverage", list));
 }

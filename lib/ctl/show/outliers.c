@@ -70,9 +70,14 @@ static void log_ejected(const struct mt_ep_event *a, const char *cluster)
 {
 	char name[MT_ADDR_STRLEN], words[MT_CTL_SPAN];
 
-	mt_log(MT_LOG_WARN, "worker", "endpoint %s of %s ejected: %s, for %s",
-		mt_addr_port_str(&a->addr, a->port, name), cluster, a->why,
-		mt_ctl_span(a->until - a->at, words));
+	mt_addr_port_str(&a->addr, a->port, name);
+	if (a->checked)
+		mt_log(MT_LOG_WARN, "worker",
+			"endpoint %s of %s ejected: %s, until health checks succeed", name, cluster,
+			a->why);
+	else
+		mt_log(MT_LOG_WARN, "worker", "endpoint %s of %s ejected: %s, for %s", name,
+			cluster, a->why, mt_ctl_span(a->until - a->at, words));
 }
 
 /* Logs the end of an ejection once; `why` has a cause that the operator may not expect, or "". */
@@ -242,17 +247,21 @@ void mt_outliers_fini(struct mt_ctl *c)
 	c->outliers = NULL;
 }
 
+uint64_t mt_outliers_silent(const struct mt_ctl *c, const char *cluster, const char *endpoint)
+{
+	char name[MT_ADDR_STRLEN];
+
+	for (uint32_t i = c->outliers ? c->outliers->n : 0; i-- > 0;) {
+		const struct outlier *e = &c->outliers->e[i];
+
+		if (e->a.what == MT_EP_EVENT_EJECTED && strcmp(e->cluster, cluster) == 0 &&
+			strcmp(mt_addr_port_str(&e->a.addr, e->a.port, name), endpoint) == 0)
+			return e->open && e->a.silent ? e->a.at : 0;
+	}
+	return 0;
+}
+
 /* ---- rows ----------------------------------------------------------------------------------- */
-
-static void set_str(json_t *o, const char *name, const char *value)
-{
-	json_object_set_new(o, name, mt_json_text(value));
-}
-
-static void set_ms(json_t *o, const char *name, uint64_t ns)
-{
-	json_object_set_new(o, name, json_integer((json_int_t)(ns / MT_MSEC)));
-}
 
 static void set_rule(json_t *row, const struct mt_ep_event *a)
 {
@@ -260,16 +269,16 @@ static void set_rule(json_t *row, const struct mt_ep_event *a)
 
 	if (a->what != MT_EP_EVENT_EJECTED)
 		return;
-	if (a->rule)
+	if (a->checked)
+		snprintf(text, sizeof(text), "%u failed health checks in a row", a->failures);
+	else if (a->rule)
 		snprintf(text, sizeof(text), "%s", a->rule);
 	else if (a->errors)
 		snprintf(text, sizeof(text), "%u failures, or %u with errors, in a row",
 			a->failures, a->errors);
 	else if (a->failures)
 		snprintf(text, sizeof(text), "%u failures in a row", a->failures);
-	set_str(row, "rule", text);
-	set_str(row, "why", a->why);
-	json_object_set_new(row, "times", json_integer(a->times));
+	mt_json_set(row, MT_M("rule", text), MT_M("why", a->why), MT_M("times", a->times));
 }
 
 /* Returns the endpoint's state; NULL if the current configuration does not have the endpoint. */
@@ -297,21 +306,22 @@ static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 	const struct mt_ep_event *a = &e->a;
 	char name[MT_ADDR_STRLEN];
 	bool forgiven = is_forgiven(c, e);
+	bool ejected = c->now < a->until || (a->checked && e->open);
 	json_t *row = json_object();
 
 	mt_set_time(row, "when", (int64_t)(a->wall / MT_MSEC));
-	set_str(row, "cluster", e->cluster);
-	set_str(row, "endpoint", mt_addr_port_str(&a->addr, a->port, name));
-	set_str(row, "what", a->what == MT_EP_EVENT_LEAVING ? "leaving" : "ejected");
+	mt_json_set(row, MT_M("cluster", e->cluster),
+		MT_M("endpoint", mt_addr_port_str(&a->addr, a->port, name)),
+		MT_M("what", a->what == MT_EP_EVENT_LEAVING ? "leaving" : "ejected"));
 	set_rule(row, a);
-	set_ms(row, "for_ms", a->until - a->at);
-	set_str(row, "now",
-		forgiven	    ? "returned"
-		: c->now < a->until ? "ejected"
-		: e->open	    ? "trial"
-				    : "returned");
-	if (!forgiven && c->now < a->until)
-		set_ms(row, "left_ms", a->until - c->now);
+	mt_json_set(row,
+		MT_M("for_ms", ((a->checked && e->open ? c->now : a->until) - a->at) / MT_MSEC),
+		MT_M("now", forgiven  ? "returned"
+			    : ejected ? "ejected"
+			    : e->open ? "trial"
+				      : "returned"));
+	if (!forgiven && ejected && !a->checked)
+		mt_json_set(row, MT_M("left_ms", (a->until - c->now) / MT_MSEC));
 	else if (!e->open)
 		mt_set_time(row, "returned", (int64_t)((a->wall + (a->until - a->at)) / MT_MSEC));
 	mt_render_absent(row, "rule why times left_ms returned returned_unix_ms");
@@ -325,5 +335,5 @@ json_t *mt_show_outliers(struct mt_ctl *c, const struct mt_request *r)
 
 	for (uint32_t i = c->outliers ? c->outliers->n : 0; i-- > 0;)
 		json_array_append_new(list, row_of(c, &c->outliers->e[i]));
-	return json_pack("{s:o, s:I}", "outliers", list, "missed", (json_int_t)missed);
+	return mt_json_object(MT_M("outliers", list), MT_M("missed", missed));
 }

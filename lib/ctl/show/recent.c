@@ -8,8 +8,6 @@
 
 #include <errno.h>
 
-#define STEP_NS (10 * MT_SEC)
-
 /* Values per worker that are not in the registry. */
 #define OF_WORKER 2
 
@@ -31,8 +29,11 @@ int mt_recent_init(struct mt_ctl *c)
 	r->n = n_counters(c);
 	r->values = calloc((size_t)MT_RECENT_STEPS * (r->n + OF_WORKER * c->env.n_workers),
 		sizeof(*r->values));
-	if (!r->values)
+	r->last = calloc(r->n + 1, sizeof(*r->last));
+	if (!r->values || !r->last) {
+		mt_recent_fini(c);
 		return -ENOMEM;
+	}
 	r->next = c->now;
 	return 0;
 }
@@ -40,13 +41,22 @@ int mt_recent_init(struct mt_ctl *c)
 void mt_recent_fini(struct mt_ctl *c)
 {
 	free(c->recent.values);
-	c->recent.values = NULL;
+	free(c->recent.last);
+	c->recent.values = c->recent.last = NULL;
 }
 
 static uint64_t *step(const struct mt_ctl *c, uint32_t i)
 {
 	return c->recent.values +
 	       (size_t)(i % MT_RECENT_STEPS) * (c->recent.n + OF_WORKER * c->env.n_workers);
+}
+
+/* The newest stored value of counter i; 0: none yet. */
+static uint64_t newest(const struct mt_ctl *c, uint32_t i)
+{
+	const struct mt_recent *r = &c->recent;
+
+	return r->values && r->taken && i < r->n ? step(c, r->taken - 1)[i] : 0;
 }
 
 void mt_recent_turn(struct mt_ctl *c)
@@ -59,8 +69,11 @@ void mt_recent_turn(struct mt_ctl *c)
 	if (!r->values || c->now < r->next)
 		return;
 	values = step(c, r->taken);
-	while (i < r->n && mt_metrics_next(c->metrics, &pos, &m))
-		values[i++] = m.value;
+	for (; i < r->n && mt_metrics_next(c->metrics, &pos, &m); i++) {
+		if (m.value != newest(c, i))
+			r->last[i] = c->now;
+		values[i] = m.value;
+	}
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
 		const struct mt_worker_stats *st = mt_worker_stats(c->env.workers[w]);
 
@@ -69,7 +82,7 @@ void mt_recent_turn(struct mt_ctl *c)
 	}
 	r->at[r->taken % MT_RECENT_STEPS] = c->now;
 	r->taken++;
-	r->next = c->now + STEP_NS;
+	r->next = c->now + MT_RECENT_STEP;
 }
 
 /* The oldest stored step; NULL: none yet. */
@@ -87,6 +100,13 @@ uint64_t mt_recent_count(const struct mt_ctl *c, uint32_t i, uint64_t value)
 	const uint64_t *from = oldest(c);
 
 	return from && i < c->recent.n && from[i] <= value ? value - from[i] : value;
+}
+
+uint64_t mt_recent_last(const struct mt_ctl *c, uint32_t i, uint64_t value)
+{
+	if (value != newest(c, i))
+		return c->now;
+	return c->recent.last && i < c->recent.n ? c->recent.last[i] : 0;
 }
 
 uint32_t mt_recent_seconds(const struct mt_ctl *c)

@@ -100,9 +100,8 @@ json_t *mt_service_detail(struct mt_ctl *c, const char *name, const char *listen
 	}
 	all = mt_topology_of(c, p, s);
 	left = mt_rows_routes(c, routes, s, ROUTES);
-	json_object_set_new(all, "routes", routes);
-	json_object_set_new(all, "routes_left_out", json_integer(left));
-	json_object_set_new(all, "slow", slow_of(c, s));
-	json_object_set_new(all, "outliers", outliers_of(c, json_object_get(all, "links")));
+	mt_json_set(all, MT_M("routes", routes), MT_M("routes_left_out", left),
+		MT_M("slow", slow_of(c, s)),
+		MT_M("outliers", outliers_of(c, json_object_get(all, "links"))));
 	return all;
 }

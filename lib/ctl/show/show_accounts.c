@@ -44,11 +44,9 @@ static json_t *classes_of(const struct mt_ctl *c)
 			sum.share += n.share;
 			sum.evicted += n.evicted;
 		}
-		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:o, s:I, s:s}", "class",
-				      mt_class_name((enum mt_class)k), "held_bytes",
-				      (json_int_t)sum.charged, "share_bytes", share(sum.share),
-				      "evicted", (json_int_t)sum.evicted, "of", meanings[k]));
+		mt_json_add(list, MT_M("class", mt_class_name((enum mt_class)k)),
+			MT_M("held_bytes", sum.charged), MT_M("share_bytes", share(sum.share)),
+			MT_M("evicted", sum.evicted), MT_M("of", meanings[k]));
 	}
 	return list;
 }
@@ -61,12 +59,11 @@ static json_t *classes_of_workers(const struct mt_ctl *c)
 		for (int k = 0; k < MT_N_CLASSES; k++) {
 			struct mt_ledger_numbers n = numbers_of(c, w, k);
 
-			json_array_append_new(list,
-				json_pack("{s:i, s:s, s:I, s:o, s:I, s:I, s:I}", "worker", w,
-					"class", mt_class_name((enum mt_class)k), "held_bytes",
-					(json_int_t)n.charged, "share_bytes", share(n.share),
-					"peak_bytes", (json_int_t)n.peak, "holders",
-					(json_int_t)n.holders, "evicted", (json_int_t)n.evicted));
+			mt_json_add(list, MT_M("worker", w),
+				MT_M("class", mt_class_name((enum mt_class)k)),
+				MT_M("held_bytes", n.charged), MT_M("share_bytes", share(n.share)),
+				MT_M("peak_bytes", n.peak), MT_M("holders", n.holders),
+				MT_M("evicted", n.evicted));
 		}
 	return list;
 }
@@ -105,9 +102,10 @@ static json_t *holder_row(const struct mt_ask_holder *h, uint16_t worker)
 		snprintf(text, sizeof(text), "%s", addr);
 	else
 		snprintf(text, sizeof(text), "%s/%u", addr, h->prefix);
-	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:i}", "holder", text, "side",
-		h->side == MT_SIDE_CLIENT ? "client" : "server", "class", mt_class_name(h->class),
-		"held_bytes", (json_int_t)h->bytes, "connections", (int)h->conns, "worker", worker);
+	return mt_json_object(MT_M("holder", text),
+		MT_M("side", h->side == MT_SIDE_CLIENT ? "client" : "server"),
+		MT_M("class", mt_class_name(h->class)), MT_M("held_bytes", h->bytes),
+		MT_M("connections", h->conns), MT_M("worker", worker));
 }
 
 static json_t *holders_of(struct mt_ctl *c, json_t *silent)
@@ -133,9 +131,9 @@ void mt_show_accounts(struct mt_ctl *c, json_t *all)
 {
 	json_t *silent = json_array();
 
-	json_object_set_new(all, "classes", classes_of(c));
-	json_object_set_new(all, "classes_of_workers", classes_of_workers(c));
-	json_object_set_new(all, "holders", holders_of(c, silent));
+	mt_json_set(all, MT_M("classes", classes_of(c)),
+		MT_M("classes_of_workers", classes_of_workers(c)),
+		MT_M("holders", holders_of(c, silent)));
 	if (json_array_size(silent))
 		json_object_set(all, "workers_without_answer", silent);
 	mt_render_absent(all, "workers_without_answer");

@@ -24,11 +24,9 @@ static json_t *servers(struct mt_ctl *c)
 		char text[MT_ADDR_STRLEN];
 
 		mt_addr_port_str(&info.address.addr, info.address.port, text);
-		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:I, s:I, s:s}", "server", text, "queries",
-				      (json_int_t)info.asked, "answered", (json_int_t)info.answered,
-				      "silent", (json_int_t)info.silent, "state",
-				      info.aside ? "silent, queried last" : "in use"));
+		mt_json_add(list, MT_M("server", text), MT_M("queries", info.asked),
+			MT_M("answered", info.answered), MT_M("silent", info.silent),
+			MT_M("state", info.aside ? "silent, queried last" : "in use"));
 	}
 	return list;
 }
@@ -49,10 +47,9 @@ static json_t *names(struct mt_ctl *c)
 
 		for (uint32_t i = 0; i < info.n_addrs; i++)
 			mt_text_add(&all, "%s%s", i ? " " : "", mt_addr_str(&info.addrs[i], text));
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:s}", "name", info.host, "addresses",
-				      all.p ? all.p : "", "origin", origins[info.origin], "note",
-				      info.differs ? "another source has other addresses" : ""));
+		mt_json_add(list, MT_M("name", info.host), MT_M("addresses", all.p ? all.p : ""),
+			MT_M("origin", origins[info.origin]),
+			MT_M("note", info.differs ? "another source has other addresses" : ""));
 		mt_text_fini(&all);
 	}
 	return list;
@@ -94,16 +91,15 @@ json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r)
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
 
 	if (!c->env.dns)
-		return json_pack(
-			"{s:s}", "dns", "names are not answered for; `dns: {}` in the Node does");
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "names",
-		(json_int_t)mt_dns_table_names(s ? s->dns : NULL), "queries",
-		(json_int_t)counted(c, MT_DNS_queries), "answered",
-		(json_int_t)counted(c, MT_DNS_answered), "no_such_name",
-		(json_int_t)counted(c, MT_DNS_no_such_name), "forwarded",
-		(json_int_t)counted(c, MT_DNS_forwarded), "not_allowed",
-		(json_int_t)counted(c, MT_DNS_not_allowed), "forwarded_answers",
-		(json_int_t)counted(c, MT_DNS_forwarded_answers), "waiting",
-		(json_int_t)mt_dns_server_waiting(c->env.dns), "addresses", asked_at(c), "allowed",
-		allowed(c), "servers", servers(c), "table", names(c));
+		return mt_json_object(
+			MT_M("dns", "names are not answered for; `dns: {}` in the Node does"));
+	return mt_json_object(MT_M("names", mt_dns_table_names(s ? s->dns : NULL)),
+		MT_M("queries", counted(c, MT_DNS_queries)),
+		MT_M("answered", counted(c, MT_DNS_answered)),
+		MT_M("no_such_name", counted(c, MT_DNS_no_such_name)),
+		MT_M("forwarded", counted(c, MT_DNS_forwarded)),
+		MT_M("not_allowed", counted(c, MT_DNS_not_allowed)),
+		MT_M("forwarded_answers", counted(c, MT_DNS_forwarded_answers)),
+		MT_M("waiting", mt_dns_server_waiting(c->env.dns)), MT_M("addresses", asked_at(c)),
+		MT_M("allowed", allowed(c)), MT_M("servers", servers(c)), MT_M("table", names(c)));
 }

@@ -20,7 +20,23 @@ static void add_armed(struct mt_ctl *c, json_t *all)
 		"returns to version %llu in %llu s unless `commit` is given before",
 		(unsigned long long)version,
 		(unsigned long long)((until - MT_MIN(until, c->now)) / MT_SEC));
-	json_object_set_new(all, "to_be_confirmed", json_string(text));
+	mt_json_set(all, MT_M("to_be_confirmed", text));
+}
+
+void mt_ctl_acted(struct mt_ctl *c, const struct mt_who *who, const char *from, char *what)
+{
+	const struct mt_history_entry *last =
+		c->env.history ? mt_history_at(c->env.history, 0) : NULL;
+	struct mt_history_entry e = {.action = true, .what = what, .wall = mt_ctl_wall(c)};
+
+	mt_who_str(who, e.who);
+	mt_log(MT_LOG_INFO, "admin", "%s by %s: %s", from, e.who, what);
+	if (!last)
+		return;
+	e.version = last->version;
+	snprintf(e.from, sizeof(e.from), "%s", from);
+	if (mt_history_add(c->env.history, &e))
+		mt_log(MT_LOG_ERROR, "admin", "no memory: the history lacks `%s`", from);
 }
 
 json_t *mt_show_history(struct mt_ctl *c, const struct mt_request *r)
@@ -29,18 +45,14 @@ json_t *mt_show_history(struct mt_ctl *c, const struct mt_request *r)
 	json_t *list = json_array(), *all;
 
 	for (uint32_t i = 0; c->env.history && (e = mt_history_at(c->env.history, i)); i++) {
-		json_t *row = json_pack("{s:I}", "version", (json_int_t)e->version);
+		json_t *row = mt_json_add(list, MT_M("version", e->version));
 
 		mt_set_time(row, "when", (int64_t)(e->wall / MT_MSEC));
-		json_object_update_new(
-			row, json_pack("{s:s, s:s, s:s, s:s}", "from", e->from, "who", e->who,
-				     "can_roll_back", e->texts ? "yes" : "no", "what", e->what));
-		if (row && e->changes[0])
-			json_object_set_new(row, "reason", mt_json_text(e->changes));
-		mt_render_absent(row, "reason");
-		json_array_append_new(list, row);
+		mt_json_set(row, MT_M("from", e->from), MT_M("who", e->who),
+			MT_M("can_roll_back", e->texts ? "yes" : "no"), MT_M("what", e->what),
+			MT_M("reason", mt_json_known(e->changes)));
 	}
-	all = json_pack("{s:o}", "history", list);
+	all = mt_json_object(MT_M("history", list));
 	if (all && c->env.history)
 		add_armed(c, all);
 	mt_render_absent(all, "to_be_confirmed");
@@ -68,27 +80,23 @@ static const struct mt_history_entry *entry(struct mt_ctl *c, const char *word, 
 
 json_t *mt_run_diff(struct mt_ctl *c, const struct mt_request *r)
 {
-	struct mt_text_buf out = {0};
 	const struct mt_history_entry *a, *b;
-	json_t *error = NULL, *j;
+	json_t *error = NULL, *rows;
 
 	a = entry(c, r->args[0], &error);
 	b = error ? NULL : entry(c, r->args[1], &error);
 	if (error)
 		return error;
-	mt_history_diff(a, b, &out);
-	j = out.failed
-		    ? NULL
-		    : json_pack("{s:o}", "difference",
-			      mt_json_lines(out.p && *out.p ? out.p
-							    : "the same documents and overrides"));
-	mt_text_fini(&out);
-	return j;
+	rows = json_array();
+	if (mt_history_diff(a, b, rows) == 0)
+		return mt_json_object(MT_M("differences", rows));
+	json_decref(rows);
+	return NULL;
 }
 
 json_t *mt_run_rollback(struct mt_ctl *c, const struct mt_request *r)
 {
-	json_t *error = NULL;
+	json_t *error = NULL, *answer;
 	const struct mt_history_entry *e = entry(c, r->args[0], &error);
 	char words[1024] = "";
 	int rc;
@@ -98,11 +106,12 @@ json_t *mt_run_rollback(struct mt_ctl *c, const struct mt_request *r)
 	if (!c->env.rollback)
 		return mt_ctl_error("this daemon cannot go back");
 	rc = c->env.rollback(c->env.arg, r->who, e->version, words, sizeof(words));
-	if (rc < 0)
-		return mt_ctl_error("%s", words);
-	return mt_ctl_when(c, r, rc, "rollback",
-		json_pack("{s:o, s:s}", "rollback", mt_json_text(words), "remember",
-			"files on disk are unchanged: the next reload applies them"));
+	answer = mt_ctl_when(c, r, rc, "rollback", words);
+	if (rc >= 0)
+		mt_json_set(answer,
+			MT_M("remember",
+				"files on disk are unchanged: the next reload applies them"));
+	return answer;
 }
 
 /* "60s", "5m", "60" */
@@ -142,7 +151,7 @@ json_t *mt_run_commit_confirm(struct mt_ctl *c, const struct mt_request *r)
 		"given before%s",
 		s, (unsigned long long)mt_history_armed(c->env.history, &until), other);
 	mt_who_str(r->who, c->confirm_by);
-	return json_pack("{s:s}", "commit", text);
+	return mt_json_object(MT_M("commit", text));
 }
 
 json_t *mt_run_commit(struct mt_ctl *c, const struct mt_request *r)
@@ -150,5 +159,5 @@ json_t *mt_run_commit(struct mt_ctl *c, const struct mt_request *r)
 	if (!c->env.history || !mt_history_confirm(c->env.history))
 		return mt_ctl_error(
 			"nothing waits to be confirmed; see `help` for `commit confirm`");
-	return json_pack("{s:s}", "commit", "the active configuration stays");
+	return mt_json_object(MT_M("commit", "the active configuration stays"));
 }

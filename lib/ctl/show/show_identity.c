@@ -8,14 +8,9 @@
 #include "mt_tls_pool.h"
 #include "tune.h"
 
-static json_t *text(const char *s)
-{
-	return s && *s ? mt_json_text(s) : json_null();
-}
-
 int64_t mt_ctl_until(const struct mt_ctl *c, int64_t at)
 {
-	uint64_t wall = c->env.clock ? mt_clock_wall(c->env.clock, c->now) : c->now;
+	uint64_t wall = mt_ctl_wall(c);
 
 	return at - (int64_t)(wall / MT_SEC);
 }
@@ -47,7 +42,7 @@ const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_id
 static void add_end(const struct mt_ctl *c, json_t *row, const char *name, int64_t at)
 {
 	mt_set_time(row, name, at * 1000);
-	json_object_set_new(row, "left_s", json_integer(mt_ctl_until(c, at)));
+	mt_json_set(row, MT_M("left_s", mt_ctl_until(c, at)));
 }
 
 static void add_leaf(const struct mt_ctl *c, const struct mt_ctl_identity *who, json_t *row)
@@ -57,27 +52,31 @@ static void add_leaf(const struct mt_ctl *c, const struct mt_ctl_identity *who, 
 
 	if (!cr || !mt_credential_leaf(cr, &leaf))
 		return;
-	json_object_set_new(row, "principal", text(leaf.principal));
-	json_object_set_new(row, "trust_domain", text(leaf.trust_domain));
-	json_object_set_new(row, "serial", text(leaf.serial));
-	json_object_set_new(row, "issuer", text(leaf.issuer));
+	mt_json_set(row, MT_M("principal", mt_json_known(leaf.principal)),
+		MT_M("trust_domain", mt_json_known(leaf.trust_domain)),
+		MT_M("serial", mt_json_known(leaf.serial)),
+		MT_M("issuer", mt_json_known(leaf.issuer)));
 	mt_set_time(row, "valid_from", cr->not_before * 1000);
 	add_end(c, row, "valid_until", cr->not_after);
-	json_object_set_new(row, "source", text(who->from));
+	mt_json_set(row, MT_M("source", mt_json_known(who->from)));
+}
+
+static json_t *holder_of(const struct mt_ctl_identity *who)
+{
+	return mt_json_text(who->held_for ? who->held_for : "node");
 }
 
 static json_t *identity_row(const struct mt_ctl *c, const struct mt_ctl_identity *who)
 {
-	json_t *row = json_pack("{s:o, s:s}", "for", text(who->held_for ? who->held_for : "node"),
-		"state", mt_ctl_identity_state(c, who));
+	json_t *row = mt_json_object(
+		MT_M("for", holder_of(who)), MT_M("state", mt_ctl_identity_state(c, who)));
 
 	add_leaf(c, who, row);
 	mt_render_absent(row, "principal trust_domain serial issuer valid_from valid_from_unix_ms "
 			      "valid_until valid_until_unix_ms left_s source");
-	json_object_set_new(row, "directory", text(who->directory));
-	json_object_set_new(row, "changes", json_integer(who->changes));
-	json_object_set_new(row, "reason", text(who->why));
-	json_object_set_new(row, "note", text(who->note));
+	mt_json_set(row, MT_M("directory", mt_json_known(who->directory)),
+		MT_M("changes", who->changes), MT_M("reason", mt_json_known(who->why)),
+		MT_M("note", mt_json_known(who->note)));
 	return row;
 }
 
@@ -87,12 +86,11 @@ static void add_roots(const struct mt_ctl *c, const struct mt_ctl_identity *who,
 	struct mt_credential_root root;
 
 	for (uint32_t i = 0; cr && mt_credential_root(cr, i, &root); i++) {
-		json_t *row = json_pack("{s:o, s:o, s:o}", "for",
-			text(who->held_for ? who->held_for : "node"), "subject", text(root.subject),
-			"serial", text(root.serial));
+		json_t *row = mt_json_add(list, MT_M("for", holder_of(who)),
+			MT_M("subject", mt_json_known(root.subject)),
+			MT_M("serial", mt_json_known(root.serial)));
 
 		add_end(c, row, "valid_until", root.not_after);
-		json_array_append_new(list, row);
 	}
 }
 
@@ -102,11 +100,10 @@ static void add_crls(const struct mt_ctl *c, const struct mt_ctl_identity *who, 
 	struct mt_credential_crl crl;
 
 	for (uint32_t i = 0; cr && mt_credential_crl(cr, i, &crl); i++) {
-		json_t *row = json_pack("{s:o, s:o}", "for",
-			text(who->held_for ? who->held_for : "node"), "issuer", text(crl.issuer));
+		json_t *row = mt_json_add(list, MT_M("for", holder_of(who)),
+			MT_M("issuer", mt_json_known(crl.issuer)));
 
 		add_end(c, row, "next_update", crl.next_update);
-		json_array_append_new(list, row);
 	}
 }
 
@@ -117,16 +114,14 @@ static json_t *handshakes(const struct mt_ctl *c)
 	for (uint16_t i = 0; c->env.handshakes && i < c->env.n_workers; i++) {
 		const struct mt_tls_lane *l = mt_tls_pool_lane(c->env.handshakes, i);
 
-		json_array_append_new(
-			list, json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", i,
-				      "under_way",
-				      (json_int_t)__atomic_load_n(&l->n_used, __ATOMIC_RELAXED),
-				      "begun", (json_int_t)mt_count_read(&l->begun), "done",
-				      (json_int_t)mt_count_read(&l->done), "failed",
-				      (json_int_t)mt_count_read(&l->failed), "cancelled",
-				      (json_int_t)mt_count_read(&l->cancelled), "deferred",
-				      (json_int_t)mt_count_read(&l->full), "stale",
-				      (json_int_t)mt_count_read(&l->stale)));
+		mt_json_add(list, MT_M("worker", i),
+			MT_M("under_way", __atomic_load_n(&l->n_used, __ATOMIC_RELAXED)),
+			MT_M("begun", mt_count_read(&l->begun)),
+			MT_M("done", mt_count_read(&l->done)),
+			MT_M("failed", mt_count_read(&l->failed)),
+			MT_M("cancelled", mt_count_read(&l->cancelled)),
+			MT_M("deferred", mt_count_read(&l->full)),
+			MT_M("stale", mt_count_read(&l->stale)));
 	}
 	return list;
 }
@@ -142,6 +137,6 @@ json_t *mt_show_identity(struct mt_ctl *c, const struct mt_request *r)
 		add_roots(c, &who, roots);
 		add_crls(c, &who, crls);
 	}
-	return json_pack("{s:o, s:o, s:o, s:o}", "identity", self, "roots", roots, "revocations",
-		crls, "handshakes", handshakes(c));
+	return mt_json_object(MT_M("identity", self), MT_M("roots", roots),
+		MT_M("revocations", crls), MT_M("handshakes", handshakes(c)));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Load of the node and of its stages, use of its tables, and which limit will be reached first. */
-#include "mt_ctl_priv.h"
+#include "mt_ctl_load_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,23 +65,21 @@ json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r)
 		for (int k = 0; k < MT_N_STAGES; k++) {
 			uint64_t n = mt_count_read(&st->cycles[k]);
 
-			json_array_append_new(list,
-				json_pack("{s:i, s:s, s:f, s:I, s:o, s:o}", "worker", w, "stage",
-					mt_worker_stage_names[k], "percent", share(n, cycles),
-					"cycles", (json_int_t)n, "cycles_per_packet",
-					mean(n, packets), "cycles_per_request", mean(n, requests)));
+			mt_json_add(list, MT_M("worker", w),
+				MT_M("stage", mt_worker_stage_names[k]),
+				MT_M("percent", share(n, cycles)), MT_M("cycles", n),
+				MT_M("cycles_per_packet", mean(n, packets)),
+				MT_M("cycles_per_request", mean(n, requests)));
 		}
 		cycles = mt_count_read(&st->work_cycles);
-		json_array_append_new(
-			totals, json_pack("{s:i, s:I, s:I, s:f, s:I, s:o, s:o}", "worker", w,
-					"packets", (json_int_t)packets, "requests",
-					(json_int_t)requests, "packets_per_busy_loop",
-					busy ? (double)packets / (double)busy : 0.0, "sleeps",
-					(json_int_t)mt_count_read(&st->counters[MT_WORKER_sleeps]),
-					"work_cycles_per_packet", mean(cycles, packets),
-					"work_cycles_per_request", mean(cycles, requests)));
+		mt_json_add(totals, MT_M("worker", w), MT_M("packets", packets),
+			MT_M("requests", requests),
+			MT_M("packets_per_busy_loop", busy ? (double)packets / (double)busy : 0.0),
+			MT_M("sleeps", mt_count_read(&st->counters[MT_WORKER_sleeps])),
+			MT_M("work_cycles_per_packet", mean(cycles, packets)),
+			MT_M("work_cycles_per_request", mean(cycles, requests)));
 	}
-	return json_pack("{s:o, s:o}", "stages", list, "workers", totals);
+	return mt_json_object(MT_M("stages", list), MT_M("workers", totals));
 }
 
 /* ---- the node ------------------------------------------------------------------------------- */
@@ -107,15 +105,15 @@ json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r)
 	}
 	for (uint16_t i = 0; i < c->env.n_ports; i++)
 		up += c->env.ports[i]->link_up;
-	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:I, s:i, s:I, s:i, s:i, s:f, s:I, s:I, s:I, s:I, s:s}",
-		"node", c->env.node ? c->env.node : "", "host", host, "version", MT_VERSION, "dpdk",
-		rte_version(), "uptime_s", (json_int_t)((c->now - c->started) / MT_SEC), "ports",
-		(int)c->env.n_ports, "ports_up", (json_int_t)up, "workers", (int)c->env.n_workers,
-		"sources", (int)(c->env.n_sources + c->env.n_dirs), "busy_percent",
-		share(busy, run), "connections", (json_int_t)conns, "requests",
-		(json_int_t)requests, "services", (json_int_t)(s ? s->n_services : 0), "clusters",
-		(json_int_t)(s ? s->n_clusters : 0), "memory", c->env.memory ? c->env.memory : "");
+	return mt_json_object(MT_M("node", c->env.node ? c->env.node : ""), MT_M("host", host),
+		MT_M("version", MT_VERSION), MT_M("dpdk", rte_version()),
+		MT_M("uptime_s", (c->now - c->started) / MT_SEC), MT_M("ports", c->env.n_ports),
+		MT_M("ports_up", up), MT_M("workers", c->env.n_workers),
+		MT_M("sources", c->env.n_sources + c->env.n_dirs),
+		MT_M("busy_percent", share(busy, run)), MT_M("connections", conns),
+		MT_M("requests", requests), MT_M("services", s ? s->n_services : 0),
+		MT_M("clusters", s ? s->n_clusters : 0),
+		MT_M("memory", c->env.memory ? c->env.memory : ""));
 }
 
 /* ---- offloads of ports ---------------------------------------------------------------------- */
@@ -123,9 +121,8 @@ json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r)
 static void offload(
 	json_t *list, const struct mt_port *p, const char *name, bool on, const char *without)
 {
-	json_array_append_new(
-		list, json_pack("{s:s, s:s, s:b, s:s}", "port", p->name, "offload", name, "on", on,
-			      "meaning", on ? "the device does it" : without));
+	mt_json_add(list, MT_M("port", p->name), MT_M("offload", name), MT_M("on", on),
+		MT_M("meaning", on ? "the device does it" : without));
 }
 
 json_t *mt_show_offloads(struct mt_ctl *c, const struct mt_request *r)
@@ -146,16 +143,10 @@ json_t *mt_show_offloads(struct mt_ctl *c, const struct mt_request *r)
 		offload(list, p, "tx-chains", k->tx_chains, "segments are made of one buffer each");
 		offload(list, p, "rx-vlan-strip", k->rx_vlan_strip, "workers take VLAN tags off");
 	}
-	return json_pack("{s:o}", "offloads", list);
+	return mt_json_object(MT_M("offloads", list));
 }
 
 /* ---- tables and capacity -------------------------------------------------------------------- */
-
-struct use {
-	const char *table, *setting;
-	uint16_t worker;
-	uint64_t in_use, peak, size;
-};
 
 /* Setting that enlarges this slab. */
 static const char *setting_of(const char *slab)
@@ -171,7 +162,7 @@ static const char *setting_of(const char *slab)
 	return "spec.memory.mb";
 }
 
-static uint32_t uses_of(struct mt_worker *w, struct use *uses, uint32_t max)
+uint32_t mt_table_uses(struct mt_worker *w, struct mt_table_use *uses, uint32_t max)
 {
 	const struct mt_pools *p = mt_worker_pools(w);
 	const struct mt_slab *slabs[32];
@@ -183,13 +174,13 @@ static uint32_t uses_of(struct mt_worker *w, struct use *uses, uint32_t max)
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(pools) && k < max; i++) {
 		uint32_t in_use = rte_mempool_in_use_count(pools[i]);
 
-		uses[k++] = (struct use){i ? "control buffers" : "data buffers", "spec.memory.mb",
-			mt_worker_index(w), in_use,
+		uses[k++] = (struct mt_table_use){i ? "control buffers" : "data buffers",
+			"spec.memory.mb", mt_worker_index(w), in_use,
 			MT_MAX(in_use, pools[i]->size - MT_MIN(low[i], pools[i]->size)),
 			pools[i]->size};
 	}
 	for (uint32_t i = 0; i < n && k < max; i++)
-		uses[k++] = (struct use){slabs[i]->name, setting_of(slabs[i]->name),
+		uses[k++] = (struct mt_table_use){slabs[i]->name, setting_of(slabs[i]->name),
 			mt_worker_index(w), slabs[i]->in_use, slabs[i]->peak, slabs[i]->cap};
 	return k;
 }
@@ -199,25 +190,23 @@ json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r)
 	json_t *list = json_array();
 
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		struct use uses[40];
-		uint32_t n = uses_of(c->env.workers[w], uses, MT_ARRAY_LEN(uses));
+		struct mt_table_use uses[MT_TABLE_USES];
+		uint32_t n = mt_table_uses(c->env.workers[w], uses, MT_ARRAY_LEN(uses));
 
 		for (uint32_t i = 0; i < n; i++)
-			json_array_append_new(list,
-				json_pack("{s:s, s:i, s:I, s:I, s:I, s:f}", "table", uses[i].table,
-					"worker", uses[i].worker, "in_use",
-					(json_int_t)uses[i].in_use, "most",
-					(json_int_t)uses[i].peak, "size", (json_int_t)uses[i].size,
-					"percent", share(uses[i].in_use, uses[i].size)));
+			mt_json_add(list, MT_M("table", uses[i].table),
+				MT_M("worker", uses[i].worker), MT_M("in_use", uses[i].in_use),
+				MT_M("most", uses[i].peak), MT_M("size", uses[i].size),
+				MT_M("percent", share(uses[i].in_use, uses[i].size)));
 	}
-	return json_pack("{s:o}", "tables", list);
+	return mt_json_object(MT_M("tables", list));
 }
 
 /* The worker's fullest table, by its peak since start. */
-static struct use fullest(struct mt_worker *w)
+static struct mt_table_use fullest(struct mt_worker *w)
 {
-	struct use uses[40], most = {0};
-	uint32_t n = uses_of(w, uses, MT_ARRAY_LEN(uses));
+	struct mt_table_use uses[MT_TABLE_USES], most = {0};
+	uint32_t n = mt_table_uses(w, uses, MT_ARRAY_LEN(uses));
 
 	for (uint32_t i = 0; i < n; i++)
 		if (!most.size || uses[i].peak * most.size > most.peak * uses[i].size)
@@ -225,18 +214,14 @@ static struct use fullest(struct mt_worker *w)
 	return most;
 }
 
-/*
- * Percentage of the last minute spent in busy loop iterations; *seconds: actual length of that
- * period.
- */
-static double busy_lately(const struct mt_ctl *c, uint16_t w, uint64_t *seconds)
+double mt_worker_busy(const struct mt_ctl *c, uint16_t w, uint64_t *run_ns)
 {
-	uint64_t run_ns, cycles;
+	uint64_t cycles;
+	double busy_ns;
 
-	mt_recent_worker(c, w, &run_ns, &cycles);
-	*seconds = run_ns / MT_SEC;
-	return MT_MIN(
-		100.0, share((uint64_t)(1e9 * (double)cycles / (double)rte_get_tsc_hz()), run_ns));
+	mt_recent_worker(c, w, run_ns, &cycles);
+	busy_ns = 1e9 * (double)cycles / (double)rte_get_tsc_hz();
+	return *run_ns ? MT_MIN(1.0, busy_ns / (double)*run_ns) : 0;
 }
 
 json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r)
@@ -244,19 +229,18 @@ json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r)
 	json_t *list = json_array();
 
 	for (uint16_t i = 0; i < c->env.n_workers; i++) {
-		uint64_t seconds;
-		double busy = busy_lately(c, i, &seconds);
-		struct use most = fullest(c->env.workers[i]);
+		uint64_t run_ns;
+		double busy = 100 * mt_worker_busy(c, i, &run_ns);
+		struct mt_table_use most = fullest(c->env.workers[i]);
 		double full = share(most.peak, most.size);
 		bool cpu = busy >= full;
 
-		json_array_append_new(
-			list, json_pack("{s:i, s:f, s:f, s:I, s:s, s:f, s:s, s:s}", "worker", i,
-				      "busy_percent", busy, "cpu_left_percent", 100 - busy,
-				      "of_last_s", (json_int_t)seconds, "fullest_table",
-				      most.table ? most.table : "", "fullest_percent", full,
-				      "first_limit", cpu ? "time of the worker" : most.table,
-				      "remedy", cpu ? "spec.workers" : most.setting));
+		mt_json_add(list, MT_M("worker", i), MT_M("busy_percent", busy),
+			MT_M("cpu_left_percent", 100 - busy), MT_M("of_last_s", run_ns / MT_SEC),
+			MT_M("fullest_table", most.table ? most.table : ""),
+			MT_M("fullest_percent", full),
+			MT_M("first_limit", cpu ? "time of the worker" : most.table),
+			MT_M("remedy", cpu ? "spec.workers" : most.setting));
 	}
-	return json_pack("{s:o}", "capacity", list);
+	return mt_json_object(MT_M("capacity", list));
 }

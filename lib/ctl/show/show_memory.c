@@ -15,12 +15,9 @@ static void add_pool(json_t *list, const char *kind, uint16_t worker, uint64_t s
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s-w%u", kind, worker);
-	json_array_append_new(
-		list, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "name", name, "size",
-			      (json_int_t)size, "in_use", (json_int_t)in_use, "low_water",
-			      (json_int_t)low_water, "object_bytes", (json_int_t)object_bytes,
-			      "bytes", (json_int_t)(size * object_bytes), "in_use_bytes",
-			      (json_int_t)(in_use * object_bytes)));
+	mt_json_add(list, MT_M("name", name), MT_M("size", size), MT_M("in_use", in_use),
+		MT_M("low_water", low_water), MT_M("object_bytes", object_bytes),
+		MT_M("bytes", size * object_bytes), MT_M("in_use_bytes", in_use * object_bytes));
 }
 
 /*
@@ -84,12 +81,14 @@ static json_t *budget_row(struct mt_worker *w)
 
 	while (percent_free >= marks[i].below)
 		i++;
-	return json_pack("{s:i, s:I, s:I, s:i, s:i, s:s, s:s}", "worker", mt_worker_index(w),
-		"data_bytes", (json_int_t)size * p->data->elt_size, "left_bytes",
-		(json_int_t)free * p->data->elt_size, "left_percent", (int)percent_free,
-		"next_mark_percent", i ? (int)marks[i - 1].below : 0, "now", marks[i].words,
-		"at_the_next_mark",
-		i ? marks[i - 1].words : "no buffer is left: packets are dropped and counted");
+	return mt_json_object(MT_M("worker", mt_worker_index(w)),
+		MT_M("data_bytes", (json_int_t)size * p->data->elt_size),
+		MT_M("left_bytes", (json_int_t)free * p->data->elt_size),
+		MT_M("left_percent", percent_free),
+		MT_M("next_mark_percent", i ? (int)marks[i - 1].below : 0),
+		MT_M("now", marks[i].words),
+		MT_M("at_the_next_mark", i ? marks[i - 1].words
+					   : "no buffer is left: packets are dropped and counted"));
 }
 
 static json_t *sources_of(const struct mt_ctl *c)
@@ -100,8 +99,7 @@ static json_t *sources_of(const struct mt_ctl *c)
 		struct mt_xds_info info;
 
 		mt_xds_info(c->env.sources[i], &info);
-		json_array_append_new(list, json_pack("{s:s, s:I}", "source", info.name,
-						    "resource_bytes", (json_int_t)info.bytes));
+		mt_json_add(list, MT_M("source", info.name), MT_M("resource_bytes", info.bytes));
 	}
 	return list;
 }
@@ -123,9 +121,9 @@ json_t *mt_show_memory(struct mt_ctl *c, const struct mt_request *r)
 				1);
 		json_array_append_new(budgets, budget_row(w));
 	}
-	all = json_pack("{s:s, s:I, s:o, s:o, s:o}", "memory", c->env.memory ? c->env.memory : "",
-		"resident_bytes", (json_int_t)resident(), "pools", list, "budgets", budgets,
-		"sources", sources_of(c));
+	all = mt_json_object(MT_M("memory", c->env.memory ? c->env.memory : ""),
+		MT_M("resident_bytes", resident()), MT_M("pools", list), MT_M("budgets", budgets),
+		MT_M("sources", sources_of(c)));
 	mt_show_accounts(c, all);
 	return all;
 }

@@ -4,76 +4,46 @@
 
 #define PROBLEMS_MAX 200
 
-static void set_str(json_t *o, const char *name, const char *value)
+json_t *mt_json_ago(const struct mt_ctl *c, uint64_t at)
 {
-	json_object_set_new(o, name, mt_json_text(value ? value : ""));
-}
-
-static void set_int(json_t *o, const char *name, uint64_t value)
-{
-	json_object_set_new(o, name, json_integer((json_int_t)value));
-}
-
-/* Sets the age in s; null: never. */
-static void set_age(const struct mt_ctl *c, json_t *o, const char *name, uint64_t at)
-{
-	if (at)
-		set_int(o, name, c->now > at ? (c->now - at) / MT_SEC : 0);
-	else
-		json_object_set_new(o, name, json_null());
-}
-
-static json_t *add_row(json_t *list)
-{
-	json_t *row = json_object();
-
-	json_array_append_new(list, row);
-	return row;
+	return at ? json_integer(c->now > at ? (json_int_t)((c->now - at) / MT_SEC) : 0)
+		  : json_null();
 }
 
 /* Adds counts of clusters that calls requested on demand. */
 static void set_demand(json_t *row, const struct mt_xds_info *info)
 {
-	set_int(row, "on_demand_named", info->n_named);
-	set_int(row, "on_demand_asked", info->n_asked);
-	set_int(row, "on_demand_questions", info->demand.asked);
-	set_int(row, "on_demand_told", info->demand.told);
-	set_int(row, "on_demand_absent", info->demand.absent);
-	set_int(row, "on_demand_unanswered", info->demand.unanswered);
-	set_int(row, "on_demand_full", info->demand.full);
-	set_int(row, "on_demand_left", info->demand.left);
+	mt_json_set(row, MT_M("on_demand_named", info->n_named),
+		MT_M("on_demand_asked", info->n_asked),
+		MT_M("on_demand_questions", info->demand.asked),
+		MT_M("on_demand_told", info->demand.told),
+		MT_M("on_demand_absent", info->demand.absent),
+		MT_M("on_demand_unanswered", info->demand.unanswered),
+		MT_M("on_demand_full", info->demand.full),
+		MT_M("on_demand_left", info->demand.left));
 }
 
 static json_t *source_row(struct mt_ctl *c, uint32_t i)
 {
-	json_t *row = json_object();
 	struct mt_xds_info info;
-	const char *identity;
+	json_t *row;
 
 	mt_xds_info(c->env.sources[i], &info);
-	set_str(row, "name", info.name);
-	set_str(row, "state", info.state);
-	set_int(row, "resources", info.n_known);
-	set_int(row, "active", info.n_live);
-	set_int(row, "waiting", info.n_waiting);
-	set_int(row, "refused", info.n_refused);
-	set_int(row, "left_out", info.n_left_out);
-	set_int(row, "not_served", info.n_not_served);
-	set_int(row, "as_kept", info.n_restored);
-	set_int(row, "bytes", info.bytes);
-	set_int(row, "changes", info.pushes);
+	row = mt_json_object(MT_M("name", info.name), MT_M("state", info.state),
+		MT_M("resources", info.n_known), MT_M("active", info.n_live),
+		MT_M("waiting", info.n_waiting), MT_M("refused", info.n_refused),
+		MT_M("left_out", info.n_left_out), MT_M("not_served", info.n_not_served),
+		MT_M("as_kept", info.n_restored), MT_M("bytes", info.bytes),
+		MT_M("changes", info.pushes));
 	if (info.on_demand)
 		set_demand(row, &info);
 	mt_render_absent(row, "on_demand_named on_demand_asked on_demand_questions on_demand_told "
 			      "on_demand_absent on_demand_unanswered "
 			      "on_demand_full on_demand_left");
-	set_str(row, "bootstrap", info.bootstrap);
-	set_str(row, "state_file", info.kept_path);
-	set_str(row, "state_file_words", info.kept);
-	identity = c->env.identity ? c->env.identity(c->env.arg, i) : NULL;
-	if (identity)
-		set_str(row, "identity", identity);
-	mt_render_absent(row, "identity");
+	mt_json_set(row, MT_M("bootstrap", info.bootstrap), MT_M("state_file", info.kept_path),
+		MT_M("state_file_words", info.kept),
+		MT_M("identity",
+			mt_json_known(c->env.identity ? c->env.identity(c->env.arg, i) : NULL)));
 	return row;
 }
 
@@ -82,22 +52,15 @@ static void add_streams(const struct mt_ctl *c, struct mt_xds *x, const char *so
 	struct mt_xds_stream_info s;
 	uint32_t pos = 0;
 
-	while (mt_xds_stream_next(x, &pos, &s)) {
-		json_t *row = add_row(list);
-
-		set_str(row, "source", source);
-		set_str(row, "server", s.server);
-		set_str(row, "cluster", s.cluster);
-		set_str(row, "stream", s.stream);
-		set_str(row, "kind", s.delta ? "delta" : "whole");
-		set_str(row, "transport", s.tls ? "TLS" : "plaintext");
-		set_str(row, "state", s.state);
-		set_age(c, row, "for_s", s.since_ns);
-		set_int(row, "connects", s.connects);
-		set_int(row, "unreadable", s.unreadable);
-		set_age(c, row, "trouble_s", s.trouble_ns);
-		json_object_set_new(row, "reason", *s.why ? mt_json_text(s.why) : json_null());
-	}
+	while (mt_xds_stream_next(x, &pos, &s))
+		mt_json_add(list, MT_M("source", source), MT_M("server", s.server),
+			MT_M("cluster", s.cluster), MT_M("stream", s.stream),
+			MT_M("kind", s.delta ? "delta" : "whole"),
+			MT_M("transport", s.tls ? "TLS" : "plaintext"), MT_M("state", s.state),
+			MT_M("for_s", mt_json_ago(c, s.since_ns)), MT_M("connects", s.connects),
+			MT_M("unreadable", s.unreadable),
+			MT_M("trouble_s", mt_json_ago(c, s.trouble_ns)),
+			MT_M("reason", mt_json_known(s.why)));
 }
 
 static void add_types(const struct mt_ctl *c, struct mt_xds *x, const char *source, json_t *list)
@@ -105,49 +68,27 @@ static void add_types(const struct mt_ctl *c, struct mt_xds *x, const char *sour
 	struct mt_xds_type_info t;
 	uint32_t pos = 0;
 
-	while (mt_xds_type_next(x, &pos, &t)) {
-		json_t *row = add_row(list);
-
-		set_str(row, "source", source);
-		set_str(row, "cluster", t.cluster);
-		set_str(row, "stream", t.stream);
-		set_str(row, "type", t.type);
-		set_str(row, "version", t.version);
-		if (t.wildcard)
-			set_str(row, "wanted", "all");
-		else
-			set_int(row, "wanted", t.wanted);
-		set_int(row, "responses", t.responses);
-		set_int(row, "acks", t.acks);
-		set_int(row, "nacks", t.nacks);
-		set_int(row, "bytes", t.bytes);
-		set_age(c, row, "acked_s", t.acked_ns);
-		set_age(c, row, "nacked_s", t.nacked_ns);
-		json_object_set_new(row, "reason", *t.error ? mt_json_text(t.error) : json_null());
-	}
+	while (mt_xds_type_next(x, &pos, &t))
+		mt_json_add(list, MT_M("source", source), MT_M("cluster", t.cluster),
+			MT_M("stream", t.stream), MT_M("type", t.type), MT_M("version", t.version),
+			MT_M("wanted", t.wildcard ? json_string("all") : json_integer(t.wanted)),
+			MT_M("responses", t.responses), MT_M("acks", t.acks),
+			MT_M("nacks", t.nacks), MT_M("bytes", t.bytes),
+			MT_M("acked_s", mt_json_ago(c, t.acked_ns)),
+			MT_M("nacked_s", mt_json_ago(c, t.nacked_ns)),
+			MT_M("reason", mt_json_known(t.error)));
 }
 
 static json_t *resource_row(
 	const struct mt_ctl *c, const char *source, const struct mt_xds_resource_info *r)
 {
-	json_t *row = json_object();
-
-	set_str(row, "source", source);
-	set_str(row, "type", r->type);
-	set_str(row, "name", r->name);
-	set_str(row, "state", r->state);
-	set_str(row, "version", r->version);
-	set_age(c, row, "age_s", r->updated_ns);
-	set_int(row, "bytes", r->bytes);
-	set_int(row, "not_used", r->n_ignored);
-	set_str(row, "server", r->server);
-	if (r->asked_ns) {
-		set_age(c, row, "asked_s", r->asked_ns);
-		set_age(c, row, "used_s", r->used_ns);
-	}
-	mt_render_absent(row, "asked_s used_s");
-	json_object_set_new(row, "reason", *r->reason ? mt_json_text(r->reason) : json_null());
-	return row;
+	return mt_json_object(MT_M("source", source), MT_M("type", r->type), MT_M("name", r->name),
+		MT_M("state", r->state), MT_M("version", r->version),
+		MT_M("age_s", mt_json_ago(c, r->updated_ns)), MT_M("bytes", r->bytes),
+		MT_M("not_used", r->n_ignored), MT_M("server", r->server),
+		MT_M("asked_s", mt_json_ago(c, r->asked_ns)),
+		MT_M("used_s", mt_json_ago(c, r->asked_ns ? r->used_ns : 0)),
+		MT_M("reason", mt_json_known(r->reason)));
 }
 
 static void add_resources(
@@ -169,13 +110,11 @@ static void add_unused(struct mt_xds *x, const char *source, json_t *list)
 
 	mt_xds_info(x, &info);
 	for (uint32_t i = 0; i < info.n_unused; i++)
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:n, s:n}", "source", source, "field",
-				      info.unused[i], "resources", "reason"));
+		mt_json_add(list, MT_M("source", source), MT_M("field", info.unused[i]),
+			MT_M("resources", json_null()), MT_M("reason", json_null()));
 	for (uint32_t i = 0; (field = mt_xds_ignored(x, i, &why, &resources)) != NULL; i++)
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:I, s:s}", "source", source, "field", field,
-				      "resources", (json_int_t)resources, "reason", why));
+		mt_json_add(list, MT_M("source", source), MT_M("field", field),
+			MT_M("resources", resources), MT_M("reason", why));
 }
 
 static const char *name_of(struct mt_xds *x)
@@ -201,8 +140,9 @@ json_t *mt_show_xds(struct mt_ctl *c, const struct mt_request *r)
 		add_resources(c, x, name, problems, false);
 		add_unused(x, name, ignored);
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "sources", sources, "streams", streams,
-		"types", types, "problems", problems, "accepted_not_used", ignored);
+	return mt_json_object(MT_M("sources", sources), MT_M("streams", streams),
+		MT_M("types", types), MT_M("problems", problems),
+		MT_M("accepted_not_used", ignored));
 }
 
 json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r)
@@ -211,5 +151,5 @@ json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r)
 
 	for (uint32_t i = 0; i < c->env.n_sources; i++)
 		add_resources(c, c->env.sources[i], name_of(c->env.sources[i]), list, true);
-	return json_pack("{s:o}", "resources", list);
+	return mt_json_object(MT_M("resources", list));
 }

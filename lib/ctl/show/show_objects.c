@@ -114,9 +114,8 @@ static json_t *ports_json(const struct place *v, uint32_t n, uint32_t *at, const
 
 		if (json_array_size(all) && by_place(p, p - 1) == 0)
 			continue;
-		json_array_append_new(all,
-			json_pack("{s:s, s:i, s:s}", "address", mt_addr_str(&p->at->addr, addr),
-				"port", p->at->port, "protocol", p->protocol));
+		mt_json_add(all, MT_M("address", mt_addr_str(&p->at->addr, addr)),
+			MT_M("port", p->at->port), MT_M("protocol", p->protocol));
 	}
 	return all;
 }
@@ -128,9 +127,9 @@ static json_t *service_row(const struct host *h, json_t *ports)
 			     : h->open ? "no endpoints"
 				       : "closed";
 
-	return json_pack("{s:o, s:s, s:o, s:i, s:o}", "host", mt_json_text(h->name), "status",
-		status, "by", mt_json_text(h->closed_by ? h->closed_by->by : ""), "instances",
-		(int)h->instances, "ports", ports);
+	return mt_json_object(MT_M("host", h->name), MT_M("status", status),
+		MT_M("by", h->closed_by ? h->closed_by->by : ""), MT_M("instances", h->instances),
+		MT_M("ports", ports));
 }
 
 json_t *mt_ctl_services_json(const struct mt_snapshot *s)
@@ -188,10 +187,8 @@ static json_t *refused_json(const struct mt_ctl *c)
 		uint64_t n = by->index ? mt_ctl_closed_by(c, by) : 0;
 
 		if (n)
-			json_array_append_new(all,
-				json_pack("{s:o, s:o, s:o, s:I}", "kind", mt_json_text(by->kind),
-					"namespace", mt_json_text(by->ns), "name",
-					mt_json_text(by->name), "refused", (json_int_t)n));
+			mt_json_add(all, MT_M("kind", by->kind), MT_M("namespace", by->ns),
+				MT_M("name", by->name), MT_M("refused", n));
 	}
 	return all;
 }
@@ -200,9 +197,9 @@ json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r)
 {
 	struct mt_object_table *t = table_of(c);
 
-	return json_pack("{s:o, s:o, s:o}", "objects", t ? mt_table_json(t) : json_array(),
-		"services", mt_ctl_services_json(mt_ctl_snapshot(c)), "closed_by_policy",
-		refused_json(c));
+	return mt_json_object(MT_M("objects", t ? mt_table_json(t) : json_array()),
+		MT_M("services", mt_ctl_services_json(mt_ctl_snapshot(c))),
+		MT_M("closed_by_policy", refused_json(c)));
 }
 
 /* Words that statuses had before their present ones. */
@@ -233,8 +230,9 @@ json_t *mt_none_objects(const char *text)
 		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "", word);
 		n = MT_MIN(n, sizeof(all) - 1);
 	}
-	return mt_ctl_error(
-		"no object, service or denial contains `%s`; statuses are %s", text, all);
+	return mt_ctl_error("no status `%s`; statuses are %s. By name: `show objects where "
+			    "name=NAME`",
+		text, all);
 }
 
 json_t *mt_ctl_bad_objects(struct mt_ctl *c)
@@ -248,13 +246,10 @@ json_t *mt_ctl_bad_objects(struct mt_ctl *c)
 
 		if (row->status != MT_OBJECT_LAST_GOOD && row->status != MT_OBJECT_REFUSED)
 			continue;
-		json_array_append_new(all,
-			json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o}", "status",
-				mt_object_status_str(row->status), "kind", mt_json_text(o->kind),
-				"namespace", mt_json_text(o->ns), "name", mt_json_text(o->name),
-				"file", mt_json_text(o->origin.file), "line",
-				(json_int_t)o->origin.line, "reason",
-				mt_json_text(row->why ? row->why : "")));
+		mt_json_add(all, MT_M("status", mt_object_status_str(row->status)),
+			MT_M("kind", o->kind), MT_M("namespace", o->ns), MT_M("name", o->name),
+			MT_M("file", o->origin.file), MT_M("line", o->origin.line),
+			MT_M("reason", row->why ? row->why : ""));
 	}
 	if (json_array_size(all))
 		return all;
@@ -272,5 +267,5 @@ json_t *mt_show_last_good(struct mt_ctl *c, const struct mt_request *r)
 	for (uint32_t i = 0; t && i < t->n; i++)
 		if (t->rows[i].status == MT_OBJECT_LAST_GOOD)
 			json_array_append_new(all, mt_row_json(&t->rows[i]));
-	return json_pack("{s:o}", "last_good", all);
+	return mt_json_object(MT_M("last_good", all));
 }

@@ -5,8 +5,6 @@
  */
 #include "mt_ctl_priv.h"
 
-#include <stdio.h>
-
 #define MESH "xds:"
 
 /* The discovery source of this origin; NULL: a document. */
@@ -24,31 +22,18 @@ static struct mt_xds *source_of(const struct mt_ctl *c, const char *file)
 	return NULL;
 }
 
-static json_t *file_line(const char *file, uint32_t line)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), "%s:%u", file, line);
-	return mt_json_text(text);
-}
-
 static void add(json_t *list, struct mt_xds *x, const char *type, const char *resource,
 	const char *kind, const char *name, const char *file, uint32_t line)
 {
-	json_t *row = json_pack("{s:s, s:s}", "kind", kind, "name", name);
+	json_t *row = mt_json_object(MT_M("kind", kind), MT_M("name", name));
 	struct mt_xds_resource_info r;
 	bool known = x && type && mt_xds_resource_find(x, type, resource, &r);
 
 	if (!row)
 		return;
-	if (line)
-		json_object_set_new(row, "origin", file_line(file, line));
-	else
-		json_object_set_new(row, "origin", mt_json_text(file ? file : ""));
-	json_object_set_new(
-		row, "resource", known ? json_sprintf("%s %s", type, resource) : json_string(""));
-	json_object_set_new(row, "version", mt_json_text(known ? r.version : ""));
-	json_object_set_new(row, "server", json_string(known ? r.server : ""));
+	mt_json_set(row, MT_M("origin", mt_json_origin(file, line)),
+		MT_M("resource", known ? json_sprintf("%s %s", type, resource) : json_string("")),
+		MT_M("version", known ? r.version : ""), MT_M("server", known ? r.server : ""));
 	json_array_append_new(list, row);
 }
 
@@ -97,5 +82,5 @@ json_t *mt_show_origin(struct mt_ctl *c, const struct mt_request *r)
 		add_service(c, list, s->services[i]);
 	for (uint32_t i = 0; s && i < s->n_clusters; i++)
 		add_cluster(c, list, &s->clusters[i]);
-	return json_pack("{s:o}", "origins", list);
+	return mt_json_object(MT_M("origins", list));
 }

@@ -4,18 +4,6 @@
 
 #include <stdio.h>
 
-static json_t *text(const char *s)
-{
-	return s && *s ? mt_json_text(s) : json_null();
-}
-
-/* Age in s; null: never. */
-static json_t *ago(const struct mt_ctl *c, uint64_t at)
-{
-	return at ? json_integer(c->now > at ? (json_int_t)((c->now - at) / MT_SEC) : 0)
-		  : json_null();
-}
-
 /* The servers of all streams with their states. */
 static json_t *planes(struct mt_xds *x)
 {
@@ -37,11 +25,10 @@ static json_t *versions(const struct mt_ctl *c, struct mt_xds *x, const char *so
 	uint32_t pos = 0;
 
 	while (mt_xds_type_next(x, &pos, &t)) {
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:o}", "source", source,
-				      "type", t.type, "cluster", t.cluster, "version",
-				      text(t.version), "acked_s", ago(c, t.acked_ns), "nacks",
-				      (json_int_t)t.nacks, "nacked_s", ago(c, t.nacked_ns)));
+		mt_json_add(list, MT_M("source", source), MT_M("type", t.type),
+			MT_M("cluster", t.cluster), MT_M("version", mt_json_known(t.version)),
+			MT_M("acked_s", mt_json_ago(c, t.acked_ns)), MT_M("nacks", t.nacks),
+			MT_M("nacked_s", mt_json_ago(c, t.nacked_ns)));
 		if (t.nacked_ns <= refused_at)
 			continue;
 		refused_at = t.nacked_ns;
@@ -49,7 +36,7 @@ static json_t *versions(const struct mt_ctl *c, struct mt_xds *x, const char *so
 			(unsigned long long)((c->now - MT_MIN(c->now, t.nacked_ns)) / MT_SEC),
 			*t.error ? t.error : "fixed since");
 	}
-	return text(last);
+	return mt_json_known(last);
 }
 
 /* Remaining validity of the certificate in s, negative after its end; null: no certificate. */
@@ -69,13 +56,14 @@ static json_t *source_of(struct mt_ctl *c, uint32_t i, json_t *types)
 	struct mt_xds_info info;
 
 	mt_xds_info(x, &info);
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "name",
-		info.name, "state", info.state, "identity",
-		text(env->identity ? env->identity(env->arg, i) : NULL), "certificate_left_s",
-		certificate_left(env, i), "namespace", text(mt_xds_self(x, "NAMESPACE")), "cluster",
-		text(mt_xds_self(x, "CLUSTER_ID")), "servers", planes(x), "active",
-		(json_int_t)info.n_live, "waiting", (json_int_t)info.n_waiting, "refused",
-		(json_int_t)info.n_refused, "last_nack", versions(c, x, info.name, types));
+	return mt_json_object(MT_M("name", info.name), MT_M("state", info.state),
+		MT_M("identity", mt_json_known(env->identity ? env->identity(env->arg, i) : NULL)),
+		MT_M("certificate_left_s", certificate_left(env, i)),
+		MT_M("namespace", mt_json_known(mt_xds_self(x, "NAMESPACE"))),
+		MT_M("cluster", mt_json_known(mt_xds_self(x, "CLUSTER_ID"))),
+		MT_M("servers", planes(x)), MT_M("active", info.n_live),
+		MT_M("waiting", info.n_waiting), MT_M("refused", info.n_refused),
+		MT_M("last_nack", versions(c, x, info.name, types)));
 }
 
 json_t *mt_show_mesh(struct mt_ctl *c, const struct mt_request *r)
@@ -84,5 +72,5 @@ json_t *mt_show_mesh(struct mt_ctl *c, const struct mt_request *r)
 
 	for (uint32_t i = 0; i < c->env.n_sources; i++)
 		json_array_append_new(list, source_of(c, i, types));
-	return json_pack("{s:o, s:o}", "mesh", list, "versions", types);
+	return mt_json_object(MT_M("mesh", list), MT_M("versions", types));
 }

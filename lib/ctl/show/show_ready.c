@@ -33,16 +33,14 @@ json_t *mt_show_ready(struct mt_ctl *c, const struct mt_request *r)
 
 	mt_ctl_ready(c, &ready);
 	for (uint32_t i = 0; !ready.ready && i < ready.n; i++)
-		json_array_append_new(
-			list, json_pack("{s:s, s:o, s:o, s:o}", "what", ready.waits[i].kind, "name",
-				      mt_json_text(ready.waits[i].name), "source",
-				      mt_json_text(ready.waits[i].source), "why",
-				      mt_json_text(ready.waits[i].why)));
-	return json_pack("{s:b, s:s, s:o}", "ready", mt_ctl_answers_ready(c), "why",
-		why ? why
-		: ready.ready
-			? "everything that is to be served is"
-			: "it waits for what is below; `accept` makes what is served now what is "
-			  "to be served",
-		"waits_for", list);
+		mt_json_add(list, MT_M("what", ready.waits[i].kind),
+			MT_M("name", ready.waits[i].name), MT_M("source", ready.waits[i].source),
+			MT_M("why", ready.waits[i].why));
+	return mt_json_object(MT_M("ready", mt_ctl_answers_ready(c)),
+		MT_M("why", why		  ? why
+			    : ready.ready ? "everything that is to be served is"
+					  : "it waits for what is below; `accept` makes what is "
+					    "served now what is "
+					    "to be served"),
+		MT_M("waits_for", list));
 }

@@ -34,7 +34,7 @@ static void talk(json_t *hosts, json_t *list, const json_t *connection)
 	snprintf(key, sizeof(key), "%s %s", side, host);
 	row = json_object_get(hosts, key);
 	if (!row) {
-		row = json_pack("{s:s, s:s}", "host", host, "side", side);
+		row = mt_json_object(MT_M("host", host), MT_M("side", side));
 		json_array_append_new(list, row);
 		json_object_set(hosts, key, row);
 	}
@@ -47,7 +47,7 @@ static void talk(json_t *hosts, json_t *list, const json_t *connection)
 
 json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r)
 {
-	const struct mt_ctl_view view = {.sort = "bytes", .limit = UINT32_MAX};
+	struct mt_ctl_view view = {.sort = "bytes", .limit = UINT32_MAX};
 	/* If there are more connections than rows, take those with most bytes. */
 	struct mt_request whole = {.who = r->who, .words = {"top", "bytes"}, .n_args = 2};
 	json_t *all, *hosts = json_object(), *list = json_array(), *row;

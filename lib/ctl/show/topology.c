@@ -6,6 +6,7 @@
  * while clients query.
  */
 #include "mt_ctl_priv.h"
+#include "mt_ctl_waiting_priv.h"
 
 #include <string.h>
 
@@ -41,9 +42,10 @@ static struct mt_lately_count count_of(const struct mt_ctl *c, const struct mt_s
 
 	if (!mt_ctl_service_stats(c, s->index, s->id, &st))
 		return (struct mt_lately_count){0};
-	return (struct mt_lately_count){st.requests, st.app_error + st.proto_error +
-							     mt_service_local_replies(&st) +
-							     st.client_left + st.cut_off};
+	return (struct mt_lately_count){.requests = st.requests,
+		.failures = st.app_error + st.proto_error + mt_service_local_replies(&st) +
+			    st.client_left + st.cut_off,
+		.opaque_bytes = s->routes ? 0 : st.bytes_in + st.bytes_out};
 }
 
 /* ---- recent counts -------------------------------------------------------------------------- */
@@ -72,6 +74,7 @@ static struct mt_lately_count since(
 	if (index < l->n) {
 		now.requests -= MT_MIN(now.requests, l->before[index].requests);
 		now.failures -= MT_MIN(now.failures, l->before[index].failures);
+		now.opaque_bytes -= MT_MIN(now.opaque_bytes, l->before[index].opaque_bytes);
 	}
 	return now;
 }
@@ -97,13 +100,19 @@ void mt_topology_fini(struct mt_ctl *c)
 
 /* ---- which services ------------------------------------------------------------------------- */
 
+/* A KiB of opaque TCP, which has no calls, counts like a call. */
+static uint64_t traffic(const struct mt_lately_count *n)
+{
+	return n->requests + n->opaque_bytes / 1024;
+}
+
 static bool before(const struct pick *a, const struct pick *b)
 {
 	if (a->lately.failures != b->lately.failures)
 		return a->lately.failures > b->lately.failures;
-	if (a->lately.requests != b->lately.requests)
-		return a->lately.requests > b->lately.requests;
-	return a->now.requests > b->now.requests;
+	if (traffic(&a->lately) != traffic(&b->lately))
+		return traffic(&a->lately) > traffic(&b->lately);
+	return traffic(&a->now) > traffic(&b->now);
 }
 
 /* Keeps the best SERVICES of all candidates, in order. */
@@ -149,6 +158,7 @@ static void choose(struct topology *t)
 
 		t->sum.requests += one.requests;
 		t->sum.failures += one.failures;
+		t->sum.opaque_bytes += one.opaque_bytes;
 	}
 }
 
@@ -201,12 +211,11 @@ static void link_up(struct topology *t, const struct pick *p, json_t *row)
 	targets_of(t, p->s, &to);
 	for (uint32_t i = 0; i < to.n; i++) {
 		add_cluster_once(t, to.cluster[i]);
-		json_array_append_new(
-			t->links, json_pack("{s:s, s:O, s:s}", "service", p->s->name, "listener",
-					  json_object_get(row, "listener"), "cluster",
-					  t->snap->clusters[to.cluster[i]].name));
+		mt_json_add(t->links, MT_M("service", p->s->name),
+			MT_M("listener", json_incref(json_object_get(row, "listener"))),
+			MT_M("cluster", t->snap->clusters[to.cluster[i]].name));
 	}
-	json_object_set_new(row, "clusters_left_out", json_integer(to.more));
+	mt_json_set(row, MT_M("clusters_left_out", to.more));
 }
 
 /* ---- endpoints ------------------------------------------------------------------------------ */
@@ -229,7 +238,8 @@ static uint32_t choose_endpoints(const struct topology *t, const struct mt_clust
 	for (uint32_t k = 0; k < cl->n_eps && k < LOOKED_AT; k++) {
 		struct chosen_ep e = {.ep = &cl->eps[k]};
 		const struct mt_ep_state *state = e.ep->state;
-		struct mt_ctl_waiting waiting = mt_ctl_ep_waiting(t->c, state->index, state->id);
+		struct mt_ctl_waiting waiting =
+			mt_ctl_ep_waiting(t->c, cl->name, state->index, state->id);
 		struct mt_ep_stats st = {0};
 		bool ejected = mt_ep_ejected(state, t->c->now);
 		uint32_t i;
@@ -262,7 +272,7 @@ static void set_buckets(json_t *row, const uint64_t *counts, uint32_t n, uint32_
 			json_array_append_new(
 				list, json_pack("[I, I]", (json_int_t)mt_hist_middle(i, bits),
 					      (json_int_t)counts[i]));
-	json_object_set_new(row, "latency", list);
+	mt_json_set(row, MT_M("latency", list));
 }
 
 static void add_cluster(
@@ -272,11 +282,10 @@ static void add_cluster(
 	struct mt_ep_stats sum = {0};
 	uint32_t n_ejected = 0, n = choose_endpoints(t, cl, chosen, &sum, &n_ejected);
 
-	json_array_append_new(clusters,
-		json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "cluster", cl->name, "balancer",
-			mt_lb_str(cl->lb), "endpoints", (json_int_t)cl->n_eps, "ejected",
-			(json_int_t)n_ejected, "left_out", (json_int_t)(cl->n_eps - n), "requests",
-			(json_int_t)sum.requests, "failures", (json_int_t)sum.failures));
+	mt_json_add(clusters, MT_M("cluster", cl->name), MT_M("balancer", mt_lb_str(cl->lb)),
+		MT_M("endpoints", cl->n_eps), MT_M("ejected", n_ejected),
+		MT_M("left_out", cl->n_eps - n), MT_M("requests", sum.requests),
+		MT_M("failures", sum.failures));
 	for (uint32_t i = 0; i < n; i++) {
 		json_t *row = mt_row_endpoint(t->c, endpoints, cl, chosen[i].ep);
 		uint64_t latency[MT_EP_LATENCY_BUCKETS];
@@ -305,8 +314,8 @@ static json_t *rows_of(struct topology *t)
 	}
 	for (uint32_t i = 0; i < t->n_clusters; i++)
 		add_cluster(t, &t->snap->clusters[t->clusters[i]], clusters, endpoints);
-	return json_pack("{s:o, s:o, s:o, s:o}", "services", services, "links", t->links,
-		"clusters", clusters, "endpoints", endpoints);
+	return mt_json_object(MT_M("services", services), MT_M("links", t->links),
+		MT_M("clusters", clusters), MT_M("endpoints", endpoints));
 }
 
 json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
@@ -316,9 +325,9 @@ json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
 
 	if (t.snap)
 		choose(&t);
-	all = json_pack("{s:I, s:I, s:I, s:I, s:I}", "services_there", (json_int_t)t.n_all,
-		"services_match", (json_int_t)t.n_match, "services_shown", (json_int_t)t.n,
-		"requests", (json_int_t)t.sum.requests, "failures", (json_int_t)t.sum.failures);
+	all = mt_json_object(MT_M("services_there", t.n_all), MT_M("services_match", t.n_match),
+		MT_M("services_shown", t.n), MT_M("requests", t.sum.requests),
+		MT_M("failures", t.sum.failures), MT_M("opaque_bytes", t.sum.opaque_bytes));
 	rows = rows_of(&t);
 	json_object_update(all, rows);
 	json_decref(rows);

@@ -151,13 +151,13 @@ static void begin(struct mt_ctl *c, const struct mt_ctl_capture_asked *a, const 
 
 static json_t *summary(const struct mt_ctl_capture *p)
 {
-	return json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?}",
-		"capture", p->on ? "running" : "ended", "id", (json_int_t)p->id, "of",
-		mt_ctl_capture_of(p), "expression", p->asked.expr, "by", p->by, "count",
-		(json_int_t)p->asked.count, "seconds", (json_int_t)p->asked.seconds, "snaplen",
-		(json_int_t)p->asked.snap, "taken", (json_int_t)p->n_read, "bytes",
-		(json_int_t)p->bytes_read, "lost", (json_int_t)mt_ctl_capture_lost(p), "missed",
-		(json_int_t)mt_ctl_capture_missed(p), "ended_because", p->ended_by);
+	return mt_json_object(MT_M("capture", p->on ? "running" : "ended"), MT_M("id", p->id),
+		MT_M("of", mt_ctl_capture_of(p)), MT_M("expression", p->asked.expr),
+		MT_M("by", p->by), MT_M("count", p->asked.count), MT_M("seconds", p->asked.seconds),
+		MT_M("snaplen", p->asked.snap), MT_M("taken", p->n_read),
+		MT_M("bytes", p->bytes_read), MT_M("lost", mt_ctl_capture_lost(p)),
+		MT_M("missed", mt_ctl_capture_missed(p)),
+		MT_M("ended_because", mt_json_known(p->ended_by)));
 }
 
 /* Returns why no capture may start now; NULL: it may. */
@@ -225,9 +225,8 @@ json_t *mt_capture_read(struct mt_ctl *c, const struct mt_request *r)
 	if (!p->on && !more)
 		(void)clear(c);
 	j = summary(p);
-	json_object_set_new(j, "more", json_boolean(p->on || more));
-	json_object_set_new(j, "at_once", json_boolean(more));
-	json_object_set_new(j, "packets", rows);
+	mt_json_set(j, MT_M("more", (bool)(p->on || more)), MT_M("at_once", more),
+		MT_M("packets", rows));
 	return j;
 }
 
@@ -241,7 +240,7 @@ json_t *mt_capture_stop(struct mt_ctl *c, const struct mt_request *r)
 
 json_t *mt_capture_show(struct mt_ctl *c, const struct mt_request *r)
 {
-	json_t *j = c->capture ? summary(c->capture) : json_pack("{s:s}", "capture", "none");
+	json_t *j = c->capture ? summary(c->capture) : mt_json_object(MT_M("capture", "none"));
 
 	mt_render_absent(j, "id of expression by count seconds snaplen taken bytes lost missed "
 			    "ended_because");

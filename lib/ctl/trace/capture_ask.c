@@ -15,8 +15,7 @@
 #define SECONDS_MAX 3600
 #define SNAP	    4096 /* bytes of a message, by default */
 
-/* Takes "WORD N" off the end of the first *n words. Returns 0; 1: it is not there; -EINVAL. */
-static int take_number(const struct mt_request *r, uint32_t *n, const char *word, uint64_t max,
+int mt_ctl_take_number(const struct mt_request *r, uint32_t *n, const char *word, uint64_t max,
 	uint64_t *value, struct mt_err *e)
 {
 	const char *text;
@@ -43,11 +42,11 @@ static int take_bounds(struct mt_ctl_capture_asked *a, const struct mt_request *
 	int rc;
 
 	do {
-		rc = take_number(r, n, "count", COUNT_MAX, &a->count, e);
+		rc = mt_ctl_take_number(r, n, "count", COUNT_MAX, &a->count, e);
 		if (rc == 1)
-			rc = take_number(r, n, "seconds", SECONDS_MAX, &a->seconds, e);
+			rc = mt_ctl_take_number(r, n, "seconds", SECONDS_MAX, &a->seconds, e);
 		if (rc == 1)
-			rc = take_number(r, n, "snaplen", snap_max, snap, e);
+			rc = mt_ctl_take_number(r, n, "snaplen", snap_max, snap, e);
 	} while (rc == 0);
 	return rc < 0 ? rc : 0;
 }

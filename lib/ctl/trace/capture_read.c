@@ -60,7 +60,7 @@ static void put_comment(json_t *row, const struct mt_capture_rec *r, uint16_t wo
 		packet_comment(r, worker, &out);
 	if (out.len) {
 		mt_escape(text, sizeof(text), out.p);
-		json_object_set_new(row, "comment", json_string(text));
+		mt_json_set(row, MT_M("comment", text));
 	}
 	mt_text_fini(&out);
 }
@@ -69,10 +69,9 @@ static void put_ends(json_t *row, const struct mt_capture_rec *r)
 {
 	char addr[MT_ADDR_STRLEN];
 
-	json_object_set_new(row, "src", json_string(mt_addr_str(&r->src, addr)));
-	json_object_set_new(row, "dst", json_string(mt_addr_str(&r->dst, addr)));
-	json_object_set_new(row, "sport", json_integer(r->sport));
-	json_object_set_new(row, "dport", json_integer(r->dport));
+	mt_json_set(row, MT_M("src", mt_addr_str(&r->src, addr)),
+		MT_M("dst", mt_addr_str(&r->dst, addr)), MT_M("sport", r->sport),
+		MT_M("dport", r->dport));
 }
 
 static json_t *row_of(
@@ -84,11 +83,11 @@ static json_t *row_of(
 	if (!data)
 		return NULL;
 	EVP_EncodeBlock((unsigned char *)data, mt_capture_bytes(r), (int)r->snap);
-	row = json_pack("{s:s, s:I, s:i, s:i, s:s}", "at", at_names[r->at], "ns",
-		(json_int_t)wall_of(p, r->tsc), "worker", worker, "len", (int)r->len, "data", data);
+	row = mt_json_object(MT_M("at", at_names[r->at]), MT_M("ns", wall_of(p, r->tsc)),
+		MT_M("worker", worker), MT_M("len", r->len), MT_M("data", data));
 	free(data);
 	if (r->port)
-		json_object_set_new(row, "port", json_string(r->port));
+		mt_json_set(row, MT_M("port", r->port));
 	else
 		put_ends(row, r);
 	put_comment(row, r, worker);

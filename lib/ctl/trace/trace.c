@@ -204,29 +204,6 @@ struct wanted {
 	struct mt_expr x;
 };
 
-/* Parses "... count N" at the end. */
-static int take_count(
-	const struct mt_request *r, uint32_t *n_args, uint32_t *count, struct mt_err *e)
-{
-	const char *word;
-	char *rest;
-	unsigned long n;
-
-	*n_args = r->n_args;
-	if (r->n_args == 0 || strcmp(r->args[r->n_args - 1], "count") == 0)
-		return r->n_args ? mt_err(e, -EINVAL, "count: how many? 1 to %d", COUNT_MAX) : 0;
-	if (r->n_args < 2 || strcmp(r->args[r->n_args - 2], "count") != 0)
-		return 0;
-	word = r->args[r->n_args - 1];
-	n = strtoul(word, &rest, 10);
-	if (*word < '0' || *word > '9' || *rest || n < 1 || n > COUNT_MAX)
-		return mt_err(
-			e, -EINVAL, "count: `%s` is not a number from 1 to %d", word, COUNT_MAX);
-	*count = (uint32_t)n;
-	*n_args -= 2;
-	return 0;
-}
-
 void mt_ctl_join_words(const char *const *words, uint32_t n, char *buf, size_t size)
 {
 	size_t at = 0;
@@ -239,6 +216,7 @@ void mt_ctl_join_words(const char *const *words, uint32_t n, char *buf, size_t s
 static int parse_start(const struct mt_request *r, struct wanted *w, struct mt_err *e)
 {
 	uint32_t n, first = 0;
+	uint64_t count;
 	int rc;
 
 	w->kind = EXCHANGES;
@@ -247,10 +225,12 @@ static int parse_start(const struct mt_request *r, struct wanted *w, struct mt_e
 			w->kind = k;
 			first = 1;
 		}
-	w->count = kinds[w->kind].count;
-	rc = take_count(r, &n, &w->count, e);
-	if (rc)
+	n = r->n_args;
+	count = kinds[w->kind].count;
+	rc = mt_ctl_take_number(r, &n, "count", COUNT_MAX, &count, e);
+	if (rc < 0)
 		return rc;
+	w->count = (uint32_t)count;
 	n = MT_MAX(n, first);
 	mt_ctl_join_words(r->args + first, n - first, w->expr, sizeof(w->expr));
 	return mt_ctl_expr(&w->x, w->expr, kinds[w->kind].fields, e);
@@ -299,8 +279,8 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("worker %u does not answer, or there is no memory", i);
 	}
 	t->on = true;
-	j = json_pack("{s:s, s:s, s:I}", "trace", kinds[t->kind].name, "expression", t->expr,
-		"count", (json_int_t)t->count);
+	j = mt_json_object(MT_M("trace", kinds[t->kind].name), MT_M("expression", t->expr),
+		MT_M("count", t->count));
 	mt_ctl_expr_note(c, &w.x, kinds[t->kind].fields, j);
 	return j;
 }
@@ -347,11 +327,11 @@ static json_t *summary(struct mt_ctl *c)
 	for (uint16_t w = 0; w < c->env.n_workers; w++)
 		if (t->parts[w])
 			add_stats(&s, &t->parts[w]->stats);
-	return json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:s?}", "trace",
-		t->on ? "running" : "ended", "of", kinds[t->kind].name, "expression", t->expr,
-		"connection", connection_str(t, conn), "count", (json_int_t)t->count, "kept",
-		(json_int_t)t->n_kept, "looked_at", (json_int_t)s.looked_at, "missed",
-		(json_int_t)s.missed, "ended_because", t->ended_by);
+	return mt_json_object(MT_M("trace", t->on ? "running" : "ended"),
+		MT_M("of", kinds[t->kind].name), MT_M("expression", t->expr),
+		MT_M("connection", mt_json_known(connection_str(t, conn))), MT_M("count", t->count),
+		MT_M("kept", t->n_kept), MT_M("looked_at", s.looked_at), MT_M("missed", s.missed),
+		MT_M("ended_because", mt_json_known(t->ended_by)));
 }
 
 json_t *mt_trace_stop(struct mt_ctl *c, const struct mt_request *r)
@@ -372,8 +352,8 @@ json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r)
 	char *end = "";
 
 	if (!t)
-		return json_pack(
-			"{s:s}", "trace", "nothing was traced; `trace start EXPRESSION` does it");
+		return mt_json_object(
+			MT_M("trace", "nothing was traced; `trace start EXPRESSION` does it"));
 	if (r->n_args == 2 && strcmp(r->args[0], "from") == 0)
 		from = (uint32_t)strtoul(r->args[1], &end, 10);
 	if (*end || (r->n_args && (r->n_args != 2 || strcmp(r->args[0], "from") != 0)))
@@ -384,8 +364,7 @@ json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r)
 	steps = json_array();
 	for (uint32_t i = from; i < t->n_kept; i++)
 		mt_trace_render(steps, &t->kept[i], i, r->json);
-	json_object_set_new(all, "next", json_integer(t->n_kept));
-	json_object_set_new(all, "steps", steps);
+	mt_json_set(all, MT_M("next", t->n_kept), MT_M("steps", steps));
 	return all;
 }
 

@@ -83,19 +83,15 @@ static void add_row(json_t *rows, const struct mt_trace_journey *j, const char *
 {
 	const struct mt_trace_point_row *point = &mt_trace_points[s->point];
 	uint64_t since = s->tsc > j->began ? s->tsc - j->began : 0;
-	json_t *row = json_object(), *fields = json_object();
+	json_t *fields = json_object(), *row;
 	struct mt_text_buf words = {0};
 
 	put_words(s, fields, &words);
-	json_object_set_new(row, "trace", json_string(name));
-	json_object_set_new(row, "us", json_real((double)since * us_per_tick));
-	json_object_set_new(row, "cycles", json_integer(s->cycles));
-	json_object_set_new(row, "library", json_string(point->room));
-	json_object_set_new(row, "step", json_string(point->name));
-	json_object_set_new(row, "what", mt_json_text(words.p ? words.p : ""));
+	row = mt_json_add(rows, MT_M("trace", name), MT_M("us", (double)since * us_per_tick),
+		MT_M("cycles", s->cycles), MT_M("library", point->room), MT_M("step", point->name),
+		MT_M("what", words.p ? words.p : ""));
 	if (with_fields)
 		json_object_set(row, "fields", fields);
-	json_array_append_new(rows, row);
 	json_decref(fields);
 	mt_text_fini(&words);
 }

@@ -13,6 +13,7 @@
 #include "mt_rand.h"
 #include "mt_secure.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -41,26 +42,13 @@ struct explain {
 	char policy[POLICY_MAX]; /* the last policy that denied, in words */
 };
 
-static void set(json_t *o, const char *name, const char *value)
-{
-	json_object_set_new(o, name, mt_json_text(value ? value : ""));
-}
-
-static void set_origin(json_t *o, const char *name, const char *file, uint32_t line)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), line ? "%s:%u" : "%s", file ? file : "", line);
-	set(o, name, text);
-}
-
 static void end(struct explain *x, enum mt_local_reply reply, const char *why)
 {
 	char text[256];
 
 	snprintf(
 		text, sizeof(text), "answered by Meltemi: %s (%s)", mt_local_reply_str(reply), why);
-	set(x->out, "result", text);
+	mt_json_set(x->out, MT_M("result", text));
 }
 
 /* ---- listener and service ------------------------------------------------------------------- */
@@ -91,13 +79,18 @@ static const struct mt_filter_chain_proto *proto_at(
 	return NULL;
 }
 
-/* Adds a listener's entry that has the service. */
+/*
+ * Adds a listener's entry that has the service. If the node has an identity, an RPC port also
+ * forwards TLS as opaque TCP, which is not how calls arrive.
+ */
 static void take(struct explain *x, const struct mt_filter_chain_proto *p, json_t *also)
 {
 	const struct mt_listener *l = p->chain->listener;
 	char where[MT_ADDR_STRLEN];
 
-	if (!x->proto)
+	if (x->proto && p->codec->opaque && !x->proto->codec->opaque)
+		return;
+	if (!x->proto || (x->proto->codec->opaque && !p->codec->opaque))
 		x->proto = p;
 	else if (!mt_codec_same(p->codec, x->proto->codec))
 		x->other = p->codec;
@@ -123,6 +116,24 @@ static void search(struct explain *x, json_t *also)
 	}
 }
 
+/* No listener is there: the port is forwarded, or closed, or nothing is. */
+static json_t *nothing_at(const struct explain *x, const char *where)
+{
+	const struct mt_forward *f =
+		mt_ctl_forward_at(x->snap, &x->said.listener, x->said.listener_port);
+	const struct mt_cluster *c = f ? &x->snap->clusters[f->cluster] : NULL;
+	const char *transport = f && f->protocol == IPPROTO_TCP ? "TCP" : "UDP";
+
+	if (!f)
+		return mt_ctl_error("nothing listens at %s: a connection to it is refused", where);
+	if (c->closed_by)
+		return mt_ctl_error("%s is a forwarded port of %s, closed by %s", where, transport,
+			c->closed_by->by);
+	return mt_ctl_error("%s is a forwarded port of %s: its packets go to one of the %u "
+			    "endpoints of %s, and no message is read",
+		where, transport, c->n_eps, c->name);
+}
+
 static json_t *find_listener(struct explain *x)
 {
 	struct mt_said *s = &x->said;
@@ -134,8 +145,7 @@ static json_t *find_listener(struct explain *x)
 		mt_addr_port_str(&s->listener, s->listener_port, where);
 		l = mt_snapshot_listener(x->snap, &s->listener, s->listener_port);
 		if (!l || !l->n_protos)
-			return mt_ctl_error(
-				"nothing listens at %s: a connection to it is refused", where);
+			return nothing_at(x, where);
 		x->proto = proto_at(l, s->protocol);
 		return x->proto ? NULL
 				: mt_ctl_error("the protocol at %s is %s, not %s", where,
@@ -166,17 +176,17 @@ static bool find_service(struct explain *x)
 	const struct mt_listener *l = x->proto->chain->listener;
 	char where[MT_ADDR_STRLEN];
 
-	set(x->out, "listener", mt_addr_port_str(&l->addr, l->port, where));
-	set_origin(x->out, "listener_origin", l->file, l->line);
-	set(x->out, "protocol", x->proto->codec->name);
+	mt_json_set(x->out, MT_M("listener", mt_addr_port_str(&l->addr, l->port, where)),
+		MT_M("listener_origin", mt_json_origin(l->file, l->line)),
+		MT_M("protocol", x->proto->codec->name));
 	mt_said_use(&x->said, x->proto->codec);
 	x->service = mt_filter_chain_proto_service(x->proto, &x->said.view);
 	if (!x->service) {
 		end(x, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;
 	}
-	set(x->out, "service", x->service->name);
-	set_origin(x->out, "service_origin", x->service->file, x->service->line);
+	mt_json_set(x->out, MT_M("service", x->service->name),
+		MT_M("service_origin", mt_json_origin(x->service->file, x->service->line)));
 	return true;
 }
 
@@ -216,7 +226,7 @@ static void tell_bound(struct explain *x)
 	snprintf(text, sizeof(text), "by port %.31s: %.400s",
 		b->port < x->c->env.n_ports ? x->c->env.ports[b->port]->name : "?",
 		b->principal ? b->principal : b->why);
-	set(x->out, "caller", text);
+	mt_json_set(x->out, MT_M("caller", text));
 }
 
 /* False: a filter answers the message. */
@@ -228,22 +238,20 @@ static bool run_filters(struct explain *x)
 	for (uint32_t i = 0; goes_on && i < x->service->n_filter_insts; i++) {
 		const struct mt_filter_inst *f = &x->service->filter_insts[i];
 		struct mt_filter_told told = {.verdict = MT_FILTER_NEXT};
-		json_t *row = json_object();
 
 		if (f->type == &mt_gate_filter)
 			mt_authorize_explain(f, &x->said.view, who(x), bound(x), time(NULL), &told);
 		else if (f->type->explain)
 			f->type->explain(f, &x->said.view, x->c->now, &told);
-		set(row, "filter", f->type->name);
-		set(row, "verdict", verdict_str(told.verdict));
-		set_origin(row, "origin", f->file, told.line ? told.line : f->line);
-		set(row, "reason", told.words);
-		json_array_append_new(list, row);
+		mt_json_add(list, MT_M("filter", f->type->name),
+			MT_M("verdict", verdict_str(told.verdict)),
+			MT_M("origin", mt_json_origin(f->file, told.line ? told.line : f->line)),
+			MT_M("reason", told.words));
 		goes_on = told.verdict != MT_FILTER_REPLY;
 		if (!goes_on)
 			end(x, told.reply, f->type->name);
 	}
-	json_object_set_new(x->out, "filters", list);
+	mt_json_set(x->out, MT_M("filters", list));
 	return goes_on;
 }
 
@@ -252,18 +260,13 @@ static bool run_filters(struct explain *x)
 static void add_route(struct explain *x, json_t *list, uint32_t i, bool taken)
 {
 	const struct mt_route_action *a = mt_route_at(x->service->routes, i);
-	json_t *row = json_object();
 	char why[512] = "every condition holds";
 
 	if (!taken)
 		mt_route_why_not(x->service->routes, i, &x->said.view, why, sizeof(why));
-	json_object_set_new(row, "place", json_integer(i));
-	set(row, "route", a->name);
-	set(row, "verdict", taken ? "taken" : "does not match");
-	set(row, "match", a->match);
-	set_origin(row, "origin", a->file, a->line);
-	set(row, "reason", why);
-	json_array_append_new(list, row);
+	mt_json_add(list, MT_M("place", i), MT_M("route", a->name),
+		MT_M("verdict", taken ? "taken" : "does not match"), MT_M("match", a->match),
+		MT_M("origin", mt_json_origin(a->file, a->line)), MT_M("reason", why));
 }
 
 /* False: none matches. */
@@ -275,12 +278,12 @@ static bool find_route(struct explain *x)
 	x->route = mt_route_lookup(x->service->routes, &x->said.view, &idx);
 	idx = x->route ? idx : n;
 	if (idx > ROUTES_MAX)
-		json_object_set_new(x->out, "routes_before_these", json_integer(idx - ROUTES_MAX));
+		mt_json_set(x->out, MT_M("routes_before_these", idx - ROUTES_MAX));
 	for (uint32_t i = idx > ROUTES_MAX ? idx - ROUTES_MAX : 0; i < idx; i++)
 		add_route(x, list, i, false);
 	if (x->route)
 		add_route(x, list, idx, true);
-	json_object_set_new(x->out, "routes", list);
+	mt_json_set(x->out, MT_M("routes", list));
 	if (!x->route)
 		end(x, MT_REPLY_NO_ROUTE, "no route matches");
 	return x->route != NULL;
@@ -299,7 +302,7 @@ static void add_changes(
 	if (!n)
 		return;
 	mt_mutations_str(m, n, text, sizeof(text));
-	set(x->out, name, text);
+	mt_json_set(x->out, MT_M(name, text));
 }
 
 static void add_timeout(struct explain *x)
@@ -318,7 +321,27 @@ static void add_timeout(struct explain *x)
 			s->timeout_ms, s->timeout_file ? s->timeout_file : "", s->timeout_line);
 	else
 		snprintf(text, sizeof(text), "the caller's own if it carries one, else 5 minutes");
-	set(x->out, "timeout", text);
+	mt_json_set(x->out, MT_M("timeout", text));
+}
+
+static void add_retries(struct explain *x, const struct mt_retry *r)
+{
+	char text[300], time[60] = "";
+
+	if (!r) {
+		mt_json_set(x->out,
+			MT_M("retries", "only while it is certain that no server has read it"));
+		return;
+	}
+	if (r->try_ms)
+		snprintf(time, sizeof(time), ", each at most %u ms", r->try_ms);
+	snprintf(text, sizeof(text),
+		"up to %u further attempts%s, by policy: %s%s%s; and others while it is certain "
+		"that no server has read it",
+		r->attempts, time, r->on & MT_RETRY_UNSENT ? "connect-failure " : "",
+		r->on & MT_RETRY_UNREAD ? "refused-stream " : "",
+		r->on & MT_RETRY_LOST ? "reset" : "");
+	mt_json_set(x->out, MT_M("retries", text));
 }
 
 static void add_mirrors(struct explain *x, const struct mt_route_action *a)
@@ -329,7 +352,7 @@ static void add_mirrors(struct explain *x, const struct mt_route_action *a)
 		mt_text_add(&text, "%s%g %% are copied to %s", i ? ", " : "",
 			a->mirrors[i].ppm / 10000.0, cluster_name(x, a->mirrors[i].cluster));
 	if (a->n_mirrors)
-		set(x->out, "mirror", text.p ? text.p : "");
+		mt_json_set(x->out, MT_M("mirror", text.p ? text.p : ""));
 	mt_text_fini(&text);
 }
 
@@ -339,7 +362,7 @@ static void tell_route(struct explain *x)
 	const struct mt_route_action *a = x->route;
 
 	add_timeout(x);
-	set(x->out, "retries", "only while it is certain that no server has read it");
+	add_retries(x, a->retry);
 	add_changes(x, "request_changes", a->req_mut, a->n_req_mut);
 	add_changes(x, "reply_changes", a->rsp_mut, a->n_rsp_mut);
 	add_mirrors(x, a);
@@ -402,8 +425,8 @@ static const char *state_of(const struct explain *x, const struct mt_cluster *cl
 static json_t *endpoint_row(
 	const char *cluster, const char *balancer, const char *endpoint, uint32_t draws)
 {
-	return json_pack("{s:s, s:s, s:s, s:f}", "cluster", cluster, "balancer", balancer,
-		"endpoint", endpoint, "percent", 100.0 * draws / DRAWS);
+	return mt_json_object(MT_M("cluster", cluster), MT_M("balancer", balancer),
+		MT_M("endpoint", endpoint), MT_M("percent", 100.0 * draws / DRAWS));
 }
 
 /* The row for draws without an endpoint. */
@@ -476,7 +499,8 @@ static void tell_denied(struct explain *x)
 		end(x, x->n_limited == x->n_denied ? MT_REPLY_OVER_LIMIT : MT_REPLY_DENIED,
 			x->policy);
 	else if (x->n_denied)
-		set(x->out, "note", "policies deny it where some endpoints are chosen");
+		mt_json_set(
+			x->out, MT_M("note", "policies deny it where some endpoints are chosen"));
 }
 
 static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
@@ -490,15 +514,15 @@ static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 		json_t *row = endpoint_row(
 			cl->name, balancer, mt_endpoint_name(&cl->eps[i], name), t->eps[i]);
 
-		json_object_set_new(row, "weight", json_integer(cl->eps[i].weight));
-		set(row, "health", state_of(x, cl, i));
+		mt_json_set(
+			row, MT_M("weight", cl->eps[i].weight), MT_M("health", state_of(x, cl, i)));
 		x->n_led += t->eps[i] != 0;
 		if (judge(x, cl, i, policy) && t->eps[i]) {
 			x->n_denied++;
 			x->n_limited += x->over;
 			snprintf(x->policy, sizeof(x->policy), "%s", policy);
 		}
-		set(row, "policy", policy);
+		mt_json_set(row, MT_M("policy", policy));
 		json_array_append_new(list, row);
 	}
 	if (t->none || cl->n_eps == 0)
@@ -519,8 +543,8 @@ static const struct mt_cluster *reached(struct explain *x, const struct mt_clust
 	const struct mt_bound *b = bound(x);
 	struct mt_slice name =
 		x->said.by_tls ? mt_secure_principal(&x->said.who) : (struct mt_slice){0};
-	char text[512] = "none: other clients may use the node's identity, this one may not "
-			 "(spec.mesh.nodeIdentityUse)";
+	char text[512] = "none: the Node's spec.mesh.nodeIdentityUse does not name this client for "
+			 "this service";
 	int shows;
 
 	if (!c->lend || (!x->said.has_src && !name.p))
@@ -533,7 +557,7 @@ static const struct mt_cluster *reached(struct explain *x, const struct mt_clust
 		snprintf(text, sizeof(text), "the node's own");
 	else if (shows > 0)
 		snprintf(text, sizeof(text), MT_SPIFFE "%.*s", (int)name.len, name.p);
-	set(x->out, "identity", text);
+	mt_json_set(x->out, MT_M("identity", text));
 	return shows < 0 ? c->unlent : c;
 }
 
@@ -584,7 +608,7 @@ static void add_endpoints(struct explain *x)
 				json_array_append_new(list, without("not known", "", t[i].none));
 		}
 	}
-	json_object_set_new(x->out, "endpoints", list);
+	mt_json_set(x->out, MT_M("endpoints", list));
 	for (uint32_t i = 0; t && i < n; i++)
 		free(t[i].eps);
 	free(t);
@@ -596,11 +620,11 @@ static void tell_endpoints(struct explain *x)
 		end(x, MT_REPLY_NO_CLUSTER, "route without destination");
 		return;
 	}
-	set(x->out, "result", "sent to an endpoint, by the shares below");
+	mt_json_set(x->out, MT_M("result", "sent to an endpoint, by the shares below"));
 	add_endpoints(x);
 	tell_denied(x);
 	if (x->route->hash.source && !x->said.has_src)
-		set(x->out, "note", "the client's address decides: give src=ADDRESS");
+		mt_json_set(x->out, MT_M("note", "the client's address decides: give src=ADDRESS"));
 }
 
 /* ---- opaque TCP ----------------------------------------------------------------------------- */
@@ -629,7 +653,7 @@ static json_t *explain(struct explain *x)
 	if (error)
 		return error;
 	/* Set first, so that it is shown first; later steps may replace it. */
-	set(x->out, "result", "");
+	mt_json_set(x->out, MT_M("result", ""));
 	tell_bound(x);
 	if (!find_service(x) || !run_filters(x))
 		return NULL;

@@ -57,6 +57,11 @@ static struct mt_history_entry *at(const struct mt_history *h, uint32_t i)
 	return i < h->n ? &h->ring[(h->next + h->cap - 1 - i) % h->cap] : NULL;
 }
 
+static bool is_version(const struct mt_history_entry *e, uint64_t version)
+{
+	return !e->action && e->version == version;
+}
+
 const struct mt_history_entry *mt_history_at(const struct mt_history *h, uint32_t i)
 {
 	return at(h, i);
@@ -65,7 +70,7 @@ const struct mt_history_entry *mt_history_at(const struct mt_history *h, uint32_
 const struct mt_history_entry *mt_history_find(const struct mt_history *h, uint64_t version)
 {
 	for (uint32_t i = 0; i < h->n; i++)
-		if (at(h, i)->version == version)
+		if (is_version(at(h, i), version))
 			return at(h, i);
 	return NULL;
 }
@@ -83,20 +88,25 @@ static size_t bytes_of(const struct mt_history_entry *e, const struct mt_history
 static size_t sum(const struct mt_history *h)
 {
 	size_t n = h->cap * sizeof(*h->ring);
+	const struct mt_history_entry *before = NULL;
 
-	for (uint32_t i = 0; i < h->n; i++)
-		n += bytes_of(at(h, i), at(h, i + 1)) - sizeof(*h->ring);
+	for (uint32_t i = h->n; i-- > 0;) {
+		n += bytes_of(at(h, i), before) - sizeof(*h->ring);
+		if (!at(h, i)->action)
+			before = at(h, i);
+	}
 	return n;
 }
 
 /*
- * The oldest entry with texts, except the newest entry and the one to which `commit confirm` may
- * return. NULL: none.
+ * The oldest entry with texts, except the configuration in force and the one to which `commit
+ * confirm` may return. NULL: none.
  */
 static struct mt_history_entry *oldest_with_texts(const struct mt_history *h)
 {
 	for (uint32_t i = h->n; i-- > 1;)
-		if (at(h, i)->texts && at(h, i)->version != h->confirm_version)
+		if (at(h, i)->texts && at(h, i)->version != h->confirm_version &&
+			at(h, i)->version != at(h, 0)->version)
 			return at(h, i);
 	return NULL;
 }
@@ -129,6 +139,8 @@ static bool is_merged(const struct mt_history *h, const struct mt_history_entry 
 {
 	const struct mt_history_entry *last = at(h, 0);
 
+	if (last && e->action)
+		return last->action && strcmp(e->from, last->from) == 0;
 	return last && e->merges && last->merges && strcmp(e->from, last->from) == 0 &&
 	       e->wall - last->wall < MT_HISTORY_MERGE && last->version != h->confirm_version;
 }
@@ -179,17 +191,35 @@ static void drop_newest(struct mt_history *h)
 	clear(&h->ring[h->next]);
 }
 
+/* Makes the slot of the oldest entry empty by the loss of the oldest action, if there is one. */
+static void drop_action(struct mt_history *h)
+{
+	uint32_t i = h->n;
+
+	while (i > 0 && !at(h, i - 1)->action)
+		i--;
+	if (i == 0)
+		return;
+	clear(at(h, i - 1));
+	for (; i < h->n; i++)
+		*at(h, i - 1) = *at(h, i);
+	memset(at(h, h->n - 1), 0, sizeof(*h->ring));
+}
+
 /*
- * Frees the slot for the next entry, normally that of the oldest. The entry to which `commit
- * confirm` may return stays; then the second oldest goes.
+ * Frees the slot for the next entry, normally that of the oldest; an action takes that of another
+ * one, because rollbacks need the configurations. The entry to which `commit confirm` may return
+ * stays; then the second oldest goes.
  */
-static void make_room(struct mt_history *h)
+static void make_room(struct mt_history *h, bool action)
 {
 	struct mt_history_entry *oldest = &h->ring[h->next];
 	struct mt_history_entry *second = &h->ring[(h->next + 1) % h->cap];
 
+	if (h->n == h->cap && action)
+		drop_action(h);
 	if (h->n == h->cap && h->cap > 2 && h->confirm_version &&
-		oldest->version == h->confirm_version) {
+		is_version(oldest, h->confirm_version)) {
 		clear(second);
 		*second = *oldest;
 		memset(oldest, 0, sizeof(*oldest));
@@ -211,7 +241,7 @@ int mt_history_add(struct mt_history *h, const struct mt_history_entry *e)
 	}
 	if (is_merged(h, e))
 		drop_newest(h);
-	make_room(h);
+	make_room(h, e->action);
 	h->ring[h->next] = new;
 	h->next = (h->next + 1) % h->cap;
 	h->n += h->n < h->cap;

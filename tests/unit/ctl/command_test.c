@@ -57,6 +57,29 @@ static void test_parse(void)
 	CU_ASSERT_EQUAL(mt_request_parse(&r, longest, MT_CTL_LINE + 1, &e), -EINVAL);
 }
 
+/* "KEY VALUE" is "KEY=VALUE" for the keys of the command, and for no other words. */
+static void test_settings(void)
+{
+	static const char *const t[][3] = {
+		{"tune limit a:1 max 5  fill\t10s", "max fill", "tune limit a:1 max=5 fill=10s"},
+		{"tune limit a:1 max=5 fill 10s", "max fill", "tune limit a:1 max=5 fill=10s"},
+		{"tune limit max max", "max", "tune limit max=max"},
+		{"tune limit a:1 per-fill 5", "fill", "tune limit a:1 per-fill 5"},
+		{"tune limit a:1 max", "max", "tune limit a:1 max"},
+		{"tune limit", "tune limit", "tune limit"},
+	};
+	char text[MT_CTL_LINE + 1];
+	struct mt_request r;
+	struct mt_err e;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		CU_ASSERT_EQUAL(mt_request_parse(&r, t[i][0], strlen(t[i][0]), &e), 0);
+		mt_request_settings(&r, 2, t[i][1]);
+		mt_ctl_join_words(r.words, r.n, text, sizeof(text));
+		CU_ASSERT_STRING_EQUAL(text, t[i][2]);
+	}
+}
+
 static void test_find(void)
 {
 	static const struct {
@@ -64,7 +87,8 @@ static void test_find(void)
 		uint32_t used;
 	} t[] = {
 		{"show ports", "show ports", NULL, 2},
-		{"sh po", "show ports", NULL, 2},
+		{"sh por", "show ports", NULL, 2},
+		{"sh po", NULL, "which one: `show ports`, `show policies`", 0},
 		{"show connections 192.0.2.1", "show connections", NULL, 2},
 		{"rel", "reload", NULL, 1},
 		{"show co", NULL, "which one: `show connections`, `show counters`, `show config`",
@@ -155,15 +179,17 @@ static void test_all(void)
 	int code;
 
 	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
-		int want = cmd->role == MT_ROLE_OPERATE ? MT_CTL_FAILED : MT_CTL_OK;
+		int want = mt_command_role(cmd) == MT_ROLE_OPERATE ? MT_CTL_FAILED : MT_CTL_OK;
 		uint32_t min, max;
 		json_t *j;
 		char *out;
 
-		mt_command_arity(cmd->args, &min, &max);
+		mt_command_arity(mt_command_args(cmd), &min, &max);
 		if (min)
 			want = MT_CTL_USAGE;
-		CU_ASSERT(cmd->help && cmd->args && cmd->run);
+		else if (cmd->run == mt_run_clear)
+			want = MT_CTL_OK;
+		CU_ASSERT(cmd->help && cmd->run);
 		snprintf(line, sizeof(line), "%s", cmd->words);
 		out = test_run(c, line, &code);
 		CU_ASSERT_EQUAL(code, want);
@@ -227,6 +253,142 @@ static void test_meanings(void)
 	}
 }
 
+/* Outcomes and their causes exist, an effect is above INFO, and no outcome causes itself. */
+static bool is_outcome(const char *name, size_t len, enum mt_severity *severity)
+{
+	char full[128];
+
+	for (size_t s = 0; s < mt_n_ctl_sets; s++)
+		for (uint32_t i = 0; i < mt_ctl_sets[s]->n; i++) {
+			snprintf(full, sizeof(full), "%s_%s", mt_ctl_sets[s]->room,
+				mt_ctl_sets[s]->rows[i].name);
+			*severity = mt_ctl_sets[s]->rows[i].severity;
+			if (strlen(full) == len && memcmp(full, name, len) == 0)
+				return true;
+		}
+	return false;
+}
+
+/* True if `name` is in the chain of causes that starts with these. */
+static bool leads_back(const char *causes, const char *name, int deep)
+{
+	char one[128];
+
+	for (const char *c = causes; deep && c && *c; c += strspn(c, " ")) {
+		size_t len = strcspn(c, " ");
+
+		snprintf(one, sizeof(one), "%.*s", (int)len, c);
+		if (strcmp(one, name) == 0 || leads_back(mt_causes(one), name, deep - 1))
+			return true;
+		c += len;
+	}
+	return false;
+}
+
+static void test_causes(void)
+{
+	const char *name;
+	uint32_t i = 0;
+
+	for (; (name = mt_causes_row(i)) != NULL; i++) {
+		enum mt_severity severity;
+
+		CU_ASSERT(is_outcome(name, strlen(name), &severity) && severity != MT_SEV_INFO);
+		CU_ASSERT_FALSE(leads_back(mt_causes(name), name, 8));
+		for (const char *c = mt_causes(name); *c; c += strspn(c, " ")) {
+			size_t len = strcspn(c, " ");
+
+			if (!is_outcome(c, len, &severity) || severity == MT_SEV_INFO)
+				printf("\n  cause %.*s of %s", (int)len, c, name);
+			CU_ASSERT(is_outcome(c, len, &severity) && severity != MT_SEV_INFO);
+			c += len;
+		}
+	}
+	CU_ASSERT(i > 20);
+}
+
+/* A refusal that counts twice is one row, as long as its cause has counted. */
+static void test_one_row_for_a_cause(void)
+{
+	static uint64_t proxy[MT_PROXY_N_OUTCOMES], filter[MT_FILTER_N_OUTCOMES];
+	struct mt_ctl *c = test_ctl(NULL);
+	json_t *shown;
+	char *out;
+	int code;
+
+	proxy[MT_PROXY_reply_over_limit] = 7;
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_proxy_outcomes, proxy), 0);
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_filter_outcomes, filter), 0);
+	out = test_run(c, "show errors", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "proxy_reply_over_limit      7"));
+	CU_ASSERT_PTR_NULL(strstr(out, "also_counted"));
+	free(out);
+	filter[MT_FILTER_rate_limited] = 7;
+	proxy[MT_PROXY_up_connect_failed] = 3;
+	proxy[MT_PROXY_up_reset] = 1;
+	proxy[MT_PROXY_reply_no_endpoint] = 2;
+	out = test_run(c, "--json show errors", &code);
+	shown = json_loads(out, 0, NULL);
+	free(out);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(shown, "errors")), 2);
+	json_decref(shown);
+	out = test_run(c, "show errors", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(
+		out, "\n    also_counted: proxy_up_reset (1), proxy_reply_no_endpoint (2)\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n    also_counted: proxy_reply_over_limit (7)\n"));
+	free(out);
+	out = test_run(c, "show errors reply_over_limit", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "filter_rate_limited"));
+	CU_ASSERT_PTR_NULL(strstr(out, "proxy_up_connect_failed"));
+	free(out);
+	mt_ctl_destroy(c);
+}
+
+/* The tables count from then on, and the counters themselves go on. */
+static void test_clear(void)
+{
+	static uint64_t counters[MT_TCP_N_OUTCOMES];
+	struct mt_ctl *c = test_ctl(NULL);
+	struct mt_metric m;
+	uint64_t pos = 0, sum = 0;
+	char *out;
+	int code;
+
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_tcp_outcomes, counters), 0);
+	counters[MT_TCP_conns_full] = 5;
+	out = test_run(c, "clear counters undo", &code);
+	CU_ASSERT(code == MT_CTL_FAILED && strstr(out, "not cleared"));
+	free(out);
+	out = test_run(c, "show counters conns_full", &code);
+	CU_ASSERT(strstr(out, "tcp_conns_full  5\n") && !strstr(out, "counted_since"));
+	free(out);
+	free(test_run(c, "clear counters", &code));
+	CU_ASSERT_EQUAL(code, MT_CTL_OK);
+	out = test_run(c, "show counters", &code);
+	CU_ASSERT(strstr(out, "tcp_conns_full ") && strstr(out, "counted_since"));
+	free(out);
+	out = test_run(c, "show errors", &code);
+	CU_ASSERT(!strstr(out, "tcp_conns_full") && strstr(out, "counted_since"));
+	free(out);
+	counters[MT_TCP_conns_full] = 7;
+	out = test_run(c, "show counters conns_full", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tcp_conns_full  2\n"));
+	free(out);
+	out = test_run(c, "show errors", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tcp_conns_full      2"));
+	free(out);
+	while (mt_metrics_next(c->metrics, &pos, &m))
+		sum += m.value;
+	CU_ASSERT_EQUAL(sum, 7);
+	free(test_run(c, "clear counters undo", &code));
+	out = test_run(c, "show counters conns_full", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "tcp_conns_full  7\n"));
+	free(out);
+	free(test_run(c, "clear counters all", &code));
+	CU_ASSERT_EQUAL(code, MT_CTL_FAILED);
+	mt_ctl_destroy(c);
+}
+
 /* What `show counters` counts is what `show meaning` explains; errors come with both sentences. */
 static void test_errors_say_what_helps(void)
 {
@@ -279,7 +441,9 @@ static void test_errors(void)
 	} t[] = {
 		{"nonsense", MT_CTL_USAGE, "no command"},
 		{"show version x", MT_CTL_USAGE, "too many words; usage: show version"},
-		{"show ports a b", MT_CTL_USAGE, "too many words; usage: show ports [TEXT]"},
+		{"show ports a b", MT_CTL_USAGE,
+			"too many words; usage: show ports [PORT] (rows with a word: `| grep "
+			"WORD`)"},
 		{"--json nonsense", MT_CTL_USAGE, "\"error\""},
 		{"reload", MT_CTL_FAILED, "cannot reload"},
 	};
@@ -303,7 +467,7 @@ static void test_arity(void)
 		uint32_t min, max;
 	} t[] = {
 		{"", 0, 0},
-		{"[TEXT]", 0, 1},
+		{"[NAME]", 0, 1},
 		{"SERVICE ENDPOINT", 2, 2},
 		{"SERVICE [ENDPOINT]", 1, 2},
 		{"KEY=VALUE...", 1, UINT32_MAX},
@@ -333,11 +497,11 @@ static void test_roles(void)
 		uint32_t min, max;
 		int n = snprintf(line, sizeof(line), "%s", cmd->words), code;
 
-		mt_command_arity(cmd->args, &min, &max);
+		mt_command_arity(mt_command_args(cmd), &min, &max);
 		while (min-- > 0)
 			n += snprintf(line + n, sizeof(line) - (size_t)n, " x");
 		code = mt_ctl_command(c, &viewer, line, (size_t)n, &out);
-		if (cmd->role == MT_ROLE_OPERATE) {
+		if (mt_command_role(cmd) == MT_ROLE_OPERATE) {
 			CU_ASSERT_EQUAL(code, MT_CTL_FAILED);
 			CU_ASSERT_PTR_NOT_NULL(strstr(out.p, "anna has the role view"));
 			refused++;
@@ -419,7 +583,8 @@ static void test_objects_by_status(void)
 		{"show objects closed", MT_CTL_USAGE,
 			"status `closed` is now called `fail-closed`"},
 		{"show objects refusd", MT_CTL_USAGE,
-			"contains `refusd`; statuses are in-force, in-force-with-notes, elsewhere, "
+			"no status `refusd`; statuses are in-force, in-force-with-notes, "
+			"elsewhere, "
 			"ignored, no-effect, shadowed, waiting, fail-closed, last-good, refused"},
 	};
 	struct mt_ctl *c = test_ctl(NULL);
@@ -589,6 +754,7 @@ static void test_said_callers(void)
 
 const struct mt_test command_tests[] = {
 	{"lines and objects", test_parse},
+	{"settings of two words", test_settings},
 	{"commands and their short forms", test_find},
 	{"long words", test_long_words},
 	{"words of others", test_words_of_others},
@@ -598,6 +764,9 @@ const struct mt_test command_tests[] = {
 	{"who may only look", test_roles},
 	{"every counter is described", test_meanings},
 	{"errors say what helps", test_errors_say_what_helps},
+	{"causes", test_causes},
+	{"one row for a cause", test_one_row_for_a_cause},
+	{"counters cleared", test_clear},
 	{"a newer configuration that waits", test_waiting},
 	{"objects by status", test_objects_by_status},
 	{"Node fields that need a restart", test_restart},

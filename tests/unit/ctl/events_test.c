@@ -124,6 +124,46 @@ static void test_clusters(void)
 	end(&r);
 }
 
+/* Endpoints that do not answer: one answers again, one has no calls any more, one is removed. */
+static void test_hangs(void)
+{
+	struct mt_ctl_waiting n[MADE_UP] = {0}, *first, *second;
+	struct rig r;
+
+	begin(&r);
+	publish(&r, service, two, "");
+	CU_ASSERT_FATAL(endpoint(&r, 0)->index < MADE_UP && endpoint(&r, 1)->index < MADE_UP);
+	first = &n[endpoint(&r, 0)->index];
+	second = &n[endpoint(&r, 1)->index];
+	made_up_waiting = n;
+	*first = (struct mt_ctl_waiting){.calls = 4, .oldest = 9 * MT_SEC, .silent = 9 * MT_SEC};
+	*second = (struct mt_ctl_waiting){.streams = 1, .streams_silent = 60 * MT_SEC};
+	CU_ASSERT(logs(&r, 0, 0));
+	first->silent = 10 * MT_SEC;
+	CU_ASSERT(logs(&r, 1, 0));
+	CU_ASSERT(logs(&r, 0, 0));
+	second->answers = true;
+	CU_ASSERT(logs(&r, 1, 0));
+	*first = (struct mt_ctl_waiting){.unheard = 10 * MT_MSEC};
+	*second = (struct mt_ctl_waiting){.unheard = 90 * MT_SEC};
+	CU_ASSERT(logs(&r, 0, 2));
+	CU_ASSERT(logs(&r, 0, 0));
+	first->silent = second->silent = 11 * MT_SEC;
+	CU_ASSERT(logs(&r, 2, 0));
+	/* The cluster has no endpoint any more, which is a line of its own. */
+	publish(&r, service, "", "");
+	CU_ASSERT(logs(&r, 1, 2));
+	/* The ejection of an endpoint has a line of its own, too. */
+	publish(&r, service, two, "");
+	*first = *second = (struct mt_ctl_waiting){0};
+	CU_ASSERT(logs(&r, 0, 1));
+	eject(&r, 0);
+	n[endpoint(&r, 0)->index] = (struct mt_ctl_waiting){.calls = 1, .silent = 11 * MT_SEC};
+	CU_ASSERT(logs(&r, 0, 0));
+	made_up_waiting = NULL;
+	end(&r);
+}
+
 /* A cluster that never had an endpoint is not reported, nor one whose index was another's. */
 static void test_lack(void)
 {
@@ -243,6 +283,6 @@ static void test_spans(void)
 }
 
 const struct mt_test events_tests[] = {{"clusters without an endpoint", test_clusters},
-	{"start and end of a lack", test_lack}, {"closed services", test_services},
-	{"many closed services", test_many_services}, {"certificates", test_certificates},
-	{"spans", test_spans}, {0}};
+	{"endpoints that do not answer", test_hangs}, {"start and end of a lack", test_lack},
+	{"closed services", test_services}, {"many closed services", test_many_services},
+	{"certificates", test_certificates}, {"spans", test_spans}, {0}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suites.h"
 
+#include "../../../lib/ctl/mt_ctl_events_priv.h"
 #include "../../../lib/ctl/mt_health.h"
 
 /* The finding of a check about something, as text; NULL: none. */
@@ -84,6 +85,81 @@ static void test_recent(void)
 	mt_ctl_destroy(c);
 }
 
+/* A row is as severe as the worst that it gathers: no route is a refusal, segments without one an error. */
+static void test_worst_of_row(void)
+{
+	static uint64_t net[MT_NET_N_OUTCOMES], tcp[MT_TCP_N_OUTCOMES];
+	struct mt_ctl *c = test_ctl(NULL);
+	char *out;
+	int code;
+
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_net_outcomes, net), 0);
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_tcp_outcomes, tcp), 0);
+	net[MT_NET_no_route] = 4;
+	CU_ASSERT(found(c, "errors", "net_no_route", "warning", "4 in the last"));
+	tcp[MT_TCP_tx_no_route] = 3;
+	CU_ASSERT(found(c, "errors", "net_no_route", "fault", "tcp_tx_no_route (3)"));
+	out = test_run(c, "show errors net_no_route", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "error "));
+	CU_ASSERT_PTR_NULL(strstr(out, "refused "));
+	free(out);
+	mt_ctl_destroy(c);
+}
+
+/* True if `show errors` has a row of its own for the counter, with these numbers. */
+static bool has_row(struct mt_ctl *c, const char *name, json_int_t count, json_int_t last_minute)
+{
+	json_t *all, *row;
+	bool has = false;
+	size_t i;
+	int code;
+	char *out = test_run(c, "--json show errors", &code);
+
+	all = json_loads(out, 0, NULL);
+	json_array_foreach(json_object_get(all, "errors"), i, row)
+	{
+		if (strcmp(json_string_value(json_object_get(row, "name")), name) == 0)
+			has = json_integer_value(json_object_get(row, "count")) == count &&
+			      json_integer_value(json_object_get(row, "last_minute")) ==
+				      last_minute;
+	}
+	json_decref(all);
+	free(out);
+	return has;
+}
+
+/* A cause of long ago does not hide an effect of now, or of a moment ago, in its row. */
+static void test_old_cause(void)
+{
+	static uint64_t filter[MT_FILTER_N_OUTCOMES], proxy[MT_PROXY_N_OUTCOMES];
+	struct mt_ctl *c = test_ctl(NULL);
+	uint64_t t = c->now;
+	int s = 0;
+
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_filter_outcomes, filter), 0);
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_proxy_outcomes, proxy), 0);
+	mt_recent_fini(c);
+	CU_ASSERT_EQUAL(mt_recent_init(c), 0);
+	mt_ctl_turn(c, t);
+	filter[MT_FILTER_rate_limited] = proxy[MT_PROXY_reply_over_limit] = 7;
+	for (; s <= 300; s += 10)
+		mt_ctl_turn(c, t + (uint64_t)s * MT_SEC);
+	CU_ASSERT(has_row(c, "filter_rate_limited", 7, 0));
+	CU_ASSERT_FALSE(has_row(c, "proxy_reply_over_limit", 7, 0));
+	proxy[MT_PROXY_reply_over_limit] = 9;
+	CU_ASSERT(has_row(c, "filter_rate_limited", 7, 0));
+	CU_ASSERT(has_row(c, "proxy_reply_over_limit", 9, 2));
+	for (; s <= 600; s += 10)
+		mt_ctl_turn(c, t + (uint64_t)s * MT_SEC);
+	CU_ASSERT(has_row(c, "proxy_reply_over_limit", 9, 0));
+	/* Both count again: one row. */
+	filter[MT_FILTER_rate_limited] = 8;
+	proxy[MT_PROXY_reply_over_limit] = 10;
+	CU_ASSERT(has_row(c, "filter_rate_limited", 8, 1));
+	CU_ASSERT_FALSE(has_row(c, "proxy_reply_over_limit", 10, 1));
+	mt_ctl_destroy(c);
+}
+
 static void test_spread(void)
 {
 	static struct mt_port_worker workers[2];
@@ -109,10 +185,11 @@ static void test_spread(void)
 
 /* ---- calls that wait: a configuration and numbers of workers, made up ------------------------ */
 
-#define EPS 30
+#define EPS MADE_UP
 
 static struct mt_snapshot *snapshot; /* NULL: the real one */
 static struct mt_ctl_waiting waiting[EPS];
+const struct mt_ctl_waiting *made_up_waiting;
 static uint64_t replies_of_8_s; /* of each endpoint; all others take a millisecond */
 
 struct mt_snapshot *__real_mt_conf_current(const struct mt_conf *c);
@@ -122,11 +199,37 @@ struct mt_snapshot *__wrap_mt_conf_current(const struct mt_conf *c)
 	return snapshot ? snapshot : __real_mt_conf_current(c);
 }
 
-struct mt_ctl_waiting __real_mt_ctl_ep_waiting(const struct mt_ctl *c, uint32_t index, uint64_t id);
-struct mt_ctl_waiting __wrap_mt_ctl_ep_waiting(const struct mt_ctl *c, uint32_t index, uint64_t id);
-struct mt_ctl_waiting __wrap_mt_ctl_ep_waiting(const struct mt_ctl *c, uint32_t index, uint64_t id)
+struct mt_ctl_waiting __real_mt_ctl_ep_waiting(
+	const struct mt_ctl *c, const char *cluster, uint32_t index, uint64_t id);
+struct mt_ctl_waiting __wrap_mt_ctl_ep_waiting(
+	const struct mt_ctl *c, const char *cluster, uint32_t index, uint64_t id);
+struct mt_ctl_waiting __wrap_mt_ctl_ep_waiting(
+	const struct mt_ctl *c, const char *cluster, uint32_t index, uint64_t id)
 {
-	return snapshot ? waiting[index] : __real_mt_ctl_ep_waiting(c, index, id);
+	return made_up_waiting ? made_up_waiting[MT_MIN(index, MADE_UP - 1)]
+			       : __real_mt_ctl_ep_waiting(c, cluster, index, id);
+}
+
+#define MANY 1000
+static const struct mt_ep_waiting *of_worker; /* by endpoint; NULL: the real ones */
+static uint32_t asked_workers;
+
+struct mt_proxy *__real_mt_worker_proxy(struct mt_worker *w);
+struct mt_proxy *__wrap_mt_worker_proxy(struct mt_worker *w);
+struct mt_proxy *__wrap_mt_worker_proxy(struct mt_worker *w)
+{
+	return of_worker || made_up_connections ? NULL : __real_mt_worker_proxy(w);
+}
+
+struct mt_ep_waiting __real_mt_proxy_ep_waiting(
+	const struct mt_proxy *p, uint32_t index, uint64_t id, uint64_t now);
+struct mt_ep_waiting __wrap_mt_proxy_ep_waiting(
+	const struct mt_proxy *p, uint32_t index, uint64_t id, uint64_t now);
+struct mt_ep_waiting __wrap_mt_proxy_ep_waiting(
+	const struct mt_proxy *p, uint32_t index, uint64_t id, uint64_t now)
+{
+	asked_workers++;
+	return of_worker ? of_worker[index] : __real_mt_proxy_ep_waiting(p, index, id, now);
 }
 
 void __real_mt_ctl_ep_latency(
@@ -161,10 +264,12 @@ static json_t *answers_of(uint32_t *n)
 		CU_ASSERT_EQUAL(mt_addr_parse("192.0.2.7", &eps[i].addr), 0);
 	}
 	snapshot = &s;
+	made_up_waiting = waiting;
 	c->env.conf = (struct mt_conf *)&s; /* never looked into */
 	mt_check_answers(&h);
 	c->env.conf = NULL;
 	snapshot = NULL;
+	made_up_waiting = NULL;
 	*n = h.n;
 	mt_ctl_destroy(c);
 	return h.list;
@@ -178,6 +283,24 @@ static bool is_row(const json_t *rows, size_t i, const char *state, const char *
 	return row && strcmp(json_string_value(json_object_get(row, "state")), state) == 0 &&
 	       strcmp(json_string_value(json_object_get(row, "words")), words) == 0 &&
 	       strcmp(json_string_value(json_object_get(row, "about")), "one") == 0;
+}
+
+/* Whether `show health` would have this finding about endpoints. */
+static bool is_finding(struct mt_ctl *c, const char *about, const char *state, const char *words)
+{
+	struct mt_health h = {.c = c, .list = json_array(), .check = "endpoints"};
+	const json_t *row;
+	bool yes;
+
+	mt_check_endpoints(&h);
+	row = json_array_get(h.list, 0);
+	yes = row ? strcmp(json_string_value(json_object_get(row, "state")), state) == 0 &&
+			      strcmp(json_string_value(json_object_get(row, "about")), about) ==
+				      0 &&
+			      strstr(json_string_value(json_object_get(row, "words")), words)
+		  : strcmp(state, "ok") == 0;
+	json_decref(h.list);
+	return yes;
 }
 
 static void test_answers(void)
@@ -226,6 +349,180 @@ static void test_answers(void)
 	json_decref(rows);
 }
 
+/* True if the first of two endpoints, whose stream waits for 11 s, is one that usually answers. */
+static bool answers(struct mt_ep_waiting first, struct mt_ep_waiting second)
+{
+	struct mt_ep_state states[2] = {{.index = 0}, {.index = 1}};
+	struct mt_endpoint eps[2] = {{.state = &states[0]}, {.state = &states[1]}};
+	struct mt_cluster clusters[2] = {
+		{.name = "other"}, {.name = "this", .eps = eps, .n_eps = 2}};
+	struct mt_snapshot s = {.clusters = clusters, .n_clusters = 2};
+	struct mt_ep_waiting both[2] = {first, second};
+	struct mt_ctl *c = test_ctl(NULL);
+	struct mt_ctl_env env = c->env;
+	struct mt_worker *worker = NULL;
+	struct mt_ctl_waiting n;
+
+	both[0].streams = 1;
+	both[0].streams_since = c->now + MT_SEC;
+	c->now += 12 * MT_SEC;
+	c->env.conf = (struct mt_conf *)&s; /* never looked into */
+	c->env.workers = &worker;
+	c->env.n_workers = 1;
+	snapshot = &s;
+	of_worker = both;
+	n = mt_ctl_ep_waiting(c, "this", 0, 0);
+	snapshot = NULL;
+	of_worker = NULL;
+	c->env = env;
+	mt_ctl_destroy(c);
+	CU_ASSERT_EQUAL(n.streams_silent, 11 * MT_SEC);
+	return n.answers;
+}
+
+/* An opaque endpoint that was never heard is judged by the others of its cluster. */
+static void test_answers_in_cluster(void)
+{
+	const struct mt_ep_waiting none = {0}, yes = {.answered = 3}, no = {.unanswered = 3};
+
+	CU_ASSERT(!answers(none, none));
+	CU_ASSERT(answers(none, yes));
+	CU_ASSERT(!answers(none, no));
+	CU_ASSERT(!answers(no, (struct mt_ep_waiting){.answered = 9}));
+	CU_ASSERT(answers(yes, (struct mt_ep_waiting){.unanswered = 9}));
+}
+
+/* A cluster without any answer is summed once in a turn, not once for each endpoint. */
+static void test_cluster_is_summed_once(void)
+{
+	static struct mt_ep_waiting silent[MANY];
+	struct mt_ep_state states[MANY];
+	struct mt_endpoint eps[MANY];
+	struct mt_cluster clusters[2] = {
+		{.name = "other"}, {.name = "this", .eps = eps, .n_eps = MANY}};
+	struct mt_snapshot s = {.clusters = clusters, .n_clusters = 2};
+	struct mt_ctl *c = test_ctl(NULL);
+	struct mt_ctl_env env = c->env;
+	struct mt_worker *worker = NULL;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		states[i] = (struct mt_ep_state){.index = i};
+		eps[i] = (struct mt_endpoint){.state = &states[i]};
+		silent[i] = (struct mt_ep_waiting){.streams = 1, .streams_since = c->now};
+	}
+	c->now += 12 * MT_SEC;
+	c->env.conf = (struct mt_conf *)&s; /* never looked into */
+	c->env.workers = &worker;
+	c->env.n_workers = 1;
+	snapshot = &s;
+	of_worker = silent;
+	asked_workers = 0;
+	for (uint32_t i = 0; i < MANY; i++)
+		CU_ASSERT(!mt_ctl_ep_waiting(c, "this", i, 0).answers);
+	CU_ASSERT_EQUAL(asked_workers, 2 * MANY);
+	/* A later turn asks again, and another cluster has a result of its own. */
+	c->now += MT_SEC;
+	silent[7].answered = 1;
+	CU_ASSERT(mt_ctl_ep_waiting(c, "this", 3, 0).answers);
+	CU_ASSERT(!mt_ctl_ep_waiting(c, "other", 3, 0).answers);
+	CU_ASSERT(mt_ctl_ep_waiting(c, "this", 4, 0).answers);
+	snapshot = NULL;
+	of_worker = NULL;
+	c->env = env;
+	mt_ctl_destroy(c);
+}
+
+/* Between two attempts of clients with short time-outs nothing waits, and the silence goes on. */
+static void test_answers_between(void)
+{
+	json_t *rows;
+	uint32_t n;
+
+	memset(waiting, 0, sizeof(waiting));
+	replies_of_8_s = 0;
+	waiting[0] = (struct mt_ctl_waiting){.silent = 12 * MT_SEC};
+	waiting[1] = (struct mt_ctl_waiting){.streams_silent = 11 * MT_SEC, .answers = true};
+	rows = answers_of(&n);
+	CU_ASSERT_EQUAL(n, 2);
+	CU_ASSERT(is_row(rows, 0, "warning",
+		"the last calls at 192.0.2.7:1000 got no answer; it has sent nothing for 12 s"));
+	CU_ASSERT(is_row(rows, 1, "warning",
+		"the last connections to 192.0.2.7:1001 got no answer; it has sent nothing for 11 "
+		"s"));
+	json_decref(rows);
+}
+
+/* Silence that alerts count: unusually long, or of a server that was ejected for it. */
+static void test_silent(void)
+{
+	struct mt_ep_state e = {.index = 0};
+	struct mt_ctl *c = test_ctl(NULL);
+	struct mt_ctl_waiting n = {.calls = 1, .silent = MT_SEC};
+	struct mt_snapshot s = {0};
+
+	replies_of_8_s = 0;
+	CU_ASSERT_EQUAL(mt_ctl_silent(c, &e, "one", "192.0.2.7:1000", &n), 0);
+	n.silent = 3 * MT_SEC;
+	CU_ASSERT_EQUAL(mt_ctl_silent(c, &e, "one", "192.0.2.7:1000", &n), 3 * MT_SEC);
+	/* A few slow replies are no excuse for more than 10 s; many are. */
+	snapshot = &s;
+	replies_of_8_s = 1;
+	n.silent = 9 * MT_SEC;
+	CU_ASSERT_EQUAL(mt_ctl_silent(c, &e, "one", "192.0.2.7:1000", &n), 0);
+	n.silent = 11 * MT_SEC;
+	CU_ASSERT_EQUAL(mt_ctl_silent(c, &e, "one", "192.0.2.7:1000", &n), 11 * MT_SEC);
+	replies_of_8_s = 100;
+	n.silent = 30 * MT_SEC;
+	CU_ASSERT_EQUAL(mt_ctl_silent(c, &e, "one", "192.0.2.7:1000", &n), 0);
+	n.silent = 40 * MT_SEC;
+	CU_ASSERT_EQUAL(mt_ctl_silent(c, &e, "one", "192.0.2.7:1000", &n), 40 * MT_SEC);
+	snapshot = NULL;
+	replies_of_8_s = 0;
+	n = (struct mt_ctl_waiting){.streams = 1, .streams_silent = 3 * MT_SEC};
+	CU_ASSERT_EQUAL(mt_ctl_silent(c, &e, "one", "192.0.2.7:1000", &n), 0);
+	n.answers = true;
+	CU_ASSERT_EQUAL(mt_ctl_silent(c, &e, "one", "192.0.2.7:1000", &n), 3 * MT_SEC);
+	/* Ejected for another reason. */
+	n = (struct mt_ctl_waiting){.unheard = 20 * MT_SEC};
+	e.back = MT_EP_BACK_TRIAL;
+	CU_ASSERT_EQUAL(mt_ctl_silent(c, &e, "one", "192.0.2.7:1000", &n), 0);
+	mt_ctl_destroy(c);
+}
+
+/* A finding names the endpoints that take no traffic, and why. */
+static void test_endpoints(void)
+{
+	struct mt_ep_state states[6] = {0};
+	struct mt_endpoint eps[6] = {0};
+	struct mt_cluster cl = {.name = "one", .eps = eps, .n_eps = 3};
+	struct mt_snapshot s = {.clusters = &cl, .n_clusters = 1};
+	struct mt_ctl *c = test_ctl(NULL);
+
+	for (uint32_t i = 0; i < 6; i++) {
+		eps[i].state = &states[i];
+		eps[i].port = (uint16_t)(1000 + i);
+		CU_ASSERT_EQUAL(mt_addr_parse("192.0.2.7", &eps[i].addr), 0);
+	}
+	snapshot = &s;
+	c->env.conf = (struct mt_conf *)&s; /* never looked into */
+	states[1].draining = true;
+	CU_ASSERT(is_finding(c, "", "ok", ""));
+	states[0].ejected_until = c->now + MT_SEC;
+	states[0].back = MT_EP_BACK_TRIAL;
+	CU_ASSERT(is_finding(c, "one", "warning",
+		"2 of 3 servers take no traffic: 192.0.2.7:1000 ejected, 192.0.2.7:1001 draining"));
+	states[2] = states[0];
+	CU_ASSERT(is_finding(c, "one", "fault",
+		"none of its 3 servers takes traffic, so calls go to them nevertheless: "
+		"192.0.2.7:1000 ejected, 192.0.2.7:1001 draining, 192.0.2.7:1002 ejected"));
+	cl.n_eps = 6;
+	states[3] = states[4] = states[5] = states[0];
+	CU_ASSERT(is_finding(c, "one", "fault", "192.0.2.7:1003 ejected, ..."));
+	c->env.conf = NULL;
+	snapshot = NULL;
+	mt_ctl_destroy(c);
+}
+
 /* Each endpoint once, the worst 20; the others are counted. */
 static void test_answers_of_many(void)
 {
@@ -252,8 +549,15 @@ static void test_answers_of_many(void)
 const struct mt_test health_tests[] = {
 	{"a node without anything", test_nothing},
 	{"the last minute", test_recent},
+	{"the worst of a row", test_worst_of_row},
+	{"a cause of long ago", test_old_cause},
 	{"uneven spread, link down", test_spread},
 	{"servers that do not answer", test_answers},
 	{"many servers that do not answer", test_answers_of_many},
+	{"silence between two attempts", test_answers_between},
+	{"servers that were never heard", test_answers_in_cluster},
+	{"a cluster is summed once", test_cluster_is_summed_once},
+	{"silence for alerts", test_silent},
+	{"endpoints without traffic", test_endpoints},
 	{0},
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was in force when: entries and their bounds, the clock of `commit confirm`, differences line by line. */
+/* What was in force when: entries and their bounds, the clock of `commit confirm`, differences by object. */
 #include "../../../lib/ctl/mt_history.h"
 #include "suites.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,6 +73,61 @@ static void test_entries(void)
 	CU_ASSERT_EQUAL(mt_history_add(h, &push), 0);
 	CU_ASSERT_EQUAL(mt_history_at(h, 1)->version, 30);
 	mt_history_free(h);
+}
+
+/* Actions stand between configurations, hide none of them, and those of one kind are one entry. */
+static void test_actions(void)
+{
+	struct mt_history *h = mt_history_new(4, 0);
+	struct mt_history_entry act = {.from = "close", .action = true, .what = (char *)"one"};
+	uint64_t until;
+
+	for (uint64_t v = 1; v <= 3; v++)
+		add(h, v, NULL);
+	CU_ASSERT_TRUE(mt_history_arm(h, 5));
+	for (act.version = 3, act.wall = 1; act.wall < 100; act.wall++)
+		CU_ASSERT_EQUAL(mt_history_add(h, &act), 0);
+	CU_ASSERT_EQUAL(mt_history_at(h, 0)->merged, 98);
+	CU_ASSERT_TRUE(mt_history_at(h, 0)->action);
+	CU_ASSERT_STRING_EQUAL(mt_history_at(h, 1)->from, "files");
+	CU_ASSERT(mt_history_find(h, 1) && mt_history_find(h, 3) == mt_history_at(h, 1));
+	snprintf(act.from, sizeof(act.from), "clear");
+	CU_ASSERT_EQUAL(mt_history_add(h, &act), 0);
+	CU_ASSERT_STRING_EQUAL(mt_history_at(h, 0)->what, "one");
+	/* No configuration has replaced the one to return to. */
+	CU_ASSERT_EQUAL(mt_history_armed(h, &until), 3);
+	CU_ASSERT_EQUAL(mt_history_lapsed(h, 6), 0);
+	/* Those of two kinds in turn displace each other. */
+	for (uint32_t i = 0; i < 9; i++) {
+		snprintf(act.from, sizeof(act.from), i % 2 ? "clear" : "close");
+		CU_ASSERT_EQUAL(mt_history_add(h, &act), 0);
+		CU_ASSERT_STRING_EQUAL(mt_history_at(h, 0)->from, act.from);
+	}
+	for (uint64_t v = 1; v <= 3; v++)
+		CU_ASSERT_PTR_NOT_NULL(mt_history_find(h, v));
+	mt_history_free(h);
+}
+
+/* An action does not cost the configuration in force its texts, to which `commit confirm` returns. */
+static void test_action_and_texts(void)
+{
+	struct mt_source_cache *cache = mt_source_cache_new();
+	struct mt_history *h = mt_history_new(4, 1);
+	const struct mt_history_entry act = {
+		.version = 2, .from = "close", .action = true, .what = (char *)"one"};
+	char path[64];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(strcpy(dir, "/tmp/mt-history-XXXXXX")));
+	add(h, 1, texts(cache, "a: 1\n"));
+	add(h, 2, texts(cache, "a: 2\n"));
+	CU_ASSERT_EQUAL(mt_history_add(h, &act), 0);
+	CU_ASSERT_PTR_NULL(mt_history_find(h, 1)->texts);
+	CU_ASSERT_PTR_NOT_NULL(mt_history_find(h, 2)->texts);
+	mt_history_free(h);
+	mt_source_cache_free(cache);
+	snprintf(path, sizeof(path), "%s/a.yaml", dir);
+	unlink(path);
+	rmdir(dir);
 }
 
 /* Thousands of pushes: a bounded text of the newest ones, cut between two. */
@@ -175,82 +231,75 @@ static void test_confirm(void)
 	mt_history_free(h);
 }
 
-static void test_lines(void)
+#define SECRET(data)                                                                               \
+	"---\napiVersion: v1\nkind: Secret\nmetadata: {name: pair}\ndata: {k: " data "}\n"
+#define ENTRY(name, host)                                                                          \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name      \
+	"}\nspec: {hosts: [" host "]}\n"
+
+/* The differences of two entries, one per line; the caller frees it. */
+static char *differences(const struct mt_history_entry *a, const struct mt_history_entry *b)
 {
-	static const struct {
-		const char *a, *b, *out;
-	} t[] = {
-		{"a\nb\n", "a\nb\n", ""},
-		{"a\nb\nc\n", "a\nx\nc\n", "f, line 2:\n  a\n- b\n+ x\n  c\n"},
-		{"", "a\n", "f, line 1:\n+ a\n"},
-		{"a\n", "", "f, line 1:\n- a\n"},
-		{"a\nb", "a\nb\nc", "f, line 3:\n  a\n  b\n+ c\n"},
-		{"1\n2\n3\n4\n5\n6\n7\n8\n", "1\n2\nx\n4\n5\n6\n7\ny\n8\n",
-			"f, line 3:\n  1\n  2\n- 3\n+ x\n  4\n  5\n  ...\n+ y\n  8\n"},
-		{"a\na\na\n", "a\na\n", "f, line 3:\n  a\n  a\n- a\n"},
-	};
+	json_t *rows = json_array(), *row;
+	char *text = strdup(""), *more;
+	size_t i;
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
-		struct mt_text_buf out = {0};
+	CU_ASSERT_EQUAL(mt_history_diff(a, b, rows), 0);
+	json_array_foreach(rows, i, row)
+	{
+		const char *origin = json_string_value(json_object_get(row, "origin"));
 
-		mt_line_diff("f", t[i].a, strlen(t[i].a), t[i].b, strlen(t[i].b), &out);
-		CU_ASSERT_STRING_EQUAL(out.p ? out.p : "", t[i].out);
-		mt_text_fini(&out);
+		CU_ASSERT_NOT_EQUAL(asprintf(&more, "%s%s %s %s\n", text,
+					    json_string_value(json_object_get(row, "change")),
+					    json_string_value(json_object_get(row, "object")),
+					    origin ? strrchr(origin, '/') + 1 : "-"),
+			-1);
+		free(text);
+		text = more;
 	}
+	json_decref(rows);
+	return text;
 }
 
-/* Of a file with a Secret nothing is shown, whichever side has it. */
-static void test_secrets(void)
+/* Objects that differ are named with their places, whatever order, comments and values are. */
+static void test_differences(void)
 {
-	static const char *const texts[] = {"a: 1\nkind: Secret\ndata: {k: djE=}\n",
-		"{\"kind\" : \"Secret\", \"data\": {\"k\": \"djE=\"}}", "kind:\n  'Secret'\n",
-		"x: -----BEGIN EC PRIVATE KEY-----\n", "x: LS0tLS1CRUdJTiBQUklWQVRF\n"};
-	static const char grant[] = "kind: ReferenceGrant\nto: Secret\n";
+	struct mt_source_cache *cache = mt_source_cache_new();
+	struct mt_history_entry a = {.overrides = (char *)"drain x:1\nweight y 5 (kept)\n"},
+				b = {.overrides = (char *)"weight y 5\ndrain x:1\n"};
+	char *text, path[64];
 
-	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(texts); i++) {
-		const char *a = i % 2 ? texts[i / 2] : "b: 2\n",
-			   *b = i % 2 ? "b: 2\n" : texts[i / 2];
-		struct mt_text_buf out = {0};
-
-		mt_line_diff("f", a, strlen(a), b, strlen(b), &out);
-		CU_ASSERT_STRING_EQUAL(
-			out.p, "f: differs; it holds a Secret, and its lines are not shown\n");
-		mt_text_fini(&out);
-	}
-	for (size_t n = 0; n < sizeof(grant); n++) {
-		struct mt_text_buf out = {0};
-
-		mt_line_diff("f", grant, n, "x\n", 2, &out);
-		CU_ASSERT_PTR_NULL(strstr(out.p, "not shown"));
-		mt_text_fini(&out);
-	}
-}
-
-/* Two long texts without a line in common are shown whole, and soon. */
-static void test_long(void)
-{
-	static char a[40000], b[40000];
-	struct mt_text_buf out = {0};
-	size_t lines = 0;
-
-	for (size_t i = 0; i < sizeof(a); i += 4) {
-		memcpy(a + i, "aaa\n", 4);
-		memcpy(b + i, "bbb\n", 4);
-	}
-	mt_line_diff("f", a, sizeof(a), b, sizeof(b), &out);
-	for (const char *p = out.p; *p; p++)
-		lines += *p == '\n';
-	CU_ASSERT_EQUAL(lines, 1 + 2 * sizeof(a) / 4);
-	mt_text_fini(&out);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(strcpy(dir, "/tmp/mt-history-XXXXXX")));
+	a.texts = texts(
+		cache, ENTRY("gone", "a") ENTRY("same", "b") SECRET("djE=") ENTRY("other", "c"));
+	b.texts = texts(cache, "# a comment\n" SECRET("djI=") ENTRY("same", "b") ENTRY("other", "d")
+				       ENTRY("new", "e"));
+	text = differences(&a, &b);
+	CU_ASSERT_STRING_EQUAL(text, "changed Secret default/pair a.yaml:3\n"
+				     "removed ServiceEntry default/gone a.yaml:2\n"
+				     "added ServiceEntry default/new a.yaml:18\n"
+				     "changed ServiceEntry default/other a.yaml:13\n"
+				     "removed override: weight y 5 (kept) -\n"
+				     "added override: weight y 5 -\n");
+	free(text);
+	text = differences(&b, &b);
+	CU_ASSERT_STRING_EQUAL(text, "");
+	free(text);
+	mt_source_texts_free(a.texts);
+	mt_source_texts_free(b.texts);
+	mt_source_cache_free(cache);
+	snprintf(path, sizeof(path), "%s/a.yaml", dir);
+	CU_ASSERT_EQUAL(unlink(path), 0);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
 const struct mt_test history_tests[] = {
 	{"entries", test_entries},
+	{"actions of operators", test_actions},
 	{"many_changes", test_many_changes},
 	{"bytes", test_bytes},
 	{"confirm", test_confirm},
-	{"lines", test_lines},
-	{"secrets", test_secrets},
-	{"long", test_long},
+	{"differences", test_differences},
+	{"an action and texts", test_action_and_texts},
 	{0},
 };

@@ -37,10 +37,11 @@ bool test_wait(struct mt_ctl *c, int fd)
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {{"command", command_tests}, {"health", health_tests},
-		{"events", events_tests}, {"history", history_tests}, {"identity", identity_tests},
-		{"mesh", mesh_tests}, {"socket", socket_tests}, {"door", door_tests},
-		{"view", view_tests}, {"http", http_tests}, {0}};
+	const struct mt_suite suites[] = {{"close", close_tests}, {"command", command_tests},
+		{"health", health_tests}, {"events", events_tests}, {"history", history_tests},
+		{"identity", identity_tests}, {"load", load_tests}, {"mesh", mesh_tests},
+		{"socket", socket_tests}, {"door", door_tests}, {"view", view_tests},
+		{"http", http_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

@@ -72,9 +72,18 @@ static void test_view(void)
 		{"show x limit 0", " show x"},
 		{"show x where n=5 sort -name limit 1", "c show x"},
 		{"show x | grep closed", "a show x"},
+		{"show x wide", "b a c show x"},
+		{"show x wide where n=5 sort -name limit 1", "c show x"},
+		{"show x where n=5 wide sort -name", "c b show x"},
+		{"show x where n=5 wide | grep b | count", "1 show x"},
+		{"show x where name=\"a | wide\" wide", " show x"},
 		{"show x where n=5 | count", "2 show x"},
 		{"show x limit", "limit needs a number of rows after it"},
 		{"show x sort", "sort needs a field after it"},
+		{"show x sort | count", "sort needs a field after it"},
+		{"show x where | count", "where needs an expression"},
+		{"show x where wide", "where needs an expression"},
+		{"show x wide oops", "`oops` is out of place"},
 		{"show x where", "where needs an expression"},
 		{"show x where sort n", "where needs an expression"},
 		{"show x where n=5 sort n where n=5", "`where` is given twice"},
@@ -230,6 +239,96 @@ static void test_tables(void)
 	}
 }
 
+/* ---- columns -------------------------------------------------------------------------------- */
+
+/* The columns that text has after `line`: an answer of two tables, of which one is long. */
+static void columns_of(const char *line, char *got, size_t size)
+{
+	json_t *j =
+		json_loads("{\"long\": [{\"name\": \"a\", \"n\": 5, \"c\": 1, \"d\": 1, \"e\": 1, "
+			   "\"f\": 1, \"g\": 1, \"srtt_us\": 3, \"min_rtt_us\": 2, \"bytes\": 4, "
+			   "\"bytes_in\": 4}], \"short\": [{\"x\": 1, \"srtt_us\": 1}]}",
+			0, NULL);
+	struct mt_ctl_view v;
+	struct mt_request r;
+	struct mt_err e = {""};
+	const char *key, *name;
+	json_t *table, *value;
+	size_t n = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	CU_ASSERT_EQUAL(mt_request_parse(&r, line, strlen(line), &e), 0);
+	CU_ASSERT_EQUAL(mt_view_cut(&v, &r, true, &e), 0);
+	/* What a command that evaluates the expression itself adds: a field that is no column. */
+	if (strstr(line, "rtt"))
+		mt_view_show(&v, "rtt");
+	CU_ASSERT_EQUAL(mt_view_apply(&v, &j, &e), 0);
+	if (!v.wide)
+		mt_view_narrow(&v, "name c n", j);
+	json_object_foreach(j, key, table) json_object_foreach(json_array_get(table, 0), name,
+		value) n += (size_t)snprintf(got + n, size - n, "%s%s", n ? " " : "", name);
+	json_decref(j);
+}
+
+static void test_columns(void)
+{
+	static const struct {
+		const char *line, *want;
+	} t[] = {
+		{"show x", "name n c x srtt_us"},
+		{"show x wide", "name n c d e f g srtt_us min_rtt_us bytes bytes_in x srtt_us"},
+		{"show x where f=1", "name n c f"},
+		{"show x sort -d", "name n c d x srtt_us"},
+		{"show x where e=1 f=1 sort g limit 1", "name n c e f g"},
+		/* By the column's own name, not by a part of it. */
+		{"show x where bytes=4", "name n c bytes"},
+		/* The shortened name. */
+		{"show x sort min", "name n c min_rtt_us x srtt_us"},
+		{"show x rtt", "name n c srtt_us min_rtt_us x srtt_us"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char got[200] = "";
+
+		columns_of(t[i].line, got, sizeof(got));
+		if (strcmp(got, t[i].want) != 0)
+			printf("\n  %s: `%s`, want `%s`", t[i].line, got, t[i].want);
+		CU_ASSERT_STRING_EQUAL(got, t[i].want);
+	}
+}
+
+/* The name of an object: rows of exactly this name, otherwise those whose names contain it. */
+static void test_named(void)
+{
+	static const struct {
+		const char *name, *want;
+	} t[] = {{"a", "1"}, {"A", "1 2 4"}, {"a.b", "2"}, {"b", "2 3"}, {"x", ""}, {"1", ""}};
+	json_t *j;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char got[50] = "";
+		json_t *row;
+		size_t k;
+
+		j = json_pack("{s:[{s:s,s:i},{s:s,s:i},{s:s,s:i},{s:s,s:i},{s:n,s:i}], s:[{s:s}]}",
+			"rows", "name", "a", "n", 1, "name", "a.b", "n", 2, "name", "B.", "n", 3,
+			"name", "cA", "n", 4, "name", "n", 5, "others", "of", "a");
+		mt_render_named(j, "name", t[i].name);
+		json_array_foreach(json_object_get(j, "rows"), k, row)
+			snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%lld",
+				*got ? " " : "", json_integer_value(json_object_get(row, "n")));
+		if (strcmp(got, t[i].want) != 0)
+			printf("\n  %s: `%s`, want `%s`", t[i].name, got, t[i].want);
+		CU_ASSERT_STRING_EQUAL(got, t[i].want);
+		CU_ASSERT_EQUAL(json_array_size(json_object_get(j, "others")), 0);
+		json_decref(j);
+	}
+	j = json_pack("{s:i, s:i, s:i}", "tcp", 1, "tcp_resets", 2, "net", 3);
+	mt_render_named(j, "", "tcp_");
+	CU_ASSERT(json_object_size(j) == 1 && json_object_get(j, "tcp_resets"));
+	json_decref(j);
+}
+
 /* Wrong words of an expression are errors of usage, wherever the expression is. */
 static void test_codes(void)
 {
@@ -238,6 +337,7 @@ static void test_codes(void)
 	} t[] = {
 		{"show connections rtt>5", "rtt: `5` is not a time"},
 		{"show connections where rtt>5", "rtt: `5` is not a time"},
+		{"show connections 10.0.0.7", "`10.0.0.7` is not a field here"},
 		{"show connections where sied=client",
 			"`sied` is not a field here; did you mean `side`?"},
 		{"show exchanges where side=client", "`side` is not a field here; "},
@@ -320,12 +420,16 @@ static void test_complete(void)
 		{"complete sh*", "show/"},
 		{"complete show nei*", "neighbours/"},
 		{"complete sh con*", "connections config/"},
+		{"complete show li*", "listeners limits/"},
+		{"complete show po*", "ports policies/"},
+		{"complete show en*", "endpoints/"},
 		{"complete rel*", "reload/"},
 		{"complete nonsense *", "/"},
-		{"complete show ports *", "where sort limit |/[TEXT]"},
-		{"complete show ports x *", "where sort limit |/"},
+		{"complete show ports *", "where sort limit wide |/[PORT]"},
+		{"complete show ports x *", "where sort limit wide |/"},
+		{"complete show ports w*", "where wide/[PORT]"},
 		{"complete show ports | *", "grep count json/"},
-		{"complete show counters tcp_conns_f*", "tcp_conns_full/[TEXT]"},
+		{"complete show counters tcp_conns_f*", "tcp_conns_full/[COUNTER]"},
 		{"complete show version where uptime*", "/"},
 		{"complete help dr*", "drain/[COMMAND...]"},
 		{"complete reload *", "|/"},
@@ -370,11 +474,13 @@ static void test_complete_static(void)
 		{{"sh", "con"}, "connections config"},
 		{{"ready", "o"}, ""},
 		{{"nonsense", ""}, ""},
-		{{"show", "services", ""}, "where sort limit |"},
+		{{"show", "services", ""}, "where sort limit wide |"},
+		{{"show", "services", "wi"}, "wide"},
 		{{"show", "services", "where", ""}, "|"},
 		{{"show", "counters", "tcp_conns_f"}, "tcp_conns_full"},
 		{{"log", "level", "w"}, "warn worker"},
-		{{"drain", ""}, "|"},
+		{{"drain", ""}, "endpoint service listener |"},
+		{{"accept", ""}, "|"},
 	};
 	const char *many[MT_CTL_WORDS + 2];
 	char got[200];
@@ -432,7 +538,7 @@ static void test_bounded(void)
 static void check_sections(struct mt_ctl *c)
 {
 	static const char *const order[] = {"\nlook:\n", "\nshow version ", "\nexplain:\n",
-		"\ntrace start ", "\nchange:\n", "\ntune drain ", "\nrescue:\n", "\nrollback "};
+		"\ntrace start ", "\nchange:\n", "\ndrain endpoint ", "\nrescue:\n", "\nrollback "};
 	char *out, *at;
 	int code;
 
@@ -459,8 +565,8 @@ static void test_help(void)
 		out = test_run(c, line, &code);
 		CU_ASSERT_EQUAL(code, MT_CTL_OK);
 		CU_ASSERT_PTR_NOT_NULL(strstr(out, cmd->help));
-		CU_ASSERT(
-			!cmd->more || strstr(out, cmd->role == MT_ROLE_VIEW ? "view" : "operate"));
+		CU_ASSERT(!cmd->more ||
+			  strstr(out, mt_command_role(cmd) == MT_ROLE_VIEW ? "view" : "operate"));
 		free(out);
 		line[5 + strcspn(cmd->words, " ")] = '\0';
 		out = test_run(c, line, &code);
@@ -477,6 +583,8 @@ const struct mt_test view_tests[] = {
 	{"conditions, order, limits, filters", test_view},
 	{"operators together", test_together},
 	{"several tables", test_tables},
+	{"columns of text", test_columns},
+	{"rows by name", test_named},
 	{"wrong expressions are wrong usage", test_codes},
 	{"columns without rows", test_columns_without_rows},
 	{"members, filtered and counted", test_members},

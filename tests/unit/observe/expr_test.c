@@ -21,6 +21,8 @@ static struct mt_expr_values values(bool answered)
 	mt_expr_set_str(&v, MT_EXPR_service, "org.example.DemoService");
 	mt_expr_set_str(&v, MT_EXPR_method, "sayHello");
 	mt_expr_set_str(&v, MT_EXPR_route, NULL);
+	mt_expr_set_str(&v, MT_EXPR_tls, "1.3");
+	mt_expr_set_str(&v, MT_EXPR_encrypted, "yes");
 	/* The first key that an expression names is there, the second is not. */
 	mt_expr_set_str(&v, MT_EXPR_meta0, "Jason");
 	mt_expr_set_str(&v, MT_EXPR_meta1, NULL);
@@ -57,6 +59,9 @@ static const struct {
 	/* Names may be shortened while unique: `s` is not. */
 	{"meth=sayHello serv=*Demo*", MT_TRI_YES, MT_TRI_YES},
 	{"route!=any", MT_TRI_YES, MT_TRI_YES},
+	/* By whether there is TLS, and by its version. */
+	{"tls=yes tls=1.3 tls~3 tls>=1.3", MT_TRI_YES, MT_TRI_YES},
+	{"tls=no or tls=1.2 or tls=- or tls~2 or tls!=yes or tls!=1.3", MT_TRI_NO, MT_TRI_NO},
 	{".user=Jason", MT_TRI_YES, MT_TRI_YES},
 	{".user=jas* .user!=Mary", MT_TRI_YES, MT_TRI_YES},
 	{".user=Jason .x-zone=a", MT_TRI_NO, MT_TRI_NO},

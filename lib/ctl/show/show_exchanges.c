@@ -21,7 +21,8 @@
 		MT_EXPR_BIT(queued) | MT_EXPR_BIT(retransmits) | MT_EXPR_BIT(rtt) |                \
 		MT_EXPR_BIT(rto) | MT_EXPR_BIT(cwnd) | MT_EXPR_BIT(mss) | MT_EXPR_BIT(unacked) |   \
 		MT_EXPR_BIT(timeouts) | MT_EXPR_BIT(zero_windows) | MT_EXPR_BIT(rate) |            \
-		MT_EXPR_BIT(calls) | MT_EXPR_BIT(service) | MT_EXPR_BIT(cluster))
+		MT_EXPR_BIT(calls) | MT_EXPR_BIT(service) | MT_EXPR_BIT(cluster) |                 \
+		MT_EXPR_BIT(tls) | MT_EXPR_BIT(cipher) | MT_EXPR_BIT(peer))
 #define CALL_FIELDS                                                                                \
 	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
 		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(service) |                   \
@@ -53,25 +54,17 @@ struct flows {
 	enum mt_expr_field top;
 	struct row *rows; /* 2 * ROWS; settle() keeps the first ROWS */
 	uint32_t n;
+	bool count;	  /* look at all, also beyond ROWS */
+	uint64_t matched; /* of those that were looked at */
 	/* Workers that did not answer; without this list they would look idle. */
 	json_t *silent;
 };
 
-static void set_str(json_t *o, const char *name, const char *value)
-{
-	json_object_set_new(o, name, mt_json_text(value ? value : ""));
-}
-
-static void set_int(json_t *o, const char *name, uint64_t value)
-{
-	json_object_set_new(o, name, json_integer((json_int_t)value));
-}
-
-static void set_where(json_t *o, const char *name, const struct mt_addr *a, uint16_t port)
+static json_t *where(const struct mt_addr *a, uint16_t port)
 {
 	char text[MT_ADDR_STRLEN];
 
-	set_str(o, name, mt_addr_is_zero(a) ? "-" : mt_addr_port_str(a, port, text));
+	return mt_json_text(mt_addr_is_zero(a) ? "-" : mt_addr_port_str(a, port, text));
 }
 
 /* ---- gathering ------------------------------------------------------------------------------ */
@@ -173,6 +166,7 @@ static void take(struct mt_ctl *c, struct flows *f, uint16_t worker, const struc
 		r->worker = worker;
 		if (!fill(c, f, a, i, r))
 			continue;
+		f->matched++;
 		if (++f->n == 2 * ROWS)
 			settle(f);
 	}
@@ -181,7 +175,7 @@ static void take(struct mt_ctl *c, struct flows *f, uint16_t worker, const struc
 /* True if further rows could still be shown. */
 static bool wants_more(const struct flows *f)
 {
-	return f->top != MT_EXPR_N_FIELDS || f->n < ROWS;
+	return f->count || f->top != MT_EXPR_N_FIELDS || f->n < ROWS;
 }
 
 static void gather(struct mt_ctl *c, struct flows *f)
@@ -189,12 +183,14 @@ static void gather(struct mt_ctl *c, struct flows *f)
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
 		const struct mt_ask *a = mt_ask(c, w, f->what, &f->expr);
 
+		while (a && wants_more(f)) {
+			take(c, f, w, a);
+			if (!a->more)
+				break;
+			a = mt_ask_more(c, w);
+		}
 		if (!a)
 			json_array_append_new(f->silent, json_integer(w));
-		while (a) {
-			take(c, f, w, a);
-			a = wants_more(f) ? mt_ask_more(c, w) : NULL;
-		}
 	}
 	settle(f);
 }
@@ -217,6 +213,8 @@ static int take_top(
 	top = mt_expr_name_find(&f->names, word, strlen(word), e);
 	if (top)
 		f->top = top->id;
+	if (top && r->view)
+		mt_view_show(r->view, top->name);
 	return top ? 0 : -EINVAL;
 }
 
@@ -249,29 +247,23 @@ static void make_names(struct flows *f, uint64_t fields)
 	mt_view_names(&f->names, f->sample);
 }
 
-/*
- * Both the arguments and `where` select. *text: a single word without an operator, which filters
- * rows; NULL: none.
- */
+/* Both the arguments and `where` select. */
 static int parse(const struct mt_request *r, uint64_t fields, uint64_t tops, struct flows *f,
-	const char **text, struct mt_err *e)
+	struct mt_err *e)
 {
-	const char *where = r->where ? r->where : "";
+	const char *where = r->view ? r->view->where : "";
 	char own[MT_CTL_LINE + 1], expr[2 * MT_CTL_LINE + 8];
 	uint32_t n;
 	int rc = take_top(r, tops, f, &n, e);
 
-	*text = NULL;
 	if (rc)
 		return rc;
-	if (n == 1 && !strpbrk(r->args[0], "=<>!~")) {
-		*text = r->args[0];
-		n = 0;
-	}
 	mt_ctl_join_words(r->args, n, own, sizeof(own));
 	snprintf(expr, sizeof(expr), *own && *where ? "(%s) (%s)" : "%s%s", own, where);
 	make_names(f, fields);
 	rc = mt_ctl_expr_of(&f->expr, expr, &f->names, fields, e);
+	if (rc == 0 && r->view)
+		mt_view_show_expr(r->view, &f->expr, &f->names);
 	if (rc == 0 && f->what != MT_ASK_CONNECTIONS)
 		match_what_is_kept(&f->expr);
 	return rc;
@@ -281,10 +273,9 @@ static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *
 	uint64_t fields, uint64_t tops)
 {
 	json_t *list, *all;
-	const char *text;
 	struct mt_err e;
 
-	if (parse(r, fields, tops, f, &text, &e) < 0) {
+	if (parse(r, fields, tops, f, &e) < 0) {
 		json_decref(f->sample);
 		return mt_ctl_wrong(&e);
 	}
@@ -294,14 +285,15 @@ static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *
 		return NULL;
 	}
 	f->silent = json_array();
+	f->count = r->view && r->view->count;
 	gather(c, f);
 	list = json_array();
 	for (uint32_t i = 0; i < f->n; i++)
 		f->add(list, &f->rows[i]);
-	all = json_pack("{s:o}", name, list);
-	if (text)
-		mt_render_filter(all, text);
-	set_int(all, "shown", json_array_size(list));
+	all = mt_json_object(MT_M(name, list));
+	mt_json_set(all, MT_M("shown", json_array_size(list)));
+	if (f->count)
+		mt_json_set(all, MT_M("matched", f->matched));
 	if (json_array_size(f->silent))
 		json_object_set(all, "workers_without_answer", f->silent);
 	mt_render_absent(all, "workers_without_answer");
@@ -316,49 +308,35 @@ static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *
 /* Adds members that explain what limits the connection's throughput. */
 static void add_state_of_tcp(json_t *row, const struct mt_tcp_info *t)
 {
-	set_int(row, "lost", t->lost);
-	set_int(row, "unacked", t->unacked);
-	set_int(row, "timeouts", t->timeouts);
-	set_int(row, "zero_windows", t->zero_windows);
-	set_int(row, "rto_ms", t->rto_ms);
-	set_int(row, "rttvar_us", t->rttvar_us);
-	set_int(row, "min_rtt_us", t->min_rtt_us);
-	set_int(row, "mss", t->mss);
-	if (t->ssthresh != UINT32_MAX)
-		set_int(row, "ssthresh", t->ssthresh);
-	set_int(row, "snd_wnd", t->snd_wnd);
-	set_int(row, "rcv_wnd", t->rcv_wnd);
-	set_int(row, "out_of_order", t->ooo_bytes);
-	mt_render_absent(row, "ssthresh");
+	mt_json_set(row, MT_M("lost", t->lost), MT_M("unacked", t->unacked),
+		MT_M("timeouts", t->timeouts), MT_M("zero_windows", t->zero_windows),
+		MT_M("rto_ms", t->rto_ms), MT_M("rttvar_us", t->rttvar_us),
+		MT_M("min_rtt_us", t->min_rtt_us), MT_M("mss", t->mss),
+		MT_M("ssthresh",
+			t->ssthresh == UINT32_MAX ? json_null() : json_integer(t->ssthresh)),
+		MT_M("snd_wnd", t->snd_wnd), MT_M("rcv_wnd", t->rcv_wnd),
+		MT_M("out_of_order", t->ooo_bytes));
 }
 
 static void add_connection(json_t *list, const struct row *r)
 {
 	const struct mt_tcp_info *t = &r->conn;
-	json_t *row = json_object();
+	char id[MT_CONN_ID];
+	json_t *row = mt_json_add(list, MT_M("id", mt_conn_id(r->worker, t->index, t->born_ms, id)),
+		MT_M("worker", r->worker), MT_M("side", t->accepted ? "client" : "server"),
+		MT_M("local", where(&t->tuple.local, t->tuple.lport)),
+		MT_M("remote", where(&t->tuple.remote, t->tuple.rport)), MT_M("state", t->state),
+		MT_M("of", mt_json_known(r->service ? r->service : r->cluster)),
+		MT_M("tls", mt_json_known(mt_ask_tls(&r->use))),
+		MT_M("cipher", mt_json_known(mt_ask_cipher(&r->use))),
+		MT_M("peer", mt_json_known(r->use.peer)), MT_M("calls", r->use.calls),
+		MT_M("age_ms", t->age_ns / MT_MSEC), MT_M("bytes_in", t->bytes_in),
+		MT_M("bytes_out", t->bytes_out), MT_M("rate", r->rate.in + r->rate.out),
+		MT_M("rate_in", r->rate.in), MT_M("rate_out", r->rate.out),
+		MT_M("rate_ms", r->rate.over_ms), MT_M("rx_queued", t->rx_bytes),
+		MT_M("tx_queued", t->tx_bytes), MT_M("srtt_us", t->srtt_us),
+		MT_M("cwnd", t->snd_cwnd), MT_M("retransmits", t->retransmits));
 
-	json_array_append_new(list, row);
-	set_int(row, "worker", r->worker);
-	set_str(row, "side", t->accepted ? "client" : "server");
-	set_where(row, "local", &t->tuple.local, t->tuple.lport);
-	set_where(row, "remote", &t->tuple.remote, t->tuple.rport);
-	set_str(row, "state", t->state);
-	if (r->service || r->cluster)
-		set_str(row, "of", r->service ? r->service : r->cluster);
-	mt_render_absent(row, "of");
-	set_int(row, "calls", r->use.calls);
-	set_int(row, "age_ms", t->age_ns / MT_MSEC);
-	set_int(row, "bytes_in", t->bytes_in);
-	set_int(row, "bytes_out", t->bytes_out);
-	set_int(row, "rate", r->rate.in + r->rate.out);
-	set_int(row, "rate_in", r->rate.in);
-	set_int(row, "rate_out", r->rate.out);
-	set_int(row, "rate_ms", r->rate.over_ms);
-	set_int(row, "rx_queued", t->rx_bytes);
-	set_int(row, "tx_queued", t->tx_bytes);
-	set_int(row, "srtt_us", t->srtt_us);
-	set_int(row, "cwnd", t->snd_cwnd);
-	set_int(row, "retransmits", t->retransmits);
 	add_state_of_tcp(row, t);
 }
 
@@ -378,7 +356,7 @@ json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r)
 		total += conns;
 	}
 	if (all && !json_object_get(all, "error"))
-		set_int(all, "total", total);
+		mt_json_set(all, MT_M("total", total));
 	return all;
 }
 
@@ -388,25 +366,17 @@ static json_t *add_call(json_t *list, const struct row *r, bool over)
 {
 	const struct mt_record *i = &r->call;
 	char name[MT_EXCHANGE_NAME];
-	json_t *row = json_object();
 
-	json_array_append_new(list, row);
 	mt_exchange_name(i->worker, i->exchange, name);
-	set_str(row, "exchange", name);
-	set_where(row, "client", &i->client, i->client_port);
-	set_str(row, "service", i->service);
-	set_str(row, "method", i->method);
-	set_str(row, "route", i->route);
-	set_where(row, "endpoint", &i->server, i->server_port);
-	set_str(row, over ? "status" : "state", i->state);
-	set_int(row, over ? "took_us" : "age_us", i->took / MT_USEC);
-	set_int(row, "queue_us", i->queue_us);
-	set_int(row, "connect_us", i->connect_us);
-	set_int(row, "server_us", i->server_us);
-	set_int(row, "reply_us", i->reply_us);
-	set_int(row, "bytes", i->bytes_in + i->bytes_out);
-	set_int(row, "tries", i->tries + 1u);
-	return row;
+	return mt_json_add(list, MT_M("exchange", name),
+		MT_M("client", where(&i->client, i->client_port)), MT_M("service", i->service),
+		MT_M("method", i->method), MT_M("route", i->route),
+		MT_M("endpoint", where(&i->server, i->server_port)),
+		MT_M(over ? "status" : "state", i->state),
+		MT_M(over ? "took_us" : "age_us", i->took / MT_USEC), MT_M("queue_us", i->queue_us),
+		MT_M("connect_us", i->connect_us), MT_M("server_us", i->server_us),
+		MT_M("reply_us", i->reply_us), MT_M("bytes", i->bytes_in + i->bytes_out),
+		MT_M("tries", i->tries + 1u));
 }
 
 static void add_exchange(json_t *list, const struct row *r)
@@ -440,7 +410,7 @@ json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r)
 static void offer(
 	struct mt_ctl *c, const struct mt_request *r, uint64_t fields, struct mt_offers *o)
 {
-	if (!r->where)
+	if (!r->view)
 		mt_offer(o, "top", "those that have the most of a field");
 	mt_offer_expression(c, fields, o);
 }

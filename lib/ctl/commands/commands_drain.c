@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that drain a node, service, listener or endpoint, undo that, or close connections. */
+#include "names.h"
+#include "tune.h"
+
+/* Does not stop the daemon: the operator watches what is left and then stops it. */
+static json_t *drain(struct mt_ctl *c, const struct mt_request *r)
+{
+	char who[MT_WHO_LEN];
+
+	if (!c->env.drain)
+		return mt_ctl_error("this daemon cannot drain");
+	mt_log(MT_LOG_INFO, "boot",
+		"draining by `drain` of %s: new connections are refused, calls under way are "
+		"answered",
+		mt_who_str(r->who, who));
+	c->env.drain(c->env.arg);
+	return mt_json_object(MT_M("drain",
+		"no new connections are accepted; `show connections` lists those that are left"));
+}
+
+#define HOLDS                                                                                      \
+	"It is an override (`show overrides`): it applies across reloads until `return` or the "   \
+	"end of the daemon; `tune keep` makes it apply across restarts. With version=N it is "     \
+	"refused if an override changed after that version."
+#define WINDS_UP                                                                                   \
+	"New connections are refused by RST. Connected clients get a GOAWAY if the protocol "      \
+	"has one, their calls are answered, and they are closed when they are "                    \
+	"quiet for a second; from 20 s on when no reply is outstanding. Opaque TCP connections "   \
+	"go on until they end; `close connection` ends them. "
+
+const struct mt_command mt_commands_drain[] = {
+	{.words = "drain",
+		.group = MT_GROUP_CHANGE,
+		.help = "accept no new connections, finish outstanding calls; only a restart ends "
+			"it",
+		.more = "`/ready` answers 503, and new connections are refused. Calls in progress "
+			"are "
+			"answered, and clients are closed as when a listener is drained. The "
+			"daemon does not end. `ready off` keeps load balancers away without this, "
+			"and `ready on` takes it back.",
+		.run = drain},
+	{.words = "drain endpoint",
+		.group = MT_GROUP_CHANGE,
+		.args = "ADDRESS:PORT [CLUSTER] [version=N]",
+		.settings = "version",
+		.help = "an endpoint gets no new calls, until `return endpoint`",
+		.more = "Refused for the only endpoint of a cluster that is not drained, because "
+			"it would continue to get the calls. If the endpoint is in several "
+			"clusters, it may be the only one in some of them, and a note names "
+			"these. " HOLDS,
+		.names = {MT_NAMES_ENDPOINT, MT_NAMES_CLUSTER},
+		.run = mt_run_drain},
+	{.words = "drain service",
+		.group = MT_GROUP_CHANGE,
+		.args = "SERVICE [version=N]",
+		.settings = "version",
+		.help = "a service's listeners accept no new clients, until `return service`",
+		.more = "Applies to the listeners that serve nothing else, or only services that "
+			"are drained, too; refused if there are none. " WINDS_UP HOLDS,
+		.names = {MT_NAMES_SERVICE},
+		.run = mt_run_drain},
+	{.words = "drain listener",
+		.group = MT_GROUP_CHANGE,
+		.args = "ADDRESS:PORT [version=N]",
+		.settings = "version",
+		.help = "a listener accepts no new clients, until `return listener`",
+		.more = WINDS_UP HOLDS,
+		.names = {MT_NAMES_LISTENER},
+		.run = mt_run_drain},
+	{.words = "return endpoint",
+		.group = MT_GROUP_RESCUE,
+		.args = "ADDRESS:PORT [CLUSTER]",
+		.help = "end an endpoint's drain or ejection: it gets calls again",
+		.more = "Without CLUSTER in all clusters. An endpoint that still fails is ejected "
+			"again.",
+		.names = {MT_NAMES_ENDPOINT, MT_NAMES_CLUSTER},
+		.run = mt_run_return},
+	{.words = "return service",
+		.group = MT_GROUP_RESCUE,
+		.args = "SERVICE",
+		.help = "end a service's drain: its listeners accept clients again",
+		.names = {MT_NAMES_SERVICE},
+		.run = mt_run_return},
+	{.words = "return listener",
+		.group = MT_GROUP_RESCUE,
+		.args = "ADDRESS:PORT",
+		.help = "end a listener's drain: it accepts clients again",
+		.names = {MT_NAMES_LISTENER},
+		.run = mt_run_return},
+	{.words = "close connection",
+		.group = MT_GROUP_CHANGE,
+		.args = "ID|where... [now]",
+		.help = "close a connection of `show connections`, or those that match an "
+			"expression",
+		.more = "close connection ID [now]\nclose connection where EXPRESSION [now]\n\nA "
+			"client gets a GOAWAY if the protocol has one, its calls "
+			"are answered, and the connection is closed when it is quiet for a second; "
+			"from 20 s on when no reply is outstanding. A server's connection gets no "
+			"new calls and is closed after its "
+			"last reply. With `now` a client is reset, and calls at a server are "
+			"answered by the protocol's error. Opaque TCP connections are reset on "
+			"both sides. The expression is that of `show connections` "
+			"(`where src=192.0.2.3`), and closes 100 connections at most.",
+		.offer = mt_offer_close,
+		.run = mt_run_close},
+	{0},
+};

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ports that are forwarded at layer 4. */
+#include "mt_ctl_priv.h"
+
+#include "mt_authz.h"
+#include "mt_l4.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+const struct mt_forward *mt_ctl_forward_at(
+	const struct mt_snapshot *s, const struct mt_addr *addr, uint16_t port)
+{
+	for (uint32_t i = 0; s && i < s->n_forwards; i++)
+		if (s->forwards[i].port == port && mt_addr_eq(&s->forwards[i].addr, addr))
+			return &s->forwards[i];
+	return NULL;
+}
+
+const char *mt_ctl_transport(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP ? "tcp" : protocol == IPPROTO_UDP ? "udp" : "other";
+}
+
+static json_t *reason_of(const struct mt_cluster *c, bool has_endpoints)
+{
+	char text[600];
+
+	if (!c->closed_by)
+		return has_endpoints ? json_null() : json_string("no endpoint can be used");
+	snprintf(text, sizeof(text), "closed by %s", c->closed_by->by);
+	return mt_json_text(text);
+}
+
+static const struct mt_l4_row *row_of(const struct mt_snapshot *s, const struct mt_forward *f)
+{
+	return s->l4 ? mt_l4_row(s->l4, &f->addr, f->port, f->protocol) : NULL;
+}
+
+/* "tcp every 2000 ms, 3 failures"; "none". */
+static json_t *check_of(const struct mt_l4_row *r)
+{
+	char text[80];
+
+	if (!r || r->check.kind == MT_L4_CHECK_NONE)
+		return json_string("none");
+	snprintf(text, sizeof(text), "%s every %u ms, %u failures%s",
+		mt_health_check_words[r->check.kind], r->check.interval_ms, r->check.failures,
+		r->check.lenient ? " after the first success" : "");
+	return mt_json_text(text);
+}
+
+static uint32_t unhealthy_of(const struct mt_cluster *c, uint64_t now)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		n += mt_ep_ejected(c->eps[i].state, now);
+	return n;
+}
+
+static uint64_t refused_by(const struct mt_ctl *c, uint32_t service, enum mt_l4_limit limit)
+{
+	uint64_t sum = 0;
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_l4 *l = mt_worker_l4(c->env.workers[w]);
+
+		sum += l ? mt_l4_limited(l, service, limit) : 0;
+	}
+	return sum;
+}
+
+/* "perSource.packets 1000/s (12 refused), ..."; "none". */
+static json_t *limits_of(const struct mt_ctl *c, const struct mt_l4_row *r)
+{
+	char text[600] = "none";
+	size_t len = 0;
+
+	for (uint32_t i = 0; r && i < MT_L4_LIMITS; i++) {
+		if (!r->limits.max[i])
+			continue;
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"%s%s %u%s (%" PRIu64 " refused)", len ? ", " : "", mt_l4_limit_names[i],
+			r->limits.max[i], i == MT_L4_SERVICE_CONNECTIONS ? "" : "/s",
+			refused_by(c, r->service, (enum mt_l4_limit)i));
+	}
+	return mt_json_text(text);
+}
+
+/* Packets that limits refused, also limits that the port no longer has. */
+static uint64_t refused_of(const struct mt_ctl *c, const struct mt_l4_row *r)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; r && i < MT_L4_LIMITS; i++)
+		sum += refused_by(c, r->service, (enum mt_l4_limit)i);
+	return sum;
+}
+
+static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot *s,
+	const struct mt_forward *f)
+{
+	const struct mt_cluster *c = &s->clusters[f->cluster];
+	const struct mt_l4_row *r = row_of(s, f);
+	bool has_endpoints = r ? r->group != NULL : c->n_eps > 0;
+	char text[MT_ADDR_STRLEN];
+
+	mt_json_add(list, MT_M("address", mt_addr_str(&f->addr, text)), MT_M("port", f->port),
+		MT_M("protocol", mt_ctl_transport(f->protocol)),
+		MT_M("mode", mt_forwarding_str(f->mode)), MT_M("service", f->service),
+		MT_M("cluster", c->name), MT_M("endpoints", c->n_eps),
+		MT_M("unhealthy", unhealthy_of(c, ctl->now)), MT_M("check", check_of(r)),
+		MT_M("clients", r && r->sources ? "listed" : "all"),
+		MT_M("limits", limits_of(ctl, r)), MT_M("refused", refused_of(ctl, r)),
+		MT_M("state", c->closed_by    ? "closed"
+			      : has_endpoints ? "forwarded"
+					      : "no endpoints"),
+		MT_M("reason", reason_of(c, has_endpoints)),
+		MT_M("origin", mt_json_origin(f->file, f->line)));
+}
+
+json_t *mt_show_forwarding(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; s && i < s->n_forwards; i++)
+		add(c, list, s, &s->forwards[i]);
+	return mt_json_object(MT_M("forwarding", list));
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+#include "mt_ctl_metrics_priv.h"
+#include "mt_source.h"
+
+static char *scraped(struct mt_ctl *c)
+{
+	struct mt_scrape *scrape = mt_scrape_new(c, MT_FORMAT_TEXT);
+	struct mt_text_buf all = {0}, slice = {0};
+	bool failed, more;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(scrape);
+	do {
+		more = mt_scrape_next(scrape, &(struct mt_sink){.text = &slice}, &failed);
+		mt_text_bytes(&all, slice.p ? slice.p : "", slice.len);
+		slice.len = 0;
+	} while (more);
+	mt_scrape_free(scrape);
+	mt_text_fini(&slice);
+	return all.p;
+}
+
+#define DROPPED "meltemi_packets_dropped_total{cause="
+
+/* Drops have their cause and reason; what is not a dropped packet is not among them. */
+static void drops(void)
+{
+	static uint64_t tcp[MT_TCP_N_OUTCOMES], net[MT_NET_N_OUTCOMES], port[MT_PORT_N_OUTCOMES],
+		worker[MT_WORKER_N_OUTCOMES], proxy[MT_PROXY_N_OUTCOMES];
+	struct mt_ctl *c = test_ctl(NULL);
+	char *out;
+
+	tcp[MT_TCP_rx_no_memory] = 3;
+	tcp[MT_TCP_paws] = 5;
+	net[MT_NET_handoff_full] = 7;
+	worker[MT_WORKER_handoff_full] = 9;
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_port_outcomes, port), 0);
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_net_outcomes, net), 0);
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_tcp_outcomes, tcp), 0);
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_worker_outcomes, worker), 0);
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_proxy_outcomes, proxy), 0);
+	out = scraped(c);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, DROPPED "\"overload\",reason=\"tcp_rx_no_memory\"} 3\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, DROPPED "\"invalid\",reason=\"tcp_paws\"} 5\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, DROPPED "\"overload\",reason=\"net_handoff_full\"} 7\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, DROPPED "\"overload\",reason=\"worker_handoff_full\"} 9\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, DROPPED "\"unwanted\",reason=\"net_multicast_ignored\"} 0\n"));
+	/* Errors of a port that drop packets are among them, other errors are not. */
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, DROPPED "\"overload\",reason=\"port_tx_no_memory\"} 0\n"));
+	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"port_tx_linearised\""));
+	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"tcp_segments_in\""));
+	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"worker_reset_at_stop\""));
+	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"proxy_malformed\""));
+	free(out);
+	mt_ctl_destroy(c);
+}
+
+/* A configuration with that many endpoints of one service. */
+static void publish(struct mt_conf *conf, uint32_t n)
+{
+	static char text[80000];
+	struct mt_model *m = mt_model_new();
+	struct mt_diags diags;
+	struct mt_snapshot *s;
+	struct mt_err e;
+	int at;
+
+	mt_diags_init(&diags);
+	at = snprintf(text, sizeof(text),
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\n"
+		"spec:\n  hosts: [a.x]\n  addresses: [240.240.1.1]\n  resolution: STATIC\n"
+		"  ports: [{number: 80, name: tcp, protocol: TCP}]\n  endpoints:\n");
+	for (uint32_t i = 0; i < n; i++)
+		at += snprintf(text + at, sizeof(text) - (size_t)at,
+			"  - {address: 198.51.%u.%u}\n", i / 250, 1 + i % 250);
+	mt_source_text(m, &diags, "t.yaml", text, strlen(text));
+	s = mt_conf_compile(conf, m, &diags, MT_SEC);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(mt_conf_publish(conf, s, MT_SEC, NULL, &e), 0);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+}
+
+/* Ages of endpoints without series of their own are not added up. */
+static void ages_of_others(void)
+{
+	static const struct mt_ctl_waiting all = {
+		.calls = 1, .oldest = 5 * MT_SEC, .silent = 4 * MT_SEC};
+	struct mt_ctl_waiting n[MADE_UP];
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_err e;
+	struct mt_conf *conf = mt_conf_create(&opts, &e);
+	struct mt_ctl *c;
+	char *out;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	publish(conf, MT_SERIES_ENDPOINTS + 3);
+	for (uint32_t i = 0; i < MADE_UP; i++)
+		n[i] = all;
+	made_up_waiting = n;
+	c = test_ctl(&(struct mt_ctl_env){.conf = conf});
+	out = scraped(c);
+#define OTHER "{cluster=\"other\",endpoint=\"other\"} "
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "meltemi_endpoint_oldest_call_seconds" OTHER "5\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "meltemi_endpoint_silent_seconds" OTHER "4\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "meltemi_series_folded{kind=\"endpoint\"} 3\n"));
+	made_up_waiting = NULL;
+	free(out);
+	mt_ctl_destroy(c);
+	mt_conf_destroy(conf);
+}
+
+const struct mt_test load_tests[] = {
+	{"drops", drops},
+	{"ages of endpoints without series of their own", ages_of_others},
+	{0},
+};
