@@ -2,7 +2,7 @@
 # Completion of meltemid(8) for bash.
 _meltemid() {
 	local words='-c --config -d --directory --check --strict --json --analyse --principal --from --metrics --commands --complete
-		--log-level --log-format --log-time --core-files -h --help -V --version'
+		--rights --unit --udev --log-level --log-format --log-time --core-files --no-seccomp -h --help -V --version'
 	COMPREPLY=()
 	case ${COMP_WORDS[COMP_CWORD - 1]} in
 	-c | --config) compopt -o default && return ;;

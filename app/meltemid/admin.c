@@ -173,6 +173,22 @@ static struct mt_ctl_tls tls_of(const struct daemon *d, const struct mt_node_tls
 		.n_roles = d->n_roles};
 }
 
+/* Reports in `show config` and health that the documents of the start were not all used. */
+static void tell_start(struct daemon *d)
+{
+	char words[512];
+
+	if (d->table->unread)
+		snprintf(words, sizeof(words),
+			"at the start %.200s could not be read: no object is removed until it can "
+			"be read (`show last-good`)",
+			d->table->unread);
+	else
+		snprintf(words, sizeof(words),
+			"at the start some documents could not be used: `show objects`");
+	mt_ctl_reloaded(d->ctl, false, words, mt_clock_now(&d->clock));
+}
+
 int admin_start(struct daemon *d, struct mt_err *e)
 {
 	const struct mt_node_admin *a = &d->node->admin;
@@ -241,9 +257,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 	if (!d->ctl)
 		return -EINVAL;
 	if (d->refused)
-		mt_ctl_reloaded(d->ctl, false,
-			"at the start some documents could not be used: `show objects`",
-			mt_clock_now(&d->clock));
+		tell_start(d);
 	ev.data.fd = mt_ctl_fd(d->ctl);
 	if (epoll_ctl(d->epoll, EPOLL_CTL_ADD, ev.data.fd, &ev) != 0)
 		return mt_err(e, -errno, "event loop: %s", strerror(errno));

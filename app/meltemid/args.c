@@ -11,6 +11,8 @@
 static const char usage[] =
 	"usage: meltemid -c NODE.yaml [-d DIRECTORY]... [--check [--strict] [--json]]\n"
 	"                [--log-level LEVEL] [--log-format FORMAT] [--log-time] [--core-files]\n"
+	"                [--no-seccomp]\n"
+	"       meltemid -c NODE.yaml --rights [--unit|--udev]\n"
 	"\n"
 	"  -c, --config FILE      the Node document\n"
 	"  -d, --directory DIR    a directory of documents, besides the Node's sources; "
@@ -23,6 +25,8 @@ static const char usage[] =
 	"      --analyse          the same as --check, with problems of policies instead of "
 	"counts;\n"
 	"                         --principal P [--from A]: the calls that this caller may make\n"
+	"      --rights           print the user, capabilities and devices that the ports need;\n"
+	"                         --unit: as a drop-in of meltemid.service, --udev: as a rule\n"
 	"      --metrics          print docs/reference/metrics.md: every metric, with its meaning\n"
 	"      --commands         print the commands of meltemi(1) as a section of its manual "
 	"page\n"
@@ -32,6 +36,7 @@ static const char usage[] =
 	"      --log-format FMT   text (default) or json\n"
 	"      --log-time         put the time into each line\n"
 	"      --core-files       let the kernel write core files: they hold keys of identities\n"
+	"      --no-seccomp       do not limit the system calls of the running daemon\n"
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n"
 	"\n"
@@ -53,7 +58,11 @@ enum {
 	OPT_LOG_LEVEL,
 	OPT_LOG_FORMAT,
 	OPT_LOG_TIME,
-	OPT_CORE_FILES
+	OPT_CORE_FILES,
+	OPT_RIGHTS,
+	OPT_UNIT,
+	OPT_UDEV,
+	OPT_NO_SECCOMP
 };
 
 static const struct option options[] = {
@@ -72,6 +81,10 @@ static const struct option options[] = {
 	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"log-time", no_argument, NULL, OPT_LOG_TIME},
 	{"core-files", no_argument, NULL, OPT_CORE_FILES},
+	{"rights", no_argument, NULL, OPT_RIGHTS},
+	{"unit", no_argument, NULL, OPT_UNIT},
+	{"udev", no_argument, NULL, OPT_UDEV},
+	{"no-seccomp", no_argument, NULL, OPT_NO_SECCOMP},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{0},
@@ -130,8 +143,39 @@ static int print_words(int n, char **words)
 	return print_text(&text);
 }
 
+/* The field of an option without an argument; NULL: the option is not one of these. */
+static bool *flag(struct args *a, int opt)
+{
+	switch (opt) {
+	case OPT_CHECK:
+		return &a->check;
+	case OPT_STRICT:
+		return &a->strict;
+	case OPT_JSON:
+		return &a->json;
+	case OPT_CORE_FILES:
+		return &a->core_files;
+	case OPT_NO_SECCOMP:
+		return &a->no_seccomp;
+	case OPT_RIGHTS:
+		return &a->rights;
+	case OPT_UNIT:
+		return &a->unit;
+	case OPT_UDEV:
+		return &a->udev;
+	default:
+		return NULL;
+	}
+}
+
 static int one(struct args *a, int opt)
 {
+	bool *given = flag(a, opt);
+
+	if (given) {
+		*given = true;
+		return -1;
+	}
 	switch (opt) {
 	case 'c':
 		a->node = optarg;
@@ -140,18 +184,6 @@ static int one(struct args *a, int opt)
 		if (a->n_dirs == ARGS_DIRS_MAX)
 			return wrong("too many directories");
 		a->dirs[a->n_dirs++] = optarg;
-		return -1;
-	case OPT_CHECK:
-		a->check = true;
-		return -1;
-	case OPT_CORE_FILES:
-		a->core_files = true;
-		return -1;
-	case OPT_STRICT:
-		a->strict = true;
-		return -1;
-	case OPT_JSON:
-		a->json = true;
 		return -1;
 	case OPT_ANALYSE:
 		a->check = a->analyse = true;
@@ -207,6 +239,8 @@ int args_read(struct args *a, int argc, char **argv)
 		return wrong("--json belongs to --check");
 	if ((a->principal || a->from) && !a->analyse)
 		return wrong("--principal and --from belong to --analyse");
+	if ((a->unit || a->udev) && !a->rights)
+		return wrong("--unit and --udev belong to --rights");
 	if (!a->node)
 		return wrong("the Node document is missing (-c NODE.yaml)");
 	return -1;

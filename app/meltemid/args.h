@@ -24,6 +24,8 @@ struct args {
 	bool strict;		      /* with `check`: warnings fail it */
 	bool analyse;		      /* with `check` */
 	const char *principal, *from; /* the caller to analyse; NULL: print all findings */
+	bool rights, unit, udev;      /* print what the service needs; as which file */
+	bool no_seccomp;	      /* the daemon does not limit its system calls */
 	bool debug;
 	bool core_files; /* core files of the daemon, with the keys in them, are allowed */
 	int log_level;	 /* enum mt_log_level; -1: not given */

@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <time.h>
 
 struct room {
 	const char *name;
@@ -62,11 +63,24 @@ static const struct room rooms[] = {
 	{"notify", notify_start, notify_stop, false, EXIT_RUN},
 };
 
+/* How long each step of a restart takes (tests/smoke/restart_is_short.py). */
+static void trace(const char *what, const char *name)
+{
+	struct timespec cpu = {0};
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	mt_log(MT_LOG_DEBUG, "boot", "%s %s: %lld ms of CPU time since the start of the process",
+		what, name, (long long)cpu.tv_sec * 1000 + cpu.tv_nsec / 1000000);
+}
+
 static void stop_below(struct daemon *d, size_t n)
 {
-	while (n-- > 0)
-		if (!d->args.check || rooms[n].check)
-			rooms[n].stop(d);
+	while (n-- > 0) {
+		if (d->args.check && !rooms[n].check)
+			continue;
+		rooms[n].stop(d);
+		trace("stopped", rooms[n].name);
+	}
 }
 
 int boot_start(struct daemon *d)
@@ -76,8 +90,10 @@ int boot_start(struct daemon *d)
 
 		if (d->args.check && !rooms[i].check)
 			continue;
-		if (rooms[i].start(d, &e) == 0)
+		if (rooms[i].start(d, &e) == 0) {
+			trace("started", rooms[i].name);
 			continue;
+		}
 		if (e.text[0])
 			mt_log(MT_LOG_ERROR, "boot", "%s: %s", rooms[i].name, e.text);
 		/* Each stop function copes with a subsystem that was only partly started. */

@@ -6,6 +6,8 @@
  */
 #include "daemon.h"
 
+#include "mt_l4.h"
+
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -139,6 +141,20 @@ static bool in_hugepages(const struct mt_node *n)
 	return mt_hugepages_all("/sys") >= n->memory.mb.v;
 }
 
+/* Memory of a node without documents and buffers, and of a cluster (docs/how-to/sizing.md). */
+#define PROGRAM_BYTES (40ull << 20)
+#define CLUSTER_BYTES 4037ull
+
+void check_memory_use(const struct mt_node *n, const struct mt_snapshot *s, struct memory_use *u)
+{
+	*u = (struct memory_use){.hugepages = in_hugepages(n),
+		.buffers = buffer_bytes(n),
+		.program = PROGRAM_BYTES + s->n_clusters * CLUSTER_BYTES,
+		.connections = connection_bytes() * n->connections.v * n->workers.v};
+	if (s->n_forwards)
+		u->flows = mt_l4_flow_bytes() * n->flows.v * n->workers.v;
+}
+
 static void check_memory(const struct mt_node *n, struct mt_diags *diags)
 {
 	struct mt_memory_bound most;
@@ -179,14 +195,66 @@ void check_partial(const struct mt_source_reading *r, struct mt_diags *diags)
 
 void check_connections(const struct mt_node *n, struct mt_diags *diags)
 {
+	static const char remedy[] = "a node with so little memory left refuses to start with this";
 	struct mt_err e;
 
-	if (connections_fit(n, &e) == 0)
+	if (connections_fit(n, &e))
+		mt_diag_add(diags, MT_DIAG_MACHINE,
+			(struct mt_origin){n->meta.origin.file, n->connections.line},
+			"spec.connections", remedy, "%s", e.text + strlen("spec.connections: "));
+	if (flows_fit(n, &e))
+		mt_diag_add(diags, MT_DIAG_MACHINE,
+			(struct mt_origin){n->meta.origin.file, n->flows.line}, "spec.flows",
+			remedy, "%s", e.text + strlen("spec.flows: "));
+}
+
+/* True if a route or a port's network leads to the address. */
+static bool is_reached(const struct mt_node *n, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i < n->n_routes; i++)
+		if (mt_prefix_contains(&n->routes[i].to.addr, n->routes[i].to.prefix, a))
+			return true;
+	for (uint32_t i = 0; i < n->n_ports; i++)
+		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++)
+			if (mt_prefix_contains(&n->ports[i].addresses[k].addr,
+				    n->ports[i].addresses[k].prefix, a))
+				return true;
+	return false;
+}
+
+void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags)
+{
+	const struct mt_cluster *of = NULL;
+	const struct mt_addr *first = NULL;
+	char text[MT_ADDR_STRLEN];
+	uint32_t lost = 0;
+
+	for (uint32_t i = 0; i < s->n_clusters && n->n_ports; i++)
+		for (uint32_t k = 0; k < s->clusters[i].n_eps; k++) {
+			if (is_reached(n, &s->clusters[i].eps[k].addr))
+				continue;
+			lost++;
+			if (first)
+				continue;
+			of = &s->clusters[i];
+			first = &of->eps[k].addr;
+		}
+	if (!first)
 		return;
-	mt_diag_add(diags, MT_DIAG_MACHINE,
-		(struct mt_origin){n->meta.origin.file, n->connections.line}, "spec.connections",
-		"a node with so little memory left refuses to start with this", "%s",
-		e.text + strlen("spec.connections: "));
+	mt_diag_object(diags, MT_DIAG_WARNING, &n->meta,
+		n->n_routes ? n->routes[0].origin.line : n->meta.origin.line, "spec.routes",
+		"write a route to it, or correct the networks of spec.ports",
+		"no port and no route leads to %s of %s, and %u endpoints in all: calls to them "
+		"fail",
+		mt_addr_str(first, text), of->name, lost);
+}
+
+void check_sources(const struct daemon *d, const struct mt_node *n, struct mt_diags *diags)
+{
+	if (!n->n_sources && !d->args.n_dirs)
+		mt_diag_object(diags, MT_DIAG_WARNING, &n->meta, n->meta.origin.line,
+			"spec.sources", "write sources: [{directory: /etc/meltemi/services}]",
+			"there are neither directories nor discovery servers: nothing is served");
 }
 
 void check_machine(const struct mt_node *n, struct mt_diags *diags)

@@ -70,6 +70,11 @@ static struct mt_snapshot *compile(
 
 	if (m && m->node)
 		check_machine(m->node, diags);
+	if (m && m->node && d->args.check) {
+		check_sources(d, m->node, diags);
+		if (s)
+			check_reach(m->node, s, diags);
+	}
 	mt_model_free(m);
 	if (s && diags->errors != errors) {
 		mt_conf_discard(d->conf, s, now);
@@ -88,7 +93,8 @@ struct mt_snapshot *config_compile(struct daemon *d, struct mt_diags *diags, uin
  * ones may conflict, too. Rounds that refuse objects of documents need no limit, because each
  * leaves fewer versions.
  */
-#define ROUNDS 4
+#define ROUNDS	      4
+#define OBJECTS_WORDS 128
 
 /*
  * Compiles the good version of each document with the newest good version of each discovery
@@ -326,13 +332,27 @@ static void first_error(const struct mt_diags *diags, char *buf, size_t size)
 
 typedef int note_fn(struct daemon *d, int rc, const char *fmt, ...) mt_printf(3, 4);
 
-/*
- * Reports that a load was refused as a whole. tell() has logged the errors, but tell_again() prints
- * those of a refresh.
- */
+/* "2 objects are refused, 1 stays in force in its last good version"; returns buf. */
+static const char *unusable(const uint32_t *counts, char buf[OBJECTS_WORDS])
+{
+	uint32_t refused = counts[MT_OBJECT_REFUSED], last = counts[MT_OBJECT_LAST_GOOD];
+	const char *what = refused ? "" : last == 1 ? "object " : "objects ";
+	int n = 0;
+
+	buf[0] = '\0';
+	if (refused)
+		n = snprintf(buf, OBJECTS_WORDS, "%u %s refused%s", refused,
+			refused == 1 ? "object is" : "objects are", last ? ", and " : "");
+	if (last)
+		snprintf(buf + n, OBJECTS_WORDS - (size_t)n, "%u %s%s good version", last, what,
+			last == 1 ? "stays in force in its last" : "stay in force in their last");
+	return buf;
+}
+
+/* Reports that a load was refused as a whole; logs it unless tell() has logged a new error. */
 static int refused(struct daemon *d, const struct mt_diags *diags)
 {
-	note_fn *report = d->refreshing ? publish_note : publish_note_logged;
+	note_fn *report = d->error_logged ? publish_note_logged : publish_note;
 	char first[400];
 
 	first_error(diags, first, sizeof(first));
@@ -342,16 +362,21 @@ static int refused(struct daemon *d, const struct mt_diags *diags)
 
 /*
  * Reports what is not used although the rest is in force, so that the reload does not count as a
- * success. tell() has logged the errors.
+ * success; logs it unless tell() has logged a new error.
  */
 static int some_refused(struct daemon *d)
 {
-	note_fn *report = d->reload_first[0] ? publish_note_logged : publish_note;
+	note_fn *report = d->error_logged ? publish_note_logged : publish_note;
 	uint32_t counts[MT_OBJECT_STATUSES];
-	char words[sizeof(d->reload_words)];
+	char words[sizeof(d->reload_words)], objects[OBJECTS_WORDS];
 
 	mt_table_counts(d->table, counts);
 	snprintf(words, sizeof(words), "%s", d->reload_words);
+	if (d->table->unread)
+		return report(d, -EINVAL,
+			"%.400s; but %.200s cannot be read: no object is removed until it can be "
+			"read (`show last-good`); %s",
+			words, d->table->unread, d->reload_first);
 	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_LAST_GOOD] && d->table->n_files_bad)
 		return report(d, -EINVAL,
 			"%.400s; but %u files could not be read to their end (`show config`); %s",
@@ -361,10 +386,8 @@ static int some_refused(struct daemon *d)
 			"%.400s; but %u objects name files that cannot be used (`show objects`); "
 			"%s",
 			words, d->table->n_unreadable, d->reload_first);
-	return report(d, -EINVAL,
-		"%.400s; but %u objects are refused and %u stay in force in their last good "
-		"version (`show objects`); %s",
-		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_LAST_GOOD], d->reload_first);
+	return report(d, -EINVAL, "%.400s; but %s (`show objects`); %s", words,
+		unusable(counts, objects), d->reload_first);
 }
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control thread's loop: signals, changed directories and periodic work. */
 #include "daemon.h"
+#include "mt_conf_certificates.h"
 
 #include "mt_service.h"
 
@@ -13,7 +14,17 @@
 
 #define TICK	 (100 * MT_MSEC)
 #define DRAIN_NS (30 * MT_SEC)
-#define HINT_AT	 5
+/*
+ * A signal's drain, from the signal on: when it stops to accept clients if all calls are short, if
+ * some take long, whose replies then have the rest of DRAIN_NS, and at the latest, because of
+ * opaque connections, which have no moment between two calls.
+ */
+#define CLOSE_NS       (10 * MT_SEC)
+#define CLOSE_CALLS_NS (15 * MT_SEC)
+#define CLOSE_MOST_NS  (29 * MT_SEC)
+/* How often it looks after that whether all clients have gone, because the node is away then. */
+#define CLOSED_LOOK_MS 5
+#define HINT_AT	       5
 
 static int add(struct daemon *d, int fd)
 {
@@ -123,10 +134,18 @@ static void quiesce(void *arg)
 
 static void watch_ports(struct daemon *d, uint64_t now)
 {
-	for (uint16_t i = 0; i < d->n_ports; i++)
-		if (mt_port_watch(d->ports[i], now, quiesce, d))
-			mt_log(MT_LOG_INFO, "port", "%s: link %s", d->ports[i]->name,
-				d->ports[i]->link_up ? "up" : "down");
+	for (uint16_t i = 0; i < d->n_ports; i++) {
+		const struct mt_port *p = d->ports[i];
+
+		if (!mt_port_watch(d->ports[i], now, quiesce, d))
+			continue;
+		if (p->gone)
+			mt_log(MT_LOG_ERROR, "port", "%s: its %s was removed: %s", p->name,
+				mt_port_gone_str(p->gone), mt_port_gone_remedy(p->gone));
+		else
+			mt_log(MT_LOG_INFO, "port", "%s: link %s", p->name,
+				p->link_up ? "up" : "down");
+	}
 }
 
 static void hint(bool *told, const char *port, const struct mt_outcome *row, uint64_t n)
@@ -185,6 +204,9 @@ static void on_tick(struct daemon *d, uint64_t now)
 		d->second = now + MT_SEC;
 		if (config_is_due(d))
 			(void)config_reload(d, now);
+		/* A refresh, not a reload, which would end a rollback. */
+		if (mt_conf_files_changed(d->conf))
+			d->mesh_changed = d->identity_changed = true;
 	}
 	identity_turn(d, now);
 	mesh_turn(d, now);
@@ -235,15 +257,17 @@ static bool on_signal(struct daemon *d, int sig, uint64_t now)
 		return false;
 	}
 	mt_log(MT_LOG_INFO, "boot",
-		"draining by SIG%s: new connections are refused, calls under way are answered "
-		"for %llu s at most; a second signal stops at once",
-		sig == SIGTERM ? "TERM" : "INT", DRAIN_NS / MT_SEC);
+		"draining by SIG%s: clients are served until they have gone, new ones, too, for "
+		"%llu s; calls under way are answered for %llu s at most; a second signal stops at "
+		"once",
+		sig == SIGTERM ? "TERM" : "INT", CLOSE_NS / MT_SEC, DRAIN_NS / MT_SEC);
 	d->draining = true;
+	/* After the command `drain` nothing is left to wait for. */
+	d->close_at = d->drain_from ? now : 0;
 	d->drain_from = now;
-	d->drain_until = now + DRAIN_NS;
 	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
 	notify_stopping(d);
-	workers_drain(d);
+	workers_leave(d);
 	return true;
 }
 
@@ -295,20 +319,57 @@ static void measure(struct daemon *d, uint64_t began)
 	d->turn_longest[0] = MT_MAX(d->turn_longest[0], now - began);
 }
 
+/* True once the daemon need not wait any longer before it stops to accept clients. */
+static bool closes_now(struct daemon *d, uint64_t age)
+{
+	if (age >= CLOSE_MOST_NS || workers_left(d))
+		return true;
+	if (age >= CLOSE_CALLS_NS && !workers_calls_are_short(d))
+		return true;
+	return age >= CLOSE_NS && workers_brief(d);
+}
+
+/* Stops to accept clients once that is the shortest way to the next process. */
+static void signalled_close(struct daemon *d, uint64_t now)
+{
+	uint64_t age = now - d->drain_from;
+
+	if (!closes_now(d, age))
+		return;
+	d->close_at = now;
+	workers_close(d);
+	mt_log(MT_LOG_INFO, "boot",
+		"closing after %llu s: clients that are left are closed between two calls, and new "
+		"ones wait for the next process",
+		(unsigned long long)(age / MT_SEC));
+}
+
 /* True if the daemon is to stop: no client is connected, or the time is over. */
 static bool signalled_drain_is_over(struct daemon *d, uint64_t now)
 {
 	unsigned long long s = (now - d->drain_from) / MT_SEC;
 
+	if (!d->close_at)
+		signalled_close(d, now);
+	if (!d->close_at)
+		return false;
 	if (workers_idle(d)) {
 		mt_log(MT_LOG_INFO, "boot", "drained after %llu s: no client is connected", s);
 		return true;
 	}
-	if (now < d->drain_until)
+	if (now < d->drain_from + DRAIN_NS)
 		return false;
 	mt_log(MT_LOG_WARN, "boot", "not drained after %llu s: connections that are left are reset",
 		s);
 	return true;
+}
+
+/* How long the loop may wait for an event, ms; -1: the timer is enough. */
+static int patience(const struct daemon *d)
+{
+	if (d->reading.is)
+		return 0;
+	return d->draining && d->close_at ? CLOSED_LOOK_MS : -1;
 }
 
 void control_run(struct daemon *d)
@@ -317,7 +378,7 @@ void control_run(struct daemon *d)
 	mt_ctl_set_state(d->ctl, MT_CTL_SERVING);
 	for (;;) {
 		struct epoll_event ev[8];
-		int n = epoll_wait(d->epoll, ev, MT_ARRAY_LEN(ev), d->reading.is ? 0 : -1);
+		int n = epoll_wait(d->epoll, ev, MT_ARRAY_LEN(ev), patience(d));
 		uint64_t now = mt_clock_now(&d->clock);
 
 		for (int i = 0; i < n; i++)

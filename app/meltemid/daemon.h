@@ -148,6 +148,7 @@ struct daemon {
 	struct mt_model *node_part;    /* the model that owns `node` */
 	struct mt_kept *kept;	       /* the last good version of each object */
 	struct mt_object_table *table; /* objects of the last load that was adopted */
+	bool error_logged;	       /* the last load has logged an error of its own */
 	char *read_words;	       /* diagnostics of reading these files, as printed */
 	bool refused;		       /* some or all of the current documents cannot be used */
 	struct mt_conf *conf;
@@ -211,6 +212,8 @@ struct daemon {
 	struct mt_clock clock;
 	struct mt_steer steer;
 	struct mt_port *ports[MT_PORTS_MAX];
+	struct mt_l4_health *l4_health;
+	struct mt_l4_limiter *l4_limiter;
 	struct mt_pools pools[MT_WORKERS_MAX];
 	struct mt_net *net;
 	struct mt_net_old *net_old; /* replaced tables that workers may still use */
@@ -252,9 +255,9 @@ struct daemon {
 	int wake_fd;		    /* eventfd: workers have requests */
 	bool draining;		    /* by a signal: the daemon stops at the end */
 	uint64_t drain_from;	    /* ns: when a signal or a command began to drain; 0: none did */
-	uint64_t drain_until;
-	bool drain_over; /* the end of the command's drain was logged */
-	uint64_t second; /* when the once-a-second work is due */
+	uint64_t close_at; /* ns: when a signal's drain stopped to accept clients; 0: it has not */
+	bool drain_over;   /* the end of the command's drain was logged */
+	uint64_t second;   /* when the once-a-second work is due */
 	/* ns; in the current minute, and in the one before */
 	uint64_t turn_longest[2], turn_minute;
 	bool told_checksums, told_superframes[MT_PORTS_MAX];
@@ -279,6 +282,8 @@ void state_stop(struct daemon *d);
 int memory_start(struct daemon *d, struct mt_err *e);
 void memory_stop(struct daemon *d);
 int ports_start(struct daemon *d, struct mt_err *e);
+/* Bytes of the pools of all workers. */
+uint64_t buffer_bytes(const struct mt_node *n);
 void ports_stop(struct daemon *d);
 int net_start(struct daemon *d, struct mt_err *e);
 void net_stop(struct daemon *d);
@@ -300,6 +305,10 @@ void dns_stop(struct daemon *d);
  * free memory for it.
  */
 int connections_fit(const struct mt_node *n, struct mt_err *e);
+/* The same for spec.flows. */
+int flows_fit(const struct mt_node *n, struct mt_err *e);
+/* The most that a client with a server connection of its own and two calls takes. */
+uint64_t connection_bytes(void);
 int workers_start(struct daemon *d, struct mt_err *e);
 void workers_stop(struct daemon *d);
 int publish_start(struct daemon *d, struct mt_err *e);
@@ -316,6 +325,8 @@ int keys_start(struct daemon *d, struct mt_err *e);
 void keys_stop(struct daemon *d);
 int rights_start(struct daemon *d, struct mt_err *e);
 void rights_stop(struct daemon *d);
+/* Prints what the Node document needs from the service manager (--rights). Returns an exit code. */
+int profile_print(const struct args *a);
 int launch_start(struct daemon *d, struct mt_err *e);
 void launch_stop(struct daemon *d);
 
@@ -362,6 +373,21 @@ bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, 
 
 /* Checks the devices, cores and memory that the Node names, without touching them. */
 void check_machine(const struct mt_node *n, struct mt_diags *diags);
+/* For --check: warns of endpoints that no port's network and no route of the Node leads to. */
+void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags);
+/* For --check: warns if the Node has no sources, and no -d adds one. */
+void check_sources(const struct daemon *d, const struct mt_node *n, struct mt_diags *diags);
+
+/* Memory that a node takes, in bytes. */
+struct memory_use {
+	bool hugepages;	      /* the buffers are in hugepages */
+	uint64_t buffers;     /* from the start */
+	uint64_t program;     /* from the start, with its documents; outside of hugepages */
+	uint64_t connections; /* in addition if every connection is in use, at most */
+	uint64_t flows;	      /* the same of forwarded flows; 0: no port is forwarded */
+};
+
+void check_memory_use(const struct mt_node *n, const struct mt_snapshot *s, struct memory_use *u);
 /*
  * For --check: adds an error for each file or directory that was not read completely, unless an
  * entry names it already.
@@ -426,8 +452,18 @@ void dns_turn(struct daemon *d, uint64_t now);
 bool net_is_port_address(const struct daemon *d, const struct mt_addr *a);
 /* Returns when each running worker has passed a loop iteration that began after this call. */
 void workers_quiesce(struct daemon *d);
+/* For the command `drain`: clients end, and new ones are refused. */
 void workers_drain(struct daemon *d);
+/* For a stop: first clients end and new ones are served, then all end and SYNs are dropped. */
+void workers_leave(struct daemon *d);
+void workers_close(struct daemon *d);
+/* True if no client is connected and all bytes are delivered. */
 bool workers_idle(struct daemon *d);
+/* After workers_leave(): no client is connected or has just come; workers_close() is short. */
+bool workers_left(struct daemon *d);
+bool workers_brief(struct daemon *d);
+/* After workers_leave(): no call was found that took long. */
+bool workers_calls_are_short(struct daemon *d);
 /*
  * Watches the directories that this Node names from now on; changes since they were read are
  * noticed.
@@ -464,14 +500,22 @@ int analyse_print(struct daemon *d);
 /* The diagnostics as printed, which the caller frees; NULL: no memory. */
 char *tell_words(struct mt_diags *diags);
 /*
- * Logs the diagnostics, or prints them on stderr (--check without --json), and keeps them for `show
- * config`.
+ * Logs diagnostics that are new or gone since the last load, or prints all on stderr (--check
+ * without --json), and keeps them for `show config`.
  */
 void tell(struct daemon *d, struct mt_diags *diags);
-/* The same for a refresh: prints to stderr, and only if the diagnostics have changed. */
+/* The same for a refresh, which has not read the documents again. */
 void tell_again(struct daemon *d, struct mt_diags *diags);
 /* For --check: prints the report on stdout and sets d->exit_code; returns `rc`. */
 int check_report(struct daemon *d, const struct mt_diags *diags, int rc);
+
+/* ---- tell_log.c --------------------------------------------------------------------------- */
+
+/*
+ * Logs the entries without a line in `before`, and the lines of `before` that are not in `now`:
+ * diagnostics as tell_words() returns them. before NULL: all are new. True if an error was logged.
+ */
+bool tell_log(const struct mt_diags *diags, const char *before, const char *now);
 
 /* ---- publish.c ---------------------------------------------------------------------------- */
 

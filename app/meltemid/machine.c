@@ -97,6 +97,11 @@ static int open_port(struct daemon *d, const struct mt_node_port *np, struct mt_
 	return rc;
 }
 
+uint64_t buffer_bytes(const struct mt_node *n)
+{
+	return (uint64_t)n->memory.mb.v * BUFFERS_PCT / 100 * 1024 * 1024;
+}
+
 /*
  * Divides the buffers that fit into the memory evenly among the workers. Fails if the ports' rings
  * would leave less than DATA_MIN of them, because then no connection could buffer anything.
@@ -105,7 +110,7 @@ static int make_pools(struct daemon *d, struct mt_err *e)
 {
 	uint32_t in_rings = 0, n_data, per_data;
 	uint16_t room = MT_BUF_DATA_ROOM;
-	uint64_t bytes = (uint64_t)d->node->memory.mb.v * BUFFERS_PCT / 100 * 1024 * 1024;
+	uint64_t bytes = buffer_bytes(d->node);
 
 	for (uint16_t i = 0; i < d->n_ports; i++) {
 		room = MT_MAX(room, mt_port_room(d->ports[i]));

@@ -130,11 +130,14 @@ static int set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err
 int net_start(struct daemon *d, struct mt_err *e)
 {
 	struct tables t = {.addrs = NULL};
+	uint64_t key[2];
 	int rc;
 
 	d->net = mt_net_create(d->ports, d->n_ports, d->n_workers, &d->steer);
 	if (!d->net)
 		return mt_err(e, -ENOMEM, "no memory for neighbours and routes");
+	mt_rand_secret(key, sizeof(key));
+	mt_net_key(d->net, key);
 	rc = fill(d, &t, e);
 	if (rc == 0)
 		rc = mt_net_configure(d->net, &t.c, NULL, e);
@@ -198,6 +201,13 @@ static int check_vips(struct daemon *d, const struct mt_snapshot *s, const struc
 							       : "?");
 		rc = mt_kernel_address_free(kernel, &l->addr, what, NULL, e);
 	}
+	for (uint32_t i = 0; rc == 0 && i < s->n_forwards; i++) {
+		const struct mt_forward *f = &s->forwards[i];
+		char what[128];
+
+		snprintf(what, sizeof(what), "service %.100s", f->service);
+		rc = mt_kernel_address_free(kernel, &f->addr, what, NULL, e);
+	}
 	return rc;
 }
 
@@ -238,7 +248,9 @@ static bool has(const struct mt_addr *sorted, uint32_t n, const struct mt_addr *
 static struct mt_addr *wanted_vips(
 	const struct daemon *d, const struct mt_snapshot *s, uint32_t more, uint32_t *n)
 {
-	struct mt_addr *vips = calloc(s->n_listeners + d->n_dns_addrs + more + 1, sizeof(*vips));
+	uint32_t n_nat = d->node->nat ? d->node->nat->n_addresses : 0;
+	struct mt_addr *vips = calloc(
+		s->n_listeners + s->n_forwards + n_nat + d->n_dns_addrs + more + 1, sizeof(*vips));
 	uint32_t all = 0, kept = 0;
 
 	if (!vips)
@@ -246,6 +258,10 @@ static struct mt_addr *wanted_vips(
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		if (!any_address(&s->listeners[i].addr))
 			vips[all++] = s->listeners[i].addr;
+	for (uint32_t i = 0; i < s->n_forwards; i++)
+		vips[all++] = s->forwards[i].addr;
+	for (uint32_t i = 0; i < n_nat; i++)
+		vips[all++] = d->node->nat->addresses[i].addr;
 	for (uint32_t i = 0; i < d->n_dns_addrs; i++)
 		if (!net_is_port_address(d, &d->dns_addrs[i]))
 			vips[all++] = d->dns_addrs[i];
@@ -325,7 +341,8 @@ struct net_vips *net_prepare_vips(struct daemon *d, const struct mt_snapshot *s,
 			v->vips[v->n_vips + i] = v->leaving[i].addr;
 		v->set = mt_net_vips_new(v->vips, v->n_vips + v->n_leaving, v->n_leaving);
 	}
-	if (v && v->set && bind_workloads(v->set, s) == 0)
+	if (v && v->set && bind_workloads(v->set, s) == 0 &&
+		(!s->l4 || mt_l4_expose(s->l4, v->set) == 0))
 		return v;
 	net_forget_vips(v);
 	mt_err(e, -ENOMEM, "no memory for the addresses of services");

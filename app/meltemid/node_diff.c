@@ -214,6 +214,14 @@ static bool same_jwks(const struct mt_node_jwks *a, const struct mt_node_jwks *b
 	return same_text(a->roots, b->roots) && a->local.v == b->local.v;
 }
 
+static bool same_nat(const struct mt_node_nat *a, const struct mt_node_nat *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->first == b->first && a->last == b->last &&
+	       same_addrs(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
+}
+
 bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size)
 {
 	struct list l = {buf, size, 0};
@@ -235,6 +243,8 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 		same_addrs(a->source_addresses, a->n_source_addresses, b->source_addresses,
 			b->n_source_addresses),
 		"spec.sourceAddresses");
+	add(&l, same_nat(a->nat, b->nat), "spec.nat");
+	add(&l, a->flows.v == b->flows.v, "spec.flows");
 	add(&l, a->memory.mb.v == b->memory.mb.v, "spec.memory.mb");
 	add(&l, a->memory.hugepages.v == b->memory.hugepages.v, "spec.memory.hugepages");
 	add(&l, a->n_ports == b->n_ports, "spec.ports");
@@ -296,6 +306,54 @@ static bool same_unenforced(const struct mt_node *a, const struct mt_node *b)
 	return a->n_unenforced == b->n_unenforced;
 }
 
+static bool same_networks(
+	const struct mt_node_addr *a, uint32_t n_a, const struct mt_node_addr *b, uint32_t n_b)
+{
+	for (uint32_t i = 0; n_a == n_b && i < n_a; i++)
+		if (!mt_addr_eq(&a[i].addr, &b[i].addr) || a[i].prefix != b[i].prefix)
+			return false;
+	return n_a == n_b;
+}
+
+static bool same_check(const struct mt_health_check_of *a, const struct mt_health_check_of *b)
+{
+	if (!a || !b)
+		return !a && !b;
+	return a->kind.set == b->kind.set && a->kind.v == b->kind.v &&
+	       a->interval.v == b->interval.v && a->failures.v == b->failures.v;
+}
+
+static bool same_rates(const struct mt_forwarding_rates *a, const struct mt_forwarding_rates *b)
+{
+	if (!a || !b)
+		return !a && !b;
+	return a->connections.v == b->connections.v &&
+	       a->new_connections.v == b->new_connections.v && a->packets.v == b->packets.v &&
+	       a->bytes.v == b->bytes.v;
+}
+
+static bool same_limits(const struct mt_forwarding_limits *a, const struct mt_forwarding_limits *b)
+{
+	if (!a || !b)
+		return !a && !b;
+	return same_rates(a->source, b->source) && same_rates(a->service, b->service);
+}
+
+static bool same_forwarding(const struct mt_node *a, const struct mt_node *b)
+{
+	for (uint32_t i = 0; a->n_forwarding == b->n_forwarding && i < a->n_forwarding; i++) {
+		const struct mt_node_forwarding *x = &a->forwarding[i], *y = &b->forwarding[i];
+
+		if (!same_text(x->host, y->host) || x->port.v != y->port.v ||
+			x->mode.v != y->mode.v || !same_check(x->check, y->check) ||
+			!same_limits(x->limits, y->limits) ||
+			!same_networks(x->allow, x->n_allow, y->allow, y->n_allow) ||
+			!same_networks(x->deny, x->n_deny, y->deny, y->n_deny))
+			return false;
+	}
+	return a->n_forwarding == b->n_forwarding;
+}
+
 static bool same_identity(const struct mt_node_identity *a, const struct mt_node_identity *b)
 {
 	if (!a || !b)
@@ -351,6 +409,7 @@ bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, 
 	mesh(&l, a->mesh, b->mesh);
 	add(&l, a->defaults.timeout.v == b->defaults.timeout.v, "spec.defaults.timeout");
 	add(&l, same_unenforced(a, b), "spec.unenforced");
+	add(&l, same_forwarding(a, b), "spec.forwarding");
 	add(&l, same_identity(a->identity, b->identity), "spec.identity");
 	add(&l, same_held(a, b), "spec.identities");
 	add(&l, same_directories(a, b), "spec.sources (directories)");

@@ -6,14 +6,16 @@
  * - every source has delivered everything once, or its kept resources are in force;
  * - every host name of an endpoint was looked up once, with whatever result;
  * - every host that was served when the node last ran is served again, or has left: no object names
- *   it any more, and no unreadable object may name it.
+ *   it any more, and no unreadable object, file or source may name it.
  *
  * An operator's `accept` opens the gate as well.
  *
  * The list of served hosts outlives the process (mt_served.h). It is written whenever the set of
- * served hosts changes, so a host that became closed while the node ran is not on it. A node that
- * was ready once stays ready until it drains or a worker hangs. Otherwise one bad policy could
- * remove every node of a mesh from its load balancer.
+ * served hosts changes, so a host that became closed while the node ran is not on it. While a named
+ * source cannot be read, only `accept` replaces the list, because the source may hold any host.
+ *
+ * A node that was ready once stays ready until it drains or a worker hangs. Otherwise one bad
+ * policy could remove every node of a mesh from its load balancer.
  */
 #include "daemon.h"
 #include "mt_authz.h"
@@ -238,8 +240,14 @@ static bool left_documents(const struct daemon *d, const struct names *n,
 	char name[400];
 
 	if (!row) {
-		snprintf(words, size, "%s",
-			"a file of the documents cannot be read (meltemi show config)");
+		if (d->table->unread)
+			snprintf(words, size,
+				"%s cannot be read, and may have its document (meltemi show "
+				"config)",
+				d->table->unread);
+		else
+			snprintf(words, size, "%s",
+				"a file of the documents cannot be read (meltemi show config)");
 		return !may_be_unread(d, h);
 	}
 	(void)mt_object_str(row->o, name, sizeof(name));
@@ -457,11 +465,22 @@ static void forget_without(struct daemon *d)
 	l->n_without = kept;
 }
 
-static void open_gate(struct daemon *d)
+/*
+ * `take`: what is served now becomes the list. Otherwise the list stays as it is, because a named
+ * source cannot be read.
+ */
+static void open_gate(struct daemon *d, bool take)
 {
 	d->ready.open = true;
-	take_list(d);
-	mt_log(MT_LOG_INFO, "boot", "ready: %u hosts are served", d->ready.list.n);
+	if (take) {
+		take_list(d);
+		mt_log(MT_LOG_INFO, "boot", "ready: %u hosts are served", d->ready.list.n);
+		return;
+	}
+	mt_log(MT_LOG_WARN, "boot",
+		"ready: every host of the last run is served; the list of served hosts is not "
+		"replaced until %s can be read",
+		d->table->unread);
 }
 
 void ready_turn(struct daemon *d, uint64_t now)
@@ -472,7 +491,7 @@ void ready_turn(struct daemon *d, uint64_t now)
 		r->look_at = now + LOOK_NS;
 		look(d);
 		if (!r->n_waits)
-			open_gate(d);
+			open_gate(d, !d->table->unread);
 		else if (!r->told_waits)
 			mt_log(MT_LOG_WARN, "boot",
 				"not ready: waits for %u sources and hosts, first for %s %s: %s",
@@ -481,7 +500,7 @@ void ready_turn(struct daemon *d, uint64_t now)
 	}
 	if (!r->open)
 		return;
-	if (r->version != mt_conf_current(d->conf)->version && !d->draining)
+	if (r->version != mt_conf_current(d->conf)->version && !d->draining && !d->table->unread)
 		take_list(d);
 	if (r->list.n_without)
 		forget_without(d);
@@ -531,7 +550,9 @@ int ready_accept(void *arg, const struct mt_who *who, char *words, size_t size)
 			"%s accepts what is served now; %u sources and hosts are waited for no "
 			"more",
 			who ? mt_who_str(who, by) : "the daemon", r->given_up);
-		open_gate(d);
+		open_gate(d, true);
+	} else if (d->table->unread) {
+		take_list(d);
 	}
 	/* A write in progress is of an older list; another one follows it. */
 	r->dirty = true;

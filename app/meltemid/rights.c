@@ -33,9 +33,8 @@ static bool shares_device(const char *driver)
 	return false;
 }
 
-static uint64_t of_devices(void)
+static bool has_shared_device(void)
 {
-	uint64_t keep = 0;
 	uint16_t id;
 
 	RTE_ETH_FOREACH_DEV(id)
@@ -43,8 +42,15 @@ static uint64_t of_devices(void)
 		struct rte_eth_dev_info info;
 
 		if (rte_eth_dev_info_get(id, &info) == 0 && shares_device(info.driver_name))
-			keep |= MT_RIGHT(CAP_NET_RAW) | MT_RIGHT(CAP_NET_ADMIN);
+			return true;
 	}
+	return false;
+}
+
+static uint64_t of_devices(void)
+{
+	uint64_t keep = has_shared_device() ? MT_RIGHT(CAP_NET_RAW) | MT_RIGHT(CAP_NET_ADMIN) : 0;
+
 	/* Only this capability reveals the physical addresses of memory that is mapped later. */
 	if (rte_eal_iova_mode() == RTE_IOVA_PA)
 		keep |= MT_RIGHT(CAP_SYS_ADMIN);
@@ -56,7 +62,8 @@ static uint64_t of_state(const struct daemon *d)
 {
 	struct stat st;
 
-	if (stat(state_dir(d), &st) == 0 && st.st_uid == geteuid())
+	if (!(mt_rights_now() & MT_RIGHT(CAP_DAC_OVERRIDE)) ||
+		(stat(state_dir(d), &st) == 0 && st.st_uid == geteuid()))
 		return 0;
 	mt_log(MT_LOG_WARN, "boot",
 		"%s is not the daemon's own: CAP_DAC_OVERRIDE is kept (make its owner the user "
@@ -124,6 +131,21 @@ void keys_stop(struct daemon *d)
 	(void)d;
 }
 
+/* Refuses system calls, of all threads and more of them for workers. */
+static int refuse_calls(const struct daemon *d, struct mt_err *e)
+{
+	const struct mt_rights_threads of = {d->n_workers, has_shared_device()};
+	int rc;
+
+	if (d->args.no_seccomp) {
+		mt_log(MT_LOG_WARN, "boot",
+			"--no-seccomp: the daemon does not limit its system calls");
+		return 0;
+	}
+	rc = mt_rights_refuse_calls(e);
+	return rc ? rc : MT_MIN(mt_rights_confine_threads(&of, e), 0);
+}
+
 int rights_start(struct daemon *d, struct mt_err *e)
 {
 	/* Documents, certificates and keys are read whatever their owner is. */
@@ -137,12 +159,12 @@ int rights_start(struct daemon *d, struct mt_err *e)
 		keep |= MT_RIGHT(CAP_DAC_OVERRIDE);
 	rc = mt_rights_keep(keep, e);
 	if (!rc)
-		rc = mt_rights_refuse_calls(e);
+		rc = refuse_calls(d, e);
 	if (!rc)
-		mt_log(MT_LOG_INFO, "boot",
-			"ports are open; of the capabilities are left: %s; no program can be "
-			"started any more",
-			names(mt_rights_now(), left));
+		mt_log(MT_LOG_INFO, "boot", "ports are open; of the capabilities are left: %s; %s",
+			names(mt_rights_now(), left),
+			d->args.no_seccomp ? "programs can be started"
+					   : "no program can be started any more");
 	return rc;
 }
 

@@ -47,6 +47,11 @@ static const uint64_t *of_worker(struct daemon *d, uint16_t w)
 	return mt_worker_stats(d->workers[w])->counters;
 }
 
+static const uint64_t *of_l4(struct daemon *d, uint16_t w)
+{
+	return mt_l4_counters(mt_worker_l4(d->workers[w]));
+}
+
 static const uint64_t *of_dns(struct daemon *d, uint16_t w)
 {
 	return mt_worker_names_counters(d->workers[w]);
@@ -60,6 +65,7 @@ static const uint64_t *of_tokens(struct daemon *d, uint16_t w)
 static const struct set sets[] = {
 	{&mt_buf_outcomes, of_buf},
 	{&mt_net_outcomes, of_net},
+	{&mt_l4_outcomes, of_l4},
 	{&mt_tcp_outcomes, of_tcp},
 	{&mt_proxy_outcomes, of_proxy},
 	{&mt_upstream_outcomes, of_upstream},

@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Most lines of one load in the log; `show objects` has the rest. */
-#define LOG_LINES 200
-
 char *tell_words(struct mt_diags *diags)
 {
 	char *text = NULL;
@@ -21,54 +18,26 @@ char *tell_words(struct mt_diags *diags)
 	return text;
 }
 
-static bool is_note(enum mt_diag_severity severity)
-{
-	return severity == MT_DIAG_NOTE || severity == MT_DIAG_FIELDS;
-}
-
-static void to_log(const struct mt_diags *diags)
-{
-	uint32_t all = mt_diags_count(diags), n = MT_MIN(diags->n, LOG_LINES);
-	char line[2048];
-
-	for (uint32_t i = 0; i < n; i++) {
-		enum mt_diag_severity severity = diags->items[i].severity;
-		bool grave = severity == MT_DIAG_ERROR || severity == MT_DIAG_CLOSED ||
-			     severity == MT_DIAG_UNREADABLE;
-		enum mt_log_level level = grave		      ? MT_LOG_ERROR
-					  : is_note(severity) ? MT_LOG_INFO
-							      : MT_LOG_WARN;
-
-		(void)mt_diag_format(&diags->items[i], line, sizeof(line));
-		mt_log(level, "config", "%s", line);
-	}
-	if (all > n)
-		mt_log(MT_LOG_WARN, "config", "and %u more: `meltemi show objects` has them",
-			all - n);
-}
-
 void tell(struct daemon *d, struct mt_diags *diags)
 {
-	free(d->diagnostics);
-	d->diagnostics = tell_words(diags);
+	char *words = tell_words(diags);
+
 	if (!d->args.check)
-		to_log(diags);
+		d->error_logged = tell_log(diags, d->diagnostics, words);
 	else if (!d->args.json)
 		mt_diags_print(diags, stderr);
+	free(d->diagnostics);
+	d->diagnostics = words;
 }
 
-/*
- * What was found when the documents were read still applies, but is not printed again. What this
- * load found is printed only if anything has changed.
- */
+/* What was found when the documents were read still applies. */
 void tell_again(struct daemon *d, struct mt_diags *diags)
 {
 	char *all = NULL, *words = tell_words(diags);
 
 	if (words && asprintf(&all, "%s%s", d->read_words ? d->read_words : "", words) < 0)
 		all = NULL;
-	if (!all || !d->diagnostics || strcmp(all, d->diagnostics) != 0)
-		fputs(words ? words : "", stderr);
+	d->error_logged = tell_log(diags, d->diagnostics, all);
 	free(words);
 	free(d->diagnostics);
 	d->diagnostics = all;
@@ -97,10 +66,39 @@ static json_t *files(const struct mt_diags *diags)
 	return all;
 }
 
+static json_t *memory_json(const struct daemon *d)
+{
+	struct memory_use u;
+
+	check_memory_use(d->node, d->first, &u);
+	return json_pack("{s:b, s:I, s:I, s:I, s:I}", "hugepages", u.hugepages, "buffer_bytes",
+		(json_int_t)u.buffers, "program_bytes", (json_int_t)u.program, "connection_bytes",
+		(json_int_t)u.connections, "flow_bytes", (json_int_t)u.flows);
+}
+
+static void print_memory(const struct daemon *d)
+{
+	struct memory_use u;
+
+	check_memory_use(d->node, d->first, &u);
+	printf("memory: about %u MiB of %s and %u MiB outside of them at start; with %u "
+	       "connections "
+	       "on each of %u workers up to %u MiB more",
+		(uint32_t)(u.buffers >> 20), u.hugepages ? "buffers in hugepages" : "buffers",
+		(uint32_t)(u.program >> 20), (uint32_t)d->node->connections.v,
+		(uint32_t)d->node->workers.v, (uint32_t)(u.connections >> 20));
+	if (u.flows)
+		printf(", with %u flows up to %u MiB", (uint32_t)d->node->flows.v,
+			(uint32_t)(u.flows >> 20));
+	putchar('\n');
+}
+
 static json_t *report(const struct daemon *d)
 {
 	json_t *all = json_object();
 
+	if (d->node && d->first)
+		json_object_set_new(all, "memory", memory_json(d));
 	json_object_set_new(all, "objects", mt_table_json(d->table));
 	json_object_set_new(all, "services", mt_ctl_services_json(d->first));
 	return all;
@@ -158,6 +156,7 @@ int check_report(struct daemon *d, const struct mt_diags *diags, int rc)
 			d->first->n_clusters,
 			mt_diags_strict(diags) - diags->unreadable + diags->machine, diags->notes);
 		print_counts(d);
+		print_memory(d);
 	}
 	return rc;
 }

@@ -2,6 +2,8 @@
 /* Workers: created, launched on their lcores, drained, stopped. */
 #include "daemon.h"
 
+#include "mt_l4.h"
+
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -47,28 +49,42 @@ static void limits(const struct mt_node *n, struct mt_tcp_conf *tcp, struct mt_p
 	tcp->max_conns += tcp->max_conns / 4;
 }
 
+uint64_t connection_bytes(void)
+{
+	return mt_proxy_pair_bytes(CALLS_EACH) + 2ull * mt_tcp_conn_bytes();
+}
+
 /*
  * Tables get their memory as they fill. Too large a limit would thus show under the greatest load,
  * by the kernel's out-of-memory killer. Only a configured limit is refused; a small machine with
  * the default serves what it can.
  */
-int connections_fit(const struct mt_node *n, struct mt_err *e)
+static int fits(const char *field, const struct mt_num *limit, uint64_t each, uint32_t workers,
+	struct mt_err *e)
 {
-	/* Every client with its own server connection and its upstream calls. */
-	uint64_t each = mt_proxy_pair_bytes(CALLS_EACH) + 2ull * mt_tcp_conn_bytes();
-	uint64_t mb = each * n->connections.v * n->workers.v >> 20;
+	uint64_t mb = each * limit->v * workers >> 20;
 	struct mt_memory_bound left;
 
-	if (!n->connections.set)
+	if (!limit->set)
 		return 0;
 	mt_memory_free("/proc", "/sys", &left);
 	if (mb <= left.mb)
 		return 0;
 	return mt_err(e, -ENOMEM,
-		"spec.connections: %u connections on each of %u workers take up to %llu MB, and "
-		"%s has %u MB left: lower it to %llu",
-		n->connections.v, n->workers.v, (unsigned long long)mb, left.of, left.mb,
-		(unsigned long long)(((uint64_t)left.mb << 20) / each / n->workers.v));
+		"spec.%s: %u %s on each of %u workers take up to %llu MB, and %s has %u MB left: "
+		"lower it to %llu",
+		field, limit->v, field, workers, (unsigned long long)mb, left.of, left.mb,
+		(unsigned long long)(((uint64_t)left.mb << 20) / each / workers));
+}
+
+int connections_fit(const struct mt_node *n, struct mt_err *e)
+{
+	return fits("connections", &n->connections, connection_bytes(), n->workers.v, e);
+}
+
+int flows_fit(const struct mt_node *n, struct mt_err *e)
+{
+	return fits("flows", &n->flows, mt_l4_flow_bytes(), n->workers.v, e);
 }
 
 int workers_start(struct daemon *d, struct mt_err *e)
@@ -81,15 +97,25 @@ int workers_start(struct daemon *d, struct mt_err *e)
 		.retries_max = (uint32_t)d->node->retransmissions.v};
 	struct mt_proxy_conf proxy = {.unread_strict = d->node->unread.v == MT_UNREAD_STRICT};
 	uint64_t now = mt_clock_now(&d->clock), seed;
-	uint8_t secret[32];
+	uint8_t secret[32], echo_secret[16];
 	int rc = connections_fit(d->node, e);
 
+	if (!rc)
+		rc = flows_fit(d->node, e);
 	if (rc)
 		return rc;
 	limits(d->node, &tcp, &proxy);
+	(void)mt_conf_source_ports(d->node, &tcp.port_lo, &tcp.port_hi);
 
 	mt_rand_secret(secret, sizeof(secret));
 	mt_rand_secret(&seed, sizeof(seed));
+	mt_rand_secret(echo_secret, sizeof(echo_secret));
+	d->l4_health = mt_l4_health_new(d->n_workers, echo_secret);
+	if (!d->l4_health)
+		return mt_err(e, -ENOMEM, "no memory for health checks");
+	d->l4_limiter = mt_l4_limiter_new(d->n_workers);
+	if (!d->l4_limiter)
+		return mt_err(e, -ENOMEM, "no memory for limits of forwarded ports");
 	for (uint16_t i = 0; i < d->n_workers; i++) {
 		const struct mt_worker_conf c = {
 			.index = i,
@@ -110,6 +136,9 @@ int workers_start(struct daemon *d, struct mt_err *e)
 				d->dns && mt_dns_server_passes_on(d->dns), &d->dns_allow},
 			.tls = {mt_tls_pool_lane(d->tls, i), d->aeads[i],
 				proxy.max_down + proxy.max_up},
+			.flows = (uint32_t)d->node->flows.v,
+			.health = d->l4_health,
+			.limiter = d->l4_limiter,
 			.asks = mt_extauthz_lane(d->asks, i),
 			.tokens = mt_token_pool_lane(d->tokens, i),
 			.wake_fd = d->wake_fd,
@@ -131,6 +160,10 @@ void workers_stop(struct daemon *d)
 		mt_worker_destroy(d->workers[i]);
 		d->workers[i] = NULL;
 	}
+	mt_l4_health_free(d->l4_health);
+	d->l4_health = NULL;
+	mt_l4_limiter_free(d->l4_limiter);
+	d->l4_limiter = NULL;
 }
 
 int launch_start(struct daemon *d, struct mt_err *e)
@@ -205,8 +238,19 @@ void workers_quiesce(struct daemon *d)
 
 /* ---- drain -------------------------------------------------------------------------------- */
 
+static void leave(struct mt_worker *w, void *arg)
+{
+	mt_proxy_leave(mt_worker_proxy(w));
+}
+
 static void drain(struct mt_worker *w, void *arg)
 {
+	mt_proxy_drain(mt_worker_proxy(w));
+}
+
+static void close_clients(struct mt_worker *w, void *arg)
+{
+	mt_tcp_ignore_syns(mt_worker_tcp(w));
 	mt_proxy_drain(mt_worker_proxy(w));
 }
 
@@ -215,23 +259,73 @@ static void ask_idle(struct mt_worker *w, void *arg)
 	*(bool *)arg = mt_proxy_idle(mt_worker_proxy(w)) && !mt_tcp_owes(mt_worker_tcp(w));
 }
 
-void workers_drain(struct daemon *d)
+static void ask_left(struct mt_worker *w, void *arg)
+{
+	*(bool *)arg = mt_proxy_left(mt_worker_proxy(w));
+}
+
+static void ask_brief(struct mt_worker *w, void *arg)
+{
+	*(bool *)arg = mt_proxy_brief(mt_worker_proxy(w));
+}
+
+static void ask_short(struct mt_worker *w, void *arg)
+{
+	*(bool *)arg = !mt_proxy_lasted(mt_worker_proxy(w));
+}
+
+static void call_all(struct daemon *d, void (*fn)(struct mt_worker *w, void *arg))
 {
 	for (uint16_t i = 0; i < d->n_workers; i++)
-		(void)mt_worker_call(d->workers[i], drain, NULL, CALL_MS);
+		(void)mt_worker_call(d->workers[i], fn, NULL, CALL_MS);
+}
+
+void workers_leave(struct daemon *d)
+{
+	call_all(d, leave);
+}
+
+void workers_drain(struct daemon *d)
+{
+	call_all(d, drain);
+}
+
+void workers_close(struct daemon *d)
+{
+	call_all(d, close_clients);
+}
+
+static bool all_workers(struct daemon *d, void (*ask)(struct mt_worker *w, void *arg))
+{
+	/* A worker that does not answer in time may still write here later. */
+	static bool is[MT_WORKERS_MAX];
+	bool all = true;
+
+	for (uint16_t i = 0; i < d->n_workers; i++) {
+		is[i] = false;
+		if (mt_worker_call(d->workers[i], ask, &is[i], CALL_MS))
+			return false;
+		all &= is[i];
+	}
+	return all;
 }
 
 bool workers_idle(struct daemon *d)
 {
-	/* A worker that does not answer in time may still write here later. */
-	static bool idle[MT_WORKERS_MAX];
-	bool all = true;
+	return all_workers(d, ask_idle);
+}
 
-	for (uint16_t i = 0; i < d->n_workers; i++) {
-		idle[i] = false;
-		if (mt_worker_call(d->workers[i], ask_idle, &idle[i], CALL_MS))
-			return false;
-		all &= idle[i];
-	}
-	return all;
+bool workers_left(struct daemon *d)
+{
+	return all_workers(d, ask_left);
+}
+
+bool workers_brief(struct daemon *d)
+{
+	return all_workers(d, ask_brief);
+}
+
+bool workers_calls_are_short(struct daemon *d)
+{
+	return all_workers(d, ask_short);
 }

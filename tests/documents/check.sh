@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs the real `meltemid --check` over the documents of the talks, the slide's own form, and each document of bad/ in
 # the place of the one that it is a mutation of: exit status, file, line and words must be as bad/expected.tsv says. An error
-# fails the check, a warning fails it with --strict, and a note passes both.
-#   tests/documents/check.sh [build directory]
+# fails the check, a warning fails it with --strict, and a note passes both. Each mistake of seeded/mistakes.tsv loses calls or leaves a
+# protection without effect: --strict fails, with these words, while it passes the documents without one.
+#   tests/documents/check.sh [--table] [build directory]
+# --table prints the exit status of each mistake, without and with --strict, and the finding.
 set -u
+table=
+[ "${1:-}" != --table ] || { table=1; shift; }
 here=$(cd "$(dirname "$0")" && pwd)
 build=${1:-${MELTEMI_BUILD:-$here/../../build}}
 daemon=$build/app/meltemid/meltemid
@@ -16,9 +20,10 @@ failed=0 tried=0
 cat >"$work/node.yaml" <<NODE
 apiVersion: meltemi.io/v1
 kind: Node
-metadata: {name: check}
+metadata: {name: check, labels: {edge: shop}}
 spec:
   ports: [{name: p0, device: "net_null0", addresses: [192.0.2.1/24]}]
+  routes: [{to: 0.0.0.0/0, port: p0}]
   stateDirectory: $work/state
 NODE
 
@@ -27,7 +32,7 @@ check() {
 	local name=$1 want=$2 words=$3 out status
 	shift 3
 	out=$("$daemon" -c "$work/node.yaml" -d "$work/docs" --check "$@" 2>&1)
-	status=$?
+	status=$? last=$status
 	tried=$((tried + 1))
 	if [ "$status" = "$want" ] && [[ $out == *"$words"* ]]; then
 		return
@@ -59,6 +64,13 @@ fresh
 cp "$here/odd/no-delegate.yaml" "$work/docs/dubbo-traffic-splitting.yaml"
 check odd/no-delegate 0 "dubbo-traffic-splitting.yaml:11: warning: spec.http[0].delegate: "
 check odd/no-delegate 1 "dubbo-traffic-splitting.yaml:11: warning: spec.http[0].delegate: " --strict
+# A list where documents belong, and lists of other software.
+fresh
+printf -- '- apiVersion: v1\n  kind: Service\n  metadata: {name: x}\n' >"$work/docs/list.yaml"
+check list 1 "list.yaml:1: warning: a list of objects is not read (write them as documents separated by --- or as a List)" --strict
+check list 0 "list.yaml:1: warning: a list of objects is not read"
+printf -- '- op: remove\n  path: /spec/hosts/0\n' >"$work/docs/list.yaml"
+check patch 0 " 0 warnings" --strict
 # Each hides the next one's mistake; what stands beside them is served.
 fresh
 for i in $(seq -w 70); do
@@ -81,6 +93,30 @@ while IFS=$'\t' read -r file stands verdict line words; do
 	check "$file" $status "$work/docs/$stands:$line: $verdict: $words"
 	check "$file" $strict "$work/docs/$stands:$line: $verdict: $words" --strict
 done <"$here/bad/expected.tsv"
+seeded() {
+	rm -rf "$work/docs"
+	cp -r "$here/seeded" "$work/docs"
+}
+
+seeded
+check seeded 0 " 0 warnings" --strict
+while IFS=$'\t' read -r name file old new words; do
+	case $name in '#'*) continue ;; esac
+	seeded
+	text=$(<"$work/docs/$file")
+	printf -v old %b "$old"
+	printf -v new %b "$new"
+	if [[ $text != *"$old"* ]]; then
+		echo "FAILED $name: $file does not have the text" >&2
+		failed=$((failed + 1))
+	fi
+	printf '%s\n' "${text/"$old"/"$new"}" >"$work/docs/$file"
+	check "$name" 1 "$work/docs/$words" --strict
+	if [ "$table" ]; then
+		"$daemon" -c "$work/node.yaml" -d "$work/docs" --check >/dev/null 2>&1
+		printf '%s\t%s\t%s\t%s\n' $? "$last" "$name" "$words"
+	fi
+done <"$here/seeded/mistakes.tsv"
 while IFS=$'\t' read -r setting words; do
 	case $setting in '#'*) continue ;; esac
 	printf '%s\n' 'apiVersion: meltemi.io/v1' 'kind: Node' 'metadata:' '  name: check' 'spec:' \

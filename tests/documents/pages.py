@@ -26,6 +26,7 @@ kind: Node
 metadata: {name: page}
 spec:
   ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]
+  routes: [{to: 0.0.0.0/0, port: p0}]
   stateDirectory: state
 """
 # Files that Node documents name, for this machine. What depends on the machine gives warnings, which are no findings there.

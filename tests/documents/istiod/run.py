@@ -112,12 +112,14 @@ class Told:
         return list(self.endpoints(one)), settings
 
     def endpoints(self, cluster):
-        """A name stands for the addresses that it leads to, as in what istiod sends."""
+        """A name stands for the addresses that it leads to, and what drains is left out, as in what istiod sends."""
         levels = {level.get("first endpoint", 0) if isinstance(level, dict) else 0: number
                   for number, level in enumerate(cluster.get("priorities", []))}
         priority = 0
         for number, text in enumerate(cluster.get("endpoints", [])):
             priority = levels.get(number, priority)
+            if " draining" in text:
+                continue
             where, weight = ENDPOINT.match(text).groups()
             address, _, port = where.rpartition(":")
             yield int(weight), f"{self.looked_up.get(address, address)}:{port}", priority

@@ -10,6 +10,9 @@ may only get shorter: a wrong row that is not in its list fails, and so does a c
 
 --show prints the faults of every row, listed or not. --update removes correct rows from the lists, and updates the others. --admit adds
 wrong rows that are not listed.
+
+Directories in clean.txt pass --strict without an identity, and no other does: a warning there is new, or its reason is gone. --table
+prints the exit status of each directory with --strict.
 """
 
 import argparse
@@ -32,12 +35,14 @@ from meltemi_lab import authority  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", HERE.parents[2] / "build-debug"))
+CLEAN = HERE / "clean.txt"
 LISTS = {"without": HERE / "not_yet.tsv", "with": HERE / "not_yet_with.tsv"}
 HEAD = "#directory\torigin\tkind\tnamespace\tname\tnow\n"
 SECONDS = 60
 # A wide one: a port with a network, and nothing else that a document could ask for.
 NODE = {"apiVersion": "meltemi.io/v1", "kind": "Node", "metadata": {"name": "real"},
         "spec": {"ports": [{"name": "p0", "device": "net_null0", "addresses": ["192.0.2.1/24"]}]}}
+STRICT = {}  # directory: whether it passes --strict
 Found = collections.namedtuple("Found", "kind namespace name status touches reason notes")
 
 
@@ -59,6 +64,7 @@ def node_document(directory, state, identity):
     node = yaml.safe_load(own.read_text()) if own.exists() else json.loads(json.dumps(NODE))
     spec = node["spec"]
     spec["stateDirectory"] = str(state)
+    spec.setdefault("routes", [{"to": network, "port": spec["ports"][0]["name"]} for network in ("0.0.0.0/0", "::/0")])
     if identity:
         spec["identity"] = {"directory": str(identity)}
     for source in spec.setdefault("sources", [{"directory": directory.name}]):
@@ -69,15 +75,15 @@ def node_document(directory, state, identity):
 
 
 def said(program, directory, identity):
-    """What the program prints of a directory; an exit status other than 0 and 1 is a fault of its own."""
+    """What the program prints of a directory, and whether it passes --strict; an exit status other than 0 and 1 is a fault of its own."""
     with tempfile.TemporaryDirectory(prefix="real") as place:
         place = pathlib.Path(place)
         (place / "node.json").write_text(node_document(directory, place / "state", identity))
-        done = subprocess.run([program, "-c", place / "node.json", "--check", "--json"], capture_output=True, text=True,
+        done = subprocess.run([program, "-c", place / "node.json", "--check", "--strict", "--json"], capture_output=True, text=True,
                               timeout=SECONDS, check=False)
     if done.returncode not in (0, 1):
-        return None, f"exit status {done.returncode}: {(done.stdout + done.stderr)[-2000:]}"
-    return json.loads(done.stdout), None
+        return None, False, f"exit status {done.returncode}: {(done.stdout + done.stderr)[-2000:]}"
+    return json.loads(done.stdout), done.returncode == 0, None
 
 
 def first_lines(path):
@@ -134,11 +140,15 @@ def wrong(row, found, column):
 
 def judge(program, directory, column, identity):
     """[(key, found, why it is wrong)] of each row, and faults of the directory as a whole."""
-    report, fault = said(program, directory, identity)
+    report, passes, fault = said(program, directory, identity)
     rows = list(check.read_rows(directory))
     if fault:
         return [], [f"{directory.name}: {fault}"]
     found, faults = by_thing(directory, report["objects"])
+    if column == "without":
+        STRICT[directory.name] = passes
+        if passes != (directory.name in CLEAN.read_text().split()):
+            faults.append(f"{directory.name}: --strict {'passes' if passes else 'fails'}: correct the documents, or {CLEAN.name}")
     things, out = list(check.things(directory)), []
     for row in rows:
         meant = [t for origin in row["origin"].split(",") for t in check.named(origin, things)
@@ -162,6 +172,7 @@ def arguments():
     p.add_argument("--show", action="store_true")
     p.add_argument("--update", action="store_true")
     p.add_argument("--admit", action="store_true")
+    p.add_argument("--table", action="store_true")
     p.add_argument("directories", nargs="*")
     return p.parse_args()
 
@@ -204,6 +215,8 @@ def main():
         for column in [a.column] if a.column else LISTS:
             one = identity if column == "with" else None
             faults += hold(a, column, list(pool.map(lambda d: judge(a.program, d, column, one), wanted)))
+    for name, passes in sorted(STRICT.items() if a.table else ()):
+        print(0 if passes else 1, name, sep="\t")
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0

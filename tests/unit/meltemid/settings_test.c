@@ -10,6 +10,7 @@
 /* The last values that were passed. `records`: calls only record them. */
 static struct {
 	bool records;
+	uint64_t key[2];
 	struct mt_net_conf net;
 	struct mt_net_port_conf ports[2];
 	struct mt_net_route_conf route;
@@ -29,6 +30,8 @@ int __real_mt_net_configure(struct mt_net *net, const struct mt_net_conf *conf,
 	struct mt_net_old **old, struct mt_err *e);
 int __wrap_mt_net_configure(struct mt_net *net, const struct mt_net_conf *conf,
 	struct mt_net_old **old, struct mt_err *e);
+void __real_mt_net_key(struct mt_net *net, const uint64_t key[2]);
+void __wrap_mt_net_key(struct mt_net *net, const uint64_t key[2]);
 struct mt_worker *__wrap_mt_worker_create(const struct mt_worker_conf *conf);
 const char *__wrap_mt_port_interface(const struct mt_port *p);
 struct mt_tls_lane *__wrap_mt_tls_pool_lane(struct mt_tls_pool *p, uint32_t worker);
@@ -55,6 +58,14 @@ int __wrap_mt_net_configure(struct mt_net *net, const struct mt_net_conf *conf,
 	if (conf->n_routes)
 		passed.route = conf->routes[0];
 	return mt_err(e, -ECANCELED, "recorded");
+}
+
+void __wrap_mt_net_key(struct mt_net *net, const uint64_t key[2])
+{
+	if (passed.records)
+		memcpy(passed.key, key, sizeof(passed.key));
+	else
+		__real_mt_net_key(net, key);
 }
 
 struct mt_worker *__wrap_mt_worker_create(const struct mt_worker_conf *conf)
@@ -122,6 +133,8 @@ static void start(const char *spec)
 	CU_ASSERT_EQUAL(net_start(d, &e), -ECANCELED);
 	CU_ASSERT_EQUAL(workers_start(d, &e), -ENOMEM);
 	passed.records = false;
+	mt_l4_health_free(d->l4_health);
+	mt_l4_limiter_free(d->l4_limiter);
 	mt_conf_destroy(d->conf);
 	mt_diags_fini(&diags);
 	mt_model_free(m);
@@ -152,6 +165,8 @@ static void defaults(void)
 	CU_ASSERT_FALSE(passed.proxy.unread_strict);
 	CU_ASSERT_EQUAL(passed.proxy.max_down, 32768);
 	CU_ASSERT_EQUAL(passed.worker.idle, MT_WORKER_ADAPTIVE);
+	CU_ASSERT_EQUAL(passed.worker.flows, 65536);
+	CU_ASSERT(passed.key[0] != 0 && passed.key[1] != 0);
 }
 
 static void of_the_net(void)
@@ -194,6 +209,8 @@ static void of_connections(void)
 	CU_ASSERT_EQUAL(passed.proxy.max_down, 1000);
 	start("  idle: poll\n");
 	CU_ASSERT_EQUAL(passed.worker.idle, MT_WORKER_POLL);
+	start("  flows: 2048\n");
+	CU_ASSERT_EQUAL(passed.worker.flows, 2048);
 }
 
 const struct mt_test settings_tests[] = {{"defaults", defaults}, {"of_the_net", of_the_net},

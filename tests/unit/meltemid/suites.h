@@ -3,4 +3,4 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test publish_tests[], settings_tests[], workers_tests[];
+extern const struct mt_test publish_tests[], settings_tests[], tell_tests[], workers_tests[];

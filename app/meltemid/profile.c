@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* --rights: what the service manager must grant for the ports and listeners of a Node document. */
+#include "daemon.h"
+
+#include "mt_rights_profile.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Returns false, and prints the reason, for a PCI device that is not on this host. */
+static bool add_ports(struct mt_rights_profile *p, const struct mt_node *n, bool rows)
+{
+	for (uint32_t i = 0; i < n->n_ports; i++) {
+		const struct mt_node_port *port = &n->ports[i];
+		struct mt_err e;
+		const char *because =
+			mt_rights_add_port(p, port->device.s, port->profile.s, "/sys", &e);
+
+		if (!because) {
+			fprintf(stderr, "meltemid: %s:%u: port %s: %s\n", port->origin.file,
+				port->device.line, port->name.s, e.text);
+			return false;
+		}
+		if (rows)
+			printf("port              %s: %s: %s\n", port->name.s, port->device.s,
+				because);
+	}
+	return true;
+}
+
+static void add_listeners(struct mt_rights_profile *p, const struct mt_node *n)
+{
+	mt_rights_add_listener(p, n->admin.http_port);
+	if (n->admin.tls)
+		mt_rights_add_listener(p, n->admin.tls->port);
+	if (n->dns)
+		mt_rights_add_listener(p, n->dns->listen_port);
+	p->view_group = n->admin.view_group.s;
+	mt_rights_add_path(p, n->state_dir.s);
+	/* A joined node renews its certificate there. */
+	for (uint32_t i = 0; i < n->n_sources; i++)
+		if (n->sources[i].xds)
+			mt_rights_add_path(p, n->sources[i].xds->identity.s);
+}
+
+static int print(const struct args *a, const struct mt_node *n)
+{
+	struct mt_rights_profile p = {0};
+	char safe[256];
+
+	if (!add_ports(&p, n, !a->unit && !a->udev))
+		return EXIT_RUN;
+	add_listeners(&p, n);
+	if (a->unit && mt_rights_misfit(&p)) {
+		mt_escape(safe, sizeof(safe), mt_rights_misfit(&p));
+		fprintf(stderr,
+			"meltemid: %s: a unit cannot have \"%s\": write it without blanks, quotes, "
+			"backslashes and %%\n",
+			a->node, safe);
+		return EXIT_CONFIG;
+	}
+	if (a->unit)
+		mt_rights_print_unit(&p, a->node, stdout);
+	if (a->udev)
+		mt_rights_print_udev(&p, a->node, stdout);
+	if (!a->unit && !a->udev)
+		mt_rights_print(&p, stdout);
+	return fflush(stdout) == 0 ? EXIT_OK : EXIT_RUN;
+}
+
+static const struct mt_node *node_of(const struct mt_source_reading *r)
+{
+	for (uint32_t i = 0; i < r->objects.n; i++)
+		if (r->objects.v[i]->is_node)
+			return r->objects.v[i]->part->node;
+	return NULL;
+}
+
+/* Prints the errors of the Node document. Those of documents in its sources do not matter here. */
+static void print_errors(const struct args *a, const struct mt_diags *diags)
+{
+	char line[1024];
+
+	for (uint32_t i = 0; i < diags->n; i++) {
+		const char *file = diags->items[i].origin.file;
+
+		if (!file || strcmp(file, a->node) != 0)
+			continue;
+		(void)mt_diag_format(&diags->items[i], line, sizeof(line));
+		fprintf(stderr, "%s\n", line);
+	}
+}
+
+int profile_print(const struct args *a)
+{
+	struct mt_source_cache *cache = mt_source_cache_new();
+	struct mt_source_reading r = {0};
+	const struct mt_node *n = NULL;
+	struct mt_diags diags;
+	int code = EXIT_CONFIG;
+
+	mt_diags_init(&diags);
+	if (cache && mt_source_read(cache, &r, &diags, a->node, NULL, 0) == 0)
+		n = node_of(&r);
+	if (n)
+		code = print(a, n);
+	else {
+		print_errors(a, &diags);
+		fprintf(stderr, "meltemid: %s: there is no usable Node document in it\n", a->node);
+	}
+	mt_diags_fini(&diags);
+	mt_source_reading_fini(&r);
+	mt_source_cache_free(cache);
+	return code;
+}
