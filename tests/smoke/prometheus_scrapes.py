@@ -16,11 +16,23 @@ import urllib.parse
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from meltemi_lab import TESTS, Lab, Skip, check, equal, main, netns, within
+from meltemi_lab.documents import service
 
 PROMETHEUS = TESTS.parent / "docs/how-to/prometheus"
 ACCEPT = "application/openmetrics-text; version=1.0.0"
 HOST = "org.apache.dubbo.samples.basic.api.demoservice"
 W3C, B3, OFF, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "80f198ee56343ba864fe8b2a57d3eff7", "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
+# A service whose only server is down, and one with a limit of 10 calls.
+DEAD, DEAD_AT, LIMITED, LIMITED_AT = "dead.example", "240.240.3.1", "limited.example", "240.240.3.2"
+LIMIT = f"""\
+apiVersion: metaprotocol.aeraki.io/v1alpha1
+kind: MetaRouter
+metadata: {{name: limit}}
+spec:
+  hosts: [{LIMITED}]
+  localRateLimit:
+    tokenBucket: {{fillInterval: 600s, maxTokens: 10, tokensPerFill: 10}}
+"""
 # What clients say of their traces, and what is to be said of their calls.
 TRACES = {f"traceparent=00-{W3C}-{SPAN}-01": {"trace_id": W3C, "span_id": SPAN},
           f"b3={B3}-{SPAN}-1": {"trace_id": B3, "span_id": SPAN},
@@ -81,20 +93,23 @@ def examples(daemon, family):
     return out
 
 
-def traces(lab, daemon):
-    """Calls of known traces are examples of their latency, beside the bucket that they fell into."""
+def traces(lab, daemon, longest):
+    """
+    Calls of known traces are examples of their latency, beside the bucket that they fell into. longest: of the runs of clients before, in
+    seconds; a slow bucket may still have one of their calls.
+    """
     call = {"count": 300, "outstanding": 1}
-    lab.dubbo_client("240.240.0.10:20880", **call).result()
+    longest = max(longest, lab.dubbo_client("240.240.0.10:20880", **call).result()["seconds"])
     named = examples(daemon, "meltemi_service_duration_seconds")
     check(named and all(re.fullmatch(r"\d+-\d+-\d+", x["exchange_id"]) for x, *_ in named), f"calls without a trace: {named}")
     for attach, want in TRACES.items():
-        report = lab.dubbo_client("240.240.0.10:20880", attach=attach, **call).result()
+        longest = max(longest, lab.dubbo_client("240.240.0.10:20880", attach=attach, **call).result()["seconds"])
         for family, unit in (("meltemi_service_duration_seconds", 1), ("istio_request_duration_milliseconds", 1000)):
             found = examples(daemon, family)
             check(any(labels == want for labels, *_ in found), f"{family} has no call of {attach}: {found}")
             for labels, value, below, bound in found:
                 check(below <= value <= bound, f"an example of {value} between {below} and {bound}: {labels}")
-                check(value <= unit * report["seconds"], f"an example of {value}")
+                check(value <= unit * longest, f"an example of {value}, and no client ran for longer than {longest} s")
         # The next calls may take its places: whoever scrapes has to have seen it before.
         within(10, lambda want=want: want["trace_id"] in kept_examples(daemon), f"Prometheus keeps {attach}", step=0.3)
     # A trace that is not recorded cannot be looked up.
@@ -119,13 +134,37 @@ def labels_of_the_node(daemon):
     equal({name: found.get(name) for name in wanted}, wanted, "labels of the source")
 
 
-def dashboard(daemon):
+def load(daemon):
+    """The gauges of load are what the shell shows."""
+    for row in daemon.show("capacity")["capacity"]:
+        busy = query(daemon, f'meltemi_worker_busy_ratio{{worker="{row["worker"]}"}}')
+        check(len(busy) == 1 and 0 < float(busy[0]["value"][1]) <= 1, f"load of worker {row['worker']}: {busy}")
+    shown = {(row["table"], str(row["worker"])): row for row in daemon.show("tables")["tables"] if row["size"]}
+    used = {(r["metric"]["table"], r["metric"]["worker"]): float(r["value"][1]) for r in query(daemon, "meltemi_table_used_ratio")}
+    equal(set(used), set(shown), "tables with a gauge")
+    # One endpoint's lanes stay, while a connection may come or go between the two looks.
+    for name, row in shown.items():
+        if name[0] == "lanes":
+            check(row["in_use"] > 0 and abs(used[name] - row["in_use"] / row["size"]) < 1e-9, f"{name}: {used[name]}, shown {row}")
+    for expression in ('meltemi_endpoint_up == 0', 'meltemi_packets_dropped_total{cause="overload",reason="net_tx_full"} == 0'):
+        check(query(daemon, expression), f"nothing for {expression}")
+
+
+def dashboard(instance):
+    """(title, query) of each target, for one instance and all services."""
     page = json.loads((PROMETHEUS / "dashboard.json").read_text())
     for panel in page["panels"]:
         for member in ("id", "type", "title", "gridPos", "datasource", "fieldConfig", "targets"):
             check(member in panel, f"panel {panel.get('title')} has no {member}")
         for target in panel["targets"]:
-            yield panel["title"], target["expr"].replace("$service", ".*")
+            yield panel["title"], target["expr"].replace("$service", ".*").replace("$instance", instance)
+
+
+def failing(daemon):
+    """The dashboard's share that failed: all calls to a dead server, none that are only over a limit."""
+    expression = next(query for title, query in dashboard(".*") if title == "Share that failed")
+    share = {r["metric"]["service"]: float(r["value"][1]) for r in query(daemon, expression)}
+    equal({name: share.get(name) for name in (DEAD, LIMITED, HOST)}, {DEAD: 1, LIMITED: 0, HOST: 0}, "share that failed")
 
 
 def body():
@@ -138,6 +177,9 @@ def body():
         daemon.node.write_text(daemon.node.read_text().replace(
             "labels: {zone: lab}", "namespace: shop, labels: {zone: lab, app: gate, version: v7, "
                                    "service.istio.io/canonical-name: gate-canonical}"))
+        for host, address, port in ((DEAD, DEAD_AT, 20899), (LIMITED, LIMITED_AT, 20880)):
+            daemon.write(f"{host}.yaml", service(host, address, 20880, "tcp-metaprotocol-dubbo", [(lab.server(1), port, {})]))
+        daemon.write("limit.yaml", LIMIT)
         daemon.start()
         config = daemon.directory / "prometheus.yml"
         config.write_text(f"""\
@@ -171,10 +213,13 @@ def up(daemon):
 def scraped(lab, daemon):
     within(20, lambda: up(daemon), "Prometheus has a target that is up", step=0.2)
     # The first of them are there before Prometheus sees any: a rate needs two scrapes between which something happened.
+    longest = 0
     for _ in range(3):
         report = lab.dubbo_client("240.240.0.10:20880", count=300, outstanding=4).result()
+        others = [lab.dubbo_client(f"{address}:20880", count=20).result() for address in (DEAD_AT, LIMITED_AT)]
+        longest = max(longest, *(found["seconds"] for found in (report, *others)))
         time.sleep(1.2)
-    print(report, flush=True)
+    print(report, *others, flush=True)
     formats(daemon)
     labels_of_the_node(daemon)
     within(10, lambda: query(daemon, f'meltemi_service_requests_total{{service="{HOST}"}}')[0]["value"][1] == "900",
@@ -183,13 +228,17 @@ def scraped(lab, daemon):
     equal(replies[0]["value"][1], "900", "istio_requests_total")
     counted = query(daemon, f'istio_request_duration_milliseconds_count{{destination_service_name="{HOST}"}}')
     equal(counted[0]["value"][1], "900", "observations of latency")
-    for title, expression in dashboard(daemon):
+    failing(daemon)
+    load(daemon)
+    for title, expression in dashboard("127.0.0.1:15000"):
         found = query(daemon, expression)
         print(f"{title}: {len(found)} series", flush=True)
-        check(found or "response_flags" in expression, f"{title} is empty: {expression}")
+        check(found, f"{title} is empty: {expression}")
+    for title, expression in dashboard("192.0.2.99:15000"):
+        equal(query(daemon, expression), [], f"{title} of an instance that does not exist")
     for record in re.findall(r"record: (\S+)", (PROMETHEUS / "rules.yml").read_text()):
         within(20, lambda record=record: query(daemon, record), f"the rule {record} answers", step=0.5)
-    traces(lab, daemon)
+    traces(lab, daemon, longest)
     within(10, lambda: {W3C, B3, SPAN} <= kept_examples(daemon), "Prometheus keeps the traces as exemplars", step=0.3)
 
 
