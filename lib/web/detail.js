@@ -2,7 +2,7 @@
 // Details of one service: routes, servers, slow calls and ejected servers. The rows are those of `meltemi show`. Text is set
 // by textContent, as everywhere.
 
-import { count, clusterName, duration, endpointKey, perSecond, serviceKey } from "./model.js";
+import { bitsPerSecond, count, clusterName, duration, endpointKey, isOpaque, perSecond, serviceKey } from "./model.js";
 import { byId, fill, make } from "./parts.js";
 
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
@@ -33,21 +33,21 @@ function part(title, heads, rows, none) {
   return make("div", { class: "part" }, make("h3", {}, title), rows.length ? table : make("p", { class: "note" }, none));
 }
 
-function routes(detail) {
+function routes(detail, opaque) {
   const data = detail.last.data, left = data.routes_left_out;
   const rows = data.routes.map((row) => [row.route, row.match, perSecond(detail.hits(row.place)), row.destinations, row.origin]);
   return part(left ? `Routes, the first ${count(data.routes.length)} of ${count(data.routes.length + left)}` : "Routes",
-    [["Route", "name"], ["Match", ""], ["Calls/s", "number"], ["Destinations", ""], ["Origin", ""]], rows, "None: requests are refused.");
+    [["Route", "name"], ["Match", ""], [opaque ? "Connections/s" : "Calls/s", "number"], ["Destinations", ""], ["Origin", ""]], rows, "None: requests are refused.");
 }
 
-function servers(detail, model) {
+function servers(detail, model, opaque) {
   const rows = detail.last.data.endpoints.map((row) => {
     const now = model.now("e " + endpointKey(row)), bad = row.health && row.health !== "ok";
     return [clusterName(row.cluster), row.endpoint, [row.health ?? "–", bad], perSecond(now.requests), [perSecond(now.failures), now.failures > 0],
-      row.outstanding === null ? "–" : count(row.outstanding ?? 0), duration(row.p99_us || null)];
+      count((opaque ? row.connections : row.outstanding) ?? 0), ...(opaque ? [] : [duration(row.p99_us || null)])];
   });
-  return part("Servers", [["Cluster", ""], ["Server", "name"], ["Health", ""], ["Calls/s", "number"], ["Failures/s", "number"], ["Under way", "number"], ["p99", "number"]],
-    rows, "None.");
+  return part("Servers", [["Cluster", ""], ["Server", "name"], ["Health", ""], [opaque ? "Connections/s" : "Calls/s", "number"], ["Failures/s", "number"],
+    [opaque ? "Open" : "Under way", "number"], ...(opaque ? [] : [["p99", "number"]])], rows, "None.");
 }
 
 function slow(detail) {
@@ -64,7 +64,10 @@ function ejected(detail) {
 
 function totals(row, model) {
   const now = model.now("s " + serviceKey(row));
-  const facts = [["Calls/s", perSecond(now.requests)], ["Failures/s", perSecond(now.failures)], ["Median", duration(now.p50)], ["p99", duration(now.p99)],
+  const facts = isOpaque(row) ? [["Traffic", bitsPerSecond(now.bits)], ["Connections/s", perSecond(now.requests)], ["Failures/s", perSecond(now.failures)],
+    ["Connections since start", count(row.requests ?? 0)], ["bytes of clients", count(row.bytes_in ?? 0)], ["bytes of servers", count(row.bytes_out ?? 0)],
+    ["refused", count(row.local_replies ?? 0)], ["over a rate limit", count(row.limited ?? 0)], ["closed by their clients before they were connected", count(row.client_closed ?? 0)]]
+    : [["Calls/s", perSecond(now.requests)], ["Failures/s", perSecond(now.failures)], ["Median", duration(now.p50)], ["p99", duration(now.p99)],
     ["Since start", count(row.requests ?? 0)], ["ok", count(row.ok ?? 0)], ["errors of servers", count((row.app_errors ?? 0) + (row.protocol_errors ?? 0))],
     ["local replies", count(row.local_replies ?? 0)], ["over a rate limit", count(row.limited ?? 0)], ["timed out", count(row.timeouts ?? 0)],
     ["closed by their clients", count(row.client_closed ?? 0)], ["reset by Meltemi", count(row.reset ?? 0)]];
@@ -78,6 +81,7 @@ export function drawDetail(detail, model, chosen) {
   if (title.textContent !== words) title.textContent = words;
   if (!detail.last) { fill("detail-body", [make("p", { class: "note" }, "loading")]); return; }
   const row = detail.last.data.services[0];
-  fill("detail-body", row ? [totals(row, model), routes(detail), servers(detail, model), slow(detail), ejected(detail)]
+  const opaque = row && isOpaque(row);
+  fill("detail-body", row ? [totals(row, model), routes(detail, opaque), servers(detail, model, opaque), ...(opaque ? [] : [slow(detail)]), ejected(detail)]
     : [make("p", { class: "note" }, "This service does not exist now.")]);
 }

@@ -2,7 +2,7 @@
 // The map: addresses, services, clusters and endpoints in columns, joined by curves whose width shows the rate. Nodes keep
 // their positions and SVG elements as long as they exist, so that nothing jumps from one second to the next.
 
-import { byPlace, clusterName, count, duration, endpointKey, perSecond, percent, serviceKey } from "./model.js";
+import { byPlace, clusterName, count, duration, endpointKey, endpointTraffic, opaqueClusters, percent, serviceKey, traffic } from "./model.js";
 import { toService } from "./parts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -25,8 +25,8 @@ function fit(text, width, font, keepEnd) {
   return keepEnd ? "…" + short : short + "…";
 }
 
-function flowWords(now, trouble) {
-  const words = [`${perSecond(now.requests)}/s`];
+function flowWords(now, flow, trouble) {
+  const words = [flow];
   if (now.p50 !== null) words.push(`${duration(now.p50)}`, `p99 ${duration(now.p99)}`);
   if (trouble) words.unshift(trouble);
   return words.join(" · ");
@@ -36,36 +36,48 @@ const failing = (now) => (now.failures > 0 ? `${percent(Math.min(1, now.failures
 
 // ---- nodes and edges to draw ------------------------------------------------------------------------
 
-function endpointNode(row, model) {
+function endpointNode(row, model, opaque) {
   const now = model.now("e " + endpointKey(row)), out = /^(ejected|silent)/.test(row.health), other = !out && row.health !== "ok";
   const trouble = out || other ? row.health : failing(now);
   return { key: "e " + endpointKey(row), column: "endpoint", name: row.endpoint, now, title: `${row.endpoint} of ${row.cluster}`,
-    state: out || now.failures > 0 ? "bad" : other ? "warn" : now.requests ? "" : "quiet", line: flowWords(now, trouble) };
+    state: out || now.failures > 0 ? "bad" : other ? "warn" : now.requests || (opaque && row.connections) ? "" : "quiet",
+    line: flowWords(now, endpointTraffic(now, row, opaque), trouble) };
 }
 
-function clusterNode(row, model) {
-  const now = model.now("c " + row.cluster), none = row.endpoints === 0;
+function clusterNode(row, model, opaque) {
+  const now = { ...model.now("c " + row.cluster), ...opaque.get(row.cluster) }, none = row.endpoints === 0;
   const ejected = row.ejected ? `${row.ejected} of ${row.endpoints} ejected` : "";
   return { key: "c " + row.cluster, column: "cluster", name: clusterName(row.cluster), now, title: row.cluster, more: row.left_out,
-    state: none || (row.ejected && row.ejected === row.endpoints) ? "bad" : now.requests ? "" : "quiet",
+    state: none || (row.ejected && row.ejected === row.endpoints) ? "bad" : now.flow ? "" : "quiet",
     line: none ? "no server" : [ejected || (row.endpoints === 1 ? "1 server" : `${count(row.endpoints)} servers`), row.balancer].join(" · ") };
 }
 
 function serviceNode(row, model) {
   const key = "s " + serviceKey(row), now = model.now(key);
   return { key, column: "service", name: row.service, now, leads: toService(row), title: `${row.service} at ${row.listener}`, more: row.clusters_left_out,
-    state: now.failures > 0 ? "bad" : now.requests ? "" : "quiet", line: flowWords(now, failing(now)) };
+    state: now.failures > 0 ? "bad" : now.flow ? "" : "quiet", line: flowWords(now, traffic(now, row), failing(now)) };
+}
+
+// Flow and open connections of the clusters of opaque services, whose endpoints have no counts of bytes.
+function opaqueFlows(t, services, model) {
+  const flows = new Map([...opaqueClusters(t)].map((name) => [name, { flow: 0, connections: 0 }]));
+  for (const row of services)
+    for (const link of t.links.filter((l) => l.service === row.service && l.listener === row.listener && flows.has(l.cluster)))
+      flows.get(link.cluster).flow += model.now("s " + serviceKey(row)).flow;
+  for (const row of t.endpoints) if (flows.has(row.cluster)) flows.get(row.cluster).connections += row.connections ?? 0;
+  return flows;
 }
 
 function scene(model) {
   const t = model.data.topology, nodes = new Map(), edges = [];
   const add = (node) => nodes.set(node.key, { ...node, to: [], from: [] }).get(node.key);
   const join = (a, b, now) => { if (a && b) { edges.push({ a, b, now }); a.to.push(b); b.from.push(a); } };
-  const services = [...t.services].sort(byPlace);
-  for (const row of t.clusters) add(clusterNode(row, model));
+  const services = [...t.services].sort(byPlace), opaque = opaqueFlows(t, services, model);
+  for (const row of t.clusters) add(clusterNode(row, model, opaque));
   for (const row of t.endpoints) {
     if (row.endpoint.startsWith("none")) continue;
-    const node = add(endpointNode(row, model));
+    const of = opaque.get(row.cluster), node = add(endpointNode(row, model, Boolean(of)));
+    if (of) node.now.flow = of.connections ? (of.flow * (row.connections ?? 0)) / of.connections : 0;
     join(nodes.get("c " + row.cluster), node, node.now);
   }
   for (const row of services) {
@@ -170,7 +182,7 @@ export class Graph {
   edge(e, from, to) {
     const x1 = from.x + from.w, y1 = e.a.y + HIGH / 2, x2 = to.x, y2 = e.b.y + HIGH / 2, bend = (x2 - x1) / 2;
     const key = `${e.a.key} > ${e.b.key}`, d = `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
-    const rate = e.now?.requests ?? 0, bad = e.b.state === "bad" ? " bad" : "";
+    const rate = e.now?.flow ?? 0, bad = e.b.state === "bad" ? " bad" : "";
     set(this.element(key, "path", this.edges), { class: `edge${bad}`, d, "stroke-width": (1.2 + Math.min(6, Math.log10(1 + rate) * 1.5)).toFixed(1) });
     if (rate > 0) set(this.element(key + " f", "path", this.edges), { class: `flow${bad}`, d });
   }

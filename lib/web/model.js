@@ -10,8 +10,20 @@ const inOrder = new Intl.Collator("en", { numeric: true }).compare;
 export const byPlace = (a, b) => inOrder(a.listener, b.listener) || inOrder(a.service, b.service);
 const failuresOf = (row) => row.failures ?? row.app_errors + row.protocol_errors + row.local_replies + row.client_closed + row.reset;
 
+// Opaque TCP services have no calls: their "requests" are connections, and their traffic is bits.
+export const isOpaque = (row) => row.protocol === "tcp";
+const bytesOf = (row) => row.opaque_bytes ?? (isOpaque(row) ? (row.bytes_in ?? 0) + (row.bytes_out ?? 0) : 0);
+const BITS_A_CALL = 8192; // as much of opaque TCP is drawn like a call
+
 function counted(row, latency = new Map()) {
-  return { requests: row.requests ?? 0, failures: failuresOf(row) || 0, latency };
+  return { requests: row.requests ?? 0, failures: failuresOf(row) || 0, bytes: bytesOf(row), latency };
+}
+
+// Names of the clusters that only opaque services lead to.
+export function opaqueClusters(t) {
+  const opaque = new Set(t.services.filter(isOpaque).map(serviceKey)), of = (link) => opaque.has(serviceKey(link));
+  const calls = new Set(t.links.filter((link) => !of(link)).map((link) => link.cluster));
+  return new Set(t.links.filter((link) => of(link) && !calls.has(link.cluster)).map((link) => link.cluster));
 }
 
 // The counters of one answer by key; everything that rates do not need is left out.
@@ -71,7 +83,7 @@ export class Model {
     if (!span) return null;
     const a = span[0].rows.get(key), b = span[1].rows.get(key);
     const per = (name) => Math.max(0, b[name] - a[name]) / span[2];
-    return { requests: per("requests"), failures: per("failures") };
+    return { requests: per("requests"), failures: per("failures"), bits: 8 * per("bytes") };
   }
 
   latency(keys) {
@@ -84,7 +96,10 @@ export class Model {
     return { p50: percentile(sum, 0.5), p99: percentile(sum, 0.99) };
   }
 
-  now(key) { return { ...(this.rate(key) ?? { requests: null, failures: null }), ...this.latency([key]) }; }
+  now(key) {
+    const rate = this.rate(key) ?? { requests: null, failures: null, bits: null };
+    return { ...rate, flow: rate.requests + rate.bits / BITS_A_CALL, ...this.latency([key]) };
+  }
 
   load(worker) {
     const span = this.span("w " + worker, RATE_MS);
@@ -123,9 +138,18 @@ export function duration(us) {
 }
 
 export function bitsPerSecond(n) {
+  if (n === null || n === undefined) return "–";
   for (const [unit, size] of [["Gbit/s", 1e9], ["Mbit/s", 1e6], ["kbit/s", 1e3]]) if (n >= size) return `${(n / size).toPrecision(3)} ${unit}`;
   return `${Math.round(n)} bit/s`;
 }
+
+// The traffic of a service: calls, or bits of opaque TCP.
+export const traffic = (now, row) => (isOpaque(row) ? bitsPerSecond(now.bits) : `${perSecond(now.requests)}/s`);
+
+// An endpoint's share of it; bytes are not counted by endpoint.
+export const endpointTraffic = (now, row, opaque) => (opaque ? plural(row.connections ?? 0, "connection") : `${perSecond(now.requests)}/s`);
+
+function plural(n, thing) { return `${count(n)} ${thing}${n === 1 ? "" : "s"}`; }
 
 export function percent(share) {
   if (share === 0) return "0 %";

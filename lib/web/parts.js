@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of the page around the map. All text is set by textContent, because names may contain markup.
 
-import { bitsPerSecond, byPlace, clusterName, count, duration, endpointKey, perSecond, percent, serviceKey, uptime } from "./model.js";
+import { bitsPerSecond, byPlace, clusterName, count, duration, endpointKey, endpointTraffic, opaqueClusters, perSecond, percent, serviceKey, traffic, uptime } from "./model.js";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -37,7 +37,16 @@ function withCode(words) {
   return words.split("`").map((part, i) => (i % 2 ? make("code", {}, part) : part));
 }
 
+// What a counter counts comes first: "12 in the last 60 s: connects refused" is "Connects refused (12 in the last 60 s)".
+function counterFinding(f) {
+  const at = f.words.indexOf(": "), what = f.words.slice(at + 2);
+  return make("li", { class: `is-${f.state}` }, make("span", { class: "kind" }, f.state),
+    make("span", {}, ...withCode(`${what.charAt(0).toUpperCase()}${what.slice(1)} (${f.words.slice(0, at)})`)),
+    f.remedy ? make("span", { class: "remedy" }, ...withCode(f.remedy)) : null, make("span", { class: "counter" }, "counter ", make("code", {}, f.about)));
+}
+
 function finding(f) {
+  if (f.check === "errors" && f.about) return counterFinding(f);
   return make("li", { class: `is-${f.state}` }, make("span", { class: "kind" }, f.state),
     make("span", {}, f.about ? make("b", {}, clusterName(f.about)) : null, ...withCode(`${f.about ? ": " : ""}${f.words}`)),
     f.remedy ? make("span", { class: "remedy" }, ...withCode(f.remedy)) : null);
@@ -72,6 +81,7 @@ export function tiles(model) {
   byId("failures-big").classList.toggle("failing", (now?.failures ?? 0) > 0);
   byId("failures-line").classList.toggle("failing", lately);
   say("failures-note", now?.failures > 0 ? `${percent(Math.min(1, now.failures / Math.max(now.requests, now.failures)))} of all, the last minute` : "the last minute");
+  say("requests-note", now?.bits > 0 ? `the last minute; opaque TCP ${bitsPerSecond(now.bits)}` : "the last minute");
   say("p50", duration(latency.p50));
   say("p99", duration(latency.p99));
   spark("requests-line", model.history.map((h) => h.requests), "Requests");
@@ -107,19 +117,19 @@ export function cutWords(data, find) {
   return find ? `${match} of ${count(t.services_there)} have “${find}” in their names.` : t.services_there === 1 ? "1 service" : `All ${count(t.services_there)}.`;
 }
 
-const HEADS = [["Service", ""], ["Address", ""], ["Requests/s", "number"], ["Failures/s", "number"], ["Median", "number"], ["p99", "number"], ["Endpoints", ""]];
+const HEADS = [["Service", ""], ["Address", ""], ["Traffic", "number"], ["Failures/s", "number"], ["Median", "number"], ["p99", "number"], ["Endpoints", ""]];
 
-function endpointItem(row, model) {
+function endpointItem(row, model, opaque) {
   const now = model.now("e " + endpointKey(row)), bad = row.health !== undefined && row.health !== "ok";
   const words = bad ? ` ${row.health}` : "";
-  return make("li", {}, `${row.endpoint}${row.health === undefined ? "" : ` · ${perSecond(now.requests)}/s`}`, words ? make("span", { class: "failing" }, words) : null,
+  return make("li", {}, `${row.endpoint}${row.health === undefined ? "" : ` · ${endpointTraffic(now, row, opaque)}`}`, words ? make("span", { class: "failing" }, words) : null,
     now.failures > 0 ? make("span", { class: "failing" }, ` ${perSecond(now.failures)} fail/s`) : null);
 }
 
-function targets(row, t, model) {
+function targets(row, t, model, opaque) {
   return t.links.filter((l) => l.service === row.service && l.listener === row.listener).map((link) => {
     const rows = t.endpoints.filter((e) => e.cluster === link.cluster), c = t.clusters.find((x) => x.cluster === link.cluster);
-    const items = rows.map((e) => endpointItem(e, model));
+    const items = rows.map((e) => endpointItem(e, model, opaque.has(e.cluster)));
     if (!rows.length) items.push(make("li", {}, make("span", { class: "failing" }, "no server")));
     if (c?.left_out) items.push(make("li", {}, `and ${count(c.left_out)} more`));
     return make("div", { class: "target" }, make("span", { class: "note" }, clusterName(link.cluster)), make("ul", {}, ...items));
@@ -130,13 +140,13 @@ function targets(row, t, model) {
 export const toService = (row) => `#${new URLSearchParams({ service: row.service, at: row.listener })}`;
 
 export function table(model) {
-  const t = model.data.topology;
+  const t = model.data.topology, opaque = opaqueClusters(t);
   const rows = [...t.services].sort(byPlace).map((row) => {
     const now = model.now("s " + serviceKey(row));
-    const cells = [row.service, row.listener, perSecond(now.requests), perSecond(now.failures), duration(now.p50), duration(now.p99)];
+    const cells = [row.service, row.listener, traffic(now, row), perSecond(now.failures), duration(now.p50), duration(now.p99)];
     cells[0] = make("a", { href: `${toService(row)}&table=` }, row.service);
     const tr = make("tr", {}, ...cells.map((words, i) => make("td", { class: `${HEADS[i][1]}${i === 0 ? " name" : ""}${i === 3 && now.failures > 0 ? " failing" : ""}`, "data-label": HEADS[i][0] }, words)));
-    tr.append(make("td", { "data-label": "Endpoints" }, make("div", {}, ...targets(row, t, model))));
+    tr.append(make("td", { "data-label": "Endpoints" }, make("div", {}, ...targets(row, t, model, opaque))));
     return tr;
   });
   fill("table", [make("table", {}, make("thead", {}, make("tr", {}, ...HEADS.map(([name, kind]) => make("th", { class: kind, scope: "col" }, name)))), make("tbody", {}, ...rows))]);

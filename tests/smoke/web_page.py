@@ -6,6 +6,7 @@ and says so when the daemon is gone. And over HTTP: who may ask for it, by which
 import http.client
 import json
 import socket
+import threading
 
 from meltemi_lab import TESTS, Lab, check, equal, main, netns, within
 from meltemi_lab.browser import Browser, colours
@@ -17,6 +18,7 @@ DUBBO = "tcp-metaprotocol-dubbo"
 DEAD = "198.51.100.12:20899"
 HUNG, HUNG_PORT = "198.51.100.12:20898", 20898
 HUNG_SERVICE = ("hung.example", "240.240.3.2", 20880)
+OPAQUE, OPAQUE_SERVER, OPAQUE_PORT = ("redis.example", "240.240.3.3", 6379), "198.51.100.11:6390", 6390
 BAD_LIGHT, BAD_DARK = (0xC4, 0x2B, 0x2B), (0xFF, 0x7B, 0x76)
 MANY = 1000
 
@@ -69,6 +71,33 @@ def what_flows(browser, daemon):
     browser.until("a line of the last minute", "document.querySelector('#requests-line .line').getAttribute('d').length > 40")
 
 
+def opaque_traffic(browser, daemon):
+    """A service of opaque TCP has bits per second and connections instead of calls, everywhere on the page."""
+    name, at = OPAQUE[0], f"{OPAQUE[1]}:{OPAQUE[2]}"
+    title = "([...document.querySelectorAll('.node:not(.quiet) title')].map(t => t.textContent).find(t => t.startsWith('{}')) ?? '')"
+    browser.until("bits of the service", f"/: [0-9.]+ [kM]bit\\/s$/.test({title.format(f'{name} at ')})")
+    browser.until("its server's connection", f"/: 1 connection$/.test({title.format(OPAQUE_SERVER)})")
+    browser.until("bits in the sum", "/opaque TCP [0-9.]+ [kM]bit/.test(document.getElementById('requests-note').textContent)")
+    # Both have had one "request": a connection, and a call that hangs.
+    order = [row["service"] for row in daemon.show("topology")["services"]]
+    check(order.index(name) < order.index(HUNG_SERVICE[0]), f"services by traffic: {order}")
+    browser.run(f"location.hash = 'table=&service={name}&at={at}'")
+    browser.until("bits in its details", "/Traffic *[0-9.]+ [kM]bit\\/s/.test(document.getElementById('detail-body').textContent)")
+    equal(browser.run("/Calls|Under way|p99/.test(document.getElementById('detail-body').textContent)"), False, "words about calls in its details")
+    row = browser.until("its row of the table", f"[...document.querySelectorAll('#table tr')].find(r => r.textContent.startsWith('{name}'))?.innerText")
+    check("bit/s" in row and "1 connection" in row and "0/s" not in row, f"row of the table: {row}")
+    browser.run("location.hash = ''")
+
+
+def headlines(browser):
+    """A finding of a counter tells in words what happened; the counter's name is a detail below them."""
+    found = browser.until("a finding of a counter", """(all => all.length && all)([...document.querySelectorAll('.findings li')]
+        .filter(li => li.querySelector('.counter')).map(li => [li.children[1].textContent, li.querySelector('.counter').textContent]))""")
+    check(any(name == "counter proxy_up_connect_failed" for _, name in found), f"no finding of the dead server's counter: {found}")
+    for words, name in found:
+        check(words[0].isupper() and " in the last " in words and name.split()[1] not in words, f"headline of {name}: {words}")
+
+
 def what_fails(browser):
     """The endpoint that nobody listens on: words, and the colour that nothing else has."""
     browser.until("the dead endpoint in words", f"[...document.querySelectorAll('.node.bad title')].some(t => t.textContent.startsWith('{DEAD}')"
@@ -88,6 +117,8 @@ def what_hangs(browser):
     """An endpoint that has taken a call and sends nothing: red as well, with its flow."""
     browser.until("the silent endpoint in words", f"[...document.querySelectorAll('.node.bad title')].some(t => t.textContent.startsWith('{HUNG}')"
                   " && /silent for/.test(t.textContent))", seconds=30)
+    browser.until("the silent opaque server", f"[...document.querySelectorAll('.node.bad title')].some(t => t.textContent.startsWith('{OPAQUE_SERVER}')"
+                  " && /silent for .* 1 connection/.test(t.textContent))", seconds=30)
     browser.until("its flow in red", "document.querySelectorAll('.edge.bad').length > 1")
     browser.until("a finding about it", f"document.getElementById('findings').textContent.includes('1 call waits at {HUNG}')")
 
@@ -163,7 +194,7 @@ def of_many(browser, daemon):
 def gone(browser, daemon):
     browser.requests.clear()
     equal(browser.complaints, [], "complaints of the browser")
-    daemon.process.kill()
+    daemon.process.kill().popen.wait(60)
     browser.until("the banner", "!document.getElementById('gone').hidden && /does not answer/.test(document.getElementById('gone').textContent)")
     equal(browser.run("document.body.classList.contains('stale')"), True, "what is old looks old")
 
@@ -174,6 +205,27 @@ def takes(sock):
         pass
 
 
+class Echo:
+    """A server of opaque TCP that answers, until it hangs."""
+    hangs = False
+
+    def __call__(self, sock):
+        while data := sock.recv(65536):
+            if not self.hangs:
+                sock.sendall(data)
+
+
+def talks(sock):
+    """A client of opaque TCP on one connection, until the server hangs."""
+    pause = threading.Event()
+    try:
+        while not pause.wait(0.05):
+            sock.sendall(bytes(5000))
+            sock.recv(65536)
+    except OSError:
+        pass
+
+
 def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
@@ -181,16 +233,22 @@ def body():
         daemon = lab.meltemi(TESTS / "documents/talks", workers=2)
         daemon.write("half.yaml", service("half.example", "240.240.3.1", 20880, DUBBO, [("198.51.100.11", 20880, {}), ("198.51.100.12", 20899, {})]))
         daemon.write("hung.yaml", service(*HUNG_SERVICE, DUBBO, [("198.51.100.12", HUNG_PORT, {})]))
+        daemon.write("opaque.yaml", service(*OPAQUE, "tcp", [("198.51.100.11", OPAQUE_PORT, {})]))
         daemon.node.write_text(daemon.node.read_text().replace("http: 127.0.0.1:15000", "http: 127.0.0.1:15000, httpNames: [meltemi.ops.example]"))
         daemon.start()
         who_may_ask(daemon)
         lab.dubbo_client("240.240.0.10:20880", count=10**9, rate=300, outstanding=8, connections=2)
         lab.dubbo_client("240.240.3.1:20880", count=10**9, rate=40, outstanding=8, connections=2)
         browser = Browser(lab, "mesh")
-        with lab.listening("server2", HUNG_PORT, takes):
+        echo = Echo()
+        with lab.listening("server2", HUNG_PORT, takes), lab.listening("server1", OPAQUE_PORT, echo):
             lab.connect("client", *HUNG_SERVICE[1:]).sendall(request(1, "sayHello", ["a"], interface=HUNG_SERVICE[0]))
+            threading.Thread(target=talks, args=(lab.connect("client", *OPAQUE[1:]),), daemon=True).start()
             what_flows(browser, daemon)
+            opaque_traffic(browser, daemon)
+            echo.hangs = True
             what_fails(browser)
+            headlines(browser)
             what_hangs(browser)
         look_closer(browser, daemon)
         on_small_screens(browser)

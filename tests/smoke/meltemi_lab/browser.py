@@ -10,7 +10,7 @@ import struct
 import time
 import zlib
 
-from .check import Failure, Skip
+from .check import PATIENCE, Failure, Skip
 from .process import Process
 
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe", "--no-first-run",
@@ -146,7 +146,7 @@ class Browser:
     def texts(self, selector):
         return self.run(f"[...document.querySelectorAll({json.dumps(selector)})].map(e => e.textContent)")
 
-    def until(self, what, script, seconds=15):
+    def until(self, what, script, seconds=PATIENCE):
         """Waits until the expression is true; its value."""
         end = time.monotonic() + seconds
         while True:
