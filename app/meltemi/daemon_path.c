@@ -2,9 +2,12 @@
 #include "daemon_path.h"
 
 #include "mt_base.h"
+#include "unit_user.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,4 +32,47 @@ void daemon_path(char *path, size_t size)
 			access(path, X_OK) == 0)
 			return;
 	snprintf(path, size, "meltemid");
+}
+
+/* In the child process. */
+static void become(const char *user, const char *const *argv, const char *told, int out)
+{
+	char program[PATH_MAX];
+	int fd = told ? open(told, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : out;
+	int rc;
+
+	daemon_path(program, sizeof(program));
+	signal(SIGPIPE, SIG_DFL);
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
+		_exit(126);
+	rc = user ? unit_become(user) : 0;
+	if (rc == 0) {
+		execvp(program, (char **)(uintptr_t)argv);
+		rc = -errno;
+	} else if (rc == -ENOENT) {
+		dprintf(STDERR_FILENO, "user %s of the unit does not exist\n", user);
+		_exit(126);
+	}
+	if (rc != -ENOENT)
+		dprintf(STDERR_FILENO, "%s: cannot be run as user %s: %s\n", program,
+			user ? user : "of this process", strerror(-rc));
+	_exit(rc == -ENOENT ? 127 : 126);
+}
+
+pid_t daemon_start(const char *user, const char *const *argv, const char *told, FILE **out)
+{
+	int fds[2];
+	pid_t pid;
+
+	*out = NULL;
+	if (pipe2(fds, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		become(user, argv, told, fds[1]);
+	close(fds[1]);
+	*out = pid > 0 ? fdopen(fds[0], "r") : NULL;
+	if (!*out)
+		close(fds[0]);
+	return pid;
 }

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef DAEMON_PATH_H
-#define DAEMON_PATH_H
+/* The meltemid of the same build, which checks documents for this program. */
+#pragma once
 
-#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
 
-/* Finds the meltemid of the same build, otherwise the one in PATH. */
+/* Finds it; otherwise the one in PATH. */
 void daemon_path(char *path, size_t size);
 
-#endif
+/*
+ * Starts it, with stdout, and stderr if `told` is NULL, as *out, which the caller closes; else
+ * stderr goes to the file `told`. `user`: of the new process; NULL: the one of this process.
+ * Returns its pid, -1 with errno. Its exit status is 127 if it was not found, or 126 if it could
+ * not start, with the reason on stderr.
+ */
+pid_t daemon_start(const char *user, const char *const *argv, const char *told, FILE **out);

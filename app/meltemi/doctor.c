@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doctor.h"
+#include "options.h"
 
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
 	"usage: meltemi [-s SOCKET] doctor [--json] [--all]\n"
@@ -22,7 +23,7 @@ static const char *const states[] = {"ok", "note", "warning", "fault"};
 
 static const struct {
 	const char *name;
-	void (*run)(struct doctor *d);
+	doctor_check_fn *run;
 	const char *fine;
 	bool of_cores; /* skipped while the workers' cores are unknown */
 } checks[] = {
@@ -48,9 +49,9 @@ void doctor_found(struct doctor *d, enum doctor_state s, const char *about, cons
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	json_array_append_new(
-		d->list, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "check", d->check, "state",
-				 states[s], "about", about, "words", text, "remedy", remedy));
+	json_array_append_new(d->list,
+		json_pack("{s:s, s:s, s:s, s:s, s:n, s:s?}", "check", d->check, "state", states[s],
+			"about", about, "words", text, "also_counted", "remedy", remedy));
 }
 
 /* ---- the daemon ----------------------------------------------------------------------------- */
@@ -62,7 +63,7 @@ static void copy_text(char *to, size_t size, const json_t *row, const char *name
 	snprintf(to, size, "%s", text ? text : "");
 }
 
-static void take_node(struct doctor *d, const json_t *node)
+void doctor_take_node(struct doctor *d, const json_t *node)
 {
 	json_t *row;
 	size_t i;
@@ -96,7 +97,7 @@ static void ask_daemon(struct doctor *d, const char *socket)
 	d->daemon = json_is_array(json_object_get(answer, "health"));
 	if (d->daemon) {
 		json_array_extend(d->list, json_object_get(answer, "health"));
-		take_node(d, json_object_get(answer, "node"));
+		doctor_take_node(d, json_object_get(answer, "node"));
 	} else {
 		doctor_found(d, DOCTOR_FAULT, socket,
 			"start meltemid, or name its admin.socket by -s; here the host alone was "
@@ -124,11 +125,14 @@ static void examine_host(struct doctor *d)
 static void print_row(const json_t *row, const char *state)
 {
 	const char *about = json_string_value(json_object_get(row, "about"));
+	const char *also = json_string_value(json_object_get(row, "also_counted"));
 	const char *remedy = json_string_value(json_object_get(row, "remedy"));
 
 	printf("%-8s %-14s %s%s%s\n", state, json_string_value(json_object_get(row, "check")),
 		about, about && *about ? ": " : "",
 		json_string_value(json_object_get(row, "words")));
+	if (also)
+		printf("%-23s also counted as: %s\n", "", also);
 	if (remedy)
 		printf("%-23s remedy: %s\n", "", remedy);
 }
@@ -172,44 +176,8 @@ static uint32_t print_json(const struct doctor *d)
 
 		faults += state && strcmp(state, states[DOCTOR_FAULT]) == 0;
 	}
-	json_dumpf(all, stdout, JSON_INDENT(2));
-	printf("\n");
-	json_decref(all);
+	screen_json(all);
 	return faults;
-}
-
-/* Returns -1 to go on, else the exit code. */
-static int read_options(struct doctor *d, bool *json, bool *all, int argc, char **argv)
-{
-	static const struct option longs[] = {{"root", required_argument, NULL, 'r'},
-		{"json", no_argument, NULL, 'j'}, {"all", no_argument, NULL, 'a'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	int c;
-
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		switch (c) {
-		case 'r':
-			d->root = optarg;
-			break;
-		case 'j':
-			*json = true;
-			break;
-		case 'a':
-			*all = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_DONE;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (optind == argc)
-		return -1;
-	fputs(usage, stderr);
-	return EXIT_USAGE;
 }
 
 json_t *doctor_findings(const char *socket)
@@ -225,9 +193,13 @@ int doctor_run(int argc, char **argv, const char *socket, bool json)
 {
 	struct doctor d = {.root = "", .list = json_array()};
 	bool all = false;
+	const struct option_row options[] = {
+		{"root", .text = &d.root}, {"json", .flag = &json}, {"all", .flag = &all}, {NULL}};
 	uint32_t faults;
-	int code = read_options(&d, &json, &all, argc, argv);
+	int code = options_read(options, NULL, true, usage, argc, argv);
 
+	if (code < 0 && optind < argc)
+		code = options_wrong(usage);
 	if (code < 0) {
 		ask_daemon(&d, socket);
 		examine_host(&d);

@@ -8,8 +8,6 @@
 
 #include "shell.h"
 
-#include <jansson.h>
-
 #define DOCTOR_CORES 64
 #define DOCTOR_PORTS 16
 
@@ -46,19 +44,19 @@ bool doctor_link(const struct doctor *d, char *buf, size_t size, const char *fmt
 /* True if `n` is in a list in the kernel's format, "0-3,8". */
 bool doctor_listed(const char *list, uint32_t n);
 
-/* doctor_host.c */
-void doctor_pages(struct doctor *d);
-void doctor_quota(struct doctor *d);
-void doctor_clock(struct doctor *d);
-void doctor_steal(struct doctor *d);
-/* doctor_cores.c */
-void doctor_isolation(struct doctor *d);
-void doctor_sleep(struct doctor *d);
-void doctor_siblings(struct doctor *d);
-/* doctor_devices.c */
-void doctor_pci(struct doctor *d);
-void doctor_iommu(struct doctor *d);
-void doctor_interfaces(struct doctor *d);
+typedef void doctor_check_fn(struct doctor *d);
+doctor_check_fn doctor_pages, doctor_quota, doctor_clock, doctor_steal; /* doctor_host.c */
+doctor_check_fn doctor_isolation, doctor_sleep, doctor_siblings;	/* doctor_cores.c */
+doctor_check_fn doctor_pci, doctor_iommu, doctor_interfaces;		/* doctor_devices.c */
+/*
+ * The NUMA node of a PCI device, with the list of its cores in `cores`; -1 if the kernel names
+ * none.
+ */
+int doctor_numa(const struct doctor *d, const char *pci, char *cores, size_t size);
+/* True if the kernel has IOMMU groups. */
+bool doctor_has_iommu(const struct doctor *d);
+/* Takes cores and ports from member "node" of the answer to `--json show health`. */
+void doctor_take_node(struct doctor *d, const json_t *node);
 
 /* The findings that `meltemi --json doctor` prints; the caller owns the reference. */
 json_t *doctor_findings(const char *socket);

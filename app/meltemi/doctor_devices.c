@@ -3,6 +3,7 @@
 #include "doctor.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,24 +15,33 @@ static bool is_pci(const struct doctor_port *p)
 	return sscanf(p->device, "%x:%x:%x.%x", &a, &b, &c, &e) == 4;
 }
 
+int doctor_numa(const struct doctor *d, const char *pci, char *cores, size_t size)
+{
+	char text[16];
+	long node;
+
+	if (!doctor_read(d, text, sizeof(text), "/sys/bus/pci/devices/%s/numa_node", pci))
+		return -1;
+	node = strtol(text, NULL, 10);
+	if (node < 0 || node > INT_MAX ||
+		!doctor_read(d, cores, size, "/sys/devices/system/node/node%ld/cpulist", node))
+		return -1;
+	return (int)node;
+}
+
 static void check_node(struct doctor *d, const struct doctor_port *p)
 {
-	char node[16], list[256];
+	char list[256];
+	int node = doctor_numa(d, p->device, list, sizeof(list));
 
-	if (!doctor_read(d, node, sizeof(node), "/sys/bus/pci/devices/%s/numa_node", p->device) ||
-		atoi(node) < 0)
-		return;
-	if (!doctor_read(
-		    d, list, sizeof(list), "/sys/devices/system/node/node%d/cpulist", atoi(node)))
-		return;
-	for (uint32_t i = 0; i < d->n_cores; i++)
+	for (uint32_t i = 0; node >= 0 && i < d->n_cores; i++)
 		if (!doctor_listed(list, d->cores[i]))
 			doctor_found(d, DOCTOR_WARNING, p->name,
 				"take workers' cores (spec.workers.cores) of the device's own node",
 				"%s is on NUMA node %d, and worker core %u is not: every packet "
 				"crosses "
 				"sockets",
-				p->device, atoi(node), d->cores[i]);
+				p->device, node, d->cores[i]);
 }
 
 /* NVIDIA devices keep the kernel's driver; all others need one for user space. */
@@ -40,15 +50,13 @@ static void check_driver(struct doctor *d, const struct doctor_port *p)
 	char driver[64];
 
 	if (!doctor_link(d, driver, sizeof(driver), "/sys/bus/pci/devices/%s/driver", p->device)) {
-		doctor_found(d, DOCTOR_FAULT, p->name,
-			"modprobe vfio-pci; dpdk-devbind.py -b vfio-pci DEVICE", "%s has no driver",
-			p->device);
+		doctor_found(d, DOCTOR_FAULT, p->name, "modprobe vfio-pci; meltemi nic bind DEVICE",
+			"%s has no driver", p->device);
 		return;
 	}
 	if (strncmp(driver, "mlx", 3) && strcmp(driver, "vfio-pci") &&
 		strcmp(driver, "uio_pci_generic") && strcmp(driver, "igb_uio"))
-		doctor_found(d, DOCTOR_FAULT, p->name,
-			"modprobe vfio-pci; dpdk-devbind.py -b vfio-pci DEVICE",
+		doctor_found(d, DOCTOR_FAULT, p->name, "modprobe vfio-pci; meltemi nic bind DEVICE",
 			"%s belongs to the kernel's driver %s", p->device, driver);
 }
 
@@ -62,7 +70,7 @@ void doctor_pci(struct doctor *d)
 	}
 }
 
-static bool any_group(const struct doctor *d)
+bool doctor_has_iommu(const struct doctor *d)
 {
 	char path[512];
 	struct dirent *e;
@@ -85,7 +93,7 @@ void doctor_iommu(struct doctor *d)
 
 	for (uint32_t i = 0; i < d->n_ports; i++)
 		pci |= is_pci(&d->ports[i]);
-	if (pci && !any_group(d))
+	if (pci && !doctor_has_iommu(d))
 		doctor_found(d, DOCTOR_WARNING, "",
 			"intel_iommu=on iommu=pt at boot (or amd_iommu=on), and VT-d in the "
 			"firmware",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "import.h"
+#include "options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -59,62 +59,18 @@ void import_error(const char *fmt, ...)
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
-enum { OPT_SAVE = 256, OPT_FORCE, OPT_DEVICE, OPT_ADDRESS, OPT_ALL, OPT_JSON };
-
-static const struct option options[] = {{"node", required_argument, NULL, 'o'},
-	{"save", required_argument, NULL, OPT_SAVE}, {"force", no_argument, NULL, OPT_FORCE},
-	{"device", required_argument, NULL, OPT_DEVICE},
-	{"address", required_argument, NULL, OPT_ADDRESS}, {"all", no_argument, NULL, OPT_ALL},
-	{"json", no_argument, NULL, OPT_JSON}, {"help", no_argument, NULL, 'h'}, {0}};
-
-/* Returns -1 to go on, else the exit code. */
-static int one(struct import *m, int c)
-{
-	switch (c) {
-	case 'o':
-		m->out = optarg;
-		return -1;
-	case OPT_SAVE:
-		m->save = optarg;
-		return -1;
-	case OPT_FORCE:
-		m->force = true;
-		return -1;
-	case OPT_DEVICE:
-		m->device = optarg;
-		return -1;
-	case OPT_ADDRESS:
-		m->address = optarg;
-		return -1;
-	case OPT_ALL:
-		m->all = true;
-		return -1;
-	case OPT_JSON:
-		m->json = true;
-		return -1;
-	case 'h':
-		fputs(usage, stdout);
-		return EXIT_DONE;
-	default:
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-}
-
 static int read_options(struct import *m, int argc, char **argv)
 {
-	int c, code;
+	const struct option_row options[] = {{"node", 'o', .text = &m->out},
+		{"save", .text = &m->save}, {"force", .flag = &m->force},
+		{"device", .text = &m->device}, {"address", .text = &m->address},
+		{"all", .flag = &m->all}, {"json", .flag = &m->json}, {NULL}};
+	int code = options_read(options, NULL, true, usage, argc, argv);
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
-		code = one(m, c);
-		if (code >= 0)
-			return code;
-	}
-	if (optind == argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
+	if (code >= 0)
+		return code;
+	if (optind == argc)
+		return options_wrong(usage);
 	m->n = (uint32_t)(argc - optind);
 	if (m->n > IMPORT_INPUTS) {
 		import_error(
@@ -150,8 +106,7 @@ static void print_json(struct import *m, bool written)
 {
 	json_object_set_new(m->report, "node", json_string(m->node));
 	json_object_set_new(m->report, "written", written ? json_string(m->out) : json_null());
-	json_dumpf(m->report, stdout, JSON_INDENT(2));
-	putchar('\n');
+	screen_json(json_incref(m->report));
 }
 
 static void print_page(const struct import *m)

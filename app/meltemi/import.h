@@ -9,7 +9,6 @@
 
 #include "shell.h"
 
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 

@@ -9,7 +9,6 @@
 #include "mt_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -17,44 +16,17 @@
 
 /* ---- meltemid -------------------------------------------------------------------------------- */
 
-/* In the child process: runs meltemid, with stdout to `out` and stderr to a file. */
-static void become(const struct import *m, const char *program, int out)
-{
-	char node[PATH_MAX], told[PATH_MAX], *argv[IMPORT_ARGS + 4] = {"meltemid", "-c", node};
-	int fd;
-
-	for (int i = 0; i < IMPORT_ARGS && m->args[i]; i++)
-		argv[3 + i] = (char *)m->args[i];
-
-	snprintf(node, sizeof(node), "%s/node.yaml", m->dir);
-	snprintf(told, sizeof(told), "%s/told", m->dir);
-	fd = open(told, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	signal(SIGPIPE, SIG_DFL);
-	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
-		_exit(127);
-	execvp(program, argv);
-	_exit(errno == ENOENT ? 127 : 126);
-}
-
 /* Starts meltemid. Returns its pid, with its output in *out; -1 after a message. */
 static pid_t start(const struct import *m, FILE **out)
 {
-	char program[PATH_MAX];
-	int fds[2];
+	char node[PATH_MAX], told[PATH_MAX];
+	const char *argv[IMPORT_ARGS + 4] = {"meltemid", "-c", node};
 	pid_t pid;
 
-	daemon_path(program, sizeof(program));
-	if (pipe2(fds, O_CLOEXEC)) {
-		import_error("no pipe: %s", strerror(errno));
-		return -1;
-	}
-	pid = fork();
-	if (pid == 0)
-		become(m, program, fds[1]);
-	close(fds[1]);
-	*out = pid > 0 ? fdopen(fds[0], "r") : NULL;
-	if (!*out)
-		close(fds[0]);
+	memcpy(argv + 3, m->args, sizeof(m->args));
+	snprintf(node, sizeof(node), "%s/node.yaml", m->dir);
+	snprintf(told, sizeof(told), "%s/told", m->dir);
+	pid = daemon_start(NULL, argv, told, out);
 	if (pid < 0)
 		import_error("meltemid cannot be started: %s", strerror(errno));
 	return pid;

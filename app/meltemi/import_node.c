@@ -4,6 +4,7 @@
  * because of what was found.
  */
 #include "import.h"
+#include "quoted.h"
 
 #include "mt_file.h"
 
@@ -17,17 +18,6 @@
 
 #define LEAVE_DAYS 30
 #define PROPOSED   50 /* objects, and hosts; longer proposals would not be read */
-
-/* Writes a text as JSON does, which is valid YAML for any contents. */
-static void put_quoted(FILE *f, const char *s)
-{
-	json_t *j = json_string(s);
-	char *text = j ? json_dumps(j, JSON_ENCODE_ANY) : NULL;
-
-	fputs(text ? text : "\"\"", f);
-	free(text);
-	json_decref(j);
-}
 
 /* Writes the host's name, which is often used as the name of the Node. */
 static void put_name(FILE *f)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "join.h"
+#include "options.h"
 
 #include "shell.h"
 
@@ -7,7 +8,6 @@
 #include "mt_identity.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,24 +93,20 @@ void join_wait(struct join *j)
 
 /* ---- the report ------------------------------------------------------------------------------ */
 
+/* NULL, which JSON writes as null, for a text without content. */
+static const char *known(const char *text)
+{
+	return *text ? text : NULL;
+}
+
+/* Every row has all members. `f`: of a failed step. */
 static json_t *row_json(
 	const char *name, const char *state, const char *words, const struct mt_finding *f)
 {
-	json_t *o = json_pack("{s:s, s:s}", "step", name, "state", state);
-
-	if (words && *words)
-		(void)json_object_set_new(o, "words", json_string(words));
-	if (!f)
-		return o;
-	if (f->file[0])
-		(void)json_object_set_new(o, "file", json_string(f->file));
-	if (f->line)
-		(void)json_object_set_new(o, "line", json_integer(f->line));
-	if (f->field[0])
-		(void)json_object_set_new(o, "field", json_string(f->field));
-	if (f->remedy[0])
-		(void)json_object_set_new(o, "remedy", json_string(f->remedy));
-	return o;
+	return json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:s?, s:s?}", "step", name, "state", state,
+		"words", known(words), "file", known(f->file), "line",
+		f->line ? json_integer(f->line) : json_null(), "field", known(f->field), "remedy",
+		known(f->remedy));
 }
 
 static void print_failure(const char *name, const struct mt_finding *f)
@@ -134,8 +130,8 @@ static bool run_step(struct join *j, int i, json_t *rows)
 	struct mt_finding f = {0};
 	bool ok = steps[i].run(j, words, sizeof(words), &f);
 
-	(void)json_array_append_new(rows, row_json(steps[i].name, ok ? "ok" : "failed",
-						  ok ? words : f.words, ok ? NULL : &f));
+	(void)json_array_append_new(
+		rows, row_json(steps[i].name, ok ? "ok" : "failed", ok ? words : f.words, &f));
 	if (j->o.json)
 		return ok;
 	if (ok)
@@ -149,6 +145,7 @@ static bool run_step(struct join *j, int i, json_t *rows)
 static int run_steps(struct join *j)
 {
 	json_t *rows = json_array(), *all;
+	static const struct mt_finding none;
 	const char *failed = NULL;
 	uint32_t done = 0;
 
@@ -162,24 +159,23 @@ static int run_steps(struct join *j)
 				failed = steps[i].name;
 			continue;
 		}
-		(void)json_array_append_new(rows, row_json(steps[i].name, "skipped", NULL, NULL));
+		(void)json_array_append_new(rows, row_json(steps[i].name, "skipped", "", &none));
 		if (!j->o.json)
 			printf("%-9s -\n", steps[i].name);
 	}
 	all = json_pack("{s:s?, s:b, s:o}", "failed", failed, "written", done & NEED(WRITE) ? 1 : 0,
 		"steps", rows);
 	if (j->o.json)
-		json_dumpf(all, stdout, JSON_INDENT(2));
-	if (j->o.json)
-		printf("\n");
+		screen_json(json_incref(all));
 	json_decref(all);
 	return failed ? EXIT_REFUSED : EXIT_DONE;
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static bool read_ttl(struct join_options *o, const char *text)
+static bool read_ttl(void *options, const char *text)
 {
+	struct join_options *o = options;
 	uint64_t ms;
 
 	if (mt_duration_parse(text, &ms) || ms < MT_IDENTITY_TTL_MIN_S * 1000ull ||
@@ -194,45 +190,15 @@ static bool read_ttl(struct join_options *o, const char *text)
 /* Returns -1 to go on, else the exit code. */
 static int read_options(struct join_options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
-		{"check", no_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
-		{"delta", no_argument, NULL, 'd'}, {"ttl", required_argument, NULL, 't'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	int c;
+	const struct option_row options[] = {{"output", 'o', .text = &o->out},
+		{"check", .flag = &o->check}, {"json", .flag = &o->json},
+		{"delta", .flag = &o->delta}, {"ttl", .take = read_ttl}, {NULL}};
+	int code = options_read(options, o, true, usage, argc, argv);
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "o:h", longs, NULL)) != -1) {
-		switch (c) {
-		case 'o':
-			o->out = optarg;
-			break;
-		case 'c':
-			o->check = true;
-			break;
-		case 'j':
-			o->json = true;
-			break;
-		case 'd':
-			o->delta = true;
-			break;
-		case 't':
-			if (!read_ttl(o, optarg))
-				return EXIT_USAGE;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_DONE;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (optind + 1 != argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
+	if (code < 0 && optind + 1 != argc)
+		return options_wrong(usage);
 	o->dir = argv[optind];
-	return -1;
+	return code;
 }
 
 static bool start(struct join *j)

@@ -2,12 +2,16 @@
 #include "doctor.h"
 #include "import.h"
 #include "join.h"
+#include "nic.h"
+#include "options.h"
 #include "support.h"
 #include "words.h"
 
-#include <getopt.h>
+#include "mt_std.h"
+
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
 	"usage: meltemi [-s SOCKET] [--json] [COMMAND...]\n"
@@ -20,7 +24,8 @@ static const char usage[] =
 	"       meltemi [--json] import [--all] [-o NODE.yaml] FILE|DIRECTORY|-...\n"
 	"       meltemi [--json] analyse [--config NODE.yaml] --directory DIR...\n"
 	"       meltemi [-s SOCKET] [--json] doctor [--all]\n"
-	"       meltemi [-s SOCKET] support [-o FILE] [--redact-names]\n"
+	"       meltemi [-s SOCKET] [--json] nic [COMMAND]\n"
+	"       meltemi [-s SOCKET] support [-o FILE]\n"
 	"\n"
 	"Queries a running meltemid. Without a command it reads commands from a terminal (with\n"
 	"completion by Tab, help by ?, history) or from standard input. `meltemi join` makes\n"
@@ -50,60 +55,22 @@ struct options {
 	const char *watch; /* NULL, or the interval in seconds */
 };
 
-/* Returns -1 to go on, else the exit code. */
+/* Options after the command are for the daemon. Returns -1 to go on, else the exit code. */
 static int read_options(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
-		{"json", no_argument, NULL, 'j'}, {"watch", required_argument, NULL, 'w'},
-		{"complete", no_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'}, {"connect", required_argument, NULL, 'C'},
-		{"cert", required_argument, NULL, 'E'}, {"key", required_argument, NULL, 'K'},
-		{"ca", required_argument, NULL, 'A'}, {"server-name", required_argument, NULL, 'N'},
-		{0}};
-	int c;
+	bool version = false;
+	const struct option_row options[] = {{"socket", 's', .text = &o->at.socket},
+		{"connect", .text = &o->at.connect}, {"cert", .text = &o->at.cert},
+		{"key", .text = &o->at.key}, {"ca", .text = &o->at.ca},
+		{"server-name", .text = &o->at.server_name}, {"json", .flag = &o->json},
+		{"watch", .text = &o->watch}, {"complete", .flag = &o->complete},
+		{"version", 'V', .flag = &version}, {NULL}};
+	int code = options_read(options, NULL, false, usage, argc, argv);
 
-	/* +: options after the command are for the daemon. */
-	while ((c = getopt_long(argc, argv, "+s:hV", longs, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			o->at.socket = optarg;
-			break;
-		case 'C':
-			o->at.connect = optarg;
-			break;
-		case 'E':
-			o->at.cert = optarg;
-			break;
-		case 'K':
-			o->at.key = optarg;
-			break;
-		case 'A':
-			o->at.ca = optarg;
-			break;
-		case 'N':
-			o->at.server_name = optarg;
-			break;
-		case 'j':
-			o->json = true;
-			break;
-		case 'w':
-			o->watch = optarg;
-			break;
-		case 'c':
-			o->complete = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_DONE;
-		case 'V':
-			printf("meltemi %s\n", MT_VERSION);
-			return EXIT_DONE;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-	}
-	return -1;
+	if (!version)
+		return code;
+	printf("meltemi %s\n", MT_VERSION);
+	return EXIT_DONE;
 }
 
 /* Joins the words of the command to one line; false if it is too long. */
@@ -157,7 +124,8 @@ static int run_own(const struct options *o, const struct remote *r, int n, char 
 		return analyse_run(n, words, o->json);
 	if (strcmp(first, "completion") == 0)
 		return completion_script(words[1]);
-	if (strcmp(first, "doctor") != 0 && strcmp(first, "support") != 0)
+	if (strcmp(first, "doctor") != 0 && strcmp(first, "support") != 0 &&
+		strcmp(first, "nic") != 0)
 		return -1;
 	if (r->host[0]) {
 		fprintf(stderr,
@@ -167,10 +135,12 @@ static int run_own(const struct options *o, const struct remote *r, int n, char 
 	}
 	if (strcmp(first, "support") == 0)
 		return support_run(n, words, o->at.socket);
+	if (strcmp(first, "nic") == 0)
+		return nic_run(n, words, o->at.socket, o->json);
 	return doctor_run(n, words, o->at.socket, o->json);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	static struct options o; /* the strings that it points to are never freed */
 	struct remote remote;
@@ -200,4 +170,10 @@ int main(int argc, char **argv)
 	code = optind == argc ? shell_run(&c, o.json) : shell_line(&c, line, o.json, &quit);
 	client_close(&c);
 	return code;
+}
+
+int main(int argc, char **argv)
+{
+	mt_std_hold();
+	return mt_std_written("meltemi", run(argc, argv));
 }

@@ -190,3 +190,10 @@ void screen_show(const char *text, bool pages)
 	}
 	signal(SIGPIPE, old);
 }
+
+void screen_json(json_t *j)
+{
+	json_dumpf(j, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(j);
+}

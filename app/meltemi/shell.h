@@ -4,6 +4,8 @@
 
 #include "mt_base.h"
 
+#include <jansson.h>
+
 /* Exit codes of the program. */
 #define EXIT_DONE	 0
 #define EXIT_REFUSED	 1 /* the daemon could not do it */
@@ -96,6 +98,9 @@ bool screen_broken(int *code);
  * is too small.
  */
 void screen_show(const char *text, bool pages);
+
+/* Prints JSON to stdout, and drops the reference. */
+void screen_json(json_t *j);
 
 /* Reads commands until the end of input; a terminal has editing, history and completion. */
 int shell_run(struct client *c, bool json);

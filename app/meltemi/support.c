@@ -2,9 +2,9 @@
 #include "support.h"
 
 #include "doctor.h"
+#include "options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +12,11 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: meltemi [-s SOCKET] support [-o FILE] [--redact-names] [--node FILE]\n\nWrites one "
+	"usage: meltemi [-s SOCKET] support [-o FILE] [--node FILE]\n\nWrites one "
 	"archive for a bug report: versions, the host, findings, every `show`, "
 	"metrics,\ndocuments, the end of the log. Passwords, tokens and keys are masked; MANIFEST "
 	"in the\narchive lists its contents. Without a daemon it contains the rest.\n\n  -o, "
 	"--output FILE    the archive; default: meltemi-support-DATE.tar.gz here\n      "
-	"--redact-names   addresses and names of hosts and services become pseudonyms\n      "
 	"--node FILE      the Node document, if no daemon runs; default:\n                       "
 	"/etc/meltemi/node.yaml\n\nExit status: 0 written, 1 it could not be written, 2 bad "
 	"usage.\n";
@@ -94,7 +93,7 @@ static void make_harmless(struct support *s)
 	}
 }
 
-static char *manifest_of(const struct support *s, bool names)
+static char *manifest_of(const struct support *s)
 {
 	char *text = NULL, now[64];
 	time_t t = time(NULL);
@@ -107,11 +106,10 @@ static char *manifest_of(const struct support *s, bool names)
 	fprintf(out,
 		"Collected by `meltemi support` at %s\n\nmeltemi %s; the daemon %s\nmasked values: "
 		"%u (passwords, tokens, credentials in URLs, private keys, values of\nmetadata "
-		"that documents set; each is <redacted>)\nnames and addresses: %s\nnever read: "
-		"files of keys and certificates, captures, traces\n\n",
+		"that documents set; each is <redacted>)\nnever read: files of keys and "
+		"certificates, captures, traces\n\n",
 		now, MT_VERSION, s->daemon ? "answered" : "did not answer: its data is not here",
-		redact_masked(s->redact),
-		names ? "pseudonyms, the same one for the same thing everywhere" : "as they are");
+		redact_masked(s->redact));
 	for (uint32_t i = 0; i < s->n; i++) {
 		const struct item *it = &s->items[i];
 
@@ -126,39 +124,6 @@ static char *manifest_of(const struct support *s, bool names)
 }
 
 /* ---- the command ---------------------------------------------------------------------------- */
-
-struct options {
-	const char *output;
-	char name[64];
-	bool names;
-};
-
-/* Returns -1 to go on, else the exit code. */
-static int read_options(struct options *o, struct support *s, int argc, char **argv)
-{
-	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
-		{"redact-names", no_argument, NULL, 'r'}, {"node", required_argument, NULL, 'n'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	int c;
-
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "o:h", longs, NULL)) != -1) {
-		if (c == 'o')
-			o->output = optarg;
-		else if (c == 'r')
-			o->names = true;
-		else if (c == 'n')
-			s->node_file = optarg;
-		else {
-			fputs(usage, c == 'h' ? stdout : stderr);
-			return c == 'h' ? EXIT_DONE : EXIT_USAGE;
-		}
-	}
-	if (optind == argc)
-		return -1;
-	fputs(usage, stderr);
-	return EXIT_USAGE;
-}
 
 static void say(const struct support *s, const char *words)
 {
@@ -195,24 +160,28 @@ static void release(struct support *s)
 int support_run(int argc, char **argv, const char *socket)
 {
 	struct support s = {.client = {.fd = -1}, .progress = isatty(STDERR_FILENO)};
-	struct options o = {0};
-	int code = read_options(&o, &s, argc, argv);
-	char why[256], *manifest;
+	const char *output = NULL;
+	const struct option_row options[] = {
+		{"output", 'o', .text = &output}, {"node", .text = &s.node_file}, {NULL}};
+	int code = options_read(options, NULL, true, usage, argc, argv);
+	char why[256], name[64], *manifest;
 	time_t t = time(NULL);
 
+	if (code < 0 && optind < argc)
+		code = options_wrong(usage);
 	if (code >= 0)
 		return code;
-	strftime(o.name, sizeof(o.name), "meltemi-support-%Y%m%d-%H%M%S.tar.gz", localtime(&t));
-	o.output = o.output ? o.output : o.name;
-	s.redact = redact_new(o.names);
+	strftime(name, sizeof(name), "meltemi-support-%Y%m%d-%H%M%S.tar.gz", localtime(&t));
+	output = output ? output : name;
+	s.redact = redact_new();
 	gather(&s, socket);
-	manifest = manifest_of(&s, o.names);
+	manifest = manifest_of(&s);
 	code = EXIT_REFUSED;
-	if (manifest && support_pack(&s, o.output, manifest, why)) {
-		printf("%s: %u files; read MANIFEST in it before you send it\n", o.output, s.n + 1);
+	if (manifest && support_pack(&s, output, manifest, why)) {
+		printf("%s: %u files; read MANIFEST in it before you send it\n", output, s.n + 1);
 		code = EXIT_DONE;
 	} else {
-		fprintf(stderr, "meltemi: %s: %s\n", o.output, manifest ? why : "no memory");
+		fprintf(stderr, "meltemi: %s: %s\n", output, manifest ? why : "no memory");
 	}
 	free(manifest);
 	release(&s);

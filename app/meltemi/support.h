@@ -8,8 +8,6 @@
 
 #include "shell.h"
 
-#include <jansson.h>
-
 /* bytes of one item; a longer one is cut, which the manifest mentions */
 #define SUPPORT_ITEM_MAX (4u << 20)
 #define SUPPORT_ALL_MAX	 (48u << 20) /* bytes of all items */
@@ -43,12 +41,8 @@ void support_left_out(struct item *it, const char *fmt, ...) mt_printf(2, 3);
 
 /* support_daemon.c: the answers to all `show` commands. */
 void support_daemon(struct support *s);
-/*
- * support_host.c: the host and the journal; a file's contents, which the caller frees; the metrics,
- * by the Node document as data.
- */
+/* support_host.c: the host and the journal; the metrics, by the Node document as data, or NULL. */
 void support_host(struct support *s);
-char *support_file(const char *path);
 void support_metrics(struct support *s, const json_t *node);
 /* support_documents.c: the Node document and the documents that it names, read as data. */
 void support_documents(struct support *s);
@@ -57,10 +51,7 @@ void support_documents(struct support *s);
 
 struct redact;
 
-/*
- * `names`: replaces addresses and names by pseudonyms, each by the same one in the whole archive.
- */
-struct redact *redact_new(bool names);
+struct redact *redact_new(void);
 void redact_free(struct redact *r);
 
 /*
@@ -68,26 +59,11 @@ void redact_free(struct redact *r);
  * remembered, and masked wherever their bytes occur.
  */
 void redact_learn(struct redact *r, const json_t *v);
-/* Adds a name to be replaced, if names are. */
-void redact_name(struct redact *r, const char *kind, const char *name);
 /* A copy without secrets; the caller owns the reference. */
 json_t *redact_json(struct redact *r, const json_t *v);
 /* A copy without secrets, malloc'd. */
 char *redact_text(struct redact *r, const char *text);
 uint32_t redact_masked(const struct redact *r);
-
-/* ---- support_names.c ------------------------------------------------------------------------- */
-
-struct pseudonyms;
-struct pseudonyms *pseudonyms_new(void);
-void pseudonyms_free(struct pseudonyms *p);
-/*
- * Adds a name to be replaced; `kind` begins its pseudonym, such as "service". Names that are too
- * short are ignored.
- */
-void pseudonyms_add(struct pseudonyms *p, const char *kind, const char *name);
-/* A copy with addresses and known names replaced; malloc'd. */
-char *pseudonyms_text(struct pseudonyms *p, const char *text);
 
 /* support_pack.c: writes a tar.gz with mode 0600, atomically. False with the reason in `why`. */
 bool support_pack(const struct support *s, const char *path, const char *manifest, char why[256]);

@@ -42,7 +42,8 @@ static char *take(int fd, size_t max)
 	return p;
 }
 
-char *support_file(const char *path)
+/* The contents of a regular file, malloc'd; NULL: it cannot be read. */
+static char *contents(const char *path)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -103,7 +104,7 @@ void support_host(struct support *s)
 		"journalctl", "-u", "meltemid", "-n", "5000", "--no-pager", "-q", NULL};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(files); i++)
-		keep(s, "of the host's kernel", files[i][1], support_file(files[i][0]),
+		keep(s, "of the host's kernel", files[i][1], contents(files[i][0]),
 			"there is no such file");
 	keep(s, "the end of the journal", "log.txt", output_of(journal),
 		"no journal of meltemid here, or no right to read it");
@@ -141,9 +142,8 @@ static char *get(const char *host, const char *port, const char *path)
 /* Uses spec.admin.http of the Node document, because the socket has no metrics. */
 void support_metrics(struct support *s, const json_t *node)
 {
-	const char *http = json_string_value(json_object_get(
-		json_object_get(json_object_get(json_array_get(node, 0), "spec"), "admin"),
-		"http"));
+	const char *http = json_string_value(
+		json_object_get(json_object_get(json_object_get(node, "spec"), "admin"), "http"));
 	char host[256] = "", port[8] = "";
 
 	if (http && sscanf(http, "[%255[^]]]:%7[0-9]", host, port) != 2)

@@ -36,19 +36,17 @@ struct redact {
 	json_t *known;	     /* the keys are the secrets as they were written */
 	const char **sorted; /* the same, longest first */
 	size_t n_sorted;
-	struct pseudonyms *names;
 	uint32_t masked;
 	regex_t looks[MT_ARRAY_LEN(looks)];
 };
 
-struct redact *redact_new(bool names)
+struct redact *redact_new(void)
 {
 	struct redact *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		exit(EXIT_REFUSED);
 	r->known = json_object();
-	r->names = names ? pseudonyms_new() : NULL;
 	for (size_t i = 0; i < MT_ARRAY_LEN(looks); i++)
 		if (regcomp(&r->looks[i], looks[i].regex, REG_EXTENDED | REG_ICASE) != 0)
 			abort();
@@ -61,8 +59,6 @@ void redact_free(struct redact *r)
 		regfree(&r->looks[i]);
 	json_decref(r->known);
 	free(r->sorted);
-	if (r->names)
-		pseudonyms_free(r->names);
 	free(r);
 }
 
@@ -175,44 +171,16 @@ static void know_values(struct redact *r, const json_t *v)
 		know_values(r, k);
 }
 
-/* Adds names for pseudonyms: those that the mesh and the host give to things. */
-static void learn_name(struct redact *r, const char *key, const json_t *v)
-{
-	static const char *const kinds[][2] = {{"service", "service"}, {"host", "host"},
-		{"hosts", "host"}, {"node", "node"}, {"namespace", "namespace"},
-		{"cluster", "cluster"}, {"sni", "host"}, {"serverName", "host"},
-		{"interface", "interface"}, {"app", "app"}, {"server", "server"}};
-	const char *text = json_string_value(v);
-	json_t *k;
-	size_t n;
-
-	json_array_foreach(v, n, k) learn_name(r, key, k);
-	for (size_t i = 0; text && i < MT_ARRAY_LEN(kinds); i++)
-		if (strcmp(key, kinds[i][0]) == 0)
-			/* outbound|PORT|SUBSET|HOST */
-			pseudonyms_add(r->names, kinds[i][1],
-				strrchr(text, '|') ? strrchr(text, '|') + 1 : text);
-}
-
-void redact_name(struct redact *r, const char *kind, const char *name)
-{
-	if (r->names)
-		pseudonyms_add(r->names, kind, name);
-}
-
 /*
  * Values inside `match` are masked there, but are not secrets elsewhere: "canary" may also be a
  * name.
  */
 static void learn(struct redact *r, const json_t *v, bool match)
 {
-	const char *key,
-		*name = json_string_value(json_object_get(json_object_get(v, "metadata"), "name"));
+	const char *key;
 	json_t *k;
 	size_t i;
 
-	if (r->names && name)
-		pseudonyms_add(r->names, "document", name);
 	json_array_foreach(v, i, k) learn(r, k, match);
 	json_object_foreach((json_t *)(uintptr_t)v, key, k)
 	{
@@ -220,8 +188,6 @@ static void learn(struct redact *r, const json_t *v, bool match)
 			know(r, k);
 		else if (is_place(v, key) && !match)
 			know_values(r, k);
-		if (r->names)
-			learn_name(r, key, k);
 		learn(r, k, match || strcmp(key, "match") == 0);
 	}
 }
@@ -276,11 +242,11 @@ static char *mask_keys(struct redact *r, char *text)
 	while ((at = strstr(at, head)) != NULL) {
 		dashes = strstr(at + sizeof(head) - 1, "-----");
 		if (!dashes || !memmem(at, (size_t)(dashes - at), "PRIVATE KEY", 11)) {
-			at += sizeof(head);
+			at += sizeof(head) - 1;
 			continue;
 		}
 		end = strstr(dashes, foot);
-		end = end ? strstr(end + sizeof(foot), "-----") : NULL;
+		end = end ? strstr(end + sizeof(foot) - 1, "-----") : NULL;
 		end = end ? end + 5 : text + strlen(text);
 		size_t from = (size_t)(at - text);
 
@@ -330,18 +296,14 @@ static char *mask_known(struct redact *r, char *text)
 
 char *redact_text(struct redact *r, const char *text)
 {
-	char *out = strdup(text), *named;
+	char *out = strdup(text);
 
 	if (!out)
 		exit(EXIT_REFUSED);
 	out = mask_known(r, mask_keys(r, out));
 	for (size_t i = 0; i < MT_ARRAY_LEN(looks); i++)
 		out = mask_looks(r, out, i);
-	if (!r->names)
-		return out;
-	named = pseudonyms_text(r->names, out);
-	free(out);
-	return named;
+	return out;
 }
 
 static json_t *text_as_json(struct redact *r, const char *text)

@@ -7,8 +7,6 @@
 
 #include "shell.h"
 
-#include <jansson.h>
-
 enum top_kind { TOP_TEXT, TOP_NUMBER, TOP_RATE /* per second, from the last two answers */ };
 
 struct top_column {

@@ -33,7 +33,7 @@ const struct top_view top_views[] = {
 			{"hits", "HITS/S", TOP_RATE, 8}, {"match", "MATCH", TOP_TEXT, 22},
 			{"destinations", "DESTINATIONS", TOP_TEXT, 40}},
 		.sort = 2, .below = 2, .narrows = "destinations", .by = {"service"}},
-	{'e', "endpoints", "show clusters", "clusters", {"cluster", "endpoint"},
+	{'e', "endpoints", "show endpoints", "endpoints", {"cluster", "endpoint"},
 		{{"cluster", "CLUSTER", TOP_TEXT, 26}, {"endpoint", "ENDPOINT", TOP_TEXT, 22},
 			{"health", "HEALTH", TOP_TEXT, 10}, {"requests", "REQ/S", TOP_RATE, 8},
 			{"failures", "FAIL/S", TOP_RATE, 7}, {"outstanding", "OUT", TOP_NUMBER, 5},

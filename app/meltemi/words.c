@@ -112,6 +112,7 @@ static const struct own_word programs[] = {
 	{"doctor", "problems of the daemon and the host, with remedies"},
 	{"import", "how a node would handle a mesh's objects"},
 	{"join", "become a member of an Istio mesh"},
+	{"nic", "network cards of this host"},
 	{"support", "one archive for a bug report"},
 };
 
@@ -123,6 +124,25 @@ static const struct own_word of_import[] = {
 	{"--json", "the same as JSON"},
 	{"--node", "writes the Node document to start with"},
 	{"--save", "copies files and standard input to a directory"},
+};
+
+static const struct own_word of_nic[] = {
+	{"bind", "give a card to DPDK: ADDRESS"},
+	{"confirm", "keep a card that was bound"},
+	{"list", "all cards"},
+	{"release", "return a card to the kernel's driver: ADDRESS"},
+	{"show", "one card, and what to do next: ADDRESS or INTERFACE"},
+	{"write", "add a card to a Node document: ADDRESS"},
+	{"--address", "an address of the port: ADDRESS/BITS"},
+	{"--check", "show the change, write nothing"},
+	{"--confirm-within", "roll back after this time unless confirmed (60s)"},
+	{"--driver", "another driver than vfio-pci"},
+	{"--force", "also if the card is in use"},
+	{"--json", "the same as JSON"},
+	{"--name", "of the port"},
+	{"--no-iommu", "without IOMMU: the card can access all memory"},
+	{"--node", "the Node document"},
+	{"--timeout", "of each write to sysfs (10s)"},
 };
 
 /* Options that may stand before the command. */
@@ -194,6 +214,11 @@ int words_print(struct client *c, char **given, int n)
 		/* Otherwise it is a file name, which the system's shell completes. */
 		if (given[n - 1][0] == '-')
 			print_own(of_import, MT_ARRAY_LEN(of_import), given[n - 1]);
+		return EXIT_DONE;
+	}
+	if (n > 1 && strcmp(given[0], "nic") == 0) {
+		if (n == 2 || given[n - 1][0] == '-')
+			print_own(of_nic, MT_ARRAY_LEN(of_nic), given[n - 1]);
 		return EXIT_DONE;
 	}
 	line[0] = '\0';

@@ -3,10 +3,11 @@
  * The operator's shell against a hostile daemon. The first byte chooses what reads the answers (low
  * four bits). With bit 7 the rest is what the daemon sends as it is. Otherwise NUL bytes separate
  * bodies, each sent after its head; a first byte of 1 to 4 is the exit code. What the shell writes
- * for people is discarded; a capture is read again.
+ * for people is discarded; a capture is read again. One reader takes the rest as a Node document.
  */
 #include "fuzz.h"
 
+#include "nic_node.h"
 #include "pcapng.h"
 #include "polled.h"
 #include "segment.h"
@@ -292,9 +293,29 @@ static void complete(void)
 	words_free(&w);
 }
 
+/* A port is added, or nothing: all other bytes stay, except for "[]" of an empty list. */
+static void add_port(void)
+{
+	const struct nic_port port = {"p", "0000:3b:00.0", "ice", {NULL}, 0};
+	const char *text = (const char *)daemon_says.at;
+	size_t len = (size_t)(daemon_says.end - daemon_says.at), head = 0, tail = 0, size;
+	struct mt_err e;
+	char *out = nic_node_add(text, len, &port, &e);
+
+	size = out ? strlen(out) : 0;
+	while (head < len && head < size && text[head] == out[head])
+		head++;
+	while (tail < len - head && tail < size - head &&
+		text[len - 1 - tail] == out[size - 1 - tail])
+		tail++;
+	MT_ASSERT(!out || (size > len && head + tail + 2 >= len));
+	free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const readers[])(void) = {ask, capture_packets, look, complete, follow_steps};
+	static void (*const readers[])(void) = {
+		ask, capture_packets, look, complete, follow_steps, add_port};
 
 	if (size < 2)
 		return 0;

@@ -10,6 +10,7 @@ import subprocess
 
 from meltemi_lab import Lab, check, equal, main
 from meltemi_lab.daemon import SHELL
+from meltemi_lab.schemas import fits
 
 CPU = "sys/devices/system/cpu"
 CLOCK = "sys/devices/system/clocksource/clocksource0/current_clocksource"
@@ -61,8 +62,10 @@ def tree(root, files):
 def findings(daemon, root):
     argv = [SHELL, "-s", daemon.directory / "admin.sock", "--json", "doctor", "--root", root]
     done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False)
+    answer = json.loads(done.stdout)
+    fits("doctor", answer)
     # Of its counters a live node may tell this or that at any moment.
-    return [row for row in json.loads(done.stdout)["findings"] if row["check"] != "errors"]
+    return [row for row in answer["findings"] if row["check"] != "errors"]
 
 
 def body():

@@ -19,6 +19,7 @@ import yaml
 
 from meltemi_lab import ROOT, TESTS, check, equal, main, record
 from meltemi_lab.daemon import MELTEMID, SHELL
+from meltemi_lab.schemas import fits
 from meltemi_lab.paths import SANITIZED
 from meltemi_lab.process import Process
 
@@ -117,6 +118,7 @@ def words_are_those_of_check():
         want = verdict(directory)
         done = run("import", "--json", directory)
         got = json.loads(done.stdout)
+        fits("import", got)
         for member in ("objects", "services", "files"):
             equal(got[member], want[member], f"{member} of {directory.name}")
         bad = any(o["status"] in ("refused", "last-good") for o in want["objects"]) or want["files"]

@@ -74,6 +74,7 @@ def body():
         script = ask("-s", socket, input="# a comment\nshow version\nnonsense\nshow ports\n")
         check("serving" in script.stdout and "mtu" not in script.stdout, "a script goes on after a failure")
         equal(script.returncode, 2, "exit status of a script with a mistake")
+        check("ready off" in ask("-s", socket, "help", "drain").stdout, "help of drain does not name what can be taken back")
         equal(ask("-s", "/nonexistent", "help").returncode, 3, "exit status without a daemon")
         equal(ask("--bogus").returncode, 2, "exit status of an unknown option")
         equal(ask("-s", socket, "watch").returncode, 2, "exit status of watch without a command")

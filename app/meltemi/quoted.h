@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QUOTED_H
+#define QUOTED_H
+
+#include <stdio.h>
+
+/* Writes a text as JSON does, which is valid YAML for any contents. */
+void put_quoted(FILE *f, const char *s);
+
+#endif
