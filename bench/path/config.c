@@ -22,6 +22,19 @@ static void service(FILE *f, const struct path_options *o)
 			   "  codec: aeraki.meta_protocol.codec.thrift}\n");
 }
 
+/* A port of UDP, so that workers have a table of flows, and lib/net separates its packets. */
+static void forwarded(FILE *f, const char *address)
+{
+	fprintf(f,
+		"---\napiVersion: networking.istio.io/v1alpha3\nkind: ServiceEntry\n"
+		"metadata: {name: names, namespace: bench,\n"
+		"  annotations: {meltemi.io/forwarding: nat}}\n"
+		"spec:\n  hosts: [bench.names]\n  addresses: [%s]\n  location: MESH_INTERNAL\n"
+		"  resolution: STATIC\n  ports: [{number: 53, name: udp, protocol: UDP}]\n"
+		"  endpoints: [{address: " PATH_SERVER "}]\n",
+		address);
+}
+
 /* The matching route is last; all others name another method. */
 static void router(FILE *f, const struct path_options *o)
 {
@@ -42,6 +55,16 @@ static void router(FILE *f, const struct path_options *o)
 		   "tokensPerFill: 2000000000}\n");
 }
 
+static void retried(FILE *f, const struct path_options *o)
+{
+	fprintf(f,
+		"---\napiVersion: networking.istio.io/v1alpha3\nkind: VirtualService\n"
+		"metadata: {name: bench, namespace: bench}\nspec:\n  hosts: [bench.echo]\n"
+		"  http: [{name: all, timeout: 10s, retries: {attempts: %d, retryOn: reset},\n"
+		"    route: [{destination: {host: bench.echo}}]}]\n",
+		o->retries);
+}
+
 void path_documents(FILE *f, const void *options)
 {
 	const struct path_options *o = options;
@@ -49,6 +72,10 @@ void path_documents(FILE *f, const void *options)
 	if (o->tls)
 		bench_node_document(f);
 	service(f, o);
-	if (o->codec != BENCH_TCP && (o->policies || o->routes > 1))
+	if (o->forwarding)
+		forwarded(f, o->forwarding == PATH_FORWARDS_HERE ? PATH_VIP : PATH_OTHER);
+	if (o->retries >= 0)
+		retried(f, o);
+	else if (o->codec != BENCH_TCP && (o->policies || o->routes > 1))
 		router(f, o);
 }

@@ -25,8 +25,23 @@ def of_libc(profile):
     return sum(int(n.replace(",", "")) for n in re.findall(r"^\s*([\d,]+) \(.*?\)  \S*:__(?:mem|str)\w+_(?:avx|sse|evex)\w*", out, re.M))
 
 
-def run(program, samples, options, without_libc=False):
-    """(Instructions in measured iterations, report with the exchanges), of the whole run after its warm-up."""
+def below(profile, function):
+    """Instructions of everything that this function calls. A run's other instructions, whose number depends on its length, do not count."""
+    def of(inclusive):
+        out = subprocess.run(["callgrind_annotate", "--threshold=100", "--auto=no", f"--inclusive={inclusive}", profile],
+                             capture_output=True, text=True, check=True).stdout
+        found = re.search(rf"^\s*([\d,]+) \(.*?\)  \S*:{function}(?: |$)", out, re.M)
+        if not found:
+            sys.exit(f"instructions: {function}() is not in the profile")
+        return int(found.group(1).replace(",", ""))
+    return of("yes") - of("no")
+
+
+def run(program, samples, options, without_libc=False, only_below=None):
+    """
+    (Instructions in measured iterations, report with the exchanges), of the whole run after its warm-up. With `only_below`, the
+    instructions are those of everything that this function calls.
+    """
     # A test runner may set this, and filling freed memory would count as work.
     env = {name: value for name, value in os.environ.items() if name != "MALLOC_PERTURB_"}
     with tempfile.TemporaryDirectory() as tmp:
@@ -36,10 +51,11 @@ def run(program, samples, options, without_libc=False):
              "--exchanges", "2000", "--json"] + options,
             capture_output=True, text=True, check=False, env=env)
         found = re.search(r"Collected : (\d+)", out.stderr)
-        libc = of_libc(os.path.join(tmp, "out")) if without_libc and found else 0
-    if out.returncode or not found:
-        sys.exit(out.stderr[-2000:] + "\ninstructions: " + program + " failed under callgrind")
-    return int(found.group(1)) - libc, json.loads(out.stdout.splitlines()[-1])
+        if out.returncode or not found:
+            sys.exit(out.stderr[-2000:] + "\ninstructions: " + program + " failed under callgrind")
+        profile = os.path.join(tmp, "out")
+        counted = below(profile, only_below) if only_below else int(found.group(1)) - (of_libc(profile) if without_libc else 0)
+    return counted, json.loads(out.stdout.splitlines()[-1])
 
 
 def main():

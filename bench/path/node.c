@@ -13,6 +13,7 @@
 /* Buffers per pool: with one worker, and with several, which have three pools each. */
 #define MBUFS_ALONE  65535
 #define MBUFS_BESIDE 16383
+#define FLOWS	     65536u
 
 void path_die_stalled(struct path_lane *l, const char *what)
 {
@@ -115,6 +116,7 @@ static void make_worker(struct path_node *b, uint16_t i, uint64_t now)
 		.pools = &b->lanes[i].pools[0],
 		.tcp = &tcp,
 		.proxy = &proxy,
+		.flows = b->o.forwarding ? FLOWS : 0,
 		.secret = secret,
 		.seed = 5 + 100u * i,
 		.now = now,
@@ -170,6 +172,20 @@ static void make_lane(struct path_node *b, uint16_t i, uint64_t now)
 	check_apart(l);
 }
 
+/* Lets lib/net separate the packets of the forwarded port. */
+static void expose(struct path_node *b)
+{
+	const struct mt_snapshot *s = mt_conf_current(b->conf);
+	struct mt_addr vips[2] = {b->vip};
+	struct mt_net_vips *set;
+
+	mt_addr_parse(PATH_OTHER, &vips[1]);
+	set = mt_net_vips_new(vips, 2, 0);
+	if (!s->l4 || !set || mt_l4_expose(s->l4, set))
+		bench_die("nothing is forwarded", NULL);
+	mt_net_vips_use(b->net, set, NULL);
+}
+
 void path_node_up(struct path_node *b)
 {
 	struct mt_eal_info info;
@@ -191,6 +207,8 @@ void path_node_up(struct path_node *b)
 	if (b->o.tls)
 		bench_tls_make(&b->tls, b->o.workers, b->o.cipher);
 	b->conf = bench_node_conf(b->o.workers, b->tls.meltemi, path_documents, &b->o, now);
+	if (b->o.forwarding)
+		expose(b);
 	for (uint16_t i = 0; i < b->o.workers; i++)
 		make_lane(b, i, now);
 }

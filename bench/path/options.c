@@ -13,6 +13,8 @@
 
 const char *const path_peer_names[] = {"stack", "stripped", NULL};
 const char *const path_tls_names[] = {"off", "down", "up", "both", NULL};
+/* In the order of enum path_forwarding. */
+static const char *const forwarding_names[] = {"off", "elsewhere", "address", NULL};
 /* In the order of enum path_watch_kind. */
 static const char *const watch_names[] = {
 	"off", "services", "clusters", "connections", "exchanges", NULL};
@@ -26,6 +28,8 @@ static const char usage[] =
 	"  --outstanding N            requests under way on each (1)\n"
 	"  --routes N                 routes on the listener (1)\n"
 	"  --policies on|off          3-key route, local limit, time-out (on)\n"
+	"  --retries N                a VirtualService in place of these, with a retry policy of N "
+	"attempts\n"
 	"  --multiplexing             share upstream connections for a serial codec\n"
 	"  --churn                    a client connection carries one exchange, then it is closed\n"
 	"  --workers N                workers, each with its own queues and peers, in turn (1)\n"
@@ -42,6 +46,10 @@ static const char usage[] =
 	"                             --peer stripped\n"
 	"  --cipher aes-128-gcm|aes-256-gcm|chacha20-poly1305\n"
 	"                             of both sides (aes-128-gcm)\n"
+	"  --forwarding off|elsewhere|address\n"
+	"                             a UDP port is forwarded at layer 4, at another address than "
+	"the\n"
+	"                             service, or at the same (off)\n"
 	"  --mtu N                    of both links, 576-9000 (1500)\n"
 	"  --hugepages auto|on|off    memory of the data path (auto)\n"
 	"  --samples N                samples (20)\n"
@@ -65,6 +73,7 @@ enum {
 	O_OUT,
 	O_ROUTES,
 	O_POLICIES,
+	O_RETRIES,
 	O_MUX,
 	O_CHURN,
 	O_WORKERS,
@@ -74,6 +83,7 @@ enum {
 	O_PEER,
 	O_TLS,
 	O_CIPHER,
+	O_FORWARDING,
 	O_PAGES,
 	O_SAMPLES,
 	O_EX,
@@ -91,6 +101,7 @@ static const struct option longs[] = {
 	{"outstanding", required_argument, NULL, O_OUT},
 	{"routes", required_argument, NULL, O_ROUTES},
 	{"policies", required_argument, NULL, O_POLICIES},
+	{"retries", required_argument, NULL, O_RETRIES},
 	{"multiplexing", no_argument, NULL, O_MUX},
 	{"churn", no_argument, NULL, O_CHURN},
 	{"workers", required_argument, NULL, O_WORKERS},
@@ -99,6 +110,7 @@ static const struct option longs[] = {
 	{"peer", required_argument, NULL, O_PEER},
 	{"tls", required_argument, NULL, O_TLS},
 	{"cipher", required_argument, NULL, O_CIPHER},
+	{"forwarding", required_argument, NULL, O_FORWARDING},
 	{"mtu", required_argument, NULL, O_MTU},
 	{"hugepages", required_argument, NULL, O_PAGES},
 	{"samples", required_argument, NULL, O_SAMPLES},
@@ -131,6 +143,9 @@ static void set(struct path_options *o, int opt, const char *arg)
 	case O_ROUTES:
 		o->routes = bench_number("routes", arg, 1, 100000);
 		break;
+	case O_RETRIES:
+		o->retries = (int)bench_number("retries", arg, 0, 100);
+		break;
 	case O_POLICIES:
 		o->policies = bench_word("policies", arg, onoff);
 		break;
@@ -160,6 +175,10 @@ static void set(struct path_options *o, int opt, const char *arg)
 		break;
 	case O_CIPHER:
 		o->cipher = (enum mt_tls_cipher)bench_word("cipher", arg, bench_cipher_names);
+		break;
+	case O_FORWARDING:
+		o->forwarding =
+			(enum path_forwarding)bench_word("forwarding", arg, forwarding_names);
 		break;
 	case O_PAGES:
 		o->pages = (enum mt_eal_pages)bench_word("hugepages", arg, bench_pages_names);
@@ -203,6 +222,7 @@ int path_options_parse(int argc, char **argv, struct path_options *o)
 		.mtu = 1500,
 		.samples = 20,
 		.policies = true,
+		.retries = -1,
 		.watch_every = WATCH_EVERY};
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		set(o, opt, optarg);

@@ -15,6 +15,8 @@
 enum path_peer_kind { PATH_STACK, PATH_STRIPPED };
 /* Sides with the mesh's mutual TLS: from clients, to servers. */
 enum path_tls { PATH_CLEAR, PATH_TLS_DOWN, PATH_TLS_UP, PATH_TLS_BOTH };
+/* Where a UDP port is forwarded at layer 4: nowhere, at another address, at that of the service. */
+enum path_forwarding { PATH_TERMINATES, PATH_FORWARDS_ELSEWHERE, PATH_FORWARDS_HERE };
 /*
  * Whether a scraper and `top` query the control thread meanwhile, and the table that `top` shows.
  */
@@ -31,6 +33,7 @@ struct path_options {
 	enum bench_link link;
 	enum path_peer_kind peer;
 	enum path_tls tls;
+	enum path_forwarding forwarding;
 	enum mt_tls_cipher cipher;
 	enum mt_eal_pages pages;
 	uint32_t size; /* bytes of the string in request and reply */
@@ -41,12 +44,14 @@ struct path_options {
 	bool threads;		     /* each worker and its peers on a core of their own */
 	bool churn;		     /* a client connection carries one exchange */
 	bool policies, multiplexing, json;
+	int retries; /* attempts that a VirtualService allows after the first; -1: there is none */
 	enum path_watch_kind watch;
 	uint32_t watch_every; /* exchanges between two rounds of queries */
 	uint32_t turn_ns;     /* counted time of each loop iteration; 0: the real clock */
 };
 
 #define PATH_VIP    "240.240.0.10"
+#define PATH_OTHER  "240.240.0.11" /* of a forwarded port */
 #define PATH_SERVER "10.2.0.2"
 #define PATH_BEGIN  MT_SEC /* start of counted time */
 

@@ -7,9 +7,11 @@ without queries.
   watch_cost.py PATH
 
 Each loop iteration takes the same time, so a worker executes the same instructions each time, except for queries. Tables that only read
-counters may cost at most 0.5 % with a query every 500 exchanges, which is more often than once a second under any full load. Tables that
-the worker fills itself (connections, exchanges) may cost as much at ten times the rate of `top`, which is a table a second, under the
-smallest known full load. Their cost must not be 0, because then nothing was counted.
+counters may cost at most 0.5 % with a query every 500 exchanges, which is more often than once a second under any full load. Their cost
+is the difference of two runs. Tables that the worker fills itself (connections, exchanges) may cost as much at ten times the rate of
+`top`, which is a table a second, under the smallest known full load. Their cost is that of the commands that the worker ran, and must
+not be 0, because then nothing was counted. It is not a difference, because a run goes on until its queries are answered, and on a slow
+machine has more exchanges than a run without queries.
 """
 import json
 import sys
@@ -32,10 +34,12 @@ def beside_nobody(program):
 def looked_at(program, table, nobody):
     """(Instructions of a query, share of all instructions in this run, report)"""
     short, exchanges, each = nobody
-    instructions, report = run(program, 1, OPTIONS + ["--watch", table])
-    more = instructions - short - (report["exchanges"] - exchanges) * each
+    answered = table in ANSWERED
+    more, report = run(program, 1, OPTIONS + ["--watch", table], only_below="mt_mailbox_run" if answered else None)
     if report["watch_rounds"] < 1:
         sys.exit(f"watch_cost: no query was made: {report}")
+    if not answered:
+        more -= short + (report["exchanges"] - exchanges) * each
     return more / report["watch_rounds"], more / (each * report["exchanges"]), report
 
 

@@ -34,7 +34,7 @@ def figures(report, used, system, rate=None):
     return {"ok": why is None, **({"why": why} if why else {}), "per_second": report["per_second"],
             **{name: report["latency"][name] for name in LATENCIES},
             "cpu_us": round(used["core_share"] * per_call, 3), "work_us": None if work is None else round(work * per_call, 3),
-            "ksoftirqd_us": round(used["ksoftirqd_share"] * per_call, 3),
+            "all_us": round(used["all_share"] * per_call, 3), "ksoftirqd_us": round(used["ksoftirqd_share"] * per_call, 3),
             **{name: round(value, 4) for name, value in used.items() if value is not None}}
 
 

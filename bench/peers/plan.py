@@ -12,6 +12,7 @@ FIXED_RATES = (2000, 10000)
 PERCENT_OF = 40000                # calls/s that count as 100 % load in the measurement of idle CPU
 PERCENTS = (0, 1, 10, 50)
 CODECS = ("dubbo", "thrift", "tcp")
+FORWARDERS = ("kernel-nat", "meltemi-l4")  # they do not terminate connections
 LARGE = 10240                     # from this size on proxies get large buffers, and longer frames are also measured
 
 
@@ -47,6 +48,9 @@ def of_system(system, options):
             continue
         if system.base == "meltemi-poll" or (system.base == "haproxy" and proto == "dubbo"):
             yield from _idle(system, proto, seconds)
+            continue
+        if system.base in FORWARDERS:
+            yield from _closed(system, proto, seconds)
             continue
         only_large = system.base == "haproxy-splice" or system.wire == "jumbo"
         yield from (c for c in _closed(system, proto, seconds) if not only_large or c.size >= LARGE)

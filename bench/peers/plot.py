@@ -4,7 +4,7 @@
 import html
 import math
 
-COLOURS = {"direct": "#7f7f7f", "meltemi": "#1f77b4", "meltemi-memif": "#0b3d91", "meltemi-mux": "#17becf", "meltemi-poll": "#6baed6", "meltemi-xdp": "#6a51a3",
+COLOURS = {"direct": "#7f7f7f", "kernel-nat": "#4d4d4d", "meltemi-l4": "#08519c", "meltemi": "#1f77b4", "meltemi-memif": "#0b3d91", "meltemi-mux": "#17becf", "meltemi-poll": "#6baed6", "meltemi-xdp": "#6a51a3",
            "haproxy": "#2ca02c", "haproxy-splice": "#98df8a", "nginx": "#bcbd22", "envoy-tcp": "#ff7f0e", "envoy-thrift": "#d62728",
            "envoy-dubbo": "#d62728"}
 PANEL, HEIGHT, LEFT, BOTTOM, TOP, GAP = 320, 260, 62, 44, 30, 78

@@ -7,8 +7,10 @@ import os
 import plan
 import plot
 
-BASES = ("direct", "meltemi", "meltemi-mux", "meltemi-xdp", "meltemi-poll", "haproxy", "haproxy-splice", "nginx", "envoy-tcp",
+BASES = ("direct", "kernel-nat", "meltemi-l4", "meltemi", "meltemi-mux", "meltemi-xdp", "meltemi-poll", "haproxy", "haproxy-splice", "nginx", "envoy-tcp",
          "envoy-thrift", "envoy-dubbo")
+NO_PROCESS = ("direct", "kernel-nat")
+FORWARDED = (*NO_PROCESS, "meltemi-l4", "meltemi", "haproxy")
 ORDER = (*BASES, *(f"{b}+jumbo" for b in BASES), *(f"{b}+offload" for b in BASES), "meltemi-memif", "meltemi-memif+jumbo")
 TITLES = {"dubbo": "Dubbo", "thrift": "Thrift (framed)", "tcp": "opaque TCP"}
 INTRO = """\
@@ -117,7 +119,7 @@ def by_load(r, proto):
 
 
 def by_size(r, proto, load):
-    systems = [s for s in r.systems("closed", proto) if not s.startswith("direct")]
+    systems = [s for s in r.systems("closed", proto) if not s.startswith(NO_PROCESS)]
     memif = r.systems("path", proto)
     rows = []
     for size in plan.SIZES:
@@ -131,6 +133,26 @@ def by_size(r, proto, load):
     r.table(["size", *systems, *memif], rows)
 
 
+def forwarded(r):
+    """Layer 4 beside the kernel's NAT, which has no process: it works in the time of client and server, so their CPU is counted, too."""
+    systems = [s for s in r.systems("closed", "tcp") if s in FORWARDED]
+    if not set(systems) & set(plan.FORWARDERS):
+        return
+    r.add("## Forwarded at layer 4", "", "CPU of client, server, proxy and ksoftirqd per call, in us, and calls per second: the difference to `direct` is what the "
+          "path costs. On veth the kernel carries each packet for Meltemi, too; `bench/l4` measures forwarding without it.", "")
+    rows = []
+    for size in plan.SIZES:
+        for load in plan.CURVES:
+            found = [shown(r.cell("closed", "tcp", s, size, f"{load[0]}x{load[1]}"), all_and_rate) for s in systems]
+            if any(f != "–" for f in found):
+                rows.append([f"{size:,} B", load_name(load), *found])
+    r.table(["size", "connections x in flight", *systems], rows)
+
+
+def all_and_rate(cell):
+    return f"{us(cell['all_us'])}<br>{cell['per_second']:,.0f}/s" if "all_us" in cell else "–"
+
+
 def own_of(peer):
     """The Meltemi cell to compare a peer with: the same frames; +offload is compared with 1,500-byte frames."""
     return "meltemi+jumbo" if peer.endswith("+jumbo") else "meltemi"
@@ -141,7 +163,7 @@ def kernels(r):
     r.add("## The kernel's share", "", "Share of each proxy's CPU, 64 x 1, in percent (by ticks, within some percent).", "")
     rows = []
     for proto in plan.CODECS:
-        for system in (s for s in r.systems("closed", proto) if not s.startswith("direct")):
+        for system in (s for s in r.systems("closed", proto) if not s.startswith(NO_PROCESS)):
             rows.append([TITLES[proto], system, *(shown(r.cell("closed", proto, system, size, "64x1"),
                                                         lambda c: f"{c['kernel_share'] * 100:.0f}") for size in plan.SIZES)])
     r.table(["protocol", "path", *(f"{size:,} B" for size in plan.SIZES)], rows)
@@ -165,7 +187,7 @@ def ratios(r):
         for size in plan.SIZES:
             for load in plan.CURVES:
                 name = f"{load[0]}x{load[1]}"
-                for peer in (s for s in r.systems("closed", proto) if not s.startswith(("direct", "meltemi"))):
+                for peer in (s for s in r.systems("closed", proto) if not s.startswith((*NO_PROCESS, "meltemi"))):
                     found = r.good("closed", proto, peer, size, name)
                     veth = r.good("closed", proto, own_of(peer), size, name)
                     memif = r.good("path", proto, own_of(peer).replace("meltemi", "meltemi-memif"), size, name)
@@ -180,7 +202,7 @@ def lost_cells(r):
     lost, held = [], 0
     for key, cell in r.cells.items():
         parts = key.split("/")
-        if parts[0] not in ("closed", "churn") or parts[2].startswith(("direct", "meltemi")) or not cell["ok"]:
+        if parts[0] not in ("closed", "churn") or parts[2].startswith((*NO_PROCESS, "meltemi")) or not cell["ok"]:
             continue
         own = r.good(parts[0], parts[1], own_of(parts[2]), *parts[3:])
         if not own:
@@ -279,7 +301,7 @@ def plots(r):
     stem = r.path.with_suffix("")
     lines = {"connections": [], "sizes": [], "tail": []}
     for proto in plan.CODECS:
-        names = [s for s in r.systems("closed", proto) if not s.startswith("direct")]
+        names = [s for s in r.systems("closed", proto) if not s.startswith(NO_PROCESS)]
         memif = r.systems("path", proto)
         lines["connections"].append((TITLES[proto], {s: points(r, "closed", proto, s, [(c, 20, f"{c}x1") for c in plan.CONNECTIONS])
                                                      for s in names if "+" not in s}))
@@ -398,7 +420,7 @@ def write(path):
             r.add("CPU us per call by size.", "")
             for load in plan.CURVES:
                 by_size(r, proto, load)
-    for part in (ratios, losses, kernels, agreement, latency, talks_rate, churn, memory, soak, idling, plots):
+    for part in (forwarded, ratios, losses, kernels, agreement, latency, talks_rate, churn, memory, soak, idling, plots):
         part(r)
     failed = {key: cell["why"] for key, cell in r.cells.items() if not cell["ok"]}
     if failed:

@@ -126,5 +126,6 @@ class Stage:
         spent = share("user") + share("system")
         return {"kernel_share": share("system") / spent if spent else 0, "core_share": share("cpu"), "work_share": share("work") if first["work"] is not None else None,
                 "ksoftirqd_share": soft[self.proxy_core], "softirq_ticks": ticks(self.proxy_core, "softirq", "irq"),
+                "all_share": share("cpu") + share("ours") + sum(soft.values()),
                 "load_core_share": 1 - ticks(self.load_core, "idle", "iowait"),
                 "others_share": max(busy - share("cpu") - share("ours") - sum(soft.values()), 0)}

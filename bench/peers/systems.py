@@ -10,6 +10,7 @@ TCP stacks (segments of 64 KB without checksums, as with segmentation offload of
 import os
 import pathlib
 import re
+import shutil
 import time
 
 import install
@@ -24,6 +25,7 @@ PORTS = {"dubbo": 20880, "thrift": 9090, "tcp": 9000}
 VIPS = {"dubbo": "240.240.9.1", "thrift": "240.240.9.2", "tcp": "240.240.9.3"}
 PROXY = "203.0.114.1"  # a kernel proxy's address on the client's link
 CONNECTIONS = 9000     # with two descriptors each, below the usual hard limit
+NAT_SOURCE = "198.51.100.60"  # of connections that Meltemi forwards at layer 4
 
 HAPROXY = """\
 global
@@ -263,12 +265,36 @@ class Kernel(System):
                                         "--log-level", "error", "-c"]
 
 
-class Meltemi(System):
-    """Meltemi on the same links. idle: idle profile of the worker; driver: af_packet or af_xdp."""
+class KernelNat(System):
+    """The kernel's NAT in the namespace of the kernel proxies. It has no process: the CPU time is that of the sender."""
 
-    def __init__(self, name, protocols, idle="adaptive", driver="af_packet", wire="frames"):
+    def start(self, bench, proto, tuning):
+        del tuning
+        if self.host:
+            return
+        self.host, self.port, self.namespace = PROXY, PORTS[proto], bench.lab.namespace("kproxy")
+        netns.sysctl(self.namespace, net__ipv4__ip_forward=1)
+        self._iptables("-A", "PREROUTING", "-d", PROXY, "-p", "tcp", "--dport", str(self.port), "-j", "DNAT", "--to-destination",
+                       f"{bench.lab.server(1)}:{self.port}")
+        self._iptables("-A", "POSTROUTING", "-o", "s0", "-j", "MASQUERADE")
+        bench.configurations.setdefault(self.name, self._iptables("-S"))
+
+    def stop(self):
+        if self.host:
+            self._iptables("-F")
+            netns.sysctl(self.namespace, net__ipv4__ip_forward=0)
+        self.host = None
+
+    def _iptables(self, *words):
+        return netns.run("ip", "netns", "exec", self.namespace, "iptables", "-t", "nat", *words)
+
+
+class Meltemi(System):
+    """Meltemi on the same links. idle: idle profile of the worker; driver: af_packet or af_xdp; forwards: at layer 4, by nat-full."""
+
+    def __init__(self, name, protocols, idle="adaptive", driver="af_packet", wire="frames", forwards=False):
         super().__init__(name, protocols, wire)
-        self.idle, self.driver = idle, driver
+        self.idle, self.driver, self.forwards = idle, driver, forwards
         self.daemon = None
 
     def start(self, bench, proto, tuning):
@@ -283,6 +309,10 @@ class Meltemi(System):
         document += "---\n" + POOL.format(host=SERVICE.lower())
         if self.base == "meltemi-mux":
             document += "---\n" + MULTIPLEXING
+        if self.forwards:
+            node = self.daemon.node.read_text()
+            self.daemon.node.write_text(f"{node}  nat: {{addresses: [{NAT_SOURCE}]}}\n"
+                                        f"  forwarding: [{{host: {SERVICE.lower()}, port: {self.port}, mode: nat-full}}]\n")
         self.daemon.write("bench.yaml", document)
         try:
             with bench.all_cores():  # the worker is on the last core, the control thread may use the others
@@ -302,8 +332,9 @@ class Meltemi(System):
 
 def available(wanted):
     """All systems with installed programs; wanted: base names, or None for all."""
-    absent = install.missing(["haproxy", "nginx", "envoy"])
-    every = [System("direct", plan.CODECS), Meltemi("meltemi", plan.CODECS), Meltemi("meltemi-poll", ("dubbo",), idle="poll"),
+    absent = install.missing(["haproxy", "nginx", "envoy"]) + ([] if shutil.which("iptables") else ["kernel"])
+    every = [System("direct", plan.CODECS), KernelNat("kernel-nat", ("tcp",)), Meltemi("meltemi-l4", ("tcp",), forwards=True),
+             Meltemi("meltemi", plan.CODECS), Meltemi("meltemi-poll", ("dubbo",), idle="poll"),
              Meltemi("meltemi-mux", ("thrift",)), Meltemi("meltemi-xdp", ("dubbo", "tcp"), driver="af_xdp"),
              Meltemi("meltemi", plan.CODECS, wire="jumbo")]
     for wire in ("frames", "jumbo", "offload"):

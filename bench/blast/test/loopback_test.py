@@ -5,7 +5,9 @@ meltemi-blast against servers whose answers are known: its own with a stated del
 that answers wrongly. Bounds are wide upwards, so that a busy machine passes, and tight downwards: no call can be
 faster than the server's delay, and none may be left out.
 """
+import contextlib
 import json
+import random
 import signal
 import socket
 import struct
@@ -20,9 +22,15 @@ PROGRAM = sys.argv.pop(1)
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """
+    One that the kernel gives to no connection (ip_local_port_range): otherwise one could have it before it is listened on, and who finds nobody
+    there could connect to himself.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20000, 32768)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
