@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Takes the place of systemctl where systemd does not run: records each call, and starts and stops the command of the unit meltemid
-# with the directories that the unit asks for. The real program enables and disables units, for which it needs no systemd. All other
-# verbs succeed.
+# with the directories, user, capabilities and filters that the unit and its drop-ins ask for. The real program enables and disables
+# units, for which it needs no systemd. All other verbs succeed.
 set -eu
 unit=/lib/systemd/system/meltemid.service
 echo "$*" >>/standin/calls
@@ -26,9 +26,13 @@ start() {
 		name=$(sed -n "s/^${kind%%:*}Directory=//p" $unit)
 		mode=$(sed -n "s/^${kind%%:*}DirectoryMode=//p" $unit)
 		mkdir -p -m "$mode" "/${kind#*:}/$name"
+		chown -R "$(sed -n 's/^User=//p' $unit):" "/${kind#*:}/$name"
 	done
+	set -- /etc/systemd/system/meltemid.service.d/*.conf
+	[ -e "$1" ] || shift
 	# shellcheck disable=SC2086
-	RUNTIME_DIRECTORY=/run/meltemi setsid $command >>/standin/log 2>&1 </dev/null &
+	RUNTIME_DIRECTORY=/run/meltemi setsid python3 -B /standin/unit_rights.py start "$(id -u "$(sed -n 's/^User=//p' $unit)")" $unit "$@" -- $command \
+		>>/standin/log 2>&1 </dev/null &
 	echo $! >/standin/pid
 	until meltemi show version >/dev/null 2>&1; do
 		running || exit 1
