@@ -4,12 +4,17 @@
 Ansible's playbooks install two nodes by package and by ssh, and a second run changes nothing. A configuration that the daemon refuses
 does not replace the present one. An upgrade under load replaces both nodes without a failed call; a version that is not ready, or that
 refuses the configuration, stops the play at the first node, which goes back to its previous version. Then one node is removed.
+
+--rolls N: upgrades both nodes N times under load, to one version and back to the other, and nothing else after the installation. It prints the
+calls of each time.
 """
 
+import argparse
 import pathlib
 import re
 import shutil
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
 
@@ -20,7 +25,7 @@ from hosts import BLAST, NOT_READY, PORT, REFUSES, Ansible, Host, keys, package 
 
 # As on a host where Meltemi was not installed by the roles.
 FROM_SOURCE = {"meltemi_package": "none", "meltemi_daemon": "/usr/sbin/meltemid", "meltemi_shell": "/usr/bin/meltemi"}
-RATE = 100  # calls a second, of both nodes together
+RATE, ROLL_RATE = 100, 400  # calls a second, of both nodes together
 BAD = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": "bad"},
        "spec": {"hosts": ["bad.example"], "removed": 1}}
 
@@ -68,11 +73,22 @@ def configured(ansible, hosts):
     check("reports.example" not in hosts[1].run("meltemi", "show", "services"), "the removed service is served")
 
 
-def upgraded(ansible, hosts, debs):
+def upgraded(ansible, hosts, debs, version="0.1.1"):
     before = state(hosts)
-    done(ansible.play("upgrade.yml", meltemi_deb=str(debs["0.1.1"])), "the upgrade")
-    equal([host.version() for host in hosts], ["0.1.1"] * 2, "versions after the upgrade")
+    done(ansible.play("upgrade.yml", meltemi_deb=str(debs[version])), "the upgrade")
+    equal([host.version() for host in hosts], [version] * 2, "versions after the upgrade")
     check(all(host.daemon() != was[1] for host, was in zip(hosts, before)), "a daemon was not restarted")
+
+
+def rolled(ansible, balancer, hosts, debs, rolls):
+    for number in range(rolls):
+        lots, sent, began = dict(balancer.lots), balancer.sent, time.monotonic()
+        upgraded(ansible, hosts, debs, ("0.1.1", "0.1.0")[number % 2])
+        seconds = time.monotonic() - began
+        for host in hosts:
+            within(30, lambda host=host: balancer.lots[host] > lots[host], f"{host.name} gets calls after the upgrade")
+        print(f"roll {number + 1}: {seconds:.0f} s, {balancer.sent - sent} calls so far, {balancer.sent - balancer.answered} failed of all "
+              f"{balancer.sent}, {balancer.nowhere} lots without a ready node", flush=True)
 
 
 def rolled_back(ansible, hosts, debs):
@@ -103,7 +119,30 @@ def removed(ansible, balancer, hosts):
     within(30, lambda: balancer.lots[hosts[0]] > lots, "the other node has the load")
 
 
+def all_steps(ansible, hosts, debs):
+    with Balancer(hosts, RATE, pause=1) as balancer:
+        configured(ansible, hosts)
+        upgraded(ansible, hosts, debs)
+        rolled_back(ansible, hosts, debs)
+        removed(ansible, balancer, hosts)
+    return balancer
+
+
+def only_rolls(ansible, hosts, debs, rolls):
+    with Balancer(hosts, ROLL_RATE, pause=0.1) as balancer:
+        rolled(ansible, balancer, hosts, debs, rolls)
+    return balancer
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rolls", type=int)
+    parser.add_argument("-v", action="store_true")
+    return parser.parse_args()
+
+
 def body():
+    rolls = arguments().rolls
     for tool in ("ansible-playbook", "sshd", "dpkg-deb", "strip"):
         if not shutil.which(tool):
             raise Skip(f"{tool} is missing (apt-get install ansible openssh-server binutils)")
@@ -122,11 +161,7 @@ def body():
             within(30, lambda host=host: "Server listening" in host.sshd.errors(), f"{host.name}: sshd")
         ansible = Ansible(lab, hosts, debs["0.1.0"])
         installed(ansible, hosts)
-        with Balancer(hosts, RATE, pause=1) as balancer:
-            configured(ansible, hosts)
-            upgraded(ansible, hosts, debs)
-            rolled_back(ansible, hosts, debs)
-            removed(ansible, balancer, hosts)
+        balancer = only_rolls(ansible, hosts, debs, rolls) if rolls else all_steps(ansible, hosts, debs)
         check(not balancer.bad, f"calls failed: {balancer.bad[:2]}")
         check(balancer.sent > 100 and all(balancer.lots.values()), f"the load: {balancer.sent} calls, lots {balancer.lots.values()}")
         equal((balancer.sent - balancer.answered, balancer.nowhere), (0, 0), "calls that failed, and lots that found no node")
