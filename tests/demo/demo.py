@@ -16,6 +16,7 @@ ROOT = HERE.parents[1]
 os.environ.setdefault("MELTEMI_BUILD", str(ROOT / "build"))
 sys.path[:0] = [str(ROOT / "tests" / "smoke"), str(ROOT / "tests"), str(HERE)]
 
+import layer4  # noqa: E402
 import scenes  # noqa: E402
 from meltemi_lab import BUILD, Failure, Lab, Skip  # noqa: E402
 from running import cache  # noqa: E402
@@ -50,7 +51,9 @@ def start(stage):
     stage.servers = {number: lab.java(f"server{number}", f"provider{number}", version, "Provider", "--tag", tag, "--id",
                                       f"s{number}") for number, tag, version in SERVERS}
     others = [make(number, f"v{number}") for number in (1, 2) for make in (lab.thrift_server, lab.awesome_server)]
-    stage.daemon = lab.meltemi(ROOT / "tests/documents/talks", HERE / "documents").start()
+    stage.daemon = lab.meltemi(ROOT / "tests/documents/talks", HERE / "documents")
+    stage.daemon.node.write_text(stage.daemon.node.read_text() + f"  nat: {{addresses: [{layer4.SOURCE}]}}\n")
+    stage.daemon.start()
     for process in [*stage.servers.values(), *others]:
         process.wait_line('"ready"', 40)
     stage.clients = {version: lab.java_session("client", f"client-{version}", version, scenes.DUBBO, "--timeout", scenes.TIMEOUT_MS)

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+`retries` of a VirtualService, with kernel TCP on both sides: one of two servers reads each call and resets its connection, or reads calls
+and never answers. With the policy each call is answered once and executed at most as often as it allows; without it the client gets the
+error of a lost call. `explain`, `show routes` and the counters tell of it, and a reload changes the policy.
+"""
+
+import collections
+import socket
+import struct
+import threading
+
+from meltemi_lab import Lab, check, dubbo, equal, main, within
+from meltemi_lab.documents import service
+
+HOST, VIP, PORT = "com.shop.books", "240.240.1.1", 20880
+CALLS, ATTEMPTS = 40, 3
+OK = 20
+
+RULE = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: books}}
+spec:
+  hosts: [{host}]
+  http:
+  - name: all
+    timeout: 60s
+    {retries}
+    route: [{{destination: {{host: {host}}}}}]
+"""
+
+
+class Server:
+    """Reads Dubbo calls, counts each by its body, and does with them what `way` names: answers, resets or keeps silent."""
+
+    def __init__(self, way):
+        self.way, self.seen, self.lock = way, collections.Counter(), threading.Lock()
+
+    def __call__(self, sock):
+        rest = b""
+        try:
+            while data := sock.recv(1 << 16):
+                rest = self._read(sock, rest + data)
+        except ConnectionError:
+            pass
+        sock.close()
+
+    def _read(self, sock, data):
+        while len(data) >= 16 and len(data) >= 16 + (length := int.from_bytes(data[12:16], "big")):
+            flags, ident, body = data[2], int.from_bytes(data[4:12], "big"), data[16:16 + length]
+            data = data[16 + length:]
+            if flags & 0x20:
+                sock.sendall(dubbo.frame(0x20, OK, ident, b"N"))
+                continue
+            with self.lock:
+                self.seen[body] += 1
+            if self.way == "answers":
+                sock.sendall(dubbo.reply(ident, "hello"))
+            elif self.way == "resets":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                raise ConnectionResetError
+        return data
+
+    def clear(self):
+        with self.lock:
+            self.seen.clear()
+
+
+def documents(lab, retries):
+    lab.daemon.write("service.yaml", service(HOST, VIP, PORT, "tcp-metaprotocol-dubbo", [(lab.server(1), PORT, {}), (lab.server(2), PORT, {})]))
+    lab.daemon.write("rule.yaml", RULE.format(host=HOST, retries=retries))
+
+
+def call(sock, ident):
+    """The status of a call."""
+    sock.sendall(dubbo.request(ident, "sayHello", [f"n{ident}"], interface=HOST))
+    head = sock.recv(16, socket.MSG_WAITALL)
+    equal(len(head), 16, "bytes of an answer's head")
+    equal(int.from_bytes(head[4:12], "big"), ident, "id of the answer")
+    sock.recv(int.from_bytes(head[12:16], "big"), socket.MSG_WAITALL)
+    return head[3]
+
+
+def ask(lab):
+    """Statuses of so many calls, one after another."""
+    with lab.connect("client", VIP, PORT) as sock:
+        sock.settimeout(60)
+        return collections.Counter(call(sock, ident) for ident in range(CALLS))
+
+
+def executed(bad, good):
+    """How often the call that was executed most was."""
+    both = bad.seen + good.seen
+    equal(len(both), CALLS, "calls that servers have read")
+    return max(both.values())
+
+
+def counted(lab):
+    return lab.daemon.counters()["proxy_retry_by_policy"]
+
+
+def lost(lab, bad, good):
+    """A server that reads and resets, with a policy and without."""
+    told = lab.daemon.shell("explain", "protocol=dubbo", f"service={HOST}", "method=sayHello")
+    check(f"up to {ATTEMPTS} further attempts" in told and "reset" in told, f"explain says\n{told}")
+    equal(lab.daemon.show("routes")["routes"][0]["retries"], ATTEMPTS, "retries in `show routes`")
+    equal(ask(lab), {OK: CALLS}, "statuses with a policy")
+    attempts = counted(lab)
+    print(f"{sum(bad.seen.values())} calls were read and lost, {attempts} further attempts", flush=True)
+    equal(attempts, sum(bad.seen.values()), "attempts by policy, and calls that were lost")
+    check(attempts > 0, "no call was lost")
+    check(executed(bad, good) <= 1 + ATTEMPTS, "a call was executed more often than the policy allows")
+
+    bad.clear()
+    documents(lab, "retries: {attempts: 3}")
+    lab.daemon.shell("reload")
+    statuses = ask(lab)
+    equal(counted(lab), attempts, "attempts by a policy that has no word for lost calls")
+    equal(CALLS - statuses[OK], sum(bad.seen.values()), "errors, and calls that were lost")
+
+
+def silent(lab, bad, good):
+    """A server that reads and does not answer: the time of an attempt passes."""
+    equal(ask(lab), {OK: CALLS}, "statuses with a policy")
+    equal(counted(lab), sum(bad.seen.values()), "attempts by policy, and calls without an answer")
+    check(sum(bad.seen.values()) > 0, "no call went to the silent server")
+    check(executed(bad, good) <= 1 + ATTEMPTS, "a call was executed more often than the policy allows")
+    equal(lab.daemon.counters().get("proxy_reply_timeout", 0), 0, "calls that timed out")
+
+
+def scene(way, retries, what):
+    bad, good = Server(way), Server("answers")
+    with Lab(servers=2) as lab, lab.listening("server1", PORT, bad), lab.listening("server2", PORT, good):
+        lab.meltemi()
+        documents(lab, retries)
+        lab.daemon.start()
+        what(lab, bad, good)
+        within(5, lambda: lab.daemon.show("exchanges")["exchanges"] == [], "no call is left")
+
+
+def body():
+    scene("resets", f"retries: {{attempts: {ATTEMPTS}, retryOn: reset}}", lost)
+    scene("is silent", f"retries: {{attempts: {ATTEMPTS}, retryOn: reset, perTryTimeout: 300ms}}", silent)
+
+
+main(body)
