@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Two nodes with the failover script of docs/how-to/two-nodes.md: the route of the services leads to the first node that is ready. It moves
+when a node is taken out, when its daemon is killed and when its host is unreachable, and back afterwards; calls over new connections are
+answered each time, by the node that the route leads to. An open connection follows the route, and the other node does not serve it.
+"""
+
+import re
+import signal
+import socket
+
+from meltemi_lab import TESTS, Lab, equal, main, netns, within
+from meltemi_lab.documents import service
+
+HOST, VIP, PORT = "orders.example", "240.240.1.1", 20880
+FIRST, SECOND = "192.0.2.1", "203.0.113.1"
+PAGE = TESTS.parent / "docs/how-to/two-nodes.md"
+CALLS = 200
+HEARTBEAT = bytes.fromhex("dabbe200") + bytes(7) + b"\x01" + bytes(3) + b"\x01N"
+
+
+def connect(lab, number, mesh):
+    """The management network of a node, which ends at the client."""
+    client = lab.namespace("client")
+    netns.veth(client, f"m{number}", mesh, "m0")
+    netns.kernel_end(client, f"m{number}", f"10.9.{number}.1/24")
+    netns.kernel_end(mesh, "m0", f"10.9.{number}.2/24")
+
+
+def second_ports(lab):
+    """A second node between the same client and servers, on a link of its own to the client."""
+    client, mesh = lab.namespace("client"), lab._add("mesh2")
+    netns.veth(client, "c2", mesh, "p0")
+    netns.kernel_end(client, "c2", "203.0.113.2/24")
+    netns.veth(mesh, "p1", lab.namespace("net"), "b-mesh2")
+    netns.run("ip", "-n", lab.namespace("net"), "link", "set", "b-mesh2", "master", "br0")
+    netns.bare_end(mesh, "p0")
+    netns.bare_end(mesh, "p1")
+    return ['name: p0, device: "net_af_packet0,iface=p0", profile: af_packet, addresses: [203.0.113.1/24]',
+            'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.202/24]']
+
+
+def node(lab, number, **settings):
+    daemon = lab.meltemi(mb=192, **settings)
+    daemon.node.write_text(daemon.node.read_text().replace("127.0.0.1:15000", "0.0.0.0:15000"))
+    daemon.write("orders.yaml", service(HOST, VIP, PORT, "tcp-metaprotocol-dubbo", [(lab.server(1), PORT, {})]))
+    connect(lab, number, daemon.namespace)
+    return daemon.start()
+
+
+def next_hop(lab):
+    route = netns.run("ip", "-n", lab.namespace("client"), "route", "show", "240.240.0.0/16")
+    found = re.search(r"via (\S+)", route)
+    return found.group(1) if found else None
+
+
+def requests(daemon):
+    return sum(row["requests"] for row in daemon.show("services")["services"])
+
+
+def moves(lab, hop, daemon, why):
+    """The route leads to that node, which answers what comes by new connections."""
+    within(15, lambda: next_hop(lab) == hop, f"the route leads to {hop}: {why}", step=0.05)
+    before = requests(daemon)
+    report = lab.dubbo_client(f"{VIP}:{PORT}", count=CALLS, outstanding=4).result()
+    equal((report["answered"], report["failed"]), (CALLS, 0), f"calls: {why}")
+    equal(requests(daemon) - before, CALLS, f"requests at {hop}: {why}")
+
+
+def connection(lab):
+    with netns.inside(lab.namespace("client")):
+        return socket.create_connection((VIP, PORT), timeout=5)
+
+
+def is_served(sock):
+    """A heartbeat is answered. After a move it is reset, or nothing comes: the wait only ends a test that passes."""
+    try:
+        sock.sendall(HEARTBEAT)
+        return bool(sock.recv(64))
+    except OSError:
+        return False
+
+
+def host_links(lab, state):
+    for link in ("c0", "m1"):
+        netns.run("ip", "-n", lab.namespace("client"), "link", "set", link, state)
+
+
+def body():
+    with Lab(servers=1) as lab:
+        lab.dubbo_server(1, "v1").wait_line("ready")
+        first = node(lab, 1)
+        second = node(lab, 2, ports=second_ports(lab), role="mesh2", name="node2")
+        script = lab.directory / "next-hop.sh"
+        script.write_text(re.search(r"```sh\n(.*?)```", PAGE.read_text(), re.S).group(1))
+        lab.run("client", "next-hop", ["sh", script, "240.240.0.0/16", f"{FIRST}=http://10.9.1.2:15000/ready",
+                                       f"{SECOND}=http://10.9.2.2:15000/ready"])
+        moves(lab, FIRST, first, "both are ready")
+        with connection(lab) as held:
+            equal(is_served(held), True, "a connection before the route moves")
+            first.shell("ready", "off")
+            moves(lab, SECOND, second, "the first is taken out")
+            held.settimeout(1)
+            equal(is_served(held), False, "the connection after it has moved")
+        first.shell("ready", "on")
+        moves(lab, FIRST, first, "it is back")
+        first.process.popen.send_signal(signal.SIGKILL)
+        moves(lab, SECOND, second, "its daemon is killed")
+        first.start()
+        moves(lab, FIRST, first, "its daemon has started")
+        host_links(lab, "down")
+        moves(lab, SECOND, second, "its host is unreachable")
+        host_links(lab, "up")
+        moves(lab, FIRST, first, "its host is back")
+
+
+main(body)
