@@ -11,6 +11,7 @@ import os
 import shutil
 
 from meltemi_lab import Lab, check, equal, main
+from meltemi_lab.columns import every_column_selects
 from meltemi_lab.check import within
 from meltemi_lab.documents import service
 
@@ -29,7 +30,9 @@ def without_address(host):
 
 
 def listed(daemon):
-    return {h["host"]: h for h in json.loads((daemon.directory / "state/served.json").read_text())["hosts"]}
+    """Hosts of the list by name. Its own thread writes it, so that a node may be ready before it is there: then it has no host."""
+    file = daemon.directory / "state/served.json"
+    return {h["host"]: h for h in json.loads(file.read_text())["hosts"]} if file.exists() else {}
 
 
 def waits(daemon):
@@ -147,6 +150,7 @@ def only_closed(daemon):
     daemon.leaves("errors", "a policy that closes", "p.yaml")
     daemon.start()
     equal([row["what"] for row in daemon.show("ready")["waits_for"]], ["services"], "what is waited for")
+    every_column_selects(daemon, ["show ready"], set())
     equal(daemon.http("/ready")[0], 503, "/ready while every service is closed")
     equal([(s["host"], s["status"]) for s in daemon.show("objects")["services"]], [("c.example", "closed")], "the service's status")
     metric = 'meltemi_service_closed{service="c.example",by="AuthorizationPolicy default/closing"} 1'
@@ -181,6 +185,51 @@ def beside_what_cannot_be_read(daemon):
     equal(waits(daemon), ["i.example"], "the host of the file that cannot be read is waited for")
     os.unlink(daemon.services / "i.yaml")
     within(10, daemon.ready, "ready: its document was taken away")
+    equal(daemon.stop(), 0, "exit status")
+
+
+def beside_a_misspelled_source(daemon):
+    """A typo in the Node's source: all goes on, nothing leaves the list, and a host that is not served is waited for."""
+    daemon.write("k.yaml", tcp("k.example", "240.240.3.11"))
+    daemon.write("l.yaml", tcp("l.example", "240.240.3.12"))
+    daemon.start()
+    within(10, lambda: {"k.example", "l.example"} <= set(listed(daemon)), "the list is written")
+    hosts, good = set(listed(daemon)), daemon.node.read_text()
+    wrong = f"{daemon.services}z"
+    daemon.leaves("errors", "a misspelled source", wrong)
+    daemon.node.write_text(good.replace(f"directory: {daemon.services}", f"directory: {wrong}"))
+    within(10, lambda: {"k-example", "l-example"} <= {row["name"] for row in daemon.show("last-good")["last_good"]}, "the objects stay")
+    check(f"{wrong}: warning: no object is removed until it can be read" in daemon.process.errors(), "the log names the directory")
+    told = [row["words"] for row in daemon.show("health")["health"]]
+    check(any(f"{wrong} cannot be read: no object is removed" in words for words in told), f"health names the directory: {told}")
+    check(daemon.ready(), "ready for good")
+    equal(daemon.stop(), 0, "exit status")
+    daemon.start()
+    within(5, daemon.ready, f"ready, as all is served: {daemon.show('ready')}")
+    daemon.shell("forget", "ServiceEntry", "default/k-example", fail=False)
+    within(10, lambda: "k.example" not in {s["host"] for s in daemon.show("objects")["services"]}, "it is not served")
+    equal(daemon.stop(), 0, "exit status")
+    equal(set(listed(daemon)), hosts, "the list beside the typo")
+    (daemon.directory / "state/objects.jsonl").unlink()
+    daemon.start()
+    equal(waits(daemon), sorted(hosts), "what is waited for")
+    equal(daemon.http("/ready")[1].count(f"{wrong} cannot be read"), len(hosts), "/ready names the directory")
+    equal(daemon.stop(), 0, "exit status")
+    equal(set(listed(daemon)), hosts, "the list beside the typo")
+    daemon.start()
+    daemon.node.write_text(good)
+    within(10, daemon.ready, "ready, once the Node is corrected")
+    daemon.write("k.yaml", spoilt("k.example", "240.240.3.11"))
+    within(10, lambda: set(listed(daemon)) == hosts - {"k.example"}, "the list follows again")
+    os.unlink(daemon.services / "k.yaml")
+    equal(daemon.stop(), 0, "exit status")
+    # An operator decides: what is served beside the typo is all.
+    daemon.node.write_text(good.replace(f"directory: {daemon.services}", f"directory: {wrong}"))
+    (daemon.directory / "state/objects.jsonl").unlink()
+    daemon.start()
+    equal(waits(daemon), sorted(hosts - {"k.example"}), "what is waited for")
+    daemon.shell("accept")
+    equal((set(listed(daemon)), (daemon.directory / "state/served.json").exists()), (set(), True), "the list after accept")
     equal(daemon.stop(), 0, "exit status")
 
 
@@ -229,6 +278,7 @@ def body():
         state_of_before(daemon)
         only_closed(daemon)
         beside_what_cannot_be_read(daemon)
+        beside_a_misspelled_source(daemon)
 
 
 main(body)

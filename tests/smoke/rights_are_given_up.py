@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Once its ports are open the daemon has given up what it does not need: no thread of it has more than two capabilities, none can start
-a program, private keys are locked in memory, and when it dies the kernel writes no core file. It goes on to serve, and to read what
-belongs to others.
+a program, workers have a filter of their own, private keys are locked in memory, and when it dies the kernel writes no core file. It goes
+on to serve, and to read what belongs to others. --no-seccomp leaves out the filters.
 """
 
 import os
@@ -11,7 +11,7 @@ import pathlib
 import resource
 import signal
 
-from meltemi_lab import Lab, check, equal, main
+from meltemi_lab import Lab, check, equal, main, unit
 from meltemi_lab.check import within
 from meltemi_lab.documents import service
 
@@ -33,7 +33,19 @@ def threads_are_bound(pid):
             more = int(of[which], 16) & ~(1 << DAC_READ_SEARCH | 1 << IPC_LOCK)
             equal(more, 0, f"{which} that {of['Name']} has besides")
         equal((of["NoNewPrivs"], of["Seccomp"]), ("1", "2"), f"no new privileges, and the filter, of {of['Name']}")
+        own = not unit.sanitized() and unit.has_own_filter(of["Name"])
+        equal(of["Seccomp_filters"], "2" if own else "1", f"filters of {of['Name']}")
     check(len(names) >= 4, f"the worker, the disk's, the handshakes' and DPDK's threads were looked at: {names}")
+
+
+def without_filters(daemon):
+    daemon.options = ["--no-seccomp"]
+    daemon.start()
+    daemon.wait_log("--no-seccomp: the daemon does not limit its system calls")
+    for task in pathlib.Path(f"/proc/{daemon.process.popen.pid}/task").iterdir():
+        equal(status(task / "status")["Seccomp"], "0", "filter of a thread with --no-seccomp")
+    equal(daemon.stop(), 0, "exit status")
+    daemon.options = []
 
 
 def echoes(lab, address):
@@ -68,6 +80,7 @@ def body():
     with Lab(servers=1) as lab, lab.listening("server1", 7000, lambda sock: sock.sendall(sock.recv(5))):
         daemon = lab.meltemi()
         daemon.write("ours.yaml", service("ours.example", "203.0.113.9", 7000, "tcp", [(lab.server(1), 7000, {})]))
+        without_filters(daemon)
         daemon.start()
         pid = daemon.process.popen.pid
         daemon.wait_log("of the capabilities are left: cap_dac_read_search cap_ipc_lock")

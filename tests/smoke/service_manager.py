@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 What a service manager hears (sd_notify(3)) and gives (RUNTIME_DIRECTORY), at a path and at an abstract name: ready once, alive as long as the control loop and
-all workers turn and not while one hangs, a reload's begin and end, words for `systemctl status`, and the end.
+all workers turn and not while one hangs, a reload's begin and end, words for `systemctl status`, and the end. The unit gives the daemon no
+more than its ports need.
 """
 
 import ctypes
@@ -16,6 +17,7 @@ import subprocess
 import time
 
 from meltemi_lab import BUILD, Lab, check, equal, main, netns
+from meltemi_lab import unit as unit_files
 from meltemi_lab.check import within
 from meltemi_lab.daemon import SHELL
 from meltemi_lab.documents import service
@@ -94,7 +96,7 @@ def a_rollback_between(manager, daemon):
         manager.heard.clear()
         daemon.write("c.yaml", service(f"c{i}.example", "240.240.3.3", 80, "tcp", [("10.88.0.11", 80, {})]))
         time.sleep(0.05)  # the watch waits for quiet
-        daemon.process.popen.send_signal(signal.SIGSTOP)
+        daemon.process.pause()
         time.sleep(0.15)
         command = [SHELL, "-s", daemon.directory / "admin.sock", "rollback", str(version)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as shell:
@@ -102,8 +104,12 @@ def a_rollback_between(manager, daemon):
             daemon.process.popen.send_signal(signal.SIGCONT)
             equal(shell.wait(20), 0, "a rollback's exit status")
         manager.listen(1.0)
-        told = [text.split("\n")[0] for text in manager.heard if text.startswith(("RELOADING=1", "READY=1"))]
-        check("RELOADING=1" in told and told[-1] == "READY=1", f"a reload that has begun has ended: {told}")
+
+        def told():
+            manager.listen(0.2)
+            return [text.split("\n")[0] for text in manager.heard if text.startswith(("RELOADING=1", "READY=1"))]
+
+        within(15, lambda: "RELOADING=1" in (words := told()) and words[-1] == "READY=1", "a reload begins, and has ended")
 
 
 def at_a_path(lab, daemon):
@@ -167,11 +173,49 @@ def unit(lab):
     check("\nRuntimeDirectoryMode=0711\n" in text, "a group can reach its socket in the runtime directory")
     check("\nReadWritePaths" not in text and "ProtectSystem=strict" in text, "the unit writes to its own directories only")
     check("\nMemorySwapMax=0\n" in text and "/run/systemd/private" in text and "/run/dbus" in text, "neither swapped, nor at managers' sockets")
+    check("\nUser=meltemi\n" in text and "\nCapabilityBoundingSet=\n" in text, "the unit gives neither root nor a capability")
     check("\nMemoryMax=" in text and "\nTasksMax=" in text, "memory and threads have a bound")
     copy = lab.directory / "meltemid.service"
     copy.write_text(re.sub("ExecStart=\\S+", "ExecStart=/bin/true", text).replace("Documentation=man:meltemid(8)\n", ""))
     done = subprocess.run(["systemd-analyze", "verify", copy], text=True, capture_output=True, timeout=60, check=False)
     equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
+
+
+# Ports; what the drop-in of the unit has, and the figure of `systemd-analyze security` times 10 that it may reach.
+PROFILES = [
+    ("net_memif0", "", 15),
+    ("net_vhost0,iface=/run/meltemi/vm.sock", "", 15),
+    ("net_af_packet0,iface=p0", "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN\nRestrictAddressFamilies=AF_PACKET\nSystemCallFilter=capset\n", 21),
+    ("net_tap0,iface=t0", "AmbientCapabilities=CAP_NET_ADMIN\nPrivateDevices=no\nDeviceAllow=/dev/net/tun rw\nSystemCallFilter=capset\n", 21),
+]
+VFIO = "[Service]\nPrivateDevices=no\nDeviceAllow=/dev/vfio/vfio rw\nDeviceAllow=/dev/vfio/42 rw\n"  # as unit/rights has it
+
+
+def exposure(directory, text, drop_in, most):
+    """The unit with its drop-in, judged by systemd."""
+    (directory / "meltemid.service.d").mkdir(parents=True, exist_ok=True)
+    (directory / "meltemid.service").write_text(text)
+    (directory / "meltemid.service.d/rights.conf").write_text(drop_in)
+    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", f"--threshold={most}", "--no-pager", directory / "meltemid.service"],
+                          text=True, capture_output=True, timeout=60, check=False)
+    equal(done.returncode, 0, f"systemd-analyze security above {most / 10} with {drop_in}: {done.stdout[-200:]}{done.stderr}")
+    print(done.stdout.strip().splitlines()[-1].strip(), flush=True)
+
+
+def profiles(lab, daemon):
+    """What --rights prints for each kind of port, and how exposed the service is with it."""
+    text = re.sub("ExecStart=\\S+", "ExecStart=/bin/true", unit_files.installed())
+    node = daemon.node.read_text()
+    for number, (device, lines, most) in enumerate(PROFILES):
+        file = lab.directory / f"profile{number}.yaml"
+        file.write_text(re.sub("  ports:\n.*?(?=  sources)", f'  ports: [{{name: p0, device: "{device}", addresses: [192.0.2.1/24]}}]\n', node, flags=re.S))
+        got = unit_files.drop_in(file)
+        for line in lines.splitlines():
+            check(f"\n{line}\n" in got, f"{line} is not in the drop-in of {device}: {got}")
+        got = got.replace(f"ReadWritePaths=-{daemon.directory}/state\n", "")
+        check(lines or got.endswith("\n[Service]\n"), f"the drop-in of {device}: {got}")
+        exposure(lab.directory / f"unit{number}", text, got, most)
+    exposure(lab.directory / "unit-vfio", text, VFIO, 20)
 
 
 def body():
@@ -182,6 +226,7 @@ def body():
         at_an_abstract_name(daemon)
         nobody_listens(lab, daemon)
         unit(lab)
+        profiles(lab, daemon)
 
 
 main(body)

@@ -53,6 +53,7 @@ class Daemon:
         self.services.mkdir(exist_ok=True)
         self.node = self.directory / "node.yaml"
         self.process = None
+        self.prefix, self.options = [], []  # of its command: unit.prefix(), and more options
         self.at_start, self.left_behind = {}, {}
         listing = "\n".join(f"  - {{{port}}}" for port in ports)
         self.node.write_text(NODE.format(name=f"{name}-{lab.id}" if name else lab.id, workers=workers, idle=idle, mb=mb, hugepages=hugepages,
@@ -77,16 +78,20 @@ class Daemon:
         scratch.write_text(text)
         os.rename(scratch, self.services / name)
 
-    def start(self, seconds=60):
-        """Until it serves what it can; whether that is all that it should is another question: ready()."""
+    def launch(self):
+        """Starts the process, and waits for nothing."""
         if not MELTEMID.exists():
             raise Failure(f"{MELTEMID} is not built: meson setup build && ninja -C build")
-        argv = [MELTEMID, "-c", self.node]
+        argv = [*self.prefix, MELTEMID, "-c", self.node, *self.options]
         if self.resolv_conf:
             argv = ["sh", "-c", f'mount --bind {self.resolv_conf} /etc/resolv.conf && exec "$@"', "sh", *argv]
         self.process = Process(self.lab.directory, self.name, argv, self.namespace,
                                env={**os.environ, **SANITIZED})
         self.lab.processes.append(self.process)
+
+    def start(self, seconds=60):
+        """Until it serves what it can; whether that is all that it should is another question: ready()."""
+        self.launch()
         end = time.monotonic() + seconds
         while not self.up():
             if not self.process.running():

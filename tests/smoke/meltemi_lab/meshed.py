@@ -5,9 +5,9 @@ for all of them.
 """
 
 import os
-import shutil
 
 from .authority import Authority
+from .files import put, put_together
 
 VIP, BYTES = "240.240.1.1", "240.240.1.2"
 ACCOUNT = "spiffe://cluster.local/ns/%s/sa/%s"
@@ -73,19 +73,12 @@ class Mesh:
 
     def identify_as(self, who, folder):
         """One of somebody's, in a directory of its own."""
-        folder.mkdir(exist_ok=True)
         cert, key = self.authority.sign(f"node-{os.urandom(4).hex()}", f"URI:{who}")
-        for source, name in ((key, "key.pem"), (cert, "cert-chain.pem"), (self.authority.roots, "root-cert.pem")):
-            self._put(source, name, folder)
+        put_together(folder, **{"key.pem": key, "cert-chain.pem": cert, "root-cert.pem": self.authority.roots})
 
     def revoke(self, certificate):
         """The authority takes a certificate back, in what the node looks at."""
-        self._put(self.authority.revoked(certificate), "ca-crl.pem")
-
-    def _put(self, source, name, folder=None):
-        folder = folder or self.folder
-        shutil.copyfile(source, folder / f".{name}")
-        os.rename(folder / f".{name}", folder / name)
+        put(self.folder, "ca-crl.pem", self.authority.revoked(certificate))
 
     def lend(self, words):
         """Node: who it is, and who may borrow that."""
@@ -107,4 +100,4 @@ class Mesh:
         self.daemon.node.write_text("\n".join(text))
 
     def calls(self, count, target=f"{VIP}:20880", **options):
-        return self.lab.dubbo_client(target, count=count, **options).result()
+        return self.lab.dubbo_client(target, count=count, **{"timeout_ms": 60000, **options}).result()

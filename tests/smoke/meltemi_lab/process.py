@@ -103,6 +103,28 @@ class Process:
             self.popen.send_signal(number)
         return self
 
+    def pause(self, seconds=60):
+        """
+        Stops it with SIGSTOP, and returns when all its threads have stopped: until the signal reaches the process, other threads still serve.
+        SIGCONT ends the pause.
+        """
+        self.popen.send_signal(signal.SIGSTOP)
+        end = time.monotonic() + seconds
+        while any(state != "T" for state in self._thread_states()):
+            if time.monotonic() > end:
+                raise Failure(f"{self.name} did not stop within {seconds} s: {self._thread_states()}")
+            time.sleep(0.002)
+        return self
+
+    def _thread_states(self):
+        states = []
+        for path in record.pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            try:
+                states.append(path.read_text().rpartition(")")[2].split()[0])
+            except OSError:  # the thread has ended
+                continue
+        return states
+
     def stop(self, seconds=5):
         """Asks it to end, insists after a while; returns its exit status."""
         self.kill(signal.SIGTERM)

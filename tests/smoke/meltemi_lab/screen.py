@@ -7,7 +7,7 @@ import time
 import pexpect
 import pyte
 
-from .check import Failure
+from .check import PATIENCE, Failure
 
 
 class Screen:
@@ -47,7 +47,7 @@ class Screen:
     def line(self, number):
         return self.screen.display[number].rstrip()
 
-    def sees(self, *texts, seconds=15, absent=()):
+    def sees(self, *texts, seconds=PATIENCE, absent=()):
         """Waits for a screen with all the texts and none of the absent."""
         end = time.monotonic() + seconds
         while True:
@@ -68,7 +68,7 @@ class Screen:
         self.child.setwinsize(rows, columns)
         self.screen.resize(rows, columns)
 
-    def end(self, seconds=10):
+    def end(self, seconds=PATIENCE):
         """Waits for the end of the program; its exit status, or 128 + signal."""
         end = time.monotonic() + seconds
         while self.read():  # to its last word, which comes before its end is seen
