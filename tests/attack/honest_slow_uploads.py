@@ -53,6 +53,8 @@ def body():
         ended = sum(bool(caller.closed) for caller in callers)
         good = sum(caller.answered for caller in callers)
         print(f"{good} of {UPLOADS} uploads answered, {refused} refused, {ended} cut off", flush=True)
+        ends = {name: value for name, value in lab.daemon.counters().items() if value and ("evicted" in name or "proxy_down_" in name)}
+        print(f"cut off: {sorted({caller.closed for caller in callers if caller.closed})}; {ends}", flush=True)
         equal((good, refused, ended), (UPLOADS, 0, 0), "uploads answered, refused, cut off")
         for caller in attackers + callers:
             caller.sock.close()

@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "smoke"))
 
 import kit  # noqa: E402
 from meltemi_lab import BUILD, TESTS, Failure, Lab, check, equal, main, netns, streams, within  # noqa: E402,F401
+from meltemi_lab.columns import every_column_selects  # noqa: E402,F401
 from meltemi_lab.documents import service  # noqa: E402
 
 HOST = "attacked.test"

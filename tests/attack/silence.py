@@ -8,7 +8,7 @@ import json
 import signal
 import time
 
-from others import HOST, Others, balancer, check, equal, report, route, within
+from others import HOST, Others, balancer, check, equal, every_column_selects, report, route, within
 
 LEARNT = 4.0   # seconds after which no call is sent there any more, but for a probe
 PROBES = 3     # calls that may be lost to find out whether it is back
@@ -22,12 +22,13 @@ def silent(policy, timeout, what="machine", patience=20, fresh=False):
         if what == "machine":
             lab.falls_silent(3)
         else:
-            lab.peers[2].kill(signal.SIGSTOP)
+            lab.peers[2].pause()
         since = time.monotonic() + LEARNT
         found = report(load)
         after = [what for began, _, what in found["log"] if began > since]
         lost, late = (sum(what != "answered" for what in whats) for whats in ([what for _, _, what in found["log"]], after))
         print(f"{policy}: {lost} of {found['made']} calls lost, {late} of {len(after)} from {LEARNT:.0f} s on", flush=True)
+        every_column_selects(lab.daemon, ["show outliers"], set())
         outliers = json.loads(lab.daemon.shell("--json", "show", "outliers", HOST))["outliers"]
         equal((found["wrong"], len(after) > 50), ([], True), "wrong answers; enough calls to look at")
         check(late <= PROBES, f"calls are still lost: {late} of {len(after)} from {LEARNT:.0f} s on")
@@ -40,7 +41,7 @@ def recovers(proto):
     with Others(proto=proto, servers=3, documents=documents) as lab:
         load = lab.others(connections=16, gap_ms="60-100", seconds=22, patience=20)
         time.sleep(2)
-        lab.peers[2].kill(signal.SIGSTOP)
+        lab.peers[2].pause()
         since = time.monotonic() + LEARNT
         time.sleep(6)
         lab.peers[2].kill(signal.SIGCONT)
@@ -65,5 +66,5 @@ def outlier(lab):
 
 
 def requests(lab):
-    rows = json.loads(lab.daemon.shell("--json", "show", "clusters", HOST))["clusters"]
+    rows = json.loads(lab.daemon.shell("--json", "show", "endpoints", HOST))["endpoints"]
     return sum(row["requests"] for row in rows if row["endpoint"] == f"{lab.server(3)}:{lab.port}")

@@ -11,6 +11,7 @@ import subprocess
 
 from meltemi_lab import TESTS, Lab, check, equal, main
 from meltemi_lab.daemon import MELTEMID, SHELL
+from meltemi_lab.schemas import fits
 
 # Clients of the lab come from 192.0.2.0/24, in clear text.
 POLICY = """apiVersion: security.istio.io/v1
@@ -45,6 +46,7 @@ def without_a_node(daemon):
     equal(analyse("--config", daemon.node)[:2], of_files(daemon), "what is said of the node's files")
     status, answer, error = analyse("--directory", daemon.services)
     equal((status, len(answer["services"]) > 0), (1, True), f"what is said of a directory: {error}")
+    fits("analyse", answer)
     places = [row["where"] for row in answer["findings"] if row["where"]]
     check(places and all(place.startswith(f"{daemon.services}/") for place in places), f"places have other names than the user's: {places}")
     equal(analyse("--directory", daemon.services / "nothing-here")[0], 2, "a directory that is not there")

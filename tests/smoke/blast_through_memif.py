@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 meltemi-blast's own TCP on both sides of a Meltemi, joined to it by shared memory: no kernel in the path. Closed loop,
-open loop and the capacity finder, IPv4 and IPv6; no call is lost and every reply is the caller's own.
+open loop and the capacity finder, IPv4 and IPv6; no call is lost and every reply is the caller's own. Meltemi has the rights of the
+installed unit: no root, no capability.
 """
 
 import signal
 import sys
 
-from meltemi_lab import Lab, check, equal, main
+from meltemi_lab import Lab, check, equal, main, unit
 from meltemi_lab.daemon import MELTEMID
 from meltemi_lab.documents import service
 
@@ -47,7 +48,9 @@ class Stage:
         self.meltemi = self.lab.meltemi(mb=256, ports=ports)
         self.meltemi.write("echo.yaml", service("com.example.Echo", self.vip, PORT, self.protocol,
                                                 [(bare(self.server), PORT, {})]))
+        unit.run_as_service(self.meltemi)
         self.meltemi.start()
+        unit.is_confined(self.meltemi)
         self.echo = self.lab.run("mesh", "echo", [BLAST, "--server", "--device", self.memif("up", "client"),
                                                   "--address", self.server, str(PORT)])
         self.echo.wait_line("ready", 30)

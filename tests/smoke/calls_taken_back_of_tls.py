@@ -5,6 +5,8 @@ A sidecar's machine hears nothing any more, and resets its connections: what was
 the buffers that it lay in, and is opened again for another instance, which answers; the client knows nothing of it.
 """
 
+import json
+
 from meltemi_lab import Lab, check, equal, main, netns
 from meltemi_lab.check import within
 from meltemi_lab.meshed import QUOTES, VIP, Mesh
@@ -21,9 +23,19 @@ spec:
 
 
 def deaf(lab, role):
-    """Its interface takes another address: frames to it are for nobody, what it sends arrives."""
-    namespace = lab.namespace(role)
-    netns.run("ip", "-n", namespace, "link", "set", "s0", "address", "02:00:00:00:77:01")
+    """
+    Its interface takes another address: frames to it are for nobody, what it sends arrives. Its kernel forgets its neighbours then; without ARP and
+    with the neighbours of before it tells nobody of the new address.
+    """
+    def ip(*command):
+        return netns.run("ip", "-n", lab.namespace(role), *command)
+
+    neighbours = json.loads(ip("-json", "neigh", "show", "dev", "s0"))
+    known = [(n["dst"], n["lladdr"]) for n in neighbours if "lladdr" in n]
+    check(known, f"no neighbour is known: {neighbours}")
+    ip("link", "set", "s0", "arp", "off", "address", "02:00:00:00:77:01")
+    for address, link in known:
+        ip("neigh", "replace", address, "lladdr", link, "dev", "s0", "nud", "permanent")
 
 
 def repeated(m):

@@ -44,7 +44,7 @@ def body():
         lab.dubbo_client(f"{VIP}:20880", attach="user=Jasmin", count=100, outstanding=4).result()
         routes = {r["route"]: r["hits"] for r in json.loads(daemon.shell("--json", "show", "routes"))["routes"]}
         equal(routes, {"canary": 100, "default": 600}, "hits of routes: another match is another route")
-        for what in ("services", "clusters"):
+        for what in ("services", "endpoints"):
             for row in json.loads(daemon.shell("--json", "show", what))[what]:
                 if row.get("requests"):
                     took = [row[f"p{p}_us"] for p in (50, 90, 99, 999)]

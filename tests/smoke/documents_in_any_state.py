@@ -18,7 +18,7 @@ import time
 
 import meltemi_lab.daemon
 from meltemi_lab import TESTS, Lab, check, equal, main
-from meltemi_lab.check import within
+from meltemi_lab.check import PATIENCE, within
 from meltemi_lab.daemon import MELTEMID
 
 PAGE = TESTS.parent / "docs/how-to/documents.md"
@@ -84,6 +84,7 @@ class Scene:
         self.lab = lab
         self.daemon = lab.meltemi()
         self.root = self.daemon.services
+        self.node = self.daemon.node.read_text()
         self.set = self.root / "set"
         self.set.mkdir()
         services = [SERVICE.format(name=name, vip=NAMES[name], time=TIMES[0], endpoints=", ".join(ENDPOINTS.values()))
@@ -108,6 +109,8 @@ class Scene:
 
     def restore(self):
         """From whatever state: only the first versions, each in its file."""
+        if self.daemon.node.read_text() != self.node:
+            self.write(self.daemon.node, self.node)
         away = self.lab.directory / "away"
         if not self.root.exists():
             os.rename(away, self.root)
@@ -131,7 +134,7 @@ class Scene:
     def statuses(self):
         return {name: sorted(row["status"] for row in rows) for name, rows in self.rows().items()}
 
-    def settle(self, wanted, what, seconds=10):
+    def settle(self, wanted, what, seconds=PATIENCE):
         end = time.monotonic() + seconds
         while True:
             have = self.statuses()
@@ -278,6 +281,14 @@ def named_directory_gone(scene):
     return every(FIRST, "last-good")
 
 
+def misspelled(scene):
+    """One letter too many in the Node."""
+    text = scene.node.replace(f"directory: {scene.root}", f"directory: {scene.root}z")
+    check(text != scene.node, "the Node names the directory")
+    scene.write(scene.daemon.node, text)
+    return every(FIRST, "last-good")
+
+
 def emptied(scene):
     for name in NAMES:
         scene.file(name).write_text("")
@@ -300,6 +311,7 @@ STATES = {
     "a file that cannot be read": (unreadable, 1, None),
     "a directory below that is gone": (directory_gone, 0, None),
     "a named directory that is gone": (named_directory_gone, 1, None),
+    "a source that is misspelled in the Node": (misspelled, 1, None),
     "a file of 0 bytes": (emptied, 1, "last-good"),
 }
 

@@ -13,6 +13,8 @@ import subprocess
 import time
 
 from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab.check import PATIENCE
+from meltemi_lab.columns import every_column_selects
 from meltemi_lab.daemon import MELTEMID
 
 DUBBO = "240.240.0.10:20880"
@@ -68,7 +70,7 @@ def is_reset(sock):
         return True
 
 
-def settle(daemon, seconds=8, **wanted):
+def settle(daemon, seconds=PATIENCE, **wanted):
     """Waits until objects have these statuses: KIND_NAME=status."""
     end = time.monotonic() + seconds
     while True:
@@ -107,6 +109,8 @@ def last_good(lab, daemon):
     before = calls(lab, answered=200, failed=0)
     check("subset" in statuses(daemon)[("VirtualService", "test-dubbo-route")]["reason"], "the reason does not name the subset")
     equal(daemon.show("last-good")["last_good"][0]["name"], "test-dubbo-route", "show last-good")
+    check("; but 1 object stays in force in its last good version (" in daemon.show("config")["last_reload"], "show config does not count the document")
+    every_column_selects(daemon, ["show last-good"], set())
     daemon.process.popen.send_signal(signal.SIGKILL)
     daemon.process.popen.wait(10)
     daemon.start()
@@ -116,6 +120,7 @@ def last_good(lab, daemon):
     check("last-good" in daemon.shell("show", "health", fail=False), "show health does not report a document in its last good version")
     done = daemon.shell("forget", "VirtualService", "meta-dubbo/test-dubbo-route", fail=False)
     settle(daemon, VirtualService_test_dubbo_route="refused")
+    check("; but 1 object is refused (" in daemon.show("config")["last_reload"], "show config does not count the refused document")
     daemon.write(document.name, good)
     settle(daemon, VirtualService_test_dubbo_route="in-force")
     return done
@@ -159,6 +164,7 @@ def closed(lab, daemon):
     equal(daemon.counters()["proxy_up_opened"], served, "connections to servers for closed services")
     equal(daemon.counters()["proxy_exchange_closed"], report["failed"], "calls that are counted as closed")
     equal(daemon.counters()["proxy_reply_denied"], report["failed"], "native denials")
+    every_column_selects(daemon, ["show objects"], set())
     refused = daemon.show("objects")["closed_by_policy"]
     equal([(row["name"], row["refused"]) for row in refused], [("nobody", report["failed"] + 3)], "what its object has refused")
     rows = {row["host"]: row for row in daemon.show("objects")["services"]}

@@ -3,36 +3,11 @@
 """The operator's faces: /ready, /metrics, every show in words and in JSON, and that they agree on what was served."""
 
 import json
-import pathlib
-import socket
 
 from meltemi_lab import TESTS, Lab, check, equal, main
 
 SHOWS = ("version", "ports", "workers", "connections", "services", "routes", "clusters", "limits", "memory", "counters",
          "errors", "config")
-
-
-def dpdk_telemetry(daemon, command):
-    """What dpdk-telemetry.py would be told: its socket is one of packets, and greets first."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
-        sock.settimeout(10)
-        for path in pathlib.Path("/var/run/dpdk").glob(f"*{daemon.lab.id}/dpdk_telemetry.v2*"):
-            try:
-                sock.connect(str(path))
-            except OSError:
-                continue
-            if json.loads(sock.recv(16384))["pid"] == daemon.process.pid:
-                sock.send(command.encode())
-                return json.loads(sock.recv(65536))
-            sock.close()
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            sock.settimeout(10)
-    raise AssertionError("the daemon has no socket of DPDK's telemetry")
-
-
-def room_of(name, rooms):
-    """tls_failed_expired is tls_failed's, and not tls's."""
-    return max((room for room in rooms if name.startswith(room + "_")), key=len, default=None)
 
 
 def body():
@@ -45,13 +20,6 @@ def body():
         for what in SHOWS:
             check(daemon.shell("show", what).strip(), f"show {what} says nothing")
             json.loads(daemon.shell("--json", "show", what))
-        rooms = dpdk_telemetry(daemon, "/meltemi/rooms")["/meltemi/rooms"]
-        check("proxy" in rooms and len(rooms) >= 9, f"/meltemi/rooms: {rooms}")
-        for room in rooms:
-            found = dpdk_telemetry(daemon, f"/meltemi/counters,{room}")["/meltemi/counters"]
-            equal(sorted(f"{room}_{name}" for name in found),
-                  sorted(name for name in daemon.counters() if room_of(name, rooms) == room), f"counters of {room}")
-        equal(dpdk_telemetry(daemon, "/meltemi/counters,proxy")["/meltemi/counters"]["exchange_answered"], 1000, "calls answered")
         status, metrics = daemon.http("/metrics")
         equal(status, 200, "status of /metrics")
         samples = [line for line in metrics.splitlines() if line and not line.startswith("#")]

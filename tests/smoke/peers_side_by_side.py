@@ -23,7 +23,7 @@ def of_the_demo():
     done = subprocess.run([sys.executable, ROOT / "bench/peers/run.py", *COMPARISON, "--list"], text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=60, check=False)
     equal(done.returncode, 0, f"exit status of the demo's comparison: {done.stdout}")
-    for key in ("closed/tcp/direct/20/16x8", "closed/tcp/meltemi/20/16x8", "closed/dubbo/meltemi/20/16x8"):
+    for key in ("closed/tcp/direct/20/16x8", "closed/tcp/meltemi/20/16x8", "closed/tcp/kernel-nat/20/16x8", "closed/tcp/meltemi-l4/20/16x8", "closed/dubbo/meltemi/20/16x8"):
         check(key in done.stdout, f"no {key} in {done.stdout}")
 
 

@@ -41,7 +41,7 @@ ANSWERS = {
     "show services sort requests limit 5": lambda a: falling(a, "requests") and first(a)["service"] == DEMO,
     "show services where local_replies>0 sort local_replies": lambda a: first(a)["service"] == DEMO,
     "show services sort mean_us limit 5": lambda a: falling(a, "mean_us") and first(a)["mean_us"] > 0,
-    "show clusters where health!=ok": lambda a: first(a)["endpoint"] and first(a)["health"].startswith("ejected"),
+    "show endpoints where health!=ok": lambda a: first(a)["endpoint"] and first(a)["health"].startswith("ejected"),
     "show routes demoservice": lambda a: "companion" in first(a)["origin"] or ".yaml:" in first(a)["origin"],
     "show limits sort refused limit 5": lambda a: falling(a, "refused"),
     "show talkers where side=client": lambda a: first(a)["host"] == "192.0.2.2" and first(a)["bytes"] > 0,

@@ -4,7 +4,7 @@
 
 import time
 
-from meltemi_lab import Lab, check, equal, main
+from meltemi_lab import Lab, check, equal, main, within
 from meltemi_lab.documents import service, subsets, weights
 
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
@@ -32,6 +32,7 @@ def body():
         print(f"{report['answered']} answered by {report['by_server']}, failed {report['errors']}", flush=True)
         equal(report["failed"], 0, "failed calls")
         equal((report["crossed"], report["strays"]), (0, 0), "replies of others")
+        within(10, lambda: set(lab.dubbo_client(f"{VIP}:20880", count=20).result()["by_server"]) == {"v2/s2"}, "the last weights are in force")
         after = lab.dubbo_client(f"{VIP}:20880", count=500).result()
         equal(after["by_server"], {"v2/s2": 500}, "servers at 0/100")
         check(report["by_server"].get("v1/s1", 0) > 500, "the first weights never held")

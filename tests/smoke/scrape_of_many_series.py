@@ -10,7 +10,7 @@ from meltemi_lab import Lab, check, equal, main
 from meltemi_lab.documents import service
 
 SERVICES, SCRAPES, LIMIT_MS = 1000, 20, 50
-TOP = ("show version", "show workers", "show stages", "show services", "show routes", "show clusters")
+TOP = ("show version", "show workers", "show stages", "show services", "show routes", "show endpoints")
 
 
 def cpu_ms(pid):

@@ -26,7 +26,7 @@ def completes(s):
     s.type("org\t")
     s.sees("meltemi> show services org.apache.dubbo.samples.basic.api.demoservice")
     s.type(CLEAR + "show clusters so\treq\tli\t1\r")
-    s.sees("sort requests limit 1", "balancer")
+    s.sees("sort requests limit 1", "health")
     s.type(CLEAR + "show ports | c\t\r")
     s.sees("| count", "ports")
     s.type("show ports whe\tna\t")

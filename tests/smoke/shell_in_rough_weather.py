@@ -70,8 +70,8 @@ def mistakes(socket):
 
 def helps(socket, home):
     """--help behind a command is no text to look for, and no file."""
-    for words, text in (("show ports --help", "usage  show ports"), ("show services limit 5 --help", "usage  show services"),
-                        ("tune --help", "tune drain"), ("top --help", "usage: meltemi"), ("watch --help", "usage: meltemi"),
+    for words, text in (("show ports --help", "usage    show ports"), ("show services limit 5 --help", "usage    show services"),
+                        ("tune --help", "tune weight"), ("top --help", "usage: meltemi"), ("watch --help", "usage: meltemi"),
                         ("capture --help", "usage: capture FILE")):
         done = ask(socket, *words.split(), cwd=home)
         equal((done.returncode, done.stderr), (0, ""), f"exit status and complaints of {words!r}")

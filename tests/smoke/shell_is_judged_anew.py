@@ -103,7 +103,7 @@ def revoked(node):
         within(5, lambda: of_shells(node.daemon) == 1, "the revoked shell is closed", step=0.1)
         s.type("show version\r")
         s.sees("revoked")
-        other.type("show po\t\r")
+        other.type("show por\t\r")
         other.sees("p0    up")
     may(node, node.bob, ("show", "version"), 3, "your certificate is revoked")
     may(node, node.leader, ("show", "version"), 0, "serving")

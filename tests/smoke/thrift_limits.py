@@ -3,7 +3,7 @@
 """
 The talks' rate-limit document: of calls made at once, 2 sayHello and 5 others are answered, the rest refused natively
 without closing the connection; after 10 s exactly 2 more sayHello. With 1 and 2 workers, with 1 and 4 clients.
-Then one of the servers is stopped under calls without a limit, and under opaque connections: health, `show clusters` and metrics name it until it
+Then one of the servers is stopped under calls without a limit, and under opaque connections: health, `show endpoints` and metrics name it until it
 goes on.
 """
 
@@ -84,7 +84,7 @@ def long_calls(daemon):
 
 def shown(daemon, host):
     """(health, waiting, oldest_call_ms) of the only endpoint, and its metric in seconds."""
-    row = next(row for row in daemon.show("clusters")["clusters"] if host in row["cluster"])
+    row = next(row for row in daemon.show("endpoints")["endpoints"] if host in row["cluster"])
     metric = re.search(rf'^meltemi_endpoint_oldest_call_seconds{{cluster="[^"]*{host}[^"]*",endpoint="{row["endpoint"]}"}} (\S+)$',
                        daemon.http("/metrics")[1], re.M)
     return row["health"], row["waiting"], row["oldest_call_ms"], float(metric[1])
@@ -100,7 +100,7 @@ def stopped(lab, daemon, servers):
         hello(sock)
         check(b"hello me" in answer(sock), "no answer while all is well")
     equal((long_calls(daemon), shown(daemon, STOPPED[0])), ({}, ("ok", 0, 0, 0)), "what is shown while all is well")
-    servers[0].kill(signal.SIGSTOP)
+    servers[0].pause()
     for sock in clients + opaque:
         hello(sock)
     send(slow, "slow", I32, struct.pack(">i", 120_000))

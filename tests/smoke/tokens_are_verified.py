@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from meltemi_lab import Lab, check, equal, main, netns, within
 from meltemi_lab.asking import ANSWERED, read
 from meltemi_lab.authority import Authority
+from meltemi_lab.columns import every_column_selects
 
 import wire  # noqa: E402
 
@@ -254,6 +255,9 @@ def metadata(daemon, caller):
     key = Key("EdDSA", "k")
     rule = {"issuer": "me", "jwks": jwks(key)}
     write(daemon, authentication(rule))
+    equal([(row["kind"], row["action"], row["mode"], row["endpoints"]) for row in daemon.show("policies")["policies"]],
+          [("RequestAuthentication", "tokens of me", "enforced", None)], "show policies")
+    every_column_selects(daemon, ["show policies"], set())
     got = caller.gets(ANSWERED, "a token is taken out", key.sign(), team="red")
     equal((got.get("authorization"), got.get("team")), (None, "red"), "what the server gets")
     got = caller.gets(ANSWERED, "under whatever case it is", **{"AUTHORIZATION": f"Bearer {key.sign()}"})

@@ -51,6 +51,15 @@ def bearer(key, sub="alice", seconds=600):
     return "Bearer " + jwt.encode({"iss": "me", "sub": sub, "exp": int(time.time()) + seconds}, key, "ES256")
 
 
+def key_with_jwk():
+    """A key and its JWK. Old versions of PyJWT write coordinates without their leading zeros, which RFC 7518 (6.2.1.2) forbids: no such key."""
+    while True:
+        key = ec.generate_private_key(ec.SECP256R1())
+        jwk = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
+        if len(jwk["x"]) == len(jwk["y"]) == 43:
+            return key, jwk
+
+
 def unauthenticated(why):
     return f"unauthenticated: {why}"
 
@@ -103,8 +112,8 @@ def ask_theader(lab, **headers):
 
 
 def body():
-    key, noted = ec.generate_private_key(ec.SECP256R1()), []
-    jwks = json.dumps({"keys": [json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))]})
+    (key, jwk), noted = key_with_jwk(), []
+    jwks = json.dumps({"keys": [jwk]})
     with Lab(servers=1) as lab, lab.listening("server1", PORT, serve_theader(noted)):
         daemon = lab.meltemi()
         daemon.write("services.yaml", SERVICE)

@@ -70,7 +70,7 @@ def as_shown(daemon, journey, endpoint):
     equal(journey["route"]["match"], rule["match"], "the route's match")
     equal(f"{journey['route']['document']}:{journey['route']['line']}", rule["origin"], "the route's document")
     equal(journey["cluster"]["cluster"], rule["destinations"], "the cluster")
-    clusters = [(c["cluster"], c["endpoint"]) for c in daemon.show("clusters")["clusters"]]
+    clusters = [(c["cluster"], c["endpoint"]) for c in daemon.show("endpoints")["endpoints"]]
     check((rule["destinations"], journey["endpoint"]["endpoint"]) in clusters, f"{journey['endpoint']} is in no cluster")
     equal(journey["endpoint"]["endpoint"], endpoint, "the endpoint")
     equal(journey["send"]["remote"], endpoint, "where it was sent")

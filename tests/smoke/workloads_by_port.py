@@ -10,6 +10,7 @@ on open connections, too.
 import socket
 
 from meltemi_lab import Lab, check, equal, main, netns, streams, within
+from meltemi_lab.columns import every_column_selects
 from meltemi_lab.documents import service
 
 HOST = "org.apache.dubbo.samples.basic.api.demoservice"
@@ -136,6 +137,7 @@ def station(lab, daemon):
     lists(daemon, mac)
     equal(answer(lab, BUYER, ECHO), "passes", "the address from the station that is listed")
     is_dropped(lab, daemon, OTHER, ECHO, "net_source_unbound")
+    every_column_selects(daemon, ["show workloads"], set())
 
 
 def body():

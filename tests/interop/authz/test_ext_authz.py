@@ -219,7 +219,7 @@ def body():
         write(daemon, policy(provider={"name": "nobody"}))
         caller.gets(DENIED, "no such provider", "allow")
         caller.gets(ANSWERED, "and what no rule fits", method="sayGoodbye")
-        check("extensionProviders do not have it" in daemon.shell("show", "objects", "custom"), "show objects does not say why")
+        check("extensionProviders do not have it" in daemon.shell("show", "objects", "|", "grep", "custom"), "show objects does not say why")
 
 
 main(body)

@@ -97,6 +97,9 @@ def same_numbers(lab, daemon, receiver):
         return True
 
     within(15, there, "the collector has what /metrics shows", step=0.3)
+    load = re.findall(r"^(meltemi_(?:worker_busy_ratio|table_used_ratio|packets_dropped_total))\{(.*)\} ", text, re.M)
+    check(len({name for name, _ in load}) == 3, f"families of load in /metrics: {load}")
+    equal([series for series in load if series not in receiver.newest()], [], "series of load that the collector lacks")
 
 
 def histograms(daemon, receiver):
@@ -133,8 +136,8 @@ def shape(receiver, node):
     starts = {p.get("startTimeUnixNano") for row in rows for m, p in points(row) if "gauge" not in m}
     equal(len(starts), 1, "different starts")
     units = {m["name"]: m.get("unit") for row in rows for m, _ in points(row)}
-    equal((units["istio_request_duration_milliseconds"], units["istio_request_bytes"], units["istio_requests_total"]),
-          ("ms", "By", "{requests}"), "units")
+    equal((units["istio_request_duration_milliseconds"], units["istio_request_bytes"], units["istio_requests_total"], units["meltemi_worker_busy_ratio"]),
+          ("ms", "By", "{requests}", "1"), "units")
 
 
 def fault(lab, daemon, receiver, mode, counter, log):

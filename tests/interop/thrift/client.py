@@ -6,6 +6,7 @@ An Apache Thrift client (Python library). Prints one JSON line.
   client.py --target HOST:PORT --scenario checks|load|notes|taken --transport ... --protocol ... --method sayHello
             --connections 1 --count 10 (per connection) | --seconds 5 --timeout-ms 5000 --size 0 (bytes in the argument)
             --notes 20 (notes: one-way calls, on one connection) --calls 5 (ordinary ones behind them)
+            --pause-ms 0 (load: before each call) --again 0 (1: a call whose connection was closed is made again on a new one)
 taken: how many one-way calls the server has executed.
 
 The argument of each call is its own; "crossed" counts answers to another one. SIGTERM ends the load early; the report
@@ -73,6 +74,7 @@ class Load:
         end = time.monotonic() + options.seconds if options.seconds else None
         made = 0
         while not self.stopped and ((time.monotonic() < end) if end else (made < options.count)):
+            time.sleep(options.pause_ms / 1000)
             made += 1
             connection = self.one(connection, f"{options.name}-{os.getpid()}-{number}-{made}")
         if connection:
@@ -91,10 +93,12 @@ class Load:
                 self.servers[str(answer).rsplit(" from ", 1)[-1] if method != "echo" else "echo"] += 1
             return connection
         except Exception as error:  # every failure is a count here
-            self.failed(error, time.monotonic() - began)
             if connection and not isinstance(error, TApplicationException):
                 connection[1].close()
                 connection = None
+                if self.options.again and kind(error) == "closed":
+                    return self.one(None, name)
+            self.failed(error, time.monotonic() - began)
             return connection
 
     def again(self):
@@ -170,7 +174,7 @@ def checks(options):
         before = client.notes()
         for number in range(10):
             client.note(f"note {number}")
-        end = time.monotonic() + 2
+        end = time.monotonic() + 30
         while client.notes() < before + 10 and time.monotonic() < end:
             time.sleep(0.02)
         return client.notes() >= before + 10
@@ -223,6 +227,8 @@ def main():
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--timeout-ms", type=int, default=5000)
+    parser.add_argument("--pause-ms", type=int, default=0)
+    parser.add_argument("--again", type=int, default=0)
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--notes", type=int, default=20)
     parser.add_argument("--calls", type=int, default=5)

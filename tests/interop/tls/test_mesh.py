@@ -89,7 +89,7 @@ def rounds(m, lab):
         ways[version] = [f"127.0.0.1:{port}" for port in ports]
     for quotes, stream, calc in ways.values():
         whole(m.calls(60, quotes, connections=4, size=3000), both)
-        whole(m.calls(60, stream, connections=12, size=30000), both)
+        whole(m.calls(60, stream, connections=24, size=30000), both)  # each of them goes to one at random
         report = lab.thrift_client(calc, count=50).result()
         equal((report["failed"], report["answered"]), (0, 50), f"Thrift by {calc}")
 

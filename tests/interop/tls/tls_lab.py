@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of lib/tls with other programs share: a mesh's certificates, processes that serve, and our end (tls_peer)."""
 
+import contextlib
 import json
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -20,6 +22,7 @@ ALICE, BOB = "spiffe://cluster.local/ns/shop/sa/alice", "spiffe://cluster.local/
 SUITES = {"0304": ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
           "0303": ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305")}
 SEEN = []  # connections
+GIVEN = set()  # ports
 
 
 # ---- who is who ------------------------------------------------------------------------------------------------------
@@ -119,9 +122,17 @@ def call(port, identity, what, version, cipher, lines=3, length=100, **options):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """
+    A free port, each time another one. It lies below the kernel's ports for connections (ip_local_port_range): a connection could take one of
+    these before the server listens, and a client that waits for the server could connect to itself.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20000, 32768)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            if port not in GIVEN:
+                GIVEN.add(port)
+                return port
 
 
 def wait_for_port(port):

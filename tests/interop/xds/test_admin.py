@@ -19,6 +19,7 @@ import adsd  # noqa: E402
 import mesh  # noqa: E402
 from world import HOST, PORT, VIP, world  # noqa: E402, I001  (makes meltemi_lab known)
 from meltemi_lab import check, equal, main  # noqa: E402
+from meltemi_lab.columns import every_column_selects  # noqa: E402
 from meltemi_lab.documents import service  # noqa: E402
 
 DOCUMENT, DOCUMENT_VIP = "written.example", "240.240.1.9"
@@ -101,6 +102,8 @@ def body():
         whole(w)
         parts(w)
         others(w)
+        every_column_selects(w.daemon, ["show xds", "show resources", "show mesh", "show memory"],
+                             {("show xds", "accepted_not_used"), ("show xds", "problems"), ("show memory", "holders")})
 
 
 main(body)

@@ -68,6 +68,13 @@ class Probe:
         """Waits for an update of a type that holds these names."""
         return self.wait(seconds, event="update", type=kind, names=lambda found: set(names) <= set(found or []), **more)
 
+    def quiet(self):
+        """Waits until nothing has come for half a second: what a new stream asked for may come in any order."""
+        seen = -1
+        while seen != len(self.events()):
+            seen = len(self.events())
+            time.sleep(0.5)
+
     def status(self, kind):
         self.here()
         self.order(f"status {kind}")
@@ -196,6 +203,7 @@ def spoilt(server, probe, delta):
         server.apply(mesh.assignment(A, [("198.51.100.14", 20881 + serial)]))
         print(f"    {fault}: {probe.wait(event='end')['words']}", flush=True)
         probe.update("EDS", A)
+    probe.quiet()
     server.faults(hold=True)
     probe.here()
     server.apply(mesh.assignment(A, [("198.51.100.15", 20881)]))

@@ -52,7 +52,7 @@ def away_later(w, server):
         server = w.server()
         server.apply(*at(w, 2))
         w.serves([V2], seconds=20)
-        server.process.kill(signal.SIGSTOP)
+        server.process.pause()
         netns.run("ip", "-n", w.lab.namespace("control"), "link", "set", "x1", "down")
         if LONG:
             within(120, lambda: w.stream()["state"] != "up", "the dead server is noticed", step=1)

@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import mesh  # noqa: E402
 from world import ADS, HOST, PORT, THRIFT, THRIFT_PORT, THRIFT_VIP, VIP, world  # noqa: E402, I001  (makes meltemi_lab known)
 from meltemi_lab import check, equal, main, within  # noqa: E402
+from meltemi_lab.columns import every_column_selects  # noqa: E402
 from meltemi_lab.daemon import SHELL  # noqa: E402
 
 V1, V2 = "v1/s1", "v2/s2"
@@ -81,6 +82,7 @@ def bad_resources(w, server):
     for name in ("bad-cluster", "unreadable-cluster", "bad-listener", "second-listener"):
         row = w.problem(name)
         print(f"    {name}: {row['state']}: {row['reason']}", flush=True)
+    every_column_selects(w.daemon, ["show xds"], {("show xds", "accepted_not_used")})
     named(w, "bad-listener", "no-such-protocol")
     glance = w.daemon.show("mesh")
     check(glance["mesh"][0]["last_nack"] and " s ago: " in glance["mesh"][0]["last_nack"], f"the mesh at a glance: {glance['mesh']}")
@@ -178,7 +180,7 @@ def play(delta, cases):
     with world() as w:
         w.peers()
         w.lab.python("server1", "slow", "interop/dubbo/pydubbo_server.py", "--tag", "slow", "--id", "s1", "--port", 20881,
-                     "--delay", "400").wait_line("ready")
+                     "--delay", "1500").wait_line("ready")
         server = begin(w, delta)
         idle = w.daemon.in_use()
         with w.traffic() as reports:

@@ -52,7 +52,7 @@ def bytes_with(w, clusters, endpoints):
     within(60, done, "the mesh is there")
     # Asked only afterwards: what a long answer leaves of its pages is not what an idle mesh costs.
     out = settled(daemon)
-    check(len(daemon.show("clusters")["clusters"]) > clusters * endpoints, "they are in force")
+    check(len(daemon.show("endpoints")["endpoints"]) > clusters * endpoints, "they are in force")
     daemon.stop()
     return out
 

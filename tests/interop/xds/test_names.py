@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import mesh  # noqa: E402
 from world import bootstrap, world  # noqa: E402, I001  (makes meltemi_lab known)
 from meltemi_lab import check, equal, main, names, netns, streams, within  # noqa: E402
+from meltemi_lab.columns import every_column_selects  # noqa: E402
 from meltemi_lab.documents import service  # noqa: E402
 
 HERE, HERE6, PORT, SEARCH = "192.0.2.1", "2001:db8:1::1", 7000, "shop.svc.cluster.local"
@@ -84,6 +85,7 @@ def a_table(w, server, delta):
     equal((told(w, "a..b"), told(w, "net.test")), (None, None), "rows that cannot be used")
     rows = [row for row in w.xds()["types"] if row["type"] == "NDS"]
     equal([(row["wanted"], row["nacks"]) for row in rows], [("all", 0)], "what show xds says of the table")
+    every_column_selects(w.daemon, ["show xds"], {("show xds", "problems")})
     check("NameTable" in str(w.xds()["accepted_not_used"]) or "DNS cannot name" in str(w.xds()), "what is left out is not told")
 
 

@@ -112,10 +112,10 @@ def slow(w, server):
     w.serves(["v1/s1"])
     forget(w)
     # What its answers name comes later: an answer is not everything.
-    server.faults(delay_ms=1500)
+    server.faults(delay_ms=3000)
     w.daemon.start()
     with Early(w.daemon):
-        time.sleep(2.2)
+        time.sleep(3.7)
     within(40, w.daemon.ready, "ready")
     w.serves(["v1/s1"], seconds=1)
     server.faults()

@@ -128,7 +128,7 @@ def renewed(peer, daemon, out):
 
 def away(peer, daemon):
     """Stopped, so that connections are taken and nothing answers; the certificate's life ends."""
-    peer.kill(signal.SIGSTOP)
+    peer.pause()
     says(daemon, "expired", seconds=30)
     told = [row for row in daemon.show("health")["health"] if row["check"] == "certificates"]
     check(told and "has expired" in told[0]["words"] and told[0]["state"] == "fault", f"`show health` says {told}")

@@ -19,7 +19,8 @@ import org.apache.dubbo.samples.basic.api.DemoService;
  *
  * <p>--target HOST:PORT --scenario checks|load|readonly|session --count 1000 --concurrency 1 --millis 0 (load: run for so
  * long instead of counting) --attach key=value | --keys N (a user-id attachment from N values in turn)
- * --method sayHello|slow|greet --slow-ms 200 --timeout 3000 --heartbeat 60000
+ * --method sayHello|slow|greet --slow-ms 200 --timeout 3000 --connect-timeout 3000 --retries 0
+ * --heartbeat 60000
  *
  * <p>session: one scenario for each line of arguments on standard input, with the same references and so over the same
  * connection.
@@ -39,7 +40,7 @@ public final class Consumer {
         return type.cast(references.computeIfAbsent(type + "/" + group + "/" + version, key -> make(type, group, version)));
     }
 
-    /** Calls are never retried, so that every error is seen. */
+    /** Without --retries calls are never retried, so that every error is seen. */
     private <T> T make(Class<T> type, String group, String version) {
         ReferenceConfig<T> reference = new ReferenceConfig<>();
         MethodConfig note = new MethodConfig();
@@ -47,9 +48,10 @@ public final class Consumer {
         note.setReturn(false);
         reference.setInterface(type);
         reference.setUrl("dubbo://" + args.text("target", "127.0.0.1:20880") + "/" + type.getName()
-                + "?serialization=hessian2&prefer.serialization=hessian2&heartbeat=" + args.number("heartbeat", 60_000));
+                + "?serialization=hessian2&prefer.serialization=hessian2&heartbeat=" + args.number("heartbeat", 60_000)
+                + "&connect.timeout=" + args.number("connect-timeout", 3000));
         reference.setTimeout(args.number("timeout", 3000));
-        reference.setRetries(0);
+        reference.setRetries(args.number("retries", 0));
         reference.setCheck(false);
         reference.setGroup(group);
         reference.setVersion(version);
