@@ -96,8 +96,11 @@ class Host:
         return "" if text == "(null)" else text
 
     def driver(self, address):
-        link = self.pci / "devices" / address / "driver"
-        return link.readlink().name if link.is_symlink() else None
+        """Name of the card's driver; None without one, also if the kernel removes the link in the meantime."""
+        try:
+            return (self.pci / "devices" / address / "driver").readlink().name
+        except FileNotFoundError:
+            return None
 
     def command(self, *words):
         return ["ip", "netns", "exec", self.namespace, str(SHELL), "-s", "/nonexistent", *words, "--root", str(self.root)]
