@@ -2,6 +2,12 @@
 /* All code that depends on the version of DPDK. 22.11 is the oldest supported. */
 #pragma once
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <rte_ethdev.h>
 #include <rte_version.h>
 
@@ -25,4 +31,28 @@ static inline void mt_compat_close(uint16_t id)
 {
 	(void)rte_eth_dev_stop(id);
 	(void)rte_eth_dev_close(id);
+}
+
+/*
+ * Path of the directory that the EAL will use for a file prefix, which rte_eal_get_runtime_dir()
+ * returns only after the start. Returns its length as snprintf() does.
+ */
+static inline int mt_compat_run_dir(char *out, size_t room, const char *prefix)
+{
+	const char *of_unit = getenv("RUNTIME_DIRECTORY"), *of_user = getenv("XDG_RUNTIME_DIR");
+
+	if (!of_unit)
+		of_unit = getuid() == 0 ? "/var/run" : of_user ? of_user : "/tmp";
+	return snprintf(out, room, "%s/dpdk/%s", of_unit, prefix);
+}
+
+/* Makes the directory and its parent as the EAL does, which accepts existing ones. */
+static inline void mt_compat_make_run_dir(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	*slash = '\0';
+	(void)mkdir(path, 0700);
+	*slash = '/';
+	(void)mkdir(path, 0700);
 }

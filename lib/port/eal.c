@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -185,27 +184,45 @@ static int eal_failed(const struct mt_eal_conf *c, struct mt_err *e)
 		c->mb, words[0] ? words : rte_strerror(err));
 }
 
-static char run_dir[PATH_MAX]; /* set when the EAL was stopped */
+static char run_dir[PATH_MAX];
+static char starting[PATH_MAX + 32]; /* file in run_dir while the EAL starts; "": none */
 
 /*
- * Nodes with the same name share the EAL's directory. A process that exits must not remove it while
- * another one has created it but put no file there yet. So both hold a lock on the program's own
- * file meanwhile. Returns a descriptor whose close() unlocks; -1 if the file cannot be opened,
- * which leaves that race.
+ * Nodes with the same name share the EAL's directory. A node that exits must not remove it while
+ * another one has created it but has no socket there yet, so a file of the starting node keeps it
+ * from being empty. A lock would do the same, but whoever holds it could delay each start and stop.
+ * The caller starts the EAL also if the file cannot be made, which leaves that race.
  */
-static int hold_run_dir(void)
+static void hold_run_dir(const char *prefix)
 {
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int n = mt_compat_run_dir(run_dir, sizeof(run_dir), prefix);
 
-	if (fd >= 0)
-		(void)flock(fd, LOCK_EX);
-	return fd;
+	if (n < 0 || (size_t)n >= sizeof(run_dir)) {
+		run_dir[0] = '\0';
+		return;
+	}
+	snprintf(starting, sizeof(starting), "%s/starting.%d", run_dir, (int)getpid());
+	/* Each further try follows another node that removed the directory meanwhile. */
+	for (int tries = 0; tries < 100; tries++) {
+		int fd;
+
+		mt_compat_make_run_dir(run_dir);
+		/* Fails for an existing file and for a link, so let_run_dir() removes no other file. */
+		fd = open(starting, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd >= 0) {
+			close(fd);
+			return;
+		}
+		if (errno != ENOENT)
+			break;
+	}
+	starting[0] = '\0';
 }
 
-static void let_run_dir(int fd)
+static void let_run_dir(void)
 {
-	if (fd >= 0)
-		close(fd);
+	if (starting[0])
+		(void)unlink(starting);
 }
 
 /*
@@ -214,20 +231,19 @@ static void let_run_dir(int fd)
  */
 static void remove_run_dir(void)
 {
-	int fd;
-
-	if (!run_dir[0])
-		return;
-	fd = hold_run_dir();
-	(void)rmdir(run_dir);
-	let_run_dir(fd);
+	if (run_dir[0])
+		(void)rmdir(run_dir);
 }
 
-static int init_held(struct arguments *a)
+static int init_held(struct arguments *a, const char *prefix)
 {
-	int fd = hold_run_dir(), rc = rte_eal_init(a->n, a->v);
+	int rc;
 
-	let_run_dir(fd);
+	hold_run_dir(prefix);
+	rc = rte_eal_init(a->n, a->v);
+	let_run_dir();
+	if (rc >= 0)
+		snprintf(run_dir, sizeof(run_dir), "%s", rte_eal_get_runtime_dir());
 	return rc;
 }
 
@@ -272,11 +288,10 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 	 * has a socket.
 	 */
 	atexit(remove_run_dir);
-	return init_held(a) < 0 ? eal_failed(c, e) : 0;
+	return init_held(a, c->prefix) < 0 ? eal_failed(c, e) : 0;
 }
 
 void mt_eal_stop(void)
 {
-	snprintf(run_dir, sizeof(run_dir), "%s", rte_eal_get_runtime_dir());
 	(void)rte_eal_cleanup();
 }

@@ -36,8 +36,8 @@
  * the probe, one per queue.
  *
  * Nodes with the same name on a machine share the EAL's directory below /var/run/dpdk, or
- * $RUNTIME_DIRECTORY/dpdk under the unit. A node creates and removes it under a lock on the
- * program's file, so a node that ends does not remove it while another starts.
+ * $RUNTIME_DIRECTORY/dpdk under the unit. A node that ends removes it if it is empty. A file there
+ * while the EAL starts keeps it for a node that starts meanwhile; neither waits for the other.
  */
 #pragma once
 

@@ -1,8 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes of one name on one machine come and go at any moment of each other's start and stop: each starts, and ends with 0."""
+"""
+Nodes of one name on one machine come and go at any moment of each other's start and stop: each starts, and ends with 0, and the
+last one leaves no directory. A process that holds a lock on the program, as every local user may, delays no start and no stop.
+"""
 
+import fcntl
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -11,6 +16,7 @@ import threading
 import time
 
 from meltemi_lab import Skip, check, equal, main
+from meltemi_lab.check import PATIENCE, within
 from meltemi_lab.daemon import MELTEMID
 
 NODES, ROUNDS = 4, 16
@@ -29,10 +35,29 @@ spec:
 """
 
 
-def rounds(directory, number, found):
-    node, rand = f"{directory}/node{number}.yaml", random.Random(number)
+def document(directory, number):
+    node = f"{directory}/node{number}.yaml"
     with open(node, "w", encoding="utf-8") as file:
         file.write(NODE.format(name=f"twins{os.getpid()}", number=number, directory=directory))
+    return node
+
+
+def despite_a_lock(directory):
+    with open(MELTEMID, "rb") as program:
+        fcntl.flock(program, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with open(f"{directory}/log", "w+", encoding="utf-8") as log, \
+                subprocess.Popen([MELTEMID, "-c", document(directory, 0)], stdout=log, stderr=log) as process:
+            try:
+                within(PATIENCE, lambda: "serving 0 services" in pathlib.Path(log.name).read_text(encoding="utf-8"),
+                       "the daemon starts while another process holds a lock on its program")
+                process.send_signal(signal.SIGTERM)
+                equal(process.wait(PATIENCE), 0, "exit status while another process holds the lock")
+            finally:
+                process.kill()
+
+
+def rounds(directory, number, found):
+    node, rand = document(directory, number), random.Random(number)
     for _ in range(ROUNDS):
         with subprocess.Popen([MELTEMID, "-c", node], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
             said = ""
@@ -50,6 +75,7 @@ def body():
     found = []
     with tempfile.TemporaryDirectory() as directory:
         os.mkdir(f"{directory}/services")
+        despite_a_lock(directory)
         threads = [threading.Thread(target=rounds, args=(directory, number, found)) for number in range(1, NODES + 1)]
         for thread in threads:
             thread.start()
@@ -58,6 +84,8 @@ def body():
     bad = [said.strip().splitlines()[-1] for status, said in found if status]
     equal(len(found), NODES * ROUNDS, "starts")
     check(not bad, f"{len(bad)} of {len(found)} starts failed: {bad[:2]}")
+    left = [str(path) for path in pathlib.Path("/var/run/dpdk").glob(f"*twins{os.getpid()}")]
+    equal(left, [], "directories left")
     print(f"{len(found)} starts", flush=True)
 
 
