@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define PROBE ".probe"
+#define LOCK  ".lock"
 
 const char *state_dir(const struct daemon *d)
 {
@@ -41,6 +42,22 @@ static int probe(const char *dir)
 	return rc;
 }
 
+/* Opens a file that only the daemon's user can open, and so lock. -1 if there is none. */
+static int open_lock(const char *dir)
+{
+	char path[4200];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/" LOCK, dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_uid != geteuid() || (st.st_mode & 077))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 /*
  * Locks the directory for the life of the process, however that ends. Two daemons would each
  * replace the file with the addresses that they know, and lose the other's. File systems without
@@ -48,7 +65,7 @@ static int probe(const char *dir)
  */
 static int claim(const char *dir, struct mt_err *e)
 {
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open_lock(dir);
 
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;

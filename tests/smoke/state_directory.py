@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 A state directory that cannot be written is refused at start, with the remedy; one that fills up later makes the newer
-configuration wait: told once, shown by the shell, tried again less and less often, and taken as soon as there is room.
+configuration wait: told once, shown by the shell, tried again less and less often, and taken as soon as there is room. Only one
+daemon uses a directory; a lock on the directory, which other users of the host can hold, does not count.
 """
 
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -91,7 +93,10 @@ def waits_for_room(lab, daemon):
 
 def belongs_to_one(lab, daemon):
     """A second daemon would write its own addresses over the first one's."""
+    state = os.open(lab.directory / "state", os.O_RDONLY)
+    fcntl.flock(state, fcntl.LOCK_EX | fcntl.LOCK_NB)
     daemon.start()
+    os.close(state)
     other = lab.directory / "other.yaml"
     text = daemon.node.read_text()
     ports = text[text.index("  ports:"):text.index("  sources:")]
