@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -308,6 +309,47 @@ static void test_never_reads(void)
 	teardown(c);
 }
 
+static const char *link_to; /* bind() puts a link to it in the place of the next socket */
+
+int bind(int fd, const struct sockaddr *a, socklen_t len)
+{
+	int rc = (int)syscall(SYS_bind, fd, a, len);
+	const char *name = ((const struct sockaddr_un *)a)->sun_path;
+
+	if (rc == 0 && link_to) {
+		CU_ASSERT_EQUAL(unlink(name), 0);
+		CU_ASSERT_EQUAL(symlink(link_to, name), 0);
+	}
+	return rc;
+}
+
+/* Whoever may write the directory can replace the socket before it gets its group. */
+static void test_group_of_link(void)
+{
+	char view[96], file[96], group[16];
+	struct mt_ctl_env env = {.socket = path, .view_socket = view, .view_group = group};
+	struct mt_ctl *c = setup();
+	struct stat before, after;
+	struct mt_err e = {""};
+
+	mt_ctl_destroy(c);
+	snprintf(view, sizeof(view), "%s/view.sock", dir);
+	snprintf(file, sizeof(file), "%s/file", dir);
+	snprintf(group, sizeof(group), "%u", getegid());
+	close(open(file, O_WRONLY | O_CREAT, 0600));
+	CU_ASSERT_EQUAL(stat(file, &before), 0);
+	usleep(20000); /* a later change has another time */
+	link_to = file;
+	c = mt_ctl_create(&env, 0, &e);
+	link_to = NULL;
+	CU_ASSERT_PTR_NOT_NULL(c);
+	CU_ASSERT_EQUAL(stat(file, &after), 0);
+	CU_ASSERT_EQUAL(after.st_ctim.tv_sec, before.st_ctim.tv_sec);
+	CU_ASSERT_EQUAL(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
+	unlink(file);
+	teardown(c);
+}
+
 static void test_old_socket(void)
 {
 	struct mt_ctl *c = setup(), *second;
@@ -437,6 +479,7 @@ const struct mt_test socket_tests[] = {
 	{"places by role", test_roles_have_places},
 	{"a line that drips", test_drip},
 	{"a client that never reads", test_never_reads},
+	{"the group of a link", test_group_of_link},
 	{"old sockets", test_old_socket},
 	{"an answer that comes later", test_later},
 	{"an answer that comes later, to nobody", test_later_and_gone},
