@@ -199,6 +199,7 @@ def body():
         status, text = start(lab, node, *NO_RIGHTS)
         check(status not in (0, 2), f"exit status without privilege: {status} ({text})")
         check("root" in text or "CAP_NET" in text or "permission" in text.lower(), f"no remedy for the privilege: {text}")
+        check("setcap" not in text, f"the remedy gives the privilege to each user who can run the program: {text}")
 
         taken(lab, node, good)
         node.write_text(good)
