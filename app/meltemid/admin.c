@@ -119,7 +119,7 @@ static struct mt_ctl_tls_role *roles_of(const struct mt_node_tls *t)
 
 	for (uint32_t i = 0; i < t->n_roles; i++)
 		bytes += strlen(t->roles[i].identity.s) + 1;
-	roles = malloc(t->n_roles * sizeof(*roles) + bytes);
+	roles = malloc(t->n_roles * sizeof(*roles) + bytes + 1);
 	if (!roles)
 		return NULL;
 	texts = (char *)(roles + t->n_roles);
@@ -144,10 +144,11 @@ static bool same_roles(
 
 void admin_roles(struct daemon *d, const struct mt_node *n)
 {
-	const struct mt_node_tls *t = n->admin.tls;
+	static const struct mt_node_tls none;
+	const struct mt_node_tls *t = n->admin.tls ? n->admin.tls : &none;
 	struct mt_ctl_tls_role *roles;
 
-	if (!d->roles || !t)
+	if (!d->roles)
 		return;
 	roles = roles_of(t);
 	if (!roles || same_roles(d->roles, d->n_roles, roles, t->n_roles)) {
@@ -158,7 +159,9 @@ void admin_roles(struct daemon *d, const struct mt_node *n)
 	free(d->roles);
 	d->roles = roles;
 	d->n_roles = t->n_roles;
-	mt_log(MT_LOG_INFO, "admin", "spec.admin.tls.roles are other ones now");
+	mt_log(MT_LOG_INFO, "admin", "%s",
+		d->n_roles ? "spec.admin.tls.roles are other ones now"
+			   : "spec.admin.tls has no roles: its port and its shells are closed");
 }
 
 static struct mt_ctl_tls tls_of(const struct daemon *d, const struct mt_node_tls *t)

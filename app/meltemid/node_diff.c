@@ -54,10 +54,11 @@ static bool same_addrs(
 }
 
 /* Without the roles, which a reload applies. */
+/* A reload applies that there is none any more. */
 static bool same_tls(const struct mt_node_tls *a, const struct mt_node_tls *b)
 {
 	if (!a || !b)
-		return a == b;
+		return !b;
 	return same_text(a->listen, b->listen) && same_text(a->certificate, b->certificate) &&
 	       same_text(a->key, b->key) && same_text(a->client_roots, b->client_roots) &&
 	       same_text(a->client_revocations, b->client_revocations);
@@ -385,11 +386,13 @@ static bool same_directories(const struct mt_node *a, const struct mt_node *b)
 
 static bool same_roles(const struct mt_node_tls *a, const struct mt_node_tls *b)
 {
-	for (uint32_t i = 0; a && b && a->n_roles == b->n_roles && i < a->n_roles; i++)
+	if (!a || !b)
+		return a == b;
+	for (uint32_t i = 0; a->n_roles == b->n_roles && i < a->n_roles; i++)
 		if (!same_text(a->roles[i].identity, b->roles[i].identity) ||
 			a->roles[i].role.v != b->roles[i].role.v)
 			return false;
-	return !a || !b || a->n_roles == b->n_roles;
+	return a->n_roles == b->n_roles;
 }
 
 static bool same_names(const struct mt_node_dns *a, const struct mt_node_dns *b)

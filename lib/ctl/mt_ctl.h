@@ -241,7 +241,8 @@ enum mt_ctl_state {
 
 /*
  * Replaces the roles of env.tls; the caller keeps them until the next replacement. Connected shells
- * are checked against them.
+ * are checked against them. Without a role the listener is closed until there is one again. Only if
+ * env.tls was set.
  */
 void mt_ctl_tls_roles(struct mt_ctl *c, const struct mt_ctl_tls_role *roles, uint32_t n);
 

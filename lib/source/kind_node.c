@@ -377,8 +377,8 @@ static const struct mt_field admin_fields[] = {
 	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log,
 		.help = "what is logged"},
 	{"tls", MT_F_POINTER, AT(struct mt_node_admin, tls), .sub = &mt_sec_node_tls,
-		.help = "the shell from other hosts, with certificates on both sides; default: "
-			"none"},
+		.help = "the shell from other hosts, with certificates on both sides; a reload "
+			"that removes it closes its port and shells; default: none"},
 };
 
 static const struct mt_section admin_section = {"admin setting", sizeof(struct mt_node_admin),

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The shell by TLS over time: a revoked certificate is refused and its open shell ends, one whose role or roots went is judged anew without
-a restart, and a key with a passphrase is an error in words, never a question."""
+a restart, a Node without the section has no port and no shells, and a key with a passphrase is an error in words, never a question."""
 
 import os
 import shutil
@@ -92,6 +92,30 @@ def role_goes(node):
     node.daemon.shell("reload")
 
 
+def listens(daemon):
+    with netns.inside(daemon.namespace):
+        return bool(subprocess.run(["ss", "-Htln", f"sport = :{PORT}"], text=True, capture_output=True, check=True).stdout)
+
+
+def section_goes(node):
+    """The reload comes from a shell that it ends."""
+    with node.shell(node.leader) as s:
+        s.type("show version\r")
+        s.sees("serving")
+        check(listens(node.daemon), "the node does not listen")
+        text = node.daemon.node.read_text()
+        node.daemon.node.write_text(node.plain)
+        s.type("reload\r")
+        s.sees("spec.admin.tls.roles changed")
+        within(5, lambda: of_shells(node.daemon) == 0, "a shell of a section that went is closed", step=0.1)
+        check(not listens(node.daemon), "the node still listens")
+    equal(node.run(node.leader, "show", "version")[0], 3, "exit status of a shell that comes then")
+    check("spec.admin.tls" not in node.daemon.shell("show", "config"), "the end of the section is said to need a restart")
+    node.daemon.node.write_text(text)
+    node.daemon.shell("reload")
+    may(node, node.leader, ("show", "version"), 0, "serving")
+
+
 def revoked(node):
     """The file is read again; nobody has to come, nor to ask, for the open shell to end."""
     with node.shell(node.bob) as s, node.shell(node.leader) as other:
@@ -150,6 +174,7 @@ def body():
         node.daemon.leaves("errors", "a key with a passphrase", "is encrypted")
         node.daemon.start()
         role_goes(node)
+        section_goes(node)
         revoked(node)
         roots_change(node)
         passphrase(node)

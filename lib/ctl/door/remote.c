@@ -32,15 +32,11 @@
 #define PER_SECOND  50		    /* handshakes that may start */
 #define PER_ADDRESS 4		    /* newcomers of one address at the same time */
 
-int mt_remote_open(struct mt_ctl *c, struct mt_err *e)
+static int open_listener(struct mt_ctl *c, struct mt_err *e)
 {
 	struct mt_remote *r = &c->remote;
 	char where[MT_ADDR_STRLEN];
 
-	r->stamp = mt_tls_stamp(&c->env.tls);
-	r->ctx = mt_tls_server(&c->env.tls, e);
-	if (!r->ctx)
-		return -EINVAL;
 	r->fd = mt_ctl_listen(&c->env.tls.addr, c->env.tls.port);
 	if (r->fd < 0)
 		return mt_err(e, r->fd, "admin.tls.listen %s: %s; %s",
@@ -51,6 +47,25 @@ int mt_remote_open(struct mt_ctl *c, struct mt_err *e)
 	return 0;
 }
 
+int mt_remote_open(struct mt_ctl *c, struct mt_err *e)
+{
+	struct mt_remote *r = &c->remote;
+
+	r->stamp = mt_tls_stamp(&c->env.tls);
+	r->ctx = mt_tls_server(&c->env.tls, e);
+	if (!r->ctx)
+		return -EINVAL;
+	return open_listener(c, e);
+}
+
+static void close_listener(struct mt_remote *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	r->paused = false;
+}
+
 void mt_remote_close(struct mt_ctl *c)
 {
 	struct mt_remote *r = &c->remote;
@@ -58,9 +73,7 @@ void mt_remote_close(struct mt_ctl *c)
 	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++)
 		if (r->clients[i].fd >= 0)
 			mt_ctl_client_close(&r->clients[i]);
-	if (r->fd >= 0)
-		close(r->fd);
-	r->fd = -1;
+	close_listener(r);
 	SSL_CTX_free(r->ctx);
 	r->ctx = NULL;
 }
@@ -100,10 +113,18 @@ static void refresh(struct mt_ctl *c)
 
 void mt_ctl_tls_roles(struct mt_ctl *c, const struct mt_ctl_tls_role *roles, uint32_t n)
 {
+	struct mt_err e;
+
 	c->env.tls.roles = roles;
 	c->env.tls.n_roles = n;
 	c->remote.state++;
 	c->remote.look = 0;
+	if (n == 0) {
+		close_listener(&c->remote);
+	} else if (c->remote.fd < 0 && open_listener(c, &e) < 0) {
+		close_listener(&c->remote);
+		mt_log(MT_LOG_ERROR, "admin", "%s; restart the daemon", e.text);
+	}
 }
 
 /*
@@ -280,7 +301,7 @@ void mt_remote_accept(struct mt_ctl *c)
 	struct mt_addr addr;
 	int fd;
 
-	if (!may_begin(c))
+	if (c->remote.fd < 0 || !may_begin(c))
 		return;
 	fd = mt_accept(c->remote.fd, &ss, &len);
 	if (fd < 0)
@@ -380,7 +401,7 @@ void mt_remote_expire(struct mt_ctl *c)
 {
 	struct mt_remote *r = &c->remote;
 
-	if (r->fd < 0)
+	if (!r->ctx)
 		return;
 	for (size_t i = 0; i < MT_ARRAY_LEN(r->clients); i++)
 		if (c->now >= deadline(&r->clients[i]))
@@ -396,7 +417,7 @@ uint64_t mt_remote_next(const struct mt_ctl *c)
 	const struct mt_remote *r = &c->remote;
 	uint64_t next = r->paused ? r->refill : MT_NEVER;
 
-	for (size_t i = 0; r->fd >= 0 && i < MT_ARRAY_LEN(r->clients); i++) {
+	for (size_t i = 0; r->ctx && i < MT_ARRAY_LEN(r->clients); i++) {
 		next = MT_MIN(next, deadline(&r->clients[i]));
 		if (r->clients[i].fd >= 0 && !is_newcomer(&r->clients[i]))
 			next = MT_MIN(next, r->look);
