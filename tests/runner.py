@@ -38,7 +38,7 @@ from running.part import PARTS, Part
 from running.process import end_all, run_limited
 from running.scratch import scratch
 
-LABS_A_CORE = 1.5
+LABS_A_CORE = 2
 MEMORY_OF_A_LAB = 2 << 30
 WARNING = re.compile(r"^.*warning: .*$", re.M)
 SPACE_OF_A_BUILD = {DEBUG: 2 << 30, ASAN: 2 << 30, TSAN: 1 << 30, FUZZ: 1 << 30}
