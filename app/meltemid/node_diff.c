@@ -295,13 +295,18 @@ static void mesh(struct list *l, const struct mt_node_mesh *a, const struct mt_n
 	add(l, same_lend(a->lend, b->lend), "spec.mesh.nodeIdentityUse");
 }
 
+static bool same_hash(const struct mt_node_unenforced *a, const struct mt_node_unenforced *b)
+{
+	return a->hash_void == b->hash_void && mt_content_hash_same(&a->hash, &b->hash);
+}
+
 static bool same_unenforced(const struct mt_node *a, const struct mt_node *b)
 {
 	for (uint32_t i = 0; a->n_unenforced == b->n_unenforced && i < a->n_unenforced; i++) {
 		const struct mt_node_unenforced *x = &a->unenforced[i], *y = &b->unenforced[i];
 
 		if (!same_text(x->kind, y->kind) || !same_text(x->ns, y->ns) ||
-			!same_text(x->name, y->name) || x->hash != y->hash || x->until != y->until)
+			!same_text(x->name, y->name) || !same_hash(x, y) || x->until != y->until)
 			return false;
 	}
 	return a->n_unenforced == b->n_unenforced;

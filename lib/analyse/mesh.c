@@ -22,6 +22,7 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_node_unenfor
 {
 	const struct mt_object_table *t = a->in->table;
 	const struct mt_object_row *found = NULL;
+	char hash[MT_CONTENT_HASH_TEXT] = "";
 	bool same = false;
 
 	for (uint32_t i = 0; i < t->n; i++) {
@@ -31,8 +32,10 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_node_unenfor
 			strcmp(u->name.s, o->name) != 0 || !o->restricts)
 			continue;
 		found = &t->rows[i];
-		same |= o->hash == u->hash;
+		same |= !u->hash_void && mt_content_hash_same(&o->hash, &u->hash);
 	}
+	if (found)
+		mt_content_hash_str(&found->o->hash, hash);
 	if (u->until <= a->in->wall)
 		mt_an_found(a, MT_FINDING_ID_unenforced_void, &a->m->node->meta, u->origin.line,
 			"%s %s/%s: the day has passed (%s)", u->kind.s, u->ns.s, u->name.s,
@@ -42,8 +45,10 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_node_unenfor
 			"%s %s/%s is not here, or protects nothing", u->kind.s, u->ns.s, u->name.s);
 	else if (!same)
 		mt_an_found(a, MT_FINDING_ID_unenforced_void, &a->m->node->meta, u->origin.line,
-			"%s %s/%s has changed: hash %016" PRIx64, u->kind.s, u->ns.s, u->name.s,
-			found->o->hash);
+			u->hash_void ? "%s %s/%s has a hash of an earlier version of Meltemi; now "
+				       "it is %s"
+				     : "%s %s/%s has changed: hash %s",
+			u->kind.s, u->ns.s, u->name.s, hash);
 	else if (u->until - a->in->wall <= SOON_S)
 		mt_an_found(a, MT_FINDING_ID_unenforced_soon, &a->m->node->meta, u->origin.line,
 			"%s %s/%s is enforced again after %s", u->kind.s, u->ns.s, u->name.s,

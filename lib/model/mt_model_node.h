@@ -2,6 +2,7 @@
 /* The node's own settings: Meltemi's kind `Node`, apiVersion meltemi.io/v1. */
 #pragma once
 
+#include "mt_content_hash.h"
 #include "mt_log.h"
 #include "mt_model_forwarding.h"
 #include "mt_model_types.h"
@@ -235,9 +236,9 @@ struct mt_node_mesh {
 struct mt_node_unenforced {
 	struct mt_origin origin;
 	struct mt_text kind, ns, name, until_text, because;
-	uint64_t hash;
-	int64_t until; /* seconds since 1970: the end of that day, UTC */
-	bool hash_set;
+	struct mt_content_hash hash; /* all 0 with `hash_void`: no content has it */
+	int64_t until;		     /* seconds since 1970: the end of that day, UTC */
+	bool hash_void;		     /* 16 digits, as earlier versions showed it */
 };
 
 /* For calls without a setting of their own. */

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "mt_content_hash.h"
 #include "mt_diag.h"
 #include "mt_model.h"
 
@@ -50,8 +51,8 @@ struct mt_object {
 	const char *key; /* the whole identity: mt_object_key(); set when it is first listed */
 	struct mt_origin origin;
 	uint64_t serial; /* of this reading; never used again */
-	uint64_t
-		hash; /* of its content, except its place, its status and an API server's records */
+	/* Of its content, except its place, its status and an API server's records. */
+	struct mt_content_hash hash;
 	int64_t created;   /* creationTimestamp, seconds since 1970; 0: not written, the oldest */
 	bool ns_unwritten; /* its namespace is the default one, because none is written */
 	uint32_t place,

@@ -116,6 +116,29 @@ void mt_objects_fini(struct mt_objects *l)
 	*l = (struct mt_objects){0};
 }
 
+static const char digits[] = "0123456789abcdef";
+
+void mt_content_hash_str(const struct mt_content_hash *h, char text[MT_CONTENT_HASH_TEXT])
+{
+	for (size_t i = 0; i < sizeof(h->v); i++) {
+		text[2 * i] = digits[h->v[i] >> 4];
+		text[2 * i + 1] = digits[h->v[i] & 15];
+	}
+	text[2 * sizeof(h->v)] = '\0';
+}
+
+bool mt_content_hash_parse(const char *text, struct mt_content_hash *h)
+{
+	*h = (struct mt_content_hash){{0}};
+	if (strlen(text) != MT_CONTENT_HASH_TEXT - 1 ||
+		strspn(text, digits) != MT_CONTENT_HASH_TEXT - 1)
+		return false;
+	for (size_t i = 0; i < sizeof(h->v); i++)
+		h->v[i] = (uint8_t)((strchr(digits, text[2 * i]) - digits) << 4 |
+				    (strchr(digits, text[2 * i + 1]) - digits));
+	return true;
+}
+
 int mt_object_str(const struct mt_object *o, char *buf, size_t size)
 {
 	return snprintf(buf, size, "%s %s/%s", *o->kind ? o->kind : "document",
@@ -136,7 +159,7 @@ int mt_object_cmp(const struct mt_object *a, const struct mt_object *b)
 		c = trouble(a) - trouble(b);
 	if (!c)
 		c = (a->created > b->created) - (a->created < b->created);
-	return c ? c : (a->hash > b->hash) - (a->hash < b->hash);
+	return c ? c : memcmp(&a->hash, &b->hash, sizeof(a->hash));
 }
 
 int mt_object_age_cmp(const struct mt_object *a, const struct mt_object *b)

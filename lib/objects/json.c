@@ -5,7 +5,6 @@
 #include "mt_yaml.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 #include <string.h>
 
 static json_t *text(const char *s)
@@ -76,6 +75,14 @@ static json_t *origins(const struct mt_object_row *row)
 	return all;
 }
 
+static json_t *hash_text(const struct mt_object *o)
+{
+	char hash[MT_CONTENT_HASH_TEXT];
+
+	mt_content_hash_str(&o->hash, hash);
+	return json_string(hash);
+}
+
 json_t *mt_row_json(const struct mt_object_row *row)
 {
 	const struct mt_object *o = row->o;
@@ -88,7 +95,7 @@ json_t *mt_row_json(const struct mt_object_row *row)
 		text(o->origin.file), "line", (json_int_t)o->origin.line, "group", text(o->group),
 		"source", text(o->source), "touches", touches(row), "origins", origins(row),
 		"reason", text(row->why), "notes", notes(row), "hash",
-		exempts ? json_sprintf("%016" PRIx64, o->hash) : json_null());
+		exempts ? hash_text(o) : json_null());
 }
 
 json_t *mt_table_json(struct mt_object_table *t)

@@ -131,7 +131,8 @@ struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one)
 /* True if the object that was read is the kept version. */
 static bool is_version(const struct mt_kept_one *one, const struct mt_object *o)
 {
-	return one->hash == o->hash && o->root && !o->illegible && o->status != MT_OBJECT_REFUSED;
+	return mt_content_hash_same(&one->hash, &o->hash) && o->root && !o->illegible &&
+	       o->status != MT_OBJECT_REFUSED;
 }
 
 static void adopt(struct mt_kept_one *one, struct mt_object *o)
@@ -224,8 +225,8 @@ static void keep(struct update *u, const struct mt_object_row *row)
 	one->mark = true;
 	if (!is_good(row))
 		return;
-	same = (one->good || one->text) && one->hash == o->hash && one->file &&
-	       strcmp(one->file, o->origin.file) == 0;
+	same = (one->good || one->text) && mt_content_hash_same(&one->hash, &o->hash) &&
+	       one->file && strcmp(one->file, o->origin.file) == 0;
 	one->line = o->origin.line;
 	if (one->good != o) {
 		if (one->good)

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,7 +51,8 @@ static void take(struct mt_kept *k, const json_t *j)
 	one->file = copy_of(j, "file");
 	one->line = (uint32_t)json_integer_value(json_object_get(j, "line"));
 	one->wall = json_integer_value(json_object_get(j, "time"));
-	one->hash = strtoull(text_of(j, "hash"), NULL, 16);
+	/* The hash of an earlier version becomes 0, so that the next update writes the object. */
+	(void)mt_content_hash_parse(text_of(j, "hash"), &one->hash);
 	if (!one->text || !one->file)
 		mt_kept_drop(k, one);
 }
@@ -92,10 +92,10 @@ int mt_kept_read(struct mt_kept *k)
 
 static char *line_of(const struct mt_kept_one *one, bool gone)
 {
-	char *text = NULL, *line = NULL, hash[24];
+	char *text = NULL, *line = NULL, hash[MT_CONTENT_HASH_TEXT];
 	json_t *j;
 
-	snprintf(hash, sizeof(hash), "%016" PRIx64, one->hash);
+	mt_content_hash_str(&one->hash, hash);
 	if (gone) {
 		j = json_pack("{s:s}", "object", one->key);
 	} else {

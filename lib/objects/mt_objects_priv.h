@@ -18,7 +18,7 @@ struct mt_kept_one {
 	char *text, *file;
 	uint32_t line;
 	int64_t wall; /* when this version was stored, seconds since 1970 */
-	uint64_t hash;
+	struct mt_content_hash hash;
 	bool mark; /* in mt_kept_update(): a row of the table has this identity */
 };
 

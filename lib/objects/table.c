@@ -71,7 +71,7 @@ static void add_double(struct mt_object_table *t, struct mt_object_row *first, s
 	struct mt_object_row *row;
 	uint32_t at = (uint32_t)(first - t->rows);
 
-	if (o->hash == first->o->hash && o->illegible == first->o->illegible) {
+	if (mt_content_hash_same(&o->hash, &first->o->hash)) {
 		add_origin(t, first, o->origin);
 		return;
 	}
@@ -215,7 +215,8 @@ static void check_nodes(struct mt_object_table *t, const struct mt_object *node)
 		struct mt_object_row *row = &t->rows[i];
 
 		if (!row->o->is_node || row->o == node ||
-			(same_identity(row->o, node) && row->o->hash == node->hash))
+			(same_identity(row->o, node) &&
+				mt_content_hash_same(&row->o->hash, &node->hash)))
 			continue;
 		row->used = NULL;
 		row->status = MT_OBJECT_REFUSED;

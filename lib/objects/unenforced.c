@@ -6,7 +6,6 @@
  */
 #include "mt_objects_priv.h"
 
-#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,6 +16,12 @@ static bool is_named(const struct mt_node_unenforced *u, const struct mt_object 
 {
 	return strcmp(u->kind.s, o->kind) == 0 && strcmp(u->ns.s, o->ns) == 0 &&
 	       strcmp(u->name.s, o->name) == 0 && o->restricts;
+}
+
+/* True if the entry lists the object's present content. */
+static bool is_content(const struct mt_node_unenforced *u, const struct mt_object *o)
+{
+	return !u->hash_void && mt_content_hash_same(&u->hash, &o->hash);
 }
 
 static int64_t wall_of(const struct mt_kept *kept)
@@ -47,7 +52,7 @@ void mt_table_unenforce(
 		for (uint32_t k = 0; k < t->n; k++) {
 			struct mt_object_row *row = &t->rows[k];
 
-			if (is_named(u, row->o) && row->o->hash == u->hash && u->until > t->wall)
+			if (is_named(u, row->o) && is_content(u, row->o) && u->until > t->wall)
 				leave_out(t, row, u);
 		}
 	}
@@ -78,18 +83,23 @@ static void tell_one(const struct mt_object_table *t, struct mt_diags *diags,
 	const struct mt_node_unenforced *u = &node->unenforced[i];
 	const struct mt_object *found = NULL;
 	bool same = false;
-	char hash[24];
+	char hash[MT_CONTENT_HASH_TEXT] = "";
 
 	for (uint32_t k = 0; k < t->n; k++)
 		if (is_named(u, t->rows[k].o)) {
 			found = t->rows[k].o;
-			same |= found->hash == u->hash;
+			same |= is_content(u, found);
 		}
-	snprintf(hash, sizeof(hash), "%016" PRIx64, found ? found->hash : 0);
+	if (found)
+		mt_content_hash_str(&found->hash, hash);
 	if (u->until <= t->wall)
 		about(diags, node, i, "is enforced again: the day has passed: ", u->until_text.s);
 	else if (!found)
 		about(diags, node, i, "is not here, or protects nothing", "");
+	else if (u->hash_void)
+		about(diags, node, i,
+			"is enforced: its hash is of an earlier version of Meltemi; now it is ",
+			hash);
 	else if (!same)
 		about(diags, node, i, "is enforced: its content has changed, hash ", hash);
 	else if (u->until - t->wall <= SOON_S)

@@ -67,7 +67,8 @@ static bool is_refusal(const struct mt_object_row *row, const struct mt_diag *e)
 		return true;
 	if (e->severity != MT_DIAG_UNREADABLE && e->severity != MT_DIAG_ABSENT)
 		return false;
-	return row->used && row->good && !row->good_is_bad && row->good->hash != row->used->hash &&
+	return row->used && row->good && !row->good_is_bad &&
+	       !mt_content_hash_same(&row->good->hash, &row->used->hash) &&
 	       mt_object_demands(row->good, row->used);
 }
 
@@ -165,7 +166,8 @@ static char *place_of(struct mt_region *r, const struct mt_object *o)
 
 static bool is_new(const struct mt_object_row *row)
 {
-	return row->used && !(row->good && row->good->hash == row->used->hash);
+	return row->used &&
+	       !(row->good && mt_content_hash_same(&row->good->hash, &row->used->hash));
 }
 
 /*

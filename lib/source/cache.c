@@ -23,9 +23,8 @@ struct entry {
 	char *path;
 	struct mt_file_identity id;
 	uint64_t read_at; /* ns, mt_file_clock() */
-	uint64_t hash;	  /* of the content that the objects come from */
-	size_t len;
-	bool read; /* the objects are those of that content */
+	size_t len;	  /* of the content that the objects come from */
+	bool read;	  /* the objects are those of that content */
 	struct mt_objects objects;
 	struct mt_pieces pieces;     /* their places in the blob's text */
 	struct mt_source_blob *blob; /* the text that they come from */
@@ -217,8 +216,7 @@ static void tell_no_document(struct entry *e)
 		"write one, or delete the file", e->len ? "holds no document" : "is empty");
 }
 
-static int parse(struct entry *e, const struct mt_source_place *place, const char *text, size_t len,
-	uint64_t hash)
+static int parse(struct entry *e, const struct mt_source_place *place, const char *text, size_t len)
 {
 	struct mt_objects objects = {0};
 	struct mt_pieces now = {0};
@@ -240,7 +238,6 @@ static int parse(struct entry *e, const struct mt_source_place *place, const cha
 		return rc;
 	}
 	e->objects = objects;
-	e->hash = hash;
 	e->len = len;
 	tell_no_document(e);
 	return 0;
@@ -273,9 +270,15 @@ static void move(struct entry *e, const struct mt_source_place *place)
 		e->read = false;
 }
 
+/* True if the objects are those of this text. */
+static bool is_same(const struct entry *e, const char *text, size_t len)
+{
+	return e->read && e->blob && e->blob->len == len && memcmp(e->blob->text, text, len) == 0;
+}
+
 static int refresh(struct entry *e, const struct mt_source_place *place, struct mt_diags *diags)
 {
-	uint64_t at = mt_file_clock(), hash;
+	uint64_t at = mt_file_clock();
 	struct stat st;
 	size_t len;
 	int rc;
@@ -283,17 +286,16 @@ static int refresh(struct entry *e, const struct mt_source_place *place, struct 
 
 	if (!text)
 		return rc;
-	hash = mt_hash_bytes(text, len, 0);
 	e->torn = rc == MT_FILE_TORN;
 	e->emptied = is_being_written(e, len);
 	e->id = mt_file_identity(&st);
 	/* 0: the next load reads the file again. */
 	e->read_at = e->torn ? 0 : at;
-	if (e->emptied || (e->read && e->hash == hash && e->len == len)) {
+	if (e->emptied || is_same(e, text, len)) {
 		free(text);
 		return 0;
 	}
-	rc = parse(e, place, text, len, hash);
+	rc = parse(e, place, text, len);
 	mt_blob_put(e->blob);
 	e->blob = mt_blob_new(place, e->path, text, len);
 	return e->blob ? rc : -ENOMEM;

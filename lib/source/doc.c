@@ -281,7 +281,6 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 		.origin = {c->file, root->line},
 		.serial = mt_object_serial(),
 		.created = created_at(root),
-		.hash = mt_document_hash(root),
 		.root = root,
 		.part = c->model};
 	if (slash)
@@ -300,6 +299,8 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 		o->ns_unwritten = !c->place->ns;
 	}
 	c->serial = o->serial;
+	if (!mt_document_hash(c, root, &o->hash))
+		c->model->region.failed = true;
 	return o->group && o->source && o->ns ? o : NULL;
 }
 

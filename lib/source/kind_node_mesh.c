@@ -129,11 +129,11 @@ static void read_hash(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 	if (!mt_read_text(c, n, &t))
 		return;
-	u->hash_set = strlen(t.s) == 16 && strspn(t.s, "0123456789abcdef") == 16;
-	u->hash = strtoull(t.s, NULL, 16);
-	if (!u->hash_set)
+	/* Accept the hash of an earlier version, so that an upgraded node still starts. */
+	u->hash_void = strlen(t.s) == 16 && strspn(t.s, "0123456789abcdef") == 16;
+	if (!mt_content_hash_parse(t.s, &u->hash) && !u->hash_void)
 		mt_f_error(c, n->line, "copy it from `meltemi show objects --json`",
-			"\"%.64s\" is not a hash: 16 digits of 0-9 and a-f", t.s);
+			"\"%.64s\" is not a hash: 64 digits of 0-9 and a-f", t.s);
 }
 
 /* Reads the last day of an exemption, which ends at the end of that day (UTC). */

@@ -109,6 +109,7 @@ struct mt_fctx {
 	const struct mt_model *filled; /* the last part that received an object */
 	bool bare_headers;	       /* the current match has `headers:` without a value */
 	struct mt_ignored *ignored;    /* collects fields without effect; NULL: nothing does */
+	void *md; /* hash.c: EVP_MD_CTX for all documents of a text; NULL: none yet */
 	char path[MT_PATH_MAX];
 	uint32_t path_len;
 };
@@ -290,5 +291,9 @@ const char *mt_place_namespace(const struct mt_source_place *p, const struct mt_
 /* doc.c: reads a file that is a MeshConfig as one object. `arg` is a struct mt_fctx. */
 void mt_mesh_config_read(void *arg, const struct mt_ynode *root);
 
-/* hash.c: hash of everything in a document that has meaning. */
-uint64_t mt_document_hash(const struct mt_ynode *root);
+/* hash.c: hashes everything in a document that has meaning. False: no memory. */
+bool mt_document_hash(struct mt_fctx *c, const struct mt_ynode *root, struct mt_content_hash *out);
+/* Hashes a document that cannot be parsed. No parsed document has the same hash. */
+bool mt_lines_hash(struct mt_fctx *c, const char *text, size_t len, struct mt_content_hash *out);
+/* Frees what the two functions above have allocated. */
+void mt_hash_end(struct mt_fctx *c);

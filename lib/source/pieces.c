@@ -5,7 +5,6 @@
  */
 #include "mt_fields.h"
 #include "mt_files.h"
-#include "mt_strmap.h"
 
 #include <errno.h>
 #include <string.h>
@@ -114,10 +113,11 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 		.name = "",
 		.origin = {file, p->line},
 		.serial = about->serial,
-		.hash = mt_hash_bytes(p->text, p->len, 0),
 		.illegible = true,
 		.status = MT_OBJECT_REFUSED,
 		.part = part};
+	if (!mt_lines_hash(c, p->text, p->len, &o->hash))
+		return -ENOMEM;
 	/* If the piece also holds a readable document, the start of this one is unknown. */
 	if (alone)
 		mt_scan_identity(&part->region, p->text, p->len, o);
@@ -311,6 +311,7 @@ static int read_text(struct mt_objects *out, struct mt_diags *diags,
 		if (rc == 0 && c.too_many)
 			rc = too_many(diags, &mark, name, p.line);
 	}
+	mt_hash_end(&c);
 	*documents = c.documents;
 	return rc;
 }

@@ -53,7 +53,7 @@ static void compare(const struct mt_objects *a, const struct mt_objects *b, json
 		} else if (c > 0) {
 			add_object(rows, "added", b->v[k++]);
 		} else {
-			if (a->v[i]->hash != b->v[k]->hash)
+			if (!mt_content_hash_same(&a->v[i]->hash, &b->v[k]->hash))
 				add_object(rows, "changed", b->v[k]);
 			i++;
 			k++;

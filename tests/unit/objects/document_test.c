@@ -19,10 +19,10 @@ static void same_again(struct mt_object *o)
 	CU_ASSERT_EQUAL(
 		mt_source_objects(&again, &diags, &mt_source_anywhere, "t", 1, text, &n), 0);
 	CU_ASSERT_EQUAL_FATAL(again.n, 1);
-	CU_ASSERT_EQUAL(again.v[0]->hash, o->hash);
+	CU_ASSERT(mt_content_hash_same(&again.v[0]->hash, &o->hash));
 	CU_ASSERT_EQUAL(again.v[0]->status, o->status);
 	CU_ASSERT_STRING_EQUAL(again.v[0]->name, o->name);
-	if (again.v[0]->hash != o->hash || again.v[0]->status != o->status)
+	if (!mt_content_hash_same(&again.v[0]->hash, &o->hash) || again.v[0]->status != o->status)
 		fprintf(stderr, "%s\n", text);
 	mt_objects_fini(&again);
 	mt_diags_fini(&diags);
@@ -78,7 +78,109 @@ static void documents_of_the_tree(void)
 	mt_diags_fini(&diags);
 }
 
+#define DOCUMENT(metadata, spec)                                                                   \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, " metadata    \
+	"}\nspec: {" spec "}\n"
+
+/* Pairs of documents, and whether they have the same content. */
+static const struct {
+	const char *a, *b;
+	bool same;
+} pairs[] = {
+	{DOCUMENT("labels: {a: x, b: y}", "hosts: [a, b]"),
+		DOCUMENT("labels: {b: 'y', a: \"x\"}", "hosts: ['a',\n   \"b\"]"), true},
+	{DOCUMENT("uid: a, labels: {a: x}", ""), DOCUMENT("uid: b, labels: {a: x}", ""), true},
+	{DOCUMENT("", "a: b") "status: {a: x}\n", DOCUMENT("", "a: b"), true},
+	{DOCUMENT("annotations: {kubectl.kubernetes.io/last-applied-configuration: a}", ""),
+		DOCUMENT("annotations: {}", ""), true},
+	{DOCUMENT("", "hosts: [a, b]"), DOCUMENT("", "hosts: [b, a]"), false},
+	{DOCUMENT("", "hosts: [a]"), DOCUMENT("", "hosts: a"), false},
+	{DOCUMENT("", "hosts: []"), DOCUMENT("", "hosts: {}"), false},
+	{DOCUMENT("", "hosts: []"), DOCUMENT("", "hosts:"), false},
+	{DOCUMENT("", "hosts: [null]"), DOCUMENT("", "hosts: ['null']"), false},
+	{DOCUMENT("", "hosts: [true]"), DOCUMENT("", "hosts: ['true']"), false},
+	{DOCUMENT("", "hosts: [a, [b]]"), DOCUMENT("", "hosts: [a, b, []]"), false},
+	{DOCUMENT("", "hosts: [{a: b}, {}]"), DOCUMENT("", "hosts: [{}, {a: b}]"), false},
+	{DOCUMENT("", "a: b, c: d"), DOCUMENT("", "a: d, c: b"), false},
+	{DOCUMENT("", "a: b, a: c"), DOCUMENT("", "a: c, a: b"), false},
+	/* Only the object's own metadata holds an API server's records. */
+	{DOCUMENT("", "metadata: {uid: a}"), DOCUMENT("", "metadata: {uid: b}"), false},
+	{DOCUMENT("", "status: a"), DOCUMENT("", "status: b"), false},
+	{DOCUMENT("labels: {uid: a}", ""), DOCUMENT("labels: {uid: b}", ""), false},
+};
+
+static struct mt_content_hash hash_of(const char *text)
+{
+	struct mt_content_hash h = {{0}};
+	struct mt_objects all = {0};
+	struct mt_diags diags;
+	uint32_t n;
+
+	mt_diags_init(&diags);
+	CU_ASSERT_EQUAL(mt_source_objects(&all, &diags, &mt_source_anywhere, "t", 1, text, &n), 0);
+	CU_ASSERT_EQUAL(all.n, 1);
+	if (all.n == 1)
+		h = all.v[0]->hash;
+	mt_objects_fini(&all);
+	mt_diags_fini(&diags);
+	return h;
+}
+
+static void same_content(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(pairs); i++) {
+		struct mt_content_hash a = hash_of(pairs[i].a), b = hash_of(pairs[i].b);
+
+		CU_ASSERT_EQUAL(mt_content_hash_same(&a, &b), pairs[i].same);
+		if (mt_content_hash_same(&a, &b) != pairs[i].same)
+			fprintf(stderr, "%s%s", pairs[i].a, pairs[i].b);
+	}
+}
+
+/* A map of more fields than are sorted on the stack, and a text longer than the buffer. */
+static void large_content(void)
+{
+	char *text[3] = {NULL, NULL, NULL};
+	struct mt_content_hash h[3];
+
+	for (int k = 0; k < 3; k++) {
+		size_t size;
+		FILE *f = open_memstream(&text[k], &size);
+
+		fputs("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n", f);
+		for (int i = 0; i < 1000; i++)
+			fprintf(f, "  k%d: '%d'\n", k == 1 ? 999 - i : i, k == 1 ? 999 - i : i);
+		fprintf(f, "  text: %09999d%d\n", 0, k == 2);
+		fclose(f);
+		h[k] = hash_of(text[k]);
+		free(text[k]);
+	}
+	CU_ASSERT(mt_content_hash_same(&h[0], &h[1]));
+	CU_ASSERT_FALSE(mt_content_hash_same(&h[0], &h[2]));
+}
+
+static void texts_of_hashes(void)
+{
+	struct mt_content_hash h = hash_of(DOCUMENT("", "")), again;
+	char text[MT_CONTENT_HASH_TEXT + 1];
+
+	mt_content_hash_str(&h, text);
+	CU_ASSERT_EQUAL(strlen(text), 64);
+	CU_ASSERT(mt_content_hash_parse(text, &again));
+	CU_ASSERT(mt_content_hash_same(&h, &again));
+	text[63] = 'g';
+	CU_ASSERT_FALSE(mt_content_hash_parse(text, &again));
+	strcpy(text + 63, "00");
+	CU_ASSERT_FALSE(mt_content_hash_parse(text, &again));
+	text[63] = '\0';
+	CU_ASSERT_FALSE(mt_content_hash_parse(text, &again));
+	CU_ASSERT_EQUAL(again.v[0] | again.v[31], 0);
+}
+
 const struct mt_test document_tests[] = {
+	{"same_content", same_content},
+	{"large_content", large_content},
+	{"texts_of_hashes", texts_of_hashes},
 	{"odd_texts", odd_texts},
 	{"documents_of_the_tree", documents_of_the_tree},
 	{0},

@@ -173,6 +173,100 @@ static void twice(void)
 	scene_end(&sc);
 }
 
+/*
+ * Two policies and two services. The sums of the 64-bit hashes of the fields are equal in each pair,
+ * as labels make them: they were the hash of a document once.
+ */
+#define FORGED_POLICY(label, rules)                                                                \
+	"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, "        \
+	"namespace: x, labels: {n: \"" label "\"}}\nspec: {rules: [" rules "]}\n"
+#define FROM(principal) "{from: [{source: {principals: [" principal "]}}]}"
+#define FORGED_SERVICE(label, address, other)                                                      \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, namespace: "  \
+	"x, labels: {n: \"" label "\"}}\nspec: {hosts: [a.x], ports: [{number: 80, name: "         \
+	"tcp-metaprotocol-dubbo}], location: MESH_INTERNAL, resolution: STATIC, endpoints: "       \
+	"[{address: " address ", labels: {n: \"" other "\"}}]}\n"
+#define STRICT_POLICY FORGED_POLICY("79255", FROM("cluster.local/ns/x/sa/3522491"))
+#define OPEN_POLICY   FORGED_POLICY("8344987", FROM("'*'") ", " FROM("cluster.local/ns/x/sa/3781864"))
+#define OLD_SERVICE   FORGED_SERVICE("3159065", "198.51.100.1", "2868898")
+#define NEW_SERVICE   FORGED_SERVICE("6461898", "198.51.100.2", "74725")
+
+static void one_name_and_a_forged_hash(void)
+{
+	const struct mt_object_row *row;
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", OLD_SERVICE);
+	scene_write(&sc, "b.yaml", NEW_SERVICE);
+	scene_write(&sc, "p.yaml", STRICT_POLICY);
+	scene_write(&sc, "q.yaml", OPEN_POLICY);
+	scene_load(&sc);
+	CU_ASSERT_EQUAL_FATAL(sc.t->n, 5);
+	for (uint32_t i = 0; i < sc.t->n; i++)
+		CU_ASSERT_EQUAL(sc.t->rows[i].n_origins, 0);
+	/* Of services one is used and one refused; of policies a call must pass both. */
+	row = scene_row(&sc, "ServiceEntry", "a");
+	CU_ASSERT_PTR_EQUAL(row[0].used, row[0].o);
+	CU_ASSERT_EQUAL(row[1].status, MT_OBJECT_REFUSED);
+	row = scene_row(&sc, "AuthorizationPolicy", "p");
+	CU_ASSERT_PTR_EQUAL(row[0].used, row[0].o);
+	CU_ASSERT_PTR_EQUAL(row[1].used, row[1].o);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(row[1].why);
+	CU_ASSERT_PTR_NOT_NULL(strstr(row[1].why, "a call must pass both"));
+	scene_end(&sc);
+}
+
+char *mt_document_text(const struct mt_ynode *root);
+
+/* The last good version is the new one, and not the older one of the same forged hash. */
+static void a_forged_hash_is_kept(void)
+{
+	struct scene sc;
+	char *text;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", OLD_SERVICE);
+	scene_load(&sc);
+	scene_write(&sc, "a.yaml", NEW_SERVICE);
+	scene_load(&sc);
+	scene_write(&sc, "a.yaml", ISTIO("ServiceEntry", "a", "x") "  hosts: [\n");
+	scene_restart(&sc);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
+	text = mt_document_text(scene_row(&sc, "ServiceEntry", "a")->used->root);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "198.51.100.2"));
+	free(text);
+	scene_end(&sc);
+}
+
+/* An exemption of one content is not one of another with the same forged hash. */
+static void a_forged_hash_is_not_exempt(void)
+{
+	char text[600], hash[MT_CONTENT_HASH_TEXT];
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "p.yaml", OPEN_POLICY);
+	scene_load(&sc);
+	mt_content_hash_str(&scene_row(&sc, "AuthorizationPolicy", "p")->o->hash, hash);
+	snprintf(text, sizeof(text),
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+		"  sources: [{directory: .}]\n"
+		"  unenforced: [{kind: AuthorizationPolicy, namespace: x, name: p, hash: \"%s\", "
+		"until: 2099-12-31, because: tests}]\n",
+		hash);
+	scene_write(&sc, "0-node.yaml", text);
+	scene_load(&sc);
+	CU_ASSERT(scene_row(&sc, "AuthorizationPolicy", "p")->unenforced);
+	scene_write(&sc, "p.yaml", STRICT_POLICY);
+	scene_load(&sc);
+	CU_ASSERT_FALSE(scene_row(&sc, "AuthorizationPolicy", "p")->unenforced);
+	scene_end(&sc);
+}
+
 #define PROTOCOL(name)                                                                             \
 	"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: ApplicationProtocol\nmetadata: "       \
 	"{name: "                                                                                  \
@@ -607,6 +701,9 @@ const struct mt_test held_tests[] = {
 	{"unchanged", unchanged},
 	{"not_looked_for", not_looked_for},
 	{"twice", twice},
+	{"one_name_and_a_forged_hash", one_name_and_a_forged_hash},
+	{"a_forged_hash_is_kept", a_forged_hash_is_kept},
+	{"a_forged_hash_is_not_exempt", a_forged_hash_is_not_exempt},
 	{"held_ones_out_of_place", held_ones_out_of_place},
 	{"a_copy_that_is_wrong", a_copy_that_is_wrong},
 	{"broken_restrictions", broken_restrictions},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads one after the other: what is read again, what is shared, and files that are emptied or go. */
+#include "mt_strmap.h"
 #include "source_test.h"
 
 #include <fcntl.h>
@@ -97,6 +98,32 @@ static void only_changed_files_are_read(void)
 	CU_ASSERT_STRING_EQUAL(service(&two, 0)->hosts[0].s, "a.x");
 	CU_ASSERT_STRING_EQUAL(service(&two, 1)->hosts[0].s, "c.x");
 	unload(&two);
+	end();
+}
+
+/* The 64-bit hashes of both texts (mt_hash_bytes()) are equal, and so are their lengths. */
+static void texts_of_one_hash(void)
+{
+	static const char old[] = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n"
+				  "#mdcfhkcdcmgljbog\n",
+			  now[] = "apiVersion: v1\nkind: Namespace\nmetadata: {name: b}\n"
+				  "#glinggjpfbmkdfln\n";
+
+	const struct mt_kube_namespace *ns;
+	struct loaded l;
+
+	CU_ASSERT_EQUAL(sizeof(old), sizeof(now));
+	CU_ASSERT_EQUAL(mt_strhash(old, 0), mt_strhash(now, 0));
+	begin();
+	write_text("a.yaml", old);
+	l = load(NULL);
+	unload(&l);
+	write_text("a.yaml", now);
+	l = load(NULL);
+	CU_ASSERT_EQUAL_FATAL(l.m->namespaces.n, 1);
+	ns = l.m->namespaces.v[0];
+	CU_ASSERT_STRING_EQUAL(ns->meta.name, "b");
+	unload(&l);
 	end();
 }
 
@@ -421,6 +448,7 @@ static void a_file_with_nearly_the_name_of_a_document(void)
 }
 
 const struct mt_test cache_tests[] = {
+	{"texts_of_one_hash", texts_of_one_hash},
 	{"only_changed_files_are_read", only_changed_files_are_read},
 	{"only_changed_documents_are_read", only_changed_documents_are_read},
 	{"an_emptied_file_goes_on", an_emptied_file_goes_on},

@@ -162,7 +162,7 @@ static const struct bad_document bad_documents[] = {
 		"because"},
 	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: b, hash: 0123, until: "
 	      "\"2030-01-31\", because: x}]\n",
-		"5: error: spec.unenforced[0].hash: \"0123\" is not a hash"},
+		"5: error: spec.unenforced[0].hash: \"0123\" is not a hash: 64 digits"},
 	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: b, hash: 0123456789abcdef, "
 	      "until: \"2030-02-31\", because: x}]\n",
 		"5: error: spec.unenforced[0].until: \"2030-02-31\" is not a day"},
