@@ -2,6 +2,10 @@
 /*
  * A map from text to pointer for the control thread: open addressing, grows by doubling, keys are
  * borrowed (they must outlive the map). Zero-filled is a valid empty map.
+ *
+ * Authors of documents choose keys, and many keys with one hash would make each operation walk
+ * through all of them. When an insertion meets more keys than chance explains, the map changes to
+ * SipHash with a key of its own. Until then the order of iteration is the same in each run.
  */
 #pragma once
 
@@ -16,6 +20,8 @@ struct mt_strmap_slot {
 struct mt_strmap {
 	struct mt_strmap_slot *slots;
 	uint32_t cap, n, dead; /* cap: power of two; dead: removed slots still in probe chains */
+	bool secret;	       /* hashes are SipHash by `key` */
+	uint8_t key[16];
 };
 
 /* FNV-1a with a final mix: well distributed for names, also used as their stable identity. */

@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_strmap.h"
 
+#include "mt_rand.h"
+#include "mt_siphash.h"
+
 #include <errno.h>
 #include <string.h>
 
 #define MIN_CAP 16u
+
+/*
+ * Limits of the keys that a search meets. Chance does not exceed them: of a million keys at most
+ * about 370 are in a row, and hashes of 64 bits differ. Chosen keys do.
+ */
+#define ROW_MAX	 512u
+#define SAME_MAX 8u
 
 static const char dead_key[] = "";
 
@@ -50,9 +60,9 @@ uint64_t mt_hash_words(const void *p, size_t len, uint64_t seed)
 	return fold(h ^ word ^ k, 0xa0761d6478bd642full);
 }
 
-static uint64_t key_hash(const char *s)
+static uint64_t key_hash(const struct mt_strmap *m, const char *s)
 {
-	return mt_hash_words(s, strlen(s), 0);
+	return m->secret ? mt_siphash(m->key, s, strlen(s)) : mt_hash_words(s, strlen(s), 0);
 }
 
 static struct mt_strmap_slot *find(const struct mt_strmap *m, const char *key, uint64_t hash)
@@ -71,7 +81,7 @@ static struct mt_strmap_slot *find(const struct mt_strmap *m, const char *key, u
 
 void *mt_strmap_get(const struct mt_strmap *m, const char *key)
 {
-	struct mt_strmap_slot *s = find(m, key, key_hash(key));
+	struct mt_strmap_slot *s = find(m, key, key_hash(m, key));
 
 	return s ? s->value : NULL;
 }
@@ -83,6 +93,18 @@ static void insert(struct mt_strmap *m, const char *key, uint64_t hash, void *va
 	while (m->slots[i].key)
 		i = (i + 1) & (m->cap - 1);
 	m->slots[i] = (struct mt_strmap_slot){key, value, hash};
+}
+
+/* True if a search for the hash meets more keys than chance brings together. */
+static bool is_crowded(const struct mt_strmap *m, uint64_t hash)
+{
+	uint32_t i = (uint32_t)hash & (m->cap - 1), row = 0, same = 0;
+
+	for (; m->slots[i].key; i = (i + 1) & (m->cap - 1)) {
+		row += m->slots[i].key != dead_key;
+		same += m->slots[i].key != dead_key && m->slots[i].hash == hash;
+	}
+	return row > ROW_MAX || same > SAME_MAX;
 }
 
 /* At most 3 of 4 slots are in use, dead ones included, so every probe ends. */
@@ -122,6 +144,34 @@ static int resize(struct mt_strmap *m, uint64_t cap)
 	return 0;
 }
 
+/*
+ * Changes to hashes by a secret key. Maps without crowded keys stay without it, so that their order
+ * does not differ from run to run.
+ */
+static void use_secret(struct mt_strmap *m)
+{
+	mt_rand_secret(m->key, sizeof(m->key));
+	m->secret = true;
+	for (uint32_t i = 0; i < m->cap; i++)
+		if (m->slots[i].key && m->slots[i].key != dead_key)
+			m->slots[i].hash = key_hash(m, m->slots[i].key);
+	/* Without memory the map finds nothing under the new hashes, so take the old ones back. */
+	if (resize(m, m->cap) == 0)
+		return;
+	m->secret = false;
+	for (uint32_t i = 0; i < m->cap; i++)
+		if (m->slots[i].key && m->slots[i].key != dead_key)
+			m->slots[i].hash = key_hash(m, m->slots[i].key);
+}
+
+/* Shortens the search for a hash that is crowded: dead slots may also join rows to a long one. */
+static void relieve(struct mt_strmap *m, uint64_t hash)
+{
+	if (m->secret || (m->dead && resize(m, m->cap) == 0 && !is_crowded(m, hash)))
+		return;
+	use_secret(m);
+}
+
 int mt_strmap_reserve(struct mt_strmap *m, uint32_t more)
 {
 	return has_room(m, more) ? 0 : resize(m, cap_for(m, ((uint64_t)m->n + more) * 4 / 3 + 1));
@@ -129,7 +179,7 @@ int mt_strmap_reserve(struct mt_strmap *m, uint32_t more)
 
 int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old)
 {
-	uint64_t hash = key_hash(key);
+	uint64_t hash = key_hash(m, key);
 	struct mt_strmap_slot *s = find(m, key, hash);
 
 	if (old)
@@ -142,13 +192,15 @@ int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old)
 	if (!has_room(m, 1) && resize(m, cap_for(m, 2 * (m->n + 1ull))))
 		return -ENOMEM;
 	insert(m, key, hash, value);
+	if (is_crowded(m, hash))
+		relieve(m, hash);
 	m->n++;
 	return 0;
 }
 
 void *mt_strmap_del(struct mt_strmap *m, const char *key)
 {
-	struct mt_strmap_slot *s = find(m, key, key_hash(key));
+	struct mt_strmap_slot *s = find(m, key, key_hash(m, key));
 
 	if (!s)
 		return NULL;

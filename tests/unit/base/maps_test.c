@@ -67,6 +67,88 @@ static void room_at_once(void)
 	mt_idmap_fini(&ids);
 }
 
+#define CROWD 20000
+
+static char crowd[CROWD][17];
+
+/*
+ * Sets `key` to the i-th of many texts that mt_hash_words() does not tell apart: it hashes the first
+ * eight bytes, and the next eight are what takes the state to the same value.
+ */
+static void set_key(char key[17], uint32_t i)
+{
+	const uint64_t k = 0x9e3779b97f4a7c15ull, from = 16 * k;
+	unsigned __int128 product;
+	char head[9];
+	uint64_t word;
+
+	snprintf(head, sizeof(head), "%08x", i);
+	memcpy(&word, head, 8);
+	product = (unsigned __int128)(from ^ word ^ k) * 0xe7037ed1a0b428dbull;
+	word = (uint64_t)product ^ (uint64_t)(product >> 64) ^ 0x6161616161616161ull;
+	memcpy(key, head, 8);
+	memcpy(key + 8, &word, 8);
+	key[16] = '\0';
+}
+
+/* The most slots in a row that are in use. */
+static uint32_t longest_row(const struct mt_strmap *m)
+{
+	uint32_t row = 0, most = 0;
+
+	for (uint32_t i = 0; i < m->cap; i++) {
+		row = m->slots[i].key ? row + 1 : 0;
+		most = MT_MAX(most, row);
+	}
+	return most;
+}
+
+/* Keys that were chosen so that they have one hash do not make the map slow. */
+static void chosen_keys(void)
+{
+	struct mt_strmap m = {0};
+	uint32_t n = 0, pos = 0, seen = 0;
+
+	for (uint32_t i = 0; n < CROWD; i++) {
+		set_key(crowd[n], i);
+		/* A text ends at a NUL. */
+		n += strlen(crowd[n]) == 16;
+	}
+	CU_ASSERT_EQUAL(mt_hash_words(crowd[0], 16, 0), mt_hash_words(crowd[1], 16, 0));
+	for (uint32_t i = 0; i < CROWD; i++)
+		CU_ASSERT_EQUAL(mt_strmap_put(&m, crowd[i], crowd[i], NULL), 0);
+	CU_ASSERT_EQUAL(m.n, CROWD);
+	CU_ASSERT(longest_row(&m) < 512);
+	for (uint32_t i = 0; i < CROWD; i++)
+		CU_ASSERT_PTR_EQUAL(mt_strmap_get(&m, crowd[i]), crowd[i]);
+	for (uint32_t i = 0; i < CROWD / 2; i++)
+		CU_ASSERT_PTR_EQUAL(mt_strmap_del(&m, crowd[i]), crowd[i]);
+	while (mt_strmap_next(&m, &pos, NULL))
+		seen++;
+	CU_ASSERT_EQUAL(seen, CROWD / 2);
+	mt_strmap_fini(&m);
+}
+
+/* Names as they are written stay without a secret, so that their order is that of the last run. */
+static void usual_keys(void)
+{
+	static char names[100000][24];
+	struct mt_strmap m = {0};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(names); i++) {
+		snprintf(names[i], sizeof(names[i]), "s%u.shop.svc", i);
+		CU_ASSERT_EQUAL(mt_strmap_put(&m, names[i], names[i], NULL), 0);
+	}
+	CU_ASSERT_FALSE(m.secret);
+	/* One name that comes and goes leaves a row of removed slots. */
+	for (int i = 0; i < 2000; i++) {
+		CU_ASSERT_PTR_NOT_NULL(mt_strmap_del(&m, names[7]));
+		CU_ASSERT_EQUAL(mt_strmap_put(&m, names[7], names[7], NULL), 0);
+	}
+	CU_ASSERT_FALSE(m.secret);
+	mt_strmap_fini(&m);
+}
+
 /* Each byte, the length and the seed count, at every alignment. */
 static void words(void)
 {
@@ -123,5 +205,7 @@ const struct mt_test maps_tests[] = {
 	{"room_at_once", room_at_once},
 	{"words", words},
 	{"nearly_in_order", nearly_in_order},
+	{"chosen_keys", chosen_keys},
+	{"usual_keys", usual_keys},
 	{0},
 };
