@@ -274,18 +274,29 @@ int mt_kept_update(struct mt_kept *k, const struct mt_object_table *t, int64_t w
 	return u.rc;
 }
 
+/* Returns the key from its kind on: what follows the lines of its source and group. */
+static const char *after_group(const char *key)
+{
+	for (int i = 0; i < 2 && key; i++) {
+		key = strchr(key, '\n');
+		key = key ? key + 1 : NULL;
+	}
+	return key;
+}
+
 bool mt_kept_forget(struct mt_kept *k, const char *kind, const char *ns, const char *name)
 {
-	char tail[MT_OBJECT_KEY_MAX];
-	size_t len = (size_t)snprintf(tail, sizeof(tail), "\n%s\n%s\n%s", kind, ns, name);
+	char named[MT_OBJECT_KEY_MAX];
+	size_t len = (size_t)snprintf(named, sizeof(named), "%s\n%s\n%s", kind, ns, name);
 	struct mt_kept_one *one;
 	uint32_t pos = 0;
 
 	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL) {
-		size_t n = strlen(one->key);
+		/* The end of a key would also fit a name that holds line ends. */
+		const char *own = after_group(one->key);
 		struct mt_kept_change gone = {one, true};
 
-		if (len >= sizeof(tail) || n < len || strcmp(one->key + n - len, tail) != 0)
+		if (len >= sizeof(named) || !own || strcmp(own, named) != 0)
 			continue;
 		if (k->path && !k->read_only)
 			(void)mt_kept_write(k, &gone, 1);

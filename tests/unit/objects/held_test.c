@@ -401,6 +401,25 @@ static void forgotten(void)
 	scene_end(&sc);
 }
 
+/* A name with line ends, whose last lines are those of another object, is not that object. */
+static void forgotten_by_its_fields(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "b.yaml",
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {namespace: x, "
+		"name: \"b\\nServiceEntry\\nx\\na\"}\nspec: {hosts: [b.x], ports: [{number: 80, "
+		"name: tcp}], resolution: STATIC, endpoints: [{address: 198.51.100.1}]}\n");
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(mt_kept_count(sc.kept), 1);
+	CU_ASSERT_FALSE(mt_kept_forget(sc.kept, "ServiceEntry", "x", "a"));
+	CU_ASSERT_EQUAL(mt_kept_count(sc.kept), 1);
+	CU_ASSERT_TRUE(mt_kept_forget(sc.kept, "ServiceEntry", "x", "b\nServiceEntry\nx\na"));
+	CU_ASSERT_EQUAL(mt_kept_count(sc.kept), 0);
+	scene_end(&sc);
+}
+
 /* Half a line at the end, rubbish in between, a directory in its place: what can be read counts, and nothing fails. */
 static void a_damaged_file(void)
 {
@@ -708,6 +727,7 @@ const struct mt_test held_tests[] = {
 	{"a_copy_that_is_wrong", a_copy_that_is_wrong},
 	{"broken_restrictions", broken_restrictions},
 	{"forgotten", forgotten},
+	{"forgotten_by_its_fields", forgotten_by_its_fields},
 	{"a_damaged_file", a_damaged_file},
 	{"held_beside_itself", held_beside_itself},
 	{"a_directory_of_tomorrow", a_directory_of_tomorrow},
