@@ -18,16 +18,25 @@ struct joining {
 	struct mt_virtual_service *copy;
 	struct mt_rule_list *list;
 	uint32_t at; /* index of the delegating rule in the root */
-	uint64_t left, left_of_one;
+	uint64_t used, left_of_one;
+	struct mt_strmap spaces; /* struct space, by namespace of the roots */
+	struct space *space;	 /* that of the current root */
+};
+
+/* A namespace, and what its roots have used. */
+struct space {
+	uint64_t used;
 };
 
 /*
  * Most rules, matches and conditions that joining may create, for one VirtualService and for all.
  * Without a limit two documents of 1,000 rules each would join to a million. This is a fraction of
- * what a model may hold.
+ * what a model may hold. The last quarter is for namespaces that have less than a quarter, so that
+ * one namespace cannot use up what others need.
  */
 #define JOINED_OF_ONE (1u << 18)
 #define JOINED	      (1u << 19)
+#define JOINED_SHARE  (JOINED / 4)
 
 static void tell(struct joining *x, const struct mt_meta *meta, uint32_t line, uint32_t at,
 	const char *remedy, const char *words)
@@ -252,10 +261,20 @@ static uint64_t conds_of(const struct mt_rule *r)
 	return n;
 }
 
+/* Returns how much of the limit of all the current root's namespace may still use. */
+static uint64_t left_of_all(const struct joining *x)
+{
+	uint64_t own = x->space->used, common = JOINED - JOINED_SHARE;
+	uint64_t left = x->used < common ? common - x->used : 0;
+	uint64_t share = own < JOINED_SHARE ? JOINED_SHARE - own : 0;
+
+	return MT_MAX(left, MT_MIN(share, JOINED - x->used));
+}
+
 /* Reserves the cost of joining the root's rule with a delegate; false: it exceeds a limit. */
 static bool has_room(struct joining *x, const struct mt_rule *root, const struct mt_rule_list *list)
 {
-	const uint64_t left = MT_MIN(x->left, x->left_of_one), of_root = conds_of(root);
+	const uint64_t left = MT_MIN(left_of_all(x), x->left_of_one), of_root = conds_of(root);
 	uint64_t cost = 0;
 
 	for (uint32_t i = 0; list && i < list->n_rules && cost <= left; i++) {
@@ -266,7 +285,8 @@ static bool has_room(struct joining *x, const struct mt_rule *root, const struct
 	}
 	if (cost > left)
 		return false;
-	x->left -= cost;
+	x->used += cost;
+	x->space->used += cost;
 	x->left_of_one -= cost;
 	return true;
 }
@@ -330,13 +350,30 @@ static bool delegates(const struct mt_virtual_service *vs)
 	return false;
 }
 
+/* The namespace, which is added if it is new; NULL: no memory. */
+static struct space *space_of(struct joining *x, const char *ns)
+{
+	struct space *s = mt_strmap_get(&x->spaces, ns);
+
+	if (s)
+		return s;
+	s = mt_region_alloc(&x->m->region, sizeof(*s));
+	if (!s || mt_strmap_put(&x->spaces, ns, s, NULL)) {
+		x->m->region.failed = true;
+		return NULL;
+	}
+	*s = (struct space){0};
+	return s;
+}
+
 static struct mt_virtual_service *join(struct joining *x, const struct mt_virtual_service *vs)
 {
 	struct mt_virtual_service *copy = mt_region_alloc(&x->m->region, sizeof(*copy));
 	struct mt_rule_list *lists = mt_region_alloc(&x->m->region, sizeof(*lists) * vs->n_lists);
 	const struct mt_rule_list *http = http_of(vs);
 
-	if (!copy || !lists)
+	x->space = space_of(x, vs->meta.ns);
+	if (!copy || !lists || !x->space)
 		return NULL;
 	*copy = *vs;
 	memcpy(lists, vs->lists, sizeof(*lists) * vs->n_lists);
@@ -378,7 +415,7 @@ static void index_delegates(struct joining *x)
 
 void mt_table_delegate(struct mt_object_table *t, struct mt_model *m)
 {
-	struct joining x = {.t = t, .m = m, .left = JOINED};
+	struct joining x = {.t = t, .m = m};
 
 	index_delegates(&x);
 	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
@@ -390,6 +427,7 @@ void mt_table_delegate(struct mt_object_table *t, struct mt_model *m)
 			m->virtual_services.v[i] = copy;
 	}
 	mt_strmap_fini(&x.delegates);
+	mt_strmap_fini(&x.spaces);
 }
 
 /* ---- statuses -------------------------------------------------------------------------------- */

@@ -246,7 +246,58 @@ static void too_many_are_joined(void)
 	free(text);
 }
 
+/* Writes a VirtualService of `n` rules that delegate to d of its namespace. */
+static void write_root(FILE *f, const char *name, const char *ns, const char *host, uint32_t n)
+{
+	fprintf(f, "---\n" ISTIO("VirtualService", "%s", "%s") "  hosts: [%s]\n  http:\n", name, ns,
+		host);
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(f, "  - {match: [{headers: {k: {exact: v%u}}}], delegate: {name: d}}\n", i);
+}
+
+/* Writes the delegate d of the namespace, which has `n` rules. */
+static void write_delegate(FILE *f, const char *ns, uint32_t n)
+{
+	fprintf(f, "---\n" ISTIO("VirtualService", "d", "%s") "  http:\n", ns);
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(f,
+			"  - {match: [{headers: {l: {exact: v%u}}}], route: [{destination: "
+			"{host: a.x}}]}\n",
+			i);
+}
+
+/*
+ * One namespace has the oldest roots, which together exceed the limit of all. The rule of another
+ * namespace, which costs more than they have left over, is joined.
+ */
+static void a_share_for_each_namespace(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs(A, f);
+	write_delegate(f, "greedy", 1200);
+	write_delegate(f, "x", 2000);
+	for (char name[] = "a1"; name[1] <= '3'; name[1]++)
+		write_root(f, name, "greedy", name, 50);
+	write_root(f, "root", "x", "a.x", 1);
+	fputs(ALL, f);
+	fclose(f);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT(notes(&sc, "a3", "spec.http[0].delegate", "too many rules"));
+	CU_ASSERT(!notes(&sc, "root", "spec.http[0].delegate", "too many rules"));
+	CU_ASSERT_EQUAL(mt_route_count(routes(&sc)), 2001);
+	scene_end(&sc);
+	free(text);
+}
+
 const struct mt_test delegates_tests[] = {
+	{"a_share_for_each_namespace", a_share_for_each_namespace},
 	{"too_many_are_joined", too_many_are_joined},
 	{"rules_are_joined", rules_are_joined},
 	{"rules_are_left_out", rules_are_left_out},
