@@ -33,6 +33,21 @@ static void put_name(FILE *f)
 
 /* ---- proposals ------------------------------------------------------------------------------- */
 
+/*
+ * True for a name as an API server accepts it (RFC 1123). An object with another one is not
+ * proposed, because its author may have chosen the name for what readers make of it.
+ */
+static bool is_name(const char *s)
+{
+	size_t len = strlen(s);
+
+	for (const char *p = s; *p; p++)
+		if (!isalnum((unsigned char)*p) && *p != '-' && *p != '.')
+			return false;
+	return len && len <= 253 && isalnum((unsigned char)s[0]) &&
+	       isalnum((unsigned char)s[len - 1]);
+}
+
 /* Gateways are served by nodes whose labels match. */
 static void propose_labels(const struct import *m, FILE *f)
 {
@@ -93,7 +108,7 @@ static json_t *namespaces_of(const struct import *m, const json_t *hosts)
 	{
 		const char *ns = import_text(row, "namespace");
 
-		if (!makes_hosts(row) || has(all, ns))
+		if (!makes_hosts(row) || has(all, ns) || !is_name(ns))
 			continue;
 		json_array_foreach(json_object_get(row, "touches"), k,
 			host) if (has(hosts, json_string_value(host)) && !has(all, ns))
@@ -154,7 +169,9 @@ static void propose_unenforced(const struct import *m, FILE *f)
 	strftime(until, sizeof(until), "%Y-%m-%d", &tm);
 	json_array_foreach(json_object_get(m->report, "objects"), i, row)
 	{
-		if (!*import_text(row, "hash") || n == PROPOSED)
+		if (!*import_text(row, "hash") || n == PROPOSED ||
+			!is_name(import_text(row, "namespace")) ||
+			!is_name(import_text(row, "name")))
 			continue;
 		if (n++ == 0)
 			fputs("  # What protects and cannot be evaluated here closes what it "

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* Writes a text as JSON does, which is valid YAML for any contents. */
+/* Writes a text in double quotes, which is valid YAML for any contents (mt_put_quoted()). */
 void put_quoted(FILE *f, const char *s);
 
 #endif

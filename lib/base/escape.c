@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Escapes text with any content, for terminals and logs. */
+/* Escapes text with any content, for terminals and logs, and for YAML. */
 #include "mt_log.h"
+#include "mt_quoted.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,4 +74,57 @@ size_t mt_escape(char *out, size_t size, const char *text)
 	if (size)
 		out[n] = '\0';
 	return n;
+}
+
+/* ---- YAML ------------------------------------------------------------------------------------ */
+
+/* Writes an escape sequence: `kind` and so many hexadecimal digits. */
+static void put_hex(FILE *f, char kind, uint32_t c, int digits)
+{
+	fputc('\\', f);
+	fputc(kind, f);
+	while (digits-- > 0)
+		fputc("0123456789abcdef"[c >> (4 * digits) & 15], f);
+}
+
+/* Writes the character at `p`, which is not ASCII, by its number. Returns its length in bytes. */
+static size_t put_number(FILE *f, const unsigned char *p)
+{
+	size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : *p >= 0xc2 ? 2 : 0;
+	uint32_t c = n ? *p & (0x7fu >> n) : 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			n = 0;
+		c = c << 6 | (p[i] & 0x3fu);
+	}
+	if (!n)
+		put_hex(f, 'x', *p, 2);
+	else if (c > 0xffff)
+		put_hex(f, 'U', c, 8);
+	else
+		put_hex(f, 'u', c, 4);
+	return n ? n : 1;
+}
+
+void mt_put_quoted(FILE *f, const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	fputc('"', f);
+	while (*p) {
+		if (*p >= 0x80) {
+			p += put_number(f, p);
+			continue;
+		}
+		if (*p < 0x20 || *p == 0x7f) {
+			put_hex(f, 'x', *p, 2);
+		} else {
+			if (*p == '"' || *p == '\\')
+				fputc('\\', f);
+			fputc(*p, f);
+		}
+		p++;
+	}
+	fputc('"', f);
 }

@@ -2,6 +2,7 @@
 /* Rows as JSON for operators, and a document as one line of YAML that parses to the same tree. */
 #include "mt_objects_priv.h"
 
+#include "mt_quoted.h"
 #include "mt_yaml.h"
 
 #include <ctype.h>
@@ -110,22 +111,6 @@ json_t *mt_table_json(struct mt_object_table *t)
 
 /* ---- documents ------------------------------------------------------------------------------- */
 
-static void put_quoted(FILE *f, const char *s)
-{
-	fputc('"', f);
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\')
-			fprintf(f, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			fprintf(f, "\\x%02x", c);
-		else
-			fputc(c, f);
-	}
-	fputc('"', f);
-}
-
 /* True if the scalar is written without quotes, because quotes would make a number a string. */
 static bool is_bare(const struct mt_ynode *n)
 {
@@ -148,13 +133,13 @@ static void put_node(FILE *f, const struct mt_ynode *n)
 		else if (is_bare(n))
 			fputs(n->text, f);
 		else
-			put_quoted(f, n->text);
+			mt_put_quoted(f, n->text);
 		return;
 	}
 	fputc(map ? '{' : '[', f);
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
 		if (map) {
-			put_quoted(f, k->key);
+			mt_put_quoted(f, k->key);
 			fputs(": ", f);
 		}
 		put_node(f, k);

@@ -341,6 +341,22 @@ def node_is_written(place):
     check("labels" in yaml.safe_load(uncommented(gateways.read_text()))["metadata"], "no labels are proposed for a Gateway")
 
 
+def names_end_no_comment(place):
+    """Names of an author's choice cannot end the comment that proposes them: YAML also ends lines at U+0085, U+2028 and U+2029."""
+    mesh, node = place / "odd", place / "odd.yaml"
+    mesh.mkdir()
+    (mesh / "books.yaml").write_text(BARE)
+    for i, name in enumerate(["plain", "x\u2028  workers: 64 #", "x\u0085  workers: 64 #", "x: y", "-x"]):
+        policy = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": name, "namespace": "shop"},
+                  "spec": {"action": "CUSTOM", "provider": {"name": "none"}, "rules": [{}]}}
+        (mesh / f"policy{i}.yaml").write_text(json.dumps(policy))
+    imported("-o", node, mesh)
+    proposed = yaml.safe_load(uncommented(node.read_text()))["spec"]
+    equal([u["name"] for u in proposed["unenforced"]], ["plain"], "objects that are proposed")
+    equal(proposed["workers"], 1, "workers of the Node")
+    check(node.read_text().isascii(), "the Node is more than ASCII")
+
+
 def node_in_its_own_directory(place):
     """The Node stands among the documents that it reads."""
     mesh = place / "mesh"
@@ -456,6 +472,7 @@ def body():
     with tempfile.TemporaryDirectory(prefix="fits") as place:
         place = pathlib.Path(place)
         node_is_written(place)
+        names_end_no_comment(place)
         node_in_its_own_directory(place)
         what_is_kept(place)
         bad_input(place)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 
 #include "mt_log.h"
+#include "mt_quoted.h"
 #include "suites.h"
 
 static const struct {
@@ -48,5 +50,40 @@ static void what_fits(void)
 	CU_ASSERT_STRING_EQUAL(out, "abc");
 }
 
-const struct mt_test escape_tests[] = {
-	{"what terminals obey", what_terminals_obey}, {"what fits", what_fits}, {0}};
+static const struct {
+	const char *text, *want;
+} quoted_rows[] = {
+	{"", "\"\""},
+	{"plain text: #", "\"plain text: #\""},
+	{"a\"b\\c", "\"a\\\"b\\\\c\""},
+	{"a\nb\r\x1b\x7f", "\"a\\x0ab\\x0d\\x1b\\x7f\""},
+	/* U+0085, U+2028 and U+2029 end a line of YAML. */
+	{"a\xc2\x85"
+	 "b\xe2\x80\xa8"
+	 "c\xe2\x80\xa9",
+		"\"a\\u0085b\\u2028c\\u2029\""},
+	{"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x99\x82",
+		"\"gr\\u00fc\\u00df \\u20ac \\U0001f642\""},
+	/* Bytes that are not UTF-8, and characters that are cut short. */
+	{"\xff\x80 \xc1", "\"\\xff\\x80 \\xc1\""},
+	{"\xe2\x82", "\"\\xe2\\x82\""},
+	{"\xf0\x9f\x99!", "\"\\xf0\\x9f\\x99!\""},
+};
+
+static void ascii_alone(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(quoted_rows); i++) {
+		char *text = NULL;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+		mt_put_quoted(f, quoted_rows[i].text);
+		fclose(f);
+		CU_ASSERT_STRING_EQUAL(text, quoted_rows[i].want);
+		free(text);
+	}
+}
+
+const struct mt_test escape_tests[] = {{"what terminals obey", what_terminals_obey},
+	{"what fits", what_fits}, {"ascii_alone", ascii_alone}, {0}};

@@ -38,6 +38,10 @@ static const char *const odd[] = {
 	"{hosts: [a], http: [{name: -1, "
 	"timeout: 1e3, route: [{destination: {host: '*.x'}}]}, {name: \"\\x7f\\u00e9\"}]}\n",
 	"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: |\n  x\n   y\n, b: ''}\n",
+	/* Line ends of YAML, a mark of byte order, and characters of two to four bytes. */
+	"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata: {\"a\\Nb\\Lc\\Pd\": "
+	"\"a\\Nb\\Lc\\P  d\\uFEFF\\u0085\", "
+	"e: \"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82 \\U0010FFFD\"}\n",
 };
 
 static void odd_texts(void)
