@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Builds the table: collects hosts, then lays them out for lookups. Control thread. */
 #include "mt_dns_priv.h"
+#include "mt_rand.h"
 
 #include <errno.h>
 #include <string.h>
@@ -235,7 +236,7 @@ static void add_entry(struct mt_dns_table *t, const struct host *h, uint32_t fil
 	struct dns_entry *e = &t->entries[t->n_entries++];
 	uint32_t i;
 
-	*e = (struct dns_entry){.hash = dns_hash(h->name.b, h->name.len),
+	*e = (struct dns_entry){.hash = dns_hash(t, h->name.b, h->name.len),
 		.name = fill[0],
 		.addr4 = fill[1],
 		.addr6 = fill[2],
@@ -271,6 +272,7 @@ static struct mt_dns_table *lay_out(const struct mt_dns_builder *b)
 		return NULL;
 	*t = b->head;
 	t->refs = 1;
+	mt_rand_secret(t->key, sizeof(t->key));
 	t->mask = slots - 1;
 	t->slots = calloc(slots, sizeof(*t->slots));
 	t->entries = calloc(b->n_hosts + 1, sizeof(*t->entries));

@@ -110,6 +110,7 @@ struct mt_dns_table {
 	uint32_t ttl;
 	uint64_t digest[2]; /* hashes of all hosts and rules */
 	uint32_t n_entries, n_hosts, mask;
+	uint8_t key[16]; /* of the hashes, secret: authors of documents choose names */
 	uint32_t *slots; /* index of the entry + 1 */
 	struct dns_entry *entries;
 	uint8_t *names;
@@ -121,7 +122,7 @@ struct mt_dns_table {
 	struct dns_name zones[MT_DNS_ZONES_MAX], search[MT_DNS_SEARCH_MAX];
 };
 
-uint32_t dns_hash(const uint8_t *name, uint32_t len);
+uint32_t dns_hash(const struct mt_dns_table *t, const uint8_t *name, uint32_t len);
 const struct dns_entry *dns_table_find(
 	const struct mt_dns_table *t, const uint8_t *name, uint32_t len, uint8_t kinds);
 

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lookups of names in the compiled table. Workers call them for each query. */
 #include "mt_dns_priv.h"
+#include "mt_siphash.h"
 
 #include <string.h>
 
-uint32_t dns_hash(const uint8_t *name, uint32_t len)
+uint32_t dns_hash(const struct mt_dns_table *t, const uint8_t *name, uint32_t len)
 {
-	uint64_t h = mt_hash_bytes(name, len, 0);
-
-	return (uint32_t)(h ^ h >> 32);
+	return (uint32_t)mt_siphash(t->key, name, len);
 }
 
 const struct dns_entry *dns_table_find(
 	const struct mt_dns_table *t, const uint8_t *name, uint32_t len, uint8_t kinds)
 {
-	uint32_t hash = dns_hash(name, len);
+	uint32_t hash = dns_hash(t, name, len);
 
 	for (uint32_t i = hash & t->mask; t->slots[i]; i = (i + 1) & t->mask) {
 		const struct dns_entry *e = &t->entries[t->slots[i] - 1];

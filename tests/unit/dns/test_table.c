@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table's making: names that DNS has not, sharing, size. */
+#include "mt_dns_priv.h"
 #include "wire.h"
 
 #include <stdio.h>
@@ -170,6 +171,39 @@ static void test_many(void)
 	mt_dns_table_put(t);
 }
 
-const struct mt_test table_tests[] = {{"names", test_names}, {"bad_rules", test_bad_rules},
-	{"shared", test_shared}, {"listing", test_listing}, {"long_domain", test_long_domain},
-	{"many", test_many}, {0}};
+/* Names of which the low bits of a hash without a key are equal do not stand in one row. */
+static void test_chosen_names(void)
+{
+	const struct mt_dns_rules rules = {.ttl = 30};
+	struct mt_dns_builder *b = mt_dns_builder_new(&rules);
+	uint32_t n = 0, row = 0, most = 0;
+	struct mt_addr a = mt_addr4(1);
+	struct mt_dns_table *t;
+
+	for (uint32_t i = 0; n < 400; i++) {
+		struct dns_name name;
+		char text[16];
+		uint64_t h;
+
+		snprintf(text, sizeof(text), "x%u", i);
+		CU_ASSERT_FATAL(dns_name_of(text, &name));
+		h = mt_hash_bytes(name.b, name.len, 0);
+		if ((h ^ h >> 32) & 1023)
+			continue;
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, text, &a, 1), 0);
+		n++;
+	}
+	t = mt_dns_builder_finish(b, NULL);
+	CU_ASSERT_EQUAL(mt_dns_table_names(t), 400);
+	CU_ASSERT_EQUAL(t->mask, 1023);
+	for (uint32_t i = 0; i <= t->mask; i++) {
+		row = t->slots[i] ? row + 1 : 0;
+		most = MT_MAX(most, row);
+	}
+	CU_ASSERT(most < 100);
+	mt_dns_table_put(t);
+}
+
+const struct mt_test table_tests[] = {{"chosen_names", test_chosen_names}, {"names", test_names},
+	{"bad_rules", test_bad_rules}, {"shared", test_shared}, {"listing", test_listing},
+	{"long_domain", test_long_domain}, {"many", test_many}, {0}};
