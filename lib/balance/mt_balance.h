@@ -10,20 +10,24 @@
  * - The backend of a key depends on names and weights, never on the order of backends.
  * - A backend with a weight above 0 has at least one slot (Maglev), turn (sequence) or point (ring,
  *   if the ring's limit permits). If all weights are 0, they count as equal.
- * - Building costs O(slots) for any weights: in each round a backend takes slots by its weight
- *   relative to the average, and carries the fraction over.
  *
- * Maglev size: the smallest prime >= 100 * (16, 64, 256, ...), or 251 for one backend. A key's slot
- * is its hash modulo the size, so tables of different sizes share almost nothing. The size
- * therefore grows in steps: if it followed each change of n, the removal of one endpoint would move
- * every key. Within a step, removal of a backend moves its own keys and at most 3 % of the others.
- * The size is a function of n alone, so several nodes before the same endpoints choose alike.
+ * Maglev size: a prime that does not follow the number of backends: 65,537 up to 4,000 of them,
+ * 1,000,003 up to 80,000, then 4,194,319. A key's slot is a function of its hash and the size, so
+ * tables of different sizes share almost nothing: where one more backend makes the table larger,
+ * nearly every key moves. Within a size, a backend of average weight that comes or goes moves at
+ * most 2.5 / n of the keys, 1 / n of them its own. A change of a weight moves the difference, and
+ * few other keys. The table is a function of names and weights alone, so several nodes before the
+ * same endpoints choose alike.
+ *
+ * Maglev shares: a backend has at most three quarters of its share's square root, in slots, above
+ * that share: 2.5 % with 65 backends, 10 % with 1,000. The unluckiest are as much as 7 % and 35 %
+ * below it, because others claim the same slots earlier.
  *
  * Ring, compatible with Envoy's: points are proportional to weight, 1,024 for equal weights by
  * default, 262,144 at most. Point j of a backend is XXH64("NAME_j"), and a key belongs to the first
- * point at or after its hash. Arcs differ in length, so shares deviate by 10 to 20 %, where
- * Maglev's deviate by one slot. It is for meshes with other proxies that use it.
- * tests/interop/xds/test_oracle_ring.py compares it with a real Envoy.
+ * point at or after its hash. Arcs differ in length, so shares deviate by 10 to 20 % and more. It
+ * is for meshes with other proxies that use it. tests/interop/xds/test_oracle_ring.py compares it
+ * with a real Envoy.
  *
  * Hashing: one value is XXH64(value, 0). Several values are sorted by bytes, each hashed with the
  * previous result as its seed. A missing key counts as the empty value, so requests without it go
@@ -34,30 +38,62 @@
 #include "mt_base.h"
 
 /*
- * Maglev (Eisenbud et al., NSDI 2016): few keys move when a backend leaves. The mapping of a key
- * depends on the names and weights only, not on the order in which backends are listed.
+ * Maglev (Eisenbud et al., NSDI 2016), with turns that move fewer keys (maglev.c). The mapping of a
+ * key depends on the names and weights only, not on the order in which backends are listed.
+ *
+ * A table is shared by all users with the same names and weights in the same order, so callers list
+ * backends in an order of their own, not in that of documents. Each successful build is a
+ * reference; copies of the structure are not.
  */
 struct mt_maglev {
-	uint32_t size; /* prime, >= 100 n and >= 251; the same for 2-16, 17-64, 65-256, ... */
-	uint32_t *slots;
+	uint64_t size;	       /* prime, or 1 for one backend; 64 bits save three instructions */
+	const uint16_t *slots; /* NULL if `wide` is used */
+	const uint32_t *wide;  /* for more than 65,535 backends */
+	struct mt_maglev_table *table;
 };
 
-/* More backends than this are rejected: the table would need 100 slots for each. */
-#define MT_MAGLEV_MAX 1000000u
+/* More backends than this are rejected. */
+#define MT_MAGLEV_MAX 262144u
+/* Size of tables up to MT_MAGLEV_USUAL backends; 128 KiB. */
+#define MT_MAGLEV_SIZE	65537u
+#define MT_MAGLEV_USUAL 4000u
 
 /*
  * names[i] identifies backend i independently of its position; weights may be NULL (equal). A
- * weight of 0 excludes a backend, unless all are 0. n > 0. Returns 0, -ENOMEM, or -E2BIG above
+ * weight of 0 excludes a backend, unless all are 0. n > 0. Takes 0.5 to 5 ms, unless the table
+ * exists. Control thread only, as mt_maglev_free(). Returns 0, -ENOMEM, or -E2BIG above
  * MT_MAGLEV_MAX.
  */
 int mt_maglev_build(
 	struct mt_maglev *m, const char *const *names, const uint32_t *weights, uint32_t n);
+/* Drops the reference. Call when no worker reads the table through `m`; zero-filled is allowed. */
 void mt_maglev_free(struct mt_maglev *m);
+
+/* The slot of a key. The high bits of the hash decide. */
+static inline uint64_t mt_maglev_slot(const struct mt_maglev *m, uint64_t hash)
+{
+	return (uint64_t)(((unsigned __int128)hash * m->size) >> 64);
+}
+
+/* The backend of a slot < m->size. */
+static inline uint32_t mt_maglev_at(const struct mt_maglev *m, uint64_t slot)
+{
+	return mt_likely(m->slots) ? m->slots[slot] : m->wide[slot];
+}
 
 static inline uint32_t mt_maglev_pick(const struct mt_maglev *m, uint64_t hash)
 {
-	return m->slots[hash % m->size];
+	return mt_maglev_at(m, mt_maglev_slot(m, hash));
 }
+
+/* Tables of the process, and what they cost; `users` are references to them. */
+struct mt_maglev_usage {
+	uint32_t tables, users;
+	uint64_t bytes;
+	uint64_t built; /* since the start */
+};
+
+struct mt_maglev_usage mt_maglev_usage(void);
 
 /* One of a backend's points on the ring. */
 struct mt_ring_point {

@@ -140,7 +140,7 @@ int l4_group_make(const struct mt_l4_service_conf *c, bool is4, struct mt_l4_gro
 		g->endpoints[i] = l4_endpoint_of(c, &s.v[i]);
 	rc = fill_table(&g->table, &s, c->key ? c->key : c->name);
 	for (uint32_t i = 0; !rc && i < g->table.size; i++)
-		g->endpoints[g->table.slots[i]].chosen = true;
+		g->endpoints[mt_maglev_at(&g->table, i)].chosen = true;
 	free(s.v);
 	return rc ? rc : make_before(c, is4, g);
 }

@@ -368,7 +368,7 @@ static inline bool l4_is_unhealthy(const struct mt_l4_endpoint *e)
 /* Index of the endpoint for a hash, whatever its health. */
 static inline uint32_t l4_slot(const struct mt_l4_group *g, uint64_t hash)
 {
-	return g->table.slots[hash % g->table.size];
+	return mt_maglev_at(&g->table, hash % g->table.size);
 }
 
 /* set.c */

@@ -64,7 +64,7 @@ uint32_t l4_slot_of_rest(const struct mt_l4_group *g, uint64_t hash, uint64_t no
 	uint32_t e = L4_NONE;
 
 	if (g->before_at && now < g->before_until)
-		e = g->before_at[g->before.slots[hash % g->before.size]];
+		e = g->before_at[mt_maglev_at(&g->before, hash % g->before.size)];
 	return e != L4_NONE ? e : l4_slot(g, hash);
 }
 
@@ -78,12 +78,15 @@ uint32_t l4_slot_of_rest(const struct mt_l4_group *g, uint64_t hash, uint64_t no
  */
 static mt_noinline uint32_t choose_other(const struct mt_l4_group *g, uint32_t at)
 {
-	uint32_t first = g->table.slots[at], n = MT_MIN(g->n_endpoints, NEXT_ENDPOINTS);
+	uint32_t first = mt_maglev_at(&g->table, at), n = MT_MIN(g->n_endpoints, NEXT_ENDPOINTS);
 
 	for (uint32_t i = 0; i < NEXT_SLOTS; i++) {
+		uint32_t e;
+
 		at = at + 1 == g->table.size ? 0 : at + 1;
-		if (!l4_is_unhealthy(&g->endpoints[g->table.slots[at]]))
-			return g->table.slots[at];
+		e = mt_maglev_at(&g->table, at);
+		if (!l4_is_unhealthy(&g->endpoints[e]))
+			return e;
 	}
 	for (uint32_t i = 1; i < n; i++) {
 		uint32_t e = (first + i) % g->n_endpoints;
@@ -96,11 +99,9 @@ static mt_noinline uint32_t choose_other(const struct mt_l4_group *g, uint32_t a
 
 uint32_t mt_l4_choose(const struct mt_l4_group *g, uint64_t hash)
 {
-	uint32_t at = (uint32_t)(hash % g->table.size);
+	uint32_t at = (uint32_t)(hash % g->table.size), e = mt_maglev_at(&g->table, at);
 
-	if (mt_likely(!l4_is_unhealthy(&g->endpoints[g->table.slots[at]])))
-		return g->table.slots[at];
-	return choose_other(g, at);
+	return mt_likely(!l4_is_unhealthy(&g->endpoints[e])) ? e : choose_other(g, at);
 }
 
 /* True if address `a` is before `b`, as memcmp() orders them; forged packets pay for it. */

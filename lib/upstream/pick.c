@@ -295,8 +295,7 @@ static int choose_with_care(const struct mt_cluster *c, const struct mt_cluster 
 
 /*
  * Picks a level as other proxies of the mesh do, so that a key has the same level in all of them.
- * The balancers' next choice is independent of it: they use the high bits, or the remainder by a
- * prime.
+ * The balancers' next choice is independent of it, because they use the high bits.
  */
 static uint32_t first_level(const struct mt_cluster *c, uint64_t x)
 {

@@ -36,6 +36,7 @@ COLD = {
     "observe/observe_trace.c": "the control thread makes and frees traces",
     "steer/steer_steer.c": "boot",
     "balance/balance_maglev.c": "compiles configuration",
+    "balance/balance_maglev_share.c": "compiles configuration",
     "balance/balance_ring.c": "compiles configuration",
     "balance/balance_wseq.c": "compiles configuration",
     "route/route_arena.c": "compiles configuration",

@@ -75,7 +75,7 @@ static const struct mt_xds_row outlier[] = {
 	TOLD("split_external_local_origin_errors", "failures of all sorts count alike"),
 };
 static const struct mt_xds_row maglev[] = {
-	TOLD("table_size", "shown, not enforced: a hundred entries for each endpoint"),
+	TOLD("table_size", "shown, not enforced: 65,537 entries up to 4,000 endpoints"),
 };
 static const struct mt_xds_row common_lb[] = {
 	TOLD("close_connections_on_host_set_change", "connections stay"),

@@ -3,10 +3,16 @@
 #include "mt_rand.h"
 #include "mt_test.h"
 
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
 
-#define MAX_N 1000
+#define MAX_N 4001
+#define MANY  65536 /* more than entries of 2 bytes can name */
 #define KEYS  100000
+
+/* XXH64 of the slots of the first five names, of weights 1 to 5. */
+#define TABLE_HASH 0x4ddb68b5071bc920ull
 
 static char name_store[MAX_N][32];
 static const char *names[MAX_N];
@@ -24,8 +30,8 @@ static void count_slots(const struct mt_maglev *m, uint32_t *counts, uint32_t n)
 {
 	memset(counts, 0, sizeof(*counts) * n);
 	for (uint32_t i = 0; i < m->size; i++) {
-		CU_ASSERT_FATAL(m->slots[i] < n);
-		counts[m->slots[i]]++;
+		CU_ASSERT_FATAL(mt_maglev_at(m, i) < n);
+		counts[mt_maglev_at(m, i)]++;
 	}
 }
 
@@ -33,32 +39,70 @@ static void test_sizes(void)
 {
 	static const struct {
 		uint32_t n, size;
-	} t[] = {{1, 251}, {2, 1601}, {16, 1601}, {17, 6421}, {64, 6421}, {65, 25601},
-		{1000, 102407}};
+	} t[] = {{1, 1}, {2, 65537}, {16, 65537}, {17, 65537}, {65, 65537}, {1000, 65537},
+		{4000, 65537}, {4001, 1000003}};
 	struct mt_maglev m;
 
 	make_names();
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
 		CU_ASSERT_EQUAL(mt_maglev_build(&m, names, NULL, t[i].n), 0);
 		CU_ASSERT_EQUAL(m.size, t[i].size);
+		CU_ASSERT(m.slots && !m.wide);
 		mt_maglev_free(&m);
 	}
 	CU_ASSERT_PTR_NULL(m.slots);
+	CU_ASSERT_EQUAL(mt_maglev_usage().tables, 0);
+}
+
+static void test_wide(void)
+{
+	static char texts[MANY][16];
+	static const char *many[MANY];
+	uint32_t *counts = calloc(MANY, sizeof(*counts));
+	struct mt_maglev m;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "server-%u", i);
+		many[i] = texts[i];
+	}
+	CU_ASSERT_EQUAL_FATAL(mt_maglev_build(&m, many, NULL, MANY), 0);
+	CU_ASSERT(m.size == 1000003 && m.wide && !m.slots);
+	count_slots(&m, counts, MANY);
+	for (uint32_t i = 0; i < MANY; i++)
+		CU_ASSERT(counts[i] > 0);
+	CU_ASSERT_EQUAL(mt_maglev_pick(&m, UINT64_MAX), m.wide[m.size - 1]);
+	mt_maglev_free(&m);
+	free(counts);
+	CU_ASSERT_EQUAL(mt_maglev_build(&m, many, NULL, MT_MAGLEV_MAX + 1), -E2BIG);
+}
+
+/* Most slots that a backend may have above its share. */
+static double slack(double share)
+{
+	return sqrt(share) * 3 / 4 + 1;
 }
 
 static void test_equal_spread(void)
 {
-	static const uint32_t ns[] = {1, 2, 4, 10, 100, 1000};
+	static const struct {
+		uint32_t n;
+		double least; /* part of its share that each backend has */
+	} t[] = {{1, 1}, {2, 0.99}, {4, 0.98}, {10, 0.96}, {65, 0.9}, {100, 0.88}, {256, 0.8},
+		{1000, 0.6}};
 	uint32_t counts[MAX_N];
 	struct mt_maglev m;
 
 	make_names();
-	for (size_t k = 0; k < MT_ARRAY_LEN(ns); k++) {
-		mt_maglev_build(&m, names, NULL, ns[k]);
-		count_slots(&m, counts, ns[k]);
-		/* Every backend has taken the same number of turns, one more or less. */
-		for (uint32_t i = 0; i < ns[k]; i++)
-			CU_ASSERT(counts[i] >= m.size / ns[k] && counts[i] <= m.size / ns[k] + 1);
+	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
+		double share;
+
+		mt_maglev_build(&m, names, NULL, t[k].n);
+		count_slots(&m, counts, t[k].n);
+		share = (double)m.size / t[k].n;
+		for (uint32_t i = 0; i < t[k].n; i++) {
+			CU_ASSERT(counts[i] >= share * t[k].least);
+			CU_ASSERT(counts[i] <= share + slack(share));
+		}
 		mt_maglev_free(&m);
 	}
 }
@@ -68,7 +112,8 @@ static void test_weights(void)
 	static const struct {
 		uint32_t w[4];
 	} t[] = {{{1, 2, 3, 4}}, {{80, 20, 80, 20}}, {{1, 0, 1, 0}}, {{1, 1, 1, 4000000000u}},
-		{{100, 1, 1, 1}}};
+		{{100, 1, 1, 1}}, {{1, 1000000, 1000000, 3}}, {{1, 65535, 300, 300}},
+		{{3999999999u, 4000000000u, 7, 0}}};
 	uint32_t counts[4];
 	struct mt_maglev m;
 
@@ -83,9 +128,28 @@ static void test_weights(void)
 		for (int i = 0; i < 4; i++) {
 			double want = t[k].w[i] / sum * m.size;
 
-			CU_ASSERT(counts[i] >= want - 3 && counts[i] <= want + 3);
+			CU_ASSERT(counts[i] >= want * 0.95 - 2);
+			CU_ASSERT(counts[i] <= want + slack(want));
 			CU_ASSERT_EQUAL(counts[i] > 0, t[k].w[i] > 0);
 		}
+		mt_maglev_free(&m);
+	}
+}
+
+/* Weights far apart: the table is filled, and each backend has a slot. */
+static void test_extreme_weights(void)
+{
+	uint32_t counts[1000], w[1000];
+	struct mt_maglev m;
+
+	make_names();
+	for (uint32_t heavy = 1; heavy < 1000; heavy *= 10) {
+		for (uint32_t i = 0; i < 1000; i++)
+			w[i] = i < heavy ? UINT32_MAX - i : i % 2 ? 1 : 30000;
+		mt_maglev_build(&m, names, w, 1000);
+		count_slots(&m, counts, 1000);
+		for (uint32_t i = 0; i < 1000; i++)
+			CU_ASSERT(counts[i] > 0);
 		mt_maglev_free(&m);
 	}
 }
@@ -99,41 +163,101 @@ static void test_zero_weights(void)
 	make_names();
 	mt_maglev_build(&a, names, zero, 4);
 	mt_maglev_build(&b, names, NULL, 4);
-	CU_ASSERT_EQUAL(memcmp(a.slots, b.slots, a.size * sizeof(*a.slots)), 0);
+	CU_ASSERT_PTR_EQUAL(a.slots, b.slots);
 	mt_maglev_free(&a);
 	mt_maglev_free(&b);
 }
 
-/* One backend leaves: its own keys move, and few others. */
-static void test_leave(void)
+/* A set of backends: those from `first` on, without the one at `gone` (UINT32_MAX: none). */
+struct set {
+	uint32_t first, n, gone;
+	bool weighted;
+	uint32_t doubled; /* the weight of this one is twice as large; UINT32_MAX: none */
+};
+
+/* The backend of each of PICKS keys, which are spread evenly: its place among all names. */
+#define PICKS 65536u
+
+static void pick_all(const struct set *s, uint32_t *picks)
 {
-	static const struct {
-		uint32_t n;
-		double others; /* share of other keys that may move */
-	} t[] = {{4, 0.03}, {10, 0.03}, {100, 0.03}, {1000, 0.02}};
-	struct mt_rand r;
+	const char *list[MAX_N];
+	uint32_t w[MAX_N], at[MAX_N], n = 0;
+	struct mt_maglev m;
+
+	for (uint32_t i = s->first; i < s->first + s->n; i++) {
+		if (i - s->first == s->gone)
+			continue;
+		list[n] = names[i];
+		w[n] = (s->weighted ? 1 + i * 7 % 4 : 1) << (i - s->first == s->doubled);
+		at[n++] = i;
+	}
+	CU_ASSERT_EQUAL_FATAL(mt_maglev_build(&m, list, w, n), 0);
+	for (uint64_t i = 0; i < PICKS; i++)
+		picks[i] = at[mt_maglev_pick(&m, i << 48 | 1ull << 47)];
+	mt_maglev_free(&m);
+}
+
+/* Keys that move between a and b, in shares of 1 / n; `others`: neither from nor to `one`. */
+static double moved(const uint32_t *a, const uint32_t *b, uint32_t n, uint32_t one, double *others)
+{
+	uint32_t all = 0, rest = 0;
+
+	for (uint32_t i = 0; i < PICKS; i++) {
+		all += a[i] != b[i];
+		rest += a[i] != b[i] && a[i] != one && b[i] != one;
+	}
+	*others = (double)rest * n / PICKS;
+	return (double)all * n / PICKS;
+}
+
+static const uint32_t counts_of_backends[] = {2, 3, 5, 8, 16, 17, 64, 65, 256, 999, 1000};
+
+/* One backend comes or goes: its own keys move, and few others. */
+static void test_moved(void)
+{
+	static uint32_t before[PICKS], after[PICKS];
 
 	make_names();
-	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
-		uint32_t n = t[k].n, own = 0, other = 0;
-		struct mt_maglev a, b;
+	for (size_t k = 0; k < MT_ARRAY_LEN(counts_of_backends); k++) {
+		uint32_t n = counts_of_backends[k];
 
-		mt_rand_seed(&r, k);
-		mt_maglev_build(&a, names, NULL, n);
-		mt_maglev_build(&b, names, NULL, n - 1);
-		for (uint32_t i = 0; i < KEYS; i++) {
-			uint64_t h = mt_rand_u64(&r);
-			uint32_t before = mt_maglev_pick(&a, h), after = mt_maglev_pick(&b, h);
+		for (uint32_t run = 0; run < (n < 999 ? 8 : 2); run++) {
+			struct set s = {run * 97, n, UINT32_MAX, run % 2, UINT32_MAX};
+			double others, all;
 
-			if (before == n - 1)
-				own++;
-			else if (before != after)
-				other++;
+			pick_all(&s, before);
+			s.n = n + 1;
+			pick_all(&s, after);
+			all = moved(before, after, n, s.first + n, &others);
+			CU_ASSERT(all <= 2.5 && others <= 1);
+			s.n = n;
+			s.gone = (run * 31 + 1) % n;
+			pick_all(&s, after);
+			all = moved(before, after, n, s.first + s.gone, &others);
+			CU_ASSERT(all <= 2.5 && others <= 1);
 		}
-		CU_ASSERT(own < KEYS * 1.3 / n);
-		CU_ASSERT(other <= KEYS * t[k].others);
-		mt_maglev_free(&a);
-		mt_maglev_free(&b);
+	}
+}
+
+/* One weight changes: the difference moves, and few other keys. */
+static void test_weight_moves(void)
+{
+	static uint32_t before[PICKS], after[PICKS];
+
+	make_names();
+	for (size_t k = 0; k < MT_ARRAY_LEN(counts_of_backends); k++) {
+		uint32_t n = counts_of_backends[k];
+
+		for (uint32_t run = 0; run < 2; run++) {
+			struct set s = {run * 97, n, UINT32_MAX, run % 2, UINT32_MAX};
+			double others, all;
+
+			pick_all(&s, before);
+			s.doubled = (run * 31 + 1) % n;
+			pick_all(&s, after);
+			all = moved(before, after, n, s.first + s.doubled, &others);
+			CU_ASSERT(all <= 2.5 && others <= 1);
+		}
 	}
 }
 
@@ -160,6 +284,77 @@ static void test_reorder(void)
 	}
 	mt_maglev_free(&a);
 	mt_maglev_free(&b);
+}
+
+/* Nodes of other builds and architectures fill the same table, and so do later versions. */
+static void test_same_everywhere(void)
+{
+	static const uint32_t w[] = {1, 2, 3, 4, 5};
+	struct mt_maglev m;
+
+	make_names();
+	mt_maglev_build(&m, names, w, 5);
+	CU_ASSERT_EQUAL(mt_balance_hash(m.slots, m.size * sizeof(*m.slots), 0), TABLE_HASH);
+	mt_maglev_free(&m);
+}
+
+static void test_shared(void)
+{
+	static const uint32_t twos[] = {2, 2, 2}, other[] = {2, 2, 1};
+	const char *reversed[3];
+	struct mt_maglev a, b, c, d, e;
+
+	make_names();
+	for (uint32_t i = 0; i < 3; i++)
+		reversed[i] = names[2 - i];
+	mt_maglev_build(&a, names, NULL, 3);
+	mt_maglev_build(&b, names, twos, 3);
+	CU_ASSERT_PTR_EQUAL(a.slots, b.slots);
+	CU_ASSERT(mt_maglev_usage().tables == 1 && mt_maglev_usage().users == 2);
+	mt_maglev_build(&c, names, other, 3);
+	mt_maglev_build(&d, names + 1, NULL, 3);
+	mt_maglev_build(&e, reversed, NULL, 3);
+	CU_ASSERT(a.slots != c.slots && a.slots != d.slots && a.slots != e.slots);
+	CU_ASSERT(mt_maglev_usage().tables == 4 && mt_maglev_usage().users == 5);
+	/* The table outlives its first user, and serves a new one without being built again. */
+	mt_maglev_free(&a);
+	CU_ASSERT(mt_maglev_pick(&b, 0) < 3);
+	mt_maglev_build(&a, names, NULL, 3);
+	CU_ASSERT_PTR_EQUAL(a.slots, b.slots);
+	mt_maglev_free(&a);
+	mt_maglev_free(&b);
+	CU_ASSERT(mt_maglev_usage().tables == 3 && mt_maglev_usage().users == 3);
+	mt_maglev_free(&c);
+	mt_maglev_free(&d);
+	mt_maglev_free(&e);
+	mt_maglev_free(&e);
+	CU_ASSERT(mt_maglev_usage().tables == 0 && mt_maglev_usage().users == 0);
+	CU_ASSERT_EQUAL(mt_maglev_usage().bytes, 0);
+}
+
+/* 2,000 clusters with 40 sets of endpoints have 40 tables; each of those is at most 132,000 bytes. */
+static void test_many_clusters(void)
+{
+	static struct mt_maglev m[2000];
+	struct mt_maglev_usage u = mt_maglev_usage();
+	uint64_t built = u.built;
+
+	make_names();
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(m); i++)
+		CU_ASSERT_EQUAL(mt_maglev_build(&m[i], names + i % 40 * 8, NULL, 2 + i % 4), 0);
+	u = mt_maglev_usage();
+	CU_ASSERT(u.tables == 40 && u.users == MT_ARRAY_LEN(m) && u.built == built + 40);
+	CU_ASSERT(u.bytes <= 40 * 132000ull);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(m); i++)
+		mt_maglev_free(&m[i]);
+	CU_ASSERT(mt_maglev_usage().tables == 0 && mt_maglev_usage().bytes == 0);
+	/* One endpoint needs no table. */
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(m); i++)
+		CU_ASSERT(mt_maglev_build(&m[i], names + i, NULL, 1) == 0 &&
+			  mt_maglev_pick(&m[i], UINT64_MAX) == 0);
+	CU_ASSERT_EQUAL(mt_maglev_usage().bytes, 0);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(m); i++)
+		mt_maglev_free(&m[i]);
 }
 
 /* Values from the reference implementation's own test vectors and from `xxhsum -H64`. */
@@ -320,12 +515,18 @@ static void test_ring_leave(void)
 }
 
 static const struct mt_test tests[] = {
-	{"table sizes are the smallest primes", test_sizes},
+	{"table sizes do not follow the backends", test_sizes},
+	{"entries of four bytes", test_wide},
 	{"equal weights share equally", test_equal_spread},
-	{"weights are kept within three slots", test_weights},
+	{"weights are kept, with a slack", test_weights},
+	{"extreme weights", test_extreme_weights},
 	{"all-zero weights are equal weights", test_zero_weights},
-	{"few keys move when a backend leaves", test_leave},
+	{"few keys move when a backend comes or goes", test_moved},
+	{"few keys move when a weight changes", test_weight_moves},
 	{"order of the list does not matter", test_reorder},
+	{"the same table everywhere", test_same_everywhere},
+	{"equal tables are shared", test_shared},
+	{"tables of many clusters", test_many_clusters},
 	{"XXH64, sorted and chained", test_hash},
 	{"weighted sequence", test_wseq},
 	{"two different choices", test_two},

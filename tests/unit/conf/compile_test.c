@@ -419,7 +419,7 @@ static void balancers(void)
 		if (own->lb == MT_LB_MAGLEV && own->hash_by == MT_LB_HASH_KEY) {
 			CU_ASSERT_EQUAL(own->n_hash_keys, 1);
 			CU_ASSERT_STRING_EQUAL(own->hash_keys[0].name, "User");
-			CU_ASSERT(own->maglev.size >= 251);
+			CU_ASSERT(own->maglev.size > 0);
 		}
 		unbuild(&b);
 	}

@@ -127,8 +127,8 @@ static void begun_at_dead(void)
 }
 
 /*
- * Five minutes after the change the table before is forgotten. One of eleven endpoints is new, and
- * Maglev moves up to 3 % more.
+ * Five minutes after the change the table before is forgotten. One of eleven endpoints is new and
+ * gets its share; few other flows move.
  */
 static void too_late(void)
 {

@@ -235,8 +235,8 @@ static void clusters_taken_with_words(void)
 		{"{'name': 'a', 'common_lb_config': {'healthy_panic_threshold': {'value': 100}}}",
 			""},
 		{"{'name': 'a', 'maglev_lb_config': {'table_size': 2}}",
-			"maglev_lb_config.table_size: shown, not enforced: a hundred entries for "
-			"each endpoint\n"},
+			"maglev_lb_config.table_size: shown, not enforced: 65,537 entries up to "
+			"4,000 endpoints\n"},
 		{"{'name': 'a', 'ring_hash_lb_config': {'hash_function': 'MURMUR_HASH_2'}}",
 			"ring_hash_lb_config.hash_function: MURMUR_HASH_2: XXH64 is used\n"},
 		{"{'name': 'a', 'ring_hash_lb_config': {'hash_function': 'XX_HASH'}}", ""},
