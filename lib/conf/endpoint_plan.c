@@ -19,6 +19,7 @@
 #include "mt_conf_cluster_priv.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define PRIORITIES_MAX 128u /* Envoy's bound */
 #define OVERPROVISION  140u
@@ -300,6 +301,16 @@ static void reduce(struct mt_endpoint_use *use, uint32_t n)
 		use[i].weight = (uint32_t)(use[i].weight / g);
 }
 
+static int by_place(const void *a, const void *b)
+{
+	const struct mt_endpoint_use *x = a, *y = b;
+	int cmp = memcmp(&x->ep->addr, &y->ep->addr, sizeof(x->ep->addr));
+
+	if (cmp == 0)
+		cmp = (x->ep->port > y->ep->port) - (x->ep->port < y->ep->port);
+	return cmp ? cmp : (x->weight > y->weight) - (x->weight < y->weight);
+}
+
 static void add_group(
 	const struct plan *p, const struct level *l, enum group g, struct mt_endpoint_plan *out)
 {
@@ -318,6 +329,9 @@ static void add_group(
 	/* As they are written, unless they had to be worked out. */
 	if (by_locality(p, l))
 		reduce(out->use + first, out->n - first);
+	/* So that clusters with the same endpoints share a table, whatever the order of documents. */
+	if (p->mc->lb == MT_RES_MAGLEV)
+		qsort(out->use + first, out->n - first, sizeof(*out->use), by_place);
 	out->levels[out->n_levels].first = first;
 	out->levels[out->n_levels++].load = l->load[g] + (l->panic ? l->load[GROUP_DEGRADED] : 0);
 }

@@ -425,6 +425,57 @@ static void balancers(void)
 	}
 }
 
+#define TABLES_ENTRY(name, address, endpoints)                                                     \
+	ISTIO("ServiceEntry", name)                                                                \
+	"  hosts: [" name ".x]\n  addresses: [" address "]\n  resolution: STATIC\n"                \
+	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"                                  \
+	"  endpoints: [" endpoints "]\n" ISTIO("DestinationRule",                                  \
+		name) "  host: " name ".x\n"                                                       \
+		      "  trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}%s}\n"
+
+/*
+ * Clusters with the same endpoints share a Maglev table, whatever the order of documents, and a new
+ * version of a cluster has the table of the version before.
+ */
+static void maglev_tables(void)
+{
+	static const char text[] = TABLES_ENTRY("a", "192.0.2.1",
+		"{address: 198.51.100.1}, {address: 198.51.100.9, weight: 2}, "
+		"{address: 198.51.100.2}") TABLES_ENTRY("b", "192.0.2.2",
+		"{address: 198.51.100.2}, {address: 198.51.100.1}, "
+		"{address: 198.51.100.9, weight: 2}");
+	static const char *const more[] = {"", ", connectionPool: {tcp: {connectTimeout: 250ms}}"};
+	struct mt_conf *c = new_conf();
+	const uint16_t *slots = NULL;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(more); i++) {
+		const struct mt_cluster *a, *b;
+		char documents[4096];
+		struct built built;
+		struct mt_err e;
+
+		snprintf(documents, sizeof(documents), text, more[i], more[i]);
+		built = build_text(c, documents);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(built.s);
+		a = cluster(built.s, "outbound|80||a.x");
+		b = cluster(built.s, "outbound|80||b.x");
+		CU_ASSERT_EQUAL_FATAL(a->n_eps, 3);
+		CU_ASSERT_STRING_EQUAL(endpoint(a, 2), "198.51.100.9:80");
+		CU_ASSERT_STRING_EQUAL(endpoint(b, 2), "198.51.100.9:80");
+		CU_ASSERT_PTR_NOT_NULL(a->maglev.slots);
+		CU_ASSERT_PTR_EQUAL(a->maglev.slots, b->maglev.slots);
+		CU_ASSERT(!slots || slots == a->maglev.slots);
+		CU_ASSERT_EQUAL(a->connect_ms, i ? 250 : 0);
+		slots = a->maglev.slots;
+		CU_ASSERT_EQUAL(mt_conf_publish(c, built.s, NOW, NULL, &e), 0);
+		mt_model_free(built.m);
+		mt_diags_fini(&built.diags);
+	}
+	CU_ASSERT_EQUAL(mt_maglev_usage().tables, 1);
+	mt_conf_destroy(c);
+	CU_ASSERT_EQUAL(mt_maglev_usage().tables, 0);
+}
+
 /* As small as it may be it still has the points of all instances: the written size, or that of the field. */
 static void ring_sizes(void)
 {
@@ -554,6 +605,7 @@ const struct mt_test compile_tests[] = {
 	{"balancers", balancers},
 	{"outlier detection of a rule and its subsets", outliers},
 	{"ring_sizes", ring_sizes},
+	{"maglev_tables", maglev_tables},
 	{"pool_limits", pool_limits},
 	{"multiplexing", multiplexing},
 	{"large", large},
