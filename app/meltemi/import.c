@@ -133,7 +133,8 @@ static int tell(struct import *m)
 		return EXIT_USAGE;
 	if (write && m->save && !import_save(m))
 		return EXIT_USAGE;
-	if (write && !import_write(m, m->out, m->node, strlen(m->node), 0644))
+	/* Headers for a collector, which may be added to it, can hold a token. */
+	if (write && !import_write(m, m->out, m->node, strlen(m->node), 0640))
 		return EXIT_USAGE;
 	if (m->json)
 		print_json(m, write);

@@ -6,7 +6,7 @@ command -v ansible-lint >/dev/null || { echo "SKIPPED: ansible-lint is not insta
 cd "$(dirname "$0")/../../ansible"
 ansible-lint --offline -q host.yml site.yml upgrade.yml remove.yml roles
 log=$(mktemp)
-trap 'rm -f "$log" "$log.deb"' EXIT
+trap 'rm -rf "$log" "$log.deb" "$log.etc"' EXIT
 : >"$log.deb"
 
 # Runs a playbook in check mode; what it is about comes first.
@@ -39,6 +39,15 @@ for names in '"name": "policy"' '"name": "a.yaml", "content": {}}, {"name": "a.y
 	refused "each name may be there once" site.yml -e host_hugepages_mb=0 -e "{\"meltemi_package\": \"none\",
 		\"meltemi_daemon\": \"/bin/true\", \"meltemi_directory\": \"$log.etc\", \"meltemi_documents\": [{$names, \"content\": {}}]}"
 done
+mkdir -p "$log.etc/services"
+play "a Node document with a token" site.yml --diff -e host_hugepages_mb=0 -e "{\"meltemi_package\": \"none\", \"meltemi_service\": \"none\",
+	\"meltemi_start_command\": \"true\", \"meltemi_stop_command\": \"true\", \"meltemi_daemon\": \"/bin/true\", \"meltemi_directory\": \"$log.etc\",
+	\"meltemi_node\": {\"spec\": {\"otlp\": {\"headers\": {\"authorization\": \"of-the-collector\"}}}}}"
+if grep -q of-the-collector "$log" || ! grep -q "node.yaml differs" "$log"; then
+	cat "$log"
+	echo "the token of a Node document is shown, or its difference is not reported" >&2
+	exit 1
+fi
 play "upgrade from source" upgrade.yml -e '{"meltemi_package": "none", "upgrade_install_command": "true", "upgrade_rollback_command": "true"}'
 play "removal" remove.yml --limit localhost -e '{"meltemi_remove_host": true}'
 echo "ansible: lint clean, check mode ran"

@@ -380,6 +380,7 @@ def what_is_kept(place):
              input=(CALLERS % "").encode())
     equal(sorted(p.name for p in copies.iterdir()), ["1-one.yaml", "one.yaml", "stdin.yaml"], "copies")
     equal({p.stat().st_mode & 0o777 for p in copies.iterdir()}, {0o600}, "modes of the copies")
+    equal((place / "kept.yaml").stat().st_mode & 0o777, 0o640, "mode of the Node, which may get a collector's token")
     equal((copies / "stdin.yaml").read_text(), CALLERS % "", "the copy of standard input")
     equal(checked(place / "kept.yaml"), (0, {"com.shop.books": "served"}), "the Node of what was kept")
     refused(("-o", place / "again.yaml", "--save", copies, place / "one.yaml"), "exists already")

@@ -55,6 +55,7 @@ def installed(ansible, hosts):
         check(host.ready(), f"{host.name} is not ready after the first run")
         equal(host.run("ls", "-A", "/etc/meltemi", "/etc/meltemi/services").split(), [
             "/etc/meltemi:", "node.yaml", "services", "/etc/meltemi/services:", "ledger.yaml", "orders.yaml", "reports.yaml"], "files")
+        equal(host.run("stat", "-c", "%a", "/etc/meltemi/node.yaml").strip(), "640", "mode of the Node document")
     equal(done(ansible.play("site.yml"), "the second run"), {host.name: 0 for host in hosts}, "changes of the second run")
 
 
