@@ -27,7 +27,7 @@ struct transfer {
 	size_t len;
 	bool discovers; /* fetches the discovery document first */
 	bool too_long;
-	bool kept_out; /* an address was refused as loopback or link-local */
+	bool kept_out; /* an address was refused (mt_jwks_is_protected()) */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -70,20 +70,6 @@ static size_t take(char *p, size_t size, size_t n, void *arg)
 }
 
 /*
- * True for loopback addresses, unspecified addresses (which the kernel connects to the loopback),
- * 169.254.0.0/16, where clouds serve secrets, and fe80::/10.
- */
-static bool is_local(const struct mt_addr *a)
-{
-	static const struct mt_addr loopback = {.b = {[15] = 1}}, none = {.b = {0}};
-
-	if (mt_addr_is4(a))
-		return a->b[12] == 127 || a->b[12] == 0 || (a->b[12] == 169 && a->b[13] == 254);
-	return mt_addr_eq(a, &loopback) || mt_addr_eq(a, &none) ||
-	       (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80);
-}
-
-/*
  * Called for each address of a name; checks it, because a name in a rule may resolve to any
  * address.
  */
@@ -92,7 +78,7 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	struct transfer *t = arg;
 	struct mt_addr a;
 
-	if (!mt_sockaddr_read(&to->addr, &a, NULL) || is_local(&a)) {
+	if (!mt_sockaddr_read(&to->addr, &a, NULL) || mt_jwks_is_protected(&a)) {
 		t->kept_out = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -203,8 +189,8 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 		mt_err(&e, -EFBIG, "it is longer than %d bytes", MT_JWKS_MAX);
 	else if (rc && t->kept_out)
 		mt_err(&e, -EACCES,
-			"its address is of the loopback or of the link "
-			"(spec.jwks.localAddresses of the Node)");
+			"its address is of this host, of the link or of a cloud's service for the "
+			"host (spec.jwks.localAddresses of the Node)");
 	else if (rc)
 		mt_err(&e, -EIO, "%s", t->error[0] ? t->error : curl_easy_strerror(rc));
 	else if (t->discovers && go_on(f, t, &e))

@@ -70,8 +70,8 @@ struct mt_jwks_source *mt_jwks_store_get(
 
 /*
  * Starts the thread. It trusts the CAs of the host and those in the file `roots` (NULL: none).
- * `local` permits loopback and link-local addresses, too, which an author of rules must not reach
- * by default. Call once. Returns 0, or -errno with *e.
+ * `local` permits addresses of this host and of the link, too, which an author of rules must not
+ * reach by default. Call once. Returns 0, or -errno with *e.
  */
 int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, bool local, struct mt_err *e);
 /* Ends the thread. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Declarations shared by source.c and fetch.c. */
+/* Declarations shared by source.c, fetch.c and reach.c. */
 #pragma once
 
+#include "mt_addr.h"
 #include "mt_jwks_store.h"
 #include "mt_list.h"
 
@@ -42,3 +43,9 @@ struct mt_jwks_source *mt_jwks_store_due(struct mt_jwks_store *s, int64_t now_s,
 
 /* fetch.c: wakes the thread to check for due sources. */
 void mt_jwks_fetcher_wake(struct mt_jwks_fetcher *f);
+
+/*
+ * reach.c: true for addresses that keys may only come from with spec.jwks.localAddresses: of this
+ * host, of the link, and at which clouds serve metadata and secrets to the host.
+ */
+bool mt_jwks_is_protected(const struct mt_addr *a);

@@ -185,7 +185,7 @@ struct mt_node_jwks {
 	struct mt_origin origin;
 	struct mt_text
 		roots; /* authorities of the servers' certificates, in addition to the machine's */
-	struct mt_num local; /* whether servers may be at loopback or link-local addresses */
+	struct mt_num local; /* whether servers may be at addresses of this host or of the link */
 };
 
 /* A collector of OpenTelemetry's protocol. */

@@ -393,9 +393,9 @@ static const struct mt_field jwks_fields[] = {
 		.help = "PEM file of more authorities for servers of keys, in addition to the "
 			"host's"},
 	{"localAddresses", MT_F_BOOL, AT(struct mt_node_jwks, local),
-		.help = "true: keys may also come from addresses of loopback and link "
-			"(127.0.0.0/8, ::1, 169.254.0.0/16, fe80::/10), which lets authors of "
-			"policies reach them through the node; default: false"},
+		.help = "true: keys may also come from all addresses of this host, of the link "
+			"(169.254.0.0/16, fe80::/10) and of a cloud's services for the host, which "
+			"lets authors of policies reach them through the node; default: false"},
 };
 
 static const struct mt_section jwks_section = {

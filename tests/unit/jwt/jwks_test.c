@@ -2,9 +2,12 @@
 /* Sets of keys, and where they are from. */
 #include "issuer.h"
 #include "mt_jwks_store_priv.h"
+#include "mt_sockaddr.h"
 #include "mt_test.h"
 #include "mt_test_keys.h"
 
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <openssl/rsa.h>
 #include <poll.h>
@@ -336,7 +339,47 @@ static void test_local(void)
 	close(listener);
 }
 
+static bool is_protected(const char *text)
+{
+	struct mt_addr a = {0};
+
+	CU_ASSERT_EQUAL(mt_addr_parse(text, &a), 0);
+	return mt_jwks_is_protected(&a);
+}
+
+/* Also by translation to IPv4; other addresses of the same ranges are servers as any other. */
+static void test_protected(void)
+{
+	static const char *const yes[] = {"fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254",
+		"100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:c1::a9fe:a9fe",
+		"64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b:1::169.254.169.254",
+		"64:ff9b::100.100.100.200", "::ffff:0:127.0.0.1", "::127.0.0.1",
+		"2002:a9fe:a9fe::1"};
+	static const char *const no[] = {"203.0.113.7", "100.100.100.201", "168.63.129.17",
+		"fd00:ec3::254", "fd20:ce::253", "2001:db8::1", "64:ff9b::203.0.113.7",
+		"2002:cb00:7107::1"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(yes); i++)
+		CU_ASSERT(is_protected(yes[i]));
+	for (size_t i = 0; i < MT_ARRAY_LEN(no); i++)
+		CU_ASSERT_FALSE(is_protected(no[i]));
+}
+
+/* Each address of an interface of this host is its own. */
+static void test_own(void)
+{
+	struct ifaddrs *all = NULL;
+	struct mt_addr a;
+
+	CU_ASSERT_EQUAL_FATAL(getifaddrs(&all), 0);
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next)
+		if (mt_sockaddr_read(i->ifa_addr, &a, NULL) && (i->ifa_flags & IFF_UP))
+			CU_ASSERT(mt_jwks_is_protected(&a));
+	freeifaddrs(all);
+}
+
 const struct mt_test jwks_tests[] = {{"keys", test_keys}, {"no keys", test_wrong},
 	{"some of them", test_mixed}, {"where they are from", test_store},
 	{"slow ones beside others", test_slow_ones}, {"places by namespace", test_places},
-	{"this host's own addresses", test_local}, {0}};
+	{"this host's own addresses", test_local}, {"protected addresses", test_protected},
+	{"addresses of interfaces", test_own}, {0}};

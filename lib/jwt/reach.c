@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses from which no keys are fetched by default. An author of rules names the server of keys,
+ * and could otherwise reach through the node what only this host may reach.
+ */
+#include "mt_jwks_store_priv.h"
+
+#include "mt_sockaddr.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static const char *const protected[] = {
+	"0.0.0.0/8", "127.0.0.0/8", "::/128", "::1/128", /* the kernel connects to the loopback */
+	"169.254.0.0/16", "fe80::/10",			 /* the link */
+	"fd00:ec2::/32",				 /* services for the host itself: AWS */
+	"fd20:ce::254",					 /* Google Cloud */
+	"100.100.100.200",				 /* Alibaba Cloud */
+	"168.63.129.16",				 /* Azure */
+	"192.0.0.192", "fd00:c1::a9fe:a9fe",		 /* Oracle Cloud */
+};
+
+/* Prefixes of IPv6 addresses that contain an IPv4 address, and the index of its first byte. */
+static const struct {
+	const char *prefix;
+	uint8_t at;
+} translated[] = {
+	{"64:ff9b::/96", 12}, {"64:ff9b:1::/48", 12}, /* NAT64 (RFC 6052, RFC 8215) */
+	{"::ffff:0:0:0/96", 12},		      /* SIIT (RFC 2765) */
+	{"::/96", 12},				      /* IPv4-compatible (RFC 4291) */
+	{"2002::/16", 2},			      /* 6to4 (RFC 3056) */
+};
+
+static bool is_in(const char *prefix, const struct mt_addr *a)
+{
+	struct mt_addr net;
+	uint8_t bits;
+
+	return mt_prefix_parse(prefix, &net, &bits) == 0 && mt_prefix_contains(&net, bits, a);
+}
+
+/*
+ * True for an address of this host: to such a one the kernel connects from the same address. UDP,
+ * so that nothing is sent.
+ */
+static bool is_own(const struct mt_addr *a)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = mt_sockaddr(a, 9, &ss);
+	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct mt_addr from;
+	bool own;
+
+	if (fd < 0)
+		return errno != EAFNOSUPPORT;
+	own = connect(fd, (struct sockaddr *)&ss, len) == 0;
+	len = sizeof(ss);
+	own = own && getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+	      mt_sockaddr_read((struct sockaddr *)&ss, &from, NULL) && mt_addr_eq(&from, a);
+	close(fd);
+	return own;
+}
+
+static bool is_protected(const struct mt_addr *a)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(protected); i++)
+		if (is_in(protected[i], a))
+			return true;
+	return is_own(a);
+}
+
+bool mt_jwks_is_protected(const struct mt_addr *a)
+{
+	uint32_t v4;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(translated); i++) {
+		struct mt_addr inner;
+
+		if (!is_in(translated[i].prefix, a))
+			continue;
+		memcpy(&v4, a->b + translated[i].at, sizeof(v4));
+		inner = mt_addr4(v4);
+		if (is_protected(&inner))
+			return true;
+	}
+	return is_protected(a);
+}
