@@ -12,6 +12,7 @@ import struct
 
 from . import dubbo as _dubbo  # noqa: F401  (makes wire known)
 from . import netns
+from .check import PATIENCE
 
 import wire  # noqa: E402
 
@@ -156,10 +157,10 @@ class Callers:
             c.load_cert_chain(*authority.sign(f"caller-{len(self.contexts)}", name, **more))
         return c
 
-    def connect(self, target, tls=None, source=None, sni=None, patience=5):
+    def connect(self, target, tls=None, source=None, sni=None, patience=PATIENCE):
         """A connection to (address, port); ConnectionRefusedError and the like are the caller's."""
         with self.lab.inside("client"):
-            sock = socket.create_connection(target, 5, (source, 0) if source else None)
+            sock = socket.create_connection(target, PATIENCE, (source, 0) if source else None)
         sock.settimeout(patience)
         return tls.wrap_socket(sock, server_hostname=sni, suppress_ragged_eofs=False) if tls else sock
 

@@ -26,7 +26,7 @@ def equal(found, expected, what):
         raise Failure(f"{what}: found {found!r}, expected {expected!r}")
 
 
-PATIENCE = 30  # seconds
+PATIENCE = 30  # seconds; the least bound of a wait for something that must come
 
 
 def within(seconds, condition, what, step=0.05, exact=False):
@@ -42,6 +42,18 @@ def within(seconds, condition, what, step=0.05, exact=False):
             return value
         if time.monotonic() > end:
             raise Failure(f"{what}: not within {seconds} s")
+        time.sleep(step)
+
+
+def becomes(find, expected, what, step=0.05):
+    """
+    Waits until find() returns what is expected, for at most PATIENCE: for screens, logs and counters that another process fills. The
+    failure shows what was found last.
+    """
+    end = time.monotonic() + PATIENCE
+    while (found := find()) != expected:
+        if time.monotonic() > end:
+            raise Failure(f"{what}: found {found!r}, expected {expected!r}")
         time.sleep(step)
 
 

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from . import netns
-from .check import Failure, check, within
+from .check import PATIENCE, Failure, check, within
 from .paths import BUILD, SANITIZED
 from .process import Process
 
@@ -117,7 +117,7 @@ class Daemon:
     def http(self, path, method="GET", **headers):
         """GET, or another method, on the admin address, from inside the daemon's namespace: (status, body), which is unpacked when it is gzip."""
         with netns.inside(self.namespace):
-            sock = socket.create_connection(("127.0.0.1", 15000), timeout=5)
+            sock = socket.create_connection(("127.0.0.1", 15000), timeout=PATIENCE)
         connection = http.client.HTTPConnection("127.0.0.1")
         connection.sock = sock
         try:

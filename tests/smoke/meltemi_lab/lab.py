@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 from . import netns, record, teardown
-from .check import Failure, Skip
+from .check import PATIENCE, Failure, Skip
 from .daemon import Daemon
 from .paths import BUILD, PYTHON, TESTS
 from .process import Process
@@ -112,7 +112,7 @@ class Lab:
         record.remove(self.directory)
         if self._guard:
             self._guard.stdin.close()
-            self._guard.wait(10)
+            self._guard.wait(PATIENCE)
 
     def namespace(self, role):
         return f"{self.id}-{role}"
@@ -276,7 +276,7 @@ class Lab:
     def inside(self, role):
         return netns.inside(self.namespace(role))
 
-    def connect(self, role, host, port, timeout=5):
+    def connect(self, role, host, port, timeout=PATIENCE):
         """A TCP connection made from that namespace; it can be used from any thread."""
         with self.inside(role):
             sock = socket.create_connection((host, port), timeout=timeout)

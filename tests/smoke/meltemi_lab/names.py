@@ -10,7 +10,7 @@ import threading
 import time
 
 from . import netns
-from .check import equal
+from .check import PATIENCE, equal
 
 TYPES = {"A": 1, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "OPT": 41}
 CODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
@@ -76,7 +76,7 @@ class Answer:
         return f"{self.code}{' truncated' if self.truncated else ''} {self.records}"
 
 
-def ask(namespace, server, name, kind="A", port=53, edns=0, tcp=False, seconds=6, source=""):
+def ask(namespace, server, name, kind="A", port=53, edns=0, tcp=False, seconds=PATIENCE, source=""):
     """One question from that namespace, asked once; source: the address that asks."""
     message = query(name, kind, edns)
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
@@ -174,7 +174,7 @@ def program(lab, server, search, *argv):
 def echo(lab, server, search, host):
     """What an ordinary program hears from an echo at that host's port 7000, and the address that it came to."""
     return program(lab, server, search, "python3", "-c",
-                   "import socket, sys; s = socket.create_connection((sys.argv[1], 7000), 5); peer = s.getpeername()[0]; "
+                   "import socket, sys; s = socket.create_connection((sys.argv[1], 7000), 30); peer = s.getpeername()[0]; "
                    "s.sendall(b'by name'); s.shutdown(socket.SHUT_WR); print(s.makefile().read(), peer)", host)
 
 

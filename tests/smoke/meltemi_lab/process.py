@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from . import record
-from .check import Failure
+from .check import PATIENCE, Failure
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -133,7 +133,7 @@ class Process:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            return self.popen.wait(10)
+            return self.popen.wait(PATIENCE)
 
     def cpu_seconds(self):
         """CPU time of all its threads, by the scheduler's own account (ns resolution)."""

@@ -20,7 +20,7 @@ class Screen:
         self.stream = pyte.ByteStream(self.screen)
         self.raw = b""
         self.child = pexpect.spawn(str(command[0]), [str(word) for word in command[1:]], dimensions=(rows, columns),
-                                   env=env, timeout=10)
+                                   env=env, timeout=PATIENCE)
         self.child.delaybeforesend = None
 
     def __enter__(self):
@@ -47,16 +47,20 @@ class Screen:
     def line(self, number):
         return self.screen.display[number].rstrip()
 
-    def sees(self, *texts, seconds=PATIENCE, absent=()):
-        """Waits for a screen with all the texts and none of the absent."""
-        end = time.monotonic() + seconds
+    def until(self, condition, what):
+        """Waits for a screen for which condition() is true. Returns the screen."""
+        end = time.monotonic() + PATIENCE
         while True:
             going = self.read()
-            shown = self.text()
-            if all(text in shown for text in texts) and not any(text in shown for text in absent):
-                return shown
+            if condition():
+                return self.text()
             if not going or time.monotonic() > end:
-                raise Failure(f"no {[t for t in texts if t not in shown]} (nor without {absent}) on the screen:\n{shown}")
+                raise Failure(f"{what() if callable(what) else what}; the screen:\n{self.text()}")
+
+    def sees(self, *texts, absent=()):
+        """Waits for a screen with all the texts and none of the absent."""
+        return self.until(lambda: all(text in self.text() for text in texts) and not any(text in self.text() for text in absent),
+                          lambda: f"no {[text for text in texts if text not in self.text()]} (nor without {absent}) on the screen")
 
     def type(self, keys):
         self.child.send(keys)

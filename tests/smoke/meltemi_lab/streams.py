@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 
-from .check import within
+from .check import PATIENCE, within
 
 CHUNK = 1 << 16
 
@@ -58,7 +58,7 @@ def until(condition, seconds):
     return within(seconds, condition, "what the other side saw")
 
 
-def ended(sock, seconds=5):
+def ended(sock, seconds=PATIENCE):
     """True if the other side ends the connection, by FIN or RST, whatever it says before."""
     sock.settimeout(seconds)
     try:
