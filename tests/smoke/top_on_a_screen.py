@@ -4,7 +4,6 @@
 
 import os
 import signal
-import time
 
 from meltemi_lab import TESTS, Lab, check, equal, main
 from meltemi_lab.daemon import SHELL
@@ -14,10 +13,12 @@ SERVICE = "org.apache.dubbo.samples"
 
 
 def number(screen, name, title):
-    """The value under a title in the line that begins with the name; k is a thousand."""
+    """The value under a title in the line that begins with the name; k is a thousand. 0 without these lines."""
     lines = screen.splitlines()
-    head = next(line for line in lines if title in line)
-    row = next(line for line in lines if line.startswith(name))
+    head = next((line for line in lines if title in line), None)
+    row = next((line for line in lines if line.startswith(name)), None)
+    if not head or not row:
+        return 0
     end = head.index(title) + len(title)
     text = row[:end].split()[-1]
     return float(text.rstrip("kM")) * (1000 if text.endswith("k") else 1)
@@ -25,10 +26,7 @@ def number(screen, name, title):
 
 def shows_rates(s):
     s.sees("meltemi top", "serving", "worker 0  [", "% busy", "REQ/S", SERVICE, "services 3")
-    end = time.monotonic() + 30
-    while number(s.sees(SERVICE), SERVICE, "REQ/S") < 10:
-        check(time.monotonic() < end, f"no requests are seen:\n{s.text()}")
-        s.read(0.2)
+    s.until(lambda: number(s.text(), SERVICE, "REQ/S") >= 10, "no requests are seen")
 
 
 def goes_in_and_back(s):
@@ -53,19 +51,15 @@ def goes_in_and_back(s):
 def sorts(s):
     def first():
         lines = s.text().splitlines()
-        at = next(i for i, line in enumerate(lines) if line.startswith("SERVICE"))
-        return lines[at + 1].split()[0]
+        at = next((i for i, line in enumerate(lines) if line.startswith("SERVICE")), None)
+        return next(iter(lines[at + 1].split()), None) if at is not None else None
 
     s.type("<")
     s.sees("REQ/S")
     names = [line.split()[0] for line in s.sees("thrift-").splitlines() if line.startswith(("org.", "rev", "thr"))]
-    s.read(0.3)
-    equal(first(), min(names), "first name in order")
+    s.until(lambda: first() == min(names), "the first name in order is not the first row")
     s.type("R")
-    end = time.monotonic() + 30
-    while first() != max(names):
-        check(time.monotonic() < end, f"R does not turn the order:\n{s.text()}")
-        s.read(0.1)
+    s.until(lambda: first() == max(names), "R does not turn the order")
     s.type("R>")
     s.type("h")
     s.sees("the other way round")
@@ -91,10 +85,10 @@ def resizes(s):
 
 def survives(s, daemon):
     daemon.process.popen.send_signal(signal.SIGKILL)
-    daemon.process.popen.wait(10)
+    daemon.process.popen.wait()
     s.sees("no daemon answers")
     daemon.start()
-    s.sees("serving", "services 3", absent=["no daemon answers"], seconds=20)
+    s.sees("serving", "services 3", absent=["no daemon answers"])
 
 
 def ends_clean(socket, how):
@@ -117,8 +111,9 @@ def ends_clean(socket, how):
 
 def body():
     with Lab(servers=2) as lab:
-        for n in (1, 2):
-            lab.dubbo_server(n, f"v{n}", delay=20).wait_line("ready")
+        # The views lead to the first server. Its calls are the slowest ones, of which `show slow` keeps only 16, also while the machine is busy.
+        for n, delay in ((1, 1000), (2, 20)):
+            lab.dubbo_server(n, f"v{n}", delay=delay).wait_line("ready")
         daemon = lab.meltemi(TESTS / "documents/talks").start()
         socket = daemon.directory / "admin.sock"
         client = lab.dubbo_client("240.240.0.10:20880", count=10_000_000, outstanding=16)
