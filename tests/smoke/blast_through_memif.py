@@ -9,7 +9,7 @@ installed unit: no root, no capability.
 import signal
 import sys
 
-from meltemi_lab import Lab, check, equal, main, unit
+from meltemi_lab import PATIENCE, Lab, check, equal, main, unit
 from meltemi_lab.daemon import MELTEMID
 from meltemi_lab.documents import service
 
@@ -61,7 +61,7 @@ class Stage:
                                           "--address", self.client, "--gateway", bare(self.down), *options,
                                           f"{host(self.vip)}:{PORT}"])
         report = run.result(seconds)
-        equal(run.popen.wait(5), 0, f"exit status of meltemi-blast {' '.join(options)}")
+        equal(run.popen.wait(PATIENCE), 0, f"exit status of meltemi-blast {' '.join(options)}")
         return report
 
 

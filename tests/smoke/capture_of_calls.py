@@ -9,7 +9,7 @@ import json
 import subprocess
 import time
 
-from meltemi_lab import Lab, check, equal, main, within
+from meltemi_lab import PATIENCE, Lab, becomes, check, equal, main, within
 from meltemi_lab.daemon import SHELL
 from meltemi_lab.documents import service
 from meltemi_lab.pcapng import Capture
@@ -139,9 +139,9 @@ def live_pipe(daemon, calls):
     equal(daemon.show("capture")["capture"], "running", "the capture behind a line that was read already")
     # The reader has seen enough.
     dump.terminate()
-    dump.communicate(timeout=10)
+    dump.communicate(timeout=PATIENCE)
     within(10, lambda: calls() and daemon.show("capture")["capture"] == "ended", "the end without a reader")
-    equal(capture.wait(timeout=10), 0, "exit status behind a pipe that was closed")
+    equal(capture.wait(timeout=PATIENCE), 0, "exit status behind a pipe that was closed")
 
 
 def more_than_can_be_followed(daemon, lab):
@@ -163,15 +163,15 @@ def ends_in_words(daemon, calls):
         check(refused.returncode == 1 and told in refused.stderr, f"{words}: {refused.stderr!r}")
     check(not (daemon.directory / "x.pcapng").exists(), "a refused capture wrote a file")
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
     ended = daemon.show("capture")
     equal((ended["capture"], ended["ended_because"]), ("ended", "it was stopped"), "a capture that was ended by a signal")
     check(Capture((daemon.directory / "killed.pcapng").read_bytes()).ended, "its file has no end")
     process = begin(daemon, daemon.directory / "short.pcapng", "seconds", "1")
-    check("its time is over" in process.communicate(timeout=10)[1], "its time")
+    check("its time is over" in process.communicate(timeout=PATIENCE)[1], "its time")
     process = begin(daemon, daemon.directory / "short.pcapng", "count", "5")
     calls()
-    check("short.pcapng: 5 captured, 0 lost; the requested number was reached" in process.communicate(timeout=10)[1], "its count")
+    check("short.pcapng: 5 captured, 0 lost; the requested number was reached" in process.communicate(timeout=PATIENCE)[1], "its count")
     daemon.shell("trace", "start", "count", "1")
     refused = subprocess.run(shell(daemon, "capture", "-"), capture_output=True, text=True, timeout=20, check=False)
     check("a trace is running" in refused.stderr and not refused.stdout, f"beside a trace: {refused}")
@@ -246,7 +246,7 @@ def killed_under_flood(daemon, flood, calls):
     shown = daemon.show("capture")
     check(shown["lost"] > 0, f"lost: {shown}")
     within(15, lambda: daemon.show("capture")["ended_because"] == "no client reads it", "the end of one that nobody reads")
-    equal(rings(), [], "rings behind the end")
+    becomes(rings, [], "rings behind the end")
     check(daemon.show("capture")["lost"] >= shown["lost"], "what was lost is forgotten with the rings")
     calls()
 

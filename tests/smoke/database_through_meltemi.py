@@ -68,7 +68,7 @@ def serving(lab, number, process):
 def connect(lab, host=VIP):
     with lab.inside("client"):
         return pymysql.connect(host=host, port=PORT, user="app", password="secret", database="shop", autocommit=True,
-                               max_allowed_packet=64 << 20, connect_timeout=5, read_timeout=30, write_timeout=30)
+                               max_allowed_packet=64 << 20, connect_timeout=30, read_timeout=30, write_timeout=30)
 
 
 def ask(connection, query, *arguments):

@@ -148,7 +148,7 @@ class Scene:
         clients = {}
         for name, vip in NAMES.items():
             try:
-                self.lab.connect("client", f"240.240.0.{vip}", 20880, timeout=2).close()
+                self.lab.connect("client", f"240.240.0.{vip}", 20880).close()
                 clients[name] = self.lab.dubbo_client(f"240.240.0.{vip}:20880", count=40, outstanding=2, attach="user-id=7")
             except OSError as error:
                 clients[name] = "refused" if isinstance(error, ConnectionRefusedError) and name != "se" else "nothing"
@@ -179,7 +179,7 @@ class Scene:
     def restart(self, between=lambda: None):
         """Killed without a word, and started on what is there then."""
         self.daemon.process.kill(signal.SIGKILL)
-        self.daemon.process.popen.wait(10)
+        self.daemon.process.popen.wait()
         between()
         self.daemon.start()
 
@@ -486,7 +486,7 @@ def the_nodes_file(scene):
 
     def server():
         try:
-            scene.lab.connect("client", "240.240.0.62", 20880, timeout=1).close()
+            scene.lab.connect("client", "240.240.0.62", 20880).close()
         except OSError:
             return ""
         return " ".join(scene.lab.dubbo_client("240.240.0.62:20880", count=20).result()["by_server"])

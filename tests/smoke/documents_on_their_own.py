@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 
-from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab import TESTS, Lab, check, equal, main, within
 from meltemi_lab.check import PATIENCE
 from meltemi_lab.columns import every_column_selects
 from meltemi_lab.daemon import MELTEMID
@@ -63,7 +63,7 @@ def is_refused(lab, address, port):
 
 
 def is_reset(sock):
-    sock.settimeout(5)
+    sock.settimeout(PATIENCE)
     try:
         return sock.recv(10) is None
     except ConnectionResetError:
@@ -112,7 +112,7 @@ def last_good(lab, daemon):
     check("; but 1 object stays in force in its last good version (" in daemon.show("config")["last_reload"], "show config does not count the document")
     every_column_selects(daemon, ["show last-good"], set())
     daemon.process.popen.send_signal(signal.SIGKILL)
-    daemon.process.popen.wait(10)
+    daemon.process.popen.wait()
     daemon.start()
     settle(daemon, VirtualService_test_dubbo_route="last-good")
     after = calls(lab, answered=200, failed=0)
@@ -147,8 +147,8 @@ def closed(lab, daemon):
     settle(daemon, ServiceEntry_bytes="in-force", AuthorizationPolicy_nobody="in-force-with-notes")
     calls(lab, answered=200, failed=0)
     stream = lab.connect("client", "240.240.0.77", 9000)
-    load = lab.dubbo_client(DUBBO, connections=2, outstanding=2, seconds=5)
-    load.wait_line("calling")
+    load, before = lab.dubbo_client(DUBBO, connections=2, outstanding=2, seconds=600), daemon.counters()["proxy_exchange_answered"]
+    within(20, lambda: daemon.counters()["proxy_exchange_answered"] >= before + 20, "calls before the service is closed")
     custom = POLICY % "{action: CUSTOM, provider: {name: none}, rules: [{}]}"
     daemon.write("policy.yaml", custom)
     settle(daemon, AuthorizationPolicy_nobody="fail-closed")
@@ -158,6 +158,8 @@ def closed(lab, daemon):
     for address, port in (("240.240.0.77", 9000), tuple(DUBBO.split(":"))):
         check(is_refused(lab, address, int(port)), f"{address}:{port} of a closed service is open")
     equal(daemon.counters()["proxy_down_closed_by_policy"], 2, "connections refused")
+    within(20, lambda: daemon.counters().get("proxy_exchange_closed", 0) >= 200, "calls on connections of before are denied")
+    load.kill(signal.SIGTERM)
     report = load.result()
     equal(set(report["errors"]), {"status-70"} if report["failed"] else set(), f"calls on connections of before: {report}")
     check(report["failed"] >= 200 and report["answered"] >= 20, f"calls on connections of before: {report}")

@@ -11,7 +11,7 @@ import json
 import socket
 import struct
 
-from meltemi_lab import Lab, check, equal, main, netns, within
+from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, within
 from meltemi_lab.direct import CLIENT, PORT, SERVERS, VIP4, VIP6, bulk, datagrams, entry, received, wire
 
 
@@ -56,7 +56,7 @@ def path_mtu(lab, daemon):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     sock.bind((CLIENT[VIP4], 0))
-    sock.settimeout(5)
+    sock.settimeout(PATIENCE)
     sock.sendto(b"x", (VIP4, PORT))
     number = int(sock.recv(100).split()[0])
     quote = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1500, 0, 0x4000, 64, socket.IPPROTO_UDP, 0, socket.inet_aton(VIP4),

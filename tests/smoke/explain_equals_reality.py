@@ -11,7 +11,7 @@ import random
 import socket
 import sys
 
-from meltemi_lab import TESTS, Failure, Lab, check, dubbo, equal, main, netns
+from meltemi_lab import PATIENCE, TESTS, Failure, Lab, check, dubbo, equal, main, netns
 from meltemi_lab.documents import service, weights
 
 sys.path.insert(0, str(TESTS / "interop" / "thrift"))
@@ -87,7 +87,7 @@ class Dubbo:
     port, vip, methods = 20880, VIP, METHODS
 
     def call(self, lab, host, method, source, said):
-        with lab.inside("client"), socket.create_connection((VIP, 20880), 5, (source, 0)) as sock:
+        with lab.inside("client"), socket.create_connection((VIP, 20880), PATIENCE, (source, 0)) as sock:
             sock.sendall(dubbo.request(1, method, ["me"], said, host))
             data = b""
             while len(data) < 16 or len(data) < 16 + int.from_bytes(data[12:16], "big"):
@@ -112,7 +112,7 @@ class Thrift:
 
         sock = TSocket.TSocket(THRIFT_VIP, 9090)
         with lab.inside("client"):
-            sock.setHandle(socket.create_connection((THRIFT_VIP, 9090), 5, (source, 0)))
+            sock.setHandle(socket.create_connection((THRIFT_VIP, 9090), PATIENCE, (source, 0)))
         protocol = common.protocol_factory("header", "binary").getProtocol(sock)
         for key, value in said.items():
             protocol.trans.set_header(key.encode(), value.encode())

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import time
 
-from meltemi_lab import Lab, check, equal, main, names, netns
+from meltemi_lab import PATIENCE, Lab, check, equal, main, names, netns
 from meltemi_lab.check import within
 from meltemi_lab.daemon import SHELL
 from meltemi_lab.documents import service, subsets, weights
@@ -208,7 +208,7 @@ def ask_a_name(w, name):
     question = struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + b"".join(
         bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0" + struct.pack(">HH", 1, 1)
     with w.lab.inside("client"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(6)
+        sock.settimeout(PATIENCE)
         sock.sendto(question, ("192.0.2.1", 53))
         sock.recv(512)
 

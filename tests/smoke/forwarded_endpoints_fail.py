@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 
-from meltemi_lab import Lab, check, equal, main, netns, within
+from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, within
 
 TCP, UDP, UNCHECKED, FULL = "240.240.6.1", "240.240.6.2", "240.240.6.3", "240.240.6.4"
 PORT = 5353
@@ -104,7 +104,7 @@ def asked(sock):
 PORTS = itertools.count(20000)  # each once: a flow of before could still be in the table
 
 
-def connected(lab, vip, port=0, seconds=1.5):
+def connected(lab, vip, port=0, seconds=PATIENCE):
     """(socket, server) of a new connection from the port (0: the next); (None, 0): nobody answered, or it was refused."""
     try:
         with lab.inside("client"):
@@ -121,7 +121,7 @@ def connected(lab, vip, port=0, seconds=1.5):
         return None, 0
 
 
-def server_of(lab, vip, port=0, seconds=1.5):
+def server_of(lab, vip, port=0, seconds=PATIENCE):
     sock, server = connected(lab, vip, port, seconds)
     if sock:
         sock.close()
@@ -133,12 +133,14 @@ def udp_server(lab):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with sock:
         sock.bind(("192.0.2.2", next(PORTS)))
-        sock.settimeout(0.5)
-        try:
+        sock.settimeout(5)
+        for _ in range(4):  # UDP may lose it
             sock.sendto(b"?", (UDP, PORT))
-            return int(sock.recv(100))
-        except OSError:
-            return 0
+            try:
+                return int(sock.recv(100))
+            except TimeoutError:
+                continue
+        return 0
 
 
 def ejected(daemon):

@@ -11,7 +11,7 @@ import re
 import socket
 import time
 
-from meltemi_lab import Lab, check, equal, main, netns, within
+from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, within
 from meltemi_lab.meshed import ACCOUNT, BYTES, CALLER, NODE, QUOTES, VIP, Mesh
 
 BUYER, OTHER, GUEST = "192.0.2.2", "192.0.2.3", "192.0.2.9"
@@ -45,7 +45,7 @@ def streams(m, source, count=4):
     """Byte streams of a workload, to an instance with a sidecar and one without, by turns; open until the end of the lab."""
     with m.lab.inside("client"):
         for _ in range(count):
-            sock = socket.create_connection((BYTES, 20880), timeout=10, source_address=(source, 0))
+            sock = socket.create_connection((BYTES, 20880), timeout=PATIENCE, source_address=(source, 0))
             sock.sendall(b"\xda")
             m.lab.sockets.append(sock)
 

@@ -11,7 +11,7 @@ import resource
 import subprocess
 import sys
 
-from meltemi_lab import Lab, check, equal, main
+from meltemi_lab import PATIENCE, Lab, check, equal, main
 from meltemi_lab.daemon import MELTEMID
 from meltemi_lab.documents import service
 
@@ -40,7 +40,7 @@ def results(runs, seconds=400):
     reports = []
     for run in runs:
         reports.append(run.result(seconds))
-        equal(run.popen.wait(5), 0, f"{run.name}: exit status")
+        equal(run.popen.wait(PATIENCE), 0, f"{run.name}: exit status")
     return reports
 
 

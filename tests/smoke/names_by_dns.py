@@ -76,7 +76,14 @@ def garbage(lab, daemon, ask):
     names.shower(lab.namespace("client"), HERE, 80_000, 1)
     names.shower(lab.namespace("client"), HERE6, 10_000, 2)
     names.shower(lab.namespace("mesh"), "127.0.0.1", 10_000, 3, port=15053)
-    within(10, lambda: ask(f"echo.{CLUSTER}").code == "NOERROR", "an answer behind the garbage")
+
+    def answered():
+        try:
+            return ask(f"echo.{CLUSTER}", seconds=2).code == "NOERROR"
+        except TimeoutError:  # behind the garbage the kernel may drop it
+            return False
+
+    within(10, answered, "an answer behind the garbage")
     daemon.memory_returns(idle)
     counters = daemon.counters()
     check(counters["dns_bad_query"] > 5000 and counters["dns_not_a_query"] > 500, f"garbage that came: {counters['dns_queries']}")
@@ -92,10 +99,10 @@ def idle_control_thread(daemon):
         with open(status) as f:
             return next(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt_switches"))
 
-    before = wakeups()
+    before, began = wakeups(), time.monotonic()
     time.sleep(2)
-    woken = wakeups() - before
-    check(woken < 80, f"the idle control thread was woken {woken} times in 2 s")
+    woken, seconds = wakeups() - before, time.monotonic() - began
+    check(woken < 40 * seconds, f"the idle control thread was woken {woken} times in {seconds:.1f} s")
 
 
 def body():

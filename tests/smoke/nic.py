@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 
-from meltemi_lab import Lab, check, equal, main, netns, within
+from meltemi_lab import Lab, becomes, check, equal, main, netns, within
 from meltemi_lab.daemon import SHELL
 from meltemi_lab.schemas import fits
 
@@ -183,7 +183,7 @@ def not_confirmed(host):
     host.nic("bind", FREE, "--confirm-within", "1s")
     host.is_as_before(FREE, "rolled back without confirmation")
     within(30, lambda: host.waiting() == [], "the record is gone")
-    equal(host.show(FREE)["last_bind"], "rolled back to ice, because it was not confirmed", "result of the rollback")
+    becomes(lambda: host.show(FREE)["last_bind"], "rolled back to ice, because it was not confirmed", "result of the rollback")
     host.nic("confirm", FREE, status=1)
     host.nic("bind", FREE, "--confirm-within", "0s")
     equal((host.driver(FREE), host.waiting()), ("vfio-pci", []), "bound without confirmation")

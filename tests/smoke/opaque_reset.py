@@ -11,14 +11,14 @@ import termios
 import threading
 import time
 
-from meltemi_lab import Lab, check, main, streams
+from meltemi_lab import PATIENCE, Lab, check, main, streams
 from meltemi_lab.documents import service
 
 VIP = "240.240.2.1"
 
 
-def was_reset(sock, seconds=5):
-    sock.settimeout(seconds)
+def was_reset(sock):
+    sock.settimeout(PATIENCE)
     try:
         while sock.recv(4096):
             pass
@@ -59,7 +59,7 @@ def tells_and_closes(sock):
 def read_late(sock, had):
     """A second after it could, and little at once; then how it ended."""
     time.sleep(1)
-    sock.settimeout(5)
+    sock.settimeout(PATIENCE)
     try:
         while data := sock.recv(SMALL):
             had += data
@@ -81,7 +81,7 @@ def small(lab, port):
     with lab.inside("client"):
         sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
-    sock.settimeout(5)
+    sock.settimeout(PATIENCE)
     sock.connect((VIP, port))
     return sock
 

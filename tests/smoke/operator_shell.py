@@ -8,7 +8,7 @@ import select
 import subprocess
 import time
 
-from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab import PATIENCE, TESTS, Lab, check, equal, main
 from meltemi_lab.daemon import SHELL
 
 
@@ -21,8 +21,8 @@ class Terminal:
             os.environ.update(HOME=str(home), TERM="xterm")
             os.execv(SHELL, ["meltemi", "-s", str(socket)])
 
-    def expect(self, text, seconds=10):
-        seen, end = "", time.monotonic() + seconds
+    def expect(self, text):
+        seen, end = "", time.monotonic() + PATIENCE
         while text not in seen:
             check(time.monotonic() < end, f"no {text!r} on the terminal, but {seen!r}")
             if select.select([self.fd], [], [], 0.1)[0]:

@@ -15,7 +15,7 @@ import urllib.parse
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from meltemi_lab import TESTS, Lab, Skip, check, equal, main, netns, within
+from meltemi_lab import PATIENCE, TESTS, Lab, Skip, check, equal, main, netns, within
 from meltemi_lab.documents import service
 
 PROMETHEUS = TESTS.parent / "docs/how-to/prometheus"
@@ -41,7 +41,7 @@ TRACES = {f"traceparent=00-{W3C}-{SPAN}-01": {"trace_id": W3C, "span_id": SPAN},
 
 def get(daemon, port, path, **headers):
     with netns.inside(daemon.namespace):
-        sock = socket.create_connection(("127.0.0.1", port), timeout=5)
+        sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
     connection = http.client.HTTPConnection("127.0.0.1")
     connection.sock = sock
     try:

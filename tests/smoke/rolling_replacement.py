@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 
-from meltemi_lab import Failure, Lab, check, equal, main, streams, within
+from meltemi_lab import PATIENCE, Failure, Lab, check, equal, main, streams, within
 from meltemi_lab.balancer import Balancer
 from meltemi_lab.daemon import MELTEMID
 from meltemi_lab.documents import service
@@ -108,15 +108,15 @@ def take_out(balancer, node, at_once):
     check("msg=\"drained after " in node.daemon.process.errors(), f"{node.name} did not drain: {node.daemon.process.tail()}")
 
 
-def roll(balancer, nodes, change=lambda node: None, at_once=False):
-    """Returns the nodes that were replaced and are ready; one that is not ends it."""
+def roll(balancer, nodes, change=lambda node: None, at_once=False, seconds=PATIENCE):
+    """Returns the nodes that were replaced and are ready; one that is not ready after so many seconds ends it."""
     done = []
     for node in nodes:
         take_out(balancer, node, at_once)
         change(node)
         node.daemon.start()
         try:
-            within(8, node.daemon.ready, "ready", exact=True)
+            within(seconds, node.daemon.ready, "ready", exact=True)
         except Failure:
             return done
         served_by(balancer, node)
@@ -139,7 +139,7 @@ def replaced(balancer, nodes):
 def stopped(balancer, nodes, change, words):
     """Neither the first node nor the second one closes anything to anybody."""
     first, second = nodes
-    equal(roll(balancer, nodes, change), [], "nodes that were replaced")
+    equal(roll(balancer, nodes, change, seconds=8), [], "nodes that were replaced")
     status, text = first.daemon.http("/ready")
     equal(status, 503, "status of /ready")
     check(text.startswith("not ready: waits for 1\n") and f"host {LEDGER} (documents): " in text and words in text,

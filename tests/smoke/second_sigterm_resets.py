@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-from meltemi_lab import Lab, check, equal, main
+from meltemi_lab import PATIENCE, Lab, check, equal, main
 from meltemi_lab.documents import service
 
 HOST, VIP = "bytes.example", "203.0.113.9"
@@ -56,10 +56,10 @@ def body():
         equal(len(clients) + len(servers), 0, "connections that a drain has ended")
         began = time.monotonic()
         daemon.process.popen.send_signal(signal.SIGTERM)
-        equal(daemon.process.popen.wait(10), 0, "exit status")
+        equal(daemon.process.popen.wait(PATIENCE), 0, "exit status")
         for thread in threads:
             thread.join(35)
-        while len(servers) < CONNECTIONS and time.monotonic() < began + 10:
+        while len(servers) < CONNECTIONS and time.monotonic() < began + PATIENCE:
             time.sleep(0.05)
         for name, ends in (("clients", clients), ("servers", servers)):
             equal(len(ends), CONNECTIONS, f"{name} that were told")

@@ -135,7 +135,7 @@ def daemon_comes_back(daemon, home):
     with Screen([SHELL, "-s", daemon.directory / "admin.sock"], HOME=str(home)) as s:
         s.sees("meltemi>")
         daemon.process.popen.send_signal(signal.SIGKILL)
-        daemon.process.popen.wait(10)
+        daemon.process.popen.wait()
         s.type("show version\r")
         s.sees("no daemon answers")
         s.type("show po?")

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab import PATIENCE, TESTS, Lab, check, equal, main
 from meltemi_lab.daemon import SHELL
 from meltemi_lab.screen import Screen
 
@@ -122,7 +122,7 @@ def interrupted_while_it_writes(socket, home):
     with Screen([SHELL, "-s", socket], HOME=str(home)) as s:
         s.sees("meltemi>")
         s.type("watch -n 0.1 show meaning\r")
-        end = time.monotonic() + 15
+        end = time.monotonic() + PATIENCE
         while pathlib.Path(f"/proc/{s.child.pid}/syscall").read_text().split()[:2] != ["1", "0x1"]:
             check(time.monotonic() < end, "the terminal is never full")
             time.sleep(0.1)
@@ -193,7 +193,7 @@ def comes_back(daemon, socket, home):
         s.type("show version\r")
         s.sees("serving")
         daemon.process.popen.send_signal(signal.SIGKILL)
-        daemon.process.popen.wait(10)
+        daemon.process.popen.wait()
         s.type("show version\r")
         s.sees("no daemon answers; it has ended")
         daemon.start()
@@ -207,7 +207,7 @@ def sent_once(directory):
     with socket_of.socket(socket_of.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(8)
-        listener.settimeout(10)
+        listener.settimeout(PATIENCE)
 
         def serve():
             for _ in range(2):
@@ -232,7 +232,7 @@ def cut_short(directory):
     with socket_of.socket(socket_of.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(8)
-        listener.settimeout(10)
+        listener.settimeout(PATIENCE)
 
         def serve():
             peer, _ = listener.accept()
@@ -245,7 +245,7 @@ def cut_short(directory):
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         says(path, f"capture {out}", 1, "the daemon's answer cannot be read")
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def body():

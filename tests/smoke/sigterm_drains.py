@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 
-from meltemi_lab import Lab, check, dubbo, equal, main, within
+from meltemi_lab import Lab, becomes, check, dubbo, equal, main, within
 from meltemi_lab.daemon import MELTEMID
 from meltemi_lab.documents import service
 
@@ -78,8 +78,7 @@ def under_load(loads, delay=0):
             server.seen = 0
             client = lab.run("client", f"blast{load[0]}{load[1]}", [BLAST, "--json", "--verify", "id", "--reply-size", "any", "-c", 8, *load,
                                                                     "-d", "24s", "-w", "0s", f"{VIP}:20880"])
-            while server.seen < (16 if delay else 100):
-                time.sleep(0.02)
+            within(30, lambda: server.seen >= (16 if delay else 100), "calls at the server", step=0.02)
             equal(daemon.stop(), 0, "exit status")
             report = client.result(60)
             print(f"{load}: {report['sent']} sent, {report['answered']} answered, {server.seen} seen by the server", flush=True)
@@ -155,7 +154,7 @@ def slow_calls():
         daemon.start()
         load = lab.dubbo_client(f"{VIP}:20880", count=32, outstanding=32)
         load.wait_line("calling")
-        time.sleep(0.2)
+        becomes(lambda: len(daemon.show("exchanges")["exchanges"]), 32, "calls under way")
         began = time.monotonic()
         daemon.process.popen.send_signal(signal.SIGTERM)
         within(10, lambda: daemon.http("/ready") == (503, "draining\n"), "all workers drain, and /ready says so", step=0.01)

@@ -17,7 +17,7 @@ import socket
 import ssl
 import warnings
 
-from meltemi_lab import Lab, check, equal, main
+from meltemi_lab import PATIENCE, Lab, check, equal, main
 from meltemi_lab.asking import ANSWERED, DUBBO, RESET, Callers, Servers, dubbo, read
 from meltemi_lab.authority import Authority
 from meltemi_lab.check import within
@@ -205,7 +205,7 @@ class Troubles:
             equal(dubbo(sock, "get"), ANSWERED, "a call before")
             raw = sock.detach()
             with socket.socket(fileno=raw) as below:
-                below.settimeout(5)
+                below.settimeout(PATIENCE)
                 below.sendall(b"\x17\x03\x03\0\x20" + bytes(32))
                 return "alert" if read(below, 1) == b"\x17" else "bytes"
         return self.by(call=call)

@@ -103,9 +103,8 @@ def returned_in_one_cluster(daemon, endpoint):
     equal((set(states().values()), tell(daemon, "show", "overrides")["overrides"]), ({"ok"}, []), "after the return in all")
 
 
-def ends(sock, seconds=5):
+def ends(sock):
     """How the node ends a connection on which nothing is asked."""
-    sock.settimeout(seconds)
     try:
         while sock.recv(4096):
             pass
@@ -127,7 +126,8 @@ def is_refused(lab):
 def drained_listener(lab, daemon):
     for noun, name in (("listener", TARGET), ("service", HOST)):
         held, drained = lab.connect("client", VIP, 20880), daemon.counters()["proxy_down_listener_drained"]
-        within(5, lambda: daemon.show("connections")["connections"], "the client is connected")
+        port = held.getsockname()[1]
+        within(5, lambda own=port: tell(daemon, "show", "connections", "where", f"sport={own}")["connections"], "the client is connected")
         tell(daemon, "drain", noun, name)
         within(5, lambda: is_refused(lab), f"new clients while the {noun} is drained")
         equal(ends(held), "FIN", "end of a client that was connected")

@@ -14,7 +14,7 @@ import socket
 import struct
 import threading
 
-from meltemi_lab import Lab, check, equal, main, netns, within
+from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, within
 from meltemi_lab.direct import CLIENT, PORT, SERVERS, VIP4, VIP6, bulk, datagrams, entry, wire
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
@@ -96,9 +96,10 @@ def too_long(lab, vip, fits):
         sock.setsockopt(socket.IPPROTO_IPV6, 23, 2)  # the same of IPv6
     sock.bind((CLIENT[vip], 0))
     sock.connect((vip, PORT))
-    sock.settimeout(2)
+    sock.settimeout(PATIENCE)
     sock.send(bytes(fits - headers))
     check(len(sock.recv(4096)) > 1000, f"{vip}: the answer to a datagram that fits")
+    sock.settimeout(2)
 
     def refused():
         try:

@@ -10,7 +10,7 @@ import re
 import signal
 import socket
 
-from meltemi_lab import TESTS, Lab, equal, main, netns, within
+from meltemi_lab import PATIENCE, TESTS, Lab, equal, main, netns, within
 from meltemi_lab.documents import service
 
 HOST, VIP, PORT = "orders.example", "240.240.1.1", 20880
@@ -70,7 +70,7 @@ def moves(lab, hop, daemon, why):
 
 def connection(lab):
     with netns.inside(lab.namespace("client")):
-        return socket.create_connection((VIP, PORT), timeout=5)
+        return socket.create_connection((VIP, PORT), timeout=PATIENCE)
 
 
 def is_served(sock):

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 
-from meltemi_lab import Lab, check, equal, main, netns, within
+from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, within
 
 PORT = 5353
 SERVICES = {  # VIPs, and what endpoints see as the source
@@ -63,7 +63,7 @@ def client(lab, family):
     with lab.inside("client"):
         sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.bind(("192.0.2.2" if family == socket.AF_INET else "2001:db8:1::2", 0))
-    sock.settimeout(3)
+    sock.settimeout(5)
     lab.sockets.append(sock)
     return sock
 
@@ -115,6 +115,7 @@ def reversed_order(lab, daemon):
     vip = SERVICES["nat"][0][0]
     for at, part, more in reversed(parts):
         raw.sendto(fragment(sock.getsockname()[1], 7, at, part, more), (vip, 0))
+    sock.settimeout(PATIENCE)
     answer, peer = sock.recvfrom(65536)
     equal((peer, answer.split(b" ", 3)[3]), ((vip, PORT), data[:-60]), "the answer to fragments in reverse order")
     check(counted(daemon, "fragments_kept") >= 3, "no fragment has waited")

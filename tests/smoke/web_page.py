@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 
-from meltemi_lab import TESTS, Lab, check, equal, main, netns, within
+from meltemi_lab import PATIENCE, TESTS, Lab, check, equal, main, netns, within
 from meltemi_lab.browser import Browser, colours
 from meltemi_lab.documents import service
 from meltemi_lab.dubbo import request
@@ -25,7 +25,7 @@ MANY = 1000
 
 def get(daemon, path, host="127.0.0.1:15000", **headers):
     with netns.inside(daemon.namespace):
-        sock = socket.create_connection(("127.0.0.1", 15000), timeout=5)
+        sock = socket.create_connection(("127.0.0.1", 15000), timeout=PATIENCE)
     connection = http.client.HTTPConnection("127.0.0.1")
     connection.sock = sock
     try:

@@ -9,7 +9,7 @@ on open connections, too.
 
 import socket
 
-from meltemi_lab import Lab, check, equal, main, netns, streams, within
+from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, streams, within
 from meltemi_lab.columns import every_column_selects
 from meltemi_lab.documents import service
 
@@ -48,7 +48,7 @@ def documents(daemon):
     daemon.write("workloads.yaml", WORKLOADS)
 
 
-def opened(lab, source, address, timeout=10):
+def opened(lab, source, address, timeout=PATIENCE):
     with lab.inside("client"):
         sock = socket.create_connection((address, 7000), timeout=timeout, source_address=(source, 0))
     lab.sockets.append(sock)
@@ -57,14 +57,14 @@ def opened(lab, source, address, timeout=10):
 
 def says(sock):
     try:
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE)
         sock.sendall(b"hello")
         return sock.recv(5) == b"hello"
     except (ConnectionResetError, BrokenPipeError):
         return False
 
 
-def answer(lab, source, address, timeout=10):
+def answer(lab, source, address, timeout=PATIENCE):
     """passes, denied, or dropped: nobody answers at all."""
     try:
         return "passes" if says(opened(lab, source, address, timeout)) else "denied"
@@ -82,7 +82,7 @@ def calls(lab):
 def is_dropped(lab, daemon, source, address, counter):
     before = daemon.counters()[counter]
     equal(answer(lab, source, address, 0.7), "dropped", f"a connection from {source} to {address}")
-    check(daemon.counters()[counter] > before, f"{counter} did not grow")
+    within(5, lambda: daemon.counters()[counter] > before, f"{counter} grows")
 
 
 def workloads(daemon):
