@@ -55,7 +55,7 @@ def open_and_reset(lab):
         end, n = time.monotonic() + SECONDS, 0
         with lab.inside("client"):
             while time.monotonic() < end:
-                streams.reset(streams.socket.create_connection((VIP, PORT), timeout=5))
+                streams.reset(streams.socket.create_connection((VIP, PORT), timeout=30))
                 n += 1
         return n
 

@@ -16,7 +16,7 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "smoke"))
 
-from meltemi_lab import Lab, check, equal, main, netns  # noqa: E402
+from meltemi_lab import PATIENCE, Lab, check, equal, main, netns  # noqa: E402
 from meltemi_lab.check import within  # noqa: E402
 from meltemi_lab.meshed import CALLER, VIP, Mesh  # noqa: E402
 
@@ -48,7 +48,7 @@ class Silent(threading.Thread):
 
     def _open(self):
         sock = socket.socket()
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         sock.bind((FROM, 0))
         sock.connect((VIP, 20880))
         sock.sendall(self.words)
@@ -111,7 +111,7 @@ def body():
                 equal((report["failed"], report["answered"]), (0, 40), f"calls by {target}, round {round_}")
         within(30, lambda: silent.opened > MANY + 50, "the silent ones are given up", step=0.2)
         silent.over = True
-        silent.join(10)
+        silent.join(PATIENCE)
         within(12, lambda: is_ended(half), "half a hello is given up", step=0.2)
         shown = {row["name"] for row in json.loads(m.daemon.shell("--json", "show", "errors"))["errors"]}
         check({"proxy_chain_timeout", "tls_failed_timed_out"} <= shown, f"what is told of them: {shown}")

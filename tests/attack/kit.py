@@ -17,6 +17,7 @@ import wire  # noqa: E402
 
 CALL, REPLY, ERROR, EVENT, ONE_WAY = "call", "reply", "error", "event", "one-way"
 Message = collections.namedtuple("Message", "kind ident text")
+PATIENCE = 30  # seconds, as of the labs' within()
 
 
 def long_string(text):
@@ -152,8 +153,11 @@ class Caller:
         self.sock.sendall(out)
 
     def read(self, seconds, rate=None):
-        """Reads until nothing is owed any more, or the connection ends, or nothing came for so long; how many calls are still owed."""
-        self.sock.settimeout(seconds)
+        """
+        Reads until nothing is owed any more, or the connection ends, or nothing came for so long, at least PATIENCE; how many calls are
+        still owed.
+        """
+        self.sock.settimeout(max(seconds, PATIENCE))
         while self.open:
             try:
                 data = self.sock.recv(1 << 18 if rate is None else rate // 50)

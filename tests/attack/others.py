@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "smoke"))
 
 import kit  # noqa: E402
-from meltemi_lab import BUILD, TESTS, Failure, Lab, check, equal, main, netns, streams, within  # noqa: E402,F401
+from meltemi_lab import BUILD, PATIENCE, TESTS, Failure, Lab, check, equal, main, netns, streams, within  # noqa: E402,F401
 from meltemi_lab.columns import every_column_selects  # noqa: E402,F401
 from meltemi_lab.documents import service  # noqa: E402
 
@@ -138,7 +138,7 @@ class Others(Lab):
         if source:
             sock.bind((source, 0))
         streams.nodelay(sock)
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE)
         sock.connect((vip, self.port))
         return kit.Caller(sock, self.kit)
 

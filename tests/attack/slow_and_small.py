@@ -30,7 +30,7 @@ class Loris:
         self.socks, self.ended = [], 0
         with lab.inside("client"):
             for _ in range(number):
-                self.socks.append(socket.create_connection((VIP, PORT), timeout=10))
+                self.socks.append(socket.create_connection((VIP, PORT), timeout=30))
         self.thread = threading.Thread(target=self._drip, daemon=True)
         self.stop = threading.Event()
         self.thread.start()

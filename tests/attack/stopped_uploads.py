@@ -7,21 +7,21 @@ else is refused for it, and `show memory` names who it is.
 
 import time
 
-from others import BY_ATTACHMENT, Others, check, equal, every_column_selects, main, report, unharmed
+from others import BY_ATTACHMENT, Others, check, equal, every_column_selects, main, report, unharmed, within
 
 CLIENTS = 4
 
 
 def settled(lab):
     """What is told of memory when no eviction is under way: giving back its buffers takes a while, and the numbers are read meanwhile."""
-    for _ in range(20):
+    def consistent():
         told = lab.daemon.show("memory")
         receiving = next(row for row in told["classes"] if row["class"] == "receiving")
         largest = told["holders"][0]
-        if largest["held_bytes"] <= receiving["held_bytes"] <= receiving["share_bytes"] and largest["connections"] <= CLIENTS - receiving["evicted"]:
-            break
-        time.sleep(0.1)
-    return told, receiving, largest
+        return (largest["held_bytes"] <= receiving["held_bytes"] <= receiving["share_bytes"]
+                and largest["connections"] <= CLIENTS - receiving["evicted"] and (told, receiving, largest))
+
+    return within(20, consistent, "memory when no eviction is under way", step=0.1)
 
 
 def body():

@@ -21,7 +21,7 @@ def notes(caller, number):
 
 def hello(caller, ident):
     caller.sock.sendall(kit.Thrift.call(ident, "me", method=b"sayHello"))
-    caller.sock.settimeout(10)
+    caller.sock.settimeout(kit.PATIENCE)
     splitter, messages = kit.Splitter(kit.Thrift), []
     try:
         while not messages:
