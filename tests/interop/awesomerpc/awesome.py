@@ -60,7 +60,7 @@ def serve(options):
 
 def call(options):
     host, port = options.target.rsplit(":", 1)
-    sock = socket.create_connection((host, int(port)), timeout=10)
+    sock = socket.create_connection((host, int(port)), timeout=30)
     file = sock.makefile("rb")
     meta = "".join(f"{pair}\n" for pair in options.meta).encode()
     servers, errors = collections.Counter(), collections.Counter()

@@ -43,7 +43,7 @@ class Receiver:
 
     def stop(self):
         self.server.kill()
-        self.server.wait(10)
+        self.server.wait(30)
 
     def calls(self):
         return [json.loads(line) for line in self.requests.read_text().splitlines()]

@@ -53,8 +53,8 @@ class Callers:
         self.lock = threading.Lock()
 
     def connect(self):
-        connection = socket.create_connection(self.address, 10)
-        connection.settimeout(10)
+        connection = socket.create_connection(self.address, 30)
+        connection.settimeout(30)
         return connection
 
     def call(self, number):

@@ -239,7 +239,7 @@ class Broker:
     def _once(self, flags, place):
         """One connection: "", or why it has ended badly."""
         try:
-            runner = socket.create_connection(("::1", flags.number("-port", 0)), 5)
+            runner = socket.create_connection(("::1", flags.number("-port", 0)), PATIENCE)
         except OSError:
             return "the runner has gone\n"
         before, self.hung, self.tries = self.admin.counters(), False, 0

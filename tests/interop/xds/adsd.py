@@ -54,7 +54,7 @@ class Adsd:
     def ask(self, method, path, body=None):
         host, port = self.control.rsplit(":", 1)
         with netns.inside(self.namespace) if self.namespace else contextlib.nullcontext():
-            sock = socket.create_connection((host, int(port)), timeout=5)
+            sock = socket.create_connection((host, int(port)), timeout=30)
         connection = http.client.HTTPConnection(host)
         sock.settimeout(120)
         connection.sock = sock

@@ -89,6 +89,7 @@ def cold_start(w, server):
     ready = time.monotonic()
     first_call(w, 5)
     took, beyond = time.monotonic() - began, time.monotonic() - ready
+    w.daemon.wait_log("serving")
     told = next(line for line in w.daemon.process.errors().splitlines() if "module=boot" in line and "serving" in line)
     print(f"  cold start without a control plane: {told}; ready after {ready - began:.2f} s, first call after {took:.2f} s", flush=True)
     check("serving 2 services" in told, f"what was good last is not there from the beginning: {told}")

@@ -47,7 +47,7 @@ def says(word):
 def answer(w, first, source=""):
     try:
         with w.lab.inside("client"):
-            sock = socket.create_connection((VIP, PORT), timeout=5, source_address=(source, 0))
+            sock = socket.create_connection((VIP, PORT), timeout=30, source_address=(source, 0))
         with sock:
             sock.sendall(first)
             return sock.recv(100).decode()

@@ -52,7 +52,7 @@ def without_a_table(w, server):
     """Listeners lead to one host: that is their name. Nobody asks for a table."""
     w.daemon.write("file.yaml", service("file.test", FILE_VIP, PORT, "tcp", [(*w.endpoint(1, PORT), {})]))
     server.apply(*bytes_at(w, ALONE_VIP, ALONE), *bytes_at(w, "240.240.2.2", "one.test", "two.test"))
-    within(10, lambda: told(w, ALONE), "the name of a listener's host")
+    within(10, lambda: told(w, ALONE) and told(w, "file.test"), "the names of a listener's host and of a document's")
     for host in (ALONE, "alone.shop.svc", "alone.shop", "alone"):
         reached(w, host, ALONE_VIP)
     equal((told(w, ALONE)["origin"], told(w, "file.test")["origin"]), ("listeners", "documents"), "who says it")

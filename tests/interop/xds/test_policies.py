@@ -83,7 +83,6 @@ def echo(sock):
 def stream(lab):
     try:
         with lab.connect("client", ECHO_VIP, ECHO_PORT) as sock:
-            sock.settimeout(5)
             sock.sendall(b"hello")
             return PASSES if sock.recv(5) == b"hello" else "ended"
     except ConnectionRefusedError:

@@ -27,8 +27,13 @@ def told(w, host=HOST, vip=VIP):
 
 
 def waits(w):
-    ready = w.daemon.show("ready")
-    equal(w.daemon.http("/ready")[0], 200 if ready["ready"] else 503, f"status of /ready beside {ready}")
+    def both():
+        """What the shell and HTTP have, unless it changed between the two."""
+        ready, status = w.daemon.show("ready"), w.daemon.http("/ready")[0]
+        return w.daemon.show("ready")["ready"] == ready["ready"] and (ready, status)
+
+    ready, status = within(10, both, "an answer that does not change meanwhile")
+    equal(status, 200 if ready["ready"] else 503, f"status of /ready beside {ready}")
     return [(row["what"], row["name"], row["why"]) for row in ready["waits_for"]]
 
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE))
 import environment  # noqa: E402
 import test_join  # noqa: E402
 sys.path.insert(0, str(HERE.parents[1] / "smoke"))
-from meltemi_lab import Lab, check, equal, main, netns, within  # noqa: E402
+from meltemi_lab import Lab, becomes, check, equal, main, netns, within  # noqa: E402
 from meltemi_lab.daemon import SHELL  # noqa: E402
 from meltemi_lab.documents import service  # noqa: E402
 
@@ -130,8 +130,8 @@ def away(peer, daemon):
     """Stopped, so that connections are taken and nothing answers; the certificate's life ends."""
     peer.pause()
     says(daemon, "expired", seconds=30)
-    told = [row for row in daemon.show("health")["health"] if row["check"] == "certificates"]
-    check(told and "has expired" in told[0]["words"] and told[0]["state"] == "fault", f"`show health` says {told}")
+    becomes(lambda: [("has expired" in row["words"], row["state"]) for row in daemon.show("health")["health"] if row["check"] == "certificates"][:1],
+            [(True, "fault")], "`show health` of an expired certificate")
     check(left(daemon) <= 0, f"{left(daemon)} s are left of a certificate that has expired")
     shows(daemon, "expired")
     peer.kill(signal.SIGCONT)

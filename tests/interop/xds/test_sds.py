@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import adsd  # noqa: E402  (makes meltemi_lab known)
-from meltemi_lab import Lab, check, equal, main, within  # noqa: E402
+from meltemi_lab import Lab, becomes, check, equal, main, within  # noqa: E402
 from meltemi_lab.authority import Authority  # noqa: E402
 
 URI = "spiffe://cluster.local/ns/edge/sa/meltemi"
@@ -98,7 +98,7 @@ def body():
         socket.unlink(missing_ok=True)
         agent(lab, socket, own(*pairs[2]), roots(ca))
         soon(daemon, "another agent", seconds=20, state="good", serial="1002", note=None, reason=None)
-        equal(len(daemon.show("identity")["roots"]), 1, "roots of the other agent")
+        becomes(lambda: len(daemon.show("identity")["roots"]), 1, "roots of the other agent")
         # A node whose agent is not there yet starts all the same.
         daemon.stop()
         daemon.node.write_text(daemon.node.read_text().replace(str(socket), f"{lab.directory}/late.sock"))

@@ -188,7 +188,7 @@ def no_room(w, server, state):
     told(w, "no room")
     filler.unlink()
     over(w)
-    check("is written again" in view(w, "log"), "the log does not say that it is written again")
+    w.daemon.wait_log("is written again")
 
 
 def kept(state):
