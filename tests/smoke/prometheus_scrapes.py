@@ -15,7 +15,7 @@ import urllib.parse
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from meltemi_lab import PATIENCE, TESTS, Lab, Skip, check, equal, main, netns, within
+from meltemi_lab import PATIENCE, TESTS, Lab, Skip, becomes, check, equal, main, netns, within
 from meltemi_lab.documents import service
 
 PROMETHEUS = TESTS.parent / "docs/how-to/prometheus"
@@ -222,8 +222,8 @@ def scraped(lab, daemon):
     print(report, *others, flush=True)
     formats(daemon)
     labels_of_the_node(daemon)
-    within(10, lambda: query(daemon, f'meltemi_service_requests_total{{service="{HOST}"}}')[0]["value"][1] == "900",
-           "Prometheus has counted 900 calls", step=0.3)
+    becomes(lambda: [row["value"][1] for row in query(daemon, f'meltemi_service_requests_total{{service="{HOST}"}}')], ["900"],
+            "calls that Prometheus has counted", step=0.3)
     replies = query(daemon, f'sum(istio_requests_total{{destination_service_name="{HOST}"}})')
     equal(replies[0]["value"][1], "900", "istio_requests_total")
     counted = query(daemon, f'istio_request_duration_milliseconds_count{{destination_service_name="{HOST}"}}')

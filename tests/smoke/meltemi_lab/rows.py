@@ -116,7 +116,7 @@ class Rows:
             shutil.copyfile(source, self.folder / f".{name}")
             os.rename(self.folder / f".{name}", self.folder / name)
         if self.daemon.process:
-            within(5, lambda: self.daemon.show("identity")["identity"][0]["principal"].startswith(f"spiffe://{domain}/"), "the new identity is in use")
+            within(5, lambda: (self.daemon.show("identity")["identity"][0]["principal"] or "").startswith(f"spiffe://{domain}/"), "the new identity is in use")
 
     def in_force(self, rows):
         self.daemon.write("policies.yaml", "---\n".join(row.text for row in rows))
