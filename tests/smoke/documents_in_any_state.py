@@ -146,9 +146,10 @@ class Scene:
     def calls(self, what, wanted, **but):
         """What calls of each service get: servers, "denied", "refused" (who connects is), or "nothing"."""
         clients = {}
+        wants = {name: but.get(name, CALLS[name][wanted[name]]) for name in NAMES}
         for name, vip in NAMES.items():
             try:
-                self.lab.connect("client", f"240.240.0.{vip}", 20880).close()
+                self.lab.connect("client", f"240.240.0.{vip}", 20880, timeout=2 if wants[name] == "nothing" else PATIENCE).close()
                 clients[name] = self.lab.dubbo_client(f"240.240.0.{vip}:20880", count=40, outstanding=2, attach="user-id=7")
             except OSError as error:
                 clients[name] = "refused" if isinstance(error, ConnectionRefusedError) and name != "se" else "nothing"
@@ -161,7 +162,7 @@ class Scene:
             else:
                 equal(report["answered"], 40, f"{what}: calls of {name} that were answered ({report})")
                 got = " ".join(server.split("/")[1] for server in report["by_server"])
-            want = but.get(name, CALLS[name][wanted[name]])
+            want = wants[name]
             check(got == want or (want == "one" and got in ("s1", "s2")), f"{what}: calls of {name} get {got}, not {want}")
 
     def live(self, make):
@@ -484,9 +485,9 @@ def the_nodes_file(scene):
     new = SERVICE.format(name="more", vip=62, time=TIMES[0], endpoints=ENDPOINTS[1])
     (more / "more.yaml").write_text(new)
 
-    def server():
+    def server(seconds=PATIENCE):
         try:
-            scene.lab.connect("client", "240.240.0.62", 20880).close()
+            scene.lab.connect("client", "240.240.0.62", 20880, timeout=seconds).close()
         except OSError:
             return ""
         return " ".join(scene.lab.dubbo_client("240.240.0.62:20880", count=20).result()["by_server"])
@@ -502,7 +503,7 @@ def the_nodes_file(scene):
     equal(server(), "v2/s2", "beside a Node's file that cannot be read")
     equal(scene.daemon.check()[0], 2, "exit status of --check of a Node that cannot be read")
     scene.live(lambda _scene: scene.write(node, before))
-    within(5, lambda: not server(), "a directory that the Node's file names no more is not served")
+    within(5, lambda: not server(2), "a directory that the Node's file names no more is not served")
     scene.settle(every(FIRST)[1], "behind the Node's file")
 
 
