@@ -5,12 +5,17 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* Attempts to open a file while directories on its path are renamed. */
+#define BENEATH_TRIES 16
 
 void mt_wipe_free(char *text)
 {
@@ -181,6 +186,20 @@ int mt_file_read(
 int mt_file_read_secret(const char *path, char **data, size_t *len, struct mt_err *e)
 {
 	return read_path(path, MT_FILE_SECRET, MT_FILE_SMALL, 0, data, len, e);
+}
+
+int mt_file_open_beneath(int directory, const char *path, int flags)
+{
+	struct open_how how = {.flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	long fd;
+
+	for (int i = 0; i < BENEATH_TRIES; i++) {
+		fd = syscall(SYS_openat2, directory, path, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd < 0 ? -errno : (int)fd;
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */

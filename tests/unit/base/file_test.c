@@ -498,7 +498,70 @@ static void behind_links(void)
 	end();
 }
 
+/* The descriptor's file holds what its name says, or the error is the wanted one. */
+static void opens(int directory, const char *path, int want)
+{
+	int fd = mt_file_open_beneath(directory, path, O_RDONLY | O_NONBLOCK);
+	char text[8] = "";
+
+	CU_ASSERT_EQUAL(fd < 0 ? fd : 0, want);
+	if (fd < 0)
+		return;
+	CU_ASSERT_EQUAL(read(fd, text, sizeof(text) - 1), 2);
+	CU_ASSERT_STRING_EQUAL(text, "in");
+	CU_ASSERT_EQUAL(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	close(fd);
+}
+
+/* Nothing outside of a directory is opened through it: links and ".." may not lead out. */
+static void beneath(void)
+{
+	static const struct {
+		const char *path, *link; /* NULL: no link of that name is made */
+		int want;
+	} t[] = {
+		{"d/file", NULL, 0},
+		{"d/../d/file", NULL, -EXDEV}, /* opened as "../d/file" */
+		{"d/sub/../file", NULL, 0},
+		{"d/none", NULL, -ENOENT},
+		{"d/in", "file", 0},
+		{"d/sub/up", "../file", 0},
+		{"d/out", "../out-of-it", -EXDEV},
+		{"d/absolute", "/etc/passwd", -EXDEV},
+		{"d/away", "..", -EXDEV},
+		{"d/away/out-of-it", NULL, -EXDEV},
+		{"d/magic", "/proc/self/root", -EXDEV},
+		{"d/loop", "loop", -ELOOP},
+	};
+	char path[128];
+	int fd;
+
+	begin();
+	CU_ASSERT_EQUAL(mkdir(in_dir("d"), 0700), 0);
+	CU_ASSERT_EQUAL(mkdir(in_dir("d/sub"), 0700), 0);
+	put(in_dir("d/file"), "in");
+	put(in_dir("out-of-it"), "out");
+	fd = open(in_dir("d"), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		if (t[i].link)
+			CU_ASSERT_EQUAL(symlink(t[i].link, in_dir(t[i].path)), 0);
+		opens(fd, t[i].path + 2, t[i].want);
+	}
+	snprintf(path, sizeof(path), "%s", in_dir("d/file"));
+	opens(fd, path, -EXDEV);
+	close(fd);
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
+		if (t[i].link)
+			unlink(in_dir(t[i].path));
+	unlink(in_dir("d/file"));
+	unlink(in_dir("out-of-it"));
+	rmdir(in_dir("d/sub"));
+	rmdir(in_dir("d"));
+	end();
+}
+
 const struct mt_test file_tests[] = {
+	{"beneath", beneath},
 	{"replaced", replaced},
 	{"modes", modes},
 	{"owners", owners},
