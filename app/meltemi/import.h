@@ -15,10 +15,12 @@
 /* The most inputs. None may be larger than a file that meltemid reads. */
 #define IMPORT_INPUTS 500
 #define IMPORT_ARGS   8
+/* The directory in `in` for inputs that are not directories. */
+#define IMPORT_FILES "files"
 
 struct import_input {
 	const char *arg; /* as given; "-": standard input */
-	char name[16];	 /* its name in `in`, where meltemid reads it */
+	char name[24];	 /* its path in `in`, where meltemid reads it */
 	bool directory, stream;
 };
 
@@ -28,10 +30,10 @@ struct import {
 	struct import_input *inputs;
 	uint32_t n;
 	char dir[PATH_MAX -
-		 64];	/* temporary directory; "in" holds the inputs, or symbolic links to them */
-	json_t *report; /* meltemid's report, with the user's names for paths */
-	bool trouble;	/* something is refused, or a file could not be read */
-	char *node;	/* the Node document for the user */
+		 64]; /* temporary directory; "in" holds copies of files, and links to directories */
+	json_t *report;		       /* meltemid's report, with the user's names for paths */
+	bool trouble;		       /* something is refused, or a file could not be read */
+	char *node;		       /* the Node document for the user */
 	const char *args[IMPORT_ARGS]; /* arguments of meltemid after those for the Node document */
 };
 

@@ -7,6 +7,7 @@
 #include "import.h"
 
 #include "mt_file.h"
+#include "mt_region.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -238,21 +239,40 @@ static int take(struct import *m, int status)
 	return json_array_size(json_object_get(m->report, "objects")) ? EXIT_DONE : nothing(m);
 }
 
+/* The text of a Node with the inputs as sources, which the caller frees. NULL: no memory. */
+static char *node_of_inputs(const struct import *m, const char *state)
+{
+	const char **sources = calloc(m->n + 1, sizeof(*sources));
+	uint32_t n = 0;
+	struct mt_region r;
+	char *text = NULL;
+
+	mt_region_init(&r, 0);
+	if (sources)
+		sources[n++] = mt_region_printf(&r, "%s/in/" IMPORT_FILES, m->dir);
+	for (uint32_t i = 0; sources && i < m->n; i++)
+		if (m->inputs[i].directory)
+			sources[n++] = mt_region_printf(&r, "%s/in/%s", m->dir, m->inputs[i].name);
+	if (sources && !r.failed)
+		text = import_node(m, sources, n, state);
+	free(sources);
+	mt_region_fini(&r);
+	return text;
+}
+
 /*
  * Starts meltemid on a Node that reads the inputs. Returns its pid, or -1 after an error message,
  * with the exit code in *code.
  */
 static pid_t ask(struct import *m, FILE **out, int *code)
 {
-	char in[PATH_MAX], state[PATH_MAX], path[PATH_MAX], *text;
-	const char *source = in;
+	char state[PATH_MAX], path[PATH_MAX], *text;
 	struct mt_err e;
 
 	*code = EXIT_UNREACHABLE;
-	snprintf(in, sizeof(in), "%s/in", m->dir);
 	snprintf(state, sizeof(state), "%s/state", m->dir);
 	snprintf(path, sizeof(path), "%s/node.yaml", m->dir);
-	text = import_node(m, &source, 1, state);
+	text = node_of_inputs(m, state);
 	if (!text || mt_file_replace(path, text, strlen(text), 0600, &e)) {
 		import_error("%s", text ? e.text : "no memory");
 		free(text);

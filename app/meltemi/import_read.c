@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes the inputs readable for meltemid: copies streams, and makes links to files and directories.
+ * Makes the inputs readable for meltemid: copies streams and files into one directory, and makes a
+ * link to each directory. Each of these is a source of its own, because meltemid follows no link
+ * that leads out of a source.
  */
 #include "import.h"
 
@@ -74,20 +76,27 @@ static const char *suffix_of(const char *text, size_t len)
 	return i < len && text[i] == '{' ? ".json" : ".yaml";
 }
 
+static bool put_copy(struct import *m, struct import_input *in, uint32_t i, const char *suffix,
+	const char *text, size_t len)
+{
+	char path[PATH_MAX];
+	struct mt_err e;
+
+	snprintf(in->name, sizeof(in->name), IMPORT_FILES "/%03u%s", i, suffix);
+	snprintf(path, sizeof(path), "%s/in/%s", m->dir, in->name);
+	if (mt_file_replace(path, text, len, 0600, &e) == 0)
+		return true;
+	import_error("%s", e.text);
+	return false;
+}
+
 static bool copy_stream(struct import *m, struct import_input *in, uint32_t i, int fd)
 {
-	char path[PATH_MAX], *text = NULL;
+	char *text = NULL;
 	size_t len = 0;
-	struct mt_err e;
-	bool ok = read_stream(in, fd, &text, &len);
+	bool ok = read_stream(in, fd, &text, &len) &&
+		  put_copy(m, in, i, suffix_of(text, len), text, len);
 
-	if (ok) {
-		snprintf(in->name, sizeof(in->name), "%03u%s", i, suffix_of(text, len));
-		snprintf(path, sizeof(path), "%s/in/%s", m->dir, in->name);
-		ok = mt_file_replace(path, text, len, 0600, &e) == 0;
-		if (!ok)
-			import_error("%s", e.text);
-	}
 	/* The text may contain Secrets. */
 	if (text)
 		explicit_bzero(text, len);
@@ -110,12 +119,28 @@ static const char *suffix_of_name(const char *name)
 	return dot && strcmp(dot, ".json") == 0 ? ".json" : ".yaml";
 }
 
+static bool copy_file(struct import *m, struct import_input *in, uint32_t i)
+{
+	struct mt_err e;
+	size_t len;
+	char *text;
+	bool ok;
+
+	if (mt_file_read(in->arg, MT_SOURCE_FILE_MAX, 0, &text, &len, &e)) {
+		import_error("%s", e.text);
+		return false;
+	}
+	ok = put_copy(m, in, i, suffix_of_name(in->arg), text, len);
+	/* The text may contain Secrets. */
+	mt_wipe_free(text);
+	return ok;
+}
+
 static bool make_link(struct import *m, struct import_input *in, uint32_t i)
 {
 	char target[PATH_MAX], path[PATH_MAX];
 
-	snprintf(in->name, sizeof(in->name), "%03u%s", i,
-		in->directory ? "" : suffix_of_name(in->arg));
+	snprintf(in->name, sizeof(in->name), "%03u", i);
 	snprintf(path, sizeof(path), "%s/in/%s", m->dir, in->name);
 	if (!realpath(in->arg, target) || symlink(target, path))
 		return cannot(in, "read", errno);
@@ -144,7 +169,7 @@ static bool add_named(struct import *m, struct import_input *in, uint32_t i)
 	else if (!in->directory && st.st_size > MT_SOURCE_FILE_MAX)
 		ok = too_long(in);
 	else
-		ok = make_link(m, in, i);
+		ok = in->directory ? make_link(m, in, i) : copy_file(m, in, i);
 	close(fd);
 	return ok;
 }
@@ -158,6 +183,8 @@ static bool add(struct import *m, uint32_t i)
 	in->stream = true;
 	return copy_stream(m, in, i, STDIN_FILENO);
 }
+
+static const char *const own_directories[] = {"in", "in/" IMPORT_FILES};
 
 bool import_read(struct import *m)
 {
@@ -178,10 +205,12 @@ bool import_read(struct import *m)
 		m->dir[0] = '\0';
 		return false;
 	}
-	snprintf(path, sizeof(path), "%s/in", m->dir);
-	if (mkdir(path, 0700)) {
-		import_error("%s: %s", path, strerror(errno));
-		return false;
+	for (size_t i = 0; i < MT_ARRAY_LEN(own_directories); i++) {
+		snprintf(path, sizeof(path), "%s/%s", m->dir, own_directories[i]);
+		if (mkdir(path, 0700)) {
+			import_error("%s: %s", path, strerror(errno));
+			return false;
+		}
 	}
 	for (uint32_t i = 0; i < m->n; i++)
 		if (!add(m, i))
@@ -205,8 +234,10 @@ void import_clean(struct import *m)
 		snprintf(path, sizeof(path), "%s/%s", m->dir, ours[i]);
 		(void)unlink(path);
 	}
-	snprintf(path, sizeof(path), "%s/in", m->dir);
-	(void)rmdir(path);
+	for (size_t i = MT_ARRAY_LEN(own_directories); i-- > 0;) {
+		snprintf(path, sizeof(path), "%s/%s", m->dir, own_directories[i]);
+		(void)rmdir(path);
+	}
 	(void)rmdir(m->dir);
 }
 

@@ -276,13 +276,14 @@ static bool is_same(const struct entry *e, const char *text, size_t len)
 	return e->read && e->blob && e->blob->len == len && memcmp(e->blob->text, text, len) == 0;
 }
 
-static int refresh(struct entry *e, const struct mt_source_place *place, struct mt_diags *diags)
+static int refresh(struct entry *e, const struct mt_source_place *place, const struct mt_root *root,
+	struct mt_diags *diags)
 {
 	uint64_t at = mt_file_clock();
 	struct stat st;
 	size_t len;
 	int rc;
-	char *text = mt_file_text(diags, e->path, &st, &len, &rc);
+	char *text = mt_file_text(diags, root, e->path, &st, &len, &rc);
 
 	if (!text)
 		return rc;
@@ -345,7 +346,8 @@ static int adopt(const struct entry *e, struct mt_source_reading *r)
 }
 
 int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
-	const struct mt_source_place *place, const char *path, const struct stat *st)
+	const struct mt_source_place *place, const struct mt_root *root, const char *path,
+	const struct stat *st)
 {
 	struct entry *e = find(c, path);
 	int rc = 0;
@@ -356,7 +358,7 @@ int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct
 	e->order = c->n_read++;
 	move(e, place);
 	if (!is_settled(e, st))
-		rc = refresh(e, place, diags);
+		rc = refresh(e, place, root, diags);
 	if (rc) {
 		if (rc == -E2BIG)
 			tell(e, diags);

@@ -5,8 +5,20 @@
 #include "mt_idmap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+/* Lower in tests. */
+struct mt_source_limits mt_source_limits = {
+	MT_SOURCE_NAMES_MAX, MT_SOURCE_DIRECTORIES_MAX, MT_SOURCE_BYTES_MAX};
+
+/* The directory of a source, open for the whole load. */
+struct opened {
+	struct mt_root root;
+	struct opened *next;
+};
 
 /* The current load. */
 struct load {
@@ -16,6 +28,11 @@ struct load {
 	struct mt_diags *diags;
 	struct mt_region region;
 	struct mt_idmap visited; /* struct visit by inode, to read what is named twice only once */
+	struct opened *opened;
+	/* Of the source that is being read; NULL for files that the configuration names. */
+	const struct mt_root *root;
+	struct mt_source_limits used; /* by that source */
+	bool exceeded;		      /* one of its limits: read no more of it */
 	struct listed *listed;
 	uint32_t n_listed;
 	uint64_t
@@ -31,6 +48,7 @@ struct visit {
 /* A directory and its state before it was listed. */
 struct listed {
 	const char *path;
+	const struct mt_root *root;
 	struct stat st;
 };
 
@@ -88,9 +106,9 @@ static bool first_visit(struct load *l, const struct stat *st)
 	return true;
 }
 
-static void cannot_read(struct load *l, const char *path, const char *remedy)
+static void cannot_read(struct load *l, const char *path, const char *remedy, int err)
 {
-	mt_load_error(l->diags, path, remedy, errno);
+	mt_load_error(l->diags, path, remedy, err);
 	if (mt_reading_partial(l->reading, path))
 		l->region.failed = true;
 }
@@ -110,7 +128,50 @@ static void keep_all(struct load *l, const char *path)
 		l->region.failed = true;
 }
 
+/*
+ * Ends the reading of a source that exceeds a limit. An author of documents could otherwise keep
+ * this thread busy, or take all memory.
+ */
+static void exceed(struct load *l, const char *path, const char *what)
+{
+	const struct mt_meta about = {.origin = {path, 0}, .serial = mt_object_serial()};
+
+	l->exceeded = true;
+	mt_diag_object(l->diags, MT_DIAG_ERROR, &about, 0, NULL,
+		"remove other files from it, or divide it among several of the Node's "
+		"spec.sources",
+		"not all of it is read: it has more than %s", what);
+	if (mt_reading_partial(l->reading, path))
+		l->region.failed = true;
+}
+
+/* False if a file of this size exceeds what a source may have. */
+static bool count_bytes(struct load *l, const struct stat *st)
+{
+	/* A longer file is not read. */
+	if (l->root && S_ISREG(st->st_mode) && st->st_size <= MT_SOURCE_FILE_MAX)
+		l->used.bytes += (uint64_t)st->st_size;
+	if (l->used.bytes <= mt_source_limits.bytes)
+		return true;
+	exceed(l, l->root->path, "256 MiB of documents");
+	return false;
+}
+
 static void scan(struct load *l, const char *path, unsigned int depth);
+
+/* Reports a path without a state, unless it was listed and is gone by now. */
+static void tell_missing(struct load *l, const char *path, bool named, int err)
+{
+	struct stat link;
+
+	if (!named && err == ENOENT && mt_root_lstat(l->root, path, &link))
+		return;
+	cannot_read(l, path,
+		err == ENOENT && !named
+			? "it is a dangling symbolic link; remove it, or restore its target"
+			: "check its name and permissions",
+		err);
+}
 
 /*
  * Reads a file, or a directory below one. `named`: the configuration names it, so it must exist. A
@@ -119,34 +180,32 @@ static void scan(struct load *l, const char *path, unsigned int depth);
  */
 static bool read_path(struct load *l, const char *path, bool named, unsigned int depth)
 {
-	struct stat st, link;
+	struct stat st;
+	int rc = mt_root_stat(l->root, path, &st);
 
-	if (stat(path, &st)) {
-		int err = errno;
-
-		if (named || err != ENOENT || lstat(path, &link) == 0) {
-			errno = err;
-			cannot_read(l, path,
-				err == ENOENT && !named ? "it is a dangling symbolic link; remove "
-							  "it, or restore its target"
-							: "check its name and permissions");
-		}
+	if (rc) {
+		tell_missing(l, path, named, -rc);
 		return false;
 	}
 	if (!first_visit(l, &st))
 		return true;
 	if (!S_ISDIR(st.st_mode) || named)
-		return mt_cache_read(l->cache, l->reading, l->diags, l->place, path, &st) == 0;
+		return count_bytes(l, &st) && mt_cache_read(l->cache, l->reading, l->diags,
+						      l->place, l->root, path, &st) == 0;
 	scan(l, path, depth + 1);
 	return true;
 }
 
-/* True for names of documents, and for directories and links to directories. */
-static bool is_wanted(const struct mt_listed_name *name)
+/*
+ * True for names of documents, and for directories and links to directories. A link that leads out
+ * of the source may be one to a directory, so read_path() reports it.
+ */
+static bool is_wanted(const struct load *l, const struct mt_listed_name *name)
 {
 	struct stat st;
+	int rc = name->wanted ? 0 : mt_root_stat(l->root, name->path, &st);
 
-	return name->wanted || (stat(name->path, &st) == 0 && S_ISDIR(st.st_mode));
+	return name->wanted || rc == -EXDEV || (rc == 0 && S_ISDIR(st.st_mode));
 }
 
 /* A file that is left out by its name looks as if it was read. */
@@ -154,7 +213,7 @@ static void warn_of_name(struct load *l, const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+	if (mt_root_stat(l->root, path, &st) == 0 && S_ISREG(st.st_mode))
 		mt_diag_add(l->diags, MT_DIAG_WARNING, (struct mt_origin){path, 0}, NULL,
 			"rename it, or move it to another directory",
 			"is not read: only names that end in .yaml, .yml or .json are");
@@ -166,7 +225,7 @@ static void add_listed(struct load *l, const char *path, const struct stat *st)
 		mt_region_push(&l->region, (void **)&l->listed, &l->n_listed, sizeof(*d));
 
 	if (d)
-		*d = (struct listed){mt_region_strdup(&l->region, path), *st};
+		*d = (struct listed){mt_region_strdup(&l->region, path), l->root, *st};
 }
 
 static uint64_t wall(void)
@@ -204,7 +263,7 @@ static void find_changed(struct load *l)
 		const struct listed *d = &l->listed[i];
 		struct stat st;
 
-		if (stat(d->path, &st) == 0 && st.st_ino == d->st.st_ino &&
+		if (mt_root_stat(d->root, d->path, &st) == 0 && st.st_ino == d->st.st_ino &&
 			st.st_dev == d->st.st_dev && changed_at(&st) == changed_at(&d->st) &&
 			!is_of_this_load(l, &st, now))
 			continue;
@@ -213,55 +272,109 @@ static void find_changed(struct load *l)
 	}
 }
 
-/* Lists a directory, after recording its state for find_changed(). 0 or -errno. */
+/*
+ * Lists a directory, after recording its state for find_changed(). 0 or -errno; -E2BIG: the source
+ * has too many names.
+ */
 static int list(struct load *l, const char *path, struct mt_listing **names)
 {
+	int fd = mt_root_openat(l->root, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK), rc;
 	struct stat st;
 
-	if (stat(path, &st))
-		return -errno;
-	add_listed(l, path, &st);
+	if (fd < 0)
+		return fd;
 	*names = mt_cache_listing(l->cache, path);
-	return *names ? mt_listing_read(*names, &st) : -ENOMEM;
+	rc = !*names ? -ENOMEM : fstat(fd, &st) ? -errno : 0;
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	add_listed(l, path, &st);
+	rc = mt_listing_read(*names, fd, &st, mt_source_limits.names - l->used.names);
+	l->used.names += (*names)->n_seen;
+	return rc;
+}
+
+static void cannot_list(struct load *l, const char *path, int rc)
+{
+	cannot_read(l, path,
+		rc == -EACCES ? "let this user read and search it"
+			      : "create the directory or correct its name",
+		-rc);
+}
+
+/* Lists a directory if that exceeds no limit; false after a message if it does, or fails. */
+static bool may_scan(
+	struct load *l, const char *path, unsigned int depth, struct mt_listing **names)
+{
+	int rc;
+
+	if (depth > MT_SOURCE_DEPTH) {
+		cannot_read(l, path, "32 directories below each other at most", ELOOP);
+		return false;
+	}
+	if (++l->used.directories > mt_source_limits.directories) {
+		exceed(l, l->root->path, "8,192 directories");
+		return false;
+	}
+	rc = list(l, path, names);
+	if (rc == -E2BIG)
+		exceed(l, l->root->path, "131,072 names in all directories");
+	else if (rc)
+		cannot_list(l, path, rc);
+	if (rc && rc != -E2BIG && !depth)
+		keep_all(l, path);
+	return rc == 0;
 }
 
 static void scan(struct load *l, const char *path, unsigned int depth)
 {
 	struct mt_listing *names = NULL;
-	int rc;
 
-	if (depth > MT_SOURCE_DEPTH) {
-		errno = ELOOP;
-		cannot_read(l, path, "32 directories below each other at most");
+	if (!may_scan(l, path, depth, &names))
 		return;
-	}
-	rc = list(l, path, &names);
-	if (rc) {
-		errno = -rc;
-		cannot_read(l, path,
-			rc == -EACCES ? "let this user read and search it"
-				      : "create the directory or correct its name");
-		if (!depth)
-			keep_all(l, path);
-		return;
-	}
-	for (uint32_t i = 0; i < names->n; i++)
-		if (is_wanted(&names->v[i]))
+	for (uint32_t i = 0; i < names->n && !l->exceeded; i++)
+		if (is_wanted(l, &names->v[i]))
 			(void)read_path(l, names->v[i].path, false, depth);
 		else if (names->v[i].misnamed)
 			warn_of_name(l, names->v[i].path);
 }
 
+/* Opens the directory of a source for this load. NULL after a message. */
+static const struct mt_root *open_root(struct load *l, const char *path)
+{
+	struct opened *o = mt_region_alloc(&l->region, sizeof(*o));
+	int rc = o ? mt_root_open(&o->root, path) : -ENOMEM;
+
+	if (rc) {
+		cannot_list(l, path, rc);
+		keep_all(l, path);
+		return NULL;
+	}
+	o->next = l->opened;
+	l->opened = o;
+	return &o->root;
+}
+
+static void close_roots(struct load *l)
+{
+	for (struct opened *o = l->opened; o; o = o->next)
+		mt_root_close(&o->root);
+}
+
 static void read_directory(struct load *l, const struct mt_source_place *place, const char *path)
 {
+	const struct mt_root *root = open_root(l, path);
 	struct stat st;
 
-	l->place = place;
-
-	/* If the directory does not exist, scan() reports it. */
-	if (stat(path, &st) == 0 && !first_visit(l, &st))
+	if (!root || (mt_root_stat(root, path, &st) == 0 && !first_visit(l, &st)))
 		return;
+	l->place = place;
+	l->root = root;
+	l->used = (struct mt_source_limits){0};
+	l->exceeded = false;
 	scan(l, path, 0);
+	l->root = NULL;
 }
 
 static const struct mt_node *node_of(const struct mt_source_reading *r)
@@ -325,6 +438,7 @@ int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,
 	mt_cache_begin(l.cache);
 	read_all(&l, node_file, directories, n);
 	find_changed(&l);
+	close_roots(&l);
 	/* Without a valid Node its directories were not read. */
 	mt_cache_end(l.cache, !node_file || node_of(r));
 	if (!cache)

@@ -20,10 +20,14 @@ int mt_load_error(struct mt_diags *diags, const char *path, const char *remedy, 
 	const struct mt_meta about = {.origin = {path, 0}, .serial = mt_object_serial()};
 	char command[512];
 
-	if (mt_file_remedy(path, MT_FILE_SHARED, err, command, sizeof(command))[0])
+	if (err == EXDEV)
+		remedy = "make it a link to something below that directory, or add what it leads "
+			 "to to the Node's spec.sources";
+	else if (mt_file_remedy(path, MT_FILE_SHARED, err, command, sizeof(command))[0])
 		remedy = command;
-	mt_diag_object(
-		diags, MT_DIAG_ERROR, &about, 0, NULL, remedy, "cannot be read: %s", strerror(err));
+	mt_diag_object(diags, MT_DIAG_ERROR, &about, 0, NULL, remedy, "cannot be read: %s",
+		err == EXDEV ? "it is a symbolic link that leads out of its source's directory"
+			     : strerror(err));
 	return -err;
 }
 
@@ -87,10 +91,10 @@ static bool same_times(const struct stat *a, const struct stat *b)
  * Reads a whole regular file, NUL-terminated; the caller frees it. NULL with -errno in *rc, which
  * `diags` reports unless it is -ENOMEM.
  */
-static char *read_whole(
-	struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc)
+static char *read_whole(struct mt_diags *diags, const struct mt_root *root, const char *path,
+	struct stat *st, size_t *len, int *rc)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = mt_root_openat(root, path, O_RDONLY | O_NONBLOCK);
 	struct stat before;
 	char *buf = NULL;
 	ssize_t n = 0;
@@ -98,7 +102,8 @@ static char *read_whole(
 	*rc = 0;
 	*len = 0;
 	if (fd < 0 || fstat(fd, st)) {
-		*rc = mt_load_error(diags, path, "check its name and permissions", errno);
+		*rc = mt_load_error(
+			diags, path, "check its name and permissions", fd < 0 ? -fd : errno);
 	} else if (!S_ISREG(st->st_mode)) {
 		*rc = not_a_file(diags, path, st);
 	} else if (st->st_size > MT_SOURCE_FILE_MAX) {
@@ -233,9 +238,10 @@ static size_t without_marks(char *text, size_t len)
 	return n;
 }
 
-char *mt_file_text(struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc)
+char *mt_file_text(struct mt_diags *diags, const struct mt_root *root, const char *path,
+	struct stat *st, size_t *len, int *rc)
 {
-	char *text = read_whole(diags, path, st, len, rc);
+	char *text = read_whole(diags, root, path, st, len, rc);
 	int low = text ? utf16_low_byte((const unsigned char *)text, *len) : -1;
 
 	if (low >= 0) {
@@ -254,7 +260,7 @@ int mt_source_file(struct mt_model *m, struct mt_diags *diags, const char *path)
 	struct stat st;
 	size_t len;
 	int rc;
-	char *text = mt_file_text(diags, path, &st, &len, &rc);
+	char *text = mt_file_text(diags, NULL, path, &st, &len, &rc);
 
 	if (!text)
 		return rc;

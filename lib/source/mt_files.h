@@ -9,6 +9,37 @@
 
 #include <sys/stat.h>
 
+/*
+ * beneath.c: the directory of a source. Files that are opened through it are in it or below it,
+ * despite symbolic links and `..`; its own path may have links. NULL stands for no such directory:
+ * paths are opened as they are.
+ */
+struct mt_root {
+	const char *path; /* the caller's */
+	size_t len;	  /* without slashes at the end */
+	int fd;
+};
+
+/* Opens the directory; 0 or -errno, and then r->fd is -1. */
+int mt_root_open(struct mt_root *r, const char *path);
+void mt_root_close(struct mt_root *r);
+/*
+ * Opens a path that begins with the root's. Returns a descriptor, or -errno: -EXDEV if a link leads
+ * out of the root.
+ */
+int mt_root_openat(const struct mt_root *r, const char *path, int flags);
+/* Read the state of such a path, or of a symbolic link itself. 0 or -errno. */
+int mt_root_stat(const struct mt_root *r, const char *path, struct stat *st);
+int mt_root_lstat(const struct mt_root *r, const char *path, struct stat *st);
+
+/* Limits of a source, or its use of them in a load. */
+struct mt_source_limits {
+	uint32_t names, directories; /* in all its directories */
+	uint64_t bytes;		     /* of its documents */
+};
+
+extern struct mt_source_limits mt_source_limits;
+
 /* The text of a file, shared by the cache and struct mt_source_texts (texts.c). */
 struct mt_source_blob {
 	uint32_t refs;
@@ -35,7 +66,8 @@ uint32_t mt_cache_count(const struct mt_source_cache *c);
  * Reads a whole regular file as UTF-8, NUL-terminated; the caller frees it. NULL with -errno in
  * *rc: it cannot be read, which `diags` reports, or there is no memory.
  */
-char *mt_file_text(struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc);
+char *mt_file_text(struct mt_diags *diags, const struct mt_root *root, const char *path,
+	struct stat *st, size_t *len, int *rc);
 /* One piece of a text that was read. */
 struct mt_piece_read {
 	size_t at, len; /* range of bytes in the text */
@@ -101,14 +133,16 @@ struct mt_listing {
 	uint64_t read_at, round;
 	struct mt_listed_name *v;
 	uint32_t n;
+	uint32_t n_seen; /* entries of any name */
 };
 
 /* cache.c: the listing of a directory, marked as used by this load. NULL: no memory. */
 struct mt_listing *mt_cache_listing(struct mt_source_cache *c, const char *path);
 /*
- * listing.c: updates the listing; `st` is the directory's current state. 0, or -errno: it is empty.
+ * listing.c: updates the listing from a descriptor of the directory, which it closes; `st` is the
+ * directory's current state. 0, or -errno: it is empty. -E2BIG: it has more than `most` entries.
  */
-int mt_listing_read(struct mt_listing *l, const struct stat *st);
+int mt_listing_read(struct mt_listing *l, int fd, const struct stat *st, uint32_t most);
 void mt_listing_fini(struct mt_listing *l);
 
 /*
@@ -116,7 +150,8 @@ void mt_listing_fini(struct mt_listing *l);
  * is its current state. 0, or -errno if it cannot be read, which `diags` reports.
  */
 int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
-	const struct mt_source_place *place, const char *path, const struct stat *st);
+	const struct mt_source_place *place, const struct mt_root *root, const char *path,
+	const struct stat *st);
 /*
  * Records that a file or directory was not read completely, so that objects missing from it are not
  * taken as deleted. 0 or -ENOMEM.

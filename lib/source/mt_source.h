@@ -34,6 +34,8 @@
  *   another clock and is ignored.
  * - While a directory or MeshConfig that the configuration names cannot be read, no document counts
  *   as deleted: a misspelled name looks the same as a removed source.
+ * - Nothing is opened outside of the directories that the configuration names, whatever links are
+ *   in them (beneath.c), and each of them has limits (MT_SOURCE_NAMES_MAX).
  *
  * The watch: one descriptor (epoll over inotify and a timer) for directories with their
  * subdirectories and the Node's file. It reports *.yaml, *.yml and *.json files that were closed
@@ -63,6 +65,14 @@
 
 /* A longer file is rejected before it is read. */
 #define MT_SOURCE_FILE_MAX (16u << 20)
+
+/*
+ * A source with more is not read completely: names of files and directories, of any kind, in all
+ * its directories; directories; bytes of documents.
+ */
+#define MT_SOURCE_NAMES_MAX	  131072u
+#define MT_SOURCE_DIRECTORIES_MAX 8192u
+#define MT_SOURCE_BYTES_MAX	  (256ull << 20)
 
 /* A file with more objects is rejected. */
 #define MT_SOURCE_OBJECTS_MAX 100000u

@@ -12,6 +12,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -27,6 +29,9 @@ struct walking {
 	struct mt_walk *w;
 	struct mt_strmap visited; /* by device and inode */
 	uint64_t since;
+	const struct mt_root *root; /* the directory of a source; NULL: paths are as they are */
+	uint32_t root_at;	    /* index + 1 of that directory in t->roots; 0: none */
+	struct mt_source_limits used;
 };
 
 /* ---- state of files -------------------------------------------------------------------------- */
@@ -36,11 +41,11 @@ static uint64_t ns_of(const struct timespec *t)
 	return (uint64_t)t->tv_sec * MT_SEC + (uint64_t)t->tv_nsec;
 }
 
-static struct mt_stamp stamp_of(const char *path, bool content)
+static struct mt_stamp stamp_of(const struct mt_root *root, const char *path, bool content)
 {
 	struct stat st;
 
-	if (stat(path, &st))
+	if (mt_root_stat(root, path, &st))
 		return (struct mt_stamp){0};
 	if (!content)
 		return (struct mt_stamp){.dev = st.st_dev, .ino = st.st_ino};
@@ -61,10 +66,12 @@ static void add_look(struct walking *k, const char *path, bool content)
 
 	if (!l)
 		return;
-	*l = (struct mt_look){.path = mt_region_strdup(&w->region, path), .content = content};
+	*l = (struct mt_look){.path = mt_region_strdup(&w->region, path),
+		.content = content,
+		.root_at = k->root_at};
 	if (!l->path)
 		return;
-	l->stamp = stamp_of(path, content);
+	l->stamp = stamp_of(k->root, path, content);
 	mt_strmap_put(&w->at, l->path, (void *)(uintptr_t)w->n_looks, NULL);
 }
 
@@ -73,7 +80,7 @@ static void look_at_age(struct walking *k, const char *path)
 {
 	struct stat st;
 
-	if (k->since && stat(path, &st) == 0 && ns_of(&st.st_ctim) >= k->since)
+	if (k->since && mt_root_stat(k->root, path, &st) == 0 && ns_of(&st.st_ctim) >= k->since)
 		k->w->younger = true;
 }
 
@@ -90,12 +97,12 @@ static bool first_visit(struct walking *k, const struct stat *st)
 
 /* ---- directories ----------------------------------------------------------------------------- */
 
-/* NULL: the kernel will not report events of the directory. */
-static struct mt_watched *add_watch(struct walking *k, const char *path)
+/* `at`: leads to the directory now. NULL: the kernel will not report events of the directory. */
+static struct mt_watched *add_watch(struct walking *k, const char *path, const char *at)
 {
 	struct mt_walk *w = k->w;
 	struct mt_watched *d;
-	int wd = k->t->inotify < 0 ? -1 : inotify_add_watch(k->t->inotify, path, EVENTS);
+	int wd = k->t->inotify < 0 ? -1 : inotify_add_watch(k->t->inotify, at, EVENTS);
 
 	if (wd < 0) {
 		w->n_limited += k->t->inotify < 0 || errno == ENOSPC;
@@ -109,11 +116,11 @@ static struct mt_watched *add_watch(struct walking *k, const char *path)
 
 static void walk(struct walking *k, const char *path, unsigned int depth);
 
-static bool is_directory(const char *path)
+static bool is_directory(const struct walking *k, const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	return mt_root_stat(k->root, path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* Visits one name in a directory; true if it is a document. `told`: events report its changes. */
@@ -124,13 +131,13 @@ static bool walk_entry(
 	struct stat st;
 
 	link = e->d_type == DT_LNK;
-	if (e->d_type == DT_UNKNOWN && lstat(path, &st) == 0) {
+	if (e->d_type == DT_UNKNOWN && mt_root_lstat(k->root, path, &st) == 0) {
 		link = S_ISLNK(st.st_mode);
 		directory = S_ISDIR(st.st_mode);
 	}
 	/* A broken link may lead to a directory later, so poll all links. */
 	if (link) {
-		directory = is_directory(path);
+		directory = is_directory(k, path);
 		add_look(k, path, !directory);
 	} else if (wanted && !directory && !told) {
 		add_look(k, path, true);
@@ -149,40 +156,69 @@ static uint32_t walk_entries(
 	size_t len = strlen(path);
 	uint32_t wanted = 0;
 
-	while (len > 1 && path[len - 1] == '/')
+	while (len > 0 && path[len - 1] == '/')
 		len--;
-	while ((e = readdir(dir)) != NULL) {
+	/* A load reads no more names than these either. */
+	while ((e = readdir(dir)) != NULL && k->used.names < mt_source_limits.names) {
 		char *at;
 
+		k->used.names += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 		if (e->d_name[0] == '.' || (e->d_type == DT_REG && !mt_source_wants(e->d_name)))
 			continue;
-		at = mt_region_printf(&k->w->region, "%.*s%s%s", (int)len, path,
-			len == 1 && *path == '/' ? "" : "/", e->d_name);
+		at = mt_region_printf(&k->w->region, "%.*s/%s", (int)len, path, e->d_name);
 		if (at)
 			wanted += walk_entry(k, at, e, told, depth);
 	}
 	return wanted;
 }
 
+/* Opens a directory that this walk has not visited; -1: there is none, or it is too deep. */
+static int open_unvisited(struct walking *k, const char *path, unsigned int depth)
+{
+	int fd = depth > MT_SOURCE_DEPTH ? -1 : mt_root_openat(k->root, path, O_PATH | O_DIRECTORY);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && first_visit(k, &st) &&
+		k->used.directories++ < mt_source_limits.directories)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static DIR *open_entries(const struct walking *k, const char *path)
+{
+	int fd = mt_root_openat(k->root, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd >= 0 && !dir)
+		close(fd);
+	return dir;
+}
+
 /*
  * Watches a directory before listing it, so that a name added in between is found by one of them.
+ * The kernel takes only a path to watch, and that of the descriptor leads nowhere else.
  */
 static void walk(struct walking *k, const char *path, unsigned int depth)
 {
+	int fd = open_unvisited(k, path, depth);
 	struct mt_watched *d;
 	uint32_t at, wanted;
-	struct stat st;
+	char name[64];
 	DIR *dir;
 
-	if (depth > MT_SOURCE_DEPTH || stat(path, &st) || !S_ISDIR(st.st_mode) ||
-		!first_visit(k, &st))
+	if (fd < 0)
 		return;
-	d = add_watch(k, path);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	d = add_watch(k, path, name);
+	close(fd);
 	if (!d)
 		add_look(k, path, true);
 	look_at_age(k, path);
 	at = k->w->n_dirs;
-	dir = opendir(path);
+	dir = open_entries(k, path);
 	wanted = dir ? walk_entries(k, dir, path, d != NULL, depth) : 0;
 	if (d) {
 		d = &k->w->dirs[at - 1]; /* the array may have moved */
@@ -192,6 +228,24 @@ static void walk(struct walking *k, const char *path, unsigned int depth)
 	}
 	if (dir)
 		closedir(dir);
+}
+
+/* Walks through the directory of a source. Its own path may have links to anywhere. */
+static void walk_root(struct walking *k, uint32_t i)
+{
+	const char *path = k->t->roots[i];
+	struct mt_root root;
+
+	add_look(k, path, false);
+	if (mt_root_open(&root, path))
+		return;
+	k->root = &root;
+	k->root_at = i + 1;
+	k->used = (struct mt_source_limits){0};
+	walk(k, path, 0);
+	k->root = NULL;
+	k->root_at = 0;
+	mt_root_close(&root);
 }
 
 /* ---- the Node's file ------------------------------------------------------------------------- */
@@ -216,7 +270,7 @@ static void walk_node(struct walking *k)
 	if (!above)
 		return;
 	link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
-	d = add_watch(k, above);
+	d = add_watch(k, above, above);
 	first = d ? find_in(k->w, d->wd) : NULL;
 	if (first != d)
 		k->w->n_dirs--; /* the directory is also watched for its documents */
@@ -315,10 +369,8 @@ int mt_tree_walk(struct mt_watch_tree *t, uint64_t since)
 	bool changed;
 
 	mt_region_init(&next.region, 0);
-	for (uint32_t i = 0; i < t->n_roots; i++) {
-		add_look(&k, t->roots[i], false);
-		walk(&k, t->roots[i], 0);
-	}
+	for (uint32_t i = 0; i < t->n_roots; i++)
+		walk_root(&k, i);
 	if (t->node_file)
 		walk_node(&k);
 	if (t->mesh_file) {
@@ -340,17 +392,31 @@ int mt_tree_walk(struct mt_watch_tree *t, uint64_t since)
 	return changed;
 }
 
+/*
+ * Opens roots only while it looks, because an open descriptor keeps a file system from being
+ * unmounted.
+ */
 bool mt_tree_look(struct mt_watch_tree *t, uint32_t first, uint32_t n)
 {
+	struct mt_root root = {.fd = -1};
+	uint32_t root_at = 0;
 	bool changed = false;
 
 	for (uint32_t i = first; i < t->now.n_looks && i - first < n; i++) {
 		struct mt_look *l = &t->now.looks[i];
-		struct mt_stamp s = stamp_of(l->path, l->content);
+		struct mt_stamp s = {0};
 
+		if (l->root_at && l->root_at != root_at) {
+			mt_root_close(&root);
+			root_at = l->root_at;
+			(void)mt_root_open(&root, t->roots[root_at - 1]);
+		}
+		if (!l->root_at || root.fd >= 0)
+			s = stamp_of(l->root_at ? &root : NULL, l->path, l->content);
 		changed |= !same_stamp(&s, &l->stamp);
 		l->stamp = s;
 	}
+	mt_root_close(&root);
 	return changed;
 }
 

@@ -29,7 +29,8 @@ struct mt_stamp {
 /* A path that is polled, because events do not report its changes. */
 struct mt_look {
 	const char *path;
-	bool content; /* compare size and times, too, and not only device and inode */
+	bool content;	  /* compare size and times, too, and not only device and inode */
+	uint32_t root_at; /* index + 1 in roots of the source that it is in; 0: none */
 	struct mt_stamp stamp;
 };
 

@@ -499,7 +499,7 @@ struct mt_xds_bootstrap *mt_xds_bootstrap_read(struct mt_diags *diags, const cha
 	struct stat st;
 	size_t len;
 	int rc;
-	char *text = mt_file_text(diags, path, &st, &len, &rc);
+	char *text = mt_file_text(diags, NULL, path, &st, &len, &rc);
 
 	if (!text)
 		return NULL;

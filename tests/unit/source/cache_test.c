@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SERVICE                                                                                    \
@@ -332,58 +333,50 @@ static void directories_that_have_settled(void)
 	/* What a link leads to changes no directory here. */
 	usleep(2100000);
 	CU_ASSERT_EQUAL(count(), 2);
-	sh("mkdir -p ../$(basename $PWD)-out && rm link && ln -s ../$(basename $PWD)-out link");
+	sh("mkdir -p .far && rm link && ln -s .far link");
 	CU_ASSERT_EQUAL(count(), 2);
 	usleep(2100000);
 	CU_ASSERT_EQUAL(count(), 2);
-	sh("mv far/b.txt ../$(basename $PWD)-out/b.yaml");
+	sh("mv far/b.txt .far/b.yaml");
 	CU_ASSERT_EQUAL(count(), 3);
 	sh("mv sub gone && mv gone .sub");
 	CU_ASSERT_EQUAL(count(), 2);
-	sh("rm -r ../$(basename $PWD)-out link");
+	sh("rm -r .far link");
 	CU_ASSERT_EQUAL(count(), 1);
 	end();
 }
 
-static uint32_t count_of(const char *directory)
-{
-	struct mt_source_reading r = {0};
-	struct mt_diags diags;
-	uint32_t n;
+/* The directory with this inode keeps its times. Replaces the C library's function. */
+static ino_t frozen;
 
-	mt_diags_init(&diags);
-	CU_ASSERT_EQUAL(mt_source_read(cache, &r, &diags, NULL, &directory, 1), 0);
-	CU_ASSERT_EQUAL(diags.errors, 0);
-	n = r.objects.n;
-	mt_source_reading_fini(&r);
-	mt_diags_fini(&diags);
-	return n;
+int fstat(int fd, struct stat *st)
+{
+	int rc = fstatat(fd, "", st, AT_EMPTY_PATH);
+
+	if (rc == 0 && frozen && st->st_ino == frozen)
+		st->st_mtim = st->st_ctim = (struct timespec){1000000000, 0};
+	return rc;
 }
 
-/*
- * This directory has the names of our descriptors, some of which lead to directories, and its times stay as they are: who says so is
- * told what is in it.
- */
+/* Some file systems change a directory and not its times; the operator's reload lists it again. */
 static void a_directory_whose_times_stay(void)
 {
-	const char *const fds = "/proc/self/fd";
-	int before, after;
+	struct stat st;
 
 	begin();
 	write_service("a.yaml", "a");
-	before = open(dir, O_RDONLY | O_DIRECTORY);
-	CU_ASSERT_FATAL(before >= 0);
-	CU_ASSERT_EQUAL(count_of(fds), 1);
-	usleep(2100000);
-	CU_ASSERT_EQUAL(count_of(fds), 1);
-	after = fcntl(before, F_DUPFD, before + 10);
-	CU_ASSERT_FATAL(after >= before + 10);
-	close(before);
+	CU_ASSERT_EQUAL(stat(dir, &st), 0);
+	frozen = st.st_ino;
+	CU_ASSERT_EQUAL(count(), 1);
+	write_service("b.yaml", "b");
+	CU_ASSERT_EQUAL(count(), 1);
 	mt_source_cache_doubt(cache);
-	CU_ASSERT_EQUAL(count_of(fds), 1);
-	close(after);
+	CU_ASSERT_EQUAL(count(), 2);
+	sh("mv a.yaml c.yaml");
+	CU_ASSERT_EQUAL(count(), 1);
 	mt_source_cache_doubt(cache);
-	CU_ASSERT_EQUAL(count_of(fds), 0);
+	CU_ASSERT_EQUAL(count(), 2);
+	frozen = 0;
 	end();
 }
 

@@ -192,33 +192,34 @@ static void links(void)
 {
 	struct scene sc;
 
-	begin(&sc, "mkdir one two far && echo 1 > one/a.yaml && echo 2 > two/a.yaml && echo f > "
-		   "far/f");
-	sh(&sc, "ln -s ../one d/link");
+	/* Hidden, so that only the links lead there. */
+	begin(&sc, "mkdir d/.one d/.two d/.far && echo 1 > d/.one/a.yaml && echo 2 > "
+		   "d/.two/a.yaml && echo f > d/.far/f");
+	sh(&sc, "ln -s .one d/link");
 	AT_ONCE(&sc);
-	sh(&sc, "echo 3 > one/a.yaml");
+	sh(&sc, "echo 3 > d/.one/a.yaml");
 	AT_ONCE(&sc);
-	sh(&sc, "ln -s ../two d/.l && mv -T d/.l d/link");
+	sh(&sc, "ln -s .two d/.l && mv -T d/.l d/link");
 	AT_ONCE(&sc);
-	sh(&sc, "echo 4 > one/a.yaml");
+	sh(&sc, "echo 4 > d/.one/a.yaml");
 	NEVER(&sc);
-	sh(&sc, "echo 4 > two/a.yaml");
+	sh(&sc, "echo 4 > d/.two/a.yaml");
 	AT_ONCE(&sc);
 	sh(&sc, "rm d/link");
 	AT_ONCE(&sc);
-	sh(&sc, "echo 5 > two/a.yaml");
+	sh(&sc, "echo 5 > d/.two/a.yaml");
 	NEVER(&sc);
 	/* What a link to a file leads to is elsewhere. */
-	sh(&sc, "ln -s ../far/f d/f.yaml");
+	sh(&sc, "ln -s .far/f d/f.yaml");
 	AT_ONCE(&sc);
-	sh(&sc, "echo longer > far/f");
+	sh(&sc, "echo longer > d/.far/f");
 	IN_TIME(&sc);
 	/* One that leads nowhere yet. */
-	sh(&sc, "ln -s ../later d/later && mkdir made && echo l > made/l.yaml");
+	sh(&sc, "ln -s .later d/later && mkdir made && echo l > made/l.yaml");
 	NEVER(&sc);
-	sh(&sc, "mv made later");
+	sh(&sc, "mv made d/.later");
 	IN_TIME(&sc);
-	sh(&sc, "echo m > later/l.yaml");
+	sh(&sc, "echo m > d/.later/l.yaml");
 	AT_ONCE(&sc);
 	end(&sc);
 }
