@@ -384,7 +384,9 @@ static bool same_directories(const struct mt_node *a, const struct mt_node *b)
 {
 	for (uint32_t i = 0; a->n_sources == b->n_sources && i < a->n_sources; i++)
 		if (!same_text(a->sources[i].directory, b->sources[i].directory) ||
-			!same_text(a->sources[i].ns, b->sources[i].ns))
+			!same_text(a->sources[i].ns, b->sources[i].ns) ||
+			!same_texts(a->sources[i].namespaces, a->sources[i].n_namespaces,
+				b->sources[i].namespaces, b->sources[i].n_namespaces))
 			return false;
 	return a->n_sources == b->n_sources;
 }

@@ -137,11 +137,11 @@ static int name_hosts(struct names *n, struct mt_object_row *row, const struct m
 
 /*
  * True for a refused object that may be about any host, because its contents cannot be read, or not
- * be trusted.
+ * be trusted. An object that its source may not have is about none.
  */
 static bool is_unread(const struct mt_object_row *row)
 {
-	return row->status == MT_OBJECT_REFUSED &&
+	return row->status == MT_OBJECT_REFUSED && !row->o->outside &&
 	       (row->o->illegible || !*row->o->kind || strcmp(row->o->kind, "ServiceEntry") == 0);
 }
 

@@ -87,12 +87,14 @@ struct mt_node_xds {
 };
 
 /*
- * A directory or a discovery server. Of a directory: `name` is the source of its objects, and `ns`
- * the namespace of those without one.
+ * A directory or a discovery server. Of a directory: `name` is the source of its objects, `ns` the
+ * namespace of those without one, and `namespaces` those that it may have objects of (0: all).
  */
 struct mt_node_source {
 	struct mt_origin origin;
 	struct mt_text directory, name, ns;
+	struct mt_text *namespaces;
+	uint32_t n_namespaces;
 	struct mt_node_xds *xds; /* NULL: a directory */
 };
 

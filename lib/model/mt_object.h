@@ -59,6 +59,8 @@ struct mt_object {
 		age_place; /* index + 1 in the most recently sorted table; 0: none. Mutable hints */
 	bool illegible;	   /* not YAML: the identity is as far as its lines show */
 	bool is_node;	   /* the Node document */
+	/* Refused, because its source may not have it; it stands for no object of its identity. */
+	bool outside;
 	enum mt_object_status
 		status;	 /* as reading left it: IN_FORCE, or IGNORED, NO_EFFECT, REFUSED with why */
 	const char *why; /* NULL: see its errors */
@@ -86,7 +88,7 @@ static inline const char *mt_object_key(const struct mt_object *o)
 }
 /*
  * Orders by identity. Among objects of one identity the winner is first: usable ones, then the
- * oldest, then by content.
+ * oldest, then by content. Those that are `outside` are last.
  */
 int mt_object_cmp(const struct mt_object *a, const struct mt_object *b);
 /* Orders objects of any kind by precedence: the oldest, then by name, then by namespace. */

@@ -148,6 +148,8 @@ int mt_object_str(const struct mt_object *o, char *buf, size_t size)
 /* Usable objects come first, whatever their age; then invalid ones, then illegible ones. */
 static int trouble(const struct mt_object *o)
 {
+	if (o->outside)
+		return 3;
 	return o->illegible ? 2 : o->status == MT_OBJECT_REFUSED;
 }
 

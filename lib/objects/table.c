@@ -45,10 +45,13 @@ static bool same_identity(const struct mt_object *a, const struct mt_object *b)
 	return strcmp(mt_object_key(a), mt_object_key(b)) == 0;
 }
 
-/* True if the object can be another version or a duplicate: only those with kind and name can. */
+/*
+ * True if the object can be another version or a duplicate: only those with kind and name can, and
+ * only if their source may have them.
+ */
 static bool is_named(const struct mt_object *o)
 {
-	return *o->kind && *o->name && o->status != MT_OBJECT_IGNORED;
+	return *o->kind && *o->name && o->status != MT_OBJECT_IGNORED && !o->outside;
 }
 
 static void add_origin(struct mt_object_table *t, struct mt_object_row *row, struct mt_origin at)
@@ -160,8 +163,12 @@ struct search {
 static void add_absent_row(struct search *s, struct mt_object *good, const char *file)
 {
 	struct mt_object_table *t = s->t;
-	struct mt_object_row *row = good ? add_row(t, good) : NULL;
+	struct mt_object_row *row;
 
+	/* The source's limit is newer than the version. */
+	if (!good || mt_source_excludes(s->r, file, good))
+		return;
+	row = add_row(t, good);
 	if (!row || mt_objects_add(&t->objects, good))
 		return;
 	row->good = row->used = good;
@@ -192,9 +199,9 @@ static void add_absent(
 
 	if (!r->n_partial)
 		return;
-	for (uint32_t i = 0; i < n; i++) {
-		mt_strmap_put(&s.here, mt_object_key(t->rows[i].o), t, NULL);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		if (!t->rows[i].o->outside)
+			mt_strmap_put(&s.here, mt_object_key(t->rows[i].o), t, NULL);
 	while ((one = mt_strmap_next(&kept->all, &pos, NULL)) != NULL)
 		if (is_absent(&s, one->key, one->file))
 			add_absent_row(&s, mt_kept_one_good(kept, one), one->file);

@@ -86,8 +86,8 @@ static const char *part_below(const char *path, const char *directory, size_t le
 }
 
 /*
- * The part of an absolute link below the root, whose path may itself have links. NULL: it leads
- * out.
+ * The part of an absolute link below the root. NULL: it leads out. The root's path may itself have
+ * links.
  */
 static const char *below_root(const struct mt_root *r, const char *target)
 {

@@ -253,10 +253,15 @@ static bool is_being_written(const struct entry *e, size_t len)
 	return len == 0 && e->read && e->documents > 0;
 }
 
+static bool same_name(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static bool same_place(const struct mt_source_place *a, const struct mt_source_place *b)
 {
-	return strcmp(a->source, b->source) == 0 && !a->ns == !b->ns &&
-	       (!a->ns || strcmp(a->ns, b->ns) == 0) && a->mesh_config == b->mesh_config;
+	return strcmp(a->source, b->source) == 0 && same_name(a->ns, b->ns) &&
+	       same_name(a->only, b->only) && a->mesh_config == b->mesh_config;
 }
 
 /* If the place of the file changed, its content means something else: forces a new parse. */

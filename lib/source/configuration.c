@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a whole configuration: the Node's file and all directories, each file once. */
+#include "mt_fields.h"
 #include "mt_files.h"
 
 #include "mt_idmap.h"
@@ -13,6 +14,12 @@
 /* Lower in tests. */
 struct mt_source_limits mt_source_limits = {
 	MT_SOURCE_NAMES_MAX, MT_SOURCE_DIRECTORIES_MAX, MT_SOURCE_BYTES_MAX};
+
+/* The directory of a source that is limited to some namespaces, at the start of the load. */
+struct confined {
+	dev_t dev;
+	ino_t ino;
+};
 
 /* The directory of a source, open for the whole load. */
 struct opened {
@@ -34,7 +41,8 @@ struct load {
 	struct mt_source_limits used; /* by that source */
 	bool exceeded;		      /* one of its limits: read no more of it */
 	struct listed *listed;
-	uint32_t n_listed;
+	struct confined *confined;
+	uint32_t n_listed, n_confined;
 	uint64_t
 		began; /* wall() at the start: time stamps of earlier changes are never later than it */
 };
@@ -57,6 +65,11 @@ void mt_source_reading_fini(struct mt_source_reading *r)
 	mt_objects_fini(&r->objects);
 	for (uint32_t i = 0; i < r->n_partial; i++)
 		free(r->partial[i]);
+	for (uint32_t i = 0; i < r->n_confined; i++) {
+		free(r->confined[i].directory);
+		free(r->confined[i].only);
+	}
+	free(r->confined);
 	free(r->partial);
 	free(r->unread);
 	*r = (struct mt_source_reading){0};
@@ -73,15 +86,33 @@ int mt_reading_partial(struct mt_source_reading *r, const char *path)
 	return v[r->n_partial++] ? 0 : -ENOMEM;
 }
 
+/* True if the path is the directory, or below it. */
+static bool is_below(const char *path, const char *directory)
+{
+	size_t len = strlen(directory);
+
+	return strncmp(path, directory, len) == 0 &&
+	       (path[len] == '\0' || path[len] == '/' || (len && directory[len - 1] == '/'));
+}
+
 bool mt_source_is_partial(const struct mt_source_reading *r, const char *file)
 {
 	if (r->unread)
 		return true;
-	for (uint32_t i = 0; i < r->n_partial; i++) {
-		size_t len = strlen(r->partial[i]);
+	for (uint32_t i = 0; i < r->n_partial; i++)
+		if (is_below(file, r->partial[i]))
+			return true;
+	return false;
+}
 
-		if (strncmp(r->partial[i], file, len) == 0 &&
-			(file[len] == '\0' || file[len] == '/' || (len && file[len - 1] == '/')))
+bool mt_source_excludes(
+	const struct mt_source_reading *r, const char *file, const struct mt_object *o)
+{
+	for (uint32_t i = 0; i < r->n_confined; i++) {
+		const struct mt_source_place place = {.only = r->confined[i].only};
+
+		if (is_below(file, r->confined[i].directory) &&
+			mt_place_excludes(&place, mt_kind_find(o->group, o->kind), o->ns))
 			return true;
 	}
 	return false;
@@ -157,6 +188,18 @@ static bool count_bytes(struct load *l, const struct stat *st)
 	return false;
 }
 
+/*
+ * True if the directory is left to a source that is limited to some namespaces. Otherwise a source
+ * that contains this directory would read it without the limit.
+ */
+static bool is_confined(const struct load *l, const struct stat *st)
+{
+	for (uint32_t i = 0; i < l->n_confined; i++)
+		if (l->confined[i].ino == st->st_ino && l->confined[i].dev == st->st_dev)
+			return true;
+	return false;
+}
+
 static void scan(struct load *l, const char *path, unsigned int depth);
 
 /* Reports a path without a state, unless it was listed and is gone by now. */
@@ -187,7 +230,7 @@ static bool read_path(struct load *l, const char *path, bool named, unsigned int
 		tell_missing(l, path, named, -rc);
 		return false;
 	}
-	if (!first_visit(l, &st))
+	if ((S_ISDIR(st.st_mode) && is_confined(l, &st)) || !first_visit(l, &st))
 		return true;
 	if (!S_ISDIR(st.st_mode) || named)
 		return count_bytes(l, &st) && mt_cache_read(l->cache, l->reading, l->diags,
@@ -367,7 +410,8 @@ static void read_directory(struct load *l, const struct mt_source_place *place, 
 	const struct mt_root *root = open_root(l, path);
 	struct stat st;
 
-	if (!root || (mt_root_stat(root, path, &st) == 0 && !first_visit(l, &st)))
+	if (!root || (mt_root_stat(root, path, &st) == 0 &&
+			     ((!place->only && is_confined(l, &st)) || !first_visit(l, &st))))
 		return;
 	l->place = place;
 	l->root = root;
@@ -387,11 +431,59 @@ static const struct mt_node *node_of(const struct mt_source_reading *r)
 
 const struct mt_source_place mt_source_anywhere = {.source = MT_SOURCE_DOCUMENTS};
 
+/* The namespaces of the source's objects, as in struct mt_source_place; NULL: all, or no memory. */
+static const char *namespaces_of(struct load *l, const struct mt_node_source *s)
+{
+	const char *all = NULL;
+
+	for (uint32_t i = 0; i < s->n_namespaces; i++) {
+		const char *one = s->namespaces[i].s;
+
+		all = all ? mt_region_printf(&l->region, "%s, %s", all, one)
+			  : mt_region_strdup(&l->region, one);
+		if (!all)
+			return NULL;
+	}
+	return all;
+}
+
+/* Notes the directory of a source that is limited to some namespaces. */
+static void note_confined(struct load *l, const struct mt_node_source *s)
+{
+	struct mt_source_reading *r = l->reading;
+	const char *only = namespaces_of(l, s);
+	struct confined *c;
+	struct mt_source_confined *v;
+	struct stat st;
+
+	if (!only)
+		return;
+	v = realloc(r->confined, (r->n_confined + 1) * sizeof(*v));
+	if (!v) {
+		l->region.failed = true;
+		return;
+	}
+	r->confined = v;
+	v[r->n_confined] = (struct mt_source_confined){strdup(s->directory.s), strdup(only)};
+	if (!v[r->n_confined].directory || !v[r->n_confined].only)
+		l->region.failed = true;
+	r->n_confined++;
+	/* If the directory does not exist, read_directory() reports it. */
+	if (stat(s->directory.s, &st))
+		return;
+	c = mt_region_push(&l->region, (void **)&l->confined, &l->n_confined, sizeof(*c));
+	if (c)
+		*c = (struct confined){st.st_dev, st.st_ino};
+}
+
 static void read_source(struct load *l, const struct mt_node_source *s)
 {
-	const struct mt_source_place place = {
-		.source = s->name.s ? s->name.s : MT_SOURCE_DOCUMENTS, .ns = s->ns.s};
+	const struct mt_source_place place = {.source = s->name.s ? s->name.s : MT_SOURCE_DOCUMENTS,
+		.ns = s->ns.s,
+		.only = namespaces_of(l, s)};
 
+	if (s->n_namespaces && !place.only)
+		return;
 	read_directory(l, &place, s->directory.s);
 	l->place = &mt_source_anywhere;
 }
@@ -413,6 +505,9 @@ static void read_all(
 		if (!read_path(l, node->mesh->config.s, true, 0))
 			keep_all(l, node->mesh->config.s);
 	}
+	for (uint32_t i = 0; node && i < node->n_sources; i++)
+		if (node->sources[i].directory.s && node->sources[i].n_namespaces)
+			note_confined(l, &node->sources[i]);
 	for (uint32_t i = 0; node && i < node->n_sources; i++)
 		if (node->sources[i].directory.s)
 			read_source(l, &node->sources[i]);

@@ -268,6 +268,27 @@ const char *mt_place_namespace(const struct mt_source_place *p, const struct mt_
 	return p->ns ? p->ns : "default";
 }
 
+/* True for kinds without namespaces, and for the Node. */
+static bool is_of_no_namespace(const struct mt_kind *k)
+{
+	return k && (k->cluster || (k->list == 0 && k->spec));
+}
+
+bool mt_place_excludes(const struct mt_source_place *p, const struct mt_kind *k, const char *ns)
+{
+	const char *at = p->only;
+	size_t len = strlen(ns), n;
+
+	if (!at || is_of_no_namespace(k))
+		return at != NULL;
+	for (; *at; at += n + strspn(at + n, ", ")) {
+		n = strcspn(at, ",");
+		if (n == len && memcmp(at, ns, n) == 0)
+			return false;
+	}
+	return true;
+}
+
 static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *root)
 {
 	struct mt_object *o = mt_region_alloc(&c->model->region, sizeof(*o));
@@ -632,6 +653,33 @@ void mt_mesh_config_read(void *arg, const struct mt_ynode *root)
 	(void)mt_objects_add(c->objects, o);
 }
 
+/* Reports an object that its source may not have. */
+static void exclude(struct mt_fctx *c, const struct mt_object *o, const struct mt_kind *k)
+{
+	const struct mt_ynode *n = mt_yaml_get(o->root, "metadata");
+	bool written = text_at(o->root, "metadata", "namespace") != NULL;
+
+	if (is_of_no_namespace(k)) {
+		n = mt_yaml_get(o->root, "kind");
+		mt_path_push(c, "kind");
+		mt_f_error(c, n->line,
+			"write it to a directory of the Node's spec.sources without namespaces",
+			"a kind without namespaces; this source may have objects of these "
+			"namespaces only: %s",
+			c->place->only);
+	} else {
+		n = written ? mt_yaml_get(n, "namespace") : o->root;
+		mt_path_push(c, "metadata");
+		mt_path_push(c, "namespace");
+		mt_f_error(c, n->line,
+			"write one of them; an operator may add others to the Node's "
+			"spec.sources[].namespaces",
+			"%s\"%.64s\" is not among the namespaces of this source: %s",
+			written ? "" : "is not written, and ", o->ns, c->place->only);
+	}
+	mt_path_pop(c, 0);
+}
+
 static void read_object(struct mt_fctx *c, const struct mt_ynode *root)
 {
 	uint32_t errors = c->diags->errors;
@@ -641,11 +689,16 @@ static void read_object(struct mt_fctx *c, const struct mt_ynode *root)
 	if (!o)
 		return;
 	mt_path_pop(c, 0);
-	if (classify(c, root, o, &k))
-		read_known(c, k, o);
+	if (classify(c, root, o, &k)) {
+		if (mt_place_excludes(c->place, k, o->ns))
+			exclude(c, o, k);
+		else
+			read_known(c, k, o);
+	}
 	if (c->diags->errors != errors) {
 		o->status = MT_OBJECT_REFUSED;
-		o->is_node = k && k->list == 0 && k->spec;
+		o->outside = mt_place_excludes(c->place, k, o->ns);
+		o->is_node = !o->outside && k && k->list == 0 && k->spec;
 	}
 	(void)mt_objects_add(c->objects, o);
 }

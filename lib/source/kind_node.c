@@ -243,16 +243,44 @@ static const struct mt_field xds_fields[] = {
 static const struct mt_section xds_section = {"discovery server", sizeof(struct mt_node_xds),
 	MT_ARRAY_LEN(xds_fields), .fields = xds_fields, .after = check_xds};
 
+/* An empty list could mean all namespaces or none, so it is an error. */
+static void check_source_namespaces(
+	struct mt_fctx *c, const struct mt_ynode *n, const struct mt_node_source *s)
+{
+	const struct mt_ynode *list = mt_yaml_get(n, "namespaces");
+	bool found = !s->ns.s;
+	uint32_t mark;
+
+	if (!list)
+		return;
+	mark = mt_path_push(c, "namespaces");
+	if (mt_yaml_is_null(list) || (list->type == MT_Y_SEQ && !list->first))
+		mt_f_error(c, list->line, "write at least one, or leave the field out",
+			"lists no namespace");
+	for (uint32_t i = 0; i < s->n_namespaces; i++) {
+		mt_check_label(c, &s->namespaces[i], "namespace");
+		found |= s->ns.s && strcmp(s->namespaces[i].s, s->ns.s) == 0;
+	}
+	mt_path_pop(c, mark);
+	if (found || !s->n_namespaces)
+		return;
+	mark = mt_path_push(c, "namespace");
+	mt_f_error(c, s->ns.line, "write one of them, or add it",
+		"\"%.64s\" is not among the namespaces of the source", s->ns.s);
+	mt_path_pop(c, mark);
+}
+
 static void check_source(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node_source *s = obj;
 
-	if (s->xds && (s->name.s || s->ns.s))
+	if (s->xds && (s->name.s || s->ns.s || mt_yaml_get(n, "namespaces")))
 		mt_f_error(c, n->line,
 			"write xds.name; resources of a discovery server have their namespaces",
-			"name and namespace are a directory's");
+			"name, namespace and namespaces are a directory's");
 	check_xds_name(c, &s->name);
 	mt_check_label(c, &s->ns, "namespace");
+	check_source_namespaces(c, n, s);
 	if (!s->directory.s == !s->xds)
 		mt_f_error(c, n->line, "write directory: PATH, or xds: {bootstrap: FILE}",
 			s->xds ? "a source is a directory or a discovery server, not both"
@@ -270,6 +298,10 @@ static const struct mt_field source_fields[] = {
 	{"namespace", MT_F_TEXT, AT(struct mt_node_source, ns),
 		.help = "with `directory`: namespace of objects without one, as with `kubectl "
 			"apply -n`; default: default"},
+	{"namespaces", MT_F_TEXTS, AT_LIST(struct mt_node_source, namespaces),
+		.help = "with `directory`: the namespaces that its objects may be in; objects of "
+			"others, and of kinds without a namespace, are refused "
+			"([teams](#directories-of-teams)); default: all"},
 	{"xds", MT_F_POINTER, AT(struct mt_node_source, xds), .sub = &xds_section,
 		.help = "a discovery server (xDS) of a mesh; its resources are used with the "
 			"documents"},

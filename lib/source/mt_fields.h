@@ -288,6 +288,11 @@ const char *mt_next_line(const char *p, const char *end, uint32_t *line);
 void mt_scan_identity(struct mt_region *r, const char *text, size_t len, struct mt_object *o);
 /* doc.c: the namespace of an object of this kind (NULL: unknown) that specifies none. */
 const char *mt_place_namespace(const struct mt_source_place *p, const struct mt_kind *k);
+/*
+ * doc.c: true if objects of the place may not be in this namespace, or not of this kind (NULL:
+ * unknown), because it has no namespace and the place is limited to some.
+ */
+bool mt_place_excludes(const struct mt_source_place *p, const struct mt_kind *k, const char *ns);
 /* doc.c: reads a file that is a MeshConfig as one object. `arg` is a struct mt_fctx. */
 void mt_mesh_config_read(void *arg, const struct mt_ynode *root);
 

@@ -45,7 +45,7 @@ struct mt_source_blob {
 	uint32_t refs;
 	size_t len;
 	char *text, *path;
-	char *source, *ns; /* as in struct mt_source_place */
+	char *source, *ns, *only; /* as in struct mt_source_place */
 	bool mesh_config;
 };
 

@@ -32,6 +32,9 @@
  *   count as deleted (mt_source_is_partial()), and the watch starts another load. So a document
  *   that moves to a directory that was already read is never lost. A time in the future comes from
  *   another clock and is ignored.
+ * - An object of a namespace that its source may not have (`sources[].namespaces`) is refused, and
+ *   does not count as a version or duplicate of another object (mt_object.outside). A directory
+ *   that is limited in this way is not read as part of another source that contains it.
  * - While a directory or MeshConfig that the configuration names cannot be read, no document counts
  *   as deleted: a misspelled name looks the same as a removed source.
  * - Nothing is opened outside of the directories that the configuration names, whatever links are
@@ -82,6 +85,8 @@ struct mt_source_place {
 	const char *source; /* mt_object.source */
 	const char
 		*ns; /* namespace of objects that specify none; NULL: not configured, "default" */
+	/* Namespaces that its objects may be in, divided by ", "; NULL: all, and no namespace. */
+	const char *only;
 	bool mesh_config; /* the file is a MeshConfig and not documents */
 };
 
@@ -94,6 +99,13 @@ struct mt_source_reading {
 	uint32_t n_partial;
 	/* The first named file or directory that cannot be read; NULL: all were read. */
 	char *unread;
+	struct mt_source_confined *confined; /* sources that are limited to some namespaces */
+	uint32_t n_confined;
+};
+
+/* The directory of a source, and the namespaces of its objects (struct mt_source_place). */
+struct mt_source_confined {
+	char *directory, *only;
 };
 
 /* True if a patch of an EnvoyFilter, as written, may change the outcome of some call. */
@@ -107,6 +119,13 @@ void mt_source_reading_fini(struct mt_source_reading *r);
  * cannot be read, because its name may be a mistake for any other.
  */
 bool mt_source_is_partial(const struct mt_source_reading *r, const char *file);
+
+/*
+ * True if the object, which a file had in an earlier load, may not come from that file now, because
+ * its source is limited to other namespaces.
+ */
+bool mt_source_excludes(
+	const struct mt_source_reading *r, const char *file, const struct mt_object *o);
 
 /*
  * Reads the objects of one text, which starts at line `line` of `file`. *documents receives the

@@ -92,6 +92,48 @@ static void copy_diags(struct mt_diags *to, const struct mt_diags *from, bool as
 }
 
 /*
+ * Limits an object to the namespaces of its source. One that may be a policy of them, because its
+ * own namespace is not readable, stays one, without a name.
+ */
+static void confine(const struct mt_fctx *c, struct mt_object *o, const struct mt_kind *k)
+{
+	bool unread = o->ns_unwritten || !*o->ns;
+
+	if (!*o->ns && k && k->restricts)
+		return;
+	if (!mt_place_excludes(c->place, k, o->ns))
+		return;
+	if (unread && k && k->restricts)
+		o->name = o->ns = "";
+	else
+		o->outside = true;
+}
+
+/*
+ * Adds an object without a readable namespace to each that its source may have, so that it closes
+ * none of another source.
+ */
+static int add_to_each(struct mt_fctx *c, struct mt_model *part, const struct mt_object *o)
+{
+	const char *at = c->place->only;
+	int rc = 0;
+
+	while (*at && rc == 0) {
+		size_t n = strcspn(at, ",");
+		struct mt_object *one = mt_region_alloc(&part->region, sizeof(*one));
+		char *ns = mt_region_strndup(&part->region, at, n);
+
+		if (!one || !ns)
+			return -ENOMEM;
+		*one = *o;
+		one->ns = ns;
+		rc = mt_objects_add(c->objects, one);
+		at += n + strspn(at + n, ", ");
+	}
+	return rc;
+}
+
+/*
  * Adds an object for a piece that is not YAML. Its lines may be enough to identify the object of
  * which it is the newest version; that object is rejected. A template, or a text that only looks
  * like a document, is ignored.
@@ -128,6 +170,7 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 		o->ns = mt_region_strdup(&part->region, mt_place_namespace(c->place, k));
 	if (!o->ns || !o->source)
 		return -ENOMEM;
+	confine(c, o, k);
 	ours = k || mt_group_is_known(o->group, strlen(o->group));
 	/*
 	 * Without a name only a Node or a kind that restricts access counts. Anything else may be a
@@ -139,12 +182,15 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 		o->status = MT_OBJECT_IGNORED;
 		ours = false;
 	}
-	o->is_node = k && k->list == 0 && k->spec;
-	o->may_restrict = k && k->restricts;
+	o->is_node = k && k->list == 0 && k->spec && !o->outside;
+	o->may_restrict = k && k->restricts && !o->outside;
 	if (o->may_restrict)
 		o->restricts = MT_RESTRICTS_CALLS;
 	copy_diags(c->diags, why, !ours);
-	return part->region.failed ? -ENOMEM : mt_objects_add(c->objects, o);
+	if (part->region.failed)
+		return -ENOMEM;
+	return !*o->ns && o->may_restrict && c->place->only ? add_to_each(c, part, o)
+							    : mt_objects_add(c->objects, o);
 }
 
 /* Uses a new part, so that the memory of the failed parse, which may be large, can be freed. */

@@ -24,8 +24,9 @@ struct mt_source_blob *mt_blob_new(
 		.path = strdup(path),
 		.source = strdup(place->source),
 		.ns = place->ns ? strdup(place->ns) : NULL,
+		.only = place->only ? strdup(place->only) : NULL,
 		.mesh_config = place->mesh_config};
-	if (b->path && b->source && !b->ns == !place->ns)
+	if (b->path && b->source && !b->ns == !place->ns && !b->only == !place->only)
 		return b;
 	mt_blob_put(b);
 	return NULL;
@@ -33,7 +34,8 @@ struct mt_source_blob *mt_blob_new(
 
 struct mt_source_place mt_blob_place(const struct mt_source_blob *b)
 {
-	return (struct mt_source_place){b->source, b->ns, b->mesh_config};
+	return (struct mt_source_place){
+		.source = b->source, .ns = b->ns, .only = b->only, .mesh_config = b->mesh_config};
 }
 
 void mt_blob_put(struct mt_source_blob *b)
@@ -43,6 +45,7 @@ void mt_blob_put(struct mt_source_blob *b)
 	free(b->path);
 	free(b->source);
 	free(b->ns);
+	free(b->only);
 	free(b->text);
 	free(b);
 }

@@ -78,6 +78,24 @@ for i in $(seq -w 70); do
 	printf 'spec: {hosts: [reviews], http: [{match: [{uri: {exact: /}}], route: [{destination: {host: reviews}}]}]}\n'
 done >"$work/docs/many-routes.yaml"
 check many-routes 1 "spec.http[0].uri: cannot be applied to"
+# A checkout of a repository may have links: one that leads out of the directory is not followed.
+fresh
+mkdir "$work/docs/.v1" && mv "$work/docs/dubbo-traffic-splitting.yaml" "$work/docs/.v1/" && ln -s .v1 "$work/docs/current"
+check link-within 0 ""
+ln -s / "$work/docs/all"
+check link-out 1 "docs/all: error: cannot be read: it is a symbolic link that leads out of its source's directory (make it a link to"
+# A team's directory, which has one namespace.
+fresh
+mkdir "$work/docs/team"
+cp "$work/node.yaml" "$work/node-of-all"
+echo '  sources: [{directory: docs}, {directory: docs/team, namespaces: [shop]}]' >>"$work/node.yaml"
+for ns in shop prod; do
+	printf 'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: own, namespace: %s}\nspec: {}\n' $ns >"$work/docs/team/$ns.yaml"
+done
+check team 1 "docs/team/prod.yaml:3: error: metadata.namespace: \"prod\" is not among the namespaces of this source: shop (write one of them"
+rm "$work/docs/team/prod.yaml"
+check team 0 ""
+cp "$work/node-of-all" "$work/node.yaml"
 # Whatever makes the exit code 1 has a line.
 fresh
 cp "$here/odd/one-name-a.yaml" "$here/odd/one-name-b.yaml" "$work/docs/"

@@ -72,6 +72,34 @@ static void load(struct mt_kept *kept, const char *text)
 	mt_diags_fini(&diags);
 }
 
+/*
+ * The same from a source that is limited to two namespaces: each object is of one of them, or
+ * outside, and then it has no effect.
+ */
+static void read_confined(const char *text)
+{
+	static const struct mt_source_place team = {.source = "team", .only = "default, prod"};
+	struct mt_objects all = {0};
+	struct mt_diags diags;
+	uint32_t n;
+
+	mt_diags_init(&diags);
+	MT_ASSERT(mt_source_objects(&all, &diags, &team, "fuzz", 1, text, &n) == 0);
+	for (uint32_t i = 0; i < all.n; i++) {
+		const struct mt_object *o = all.v[i];
+
+		MT_ASSERT(!o->is_node && !o->part->node);
+		if (o->outside)
+			MT_ASSERT(o->status == MT_OBJECT_REFUSED || o->status == MT_OBJECT_IGNORED);
+		if (o->outside)
+			MT_ASSERT(!o->restricts && !o->may_restrict);
+		else if (o->status != MT_OBJECT_IGNORED)
+			MT_ASSERT(strcmp(o->ns, "default") == 0 || strcmp(o->ns, "prod") == 0);
+	}
+	mt_objects_fini(&all);
+	mt_diags_fini(&diags);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -83,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	first = strlen(text);
 	load(kept, text);
+	read_confined(text);
 	if (first < size)
 		load(kept, text + first + 1);
 	mt_kept_free(kept);
