@@ -380,6 +380,18 @@ static bool same_held(const struct mt_node *a, const struct mt_node *b)
 	return a->n_identities == b->n_identities;
 }
 
+static bool same_tls_files(const struct mt_node *a, const struct mt_node *b)
+{
+	for (uint32_t i = 0; a->n_tls_files == b->n_tls_files && i < a->n_tls_files; i++) {
+		const struct mt_node_tls_files *x = &a->tls_files[i], *y = &b->tls_files[i];
+
+		if (!same_text(x->directory, y->directory) ||
+			!same_texts(x->namespaces, x->n_namespaces, y->namespaces, y->n_namespaces))
+			return false;
+	}
+	return a->n_tls_files == b->n_tls_files;
+}
+
 static bool same_directories(const struct mt_node *a, const struct mt_node *b)
 {
 	for (uint32_t i = 0; a->n_sources == b->n_sources && i < a->n_sources; i++)
@@ -422,6 +434,7 @@ bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, 
 	add(&l, same_forwarding(a, b), "spec.forwarding");
 	add(&l, same_identity(a->identity, b->identity), "spec.identity");
 	add(&l, same_held(a, b), "spec.identities");
+	add(&l, same_tls_files(a, b), "spec.tlsFiles");
 	add(&l, same_directories(a, b), "spec.sources (directories)");
 	add(&l, same_roles(a->admin.tls, b->admin.tls), "spec.admin.tls.roles");
 	add(&l, same_names(a->dns, b->dns), "spec.dns (names)");

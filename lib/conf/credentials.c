@@ -124,6 +124,21 @@ static struct mt_credential *new_of(struct mt_build *b, const struct mt_res_tls 
 	return NULL;
 }
 
+/* Drops a copy of the node's own certificate and key in other files. */
+static void refuse_own(
+	struct mt_build *b, const struct mt_res_tls *tls, struct mt_conf_credential *x)
+{
+	const char *file = mt_b_secret_file(b, tls, MT_SECRET_KEY);
+	struct mt_refusal r;
+
+	if (!file || !x->credential || !mt_b_is_own_key(b, x->credential))
+		return;
+	(void)mt_b_refuse_own(&r, file, &x->why);
+	x->part = MT_SECRET_KEY;
+	x->remedy = r.remedy;
+	take(x, NULL, 0);
+}
+
 static void look_at_secrets(
 	struct mt_build *b, const struct mt_res_tls *tls, struct mt_conf_credential *x)
 {
@@ -133,9 +148,14 @@ static void look_at_secrets(
 
 	x->why.text[0] = '\0';
 	x->part = MT_SECRET_NONE;
+	x->remedy = NULL;
 	if (read_texts(b, tls, &t, &x->why)) {
 		x->part = t.part;
-		hold(x, tls, false, before.text);
+		x->remedy = t.refusal.remedy;
+		if (t.refusal.refused)
+			take(x, NULL, 0);
+		else
+			hold(x, tls, false, before.text);
 	} else if (!x->credential || x->stamp != stamp_of(&t)) {
 		credential = new_of(b, tls, x, &t);
 		if (credential)
@@ -143,6 +163,7 @@ static void look_at_secrets(
 		else
 			hold(x, tls, true, before.text);
 	}
+	refuse_own(b, tls, x);
 	mt_secret_texts_fini(&t);
 }
 
@@ -182,8 +203,10 @@ static struct mt_conf_credential *find(struct mt_build *b, const struct mt_res_t
 
 	if (is(tls->certificate, MT_SECRET_OWN) && (!tls->trust || is(tls->trust, MT_SECRET_ROOTS)))
 		return find_own(b->conf);
-	key = mt_region_printf(&b->tmp, "%d\n%s\n%s", tls->documents,
-		tls->certificate ? tls->certificate : "", tls->trust ? tls->trust : "");
+	/* The Node decides by namespace which files documents may name. */
+	key = mt_region_printf(&b->tmp, "%d\n%s\n%s\n%s", tls->documents,
+		tls->certificate ? tls->certificate : "", tls->trust ? tls->trust : "",
+		tls->ns && (is_file(tls->certificate) || is_file(tls->trust)) ? tls->ns : "");
 	x = key ? mt_strmap_get(&b->conf->credentials.all, key) : NULL;
 	return x || !key ? x : new_credential(b->conf, key);
 }

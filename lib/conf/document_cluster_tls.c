@@ -89,7 +89,8 @@ void mt_b_settings_tls(
 {
 	static const char *const istio[] = {"istio"};
 
-	*out = (struct mt_res_tls){.documents = true, .unmade = s ? s->unmade : "no memory"};
+	*out = (struct mt_res_tls){
+		.documents = true, .ns = ns, .unmade = s ? s->unmade : "no memory"};
 	if (!s)
 		return;
 	out->origin = s->origin;

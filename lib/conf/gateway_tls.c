@@ -104,7 +104,8 @@ static void tell_material(const struct server *s, const struct mt_res_tls *named
 /* NULL: it is told, or no memory. */
 static struct mt_credential *credential_of(const struct server *s)
 {
-	struct mt_res_tls named = {.documents = true, .certificate = certificate_of(s)};
+	struct mt_res_tls named = {
+		.documents = true, .ns = s->gateway->meta.ns, .certificate = certificate_of(s)};
 	struct mt_conf_credential *x;
 
 	if (!named.certificate) {

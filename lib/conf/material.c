@@ -22,6 +22,7 @@ void mt_b_tls_trouble(struct mt_build *b, const struct mt_res_tls *tls, struct m
 	if (!out->material)
 		return;
 	out->part = with->part;
+	out->remedy = with->remedy;
 	out->file = mt_b_secret_file(b, tls, with->part) != NULL;
 	out->held = with->credential && with->why.text[0];
 	if (out->held)
@@ -39,12 +40,14 @@ void mt_b_tell_trouble(struct mt_build *b, const struct mt_meta *meta,
 
 	snprintf(path, sizeof(path), "%.200s%s%s", f->path, name ? "." : "", name ? name : "");
 	if (t->held)
-		mt_b_warn(b, meta, line, path, "restore it",
+		mt_b_warn(b, meta, line, path, t->remedy ? t->remedy : "restore it",
 			"%s; the last good certificate and roots stay in use", t->why);
 	else if (!t->material)
 		mt_b_warn(b, meta, line, path, remedy, words, t->why);
 	else
 		mt_b_unusable(b, meta, line, path,
-			t->file ? "correct the path, or restore the file" : remedy, t->file, words,
-			t->why);
+			t->remedy ? t->remedy
+			: t->file ? "correct the path, or restore the file"
+				  : remedy,
+			t->file, words, t->why);
 }

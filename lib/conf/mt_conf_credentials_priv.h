@@ -6,6 +6,7 @@
 #pragma once
 
 #include "mt_conf_priv.h"
+#include "mt_file.h"
 #include "mt_model_resource.h"
 #include "mt_tls.h"
 
@@ -33,6 +34,7 @@ struct mt_conf_credential {
 	 */
 	struct mt_err why;
 	enum mt_secret_part part;    /* of `why`; MT_SECRET_NONE: another reason */
+	const char *remedy;	     /* of `why`; NULL: what is usual for the part */
 	struct mt_tls_context *like; /* the last one of a client's; NULL: none yet */
 	uint64_t turn;		     /* the last build that asked for it */
 	char key[];		     /* the names that lead to it */
@@ -67,10 +69,33 @@ void mt_credentials_begin(struct mt_conf *c);
 void mt_credentials_end(struct mt_conf *c);
 void mt_credentials_fini(struct mt_conf *c);
 
+/* tls_files.c: files that documents name. */
+struct mt_tls_file {
+	const char *path, *ns; /* namespace of the document; NULL: not known */
+	enum mt_file_kind kind;
+	bool own_is_refused; /* a certificate or a key: not the node's own */
+};
+/* Why a file that may be good is not used. */
+struct mt_refusal {
+	bool refused;	    /* documents may not use it: nor is a last good version of it used */
+	const char *remedy; /* NULL: none in particular */
+};
+/*
+ * Opens a file for reading, if the Node lets documents of that namespace use it, and notes it in
+ * the list of watched.c. Returns a descriptor, or a negative errno with *r and *e.
+ */
+int mt_b_tls_file_open(
+	struct mt_build *b, const struct mt_tls_file *f, struct mt_refusal *r, struct mt_err *e);
+/* True if its key is that of the node's own identity, or of one that the node holds. */
+bool mt_b_is_own_key(const struct mt_build *b, const struct mt_credential *c);
+/* Fills *r and *e for a file of the node's own identity; returns -EPERM. */
+int mt_b_refuse_own(struct mt_refusal *r, const char *path, struct mt_err *e);
+
 /* secret_texts.c: what a name of a secret leads to; wiped and freed by mt_secret_texts_fini(). */
 struct mt_secret_texts {
 	char *chain, *key, *roots, *crl;
-	enum mt_secret_part part; /* the last one that was read, or could not be */
+	enum mt_secret_part part;  /* the last one that was read, or could not be */
+	struct mt_refusal refusal; /* of that part */
 };
 
 /* Adds to `out`: a certificate with its key, or roots. 0, or a negative errno with *e. */
@@ -93,6 +118,7 @@ struct mt_tls_trouble {
 	bool material;		  /* the document's last good version is used, if there is one */
 	bool file;		  /* `material`: a file that it names */
 	enum mt_secret_part part; /* of `material`; MT_SECRET_NONE: settings that are missing */
+	const char *remedy;	  /* of `material`; NULL: what is usual */
 };
 void mt_b_tls_trouble(struct mt_build *b, const struct mt_res_tls *tls, struct mt_tls_trouble *out);
 /* Where a document names each part. */
@@ -111,7 +137,7 @@ void mt_b_tell_trouble(struct mt_build *b, const struct mt_meta *meta,
 void mt_b_secret_is_used(struct mt_build *b, const struct mt_kube_secret *s);
 void mt_b_secret_is_bad(struct mt_build *b, const struct mt_kube_secret *s, const char *why);
 
-/* watched.c: notes the files of "A" or "A~B" before they are read; the list ends with `c`. */
+/* watched.c: notes a file before it is read; the list ends with `c`. */
 #define MT_CONF_FILES_WATCHED 4096
-void mt_watched_note(struct mt_conf *c, const char *files);
+void mt_watched_note(struct mt_conf *c, const char *path);
 void mt_watched_fini(struct mt_conf *c);

@@ -329,7 +329,10 @@ struct mt_build {
 	bool mesh_context_failed;	     /* it is told */
 	struct mt_idmap secrets,
 		bad_secrets; /* struct mt_kube_secret, by serial: that something names; that are refused */
-	struct mt_strmap lost; /* serials of documents that lead to what is not here */
+	struct mt_strmap lost;	       /* serials of documents that lead to what is not here */
+	struct mt_own_file *own_files; /* tls_files.c: those of the node's identity */
+	uint32_t n_own_files;
+	bool own_files_found;
 };
 
 /* Diagnostics. */

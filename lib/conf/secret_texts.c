@@ -5,8 +5,6 @@
  */
 #include "mt_conf_credentials_priv.h"
 
-#include "mt_file.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -82,24 +80,34 @@ static int read_all(int fd, char **out, const char *path, struct mt_err *e)
 	return 0;
 }
 
-static int read_file(const char *path, enum mt_file_kind kind, char **out, struct mt_err *e)
+/* Reads an open descriptor, and closes it. */
+static int read_open(int fd, const char *path, char **out, struct mt_err *e)
 {
 	struct stat st;
-	int fd, rc;
+	int rc = fstat(fd, &st) == 0 && S_ISREG(st.st_mode)
+			 ? read_all(fd, out, path, e)
+			 : mt_err(e, -EINVAL, "%s: no file", path);
 
-	if (*path != '/')
-		return mt_err(e, -EINVAL, "%s: a file is written with its whole path", path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return mt_file_not_opened(path, kind, errno, e);
-	rc = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read_all(fd, out, path, e)
-							: mt_err(e, -EINVAL, "%s: no file", path);
 	close(fd);
 	return rc;
 }
 
+/* Reads a file that a document names as part `t->part`. */
+static int read_file(struct mt_build *b, const struct mt_res_tls *tls, const char *path, char **out,
+	struct mt_secret_texts *t, struct mt_err *e)
+{
+	const struct mt_tls_file f = {.path = path,
+		.ns = tls->ns,
+		.kind = t->part == MT_SECRET_KEY ? MT_FILE_SECRET : MT_FILE_SHARED,
+		.own_is_refused = t->part == MT_SECRET_CHAIN || t->part == MT_SECRET_KEY};
+	int fd = mt_b_tls_file_open(b, &f, &t->refusal, e);
+
+	return fd < 0 ? fd : read_open(fd, path, out, e);
+}
+
 /* "CHAIN~KEY" */
-static int read_pair(const char *files, struct mt_secret_texts *out, struct mt_err *e)
+static int read_pair(struct mt_build *b, const struct mt_res_tls *tls, const char *files,
+	struct mt_secret_texts *out, struct mt_err *e)
 {
 	const char *key = strchr(files, '~');
 	char chain[1024];
@@ -109,30 +117,32 @@ static int read_pair(const char *files, struct mt_secret_texts *out, struct mt_e
 		return mt_err(e, -EINVAL, "%s: a certificate and its key come together", files);
 	snprintf(chain, sizeof(chain), "%.*s", (int)(key - files), files);
 	out->part = MT_SECRET_CHAIN;
-	rc = read_file(chain, MT_FILE_SHARED, &out->chain, e);
+	rc = read_file(b, tls, chain, &out->chain, out, e);
 	if (rc)
 		return rc;
 	out->part = MT_SECRET_KEY;
-	return read_file(key + 1, MT_FILE_SECRET, &out->key, e);
+	return read_file(b, tls, key + 1, &out->key, out, e);
 }
 
-/* A path, or the words for this machine's own list. */
-static int read_list(const char *path, char **out, struct mt_err *e)
+/* This machine's own list. */
+static int read_system(char **out, struct mt_err *e)
 {
-	static const char *const of_machine[] = {"/etc/ssl/certs/ca-certificates.crt",
+	static const char *const paths[] = {"/etc/ssl/certs/ca-certificates.crt",
 		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
 
-	if (strcmp(path, "system") != 0)
-		return read_file(path, MT_FILE_SHARED, out, e);
-	for (size_t i = 0; i < MT_ARRAY_LEN(of_machine); i++)
-		if (read_file(of_machine[i], MT_FILE_SHARED, out, e) == 0)
+	for (size_t i = 0; i < MT_ARRAY_LEN(paths); i++) {
+		int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+		if (fd >= 0 && read_open(fd, paths[i], out, e) == 0)
 			return 0;
+	}
 	return mt_err(e, -ENOENT, "this machine has no list of roots (%s): write caCertificates",
-		of_machine[0]);
+		paths[0]);
 }
 
 /* "ROOTS", "ROOTS~CRL" */
-static int read_roots(const char *files, struct mt_secret_texts *out, struct mt_err *e)
+static int read_roots(struct mt_build *b, const struct mt_res_tls *tls, const char *files,
+	struct mt_secret_texts *out, struct mt_err *e)
 {
 	size_t n = strcspn(files, "~");
 	char roots[1024];
@@ -142,11 +152,12 @@ static int read_roots(const char *files, struct mt_secret_texts *out, struct mt_
 		return mt_err(e, -EINVAL, "%.64s...: too long", files);
 	snprintf(roots, sizeof(roots), "%.*s", (int)n, files);
 	out->part = MT_SECRET_TRUST;
-	rc = read_list(roots, &out->roots, e);
+	rc = strcmp(roots, "system") == 0 ? read_system(&out->roots, e)
+					  : read_file(b, tls, roots, &out->roots, out, e);
 	if (rc || !files[n])
 		return rc;
 	out->part = MT_SECRET_CRL;
-	return read_file(files + n + 1, MT_FILE_SHARED, &out->crl, e);
+	return read_file(b, tls, files + n + 1, &out->crl, out, e);
 }
 
 const char *mt_b_secret_file(
@@ -336,10 +347,8 @@ int mt_b_secret_certificate(struct mt_build *b, const struct mt_res_tls *tls, co
 	const char *of;
 	int rc;
 
-	if (tls->documents && (of = behind(name, OF_CHAIN)) != NULL) {
-		mt_watched_note(b->conf, of);
-		return read_pair(of, out, e);
-	}
+	if (tls->documents && (of = behind(name, OF_CHAIN)) != NULL)
+		return read_pair(b, tls, of, out, e);
 	if (tls->documents && (of = behind(name, OF_SECRET)) != NULL)
 		return pair_of_secret(b, of, out, e);
 	s = resource_of(b, name, e);
@@ -358,10 +367,8 @@ int mt_b_secret_roots(struct mt_build *b, const struct mt_res_tls *tls, const ch
 	const char *of;
 	int rc;
 
-	if (tls->documents && (of = behind(name, OF_ROOTS)) != NULL) {
-		mt_watched_note(b->conf, of);
-		return read_roots(of, out, e);
-	}
+	if (tls->documents && (of = behind(name, OF_ROOTS)) != NULL)
+		return read_roots(b, tls, of, out, e);
 	if (tls->documents && (of = behind(name, OF_SECRET)) != NULL)
 		return roots_of_secret(b, of, out, e);
 	s = resource_of(b, name, e);

@@ -8,7 +8,6 @@
 #include "mt_conf_credentials_priv.h"
 #include "mt_log.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,13 +45,10 @@ static bool has_place(struct mt_conf *c)
 	return false;
 }
 
-static void note(struct mt_conf *c, const char *path)
+void mt_watched_note(struct mt_conf *c, const char *path)
 {
-	struct file *f;
+	struct file *f = mt_strmap_get(&c->credentials.files, path);
 
-	if (*path != '/')
-		return;
-	f = mt_strmap_get(&c->credentials.files, path);
 	if (!f && has_place(c)) {
 		f = malloc(sizeof(*f) + strlen(path) + 1);
 		if (!f)
@@ -65,20 +61,6 @@ static void note(struct mt_conf *c, const char *path)
 	}
 	if (f)
 		f->stamp = stamp_of(path);
-}
-
-void mt_watched_note(struct mt_conf *c, const char *files)
-{
-	char path[1024];
-	size_t n;
-
-	for (; *files; files += n + (files[n] == '~')) {
-		n = strcspn(files, "~");
-		if (n >= sizeof(path))
-			continue;
-		snprintf(path, sizeof(path), "%.*s", (int)n, files);
-		note(c, path);
-	}
 }
 
 /* Makes place: forgets files that do not exist any more, for example with a date in their name. */

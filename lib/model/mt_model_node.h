@@ -220,6 +220,14 @@ struct mt_node_held {
 	struct mt_text xds;    /* a source with an identity */
 };
 
+/* A directory from which documents may name files of certificates, keys, roots and lists. */
+struct mt_node_tls_files {
+	struct mt_origin origin;
+	struct mt_text directory;
+	struct mt_text *namespaces; /* of these documents; none: all */
+	uint32_t n_namespaces;
+};
+
 /* Clients whose connections are made with the node's own certificate. */
 struct mt_node_lend {
 	struct mt_origin origin;
@@ -279,6 +287,8 @@ struct mt_node {
 	struct mt_node_identity *identity; /* NULL: that of a source, if there is one */
 	struct mt_node_held *identities;
 	uint32_t n_identities;
+	struct mt_node_tls_files *tls_files;
+	uint32_t n_tls_files;
 	struct mt_node_mesh *mesh; /* NULL: not written */
 	struct mt_node_unenforced *unenforced;
 	uint32_t n_unenforced;

@@ -106,7 +106,8 @@ struct mt_res_tls {
 	const char *unmade;		   /* why it cannot be applied as written; NULL: it can */
 	bool client_certificate;	   /* of a listener: required */
 	bool documents;			   /* it comes from documents */
-	bool anybody; /* of a cluster without `trust`: accept any certificate */
+	const char *ns; /* `documents`: of the one that names files; NULL: not known */
+	bool anybody;	/* of a cluster without `trust`: accept any certificate */
 };
 
 struct mt_res_outlier {

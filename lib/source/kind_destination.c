@@ -183,7 +183,8 @@ static const struct mt_field tls_fields[] = {
 			"certificate; `ISTIO_MUTUAL`: with the node's identity (`spec.identity`). "
 			"Without its files, or without an identity, endpoints are not called"},
 	{"clientCertificate", MT_F_TEXT, AT(struct mt_tls_settings, chain),
-		.help = "PEM file on this host, for MUTUAL"},
+		.help = "PEM file, for MUTUAL; files are in directories that the Node lists "
+			"(`spec.tlsFiles`)"},
 	{"privateKey", MT_F_TEXT, AT(struct mt_tls_settings, key),
 		.help = "PEM file of the certificate's key"},
 	{"caCertificates", MT_F_TEXT, AT(struct mt_tls_settings, roots),

@@ -43,7 +43,7 @@ static const struct mt_field tls_fields[] = {
 	{"httpsRedirect", MT_F_BOOL, AT(struct mt_gateway_tls, redirect),
 		.help = "HTTP only: a server with `true` and no mode is not served"},
 	{"serverCertificate", MT_F_TEXT, AT(struct mt_gateway_tls, certificate),
-		.help = "PEM file on the node, read with each load"},
+		.help = "PEM file in a directory that the Node lists (`spec.tlsFiles`)"},
 	{"privateKey", MT_F_TEXT, AT(struct mt_gateway_tls, key),
 		.help = "PEM file of the certificate's key"},
 	{"caCertificates", MT_F_TEXT, AT(struct mt_gateway_tls, roots),

@@ -503,6 +503,10 @@ static const struct mt_field node_fields[] = {
 			"callers that proved them (by certificate, or on a port of `side: "
 			"workloads`), and presented to clients of services with an endpoint of "
 			"this serviceAccount; followed without a restart"},
+	{"tlsFiles", MT_F_LIST, AT_LIST(struct mt_node, tls_files), .sub = &mt_sec_node_tls_files,
+		.help = "directories from which documents may name files of certificates, keys, "
+			"roots and revocation lists; the node's own certificate and key are "
+			"refused there too; followed without a restart; default: none"},
 	{"mesh", MT_F_POINTER, AT(struct mt_node, mesh), .sub = &mt_sec_node_mesh,
 		.help = "the node's place in the mesh, followed without a restart"},
 	{"unenforced", MT_F_LIST, AT_LIST(struct mt_node, unenforced),

@@ -24,6 +24,7 @@ metadata: {name: check, labels: {edge: shop}}
 spec:
   ports: [{name: p0, device: "net_null0", addresses: [192.0.2.1/24]}]
   routes: [{to: 0.0.0.0/0, port: p0}]
+  tlsFiles: [{directory: /nowhere}]
   stateDirectory: $work/state
 NODE
 

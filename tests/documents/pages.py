@@ -27,6 +27,7 @@ metadata: {name: page}
 spec:
   ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]
   routes: [{to: 0.0.0.0/0, port: p0}]
+  tlsFiles: [{directory: /etc/meltemi/tls}]
   stateDirectory: state
 """
 # Files that Node documents name, for this machine. What depends on the machine gives warnings, which are no findings there.
@@ -50,13 +51,13 @@ def faults(blocks, place):
     node, findings = NODE, True
     if any(TLS in text for text in blocks):
         certificate(place / "tls")
-        blocks = [text.replace(TLS, f"{place}/tls") for text in blocks]
+        node, *blocks = [text.replace(TLS, f"{place}/tls") for text in [node, *blocks]]
     for name, content in FILES.items():
         (place / name).write_text(content)
     (place / "documents").mkdir()
     for number, text in enumerate(blocks):
         if re.search(r"^kind: Node$", text, re.M):
-            node, findings = re.sub(r"directory: [\w/.-]+", "directory: documents", text), False
+            node, findings = re.sub(r"(?<!tlsFiles: \[{)directory: [\w/.-]+", "directory: documents", text), False
         else:
             (place / f"documents/{number}.yaml").write_text(text)
     (place / "node.yaml").write_text(node)

@@ -82,8 +82,8 @@ class Walk:
 class Others:
     """Kinds without a table: an object of each, beside a service."""
 
-    def __init__(self, others):
-        self.others, self.world = others, cases.world(["node", "a"])
+    def __init__(self, others, files):
+        self.others, self.world = others, files.replaced(cases.world(["node", "a"]))
 
     def documents(self, one):
         return [*self.world, {"apiVersion": one.api_version, "kind": one.kind, "metadata": {"name": "subject"}, "spec": {"type": "NETWORK"}}]
@@ -151,7 +151,7 @@ def main():
     picked = chosen(all_cases, options.wanted)
     with tempfile.TemporaryDirectory(prefix="enforced") as place:
         walk = Walk(pathlib.Path(options.program).resolve(), certificates.Files(pathlib.Path(place)))
-        unread = Others(others if not options.wanted else [])
+        unread = Others(others if not options.wanted else [], walk.files)
         bad += [f"{options.program}: {words}" for words in walk.run(picked, unread.sets())]
         bad += unread.wrong(walk.answers)
         bad += [f"{case.row.name} ({case.row.mark}): {words}" for case in picked if (words := walk.wrong(case))]

@@ -4,7 +4,7 @@
 Gateways end clients' TLS by Secrets among the documents, on a node without an identity: Dubbo calls in SIMPLE and MUTUAL, of one port by
 server names; clients without a certificate, with another authority's, with another name, and in clear text; a Secret that is replaced while
 calls go on, and one that is gone. Then by files, at the Gateway and to the server: a wrong path and a file that is broken while it is replaced
-cost no call.
+cost no call. A file that the Node does not list is refused, at once if the Node stops listing it, and so is the node's own key.
 """
 
 import base64
@@ -60,7 +60,7 @@ spec:
     tls:
       mode: MUTUAL
       clientCertificate: {pair}
-      privateKey: {key}
+      privateKey: {pair_key}
       caCertificates: {roots}
 """
 
@@ -74,6 +74,7 @@ class Scene:
         self.lab, self.ports = lab, iter(range(21000, 21100))
         self.ours, self.others = (Authority(lab.directory / name) for name in ("ours", "others"))
         self.daemon = lab.meltemi()
+        self.daemon.may_name(lab.directory, "/nowhere")
         self.daemon.write("edge.yaml", DOCUMENTS)
         lab.dubbo_server(1, "v1").wait_line("ready")
 
@@ -144,7 +145,7 @@ def gone(s):
 
 def write_files(s, **changed):
     chain, key = s.pair
-    words = {"chain": chain, "pair": chain, "key": key, "roots": s.roots, **changed}
+    words = {"chain": chain, "key": key, "pair": chain, "pair_key": key, "roots": s.roots, **changed}
     text = DOCUMENTS.replace("address: 198.51.100.11", "address: 198.51.100.11, ports: {tcp-metaprotocol-dubbo: 20881}")
     s.daemon.write("edge.yaml", text.replace("gateways: [edge]", "gateways: [edge, files]") + BY_FILES.format(**words))
     s.daemon.shell("reload", fail=False)
@@ -200,6 +201,43 @@ def by_files(s):
     equal(report["failed"], 0, f"calls that were lost beside {report['answered']}")
 
 
+def own_files(s):
+    """A Gateway may name neither the node's own certificate and key nor a copy of them: its last good version stays."""
+    own = s.lab.directory / "own"
+    own.mkdir()
+    chain, key = s.ours.sign("own", "DNS:open.example,URI:spiffe://cluster.local/ns/edge/sa/node")
+    for name, path in (("cert-chain.pem", chain), ("key.pem", key), ("root-cert.pem", s.ours.roots)):
+        (own / name).write_bytes(path.read_bytes())
+    copy = s.lab.directory / "copy.key"
+    copy.write_bytes(key.read_bytes())
+    s.daemon.node.write_text(s.daemon.node.read_text().replace("spec:\n", f"spec:\n  identity: {{directory: {own}}}\n", 1))
+    s.daemon.shell("reload")
+    within(5, lambda: any(str(row["principal"]).endswith("/sa/node") for row in s.daemon.show("identity")["identity"]), "the node has an identity")
+    for chain, key, part in ((own / "cert-chain.pem", own / "key.pem", own / "cert-chain.pem"), (chain, copy, copy)):
+        write_files(s, chain=chain, key=key)
+        s.daemon.wait_log(f"{part}: it is of the node's own identity, which documents cannot use")
+        equal(statuses(s)["Gateway", "files"], ("last-good", "error"), "status of a Gateway that names them")
+    write_files(s)
+
+
+def listed_no_more(s):
+    """What the Node lists decides, without a restart: by files that are where they were."""
+    s.daemon.may_name("/nowhere")
+    s.daemon.shell("reload", fail=False)
+    s.daemon.wait_log(f"{s.pair[0]}: it is in no directory that the Node's spec.tlsFiles lists for namespace default")
+    s.daemon.wait_log("(list its directory in the Node's spec.tlsFiles, or write a Secret and credentialName)")
+    equal(s.answered(s.client("open.example", to="192.0.2.1:8444")), 0, "calls by files that the Node does not list any more")
+    equal(s.daemon.check()[0], 1, "exit status of --check")
+    (link := s.lab.directory / "links").mkdir()
+    (link / "roots.pem").symlink_to(s.roots)
+    s.daemon.may_name(s.pair[0].parent, link)
+    write_files(s, roots=link / "roots.pem")
+    s.daemon.wait_log(f"{link}/roots.pem: a symbolic link leads out of the directory of the Node's spec.tlsFiles")
+    s.daemon.may_name(s.lab.directory)
+    write_files(s)
+    within(5, lambda: s.answered(s.client("open.example", to="192.0.2.1:8444")) == 20, "calls by files that the Node lists again")
+
+
 def body():
     with Lab(servers=1) as lab:
         s = Scene(lab)
@@ -209,8 +247,11 @@ def body():
         replaced(s)
         told_of_its_end(s)
         gone(s)
-        s.daemon.leaves("errors", "it is given wrong paths", r"/nowhere/(chain|roots)\.pem")
+        s.daemon.leaves("errors", "it is given wrong paths", r"/nowhere/(chain|roots)\.pem|in no directory|leads out of|node's own identity")
         by_files(s)
+        s.roots.write_bytes(s.ours.roots.read_bytes())
+        own_files(s)
+        listed_no_more(s)
 
 
 main(body)

@@ -12,6 +12,7 @@ from meltemi_lab import Lab, check, equal, main, netns
 from meltemi_lab.meshed import ACCOUNT, NODE, Mesh
 
 JUDGE, AT = "judge.shop.svc", "203.0.113.77"
+BY_FILES = ACCOUNT % ("shop", "rule")  # whose files a rule names
 
 
 def judges(account="judge", labels="security.istio.io/tlsMode: istio", tls=None):
@@ -63,18 +64,19 @@ def by_rule(m, caller, judge, ask):
     ask(labels="security.istio.io/tlsMode: disabled", tls={"mode": "ISTIO_MUTUAL"})
     caller.gets(ANSWERED, "by a rule", "allow")
     told(judge, NODE, f"outbound_.9000_._.{JUDGE}", "who asks by it")
-    files = {"clientCertificate": f"{m.folder}/cert-chain.pem", "privateKey": f"{m.folder}/key.pem", "caCertificates": str(m.authority.roots)}
+    cert, key = m.authority.sign("rule", f"URI:{BY_FILES}")
+    files = {"clientCertificate": str(cert), "privateKey": str(key), "caCertificates": str(m.authority.roots)}
     ask(tls={"mode": "MUTUAL", "sni": "authz.example", "subjectAltNames": [ACCOUNT % ("shop", "judge")], **files})
     caller.gets(ANSWERED, "by files that a rule names", "allow")
-    told(judge, NODE, "authz.example", "who asks by them")
-    ask(broken=True, tls={"mode": "MUTUAL", "sni": "authz.example", **files, "caCertificates": "/nowhere"})
+    told(judge, BY_FILES, "authz.example", "who asks by them")
+    ask(broken=True, tls={"mode": "MUTUAL", "sni": "authz.example", **files, "caCertificates": f"{m.authority.roots.parent}/nowhere"})
     caller.gets(ANSWERED, "by the last good version of a rule with a wrong path", "allow")
     ask(tls={"mode": "SIMPLE", "caCertificates": str(m.authority.roots)})
     caller.gets(DENIED, "without a certificate", "allow")
     ask(tls={"mode": "DISABLE"})
     caller.gets(DENIED, "in clear text, which a rule asks for", "allow")
     ask()
-    ask(broken=True, tls={"mode": "MUTUAL", **files, "caCertificates": "/nowhere"})
+    ask(broken=True, tls={"mode": "MUTUAL", **files, "caCertificates": f"{m.authority.roots.parent}/nowhere"})
     caller.gets(DENIED, "by a rule that cannot be followed, and has no last good version", "allow")
 
 
@@ -104,6 +106,7 @@ def body():
                 return
             write(m.daemon, policy(selector={"matchLabels": {"app": "demo"}}), service=JUDGE)
 
+        m.daemon.may_name(m.authority.roots.parent)
         m.daemon.write("judge.yaml", judges())
         m.daemon.write("mesh.yaml", mesh(service=JUDGE))
         m.forget()

@@ -33,6 +33,16 @@ def upgrade(want, what):
     check(len(lines) == 1 and want in lines[0], f"{what}: {lines}")
 
 
+def files_not_listed():
+    """The Node lists no directory of files that documents name, as all Nodes before this field."""
+    node = ETC / "node.yaml"
+    node.write_text("".join(line for line in NODE.splitlines(True) if "tlsFiles" not in line))
+    lines = run("postinst", "configure", "0.1.0")
+    check(len(lines) == 2 and "reports mistakes in documents" in lines[0] and "before the restart, list the directory of the file in spec.tlsFiles" in lines[1]
+          and str(KEY.parent) in lines[1], f"files that the Node does not list: {lines}")
+    node.write_text(NODE)
+
+
 def reports():
     upgrade(f"chown meltemi {KEY} && chmod 400 {KEY}", "a key that only root can read")
     DROP_INS.mkdir(parents=True)
@@ -76,6 +86,7 @@ def body():
     pathlib.Path("/usr/sbin/meltemid").symlink_to(MELTEMID)
     shutil.copyfile(BUILD / "app/meltemid/meltemid.service", "/lib/systemd/system/meltemid.service")
     reports()
+    files_not_listed()
     rights()
     purged()
 

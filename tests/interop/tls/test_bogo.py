@@ -181,6 +181,7 @@ def body():
         folder = bogo_runner.certificates(lab.directory / "bogo", shipped)
         places = Places(folder)
         daemon = lab.meltemi()
+        daemon.may_name(folder)
         daemon.write("bogo.yaml", "".join(places.documents()))
         daemon.start()
         broker = Broker(lab, daemon, places)

@@ -65,6 +65,14 @@ class Daemon:
                        for name, value in settings.items())
         self.node.write_text(self.node.read_text().replace("http: 127.0.0.1:15000", f"http: 127.0.0.1:15000{more}"))
 
+    def may_name(self, *directories):
+        """The Node lets documents name files there, and nowhere else."""
+        lines = [line for line in self.node.read_text().splitlines() if not line.startswith("  tlsFiles:")]
+        if directories:
+            listed = ", ".join(f"{{directory: {directory}}}" for directory in directories)
+            lines.insert(lines.index("spec:") + 1, f"  tlsFiles: [{listed}]")
+        self.node.write_text("\n".join(lines) + "\n")
+
     def documents(self, *paths):
         """Copies documents into the watched directory, unmodified."""
         for path in paths:

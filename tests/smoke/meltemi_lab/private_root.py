@@ -41,6 +41,7 @@ spec:
   workers: 1
   ports: [{name: p0, device: net_null0}]
   sources: [{directory: /etc/meltemi/services}]
+  tlsFiles: [{directory: /etc/meltemi/tls}]
 """
 GATEWAY = f"""\
 apiVersion: networking.istio.io/v1

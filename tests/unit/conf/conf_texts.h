@@ -5,6 +5,10 @@
 #define ISTIO(kind, name)                                                                          \
 	"---\napiVersion: networking.istio.io/v1\nkind: " kind "\nmetadata: {name: " name          \
 	"}\nspec:\n"
+/* After the other documents: a Node that lets them name the files of a directory. */
+#define FILES_OF(directory)                                                                        \
+	"---\napiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\n"                        \
+	"spec: {tlsFiles: [{directory: " directory "}]}\n"
 #define ROUTER(name)                                                                               \
 	"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"                     \
 	"metadata: {name: " name "}\nspec:\n"

@@ -217,6 +217,7 @@ static void wants(const char *tls, const char *words)
 	add(server);
 	add(ROUTE("'*'"));
 	add_pair("one", &one, one.key);
+	add(FILES_OF("/no"));
 	b = build_text(NULL, text);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	GETS(b, 8443, "a.example", words ? "none" : "ends");
@@ -252,6 +253,10 @@ static void not_served(void)
 		"none of its cipher");
 	wants("mode: SIMPLE, serverCertificate: /no/where.pem, privateKey: /no/key.pem",
 		"No such file");
+	wants("mode: SIMPLE, serverCertificate: /nobody/where.pem, privateKey: /no/key.pem",
+		"/nobody/where.pem: it is in no directory");
+	wants("mode: SIMPLE, serverCertificate: /nobody/where.pem, privateKey: /no/key.pem",
+		"list its directory in the Node's spec.tlsFiles");
 	wants("mode: SIMPLE, serverCertificate: /no/where.pem", "no certificate is named");
 	wants("mode: MUTUAL, serverCertificate: /a, privateKey: /b, caCertificates: system",
 		"no roots of clients");
@@ -382,6 +387,7 @@ static void by_files(void)
 		put_file(files[2], sizeof(files[2]), "roots", pki()->roots));
 	add(server);
 	add(ROUTE("'*'"));
+	add(FILES_OF("/tmp"));
 	b = build_text(NULL, text);
 	show_diags(&b);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);

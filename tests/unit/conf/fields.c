@@ -81,7 +81,8 @@ static void put_secret(FILE *f, const char *name, const char *chain)
 static const char node_text[] =
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
 	"  locality: {region: r, zone: z}\n"
-	"  ports: [{name: p0, device: d, addresses: [192.0.2.254/24]}]\n";
+	"  ports: [{name: p0, device: d, addresses: [192.0.2.254/24]}]\n"
+	"  tlsFiles: [{directory: %s}]\n";
 
 static struct mt_model *part(const char *text)
 {
@@ -121,8 +122,11 @@ static struct mt_model *rest_of(const char *service)
 
 void fields_begin(const char *service)
 {
+	char text[sizeof(node_text) + sizeof(dir)];
+
 	prepare();
-	node = part(node_text);
+	snprintf(text, sizeof(text), node_text, dir);
+	node = part(text);
 	rest = rest_of(service);
 }
 

@@ -101,6 +101,8 @@ static struct built build(const char *text, const char *more, bool identity)
 			fputs(dir, f);
 		else
 			fputc(*p, f);
+	if (!strstr(text, "kind: Node") && !strstr(more, "kind: Node"))
+		fprintf(f, FILES_OF("%s"), dir);
 	fclose(f);
 	mt_conf_set_identity(conf, identity ? pki()->alice : NULL);
 	b = build_text(conf, all);

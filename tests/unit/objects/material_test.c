@@ -51,7 +51,12 @@ static const struct {
 } mistakes[] = {
 	{"{mode: SIMPLE, caCertificates: @/rots.pem}", FIELD, "rots.pem: No such file"},
 	{"{mode: SIMPLE, caCertificates: @/a.yaml}", FIELD, "a.yaml: the roots hold no PEM"},
-	{"{mode: SIMPLE, caCertificates: @}", FIELD, ": no file"},
+	{"{mode: SIMPLE, caCertificates: @/.state}", FIELD, ": no file"},
+	{"{mode: SIMPLE, caCertificates: @}", FIELD, "it is in no directory that the Node's"},
+	{"{mode: SIMPLE, caCertificates: /etc/roots.pem}", FIELD,
+		"/etc/roots.pem: it is in no directory that the Node's spec.tlsFiles lists for "
+		"namespace x"},
+	{"{mode: SIMPLE, caCertificates: @/../roots.pem}", FIELD, "leads out of the directory"},
 	{"{mode: SIMPLE, caCertificates: roots.pem}", FIELD, "written with its whole path"},
 	{"{mode: SIMPLE, caCertificates: @/roots.pem, caCrl: @/crl.pem}",
 		"spec.trafficPolicy.tls.caCrl", "crl.pem: No such file"},
@@ -78,7 +83,8 @@ static const struct {
 static bool names_file(size_t i)
 {
 	return strstr(mistakes[i].words, ".pem") || strstr(mistakes[i].words, ".yaml") ||
-	       strstr(mistakes[i].words, "file") || strstr(mistakes[i].words, "whole path");
+	       strstr(mistakes[i].words, "file") || strstr(mistakes[i].words, "whole path") ||
+	       strstr(mistakes[i].words, "directory");
 }
 
 static void judge_edit(size_t i, bool again)

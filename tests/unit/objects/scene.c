@@ -7,7 +7,8 @@
 #define WALL 1790000000
 
 static const char node[] = "apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
-			   "  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n";
+			   "  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+			   "  tlsFiles: [{directory: %s}]\n";
 
 static void open_all(struct scene *sc)
 {
@@ -42,14 +43,15 @@ static void close_all(struct scene *sc)
 
 void scene_begin(struct scene *sc)
 {
-	char cmd[80];
+	char cmd[80], text[sizeof(node) + sizeof(sc->dir)];
 
 	*sc = (struct scene){.dir = "/tmp/mt_objects_XXXXXX"};
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(sc->dir));
 	snprintf(sc->state, sizeof(sc->state), "%s/.state", sc->dir);
 	snprintf(cmd, sizeof(cmd), "mkdir %s", sc->state);
 	CU_ASSERT_EQUAL(system(cmd), 0);
-	scene_write(sc, "0-node.yaml", node);
+	snprintf(text, sizeof(text), node, sc->dir);
+	scene_write(sc, "0-node.yaml", text);
 	open_all(sc);
 }
 

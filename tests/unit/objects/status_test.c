@@ -56,13 +56,13 @@ static void one_node_counts(void)
 	static const char form[] =
 		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
 		"  ports: [{name: p0, device: net_null0, addresses: "
-		"[192.0.2.%u/24]}]\n";
+		"[192.0.2.%u/24]}]\n  tlsFiles: [{directory: %s}]\n";
 	struct scene sc;
 	char text[256];
 
 	scene_begin(&sc);
 	for (uint32_t i = 1; i < 20; i++) {
-		snprintf(text, sizeof(text), form, i);
+		snprintf(text, sizeof(text), form, i, sc.dir);
 		scene_write(&sc, "1-copy.yaml", text);
 		scene_load(&sc);
 		CU_ASSERT_PTR_NOT_NULL(sc.s);
