@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring of a capture, and the records that the worker writes to it. */
+/* The records that the worker writes to the ring of a capture. */
 #include "mt_capture.h"
 #include "mt_trace_priv.h"
 
@@ -17,12 +17,13 @@ struct mt_capture *mt_capture_new(const struct mt_capture_conf *conf)
 		return NULL;
 	memset(c, 0, sizeof(*c));
 	c->conf = *conf;
-	c->ring = calloc(1, MT_CAPTURE_RING);
+	c->memory = calloc(1, MT_CAPTURE_RING);
 	if (messages) {
 		c->bodies = calloc(MT_TRACE_JOURNEYS, sizeof(*c->bodies));
 		c->bytes = calloc(MT_TRACE_JOURNEYS * 4ull, conf->snap);
 	}
-	if (c->ring && (!messages || (c->bodies && c->bytes)))
+	mt_byte_ring_init(&c->ring, c->memory, MT_CAPTURE_RING);
+	if (c->memory && (!messages || (c->bodies && c->bytes)))
 		return c;
 	mt_capture_free(c);
 	return NULL;
@@ -32,75 +33,34 @@ void mt_capture_free(struct mt_capture *c)
 {
 	if (!c)
 		return;
-	free(c->ring);
+	free(c->memory);
 	free(c->bodies);
 	free(c->bytes);
 	free(c);
-}
-
-static struct mt_capture_rec *at(struct mt_capture *c, uint64_t where)
-{
-	return (struct mt_capture_rec *)(void *)(c->ring + where % MT_CAPTURE_RING);
-}
-
-/*
- * Bytes from `where` to the end of the ring. Records are multiples of 8 and contiguous; a rest
- * without a record is skipped.
- */
-static uint32_t straight(uint64_t where)
-{
-	return MT_CAPTURE_RING - (uint32_t)(where % MT_CAPTURE_RING);
 }
 
 /* ---- control thread ------------------------------------------------------------------------- */
 
 const struct mt_capture_rec *mt_capture_peek(struct mt_capture *c)
 {
-	uint64_t head = __atomic_load_n(&c->head, __ATOMIC_ACQUIRE);
+	const struct mt_capture_rec *r;
+	uint32_t len;
 
-	while (c->tail != head) {
-		const struct mt_capture_rec *r = at(c, c->tail);
-		bool room = straight(c->tail) >= sizeof(*r);
-
-		if (room && !r->unwanted)
-			return r;
-		__atomic_store_n(
-			&c->tail, c->tail + (room ? r->size : straight(c->tail)), __ATOMIC_RELEASE);
-	}
-	return NULL;
+	while ((r = mt_byte_ring_peek(&c->ring, &len)) != NULL && r->unwanted)
+		mt_byte_ring_pop(&c->ring);
+	return r;
 }
 
 void mt_capture_pop(struct mt_capture *c)
 {
-	__atomic_store_n(&c->tail, c->tail + at(c, c->tail)->size, __ATOMIC_RELEASE);
+	mt_byte_ring_pop(&c->ring);
 }
 
 /* ---- worker --------------------------------------------------------------------------------- */
 
 void mt_capture_publish(struct mt_capture *c)
 {
-	if (c->head != c->written)
-		__atomic_store_n(&c->head, c->written, __ATOMIC_RELEASE);
-}
-
-static bool fits(struct mt_capture *c, uint64_t end)
-{
-	if (end - c->tail_seen <= MT_CAPTURE_RING)
-		return true;
-	c->tail_seen = __atomic_load_n(&c->tail, __ATOMIC_ACQUIRE);
-	return end - c->tail_seen <= MT_CAPTURE_RING;
-}
-
-/* Skips the rest of the ring, so that the next record is contiguous. */
-static void pass_over_rest(struct mt_capture *c, uint32_t rest)
-{
-	struct mt_capture_rec *pad = at(c, c->written);
-
-	if (rest >= sizeof(*pad)) {
-		pad->size = rest;
-		pad->unwanted = true;
-	}
-	c->written += rest;
+	mt_byte_ring_publish(&c->ring);
 }
 
 /*
@@ -111,27 +71,20 @@ static struct mt_capture_rec *reserve(
 	struct mt_capture *c, enum mt_capture_at where, uint32_t len, uint32_t comment)
 {
 	uint32_t snap = MT_MIN(len, c->conf.snap);
-	uint32_t size = (uint32_t)(sizeof(struct mt_capture_rec) + snap + comment + 7) & ~7u;
-	uint32_t rest = straight(c->written);
 	struct mt_capture_rec *r;
 
 	if (c->stats.taken >= c->conf.count)
 		return NULL;
-	rest = rest < size ? rest : 0;
-	if (!fits(c, c->written + rest + size)) {
+	r = mt_byte_ring_reserve(&c->ring, (uint32_t)sizeof(*r) + snap + comment);
+	if (!r) {
 		mt_count(&c->stats.lost, 0);
 		return NULL;
 	}
-	if (rest)
-		pass_over_rest(c, rest);
-	r = at(c, c->written);
 	memset(r, 0, sizeof(*r));
-	r->size = size;
 	r->at = (uint8_t)where;
 	r->len = len;
 	r->snap = snap;
 	r->comment = (uint16_t)comment;
-	c->written += size;
 	return r;
 }
 
@@ -162,7 +115,7 @@ void mt_capture_undo(struct mt_trace *t, struct mt_trace_note *n)
 {
 	if (!n->rec)
 		return;
-	t->capture->written -= n->rec->size;
+	mt_byte_ring_trim(&t->capture->ring, n->rec, 0);
 	n->rec = NULL;
 }
 

@@ -4,15 +4,15 @@
  * tracer (mt_trace.h): the tracer's notes and traces have the names of a packet or an exchange, and
  * a worker without a tracer executes no test for captures.
  *
- * Records go through a ring of bytes, one per worker. The records of a loop iteration become
- * readable at its end, when the outcome of each packet and the exchanges that it carries are known.
- * A record without space is counted; nothing waits.
+ * Records go through a ring (mt_byte_ring.h), one per worker. The records of a loop iteration
+ * become readable at its end, when the outcome of each packet and the exchanges that it carries are
+ * known. A record without space is counted; nothing waits.
  *
- * Threads: the worker writes, the control thread reads; `head` and `tail` are on cache lines of
- * their own.
+ * Threads: the worker writes, the control thread reads.
  */
 #pragma once
 
+#include "mt_byte_ring.h"
 #include "mt_expr.h"
 #include "mt_outcome.h"
 
@@ -36,10 +36,10 @@ enum mt_capture_at {
 #define MT_CAPTURE_CLIENT   (MT_CAPTURE_BIT(REQUEST) | MT_CAPTURE_BIT(ANSWER))
 #define MT_CAPTURE_ENDPOINT (MT_CAPTURE_BIT(FORWARDED) | MT_CAPTURE_BIT(REPLY))
 
-#define MT_CAPTURE_RING		(4u << 20) /* bytes; a power of two */
-#define MT_CAPTURE_SNAP		65535	   /* bytes of a packet at most */
-#define MT_CAPTURE_SNAP_MESSAGE 16384	   /* bytes of a message at most */
-#define MT_CAPTURE_EXCHANGES	4	   /* recorded per packet at most */
+#define MT_CAPTURE_RING		MT_BYTE_RING_SIZE
+#define MT_CAPTURE_SNAP		65535 /* bytes of a packet at most */
+#define MT_CAPTURE_SNAP_MESSAGE 16384 /* bytes of a message at most */
+#define MT_CAPTURE_EXCHANGES	4     /* recorded per packet at most */
 
 struct mt_capture_conf {
 	uint32_t what;	     /* MT_CAPTURE_BIT: either packets, or sides of messages */
@@ -50,9 +50,8 @@ struct mt_capture_conf {
 
 /* Followed by `snap` bytes of data and `comment` bytes of text. */
 struct mt_capture_rec {
-	uint32_t size; /* including what follows; a multiple of 8 */
 	uint8_t at;    /* enum mt_capture_at */
-	bool unwanted; /* the expression does not match, or padding */
+	bool unwanted; /* the expression does not match */
 	uint8_t n_exchanges;
 	uint32_t len, snap;
 	uint16_t comment;
@@ -79,14 +78,11 @@ struct mt_capture_body {
 struct mt_capture {
 	struct mt_capture_conf conf;
 	struct mt_capture_stats stats; /* worker: w, ctl: r (relaxed) */
-	uint8_t *ring;
+	struct mt_byte_ring ring;
+	uint8_t *memory; /* of the ring */
 	struct mt_capture_body (
 		*bodies)[4]; /* [MT_TRACE_JOURNEYS][at - REQUEST]; NULL: captures packets */
 	uint8_t *bytes;	     /* of bodies, `snap` each */
-	uint64_t written;    /* worker: start of the next record */
-	uint64_t tail_seen;
-	__attribute__((aligned(64))) uint64_t head; /* worker: w (release), ctl: r */
-	__attribute__((aligned(64))) uint64_t tail; /* ctl: w (release), worker: r */
 };
 
 /*

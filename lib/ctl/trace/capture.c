@@ -275,7 +275,7 @@ bool mt_ctl_capture_used(const struct mt_ctl *c, uint16_t w, uint64_t *bytes)
 
 	if (!ring)
 		return false;
-	*bytes = __atomic_load_n(&ring->head, __ATOMIC_RELAXED) - ring->tail;
+	*bytes = mt_byte_ring_used(&ring->ring);
 	return true;
 }
 

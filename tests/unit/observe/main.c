@@ -4,6 +4,7 @@
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
+		{"byte ring", byte_ring_tests},
 		{"capture", capture_tests},
 		{"exemplar", exemplar_tests},
 		{"expr", expr_tests},
