@@ -109,6 +109,7 @@ int main(int argc, char **argv)
 #define MT_CODEC(folder) {#folder, folder##_tests},
 #include "codecs.def"
 #undef MT_CODEC
+		{"ending", ending_tests},
 		{"invoke", invoke_tests},
 		{"thrift values", thrift_value_tests},
 		{"metadata index", meta_tests},

@@ -6,6 +6,7 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {
 		{"byte ring", byte_ring_tests},
 		{"capture", capture_tests},
+		{"ending", ending_tests},
 		{"exemplar", exemplar_tests},
 		{"expr", expr_tests},
 		{"record", record_tests},

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_codec_ending.h"
+
+static const uint8_t of_status[] = {
+	[MT_STATUS_OK] = MT_ENDING_ok,
+	[MT_STATUS_APP_ERROR] = MT_ENDING_application_error,
+	[MT_STATUS_PROTO_ERROR] = MT_ENDING_server_error,
+};
+
+static const uint8_t of_reply[MT_REPLY_N] = {
+	[MT_REPLY_NO_ROUTE] = MT_ENDING_no_route,
+	[MT_REPLY_NO_CLUSTER] = MT_ENDING_no_cluster,
+	[MT_REPLY_NO_ENDPOINT] = MT_ENDING_no_endpoint,
+	[MT_REPLY_OVER_LIMIT] = MT_ENDING_over_local_limit,
+	[MT_REPLY_OVERLOAD] = MT_ENDING_overload,
+	[MT_REPLY_TIMEOUT] = MT_ENDING_timeout,
+	[MT_REPLY_CONN_LOST] = MT_ENDING_connection_lost,
+	[MT_REPLY_BAD_REQUEST] = MT_ENDING_bad_request,
+	[MT_REPLY_BAD_REPLY] = MT_ENDING_bad_reply,
+	[MT_REPLY_UNSUPPORTED] = MT_ENDING_unsupported,
+	[MT_REPLY_DENIED] = MT_ENDING_denied,
+	[MT_REPLY_TOO_LARGE] = MT_ENDING_too_large,
+};
+
+enum mt_ending mt_ending_of(const struct mt_call_end *e)
+{
+	switch (e->kind) {
+	case MT_CALL_END_REPLY:
+		return of_status[e->status];
+	case MT_CALL_END_LOCAL:
+		return e->started && e->reply == MT_REPLY_CONN_LOST ? MT_ENDING_lost_in_reply
+								    : of_reply[e->reply];
+	case MT_CALL_END_ONEWAY:
+		return MT_ENDING_oneway;
+	case MT_CALL_END_CLIENT:
+		return MT_ENDING_client_closed;
+	case MT_CALL_END_RESET:
+		break;
+	}
+	return e->started ? MT_ENDING_lost_in_reply : MT_ENDING_reset;
+}

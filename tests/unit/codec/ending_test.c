@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ending of a call, by what its codec and lib/proxy know. */
+#include "codec_test.h"
+
+#include "mt_codec_ending.h"
+
+static enum mt_ending local(enum mt_local_reply reply, bool started)
+{
+	return mt_ending_of(&(struct mt_call_end){
+		.kind = MT_CALL_END_LOCAL, .reply = reply, .started = started});
+}
+
+static enum mt_ending of(enum mt_call_end_kind kind, enum mt_msg_status status, bool started)
+{
+	return mt_ending_of(
+		&(struct mt_call_end){.kind = kind, .status = status, .started = started});
+}
+
+static void replies(void)
+{
+	CU_ASSERT_EQUAL(of(MT_CALL_END_REPLY, MT_STATUS_OK, false), MT_ENDING_ok);
+	CU_ASSERT_EQUAL(
+		of(MT_CALL_END_REPLY, MT_STATUS_APP_ERROR, false), MT_ENDING_application_error);
+	CU_ASSERT_EQUAL(
+		of(MT_CALL_END_REPLY, MT_STATUS_PROTO_ERROR, false), MT_ENDING_server_error);
+	CU_ASSERT_EQUAL(of(MT_CALL_END_ONEWAY, MT_STATUS_OK, false), MT_ENDING_oneway);
+	CU_ASSERT_EQUAL(of(MT_CALL_END_CLIENT, MT_STATUS_OK, false), MT_ENDING_client_closed);
+	CU_ASSERT_EQUAL(of(MT_CALL_END_RESET, MT_STATUS_OK, false), MT_ENDING_reset);
+	CU_ASSERT_EQUAL(of(MT_CALL_END_RESET, MT_STATUS_OK, true), MT_ENDING_lost_in_reply);
+}
+
+/* Each local reply has a row of its own, with a code of an error. */
+static void local_replies(void)
+{
+	CU_ASSERT_EQUAL(local(MT_REPLY_CONN_LOST, false), MT_ENDING_connection_lost);
+	CU_ASSERT_EQUAL(local(MT_REPLY_CONN_LOST, true), MT_ENDING_lost_in_reply);
+	for (int i = 0; i < MT_REPLY_N; i++) {
+		CU_ASSERT_TRUE(local((enum mt_local_reply)i, false) != MT_ENDING_ok);
+		CU_ASSERT_TRUE(mt_endings[local((enum mt_local_reply)i, false)].code >= 400);
+		for (int j = 0; j < i; j++)
+			CU_ASSERT_NOT_EQUAL(local((enum mt_local_reply)i, false),
+				local((enum mt_local_reply)j, false));
+	}
+}
+
+const struct mt_test ending_tests[] = {{"replies", replies}, {"local replies", local_replies}, {0}};
