@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"format", format_tests},
+		{"json", json_tests},
+		{"render", render_tests},
+		{0},
+	};
+
+	return mt_test_main(suites, argc, argv);
+}
