@@ -31,7 +31,7 @@ ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)|smoke/con
 GATE_BENCHES = ("micro",)
 
 # Libraries with unit tests that run threads, and a part of the names of these tests or of their suite (empty: all).
-THREADED = {"filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
+THREADED = {"accesslog": "", "filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
             "proxy": "filters", "tls": "threads", "upstream": "", "worker": ""}
 
 # Unit tests that run with the plain build: they count basic blocks or memory, which a sanitizer changes, search freed memory for

@@ -7,6 +7,8 @@ int main(int argc, char **argv)
 		{"format", format_tests},
 		{"json", json_tests},
 		{"render", render_tests},
+		{"sink", sink_tests},
+		{"sink file", sink_file_tests},
 		{0},
 	};
 

@@ -5,7 +5,8 @@
 #include "mt_alog_format.h"
 #include "mt_test.h"
 
-extern const struct mt_test format_tests[], json_tests[], render_tests[];
+extern const struct mt_test format_tests[], json_tests[], render_tests[], sink_tests[],
+	sink_file_tests[];
 
 /* The call of docs/internals/accesslog.md: a Dubbo call that the server answered. */
 void record_of_call(struct mt_alog_record *r);
