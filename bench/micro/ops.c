@@ -228,6 +228,8 @@ static const struct ops_case cases[] = {
 	{"dubbo_metadata", run_dubbo_metadata},
 	{"thrift_decode", run_thrift_decode},
 	{"authz_100", ops_authz},
+	{"accesslog_text", ops_accesslog_text},
+	{"accesslog_json", ops_accesslog_json},
 	{"bucket", run_bucket},
 	{"maglev", run_maglev},
 	{"checksum_64", run_checksum_64},

@@ -57,38 +57,82 @@ static uint32_t form_of(char form[8], const uint8_t *p, uint32_t n, bool json, u
 	return json && *p < 0x80 ? json_escape(form, *p) : hex(form, *p, json);
 }
 
+#define EACH(byte) (0x0101010101010101ull * (byte))
+
+/* Non-zero if one of the 8 bytes is special. */
+static uint64_t any_special(uint64_t x)
+{
+	uint64_t quote = x ^ EACH('"'), backslash = x ^ EACH('\\'), delete = x ^ EACH(0x7f);
+
+	/* The high bit of a byte: it is 0x80 or more, below 0x20, or equal. */
+	return (x | (x - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1)) |
+		       (delete - EACH(1))) &
+	       EACH(0x80);
+}
+
+/* Copies bytes up to the first special one, at most n. Returns their number. */
+static uint32_t copy_ordinary(char *to, const uint8_t *p, uint32_t n)
+{
+	uint32_t i = 0;
+	uint64_t x = 0;
+
+	for (; n - i >= sizeof(x); i += (uint32_t)sizeof(x)) {
+		memcpy(&x, p + i, sizeof(x));
+		if (any_special(x))
+			break;
+		memcpy(to + i, &x, sizeof(x));
+	}
+	/* The last 8 bytes, some of them again. */
+	if (i && n - i < sizeof(x)) {
+		memcpy(&x, p + n - sizeof(x), sizeof(x));
+		if (!any_special(x)) {
+			memcpy(to + n - sizeof(x), &x, sizeof(x));
+			return n;
+		}
+	}
+	for (; i < n && !special[p[i]]; i++)
+		to[i] = (char)p[i];
+	return i;
+}
+
 void mt_alog_escape(struct mt_alog_out *o, struct mt_slice s, bool json)
 {
 	uint32_t i = 0, step;
 	char form[8];
 
-	while (i < s.len && !o->cut) {
-		uint32_t start = i, room = o->end - o->len, n;
-
+	while (i < s.len) {
 		/* A long value is read no further than it may be written. */
-		while (i < s.len && i - start <= room && !special[s.p[i]])
-			i++;
-		n = MT_MIN(i - start, room);
-		put(o, s.p + start, n);
-		o->cut = n < i - start;
-		if (o->cut || i == s.len)
+		uint32_t room = o->end - o->len;
+		uint32_t n = copy_ordinary(o->p + o->len, s.p + i, MT_MIN(s.len - i, room));
+
+		o->len += n;
+		i += n;
+		if (i == s.len)
 			return;
 		n = form_of(form, s.p + i, s.len - i, json, &step);
-		o->cut = n > o->end - o->len;
-		if (!o->cut)
-			put(o, form, n);
+		if (n > o->end - o->len) {
+			o->cut = true;
+			return;
+		}
+		put(o, form, n);
 		i += step;
 	}
 }
 
 uint32_t mt_alog_digits(char *to, uint64_t n)
 {
-	char digits[20];
-	uint32_t i = sizeof(digits);
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930"
+				    "31323334353637383940414243444546474849505152535455565758596061"
+				    "62636465666768697071727374757677787980818283848586878889909192"
+				    "93949596979899";
+	uint64_t power = 10;
+	uint32_t len = 1, i;
 
-	do
-		digits[--i] = (char)('0' + n % 10);
-	while ((n /= 10) != 0);
-	memcpy(to, digits + i, sizeof(digits) - i);
-	return (uint32_t)sizeof(digits) - i;
+	for (; len < 20 && n >= power; len++)
+		power *= 10;
+	for (i = len; i >= 2; n /= 100)
+		memcpy(to + (i -= 2), pairs + n % 100 * 2, 2);
+	if (i)
+		*to = (char)('0' + n);
+	return len;
 }

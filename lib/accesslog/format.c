@@ -105,27 +105,45 @@ static struct mt_alog_piece *push(struct mt_alog_maker *m, enum mt_alog_piece_ki
 	return p;
 }
 
-bool mt_alog_flush(struct mt_alog_maker *m)
+char *mt_alog_copy(struct mt_alog_maker *m, const char *p, size_t n)
 {
-	struct mt_alog_piece *p;
+	char *copy = mt_region_alloc(&m->f->region, n + MT_ALOG_PADDING);
+
+	if (copy)
+		memcpy(copy, p, n);
+	return copy;
+}
+
+/* Moves the literal bytes to a piece. */
+static bool take_literal(struct mt_alog_maker *m, struct mt_slice *to)
+{
 	char *text;
 
 	if (!m->literal_len)
 		return true;
-	p = push(m, MT_ALOG_LITERAL);
-	if (!p)
-		return false;
-	text = mt_region_strndup(&m->f->region, m->literal, m->literal_len);
+	text = mt_alog_copy(m, m->literal, m->literal_len);
 	if (!text)
 		return mt_alog_no_memory(m);
-	p->text = (struct mt_slice){(const uint8_t *)text, (uint32_t)m->literal_len};
+	*to = (struct mt_slice){(const uint8_t *)text, (uint32_t)m->literal_len};
 	m->literal_len = 0;
 	return true;
 }
 
+bool mt_alog_flush(struct mt_alog_maker *m)
+{
+	struct mt_alog_piece *p = m->literal_len ? push(m, MT_ALOG_LITERAL) : NULL;
+
+	return !m->literal_len || (p && take_literal(m, &p->text));
+}
+
 struct mt_alog_piece *mt_alog_piece(struct mt_alog_maker *m, enum mt_alog_piece_kind kind)
 {
-	return mt_alog_flush(m) ? push(m, kind) : NULL;
+	struct mt_alog_piece *p;
+
+	if (kind != MT_ALOG_VALUE)
+		return mt_alog_flush(m) ? push(m, kind) : NULL;
+	p = push(m, kind);
+	return p && take_literal(m, &p->before) ? p : NULL;
 }
 
 /* ---- operators ------------------------------------------------------------------------------ */
@@ -284,7 +302,7 @@ static uint32_t least(const struct mt_alog_piece *p)
 {
 	switch ((enum mt_alog_piece_kind)p->kind) {
 	case MT_ALOG_VALUE:
-		return p->form == MT_ALOG_AS_JSON ? 4 : 1; /* null, - */
+		return p->before.len + (p->form == MT_ALOG_AS_JSON ? 4 : 1); /* null, - */
 	case MT_ALOG_END_MEMBER:
 		return 1; /* a comma */
 	default:

@@ -324,7 +324,7 @@ static bool structure(
 	piece = mt_alog_piece(m, kind);
 	if (!piece)
 		return false;
-	text = mt_region_strndup(&m->f->region, p, n);
+	text = mt_alog_copy(m, p, n);
 	if (!text)
 		return mt_alog_no_memory(m);
 	piece->text = (struct mt_slice){(const uint8_t *)text, (uint32_t)n};

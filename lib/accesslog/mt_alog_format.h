@@ -56,7 +56,7 @@ struct mt_alog_key {
 const struct mt_alog_key *mt_alog_key(const struct mt_alog_format *f, uint32_t i);
 
 struct mt_alog_line {
-	char text[MT_ALOG_LINE];
+	char text[MT_ALOG_LINE + 16]; /* short texts are copied as 16 bytes */
 	uint32_t len;
 	bool cut; /* a value was shortened */
 };

@@ -103,6 +103,9 @@ enum mt_alog_piece_kind {
 	MT_ALOG_CLOSE,
 };
 
+/* Texts of pieces are followed by so many bytes that may be read. */
+#define MT_ALOG_PADDING 16
+
 enum mt_alog_form {
 	MT_ALOG_AS_TEXT,
 	MT_ALOG_AS_JSON,   /* with its type */
@@ -117,6 +120,7 @@ struct mt_alog_piece {
 	uint32_t limit;		       /* bytes of the value, if is_limited */
 	uint32_t rest;		       /* fewest bytes of the line after this piece */
 	uint32_t unit;		       /* SPAN: ns */
+	struct mt_slice before;	       /* VALUE: literal bytes before it */
 	struct mt_slice text;	       /* LITERAL, MEMBER, OPEN, CLOSE, CONSTANT */
 	struct mt_alog_key key, other; /* NAMED; other: if the first is not set */
 	bool has_other;
@@ -160,9 +164,12 @@ bool mt_alog_fail(struct mt_alog_maker *m, size_t where, const char *fmt, ...) m
 bool mt_alog_no_memory(struct mt_alog_maker *m);
 /* Appends literal bytes. */
 bool mt_alog_literal(struct mt_alog_maker *m, const char *p, size_t n);
-/* Makes a piece of the literal bytes, and then one of this kind; NULL: failed. */
+/* Makes a piece of this kind, after the literal bytes; NULL: failed. */
 struct mt_alog_piece *mt_alog_piece(struct mt_alog_maker *m, enum mt_alog_piece_kind kind);
+/* Makes a piece of the literal bytes. */
 bool mt_alog_flush(struct mt_alog_maker *m);
+/* A copy with MT_ALOG_PADDING for a piece; NULL: no memory. */
+char *mt_alog_copy(struct mt_alog_maker *m, const char *p, size_t n);
 /* Compiles a text with operators. */
 bool mt_alog_template(
 	struct mt_alog_maker *m, const struct mt_alog_source_text *s, enum mt_alog_form form);
@@ -193,6 +200,8 @@ enum mt_alog_value_type { MT_ALOG_UNSET, MT_ALOG_IS_TEXT, MT_ALOG_IS_NUMBER, MT_
 /* The value of an operator; a text may have several parts. */
 struct mt_alog_value {
 	enum mt_alog_value_type type;
+	bool plain; /* one part that needs no escapes */
+	bool own;   /* ... and is in `scratch` */
 	uint32_t n_parts;
 	int64_t number;
 	struct mt_slice parts[MT_ALOG_PARTS];

@@ -25,10 +25,20 @@ static void put(struct state *s, const void *p, uint32_t n)
 	s->out.len += n;
 }
 
+/* Bytes of a literal or of a scratch. Both may be read, and the line written, for 16 bytes. */
+static mt_inline void put_padded(struct state *s, const void *p, uint32_t n)
+{
+	if (n <= MT_ALOG_PADDING)
+		memcpy(s->out.p + s->out.len, p, MT_ALOG_PADDING);
+	else
+		memcpy(s->out.p + s->out.len, p, n);
+	s->out.len += n;
+}
+
 static void put_slice(struct state *s, struct mt_slice text)
 {
 	if (text.len)
-		put(s, text.p, text.len);
+		put_padded(s, text.p, text.len);
 }
 
 /* The first bytes of a value, without a part of a character. */
@@ -45,9 +55,10 @@ static struct mt_slice limited(struct mt_slice part, uint32_t limit)
 	return (struct mt_slice){part.p, n};
 }
 
-static void put_text(struct state *s, const struct mt_alog_piece *p, const struct mt_alog_value *v)
+static void put_limited(
+	struct state *s, const struct mt_alog_piece *p, const struct mt_alog_value *v)
 {
-	uint32_t left = p->is_limited ? p->limit : UINT32_MAX;
+	uint32_t left = p->limit;
 
 	for (uint32_t i = 0; i < v->n_parts && !s->out.cut; i++) {
 		struct mt_slice part = limited(v->parts[i], left);
@@ -57,6 +68,22 @@ static void put_text(struct state *s, const struct mt_alog_piece *p, const struc
 		if (part.len < v->parts[i].len)
 			break;
 	}
+}
+
+static void put_text(struct state *s, const struct mt_alog_piece *p, const struct mt_alog_value *v)
+{
+	if (v->plain && !p->is_limited && v->parts[0].len <= s->out.end - s->out.len) {
+		if (v->own)
+			put_padded(s, v->scratch, v->parts[0].len);
+		else
+			put(s, v->parts[0].p, v->parts[0].len);
+		return;
+	}
+	if (p->is_limited)
+		put_limited(s, p, v);
+	else
+		for (uint32_t i = 0; i < v->n_parts && !s->out.cut; i++)
+			mt_alog_escape(&s->out, v->parts[i], p->form != MT_ALOG_AS_TEXT);
 	s->cut |= s->out.cut;
 	s->out.cut = false;
 }
@@ -180,12 +207,13 @@ void mt_alog_render(struct mt_alog_format *f, const struct mt_alog_record *r, ui
 	struct state s = {.out = {.p = line->text}};
 	struct mt_alog_value v;
 
-	for (const struct mt_alog_piece *p = f->pieces; p < f->pieces + f->n_pieces; p++)
+	for (const struct mt_alog_piece *p = f->pieces, *end = p + f->n_pieces; p < end; p++)
 		switch ((enum mt_alog_piece_kind)p->kind) {
 		case MT_ALOG_LITERAL:
 			put_slice(&s, p->text);
 			break;
 		case MT_ALOG_VALUE:
+			put_slice(&s, p->before);
 			mt_alog_value_of(p, r, now, &v);
 			put_value(&s, f, p, &v);
 			break;

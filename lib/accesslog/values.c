@@ -12,6 +12,20 @@ static void set_text(struct mt_alog_value *v, const void *p, uint32_t n)
 	v->n_parts = 1;
 }
 
+/* n bytes of `scratch`, which need no escapes. */
+static void set_scratch(struct mt_alog_value *v, uint32_t n)
+{
+	set_text(v, v->scratch, n);
+	v->plain = v->own = true;
+}
+
+/* A text of this program, which needs no escapes. */
+static void set_word(struct mt_alog_value *v, const char *word)
+{
+	set_text(v, word, (uint32_t)strlen(word));
+	v->plain = true;
+}
+
 static void set_slice(struct mt_alog_value *v, struct mt_slice s)
 {
 	if (s.p)
@@ -75,9 +89,21 @@ static void path(const struct mt_alog_record *r, struct mt_alog_value *v)
 {
 	const struct mt_slice *interface = &r->texts[MT_ALOG_INTERFACE];
 	const struct mt_slice *method = &r->texts[MT_ALOG_METHOD];
+	char *to = v->scratch;
 
 	if (!method->p)
 		return;
+	/* One part costs less than four. */
+	if ((uint64_t)interface->len + method->len + 2 <= sizeof(v->scratch)) {
+		if (interface->p) {
+			*to++ = '/';
+			to = mempcpy(to, interface->p, interface->len);
+		}
+		*to++ = '/';
+		to = mempcpy(to, method->p, method->len);
+		set_text(v, v->scratch, (uint32_t)(to - v->scratch));
+		return;
+	}
 	if (interface->p) {
 		add(v, "/", 1);
 		add(v, interface->p, interface->len);
@@ -106,9 +132,10 @@ static void details(const struct mt_alog_record *r, struct mt_alog_value *v)
 
 	if (!e->details)
 		return;
-	add(v, e->details, strlen(e->details));
+	set_word(v, e->details);
 	if (!e->bracket[0] || (!known && e->bracket[0] != '['))
 		return;
+	v->plain = false;
 	add(v, e->bracket, 1);
 	if (known)
 		reason(r, v);
@@ -129,9 +156,9 @@ static void flags(const struct mt_alog_record *r, bool words, struct mt_alog_val
 
 	_Static_assert(MT_FLAGS_TEXT <= MT_ALOG_SCRATCH, "flags have room");
 	if (bits)
-		set_text(v, v->scratch, mt_flags_text(bits, words, v->scratch));
+		set_scratch(v, mt_flags_text(bits, words, v->scratch));
 	else
-		set_text(v, "-", 1);
+		set_word(v, "-");
 }
 
 static void type(const struct mt_alog_record *r, struct mt_alog_value *v)
@@ -144,7 +171,7 @@ static void type(const struct mt_alog_record *r, struct mt_alog_value *v)
 		[MT_ALOG_TCP_CONNECTED] = "TcpUpstreamConnected",
 	};
 
-	set_text(v, names[r->type], (uint32_t)strlen(names[r->type]));
+	set_word(v, names[r->type]);
 }
 
 /* ---- times and addresses -------------------------------------------------------------------- */
@@ -174,7 +201,7 @@ static void server_ms(const struct mt_alog_record *r, struct mt_alog_value *v)
 	uint64_t ns;
 
 	if (between(r, MT_ALOG_SPAN_OF(MT_ALOG_US_TX_END, MT_ALOG_US_RX_BEG), &ns))
-		set_text(v, v->scratch, mt_alog_digits(v->scratch, ns / MT_MSEC));
+		set_scratch(v, mt_alog_digits(v->scratch, ns / MT_MSEC));
 }
 
 static void when(const struct mt_alog_piece *p, const struct mt_alog_record *r, uint64_t now,
@@ -189,14 +216,17 @@ static void when(const struct mt_alog_piece *p, const struct mt_alog_record *r, 
 /* Dotted decimal, for most lines. */
 static uint32_t ip4(char *to, const uint8_t *b)
 {
-	uint32_t n = 0;
+	char *p = to;
 
 	for (uint32_t i = 0; i < 4; i++) {
-		if (i)
-			to[n++] = '.';
-		n += mt_alog_digits(to + n, b[i]);
+		if (b[i] >= 100)
+			*p++ = (char)('0' + b[i] / 100);
+		if (b[i] >= 10)
+			*p++ = (char)('0' + b[i] / 10 % 10);
+		*p++ = (char)('0' + b[i] % 10);
+		*p++ = '.';
 	}
-	return n;
+	return (uint32_t)(p - to) - 1;
 }
 
 static uint32_t host(char *to, const struct mt_addr *a)
@@ -230,7 +260,7 @@ static void prefix(const struct mt_addr *a, uint32_t bits, struct mt_alog_value 
 	n = is4 ? ip4(v->scratch, m.b + 12) : host(v->scratch, &m);
 	v->scratch[n++] = '/';
 	n += mt_alog_digits(v->scratch + n, bits);
-	set_text(v, v->scratch, n);
+	set_scratch(v, n);
 }
 
 static void address(
@@ -259,13 +289,14 @@ static void address(
 		v->scratch[n++] = ':';
 		n += mt_alog_digits(v->scratch + n, e->port);
 	}
-	set_text(v, v->scratch, n);
+	set_scratch(v, n);
 }
 
 /* ---- all ------------------------------------------------------------------------------------ */
 
-static void find(const struct mt_alog_piece *p, uint8_t source, const struct mt_alog_key *key,
-	const struct mt_alog_record *r, uint64_t now, struct mt_alog_value *v)
+static mt_inline void find(const struct mt_alog_piece *p, uint8_t source,
+	const struct mt_alog_key *key, const struct mt_alog_record *r, uint64_t now,
+	struct mt_alog_value *v)
 {
 	switch ((enum mt_alog_source)source) {
 	case MT_ALOG_NOTHING:
@@ -325,12 +356,19 @@ static void find(const struct mt_alog_piece *p, uint8_t source, const struct mt_
 	}
 }
 
+static mt_noinline void find_other(const struct mt_alog_piece *p, const struct mt_alog_record *r,
+	uint64_t now, struct mt_alog_value *v)
+{
+	find(p, p->other_source, &p->other, r, now, v);
+}
+
 void mt_alog_value_of(const struct mt_alog_piece *p, const struct mt_alog_record *r, uint64_t now,
 	struct mt_alog_value *v)
 {
 	v->type = MT_ALOG_UNSET;
+	v->plain = v->own = false;
 	v->n_parts = 0;
 	find(p, p->source, &p->key, r, now, v);
 	if (p->has_other && v->type == MT_ALOG_UNSET)
-		find(p, p->other_source, &p->other, r, now, v);
+		find_other(p, r, now, v);
 }
