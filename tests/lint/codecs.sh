@@ -13,6 +13,8 @@ lacks() {
 
 for dir in lib/codec/*/; do
 	codec=$(basename "$dir")
+	# Runs codecs that are data.
+	[ "$codec" = table ] && continue
 	grep -q "^MT_CODEC($codec)$" lib/codec/codecs.def || lacks "$codec" "not in lib/codec/codecs.def"
 	name=$(sed -n 's/^\t\.name = "\(.*\)",$/\1/p' "$dir"*.c | tr '[:upper:]' '[:lower:]')
 	[ -n "$name" ] || lacks "$codec" "names no protocol (.name)"

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which tables the interpreter can run on any bytes, and what they cost. Control thread. */
+#include "run.h"
+#include "mt_strmap.h"
+
+/* Steps that an op takes, with its read of a place. */
+#define COST_OP 24
+/* Steps for each byte of what an op reads byte by byte. */
+#define COST_UNTIL   6
+#define COST_HESSIAN 8
+#define COST_SUM     4
+
+static bool no(const char **why, const char *text)
+{
+	*why = text;
+	return false;
+}
+
+static bool text_ok(const struct mt_codec_table *t, uint64_t off, uint64_t len)
+{
+	return off <= t->n_text && len <= t->n_text - off;
+}
+
+static bool sizes(const struct mt_codec_table *t, const char **why)
+{
+	if (t->n_ops == 0 || t->n_ops > MT_CT_OPS || t->n_places > MT_CT_PLACES ||
+		t->n_walks > MT_CT_WALKS || t->n_targets > MT_CT_TARGETS ||
+		t->n_sums > MT_CT_SUMS || t->n_names > MT_CT_NAMES || t->n_metas > MT_CT_METAS ||
+		t->n_searches > MT_CT_METAS || t->n_text > MT_CT_TEXT || t->n_keys > 32)
+		return no(why, "too many parts");
+	if (t->entry[0] >= t->n_ops || t->entry[1] >= t->n_ops ||
+		t->ops[t->n_ops - 1].code != MT_CT_DONE)
+		return no(why, "programs without an end");
+	if (t->codec.max_message == 0 || t->codec.max_message > INT32_MAX)
+		return no(why, "the longest message");
+	return true;
+}
+
+static bool place_ok(const struct mt_ct_place *p)
+{
+	if (p->base >= MT_CT_BASES || p->type >= MT_CT_TYPES)
+		return false;
+	if (p->base == MT_CT_IN || p->base == MT_CT_AFTER)
+		return p->slot < MT_CT_SLOTS && (p->base == MT_CT_IN || p->at >= 0);
+	return p->base == MT_CT_START ? p->at >= 0 : p->at < 0;
+}
+
+static bool walk_ok(const struct mt_codec_table *t, const struct mt_ct_walk *w)
+{
+	bool widths = w->format == MT_CT_TLV || w->format == MT_CT_PAIRS;
+
+	if (w->format >= MT_CT_FORMATS || w->n > MT_CT_WALK_TARGETS ||
+		(uint32_t)w->first + w->n > t->n_targets)
+		return false;
+	if (widths &&
+		(w->key_width < 1 || w->key_width > 4 || w->value_width < 1 || w->value_width > 4))
+		return false;
+	return w->format != MT_CT_TLV || w->pad == 1 || w->pad == 2 || w->pad == 4 || w->pad == 8;
+}
+
+static bool target_ok(
+	const struct mt_codec_table *t, const struct mt_ct_walk *w, const struct mt_ct_target *g)
+{
+	uint32_t i = (uint32_t)(g - &t->targets[w->first]), depth = 0;
+
+	if (g->accept >= MT_CT_ACCEPTS || !text_ok(t, g->text, g->len) || g->len > MT_CT_KEY ||
+		(g->slot >= MT_CT_SLOTS && g->slot != MT_CT_NONE))
+		return false;
+	for (uint32_t up = g->parent; up != 0; depth++) {
+		const struct mt_ct_target *above = &t->targets[w->first + up - 1];
+
+		if (up > i || !above->nested)
+			return false;
+		i = up - 1;
+		up = above->parent;
+	}
+	return depth < MT_CT_WALK_DEPTH;
+}
+
+static bool walks_ok(const struct mt_codec_table *t)
+{
+	for (uint32_t i = 0; i < t->n_walks; i++) {
+		const struct mt_ct_walk *w = &t->walks[i];
+
+		if (!walk_ok(t, w))
+			return false;
+		for (uint32_t k = 0; k < w->n; k++)
+			if (!target_ok(t, w, &t->targets[w->first + k]))
+				return false;
+	}
+	return true;
+}
+
+static bool sum_ok(const struct mt_codec_table *t, const struct mt_ct_sum *s)
+{
+	return s->algorithm < MT_CT_ALGORITHMS && s->place < t->n_places &&
+	       (s->width == 8 || s->width == 16 || s->width == 32) && s->from_base <= MT_CT_END &&
+	       s->to_base <= MT_CT_END;
+}
+
+/* ---- ops ------------------------------------------------------------------------------------ */
+
+static bool fills(uint32_t code)
+{
+	return code >= MT_CT_FIXED && code <= MT_CT_HESSIAN;
+}
+
+static bool needs_place(uint32_t code)
+{
+	return (code >= MT_CT_TEST_NUMBER && code <= MT_CT_HESSIAN) || code == MT_CT_HOLD ||
+	       code == MT_CT_LENGTH || code == MT_CT_OFFSET || code == MT_CT_ID ||
+	       code == MT_CT_DEADLINE;
+}
+
+static bool numbers_ok(const struct mt_codec_table *t, const struct mt_ct_op *op)
+{
+	switch ((enum mt_ct_code)op->code) {
+	case MT_CT_TEST_TEXT:
+		return text_ok(t, op->n, op->m);
+	case MT_CT_COUNTED:
+		return op->n <= UINT16_MAX;
+	case MT_CT_SIZED:
+		return op->n < t->n_places && op->lo <= UINT16_MAX &&
+		       (int64_t)op->hi >= INT32_MIN && (int64_t)op->hi <= INT32_MAX;
+	case MT_CT_TO:
+		return (int32_t)op->m <= 0;
+	case MT_CT_UNTIL:
+		return text_ok(t, op->n, op->m) && op->m >= 1 && op->m <= 8 && op->lo <= MT_CT_LEAD;
+	case MT_CT_WALK:
+		return op->n < t->n_walks && op->within != MT_CT_NONE;
+	case MT_CT_FIT:
+		return op->within != MT_CT_NONE;
+	case MT_CT_HOLD:
+		return op->slot < MT_CT_SLOTS || op->slot == MT_CT_NONE;
+	case MT_CT_LENGTH:
+		return op->lo >= 1 && op->lo <= UINT16_MAX;
+	case MT_CT_ADD:
+		return (int64_t)op->lo >= INT32_MIN && (int64_t)op->lo <= INT32_MAX;
+	case MT_CT_KIND:
+		return op->flags < MT_MSG_N_KINDS && op->n <= MT_EVENT_RESUME && op->m < UINT8_MAX;
+	case MT_CT_STATUS:
+		return op->flags < MT_CT_CLASSES;
+	case MT_CT_DEADLINE:
+		return op->lo >= 1 && op->lo <= UINT32_MAX && op->hi >= 1 && op->hi <= UINT32_MAX;
+	case MT_CT_SUM:
+		return op->n < t->n_sums;
+	case MT_CT_BAD:
+		return op->n < MT_CT_FAULTS;
+	default:
+		return true;
+	}
+}
+
+static bool jumps(uint32_t code)
+{
+	return code <= MT_CT_TEST_THERE;
+}
+
+static bool op_ok(const struct mt_codec_table *t, uint32_t i)
+{
+	const struct mt_ct_op *op = &t->ops[i];
+
+	if (op->code >= MT_CT_CODES)
+		return false;
+	if (jumps(op->code) && (op->to <= i || op->to >= t->n_ops))
+		return false;
+	if (jumps(op->code) && op->flags & ~MT_CT_IF)
+		return false;
+	if (needs_place(op->code) && op->place >= t->n_places)
+		return false;
+	if (fills(op->code) && op->slot >= MT_CT_SLOTS)
+		return false;
+	if (op->within >= MT_CT_SLOTS && op->within != MT_CT_NONE)
+		return false;
+	return numbers_ok(t, op);
+}
+
+/* ---- whether a message has its length and kind at the end ----------------------------------- */
+
+enum { SEEN_LENGTH = 1, SEEN_KIND = 2, SEEN_ALL = 3 };
+
+/*
+ * On each way through a program the length is set once, before the kind and all that need it, and
+ * the end is reached with both. state[i]: what is known before op i, as bits of 1 << known.
+ */
+static bool flow_ok(const struct mt_codec_table *t, uint32_t entry)
+{
+	static uint8_t state[MT_CT_OPS];
+
+	memset(state, 0, sizeof(state));
+	state[entry] = 1 << 0;
+	for (uint32_t i = entry; i < t->n_ops; i++) {
+		const struct mt_ct_op *op = &t->ops[i];
+
+		for (uint32_t known = 0; known <= SEEN_ALL; known++) {
+			uint32_t then = known;
+
+			if (!(state[i] >> known & 1))
+				continue;
+			if (op->code == MT_CT_DONE && known != SEEN_ALL)
+				return false;
+			if (op->code == MT_CT_FRAMED && known & SEEN_LENGTH)
+				return false;
+			if (op->code >= MT_CT_KIND && op->code <= MT_CT_REFUSE &&
+				!(known & SEEN_LENGTH))
+				return false;
+			then |= op->code == MT_CT_FRAMED ? SEEN_LENGTH : 0;
+			then |= op->code == MT_CT_KIND ? SEEN_KIND : 0;
+			if (op->code == MT_CT_DONE || op->code == MT_CT_BAD)
+				continue;
+			if (jumps(op->code))
+				state[op->to] |= (uint8_t)(1u << then);
+			if (op->code != MT_CT_JUMP)
+				state[i + 1] |= (uint8_t)(1u << then);
+		}
+	}
+	return true;
+}
+
+/* ---- metadata ------------------------------------------------------------------------------- */
+
+static bool kept(const struct mt_codec_table *t, uint32_t place)
+{
+	const struct mt_ct_place *p = &t->places[place];
+
+	return p->base == MT_CT_START || p->base == MT_CT_END || p->slot < MT_CT_KEPT;
+}
+
+static bool metas_ok(const struct mt_codec_table *t)
+{
+	for (uint32_t i = 0; i < t->n_metas; i++) {
+		const struct mt_ct_meta *m = &t->metas[i];
+
+		if (m->key >= t->n_keys || (uint32_t)m->name + m->n_names > t->n_names ||
+			m->part >= MT_CT_PARTS || !text_ok(t, m->text, m->len))
+			return false;
+		if (m->place != MT_CT_PLACES && (m->place >= t->n_places || !kept(t, m->place)))
+			return false;
+	}
+	for (uint32_t i = 0; i < t->n_names; i++)
+		if (!text_ok(t, t->names[i].text, t->names[i].len))
+			return false;
+	return true;
+}
+
+static bool searches_ok(const struct mt_codec_table *t)
+{
+	for (uint32_t i = 0; i < t->n_searches; i++) {
+		const struct mt_ct_search *s = &t->searches[i];
+		const struct mt_ct_walk *w;
+
+		if (s->walk >= t->n_walks || s->slot >= MT_CT_KEPT)
+			return false;
+		w = &t->walks[s->walk];
+		if (w->format == MT_CT_PAIRS || w->format == MT_CT_LINES)
+			continue;
+		if ((w->format != MT_CT_PROTOBUF && w->format != MT_CT_JCE_STRUCT) || w->n == 0)
+			return false;
+	}
+	return true;
+}
+
+/* ---- cost ----------------------------------------------------------------------------------- */
+
+static uint32_t per_byte(const struct mt_codec_table *t, const struct mt_ct_op *op)
+{
+	const struct mt_ct_walk *w = &t->walks[op->code == MT_CT_WALK ? op->n : 0];
+
+	switch ((enum mt_ct_code)op->code) {
+	case MT_CT_UNTIL:
+		return COST_UNTIL;
+	case MT_CT_HESSIAN:
+		return COST_HESSIAN;
+	case MT_CT_SUM:
+		return COST_SUM;
+	case MT_CT_WALK:
+		/* Elements of JCE have a byte at least, of other formats two or more. */
+		if (w->format == MT_CT_JCE_STRUCT)
+			return 24 + 2u * w->n;
+		return w->format == MT_CT_JSON ? 12u + w->n : 16 + 2u * w->n;
+	default:
+		return 0;
+	}
+}
+
+struct mt_ct_cost mt_codec_table_cost(const struct mt_codec_table *t, enum mt_dir dir)
+{
+	static struct mt_ct_cost cost[MT_CT_OPS + 1];
+
+	for (uint32_t i = t->n_ops; i-- > t->entry[dir];) {
+		const struct mt_ct_op *op = &t->ops[i];
+		struct mt_ct_cost next = {0, 0}, other = {0, 0};
+
+		if (op->code != MT_CT_DONE && op->code != MT_CT_BAD && op->code != MT_CT_JUMP)
+			next = cost[i + 1];
+		if (jumps(op->code))
+			other = cost[op->to];
+		cost[i].steps = COST_OP + MT_MAX(next.steps, other.steps);
+		cost[i].per_byte = per_byte(t, op) + MT_MAX(next.per_byte, other.per_byte);
+	}
+	return cost[t->entry[dir]];
+}
+
+static bool cheap(const struct mt_codec_table *t)
+{
+	for (uint32_t dir = 0; dir < 2; dir++) {
+		struct mt_ct_cost c = mt_codec_table_cost(t, (enum mt_dir)dir);
+
+		if (c.steps > MT_CT_STEPS || c.per_byte > MT_CT_STEPS_BYTE)
+			return false;
+	}
+	return true;
+}
+
+bool mt_codec_table_check(const struct mt_codec_table *t, const char **why)
+{
+	if (!sizes(t, why))
+		return false;
+	for (uint32_t i = 0; i < t->n_places; i++)
+		if (!place_ok(&t->places[i]))
+			return no(why, "a place outside of the message");
+	if (!walks_ok(t))
+		return no(why, "a walk with wrong targets");
+	for (uint32_t i = 0; i < t->n_sums; i++)
+		if (!sum_ok(t, &t->sums[i]))
+			return no(why, "a checksum");
+	for (uint32_t i = 0; i < t->n_ops; i++)
+		if (!op_ok(t, i))
+			return no(why, "an op with a wrong operand");
+	if (!flow_ok(t, t->entry[0]) || !flow_ok(t, t->entry[1]))
+		return no(why, "a message without length or kind");
+	if (!metas_ok(t) || !searches_ok(t))
+		return no(why, "metadata without a place");
+	if (!cheap(t))
+		return no(why, "too much work for a message");
+	return true;
+}
+
+/* ---- identity ------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t h, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ b[i]) * 0x100000001b3ull;
+	return h ^ h >> 29;
+}
+
+static uint64_t content(const struct mt_codec_table *t)
+{
+	const struct mt_codec *c = &t->codec;
+	const uint64_t traits[] = {t->n_ops, t->n_places, t->n_walks, t->n_targets, t->n_sums,
+		t->n_names, t->n_metas, t->n_searches, t->n_text, t->n_keys, t->entry[0],
+		t->entry[1], c->version, c->correlation, c->max_message, c->id_min, c->id_max,
+		c->whole_close, c->client_whole_close, c->heartbeat_s, c->first_counts,
+		c->leading_keys};
+	uint64_t h = mt_strhash(c->name, c->version);
+
+	h = mix(h, traits, sizeof(traits));
+	h = mix(h, t->ops, t->n_ops * sizeof(*t->ops));
+	h = mix(h, t->places, t->n_places * sizeof(*t->places));
+	h = mix(h, t->walks, t->n_walks * sizeof(*t->walks));
+	h = mix(h, t->targets, t->n_targets * sizeof(*t->targets));
+	h = mix(h, t->sums, t->n_sums * sizeof(*t->sums));
+	h = mix(h, t->names, t->n_names * sizeof(*t->names));
+	h = mix(h, t->metas, t->n_metas * sizeof(*t->metas));
+	h = mix(h, t->searches, t->n_searches * sizeof(*t->searches));
+	h = mix(h, t->text, t->n_text);
+	for (uint32_t i = 0; i < t->n_keys; i++)
+		h = mix(h, c->keys[i], strlen(c->keys[i]) + 1);
+	return h ? h : 1;
+}
+
+void mt_codec_table_finish(struct mt_codec_table *t)
+{
+	struct mt_codec *c = &t->codec;
+
+	c->frame.sniff = table_sniff;
+	c->frame.decode = table_decode;
+	c->metadata.leading = table_leading;
+	c->metadata.index = t->n_searches ? table_index : NULL;
+	c->content = content(t);
+}

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs a table's program as a push decoder. Each op either completes, jumps forward, or waits for
+ * bytes; a call with too few of them returns at once.
+ */
+#include "run.h"
+
+#define OP_STEPS 8
+
+_Static_assert(sizeof(struct table_state) <= MT_DECODER_STATE, "the state of a decoder");
+
+enum done {
+	RUN_NEXT,
+	RUN_JUMP,
+	RUN_WAIT,
+	RUN_BAD, /* msg->flags: enum mt_ct_fault */
+	RUN_END,
+};
+
+static enum done bad(struct table_run *r, enum mt_ct_fault fault)
+{
+	r->msg->flags = (uint8_t)fault;
+	return RUN_BAD;
+}
+
+/* The message's end is known, so that the connection can go on after a native error. */
+static void refuse(struct table_run *r, enum mt_local_reply why)
+{
+	if (!r->msg->refuse)
+		r->msg->refuse = (uint8_t)(1 + why);
+}
+
+static void contradicts(struct table_run *r)
+{
+	refuse(r, r->msg->kind == MT_MSG_REPLY ? MT_REPLY_BAD_REPLY : MT_REPLY_BAD_REQUEST);
+}
+
+/* The end of slot `within`, or of the message. */
+static uint64_t limit(const struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot s;
+
+	if (op->within == MT_CT_NONE)
+		return table_limit(r);
+	if (!table_there(r, op->within))
+		return 0;
+	s = table_slot(r, op->within);
+	return (uint64_t)s.off + s.len;
+}
+
+/* Fills the op's slot with [off, end) if it lies in `within`. */
+static enum done fill(struct table_run *r, const struct mt_ct_op *op, uint64_t off, uint64_t end)
+{
+	if (off <= end && end <= limit(r, op) && end <= UINT32_MAX)
+		table_fill(r, op->slot, (uint32_t)off, (uint32_t)(end - off));
+	return RUN_NEXT;
+}
+
+/* ---- tests ---------------------------------------------------------------------------------- */
+
+static enum done decide(const struct mt_ct_op *op, bool result)
+{
+	return result == (op->flags & MT_CT_IF) ? RUN_JUMP : RUN_NEXT;
+}
+
+static enum done test_number(struct table_run *r, const struct mt_ct_op *op)
+{
+	uint64_t v;
+	enum table_rc rc = table_number(r, &r->t->places[op->place], &v);
+
+	if (rc == TABLE_WAIT)
+		return RUN_WAIT;
+	return decide(op, rc == TABLE_GOT && v >= op->lo && v <= op->hi);
+}
+
+static enum done test_text(struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+
+	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT || at.len != op->m)
+		return decide(op, false);
+	if (!table_arrived(r, at.off + at.len))
+		return RUN_WAIT;
+	return decide(op, table_equal(r, at.off, at.len, op->n, op->m, false));
+}
+
+static enum done test_there(struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+
+	return decide(op, table_locate(r, &r->t->places[op->place], &at) == TABLE_GOT);
+}
+
+/* ---- slots ---------------------------------------------------------------------------------- */
+
+static enum done fixed(struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+
+	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
+		return RUN_NEXT;
+	return fill(r, op, at.off, (uint64_t)at.off + at.len);
+}
+
+/* Fills the op's slot with `len` bytes from off on; if there are fewer, it is a contradiction. */
+static enum done take(struct table_run *r, const struct mt_ct_op *op, uint64_t off, int64_t len)
+{
+	if (len >= 0)
+		fill(r, op, off, off + (uint64_t)len);
+	if (!table_there(r, op->slot))
+		r->msg->aux32 |= TABLE_MISFIT(op->slot);
+	return RUN_NEXT;
+}
+
+/* A length above 32 bits is longer than any message. */
+static int64_t scaled(uint64_t v, uint64_t unit, int64_t add)
+{
+	return (int64_t)(MT_MIN(v, UINT32_MAX) * unit) + add;
+}
+
+static enum done counted(struct table_run *r, const struct mt_ct_op *op)
+{
+	const struct mt_ct_place *p = &r->t->places[op->place];
+	struct table_slot at;
+	uint64_t v;
+	enum table_rc rc = table_number(r, p, &v);
+
+	if (rc == TABLE_WAIT)
+		return RUN_WAIT;
+	if (rc != TABLE_GOT || table_locate(r, p, &at) != TABLE_GOT)
+		return RUN_NEXT;
+	return take(r, op, (uint64_t)at.off + at.len, scaled(v, op->n, (int32_t)op->m));
+}
+
+static enum done sized(struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+	uint64_t v;
+	enum table_rc rc = table_number(r, &r->t->places[op->n], &v);
+
+	if (rc == TABLE_WAIT)
+		return RUN_WAIT;
+	if (rc != TABLE_GOT || table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
+		return RUN_NEXT;
+	return take(r, op, at.off, scaled(v, op->lo, (int64_t)op->hi));
+}
+
+static enum done to_end(struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+	uint64_t end = limit(r, op), less = (uint64_t) - (int64_t)(int32_t)op->m;
+
+	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT || less > end)
+		return RUN_NEXT;
+	if (op->within == MT_CT_NONE && !r->msg->len)
+		return RUN_NEXT;
+	return fill(r, op, at.off, end - less);
+}
+
+/*
+ * Looks for a delimiter of up to 8 bytes. The last 8 bytes are in stack[0] and [1], so that none is
+ * read twice.
+ */
+static enum done until(struct table_run *r, const struct mt_ct_op *op)
+{
+	uint64_t window, want = 0, mask = op->m < 8 ? (1ull << 8 * op->m) - 1 : UINT64_MAX;
+	struct table_state *s = r->s;
+	uint64_t end = limit(r, op);
+	struct table_slot at;
+	const uint8_t *p;
+
+	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
+		return RUN_NEXT;
+	if (!s->phase) {
+		s->phase = 1;
+		s->pos = at.off;
+		s->stack[0] = s->stack[1] = 0;
+	}
+	for (uint32_t i = 0; i < op->m; i++)
+		want = want << 8 | r->t->text[op->n + i];
+	end = MT_MIN(end, (uint64_t)at.off + op->lo + op->m);
+	window = (uint64_t)s->stack[0] << 32 | s->stack[1];
+	for (uint32_t n; (n = table_piece(r, s->pos, (uint32_t)end, &p)) > 0;) {
+		uint32_t i = 0;
+
+		while (i < n) {
+			window = window << 8 | p[i++];
+			if ((window & mask) == want && s->pos + i - at.off >= op->m)
+				break;
+		}
+		s->pos += i;
+		r->used += 2 * i;
+		if ((window & mask) == want && s->pos - at.off >= op->m) {
+			table_arrived(r, s->pos);
+			return fill(r, op, at.off, s->pos - op->m);
+		}
+	}
+	s->stack[0] = (uint32_t)(window >> 32);
+	s->stack[1] = (uint32_t)window;
+	if (s->pos < end) {
+		table_arrived(r, s->pos + 1);
+		return RUN_WAIT;
+	}
+	return r->msg->len ? RUN_NEXT : bad(r, MT_CT_FAULT_DELIMITER);
+}
+
+static enum done numeral(struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+	uint64_t end = limit(r, op), v;
+	uint8_t tmp[10];
+	const uint8_t *p;
+	uint32_t n;
+	int len;
+
+	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT || at.off >= end)
+		return RUN_NEXT;
+	n = (uint32_t)MT_MIN(MT_MIN(end, (uint64_t)r->arrived) - MT_MIN(at.off, r->arrived), 10u);
+	p = n > 0 ? table_bytes(r, at.off, n, tmp) : NULL;
+	len = p ? table_varint(p, n, &v) : 0;
+	if (len > 0)
+		return fill(r, op, at.off, (uint64_t)at.off + (uint32_t)len);
+	if (len < 0 || at.off + n >= end)
+		return RUN_NEXT;
+	table_arrived(r, at.off + n + 1);
+	return RUN_WAIT;
+}
+
+static enum done hessian(struct table_run *r, const struct mt_ct_op *op)
+{
+	uint64_t end = limit(r, op);
+	struct table_slot at;
+	enum table_rc rc;
+
+	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
+		return RUN_NEXT;
+	rc = table_hessian(r, at.off, (uint32_t)MT_MIN(end, UINT32_MAX), &at);
+	if (rc == TABLE_WAIT)
+		return RUN_WAIT;
+	return rc == TABLE_GOT ? fill(r, op, at.off, (uint64_t)at.off + at.len) : RUN_NEXT;
+}
+
+static enum done walk(struct table_run *r, const struct mt_ct_op *op)
+{
+	const struct mt_ct_walk *w = &r->t->walks[op->n];
+	struct table_slot c;
+	enum table_rc rc;
+
+	if (!table_there(r, op->within))
+		return RUN_NEXT;
+	c = table_slot(r, op->within);
+	rc = table_walk(r, w, c.off, c.off + c.len);
+	if (rc == TABLE_WAIT)
+		return RUN_WAIT;
+	if (rc == TABLE_MALFORMED)
+		contradicts(r);
+	return RUN_NEXT;
+}
+
+static enum done hold(struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+
+	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
+		return RUN_NEXT;
+	if ((uint64_t)at.off + at.len > MT_CT_LEAD) {
+		refuse(r, MT_REPLY_TOO_LARGE);
+		if (op->slot != MT_CT_NONE)
+			table_empty(r, op->slot);
+		return RUN_NEXT;
+	}
+	return table_arrived(r, at.off + at.len) ? RUN_NEXT : RUN_WAIT;
+}
+
+/* ---- the length ----------------------------------------------------------------------------- */
+
+static enum done length(struct table_run *r, const struct mt_ct_op *op)
+{
+	uint64_t v;
+	enum table_rc rc = table_number(r, &r->t->places[op->place], &v);
+
+	if (rc == TABLE_WAIT)
+		return RUN_WAIT;
+	if (rc != TABLE_GOT)
+		return bad(r, MT_CT_FAULT_LENGTH);
+	if (v > UINT32_MAX)
+		return bad(r, MT_CT_FAULT_LONG);
+	r->s->total += v * op->lo;
+	return RUN_NEXT;
+}
+
+static enum done offset(struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+
+	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
+		return bad(r, MT_CT_FAULT_LENGTH);
+	r->s->total += at.off;
+	return RUN_NEXT;
+}
+
+static enum done framed(struct table_run *r, const struct mt_ct_op *op, uint32_t max)
+{
+	uint64_t total = r->s->total;
+
+	if ((int64_t)total < 0 || total < op->lo || total == 0)
+		return bad(r, MT_CT_FAULT_SHORT);
+	if (total > op->hi || total > max)
+		return bad(r, MT_CT_FAULT_LONG);
+	r->msg->len = (uint32_t)total;
+	/* Slots that were filled before may be longer than the message. */
+	r->msg->aux32 = 0;
+	return RUN_NEXT;
+}
+
+/* ---- results -------------------------------------------------------------------------------- */
+
+static enum done kind(struct table_run *r, const struct mt_ct_op *op)
+{
+	r->msg->kind = (enum mt_msg_kind)op->flags;
+	r->msg->event = (enum mt_msg_event)op->n;
+	r->msg->variant = (uint8_t)op->m;
+	r->msg->lane_class = (uint8_t)op->m;
+	/* Walks have found contradictions before the kind was known. */
+	if (r->msg->refuse == 1 + MT_REPLY_BAD_REQUEST && op->flags == MT_MSG_REPLY)
+		r->msg->refuse = 1 + MT_REPLY_BAD_REPLY;
+	r->msg->can_reply = r->t->codec.id_max == 0;
+	return RUN_NEXT;
+}
+
+static enum done id(struct table_run *r, const struct mt_ct_op *op)
+{
+	uint64_t v;
+	enum table_rc rc = table_number(r, &r->t->places[op->place], &v);
+
+	if (rc == TABLE_WAIT)
+		return RUN_WAIT;
+	if (rc != TABLE_GOT && op->flags & MT_CT_IF)
+		return bad(r, MT_CT_FAULT_ID);
+	r->msg->id = rc == TABLE_GOT ? v : 0;
+	r->msg->can_reply = true;
+	return RUN_NEXT;
+}
+
+static enum done status(struct table_run *r, const struct mt_ct_op *op)
+{
+	if (r->msg->aux != MT_CT_CLASS_OK)
+		return RUN_NEXT;
+	r->msg->aux = op->flags;
+	if (op->flags == MT_CT_CLASS_OK)
+		r->msg->status = MT_STATUS_OK;
+	else if (op->flags == MT_CT_CLASS_APPLICATION)
+		r->msg->status = MT_STATUS_APP_ERROR;
+	else
+		r->msg->status = MT_STATUS_PROTO_ERROR;
+	return RUN_NEXT;
+}
+
+/* Times that are not positive mean that there is none. */
+static enum done deadline(struct table_run *r, const struct mt_ct_op *op)
+{
+	uint64_t v;
+	enum table_rc rc = table_number(r, &r->t->places[op->place], &v);
+
+	if (rc == TABLE_WAIT)
+		return RUN_WAIT;
+	if (rc != TABLE_GOT || (int64_t)v <= 0)
+		return RUN_NEXT;
+	v = MT_MIN(v, (uint64_t)INT64_MAX / op->lo) * op->lo;
+	v = v / op->hi + (v % op->hi != 0);
+	r->msg->timeout_ms = (uint32_t)MT_MIN(v, UINT32_MAX);
+	return RUN_NEXT;
+}
+
+static enum done sum(struct table_run *r, const struct mt_ct_op *op)
+{
+	enum table_rc rc = table_sum(r, &r->t->sums[op->n]);
+
+	if (rc == TABLE_WAIT)
+		return RUN_WAIT;
+	if (rc != TABLE_GOT)
+		contradicts(r);
+	return RUN_NEXT;
+}
+
+static enum done run_op(struct table_run *r, const struct mt_ct_op *op, uint32_t max)
+{
+	switch ((enum mt_ct_code)op->code) {
+	case MT_CT_JUMP:
+		return RUN_JUMP;
+	case MT_CT_TEST_NUMBER:
+		return test_number(r, op);
+	case MT_CT_TEST_TEXT:
+		return test_text(r, op);
+	case MT_CT_TEST_THERE:
+		return test_there(r, op);
+	case MT_CT_FIXED:
+		return fixed(r, op);
+	case MT_CT_COUNTED:
+		return counted(r, op);
+	case MT_CT_SIZED:
+		return sized(r, op);
+	case MT_CT_TO:
+		return to_end(r, op);
+	case MT_CT_UNTIL:
+		return until(r, op);
+	case MT_CT_NUMERAL:
+		return numeral(r, op);
+	case MT_CT_HESSIAN:
+		return hessian(r, op);
+	case MT_CT_WALK:
+		return walk(r, op);
+	case MT_CT_HOLD:
+		return hold(r, op);
+	case MT_CT_LENGTH:
+		return length(r, op);
+	case MT_CT_OFFSET:
+		return offset(r, op);
+	case MT_CT_ADD:
+		r->s->total += op->lo;
+		return RUN_NEXT;
+	case MT_CT_FRAMED:
+		return framed(r, op, max);
+	case MT_CT_KIND:
+		return kind(r, op);
+	case MT_CT_ID:
+		return id(r, op);
+	case MT_CT_STATUS:
+		return status(r, op);
+	case MT_CT_DEADLINE:
+		return deadline(r, op);
+	case MT_CT_SUM:
+		return sum(r, op);
+	case MT_CT_FIT:
+		if (r->msg->aux32 & TABLE_MISFIT(op->within))
+			contradicts(r);
+		return RUN_NEXT;
+	case MT_CT_REFUSE:
+		contradicts(r);
+		return RUN_NEXT;
+	case MT_CT_BAD:
+		return bad(r, (enum mt_ct_fault)op->n);
+	default:
+		return RUN_END;
+	}
+}
+
+/* Runs until the end, a wait or a fault. `until_framed`: only up to the message's length. */
+static enum done run(struct table_run *r, uint32_t max, bool until_framed)
+{
+	struct table_state *s = r->s;
+
+	for (;;) {
+		const struct mt_ct_op *op = &r->t->ops[s->pc];
+		enum done rc;
+
+		if (!table_may(r, OP_STEPS))
+			return RUN_WAIT;
+		if (!s->phase && op->code >= MT_CT_FIXED && op->code <= MT_CT_HESSIAN)
+			table_empty(r, op->slot);
+		rc = run_op(r, op, max);
+		if (rc == RUN_NEXT)
+			s->pc++;
+		else if (rc == RUN_JUMP)
+			s->pc = op->to;
+		else
+			return rc;
+		s->phase = 0;
+		if (until_framed && r->msg->len)
+			return RUN_END;
+	}
+}
+
+/* ---- the codec's functions ------------------------------------------------------------------ */
+
+static enum mt_decode fault(struct mt_decoder *d, struct mt_msg *msg)
+{
+	enum mt_ct_fault why = (enum mt_ct_fault)msg->flags;
+
+	msg->flags = 0;
+	if (why == MT_CT_FAULT_LONG)
+		return mt_decode_too_long(d, mt_ct_fault_str(why));
+	return mt_decode_bad(d, mt_ct_fault_str(why));
+}
+
+static void begin(const struct mt_codec_table *t, struct mt_decoder *d, struct mt_msg *msg)
+{
+	struct table_state *s = (struct table_state *)(void *)d->state;
+
+	*msg = (struct mt_msg){0};
+	s->pc = t->entry[d->dir];
+	d->step = 1;
+}
+
+/* The program has ended: only the message's rest is missing. */
+static enum mt_decode finish(struct mt_decoder *d, struct mt_msg *msg, struct table_state *s)
+{
+	bool leading = d->step == 1;
+
+	if (leading)
+		msg->lead_len = MT_MIN(s->reach, msg->len);
+	d->step = 2;
+	if (mt_decoder_arrived(d) >= msg->len)
+		return MT_DECODE_DONE;
+	s->need = 0;
+	return leading ? MT_DECODE_LEADING : MT_DECODE_MORE;
+}
+
+enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
+{
+	struct table_state *s = (struct table_state *)(void *)d->state;
+	struct table_run r = {.t = table_of(self), .msg = msg, .s = s, .may = d->steps};
+	enum done rc;
+
+	if (!d->step) {
+		if (d->cur.chain->len == 0)
+			return MT_DECODE_MORE;
+		begin(r.t, d, msg);
+	}
+	if (d->step == 2)
+		return finish(d, msg, s);
+	r.arrived = d->cur.chain->len;
+	if (s->need > r.arrived)
+		return MT_DECODE_MORE;
+	s->need = 0;
+	mt_cursor_init(&d->cur, d->cur.chain, 0);
+	r.head_len = mt_cursor_run(&d->cur, &r.head);
+	r.cur = &d->cur;
+	rc = run(&r, d->max_message, false);
+	d->steps -= MT_MIN(r.used, d->steps);
+	if (rc == RUN_WAIT)
+		return MT_DECODE_MORE;
+	return rc == RUN_BAD ? fault(d, msg) : finish(d, msg, s);
+}
+
+/* Tries the client's program up to the message's length. */
+enum mt_sniff table_sniff(const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need)
+{
+	struct table_state s = {0};
+	struct mt_msg msg = {0};
+	struct table_run r = {
+		.t = table_of(self), .msg = &msg, .s = &s, .may = UINT32_MAX, .head = p};
+	enum done rc;
+
+	r.head_len = r.arrived = n;
+	s.pc = r.t->entry[MT_DIR_DOWN];
+	rc = run(&r, self->max_message, true);
+	if (rc == RUN_WAIT) {
+		*need = MT_MAX(s.need, n + 1);
+		return MT_SNIFF_MORE;
+	}
+	return rc == RUN_BAD ? MT_SNIFF_NO : MT_SNIFF_YES;
+}
+
+const char *mt_ct_fault_str(enum mt_ct_fault fault)
+{
+	static const char *const words[MT_CT_FAULTS] = {
+		[MT_CT_FAULT_VARIANT] = "codec file: no variant matches",
+		[MT_CT_FAULT_LENGTH] = "codec file: the length is missing or not a number",
+		[MT_CT_FAULT_SHORT] = "codec file: shorter than the parts before its end",
+		[MT_CT_FAULT_LONG] = "codec file: longer than the longest message",
+		[MT_CT_FAULT_KIND] = "codec file: no kind of message matches",
+		[MT_CT_FAULT_DELIMITER] = "codec file: no delimiter within the longest line",
+		[MT_CT_FAULT_ID] = "codec file: the id is missing or not a number",
+	};
+
+	return (unsigned int)fault < MT_CT_FAULTS ? words[fault] : "codec file: malformed";
+}
+
+const char *mt_ct_class_str(enum mt_ct_class c)
+{
+	static const char *const words[MT_CT_CLASSES] = {
+		[MT_CT_CLASS_OK] = "ok",
+		[MT_CT_CLASS_APPLICATION] = "application",
+		[MT_CT_CLASS_SERVER] = "server",
+		[MT_CT_CLASS_OVERLOAD] = "overload",
+		[MT_CT_CLASS_UNAVAILABLE] = "unavailable",
+		[MT_CT_CLASS_DEADLINE] = "deadline",
+		[MT_CT_CLASS_CALLER] = "caller",
+	};
+
+	return (unsigned int)c < MT_CT_CLASSES ? words[c] : "unknown";
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Walks through a struct of JCE (TARS). stack[] has an item for each struct, list and map that was
+ * entered. Tags ascend in a struct, and readers of JCE do not look back, so the walk ends after the
+ * highest wanted tag.
+ */
+#include "walk.h"
+
+#define STRUCT_WANTED  UINT32_MAX
+#define STRUCT_SKIPPED (UINT32_MAX - 1)
+
+enum {
+	T_INT8,
+	T_INT16,
+	T_INT32,
+	T_INT64,
+	T_FLOAT,
+	T_DOUBLE,
+	T_STRING1,
+	T_STRING4,
+	T_MAP,
+	T_LIST,
+	T_STRUCT,
+	T_END,
+	T_ZERO,
+	T_BYTES
+};
+
+struct element {
+	uint32_t tag, type;
+	uint32_t head; /* bytes of the head, and of what is before the value */
+	uint32_t len;  /* of the value's bytes; MAP, LIST: elements */
+};
+
+static uint32_t big(const uint8_t *p, uint32_t n)
+{
+	uint32_t v = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/* Bytes of an integer's head and value; 0: too few bytes; UINT32_MAX: not an integer up to 2^31. */
+static uint32_t count(const uint8_t *p, uint32_t n, uint32_t *v)
+{
+	uint32_t head = n > 0 && p[0] >> 4 == 15 ? 2 : 1, type;
+
+	if (n < head)
+		return 0;
+	type = p[0] & 15;
+	*v = 0;
+	if (type == T_ZERO)
+		return head;
+	if (type > T_INT32)
+		return UINT32_MAX;
+	if (n < head + (1u << type))
+		return 0;
+	*v = big(p + head, 1u << type);
+	/* A negative number is not a count. */
+	return *v >> ((8u << type) - 1) ? UINT32_MAX : head + (1u << type);
+}
+
+/* A value that starts with a count. */
+static enum table_rc counted(const uint8_t *p, uint32_t n, struct element *e)
+{
+	uint32_t skip = e->type == T_BYTES ? 1 : 0, used;
+
+	if (n < e->head + skip)
+		return TABLE_WAIT;
+	used = count(p + e->head + skip, n - e->head - skip, &e->len);
+	if (used == 0)
+		return TABLE_WAIT;
+	if (used == UINT32_MAX || (skip && p[e->head] != 0))
+		return TABLE_MALFORMED;
+	e->head += skip + used;
+	return TABLE_GOT;
+}
+
+/* WAIT: too few bytes. */
+static enum table_rc head(const uint8_t *p, uint32_t n, struct element *e)
+{
+	static const uint8_t sizes[] = {1, 2, 4, 8, 4, 8};
+
+	e->head = n > 0 && p[0] >> 4 == 15 ? 2 : 1;
+	if (n < e->head)
+		return TABLE_WAIT;
+	e->type = p[0] & 15;
+	e->tag = e->head == 2 ? p[1] : p[0] >> 4;
+	e->len = 0;
+	if (e->type <= T_DOUBLE) {
+		e->len = sizes[e->type];
+	} else if (e->type == T_STRING1 || e->type == T_STRING4) {
+		uint32_t width = e->type == T_STRING1 ? 1 : 4;
+
+		if (n < e->head + width)
+			return TABLE_WAIT;
+		e->len = big(p + e->head, width);
+		e->head += width;
+	} else if (e->type == T_MAP || e->type == T_LIST || e->type == T_BYTES) {
+		return counted(p, n, e);
+	} else if (e->type > T_BYTES) {
+		return TABLE_MALFORMED;
+	}
+	return TABLE_GOT;
+}
+
+static enum table_rc next_element(struct table_run *r, uint32_t end, struct element *e)
+{
+	uint32_t have;
+	enum table_rc rc;
+	uint8_t tmp[16];
+	const uint8_t *p = walk_ahead(r, end, sizeof(tmp), tmp, &have);
+
+	rc = p ? head(p, have, e) : TABLE_WAIT;
+	if (rc == TABLE_WAIT)
+		return walk_more(r, end, have);
+	if (rc == TABLE_GOT && (e->head > end - r->s->pos || e->len > end - r->s->pos - e->head))
+		return TABLE_MALFORMED;
+	return rc;
+}
+
+static enum mt_ct_accept is(const struct element *e)
+{
+	if (e->type <= T_INT64 || e->type == T_ZERO)
+		return MT_CT_NUMBER;
+	if (e->type == T_STRING1 || e->type == T_STRING4 || e->type == T_BYTES)
+		return MT_CT_STRING;
+	return MT_CT_GROUP;
+}
+
+/* The entries of a map with texts, for the index. */
+static bool entries(struct table_run *r, uint32_t end, uint32_t n)
+{
+	for (; n > 0; n--) {
+		struct table_slot text[2];
+
+		for (uint32_t i = 0; i < 2; i++) {
+			struct element e;
+
+			r->used += ELEMENT_STEPS;
+			if (next_element(r, end, &e) != TABLE_GOT || is(&e) != MT_CT_STRING)
+				return false;
+			text[i] = (struct table_slot){r->s->pos + e.head, e.len};
+			r->s->pos += e.head + e.len;
+		}
+		if (!table_entry(r, text[0], text[1]))
+			return false;
+	}
+	return true;
+}
+
+/* 0: not a target; 1 + its index if it is to be entered. */
+static uint32_t targets(struct table_run *r, const struct mt_ct_walk *w, uint32_t end,
+	const struct element *e, bool *past)
+{
+	uint32_t into = 0, at = r->s->pos;
+
+	*past = r->s->depth == 0;
+	for (uint32_t i = 0; i < w->n; i++) {
+		const struct mt_ct_target *g = walk_target(r, w, i);
+
+		if (g->parent != r->s->in)
+			continue;
+		*past = *past && e->tag > g->number;
+		if (e->tag != g->number || !walk_accepts(g, is(e)))
+			continue;
+		if (g->nested && e->type == T_STRUCT) {
+			into = i + 1;
+		} else if (r->meta && e->type == T_MAP) {
+			r->s->pos = at + e->head;
+			entries(r, end, e->len);
+			r->s->pos = at;
+		} else if (!r->meta && is(e) == MT_CT_NUMBER) {
+			table_found(r, g, at, e->head + e->len);
+		} else if (!r->meta && is(e) == MT_CT_STRING) {
+			table_found(r, g, at + e->head, e->len);
+		}
+	}
+	return into;
+}
+
+/* Moves past the element, or into it. */
+static enum table_rc step(struct table_run *r, const struct element *e, uint32_t into, uint32_t end)
+{
+	struct table_state *s = r->s;
+	uint32_t item = STRUCT_SKIPPED;
+
+	s->pos += e->head;
+	if (e->type == T_STRUCT && into) {
+		item = STRUCT_WANTED;
+		s->in = (uint8_t)into;
+	} else if (e->type == T_MAP || e->type == T_LIST) {
+		/* An element has a byte at least, so that the count has a bound. */
+		if (e->len > (end - s->pos) / (e->type == T_MAP ? 2 : 1))
+			return TABLE_MALFORMED;
+		item = e->type == T_MAP ? 2 * e->len : e->len;
+	} else if (e->type != T_STRUCT) {
+		s->pos += e->len;
+		return TABLE_GOT;
+	}
+	if (s->depth == TABLE_STACK)
+		return TABLE_MALFORMED;
+	s->stack[s->depth++] = item;
+	return TABLE_GOT;
+}
+
+/* A struct's end. */
+static enum table_rc leave(struct table_run *r, const struct mt_ct_walk *w)
+{
+	struct table_state *s = r->s;
+	uint32_t item = s->depth ? s->stack[s->depth - 1] : 0;
+
+	if (item != STRUCT_WANTED && item != STRUCT_SKIPPED)
+		return TABLE_MALFORMED;
+	s->pos++;
+	if (item == STRUCT_WANTED)
+		walk_up(r, w);
+	else
+		s->depth--;
+	return TABLE_GOT;
+}
+
+/* One element, with its head at state.pos. *past: no later one is wanted. */
+static enum table_rc one(struct table_run *r, const struct mt_ct_walk *w, uint32_t end, bool *past)
+{
+	struct table_state *s = r->s;
+	uint32_t *item = s->depth ? &s->stack[s->depth - 1] : NULL, into = 0;
+	struct element e;
+	enum table_rc rc = next_element(r, end, &e);
+
+	if (rc != TABLE_GOT)
+		return rc;
+	if (e.type == T_END)
+		return leave(r, w);
+	if (!item || *item == STRUCT_WANTED)
+		into = targets(r, w, end, &e, past);
+	else if (*item != STRUCT_SKIPPED)
+		--*item;
+	return *past ? TABLE_GOT : step(r, &e, into, end);
+}
+
+enum table_rc table_walk_jce(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
+{
+	struct table_state *s = r->s;
+	bool past = false;
+
+	while (!past) {
+		enum table_rc rc;
+
+		if (s->depth && s->stack[s->depth - 1] == 0) {
+			s->depth--;
+			continue;
+		}
+		if (s->pos == end)
+			return s->depth ? TABLE_MALFORMED : TABLE_GOT;
+		rc = one(r, w, end, &past);
+		if (rc != TABLE_GOT)
+			return rc;
+		if (!table_may(r, ELEMENT_STEPS + 2u * w->n) && !past)
+			return TABLE_WAIT;
+	}
+	return TABLE_GOT;
+}

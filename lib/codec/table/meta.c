@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Metadata of a message that was decoded: those with a place of their own, and whole containers. */
+#include "run.h"
+
+#include <stdio.h>
+
+#define NUMBER_MAX 24
+
+static struct table_run look(const struct mt_codec *self, const struct mt_msg *msg,
+	struct table_state *s, struct mt_cursor *cur)
+{
+	struct table_run r = {.t = table_of(self),
+		/* Only decode() writes to the message. */
+		.msg = (struct mt_msg *)(uintptr_t)msg,
+		.s = s,
+		.arrived = MT_MIN(cur->chain->len, msg->len),
+		.cur = cur,
+		.may = UINT32_MAX};
+
+	r.head_len = MT_MIN(mt_cursor_run(cur, &r.head), r.arrived);
+	return r;
+}
+
+static bool is_signed(const struct mt_ct_place *p)
+{
+	return p->flags & MT_CT_SIGNED || p->type == MT_CT_ZIGZAG || p->type == MT_CT_JCE ||
+	       p->type == MT_CT_DECIMAL;
+}
+
+static bool number(struct table_run *r, const struct mt_ct_meta *m, const struct mt_ct_place *p,
+	struct mt_slice *value, uint8_t *scratch)
+{
+	uint64_t v;
+
+	if (table_number(r, p, &v) != TABLE_GOT)
+		return false;
+	for (uint32_t i = 0; i < m->n_names; i++) {
+		const struct mt_ct_name *n = &r->t->names[m->name + i];
+
+		if (n->number == v) {
+			*value = (struct mt_slice){r->t->text + n->text, n->len};
+			return true;
+		}
+	}
+	value->p = scratch;
+	value->len = (uint32_t)snprintf(
+		(char *)scratch, NUMBER_MAX, is_signed(p) ? "%lld" : "%llu", (unsigned long long)v);
+	return true;
+}
+
+/* The part of a text before or after the first separator; false: there is no such part. */
+static bool split(const struct mt_ct_meta *m, struct mt_slice *value)
+{
+	const uint8_t *at;
+
+	if (!m->split)
+		return true;
+	at = value->len ? memchr(value->p, m->split, value->len) : NULL;
+	if (!at)
+		return m->part == MT_CT_BEFORE || m->part == MT_CT_BEHIND;
+	if (m->part == MT_CT_BEFORE || m->part == MT_CT_PREFIX) {
+		value->len = (uint32_t)(at - value->p);
+		return true;
+	}
+	value->len -= (uint32_t)(at + 1 - value->p);
+	value->p = at + 1;
+	return true;
+}
+
+static bool value_of(struct table_run *r, const struct mt_ct_meta *m, const struct mt_chain *c,
+	struct mt_slice *value, uint8_t *scratch)
+{
+	const struct mt_ct_place *p;
+	struct table_slot at;
+
+	if (m->place == MT_CT_PLACES) {
+		*value = (struct mt_slice){r->t->text + m->text, m->len};
+		return true;
+	}
+	p = &r->t->places[m->place];
+	if (p->type != MT_CT_BYTES)
+		return number(r, m, p, value, scratch);
+	return table_locate(r, p, &at) == TABLE_GOT && at.off + at.len <= r->arrived &&
+	       mt_codec_slice(c, at.off, at.len, value, scratch) && split(m, value);
+}
+
+static bool concerns(const struct mt_msg *msg, uint32_t variant, uint32_t kinds)
+{
+	return msg->variant == variant && kinds >> msg->kind & 1;
+}
+
+bool table_leading(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
+{
+	const struct mt_codec_table *t = table_of(self);
+	struct table_state s = {0};
+	struct mt_cursor cur;
+	struct table_run r;
+
+	if (key->id < 0 || (uint32_t)key->id >= t->n_keys)
+		return false;
+	mt_cursor_init(&cur, c, 0);
+	r = look(self, msg, &s, &cur);
+	for (uint32_t i = 0; i < t->n_metas; i++) {
+		const struct mt_ct_meta *m = &t->metas[i];
+
+		if (m->key == key->id && concerns(msg, m->variant, m->kinds) &&
+			value_of(&r, m, c, value, scratch))
+			return true;
+	}
+	return false;
+}
+
+void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *meta)
+{
+	const struct mt_codec_table *t = table_of(self);
+	bool found = false;
+
+	for (uint32_t i = 0; i < t->n_searches; i++) {
+		const struct mt_ct_search *f = &t->searches[i];
+		struct table_state s = {0};
+		struct mt_cursor cur;
+		struct table_run r;
+		struct table_slot at;
+
+		mt_cursor_init(&cur, c, 0);
+		r = look(self, msg, &s, &cur);
+		if (!concerns(msg, f->variant, f->kinds) || !table_there(&r, f->slot))
+			continue;
+		at = table_slot(&r, f->slot);
+		r.meta = meta;
+		if (at.off + at.len > r.arrived)
+			continue;
+		found = true;
+		if (table_walk(&r, &t->walks[f->walk], at.off, at.off + at.len) != TABLE_GOT)
+			meta->state = MT_META_ABSENT, found = false;
+		if (meta->state == MT_META_TOO_LARGE)
+			return;
+	}
+	if (found)
+		meta->state = MT_META_READ;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Walks through a message of protobuf. stack[]: the ends of the messages that were entered. The
+ * last of repeated fields counts, also when an embedded message comes in several pieces.
+ */
+#include "walk.h"
+
+struct field {
+	uint64_t number;
+	enum mt_ct_accept is;
+	uint32_t off, len; /* of the value; a varint with all of its bytes */
+};
+
+/* Reads a field's head at p; *used: its bytes, 0: they are too few. */
+static enum table_rc head(const uint8_t *p, uint32_t n, uint32_t *used, struct field *f)
+{
+	uint64_t tag, v;
+	int a = table_varint(p, n, &tag), b;
+
+	*used = 0;
+	if (a <= 0)
+		return a < 0 ? TABLE_MALFORMED : TABLE_GOT;
+	f->number = tag >> 3;
+	f->is = (tag & 7) == 2 ? MT_CT_STRING : MT_CT_NUMBER;
+	if (f->number == 0)
+		return TABLE_MALFORMED;
+	if ((tag & 7) == 1 || (tag & 7) == 5) {
+		f->len = (tag & 7) == 1 ? 8 : 4;
+		*used = (uint32_t)a;
+		return TABLE_GOT;
+	}
+	if ((tag & 7) != 0 && (tag & 7) != 2)
+		return TABLE_MALFORMED;
+	b = table_varint(p + a, n - (uint32_t)a, &v);
+	if (b <= 0)
+		return b < 0 ? TABLE_MALFORMED : TABLE_GOT;
+	if ((tag & 7) == 2 && v > UINT32_MAX)
+		return TABLE_MALFORMED;
+	f->len = (tag & 7) == 2 ? (uint32_t)v : (uint32_t)b;
+	*used = (uint32_t)((tag & 7) == 2 ? a + b : a);
+	return TABLE_GOT;
+}
+
+/* The next field before `end`; does not move. */
+static enum table_rc next_field(struct table_run *r, uint32_t end, struct field *f)
+{
+	uint32_t have, used = 0;
+	enum table_rc rc = TABLE_GOT;
+	uint8_t tmp[20];
+	const uint8_t *p = walk_ahead(r, end, sizeof(tmp), tmp, &have);
+
+	if (p)
+		rc = head(p, have, &used, f);
+	if (rc != TABLE_GOT)
+		return rc;
+	if (used == 0)
+		return walk_more(r, end, have);
+	f->off = r->s->pos + used;
+	return f->len > end - f->off ? TABLE_MALFORMED : TABLE_GOT;
+}
+
+/* An entry of a map: field 1 is the key, field 2 the value. false: the index is full. */
+static bool entry(struct table_run *r, struct field map)
+{
+	uint32_t back = r->s->pos, end = map.off + map.len;
+	struct table_slot key = {map.off, 0}, value = {map.off, 0};
+	struct field f;
+
+	for (r->s->pos = map.off; r->s->pos < end; r->s->pos = f.off + f.len) {
+		r->used += ELEMENT_STEPS;
+		if (next_field(r, end, &f) != TABLE_GOT)
+			break;
+		if (f.number == 1 && f.is == MT_CT_STRING)
+			key = (struct table_slot){f.off, f.len};
+		if (f.number == 2 && f.is == MT_CT_STRING)
+			value = (struct table_slot){f.off, f.len};
+	}
+	r->s->pos = back;
+	return table_entry(r, key, value);
+}
+
+/* The targets of a field. *into: 1 + index of the one to enter. false: the index is full. */
+static bool targets(
+	struct table_run *r, const struct mt_ct_walk *w, const struct field *f, uint32_t *into)
+{
+	for (uint32_t i = 0; i < w->n; i++) {
+		const struct mt_ct_target *g = walk_target(r, w, i);
+
+		if (g->number != f->number || g->parent != r->s->in || !walk_accepts(g, f->is))
+			continue;
+		if (g->nested && f->is == MT_CT_STRING)
+			*into = i + 1;
+		else if (!r->meta)
+			table_found(r, g, f->off, f->len);
+		else if (f->is == MT_CT_STRING && !entry(r, *f))
+			return false;
+	}
+	return true;
+}
+
+enum table_rc table_walk_protobuf(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
+{
+	struct table_state *s = r->s;
+
+	for (;;) {
+		uint32_t to = s->depth ? s->stack[s->depth - 1] : end, into = 0;
+		struct field f;
+		enum table_rc rc;
+
+		if (s->pos == to) {
+			if (!s->depth)
+				return TABLE_GOT;
+			walk_up(r, w);
+			continue;
+		}
+		rc = next_field(r, to, &f);
+		if (rc != TABLE_GOT)
+			return rc;
+		if (!targets(r, w, &f, &into))
+			return TABLE_GOT;
+		s->pos = f.off + f.len;
+		if (into && s->depth < TABLE_STACK) {
+			s->pos = f.off;
+			s->stack[s->depth++] = f.off + f.len;
+			s->in = (uint8_t)into;
+		}
+		if (!table_may(r, ELEMENT_STEPS + 2u * w->n))
+			return TABLE_WAIT;
+	}
+}

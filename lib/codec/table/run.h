@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of the interpreter: a run of a table's program over one message. */
+#pragma once
+
+#include "../mt_codec_priv.h"
+#include "mt_codec_table.h"
+
+struct table_slot {
+	uint32_t off, len;
+};
+
+#define TABLE_STACK 8
+
+/* The part of a run that is kept in mt_decoder.state between calls. Zero at a message's start. */
+struct table_state {
+	uint16_t pc;
+	uint8_t phase; /* of the op at pc: 0: not started */
+	uint8_t depth; /* of a walk: used levels of `stack` */
+	uint32_t need; /* bytes that must have arrived before the op goes on */
+	uint64_t total;
+	uint32_t reach; /* bytes that some op has needed */
+	/* For the op at pc, with `stack`: */
+	uint32_t pos;
+	uint32_t mark;
+	uint8_t in;   /* 1 + index of the target of the container at `depth`; 0: the outer one */
+	uint8_t mode; /* the walk's own */
+	uint16_t level;
+	uint32_t stack[TABLE_STACK];
+	struct table_slot temporary[MT_CT_SLOTS - MT_CT_KEPT];
+};
+
+enum table_rc {
+	TABLE_GOT,
+	TABLE_ABSENT,
+	TABLE_WAIT,	 /* state.need is set, or the steps are used up */
+	TABLE_MALFORMED, /* a container that contradicts its format */
+};
+
+struct table_run {
+	const struct mt_codec_table *t;
+	struct mt_msg *msg;
+	struct table_state *s;
+	/* The message's first bytes in one piece, for a read without a search. */
+	const uint8_t *head;
+	uint32_t head_len;
+	uint32_t arrived;
+	struct mt_cursor *cur; /* NULL: the head is all */
+	uint32_t used, may;    /* steps */
+	/* index(): receives every entry of a container instead of targets. */
+	struct mt_metadata *meta;
+};
+
+/*
+ * mt_msg.aux32: a bit for each slot that is filled, and above them one for each that was longer
+ * than its message or container.
+ */
+#define TABLE_MISFIT(slot) (1u << (MT_CT_SLOTS + (slot)))
+
+/* Uses n steps; false: there are no more, and the op goes on in another call. */
+static inline bool table_may(struct table_run *r, uint32_t n)
+{
+	r->used += n;
+	return r->used < r->may;
+}
+
+static inline bool table_there(const struct table_run *r, uint32_t slot)
+{
+	return r->msg->aux32 >> slot & 1;
+}
+
+static inline struct table_slot table_slot(const struct table_run *r, uint32_t slot)
+{
+	if (slot < MT_CT_KEPT)
+		return (struct table_slot){r->msg->field[slot].off, r->msg->field[slot].len};
+	return r->s->temporary[slot - MT_CT_KEPT];
+}
+
+static inline void table_fill(struct table_run *r, uint32_t slot, uint32_t off, uint32_t len)
+{
+	r->msg->aux32 |= 1u << slot;
+	if (slot < MT_CT_KEPT) {
+		r->msg->field[slot].off = off;
+		r->msg->field[slot].len = len;
+	} else {
+		r->s->temporary[slot - MT_CT_KEPT] = (struct table_slot){off, len};
+	}
+}
+
+static inline void table_empty(struct table_run *r, uint32_t slot)
+{
+	r->msg->aux32 &= ~(1u << slot | TABLE_MISFIT(slot));
+}
+
+/* The end of the message, or what it cannot exceed as long as the end is not known. */
+static inline uint32_t table_limit(const struct table_run *r)
+{
+	return r->msg->len ? r->msg->len : r->t->codec.max_message;
+}
+
+/* True if bytes [0, end) have arrived; otherwise the op waits for them. */
+static inline bool table_arrived(struct table_run *r, uint32_t end)
+{
+	r->s->reach = MT_MAX(r->s->reach, end);
+	if (mt_likely(end <= r->arrived))
+		return true;
+	r->s->need = end;
+	return false;
+}
+
+/* n bytes at off in one piece, n > 0; all of them must have arrived. tmp: n bytes. */
+const uint8_t *table_far(struct table_run *r, uint32_t off, uint32_t n, uint8_t *tmp);
+
+static inline const uint8_t *table_bytes(
+	struct table_run *r, uint32_t off, uint32_t n, uint8_t *tmp)
+{
+	if (mt_likely((uint64_t)off + n <= r->head_len))
+		return r->head + off;
+	return table_far(r, off, n, tmp);
+}
+
+/* The bytes that lie in one piece from off to end; returns their number, 0 if none has arrived. */
+uint32_t table_piece(struct table_run *r, uint32_t off, uint32_t end, const uint8_t **p);
+
+/* Offset and length of a place. GOT or ABSENT. Does not wait for its bytes. */
+enum table_rc table_locate(
+	const struct table_run *r, const struct mt_ct_place *p, struct table_slot *at);
+
+/* The number at a place. GOT, ABSENT or WAIT. */
+enum table_rc table_number(struct table_run *r, const struct mt_ct_place *p, uint64_t *v);
+
+/* True if [off, off + len) are the bytes of the text; they have arrived. */
+bool table_equal(struct table_run *r, uint32_t off, uint32_t len, uint32_t text, uint32_t text_len,
+	bool icase);
+
+/* An unsigned LEB128 number in n bytes. Its length; 0: they are too few; -1: longer than 10. */
+int table_varint(const uint8_t *p, uint32_t n, uint64_t *v);
+
+/* Fills a target's slot, unless an earlier element counts. */
+void table_found(struct table_run *r, const struct mt_ct_target *g, uint32_t off, uint32_t len);
+
+/* Adds an entry of a container to the index. false: the index is full. */
+bool table_entry(struct table_run *r, struct table_slot key, struct table_slot value);
+
+/*
+ * Walks through [off, end): goes on where it stopped. GOT: done. ABSENT does not occur. The caller
+ * empties the targets' slots before the first call.
+ */
+enum table_rc table_walk(
+	struct table_run *r, const struct mt_ct_walk *w, uint32_t off, uint32_t end);
+
+/* The same for each format. state.pos was set to off. */
+typedef enum table_rc table_walk_fn(struct table_run *r, const struct mt_ct_walk *w, uint32_t end);
+table_walk_fn table_walk_protobuf, table_walk_jce, table_walk_tlv, table_walk_pairs,
+	table_walk_lines, table_walk_words, table_walk_json;
+
+/* The hessian string at off. GOT, WAIT or MALFORMED. */
+enum table_rc table_hessian(struct table_run *r, uint32_t off, uint32_t end, struct table_slot *at);
+
+/* Goes on with a checksum. GOT: right. MALFORMED: wrong. ABSENT: its number is not there. */
+enum table_rc table_sum(struct table_run *r, const struct mt_ct_sum *sum);
+
+enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg);
+enum mt_sniff table_sniff(
+	const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need);
+bool table_leading(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
+void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *meta);
+
+static inline const struct mt_codec_table *table_of(const struct mt_codec *codec)
+{
+	return mt_container_of(codec, struct mt_codec_table, codec);
+}

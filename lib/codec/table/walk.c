@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walks through a container once, forward, and fills the slots of the wanted elements. */
+#include "walk.h"
+
+void table_found(struct table_run *r, const struct mt_ct_target *g, uint32_t off, uint32_t len)
+{
+	if (g->slot == MT_CT_NONE || (g->first && table_there(r, g->slot)))
+		return;
+	table_fill(r, g->slot, off, len);
+}
+
+/* A text of the index; NULL: there is no room for it. */
+static const uint8_t *text_of(struct table_run *r, struct table_slot at)
+{
+	struct mt_cursor cur;
+
+	mt_cursor_init(&cur, r->cur->chain, at.off);
+	r->used += r->cur->chain->segs;
+	return mt_meta_text(r->meta, &cur, at.len);
+}
+
+bool table_entry(struct table_run *r, struct table_slot key, struct table_slot value)
+{
+	struct mt_metadata *m = r->meta;
+	struct mt_meta_entry *e;
+	struct mt_slice name = {NULL, key.len};
+
+	if (key.len > UINT16_MAX)
+		return true;
+	name.p = text_of(r, key);
+	e = name.p ? mt_meta_add(m, name) : NULL;
+	if (!e)
+		return false;
+	e->kind = MT_META_TEXT;
+	e->value_len = value.len;
+	e->value.text = text_of(r, value);
+	e->group = 0;
+	e->off = key.off;
+	e->end = value.off + value.len;
+	return e->value.text != NULL;
+}
+
+static void clear(struct table_run *r, const struct mt_ct_walk *w, uint32_t off)
+{
+	struct table_state *s = r->s;
+
+	s->phase = 1;
+	s->pos = s->mark = off;
+	s->depth = s->in = s->mode = 0;
+	s->level = 0;
+	memset(s->stack, 0, sizeof(s->stack));
+	for (uint32_t i = 0; !r->meta && i < w->n; i++)
+		if (walk_target(r, w, i)->slot != MT_CT_NONE)
+			table_empty(r, walk_target(r, w, i)->slot);
+}
+
+enum table_rc table_walk(
+	struct table_run *r, const struct mt_ct_walk *w, uint32_t off, uint32_t end)
+{
+	static table_walk_fn *const walks[MT_CT_FORMATS] = {
+		[MT_CT_PROTOBUF] = table_walk_protobuf,
+		[MT_CT_JCE_STRUCT] = table_walk_jce,
+		[MT_CT_TLV] = table_walk_tlv,
+		[MT_CT_PAIRS] = table_walk_pairs,
+		[MT_CT_LINES] = table_walk_lines,
+		[MT_CT_WORDS] = table_walk_words,
+		[MT_CT_JSON] = table_walk_json,
+	};
+
+	if (!r->s->phase)
+		clear(r, w, off);
+	return walks[w->format](r, w, end);
+}
+
+/* ---- tags, lengths and values --------------------------------------------------------------- */
+
+static uint64_t number(const uint8_t *p, uint32_t n, bool little)
+{
+	uint64_t v = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		v = v << 8 | p[little ? n - 1 - i : i];
+	return v;
+}
+
+enum table_rc table_walk_tlv(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
+{
+	uint32_t head = (uint32_t)w->key_width + w->value_width, have;
+	bool little = w->flags & MT_CT_WALK_LITTLE;
+	struct table_state *s = r->s;
+	uint8_t tmp[8];
+
+	while (s->pos < end) {
+		const uint8_t *p = walk_ahead(r, end, head, tmp, &have);
+		uint64_t tag, len, next;
+
+		if (have < head)
+			return walk_more(r, end, have);
+		tag = number(p, w->key_width, little);
+		len = number(p + w->key_width, w->value_width, little);
+		if (w->flags & MT_CT_WALK_WHOLE)
+			len = len < head ? UINT32_MAX : len - head;
+		if (len > end - s->pos - head)
+			return TABLE_MALFORMED;
+		for (uint32_t i = 0; i < w->n; i++)
+			if (walk_target(r, w, i)->number == tag)
+				table_found(r, walk_target(r, w, i), s->pos + head, (uint32_t)len);
+		next = s->pos + head + len - s->mark;
+		next = (next + w->pad - 1) / w->pad * w->pad;
+		s->pos = (uint32_t)MT_MIN(s->mark + next, end);
+		if (!table_may(r, ELEMENT_STEPS + 2u * w->n))
+			return TABLE_WAIT;
+	}
+	return TABLE_GOT;
+}
+
+/* ---- keys and values with their lengths ------------------------------------------------------ */
+
+/* Reads a length at s->pos + at, and checks that so many bytes follow in the container. */
+static enum table_rc length_at(
+	struct table_run *r, const struct mt_ct_walk *w, uint32_t at, uint32_t end, uint32_t *len)
+{
+	uint32_t width = w->value_width, off = r->s->pos + at;
+	uint8_t tmp[4];
+	const uint8_t *p;
+
+	if (width > end - off)
+		return TABLE_MALFORMED;
+	if (!table_arrived(r, off + width))
+		return TABLE_WAIT;
+	p = table_bytes(r, off, width, tmp);
+	*len = p ? (uint32_t)number(p, width, w->flags & MT_CT_WALK_LITTLE) : 0;
+	/* -1 stands for a null, which has no bytes. */
+	if (width == 4 && *len == UINT32_MAX)
+		*len = 0;
+	return *len > end - off - width ? TABLE_MALFORMED : TABLE_GOT;
+}
+
+static bool maybe_wanted(const struct table_run *r, const struct mt_ct_walk *w, uint32_t len)
+{
+	for (uint32_t i = 0; i < w->n; i++)
+		if (walk_target(r, w, i)->len == len)
+			return true;
+	return false;
+}
+
+static void offer(struct table_run *r, const struct mt_ct_walk *w, struct table_slot key,
+	struct table_slot value)
+{
+	bool icase = w->flags & MT_CT_WALK_ICASE;
+
+	for (uint32_t i = 0; i < w->n; i++) {
+		const struct mt_ct_target *g = walk_target(r, w, i);
+
+		if (g->len == key.len && table_equal(r, key.off, key.len, g->text, g->len, icase))
+			table_found(r, g, value.off, value.len);
+	}
+}
+
+/* Starts again at the pair when more of it has come: at its key, and at its second length. */
+enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
+{
+	struct table_state *s = r->s;
+	uint32_t width = w->value_width;
+
+	while (s->pos < end) {
+		struct table_slot key = {s->pos + width, 0}, value;
+		enum table_rc rc = length_at(r, w, 0, end, &key.len);
+
+		if (rc == TABLE_GOT)
+			rc = length_at(r, w, width + key.len, end, &value.len);
+		if (rc != TABLE_GOT)
+			return rc;
+		value.off = key.off + key.len + width;
+		if (r->meta && !table_entry(r, key, value))
+			return TABLE_GOT;
+		if (!r->meta && maybe_wanted(r, w, key.len))
+			offer(r, w, key, value);
+		s->pos = value.off + value.len;
+		if (!table_may(r, ELEMENT_STEPS + 4u * w->n))
+			return TABLE_WAIT;
+	}
+	return TABLE_GOT;
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+enum { LINE_KEY, LINE_VALUE };
+/* stack[]: end of the key; the current text without blanks around; start of the key. */
+enum { LINE_KEY_END, LINE_FROM, LINE_TO, LINE_KEY_FROM };
+
+static bool blank(uint8_t b)
+{
+	return b == ' ' || b == '\t' || b == '\r';
+}
+
+/* The text from state.mark to pos, with TRIM without blanks around. */
+static struct table_slot line_text(const struct table_state *s, const struct mt_ct_walk *w)
+{
+	if (!(w->flags & MT_CT_WALK_TRIM))
+		return (struct table_slot){s->mark, s->pos - s->mark};
+	if (s->stack[LINE_TO] <= s->mark)
+		return (struct table_slot){s->mark, 0};
+	return (struct table_slot){s->stack[LINE_FROM], s->stack[LINE_TO] - s->stack[LINE_FROM]};
+}
+
+static void line_begin(struct table_state *s, uint8_t mode, uint32_t at)
+{
+	s->mode = mode;
+	s->mark = s->stack[LINE_FROM] = s->stack[LINE_TO] = at;
+}
+
+/* A line ended at state.pos. false: the index is full. */
+static bool line_done(struct table_run *r, const struct mt_ct_walk *w)
+{
+	struct table_state *s = r->s;
+	struct table_slot key = {
+		s->stack[LINE_KEY_FROM], s->stack[LINE_KEY_END] - s->stack[LINE_KEY_FROM]};
+	struct table_slot value = line_text(s, w);
+
+	if (s->mode == LINE_KEY) {
+		/* No value: a line of another kind, or an empty value. */
+		if (w->flags & MT_CT_WALK_TRIM || value.len == 0)
+			return true;
+		key = value;
+		value = (struct table_slot){s->pos, 0};
+	}
+	if (r->meta)
+		return table_entry(r, key, value);
+	offer(r, w, key, value);
+	return true;
+}
+
+/* The byte at state.pos. */
+static bool line_byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
+{
+	struct table_state *s = r->s;
+
+	if (s->mode == LINE_KEY && b == w->between) {
+		struct table_slot key = line_text(s, w);
+
+		s->stack[LINE_KEY_FROM] = key.off;
+		s->stack[LINE_KEY_END] = key.off + key.len;
+		line_begin(s, LINE_VALUE, s->pos + 1);
+		return true;
+	}
+	if (b == w->end) {
+		bool room = line_done(r, w);
+
+		r->used += ELEMENT_STEPS + 4u * w->n;
+		line_begin(s, LINE_KEY, s->pos + 1);
+		return room;
+	}
+	if (w->flags & MT_CT_WALK_TRIM && !blank(b)) {
+		if (s->stack[LINE_TO] == s->mark)
+			s->stack[LINE_FROM] = s->pos;
+		s->stack[LINE_TO] = s->pos + 1;
+	}
+	return true;
+}
+
+enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
+{
+	struct table_state *s = r->s;
+	const uint8_t *p;
+
+	if (s->phase == 1) {
+		s->phase = 2;
+		line_begin(s, LINE_KEY, s->pos);
+	}
+	for (uint32_t n; (n = table_piece(r, s->pos, end, &p)) > 0;) {
+		for (uint32_t i = 0; i < n; i++, s->pos++)
+			if (!line_byte(r, w, p[i]))
+				return TABLE_GOT;
+		r->used += 4 * n + 4;
+	}
+	if (s->pos < end) {
+		table_arrived(r, s->pos + 1);
+		return TABLE_WAIT;
+	}
+	if (s->mark < s->pos || s->mode == LINE_VALUE)
+		line_done(r, w);
+	return TABLE_GOT;
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+/* state.level: words begun; mode 1: in a word, which began at state.mark. */
+static void word_done(struct table_run *r, const struct mt_ct_walk *w)
+{
+	struct table_state *s = r->s;
+
+	s->mode = 0;
+	for (uint32_t i = 0; i < w->n; i++)
+		if (walk_target(r, w, i)->number == s->level)
+			table_found(r, walk_target(r, w, i), s->mark, s->pos - s->mark);
+	r->used += 2u * w->n;
+}
+
+static void word_byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
+{
+	struct table_state *s = r->s;
+	bool runs = w->flags & MT_CT_WALK_TRIM; /* blanks in a row are one */
+	bool between = runs ? blank(b) : b == w->between;
+
+	if (s->mode == 0 && (!between || !runs)) {
+		s->mode = 1;
+		s->mark = s->pos;
+		s->level = (uint16_t)MT_MIN(s->level + 1, UINT16_MAX);
+	}
+	if (s->mode == 1 && between)
+		word_done(r, w);
+}
+
+enum table_rc table_walk_words(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
+{
+	struct table_state *s = r->s;
+	const uint8_t *p;
+
+	for (uint32_t n; (n = table_piece(r, s->pos, end, &p)) > 0;) {
+		for (uint32_t i = 0; i < n; i++, s->pos++)
+			word_byte(r, w, p[i]);
+		r->used += 4 * n + 4;
+	}
+	if (s->pos < end) {
+		table_arrived(r, s->pos + 1);
+		return TABLE_WAIT;
+	}
+	/* Nothing after the last character between words is an empty word. */
+	if (s->mode == 0 && !(w->flags & MT_CT_WALK_TRIM)) {
+		s->mark = s->pos;
+		s->level = (uint16_t)MT_MIN(s->level + 1, UINT16_MAX);
+		s->mode = 1;
+	}
+	if (s->mode == 1)
+		word_done(r, w);
+	return TABLE_GOT;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the walks of containers. */
+#pragma once
+
+#include "run.h"
+
+/* Steps for an element: its head, and a look at each target. */
+#define ELEMENT_STEPS 16
+
+/* Up to n of the next bytes before `end`. *have: how many; 0: none has arrived, or the end. */
+static inline const uint8_t *walk_ahead(
+	struct table_run *r, uint32_t end, uint32_t n, uint8_t *tmp, uint32_t *have)
+{
+	uint32_t to = MT_MIN(end, r->arrived), pos = r->s->pos;
+
+	*have = pos < to ? MT_MIN(to - pos, n) : 0;
+	return *have ? table_bytes(r, pos, *have, tmp) : NULL;
+}
+
+/*
+ * The head of an element needs more than the `have` bytes before `end`: waits for one more, unless
+ * the container ends before.
+ */
+static inline enum table_rc walk_more(struct table_run *r, uint32_t end, uint32_t have)
+{
+	if (have >= end - r->s->pos)
+		return TABLE_MALFORMED;
+	table_arrived(r, r->s->pos + have + 1);
+	return TABLE_WAIT;
+}
+
+static inline const struct mt_ct_target *walk_target(
+	const struct table_run *r, const struct mt_ct_walk *w, uint32_t i)
+{
+	return &r->t->targets[w->first + i];
+}
+
+static inline bool walk_accepts(const struct mt_ct_target *g, enum mt_ct_accept is)
+{
+	return g->accept == MT_CT_ANY || g->accept == is;
+}
+
+/* Leaves the container at the current depth. */
+static inline void walk_up(struct table_run *r, const struct mt_ct_walk *w)
+{
+	r->s->depth--;
+	r->s->in = r->s->in ? walk_target(r, w, r->s->in - 1u)->parent : 0;
+}

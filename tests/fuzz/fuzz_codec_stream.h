@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A codec that is data under any bytes: decoded in both directions, in several divisions into mbufs
+ * and calls, which must agree. Whatever the table contains, a call stays within its bounds.
+ */
+#pragma once
+
+#include "fuzz.h"
+#include "mt_codec_table.h"
+#include "mt_view.h"
+
+static struct mt_view stream_view;
+
+static uint32_t stream_touch(const uint8_t *p, uint32_t n)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += p[i];
+	return sum;
+}
+
+/* Every byte that is metadata is there. */
+static void stream_keys(const struct mt_codec_table *t, struct mt_msg *msg, struct mt_chain *c)
+{
+	struct mt_metadata *m = &stream_view.meta;
+	volatile uint32_t sum = 0;
+	struct mt_slice v;
+
+	mt_view_bind(&stream_view, &t->codec, msg, c);
+	for (uint32_t i = 0; i < t->n_keys; i++) {
+		struct mt_key key = mt_key_make(&t->codec, t->codec.keys[i]);
+
+		if (mt_view_get(&stream_view, &key, &v))
+			sum += stream_touch(v.p, v.len);
+	}
+	mt_view_read(&stream_view);
+	for (uint32_t i = 0; m->state == MT_META_READ && i < m->n; i++) {
+		sum += stream_touch(m->entry[i].key, m->entry[i].key_len);
+		sum += stream_touch(m->entry[i].value.text, m->entry[i].value_len);
+	}
+}
+
+/* What a message is, apart from where it lies. */
+struct stream_seen {
+	enum mt_decode rc;
+	struct mt_msg msg;
+};
+
+/* Runs the decoder once; checks the steps that it used. */
+static enum mt_decode stream_run(
+	const struct mt_codec_table *t, struct mt_decoder *d, struct mt_msg *msg, uint32_t *used)
+{
+	struct mt_ct_cost cost = mt_codec_table_cost(t, d->dir);
+	uint32_t before = *used;
+	enum mt_decode rc;
+
+	d->steps = UINT32_MAX;
+	rc = mt_decoder_run(d, msg);
+	*used += UINT32_MAX - d->steps;
+	MT_ASSERT(*used >= before);
+	/* A search for a buffer is not among the steps of an op. */
+	if (d->cur.chain->segs <= 1)
+		MT_ASSERT(*used <= 2 * cost.steps + (uint64_t)cost.per_byte * d->cur.chain->len);
+	return rc;
+}
+
+/* The first message, in pieces of `piece` bytes for each mbuf, `call` for each call. */
+static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_dir dir,
+	const uint8_t *data, uint32_t size, uint32_t piece, uint32_t call)
+{
+	struct stream_seen seen = {.rc = MT_DECODE_MORE};
+	struct mt_chain c = {0};
+	struct mt_decoder d;
+	uint32_t used = 0, leading = 0;
+
+	mt_decoder_init(&d, &t->codec, dir, 0, &c);
+	for (uint32_t at = 0, n; at < size && seen.rc == MT_DECODE_MORE; at += n) {
+		n = MT_MIN(call, size - at);
+		fuzz_append(&c, data + at, n, piece);
+		seen.rc = stream_run(t, &d, &seen.msg, &used);
+		if (seen.rc == MT_DECODE_LEADING) {
+			MT_ASSERT(++leading == 1 && seen.msg.len > c.len);
+			MT_ASSERT(seen.msg.lead_len <= c.len);
+			if (!seen.msg.refuse)
+				stream_keys(t, &seen.msg, &c);
+			seen.rc = stream_run(t, &d, &seen.msg, &used);
+			MT_ASSERT(seen.rc == MT_DECODE_MORE);
+		}
+	}
+	if (seen.rc == MT_DECODE_DONE) {
+		MT_ASSERT(seen.msg.len > 0 && seen.msg.len <= c.len);
+		for (uint32_t i = 0; i < MT_CT_KEPT; i++)
+			MT_ASSERT(!(seen.msg.aux32 >> i & 1) ||
+				  (uint64_t)seen.msg.field[i].off + seen.msg.field[i].len <=
+					  seen.msg.len);
+		stream_keys(t, &seen.msg, &c);
+	}
+	mt_chain_free(&c);
+	return seen;
+}
+
+/*
+ * A cut never changes what a message is. It may change whether more is needed: an op may wait for a
+ * byte that another division has already brought.
+ */
+static void stream_same(const struct stream_seen *a, const struct stream_seen *b)
+{
+	MT_ASSERT(a->rc == b->rc);
+	if (a->rc != MT_DECODE_DONE)
+		return;
+	MT_ASSERT(a->msg.len == b->msg.len && a->msg.kind == b->msg.kind);
+	MT_ASSERT(a->msg.id == b->msg.id && a->msg.status == b->msg.status);
+	MT_ASSERT(a->msg.refuse == b->msg.refuse && a->msg.timeout_ms == b->msg.timeout_ms);
+	MT_ASSERT(a->msg.aux32 == b->msg.aux32 && a->msg.variant == b->msg.variant);
+	MT_ASSERT(memcmp(a->msg.field, b->msg.field, sizeof(a->msg.field)) == 0);
+}
+
+static void stream_table(const struct mt_codec_table *t, const uint8_t *data, uint32_t size)
+{
+	for (uint32_t dir = 0; dir < 2; dir++) {
+		struct stream_seen a = stream_first(t, (enum mt_dir)dir, data, size, 2048, size);
+		struct stream_seen b = stream_first(t, (enum mt_dir)dir, data, size, 1, 1);
+		struct stream_seen c = stream_first(t, (enum mt_dir)dir, data, size, 7, 64);
+		uint32_t need = 0;
+
+		stream_same(&a, &b);
+		stream_same(&a, &c);
+		t->codec.frame.sniff(&t->codec, data, size, &need);
+	}
+	fuzz_check_pools();
+}

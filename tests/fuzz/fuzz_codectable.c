@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random tables under random bytes. Whatever a table contains, either it is refused, or it runs within
+ * its bounds and reads nothing outside of the message. The input has the numbers of a table; they are
+ * brought near to their ranges, so that many tables are accepted.
+ */
+#include "fuzz_codec_stream.h"
+#include "fuzz_reader.h"
+
+#define OPS	64
+#define PLACES	24
+#define WALKS	6
+#define TARGETS 24
+#define SUMS	2
+#define METAS	6
+
+static struct mt_ct_op ops[OPS];
+static struct mt_ct_place places[PLACES];
+static struct mt_ct_walk walks[WALKS];
+static struct mt_ct_target targets[TARGETS];
+static struct mt_ct_sum sums[SUMS];
+static struct mt_ct_meta metas[METAS];
+static struct mt_ct_search searches[METAS];
+static struct mt_ct_name names[2] = {{1, 0, 4}, {2, 4, 4}};
+static const char text[] = "abcd\r\n\r\nkey: name=x";
+static const char *const keys[] = {"a", "b", NULL};
+
+/* Usually a slot, at times none. */
+static uint8_t slot(struct reader *r)
+{
+	uint32_t v = u8(r);
+
+	return v > 250 ? MT_CT_NONE : (uint8_t)(v % MT_CT_SLOTS);
+}
+
+static int32_t small(struct reader *r)
+{
+	return (int32_t)u8(r) - 128;
+}
+
+static void make_place(struct reader *r, struct mt_ct_place *p)
+{
+	*p = (struct mt_ct_place){.base = (uint8_t)(u8(r) % MT_CT_BASES),
+		.slot = (uint8_t)(u8(r) % MT_CT_SLOTS),
+		.type = (uint8_t)(u8(r) % MT_CT_TYPES),
+		.size = (uint8_t)(u8(r) % 10),
+		.at = small(r),
+		.mask = u8(r) & 1 ? UINT64_MAX : u8(r),
+		.absent = u8(r),
+		.flags = (uint8_t)(u8(r) & 3)};
+	if (p->base == MT_CT_START || p->base == MT_CT_AFTER)
+		p->at &= 0x1f;
+	if (p->base == MT_CT_END)
+		p->at = -1 - (p->at & 0x1f);
+}
+
+static void make_walk(struct reader *r, struct mt_ct_walk *w)
+{
+	static const uint8_t pads[] = {1, 2, 4, 8};
+
+	*w = (struct mt_ct_walk){.format = (uint8_t)(u8(r) % MT_CT_FORMATS),
+		.flags = (uint8_t)(u8(r) & 15),
+		.key_width = (uint8_t)(1 + u8(r) % 4),
+		.value_width = (uint8_t)(1 + u8(r) % 4),
+		.pad = pads[u8(r) & 3],
+		.between = (uint8_t)u8(r),
+		.end = (uint8_t)u8(r),
+		.n = (uint8_t)(u8(r) % 5),
+		.first = (uint16_t)(u8(r) % (TARGETS - 4))};
+}
+
+static void make_target(struct reader *r, struct mt_ct_target *g)
+{
+	*g = (struct mt_ct_target){.number = u8(r) & 0x1f,
+		.text = u8(r) % 8,
+		.len = (uint16_t)(u8(r) % 5),
+		.slot = slot(r),
+		.parent = (uint8_t)(u8(r) % 4),
+		.accept = (uint8_t)(u8(r) % MT_CT_ACCEPTS),
+		.first = (uint8_t)(u8(r) & 1),
+		.nested = (uint8_t)(u8(r) & 1)};
+}
+
+static void make_sum(struct reader *r, struct mt_ct_sum *s)
+{
+	static const uint8_t widths[] = {8, 16, 32, 32};
+
+	memset(s, 0, sizeof(*s));
+	s->algorithm = (uint8_t)(u8(r) % MT_CT_ALGORITHMS);
+	s->width = widths[u8(r) & 3];
+	s->reflected = (uint8_t)(u8(r) & 1);
+	s->place = (uint16_t)(u8(r) % PLACES);
+	s->from_base = (uint16_t)(u8(r) & 1);
+	s->to_base = (uint16_t)(u8(r) & 1);
+	s->from = small(r);
+	s->to = small(r);
+	for (uint32_t i = 0; i < 256; i++)
+		s->row[i] = i * 2654435761u;
+}
+
+static void make_op(struct reader *r, uint32_t i, struct mt_ct_op *op)
+{
+	*op = (struct mt_ct_op){.code = (uint8_t)(u8(r) % MT_CT_CODES),
+		.slot = slot(r),
+		.within = slot(r),
+		.place = (uint16_t)(u8(r) % PLACES),
+		.to = (uint16_t)(i + 1 + u8(r) % 8),
+		.n = u8(r) & 7,
+		.m = u8(r) & 7,
+		.lo = u8(r),
+		.hi = u8(r)};
+	op->flags = (uint8_t)(u8(r) % (op->code <= MT_CT_TEST_THERE ? 2 : MT_CT_CLASSES));
+	op->to = (uint16_t)MT_MIN(op->to, OPS - 1);
+	if (op->code == MT_CT_FRAMED)
+		op->hi = op->hi << 8 | 0xff;
+	if (op->code == MT_CT_TO)
+		op->m = -op->m;
+	if (op->code == MT_CT_BAD)
+		op->n %= MT_CT_FAULTS;
+	if (op->code == MT_CT_KIND || op->code == MT_CT_SUM)
+		op->n &= 1;
+}
+
+/* A message has a length and a kind: ops for them, and the rest random. */
+static void make_ops(struct reader *r)
+{
+	uint32_t length = 1 + u8(r) % 24, kind = length + 1 + u8(r) % 8;
+
+	for (uint32_t i = 0; i < OPS; i++) {
+		make_op(r, i, &ops[i]);
+		if (i < length && (ops[i].code >= MT_CT_FRAMED || ops[i].to > length))
+			ops[i].code = MT_CT_ADD;
+		if (i > length && (ops[i].code == MT_CT_FRAMED || ops[i].code == MT_CT_DONE))
+			ops[i].code = MT_CT_REFUSE;
+		if (i > length && i < kind && ops[i].to > kind && ops[i].code <= MT_CT_TEST_THERE)
+			ops[i].to = (uint16_t)kind;
+	}
+	ops[length] = (struct mt_ct_op){.code = MT_CT_FRAMED, .lo = 1, .hi = 4096};
+	ops[kind] =
+		(struct mt_ct_op){.code = MT_CT_KIND, .flags = (uint8_t)(u8(r) % MT_MSG_N_KINDS)};
+	ops[OPS - 1] = (struct mt_ct_op){.code = MT_CT_DONE};
+}
+
+static void make_metas(struct reader *r)
+{
+	for (uint32_t i = 0; i < METAS; i++) {
+		metas[i] = (struct mt_ct_meta){.key = (uint8_t)(i & 1),
+			.kinds = 0xffff,
+			.place = (uint16_t)(u8(r) % PLACES),
+			.n_names = (uint16_t)(u8(r) & 1),
+			.split = (uint8_t)u8(r),
+			.part = (uint8_t)(u8(r) % MT_CT_PARTS)};
+		searches[i] = (struct mt_ct_search){.slot = (uint8_t)(u8(r) % MT_CT_KEPT),
+			.kinds = 0xffff,
+			.walk = (uint16_t)(u8(r) % WALKS)};
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct reader r = {data, size};
+	struct mt_codec_table t = {.ops = ops,
+		.places = places,
+		.walks = walks,
+		.targets = targets,
+		.sums = sums,
+		.names = names,
+		.metas = metas,
+		.searches = searches,
+		.text = (const uint8_t *)text,
+		.n_ops = OPS,
+		.n_places = PLACES,
+		.n_walks = WALKS,
+		.n_targets = TARGETS,
+		.n_sums = SUMS,
+		.n_names = 2,
+		.n_text = sizeof(text),
+		.n_keys = 2,
+		.codec = {.name = "fuzz",
+			.version = 1,
+			.max_message = 4096,
+			.id_max = 4095,
+			.keys = keys}};
+	const char *why;
+
+	t.n_metas = u8(&r) % (METAS + 1);
+	t.n_searches = u8(&r) % (METAS + 1);
+	make_ops(&r);
+	for (uint32_t i = 0; i < PLACES; i++)
+		make_place(&r, &places[i]);
+	for (uint32_t i = 0; i < TARGETS; i++)
+		make_target(&r, &targets[i]);
+	for (uint32_t i = 0; i < WALKS; i++)
+		make_walk(&r, &walks[i]);
+	for (uint32_t i = 0; i < SUMS; i++)
+		make_sum(&r, &sums[i]);
+	make_metas(&r);
+	if (!mt_codec_table_check(&t, &why))
+		return 0;
+	mt_codec_table_finish(&t);
+	stream_table(&t, r.at, (uint32_t)MT_MIN(r.left, 2048u));
+	return 0;
+}
