@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ops that fill the slots of places, each after those of what it needs. */
+#include "file.h"
+
+#define UNTIL_MAX 8192u
+
+void cf_forget(struct cf_build *b)
+{
+	for (struct cf_place *p = b->v->places; p; p = p->next)
+		p->emitted = false;
+}
+
+static bool little(const struct cf_build *b, const struct mt_num *own)
+{
+	const struct mt_num *order = own->set ? own : &b->v->order;
+
+	return (order->set ? order : &b->spec->order)->v == 1;
+}
+
+/* The container that a place is in; NULL: the message. */
+static struct cf_place *outer_place(const struct cf_place *p)
+{
+	while (p && !p->in.place)
+		p = p->after.place;
+	return p ? p->in.place : NULL;
+}
+
+static uint8_t within(const struct cf_place *p)
+{
+	const struct cf_place *in = outer_place(p);
+
+	return in ? in->slot : MT_CT_NONE;
+}
+
+/* Where a place starts. */
+static struct mt_ct_place position(struct cf_build *b, struct cf_place *p)
+{
+	struct mt_ct_place at = {.base = MT_CT_START, .mask = UINT64_MAX};
+
+	if (p->after.place) {
+		uint16_t i = cf_after(b, p->after.place);
+
+		at = b->places ? b->places[i] : at;
+		at.at += (int32_t)p->at.v;
+		return at;
+	}
+	at.at = (int32_t)p->at.v;
+	if (p->in.place) {
+		at.base = MT_CT_IN;
+		at.slot = p->in.place->slot;
+	} else if (p->at.negative) {
+		at.base = MT_CT_END;
+	}
+	return at;
+}
+
+uint16_t cf_after(struct cf_build *b, struct cf_place *p)
+{
+	struct mt_ct_place at = {.base = MT_CT_AFTER, .slot = p->slot, .mask = UINT64_MAX};
+
+	if (p->slotted) {
+		/* Its delimiter belongs to it. */
+		at.at = p->how == CF_UNTIL ? (int32_t)strlen(p->until.s) : 0;
+		return cf_add_place(b, at);
+	}
+	at = position(b, p);
+	at.at += (int32_t)p->size.v;
+	if (at.base == MT_CT_END && at.at >= 0)
+		cf_error(b, "spec.places", p->origin.line, "place it elsewhere",
+			"nothing comes after the end of the message");
+	return cf_add_place(b, at);
+}
+
+uint16_t cf_content(struct cf_build *b, struct cf_place *p)
+{
+	struct mt_ct_place at = {.base = MT_CT_IN, .slot = p->slot};
+
+	if (!p->slotted) {
+		at = position(b, p);
+		at.size = (uint8_t)p->size.v;
+	}
+	at.type = (uint8_t)p->number;
+	at.mask = p->mask.set ? p->mask.v : UINT64_MAX;
+	at.absent = p->absent.v;
+	at.flags = (uint8_t)((p->is_signed.v ? MT_CT_SIGNED : 0) |
+			     (p->absent.set ? MT_CT_DEFAULT : 0));
+	/* How many bytes must be there at least. */
+	if (at.base == MT_CT_START)
+		b->least = MT_MAX(b->least, (uint32_t)at.at + at.size);
+	return cf_add_place(b, at);
+}
+
+static void counted(struct cf_build *b, struct cf_place *p, struct mt_ct_op op)
+{
+	struct mt_ct_place at = position(b, p);
+
+	at.size = (uint8_t)p->count.v;
+	at.type = little(b, &p->count_order) ? MT_CT_LITTLE : MT_CT_BIG;
+	op.code = MT_CT_COUNTED;
+	op.place = cf_add_place(b, at);
+	op.n = p->count_unit.set ? p->count_unit.v : 1;
+	op.m = (uint32_t)p->count_add.v;
+	cf_op(b, op);
+}
+
+static void sized(struct cf_build *b, struct cf_place *p, struct mt_ct_op op)
+{
+	op.code = MT_CT_SIZED;
+	op.place = cf_add_place(b, position(b, p));
+	op.n = cf_content(b, p->length.place);
+	op.lo = p->unit.set ? p->unit.v : 1;
+	op.hi = p->add.v;
+	cf_op(b, op);
+}
+
+static void until(struct cf_build *b, struct cf_place *p, struct mt_ct_op op)
+{
+	op.code = MT_CT_UNTIL;
+	op.place = cf_add_place(b, position(b, p));
+	op.m = (uint32_t)strlen(p->until.s);
+	op.n = cf_text(b, p->until.s, op.m);
+	op.lo = p->max.set ? p->max.v : UNTIL_MAX;
+	cf_op(b, op);
+}
+
+static void hessian(struct cf_build *b, struct cf_place *p, struct mt_ct_op op)
+{
+	struct mt_ct_place at = {.base = MT_CT_IN, .slot = p->in.place->slot, .mask = UINT64_MAX};
+
+	if (p->nth > 1) {
+		cf_find(b, p->in.place->value[p->nth - 2]);
+		at.base = MT_CT_AFTER;
+		at.slot = p->in.place->value[p->nth - 2]->slot;
+	}
+	op.code = MT_CT_HESSIAN;
+	op.place = cf_add_place(b, at);
+	cf_op(b, op);
+}
+
+/* All that is wanted of a container is found in one walk. */
+static void walk(struct cf_build *b, struct cf_place *p)
+{
+	struct cf_place *in = p->in.place;
+
+	cf_op(b, (struct mt_ct_op){.code = MT_CT_WALK, .within = in->slot, .n = cf_walk(b, in)});
+	for (struct cf_place *q = b->v->places; q; q = q->next)
+		if (q->used && q->how == CF_FOUND && q->in.place == in)
+			q->emitted = true;
+}
+
+void cf_find(struct cf_build *b, struct cf_place *p)
+{
+	struct mt_ct_op op = {.slot = p->slot, .within = within(p)};
+
+	if (p->emitted)
+		return;
+	p->emitted = true;
+	if (p->in.place)
+		cf_find(b, p->in.place);
+	if (p->after.place)
+		cf_find(b, p->after.place);
+	if (p->length.place)
+		cf_find(b, p->length.place);
+	if (!p->slotted || cf_failed(b))
+		return;
+	switch (p->how) {
+	case CF_FIXED: {
+		struct mt_ct_place at = position(b, p);
+
+		at.size = (uint8_t)p->size.v;
+		op.code = MT_CT_FIXED;
+		op.place = cf_add_place(b, at);
+		cf_op(b, op);
+		return;
+	}
+	case CF_COUNTED:
+		counted(b, p, op);
+		return;
+	case CF_SIZED:
+		sized(b, p, op);
+		return;
+	case CF_TO:
+		op.code = MT_CT_TO;
+		op.place = cf_add_place(b, position(b, p));
+		op.m = (uint32_t)p->to.v;
+		cf_op(b, op);
+		return;
+	case CF_UNTIL:
+		until(b, p, op);
+		return;
+	case CF_NUMERAL:
+		op.code = MT_CT_NUMERAL;
+		op.place = cf_add_place(b, position(b, p));
+		cf_op(b, op);
+		return;
+	case CF_FOUND:
+		walk(b, p);
+		return;
+	case CF_HESSIAN_VALUE:
+		hessian(b, p, op);
+		return;
+	}
+}
+
+void cf_fit(struct cf_build *b, struct cf_place *p)
+{
+	if (!p)
+		return;
+	cf_fit(b, p->in.place);
+	cf_fit(b, p->after.place);
+	if ((p->how != CF_SIZED && p->how != CF_COUNTED) || p->fits)
+		return;
+	p->fits = true;
+	cf_op(b, (struct mt_ct_op){.code = MT_CT_FIT, .within = p->slot});
+}
+
+void cf_hold(struct cf_build *b, struct cf_place *p)
+{
+	cf_op(b, (struct mt_ct_op){.code = MT_CT_HOLD,
+			 .slot = p->slotted ? p->slot : MT_CT_NONE,
+			 .place = cf_content(b, p)});
+}

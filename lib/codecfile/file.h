@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of the compiler: a document as structs, and the table in progress. */
+#pragma once
+
+#include "mt_codecfile.h"
+#include "mt_fields.h"
+
+#include <string.h>
+
+/* Whole numbers of a document, from -2^31 to 2^64 - 1. */
+struct cf_num {
+	uint64_t v; /* as int64_t if it is negative */
+	uint32_t line;
+	bool set, negative;
+};
+
+struct cf_place;
+
+/* A place that a document names; resolve.c finds it. */
+struct cf_ref {
+	const char *name; /* NULL: not written */
+	uint32_t line;
+	struct cf_place *place;
+	const char *path;
+};
+
+/* Formats of containers. */
+enum cf_holds {
+	CF_NOTHING,
+	CF_PROTOBUF,
+	CF_JCE,
+	CF_JSON,
+	CF_WORDS,
+	CF_HEADERS,
+	CF_LINES,
+	CF_PAIRS,
+	CF_TLV,
+	CF_HESSIAN,
+	CF_MAP, /* of protobuf or JCE, in a container */
+};
+
+struct cf_container {
+	enum cf_holds holds;
+	uint8_t width, value_width, pad, between, end;
+	bool ordered, little, whole, trim;
+};
+
+/* How the bytes of a place are found. */
+enum cf_how {
+	CF_FIXED,
+	CF_COUNTED,
+	CF_SIZED,
+	CF_TO,
+	CF_UNTIL,
+	CF_NUMERAL,
+	CF_FOUND, /* in a container */
+	CF_HESSIAN_VALUE,
+};
+
+enum cf_type {
+	CF_T_NONE,
+	CF_T_NUMBER,
+	CF_T_TEXT,
+	CF_T_DECIMAL,
+	CF_T_VARINT,
+	CF_T_ZIGZAG,
+	CF_T_FIXED
+};
+
+#define CF_HESSIAN_MAX 8
+
+struct cf_place {
+	struct mt_origin origin;
+	const char *name;
+	struct cf_place *next;
+	/* As written: */
+	struct cf_ref in, after, length;
+	struct cf_num at, to, add, mask, absent;
+	struct mt_num size, unit, count, max, type, order, is_signed;
+	struct cf_num count_add;
+	struct mt_num count_unit, count_order;
+	struct mt_text until, find;
+	struct cf_container container;
+	/* Found by resolve.c: */
+	enum cf_how how;
+	enum mt_ct_type number; /* MT_CT_BYTES: a text */
+	bool visiting, used, slotted, kept, emitted, before, fits;
+	uint8_t slot;
+	uint16_t ref[2]; /* 1 + index of its place in the table: its content; after it */
+	int16_t walk;	 /* of a container: 1 + index in the table */
+	struct cf_place *value[CF_HESSIAN_MAX]; /* of a container of hessian values */
+	uint32_t nth;				/* such a value */
+};
+
+/* Conditions on one place. */
+#define CF_RANGES 16
+struct cf_test {
+	struct cf_test *next;
+	struct cf_ref ref;
+	struct mt_num present;
+	bool negate, text;
+	uint32_t n;
+	struct {
+		uint64_t lo, hi;
+	} range[CF_RANGES];
+	const char *texts[CF_RANGES];
+	uint64_t mask;
+};
+
+/* A map of them; all must hold. */
+struct cf_when {
+	struct cf_test *first;
+	uint32_t line, n;
+};
+
+struct cf_also {
+	struct mt_origin origin;
+	struct cf_when when;
+	struct cf_num add;
+};
+
+struct cf_frame {
+	struct mt_origin origin;
+	struct cf_when when;
+	struct mt_num size, unit, min, max;
+	struct cf_ref *length;
+	uint32_t n_length;
+	struct cf_num add;
+	struct cf_ref from, end;
+	struct cf_also *also;
+	uint32_t n_also;
+};
+
+struct cf_message {
+	struct mt_origin origin;
+	struct mt_num is, from, event;
+	struct cf_when when;
+};
+
+/* Kinds of messages, as bits. 0: not written. */
+struct cf_kinds {
+	uint16_t bits;
+	uint32_t line;
+};
+
+struct cf_id {
+	struct mt_origin origin;
+	struct cf_ref place;
+	struct cf_kinds kinds;
+};
+
+struct cf_class {
+	struct cf_num *values;
+	uint32_t n, line;
+};
+
+struct cf_status {
+	struct mt_origin origin;
+	struct cf_ref place;
+	struct cf_kinds kinds;
+	struct cf_class classes[MT_CT_CLASSES];
+	struct mt_num other;
+};
+
+struct cf_deadline {
+	struct mt_origin origin;
+	struct cf_ref place;
+	struct mt_num unit;
+	struct cf_kinds kinds;
+};
+
+struct cf_name {
+	struct cf_num number;
+	const char *text;
+};
+
+struct cf_meta {
+	struct mt_origin origin;
+	struct cf_meta *next;
+	const char *key;
+	struct cf_ref place;
+	struct cf_kinds kinds;
+	struct mt_text value, split;
+	struct mt_num part;
+	struct cf_name *names;
+	uint32_t n_names;
+};
+
+struct cf_search {
+	struct mt_origin origin;
+	struct cf_ref place;
+	struct cf_kinds kinds;
+};
+
+struct cf_sum {
+	struct mt_origin origin;
+	struct cf_ref place;
+	struct cf_when when;
+	struct mt_num algorithm, reflected;
+	struct cf_num polynomial, initial, final, from, to;
+	uint32_t index; /* 1 + index in the table; 0: not there yet */
+};
+
+struct cf_sample {
+	struct mt_origin origin;
+	struct mt_num from, is;
+	struct mt_text hex;
+	struct cf_num id;
+	struct mt_labels metadata;
+};
+
+#define CF_VARIANTS 8
+
+struct cf_variant {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_num order, calls, repeated;
+	struct cf_when match, check;
+	struct cf_place *places;
+	struct cf_frame *frames;
+	uint32_t n_frames;
+	struct cf_message *messages;
+	uint32_t n_messages;
+	struct cf_id *ids;
+	uint32_t n_ids;
+	struct cf_status *statuses;
+	uint32_t n_statuses;
+	struct cf_deadline *deadline;
+	struct cf_meta *metas;
+	struct cf_search *searches;
+	uint32_t n_searches;
+	struct cf_sum *sums;
+	uint32_t n_sums;
+	struct mt_text service, method;
+	struct cf_sample *samples;
+	uint32_t n_samples;
+	struct cf_variant *variants;
+	uint32_t n_variants;
+};
+
+#define CF_LABELS 4096
+
+struct cf_build {
+	struct mt_fctx *c;
+	struct mt_region *region;
+	const char *name;
+	struct cf_variant *spec;
+	struct cf_variant *variants;
+	uint32_t n_variants;
+	struct cf_variant *v; /* the one in progress */
+	uint32_t variant;
+	enum mt_dir dir;
+	uint32_t errors; /* diagnostics before */
+	/* The table in progress. */
+	struct mt_ct_op *ops;
+	struct mt_ct_place *places;
+	struct mt_ct_walk *walks;
+	struct mt_ct_target *targets;
+	struct mt_ct_sum *sums;
+	struct mt_ct_name *names;
+	struct mt_ct_meta *metas;
+	struct mt_ct_search *searches;
+	char *text;
+	uint32_t n_ops, n_places, n_walks, n_targets, n_sums, n_names, n_metas, n_searches, n_text;
+	const char *keys[33];
+	uint32_t n_keys;
+	uint32_t label[CF_LABELS]; /* ops */
+	uint32_t n_labels;
+	uint32_t least; /* bytes that the current length needs */
+	uint32_t max_message;
+	bool full; /* some part has no room, reported */
+};
+
+/* An error at the place of a reference. */
+void cf_error(struct cf_build *b, const char *path, uint32_t line, const char *remedy,
+	const char *fmt, ...) mt_printf(5, 6);
+bool cf_failed(const struct cf_build *b);
+
+/* read.c */
+bool cf_read_spec(struct mt_fctx *c, const struct mt_ynode *spec, struct cf_variant *v);
+bool cf_read_number(struct mt_fctx *c, const struct mt_ynode *n, struct cf_num *out);
+void cf_read_ref(struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref *out);
+extern const char *const cf_kind_words[];
+/* enum mt_msg_kind, by the index of its word. */
+extern const uint8_t cf_kind_of[];
+
+/* read_place.c, read_test.c */
+mt_field_fn cf_read_places, cf_read_when_field;
+void cf_read_when(struct mt_fctx *c, const struct mt_ynode *n, struct cf_when *out);
+
+/* resolve.c: false after an error. */
+bool cf_resolve(struct cf_build *b);
+/* The kinds of messages, as bits, that come from a side. */
+uint32_t cf_kinds_from(const struct cf_variant *v, enum mt_dir dir);
+
+/* refuse.c */
+void cf_refuse(struct cf_build *b);
+
+/* emit.c */
+uint32_t cf_label(struct cf_build *b);
+void cf_here(struct cf_build *b, uint32_t label);
+void cf_op(struct cf_build *b, struct mt_ct_op op);
+/* The same with a jump to a label. */
+void cf_jump(struct cf_build *b, struct mt_ct_op op, uint32_t label);
+uint16_t cf_add_place(struct cf_build *b, struct mt_ct_place p);
+uint32_t cf_text(struct cf_build *b, const char *text, size_t len);
+void cf_full(struct cf_build *b, uint32_t line, const char *what, uint32_t most);
+void cf_patch(struct cf_build *b);
+
+/* emit_place.c: ops that find the place, unless it was found before. */
+void cf_find(struct cf_build *b, struct cf_place *p);
+/* Its index in the table; the position after it. */
+uint16_t cf_content(struct cf_build *b, struct cf_place *p);
+uint16_t cf_after(struct cf_build *b, struct cf_place *p);
+/* Refuses a message in which a length that leads to the place is too long. */
+void cf_fit(struct cf_build *b, struct cf_place *p);
+/* Waits for its bytes. */
+void cf_hold(struct cf_build *b, struct cf_place *p);
+/* Finds no place yet: another branch begins. */
+void cf_forget(struct cf_build *b);
+
+/* emit_walk.c */
+uint16_t cf_walk(struct cf_build *b, struct cf_place *container);
+uint16_t cf_map_walk(struct cf_build *b, struct cf_place *map);
+
+/* program.c */
+void cf_programs(struct cf_build *b, uint16_t entry[2]);

@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a document of kind Codec, apart from its places and conditions. */
+#include "file.h"
+
+#include <errno.h>
+
+const char *const cf_kind_words[] = {
+	"request", "oneway", "reply", "heartbeat", "heartbeat-reply", "event", NULL};
+const uint8_t cf_kind_of[] = {MT_MSG_REQUEST, MT_MSG_ONEWAY, MT_MSG_REPLY, MT_MSG_HEARTBEAT,
+	MT_MSG_HEARTBEAT_REPLY, MT_MSG_EVENT};
+
+static const char *const order_words[] = {"big", "little", NULL};
+static const char *const calls_words[] = {"multiplexed", "serial", NULL};
+static const char *const repeated_words[] = {"last", "first", NULL};
+static const char *const from_words[] = {"client", "server", NULL};
+static const char *const event_words[] = {"ignore", "drain", "resume", NULL};
+static const char *const unit_words[] = {"ms", "s", "us", "ns", NULL};
+static const char *const part_words[] = {"before", "after", "prefix", "suffix", NULL};
+static const char *const class_words[] = {
+	"ok", "application", "server", "overload", "unavailable", "deadline", "caller", NULL};
+static const char *const algorithm_words[] = {
+	"crc32", "crc32c", "crc16", "adler32", "sum8", "sum16", "sum32", "xor", NULL};
+
+/* ---- values --------------------------------------------------------------------------------- */
+
+/* Decimal, or 0x and hexadecimal digits. */
+static int parse(const char *s, uint64_t *v)
+{
+	unsigned int base = s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10;
+
+	*v = 0;
+	s += base == 16 ? 2 : 0;
+	if (!*s)
+		return -EINVAL;
+	for (; *s; s++) {
+		unsigned int digit = *s >= '0' && *s <= '9'   ? (unsigned int)(*s - '0')
+				     : *s >= 'a' && *s <= 'f' ? (unsigned int)(*s - 'a') + 10
+				     : *s >= 'A' && *s <= 'F' ? (unsigned int)(*s - 'A') + 10
+							      : 99;
+
+		if (digit >= base)
+			return -EINVAL;
+		if (*v > (UINT64_MAX - digit) / base)
+			return -ERANGE;
+		*v = *v * base + digit;
+	}
+	return 0;
+}
+
+bool cf_read_number(struct mt_fctx *c, const struct mt_ynode *n, struct cf_num *out)
+{
+	bool negative;
+	uint64_t v;
+	int rc;
+
+	if (!mt_want_scalar(c, n, "a number"))
+		return false;
+	negative = n->text[0] == '-';
+	rc = parse(n->text + negative, &v);
+	if (rc == -EINVAL) {
+		mt_f_error(c, n->line, "write a whole number: 16, 0x10 or -4",
+			"\"%.64s\" is not a number", n->text);
+		return false;
+	}
+	if (rc || (negative && v > 1ull << 31)) {
+		mt_f_error(c, n->line, "write a number from -2147483648 to 18446744073709551615",
+			"%.64s is out of range", n->text);
+		return false;
+	}
+	*out = (struct cf_num){negative ? -v : v, n->line, true, negative && v};
+	return true;
+}
+
+void cf_read_ref(struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref *out)
+{
+	struct mt_text t = {0};
+
+	if (!mt_read_text(c, n, &t))
+		return;
+	out->name = t.s;
+	out->line = n->line;
+	out->path = mt_region_strdup(&c->model->region, c->path);
+}
+
+/* Custom fields with one cf_num or cf_ref: the row's `offset` is not passed on, so one each. */
+#define NUMBER_FIELD(type, member)                                                                 \
+	static void read_##type##_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj) \
+	{                                                                                          \
+		cf_read_number(c, n, &((struct cf_##type *)obj)->member);                          \
+	}
+#define REF_FIELD(type, member)                                                                    \
+	static void read_##type##_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj) \
+	{                                                                                          \
+		cf_read_ref(c, n, &((struct cf_##type *)obj)->member);                             \
+	}
+#define WHEN_FIELD(type, member)                                                                   \
+	static void read_##type##_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj) \
+	{                                                                                          \
+		cf_read_when(c, n, &((struct cf_##type *)obj)->member);                            \
+	}
+#define KINDS_FIELD(type)                                                                          \
+	static void read_##type##_for(struct mt_fctx *c, const struct mt_ynode *n, void *obj)      \
+	{                                                                                          \
+		read_kinds(c, n, &((struct cf_##type *)obj)->kinds);                               \
+	}
+#define CUSTOM(key, type, member, ...)                                                             \
+	{                                                                                          \
+		key, MT_F_CUSTOM, .custom = read_##type##_##member, __VA_ARGS__                    \
+	}
+
+static void read_kind(struct mt_fctx *c, const struct mt_ynode *n, struct cf_kinds *out)
+{
+	struct mt_num word = {0};
+
+	if (mt_read_word(c, n, cf_kind_words, &word))
+		out->bits |= (uint16_t)(1u << cf_kind_of[word.v]);
+}
+
+/* A kind, or a list of them. */
+static void read_kinds(struct mt_fctx *c, const struct mt_ynode *n, struct cf_kinds *out)
+{
+	uint32_t i = 0;
+
+	out->line = n->line;
+	if (n->type == MT_Y_SCALAR) {
+		read_kind(c, n, out);
+		return;
+	}
+	if (!mt_want_list(c, n, "a kind of message or a list of them"))
+		return;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push_index(c, i++);
+
+		read_kind(c, k, out);
+		mt_path_pop(c, mark);
+	}
+}
+
+/* A map of fields, or a list of such maps, into an array. */
+static void *one_or_many(
+	struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n, uint32_t *count)
+{
+	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1, i = 0;
+	uint8_t *items;
+
+	*count = 0;
+	if (many > 64) {
+		mt_f_error(c, n->line, "write 64 at most", "too many items");
+		return NULL;
+	}
+	items = mt_region_alloc(&c->model->region, (size_t)s->size * (many ? many : 1));
+	if (!items)
+		return NULL;
+	if (n->type != MT_Y_SEQ) {
+		mt_section_read(c, s, n, items);
+		*count = 1;
+		return items;
+	}
+	for (const struct mt_ynode *k = n->first; k; k = k->next, i++) {
+		uint32_t mark = mt_path_push_index(c, i);
+
+		mt_section_read(c, s, k, items + (size_t)s->size * i);
+		mt_path_pop(c, mark);
+	}
+	*count = i;
+	return items;
+}
+
+/* ---- frame ---------------------------------------------------------------------------------- */
+
+NUMBER_FIELD(also, add)
+WHEN_FIELD(also, when)
+
+static const struct mt_field also_fields[] = {
+	CUSTOM("when", also, when, .required = true, .help = "when the bytes are there"),
+	CUSTOM("add", also, add, .required = true, .help = "how many bytes are added"),
+};
+static const struct mt_section sec_also = {.what = "addition",
+	.size = sizeof(struct cf_also),
+	.n_fields = MT_ARRAY_LEN(also_fields),
+	.fields = also_fields};
+
+NUMBER_FIELD(frame, add)
+WHEN_FIELD(frame, when)
+REF_FIELD(frame, from)
+REF_FIELD(frame, end)
+
+static void read_frame_length(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1, i = 0;
+	struct cf_frame *f = obj;
+
+	if (many > 8) {
+		mt_f_error(c, n->line, "add up 8 at most", "too many lengths");
+		return;
+	}
+	f->length = mt_region_alloc(&c->model->region, sizeof(*f->length) * (many ? many : 1));
+	if (!f->length)
+		return;
+	if (n->type != MT_Y_SEQ) {
+		cf_read_ref(c, n, &f->length[f->n_length++]);
+		return;
+	}
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push_index(c, i++);
+
+		cf_read_ref(c, k, &f->length[f->n_length++]);
+		mt_path_pop(c, mark);
+	}
+}
+
+static void read_frame_also(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_frame *f = obj;
+
+	f->also = one_or_many(c, &sec_also, n, &f->n_also);
+}
+
+static void check_frame(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_frame *f = obj;
+	uint32_t ways = f->size.set + (f->length != NULL) + (f->end.name != NULL);
+
+	if (ways != 1)
+		mt_f_error(c, n->line, "write one of size, length and end",
+			ways ? "the end of the message is given twice"
+			     : "the end of the message is not given");
+	if (f->size.set && (f->unit.set || f->add.set || f->from.name))
+		mt_f_error(c, n->line, "remove unit, add and from",
+			"a constant size needs nothing else");
+	if (f->min.set && f->max.set && f->min.v > f->max.v)
+		mt_f_error(c, f->min.line, "write a smaller one", "min is above max");
+}
+
+static const struct mt_field frame_fields[] = {
+	CUSTOM("when", frame, when),
+	{"size", MT_F_NUM, AT(struct cf_frame, size), .min = 1, .max = 1u << 30},
+	{"length", MT_F_CUSTOM, .custom = read_frame_length},
+	{"unit", MT_F_NUM, AT(struct cf_frame, unit), .min = 1, .max = 4096},
+	CUSTOM("add", frame, add),
+	CUSTOM("from", frame, from),
+	CUSTOM("end", frame, end),
+	{"also", MT_F_CUSTOM, .custom = read_frame_also},
+	{"min", MT_F_NUM, AT(struct cf_frame, min), .min = 1, .max = 1u << 30},
+	{"max", MT_F_NUM, .required = true, AT(struct cf_frame, max), .min = 1, .max = 1u << 30,
+		.help = "the longest message in bytes"},
+};
+static const struct mt_section sec_frame = {.what = "frame",
+	.size = sizeof(struct cf_frame),
+	.n_fields = MT_ARRAY_LEN(frame_fields),
+	.fields = frame_fields,
+	.after = check_frame};
+
+static void read_frames(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_variant *v = obj;
+
+	v->frames = one_or_many(c, &sec_frame, n, &v->n_frames);
+}
+
+/* ---- kinds, ids, status ---------------------------------------------------------------------- */
+
+WHEN_FIELD(message, when)
+
+static void check_message(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_message *m = obj;
+
+	if (m->event.set && cf_kind_of[m->is.v] != MT_MSG_EVENT)
+		mt_f_error(c, m->event.line, "remove it, or write \"is: event\"",
+			"only events have an effect on the connection");
+}
+
+static const struct mt_field message_fields[] = {
+	{"is", MT_F_WORD, .required = true, AT(struct cf_message, is), .words = cf_kind_words,
+		.help = "its kind"},
+	{"from", MT_F_WORD, AT(struct cf_message, from), .words = from_words},
+	CUSTOM("when", message, when),
+	{"event", MT_F_WORD, AT(struct cf_message, event), .words = event_words},
+};
+static const struct mt_section sec_message = {.what = "message",
+	.size = sizeof(struct cf_message),
+	.n_fields = MT_ARRAY_LEN(message_fields),
+	.fields = message_fields,
+	.after = check_message};
+
+static void read_messages(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_variant *v = obj;
+
+	v->messages = one_or_many(c, &sec_message, n, &v->n_messages);
+}
+
+REF_FIELD(id, place)
+KINDS_FIELD(id)
+
+static const struct mt_field id_fields[] = {
+	CUSTOM("place", id, place, .required = true, .help = "where the id is"),
+	CUSTOM("for", id, for),
+};
+static const struct mt_section sec_id = {.what = "id",
+	.size = sizeof(struct cf_id),
+	.n_fields = MT_ARRAY_LEN(id_fields),
+	.fields = id_fields};
+
+static void read_ids(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_variant *v = obj;
+
+	if (n->type != MT_Y_SCALAR) {
+		v->ids = one_or_many(c, &sec_id, n, &v->n_ids);
+		return;
+	}
+	v->ids = mt_region_alloc(&c->model->region, sizeof(*v->ids));
+	if (!v->ids)
+		return;
+	v->ids->origin = (struct mt_origin){c->file, n->line};
+	cf_read_ref(c, n, &v->ids->place);
+	v->n_ids = 1;
+}
+
+REF_FIELD(status, place)
+KINDS_FIELD(status)
+
+static void read_class(struct mt_fctx *c, const struct mt_ynode *n, struct cf_class *out)
+{
+	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1, i = 0;
+
+	out->line = n->line;
+	if (many > 64) {
+		mt_f_error(c, n->line, "write 64 at most", "too many numbers");
+		return;
+	}
+	out->values = mt_region_alloc(&c->model->region, sizeof(*out->values) * (many ? many : 1));
+	if (!out->values)
+		return;
+	if (n->type != MT_Y_SEQ) {
+		out->n = cf_read_number(c, n, out->values);
+		return;
+	}
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push_index(c, i++);
+
+		if (cf_read_number(c, k, &out->values[out->n]))
+			out->n++;
+		mt_path_pop(c, mark);
+	}
+}
+
+#define CLASS_FIELD(member, index)                                                                 \
+	static void read_status_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj)   \
+	{                                                                                          \
+		read_class(c, n, &((struct cf_status *)obj)->classes[index]);                      \
+	}
+CLASS_FIELD(ok, MT_CT_CLASS_OK)
+CLASS_FIELD(application, MT_CT_CLASS_APPLICATION)
+CLASS_FIELD(server, MT_CT_CLASS_SERVER)
+CLASS_FIELD(overload, MT_CT_CLASS_OVERLOAD)
+CLASS_FIELD(unavailable, MT_CT_CLASS_UNAVAILABLE)
+CLASS_FIELD(deadline, MT_CT_CLASS_DEADLINE)
+CLASS_FIELD(caller, MT_CT_CLASS_CALLER)
+
+static const struct mt_field status_fields[] = {
+	CUSTOM("place", status, place, .required = true, .help = "where the status is"),
+	CUSTOM("for", status, for),
+	CUSTOM("ok", status, ok),
+	CUSTOM("application", status, application),
+	CUSTOM("server", status, server),
+	CUSTOM("overload", status, overload),
+	CUSTOM("unavailable", status, unavailable),
+	CUSTOM("deadline", status, deadline),
+	CUSTOM("caller", status, caller),
+	{"other", MT_F_WORD, .required = true, AT(struct cf_status, other), .words = class_words,
+		.help = "the class of all other numbers"},
+};
+static const struct mt_section sec_status = {.what = "status",
+	.size = sizeof(struct cf_status),
+	.n_fields = MT_ARRAY_LEN(status_fields),
+	.fields = status_fields};
+
+static void read_statuses(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_variant *v = obj;
+
+	v->statuses = one_or_many(c, &sec_status, n, &v->n_statuses);
+}
+
+REF_FIELD(deadline, place)
+KINDS_FIELD(deadline)
+
+static const struct mt_field deadline_fields[] = {
+	CUSTOM("place", deadline, place, .required = true, .help = "where the time is"),
+	CUSTOM("for", deadline, for),
+	{"unit", MT_F_WORD, AT(struct cf_deadline, unit), .words = unit_words},
+};
+static const struct mt_section sec_deadline = {.what = "deadline",
+	.size = sizeof(struct cf_deadline),
+	.n_fields = MT_ARRAY_LEN(deadline_fields),
+	.fields = deadline_fields};
+
+/* ---- metadata -------------------------------------------------------------------------------- */
+
+REF_FIELD(meta, place)
+KINDS_FIELD(meta)
+
+static void read_meta_names(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_meta *m = obj;
+
+	if (!mt_want_map(c, n, "a map of numbers to names"))
+		return;
+	m->names = mt_region_alloc(&c->model->region, sizeof(*m->names) * (n->n ? n->n : 1));
+	for (const struct mt_ynode *k = n->first; m->names && k; k = k->next) {
+		struct cf_name *name = &m->names[m->n_names];
+		struct mt_text text = {0};
+		struct mt_ynode key = {.type = MT_Y_SCALAR, .line = k->key_line, .text = k->key};
+		uint32_t mark = mt_path_push(c, k->key);
+
+		if (cf_read_number(c, &key, &name->number) && mt_read_text(c, k, &text)) {
+			name->text = text.s;
+			m->n_names++;
+		}
+		mt_path_pop(c, mark);
+	}
+}
+
+static void check_meta(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_meta *m = obj;
+
+	if ((m->place.name != NULL) == (m->value.s != NULL))
+		mt_f_error(c, n->line, "write one of place and value", "it needs one of both");
+	if (m->split.s && strlen(m->split.s) != 1)
+		mt_f_error(c, m->split.line, "write one character", "\"%.16s\" is not a character",
+			m->split.s);
+	if (m->part.set && !m->split.s)
+		mt_f_error(c, m->part.line, "add split", "a part needs a character to split at");
+}
+
+static const struct mt_field meta_fields[] = {
+	CUSTOM("place", meta, place),
+	CUSTOM("for", meta, for),
+	{"value", MT_F_TEXT, AT(struct cf_meta, value)},
+	{"split", MT_F_TEXT, AT(struct cf_meta, split)},
+	{"part", MT_F_WORD, AT(struct cf_meta, part), .words = part_words},
+	CUSTOM("names", meta, names),
+};
+static const struct mt_section sec_meta = {.what = "metadata value",
+	.size = sizeof(struct cf_meta),
+	.n_fields = MT_ARRAY_LEN(meta_fields),
+	.fields = meta_fields,
+	.after = check_meta};
+
+static void read_meta(struct mt_fctx *c, const struct mt_ynode *n, struct cf_meta *m)
+{
+	m->key = n->key;
+	if (n->type != MT_Y_SCALAR) {
+		mt_section_read(c, &sec_meta, n, m);
+		return;
+	}
+	m->origin = (struct mt_origin){c->file, n->line};
+	cf_read_ref(c, n, &m->place);
+}
+
+static void read_metas(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_variant *v = obj;
+	struct cf_meta **last = &v->metas;
+
+	if (!mt_want_map(c, n, "a map of names to places"))
+		return;
+	if (n->n > 64) {
+		mt_f_error(c, n->line, "use search for others", "more than 64 metadata");
+		return;
+	}
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		struct cf_meta *m = mt_region_alloc(&c->model->region, sizeof(*m));
+		uint32_t mark = mt_path_push(c, k->key);
+
+		if (!m)
+			return;
+		read_meta(c, k, m);
+		*last = m;
+		last = &m->next;
+		mt_path_pop(c, mark);
+	}
+}
+
+REF_FIELD(search, place)
+KINDS_FIELD(search)
+
+static const struct mt_field search_fields[] = {
+	CUSTOM("in", search, place, .required = true, .help = "the container"),
+	CUSTOM("for", search, for),
+};
+static const struct mt_section sec_search = {.what = "search",
+	.size = sizeof(struct cf_search),
+	.n_fields = MT_ARRAY_LEN(search_fields),
+	.fields = search_fields};
+
+static void read_searches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_variant *v = obj;
+
+	if (n->type != MT_Y_SCALAR) {
+		v->searches = one_or_many(c, &sec_search, n, &v->n_searches);
+		return;
+	}
+	v->searches = mt_region_alloc(&c->model->region, sizeof(*v->searches));
+	if (!v->searches)
+		return;
+	v->searches->origin = (struct mt_origin){c->file, n->line};
+	cf_read_ref(c, n, &v->searches->place);
+	v->n_searches = 1;
+}
+
+/* ---- checksums ------------------------------------------------------------------------------- */
+
+REF_FIELD(sum, place)
+WHEN_FIELD(sum, when)
+NUMBER_FIELD(sum, polynomial)
+NUMBER_FIELD(sum, initial)
+NUMBER_FIELD(sum, final)
+NUMBER_FIELD(sum, from)
+NUMBER_FIELD(sum, to)
+
+static const struct mt_field sum_fields[] = {
+	CUSTOM("place", sum, place, .required = true, .help = "where the checksum is"),
+	{"algorithm", MT_F_WORD, .required = true, AT(struct cf_sum, algorithm),
+		.words = algorithm_words, .help = "how it is computed"},
+	CUSTOM("when", sum, when),
+	CUSTOM("from", sum, from),
+	CUSTOM("to", sum, to),
+	CUSTOM("polynomial", sum, polynomial),
+	CUSTOM("initial", sum, initial),
+	CUSTOM("final", sum, final),
+	{"reflected", MT_F_BOOL, AT(struct cf_sum, reflected)},
+};
+static const struct mt_section sec_sum = {.what = "checksum",
+	.size = sizeof(struct cf_sum),
+	.n_fields = MT_ARRAY_LEN(sum_fields),
+	.fields = sum_fields};
+
+static void read_sums(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_variant *v = obj;
+
+	v->sums = one_or_many(c, &sec_sum, n, &v->n_sums);
+}
+
+/* ---- the document ---------------------------------------------------------------------------- */
+
+WHEN_FIELD(variant, match)
+WHEN_FIELD(variant, check)
+
+#define VARIANT_FIELDS                                                                             \
+	{"order", MT_F_WORD, AT(struct cf_variant, order), .words = order_words},                  \
+		CUSTOM("match", variant, match),                                                   \
+		{"places", MT_F_CUSTOM, .custom = cf_read_places},                                 \
+		{"frame", MT_F_CUSTOM, .custom = read_frames},                                     \
+		{"messages", MT_F_CUSTOM, .custom = read_messages},                                \
+		{"id", MT_F_CUSTOM, .custom = read_ids},                                           \
+		{"status", MT_F_CUSTOM, .custom = read_statuses},                                  \
+		{"deadline", MT_F_POINTER, AT(struct cf_variant, deadline), .sub = &sec_deadline}, \
+		{"metadata", MT_F_CUSTOM, .custom = read_metas},                                   \
+		{"search", MT_F_CUSTOM, .custom = read_searches}, CUSTOM("check", variant, check), \
+	{                                                                                          \
+		"checksums", MT_F_CUSTOM, .custom = read_sums                                      \
+	}
+
+static const struct mt_field variant_fields[] = {
+	{"name", MT_F_TEXT, AT(struct cf_variant, name)},
+	VARIANT_FIELDS,
+};
+static const struct mt_section sec_variant = {.what = "variant",
+	.size = sizeof(struct cf_variant),
+	.n_fields = MT_ARRAY_LEN(variant_fields),
+	.fields = variant_fields};
+
+static const struct mt_field spec_fields[] = {
+	{"calls", MT_F_WORD, .required = true, AT(struct cf_variant, calls), .words = calls_words,
+		.help = "multiplexed or serial"},
+	{"repeated", MT_F_WORD, AT(struct cf_variant, repeated), .words = repeated_words},
+	{"service", MT_F_TEXT, AT(struct cf_variant, service)},
+	{"method", MT_F_TEXT, AT(struct cf_variant, method)},
+	{"variants", MT_F_LIST, AT_LIST(struct cf_variant, variants), .sub = &sec_variant},
+	VARIANT_FIELDS,
+};
+
+static bool unknown_spec(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
+
+static const struct mt_section sec_spec = {.what = "Codec",
+	.size = sizeof(struct cf_variant),
+	.n_fields = MT_ARRAY_LEN(spec_fields),
+	.fields = spec_fields,
+	.unknown = unknown_spec};
+
+/* Reports keys for properties that codec files cannot describe. */
+static bool unknown_spec(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	static const struct {
+		const char *key, *what;
+	} never[] = {
+		{"streams", "streams of messages"},
+		{"replies", "several replies to one call"},
+		{"ordered", "replies found by their order"},
+		{"pins", "connections that belong to one client"},
+		{"greeting", "a greeting before the first message"},
+		{"serverFirst", "servers that send first"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(never); i++)
+		if (strcmp(never[i].key, n->key) == 0) {
+			mt_f_error(c, n->key_line, "serve the port as opaque TCP",
+				"codec files cannot describe %s", never[i].what);
+			return true;
+		}
+	return false;
+}
+
+bool cf_read_spec(struct mt_fctx *c, const struct mt_ynode *spec, struct cf_variant *v)
+{
+	uint32_t errors = c->diags->errors;
+	uint32_t mark = mt_path_push(c, "spec");
+
+	mt_section_read(c, &sec_spec, spec, v);
+	mt_path_pop(c, mark);
+	return c->diags->errors == errors;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Refuses what could never work: each with the line of the cause, and a remedy. */
+#include "file.h"
+
+#define ANY_KIND(v, kind)                                                                          \
+	((cf_kinds_from(v, MT_DIR_DOWN) | cf_kinds_from(v, MT_DIR_UP)) >> (kind)&1)
+
+/* ---- types ----------------------------------------------------------------------------------- */
+
+static void must_be_number(struct cf_build *b, const struct cf_ref *r)
+{
+	if (r->place && r->place->number == MT_CT_BYTES)
+		cf_error(b, r->path, r->line,
+			"add \"type: number\" or \"type: decimal\" to the place", "%.64s is a text",
+			r->name);
+}
+
+static void check_tests(struct cf_build *b, const struct cf_when *w)
+{
+	for (struct cf_test *t = w->first; t; t = t->next) {
+		bool text = t->ref.place->number == MT_CT_BYTES;
+
+		for (uint32_t i = 0; i < t->n && !t->present.set; i++) {
+			if (text && !t->texts[i])
+				cf_error(b, t->ref.path, t->ref.line,
+					"write is or not, or \"type: number\" at the place",
+					"a text is in no range");
+			else if (text && strlen(t->texts[i]) > MT_CT_KEY)
+				cf_error(b, t->ref.path, t->ref.line, "write 64 characters at most",
+					"too long a text");
+			else if (!text && t->range[i].lo > t->range[i].hi)
+				cf_error(b, t->ref.path, t->ref.line,
+					"write a number, or \"type: text\" at the place",
+					"\"%.32s\" is compared with a number", t->texts[i]);
+		}
+		if (text && t->mask != UINT64_MAX)
+			cf_error(b, t->ref.path, t->ref.line, "remove mask", "a text has no bits");
+		if (!t->present.set && !t->n)
+			cf_error(
+				b, t->ref.path, t->ref.line, "write a value", "nothing to compare");
+	}
+}
+
+/* ---- the end of a message -------------------------------------------------------------------- */
+
+/* True if the message's end must be known to find the place. */
+static bool needs_end(const struct cf_place *p)
+{
+	if (!p)
+		return false;
+	if (p->how == CF_TO && !p->in.place)
+		return true;
+	if (p->at.negative && !p->in.place && !p->after.place)
+		return true;
+	return needs_end(p->in.place) || needs_end(p->after.place) || needs_end(p->length.place);
+}
+
+static void check_early(struct cf_build *b, const struct cf_ref *r)
+{
+	if (needs_end(r->place))
+		cf_error(b, r->path, r->line,
+			"describe a length at the start, a delimiter, or a constant size",
+			"%.64s is found from the end of the message, which it would determine",
+			r->name);
+}
+
+static void check_early_tests(struct cf_build *b, const struct cf_when *w)
+{
+	for (struct cf_test *t = w->first; t; t = t->next)
+		check_early(b, &t->ref);
+}
+
+static void check_frames(struct cf_build *b)
+{
+	struct cf_variant *v = b->v;
+
+	if (!v->n_frames)
+		cf_error(b, "spec.frame", v->origin.line, "add frame",
+			"the end of a message is not given");
+	check_early_tests(b, &v->match);
+	check_tests(b, &v->match);
+	for (uint32_t i = 0; i < v->n_frames; i++) {
+		struct cf_frame *f = &v->frames[i];
+
+		check_early_tests(b, &f->when);
+		check_tests(b, &f->when);
+		check_early(b, &f->from);
+		check_early(b, &f->end);
+		for (uint32_t k = 0; k < f->n_length; k++) {
+			check_early(b, &f->length[k]);
+			must_be_number(b, &f->length[k]);
+		}
+		for (uint32_t k = 0; k < f->n_also; k++) {
+			check_early_tests(b, &f->also[k].when);
+			check_tests(b, &f->also[k].when);
+		}
+		if (!f->when.first && i + 1 < v->n_frames)
+			cf_error(b, "spec.frame", v->frames[i + 1].origin.line,
+				"put the one without \"when\" last",
+				"never used: an earlier one always is");
+	}
+	for (struct cf_place *p = v->places; p; p = p->next)
+		must_be_number(b, &p->length);
+}
+
+/* ---- kinds ----------------------------------------------------------------------------------- */
+
+/* True if each value that `b` accepts is accepted by `a`, on the same place. */
+static bool implies(const struct cf_test *t, const struct cf_test *a)
+{
+	if (t->ref.place != a->ref.place)
+		return false;
+	if (a->present.set && a->present.v)
+		return !t->present.set || t->present.v;
+	if (a->present.set || t->present.set || a->negate || t->negate || t->mask != a->mask)
+		return false;
+	for (uint32_t i = 0; i < t->n; i++) {
+		bool in = false;
+
+		for (uint32_t k = 0; k < a->n && !in; k++)
+			in = t->texts[i] && a->texts[k]
+				     ? strcmp(t->texts[i], a->texts[k]) == 0
+				     : t->range[i].lo <= t->range[i].hi &&
+					       a->range[k].lo <= t->range[i].lo &&
+					       t->range[i].hi <= a->range[k].hi;
+		if (!in)
+			return false;
+	}
+	return true;
+}
+
+static bool hides(const struct cf_message *first, const struct cf_message *m)
+{
+	if (first->from.set && (!m->from.set || m->from.v != first->from.v))
+		return false;
+	for (struct cf_test *a = first->when.first; a; a = a->next) {
+		bool implied = false;
+
+		for (struct cf_test *t = m->when.first; t && !implied; t = t->next)
+			implied = implies(t, a);
+		if (!implied)
+			return false;
+	}
+	return true;
+}
+
+static void check_kinds(struct cf_build *b)
+{
+	struct cf_variant *v = b->v;
+
+	for (uint32_t i = 0; i < v->n_messages; i++) {
+		check_tests(b, &v->messages[i].when);
+		for (uint32_t k = 0; k < i; k++) {
+			if (!hides(&v->messages[k], &v->messages[i]))
+				continue;
+			cf_error(b, "spec.messages", v->messages[i].origin.line,
+				"put the more special rule first",
+				"never used: the rule of line %u applies to all of its messages",
+				v->messages[k].origin.line);
+			break;
+		}
+	}
+	if (!(cf_kinds_from(v, MT_DIR_DOWN) & (1u << MT_MSG_REQUEST | 1u << MT_MSG_ONEWAY)))
+		cf_error(b, "spec.messages", v->origin.line, "add a rule with is: request",
+			"no message of a client is a request");
+	if (cf_kinds_from(v, MT_DIR_DOWN) & 1u << MT_MSG_REQUEST &&
+		!(cf_kinds_from(v, MT_DIR_UP) & 1u << MT_MSG_REPLY))
+		cf_error(b, "spec.messages", v->origin.line, "add a rule with is: reply",
+			"no message of a server is a reply");
+}
+
+/* ---- ids and status -------------------------------------------------------------------------- */
+
+static const struct cf_id *id_of(const struct cf_variant *v, uint32_t kind)
+{
+	for (uint32_t i = 0; i < v->n_ids; i++)
+		if (!v->ids[i].kinds.bits || v->ids[i].kinds.bits >> kind & 1)
+			return &v->ids[i];
+	return NULL;
+}
+
+static void check_id(struct cf_build *b, const struct cf_id *id)
+{
+	const struct cf_place *p = id->place.place;
+	bool narrow = (p->how == CF_FIXED && p->size.v < 2) || p->mask.set;
+
+	if (p->number == MT_CT_BYTES)
+		cf_error(b, id->place.path, id->place.line,
+			"write \"calls: serial\", or \"type: number\" at the place",
+			"ids that are texts cannot be shared by clients");
+	else if (narrow)
+		cf_error(b, id->place.path, id->place.line, "write \"calls: serial\"",
+			"the id has too few values to be shared by clients");
+}
+
+static void check_ids(struct cf_build *b)
+{
+	static const uint8_t needed[] = {MT_MSG_REQUEST, MT_MSG_REPLY};
+	struct cf_variant *v = b->v;
+
+	for (uint32_t i = 0; i < v->n_ids && b->spec->calls.v == 0; i++)
+		check_id(b, &v->ids[i]);
+	for (size_t i = 0; i < MT_ARRAY_LEN(needed) && b->spec->calls.v == 0; i++)
+		if (ANY_KIND(v, needed[i]) && !id_of(v, needed[i]))
+			cf_error(b, "spec.id", v->origin.line,
+				"add its place, or write \"calls: serial\"",
+				"a %s has no id, so it cannot be found among others",
+				needed[i] == MT_MSG_REPLY ? "reply" : "request");
+	for (uint32_t i = 0; i < v->n_statuses; i++)
+		must_be_number(b, &v->statuses[i].place);
+	if (v->deadline)
+		must_be_number(b, &v->deadline->place);
+}
+
+/* ---- metadata -------------------------------------------------------------------------------- */
+
+static void check_search(struct cf_build *b, const struct cf_search *s)
+{
+	enum cf_holds h = s->place.place->container.holds;
+
+	if (h != CF_MAP && h != CF_PAIRS && h != CF_LINES && h != CF_HEADERS)
+		cf_error(b, s->place.path, s->place.line,
+			"name a place that holds pairs, lines, headers or a map",
+			"%.64s has no keys and values", s->place.name);
+}
+
+static bool has_key(const struct cf_build *b, const char *key)
+{
+	for (uint32_t i = 0; i < b->n_variants; i++)
+		for (const struct cf_meta *m = b->variants[i].metas; m; m = m->next)
+			if (strcmp(m->key, key) == 0)
+				return true;
+	return false;
+}
+
+static void check_metadata(struct cf_build *b)
+{
+	struct cf_variant *v = b->v;
+
+	for (struct cf_meta *m = v->metas; m; m = m->next)
+		if (m->n_names)
+			must_be_number(b, &m->place);
+	for (uint32_t i = 0; i < v->n_searches; i++)
+		check_search(b, &v->searches[i]);
+	check_tests(b, &v->check);
+	for (uint32_t i = 0; i < v->n_sums; i++) {
+		check_tests(b, &v->sums[i].when);
+		must_be_number(b, &v->sums[i].place);
+	}
+}
+
+static void check_keys(struct cf_build *b)
+{
+	const struct mt_text *keys[] = {&b->spec->service, &b->spec->method};
+	static const char *const names[] = {"spec.service", "spec.method"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(keys); i++)
+		if (keys[i]->s && !has_key(b, keys[i]->s))
+			cf_error(b, names[i], keys[i]->line, "add it to metadata",
+				"there is no metadata \"%.64s\"", keys[i]->s);
+}
+
+void cf_refuse(struct cf_build *b)
+{
+	for (uint32_t i = 0; i < b->n_variants; i++) {
+		b->v = &b->variants[i];
+		check_frames(b);
+		check_kinds(b);
+		check_ids(b);
+		check_metadata(b);
+		if (!b->v->match.first && i + 1 < b->n_variants)
+			cf_error(b, "spec.variants", b->v->origin.line, "add match, or put it last",
+				"later variants are never used, because it matches all messages");
+	}
+	check_keys(b);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codecfile_test.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"mistakes", mistakes_tests}, {"frames", frames_tests}, {0}};
+	int rc;
+
+	if (env_init())
+		return EXIT_FAILURE;
+	rc = mt_test_main(suites, argc, argv);
+	mt_pools_fini(&env_pools);
+	return rc;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Documents with a mistake: each is refused with its line, path and remedy. */
+#include "codecfile_test.h"
+
+#define HEAD "apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: test}\nspec:\n"
+
+/* A sound document in parts; a row replaces one of them. Lines 5 and up. */
+enum part { CALLS, PLACES, MATCH, FRAME, MESSAGES, ID, REST, PARTS };
+
+static const char *const sound[PARTS] = {
+	[CALLS] = "  calls: multiplexed\n",
+	[PLACES] = "  places:\n"
+		   "    magic: {at: 0, size: 2}\n"
+		   "    length: {at: 2, size: 4}\n"
+		   "    kind: {at: 6, size: 1}\n"
+		   "    id: {at: 8, size: 4}\n"
+		   "    name: {at: 12, count: 2}\n"
+		   "    body: {after: name, to: 0, holds: protobuf}\n"
+		   "    user: {in: body, find: 1.2}\n"
+		   "    tail: {at: -1, size: 1}\n",
+	[MATCH] = "  match: {magic: 0x1234}\n",
+	[FRAME] = "  frame: {length: length, max: 1000}\n",
+	[MESSAGES] = "  messages:\n"
+		     "  - {is: request, from: client, when: {kind: 1}}\n"
+		     "  - {is: reply, from: server, when: {kind: 2}}\n",
+	[ID] = "  id: id\n",
+	[REST] = "  metadata: {name: name}\n",
+};
+
+/* The places that the sound parts use, one of them with other keys. */
+#define WIDE(keys)                                                                                 \
+	"  places:\n    magic: {at: 0, " keys "}\n    length: {at: 2, size: 4}\n"                  \
+	"    kind: {at: 6, size: 1}\n    id: {at: 8, size: 4}\n    name: {at: 12, count: 2}\n"
+
+static const struct {
+	enum part part;
+	const char *text, *expect;
+} rows[] = {
+	/* keys */
+	{CALLS, "",
+		"5: error: spec: the Codec is missing its calls (add it: multiplexed or serial)"},
+	{CALLS, "  calls: pinned\n", "5: error: spec.calls: "},
+	{CALLS, "  calls: serial\n  streams: yes\n",
+		"6: error: spec.streams: codec files cannot describe streams of messages (serve "
+		"the port as opaque TCP)"},
+	{CALLS, "  calls: serial\n  greeting: x\n", "codec files cannot describe a greeting"},
+	{CALLS, "  calls: serial\n  fram: x\n",
+		"6: error: spec.fram: unknown field (did you mean frame?)"},
+	{CALLS, "  calls: serial\n  calls: serial\n", "spec.calls: written twice"},
+	{CALLS, "  calls: serial\n  service: who\n",
+		"6: error: spec.service: there is no metadata \"who\" (add it to metadata)"},
+	/* places */
+	{PLACES, "  places: []\n",
+		"6: error: spec.places: must be a map of names to places, is a list"},
+	{PLACES, "  places: {id: {at: 0}}\n",
+		"6: error: spec.places.id: it has no end (add one of size, count, length, to and "
+		"until)"},
+	{PLACES, "  places: {id: {size: 4}}\n",
+		"spec.places.id: it has no position (add at: the offset, or after: another place)"},
+	{PLACES, "  places: {id: {at: 0, size: 4, to: 0}}\n",
+		"spec.places.id: its end is given twice"},
+	{ID, "  id: big\n  places: {big: {at: 0, size: 9, type: number}}\n",
+		"spec.places: written twice"},
+	{MATCH, "  match: {wide: 1}\n", "there is no place \"wide\""},
+	{PLACES, WIDE("size: 9, type: number"),
+		"7: error: spec.places.magic: numbers have 8 bytes at most (write a size of 8 at "
+		"most, or type: text)"},
+	{PLACES, "  places: {id: {at: x, size: 4}}\n",
+		"spec.places.id.at: \"x\" is not a number (write a whole number: 16, 0x10 or -4)"},
+	{PLACES, "  places: {id: {at: 0, to: 4}}\n", "spec.places.id: to counts from the end"},
+	{PLACES, "  places: {id: {at: 0, size: 4, ordr: big}}\n",
+		"spec.places.id.ordr: unknown field (did you mean order?)"},
+	{PLACES, "  places: {id: {find: x}}\n", "spec.places.id: find needs a container"},
+	{PLACES, "  places: {id: {after: b, size: 1}, b: {after: id, size: 1}}\n",
+		"there is no place \"magic\""},
+	{PLACES, "  places: {a: {at: 0, until: \"123456789\"}}\n",
+		"spec.places.a: too long a delimiter (write 8 characters at most)"},
+	{PLACES, "  places: {a: {at: 0, to: 0, holds: {tlv: {tag: 1, length: 1, pad: 3}}}}\n",
+		"3 is not an alignment"},
+	{PLACES, "  places: {a: {at: 0, to: 0, holds: xml}}\n", "6: error: spec.places.a.holds: "},
+	{PLACES, "  places: {a: {at: 0, to: 0, holds: {lines: {between: ab, end: c}}}}\n",
+		"\"ab\" is not a character"},
+	/* references */
+	{MATCH, "  match: {magik: 1}\n",
+		"15: error: spec.match.magik: there is no place \"magik\" (did you mean magic?)"},
+	{MATCH, "  match: {magic: abc}\n",
+		"15: error: spec.match.magic: \"abc\" is compared with a number (write a number, "
+		"or \"type: text\" at the place)"},
+	{MATCH, "  match: {magic: {is: 1, not: 2}}\n",
+		"spec.match.magic: a condition compares in one way"},
+	{MATCH, "  match: {magic: {min: 2, max: 1}}\n", "spec.match.magic: min is above max"},
+	{MATCH, "  match: {name: {min: 2}}\n", "spec.match.name: a text is in no range"},
+	{MATCH, "  match: {tail: 1}\n",
+		"15: error: spec.match.tail: tail is found from the end of the message"},
+	/* the end */
+	{FRAME, "", "5: error: spec.frame: the end of a message is not given (add frame)"},
+	{FRAME, "  frame: {length: length}\n",
+		"16: error: spec.frame: the frame is missing its max (add it: the longest message "
+		"in bytes)"},
+	{FRAME, "  frame: {max: 10}\n", "spec.frame: the end of the message is not given"},
+	{FRAME, "  frame: {size: 3, length: length, max: 10}\n",
+		"the end of the message is given twice"},
+	{FRAME, "  frame: {length: tail, max: 10}\n",
+		"16: error: spec.frame.length: tail is found from the end of the message, which it "
+		"would determine"},
+	{FRAME, "  frame: {length: user, max: 10}\n", "user is found from the end"},
+	{FRAME, "  frame: {length: name, max: 10}\n",
+		"spec.frame.length: name is a text (add \"type: number\""},
+	{FRAME, "  frame: [{length: length, max: 10}, {size: 3, max: 10}]\n",
+		"16: error: spec.frame: never used: an earlier one always is"},
+	/* kinds */
+	{MESSAGES, "  messages: [{is: request}, {is: reply, from: server}]\n",
+		"spec.messages: never used: the rule of line 17 applies to all of its messages "
+		"(put the more special rule first)"},
+	{MESSAGES,
+		"  messages:\n  - {is: request, when: {kind: {max: 9}}}\n  - {is: oneway, when: "
+		"{kind: 4, name: x}}\n  - {is: reply}\n",
+		"19: error: spec.messages: never used: the rule of line 18"},
+	{MESSAGES, "  messages: [{is: reply, from: server}]\n",
+		"spec.messages: no message of a client is a request"},
+	{MESSAGES, "  messages: [{is: request, from: client}]\n",
+		"spec.messages: no message of a server is a reply"},
+	{MESSAGES, "  messages: [{is: request, event: drain}]\n",
+		"only events have an effect on the connection"},
+	{MESSAGES, "  messages: [{is: stream}]\n", "17: error: spec.messages[0].is: "},
+	/* ids */
+	{ID, "", "spec.id: a request has no id, so it cannot be found among others"},
+	{ID, "  id: {place: id, for: request}\n",
+		"spec.id: a reply has no id, so it cannot be found among others (add its "
+		"place"},
+	{ID, "  id: name\n", "20: error: spec.id: ids that are texts cannot be shared by clients"},
+	{ID, "  id: kind\n",
+		"20: error: spec.id: the id has too few values to be shared by clients"},
+	{ID, "  id: {place: id, for: requests}\n", "spec.id.for: "},
+	/* the rest */
+	{REST, "  metadata: {a: {place: name, value: b}}\n",
+		"spec.metadata.a: it needs one of both"},
+	{REST, "  metadata: {a: {place: name, names: {1: b}}}\n", "name is a text"},
+	{REST, "  metadata: {a: {place: name, split: ab}}\n", "\"ab\" is not a character"},
+	{REST, "  search: body\n",
+		"21: error: spec.search: body has no keys and values (name a place that holds "
+		"pairs"},
+	{REST, "  status: {place: kind, ok: 1}\n",
+		"spec.status: the status is missing its other (add it: the class of all other "
+		"numbers)"},
+	{REST, "  status: {place: kind, ok: x, other: server}\n",
+		"spec.status.ok: \"x\" is not a number"},
+	{REST, "  checksums: {place: id, algorithm: md5}\n", "spec.checksums.algorithm: "},
+	{REST, "  deadline: {place: name}\n", "spec.deadline.place: name is a text"},
+};
+
+static const struct mt_codec_table *compile(
+	struct mt_region *region, struct mt_diags *diags, const char *text)
+{
+	mt_region_init(region, 0);
+	mt_diags_init(diags);
+	return mt_codecfile_text(region, diags, "test.yaml", text, strlen(text));
+}
+
+static void expect_error(const char *text, const char *expect)
+{
+	const struct mt_codec_table *t;
+	struct mt_region region;
+	struct mt_diags diags;
+	bool found = false;
+	char line[1024];
+
+	t = compile(&region, &diags, text);
+	CU_ASSERT_PTR_NULL(t);
+	CU_ASSERT(diags.errors > 0);
+	for (uint32_t i = 0; i < diags.n; i++) {
+		mt_diag_format(&diags.items[i], line, sizeof(line));
+		found |= strstr(line, expect) != NULL;
+	}
+	CU_ASSERT(found);
+	if (!found) {
+		fprintf(stderr, "not \"%s\" but:\n", expect);
+		mt_diags_print(&diags, stderr);
+	}
+	mt_diags_fini(&diags);
+	mt_region_fini(&region);
+}
+
+static void document(char *to, size_t size, enum part part, const char *text)
+{
+	size_t n = (size_t)snprintf(to, size, "%s", HEAD);
+
+	for (uint32_t i = 0; i < PARTS; i++)
+		n += (size_t)snprintf(to + n, size - n, "%s", i == part ? text : sound[i]);
+}
+
+static void parts(void)
+{
+	struct mt_region region;
+	struct mt_diags diags;
+	char text[4096];
+
+	document(text, sizeof(text), PARTS, "");
+	CU_ASSERT_PTR_NOT_NULL(compile(&region, &diags, text));
+	mt_diags_print(&diags, stderr);
+	mt_diags_fini(&diags);
+	mt_region_fini(&region);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		document(text, sizeof(text), rows[i].part, rows[i].text);
+		expect_error(text, rows[i].expect);
+	}
+}
+
+static void cycle(void)
+{
+	char text[4096];
+
+	document(text, sizeof(text), REST, "  metadata: {x: a}\n");
+	expect_error(text, "there is no place \"a\"");
+	document(text, sizeof(text), PLACES,
+		"  places:\n"
+		"    magic: {at: 0, size: 2}\n    length: {at: 2, size: 4}\n    kind: {at: 6, "
+		"size: 1}\n"
+		"    id: {at: 8, size: 4}\n    name: {after: b, size: 1}\n    b: {after: name, "
+		"size: 1}\n");
+	expect_error(text, "it needs itself to be found (remove one of the references)");
+}
+
+static void heads(void)
+{
+	static const struct {
+		const char *text, *expect;
+	} docs[] = {
+		{"", "1: error: 0 documents (write one document of kind Codec)"},
+		{"apiVersion: v1\nkind: Codec\n", "apiVersion: not a document of Meltemi"},
+		{"apiVersion: meltemi.io/v1\nkind: Node\n",
+			"kind: not a codec (write kind: Codec)"},
+		{"apiVersion: meltemi.io/v1\nkind: Codec\n", "spec: the codec is not described"},
+		{"apiVersion: meltemi.io/v1\nkind: Codec\nspec: {}\n",
+			"metadata.name: the codec has no name"},
+		{"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: My-Codec}\nspec: {}\n",
+			"3: error: metadata.name: \"My-Codec\" cannot be a word of a port name"},
+		{"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: dubbo}\nspec: {}\n",
+			"\"dubbo\" is a protocol that Meltemi knows already"},
+		{"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: redis}\nspec: {}\n",
+			"choose another name"},
+		{"a: b\n---\nc: d\n", "error"},
+		{"[a]\n", "not a document of Meltemi"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(docs); i++)
+		expect_error(docs[i].text, docs[i].expect);
+}
+
+/* A rule for each of 14 containers of JCE costs more than a message may. */
+static void too_dear(void)
+{
+	char text[8192], places[4096], rest[2048];
+	size_t n, k;
+
+	n = (size_t)snprintf(places, sizeof(places),
+		"  places:\n    magic: {at: 0, size: 2}\n    length: {at: 2, size: 4}\n"
+		"    kind: {at: 6, size: 1}\n    id: {at: 8, size: 4}\n    name: {at: 12, count: "
+		"2}\n");
+	k = (size_t)snprintf(rest, sizeof(rest), "  metadata:\n    name: name\n");
+	for (uint32_t i = 0; i < 5; i++) {
+		n += (size_t)snprintf(places + n, sizeof(places) - n,
+			"    c%u: {at: %u, to: 0, holds: jce}\n    v%u: {in: c%u, find: 1}\n", i, i,
+			i, i);
+		k += (size_t)snprintf(rest + k, sizeof(rest) - k, "    m%u: v%u\n", i, i);
+	}
+	document(text, sizeof(text), PLACES, places);
+	n = strlen(text) - strlen(sound[REST]);
+	snprintf(text + n, sizeof(text) - n, "%s", rest);
+	expect_error(text, "for each byte; 2000 and 128 are allowed");
+}
+
+static const struct mt_codec_table *compiled(
+	struct mt_region *region, struct mt_diags *diags, enum part part, const char *with)
+{
+	char text[4096];
+
+	document(text, sizeof(text), part, with);
+	return compile(region, diags, text);
+}
+
+/* Equal documents have one identity, wherever they are; any change has another. */
+static void identity(void)
+{
+	struct mt_region r[3];
+	struct mt_diags d[3];
+	const struct mt_codec_table *t[3];
+
+	t[0] = compiled(&r[0], &d[0], PARTS, "");
+	t[1] = compiled(&r[1], &d[1], PARTS, "");
+	t[2] = compiled(&r[2], &d[2], FRAME, "  frame: {length: length, max: 1001}\n");
+	CU_ASSERT_FATAL(t[0] && t[1] && t[2]);
+	CU_ASSERT(mt_codec_same(&t[0]->codec, &t[1]->codec));
+	CU_ASSERT(!mt_codec_same(&t[0]->codec, &t[2]->codec));
+	CU_ASSERT_STRING_EQUAL(t[0]->codec.aeraki_name, "aeraki.meta_protocol.codec.test");
+	CU_ASSERT_EQUAL(t[0]->codec.id_min % 4096, 0);
+	CU_ASSERT_EQUAL((t[0]->codec.id_max + 1) % 4096, 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		mt_diags_fini(&d[i]);
+		mt_region_fini(&r[i]);
+	}
+}
+
+const struct mt_test mistakes_tests[] = {
+	{"heads", heads},
+	{"parts", parts},
+	{"cycle", cycle},
+	{"too_dear", too_dear},
+	{"identity", identity},
+	{0},
+};
