@@ -214,7 +214,8 @@ def failing(workers):
         documents(daemon)
         daemon.start()
         within(20, lambda: len(daemon.show("forwarding")["forwarding"]) == 4, "four forwarded ports")
-        time.sleep(3)  # each endpoint has been checked once
+        # By then each of six endpoints has been checked once: the most frequent checks are once a second, the others every two.
+        within(20, lambda: daemon.counters().get("l4_checks_passed", 0) >= 10, "successful health checks")
         # Distinct ports, so that no flow of before is still in the table.
         ports = {port: server_of(lab, TCP, port) for port in range(30000, 30024)}
         equal(set(ports.values()), {1, 2}, "servers in use")
