@@ -199,25 +199,27 @@ bool mt_xm_terminal(struct mt_xmap *m, const char *field, const struct mt_xm_any
 }
 
 /*
- * True for filters that do not enforce access: statistics, limits, metadata exchange. Any other
- * unsupported filter may do so and must not be skipped, so its chain is not served.
+ * True for types of filters that do not enforce access: statistics, limits, metadata exchange. A
+ * filter of another type, or without one, may do so and must not be skipped, so its chain is not
+ * served. Names do not count, because a control plane chooses them freely.
  */
-static bool is_harmless(const char *name, const char *type)
+static bool is_harmless(const char *type)
 {
-	static const char *const words[] = {"metadata_exchange", "MetadataExchange",
-		"metadataexchange", "istio.stats", "istio_stats", "stats.PluginConfig", "ratelimit",
-		"rate_limit", "connection_limit", "sni_cluster", "set_filter_state"};
+	static const char *const types[] = {"envoy.tcp.metadataexchange.config.MetadataExchange",
+		"stats.PluginConfig", NETWORK "ratelimit.v3.RateLimit",
+		NETWORK "local_ratelimit.v3.LocalRateLimit",
+		NETWORK "connection_limit.v3.ConnectionLimit", NETWORK "sni_cluster.v3.SniCluster",
+		NETWORK "set_filter_state.v3.Config"};
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++)
-		if (strstr(*type ? type : name, words[i]))
+	for (size_t i = 0; i < MT_ARRAY_LEN(types); i++)
+		if (strcmp(types[i], type) == 0)
 			return true;
 	return false;
 }
 
-static void other_filter(
-	struct mt_xmap *m, const char *name, const char *type, struct mt_res_chain *c)
+static void other_filter(struct mt_xmap *m, bool harmless, struct mt_res_chain *c)
 {
-	if (is_harmless(name, type)) {
+	if (harmless) {
 		mt_xm_note(m, MT_XDS_NOTE_network_filter, NULL);
 		return;
 	}
@@ -232,13 +234,16 @@ static bool from_elsewhere(struct mt_xmap *m, const Xds__Filter *f, struct mt_re
 {
 	const Xds__ExtensionConfigSource *e = f->config_discovery;
 	uint32_t mark = mt_xm_in(m, "config_discovery");
-	bool ours = false, known;
+	bool ours = false, harmless = e->n_type_urls > 0, known;
 	struct mt_xm_any any;
 
-	for (size_t i = 0; i < e->n_type_urls; i++)
+	/* The resource may have any of these types. */
+	for (size_t i = 0; i < e->n_type_urls; i++) {
 		ours |= mt_xm_is_terminal(mt_pb_type_name(e->type_urls[i]));
+		harmless &= is_harmless(mt_pb_type_name(e->type_urls[i]));
+	}
 	if (!ours) {
-		other_filter(m, f->name, "", c);
+		other_filter(m, harmless, c);
 		mt_xm_out(m, mark);
 		return true;
 	}
@@ -294,7 +299,7 @@ static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt
 		mt_xm_note(m, MT_XDS_NOTE_other_proxy, NULL);
 		c->unserved = "it ends in no known proxy";
 	} else {
-		other_filter(m, f->name, any.type, c);
+		other_filter(m, is_harmless(any.type), c);
 	}
 	return true;
 }

@@ -39,22 +39,50 @@ static struct mt_rule *add_rule(struct mt_xmap *m, struct mt_proxy_patch *p)
 	return r;
 }
 
+#define NETWORK "envoy.extensions.filters.network."
+#define THRIFT	NETWORK "thrift_proxy.filters."
+
+/* Filters of a proxy, by the types of their configurations. */
+struct filters {
+	const char *router, *router_type;
+	const char *harmless[4]; /* limits and metadata; NULL-terminated */
+	enum mt_xds_note not_run, protection;
+};
+
+static const struct filters thrift_filters = {"envoy.filters.thrift.router",
+	NETWORK "thrift_proxy.router.v3.Router",
+	{THRIFT "ratelimit.v3.RateLimit", THRIFT "header_to_metadata.v3.HeaderToMetadata",
+		THRIFT "payload_to_metadata.v3.PayloadToMetadata"},
+	MT_XDS_NOTE_thrift_filter, MT_XDS_NOTE_thrift_protection};
+
+static const struct filters dubbo_filters = {"envoy.filters.dubbo.router",
+	NETWORK "dubbo_proxy.router.v3.Router", {NULL}, MT_XDS_NOTE_dubbo_protection,
+	MT_XDS_NOTE_dubbo_protection};
+
 /*
  * Notes a filter other than the router, because it is not run. A filter that may enforce access
- * must not be skipped, so the chain is not served then.
+ * must not be skipped, so the chain is not served then. The type decides, because a control plane
+ * chooses names freely; only a router without a configuration, as is usual, has its exact name.
  */
-static void other_filter(struct mt_xmap *m, struct mt_res_chain *c, const char *name,
-	enum mt_xds_note harmless, enum mt_xds_note note)
+static bool filter(struct mt_xmap *m, struct mt_res_chain *c, const struct filters *known,
+	const char *name, const char *field, const Xds__Any *config)
 {
-	if (strstr(name, "router"))
-		return;
-	if (harmless != note && (strstr(name, "ratelimit") || strstr(name, "rate_limit") ||
-					strstr(name, "to_metadata"))) {
-		mt_xm_note(m, harmless, NULL);
-		return;
+	struct mt_xm_any any;
+
+	if (!mt_xm_open(m, field, config, &any))
+		return false;
+	if (*any.type ? strcmp(any.type, known->router_type) == 0
+		      : strcmp(name, known->router) == 0)
+		return true;
+	for (const char *const *t = known->harmless; *t; t++) {
+		if (strcmp(any.type, *t) == 0) {
+			mt_xm_note(m, known->not_run, NULL);
+			return true;
+		}
 	}
-	mt_xm_note(m, note, NULL);
+	mt_xm_note(m, known->protection, NULL);
 	c->unserved = "one of its filters is not run here and may protect";
+	return true;
 }
 
 static bool exact(struct mt_xmap *m, const char *key, const char *value, size_t len,
@@ -251,10 +279,13 @@ bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_
 	if (t->transport || t->protocol)
 		mt_xm_note(m, MT_XDS_NOTE_thrift_fixed, t->transport ? "transport" : "protocol");
 	for (size_t i = 0; i < t->n_thrift_filters; i++) {
+		const Xds__ThriftFilter *f = t->thrift_filters[i];
+		bool typed = f->config_type_case == XDS__THRIFT_FILTER__CONFIG_TYPE_TYPED_CONFIG;
 		uint32_t mark = mt_xm_at(m, "thrift_filters", i);
 
-		other_filter(m, c, t->thrift_filters[i]->name, MT_XDS_NOTE_thrift_filter,
-			MT_XDS_NOTE_thrift_protection);
+		if (!filter(m, c, &thrift_filters, f->name, "typed_config",
+			    typed ? f->typed_config : NULL))
+			return false;
 		mt_xm_out(m, mark);
 	}
 	for (size_t i = 0; i < t->route_config->n_routes; i++) {
@@ -372,10 +403,11 @@ bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *d, struct mt_re
 	if (d->protocol_type || d->serialization_type)
 		return mt_xm_bad(m, "protocol_type", "not one that is spoken here");
 	for (size_t i = 0; i < d->n_dubbo_filters; i++) {
+		const Xds__DubboFilter *f = d->dubbo_filters[i];
 		uint32_t mark = mt_xm_at(m, "dubbo_filters", i);
 
-		other_filter(m, c, d->dubbo_filters[i]->name, MT_XDS_NOTE_dubbo_protection,
-			MT_XDS_NOTE_dubbo_protection);
+		if (!filter(m, c, &dubbo_filters, f->name, "config", f->config))
+			return false;
 		mt_xm_out(m, mark);
 	}
 	if (!dubbo_routes(m, "route_config", d->route_config, d->n_route_config, p) ||

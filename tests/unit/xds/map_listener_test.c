@@ -258,6 +258,26 @@ static void bytes(void)
 	"{'name': 't', 'typed_config': {'@type': 'type.googleapis.com/"                            \
 	"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', 'cluster': 'a'}}"
 
+#define PROTECTS "one of its filters is not run here and may protect"
+#define TYPED(name, type)                                                                          \
+	"{'name': '" name "', 'typed_config': {'@type': 'type.googleapis.com/" type "'}}"
+#define PROXIES "envoy.extensions.filters.network."
+#define THRIFT_WITH(filters)                                                                       \
+	"{'name': 't', 'typed_config': {'@type': 'type.googleapis.com/" PROXIES                    \
+	"thrift_proxy.v3.ThriftProxy', 'route_config': {'routes': [{'match': {'method_name': "     \
+	"''}, 'route': {'cluster': 'a'}}]}, 'thrift_filters': [" filters "]}}"
+#define DUBBO_WITH(filters)                                                                        \
+	"{'name': 'd', 'typed_config': {'@type': 'type.googleapis.com/" PROXIES                    \
+	"dubbo_proxy.v3.DubboProxy', 'route_config': [{'name': 'r', 'interface': '*', "            \
+	"'routes': [{'route': {'cluster': 'a'}}]}], 'dubbo_filters': [" filters "]}}"
+
+static struct mapped map_filters(const char *filters)
+{
+	return map_text(MT_XDS_LDS, in_text("{'name': 'l', " ADDRESS("192.0.2.1",
+						    "80") ", 'filter_chains': [{'filters': [%s]}]}",
+					    filters));
+}
+
 /* A chain that cannot be served does not hold back its listener. */
 static void other_proxies(void)
 {
@@ -290,19 +310,88 @@ static void other_proxies(void)
 		 "[{'name': "
 		 "'envoy.filters.dubbo.rbac'}, {'name': 'envoy.filters.dubbo.router'}]}}",
 			"one of its filters is not run here and may protect"},
+		/* A name says nothing about a filter, whatever is in it. */
+		{"{'name': 'team.ratelimit.rbac'}, " TCP1, PROTECTS},
+		{"{'name': 'istio.stats'}, " TCP1, PROTECTS},
+		{TYPED("x", "team.ratelimit.Rbac") ", " TCP1, PROTECTS},
+		{TYPED("x", "team.istio_stats.v1.Rbac") ", " TCP1, PROTECTS},
+		{"{'name': 'x', 'typed_config': {'@type': "
+		 "'type.googleapis.com/udpa.type.v1.TypedStruct', 'type_url': "
+		 "'type.googleapis.com/team.ratelimit.Rbac', 'value': {}}}, " TCP1,
+			PROTECTS},
+		{"{'name': 'x', 'typed_config': {'@type': "
+		 "'type.googleapis.com/udpa.type.v1.TypedStruct', 'value': {}}}, " TCP1,
+			PROTECTS},
+		{"{'name': 'istio.stats', 'config_discovery': {'type_urls': "
+		 "['type.googleapis.com/a.B']}}, " TCP1,
+			PROTECTS},
+		{"{'name': 'istio.stats', 'config_discovery': {'type_urls': "
+		 "['type.googleapis.com/stats.PluginConfig', 'type.googleapis.com/a.B']}}, " TCP1,
+			PROTECTS},
+		{THRIFT_WITH("{'name': 'team.router.rbac'}"), PROTECTS},
+		{THRIFT_WITH("{'name': 'team.rate_limit.rbac'}"), PROTECTS},
+		{THRIFT_WITH("{'name': 'who_to_metadata'}"), PROTECTS},
+		{THRIFT_WITH(TYPED("envoy.filters.thrift.router", "team.Rbac")), PROTECTS},
+		{DUBBO_WITH("{'name': 'team.router.rbac'}"), PROTECTS},
+		{DUBBO_WITH("{'name': 'envoy.filters.dubbo.router', 'config': {'@type': "
+			    "'type.googleapis.com/team.router.Rbac'}}"),
+			PROTECTS},
 		{"", "it has no filters"},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-		struct mapped m = map_text(
-			MT_XDS_LDS, in_text("{'name': 'l', " ADDRESS("192.0.2.1",
-						    "80") ", 'filter_chains': [{'filters': [%s]}]}",
-					    rows[i].filters));
+		struct mapped m = map_filters(rows[i].filters);
 
 		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(listener(&m)->chains[0].unserved);
 		CU_ASSERT_STRING_EQUAL(listener(&m)->chains[0].unserved, rows[i].unserved);
 		CU_ASSERT_EQUAL(m.m.n_ignored, 1);
+		unmap(&m);
+	}
+}
+
+/* Filters that protect nothing, with any name. */
+static void harmless_filters(void)
+{
+	static const struct {
+		const char *filters;
+		uint32_t notes;
+	} rows[] = {
+		{TYPED("rbac", "envoy.tcp.metadataexchange.config.MetadataExchange") ", " TCP1, 1},
+		{TYPED("rbac", "stats.PluginConfig") ", " TCP1, 1},
+		{TYPED("rbac", PROXIES "ratelimit.v3.RateLimit") ", " TCP1, 1},
+		{TYPED("rbac", PROXIES "local_ratelimit.v3.LocalRateLimit") ", " TCP1, 1},
+		{TYPED("rbac", PROXIES "connection_limit.v3.ConnectionLimit") ", " TCP1, 1},
+		{TYPED("rbac", PROXIES "sni_cluster.v3.SniCluster") ", " TCP1, 1},
+		{TYPED("rbac", PROXIES "set_filter_state.v3.Config") ", " TCP1, 1},
+		{"{'name': 'x', 'typed_config': {'@type': "
+		 "'type.googleapis.com/udpa.type.v1.TypedStruct', 'type_url': "
+		 "'type.googleapis.com/stats.PluginConfig', 'value': {}}}, " TCP1,
+			1},
+		{"{'name': 'x', 'config_discovery': {'type_urls': "
+		 "['type.googleapis.com/stats.PluginConfig']}}, " TCP1,
+			1},
+		{THRIFT_WITH("{'name': 'envoy.filters.thrift.router'}"), 0},
+		{THRIFT_WITH(TYPED("x", PROXIES "thrift_proxy.router.v3.Router")), 0},
+		{THRIFT_WITH(TYPED("x", PROXIES "thrift_proxy.filters.ratelimit.v3.RateLimit")), 1},
+		{THRIFT_WITH(TYPED("x",
+			 PROXIES "thrift_proxy.filters.header_to_metadata.v3.HeaderToMetadata")),
+			1},
+		{THRIFT_WITH(TYPED("x",
+			 PROXIES "thrift_proxy.filters.payload_to_metadata.v3.PayloadToMetadata")),
+			1},
+		{DUBBO_WITH("{'name': 'envoy.filters.dubbo.router'}"), 0},
+		{DUBBO_WITH("{'name': 'x', 'config': {'@type': 'type.googleapis.com/" PROXIES
+			    "dubbo_proxy.router.v3.Router'}}"),
+			0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = map_filters(rows[i].filters);
+
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT_PTR_NULL(listener(&m)->chains[0].unserved);
+		CU_ASSERT_EQUAL(m.m.n_ignored, rows[i].notes);
 		unmap(&m);
 	}
 }
@@ -362,7 +451,9 @@ static void listeners_of_istio(void)
 				 "[{'address_prefix': '0.0.0.0', 'prefix_len': 0}], "
 				 "'transport_protocol':"
 				 " 'tls', 'application_protocols': ['istio-http/1.0', "
-				 "'istio-h2']}, 'filters': [{'name': 'istio.metadata_exchange'}, "
+				 "'istio-h2']}, 'filters': [{'name': 'istio.metadata_exchange', "
+				 "'typed_config': {'@type': 'type.googleapis.com/"
+				 "envoy.tcp.metadataexchange.config.MetadataExchange'}}, "
 				 "{'name':"
 				 " 'envoy.filters.network.http_connection_manager', "
 				 "'typed_config': {'@type': "
@@ -515,6 +606,6 @@ static void envoys_own(void)
 
 const struct mt_test map_listener_tests[] = {{"one_proxy_in_all_forms", one_proxy_in_all_forms},
 	{"what_a_proxy_does_not_do", what_a_proxy_does_not_do}, {"inline_routes", inline_routes},
-	{"bytes", bytes}, {"other_proxies", other_proxies},
+	{"bytes", bytes}, {"other_proxies", other_proxies}, {"harmless_filters", harmless_filters},
 	{"listeners_of_istio", listeners_of_istio}, {"extensions", extensions},
 	{"envoys_own", envoys_own}, {0}};
