@@ -111,6 +111,58 @@ static int add_crls(X509_STORE *store, const char *pem)
 	return n;
 }
 
+/* True if any list of the store has the certificate; the signer of the list does not matter. */
+static bool is_revoked(X509_STORE_CTX *x, X509 *cert)
+{
+	STACK_OF(X509_CRL) *lists = X509_STORE_CTX_get1_crls(x, X509_get_issuer_name(cert));
+	X509_REVOKED *entry;
+	bool found = false;
+
+	for (int i = 0; lists && i < (int)sk_X509_CRL_num(lists) && !found; i++)
+		found = X509_CRL_get0_by_cert(sk_X509_CRL_value(lists, i), &entry, cert) == 1;
+	sk_X509_CRL_pop_free(lists, X509_CRL_free);
+	return found;
+}
+
+/* True if the library found no valid list for the certificate that it has just checked. */
+static bool lacks_list(int error)
+{
+	switch (error) {
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+	case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+	case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+	case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+	case X509_V_ERR_CRL_NOT_YET_VALID:
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Requires no list of the issuer of an anchor, which may be an intermediate authority: OpenSSL
+ * cannot verify such a list, because the chain ends at the anchor. An anchor that is the peer's own
+ * certificate still needs one.
+ */
+static int on_verify(int ok, X509_STORE_CTX *x)
+{
+	int depth = X509_STORE_CTX_get_error_depth(x);
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(x);
+	X509 *anchor;
+
+	if (ok || depth < 1 || !chain || depth != (int)sk_X509_num(chain) - 1 ||
+		!lacks_list(X509_STORE_CTX_get_error(x)))
+		return ok;
+	anchor = sk_X509_value(chain, depth);
+	if (is_revoked(x, anchor)) {
+		X509_STORE_CTX_set_error(x, X509_V_ERR_CERT_REVOKED);
+		return 0;
+	}
+	X509_STORE_CTX_set_error(x, X509_V_OK);
+	return 1;
+}
+
 static int read_crl(struct mt_credential *c, const struct mt_credential_texts *t, struct mt_err *e)
 {
 	unsigned long all = t->crl_leaf_only ? 0 : X509_V_FLAG_CRL_CHECK_ALL;
@@ -126,6 +178,7 @@ static int read_crl(struct mt_credential *c, const struct mt_credential_texts *t
 			"not all lists of the CRL can be read, or they are more than %d",
 			MT_CREDENTIAL_CRLS);
 	X509_STORE_set_flags(c->trust, X509_V_FLAG_CRL_CHECK | all);
+	X509_STORE_set_verify_cb(c->trust, on_verify);
 	c->revoked_leaf_only = t->crl_leaf_only;
 	return 0;
 }

@@ -16,8 +16,11 @@
 struct mt_credential_texts {
 	const char *chain, *key; /* both or neither */
 	const char *roots;
-	const char
-		*crl; /* with roots only: every authority on the way to a root needs a valid list */
+	/*
+	 * With roots only. Each authority from the peer's issuer up to the first root of the chain
+	 * needs a valid list; the issuer of a root that is an intermediate authority needs none.
+	 */
+	const char *crl;
 	bool crl_leaf_only; /* only the issuer of the leaf needs a list */
 };
 

@@ -109,7 +109,20 @@ char *pki_key(const EVP_PKEY *key)
 	return text_of(bio);
 }
 
-char *pki_crl(const struct pki_node *by, const X509 *gone, bool stale)
+/* Names the issuer's certificate by its own issuer and serial number. */
+static void identify(X509_CRL *crl, const struct pki_node *by)
+{
+	X509_EXTENSION *ext;
+	X509V3_CTX ctx;
+
+	X509V3_set_ctx(&ctx, by->cert, NULL, NULL, crl, 0);
+	ext = X509V3_EXT_conf_nid(NULL, &ctx, NID_authority_key_identifier, "issuer:always");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(ext);
+	X509_CRL_add_ext(crl, ext, -1);
+	X509_EXTENSION_free(ext);
+}
+
+static char *crl_of(const struct pki_node *by, const X509 *gone, bool stale, bool identified)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	X509_CRL *crl = X509_CRL_new();
@@ -126,11 +139,23 @@ char *pki_crl(const struct pki_node *by, const X509 *gone, bool stale)
 		X509_REVOKED_set_revocationDate(r, X509_gmtime_adj(when, -3600));
 		X509_CRL_add0_revoked(crl, r);
 	}
+	if (identified)
+		identify(crl, by);
 	CU_ASSERT_FATAL(X509_CRL_sign(crl, by->key, EVP_sha256()) > 0);
 	PEM_write_bio_X509_CRL(bio, crl);
 	ASN1_TIME_free(when);
 	X509_CRL_free(crl);
 	return text_of(bio);
+}
+
+char *pki_crl(const struct pki_node *by, const X509 *gone, bool stale)
+{
+	return crl_of(by, gone, stale, false);
+}
+
+char *pki_crl_identified(const struct pki_node *by, const X509 *gone)
+{
+	return crl_of(by, gone, false, true);
 }
 
 struct mt_credential *pki_credential(

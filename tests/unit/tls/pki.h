@@ -30,6 +30,8 @@ char *pki_pem(const X509 *const *certs, uint32_t n);
 char *pki_key(const EVP_PKEY *key);
 /* Of an authority; `gone`: revoked, or NULL. Valid for an hour; `stale`: no more. free(). */
 char *pki_crl(const struct pki_node *by, const X509 *gone, bool stale);
+/* The same, valid, with an authority key identifier. free(). */
+char *pki_crl_identified(const struct pki_node *by, const X509 *gone);
 
 /* A leaf, whose chain has `by` behind it if that is no root, with roots; NULL: trusts nobody. */
 struct mt_credential *pki_credential(

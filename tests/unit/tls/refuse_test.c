@@ -347,6 +347,80 @@ static void test_no_crl(void)
 	with_crl(&pki()->other_root, false, true, MT_TLS_WHY_none, 0);
 }
 
+/* Evaluates a peer by these roots and by the lists, which it frees. */
+static void by_anchor(const char *roots, char *one, char *two, struct mt_credential *peer,
+	enum mt_tls_reason why, int alert)
+{
+	struct pki_node own = pki_make(&pki()->root, &(struct pki_how){.san = "URI:" PKI_ALICE});
+	struct mt_credential *ours;
+	char *lists;
+
+	CU_ASSERT_FATAL(asprintf(&lists, "%s%s", one, two ? two : "") > 0);
+	ours = pki_credential(&own, NULL, roots, lists);
+	refuse(&(struct mt_tls_rules){.credential = ours}, peer, why, alert);
+	mt_credential_drop(ours);
+	pki_free(&own);
+	free(lists);
+	free(one);
+	free(two);
+}
+
+/* The list of a trusted intermediate authority is enough; that of its issuer may revoke it. */
+static void test_crl_of_anchor(void)
+{
+	const struct pki_node *root = &pki()->root, *mid = &pki()->mid;
+	struct pki_node leaf = pki_make(mid, &(struct pki_how){.san = "URI:" PKI_BOB});
+	struct mt_credential *peer = pki_credential(&leaf, mid, pki()->roots, NULL);
+	char *roots = pki_pem((const X509 *const[]){mid->cert}, 1);
+	char *both = pki_pem((const X509 *const[]){mid->cert, root->cert}, 2);
+
+	by_anchor(roots, pki_crl(mid, NULL, false), NULL, peer, MT_TLS_WHY_none, 0);
+	by_anchor(roots, pki_crl_identified(mid, NULL), NULL, peer, MT_TLS_WHY_none, 0);
+	by_anchor(roots, pki_crl(mid, leaf.cert, false), NULL, peer, MT_TLS_WHY_revoked,
+		MT_TLS_CERTIFICATE_REVOKED);
+	by_anchor(roots, pki_crl(mid, NULL, true), NULL, peer, MT_TLS_WHY_no_crl,
+		MT_TLS_CERTIFICATE_EXPIRED);
+	by_anchor(roots, pki_crl(root, NULL, false), NULL, peer, MT_TLS_WHY_no_crl,
+		MT_TLS_UNKNOWN_CA);
+	by_anchor(both, pki_crl(mid, NULL, false), pki_crl(root, NULL, false), peer,
+		MT_TLS_WHY_none, 0);
+	by_anchor(both, pki_crl_identified(mid, NULL), pki_crl_identified(root, NULL), peer,
+		MT_TLS_WHY_none, 0);
+	by_anchor(both, pki_crl(mid, NULL, false), pki_crl(root, mid->cert, false), peer,
+		MT_TLS_WHY_revoked, MT_TLS_CERTIFICATE_REVOKED);
+	by_anchor(both, pki_crl_identified(mid, NULL), pki_crl_identified(root, mid->cert), peer,
+		MT_TLS_WHY_revoked, MT_TLS_CERTIFICATE_REVOKED);
+	mt_credential_drop(peer);
+	pki_free(&leaf);
+	free(roots);
+	free(both);
+}
+
+/* An authority below a trusted intermediate one is checked as before. */
+static void test_crl_below_anchor(void)
+{
+	const struct pki_how authority = {.authority = true}, how = {.san = "URI:" PKI_BOB};
+	const struct pki_node *mid = &pki()->mid;
+	struct pki_node low = pki_make(mid, &authority), leaf = pki_make(&low, &how);
+	struct mt_credential *peer = pki_credential(&leaf, &low, pki()->roots, NULL);
+	char *roots = pki_pem((const X509 *const[]){mid->cert}, 1);
+
+	by_anchor(roots, pki_crl(&low, NULL, false), pki_crl(mid, NULL, false), peer,
+		MT_TLS_WHY_none, 0);
+	by_anchor(roots, pki_crl(&low, NULL, false), pki_crl(mid, low.cert, false), peer,
+		MT_TLS_WHY_revoked, MT_TLS_CERTIFICATE_REVOKED);
+	by_anchor(roots, pki_crl(&low, leaf.cert, false), pki_crl(mid, NULL, false), peer,
+		MT_TLS_WHY_revoked, MT_TLS_CERTIFICATE_REVOKED);
+	by_anchor(roots, pki_crl(&low, NULL, false), NULL, peer, MT_TLS_WHY_no_crl,
+		MT_TLS_UNKNOWN_CA);
+	by_anchor(
+		roots, pki_crl(mid, NULL, false), NULL, peer, MT_TLS_WHY_no_crl, MT_TLS_UNKNOWN_CA);
+	mt_credential_drop(peer);
+	pki_free(&leaf);
+	pki_free(&low);
+	free(roots);
+}
+
 /* ---- no certificate, nothing in common -------------------------------------------------------------------- */
 
 /* A client of the library's that may do this and that not; our reason and alert. */
@@ -601,6 +675,8 @@ const struct mt_test refuse_tests[] = {{"expired", test_expired},
 	{"trust domains", test_trust_domain}, {"expected names", test_san},
 	{"expected URIs in names of another type", test_san_of_another_type},
 	{"revoked", test_revoked}, {"revocation lists that are missing", test_no_crl},
+	{"lists of a trusted intermediate authority", test_crl_of_anchor},
+	{"lists below a trusted intermediate authority", test_crl_below_anchor},
 	{"no certificate", test_no_certificate}, {"no shared cipher", test_no_shared_cipher},
 	{"no shared version", test_no_shared_version}, {"the peer's alert", test_peer_alert},
 	{"alerts before anything", test_alerts_before_anything}, {"a warning", test_warning},
