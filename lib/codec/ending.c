@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_codec_ending.h"
 
-static const uint8_t of_status[] = {
+static const uint8_t of_status[MT_STATUS_N] = {
 	[MT_STATUS_OK] = MT_ENDING_ok,
 	[MT_STATUS_APP_ERROR] = MT_ENDING_application_error,
-	[MT_STATUS_PROTO_ERROR] = MT_ENDING_server_error,
+	[MT_STATUS_SERVER_ERROR] = MT_ENDING_server_error,
+	[MT_STATUS_OVERLOAD] = MT_ENDING_server_overload,
+	[MT_STATUS_UNAVAILABLE] = MT_ENDING_server_unavailable,
+	[MT_STATUS_DEADLINE] = MT_ENDING_server_timeout,
+	[MT_STATUS_CALLER_ERROR] = MT_ENDING_server_bad_request,
+	[MT_STATUS_REFUSED] = MT_ENDING_server_unavailable,
 };
 
 static const uint8_t of_reply[MT_REPLY_N] = {

@@ -37,12 +37,29 @@ enum mt_msg_event {
 	MT_EVENT_RESUME, /* the server accepts requests again (Dubbo WRITEABLE) */
 };
 
-/* How the outcome of a reply counts. */
+/*
+ * Class of a reply: how it counts for the endpoint, and whether a retry policy may replace it.
+ * decode() knows the first three; mt_codec_classify() finds the class of a server error.
+ */
 enum mt_msg_status {
 	MT_STATUS_OK,
-	MT_STATUS_APP_ERROR,   /* the service replied with an exception of its own */
-	MT_STATUS_PROTO_ERROR, /* the framework at the server failed the call */
+	MT_STATUS_APP_ERROR,	/* the service replied with an exception of its own */
+	MT_STATUS_SERVER_ERROR, /* the framework at the server failed the call */
+	MT_STATUS_OVERLOAD,	/* the server has too many calls */
+	MT_STATUS_UNAVAILABLE,	/* the server cannot serve the call now */
+	MT_STATUS_DEADLINE,	/* the server did not end the call in time */
+	MT_STATUS_CALLER_ERROR, /* by the call's own fault: any server would reply so */
+	MT_STATUS_REFUSED,	/* another Meltemi refused it: denied, over a limit, overload */
+	MT_STATUS_N
 };
+
+const char *mt_msg_status_name(enum mt_msg_status status);
+
+/* True if the reply counts as a failure of its endpoint. */
+static inline bool mt_status_blames_server(enum mt_msg_status status)
+{
+	return status >= MT_STATUS_SERVER_ERROR && status <= MT_STATUS_DEADLINE;
+}
 
 /* How replies find their requests (design §6). */
 enum mt_correlation {
@@ -154,6 +171,23 @@ struct mt_decoder {
 	uint64_t conn[2]; /* the codec's, for the connection's lifetime; initially zero */
 	uint8_t state[MT_DECODER_STATE]
 		__attribute__((aligned(8))); /* per message; zeroed by next() */
+};
+
+/* A number of errors of a protocol, and its class. */
+struct mt_error_class {
+	uint16_t number;
+	uint8_t status;	      /* enum mt_msg_status */
+	const char *name;     /* in the protocol's specification */
+	const char *contains; /* only if the error's text contains this; NULL: always */
+};
+
+#define MT_ERROR_TEXT 256
+
+/* Contents of an error reply. */
+struct mt_error {
+	uint32_t number; /* UINT32_MAX: it is not known (yet) */
+	uint32_t len;
+	char text[MT_ERROR_TEXT]; /* its beginning, not terminated */
 };
 
 #define MT_CODEC_OPT_MULTIPLEXING 0x01 /* ApplicationProtocol spec.multiplexing: true */
@@ -364,6 +398,23 @@ struct mt_codec {
 		int (*goaway)(const struct mt_codec *self, uint64_t id, struct mt_chain *out,
 			struct mt_pools *p);
 	} write;
+
+	struct mt_codec_errors {
+		/*
+		 * Classes of the numbers that errors have; of rows with one number the first that
+		 * applies counts. The page of the protocol in docs/protocols has the same rows.
+		 */
+		const struct mt_error_class *classes;
+		uint32_t n_classes;
+		uint8_t others; /* class of other numbers */
+
+		/*
+		 * Reads an error reply (MT_STATUS_SERVER_ERROR) at the start of `c`, which has at
+		 * least the leading bytes. NULL: errors have no classes.
+		 */
+		void (*read)(const struct mt_codec *self, const struct mt_msg *msg,
+			const struct mt_chain *c, struct mt_error *e);
+	} errors;
 };
 
 #define MT_META_SCRATCH 4096
@@ -424,6 +475,13 @@ static inline int mt_codec_restore_id(const struct mt_codec *codec, struct mt_ms
 		return 0;
 	return codec->correlate.restore_id(codec, msg, c, seed, p);
 }
+
+/*
+ * Returns the class of a reply at the start of `c`, which has at least the leading bytes. A number
+ * or text of the error that has not arrived does not count.
+ */
+enum mt_msg_status mt_codec_classify(
+	const struct mt_codec *codec, const struct mt_msg *msg, const struct mt_chain *c);
 
 /* Reads a message's index, whatever it contained before. */
 void mt_meta_read(struct mt_metadata *m, const struct mt_codec *codec, struct mt_msg *msg,

@@ -41,6 +41,19 @@ static inline void mt_put_be64(void *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
+/*
+ * Texts of local replies that refuse a call (denied, over a limit, overload) begin so. A Meltemi
+ * that is the client of another one thereby knows them from errors of servers.
+ */
+#define MT_REFUSAL_MARK "meltemi: "
+
+/* The text of a local reply, for write.reply(), and its mark. Returns the length, at most `max`. */
+uint32_t mt_codec_local_text(enum mt_local_reply what, const char *text, char *to, uint32_t max);
+
+/* Copies at most n bytes at `off` of the message into e->text. */
+void mt_error_text(struct mt_error *e, const struct mt_chain *c, const struct mt_msg *msg,
+	uint32_t off, uint32_t n);
+
 /* Bytes of this message that have arrived, including those already cut through. */
 static inline uint64_t mt_decoder_arrived(const struct mt_decoder *d)
 {

@@ -231,7 +231,11 @@ static int fill_retry(
 
 	_Static_assert((int)MT_RULE_RETRY_UNSENT == (int)MT_RETRY_UNSENT &&
 			       (int)MT_RULE_RETRY_UNREAD == (int)MT_RETRY_UNREAD &&
-			       (int)MT_RULE_RETRY_LOST == (int)MT_RETRY_LOST,
+			       (int)MT_RULE_RETRY_LOST == (int)MT_RETRY_LOST &&
+			       (int)MT_RULE_RETRY_UNAVAILABLE == (int)MT_RETRY_UNAVAILABLE &&
+			       (int)MT_RULE_RETRY_OVERLOAD == (int)MT_RETRY_OVERLOAD &&
+			       (int)MT_RULE_RETRY_DEADLINE == (int)MT_RETRY_DEADLINE &&
+			       (int)MT_RULE_RETRY_SERVER_ERROR == (int)MT_RETRY_SERVER_ERROR,
 		"the model's bits are those of lib/route");
 	if (!r || !r->attempts.v || !r->on)
 		return 0;

@@ -86,6 +86,11 @@ enum mt_rule_retry {
 	MT_RULE_RETRY_UNSENT = 1, /* connect-failure */
 	MT_RULE_RETRY_UNREAD = 2, /* refused-stream */
 	MT_RULE_RETRY_LOST = 4,	  /* reset */
+	/* Classes of replies that are errors. */
+	MT_RULE_RETRY_UNAVAILABLE = 8,
+	MT_RULE_RETRY_OVERLOAD = 16,
+	MT_RULE_RETRY_DEADLINE = 32,
+	MT_RULE_RETRY_SERVER_ERROR = 64,
 };
 
 struct mt_rule_retries {

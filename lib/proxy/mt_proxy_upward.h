@@ -142,10 +142,13 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 void mt_exchange_count_reply(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 
-/* ---- call/attempt.c ---- */
+/* ---- call/again.c ---- */
 
-/* The state of its endpoint, for health; NULL: none, or another endpoint has it by now. */
-struct mt_ep_state *mt_attempt_ep(const struct mt_attempt *a);
+/*
+ * Decides about a complete reply that is an error, before the reply leaves its connection. True:
+ * the call waits for another attempt, and the caller drops the reply.
+ */
+bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 
 /* ---- call/filters.c, overlay.c ---- */
 

@@ -19,12 +19,6 @@ static const char *const kind_names[MT_MSG_N_KINDS] = {
 	[MT_MSG_ONEWAY] = "one-way request",
 };
 
-static const char *const status_names[] = {
-	[MT_STATUS_OK] = "ok",
-	[MT_STATUS_APP_ERROR] = "app_error",
-	[MT_STATUS_PROTO_ERROR] = "proto_error",
-};
-
 static const char *const lane_names[] = {
 	[MT_UP_SHARED] = "shared",
 	[MT_UP_WIDE] = "wide",
@@ -35,7 +29,9 @@ static const char *const lane_names[] = {
 
 const char *mt_exchange_status_name(enum mt_msg_status s)
 {
-	return status_names[s];
+	if (s == MT_STATUS_OK)
+		return "ok";
+	return s == MT_STATUS_APP_ERROR ? "app_error" : "proto_error";
 }
 
 const char *mt_local_reply_name(enum mt_local_reply what)
@@ -370,7 +366,7 @@ void mt_traced_retry_unread(struct mt_proxy *p, struct mt_exchange *ex)
 void mt_traced_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
 {
 	struct mt_trace_journey *j = journey(p, ex);
-	const char *status = status_names[u->msg.status];
+	const char *status = mt_exchange_status_name(u->msg.status);
 
 	if (!j)
 		return;

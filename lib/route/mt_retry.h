@@ -11,7 +11,20 @@ enum mt_retry_on {
 	MT_RETRY_UNREAD = 2, /* sent, and provably not read by the server */
 	/* The connection ended, or the time of the attempt passed; the call may have been read. */
 	MT_RETRY_LOST = 4,
+	/* The server replied with an error of this class (enum mt_msg_status). */
+	MT_RETRY_UNAVAILABLE = 8,
+	MT_RETRY_OVERLOAD = 16,
+	MT_RETRY_DEADLINE = 32,
+	MT_RETRY_SERVER_ERROR = 64,
 };
+
+/* Size of the text of all reasons. */
+#define MT_RETRY_TEXT 128
+/*
+ * Writes the words of Envoy for the reasons, with `between` between them: "reset,unavailable".
+ * Returns `text`.
+ */
+const char *mt_retry_text(uint32_t on, const char *between, char text[MT_RETRY_TEXT]);
 
 struct mt_retry {
 	uint32_t on; /* enum mt_retry_on */

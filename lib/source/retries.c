@@ -11,24 +11,29 @@
 
 #define BACK_OFF_MAX 3600000u /* ms */
 
-#define ALL (MT_RULE_RETRY_UNSENT | MT_RULE_RETRY_UNREAD | MT_RULE_RETRY_LOST)
+#define NO_REPLY    (MT_RULE_RETRY_UNSENT | MT_RULE_RETRY_UNREAD | MT_RULE_RETRY_LOST)
+#define UNAVAILABLE (MT_RULE_RETRY_UNAVAILABLE | MT_RULE_RETRY_OVERLOAD)
+#define GATEWAY	    (NO_REPLY | UNAVAILABLE | MT_RULE_RETRY_DEADLINE)
 
 static const struct word {
 	const char *name;
 	uint32_t on;   /* enum mt_rule_retry */
-	bool unheeded; /* its reasons are, partly or all, statuses of replies, or HTTP/3's */
+	bool unheeded; /* RPC protocols have no such reply */
 } words[] = {
 	{"connect-failure", MT_RULE_RETRY_UNSENT, false},
 	{"refused-stream", MT_RULE_RETRY_UNREAD, false},
 	{"reset", MT_RULE_RETRY_UNREAD | MT_RULE_RETRY_LOST, false},
 	{"reset-before-request", MT_RULE_RETRY_UNREAD, false},
-	{"5xx", ALL, true},
-	{"gateway-error", ALL, true},
-	{"unavailable", 0, true},
+	{"5xx", GATEWAY | MT_RULE_RETRY_SERVER_ERROR, false},
+	{"gateway-error", GATEWAY, false},
+	{"unavailable", UNAVAILABLE, false},
+	{"503", UNAVAILABLE, false},
+	{"resource-exhausted", MT_RULE_RETRY_OVERLOAD, false},
+	{"deadline-exceeded", MT_RULE_RETRY_DEADLINE, false},
+	{"504", MT_RULE_RETRY_DEADLINE, false},
+	{"internal", MT_RULE_RETRY_SERVER_ERROR, false},
+	{"500", MT_RULE_RETRY_SERVER_ERROR, false},
 	{"cancelled", 0, true},
-	{"deadline-exceeded", 0, true},
-	{"internal", 0, true},
-	{"resource-exhausted", 0, true},
 	{"retriable-4xx", 0, true},
 	{"retriable-status-codes", 0, true},
 	{"retriable-headers", 0, true},
@@ -36,7 +41,7 @@ static const struct word {
 	{"http3-post-connect-failure", 0, true},
 };
 
-/* A number of HTTP's, from 100 to 599, stands for the same status of other protocols. */
+/* A number of HTTP's, from 100 to 599. */
 static bool is_status(const char *word)
 {
 	return strlen(word) == 3 && word[0] >= '1' && word[0] <= '5' && isdigit((uint8_t)word[1]) &&
@@ -60,15 +65,17 @@ static bool add_word(struct mt_fctx *c, const struct mt_ynode *n, const char *wo
 	const struct word *w = find_word(word);
 
 	if (!w) {
-		mt_f_error(c, n->line, "write connect-failure, refused-stream, reset or 5xx",
+		mt_f_error(c, n->line,
+			"write connect-failure, refused-stream, reset, unavailable, gateway-error "
+			"or 5xx",
 			"unknown reason for a retry: \"%s\"", word);
 		return false;
 	}
 	r->on |= w->on;
 	if (!w->unheeded || warned)
 		return false;
-	mt_f_warn(c, n->line, "write connect-failure, refused-stream or reset",
-		"%s: statuses of replies are not enforced: no reply causes another attempt", word);
+	mt_f_warn(c, n->line, "write unavailable, gateway-error or 5xx",
+		"%s has no effect: replies of RPC protocols do not have this status", word);
 	return true;
 }
 
@@ -105,10 +112,12 @@ static const struct mt_field fields[] = {
 	{"retryOn", MT_F_CUSTOM, .custom = read_on,
 		.help = "`connect-failure`, `refused-stream` (not read), `reset` (the connection "
 			"ended, or `perTryTimeout` passed; the server may have read the call), "
-			"`reset-before-request` (not read), `5xx` and `gateway-error` (all of "
-			"these), with commas between them; "
-			"default: `connect-failure,refused-stream`. Reasons that are statuses of "
-			"replies are not enforced (warning)"},
+			"`reset-before-request` (not read); by the class of an error reply: "
+			"`unavailable` or `503` (unavailable, overload), `resource-exhausted` "
+			"(overload), `deadline-exceeded` or `504`, `internal` or `500` (server "
+			"error); `gateway-error` (all without `500`), `5xx` (all), with commas "
+			"between them; default: `connect-failure,refused-stream,unavailable`. "
+			"Other statuses have no effect (warning)"},
 	{"backoff", MT_F_DURATION, AT(struct mt_rule_retries, backoff), .min = 1,
 		.max = BACK_OFF_MAX,
 		.help = "base of the wait before an attempt, which is random and doubles up to "
@@ -124,9 +133,10 @@ static void check(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	struct mt_rule_retries *r = obj;
 
 	if (!r->on_written)
-		r->on = MT_RULE_RETRY_UNSENT | MT_RULE_RETRY_UNREAD;
+		r->on = MT_RULE_RETRY_UNSENT | MT_RULE_RETRY_UNREAD | UNAVAILABLE;
 	if (r->attempts.set && r->attempts.v && !r->on)
-		mt_f_warn(c, n->line, "add connect-failure, refused-stream or reset to retryOn",
+		mt_f_warn(c, n->line,
+			"add connect-failure, refused-stream, reset or 5xx to retryOn",
 			"none of its reasons causes another attempt");
 }
 

@@ -217,7 +217,7 @@ static const char *read_call(
 /* A denial has the status of the service's own errors: their words begin with a token. */
 static bool is_denial(const struct wire_msg *m)
 {
-	static const char words[] = "denied by policy";
+	static const char words[] = "meltemi: denied by policy";
 
 	return m->body_len == sizeof(words) - 1 && memcmp(m->body, words, m->body_len) == 0;
 }

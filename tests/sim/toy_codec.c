@@ -51,7 +51,7 @@ static enum mt_decode head(struct mt_decoder *d, struct mt_msg *msg)
 	msg->event = p[2] == TOY_DRAIN ? MT_EVENT_DRAIN : MT_EVENT_NONE;
 	msg->status = p[3] == 0		  ? MT_STATUS_OK
 		      : p[3] < TOY_NATIVE ? MT_STATUS_APP_ERROR
-					  : MT_STATUS_PROTO_ERROR;
+					  : MT_STATUS_SERVER_ERROR;
 	msg->id = (uint64_t)sim_get32(p + 4) << 32 | sim_get32(p + 8);
 	msg->can_reply = true;
 	mt_cursor_skip(&d->cur, TOY_HEAD);

@@ -367,7 +367,7 @@ def some_of_a_listener(lab, daemon):
         in_force(daemon, peers(strict))
         report = lab.dubbo_client(f"{VIP}:20880", count=CALLS).result()
         equal((report["answered"], report["failed"]), (answered, CALLS - answered), f"calls beside {strict}, which is closed: {report}")
-    equal(report["error_samples"][:1], ["denied by policy"], "calls of a closed service on an open connection")
+    equal(report["error_samples"][:1], ["meltemi: denied by policy"], "calls of a closed service on an open connection")
     in_force(daemon, peers("other") + peers("demo"))
     check(is_refused(lab, VIP, 20880), "an address of which all services are closed is open")
     in_force(daemon, peers("other", "PERMISSIVE") + peers("demo", "PERMISSIVE"))

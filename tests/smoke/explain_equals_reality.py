@@ -95,7 +95,7 @@ class Dubbo:
                 check(more, f"the connection ended behind {data!r}")
                 data += more
         text = dubbo.parse_reply(data[3], data[16:])
-        return ("answered", text.rsplit(" from ", 1)[1]) if data[3] == 20 else ("refused", text)
+        return ("answered", text.rsplit(" from ", 1)[1]) if data[3] == 20 else ("refused", text.removeprefix("meltemi: "))
 
     def explain_words(self, host):
         return ["protocol=dubbo", f"service={host}", "version=0.0.0"]
@@ -119,7 +119,7 @@ class Thrift:
         try:
             return "answered", getattr(Hello.Client(protocol), method)("me").rsplit(" from ", 1)[1]
         except TApplicationException as error:
-            return "refused", error.message
+            return "refused", error.message.removeprefix("meltemi: ")
         finally:
             sock.close()
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 `retries` of a VirtualService, with kernel TCP on both sides: one of two servers reads each call and resets its connection, or reads calls
-and never answers. With the policy each call is answered once and executed at most as often as it allows; without it the client gets the
-error of a lost call. `explain`, `show routes` and the counters tell of it, and a reload changes the policy.
+and never answers, or replies with an error. With the policy each call is answered once and executed at most as often as it allows; without
+it the client gets the error of a lost call, or the server's own. `explain`, `show routes` and the counters tell of it, and a reload changes the policy.
 """
 
 import collections
@@ -16,7 +16,7 @@ from meltemi_lab.documents import service
 
 HOST, VIP, PORT = "com.shop.books", "240.240.1.1", 20880
 CALLS, ATTEMPTS = 40, 3
-OK = 20
+OK, FULL, BAD_REQUEST = 20, 100, 40  # statuses of Dubbo
 
 RULE = """\
 apiVersion: networking.istio.io/v1
@@ -33,7 +33,7 @@ spec:
 
 
 class Server:
-    """Reads Dubbo calls, counts each by its body, and does with them what `way` names: answers, resets or keeps silent."""
+    """Reads Dubbo calls, counts each by its body, and does with them what `way` names: answers, resets, keeps silent, or replies with an error of that status."""
 
     def __init__(self, way):
         self.way, self.seen, self.lock = way, collections.Counter(), threading.Lock()
@@ -58,6 +58,8 @@ class Server:
                 self.seen[body] += 1
             if self.way == "answers":
                 sock.sendall(dubbo.reply(ident, "hello"))
+            elif isinstance(self.way, int):
+                sock.sendall(dubbo.frame(0x02, self.way, ident, b"\x03why"))
             elif self.way == "resets":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 raise ConnectionResetError
@@ -130,6 +132,26 @@ def silent(lab, bad, good):
     equal(lab.daemon.counters().get("proxy_reply_timeout", 0), 0, "calls that timed out")
 
 
+def full(lab, bad, good):
+    """A server that replies with an error of a class that the policy names, and then of one that it does not name."""
+    equal(ask(lab), {OK: CALLS}, "statuses with a policy for 503")
+    attempts = counted(lab)
+    equal(attempts, sum(bad.seen.values()), "attempts by policy, and errors")
+    check(attempts > 0, "no call went to the full server")
+    check(executed(bad, good) <= 1 + ATTEMPTS, "a call was executed more often than the policy allows")
+    services = lab.daemon.show("services")["services"]
+    equal([s["protocol_errors"] for s in services if s["service"] == HOST], [0], "errors that clients got")
+    for status, retries in ((FULL, "retryOn: reset"), (BAD_REQUEST, "retryOn: 5xx")):
+        bad.clear()
+        bad.way = status
+        documents(lab, f"retries: {{attempts: {ATTEMPTS}, {retries}}}")
+        lab.daemon.shell("reload")
+        statuses = ask(lab)
+        check(sum(bad.seen.values()) > 0, "no call went to the server that replies with errors")
+        equal(statuses, {OK: CALLS - sum(bad.seen.values()), status: sum(bad.seen.values())}, f"statuses with {retries}")
+        equal(counted(lab), attempts, f"attempts with {retries}")
+
+
 def scene(way, retries, what):
     bad, good = Server(way), Server("answers")
     with Lab(servers=2) as lab, lab.listening("server1", PORT, bad), lab.listening("server2", PORT, good):
@@ -143,6 +165,7 @@ def scene(way, retries, what):
 def body():
     scene("resets", f"retries: {{attempts: {ATTEMPTS}, retryOn: reset}}", lost)
     scene("is silent", f"retries: {{attempts: {ATTEMPTS}, retryOn: reset, perTryTimeout: 300ms}}", silent)
+    scene(FULL, f"retries: {{attempts: {ATTEMPTS}, retryOn: '503'}}", full)
 
 
 main(body)

@@ -27,7 +27,7 @@ import wire  # noqa: E402
 
 HOST, VIP, PORT = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1", 20880
 HTTP, HTTPS, DEAD = 8081, 8082, 8083
-DENIED = "denied by policy"
+DENIED = "meltemi: denied by policy"
 FLOOD_CLIENTS, FLOOD_CALLS = 4, 400
 
 SERVICE = f"""apiVersion: networking.istio.io/v1
@@ -188,7 +188,7 @@ class Caller:
 
 
 def refused(why):
-    return f"unauthenticated: {why}"
+    return f"meltemi: unauthenticated: {why}"
 
 
 # ---- the parts of the test ------------------------------------------------------------------------------------------------
@@ -399,7 +399,7 @@ def flood(daemon, caller):
     for thread in threads:
         thread.join()
     equal(len(got), FLOOD_CLIENTS * FLOOD_CALLS, "calls of the flood that were answered")
-    words = {text.split(": ", 1)[-1] for text in got}
+    words = {text.split(": ", 2)[-1] for text in got}
     equal(words - {"its token's signature is wrong", "too many tokens have to be verified"}, set(), "words of them")
     equal(len(caller.noted.calls) - at_server, 3 * n, "calls at the server: none of the flood")
     equal(daemon.counters()["proxy_token_waited"] > 0, True, "calls waited")

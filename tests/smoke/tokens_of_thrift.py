@@ -18,7 +18,7 @@ from meltemi_lab import Lab, equal, main, within
 from meltemi_lab.asking import ANSWERED
 
 VIP, PORT = "240.240.1.3", 9090
-DENIED = "denied by policy"
+DENIED = "meltemi: denied by policy"
 
 SERVICE = f"""apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -61,7 +61,7 @@ def key_with_jwk():
 
 
 def unauthenticated(why):
-    return f"unauthenticated: {why}"
+    return f"meltemi: unauthenticated: {why}"
 
 
 def theader(sock):

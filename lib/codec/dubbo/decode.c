@@ -60,7 +60,7 @@ static inline enum mt_decode read_header(struct mt_decoder *d, struct mt_msg *ms
 	msg->can_reply = true;
 	body = mt_get_be32(h + 12);
 	if (msg->kind == MT_MSG_REPLY && h[3] != DUBBO_STATUS_OK)
-		msg->status = MT_STATUS_PROTO_ERROR;
+		msg->status = MT_STATUS_SERVER_ERROR;
 	if (msg->variant == 0)
 		return mt_decode_bad(d, "dubbo: serialization 0");
 	if (body > d->max_message - DUBBO_HEADER)

@@ -73,8 +73,9 @@ static int reply(const struct mt_codec *self, const struct mt_seed *seed, enum m
 	struct mt_chain r = {0}, body = {0};
 	uint8_t h[DUBBO_HEADER];
 	struct mt_cursor cur;
+	char said[TEXT_MAX];
 
-	if (hs_write_str(&body, text, (uint32_t)strnlen(text, TEXT_MAX), p))
+	if (hs_write_str(&body, said, mt_codec_local_text(what, text, said, sizeof(said)), p))
 		goto nomem;
 	put_header(h, DUBBO_SER_HESSIAN, status_of(what), seed->id, body.len);
 	mt_cursor_init(&cur, &body, 0);
@@ -203,4 +204,8 @@ const struct mt_codec mt_codec_dubbo = {
 	.write.reply = reply,
 	.write.heartbeat = heartbeat,
 	.write.goaway = goaway,
+	.errors.classes = dubbo_classes,
+	.errors.n_classes = DUBBO_CLASSES,
+	.errors.others = MT_STATUS_CALLER_ERROR,
+	.errors.read = dubbo_read_error,
 };

@@ -87,6 +87,11 @@ void dubbo_index(const struct mt_codec *self, struct mt_msg *msg, const struct m
 bool dubbo_carries(const struct mt_codec *self, const struct mt_msg *msg);
 int dubbo_inner_method(const struct mt_codec *self, const struct mt_msg *msg,
 	const struct mt_chain *c, struct mt_slice *value, uint8_t *scratch);
+/* errors.c */
+#define DUBBO_CLASSES 12
+extern const struct mt_error_class dubbo_classes[DUBBO_CLASSES];
+void dubbo_read_error(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_error *e);
 /* change.c */
 bool dubbo_reads_attachments(const struct mt_msg *msg, const struct mt_chain *c);
 bool dubbo_reads_added(

@@ -352,7 +352,7 @@ static enum done status(struct table_run *r, const struct mt_ct_op *op)
 	else if (op->flags == MT_CT_CLASS_APPLICATION)
 		r->msg->status = MT_STATUS_APP_ERROR;
 	else
-		r->msg->status = MT_STATUS_PROTO_ERROR;
+		r->msg->status = MT_STATUS_SERVER_ERROR;
 	return RUN_NEXT;
 }
 

@@ -361,7 +361,7 @@ static enum mt_decode set_kind(struct mt_decoder *d, struct mt_msg *msg, uint8_t
 		break;
 	case THRIFT_EXCEPTION:
 		msg->kind = MT_MSG_REPLY;
-		msg->status = MT_STATUS_PROTO_ERROR;
+		msg->status = MT_STATUS_SERVER_ERROR;
 		break;
 	default:
 		return mt_decode_bad(d, "thrift: unknown message type");

@@ -52,10 +52,8 @@ static void bytes(struct out *o, const void *p, uint32_t n)
 }
 
 static void put_binary(
-	struct out *o, const struct mt_seed *s, bool strict, uint32_t type, const char *text)
+	struct out *o, const struct mt_seed *s, bool strict, uint32_t type, struct mt_slice text)
 {
-	uint32_t len = (uint32_t)strnlen(text, TEXT_MAX);
-
 	if (strict)
 		be32(o, 0x80010000u | THRIFT_EXCEPTION);
 	be32(o, s->len);
@@ -64,25 +62,23 @@ static void put_binary(
 		u8(o, THRIFT_EXCEPTION);
 	be32(o, mt_mutant(MT_MUTANT_thrift_error_without_id) ? 0 : (uint32_t)s->id);
 	bytes(o, "\x0b\x00\x01", 3); /* 1: string message */
-	be32(o, len);
-	bytes(o, text, len);
+	be32(o, text.len);
+	bytes(o, text.p, text.len);
 	bytes(o, "\x08\x00\x02", 3); /* 2: i32 type */
 	be32(o, type);
 	u8(o, 0);
 }
 
-static void put_compact(struct out *o, const struct mt_seed *s, uint32_t type, const char *text)
+static void put_compact(struct out *o, const struct mt_seed *s, uint32_t type, struct mt_slice text)
 {
-	uint32_t len = (uint32_t)strnlen(text, TEXT_MAX);
-
 	u8(o, 0x82);
 	u8(o, THRIFT_EXCEPTION << 5 | 1);
 	varint(o, (uint32_t)s->id);
 	varint(o, s->len);
 	bytes(o, s->bytes, s->len);
 	u8(o, 0x18); /* 1: binary message */
-	varint(o, len);
-	bytes(o, text, len);
+	varint(o, text.len);
+	bytes(o, text.p, text.len);
 	u8(o, 0x15);	      /* 2: i32 type */
 	varint(o, type << 1); /* zigzag of a small positive number */
 	u8(o, 0);
@@ -93,6 +89,9 @@ int thrift_reply(const struct mt_codec *self, const struct mt_seed *seed, enum m
 {
 	enum thrift_transport transport = THRIFT_TRANSPORT(seed->variant);
 	enum thrift_protocol proto = THRIFT_PROTOCOL(seed->variant);
+	char said[TEXT_MAX];
+	struct mt_slice all = {
+		(uint8_t *)said, mt_codec_local_text(what, text, said, sizeof(said))};
 	struct out o = {.n = 0};
 
 	if (transport != THRIFT_UNFRAMED)
@@ -107,9 +106,9 @@ int thrift_reply(const struct mt_codec *self, const struct mt_seed *seed, enum m
 		bytes(&o, "\0\0\0", 3);
 	}
 	if (proto == THRIFT_COMPACT)
-		put_compact(&o, seed, exception_type(what), text);
+		put_compact(&o, seed, exception_type(what), all);
 	else
-		put_binary(&o, seed, proto == THRIFT_STRICT, exception_type(what), text);
+		put_binary(&o, seed, proto == THRIFT_STRICT, exception_type(what), all);
 	if (transport != THRIFT_UNFRAMED)
 		mt_put_be32(o.b, o.n - 4);
 	return mt_chain_write(out, p, o.b, o.n);

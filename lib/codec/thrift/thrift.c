@@ -67,4 +67,8 @@ const struct mt_codec mt_codec_thrift = {
 	.correlate.restore_id = thrift_restore_id,
 	.rewrite.mutate = thrift_mutate,
 	.write.reply = thrift_reply,
+	.errors.classes = thrift_classes,
+	.errors.n_classes = THRIFT_CLASSES,
+	.errors.others = MT_STATUS_CALLER_ERROR,
+	.errors.read = thrift_read_error,
 };

@@ -136,5 +136,10 @@ int thrift_set_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_cha
 	struct mt_pools *p);
 int thrift_restore_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
 	const struct mt_seed *seed, struct mt_pools *p);
+/* errors.c */
+#define THRIFT_CLASSES 11
+extern const struct mt_error_class thrift_classes[THRIFT_CLASSES];
+void thrift_read_error(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_error *e);
 int thrift_reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt_local_reply what,
 	const char *text, struct mt_chain *out, struct mt_pools *p);

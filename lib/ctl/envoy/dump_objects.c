@@ -241,14 +241,10 @@ static json_t *mirrors(const struct mt_snapshot *snap, const struct mt_route_act
 
 static json_t *retry_policy(const struct mt_retry *r)
 {
-	char on[60];
-	json_t *p;
+	char on[MT_RETRY_TEXT];
+	json_t *p = mt_json_object(
+		MT_M("retry_on", mt_retry_text(r->on, ",", on)), MT_M("num_retries", r->attempts));
 
-	snprintf(on, sizeof(on), "%s%s%s", r->on & MT_RETRY_UNSENT ? "connect-failure," : "",
-		r->on & MT_RETRY_UNREAD ? "refused-stream," : "",
-		r->on & MT_RETRY_LOST ? "reset," : "");
-	on[strlen(on) - 1] = '\0';
-	p = mt_json_object(MT_M("retry_on", on), MT_M("num_retries", r->attempts));
 	if (r->try_ms)
 		mt_json_set(p, MT_M("per_try_timeout", duration(r->try_ms)));
 	mt_json_set(p,

@@ -326,7 +326,7 @@ static void add_timeout(struct explain *x)
 
 static void add_retries(struct explain *x, const struct mt_retry *r)
 {
-	char text[300], time[60] = "";
+	char text[300], time[60] = "", on[MT_RETRY_TEXT];
 
 	if (!r) {
 		mt_json_set(x->out,
@@ -336,11 +336,9 @@ static void add_retries(struct explain *x, const struct mt_retry *r)
 	if (r->try_ms)
 		snprintf(time, sizeof(time), ", each at most %u ms", r->try_ms);
 	snprintf(text, sizeof(text),
-		"up to %u further attempts%s, by policy: %s%s%s; and others while it is certain "
+		"up to %u further attempts%s, by policy: %s; and others while it is certain "
 		"that no server has read it",
-		r->attempts, time, r->on & MT_RETRY_UNSENT ? "connect-failure " : "",
-		r->on & MT_RETRY_UNREAD ? "refused-stream " : "",
-		r->on & MT_RETRY_LOST ? "reset" : "");
+		r->attempts, time, mt_retry_text(r->on, " ", on));
 	mt_json_set(x->out, MT_M("retries", text));
 }
 

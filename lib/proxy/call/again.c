@@ -10,6 +10,8 @@
  * - mt_again() decides at the end of an attempt. The call waits in MT_EX_BACKOFF, in no list but
  *   that of its deadline, and starts at MT_CALL_ENDPOINT: service, route and cluster stay, found by
  *   their ids if the snapshot is replaced meanwhile.
+ * - A reply that is an error of a class that the policy names is dropped if the call has another
+ *   attempt, and forwarded otherwise. Only whole replies are judged; longer ones are forwarded.
  * - A call that the server may have read is repeated only if the policy allows it, and on a
  *   connection without ids only if its method is known to answer (oneway.c): another call must not
  *   get a late reply.
@@ -161,6 +163,38 @@ mt_noinline bool mt_again_later(
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
 		MT_MIN(back_off(p, retry, side->attempts), left(p, side)));
 	return true;
+}
+
+static const struct {
+	uint8_t why;  /* enum mt_retry_on; 0: never */
+	uint8_t what; /* enum mt_local_reply, if the route is gone when the wait ends */
+} by_class[MT_STATUS_N] = {
+	[MT_STATUS_SERVER_ERROR] = {MT_RETRY_SERVER_ERROR, MT_REPLY_NO_ENDPOINT},
+	[MT_STATUS_OVERLOAD] = {MT_RETRY_OVERLOAD, MT_REPLY_NO_ENDPOINT},
+	[MT_STATUS_UNAVAILABLE] = {MT_RETRY_UNAVAILABLE, MT_REPLY_NO_ENDPOINT},
+	[MT_STATUS_DEADLINE] = {MT_RETRY_DEADLINE, MT_REPLY_TIMEOUT},
+};
+
+/* Counts the reply for its endpoint, but not for the service, because the call goes on. */
+static void count_rejected(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply)
+{
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
+
+	mt_admit_answered(p, a);
+	mt_ep_answered(p, ex, a, reply->status);
+	if (MT_COUNTED)
+		mt_account_attempt(p, a, reply);
+}
+
+bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
+{
+	enum mt_retry_on why = by_class[reply->status].why;
+
+	if (!ex->retained || !why || !policy_of(p, ex, why))
+		return false;
+	count_rejected(p, ex, reply);
+	return mt_again_later(p, ex, why, by_class[reply->status].what);
 }
 
 /* The bytes of the next attempt. 0 or -ENOMEM. */

@@ -29,13 +29,6 @@ struct mt_attempt *mt_attempt_new(
 	return a;
 }
 
-struct mt_ep_state *mt_attempt_ep(const struct mt_attempt *a)
-{
-	if (!a->ep || __atomic_load_n(&a->ep->id, __ATOMIC_RELAXED) != a->ep_id)
-		return NULL;
-	return a->ep;
-}
-
 /* Takes the attempt off the queue of its lane group or the waiting list of its connection. */
 static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
 {

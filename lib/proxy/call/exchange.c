@@ -206,7 +206,7 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	mt_exchange_replied(ex, reply->status, p->now);
 	ex->attempt.reply_len = reply->len;
 	mt_admit_answered(p, a);
-	if (mt_unlikely(a->trial || reply->status == MT_STATUS_PROTO_ERROR))
+	if (mt_unlikely(a->trial || reply->status >= MT_STATUS_SERVER_ERROR))
 		mt_ep_answered(p, ex, a, reply->status);
 	else if (mt_likely(ep))
 		mt_ep_succeeded(ep);

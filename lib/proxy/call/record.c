@@ -150,20 +150,22 @@ static const char *status_of(const struct mt_exchange *ex)
 	return ex->oneway ? "oneway" : "client_closed";
 }
 
+static enum mt_filter_ended ended_of(enum mt_msg_status status)
+{
+	if (status == MT_STATUS_OK)
+		return MT_FILTER_ENDED_OK;
+	return status == MT_STATUS_APP_ERROR ? MT_FILTER_ENDED_APP_ERROR
+					     : MT_FILTER_ENDED_PROTO_ERROR;
+}
+
 enum mt_filter_ended mt_exchange_ended(const struct mt_exchange *ex)
 {
-	static const uint8_t of_server[] = {
-		[MT_STATUS_OK] = MT_FILTER_ENDED_OK,
-		[MT_STATUS_APP_ERROR] = MT_FILTER_ENDED_APP_ERROR,
-		[MT_STATUS_PROTO_ERROR] = MT_FILTER_ENDED_PROTO_ERROR,
-	};
-
 	if (ex->status == STATUS_CUT_OFF)
 		return MT_FILTER_ENDED_CUT_OFF;
 	if (ex->status >= STATUS_OF_LOCAL)
 		return MT_FILTER_ENDED_HERE;
 	if (ex->status)
-		return of_server[ex->status - 1];
+		return ended_of((enum mt_msg_status)(ex->status - 1));
 	return ex->oneway ? MT_FILTER_ENDED_ONEWAY : MT_FILTER_ENDED_CLIENT_LEFT;
 }
 

@@ -84,8 +84,7 @@ static void halve(struct mt_ep_hist *h)
 		h->latency[i] /= 2;
 }
 
-static void account_endpoint(
-	struct mt_proxy *p, const struct mt_attempt *a, const struct mt_msg *reply)
+void mt_account_attempt(struct mt_proxy *p, const struct mt_attempt *a, const struct mt_msg *reply)
 {
 	uint32_t b = mt_hist_bucket((p->now - a->picked) / MT_USEC, MT_EP_LATENCY_BITS);
 	struct mt_ep_hist *h;
@@ -111,7 +110,7 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	struct mt_service_hist *h;
 	struct mt_service_stats *st;
 
-	account_endpoint(p, a, reply);
+	mt_account_attempt(p, a, reply);
 	if (mt_unlikely(!ex->service)) {
 		/* Its numbers have gone with it. */
 		mt_count(p->counters,

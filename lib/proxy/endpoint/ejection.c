@@ -124,14 +124,14 @@ void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const stru
 	if (!ep || !ln)
 		return;
 	at = mt_lanes_where(ln);
-	if (status == MT_STATUS_PROTO_ERROR && rule && rule->errors) {
+	if (mt_status_blames_server(status) && rule && rule->errors) {
 		if (mt_ep_talks(ep, at.way) && mt_ep_erred_by(ep, rule, p->now))
 			mt_ejection_begin(p, ep, rule, &at, "replies are errors", NULL);
 		return;
 	}
 	if (a->trial)
 		mt_ep_is_back(p, ep, &at);
-	else
+	else if (status != MT_STATUS_REFUSED)
 		mt_ep_succeeded(ep);
 }
 

@@ -18,6 +18,13 @@ static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const st
 	}
 	return st;
 }
+/* The state of the attempt's endpoint; NULL: none, or another endpoint has it by now. */
+static inline struct mt_ep_state *mt_attempt_ep(const struct mt_attempt *a)
+{
+	if (!a->ep || __atomic_load_n(&a->ep->id, __ATOMIC_RELAXED) != a->ep_id)
+		return NULL;
+	return a->ep;
+}
 /*
  * Counts a connection to the endpoint that failed to open, or was reset without the loss of a call.
  * This and the next two do nothing if another endpoint has the place by now.
@@ -32,7 +39,9 @@ void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Something was refused because of it; NULL: nobody has found a place for it. */
 void mt_account_closed(struct mt_proxy *p, const struct mt_closer *by);
-/* Does without a service that is gone, or that a copy has not. */
+/* Counts a reply for the attempt's endpoint. */
+void mt_account_attempt(struct mt_proxy *p, const struct mt_attempt *a, const struct mt_msg *reply);
+/* The same, and for the service, unless it is gone or the call is a copy. */
 void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
 	const struct mt_msg *reply);
 /* Nothing answers it, which is counted as `what`. */

@@ -415,7 +415,7 @@ static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_atte
  */
 static bool teaches(const struct mt_up *u)
 {
-	return u->msg.status != MT_STATUS_PROTO_ERROR;
+	return u->msg.status != MT_STATUS_SERVER_ERROR;
 }
 
 /* Matches a reply that answers none of the calls that are out. id 0: the reply has none. */

@@ -111,6 +111,13 @@ static mt_noinline void go_apart(struct mt_proxy *p, const struct mt_exchange *e
 	mt_exchange_down(p, ex)->apart = APART;
 }
 
+/* True: the reply is an error, the call has another attempt, and the caller drops the reply. */
+static mt_noinline bool rejected(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
+{
+	u->msg.status = mt_codec_classify(u->lanes->codec, &u->msg, &u->s->rx);
+	return u->msg.len <= p->conf.shared_max && mt_again_rejects(p, ex, &u->msg);
+}
+
 static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_exchange *ex;
@@ -143,6 +150,10 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 	if (mt_unlikely(len > p->conf.wide_from))
 		go_apart(p, ex);
 	mt_exchange_trace_reply(p, ex, u);
+	if (mt_unlikely(u->msg.status == MT_STATUS_SERVER_ERROR) && rejected(p, u, ex)) {
+		mt_chain_drop(&u->s->rx, len);
+		return;
+	}
 	rc = mt_chain_split(&u->s->rx, len, &reply, p->pools);
 	if (mt_unlikely(rc))
 		mt_chain_drop(&u->s->rx, len - reply.len);
@@ -220,6 +231,7 @@ static void forward(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex,
 {
 	struct mt_attempt *a = &ex->attempt;
 
+	u->msg.status = mt_codec_classify(u->lanes->codec, &u->msg, &u->s->rx);
 	u->reply = ex->self;
 	mt_attempt_receives(a, MT_RECEIVE_BODY);
 	a->reply_left = u->msg.len;

@@ -16,7 +16,7 @@ from meltemi_lab.process import Process  # noqa: E402
 import wire  # noqa: E402
 
 HOST, VIP, PORT, AT = wire.INTERFACE.lower(), "240.240.1.1", 20880, "127.0.0.1:9000"
-DENIED = "denied by policy"
+DENIED = "meltemi: denied by policy"
 SERVICE = f"""apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {{name: demo, namespace: shop}}

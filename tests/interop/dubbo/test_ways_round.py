@@ -18,7 +18,7 @@ import wire  # noqa: E402
 from ways_round import DEMO, IDENT, POLICIES, WAYS  # noqa: E402
 
 VERSIONS = ("2.7.23", "3.2.16")
-TOLD = ("70: denied by policy", "40: more metadata than are read", "40: dubbo: a request string is malformed", "closed")
+TOLD = ("70: meltemi: denied by policy", "40: more metadata than are read", "40: dubbo: a request string is malformed", "closed")
 SILENT = [name for name, *_ in WAYS if name.startswith(("one way", "as an event"))]  # nobody waits for an answer to them
 SERVICE = """apiVersion: networking.istio.io/v1
 kind: ServiceEntry

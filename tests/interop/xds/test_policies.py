@@ -99,7 +99,7 @@ def calls(lab):
     report = lab.dubbo_client(f"{VIP}:{PORT}", count=CALLS).result()
     if report["answered"] == CALLS:
         return PASSES
-    return DENIED if report["error_samples"][:1] == ["denied by policy"] and not report["answered"] else str(report)
+    return DENIED if report["error_samples"][:1] == ["meltemi: denied by policy"] and not report["answered"] else str(report)
 
 
 def status(daemon):

@@ -36,7 +36,7 @@ def read(sock, length):
 # ---- one call on a connection -------------------------------------------------------------------------------------------
 
 def _said(text):
-    return DENIED if "denied by policy" in text or text.startswith("unauthenticated: ") else f"error: {text}"
+    return DENIED if "denied by policy" in text or "unauthenticated: " in text else f"error: {text}"
 
 
 def dubbo(sock, method, attachments=None, **options):

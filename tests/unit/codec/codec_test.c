@@ -110,6 +110,7 @@ int main(int argc, char **argv)
 #include "codecs.def"
 #undef MT_CODEC
 		{"ending", ending_tests},
+		{"errors", error_tests},
 		{"invoke", invoke_tests},
 		{"thrift values", thrift_value_tests},
 		{"metadata index", meta_tests},

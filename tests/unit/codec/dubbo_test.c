@@ -41,10 +41,10 @@ static const struct expect vectors[] = {
 	{"dubbo/reply-late", MT_DIR_UP, MT_MSG_REPLY, 0, 0, 5, DUBBO},
 	{"dubbo/reply-surrogates", MT_DIR_UP, MT_MSG_REPLY, 0, 0, 6, DUBBO},
 	{"dubbo/reply-exception", MT_DIR_UP, MT_MSG_REPLY, MT_STATUS_APP_ERROR, 0, 4, DUBBO},
-	{"dubbo/reply-service-error", MT_DIR_UP, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, 7,
+	{"dubbo/reply-service-error", MT_DIR_UP, MT_MSG_REPLY, MT_STATUS_SERVER_ERROR, 0, 7,
 		"dubbo=-"},
-	{"dubbo/error-reply", MT_DIR_UP, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, 0x10da06de5aa807b3,
-		"dubbo=-"},
+	{"dubbo/error-reply", MT_DIR_UP, MT_MSG_REPLY, MT_STATUS_SERVER_ERROR, 0,
+		0x10da06de5aa807b3, "dubbo=-"},
 };
 
 static void decode_vectors(void)
@@ -134,7 +134,7 @@ static void reply_statuses(void)
 				mt_local_reply_str((enum mt_local_reply)what), &c, &env_pools),
 			0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_UP, &c, &msg), MT_DECODE_DONE);
-		CU_ASSERT_EQUAL(msg.status, MT_STATUS_PROTO_ERROR);
+		CU_ASSERT_EQUAL(msg.status, MT_STATUS_SERVER_ERROR);
 		CU_ASSERT_EQUAL(msg.id, 7);
 		mt_chain_read(&c, 0, h, sizeof(h));
 		CU_ASSERT_EQUAL(h[3], status[what]);

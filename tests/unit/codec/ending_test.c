@@ -22,7 +22,7 @@ static void replies(void)
 	CU_ASSERT_EQUAL(
 		of(MT_CALL_END_REPLY, MT_STATUS_APP_ERROR, false), MT_ENDING_application_error);
 	CU_ASSERT_EQUAL(
-		of(MT_CALL_END_REPLY, MT_STATUS_PROTO_ERROR, false), MT_ENDING_server_error);
+		of(MT_CALL_END_REPLY, MT_STATUS_SERVER_ERROR, false), MT_ENDING_server_error);
 	CU_ASSERT_EQUAL(of(MT_CALL_END_ONEWAY, MT_STATUS_OK, false), MT_ENDING_oneway);
 	CU_ASSERT_EQUAL(of(MT_CALL_END_CLIENT, MT_STATUS_OK, false), MT_ENDING_client_closed);
 	CU_ASSERT_EQUAL(of(MT_CALL_END_RESET, MT_STATUS_OK, false), MT_ENDING_reset);

@@ -15,13 +15,14 @@ static const struct expect vectors[] = {
 	{"thrift/framed-binary-call", IN, MT_MSG_REQUEST, 0, 0, SEQID, HELLO},
 	{"thrift/framed-binary-oneway", IN, MT_MSG_ONEWAY, 0, 0, 7, FIRE},
 	{"thrift/framed-binary-reply", OUT, MT_MSG_REPLY, 0, 0, SEQID, ""},
-	{"thrift/framed-binary-exception", OUT, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, SEQID, ""},
+	{"thrift/framed-binary-exception", OUT, MT_MSG_REPLY, MT_STATUS_SERVER_ERROR, 0, SEQID, ""},
 	{"thrift/framed-binary-multiplexed-call", IN, MT_MSG_REQUEST, 0, 0, 9,
 		"method=hello service=DemoSvc"},
 	{"thrift/framed-compact-call", IN, MT_MSG_REQUEST, 0, 0, SEQID, HELLO},
 	{"thrift/framed-compact-oneway", IN, MT_MSG_ONEWAY, 0, 0, 7, FIRE},
 	{"thrift/framed-compact-reply", OUT, MT_MSG_REPLY, 0, 0, SEQID, ""},
-	{"thrift/framed-compact-exception", OUT, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, SEQID, ""},
+	{"thrift/framed-compact-exception", OUT, MT_MSG_REPLY, MT_STATUS_SERVER_ERROR, 0, SEQID,
+		""},
 	{"thrift/theader-binary-call", IN, MT_MSG_REQUEST, 0, 0, 0xa0b,
 		"method=hello service=- svc=demo other=-"},
 	{"thrift/theader-compact-call", IN, MT_MSG_REQUEST, 0, 0, 0xa0b, "method=hello svc=demo"},
@@ -30,13 +31,13 @@ static const struct expect vectors[] = {
 	{"thrift/unframed-binary-call", IN, MT_MSG_REQUEST, 0, 0, SEQID, HELLO},
 	{"thrift/unframed-binary-oneway", IN, MT_MSG_ONEWAY, 0, 0, 7, FIRE},
 	{"thrift/unframed-binary-reply", OUT, MT_MSG_REPLY, 0, 0, SEQID, ""},
-	{"thrift/unframed-binary-exception", OUT, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, SEQID,
+	{"thrift/unframed-binary-exception", OUT, MT_MSG_REPLY, MT_STATUS_SERVER_ERROR, 0, SEQID,
 		""},
 	{"thrift/unframed-binary-old-call", IN, MT_MSG_REQUEST, 0, 0, SEQID, HELLO},
 	{"thrift/unframed-binary-old-oneway", IN, MT_MSG_ONEWAY, 0, 0, 7, FIRE},
 	{"thrift/unframed-binary-old-reply", OUT, MT_MSG_REPLY, 0, 0, SEQID, ""},
-	{"thrift/unframed-binary-old-exception", OUT, MT_MSG_REPLY, MT_STATUS_PROTO_ERROR, 0, SEQID,
-		""},
+	{"thrift/unframed-binary-old-exception", OUT, MT_MSG_REPLY, MT_STATUS_SERVER_ERROR, 0,
+		SEQID, ""},
 };
 
 /* A frame without a message is swallowed. */
@@ -206,7 +207,7 @@ static void theader_reply(void)
 					MT_REPLY_TIMEOUT, "timeout", &out, &env_pools),
 			0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, OUT, &out, &msg), MT_DECODE_DONE);
-		CU_ASSERT_EQUAL(msg.status, MT_STATUS_PROTO_ERROR);
+		CU_ASSERT_EQUAL(msg.status, MT_STATUS_SERVER_ERROR);
 		CU_ASSERT_EQUAL(msg.id, 0xa0b);
 		CU_ASSERT_EQUAL(msg.aux32, 0xa0b);
 		CU_ASSERT_EQUAL(msg.variant, seed.variant);

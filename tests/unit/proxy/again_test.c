@@ -6,9 +6,10 @@
 
 #include "mt_proxy_priv.h"
 
-#define SAFE  0 /* listeners' indexes */
-#define NAMED 3
-#define LEN   64
+#define SAFE   0 /* listeners' indexes */
+#define SERIAL 2
+#define NAMED  3
+#define LEN    64
 
 static struct mt_retry policy;
 static struct fake_conn *client;
@@ -441,10 +442,113 @@ static void test_moved(void)
 	}
 }
 
+/* A server answers the call with a reply of this status. */
+static void replies(struct fake_conn *s, uint8_t status, uint32_t bytes)
+{
+	uint64_t id = got(s).id;
+
+	toy_make(scene_buf, 'P', id, "fail", bytes);
+	scene_buf[2] = status;
+	lab_feed(s, scene_buf, bytes);
+}
+
+/* The client has this reply of a server, and no other. */
+static void has(uint8_t status)
+{
+	struct toy t = scene_next_sent(client);
+
+	CU_ASSERT_EQUAL(t.kind, 'P');
+	CU_ASSERT_EQUAL(t.id, 1);
+	CU_ASSERT_EQUAL(t.status, status);
+	CU_ASSERT_STRING_EQUAL(t.method, "fail");
+	CU_ASSERT_EQUAL(scene_next_sent(client).kind, 0);
+}
+
+static const struct {
+	uint8_t status;
+	uint32_t on;
+} rejected[] = {
+	{TOY_SERVER_ERROR, MT_RETRY_SERVER_ERROR},
+	{TOY_OVERLOAD, MT_RETRY_OVERLOAD},
+	{TOY_UNAVAILABLE, MT_RETRY_UNAVAILABLE},
+	{TOY_DEADLINE, MT_RETRY_DEADLINE},
+	{TOY_CALLER, 0},
+};
+
+/* Errors of a class that the policy names are dropped for another attempt, others forwarded. */
+static void test_errors(void)
+{
+	static const uint32_t all = MT_RETRY_SERVER_ERROR | MT_RETRY_OVERLOAD |
+				    MT_RETRY_UNAVAILABLE | MT_RETRY_DEADLINE;
+
+	for (size_t i = 0; i < 4 * MT_ARRAY_LEN(rejected); i++) {
+		uint32_t on = rejected[i / 4].on;
+		bool named = i & 1, serial = i & 2;
+
+		start(serial ? SERIAL : SAFE, 2,
+			(struct mt_retry){.on = named ? on : (all & ~on) | MT_RETRY_LOST,
+				.attempts = 2,
+				.base_ms = 10,
+				.max_ms = 10});
+		scene_send_request(client, 'Q', 1, len);
+		replies(scene_connected_server(0), rejected[i / 4].status, LEN);
+		if (!named || !on) {
+			has(rejected[i / 4].status);
+			stop(0);
+			continue;
+		}
+		is_waiting();
+		lab_advance(11 * MT_MSEC);
+		answered(1);
+		CU_ASSERT_EQUAL(
+			mt_proxy_service_stats(lab.p, serial ? SERIAL : SAFE)->proto_error, 0);
+		CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, serial ? SERIAL : SAFE)->ok, 1);
+		stop(1);
+	}
+}
+
+/* The last attempt's error is the client's reply; it counts once for the service. */
+static void test_errors_only(void)
+{
+	start(SAFE, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_UNAVAILABLE, .attempts = 2, .base_ms = 10, .max_ms = 10});
+	scene_send_request(client, 'Q', 1, len);
+	replies(scene_connected_server(0), TOY_UNAVAILABLE, LEN);
+	for (int i = 0; i < 2; i++) {
+		is_waiting();
+		lab_advance(11 * MT_MSEC);
+		replies(lab_server(0), TOY_UNAVAILABLE, LEN);
+	}
+	has(TOY_UNAVAILABLE);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->requests, 1);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->proto_error, 1);
+	stop(2);
+}
+
+/* A reply that is forwarded while it arrives is the client's. */
+static void test_long_error(void)
+{
+	enum { LONG = 70000 };
+	uint32_t n = 0, got;
+
+	start(SAFE, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_UNAVAILABLE, .attempts = 2, .base_ms = 10, .max_ms = 10});
+	scene_send_request(client, 'Q', 1, len);
+	replies(scene_connected_server(0), TOY_UNAVAILABLE, LONG);
+	while ((got = lab_take(client, scene_buf + n, SCENE_BUF - n)) > 0)
+		n += got;
+	CU_ASSERT_EQUAL(n, LONG);
+	CU_ASSERT_EQUAL(scene_buf[2], TOY_UNAVAILABLE);
+	stop(0);
+}
+
 const struct mt_test again_tests[] = {{"read and lost", test_lost},
 	{"attempts are bounded", test_attempts_are_bounded}, {"back-off", test_back_off},
 	{"another host", test_other_host}, {"the time of a try", test_time_of_a_try},
 	{"without ids", test_serial}, {"unsent", test_unsent}, {"in vain", test_ends_in_vain},
 	{"not retained", test_not_retained}, {"evicted", test_evicted},
 	{"answered in turn", test_answered_in_turn}, {"one copy", test_one_copy},
-	{"moved", test_moved}, {0}};
+	{"moved", test_moved}, {"errors", test_errors}, {"errors only", test_errors_only},
+	{"a long error", test_long_error}, {0}};

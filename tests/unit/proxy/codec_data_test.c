@@ -58,7 +58,7 @@ static enum mt_decode head(const struct layout *at, struct mt_decoder *d, struct
 	if (h[0] != at->magic || msg->len < at->header || msg->len > d->max_message)
 		return mt_decode_bad(d, "no message of this layout");
 	msg->kind = h[at->kind_at] == at->call ? MT_MSG_REQUEST : MT_MSG_REPLY;
-	msg->status = h[at->status_at] ? MT_STATUS_PROTO_ERROR : MT_STATUS_OK;
+	msg->status = h[at->status_at] ? MT_STATUS_SERVER_ERROR : MT_STATUS_OK;
 	d->step = 1;
 	return MT_DECODE_LEADING;
 }

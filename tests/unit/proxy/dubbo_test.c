@@ -248,7 +248,7 @@ static void test_reply_with_attachments(void)
 /* A callback: without an answer the server's thread would wait for its time-out. */
 static void test_provider_calls_back(void)
 {
-	static const char text[] = "requests to clients are not forwarded";
+	static const char text[] = "meltemi: requests to clients are not forwarded";
 	struct fake_conn *c = dubbo_client(NULL), *s;
 	struct frame f = call_of(7, "2.0.2"), got;
 

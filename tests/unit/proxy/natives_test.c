@@ -9,7 +9,9 @@
 
 #include <stdio.h>
 
-#define WHY "not now" /* 7 bytes */
+/* Refusals get the mark by themselves. */
+#define MARK "meltemi: "
+#define WHY  MARK "not now" /* 16 bytes */
 
 struct bytes {
 	const char *b;
@@ -55,28 +57,28 @@ static const struct {
 		BYTES("\xda\xbb\xc2\0\x11\x22\x33\x44\x55\x66\x77\x88\0\0\0\x15\5"
 		      "2.0.2\3a.B\5"
 		      "0.0.0\1m\0HZ"),
-		BYTES("\xda\xbb\2"), BYTES("\x11\x22\x33\x44\x55\x66\x77\x88\0\0\0\x8\7" WHY)},
+		BYTES("\xda\xbb\2"), BYTES("\x11\x22\x33\x44\x55\x66\x77\x88\0\0\0\x11\x10" WHY)},
 	{"Thrift, framed, strict", "thrift", BY_THRIFT,
 		BYTES("\0\0\0\xe\x80\1\0\1\0\0\0\1m\1\2\3\4\0"),
-		BYTES("\0\0\0\x23\x80\1\0\3\0\0\0\1m\1\2\3\4\xb\0\1\0\0\0\7" WHY "\x8\0\2\0\0\0"),
+		BYTES("\0\0\0\x2c\x80\1\0\3\0\0\0\1m\1\2\3\4\xb\0\1\0\0\0\x10" WHY "\x8\0\2\0\0\0"),
 		BYTES("\0")},
 	{"Thrift, unframed, strict", "thrift", BY_THRIFT, BYTES("\x80\1\0\1\0\0\0\1m\1\2\3\4\0"),
-		BYTES("\x80\1\0\3\0\0\0\1m\1\2\3\4\xb\0\1\0\0\0\7" WHY "\x8\0\2\0\0\0"),
+		BYTES("\x80\1\0\3\0\0\0\1m\1\2\3\4\xb\0\1\0\0\0\x10" WHY "\x8\0\2\0\0\0"),
 		BYTES("\0")},
 	{"Thrift, unframed, old", "thrift", BY_THRIFT, BYTES("\0\0\0\1m\1\1\2\3\4\0"),
-		BYTES("\0\0\0\1m\3\1\2\3\4\xb\0\1\0\0\0\7" WHY "\x8\0\2\0\0\0"), BYTES("\0")},
+		BYTES("\0\0\0\1m\3\1\2\3\4\xb\0\1\0\0\0\x10" WHY "\x8\0\2\0\0\0"), BYTES("\0")},
 	/* The id is 300: two bytes of a varint. */
 	{"Thrift, framed, compact", "thrift", BY_THRIFT_COMPACT,
 		BYTES("\0\0\0\7\x82\x21\xac\2\1m\0"),
-		BYTES("\0\0\0\x12\x82\x61\xac\2\1m\x18\7" WHY "\x15"), BYTES("\0")},
+		BYTES("\0\0\0\x1b\x82\x61\xac\2\1m\x18\x10" WHY "\x15"), BYTES("\0")},
 	{"Thrift, THeader, strict", "thrift", BY_THRIFT,
 		BYTES("\0\0\0\x1c\xf\xff\0\0\0\0\0\5\0\1\0\0\0\0\x80\1\0\1\0\0\0\1m\0\0\0\5\0"),
-		BYTES("\0\0\0\x31\xf\xff\0\0\0\0\0\5\0\1\0\0\0\0\x80\1\0\3\0\0\0\1m\0\0\0\5\xb\0\1"
-		      "\0\0\0\7" WHY "\x8\0\2\0\0\0"),
+		BYTES("\0\0\0\x3a\xf\xff\0\0\0\0\0\5\0\1\0\0\0\0\x80\1\0\3\0\0\0\1m\0\0\0\5\xb\0\1"
+		      "\0\0\0\x10" WHY "\x8\0\2\0\0\0"),
 		BYTES("\0")},
 	{"Thrift, THeader, compact", "thrift", BY_THRIFT_COMPACT,
 		BYTES("\0\0\0\x15\xf\xff\0\0\0\0\1\x2c\0\1\2\0\0\0\x82\x21\xac\2\1m\0"),
-		BYTES("\0\0\0\x20\xf\xff\0\0\0\0\1\x2c\0\1\2\0\0\0\x82\x61\xac\2\1m\x18\7" WHY
+		BYTES("\0\0\0\x29\xf\xff\0\0\0\0\1\x2c\0\1\2\0\0\0\x82\x61\xac\2\1m\x18\x10" WHY
 		      "\x15"),
 		BYTES("\0")},
 	/* One code for all reasons, and no text. */
@@ -141,6 +143,11 @@ static struct fake_conn *start(const char *codec)
 	return lab_client(CONFIG_SAFE);
 }
 
+static bool is_refusal(enum mt_local_reply why)
+{
+	return why == MT_REPLY_DENIED || why == MT_REPLY_OVER_LIMIT || why == MT_REPLY_OVERLOAD;
+}
+
 static void one(uint32_t dialect, enum mt_local_reply why)
 {
 	struct fake_conn *c = start(dialects[dialect].codec);
@@ -152,7 +159,7 @@ static void one(uint32_t dialect, enum mt_local_reply why)
 	ex = the_exchange();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(ex);
 	lab_advance(MT_MSEC);
-	mt_reply_local(lab.p, ex, why, WHY);
+	mt_reply_local(lab.p, ex, why, is_refusal(why) ? WHY + strlen(MARK) : WHY);
 	lab_advance(MT_MSEC);
 	sent = lab_take(c, got, sizeof(got));
 	CU_ASSERT_EQUAL(sent, n);

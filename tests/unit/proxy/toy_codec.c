@@ -73,7 +73,7 @@ static enum mt_decode toy_header(struct mt_decoder *d, struct mt_msg *msg)
 	msg->kind = kind_of(t.kind);
 	msg->refuse = t.kind == 'U' ? 1 + MT_REPLY_UNSUPPORTED : 0;
 	msg->event = t.kind == 'D' ? MT_EVENT_DRAIN : MT_EVENT_NONE;
-	msg->status = t.status ? MT_STATUS_PROTO_ERROR : MT_STATUS_OK;
+	msg->status = t.status ? MT_STATUS_SERVER_ERROR : MT_STATUS_OK;
 	msg->id = t.id;
 	msg->len = t.len;
 	msg->lead_len = TOY_HEADER;
@@ -237,12 +237,31 @@ static int toy_goaway(
 	return mt_chain_write(out, p, m, sizeof(m));
 }
 
+/* The status is the number. */
+static void toy_error(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_error *e)
+{
+	uint8_t h[3];
+
+	mt_chain_read(c, 0, h, sizeof(h));
+	e->number = h[2];
+}
+
+static const struct mt_error_class classes[] = {
+	{TOY_OVERLOAD, MT_STATUS_OVERLOAD, "overload", NULL},
+	{TOY_UNAVAILABLE, MT_STATUS_UNAVAILABLE, "unavailable", NULL},
+	{TOY_DEADLINE, MT_STATUS_DEADLINE, "deadline", NULL},
+	{TOY_CALLER, MT_STATUS_CALLER_ERROR, "caller", NULL},
+};
+
 #define TOY_COMMON                                                                                 \
 	.max_message = TOY_MAX, .id_min = 4096, .id_max = (1ull << 40) - 1,                        \
 	.deadline_key = {.name = "deadline", .len = 8, .id = -1}, .frame.decode = toy_decode,      \
 	.metadata.leading = toy_metadata, .metadata.index = toy_index, .metadata.seek = toy_seek,  \
 	.rewrite.mutate = toy_mutate, .correlate.save = toy_save, .correlate.set_id = toy_set_id,  \
-	.correlate.restore_id = toy_restore_id, .write.reply = toy_reply
+	.correlate.restore_id = toy_restore_id, .write.reply = toy_reply,                          \
+	.errors.classes = classes, .errors.n_classes = MT_ARRAY_LEN(classes),                      \
+	.errors.others = MT_STATUS_SERVER_ERROR, .errors.read = toy_error
 
 const struct mt_codec toy_codec = {.name = "toy",
 	.whole_close = true,

@@ -363,9 +363,9 @@ static const struct bad_document warned_documents[] = {
 	    "{httpStatus: 500}}\n",
 		"8: warning: spec.http[0].fault: accepted, not enforced"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    retries: {attempts: "
-	    "3, retryOn: '5xx,503'}\n",
-		"8: warning: spec.http[0].retries.retryOn: 5xx: statuses of replies are not "
-		"enforced"},
+	    "3, retryOn: '5xx,409,retriable-4xx'}\n",
+		"8: warning: spec.http[0].retries.retryOn: 409 has no effect: replies of RPC "
+		"protocols do not have this status"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    timeout: 1s\n"
 	    "    retries: {attempts: 3, perTryTimeout: 1s}\n",
 		"9: warning: spec.http[0]: retries.perTryTimeout has no effect: timeout is not "
