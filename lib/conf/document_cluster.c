@@ -263,17 +263,8 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		if (rc == 0 && how != FORWARDED)
 			rc = guard(b, &out->guards, &to, at);
 	}
-	if (rc == 0 && out->locality) {
-		uint32_t written = out->endpoints.n_eps;
-
-		rc = mt_b_place_localities(b, out->locality, &out->cluster, &out->endpoints);
-		if (written && !out->endpoints.n_eps && h->rule)
-			mt_b_warn(b, &h->rule->meta, h->rule->meta.origin.line,
-				"spec.trafficPolicy.loadBalancer.localityLbSetting.distribute",
-				"write the localities of its endpoints",
-				"it leaves none of the endpoints of %.128s: every call fails",
-				h->se->hosts[0].s);
-	}
+	if (rc == 0 && out->locality)
+		rc = mt_b_place_localities(b, out);
 	return rc;
 }
 
@@ -368,6 +359,8 @@ static int set_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		return 0;
 	if (add_endpoints(b, h, u, labels, automatic ? AUTOMATIC : AS_WRITTEN, out))
 		return -ENOMEM;
+	if (out->left_out)
+		mt_b_tell_distribute(b, h, u, subset, out);
 	if (c->tls_by_endpoint)
 		c->tls = mt_b_document_tls(b, h, u, subset);
 	return c->tls || !c->tls_by_endpoint ? 0 : -ENOMEM;

@@ -13,6 +13,7 @@
 #include "mt_conf_cluster_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Same subzone, same zone, same region, another that may take over, any other. */
@@ -276,6 +277,16 @@ static bool matches(const struct place *at, const char *rule)
 	return true;
 }
 
+/* The first entry for the Node's place; NULL: none. */
+static const struct mt_locality_distribute *entry_of(
+	const struct mt_locality_policy *p, const struct place *node)
+{
+	for (uint32_t i = 0; i < p->n_distribute; i++)
+		if (matches(node, p->distribute[i].from.s))
+			return &p->distribute[i];
+	return NULL;
+}
+
 /* The first that is about the locality; NULL: none, it gets nothing. */
 static const struct mt_locality_to *to_of(const struct mt_locality_distribute *d,
 	const struct place *node, const struct mt_res_locality *l)
@@ -301,10 +312,21 @@ static bool is_unknown(const struct mt_locality_distribute *d, const struct plac
 	return false;
 }
 
+/* Removes the endpoints of a locality, which then gets no calls. */
+static void leave_out(struct mt_document_cluster *out, struct mt_res_locality *l)
+{
+	out->left_out += l->n_eps;
+	if (!l->region && !l->zone && !l->subzone)
+		out->nowhere += l->n_eps;
+	out->endpoints.n_eps -= l->n_eps;
+	l->n_eps = 0;
+}
+
 /* Localities that one entry is about share its percents by their weights, in whole numbers upwards. */
 static int share(struct mt_build *b, const struct mt_locality_distribute *d,
-	const struct place *node, struct mt_res_endpoints *e)
+	const struct place *node, struct mt_document_cluster *out)
 {
+	struct mt_res_endpoints *e = &out->endpoints;
 	uint64_t *sums = mt_region_alloc(&b->tmp, sizeof(*sums) * d->n_to);
 
 	if (!sums)
@@ -320,27 +342,20 @@ static int share(struct mt_build *b, const struct mt_locality_distribute *d,
 		const struct mt_locality_to *to = to_of(d, node, l);
 		uint64_t sum = to ? sums[to - d->to] : 0;
 
-		if (to) {
+		if (to)
 			l->weight =
 				(uint32_t)(((uint64_t)l->weight * to->percent.v + sum - 1) / sum);
-		} else {
-			e->n_eps -= l->n_eps;
-			l->n_eps = 0;
-		}
+		else
+			leave_out(out, l);
 	}
 	return 0;
 }
 
-static int distribute(struct mt_build *b, const struct mt_locality_policy *p,
-	const struct place *node, struct mt_res_endpoints *e)
+static int distribute(struct mt_build *b, const struct place *node, struct mt_document_cluster *out)
 {
-	for (uint32_t i = 0; i < p->n_distribute; i++) {
-		const struct mt_locality_distribute *d = &p->distribute[i];
+	const struct mt_locality_distribute *d = entry_of(out->locality, node);
 
-		if (matches(node, d->from.s))
-			return is_unknown(d, node, e) ? 0 : share(b, d, node, e);
-	}
-	return 0;
+	return !d || is_unknown(d, node, &out->endpoints) ? 0 : share(b, d, node, out);
 }
 
 static void weigh(struct mt_res_endpoints *e)
@@ -355,12 +370,77 @@ static void weigh(struct mt_res_endpoints *e)
 	}
 }
 
-int mt_b_place_localities(struct mt_build *b, const struct mt_locality_policy *p,
-	struct mt_res_cluster *c, struct mt_res_endpoints *e)
+int mt_b_place_localities(struct mt_build *b, struct mt_document_cluster *out)
 {
+	const struct mt_locality_policy *p = out->locality;
 	const struct place node = place_of_node(b);
 
-	c->locality_weighted = p->n_distribute || p->n_failover || p->n_labels;
-	weigh(e);
-	return p->n_distribute ? distribute(b, p, &node, e) : order(b, p, &node, e);
+	out->cluster.locality_weighted = p->n_distribute || p->n_failover || p->n_labels;
+	weigh(&out->endpoints);
+	return p->n_distribute ? distribute(b, &node, out) : order(b, p, &node, &out->endpoints);
+}
+
+/* ---- endpoints that `distribute` leaves without calls ---------------------------------------- */
+
+/* True if the policy contains the setting, in its portLevelSettings if `port` is not empty then. */
+static bool contains(const struct mt_traffic_policy *t, const struct mt_locality_policy *p,
+	char port[MT_INDEX_PATH])
+{
+	*port = '\0';
+	if (t && t->lb && t->lb->locality == p)
+		return true;
+	for (uint32_t i = 0; t && i < t->n_ports; i++) {
+		const struct mt_lb_policy *lb = t->ports[i].policy.lb;
+
+		if (!lb || lb->locality != p)
+			continue;
+		mt_index_path(port, "portLevelSettings", i, ".");
+		return true;
+	}
+	return false;
+}
+
+/* The object of the setting, and its path there. */
+static const struct mt_meta *setting_of(const struct mt_build *b, const struct mt_host *h,
+	const struct mt_subset *s, const struct mt_locality_policy *p, char path[MT_CONF_PATH])
+{
+	const struct mt_mesh_config *config = b->model->mesh.config;
+	char subset[MT_INDEX_PATH] = "", port[MT_INDEX_PATH];
+	const struct mt_meta *by;
+
+	if (config && p == config->locality) {
+		snprintf(path, MT_CONF_PATH, "localityLbSetting");
+		return &config->meta;
+	}
+	by = &h->rule->meta;
+	if (s && contains(s->policy, p, port)) {
+		mt_index_path(
+			subset, "subsets", s->by ? s->at : (uint32_t)(s - h->rule->subsets), ".");
+		by = s->by ? s->by : by;
+	} else {
+		(void)contains(h->rule->policy, p, port);
+	}
+	snprintf(path, MT_CONF_PATH, "spec.%strafficPolicy.%sloadBalancer.localityLbSetting",
+		subset, port);
+	return by;
+}
+
+void mt_b_tell_distribute(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *s, const struct mt_document_cluster *d)
+{
+	const struct place node = place_of_node(b);
+	const struct mt_locality_distribute *rule = entry_of(d->locality, &node);
+	char path[MT_CONF_PATH], full[MT_CONF_PATH + MT_INDEX_PATH];
+	const struct mt_meta *by = setting_of(b, h, s, d->locality, path);
+
+	snprintf(full, sizeof(full), "%s.distribute[%u]", path,
+		(uint32_t)(rule - d->locality->distribute));
+	if (!d->endpoints.n_eps)
+		mt_b_warn(b, by, rule->origin.line, full, "write the localities of its endpoints",
+			"it leaves none of the endpoints of %.128s%s%.64s: every call fails",
+			u->host, s ? ", subset " : "", s ? s->name.s : "");
+	else if (d->nowhere)
+		mt_b_note(b, by, rule->origin.line, full, "write the localities of its endpoints",
+			"%u endpoints of %.128s have no locality, and get no calls", d->nowhere,
+			u->host);
 }

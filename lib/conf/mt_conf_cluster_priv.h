@@ -141,9 +141,6 @@ struct mt_near {
 /* All of a host by their localities' names. NULL: no memory. */
 struct mt_near *mt_b_near(
 	struct mt_build *b, const struct mt_locality_policy *p, const struct mt_host *h);
-/* What becomes of localities, whose priorities are ranks until now: priorities and weights. 0 or -ENOMEM. */
-int mt_b_place_localities(struct mt_build *b, const struct mt_locality_policy *p,
-	struct mt_res_cluster *c, struct mt_res_endpoints *e);
 
 /* ---- TLS that documents ask for (document_cluster_tls.c) -------------------------------------------- */
 
@@ -171,7 +168,21 @@ struct mt_document_cluster {
 	struct mt_res_endpoints endpoints;
 	struct mt_cluster_guards guards;
 	const struct mt_locality_policy *locality; /* NULL: all localities are alike */
+	/* Endpoints that its `distribute` leaves without calls; how many of them have no locality. */
+	uint32_t left_out, nowhere;
 };
+
+/*
+ * Sets priorities and weights of the localities, whose priorities are ranks until now, by
+ * out->locality. 0 or -ENOMEM.
+ */
+int mt_b_place_localities(struct mt_build *b, struct mt_document_cluster *out);
+/*
+ * Warns if `distribute` leaves no endpoint of the cluster (s NULL: all of the unit's, else of this
+ * subset), and notes endpoints without a locality that get no calls. Call if d->left_out.
+ */
+void mt_b_tell_distribute(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *s, const struct mt_document_cluster *d);
 
 /*
  * What documents say of a port of a host, or of a subset of it (NULL: all of it), as a discovery service would say it. In b->tmp,

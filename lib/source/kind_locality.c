@@ -36,7 +36,8 @@ static const struct mt_field distribute_fields[] = {
 			"is used"},
 	{"to", MT_F_CUSTOM, .custom = read_to, .required = true,
 		.help = "localities of endpoints in the same form, with percentages of the calls "
-			"that total 100; endpoints elsewhere get none"},
+			"that total 100; endpoints elsewhere and those without a locality get "
+			"none"},
 };
 
 static const struct mt_section distribute_section = {"distribute",

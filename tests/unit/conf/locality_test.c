@@ -289,6 +289,85 @@ static void without_outliers(void)
 	}
 }
 
+/* Endpoints that `distribute` leaves without calls are reported where it is written. */
+static void left_without_calls(void)
+{
+	static const struct {
+		const char *endpoints, *policy, *mesh, *words;
+		enum mt_diag_severity severity;
+		uint32_t line; /* 0: no report */
+	} t[] = {
+#define SHARES	"distribute: [{from: q, to: {q: 100}}, {from: r, to: {r: 100}}]"
+#define NOWHERE "{address: 198.51.100.1}, {address: 198.51.100.2}"
+		{NOWHERE, WITH(SHARES), "",
+			"spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[1]: it "
+			"leaves "
+			"none of the endpoints of a.x: every call fails",
+			MT_DIAG_WARNING, 24},
+		{NOWHERE, "portLevelSettings: [{port: {number: 1}, " WITH(SHARES) "}]", "",
+			"spec.trafficPolicy.portLevelSettings[0].loadBalancer.localityLbSetting."
+			"distribute[1]: it leaves none",
+			MT_DIAG_WARNING, 24},
+		/* The mesh's own, for a host with a rule that does not write any, too. */
+		{NOWHERE, OUTLIERS, "localityLbSetting: {" SHARES "}",
+			"localityLbSetting.distribute[1]: it leaves none of the endpoints of a.x",
+			MT_DIAG_WARNING, 30},
+		{AT(1, "p/z") AT(2, "q"), WITH(SHARES), "", "it leaves none", MT_DIAG_WARNING, 24},
+		{NOWHERE ", " AT(3, "r/z"), WITH(SHARES), "",
+			"2 endpoints of a.x have no locality, and get no calls", MT_DIAG_NOTE, 24},
+		/* Elsewhere by intent. */
+		{AT(1, "q") AT(3, "r/z"), WITH(SHARES), "", "", MT_DIAG_NOTE, 0},
+		{"", WITH(SHARES), "", "", MT_DIAG_NOTE, 0},
+		{NOWHERE, WITH("distribute: [{from: p, to: {p: 100}}]"), "", "", MT_DIAG_NOTE, 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char text[4096];
+		struct built b;
+		size_t n = (size_t)snprintf(text, sizeof(text), "%s", HERE);
+		uint32_t reports = 0;
+
+		n += (size_t)snprintf(
+			text + n, sizeof(text) - n, service_text, t[i].endpoints, t[i].policy);
+		if (*t[i].mesh)
+			snprintf(text + n, sizeof(text) - n, MESH, t[i].mesh);
+		b = (struct built){.conf = new_conf(), .m = mt_model_new()};
+		mt_diags_init(&b.diags);
+		mt_source_text(b.m, &b.diags, "t", text, strlen(text));
+		b.m->mesh.config = b.m->mesh_configs.n ? b.m->mesh_configs.v[0] : NULL;
+		b.s = b.diags.errors ? NULL : mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+		CU_ASSERT_PTR_NOT_NULL(b.s);
+		for (uint32_t k = 0; k < b.diags.n; k++)
+			reports += b.diags.items[k].path &&
+				   strstr(b.diags.items[k].path, "distribute") != NULL;
+		CU_ASSERT_EQUAL(reports, t[i].line > 0);
+		CU_ASSERT(!t[i].line || has_diag(&b, t[i].severity, t[i].line, t[i].words));
+		if (reports != (t[i].line > 0) ||
+			(t[i].line && !has_diag(&b, t[i].severity, t[i].line, t[i].words)))
+			show_diags(&b);
+		unbuild(&b);
+	}
+}
+
+/* A subset's own setting is named, and the subset. */
+static void left_without_calls_of_subset(void)
+{
+	char text[4096];
+	struct built b;
+	size_t n = (size_t)snprintf(text, sizeof(text), "%s", HERE);
+
+	n += (size_t)snprintf(text + n, sizeof(text) - n, service_text, SIX, "");
+	snprintf(text + n, sizeof(text) - n,
+		"  subsets:\n  - name: v1\n    labels: {}\n    trafficPolicy: {%s}\n",
+		WITH("distribute: [{from: r, to: {nowhere: 100}}]"));
+	b = build_text(NULL, text);
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 28,
+		"spec.subsets[0].trafficPolicy.loadBalancer.localityLbSetting.distribute[0]: it "
+		"leaves none of the endpoints of a.x, subset v1: every call fails"));
+	unbuild(&b);
+}
+
 const struct mt_test locality_tests[] = {
 	{"priorities by where both stand", priorities},
 	{"shares of localities", distribute},
@@ -296,5 +375,7 @@ const struct mt_test locality_tests[] = {
 	{"what the mesh says", of_the_mesh},
 	{"locality settings that are refused", refused},
 	{"an order without outlier detection", without_outliers},
+	{"endpoints without calls", left_without_calls},
+	{"endpoints of a subset without calls", left_without_calls_of_subset},
 	{0},
 };
