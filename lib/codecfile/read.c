@@ -75,7 +75,7 @@ void cf_read_ref(struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref *out
 {
 	struct mt_text t = {0};
 
-	if (!mt_read_text(c, n, &t))
+	if (!mt_read_item(c, n, &t))
 		return;
 	out->name = t.s;
 	out->line = n->line;
@@ -416,7 +416,7 @@ static void read_meta_names(struct mt_fctx *c, const struct mt_ynode *n, void *o
 		struct mt_ynode key = {.type = MT_Y_SCALAR, .line = k->key_line, .text = k->key};
 		uint32_t mark = mt_path_push(c, k->key);
 
-		if (cf_read_number(c, &key, &name->number) && mt_read_text(c, k, &text)) {
+		if (cf_read_number(c, &key, &name->number) && mt_read_item(c, k, &text)) {
 			name->text = text.s;
 			m->n_names++;
 		}

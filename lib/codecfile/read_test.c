@@ -20,7 +20,7 @@ static void read_value(struct mt_fctx *c, const struct mt_ynode *n, struct cf_te
 	uint32_t errors = c->diags->errors;
 	uint32_t at = t->n;
 
-	if (!mt_read_text(c, n, &text))
+	if (!mt_read_item(c, n, &text))
 		return;
 	/* Quoted values are texts. */
 	if (!n->plain || !((text.s[0] >= '0' && text.s[0] <= '9') || text.s[0] == '-')) {

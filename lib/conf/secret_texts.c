@@ -21,6 +21,8 @@
 #define OF_ROOTS   "file-root:"
 #define ONLY_ROOTS "-cacert"
 
+#define BLANKS " \t\r\n"
+
 static void wipe(char *text)
 {
 	if (text)
@@ -187,7 +189,7 @@ static char *decode(const char *text)
 	int got = -1, pads = 0;
 
 	for (size_t i = 0; clean && i < n; i++)
-		if (!strchr(" \t\r\n", text[i]))
+		if (!strchr(BLANKS, text[i]))
 			clean[len++] = text[i];
 	while (clean && pads < 2 && pads < (int)len && clean[len - 1 - (size_t)pads] == '=')
 		pads++;
@@ -204,7 +206,7 @@ static char *decode(const char *text)
 	return out;
 }
 
-/* The first of these keys that it has; *out NULL: it has none. */
+/* Gets the first of these keys that has a value, which is not empty; *out NULL: none has. */
 static int value_of(
 	const struct mt_kube_secret *s, const char *const keys[2], char **out, struct mt_err *e)
 {
@@ -212,9 +214,10 @@ static int value_of(
 		const char *clear = mt_labels_get(&s->clear, keys[i]),
 			   *coded = mt_labels_get(&s->data, keys[i]);
 
-		if (clear)
+		if (clear && *clear)
 			return put(out, clear, e);
-		if (!coded)
+		/* An API server replaces a key of `data` by that of `stringData`, even if empty. */
+		if (clear || !coded || !coded[strspn(coded, BLANKS)])
 			continue;
 		wipe(*out);
 		*out = decode(coded);

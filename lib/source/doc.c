@@ -242,13 +242,13 @@ bool mt_group_is_known(const char *group, size_t len)
 
 /* ---- identity -------------------------------------------------------------------------------- */
 
-/* A scalar of the document, which may have errors elsewhere; NULL: there is none. */
+/* A text of the document, which may have errors elsewhere; NULL: none, or an empty one. */
 static const char *text_at(const struct mt_ynode *root, const char *section, const char *name)
 {
 	const struct mt_ynode *n = section ? mt_yaml_get(root, section) : root;
 
 	n = mt_yaml_get(n, name);
-	return n && n->type == MT_Y_SCALAR && !mt_yaml_is_null(n) ? n->text : NULL;
+	return n && n->type == MT_Y_SCALAR && !mt_is_empty(n) ? n->text : NULL;
 }
 
 /* Parses RFC 3339 in UTC, as API servers write it. Anything else is 0, the oldest. */
@@ -311,7 +311,7 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 	s = text_at(root, "metadata", "name");
 	o->name = s ? s : "";
 	s = text_at(root, "metadata", "namespace");
-	if (s && *s) {
+	if (s) {
 		o->ns = s;
 	} else {
 		/* Copy it, because the place does not live as long as the object. */
@@ -395,7 +395,7 @@ static void wrong_version(struct mt_fctx *c, const struct mt_ynode *root, const 
 	snprintf(remedy, sizeof(remedy), "write apiVersion: %s%s%s", k->group, *k->group ? "/" : "",
 		k->versions[0]);
 	mt_path_push(c, "apiVersion");
-	if (!n || mt_yaml_is_null(n))
+	if (!n || mt_is_empty(n))
 		mt_f_error(c, root->line, remedy, "the document has no apiVersion");
 	else if (mt_want_scalar(c, n, "a word"))
 		mt_f_error(c, n->line, remedy, "\"%.64s\" is not an API version of %s", n->text,

@@ -288,7 +288,29 @@ void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_
 	}
 }
 
-/* Reads one key of a map. Null means not written, but a required field must have a value. */
+/* True if the value counts as not written: null, and an empty text where the field is a text. */
+static bool is_absent(const struct mt_field *f, const struct mt_ynode *n)
+{
+	if (mt_yaml_is_null(n))
+		return true;
+	if (!mt_is_empty(n))
+		return false;
+	switch (f->type) {
+	case MT_F_TEXT:
+	case MT_F_SKIP:
+	case MT_F_LATER:
+	case MT_F_REFUSED:
+		return true;
+	case MT_F_WORD:
+		return f->blank;
+	case MT_F_CUSTOM:
+		return f->required;
+	default:
+		return false;
+	}
+}
+
+/* Reads one key of a map. A required field must have a value. */
 static void read_entry(struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n,
 	void *obj, uint32_t seen[])
 {
@@ -306,7 +328,7 @@ static void read_entry(struct mt_fctx *c, const struct mt_section *s, const stru
 	}
 	seen[f - s->fields] = n->key_line;
 	warn_if_renamed(c, f, n);
-	if (!mt_yaml_is_null(n))
+	if (!is_absent(f, n))
 		mt_field_read(c, f, n, obj);
 	else if (f->required)
 		mt_f_error(c, n->line, f->help, "is empty");

@@ -344,7 +344,7 @@ static void read_codec(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_ynode *name = mt_yaml_get(n, "name");
 
-	if (name)
+	if (name && !mt_is_empty(name))
 		mt_read_text(c, name, &((struct mt_proxy_patch *)obj)->codec);
 	else
 		mt_f_error(c, n->line, "write {name: aeraki.meta_protocol.codec.NAME}",

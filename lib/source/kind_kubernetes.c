@@ -41,7 +41,7 @@ static const struct mt_section port_section = {"service port", sizeof(struct mt_
 /* Warns about session affinity by the client's address; `None` means no affinity. */
 static void read_affinity(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	if (n->type != MT_Y_SCALAR || strcmp(n->text, "None") != 0)
+	if (!mt_is_empty(n) && (n->type != MT_Y_SCALAR || strcmp(n->text, "None") != 0))
 		mt_f_warn(c, n->key_line,
 			"write consistentHash: {useSourceIp: true} in a DestinationRule",
 			"accepted, not enforced: calls are spread by the balancer");
@@ -49,13 +49,13 @@ static void read_affinity(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 
 static void read_traffic_policy(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	if (n->type != MT_Y_SCALAR || strcmp(n->text, "Cluster") != 0)
+	if (!mt_is_empty(n) && (n->type != MT_Y_SCALAR || strcmp(n->text, "Cluster") != 0))
 		mt_f_note(c, n->key_line, NULL,
 			"accepted, not enforced: endpoints of all nodes are used");
 }
 
 static const struct mt_field service_fields[] = {
-	{"type", MT_F_WORD, AT(struct mt_kube_service, type), .words = types,
+	{"type", MT_F_WORD, AT(struct mt_kube_service, type), .words = types, .blank = true,
 		.help = "`ExternalName` is an alias and not served; others are served at their "
 			"cluster addresses"},
 	{"clusterIP", MT_F_TEXT, AT(struct mt_kube_service, cluster_ip),
@@ -123,15 +123,8 @@ const struct mt_section mt_sec_kube_service = {"Service", sizeof(struct mt_kube_
 
 /* ---- EndpointSlice --------------------------------------------------------------------------- */
 
-/* Accepts "", which an API server writes for a Service's only port if that has no name. */
-static void read_port_name(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
-{
-	if (n->type != MT_Y_SCALAR || (*n->text && !mt_yaml_is_null(n)))
-		mt_read_text(c, n, &((struct mt_kube_port *)obj)->name);
-}
-
 static const struct mt_field slice_port_fields[] = {
-	{"name", MT_F_CUSTOM, .custom = read_port_name,
+	{"name", MT_F_TEXT, AT(struct mt_kube_port, name),
 		.help = "name of the service's port; empty: its only port, without a name"},
 	{"port", MT_F_NUM, AT(struct mt_kube_port, number), .min = 1, .max = 65535,
 		.help = "port of the endpoints"},

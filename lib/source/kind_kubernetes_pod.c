@@ -80,7 +80,7 @@ static void read_conditions(struct mt_fctx *c, const struct mt_ynode *n, void *o
 }
 
 static const struct mt_field status_fields[] = {
-	{"phase", MT_F_WORD, AT(struct mt_kube_pod_status, phase), .words = phases,
+	{"phase", MT_F_WORD, AT(struct mt_kube_pod_status, phase), .words = phases, .blank = true,
 		.help = "a Pod that has ended (Succeeded, Failed) is not an endpoint"},
 	{"podIP", MT_F_TEXT, AT(struct mt_kube_pod_status, ip), .help = "the Pod's address"},
 	{"podIPs", MT_F_LIST, AT_LIST(struct mt_kube_pod_status, ips), .sub = &ip_section,

@@ -12,7 +12,7 @@
 
 static void read_prefix(struct mt_fctx *c, const struct mt_ynode *n, struct mt_node_addr *out)
 {
-	if (!mt_read_text(c, n, &out->text))
+	if (!mt_read_item(c, n, &out->text))
 		return;
 	if (mt_prefix_parse(out->text.s, &out->addr, &out->prefix))
 		mt_f_error(c, n->line, "write it like 192.0.2.1/24 or 2001:db8::1/64",

@@ -42,7 +42,7 @@ static void read_addresses(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 		struct mt_node_addr *a = &d->addresses[d->n_addresses];
 		uint32_t mark = mt_path_push_index(c, d->n_addresses++);
 
-		if (mt_read_text(c, k, &a->text) && mt_addr_parse(a->text.s, &a->addr))
+		if (mt_read_item(c, k, &a->text) && mt_addr_parse(a->text.s, &a->addr))
 			mt_f_error(c, k->line, "write it like 192.0.2.1 or 2001:db8::1",
 				"\"%.64s\" is not an address", k->text);
 		mt_path_pop(c, mark);
@@ -70,7 +70,7 @@ static void read_allow(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		struct mt_node_addr *a = &d->allow[d->n_allow];
 		uint32_t mark = mt_path_push_index(c, d->n_allow++);
 
-		if (mt_read_text(c, k, &a->text) &&
+		if (mt_read_item(c, k, &a->text) &&
 			mt_prefix_parse(a->text.s, &a->addr, &a->prefix))
 			mt_f_error(c, k->line, "write it like 10.0.0.0/8 or 2001:db8::/32",
 				"\"%.64s\" is not a network", k->text);
@@ -93,7 +93,7 @@ static void read_upstream(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 		uint32_t mark = mt_path_push_index(c, d->n_upstream++);
 		struct mt_dns_address a = {.port = 0};
 
-		if (mt_read_text(c, k, &s->text) && mt_dns_address_parse(s->text.s, DNS_PORT, &a))
+		if (mt_read_item(c, k, &s->text) && mt_dns_address_parse(s->text.s, DNS_PORT, &a))
 			mt_f_error(c, k->line, "write it like 192.0.2.53 or 192.0.2.53:5353",
 				"\"%.64s\" is not an address", k->text);
 		s->addr = a.addr;

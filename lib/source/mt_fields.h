@@ -14,7 +14,7 @@
 #include "mt_yaml.h"
 
 enum mt_field_type {
-	MT_F_TEXT,     /* struct mt_text */
+	MT_F_TEXT,     /* struct mt_text; an empty one counts as not written */
 	MT_F_NUM,      /* struct mt_num within [min, max] */
 	MT_F_DURATION, /* struct mt_num, ms */
 	MT_F_BOOL,     /* struct mt_num */
@@ -52,6 +52,7 @@ struct mt_field {
 	enum mt_field_type type;
 	bool required;
 	bool host;		      /* TEXT and TEXTS: host names (mt_read_host()) */
+	bool blank;		      /* WORD: an empty text is the default, as in Kubernetes */
 	uint16_t offset, count;	      /* offsets of the member and (arrays) of its count */
 	uint32_t min, max;	      /* range of numbers, or of durations in ms */
 	const struct mt_section *sub; /* of CUSTOM fields: for the reference page only */
@@ -151,8 +152,13 @@ bool mt_want_scalar(struct mt_fctx *c, const struct mt_ynode *n, const char *wan
 bool mt_want_map(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted);
 bool mt_want_list(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted);
 
+/* True for null and an empty text, which count as not written where a text may be. */
+bool mt_is_empty(const struct mt_ynode *n);
 /* scalars.c: read one value each. False after an error, which they report. */
+/* Also false, without an error, if the text is empty. */
 bool mt_read_text(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
+/* Reads a text of a list, where an empty one is an error. */
+bool mt_read_item(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
 bool mt_read_num(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min, uint32_t max,
 	struct mt_num *out);
 bool mt_read_duration(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_ms, uint32_t max_ms,

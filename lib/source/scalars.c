@@ -9,16 +9,31 @@
 
 #define LABELS_MAX 4096u
 
+bool mt_is_empty(const struct mt_ynode *n)
+{
+	return n->type == MT_Y_SCALAR && (*n->text == '\0' || mt_yaml_is_null(n));
+}
+
 bool mt_read_text(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out)
 {
-	if (!mt_want_scalar(c, n, "a text"))
+	if (!mt_want_scalar(c, n, "a text") || mt_is_empty(n))
 		return false;
-	if (*n->text == '\0' || mt_yaml_is_null(n)) {
-		mt_f_error(c, n->line, "write a value or remove it", "is empty");
-		return false;
-	}
 	*out = (struct mt_text){n->text, n->line};
 	return true;
+}
+
+/* Reports an empty item of a list, which is not the same as none. */
+static bool is_item(struct mt_fctx *c, const struct mt_ynode *n)
+{
+	if (!mt_is_empty(n))
+		return true;
+	mt_f_error(c, n->line, "write a value or remove it", "is empty");
+	return false;
+}
+
+bool mt_read_item(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out)
+{
+	return is_item(c, n) && mt_read_text(c, n, out);
 }
 
 /* Parses decimal digits only: no sign, blanks, octal or "1e3". 0, -EINVAL or -ERANGE. */
@@ -215,7 +230,7 @@ static bool read_each(struct mt_fctx *c, const struct mt_ynode *n, read_one *rea
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
 		uint32_t mark = mt_path_push_index(c, i++);
 
-		if (read(c, k, &(*out)[*n_out]))
+		if (is_item(c, k) && read(c, k, &(*out)[*n_out]))
 			(*n_out)++;
 		else
 			ok = false;

@@ -256,12 +256,14 @@ static bool want(struct mt_pb_reader *rd, const ProtobufCMessageDescriptor *type
 {
 	const struct row *row = row_of(type, n->key);
 	struct boot_reader *r = here(rd);
+	bool text = f && f->type == PROTOBUF_C_TYPE_STRING && !(row && row->words);
+	bool absent = text ? mt_is_empty(n) : mt_yaml_is_null(n);
 
-	if (!row || (row->fate == UNUSED && !mt_yaml_is_null(n)))
+	if (!row || (row->fate == UNUSED && !absent))
 		note_unused(r);
-	else if (mt_yaml_is_null(n) && row->fate == NEEDED)
+	else if (absent && row->fate == NEEDED)
 		mt_f_error(&r->c, n->line, row->help, "is empty");
-	else if (mt_yaml_is_null(n))
+	else if (absent)
 		return false;
 	else if (row->fate == REFUSED)
 		mt_f_error(&r->c, n->key_line, "remove it", "%s", row->help);

@@ -107,6 +107,8 @@ static struct built build(const char *text, const char *more, bool identity)
 	mt_conf_set_identity(conf, identity ? pki()->alice : NULL);
 	b = build_text(conf, all);
 	free(all);
+	if (!b.s)
+		show_diags(&b);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	return b;
 }
@@ -345,6 +347,56 @@ static void secrets(void)
 	pki_free(&n);
 }
 
+/* An empty value of a Secret counts as absent, by either name of the key. */
+static void empty_in_secret(void)
+{
+	static const struct {
+		const char *lines;
+		bool cacert;
+		const char *want, *words;
+	} cases[] = {
+		{"data: {ca.crt: \"\"}\nstringData:\n", true, "TTT sni - alpn - of nobody for a.x",
+			NULL},
+		{"data: {ca.crt: }\nstringData:\n", true, "TTT sni - alpn - of nobody for a.x",
+			NULL},
+		{"data: {ca.crt: \"\\n\"}\nstringData:\n  ca.crl: \"\"\n", true,
+			"TTT sni - alpn - of nobody for a.x", NULL},
+		{"stringData:\n  ca.crt: \"\"\n", true, "TTT sni - alpn - of nobody for a.x", NULL},
+		{"data: {cacert: \"!\"}\nstringData:\n  cacert: \"\"\n", false, "closed",
+			"Secret default/cred has no roots (ca.crt)"},
+		{"data: {ca.crt: \"\"}\n", false, "closed",
+			"Secret default/cred has no roots (ca.crt)"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++) {
+		char *text = NULL, got[1024];
+		bool told = false;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+		struct built b;
+
+		fputs(RULE("{tls: {mode: SIMPLE, credentialName: cred, subjectAltNames: [a.x]}}"),
+			f);
+		fputs("---\napiVersion: v1\nkind: Secret\nmetadata: {name: cred, namespace: "
+		      "default}\n",
+			f);
+		fputs(cases[i].lines, f);
+		if (cases[i].cacert)
+			put_value(f, "cacert", pki()->roots);
+		fclose(f);
+		b = build(SERVICE(""), text, false);
+		words(cluster(b.s, "outbound|1||m.x"), got, sizeof(got));
+		CU_ASSERT_STRING_EQUAL(got, cases[i].want);
+		for (uint32_t k = 0; cases[i].words && k < b.diags.n; k++)
+			told |= strstr(b.diags.items[k].message, cases[i].words) != NULL;
+		CU_ASSERT_EQUAL(told, cases[i].words != NULL);
+		if (told != (cases[i].words != NULL) || strcmp(got, cases[i].want) != 0)
+			show_diags(&b);
+		unbuild(&b);
+		free(text);
+	}
+}
+
 /* ---- who has them ------------------------------------------------------------------------------------ */
 
 static void rest_of_them(void)
@@ -408,6 +460,7 @@ const struct mt_test tls_document_tests[] = {
 	{"names", names},
 	{"another_word", another_word},
 	{"secrets", secrets},
+	{"empty_in_secret", empty_in_secret},
 	{"rest_of_them", rest_of_them},
 	{"ambient", ambient},
 	{0},
