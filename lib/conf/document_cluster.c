@@ -134,11 +134,14 @@ static void set_policy(struct mt_build *b, struct mt_document_cluster *out, cons
 
 /* ---- instances -------------------------------------------------------------------------------------- */
 
-/* An instance that is there to be called at the port, of the subset if there is one. */
+/*
+ * True for an instance that is there to be called at the port, of the subset if there is one. An
+ * unfit one is left out, so that it finishes its calls and gets no new ones.
+ */
 static bool is_member(
 	const struct mt_unit *u, const struct mt_workload *w, const struct mt_labels *labels)
 {
-	if (w->own_ports && !mt_labels_get(&w->ports, u->port->name.s))
+	if (w->fitness == MT_UNFIT || (w->own_ports && !mt_labels_get(&w->ports, u->port->name.s)))
 		return false;
 	return w->weight.v && (!labels || mt_labels_match(labels, &w->labels));
 }
@@ -165,7 +168,7 @@ static enum mt_ep_drain drain_of(const struct mt_workload *w)
 
 	if (label && strcmp(label, "true") == 0)
 		return MT_EP_DRAIN_LABEL;
-	return w->terminating ? MT_EP_DRAIN_TERMINATING : MT_EP_DRAIN_NONE;
+	return w->fitness == MT_TERMINATING ? MT_EP_DRAIN_TERMINATING : MT_EP_DRAIN_NONE;
 }
 
 /* Neighbours of one locality and rank share an entry. */

@@ -266,6 +266,20 @@ static void tell_unwritten(struct mt_build *b, const struct mt_host *h)
 			"it has no endpoints, so that every call fails");
 }
 
+/* Reports a service of which no endpoint takes calls, at the first of them. */
+static void tell_unfit(struct mt_build *b, const struct mt_host *h)
+{
+	const struct mt_workload *w = h->n_workloads ? h->workloads[0] : NULL;
+
+	for (uint32_t i = 0; i < h->n_workloads; i++)
+		if (h->workloads[i]->fitness != MT_UNFIT)
+			return;
+	if (w)
+		mt_b_warn(b, mt_instance_meta(h, w), w->fitness_line, "status.conditions",
+			"see its health check",
+			"no endpoint of %.128s is healthy: every call fails", h->se->hosts[0].s);
+}
+
 void mt_b_tell_no_endpoints(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
@@ -275,6 +289,8 @@ void mt_b_tell_no_endpoints(struct mt_build *b)
 		if (!h->se->n_ports && !h->se->kubernetes && !h->n_joined)
 			mt_b_warn(b, &h->se->meta, h->se->meta.origin.line, "spec.ports",
 				"write its ports", "it has no ports, and is not served");
+		if (mt_host_is_served(h))
+			tell_unfit(b, h);
 		if (!mt_host_is_served(h) || h->n_workloads || h->n_joined || h->se->n_endpoints)
 			continue;
 		if (!s || !s->labels.n_kv)

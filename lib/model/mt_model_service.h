@@ -32,6 +32,13 @@ struct mt_se_port {
 /* Whether an endpoint has a proxy of its own, as far as its Pod shows. */
 enum mt_workload_proxy { MT_PROXY_NOT_SAID, MT_PROXY_NONE, MT_PROXY_SIDECAR, MT_PROXY_AMBIENT };
 
+/* How the source of a workload marks it: which new calls it takes. */
+enum mt_fitness {
+	MT_FIT,
+	MT_TERMINATING, /* none, unless all endpoints of the service end; it keeps what it has */
+	MT_UNFIT,	/* none: unhealthy or not ready */
+};
+
 /* An endpoint of a service: inline, or the spec of a WorkloadEntry. */
 struct mt_workload {
 	struct mt_origin origin;
@@ -55,7 +62,8 @@ struct mt_workload {
 	bool own_ports;	     /* it has only the ports in `ports` */
 	bool looked_up;	     /* a copy with an address that its name resolved to */
 	bool labels_unknown; /* its Pod is not among the documents */
-	bool terminating;    /* by its EndpointSlice */
+	enum mt_fitness fitness;
+	uint32_t fitness_line; /* of the status that decided; 0: none */
 };
 
 struct mt_selector {

@@ -61,6 +61,7 @@ struct mt_meta {
 	const char *kind, *name, *ns; /* ns: "default" when not written */
 	/* neither the document nor its source specifies a namespace */
 	bool ns_unwritten;
+	bool ends; /* an API server deletes it: deletionTimestamp is written */
 	const char *
 		as_of; /* from the API server: the time of its last change; NULL: written by hand */
 	struct mt_labels labels, annotations;

@@ -211,17 +211,22 @@ static const struct mt_kube_pod *pod_of(struct translation *x, const struct mt_k
 	return get(x, &x->pods, target->ns.s ? target->ns.s : s->meta.ns, target->name.s);
 }
 
-/* True for one that ends: it keeps what it has, and gets nothing new. */
-static bool is_terminating(const struct mt_kube_service *svc, const struct mt_kube_endpoint *e)
+/* By the conditions of a slice, and by the list of Endpoints that has it. */
+static enum mt_fitness fitness_of(
+	const struct mt_kube_service *svc, const struct mt_kube_endpoint *e, bool listed_ready)
 {
 	const struct mt_kube_conditions *c = &e->conditions;
 
-	return c->terminating.v && (!c->serving.set || c->serving.v) && !svc->publish_not_ready.v;
+	if (svc->publish_not_ready.v)
+		return MT_FIT;
+	if (c->terminating.v)
+		return !c->serving.set || c->serving.v ? MT_TERMINATING : MT_UNFIT;
+	return listed_ready && (!c->ready.set || c->ready.v) ? MT_FIT : MT_UNFIT;
 }
 
 static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 	const struct mt_kube_service *svc, const struct mt_kube_slice *s,
-	const struct mt_kube_subset *sub, const struct mt_kube_endpoint *e)
+	const struct mt_kube_subset *sub, const struct mt_kube_endpoint *e, enum mt_fitness fitness)
 {
 	const struct mt_text *ip = e->ip.s ? &e->ip : e->n_addresses ? &e->addresses[0] : NULL;
 	const struct mt_kube_pod *p;
@@ -229,7 +234,7 @@ static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 	struct mt_workload *w;
 
 	/* Skip host names: the API server accepts them only in slices of type FQDN. */
-	if (!ip || !ip->s || mt_addr_parse(ip->s, &addr))
+	if (fitness == MT_UNFIT || !ip || !ip->s || mt_addr_parse(ip->s, &addr))
 		return;
 	w = push(x, se);
 	if (!w)
@@ -238,7 +243,7 @@ static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 		.address_text = *ip,
 		.address = addr,
 		.weight = {.v = 1},
-		.terminating = is_terminating(svc, e),
+		.fitness = fitness,
 		.by = &s->meta};
 	take_ports(x, w, svc, se, sub);
 	if (e->zone.s)
@@ -249,11 +254,6 @@ static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 	w->labels_unknown = !p;
 }
 
-static bool is_ready(const struct mt_kube_service *svc, const struct mt_kube_endpoint *e)
-{
-	return svc->publish_not_ready.v || !e->conditions.ready.set || e->conditions.ready.v;
-}
-
 static void add_slice(struct translation *x, struct mt_service_entry *se,
 	const struct mt_kube_service *svc, const struct mt_kube_slice *s)
 {
@@ -261,10 +261,11 @@ static void add_slice(struct translation *x, struct mt_service_entry *se,
 		const struct mt_kube_subset *sub = &s->subsets[i];
 
 		for (uint32_t k = 0; k < sub->n_ready; k++)
-			if (is_ready(svc, &sub->ready[k]) || is_terminating(svc, &sub->ready[k]))
-				add_endpoint(x, se, svc, s, sub, &sub->ready[k]);
-		for (uint32_t k = 0; k < sub->n_not_ready && svc->publish_not_ready.v; k++)
-			add_endpoint(x, se, svc, s, sub, &sub->not_ready[k]);
+			add_endpoint(x, se, svc, s, sub, &sub->ready[k],
+				fitness_of(svc, &sub->ready[k], true));
+		for (uint32_t k = 0; k < sub->n_not_ready; k++)
+			add_endpoint(x, se, svc, s, sub, &sub->not_ready[k],
+				fitness_of(svc, &sub->not_ready[k], false));
 	}
 	use(x, &s->meta);
 }
@@ -480,6 +481,7 @@ static void add_pod(struct translation *x, const struct mt_kube_pod *p)
 	we->w = (struct mt_workload){.origin = p->meta.origin,
 		.address_text = p->status.ip,
 		.weight = {.v = 1},
+		.fitness = p->meta.ends ? MT_TERMINATING : MT_FIT,
 		.by = &p->meta};
 	(void)mt_addr_parse(p->status.ip.s, &we->w.address);
 	take_pod(x, &we->w, p);

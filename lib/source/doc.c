@@ -16,7 +16,7 @@ struct doc_meta {
 	struct mt_labels labels, annotations;
 };
 
-/* created_at() has read it, for objects with errors as well. */
+/* Other functions here read it, of objects with errors as well. */
 static void read_elsewhere(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 }
@@ -39,6 +39,7 @@ static const struct mt_field metadata_fields[] = {
 			"their endpoints are [checked](../how-to/layer-4.md#health-checks)), "
 			"`networking.istio.io/exportTo` (Service), "
 			"`sidecar.istio.io/status` and `ambient.istio.io/redirection` (Pod), "
+			"`proxy.istio.io/health-checks-enabled` (WorkloadEntry), "
 			"`istio.io/dry-run` (AuthorizationPolicy)"},
 	/* Fields of documents that were exported from an API server. */
 	{"creationTimestamp", MT_F_CUSTOM, .custom = read_elsewhere,
@@ -52,7 +53,8 @@ static const struct mt_field metadata_fields[] = {
 	{"uid", MT_F_SKIP, .help = "set by an API server"},
 	{"generation", MT_F_SKIP, .help = "set by an API server"},
 	{"selfLink", MT_F_SKIP, .help = "set by an API server"},
-	{"deletionTimestamp", MT_F_SKIP, .help = "set by an API server"},
+	{"deletionTimestamp", MT_F_CUSTOM, .custom = read_elsewhere,
+		.help = "set by an API server: an endpoint (Pod, WorkloadEntry) drains"},
 	{"deletionGracePeriodSeconds", MT_F_SKIP, .help = "set by an API server"},
 	{"ownerReferences", MT_F_SKIP, .help = "for an API server"},
 	{"finalizers", MT_F_SKIP, .help = "for an API server"},
@@ -86,8 +88,11 @@ const struct mt_kind mt_kinds[] = {
 	{"WorkloadEntry", "networking.istio.io", istio_versions, &mt_sec_workload,
 		sizeof(struct mt_workload_entry), offsetof(struct mt_workload_entry, w),
 		LIST(workload_entries),
-		.note = "One endpoint, selected by a ServiceEntry's workloadSelector.",
-		.complete = mt_workload_entry_complete},
+		.note = "One endpoint, selected by a ServiceEntry's workloadSelector. With the "
+			"annotation `proxy.istio.io/health-checks-enabled: \"true\"` it gets no "
+			"new "
+			"calls while its status has a condition `Healthy` that is not `True`.",
+		.status = mt_workload_entry_status, .complete = mt_workload_entry_complete},
 	{"DestinationRule", "networking.istio.io", istio_versions, &mt_sec_destination_rule,
 		sizeof(struct mt_destination_rule), .list = LIST(destination_rules),
 		.note = "Subsets of a service, and how its endpoints are called. A policy applies "
@@ -532,6 +537,7 @@ static void read_meta(struct mt_fctx *c, const struct mt_object *o, struct mt_me
 		.kind = o->kind,
 		.ns = o->ns,
 		.ns_unwritten = o->ns_unwritten,
+		.ends = text_at(o->root, "metadata", "deletionTimestamp") != NULL,
 		.as_of = as_of(o->root)};
 	if (!n || mt_yaml_is_null(n)) {
 		mt_f_error(c, o->root->line, "add metadata: {name: ...}",

@@ -140,7 +140,7 @@ static const struct mt_field condition_fields[] = {
 	{"ready", MT_F_BOOL, AT(struct mt_kube_conditions, ready),
 		.help = "false: the endpoint gets no calls; not written: true"},
 	{"serving", MT_F_BOOL, AT(struct mt_kube_conditions, serving),
-		.help = "false with `terminating`: the endpoint is left out; otherwise `ready` "
+		.help = "false with `terminating`: the endpoint gets no calls; otherwise `ready` "
 			"decides"},
 	{"terminating", MT_F_BOOL, AT(struct mt_kube_conditions, terminating),
 		.help = "true: the endpoint drains, it keeps its connections and flows and gets "

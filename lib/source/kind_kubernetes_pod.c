@@ -62,21 +62,33 @@ static const struct mt_field ip_fields[] = {
 static const struct mt_section ip_section = {"Pod's address", sizeof(struct mt_kube_ip),
 	MT_ARRAY_LEN(ip_fields), .fields = ip_fields, .unknown = unknown_silent};
 
+const struct mt_ynode *mt_condition(const struct mt_ynode *list, const char *type)
+{
+	const struct mt_ynode *found = NULL;
+
+	for (const struct mt_ynode *k = list->type == MT_Y_SEQ ? list->first : NULL; k;
+		k = k->next) {
+		const struct mt_ynode *t = mt_yaml_get(k, "type"), *status;
+
+		if (!t || t->type != MT_Y_SCALAR || strcmp(t->text, type) != 0)
+			continue;
+		status = mt_yaml_get(k, "status");
+		found = status && status->type == MT_Y_SCALAR ? status : found;
+	}
+	return found;
+}
+
 /* Sets `ready` from the condition Ready; without it `ready` stays as it is. */
 static void read_conditions(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_kube_pod_status *s = obj;
+	const struct mt_ynode *ready;
 
 	if (!mt_want_list(c, n, "a list of conditions"))
 		return;
-	for (const struct mt_ynode *k = n->first; k; k = k->next) {
-		const struct mt_ynode *type = mt_yaml_get(k, "type");
-		const struct mt_ynode *status = mt_yaml_get(k, "status");
-
-		if (type && status && type->type == MT_Y_SCALAR && status->type == MT_Y_SCALAR &&
-			strcmp(type->text, "Ready") == 0)
-			s->ready = strcmp(status->text, "True") == 0;
-	}
+	ready = mt_condition(n, "Ready");
+	if (ready)
+		s->ready = strcmp(ready->text, "True") == 0;
 }
 
 static const struct mt_field status_fields[] = {

@@ -72,6 +72,53 @@ static void check_workload(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 const struct mt_section mt_sec_workload = {"workload", sizeof(struct mt_workload),
 	MT_ARRAY_LEN(workload_fields), .fields = workload_fields, .after = check_workload};
 
+/* ---- health ---------------------------------------------------------------------------------- */
+
+#define HEALTH_CHECKS "proxy.istio.io/health-checks-enabled"
+
+/*
+ * Marks it by the condition Healthy, which the proxy or istiod writes. Without the condition the
+ * document was written by hand, and takes calls. mt_workload_entry_complete() takes the mark back
+ * unless the annotation enables health checks.
+ */
+void mt_workload_entry_status(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_ynode *list = mt_yaml_get(n, "conditions");
+	const struct mt_ynode *healthy = list ? mt_condition(list, "Healthy") : NULL;
+	struct mt_workload *w = &((struct mt_workload_entry *)obj)->w;
+
+	if (healthy && strcmp(healthy->text, "True") != 0)
+		w->fitness = MT_UNFIT;
+	w->fitness_line = healthy ? healthy->line : 0;
+}
+
+/* True for the words that istiod takes for true. */
+static bool is_true(const char *text)
+{
+	static const char *const words[] = {"1", "t", "T", "true", "TRUE", "True"};
+
+	for (size_t i = 0; text && i < MT_ARRAY_LEN(words); i++)
+		if (strcmp(text, words[i]) == 0)
+			return true;
+	return false;
+}
+
+static void set_fitness(struct mt_fctx *c, struct mt_workload_entry *we)
+{
+	if (!is_true(mt_labels_get(&we->meta.annotations, HEALTH_CHECKS)))
+		we->w.fitness = MT_FIT;
+	if (we->w.fitness == MT_UNFIT) {
+		mt_path_push(c, "status.conditions");
+		mt_f_note(c, we->w.fitness_line, NULL,
+			"its condition Healthy is not \"True\": it gets no new calls");
+		mt_path_pop(c, 0);
+	} else if (we->meta.ends) {
+		we->w.fitness = MT_TERMINATING;
+	}
+}
+
+/* ---- labels ---------------------------------------------------------------------------------- */
+
 /* Appends a label unless the list has one of its name. */
 static void join_label(
 	struct mt_fctx *c, struct mt_labels *to, struct mt_strmap *seen, const struct mt_kv *kv)
@@ -87,9 +134,8 @@ static void join_label(
  * Joins both sets of labels into the workload's, as istiod does. If both have a label of the same
  * name, the metadata's label counts.
  */
-void mt_workload_entry_complete(struct mt_fctx *c, void *obj)
+static void join_labels(struct mt_fctx *c, struct mt_workload_entry *we)
 {
-	struct mt_workload_entry *we = obj;
 	const struct mt_labels *meta = &we->meta.labels, *spec = &we->w.labels;
 	struct mt_strmap seen = {0};
 	struct mt_labels all = {0};
@@ -108,4 +154,10 @@ void mt_workload_entry_complete(struct mt_fctx *c, void *obj)
 	/* If no locality is written, take it from a label. */
 	if (!we->w.locality.line)
 		we->w.locality.s = mt_labels_locality(&c->model->region, &all);
+}
+
+void mt_workload_entry_complete(struct mt_fctx *c, void *obj)
+{
+	set_fitness(c, obj);
+	join_labels(c, obj);
 }

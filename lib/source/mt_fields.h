@@ -243,8 +243,12 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
 /* kind_service.c: reads the addresses that a control plane assigned. */
 mt_field_fn mt_service_status;
-/* kind_workload.c: joins the labels of metadata and spec. */
+/* kind_workload.c: reads the condition Healthy. */
+mt_field_fn mt_workload_entry_status;
+/* Joins the labels of metadata and spec, and decides if it takes new calls. */
 void mt_workload_entry_complete(struct mt_fctx *c, void *obj);
+/* kind_kubernetes_pod.c: the status of a condition of a list; NULL: it is not in it. */
+const struct mt_ynode *mt_condition(const struct mt_ynode *list, const char *type);
 /* targets.c: warn about targets of other namespaces. */
 void mt_authorization_complete(struct mt_fctx *c, void *obj);
 void mt_tokens_complete(struct mt_fctx *c, void *obj);

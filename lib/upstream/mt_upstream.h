@@ -68,7 +68,7 @@ enum mt_ep_drain {
 	MT_EP_DRAIN_NONE,
 	MT_EP_DRAIN_OPERATOR,	 /* `drain endpoint` */
 	MT_EP_DRAIN_LABEL,	 /* MT_DRAIN_LABEL */
-	MT_EP_DRAIN_TERMINATING, /* its EndpointSlice */
+	MT_EP_DRAIN_TERMINATING, /* its EndpointSlice, Pod or WorkloadEntry */
 };
 
 /* Label of a workload that drains while its value is "true". */

@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
 #define ENTRY(annotations, port, second)                                                           \
 	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
@@ -105,5 +106,88 @@ static void of_forwarded_ports(void)
 	mt_conf_destroy(conf);
 }
 
-const struct mt_test drain_tests[] = {
-	{"by_label", by_label}, {"of_forwarded_ports", of_forwarded_ports}, {0}};
+/* ---- WorkloadEntries ------------------------------------------------------------------ */
+
+#define SELECTED                                                                                   \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: a, namespace: x}\nspec:\n  hosts: [a.x]\n  addresses: [192.0.2.1]\n"     \
+	"  location: MESH_INTERNAL\n  resolution: STATIC\n  ports: [" TCP "]\n"                    \
+	"  workloadSelector: {labels: {app: a}}\n"
+#define WORKLOAD(n, meta, status)                                                                  \
+	"---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\n"                           \
+	"metadata: {name: w" #n ", namespace: x" meta "}\nspec:\n  address: 198.51.100." #n        \
+	"\n  labels: {app: a}\n" status
+#define CHECKED ", annotations: {proxy.istio.io/health-checks-enabled: '"
+#define HEALTHY(how)                                                                               \
+	"status: {conditions: [{type: Ready, status: 'False'}, {type: Healthy, status: '" how      \
+	"'}]}\n"
+
+/* Last bytes of the endpoints' addresses, with a "d" for one that drains. */
+static void members(const struct built *b, char *buf, size_t size)
+{
+	const struct mt_cluster *c = cluster(b->s, CLUSTER);
+	size_t n = 0;
+
+	*buf = '\0';
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		n += (size_t)snprintf(buf + n, size - n, "%s%u%s", i ? " " : "",
+			c->eps[i].addr.b[15],
+			c->eps[i].drain == MT_EP_DRAIN_TERMINATING ? "d" : "");
+}
+
+/* The condition Healthy counts with the annotation; a deleted entry drains. */
+static void workload_entries(void)
+{
+	static const struct {
+		const char *second, *want;
+		bool told;
+	} t[] = {
+		{WORKLOAD(2, "", ""), "1 2", false},
+		{WORKLOAD(2, CHECKED "true'}", HEALTHY("True")), "1 2", false},
+		{WORKLOAD(2, CHECKED "true'}", HEALTHY("False")), "1", true},
+		{WORKLOAD(2, CHECKED "1'}", HEALTHY("Unknown")), "1", true},
+		/* Written by hand: no proxy reports. */
+		{WORKLOAD(2, CHECKED "true'}", ""), "1 2", false},
+		{WORKLOAD(2, CHECKED "true'}", "status: {conditions: []}\n"), "1 2", false},
+		{WORKLOAD(2, CHECKED "false'}", HEALTHY("False")), "1 2", false},
+		{WORKLOAD(2, "", HEALTHY("False")), "1 2", false},
+		{WORKLOAD(2, ", deletionTimestamp: '2026-11-27T10:00:00Z'", ""), "1 2d", false},
+		{WORKLOAD(2, ", deletionTimestamp: '2026-11-27T10:00:00Z'" CHECKED "true'}",
+			 HEALTHY("False")),
+			"1", true},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char text[4096], got[64];
+		bool told = false;
+		struct built b;
+
+		snprintf(text, sizeof(text), "%s%s%s", SELECTED, WORKLOAD(1, "", ""), t[i].second);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		members(&b, got, sizeof(got));
+		CU_ASSERT_STRING_EQUAL(got, t[i].want);
+		for (uint32_t k = 0; k < b.diags.n; k++)
+			told |= strstr(b.diags.items[k].message, "it gets no new calls") != NULL;
+		CU_ASSERT_EQUAL(told, t[i].told);
+		CU_ASSERT_EQUAL(b.diags.warnings, 0);
+		unbuild(&b);
+	}
+}
+
+/* If no endpoint is healthy, none gets calls, and the service has a warning. */
+static void all_unhealthy(void)
+{
+	struct built b = build_text(NULL, SELECTED WORKLOAD(1, CHECKED "true'}", HEALTHY("False"))
+						  WORKLOAD(2, CHECKED "true'}", HEALTHY("False")));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL(cluster(b.s, CLUSTER)->n_eps, 0);
+	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 19,
+		"status.conditions: no endpoint of a.x is healthy: every call fails"));
+	unbuild(&b);
+}
+
+const struct mt_test drain_tests[] = {{"by_label", by_label},
+	{"of_forwarded_ports", of_forwarded_ports}, {"workload_entries", workload_entries},
+	{"all_unhealthy", all_unhealthy}, {0}};

@@ -92,6 +92,7 @@ static void drains(void)
 		"- {addresses: [10.0.0.1]}\n"
 		"- {addresses: [10.0.0.2], conditions: {ready: false, terminating: true}}\n"
 		"- {addresses: [10.0.0.3], conditions: {ready: false, serving: false}}\n"
+		"- {addresses: [10.0.0.5], conditions: {serving: false, terminating: true}}\n"
 		"- {addresses: [10.0.0.4], targetRef: {kind: Pod, name: v1}}\n");
 	static const char pod[] = "---\napiVersion: v1\nkind: Pod\n"
 				  "metadata: {name: v1, namespace: x, labels: "
@@ -115,8 +116,35 @@ static void drains(void)
 	scene_write(&sc, "a.yaml", all);
 	scene_load(&sc);
 	c = find(&sc, "outbound|80||" HOST);
-	CU_ASSERT_EQUAL_FATAL(c->n_eps, 4);
+	CU_ASSERT_EQUAL_FATAL(c->n_eps, 5);
 	CU_ASSERT_EQUAL(c->eps[1].drain, MT_EP_DRAIN_NONE);
+	scene_end(&sc);
+}
+
+/* A Pod that a ServiceEntry selects drains while it is being deleted, as its slices would. */
+static void deleted_pods(void)
+{
+#define SELECTED_POD(name, meta, address)                                                          \
+	"---\napiVersion: v1\nkind: Pod\nmetadata: {name: " name ", namespace: x, labels: {app: "  \
+	"a}" meta "}\nstatus: {podIP: " address ", phase: Running}\n"
+	static const char entry[] =
+		ISTIO("ServiceEntry", "a", "x") "  hosts: [a.x]\n  addresses: [192.0.2.9]\n"
+						"  location: MESH_INTERNAL\n  resolution: "
+						"STATIC\n  ports: [{number: 80, name: tcp-a}]\n"
+						"  workloadSelector: {labels: {app: a}}\n";
+	const struct mt_cluster *c;
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", entry);
+	scene_write(&sc, "b.yaml",
+		SELECTED_POD("p1", "", "10.0.0.1") SELECTED_POD(
+			"p2", ", deletionTimestamp: '2026-11-27T10:00:00Z'", "10.0.0.2"));
+	scene_load(&sc);
+	c = find(&sc, "outbound|80||a.x");
+	CU_ASSERT_EQUAL_FATAL(c->n_eps, 2);
+	CU_ASSERT_EQUAL(c->eps[0].drain, MT_EP_DRAIN_NONE);
+	CU_ASSERT_EQUAL(c->eps[1].drain, MT_EP_DRAIN_TERMINATING);
 	scene_end(&sc);
 }
 
@@ -334,6 +362,7 @@ const struct mt_test kubernetes_tests[] = {
 	{"a_service", a_service},
 	{"endpoints", endpoints},
 	{"drains", drains},
+	{"deleted_pods", deleted_pods},
 	{"selectors_reach_both", selectors_reach_both},
 	{"nobody_is_ready", nobody_is_ready},
 	{"zones_of_endpoints", zones_of_endpoints},
