@@ -357,6 +357,26 @@ static enum mt_l4_mode mode_of(enum mt_forwarding mode)
 	return modes[mode];
 }
 
+/* Forwarded ports of a set; namespaces share them (fair.c). */
+#define FORWARDS_MAX (MT_L4_SERVICES_MAX / 2)
+
+/* The number of the port's cluster; NULL: the error is reported. */
+static struct mt_index *id_of(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_cluster *cluster)
+{
+	const char *ns = h->se->meta.ns;
+	struct mt_index *id = NULL;
+
+	if (mt_fair_take(&b->forward_shares, ns, 1))
+		id = mt_indexes_get(&b->conf->forwards, cluster->name, MT_L4_SERVICES_MAX);
+	if (!id)
+		mt_b_error(b, &h->se->meta, u->port->number.line, NULL, "forward fewer ports",
+			"there is no room for it (%u forwarded ports at most; namespace %.64s has "
+			"its share)",
+			FORWARDS_MAX, ns);
+	return id;
+}
+
 static void add_service(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	struct mt_l4_conf *c, struct mt_forward_set *set)
 {
@@ -366,12 +386,9 @@ static void add_service(struct mt_build *b, const struct mt_host *h, const struc
 
 	if (!check_endpoints(b, h, u, cluster, c) || !mt_b_forward_direct(b, h, u, cluster))
 		return;
-	id = mt_indexes_get(&b->conf->forwards, cluster->name, MT_L4_SERVICES_MAX);
-	if (!id) {
-		mt_b_error(b, &h->se->meta, u->port->number.line, NULL, "forward fewer ports",
-			"there is no room for it (%u forwarded ports at most)", MT_L4_SERVICES_MAX);
+	id = id_of(b, h, u, cluster);
+	if (!id)
 		return;
-	}
 	set->ids[set->n_ids++] = id;
 	s = &v[c->n_services++];
 	*s = (struct mt_l4_service_conf){.id = id->v,
@@ -391,13 +408,19 @@ static void add_service(struct mt_build *b, const struct mt_host *h, const struc
 	fill_limits(b, u, s);
 }
 
-static uint32_t count(const struct mt_build *b)
+/* Counts forwarded ports, and what each namespace demands of them. */
+static uint32_t count(struct mt_build *b)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < b->n_hosts; i++)
-		for (const struct mt_unit *u = b->host_list[i].forwards; u; u = u->next)
-			n++;
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+
+		for (const struct mt_unit *u = h->forwards; u; u = u->next, n++)
+			if (u->cluster && h->n_addrs)
+				mt_fair_want(&b->forward_shares, &b->tmp, h->se->meta.ns, 1);
+	}
+	mt_fair_settle(&b->forward_shares, &b->tmp, FORWARDS_MAX);
 	return n;
 }
 

@@ -3,8 +3,29 @@
 #pragma once
 
 #include "mt_conf.h"
+#include "mt_region.h"
 #include "mt_service.h"
 #include "mt_strmap.h"
+
+/* ---- fair.c: shares by namespace of what all objects may use --------------------------------- */
+
+/*
+ * A limit for all namespaces. If their demands exceed it, each namespace gets at most `share`,
+ * which is as high as the limit permits. Zero-filled: nothing is demanded.
+ */
+struct mt_fair {
+	struct mt_strmap spaces; /* by namespace */
+	uint64_t wants;
+	uint32_t share;
+};
+
+/* Adds a demand. `ns` outlives *f, and so does the region; a failure is noted in the region. */
+void mt_fair_want(struct mt_fair *f, struct mt_region *r, const char *ns, uint32_t n);
+/* Computes the share, after all demands. */
+void mt_fair_settle(struct mt_fair *f, struct mt_region *r, uint32_t max);
+/* False if the namespace would have more than its share; then it takes nothing. */
+bool mt_fair_take(struct mt_fair *f, const char *ns, uint32_t n);
+void mt_fair_fini(struct mt_fair *f);
 
 /* ---- vips.c: addresses for services that have none ------------------------------------------- */
 

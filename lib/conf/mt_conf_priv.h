@@ -301,7 +301,8 @@ struct mt_build {
 	struct mt_idmap explicit_addrs; /* addresses that documents write, by their hash */
 	struct mt_idmap wrong;		/* struct mt_meta of objects with errors, by serial */
 	struct mt_range *ranges;	/* of addresses; ranges.c */
-	uint32_t n_ranges, n_in_ranges;
+	uint32_t n_ranges;
+	struct mt_fair range_shares, forward_shares;
 	struct mt_host *host_list;
 	uint32_t n_hosts;
 	struct mt_listen **listen_list; /* mt_conf_listener_priv.h */

@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-#define RANGE_MAX  256u	 /* addresses of one: the last byte tells them apart */
-#define RANGES_MAX 4096u /* of all together: each of them is a listener for each port */
+#define RANGE_MAX 256u /* addresses of one: the last byte tells them apart */
+/* Of all together, because each is a listener for each port; namespaces share them (fair.c). */
+#define RANGES_MAX 4096u
 
 struct mt_range {
 	struct mt_host *host;
@@ -51,22 +52,26 @@ static bool is_connected(const struct mt_build *b, const struct mt_addr *net, ui
 	return false;
 }
 
+static void tell(struct mt_build *b, const struct mt_host *h, uint32_t i, const char *why)
+{
+	const struct mt_text *t = &h->se->addresses[i];
+	char path[MT_INDEX_PATH];
+
+	mt_b_warn(b, &h->se->meta, t->line, mt_index_path(path, "spec.addresses", i, ""),
+		"write single addresses", "\"%.64s\" is not answered: %s", t->s, why);
+}
+
 void mt_b_range(
 	struct mt_build *b, struct mt_host *h, uint32_t i, const struct mt_addr *a, uint8_t prefix)
 {
 	const struct mt_text *t = &h->se->addresses[i];
 	uint32_t n = size_of(a, prefix);
-	const char *why = NULL;
 	struct mt_range *r;
-	char path[MT_INDEX_PATH];
 
-	if (n > RANGE_MAX || b->n_in_ranges + n > RANGES_MAX)
-		why = "only networks of 256 addresses are, and 4,096 of all";
-	else if (is_connected(b, a, prefix))
-		why = "the node is connected to it, and others are there";
-	if (why) {
-		mt_b_warn(b, &h->se->meta, t->line, mt_index_path(path, "spec.addresses", i, ""),
-			"write single addresses", "\"%.64s\" is not answered: %s", t->s, why);
+	if (n > RANGE_MAX || is_connected(b, a, prefix)) {
+		tell(b, h, i,
+			n > RANGE_MAX ? "only networks of 256 addresses are"
+				      : "the node is connected to it, and others are there");
 		return;
 	}
 	r = mt_region_push(&b->tmp, (void **)&b->ranges, &b->n_ranges, sizeof(*r));
@@ -74,7 +79,7 @@ void mt_b_range(
 		return;
 	*r = (struct mt_range){.host = h, .text = t, .at = i, .net = *a, .n = n};
 	r->net.b[15] &= (uint8_t) ~(n - 1);
-	b->n_in_ranges += n;
+	mt_fair_want(&b->range_shares, &b->tmp, h->se->meta.ns, n);
 }
 
 /* All instances' addresses: a client that calls one of them itself is not called to the service. */
@@ -97,6 +102,11 @@ static void take(struct mt_build *b, struct mt_range *r, const struct mt_idmap *
 {
 	char path[MT_INDEX_PATH];
 
+	if (!mt_fair_take(&b->range_shares, r->host->se->meta.ns, r->n)) {
+		tell(b, r->host, r->at,
+			"of all networks 4,096 addresses are, and its namespace has its share");
+		return;
+	}
 	r->addrs = mt_region_alloc(&b->tmp, sizeof(*r->addrs) * r->n);
 	for (uint32_t i = 0; r->addrs && i < r->n; i++) {
 		struct mt_addr a = nth(r, i);
@@ -121,6 +131,7 @@ void mt_b_ranges(struct mt_build *b)
 
 	if (!b->n_ranges)
 		return;
+	mt_fair_settle(&b->range_shares, &b->tmp, RANGES_MAX);
 	index_instances(b, &instances);
 	for (uint32_t i = 0; i < b->n_ranges; i++)
 		take(b, &b->ranges[i], &instances);

@@ -11,8 +11,11 @@
 #include "mt_balance.h"
 #include "mt_l4_limit.h"
 
-/* Ids of services are below this; they index the counters of mt_l4_service_stats(). */
-#define MT_L4_SERVICES_MAX 4096u
+/*
+ * Ids of services are below this; they index the counters of mt_l4_service_stats(). A set of at
+ * most half as many services leaves ids for the next set, although services keep theirs.
+ */
+#define MT_L4_SERVICES_MAX 8192u
 
 /* How packets of a service are forwarded. */
 enum mt_l4_mode {

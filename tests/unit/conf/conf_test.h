@@ -12,7 +12,7 @@ extern const struct mt_test forwarding_tests[], forward_past_tests[], forward_ch
 extern const struct mt_test compile_tests[], documents_tests[], inbound_tests[], listeners_tests[],
 	mesh_chain_tests[], mesh_cluster_tests[], mesh_istio_tests[], mesh_policies_tests[],
 	mesh_random_tests[], mesh_tests[], publish_tests[], references_tests[], refusals_tests[],
-	share_tests[], vips_tests[];
+	share_tests[], shares_tests[], vips_tests[];
 
 extern const struct mt_test tls_names_tests[], dns_tests[], override_tests[], owners_tests[],
 	served_tests[], istio_tests[], locality_tests[], policies_tests[], providers_tests[],

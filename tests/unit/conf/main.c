@@ -126,9 +126,9 @@ int main(int argc, char **argv)
 		{"owners", owners_tests}, {"watched", watched_tests},
 		{"tls_files", tls_files_tests}, {"publish", publish_tests},
 		{"references", references_tests}, {"refusals", refusals_tests},
-		{"share", share_tests}, {"served", served_tests}, {"tls", tls_tests},
-		{"tls_document", tls_document_tests}, {"tls_names", tls_names_tests},
-		{"vips", vips_tests}, {0}};
+		{"share", share_tests}, {"shares", shares_tests}, {"served", served_tests},
+		{"tls", tls_tests}, {"tls_document", tls_document_tests},
+		{"tls_names", tls_names_tests}, {"vips", vips_tests}, {0}};
 
 	int rc = mt_test_main(suites, argc, argv);
 

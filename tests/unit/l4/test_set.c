@@ -256,7 +256,7 @@ static void test_refusals(void)
 {
 	scene();
 	s.services[0].id = MT_L4_SERVICES_MAX;
-	refused("is above 4095");
+	refused("is above 8191");
 	s.services[0].id = 3;
 	refused("have the same id");
 	s.services[0].proto = IPPROTO_ICMP;

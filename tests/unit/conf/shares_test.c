@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all namespaces use together: addresses of networks, forwarded ports. */
+#include "conf_test.h"
+#include "mt_conf_numbers_priv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* A text that grows. */
+struct text {
+	char *s;
+	size_t len, size;
+};
+
+static void add(struct text *t, const char *fmt, ...) mt_printf(2, 3);
+
+static void add(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->size - t->len < 512) {
+		t->size = 2 * t->size + 4096;
+		t->s = realloc(t->s, t->size);
+	}
+	va_start(ap, fmt);
+	t->len += (size_t)vsnprintf(t->s + t->len, t->size - t->len, fmt, ap);
+	va_end(ap);
+}
+
+/* The start of a ServiceEntry NAME in a namespace, whose host is NAME.x; no endpoints. */
+static void entry(struct text *t, const char *ns, const char *name)
+{
+	add(t,
+		"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+		"metadata: {name: %s, namespace: %s, annotations: {meltemi.io/forwarding: nat}}\n"
+		"spec:\n  hosts: [%s.x]\n  resolution: STATIC\n",
+		name, ns, name);
+}
+
+/* A service with one port of this number. */
+static void service_at(
+	struct text *t, const char *ns, const char *name, const char *addresses, int port)
+{
+	entry(t, ns, name);
+	add(t, "  ports: [{number: %d, name: tcp-metaprotocol-dubbo}]\n  addresses: [%s]\n", port,
+		addresses);
+}
+
+static bool is_told(const struct built *b, enum mt_diag_severity severity, const char *words)
+{
+	for (uint32_t i = 0; i < b->diags.n; i++)
+		if (b->diags.items[i].severity == severity &&
+			strstr(b->diags.items[i].message, words))
+			return true;
+	return false;
+}
+
+/* Addresses of documents that are not answered. */
+static uint32_t refused(const struct built *b)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->diags.n; i++)
+		n += b->diags.items[i].severity == MT_DIAG_WARNING &&
+		     strstr(b->diags.items[i].message, "is not answered") != NULL;
+	return n;
+}
+
+/* Publishes, so that the next load finds the addresses assigned; frees the text. */
+static struct built load(struct mt_conf *c, struct text *t)
+{
+	struct built b = build_text(c, t->s);
+	struct mt_err err;
+
+	if (!b.s)
+		show_diags(&b);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &err), 0);
+	mt_conf_reap(c, NOW);
+	b.conf = NULL;
+	free(t->s);
+	*t = (struct text){0};
+	return b;
+}
+
+/* The snapshot is the library's. */
+static void done(struct built *b)
+{
+	b->s = NULL;
+	unbuild(b);
+}
+
+/* Name of the service at a port of an address; "": none. */
+static const char *at(const struct built *b, const char *addr, uint16_t port)
+{
+	const struct mt_listener *l = listener(b->s, addr, port);
+
+	return l ? l->protos->services[0]->name : "";
+}
+
+/* ---- networks -------------------------------------------------------------------------------- */
+
+static void one_namespace_has_all_networks(void)
+{
+	struct mt_conf *c = new_conf();
+	struct text t = {0};
+	char name[16], net[32];
+	struct built b;
+
+	for (int i = 0; i < 17; i++) {
+		snprintf(name, sizeof(name), "g%02d", i);
+		snprintf(net, sizeof(net), "10.9.%d.0/24", i);
+		service_at(&t, "greedy", name, net, 80);
+	}
+	service_at(&t, "small", "s", "10.8.0.0/28", 80);
+	b = load(c, &t);
+	CU_ASSERT_STRING_EQUAL(at(&b, "10.8.0.9", 80), "s.x");
+	CU_ASSERT_STRING_EQUAL(at(&b, "10.9.14.9", 80), "g14.x");
+	CU_ASSERT_STRING_EQUAL(at(&b, "10.9.15.9", 80), "");
+	CU_ASSERT_EQUAL(refused(&b), 2);
+	done(&b);
+	mt_conf_destroy(c);
+}
+
+/* ---- forwarded ports ------------------------------------------------------------------------- */
+
+#define FORWARDS 4096
+
+static void forwards(struct text *t, const char *ns, const char *name, const char *addr, int n)
+{
+	entry(t, ns, name);
+	add(t, "  addresses: [%s]\n  endpoints: [{address: 198.51.100.1}]\n  ports:\n", addr);
+	for (int i = 1; i <= n; i++)
+		add(t, "  - {number: %d, name: udp-p%d}\n", i, i);
+}
+
+/* The port that is one too many is the namespace's with most of them. */
+static void one_namespace_forwards_all(void)
+{
+	struct text t = {0};
+	struct built b;
+
+	forwards(&t, "greedy", "g", "192.0.2.1", FORWARDS);
+	forwards(&t, "small", "s", "192.0.2.2", 1);
+	b = build_text(NULL, t.s);
+	CU_ASSERT_PTR_NULL(b.s);
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	CU_ASSERT(is_told(&b, MT_DIAG_ERROR, "namespace greedy has its share"));
+	unbuild(&b);
+	free(t.s);
+}
+
+/* Ports of the current set keep their numbers, and the next set has room for all others. */
+static void all_forwards_are_replaced(void)
+{
+	struct mt_conf *c = new_conf();
+	struct text t = {0};
+	struct built b;
+
+	forwards(&t, "x", "a", "192.0.2.1", FORWARDS);
+	b = load(c, &t);
+	CU_ASSERT_EQUAL(b.s->n_forwards, FORWARDS);
+	done(&b);
+	forwards(&t, "x", "b", "192.0.2.1", FORWARDS);
+	b = load(c, &t);
+	CU_ASSERT_EQUAL(b.s->n_forwards, FORWARDS);
+	done(&b);
+	mt_conf_destroy(c);
+}
+
+/* ---- shares ---------------------------------------------------------------------------------- */
+
+static void shares(void)
+{
+	static const struct {
+		uint32_t wants[3], max, has[3];
+	} rows[] = {{{1, 2, 3}, 6, {1, 2, 3}}, {{10, 0, 0}, 6, {6, 0, 0}},
+		{{10, 10, 10}, 9, {3, 3, 3}}, {{10, 1, 10}, 9, {4, 1, 4}},
+		{{7, 2, 1}, 9, {6, 2, 1}}, {{5, 5, 5}, 2, {0, 0, 0}},
+		{{UINT32_MAX, UINT32_MAX, 1}, 9, {4, 4, 1}}};
+	static const char *const names[] = {"a", "b", "c"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_fair f = {0};
+		struct mt_region r;
+
+		mt_region_init(&r, 0);
+		for (int k = 0; k < 3; k++)
+			mt_fair_want(&f, &r, names[k], rows[i].wants[k]);
+		mt_fair_settle(&f, &r, rows[i].max);
+		for (int k = 0; k < 3; k++) {
+			CU_ASSERT(mt_fair_take(&f, names[k], rows[i].has[k]));
+			CU_ASSERT(!mt_fair_take(&f, names[k], 1) ||
+				  rows[i].has[k] == rows[i].wants[k]);
+		}
+		CU_ASSERT_FALSE(mt_fair_take(&f, "none", 1));
+		mt_fair_fini(&f);
+		mt_region_fini(&r);
+	}
+}
+
+const struct mt_test shares_tests[] = {
+	{"one_namespace_has_all_networks", one_namespace_has_all_networks},
+	{"one_namespace_forwards_all", one_namespace_forwards_all},
+	{"all_forwards_are_replaced", all_forwards_are_replaced},
+	{"shares", shares},
+	{0},
+};
