@@ -214,6 +214,7 @@ static void build_fini(struct mt_build *b)
 	mt_strmap_fini(&b->closers);
 	mt_strmap_fini(&b->forwards);
 	mt_fair_fini(&b->range_shares);
+	mt_fair_fini(&b->vip_shares);
 	mt_fair_fini(&b->forward_shares);
 	mt_idmap_fini(&b->explicit_addrs);
 	mt_idmap_fini(&b->wrong);

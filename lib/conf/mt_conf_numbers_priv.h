@@ -35,7 +35,9 @@ struct mt_vip {
 	char host[];
 };
 
-#define MT_VIP_MAX (255 * 255)
+#define MT_VIP_MAX   (255 * 255)
+#define MT_VIPS	     (254 * 255)	      /* addresses */
+#define MT_VIP_WORDS ((MT_VIP_MAX + 63) / 64) /* of one bit for each number */
 
 /*
  * What STATE/vips.json says, by the hash of its text. It is written elsewhere (lib/service), and an address is published only
@@ -61,7 +63,8 @@ struct mt_vips {
 
 /* What one compile would give; the snapshot has it until it is published. */
 struct mt_vips_build {
-	uint64_t used[(MT_VIP_MAX + 63) / 64]; /* by number: one of its hosts has it */
+	uint64_t used[MT_VIP_WORDS]; /* by number: one of its hosts has it */
+	uint64_t held[MT_VIP_WORDS]; /* by number: documents of others do not get it */
 	struct mt_vip **added;
 	uint32_t n_added, cap;
 	uint32_t next; /* as above; 0: not searched yet */
@@ -81,9 +84,23 @@ char *mt_vips_text(const struct mt_vips *v, uint64_t *hash);
 void mt_vips_write(struct mt_vips *v, const char *state_dir, char *text, uint64_t hash);
 void mt_vips_fini(struct mt_vips *v);
 
+/* Number of one of these addresses; 0: it is none of them. */
+uint32_t mt_vip_number(const struct mt_addr *a);
+/*
+ * Holds the address that the host was served at so far, against documents of other hosts that write
+ * it. False if it has none, or was absent, because another host may have its address by now.
+ */
+bool mt_vips_hold(struct mt_vips *v, struct mt_vips_build **build, const char *host);
+/* Host that holds the address; NULL: none, or `host` itself. */
+const char *mt_vips_holder(const struct mt_vips *v, const struct mt_vips_build *build,
+	const struct mt_addr *a, const char *host);
+
 /* Which addresses are written in documents. */
 typedef bool mt_vip_taken_fn(void *arg, const struct mt_addr *a);
-/* The address that this host has; false: none. All hosts of a compile are asked before any is given one. */
+/*
+ * The address that this host has; false: none, or a document has it now. All hosts of a compile are
+ * asked before any is given one.
+ */
 bool mt_vips_keep(struct mt_vips *v, struct mt_vips_build **build, const char *host,
 	mt_vip_taken_fn *taken, void *arg, struct mt_addr *out);
 /* Another one: a free one, else that of who has gone longest. false: none is left. */

@@ -234,7 +234,10 @@ struct mt_host {
 	uint32_t n_workloads;
 	struct mt_addr *addrs;
 	uint32_t n_addrs, n_unnamed; /* the last ones are no name's: of networks */
+	bool known;		     /* its endpoints can be known */
 	bool own_address;	     /* it is written, readable or not */
+	bool holds;		     /* it was assigned one before, and keeps it */
+	bool has_share;		     /* of the addresses that are assigned */
 };
 
 struct mt_service_deps;
@@ -302,7 +305,8 @@ struct mt_build {
 	struct mt_idmap wrong;		/* struct mt_meta of objects with errors, by serial */
 	struct mt_range *ranges;	/* of addresses; ranges.c */
 	uint32_t n_ranges;
-	struct mt_fair range_shares, forward_shares;
+	struct mt_fair range_shares, vip_shares, forward_shares;
+	uint64_t *vips_written; /* by number of an address: some document has it */
 	struct mt_host *host_list;
 	uint32_t n_hosts;
 	struct mt_listen **listen_list; /* mt_conf_listener_priv.h */
@@ -472,10 +476,16 @@ char *mt_b_endpoint_path(uint32_t i, const char *field, char path[MT_CONF_PATH])
 /* False: a host's name is written where the address should be. */
 bool mt_b_has_address(const struct mt_workload *w);
 
-/* units.c: which ports are served, at which addresses. */
+/* units.c: which ports are served. */
 void mt_b_units(struct mt_build *b);
 /* True if its resolution makes its instances known. */
 bool mt_b_knows_instances(const struct mt_service_entry *se);
+/* assigned.c: the addresses of all hosts, once their ports are known. */
+void mt_b_addresses(struct mt_build *b);
+/* True if another host is assigned the address and keeps it. */
+bool mt_b_is_held(const struct mt_build *b, const struct mt_host *h, const struct mt_addr *a);
+/* Notes that a document has the address, so that no host is assigned it. */
+void mt_b_note_written(struct mt_build *b, struct mt_host *h, const struct mt_addr *a);
 /* ranges.c: the i-th of the host's addresses is a network; which addresses of networks are answered; and they are, from now on. */
 void mt_b_range(
 	struct mt_build *b, struct mt_host *h, uint32_t i, const struct mt_addr *a, uint8_t prefix);

@@ -92,10 +92,11 @@ static void index_instances(struct mt_build *b, struct mt_idmap *to)
 				b->tmp.failed = true;
 }
 
-static bool is_free(struct mt_build *b, const struct mt_idmap *instances, const struct mt_addr *a)
+static bool is_free(struct mt_build *b, const struct mt_range *r, const struct mt_idmap *instances,
+	const struct mt_addr *a)
 {
 	return !mt_idmap_get(instances, mt_hash_addr(a)) && !mt_b_not_servable(b, a) &&
-	       !mt_idmap_get(&b->explicit_addrs, mt_hash_addr(a));
+	       !mt_idmap_get(&b->explicit_addrs, mt_hash_addr(a)) && !mt_b_is_held(b, r->host, a);
 }
 
 static void take(struct mt_build *b, struct mt_range *r, const struct mt_idmap *instances)
@@ -111,11 +112,10 @@ static void take(struct mt_build *b, struct mt_range *r, const struct mt_idmap *
 	for (uint32_t i = 0; r->addrs && i < r->n; i++) {
 		struct mt_addr a = nth(r, i);
 
-		if (!is_free(b, instances, &a))
+		if (!is_free(b, r, instances, &a))
 			continue;
 		r->addrs[r->n_addrs++] = a;
-		if (mt_idmap_put(&b->explicit_addrs, mt_hash_addr(&a), r->host))
-			b->tmp.failed = true;
+		mt_b_note_written(b, r->host, &a);
 	}
 	if (r->n_addrs < r->n)
 		mt_b_note(b, &r->host->se->meta, r->text->line,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which ports of which services are served, by which codec, at which addresses. */
+/* Which ports of which services are served, and by which codec. */
 #include "mt_conf_priv.h"
 
 #include <netinet/in.h>
@@ -156,72 +156,6 @@ static void check_port_numbers(struct mt_build *b, const struct mt_service_entry
 		}
 }
 
-static void add_address(struct mt_build *b, struct mt_host *h, const struct mt_addr *a)
-{
-	struct mt_addr *slot =
-		mt_region_push(&b->tmp, (void **)&h->addrs, &h->n_addrs, sizeof(*slot));
-
-	if (slot)
-		*slot = *a;
-}
-
-/* Single addresses of one host: what a listener can be bound to. */
-static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
-{
-	const struct mt_text *t = &h->se->addresses[i];
-	const struct mt_meta *meta = &h->se->meta;
-	char path[MT_INDEX_PATH];
-	struct mt_addr a;
-	uint8_t prefix;
-	int rc = mt_prefix_parse(t->s, &a, &prefix);
-
-	mt_index_path(path, "spec.addresses", i, "");
-	/* Networks are nobody's address. */
-	h->own_address |= rc || prefix == (mt_addr_is4(&a) ? 32 : 128);
-	if (rc)
-		mt_b_error(b, meta, t->line, path, "write it like 240.240.0.1",
-			"\"%.64s\" is not an address", t->s);
-	else if (prefix != (mt_addr_is4(&a) ? 32 : 128))
-		mt_b_range(b, h, i, &a, prefix);
-	else if (mt_b_serve_address(b, meta, t->line, path, &a)) {
-		add_address(b, h, &a);
-		if (mt_idmap_put(&b->explicit_addrs, mt_hash_addr(&a), h))
-			b->tmp.failed = true;
-	}
-}
-
-/* Whether some document writes this address, for any service, or one of the same hash: that costs no more than an address. */
-static bool is_taken(void *arg, const struct mt_addr *a)
-{
-	struct mt_build *b = arg;
-
-	return mt_idmap_get(&b->explicit_addrs, mt_hash_addr(a)) != NULL;
-}
-
-static bool needs_address(const struct mt_host *h)
-{
-	return mt_host_is_served(h) && !h->own_address && !h->n_addrs;
-}
-
-static void keep_address(struct mt_build *b, struct mt_host *h)
-{
-	struct mt_addr a;
-
-	if (mt_vips_keep(&b->conf->vips, &b->snap->vips, h->se->hosts[0].s, is_taken, b, &a))
-		add_address(b, h, &a);
-}
-
-static void give_address(struct mt_build *b, struct mt_host *h)
-{
-	struct mt_addr a;
-
-	if (mt_vips_give(&b->conf->vips, &b->snap->vips, h->se->hosts[0].s, is_taken, b, &a))
-		add_address(b, h, &a);
-	else
-		mt_b_error(b, &h->se->meta, h->se->hosts[0].line, "spec.hosts[0]",
-			"write spec.addresses", "no address is left in 240.240.0.0/16");
-}
-
 bool mt_b_knows_instances(const struct mt_service_entry *se)
 {
 	return se->resolution.v != MT_RESOLUTION_NONE &&
@@ -250,32 +184,22 @@ static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 void mt_b_units(struct mt_build *b)
 {
 	mt_b_hosts(b);
-	if (mt_idmap_reserve(&b->explicit_addrs, b->n_hosts) ||
-		mt_strmap_reserve(&b->files, b->n_hosts))
+	if (mt_strmap_reserve(&b->files, b->n_hosts))
 		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];
 		struct mt_forwarding_of of;
 
 		check_port_numbers(b, h->se);
-		if (!is_served(b, h->se))
+		h->known = is_served(b, h->se);
+		if (!h->known)
 			continue;
 		mt_b_forwarding_read(b, h->se, &of);
 		for (uint32_t j = 0; j < h->se->n_ports; j++)
 			add_port(b, h, &of, j);
 		mt_b_health_check_read(b, h);
-		for (uint32_t j = 0; j < h->se->n_addresses; j++)
-			written_address(b, h, j);
 	}
-	mt_b_ranges(b);
-	/* After all that documents write, and after who has one, so that nobody is given another's address. */
-	for (uint32_t i = 0; i < b->n_hosts; i++)
-		if (needs_address(&b->host_list[i]))
-			keep_address(b, &b->host_list[i]);
-	for (uint32_t i = 0; i < b->n_hosts; i++)
-		if (needs_address(&b->host_list[i]))
-			give_address(b, &b->host_list[i]);
-	mt_b_ranges_add(b);
+	mt_b_addresses(b);
 	mt_b_forwarding_unused(b);
 	mt_b_patches(b);
 }

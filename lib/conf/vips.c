@@ -3,7 +3,8 @@
  * Addresses for services that have none in their documents: 240.240.n/255.n%255. A host keeps its
  * address as long as it exists, also over restarts (vips_file.c), and after its removal, for its
  * return. When all 64,770 are assigned, a new host gets that of the host that has been gone
- * longest. An address in a document is never assigned to another host.
+ * longest. An address in a document is never assigned to another host, and a document does not get
+ * the address that another host is served at (assigned.c).
  * - A compilation only notes what it would assign (mt_snap.vips), so a refused one takes no address
  *   from a host.
  * - lib/service writes the file before the snapshot is published, once for all its hosts; the
@@ -24,8 +25,7 @@ static struct mt_addr addr_of(uint32_t n)
 	return mt_addr4(htonl(0xf0f00000u | (n / 255) << 8 | n % 255));
 }
 
-/* 0: not one of these addresses. */
-static uint32_t n_of(const struct mt_addr *a)
+uint32_t mt_vip_number(const struct mt_addr *a)
 {
 	uint32_t v = mt_addr_is4(a) ? ntohl(mt_addr_v4(a)) : 0;
 	uint32_t n = (v >> 8 & 0xff) * 255 + (v & 0xff);
@@ -82,7 +82,7 @@ static int put(struct mt_vips *v, struct mt_vip *vip)
 
 int mt_vips_put(struct mt_vips *v, const char *host, const struct mt_addr *a)
 {
-	uint32_t n = n_of(a);
+	uint32_t n = mt_vip_number(a);
 	struct mt_vip *vip;
 	int rc;
 
@@ -128,6 +128,31 @@ static bool is_used(const struct mt_vips_build *b, uint32_t n)
 	return b && b->used[n / 64] >> n % 64 & 1;
 }
 
+static bool is_held(const struct mt_vips_build *b, uint32_t n)
+{
+	return b && b->held[n / 64] >> n % 64 & 1;
+}
+
+bool mt_vips_hold(struct mt_vips *v, struct mt_vips_build **build, const char *host)
+{
+	const struct mt_vip *vip = mt_strmap_get(&v->by_host, host);
+	struct mt_vips_build *b = vip && !vip->gone ? building(build) : NULL;
+
+	if (b)
+		b->held[vip->n / 64] |= 1ull << vip->n % 64;
+	return b != NULL;
+}
+
+const char *mt_vips_holder(const struct mt_vips *v, const struct mt_vips_build *build,
+	const struct mt_addr *a, const char *host)
+{
+	uint32_t n = mt_vip_number(a);
+
+	if (!n || !is_held(build, n) || strcmp(v->by_n[n]->host, host) == 0)
+		return NULL;
+	return v->by_n[n]->host;
+}
+
 static void use(struct mt_vips_build *b, uint32_t n)
 {
 	b->used[n / 64] |= 1ull << n % 64;
@@ -142,8 +167,7 @@ bool mt_vips_keep(struct mt_vips *v, struct mt_vips_build **build, const char *h
 	if (!vip || !b)
 		return false;
 	*out = addr_of(vip->n);
-	/* Somebody else writes it in a document now: that one has it. */
-	if (taken(arg, out))
+	if (!is_held(b, vip->n) && taken(arg, out))
 		return false;
 	use(b, vip->n);
 	return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all namespaces use together: addresses of networks, forwarded ports. */
+/* What all namespaces use together: assigned addresses, addresses of networks, forwarded ports. */
 #include "conf_test.h"
 #include "mt_conf_numbers_priv.h"
 
@@ -96,6 +96,147 @@ static const char *at(const struct built *b, const char *addr, uint16_t port)
 	const struct mt_listener *l = listener(b->s, addr, port);
 
 	return l ? l->protos->services[0]->name : "";
+}
+
+/* ---- assigned addresses ---------------------------------------------------------------------- */
+
+/* However another document writes it: alone, beside another one, as a network, or in its status. */
+static void assigned_address_is_kept(void)
+{
+	static const struct {
+		const char *addresses, *status, *other; /* where the other host is instead */
+		bool warned;
+	} rows[] = {{"240.240.0.1", "", "240.240.0.2", true},
+		{"192.0.2.7, 240.240.0.1", "", "192.0.2.7", true},
+		{"\"::ffff:240.240.0.1\"", "", "240.240.0.2", true},
+		{"240.240.0.0/30", "", "240.240.0.3", false},
+		{"", "status: {addresses: [{value: 240.240.0.1}]}\n", "240.240.0.2", true}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_conf *c = new_conf();
+		struct text t = {0};
+		struct built b;
+
+		service_at(&t, "victims", "v", "", 80);
+		b = load(c, &t);
+		CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.1", 80), "v.x");
+		done(&b);
+		service_at(&t, "others", "a", rows[i].addresses, 80);
+		add(&t, "%s", rows[i].status);
+		service_at(&t, "victims", "v", "", 80);
+		b = load(c, &t);
+		CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.1", 80), "v.x");
+		CU_ASSERT_STRING_EQUAL(at(&b, rows[i].other, 80), "a.x");
+		CU_ASSERT_EQUAL(
+			is_told(&b, MT_DIAG_WARNING, "it is assigned to \"v.x\""), rows[i].warned);
+		done(&b);
+		mt_conf_destroy(c);
+	}
+}
+
+/* Hosts may write their own address, and an address of which the host is absent. */
+static void own_and_absent_addresses(void)
+{
+	struct mt_conf *c = new_conf();
+	struct text t = {0};
+	struct built b;
+
+	service_at(&t, "x", "v", "", 80);
+	service_at(&t, "x", "w", "", 80);
+	b = load(c, &t);
+	CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.2", 80), "w.x");
+	done(&b);
+	service_at(&t, "y", "a", "240.240.0.2", 80);
+	service_at(&t, "x", "v", "240.240.0.1", 80);
+	b = load(c, &t);
+	CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.1", 80), "v.x");
+	CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.2", 80), "a.x");
+	CU_ASSERT_EQUAL(refused(&b), 0);
+	done(&b);
+	/* Its host is back, and the document stays where it is. */
+	service_at(&t, "y", "a", "240.240.0.2", 80);
+	service_at(&t, "x", "w", "", 80);
+	b = load(c, &t);
+	CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.2", 80), "a.x");
+	CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.3", 80), "w.x");
+	CU_ASSERT_EQUAL(refused(&b), 0);
+	done(&b);
+	mt_conf_destroy(c);
+}
+
+/* Documents assign addresses after this node did, each another one's: all at once, or in turn. */
+static void addresses_change_hands(void)
+{
+	for (int all = 0; all < 2; all++) {
+		struct mt_conf *c = new_conf();
+		struct text t = {0};
+		struct built b;
+
+		service_at(&t, "x", "v", "", 80);
+		service_at(&t, "x", "w", "", 80);
+		b = load(c, &t);
+		done(&b);
+		service_at(&t, "x", "v", "240.240.0.2", 80);
+		service_at(&t, "x", "w", all ? "240.240.0.1" : "", 80);
+		b = load(c, &t);
+		CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.1", 80), all ? "w.x" : "v.x");
+		CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.2", 80), all ? "v.x" : "w.x");
+		CU_ASSERT_EQUAL(refused(&b), !all);
+		done(&b);
+		service_at(&t, "x", "v", "240.240.0.2", 80);
+		service_at(&t, "x", "w", "240.240.0.1", 80);
+		b = load(c, &t);
+		CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.1", 80), "w.x");
+		CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.2", 80), "v.x");
+		CU_ASSERT_EQUAL(refused(&b), 0);
+		done(&b);
+		mt_conf_destroy(c);
+	}
+}
+
+/* A host whose own address is refused keeps the one that it got for it. */
+static void kept_in_place_of_its_own(void)
+{
+	struct mt_conf *c = new_conf();
+	struct text t = {0};
+	struct built b;
+
+	for (int i = 0; i < 3; i++) {
+		if (i == 2)
+			service_at(&t, "others", "a", "240.240.0.2", 80);
+		service_at(&t, "x", "first", "", 80);
+		if (i)
+			service_at(&t, "x", "v", "240.240.0.1", 80);
+		b = load(c, &t);
+		CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.1", 80), "first.x");
+		CU_ASSERT_STRING_EQUAL(at(&b, "240.240.0.2", 80), i ? "v.x" : "");
+		done(&b);
+	}
+	mt_conf_destroy(c);
+}
+
+/* One namespace writes all addresses of the network; hosts of others get theirs nevertheless. */
+static void one_namespace_writes_all(void)
+{
+	struct mt_conf *c = new_conf();
+	struct text t = {0};
+	struct built b;
+
+	entry(&t, "greedy", "g");
+	add(&t, "  ports: [{number: 1, name: tcp-metaprotocol-dubbo}]\n  addresses:\n");
+	for (int n = 1; n < 255 * 255; n++)
+		if (n % 255)
+			add(&t, "  - 240.240.%d.%d\n", n / 255, n % 255);
+	service_at(&t, "small", "s0", "", 80);
+	service_at(&t, "small", "s1", "240.240.9.9", 80);
+	b = load(c, &t);
+	CU_ASSERT_STRING_EQUAL(at(&b, "240.240.9.9", 80), "s1.x");
+	CU_ASSERT_STRING_EQUAL(at(&b, "240.240.254.254", 80), "s0.x");
+	CU_ASSERT_STRING_EQUAL(at(&b, "240.240.254.253", 1), "g.x");
+	CU_ASSERT_EQUAL(refused(&b), 1);
+	CU_ASSERT(is_told(&b, MT_DIAG_WARNING, "namespace greedy has its share"));
+	done(&b);
+	mt_conf_destroy(c);
 }
 
 /* ---- networks -------------------------------------------------------------------------------- */
@@ -200,6 +341,11 @@ static void shares(void)
 }
 
 const struct mt_test shares_tests[] = {
+	{"assigned_address_is_kept", assigned_address_is_kept},
+	{"own_and_absent_addresses", own_and_absent_addresses},
+	{"addresses_change_hands", addresses_change_hands},
+	{"kept_in_place_of_its_own", kept_in_place_of_its_own},
+	{"one_namespace_writes_all", one_namespace_writes_all},
 	{"one_namespace_has_all_networks", one_namespace_has_all_networks},
 	{"one_namespace_forwards_all", one_namespace_forwards_all},
 	{"all_forwards_are_replaced", all_forwards_are_replaced},
