@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An epoll instance for the descriptors of several small state machines of one thread. The daemon's
- * event loop watches only its descriptor. Control thread only.
+ * An epoll instance for the descriptors of several small state machines of one thread. The thread's
+ * event loop watches only its descriptor.
  */
 #pragma once
 

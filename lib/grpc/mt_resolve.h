@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Non-blocking resolver: c-ares, which reads the host's resolv.conf and hosts file. Control thread
- * only.
+ * Non-blocking resolver: c-ares, which reads the host's resolv.conf and hosts file. One thread
+ * uses a resolver and its lookups.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The thread that fetches key sets, in parallel, with limits on the time and bytes of each fetch
- * (libcurl's multi interface).
+ * The thread that fetches key sets, in parallel, with limits on the time and bytes of each fetch:
+ * each one looks up its host (host.c), then runs in libcurl's multi interface.
  */
 #include "mt_jwks_store_priv.h"
 
@@ -17,12 +17,19 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOK_MS 1000
-#define URI_MAX 2048
+#define LOOK_MS	  1000
+#define LOOKUP_MS 50 /* between turns of resolvers */
+#define EVENTS	  64 /* of resolvers' sockets in a turn */
+#define URI_MAX	  2048
 
 struct transfer {
 	struct mt_jwks_source *source;
-	CURL *easy;
+	struct mt_jwks_host host;
+	char *uri;	   /* of the current request; NULL: none */
+	int64_t begun_ms;  /* when the request began, monotonic */
+	CURL *easy;	   /* NULL: the host is being looked up */
+	CURLSH *addresses; /* of the host, for this request only */
+	struct curl_slist *entry;
 	char *text;
 	size_t len;
 	bool discovers; /* fetches the discovery document first */
@@ -34,6 +41,7 @@ struct transfer {
 struct mt_jwks_fetcher {
 	struct mt_jwks_store *store;
 	CURLM *multi;
+	struct mt_fds fds; /* of resolvers */
 	pthread_t id;
 	char *roots;
 	bool local;
@@ -45,6 +53,14 @@ struct mt_jwks_fetcher {
 static int64_t now_s(void)
 {
 	return (int64_t)time(NULL);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void mt_jwks_fetcher_wake(struct mt_jwks_fetcher *f)
@@ -87,33 +103,63 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 
 static void clear(struct mt_jwks_fetcher *f, struct transfer *t)
 {
+	mt_jwks_host_end(&t->host);
 	if (t->easy) {
 		curl_multi_remove_handle(f->multi, t->easy);
 		curl_easy_cleanup(t->easy);
 	}
+	if (t->addresses)
+		curl_share_cleanup(t->addresses);
+	curl_slist_free_all(t->entry);
+	free(t->uri);
 	free(t->text);
 	t->easy = NULL;
-	t->text = NULL;
+	t->addresses = NULL;
+	t->entry = NULL;
+	t->uri = t->text = NULL;
 	t->len = 0;
 	t->too_long = t->kept_out = false;
 	t->error[0] = '\0';
 }
 
 /*
+ * Gives the request the addresses that were looked up. They are in a cache of its own, because
+ * libcurl's cache of names is that of all requests.
+ */
+static bool set_addresses(struct transfer *t)
+{
+	char *entry = mt_jwks_host_entry(&t->host);
+
+	t->entry = entry ? curl_slist_append(NULL, entry) : NULL;
+	t->addresses = curl_share_init();
+	free(entry);
+	return t->entry && t->addresses &&
+	       !curl_share_setopt(t->addresses, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) &&
+	       !curl_easy_setopt(t->easy, CURLOPT_SHARE, t->addresses) &&
+	       !curl_easy_setopt(t->easy, CURLOPT_RESOLVE, t->entry);
+}
+
+/* The rest of the time limit after the lookup in ms, at least 1. */
+static long time_left(const struct transfer *t)
+{
+	return (long)MT_MAX(t->begun_ms + (int64_t)t->source->timeout_ms - now_ms(), INT64_C(1));
+}
+
+/*
  * Allows only HTTP and HTTPS, without redirects and without a proxy from the environment, so that
  * the request goes only to the configured URI.
  */
-static bool set_options(const struct mt_jwks_fetcher *f, struct transfer *t, const char *uri)
+static bool set_options(const struct mt_jwks_fetcher *f, struct transfer *t)
 {
 	CURL *c = t->easy;
 	bool ok = true;
 
-	ok &= !curl_easy_setopt(c, CURLOPT_URL, uri);
+	ok &= !curl_easy_setopt(c, CURLOPT_URL, t->uri);
 	ok &= !curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
 	ok &= !curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
 	ok &= !curl_easy_setopt(c, CURLOPT_PROXY, "");
 	ok &= !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	ok &= !curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)t->source->timeout_ms);
+	ok &= !curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, time_left(t));
 	ok &= !curl_easy_setopt(c, CURLOPT_MAXFILESIZE, (long)MT_JWKS_MAX);
 	ok &= !curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
 	ok &= !curl_easy_setopt(c, CURLOPT_USERAGENT, "meltemi/" MT_VERSION);
@@ -121,6 +167,7 @@ static bool set_options(const struct mt_jwks_fetcher *f, struct transfer *t, con
 	ok &= !curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
 	ok &= !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error);
 	ok &= !curl_easy_setopt(c, CURLOPT_PRIVATE, t);
+	ok &= !t->host.n || set_addresses(t);
 	if (!f->local) {
 		ok &= !curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 		ok &= !curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, t);
@@ -130,11 +177,26 @@ static bool set_options(const struct mt_jwks_fetcher *f, struct transfer *t, con
 	return ok;
 }
 
-/* Starts a transfer. False on failure, which the caller reports. */
-static bool start(struct mt_jwks_fetcher *f, struct transfer *t, const char *uri)
+/* Sends the request after the lookup of its host. False with *e. */
+static bool send_request(struct mt_jwks_fetcher *f, struct transfer *t, struct mt_err *e)
 {
 	t->easy = curl_easy_init();
-	return t->easy && set_options(f, t, uri) && curl_multi_add_handle(f->multi, t->easy) == 0;
+	if (t->easy && set_options(f, t) && curl_multi_add_handle(f->multi, t->easy) == 0)
+		return true;
+	mt_err(e, -EINVAL, "it is not a supported URI");
+	return false;
+}
+
+/* Starts a request by looking up its host. False with *e, which the caller reports. */
+static bool start(struct mt_jwks_fetcher *f, struct transfer *t, const char *uri, struct mt_err *e)
+{
+	int rc;
+
+	t->begun_ms = now_ms();
+	t->uri = strdup(uri);
+	rc = t->uri ? mt_jwks_host_ask(&t->host, &f->fds, uri, f->local, e)
+		    : mt_err(e, -ENOMEM, "no memory");
+	return rc > 0 || (rc == 0 && send_request(f, t, e));
 }
 
 static void finish(
@@ -173,12 +235,14 @@ static bool go_on(struct mt_jwks_fetcher *f, struct transfer *t, struct mt_err *
 		mt_err(e, -EINVAL, "the issuer's configuration has no \"jwks_uri\"");
 	else if (is_safe(t->source->uri) && !is_safe(text))
 		mt_err(e, -EINVAL, "the issuer's \"jwks_uri\" leads from https to something else");
-	else if (!start(f, t, text))
-		mt_err(e, -EINVAL, "the issuer's \"jwks_uri\" cannot be queried");
 	else
-		return true;
+		return start(f, t, text, e);
 	return false;
 }
+
+static const char out_of_reach[] =
+	"its address is of this host, of the link or of a cloud's service for the host "
+	"(spec.jwks.localAddresses of the Node)";
 
 static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 {
@@ -188,9 +252,7 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 	if (t->too_long || rc == CURLE_FILESIZE_EXCEEDED)
 		mt_err(&e, -EFBIG, "it is longer than %d bytes", MT_JWKS_MAX);
 	else if (rc && t->kept_out)
-		mt_err(&e, -EACCES,
-			"its address is of this host, of the link or of a cloud's service for the "
-			"host (spec.jwks.localAddresses of the Node)");
+		mt_err(&e, -EACCES, "%s", out_of_reach);
 	else if (rc)
 		mt_err(&e, -EIO, "%s", t->error[0] ? t->error : curl_easy_strerror(rc));
 	else if (t->discovers && go_on(f, t, &e))
@@ -207,6 +269,59 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 		keys = NULL;
 	}
 	finish(f, t, keys, e.text);
+}
+
+/* ---- lookups --------------------------------------------------------------------------------- */
+
+static bool is_looked_up(const struct transfer *t)
+{
+	return t->source && t->host.resolver;
+}
+
+/* Continues with the addresses of the host, if the lookup has any in time. */
+static void looked_up(struct mt_jwks_fetcher *f, struct transfer *t)
+{
+	struct mt_err e = {""};
+
+	mt_jwks_host_end(&t->host);
+	if (!t->host.done)
+		mt_err(&e, -ETIMEDOUT, "its name was not looked up within %u ms",
+			t->source->timeout_ms);
+	else if (!t->host.n && t->host.kept_out)
+		mt_err(&e, -EACCES, "%s", out_of_reach);
+	else if (!t->host.n)
+		mt_err(&e, -EHOSTUNREACH, "its name cannot be looked up: %s", t->host.why);
+	else if (send_request(f, t, &e))
+		return;
+	finish(f, t, NULL, e.text);
+}
+
+static bool is_late(const struct transfer *t)
+{
+	return now_ms() - t->begun_ms >= (int64_t)t->source->timeout_ms;
+}
+
+static bool is_any_looked_up(const struct mt_jwks_fetcher *f)
+{
+	for (uint32_t i = 0; i < MT_JWKS_TRANSFERS; i++)
+		if (is_looked_up(&f->transfers[i]))
+			return true;
+	return false;
+}
+
+/* Runs lookups, and continues the fetches of those that have ended or are late. */
+static void look_up(struct mt_jwks_fetcher *f)
+{
+	for (uint32_t i = 0; i < MT_JWKS_TRANSFERS; i++)
+		if (is_looked_up(&f->transfers[i]))
+			mt_resolver_turn(f->transfers[i].host.resolver);
+	mt_fds_dispatch(&f->fds, EVENTS, 0);
+	for (uint32_t i = 0; i < MT_JWKS_TRANSFERS; i++) {
+		struct transfer *t = &f->transfers[i];
+
+		if (is_looked_up(t) && (t->host.done || is_late(t)))
+			looked_up(f, t);
+	}
 }
 
 /* ---- all transfers --------------------------------------------------------------------------- */
@@ -226,13 +341,14 @@ static int64_t begin_due(struct mt_jwks_fetcher *f)
 	while (f->n < MT_JWKS_TRANSFERS) {
 		struct mt_jwks_source *s = mt_jwks_store_due(f->store, now_s(), &next);
 		struct transfer *t = s ? free_one(f) : NULL;
+		struct mt_err e;
 
 		if (!t)
 			break;
 		*t = (struct transfer){.source = s, .discovers = s->openid};
 		f->n++;
-		if (!start(f, t, s->uri))
-			finish(f, t, NULL, "it is not a supported URI");
+		if (!start(f, t, s->uri, &e))
+			finish(f, t, NULL, e.text);
 	}
 	return next;
 }
@@ -257,12 +373,15 @@ static void *loop(void *arg)
 	struct mt_jwks_fetcher *f = arg;
 
 	while (!__atomic_load_n(&f->stop, __ATOMIC_ACQUIRE)) {
+		struct curl_waitfd lookups = {.fd = f->fds.epoll, .events = CURL_WAIT_POLLIN};
 		int running;
 
 		(void)begin_due(f);
+		look_up(f);
 		(void)curl_multi_perform(f->multi, &running);
 		end_done(f);
-		(void)curl_multi_poll(f->multi, NULL, 0, LOOK_MS, NULL);
+		(void)curl_multi_poll(
+			f->multi, &lookups, 1, is_any_looked_up(f) ? LOOKUP_MS : LOOK_MS, NULL);
 	}
 	mt_crypto_thread_end();
 	return NULL;
@@ -288,6 +407,7 @@ static void free_fetcher(struct mt_jwks_fetcher *f)
 {
 	if (f->multi)
 		curl_multi_cleanup(f->multi);
+	mt_fds_fini(&f->fds);
 	free(f->roots);
 	free(f);
 }
@@ -295,9 +415,10 @@ static void free_fetcher(struct mt_jwks_fetcher *f)
 int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, bool local, struct mt_err *e)
 {
 	struct mt_jwks_fetcher *f = calloc(1, sizeof(*f));
-	int rc = -ENOMEM;
+	int rc = f ? mt_fds_init(&f->fds) : -ENOMEM;
 
-	if (f && curl_global_init(CURL_GLOBAL_DEFAULT) == 0) {
+	if (rc == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) == 0) {
+		rc = -ENOMEM;
 		f->store = s;
 		f->local = local;
 		f->multi = curl_multi_init();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sources of key sets, and the thread that fetches them by HTTP and HTTPS over the host's own
- * network (kernel sockets, never the ports of workers). A fetched set is used until another one is
- * fetched.
+ * network (kernel sockets, never the ports of workers). Fetches, and the lookups of their hosts,
+ * do not wait for each other. A fetched set is used until another one is fetched.
  */
 #pragma once
 

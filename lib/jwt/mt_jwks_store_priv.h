@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Declarations shared by source.c, fetch.c and reach.c. */
+/* Declarations shared by source.c, fetch.c, host.c and reach.c. */
 #pragma once
 
 #include "mt_addr.h"
 #include "mt_jwks_store.h"
 #include "mt_list.h"
+#include "mt_resolve.h"
 
 #include <pthread.h>
 
@@ -49,3 +50,30 @@ void mt_jwks_fetcher_wake(struct mt_jwks_fetcher *f);
  * host, of the link, and at which clouds serve metadata and secrets to the host.
  */
 bool mt_jwks_is_protected(const struct mt_addr *a);
+
+/* ---- host.c: addresses of the host of a URI -------------------------------------------------- */
+
+#define MT_JWKS_ADDRS 32 /* that are tried for one fetch */
+
+struct mt_jwks_host {
+	struct mt_resolver *resolver; /* NULL: no lookup in progress */
+	bool local;		      /* addresses of this host are permitted */
+	bool done;		      /* the lookup has ended */
+	bool kept_out;		      /* an address was left out */
+	uint16_t port;
+	uint32_t n;
+	struct mt_addr addrs[MT_JWKS_ADDRS];
+	char why[64]; /* why the name has no address */
+};
+
+/*
+ * Starts the lookup of the URI's host; `h` stays at its place until mt_jwks_host_end(). Returns 1,
+ * 0 if the URI contains an address, or -errno with *e. Until `done` the caller calls
+ * mt_resolver_turn() and dispatches `fds`.
+ */
+int mt_jwks_host_ask(
+	struct mt_jwks_host *h, struct mt_fds *fds, const char *uri, bool local, struct mt_err *e);
+/* Ends the lookup; not from within mt_fds_dispatch(). */
+void mt_jwks_host_end(struct mt_jwks_host *h);
+/* The addresses for CURLOPT_RESOLVE, from malloc(); NULL: no memory. */
+char *mt_jwks_host_entry(const struct mt_jwks_host *h);

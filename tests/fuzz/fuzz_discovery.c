@@ -7,8 +7,19 @@
  */
 #include "fuzz.h"
 
-/* Its transfers are the narrowest seam. */
+/* Its transfers are the narrowest seam, and no name is looked up. */
+#define mt_jwks_host_ask fuzz_host_ask
 #include "fetch.c"
+
+int fuzz_host_ask(
+	struct mt_jwks_host *h, struct mt_fds *fds, const char *uri, bool local, struct mt_err *e)
+{
+	(void)fds;
+	(void)uri;
+	(void)e;
+	*h = (struct mt_jwks_host){.local = local};
+	return 0;
+}
 
 static char *copy(const uint8_t *p, size_t n)
 {
