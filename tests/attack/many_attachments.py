@@ -11,12 +11,11 @@ import kit
 from others import BY_ATTACHMENT, Others, check, main, report, unharmed
 
 ATTACHMENTS = 60_000
-PATIENCE = 3  # of the others: three times what Dubbo's clients have by default
 
 
 def body():
     with Others(documents={"route.yaml": BY_ATTACHMENT}) as lab:
-        load = lab.others(connections=4, gap_ms="5-15", seconds=8, patience=PATIENCE)
+        load = lab.others(connections=4, gap_ms="5-15", seconds=8)
         attacker = lab.caller(segments=300)
         message = kit.attachments(1, kit.order("t1"), ATTACHMENTS)
         check(len(message) > 1_900_000, f"a message of {len(message)} bytes only")

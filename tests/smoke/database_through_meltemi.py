@@ -141,7 +141,7 @@ def in_mid_query(lab, servers):
     killer.join()
     took = time.monotonic() - began - 1
     print(f"the query of the killed server was lost {took * 1000:.0f} ms after the kill", flush=True)
-    check(took < 2, f"the lost connection was seen after {took:.1f} s")
+    check(took < 15, f"the lost connection was seen after {took:.1f} s")
     equal(ask(other, "SELECT @@server_id"), 2, "the other server's connection")
     servers[1].popen.wait(20)  # until then its kernel may still accept for it
     for _ in range(50):

@@ -111,7 +111,7 @@ def gets_all(lab, port, chatters):
 def body():
     seen, ends = [], []
     with Lab(servers=1) as lab, lab.listening("server1", 7000, resets_after_hello), \
-            lab.listening("server1", 7001, lambda sock: seen.append(was_reset(sock))), \
+            lab.listening("server1", 7001, lambda sock: seen.append(sock.recv(5)) or seen.append(was_reset(sock))), \
             lab.listening("server1", 7003, tells_and_resets), lab.listening("server1", 7004, tells_and_closes), \
             lab.listening("server1", 7005, late_server(ends)):
         daemon = lab.meltemi()
@@ -125,10 +125,10 @@ def body():
 
         sock = lab.connect("client", VIP, 7001)
         sock.sendall(b"hello")
-        time.sleep(0.3)
-        streams.reset(sock)
         streams.until(lambda: seen, 5)
-        check(seen == [True], f"the client's reset did not reach the server: {seen}")
+        streams.reset(sock)
+        streams.until(lambda: len(seen) == 2, 5)
+        check(seen == [b"hello", True], f"the client's reset did not reach the server: {seen}")
 
         try:
             ended = was_reset(lab.connect("client", VIP, 7002))

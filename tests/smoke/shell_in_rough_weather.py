@@ -81,6 +81,11 @@ def helps(socket, home):
     equal([path.name for path in home.glob("-*")], [], "files named like options")
 
 
+def line(s):
+    """The cursor's."""
+    return s.line(s.screen.cursor.y)
+
+
 def at_the_prompt(socket, home):
     with Screen([SHELL, "-s", socket], HOME=str(home)) as s:
         s.sees("meltemi>")
@@ -108,8 +113,9 @@ def at_the_prompt(socket, home):
         s.sees("meltemi>")
         s.type("trace start service=nobody count 1\r")
         s.type("trace show --follow\r")
-        time.sleep(0.3)
-        s.key("interrupt")
+        s.sees("trace show --follow")
+        # An interrupt that comes before the first query has no effect.
+        s.until(lambda: line(s).endswith("meltemi>") or (line(s) in ("", "^C") and s.key("interrupt")), "no prompt after an interrupt")
         s.type("trace stop\r")
         s.sees("it was stopped")
         s.child.sendeof()

@@ -31,7 +31,7 @@ class Ends:
                 sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(TYPE))
             sock.bind((iface, TYPE))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 20)
-            sock.settimeout(0.3)
+            sock.settimeout(1)
             self.sockets.append(sock)
 
     def send(self, side, number, payload=PAYLOAD):
@@ -39,14 +39,16 @@ class Ends:
         self.sockets[side].send(b"\x02\0\0\0\0\x0b" + b"\x02\0\0\0\0\x0a" + struct.pack("!H", TYPE) + body
                                 + struct.pack("!I", zlib.crc32(body)))
 
-    def receive(self, side):
-        """Frames that come until none does: (number, when sent, when received, whole)."""
+    def receive(self, side, sent_all):
+        """Frames until all are sent and then none comes for a second: (number, when sent, when received, whole)."""
         got = []
         while True:
             try:
                 frame, _, _, _, _ = self._one(side)
             except TimeoutError:
-                return got
+                if sent_all.is_set():
+                    return got
+                continue
             body, crc = frame[14:-4], struct.unpack("!I", frame[-4:])[0]
             number, sent = struct.unpack("!IQ", body[:12])
             got.append((number, sent, time.monotonic_ns(), zlib.crc32(body) == crc))
@@ -59,13 +61,14 @@ class Ends:
 
     def through(self, side, frames, pace=0.0, payload=PAYLOAD):
         """What comes out at the other side when that many go in at this one."""
-        found = []
-        reader = threading.Thread(target=lambda: found.extend(self.receive(1 - side)))
+        found, sent_all = [], threading.Event()
+        reader = threading.Thread(target=lambda: found.extend(self.receive(1 - side, sent_all)))
         reader.start()
         for number in range(frames):
             self.send(side, number, payload)
             if pace and number % 50 == 49:
                 time.sleep(pace * 50)
+        sent_all.set()
         reader.join()
         return found
 

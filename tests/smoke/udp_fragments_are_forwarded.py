@@ -11,7 +11,6 @@ import random
 import socket
 import struct
 import threading
-import time
 
 from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, within
 
@@ -160,7 +159,6 @@ def forwarded(workers):
         daemon.start()
         bridge(lab)
         within(20, lambda: len(daemon.show("forwarding")["forwarding"]) == 4, "four forwarded rows")
-        time.sleep(0.5)
         flows(lab)
         reversed_order(lab, daemon)
         print(f"{workers} worker(s): {(len(LENGTHS) * ALL + FLOWS - ALL) * 4} datagrams", flush=True)

@@ -89,11 +89,11 @@ def cold_start(w, server):
     ready = time.monotonic()
     first_call(w, 5)
     took, beyond = time.monotonic() - began, time.monotonic() - ready
-    w.daemon.wait_log("serving")
-    told = next(line for line in w.daemon.process.errors().splitlines() if "module=boot" in line and "serving" in line)
+    told = within(20, lambda: next((line for line in w.daemon.process.errors().splitlines() if "module=boot" in line and "serving" in line), None),
+                  "the line of the start")
     print(f"  cold start without a control plane: {told}; ready after {ready - began:.2f} s, first call after {took:.2f} s", flush=True)
     check("serving 2 services" in told, f"what was good last is not there from the beginning: {told}")
-    check(beyond < 10, f"the first call took {beyond:.2f} s when all was ready: it waited for the control plane")
+    check(beyond < 15, f"the first call took {beyond:.2f} s when all was ready: it waited for the control plane")
     w.serves([V1])
 
 
