@@ -372,6 +372,34 @@ static void no_black_hole(void)
 }
 
 /* RFC 6937: cwnd goes down by what arrives, not at once, and ends at ssthresh. */
+/*
+ * The cumulative ACK ends inside a SACKed range: bytes below it no longer count as SACKed.
+ * Otherwise fewer bytes would seem outstanding, and more would be sent than cwnd permits.
+ */
+static void ack_inside_of_sack(void)
+{
+	const struct mt_tcp_loss *l;
+
+	known();
+	send_bytes(8 * M);
+	sent(1, 8, true);
+	later(RTT);
+	rx(.flags = A, .seq = 1, .ack = 1 + M, .sack = {1 + 3 * M, 1 + 6 * M});
+	l = mt_tcp_loss(w.t, conn());
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_EQUAL(l->sacked, 3 * M);
+	rx(.flags = A, .seq = 1, .ack = 1 + 4 * M + 1);
+	l = mt_tcp_loss(w.t, conn());
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_EQUAL(l->r[0].end - l->r[0].start, 2 * M - 1);
+	CU_ASSERT_EQUAL(l->sacked, 2 * M - 1);
+	skip_all();
+	rx(.flags = A, .seq = 1, .ack = 1 + 9 * M);
+	CU_ASSERT_EQUAL(mt_tcp_flight(conn()), 0);
+	skip_all();
+	down();
+}
+
 static void prr(void)
 {
 	known();
@@ -503,6 +531,7 @@ const struct mt_test recovery_tests[] = {
 	{"overtaken is not lost", overtaken},
 	{"reordering window", reordering_window},
 	{"reordering window adapts", window_adapts},
+	{"ACK inside of a SACKed range", ack_inside_of_sack},
 	{"undone by D-SACK", undo_by_dsack},
 	{"undone by timestamp", undo_by_timestamp},
 	{"not undone", no_undo},
