@@ -71,11 +71,13 @@ static void test_precedence(void)
 #define RT_ROUTES 60
 #define RT_CONDS  3
 
-static const char *const rt_keys[] = {"method", "interface", "user", "far"};
+/* Values of the last two share the view's scratch. */
+static const char *const rt_keys[] = {"method", "interface", "user", "far", "farther"};
+#define RT_KEYS MT_ARRAY_LEN(rt_keys)
 static const char *const rt_values[] = {"a", "b", "ab", "abc", "c", "ABC", "7", "70", ""};
 
 struct rt_message {
-	const char *value[4]; /* NULL: missing */
+	const char *value[RT_KEYS]; /* NULL: missing */
 	char text[128];
 };
 
@@ -87,7 +89,7 @@ static const char *pick_value(struct mt_rand *r)
 static void random_def(struct mt_rand *r, struct mt_matcher_def *d)
 {
 	memset(d, 0, sizeof(*d));
-	d->key = rt_keys[mt_rand_below(r, 4)];
+	d->key = rt_keys[mt_rand_below(r, RT_KEYS)];
 	/* Mostly exact, so that indexes are built. */
 	d->op = mt_rand_below(r, 3) ? MT_MATCH_EXACT : mt_rand_below(r, MT_MATCH_RANGE + 1);
 	d->value = pick_value(r);
@@ -103,7 +105,7 @@ static void random_message(struct mt_rand *r, struct rt_message *m)
 	int n = 0;
 
 	m->text[0] = '\0';
-	for (int k = 0; k < 4; k++) {
+	for (uint32_t k = 0; k < RT_KEYS; k++) {
 		m->value[k] = mt_rand_below(r, 4) ? pick_value(r) : NULL;
 		if (m->value[k])
 			n += snprintf(m->text + n, sizeof(m->text) - n, "%s=%s\n", rt_keys[k],
@@ -144,7 +146,7 @@ static bool naive_cond(const struct mt_matcher_def *d, const struct rt_message *
 {
 	const char *v = NULL;
 
-	for (int k = 0; k < 4; k++)
+	for (uint32_t k = 0; k < RT_KEYS; k++)
 		if (!strcmp(rt_keys[k], d->key))
 			v = m->value[k];
 	if (!v && d->missing_as_empty)
