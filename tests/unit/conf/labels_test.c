@@ -14,6 +14,10 @@
 #define ENTRY(metadata, spec)                                                                      \
 	"---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: w, "       \
 	"labels: " metadata "}\nspec: {address: 198.51.100.1, labels: " spec "}\n"
+#define WRITTEN(metadata, locality)                                                                \
+	"---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: w, "       \
+	"labels: " metadata                                                                        \
+	"}\nspec: {address: 198.51.100.1, labels: {app: a}, locality: " locality "}\n"
 #define POLICY(labels)                                                                             \
 	"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n"  \
 	"spec: {selector: {matchLabels: " labels "}}\n"
@@ -45,6 +49,10 @@ static const struct {
 	{SELECTING("{app: a}") ENTRY("{istio-locality: r.z1}", "{app: a, istio-locality: r.z2}")
 			POLICY("{app: b}") SUBSET("{app: a}"),
 		1, 1, false, "z1"},
+	/* A written locality counts. */
+	{SELECTING("{app: a}") WRITTEN("{istio-locality: r.z1}", "r/z3") POLICY("{app: b}")
+			SUBSET("{app: a}"),
+		1, 1, false, "z3"},
 };
 
 static void of_both_places(void)
