@@ -217,6 +217,25 @@ static void test_more_is_coming(void)
 	has_ended();
 }
 
+/* The same until the time when it refuses: what TCP has acknowledged of the record is not lost. */
+static void test_more_is_coming_late(void)
+{
+	begin(CONFIG_SAFE);
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	c->coming = true;
+	drain();
+	is_told();
+	lab_advance(16 * MT_SEC); /* more than half of drain_ms */
+	CU_ASSERT_FALSE(c->refuses);
+	c->coming = false;
+	scene_send_request(c, 'Q', 2, 64);
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 2);
+	scene_quiet();
+	has_ended();
+}
+
 /* Without a call for an hour: at once, and what crosses the FIN is refused. */
 static void test_idle(void)
 {
@@ -490,6 +509,7 @@ const struct mt_test drain_tests[] = {
 	{"always in a message", test_always_in_a_message},
 	{"no memory meanwhile", test_no_memory_meanwhile},
 	{"more is coming", test_more_is_coming},
+	{"more is coming late", test_more_is_coming_late},
 	{"idle", test_idle},
 	{"malformed", test_malformed},
 	{"a root added", test_root_added},
