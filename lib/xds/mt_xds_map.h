@@ -49,13 +49,16 @@ int mt_xds_map(enum mt_xds_type type, const Xds__Any *body, const char *source, 
 /*
  * Hash of a resource's content that does not depend on the order of map entries, because some
  * servers serialize the same Struct differently each time. Two bodies with the same hash are the
- * same resource.
+ * same resource. Keys of the process make the hash, so no author can find two contents with one.
+ * Control thread only.
  */
 struct mt_xds_digest {
 	uint64_t v[2];
 };
 
 struct mt_xds_digest mt_xds_digest(const Xds__Any *body);
+/* Hash of bytes by a key of the process. Control thread only. */
+uint64_t mt_xds_bytes_hash(const void *p, size_t len);
 
 /*
  * Writes docs/reference/xds.md (Markdown): which fields of each resource are enforced and which are

@@ -223,7 +223,7 @@ const uint8_t *xds_body_bytes(const struct mt_xds *x, const struct xds_body *b, 
 		return b->raw;
 	*own = b->file_at ? malloc(b->raw_len + 1) : NULL;
 	if (*own && xds_keep_read(x, b->file_at, *own, b->raw_len) &&
-		mt_hash_bytes(*own, b->raw_len, 0) == b->raw_hash)
+		mt_xds_bytes_hash(*own, b->raw_len) == b->raw_hash)
 		return *own;
 	free(*own);
 	*own = NULL;
@@ -271,7 +271,7 @@ static struct xds_body *new_body(struct mt_xds *x, const struct mt_ads_resource 
 	if (len)
 		memcpy(b->raw, item->body->value.data, len);
 	b->raw_len = (uint32_t)len;
-	b->raw_hash = mt_hash_bytes(b->raw, len, 0);
+	b->raw_hash = mt_xds_bytes_hash(b->raw, len);
 	b->mapped = *mapped;
 	b->digest = digest;
 	b->since = x->now;
@@ -417,7 +417,7 @@ static void find_again(struct mt_xds *x, struct xds_body *b, const Xds__Any *bod
 	if (body->value.len)
 		memcpy(b->raw, body->value.data, body->value.len);
 	b->raw_len = (uint32_t)body->value.len;
-	b->raw_hash = mt_hash_bytes(b->raw, b->raw_len, 0);
+	b->raw_hash = mt_xds_bytes_hash(b->raw, b->raw_len);
 	xds_keep_touch(x);
 }
 
@@ -456,7 +456,7 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 		set_life(x, r, item);
 		return XDS_SAME;
 	}
-	hash = mt_hash_bytes(item->body->value.data, item->body->value.len, 0);
+	hash = mt_xds_bytes_hash(item->body->value.data, item->body->value.len);
 	if (is_same(x, r->next, item->body, hash, &digest))
 		return taken_again(x, r, r->next, item);
 	if (is_same(x, r->live, item->body, hash, &digest))

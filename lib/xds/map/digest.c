@@ -5,12 +5,14 @@
  * index among the fields of that number; map entries are hashed without an index. The order of
  * fields and of map entries therefore does not count, nor does it inside an Any of a known type.
  *
- * Collisions are no security problem: a server that could construct one controls the resources
- * anyway.
+ * A server's resources contain what authors of its documents choose. Keys of the process keep them
+ * from finding two contents, or sums, with one digest (SipHash).
  */
 #include "mt_xds_map.h"
 
 #include "mt_pb_json.h"
+#include "mt_rand.h"
+#include "mt_siphash.h"
 
 #include <string.h>
 
@@ -23,35 +25,28 @@ typedef struct mt_xds_digest digest;
 static digest message(
 	const ProtobufCMessageDescriptor *type, const uint8_t *p, size_t len, unsigned int depth);
 
-/* XOR of both halves of the 128-bit product, for 64 well mixed bits. */
-static uint64_t fold(uint64_t a, uint64_t b)
+/* One key for each half of a digest. */
+static const uint8_t (*keys(void))[16]
 {
-	unsigned __int128 x = (unsigned __int128)a * b;
+	static uint8_t keys_[2][16];
+	static bool made;
 
-	return (uint64_t)x ^ (uint64_t)(x >> 64);
+	if (!made)
+		mt_rand_secret(keys_, sizeof(keys_));
+	made = true;
+	return keys_;
 }
 
-static digest mix(digest d, uint64_t v)
+static digest plain(const void *p, size_t len)
 {
-	d.v[0] = fold(d.v[0] ^ v, 0x9e3779b97f4a7c15u) + 0x632be59bd9b4e019u;
-	d.v[1] = fold(d.v[1] + v, 0xd6e8feb86659fd93u) ^ 0xa0761d6478bd642fu;
-	return d;
+	return (digest){{mt_siphash(keys()[0], p, len), mt_siphash(keys()[1], p, len)}};
 }
 
-static digest plain(const uint8_t *p, size_t len)
+static digest join(digest d, uint64_t a, uint64_t b)
 {
-	digest d = mix((digest){{0x243f6a8885a308d3u, 0x13198a2e03707344u}}, len);
+	const uint64_t words[] = {d.v[0], d.v[1], a, b};
 
-	while (len) {
-		size_t n = MT_MIN(len, 8);
-		uint64_t word = 0;
-
-		memcpy(&word, p, n);
-		d = mix(d, word);
-		p += n;
-		len -= n;
-	}
-	return d;
+	return plain(words, sizeof(words));
 }
 
 static bool varint(const uint8_t **p, const uint8_t *end, uint64_t *v)
@@ -125,7 +120,7 @@ static digest any(const uint8_t *p, size_t len, unsigned int depth)
 		digest v = type ? message(type, value.data, value.number, depth + 1)
 				: plain(value.data, value.number);
 
-		d = mix(mix(d, v.v[0]), v.v[1]);
+		d = join(d, v.v[0], v.v[1]);
 	}
 	return d;
 }
@@ -157,6 +152,7 @@ static digest message(
 	while (at < p + len) {
 		const ProtobufCFieldDescriptor *known;
 		uint32_t place = FIELDS_MAX;
+		uint64_t index = UINT64_MAX;
 		digest v;
 
 		if (!next(&at, p + len, &f) || f.key >> 3 > UINT32_MAX)
@@ -164,15 +160,14 @@ static digest message(
 		known = protobuf_c_message_descriptor_get_field(type, (unsigned int)(f.key >> 3));
 		if (known)
 			place = MT_MIN((uint32_t)(known - type->fields), FIELDS_MAX);
-		v = mix(value_of(known, &f, depth), f.key);
 		if (!known || known->type != PROTOBUF_C_TYPE_MESSAGE ||
 			!mt_pb_is_entry(known->descriptor))
-			v = mix(v, seen[place]++);
-		v = mix(v, v.v[0] ^ v.v[1]);
+			index = seen[place]++;
+		v = join(value_of(known, &f, depth), f.key, index);
 		sum.v[0] += v.v[0];
 		sum.v[1] += v.v[1];
 	}
-	return mix(sum, len == 0);
+	return join(sum, len == 0, 0);
 }
 
 struct mt_xds_digest mt_xds_digest(const Xds__Any *body)
@@ -180,8 +175,13 @@ struct mt_xds_digest mt_xds_digest(const Xds__Any *body)
 	static const uint8_t nothing;
 	const ProtobufCMessageDescriptor *type = mt_pb_type(body->type_url);
 	const uint8_t *data = body->value.len ? body->value.data : &nothing;
-	digest url = plain((const uint8_t *)body->type_url, strlen(body->type_url));
+	digest url = plain(body->type_url, strlen(body->type_url));
 	digest d = type ? message(type, data, body->value.len, 0) : plain(data, body->value.len);
 
-	return mix(mix(url, d.v[0]), d.v[1]);
+	return join(url, d.v[0], d.v[1]);
+}
+
+uint64_t mt_xds_bytes_hash(const void *p, size_t len)
+{
+	return mt_siphash(keys()[0], p, len);
 }
