@@ -324,6 +324,40 @@ static bool is_connected(
 	return false;
 }
 
+static bool is_link_local(const struct mt_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+/* True if the port has an address of the family; `alone`: one without a network, /32 or /128. */
+static bool has_address(const struct mt_node_port *p, bool is4, bool alone)
+{
+	for (uint32_t k = 0; k < p->n_addresses; k++) {
+		const struct mt_node_addr *a = &p->addresses[k];
+
+		if (mt_addr_is4(&a->addr) == is4 && (!alone || a->prefix == (is4 ? 32 : 128)))
+			return true;
+	}
+	return false;
+}
+
+/* A router at a link-local address, which leaves the link open. */
+static void check_link_local(struct node_check *c, const struct mt_node_route *r, const char *path,
+	const struct mt_node_port *port)
+{
+	if (!port)
+		mt_b_node_error(c->b, r->via_text.line, path, "write the port, too: port: NAME",
+			"%.64s may be on the link of any port", r->via_text.s);
+	else if (!has_address(port, false, false))
+		mt_b_node_error(c->b, r->via_text.line, path, "give the port an IPv6 address",
+			"port %.64s has no IPv6 address, so %.64s is not reached by it",
+			port->name.s, r->via_text.s);
+}
+
+/*
+ * A router outside of all networks is on the link of the route's port, if an address of the port
+ * has no network either, as in clouds. Otherwise the router's address is a mistake.
+ */
 static void check_via(struct node_check *c, const struct mt_node_route *r, uint32_t i,
 	const struct mt_node_port *port)
 {
@@ -333,9 +367,14 @@ static void check_via(struct node_check *c, const struct mt_node_route *r, uint3
 	if (mt_b_own_port(c->b, &r->via))
 		mt_b_node_error(c->b, r->via_text.line, path, "write the next router's address",
 			"%.64s is the node's own address", r->via_text.s);
-	else if (!is_connected(c->n, port, &r->via))
+	else if (is_link_local(&r->via))
+		check_link_local(c, r, path, port);
+	else if (!is_connected(c->n, port, &r->via) &&
+		 !(port && has_address(port, mt_addr_is4(&r->via), true)))
 		mt_b_node_error(c->b, r->via_text.line, path,
-			"write a router on a network that a port has an address of",
+			port ? "write a router on a network that the port has an address of"
+			     : "write a router on a network that a port has an address of, or the "
+			       "port of its link, if that has an address without a network (/32)",
 			"%.64s is on no network of %s%.64s", r->via_text.s,
 			port ? "port " : "the ports", port ? port->name.s : "");
 }

@@ -130,7 +130,11 @@ static void check_route(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field route_fields[] = {
 	{"to", MT_F_CUSTOM, .custom = read_to, .required = true,
 		.help = "destination, such as 10.0.0.0/8; 0.0.0.0/0 is the default route"},
-	{"via", MT_F_CUSTOM, .custom = read_via, .help = "address of the next router"},
+	{"via", MT_F_CUSTOM, .custom = read_via,
+		.help = "address of the next router, on a network of a port. With `port` it may "
+			"also be link-local (fe80::1), or outside of all networks if the port has "
+			"an "
+			"address of /32 or /128"},
 	{"port", MT_F_TEXT, AT(struct mt_node_route, port),
 		.help = "port to send by; default: the one with the network of `via`"},
 };

@@ -12,6 +12,7 @@
 #define PORT                                                                                       \
 	NODE "  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24, "                  \
 	     "\"2001:db8::1/64\"]}]\n"
+#define ALONE	 NODE "  ports: [{name: p0, device: net_null0, addresses: [198.51.100.77/32]}]\n"
 #define SE_LINES 7
 #define DUBBO	 "  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"
 #define ENDPOINT "  endpoints: [{address: 192.0.2.9}]\n"
@@ -52,6 +53,19 @@ static const struct odd nodes[] = {
 		"spec.ports[0].exception: no port \"p1\""},
 	{PORT "  routes: [{to: 0.0.0.0/0, via: 198.51.100.1}]\n", E, 7,
 		"spec.routes[0].via: 198.51.100.1 is on no network of the ports"},
+	/* A router on the link, but outside of all networks, takes a port without a network. */
+	{PORT "  routes: [{to: 0.0.0.0/0, via: 198.51.100.1, port: p0}]\n", E, 7,
+		"spec.routes[0].via: 198.51.100.1 is on no network of port p0 (write a router on a "
+		"network that the port"},
+	{ALONE "  routes: [{to: 0.0.0.0/0, via: 198.51.100.1}]\n", E, 7,
+		"198.51.100.1 is on no network of the ports (write a router on a network that a "
+		"port "
+		"has an address of, or the port of its link"},
+	{PORT "  routes: [{to: \"::/0\", via: \"fe80::1\"}]\n", E, 7,
+		"spec.routes[0].via: fe80::1 may be on the link of any port (write the port, too: "
+		"port: NAME)"},
+	{ALONE "  routes: [{to: \"::/0\", via: \"fe80::1\", port: p0}]\n", E, 7,
+		"spec.routes[0].via: port p0 has no IPv6 address, so fe80::1 is not reached by it"},
 	{PORT "  routes: [{to: 0.0.0.0/0, via: 192.0.2.1}]\n", E, 7,
 		"192.0.2.1 is the node's own address"},
 	{PORT "  routes: [{to: 10.0.0.1/8, via: 192.0.2.2}]\n", E, 7,
@@ -192,6 +206,25 @@ static void fine_as_it_is(void)
 	unbuild(&b);
 }
 
+/* Routers on a link without a network, as clouds have them, and at link-local addresses. */
+static void on_link_routers(void)
+{
+	struct built b = build_text(NULL, NODE
+		"  ports:\n"
+		"  - {name: p0, device: d, addresses: [198.51.100.77/32, \"2001:db8::77/128\"]}\n"
+		"  - {name: p1, device: e, addresses: [192.0.2.1/24, \"2001:db8:1::1/64\"]}\n"
+		"  routes:\n"
+		"  - {to: 0.0.0.0/0, via: 198.51.100.1, port: p0}\n"
+		"  - {to: \"::/0\", via: \"fe80::1\", port: p0}\n"
+		"  - {to: \"2001:db8:7::/48\", via: \"2001:db8:9::1\", port: p0}\n"
+		"  - {to: \"2001:db8:8::/48\", via: \"fe80::1\", port: p1}\n");
+
+	show_diags(&b);
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	CU_ASSERT_EQUAL(b.diags.n, 0);
+	unbuild(&b);
+}
+
 /* Fields that are not enforced: a warning where a call can have another outcome, else a note. */
 static const struct odd later[] = {
 	{"  trafficPolicy: {connectionPool: {http: {maxRetries: 5}}}\n", N, AT(9),
@@ -255,6 +288,7 @@ const struct mt_test refusals_tests[] = {
 	{"node_settings", node_settings},
 	{"service_addresses", service_addresses},
 	{"fine_as_it_is", fine_as_it_is},
+	{"on_link_routers", on_link_routers},
 	{"not_enforced_is_told_once", not_enforced_is_told_once},
 	{"control_characters", control_characters},
 	{0},

@@ -316,6 +316,59 @@ static void longest_prefix(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/*
+ * Routers on the link of a port whose addresses have no networks: solicited there from the port's
+ * address, or for a link-local router from the port's link-local one.
+ */
+static void on_link_routers(void)
+{
+	const struct mt_net_addr_conf addrs[] = {
+		{fx_addr("198.51.100.77"), 32, 0}, {fx_addr("2001:db8::77"), 128, 0}};
+	const struct mt_net_route_conf routes[] = {
+		{fx_addr("0.0.0.0"), 0, fx_addr("198.51.100.1"), 0},
+		{fx_addr("::"), 0, fx_addr("fe80::1"), 0}};
+	const struct mt_net_conf conf = {
+		.addrs = addrs, .n_addrs = 2, .routes = routes, .n_routes = 2};
+	static const struct {
+		const char *remote, *router, *local, *asks;
+		uint16_t from, target; /* offsets in the solicitation */
+	} rows[] = {{"203.0.113.9", "198.51.100.1", "198.51.100.77", "198.51.100.77", 28, 38},
+		{"198.51.100.1", "198.51.100.1", "198.51.100.77", "198.51.100.77", 28, 38},
+		{"2001:db8:9::9", "fe80::1", "2001:db8::77", "fe80::ff:fe00:1", 22, 62}};
+	struct mt_err e;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_addr a = fx_addr(rows[i].remote), router = fx_addr(rows[i].router), local,
+			       want = fx_addr(rows[i].local), asks = fx_addr(rows[i].asks);
+		const struct fx_frame *out = f.port[0].sent;
+		size_t at = mt_addr_is4(&a) ? 12 : 0, len = 16 - at;
+		struct mt_net_dst dst = {0};
+		struct fx_pkt p = {0};
+
+		fx_open(&f, 1);
+		CU_ASSERT_EQUAL_FATAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+		for (int k = 0; k < 4; k++)
+			fx_turn(&f, 2 * MT_SEC); /* announcements are over */
+		fx_clear(&f);
+		CU_ASSERT(mt_net_source_addr(f.w[0], &a, 0, &local) && mt_addr_eq(&local, &want));
+		CU_ASSERT_EQUAL(mt_net_route(f.w[0], NULL, &a, &dst), MT_NET_WAIT);
+		fx_turn(&f, 0);
+		CU_ASSERT_EQUAL_FATAL(f.port[0].n, 1);
+		CU_ASSERT_EQUAL(memcmp(out->b + rows[i].from, asks.b + at, len), 0);
+		CU_ASSERT_EQUAL(memcmp(out->b + rows[i].target, router.b + at, len), 0);
+		if (at)
+			fx_arp(&p, 2, fx_peer_mac, rows[i].router, rows[i].asks, fx_our_mac[0]);
+		else
+			fx_nd(&p, 136, rows[i].router, rows[i].asks, rows[i].router, 0x60000000, 2,
+				fx_peer_mac);
+		fx_in(&f, 0, 0, p.b, p.len);
+		fx_turn(&f, 0);
+		CU_ASSERT_EQUAL(mt_net_route(f.w[0], NULL, &a, &dst), MT_NET_SENT);
+		CU_ASSERT_EQUAL(memcmp(dst.l2, fx_peer_mac, 6), 0);
+		CU_ASSERT(fx_close(&f));
+	}
+}
+
 static uint16_t mtu_to(const char *remote)
 {
 	struct mt_net_dst dst = {0};
@@ -534,6 +587,7 @@ const struct mt_test net_output_tests[] = {
 	{"slow_port", slow_port},
 	{"two_lanes", two_lanes},
 	{"longest_prefix", longest_prefix},
+	{"on_link_routers", on_link_routers},
 	{"path_mtu", path_mtu},
 	{"no_route", no_route},
 	{"vlan", vlan},
