@@ -19,6 +19,9 @@ const struct mt_error_class thrift_classes[THRIFT_CLASSES] = {
 	{10, MT_STATUS_CALLER_ERROR, "UNSUPPORTED_CLIENT_TYPE", NULL},
 };
 
+/* Fields that are read: each costs a search for its text in the chain. */
+#define FIELDS_MAX 2
+
 enum place { TEXT, NUMBER, END, UNKNOWN };
 
 /* The head of a field, binary: u8 type, i16 id. */
@@ -85,7 +88,7 @@ void thrift_read_error(const struct mt_codec *self, const struct mt_msg *msg,
 		return;
 	mt_cursor_init(&cur, c, msg->lead_len);
 	cur.end = msg->len;
-	while (more) {
+	for (uint32_t n = 0; n < FIELDS_MAX && more; n++) {
 		switch (compact ? compact_field(&cur, &id) : binary_field(&cur)) {
 		case TEXT:
 			more = read_text(&cur, compact, msg, c, e);

@@ -129,6 +129,23 @@ static void thrift_numbers(void)
 	}
 }
 
+/*
+ * An exception that repeats its text has no known number, because a server could otherwise cause a
+ * search through all buffers for each 7 bytes.
+ */
+static void thrift_fields_are_bounded(void)
+{
+	uint8_t p[128] = {0, 0, 0, 0, 0x80, 1, 0, 3, 0, 0, 0, 1, 'm', 0, 0, 0, 9}, *at = p + 17;
+
+	for (int i = 0; i < 8; i++, at += 7)
+		memcpy(at, "\x0b\x00\x01\x00\x00\x00\x00", 7);
+	memcpy(at, "\x08\x00\x02\x00\x00\x00\x01", 7); /* the caller's error */
+	at += 8;
+	mt_put_be32(p, (uint32_t)(at - p - 4));
+	CU_ASSERT_EQUAL(
+		class_of(&mt_codec_thrift, p, (uint32_t)(at - p), 0), MT_STATUS_SERVER_ERROR);
+}
+
 /* Each local reply is a server's error to the next Meltemi, and refusals are known as such. */
 static void chained(void)
 {
@@ -225,5 +242,5 @@ static void pages(void)
 }
 
 const struct mt_test error_tests[] = {{"captured", captured}, {"Dubbo's numbers", dubbo_numbers},
-	{"Thrift's numbers", thrift_numbers}, {"chained", chained}, {"texts", texts},
-	{"malformed", malformed}, {"pages", pages}, {0}};
+	{"Thrift's numbers", thrift_numbers}, {"fields are bounded", thrift_fields_are_bounded},
+	{"chained", chained}, {"texts", texts}, {"malformed", malformed}, {"pages", pages}, {0}};
