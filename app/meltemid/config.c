@@ -360,6 +360,12 @@ static int refused(struct daemon *d, const struct mt_diags *diags)
 		diags->errors, first);
 }
 
+/* True if a file could not be read for another reason than a change during the load. */
+static bool has_unreadable_files(const struct mt_object_table *t)
+{
+	return t->n_files_bad > t->n_files_changing;
+}
+
 /*
  * Reports what is not used although the rest is in force, so that the reload does not count as a
  * success; logs it unless tell() has logged a new error.
@@ -371,16 +377,18 @@ static int some_refused(struct daemon *d)
 	char words[sizeof(d->reload_words)], objects[OBJECTS_WORDS];
 
 	mt_table_counts(d->table, counts);
+	counts[MT_OBJECT_LAST_GOOD] = mt_table_fallen_back(d->table);
 	snprintf(words, sizeof(words), "%s", d->reload_words);
 	if (d->table->unread)
 		return report(d, -EINVAL,
 			"%.400s; but %.200s cannot be read: no object is removed until it can be "
 			"read (`show last-good`); %s",
 			words, d->table->unread, d->reload_first);
-	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_LAST_GOOD] && d->table->n_files_bad)
+	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_LAST_GOOD] &&
+		has_unreadable_files(d->table))
 		return report(d, -EINVAL,
 			"%.400s; but %u files could not be read to their end (`show config`); %s",
-			words, d->table->n_files_bad, d->reload_first);
+			words, d->table->n_files_bad - d->table->n_files_changing, d->reload_first);
 	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_LAST_GOOD])
 		return report(d, -EINVAL,
 			"%.400s; but %u objects name files that cannot be used (`show objects`); "
@@ -406,6 +414,17 @@ static void tell_restart(struct daemon *d, const struct mt_node *n)
 	if (strcmp(fields, d->restart_fields) != 0 && fields[0])
 		mt_log(MT_LOG_WARN, "config", "changed fields that need a restart: %s", fields);
 	memcpy(d->restart_fields, fields, sizeof(fields));
+}
+
+/* A file that changes during a load needs no operator, so that the load counts as a success. */
+static void tell_changing(struct daemon *d)
+{
+	size_t len = strlen(d->reload_words);
+
+	if (d->table->n_files_changing)
+		snprintf(d->reload_words + len, sizeof(d->reload_words) - len,
+			"; %u files or directories changed meanwhile and are read again",
+			d->table->n_files_changing);
 }
 
 static struct mt_model *node_part(const struct mt_object_table *t)
@@ -450,6 +469,7 @@ void config_in_force(struct daemon *d)
 		admin_roles(d, part->node);
 		identity_aim(d, part->node);
 	}
+	tell_changing(d);
 	if (d->refused)
 		(void)some_refused(d);
 }

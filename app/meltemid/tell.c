@@ -138,7 +138,7 @@ static void print_counts(const struct daemon *d)
 /* True if the documents fail the check. */
 static bool fails(const struct daemon *d, const struct mt_diags *diags)
 {
-	if (mt_table_has_trouble(d->table) || d->sources_refused)
+	if (mt_table_has_trouble(d->table) || d->table->n_files_bad || d->sources_refused)
 		return true;
 	return d->args.strict && mt_diags_strict(diags);
 }

@@ -117,6 +117,7 @@ struct mt_object_row {
 	uint32_t n_notes, n_origins, n_touches;
 	uint32_t age; /* index in mt_object_table.by_age */
 	bool absent;  /* not found now, but a file that may hold it could not be read */
+	bool moving;  /* absent, and only because its file or directory changed meanwhile */
 	bool double_; /* duplicate: it has the identity of an earlier row */
 	/* Values before any compilation; mt_table_reset() restores them. */
 	struct mt_object *first_used;
@@ -145,7 +146,8 @@ struct mt_object_table {
 	int64_t wall, until; /* times of creation and of the next end of an exemption, 0: none */
 	struct mt_mesh_settings mesh;
 	uint32_t n_closings, n_files_bad;
-	uint32_t n_unreadable; /* rows with `unreadable` */
+	uint32_t n_files_changing; /* of n_files_bad: mt_source_reading.n_changing */
+	uint32_t n_unreadable;	   /* rows with `unreadable` */
 	char **files_bad; /* copies of the names of files and directories not read completely */
 	char *unread;	  /* copy of mt_source_reading.unread: nothing is removed meanwhile */
 	struct mt_diags translated; /* diagnostics of translating objects for the model */
@@ -206,9 +208,11 @@ bool mt_table_is_due(const struct mt_object_table *t, int64_t wall);
 bool mt_table_may_hold(const struct mt_object_table *t, const char *file);
 /* Counts the objects by status. */
 void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_STATUSES]);
+/* Number of objects on their last good version until an operator repairs a document or file. */
+uint32_t mt_table_fallen_back(const struct mt_object_table *t);
 /*
  * True if an object is rejected or on its last good version, or names a file that cannot be used,
- * or if a file was not read completely.
+ * or if a file was not read completely and did not change meanwhile.
  */
 bool mt_table_has_trouble(const struct mt_object_table *t);
 

@@ -174,7 +174,11 @@ static void add_absent_row(struct search *s, struct mt_object *good, const char 
 	row->good = row->used = good;
 	row->status = MT_OBJECT_LAST_GOOD;
 	row->absent = true;
-	if (s->r->unread)
+	row->moving = !s->r->unread && s->r->n_changing == s->r->n_partial;
+	if (row->moving)
+		row->why = mt_region_printf(
+			&t->region, "%s, where it was seen last, changed while it was read", file);
+	else if (s->r->unread)
 		row->why = mt_region_printf(&t->region,
 			"no file has it, but %s cannot be read: no object is removed until it can "
 			"be read",
@@ -274,6 +278,7 @@ void mt_table_reset(struct mt_object_table *t)
 static void keep_partial(struct mt_object_table *t, const struct mt_source_reading *r)
 {
 	t->n_files_bad = r->n_partial;
+	t->n_files_changing = r->n_changing;
 	t->files_bad = mt_region_alloc(&t->region, sizeof(char *) * MT_MAX(r->n_partial, 1u));
 	for (uint32_t i = 0; t->files_bad && i < r->n_partial; i++)
 		t->files_bad[i] = mt_region_strdup(&t->region, r->partial[i]);
@@ -392,11 +397,20 @@ void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_
 		counts[t->rows[i].status]++;
 }
 
+uint32_t mt_table_fallen_back(const struct mt_object_table *t)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		n += t->rows[i].status == MT_OBJECT_LAST_GOOD && !t->rows[i].moving;
+	return n;
+}
+
 bool mt_table_has_trouble(const struct mt_object_table *t)
 {
 	uint32_t counts[MT_OBJECT_STATUSES];
 
 	mt_table_counts(t, counts);
-	return counts[MT_OBJECT_REFUSED] || counts[MT_OBJECT_LAST_GOOD] || t->n_files_bad ||
-	       t->n_unreadable;
+	return counts[MT_OBJECT_REFUSED] || mt_table_fallen_back(t) ||
+	       t->n_files_bad > t->n_files_changing || t->n_unreadable;
 }

@@ -362,7 +362,8 @@ static void settle(struct mt_object_table *t, struct mt_object_row *row)
 
 /*
  * Adds an error for each object that is rejected or on its last good version and that no error
- * names. So every cause of exit code 1 of --check has a line of its own.
+ * names. So every cause of exit code 1 of --check has a line of its own. A note is
+ * enough if the file changed while it was read, because the watch causes the next load.
  */
 static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 {
@@ -377,6 +378,7 @@ static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 		const struct mt_object_row *row = &t->rows[i];
 		const struct mt_object *o = row->o;
 		const struct mt_meta about = {.origin = o->origin, .serial = o->serial};
+		bool moving = row->moving && row->status == MT_OBJECT_LAST_GOOD;
 
 		if (row->status != MT_OBJECT_LAST_GOOD && row->status != MT_OBJECT_REFUSED)
 			continue;
@@ -385,8 +387,8 @@ static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 			!(row->double_ && o->status != MT_OBJECT_REFUSED))
 			continue;
 		(void)mt_object_str(o, name, sizeof(name));
-		mt_diag_object(diags, MT_DIAG_ERROR, &about, o->origin.line, NULL, NULL,
-			"%s is %s: %s", name, mt_object_status_str(row->status),
+		mt_diag_object(diags, moving ? MT_DIAG_NOTE : MT_DIAG_ERROR, &about, o->origin.line,
+			NULL, NULL, "%s is %s: %s", name, mt_object_status_str(row->status),
 			row->why ? row->why : "no reason is known");
 	}
 	mt_idmap_fini(&named);

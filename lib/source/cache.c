@@ -345,9 +345,17 @@ static int adopt(const struct entry *e, struct mt_source_reading *r)
 
 	for (uint32_t i = 0; i < e->objects.n && rc == 0; i++)
 		rc = mt_objects_add(&r->objects, e->objects.v[i]);
-	if (rc == 0 && !is_legible(e))
-		rc = mt_reading_partial(r, e->path);
-	return rc;
+	if (rc || is_legible(e))
+		return rc;
+	return e->torn ? mt_reading_changing(r, e->path) : mt_reading_partial(r, e->path);
+}
+
+/* Records a file that cannot be read, or that is gone since it was listed. rc, or -ENOMEM. */
+static int not_read(struct mt_source_reading *r, const char *path, int rc, bool gone)
+{
+	int no_memory = gone ? mt_reading_changing(r, path) : mt_reading_partial(r, path);
+
+	return no_memory ? no_memory : rc;
 }
 
 int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
@@ -367,7 +375,7 @@ int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct
 	if (rc) {
 		if (rc == -E2BIG)
 			tell(e, diags);
-		return mt_reading_partial(r, path) ? -ENOMEM : rc;
+		return not_read(r, path, rc, rc == -ENOENT && root);
 	}
 	tell(e, diags);
 	return adopt(e, r);

@@ -86,6 +86,12 @@ int mt_reading_partial(struct mt_source_reading *r, const char *path)
 	return v[r->n_partial++] ? 0 : -ENOMEM;
 }
 
+int mt_reading_changing(struct mt_source_reading *r, const char *path)
+{
+	r->n_changing++;
+	return mt_reading_partial(r, path);
+}
+
 /* True if the path is the directory, or below it. */
 static bool is_below(const char *path, const char *directory)
 {
@@ -216,6 +222,19 @@ static void tell_missing(struct load *l, const char *path, bool named, int err)
 		err);
 }
 
+/* False: it cannot be read, or it is gone by now. */
+static bool read_file(struct load *l, const char *path, bool named, const struct stat *st)
+{
+	int rc;
+
+	if (!count_bytes(l, st))
+		return false;
+	rc = mt_cache_read(l->cache, l->reading, l->diags, l->place, l->root, path, st);
+	if (rc == -ENOENT && l->root)
+		tell_missing(l, path, named, ENOENT);
+	return rc == 0;
+}
+
 /*
  * Reads a file, or a directory below one. `named`: the configuration names it, so it must exist. A
  * listed file that is gone by now is no error, because find_changed() notices that its directory
@@ -233,8 +252,7 @@ static bool read_path(struct load *l, const char *path, bool named, unsigned int
 	if ((S_ISDIR(st.st_mode) && is_confined(l, &st)) || !first_visit(l, &st))
 		return true;
 	if (!S_ISDIR(st.st_mode) || named)
-		return count_bytes(l, &st) && mt_cache_read(l->cache, l->reading, l->diags,
-						      l->place, l->root, path, &st) == 0;
+		return read_file(l, path, named, &st);
 	scan(l, path, depth + 1);
 	return true;
 }
@@ -310,7 +328,7 @@ static void find_changed(struct load *l)
 			st.st_dev == d->st.st_dev && changed_at(&st) == changed_at(&d->st) &&
 			!is_of_this_load(l, &st, now))
 			continue;
-		if (mt_reading_partial(l->reading, d->path))
+		if (mt_reading_changing(l->reading, d->path))
 			l->region.failed = true;
 	}
 }

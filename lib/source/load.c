@@ -89,7 +89,7 @@ static bool same_times(const struct stat *a, const struct stat *b)
 
 /*
  * Reads a whole regular file, NUL-terminated; the caller frees it. NULL with -errno in *rc, which
- * `diags` reports unless it is -ENOMEM.
+ * `diags` reports unless it is -ENOMEM, or -ENOENT below a root.
  */
 static char *read_whole(struct mt_diags *diags, const struct mt_root *root, const char *path,
 	struct stat *st, size_t *len, int *rc)
@@ -101,7 +101,9 @@ static char *read_whole(struct mt_diags *diags, const struct mt_root *root, cons
 
 	*rc = 0;
 	*len = 0;
-	if (fd < 0 || fstat(fd, st)) {
+	if (fd == -ENOENT && root) {
+		*rc = -ENOENT;
+	} else if (fd < 0 || fstat(fd, st)) {
 		*rc = mt_load_error(
 			diags, path, "check its name and permissions", fd < 0 ? -fd : errno);
 	} else if (!S_ISREG(st->st_mode)) {

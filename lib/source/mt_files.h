@@ -64,7 +64,8 @@ uint32_t mt_cache_count(const struct mt_source_cache *c);
 #define MT_FILE_TORN 1
 /*
  * Reads a whole regular file as UTF-8, NUL-terminated; the caller frees it. NULL with -errno in
- * *rc: it cannot be read, which `diags` reports, or there is no memory.
+ * *rc: it cannot be read, which `diags` reports; there is no memory; or it does not exist below the
+ * root, which the caller reports if it should.
  */
 char *mt_file_text(struct mt_diags *diags, const struct mt_root *root, const char *path,
 	struct stat *st, size_t *len, int *rc);
@@ -147,7 +148,8 @@ void mt_listing_fini(struct mt_listing *l);
 
 /*
  * cache.c: adds the objects of a file to the reading; reads the file again only if it changed. `st`
- * is its current state. 0, or -errno if it cannot be read, which `diags` reports.
+ * is its current state. 0, or -errno if it cannot be read, which `diags` reports as in
+ * mt_file_text().
  */
 int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
 	const struct mt_source_place *place, const struct mt_root *root, const char *path,
@@ -157,6 +159,8 @@ int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct
  * taken as deleted. 0 or -ENOMEM.
  */
 int mt_reading_partial(struct mt_source_reading *r, const char *path);
+/* The same for a file or directory that changed while it was read. */
+int mt_reading_changing(struct mt_source_reading *r, const char *path);
 /*
  * Mark the start and the end of a load. mt_cache_end() forgets listings that the load did not use,
  * and with `all` also files that it did not read.

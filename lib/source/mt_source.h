@@ -97,6 +97,8 @@ struct mt_source_reading {
 	struct mt_objects objects; /* in the order of files and lines */
 	char **partial;		   /* files and directories that were not read completely */
 	uint32_t n_partial;
+	/* Of these, the ones that changed meanwhile: the watch causes another load by itself. */
+	uint32_t n_changing;
 	/* The first named file or directory that cannot be read; NULL: all were read. */
 	char *unread;
 	struct mt_source_confined *confined; /* sources that are limited to some namespaces */

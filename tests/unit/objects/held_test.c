@@ -534,6 +534,25 @@ static void a_directory_of_tomorrow(void)
 	scene_end(&sc);
 }
 
+/* Somebody writes while documents are read: more follows by itself, unlike with a file that nobody can read. */
+static void a_directory_that_is_written(void)
+{
+	for (uint32_t changing = 0; changing < 2; changing++) {
+		struct mt_source_reading r = {.n_partial = 1, .n_changing = changing};
+		struct mt_kept *kept = mt_kept_open(NULL, false);
+		struct mt_object_table *t;
+
+		r.partial = malloc(sizeof(char *));
+		r.partial[0] = strdup("/etc/meltemi/services");
+		t = mt_table_new(&r, kept);
+		CU_ASSERT_TRUE(mt_table_may_hold(t, "/etc/meltemi/services/a.yaml"));
+		CU_ASSERT_EQUAL(mt_table_has_trouble(t), changing == 0);
+		mt_table_free(t);
+		mt_source_reading_fini(&r);
+		mt_kept_free(kept);
+	}
+}
+
 /* The only file of all is gone, be it that its directory is replaced: of everything in it the last good version is there. */
 static void all_that_there_was(void)
 {
@@ -731,6 +750,7 @@ const struct mt_test held_tests[] = {
 	{"a_damaged_file", a_damaged_file},
 	{"held_beside_itself", held_beside_itself},
 	{"a_directory_of_tomorrow", a_directory_of_tomorrow},
+	{"a_directory_that_is_written", a_directory_that_is_written},
 	{"refused_later", refused_later},
 	{"all_that_there_was", all_that_there_was},
 	{"misspelled_sources", misspelled_sources},

@@ -562,6 +562,9 @@ static void a_file_that_changes(void)
 		CU_ASSERT_PTR_NULL(meanwhile);
 		CU_ASSERT_TRUE(is_partial(&g, "bad.yaml"));
 		CU_ASSERT_FALSE(is_partial(&g, "good.yaml"));
+		/* The watch causes the next load, so no operator has to look. */
+		CU_ASSERT_EQUAL(g.r.n_partial, 1);
+		CU_ASSERT_EQUAL(g.r.n_changing, 1);
 		drop(&g);
 		put_text("bad.yaml", SERVICE("b"));
 		g = get(cache);
@@ -595,6 +598,7 @@ static void a_directory_that_changes(void)
 		CU_ASSERT_TRUE(is_partial(&g, "b/bad.yaml"));
 		CU_ASSERT_FALSE(is_partial(&g, "c/last.yaml") && ways[i] == move);
 		CU_ASSERT_EQUAL(g.diags.n, 0);
+		CU_ASSERT_EQUAL(g.r.n_changing, g.r.n_partial);
 		drop(&g);
 		g = get(NULL);
 		CU_ASSERT_EQUAL(g.r.n_partial, 0);

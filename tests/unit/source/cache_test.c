@@ -346,13 +346,21 @@ static void directories_that_have_settled(void)
 	end();
 }
 
-/* The directory with this inode keeps its times. Replaces the C library's function. */
+/* The directory with this inode keeps its times. */
 static ino_t frozen;
+/* Done once, after the state of the next regular file was read. */
+static void (*after_stat)(void);
 
+/* Replaces the C library's function. */
 int fstat(int fd, struct stat *st)
 {
 	int rc = fstatat(fd, "", st, AT_EMPTY_PATH);
+	void (*now)(void) = after_stat;
 
+	if (now && rc == 0 && S_ISREG(st->st_mode)) {
+		after_stat = NULL;
+		now();
+	}
 	if (rc == 0 && frozen && st->st_ino == frozen)
 		st->st_mtim = st->st_ctim = (struct timespec){1000000000, 0};
 	return rc;
@@ -377,6 +385,34 @@ static void a_directory_whose_times_stay(void)
 	mt_source_cache_doubt(cache);
 	CU_ASSERT_EQUAL(count(), 2);
 	frozen = 0;
+	end();
+}
+
+static void leave(void)
+{
+	sh("rm a.yaml b.yaml");
+}
+
+/* A file that is gone since it was listed is no mistake; the watch causes the next load. */
+static void a_file_that_leaves(void)
+{
+	struct mt_source_reading r = {0};
+	const char *const dirs[] = {dir};
+	struct mt_diags diags;
+
+	begin();
+	mt_diags_init(&diags);
+	write_service("a.yaml", "a");
+	write_service("b.yaml", "b");
+	usleep(20000); /* the file clock has moved on since */
+	after_stat = leave;
+	CU_ASSERT_EQUAL(mt_source_read(cache, &r, &diags, NULL, dirs, 1), 0);
+	CU_ASSERT_PTR_NULL(after_stat);
+	CU_ASSERT_EQUAL(diags.n, 0);
+	CU_ASSERT_TRUE(mt_source_is_partial(&r, in_dir("a.yaml")));
+	CU_ASSERT_EQUAL(r.n_changing, r.n_partial);
+	mt_source_reading_fini(&r);
+	mt_diags_fini(&diags);
 	end();
 }
 
@@ -450,6 +486,7 @@ const struct mt_test cache_tests[] = {
 	{"the_node_file", the_node_file},
 	{"directories_that_have_settled", directories_that_have_settled},
 	{"a_directory_whose_times_stay", a_directory_whose_times_stay},
+	{"a_file_that_leaves", a_file_that_leaves},
 	{"names_that_are_nearly_documents", names_that_are_nearly_documents},
 	{"a_file_with_nearly_the_name_of_a_document", a_file_with_nearly_the_name_of_a_document},
 	{0},
