@@ -188,10 +188,10 @@ int mt_file_read_secret(const char *path, char **data, size_t *len, struct mt_er
 	return read_path(path, MT_FILE_SECRET, MT_FILE_SMALL, 0, data, len, e);
 }
 
-int mt_file_open_beneath(int directory, const char *path, int flags)
+int mt_file_open_beneath(int directory, const char *path, int flags, bool links)
 {
 	struct open_how how = {.flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+		.resolve = RESOLVE_BENEATH | (links ? RESOLVE_NO_MAGICLINKS : RESOLVE_NO_SYMLINKS)};
 	long fd;
 
 	for (int i = 0; i < BENEATH_TRIES; i++) {

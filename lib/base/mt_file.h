@@ -28,10 +28,12 @@ int mt_file_read_secret(const char *path, char **data, size_t *len, struct mt_er
  * Opens a file in or below a directory, which is a descriptor of the caller, and nothing outside of
  * it: symbolic links and ".." of the relative path must not lead out. The kernel resolves it in one
  * step (openat2()), so that a directory that is renamed meanwhile leads nowhere else. O_CLOEXEC is
- * added to the flags. Returns a descriptor or -errno: -EXDEV if the path leads out, also by a link
- * to an absolute path; -ENOSYS on a kernel before Linux 5.6.
+ * added to the flags. `links` false: no link is followed, because a few of them can hold a path of
+ * 60,000 names; with O_PATH and O_NOFOLLOW one at the end is opened itself. Returns a descriptor or
+ * -errno: -EXDEV if the path leads out, also by a link to an absolute path; -ELOOP for a link that
+ * is not followed; -ENOSYS on a kernel before Linux 5.6.
  */
-int mt_file_open_beneath(int directory, const char *path, int flags);
+int mt_file_open_beneath(int directory, const char *path, int flags, bool links);
 
 /* Members of this process's group may operate it, but not have its keys. */
 enum mt_file_kind {

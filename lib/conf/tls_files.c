@@ -49,7 +49,7 @@ static int open_below(const char *directory, const char *path)
 	if (at < 0)
 		return -errno;
 	/* Non-blocking, so that opening a FIFO of that name does not block. */
-	fd = mt_file_open_beneath(at, path, O_RDONLY | O_NONBLOCK);
+	fd = mt_file_open_beneath(at, path, O_RDONLY | O_NONBLOCK, true);
 	close(at);
 	return fd;
 }

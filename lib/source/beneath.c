@@ -4,11 +4,12 @@
  * documents could make this process read, watch and serve every file of the host by one symbolic
  * link, for example by a push to a repository.
  *
- * openat2() resolves a path below the directory in one step, and follows links that stay below it.
- * The kernel refuses every absolute link; by_hand() follows it if its text begins with the
- * directory's path. by_hand() also stands in for the kernel before Linux 5.6 and under filters that
- * refuse the call. It holds a descriptor of each directory on its way, so that `..` and renamed
- * directories cannot lead it out.
+ * openat2() opens a path without links in one step. by_hand() follows links that stay below the
+ * directory, also absolute ones that begin with the directory's path. It holds a descriptor
+ * of each directory on its way, so that `..` and renamed directories cannot lead it out. It counts
+ * the names that it resolves, because the kernel would follow 40 links with a path of 1,500 names
+ * each, and a directory can have 131,072 names that lead there. by_hand() also stands in for the
+ * kernel before Linux 5.6 and under filters that refuse the call.
  */
 #include "mt_files.h"
 
@@ -24,10 +25,13 @@
 /* As in the kernel. */
 #define LINKS_MAX 40
 
+/* Names that by_hand() resolves for one path, those in the texts of links included. */
+#define STEPS_MAX 4096
+
 /* Directories that by_hand() is in at the same time: those of documents, and of links between. */
 #define WAY_MAX (2 * MT_SOURCE_DEPTH)
 
-int mt_root_open(struct mt_root *r, const char *path)
+int mt_root_open(struct mt_root *r, const char *path, uint32_t *steps)
 {
 	size_t len = strlen(path);
 
@@ -35,6 +39,7 @@ int mt_root_open(struct mt_root *r, const char *path)
 		len--;
 	r->len = len;
 	r->path = path;
+	r->steps = steps;
 	r->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return r->fd < 0 ? -errno : 0;
 }
@@ -56,12 +61,12 @@ static const char *below(const struct mt_root *r, const char *path)
 	return *rest ? rest : ".";
 }
 
-/* ---- without the kernel's help --------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 struct way {
 	const struct mt_root *root;
 	int fds[WAY_MAX]; /* directories below the root, each in the one before it */
-	uint32_t n, n_links;
+	uint32_t n, n_links, n_steps;
 	char rest[PATH_MAX]; /* still to be resolved */
 };
 
@@ -104,16 +109,38 @@ static const char *below_root(const struct mt_root *r, const char *target)
 	return part_below(target, real, (size_t)len);
 }
 
-/* Puts the target of a link before the rest of the path. */
-static int follow(struct way *w, int link)
+/*
+ * Counts `n` more names of a path with a link. 0; -ELOOP: the path has too many; -EDQUOT: its
+ * source has.
+ */
+static int count_steps(struct way *w, uint32_t n)
+{
+	uint32_t *left = w->root->steps;
+
+	if (w->n_steps > STEPS_MAX)
+		return -ELOOP;
+	if (*left < n) {
+		*left = 0;
+		return -EDQUOT;
+	}
+	*left -= n;
+	return 0;
+}
+
+/* Puts the target of a link before the rest of the path. -EINVAL: the name is not a link. */
+static int follow(struct way *w, const char *name)
 {
 	char target[PATH_MAX], all[2 * PATH_MAX];
-	ssize_t len = readlinkat(link, "", target, sizeof(target) - 1);
+	ssize_t len = readlinkat(here(w), name, target, sizeof(target) - 1);
 	const char *to = target;
+	int rc;
 
 	if (len < 0)
 		return -errno;
-	if (++w->n_links > LINKS_MAX)
+	rc = w->n_links++ ? 0 : count_steps(w, w->n_steps);
+	if (rc)
+		return rc;
+	if (w->n_links > LINKS_MAX)
 		return -ELOOP;
 	target[len] = '\0';
 	if (*target == '/') {
@@ -141,6 +168,45 @@ static void take_name(struct way *w, char name[NAME_MAX + 2])
 	memmove(w->rest, w->rest + skip + len, strlen(w->rest + skip + len) + 1);
 }
 
+/* Enters a directory on the way. Another name is -ENOTDIR, or -ELOOP for a link on some kernels. */
+static int enter(struct way *w, const char *name)
+{
+	int fd;
+
+	if (w->n == WAY_MAX)
+		return -ELOOP;
+	fd = openat(here(w), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ELOOP ? -ENOTDIR : -errno;
+	w->fds[w->n++] = fd;
+	return 0;
+}
+
+/* Goes to a name on the way. Returns as step(). */
+static int pass(struct way *w, const char *name)
+{
+	/* Most are directories, which costs one call. */
+	int rc = enter(w, name);
+
+	if (rc == -ENOTDIR)
+		rc = follow(w, name);
+	if (rc == -EINVAL)
+		rc = -ENOTDIR;
+	return rc ? rc : 1;
+}
+
+/* Goes to the last name of a path. Returns as step(). */
+static int arrive(struct way *w, const char *name, int flags, int *fd)
+{
+	bool itself = flags & O_PATH && flags & O_NOFOLLOW;
+	int rc = itself ? -EINVAL : follow(w, name);
+
+	if (rc != -EINVAL)
+		return rc ? rc : 1;
+	*fd = openat(here(w), name, flags | O_NOFOLLOW);
+	return *fd < 0 ? -errno : 2;
+}
+
 /*
  * Goes one name further. 1: go on; 0: the path ends here; 2: it ends at the file in *fd, opened
  * with `flags`; else -errno.
@@ -148,48 +214,23 @@ static void take_name(struct way *w, char name[NAME_MAX + 2])
 static int step(struct way *w, int flags, int *fd)
 {
 	char name[NAME_MAX + 2];
-	struct stat st;
-	bool last;
-	int rc = 1;
+	int rc;
 
 	take_name(w, name);
 	if (!*name)
 		return 0;
+	w->n_steps++;
+	rc = w->n_links ? count_steps(w, 1) : 0;
+	if (rc)
+		return rc;
 	if (strcmp(name, ".") == 0)
 		return 1;
-	if (strcmp(name, "..") == 0) {
-		if (!w->n)
-			return -EXDEV;
-		back(w);
-		return 1;
-	}
-	last = !w->rest[strspn(w->rest, "/")];
-	*fd = openat(here(w), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (*fd < 0)
-		return -errno;
-	if (fstat(*fd, &st)) {
-		rc = -errno;
-	} else if (S_ISLNK(st.st_mode)) {
-		if (last && flags & O_NOFOLLOW && flags & O_PATH)
-			return 2;
-		rc = follow(w, *fd);
-		rc = rc ? rc : 1;
-	} else if (S_ISDIR(st.st_mode)) {
-		if (w->n == WAY_MAX) {
-			rc = -ELOOP;
-		} else {
-			w->fds[w->n++] = *fd;
-			return 1;
-		}
-	} else {
-		close(*fd);
-		if (!last)
-			return -ENOTDIR;
-		*fd = openat(here(w), name, flags | O_NOFOLLOW);
-		return *fd < 0 ? -errno : 2;
-	}
-	close(*fd);
-	return rc;
+	if (strcmp(name, "..") != 0)
+		return w->rest[strspn(w->rest, "/")] ? pass(w, name) : arrive(w, name, flags, fd);
+	if (!w->n)
+		return -EXDEV;
+	back(w);
+	return 1;
 }
 
 static int by_hand(const struct mt_root *r, const char *path, int flags)
@@ -223,12 +264,9 @@ int mt_root_openat(const struct mt_root *r, const char *path, int flags)
 		fd = open(path, flags);
 		return fd < 0 ? -errno : fd;
 	}
-	fd = mt_file_open_beneath(r->fd, below(r, path), flags);
-	/*
-	 * An absolute link or one that leads out; a directory was renamed meanwhile; no such call,
-	 * or a filter refuses it.
-	 */
-	if (fd == -EXDEV || fd == -EAGAIN || fd == -ENOSYS || fd == -EPERM)
+	fd = mt_file_open_beneath(r->fd, below(r, path), flags, false);
+	/* A link; a directory was renamed meanwhile; no such call, or a filter refuses it. */
+	if (fd == -ELOOP || fd == -EAGAIN || fd == -ENOSYS || fd == -EPERM)
 		fd = by_hand(r, below(r, path), flags);
 	return fd;
 }

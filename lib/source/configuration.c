@@ -13,7 +13,7 @@
 
 /* Lower in tests. */
 struct mt_source_limits mt_source_limits = {
-	MT_SOURCE_NAMES_MAX, MT_SOURCE_DIRECTORIES_MAX, MT_SOURCE_BYTES_MAX};
+	MT_SOURCE_NAMES_MAX, MT_SOURCE_DIRECTORIES_MAX, MT_SOURCE_BYTES_MAX, MT_SOURCE_STEPS_MAX};
 
 /* The directory of a source that is limited to some namespaces, at the start of the load. */
 struct confined {
@@ -24,6 +24,7 @@ struct confined {
 /* The directory of a source, open for the whole load. */
 struct opened {
 	struct mt_root root;
+	uint32_t steps; /* left */
 	struct opened *next;
 };
 
@@ -212,8 +213,9 @@ static void scan(struct load *l, const char *path, unsigned int depth);
 static void tell_missing(struct load *l, const char *path, bool named, int err)
 {
 	struct stat link;
+	int rc = !named && err == ENOENT ? mt_root_lstat(l->root, path, &link) : 0;
 
-	if (!named && err == ENOENT && mt_root_lstat(l->root, path, &link))
+	if (rc && rc != -EDQUOT)
 		return;
 	cannot_read(l, path,
 		err == ENOENT && !named
@@ -222,60 +224,67 @@ static void tell_missing(struct load *l, const char *path, bool named, int err)
 		err);
 }
 
-/* False: it cannot be read, or it is gone by now. */
-static bool read_file(struct load *l, const char *path, bool named, const struct stat *st)
+/* Ends the reading of a source that has used its names of paths with links. */
+static void exceed_steps(struct load *l)
 {
-	int rc;
+	if (!l->exceeded)
+		exceed(l, l->root->path, "2,097,152 names on paths with symbolic links");
+}
 
+/*
+ * Reads a file, or a directory below one; `rc`, `st`: the result of mt_root_stat(). `named`: the
+ * configuration names it, so it must exist. A listed file that is gone by now is not an error,
+ * because find_changed() notices that its directory changed. False: a file cannot be read.
+ */
+static bool read_state(struct load *l, const char *path, int rc, const struct stat *st, bool named,
+	unsigned int depth)
+{
+	if (rc == -EDQUOT) {
+		exceed_steps(l);
+		return false;
+	}
+	if (rc) {
+		tell_missing(l, path, named, -rc);
+		return false;
+	}
+	if ((S_ISDIR(st->st_mode) && is_confined(l, st)) || !first_visit(l, st))
+		return true;
+	if (S_ISDIR(st->st_mode) && !named) {
+		scan(l, path, depth + 1);
+		return true;
+	}
 	if (!count_bytes(l, st))
 		return false;
 	rc = mt_cache_read(l->cache, l->reading, l->diags, l->place, l->root, path, st);
+	if (rc == -EDQUOT)
+		exceed_steps(l);
 	if (rc == -ENOENT && l->root)
 		tell_missing(l, path, named, ENOENT);
 	return rc == 0;
 }
 
-/*
- * Reads a file, or a directory below one. `named`: the configuration names it, so it must exist. A
- * listed file that is gone by now is no error, because find_changed() notices that its directory
- * changed. False: a file cannot be read.
- */
-static bool read_path(struct load *l, const char *path, bool named, unsigned int depth)
+static bool read_named(struct load *l, const char *path)
 {
 	struct stat st;
-	int rc = mt_root_stat(l->root, path, &st);
+	int rc = mt_root_stat(NULL, path, &st);
 
-	if (rc) {
-		tell_missing(l, path, named, -rc);
-		return false;
-	}
-	if ((S_ISDIR(st.st_mode) && is_confined(l, &st)) || !first_visit(l, &st))
-		return true;
-	if (!S_ISDIR(st.st_mode) || named)
-		return read_file(l, path, named, &st);
-	scan(l, path, depth + 1);
-	return true;
+	return read_state(l, path, rc, &st, true, 0);
 }
 
 /*
- * True for names of documents, and for directories and links to directories. A link that leads out
- * of the source may be one to a directory, so read_path() reports it.
+ * Reads an entry of a directory if it has the name of a document, or is a directory or a link to
+ * one. A link that leads out of the source may be one to a directory, so read_state() reports it.
+ * Warns of a file that is left out by its name, because it looks as if it was read.
  */
-static bool is_wanted(const struct load *l, const struct mt_listed_name *name)
+static void read_listed(struct load *l, const struct mt_listed_name *name, unsigned int depth)
 {
 	struct stat st;
-	int rc = name->wanted ? 0 : mt_root_stat(l->root, name->path, &st);
+	int rc = mt_root_stat(l->root, name->path, &st);
 
-	return name->wanted || rc == -EXDEV || (rc == 0 && S_ISDIR(st.st_mode));
-}
-
-/* A file that is left out by its name looks as if it was read. */
-static void warn_of_name(struct load *l, const char *path)
-{
-	struct stat st;
-
-	if (mt_root_stat(l->root, path, &st) == 0 && S_ISREG(st.st_mode))
-		mt_diag_add(l->diags, MT_DIAG_WARNING, (struct mt_origin){path, 0}, NULL,
+	if (name->wanted || rc == -EXDEV || rc == -EDQUOT || (rc == 0 && S_ISDIR(st.st_mode)))
+		(void)read_state(l, name->path, rc, &st, false, depth);
+	else if (name->misnamed && rc == 0 && S_ISREG(st.st_mode))
+		mt_diag_add(l->diags, MT_DIAG_WARNING, (struct mt_origin){name->path, 0}, NULL,
 			"rename it, or move it to another directory",
 			"is not read: only names that end in .yaml, .yml or .json are");
 }
@@ -381,9 +390,11 @@ static bool may_scan(
 	rc = list(l, path, names);
 	if (rc == -E2BIG)
 		exceed(l, l->root->path, "131,072 names in all directories");
+	else if (rc == -EDQUOT)
+		exceed_steps(l);
 	else if (rc)
 		cannot_list(l, path, rc);
-	if (rc && rc != -E2BIG && !depth)
+	if (rc && !l->exceeded && !depth)
 		keep_all(l, path);
 	return rc == 0;
 }
@@ -395,23 +406,21 @@ static void scan(struct load *l, const char *path, unsigned int depth)
 	if (!may_scan(l, path, depth, &names))
 		return;
 	for (uint32_t i = 0; i < names->n && !l->exceeded; i++)
-		if (is_wanted(l, &names->v[i]))
-			(void)read_path(l, names->v[i].path, false, depth);
-		else if (names->v[i].misnamed)
-			warn_of_name(l, names->v[i].path);
+		read_listed(l, &names->v[i], depth);
 }
 
 /* Opens the directory of a source for this load. NULL after a message. */
 static const struct mt_root *open_root(struct load *l, const char *path)
 {
 	struct opened *o = mt_region_alloc(&l->region, sizeof(*o));
-	int rc = o ? mt_root_open(&o->root, path) : -ENOMEM;
+	int rc = o ? mt_root_open(&o->root, path, &o->steps) : -ENOMEM;
 
 	if (rc) {
 		cannot_list(l, path, rc);
 		keep_all(l, path);
 		return NULL;
 	}
+	o->steps = mt_source_limits.steps;
 	o->next = l->opened;
 	l->opened = o;
 	return &o->root;
@@ -516,11 +525,11 @@ static void read_all(
 
 	l->place = &mt_source_anywhere;
 	if (node_file)
-		(void)read_path(l, node_file, true, 0);
+		(void)read_named(l, node_file);
 	node = node_of(l->reading);
 	if (node && node->mesh && node->mesh->config.s) {
 		l->place = &mesh_config;
-		if (!read_path(l, node->mesh->config.s, true, 0))
+		if (!read_named(l, node->mesh->config.s))
 			keep_all(l, node->mesh->config.s);
 	}
 	for (uint32_t i = 0; node && i < node->n_sources; i++)

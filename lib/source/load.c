@@ -89,7 +89,7 @@ static bool same_times(const struct stat *a, const struct stat *b)
 
 /*
  * Reads a whole regular file, NUL-terminated; the caller frees it. NULL with -errno in *rc, which
- * `diags` reports unless it is -ENOMEM, or -ENOENT below a root.
+ * `diags` reports unless it is -ENOMEM; -EDQUOT (of the source); or -ENOENT below a root.
  */
 static char *read_whole(struct mt_diags *diags, const struct mt_root *root, const char *path,
 	struct stat *st, size_t *len, int *rc)
@@ -101,8 +101,8 @@ static char *read_whole(struct mt_diags *diags, const struct mt_root *root, cons
 
 	*rc = 0;
 	*len = 0;
-	if (fd == -ENOENT && root) {
-		*rc = -ENOENT;
+	if (fd == -EDQUOT || (fd == -ENOENT && root)) {
+		*rc = fd;
 	} else if (fd < 0 || fstat(fd, st)) {
 		*rc = mt_load_error(
 			diags, path, "check its name and permissions", fd < 0 ? -fd : errno);

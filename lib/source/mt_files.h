@@ -18,17 +18,19 @@ struct mt_root {
 	const char *path; /* the caller's */
 	size_t len;	  /* without slashes at the end */
 	int fd;
+	uint32_t *steps; /* the caller's: names that may still be resolved on paths with links */
 };
 
 /* Opens the directory; 0 or -errno, and then r->fd is -1. */
-int mt_root_open(struct mt_root *r, const char *path);
+int mt_root_open(struct mt_root *r, const char *path, uint32_t *steps);
 void mt_root_close(struct mt_root *r);
 /*
- * Opens a path that begins with the root's. Returns a descriptor, or -errno: -EXDEV if a link leads
- * out of the root.
+ * Opens a path that begins with the root's. Subtracts the names that it resolved from *r->steps if
+ * one of them is a link. Returns a descriptor, or -errno: -EXDEV if a link leads out of the root;
+ * -EDQUOT if no more names may be resolved.
  */
 int mt_root_openat(const struct mt_root *r, const char *path, int flags);
-/* Read the state of such a path, or of a symbolic link itself. 0 or -errno. */
+/* Read the state of such a path, or of a symbolic link itself. 0 or -errno, as above. */
 int mt_root_stat(const struct mt_root *r, const char *path, struct stat *st);
 int mt_root_lstat(const struct mt_root *r, const char *path, struct stat *st);
 
@@ -36,6 +38,7 @@ int mt_root_lstat(const struct mt_root *r, const char *path, struct stat *st);
 struct mt_source_limits {
 	uint32_t names, directories; /* in all its directories */
 	uint64_t bytes;		     /* of its documents */
+	uint32_t steps;		     /* names that were resolved on paths with symbolic links */
 };
 
 extern struct mt_source_limits mt_source_limits;
@@ -64,8 +67,8 @@ uint32_t mt_cache_count(const struct mt_source_cache *c);
 #define MT_FILE_TORN 1
 /*
  * Reads a whole regular file as UTF-8, NUL-terminated; the caller frees it. NULL with -errno in
- * *rc: it cannot be read, which `diags` reports; there is no memory; or it does not exist below the
- * root, which the caller reports if it should.
+ * *rc: it cannot be read, which `diags` reports; -ENOMEM; -EDQUOT as of mt_root_openat(); or -ENOENT
+ * below the root, which the caller reports if it should.
  */
 char *mt_file_text(struct mt_diags *diags, const struct mt_root *root, const char *path,
 	struct stat *st, size_t *len, int *rc);

@@ -71,11 +71,13 @@
 
 /*
  * A source with more is not read completely: names of files and directories, of any kind, in all
- * its directories; directories; bytes of documents.
+ * its directories; directories; bytes of documents; names that are resolved on paths with symbolic
+ * links, each time that such a path is opened.
  */
 #define MT_SOURCE_NAMES_MAX	  131072u
 #define MT_SOURCE_DIRECTORIES_MAX 8192u
 #define MT_SOURCE_BYTES_MAX	  (256ull << 20)
+#define MT_SOURCE_STEPS_MAX	  (2u << 20)
 
 /* A file with more objects is rejected. */
 #define MT_SOURCE_OBJECTS_MAX 100000u

@@ -15,10 +15,18 @@
 #define QUIET	(80 * MT_MSEC)
 #define LONGEST (1 * MT_SEC)
 
-/* Interval of polling, in so many parts (of LOOK_MIN paths or more) that none takes long. */
+/*
+ * Interval of polling, in so many parts (of LOOK_MIN paths or more) that none takes long. A part
+ * resolves no more than LOOK_WORK names, some 16 ms of them, so that rounds of sources with more
+ * links take longer.
+ */
 #define LOOK	   (1 * MT_SEC)
 #define LOOK_PARTS 10
 #define LOOK_MIN   256
+#define LOOK_WORK  16384u
+
+/* Pause after a walk for each name of a path with links: a walk needs some 1 us for it. */
+#define PAUSE 4000
 
 struct mt_watch {
 	int epoll, timer;
@@ -27,8 +35,7 @@ struct mt_watch {
 	bool stale;	      /* directories may have come or gone since the last walk */
 	bool missed;	      /* something changed before the watch began */
 	uint64_t walked;
-	uint64_t look_at, look_began; /* times of the next poll and of this round's first */
-	uint32_t looked;	      /* paths polled in this round */
+	uint64_t look_at; /* time of the next poll */
 };
 
 int mt_watch_fd(const struct mt_watch *w)
@@ -92,7 +99,6 @@ static int aim(struct mt_watch *w, const struct mt_watch_what *what)
 	if (rc < 0)
 		return rc;
 	w->missed |= w->tree.now.younger;
-	w->looked = 0;
 	arm(w, 0);
 	return 0;
 }
@@ -199,25 +205,76 @@ static bool read_events(struct mt_watch *w)
 
 /* ---- polling --------------------------------------------------------------------------------- */
 
+/* Begins a part of each range that is due. */
+static void begin_parts(struct mt_walk *all, uint64_t now)
+{
+	for (uint32_t i = 0; i < all->n_ranges; i++) {
+		struct mt_look_range *r = &all->ranges[i];
+		uint32_t part = MT_MAX(r->n / LOOK_PARTS + 1, LOOK_MIN);
+
+		r->end = now < r->due ? r->at : r->at + MT_MIN(r->n - r->at, part);
+		if (r->at == 0 && r->end)
+			r->began = now;
+	}
+}
+
+/* Ends them; returns the time of the next part. */
+static uint64_t end_parts(struct mt_walk *all, uint64_t now)
+{
+	uint64_t next = now + LOOK;
+
+	for (uint32_t i = 0; i < all->n_ranges; i++) {
+		struct mt_look_range *r = &all->ranges[i];
+
+		if (now >= r->due)
+			r->due = now + LOOK / LOOK_PARTS;
+		if (r->at == r->n) {
+			r->at = 0;
+			r->due = r->began + LOOK;
+		}
+		next = MT_MIN(next, r->due);
+	}
+	return next;
+}
+
+/*
+ * First each range with its share of the work, so that a source with many links delays no other,
+ * then with what the others left.
+ */
+static bool look_at_parts(struct mt_watch_tree *t)
+{
+	uint32_t n = t->now.n_ranges, share = LOOK_WORK / MT_MAX(n, 1u) + 1, left = 0;
+	bool changed = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t work = share;
+
+		changed |= mt_tree_look(t, &t->now.ranges[i], &work);
+		left += work;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		changed |= mt_tree_look(t, &t->now.ranges[i], &left);
+	return changed;
+}
+
 static bool look(struct mt_watch *w, uint64_t now)
 {
-	uint32_t all = w->tree.now.n_looks, part = MT_MAX(all / LOOK_PARTS + 1, LOOK_MIN);
 	bool changed;
 
 	if (now < w->look_at)
 		return false;
-	if (!w->looked)
-		w->look_began = now;
-	changed = mt_tree_look(&w->tree, w->looked, part);
+	begin_parts(&w->tree.now, now);
+	changed = look_at_parts(&w->tree);
+	w->look_at = end_parts(&w->tree.now, now);
 	/* A path may lead to another directory now. */
 	w->stale |= changed;
-	w->looked += part;
-	w->look_at = now + LOOK / LOOK_PARTS;
-	if (w->looked >= all) {
-		w->looked = 0;
-		w->look_at = w->look_began + LOOK;
-	}
 	return changed;
+}
+
+/* Time of the next walk; it leaves the control thread time for other work. */
+static uint64_t walk_at(const struct mt_watch *w)
+{
+	return w->walked + QUIET + w->tree.now.n_steps * PAUSE;
 }
 
 /* Walks again if directories may have changed; at most once in QUIET, even if hundreds appear. */
@@ -225,12 +282,11 @@ static bool walk(struct mt_watch *w, uint64_t now)
 {
 	int rc;
 
-	if (!w->stale || now < w->walked + QUIET)
+	if (!w->stale || now < walk_at(w))
 		return false;
 	rc = mt_tree_walk(&w->tree, 0);
 	w->stale = rc < 0;
 	w->walked = now;
-	w->looked = 0;
 	return rc > 0;
 }
 
@@ -245,7 +301,6 @@ static bool is_due(struct mt_watch *w, bool changed, uint64_t now)
 	/* The caller loads the current state now; only later changes are to be reported. */
 	w->stale = mt_tree_walk(&w->tree, 0) < 0;
 	w->walked = now;
-	w->looked = 0;
 	w->first = 0;
 	return true;
 }
@@ -266,7 +321,7 @@ bool mt_watch_on_event(struct mt_watch *w, uint64_t now)
 	if (w->first)
 		next = MT_MIN(next, MT_MIN(w->last + QUIET, w->first + LONGEST));
 	if (w->stale)
-		next = MT_MIN(next, w->walked + QUIET);
+		next = MT_MIN(next, walk_at(w));
 	arm(w, next > now ? next - now : 0);
 	return due;
 }

@@ -32,6 +32,8 @@ struct walking {
 	const struct mt_root *root; /* the directory of a source; NULL: paths are as they are */
 	uint32_t root_at;	    /* index + 1 of that directory in t->roots; 0: none */
 	struct mt_source_limits used;
+	uint32_t steps;	  /* left of that source */
+	const char *ends; /* the limit that ended its watch; NULL: none */
 };
 
 /* ---- state of files -------------------------------------------------------------------------- */
@@ -41,16 +43,21 @@ static uint64_t ns_of(const struct timespec *t)
 	return (uint64_t)t->tv_sec * MT_SEC + (uint64_t)t->tv_nsec;
 }
 
+static struct mt_stamp stamp_from(const struct stat *st, bool content)
+{
+	if (!content)
+		return (struct mt_stamp){.dev = st->st_dev, .ino = st->st_ino};
+	return (struct mt_stamp){st->st_dev, st->st_ino, (uint64_t)st->st_size, ns_of(&st->st_mtim),
+		ns_of(&st->st_ctim)};
+}
+
 static struct mt_stamp stamp_of(const struct mt_root *root, const char *path, bool content)
 {
 	struct stat st;
 
 	if (mt_root_stat(root, path, &st))
 		return (struct mt_stamp){0};
-	if (!content)
-		return (struct mt_stamp){.dev = st.st_dev, .ino = st.st_ino};
-	return (struct mt_stamp){
-		st.st_dev, st.st_ino, (uint64_t)st.st_size, ns_of(&st.st_mtim), ns_of(&st.st_ctim)};
+	return stamp_from(&st, content);
 }
 
 static bool same_stamp(const struct mt_stamp *a, const struct mt_stamp *b)
@@ -59,7 +66,7 @@ static bool same_stamp(const struct mt_stamp *a, const struct mt_stamp *b)
 	       a->ctime == b->ctime;
 }
 
-static void add_look(struct walking *k, const char *path, bool content)
+static void push_look(struct walking *k, const char *path, bool content, struct mt_stamp stamp)
 {
 	struct mt_walk *w = k->w;
 	struct mt_look *l = mt_region_push(&w->region, (void **)&w->looks, &w->n_looks, sizeof(*l));
@@ -68,11 +75,15 @@ static void add_look(struct walking *k, const char *path, bool content)
 		return;
 	*l = (struct mt_look){.path = mt_region_strdup(&w->region, path),
 		.content = content,
-		.root_at = k->root_at};
-	if (!l->path)
-		return;
-	l->stamp = stamp_of(k->root, path, content);
-	mt_strmap_put(&w->at, l->path, (void *)(uintptr_t)w->n_looks, NULL);
+		.root_at = k->root_at,
+		.stamp = stamp};
+	if (l->path)
+		mt_strmap_put(&w->at, l->path, (void *)(uintptr_t)w->n_looks, NULL);
+}
+
+static void add_look(struct walking *k, const char *path, bool content)
+{
+	push_look(k, path, content, stamp_of(k->root, path, content));
 }
 
 /* Notes a change between the caller's load and the start of the watch. */
@@ -116,11 +127,22 @@ static struct mt_watched *add_watch(struct walking *k, const char *path, const c
 
 static void walk(struct walking *k, const char *path, unsigned int depth);
 
-static bool is_directory(const struct walking *k, const char *path)
+#define STEPS_END "2,097,152 names on paths with symbolic links"
+
+/* Resolves a link, which is polled from now on; true if it leads to a directory. */
+static bool walk_link(struct walking *k, const char *path)
 {
 	struct stat st;
+	int rc = mt_root_stat(k->root, path, &st);
+	bool directory = rc == 0 && S_ISDIR(st.st_mode);
 
-	return mt_root_stat(k->root, path, &st) == 0 && S_ISDIR(st.st_mode);
+	if (rc == -EDQUOT) {
+		k->ends = STEPS_END;
+		return false;
+	}
+	/* A broken link may lead to a directory later, so poll all links. */
+	push_look(k, path, !directory, rc ? (struct mt_stamp){0} : stamp_from(&st, !directory));
+	return directory;
 }
 
 /* Visits one name in a directory; true if it is a document. `told`: events report its changes. */
@@ -135,13 +157,10 @@ static bool walk_entry(
 		link = S_ISLNK(st.st_mode);
 		directory = S_ISDIR(st.st_mode);
 	}
-	/* A broken link may lead to a directory later, so poll all links. */
-	if (link) {
-		directory = is_directory(k, path);
-		add_look(k, path, !directory);
-	} else if (wanted && !directory && !told) {
+	if (link)
+		directory = walk_link(k, path);
+	else if (wanted && !directory && !told)
 		add_look(k, path, true);
-	}
 	if (directory)
 		walk(k, path, depth + 1);
 	else if (wanted)
@@ -158,11 +177,17 @@ static uint32_t walk_entries(
 
 	while (len > 0 && path[len - 1] == '/')
 		len--;
-	/* A load reads no more names than these either. */
-	while ((e = readdir(dir)) != NULL && k->used.names < mt_source_limits.names) {
+	while ((e = readdir(dir)) != NULL) {
 		char *at;
 
-		k->used.names += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		/* A load reads no more names than these either. */
+		if (k->used.names == mt_source_limits.names) {
+			k->ends = "131,072 names in all directories";
+			break;
+		}
+		k->used.names++;
 		if (e->d_name[0] == '.' || (e->d_type == DT_REG && !mt_source_wants(e->d_name)))
 			continue;
 		at = mt_region_printf(&k->w->region, "%.*s/%s", (int)len, path, e->d_name);
@@ -172,16 +197,27 @@ static uint32_t walk_entries(
 	return wanted;
 }
 
+static bool count_directory(struct walking *k)
+{
+	if (k->used.directories == mt_source_limits.directories) {
+		k->ends = "8,192 directories";
+		return false;
+	}
+	k->used.directories++;
+	return true;
+}
+
 /* Opens a directory that this walk has not visited; -1: there is none, or it is too deep. */
 static int open_unvisited(struct walking *k, const char *path, unsigned int depth)
 {
 	int fd = depth > MT_SOURCE_DEPTH ? -1 : mt_root_openat(k->root, path, O_PATH | O_DIRECTORY);
 	struct stat st;
 
+	if (fd == -EDQUOT)
+		k->ends = STEPS_END;
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0 && first_visit(k, &st) &&
-		k->used.directories++ < mt_source_limits.directories)
+	if (fstat(fd, &st) == 0 && first_visit(k, &st) && count_directory(k))
 		return fd;
 	close(fd);
 	return -1;
@@ -230,6 +266,20 @@ static void walk(struct walking *k, const char *path, unsigned int depth)
 		closedir(dir);
 }
 
+/* Logs once that changes of a source may not be noticed. */
+static void tell_end(struct walking *k, uint32_t i)
+{
+	bool *told = &k->t->told_ends[i];
+
+	if (k->ends && !*told)
+		mt_log(MT_LOG_WARN, "config",
+			"%s: not all of it is watched: it has more than %s; after a change of the "
+			"rest `meltemi reload` is needed; remove other files from it, or divide it "
+			"among several of the Node's spec.sources",
+			k->t->roots[i], k->ends);
+	*told = k->ends != NULL;
+}
+
 /* Walks through the directory of a source. Its own path may have links to anywhere. */
 static void walk_root(struct walking *k, uint32_t i)
 {
@@ -237,12 +287,16 @@ static void walk_root(struct walking *k, uint32_t i)
 	struct mt_root root;
 
 	add_look(k, path, false);
-	if (mt_root_open(&root, path))
+	k->steps = mt_source_limits.steps;
+	if (mt_root_open(&root, path, &k->steps))
 		return;
 	k->root = &root;
 	k->root_at = i + 1;
 	k->used = (struct mt_source_limits){0};
+	k->ends = NULL;
 	walk(k, path, 0);
+	tell_end(k, i);
+	k->w->n_steps += mt_source_limits.steps - k->steps;
 	k->root = NULL;
 	k->root_at = 0;
 	mt_root_close(&root);
@@ -362,6 +416,37 @@ static void tell_limit(struct mt_watch_tree *t)
 		t->inotify < 0 ? "max_user_instances=1024" : "max_user_watches=1048576");
 }
 
+/* Ends the range of paths that are polled together. */
+static void end_range(struct mt_walk *w)
+{
+	uint32_t first =
+		w->n_ranges ? w->ranges[w->n_ranges - 1].first + w->ranges[w->n_ranges - 1].n : 0;
+	struct mt_look_range *r;
+
+	if (w->n_looks == first)
+		return;
+	r = mt_region_push(&w->region, (void **)&w->ranges, &w->n_ranges, sizeof(*r));
+	if (r)
+		*r = (struct mt_look_range){.first = first, .n = w->n_looks - first};
+}
+
+static void walk_all(struct walking *k)
+{
+	const struct mt_watch_tree *t = k->t;
+
+	for (uint32_t i = 0; i < t->n_roots; i++) {
+		walk_root(k, i);
+		end_range(k->w);
+	}
+	if (t->node_file)
+		walk_node(k);
+	if (t->mesh_file) {
+		add_look(k, t->mesh_file, true);
+		look_at_age(k, t->mesh_file);
+	}
+	end_range(k->w);
+}
+
 int mt_tree_walk(struct mt_watch_tree *t, uint64_t since)
 {
 	struct mt_walk next = {.younger = false}, before = t->now;
@@ -369,14 +454,7 @@ int mt_tree_walk(struct mt_watch_tree *t, uint64_t since)
 	bool changed;
 
 	mt_region_init(&next.region, 0);
-	for (uint32_t i = 0; i < t->n_roots; i++)
-		walk_root(&k, i);
-	if (t->node_file)
-		walk_node(&k);
-	if (t->mesh_file) {
-		add_look(&k, t->mesh_file, true);
-		look_at_age(&k, t->mesh_file);
-	}
+	walk_all(&k);
 	mt_strmap_fini(&k.visited);
 	if (next.region.failed) {
 		fini_walk(&next);
@@ -393,28 +471,28 @@ int mt_tree_walk(struct mt_watch_tree *t, uint64_t since)
 }
 
 /*
- * Opens roots only while it looks, because an open descriptor keeps a file system from being
+ * Opens the root only while it looks, because an open descriptor keeps a file system from being
  * unmounted.
  */
-bool mt_tree_look(struct mt_watch_tree *t, uint32_t first, uint32_t n)
+bool mt_tree_look(struct mt_watch_tree *t, struct mt_look_range *r, uint32_t *work)
 {
+	uint32_t steps = UINT32_MAX;
 	struct mt_root root = {.fd = -1};
-	uint32_t root_at = 0;
-	bool changed = false;
+	bool opened = false, changed = false;
 
-	for (uint32_t i = first; i < t->now.n_looks && i - first < n; i++) {
-		struct mt_look *l = &t->now.looks[i];
+	for (; r->at < r->end && *work; r->at++) {
+		struct mt_look *l = &t->now.looks[r->first + r->at];
 		struct mt_stamp s = {0};
 
-		if (l->root_at && l->root_at != root_at) {
-			mt_root_close(&root);
-			root_at = l->root_at;
-			(void)mt_root_open(&root, t->roots[root_at - 1]);
-		}
+		if (l->root_at && !opened)
+			(void)mt_root_open(&root, t->roots[l->root_at - 1], &steps);
+		opened |= l->root_at > 0;
 		if (!l->root_at || root.fd >= 0)
 			s = stamp_of(l->root_at ? &root : NULL, l->path, l->content);
 		changed |= !same_stamp(&s, &l->stamp);
 		l->stamp = s;
+		*work -= MT_MIN(*work, UINT32_MAX - steps + MT_LOOK_WORK);
+		steps = UINT32_MAX;
 	}
 	mt_root_close(&root);
 	return changed;
@@ -457,9 +535,11 @@ int mt_tree_aim(struct mt_watch_tree *t, const struct mt_watch_what *what)
 {
 	struct mt_region region;
 	const char **roots, *node = NULL, *mesh = NULL, *slash;
+	bool *told;
 
 	mt_region_init(&region, 0);
 	roots = mt_region_alloc(&region, (what->n + 1) * sizeof(*roots));
+	told = mt_region_alloc(&region, what->n + 1);
 	for (uint32_t i = 0; roots && i < what->n; i++)
 		roots[i] = mt_region_strdup(&region, what->directories[i]);
 	if (what->node_file)
@@ -474,6 +554,7 @@ int mt_tree_aim(struct mt_watch_tree *t, const struct mt_watch_what *what)
 	mt_region_fini(&t->region);
 	t->region = region;
 	t->roots = roots;
+	t->told_ends = told;
 	t->n_roots = what->n;
 	t->node_file = node;
 	t->mesh_file = mesh;

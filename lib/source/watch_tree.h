@@ -34,13 +34,23 @@ struct mt_look {
 	struct mt_stamp stamp;
 };
 
+/* The polled paths of one source, or those of no source; each range is polled by itself. */
+struct mt_look_range {
+	uint32_t first, n; /* in looks */
+	uint32_t at, end;  /* paths polled in this round; where its current part ends */
+	uint64_t began;	   /* time of this round's first */
+	uint64_t due;	   /* time of the next poll */
+};
+
 /* Result of one walk through all directories. */
 struct mt_walk {
 	struct mt_region region;
 	struct mt_watched *dirs; /* by wd */
 	struct mt_look *looks;
-	uint32_t n_dirs, n_looks;
+	struct mt_look_range *ranges;
+	uint32_t n_dirs, n_looks, n_ranges;
 	uint32_t n_limited;  /* directories beyond the kernel's limit of watches */
+	uint64_t n_steps;    /* names resolved on paths with symbolic links */
 	struct mt_strmap at; /* looks by path: index + 1 */
 	bool younger;	     /* something changed at or after `since` of mt_tree_walk() */
 };
@@ -51,6 +61,7 @@ struct mt_watch_tree {
 	const char *node_file, *node_name; /* NULL: none */
 	const char *mesh_file;		   /* polled once a second; NULL: none */
 	const char **roots;
+	bool *told_ends; /* of each root: it was logged that its watch is not complete */
 	uint32_t n_roots;
 	struct mt_walk now;
 	bool told_limit;
@@ -68,8 +79,13 @@ bool mt_tree_is_aimed(const struct mt_watch_tree *t, const struct mt_watch_what 
  * considered); 0 if not; or -ENOMEM, and the last walk stays in effect.
  */
 int mt_tree_walk(struct mt_watch_tree *t, uint64_t since);
-/* Polls n paths from index `first` on; true if one of them has changed. */
-bool mt_tree_look(struct mt_watch_tree *t, uint32_t first, uint32_t n);
+/*
+ * Polls the next paths of a range up to r->end, as long as *work is not 0, and subtracts from it
+ * MT_LOOK_WORK for each path, and names resolved on paths with symbolic links. True if one of them
+ * has changed.
+ */
+bool mt_tree_look(struct mt_watch_tree *t, struct mt_look_range *r, uint32_t *work);
+#define MT_LOOK_WORK 4
 /* The directory with this watch descriptor; NULL: none. */
 const struct mt_watched *mt_tree_find(const struct mt_watch_tree *t, int wd);
 /* True if the path is polled. */

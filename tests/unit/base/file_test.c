@@ -499,9 +499,9 @@ static void behind_links(void)
 }
 
 /* The descriptor's file holds what its name says, or the error is the wanted one. */
-static void opens(int directory, const char *path, int want)
+static void opens(int directory, const char *path, bool links, int want)
 {
-	int fd = mt_file_open_beneath(directory, path, O_RDONLY | O_NONBLOCK);
+	int fd = mt_file_open_beneath(directory, path, O_RDONLY | O_NONBLOCK, links);
 	char text[8] = "";
 
 	CU_ASSERT_EQUAL(fd < 0 ? fd : 0, want);
@@ -534,7 +534,8 @@ static void beneath(void)
 		{"d/loop", "loop", -ELOOP},
 	};
 	char path[128];
-	int fd;
+	struct stat st;
+	int fd, link;
 
 	begin();
 	CU_ASSERT_EQUAL(mkdir(in_dir("d"), 0700), 0);
@@ -545,10 +546,18 @@ static void beneath(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
 		if (t[i].link)
 			CU_ASSERT_EQUAL(symlink(t[i].link, in_dir(t[i].path)), 0);
-		opens(fd, t[i].path + 2, t[i].want);
+		opens(fd, t[i].path + 2, true, t[i].want);
+		if (t[i].link)
+			opens(fd, t[i].path + 2, false, -ELOOP);
 	}
+	opens(fd, "file", false, 0);
+	opens(fd, "sub/../file", false, 0);
+	opens(fd, "away/out-of-it", false, -ELOOP);
 	snprintf(path, sizeof(path), "%s", in_dir("d/file"));
-	opens(fd, path, -EXDEV);
+	opens(fd, path, true, -EXDEV);
+	link = mt_file_open_beneath(fd, "in", O_PATH | O_NOFOLLOW, false);
+	CU_ASSERT_TRUE(fstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+	close(link);
 	close(fd);
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
 		if (t[i].link)

@@ -87,6 +87,9 @@ static void end(void)
 
 /* ---- one path -------------------------------------------------------------------------------- */
 
+/* Names that roots may resolve on paths with links; reset by each test that uses them. */
+static uint32_t steps = UINT32_MAX;
+
 static int result_of(const struct mt_root *r, const char *name)
 {
 	char path[700];
@@ -165,7 +168,7 @@ static void every_path(void)
 			int rc;
 
 			no_openat2 = kernels[k];
-			CU_ASSERT_EQUAL_FATAL(mt_root_open(&r, in_dir("s")), 0);
+			CU_ASSERT_EQUAL_FATAL(mt_root_open(&r, in_dir("s"), &steps), 0);
 			rc = result_of(&r, paths[i].path);
 			if (rc != paths[i].rc)
 				fprintf(stderr, "%s, l -> %s, kernel %d: %d\n", paths[i].path,
@@ -192,7 +195,7 @@ static void a_root_that_is_a_link(void)
 		struct mt_root r;
 
 		no_openat2 = kernels[k];
-		CU_ASSERT_EQUAL_FATAL(mt_root_open(&r, in_dir("by")), 0);
+		CU_ASSERT_EQUAL_FATAL(mt_root_open(&r, in_dir("by"), &steps), 0);
 		CU_ASSERT_EQUAL(result_of(&r, "by_link/b/deep.yaml"), 0);
 		CU_ASSERT_EQUAL(result_of(&r, "by_name/b/deep.yaml"), 0);
 		CU_ASSERT_EQUAL(result_of(&r, "all/all/in.yaml"), 0);
@@ -222,7 +225,7 @@ static void long_ways(void)
 		char name[400];
 
 		no_openat2 = kernels[k];
-		CU_ASSERT_EQUAL_FATAL(mt_root_open(&r, in_dir("s")), 0);
+		CU_ASSERT_EQUAL_FATAL(mt_root_open(&r, in_dir("s"), &steps), 0);
 		CU_ASSERT_EQUAL(result_of(&r, "l0"), -ELOOP);
 		CU_ASSERT_EQUAL(result_of(&r, "l2"), 0);
 		snprintf(name, sizeof(name), "%300d.yaml", 1);
@@ -236,6 +239,52 @@ static void long_ways(void)
 	CU_ASSERT_EQUAL(after, before + 1);
 	close(before);
 	close(after);
+	end();
+}
+
+/*
+ * A chain of links whose texts have many names costs little, and less than the kernel would need:
+ * 39 links of 780 times "d/../" are 60,000 names.
+ */
+static void chains_of_links(void)
+{
+	char text[4000] = "";
+
+	begin();
+	for (int i = 0; i < 780; i++)
+		strcat(text, "d/../");
+	sh("mkdir s/d && ln -s in.yaml s/l39");
+	for (int i = 0; i < 39; i++) {
+		char to[4020], at[16];
+
+		snprintf(to, sizeof(to), "%sl%d", text, i + 1);
+		snprintf(at, sizeof(at), "s/l%d", i);
+		CU_ASSERT_EQUAL(symlink(to, in_dir(at)), 0);
+	}
+	for (size_t k = 0; k < MT_ARRAY_LEN(kernels); k++) {
+		struct mt_root r;
+		struct stat st;
+
+		no_openat2 = kernels[k];
+		CU_ASSERT_EQUAL_FATAL(mt_root_open(&r, in_dir("s"), &steps), 0);
+		steps = UINT32_MAX;
+		CU_ASSERT_EQUAL(mt_root_stat(&r, in_dir("s/l0"), &st), -ELOOP);
+		CU_ASSERT(UINT32_MAX - steps <= 4096);
+		/* Two of them are 3,124 names. */
+		steps = 3124;
+		CU_ASSERT_EQUAL(mt_root_stat(&r, in_dir("s/l37"), &st), 0);
+		CU_ASSERT_EQUAL(steps, 0);
+		/* No link more, but what is no link. */
+		CU_ASSERT_EQUAL(mt_root_stat(&r, in_dir("s/l39"), &st), -EDQUOT);
+		CU_ASSERT_EQUAL(mt_root_openat(&r, in_dir("s/l39"), O_RDONLY), -EDQUOT);
+		CU_ASSERT_EQUAL(mt_root_stat(&r, in_dir("s/a/b/deep.yaml"), &st), 0);
+		CU_ASSERT_EQUAL(mt_root_lstat(&r, in_dir("s/l0"), &st), 0);
+		steps = 3123;
+		CU_ASSERT_EQUAL(mt_root_stat(&r, in_dir("s/l37"), &st), -EDQUOT);
+		steps = UINT32_MAX;
+		mt_root_close(&r);
+		no_openat2 = 0;
+	}
 	end();
 }
 
@@ -371,17 +420,41 @@ static void limits_of_a_source(void)
 	CU_ASSERT_EQUAL(usual.names, 131072);
 	CU_ASSERT_EQUAL(usual.directories, 8192);
 	CU_ASSERT_EQUAL(usual.bytes, 256u << 20);
+	CU_ASSERT_EQUAL(usual.steps, 2097152);
 	begin();
 	/* s has a, a/b, a/b/deep.yaml and in.yaml: 4 names, 3 directories, 2 files of 130 bytes. */
 	CU_ASSERT_FALSE(exceeds(usual, ""));
-	CU_ASSERT_FALSE(exceeds((struct mt_source_limits){4, 3, UINT64_MAX}, ""));
-	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){3, 3, UINT64_MAX}, "131,072 names"));
-	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){4, 2, UINT64_MAX}, "8,192 directories"));
-	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){4, 3, 150}, "256 MiB of documents"));
+	CU_ASSERT_FALSE(exceeds((struct mt_source_limits){4, 3, UINT64_MAX, 0}, ""));
+	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){3, 3, UINT64_MAX, 0}, "131,072 names"));
+	CU_ASSERT_TRUE(
+		exceeds((struct mt_source_limits){4, 2, UINT64_MAX, 0}, "8,192 directories"));
+	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){4, 3, 150, 0}, "256 MiB of documents"));
 	/* Names count, whatever they are. */
 	sh("touch s/.hidden s/notes.txt");
-	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){5, 3, UINT64_MAX}, "131,072 names"));
-	CU_ASSERT_FALSE(exceeds((struct mt_source_limits){6, 3, UINT64_MAX}, ""));
+	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){5, 3, UINT64_MAX, 0}, "131,072 names"));
+	CU_ASSERT_FALSE(exceeds((struct mt_source_limits){6, 3, UINT64_MAX, 0}, ""));
+	end();
+}
+
+/*
+ * Links count each time that they are followed: a document's when its state is looked at and when
+ * it is read, and a directory's also when it is listed and looked at again at the end.
+ */
+static void limit_of_links(void)
+{
+	const struct mt_source_limits usual = mt_source_limits;
+	struct mt_source_limits few = usual;
+
+	begin();
+	sh("mkdir s/.o && cp s/in.yaml s/.o/x && ln -s .o/x s/l.yaml");
+	for (few.steps = 0; few.steps < 6; few.steps++)
+		CU_ASSERT_TRUE(exceeds(few, "2,097,152 names on paths with symbolic links"));
+	CU_ASSERT_FALSE(exceeds(few, ""));
+	sh("rm s/l.yaml && mkdir s/.e && ln -s .e s/e");
+	for (few.steps = 0; few.steps < 4; few.steps++)
+		CU_ASSERT_TRUE(exceeds(few, "2,097,152 names on paths with symbolic links"));
+	few.steps = 6;
+	CU_ASSERT_FALSE(exceeds(few, ""));
 	end();
 }
 
@@ -447,9 +520,11 @@ const struct mt_test beneath_tests[] = {
 	{"every_path", every_path},
 	{"a_root_that_is_a_link", a_root_that_is_a_link},
 	{"long_ways", long_ways},
+	{"chains_of_links", chains_of_links},
 	{"links_out_of_a_source", links_out_of_a_source},
 	{"links_within_a_source", links_within_a_source},
 	{"limits_of_a_source", limits_of_a_source},
+	{"limit_of_links", limit_of_links},
 	{"too_many_directories", too_many_directories},
 	{"the_watch_stays_below", the_watch_stays_below},
 	{0},

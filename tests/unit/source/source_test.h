@@ -6,7 +6,8 @@
 #include "mt_test.h"
 
 extern const struct mt_test yaml_tests[], documents_tests[], reference_tests[], watch_tests[],
-	watch_tree_tests[], cache_tests[], bad_input_tests[], beneath_tests[], empty_tests[];
+	watch_tree_tests[], cache_tests[], bad_input_tests[], beneath_tests[], empty_tests[],
+	confined_tests[];
 
 struct loaded {
 	struct mt_model *m;
