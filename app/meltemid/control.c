@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -35,34 +36,50 @@ static int add(struct daemon *d, int fd)
 
 /* ---- start -------------------------------------------------------------------------------- */
 
-/* All files and directories to read, according to the Node document as it is now. */
-static struct mt_watch_what what_is_read(struct daemon *d, struct mt_model *node_part)
+/* Lists the directories of the arguments and of the Node. 0, or -ENOMEM: the list is as it was. */
+static int name_directories(struct daemon *d, const struct mt_node *node)
 {
-	const struct mt_node *node = node_part->node;
+	size_t most = (size_t)d->args.n_dirs + node->n_sources + 1;
+	const char **dirs = calloc(most, sizeof(*dirs));
 
-	node_part->refs++;
-	mt_model_free(d->dirs_part);
-	d->dirs_part = node_part;
+	if (!dirs)
+		return -ENOMEM;
+	free(d->dirs);
+	d->dirs = dirs;
 	d->n_dirs = 0;
 	for (uint32_t i = 0; i < d->args.n_dirs; i++)
 		d->dirs[d->n_dirs++] = d->args.dirs[i];
-	for (uint32_t i = 0; i < node->n_sources && i < SOURCES_MAX; i++)
+	for (uint32_t i = 0; i < node->n_sources; i++)
 		if (node->sources[i].directory.s)
 			d->dirs[d->n_dirs++] = node->sources[i].directory.s;
-	return (struct mt_watch_what){
+	return 0;
+}
+
+/* All files and directories to read, according to the Node document as it is now. 0 or -ENOMEM. */
+static int what_is_read(struct daemon *d, struct mt_model *node_part, struct mt_watch_what *what)
+{
+	const struct mt_node *node = node_part->node;
+
+	if (name_directories(d, node))
+		return -ENOMEM;
+	node_part->refs++;
+	mt_model_free(d->dirs_part);
+	d->dirs_part = node_part;
+	*what = (struct mt_watch_what){
 		.node_file = d->args.node,
 		.mesh_file = node->mesh ? node->mesh->config.s : NULL,
 		.directories = d->dirs,
 		.n = d->n_dirs,
 		.since = d->read_at,
 	};
+	return 0;
 }
 
 void control_watch(struct daemon *d, struct mt_model *node_part)
 {
-	struct mt_watch_what what = what_is_read(d, node_part);
+	struct mt_watch_what what;
 
-	if (mt_watch_aim(d->watch, &what))
+	if (what_is_read(d, node_part, &what) || mt_watch_aim(d->watch, &what))
 		mt_log(MT_LOG_ERROR, "config",
 			"no memory to watch other directories; `meltemi reload` reads them");
 	mt_ctl_set_directories(d->ctl, d->dirs, d->n_dirs);
@@ -70,10 +87,11 @@ void control_watch(struct daemon *d, struct mt_model *node_part)
 
 static int watch_directories(struct daemon *d, struct mt_err *e)
 {
-	struct mt_watch_what what = what_is_read(d, d->node_part);
-	int rc = 0;
+	struct mt_watch_what what;
+	int rc = what_is_read(d, d->node_part, &what);
 
-	d->watch = mt_watch_new(&what, &rc);
+	if (rc == 0)
+		d->watch = mt_watch_new(&what, &rc);
 	if (!d->watch)
 		return mt_err(e, rc, "directories cannot be watched: %s", strerror(-rc));
 	rc = add(d, mt_watch_fd(d->watch));
@@ -116,8 +134,10 @@ void control_stop(struct daemon *d)
 {
 	mt_watch_free(d->watch);
 	mt_model_free(d->dirs_part);
+	free(d->dirs);
 	d->watch = NULL;
 	d->dirs_part = NULL;
+	d->dirs = NULL;
 	if (d->ticks > 0)
 		close(d->ticks);
 	if (d->epoll > 0)

@@ -27,7 +27,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define SOURCES_MAX   64
 #define MESH_MAX      8
 #define DNS_ADDRS_MAX 64
 
@@ -246,7 +245,7 @@ struct daemon {
 	/* of remote shells, with copies of their texts; outlives ctl */
 	struct mt_ctl_tls_role *roles;
 	uint32_t n_roles;
-	const char *dirs[ARGS_DIRS_MAX + SOURCES_MAX]; /* all directories that are read */
+	const char **dirs; /* all directories that are read */
 	uint32_t n_dirs;
 	struct mt_model *dirs_part; /* the model that owns their names */
 	uint64_t read_at;	    /* mt_watch_clock() when the last read of the files began */

@@ -477,6 +477,24 @@ def rubbish(scene):
     check_says(scene, "behind rubbish", 0)
 
 
+def many_directories(scene):
+    """The Node names 80 directories: a change in the last of them takes effect by itself."""
+    many = [scene.lab.directory / f"many-{n}" for n in range(80)]
+    for directory in many:
+        directory.mkdir()
+    sources = "".join(f", {{directory: {directory}}}" for directory in many)
+    scene.write(scene.daemon.node, scene.node.replace(f"{{directory: {scene.root}}}", f"{{directory: {scene.root}}}{sources}"))
+
+    def names():
+        return {row["name"] for row in scene.daemon.show("objects")["objects"]} & {"first", "second"}
+
+    for name, vip, wanted in (("first", 63, {"first"}), ("second", 64, {"first", "second"})):
+        scene.write(many[-1] / f"{name}.yaml", SERVICE.format(name=name, vip=vip, time=TIMES[0], endpoints=ENDPOINTS[1]))
+        within(PATIENCE, lambda wanted=wanted: names() == wanted, f"{name} in the last directory")
+    scene.restore()
+    within(PATIENCE, lambda: not names(), "directories that left")
+
+
 def the_nodes_file(scene):
     """It is watched, too: another directory is read and watched at once, and what needs a restart is named."""
     node, more = scene.daemon.node, scene.lab.directory / "more"
@@ -542,6 +560,7 @@ def body():
             lax_before(scene, restart)
         rubbish(scene)
         the_nodes_file(scene)
+        many_directories(scene)
         forgotten(scene)
         check_of_other_documents(scene)
 
