@@ -36,22 +36,35 @@ static int add(struct daemon *d, int fd)
 
 /* ---- start -------------------------------------------------------------------------------- */
 
+static void name_directory(struct daemon *d, const char *path, bool confined)
+{
+	d->dirs[d->n_dirs] = path;
+	d->confined[d->n_dirs++] = confined;
+}
+
 /* Lists the directories of the arguments and of the Node. 0, or -ENOMEM: the list is as it was. */
 static int name_directories(struct daemon *d, const struct mt_node *node)
 {
 	size_t most = (size_t)d->args.n_dirs + node->n_sources + 1;
 	const char **dirs = calloc(most, sizeof(*dirs));
+	bool *confined = calloc(most, sizeof(*confined));
 
-	if (!dirs)
+	if (!dirs || !confined) {
+		free(dirs);
+		free(confined);
 		return -ENOMEM;
+	}
 	free(d->dirs);
+	free(d->confined);
 	d->dirs = dirs;
+	d->confined = confined;
 	d->n_dirs = 0;
 	for (uint32_t i = 0; i < d->args.n_dirs; i++)
-		d->dirs[d->n_dirs++] = d->args.dirs[i];
+		name_directory(d, d->args.dirs[i], false);
 	for (uint32_t i = 0; i < node->n_sources; i++)
 		if (node->sources[i].directory.s)
-			d->dirs[d->n_dirs++] = node->sources[i].directory.s;
+			name_directory(
+				d, node->sources[i].directory.s, node->sources[i].n_namespaces > 0);
 	return 0;
 }
 
@@ -69,6 +82,7 @@ static int what_is_read(struct daemon *d, struct mt_model *node_part, struct mt_
 		.node_file = d->args.node,
 		.mesh_file = node->mesh ? node->mesh->config.s : NULL,
 		.directories = d->dirs,
+		.confined = d->confined,
 		.n = d->n_dirs,
 		.since = d->read_at,
 	};
@@ -135,9 +149,11 @@ void control_stop(struct daemon *d)
 	mt_watch_free(d->watch);
 	mt_model_free(d->dirs_part);
 	free(d->dirs);
+	free(d->confined);
 	d->watch = NULL;
 	d->dirs_part = NULL;
 	d->dirs = NULL;
+	d->confined = NULL;
 	if (d->ticks > 0)
 		close(d->ticks);
 	if (d->epoll > 0)

@@ -246,6 +246,7 @@ struct daemon {
 	struct mt_ctl_tls_role *roles;
 	uint32_t n_roles;
 	const char **dirs; /* all directories that are read */
+	bool *confined;	   /* of each: it is limited to some namespaces */
 	uint32_t n_dirs;
 	struct mt_model *dirs_part; /* the model that owns their names */
 	uint64_t read_at;	    /* mt_watch_clock() when the last read of the files began */

@@ -246,6 +246,11 @@ struct mt_watch_what {
 	uint64_t
 		since; /* mt_watch_clock(): report changes at or after it; 0: only changes from now on */
 	const char *mesh_file; /* of a MeshConfig; NULL: none */
+	/*
+	 * Of each directory: it is limited to some namespaces (sources[].namespaces), and watched
+	 * as no part of another one. NULL: none is.
+	 */
+	const bool *confined;
 };
 
 /* The clock of file time stamps, ns. */

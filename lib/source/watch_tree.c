@@ -23,11 +23,18 @@
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF |   \
 		IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR)
 
+struct confined {
+	dev_t dev;
+	ino_t ino;
+};
+
 /* The current walk. */
 struct walking {
 	const struct mt_watch_tree *t;
 	struct mt_walk *w;
 	struct mt_strmap visited; /* by device and inode */
+	struct confined *confined;
+	uint32_t n_confined;
 	uint64_t since;
 	const struct mt_root *root; /* the directory of a source; NULL: paths are as they are */
 	uint32_t root_at;	    /* index + 1 of that directory in t->roots; 0: none */
@@ -197,6 +204,20 @@ static uint32_t walk_entries(
 	return wanted;
 }
 
+/*
+ * True for the directory of a source that is limited to some namespaces, unless it is where this
+ * source begins. Its names would count against the limits of a source that contains it.
+ */
+static bool is_of_another(const struct walking *k, const struct stat *st, unsigned int depth)
+{
+	if (depth == 0 && k->t->confined[k->root_at - 1])
+		return false;
+	for (uint32_t i = 0; i < k->n_confined; i++)
+		if (k->confined[i].ino == st->st_ino && k->confined[i].dev == st->st_dev)
+			return true;
+	return false;
+}
+
 static bool count_directory(struct walking *k)
 {
 	if (k->used.directories == mt_source_limits.directories) {
@@ -217,7 +238,8 @@ static int open_unvisited(struct walking *k, const char *path, unsigned int dept
 		k->ends = STEPS_END;
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0 && first_visit(k, &st) && count_directory(k))
+	if (fstat(fd, &st) == 0 && !is_of_another(k, &st, depth) && first_visit(k, &st) &&
+		count_directory(k))
 		return fd;
 	close(fd);
 	return -1;
@@ -300,6 +322,21 @@ static void walk_root(struct walking *k, uint32_t i)
 	k->root = NULL;
 	k->root_at = 0;
 	mt_root_close(&root);
+}
+
+static void find_confined(struct walking *k)
+{
+	for (uint32_t i = 0; i < k->t->n_roots; i++) {
+		struct confined *c;
+		struct stat st;
+
+		if (!k->t->confined[i] || stat(k->t->roots[i], &st))
+			continue;
+		c = mt_region_push(
+			&k->w->region, (void **)&k->confined, &k->n_confined, sizeof(*c));
+		if (c)
+			*c = (struct confined){st.st_dev, st.st_ino};
+	}
 }
 
 /* ---- the Node's file ------------------------------------------------------------------------- */
@@ -434,6 +471,7 @@ static void walk_all(struct walking *k)
 {
 	const struct mt_watch_tree *t = k->t;
 
+	find_confined(k);
 	for (uint32_t i = 0; i < t->n_roots; i++) {
 		walk_root(k, i);
 		end_range(k->w);
@@ -526,7 +564,8 @@ bool mt_tree_is_aimed(const struct mt_watch_tree *t, const struct mt_watch_what 
 		!same_name(t->mesh_file, what->mesh_file))
 		return false;
 	for (uint32_t i = 0; i < t->n_roots; i++)
-		if (strcmp(t->roots[i], what->directories[i]) != 0)
+		if (strcmp(t->roots[i], what->directories[i]) != 0 ||
+			t->confined[i] != (what->confined && what->confined[i]))
 			return false;
 	return true;
 }
@@ -535,13 +574,16 @@ int mt_tree_aim(struct mt_watch_tree *t, const struct mt_watch_what *what)
 {
 	struct mt_region region;
 	const char **roots, *node = NULL, *mesh = NULL, *slash;
-	bool *told;
+	bool *confined, *told;
 
 	mt_region_init(&region, 0);
 	roots = mt_region_alloc(&region, (what->n + 1) * sizeof(*roots));
+	confined = mt_region_alloc(&region, what->n + 1);
 	told = mt_region_alloc(&region, what->n + 1);
-	for (uint32_t i = 0; roots && i < what->n; i++)
+	for (uint32_t i = 0; roots && confined && i < what->n; i++) {
 		roots[i] = mt_region_strdup(&region, what->directories[i]);
+		confined[i] = what->confined && what->confined[i];
+	}
 	if (what->node_file)
 		node = mt_region_strdup(&region, what->node_file);
 	if (what->mesh_file)
@@ -554,6 +596,7 @@ int mt_tree_aim(struct mt_watch_tree *t, const struct mt_watch_what *what)
 	mt_region_fini(&t->region);
 	t->region = region;
 	t->roots = roots;
+	t->confined = confined;
 	t->told_ends = told;
 	t->n_roots = what->n;
 	t->node_file = node;

@@ -61,6 +61,7 @@ struct mt_watch_tree {
 	const char *node_file, *node_name; /* NULL: none */
 	const char *mesh_file;		   /* polled once a second; NULL: none */
 	const char **roots;
+	bool *confined;	 /* of each root: limited to some namespaces, and of no other source */
 	bool *told_ends; /* of each root: it was logged that its watch is not complete */
 	uint32_t n_roots;
 	struct mt_walk now;

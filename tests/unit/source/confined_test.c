@@ -56,13 +56,15 @@ static void end(struct scene *sc)
 
 /* ---- the watch ------------------------------------------------------------------------------- */
 
-/* Watches both directories. */
-static void watch(struct scene *sc)
+/* Watches both directories; `limited`: the team's has some namespaces only. */
+static void watch(struct scene *sc, bool limited)
 {
 	const char *const roots[] = {sc->all, sc->team};
+	const bool confined[] = {false, limited};
 	int err;
 
-	sc->w = mt_watch_new(&(struct mt_watch_what){.directories = roots, .n = 2}, &err);
+	sc->w = mt_watch_new(
+		&(struct mt_watch_what){.directories = roots, .confined = confined, .n = 2}, &err);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->w);
 }
 
@@ -82,6 +84,30 @@ static uint64_t warnings(void)
 	return mt_log_counts(MT_LOGS_config)->lines[MT_LOG_WARN];
 }
 
+/* Names of a limited directory do not end the watch of a source that contains it. */
+static void limited_directories_are_watched_apart(void)
+{
+	const struct mt_source_limits usual = mt_source_limits;
+	uint64_t before = warnings();
+	struct scene sc;
+
+	begin(&sc);
+	sh(&sc, "mkdir all/a all/z && touch all/a/x.yaml all/z/x.yaml && cd all/team && "
+		"seq 20 | xargs touch");
+	mt_source_limits.names = 20;
+	watch(&sc, true);
+	CU_ASSERT_EQUAL(warnings(), before);
+	CU_ASSERT_EQUAL(reported(&sc, 2), 0);
+	sh(&sc, "echo x > all/a/x.yaml");
+	CU_ASSERT_EQUAL(reported(&sc, 2), 80);
+	sh(&sc, "echo x > all/z/x.yaml");
+	CU_ASSERT_EQUAL(reported(&sc, 2), 80);
+	sh(&sc, "rm all/team/1 && echo x > all/team/x.yaml");
+	CU_ASSERT_EQUAL(reported(&sc, 2), 80);
+	mt_source_limits = usual;
+	end(&sc);
+}
+
 /* A limit that ends the watch is logged, once until it does so no more. */
 static void limits_of_the_watch(void)
 {
@@ -96,7 +122,7 @@ static void limits_of_the_watch(void)
 		begin(&sc);
 		sh(&sc, "mkdir all/team/a && ln -s a all/team/b && touch all/team/a/x.yaml");
 		mt_source_limits = few[i];
-		watch(&sc);
+		watch(&sc, false);
 		CU_ASSERT_EQUAL(warnings() - before, 1);
 		sh(&sc, "mkdir all/c");
 		CU_ASSERT_EQUAL(reported(&sc, 2), 0);
@@ -173,7 +199,7 @@ static void costly_links_delay_no_other_source(void)
 	begin(&sc);
 	make_costly_links(&sc, 400);
 	sh(&sc, "mkdir all/.b && echo 1 > all/.b/x && ln -s .b/x all/x.yaml");
-	watch(&sc);
+	watch(&sc, true);
 	CU_ASSERT_EQUAL(reported(&sc, 2), 0);
 	for (int i = 0; i < 3; i++) {
 		sh(&sc, "echo longer >> all/.b/x");
@@ -186,6 +212,7 @@ static void costly_links_delay_no_other_source(void)
 }
 
 const struct mt_test confined_tests[] = {
+	{"limited_directories_are_watched_apart", limited_directories_are_watched_apart},
 	{"limits_of_the_watch", limits_of_the_watch},
 	{"costly_links_are_polled_in_parts", costly_links_are_polled_in_parts},
 	{"costly_links_delay_no_other_source", costly_links_delay_no_other_source},
