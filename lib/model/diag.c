@@ -8,11 +8,14 @@ void mt_diags_init(struct mt_diags *d)
 {
 	*d = (struct mt_diags){0};
 	mt_region_init(&d->region, 0);
+	mt_region_init(&d->names, 0);
 }
 
 void mt_diags_fini(struct mt_diags *d)
 {
 	mt_region_fini(&d->region);
+	mt_region_fini(&d->names);
+	mt_strmap_fini(&d->owners);
 	*d = (struct mt_diags){0};
 }
 
@@ -30,20 +33,90 @@ static const char *copy(struct mt_diags *d, const char *s)
 	return mt_region_strdup(&d->region, safe);
 }
 
-/* True if one more entry about this object may be kept. */
-static bool has_room(struct mt_diags *d, enum mt_diag_severity severity, uint64_t object)
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+/* The owner of this name, which is added if it is new. NULL: no name, or no memory. */
+static struct mt_diag_owner *owner_of(struct mt_diags *d, const char *name)
+{
+	struct mt_diag_owner *o = name ? mt_strmap_get(&d->owners, name) : NULL;
+
+	if (o || !name)
+		return o;
+	o = mt_region_alloc(&d->names, sizeof(*o));
+	if (!o)
+		return NULL;
+	o->name = mt_region_strdup(&d->names, name);
+	return o->name && mt_strmap_put(&d->owners, o->name, o, NULL) == 0 ? o : NULL;
+}
+
+static struct mt_diag_owner *owner_of_object(struct mt_diags *d, const struct mt_meta *meta)
+{
+	return owner_of(d, d->owner ? d->owner : meta->ns);
+}
+
+/* True if one more entry of the owner may be kept. */
+static bool has_room(const struct mt_diags *d, const struct mt_diag_owner *owner)
+{
+	uint32_t owned = d->n - d->n_unowned;
+
+	if (!owner)
+		return d->n_unowned < MT_DIAG_KEEP;
+	if (owned < MT_DIAG_KEEP - MT_DIAG_KEEP / 4 && d->bytes < MT_DIAG_BYTES - MT_DIAG_BYTES / 4)
+		return true;
+	return owned < MT_DIAG_KEEP && d->bytes < MT_DIAG_BYTES && owner->n < MT_DIAG_KEEP_OWNER;
+}
+
+static bool has_room_for_host(const struct mt_diags *d, const struct mt_diag_owner *owner)
+{
+	return d->n_hosts < MT_DIAG_HOSTS - MT_DIAG_HOSTS / 4 ||
+	       (d->n_hosts < MT_DIAG_HOSTS && (!owner || owner->n_hosts < MT_DIAG_KEEP_OWNER));
+}
+
+/* True for severities that change nothing but the words about an object. */
+static bool is_remark(enum mt_diag_severity s)
+{
+	return s == MT_DIAG_WARNING || s == MT_DIAG_NOTE || s == MT_DIAG_FIELDS ||
+	       s == MT_DIAG_MACHINE;
+}
+
+/* Records object and severity of an entry without keeping its texts. */
+static void add_beyond(struct mt_diags *d, enum mt_diag_severity severity, uint64_t object)
+{
+	const struct mt_diag_beyond *last = d->n_beyond ? &d->beyond[d->n_beyond - 1] : NULL;
+	struct mt_diag_beyond *b;
+
+	if (!object || is_remark(severity) ||
+		(last && last->object == object && last->severity == severity))
+		return;
+	b = mt_region_push(&d->region, (void **)&d->beyond, &d->n_beyond, sizeof(*b));
+	if (b)
+		*b = (struct mt_diag_beyond){object, severity};
+}
+
+/* True if the list has fewer than 40 entries in a row of this severity about the object. */
+static bool is_wanted(struct mt_diags *d, enum mt_diag_severity severity, uint64_t object)
 {
 	if (object != d->last_object)
 		memset(d->n_last, 0, sizeof(d->n_last));
 	d->last_object = object;
-	return d->n < MT_DIAG_KEEP && (!object || d->n_last[severity]++ < MT_DIAG_KEEP_OBJECT);
+	return !object || d->n_last[severity]++ < MT_DIAG_KEEP_OBJECT;
 }
 
-static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
-	struct mt_origin origin, uint64_t object)
+const struct mt_diag *mt_diags_entry(const struct mt_diags *d, uint32_t i, struct mt_diag *room)
 {
-	struct mt_diag *e;
+	if (i < d->n)
+		return &d->items[i];
+	*room = (struct mt_diag){.severity = d->beyond[i - d->n].severity,
+		.object = d->beyond[i - d->n].object,
+		.message = "there are too many messages to keep this one",
+		.remedy = "correct the others first, or check its file alone"};
+	return room;
+}
 
+/* ---- entries --------------------------------------------------------------------------------- */
+
+static void count(struct mt_diags *d, enum mt_diag_severity severity)
+{
 	d->errors += severity == MT_DIAG_ERROR;
 	d->warnings += severity == MT_DIAG_WARNING;
 	d->left_out += severity == MT_DIAG_LEFT_OUT;
@@ -57,15 +130,45 @@ static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
 	d->machine += severity == MT_DIAG_MACHINE;
 	d->unreadable += severity == MT_DIAG_UNREADABLE;
 	d->absent += severity == MT_DIAG_ABSENT;
-	if (!has_room(d, severity, object))
+}
+
+static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
+	struct mt_origin origin, uint64_t object, struct mt_diag_owner *owner)
+{
+	struct mt_diag *e;
+
+	count(d, severity);
+	if (!is_wanted(d, severity, object))
 		return NULL;
+	if (!has_room(d, owner)) {
+		add_beyond(d, severity, object);
+		return NULL;
+	}
 	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
 	if (!e)
 		return NULL;
 	e->severity = severity;
 	e->object = object;
+	e->owner = owner;
 	e->origin = (struct mt_origin){copy(d, origin.file), origin.line};
+	d->n_unowned += owner == NULL;
+	if (owner)
+		owner->n++;
 	return e;
+}
+
+static size_t length(const char *s)
+{
+	return s ? strlen(s) : 0;
+}
+
+/* Charges the texts of a new entry. */
+static void charge(struct mt_diags *d, struct mt_diag *e)
+{
+	e->bytes = (uint32_t)(length(e->origin.file) + length(e->path) + length(e->remedy) +
+			      length(e->message));
+	if (e->owner)
+		d->bytes += e->bytes;
 }
 
 static void say(struct mt_diags *d, struct mt_diag *e, const char *path, const char *remedy,
@@ -77,12 +180,13 @@ static void say(struct mt_diags *d, struct mt_diag *e, const char *path, const c
 	e->remedy = copy(d, remedy);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	e->message = copy(d, text);
+	charge(d, e);
 }
 
 void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
 	const char *path, const char *remedy, const char *fmt, ...)
 {
-	struct mt_diag *e = add(d, severity, origin, 0);
+	struct mt_diag *e = add(d, severity, origin, 0, owner_of(d, d->owner));
 	va_list ap;
 
 	if (!e)
@@ -95,8 +199,8 @@ void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_o
 void mt_diag_object(struct mt_diags *d, enum mt_diag_severity severity, const struct mt_meta *meta,
 	uint32_t line, const char *path, const char *remedy, const char *fmt, ...)
 {
-	struct mt_diag *e =
-		add(d, severity, (struct mt_origin){meta->origin.file, line}, meta->serial);
+	struct mt_diag *e = add(d, severity, (struct mt_origin){meta->origin.file, line},
+		meta->serial, owner_of_object(d, meta));
 	va_list ap;
 
 	if (!e)
@@ -109,7 +213,7 @@ void mt_diag_object(struct mt_diags *d, enum mt_diag_severity severity, const st
 void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	const struct mt_meta *meta, const char *path, const char *remedy, const char *fmt, ...)
 {
-	struct mt_diag *e = add(d, severity, meta->origin, meta->serial);
+	struct mt_diag *e = add(d, severity, meta->origin, meta->serial, NULL);
 	va_list ap;
 
 	if (!e)
@@ -123,18 +227,25 @@ void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 
 void mt_diag_host(struct mt_diags *d, const struct mt_meta *meta, const char *host)
 {
-	struct mt_diag_host *h =
-		mt_region_push(&d->region, (void **)&d->hosts, &d->n_hosts, sizeof(*d->hosts));
+	struct mt_diag_owner *owner = owner_of_object(d, meta);
+	struct mt_diag_host *h;
 
+	if (!has_room_for_host(d, owner))
+		return;
+	h = mt_region_push(&d->region, (void **)&d->hosts, &d->n_hosts, sizeof(*d->hosts));
 	if (!h)
 		return;
 	h->object = meta->serial;
 	h->host = copy(d, host);
+	h->owner = owner;
+	if (owner)
+		owner->n_hosts++;
 }
 
 void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_severity severity)
 {
-	struct mt_diag *e = add(d, severity, from->origin, from->object);
+	struct mt_diag *e = add(d, severity, from->origin, from->object,
+		from->owner ? owner_of(d, from->owner->name) : NULL);
 
 	if (!e)
 		return;
@@ -142,8 +253,19 @@ void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_
 	e->path = copy(d, from->path);
 	e->remedy = copy(d, from->remedy);
 	e->message = copy(d, from->message);
+	charge(d, e);
 	e->resource = copy(d, from->resource);
 	e->kind = copy(d, from->kind);
+}
+
+void mt_diags_copy_all(struct mt_diags *d, const struct mt_diags *from)
+{
+	for (uint32_t i = 0; i < from->n; i++)
+		mt_diags_copy(d, &from->items[i], from->items[i].severity);
+	for (uint32_t i = 0; i < from->n_beyond; i++) {
+		count(d, from->beyond[i].severity);
+		add_beyond(d, from->beyond[i].severity, from->beyond[i].object);
+	}
 }
 
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
@@ -237,29 +359,96 @@ void mt_diags_sort(struct mt_diags *d)
 		qsort(d->items, d->n, sizeof(*d->items), by_place);
 }
 
+/* ---- removal --------------------------------------------------------------------------------- */
+
+static const char *move_text(struct mt_region *r, const char *s)
+{
+	return s ? mt_region_strdup(r, s) : NULL;
+}
+
+static void move_entries(struct mt_region *r, const struct mt_diags *d, struct mt_diags *to)
+{
+	for (uint32_t i = 0; i < d->n; i++) {
+		struct mt_diag *e =
+			mt_region_push(r, (void **)&to->items, &to->n, sizeof(*to->items));
+
+		if (!e)
+			return;
+		*e = d->items[i];
+		e->origin.file = move_text(r, e->origin.file);
+		e->resource = move_text(r, e->resource);
+		e->kind = move_text(r, e->kind);
+		e->path = move_text(r, e->path);
+		e->message = move_text(r, e->message);
+		e->remedy = move_text(r, e->remedy);
+	}
+	for (uint32_t i = 0; i < d->n_hosts; i++) {
+		struct mt_diag_host *h =
+			mt_region_push(r, (void **)&to->hosts, &to->n_hosts, sizeof(*to->hosts));
+
+		if (!h)
+			return;
+		*h = d->hosts[i];
+		h->host = move_text(r, h->host);
+	}
+	for (uint32_t i = 0; i < d->n_beyond; i++) {
+		struct mt_diag_beyond *b =
+			mt_region_push(r, (void **)&to->beyond, &to->n_beyond, sizeof(*to->beyond));
+
+		if (!b)
+			return;
+		*b = d->beyond[i];
+	}
+}
+
+/*
+ * Frees the memory of removed entries once it is most of what is used. A load may compile hundreds
+ * of times, and remove the entries of each time.
+ */
+static void compact(struct mt_diags *d)
+{
+	struct mt_diags to = {0};
+	struct mt_region r;
+
+	if (d->region.used < 2 * d->compact + (1u << 20))
+		return;
+	mt_region_init(&r, 0);
+	move_entries(&r, d, &to);
+	if (r.failed) {
+		mt_region_fini(&r);
+		return;
+	}
+	mt_region_fini(&d->region);
+	d->region = r;
+	d->items = to.items;
+	d->hosts = to.hosts;
+	d->beyond = to.beyond;
+	d->compact = r.used;
+}
+
 void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
 {
-	struct mt_region region = d->region;
+	struct mt_diags was = *d;
 
-	/* The list may have grown and moved; its first entries are the same. */
-	*d = (struct mt_diags){.region = region,
-		.items = d->items,
-		.n = mark->n,
-		.hosts = d->hosts,
-		.n_hosts = mark->n_hosts,
-		.errors = mark->errors,
-		.warnings = mark->warnings,
-		.left_out = mark->left_out,
-		.not_served = mark->not_served,
-		.inert = mark->inert,
-		.closed = mark->closed,
-		.elsewhere = mark->elsewhere,
-		.shadowed = mark->shadowed,
-		.unused = mark->unused,
-		.notes = mark->notes,
-		.machine = mark->machine,
-		.unreadable = mark->unreadable,
-		.absent = mark->absent};
+	for (uint32_t i = mark->n; i < was.n; i++)
+		if (was.items[i].owner)
+			was.items[i].owner->n--;
+	for (uint32_t i = mark->n_hosts; i < was.n_hosts; i++)
+		if (was.hosts[i].owner)
+			was.hosts[i].owner->n_hosts--;
+	*d = *mark;
+	/* The lists may have grown and moved; their first entries are the same. */
+	d->region = was.region;
+	d->items = was.items;
+	d->hosts = was.hosts;
+	d->beyond = was.beyond;
+	d->owner = was.owner;
+	d->owners = was.owners;
+	d->names = was.names;
+	d->compact = was.compact;
+	d->last_object = 0;
+	memset(d->n_last, 0, sizeof(d->n_last));
+	compact(d);
 }
 
 void mt_diags_print(struct mt_diags *d, FILE *out)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mt_region.h"
+#include "mt_strmap.h"
 #include "mt_model_types.h"
 
 #include <stdio.h>
@@ -52,6 +53,15 @@ enum mt_diag_severity {
 	MT_DIAG_SEVERITIES
 };
 
+/*
+ * Author of entries, which has a share of the list: a namespace, or a source of documents that is
+ * limited to some.
+ */
+struct mt_diag_owner {
+	const char *name;
+	uint32_t n, n_hosts; /* entries and hosts that are kept */
+};
+
 struct mt_diag {
 	enum mt_diag_severity severity;
 	struct mt_origin origin;
@@ -61,20 +71,34 @@ struct mt_diag {
 	const char *path;     /* "spec.ports[0].number"; NULL: the document or file as a whole */
 	const char *message;  /* what is wrong */
 	const char *remedy;   /* what to do, or NULL */
+	struct mt_diag_owner *owner; /* NULL: the operator or a discovery service */
+	uint32_t bytes;		     /* of its texts */
 };
 
 /*
  * Limits of the list, so that memory is bounded: entries of one severity in a row about one object,
- * and entries in all, which are more than any mesh has. Further entries are counted but not kept.
- * Each object that has a mistake has an entry.
+ * entries and bytes of texts of all owners, and hosts of all objects. These are more than any mesh
+ * has. The last quarter of each is for owners with less than MT_DIAG_KEEP_OWNER entries or hosts.
+ * Entries without an owner have MT_DIAG_KEEP places of their own. Further entries are counted, but
+ * keep no more than their object and severity (mt_diags_entry()).
  */
 #define MT_DIAG_KEEP_OBJECT 40
+#define MT_DIAG_KEEP_OWNER  1000
 #define MT_DIAG_KEEP	    500000
+#define MT_DIAG_BYTES	    (256u << 20)
+#define MT_DIAG_HOSTS	    2000000
 
 /* A host that an object applies to, found while everything was compiled. */
 struct mt_diag_host {
 	uint64_t object;
 	const char *host;
+	struct mt_diag_owner *owner;
+};
+
+/* An entry without texts; it decides the status of its object as others do. */
+struct mt_diag_beyond {
+	uint64_t object;
+	enum mt_diag_severity severity;
 };
 
 struct mt_diags {
@@ -83,6 +107,15 @@ struct mt_diags {
 	uint32_t n_hosts;
 	struct mt_diag *items;
 	uint32_t n;
+	struct mt_diag_beyond *beyond;
+	uint32_t n_beyond;
+	/* Owner of all entries that are added; NULL: the namespace of each. The caller's text. */
+	const char *owner;
+	struct mt_strmap owners; /* struct mt_diag_owner by name, in region `names` */
+	struct mt_region names;
+	uint32_t n_unowned; /* entries without an owner */
+	size_t bytes;	    /* of texts of entries with an owner */
+	size_t compact;	    /* memory in use after the last removal */
 	/* of the last entry; n_last counts its entries in a row, by severity */
 	uint64_t last_object;
 	uint32_t n_last[MT_DIAG_SEVERITIES];
@@ -119,8 +152,19 @@ void mt_diag_host(struct mt_diags *d, const struct mt_meta *meta, const char *ho
 
 /* Copies an entry of another list, with this severity. */
 void mt_diags_copy(struct mt_diags *d, const struct mt_diag *e, enum mt_diag_severity severity);
+/* Copies all entries of another list, with their owners; those without texts stay so. */
+void mt_diags_copy_all(struct mt_diags *d, const struct mt_diags *from);
 
-/* Removes what was added since `mark`, a copy of the list from then. */
+/*
+ * The i-th entry, of n + n_beyond, in no order. One without texts is made in `room`, with a message
+ * that reports that.
+ */
+const struct mt_diag *mt_diags_entry(const struct mt_diags *d, uint32_t i, struct mt_diag *room);
+
+/*
+ * Removes what was added since `mark`, a copy of the list from then. Texts of other entries may
+ * move.
+ */
 void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark);
 
 /*

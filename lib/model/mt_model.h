@@ -22,7 +22,8 @@
  *
  * Diagnostics (mt_diag.h): a message is one clause about what is wrong with the value, a remedy is
  * what to write instead. Entries are copies, so the list outlives the model. Of consecutive entries
- * about one object the list keeps 40 of each severity, and 500,000 in all; it counts every entry.
+ * about one object the list keeps 40 of each severity, and 500,000 in all, with a share for each
+ * namespace; it counts every entry, and knows of each object that is refused.
  * An invalid resource of a discovery service is MT_DIAG_LEFT_OUT or a warning, which refuse
  * nothing; MT_DIAG_NOT_SERVED is for a valid resource that cannot be served yet. struct mt_suggest
  * finds the word that a mistyped one most likely meant: at most a third of the letters may differ.

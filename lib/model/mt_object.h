@@ -48,7 +48,8 @@ enum mt_object_restricts {
 struct mt_object {
 	/* The identity. "" where a document that cannot be read does not show it. */
 	const char *source, *group, *kind, *ns, *name;
-	const char *key; /* the whole identity: mt_object_key(); set when it is first listed */
+	const char *only; /* namespaces that its source may have; NULL: all */
+	const char *key;  /* the whole identity: mt_object_key(); set when it is first listed */
 	struct mt_origin origin;
 	uint64_t serial; /* of this reading; never used again */
 	/* Of its content, except its place, its status and an API server's records. */
@@ -95,6 +96,15 @@ int mt_object_cmp(const struct mt_object *a, const struct mt_object *b);
 int mt_object_age_cmp(const struct mt_object *a, const struct mt_object *b);
 /* "Kind NAMESPACE/NAME". */
 int mt_object_str(const struct mt_object *o, char *buf, size_t size);
+
+/*
+ * The owner of the object, which has a share of limits: its source, by the namespaces to which that
+ * is limited, or else its namespace.
+ */
+static inline const char *mt_object_owner(const struct mt_object *o)
+{
+	return o->only ? o->only : o->ns;
+}
 
 static inline void mt_object_put(struct mt_object *o)
 {

@@ -117,9 +117,11 @@ void mt_table_delegate(struct mt_object_table *t, struct mt_model *m);
 void mt_table_proxies(struct mt_object_table *t, const struct mt_model *m);
 /* delegates.c: sets the statuses of delegates, once all other statuses are known. */
 void mt_table_delegates_settle(struct mt_object_table *t);
+/* verdict.c: indexes the rows for mt_table_row(), after their versions in use changed. */
+void mt_table_index(struct mt_object_table *t);
 /*
  * verdict.c: the row whose version in use (or, without one, the newest) has that serial; NULL:
- * none. For mt_table_refuse(), mt_table_finish() and after.
+ * none.
  */
 struct mt_object_row *mt_table_row(const struct mt_object_table *t, uint64_t serial);
 

@@ -22,7 +22,7 @@ static bool is_meant(const struct mt_object_table *t, const struct mt_object_row
 	return row->used || !mt_table_row(t, serial_of(row));
 }
 
-static void index_serials(struct mt_object_table *t)
+void mt_table_index(struct mt_object_table *t)
 {
 	mt_idmap_clear(&t->by_serial);
 	if (mt_idmap_reserve(&t->by_serial, t->n))
@@ -76,9 +76,10 @@ bool mt_table_may_fall_back(struct mt_object_table *t, const struct mt_diags *di
 {
 	if (!diags->unreadable && !diags->absent)
 		return false;
-	index_serials(t);
-	for (uint32_t i = 0; i < diags->n; i++) {
-		const struct mt_diag *e = &diags->items[i];
+	mt_table_index(t);
+	for (uint32_t i = 0; i < diags->n + diags->n_beyond; i++) {
+		struct mt_diag room;
+		const struct mt_diag *e = mt_diags_entry(diags, i, &room);
 		const struct mt_object_row *row = e->object ? mt_table_row(t, e->object) : NULL;
 
 		if (row && row->used && is_refusal(row, e))
@@ -93,8 +94,9 @@ bool mt_table_may_fall_back(struct mt_object_table *t, const struct mt_diags *di
  */
 static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 {
-	for (uint32_t i = 0; i < diags->n; i++) {
-		const struct mt_diag *e = &diags->items[i];
+	for (uint32_t i = 0; i < diags->n + diags->n_beyond; i++) {
+		struct mt_diag room;
+		const struct mt_diag *e = mt_diags_entry(diags, i, &room);
 		struct mt_object_row *row = e->object ? mt_table_row(t, e->object) : NULL;
 
 		/* The version in use may also be a last good one that now conflicts with others. */
@@ -102,7 +104,9 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 			continue;
 		if (row->o->is_node)
 			return false;
-		mt_diags_copy(&t->told, e, MT_DIAG_ERROR);
+		/* Without texts report_silent() names the object. */
+		if (i < diags->n)
+			mt_diags_copy(&t->told, e, MT_DIAG_ERROR);
 		if (!row->why)
 			row->why = words_of(t, e);
 		row->condemned = true;
@@ -213,7 +217,7 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 {
 	bool changed = false, others;
 
-	index_serials(t);
+	mt_table_index(t);
 	others = condemn(t, diags);
 	t->node_refused |= !others;
 	t->n_rounds++;
@@ -299,8 +303,9 @@ static void give_reasons(struct mt_object_table *t, const struct mt_diags *diags
 	for (uint32_t i = 0; i < t->n; i++)
 		if (mt_idmap_put(&newest, t->rows[i].o->serial, &t->rows[i]))
 			t->region.failed = true;
-	for (uint32_t i = 0; i < diags->n; i++) {
-		const struct mt_diag *e = &diags->items[i];
+	for (uint32_t i = 0; i < diags->n + diags->n_beyond; i++) {
+		struct mt_diag room;
+		const struct mt_diag *e = mt_diags_entry(diags, i, &room);
 		struct mt_object_row *row = NULL;
 
 		if (e->severity == MT_DIAG_ERROR && e->object)
@@ -377,7 +382,8 @@ static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct mt_object_row *row = &t->rows[i];
 		const struct mt_object *o = row->o;
-		const struct mt_meta about = {.origin = o->origin, .serial = o->serial};
+		const struct mt_meta about = {
+			.origin = o->origin, .serial = o->serial, .ns = mt_object_owner(o)};
 		bool moving = row->moving && row->status == MT_OBJECT_LAST_GOOD;
 
 		if (row->status != MT_OBJECT_LAST_GOOD && row->status != MT_OBJECT_REFUSED)
@@ -396,23 +402,23 @@ static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 {
-	index_serials(t);
+	struct mt_diag room;
+
+	mt_table_index(t);
 	mt_table_mesh_tell(t, diags);
 	mt_table_unenforced_tell(t, mt_table_node(t), diags);
 	mt_table_plugins_tell(t, diags);
-	for (uint32_t i = 0; i < t->translated.n; i++)
-		mt_diags_copy(diags, &t->translated.items[i], t->translated.items[i].severity);
+	mt_diags_copy_all(diags, &t->translated);
 	for (uint32_t i = 0; i < t->n; i++)
 		t->rows[i].n_touches = 0;
 	touch_told(t, diags);
 	touch_told(t, &t->translated);
-	for (uint32_t i = 0; i < diags->n; i++)
-		apply(t, &diags->items[i]);
+	for (uint32_t i = 0; i < diags->n + diags->n_beyond; i++)
+		apply(t, mt_diags_entry(diags, i, &room));
 	mt_table_delegates_settle(t);
 	for (uint32_t i = 0; i < t->n; i++)
 		settle(t, &t->rows[i]);
-	for (uint32_t i = 0; i < t->told.n; i++)
-		mt_diags_copy(diags, &t->told.items[i], MT_DIAG_ERROR);
+	mt_diags_copy_all(diags, &t->told);
 	t->touched = false;
 	give_reasons(t, diags);
 	report_silent(t, diags);

@@ -315,8 +315,7 @@ static void tell(const struct entry *e, struct mt_diags *diags)
 	uint32_t warnings = diags->warnings + e->diags.warnings;
 	uint32_t notes = diags->notes + e->diags.notes;
 
-	for (uint32_t i = 0; i < e->diags.n; i++)
-		mt_diags_copy(diags, &e->diags.items[i], e->diags.items[i].severity);
+	mt_diags_copy_all(diags, &e->diags);
 	/* Include diagnostics that were counted but not kept. */
 	diags->errors = errors;
 	diags->warnings = warnings;

@@ -444,7 +444,9 @@ static void read_directory(struct load *l, const struct mt_source_place *place, 
 	l->root = root;
 	l->used = (struct mt_source_limits){0};
 	l->exceeded = false;
+	l->diags->owner = place->only;
 	scan(l, path, 0);
+	l->diags->owner = NULL;
 	l->root = NULL;
 }
 

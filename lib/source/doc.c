@@ -273,6 +273,11 @@ const char *mt_place_namespace(const struct mt_source_place *p, const struct mt_
 	return p->ns ? p->ns : "default";
 }
 
+const char *mt_place_only(const struct mt_source_place *p, struct mt_region *r)
+{
+	return p->only ? mt_region_strdup(r, p->only) : NULL;
+}
+
 /* True for kinds without namespaces, and for the Node. */
 static bool is_of_no_namespace(const struct mt_kind *k)
 {
@@ -303,6 +308,7 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 	if (!o)
 		return NULL;
 	*o = (struct mt_object){.source = mt_region_strdup(&c->model->region, c->place->source),
+		.only = mt_place_only(c->place, &c->model->region),
 		.group = "",
 		.origin = {c->file, root->line},
 		.serial = mt_object_serial(),
@@ -325,6 +331,7 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 		o->ns_unwritten = !c->place->ns;
 	}
 	c->serial = o->serial;
+	c->ns = o->ns;
 	if (!mt_document_hash(c, root, &o->hash))
 		c->model->region.failed = true;
 	return o->group && o->source && o->ns ? o : NULL;

@@ -38,7 +38,7 @@ static void report(struct mt_fctx *c, enum mt_diag_severity severity, uint32_t l
 {
 	char text[512];
 
-	const struct mt_meta about = {.origin = {c->file, line}, .serial = c->serial};
+	const struct mt_meta about = {.origin = {c->file, line}, .serial = c->serial, .ns = c->ns};
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	mt_diag_object(c->diags, severity, &about, line, c->path, remedy, "%s", text);

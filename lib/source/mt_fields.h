@@ -101,6 +101,7 @@ struct mt_fctx {
 	const char *file;
 	const struct mt_source_place *place;
 	uint64_t serial;	    /* of the object that is being read */
+	const char *ns;		    /* its namespace; NULL: no object was read */
 	struct mt_objects *objects; /* read so far */
 	uint32_t documents;	    /* read so far, with or without errors */
 	uint32_t most; /* limit of objects->n: earlier objects and those of this text */
@@ -298,6 +299,8 @@ const char *mt_next_line(const char *p, const char *end, uint32_t *line);
 void mt_scan_identity(struct mt_region *r, const char *text, size_t len, struct mt_object *o);
 /* doc.c: the namespace of an object of this kind (NULL: unknown) that specifies none. */
 const char *mt_place_namespace(const struct mt_source_place *p, const struct mt_kind *k);
+/* doc.c: a copy of the namespaces of the place; NULL: all, or no memory. */
+const char *mt_place_only(const struct mt_source_place *p, struct mt_region *r);
 /*
  * doc.c: true if objects of the place may not be in this namespace, or not of this kind (NULL:
  * unknown), because it has no namespace and the place is limited to some.

@@ -86,9 +86,10 @@ static const char *cut(const char *at, const char *end, struct piece *p, uint32_
 
 static void copy_diags(struct mt_diags *to, const struct mt_diags *from, bool as_warnings)
 {
-	for (uint32_t i = 0; i < from->n; i++)
-		mt_diags_copy(to, &from->items[i],
-			as_warnings ? MT_DIAG_WARNING : from->items[i].severity);
+	if (!as_warnings)
+		mt_diags_copy_all(to, from);
+	for (uint32_t i = 0; as_warnings && i < from->n; i++)
+		mt_diags_copy(to, &from->items[i], MT_DIAG_WARNING);
 }
 
 /*
@@ -153,6 +154,7 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 		.kind = "",
 		.ns = "",
 		.name = "",
+		.only = mt_place_only(c->place, &part->region),
 		.origin = {file, p->line},
 		.serial = about->serial,
 		.illegible = true,
@@ -210,12 +212,14 @@ static int illegible(struct mt_fctx *c, const struct piece *p, const struct mt_d
 
 static int read_piece(struct mt_fctx *c, const struct piece *p)
 {
-	const struct mt_meta about = {.origin = {c->file, p->line}, .serial = mt_object_serial()};
+	const struct mt_meta about = {
+		.origin = {c->file, p->line}, .serial = mt_object_serial(), .ns = ""};
 	struct mt_diags *diags = c->diags, mine;
 	uint32_t before = c->objects->n;
 	int rc;
 
 	mt_diags_init(&mine);
+	mine.owner = c->place->only;
 	c->filled = NULL;
 	c->second = false;
 	rc = mt_yaml_piece(&c->model->region, &mine, &about, p->line, p->text, p->len,
@@ -342,9 +346,11 @@ static int read_text(struct mt_objects *out, struct mt_diags *diags,
 		.most = out->n + MT_SOURCE_OBJECTS_MAX};
 	const char *at = g->text, *end = g->text + len;
 	const struct mt_diags mark = *diags;
+	const char *owner = diags->owner;
 	uint32_t from = 0;
 	int rc = 0;
 
+	diags->owner = place->only;
 	while (at < end && rc == 0) {
 		struct piece p;
 
@@ -358,6 +364,7 @@ static int read_text(struct mt_objects *out, struct mt_diags *diags,
 			rc = too_many(diags, &mark, name, p.line);
 	}
 	mt_hash_end(&c);
+	diags->owner = owner;
 	*documents = c.documents;
 	return rc;
 }

@@ -99,6 +99,106 @@ static void many_are_counted(void)
 	free(text);
 }
 
+static void add_many(struct mt_diags *d, const char *ns, enum mt_diag_severity s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct mt_meta about = {
+			.origin = {ns, 1}, .ns = ns, .serial = 1000 + d->n + i};
+
+		mt_diag_object(d, s, &about, i, NULL, NULL, "x");
+	}
+}
+
+/* One namespace cannot use up the list; what is not kept is known by its object. */
+static void shares_of_the_list(void)
+{
+	const struct mt_meta about = {.origin = {"a", 1}, .ns = "a", .serial = 7},
+			     free_of = {.origin = {"node", 1}, .serial = 8};
+	struct mt_diags d, mark, copy;
+	struct mt_diag room;
+	uint32_t common = MT_DIAG_KEEP - MT_DIAG_KEEP / 4;
+
+	mt_diags_init(&d);
+	add_many(&d, "a", MT_DIAG_NOTE, MT_DIAG_KEEP);
+	CU_ASSERT_EQUAL(d.n, common);
+	CU_ASSERT_EQUAL(d.notes, MT_DIAG_KEEP);
+	CU_ASSERT_EQUAL(d.n_beyond, 0);
+	mark = d;
+	add_many(&d, "b", MT_DIAG_WARNING, MT_DIAG_KEEP_OWNER + 1);
+	CU_ASSERT_EQUAL(d.n, common + MT_DIAG_KEEP_OWNER);
+	mt_diag_object(&d, MT_DIAG_ERROR, &about, 1, NULL, NULL, "bad");
+	mt_diag_object(&d, MT_DIAG_ERROR, &about, 2, NULL, NULL, "bad");
+	mt_diag_object(&d, MT_DIAG_UNREADABLE, &about, 2, NULL, NULL, "bad");
+	CU_ASSERT_EQUAL(d.n, common + MT_DIAG_KEEP_OWNER);
+	CU_ASSERT_EQUAL(d.errors, 2);
+	CU_ASSERT_EQUAL_FATAL(d.n_beyond, 2);
+	CU_ASSERT_EQUAL(mt_diags_entry(&d, d.n, &room)->object, 7);
+	CU_ASSERT_EQUAL(mt_diags_entry(&d, d.n, &room)->severity, MT_DIAG_ERROR);
+	CU_ASSERT_EQUAL(mt_diags_entry(&d, d.n + 1, &room)->severity, MT_DIAG_UNREADABLE);
+	/* What the operator writes is kept whatever authors do. */
+	mt_diag_object(&d, MT_DIAG_ERROR, &free_of, 1, NULL, NULL, "bad");
+	CU_ASSERT_EQUAL(d.items[d.n - 1].object, 8);
+	mt_diags_init(&copy);
+	mt_diags_copy_all(&copy, &d);
+	CU_ASSERT_EQUAL(copy.n, d.n);
+	CU_ASSERT_EQUAL(copy.n_beyond, 2);
+	/* Entries that only the first list has counted: notes, a warning, and a second error. */
+	CU_ASSERT_EQUAL(mt_diags_count(&copy) + MT_DIAG_KEEP / 4 + 2, mt_diags_count(&d));
+	mt_diags_fini(&copy);
+	mt_diags_rewind(&d, &mark);
+	CU_ASSERT_EQUAL(d.n, common);
+	CU_ASSERT_EQUAL(d.n_beyond, 0);
+	CU_ASSERT_EQUAL(d.errors, 0);
+	CU_ASSERT_STRING_EQUAL(d.items[common - 1].origin.file, "a");
+	add_many(&d, "b", MT_DIAG_WARNING, MT_DIAG_KEEP_OWNER + 1);
+	CU_ASSERT_EQUAL(d.n, common + MT_DIAG_KEEP_OWNER);
+	mt_diags_fini(&d);
+}
+
+/* Long texts count by their bytes; a source's entries count for it, whatever their namespaces. */
+static void bytes_of_the_list(void)
+{
+	static char file[1900];
+	struct mt_diags d;
+
+	memset(file, 'f', sizeof(file) - 1);
+	mt_diags_init(&d);
+	d.owner = "a, b";
+	for (uint32_t i = 0; i < MT_DIAG_KEEP / 2; i++) {
+		const struct mt_meta about = {
+			.origin = {file, 1}, .ns = i % 2 ? "a" : "z", .serial = 1 + i};
+
+		mt_diag_object(&d, MT_DIAG_NOTE, &about, i, NULL, NULL, "x");
+	}
+	CU_ASSERT(d.region.used < MT_DIAG_BYTES);
+	CU_ASSERT(d.bytes >= MT_DIAG_BYTES / 4 * 3);
+	CU_ASSERT_EQUAL(d.owners.n, 1);
+	d.owner = NULL;
+	add_many(&d, "z", MT_DIAG_NOTE, 2);
+	CU_ASSERT_STRING_EQUAL(d.items[d.n - 1].owner->name, "z");
+	mt_diags_fini(&d);
+}
+
+/* A load that compiles many times has the memory of one compilation. */
+static void removed_entries_take_no_memory(void)
+{
+	struct mt_diags d, mark;
+	size_t used;
+
+	mt_diags_init(&d);
+	add_many(&d, "a", MT_DIAG_NOTE, 1000);
+	mark = d;
+	used = d.region.used;
+	for (int i = 0; i < 300; i++) {
+		add_many(&d, "b", MT_DIAG_NOTE, 1000);
+		mt_diags_rewind(&d, &mark);
+	}
+	CU_ASSERT_EQUAL(d.n, 1000);
+	CU_ASSERT_STRING_EQUAL(d.items[999].message, "x");
+	CU_ASSERT(d.region.used < 4 * used + (2u << 20));
+	mt_diags_fini(&d);
+}
+
 static void labels(void)
 {
 	struct mt_kv have_kv[] = {{.key = "app", .value = "a"}, {.key = "tier", .value = ""}};
@@ -121,6 +221,9 @@ int main(int argc, char **argv)
 		{"suggestions", suggestions},
 		{"long_words", long_words},
 		{"printed_like_a_compiler", printed_like_a_compiler},
+		{"shares_of_the_list", shares_of_the_list},
+		{"bytes_of_the_list", bytes_of_the_list},
+		{"removed_entries_take_no_memory", removed_entries_take_no_memory},
 		{"many_are_counted", many_are_counted},
 		{"labels", labels},
 		{0},

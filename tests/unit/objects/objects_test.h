@@ -20,6 +20,7 @@ struct scene {
 	struct mt_diags diags;
 	struct mt_snapshot *s;
 	uint32_t rounds; /* how often it was compiled */
+	uint32_t fill;	 /* entries of namespace greedy that precede each compilation */
 };
 
 void scene_begin(struct scene *sc);
