@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* A larger configuration is refused, so that it does not use up the machine's memory. */
-#define MODEL_LIMIT (1ull << 30)
-
 /* Not inlined, because the compiler would report the shorter one as a mistake. */
 static __attribute__((noinline)) struct mt_model *new_of(size_t size)
 {
@@ -15,7 +12,7 @@ static __attribute__((noinline)) struct mt_model *new_of(size_t size)
 	if (!m)
 		return NULL;
 	m->refs = 1;
-	mt_region_init(&m->region, MODEL_LIMIT);
+	mt_region_init(&m->region, MT_MODEL_LIMIT);
 	return m;
 }
 
@@ -67,7 +64,7 @@ int mt_model_share(struct mt_model *m, struct mt_model *part)
 {
 	struct mt_model **slot;
 
-	if (part->region.used > MODEL_LIMIT - m->parts_bytes)
+	if (part->region.used > MT_MODEL_LIMIT - m->parts_bytes)
 		return -E2BIG;
 	m->parts_bytes += part->region.used;
 	slot = mt_region_push(&m->region, (void **)&m->parts, &m->n_parts, sizeof(*slot));

@@ -103,6 +103,9 @@ struct mt_model_names {
 	void *arg;
 };
 
+/* Most memory of a model's parts. More would use up the machine's memory. */
+#define MT_MODEL_LIMIT (1ull << 30)
+
 /* All that the sources of one load contain. */
 struct mt_model {
 	struct mt_region region;

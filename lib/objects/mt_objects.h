@@ -10,7 +10,8 @@
  *     mt_source_read()    files -> objects, each with its own memory (a part)
  *     mt_table_new()      rows by identity: duplicates, the version to try first,
  *                         objects that may exist in unreadable files
- *     mt_table_model()    versions in use, in order of precedence -> a model
+ *     mt_table_model()    versions in use, within the shares of their owners, in order of
+ *                         precedence -> a model
  *     mt_conf_compile()   errors name objects by their serial
  *     mt_table_refuse()   those fall back to their last good version, or leave;
  *                         compile again until there is a snapshot
@@ -26,6 +27,8 @@
  * - A row uses its newest version, its last good one, or none (`used`). Restrictions follow `used`,
  *   and without a used version the newest. So a broken PERMISSIVE does not fail closed, and a
  *   broken policy without a last good version does.
+ * - Objects that take too much memory together are refused by owner (shares.c): by the namespaces
+ *   of a source that is limited to some, or else by namespace. So one author keeps no others' out.
  * - An error refuses the object that it is about (struct mt_diag.object, its serial). An error
  *   without an object refuses the load. An unreadable file is an error about an object without a
  *   row: it is reported, and refuses nothing.
@@ -168,10 +171,14 @@ void mt_table_free(struct mt_object_table *t);
  */
 void mt_table_reset(struct mt_object_table *t);
 
+/* Most memory of the objects of a model: MT_MODEL_LIMIT, or lower in tests. */
+extern uint64_t mt_objects_memory;
+
 /*
- * Model of the versions in use, in their order of precedence, with the closings. The table owns it;
- * it is valid until the table uses another version of some object. NULL with *rc: -ENOMEM, or
- * -E2BIG if all objects together exceed what a configuration may hold.
+ * Model of the versions in use, in their order of precedence, with the closings. If they exceed
+ * mt_objects_memory together, versions of those owners that have more than their share fall back or
+ * leave first. The table owns the model; it is valid until the table uses another version of some
+ * object. NULL with *rc: -ENOMEM, or -E2BIG if the operator's own objects exceed the limit.
  */
 struct mt_model *mt_table_model(struct mt_object_table *t, int *rc);
 

@@ -62,6 +62,12 @@ char *mt_document_text(const struct mt_ynode *root);
  */
 bool mt_object_demands(const struct mt_object *good, const struct mt_object *edited);
 
+/*
+ * shares.c: refuses versions of owners with more than their share of a model's memory, if all
+ * together exceed it. False: no memory.
+ */
+bool mt_table_divide(struct mt_object_table *t);
+
 /* verdict.c: replaces the version in use by the last good one, or by none. */
 void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row);
 

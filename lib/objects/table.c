@@ -368,7 +368,7 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc)
 	*rc = 0;
 	if (m)
 		return m;
-	m = mt_model_new();
+	m = mt_table_divide(t) ? mt_model_new() : NULL;
 	*rc = m ? share_all(t, m) : -ENOMEM;
 	if (*rc) {
 		mt_model_free(m);

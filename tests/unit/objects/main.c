@@ -9,7 +9,8 @@ int main(int argc, char **argv)
 		{"document", document_tests}, {"mesh", mesh_tests},
 		{"kubernetes", kubernetes_tests}, {"filters", filters_tests},
 		{"notes", notes_tests}, {"material", material_tests}, {"proxies", proxies_tests},
-		{"refused", refused_tests}, {"confined", confined_tests}, {0}};
+		{"refused", refused_tests}, {"confined", confined_tests}, {"shares", shares_tests},
+		{0}};
 
 	int rc = mt_test_main(suites, argc, argv);
 

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shares of what a load may take: an author who writes too much loses objects by name, and the
+ * objects of all others are read, compiled and served.
+ */
+#include "objects_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KIB 1024u
+
+/* Writes a service of about so many KiB. */
+static void put(FILE *f, const char *ns, const char *name, uint32_t kib)
+{
+	fprintf(f,
+		"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+		"metadata: {name: %s, namespace: %s, annotations: {x: \"%0*d\"}}\nspec:\n"
+		"  hosts: [%s.%s]\n  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"
+		"  location: MESH_INTERNAL\n  resolution: STATIC\n"
+		"  endpoints: [{address: 198.51.100.1}]\n",
+		name, ns, (int)(kib * KIB), 1, name, ns);
+}
+
+/* Writes services NAME1 to NAMEn into a file. */
+static void put_all(
+	struct scene *sc, const char *file, const char *ns, const char *name, int n, uint32_t kib)
+{
+	char *text, one[16];
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	for (int i = 1; i <= n; i++) {
+		snprintf(one, sizeof(one), "%s%d", name, i);
+		put(f, ns, one, kib);
+	}
+	fclose(f);
+	scene_write(sc, file, text);
+	free(text);
+}
+
+static void begin(struct scene *sc, uint32_t kib)
+{
+	scene_begin(sc);
+	mt_objects_memory = kib * KIB;
+}
+
+static void end(struct scene *sc)
+{
+	mt_objects_memory = MT_MODEL_LIMIT;
+	scene_end(sc);
+}
+
+/* Number of objects of the namespace with this status. */
+static uint32_t count(const struct scene *sc, const char *ns, enum mt_object_status status)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < sc->t->n; i++)
+		n += strcmp(sc->t->rows[i].o->ns, ns) == 0 && sc->t->rows[i].status == status;
+	return n;
+}
+
+static bool has_error(const struct scene *sc, const char *place, const char *words)
+{
+	char line[1024];
+
+	for (uint32_t i = 0; i < sc->diags.n; i++) {
+		(void)mt_diag_format(&sc->diags.items[i], line, sizeof(line));
+		if (strstr(line, place) && strstr(line, words))
+			return true;
+	}
+	return false;
+}
+
+/* The oldest are used as far as the share goes, and of others all. */
+static void one_namespace_takes_too_much(void)
+{
+	struct scene sc;
+
+	begin(&sc, 1024);
+	put_all(&sc, "a.yaml", "greedy", "g", 8, 200);
+	put_all(&sc, "b.yaml", "other", "o", 2, 150);
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_IN_FORCE), 2);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_IN_FORCE), 3);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), 5);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "o1.other"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "g3.greedy"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "g4.greedy"), -1);
+	CU_ASSERT(has_error(&sc, "/a.yaml:32: error: takes ", "for objects of namespace greedy: "));
+	CU_ASSERT(
+		has_error(&sc, "/a.yaml:32: error: takes ", "(make it smaller, or remove others"));
+	/* The same again, with other resources of discovery servers. */
+	mt_table_reset(sc.t);
+	scene_compile(&sc);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_IN_FORCE), 3);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), 5);
+	end(&sc);
+}
+
+/* New versions that do not fit are not used; a start does as the reload did. */
+static void last_good_versions_stay(void)
+{
+	struct scene sc;
+	char *before, *after;
+
+	begin(&sc, 1024);
+	put_all(&sc, "a.yaml", "greedy", "g", 8, 1);
+	put_all(&sc, "b.yaml", "other", "o", 2, 150);
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_IN_FORCE), 8);
+	put_all(&sc, "a.yaml", "greedy", "g", 8, 200);
+	put_all(&sc, "b.yaml", "other", "o", 2, 160);
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_IN_FORCE), 2);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_IN_FORCE), 3);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_LAST_GOOD), 5);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "g8.greedy"), 1);
+	before = scene_json(&sc);
+	scene_restart(&sc);
+	scene_load(&sc);
+	after = scene_json(&sc);
+	CU_ASSERT_STRING_EQUAL(before, after);
+	free(before);
+	free(after);
+	/* One more, which is the oldest by its name, displaces none of those that are in use. */
+	put_all(&sc, "c.yaml", "greedy", "a", 1, 200);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a1", "refused");
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_IN_FORCE), 3);
+	end(&sc);
+}
+
+/* Whose objects alone would fill the memory has all of it while others need none. */
+static void the_only_owner(void)
+{
+	struct scene sc;
+
+	begin(&sc, 1024);
+	put_all(&sc, "a.yaml", "greedy", "g", 4, 200);
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_IN_FORCE), 4);
+	put_all(&sc, "a.yaml", "greedy", "g", 9, 200);
+	scene_load(&sc);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), 4);
+	end(&sc);
+}
+
+/* A policy that is refused denies calls, as one that cannot be read. */
+static void a_refused_policy(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fprintf(f,
+		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+		"metadata: {name: p, namespace: greedy, annotations: {x: \"%0*d\"}}\n"
+		"spec: {action: DENY, rules: [{}]}\n",
+		(int)(900 * KIB), 1);
+	fclose(f);
+	begin(&sc, 1024);
+	put_all(&sc, "a.yaml", "greedy", "g", 1, 200);
+	put_all(&sc, "b.yaml", "other", "o", 1, 1);
+	scene_load(&sc);
+	scene_write(&sc, "p.yaml", text);
+	scene_load(&sc);
+	IS_STATUS(&sc, "AuthorizationPolicy", "p", "refused");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "g1.greedy"), -2);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "o1.other"), 1);
+	end(&sc);
+	free(text);
+}
+
+/* The namespaces of a source that is limited to them have one share together. */
+static void namespaces_of_one_source(void)
+{
+	struct scene sc;
+	char cmd[100];
+
+	begin(&sc, 1024);
+	snprintf(cmd, sizeof(cmd), "mkdir %s/all %s/team", sc.dir, sc.dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+	scene_write(&sc, "0-node.yaml",
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+		"  sources: [{directory: team, namespaces: [a, b]}, {directory: all}]\n");
+	put_all(&sc, "team/a.yaml", "a", "a", 2, 300);
+	put_all(&sc, "team/b.yaml", "b", "b", 2, 300);
+	put_all(&sc, "all/o.yaml", "other", "o", 3, 150);
+	scene_load_node(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_IN_FORCE), 3);
+	CU_ASSERT_EQUAL(count(&sc, "a", MT_OBJECT_REFUSED) + count(&sc, "b", MT_OBJECT_REFUSED), 3);
+	CU_ASSERT(has_error(&sc, "/team/b.yaml:", "for objects of the source of a, b: "));
+	end(&sc);
+}
+
+/* ---- diagnostics ----------------------------------------------------------------------------- */
+
+#define BROKEN(name, ns, host)                                                                     \
+	"---\n" ISTIO(                                                                             \
+		"VirtualService", name, ns) "  hosts: [" host "]\n"                                \
+					    "  http: [{route: [{destination: {host: a.x}}], "      \
+					    "rewrite: {uri: /}}]\n"
+
+/* The list is full; what has errors is refused nevertheless, and nothing else. */
+static void more_messages_than_are_kept(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs(SERVICE("a", "x", "198.51.100.1") "---\n" SERVICE("g", "greedy", "198.51.100.2"), f);
+	fputs(BROKEN("theirs", "greedy", "g.greedy") BROKEN("mine", "x", "a.x"), f);
+	fclose(f);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text);
+	sc.fill = MT_DIAG_KEEP;
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	IS_STATUS(&sc, "VirtualService", "mine", "refused");
+	IS_STATUS(&sc, "VirtualService", "theirs", "refused");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	/* The other namespace has its messages, and that of the many has no more. */
+	CU_ASSERT(has_error(&sc, "/a.yaml:", "rewrite: cannot be applied"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(scene_row(&sc, "VirtualService", "mine")->why, "cannot be applied"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(scene_row(&sc, "VirtualService", "theirs")->why, "too many messages"));
+	scene_end(&sc);
+	free(text);
+}
+
+const struct mt_test shares_tests[] = {
+	{"one_namespace_takes_too_much", one_namespace_takes_too_much},
+	{"last_good_versions_stay", last_good_versions_stay},
+	{"the_only_owner", the_only_owner},
+	{"a_refused_policy", a_refused_policy},
+	{"namespaces_of_one_source", namespaces_of_one_source},
+	{"more_messages_than_are_kept", more_messages_than_are_kept},
+	{0},
+};
