@@ -2,6 +2,7 @@
 #include "mt_jwks_store_priv.h"
 
 #include "mt_crypto.h"
+#include "mt_share.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,17 +55,14 @@ static uint32_t count_of(const struct mt_jwks_store *all, const char *ns, bool b
 	return count;
 }
 
-/* The last quarter of the limit is for namespaces that have less than a quarter. */
 static bool has_place(const struct mt_jwks_store *all, const char *ns)
 {
-	return all->n < MT_JWKS_SOURCES - MT_JWKS_SOURCES / 4 ||
-	       (all->n < MT_JWKS_SOURCES && count_of(all, ns, false) < MT_JWKS_SOURCES / 4);
+	return mt_share_left(MT_JWKS_SOURCES, all->n, count_of(all, ns, false));
 }
 
 static bool may_begin(const struct mt_jwks_store *all, const char *ns)
 {
-	return all->n_busy < MT_JWKS_TRANSFERS - MT_JWKS_TRANSFERS / 4 ||
-	       (all->n_busy < MT_JWKS_TRANSFERS && count_of(all, ns, true) < MT_JWKS_TRANSFERS / 4);
+	return mt_share_left(MT_JWKS_TRANSFERS, all->n_busy, count_of(all, ns, true));
 }
 
 /* ---- references ------------------------------------------------------------------------------ */

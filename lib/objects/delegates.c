@@ -7,36 +7,55 @@
  */
 #include "mt_objects_priv.h"
 
+#include "mt_share.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+/*
+ * Cost of joining: the rules, matches and conditions that it creates, and its comparisons, which
+ * are conditions of one side times conditions of the other.
+ */
+struct cost {
+	uint64_t joined, compared;
+};
+
+/* A rule in numbers; `words`: 16 bytes each of the texts that are compared. */
+struct size {
+	uint64_t matches, conds, cond_words, gateways, gateway_words;
+	uint64_t name; /* cost of a joined name that has it */
+};
+
+/* A VirtualService without hosts. */
+struct delegate {
+	const struct mt_virtual_service *vs;
+	const struct mt_rule_list *http; /* NULL: none */
+	struct size *rules;		 /* of each rule of `http` */
+};
+
 struct joining {
 	struct mt_object_table *t;
 	struct mt_model *m;
-	struct mt_strmap delegates; /* struct mt_virtual_service, by "NAMESPACE/NAME" */
+	struct mt_strmap delegates; /* struct delegate, by "NAMESPACE/NAME" */
 	struct mt_virtual_service *copy;
 	struct mt_rule_list *list;
 	uint32_t at; /* index of the delegating rule in the root */
-	uint64_t used, left_of_one;
-	struct mt_strmap spaces; /* struct space, by namespace of the roots */
-	struct space *space;	 /* that of the current root */
-};
-
-/* A namespace, and what its roots have used. */
-struct space {
-	uint64_t used;
+	struct cost used, left_of_one;
+	struct mt_strmap owners; /* struct cost: of all their roots, by mt_object_owner() */
+	struct cost *own;	 /* that of the current root's owner */
 };
 
 /*
- * Most rules, matches and conditions that joining may create, for one VirtualService and for all.
- * Without a limit two documents of 1,000 rules each would join to a million. This is a fraction of
- * what a model may hold. The last quarter is for namespaces that have less than a quarter, so that
- * one namespace cannot use up what others need.
+ * Most that joining may cost, for one VirtualService and for all. Without a limit two documents of
+ * 1,000 rules each would join to a million, and two of 65,000 conditions would be compared for
+ * minutes. The first is a fraction of what a model may hold. The last quarter is for owners that
+ * have less than a quarter (mt_share_left()).
  */
-#define JOINED_OF_ONE (1u << 18)
-#define JOINED	      (1u << 19)
-#define JOINED_SHARE  (JOINED / 4)
+static const struct cost most_of_one = {1u << 18, 1u << 24}, most = {1u << 19, 1u << 25};
+
+/* Longest "NAMESPACE/NAME" of an object. */
+#define NAME_SIZE 512
 
 static void tell(struct joining *x, const struct mt_meta *meta, uint32_t line, uint32_t at,
 	const char *remedy, const char *words)
@@ -44,8 +63,7 @@ static void tell(struct joining *x, const struct mt_meta *meta, uint32_t line, u
 	char path[48];
 
 	snprintf(path, sizeof(path), "spec.http[%u].delegate", at);
-	mt_diag_object(&x->t->translated, MT_DIAG_WARNING, meta, line, path, remedy, "%s",
-		words ? words : "");
+	mt_diag_object(&x->t->translated, MT_DIAG_WARNING, meta, line, path, remedy, "%s", words);
 }
 
 /* ---- matches --------------------------------------------------------------------------------- */
@@ -159,25 +177,26 @@ static bool join_matches(struct joining *x, struct mt_rule *to, const struct mt_
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
+/* The next rule of the list, which has memory for all of them. */
 static struct mt_rule *push(struct joining *x)
 {
-	return mt_region_push(
-		&x->m->region, (void **)&x->list->rules, &x->list->n_rules, sizeof(struct mt_rule));
+	return &x->list->rules[x->list->n_rules++];
 }
 
 /* Adds a rule of the delegate; fields that it does not set are inherited from the root's rule. */
 static void join_rule(struct joining *x, const struct mt_rule *root,
 	const struct mt_virtual_service *delegate, const struct mt_rule *leaf, uint32_t at)
 {
-	struct mt_rule joined = *leaf, *slot;
+	struct mt_rule joined = *leaf;
 
 	if (!join_matches(x, &joined, root, leaf)) {
-		tell(x, &x->copy->meta, root->delegate->origin.line, x->at, NULL,
-			mt_region_printf(&x->m->region,
-				"rule %u of VirtualService %s/%s matches what this one does not: "
-				"it is "
-				"left out",
-				at, delegate->meta.ns, delegate->meta.name));
+		char words[NAME_SIZE + 100];
+
+		snprintf(words, sizeof(words),
+			"rule %u of VirtualService %s/%s matches what this one does not: it is "
+			"left out",
+			at, delegate->meta.ns, delegate->meta.name);
+		tell(x, &x->copy->meta, root->delegate->origin.line, x->at, NULL, words);
 		return;
 	}
 	joined.by = &delegate->meta;
@@ -203,9 +222,7 @@ static void join_rule(struct joining *x, const struct mt_rule *root,
 		joined.rsp_mut = root->rsp_mut;
 		joined.n_rsp_mut = root->n_rsp_mut;
 	}
-	slot = push(x);
-	if (slot)
-		*slot = joined;
+	*push(x) = joined;
 }
 
 static const struct mt_rule_list *http_of(const struct mt_virtual_service *vs)
@@ -227,84 +244,136 @@ static bool is_visible(
 	return mt_is_exported(&vs->export_to, &unsaid, vs->meta.ns, root_ns);
 }
 
-static const struct mt_virtual_service *find(struct joining *x, const struct mt_rule *root)
+static const struct delegate *find(struct joining *x, const struct mt_rule *root)
 {
 	const struct mt_rule_delegate *d = root->delegate;
 	const char *ns = d->ns.s ? d->ns.s : x->copy->meta.ns;
-	char *key = mt_region_printf(&x->m->region, "%s/%s", ns, d->name.s);
-	const struct mt_virtual_service *vs = key ? mt_strmap_get(&x->delegates, key) : NULL;
+	char key[NAME_SIZE], words[NAME_SIZE + 100];
+	const struct delegate *found;
 
-	if (!vs)
-		tell(x, &x->copy->meta, d->origin.line, x->at,
-			"a delegate is a VirtualService without hosts",
-			mt_region_printf(&x->m->region,
-				"no VirtualService %s/%s to delegate to: the rule is left out", ns,
-				d->name.s));
-	else if (!is_visible(x->m, vs, x->copy->meta.ns))
-		tell(x, &x->copy->meta, d->origin.line, x->at, NULL,
-			mt_region_printf(&x->m->region,
-				"VirtualService %s/%s is not exported to this namespace: the rule "
-				"is "
-				"left out",
-				ns, d->name.s));
-	else
-		return vs;
+	/* Objects have names of 253 characters at most, so a name that is cut has none. */
+	snprintf(key, sizeof(key), "%.254s/%.254s", ns, d->name.s);
+	found = mt_strmap_get(&x->delegates, key);
+	if (found && is_visible(x->m, found->vs, x->copy->meta.ns))
+		return found;
+	snprintf(words, sizeof(words),
+		found ? "VirtualService %s is not exported to this namespace: the rule is left out"
+		      : "no VirtualService %s to delegate to: the rule is left out",
+		key);
+	tell(x, &x->copy->meta, d->origin.line, x->at,
+		found ? NULL : "a delegate is a VirtualService without hosts", words);
 	return NULL;
 }
 
-static uint64_t conds_of(const struct mt_rule *r)
-{
-	uint64_t n = 0;
+/* ---- limits ---------------------------------------------------------------------------------- */
 
-	for (uint32_t i = 0; i < r->n_matches; i++)
-		n += r->matches[i].n_conds;
+/*
+ * Longest text that is measured. Aliases may repeat a text of megabytes, so a longer one counts as
+ * one of 1 MiB.
+ */
+#define TEXT_MAX   4096u
+#define LONG_WORDS (1u << 16)
+
+static uint64_t words_of(const char *s)
+{
+	size_t len = s ? strnlen(s, TEXT_MAX) : 0;
+
+	return len < TEXT_MAX ? 1 + len / 16 : LONG_WORDS;
+}
+
+/* Cost of a joined name that contains this name: beyond the limit if it is long. */
+static uint64_t cost_of_name(const char *s)
+{
+	uint64_t words = words_of(s);
+
+	return !s ? 0 : words == LONG_WORDS ? most_of_one.joined + 1 : words / 8;
+}
+
+static struct size size_of(const struct mt_rule *r)
+{
+	struct size n = {.matches = r->n_matches, .name = cost_of_name(r->name.s)};
+
+	for (uint32_t i = 0; i < r->n_matches; i++) {
+		const struct mt_rule_match *m = &r->matches[i];
+
+		n.conds += m->n_conds;
+		n.gateways += m->n_gateways;
+		for (uint32_t k = 0; k < m->n_conds; k++)
+			n.cond_words += words_of(m->conds[k].key.s) + words_of(m->conds[k].value.s);
+		for (uint32_t k = 0; k < m->n_gateways; k++)
+			n.gateway_words += words_of(m->gateways[k].s);
+	}
 	return n;
 }
 
-/* Returns how much of the limit of all the current root's namespace may still use. */
-static uint64_t left_of_all(const struct joining *x)
+/* Adds the cost of joining a rule of the root with one of a delegate. */
+static void add_cost(struct cost *c, const struct mt_rule *root, const struct size *of_root,
+	const struct mt_rule *leaf, const struct size *of_leaf)
 {
-	uint64_t own = x->space->used, common = JOINED - JOINED_SHARE;
-	uint64_t left = x->used < common ? common - x->used : 0;
-	uint64_t share = own < JOINED_SHARE ? JOINED_SHARE - own : 0;
+	c->joined += 1 + of_root->matches * of_leaf->matches + of_root->conds * of_leaf->matches +
+		     of_leaf->conds * of_root->matches;
+	c->compared +=
+		of_leaf->conds * of_root->cond_words + of_leaf->gateways * of_root->gateway_words;
+	if (root->name.s && leaf->name.s)
+		c->joined += of_root->name + of_leaf->name;
+}
 
-	return MT_MAX(left, MT_MIN(share, JOINED - x->used));
+/* Returns the cost that the current root may still have. */
+static struct cost left(const struct joining *x)
+{
+	const struct cost *used = &x->used, *own = x->own, *one = &x->left_of_one;
+
+	return (struct cost){
+		MT_MIN(one->joined, mt_share_left(most.joined, used->joined, own->joined)),
+		MT_MIN(one->compared, mt_share_left(most.compared, used->compared, own->compared))};
+}
+
+static void add(struct cost *to, const struct cost *c)
+{
+	to->joined += c->joined;
+	to->compared += c->compared;
 }
 
 /* Reserves the cost of joining the root's rule with a delegate; false: it exceeds a limit. */
-static bool has_room(struct joining *x, const struct mt_rule *root, const struct mt_rule_list *list)
+static bool has_room(struct joining *x, const struct mt_rule *root, const struct delegate *d)
 {
-	const uint64_t left = MT_MIN(left_of_all(x), x->left_of_one), of_root = conds_of(root);
-	uint64_t cost = 0;
+	const struct size of_root = size_of(root);
+	const struct cost most_now = left(x);
+	struct cost c = {0};
 
-	for (uint32_t i = 0; list && i < list->n_rules && cost <= left; i++) {
-		const struct mt_rule *leaf = &list->rules[i];
-
-		cost += 1 + (uint64_t)root->n_matches * leaf->n_matches +
-			of_root * leaf->n_matches + conds_of(leaf) * root->n_matches;
+	for (uint32_t i = 0; d->http && i < d->http->n_rules; i++) {
+		add_cost(&c, root, &of_root, &d->http->rules[i], &d->rules[i]);
+		if (c.joined > most_now.joined || c.compared > most_now.compared)
+			return false;
 	}
-	if (cost > left)
-		return false;
-	x->used += cost;
-	x->space->used += cost;
-	x->left_of_one -= cost;
+	add(&x->used, &c);
+	add(x->own, &c);
+	x->left_of_one.joined -= c.joined;
+	x->left_of_one.compared -= c.compared;
 	return true;
 }
 
-static void join_delegate(struct joining *x, const struct mt_rule *root)
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+/* The delegate that replaces the root's rule; NULL: the rule is left out, which is reported. */
+static const struct delegate *choose(struct joining *x, const struct mt_rule *root)
 {
-	const struct mt_virtual_service *vs = find(x, root);
-	const struct mt_rule_list *list = vs ? http_of(vs) : NULL;
+	const struct delegate *d = find(x, root);
+
+	if (!d || has_room(x, root, d))
+		return d;
+	tell(x, &x->copy->meta, root->delegate->origin.line, x->at,
+		"delegate less often, or to fewer rules",
+		"too many rules are delegated to: the rule is left out");
+	return NULL;
+}
+
+static void join_delegate(struct joining *x, const struct mt_rule *root, const struct delegate *d)
+{
+	const struct mt_rule_list *list = d->http;
+	const struct mt_virtual_service *vs = d->vs;
 	const struct mt_meta **slot;
 
-	if (!vs)
-		return;
-	if (!has_room(x, root, list)) {
-		tell(x, &x->copy->meta, root->delegate->origin.line, x->at,
-			"delegate less often, or to fewer rules",
-			"too many rules are delegated to: the rule is left out");
-		return;
-	}
 	slot = mt_region_push(
 		&x->m->region, (void **)&x->copy->delegates, &x->copy->n_delegates, sizeof(*slot));
 	if (slot)
@@ -317,23 +386,46 @@ static void join_delegate(struct joining *x, const struct mt_rule *root)
 			join_rule(x, root, vs, &list->rules[i], i);
 }
 
+/*
+ * Chooses the delegates of a list, and allocates the joined one: a list that grows would take four
+ * times its memory. NULL: no memory.
+ */
+static const struct delegate **choose_all(struct joining *x, const struct mt_rule_list *of)
+{
+	struct mt_region *r = &x->m->region;
+	const struct delegate **chosen = mt_region_alloc(r, sizeof(*chosen) * of->n_rules);
+	size_t n = 0;
+
+	for (x->at = 0; chosen && x->at < of->n_rules; x->at++) {
+		const struct mt_rule *rule = &of->rules[x->at];
+
+		chosen[x->at] = rule->delegate ? choose(x, rule) : NULL;
+		if (!rule->delegate)
+			n++;
+		else if (chosen[x->at] && chosen[x->at]->http)
+			n += chosen[x->at]->http->n_rules;
+	}
+	x->list->n_rules = 0;
+	x->list->rules = mt_region_alloc(r, sizeof(*x->list->rules) * n);
+	return x->list->rules ? chosen : NULL;
+}
+
 static void join_list(struct joining *x, const struct mt_rule_list *of)
 {
-	x->list->rules = NULL;
-	x->list->n_rules = 0;
+	const struct delegate **chosen = choose_all(x, of);
+
 	x->list->made_of =
 		mt_hash_bytes(&x->copy->meta.serial, sizeof(x->copy->meta.serial), 1) | 1;
-	for (x->at = 0; x->at < of->n_rules; x->at++) {
+	for (x->at = 0; chosen && x->at < of->n_rules; x->at++) {
+		const struct mt_rule *rule = &of->rules[x->at];
 		struct mt_rule *slot;
 
-		if (of->rules[x->at].delegate) {
-			join_delegate(x, &of->rules[x->at]);
+		if (chosen[x->at])
+			join_delegate(x, rule, chosen[x->at]);
+		if (rule->delegate)
 			continue;
-		}
 		slot = push(x);
-		if (!slot)
-			return;
-		*slot = of->rules[x->at];
+		*slot = *rule;
 		slot->at = x->at;
 	}
 }
@@ -350,20 +442,21 @@ static bool delegates(const struct mt_virtual_service *vs)
 	return false;
 }
 
-/* The namespace, which is added if it is new; NULL: no memory. */
-static struct space *space_of(struct joining *x, const char *ns)
+/* Cost of the roots of this root's owner; NULL: no memory. */
+static struct cost *used_by_owner(struct joining *x, const struct mt_virtual_service *vs)
 {
-	struct space *s = mt_strmap_get(&x->spaces, ns);
+	const struct mt_object_row *row = mt_table_row(x->t, vs->meta.serial);
+	const char *owner = row ? mt_object_owner(row->o) : vs->meta.ns;
+	struct cost *c = mt_strmap_get(&x->owners, owner);
 
-	if (s)
-		return s;
-	s = mt_region_alloc(&x->m->region, sizeof(*s));
-	if (!s || mt_strmap_put(&x->spaces, ns, s, NULL)) {
+	if (c)
+		return c;
+	c = mt_region_alloc(&x->m->region, sizeof(*c));
+	if (!c || mt_strmap_put(&x->owners, owner, c, NULL)) {
 		x->m->region.failed = true;
 		return NULL;
 	}
-	*s = (struct space){0};
-	return s;
+	return c;
 }
 
 static struct mt_virtual_service *join(struct joining *x, const struct mt_virtual_service *vs)
@@ -372,14 +465,14 @@ static struct mt_virtual_service *join(struct joining *x, const struct mt_virtua
 	struct mt_rule_list *lists = mt_region_alloc(&x->m->region, sizeof(*lists) * vs->n_lists);
 	const struct mt_rule_list *http = http_of(vs);
 
-	x->space = space_of(x, vs->meta.ns);
-	if (!copy || !lists || !x->space)
+	x->own = used_by_owner(x, vs);
+	if (!copy || !lists || !x->own)
 		return NULL;
 	*copy = *vs;
 	memcpy(lists, vs->lists, sizeof(*lists) * vs->n_lists);
 	copy->lists = lists;
 	x->copy = copy;
-	x->left_of_one = JOINED_OF_ONE;
+	x->left_of_one = most_of_one;
 	x->list = &lists[http - vs->lists];
 	x->list->written = http;
 	join_list(x, http);
@@ -398,18 +491,34 @@ static void pass_over(struct joining *x, const struct mt_virtual_service *vs)
 				"delegates are one level deep: the rule is passed over");
 }
 
+static void index_delegate(struct joining *x, const struct mt_virtual_service *vs)
+{
+	struct mt_region *r = &x->m->region;
+	struct delegate *d = mt_region_alloc(r, sizeof(*d));
+	char *key = mt_region_printf(r, "%s/%s", vs->meta.ns, vs->meta.name);
+
+	if (!d || !key)
+		return;
+	*d = (struct delegate){.vs = vs, .http = http_of(vs)};
+	if (d->http) {
+		d->rules = mt_region_alloc(r, sizeof(*d->rules) * d->http->n_rules);
+		if (!d->rules)
+			return;
+		for (uint32_t i = 0; i < d->http->n_rules; i++)
+			d->rules[i] = size_of(&d->http->rules[i]);
+	}
+	if (mt_strmap_put(&x->delegates, key, d, NULL))
+		r->failed = true;
+	pass_over(x, vs);
+}
+
 static void index_delegates(struct joining *x)
 {
 	for (uint32_t i = 0; i < x->m->virtual_services.n; i++) {
-		struct mt_virtual_service *vs = x->m->virtual_services.v[i];
-		char *key = vs->n_hosts ? NULL
-					: mt_region_printf(&x->m->region, "%s/%s", vs->meta.ns,
-						  vs->meta.name);
+		const struct mt_virtual_service *vs = x->m->virtual_services.v[i];
 
-		if (!key)
-			continue;
-		mt_strmap_put(&x->delegates, key, vs, NULL);
-		pass_over(x, vs);
+		if (!vs->n_hosts)
+			index_delegate(x, vs);
 	}
 }
 
@@ -427,7 +536,7 @@ void mt_table_delegate(struct mt_object_table *t, struct mt_model *m)
 			m->virtual_services.v[i] = copy;
 	}
 	mt_strmap_fini(&x.delegates);
-	mt_strmap_fini(&x.spaces);
+	mt_strmap_fini(&x.owners);
 }
 
 /* ---- statuses -------------------------------------------------------------------------------- */

@@ -376,6 +376,7 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc)
 	}
 	mt_table_mesh(t);
 	m->mesh = t->mesh;
+	mt_table_index(t);
 	mt_table_translate(t, m);
 	mt_table_gateway_api(t, m);
 	mt_table_delegate(t, m);

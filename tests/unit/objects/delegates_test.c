@@ -296,7 +296,113 @@ static void a_share_for_each_namespace(void)
 	free(text);
 }
 
+/* Namespaces of a source that is limited to them are one owner of the last quarter. */
+static void a_share_for_each_source(void)
+{
+	struct scene sc;
+	char *text, cmd[100];
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	write_delegate(f, "a", 1200);
+	write_delegate(f, "b", 1200);
+	write_root(f, "a1", "a", "a1", 50);
+	write_root(f, "a2", "a", "a2", 50);
+	write_root(f, "b1", "b", "b1", 30);
+	fclose(f);
+	scene_begin(&sc);
+	snprintf(cmd, sizeof(cmd), "mkdir %s/all %s/team", sc.dir, sc.dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+	scene_write(&sc, "0-node.yaml",
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+		"  sources: [{directory: team, namespaces: [a, b]}, {directory: all}]\n");
+	scene_write(&sc, "team/a.yaml", text);
+	free(text);
+	f = open_memstream(&text, &size);
+	fputs(A, f);
+	write_delegate(f, "x", 2000);
+	write_root(f, "root", "x", "a.x", 1);
+	fputs(ALL, f);
+	fclose(f);
+	scene_write(&sc, "all/x.yaml", text);
+	scene_load_node(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT(notes(&sc, "b1", "spec.http[0].delegate", "too many rules"));
+	CU_ASSERT_EQUAL(mt_route_count(routes(&sc)), 2001);
+	scene_end(&sc);
+	free(text);
+}
+
+/* Writes a rule with one match of `n` conditions. */
+static void write_conditions(FILE *f, char key, uint32_t n, const char *more)
+{
+	fputs("  - {match: [{headers: {", f);
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(f, "%c%u: {exact: v}, ", key, i);
+	fprintf(f, "}}], %s}\n", more);
+}
+
+/* Each condition of one side is compared with each of the other: that is bounded. */
+static void conditions_times_conditions(void)
+{
+	static const uint32_t sizes[] = {2000, 3000};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(sizes); i++) {
+		struct scene sc;
+		char *text;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		fputs(A HEAD("root", "x") "  hosts: [a.x]\n  http:\n", f);
+		write_conditions(f, 'r', sizes[i], "delegate: {name: d}");
+		fputs(ALL HEAD("d", "x") "  http:\n", f);
+		write_conditions(f, 'd', sizes[i], "route: [{destination: {host: a.x}}]");
+		fclose(f);
+		scene_begin(&sc);
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+		CU_ASSERT_EQUAL(notes(&sc, "root", "spec.http[0].delegate", "too many rules"),
+			sizes[i] == 3000);
+		scene_end(&sc);
+		free(text);
+	}
+}
+
+/* Aliases repeat long names; neither messages about them nor joined names take much memory. */
+static void names_without_end(void)
+{
+	struct scene sc;
+	char *text, buf[256];
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs(A HEAD("root", "x") "  hosts: [a.x]\n  http:\n", f);
+	fprintf(f, "  - &gone {delegate: {name: \"%0*d\"}}\n", 1 << 16, 1);
+	for (int i = 0; i < 300; i++)
+		fputs("  - *gone\n", f);
+	fprintf(f, "  - &long {name: \"%0*d\", delegate: {name: d}}\n", 1 << 16, 1);
+	for (int i = 0; i < 300; i++)
+		fputs("  - *long\n", f);
+	fputs(ALL HEAD("d", "x") "  http:\n  - {name: one, route: [{destination: {host: a.x}}]}\n",
+		f);
+	fclose(f);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT_STRING_EQUAL(names(&sc, buf), "rest:0 ");
+	CU_ASSERT(notes(&sc, "root", "spec.http[0].delegate", "no VirtualService x/000"));
+	CU_ASSERT(sc.t->model->region.used < (1u << 20));
+	scene_end(&sc);
+	free(text);
+}
+
 const struct mt_test delegates_tests[] = {
+	{"a_share_for_each_source", a_share_for_each_source},
+	{"conditions_times_conditions", conditions_times_conditions},
+	{"names_without_end", names_without_end},
 	{"a_share_for_each_namespace", a_share_for_each_namespace},
 	{"too_many_are_joined", too_many_are_joined},
 	{"rules_are_joined", rules_are_joined},
