@@ -12,6 +12,7 @@
  *     mt_wheel.h    timer wheel, 1 ms ticks
  *     mt_rand.h     xoshiro256** with explicit state; secrets from the kernel at boot
  *     mt_siphash.h  keyed hash for input that an attacker may choose
+ *     mt_secret_hash.h  keyed hash that decides alone if two things are the same
  *     mt_outcome.h  outcome rows and per-worker counters
  *     mt_hist.h     log-linear histograms
  *     mt_poison.h   marks for ASan

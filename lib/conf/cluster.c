@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A cluster, whoever says it: made once, shared by snapshots, given back with the last. */
 #include "mt_conf_mesh_priv.h"
+#include "mt_secret_hash.h"
 #include "mt_tls.h"
 
 #include <errno.h>
@@ -390,7 +391,7 @@ static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt
 		return NULL;
 	}
 	sc->c.index = (uint32_t)index;
-	sc->c.id = mt_strhash(sc->name, 0);
+	sc->c.id = mt_secret_hash_text(sc->name, 0);
 	return sc;
 }
 

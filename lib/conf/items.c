@@ -74,15 +74,21 @@ static void add(struct mt_conf_items *l, const char *kind, enum mt_conf_verb ver
 
 /* ---- clusters ------------------------------------------------------------------------------------- */
 
-static int by_id(const void *a, const void *b)
+/* Orders endpoints of one cluster by address and port, because identities are secret hashes. */
+static int by_place(const struct mt_endpoint *a, const struct mt_endpoint *b)
 {
-	const struct mt_endpoint *const *x = a, *const *y = b;
-	uint64_t i = (*x)->state->id, k = (*y)->state->id;
+	int rc = memcmp(&a->addr, &b->addr, sizeof(a->addr));
 
-	return (i > k) - (i < k);
+	return rc ? rc : (a->port > b->port) - (a->port < b->port);
 }
 
-/* In ascending order of identities. NULL: no memory. */
+static int compare(const void *a, const void *b)
+{
+	return by_place(
+		*(const struct mt_endpoint *const *)a, *(const struct mt_endpoint *const *)b);
+}
+
+/* Sorted by place. NULL: no memory. */
 static const struct mt_endpoint **sorted(const struct mt_cluster *c)
 {
 	const struct mt_endpoint **v = malloc(sizeof(struct mt_endpoint *) * MT_MAX(c->n_eps, 1u));
@@ -90,7 +96,7 @@ static const struct mt_endpoint **sorted(const struct mt_cluster *c)
 	for (uint32_t i = 0; v && i < c->n_eps; i++)
 		v[i] = &c->eps[i];
 	if (v)
-		qsort(v, c->n_eps, sizeof(struct mt_endpoint *), by_id);
+		qsort(v, c->n_eps, sizeof(struct mt_endpoint *), compare);
 	return v;
 }
 
@@ -119,10 +125,8 @@ static void endpoints(struct words *w, const struct mt_cluster *old, const struc
 	uint32_t i = 0, k = 0, n = 0;
 
 	while (a && b && (i < old->n_eps || k < new_->n_eps)) {
-		bool gone =
-			k == new_->n_eps || (i < old->n_eps && a[i]->state->id < b[k]->state->id);
-		bool came =
-			i == old->n_eps || (k < new_->n_eps && b[k]->state->id < a[i]->state->id);
+		bool gone = k == new_->n_eps || (i < old->n_eps && by_place(a[i], b[k]) < 0);
+		bool came = i == old->n_eps || (k < new_->n_eps && by_place(b[k], a[i]) < 0);
 
 		if (gone)
 			endpoint(&mine, &n, "-", a[i++]);

@@ -4,6 +4,7 @@
  * same and every cluster that they name is where it was.
  */
 #include "mt_conf_mesh_priv.h"
+#include "mt_secret_hash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -131,8 +132,8 @@ static int name_it(
 	}
 	s->name = mt_b_keep(b, said->name);
 	s->key = mt_b_keep(b, mt_b_lower(b, said->key));
-	s->id = mt_strhash(id, 0);
-	s->owner = mt_service_owner(said->ns ? mt_strhash(said->ns, 0) : 0, s->id);
+	s->id = mt_secret_hash_text(id, 0);
+	s->owner = mt_service_owner(said->ns ? mt_secret_hash_text(said->ns, 0) : 0, s->id);
 	s->index = sv->index->v;
 	s->file = mt_b_file(b, said->origin.file);
 	s->line = said->origin.line;

@@ -95,10 +95,11 @@ struct mt_filter_chain {
 	const struct mt_filter_chain_proto *protos; /* n_protos of mt_listener.protos */
 	const struct mt_listener *listener;
 	/*
-	 * Hash of `match` and of how TLS authenticates clients; identifies the chain across snapshots.
+	 * Secret hash (mt_secret_hash.h) of `match` and of how TLS authenticates clients; identifies
+	 * the chain across snapshots.
 	 */
 	uint64_t id;
-	uint64_t kin; /* hash of `match` and of whether the chain terminates TLS */
+	uint64_t kin; /* secret hash of `match` and of whether the chain terminates TLS */
 };
 
 /* An exact server name of a chain. */

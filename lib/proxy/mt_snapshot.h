@@ -37,7 +37,7 @@ static inline uint64_t mt_service_owner(uint64_t ns, uint64_t id)
 struct mt_service {
 	const char *name; /* host: "org.apache.dubbo.samples.basic.api.demoservice" */
 	const char *key;  /* value of the service key for it on a shared port, in lower case */
-	uint64_t id;	  /* hash of host and port: stable identity, for counters */
+	uint64_t id;	  /* mt_secret_hash_text() of "host:port"; identifies it in snapshots */
 	/* For known methods (methods.c): mt_service_owner() of its namespace and id. */
 	uint64_t owner;
 	uint32_t index; /* small, stable across snapshots; for workers' counters */

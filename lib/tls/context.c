@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Contexts, from which handshakes are made: the library's SSL_CTX, and our rules. */
-#include "mt_strmap.h"
+#include "mt_secret_hash.h"
 #include "mt_tls_library.h"
 
 #include <errno.h>
@@ -106,22 +106,23 @@ static int check(const struct mt_tls_rules *r, struct mt_err *e)
 
 /* ---- ids ------------------------------------------------------------------------------------- */
 
+/* Keyed, because documents contain the names, and equal ids make connections equivalent. */
 static uint64_t hash_number(uint64_t v, uint64_t h)
 {
-	return mt_hash_bytes(&v, sizeof(v), h);
+	return mt_secret_hash(&v, sizeof(v), h);
 }
 
 static uint64_t hash_text(const char *text, uint64_t h)
 {
-	return hash_number(text ? mt_strhash(text, 1) : 0, h);
+	return hash_number(text ? mt_secret_hash_text(text, 1) : 0, h);
 }
 
 static uint64_t library_id(const struct mt_tls_context *c, const struct mt_tls_rules *r)
 {
 	const uint32_t words[] = {r->role, r->trust, r->min_version, r->max_version, r->tickets};
-	uint64_t h = mt_hash_bytes(words, sizeof(words), 0);
+	uint64_t h = mt_secret_hash(words, sizeof(words), 0);
 
-	h = mt_hash_bytes(c->alpn, c->alpn_len, h);
+	h = mt_secret_hash(c->alpn, c->alpn_len, h);
 	return hash_text(r->suites, hash_text(r->ciphers, h));
 }
 
@@ -137,14 +138,15 @@ static uint64_t hash_self(const struct mt_credential *cr, uint64_t h)
 		return hash_number(0, h);
 	if (mt_tls_principal(sk_X509_value(cr->chain, 0), principal) && *principal)
 		return hash_text(principal, h);
-	return mt_hash_bytes(cr->chain_digest, sizeof(cr->chain_digest), h);
+	return mt_secret_hash(cr->chain_digest, sizeof(cr->chain_digest), h);
 }
 
 static uint64_t hash_names(const struct mt_tls_context *c, uint64_t h)
 {
+	h = hash_number(c->n_sans, h);
 	for (uint32_t i = 0; i < c->n_sans; i++)
 		h = hash_text(c->sans[i].text, hash_number(c->sans[i].prefix, h));
-	h = hash_number(c->n_sans, h);
+	h = hash_number(c->n_trust_domains, h);
 	for (uint32_t i = 0; i < c->n_trust_domains; i++)
 		h = hash_text(c->trust_domains[i], h);
 	return h;
@@ -160,7 +162,7 @@ static void set_ids(struct mt_tls_context *c, const struct mt_tls_rules *r)
 	 * by.
 	 */
 	h = hash_text(c->sni, c->role == MT_TLS_CLIENT ? hash_self(cr, h) : h);
-	h = mt_hash_bytes(cr->trust_digest, sizeof(cr->trust_digest), h);
+	h = mt_secret_hash(cr->trust_digest, sizeof(cr->trust_digest), h);
 	c->id = hash_names(c, h);
 	c->rules_id = hash_names(c, c->library_id);
 }

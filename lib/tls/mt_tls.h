@@ -113,7 +113,8 @@ uint16_t mt_tls_context_min_version(const struct mt_tls_context *c);
  * Hash of what the context requires of a peer and sends to it: role, trust, roots, revocation
  * lists, names, domains, protocols, versions, ciphers, server name. A client's includes the
  * identity of our certificate. Our certificate chain does not count, so connections made by
- * contexts of the same id are equivalent.
+ * contexts of the same id are equivalent. It is a secret hash (mt_secret_hash.h): it differs
+ * between processes, and must not be shown.
  */
 uint64_t mt_tls_context_id(const struct mt_tls_context *c);
 

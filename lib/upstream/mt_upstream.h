@@ -39,7 +39,7 @@ const char *mt_lb_str(enum mt_lb lb);
  * Counts of outstanding requests are kept per worker, in struct mt_lb_worker.
  */
 struct mt_ep_state {
-	uint64_t id;		/* hash of cluster name, address and port; ctl: w, worker: r */
+	uint64_t id;		/* secret hash of cluster name, address, port; ctl: w, worker: r */
 	uint64_t recent;	/* recent failures (outlier.c), 0: none; atomic */
 	uint64_t ejected_until; /* ns, 0: never ejected; atomic */
 	uint64_t given_up;	/* calls that clients gave up (outlier.c), 0: none; atomic */
@@ -165,7 +165,7 @@ struct mt_warmup {
 
 struct mt_cluster {
 	const char *name; /* "outbound|20880|v1|host" */
-	uint64_t id;	  /* hash of name */
+	uint64_t id;	  /* mt_secret_hash_text() of name */
 	uint32_t index;	  /* small, stable across snapshots */
 	enum mt_lb lb;
 	enum mt_lb_hash hash_by;

@@ -5,6 +5,7 @@
  * thousands, so an entry takes only its state and a slot of four bytes. Its identity is a hash of
  * 96 bits. Control thread only.
  */
+#include "mt_secret_hash.h"
 #include "mt_upstream_priv.h"
 
 #include <errno.h>
@@ -143,12 +144,12 @@ static struct mt_ep_state *get(struct mt_ep_index *x, uint64_t id, uint32_t chec
 struct mt_ep_state *mt_upstream_ep_get(struct mt_upstream_registry *r, const char *cluster,
 	const struct mt_addr *addr, uint16_t port, uint64_t now)
 {
-	XXH128_hash_t name = XXH3_128bits(cluster, strlen(cluster));
+	/* Keyed, so that the name of a cluster cannot be made to share the states of another one. */
 	struct {
-		uint64_t name[2];
+		uint64_t name;
 		struct mt_addr addr;
 		uint64_t port;
-	} whole = {{name.low64, name.high64}, *addr, port};
+	} whole = {mt_secret_hash_text(cluster, 0), *addr, port};
 	XXH128_hash_t h = XXH3_128bits(&whole, sizeof(whole));
 
 	return get(&r->eps, h.low64, (uint32_t)h.high64, now);

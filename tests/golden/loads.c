@@ -18,6 +18,7 @@
 #include "golden.h"
 
 #include "mt_analyse.h"
+#include "mt_secret_hash.h"
 #include "mt_source.h"
 #include "tls/pki.h"
 
@@ -392,6 +393,8 @@ int main(void)
 	size_t cap = 0;
 	int rc = 0;
 
+	/* Several programs answer for documents that are compared. */
+	mt_secret_hash_set_key((const uint8_t[16]){1});
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	MT_ASSERT(signal(SIGPROF, too_long) != SIG_ERR);
 	start_timer();

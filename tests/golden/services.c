@@ -5,7 +5,7 @@
 #include "mt_filter_fault.h"
 #include "mt_filter_priv.h"
 #include "mt_route_priv.h"
-#include "mt_strmap.h"
+#include "mt_secret_hash.h"
 
 #include "local_ratelimit/limit.h"
 
@@ -21,7 +21,7 @@ static uint32_t port_of(const struct mt_service *s)
 		bool same;
 
 		MT_ASSERT(asprintf(&text, "%s:%u", s->name, port) > 0);
-		same = mt_strhash(text, 0) == s->id;
+		same = mt_secret_hash_text(text, 0) == s->id;
 		free(text);
 		if (same)
 			return port;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which of a listener's filter chains a connection gets. */
+#include "mt_secret_hash.h"
 #include "mt_snapshot.h"
-#include "mt_strmap.h"
 #include "mt_tls.h"
 
 #include <string.h>
@@ -231,36 +231,43 @@ bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_fil
 
 /* ---- identity ---------------------------------------------------------------------------------- */
 
+/*
+ * The hashes are keyed, because they alone decide which chain serves a connection after its
+ * handshake or in a new snapshot, and teams choose the names of their chains.
+ */
 static uint64_t hash_texts(const char *const *list, uint32_t n, uint64_t h)
 {
-	h = mt_hash_bytes(&n, sizeof(n), h);
+	h = mt_secret_hash(&n, sizeof(n), h);
 	for (uint32_t i = 0; i < n; i++)
-		h = mt_strhash(list[i], h);
+		h = mt_secret_hash_text(list[i], h);
 	return h;
 }
 
 static uint64_t hash_prefixes(const struct mt_prefix *p, uint32_t n, uint64_t h)
 {
-	h = mt_hash_bytes(&n, sizeof(n), h);
+	h = mt_secret_hash(&n, sizeof(n), h);
 	for (uint32_t i = 0; i < n; i++) {
-		h = mt_hash_bytes(&p[i].addr, sizeof(p[i].addr), h);
-		h = mt_hash_bytes(&p[i].bits, sizeof(p[i].bits), h);
+		h = mt_secret_hash(&p[i].addr, sizeof(p[i].addr), h);
+		h = mt_secret_hash(&p[i].bits, sizeof(p[i].bits), h);
 	}
 	return h;
 }
 
-/* Who was judged by other rules of TLS, or by none, is not served by it as he is. */
-static uint64_t identity(const struct mt_filter_chain *c, uint64_t tls)
+/*
+ * `tls`: hash of the rules of TLS that also identify the chain; 0: none. Other rules make another
+ * chain, because they would have decided differently about its clients.
+ */
+static uint64_t identity(const struct mt_filter_chain *c, bool fallback, uint64_t tls)
 {
 	const struct mt_filter_chain_match *m = &c->match;
-	const uint32_t numbers[] = {m->dst_port, m->transport, m->source};
-	uint64_t h = mt_hash_bytes(numbers, sizeof(numbers), tls);
+	const uint32_t numbers[] = {m->dst_port, m->transport, m->source, fallback};
+	uint64_t h = mt_secret_hash(numbers, sizeof(numbers), tls);
 
 	h = hash_prefixes(m->dst, m->n_dst, h);
 	h = hash_texts(m->server_names, m->n_server_names, h);
 	h = hash_texts(m->alpn, m->n_alpn, h);
 	h = hash_prefixes(m->src, m->n_src, h);
-	return mt_hash_bytes(m->src_ports, sizeof(*m->src_ports) * m->n_src_ports, h);
+	return mt_secret_hash(m->src_ports, sizeof(*m->src_ports) * m->n_src_ports, h);
 }
 
 static bool takes_all(const struct mt_filter_chain_match *m)
@@ -275,12 +282,12 @@ void mt_listener_link(struct mt_listener *l)
 
 	for (uint32_t i = 0; i < l->n_chains; i++) {
 		struct mt_filter_chain *c = &l->chains[i];
+		bool fallback = l->has_fallback && i + 1 == l->n_chains;
 
 		MT_ASSERT(c->refuse || c->n_protos);
 		c->listener = l;
-		c->id = identity(c, c->tls ? mt_tls_context_id(c->tls) : 0) +
-			(l->has_fallback && i + 1 == l->n_chains);
-		c->kin = identity(c, c->tls != NULL) + (l->has_fallback && i + 1 == l->n_chains);
+		c->id = identity(c, fallback, c->tls ? mt_tls_context_id(c->tls) : 0);
+		c->kin = identity(c, fallback, c->tls != NULL);
 		c->protos = p;
 		for (uint32_t k = 0; k < c->n_protos; k++, p++) {
 			p->chain = c;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_secret_hash.h"
 #include "mt_siphash.h"
 #include "suites.h"
 
@@ -23,4 +24,24 @@ static void reference_vectors(void)
 		CU_ASSERT_EQUAL(mt_siphash(key, in, vectors[i].len), vectors[i].want);
 }
 
-const struct mt_test siphash_tests[] = {{"reference vectors", reference_vectors}, {0}};
+/* Without a key that was set, it is random: the hash of nothing is not that of any constant key. */
+static void secret_hashes(void)
+{
+	const uint8_t keys[2][16] = {{1}, {2}};
+	uint64_t first = mt_secret_hash(NULL, 0, 0), one;
+
+	CU_ASSERT_EQUAL(mt_secret_hash(NULL, 0, 0), first);
+	mt_secret_hash_set_key(keys[0]);
+	one = mt_secret_hash("ab", 2, 7);
+	CU_ASSERT_NOT_EQUAL(mt_secret_hash(NULL, 0, 0), first);
+	CU_ASSERT_EQUAL(mt_secret_hash_text("ab", 7), one);
+	CU_ASSERT_NOT_EQUAL(mt_secret_hash_text("ab", 8), one);
+	CU_ASSERT_NOT_EQUAL(mt_secret_hash_text("b", mt_secret_hash_text("a", 7)), one);
+	mt_secret_hash_set_key(keys[1]);
+	CU_ASSERT_NOT_EQUAL(mt_secret_hash_text("ab", 7), one);
+	mt_secret_hash_set_key(keys[0]);
+	CU_ASSERT_EQUAL(mt_secret_hash_text("ab", 7), one);
+}
+
+const struct mt_test siphash_tests[] = {
+	{"reference vectors", reference_vectors}, {"secret hashes", secret_hashes}, {0}};

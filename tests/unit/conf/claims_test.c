@@ -2,7 +2,7 @@
 /* Tests which VirtualService the clients of a host follow. */
 #include "conf_test.h"
 #include "conf_texts.h"
-#include "mt_strmap.h"
+#include "mt_secret_hash.h"
 
 #include <stdio.h>
 
@@ -140,7 +140,7 @@ static void namespace_of_clients(void)
 		CU_ASSERT_STRING_EQUAL(
 			mt_route_at(l->protos->services[0]->routes, 0)->name, cases[i].route);
 		CU_ASSERT_EQUAL(l->protos->services[0]->owner >> MT_OWNER_NS,
-			mt_strhash("shop", 0) & 0xffff);
+			mt_secret_hash_text("shop", 0) & 0xffff);
 		CU_ASSERT_EQUAL(l->protos->services[0]->owner << 16 >> 16,
 			l->protos->services[0]->id << 16 >> 16);
 		l = listener(b.s, "192.0.2.9", 2);

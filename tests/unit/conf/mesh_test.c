@@ -2,7 +2,7 @@
 /* What discovery services say becomes listeners, services and clusters, each resource on its own. */
 #include "mesh_build.h"
 
-#include "mt_strmap.h"
+#include "mt_secret_hash.h"
 
 #include <stdio.h>
 
@@ -79,7 +79,8 @@ static void namespaces(void)
 			CU_ASSERT_STRING_EQUAL(s->name, cases[i].host);
 			CU_ASSERT_EQUAL(s->owner,
 				mt_service_owner(
-					cases[i].ns ? mt_strhash(cases[i].ns, 0) : 0, s->id));
+					cases[i].ns ? mt_secret_hash_text(cases[i].ns, 0) : 0,
+					s->id));
 		}
 		mesh_scene_end(&sc);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What two snapshots have in common is made once, and only while it would come out the same. */
 #include "conf_test.h"
+#include "mt_strmap.h"
 
 #include <stdio.h>
 
@@ -14,6 +15,30 @@
 	"}\nspec:\n  hosts: [" name ".x]\n  dubbo:\n  - name: " route                              \
 	"\n    match: [{headers: {method: {exact: m}}}]\n"                                         \
 	"    route: [{destination: {host: " name ".x}}]\n"
+
+/*
+ * Names whose unkeyed hashes (mt_strhash()) are equal: of services in the first two hosts, of
+ * clusters in the other two. Neither takes the other one's calls in a new snapshot.
+ */
+static void forged_names(void)
+{
+	struct built b = build_text(NULL,
+		SE("kdmngbiilidhmdhi", "240.0.0.1") INSTANCES("198.51.100.1")
+			SE("blfhojeickahiabf", "240.0.0.2") INSTANCES("198.51.100.2")
+				SE("aiadjhbobblkcaip", "240.0.0.3") INSTANCES("198.51.100.3") SE(
+					"plhnpnlnfbknniff", "240.0.0.4") INSTANCES("198.51.100.4"));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL(
+		mt_strhash("kdmngbiilidhmdhi.x:1", 0), mt_strhash("blfhojeickahiabf.x:1", 0));
+	CU_ASSERT_NOT_EQUAL(
+		service(b.s, "kdmngbiilidhmdhi.x")->id, service(b.s, "blfhojeickahiabf.x")->id);
+	CU_ASSERT_EQUAL(mt_strhash("outbound|1||aiadjhbobblkcaip.x", 0),
+		mt_strhash("outbound|1||plhnpnlnfbknniff.x", 0));
+	CU_ASSERT_NOT_EQUAL(cluster(b.s, "outbound|1||aiadjhbobblkcaip.x")->id,
+		cluster(b.s, "outbound|1||plhnpnlnfbknniff.x")->id);
+	unbuild(&b);
+}
 
 /* A file as the cache of lib/source keeps it. */
 static struct mt_model *part(const char *text)
@@ -487,6 +512,7 @@ static void names_of_instances(void)
 }
 
 const struct mt_test share_tests[] = {
+	{"forged_names", forged_names},
 	{"names_of_instances", names_of_instances},
 	{"unchanged_clusters_are_shared", unchanged_clusters_are_shared},
 	{"clusters_that_change", clusters_that_change},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which filter chain a connection gets: the order of criteria as Envoy documents it for FilterChainMatch. */
 #include "mt_snapshot.h"
+#include "mt_strmap.h"
 #include "scene.h"
 
 #define A(text) prefix(text)
@@ -260,6 +261,31 @@ static void test_identity(void)
 	CU_ASSERT_TRUE(l[0].decided);
 }
 
+/*
+ * Names whose unkeyed hashes (mt_hash_bytes(), as a chain's identity would chain them) are equal:
+ * the one chain does not take the other one's connections.
+ */
+static void test_forged_names(void)
+{
+	static const char *const names[2][1] = {{"oifaefgochbbngbn.a"}, {"hnhojonfmpblhajb.a"}};
+	struct mt_filter_chain_proto protos[2] = {{.codec = &toy_codec}, {.codec = &toy_codec}};
+	struct mt_filter_chain chains[2] = {
+		{.n_protos = 1, .match = {.server_names = names[0], .n_server_names = 1}},
+		{.n_protos = 1, .match = {.server_names = names[1], .n_server_names = 1}}};
+	struct mt_listener l = {.chains = chains, .n_chains = 2, .protos = protos, .n_protos = 2};
+	const uint32_t none[3] = {0}, no_prefix = 0, one_name = 1;
+	uint64_t h = mt_hash_bytes(&one_name, sizeof(one_name),
+		mt_hash_bytes(&no_prefix, sizeof(no_prefix), mt_hash_bytes(none, sizeof(none), 0)));
+
+	CU_ASSERT_EQUAL(mt_strhash(names[0][0], h), mt_strhash(names[1][0], h));
+	mt_listener_link(&l);
+	CU_ASSERT_NOT_EQUAL(chains[0].kin, chains[1].kin);
+	CU_ASSERT_NOT_EQUAL(chains[0].id, chains[1].id);
+	for (uint32_t i = 0; i < 2; i++)
+		CU_ASSERT_PTR_EQUAL(
+			mt_filter_chain_find(&l, chains[i].id, &toy_codec, 0), &protos[i]);
+}
+
 /* A chain of some of the criteria; most ask for a name alone, as those of gateways do. */
 static void draw_chain(struct mt_rand *rng, struct mt_filter_chain *c, char names[3][32],
 	const char *list[3], struct mt_prefix *net)
@@ -344,4 +370,4 @@ static void test_many_names(void)
 const struct mt_test chain_tests[] = {{"many names", test_many_names}, {"server names", test_names},
 	{"order", test_order}, {"transport and protocols", test_transport_and_alpn},
 	{"many protocols", test_many_protocols}, {"level", test_level}, {"sources", test_sources},
-	{"identity", test_identity}, {0}};
+	{"identity", test_identity}, {"names with equal hashes", test_forged_names}, {0}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tickets of our servers: what is resumed, and what must not be. */
 #include "ends.h"
+#include "mt_strmap.h"
 #include "mt_tls_priv.h"
 #include "pki.h"
 #include "tls_test.h"
@@ -370,8 +371,29 @@ static void test_standing(void)
 	free(others);
 }
 
-const struct mt_test session_tests[] = {{"sessions are resumed", test_resumed},
-	{"no tickets, no sessions", test_no_tickets},
+/* Names with equal unkeyed hashes (mt_strhash()) make contexts that are not equivalent. */
+static void test_forged_names(void)
+{
+	static const struct mt_tls_san names[] = {
+		{"gbdefammojeadlcd.a", false}, {"cbepepfeebojcjnl.a", false}};
+	struct mt_tls_context *c[2];
+
+	CU_ASSERT_EQUAL(mt_strhash(names[0].text, 1), mt_strhash(names[1].text, 1));
+	for (uint32_t i = 0; i < 2; i++) {
+		struct mt_tls_rules r = ends_rules(MT_TLS_CLIENT);
+
+		r.sans = &names[i];
+		r.n_sans = 1;
+		c[i] = ends_context(&r);
+	}
+	CU_ASSERT_NOT_EQUAL(mt_tls_context_id(c[0]), mt_tls_context_id(c[1]));
+	CU_ASSERT_NOT_EQUAL(c[0]->rules_id, c[1]->rules_id);
+	mt_tls_context_drop(c[0]);
+	mt_tls_context_drop(c[1]);
+}
+
+const struct mt_test session_tests[] = {{"names with equal hashes", test_forged_names},
+	{"sessions are resumed", test_resumed}, {"no tickets, no sessions", test_no_tickets},
 #ifndef OPENSSL_IS_AWSLC
 	{"ticket keys are of a day", test_keys_of_a_day},
 #endif

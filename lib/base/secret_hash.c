@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_secret_hash.h"
+
+#include "mt_rand.h"
+#include "mt_siphash.h"
+
+#include <pthread.h>
+#include <string.h>
+
+static uint8_t secret[16];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_key(void)
+{
+	mt_rand_secret(secret, sizeof(secret));
+}
+
+static void have_key(void)
+{
+}
+
+uint64_t mt_secret_hash(const void *p, size_t len, uint64_t seed)
+{
+	uint64_t both[2] = {seed};
+
+	pthread_once(&once, make_key);
+	both[1] = mt_siphash(secret, p, len);
+	return mt_siphash(secret, both, sizeof(both));
+}
+
+uint64_t mt_secret_hash_text(const char *s, uint64_t seed)
+{
+	return mt_secret_hash(s, strlen(s), seed);
+}
+
+void mt_secret_hash_set_key(const uint8_t key[16])
+{
+	pthread_once(&once, have_key);
+	memcpy(secret, key, sizeof(secret));
+}
