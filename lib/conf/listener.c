@@ -205,6 +205,15 @@ static uint32_t count_served(const struct mt_listen *l)
 	return n;
 }
 
+/* Protocol detection time-out as in mt_listener; 0 in a document or resource means none. */
+static uint32_t detect_ms(const struct mt_build *b, const struct mt_listen *l)
+{
+	const struct mt_mesh_config *mesh = b->model->mesh.config;
+	struct mt_num ms = l->detect.set || !mesh ? l->detect : mesh->detect_timeout;
+
+	return ms.set && !ms.v ? MT_LISTENER_DETECT_NEVER : ms.v;
+}
+
 static int fill(struct mt_build *b, const struct mt_listen *l, struct mt_listener *out)
 {
 	struct mt_region *r = &b->snap->region;
@@ -215,8 +224,7 @@ static int fill(struct mt_build *b, const struct mt_listen *l, struct mt_listene
 	out->chains = mt_region_alloc(r, sizeof(*out->chains) * (l->n_chains + (l->last != NULL)));
 	out->protos = mt_region_alloc(r, sizeof(*out->protos) * count_served(l));
 	out->has_fallback = l->fallback;
-	if (b->model->mesh.config)
-		out->detect_ms = b->model->mesh.config->detect_timeout.v;
+	out->detect_ms = detect_ms(b, l);
 	out->file = l->origin.file;
 	out->line = l->origin.line;
 	if (!out->chains || !out->protos)

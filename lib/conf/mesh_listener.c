@@ -272,6 +272,7 @@ static int listen_at(struct mt_build *b, const struct mt_res_listener *ml,
 	if (!l)
 		return -ENOMEM;
 	l->discovered = true;
+	l->detect = ml->detect;
 	l->origin = (struct mt_origin){sv->s->file, 0};
 	l->chains = chains;
 	l->n_chains = ml->n_chains;

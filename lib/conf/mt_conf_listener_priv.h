@@ -28,6 +28,7 @@ struct mt_listen {
 	struct mt_addr addr; /* zero: any local address */
 	uint16_t port;
 	bool discovered;	 /* by a discovery service */
+	struct mt_num detect;	 /* ms, protocol detection time-out; not set: MeshConfig's */
 	const char *text;	 /* "address:port" */
 	struct mt_origin origin; /* of what was first there */
 	struct mt_listen_chain *chains;

@@ -205,6 +205,7 @@ struct mt_res_listener {
 	struct mt_res_chain *chains;
 	uint32_t n_chains;
 	struct mt_res_chain *fallback; /* default_filter_chain; NULL: none */
+	struct mt_num detect;	       /* ms, listener_filters_timeout */
 };
 
 /* RouteConfiguration for messages: the routes that a proxy's `routes_name` refers to. */

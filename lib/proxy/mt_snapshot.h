@@ -84,10 +84,13 @@ struct mt_service {
 #define MT_SNAPSHOT_ROUTES_MAX (1u << 20)
 
 /*
- * Default protocol detection time-out, ms, for listeners where the server may speak first. If the
- * client is silent for this time, the connection counts as plaintext.
+ * Protocol detection time-out, ms, for listeners where the server may speak first. If the client is
+ * silent for this time, the connection counts as plaintext. The default leaves time to send a lost
+ * ClientHello again. NEVER: silence does not decide; the client may send its first bytes as late as
+ * an idle client.
  */
-#define MT_LISTENER_DETECT_MS 100
+#define MT_LISTENER_DETECT_MS	 1000
+#define MT_LISTENER_DETECT_NEVER UINT32_MAX
 
 /* An address and port at which clients connect, with the filter chains that serve them. */
 struct mt_listener {
@@ -100,8 +103,8 @@ struct mt_listener {
 	struct mt_filter_chain_proto *protos; /* of all chains, in the order of the chains */
 	uint32_t n_protos;
 	/*
-	 * Protocol detection time-out, see MT_LISTENER_DETECT_MS. mt_snapshot_index() replaces 0 by
-	 * that default.
+	 * Protocol detection time-out, ms, or MT_LISTENER_DETECT_NEVER. mt_snapshot_index() replaces
+	 * 0 by MT_LISTENER_DETECT_MS.
 	 */
 	uint32_t detect_ms;
 	/*

@@ -95,8 +95,9 @@ static const struct mt_field config_fields[] = {
 	{"protocolDetectionTimeout", MT_F_DURATION, AT(struct mt_mesh_config, detect_timeout),
 		.max = 60000,
 		.help = "at addresses where plaintext is accepted: a client that sends nothing for "
-			"this time counts as plaintext, so that a server may speak first; 0s, the "
-			"default: 100ms"},
+			"this time counts as plaintext, so that a server may speak first; 0s: "
+			"never; "
+			"default: 1s"},
 	{"dnsRefreshRate", MT_F_SKIP, .help = "names are resolved again as their records expire"},
 	{"discoverySelectors", MT_F_SKIP, .help = "for a control plane"},
 	{"ingressClass", MT_F_SKIP, .help = "for a control plane"},

@@ -320,6 +320,9 @@ static const struct remedy remedies[] = {
 		"first bytes: give a protocol in which the server sends first an address of its "
 		"own, or look at the client"},
 	{"proxy", "hello_too_long", HOSTILE},
+	{"proxy", "hello_late",
+		"the client or its network needs longer than protocolDetectionTimeout of the "
+		"MeshConfig (default 1s) to send its ClientHello: raise it"},
 	{"proxy", "hello_malformed", HOSTILE},
 	{"proxy", "hello_truncated", HOSTILE},
 	{"proxy", "chain_unmatched",

@@ -23,7 +23,7 @@ metadata: {name: strict, namespace: shop}
 spec: {mtls: {mode: STRICT}}
 ---
 """
-# On a machine that other programs share a ClientHello may come later than after 100 ms, and a handshake may take longer than connectTimeout's default of 1 s.
+# On a machine that other programs share a ClientHello may come later than after 1 s, and a handshake may take longer than connectTimeout's default of 1 s.
 PATIENT = "".join(f"""apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {{name: {name}, namespace: shop}}

@@ -75,8 +75,8 @@ const struct mt_command mt_commands_show[] = {
 		.help = "addresses and ports, each filter chain with its protocols and TLS",
 		.more = "A row for each filter chain. `first bytes` in detection: the client's "
 			"first bytes select the chain or the protocol; a client that sends none "
-			"within detect_ms counts as plaintext. A chain with a reason refuses its "
-			"clients.",
+			"within detect_ms counts as plaintext (0: never). A chain with a reason "
+			"refuses its clients.",
 		.run = mt_show_listeners},
 	{.words = "show forwarding",
 		.args = "[ADDRESS]",

@@ -46,13 +46,14 @@ static void set_tls(json_t *row, const struct mt_filter_chain *c)
 
 static void set_protocols(json_t *row, const struct mt_listener *l, const struct mt_filter_chain *c)
 {
+	uint32_t ms = l->detect_ms == MT_LISTENER_DETECT_NEVER ? 0 : l->detect_ms;
 	json_t *protocols = json_array();
 
 	for (uint32_t i = 0; i < c->n_protos; i++)
 		json_array_append_new(protocols, json_string(c->protos[i].codec->name));
 	mt_json_set(row, MT_M("protocols", protocols),
 		MT_M("detection", l->decided ? "none" : "first bytes"),
-		MT_M("detect_ms", l->decided ? json_null() : json_integer(l->detect_ms)));
+		MT_M("detect_ms", l->decided ? json_null() : json_integer(ms)));
 }
 
 /* Sets the service: its name if the chain has only one, otherwise their number. */

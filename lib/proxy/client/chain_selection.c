@@ -10,15 +10,14 @@
 #include "mt_tls_alert.h"
 
 #define SNIFFED 512 /* bytes that codecs are shown */
-/* A handshake record and version 3.x: what begins so, and ends too early, was no plain client's. */
-#define TLS_TOLD 2
 
 /* What is to become of a connection. */
 struct verdict {
 	const struct mt_filter_chain_proto *proto; /* NULL: one of the others */
 	enum mt_proxy_outcome why;		   /* of a refusal */
 	bool waits;
-	bool to_tls; /* its handshake begins */
+	bool to_tls;  /* its handshake begins */
+	bool unheard; /* plaintext by silence, where a ClientHello was possible */
 };
 
 static const struct verdict wait_on = {.waits = true};
@@ -104,14 +103,20 @@ static const struct mt_filter_chain_proto *server_first(const struct mt_chain_se
 	return NULL;
 }
 
+/* True if a client that is silent never counts as plaintext; a FIN shows that no byte will come. */
+static bool waits_for_client(const struct mt_chain_selection *u)
+{
+	return mt_unlikely(u->listener->detect_ms == MT_LISTENER_DETECT_NEVER) && !u->s->rx_eof;
+}
+
 /*
- * Who would serve the client if it said nothing, or nothing more; NULL: nobody. Without a chain the bytes are a
- * ClientHello's, of which the rest has to come.
+ * Returns what serves the client if it sends nothing, or nothing more; NULL: nothing does. Without
+ * a chain the bytes present are the start of a ClientHello, and its rest has to come.
  */
 static const struct mt_filter_chain_proto *for_silence(const struct mt_chain_selection *u)
 {
 	if (u->s->rx.len == 0)
-		return server_first(u);
+		return waits_for_client(u) ? NULL : server_first(u);
 	return u->chain ? sniff(u, true).proto : NULL;
 }
 
@@ -124,14 +129,27 @@ static bool is_heard(const struct mt_chain_selection *u)
 /* How often the time of a message they may need for that. */
 #define HEARD_TIMES 3
 
-/* Until when its next byte is waited for. */
+/*
+ * Protocol detection time-out, ms. After the first bytes there always is one, because they belong
+ * to a chain without TLS.
+ */
+static uint32_t detect_ms(const struct mt_chain_selection *u)
+{
+	uint32_t ms = u->listener->detect_ms;
+
+	return mt_unlikely(ms == MT_LISTENER_DETECT_NEVER) ? MT_LISTENER_DETECT_MS : ms;
+}
+
+/* Returns until when the next byte is waited for. */
 static uint64_t patience(const struct mt_proxy *p, const struct mt_chain_selection *u)
 {
 	uint64_t since = u->first_at ? u->first_at : u->since;
 
 	if (mt_unlikely(is_heard(u)))
 		return u->since + HEARD_TIMES * p->conf.message_ms * MT_MSEC;
-	return since + (for_silence(u) ? u->listener->detect_ms : p->conf.message_ms) * MT_MSEC;
+	if (u->s->rx.len == 0 && waits_for_client(u) && server_first(u))
+		return u->since + p->conf.down_idle_s * MT_SEC;
+	return since + (for_silence(u) ? detect_ms(u) : p->conf.message_ms) * MT_MSEC;
 }
 
 static struct verdict by_silence(struct mt_proxy *p, const struct mt_chain_selection *u)
@@ -141,7 +159,7 @@ static struct verdict by_silence(struct mt_proxy *p, const struct mt_chain_selec
 	if (!proto)
 		return refuse(u->s->rx_eof ? MT_PROXY_chain_client_closed : MT_PROXY_chain_timeout);
 	mt_count(p->counters, MT_PROXY_chain_detect_timeout);
-	return serve(proto);
+	return (struct verdict){.proto = proto, .unheard = !u->chain};
 }
 
 static struct verdict by_bytes(struct mt_proxy *p, struct mt_chain_selection *u)
@@ -153,7 +171,7 @@ static struct verdict by_bytes(struct mt_proxy *p, struct mt_chain_selection *u)
 	case MT_HELLO_MORE:
 		if (!u->s->rx_eof)
 			return wait_on;
-		return u->s->rx.len < TLS_TOLD ? choose(u, &f) : refuse(MT_PROXY_hello_truncated);
+		return refuse(MT_PROXY_hello_truncated);
 	case MT_HELLO_TOO_LONG:
 		return refuse(MT_PROXY_hello_too_long);
 	case MT_HELLO_WHOLE:
@@ -258,9 +276,9 @@ static void outdated(struct mt_proxy *p, struct mt_down *d)
 }
 
 /* Whether the protocol takes it; if not it is to be reset. */
-static bool hand_over(
-	struct mt_proxy *p, struct mt_chain_selection *u, const struct mt_filter_chain_proto *proto)
+static bool hand_over(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict v)
 {
+	const struct mt_filter_chain_proto *proto = v.proto;
 	struct mt_stream *s = u->s;
 
 	/* What it begins is of the current snapshot, and so has to be what serves it. */
@@ -271,7 +289,7 @@ static bool hand_over(
 	s->keeps = false;
 	s->rx_kept = 0;
 	if (proto->codec->opaque)
-		return mt_opaque_begin(p, s, proto);
+		return mt_opaque_begin(p, s, proto, v.unheard);
 	if (!mt_down_begin(p, s, proto))
 		return false;
 	/* The rules of its chain have changed since its handshake. */
@@ -317,7 +335,7 @@ static void act(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict
 		refuse_hello(p, u, v.why);
 	} else if (!v.proto) {
 		mt_chain_selection_reset(p, u, v.why);
-	} else if (!hand_over(p, u, v.proto)) {
+	} else if (!hand_over(p, u, v)) {
 		mt_stream_abort(s, MT_ABORT_CANCELLED);
 	} else if (!v.proto->codec->opaque) {
 		mt_down_of(s)->eof = s->rx_eof;
@@ -353,7 +371,7 @@ bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const st
 	look_at(p, u, l, chain);
 	v = chain ? sniff(u, s->rx_eof) : decide(p, u);
 	if (v.proto)
-		return hand_over(p, u, v.proto);
+		return hand_over(p, u, v);
 	if (v.to_tls)
 		return begin_tls(p, u);
 	/* Nothing is said inside accept(). */

@@ -105,7 +105,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	p->drain.accepted_at = p->now;
 	if (mt_unlikely(!l->decided))
 		return mt_chain_selection_accept(p, s, l, NULL);
-	return l->protos->codec->opaque ? mt_opaque_begin(p, s, l->protos)
+	return l->protos->codec->opaque ? mt_opaque_begin(p, s, l->protos, false)
 					: mt_down_begin(p, s, l->protos);
 }
 
@@ -157,6 +157,7 @@ enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why)
 	case MT_PROXY_hello_too_long:
 	case MT_PROXY_hello_malformed:
 	case MT_PROXY_hello_truncated:
+	case MT_PROXY_hello_late:
 	case MT_PROXY_protocol_unknown:
 		return MT_ABORT_PROTOCOL;
 	case MT_PROXY_reply_truncated:

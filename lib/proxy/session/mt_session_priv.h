@@ -79,9 +79,12 @@ void mt_opaque_cut_timer(struct mt_proxy *p, struct mt_pair *pr);
 
 /* ---- opaque_connect.c: how it comes to a server ---- */
 
-/* false: it can be joined to nobody, and is to be reset. */
-bool mt_opaque_begin(
-	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto);
+/*
+ * Starts the session of a client. `unheard`: see struct mt_pair. False: no server can be connected,
+ * and the client is to be reset.
+ */
+bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
+	const struct mt_filter_chain_proto *proto, bool unheard);
 /* What is known of its cluster may have changed. */
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);
 /* Connected, or never: nothing of a snapshot is needed any more. */

@@ -26,6 +26,11 @@ struct mt_pair {
 	bool waits : 1;	   /* the server got bytes, and has sent none since (waiting.c) */
 	bool answered : 1; /* the server has sent bytes after it got some */
 	/*
+	 * The client counts as plaintext because it was silent where TLS is accepted, and has sent
+	 * nothing since: its first bytes must not be a ClientHello.
+	 */
+	bool unheard : 1;
+	/*
 	 * Service that counts its bytes: mt_service.index + 1 of the service to which the client's
 	 * address leads, 0: none. Valid for the snapshot with this `version` (lower half); looked up
 	 * again for another snapshot.

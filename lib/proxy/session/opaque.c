@@ -5,6 +5,7 @@
  * bytes that were acknowledged before it (opaque_cut.c). TCP's own back-pressure does the rest: what can't be
  * sent on one side stays in the receive window of the other.
  */
+#include "mt_hello.h"
 #include "mt_mutant.h"
 #include "session/mt_session_priv.h"
 
@@ -150,6 +151,38 @@ static void pass_fin(struct mt_stream *to)
 		mt_stream_shutdown(to);
 }
 
+/* A record header, and the message type after it: more bytes cannot show anything but TLS. */
+#define HELLO_SHOWN 6
+
+/*
+ * Classifies the first bytes of a client that was silent in protocol detection, because its TLS
+ * must not reach a server as plaintext. MORE: too few bytes; OTHER: plaintext; else TLS.
+ */
+static enum mt_hello_rc hear(const struct mt_pair *pr)
+{
+	const struct mt_stream *s = pr->down;
+	struct mt_hello h;
+	enum mt_hello_rc rc;
+
+	if (s->rx.len == 0)
+		return MT_HELLO_MORE;
+	mt_hello_init(&h, &s->rx);
+	rc = mt_hello_read(&h);
+	return rc == MT_HELLO_MORE && (s->rx.len >= HELLO_SHOWN || s->rx_eof) ? MT_HELLO_WHOLE : rc;
+}
+
+/* False: the client's first bytes are TLS, and the session has ended. */
+static mt_noinline bool is_heard(struct mt_proxy *p, struct mt_pair *pr)
+{
+	enum mt_hello_rc heard = hear(pr);
+
+	pr->unheard = heard == MT_HELLO_MORE;
+	if (heard == MT_HELLO_MORE || heard == MT_HELLO_OTHER)
+		return true;
+	mt_opaque_end(p, pr, MT_PROXY_hello_late, MT_ABORT_PROTOCOL);
+	return false;
+}
+
 static void pump(struct mt_proxy *p, struct mt_pair *pr)
 {
 	struct mt_service_stats *st;
@@ -161,7 +194,9 @@ static void pump(struct mt_proxy *p, struct mt_pair *pr)
 		return;
 	if (pr->up->rx.len)
 		mt_waiting_answered(p, pr);
-	in = pass(pr->down, pr->up);
+	if (mt_unlikely(pr->unheard) && !is_heard(p, pr))
+		return;
+	in = mt_unlikely(pr->unheard) ? 0 : pass(pr->down, pr->up);
 	if (in && !pr->waits)
 		mt_waiting_asked(p, pr);
 	if (has_ended(pr->down) && !pr->fin_to_up) {
@@ -247,9 +282,9 @@ static void pass_rest(struct mt_proxy *p, struct mt_pair *pr, struct mt_stream *
 
 	/*
 	 * A FIN that crossed bytes for the server (fin_waits) is not passed on, because the reset
-	 * means more.
+	 * means more. The few bytes of a client that is unheard may be TLS.
 	 */
-	if (!to || passed || pr->fin_waits)
+	if (!to || passed || pr->fin_waits || (!is_up && pr->unheard))
 		return;
 	mt_opaque_pass_rest(from, to);
 	if (st)

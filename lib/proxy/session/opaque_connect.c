@@ -302,14 +302,15 @@ static bool filters_pass(
 	return true;
 }
 
-bool mt_opaque_begin(
-	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
+bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
+	const struct mt_filter_chain_proto *proto, bool unheard)
 {
 	struct mt_pair *pr = pair_new(p, s, proto);
 	struct mt_service_stats *st;
 
 	if (!pr)
 		return mt_down_no_room(p);
+	pr->unheard = unheard;
 	mt_opaque_count_for(p, pr, mt_opaque_service(proto));
 	st = mt_opaque_stats(p, pr);
 	if (mt_likely(st))

@@ -432,7 +432,10 @@ bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l)
 		return mt_xm_bad(m, "traffic_direction", "%d is not known", l->traffic_direction);
 	out->direction = (enum mt_res_direction)l->traffic_direction;
 	out->bound = !l->bind_to_port || l->bind_to_port->value;
-	return addresses(m, l, out) && listener_filters(m, l) && chains(m, l, out);
+	out->detect.set = l->listener_filters_timeout != NULL;
+	return mt_xm_ms(m, "listener_filters_timeout", l->listener_filters_timeout, 0,
+		       &out->detect.v) &&
+	       addresses(m, l, out) && listener_filters(m, l) && chains(m, l, out);
 }
 
 /* Maps an ECDS resource, for a filter with config_discovery. */

@@ -111,7 +111,6 @@ static const struct mt_xds_row listener[] = {
 	MEANS_NOTHING("transparent"),
 	MEANS_NOTHING("freebind"),
 	TOLD("socket_options", "there is no kernel socket to set them on"),
-	MEANS_NOTHING("listener_filters_timeout"),
 	MEANS_NOTHING("continue_on_listener_filters_timeout"),
 	REFUSED("udp_listener_config", "UDP is not served"),
 	REFUSED("api_listener", "it has no address"),

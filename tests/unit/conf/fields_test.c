@@ -217,6 +217,8 @@ static const struct field_row mesh_rows[] = {
 	{"connectTimeout", "connectTimeout: 5s", "connectTimeout: 6s", CHANGES},
 	{"protocolDetectionTimeout", "protocolDetectionTimeout: 5s", "protocolDetectionTimeout: 6s",
 		CHANGES},
+	{"protocolDetectionTimeout 0s", "protocolDetectionTimeout: 0s", "connectTimeout: 1s",
+		CHANGES},
 	{"localityLbSetting", MESH_SET("r: 80, s: 20"), MESH_SET("r: 70, s: 30"), CHANGES},
 };
 

@@ -329,7 +329,36 @@ static void by_address(void)
 	mesh_scene_end(&sc);
 }
 
+/* A listener's own protocol detection time-out is used before MeshConfig's; 0 is none. */
+static void detection(void)
+{
+	static const struct {
+		struct mt_num own, mesh;
+		uint32_t want;
+	} rows[] = {
+		{{0}, {0}, MT_LISTENER_DETECT_MS},
+		{{0}, {.v = 5000, .set = true}, 5000},
+		{{0}, {.set = true}, MT_LISTENER_DETECT_NEVER},
+		{{.v = 15000, .set = true}, {.v = 5000, .set = true}, 15000},
+		{{.set = true}, {.v = 5000, .set = true}, MT_LISTENER_DETECT_NEVER},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mesh_scene sc = mesh_scene_new();
+		struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+		const struct mt_mesh_config mesh = {.detect_timeout = rows[i].mesh};
+
+		l->detect = rows[i].own;
+		sc.m->mesh.config = &mesh;
+		bytes_to(&sc, l, "all");
+		mesh_load(&sc);
+		CU_ASSERT_EQUAL(listener(sc.s, "192.0.2.1", 1)->detect_ms, rows[i].want);
+		mesh_scene_end(&sc);
+	}
+}
+
 const struct mt_test mesh_chain_tests[] = {
+	{"detection", detection},
 	{"chains", chains},
 	{"by_client", by_client},
 	{"by_name", by_name},

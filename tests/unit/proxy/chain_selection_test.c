@@ -51,7 +51,7 @@ static void test_silence(void)
 
 	START(&undecided_tls_to_a, &undecided_plain_tcp);
 	c = undecided_client();
-	lab_advance(99 * MT_MSEC);
+	lab_advance(999 * MT_MSEC);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_advance(2 * MT_MSEC);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
@@ -64,6 +64,134 @@ static void test_silence(void)
 	lab_advance(14999 * MT_MSEC);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
 	lab_advance(2 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 2);
+	lab_close(c, MT_CLOSE_RESET);
+	undecided_stop();
+}
+
+/* A ClientHello that was lost twice, and sent again, is not taken for plaintext. */
+static void test_hello_sent_again(void)
+{
+	struct fake_conn *c;
+	uint32_t n = undecided_hello("a.example");
+
+	START(&undecided_tls_to_a, &undecided_plain_tcp);
+	c = undecided_client();
+	lab_advance(700 * MT_MSEC);
+	lab_feed(c, undecided_bytes, n);
+	undecided_passed(0, n);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	undecided_stop();
+}
+
+/* A client that counts as plaintext, because it was silent, and that its server has greeted. */
+static struct fake_conn *silent_client(struct fake_conn **server)
+{
+	uint64_t before = scene_counted(MT_PROXY_chain_detect_timeout);
+	struct fake_conn *c = undecided_client();
+
+	lab_advance(1001 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), before + 1);
+	*server = scene_connected_server(0);
+	lab_feed(*server, "220 hello", 9);
+	CU_ASSERT_EQUAL(lab_take(c, undecided_got, sizeof(undecided_got)), 9);
+	return c;
+}
+
+/* Bytes that clients have sent to servers. */
+static uint64_t bytes_in(void)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < 4; i++)
+		sum += lab.p->service_stats[i].bytes_in;
+	return sum;
+}
+
+/* A ClientHello that comes too late ends the connection: no server gets a byte of it. */
+static void test_late_hello(void)
+{
+	uint32_t n = undecided_hello("a.example"), late = 0;
+	struct fake_conn *c, *s;
+
+	START(&undecided_tls_to_a, &undecided_plain_tcp);
+	for (uint32_t first = 1; first < n; first += first < 8 ? 1 : 50) {
+		c = silent_client(&s);
+		lab_feed(c, undecided_bytes, first);
+		CU_ASSERT_EQUAL(c->aborted, first >= 6);
+		if (!c->aborted && first % 2)
+			lab_feed(c, undecided_bytes + first, n - first);
+		else if (!c->aborted)
+			lab_fin(c);
+		CU_ASSERT_TRUE(c->aborted);
+		CU_ASSERT_TRUE(s->aborted);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_late), ++late);
+	}
+	/* A reset leaves no byte of it behind, either. */
+	c = silent_client(&s);
+	lab_feed(c, undecided_bytes, 3);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_TRUE(s->aborted);
+	CU_ASSERT_EQUAL(bytes_in(), 0);
+	undecided_stop();
+}
+
+/* Bytes that are no ClientHello are plaintext, also if they start with a length of 22 or 790. */
+static void test_late_plaintext(void)
+{
+	static const char *const firsts[] = {"login", "\x16\1\1\1", "\x16\3\1\1\1\2"};
+	struct fake_conn *c, *s;
+
+	START(&undecided_tls_to_a, &undecided_plain_tcp);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(firsts); i++) {
+		uint32_t n = (uint32_t)strlen(firsts[i]);
+
+		c = silent_client(&s);
+		memcpy(undecided_bytes, firsts[i], n);
+		lab_feed(c, undecided_bytes, 1);
+		lab_feed(c, undecided_bytes + 1, n - 1);
+		undecided_passed(0, n);
+		/* Later bytes may be anything. */
+		undecided_hello("a.example");
+		lab_feed(c, undecided_bytes, 20);
+		undecided_passed(0, 20);
+		lab_close(c, MT_CLOSE_RESET);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_late), 0);
+	undecided_stop();
+}
+
+/* Without a time-out silence never decides. */
+static void test_no_timeout(void)
+{
+	static const struct undecided_row both = {{.name = "both"}, THRIFT | TCP};
+	struct fake_conn *c;
+	uint32_t n;
+
+	START(&undecided_tls_to_a, &undecided_plain_tcp);
+	lab.snap->listeners[0].detect_ms = MT_LISTENER_DETECT_NEVER;
+	c = undecided_client();
+	lab_advance(3599 * MT_SEC);
+	n = undecided_hello("a.example");
+	lab_feed(c, undecided_bytes, n);
+	undecided_passed(0, n);
+	lab_close(c, MT_CLOSE_RESET);
+	c = undecided_client();
+	lab_advance(3601 * MT_SEC);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_timeout), 1);
+	c = undecided_client();
+	lab_fin(c);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
+	lab_close(c, MT_CLOSE_RESET);
+	/* A few bytes without TLS are decided in the usual time. */
+	PUBLISH(1, &both);
+	lab.snap = lab.p->snap;
+	lab.p->snap->listeners[0].detect_ms = MT_LISTENER_DETECT_NEVER;
+	c = undecided_client();
+	lab_feed(c, "QUI", 3);
+	lab_advance(1001 * MT_MSEC);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 2);
 	lab_close(c, MT_CLOSE_RESET);
 	undecided_stop();
@@ -215,7 +343,7 @@ static void test_sniffing_to_bytes(void)
 	undecided_passed(0, 2);
 	lab_close(c, MT_CLOSE_RESET);
 	c = undecided_client();
-	lab_advance(101 * MT_MSEC);
+	lab_advance(1001 * MT_MSEC);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
 	lab_close(c, MT_CLOSE_RESET);
 	undecided_stop();
@@ -231,12 +359,12 @@ static void test_few_bytes(void)
 
 	START(&both);
 	c = undecided_client();
-	lab_advance(90 * MT_MSEC);
+	lab_advance(990 * MT_MSEC);
 	memcpy(undecided_bytes, "QUIT\r\n", 6);
 	lab_feed(c, undecided_bytes, 3);
-	lab_advance(50 * MT_MSEC);
+	lab_advance(500 * MT_MSEC);
 	lab_feed(c, undecided_bytes + 3, 3);
-	lab_advance(49 * MT_MSEC);
+	lab_advance(499 * MT_MSEC);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_advance(2 * MT_MSEC);
 	undecided_passed(0, 6);
@@ -403,6 +531,10 @@ const struct mt_test chain_selection_tests[] = {
 	{"a ClientHello byte by byte", test_dribbled},
 	{"a ClientHello in many records", test_records},
 	{"silence", test_silence},
+	{"a ClientHello that is sent again", test_hello_sent_again},
+	{"a ClientHello after silence", test_late_hello},
+	{"plaintext after silence", test_late_plaintext},
+	{"silence without a time-out", test_no_timeout},
 	{"put back is not silent", test_put_back_is_not_silent},
 	{"time of what came again", test_time_of_what_came_again},
 	{"silence where no server speaks first", test_silence_of_others},

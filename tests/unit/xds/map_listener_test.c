@@ -604,7 +604,40 @@ static void envoys_own(void)
 	}
 }
 
-const struct mt_test map_listener_tests[] = {{"one_proxy_in_all_forms", one_proxy_in_all_forms},
+/* The time-out of protocol detection; 0 switches it off, as in Envoy. */
+static void detection(void)
+{
+	static const struct {
+		const char *text;
+		struct mt_num ms;
+	} rows[] = {
+		{"", {0}},
+		{"'listener_filters_timeout': '0s', ", {.set = true}},
+		{"'listener_filters_timeout': '0.1s', ", {.v = 100, .set = true}},
+		{"'listener_filters_timeout': '15s', 'continue_on_listener_filters_timeout': "
+		 "true, ",
+			{.v = 15000, .set = true}},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		char text[1024];
+		struct mapped m;
+
+		snprintf(text, sizeof(text),
+			"{'name': 'l', %s" ADDRESS("192.0.2.1",
+				"80") ", 'filter_chains': "
+				      "[{'filters': [{'name': 'tcp', " TCP "'cluster': 'c'}}]}]}",
+			rows[i].text);
+		m = map_text(MT_XDS_LDS, text);
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT_EQUAL(listener(&m)->detect.set, rows[i].ms.set);
+		CU_ASSERT_EQUAL(listener(&m)->detect.v, rows[i].ms.v);
+		unmap(&m);
+	}
+}
+
+const struct mt_test map_listener_tests[] = {{"detection", detection},
+	{"one_proxy_in_all_forms", one_proxy_in_all_forms},
 	{"what_a_proxy_does_not_do", what_a_proxy_does_not_do}, {"inline_routes", inline_routes},
 	{"bytes", bytes}, {"other_proxies", other_proxies}, {"harmless_filters", harmless_filters},
 	{"listeners_of_istio", listeners_of_istio}, {"extensions", extensions},
