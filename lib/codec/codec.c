@@ -28,6 +28,7 @@ const char *mt_local_reply_str(enum mt_local_reply r)
 		[MT_REPLY_UNSUPPORTED] = "unsupported",
 		[MT_REPLY_DENIED] = "denied",
 		[MT_REPLY_TOO_LARGE] = "too much metadata",
+		[MT_REPLY_NO_UPGRADE] = "unknown method",
 	};
 
 	return (unsigned int)r < MT_REPLY_N ? words[r] : "unknown";

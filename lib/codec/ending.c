@@ -25,6 +25,7 @@ static const uint8_t of_reply[MT_REPLY_N] = {
 	[MT_REPLY_UNSUPPORTED] = MT_ENDING_unsupported,
 	[MT_REPLY_DENIED] = MT_ENDING_denied,
 	[MT_REPLY_TOO_LARGE] = MT_ENDING_too_large,
+	[MT_REPLY_NO_UPGRADE] = MT_ENDING_no_upgrade,
 };
 
 enum mt_ending mt_ending_of(const struct mt_call_end *e)

@@ -83,6 +83,7 @@ enum mt_local_reply {
 	MT_REPLY_UNSUPPORTED, /* a feature that cannot be proxied (THeader transforms) */
 	MT_REPLY_DENIED,      /* by policy */
 	MT_REPLY_TOO_LARGE,   /* more metadata than the limits of the metadata index */
+	MT_REPLY_NO_UPGRADE,  /* it requests an extension that changes all later messages */
 	MT_REPLY_N
 };
 

@@ -346,6 +346,25 @@ static void split_name(struct mt_decoder *d, struct mt_msg *msg)
 	}
 }
 
+/*
+ * Refuses the call with which a Finagle client starts TTwitter (ThriftTracing.CanTraceMethodName in
+ * finagle-thrift). A server that accepts it puts a header before each later reply on its
+ * connection, which has calls of other clients, too. After an exception the client speaks plain
+ * Thrift.
+ */
+static void refuse_upgrade(const struct mt_decoder *d, struct mt_msg *msg)
+{
+	static const char probe[] = "__can__finagle__trace__v3__";
+	const uint32_t len = sizeof(probe) - 1;
+	uint8_t name[sizeof(probe)];
+
+	if (mt_likely(msg->field[THRIFT_F_METHOD].len != len))
+		return;
+	mt_chain_read(d->cur.chain, msg->field[THRIFT_F_METHOD].off - d->taken, name, len);
+	if (memcmp(name, probe, len) == 0)
+		msg->refuse = 1 + MT_REPLY_NO_UPGRADE;
+}
+
 static enum mt_decode set_kind(struct mt_decoder *d, struct mt_msg *msg, uint8_t type)
 {
 	/* By the type alone; the caller decides whether this side may send it. */
@@ -391,8 +410,10 @@ static enum mt_decode begin(struct mt_decoder *d, struct mt_msg *msg)
 	if (rc != MT_DECODE_DONE)
 		return rc;
 	msg->can_reply = true;
-	if (d->dir == MT_DIR_DOWN)
+	if (d->dir == MT_DIR_DOWN) {
 		split_name(d, msg);
+		refuse_upgrade(d, msg);
+	}
 	if (THRIFT_TRANSPORT(msg->variant) == THRIFT_UNFRAMED)
 		thrift_walk_init((struct thrift_walk *)d->state, proto == THRIFT_COMPACT);
 	d->step = type == THRIFT_REPLY ? STEP_RESULT : STEP_REST;

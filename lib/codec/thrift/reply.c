@@ -14,6 +14,7 @@ static uint32_t exception_type(enum mt_local_reply what)
 	switch (what) {
 	case MT_REPLY_NO_ROUTE:
 	case MT_REPLY_NO_CLUSTER:
+	case MT_REPLY_NO_UPGRADE:
 		return 1; /* unknown method */
 	case MT_REPLY_BAD_REQUEST:
 		return 7; /* protocol error */

@@ -71,6 +71,7 @@ static const char *const flags[MT_REPLY_N] = {
 	[MT_REPLY_UNSUPPORTED] = "LR",
 	[MT_REPLY_DENIED] = "UAEX",
 	[MT_REPLY_TOO_LARGE] = "IH",
+	[MT_REPLY_NO_UPGRADE] = "LR",
 };
 
 /* The next service that has requests: opaque TCP, or with messages. NULL as mt_collect_next(). */

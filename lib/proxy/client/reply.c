@@ -5,7 +5,7 @@
 
 /* The rows of proxy_outcomes.def have the order of enum mt_local_reply. */
 _Static_assert(
-	MT_PROXY_reply_too_large - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
+	MT_PROXY_reply_no_upgrade - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
 
 struct mt_exchange *mt_reply_first(struct mt_down *d)
 {

@@ -120,7 +120,7 @@ static void reply_as_verified(void)
 static void reply_statuses(void)
 {
 	static const uint8_t status[MT_REPLY_N] = {
-		60, 60, 80, 100, 100, 31, 35, 40, 50, 80, 70, 40};
+		60, 60, 80, 100, 100, 31, 35, 40, 50, 80, 70, 40, 80};
 
 	for (int what = 0; what < MT_REPLY_N; what++) {
 		struct mt_seed seed = {.id = 7, .variant = 2};

@@ -244,6 +244,84 @@ static void transforms(void)
 	mt_chain_free(&c);
 }
 
+#define PROBE "__can__finagle__trace__v3__"
+
+/* Finagle's probe, in each transport and protocol, and the exception that answers it. */
+static void finagle_probe(void)
+{
+	static const struct {
+		uint32_t n, n_reply;
+		const char *call, *reply;
+	} forms[] = {
+#define FORM(call, reply) {sizeof(call) - 1, sizeof(reply) - 1, call, reply}
+		FORM("\0\0\0\x28\x80\1\0\1\0\0\0\x1b" PROBE "\0\0\0\5\0",
+			"\0\0\0\x40\x80\1\0\3\0\0\0\x1b" PROBE
+			"\0\0\0\5\xb\0\1\0\0\0\xano method!\x8\0\2\0\0\0\1\0"),
+		FORM("\x80\1\0\1\0\0\0\x1b" PROBE "\0\0\0\5\0",
+			"\x80\1\0\3\0\0\0\x1b" PROBE
+			"\0\0\0\5\xb\0\1\0\0\0\xano method!\x8\0\2\0\0\0\1\0"),
+		FORM("\0\0\0\x25\0\0\0\x1b" PROBE "\1\0\0\0\5\0",
+			"\0\0\0\x3d\0\0\0\x1b" PROBE
+			"\3\0\0\0\5\xb\0\1\0\0\0\xano method!\x8\0\2\0\0\0\1\0"),
+		FORM("\0\0\0\x1b" PROBE "\1\0\0\0\5\0",
+			"\0\0\0\x1b" PROBE "\3\0\0\0\5\xb\0\1\0\0\0\xano method!\x8\0\2\0\0\0\1\0"),
+		FORM("\0\0\0\x20\x82\x21\5\x1b" PROBE "\0",
+			"\0\0\0\x2e\x82\x61\5\x1b" PROBE "\x18\xano method!\x15\2\0"),
+		FORM("\x82\x21\5\x1b" PROBE "\0",
+			"\x82\x61\5\x1b" PROBE "\x18\xano method!\x15\2\0"),
+		FORM("\0\0\0\x36\xf\xff\0\0\0\0\0\5\0\1\0\0\0\0\x80\1\0\1\0\0\0\x1b" PROBE
+		     "\0\0\0\5\0",
+			"\0\0\0\x4e\xf\xff\0\0\0\0\0\5\0\1\0\0\0\0\x80\1\0\3\0\0\0\x1b" PROBE
+			"\0\0\0\5\xb\0\1\0\0\0\xano method!\x8\0\2\0\0\0\1\0"),
+#undef FORM
+	};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(forms); i++)
+		for (uint32_t piece = 0; piece < forms[i].n; piece++) {
+			struct mt_chain c = {0}, out = {0};
+			struct mt_seed seed = {0};
+			struct mt_msg msg;
+
+			env_append(&c, (const uint8_t *)forms[i].call, forms[i].n, piece);
+			CU_ASSERT_EQUAL_FATAL(
+				env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
+			CU_ASSERT_EQUAL(msg.kind, MT_MSG_REQUEST);
+			CU_ASSERT_EQUAL(msg.refuse, 1 + MT_REPLY_NO_UPGRADE);
+			CU_ASSERT_EQUAL(msg.len, forms[i].n);
+			mt_codec_thrift.correlate.save(&mt_codec_thrift, &msg, &c, &seed);
+			CU_ASSERT_EQUAL(
+				mt_codec_thrift.write.reply(&mt_codec_thrift, &seed,
+					MT_REPLY_NO_UPGRADE, "no method!", &out, &env_pools),
+				0);
+			CU_ASSERT(
+				env_equal(&out, (const uint8_t *)forms[i].reply, forms[i].n_reply));
+			mt_chain_free(&out);
+			mt_chain_free(&c);
+		}
+}
+
+/* Names that are nearly the probe's are methods of servers. */
+static void nearly_finagle_probe(void)
+{
+	static const char *const names[] = {"__can__finagle__trace__v2__",
+		"__can__finagle__trace__v3_", "__can__finagle__trace__v3___",
+		"x:__can__finagle__trace__v4__"};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(names); i++) {
+		uint32_t len = (uint32_t)strlen(names[i]);
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+
+		env_append(&c, (const uint8_t *)"\x80\1\0\1\0\0\0", 7, 0);
+		env_append(&c, (const uint8_t *)&(uint8_t){(uint8_t)len}, 1, 0);
+		env_append(&c, (const uint8_t *)names[i], len, 0);
+		env_append(&c, (const uint8_t *)"\0\0\0\5\0", 5, 0);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(msg.refuse, 0);
+		mt_chain_free(&c);
+	}
+}
+
 /* THeader's infos are changed; everything else reads as before. */
 static void mutations(void)
 {
@@ -368,6 +446,8 @@ const struct mt_test thrift_tests[] = {
 	{"thrift_persistent_infos", persistent_infos},
 	{"thrift_theader_reply", theader_reply},
 	{"thrift_transforms", transforms},
+	{"Finagle's probe", finagle_probe},
+	{"names like Finagle's probe", nearly_finagle_probe},
 	{"thrift_mutations", mutations},
 	{"thrift_nomem", out_of_memory},
 	{"thrift_lane_classes", lane_classes},

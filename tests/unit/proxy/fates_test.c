@@ -33,7 +33,7 @@ static const char *reply_of(struct toy t)
 {
 	static const char *const reasons[MT_REPLY_N] = {"no_route", "no_cluster", "no_endpoint",
 		"over_limit", "overload", "timeout", "lost", "bad_request", "bad_reply",
-		"unsupported", "denied", "too_large"};
+		"unsupported", "denied", "too_large", "no_upgrade"};
 
 	if (t.kind == 0)
 		return "-";

@@ -43,6 +43,7 @@ static const struct {
 	[MT_REPLY_UNSUPPORTED] = {"unsupported", 80, 8},
 	[MT_REPLY_DENIED] = {"denied", 70, 6},
 	[MT_REPLY_TOO_LARGE] = {"too_large", 40, 6},
+	[MT_REPLY_NO_UPGRADE] = {"no_upgrade", 80, 1},
 };
 
 enum written { BY_DUBBO, BY_THRIFT, BY_THRIFT_COMPACT, BY_NONE };

@@ -247,7 +247,7 @@ static const char *reply(void)
 {
 	static const char *const reasons[MT_REPLY_N] = {"no_route", "no_cluster", "no_endpoint",
 		"over_limit", "overload", "timeout", "lost", "bad_request", "bad_reply",
-		"unsupported", "denied", "too_large"};
+		"unsupported", "denied", "too_large", "no_upgrade"};
 	struct toy t = scene_next_sent(client);
 
 	if (t.kind == 0)

@@ -146,6 +146,38 @@ static void test_unsupported_request(void)
 	scene_stop();
 }
 
+/* Finagle's probe reaches no server, and its client's calls go on in plain Thrift. */
+static void test_finagle_probe(void)
+{
+	static const char probe[] = "\0\0\0\x28\x80\1\0\1\0\0\0\x1b"
+				    "__can__finagle__trace__v3__\0\0\0\7\0",
+			  call[] = "\0\0\0\xe\x80\1\0\1\0\0\0\1m\0\0\0\x8\0",
+			  answer[] = "\0\0\0\x44\x80\1\0\3\0\0\0\x1b"
+				     "__can__finagle__trace__v3__\0\0\0\7\xb\0\1\0\0\0\xe"
+				     "unknown method\x8\0\2\0\0\0\1\0";
+	struct fake_conn *c, *s;
+	uint8_t got[128];
+
+	scene_start(1);
+	config_speak(lab.snap, 0, mt_codec_find("thrift"), 0);
+	c = lab_client(CONFIG_SAFE);
+	lab_feed(c, (const uint8_t *)probe, sizeof(probe) - 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(lab_take(c, got, sizeof(got)), sizeof(answer) - 1);
+	CU_ASSERT_EQUAL(memcmp(got, answer, sizeof(answer) - 1), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_no_upgrade), 1);
+	lab_feed(c, (const uint8_t *)call, sizeof(call) - 1);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(lab_take(s, got, sizeof(got)), sizeof(call) - 1);
+	CU_ASSERT_EQUAL(got[12], 'm');
+	/* Behind a call, it is answered after that call's reply. */
+	lab_feed(c, (const uint8_t *)probe, sizeof(probe) - 1);
+	CU_ASSERT_EQUAL(lab_take(c, got, sizeof(got)), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	scene_stop();
+}
+
 static void test_idle_client(void)
 {
 	static const struct mt_proxy_conf conf = {
@@ -320,8 +352,8 @@ const struct mt_test stray_tests[] = {{"stray messages", test_stray_messages},
 	{"server calls after our FIN", test_server_calls_after_our_fin},
 	{"heartbeats of a client that does not read",
 		test_heartbeats_of_a_client_that_does_not_read},
-	{"unsupported request", test_unsupported_request}, {"idle client", test_idle_client},
-	{"too many outstanding", test_too_many_outstanding},
+	{"unsupported request", test_unsupported_request}, {"Finagle's probe", test_finagle_probe},
+	{"idle client", test_idle_client}, {"too many outstanding", test_too_many_outstanding},
 	{"half-closed for long", test_half_closed_for_long}, {"replies held", test_replies_held},
 	{"mutation impossible", test_mutation_impossible},
 	{"route's mutation impossible", test_route_mutation_impossible}, {0}};
