@@ -175,11 +175,10 @@ const char *mt_b_file(struct mt_build *b, const char *file)
 
 struct mt_host *mt_b_host(struct mt_build *b, const char *host, const char *ns)
 {
-	char *word = mt_b_lower(b, host);
-	struct mt_host *h = mt_strmap_get(&b->hosts, word);
+	struct mt_host *h = mt_strmap_get(&b->hosts, host);
 	char full[256];
 
-	if (!h && mt_long_name(word, ns, mt_model_domain(b->model), full, sizeof(full)))
+	if (!h && mt_long_name(host, ns, mt_model_domain(b->model), full, sizeof(full)))
 		h = mt_strmap_get(&b->hosts, full);
 	return h;
 }

@@ -73,28 +73,27 @@ bool mt_b_is_routes_namespace(const char *word, const char *ns, const struct mt_
 	return len == strlen(ns) && strncmp(word, ns, len) == 0;
 }
 
-static bool has_host(struct mt_build *b, const char *word, const char *host, const char *ns,
-	const struct mt_gateway *g)
+static bool has_host(const char *word, const char *host, const char *ns, const struct mt_gateway *g)
 {
 	const char *slash = strchr(word, '/');
 
 	if (slash && !mt_b_is_routes_namespace(word, ns, g))
 		return false;
-	return meet(mt_b_lower(b, slash ? slash + 1 : word), host);
+	return meet(slash ? slash + 1 : word, host);
 }
 
 bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
 	const struct mt_gateway *g, const struct mt_gateway_server *server)
 {
 	for (uint32_t i = 0; i < vs->n_hosts; i++) {
-		const char *host = mt_b_lower(b, vs->hosts[i].s), *ns = vs->meta.ns;
+		const char *host = vs->hosts[i].s, *ns = vs->meta.ns;
 		char full[256];
 		bool is_short =
 			mt_long_name(host, ns, mt_model_domain(b->model), full, sizeof(full));
 
 		for (uint32_t k = 0; k < server->n_hosts; k++)
-			if (has_host(b, server->hosts[k].s, host, ns, g) ||
-				(is_short && has_host(b, server->hosts[k].s, full, ns, g)))
+			if (has_host(server->hosts[k].s, host, ns, g) ||
+				(is_short && has_host(server->hosts[k].s, full, ns, g)))
 				return true;
 	}
 	return !server->n_hosts;

@@ -23,8 +23,8 @@ struct names {
 	uint32_t n_places;
 };
 
-/* The host of a cluster; NULL: its name says none. */
-static const char *host_of(const struct mt_build *b, uint32_t cluster)
+/* The host of a cluster; NULL: its name contains none. */
+static const char *host_of(struct mt_build *b, uint32_t cluster)
 {
 	const struct mt_snapshot *s = &b->snap->pub;
 	const char *name, *host;
@@ -33,11 +33,11 @@ static const char *host_of(const struct mt_build *b, uint32_t cluster)
 		return NULL;
 	name = s->clusters[cluster].name;
 	host = strncmp(name, "outbound|", 9) == 0 ? strrchr(name, '|') : NULL;
-	return host && host[1] && mt_is_host(host + 1) ? host + 1 : NULL;
+	return host && host[1] && mt_is_host(host + 1) ? mt_host_name(&b->tmp, host + 1) : NULL;
 }
 
 /* Everything must lead to one host: false ends the search. */
-static bool leads_to(const struct mt_build *b, uint32_t cluster, const char **host)
+static bool leads_to(struct mt_build *b, uint32_t cluster, const char **host)
 {
 	const char *h = host_of(b, cluster);
 
@@ -47,7 +47,7 @@ static bool leads_to(const struct mt_build *b, uint32_t cluster, const char **ho
 	return true;
 }
 
-static bool routes_lead_to(const struct mt_build *b, const struct mt_service *s, const char **host)
+static bool routes_lead_to(struct mt_build *b, const struct mt_service *s, const char **host)
 {
 	for (uint32_t i = 0; i < mt_route_count(s->routes); i++) {
 		const struct mt_route_action *a = mt_route_at(s->routes, i);
@@ -60,8 +60,7 @@ static bool routes_lead_to(const struct mt_build *b, const struct mt_service *s,
 }
 
 /* False: to several, or nobody knows. */
-static bool service_leads_to(
-	const struct mt_build *b, const struct mt_service *s, const char **host)
+static bool service_leads_to(struct mt_build *b, const struct mt_service *s, const char **host)
 {
 	if (s->routes)
 		return routes_lead_to(b, s, host);
@@ -90,7 +89,7 @@ static bool is_for_everybody(const struct mt_filter_chain_match *m)
 }
 
 /* What everybody gets says whose address it is, else all chains together; NULL: they lead to several, or nobody knows. */
-static const char *host_of_listener(const struct mt_build *b, const struct mt_listener *l,
+static const char *host_of_listener(struct mt_build *b, const struct mt_listener *l,
 	const struct mt_filter_chain *first, const struct mt_service *s)
 {
 	const char *host = NULL;

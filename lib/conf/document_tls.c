@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 static const struct mt_rule_list *tls_of(const struct mt_virtual_service *vs)
 {
@@ -23,8 +22,7 @@ static bool is_admitted(const struct mt_tls_door *d, const char *ns, const char 
 		if (slash && !mt_b_is_routes_namespace(host, ns, d->gateway))
 			continue;
 		host = slash ? slash + 1 : host;
-		if (strcmp(host, "*") == 0 || strcasecmp(host, name) == 0 ||
-			mt_host_covers(host, name))
+		if (strcmp(host, "*") == 0 || mt_host_covers(host, name))
 			return true;
 	}
 	return !d->server || !d->server->n_hosts;
@@ -38,7 +36,7 @@ static void gather(struct mt_build *b, const struct mt_tls_door *d, const struct
 		const struct mt_rule_match *m = &r->matches[i];
 
 		for (uint32_t k = 0; k < m->n_sni && mt_b_applies(b, f, m); k++) {
-			const char *name = mt_b_lower(b, m->sni[k].s);
+			const char *name = m->sni[k].s;
 			const char **slot;
 
 			if (strcmp(name, "*") == 0) {

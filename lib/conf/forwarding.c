@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define PATH	"metadata.annotations"
 #define EXAMPLE "write nat, or PORTNAME=nat,PORTNAME=nat-full"
@@ -126,8 +125,8 @@ static bool is_host_of(
 		mt_long_name(word, se->meta.ns, mt_model_domain(b->model), full, sizeof(full));
 
 	for (uint32_t i = 0; i < se->n_hosts; i++)
-		if (strcasecmp(se->hosts[i].s, word) == 0 ||
-			(is_long && se->kubernetes && strcasecmp(se->hosts[i].s, full) == 0))
+		if (strcmp(se->hosts[i].s, word) == 0 ||
+			(is_long && se->kubernetes && strcmp(se->hosts[i].s, full) == 0))
 			return true;
 	return false;
 }

@@ -7,7 +7,6 @@
 #include "mt_conf_listener_priv.h"
 
 #include <string.h>
-#include <strings.h>
 
 static const char *full_name(
 	const struct mt_build *b, const char *host, const char *ns, char full[256])
@@ -22,7 +21,7 @@ bool mt_b_shares_host(const struct mt_build *b, const struct mt_virtual_service 
 		for (uint32_t k = 0; k < c->n_hosts; k++) {
 			char x[256], y[256];
 
-			if (strcasecmp(full_name(b, a->hosts[i].s, a->meta.ns, x),
+			if (strcmp(full_name(b, a->hosts[i].s, a->meta.ns, x),
 				    full_name(b, c->hosts[k].s, c->meta.ns, y)) == 0)
 				return true;
 		}

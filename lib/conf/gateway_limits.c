@@ -18,12 +18,12 @@ static bool names_host(
 static bool covers_host(
 	struct mt_build *b, const struct mt_virtual_service *vs, const struct mt_meta_router *mr)
 {
-	const char *written = mt_b_lower(b, mr->hosts[0].s), *ns = mr->meta.ns;
+	const char *written = mr->hosts[0].s, *ns = mr->meta.ns;
 	char full[256];
 	bool is_short = mt_long_name(written, ns, mt_model_domain(b->model), full, sizeof(full));
 
 	for (uint32_t i = 0; i < vs->n_hosts; i++) {
-		const char *word = mt_b_lower(b, vs->hosts[i].s);
+		const char *word = vs->hosts[i].s;
 
 		if (mt_host_covers(word, written) || (is_short && mt_host_covers(word, full)))
 			return true;

@@ -285,7 +285,6 @@ static bool set_hosts(const struct server *s, struct mt_listen_end *end)
 			end->n_names = 0;
 			return true;
 		}
-		host = mt_b_lower(s->b, host);
 		if (!is_among(names, end->n_names, host))
 			names[end->n_names++] = host;
 	}

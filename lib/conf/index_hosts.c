@@ -111,7 +111,7 @@ static void warn_hosts(
 	struct mt_build *b, const struct mt_host *h, const struct mt_service_entry *se)
 {
 	for (uint32_t i = 1; i < se->n_hosts; i++)
-		if (mt_strmap_get(&b->hosts, mt_b_lower(b, se->hosts[i].s)) != h) {
+		if (mt_strmap_get(&b->hosts, se->hosts[i].s) != h) {
 			warn_unused(b, h, se, "hosts", i, se->hosts[i].line);
 			return;
 		}
@@ -192,16 +192,14 @@ static void stand_back(
 		se->meta.name);
 }
 
-/* Every host of a ServiceEntry names it; clusters are called by the first, of which `key` is the lower-case form. */
-static void add_names(
-	struct mt_build *b, const struct mt_service_entry *se, char *key, struct mt_host *h)
+/* Every host of a ServiceEntry names it; clusters are called by the first. */
+static void add_names(struct mt_build *b, const struct mt_service_entry *se, struct mt_host *h)
 {
 	for (uint32_t i = 0; i < se->n_hosts; i++) {
-		const struct mt_host *other;
+		const char *key = se->hosts[i].s;
+		const struct mt_host *other = mt_strmap_get(&b->hosts, key);
 		char path[32];
 
-		key = i ? mt_b_lower(b, se->hosts[i].s) : key;
-		other = mt_strmap_get(&b->hosts, key);
 		/* "*.example.com": all hosts below it, by one address. */
 		if (!mt_is_host(key + (strncmp(key, "*.", 2) == 0 ? 2 : 0))) {
 			bad_host(b, se, i);
@@ -221,8 +219,7 @@ static void add_names(
 
 static void add_entry(struct mt_build *b, const struct mt_service_entry *se)
 {
-	char *key = mt_b_lower(b, se->hosts[0].s);
-	struct mt_host *h = mt_strmap_get(&b->hosts, key);
+	struct mt_host *h = mt_strmap_get(&b->hosts, se->hosts[0].s);
 
 	if (h && same_place(h->se, se)) {
 		join(b, h, se);
@@ -231,7 +228,7 @@ static void add_entry(struct mt_build *b, const struct mt_service_entry *se)
 	} else {
 		h = &b->host_list[b->n_hosts++];
 		h->se = se;
-		add_names(b, se, key, h);
+		add_names(b, se, h);
 	}
 }
 

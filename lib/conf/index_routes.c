@@ -100,7 +100,7 @@ struct wildcard {
 struct wildcards {
 	struct wildcard *v;
 	uint32_t n;
-	const char **hosts; /* names of all hosts, in lower case */
+	const char **hosts; /* names of all hosts */
 };
 
 /* Routes of bytes, which a MetaRouter has none of. */
@@ -261,12 +261,10 @@ static int by_nearness(const void *a, const void *b)
 
 static void add_wildcard(struct mt_build *b, struct wildcards *all, struct claims *c, uint32_t i)
 {
-	const char *word = mt_b_lower(b, c->vs->hosts[i].s);
-	struct wildcard *w =
-		word ? mt_region_push(&b->tmp, (void **)&all->v, &all->n, sizeof(*w)) : NULL;
+	struct wildcard *w = mt_region_push(&b->tmp, (void **)&all->v, &all->n, sizeof(*w));
 
 	if (w)
-		*w = (struct wildcard){c, word, i, all->n};
+		*w = (struct wildcard){c, c->vs->hosts[i].s, i, all->n};
 }
 
 /*
@@ -297,11 +295,8 @@ static void claim_wildcards(struct mt_build *b, struct wildcards *all)
 {
 	if (all->n)
 		all->hosts = mt_region_alloc(&b->tmp, sizeof(*all->hosts) * b->n_hosts);
-	for (uint32_t k = 0; all->hosts && k < b->n_hosts; k++) {
-		all->hosts[k] = mt_b_lower(b, b->host_list[k].se->hosts[0].s);
-		if (!all->hosts[k])
-			return;
-	}
+	for (uint32_t k = 0; all->hosts && k < b->n_hosts; k++)
+		all->hosts[k] = b->host_list[k].se->hosts[0].s;
 	for (uint32_t i = 0; all->hosts && i < all->n; i++)
 		claim_below(b, all, &all->v[i], true);
 	mt_sort(all->v, all->n, sizeof(*all->v), by_nearness);

@@ -240,13 +240,13 @@ static bool find_hosts(struct mt_build *b, struct candidate *c)
 	struct mt_host *h = mt_b_host(b, dr->host.s, dr->meta.ns);
 	bool found = h != NULL;
 
-	c->host = h ? h->se->hosts[0].s : mt_b_lower(b, dr->host.s);
+	c->host = h ? h->se->hosts[0].s : dr->host.s;
 	if (h)
 		add(b, h, c);
 	for (uint32_t i = 0; c->host[0] == '*' && i < b->n_hosts; i++) {
 		struct mt_host *below = &b->host_list[i];
 
-		if (below == h || !mt_host_covers(c->host, mt_b_lower(b, below->se->hosts[0].s)))
+		if (below == h || !mt_host_covers(c->host, below->se->hosts[0].s))
 			continue;
 		add(b, below, c);
 		found = true;

@@ -79,15 +79,15 @@ static int copy_prefixes(struct mt_build *b, const struct mt_res_prefix *from, u
 	return 0;
 }
 
-static int copy_names(struct mt_build *b, const char **from, uint32_t n, bool lower,
-	const char *const **to, uint32_t *n_to)
+static int copy_names(
+	struct mt_build *b, const char **from, uint32_t n, const char *const **to, uint32_t *n_to)
 {
 	const char **v = n ? mt_region_alloc(&b->snap->region, sizeof(*v) * n) : NULL;
 
 	if (n && !v)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		v[i] = mt_b_keep(b, lower ? mt_b_lower(b, from[i]) : from[i]);
+		v[i] = mt_b_keep(b, from[i]);
 	*to = v;
 	*n_to = n;
 	return 0;
@@ -107,10 +107,10 @@ static int copy_match(
 	to->transport = transport_of(from->transport);
 	if (copy_prefixes(b, from->prefixes, from->n_prefixes, &to->dst, &to->n_dst) ||
 		copy_prefixes(b, from->sources, from->n_sources, &to->src, &to->n_src) ||
-		copy_names(b, from->server_names, from->n_server_names, true, &to->server_names,
+		copy_names(b, from->server_names, from->n_server_names, &to->server_names,
 			&to->n_server_names))
 		return -ENOMEM;
-	return copy_names(b, from->alpn, from->n_alpn, false, &to->alpn, &to->n_alpn);
+	return copy_names(b, from->alpn, from->n_alpn, &to->alpn, &to->n_alpn);
 }
 
 /* Clear text names no application protocol: nobody gets it. */

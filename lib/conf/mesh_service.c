@@ -42,17 +42,21 @@ static const char *host_of_cluster(struct mt_build *b, const char *name)
 {
 	const char *bar = strrchr(name, '|');
 
-	return bar && bar[1] ? mt_region_strdup(&b->tmp, bar + 1) : NULL;
+	return bar && bar[1] ? mt_host_name(&b->tmp, bar + 1) : NULL;
 }
 
 /* "host_20880", as control planes name routes for messages. */
 static const char *host_of_routes(struct mt_build *b, const char *name)
 {
 	const char *end = strrchr(name, '_');
+	char *host;
 
 	if (!end || end == name || !end[1] || end[1 + strspn(end + 1, "0123456789")])
 		return NULL;
-	return mt_region_strndup(&b->tmp, name, (size_t)(end - name));
+	host = mt_region_strndup(&b->tmp, name, (size_t)(end - name));
+	if (host)
+		mt_host_fold(host);
+	return host;
 }
 
 static const struct mt_text *first_cluster(const struct mt_res_chain *chain)

@@ -97,6 +97,11 @@ int mt_override_parse(
 int mt_override_parse_line(struct mt_override *o, const char *line, struct mt_err *e);
 /* Writes the override's text; returns buf. */
 char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT]);
+/*
+ * True if the words of an operator, or of a file of an earlier version, name the cluster. They may
+ * have its host, which follows the last '|', in capitals.
+ */
+bool mt_override_names(const char *words, const char *cluster);
 /* True if both have the same target, so that the newer one replaces the older. */
 bool mt_override_same_target(const struct mt_override *a, const struct mt_override *b);
 

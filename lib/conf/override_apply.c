@@ -68,7 +68,7 @@ static bool is_subset(const char *cluster, const char *subset)
 
 bool mt_conf_share_names(const char *share, const char *cluster)
 {
-	return strcmp(share, cluster) == 0 || is_subset(cluster, share);
+	return mt_override_names(share, cluster) || is_subset(cluster, share);
 }
 
 /* One that is not named gets nothing, because the shares are the whole split. */

@@ -29,7 +29,7 @@ static bool is_its(const struct mt_override *o, const struct mt_endpoint *ep)
 static const struct mt_endpoint *endpoint_in(
 	const struct mt_cluster *c, const struct mt_override *o)
 {
-	if (o->target[0] && strcmp(o->target, c->name) != 0)
+	if (o->target[0] && !mt_override_names(o->target, c->name))
 		return NULL;
 	for (uint32_t k = 0; k < c->n_eps; k++)
 		if (is_its(o, &c->eps[k]))
@@ -344,7 +344,7 @@ static bool has_bucket(const struct mt_limit_registry *r, const struct mt_overri
 	uint32_t idx = 0;
 
 	while (mt_limit_next(r, &idx, 0, &info))
-		if (strcmp(info.service, o->target) == 0 && strcmp(info.match, o->part) == 0)
+		if (strcasecmp(info.service, o->target) == 0 && strcmp(info.match, o->part) == 0)
 			return true;
 	return false;
 }
@@ -363,7 +363,7 @@ static bool limit_changes(const struct mt_conf *c, const struct mt_override *o, 
 	uint32_t idx = 0;
 
 	while (mt_limit_next(c->limits, &idx, 0, &i))
-		if (strcmp(i.service, o->target) == 0 && strcmp(i.match, o->part) == 0 &&
+		if (strcasecmp(i.service, o->target) == 0 && strcmp(i.match, o->part) == 0 &&
 			(i.turned || i.report_only != l->report_only ||
 				!is_now(l->max_tokens, i.numbers.max_tokens) ||
 				!is_now(l->tokens_per_fill, i.numbers.tokens_per_fill) ||

@@ -473,9 +473,17 @@ char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT])
 	return buf;
 }
 
+bool mt_override_names(const char *words, const char *cluster)
+{
+	const char *host = strrchr(words, '|');
+	size_t len = host ? (size_t)(host - words) : strlen(words) + 1;
+
+	return strncmp(words, cluster, len) == 0 && (!host || strcasecmp(host, cluster + len) == 0);
+}
+
 bool mt_override_same_target(const struct mt_override *a, const struct mt_override *b)
 {
 	return a->kind == b->kind && a->port == b->port && a->knob == b->knob &&
-	       mt_addr_eq(&a->addr, &b->addr) && strcmp(a->target, b->target) == 0 &&
+	       mt_addr_eq(&a->addr, &b->addr) && mt_override_names(a->target, b->target) &&
 	       strcmp(a->part, b->part) == 0;
 }

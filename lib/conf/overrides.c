@@ -20,7 +20,7 @@ static struct mt_override *same_of(const struct mt_overrides *s, const struct mt
 static bool is_within(const struct mt_override *in, const struct mt_override *o)
 {
 	return in->port == o->port && mt_addr_eq(&in->addr, &o->addr) &&
-	       (!o->target[0] || strcmp(in->target, o->target) == 0);
+	       (!o->target[0] || mt_override_names(in->target, o->target));
 }
 
 static void remove_at(struct mt_overrides *s, uint32_t i)
@@ -168,7 +168,7 @@ static bool is_endpoint(
 	const struct mt_override *o, const char *cluster, const struct mt_addr *addr, uint16_t port)
 {
 	return o->port == port && mt_addr_eq(&o->addr, addr) &&
-	       (!o->target[0] || strcmp(o->target, cluster) == 0);
+	       (!o->target[0] || mt_override_names(o->target, cluster));
 }
 
 /* One that names the cluster comes before one that is for all of them. */
@@ -260,7 +260,7 @@ uint64_t mt_overrides_cluster_stamp(const struct mt_overrides *s, const char *cl
 		const struct mt_override *o = &s->v[i];
 
 		if (o->kind == MT_OVERRIDE_WEIGHT &&
-			(!o->target[0] || strcmp(o->target, cluster) == 0))
+			(!o->target[0] || mt_override_names(o->target, cluster)))
 			h = hash_one(o, h);
 	}
 	return h;

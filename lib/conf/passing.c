@@ -9,7 +9,6 @@
 #include "mt_conf_policy_priv.h"
 
 #include <string.h>
-#include <strings.h>
 
 /* ---- which services ---------------------------------------------------------------------------------- */
 
@@ -30,8 +29,7 @@ static bool is_admitted(
 		if (slash && !mt_b_is_routes_namespace(host, h->se->meta.ns, g))
 			continue;
 		host = slash ? slash + 1 : host;
-		if (strcmp(host, "*") == 0 || strcasecmp(host, name) == 0 ||
-			mt_host_covers(host, name))
+		if (strcmp(host, "*") == 0 || mt_host_covers(host, name))
 			return true;
 	}
 	return !s->n_hosts;

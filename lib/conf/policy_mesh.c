@@ -138,8 +138,10 @@ static bool add_cluster(struct told *all, struct told_cluster *t)
 {
 	const struct mt_shared_cluster *sc = all->b->snap->clusters[t->c - all->b->clusters_v];
 	uint32_t port;
-	const char *host = read_name(t->c->name, &port);
+	const char *host = mt_host_name(&all->b->tmp, read_name(t->c->name, &port));
 
+	if (!host)
+		return false;
 	t->host = host_of(all, host, mt_mesh_ns(all->b, sc));
 	if (!t->host)
 		return false;

@@ -170,19 +170,35 @@ uint32_t mt_b_find_dest(struct mt_build *b, const struct mt_dest *d, const char 
 	return u ? mt_b_unit_cluster(b, u, d->subset.s) : MT_NO_CLUSTER;
 }
 
+/* The name as clusters of documents have it, with the host in lower case; kept as long as b->deps. */
+static const char *in_lower_case(struct mt_build *b, const char *name)
+{
+	char *copy = mt_region_strdup(b->deps ? b->deps->region : &b->tmp, name);
+	char *host = copy ? strrchr(copy, '|') : NULL;
+
+	if (host)
+		mt_host_fold(host);
+	return copy ? copy : name;
+}
+
 uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_text *name)
 {
 	struct mt_suggest near = {.word = name->s};
-	uint32_t at = name->s ? mt_b_find_cluster(b, name->s) : MT_NO_CLUSTER;
+	const char *found = name->s;
+	uint32_t at = found ? mt_b_find_cluster(b, found) : MT_NO_CLUSTER;
 	struct mt_service_dep *dep;
 
 	if (b->mesh)
 		return mt_b_mesh_cluster(b, path, name->s, at);
+	if (at == MT_NO_CLUSTER && found) {
+		found = in_lower_case(b, found);
+		at = mt_b_find_cluster(b, found);
+	}
 	if (at != MT_NO_CLUSTER) {
 		dep = mt_b_note_dep(b, MT_DEP_CLUSTER, at);
 		if (dep)
-			dep->of.cluster = name->s;
+			dep->of.cluster = found;
 		return at;
 	}
 	for (uint32_t i = 0; i < b->n_clusters && b->diags->errors < 100; i++)

@@ -19,6 +19,30 @@
 /* What hosts are made of, as a rule. */
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_*"
 
+/* Files of earlier versions may have hosts with capitals. NULL: no memory; free() it. */
+static char *host_of(const char *name)
+{
+	char *host = strdup(name);
+
+	if (host)
+		mt_host_fold(host);
+	return host;
+}
+
+/* If the file has a host in several forms, the first keeps its address; the others become free. */
+static bool read_address(struct mt_vips *v, const char *name, const json_t *text)
+{
+	char *host = host_of(name);
+	struct mt_addr a;
+	bool ok;
+
+	ok = host && json_is_string(text) && mt_addr_parse(json_string_value(text), &a) == 0 &&
+	     ((strcmp(host, name) != 0 && mt_strmap_get(&v->by_host, host)) ||
+		     mt_vips_put(v, host, &a) == 0);
+	free(host);
+	return ok;
+}
+
 static bool read_addresses(struct mt_vips *v, json_t *addresses)
 {
 	const char *host;
@@ -28,10 +52,7 @@ static bool read_addresses(struct mt_vips *v, json_t *addresses)
 		return false;
 	json_object_foreach(addresses, host, text)
 	{
-		struct mt_addr a;
-
-		if (!json_is_string(text) || mt_addr_parse(json_string_value(text), &a) ||
-			mt_vips_put(v, host, &a))
+		if (!read_address(v, host, text))
 			return false;
 	}
 	return true;
@@ -46,9 +67,12 @@ static bool read_gone(struct mt_vips *v, json_t *gone)
 		return false;
 	json_array_foreach(gone, i, host)
 	{
-		if (!json_is_string(host))
+		char *name = json_is_string(host) ? host_of(json_string_value(host)) : NULL;
+
+		if (!name)
 			return false;
-		mt_vips_left(v, json_string_value(host));
+		mt_vips_left(v, name);
+		free(name);
 	}
 	return true;
 }

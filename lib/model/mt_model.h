@@ -172,8 +172,17 @@ const char *mt_labels_locality(struct mt_region *r, const struct mt_labels *l);
 const char *mt_model_domain(const struct mt_model *m);
 const char *mt_model_root(const struct mt_model *m);
 /*
- * Expands NAME, NAME.NS and NAME.NS.svc to the full name. False if `word` has another form, or if
- * `buf` is too small.
+ * Host names ignore case (RFC 4343), so every source stores them in lower case, and all other code
+ * compares bytes. mt_host_fold() changes a name in place; in "NAMESPACE/HOST" only the host.
+ */
+void mt_host_fold(char *host);
+/* Copies a host name in lower case to `r`; NULL: no memory, or `host` is NULL. */
+char *mt_host_name(struct mt_region *r, const char *host);
+/* The host of a Kubernetes Service, NAME.NAMESPACE.svc.DOMAIN, in `r`; NULL: no memory. */
+char *mt_service_host(struct mt_region *r, const char *name, const char *ns, const char *domain);
+/*
+ * Expands the host NAME, NAME.NS and NAME.NS.svc to the full name. False if `word` has another
+ * form, or if `buf` is too small.
  */
 bool mt_long_name(const char *word, const char *ns, const char *domain, char *buf, size_t size);
 /* True if a host as written in a rule ("*", "*.x", "a.x") matches `host`. */

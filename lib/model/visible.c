@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Short names, wildcards and visibility, as in Istio. */
+/* Host names: case, short names, wildcards; visibility of objects, as in Istio. */
 #include "mt_model.h"
 
 #include <stdio.h>
@@ -18,6 +18,34 @@ const char *mt_model_root(const struct mt_model *m)
 	return m->mesh.root_ns ? m->mesh.root_ns : ROOT_NAMESPACE;
 }
 
+/* ASCII only, because host names are; tolower() would depend on the locale. */
+void mt_host_fold(char *host)
+{
+	char *slash = strrchr(host, '/');
+
+	for (char *p = slash ? slash + 1 : host; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+}
+
+char *mt_host_name(struct mt_region *r, const char *host)
+{
+	char *copy = host ? mt_region_strdup(r, host) : NULL;
+
+	if (copy)
+		mt_host_fold(copy);
+	return copy;
+}
+
+char *mt_service_host(struct mt_region *r, const char *name, const char *ns, const char *domain)
+{
+	char *host = mt_region_printf(r, "%s.%s.svc.%s", name, ns, domain);
+
+	if (host)
+		mt_host_fold(host);
+	return host;
+}
+
 bool mt_long_name(const char *word, const char *ns, const char *domain, char *buf, size_t size)
 {
 	const char *dot = strchr(word, '.'), *second = dot ? strchr(dot + 1, '.') : NULL;
@@ -29,7 +57,10 @@ bool mt_long_name(const char *word, const char *ns, const char *domain, char *bu
 		n = snprintf(buf, size, "%s.svc.%s", word, domain);
 	else if (strcmp(second, ".svc") == 0)
 		n = snprintf(buf, size, "%s.%s", word, domain);
-	return n > 0 && (size_t)n < size;
+	if (n <= 0 || (size_t)n >= size)
+		return false;
+	mt_host_fold(buf);
+	return true;
 }
 
 bool mt_host_covers(const char *wildcard, const char *host)

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- destinations ---------------------------------------------------------------------------- */
 
@@ -56,9 +55,9 @@ static void add_backend(struct mt_gwapi *x, const struct mt_gwapi_ref *r, uint32
 	d->dest.origin = r->origin;
 	d->dest.port.number = r->port;
 	d->dest.host.line = r->name.line;
-	d->dest.host.s = host ? r->name.s
-			      : mt_region_printf(&x->m->region, "%s.%s.svc.%s", r->name.s, ns,
-					mt_model_domain(x->m));
+	d->dest.host.s =
+		host ? mt_host_name(&x->m->region, r->name.s)
+		     : mt_service_host(&x->m->region, r->name.s, ns, mt_model_domain(x->m));
 	snprintf(path, sizeof(path), "spec.rules[0].backendRefs[%u]", at);
 	d->dest.refused = !d->dest.host.s || !(host || mt_gwapi_is_service(r, true));
 	if (d->dest.refused)
@@ -211,9 +210,8 @@ static void bind_service(struct mt_gwapi *x, const struct mt_gwapi_ref *p)
 {
 	static struct mt_text own = {".", 0};
 	const char *ns = p->ns.s ? p->ns.s : x->route->meta.ns;
-	const struct mt_text host = {mt_region_printf(&x->m->region, "%s.%s.svc.%s", p->name.s, ns,
-					     mt_model_domain(x->m)),
-		p->name.line};
+	const struct mt_text host = {
+		mt_service_host(&x->m->region, p->name.s, ns, mt_model_domain(x->m)), p->name.line};
 	struct mt_virtual_service *vs = make_service(x, host);
 
 	if (vs && strcmp(ns, x->route->meta.ns) != 0)
@@ -228,8 +226,7 @@ static void bind_service(struct mt_gwapi *x, const struct mt_gwapi_ref *p)
 /* The narrower of two host names, if one covers the other; NULL: neither does. */
 static const char *both(const char *listener, const char *route)
 {
-	if (strcasecmp(listener, route) == 0 || strcmp(listener, "*") == 0 ||
-		mt_host_covers(listener, route))
+	if (strcmp(listener, "*") == 0 || mt_host_covers(listener, route))
 		return route;
 	return strcmp(route, "*") == 0 || mt_host_covers(route, listener) ? listener : NULL;
 }

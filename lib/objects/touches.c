@@ -2,7 +2,6 @@
 /* Finds which hosts each object affects, once the statuses of all objects are known. */
 #include "mt_objects_priv.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +9,7 @@ struct touching {
 	struct mt_object_table *t;
 	const struct mt_model *m;
 	struct mt_by_label entries;
-	struct mt_strmap hosts; /* services in effect, by host name in lower case */
+	struct mt_strmap hosts; /* services in effect, by host name */
 };
 
 static void touch_new(struct mt_object_table *t, struct mt_object_row *row, const char *host)
@@ -30,15 +29,6 @@ static void touch(struct mt_object_table *t, struct mt_object_row *row, const ch
 	touch_new(t, row, host);
 }
 
-static void lower(const char *s, char *buf, size_t size)
-{
-	size_t i = 0;
-
-	for (; s[i] && i + 1 < size; i++)
-		buf[i] = (char)tolower((unsigned char)s[i]);
-	buf[i] = '\0';
-}
-
 static void index_hosts(struct touching *x)
 {
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
@@ -50,10 +40,8 @@ static void index_hosts(struct touching *x)
 			(row->status == MT_OBJECT_NO_EFFECT || row->status == MT_OBJECT_SHADOWED))
 			continue;
 		for (uint32_t k = 0; k < se->n_hosts; k++) {
-			char word[256], *key;
+			char *key = mt_region_strdup(&x->t->words, se->hosts[k].s);
 
-			lower(se->hosts[k].s, word, sizeof(word));
-			key = mt_region_strdup(&x->t->words, word);
 			if (key && !mt_strmap_get(&x->hosts, key))
 				mt_strmap_put(&x->hosts, key, (void *)se, NULL);
 		}
@@ -64,20 +52,19 @@ static void index_hosts(struct touching *x)
 static void touch_named(
 	struct touching *x, struct mt_object_row *row, const char *host, const char *ns)
 {
-	char word[256], full[256];
 	const char *key;
+	char full[256];
 	uint32_t pos = 0;
 
-	lower(host, word, sizeof(word));
-	if (mt_strmap_get(&x->hosts, word)) {
+	if (mt_strmap_get(&x->hosts, host)) {
 		touch(x->t, row, host);
 		return;
 	}
-	if (mt_long_name(word, ns, mt_model_domain(x->m), full, sizeof(full)) &&
+	if (mt_long_name(host, ns, mt_model_domain(x->m), full, sizeof(full)) &&
 		mt_strmap_get(&x->hosts, full))
 		touch(x->t, row, full);
-	while (word[0] == '*' && mt_strmap_next(&x->hosts, &pos, &key))
-		if (mt_host_covers(word, key))
+	while (host[0] == '*' && mt_strmap_next(&x->hosts, &pos, &key))
+		if (mt_host_covers(host, key))
 			touch_new(x->t, row, key);
 }
 

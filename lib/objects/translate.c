@@ -431,8 +431,8 @@ static void translate(struct translation *x, const struct mt_kube_service *svc)
 
 	if (!se || !host)
 		return;
-	host->s = mt_region_printf(
-		&x->m->region, "%s.%s.svc.%s", svc->meta.name, svc->meta.ns, mt_model_domain(x->m));
+	host->s =
+		mt_service_host(&x->m->region, svc->meta.name, svc->meta.ns, mt_model_domain(x->m));
 	host->line = svc->meta.origin.line;
 	*se = (struct mt_service_entry){.meta = svc->meta,
 		.hosts = host,

@@ -160,7 +160,7 @@ static const struct mt_section tls_section = {"TLS of a listener", sizeof(struct
 static const struct mt_field listener_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_gwapi_listener, name), .required = true,
 		.help = "the name that routes refer to"},
-	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_listener, hostname),
+	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_listener, hostname), .host = true,
 		.help = "server names of TLS that the listener accepts"},
 	{"port", MT_F_NUM, AT(struct mt_gwapi_listener, port), .min = 1, .max = 65535,
 		.required = true, .help = "the port that clients connect to"},
@@ -255,7 +255,7 @@ const struct mt_section mt_sec_gwapi_tcp = {"TCPRoute", sizeof(struct mt_gwapi_r
 	MT_ARRAY_LEN(tcp_fields), .fields = tcp_fields, .unknown = mt_unknown_told};
 
 static const struct mt_field tls_route_spec[] = {
-	{"hostnames", MT_F_TEXTS, AT_LIST(struct mt_gwapi_route, hostnames),
+	{"hostnames", MT_F_TEXTS, AT_LIST(struct mt_gwapi_route, hostnames), .host = true,
 		.help = "server names that clients send; none: those of the listener"},
 	ROUTE_FIELDS,
 };
@@ -327,7 +327,7 @@ const struct mt_section mt_sec_gwapi_grant = {"ReferenceGrant", sizeof(struct mt
 static const struct mt_field san_fields[] = {
 	{"type", MT_F_TEXT, AT(struct mt_gwapi_san, type),
 		.help = "`Hostname` or `URI`: the field that is used"},
-	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_san, hostname),
+	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_san, hostname), .host = true,
 		.help = "a DNS name of the certificate"},
 	{"uri", MT_F_TEXT, AT(struct mt_gwapi_san, uri),
 		.help = "a URI of the certificate, such as spiffe://..."},
@@ -342,7 +342,7 @@ static const struct mt_section authority_section = {"authority", sizeof(struct m
 	MT_ARRAY_LEN(authority_fields), .fields = authority_fields, .unknown = mt_unknown_told};
 
 static const struct mt_field validation_fields[] = {
-	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_validation, hostname),
+	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_validation, hostname), .host = true,
 		.help = "server name to send, which the certificate must have"},
 	{"wellKnownCACertificates", MT_F_TEXT, AT(struct mt_gwapi_validation, well_known),
 		.help = "`System`: the roots of this host"},

@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 static const char *const modes[] = {"nat", "nat-full", "dsr", "tunnel-ipip", "tunnel-gue", NULL};
 
@@ -166,7 +165,7 @@ const struct mt_section mt_sec_node_nat = {
 
 static bool is_same(const struct mt_node_forwarding *a, const struct mt_node_forwarding *b)
 {
-	return a->host.s && b->host.s && strcasecmp(a->host.s, b->host.s) == 0 &&
+	return a->host.s && b->host.s && strcmp(a->host.s, b->host.s) == 0 &&
 	       a->port.v == b->port.v;
 }
 

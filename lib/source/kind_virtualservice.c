@@ -52,8 +52,8 @@ static const struct mt_field match_fields[] = {
 		.help = "networks of clients, which routes cannot match"},
 	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
 		.help = "networks of destinations, which routes cannot match"},
-	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni), .status = MT_S_REFUSED,
-		.help = "for `tls` routes only"},
+	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni), .host = true,
+		.status = MT_S_REFUSED, .help = "for `tls` routes only"},
 	{"ignoreUriCase", MT_F_SKIP, .help = "HTTP only"},
 	{"statPrefix", MT_F_SKIP, .help = "part of Envoy's statistics names"},
 };

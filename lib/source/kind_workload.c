@@ -13,6 +13,9 @@ static void read_address(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (!mt_read_text(c, n, &w->address_text) ||
 		mt_addr_parse(w->address_text.s, &w->address) == 0)
 		return;
+	w->address_text.s = mt_host_name(&c->model->region, n->text);
+	if (!w->address_text.s)
+		w->address_text.s = "";
 	w->address = (struct mt_addr){0};
 	if (strncmp(w->address_text.s, "unix://", 7) == 0)
 		mt_f_error(c, n->line, "write an IP address",

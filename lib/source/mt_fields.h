@@ -172,7 +172,7 @@ bool mt_read_texts(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out);
 /*
  * mt_read_text() and mt_read_texts() for host names. They drop the dot of the DNS root at the end
- * of a name: "h.test." becomes "h.test", which is the same host.
+ * of a name and change it to lower case: "H.test." becomes "h.test", which is the same host.
  */
 bool mt_read_host(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
 bool mt_read_hosts(

@@ -203,13 +203,13 @@ bool mt_read_host(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *o
 
 	if (!mt_read_text(c, n, out))
 		return false;
-	len = strlen(out->s);
-	/* Keep "h..", "*." and ".", which are not names, so that errors show them as written. */
-	if (len < 2 || out->s[len - 1] != '.' || strchr(".*/", out->s[len - 2]))
-		return true;
-	host = mt_region_strndup(&c->model->region, out->s, len - 1);
+	host = mt_host_name(&c->model->region, out->s);
 	if (!host)
 		return false;
+	len = strlen(host);
+	/* Keep "h..", "*." and ".", which are not names, so that errors show them. */
+	if (len >= 2 && host[len - 1] == '.' && !strchr(".*/", host[len - 2]))
+		host[len - 1] = '\0';
 	out->s = host;
 	return true;
 }

@@ -32,7 +32,7 @@ static void find_ejected(struct mt_ctl *c, const struct mt_override *o, struct m
 	for (uint32_t i = 0; s && i < s->n_clusters; i++) {
 		const struct mt_cluster *cl = &s->clusters[i];
 
-		if (o->target[0] && strcmp(o->target, cl->name) != 0)
+		if (o->target[0] && !mt_override_names(o->target, cl->name))
 			continue;
 		for (uint32_t k = 0; k < cl->n_eps && a->n < MT_ASK_ROWS; k++) {
 			const struct mt_endpoint *ep = &cl->eps[k];

@@ -9,6 +9,7 @@
 #include "mt_balance.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define N_CHAINS 1024u
 /* How long an unused bucket is kept, so that it can be found again. */
@@ -162,7 +163,7 @@ static const struct mt_limit_override *override_of(
 	const struct mt_limit_registry *r, const char *service, const char *match)
 {
 	for (uint32_t i = 0; i < r->n_rules; i++)
-		if (strcmp(r->rules[i].service, service) == 0 &&
+		if (strcasecmp(r->rules[i].service, service) == 0 &&
 			strcmp(r->rules[i].match, match) == 0)
 			return &r->rules[i].set;
 	return NULL;

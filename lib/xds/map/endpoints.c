@@ -151,7 +151,7 @@ static bool add_name(
 	n = mt_region_push(m->r, (void **)&f->dns->names, &f->dns->n_names, sizeof(*n));
 	if (!n)
 		return mt_xm_no_memory(m);
-	*n = (struct mt_res_dns_name){.host = mt_region_strdup(m->r, host),
+	*n = (struct mt_res_dns_name){.host = mt_host_name(m->r, host),
 		.locality = (uint32_t)(f->l - f->out->localities),
 		.weight = e->weight,
 		.port = e->port,

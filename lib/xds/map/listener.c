@@ -59,7 +59,10 @@ static bool names(struct mt_xmap *m, const char *field, char *const *from, size_
 	return true;
 }
 
-/* As in Envoy, a wildcard must be the whole first label, and other labels must follow. */
+/*
+ * As in Envoy, a wildcard must be the whole first label, and other labels must follow. Clients'
+ * names are compared in lower case.
+ */
 static bool server_names(
 	struct mt_xmap *m, const Xds__FilterChainMatch *f, struct mt_res_match *out)
 {
@@ -67,8 +70,12 @@ static bool server_names(
 		    &out->n_server_names))
 		return false;
 	for (uint32_t i = 0; i < out->n_server_names; i++) {
-		const char *name = out->server_names[i], *star = strrchr(name, '*');
+		const char *name = mt_host_name(m->r, out->server_names[i]),
+			   *star = name ? strrchr(name, '*') : NULL;
 
+		if (!name)
+			return mt_xm_no_memory(m);
+		out->server_names[i] = name;
 		if (!star || (star == name && name[1] == '.'))
 			continue;
 		mt_xm_at(m, "server_names", i);

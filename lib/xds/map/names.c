@@ -63,7 +63,7 @@ static bool row(struct mt_xmap *m, const Xds__NameTable__TableEntry *from, struc
 		return false;
 	if (!out->n_addrs)
 		return true;
-	out->host = mt_region_strdup(m->r, from->key);
+	out->host = mt_host_name(m->r, from->key);
 	*used = true;
 	return out->host || mt_xm_no_memory(m);
 }

@@ -202,6 +202,7 @@ bool mt_xm_upstream_tls(struct mt_xmap *m, const char *field, const Xds__Transpo
 		*out = u ? context(m, u->common_tls_context) : NULL;
 		if (!*out || (*u->sni && !mt_xm_name(m, "sni", u->sni, &(*out)->sni)))
 			return false;
+		(*out)->sni = mt_host_name(m->r, (*out)->sni);
 	}
 	mt_xm_out(m, mark);
 	return true;

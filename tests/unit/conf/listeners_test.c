@@ -65,7 +65,7 @@ static void envoy_patch(void)
 					   "          idle_timeout: 90s\n"
 					   "          route_config: {routes: [{name: r, route: "
 					   "{cluster: "
-					   "outbound|20880||a.x}}]}\n"
+					   "outbound|20880||A.x}}]}\n"
 					   "          meta_protocol_filters:\n"
 					   "          - name: "
 					   "aeraki.meta_protocol.filters.local_ratelimit\n"

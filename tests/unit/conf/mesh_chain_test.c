@@ -173,7 +173,7 @@ static void by_client(void)
 /* As of documents: TLS goes on as it is by the name that it asks for. Who ends TLS refuses those of his name. */
 static void by_name(void)
 {
-	static const char *a[] = {"A.x"}, *b[] = {"*.b.x"}, *c[] = {"c.x"};
+	static const char *a[] = {"a.x"}, *b[] = {"*.b.x"}, *c[] = {"c.x"};
 	struct mesh_scene sc = mesh_scene_new();
 	struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
 	struct mt_res_chain *ends;

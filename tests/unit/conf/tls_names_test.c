@@ -62,6 +62,47 @@ static void at_a_gateway(void)
 	unbuild(&b);
 }
 
+/* A gateway's wildcard, a VirtualService below it, and the hosts that both name, in either case. */
+static void in_either_case(void)
+{
+	struct built b = build_text(NULL,
+		BYTES("p", "P.X", "192.0.2.31") BYTES("q", "q.x", "192.0.2.32") ISTIO("Gateway",
+			"g") "  selector: {}\n  servers:\n"
+			     "  - {port: {number: 8443, name: tls, protocol: TLS}, hosts: "
+			     "['*.Shop.Example', "
+			     "'default/Other.Example'], tls: {mode: PASSTHROUGH}}\n"
+			     "  - {port: {number: 9000, name: tcp}, hosts: "
+			     "['*.Shop.Example']}\n" ROUTES("a", "one.shop.example",
+				     "  gateways: [g]\n") TO("sniHosts: [one.shop.example]",
+				     "p.X") ROUTES("b", "'*.SHOP.example', OTHER.example",
+				     "  gateways: [g]\n")
+				     TO("sniHosts: [TWO.shop.example, other.EXAMPLE]",
+					     "Q.x") ROUTES("c", "One.shop.example",
+					     "  gateways: [g]\n") "  - {match: [{sniHosts: "
+								  "[x.shop.example]}], route: "
+								  "[{destination: {host: q.X}}]}\n"
+								  "  tcp: [{route: [{destination: "
+								  "{host: Q.x}}]}]\n");
+	const struct mt_listener *l;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	if (b.diags.warnings)
+		show_diags(&b);
+	CU_ASSERT_EQUAL(b.diags.warnings, 0);
+	l = listener(b.s, "0.0.0.0", 8443);
+	l = l ? l : listener(b.s, "::", 8443);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	LEADS(b, l, "one.shop.example", P);
+	LEADS(b, l, "two.shop.example", Q);
+	LEADS(b, l, "other.example", Q);
+	LEADS(b, l, "x.shop.example", Q);
+	l = listener(b.s, "0.0.0.0", 9000);
+	l = l ? l : listener(b.s, "::", 9000);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	LEADS(b, l, NULL, Q);
+	unbuild(&b);
+}
+
 /* Any name is one route's; one name the first one's. */
 static void who_has_a_name(void)
 {
@@ -244,9 +285,9 @@ static void to_services_by_name(void)
 			BYTES("bare", "bare.x", "192.0.2.41") SUBSETS);
 	static const struct {
 		const char *name, *to;
-	} rows[] = {{"outbound_.443_._.p.x", "outbound_.443_._.P.x"},
-		{"outbound_.80_._.p.x", "outbound_.80_._.P.x"},
-		{"outbound_.443_.a_.p.x", "outbound_.443_.a_.P.x"},
+	} rows[] = {{"outbound_.443_._.p.x", "outbound_.443_._.p.x"},
+		{"outbound_.80_._.p.x", "outbound_.80_._.p.x"},
+		{"outbound_.443_.a_.p.x", "outbound_.443_.a_.p.x"},
 		{"outbound_.443_.none_.p.x", ""}, {"outbound_.443_.other_.p.x", ""},
 		{"outbound_.81_._.p.x", ""}, {"outbound_.0443_._.p.x", ""},
 		{"outbound_.443_._.q.x", ""}, {"outbound_.443_._.bare.x", ""},
@@ -279,7 +320,7 @@ static void to_some_services(void)
 					 MESHED("q", "shop", "") MESHED("r", "default", ""));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-	CU_ASSERT_STRING_EQUAL(passed(&b, "outbound_.443_._.p.x", true), "outbound_.443_._.P.x");
+	CU_ASSERT_STRING_EQUAL(passed(&b, "outbound_.443_._.p.x", true), "outbound_.443_._.p.x");
 	CU_ASSERT_STRING_EQUAL(passed(&b, "outbound_.443_._.q.x", true), "outbound_.443_._.q.x");
 	CU_ASSERT_STRING_EQUAL(passed(&b, "outbound_.443_._.r.x", true), "");
 	unbuild(&b);
@@ -309,6 +350,7 @@ const struct mt_test tls_names_tests[] = {
 	{"to no service", to_no_service},
 
 	{"at_a_gateway", at_a_gateway},
+	{"in_either_case", in_either_case},
 	{"who_has_a_name", who_has_a_name},
 	{"for_clients_of_others", for_clients_of_others},
 	{"of_whose_routes", of_whose_routes},

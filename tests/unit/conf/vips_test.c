@@ -166,6 +166,27 @@ static void damaged_file(void)
 	}
 }
 
+/* A file of an earlier version has hosts as documents wrote them, and perhaps one in two forms. */
+static void capitals_of_earlier_versions(void)
+{
+	char a[MT_ADDR_STRLEN];
+	FILE *f;
+
+	make_dir();
+	CU_ASSERT_EQUAL(mkdir(state, 0700), 0);
+	f = fopen(file, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs("{\"version\": 1, \"addresses\": {\"B.Test\": \"240.240.0.7\", \"B.test\": "
+	      "\"240.240.0.8\", \"c\": \"240.240.0.9\"}, \"gone\": [\"B.Test\", \"B.test\"]}",
+		f);
+	fclose(f);
+	where((const char *const[]){"B.Test", "c", NULL}, NULL, "b.test", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.7");
+	where((const char *const[]){"b.test", "c", NULL}, NULL, "c", a);
+	CU_ASSERT_STRING_EQUAL(a, "240.240.0.9");
+	remove_dir();
+}
+
 /* A check leaves no trace. */
 static void check_writes_nothing(void)
 {
@@ -593,6 +614,7 @@ const struct mt_test vips_tests[] = {
 	{"kept_over_restarts", kept_over_restarts},
 	{"written_and_given", written_and_given},
 	{"damaged_file", damaged_file},
+	{"capitals_of_earlier_versions", capitals_of_earlier_versions},
 	{"check_writes_nothing", check_writes_nothing},
 	{"unwritable_directory", unwritable_directory},
 	{"half_written", half_written},

@@ -215,6 +215,25 @@ static void labels(void)
 	CU_ASSERT_TRUE(mt_labels_match(&want, &have));
 }
 
+/* Hosts are in lower case from the moment that they are read; the namespace before them is kept. */
+static void hosts(void)
+{
+	static const char *const rows[][2] = {{"Shop.Example", "shop.example"},
+		{"*.Shop.Example", "*.shop.example"}, {"Team/*.Shop", "Team/*.shop"}, {"", ""},
+		{"\xc3\x84.Test", "\xc3\x84.test"}};
+	struct mt_region r = {0};
+	char full[64];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		CU_ASSERT_STRING_EQUAL(mt_host_name(&r, rows[i][0]), rows[i][1]);
+	CU_ASSERT_PTR_NULL(mt_host_name(&r, NULL));
+	CU_ASSERT_STRING_EQUAL(
+		mt_service_host(&r, "Web", "Shop", "Mesh.Test"), "web.shop.svc.mesh.test");
+	CU_ASSERT(mt_long_name("web", "Shop", "cluster.local", full, sizeof(full)));
+	CU_ASSERT_STRING_EQUAL(full, "web.shop.svc.cluster.local");
+	mt_region_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct mt_test tests[] = {
@@ -226,6 +245,7 @@ int main(int argc, char **argv)
 		{"removed_entries_take_no_memory", removed_entries_take_no_memory},
 		{"many_are_counted", many_are_counted},
 		{"labels", labels},
+		{"hosts", hosts},
 		{0},
 	};
 	const struct mt_suite suites[] = {{"model", tests}, {0}};

@@ -269,10 +269,10 @@ static void names_of_tls(void)
 		SERVICES OF("v1", "Gateway", "g",
 			"x") "{gatewayClassName: istio, listeners: [{name: a, port: 8443, "
 			     "protocol: TLS, "
-			     "hostname: '*.v.example', tls: {mode: Passthrough}}, {name: b, port: "
+			     "hostname: '*.V.example', tls: {mode: Passthrough}}, {name: b, port: "
 			     "8444, "
 			     "protocol: TLS}]}\n" OF("v1", "TLSRoute", "one",
-				     "x") "{hostnames: [a.v.example, a.w.example], " PARENT
+				     "x") "{hostnames: [a.v.Example, a.w.example], " PARENT
 				     TO("{name: s, port: 80}")
 					     OF("v1alpha2", "TLSRoute", "rest", "x") "{" PARENT TO(
 						     "{name: s, port: 81}") OF("v1", "TLSRoute",

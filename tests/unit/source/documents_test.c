@@ -109,7 +109,7 @@ static const struct bad_document bad_documents[] = {
 	{NODE "  forwarding: [{host: a.x, port: 53, limits: {}}]\n",
 		"5: error: spec.forwarding[0].limits: it limits nothing (leave it out"},
 	{NODE "  forwarding:\n  - {host: a.x, port: 53}\n  - {host: A.x., port: 53}\n",
-		"7: error: spec.forwarding[1]: port 53 of A.x is already on line 6"},
+		"7: error: spec.forwarding[1]: port 53 of a.x is already on line 6"},
 	{NODE "  nat: {ports: 1000-9000}\n",
 		"5: error: spec.nat.ports: \"1000-9000\" is not a range of ports from 1024"},
 	{NODE "  nat: {ports: 2000-3022}\n", "5: error: spec.nat.ports: \"2000-3022\" is not"},

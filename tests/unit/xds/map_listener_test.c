@@ -192,7 +192,7 @@ static void bytes(void)
 											    "1",
 			"81") "}],"
 			      " 'filter_chains': [{'name': 'one', 'filter_chain_match': "
-			      "{'server_names': ['*.example.org'], 'application_protocols': ['h2'],"
+			      "{'server_names': ['*.Example.org'], 'application_protocols': ['h2'],"
 			      " 'transport_protocol': 'tls', 'destination_port': 80, "
 			      "'prefix_ranges': [{'address_prefix': '192.0.2.0', 'prefix_len': "
 			      "24}],"

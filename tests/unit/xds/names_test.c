@@ -35,8 +35,8 @@ static void rows(void)
 		const char *text, *want, *told;
 	} cases[] = {
 		{"{}", "", ""},
-		{"{'table': {" ROW("b.x", "'192.0.2.1'") ", " ROW(
-			 "a.x", "'2001:db8::1', '192.0.2.2'") "}}",
+		{"{'table': {" ROW("B.x", "'192.0.2.1'") ", " ROW(
+			 "a.X", "'2001:db8::1', '192.0.2.2'") "}}",
 			"a.x 2001:db8::1 192.0.2.2;b.x 192.0.2.1;", ""},
 		{"{'table': {" ROW(
 			 "*.w.x", "'192.0.2.1'") ", 'k.ns.svc.cluster.local': {'ips': "
