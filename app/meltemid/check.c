@@ -208,20 +208,6 @@ void check_connections(const struct mt_node *n, struct mt_diags *diags)
 			remedy, "%s", e.text + strlen("spec.flows: "));
 }
 
-/* True if a route or a port's network leads to the address. */
-static bool is_reached(const struct mt_node *n, const struct mt_addr *a)
-{
-	for (uint32_t i = 0; i < n->n_routes; i++)
-		if (mt_prefix_contains(&n->routes[i].to.addr, n->routes[i].to.prefix, a))
-			return true;
-	for (uint32_t i = 0; i < n->n_ports; i++)
-		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++)
-			if (mt_prefix_contains(&n->ports[i].addresses[k].addr,
-				    n->ports[i].addresses[k].prefix, a))
-				return true;
-	return false;
-}
-
 void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags)
 {
 	const struct mt_cluster *of = NULL;
@@ -229,9 +215,9 @@ void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt
 	char text[MT_ADDR_STRLEN];
 	uint32_t lost = 0;
 
-	for (uint32_t i = 0; i < s->n_clusters && n->n_ports; i++)
+	for (uint32_t i = 0; i < s->n_clusters; i++)
 		for (uint32_t k = 0; k < s->clusters[i].n_eps; k++) {
-			if (is_reached(n, &s->clusters[i].eps[k].addr))
+			if (mt_node_reaches(n, &s->clusters[i].eps[k].addr))
 				continue;
 			lost++;
 			if (first)

@@ -305,6 +305,11 @@ struct mt_node {
  */
 bool mt_node_has_workload(const struct mt_node *n, const struct mt_addr *a);
 /*
+ * True if a port's network or a route leads to the address, and a port has an address of its
+ * family, from which packets can come; also if the node has no ports.
+ */
+bool mt_node_reaches(const struct mt_node *n, const struct mt_addr *a);
+/*
  * True if the node itself answers DNS at that address and port: at its own (spec.dns.listen), or on
  * its ports. A query by the node for another name there would go to the node itself.
  */

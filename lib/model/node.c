@@ -29,6 +29,34 @@ bool mt_node_answers_names(const struct mt_node *n, const struct mt_addr *a, uin
 	return !d->addresses_set && is_of_a_port(n, a);
 }
 
+static bool has_family(const struct mt_node *n, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i < n->n_ports; i++)
+		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++)
+			if (mt_addr_is4(&n->ports[i].addresses[k].addr) == mt_addr_is4(a))
+				return true;
+	return false;
+}
+
+static bool is_within(const struct mt_node_addr *net, const struct mt_addr *a)
+{
+	return mt_prefix_contains(&net->addr, net->prefix, a);
+}
+
+bool mt_node_reaches(const struct mt_node *n, const struct mt_addr *a)
+{
+	if (!n->n_ports)
+		return true;
+	for (uint32_t i = 0; i < n->n_ports; i++)
+		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++)
+			if (is_within(&n->ports[i].addresses[k], a))
+				return true;
+	for (uint32_t i = 0; i < n->n_routes; i++)
+		if (is_within(&n->routes[i].to, a))
+			return has_family(n, a);
+	return false;
+}
+
 static bool lives_on(const struct mt_node_port *p, const struct mt_addr *a)
 {
 	for (uint32_t k = 0; k < p->n_workloads; k++)

@@ -32,7 +32,7 @@ metadata: {{name: asker, labels: {labels}}}
 spec:
   mesh: {{namespace: {namespace}}}
   locality: {locality}
-  ports: [{{name: p0, device: net_null0, addresses: [10.255.255.1/8, "2001:db8:ffff::1/32"]}}]
+  ports: [{{name: p0, device: net_null0, addresses: [10.255.255.1/8, 100.127.255.254/10, "2001:db8:ffff::1/32"]}}]
   dns: {{}}
 """
 ENDPOINT = re.compile(r"^(.*) weight (\d+)(?: zone .*)?$")
