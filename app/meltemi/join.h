@@ -23,6 +23,8 @@ struct join_options {
 	uint32_t ttl_s; /* of this certificate and its successors; 0: default */
 };
 
+#define JOIN_ADDRS 32 /* addresses of a server that are tried */
+
 /* A server that must be reached: the control plane, or a certificate authority elsewhere. */
 struct join_target {
 	const char *what;
@@ -31,7 +33,7 @@ struct join_target {
 	char server[320];	 /* "address:port" to connect to */
 	const char *server_name; /* the name that its certificate must have */
 	const char *file, *field;
-	struct mt_addr addrs[MT_LOOKUP_ADDRS];
+	struct mt_addr addrs[JOIN_ADDRS];
 	uint32_t n_addrs, line;
 	bool from_hosts; /* from the bundle's hosts file */
 	struct mt_probe probe;

@@ -25,8 +25,8 @@ static void on_answer(void *arg, const struct mt_lookup_result *result)
 	struct answer *a = arg;
 
 	a->done = true;
-	a->t->n_addrs = result->n;
-	memcpy(a->t->addrs, result->addrs, sizeof(result->addrs[0]) * result->n);
+	a->t->n_addrs = MT_MIN(result->n, (uint32_t)JOIN_ADDRS);
+	memcpy(a->t->addrs, result->addrs, sizeof(result->addrs[0]) * a->t->n_addrs);
 	if (!result->n)
 		mt_err(&a->why, 0, "%s", result->why);
 }

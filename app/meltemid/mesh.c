@@ -166,11 +166,19 @@ static void open_identity(struct daemon *d, struct mesh_source *s, uint64_t now)
 	s->no_identity = e;
 }
 
+static bool reaches(void *arg, const struct mt_addr *a)
+{
+	const struct daemon *d = arg;
+
+	return mt_node_reaches(d->node, a);
+}
+
 static int connect_one(struct daemon *d, struct mesh_source *s, uint64_t now)
 {
 	struct mt_xds_env env = {.fds = &d->mesh_fds,
 		.names = d->mesh_names,
 		.looked_up = d->looked_up,
+		.reaches = reaches,
 		.rng = &d->mesh_rng,
 		.service = d->service,
 		.answered = demand_answered,
@@ -266,7 +274,8 @@ void mesh_turn(struct daemon *d, uint64_t now)
 	mt_fds_dispatch(&d->mesh_fds, EVENTS, 0);
 	mt_resolver_turn(d->mesh_names);
 	turn_all(d, now);
-	d->mesh_changed |= mt_name_table_turn(d->looked_up, now);
+	d->mesh_changed |= mt_name_table_turn(
+		d->looked_up, now, (int64_t)(mt_clock_wall(&d->clock, now) / MT_SEC));
 	load_changes(d, now);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct bag {
 	const struct mt_workload_entry **v;
@@ -88,28 +89,89 @@ static void add_looked_up(struct mt_build *b, struct mt_host *h, const struct mt
 	add_workload(b, h, copy);
 }
 
-/* A name that leads to nobody is told with each load; it is asked for again all the time. */
+/* Where an instance's name is written. */
+struct named {
+	const struct mt_service_entry *se;
+	const struct mt_workload *w;
+	struct mt_name_state state;
+	uint32_t n_used;
+	uint32_t n_lost[2]; /* addresses that the node does not reach: IPv6, IPv4 */
+};
+
+static const struct mt_meta *meta_of_name(const struct named *x)
+{
+	return x->w->by ? x->w->by : &x->se->meta;
+}
+
+/* Reports names that do not resolve; they are looked up again all the time. */
+static void tell_failure(struct mt_build *b, const struct named *x)
+{
+	static const char remedy[] = "is its name right, and does a server of the machine's "
+				     "resolv.conf know it?";
+	const char *name = x->w->address_text.s, *why = x->state.why;
+	time_t at = (time_t)x->state.failed_at;
+	char since[32];
+	struct tm tm;
+
+	if (!x->state.answered || !*why)
+		return;
+	if (!x->state.n) {
+		mt_b_warn(b, meta_of_name(x), x->w->address_text.line, NULL, remedy,
+			"\"%.128s\" cannot be looked up: %s", name, why);
+		return;
+	}
+	if (!at || !gmtime_r(&at, &tm) ||
+		!strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S UTC", &tm))
+		return;
+	mt_b_warn(b, meta_of_name(x), x->w->address_text.line, NULL, remedy,
+		"\"%.128s\" has not resolved since %s (%s): its last addresses are used", name,
+		since, why);
+}
+
+static void tell_unused(struct mt_build *b, const struct named *x)
+{
+	uint32_t lost = x->n_lost[0] + x->n_lost[1];
+	const char *name = x->w->address_text.s;
+
+	if (x->state.more)
+		mt_b_note(b, meta_of_name(x), x->w->address_text.line, NULL, NULL,
+			"\"%.128s\" has %u addresses, more than are used: %u of a family, in order",
+			name, x->state.n + x->state.more, MT_NAME_FAMILY);
+	if (!lost)
+		return;
+	(x->n_used ? mt_b_note : mt_b_warn)(b, meta_of_name(x), x->w->address_text.line, NULL,
+		"write a route to them in the Node's spec.routes, if they are to be used and are "
+		"of no service here",
+		"\"%.128s\": %u of its %u addresses are not used, because no port and no route "
+		"leads "
+		"to them (%u IPv4, %u IPv6)",
+		name, lost, x->state.n, x->n_lost[1], x->n_lost[0]);
+}
+
+/* Adds the instances that a name leads to, without addresses that the node does not reach. */
 static void add_named(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se,
 	const struct mt_workload *w)
 {
 	const struct mt_model_names *names = &b->model->names;
-	const struct mt_addr *addrs;
-	const char *why = NULL;
-	uint32_t n = 0;
+	const struct mt_node *node = b->model->node;
+	struct named x = {.se = se, .w = w};
 
 	if (!names->find || !by_names(se))
 		return;
-	addrs = names->find(names->arg, w->address_text.s, &n, &why);
-	if (why)
-		mt_b_warn(b, w->by ? w->by : &se->meta, w->address_text.line, NULL,
-			"is its name right, and does a server of the machine's "
-			"resolv.conf know it?",
-			"\"%.128s\" cannot be looked up: %s", w->address_text.s, why);
-	/* A name of one server is one instance, whoever of it answers. */
-	if (se->resolution.v == MT_RESOLUTION_DNS_ROUND_ROBIN)
-		n = MT_MIN(n, 1u);
-	for (uint32_t i = 0; i < n; i++)
-		add_looked_up(b, h, se, w, &addrs[i]);
+	names->find(names->arg, w->address_text.s, &x.state);
+	for (uint32_t i = 0; i < x.state.n; i++) {
+		const struct mt_addr *a = &x.state.addrs[i];
+
+		if (node && !mt_node_reaches(node, a)) {
+			x.n_lost[mt_addr_is4(a)]++;
+			continue;
+		}
+		/* By DNS_ROUND_ROBIN a name is one instance, at the first address of these. */
+		if (!x.n_used++ || se->resolution.v != MT_RESOLUTION_DNS_ROUND_ROBIN)
+			add_looked_up(b, h, se, w, a);
+	}
+	tell_failure(b, &x);
+	tell_unused(b, &x);
 }
 
 static void add_instance(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se,

@@ -390,18 +390,20 @@ static void look_at_name(struct mt_build *b, const struct mt_host *h, const stru
 	}
 }
 
-/* Its name leads to nobody yet, or nobody looks it up. */
+/* True if its name has no address that is used: none at all, or none that the node reaches. */
 static bool is_unresolved(const struct mt_build *b, const struct mt_workload *w)
 {
 	const struct mt_model_names *names = &b->model->names;
-	const char *why;
-	uint32_t n = 0;
+	struct mt_name_state s = {.n = 0};
 
 	if (mt_b_has_address(w))
 		return false;
 	if (names->find)
-		(void)names->find(names->arg, w->address_text.s, &n, &why);
-	return n == 0;
+		names->find(names->arg, w->address_text.s, &s);
+	for (uint32_t i = 0; i < s.n; i++)
+		if (!b->model->node || mt_node_reaches(b->model->node, &s.addrs[i]))
+			return false;
+	return true;
 }
 
 static void look_at_names(struct mt_build *b, const struct mt_host *h)

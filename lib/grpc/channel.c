@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connects a channel and reconnects it. It tries the servers in their order, and every address of
- * each. It waits only after all have failed, with exponential back-off that mt_grpc_useful()
- * resets. A connection alone does not, because a server that accepts connections and rejects every
- * call must not be tried seven times a second.
+ * Connects a channel and reconnects it. It tries the servers in their order, and the first
+ * MT_GRPC_ADDRS addresses of each. It waits only after all have failed, with exponential back-off
+ * that mt_grpc_useful() resets. A connection alone does not, because a server that accepts
+ * connections and rejects every call must not be tried seven times a second.
  */
 #include "mt_grpc_h2_priv.h"
 
@@ -51,9 +51,9 @@ static void on_name(void *arg, const struct mt_lookup_result *result)
 	struct mt_grpc *g = arg;
 
 	g->lookup = NULL;
-	for (uint32_t i = 0; i < result->n; i++)
+	g->n_addrs = MT_MIN(result->n, (uint32_t)MT_GRPC_ADDRS);
+	for (uint32_t i = 0; i < g->n_addrs; i++)
 		g->addrs[i] = inet_address(&result->addrs[i], g->port);
-	g->n_addrs = result->n;
 	if (!result->n)
 		mt_err(&g->why, 0, "the name cannot be looked up: %s", result->why);
 	if (!try_address(g))

@@ -31,6 +31,9 @@ struct mt_grpc_stream {
 	uint64_t retry; /* ns */
 };
 
+/* Addresses of a server that are tried in a row; the next attempt looks its name up again. */
+#define MT_GRPC_ADDRS 32
+
 struct mt_grpc {
 	struct mt_grpc_conf conf; /* defaults filled in */
 	const struct mt_grpc_events *events;
@@ -40,10 +43,12 @@ struct mt_grpc {
 	enum mt_grpc_state state;
 	uint64_t now; /* of the last mt_grpc_turn() */
 
-	/* Attempts to connect: servers in the configured order, and all addresses of each. */
+	/*
+	 * Attempts to connect: servers in the configured order, and the first addresses of each.
+	 */
 	uint32_t server, tried; /* tried: servers tried since mt_grpc_useful() */
 	struct mt_lookup *lookup;
-	struct mt_pipe_address addrs[MT_LOOKUP_ADDRS];
+	struct mt_pipe_address addrs[MT_GRPC_ADDRS];
 	uint32_t n_addrs, addr;
 	uint16_t port;
 	uint64_t next_attempt, give_up; /* times */

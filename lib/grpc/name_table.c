@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_name_table.h"
 
+#include "mt_log.h"
 #include "mt_strmap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,11 +21,15 @@ struct mt_name {
 	uint32_t load; /* the last load that used it */
 	bool asked;    /* used by the active load, or by one since that was refused */
 	uint32_t held;
-	uint64_t
-		answers; /* value of t->answers at its last answer that was new or changed; 0: none */
-	struct mt_addr addrs[MT_LOOKUP_ADDRS];
-	uint32_t n;
-	char why[128];
+	/* Value of t->answers at its last answer that was new or changed; 0: none. */
+	uint64_t answers;
+	struct mt_addr *addrs;
+	uint32_t n, more;
+	/* The first of the failures in a row, monotonic and Unix time; 0: the last answer was good. */
+	uint64_t failed;
+	int64_t failed_wall;
+	bool told;     /* the failures are in the log */
+	char why[128]; /* of the last failure */
 	char text[];
 };
 
@@ -31,6 +37,7 @@ struct mt_name_table {
 	struct mt_resolver *resolver;
 	struct mt_strmap names; /* struct mt_name, by its text */
 	uint64_t now, answers;
+	int64_t wall;
 	uint32_t load, n_under_way;
 	uint32_t at; /* position in `names` where the next turn continues */
 	bool changed;
@@ -54,6 +61,7 @@ static void cancel(struct mt_name *n)
 static void free_name(struct mt_name *n)
 {
 	cancel(n);
+	free(n->addrs);
 	free(n);
 }
 
@@ -121,22 +129,40 @@ static struct mt_name *add(struct mt_name_table *t, const char *text)
 	return NULL;
 }
 
-const struct mt_addr *mt_name_table_find(
-	void *table, const char *text, uint32_t *count, const char **why)
+void mt_name_read(const struct mt_name *n, struct mt_name_state *out)
+{
+	*out = (struct mt_name_state){.addrs = n->addrs,
+		.n = n->n,
+		.more = n->more,
+		.answered = n->answers != 0,
+		.why = n->why,
+		.failed_at = n->told ? n->failed_wall : 0};
+}
+
+void mt_name_table_find(void *table, const char *text, struct mt_name_state *out)
 {
 	struct mt_name_table *t = table;
 	struct mt_name *n = mt_strmap_get(&t->names, text);
 
 	n = n ? n : add(t, text);
-	*why = NULL;
-	*count = n ? n->n : 0;
+	*out = (struct mt_name_state){.why = ""};
 	if (!n)
-		return NULL;
+		return;
 	n->load = t->load;
 	n->asked = true;
-	if (n->n)
-		return n->addrs;
-	*why = n->answers ? n->why : NULL;
+	mt_name_read(n, out);
+}
+
+const char *mt_name_table_next(
+	const struct mt_name_table *t, uint32_t *pos, struct mt_name_state *out)
+{
+	const struct mt_name *n;
+
+	while ((n = mt_strmap_next(&t->names, pos, NULL)) != NULL) {
+		mt_name_read(n, out);
+		if (out->failed_at || out->more)
+			return n->text;
+	}
 	return NULL;
 }
 
@@ -147,20 +173,45 @@ static int by_bytes(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct mt_addr));
 }
 
-/*
- * Stores the addresses. True if they changed; the order does not count, because name servers rotate
- * answers.
- */
-static bool take(struct mt_name *n, const struct mt_lookup_result *result)
+/* Sorts them and removes duplicates; returns the number that is left. */
+static uint32_t sort(struct mt_addr *v, uint32_t n)
 {
-	struct mt_addr sorted[MT_LOOKUP_ADDRS];
+	uint32_t kept = 0;
 
-	memcpy(sorted, result->addrs, sizeof(*sorted) * result->n);
-	qsort(sorted, result->n, sizeof(*sorted), by_bytes);
-	if (result->n == n->n && memcmp(sorted, n->addrs, sizeof(*sorted) * n->n) == 0)
+	qsort(v, n, sizeof(*v), by_bytes);
+	for (uint32_t i = 0; i < n; i++)
+		if (!kept || memcmp(&v[kept - 1], &v[i], sizeof(*v)) != 0)
+			v[kept++] = v[i];
+	return kept;
+}
+
+/*
+ * Takes the addresses of an answer, and keeps the previous ones of a family with a failed query, or
+ * all if none would be left. True if they changed; the order does not count, because name servers
+ * rotate answers. *stale: previous ones of a failed family.
+ */
+static bool take(struct mt_name *n, const struct mt_lookup_result *result, uint32_t *stale)
+{
+	struct mt_addr *v = calloc(result->n + n->n + 1, sizeof(*v));
+	uint32_t k = result->n;
+
+	*stale = 0;
+	if (!v)
 		return false;
-	memcpy(n->addrs, sorted, sizeof(*sorted) * result->n);
-	n->n = result->n;
+	if (k)
+		memcpy(v, result->addrs, sizeof(*v) * k);
+	for (uint32_t i = 0; i < n->n; i++)
+		if (result->failed[mt_addr_is4(&n->addrs[i])])
+			v[k++] = n->addrs[i];
+	*stale = k - result->n;
+	k = sort(v, k);
+	if (!k || (k == n->n && memcmp(v, n->addrs, sizeof(*v) * k) == 0)) {
+		free(v);
+		return false;
+	}
+	free(n->addrs);
+	n->addrs = v;
+	n->n = k;
 	return true;
 }
 
@@ -170,26 +221,72 @@ static void note_change(struct mt_name *n)
 	n->t->changed |= n->asked;
 }
 
+/* Reports it when it has failed for a while, or at once if it has no address. */
+static void note_failure(struct mt_name *n, const struct mt_lookup_result *result)
+{
+	const char *const *failed = result->failed;
+
+	if (result->n)
+		snprintf(n->why, sizeof(n->why), "%s addresses: %s", failed[1] ? "IPv4" : "IPv6",
+			failed[1] ? failed[1] : failed[0]);
+	else
+		snprintf(n->why, sizeof(n->why), "%s", result->why ? result->why : "no answer");
+	if (!n->failed) {
+		n->failed = n->t->now;
+		n->failed_wall = n->t->wall;
+	}
+	if (n->told || (n->n && n->t->now - n->failed < MT_NAME_PATIENCE))
+		return;
+	n->told = true;
+	n->t->changed |= n->asked;
+	mt_log(MT_LOG_WARN, "config", "name %s does not resolve: %s; %s", n->text, n->why,
+		n->n ? "its last addresses are used" : "it has no address");
+}
+
+static void note_success(struct mt_name *n)
+{
+	n->why[0] = '\0';
+	if (n->told) {
+		mt_log(MT_LOG_INFO, "config", "name %s resolves again, after %llu s", n->text,
+			(unsigned long long)((n->t->now - n->failed) / MT_SEC));
+		n->t->changed |= n->asked;
+	}
+	n->told = false;
+	n->failed = 0;
+}
+
+/* When to look it up again, ns from now. */
+static uint64_t wait_of(const struct mt_lookup_result *result, bool fails)
+{
+	uint64_t age = result->ttl_s ? result->ttl_s * MT_SEC : REFRESH;
+
+	if (fails)
+		return RETRY;
+	/* Addresses of the other family may be missing. */
+	if (result->failed[0] || result->failed[1])
+		age = MT_MIN(age, REFRESH);
+	return MT_MIN(MT_MAX(age, REFRESH_MIN), REFRESH_MAX);
+}
+
 static void on_answer(void *arg, const struct mt_lookup_result *result)
 {
 	struct mt_name *n = arg;
-	uint64_t age = result->ttl_s ? result->ttl_s * MT_SEC : REFRESH;
-	bool first = !n->answers;
+	bool first = !n->answers, fails;
+	uint32_t stale;
 
 	if (n->lookup)
 		n->t->n_under_way--;
 	n->lookup = NULL;
-	if (!result->n) {
-		n->due = n->t->now + RETRY;
-		strncpy(n->why, result->why ? result->why : "no answer", sizeof(n->why) - 1);
-		if (first)
-			note_change(n);
-		return;
-	}
-	n->why[0] = '\0';
-	n->due = n->t->now + MT_MIN(MT_MAX(age, REFRESH_MIN), REFRESH_MAX);
-	if (take(n, result) || first)
+	if (take(n, result, &stale) || first)
 		note_change(n);
+	fails = !result->n || stale;
+	if (result->n)
+		n->more = result->more;
+	if (fails)
+		note_failure(n, result);
+	else
+		note_success(n);
+	n->due = n->t->now + wait_of(result, fails);
 }
 
 static void ask(struct mt_name *n)
@@ -204,12 +301,13 @@ static void ask(struct mt_name *n)
 		n->t->n_under_way++;
 }
 
-bool mt_name_table_turn(struct mt_name_table *t, uint64_t now)
+bool mt_name_table_turn(struct mt_name_table *t, uint64_t now, int64_t wall)
 {
 	bool changed;
 	struct mt_name *n;
 
 	t->now = now;
+	t->wall = wall;
 	/*
 	 * Round robin: otherwise names whose servers never answer would use all UNDER_WAY lookups
 	 * each time.
@@ -257,17 +355,6 @@ void mt_name_release(struct mt_name *n)
 		return;
 	mt_strmap_del(&n->t->names, n->text);
 	free_name(n);
-}
-
-const struct mt_addr *mt_name_addrs(const struct mt_name *n, uint32_t *count)
-{
-	*count = n->n;
-	return n->addrs;
-}
-
-const char *mt_name_why(const struct mt_name *n)
-{
-	return n->why;
 }
 
 uint64_t mt_name_answers(const struct mt_name *n)

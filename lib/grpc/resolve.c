@@ -9,8 +9,10 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
 #define TIMEOUT_MS  2000 /* of the first query to a server; later ones wait longer */
@@ -32,12 +34,22 @@ struct mt_resolver {
 	bool ends;
 };
 
+/* The addresses of one family. */
+struct family {
+	struct mt_addr *v;
+	uint32_t n, more;
+	int status; /* of the library */
+};
+
 struct mt_lookup {
 	struct mt_resolver *r;
 	void (*done)(void *arg, const struct mt_lookup_result *result); /* NULL: cancelled */
 	void *arg;
-	bool answered; /* from within mt_lookup() */
-	bool asking;
+	bool asking;	     /* within mt_lookup() */
+	uint32_t waits;	     /* queries without an answer */
+	struct family of[2]; /* by mt_addr_is4(): IPv6, IPv4 */
+	uint32_t ttl_s;
+	bool has_ttl;
 };
 
 /* ---- sockets --------------------------------------------------------------------------------- */
@@ -185,70 +197,190 @@ void mt_resolver_turn(struct mt_resolver *r)
 
 /* ---- lookups --------------------------------------------------------------------------------- */
 
-void mt_lookup_add(struct mt_lookup_result *out, const struct mt_addr *a, uint32_t ttl_s)
+static int by_bytes(const void *a, const void *b)
 {
-	uint32_t most = 0;
+	return memcmp(a, b, sizeof(struct mt_addr));
+}
 
-	if (out->n == 0 || ttl_s < out->ttl_s)
-		out->ttl_s = ttl_s;
-	if (out->n < MT_LOOKUP_ADDRS) {
-		out->addrs[out->n++] = *a;
+/*
+ * Keeps the smallest addresses if there are too many, because servers rotate their answers and the
+ * result for a name must not change each time.
+ */
+static void limit(struct family *f)
+{
+	if (f->n <= MT_NAME_FAMILY)
+		return;
+	qsort(f->v, f->n, sizeof(*f->v), by_bytes);
+	f->more = f->n - MT_NAME_FAMILY;
+	f->n = MT_NAME_FAMILY;
+}
+
+static void gather(struct mt_lookup *l, bool is4, const struct ares_addrinfo *info)
+{
+	struct family *f = &l->of[is4];
+	uint32_t n = 0;
+
+	for (const struct ares_addrinfo_node *i = info->nodes; i; i = i->ai_next)
+		n++;
+	f->v = calloc(n + 1, sizeof(*f->v));
+	if (!f->v) {
+		f->status = ARES_ENOMEM;
 		return;
 	}
-	for (uint32_t i = 1; i < out->n; i++)
-		if (memcmp(&out->addrs[i], &out->addrs[most], sizeof(*a)) > 0)
-			most = i;
-	if (memcmp(a, &out->addrs[most], sizeof(*a)) < 0)
-		out->addrs[most] = *a;
+	for (const struct ares_addrinfo_node *i = info->nodes; i; i = i->ai_next) {
+		uint32_t ttl_s = i->ai_ttl > 0 ? (uint32_t)i->ai_ttl : 0;
+
+		/* For a literal address the library returns it, whatever its family. */
+		if (!mt_sockaddr_read(i->ai_addr, &f->v[f->n], NULL) ||
+			mt_addr_is4(&f->v[f->n]) != is4)
+			continue;
+		f->n++;
+		l->ttl_s = l->has_ttl ? MT_MIN(l->ttl_s, ttl_s) : ttl_s;
+		l->has_ttl = true;
+	}
+	limit(f);
 }
 
-static void gather(struct mt_lookup_result *out, const struct ares_addrinfo *info)
+/* True if the kernel has a route and a source address for it; sends nothing. */
+static bool is_usable(const struct mt_addr *a)
 {
-	struct mt_addr a;
+	struct sockaddr_storage ss;
+	socklen_t len = mt_sockaddr(a, 53, &ss);
+	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool ok = fd >= 0 && connect(fd, (struct sockaddr *)&ss, len) == 0;
 
-	for (const struct ares_addrinfo_node *n = info->nodes; n; n = n->ai_next)
-		if (mt_sockaddr_read(n->ai_addr, &a, NULL))
-			mt_lookup_add(out, &a, n->ai_ttl > 0 ? (uint32_t)n->ai_ttl : 0);
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
-static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+static const char *words_of(int status)
 {
-	struct mt_lookup *l = arg;
-	struct mt_lookup_result result = {.why = ares_strerror(status)};
+	return status == ARES_EDESTRUCTION ? RESOLV_CONF " has changed" : ares_strerror(status);
+}
 
-	if (status == ARES_EDESTRUCTION)
-		result.why = RESOLV_CONF " has changed";
+static void tell(struct mt_lookup *l)
+{
+	const struct family *six = &l->of[0], *four = &l->of[1];
+	struct mt_lookup_result r = {.n = six->n + four->n,
+		.more = six->more + four->more,
+		.ttl_s = l->ttl_s,
+		.why = words_of(ARES_ENODATA)};
+	bool first = six->n && !(four->n && !is_usable(&six->v[0]));
+	struct mt_addr *all = calloc(r.n + 1, sizeof(*all));
+
+	for (int i = 0; i < 2; i++) {
+		int status = all ? l->of[i].status : ARES_ENOMEM;
+
+		if (status == ARES_SUCCESS || status == ARES_ENODATA)
+			continue;
+		r.failed[i] = r.why = words_of(status);
+	}
+	if (!all)
+		r.n = 0;
+	if (r.n && six->n)
+		memcpy(all + (first ? 0 : four->n), six->v, sizeof(*all) * six->n);
+	if (r.n && four->n)
+		memcpy(all + (first ? six->n : 0), four->v, sizeof(*all) * four->n);
+	r.addrs = all;
+	l->done(l->arg, &r);
+	free(all);
+}
+
+static void free_lookup(struct mt_lookup *l)
+{
+	free(l->of[0].v);
+	free(l->of[1].v);
+	free(l);
+}
+
+static void gather_family(struct mt_lookup *l, bool is4, int status, struct ares_addrinfo *info)
+{
+	l->of[is4].status = status;
 	if (status == ARES_SUCCESS)
-		gather(&result, info);
+		gather(l, is4, info);
+}
+
+static void end_query(struct mt_lookup *l, struct ares_addrinfo *info)
+{
 	ares_freeaddrinfo(info);
-	l->answered = true;
+	if (--l->waits)
+		return;
 	if (l->done && !l->r->ends)
-		l->done(l->arg, &result);
+		tell(l);
 	if (!l->asking)
-		free(l);
+		free_lookup(l);
+}
+
+static void answered6(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+{
+	gather_family(arg, false, status, info);
+	end_query(arg, info);
+}
+
+static void answered4(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+{
+	gather_family(arg, true, status, info);
+	end_query(arg, info);
+}
+
+static void answered_both(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+{
+	gather_family(arg, false, status, info);
+	gather_family(arg, true, status, info);
+	end_query(arg, info);
+}
+
+/* True for names that need no query to a server (RFC 6761 section 6.3). */
+static bool is_localhost(const char *name)
+{
+	static const char localhost[] = "localhost";
+	size_t len = strlen(name), n = sizeof(localhost) - 1;
+
+	return len >= n && strcasecmp(name + len - n, localhost) == 0 &&
+	       (len == n || name[len - n - 1] == '.');
+}
+
+/*
+ * Queries each family apart, so that one may fail. Not for a name of this host: c-ares 1.18 leaks
+ * memory if the hosts file has the name without an address of the family.
+ */
+static void query(struct mt_lookup *l, const char *name)
+{
+	static const struct ares_addrinfo_hints both = {
+		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	static const struct ares_addrinfo_hints six = {
+		.ai_family = AF_INET6, .ai_socktype = SOCK_STREAM};
+	static const struct ares_addrinfo_hints four = {
+		.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+
+	if (is_localhost(name)) {
+		l->waits = 1;
+		ares_getaddrinfo(l->r->ares, name, NULL, &both, answered_both, l);
+		return;
+	}
+	l->waits = 2;
+	ares_getaddrinfo(l->r->ares, name, NULL, &six, answered6, l);
+	ares_getaddrinfo(l->r->ares, name, NULL, &four, answered4, l);
 }
 
 struct mt_lookup *mt_lookup(struct mt_resolver *r, const char *name,
 	void (*done)(void *arg, const struct mt_lookup_result *result), void *arg)
 {
-	static const struct ares_addrinfo_hints hints = {
-		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	static const struct mt_lookup_result no_memory = {.why = "no memory"};
+	static const struct mt_lookup_result no_memory = {
+		.why = "no memory", .failed = {"no memory", "no memory"}};
 	struct mt_lookup *l = calloc(1, sizeof(*l));
 
 	if (!l) {
 		done(arg, &no_memory);
 		return NULL;
 	}
-	l->r = r;
-	l->done = done;
-	l->arg = arg;
-	l->asking = true;
-	ares_getaddrinfo(r->ares, name, NULL, &hints, answered, l);
+	*l = (struct mt_lookup){.r = r, .done = done, .arg = arg, .asking = true};
+	query(l, name);
 	l->asking = false;
-	if (!l->answered)
+	if (l->waits)
 		return l;
-	free(l);
+	free_lookup(l);
 	return NULL;
 }
 

@@ -33,6 +33,7 @@
  */
 #pragma once
 
+#include "mt_name_state.h"
 #include "mt_region.h"
 #include "mt_model_gateway_api.h"
 #include "mt_model_kube.h"
@@ -99,7 +100,7 @@ struct mt_mesh_settings {
 
 /* Resolves host names of endpoints (mt_name_table_find()); `find` NULL: names are not resolved. */
 struct mt_model_names {
-	const struct mt_addr *(*find)(void *arg, const char *name, uint32_t *n, const char **why);
+	void (*find)(void *arg, const char *name, struct mt_name_state *out);
 	void *arg;
 };
 

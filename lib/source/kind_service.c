@@ -45,8 +45,8 @@ static const struct mt_field service_fields[] = {
 	{"resolution", MT_F_WORD, AT(struct mt_service_entry, resolution), .words = resolutions,
 		.help = "`STATIC`: endpoints by address; `DNS`: also by name, resolved by the "
 			"host's resolv.conf; without endpoints, the hosts' own names; "
-			"`DNS_ROUND_ROBIN`: one address of each name; `NONE`, `DYNAMIC_DNS`: not "
-			"served"},
+			"`DNS_ROUND_ROBIN`: the first address of each name that the node reaches; "
+			"`NONE`, `DYNAMIC_DNS`: not served"},
 	{"endpoints", MT_F_LIST, AT_LIST(struct mt_service_entry, endpoints),
 		.sub = &mt_sec_workload, .help = "the endpoints"},
 	{"workloadSelector", MT_F_POINTER, AT(struct mt_service_entry, selector),

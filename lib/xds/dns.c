@@ -20,21 +20,37 @@ struct xds_dns {
 	struct mt_name **names; /* parallel to dns->names; NULL: no table of names yet */
 	uint64_t answers;	/* mt_name_table_answers() when `part` was made */
 	struct mt_model *part;	/* the endpoints; NULL: none */
-	struct mt_err why;	/* text of the last xds_dns_why() */
+	struct mt_err why;	/* text of the last xds_dns_why() or xds_dns_note() */
 };
 
 /* ---- endpoints ------------------------------------------------------------------------------- */
 
+static bool is_reached(const struct xds_dns *d, const struct mt_addr *a)
+{
+	const struct mt_xds_env *env = &d->x->env;
+
+	return !env->reaches || env->reaches(env->arg, a);
+}
+
+static struct mt_name_state state_of(const struct xds_dns *d, uint32_t at)
+{
+	struct mt_name_state s = {.why = ""};
+
+	if (d->names)
+		mt_name_read(d->names[at], &s);
+	return s;
+}
+
 /*
- * Decides which address families of a name are used, by dns_lookup_family: use[0] IPv6, use[1]
- * IPv4.
+ * Decides which address families of a name are used, by dns_lookup_family and what the node
+ * reaches: use[0] IPv6, use[1] IPv4.
  */
-static void families(const struct xds_dns *d, const struct mt_addr *a, uint32_t n, bool use[2])
+static void families(const struct xds_dns *d, const struct mt_name_state *s, bool use[2])
 {
 	bool has[2] = {false, false};
 
-	for (uint32_t i = 0; i < n; i++)
-		has[mt_addr_is4(&a[i])] = true;
+	for (uint32_t i = 0; i < s->n; i++)
+		has[mt_addr_is4(&s->addrs[i])] |= is_reached(d, &s->addrs[i]);
 	switch (d->dns->family) {
 	case MT_RES_AUTO:
 		use[0] = true;
@@ -59,16 +75,16 @@ static void families(const struct xds_dns *d, const struct mt_addr *a, uint32_t 
 static uint32_t endpoints_of(const struct xds_dns *d, uint32_t at, struct mt_res_endpoint *eps)
 {
 	const struct mt_res_dns_name *name = &d->dns->names[at];
-	uint32_t n_addrs = 0, n = 0;
-	const struct mt_addr *a = d->names ? mt_name_addrs(d->names[at], &n_addrs) : NULL;
+	const struct mt_name_state s = state_of(d, at);
+	uint32_t n = 0;
 	bool use[2];
 
-	families(d, a, n_addrs, use);
-	for (uint32_t i = 0; i < n_addrs && !(d->one && n); i++) {
-		if (!use[mt_addr_is4(&a[i])])
+	families(d, &s, use);
+	for (uint32_t i = 0; i < s.n && !(d->one && n); i++) {
+		if (!use[mt_addr_is4(&s.addrs[i])] || !is_reached(d, &s.addrs[i]))
 			continue;
 		if (eps)
-			eps[n] = (struct mt_res_endpoint){.addr = a[i],
+			eps[n] = (struct mt_res_endpoint){.addr = s.addrs[i],
 				.weight = name->weight,
 				.port = name->port,
 				.health = name->health,
@@ -277,17 +293,53 @@ struct mt_model *xds_dns_part(const struct xds_res *r, bool *answered)
 	return d ? d->part : NULL;
 }
 
+/* True if lookups of the name fail, with words about it. */
+static bool fails(struct xds_dns *d, uint32_t at)
+{
+	const struct mt_name_state s = state_of(d, at);
+
+	if (*s.why)
+		mt_err(&d->why, 0, "%.200s cannot be looked up: %s", d->dns->names[at].host, s.why);
+	return *s.why;
+}
+
+/* True if not all addresses of the name are used, with words about it. */
+static bool is_cut(struct xds_dns *d, uint32_t at)
+{
+	const struct mt_name_state s = state_of(d, at);
+	const char *host = d->dns->names[at].host;
+	uint32_t lost = 0;
+
+	for (uint32_t i = 0; i < s.n; i++)
+		lost += !is_reached(d, &s.addrs[i]);
+	if (lost)
+		mt_err(&d->why, 0,
+			"%.200s: %u of its %u addresses are not used, because no port and no route "
+			"leads to them",
+			host, lost, s.n);
+	else if (s.more)
+		mt_err(&d->why, 0,
+			"%.200s has %u addresses, more than are used: %u of a family, in order",
+			host, s.n + s.more, MT_NAME_FAMILY);
+	return lost || s.more;
+}
+
 const char *xds_dns_why(const struct xds_res *r)
 {
 	struct xds_dns *d = r->dns;
 
-	for (uint32_t i = 0; d && d->names && i < d->dns->n_names; i++) {
-		const char *words = mt_name_why(d->names[i]);
+	for (uint32_t i = 0; d && d->names && i < d->dns->n_names; i++)
+		if (fails(d, i))
+			return d->why.text;
+	return "";
+}
 
-		if (!*words)
-			continue;
-		mt_err(&d->why, 0, "%.200s cannot be looked up: %s", d->dns->names[i].host, words);
-		return d->why.text;
-	}
+const char *xds_dns_note(const struct xds_res *r)
+{
+	struct xds_dns *d = r->dns;
+
+	for (uint32_t i = 0; d && d->names && i < d->dns->n_names; i++)
+		if (is_cut(d, i))
+			return d->why.text;
 	return "";
 }

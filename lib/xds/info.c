@@ -112,6 +112,9 @@ static void info_of(struct mt_xds *x, const struct xds_res *r, struct mt_xds_res
 			!is_live(r) || *out->reason;
 	out->restored = r->restored;
 	out->out = r->left_out || r->not_served;
+	/* Information, and no trouble. */
+	if (!*out->reason && r->dns)
+		out->reason = xds_dns_note(r);
 	if (is_only_named(x, r))
 		out->troubled = false;
 	out->beyond =

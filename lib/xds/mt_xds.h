@@ -50,8 +50,10 @@ struct mt_xds_conf {
 struct mt_xds_env {
 	struct mt_fds *fds;
 	struct mt_resolver *names;
-	struct mt_name_table
-		*looked_up; /* resolves host names of endpoints; NULL: they get no addresses */
+	/* Resolves host names of endpoints; NULL: they get no addresses. */
+	struct mt_name_table *looked_up;
+	/* True if the node has a way to the address of a name; NULL: to all. */
+	bool (*reaches)(void *arg, const struct mt_addr *a);
 	struct mt_rand *rng;
 	struct mt_service *service; /* writes the state file; NULL: the caller does */
 	struct mt_secrets *secrets; /* the node's certificates, from SDS or files */

@@ -382,6 +382,8 @@ void xds_dns_turn(struct mt_xds *x);
  */
 struct mt_model *xds_dns_part(const struct xds_res *r, bool *answered);
 const char *xds_dns_why(const struct xds_res *r); /* the first lookup error; "" */
+/* Words about the first name with unused addresses; "": there is none. */
+const char *xds_dns_note(const struct xds_res *r);
 
 /* keep.c */
 void xds_keep_load(struct mt_xds *x);

@@ -228,14 +228,15 @@ static void add_closing(struct mt_model *m)
 	m->n_closings = 1;
 }
 
-static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n, const char **why)
+static void find_name(void *arg, const char *name, struct mt_name_state *out)
 {
 	uint32_t host = (uint32_t)strtoul(name + 1, NULL, 10) % HOSTS;
 
 	(void)arg;
-	*n = n_looked_up[host];
-	*why = *n || host % 2 ? NULL : "no such name";
-	return looked_up[host];
+	*out = (struct mt_name_state){.addrs = looked_up[host],
+		.n = n_looked_up[host],
+		.answered = true,
+		.why = n_looked_up[host] || host % 2 ? "" : "no such name"};
 }
 
 static void change_name(uint32_t host, uint32_t what)

@@ -57,7 +57,7 @@ static uint32_t n_files;
 /* ---- names of instances ------------------------------------------------------------------------------ */
 
 /* None, one or several addresses, by the name's letters. */
-static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n, const char **why)
+static void find_name(void *arg, const char *name, struct mt_name_state *out)
 {
 	static struct mt_addr pool[256];
 	uint32_t h = 0;
@@ -72,9 +72,10 @@ static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n,
 		}
 	while (*name)
 		h = h * 31 + (uint8_t)*name++;
-	*n = h % 4;
-	*why = *n ? NULL : "no such name";
-	return &pool[h / 4 % (MT_ARRAY_LEN(pool) - 3)];
+	*out = (struct mt_name_state){.addrs = &pool[h / 4 % (MT_ARRAY_LEN(pool) - 3)],
+		.n = h % 4,
+		.answered = true,
+		.why = h % 4 ? "" : "no such name"};
 }
 
 /* ---- time --------------------------------------------------------------------------------------------- */

@@ -97,14 +97,12 @@ static struct {
 static uint32_t n_looked_up;
 static bool look_up, has_identity;
 
-static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n, const char **why)
+static void find_name(void *arg, const char *name, struct mt_name_state *out)
 {
 	uint32_t i = 0;
 	char text[32];
 
 	(void)arg;
-	*why = NULL;
-	*n = 1;
 	while (i < n_looked_up && strcmp(looked_up[i].text, name) != 0)
 		i++;
 	if (i == n_looked_up) {
@@ -113,7 +111,8 @@ static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n,
 		MT_ASSERT(mt_addr_parse(text, &looked_up[i].addr) == 0);
 		looked_up[n_looked_up++].text = strdup(name);
 	}
-	return &looked_up[i].addr;
+	*out = (struct mt_name_state){
+		.addrs = &looked_up[i].addr, .n = 1, .answered = true, .why = ""};
 }
 
 /* {address: name} */

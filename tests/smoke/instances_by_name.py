@@ -24,6 +24,7 @@ SERVICES = {
     "named": ("named.test", "240.240.2.2", "DNS", "  endpoints: [{address: both.example}]\n"),
     "one": ("one.test", "240.240.2.3", "DNS_ROUND_ROBIN", "  endpoints: [{address: both.example}]\n"),
     "lost": ("lost.test", "240.240.2.4", "DNS", "  endpoints: [{address: none.example}]\n"),
+    "away": ("away.test", "240.240.2.6", "DNS", "  endpoints: [{address: away.example}]\n"),
     "loop": ("loop.test", "240.240.2.5", "DNS", "  endpoints: [{address: loop.example}]\n"),
 }
 
@@ -57,7 +58,8 @@ def body():
         path = lab.directory / "resolv.conf"
         netns.run("ip", "-n", mesh, "address", "add", "127.0.0.2/32", "dev", "lo")
         server = names.Server(mesh, "127.0.0.2", 53)
-        server.known = {"db.example": [lab.server(1)], "both.example": [lab.server(1), lab.server(2)], "loop.example": ["240.240.2.2"]}
+        server.known = {"db.example": [lab.server(1)], "both.example": [lab.server(1), lab.server(2)], "loop.example": ["198.51.100.1"],
+                        "away.example": ["240.240.2.2"]}
         server.silent = True
         path.write_text("nameserver 127.0.0.2\noptions timeout:1 attempts:1\n")
         daemon = lab.meltemi(resolv_conf=path)
@@ -71,7 +73,8 @@ def body():
         within(10, lambda: answers(lab, "240.240.2.2") == {"first", "second"}, "both addresses of a name")
         equal(len(answers(lab, "240.240.2.3")), 1, "round robin: one address")
         check("none.example" in note(daemon, "lost") and "cannot be looked up" in note(daemon, "lost"), f"lost: {note(daemon, 'lost')}")
-        check("resolves to 240.240.2.2" in note(daemon, "loop"), f"loop: {note(daemon, 'loop')}")
+        check("resolves to 198.51.100.1" in note(daemon, "loop"), f"loop: {note(daemon, 'loop')}")
+        check("no port and no route leads to them" in note(daemon, "away"), f"away: {note(daemon, 'away')}")
 
         server.known["db.example"] = [lab.server(2)]
         within(20, lambda: answers(lab, "240.240.2.1") == {"second"}, "the name has moved, and who calls it has, too")

@@ -128,7 +128,7 @@ int main(int argc, char **argv)
 		{"references", references_tests}, {"refusals", refusals_tests},
 		{"share", share_tests}, {"shares", shares_tests}, {"served", served_tests},
 		{"tls", tls_tests}, {"tls_document", tls_document_tests},
-		{"tls_names", tls_names_tests}, {"vips", vips_tests}, {0}};
+		{"tls_names", tls_names_tests}, {"named", named_tests}, {"vips", vips_tests}, {0}};
 
 	int rc = mt_test_main(suites, argc, argv);
 

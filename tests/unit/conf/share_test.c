@@ -59,20 +59,19 @@ static uint32_t warnings;
 static const char *node_ns;
 
 /* What names lead to: "one.x" to one address, "two.x" to two, "here.x" to a service of this node; nobody knows others. */
-static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n, const char **why)
+static void find_name(void *arg, const char *name, struct mt_name_state *out)
 {
 	static struct mt_addr v[2];
 
 	(void)arg;
-	*why = NULL;
-	*n = strcmp(name, "two.x") == 0 ? 2 : 1;
+	*out = (struct mt_name_state){
+		.addrs = v, .n = strcmp(name, "two.x") == 0 ? 2 : 1, .answered = true, .why = ""};
 	mt_addr_parse(strcmp(name, "here.x") == 0 ? "192.0.2.1" : "198.51.100.7", &v[0]);
 	mt_addr_parse("198.51.100.8", &v[1]);
 	if (strcmp(name, "one.x") == 0 || strcmp(name, "two.x") == 0 || strcmp(name, "here.x") == 0)
-		return v;
-	*n = 0;
-	*why = "not found";
-	return NULL;
+		return;
+	out->n = 0;
+	out->why = "not found";
 }
 
 /* Publishes a configuration of these files; NULL: refused. */

@@ -5,8 +5,8 @@
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {
-		{"pb", pb_tests}, {"grpc", grpc_tests}, {"names", names_tests}, {0}};
+	const struct mt_suite suites[] = {{"pb", pb_tests}, {"grpc", grpc_tests},
+		{"names", names_tests}, {"resolve", resolve_tests}, {0}};
 
 	/* As the daemon does: OpenSSL writes to sockets whose other end is gone. */
 	signal(SIGPIPE, SIG_IGN);

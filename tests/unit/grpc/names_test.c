@@ -69,15 +69,15 @@ static void each_name_has_its_turn(void)
 	mt_name_table_ask(t, (struct mt_resolver *)&n_asked);
 	mt_name_table_begin(t);
 	for (uint32_t i = 0; i < NAMES; i++) {
-		const char *why;
-		uint32_t n;
+		struct mt_name_state state;
 
 		snprintf(name, sizeof(name), "n%u", i);
-		CU_ASSERT_PTR_NULL(mt_name_table_find(t, name, &n, &why));
+		mt_name_table_find(t, name, &state);
+		CU_ASSERT(!state.n && !state.answered && !*state.why);
 	}
 	mt_name_table_end(t, false);
 	for (uint32_t round = 0; round < 8; round++, now += 10 * MT_SEC) {
-		(void)mt_name_table_turn(t, now);
+		(void)mt_name_table_turn(t, now, 0);
 		CU_ASSERT_EQUAL(n_waiting, UNDER_WAY);
 		time_out();
 	}
@@ -87,40 +87,164 @@ static void each_name_has_its_turn(void)
 	mt_name_table_free(t);
 }
 
-/* The n-th of as many addresses, from any of them on. */
-static struct mt_lookup_result turned(uint32_t n, uint32_t from)
+#define BAD "no answer in time"
+
+/* A table with the name n0, whose lookups the test answers. */
+struct one_name {
+	struct mt_name_table *t;
+	uint64_t now;
+	uint32_t changes; /* that loads have to follow */
+};
+
+static void wait_for_lookup(struct one_name *x, uint64_t ns)
 {
-	struct mt_lookup_result r = {.n = 0};
-
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t at = (from + i) % n;
-		struct mt_addr a = mt_addr4(htonl(0x0a000000u + at));
-
-		mt_lookup_add(&r, &a, 100 + at);
-	}
-	return r;
+	for (uint64_t end = x->now + ns; x->now < end; x->now += 100 * MT_MSEC)
+		x->changes +=
+			mt_name_table_turn(x->t, x->now, (int64_t)(1000000 + x->now / MT_SEC));
 }
 
-/* A server turns its answer around; more addresses than are kept are the same ones each time. */
-static void the_same_addresses_each_time(void)
+static void one_begin(struct one_name *x)
 {
-	for (uint32_t from = 0; from < 100; from++) {
-		const struct mt_lookup_result r = turned(100, from);
-		uint64_t seen = 0;
+	struct mt_name_state state;
 
-		CU_ASSERT_EQUAL_FATAL(r.n, MT_LOOKUP_ADDRS);
-		CU_ASSERT_EQUAL(r.ttl_s, 100);
-		for (uint32_t i = 0; i < r.n; i++)
-			seen |= 1ull << (ntohl(mt_addr_v4(&r.addrs[i])) & 63);
-		CU_ASSERT_EQUAL(seen, UINT32_MAX);
+	*x = (struct one_name){.t = mt_name_table_new(), .now = MT_SEC};
+	CU_ASSERT_PTR_NOT_NULL_FATAL(x->t);
+	memset(under_way, 0, sizeof(under_way));
+	n_waiting = 0;
+	mt_name_table_ask(x->t, (struct mt_resolver *)&n_asked);
+	mt_name_table_begin(x->t);
+	mt_name_table_find(x->t, "n0", &state);
+	mt_name_table_end(x->t, false);
+	wait_for_lookup(x, MT_SEC);
+}
+
+/* "A B" are the addresses; NULL: the query for a family was answered. */
+static void reply(struct one_name *x, const char *addresses, const char *four, const char *six)
+{
+	struct mt_lookup_result r = {.why = "no such name", .failed = {six, four}};
+	struct mt_lookup l = under_way[0];
+	char text[256], *at = text, *one;
+	struct mt_addr v[8];
+
+	snprintf(text, sizeof(text), "%s", addresses);
+	while ((one = strsep(&at, " ")) != NULL)
+		if (*one)
+			CU_ASSERT_EQUAL(mt_addr_parse(one, &v[r.n++]), 0);
+	r.addrs = v;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l.done);
+	under_way[0].done = NULL;
+	n_waiting--;
+	l.done(l.arg, &r);
+	wait_for_lookup(x, 100 * MT_MSEC);
+}
+
+static struct mt_name_state state_of(struct one_name *x)
+{
+	struct mt_name_state s;
+
+	mt_name_table_find(x->t, "n0", &s);
+	return s;
+}
+
+static const char *addresses(struct one_name *x)
+{
+	const struct mt_name_state s = state_of(x);
+	static char text[256];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (uint32_t i = 0; i < s.n; i++) {
+		char a[MT_ADDR_STRLEN];
+
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? " " : "",
+			mt_addr_str(&s.addrs[i], a));
 	}
-	/* Fewer stay in their order: who answers says which one comes first. */
-	for (uint32_t from = 0; from < 5; from++)
-		CU_ASSERT_EQUAL(ntohl(mt_addr_v4(&turned(5, from).addrs[0])) & 7, from);
+	return text;
+}
+
+/* A query that fails leaves the addresses of its family; an answer replaces them. */
+static void families_apart(void)
+{
+	static const struct {
+		const char *answer, *four, *six; /* of the second lookup */
+		const char *then;
+		bool fails;
+	} rows[] = {
+		{"10.0.0.2 10.0.0.2 2001:db8::2", NULL, NULL, "10.0.0.2 2001:db8::2", false},
+		{"2001:db8::2", BAD, NULL, "10.0.0.1 2001:db8::2", true},
+		{"10.0.0.2", NULL, BAD, "10.0.0.2 2001:db8::1", true},
+		{"10.0.0.2", NULL, NULL, "10.0.0.2", false},
+		{"2001:db8::2", NULL, NULL, "2001:db8::2", false},
+		{"", BAD, BAD, "10.0.0.1 2001:db8::1", true},
+		{"", NULL, BAD, "2001:db8::1", true},
+		{"", NULL, NULL, "10.0.0.1 2001:db8::1", true},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct one_name x;
+
+		one_begin(&x);
+		reply(&x, "2001:db8::1 10.0.0.1", NULL, NULL);
+		CU_ASSERT_STRING_EQUAL(addresses(&x), "10.0.0.1 2001:db8::1");
+		wait_for_lookup(&x, 31 * MT_SEC);
+		reply(&x, rows[i].answer, rows[i].four, rows[i].six);
+		CU_ASSERT_STRING_EQUAL(addresses(&x), rows[i].then);
+		CU_ASSERT_EQUAL(*state_of(&x).why != '\0', rows[i].fails);
+		mt_name_table_free(x.t);
+	}
+}
+
+/* A name that does not resolve any more keeps its addresses, and says since when. */
+static void since_when(void)
+{
+	struct mt_name_state s;
+	struct one_name x;
+	uint32_t pos = 0;
+
+	one_begin(&x);
+	reply(&x, "10.0.0.1", NULL, NULL);
+	wait_for_lookup(&x, 31 * MT_SEC);
+	x.changes = 0;
+	reply(&x, "", "no such name", "no such name");
+	CU_ASSERT_EQUAL(state_of(&x).failed_at, 0);
+	CU_ASSERT_EQUAL(x.changes, 0);
+	wait_for_lookup(&x, 6 * MT_SEC);
+	reply(&x, "", "no such name", "no such name");
+	wait_for_lookup(&x, 6 * MT_SEC);
+	reply(&x, "", "no such name", "no such name");
+	CU_ASSERT_EQUAL(x.changes, 1);
+	CU_ASSERT_STRING_EQUAL(addresses(&x), "10.0.0.1");
+	CU_ASSERT_EQUAL(state_of(&x).failed_at, 1000033);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mt_name_table_next(x.t, &pos, &s));
+	CU_ASSERT_EQUAL(s.failed_at, 1000033);
+	CU_ASSERT_PTR_NULL(mt_name_table_next(x.t, &pos, &s));
+	wait_for_lookup(&x, 6 * MT_SEC);
+	reply(&x, "10.0.0.1", NULL, NULL);
+	CU_ASSERT_EQUAL(x.changes, 2);
+	CU_ASSERT_EQUAL(state_of(&x).failed_at, 0);
+	CU_ASSERT_STRING_EQUAL(state_of(&x).why, "");
+	pos = 0;
+	CU_ASSERT_PTR_NULL(mt_name_table_next(x.t, &pos, &s));
+	mt_name_table_free(x.t);
+}
+
+/* One that never had an address is reported at once. */
+static void never_resolved(void)
+{
+	struct one_name x;
+
+	one_begin(&x);
+	reply(&x, "", "no such name", "no such name");
+	CU_ASSERT_EQUAL(x.changes, 1);
+	CU_ASSERT_NOT_EQUAL(state_of(&x).failed_at, 0);
+	CU_ASSERT_PTR_NULL(mt_name_table_waits(x.t));
+	mt_name_table_free(x.t);
 }
 
 const struct mt_test names_tests[] = {
 	{"each_name_has_its_turn", each_name_has_its_turn},
-	{"the_same_addresses_each_time", the_same_addresses_each_time},
+	{"families_apart", families_apart},
+	{"since_when", since_when},
+	{"never_resolved", never_resolved},
 	{0},
 };

@@ -3,4 +3,4 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test pb_tests[], grpc_tests[], names_tests[];
+extern const struct mt_test pb_tests[], grpc_tests[], names_tests[], resolve_tests[];

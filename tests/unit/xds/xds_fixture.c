@@ -48,11 +48,19 @@ static void on_answer(void *arg, const char *name, uint64_t until, const char *w
 	m->answers++;
 }
 
+static bool reaches(void *arg, const struct mt_addr *a)
+{
+	const struct mesh *m = arg;
+
+	return m->lost != (mt_addr_is4(a) ? 4 : 6);
+}
+
 void mesh_start(struct mesh *m)
 {
 	const struct mt_xds_env env = {.fds = &m->fds,
 		.names = m->names,
 		.looked_up = m->looked_up,
+		.reaches = reaches,
 		.rng = &m->rng,
 		.answered = on_answer,
 		.arg = m};
@@ -295,7 +303,7 @@ uint32_t mesh_wait(struct mesh *m, uint64_t ns)
 
 	for (; m->now < end; m->now += step) {
 		mt_fds_dispatch(&m->fds, 16, 0);
-		(void)mt_name_table_turn(m->looked_up, m->now);
+		(void)mt_name_table_turn(m->looked_up, m->now, (int64_t)(m->now / MT_SEC));
 		n += turn(m);
 	}
 	return n + turn(m);

@@ -26,6 +26,7 @@ struct mesh {
 	uint64_t absent_until;
 	uint32_t answers;
 	const char *failing; /* why loads are refused as a whole; NULL: they are not */
+	char lost;	     /* family that the node does not reach: 4 or 6; 0: none */
 	uint32_t compiled;   /* loads, with those that were done again */
 };
 
