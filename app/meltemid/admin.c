@@ -218,6 +218,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.workers = d->workers,
 		.n_workers = d->n_workers,
 		.cores = d->eal.cores,
+		.names = d->looked_up,
 		.dns = d->dns,
 		.asks = d->asks,
 		.dns_addrs = d->dns_addrs,

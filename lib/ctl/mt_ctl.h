@@ -130,8 +130,9 @@ struct mt_ctl_env {
 	const uint16_t *cores;	       /* [n_workers], or NULL */
 	struct mt_xds *const *sources; /* discovery servers */
 	uint32_t n_sources;
-	struct mt_dns_server *dns;	 /* NULL: the node resolves no names */
-	const struct mt_addr *dns_addrs; /* addresses on the ports where clients query */
+	const struct mt_name_table *names; /* of endpoints; NULL: none */
+	struct mt_dns_server *dns;	   /* NULL: the node answers no names */
+	const struct mt_addr *dns_addrs;   /* addresses on the ports where clients query */
 	uint32_t n_dns_addrs;
 	const struct mt_dns_allow *dns_allow; /* clients that are answered */
 

@@ -25,7 +25,7 @@ static const struct {
 	{"endpoints", mt_check_endpoints, "every cluster has its servers"},
 	{"answers", mt_check_answers, "no call or connection waits unusually long for its server"},
 	{"limits", mt_check_limits, "no limit that has refused requests is used up now"},
-	{"names", mt_check_names, "the name servers answer"},
+	{"names", mt_check_names, "names of endpoints resolve, and the name servers answer"},
 	{"control planes", mt_check_control_planes, "all are connected, nothing is refused"},
 	{"certificates", mt_check_certificates, "none ends soon"},
 	{"identity", mt_check_identity, "the node's identity is usable, or none is configured"},

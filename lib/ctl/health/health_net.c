@@ -2,9 +2,12 @@
 /* Checks ports, the spread of packets over workers, hosts on the links, and name servers. */
 #include "mt_health.h"
 
+#include "mt_name_table.h"
+
 #include <string.h>
 
 #define SPREAD_PACKETS 100000 /* minimum for this check */
+#define NAMES	       16     /* of endpoints in findings */
 #define SPREAD_TIMES   2      /* warn above this multiple of an even share */
 
 void mt_check_ports(struct mt_health *h)
@@ -72,10 +75,41 @@ void mt_check_neighbours(struct mt_health *h)
 	}
 }
 
+/* Names of endpoints that do not resolve, or have more addresses than are used. */
+static void check_resolved(struct mt_health *h)
+{
+	const struct mt_name_table *t = h->c->env.names;
+	uint64_t wall = h->c->env.clock ? mt_clock_wall(h->c->env.clock, h->c->now) / MT_SEC : 0;
+	struct mt_name_state s;
+	uint32_t pos = 0, n = 0;
+	const char *name;
+
+	while (t && (name = mt_name_table_next(t, &pos, &s)) != NULL) {
+		uint64_t at = (uint64_t)s.failed_at;
+
+		if (n++ >= NAMES)
+			continue;
+		if (!s.failed_at)
+			mt_found(h, MT_FOUND_NOTE, name, NULL,
+				"has %u addresses, more than are used: %u of a family, in order",
+				s.n + s.more, MT_NAME_FAMILY);
+		else
+			mt_found(h, s.n ? MT_FOUND_WARNING : MT_FOUND_FAULT, name,
+				"is the name right, and does a server of /etc/resolv.conf know it?",
+				"has not resolved for %llu s (%s): %s",
+				(unsigned long long)(wall > at ? wall - at : 0), s.why,
+				s.n ? "its last addresses are used" : "it has no address");
+	}
+	if (n > NAMES)
+		mt_found(h, MT_FOUND_WARNING, "", "`show health` lists the first ones only",
+			"%u more names of endpoints do not resolve", n - NAMES);
+}
+
 void mt_check_names(struct mt_health *h)
 {
 	struct mt_dns_upstream_info info;
 
+	check_resolved(h);
 	for (uint32_t i = 0; h->c->env.dns && mt_dns_server_upstream(h->c->env.dns, i, &info);
 		i++) {
 		char text[MT_ADDR_STRLEN];

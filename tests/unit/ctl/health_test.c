@@ -4,6 +4,8 @@
 #include "../../../lib/ctl/mt_ctl_events_priv.h"
 #include "../../../lib/ctl/mt_health.h"
 
+#include "mt_name_table.h"
+
 /* The finding of a check about something, as text; NULL: none. */
 static char *finding(struct mt_ctl *c, const char *check, const char *about)
 {
@@ -546,7 +548,35 @@ static void test_answers_of_many(void)
 	json_decref(rows);
 }
 
+/* A name of an endpoint that does not resolve. DNS cannot have a name with an empty label, so that no server is asked. */
+static void test_names(void)
+{
+	struct mt_name_table *t = mt_name_table_new();
+	struct mt_fds fds;
+	struct mt_err e;
+	struct mt_ctl *c = test_ctl(&(struct mt_ctl_env){.names = t});
+	struct mt_resolver *r;
+	struct mt_name_state state;
+
+	CU_ASSERT_EQUAL_FATAL(mt_fds_init(&fds), 0);
+	r = mt_resolver_new(&fds, &e);
+	CU_ASSERT(found(c, "names", "", "ok", "names of endpoints resolve"));
+	mt_name_table_ask(t, r);
+	mt_name_table_begin(t);
+	mt_name_table_find(t, "db..x", &state);
+	mt_name_table_end(t, false);
+	CU_ASSERT_TRUE(mt_name_table_turn(t, MT_SEC, 1000));
+	CU_ASSERT(found(c, "names", "db..x", "fault", "has not resolved for"));
+	CU_ASSERT(found(c, "names", "db..x", "fault", "it has no address"));
+	mt_name_table_ask(t, NULL);
+	mt_resolver_free(r);
+	mt_ctl_destroy(c);
+	mt_name_table_free(t);
+	mt_fds_fini(&fds);
+}
+
 const struct mt_test health_tests[] = {
+	{"names of endpoints", test_names},
 	{"a node without anything", test_nothing},
 	{"the last minute", test_recent},
 	{"the worst of a row", test_worst_of_row},
