@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
+#define RESOLVED    "/run/systemd/resolve/resolv.conf"
 #define LOOK_NS	    (5 * MT_SEC) /* interval between two reads of it */
 /* Each forwarded query has a socket; the rest of the daemon needs few descriptors. */
 #define FILES_WANTED (4ul * MT_DNS_WAITING_MAX)
@@ -81,14 +82,15 @@ static void gather_allowed(struct daemon *d)
 }
 
 /*
- * The servers in resolv.conf without Meltemi itself: if the host sends its queries to Meltemi, they
- * must not be forwarded back.
+ * The host's servers without Meltemi itself: if the host sends its queries to Meltemi, they must
+ * not be forwarded back.
  */
 static uint32_t servers_of_host(
 	const struct daemon *d, struct mt_dns_address servers[MT_DNS_SERVERS_MAX])
 {
+	static const struct mt_dns_host_files files = {RESOLV_CONF, RESOLVED};
 	struct mt_dns_address found[MT_DNS_SERVERS_MAX];
-	uint32_t n = mt_dns_resolv_conf(RESOLV_CONF, found), kept = 0;
+	uint32_t n = mt_dns_host_servers(&files, &d->node->dns->listen_addr, found), kept = 0;
 
 	for (uint32_t i = 0; i < n; i++)
 		if (!mt_node_answers_names(d->node, &found[i].addr, found[i].port))

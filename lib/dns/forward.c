@@ -24,18 +24,25 @@ static uint8_t *query(struct dns_ask *a)
 /* ---- choice of the server -------------------------------------------------------------------- */
 
 /*
- * The next server, from index `from` on, that has not stopped answering (aside_until); `from`
- * itself if all have.
+ * Sets *server to the next one, from index `from` on, that has not stopped answering (aside_until);
+ * if all have, to the first of them. False: all send queries back (loop.c), or there is none.
  */
-static uint8_t choose(const struct mt_dns_server *s, uint32_t from)
+static bool choose(const struct mt_dns_server *s, uint32_t from, uint8_t *server)
 {
+	bool any = false;
+
 	for (uint32_t i = 0; i < s->conf.n_servers; i++) {
 		uint32_t k = (from + i) % s->conf.n_servers;
+		const struct dns_upstream *u = &s->upstreams[k];
 
-		if (s->upstreams[k].aside_until <= s->now)
-			return (uint8_t)k;
+		if (u->loops || (any && u->aside_until > s->now))
+			continue;
+		*server = (uint8_t)k;
+		any = true;
+		if (u->aside_until <= s->now)
+			break;
 	}
-	return (uint8_t)(from % s->conf.n_servers);
+	return any;
 }
 
 static void silent(struct mt_dns_server *s, const struct dns_ask *a)
@@ -43,6 +50,7 @@ static void silent(struct mt_dns_server *s, const struct dns_ask *a)
 	struct dns_upstream *u = &s->upstreams[a->server];
 
 	dns_count(s, MT_DNS_server_timeout);
+	u->suspect = true;
 	u->silent++;
 	if (++u->in_a_row >= DNS_ASIDE)
 		u->aside_until = s->now + DNS_ASIDE_NS;
@@ -122,13 +130,20 @@ bool dns_forward(
 	struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len)
 {
 	struct dns_ask *a;
+	uint8_t server;
 
 	if (len > MT_DNS_QUERY_MAX) {
 		dns_count(s, MT_DNS_query_too_long);
 		return false;
 	}
+	if (dns_loop_ends(s, msg, len))
+		return false;
 	if (!s->conf.n_servers) {
 		dns_count(s, MT_DNS_no_server_answered);
+		return false;
+	}
+	if (!choose(s, 0, &server)) {
+		dns_count(s, MT_DNS_loops);
 		return false;
 	}
 	a = ask_new(s, o);
@@ -140,7 +155,7 @@ bool dns_forward(
 	a->len = (uint16_t)len;
 	mt_dns_frame_put(a->msg, len);
 	mt_dns_query_rewrite(msg, len, 0, query(a));
-	a->server = choose(s, 0);
+	a->server = server;
 	if (!ask_by_datagram(s, a)) {
 		dns_count(s, MT_DNS_no_socket);
 		dns_ask_free(s, a);
@@ -209,8 +224,8 @@ void dns_ask_next(struct mt_dns_server *s, struct dns_ask *a, const uint8_t *sai
 {
 	dns_ask_close(a);
 	/* A server that failed would fail again; one that was silent may have lost the datagram. */
-	if (++a->tries < (said ? MT_MIN(s->conf.n_servers, DNS_TRIES) : DNS_TRIES)) {
-		a->server = choose(s, a->server + 1u);
+	if (++a->tries < (said ? MT_MIN(s->conf.n_servers, DNS_TRIES) : DNS_TRIES) &&
+		choose(s, a->server + 1u, &a->server)) {
 		if (ask_by_datagram(s, a))
 			return;
 		dns_count(s, MT_DNS_no_socket);
@@ -311,8 +326,8 @@ static void go_on(struct mt_dns_server *s, struct dns_ask *a, const struct mt_dn
 	}
 	dns_ask_close(a);
 	a->tries = 0;
-	a->server = s->conf.n_servers ? choose(s, 0) : 0;
-	if (!s->conf.n_servers || !ask_by_datagram(s, a))
+	a->server = 0;
+	if (!choose(s, 0, &a->server) || !ask_by_datagram(s, a))
 		give_up(s, a);
 }
 

@@ -66,6 +66,7 @@ struct mt_dns_upstream_info {
 	struct mt_dns_address address;
 	uint64_t asked, answered, silent;
 	bool aside; /* did not answer lately: used only if no other server is left */
+	bool loops; /* sends queries back to this node: not used */
 };
 uint32_t mt_dns_server_waiting(const struct mt_dns_server *s);
 struct mt_dns_address mt_dns_server_listens(const struct mt_dns_server *s);
@@ -77,3 +78,16 @@ int mt_dns_address_parse(const char *text, uint16_t port, struct mt_dns_address 
 
 /* Reads the servers of a resolv.conf(5); returns their number, 0 also if it cannot be read. */
 uint32_t mt_dns_resolv_conf(const char *path, struct mt_dns_address servers[MT_DNS_SERVERS_MAX]);
+
+/* Where the host's servers are written. */
+struct mt_dns_host_files {
+	const char *resolv_conf; /* "/etc/resolv.conf" */
+	const char *resolved;	 /* "/run/systemd/resolve/resolv.conf" */
+};
+/*
+ * Reads the host's servers. In place of systemd-resolved's own address (127.0.0.53 or .54), which
+ * may forward to this node, takes those that it forwards to, without `own`, the address where this
+ * node listens for the host: the file contains no ports.
+ */
+uint32_t mt_dns_host_servers(const struct mt_dns_host_files *files, const struct mt_addr *own,
+	struct mt_dns_address servers[MT_DNS_SERVERS_MAX]);

@@ -60,6 +60,12 @@ struct dns_upstream {
 	uint64_t asked, answered, silent;
 	uint32_t in_a_row;
 	uint64_t aside_until;
+	/* loop.c */
+	bool loops;	 /* it sends queries back: it gets none */
+	bool suspect;	 /* a query had no answer since the last probe */
+	uint64_t probed; /* time of the last probe; 0: none yet */
+	uint64_t seen;	 /* time when a probe last came back */
+	char secret[17]; /* first label of its name */
 };
 
 /* A client of the host over TCP. */
@@ -79,6 +85,7 @@ struct mt_dns_server {
 	struct mt_dns_server_conf conf;
 	int epoll, timer, udp, listener; /* -1: none */
 	uint64_t now;
+	bool looped;			  /* a server was found to loop since the last turn */
 	bool lane_left;			  /* queries of workers are left for the next turn */
 	const struct mt_dns_table *table; /* argument of mt_dns_server_turn() */
 	struct dns_upstream upstreams[MT_DNS_SERVERS_MAX];
@@ -123,6 +130,16 @@ void dns_ask_next(struct mt_dns_server *s, struct dns_ask *a, const uint8_t *sai
 void dns_ask_answered(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply, uint32_t len);
 void dns_ask_free(struct mt_dns_server *s, struct dns_ask *a);
 void dns_ask_close(struct dns_ask *a);
+
+/* loop.c */
+/*
+ * True if the query is a probe of ours that a server has sent back. The server gets no more
+ * queries.
+ */
+bool dns_loop_ends(struct mt_dns_server *s, const uint8_t *msg, uint32_t len);
+/* Sends due probes, and takes queries from servers that loop. */
+void dns_loop_turn(struct mt_dns_server *s);
+uint64_t dns_loop_next(const struct mt_dns_server *s);
 
 /* forward_tcp.c */
 bool dns_ask_tcp(struct mt_dns_server *s, struct dns_ask *a);

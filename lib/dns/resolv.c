@@ -64,3 +64,42 @@ uint32_t mt_dns_resolv_conf(const char *path, struct mt_dns_address servers[MT_D
 		fclose(f);
 	return n;
 }
+
+/* True for the addresses where systemd-resolved answers programs of the host. */
+static bool is_resolved(const struct mt_addr *a)
+{
+	uint32_t v4 = mt_addr_is4(a) ? __builtin_bswap32(mt_addr_v4(a)) : 0;
+
+	return v4 == 0x7f000035 || v4 == 0x7f000036;
+}
+
+static uint32_t add(struct mt_dns_address servers[MT_DNS_SERVERS_MAX], uint32_t n,
+	const struct mt_dns_address *a)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (mt_addr_eq(&servers[i].addr, &a->addr))
+			return n;
+	if (n < MT_DNS_SERVERS_MAX)
+		servers[n++] = *a;
+	return n;
+}
+
+uint32_t mt_dns_host_servers(const struct mt_dns_host_files *files, const struct mt_addr *own,
+	struct mt_dns_address servers[MT_DNS_SERVERS_MAX])
+{
+	struct mt_dns_address found[MT_DNS_SERVERS_MAX], behind[MT_DNS_SERVERS_MAX];
+	uint32_t n_found = mt_dns_resolv_conf(files->resolv_conf, found);
+	uint32_t n_behind = mt_dns_resolv_conf(files->resolved, behind), n = 0;
+
+	for (uint32_t i = 0; i < n_found; i++) {
+		/* Without its file it is used, and found out if it forwards to this node. */
+		if (!is_resolved(&found[i].addr) || !n_behind) {
+			n = add(servers, n, &found[i]);
+			continue;
+		}
+		for (uint32_t k = 0; k < n_behind; k++)
+			if (!mt_addr_eq(&behind[k].addr, own))
+				n = add(servers, n, &behind[k]);
+	}
+	return n;
+}

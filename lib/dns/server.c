@@ -205,7 +205,7 @@ static void event(struct mt_dns_server *s, const struct epoll_event *ev)
 
 static uint64_t next(const struct mt_dns_server *s)
 {
-	uint64_t at = dns_forward_next(s);
+	uint64_t at = MT_MIN(dns_forward_next(s), dns_loop_next(s));
 
 	if (s->conns.in_use)
 		at = MT_MIN(at, s->now + MT_SEC);
@@ -243,6 +243,7 @@ void mt_dns_server_turn(struct mt_dns_server *s, const struct mt_dns_table *t, u
 			event(s, &ev[i]);
 	lanes_turn(s);
 	dns_forward_expire(s);
+	dns_loop_turn(s);
 	dns_conn_expire(s);
 	set_timer(s);
 }
@@ -404,6 +405,6 @@ bool mt_dns_server_upstream(
 	if (i >= s->conf.n_servers)
 		return false;
 	*info = (struct mt_dns_upstream_info){
-		u->address, u->asked, u->answered, u->silent, u->aside_until > s->now};
+		u->address, u->asked, u->answered, u->silent, u->aside_until > s->now, u->loops};
 	return true;
 }

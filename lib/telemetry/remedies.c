@@ -496,6 +496,9 @@ static const struct remedy remedies[] = {
 	{"dns", "no_table", "nothing; it ends with the first configuration"},
 	{"dns", "no_server_answered",
 		"look at the servers of spec.dns.upstream and the path to them: `show dns`"},
+	{"dns", "loops",
+		"the servers send queries to this node: write other servers into "
+		"spec.dns.upstream (`show dns`)"},
 	{"dns", "too_many",
 		"the servers of spec.dns.upstream are slow (`show dns`), or a client sends too "
 		"many questions"},

@@ -114,7 +114,14 @@ void mt_check_names(struct mt_health *h)
 		i++) {
 		char text[MT_ADDR_STRLEN];
 
-		if (info.aside)
+		if (info.loops)
+			mt_found(h, MT_FOUND_FAULT,
+				mt_addr_port_str(&info.address.addr, info.address.port, text),
+				"write other servers into spec.dns.upstream, or take this node out "
+				"of "
+				"that server's configuration",
+				"sends this node's queries back to it, so it is not used");
+		else if (info.aside)
 			mt_found(h, MT_FOUND_WARNING,
 				mt_addr_port_str(&info.address.addr, info.address.port, text),
 				"is that name server up and reachable? `show dns`",

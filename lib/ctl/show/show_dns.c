@@ -26,7 +26,9 @@ static json_t *servers(struct mt_ctl *c)
 		mt_addr_port_str(&info.address.addr, info.address.port, text);
 		mt_json_add(list, MT_M("server", text), MT_M("queries", info.asked),
 			MT_M("answered", info.answered), MT_M("silent", info.silent),
-			MT_M("state", info.aside ? "silent, queried last" : "in use"));
+			MT_M("state", info.loops   ? "sends queries back, not used"
+				      : info.aside ? "silent, queried last"
+						   : "in use"));
 	}
 	return list;
 }

@@ -95,10 +95,15 @@ def ask(namespace, server, name, kind="A", port=53, edns=0, tcp=False, seconds=P
             return Answer(stream.read(struct.unpack(">H", stream.read(2))[0]), message)
 
 
+# Of queries by which the daemon finds servers that send its queries back.
+PROBE = b"\x0aloop-check\x07meltemi"
+
+
 class Server:
     """
     Another server, for names that are not the mesh's: NAME.example has the address of its first label ("a1" 192.0.2.1 and so
-    on), "none.example" does not exist, "big.example" is too long for datagrams, all else is refused. Counts who asked how.
+    on), "none.example" does not exist, "big.example" is too long for datagrams, all else is refused. Counts who asked how, but for
+    probes of loops.
     `known`: addresses of other names, which are asked for again in a second.
     """
 
@@ -141,6 +146,8 @@ class Server:
         with contextlib.suppress(OSError):
             while True:
                 message, peer = self.udp.recvfrom(65535)
+                if PROBE in message:
+                    continue
                 self.by_udp += 1
                 self.ports.add(peer[1])
                 if not self.silent:

@@ -166,15 +166,34 @@ const char *lab_answer_stream(struct lab *l, int fd, char text[4096])
 	return wire_text(b, len, text);
 }
 
+static const uint8_t of_probes[] = "\12loop-check\7meltemi";
+
+/* The next query that is, or is not, a probe (loop.c). */
+static bool next_query(struct lab *l, int server, struct asked *a, bool probe)
+{
+	for (ssize_t n = 1; n > 0;) {
+		socklen_t len = sizeof(a->from);
+
+		n = recvfrom(l->upstream[server], a->b, sizeof(a->b), 0,
+			(struct sockaddr *)&a->from, &len);
+		a->len = n > 0 ? (uint32_t)n : 0;
+		if (n > 0 &&
+			probe == (memmem(a->b, a->len, of_probes, sizeof(of_probes) - 1) != NULL))
+			return true;
+	}
+	return false;
+}
+
 bool lab_asked(struct lab *l, int server, struct asked *a)
 {
-	socklen_t len = sizeof(a->from);
-	ssize_t n;
-
 	lab_turn(l);
-	n = recvfrom(l->upstream[server], a->b, sizeof(a->b), 0, (struct sockaddr *)&a->from, &len);
-	a->len = n > 0 ? (uint32_t)n : 0;
-	return n > 0;
+	return next_query(l, server, a, false);
+}
+
+bool lab_probed(struct lab *l, int server, struct asked *a)
+{
+	lab_turn(l);
+	return next_query(l, server, a, true);
 }
 
 uint32_t lab_make_reply(

@@ -38,6 +38,8 @@ struct asked {
 	struct sockaddr_storage from;
 };
 bool lab_asked(struct lab *l, int server, struct asked *a);
+/* A probe there (loop.c); lab_asked() skips them. */
+bool lab_probed(struct lab *l, int server, struct asked *a);
 /*
  * Answers it: code and bits of the header's second word; with `n` addresses, and the question's letters as
  * they are, or in capitals.
