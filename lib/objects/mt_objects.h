@@ -151,8 +151,9 @@ struct mt_object_table {
 	uint32_t n_closings, n_files_bad;
 	uint32_t n_files_changing; /* of n_files_bad: mt_source_reading.n_changing */
 	uint32_t n_unreadable;	   /* rows with `unreadable` */
-	char **files_bad; /* copies of the names of files and directories not read completely */
-	char *unread;	  /* copy of mt_source_reading.unread: nothing is removed meanwhile */
+	/* Of the load: the files and directories that were not read completely, and `unread`. */
+	struct mt_source_reading reading;
+	char *unread; /* copy of mt_source_reading.unread: nothing is removed meanwhile */
 	struct mt_diags translated; /* diagnostics of translating objects for the model */
 	struct mt_diags told;	    /* errors of versions that are not used any more */
 	uint32_t n_rounds;	    /* calls of mt_table_refuse() since creation or reset */

@@ -279,19 +279,17 @@ static void keep_partial(struct mt_object_table *t, const struct mt_source_readi
 {
 	t->n_files_bad = r->n_partial;
 	t->n_files_changing = r->n_changing;
-	t->files_bad = mt_region_alloc(&t->region, sizeof(char *) * MT_MAX(r->n_partial, 1u));
-	for (uint32_t i = 0; t->files_bad && i < r->n_partial; i++)
-		t->files_bad[i] = mt_region_strdup(&t->region, r->partial[i]);
-	if (r->unread)
-		t->unread = mt_region_strdup(&t->region, r->unread);
+	for (uint32_t i = 0; i < r->n_partial && !t->region.failed; i++)
+		t->region.failed = mt_reading_partial(&t->reading, r->partial[i]) != 0;
+	if (!r->unread)
+		return;
+	t->unread = t->reading.unread = strdup(r->unread);
+	t->region.failed |= !t->unread;
 }
 
 bool mt_table_may_hold(const struct mt_object_table *t, const char *file)
 {
-	const struct mt_source_reading r = {
-		.partial = t->files_bad, .n_partial = t->n_files_bad, .unread = t->unread};
-
-	return mt_source_is_partial(&r, file);
+	return mt_source_is_partial(&t->reading, file);
 }
 
 struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept *kept)
@@ -331,6 +329,7 @@ void mt_table_free(struct mt_object_table *t)
 	if (!t)
 		return;
 	mt_objects_fini(&t->objects);
+	mt_source_reading_fini(&t->reading);
 	mt_diags_fini(&t->told);
 	mt_diags_fini(&t->translated);
 	mt_model_free(t->model);

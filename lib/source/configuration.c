@@ -70,6 +70,7 @@ void mt_source_reading_fini(struct mt_source_reading *r)
 		free(r->confined[i].directory);
 		free(r->confined[i].only);
 	}
+	mt_strmap_fini(&r->by_path);
 	free(r->confined);
 	free(r->partial);
 	free(r->unread);
@@ -84,7 +85,9 @@ int mt_reading_partial(struct mt_source_reading *r, const char *path)
 		return -ENOMEM;
 	r->partial = v;
 	v[r->n_partial] = strdup(path);
-	return v[r->n_partial++] ? 0 : -ENOMEM;
+	if (!v[r->n_partial])
+		return -ENOMEM;
+	return mt_strmap_put(&r->by_path, v[r->n_partial++], r, NULL);
 }
 
 int mt_reading_changing(struct mt_source_reading *r, const char *path)
@@ -104,12 +107,23 @@ static bool is_below(const char *path, const char *directory)
 
 bool mt_source_is_partial(const struct mt_source_reading *r, const char *file)
 {
-	if (r->unread)
-		return true;
-	for (uint32_t i = 0; i < r->n_partial; i++)
-		if (is_below(file, r->partial[i]))
-			return true;
-	return false;
+	char *path = r->n_partial && !r->unread ? strdup(file) : NULL;
+	bool found =
+		r->unread || (r->n_partial && !path) || (path && mt_strmap_get(&r->by_path, path));
+
+	/* Search for each directory above the file, because there may be 100,000 paths and files. */
+	for (char *end = path; end && !found && (end = strchr(end, '/')) != NULL; end++) {
+		char next = end[1];
+
+		end[1] = '\0';
+		found = mt_strmap_get(&r->by_path, path);
+		end[1] = next;
+		*end = '\0';
+		found |= *path && mt_strmap_get(&r->by_path, path);
+		*end = '/';
+	}
+	free(path);
+	return found;
 }
 
 bool mt_source_excludes(

@@ -157,12 +157,7 @@ void mt_listing_fini(struct mt_listing *l);
 int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
 	const struct mt_source_place *place, const struct mt_root *root, const char *path,
 	const struct stat *st);
-/*
- * Records that a file or directory was not read completely, so that objects missing from it are not
- * taken as deleted. 0 or -ENOMEM.
- */
-int mt_reading_partial(struct mt_source_reading *r, const char *path);
-/* The same for a file or directory that changed while it was read. */
+/* mt_reading_partial() for a file or directory that changed while it was read. */
 int mt_reading_changing(struct mt_source_reading *r, const char *path);
 /*
  * Mark the start and the end of a load. mt_cache_end() forgets listings that the load did not use,

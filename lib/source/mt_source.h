@@ -60,6 +60,7 @@
 #include "mt_diag.h"
 #include "mt_model.h"
 #include "mt_object.h"
+#include "mt_strmap.h"
 
 #include <stdio.h>
 
@@ -101,6 +102,7 @@ struct mt_source_reading {
 	uint32_t n_partial;
 	/* Of these, the ones that changed meanwhile: the watch causes another load by itself. */
 	uint32_t n_changing;
+	struct mt_strmap by_path; /* all of `partial` */
 	/* The first named file or directory that cannot be read; NULL: all were read. */
 	char *unread;
 	struct mt_source_confined *confined; /* sources that are limited to some namespaces */
@@ -123,6 +125,12 @@ void mt_source_reading_fini(struct mt_source_reading *r);
  * cannot be read, because its name may be a mistake for any other.
  */
 bool mt_source_is_partial(const struct mt_source_reading *r, const char *file);
+
+/*
+ * Records that a file or directory was not read completely, so that objects missing from it are not
+ * taken as deleted. 0 or -ENOMEM.
+ */
+int mt_reading_partial(struct mt_source_reading *r, const char *path);
 
 /*
  * True if the object, which a file had in an earlier load, may not come from that file now, because

@@ -339,9 +339,7 @@ static void take_partial(uint32_t number)
 	char file[32];
 
 	snprintf(file, sizeof(file), "f%04u.yaml", number);
-	reading.partial = realloc(reading.partial, sizeof(char *) * (reading.n_partial + 1));
-	MT_ASSERT(reading.partial);
-	reading.partial[reading.n_partial++] = strdup(file);
+	MT_ASSERT(mt_reading_partial(&reading, file) == 0);
 }
 
 static bool take(const char *line)

@@ -538,12 +538,11 @@ static void a_directory_of_tomorrow(void)
 static void a_directory_that_is_written(void)
 {
 	for (uint32_t changing = 0; changing < 2; changing++) {
-		struct mt_source_reading r = {.n_partial = 1, .n_changing = changing};
+		struct mt_source_reading r = {.n_changing = changing};
 		struct mt_kept *kept = mt_kept_open(NULL, false);
 		struct mt_object_table *t;
 
-		r.partial = malloc(sizeof(char *));
-		r.partial[0] = strdup("/etc/meltemi/services");
+		CU_ASSERT_EQUAL(mt_reading_partial(&r, "/etc/meltemi/services"), 0);
 		t = mt_table_new(&r, kept);
 		CU_ASSERT_TRUE(mt_table_may_hold(t, "/etc/meltemi/services/a.yaml"));
 		CU_ASSERT_EQUAL(mt_table_has_trouble(t), changing == 0);

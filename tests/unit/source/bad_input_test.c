@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SERVICE(name)                                                                              \
@@ -608,7 +609,66 @@ static void a_directory_that_changes(void)
 	}
 }
 
+static void partial_paths(void)
+{
+	static const char *const partial[] = {"/s/a", "/s/b/", "rel/c.yaml", "/s/long"};
+	static const struct {
+		const char *file;
+		bool is;
+	} cases[] = {{"/s/a", true}, {"/s/a/x.yaml", true}, {"/s/a/b/c/x.yaml", true},
+		{"/s/a.yaml", false}, {"/s/b/x.yaml", true}, {"/s/b", false}, {"/s", false},
+		{"/", false}, {"", false}, {"rel/c.yaml", true}, {"rel/c", false},
+		{"/s/longer/x", false}, {"/s//a", false}};
+	struct mt_source_reading r = {0};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++)
+		CU_ASSERT_FALSE(mt_source_is_partial(&r, cases[i].file));
+	for (size_t i = 0; i < MT_ARRAY_LEN(partial); i++)
+		CU_ASSERT_EQUAL(mt_reading_partial(&r, partial[i]), 0);
+	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++)
+		CU_ASSERT_EQUAL(mt_source_is_partial(&r, cases[i].file), cases[i].is);
+	mt_source_reading_fini(&r);
+	CU_ASSERT_EQUAL(mt_reading_partial(&r, "/"), 0);
+	CU_ASSERT_TRUE(mt_source_is_partial(&r, "/s"));
+	CU_ASSERT_FALSE(mt_source_is_partial(&r, "s"));
+	mt_source_reading_fini(&r);
+}
+
+/* CPU time of searches with so many partial paths. */
+static uint64_t time_of_searches(uint32_t n)
+{
+	struct mt_source_reading r = {0};
+	struct timespec from, to;
+	uint32_t found = 0;
+	char path[64];
+
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "/srv/documents/team/partial%u.yaml", i);
+		CU_ASSERT_EQUAL(mt_reading_partial(&r, path), 0);
+	}
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+	for (uint32_t i = 0; i < 4000; i++) {
+		snprintf(path, sizeof(path), "/srv/documents/team/absent%u.yaml", i);
+		found += mt_source_is_partial(&r, path);
+	}
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+	CU_ASSERT_EQUAL(found, 0);
+	mt_source_reading_fini(&r);
+	return (uint64_t)(to.tv_sec - from.tv_sec) * MT_SEC + (uint64_t)to.tv_nsec -
+	       (uint64_t)from.tv_nsec;
+}
+
+/* A search costs the same with 1,000 times as many partial paths. */
+static void many_partial_paths(void)
+{
+	uint64_t few = time_of_searches(32), many = time_of_searches(32000);
+
+	CU_ASSERT(many < 50 * few);
+}
+
 const struct mt_test bad_input_tests[] = {
+	{"partial_paths", partial_paths},
+	{"many_partial_paths", many_partial_paths},
 	{"texts_in_any_state", texts_in_any_state},
 	{"utf16", utf16},
 	{"large_texts", large_texts},
