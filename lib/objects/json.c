@@ -123,10 +123,21 @@ static bool is_bare(const struct mt_ynode *n)
 	return true;
 }
 
-static void put_node(FILE *f, const struct mt_ynode *n)
+/*
+ * Longest text of a document, more than any file makes of one without aliases. Each alias is
+ * written out.
+ */
+#define TEXT_MAX (64u << 20)
+
+/* `*left`: how much may still be written; too little: the text is not complete. */
+static void put_node(FILE *f, const struct mt_ynode *n, size_t *left)
 {
+	size_t len = 4 + (n->text ? strlen(n->text) : 0) + (n->key ? strlen(n->key) : 0);
 	bool map = n->type == MT_Y_MAP;
 
+	*left -= MT_MIN(len, *left);
+	if (!*left)
+		return;
 	if (n->type == MT_Y_SCALAR) {
 		if (mt_yaml_is_null(n))
 			fputs("null", f);
@@ -142,7 +153,7 @@ static void put_node(FILE *f, const struct mt_ynode *n)
 			mt_put_quoted(f, k->key);
 			fputs(": ", f);
 		}
-		put_node(f, k);
+		put_node(f, k, left);
 		if (k->next)
 			fputs(", ", f);
 	}
@@ -152,13 +163,13 @@ static void put_node(FILE *f, const struct mt_ynode *n)
 char *mt_document_text(const struct mt_ynode *root)
 {
 	char *text = NULL;
-	size_t size;
+	size_t size, left = TEXT_MAX;
 	FILE *f = open_memstream(&text, &size);
 
 	if (!f)
 		return NULL;
-	put_node(f, root);
-	if (fclose(f) == 0)
+	put_node(f, root, &left);
+	if (fclose(f) == 0 && left)
 		return text;
 	free(text);
 	return NULL;

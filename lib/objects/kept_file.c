@@ -117,7 +117,10 @@ static int put_line(FILE *f, const struct mt_kept_one *one, bool gone)
 {
 	char *line = line_of(one, gone);
 
-	/* Skip objects that are not valid UTF-8; after a restart they have no last good version. */
+	/*
+	 * Skip objects that are not valid UTF-8, or too long with their aliases written out; after a
+	 * restart they have no last good version.
+	 */
 	if (!line)
 		return 0;
 	fprintf(f, "%s\n", line);

@@ -53,7 +53,7 @@ void mt_kept_drop(struct mt_kept *k, struct mt_kept_one *one);
 
 /*
  * json.c: a document's tree as one line that parses to the same tree. The caller frees it. NULL: no
- * memory.
+ * memory, or aliases would make it longer than 64 MiB.
  */
 char *mt_document_text(const struct mt_ynode *root);
 

@@ -216,10 +216,11 @@ static void tell_no_document(struct entry *e)
 		"write one, or delete the file", e->len ? "holds no document" : "is empty");
 }
 
-static int parse(struct entry *e, const struct mt_source_place *place, const char *text, size_t len)
+static int parse(struct entry *e, const struct mt_source_place *place, const char *text, size_t len,
+	uint64_t most)
 {
 	struct mt_objects objects = {0};
-	struct mt_pieces now = {0};
+	struct mt_pieces now = {.most = most};
 	int rc;
 
 	mt_diags_fini(&e->diags);
@@ -282,7 +283,7 @@ static bool is_same(const struct entry *e, const char *text, size_t len)
 }
 
 static int refresh(struct entry *e, const struct mt_source_place *place, const struct mt_root *root,
-	struct mt_diags *diags)
+	struct mt_diags *diags, uint64_t most)
 {
 	uint64_t at = mt_file_clock();
 	struct stat st;
@@ -301,7 +302,7 @@ static int refresh(struct entry *e, const struct mt_source_place *place, const s
 		free(text);
 		return 0;
 	}
-	rc = parse(e, place, text, len);
+	rc = parse(e, place, text, len, most);
 	mt_blob_put(e->blob);
 	e->blob = mt_blob_new(place, e->path, text, len);
 	return e->blob ? rc : -ENOMEM;
@@ -359,7 +360,7 @@ static int not_read(struct mt_source_reading *r, const char *path, int rc, bool 
 
 int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
 	const struct mt_source_place *place, const struct mt_root *root, const char *path,
-	const struct stat *st)
+	const struct stat *st, uint64_t most, uint64_t *memory)
 {
 	struct entry *e = find(c, path);
 	int rc = 0;
@@ -370,9 +371,13 @@ int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct
 	e->order = c->n_read++;
 	move(e, place);
 	if (!is_settled(e, st))
-		rc = refresh(e, place, root, diags);
+		rc = refresh(e, place, root, diags, most);
+	*memory = sizeof(*e) + 3 * strlen(path) + e->pieces.memory;
+	/* An unchanged file is not read again, but files before it may leave less for it. */
+	if (rc == 0 && *memory > most)
+		rc = -EOVERFLOW;
 	if (rc) {
-		if (rc == -E2BIG)
+		if (rc == -E2BIG || rc == -EOVERFLOW)
 			tell(e, diags);
 		return not_read(r, path, rc, rc == -ENOENT && root);
 	}

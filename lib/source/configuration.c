@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 /* Lower in tests. */
-struct mt_source_limits mt_source_limits = {
-	MT_SOURCE_NAMES_MAX, MT_SOURCE_DIRECTORIES_MAX, MT_SOURCE_BYTES_MAX, MT_SOURCE_STEPS_MAX};
+struct mt_source_limits mt_source_limits = {MT_SOURCE_NAMES_MAX, MT_SOURCE_DIRECTORIES_MAX,
+	MT_SOURCE_BYTES_MAX, MT_SOURCE_MEMORY_MAX, MT_SOURCE_STEPS_MAX};
 
 /* The directory of a source that is limited to some namespaces, at the start of the load. */
 struct confined {
@@ -209,6 +209,49 @@ static bool count_bytes(struct load *l, const struct stat *st)
 	return false;
 }
 
+/* Memory that the source may still take. */
+static uint64_t memory_left(const struct load *l)
+{
+	uint64_t most = l->place->only ? mt_source_limits.memory : 2 * mt_source_limits.memory;
+
+	return !l->root ? UINT64_MAX : most - MT_MIN(l->used.memory, most);
+}
+
+/* Charges memory to the source; false: it has no more. */
+static bool count_memory(struct load *l, uint64_t memory)
+{
+	bool fits = memory <= memory_left(l);
+
+	l->used.memory += memory;
+	if (!fits)
+		exceed(l, l->root->path,
+			l->place->only ? "1 GiB of objects, messages and names in memory"
+				       : "2 GiB of objects, messages and names in memory");
+	return fits;
+}
+
+/* Ends the reading of a source that has used its names of paths with links. */
+static void exceed_steps(struct load *l)
+{
+	if (!l->exceeded)
+		exceed(l, l->root->path, "2,097,152 names on paths with symbolic links");
+}
+
+/* 0, or -errno if the file cannot be read or exceeds a limit of its source. */
+static int read_file(struct load *l, const char *path, const struct stat *st)
+{
+	uint64_t memory = 0;
+	int rc;
+
+	if (!count_bytes(l, st))
+		return -E2BIG;
+	rc = mt_cache_read(l->cache, l->reading, l->diags, l->place, l->root, path, st,
+		memory_left(l), &memory);
+	if (rc == -EDQUOT)
+		exceed_steps(l);
+	return count_memory(l, rc == -EOVERFLOW ? UINT64_MAX / 2 : memory) ? rc : -E2BIG;
+}
+
 /*
  * True if the directory is left to a source that is limited to some namespaces. Otherwise a source
  * that contains this directory would read it without the limit.
@@ -238,13 +281,6 @@ static void tell_missing(struct load *l, const char *path, bool named, int err)
 		err);
 }
 
-/* Ends the reading of a source that has used its names of paths with links. */
-static void exceed_steps(struct load *l)
-{
-	if (!l->exceeded)
-		exceed(l, l->root->path, "2,097,152 names on paths with symbolic links");
-}
-
 /*
  * Reads a file, or a directory below one; `rc`, `st`: the result of mt_root_stat(). `named`: the
  * configuration names it, so it must exist. A listed file that is gone by now is not an error,
@@ -267,11 +303,7 @@ static bool read_state(struct load *l, const char *path, int rc, const struct st
 		scan(l, path, depth + 1);
 		return true;
 	}
-	if (!count_bytes(l, st))
-		return false;
-	rc = mt_cache_read(l->cache, l->reading, l->diags, l->place, l->root, path, st);
-	if (rc == -EDQUOT)
-		exceed_steps(l);
+	rc = read_file(l, path, st);
 	if (rc == -ENOENT && l->root)
 		tell_missing(l, path, named, ENOENT);
 	return rc == 0;
@@ -410,7 +442,7 @@ static bool may_scan(
 		cannot_list(l, path, rc);
 	if (rc && !l->exceeded && !depth)
 		keep_all(l, path);
-	return rc == 0;
+	return rc == 0 && count_memory(l, (*names)->region.used);
 }
 
 static void scan(struct load *l, const char *path, unsigned int depth)

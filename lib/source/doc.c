@@ -738,11 +738,13 @@ static void read_item(struct mt_fctx *c, const struct mt_ynode *item, struct mt_
 	if (!part)
 		return;
 	part->region.first = MT_PART_FIRST;
+	part->region.limit = tree->region.limit;
 	if (mt_model_share(part, tree) == 0) {
 		c->model = part;
 		read_object(c, item);
 		c->model = tree;
 	}
+	tree->region.failed |= part->region.failed;
 	mt_model_free(part);
 }
 

@@ -108,6 +108,9 @@ struct mt_fctx {
 	/* The piece holds a second document, after a line end that only YAML recognizes. */
 	bool second;
 	bool too_many;		       /* the text has more objects than `most` permits */
+	uint64_t memory, weight;       /* of the objects so far; of their nodes */
+	uint64_t most_memory;	       /* of the text; 0: no limit */
+	const struct mt_model *tree;   /* of the last List */
 	const struct mt_model *filled; /* the last part that received an object */
 	bool bare_headers;	       /* the current match has `headers:` without a value */
 	struct mt_ignored *ignored;    /* collects fields without effect; NULL: nothing does */

@@ -38,7 +38,8 @@ int mt_root_lstat(const struct mt_root *r, const char *path, struct stat *st);
 struct mt_source_limits {
 	uint32_t names, directories; /* in all its directories */
 	uint64_t bytes;		     /* of its documents */
-	uint32_t steps;		     /* names that were resolved on paths with symbolic links */
+	uint64_t memory; /* of what is read from it; twice that of a source of all namespaces */
+	uint32_t steps;	 /* names that were resolved on paths with symbolic links */
 };
 
 extern struct mt_source_limits mt_source_limits;
@@ -67,8 +68,8 @@ uint32_t mt_cache_count(const struct mt_source_cache *c);
 #define MT_FILE_TORN 1
 /*
  * Reads a whole regular file as UTF-8, NUL-terminated; the caller frees it. NULL with -errno in
- * *rc: it cannot be read, which `diags` reports; -ENOMEM; -EDQUOT as of mt_root_openat(); or -ENOENT
- * below the root, which the caller reports if it should.
+ * *rc: it cannot be read, which `diags` reports; -ENOMEM; -EDQUOT as of mt_root_openat(); or
+ * -ENOENT below the root, which the caller reports if it should.
  */
 char *mt_file_text(struct mt_diags *diags, const struct mt_root *root, const char *path,
 	struct stat *st, size_t *len, int *rc);
@@ -87,13 +88,15 @@ struct mt_pieces {
 	const struct mt_objects *objects;
 	struct mt_piece_read *v;
 	uint32_t n, cap;
+	uint64_t memory; /* of the objects and diagnostics of the text */
+	uint64_t most;	 /* of `memory`; 0: no limit */
 };
 
 /*
  * pieces.c: reads every object of a text. *documents receives the number of its documents, with or
  * without errors. Reuses the objects of pieces in `was` (NULL: none) that have the same line and
- * text and no diagnostics. `now` (NULL: not wanted) receives the pieces of this text. 0, -ENOMEM or
- * -E2BIG.
+ * text and no diagnostics. `now` (NULL: not wanted) receives the pieces of this text. 0, -ENOMEM,
+ * -E2BIG, or -EOVERFLOW for more memory than now->most, which is an error in `diags`.
  */
 int mt_text_read(struct mt_objects *out, struct mt_diags *diags,
 	const struct mt_source_place *place, const char *name, const char *text, size_t len,
@@ -151,12 +154,13 @@ void mt_listing_fini(struct mt_listing *l);
 
 /*
  * cache.c: adds the objects of a file to the reading; reads the file again only if it changed. `st`
- * is its current state. 0, or -errno if it cannot be read, which `diags` reports as in
- * mt_file_text().
+ * is its current state. *memory receives the memory that the file takes, at most `most`. 0, or
+ * -errno if it cannot be read, which `diags` reports as in mt_file_text(); -EOVERFLOW: it takes
+ * more memory.
  */
 int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct mt_diags *diags,
 	const struct mt_source_place *place, const struct mt_root *root, const char *path,
-	const struct stat *st);
+	const struct stat *st, uint64_t most, uint64_t *memory);
 /* mt_reading_partial() for a file or directory that changed while it was read. */
 int mt_reading_changing(struct mt_source_reading *r, const char *path);
 /*

@@ -10,8 +10,8 @@
  * or reported. A document with an error becomes an object without a place in the model; the others
  * are still read. A document that is not a map is ignored: a list of objects, or a single value,
  * with a warning. Limits: a file 16 MiB and 100,000 objects; a name 253 characters; labels 4,096;
- * nesting 64 levels; 4 million values in a document, aliases counted in full; a model 1 GiB. Merge
- * keys and non-string keys are refused.
+ * nesting 64 levels; 4 million values in a document, aliases and each 64 bytes of a text counted in
+ * full; a model 1 GiB. Merge keys and non-string keys are refused.
  *
  * A load reads only files with another device, inode, size or time than at the last read, and
  * parses only those with different content. Times are trusted if they are at least 2 s older than
@@ -72,13 +72,19 @@
 
 /*
  * A source with more is not read completely: names of files and directories, of any kind, in all
- * its directories; directories; bytes of documents; names that are resolved on paths with symbolic
- * links, each time that such a path is opened.
+ * its directories; directories; bytes of documents; memory; names that are resolved on paths with
+ * symbolic links, each time that such a path is opened.
  */
 #define MT_SOURCE_NAMES_MAX	  131072u
 #define MT_SOURCE_DIRECTORIES_MAX 8192u
 #define MT_SOURCE_BYTES_MAX	  (256ull << 20)
 #define MT_SOURCE_STEPS_MAX	  (2u << 20)
+/*
+ * Memory of objects, diagnostics and names that are read from a source that is limited to some
+ * namespaces. Another source may have twice that, so that one namespace in it meets its share of a
+ * model first.
+ */
+#define MT_SOURCE_MEMORY_MAX (1ull << 30)
 
 /* A file with more objects is rejected. */
 #define MT_SOURCE_OBJECTS_MAX 100000u

@@ -5,8 +5,12 @@
 #include "mt_diag.h"
 
 #define MT_YAML_DEPTH 64
-/* Most nodes of one document; an alias counts with all nodes that it stands for. */
+/*
+ * Most nodes of one document; an alias counts with all nodes that it stands for, and a text with
+ * one more for each 64 bytes.
+ */
 #define MT_YAML_NODES 4000000u
+#define MT_YAML_TEXT  64u
 
 enum mt_ytype { MT_Y_SCALAR, MT_Y_SEQ, MT_Y_MAP };
 
@@ -20,7 +24,7 @@ struct mt_ynode {
 	struct mt_ynode *next; /* in the same sequence or map */
 	struct mt_ynode *first;
 	uint32_t n;	 /* children */
-	uint32_t weight; /* this node and all below it, aliases expanded */
+	uint32_t weight; /* number of nodes, its own and all below it, aliases expanded */
 };
 
 /*

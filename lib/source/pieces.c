@@ -249,6 +249,56 @@ static int too_many(
 	return -E2BIG;
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* Memory that each value takes at least; aliases save it here, but not where values are used. */
+#define VALUE_BYTES 32
+
+/* Memory of what was read of the text so far. */
+static uint64_t memory_of(const struct mt_fctx *c)
+{
+	return MT_MAX(c->memory, c->weight * VALUE_BYTES) + c->diags->region.used;
+}
+
+/* Counts the objects from index `first` on. */
+static void count_memory(struct mt_fctx *c, uint32_t first)
+{
+	for (uint32_t i = first; i < c->objects->n; i++) {
+		const struct mt_object *o = c->objects->v[i];
+		const struct mt_model *tree = o->part->n_parts ? o->part->parts[0] : NULL;
+
+		c->memory += o->part->region.used;
+		c->weight += o->root ? o->root->weight : 0;
+		if (tree && tree != c->tree)
+			c->memory += tree->region.used;
+		c->tree = tree;
+	}
+}
+
+/* True if the text takes more memory than it may, which is reported as an error of this line. */
+static bool exceeds_memory(struct mt_fctx *c, const char *name, uint32_t line, bool failed)
+{
+	const struct mt_meta about = {.origin = {name, line}, .serial = mt_object_serial()};
+
+	if (!c->most_memory || (!failed && memory_of(c) <= c->most_memory))
+		return false;
+	mt_diag_object(c->diags, MT_DIAG_ERROR, &about, line, NULL,
+		"make it smaller: values that aliases repeat count each time",
+		"takes more memory than is left for its source");
+	return true;
+}
+
+/* Bounds the memory of a part, before it is read. */
+static void limit_part(const struct mt_fctx *c, struct mt_model *part)
+{
+	uint64_t used = memory_of(c);
+
+	part->region.first = MT_PART_FIRST;
+	if (c->most_memory)
+		part->region.limit = MT_MIN(
+			part->region.limit, c->most_memory > used ? c->most_memory - used : 1);
+}
+
 /* Parses the piece into a new part. */
 static int read_anew(struct mt_fctx *c, const struct piece *p, const char *name)
 {
@@ -257,11 +307,11 @@ static int read_anew(struct mt_fctx *c, const struct piece *p, const char *name)
 	c->model = mt_model_new();
 	if (!c->model)
 		return -ENOMEM;
-	c->model->region.first = MT_PART_FIRST;
+	limit_part(c, c->model);
 	c->file = mt_region_strdup(&c->model->region, name);
 	rc = c->file ? read_piece(c, p) : -ENOMEM;
 	if (c->model->region.failed)
-		rc = -ENOMEM;
+		rc = exceeds_memory(c, name, p->line, true) ? -EOVERFLOW : -ENOMEM;
 	mt_model_free(c->model);
 	return rc;
 }
@@ -327,6 +377,10 @@ static int read_or_take(struct mt_fctx *c, const struct piece *p, const char *na
 
 	if (rc || !g->now)
 		return rc;
+	count_memory(c, first);
+	g->now->memory = memory_of(c);
+	if (exceeds_memory(c, name, p->line, false))
+		return -EOVERFLOW;
 	return note_piece(g->now, &(struct mt_piece_read){.at = (size_t)(p->text - g->text),
 					  .len = p->len,
 					  .line = p->line,
@@ -343,7 +397,8 @@ static int read_text(struct mt_objects *out, struct mt_diags *diags,
 	struct mt_fctx c = {.diags = diags,
 		.objects = out,
 		.place = place,
-		.most = out->n + MT_SOURCE_OBJECTS_MAX};
+		.most = out->n + MT_SOURCE_OBJECTS_MAX,
+		.most_memory = g->now ? g->now->most : 0};
 	const char *at = g->text, *end = g->text + len;
 	const struct mt_diags mark = *diags;
 	const char *owner = diags->owner;

@@ -2,6 +2,9 @@
 /* The exact texts of all files of a load; loads share the texts that did not change. */
 #include "mt_files.h"
 
+#include "mt_strmap.h"
+
+#include <errno.h>
 #include <string.h>
 
 struct mt_source_texts {
@@ -120,19 +123,59 @@ size_t mt_source_texts_bytes(const struct mt_source_texts *t, const struct mt_so
 	return bytes;
 }
 
+/* Memory that texts of the sources with these namespaces have taken. NULL: no memory. */
+static uint64_t *used_by(struct mt_strmap *used, struct mt_region *region, const char *only)
+{
+	uint64_t *n = mt_strmap_get(used, only);
+
+	if (n)
+		return n;
+	n = mt_region_alloc(region, sizeof(*n));
+	return n && mt_strmap_put(used, only, n, NULL) == 0 ? n : NULL;
+}
+
+/*
+ * Reads one text. If it is of a source that is limited to some namespaces and exceeds the memory of
+ * such a source, it counts as partly read, as in the load that it comes from.
+ */
+static int read_text(const struct mt_source_blob *b, uint64_t *used, struct mt_source_reading *r,
+	struct mt_diags *diags)
+{
+	const struct mt_source_place place = mt_blob_place(b);
+	uint64_t most = mt_source_limits.memory;
+	struct mt_pieces now = {.most = used ? MT_MAX(most - MT_MIN(*used, most), 1u) : 0};
+	uint32_t n = r->objects.n, ignored;
+	int rc = mt_text_read(
+		&r->objects, diags, &place, b->path, b->text, b->len, &ignored, NULL, &now);
+
+	if (used)
+		*used += now.memory;
+	mt_pieces_fini(&now);
+	if (rc != -EOVERFLOW)
+		return rc;
+	while (r->objects.n > n)
+		mt_object_put(r->objects.v[--r->objects.n]);
+	return mt_reading_partial(r, b->path);
+}
+
 int mt_source_texts_read(const struct mt_source_texts *t, const struct mt_source_texts *same,
 	struct mt_source_reading *r, struct mt_diags *diags)
 {
-	uint32_t ignored, from = 0;
+	struct mt_strmap used = {0};
+	struct mt_region region;
+	uint32_t from = 0;
 	int rc = 0;
 
+	mt_region_init(&region, 0);
 	for (uint32_t i = 0; i < t->n && rc == 0; i++) {
-		const struct mt_source_place place = mt_blob_place(t->v[i]);
+		const char *only = t->v[i]->only;
+		uint64_t *n = only ? used_by(&used, &region, only) : NULL;
 
 		if (same && has(same, t->v[i], &from))
 			continue;
-		rc = mt_text_read(&r->objects, diags, &place, t->v[i]->path, t->v[i]->text,
-			t->v[i]->len, &ignored, NULL, NULL);
+		rc = only && !n ? -ENOMEM : read_text(t->v[i], n, r, diags);
 	}
+	mt_strmap_fini(&used);
+	mt_region_fini(&region);
 	return rc;
 }

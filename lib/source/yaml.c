@@ -90,8 +90,7 @@ static struct mt_ynode *new_node(struct reader *r, enum mt_ytype type, const yam
 	uint32_t line = line_of(r, &e->start_mark);
 
 	if (!n) {
-		fail(r, line, "the whole configuration may take 1 GiB",
-			"the configuration is too large");
+		fail(r, line, NULL, "no memory is left for it");
 		return NULL;
 	}
 	n->type = type;
@@ -102,6 +101,15 @@ static struct mt_ynode *new_node(struct reader *r, enum mt_ytype type, const yam
 		return NULL;
 	}
 	return n;
+}
+
+/* Counts a text of the node, because aliases may repeat long ones. */
+static void count_text(struct reader *r, struct mt_ynode *n, size_t len)
+{
+	n->weight += (uint32_t)(len / MT_YAML_TEXT);
+	r->nodes += (uint32_t)(len / MT_YAML_TEXT);
+	if (r->nodes > MT_YAML_NODES)
+		fail(r, n->line, "split the document", "the document has too many values");
 }
 
 static struct mt_ynode *read_node(struct reader *r, yaml_event_t *e, unsigned int depth);
@@ -179,7 +187,7 @@ static const char *read_key(struct reader *r, uint32_t *line)
 		key = mt_region_strndup(
 			r->region, (const char *)e.data.scalar.value, e.data.scalar.length);
 		if (!key)
-			fail(r, *line, NULL, "the configuration is too large");
+			fail(r, *line, NULL, "no memory is left for it");
 		else if (e.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strcmp(key, "<<") == 0)
 			fail(r, *line, "write the fields out",
 				"merge keys (<<) are not understood");
@@ -203,6 +211,7 @@ static void read_map(struct reader *r, struct mt_ynode *map, unsigned int depth)
 		child = read_node(r, &e, depth + 1);
 		if (!child)
 			return;
+		count_text(r, child, strlen(key));
 		child->key = key;
 		child->key_line = line;
 		append(map, &last, child);
@@ -224,7 +233,9 @@ static struct mt_ynode *read_scalar(struct reader *r, const yaml_event_t *e)
 	n->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	n->text = mt_region_strndup(r->region, (const char *)e->data.scalar.value, len);
 	if (!n->text)
-		fail(r, n->line, NULL, "the configuration is too large");
+		fail(r, n->line, NULL, "no memory is left for it");
+	else
+		count_text(r, n, len);
 	return n->text ? n : NULL;
 }
 

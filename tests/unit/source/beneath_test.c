@@ -421,18 +421,22 @@ static void limits_of_a_source(void)
 	CU_ASSERT_EQUAL(usual.directories, 8192);
 	CU_ASSERT_EQUAL(usual.bytes, 256u << 20);
 	CU_ASSERT_EQUAL(usual.steps, 2097152);
+	CU_ASSERT_EQUAL(usual.memory, 1u << 30);
 	begin();
 	/* s has a, a/b, a/b/deep.yaml and in.yaml: 4 names, 3 directories, 2 files of 130 bytes. */
 	CU_ASSERT_FALSE(exceeds(usual, ""));
-	CU_ASSERT_FALSE(exceeds((struct mt_source_limits){4, 3, UINT64_MAX, 0}, ""));
-	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){3, 3, UINT64_MAX, 0}, "131,072 names"));
+	CU_ASSERT_FALSE(exceeds((struct mt_source_limits){4, 3, UINT64_MAX, 1 << 20, 0}, ""));
 	CU_ASSERT_TRUE(
-		exceeds((struct mt_source_limits){4, 2, UINT64_MAX, 0}, "8,192 directories"));
-	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){4, 3, 150, 0}, "256 MiB of documents"));
+		exceeds((struct mt_source_limits){3, 3, UINT64_MAX, 1 << 20, 0}, "131,072 names"));
+	CU_ASSERT_TRUE(exceeds(
+		(struct mt_source_limits){4, 2, UINT64_MAX, 1 << 20, 0}, "8,192 directories"));
+	CU_ASSERT_TRUE(
+		exceeds((struct mt_source_limits){4, 3, 150, 1 << 20, 0}, "256 MiB of documents"));
 	/* Names count, whatever they are. */
 	sh("touch s/.hidden s/notes.txt");
-	CU_ASSERT_TRUE(exceeds((struct mt_source_limits){5, 3, UINT64_MAX, 0}, "131,072 names"));
-	CU_ASSERT_FALSE(exceeds((struct mt_source_limits){6, 3, UINT64_MAX, 0}, ""));
+	CU_ASSERT_TRUE(
+		exceeds((struct mt_source_limits){5, 3, UINT64_MAX, 1 << 20, 0}, "131,072 names"));
+	CU_ASSERT_FALSE(exceeds((struct mt_source_limits){6, 3, UINT64_MAX, 1 << 20, 0}, ""));
 	end();
 }
 
@@ -455,6 +459,97 @@ static void limit_of_links(void)
 		CU_ASSERT_TRUE(exceeds(few, "2,097,152 names on paths with symbolic links"));
 	few.steps = 6;
 	CU_ASSERT_FALSE(exceeds(few, ""));
+	mt_source_limits = usual;
+	end();
+}
+
+static uint32_t errors_of(const struct got *g, const char *name, uint32_t line, const char *words)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < g->diags.n; i++)
+		n += g->diags.items[i].severity == MT_DIAG_ERROR &&
+		     strcmp(g->diags.items[i].origin.file, in_dir(name)) == 0 &&
+		     g->diags.items[i].origin.line == line &&
+		     strstr(g->diags.items[i].message, words) != NULL;
+	return n;
+}
+
+/*
+ * Values that aliases repeat take their memory each time, in the file that exceeds the limit and
+ * in those that did not change. What is read before it is used.
+ */
+static void memory_of_a_source(void)
+{
+	const struct mt_source_limits usual = mt_source_limits;
+	struct got g;
+
+	begin();
+	mt_source_limits.memory = 4 << 20;
+	sh("for d in 1 2 3 4 5 6 7 8; do"
+	   "  printf 'l: &l ['; for i in $(seq 200); do printf 'v, '; done; printf ']\\n';"
+	   "  printf 'all: ['; for i in $(seq 400); do printf '*l, '; done; printf ']\\n---\\n';"
+	   "done > s/many.yaml; printf '" SERVICE("late") "' > s/z.yaml");
+	g = get(in_dir("s"));
+	/* Each document has 80,000 values of 32 bytes, and there are 8 MiB: three fit. */
+	CU_ASSERT_EQUAL(errors_of(&g, "s/many.yaml", 9, "takes more memory than is left"), 1);
+	CU_ASSERT_EQUAL(errors_of(&g, "s", 0, "it has more than 2 GiB of objects"), 1);
+	CU_ASSERT_TRUE(mt_source_is_partial(&g.r, in_dir("s/z.yaml")));
+	CU_ASSERT_TRUE(is_read(&g, "in"));
+	CU_ASSERT_FALSE(is_read(&g, "late"));
+	drop(&g);
+	mt_source_limits.memory = 16 << 20;
+	g = get(in_dir("s"));
+	CU_ASSERT_EQUAL(g.diags.errors, 0);
+	CU_ASSERT_TRUE(is_read(&g, "late"));
+	drop(&g);
+	mt_source_limits = usual;
+	/* Long texts, too, although an alias of one is a single value. */
+	sh("{ printf '" SERVICE(
+		"x") "a: &a \"%%01048576d\"\\nb: [' 1; for i in $(seq 300); do printf '*a, '; done;"
+		     " printf ']\\n'; } > s/many.yaml");
+	g = get(in_dir("s"));
+	CU_ASSERT_EQUAL(errors_of(&g, "s/many.yaml", 8, "aliases expand to too many values"), 1);
+	CU_ASSERT_TRUE(is_read(&g, "late"));
+	drop(&g);
+	end();
+}
+
+/* The texts of such a load, as they are read again to return to it, have the same limit. */
+static void memory_of_texts(void)
+{
+	const struct mt_source_limits usual = mt_source_limits;
+	struct mt_source_cache *cache = mt_source_cache_new();
+	struct mt_source_reading r = {0};
+	struct mt_source_texts *texts;
+	struct mt_diags diags;
+	char file[700];
+
+	begin();
+	mt_source_limits.memory = 4 << 20;
+	sh("printf 'apiVersion: meltemi.io/v1\\nkind: Node\\nmetadata: {name: n}\\nspec:\\n"
+	   "  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\\n"
+	   "  sources: [{directory: s, namespaces: [default, x]}]\\n' > node.yaml && {"
+	   "  printf 'l: &l ['; for i in $(seq 200); do printf 'v, '; done; printf ']\\n';"
+	   "  printf 'all: ['; for i in $(seq 800); do printf '*l, '; done; printf ']\\n';"
+	   "} > s/many.yaml");
+	snprintf(file, sizeof(file), "%s", in_dir("node.yaml"));
+	mt_diags_init(&diags);
+	CU_ASSERT_EQUAL(mt_source_read(cache, &r, &diags, file, NULL, 0), 0);
+	CU_ASSERT_TRUE(mt_source_is_partial(&r, in_dir("s/many.yaml")));
+	CU_ASSERT_EQUAL(r.objects.n, 3);
+	CU_ASSERT_EQUAL(diags.errors, 2);
+	mt_source_reading_fini(&r);
+	texts = mt_source_texts_new(cache);
+	CU_ASSERT_EQUAL(mt_source_texts_read(texts, NULL, &r, &diags), 0);
+	CU_ASSERT_TRUE(mt_source_is_partial(&r, in_dir("s/many.yaml")));
+	CU_ASSERT_FALSE(mt_source_is_partial(&r, in_dir("s/in.yaml")));
+	CU_ASSERT_EQUAL(r.objects.n, 3);
+	mt_source_reading_fini(&r);
+	mt_source_texts_free(texts);
+	mt_diags_fini(&diags);
+	mt_source_cache_free(cache);
+	mt_source_limits = usual;
 	end();
 }
 
@@ -525,6 +620,8 @@ const struct mt_test beneath_tests[] = {
 	{"links_within_a_source", links_within_a_source},
 	{"limits_of_a_source", limits_of_a_source},
 	{"limit_of_links", limit_of_links},
+	{"memory_of_a_source", memory_of_a_source},
+	{"memory_of_texts", memory_of_texts},
 	{"too_many_directories", too_many_directories},
 	{"the_watch_stays_below", the_watch_stays_below},
 	{0},

@@ -112,8 +112,8 @@ static void limited_directories_are_watched_apart(void)
 static void limits_of_the_watch(void)
 {
 	const struct mt_source_limits usual = mt_source_limits;
-	static const struct mt_source_limits few[] = {
-		{3, 100, UINT64_MAX, 100}, {100, 2, UINT64_MAX, 100}, {100, 100, UINT64_MAX, 1}};
+	static const struct mt_source_limits few[] = {{3, 100, UINT64_MAX, 1 << 30, 100},
+		{100, 2, UINT64_MAX, 1 << 30, 100}, {100, 100, UINT64_MAX, 1 << 30, 1}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(few); i++) {
 		uint64_t before = warnings();
