@@ -7,6 +7,8 @@
  */
 #include "mt_objects_priv.h"
 
+#include "mt_share.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +20,54 @@ struct translation {
 		addresses; /* struct mt_kube_pod, by "NAMESPACE/NAME" and "NAMESPACE/IP" */
 	struct mt_by_label entries, by_pod_label;
 	struct mt_idmap used; /* serials of objects that a service or this node uses */
+	/*
+	 * Memory that Services have taken, in all and by mt_object_owner() (uint64_t); of the
+	 * current one the memory before it, and what it may take.
+	 */
+	uint64_t taken, before, left;
+	struct mt_strmap owners;
+	bool full; /* endpoints of the current one were left out */
 };
+
+/* Longest "NAMESPACE/NAME" that an object can have, and longest text of an address. */
+#define NAME_SIZE   512
+#define ADDRESS_MAX 64
+
+/* ---- limit ----------------------------------------------------------------------------------- */
+
+/*
+ * Most memory of all translated Services. Each endpoint of a Service has a copy of its own with the
+ * Service's ports, so that 10,000 Services that select 10,000 workloads would fill any memory, and
+ * the load of everything would fail.
+ */
+static uint64_t most(void)
+{
+	return mt_objects_memory / 2;
+}
+
+/* Memory that Services of this owner have taken; NULL: no memory. */
+static uint64_t *taken_by_owner(struct translation *x, const struct mt_meta *meta)
+{
+	const struct mt_object_row *row = mt_table_row(x->t, meta->serial);
+	const char *owner = row ? mt_object_owner(row->o) : meta->ns;
+	uint64_t *n = mt_strmap_get(&x->owners, owner);
+
+	if (n)
+		return n;
+	n = mt_region_alloc(&x->m->region, sizeof(*n));
+	if (!n || mt_strmap_put(&x->owners, owner, n, NULL)) {
+		x->m->region.failed = true;
+		return NULL;
+	}
+	return n;
+}
+
+/* False if the current Service has taken all that it may; then no endpoint is added. */
+static bool has_room(struct translation *x)
+{
+	x->full |= x->m->region.used - x->before >= x->left;
+	return !x->full;
+}
 
 static char *key_of(struct translation *x, const char *ns, const char *name)
 {
@@ -42,12 +91,13 @@ static void put(
 		*slot = obj;
 }
 
-static void *get(
-	struct translation *x, const struct mt_strmap *map, const char *ns, const char *name)
+static void *get(const struct mt_strmap *map, const char *ns, const char *name)
 {
-	char *key = key_of(x, ns, name);
+	char key[NAME_SIZE];
 
-	return key ? mt_strmap_get(map, key) : NULL;
+	/* Objects have names of 253 characters at most, so a name that is cut has none. */
+	snprintf(key, sizeof(key), "%.254s/%.254s", ns, name);
+	return mt_strmap_get(map, key);
 }
 
 static void tell(struct translation *x, enum mt_diag_severity severity, const struct mt_meta *meta,
@@ -84,20 +134,26 @@ static bool has_ended(const struct mt_kube_pod *p)
 	       (p->status.phase.v == MT_KUBE_SUCCEEDED || p->status.phase.v == MT_KUBE_FAILED);
 }
 
+/* Skips long texts, which are not addresses and which aliases may repeat. */
+static void index_address(struct translation *x, struct mt_kube_pod *p, const char *ip)
+{
+	char *key = ip && strnlen(ip, ADDRESS_MAX) < ADDRESS_MAX ? key_of(x, p->meta.ns, ip) : NULL;
+
+	if (key)
+		mt_strmap_put(&x->addresses, key, p, NULL);
+}
+
 static void index_pod(struct translation *x, struct mt_kube_pod *p)
 {
 	char *name = key_of(x, p->meta.ns, p->meta.name);
-	char *ip = p->status.ip.s ? key_of(x, p->meta.ns, p->status.ip.s) : NULL;
 
 	if (name)
 		mt_strmap_put(&x->pods, name, p, NULL);
-	if (ip && !has_ended(p))
-		mt_strmap_put(&x->addresses, ip, p, NULL);
-	for (uint32_t i = 0; i < p->status.n_ips && !has_ended(p); i++) {
-		ip = p->status.ips[i].ip.s ? key_of(x, p->meta.ns, p->status.ips[i].ip.s) : NULL;
-		if (ip)
-			mt_strmap_put(&x->addresses, ip, p, NULL);
-	}
+	if (has_ended(p))
+		return;
+	index_address(x, p, p->status.ip.s);
+	for (uint32_t i = 0; i < p->status.n_ips; i++)
+		index_address(x, p, p->status.ips[i].ip.s);
 }
 
 static const char *service_of(const struct mt_kube_slice *s)
@@ -195,6 +251,8 @@ static void take_ports(struct translation *x, struct mt_workload *w,
 
 static struct mt_workload *push(struct translation *x, struct mt_service_entry *se)
 {
+	if (!has_room(x))
+		return NULL;
 	return mt_region_push(
 		&x->m->region, (void **)&se->endpoints, &se->n_endpoints, sizeof(*se->endpoints));
 }
@@ -205,10 +263,10 @@ static const struct mt_kube_pod *pod_of(struct translation *x, const struct mt_k
 	const struct mt_kube_target *target = &e->target;
 
 	if (!target->kind.s || !target->name.s)
-		return get(x, &x->addresses, s->meta.ns, ip);
+		return get(&x->addresses, s->meta.ns, ip);
 	if (strcmp(target->kind.s, "Pod") != 0)
 		return NULL;
-	return get(x, &x->pods, target->ns.s ? target->ns.s : s->meta.ns, target->name.s);
+	return get(&x->pods, target->ns.s ? target->ns.s : s->meta.ns, target->name.s);
 }
 
 /* By the conditions of a slice, and by the list of Endpoints that has it. */
@@ -246,7 +304,7 @@ static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 		.fitness = fitness,
 		.by = &s->meta};
 	take_ports(x, w, svc, se, sub);
-	if (e->zone.s)
+	if (e->zone.s && strnlen(e->zone.s, NAME_SIZE) < NAME_SIZE)
 		w->locality.s = mt_region_printf(&x->m->region, "/%s", e->zone.s);
 	p = pod_of(x, s, e, ip->s);
 	if (p)
@@ -273,8 +331,8 @@ static void add_slice(struct translation *x, struct mt_service_entry *se,
 static void add_slices(
 	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
 {
-	const struct mt_bag *slices = get(x, &x->slices, svc->meta.ns, svc->meta.name);
-	const struct mt_bag *whole = get(x, &x->endpoints, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *slices = get(&x->slices, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *whole = get(&x->endpoints, svc->meta.ns, svc->meta.name);
 
 	for (uint32_t i = 0; slices && i < slices->n; i++)
 		add_slice(x, se, svc, slices->v[i]);
@@ -395,8 +453,8 @@ static bool has_port(const struct mt_service_entry *se, uint32_t port)
  */
 static void tell_not_ready(struct translation *x, const struct mt_kube_service *svc)
 {
-	const struct mt_bag *slices = get(x, &x->slices, svc->meta.ns, svc->meta.name);
-	const struct mt_bag *whole = get(x, &x->endpoints, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *slices = get(&x->slices, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *whole = get(&x->endpoints, svc->meta.ns, svc->meta.name);
 	const struct mt_kube_slice *s = slices ? slices->v[0] : whole ? whole->v[0] : NULL;
 
 	if (s)
@@ -424,7 +482,7 @@ static void tell_endpoints(
 	}
 }
 
-static void translate(struct translation *x, const struct mt_kube_service *svc)
+static void add_service(struct translation *x, const struct mt_kube_service *svc)
 {
 	struct mt_service_entry *se = mt_region_alloc(&x->m->region, sizeof(*se));
 	struct mt_text *host = mt_region_alloc(&x->m->region, sizeof(*host));
@@ -459,6 +517,27 @@ static void translate(struct translation *x, const struct mt_kube_service *svc)
 	mt_model_add(x->m, &x->m->service_entries, se);
 }
 
+/* Translates a Service within the share of its owner. */
+static void translate(struct translation *x, const struct mt_kube_service *svc)
+{
+	uint64_t *own = taken_by_owner(x, &svc->meta);
+
+	if (!own)
+		return;
+	x->full = false;
+	x->before = x->m->region.used;
+	x->left = mt_share_left(most(), x->taken, *own);
+	add_service(x, svc);
+	x->taken += x->m->region.used - x->before;
+	*own += x->m->region.used - x->before;
+	if (x->full)
+		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, &svc->meta,
+			svc->meta.origin.line, NULL,
+			"let fewer Services select the same endpoints, or give them fewer ports",
+			"the endpoints of all Services of its namespace or source take too much "
+			"memory: further ones are left out");
+}
+
 /* ---- Pods that ServiceEntries select --------------------------------------------------------- */
 
 /* True if the Pod has not ended, is ready and has an address. */
@@ -491,7 +570,7 @@ static void add_pod(struct translation *x, const struct mt_kube_pod *p)
 /* Adds each selected Pod once, even if several ServiceEntries select it. */
 static void add_pods(struct translation *x)
 {
-	struct mt_strmap done = {0};
+	struct mt_idmap done = {0};
 
 	for (uint32_t i = 0; i < x->m->pods.n; i++) {
 		struct mt_kube_pod *p = x->m->pods.v[i];
@@ -508,16 +587,16 @@ static void add_pods(struct translation *x)
 
 		for (uint32_t k = 0; bag && k < bag->n; k++) {
 			const struct mt_kube_pod *p = bag->v[k];
-			char *name = key_of(x, p->meta.ns, p->meta.name);
 
-			if (!name || mt_strmap_get(&done, name) ||
+			if (mt_idmap_get(&done, p->meta.serial) ||
 				!mt_labels_match(&se->selector->labels, &p->meta.labels))
 				continue;
-			mt_strmap_put(&done, name, x, NULL);
+			if (mt_idmap_put(&done, p->meta.serial, x))
+				x->m->region.failed = true;
 			add_pod(x, p);
 		}
 	}
-	mt_strmap_fini(&done);
+	mt_idmap_fini(&done);
 }
 
 /* ---- all objects ----------------------------------------------------------------------------- */
@@ -568,8 +647,8 @@ static const struct mt_kube_service *meant_by(struct translation *x, const struc
 		const struct mt_kube_service *svc = x->m->services.v[i];
 		bool here = strcmp(svc->meta.ns, s->meta.ns) == 0;
 
-		if (get(x, &x->slices, svc->meta.ns, svc->meta.name) ||
-			get(x, &x->endpoints, svc->meta.ns, svc->meta.name))
+		if (get(&x->slices, svc->meta.ns, svc->meta.name) ||
+			get(&x->endpoints, svc->meta.ns, svc->meta.name))
 			continue;
 		if (here ? !name || mt_edit_distance(name, svc->meta.name, 3) <= 2
 			 : name && strcmp(name, svc->meta.name) == 0)
@@ -602,7 +681,7 @@ static void tell_unused(struct translation *x)
 		const struct mt_kube_slice *s = x->m->slices.v[i];
 
 		if (!is_used(x, &s->meta) &&
-			!(s->whole && get(x, &x->slices, s->meta.ns, s->meta.name)))
+			!(s->whole && get(&x->slices, s->meta.ns, s->meta.name)))
 			tell_stray(x, s);
 	}
 	for (uint32_t i = 0; i < x->m->pods.n; i++) {
@@ -644,6 +723,7 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 	mt_strmap_fini(&x.endpoints);
 	mt_strmap_fini(&x.pods);
 	mt_strmap_fini(&x.addresses);
+	mt_strmap_fini(&x.owners);
 	mt_idmap_fini(&x.used);
 	mt_by_label_fini(&x.entries);
 	mt_by_label_fini(&x.by_pod_label);

@@ -199,6 +199,54 @@ static void namespaces_of_one_source(void)
 	end(&sc);
 }
 
+/* Writes `n` Services that select all of `n` workloads of the namespace. */
+static void put_services(FILE *f, const char *ns, int n)
+{
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"---\napiVersion: v1\nkind: Service\nmetadata: {name: s%d, namespace: %s}\n"
+			"spec: {clusterIP: 10.9.%d.%d, selector: {app: s}, ports: [{name: tcp-a, "
+			"port: 80}]}\n---\n" ISTIO("WorkloadEntry", "w%d",
+				"%s") "  address: 10.8.%d.%d\n  labels: {app: s}\n",
+			i, ns, *ns, i, i, ns, *ns, i);
+}
+
+/* Services times workloads: a namespace with too many lacks endpoints, and no other does. */
+static void services_times_workloads(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_services(f, "greedy", 200);
+	put_services(f, "other", 30);
+	fclose(f);
+	begin(&sc, 8192);
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), 0);
+	CU_ASSERT(sc.t->model->region.used < 5u << 20);
+	for (uint32_t i = 0; i < sc.t->n; i++) {
+		const struct mt_object_row *row = &sc.t->rows[i];
+
+		if (strcmp(row->o->ns, "other") == 0)
+			CU_ASSERT_EQUAL(row->n_notes, 0);
+	}
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s0.greedy.svc.cluster.local"), 200);
+	CU_ASSERT(scene_endpoints(&sc, "s99.greedy.svc.cluster.local") < 200);
+	for (int i = 0; i < 30; i++) {
+		char host[64];
+
+		snprintf(host, sizeof(host), "s%d.other.svc.cluster.local", i);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, host), 30);
+	}
+	CU_ASSERT(has_error(&sc, "warning", "take too much memory: further ones are left out"));
+	end(&sc);
+	free(text);
+}
+
 /* ---- diagnostics ----------------------------------------------------------------------------- */
 
 #define BROKEN(name, ns, host)                                                                     \
@@ -242,6 +290,7 @@ const struct mt_test shares_tests[] = {
 	{"the_only_owner", the_only_owner},
 	{"a_refused_policy", a_refused_policy},
 	{"namespaces_of_one_source", namespaces_of_one_source},
+	{"services_times_workloads", services_times_workloads},
 	{"more_messages_than_are_kept", more_messages_than_are_kept},
 	{0},
 };
