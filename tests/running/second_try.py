@@ -15,10 +15,16 @@ UNITS = re.compile(r"(?:asan/)?unit/(\w+)$")
 # Unit tests that may run again: of libraries with threads, and of the load generator against peers in real time.
 UNITS_IN_TIME = {*THREADED, "blast_loopback"}
 
+# Exit statuses of a program that crashed (verdict.CRASHED), as Python and as a shell write them.
+CRASH = r"(?:-(?:4|6|7|8|11)|13[24569])\b"
+
 FAULTS = {
     "a sanitizer's report": r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|: runtime error: ",
     "a broken assertion": r": broken invariant: |Assertion `.*' failed|MT_ASSERT",
-    "a crash": r"ended by itself with|\bSIG(SEGV|ABRT|BUS|ILL|FPE)\b|Segmentation fault|double free|core dumped",
+    "a crash": r"ended by itself with|\bSIG(SEGV|ABRT|BUS|ILL|FPE)\b|Segmentation fault|double free|core dumped|"
+               rf"\bexit(?: status| code)?\W{{0,3}}{CRASH}|\bend(?:s|ed) with {CRASH}(?! [a-z]+s\b)|"
+               # As meltemi_lab.check.equal() writes it; lines of the program's output may come before "found".
+               rf"FAILED: .*\bexit (?:status|code)\b[\s\S]{{0,4000}}?: found \(?(?:-?\d+, )?{CRASH}.*, expected ",
     "an error of the teardown": r"FAILED: (at the end of the lab |exit status at the end of the lab|meltemid does not end: |the log has errors: )",
     "a lost or foreign reply": r"FAILED: .*(another's|crossed|executed twice|answered twice|lost)|"
                                r"FAILED: .*[\"'](unanswered|wrong|crossed|strays)[\"']: (?!0|\[\]|\{\})",

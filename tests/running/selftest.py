@@ -20,7 +20,7 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
 import runner  # noqa: E402
-from running import hugepages, scratch, verdict  # noqa: E402
+from running import hugepages, scratch, second_try, verdict  # noqa: E402
 from running.build import builds_of  # noqa: E402
 from running.job import A_CORE, A_LAB, ASAN, DEBUG, TIMED, TSAN, Job  # noqa: E402
 
@@ -233,6 +233,24 @@ class SecondTry(unittest.TestCase):
 
     def test_a_crash_has_one_try(self):
         self.assertEqual(self.result("kill -SEGV $$")[1], 1)
+
+    def why_not(self, text):
+        """Why a lab with this output has no second try."""
+        return second_try.refusal(Job("smoke/a", [], 1), 1, f"started\n{text}\nended")
+
+    def test_a_crash_of_any_program_is_a_fault(self):
+        for text in ("FAILED: meltemi show counters: exit -11: ", "FAILED: blast1 ended with -11: ", "FAILED: client2 ended with 139: ",
+                     "FAILED: client1 (exit -6) gave no JSON: ", "FAILED: exit status of --check: found -11, expected 1",
+                     "FAILED: exit status: found (0, -6), expected (0, 0)", "FAILED: exit status of import (a line\nanother): found -8, expected 0",
+                     "FAILED: exit code of show: {}: found 134, expected 0", "FAILED talks: exit 139, wanted 0 and: ",
+                     "FAILED: exit status -11 of: ['meltemi']", "a: --strict ends with -6, not 1 and 'b'"):
+            self.assertEqual(self.why_not(text), "a crash", text)
+
+    def test_other_exit_statuses_and_numbers_are_no_crash(self):
+        for text in ("FAILED: drift in ms: found -11, expected 0", "FAILED: client1 (exit 1) gave no JSON: ", "FAILED: exit status: found 1, expected 0",
+                     "FAILED: exit status of --check: found -9, expected 0", "FAILED: meltemi show counters: exit 3: 139 rows",
+                     "FAILED: client1 ended with -15: ", "the load ended with 139 calls", "exit status 0\nFAILED: drift: found -11, expected 0"):
+            self.assertIsNone(self.why_not(text), text)
 
     def test_what_load_does_not_change_has_one_try(self):
         for name in ("lint/a", "tsan/a", "sim/seeds", "asan/sim/a", "bench/micro", "unit/tcp", "unit/tcpscript", "unit/steps", "mutants/sim/a"):
