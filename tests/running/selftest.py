@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 The runner: it removes what a killed run has left, and mistakes neither another run nor an operator's setting for that. Labs start after
-compilers have ended. Tests that depend on the load have a second try, and faults have none. Needs no build.
+compilers have ended. Tests that depend on the load have a second try, and faults have none.
+The comparison of two runs of the simulator fails without them. Needs no build.
 """
 
 import contextlib
@@ -274,6 +275,39 @@ class SecondTry(unittest.TestCase):
     def test_timed_tests_do_not_count(self):
         tally = self.many(6, stage=TIMED)
         self.assertEqual((tally.failed, tally.unstable, len(tally.timed)), ([], [], 6))
+
+
+class Replay(unittest.TestCase):
+    """tests/sim/replay.sh passes only after runs that succeed and print a trace."""
+
+    GOOD = 'echo "start"; echo " seed $2 scenario a"; echo "one packet"'
+
+    def result(self, script):
+        """Runs replay.sh with a shell script as the simulator. Returns its exit status and output."""
+        with tempfile.TemporaryDirectory() as folder:
+            sim = pathlib.Path(folder, "sim")
+            sim.write_text(f"#!/bin/sh\nset -- \"$1\" \"${{2#*-}}\" \"$3\" {folder}\n{script}\n")
+            sim.chmod(0o755)
+            done = subprocess.run([TESTS / "sim/replay.sh", sim, "1-3"], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_equal_runs(self):
+        self.assertEqual(self.result(self.GOOD), (0, "seeds 1-3 replay exactly\n"))
+
+    def test_other_packets(self):
+        for option, words in (("--json", "two runs of seeds 1-3 differ"), ("--verbose", "seed 3 behind others is not seed 3 alone")):
+            status, output = self.result(f"{self.GOOD}; test $3 != {option} || {{ echo . >>$4/n; cat $4/n; wc -l <$4/n; }}")
+            self.assertEqual((status, output), (1, f"{words}\n"))
+
+    def test_a_simulator_that_fails(self):
+        for script in ("exit 1", f"{self.GOOD}; exit 1", f"{self.GOOD}; test $3 = --json", f"{self.GOOD}; kill -SEGV $$"):
+            status, output = self.result(script)
+            self.assertEqual(status, 1, script)
+            self.assertIn(": exit ", output, script)
+
+    def test_a_simulator_that_prints_nothing(self):
+        self.assertEqual(self.result("true")[0], 1)
+        self.assertEqual(self.result("echo start"), (1, "behind: no trace of seed 3\n"))
 
 
 class Order(unittest.TestCase):
