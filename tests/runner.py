@@ -33,7 +33,7 @@ from running.build import NICE, Build, builds_of, configured, known_of
 from running.catalog import LAB, note_outcomes
 from running.cost import Costs
 from running.hugepages import as_wanted
-from running.job import A_LAB, ASAN, BESIDE, DEBUG, FUZZ, LAST, ROOT, TIMED, TSAN
+from running.job import A_LAB, ASAN, BESIDE, DEBUG, FUZZ, LAST, READER, ROOT, TIMED, TSAN
 from running.part import PARTS, Part
 from running.process import end_all, run_limited
 from running.scratch import scratch
@@ -111,7 +111,7 @@ class Runner:
         builds = builds_of(self.jobs, set(LAB))
         pool.run([*builds, *beside], cores, labs, self.work, self.done)
         if not any(name.startswith("build/") for name in self.tally.failed):
-            for stage in (LAST, TIMED):
+            for stage in (LAST, READER, TIMED):
                 pool.run([job for job in self.jobs if job.stage == stage], 1, 1, self.work, self.done)
                 self.second_tries()
 

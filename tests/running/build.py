@@ -129,7 +129,7 @@ def builds_of(jobs, first):
     labs = [job for job in jobs if job.takes == A_LAB and job.stage == BESIDE]
     for lab in labs:
         lab.after = (*lab.after, *(build.name for build in (plain if lab.build == DEBUG else builds)))
-    before = [job.name for job in jobs if job.name.startswith("lint/") and not job.targets and not job.after]
+    before = [job.name for job in jobs if job.name.startswith("lint/") and not job.targets and job.stage == BESIDE]
     for build in plain:
         build.after, before = tuple(before), [build.name]
     before += [lab.name for lab in labs if lab.build == DEBUG]

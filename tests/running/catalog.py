@@ -9,7 +9,7 @@ import pathlib
 import re
 
 from . import verdict
-from .job import A_CORE, A_LAB, ALL_CORES, ASAN, BESIDE, DEBUG, FUZZ, LAST, ROOT, TESTS, TIMED, TSAN, Job
+from .job import A_CORE, A_LAB, ALL_CORES, ASAN, BESIDE, DEBUG, FUZZ, LAST, READER, ROOT, TESTS, TIMED, TSAN, Job
 from .part import FIXED_SEEDS, FIXED_SHUFFLE, LONG_SEEDS
 
 SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_close", "kill_server_under_load")
@@ -255,7 +255,10 @@ def _lint(rooms):
 
 
 def note_outcomes(jobs, folder):
-    """Lets the unit tests, packet scripts and fixed seeds of this run record what they reach for the lints of NOTED."""
+    """
+    Lets the unit tests, packet scripts and fixed seeds of this run record what they reach for the lints of NOTED, which run after the
+    second tries: a test that failed first has recorded only a part.
+    """
     sources = ["sim/seeds", "unit/tcpscript", *(f"unit/{room}" for room in OUTCOMES)]
     here = {job.name: job for job in jobs}
     if not here.keys() >= {*NOTED, *sources}:
@@ -264,7 +267,7 @@ def note_outcomes(jobs, folder):
         here[name].env = {**here[name].env, "MELTEMI_OUTCOMES": str(pathlib.Path(folder, name.replace("/", "_")))}
     for lint in (here[name] for name in NOTED):
         lint.env = {**lint.env, "MELTEMI_OUTCOMES_OF": str(folder)}
-        lint.after = (*lint.after, *sources)
+        lint.stage = READER
 
 
 def _quick(jobs):

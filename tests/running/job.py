@@ -10,9 +10,9 @@ DEBUG, ASAN, FUZZ, TSAN = (ROOT / f"build-{kind}" for kind in ("debug", "asan", 
 
 # Resources that a job uses while it runs. Labs mostly wait for their peers; other jobs compute.
 A_CORE, ALL_CORES, A_LAB = "a core", "all cores", "a lab"
-# When a job runs: in parallel with others; after those and alone; or at the very end, alone and only with --timing, because its
-# result depends on time.
-BESIDE, LAST, TIMED = "beside others", "last", "timed"
+# When a job runs: in parallel with others; after those and alone; after their second tries, because it reads what they recorded; or at
+# the very end, alone and only with --timing, because its result depends on time.
+BESIDE, LAST, READER, TIMED = "beside others", "last", "reader", "timed"
 
 
 @dataclasses.dataclass

@@ -23,6 +23,7 @@ sys.path.insert(0, str(TESTS))
 import runner  # noqa: E402
 from running import hugepages, scratch, second_try, verdict  # noqa: E402
 from running.build import builds_of  # noqa: E402
+from running.catalog import NOTED, OUTCOMES, note_outcomes  # noqa: E402
 from running.job import A_CORE, A_LAB, ASAN, DEBUG, TIMED, TSAN, Job  # noqa: E402
 
 # A run that has started two programs, of which the second has no mark, as a guard. Prints its directory and their ids.
@@ -259,6 +260,21 @@ class SecondTry(unittest.TestCase):
         for name in ("unit/worker", "unit/proxy", "interop/a/b", "attack/a", "asan/smoke/a", "documents/a", "differential/seeds"):
             self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 2, name)
         self.assertEqual(self.result("exit 0", must_fail=True)[1], 1)
+
+    def test_what_a_second_try_records_is_read(self):
+        """The lints of what tests have reached see also what an unstable unit test reaches in its second try."""
+        def job(name, script):
+            return Job(name, ["sh", "-c", script], 30, {"RUNS": str(self.runs)})
+
+        script = 'echo run >>$RUNS; test $(grep -c . $RUNS) = 2 && echo all >>"$MELTEMI_OUTCOMES"'
+        folder = pathlib.Path(self.runs.parent, "outcomes")
+        folder.mkdir()
+        jobs = [job(name, 'grep -qx all "$MELTEMI_OUTCOMES_OF"/*') for name in NOTED]
+        jobs += [job(name, "true") for name in ("sim/seeds", "unit/tcpscript", *(f"unit/{room}" for room in OUTCOMES if room != "worker"))]
+        jobs.append(job("unit/worker", script))
+        note_outcomes(jobs, folder)
+        tally, _ = self.run_all(jobs)
+        self.assertEqual((tally.failed, tally.unstable, len(tally.passed)), ([], ["unit/worker"], len(jobs)))
 
     def many(self, number, **job):
         self.runs.write_text("")
