@@ -4,7 +4,8 @@ Builds what the chosen tests need (a plain build, sanitized builds, fuzz targets
 time limit. tests/run starts this program after it has checked the packages.
 
 Without options it runs the gate: the tests that decide about a commit, the same each day, except those that depend on time. A test with
-peers or threads that fails runs once more at the end, alone; if it passes then, it is printed as unstable.
+peers or threads that fails runs once more at the end, alone; if it passes then, it is printed as unstable. If more than 20 such tests fail,
+none runs again.
 
   --quick      about three minutes: unit tests, some seeds of the simulator, lint, documents; needs no root
   --timing     also run the tests in tests/wall_clock, at the end and one at a time; use an otherwise idle machine
@@ -39,6 +40,7 @@ from running.process import end_all, run_limited
 from running.scratch import scratch
 
 LABS_A_CORE = 2
+MOST_REPEATED = 20  # if more tests fail, a common fault is likelier than the load, and second tries could exceed the time of CI
 MEMORY_OF_A_LAB = 2 << 30
 WARNING = re.compile(r"^.*warning: .*$", re.M)
 SPACE_OF_A_BUILD = {DEBUG: 2 << 30, ASAN: 2 << 30, TSAN: 1 << 30, FUZZ: 1 << 30}
@@ -47,7 +49,7 @@ SPACE_OF_A_BUILD = {DEBUG: 2 << 30, ASAN: 2 << 30, TSAN: 1 << 30, FUZZ: 1 << 30}
 class Runner:
     def __init__(self, jobs):
         self.jobs, self.tally, self.costs, self.number = jobs, verdict.Tally(), Costs(), 0
-        self.twice = []  # jobs that failed and run once more
+        self.twice = []  # jobs that failed and run once more, each with the tally of its first try
 
     @staticmethod
     def once(job):
@@ -84,7 +86,7 @@ class Runner:
         said = verdict.judge(job, status, output, tally)
         fault = second_try.refusal(job, status, output) if tally.failed else None
         if tally.failed and not fault:
-            self.twice.append(job)
+            self.twice.append((job, tally))
             said += "; it runs once more at the end"
         else:
             self.tally.add(tally)
@@ -92,10 +94,19 @@ class Runner:
             said += f"; no second try: {fault}"
         print(f"[{self.number}/{len(self.jobs)}] {job.name}: {said} ({took})", flush=True)
 
+    def no_second_tries(self):
+        """Counts tests as failed that wait for their second try."""
+        for _, first in self.twice:
+            self.tally.add(first)
+        self.twice = []
+
     def second_tries(self):
-        """Runs failed tests again, each alone."""
-        jobs, self.twice = self.twice, []
-        for job in jobs:
+        """Runs failed tests again, each alone, unless they are too many."""
+        if len(self.twice) > MOST_REPEATED:
+            print(f"{len(self.twice)} tests failed that would run once more; none does, because they are more than {MOST_REPEATED}", flush=True)
+            self.no_second_tries()
+        while self.twice:
+            job, _ = self.twice[0]  # stays there while it runs, because an interrupt leaves it failed
             began = time.monotonic()
             status, output, cpu = self.once(job)
             tally = verdict.Tally()
@@ -104,9 +115,16 @@ class Runner:
                 print(verdict.quote(output), flush=True)
                 (tally.timed if job.stage == TIMED else tally.unstable).append(job.name)
             self.tally.add(tally)
+            del self.twice[0]
             print(f"{job.name}: second try: {said} ({time.monotonic() - began:.1f} s, CPU {cpu:.1f} s)", flush=True)
 
     def run(self, cores, labs):
+        try:
+            self._stages(cores, labs)
+        finally:
+            self.no_second_tries()  # after a failed build or an interrupt
+
+    def _stages(self, cores, labs):
         beside = self.costs.longest_first([job for job in self.jobs if job.stage == BESIDE])
         builds = builds_of(self.jobs, set(LAB))
         pool.run([*builds, *beside], cores, labs, self.work, self.done)

@@ -288,6 +288,48 @@ class SecondTry(unittest.TestCase):
     def test_six_unstable_tests_fail(self):
         self.assertEqual(self.many(6).failed, ["more than 5 unstable tests"])
 
+    def all_fail(self, number):
+        self.runs.write_text("")
+        jobs = [Job(f"smoke/{n}", ["sh", "-c", f"echo run >>{self.runs}; echo reason {n}; exit 1"], 30, takes=A_LAB) for n in range(number)]
+        tally, printed = self.run_all(jobs)
+        return len(tally.failed), len(self.runs.read_text().split()), printed
+
+    def test_second_tries_are_bounded(self):
+        most = runner.MOST_REPEATED
+        failed, runs, _ = self.all_fail(most)
+        self.assertEqual((failed, runs), (most, 2 * most))
+        failed, runs, printed = self.all_fail(most + 1)
+        self.assertEqual((failed, runs), (most + 1, most + 1))
+        self.assertIn("\nfailed: smoke/3\n      | reason 3\n", printed)
+        self.assertIn(f"{most + 1} tests failed that would run once more; none does", printed)
+
+    def test_a_failed_build_ends_second_tries(self):
+        late = Job("unit/a", ["true"], 1, build=ASAN, targets=("a",))
+        with mock.patch("running.build.Build.make", return_value=(1, "error: no such file", 0)):
+            tally, printed = self.run_all([Job("smoke/a", ["sh", "-c", "echo the reason; exit 1"], 30, takes=A_LAB), late])
+        self.assertEqual(sorted(tally.failed), ["build/asan-2", "smoke/a"])
+        self.assertIn("\nfailed: smoke/a\n      | the reason\n", printed)
+
+    def interrupted(self, number):
+        """The failed tests of a run that is interrupted when it starts its program of this number."""
+        once, started = runner.Runner.once, []
+
+        def start(job):
+            started.append(job.name)
+            if len(started) == number:
+                raise KeyboardInterrupt
+            return once(job)
+
+        jobs = [Job(f"smoke/{n}", ["false"], 30, takes=A_LAB) for n in range(3)]
+        run = runner.Runner(jobs)
+        with contextlib.redirect_stdout(io.StringIO()), mock.patch.object(run, "once", start), self.assertRaises(KeyboardInterrupt):
+            run.run(1, 1)
+        return sorted(run.tally.failed)
+
+    def test_an_interrupt_ends_second_tries(self):
+        for number in (4, 5):
+            self.assertEqual(self.interrupted(number), ["smoke/0", "smoke/1", "smoke/2"], number)
+
     def test_timed_tests_do_not_count(self):
         tally = self.many(6, stage=TIMED)
         self.assertEqual((tally.failed, tally.unstable, len(tally.timed)), ([], [], 6))
