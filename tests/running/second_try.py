@@ -26,7 +26,12 @@ FAULTS = {
                # As meltemi_lab.check.equal() writes it; lines of the program's output may come before "found".
                rf"FAILED: .*\bexit (?:status|code)\b[\s\S]{{0,4000}}?: found \(?(?:-?\d+, )?{CRASH}.*, expected ",
     "an error of the teardown": r"FAILED: (at the end of the lab |exit status at the end of the lab|meltemid does not end: |the log has errors: )",
-    "a lost or foreign reply": r"FAILED: .*(another's|crossed|executed twice|answered twice|lost)|"
+    # Labs compare (failed, crossed) or (failed, crossed, strays), with or without errors in between. Calls that fail may only be late,
+    # and a reply that comes after its call has failed is a stray.
+    "a lost or foreign reply": r"FAILED: .*(another's|(?<![\"'])crossed|executed twice|answered twice|(?<![\"'])lost)|"
+                               r"\b(?:answers|replies) of others:? (?:found )?\(?(?:0, )?[1-9]|FAILED: .*\breply of another call|"
+                               r"FAILED: .*wrong answers.*: found \(?\[[^\]]|FAILED: .*calls of others that were answered: found |"
+                               r"FAILED: .*(?:calls .*that failed|calls of others|others' answers).*: found \((?:\d+, (?:\{.*\}, )?|0, 0, )[1-9]|"
                                r"FAILED: .*[\"'](unanswered|wrong|crossed|strays)[\"']: (?!0|\[\]|\{\})",
 }
 FAULTS = {what: re.compile(pattern) for what, pattern in FAULTS.items()}

@@ -254,6 +254,29 @@ class SecondTry(unittest.TestCase):
                      "FAILED: client1 ended with -15: ", "the load ended with 139 calls", "exit status 0\nFAILED: drift: found -11, expected 0"):
             self.assertIsNone(self.why_not(text), text)
 
+    def test_lost_and_foreign_replies_are_faults(self):
+        for text in ("replies of others: found (1, 0), expected (0, 0)", "replies of others: found (0, 2), expected (0, 0)",
+                     "answers of others: found 1, expected 0", "calls of others that failed {}: found (0, 1, 0), expected (0, 0, 0)",
+                     "calls of others that failed {'late': 3}: found (3, 1, 0), expected (0, 0, 0)",
+                     "calls of others that failed {}: found (0, 0, 1), expected (0, 0, 0)",
+                     "calls of others that were answered: found 3999, expected 4000",
+                     "calls beside it that failed: found (0, 1), expected (0, 0)", "failed, others' answers: found (0, 1), expected (0, 0)",
+                     "calls that failed {}: found (0, 1), expected (0, 0)", "Thrift calls that failed: []: found (0, {}, 1), expected (0, {}, 0)",
+                     "framed: calls of others: found (99, {'late': 1}, 1), expected (100, {}, 0)",
+                     "wrong answers; enough calls to look at: found (['a: id 3, b'], True), expected ([], True)",
+                     "the reply of another call", "calls that were lost beside 3: found (1, 0, 0), expected (0, 0, 0)"):
+            self.assertEqual(self.why_not(f"FAILED: {text}"), "a lost or foreign reply", text)
+        self.assertEqual(self.why_not("    load: {}, answers of others 2, errors {}\nFAILED: 1 pairs"), "a lost or foreign reply")
+
+    def test_late_replies_and_losses_of_the_wire_are_no_fault(self):
+        for text in ("the wire hardly hurt: {'frames': 20, 'lost': 3}", "calls of others that failed {'late': 3}: found (3, 0, 0), expected (0, 0, 0)",
+                     "calls of others that failed {'late': 3}: found (3, 0, 2), expected (0, 0, 0)",
+                     "calls beside it that failed: found (1, 0), expected (0, 0)", "failed, others' answers: found (2, 0), expected (0, 0)",
+                     "calls of others: found (99, {'late': 1}, 0), expected (100, {}, 0)", "calls: {'failed': 1, 'crossed': 0}: found 9, expected 10",
+                     "wrong answers; enough calls to look at: found ([], False), expected ([], True)", "later calls: found (299, 1), expected (300, 0)"):
+            self.assertIsNone(self.why_not(f"FAILED: {text}"), text)
+        self.assertIsNone(self.why_not("3 attacks; calls of others: 4000 answered\nload: {}, answers of others 0, errors {}\nFAILED: too late"))
+
     def test_what_load_does_not_change_has_one_try(self):
         for name in ("lint/a", "tsan/a", "sim/seeds", "asan/sim/a", "bench/micro", "unit/tcp", "unit/tcpscript", "unit/steps", "mutants/sim/a"):
             self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 1, name)
