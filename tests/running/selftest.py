@@ -18,9 +18,12 @@ import unittest
 from unittest import mock
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS))
+sys.path[:0] = [str(TESTS), str(TESTS / "smoke")]
 
 import runner  # noqa: E402
+from meltemi_lab.check import Failure  # noqa: E402
+from meltemi_lab.lab import Lab  # noqa: E402
+from meltemi_lab.process import Process  # noqa: E402
 from running import hugepages, scratch, second_try, verdict  # noqa: E402
 from running.build import builds_of  # noqa: E402
 from running.catalog import NOTED, OUTCOMES, note_outcomes  # noqa: E402
@@ -356,6 +359,40 @@ class SecondTry(unittest.TestCase):
     def test_timed_tests_do_not_count(self):
         tally = self.many(6, stage=TIMED)
         self.assertEqual((tally.failed, tally.unstable, len(tally.timed)), ([], [], 6))
+
+
+class FaultsOfTheDaemon(unittest.TestCase):
+    """A lab that fails prints the faults in its daemon's log, so that it has no second try."""
+
+    REPORT = "==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x6"
+
+    def printed(self, error, script):
+        """What the end of a lab prints, with the failure that it raises, if its body ended with this error and its daemon is a shell script."""
+        with tempfile.TemporaryDirectory() as folder:
+            one = object.__new__(Lab)
+            one.daemons = [mock.Mock(process=Process(pathlib.Path(folder), "meltemid", ["sh", "-c", script])), mock.Mock(process=None)]
+            one.close = one._keep = mock.Mock()
+            one.daemons[0].process.popen.wait(30)
+            out, raised = io.StringIO(), ""
+            try:
+                with contextlib.redirect_stdout(out):
+                    one.__exit__(type(error), error, None)
+            except Failure as failure:
+                raised = f"FAILED: {failure}"
+            one.close.assert_called()
+        return out.getvalue() + raised
+
+    def test_faults(self):
+        for error in (Failure("too late"), SystemExit(143), ValueError("a")):
+            for script, why in ((f"echo level=info; echo '{self.REPORT}' >&2; echo level=info >&2", "a sanitizer's report"),
+                                ("echo 'meltemid: lib/a.c:7: broken invariant: n < 4' >&2", "a broken assertion"),
+                                ("kill -SEGV $$", "a crash")):
+                output = self.printed(error, script)
+                self.assertEqual(second_try.refusal(Job("smoke/a", [], 1), None, output), why, (error, script, output))
+
+    def test_none(self):
+        for error in (Failure("too late"), SystemExit(143)):
+            self.assertEqual(self.printed(error, "echo level=info >&2"), "")
 
 
 class Replay(unittest.TestCase):

@@ -84,14 +84,24 @@ class Lab:
             if kind is None:
                 self._clients_leave()
                 teardown.look(self.daemons, not self.wire or self.wire.running())
-            elif issubclass(kind, Exception) and teardown.died(self.daemons):
-                raise Failure(f"{teardown.died(self.daemons)} (and: {error})") from error
+            else:
+                self._blames(kind, error)
         except Exception:
             kind = Failure
             raise
         finally:
             self._keep(kind)
             self.close()
+
+    def _blames(self, kind, error):
+        """Prints the daemons' faults after a body that failed or, with SystemExit, was ended because it took too long."""
+        for line in teardown.faults(self.daemons):
+            print(line, flush=True)
+        died = teardown.died(self.daemons)
+        if died and issubclass(kind, Exception):
+            raise Failure(f"{died} (and: {error})") from error
+        if died:
+            print(f"FAILED: {died}", flush=True)
 
     def _keep(self, kind):
         keep = os.environ.get("MELTEMI_KEEP_LOGS")

@@ -16,6 +16,15 @@ SLABS = ("exchange", "tcp out of order", "opaque connections connecting")
 BAD = re.compile(r"level=error|^EAL: .*(?:rror|annot|ailed)|AddressSanitizer|runtime error:|Assertion|MT_ASSERT", re.M)
 
 
+# Faults of the daemon that tests/running/second_try.py looks for.
+FAULT = re.compile(r"^.*(?:Sanitizer: |: runtime error: |: broken invariant: |Assertion `).*$", re.M)
+
+
+def faults(daemons):
+    """Lines that show a fault of a daemon, to be printed whatever the lab failed of."""
+    return [line for daemon in daemons if daemon.process for line in FAULT.findall(daemon.process.errors())]
+
+
 def died(daemons):
     """What to say of those that ended on their own, or None."""
     for daemon in daemons:
