@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Decides whether a failed test runs a second time, alone. Only tests do that have peers or threads, so that their result depends on the
-load of the machine, and only if their output shows no fault that load cannot cause.
+Decides whether a failed test runs a second time, alone. Only tests do that have peers, threads or programs that they start, so that
+their result depends on the load of the machine, and only if their output shows no fault that load cannot cause.
 """
 
 import re

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 The runner: it removes what a killed run has left, and mistakes neither another run nor an operator's setting for that. Labs start after
-compilers have ended. Tests that depend on the load have a second try, and faults have none.
-The comparison of two runs of the simulator fails without them. Needs no build.
+compilers have ended. Tests that depend on the load have a second try, and faults have none, which
+labs print. The comparison of two runs of the simulator fails without them. Needs no build.
 """
 
 import contextlib
