@@ -30,5 +30,5 @@ const char *wire_text(const uint8_t *b, uint32_t len, char text[4096]);
 
 struct mt_dns_table *wire_table(void);
 
-extern const struct mt_test answer_tests[], aside_tests[], loop_tests[], query_tests[], server_tests[],
-	table_tests[];
+extern const struct mt_test answer_tests[], aside_tests[], loop_tests[], query_tests[],
+	server_tests[], table_tests[];
