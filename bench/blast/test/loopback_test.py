@@ -194,11 +194,15 @@ class Loopback(unittest.TestCase):
     def test_stripped_knows_each_protocol(self):
         for proto in ("dubbo", "thrift", "thrift-compact", "awesomerpc", "tcp"):
             with self.subTest(proto):
-                rc, r, stderr = blast(20880, "--device", "ring", "--stripped", "--proto", proto, "-c", "4", "-o", "8", "--size",
-                                      "101", "--reply-size", "3003", "--verify", "bytes", "--calls-per-connection", "9",
-                                      "--duration", "200ms", host="10.0.0.2")
-                self.assertEqual(rc, 0, stderr)
-                self.nothing_lost(r)
+                # On a busy machine 200 ms may be too short for 100 calls.
+                for duration in ("200ms", "1s", "5s"):
+                    rc, r, stderr = blast(20880, "--device", "ring", "--stripped", "--proto", proto, "-c", "4", "-o", "8", "--size",
+                                          "101", "--reply-size", "3003", "--verify", "bytes", "--calls-per-connection", "9",
+                                          "--duration", duration, host="10.0.0.2")
+                    self.assertEqual(rc, 0, stderr)
+                    self.nothing_lost(r)
+                    if r["answered"] > 100:
+                        break
                 self.assertGreater(r["answered"], 100)
 
     def test_stripped_refuses_other_calls(self):
