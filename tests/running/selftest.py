@@ -366,17 +366,23 @@ class FaultsOfTheDaemon(unittest.TestCase):
 
     REPORT = "==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x6"
 
-    def printed(self, error, script):
-        """What the end of a lab prints, with the failure that it raises, if its body ended with this error and its daemon is a shell script."""
+    def printed(self, error, script, *later):
+        """
+        What the end of a lab prints, with the failure that it raises, if its body ended with this error (None: without) and its daemon is a
+        shell script, or several, each of which is started after the one before.
+        """
         with tempfile.TemporaryDirectory() as folder:
             one = object.__new__(Lab)
-            one.daemons = [mock.Mock(process=Process(pathlib.Path(folder), "meltemid", ["sh", "-c", script])), mock.Mock(process=None)]
-            one.close = one._keep = mock.Mock()
-            one.daemons[0].process.popen.wait(30)
+            lives = [Process(pathlib.Path(folder), "meltemid", ["sh", "-c", text]) for text in (script, *later)]
+            one.daemons = [mock.Mock(process=lives[-1], earlier=lives[:-1]), mock.Mock(process=None, earlier=[])]
+            one.close = one._keep = one._clients_leave = mock.Mock()
+            one.wire = None
+            for life in lives:
+                life.popen.wait(30)
             out, raised = io.StringIO(), ""
             try:
                 with contextlib.redirect_stdout(out):
-                    one.__exit__(type(error), error, None)
+                    one.__exit__(error and type(error), error, None)
             except Failure as failure:
                 raised = f"FAILED: {failure}"
             one.close.assert_called()
@@ -389,6 +395,13 @@ class FaultsOfTheDaemon(unittest.TestCase):
                                 ("kill -SEGV $$", "a crash")):
                 output = self.printed(error, script)
                 self.assertEqual(second_try.refusal(Job("smoke/a", [], 1), None, output), why, (error, script, output))
+
+    def test_faults_of_a_process_that_was_started_again(self):
+        for error in (None, Failure("too late")):
+            for script, why in ((f"echo '{self.REPORT}' >&2; exit 1", "a sanitizer's report"), ("kill -SEGV $$", "a crash")):
+                output = self.printed(error, script, "true", "true")
+                self.assertEqual(second_try.refusal(Job("smoke/a", [], 1), None, output), why, (error, script, output))
+            self.assertNotIn("meltemid", self.printed(error, "echo level=error >&2; exit 1", "true"))
 
     def test_none(self):
         for error in (Failure("too late"), SystemExit(143)):

@@ -52,7 +52,7 @@ class Daemon:
         self.services = self.directory / "services"
         self.services.mkdir(exist_ok=True)
         self.node = self.directory / "node.yaml"
-        self.process = None
+        self.process, self.earlier = None, []  # the last one started, and those before it
         self.prefix, self.options = [], []  # of its command: unit.prefix(), and more options
         self.at_start, self.left_behind = {}, {}
         listing = "\n".join(f"  - {{{port}}}" for port in ports)
@@ -93,6 +93,8 @@ class Daemon:
         argv = [*self.prefix, MELTEMID, "-c", self.node, *self.options]
         if self.resolv_conf:
             argv = ["sh", "-c", f'mount --bind {self.resolv_conf} /etc/resolv.conf && exec "$@"', "sh", *argv]
+        if self.process:
+            self.earlier.append(self.process)
         self.process = Process(self.lab.directory, self.name, argv, self.namespace,
                                env={**os.environ, **SANITIZED})
         self.lab.processes.append(self.process)

@@ -2,6 +2,7 @@
 """Processes of a lab: started inside a namespace, their output kept, stopped by pid."""
 
 import ctypes
+import itertools
 import json
 import signal
 import subprocess
@@ -18,6 +19,12 @@ def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _unused(directory, name):
+    """The name of files for a program, with a number if one of that name ran before: its output is kept."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(found for found in names if not (directory / f"{found}.err").exists())
+
+
 class Process:
     """One program of the lab, with its standard output and error in a file each."""
 
@@ -25,8 +32,9 @@ class Process:
         self.name = name
         self.role = None  # the namespace's, in a lab
         self.asked_by = []  # signals that ended it, as exit statuses: what its lab wanted
-        self.out = directory / f"{name}.out"
-        self.err = directory / f"{name}.err"
+        file = _unused(directory, name)
+        self.out = directory / f"{file}.out"
+        self.err = directory / f"{file}.err"
         if namespace:
             argv = ["ip", "netns", "exec", namespace, *argv]
         with open(self.out, "wb") as out, open(self.err, "wb") as err:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 What holds at the end of each lab that passed, whatever it was about: the daemon is alive, gives back all that its clients pinned,
-ends with 0 when it is told to, and its log has no error that the test did not announce. A test that cannot promise one of these
+ends with 0 when it is told to, and its log has no error that the test did not announce. Of processes that a test ended and started again
+nothing is asked but that none crashed, and that no log shows a fault. A test that cannot promise one of these
 says so, with the reason: daemon.leaves("errors", "why", r"text of the line"), "memory" or "exit".
 """
 
@@ -20,14 +21,20 @@ BAD = re.compile(r"level=error|^EAL: .*(?:rror|annot|ailed)|AddressSanitizer|run
 FAULT = re.compile(r"^.*(?:Sanitizer: |: runtime error: |: broken invariant: |Assertion `).*$", re.M)
 
 
+CRASHES = (-signal.SIGILL, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGSEGV)
+
+
 def faults(daemons):
     """Lines that show a fault of a daemon, to be printed whatever the lab failed of."""
-    return [line for daemon in daemons if daemon.process for line in FAULT.findall(daemon.process.errors())]
+    return [line for daemon in daemons for process in (*daemon.earlier, daemon.process) if process for line in FAULT.findall(process.errors())]
 
 
 def died(daemons):
     """What to say of those that ended on their own, or None."""
     for daemon in daemons:
+        for process in daemon.earlier:
+            if process.popen.poll() in CRASHES and process.popen.returncode not in process.asked_by:
+                return f"meltemid, which was started again, ended by itself with {process.popen.returncode}: {process.tail()}"
         process = daemon.process
         if process and not process.running() and process.popen.returncode not in (0, *process.asked_by):
             return f"meltemid ended by itself with {process.popen.returncode}: {process.tail()}"
@@ -73,6 +80,7 @@ def _ends(daemon):
 def _clean(daemon):
     announced = daemon.left_behind.get("errors", [])
     bad = [line for line in daemon.process.errors().splitlines() if BAD.search(line) and not any(re.search(a, line) for a in announced)]
+    bad += [line for process in daemon.earlier for line in FAULT.findall(process.errors())]
     check(not bad, f"the log has errors: {bad[:3]}")
 
 
