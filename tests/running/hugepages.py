@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Runs labs with or without hugepages (MELTEMI_HUGEPAGES), and reserves hugepages for them if needed. A note has the numbers of pages
-before and during the run, so that the next run can undo what a killed one has set.
+before and during the run, so that the next run, with whatever options, can undo what a killed one has set.
 """
 
 import contextlib
@@ -74,9 +74,21 @@ def reserved(beside):
             _write(note, "")
 
 
+def undo_killed():
+    """Gives back what a killed run has reserved, unless another run has --hugepages on. A note that is not ours is left alone."""
+    if os.geteuid() or not NOTE.exists() or not POOL.exists():
+        return
+    with contextlib.suppress(OSError, SystemExit), _opened() as note:
+        _lock(note)
+        note.seek(0)
+        _undo(note.read(100))
+        _write(note, "")
+
+
 @contextlib.contextmanager
 def as_wanted(want, beside):
     """want: on, off, or None (use hugepages if the machine has enough); beside: number of labs at once."""
+    undo_killed()
     if want is None:
         yield
         return

@@ -21,6 +21,7 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "smoke")]
 
 import runner  # noqa: E402
+from meltemi_lab import record  # noqa: E402
 from meltemi_lab.check import Failure  # noqa: E402
 from meltemi_lab.lab import Lab  # noqa: E402
 from meltemi_lab.process import Process  # noqa: E402
@@ -141,6 +142,23 @@ class Hugepages(unittest.TestCase):
         with self.run_of():
             self.assertEqual(self.pages(), self.HAVE)
         self.assertEqual(self.pages(), self.BEFORE)
+
+    def test_a_run_without_the_option_gives_back(self):
+        with self.run_of() as left:
+            pass
+        self.pool.write_text(str(self.HAVE))
+        self.note.write_text(left)
+        with mock.patch("os.geteuid", return_value=0), hugepages.as_wanted(None, 1):
+            self.assertEqual((self.pages(), self.note.read_text()), (self.BEFORE, ""))
+
+    def test_a_run_without_the_option_leaves_others_alone(self):
+        with self.run_of() as left, hugepages.as_wanted(None, 1):
+            self.assertEqual((self.pages(), self.note.read_text()), (self.HAVE, left))
+        for put in (lambda: self.note.symlink_to(self.pool), self.note.mkdir):
+            self.note.unlink(missing_ok=True)
+            put()
+            with hugepages.as_wanted(None, 1):
+                self.assertEqual(self.pages(), self.BEFORE)
 
     def test_a_later_setting_stays(self):
         with self.run_of() as left:
@@ -359,6 +377,55 @@ class SecondTry(unittest.TestCase):
     def test_timed_tests_do_not_count(self):
         tally = self.many(6, stage=TIMED)
         self.assertEqual((tally.failed, tally.unstable, len(tally.timed)), ([], [], 6))
+
+
+class Leftovers(unittest.TestCase):
+    """The next lab removes what killed programs have left in directories that all share."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        for name in ("EAL", "SHM", "LABS"):
+            (self.root / name).mkdir()
+            patch = mock.patch.object(record, name, self.root / name)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def left(self):
+        return sorted(str(path.relative_to(self.root)) for name in ("EAL", "SHM", "LABS") for path in (self.root / name).iterdir())
+
+    def test_a_killed_lab(self):
+        with subprocess.Popen(["sleep", "60"]) as program, subprocess.Popen(["sleep", "60"]) as owner:
+            directory = self.root / "LABS/mt1-1"
+            directory.mkdir()
+            (directory / "owner").write_text(f"{owner.pid} {record.start_time(owner.pid)}\n")
+            record.note_process(directory, program.pid)
+            ours = [f"SHM/faketime_shm_{program.pid}", f"SHM/sem.faketime_sem_{program.pid}", "EAL/meltemi-mt1-1", f"EAL/meltemi-blast-{program.pid}"]
+            others = ["EAL/meltemi-mt2-1", f"SHM/faketime_shm_{os.getpid()}"]
+            for name in (*ours, *others):
+                (self.root / name).mkdir() if name.startswith("EAL") else (self.root / name).touch()
+            record.sweep()
+            self.assertEqual(self.left(), sorted([*ours, *others, "LABS/mt1-1"]))
+            owner.kill()
+            owner.wait()
+            record.sweep()
+            self.assertEqual((self.left(), program.wait(30)), (sorted(others), -9))
+
+    def test_load_generators_of_no_lab(self):
+        with subprocess.Popen(["sleep", "60"]) as program:
+            ended = subprocess.Popen(["true"])
+            ended.wait()
+            folders = [self.root / f"EAL/meltemi-blast-{pid}" for pid in (program.pid, ended.pid)]
+            for folder in folders:
+                folder.mkdir()
+            record.sweep()  # a program makes it before others may see its pid
+            self.assertTrue(all(folder.exists() for folder in folders))
+            for folder in folders:
+                os.utime(folder, (time.time() - 100,) * 2)
+            record.sweep()
+            self.assertEqual([folder.exists() for folder in folders], [True, False])
+            program.kill()
 
 
 class FaultsOfTheDaemon(unittest.TestCase):

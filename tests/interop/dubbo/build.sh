@@ -18,6 +18,8 @@ for version; do
 	if [ -e "$stamp" ] && [ -z "$(find "$here/src" "$here/pom.xml" -newer "$stamp" -print -quit)" ]; then
 		continue
 	fi
+	# Maven keeps files that are there, also those that a killed build has written in part.
+	rm -rf "$out"
 	mkdir -p "$out"
 	echo "building the Dubbo $version peers (log: build/interop/dubbo-$version/mvn.log)"
 	if ! timeout --foreground 420 mvn -q -B -f "$here/pom.xml" -Dout="$out" -Ddubbo.version="$version" \

