@@ -44,6 +44,10 @@ OUTCOMES = ("buf", "dns", "filter", "l4", "net", "port", "proxy", "tcp", "tls", 
 # Lints of what these tests and the fixed seeds have reached.
 NOTED = ("lint/outcome_rows", "lint/state_changes")
 
+# Tests that meson leaves out if it finds no valgrind or no libpcap.
+BY_PACKAGE = {"libpcap-dev": ("unit/replay",), "valgrind": tuple(f"bench/{name}" for name in (
+    "documents_cost", "flood_cost", "forwarding_cost", "metrics_cost", "micro", "scale", "stripped", "watch_cost"))}
+
 QUICK_SEEDS = range(1, 201)
 # With --long: a million calls to servers that send replies to no call, or to the wrong one.
 LONG_REPLIES = ("--scenario", "proxy_replies", "--seeds", "1-1000", "--jobs", "all")
@@ -74,6 +78,15 @@ def _meson(test, build=DEBUG, prefix="", env=None):
     return Job(f"{prefix}{_suite(test)}/{test['name']}", [word.replace(str(DEBUG), str(build)) for word in test["cmd"]],
                test["timeout"] * (2 if build == ASAN else 1), {**(env or {}), **test["env"]}, cwd=build, build=build,
                targets=test["files"])
+
+
+def with_absent(known):
+    """meson's tests, and in the place of each one that it leaves out because a package is missing one that is skipped."""
+    names = {f"{_suite(test)}/{test['name']}" for test in known}
+    absent = [(package, name) for package, tests in BY_PACKAGE.items() for name in tests if name not in names]
+    return known + [{"suite": [name.split("/")[0]], "name": name.split("/")[1], "timeout": 60, "env": {}, "files": (), "cmd": [
+        "sh", "-c", f"echo 'SKIPPED: {package} was not installed when {DEBUG.name} was made: install it, and remove {DEBUG.name}'; exit {verdict.SKIPPED}"]}
+        for package, name in absent]
 
 
 def _units(known):
@@ -191,7 +204,7 @@ def _scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB,
     files = sorted(p for p in folder.glob(pattern) if p.is_file())
     found = [p for p in files if os.access(p, os.X_OK)]
     for p in files:
-        if p not in found and p.open("rb").read(2) == b"#!":  # for example unpacked without its mode: no test may disappear because of that
+        if p not in found and p.read_bytes()[:2] == b"#!":  # for example unpacked without its mode: no test may disappear because of that
             raise SystemExit(f"{p} is a program that cannot be executed: chmod +x, or a file system that is not mounted noexec")
     out = []
     for p in found:

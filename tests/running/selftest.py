@@ -27,7 +27,7 @@ from meltemi_lab.lab import Lab  # noqa: E402
 from meltemi_lab.process import Process  # noqa: E402
 from running import hugepages, scratch, second_try, verdict  # noqa: E402
 from running.build import builds_of  # noqa: E402
-from running.catalog import NOTED, OUTCOMES, note_outcomes  # noqa: E402
+from running.catalog import NOTED, OUTCOMES, gate, note_outcomes, with_absent  # noqa: E402
 from running.job import A_CORE, A_LAB, ASAN, DEBUG, TIMED, TSAN, Job  # noqa: E402
 
 # A run that has started two programs, of which the second has no mark, as a guard. Prints its directory and their ids.
@@ -377,6 +377,24 @@ class SecondTry(unittest.TestCase):
     def test_timed_tests_do_not_count(self):
         tally = self.many(6, stage=TIMED)
         self.assertEqual((tally.failed, tally.unstable, len(tally.timed)), ([], [], 6))
+
+
+class Absent(unittest.TestCase):
+    """A test that meson leaves out, because a package is missing, is skipped and not forgotten."""
+
+    def test_absent(self):
+        there = {"suite": ["meltemi:bench"], "name": "micro", "cmd": ["true"], "timeout": 9, "env": {}, "files": ()}
+        known = with_absent([there])
+        self.assertEqual(known[0], there)
+        jobs = {job.name: job for job in gate(known, ())}
+        self.assertEqual(jobs["bench/micro"].argv, ["true"])
+        with contextlib.redirect_stdout(io.StringIO()):
+            run = runner.Runner([jobs["unit/replay"]])
+            with mock.patch.dict(os.environ, {"CI": ""}):
+                run.run(1, 1)
+        self.assertEqual(run.tally.skipped, ["unit/replay"])
+        status, output, _ = run.once(jobs["unit/replay"])
+        self.assertEqual((status, "libpcap-dev was not installed" in output), (verdict.SKIPPED, True))
 
 
 class Leftovers(unittest.TestCase):
