@@ -236,6 +236,9 @@ class SecondTry(unittest.TestCase):
         tally, runs, _ = self.result("test $(grep -c . $RUNS) = 2 || sleep 20", seconds=1)
         self.assertEqual((tally.unstable, runs), (["smoke/a"], 2))
 
+    def test_a_unit_test_that_hangs_has_one_try(self):
+        self.assertEqual(self.result("sleep 20", name="unit/worker", seconds=1, takes=A_CORE)[1], 1)
+
     def test_passed_or_skipped(self):
         for status in (0, verdict.SKIPPED):
             with mock.patch.dict(os.environ, CI=""):
@@ -299,9 +302,11 @@ class SecondTry(unittest.TestCase):
         self.assertIsNone(self.why_not("3 attacks; calls of others: 4000 answered\nload: {}, answers of others 0, errors {}\nFAILED: too late"))
 
     def test_what_load_does_not_change_has_one_try(self):
-        for name in ("lint/a", "tsan/a", "sim/seeds", "asan/sim/a", "bench/micro", "unit/tcp", "unit/tcpscript", "unit/steps", "mutants/sim/a"):
+        for name in ("lint/a", "tsan/a", "sim/seeds", "asan/sim/a", "bench/micro", "unit/tcp", "unit/tcpscript", "unit/steps", "mutants/sim/a",
+                     "documents/check", "documents/real/orders", "conntrack/seeds"):
             self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 1, name)
-        for name in ("unit/worker", "unit/proxy", "interop/a/b", "attack/a", "asan/smoke/a", "documents/a", "differential/seeds"):
+        for name in ("unit/worker", "unit/proxy", "interop/a/b", "attack/a", "asan/smoke/a", "documents/memory", "documents/recipes",
+                     "differential/seeds"):
             self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 2, name)
         self.assertEqual(self.result("exit 0", must_fail=True)[1], 1)
 
