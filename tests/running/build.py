@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds what the chosen tests need, and nothing else. A second runner in the same clone waits for the first."""
+"""
+Builds what the chosen tests need, and nothing else. A second runner in the same clone waits for the first. Peers of labs are built if all
+labs of their kind are chosen; a lab builds those that are missing.
+"""
 
 import configparser
 import contextlib
@@ -12,7 +15,7 @@ import sys
 import time
 
 from . import cache
-from .job import A_LAB, ALL_CORES, ASAN, BESIDE, DEBUG, FUZZ, ROOT, TSAN
+from .job import A_LAB, ALL_CORES, ASAN, BESIDE, DEBUG, FUZZ, ROOT, TESTS, TSAN
 from .process import run_limited
 
 SANITIZED = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
@@ -23,6 +26,9 @@ DECIDE = {"buildtype": "release", "b_sanitize": "none", "b_lto": "false", "b_nde
           "fuzz": "false"}
 COMPILERS = {FUZZ: ("clang", "clang++")}
 NICE = 10
+# Programs that build peers of labs, and a test that a run has if it has all labs that need these.
+PEERS = {"dubbo/build.sh": "dubbo/test_pairs", "thrift/build.sh cpp": "thrift/test_pairs", "thrift/build.sh go": "thrift/test_one_way_of_go",
+         "tls/build.sh": "tls/test_peers", "xds/build.sh": "xds/test_ads"}
 
 
 @contextlib.contextmanager
@@ -101,6 +107,30 @@ class Build:
             return run_limited(["ninja", "-C", self.directory, *sorted(self.targets)], left, cache.environment()[0], nice=NICE)
 
 
+@dataclasses.dataclass
+class Peers:
+    """A job that builds peers. Labs say what is missing if it fails, so a run goes on."""
+    commands: list
+    name: str = "build/peers"
+    takes: str = ALL_CORES
+    after: tuple = ()
+    seconds: int = 900  # each
+
+    def make(self):
+        """Returns as run_limited(), with the outputs of those that failed."""
+        done = [run_limited(command, self.seconds, nice=NICE) for command in self.commands]
+        failed = [one for one in done if one[0] != 0]
+        return (failed[0][0] if failed else 0), "\n".join(one[1] for one in failed), sum(one[2] for one in done)
+
+
+def _peers(jobs):
+    """The build of peers that these jobs need, in a list; none: empty."""
+    names = {job.name for job in jobs}
+    commands = [[TESTS / "interop" / words[0], *words[1:]] for program, test in PEERS.items() if f"interop/{test}" in names
+                for words in [program.split()]]
+    return [Peers(commands)] if commands else []
+
+
 def _build(directory, number, jobs):
     """The build of what these jobs need, which they wait for."""
     build = Build(directory, tuple({target for job in jobs for target in job.targets}), number)
@@ -121,11 +151,13 @@ def _builds(jobs, first):
 def builds_of(jobs, first):
     """
     The builds that the jobs need. Sets `after` of builds and jobs, so that no lab runs beside a compiler, which would take the cores that
-    its peers need: the plain build is first, then all labs of this build, then the other builds, then the labs of those. Lint that needs
+    its peers need: the plain build is first, then the peers, then all labs of the plain build, then the other builds, then the labs of those. Lint that needs
     no build is before all.
     """
-    builds = list(_builds(jobs, set(first)))
-    plain, other = [build for build in builds if build.directory == DEBUG], [build for build in builds if build.directory != DEBUG]
+    made = list(_builds(jobs, set(first)))
+    plain, other = [build for build in made if build.directory == DEBUG], [build for build in made if build.directory != DEBUG]
+    plain += _peers(jobs)
+    builds = [*plain, *other]
     labs = [job for job in jobs if job.takes == A_LAB and job.stage == BESIDE]
     for lab in labs:
         lab.after = (*lab.after, *(build.name for build in (plain if lab.build == DEBUG else builds)))

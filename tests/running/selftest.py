@@ -26,7 +26,7 @@ from meltemi_lab.check import Failure  # noqa: E402
 from meltemi_lab.lab import Lab  # noqa: E402
 from meltemi_lab.process import Process  # noqa: E402
 from running import hugepages, scratch, second_try, verdict  # noqa: E402
-from running.build import builds_of  # noqa: E402
+from running.build import Peers, builds_of  # noqa: E402
 from running.catalog import NOTED, OUTCOMES, gate, note_outcomes, with_absent  # noqa: E402
 from running.job import A_CORE, A_LAB, ASAN, DEBUG, TIMED, TSAN, Job  # noqa: E402
 
@@ -550,6 +550,21 @@ class Order(unittest.TestCase):
         self.assertLessEqual({"build/asan-2", "smoke/a"}, after["build/tsan-2"])
         self.assertLessEqual({build.name for build in builds}, after["asan/smoke/a"])
         self.assertEqual((after["unit/a"], after["tsan/a"]), ({"build/asan-2"}, {"build/tsan-2"}))
+
+    def test_peers(self):
+        pairs, lab = (Job(name, ["true"], 1, targets=("a",), takes=A_LAB) for name in ("interop/dubbo/test_pairs", "smoke/a"))
+        plain, peers = builds_of([pairs, lab], {"a"})
+        self.assertEqual((peers.name, peers.after, peers.commands), ("build/peers", (plain.name,), [[TESTS / "interop/dubbo/build.sh"]]))
+        self.assertTrue(peers.name in pairs.after and peers.name in lab.after)
+        self.assertEqual([build.name for build in builds_of([Job("smoke/a", ["true"], 1, targets=("a",), takes=A_LAB)], {"a"})], [plain.name])
+
+    def test_a_run_goes_on_without_peers(self):
+        run, out = runner.Runner([]), io.StringIO()
+        peers = Peers([["sh", "-c", "echo no Maven; exit 3"], ["sh", "-c", "echo all is well"], ["sh", "-c", "echo no Go; exit 1"]])
+        with contextlib.redirect_stdout(out):
+            self.assertTrue(run.done(peers, run.work(peers), 1))
+        self.assertRegex(out.getvalue(), r"^no Maven\n\nno Go\n\nbuild/peers: FAILED; labs try again \(")
+        self.assertEqual(run.tally.failed, [])
 
 
 if __name__ == "__main__":
