@@ -23,6 +23,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "smoke")]
 import runner  # noqa: E402
 from meltemi_lab import record  # noqa: E402
 from meltemi_lab.check import Failure  # noqa: E402
+from meltemi_lab.daemon import Replaced  # noqa: E402
 from meltemi_lab.lab import Lab  # noqa: E402
 from meltemi_lab.process import Process  # noqa: E402
 from running import hugepages, scratch, second_try, verdict  # noqa: E402
@@ -496,6 +497,20 @@ class FaultsOfTheDaemon(unittest.TestCase):
     def test_none(self):
         for error in (Failure("too late"), SystemExit(143)):
             self.assertEqual(self.printed(error, "echo level=info >&2"), "")
+
+
+class ReplacedFile(unittest.TestCase):
+    """A lab replaces its Node document: a daemon that reads it meanwhile has the old one or the new one, whole."""
+
+    def test_replaced(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Replaced(pathlib.Path(folder, "node.yaml"))
+            file.write_text("old\n")
+            file.chmod(0o600)
+            with open(file, encoding="utf-8") as reader:
+                file.write_text("new\n")
+                self.assertEqual((reader.read(), file.read_text(), file.stat().st_mode & 0o777), ("old\n", "new\n", 0o600))
+            self.assertEqual(os.listdir(folder), ["node.yaml"])
 
 
 class Replay(unittest.TestCase):

@@ -37,6 +37,19 @@ spec:
 """
 
 
+class Replaced(type(pathlib.Path())):
+    """A file that is replaced by a rename, as operators should: a daemon that looks just then would meet a part of it, and log an error."""
+
+    def write_text(self, data, *options, **more):
+        scratch = pathlib.Path(self.parent, f".{self.name}.new")
+        written = scratch.write_text(data, *options, **more)
+        if self.exists():
+            shutil.copymode(self, scratch)
+            os.chown(scratch, self.stat().st_uid, self.stat().st_gid)
+        os.rename(scratch, self)
+        return written
+
+
 class Daemon:
     """
     One meltemid in a namespace of the lab. ports: lines of the Node document's port list; resolv_conf: a file in its place; name:
@@ -51,7 +64,7 @@ class Daemon:
         self.directory.mkdir(exist_ok=True)
         self.services = self.directory / "services"
         self.services.mkdir(exist_ok=True)
-        self.node = self.directory / "node.yaml"
+        self.node = Replaced(self.directory / "node.yaml")
         self.process, self.earlier = None, []  # the last one started, and those before it
         self.prefix, self.options = [], []  # of its command: unit.prefix(), and more options
         self.at_start, self.left_behind = {}, {}
@@ -78,12 +91,15 @@ class Daemon:
         for path in paths:
             path = pathlib.Path(path)
             for file in sorted(path.glob("*.yaml")) if path.is_dir() else [path]:
-                shutil.copyfile(file, self.services / file.name)
+                self._put(file.name, file.read_bytes())
 
     def write(self, name, text):
         """Puts a document in place the way editors and operators should: by an atomic rename."""
+        self._put(name, text.encode())
+
+    def _put(self, name, data):
         scratch = self.directory / f".{name}.new"
-        scratch.write_text(text)
+        scratch.write_bytes(data)
         os.rename(scratch, self.services / name)
 
     def launch(self):
