@@ -70,7 +70,7 @@ def _configure(directory):
     if (directory / "meson-private/coredata.dat").exists():
         setup.append("--reconfigure")  # meson was killed before it wrote build.ninja; without this it would do nothing
     env = {**cache.environment()[0], **cache.compilers(*COMPILERS.get(directory, ()))}
-    return run_limited(setup if fresh else ["ninja", "-C", directory, "build.ninja"], 180, env)
+    return run_limited(setup if fresh else ["ninja", "-C", directory, "build.ninja"], 600, env)
 
 
 def configured(directory):

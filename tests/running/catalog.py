@@ -219,7 +219,7 @@ def _labs(whole):
     """All labs, with those of ROTATING_LABS."""
     longer = {"MELTEMI_LONG": "1"} if whole else {}
     debug, asan = {"MELTEMI_BUILD": str(DEBUG), **longer}, {"MELTEMI_BUILD": str(ASAN), "MELTEMI_SLOW": "1"}
-    jobs = _scripts(TESTS / "smoke", "*.py", 1200 if whole else 300, debug)
+    jobs = _scripts(TESTS / "smoke", "*.py", 1200 if whole else 600, debug)
     jobs += _scripts(TESTS / "attack", "*.py", 900 if whole else 300, debug)
     for name in ("*",) if whole else SANITIZED_SMOKE:
         found = _scripts(TESTS / "smoke", f"{name}.py", 600, asan, build=ASAN, prefix="asan/")

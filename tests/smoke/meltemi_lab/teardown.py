@@ -71,7 +71,7 @@ def _ends(daemon):
     except subprocess.TimeoutExpired:
         process.popen.send_signal(signal.SIGTERM)
         try:
-            process.popen.wait(20)
+            process.popen.wait(2 * PATIENCE)  # this has no second try
         except subprocess.TimeoutExpired:
             raise Failure(f"meltemid does not end: {process.tail()}") from None
     equal(process.popen.returncode, 0, f"exit status at the end of the lab ({process.tail()})")
