@@ -523,10 +523,13 @@ enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, s
 	if (s->need > r.arrived)
 		return MT_DECODE_MORE;
 	s->need = 0;
-	mt_cursor_init(&d->cur, d->cur.chain, 0);
-	r.head_len = mt_cursor_run(&d->cur, &r.head);
+	r.head = mt_link_data(d->cur.chain->head);
+	r.head_len = mt_link(d->cur.chain->head)->len;
 	r.cur = &d->cur;
+	r.mark = d->cur;
 	rc = run(&r, d->max_message, false);
+	if (r.keep)
+		d->cur = r.mark;
 	d->steps -= MT_MIN(r.used, d->steps);
 	if (rc == RUN_WAIT)
 		return MT_DECODE_MORE;

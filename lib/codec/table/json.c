@@ -13,7 +13,7 @@ enum mode {
 	J_NAME,	   /* in a member's name, which starts at state.mark */
 	J_COLON,   /* after the name */
 	J_TEXT,	   /* in a string, which starts at state.mark */
-	J_LITERAL, /* in a number or word, which starts at state.mark */
+	J_LITERAL, /* in a number or word, which starts at state.mark with state.level */
 	J_NEXT,	   /* after a value: before a comma or the object's end */
 	J_NESTED,  /* in another object or array; state.level counts brackets */
 	J_QUOTED,  /* in a string there */
@@ -116,6 +116,7 @@ static enum table_rc begin(struct table_run *r, const struct mt_ct_walk *w, uint
 		s->mark = s->pos + 1;
 	} else if (b == '-' || (b >= '0' && b <= '9') || (b >= 'a' && b <= 'z')) {
 		s->mode = J_LITERAL;
+		s->level = b;
 	} else {
 		return TABLE_MALFORMED;
 	}
@@ -139,6 +140,7 @@ static enum table_rc member(struct table_run *r, const struct mt_ct_walk *w, uin
 		return TABLE_MALFORMED;
 	s->mode = J_NAME;
 	s->mark = s->pos + 1;
+	table_mark(r, s->mark);
 	return TABLE_GOT;
 }
 
@@ -181,16 +183,12 @@ static enum table_rc next(struct table_run *r, const struct mt_ct_walk *w, uint8
 static enum table_rc in_literal(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
 {
 	struct table_state *s = r->s;
-	uint8_t first = 0, tmp[1];
-	const uint8_t *p;
+	uint16_t first = s->level;
 
 	if (!ends_literal(b))
 		return TABLE_GOT;
-	p = s->stack[J_WANTED] ? table_bytes(r, s->mark, 1, tmp) : NULL;
-	if (p)
-		first = *p;
 	/* A null means that there is no value. */
-	if (first && first != 'n')
+	if (first != 'n')
 		value(r, w, first == 't' || first == 'f' ? MT_CT_GROUP : MT_CT_NUMBER, s->mark,
 			s->pos);
 	s->mode = J_NEXT;
@@ -274,6 +272,8 @@ enum table_rc table_walk_json(struct table_run *r, const struct mt_ct_walk *w, u
 		r->used += 8 * n + 4;
 	}
 	if (s->pos < end) {
+		/* A longer name is none that is looked for. */
+		r->keep = s->mode == J_NAME && s->pos - s->mark <= MT_CT_KEY;
 		table_arrived(r, s->pos + 1);
 		return TABLE_WAIT;
 	}

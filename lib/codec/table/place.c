@@ -5,13 +5,18 @@
 #define VARINT_MAX  10
 #define DECIMAL_MAX 20
 
-/* Moves the cursor; backward it searches from the chain's head. Costs a step for each buffer. */
+/*
+ * Moves the cursor; backward it searches from the mark, or else from the chain's head. Costs a step
+ * for each buffer.
+ */
 static void seek(struct table_run *r, uint32_t off)
 {
 	struct mt_cursor *cur = r->cur;
 
+	if (cur->pos > off && r->mark.seg && r->mark.pos <= off)
+		*cur = r->mark;
 	if (cur->pos > off || !cur->seg) {
-		r->used += cur->chain->segs;
+		r->used += MT_MIN(cur->chain->segs, off);
 		mt_cursor_init(cur, cur->chain, off);
 		return;
 	}
@@ -25,6 +30,15 @@ const uint8_t *table_far(struct table_run *r, uint32_t off, uint32_t n, uint8_t 
 		return NULL;
 	seek(r, off);
 	return mt_cursor_peek(r->cur, n, tmp);
+}
+
+void table_mark(struct table_run *r, uint32_t off)
+{
+	if (!r->cur)
+		return;
+	if (off >= r->head_len)
+		seek(r, off);
+	r->mark = *r->cur;
 }
 
 uint32_t table_piece(struct table_run *r, uint32_t off, uint32_t end, const uint8_t **p)

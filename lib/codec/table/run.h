@@ -44,10 +44,18 @@ struct table_run {
 	const uint8_t *head;
 	uint32_t head_len;
 	uint32_t arrived;
-	struct mt_cursor *cur; /* NULL: the head is all */
-	uint32_t used, may;    /* steps */
+	/* Moves forward over calls, except to earlier places. NULL: the head is all. */
+	struct mt_cursor *cur;
+	/*
+	 * At the key that a walk compares when the key has ended, or before, so that `cur` need not
+	 * start at the chain's head again.
+	 */
+	struct mt_cursor mark;
+	bool keep;	    /* the next call goes on at `mark` */
+	uint32_t used, may; /* steps */
 	/* index(): receives every entry of a container instead of targets. */
 	struct mt_metadata *meta;
+	struct mt_cursor text; /* of the entries */
 };
 
 /*
@@ -117,6 +125,9 @@ static inline const uint8_t *table_bytes(
 		return r->head + off;
 	return table_far(r, off, n, tmp);
 }
+
+/* Sets `mark` for later reads from off on. */
+void table_mark(struct table_run *r, uint32_t off);
 
 /* The bytes that lie in one piece from off to end; returns their number, 0 if none has arrived. */
 uint32_t table_piece(struct table_run *r, uint32_t off, uint32_t end, const uint8_t **p);

@@ -9,14 +9,16 @@ void table_found(struct table_run *r, const struct mt_ct_target *g, uint32_t off
 	table_fill(r, g->slot, off, len);
 }
 
-/* A text of the index; NULL: there is no room for it. */
+/* A text of the index; NULL: there is no room for it. Texts come in the order of the message. */
 static const uint8_t *text_of(struct table_run *r, struct table_slot at)
 {
-	struct mt_cursor cur;
+	struct mt_cursor *cur = &r->text;
 
-	mt_cursor_init(&cur, r->cur->chain, at.off);
-	r->used += r->cur->chain->segs;
-	return mt_meta_text(r->meta, &cur, at.len);
+	if (!cur->seg || cur->pos > at.off)
+		mt_cursor_init(cur, r->cur->chain, 0);
+	r->used += MT_MIN(r->cur->chain->segs, at.off - cur->pos + at.len);
+	mt_cursor_skip(cur, at.off - cur->pos);
+	return mt_meta_text(r->meta, cur, at.len);
 }
 
 bool table_entry(struct table_run *r, struct table_slot key, struct table_slot value)
@@ -144,17 +146,27 @@ static bool maybe_wanted(const struct table_run *r, const struct mt_ct_walk *w, 
 	return false;
 }
 
-static void offer(struct table_run *r, const struct mt_ct_walk *w, struct table_slot key,
-	struct table_slot value)
+/* Bits of the targets with this key. */
+static uint32_t wanted(struct table_run *r, const struct mt_ct_walk *w, struct table_slot key)
 {
 	bool icase = w->flags & MT_CT_WALK_ICASE;
+	uint32_t bits = 0;
 
 	for (uint32_t i = 0; i < w->n; i++) {
 		const struct mt_ct_target *g = walk_target(r, w, i);
 
 		if (g->len == key.len && table_equal(r, key.off, key.len, g->text, g->len, icase))
-			table_found(r, g, value.off, value.len);
+			bits |= 1u << i;
 	}
+	return bits;
+}
+
+static void give(
+	struct table_run *r, const struct mt_ct_walk *w, uint32_t bits, struct table_slot value)
+{
+	for (uint32_t i = 0; bits && i < w->n; i++)
+		if (bits >> i & 1)
+			table_found(r, walk_target(r, w, i), value.off, value.len);
 }
 
 /* Starts again at the pair when more of it has come: at its key, and at its second length. */
@@ -165,17 +177,20 @@ enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, 
 
 	while (s->pos < end) {
 		struct table_slot key = {s->pos + width, 0}, value;
-		enum table_rc rc = length_at(r, w, 0, end, &key.len);
+		enum table_rc rc;
 
+		table_mark(r, s->pos);
+		rc = length_at(r, w, 0, end, &key.len);
 		if (rc == TABLE_GOT)
 			rc = length_at(r, w, width + key.len, end, &value.len);
+		r->keep = rc == TABLE_WAIT;
 		if (rc != TABLE_GOT)
 			return rc;
 		value.off = key.off + key.len + width;
 		if (r->meta && !table_entry(r, key, value))
 			return TABLE_GOT;
 		if (!r->meta && maybe_wanted(r, w, key.len))
-			offer(r, w, key, value);
+			give(r, w, wanted(r, w, key), value);
 		s->pos = value.off + value.len;
 		if (!table_may(r, ELEMENT_STEPS + 4u * w->n))
 			return TABLE_WAIT;
@@ -186,8 +201,11 @@ enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
 enum { LINE_KEY, LINE_VALUE };
-/* stack[]: end of the key; the current text without blanks around; start of the key. */
-enum { LINE_KEY_END, LINE_FROM, LINE_TO, LINE_KEY_FROM };
+/*
+ * stack[]: end of the key; the current text without blanks around; start of the key; bits of its
+ * targets.
+ */
+enum { LINE_KEY_END, LINE_FROM, LINE_TO, LINE_KEY_FROM, LINE_WANTED };
 
 static bool blank(uint8_t b)
 {
@@ -204,10 +222,28 @@ static struct table_slot line_text(const struct table_state *s, const struct mt_
 	return (struct table_slot){s->stack[LINE_FROM], s->stack[LINE_TO] - s->stack[LINE_FROM]};
 }
 
-static void line_begin(struct table_state *s, uint8_t mode, uint32_t at)
+static void line_begin(struct table_run *r, uint8_t mode, uint32_t at)
 {
+	struct table_state *s = r->s;
+
 	s->mode = mode;
 	s->mark = s->stack[LINE_FROM] = s->stack[LINE_TO] = at;
+	if (mode == LINE_KEY)
+		table_mark(r, at);
+}
+
+/* A key ends at state.pos, or goes on after a blank: finds its targets while it is near. */
+static void line_key(struct table_run *r, const struct mt_ct_walk *w, struct table_slot key)
+{
+	bool may = !r->meta && key.len <= MT_CT_KEY;
+
+	r->s->stack[LINE_WANTED] = may ? wanted(r, w, key) : 0;
+}
+
+/* True if the key's targets were found when the first blank after it was read. */
+static bool line_key_known(const struct table_state *s)
+{
+	return s->stack[LINE_TO] > s->mark && s->stack[LINE_TO] < s->pos;
 }
 
 /* A line ended at state.pos. false: the index is full. */
@@ -224,11 +260,32 @@ static bool line_done(struct table_run *r, const struct mt_ct_walk *w)
 			return true;
 		key = value;
 		value = (struct table_slot){s->pos, 0};
+		line_key(r, w, key);
 	}
 	if (r->meta)
 		return table_entry(r, key, value);
-	offer(r, w, key, value);
+	give(r, w, s->stack[LINE_WANTED], value);
 	return true;
+}
+
+/* A byte of a key or value: keeps where the text without blanks around begins and ends. */
+static void line_trim(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
+{
+	struct table_state *s = r->s;
+	bool begun = s->stack[LINE_TO] > s->mark;
+
+	if (blank(b)) {
+		/* A compare here, not at the separator, which may follow after many blanks. */
+		if (s->mode == LINE_KEY && begun && s->stack[LINE_TO] == s->pos)
+			line_key(r, w, line_text(s, w));
+		return;
+	}
+	if (!begun) {
+		s->stack[LINE_FROM] = s->pos;
+		if (s->mode == LINE_KEY)
+			table_mark(r, s->pos);
+	}
+	s->stack[LINE_TO] = s->pos + 1;
 }
 
 /* The byte at state.pos. */
@@ -241,21 +298,20 @@ static bool line_byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b
 
 		s->stack[LINE_KEY_FROM] = key.off;
 		s->stack[LINE_KEY_END] = key.off + key.len;
-		line_begin(s, LINE_VALUE, s->pos + 1);
+		if (!(w->flags & MT_CT_WALK_TRIM) || !line_key_known(s))
+			line_key(r, w, key);
+		line_begin(r, LINE_VALUE, s->pos + 1);
 		return true;
 	}
 	if (b == w->end) {
 		bool room = line_done(r, w);
 
 		r->used += ELEMENT_STEPS + 4u * w->n;
-		line_begin(s, LINE_KEY, s->pos + 1);
+		line_begin(r, LINE_KEY, s->pos + 1);
 		return room;
 	}
-	if (w->flags & MT_CT_WALK_TRIM && !blank(b)) {
-		if (s->stack[LINE_TO] == s->mark)
-			s->stack[LINE_FROM] = s->pos;
-		s->stack[LINE_TO] = s->pos + 1;
-	}
+	if (w->flags & MT_CT_WALK_TRIM)
+		line_trim(r, w, b);
 	return true;
 }
 
@@ -266,7 +322,7 @@ enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, 
 
 	if (s->phase == 1) {
 		s->phase = 2;
-		line_begin(s, LINE_KEY, s->pos);
+		line_begin(r, LINE_KEY, s->pos);
 	}
 	for (uint32_t n; (n = table_piece(r, s->pos, end, &p)) > 0;) {
 		for (uint32_t i = 0; i < n; i++, s->pos++)
@@ -275,6 +331,10 @@ enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, 
 		r->used += 4 * n + 4;
 	}
 	if (s->pos < end) {
+		bool begun = !(w->flags & MT_CT_WALK_TRIM) || s->stack[LINE_TO] > s->mark;
+
+		/* Blanks before a key are not read again, nor is a key that no target has. */
+		r->keep = s->mode == LINE_KEY && begun && s->pos - s->stack[LINE_FROM] <= MT_CT_KEY;
 		table_arrived(r, s->pos + 1);
 		return TABLE_WAIT;
 	}

@@ -4,4 +4,4 @@
 #include "../codec/codec_test.h"
 #include "mt_codecfile.h"
 
-extern const struct mt_test frames_tests[], mistakes_tests[];
+extern const struct mt_test frames_tests[], tiny_tests[], mistakes_tests[];

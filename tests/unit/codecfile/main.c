@@ -4,7 +4,7 @@
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
-		{"mistakes", mistakes_tests}, {"frames", frames_tests}, {0}};
+		{"mistakes", mistakes_tests}, {"frames", frames_tests}, {"tiny", tiny_tests}, {0}};
 	int rc;
 
 	if (env_init())

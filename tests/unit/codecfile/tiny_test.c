@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages that arrive in very many tiny buffers: the steps that the interpreter counts, which
+ * include one for each buffer that a cursor passes, are linear in bytes and buffers.
+ */
+#include "codecfile_test.h"
+
+#include <stdio.h>
+
+#define MESSAGE_MAX 8192
+
+struct message {
+	uint8_t bytes[MESSAGE_MAX];
+	uint32_t n;
+};
+
+static void put(struct message *m, const void *p, size_t n)
+{
+	CU_ASSERT_FATAL(m->n + n <= MESSAGE_MAX);
+	memcpy(m->bytes + m->n, p, n);
+	m->n += (uint32_t)n;
+}
+
+static void put_text(struct message *m, const char *s)
+{
+	put(m, s, strlen(s));
+}
+
+static void put_number(struct message *m, uint64_t v, uint32_t width)
+{
+	for (uint32_t i = width; i-- > 0;)
+		put(m, &(uint8_t){(uint8_t)(v >> 8 * i)}, 1);
+}
+
+/* ---- messages of about `size` bytes ---------------------------------------------------------- */
+
+static void json(struct message *m, uint32_t size)
+{
+	char member[32];
+
+	put_text(m, "{\"params\":{\"user\":{");
+	for (uint32_t i = 0; m->n < size; i++) {
+		snprintf(member, sizeof(member), "\"n%03u\":%u,", i, i % 10);
+		put_text(m, member);
+	}
+	put_text(m, "\"name\":\"ann\"}},\"id\":1,\"method\":\"m\"}\n");
+}
+
+static void motan2(struct message *m, uint32_t size)
+{
+	put(m, "\xf1\xf1\x00\x08\x00", 5);
+	put_number(m, 7, 8);
+	put_number(m, size - size % 8 + 4, 4);
+	put_text(m, "M_m\n");
+	for (uint32_t i = 0; i < size / 8; i++)
+		put_text(m, i ? "abc\nxyz\n" : "foo\nM_x\n");
+	put_number(m, 0, 4);
+}
+
+static void sofabolt1(struct message *m, uint32_t size)
+{
+	uint32_t pairs = size / 32;
+
+	put(m, "\x01\x01\x00\x01\x01\x00\x00\x00\x02\x01\x00\x00\x03\xe8", 14);
+	put_number(m, 0, 2);
+	put_number(m, pairs * 32, 2);
+	put_number(m, 0, 4);
+	for (uint32_t i = 0; i < pairs; i++) {
+		/* As long as a wanted key. */
+		put_number(m, 21, 4);
+		put_text(m, "sofa_head_method_namX");
+		put_number(m, 3, 4);
+		put_text(m, "abc");
+	}
+}
+
+static void headers(struct message *m, uint32_t size)
+{
+	put_text(m, "GET /x\r\nCall-Id: 5\r\n");
+	while (m->n < size)
+		put_text(m, "Usex: ann\r\n");
+	put_text(m, "User: ann\r\n\r\n");
+}
+
+static void long_name(struct message *m, uint32_t size)
+{
+	put_text(m, "{\"");
+	while (m->n < size)
+		put_text(m, "name");
+	put_text(m, "\":1,\"id\":1,\"method\":\"m\"}\n");
+}
+
+static void long_value(struct message *m, uint32_t size)
+{
+	put_text(m, "{\"method\":\"m\",\"id\":1,\"x\":\"");
+	while (m->n < size)
+		put_text(m, "text");
+	put_text(m, "\"}\n");
+}
+
+static void blanks(struct message *m, uint32_t size)
+{
+	put_text(m, "GET /x\r\nCall-Id: 5\r\nUser");
+	while (m->n < size)
+		put_text(m, "    ");
+	put_text(m, ": ann\r\n\r\n");
+}
+
+/*
+ * Containers whose walk begins before they have arrived. Made with their length, which
+ * set_length() adds.
+ */
+#define COUNTED(format)                                                                            \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: counted}\nspec:\n"               \
+	"  calls: serial\n  method: method\n  places:\n"                                           \
+	"    all: {at: 0, count: 2, holds: " format "}\n"                                          \
+	"    method: {in: all, find: method}\n    user: {in: all, find: user}\n"                   \
+	"  frame: {end: all, max: 65536}\n  messages:\n  - {is: request, from: client}\n"          \
+	"  - {is: reply, from: server}\n  metadata: {method: method, user: user}\n"
+
+static const char counted_json[] = COUNTED("json"), counted_headers[] = COUNTED("headers");
+
+static void set_length(struct message *m)
+{
+	m->bytes[0] = (uint8_t)((m->n - 2) >> 8);
+	m->bytes[1] = (uint8_t)(m->n - 2);
+}
+
+static void names(struct message *m, uint32_t size)
+{
+	char member[80];
+
+	put_text(m, "..{\"method\":\"m\"");
+	for (uint32_t i = 0; m->n < size; i++) {
+		snprintf(member, sizeof(member), ",\"n%048u\":%u", i, i % 10);
+		put_text(m, member);
+	}
+	put_text(m, ",\"user\":\"ann\"}");
+	set_length(m);
+}
+
+static void one_name(struct message *m, uint32_t size)
+{
+	put_text(m, "..{\"method\":\"m\",\"user\":\"ann\",\"");
+	while (m->n < size)
+		put_text(m, "name");
+	put_text(m, "\":1}");
+	set_length(m);
+}
+
+static void keys(struct message *m, uint32_t size)
+{
+	put_text(m, "..method: m\r\n");
+	while (m->n < size)
+		put_text(m, "use use use: x\r\n");
+	put_text(m, "user: ann\r\n");
+	set_length(m);
+}
+
+static void wide_key(struct message *m, uint32_t size)
+{
+	put_text(m, "..method: m\r\nuser");
+	while (m->n < size)
+		put_text(m, "    ");
+	put_text(m, ": ann");
+	set_length(m);
+}
+
+static void late_key(struct message *m, uint32_t size)
+{
+	put_text(m, "..method: m\r\n");
+	while (m->n < size)
+		put_text(m, "    ");
+	put_text(m, "user: ann");
+	set_length(m);
+}
+
+static void one_key(struct message *m, uint32_t size)
+{
+	put_text(m, "..method: m\r\nuser: ann\r\n");
+	while (m->n < size)
+		put_text(m, "us er");
+	put_text(m, ": ann");
+	set_length(m);
+}
+
+/* ---- the count ------------------------------------------------------------------------------- */
+
+/*
+ * Steps of a message that comes in pieces of one byte, each in a call of its own or all at once;
+ * its metadata `user` is as given.
+ */
+static uint64_t steps_of(
+	const struct mt_codec *codec, const struct message *m, bool calls, const char *user)
+{
+	struct mt_chain c = {0};
+	enum mt_decode rc = MT_DECODE_MORE;
+	struct mt_decoder d;
+	struct mt_msg msg;
+	uint64_t steps = 0;
+
+	mt_decoder_init(&d, codec, MT_DIR_DOWN, 0, &c);
+	for (uint32_t i = 0; i < m->n && rc != MT_DECODE_DONE && rc != MT_DECODE_BAD;) {
+		uint32_t n = calls ? 1 : m->n;
+
+		env_append(&c, m->bytes + i, n, 1);
+		i += n;
+		do {
+			d.steps = UINT32_MAX;
+			rc = mt_decoder_run(&d, &msg);
+			steps += UINT32_MAX - d.steps;
+		} while (rc == MT_DECODE_LEADING);
+	}
+	CU_ASSERT_EQUAL(rc, MT_DECODE_DONE);
+	if (rc == MT_DECODE_BAD)
+		fprintf(stderr, "%s\n", d.why);
+	CU_ASSERT(rc != MT_DECODE_DONE || msg.refuse == 0);
+	CU_ASSERT_STRING_EQUAL(env_meta(codec, &msg, &c, "user"), user);
+	mt_chain_free(&c);
+	return steps;
+}
+
+/* `file`: a name in codecfiles/files, or a whole document. */
+static const struct mt_codec_table *compile(struct mt_region *region, const char *file)
+{
+	static char text[1u << 16];
+	struct mt_diags diags;
+	const struct mt_codec_table *t;
+	char path[512] = "document";
+	size_t n = strlen(file);
+
+	if (strchr(file, '\n')) {
+		memcpy(text, file, n);
+	} else {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%s/files/%s.yaml", MT_CODECFILES, file);
+		f = fopen(path, "r");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+	}
+	mt_diags_init(&diags);
+	t = mt_codecfile_text(region, &diags, path, text, n);
+	mt_diags_print(&diags, stderr);
+	mt_diags_fini(&diags);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	return t;
+}
+
+/* Four times the bytes cost at most about four times the steps, not sixteen times. */
+static void check_linear(
+	const char *file, void (*make)(struct message *m, uint32_t size), const char *user)
+{
+	static struct message small, large;
+	struct mt_region region;
+	const struct mt_codec *codec;
+
+	mt_region_init(&region, 0);
+	codec = &compile(&region, file)->codec;
+	small.n = large.n = 0;
+	make(&small, 900);
+	make(&large, 3600);
+	for (int calls = 0; calls < 2; calls++) {
+		uint64_t few = steps_of(codec, &small, calls, user),
+			 many = steps_of(codec, &large, calls, user);
+
+		CU_ASSERT(many * small.n <= few * large.n * 3 / 2);
+		if (many * small.n > few * large.n * 3 / 2)
+			fprintf(stderr, "%s, calls %d: %lu of %u, %lu of %u bytes\n",
+				strchr(file, '\n') ? "counted" : file, calls, (unsigned long)few,
+				small.n, (unsigned long)many, large.n);
+	}
+	mt_region_fini(&region);
+}
+
+static void linear(void)
+{
+	check_linear("json", json, "ann");
+	check_linear("json", long_name, "-");
+	check_linear("json", long_value, "-");
+	check_linear("motan2", motan2, "-");
+	check_linear("sofabolt1", sofabolt1, "-");
+	check_linear("headers", headers, "ann");
+	check_linear("headers", blanks, "ann");
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+static void linear_while_arriving(void)
+{
+	check_linear(counted_json, names, "ann");
+	check_linear(counted_json, one_name, "ann");
+	check_linear(counted_headers, keys, "ann");
+	check_linear(counted_headers, wide_key, "ann");
+	check_linear(counted_headers, late_key, "ann");
+	check_linear(counted_headers, one_key, "ann");
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test tiny_tests[] = {
+	{"linear", linear}, {"linear while arriving", linear_while_arriving}, {0}};
