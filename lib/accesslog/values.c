@@ -56,17 +56,26 @@ static bool same(struct mt_slice a, struct mt_slice b, bool any_case)
 			: memcmp(a.p, b.p, a.len) == 0;
 }
 
+static mt_inline bool is_key(
+	const struct mt_alog_named *n, const struct mt_alog_key *k, bool any_case)
+{
+	return n->from == k->from && same(n->name, k->name, any_case) &&
+	       same(n->space, k->space, false);
+}
+
 static void named(
 	const struct mt_alog_key *k, const struct mt_alog_record *r, struct mt_alog_value *v)
 {
 	bool any_case = k->from == MT_ALOG_REQUEST || k->from == MT_ALOG_RESPONSE;
-	const struct mt_alog_named *n = r->named, *end = n + r->n_named;
+	const struct mt_alog_named *n;
+	uint32_t i = 0;
 
-	while (n < end && !(n->from == k->from && same(n->name, k->name, any_case) &&
-				  same(n->space, k->space, false)))
-		n++;
-	if (n == end)
+	/* By index: the list of a record without names is NULL. */
+	while (i < r->n_named && !is_key(&r->named[i], k, any_case))
+		i++;
+	if (i == r->n_named)
 		return;
+	n = &r->named[i];
 	switch (n->value.type) {
 	case MT_VALUE_TEXT:
 		set_slice(v, n->value.text);
