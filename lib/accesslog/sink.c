@@ -193,9 +193,11 @@ static int gather(struct mt_alog_sink *s, struct iovec *iov, size_t most)
 static ssize_t write_pipe(struct mt_alog_sink *s, struct iovec *iov, int n)
 {
 	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
+	int room = poll(&p, 1, 0);
 
-	if (poll(&p, 1, 0) == 0) {
-		errno = EAGAIN;
+	/* After an interrupted poll() a write might block. */
+	if (room <= 0) {
+		errno = room == 0 ? EAGAIN : errno;
 		return -1;
 	}
 	return writev(s->fd, iov, n);

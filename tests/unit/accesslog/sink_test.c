@@ -3,7 +3,9 @@
 #include "sinks.h"
 #include "suites.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -183,6 +185,53 @@ static void test_stopped_socket(void)
 	stopped_reader(fd[1], fd[0]);
 }
 
+/* poll() calls of sinks about a descriptor's room that a signal interrupts. */
+static int interrupted;
+
+/* In place of libc's, also for the sinks. */
+int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	struct timespec ts = {timeout / 1000, timeout % 1000 * 1000000L};
+
+	/* Only the look for room asks for one descriptor and does not wait. */
+	if (n == 1 && timeout == 0 && __atomic_load_n(&interrupted, __ATOMIC_RELAXED) > 0) {
+		__atomic_sub_fetch(&interrupted, 1, __ATOMIC_RELAXED);
+		errno = EINTR;
+		return -1;
+	}
+	return ppoll(fds, n, timeout < 0 ? NULL : &ts, NULL);
+}
+
+/* A full pipe: an interrupted poll() does not let the sink write, which would block it. */
+static void test_interrupted_poll(void)
+{
+	static char filling[1 << 16];
+	struct mt_alog_sink *s;
+	struct reader r;
+	pthread_t thread;
+	int fd[2];
+
+	CU_ASSERT_EQUAL_FATAL(pipe(fd), 0);
+	CU_ASSERT_EQUAL_FATAL(fcntl(fd[1], F_SETPIPE_SZ, sizeof(filling)), sizeof(filling));
+	memset(filling, '#', sizeof(filling));
+	filling[sizeof(filling) - 1] = '\n';
+	CU_ASSERT_EQUAL(write(fd[1], filling, sizeof(filling)), sizeof(filling));
+	__atomic_store_n(&interrupted, 3, __ATOMIC_RELAXED);
+	s = sinks_descriptor(fd[1]);
+	CU_ASSERT_EQUAL(sinks_put(s, 0, 10), 10);
+	CU_ASSERT_TRUE(sinks_became(s, MT_ALOG_STATE_stalled));
+	CU_ASSERT_EQUAL(__atomic_load_n(&interrupted, __ATOMIC_RELAXED), 0);
+	r.fd = fd[0];
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, reading, &r), 0);
+	CU_ASSERT_TRUE(sinks_wrote(s, 10));
+	sinks_end(s, MT_ALOG_STOP, NULL);
+	close(fd[1]);
+	pthread_join(thread, NULL);
+	close(fd[0]);
+	CU_ASSERT_EQUAL(r.len, sizeof(filling) + (size_t)10 * LINE_LEN);
+	free(r.text);
+}
+
 /* A reader that goes on after a pause gets every line that was accepted. */
 static void test_pause(void)
 {
@@ -284,6 +333,7 @@ const struct mt_test sink_tests[] = {
 	{"long lines", test_long_lines},
 	{"stopped reader of a pipe", test_stopped_pipe},
 	{"stopped reader of a socket", test_stopped_socket},
+	{"interrupted poll", test_interrupted_poll},
 	{"pause", test_pause},
 	{"closed", test_closed},
 	{"threads", test_threads},
