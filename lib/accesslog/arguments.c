@@ -309,7 +309,7 @@ static bool environment(
 static bool may_be_limited(const struct mt_alog_operator *op)
 {
 	return op->arguments == MT_ALOG_ANY_ARGUMENTS || op->source == MT_ALOG_NAMED ||
-	       op->arguments == MT_ALOG_FOR_ENVIRONMENT;
+	       op->arguments == MT_ALOG_FOR_ENVIRONMENT || op->arguments == MT_ALOG_FOR_CHOICES;
 }
 
 bool mt_alog_arguments(struct mt_alog_maker *m, const struct mt_alog_operator *op,
@@ -346,6 +346,8 @@ bool mt_alog_arguments(struct mt_alog_maker *m, const struct mt_alog_operator *o
 		       hostname(m, p);
 	case MT_ALOG_FOR_ENVIRONMENT:
 		return environment(m, use, p);
+	case MT_ALOG_FOR_CHOICES:
+		return mt_alog_coalesce(m, use, p);
 	}
 	return false;
 }

@@ -302,6 +302,7 @@ static uint32_t least(const struct mt_alog_piece *p)
 {
 	switch ((enum mt_alog_piece_kind)p->kind) {
 	case MT_ALOG_VALUE:
+	case MT_ALOG_FIRST:
 		return p->before.len + (p->form == MT_ALOG_AS_JSON ? 4 : 1); /* null, - */
 	case MT_ALOG_END_MEMBER:
 		return 1; /* a comma */

@@ -35,6 +35,7 @@ enum mt_alog_source {
 	MT_ALOG_PATH_OF,
 	MT_ALOG_AUTHORITY_OF,
 	MT_ALOG_SERVER_MS,
+	MT_ALOG_FIRST_OF, /* the first of `choices` that has a value */
 };
 
 /* Index of TIME. */
@@ -55,6 +56,7 @@ enum mt_alog_arguments {
 	MT_ALOG_FOR_MASK,
 	MT_ALOG_FOR_HOSTNAME,
 	MT_ALOG_FOR_ENVIRONMENT,
+	MT_ALOG_FOR_CHOICES,
 };
 
 struct mt_alog_operator {
@@ -96,6 +98,7 @@ uint32_t mt_alog_when_write(struct mt_alog_when *w, uint64_t wall, char text[MT_
 enum mt_alog_piece_kind {
 	MT_ALOG_LITERAL,
 	MT_ALOG_VALUE,
+	MT_ALOG_FIRST, /* VALUE of source FIRST_OF */
 	/* JSON without empty values: */
 	MT_ALOG_OPEN,	/* "{" or "[" */
 	MT_ALOG_MEMBER, /* the text is "key": or empty; the piece after it is the value's first */
@@ -125,7 +128,9 @@ struct mt_alog_piece {
 	struct mt_alog_key key, other; /* NAMED; other: if the first is not set */
 	bool has_other;
 	uint8_t other_source;
-	struct mt_alog_when *when; /* TIME */
+	struct mt_alog_when *when;     /* TIME */
+	struct mt_alog_piece *choices; /* FIRST_OF: sources with their arguments and limits */
+	uint8_t n_choices;
 };
 
 struct mt_alog_format {
@@ -188,6 +193,9 @@ struct mt_alog_use {
 /* Reads the arguments and fills the piece. */
 bool mt_alog_arguments(struct mt_alog_maker *m, const struct mt_alog_operator *op,
 	const struct mt_alog_use *use, struct mt_alog_piece *p);
+/* Reads the argument of COALESCE. */
+bool mt_alog_coalesce(
+	struct mt_alog_maker *m, const struct mt_alog_use *use, struct mt_alog_piece *p);
 bool mt_alog_add_note(struct mt_alog_maker *m, const struct mt_alog_use *use, const char *words);
 
 /* ---- render --------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #define CODE	     MT_ALOG_CODE
 #define DETAILS	     MT_ALOG_DETAILS
 #define TERMINATION  MT_ALOG_TERMINATION
+#define FIRST_OF     MT_ALOG_FIRST_OF
 #define FLAGS	     MT_ALOG_FLAGS
 #define TYPE	     MT_ALOG_TYPE
 #define CONSTANT     MT_ALOG_CONSTANT
@@ -32,6 +33,7 @@
 #define FOR_MASK	MT_ALOG_FOR_MASK
 #define FOR_HOSTNAME	MT_ALOG_FOR_HOSTNAME
 #define FOR_ENVIRONMENT MT_ALOG_FOR_ENVIRONMENT
+#define FOR_CHOICES	MT_ALOG_FOR_CHOICES
 
 static const struct mt_alog_operator operators[] = {
 #define MT_ALOG_OPERATOR(name, source, index, arguments) {#name, source, index, arguments},

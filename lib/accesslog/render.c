@@ -127,7 +127,7 @@ static void put_unset(
 		put(s, "-", 1);
 }
 
-static void put_value(struct state *s, const struct mt_alog_format *f,
+static mt_inline void put_value(struct state *s, const struct mt_alog_format *f,
 	const struct mt_alog_piece *p, const struct mt_alog_value *v)
 {
 	bool done = true;
@@ -158,6 +158,26 @@ static void put_value(struct state *s, const struct mt_alog_format *f,
 		return;
 	s->cut = true;
 	put_unset(s, f, p);
+}
+
+/* The first choice that has a value, with its own limit if that is less; otherwise unset. */
+static mt_noinline void put_first_of(struct state *s, const struct mt_alog_format *f,
+	const struct mt_alog_piece *p, const struct mt_alog_record *r, uint64_t now,
+	struct mt_alog_value *v)
+{
+	struct mt_alog_piece one = *p;
+
+	put_slice(s, p->before);
+	v->type = MT_ALOG_UNSET;
+	for (uint32_t i = 0; i < p->n_choices && v->type == MT_ALOG_UNSET; i++) {
+		const struct mt_alog_piece *c = &p->choices[i];
+
+		mt_alog_value_of(c, r, now, v);
+		one.is_limited = p->is_limited || c->is_limited;
+		one.limit = MT_MIN(p->is_limited ? p->limit : UINT32_MAX,
+			c->is_limited ? c->limit : UINT32_MAX);
+	}
+	put_value(s, f, &one, v);
 }
 
 /* ---- members that may be left out ----------------------------------------------------------- */
@@ -216,6 +236,9 @@ void mt_alog_render(struct mt_alog_format *f, const struct mt_alog_record *r, ui
 			put_slice(&s, p->before);
 			mt_alog_value_of(p, r, now, &v);
 			put_value(&s, f, p, &v);
+			break;
+		case MT_ALOG_FIRST:
+			put_first_of(&s, f, p, r, now, &v);
 			break;
 		case MT_ALOG_OPEN:
 			open(&s, p);

@@ -309,6 +309,7 @@ static mt_inline void find(const struct mt_alog_piece *p, uint8_t source,
 {
 	switch ((enum mt_alog_source)source) {
 	case MT_ALOG_NOTHING:
+	case MT_ALOG_FIRST_OF: /* render.c chooses */
 		break;
 	case MT_ALOG_TIME:
 		when(p, r, now, v);

@@ -79,6 +79,89 @@ static void test_long(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(refused(text, MT_ALOG_TEXT), "more than 1024 parts"));
 }
 
+/* COALESCE(JSON): the first operator that has a value. */
+static void test_coalesce(void)
+{
+#define FIRST(list) "%COALESCE({\"operators\": [" list "]})%"
+	static const struct {
+		const char *text, *want;
+	} shows[] = {
+		{FIRST("\"PROTOCOL\""), "dubbo\n"},
+		{FIRST("\"REQUESTED_SERVER_NAME\", \"ROUTE_NAME\", \"PROTOCOL\""), "canary\n"},
+		{FIRST("{\"command\": \"REQ\", \"param\": \"nosuch\"}, {\"command\": \"REQ\", "
+		       "\"param\": \":authority\", \"max_length\": 3}"),
+			"org\n"},
+		{"%COALESCE({\"operators\": [\"PROTOCOL\"]}):2% "
+		 "%COALESCE({\"operators\": [{\"command\": \"REQ\", \"param\": "
+		 "\":authority\", \"max_length\": 9}]}):3%",
+			"du org\n"},
+		{FIRST("\"REQUESTED_SERVER_NAME\", {\"command\": \"REQ\", \"param\": \"a?b\"}"),
+			"-\n"},
+		{FIRST("{\"command\": \"START_TIME\", \"param\": \"%Y\"}") "," FIRST(
+			 "\"GRPC_STATUS\", \"RESPONSE_CODE\""),
+			"2026,200\n"},
+	};
+	static const struct {
+		const char *text, *words;
+	} refusals[] = {
+		{"%COALESCE%", "column 1: COALESCE needs JSON, for example"},
+		{"a %COALESCE()%", "column 3: COALESCE needs JSON"},
+		{"%COALESCE({\"operators\": {}})%", "COALESCE needs JSON"},
+		{"%COALESCE({\"operators\": [\"PROTOCOL\"], \"x\": 1})%", "COALESCE needs JSON"},
+		{FIRST(""), "a list of 1 to 16 operators"},
+		{FIRST("1"), "needs names of operators, or objects"},
+		{FIRST("{}"), "needs texts for command and param"},
+		{FIRST("{\"command\": \"REQ\", \"params\": \"a\"}"),
+			"takes command, param and max_length"},
+		{FIRST("{\"command\": \"REQ\", \"param\": \"a\", \"max_length\": 0}"),
+			"a whole number above 0 for max_length"},
+		{FIRST("{\"command\": \"REQ\", \"param\": \"a\", \"max_length\": 1.5}"),
+			"a whole number above 0 for max_length"},
+		{FIRST("{\"operator\": \"REQ\", \"param\": \"a\"}"),
+			"takes command, param and max_length"},
+		{FIRST("\"NOSUCH\""), "COALESCE: NOSUCH is not an operator"},
+		{FIRST("\"REQ\""), "REQ needs a name in parentheses"},
+		{FIRST("{\"command\": \"PROTOCOL\", \"max_length\": 1}"),
+			"PROTOCOL does not take a length"},
+		{FIRST("\"COALESCE\""), "COALESCE cannot contain itself"},
+	};
+	struct mt_alog_format *f;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(shows); i++)
+		CU_ASSERT_STRING_EQUAL(shown(shows[i].text), shows[i].want);
+	for (size_t i = 0; i < MT_ARRAY_LEN(refusals); i++) {
+		bool said = strstr(refused(refusals[i].text, MT_ALOG_TEXT), refusals[i].words);
+
+		CU_ASSERT_TRUE(said);
+		if (!said)
+			printf("\n%s: %s\n", refusals[i].text,
+				refused(refusals[i].text, MT_ALOG_TEXT));
+	}
+	/* The names that it reads are keys of the format; operators without values are noted. */
+	f = compiled(FIRST("\"GRPC_STATUS\", {\"command\": \"REQ\", \"param\": \"user\"}"),
+		MT_ALOG_TEXT, false);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mt_alog_note(f, 0), "GRPC_STATUS has no value"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mt_alog_key(f, 0));
+	CU_ASSERT_TRUE(mt_slice_eq_str(mt_alog_key(f, 0)->name, "user"));
+	mt_alog_format_free(f);
+}
+
+/* In JSON a number keeps its type, and a member without a value may be left out. */
+static void test_coalesce_json(void)
+{
+#define IN_JSON(list) "%COALESCE({\\\"operators\\\": [" list "]})%"
+	static const char format[] =
+		"{\"code\": \"" IN_JSON("\\\"RESPONSE_CODE\\\"") "\", \"none\": \"" IN_JSON(
+			"\\\"REQUESTED_SERVER_NAME\\\"") "\"}";
+	struct mt_alog_record r;
+
+	record_of_call(&r);
+	CU_ASSERT_STRING_EQUAL(
+		line_of(format, MT_ALOG_JSON, false, &r), "{\"code\":200,\"none\":null}\n");
+	CU_ASSERT_STRING_EQUAL(line_of(format, MT_ALOG_JSON, true, &r), "{\"code\":200}\n");
+}
+
 static void test_times(void)
 {
 	CU_ASSERT_STRING_EQUAL(shown("%START_TIME%"), "2026-01-02T03:04:05.678Z\n");
@@ -261,8 +344,8 @@ static void test_notes(void)
 /* Each operator of the table can be compiled and rendered, without any value too. */
 static void test_every_operator(void)
 {
-	static const char *const arguments[] = {
-		"", "(x)", "(x:y)", "(downstream_peer:FIELD:z)", "(DS_RX_BEG:DS_TX_END:us)"};
+	static const char *const arguments[] = {"", "(x)", "(x:y)", "(downstream_peer:FIELD:z)",
+		"(DS_RX_BEG:DS_TX_END:us)", "({\"operators\": [\"PROTOCOL\"]})"};
 	static const char *const names[] = {
 #define MT_ALOG_OPERATOR(name, source, index, arguments) #name,
 #include "operators.def"
@@ -295,6 +378,8 @@ const struct mt_test format_tests[] = {
 	{"syntax", test_syntax},
 	{"refused", test_refused},
 	{"long", test_long},
+	{"coalesce", test_coalesce},
+	{"coalesce in json", test_coalesce_json},
 	{"times", test_times},
 	{"addresses", test_addresses},
 	{"endings", test_endings},
