@@ -101,7 +101,8 @@ struct ready {
 	struct mt_ctl_wait *waits; /* of the last check; strings are in `words` */
 	uint32_t n_waits;
 	struct mt_region words;
-	struct mt_ctl_wait hung; /* a worker that hangs */
+	struct mt_ctl_wait broken; /* a worker that hangs, or a port without its device */
+	char removed[40];	   /* the reason of the port */
 	char stuck[12];
 	bool told_waits, told_write;
 };

@@ -14,8 +14,8 @@
  * served hosts changes, so a host that became closed while the node ran is not on it. While a named
  * source cannot be read, only `accept` replaces the list, because the source may hold any host.
  *
- * A node that was ready once stays ready until it drains or a worker hangs. Otherwise one bad
- * policy could remove every node of a mesh from its load balancer.
+ * A node that was ready once stays ready until it drains, a worker hangs, or a port's device is
+ * removed. Otherwise one bad policy could remove every node of a mesh from its load balancer.
  */
 #include "daemon.h"
 #include "mt_authz.h"
@@ -510,11 +510,29 @@ void ready_turn(struct daemon *d, uint64_t now)
 
 /* ---- for lib/ctl -------------------------------------------------------------------------- */
 
+/* The first port without its card, interface or socket; NULL: none. */
+static const struct mt_port *broken_port(const struct daemon *d)
+{
+	for (uint16_t i = 0; i < d->n_ports; i++)
+		if (d->ports[i]->gone)
+			return d->ports[i];
+	return NULL;
+}
+
+/* Lets a node that was ready wait for one thing and a restart. */
+static void now_waits_for(struct ready *r, const char *kind, const char *name, const char *why,
+	struct mt_ctl_ready *out)
+{
+	r->broken = (struct mt_ctl_wait){.kind = kind, .name = name, .source = "", .why = why};
+	*out = (struct mt_ctl_ready){.restart = true, .waits = &r->broken, .n = 1};
+}
+
 void ready_ask(void *arg, struct mt_ctl_ready *out)
 {
 	struct daemon *d = arg;
 	struct ready *r = &d->ready;
 	int stuck = notify_stuck(d, mt_clock_now(&d->clock));
+	const struct mt_port *port = broken_port(d);
 
 	*out = (struct mt_ctl_ready){.ready = r->open, .waits = r->waits, .n = r->n_waits};
 	if (!r->open) {
@@ -525,11 +543,11 @@ void ready_ask(void *arg, struct mt_ctl_ready *out)
 		out->n = r->n_waits;
 	} else if (stuck >= 0) {
 		snprintf(r->stuck, sizeof(r->stuck), "%u", (unsigned int)stuck);
-		r->hung = (struct mt_ctl_wait){.kind = "worker",
-			.name = r->stuck,
-			.source = "",
-			.why = "it has not turned for seconds"};
-		*out = (struct mt_ctl_ready){.waits = &r->hung, .n = 1};
+		now_waits_for(r, "worker", r->stuck, "it has not turned for seconds", out);
+	} else if (port) {
+		snprintf(r->removed, sizeof(r->removed), "its %s was removed",
+			mt_port_gone_str(port->gone));
+		now_waits_for(r, "port", port->name, r->removed, out);
 	}
 }
 

@@ -65,13 +65,15 @@ struct mt_ctl_self {
 
 /* A condition that the node waits for before it is ready. Texts are never NULL. */
 struct mt_ctl_wait {
-	const char *kind; /* "source", "host", "services", "object", "worker" */
+	const char *kind; /* "source", "host", "services", "object", "worker", "port" */
 	const char *name, *source, *why;
 };
 
 /* Texts are valid until the next call. */
 struct mt_ctl_ready {
 	bool ready;
+	/* A worker hangs, or a port's device was removed: `accept` does not end the wait. */
+	bool restart;
 	const struct mt_ctl_wait *waits;
 	uint32_t n;
 };

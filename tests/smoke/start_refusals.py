@@ -134,8 +134,10 @@ def card_vanishes(lab, daemon):
     daemon.start()
     netns.run("ip", "-n", lab.namespace("mesh"), "link", "del", "dev", "p1")
     daemon.wait_log("p1: its device was removed: bring it back, then run `systemctl restart meltemid`")
-    rows = [row for row in daemon.show("health")["health"] if row["about"] == "p1"]
-    check(rows and rows[0]["state"] == "fault" and rows[0]["words"] == "the device was removed", f"health: {rows}")
+    rows = [row["words"] for row in daemon.show("health")["health"] if row["about"] == "p1" and row["state"] == "fault"]
+    check("the device was removed" in rows, f"health: {rows}")
+    status, text = daemon.http("/ready")
+    check(status == 503 and "port p1: its device was removed" in text, f"/ready: {status} {text}")
     # Another interface with its name is another one.
     netns.run("ip", "-n", lab.namespace("mesh"), "tuntap", "add", "dev", "p1", "mode", "tap")
     equal(daemon.show("ports")["ports"][1]["link"], "down", "link of a port whose device was removed")
@@ -161,8 +163,9 @@ def made_by_the_daemon(lab, daemon):
         check(not [row for row in daemon.show("health")["health"] if "was removed" in row["words"]], "nothing was removed yet")
         remove()
         daemon.wait_log(f"x: its {what} was removed: run `systemctl restart meltemid`, which makes it again")
-        rows = [row for row in daemon.show("health")["health"] if row["about"] == "x"]
-        check(rows and rows[0]["state"] == "fault" and rows[0]["words"] == f"the {what} was removed", f"health: {rows}")
+        rows = [row["words"] for row in daemon.show("health")["health"] if row["about"] == "x" and row["state"] == "fault"]
+        check(f"the {what} was removed" in rows, f"health: {rows}")
+        equal(daemon.http("/ready")[0], 503, "/ready")
         equal(daemon.stop(), 0, "exit status")
         daemon.start()
         check(not [row for row in daemon.show("health")["health"] if "was removed" in row["words"]], "a restart makes it again")

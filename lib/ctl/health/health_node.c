@@ -49,7 +49,9 @@ void mt_check_state(struct mt_health *h)
 	mt_ctl_ready(h->c, &r);
 	for (uint32_t i = 0; !r.ready && i < MT_MIN(r.n, READY_TOLD); i++)
 		mt_found(h, MT_FOUND_FAULT, r.waits[i].name,
-			"fix it, or `accept` the services served now (`show ready` lists all)",
+			r.restart ? "fix it, then run `systemctl restart meltemid`"
+				  : "fix it, or `accept` the services served now (`show ready` "
+				    "lists all)",
 			"not ready: waits for this %s%s%s%s: %s", r.waits[i].kind,
 			*r.waits[i].source ? " of " : "", r.waits[i].source,
 			r.n > READY_TOLD ? " and others" : "", r.waits[i].why);

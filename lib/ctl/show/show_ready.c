@@ -37,10 +37,11 @@ json_t *mt_show_ready(struct mt_ctl *c, const struct mt_request *r)
 			MT_M("name", ready.waits[i].name), MT_M("source", ready.waits[i].source),
 			MT_M("why", ready.waits[i].why));
 	return mt_json_object(MT_M("ready", mt_ctl_answers_ready(c)),
-		MT_M("why", why		  ? why
-			    : ready.ready ? "everything that is to be served is"
-					  : "it waits for what is below; `accept` makes what is "
-					    "served now what is "
-					    "to be served"),
+		MT_M("why", why		    ? why
+			    : ready.ready   ? "everything that is to be served is"
+			    : ready.restart ? "it waits for what is below, and then for a restart"
+					    : "it waits for what is below; `accept` makes what is "
+					      "served now what is "
+					      "to be served"),
 		MT_M("waits_for", list));
 }

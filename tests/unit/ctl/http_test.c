@@ -184,6 +184,13 @@ static void test_waits(void)
 	mt_ctl_destroy(c);
 }
 
+static void port_removed(void *arg, struct mt_ctl_ready *out)
+{
+	static const struct mt_ctl_wait wait = {"port", "p1", "", "its device was removed"};
+
+	*out = (struct mt_ctl_ready){.restart = true, .waits = &wait, .n = 1};
+}
+
 static void run_and_see(struct mt_ctl *c, const char *line, int want, const char *says)
 {
 	int code;
@@ -218,6 +225,24 @@ static void test_ready_off(void)
 	run_and_see(c, "ready on", MT_CTL_OK, "not ready");
 	CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 503);
 	run_and_see(c, "complete ready o*", MT_CTL_OK, "off");
+	mt_ctl_destroy(c);
+}
+
+/* No command advises `accept` for a wait that only a restart ends. */
+static void test_restart(void)
+{
+	struct mt_ctl *c = test_ctl(&(struct mt_ctl_env){.ready = port_removed});
+	char *out;
+	int code;
+
+	mt_ctl_set_state(c, MT_CTL_SERVING);
+	run_and_see(c, "show ready", MT_CTL_OK, "its device was removed");
+	run_and_see(c, "show ready", MT_CTL_OK, "and then for a restart");
+	run_and_see(c, "show health", MT_CTL_OK, "not ready: waits for this port");
+	run_and_see(c, "show health", MT_CTL_OK, "then run `systemctl restart meltemid`");
+	out = test_run(c, "show health", &code);
+	CU_ASSERT(out && !strstr(out, "`accept`"));
+	free(out);
 	mt_ctl_destroy(c);
 }
 
@@ -614,6 +639,7 @@ static void test_parked_are_bounded(void)
 const struct mt_test http_tests[] = {
 	{"what is waited for", test_waits},
 	{"ready off and on", test_ready_off},
+	{"waits that a restart ends", test_restart},
 	{"silent connections keep nobody out", test_silent},
 	{"half-asked questions keep nobody out", test_half_asked},
 	{"time limits", test_time_limits},
