@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -159,6 +160,19 @@ bool mt_interface_runs(const struct mt_ethdev *d)
 	       (r.ifr_flags & IFF_RUNNING);
 }
 
+/*
+ * True if the kernel has taken a packet socket from its interface, which is for good: it was
+ * deleted or moved to another namespace, also if it is back.
+ */
+static bool is_unbound(int fd)
+{
+	struct sockaddr_ll a = {0};
+	socklen_t len = sizeof(a);
+
+	return fd > 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0 &&
+	       a.sll_family == AF_PACKET && a.sll_ifindex == -1;
+}
+
 bool mt_interface_is_gone(const struct mt_ethdev *d)
 {
 	char name[IF_NAMESIZE];
@@ -167,6 +181,8 @@ bool mt_interface_is_gone(const struct mt_ethdev *d)
 	/* A TAP works by another name, too. */
 	if (d->ifindex && d->profile.makes_interface)
 		return !if_indextoname((unsigned int)d->ifindex, name) && errno == ENXIO;
+	if (d->ifindex && is_unbound(d->rx_fds[0]))
+		return true;
 	return d->ifindex &&
 	       (query(d->interface, SIOCGIFINDEX, &r) == -ENODEV || r.ifr_ifindex != d->ifindex);
 }

@@ -44,9 +44,14 @@ static bool may_restart(struct mt_ethdev *d, uint64_t now)
 	return due;
 }
 
-/* A connected peer needs the socket's file no more, so only a port without link lacks it. */
+/*
+ * A driver does not read from an interface that comes back. A connected peer needs the socket's
+ * file no more, so only a port without link lacks it.
+ */
 static enum mt_port_gone gone_of(const struct mt_ethdev *d, bool is_up)
 {
+	if (d->ifindex && d->port.gone == MT_PORT_NO_DEVICE)
+		return MT_PORT_NO_DEVICE;
 	if (mt_interface_is_gone(d))
 		return d->profile.makes_interface ? MT_PORT_NO_TAP : MT_PORT_NO_DEVICE;
 	if (rte_eth_dev_is_removed(d->port.dpdk_id) == 1)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-The kernel interface of a port is deleted and made again: the node is not ready until a restart, log, health, /ready and the shell name the port and
-the remedy, and the restarted node serves.
+The kernel interface of a port is deleted and made again, or moved to another namespace and back with the same index: the node is not ready
+until a restart, log, health, /ready and the shell name the port and the remedy, and the restarted node serves.
 """
 
 from meltemi_lab import Lab, becomes, check, equal, main, netns, streams, within
@@ -27,6 +27,18 @@ def made_again(lab):
     netns.run("ip", "-n", mesh, "link", "del", "dev", "p1")
     netns.veth(mesh, "p1", net, "b-mesh")
     netns.run("ip", "-n", net, "link", "set", "b-mesh", "master", "br0")
+    netns.bare_end(mesh, "p1")
+
+
+def index(lab):
+    return netns.run("ip", "netns", "exec", lab.namespace("mesh"), "cat", "/sys/class/net/p1/ifindex")
+
+
+def moved(lab):
+    """Faster than the daemon looks."""
+    mesh, away, before = lab.namespace("mesh"), lab.namespace("server1"), index(lab)
+    netns.run("sh", "-c", f"ip -n {mesh} link set p1 netns {away} && ip -n {away} link set p1 netns {mesh} && ip -n {mesh} link set p1 up")
+    equal(index(lab), before, "index of the interface that is back")
     netns.bare_end(mesh, "p1")
 
 
@@ -62,6 +74,7 @@ def body():
         daemon.write("echo.yaml", service("echo.test", VIP, 7000, "tcp", [(lab.server(1), 7000, {})]))
         daemon.leaves("errors", "its device is removed", "its device was removed")
         comes_back(lab, daemon, made_again)
+        comes_back(lab, daemon, moved)
 
 
 main(body)
