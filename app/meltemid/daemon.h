@@ -214,6 +214,7 @@ struct daemon {
 	struct mt_port *ports[MT_PORTS_MAX];
 	struct mt_l4_health *l4_health;
 	struct mt_l4_limiter *l4_limiter;
+	struct mt_node_limits *node_limits;
 	struct mt_pools pools[MT_WORKERS_MAX];
 	struct mt_net *net;
 	struct mt_net_old *net_old; /* replaced tables that workers may still use */

@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include "mt_l4.h"
+#include "mt_node_limits.h"
 
 #include <errno.h>
 #include <string.h>
@@ -116,6 +117,9 @@ int workers_start(struct daemon *d, struct mt_err *e)
 	d->l4_limiter = mt_l4_limiter_new(d->n_workers);
 	if (!d->l4_limiter)
 		return mt_err(e, -ENOMEM, "no memory for limits of forwarded ports");
+	d->node_limits = proxy.node_limits = mt_node_limits_new(d->n_workers);
+	if (!d->node_limits)
+		return mt_err(e, -ENOMEM, "no memory for limits of connections");
 	for (uint16_t i = 0; i < d->n_workers; i++) {
 		const struct mt_worker_conf c = {
 			.index = i,
@@ -164,6 +168,8 @@ void workers_stop(struct daemon *d)
 	d->l4_health = NULL;
 	mt_l4_limiter_free(d->l4_limiter);
 	d->l4_limiter = NULL;
+	mt_node_limits_free(d->node_limits);
+	d->node_limits = NULL;
 }
 
 int launch_start(struct daemon *d, struct mt_err *e)

@@ -3,6 +3,7 @@
 #include "path.h"
 
 #include "bench_counters.h"
+#include "mt_node_limits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -103,7 +104,8 @@ static const struct bench_tls_end *tls_end(const struct path_node *b, uint16_t l
 static void make_worker(struct path_node *b, uint16_t i, uint64_t now)
 {
 	static const struct mt_tcp_conf tcp = {.max_conns = 131072};
-	static const struct mt_proxy_conf proxy = {.max_up = 32768, .max_exchanges = 262144};
+	const struct mt_proxy_conf proxy = {
+		.max_up = 32768, .max_exchanges = 262144, .node_limits = b->node_limits};
 	static const uint8_t secret[32] = "bench: not a secret";
 	struct mt_port *ports[] = {b->wire[0].meltemi, b->wire[1].meltemi};
 	const struct bench_tls_end *tls = tls_end(b, i, 0);
@@ -209,6 +211,9 @@ void path_node_up(struct path_node *b)
 	b->conf = bench_node_conf(b->o.workers, b->tls.meltemi, path_documents, &b->o, now);
 	if (b->o.forwarding)
 		expose(b);
+	b->node_limits = mt_node_limits_new((uint16_t)b->o.workers);
+	if (!b->node_limits)
+		bench_die("limits: no memory", NULL);
 	for (uint16_t i = 0; i < b->o.workers; i++)
 		make_lane(b, i, now);
 }
@@ -220,6 +225,7 @@ void path_node_down(struct path_node *b)
 		path_peer_close(&b->lanes[i].server);
 		mt_worker_destroy(b->lanes[i].worker);
 	}
+	mt_node_limits_free(b->node_limits);
 	mt_conf_destroy(b->conf);
 	bench_tls_free(&b->tls);
 	mt_net_destroy(b->net);

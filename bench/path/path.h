@@ -116,6 +116,7 @@ struct path_node {
 	struct mt_steer steer, peers_steer;
 	struct mt_net *net;
 	struct mt_conf *conf;
+	struct mt_node_limits *node_limits;
 	struct bench_tls tls; /* zero: no TLS */
 	struct mt_addr vip;
 	struct path_lane lanes[MT_WORKERS_MAX];

@@ -403,6 +403,9 @@ void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_pro
 	mt_image_list(im, &p->again);
 	mt_image_list(im, &p->readings.queue);
 	on_demand(im, p);
-	if (im->loading)
-		p->moved = im->error != 0;
+	if (!im->loading)
+		return;
+	p->moved = im->error != 0;
+	if (!p->moved && p->snap)
+		mt_snap_count_for_limits(p);
 }

@@ -203,6 +203,19 @@ static const char *check_copies(struct mt_proxy *p)
 	return waits == m->waits ? NULL : "waiting copies are not what was charged";
 }
 
+/* Units of a node's limit that a worker has and does not use are missing to the other workers. */
+static const char *check_units(const struct mt_proxy *p)
+{
+	for (uint32_t i = 0; p->snap && i < p->snap->n_clusters; i++) {
+		uint32_t at = p->snap->clusters[i].index;
+
+		if (mt_units_own(mt_conns_units(p, at))->used > p->cluster_conns[at] ||
+			mt_units_own(mt_pending_units(p, at))->used > p->pending[at])
+			return "more is taken of a limit of the node than is used";
+	}
+	return NULL;
+}
+
 const char *mt_proxy_check(struct mt_proxy *p)
 {
 	const char *wrong = NULL;
@@ -227,5 +240,7 @@ const char *mt_proxy_check(struct mt_proxy *p)
 	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->lanes, &i)))
 		wrong = check_lanes(p, o);
-	return wrong ? wrong : check_copies(p);
+	if (!wrong)
+		wrong = check_copies(p);
+	return wrong ? wrong : check_units(p);
 }

@@ -32,6 +32,7 @@ enum mt_proxy_outcome {
 extern const struct mt_outcome_set mt_proxy_outcomes;
 
 struct mt_proxy; /* mt_proxy_types.h */
+struct mt_node_limits;
 struct mt_trace;
 
 /*
@@ -79,6 +80,11 @@ struct mt_proxy_conf {
 	uint32_t mirror_bytes;	/* truesize of these (4,194,304) */
 	/* Count all transmitted bytes as read by the server, whatever its TCP stack acknowledges. */
 	bool unread_strict;
+	/*
+	 * Of all workers (mt_node_limits.h), and outlives them. NULL: the proxy makes its own, which
+	 * only a single worker may.
+	 */
+	struct mt_node_limits *node_limits;
 };
 
 /*

@@ -23,6 +23,7 @@
 #include "call/mt_call_types.h"
 #include "client/mt_client_types.h"
 #include "mt_deadline.h"
+#include "mt_node_limits.h"
 #include "mt_proxy.h"
 #include "mt_tls_layer.h"
 #include "pool/mt_pool_types.h"
@@ -59,6 +60,8 @@ struct mt_proxy {
 	uint32_t *pending;	 /* by cluster index: waiting calls and opaque streams */
 	uint32_t *pending_size;	 /* by cluster index: truesize of the calls */
 	uint32_t *cluster_conns; /* by cluster index: connections to its endpoints */
+	/* Of all workers: pending and cluster_conns of clusters that have limits. */
+	struct mt_node_limits *node_limits;
 	struct mt_lb_worker lb;
 	struct mt_filter_worker filters;
 	struct mt_filter_ctx filter_ctx;

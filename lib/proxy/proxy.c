@@ -142,8 +142,10 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	p->conf = *conf;
 	apply_defaults(&p->conf);
 	MT_ASSERT((p->conf.ring_slots & (p->conf.ring_slots - 1)) == 0);
+	MT_ASSERT(conf->node_limits || workers == 1);
 	p->worker = worker;
 	p->workers = workers;
+	p->node_limits = conf->node_limits ? conf->node_limits : mt_node_limits_new(1);
 	p->pools = pools;
 	p->now = now;
 	p->free_pct = 100;
@@ -161,7 +163,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_tokens_init(p);
 	mt_ext_authz_init(p);
 	p->filters.inbox = mt_filter_inbox_new();
-	if (!p->filters.inbox || init_slabs(p) || reserve_arrays(p)) {
+	if (!p->filters.inbox || !p->node_limits || init_slabs(p) || reserve_arrays(p)) {
 		mt_proxy_destroy(p);
 		return NULL;
 	}
@@ -249,6 +251,8 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->waiting.kept, sizeof(*p->waiting.kept) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.outstanding, sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.rr, sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
+	if (!p->conf.node_limits)
+		mt_node_limits_free(p->node_limits);
 	free(p);
 }
 

@@ -409,6 +409,21 @@ static void mark_lanes(struct mt_proxy *p, const struct mt_cluster *c, const str
 			ln->seen = p->snap->version;
 }
 
+/* Has connections and calls counted that were there before the node had a limit for them. */
+static void count_for_limits(struct mt_proxy *p, const struct mt_cluster *c)
+{
+	if (mt_unlikely(c->max_connections))
+		mt_conns_settle(p, c->index, c->max_connections);
+	if (mt_unlikely(c->max_pending))
+		mt_pending_settle(p, c->index, c->max_pending);
+}
+
+void mt_snap_count_for_limits(struct mt_proxy *p)
+{
+	for (uint32_t i = 0; i < p->snap->n_clusters; i++)
+		count_for_limits(p, &p->snap->clusters[i]);
+}
+
 /* Marks the lane groups of some endpoints that the snapshot names; false: all are marked. */
 static bool mark_named(struct mt_proxy *p)
 {
@@ -424,6 +439,7 @@ static bool mark_named(struct mt_proxy *p)
 			mark_lanes(p, c, &c->eps[p->snap_move_idx++]);
 			continue;
 		}
+		count_for_limits(p, c);
 		p->snap_move_cluster++;
 		p->snap_move_idx = 0;
 	}

@@ -127,10 +127,10 @@ static const struct mt_section lb_section = {"loadBalancer", sizeof(struct mt_lb
 static const struct mt_field tcp_fields[] = {
 	{"maxConnections", MT_F_NUM, AT(struct mt_tcp_pool, max_connections), .min = 1,
 		.max = INT32_MAX,
-		.help = "most connections of the node to the cluster's endpoints, divided evenly "
-			"among workers. Each endpoint may always have one, except with opaque TCP. "
-			"Default: 256 per worker and endpoint where a connection carries one call "
-			"at a time"},
+		.help = "most connections of the node to the cluster's endpoints, whatever the "
+			"number of workers. Each worker may always have one to each endpoint, "
+			"except with opaque TCP. Default: 256 per worker and endpoint where a "
+			"connection carries one call at a time"},
 	{"connectTimeout", MT_F_DURATION, AT(struct mt_tcp_pool, connect_timeout), .min = 1,
 		.help = "longest time to open a connection; default: the MeshConfig's, else 1s"},
 	{"tcpKeepalive", MT_F_LATER, .help = "Meltemi's own keep-alive is used"},
@@ -148,8 +148,8 @@ static const struct mt_field http_fields[] = {
 		.help = "most outstanding calls of the cluster"},
 	{"http1MaxPendingRequests", MT_F_NUM, AT(struct mt_http_pool, max_pending), .min = 1,
 		.max = INT32_MAX,
-		.help = "most calls of the node that wait for a connection; default: 1,024 per "
-			"worker and cluster"},
+		.help = "most calls of the node that wait for a connection to the cluster, "
+			"whatever the number of workers; default: 1,024 per worker and cluster"},
 	{"maxRequestsPerConnection", MT_F_LATER,
 		.help = "connections are kept while they are used"},
 	{"maxRetries", MT_F_LATER,

@@ -30,9 +30,9 @@ ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)|smoke/con
 # The instruction counts of single operations. All other benches rotate, because they take 20 to 120 s of a core.
 GATE_BENCHES = ("micro",)
 
-# Libraries with unit tests that run threads, and a part of the names of these tests or of their suite (empty: all).
+# Libraries with unit tests that run threads, and a part of the names of these tests, or their suite (empty: all); several with | between.
 THREADED = {"accesslog": "", "filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
-            "proxy": "filters", "tls": "threads", "upstream": "", "worker": ""}
+            "proxy": "filters|threads", "tls": "threads", "upstream": "", "worker": ""}
 
 # Unit tests that run with the plain build: they count basic blocks or memory, which a sanitizer changes, search freed memory for
 # secrets, compare texts, or test tools. All others run with the sanitized build, and of these tests a seventh does too.
@@ -100,8 +100,9 @@ def _plain_units_sanitized(known, part):
 
 
 def _threads():
-    return [Job(f"tsan/{room}", [TSAN / f"tests/unit/unit_{room}", which], 900, {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"},
-                build=TSAN, targets=(f"tests/unit/unit_{room}",)) for room, which in THREADED.items()]
+    return [Job("/".join(["tsan", room] + [which] * ("|" in parts)), [TSAN / f"tests/unit/unit_{room}", which], 900,
+                {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"}, build=TSAN, targets=(f"tests/unit/unit_{room}",))
+            for room, parts in THREADED.items() for which in parts.split("|")]
 
 
 def _a_range(seeds):

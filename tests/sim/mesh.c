@@ -7,6 +7,8 @@
 #include "waits.h"
 #include "../outcomes_seen.h"
 
+#include "mt_node_limits.h"
+
 #include <string.h>
 
 /* Of an endpoint by the usual rule. */
@@ -170,8 +172,7 @@ static void configure(struct mesh *m)
 		sim_fail(m->sim, "harness: net: %s", e.text);
 }
 
-static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct mt_tcp_conf *tcp,
-	const struct mt_proxy_conf *proxy)
+static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct mt_tcp_conf *tcp)
 {
 	static const uint8_t secret[32] = "the simulator keeps no secrets.";
 	m->conf[i] = (struct mt_worker_conf){
@@ -182,7 +183,7 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 		.steer = &m->steer,
 		.net = m->net,
 		.tcp = tcp,
-		.proxy = proxy,
+		.proxy = &m->proxy,
 		.secret = secret,
 		.seed = mt_rand_u64(&m->sim->host_rand),
 		.now = m->sim->now,
@@ -233,8 +234,11 @@ void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, 
 	configure(m);
 	config_store_init(&m->store, s, workers);
 	config_publish(&m->store, c);
+	m->proxy = *proxy;
+	m->proxy.node_limits = mt_node_limits_new((uint16_t)workers);
+	MT_ASSERT(m->proxy.node_limits);
 	for (uint32_t i = 0; i < workers; i++)
-		make_worker(m, i, slot, tcp, proxy);
+		make_worker(m, i, slot, tcp);
 	mesh_kick(m, s->now);
 }
 
@@ -427,6 +431,7 @@ void mesh_fini(struct mesh *m)
 		layer_end(m->layer[i]);
 		mt_worker_destroy(m->w[i]);
 	}
+	mt_node_limits_free(m->proxy.node_limits);
 	mt_net_destroy(m->net);
 	sim_port_fini(&m->port);
 	mt_steer_fini(&m->steer);

@@ -22,6 +22,7 @@ struct mesh {
 	struct mt_worker *w[SIM_MAX_WORKERS];
 	struct mt_pools *pools[SIM_MAX_WORKERS];
 	struct mt_worker_conf conf[SIM_MAX_WORKERS];
+	struct mt_proxy_conf proxy;
 	uint32_t shared_out[SIM_MAX_WORKERS]; /* mesh_share_out() */
 	struct layer *layer[SIM_MAX_WORKERS]; /* between tcp and the proxy; or NULL */
 	uint32_t workers;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-spec.connections: one client more than it says is refused by a reset and counted, `show capacity` says so before; another's place
+maxConnections of a DestinationRule is that of the node, whichever of its workers a client comes to. spec.connections: one client more than it says is refused by a reset and counted, `show capacity` says so before; another's place
 may be taken when it has gone; a hundred thousand are a number like any other; what the machine's memory, or that of the daemon's cgroup, cannot hold
 is refused at start in words, which --check has as a warning.
 """
@@ -16,6 +16,12 @@ from meltemi_lab.daemon import MELTEMID
 
 VIP = "240.240.2.9"
 LIMIT = 4
+ROUNDS = 15
+POOL = """apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: pool}
+spec: {host: echo.test, trafficPolicy: {connectionPool: {tcp: {maxConnections: %d}}}}
+"""
 
 
 def says_hello(sock):
@@ -30,6 +36,29 @@ def refused(lab):
         return not sock.recv(5)
     except (ConnectionResetError, BrokenPipeError):
         return True
+
+
+def pairs(daemon):
+    return sum(n for name, n in daemon.in_use().items() if name.startswith("opaque connections-w"))
+
+
+def pool_is_of_the_node(lab, daemon, good):
+    """Clients come to either worker at random: as many as the limit are served in each round, and never one more."""
+    daemon.node.write_text(good.replace("  workers: 1", "  workers: 2"))
+    daemon.write("pool.yaml", POOL % 1)
+    daemon.start()
+    for most in (1, 2, 3):
+        daemon.write("pool.yaml", POOL % most)
+        daemon.shell("reload")
+        for number in range(ROUNDS):
+            socks = [lab.connect("client", VIP, 7000) for _ in range(most)]
+            check(all(says_hello(sock) for sock in socks), f"round {number}: fewer than {most} connections are served")
+            check(refused(lab), f"round {number}: {most + 1} connections are served")
+            for sock in socks:
+                sock.close()
+            within(5, lambda: not pairs(daemon), "the closed connections leave their places", step=0.02)
+    (daemon.services / "pool.yaml").unlink()
+    daemon.stop()
 
 
 def limited(lab, daemon, good):
@@ -120,6 +149,7 @@ def body():
         daemon = lab.meltemi()
         good = daemon.node.read_text()
         daemon.write("echo.yaml", service("echo.test", VIP, 7000, "tcp", [(lab.server(1), 7000, {})]))
+        pool_is_of_the_node(lab, daemon, good)
         limited(lab, daemon, good)
         large(daemon, good)
         too_large(lab, daemon, good)

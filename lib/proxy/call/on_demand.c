@@ -223,6 +223,7 @@ void mt_on_demand_stream_left(struct mt_proxy *p, struct mt_connecting *j)
 	if (!j->on_demand)
 		return;
 	p->pending[j->on_demand - 1]--;
+	mt_pending_settle(p, j->on_demand - 1, 0);
 	j->on_demand = 0;
 	take(&p->on_demand.streams, &j->node);
 }

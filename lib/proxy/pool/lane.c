@@ -112,7 +112,7 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 	}
 	ln->way = mt_endpoint_way(c, ep);
 	ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
-	ln->conns_max = mt_unlikely(c->max_connections) ? mt_share(p, c->max_connections) : 0;
+	ln->conns_max = c->max_connections;
 	return ln;
 }
 
@@ -202,27 +202,50 @@ uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role)
 	return n;
 }
 
-static bool may_open(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
+bool mt_conns_take(struct mt_proxy *p, const struct mt_lanes *ln, bool beyond)
+{
+	struct mt_units units = mt_conns_units(p, ln->cluster_index);
+	uint32_t n = p->cluster_conns[ln->cluster_index];
+
+	mt_units_set(units, n, ln->conns_max);
+	if (mt_units_take(units, ln->conns_max))
+		return true;
+	if (beyond)
+		mt_units_set(units, n + 1, ln->conns_max);
+	return beyond;
+}
+
+/*
+ * Opens a connection if the limits allow one more; otherwise returns NULL, and *why is MT_CLOSE_OK.
+ * `spare`: another one could take the call.
+ */
+static struct mt_up *open_one(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role,
+	const struct mt_up *spare, enum mt_close_reason *why)
 {
 	uint32_t n = ln->n_conns[role];
+	struct mt_up *u;
 
+	*why = MT_CLOSE_OK;
 	if (n >= most_conns(p, ln, role))
-		return false;
+		return NULL;
 	if (role <= MT_UP_WIDE) {
 		n = mt_lanes_taking(ln, role);
 		if (n >= SHARED_MAX_CONNS)
-			return false;
+			return NULL;
 		n += mt_lanes_taking(ln, mt_lane_other(role));
 	}
 	/*
 	 * One connection of each kind is always allowed, because calls would otherwise wait until they
 	 * time out. SHARED and WIDE substitute for each other.
 	 */
-	if (n > 0 && mt_lanes_at_limit(p, ln)) {
-		mt_count(p->counters, MT_PROXY_up_limited);
-		return false;
+	if (!mt_lanes_conn_begin(p, ln, role, n == 0)) {
+		mt_count_n(p->counters, MT_PROXY_up_limited, !spare);
+		return NULL;
 	}
-	return true;
+	u = mt_up_open(p, ln, role, why);
+	if (mt_unlikely(!u))
+		mt_lanes_conn_left(p, ln, role);
+	return u;
 }
 
 /*
@@ -308,18 +331,15 @@ static mt_inline struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln
 	struct mt_up *behind = NULL, *u;
 
 	/* If none can be opened, any connection is used, because other calls wait after this one. */
-	if (mt_unlikely(
-		    ex->attempt.fresh && role == mt_lane_role(ln, ex) && may_open(p, ln, role)) &&
-		(u = mt_up_open(p, ln, role, why)))
+	if (mt_unlikely(ex->attempt.fresh && role == mt_lane_role(ln, ex)) &&
+		(u = open_one(p, ln, role, NULL, why)))
 		return u;
 	u = role <= MT_UP_WIDE ? find_shared(p, ln, role, &behind)
 			       : find_idle(p, ln, role, ex, &behind);
 	*why = MT_CLOSE_OK;
 	if (mt_likely(u))
 		return u;
-	if ((behind && mt_lanes_at_limit(p, ln)) || !may_open(p, ln, role))
-		return behind;
-	u = mt_up_open(p, ln, role, why);
+	u = open_one(p, ln, role, behind, why);
 	return u ? u : behind;
 }
 

@@ -9,30 +9,57 @@
 #include "pool/mt_reading.h"
 
 /* lane.c */
-/* This worker's share of a limit of the whole node: exact for one worker, rounded up for several. */
-static inline uint32_t mt_share(const struct mt_proxy *p, uint32_t limit)
+/* This worker's units of the limits of the node, by cluster index. */
+static inline struct mt_units mt_conns_units(const struct mt_proxy *p, uint32_t cluster)
 {
-	return limit / p->workers + (limit % p->workers != 0);
+	return mt_units_of(p->node_limits, p->worker, cluster, MT_NODE_CONNS);
 }
 
-/* A connection of a lane group's begins or ends. */
-static inline void mt_lanes_conn_added(
-	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
+static inline struct mt_units mt_pending_units(const struct mt_proxy *p, uint32_t cluster)
 {
+	return mt_units_of(p->node_limits, p->worker, cluster, MT_NODE_PENDING);
+}
+
+/* Makes the account of the limit have the worker's present number; `max` 0: there is no limit. */
+static inline void mt_conns_settle(struct mt_proxy *p, uint32_t cluster, uint32_t max)
+{
+	mt_units_set(mt_conns_units(p, cluster), p->cluster_conns[cluster], max);
+}
+
+static inline void mt_pending_settle(struct mt_proxy *p, uint32_t cluster, uint32_t max)
+{
+	mt_units_set(mt_pending_units(p, cluster), p->pending[cluster], max);
+}
+
+/* Takes a unit for one more connection of a cluster with a limit. */
+bool mt_conns_take(struct mt_proxy *p, const struct mt_lanes *ln, bool beyond);
+
+/*
+ * Counts a connection that is to be opened. False: the cluster has as many as
+ * connectionPool.tcp.maxConnections allows; `beyond` it none is refused.
+ */
+static inline bool mt_lanes_conn_begin(
+	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, bool beyond)
+{
+	if (mt_unlikely(ln->conns_max) && !mt_conns_take(p, ln, beyond))
+		return false;
 	ln->n_conns[role]++;
 	p->cluster_conns[ln->cluster_index]++;
+	return true;
 }
 
+/* The connection has ended, or could not be opened. */
 static inline void mt_lanes_conn_left(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
 {
 	ln->n_conns[role]--;
 	p->cluster_conns[ln->cluster_index]--;
+	mt_conns_settle(p, ln->cluster_index, ln->conns_max);
 }
 
-/* connectionPool.tcp.maxConnections is reached. */
-static inline bool mt_lanes_at_limit(const struct mt_proxy *p, const struct mt_lanes *ln)
+/* Most calls of the node that may wait for the exchange's cluster; 0: pending_max of a worker. */
+static inline uint32_t mt_pending_most(const struct mt_exchange *ex)
 {
-	return mt_unlikely(ln->conns_max) && p->cluster_conns[ln->cluster_index] >= ln->conns_max;
+	return ex->attempt.cluster ? ex->attempt.cluster->max_pending : 0;
 }
 
 /* A call is put into its cluster's queue, or leaves it. */
@@ -40,12 +67,20 @@ static inline void mt_pending_add(struct mt_proxy *p, const struct mt_exchange *
 {
 	p->pending[ex->attempt.cluster_index]++;
 	p->pending_size[ex->attempt.cluster_index] += ex->attempt.queued_size;
+	mt_pending_settle(p, ex->attempt.cluster_index, mt_pending_most(ex));
+}
+
+/* The call leaves, but keeps its unit of the node's limit until mt_pending_settle(). */
+static inline void mt_pending_leave(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	p->pending[ex->attempt.cluster_index]--;
+	p->pending_size[ex->attempt.cluster_index] -= ex->attempt.queued_size;
 }
 
 static inline void mt_pending_sub(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	p->pending[ex->attempt.cluster_index]--;
-	p->pending_size[ex->attempt.cluster_index] -= ex->attempt.queued_size;
+	mt_pending_leave(p, ex);
+	mt_pending_settle(p, ex->attempt.cluster_index, mt_pending_most(ex));
 }
 
 /* The group for the exchange's endpoint and dialect, made if need be; NULL: no memory. */

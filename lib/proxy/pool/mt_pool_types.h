@@ -200,7 +200,7 @@ struct mt_lanes {
 	uint16_t port;
 	uint32_t connect_ms;
 	uint32_t cluster_index; /* mt_proxy.cluster_conns */
-	uint32_t conns_max; /* limit of this worker's connections to the whole cluster; 0: none */
+	uint32_t conns_max; /* most connections of the node to the whole cluster; 0: any number */
 	bool gone;	    /* the endpoint left the configuration */
 	bool pinned;	    /* must not be freed at the moment */
 	bool of_caller;	    /* `tls` presents a caller's identity, not the node's */

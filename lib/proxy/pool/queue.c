@@ -160,34 +160,51 @@ static struct mt_attempt *last_of(const struct mt_lanes *ln, uint32_t bucket)
  */
 
 /*
- * True if with these additional calls and bytes more waits for the cluster than its limits allow.
+ * True if n calls with so many bytes more than this worker's waiting ones for the cluster have too
+ * many bytes.
  */
-static bool over(
-	const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t calls, uint32_t size)
+static bool too_large(
+	const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t n, uint32_t more)
 {
-	uint32_t n = p->pending[ex->attempt.cluster_index] + calls, max = p->conf.pending_max;
-	uint64_t all = (uint64_t)p->pending_size[ex->attempt.cluster_index] + size;
-	uint64_t bytes = p->conf.pending_bytes;
+	uint64_t all = (uint64_t)p->pending_size[ex->attempt.cluster_index] + more;
+	uint64_t bytes = p->conf.pending_bytes, max = mt_pending_most(ex);
 
-	if (mt_unlikely(ex->attempt.cluster && ex->attempt.cluster->max_pending)) {
-		max = mt_share(p, ex->attempt.cluster->max_pending);
-		/* For calls of usual size. One cluster must not take the buffers of all. */
-		if (max > p->conf.pending_max)
-			bytes = MT_MIN(bytes / p->conf.pending_max * max, PENDING_MORE * bytes);
-	}
-	return n > max || (n > 1 && all > bytes);
+	/* For calls of usual size. One cluster must not take the buffers of all. */
+	if (mt_unlikely(max > p->conf.pending_max))
+		bytes = MT_MIN(bytes / p->conf.pending_max * max, PENDING_MORE * bytes);
+	return n > 1 && all > bytes;
 }
 
-static bool full_for(const struct mt_proxy *p, const struct mt_exchange *ex)
+/* True if more waits for the cluster than its limits allow. */
+static bool is_over(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	return over(p, ex, 1, ex->req.truesize);
+	uint32_t cluster = ex->attempt.cluster_index, max = mt_pending_most(ex);
+
+	if (too_large(p, ex, p->pending[cluster], 0))
+		return true;
+	return max ? mt_units_over(mt_pending_units(p, cluster), max)
+		   : p->pending[cluster] > p->conf.pending_max;
 }
 
-/* True if the call would exceed the limits, and its bucket has the most waiting calls. */
+/*
+ * True if one more call may wait. A unit of the node's limit is then taken for it, until
+ * mt_pending_add() counts the call or mt_pending_settle() returns the unit.
+ */
+static bool has_place(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	uint32_t cluster = ex->attempt.cluster_index, max = mt_pending_most(ex);
+
+	if (too_large(p, ex, p->pending[cluster] + 1, ex->req.truesize))
+		return false;
+	if (mt_likely(!max))
+		return p->pending[cluster] < p->conf.pending_max;
+	mt_pending_settle(p, cluster, max);
+	return mt_units_take(mt_pending_units(p, cluster), max);
+}
+
+/* At the limits: true if no call of another bucket gives way, because this bucket has the most. */
 static bool refused(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
-	if (mt_likely(!full_for(p, ex)))
-		return false;
 	if (queue_of(ln, ex) == BULK)
 		return true;
 	return waiting_of(ln, bucket_of_most(ln)) <= waiting_of(ln, bucket_of(p, ex)) + 1;
@@ -214,7 +231,7 @@ static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_at
 		if (most == bucket)
 			return;
 		last = last_of(ln, most);
-		if (!over(p, mt_attempt_exchange(last), 0, 0))
+		if (!is_over(p, mt_attempt_exchange(last)))
 			return;
 		refuse(p, mt_attempt_exchange(last));
 	}
@@ -227,11 +244,12 @@ bool mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 	bool full;
 
 	mt_compact_waiting(p, &ex->req);
-	if (refused(p, ln, ex) || (q != BULK && !fair_of(p, ln, q))) {
+	full = !has_place(p, ex);
+	if ((mt_unlikely(full) && refused(p, ln, ex)) || (q != BULK && !fair_of(p, ln, q))) {
+		mt_pending_settle(p, ex->attempt.cluster_index, mt_pending_most(ex));
 		refuse(p, ex);
 		return false;
 	}
-	full = full_for(p, ex);
 	mt_attempt_becomes(a, MT_ATTEMPT_QUEUED);
 	mt_exchange_waits(p, ex);
 	ex->attempt.queued_size = ex->req.truesize;
@@ -250,17 +268,21 @@ bool mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 	return true;
 }
 
-void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+static void leave_queue(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
-	struct mt_exchange *ex = mt_attempt_exchange(a);
-	enum queue q = queue_of(ln, ex);
+	enum queue q = queue_of(ln, mt_attempt_exchange(a));
 
-	mt_pending_sub(p, ex);
 	ln->n_queued--;
 	if (q == BULK)
 		mt_list_del(&a->node);
 	else
 		fair_del(p, ln, q, a);
+}
+
+void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
+{
+	mt_pending_sub(p, mt_attempt_exchange(a));
+	leave_queue(p, ln, a);
 }
 
 /*
@@ -362,6 +384,7 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 	struct mt_ref ref = ln->self;
 	struct mt_attempt *a = next_queued(p, ln, q);
 	struct mt_exchange *ex;
+	uint32_t cluster, max;
 	uint8_t bucket;
 	int32_t cost;
 	int rc;
@@ -369,17 +392,21 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 	if (!a)
 		return false;
 	ex = mt_attempt_exchange(a);
+	cluster = ex->attempt.cluster_index;
+	max = mt_pending_most(ex);
 	bucket = a->bucket;
 	cost = cost_of(ln, ex);
 	/* Before mt_lane_assign(), because the exchange may have ended after it. */
-	mt_queue_del(p, ln, a);
+	mt_pending_leave(p, ex);
+	leave_queue(p, ln, a);
 	if (mt_mutant(MT_MUTANT_pending_not_returned))
 		p->pending_size[ex->attempt.cluster_index] += ex->attempt.queued_size;
 	rc = mt_lane_assign(p, ln, a);
 	if (rc == -EAGAIN) {
-		put_back(p, ln, q, a);
+		put_back(p, ln, q, a); /* no other worker got its place */
 		return false;
 	}
+	mt_pending_settle(p, cluster, max);
 	if (rc == -ECONNREFUSED)
 		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
 	if (q != BULK && mt_slab_get(&p->lanes, ref) == ln && ln->fair[q])

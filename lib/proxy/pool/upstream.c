@@ -98,7 +98,6 @@ struct mt_up *mt_up_open(
 	u->last_rx = u->last_tx = p->now;
 	u->silence.quiet = MT_SILENCE_LEAST;
 	u->silence.not_before = p->now + MT_SILENCE_LEAST;
-	mt_lanes_conn_added(p, ln, role);
 	mt_list_add(&ln->conns[role], &u->node);
 	mt_count(p->counters, MT_PROXY_up_opened);
 	p->ep_stats[ln->ep_index].conns_opened++;

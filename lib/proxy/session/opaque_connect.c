@@ -163,7 +163,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 		mt_connecting_of(p, pr)->limited = true;
 		return false;
 	}
-	if (mt_lanes_at_limit(p, ln)) {
+	if (!mt_lanes_conn_begin(p, ln, MT_UP_PINNED, false)) {
 		mt_connecting_of(p, pr)->limited = true;
 		mt_count(p->counters, MT_PROXY_up_limited);
 		return false;
@@ -172,12 +172,12 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	if (mt_unlikely(!pr->up)) {
 		mt_count(p->counters, why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
 								     : MT_PROXY_up_connect_failed);
+		mt_lanes_conn_left(p, ln, MT_UP_PINNED);
 		return false;
 	}
 	mt_stream_class(pr->up, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
 	pr->up->yields = true;
 	pr->lanes = ln;
-	mt_lanes_conn_added(p, ln, MT_UP_PINNED);
 	mt_count(p->counters, MT_PROXY_up_opened);
 	p->ep_stats[ln->ep_index].conns_opened++;
 	p->ep_stats[ln->ep_index].conns_active++;

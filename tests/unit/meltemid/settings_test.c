@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings of the Node document: the daemon passes them to lib/net, lib/tcp, lib/proxy and lib/worker when it starts. */
 #include "daemon.h"
+#include "mt_node_limits.h"
 #include "suites.h"
 
 #include <errno.h>
@@ -135,6 +136,7 @@ static void start(const char *spec)
 	passed.records = false;
 	mt_l4_health_free(d->l4_health);
 	mt_l4_limiter_free(d->l4_limiter);
+	mt_node_limits_free(d->node_limits);
 	mt_conf_destroy(d->conf);
 	mt_diags_fini(&diags);
 	mt_model_free(m);

@@ -474,17 +474,6 @@ static void test_pool_of_byte_streams(void)
 	scene_stop();
 }
 
-/* A limit of the node is shared out to its workers: never less than it together. */
-static void test_shares(void)
-{
-	struct mt_proxy p = {.workers = 3};
-
-	CU_ASSERT_EQUAL(mt_share(&p, 1), 1);
-	CU_ASSERT_EQUAL(mt_share(&p, 9), 3);
-	CU_ASSERT_EQUAL(mt_share(&p, 10), 4);
-	CU_ASSERT_EQUAL(mt_share(&p, UINT32_MAX), UINT32_MAX / 3);
-}
-
 const struct mt_test bounds_tests[] = {
 	{"a fast reader stays", test_fast_reader_stays},
 	{"no room for connections", test_no_room_for_connections},
@@ -501,6 +490,5 @@ const struct mt_test bounds_tests[] = {
 	{"a pool of two endpoints", test_pool_of_two_endpoints},
 	{"waiting calls are slim", test_waiting_calls_are_slim},
 	{"a pool of byte streams", test_pool_of_byte_streams},
-	{"shares of workers", test_shares},
 	{0},
 };

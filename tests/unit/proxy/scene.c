@@ -66,6 +66,9 @@ void scene_stop(void)
 	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
 	CU_ASSERT_EQUAL(lab.p->pending_size[0], 0);
 	CU_ASSERT_EQUAL(lab.p->cluster_conns[0], 0);
+	for (enum mt_node_limit limit = 0; limit < MT_NODE_LIMITS; limit++)
+		CU_ASSERT_EQUAL(
+			mt_units_own(mt_units_of(lab.p->node_limits, 0, 0, limit))->used, 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_opened), scene_counted(MT_PROXY_up_closed));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_accepted), scene_counted(MT_PROXY_down_closed));
 	mt_pools_sample(&lab.pools);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits that documents give for the whole node, and that workers use up one by one: connections
+ * to a cluster's endpoints, and calls that wait for one (connectionPool of a DestinationRule). A
+ * worker takes a unit before it opens a connection or lets a call wait, and returns it at the end.
+ *
+ * A unit is free, in use, or kept. The shared word of a limit counts the units that are not free.
+ * A worker keeps a few units that it has returned, in a word of its own, and takes these first. So
+ * connections and calls that come and go at a steady number change no shared line. If no unit is
+ * free, a worker takes one that another worker keeps.
+ * - At most `max` units are in use, whatever the number of workers, and none is refused while
+ *   fewer are. Exceptions are units that were forced (mt_units_set()), and a limit that was
+ *   lowered.
+ * - Workers write the shared word when they take more units than they keep, or return more than
+ *   they may keep (1/8 of max / workers), and for each unit if max is below 8 for each worker.
+ *   Nothing is written when a unit is refused.
+ * - Limits are in snapshots, so the caller passes `max`, and workers need not agree on a change.
+ *   Accounts are by cluster index, which belongs to the cluster's name in all snapshots.
+ *
+ * Without limits, no function writes anything.
+ */
+#pragma once
+
+#include "mt_upstream.h"
+
+enum mt_node_limit {
+	MT_NODE_CONNS,	 /* connections to the cluster's endpoints */
+	MT_NODE_PENDING, /* calls that wait for a connection */
+	MT_NODE_LIMITS
+};
+
+/* A worker's units of one limit of one cluster. */
+struct mt_units_own {
+	uint32_t used; /* in use; of the worker alone */
+	uint32_t kept; /* atomic, others take from it; never more than a part of the limit */
+};
+
+struct mt_units_of_cluster {
+	struct mt_units_own of[MT_NODE_LIMITS];
+};
+
+/* The accounts of all clusters. */
+struct mt_node_limits {
+	uint16_t workers;
+	struct mt_units_shared *shared; /* by cluster index; written by all workers */
+	/* [workers][MT_UPSTREAM_CLUSTERS_MAX]: each worker has pages of its own */
+	struct mt_units_of_cluster *own;
+};
+
+/* For that many workers. NULL: no memory. Boot only. */
+struct mt_node_limits *mt_node_limits_new(uint16_t workers);
+/* When no worker uses it any more; NULL is allowed. */
+void mt_node_limits_free(struct mt_node_limits *l);
+
+/* One worker's view of one limit of one cluster. */
+struct mt_units {
+	struct mt_node_limits *limits;
+	uint32_t cluster; /* its index */
+	uint16_t worker;
+	uint16_t limit; /* enum mt_node_limit */
+};
+
+static inline struct mt_units mt_units_of(
+	struct mt_node_limits *l, uint16_t worker, uint32_t cluster, enum mt_node_limit limit)
+{
+	return (struct mt_units){
+		.limits = l, .cluster = cluster, .worker = worker, .limit = (uint16_t)limit};
+}
+
+static inline struct mt_units_own *mt_units_own(struct mt_units u)
+{
+	size_t at = (size_t)u.worker * MT_UPSTREAM_CLUSTERS_MAX + u.cluster;
+
+	return &u.limits->own[at].of[u.limit];
+}
+
+/* Takes a unit; false: `max` are in use by all workers together. The worker only. */
+bool mt_units_take(struct mt_units u, uint32_t max);
+/* True if more than `max` units are taken, because some were forced or the limit became lower. */
+bool mt_units_over(struct mt_units u, uint32_t max);
+
+void mt_units_settle(struct mt_units u, uint32_t n, uint32_t max);
+/*
+ * Makes n the number of units that the worker uses: returns the others, or forces those that are
+ * missing, also beyond `max`. Without a limit (max 0) nothing is forced, so what began without one
+ * is counted only when there is one. The worker only.
+ */
+static inline void mt_units_set(struct mt_units u, uint32_t n, uint32_t max)
+{
+	uint32_t used = mt_units_own(u)->used;
+
+	if (mt_unlikely(used > n || (max && used < n)))
+		mt_units_settle(u, n, max);
+}
