@@ -92,3 +92,10 @@ static inline void mt_units_set(struct mt_units u, uint32_t n, uint32_t max)
 	if (mt_unlikely(used > n || (max && used < n)))
 		mt_units_settle(u, n, max);
 }
+
+/* Notes that this worker needs a unit and got none; `now` is monotonic ns. */
+void mt_units_want(struct mt_units u, uint64_t now);
+/* True if a worker needed a unit within the last two seconds and got none. */
+bool mt_units_wanted(struct mt_units u, uint64_t now);
+/* Units that each worker has if all use the same number; at least 1. */
+uint32_t mt_units_even(struct mt_units u, uint32_t max);

@@ -18,10 +18,14 @@
 
 /* A worker keeps this part of its even share at most. */
 #define KEEP_PART 8u
+/* ns: how often a worker notes that it needs a unit, and how long the note counts. */
+#define WANT_EVERY  (200 * MT_MSEC)
+#define WANT_COUNTS (2 * MT_SEC)
 
 /* Words of one cluster that all workers write. */
 struct mt_units_shared {
 	uint64_t word[MT_NODE_LIMITS];
+	uint64_t wanted[MT_NODE_LIMITS]; /* ns */
 } mt_cache_aligned;
 
 /* ---- memory: address space that is backed as it is touched --------------------------------- */
@@ -173,6 +177,11 @@ bool mt_units_over(struct mt_units u, uint32_t max)
 	return taken_in(read_word(&u)) > max;
 }
 
+uint32_t mt_units_even(struct mt_units u, uint32_t max)
+{
+	return max / u.limits->workers + (max % u.limits->workers != 0);
+}
+
 /* How many of n returned units the worker keeps. */
 static uint32_t keeps(const struct mt_units *u, uint32_t n, uint32_t max)
 {
@@ -209,4 +218,22 @@ void mt_units_settle(struct mt_units u, uint32_t n, uint32_t max)
 		add(&u, n - used);
 	else
 		give_back(&u, used - n, max);
+}
+
+/* ---- units that others keep in use --------------------------------------------------------- */
+
+void mt_units_want(struct mt_units u, uint64_t now)
+{
+	uint64_t *wanted = &u.limits->shared[u.cluster].wanted[u.limit];
+
+	if (now >= __atomic_load_n(wanted, __ATOMIC_RELAXED) + WANT_EVERY)
+		__atomic_store_n(wanted, now, __ATOMIC_RELAXED);
+}
+
+bool mt_units_wanted(struct mt_units u, uint64_t now)
+{
+	uint64_t wanted =
+		__atomic_load_n(&u.limits->shared[u.cluster].wanted[u.limit], __ATOMIC_RELAXED);
+
+	return wanted && now < wanted + WANT_COUNTS;
 }

@@ -212,6 +212,8 @@ bool mt_conns_take(struct mt_proxy *p, const struct mt_lanes *ln, bool beyond)
 		return true;
 	if (beyond)
 		mt_units_set(units, n + 1, ln->conns_max);
+	else
+		mt_units_want(units, p->now);
 	return beyond;
 }
 

@@ -336,6 +336,40 @@ static uint64_t idle_limit(const struct mt_proxy *p, const struct mt_up *u)
 	return idle + idle / 4 * (u->self.idx % 16) / 16;
 }
 
+/* An idle connection that other workers may need is examined so often, and closed after this. */
+#define SPARE_IDLE MT_SEC
+
+/*
+ * True if the connection is idle, and this worker has more than its even share of those that are
+ * limited for the node: others may lack some.
+ */
+static bool is_spare(const struct mt_proxy *p, const struct mt_up *u)
+{
+	const struct mt_lanes *ln = u->lanes;
+
+	return mt_up_nothing_awaited(u) &&
+	       p->cluster_conns[ln->cluster_index] >
+		       mt_units_even(mt_conns_units(p, ln->cluster_index), ln->conns_max);
+}
+
+/* The next deadline of a connection with a limit of the node; `at`: without one. */
+static mt_noinline uint64_t spare_deadline(
+	const struct mt_proxy *p, const struct mt_up *u, uint64_t at)
+{
+	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
+
+	return is_spare(p, u) ? MT_MIN(at, MT_MAX(p->now, last) + SPARE_IDLE) : at;
+}
+
+/* True if the connection is idle and another worker needs one. */
+static mt_noinline bool gives_way(const struct mt_proxy *p, const struct mt_up *u)
+{
+	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
+
+	return p->now >= last + SPARE_IDLE && is_spare(p, u) &&
+	       mt_units_wanted(mt_conns_units(p, u->lanes->cluster_index), p->now);
+}
+
 /* When a message that the server has begun is given up. */
 static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_up *u)
 {
@@ -366,7 +400,8 @@ static uint64_t next_deadline(struct mt_proxy *p, const struct mt_up *u)
 		at = MT_MIN(at, u->skip_until);
 	if (mt_up_nothing_awaited(u)) /* draining: its last call has left without an answer */
 		at = u->state == MT_UP_DRAINING ? p->now : MT_MIN(at, last + idle_limit(p, u));
-	return MT_MIN(at, mt_silence_due(u));
+	at = MT_MIN(at, mt_silence_due(u));
+	return mt_unlikely(u->lanes->conns_max) ? spare_deadline(p, u, at) : at;
 }
 
 void mt_up_arm(struct mt_proxy *p, struct mt_up *u)
@@ -404,7 +439,8 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 		mt_up_close(p, u, MT_PROXY_up_drained);
 		return;
 	}
-	if (mt_up_nothing_awaited(u) && p->now >= last + idle_limit(p, u)) {
+	if ((mt_up_nothing_awaited(u) && p->now >= last + idle_limit(p, u)) ||
+		(mt_unlikely(u->lanes->conns_max) && gives_way(p, u))) {
 		mt_up_close(p, u, MT_PROXY_up_idle);
 		return;
 	}

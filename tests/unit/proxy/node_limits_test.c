@@ -160,6 +160,20 @@ static void test_apart(void)
 	mt_node_limits_free(NULL);
 }
 
+static void test_wanted(void)
+{
+	begin(2);
+	CU_ASSERT_FALSE(mt_units_wanted(units(0), MT_SEC));
+	mt_units_want(units(1), MT_SEC);
+	CU_ASSERT_TRUE(mt_units_wanted(units(0), MT_SEC));
+	CU_ASSERT_TRUE(mt_units_wanted(units(0), 3 * MT_SEC - 1));
+	CU_ASSERT_FALSE(mt_units_wanted(units(0), 3 * MT_SEC));
+	CU_ASSERT_EQUAL(mt_units_even(units(0), 1), 1);
+	CU_ASSERT_EQUAL(mt_units_even(units(0), 9), 5);
+	CU_ASSERT_EQUAL(mt_units_even(units(0), UINT32_MAX), 1u << 31);
+	end(2, 9);
+}
+
 /* ---- threads ------------------------------------------------------------------------------- */
 
 struct user {
@@ -436,17 +450,43 @@ static void test_reload(void)
 	config_free(2);
 }
 
+/* Idle connections beyond the worker's part are closed if another worker lacks some. */
+static void test_idle_ones_are_given_up(void)
+{
+	struct fake_conn *c;
+
+	scene_begin(1, 6, 0);
+	scene_patient();
+	c = calls(6);
+	CU_ASSERT_EQUAL(lab_n_servers(), 6);
+	for (uint32_t i = 0; i < 6; i++)
+		lab_connect(lab_server(i));
+	for (uint32_t i = 0; i < 6; i++)
+		scene_answer(lab_server(i), scene_next_sent(lab_server(i)).id, 1, 40);
+	lab_advance(5 * MT_SEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 6);
+	CU_ASSERT_FALSE(mt_units_take(of_other(MT_NODE_CONNS), 6));
+	mt_units_want(of_other(MT_NODE_CONNS), lab.now);
+	lab_advance(1200 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 3);
+	CU_ASSERT_TRUE(mt_units_take(of_other(MT_NODE_CONNS), 6));
+	scene_bye(c);
+	scene_end();
+}
+
 const struct mt_test node_limits_tests[] = {
 	{"exact over workers", test_exact},
 	{"kept units", test_kept},
 	{"units beyond the limit", test_forced},
 	{"a limit that changes", test_limit_changes},
 	{"accounts are apart", test_apart},
+	{"wanted units", test_wanted},
 	{"threads are not refused while a unit is left", test_never_refused},
 	{"threads use no more units than the limit", test_never_more},
 	{"byte streams over workers", test_streams},
 	{"connections over workers", test_calls},
 	{"waiting calls over workers", test_pending},
 	{"limits by a reload", test_reload},
+	{"idle connections that others need", test_idle_ones_are_given_up},
 	{0},
 };
