@@ -352,13 +352,18 @@ static bool is_spare(const struct mt_proxy *p, const struct mt_up *u)
 		       mt_units_even(mt_conns_units(p, ln->cluster_index), ln->conns_max);
 }
 
-/* The next deadline of a connection with a limit of the node; `at`: without one. */
+/*
+ * The next deadline of a connection with a limit of the node; `at`: without one. Also one that is
+ * not spare is examined, because it may be as soon as the worker opens others.
+ */
 static mt_noinline uint64_t spare_deadline(
 	const struct mt_proxy *p, const struct mt_up *u, uint64_t at)
 {
 	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
 
-	return is_spare(p, u) ? MT_MIN(at, MT_MAX(p->now, last) + SPARE_IDLE) : at;
+	if (p->node_limits->workers == 1 || !mt_up_nothing_awaited(u))
+		return at;
+	return MT_MIN(at, MT_MAX(p->now, last) + SPARE_IDLE);
 }
 
 /* True if the connection is idle and another worker needs one. */

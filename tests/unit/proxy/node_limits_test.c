@@ -474,6 +474,32 @@ static void test_idle_ones_are_given_up(void)
 	scene_end();
 }
 
+/* Also those that were idle before the worker had more than its part. */
+static void test_idle_ones_from_before(void)
+{
+	struct fake_conn *c, *streams[3];
+
+	scene_begin(1, 6, 0);
+	scene_patient();
+	c = calls(3);
+	for (uint32_t i = 0; i < 3; i++) {
+		lab_connect(lab_server(i));
+		scene_answer(lab_server(i), scene_next_sent(lab_server(i)).id, 1, 40);
+	}
+	for (uint32_t i = 0; i < 3; i++) {
+		streams[i] = lab_client(CONFIG_OPAQUE);
+		CU_ASSERT_TRUE(joined(streams[i]));
+	}
+	CU_ASSERT_EQUAL(lab.p->cluster_conns[0], 6);
+	mt_units_want(of_other(MT_NODE_CONNS), lab.now);
+	lab_advance(1900 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->cluster_conns[0], 3);
+	for (uint32_t i = 0; i < 3; i++)
+		lab_close(streams[i], MT_CLOSE_RESET);
+	scene_bye(c);
+	scene_end();
+}
+
 const struct mt_test node_limits_tests[] = {
 	{"exact over workers", test_exact},
 	{"kept units", test_kept},
@@ -488,5 +514,6 @@ const struct mt_test node_limits_tests[] = {
 	{"waiting calls over workers", test_pending},
 	{"limits by a reload", test_reload},
 	{"idle connections that others need", test_idle_ones_are_given_up},
+	{"idle connections from before", test_idle_ones_from_before},
 	{0},
 };
