@@ -207,6 +207,7 @@ static void lanes(struct mt_image *im, void *obj, void *arg)
 		mt_image_pointer(im, &ln->fair[i]);
 	mt_image_list(im, &ln->bulk);
 	mt_image_list(im, &ln->hungry_node);
+	mt_image_list(im, &ln->timer.node);
 }
 
 static void fair(struct mt_image *im, void *obj, void *arg)

@@ -11,6 +11,7 @@
  * - At most `max` units are in use, whatever the number of workers, and none is refused while
  *   fewer are. Exceptions are units that were forced (mt_units_set()), and a limit that was
  *   lowered.
+ * - A returned unit wakes no worker: one that waits for it looks again (mt_units_left()).
  * - Workers write the shared word when they take more units than they keep, or return more than
  *   they may keep (1/8 of max / workers), and for each unit if max is below 8 for each worker.
  *   Nothing is written when a unit is refused.
@@ -76,6 +77,8 @@ static inline struct mt_units_own *mt_units_own(struct mt_units u)
 
 /* Takes a unit; false: `max` are in use by all workers together. The worker only. */
 bool mt_units_take(struct mt_units u, uint32_t max);
+/* True if a unit is left: mt_units_take() may succeed. Changes nothing. */
+bool mt_units_left(struct mt_units u, uint32_t max);
 /* True if more than `max` units are taken, because some were forced or the limit became lower. */
 bool mt_units_over(struct mt_units u, uint32_t max);
 
@@ -99,3 +102,8 @@ void mt_units_want(struct mt_units u, uint64_t now);
 bool mt_units_wanted(struct mt_units u, uint64_t now);
 /* Units that each worker has if all use the same number; at least 1. */
 uint32_t mt_units_even(struct mt_units u, uint32_t max);
+/* The same rounded down: if all workers have no more, they have no more than the limit. */
+static inline uint32_t mt_units_share(struct mt_units u, uint32_t max)
+{
+	return max / u.limits->workers;
+}

@@ -172,6 +172,17 @@ bool mt_units_take(struct mt_units u, uint32_t max)
 	return true;
 }
 
+bool mt_units_left(struct mt_units u, uint32_t max)
+{
+	uint32_t taken = taken_in(read_word(&u));
+	struct mt_units of = u;
+
+	for (of.worker = 0; taken == max && of.worker < u.limits->workers; of.worker++)
+		if (__atomic_load_n(&mt_units_own(of)->kept, __ATOMIC_RELAXED))
+			return true;
+	return taken < max;
+}
+
 bool mt_units_over(struct mt_units u, uint32_t max)
 {
 	return taken_in(read_word(&u)) > max;
@@ -185,7 +196,7 @@ uint32_t mt_units_even(struct mt_units u, uint32_t max)
 /* How many of n returned units the worker keeps. */
 static uint32_t keeps(const struct mt_units *u, uint32_t n, uint32_t max)
 {
-	uint32_t most = max / u->limits->workers / KEEP_PART;
+	uint32_t most = mt_units_share(*u, max) / KEEP_PART;
 	uint32_t kept = __atomic_load_n(&mt_units_own(*u)->kept, __ATOMIC_RELAXED);
 
 	if (kept >= most || taken_in(read_word(u)) >= max)

@@ -284,6 +284,8 @@ static void fire(void *arg, struct mt_timer *t)
 		mt_down_timer(p, mt_container_of(t, struct mt_down, timer));
 	else if (mt_lies_in(&p->ups, t))
 		mt_up_timer(p, mt_container_of(t, struct mt_up, timer));
+	else if (mt_lies_in(&p->lanes, t))
+		mt_lanes_timer(p, mt_container_of(t, struct mt_lanes, timer));
 	else if (mt_lies_in(&p->selections, t))
 		mt_chain_selection_timer(p, mt_container_of(t, struct mt_chain_selection, timer));
 	else if (mt_lies_in(&p->health_checks, t))

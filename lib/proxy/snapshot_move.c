@@ -405,8 +405,12 @@ static void mark_lanes(struct mt_proxy *p, const struct mt_cluster *c, const str
 	const struct mt_ep_state *st = ep->state;
 
 	for (struct mt_lanes *ln = p->lanes_by_ep[st->index]; ln; ln = ln->next_class)
-		if (ln->ep_id == st->id && is_secured(ln, c, ep))
+		if (ln->ep_id == st->id && is_secured(ln, c, ep)) {
 			ln->seen = p->snap->version;
+			ln->conns_max = c->max_connections;
+			if (mt_unlikely((c->max_connections || c->max_pending) && ln->n_queued))
+				mt_lanes_look_later(p, ln);
+		}
 }
 
 /* Has connections and calls counted that were there before the node had a limit for them. */

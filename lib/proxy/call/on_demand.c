@@ -214,6 +214,7 @@ bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_conne
 	j->waited = true;
 	j->on_demand = j->cluster->index + 1;
 	p->pending[j->cluster->index]++;
+	mt_pending_settle(p, j->cluster->index, j->cluster->max_pending);
 	add(&p->on_demand.streams, &j->node);
 	return true;
 }

@@ -51,6 +51,7 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 	}
 	mt_list_init(&ln->bulk);
 	mt_list_init(&ln->hungry_node);
+	mt_timer_init(&ln->timer);
 	ln->next_class = p->lanes_by_ep[ln->ep_index];
 	p->lanes_by_ep[ln->ep_index] = ln;
 	return ln;
@@ -137,6 +138,7 @@ void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)
 		if (ln->n_conns[i])
 			return;
 	mt_list_del(&ln->hungry_node);
+	mt_wheel_cancel(&p->wheel, &ln->timer);
 	mt_tls_context_leave(ln->tls);
 	mt_slab_free(&p->lanes, ln);
 }
@@ -200,21 +202,6 @@ uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role)
 	mt_list_foreach (at, &ln->conns[role])
 		n -= mt_list_entry(at, struct mt_up, node)->state == MT_UP_DRAINING;
 	return n;
-}
-
-bool mt_conns_take(struct mt_proxy *p, const struct mt_lanes *ln, bool beyond)
-{
-	struct mt_units units = mt_conns_units(p, ln->cluster_index);
-	uint32_t n = p->cluster_conns[ln->cluster_index];
-
-	mt_units_set(units, n, ln->conns_max);
-	if (mt_units_take(units, ln->conns_max))
-		return true;
-	if (beyond)
-		mt_units_set(units, n + 1, ln->conns_max);
-	else
-		mt_units_want(units, p->now);
-	return beyond;
 }
 
 /*

@@ -31,8 +31,8 @@ static inline void mt_pending_settle(struct mt_proxy *p, uint32_t cluster, uint3
 	mt_units_set(mt_pending_units(p, cluster), p->pending[cluster], max);
 }
 
-/* Takes a unit for one more connection of a cluster with a limit. */
-bool mt_conns_take(struct mt_proxy *p, const struct mt_lanes *ln, bool beyond);
+/* limited.c. Takes a unit for one more connection of a cluster with a limit. */
+bool mt_conns_take(struct mt_proxy *p, struct mt_lanes *ln, bool beyond);
 
 /*
  * Counts a connection that is to be opened. False: the cluster has as many as
@@ -140,6 +140,10 @@ const struct mt_attempt *mt_queue_head(const struct mt_lanes *ln, uint32_t queue
  * preferably one on which all are; NULL: there is none.
  */
 struct mt_up *mt_lane_gives_way(const struct mt_lanes *ln);
+/* limited.c. Calls wait, and the cluster has limits of the node: arms the group's timer. */
+void mt_lanes_look_later(struct mt_proxy *p, struct mt_lanes *ln);
+/* mt_lanes.timer is due. */
+void mt_lanes_timer(struct mt_proxy *p, struct mt_lanes *ln);
 /* Gives waiting calls to connections; at most about `budget` of them. Returns how many. */
 uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget);
 /* The connection is open: sends what waited for it. */

@@ -202,6 +202,7 @@ struct mt_lanes {
 	uint32_t cluster_index; /* mt_proxy.cluster_conns */
 	uint32_t conns_max; /* most connections of the node to the whole cluster; 0: any number */
 	bool gone;	    /* the endpoint left the configuration */
+	bool limited;	    /* conns_max refused the last connection that a call needed */
 	bool pinned;	    /* must not be freed at the moment */
 	bool of_caller;	    /* `tls` presents a caller's identity, not the node's */
 	uint16_t way;	    /* mt_endpoint_way() */
@@ -225,4 +226,6 @@ struct mt_lanes {
 	uint32_t n_bound; /* SERIAL: connections bound to a client (mt_up.bound) */
 	/* In mt_proxy.hungry: a connection may be free for the queue. */
 	struct mt_list hungry_node;
+	struct mt_timer
+		timer; /* armed while calls wait and a limit of the node exists (limited.c) */
 };

@@ -263,6 +263,8 @@ bool mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 		fair_put(ln->fair[q], a, false);
 	}
 	mt_exchange_trace_queued(p, ex, "no connection takes it now");
+	if (mt_unlikely(ln->conns_max || mt_pending_most(ex)))
+		mt_lanes_look_later(p, ln);
 	if (mt_unlikely(full) && q != BULK)
 		give_way(p, ln, a);
 	return true;

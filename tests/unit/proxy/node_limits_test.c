@@ -85,7 +85,10 @@ static void test_kept(void)
 	/* They are the first that it takes, and others get them if there are no others. */
 	CU_ASSERT_EQUAL(take(0, 4, 160), 4);
 	CU_ASSERT_EQUAL(mt_units_own(units(0))->kept, 6);
-	CU_ASSERT_EQUAL(take(1, 200, 160), 156);
+	CU_ASSERT_EQUAL(take(1, 150, 160), 150);
+	CU_ASSERT_TRUE(mt_units_left(units(1), 160));
+	CU_ASSERT_EQUAL(take(1, 200, 160), 6);
+	CU_ASSERT_FALSE(mt_units_left(units(1), 160));
 	CU_ASSERT_EQUAL(mt_units_own(units(0))->kept, 0);
 	/* At the limit nothing is kept. */
 	give(0, 1, 160);
@@ -385,6 +388,31 @@ static void test_calls(void)
 	scene_end();
 }
 
+/* Calls that wait get connections that others have returned, although no call comes or ends. */
+static void test_waiting_calls_are_woken(void)
+{
+	struct fake_conn *c;
+
+	scene_begin(1, 3, 0);
+	scene_patient();
+	mt_units_set(of_other(MT_NODE_CONNS), 3, 3);
+	c = calls(4);
+	lab_connect(lab_server(0));
+	lab_advance(10 * MT_SEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	/* Other workers know all the time that one is needed. */
+	CU_ASSERT_TRUE(mt_units_wanted(of_other(MT_NODE_CONNS), lab.now));
+	mt_units_set(of_other(MT_NODE_CONNS), 1, 3);
+	lab_advance(20 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 2);
+	mt_units_set(of_other(MT_NODE_CONNS), 0, 3);
+	lab_advance(20 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 3);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_end();
+}
+
 static void test_pending(void)
 {
 	struct fake_conn *c, *other, *refused;
@@ -511,6 +539,7 @@ const struct mt_test node_limits_tests[] = {
 	{"threads use no more units than the limit", test_never_more},
 	{"byte streams over workers", test_streams},
 	{"connections over workers", test_calls},
+	{"waiting calls are woken", test_waiting_calls_are_woken},
 	{"waiting calls over workers", test_pending},
 	{"limits by a reload", test_reload},
 	{"idle connections that others need", test_idle_ones_are_given_up},

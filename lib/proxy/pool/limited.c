@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits of the node at a lane group. Units that other workers return cause no event of this
+ * worker's connections. So while calls wait, a timer of the group looks for them.
+ */
+#include "pool/mt_pool_priv.h"
+
+#define LOOK_EVERY (10 * MT_MSEC) /* ns */
+
+bool mt_conns_take(struct mt_proxy *p, struct mt_lanes *ln, bool beyond)
+{
+	struct mt_units units = mt_conns_units(p, ln->cluster_index);
+	uint32_t n = p->cluster_conns[ln->cluster_index];
+
+	mt_units_set(units, n, ln->conns_max);
+	ln->limited = !mt_units_take(units, ln->conns_max) && !beyond;
+	if (ln->limited)
+		mt_units_want(units, p->now);
+	else
+		mt_units_set(units, n + 1, ln->conns_max);
+	return !ln->limited;
+}
+
+/* Calls wait because of the limit of connections, if it has not gone meanwhile. */
+static void look_for_unit(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	struct mt_units units = mt_conns_units(p, ln->cluster_index);
+
+	if (!ln->conns_max || mt_units_left(units, ln->conns_max))
+		mt_lane_hungry(p, ln);
+	else
+		mt_units_want(units, p->now);
+}
+
+void mt_lanes_look_later(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	if (!mt_timer_armed(&ln->timer))
+		mt_wheel_arm(&p->wheel, &ln->timer, p->now + LOOK_EVERY);
+}
+
+void mt_lanes_timer(struct mt_proxy *p, struct mt_lanes *ln)
+{
+	if (ln->n_queued == 0)
+		return;
+	if (ln->limited)
+		look_for_unit(p, ln);
+	mt_wheel_arm(&p->wheel, &ln->timer, p->now + LOOK_EVERY);
+}
