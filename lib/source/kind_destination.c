@@ -129,6 +129,7 @@ static const struct mt_field tcp_fields[] = {
 		.max = INT32_MAX,
 		.help = "most connections of the node to the cluster's endpoints, whatever the "
 			"number of workers. Each worker may always have one to each endpoint, "
+			"and one more for long messages where connections carry several calls, "
 			"except with opaque TCP. Default: 256 per worker and endpoint where a "
 			"connection carries one call at a time"},
 	{"connectTimeout", MT_F_DURATION, AT(struct mt_tcp_pool, connect_timeout), .min = 1,
@@ -149,7 +150,8 @@ static const struct mt_field http_fields[] = {
 	{"http1MaxPendingRequests", MT_F_NUM, AT(struct mt_http_pool, max_pending), .min = 1,
 		.max = INT32_MAX,
 		.help = "most calls of the node that wait for a connection to the cluster, "
-			"whatever the number of workers; default: 1,024 per worker and cluster"},
+			"whatever the number of workers, which may exceed it for 10 ms while one "
+			"makes room for another; default: 1,024 per worker and cluster"},
 	{"maxRequestsPerConnection", MT_F_LATER,
 		.help = "connections are kept while they are used"},
 	{"maxRetries", MT_F_LATER,

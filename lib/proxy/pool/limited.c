@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Limits of the node at a lane group. Units that other workers return cause no event of this
- * worker's connections. So while calls wait, a timer of the group looks for them.
+ * Limits of the node at a lane group. Units that other workers return, or need, cause no event of
+ * this worker's connections. So while calls wait, a timer of the group looks for both.
  */
 #include "pool/mt_pool_priv.h"
 
-#define LOOK_EVERY (10 * MT_MSEC) /* ns */
+/* ns, and the same after a look that left something to do. */
+#define LOOK_EVERY (10 * MT_MSEC)
+#define LOOK_AGAIN MT_MSEC
+/* Most waiting calls that one look refuses. */
+#define YIELD_AT_ONCE 32
 
 bool mt_conns_take(struct mt_proxy *p, struct mt_lanes *ln, bool beyond)
 {
@@ -40,9 +44,13 @@ void mt_lanes_look_later(struct mt_proxy *p, struct mt_lanes *ln)
 
 void mt_lanes_timer(struct mt_proxy *p, struct mt_lanes *ln)
 {
-	if (ln->n_queued == 0)
+	struct mt_ref ref = ln->self;
+	uint32_t n = mt_queue_yield(p, ln, YIELD_AT_ONCE);
+
+	if (mt_slab_get(&p->lanes, ref) != ln || ln->n_queued == 0)
 		return;
 	if (ln->limited)
 		look_for_unit(p, ln);
-	mt_wheel_arm(&p->wheel, &ln->timer, p->now + LOOK_EVERY);
+	mt_wheel_arm(
+		&p->wheel, &ln->timer, p->now + (n == YIELD_AT_ONCE ? LOOK_AGAIN : LOOK_EVERY));
 }

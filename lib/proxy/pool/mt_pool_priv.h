@@ -144,6 +144,12 @@ struct mt_up *mt_lane_gives_way(const struct mt_lanes *ln);
 void mt_lanes_look_later(struct mt_proxy *p, struct mt_lanes *ln);
 /* mt_lanes.timer is due. */
 void mt_lanes_timer(struct mt_proxy *p, struct mt_lanes *ln);
+/*
+ * Refuses waiting calls of the clients with the most, at most n, while more wait for the cluster on
+ * all workers than its limit, on this one more than its even share, and another worker needed
+ * places. Returns how many; the group may be freed then.
+ */
+uint32_t mt_queue_yield(struct mt_proxy *p, struct mt_lanes *ln, uint32_t n);
 /* Gives waiting calls to connections; at most about `budget` of them. Returns how many. */
 uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget);
 /* The connection is open: sends what waited for it. */

@@ -175,31 +175,52 @@ static bool too_large(
 	return n > 1 && all > bytes;
 }
 
+/*
+ * True if more calls than a limit of the node wait for the cluster, and this worker has to refuse
+ * some, because it has more than its even share.
+ */
+static bool is_over_node(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	uint32_t cluster = ex->attempt.cluster_index, max = mt_pending_most(ex);
+	struct mt_units units = mt_pending_units(p, cluster);
+
+	return max && p->pending[cluster] > mt_units_share(units, max) && mt_units_over(units, max);
+}
+
 /* True if more waits for the cluster than its limits allow. */
 static bool is_over(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	uint32_t cluster = ex->attempt.cluster_index, max = mt_pending_most(ex);
+	uint32_t cluster = ex->attempt.cluster_index;
 
 	if (too_large(p, ex, p->pending[cluster], 0))
 		return true;
-	return max ? mt_units_over(mt_pending_units(p, cluster), max)
-		   : p->pending[cluster] > p->conf.pending_max;
+	return mt_pending_most(ex) ? is_over_node(p, ex)
+				   : p->pending[cluster] > p->conf.pending_max;
 }
 
 /*
  * True if one more call may wait. A unit of the node's limit is then taken for it, until
- * mt_pending_add() counts the call or mt_pending_settle() returns the unit.
+ * mt_pending_add() counts the call or mt_pending_settle() returns the unit. If other workers have
+ * all units, mt_pending_add() forces one up to this worker's even share; a worker with more than
+ * its own then refuses a call (mt_queue_yield()).
  */
 static bool has_place(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	uint32_t cluster = ex->attempt.cluster_index, max = mt_pending_most(ex);
+	struct mt_units units;
 
 	if (too_large(p, ex, p->pending[cluster] + 1, ex->req.truesize))
 		return false;
 	if (mt_likely(!max))
 		return p->pending[cluster] < p->conf.pending_max;
+	units = mt_pending_units(p, cluster);
 	mt_pending_settle(p, cluster, max);
-	return mt_units_take(mt_pending_units(p, cluster), max);
+	if (mt_units_take(units, max))
+		return true;
+	if (p->pending[cluster] >= mt_units_share(units, max))
+		return false;
+	mt_units_want(units, p->now);
+	return true;
 }
 
 /* At the limits: true if no call of another bucket gives way, because this bucket has the most. */
@@ -235,6 +256,32 @@ static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_at
 			return;
 		refuse(p, mt_attempt_exchange(last));
 	}
+}
+
+/* A waiting call of the bucket with the most, else the last one for a bulk connection, or NULL. */
+static struct mt_attempt *last_waiting(const struct mt_lanes *ln)
+{
+	if (ln->fair[NARROW] || ln->fair[WIDE])
+		return last_of(ln, bucket_of_most(ln));
+	return mt_list_empty(&ln->bulk) ? NULL
+					: mt_list_entry(ln->bulk.prev, struct mt_attempt, node);
+}
+
+uint32_t mt_queue_yield(struct mt_proxy *p, struct mt_lanes *ln, uint32_t n)
+{
+	struct mt_ref ref = ln->self;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct mt_attempt *last = last_waiting(ln);
+
+		if (!last || !is_over_node(p, mt_attempt_exchange(last)) ||
+			!mt_units_wanted(mt_pending_units(p, ln->cluster_index), p->now))
+			return i;
+		refuse(p, mt_attempt_exchange(last));
+		if (mt_slab_get(&p->lanes, ref) != ln)
+			return i + 1;
+	}
+	return n;
 }
 
 bool mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)

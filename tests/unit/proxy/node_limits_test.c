@@ -413,6 +413,61 @@ static void test_waiting_calls_are_woken(void)
 	scene_end();
 }
 
+/* Another worker has all places: calls may wait up to this worker's even share. */
+static void test_pending_share(void)
+{
+	struct fake_conn *c, *refused;
+
+	scene_begin(1, 1, 4);
+	scene_patient();
+	mt_units_set(of_other(MT_NODE_PENDING), 4, 4);
+	c = calls(3); /* one on the connection, two wait */
+	CU_ASSERT_EQUAL(lab.p->pending[0], 2);
+	CU_ASSERT_TRUE(mt_units_over(of_other(MT_NODE_PENDING), 4));
+	CU_ASSERT_TRUE(mt_units_wanted(of_other(MT_NODE_PENDING), lab.now));
+	refused = calls(1);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 2);
+	CU_ASSERT_EQUAL(scene_next_sent(refused).first, MT_REPLY_OVERLOAD);
+	/* Those are the other worker's to refuse. */
+	lab_advance(50 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 2);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_close(refused, MT_CLOSE_RESET);
+	scene_end();
+}
+
+/* This worker has all places, and another one needs some: calls of the client with most give way. */
+static void test_pending_gives_way(void)
+{
+	struct fake_conn *c, *other;
+
+	scene_begin(1, 1, 6);
+	scene_patient();
+	c = calls(6);
+	other = lab_client_from(CONFIG_SERIAL, 77);
+	scene_send_request(other, 'Q', 9, 64);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 6);
+	mt_units_set(of_other(MT_NODE_PENDING), 2, 6);
+	CU_ASSERT_TRUE(mt_units_over(of_other(MT_NODE_PENDING), 6));
+	/* That alone may be a limit that was lowered: what waits goes on to wait. */
+	lab_advance(50 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 6);
+	mt_units_want(of_other(MT_NODE_PENDING), lab.now);
+	lab_advance(20 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 4);
+	CU_ASSERT_FALSE(mt_units_over(of_other(MT_NODE_PENDING), 6));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_overload), 2);
+	CU_ASSERT_EQUAL(other->sent.len, 0);
+	/* No more than down to the even share. */
+	mt_units_set(of_other(MT_NODE_PENDING), 6, 6);
+	lab_advance(20 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 3);
+	CU_ASSERT_EQUAL(other->sent.len, 0);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_close(other, MT_CLOSE_RESET);
+	scene_end();
+}
+
 static void test_pending(void)
 {
 	struct fake_conn *c, *other, *refused;
@@ -541,6 +596,8 @@ const struct mt_test node_limits_tests[] = {
 	{"connections over workers", test_calls},
 	{"waiting calls are woken", test_waiting_calls_are_woken},
 	{"waiting calls over workers", test_pending},
+	{"waiting calls of an even share", test_pending_share},
+	{"waiting calls give way to another worker's", test_pending_gives_way},
 	{"limits by a reload", test_reload},
 	{"idle connections that others need", test_idle_ones_are_given_up},
 	{"idle connections from before", test_idle_ones_from_before},
