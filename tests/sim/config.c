@@ -91,6 +91,8 @@ static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
 	out->eps = b->eps[i];
 	out->n_eps = c->n_eps;
 	out->connect_ms = c->connect_ms;
+	out->max_connections = c->max_connections;
+	out->max_pending = c->max_pending;
 	out->outlier = c->outlier;
 	out->ring_min = 64;
 	out->ring_max = 1024;

@@ -25,7 +25,8 @@ struct config_cluster {
 	const char *hash_key; /* of maglev and ring hash; NULL: the client's address */
 	struct mt_outlier_rule outlier;
 	uint32_t connect_ms;
-	struct mt_extauthz_provider *asks; /* about each call to it; NULL: all of them pass */
+	uint32_t max_connections, max_pending; /* 0: no limit */
+	struct mt_extauthz_provider *asks;     /* about each call to it; NULL: all of them pass */
 };
 
 struct config_listener {

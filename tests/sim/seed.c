@@ -83,6 +83,8 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_proxy_client_close,
 	&scenario_given_up,
 	&scenario_newcomers,
+	&scenario_node_limits,
+	&scenario_node_limits_pending,
 	&scenario_slow_server,
 	&scenario_slow_server_limits,
 	&scenario_slow_server_no_rss,
