@@ -162,11 +162,11 @@ struct search {
 /* Adds a row for `good`, last seen in `file`; nothing without memory. */
 static void add_absent_row(struct search *s, struct mt_object *good, const char *file)
 {
+	const char *holder = good ? mt_source_holder(s->r, file, good) : NULL;
 	struct mt_object_table *t = s->t;
 	struct mt_object_row *row;
 
-	/* The source's limit is newer than the version. */
-	if (!good || mt_source_excludes(s->r, file, good))
+	if (!holder)
 		return;
 	row = add_row(t, good);
 	if (!row || mt_objects_add(&t->objects, good))
@@ -178,19 +178,21 @@ static void add_absent_row(struct search *s, struct mt_object *good, const char 
 	if (row->moving)
 		row->why = mt_region_printf(
 			&t->region, "%s, where it was seen last, changed while it was read", file);
-	else if (s->r->unread)
-		row->why = mt_region_printf(&t->region,
-			"no file has it, but %s cannot be read: no object is removed until it can "
-			"be read",
-			s->r->unread);
-	else
+	else if (holder == file)
 		row->why = mt_region_printf(&t->region,
 			"%s, where it was seen last, could not be read to its end", file);
+	else
+		row->why = mt_region_printf(&t->region,
+			"no file has it, but %s cannot be read: no object%s is removed until it "
+			"can be read",
+			holder, s->r->unread ? "" : " of its namespaces");
 }
 
+/* True for an object that is missing; mt_source_holder() decides whether it still exists. */
 static bool is_absent(const struct search *s, const char *key, const char *file)
 {
-	return !mt_strmap_get(&s->here, key) && mt_source_is_partial(s->r, file);
+	return !mt_strmap_get(&s->here, key) &&
+	       (s->r->n_unread || mt_source_is_partial(s->r, file));
 }
 
 /* Adds rows for objects that were not found now, but whose last file may still hold them. */

@@ -15,11 +15,8 @@
 struct mt_source_limits mt_source_limits = {MT_SOURCE_NAMES_MAX, MT_SOURCE_DIRECTORIES_MAX,
 	MT_SOURCE_BYTES_MAX, MT_SOURCE_MEMORY_MAX, MT_SOURCE_STEPS_MAX};
 
-/* The directory of a source that is limited to some namespaces, at the start of the load. */
-struct confined {
-	dev_t dev;
-	ino_t ino;
-};
+/* Instead of a source: what the configuration names, which no source reads again. */
+#define OF_ALL UINT32_MAX
 
 /* The directory of a source, open for the whole load. */
 struct opened {
@@ -39,18 +36,21 @@ struct load {
 	struct opened *opened;
 	/* Of the source that is being read; NULL for files that the configuration names. */
 	const struct mt_root *root;
+	uint32_t at;   /* its index in reading->roots */
+	uint32_t self; /* index + 1 of a source limited to some namespaces; 0: another; OF_ALL */
 	struct mt_source_limits used; /* by that source */
 	bool exceeded;		      /* one of its limits: read no more of it */
 	struct listed *listed;
-	struct confined *confined;
-	uint32_t n_listed, n_confined;
+	struct mt_root_place *places; /* by index in reading->roots */
+	uint32_t n_listed, n_places;
 	uint64_t
 		began; /* wall() at the start: time stamps of earlier changes are never later than it */
 };
 
-/* A visited file or directory; `next`: one with the same inode on another device. */
+/* A visited file or directory; `next`: another visit to the same inode number. */
 struct visit {
 	dev_t dev;
+	uint32_t self; /* of the load at that time */
 	struct visit *next;
 };
 
@@ -66,12 +66,12 @@ void mt_source_reading_fini(struct mt_source_reading *r)
 	mt_objects_fini(&r->objects);
 	for (uint32_t i = 0; i < r->n_partial; i++)
 		free(r->partial[i]);
-	for (uint32_t i = 0; i < r->n_confined; i++) {
-		free(r->confined[i].directory);
-		free(r->confined[i].only);
+	for (uint32_t i = 0; i < r->n_roots; i++) {
+		free(r->roots[i].directory);
+		free(r->roots[i].only);
 	}
 	mt_strmap_fini(&r->by_path);
-	free(r->confined);
+	free(r->roots);
 	free(r->partial);
 	free(r->unread);
 	*r = (struct mt_source_reading){0};
@@ -96,15 +96,6 @@ int mt_reading_changing(struct mt_source_reading *r, const char *path)
 	return mt_reading_partial(r, path);
 }
 
-/* True if the path is the directory, or below it. */
-static bool is_below(const char *path, const char *directory)
-{
-	size_t len = strlen(directory);
-
-	return strncmp(path, directory, len) == 0 &&
-	       (path[len] == '\0' || path[len] == '/' || (len && directory[len - 1] == '/'));
-}
-
 bool mt_source_is_partial(const struct mt_source_reading *r, const char *file)
 {
 	char *path = r->n_partial && !r->unread ? strdup(file) : NULL;
@@ -126,20 +117,52 @@ bool mt_source_is_partial(const struct mt_source_reading *r, const char *file)
 	return found;
 }
 
-bool mt_source_excludes(
-	const struct mt_source_reading *r, const char *file, const struct mt_object *o)
+static bool excludes(const struct mt_source_root *root, const struct mt_object *o)
 {
-	for (uint32_t i = 0; i < r->n_confined; i++) {
-		const struct mt_source_place place = {.only = r->confined[i].only};
+	const struct mt_source_place place = {.only = root->only};
 
-		if (is_below(file, r->confined[i].directory) &&
-			mt_place_excludes(&place, mt_kind_find(o->group, o->kind), o->ns))
-			return true;
-	}
-	return false;
+	return mt_place_excludes(&place, mt_kind_find(o->group, o->kind), o->ns);
 }
 
-/* True if this load has not visited the file or directory before. */
+/* The source of a file: the innermost directory that contains it; one with namespaces first. */
+static const struct mt_source_root *root_of(const struct mt_source_reading *r, const char *file)
+{
+	const struct mt_source_root *best = NULL;
+
+	for (uint32_t i = 0; i < r->n_roots; i++) {
+		const struct mt_source_root *one = &r->roots[i];
+		size_t len = strlen(one->directory), most = best ? strlen(best->directory) : 0;
+
+		if (mt_is_below(file, one->directory) &&
+			(!best || len > most || (len == most && one->only && !best->only)))
+			best = one;
+	}
+	return best;
+}
+
+const char *mt_source_holder(
+	const struct mt_source_reading *r, const char *file, const struct mt_object *o)
+{
+	const struct mt_source_root *root = root_of(r, file);
+
+	if (root && excludes(root, o))
+		return NULL;
+	if (r->unread)
+		return r->unread;
+	if (mt_source_is_partial(r, file))
+		return file;
+	if (root && !root->unread)
+		return NULL;
+	for (uint32_t i = 0; i < r->n_roots; i++)
+		if (r->roots[i].unread && !excludes(&r->roots[i], o))
+			return r->roots[i].directory;
+	return NULL;
+}
+
+/*
+ * True if this load has not visited the file or directory before. A source that is limited to some
+ * namespaces has visits of its own: a hard link in it hides no file from others.
+ */
 static bool first_visit(struct load *l, const struct stat *st)
 {
 	/* Ids in the map must not be 0, so replace inode 0. */
@@ -147,12 +170,12 @@ static bool first_visit(struct load *l, const struct stat *st)
 	struct visit *first = mt_idmap_get(&l->visited, id), *v;
 
 	for (v = first; v; v = v->next)
-		if (v->dev == st->st_dev)
+		if (v->dev == st->st_dev && (v->self == l->self || v->self == OF_ALL))
 			return false;
 	v = mt_region_alloc(&l->region, sizeof(*v));
 	if (!v)
 		return false;
-	*v = (struct visit){st->st_dev, first};
+	*v = (struct visit){st->st_dev, l->self, first};
 	if (mt_idmap_put(&l->visited, id, v))
 		l->region.failed = true;
 	return true;
@@ -178,6 +201,25 @@ static void keep_all(struct load *l, const char *path)
 		l->reading->unread = strdup(path);
 	if (!l->reading->unread)
 		l->region.failed = true;
+}
+
+/*
+ * Keeps the objects of a source that cannot be read. The name of its directory may be a mistake, so
+ * that they were in another one.
+ */
+static void keep_source(struct load *l, const char *path)
+{
+	struct mt_source_root *root = &l->reading->roots[l->at];
+
+	if (!root->only) {
+		keep_all(l, path);
+		return;
+	}
+	root->unread = true;
+	l->reading->n_unread++;
+	mt_diag_add(l->diags, MT_DIAG_WARNING, (struct mt_origin){path, 0}, NULL,
+		"correct its name or restore it; to remove its objects, name it no more",
+		"no object of its namespaces is removed until it can be read: %s", root->only);
 }
 
 /*
@@ -252,18 +294,6 @@ static int read_file(struct load *l, const char *path, const struct stat *st)
 	return count_memory(l, rc == -EOVERFLOW ? UINT64_MAX / 2 : memory) ? rc : -E2BIG;
 }
 
-/*
- * True if the directory is left to a source that is limited to some namespaces. Otherwise a source
- * that contains this directory would read it without the limit.
- */
-static bool is_confined(const struct load *l, const struct stat *st)
-{
-	for (uint32_t i = 0; i < l->n_confined; i++)
-		if (l->confined[i].ino == st->st_ino && l->confined[i].dev == st->st_dev)
-			return true;
-	return false;
-}
-
 static void scan(struct load *l, const char *path, unsigned int depth);
 
 /* Reports a path without a state, unless it was listed and is gone by now. */
@@ -297,7 +327,7 @@ static bool read_state(struct load *l, const char *path, int rc, const struct st
 		tell_missing(l, path, named, -rc);
 		return false;
 	}
-	if ((S_ISDIR(st->st_mode) && is_confined(l, st)) || !first_visit(l, st))
+	if (!first_visit(l, st))
 		return true;
 	if (S_ISDIR(st->st_mode) && !named) {
 		scan(l, path, depth + 1);
@@ -313,8 +343,12 @@ static bool read_named(struct load *l, const char *path)
 {
 	struct stat st;
 	int rc = mt_root_stat(NULL, path, &st);
+	bool read;
 
-	return read_state(l, path, rc, &st, true, 0);
+	l->self = OF_ALL;
+	read = read_state(l, path, rc, &st, true, 0);
+	l->self = 0;
+	return read;
 }
 
 /*
@@ -390,7 +424,7 @@ static void find_changed(struct load *l)
 
 /*
  * Lists a directory, after recording its state for find_changed(). 0 or -errno; -E2BIG: the source
- * has too many names.
+ * has too many names; 1: it is left to another source.
  */
 static int list(struct load *l, const char *path, struct mt_listing **names)
 {
@@ -399,8 +433,12 @@ static int list(struct load *l, const char *path, struct mt_listing **names)
 
 	if (fd < 0)
 		return fd;
-	*names = mt_cache_listing(l->cache, path);
-	rc = !*names ? -ENOMEM : fstat(fd, &st) ? -errno : 0;
+	rc = fstat(fd, &st) ? -errno : 0;
+	if (rc == 0 && mt_root_is_of_another(l->places, l->n_places, l->at + 1, fd, &st))
+		rc = 1;
+	*names = rc ? NULL : mt_cache_listing(l->cache, path);
+	if (rc == 0 && !*names)
+		rc = -ENOMEM;
 	if (rc) {
 		close(fd);
 		return rc;
@@ -438,10 +476,10 @@ static bool may_scan(
 		exceed(l, l->root->path, "131,072 names in all directories");
 	else if (rc == -EDQUOT)
 		exceed_steps(l);
-	else if (rc)
+	else if (rc < 0)
 		cannot_list(l, path, rc);
-	if (rc && !l->exceeded && !depth)
-		keep_all(l, path);
+	if (rc < 0 && !l->exceeded && !depth)
+		keep_source(l, path);
 	return rc == 0 && count_memory(l, (*names)->region.used);
 }
 
@@ -463,7 +501,7 @@ static const struct mt_root *open_root(struct load *l, const char *path)
 
 	if (rc) {
 		cannot_list(l, path, rc);
-		keep_all(l, path);
+		keep_source(l, path);
 		return NULL;
 	}
 	o->steps = mt_source_limits.steps;
@@ -478,22 +516,38 @@ static void close_roots(struct load *l)
 		mt_root_close(&o->root);
 }
 
-static void read_directory(struct load *l, const struct mt_source_place *place, const char *path)
+/* Finds where the directories of sources are now. */
+static void find_places(struct load *l)
 {
+	for (uint32_t i = 0; i < l->n_places; i++)
+		l->places[i] = mt_root_place(&l->region, l->reading->roots[i].directory,
+			l->reading->roots[i].only != NULL);
+}
+
+/* Reads the next of reading->roots. */
+static void read_root(struct load *l, const struct mt_source_place *place)
+{
+	const char *path = l->reading->roots[l->at].directory;
 	const struct mt_root *root = open_root(l, path);
 	struct stat st;
 
-	if (!root || (mt_root_stat(root, path, &st) == 0 &&
-			     ((!place->only && is_confined(l, &st)) || !first_visit(l, &st))))
-		return;
-	l->place = place;
-	l->root = root;
-	l->used = (struct mt_source_limits){0};
-	l->exceeded = false;
-	l->diags->owner = place->only;
-	scan(l, path, 0);
-	l->diags->owner = NULL;
-	l->root = NULL;
+	/* Its path may lead elsewhere by now, so that limited directories in it are others. */
+	if (root && !mt_root_is_at(&l->places[l->at], root->fd))
+		find_places(l);
+	l->self = place->only ? l->at + 1 : 0;
+	if (root && (mt_root_stat(root, path, &st) != 0 || first_visit(l, &st))) {
+		l->place = place;
+		l->root = root;
+		l->used = (struct mt_source_limits){0};
+		l->exceeded = false;
+		l->diags->owner = place->only;
+		scan(l, path, 0);
+		l->diags->owner = NULL;
+		l->root = NULL;
+		l->place = &mt_source_anywhere;
+	}
+	l->self = 0;
+	l->at++;
 }
 
 static const struct mt_node *node_of(const struct mt_source_reading *r)
@@ -522,45 +576,45 @@ static const char *namespaces_of(struct load *l, const struct mt_node_source *s)
 	return all;
 }
 
-/* Notes the directory of a source that is limited to some namespaces. */
-static void note_confined(struct load *l, const struct mt_node_source *s)
+/* Adds the directory of a source to reading->roots; `only`: its namespaces, NULL: all. */
+static void note_root(struct load *l, const char *directory, const char *only)
 {
 	struct mt_source_reading *r = l->reading;
-	const char *only = namespaces_of(l, s);
-	struct confined *c;
-	struct mt_source_confined *v;
-	struct stat st;
+	struct mt_source_root *v = realloc(r->roots, (r->n_roots + 1) * sizeof(*v));
+	struct mt_root_place *p =
+		mt_region_push(&l->region, (void **)&l->places, &l->n_places, sizeof(*p));
 
-	if (!only)
-		return;
-	v = realloc(r->confined, (r->n_confined + 1) * sizeof(*v));
-	if (!v) {
+	if (v)
+		r->roots = v;
+	if (!v || !p) {
 		l->region.failed = true;
 		return;
 	}
-	r->confined = v;
-	v[r->n_confined] = (struct mt_source_confined){strdup(s->directory.s), strdup(only)};
-	if (!v[r->n_confined].directory || !v[r->n_confined].only)
+	v[r->n_roots] = (struct mt_source_root){
+		.directory = strdup(directory), .only = only ? strdup(only) : NULL};
+	if (!v[r->n_roots].directory || (only && !v[r->n_roots].only))
 		l->region.failed = true;
-	r->n_confined++;
-	/* If the directory does not exist, read_directory() reports it. */
-	if (stat(s->directory.s, &st))
-		return;
-	c = mt_region_push(&l->region, (void **)&l->confined, &l->n_confined, sizeof(*c));
-	if (c)
-		*c = (struct confined){st.st_dev, st.st_ino};
+	r->n_roots++;
+}
+
+static void note_roots(
+	struct load *l, const struct mt_node *node, const char *const *directories, uint32_t n)
+{
+	for (uint32_t i = 0; node && i < node->n_sources; i++)
+		if (node->sources[i].directory.s)
+			note_root(l, node->sources[i].directory.s,
+				namespaces_of(l, &node->sources[i]));
+	for (uint32_t i = 0; i < n; i++)
+		note_root(l, directories[i], NULL);
 }
 
 static void read_source(struct load *l, const struct mt_node_source *s)
 {
 	const struct mt_source_place place = {.source = s->name.s ? s->name.s : MT_SOURCE_DOCUMENTS,
 		.ns = s->ns.s,
-		.only = namespaces_of(l, s)};
+		.only = l->reading->roots[l->at].only};
 
-	if (s->n_namespaces && !place.only)
-		return;
-	read_directory(l, &place, s->directory.s);
-	l->place = &mt_source_anywhere;
+	read_root(l, &place);
 }
 
 static const struct mt_source_place mesh_config = {
@@ -580,14 +634,17 @@ static void read_all(
 		if (!read_named(l, node->mesh->config.s))
 			keep_all(l, node->mesh->config.s);
 	}
-	for (uint32_t i = 0; node && i < node->n_sources; i++)
-		if (node->sources[i].directory.s && node->sources[i].n_namespaces)
-			note_confined(l, &node->sources[i]);
+	note_roots(l, node, directories, n);
+	if (!l->region.failed)
+		find_places(l);
+	/* Without memory a limit of namespaces might be missing. */
+	if (l->region.failed)
+		return;
 	for (uint32_t i = 0; node && i < node->n_sources; i++)
 		if (node->sources[i].directory.s)
 			read_source(l, &node->sources[i]);
 	for (uint32_t i = 0; i < n; i++)
-		read_directory(l, &mt_source_anywhere, directories[i]);
+		read_root(l, &mt_source_anywhere);
 }
 
 int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,

@@ -34,6 +34,28 @@ int mt_root_openat(const struct mt_root *r, const char *path, int flags);
 int mt_root_stat(const struct mt_root *r, const char *path, struct stat *st);
 int mt_root_lstat(const struct mt_root *r, const char *path, struct stat *st);
 
+/* confined.c: the directory of a source, as it was at the start of a load. */
+struct mt_root_place {
+	const char *real; /* its path without links; NULL: unknown */
+	dev_t dev;
+	ino_t ino;    /* 0: there was none */
+	bool limited; /* to some namespaces */
+};
+
+/* Texts are of the region. */
+struct mt_root_place mt_root_place(struct mt_region *r, const char *directory, bool limited);
+/* True if an open directory is at this place. */
+bool mt_root_is_at(const struct mt_root_place *p, int fd);
+/*
+ * True if an open directory, which source `self` (index + 1) contains, is left to another one: the
+ * innermost source has it, if that or `self` is limited. Compares paths, too, because another
+ * directory may have replaced one of a source since.
+ */
+bool mt_root_is_of_another(
+	const struct mt_root_place *v, uint32_t n, uint32_t self, int fd, const struct stat *st);
+/* True if the path is the directory, or below it. */
+bool mt_is_below(const char *path, const char *directory);
+
 /* Limits of a source, or its use of them in a load. */
 struct mt_source_limits {
 	uint32_t names, directories; /* in all its directories */

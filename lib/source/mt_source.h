@@ -34,9 +34,11 @@
  *   another clock and is ignored.
  * - An object of a namespace that its source may not have (`sources[].namespaces`) is refused, and
  *   does not count as a version or duplicate of another object (mt_object.outside). A directory
- *   that is limited in this way is not read as part of another source that contains it.
+ *   that is limited in this way is not read as part of another source that contains it, also if
+ *   another directory replaces it during the load.
  * - While a directory or MeshConfig that the configuration names cannot be read, no document counts
- *   as deleted: a misspelled name looks the same as a removed source.
+ *   as deleted: a misspelled name looks the same as a removed source. Of a source that is limited
+ *   to some namespaces, this holds for their objects only, because its authors can cause it.
  * - Nothing is opened outside of the directories that the configuration names, whatever links are
  *   in them (beneath.c), and each of them has limits (MT_SOURCE_NAMES_MAX).
  *
@@ -109,15 +111,19 @@ struct mt_source_reading {
 	/* Of these, the ones that changed meanwhile: the watch causes another load by itself. */
 	uint32_t n_changing;
 	struct mt_strmap by_path; /* all of `partial` */
-	/* The first named file or directory that cannot be read; NULL: all were read. */
+	/*
+	 * The first named file or directory that cannot be read and may have any object; NULL:
+	 * all were read.
+	 */
 	char *unread;
-	struct mt_source_confined *confined; /* sources that are limited to some namespaces */
-	uint32_t n_confined;
+	struct mt_source_root *roots; /* the directories of sources */
+	uint32_t n_roots, n_unread;   /* number of these that are `unread` */
 };
 
-/* The directory of a source, and the namespaces of its objects (struct mt_source_place). */
-struct mt_source_confined {
-	char *directory, *only;
+struct mt_source_root {
+	char *directory;
+	char *only;  /* as in struct mt_source_place */
+	bool unread; /* it cannot be read; it may have objects of these namespaces */
 };
 
 /* True if a patch of an EnvoyFilter, as written, may change the outcome of some call. */
@@ -139,10 +145,12 @@ bool mt_source_is_partial(const struct mt_source_reading *r, const char *file);
 int mt_reading_partial(struct mt_source_reading *r, const char *path);
 
 /*
- * True if the object, which a file had in an earlier load, may not come from that file now, because
- * its source is limited to other namespaces.
+ * Returns the file or directory that was not read completely, so that an object that is missing
+ * now, and that `file` had, may still exist. NULL: it does not, or its source is limited to other
+ * namespaces now. A source with namespaces that cannot be read keeps objects of these only, and
+ * none from a file below a directory that was read.
  */
-bool mt_source_excludes(
+const char *mt_source_holder(
 	const struct mt_source_reading *r, const char *file, const struct mt_object *o);
 
 /*

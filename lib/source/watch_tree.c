@@ -23,18 +23,13 @@
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF |   \
 		IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR)
 
-struct confined {
-	dev_t dev;
-	ino_t ino;
-};
-
 /* The current walk. */
 struct walking {
 	const struct mt_watch_tree *t;
 	struct mt_walk *w;
-	struct mt_strmap visited; /* by device and inode */
-	struct confined *confined;
-	uint32_t n_confined;
+	struct mt_strmap visited;     /* by device and inode */
+	struct mt_root_place *places; /* by index in t->roots */
+	uint32_t n_places;
 	uint64_t since;
 	const struct mt_root *root; /* the directory of a source; NULL: paths are as they are */
 	uint32_t root_at;	    /* index + 1 of that directory in t->roots; 0: none */
@@ -204,20 +199,6 @@ static uint32_t walk_entries(
 	return wanted;
 }
 
-/*
- * True for the directory of a source that is limited to some namespaces, unless it is where this
- * source begins. Its names would count against the limits of a source that contains it.
- */
-static bool is_of_another(const struct walking *k, const struct stat *st, unsigned int depth)
-{
-	if (depth == 0 && k->t->confined[k->root_at - 1])
-		return false;
-	for (uint32_t i = 0; i < k->n_confined; i++)
-		if (k->confined[i].ino == st->st_ino && k->confined[i].dev == st->st_dev)
-			return true;
-	return false;
-}
-
 static bool count_directory(struct walking *k)
 {
 	if (k->used.directories == mt_source_limits.directories) {
@@ -238,8 +219,9 @@ static int open_unvisited(struct walking *k, const char *path, unsigned int dept
 		k->ends = STEPS_END;
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0 && !is_of_another(k, &st, depth) && first_visit(k, &st) &&
-		count_directory(k))
+	if (fstat(fd, &st) == 0 &&
+		!mt_root_is_of_another(k->places, k->n_places, k->root_at, fd, &st) &&
+		first_visit(k, &st) && count_directory(k))
 		return fd;
 	close(fd);
 	return -1;
@@ -324,19 +306,15 @@ static void walk_root(struct walking *k, uint32_t i)
 	mt_root_close(&root);
 }
 
-static void find_confined(struct walking *k)
+static void find_places(struct walking *k)
 {
-	for (uint32_t i = 0; i < k->t->n_roots; i++) {
-		struct confined *c;
-		struct stat st;
+	const struct mt_watch_tree *t = k->t;
+	struct mt_region *r = &k->w->region;
 
-		if (!k->t->confined[i] || stat(k->t->roots[i], &st))
-			continue;
-		c = mt_region_push(
-			&k->w->region, (void **)&k->confined, &k->n_confined, sizeof(*c));
-		if (c)
-			*c = (struct confined){st.st_dev, st.st_ino};
-	}
+	k->places = mt_region_alloc(r, (t->n_roots + 1) * sizeof(*k->places));
+	k->n_places = k->places ? t->n_roots : 0;
+	for (uint32_t i = 0; i < k->n_places; i++)
+		k->places[i] = mt_root_place(r, t->roots[i], t->confined[i]);
 }
 
 /* ---- the Node's file ------------------------------------------------------------------------- */
@@ -471,7 +449,7 @@ static void walk_all(struct walking *k)
 {
 	const struct mt_watch_tree *t = k->t;
 
-	find_confined(k);
+	find_places(k);
 	for (uint32_t i = 0; i < t->n_roots; i++) {
 		walk_root(k, i);
 		end_range(k->w);

@@ -257,6 +257,56 @@ static void illegible_policies(void)
 	}
 }
 
+/*
+ * A limited directory that cannot be read keeps its own objects, and those of its namespaces that
+ * were in no directory that is read: its name may be a mistake. It keeps no other from removal.
+ */
+static void unreadable_directories(void)
+{
+	/* Gone, or misspelled in the Node. */
+	static const struct {
+		const char *node, *then, *file, *do_it;
+	} t[] = {
+		{NODE(OTHERS ", " TEAM), NODE(OTHERS ", " TEAM), "all/team/t.yaml",
+			"mv all/team away"},
+		{NODE(OTHERS ", {directory: side, namespaces: [a]}"),
+			NODE(OTHERS ", {directory: sidez, namespaces: [a]}"), "side/t.yaml",
+			"true"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct scene sc;
+		char cmd[120];
+
+		begin(&sc, t[i].node);
+		snprintf(cmd, sizeof(cmd), "cd %s && mkdir side && rm all/team/a.yaml", sc.dir);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		scene_write(&sc, t[i].file, SERVICE("t", "a", "198.51.100.3"));
+		scene_write(&sc, "all/a.yaml", SERVICE("v", "a", "198.51.100.5"));
+		scene_load_node(&sc);
+		CU_ASSERT_EQUAL(sc.diags.errors, 0);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "v.a"), 1);
+		snprintf(cmd, sizeof(cmd), "cd %s && %s", sc.dir, t[i].do_it);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		scene_write(&sc, "0-node.yaml", t[i].then);
+		scene_write(&sc, "all/a.yaml", NULL);
+		scene_write(&sc, "all/b.yaml", SERVICE("s", "b", "198.51.100.1"));
+		for (int again = 0; again < 2; again++) {
+			scene_load_node(&sc);
+			CU_ASSERT_PTR_NULL(sc.t->unread);
+			CU_ASSERT_TRUE(has_error(&sc, "cannot be read"));
+			CU_ASSERT_TRUE(has_error(&sc, "no object of its namespaces is removed"));
+			CU_ASSERT_EQUAL(scene_endpoints(&sc, "s.b"), 1);
+			CU_ASSERT_EQUAL(scene_endpoints(&sc, "d.default"), -1);
+			CU_ASSERT_EQUAL(scene_endpoints(&sc, "v.a"), -1);
+			IS_STATUS(&sc, "ServiceEntry", "t", "last-good");
+			CU_ASSERT_EQUAL(scene_endpoints(&sc, "t.a"), 1);
+			scene_restart(&sc);
+		}
+		scene_end(&sc);
+	}
+}
+
 /* What was accepted before there was a limit ends with it, also if its file cannot be read. */
 static void a_limit_that_is_new(void)
 {
@@ -285,6 +335,7 @@ const struct mt_test confined_tests[] = {
 	{"directories_in_each_other", directories_in_each_other},
 	{"objects_of_one_name", objects_of_one_name},
 	{"illegible_policies", illegible_policies},
+	{"unreadable_directories", unreadable_directories},
 	{"a_limit_that_is_new", a_limit_that_is_new},
 	{0},
 };

@@ -22,6 +22,8 @@
 /* The errno of openat2() on this kernel; 0: it works. Replaces the C library's function. */
 static int no_openat2;
 
+void (*before_open)(const char *path);
+
 long syscall(long number, ...)
 {
 	static long (*real)(long, long, long, long, long, long, long);
@@ -34,6 +36,8 @@ long syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
+	if (number == SYS_openat2 && before_open)
+		before_open((const char *)a[1]);
 	if (number == SYS_openat2 && no_openat2) {
 		errno = no_openat2;
 		return -1;

@@ -54,6 +54,243 @@ static void end(struct scene *sc)
 	CU_ASSERT_EQUAL(system(cmd), 0);
 }
 
+/* ---- a load ---------------------------------------------------------------------------------- */
+
+#define NODE(sources)                                                                              \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"                    \
+	"  sources: [" sources "]\n"
+#define ALL  "{directory: all}"
+#define TEAM "{directory: all/team, namespaces: [a]}"
+
+struct got {
+	struct mt_source_reading r;
+	struct mt_diags diags;
+};
+
+/* Reads the sources of a Node in the file `node` below the scene's directory. */
+static void read_node(const struct scene *sc, const char *file, const char *node, struct got *g)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", sc->dir, file);
+	f = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(node, f);
+	fclose(f);
+	*g = (struct got){0};
+	mt_diags_init(&g->diags);
+	CU_ASSERT_EQUAL(mt_source_read(NULL, &g->r, &g->diags, path, NULL, 0), 0);
+}
+
+static void drop(struct got *g)
+{
+	mt_source_reading_fini(&g->r);
+	mt_diags_fini(&g->diags);
+}
+
+/* Objects of this name: those that were taken, and those that their source may not have. */
+static void count(const struct got *g, const char *name, uint32_t *taken, uint32_t *outside)
+{
+	*taken = *outside = 0;
+	for (uint32_t i = 0; i < g->r.objects.n; i++) {
+		const struct mt_object *o = g->r.objects.v[i];
+
+		if (strcmp(o->name, name) != 0)
+			continue;
+		*taken += !o->outside && o->status != MT_OBJECT_REFUSED;
+		*outside += o->outside;
+	}
+}
+
+#define COUNTS(g, name, want_taken, want_outside)                                                  \
+	do {                                                                                       \
+		uint32_t taken, outside;                                                           \
+		count(g, name, &taken, &outside);                                                  \
+		CU_ASSERT_EQUAL(taken, want_taken);                                                \
+		CU_ASSERT_EQUAL(outside, want_outside);                                            \
+	} while (0)
+
+/* A command that changes the directories of a scene during a load. */
+static struct {
+	const struct scene *sc;
+	const char *at, *command; /* before this name is opened */
+} swap;
+
+static void do_swap(const char *path)
+{
+	if (!swap.sc || strcmp(path, swap.at) != 0)
+		return;
+	sh(swap.sc, "%s", swap.command);
+	swap.sc = NULL;
+}
+
+static void read_swapped(const struct scene *sc, const char *node, const char *at,
+	const char *command, struct got *g)
+{
+	swap.sc = sc;
+	swap.at = at;
+	swap.command = command;
+	before_open = do_swap;
+	read_node(sc, "node.yaml", node, g);
+	before_open = NULL;
+	CU_ASSERT_PTR_NULL(swap.sc);
+}
+
+#define BOTH SERVICE("t", "b") "---\\n" SERVICE("u", "a")
+
+/* A limited directory that is replaced, or appears, during a load is read with its limit only. */
+static void replaced_during_a_load(void)
+{
+	for (int k = 0; k < 4; k++) {
+		struct scene sc;
+		struct got g;
+
+		begin(&sc);
+		if (k & 1)
+			sh(&sc, "rmdir all/team");
+		if (k & 2)
+			sh(&sc, "mv all far && ln -s far all");
+		sh(&sc, "printf '" SERVICE("m", "b") "' > all/m.yaml && mkdir new && printf '" BOTH
+						     "' > new/t.yaml");
+		read_swapped(&sc, NODE(ALL ", " TEAM), "m.yaml",
+			"(test ! -e all/team || mv all/team old) && mv new all/team", &g);
+		COUNTS(&g, "m", 1, 0);
+		COUNTS(&g, "t", 0, 1);
+		COUNTS(&g, "u", 1, 0);
+		drop(&g);
+		end(&sc);
+	}
+}
+
+/* The same if directories above it appear with it, whatever the way in which the Node names it. */
+static void appears_with_directories_above(void)
+{
+	static const char *const nodes[] = {
+		NODE(ALL ", {directory: all/x/y/team, namespaces: [a]}"),
+		NODE(ALL ", {directory: ./all//x/./y/team//, namespaces: [a]}")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(nodes); i++) {
+		struct scene sc;
+		struct got g;
+
+		begin(&sc);
+		sh(&sc, "printf '" SERVICE(
+				"m", "b") "' > all/m.yaml && mkdir -p new/y/team && printf '" BOTH
+					  "' > new/y/team/t.yaml");
+		read_swapped(&sc, nodes[i], "m.yaml", "mv new all/x", &g);
+		COUNTS(&g, "m", 1, 0);
+		COUNTS(&g, "t", 0, 1);
+		COUNTS(&g, "u", 1, 0);
+		drop(&g);
+		end(&sc);
+	}
+}
+
+/*
+ * A link that leads to another version of all directories during a load, as tools make it that
+ * publish a repository. The source with the limit has been read, and has it in that version, too.
+ */
+static void another_version_during_a_load(void)
+{
+	struct scene sc;
+	struct got g;
+
+	begin(&sc);
+	sh(&sc, "printf '" SERVICE("m",
+			"b") "' > all/m.yaml && printf '" BOTH
+			     "' > all/team/t.yaml && cp -r all v2 && mv all v1 && ln -s v1 all");
+	read_swapped(&sc, NODE(TEAM ", " ALL), "t.yaml", "ln -sfn v2 all", &g);
+	COUNTS(&g, "m", 1, 0);
+	COUNTS(&g, "t", 0, 1);
+	COUNTS(&g, "u", 1, 0);
+	drop(&g);
+	end(&sc);
+}
+
+/* A hard link in a limited directory hides no file of another source. */
+static void hard_links(void)
+{
+	static const char *const orders[] = {NODE(ALL ", " TEAM), NODE(TEAM ", " ALL)};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(orders); i++) {
+		struct scene sc;
+		struct got g;
+
+		begin(&sc);
+		sh(&sc, "printf '" SERVICE(
+				"m", "b") "' > all/m.yaml && ln all/m.yaml all/team/t.yaml");
+		read_node(&sc, "node.yaml", orders[i], &g);
+		COUNTS(&g, "m", 1, 1);
+		drop(&g);
+		end(&sc);
+	}
+}
+
+/* What the configuration names is read once, also if it is in a limited directory. */
+static void the_nodes_file_in_a_limited_directory(void)
+{
+	struct scene sc;
+	struct got g;
+
+	begin(&sc);
+	sh(&sc, "printf '" SERVICE("t", "a") "' > all/team/t.yaml");
+	read_node(&sc, "all/team/node.yaml", NODE("{directory: ., namespaces: [a]}"), &g);
+	CU_ASSERT_EQUAL(g.diags.errors, 0);
+	CU_ASSERT_EQUAL(g.r.objects.n, 2);
+	COUNTS(&g, "t", 1, 0);
+	drop(&g);
+	end(&sc);
+}
+
+/* Of limited directories in each other the inner one has its own limit. */
+static void limited_in_each_other(void)
+{
+	static const char *const orders[] = {NODE("{directory: all, namespaces: [b]}, " TEAM),
+		NODE(TEAM ", {directory: all, namespaces: [b]}"),
+		NODE(TEAM ", {directory: all, namespaces: [b]}, {directory: all/team, namespaces: "
+			  "[b]}")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(orders); i++) {
+		struct scene sc;
+		struct got g;
+
+		begin(&sc);
+		sh(&sc, "printf '" SERVICE("m", "b") "' > all/m.yaml && printf '" SERVICE(
+				"t", "a") "---\\n" SERVICE("x", "b") "' > all/team/t.yaml");
+		read_node(&sc, "node.yaml", orders[i], &g);
+		COUNTS(&g, "m", 1, 0);
+		COUNTS(&g, "t", 1, 0);
+		COUNTS(&g, "x", 0, 1);
+		drop(&g);
+		end(&sc);
+	}
+}
+
+/* A source without namespaces in a limited one is not limited, and the outer one leaves it out. */
+static void unlimited_in_limited(void)
+{
+	static const char *const orders[] = {
+		NODE("{directory: all, namespaces: [b]}, {directory: all/team}"),
+		NODE("{directory: all/team}, {directory: all, namespaces: [b]}")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(orders); i++) {
+		struct scene sc;
+		struct got g;
+
+		begin(&sc);
+		sh(&sc, "printf '" SERVICE("m", "b") "' > all/m.yaml && printf '" SERVICE(
+				"t", "a") "' > all/team/t.yaml");
+		read_node(&sc, "node.yaml", orders[i], &g);
+		CU_ASSERT_EQUAL(g.diags.errors, 0);
+		COUNTS(&g, "m", 1, 0);
+		COUNTS(&g, "t", 1, 0);
+		drop(&g);
+		end(&sc);
+	}
+}
+
 /* ---- the watch ------------------------------------------------------------------------------- */
 
 /* Watches both directories; `limited`: the team's has some namespaces only. */
@@ -212,6 +449,13 @@ static void costly_links_delay_no_other_source(void)
 }
 
 const struct mt_test confined_tests[] = {
+	{"replaced_during_a_load", replaced_during_a_load},
+	{"appears_with_directories_above", appears_with_directories_above},
+	{"another_version_during_a_load", another_version_during_a_load},
+	{"hard_links", hard_links},
+	{"the_nodes_file_in_a_limited_directory", the_nodes_file_in_a_limited_directory},
+	{"limited_in_each_other", limited_in_each_other},
+	{"unlimited_in_limited", unlimited_in_limited},
 	{"limited_directories_are_watched_apart", limited_directories_are_watched_apart},
 	{"limits_of_the_watch", limits_of_the_watch},
 	{"costly_links_are_polled_in_parts", costly_links_are_polled_in_parts},
