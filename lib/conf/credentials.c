@@ -75,11 +75,30 @@ static bool is_file(const char *name)
 	return name && strncmp(name, "file-", 5) == 0;
 }
 
-/* What is there now is of no use: the last good one goes on, but for a Secret that is not there any more. */
-static void hold(
-	struct mt_conf_credential *x, const struct mt_res_tls *tls, bool found, const char *before)
+/* Changes with the directories of the Node's spec.tlsFiles that let the document name its files. */
+static uint64_t lists_of(struct mt_build *b, const struct mt_res_tls *tls)
 {
-	if (!x->credential || (!found && !is_file(tls->certificate) && !is_file(tls->trust))) {
+	uint64_t hash = 1;
+
+	for (int part = MT_SECRET_CHAIN; part <= MT_SECRET_CRL; part++) {
+		const char *file = mt_b_secret_file(b, tls, (enum mt_secret_part)part);
+
+		if (file)
+			hash = mt_b_tls_lists(b, tls->ns, file, mt_hash_u64((uint64_t)part, hash));
+	}
+	return hash;
+}
+
+/*
+ * The names lead to nothing usable now: the last good one goes on. Not if its Secret is gone, or if
+ * the Node lists other directories for its files than when they were read, because nothing shows
+ * that these permit them.
+ */
+static void hold(struct mt_build *b, struct mt_conf_credential *x, const struct mt_res_tls *tls,
+	bool found, const char *before)
+{
+	if (!x->credential || x->lists != lists_of(b, tls) ||
+		(!found && !is_file(tls->certificate) && !is_file(tls->trust))) {
 		take(x, NULL, 0);
 		return;
 	}
@@ -155,14 +174,16 @@ static void look_at_secrets(
 		if (t.refusal.refused)
 			take(x, NULL, 0);
 		else
-			hold(x, tls, false, before.text);
+			hold(b, x, tls, false, before.text);
 	} else if (!x->credential || x->stamp != stamp_of(&t)) {
 		credential = new_of(b, tls, x, &t);
 		if (credential)
 			take(x, credential, stamp_of(&t));
 		else
-			hold(x, tls, true, before.text);
+			hold(b, x, tls, true, before.text);
 	}
+	if (!*x->why.text)
+		x->lists = lists_of(b, tls);
 	refuse_own(b, tls, x);
 	mt_secret_texts_fini(&t);
 }

@@ -27,7 +27,8 @@ struct mt_conf_credential {
 	struct mt_credential *credential; /* NULL: it cannot be had */
 	/* Another one with any change of what it is made of, and the same for the same; 0: it cannot be had. */
 	uint64_t stamp;
-	bool own; /* it shows the node's own identity */
+	uint64_t lists; /* mt_b_tls_lists() of its files when they could last be read */
+	bool own;	/* it shows the node's own identity */
 	/*
 	 * Reason why it cannot be had, which names the secret, or what is to be written. With a
 	 * credential: the last good one stays in use. "": it is as its names lead to.
@@ -86,6 +87,8 @@ struct mt_refusal {
  */
 int mt_b_tls_file_open(
 	struct mt_build *b, const struct mt_tls_file *f, struct mt_refusal *r, struct mt_err *e);
+/* Adds to a hash the directories of the Node's spec.tlsFiles that let documents name the file. */
+uint64_t mt_b_tls_lists(const struct mt_build *b, const char *ns, const char *path, uint64_t hash);
 /* True if its key is that of the node's own identity, or of one that the node holds. */
 bool mt_b_is_own_key(const struct mt_build *b, const struct mt_credential *c);
 /* Fills *r and *e for a file of the node's own identity; returns -EPERM. */

@@ -42,6 +42,22 @@ static const char *below(const char *path, const char *directory)
 	return *path ? path : NULL;
 }
 
+/* The part of a path below a directory that the Node lists for the namespace; NULL: it is not. */
+static const char *below_listed(const struct mt_node_tls_files *f, const char *ns, const char *path)
+{
+	return is_for(f, ns) ? below(path, f->directory.s) : NULL;
+}
+
+uint64_t mt_b_tls_lists(const struct mt_build *b, const char *ns, const char *path, uint64_t hash)
+{
+	const struct mt_node *node = b->model->node;
+
+	for (uint32_t i = 0; node && i < node->n_tls_files; i++)
+		if (below_listed(&node->tls_files[i], ns, path))
+			hash = mt_hash_text(node->tls_files[i].directory.s, hash);
+	return hash;
+}
+
 static int open_below(const char *directory, const char *path)
 {
 	int at = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
@@ -63,7 +79,7 @@ static int open_listed(struct mt_build *b, const char *ns, const char *path, boo
 	*listed = false;
 	for (uint32_t i = 0; node && i < node->n_tls_files; i++) {
 		const struct mt_node_tls_files *f = &node->tls_files[i];
-		const char *rest = is_for(f, ns) ? below(path, f->directory.s) : NULL;
+		const char *rest = below_listed(f, ns, path);
 		int fd;
 
 		if (!rest)

@@ -297,9 +297,47 @@ static void taken_away(void)
 	clean();
 }
 
+/*
+ * After the Node lists other directories for a file, its last good version is used no more if the
+ * file cannot be read now: it may have been read through a link that leads out of these.
+ */
+static void narrowed(void)
+{
+	static const char *const ways[] = {
+		"ln -s ../tls-more/key tls/key", "true", "mkdir tls/key", "echo broken > tls/key"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(ways); i++) {
+		char cmd[160];
+		struct built b;
+
+		prepare();
+		b = build(NULL, LISTS("@"), GOOD);
+		CU_ASSERT_FALSE(is_closed(&b));
+		snprintf(cmd, sizeof(cmd), "cd %s && mv tls/key tls/kept && %s", dir, ways[i]);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		/* Directories of others change nothing. */
+		again(&b, LISTS("@"));
+		CU_ASSERT_FALSE(is_closed(&b));
+		again(&b, ", tlsFiles: [{directory: @}, {directory: @/own}, {directory: /, "
+			  "namespaces: [b]}]");
+		CU_ASSERT_FALSE(is_closed(&b));
+		again(&b, LISTS("@/tls"));
+		CU_ASSERT_TRUE(is_closed(&b));
+		again(&b, LISTS("@"));
+		CU_ASSERT_EQUAL(is_closed(&b), i != 0);
+		snprintf(cmd, sizeof(cmd), "cd %s && rm -rf tls/key && mv tls/kept tls/key", dir);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		again(&b, LISTS("@/tls"));
+		CU_ASSERT_FALSE(is_closed(&b));
+		unbuild(&b);
+		clean();
+	}
+}
+
 const struct mt_test tls_files_tests[] = {
 	{"as_listed", as_listed},
 	{"remedies", remedies},
 	{"taken_away", taken_away},
+	{"narrowed", narrowed},
 	{0},
 };
