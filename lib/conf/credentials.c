@@ -309,6 +309,7 @@ void mt_credentials_end(struct mt_conf *c)
 void mt_credentials_published(struct mt_conf *c, const struct mt_snap *s)
 {
 	forget(c, s->credentials);
+	mt_watched_forget(c, s->credentials);
 }
 
 void mt_credentials_fini(struct mt_conf *c)

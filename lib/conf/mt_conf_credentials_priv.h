@@ -140,7 +140,12 @@ void mt_b_tell_trouble(struct mt_build *b, const struct mt_meta *meta,
 void mt_b_secret_is_used(struct mt_build *b, const struct mt_kube_secret *s);
 void mt_b_secret_is_bad(struct mt_build *b, const struct mt_kube_secret *s, const char *why);
 
-/* watched.c: notes a file before it is read; the list ends with `c`. */
+/*
+ * watched.c: notes a file before it is read, of a document in that namespace (NULL: unknown). The
+ * list ends with `c`.
+ */
 #define MT_CONF_FILES_WATCHED 4096
-void mt_watched_note(struct mt_conf *c, const char *path);
+void mt_watched_note(struct mt_conf *c, const char *ns, const char *path);
+/* Forgets files that no build from `turn` on has named. */
+void mt_watched_forget(struct mt_conf *c, uint64_t turn);
 void mt_watched_fini(struct mt_conf *c);

@@ -87,7 +87,8 @@ struct mt_conf_lend;
 struct mt_held;
 struct mt_conf_credentials {
 	struct mt_strmap all;
-	struct mt_strmap files;		/* watched.c */
+	struct mt_strmap files, shares; /* watched.c: by path, by namespace */
+	uint32_t files_most;		/* no namespace has more of a full list; 0: unknown */
 	bool files_full;		/* and that was logged */
 	struct mt_conf_credential *own; /* the node's own, during a build; NULL: not asked for */
 	struct mt_conf_lend *lend[2];	/* to nobody, and to whom the Node says; the last ones */

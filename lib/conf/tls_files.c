@@ -85,7 +85,7 @@ static int open_listed(struct mt_build *b, const char *ns, const char *path, boo
 		if (!rest)
 			continue;
 		if (!*listed)
-			mt_watched_note(b->conf, path);
+			mt_watched_note(b->conf, ns, path);
 		fd = open_below(f->directory.s, rest);
 		if (fd >= 0 || !*listed)
 			rc = fd;
