@@ -44,7 +44,7 @@ static const struct mt_field metadata_fields[] = {
 	/* Fields of documents that were exported from an API server. */
 	{"creationTimestamp", MT_F_CUSTOM, .custom = read_elsewhere,
 		.help = "the age of the object: of two for one purpose the older is used; not "
-			"written: the oldest"},
+			"written, or before 1970: the oldest"},
 	{"resourceVersion", MT_F_SKIP,
 		.help = "set by an API server; addresses of such a document may be outdated, with "
 			"a warning"},
@@ -256,14 +256,17 @@ static const char *text_at(const struct mt_ynode *root, const char *section, con
 	return n && n->type == MT_Y_SCALAR && !mt_is_empty(n) ? n->text : NULL;
 }
 
-/* Parses RFC 3339 in UTC, as API servers write it. Anything else is 0, the oldest. */
+/*
+ * Parses RFC 3339 in UTC, as API servers write it. Anything else, and a time before 1970, is 0, the
+ * oldest.
+ */
 static int64_t created_at(const struct mt_ynode *root)
 {
 	const char *text = text_at(root, "metadata", "creationTimestamp");
 	struct tm tm = {0};
 	const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
 
-	return end && strcmp(end, "Z") == 0 ? (int64_t)timegm(&tm) : 0;
+	return end && strcmp(end, "Z") == 0 ? MT_MAX((int64_t)timegm(&tm), 0) : 0;
 }
 
 const char *mt_place_namespace(const struct mt_source_place *p, const struct mt_kind *k)
@@ -304,6 +307,7 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 	struct mt_object *o = mt_region_alloc(&c->model->region, sizeof(*o));
 	const char *version = text_at(root, NULL, "apiVersion"), *s;
 	const char *slash = version ? strrchr(version, '/') : NULL;
+	const struct mt_kind *kind;
 
 	if (!o)
 		return NULL;
@@ -319,6 +323,7 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 		o->group = mt_region_strndup(&c->model->region, version, (size_t)(slash - version));
 	s = text_at(root, NULL, "kind");
 	o->kind = s ? s : "";
+	kind = o->group ? mt_kind_find(o->group, o->kind) : NULL;
 	s = text_at(root, "metadata", "name");
 	o->name = s ? s : "";
 	s = text_at(root, "metadata", "namespace");
@@ -326,13 +331,13 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 		o->ns = s;
 	} else {
 		/* Copy it, because the place does not live as long as the object. */
-		s = mt_place_namespace(c->place, mt_kind_find(o->group, o->kind));
+		s = mt_place_namespace(c->place, kind);
 		o->ns = *o->kind || *o->group ? mt_region_strdup(&c->model->region, s) : "";
 		o->ns_unwritten = !c->place->ns;
 	}
 	c->serial = o->serial;
 	c->ns = o->ns;
-	if (!mt_document_hash(c, root, &o->hash))
+	if (!mt_document_hash(c, kind, root, &o->hash))
 		c->model->region.failed = true;
 	return o->group && o->source && o->ns ? o : NULL;
 }

@@ -63,7 +63,10 @@ static void put_text(struct hashing *h, const char *text)
 	put(h, text, strlen(text) + 1);
 }
 
-/* True for fields in which an API server or kubectl keeps records about the object. */
+/*
+ * True for fields in which an API server or kubectl keeps records about the object. Some fields of
+ * the status have effect, see put_status().
+ */
 static bool has_no_meaning(enum place at, const char *key)
 {
 	static const char *const noted[] = {"uid", "resourceVersion", "generation",
@@ -196,6 +199,73 @@ static void put_node(struct hashing *h, const struct mt_ynode *n, enum place at)
 	}
 }
 
+/* ---- fields of the status that have effect --------------------------------------------------- */
+
+static void put_field(struct hashing *h, const char *key, const struct mt_ynode *n)
+{
+	if (!n)
+		return;
+	put_mark(h, IS_FIELD);
+	put_text(h, key);
+	put_node(h, n, ELSEWHERE);
+}
+
+/* Of a ServiceEntry: mt_service_status(). */
+static void put_addresses(struct hashing *h, const struct mt_ynode *root)
+{
+	const struct mt_ynode *own = mt_yaml_get(mt_yaml_get(root, "spec"), "addresses");
+	const struct mt_ynode *list = mt_yaml_get(mt_yaml_get(root, "status"), "addresses");
+
+	if ((own && own->type == MT_Y_SEQ && own->n) || !list || list->type != MT_Y_SEQ || !list->n)
+		return;
+	put_mark(h, IS_LIST);
+	for (const struct mt_ynode *k = list->first; k; k = k->next)
+		put_field(h, "value", mt_yaml_get(k, "value"));
+	put_mark(h, IS_END);
+}
+
+/* Of a Pod: kind_kubernetes_pod.c. */
+static void put_pod(struct hashing *h, const struct mt_ynode *root)
+{
+	const struct mt_ynode *status = mt_yaml_get(root, "status");
+	const struct mt_ynode *list = mt_yaml_get(status, "conditions");
+
+	if (!status || mt_yaml_is_null(status))
+		return;
+	put_mark(h, IS_MAP);
+	put_field(h, "phase", mt_yaml_get(status, "phase"));
+	put_field(h, "podIP", mt_yaml_get(status, "podIP"));
+	put_field(h, "podIPs", mt_yaml_get(status, "podIPs"));
+	if (list)
+		put_field(h, "Ready", mt_condition(list, "Ready"));
+	put_mark(h, IS_END);
+}
+
+/* Of a WorkloadEntry: mt_workload_entry_status(). */
+static void put_health(struct hashing *h, const struct mt_ynode *root)
+{
+	const struct mt_ynode *list = mt_yaml_get(mt_yaml_get(root, "status"), "conditions");
+	const struct mt_ynode *notes = mt_yaml_get(mt_yaml_get(root, "metadata"), "annotations");
+	const struct mt_ynode *checks = mt_yaml_get(notes, MT_HEALTH_CHECKS);
+	const struct mt_ynode *healthy = list ? mt_condition(list, "Healthy") : NULL;
+
+	if (healthy && strcmp(healthy->text, "True") != 0 && checks &&
+		checks->type == MT_Y_SCALAR && mt_health_is_checked(checks->text))
+		put_text(h, "unfit");
+}
+
+static void put_status(struct hashing *h, const struct mt_kind *kind, const struct mt_ynode *root)
+{
+	if (kind && kind->status == mt_service_status)
+		put_addresses(h, root);
+	else if (kind && kind->status == mt_workload_entry_status)
+		put_health(h, root);
+	else if (kind && kind->spec == &mt_sec_kube_pod)
+		put_pod(h, root);
+}
+
+/* ---- hashes ---------------------------------------------------------------------------------- */
+
 static bool begin(struct mt_fctx *c, struct hashing *h)
 {
 	bool again = c->md != NULL;
@@ -219,12 +289,15 @@ static bool end(struct mt_fctx *c, struct hashing *h, struct mt_content_hash *ou
 	return !h->failed;
 }
 
-bool mt_document_hash(struct mt_fctx *c, const struct mt_ynode *root, struct mt_content_hash *out)
+bool mt_document_hash(struct mt_fctx *c, const struct mt_kind *kind, const struct mt_ynode *root,
+	struct mt_content_hash *out)
 {
 	struct hashing h;
 
-	if (begin(c, &h))
+	if (begin(c, &h)) {
 		put_node(&h, root, AT_ROOT);
+		put_status(&h, kind, root);
+	}
 	return end(c, &h, out);
 }
 

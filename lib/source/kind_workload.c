@@ -77,8 +77,6 @@ const struct mt_section mt_sec_workload = {"workload", sizeof(struct mt_workload
 
 /* ---- health ---------------------------------------------------------------------------------- */
 
-#define HEALTH_CHECKS "proxy.istio.io/health-checks-enabled"
-
 /*
  * Marks it by the condition Healthy, which the proxy or istiod writes. Without the condition the
  * document was written by hand, and takes calls. mt_workload_entry_complete() takes the mark back
@@ -95,8 +93,7 @@ void mt_workload_entry_status(struct mt_fctx *c, const struct mt_ynode *n, void 
 	w->fitness_line = healthy ? healthy->line : 0;
 }
 
-/* True for the words that istiod takes for true. */
-static bool is_true(const char *text)
+bool mt_health_is_checked(const char *text)
 {
 	static const char *const words[] = {"1", "t", "T", "true", "TRUE", "True"};
 
@@ -108,7 +105,7 @@ static bool is_true(const char *text)
 
 static void set_fitness(struct mt_fctx *c, struct mt_workload_entry *we)
 {
-	if (!is_true(mt_labels_get(&we->meta.annotations, HEALTH_CHECKS)))
+	if (!mt_health_is_checked(mt_labels_get(&we->meta.annotations, MT_HEALTH_CHECKS)))
 		we->w.fitness = MT_FIT;
 	if (we->w.fitness == MT_UNFIT) {
 		mt_path_push(c, "status.conditions");

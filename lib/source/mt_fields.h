@@ -249,6 +249,9 @@ bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
 mt_field_fn mt_service_status;
 /* kind_workload.c: reads the condition Healthy. */
 mt_field_fn mt_workload_entry_status;
+#define MT_HEALTH_CHECKS "proxy.istio.io/health-checks-enabled"
+/* True if this value of that annotation (NULL: none) is one that istiod takes for true. */
+bool mt_health_is_checked(const char *text);
 /* Joins the labels of metadata and spec, and decides if it takes new calls. */
 void mt_workload_entry_complete(struct mt_fctx *c, void *obj);
 /* kind_kubernetes_pod.c: the status of a condition of a list; NULL: it is not in it. */
@@ -312,8 +315,11 @@ bool mt_place_excludes(const struct mt_source_place *p, const struct mt_kind *k,
 /* doc.c: reads a file that is a MeshConfig as one object. `arg` is a struct mt_fctx. */
 void mt_mesh_config_read(void *arg, const struct mt_ynode *root);
 
-/* hash.c: hashes everything in a document that has meaning. False: no memory. */
-bool mt_document_hash(struct mt_fctx *c, const struct mt_ynode *root, struct mt_content_hash *out);
+/*
+ * hash.c: hashes everything in a document that has meaning. `kind` may be NULL. False: no memory.
+ */
+bool mt_document_hash(struct mt_fctx *c, const struct mt_kind *kind, const struct mt_ynode *root,
+	struct mt_content_hash *out);
 /* Hashes a document that cannot be parsed. No parsed document has the same hash. */
 bool mt_lines_hash(struct mt_fctx *c, const char *text, size_t len, struct mt_content_hash *out);
 /* Frees what the two functions above have allocated. */

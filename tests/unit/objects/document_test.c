@@ -86,6 +86,13 @@ static void documents_of_the_tree(void)
 	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, " metadata    \
 	"}\nspec: {" spec "}\n"
 
+#define WORKLOAD(checks, status)                                                                   \
+	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\n"                                \
+	"metadata: {name: a, annotations: {proxy.istio.io/health-checks-enabled: " checks "}}\n"   \
+	"spec: {address: 192.0.2.1}\n" status
+#define HEALTHY(value) "status: {conditions: [{type: Healthy, status: " value "}]}\n"
+#define POD(status)    "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: {" status "}\n"
+
 /* Pairs of documents, and whether they have the same content. */
 static const struct {
 	const char *a, *b;
@@ -95,6 +102,31 @@ static const struct {
 		DOCUMENT("labels: {b: 'y', a: \"x\"}", "hosts: ['a',\n   \"b\"]"), true},
 	{DOCUMENT("uid: a, labels: {a: x}", ""), DOCUMENT("uid: b, labels: {a: x}", ""), true},
 	{DOCUMENT("", "a: b") "status: {a: x}\n", DOCUMENT("", "a: b"), true},
+	{DOCUMENT("", "a: b") "status: {addresses: [], conditions: [{a: x}]}\n",
+		DOCUMENT("", "a: b"), true},
+	/* Fields of the status that are used. */
+	{DOCUMENT("", "a: b") "status: {addresses: [{value: 240.240.0.1}]}\n",
+		DOCUMENT("", "a: b") "status: {addresses: [{value: 240.240.0.2}]}\n", false},
+	{DOCUMENT("", "a: b") "status: {addresses: [{value: 240.240.0.1}]}\n", DOCUMENT("", "a: b"),
+		false},
+	{DOCUMENT("", "a: b") "status: {addresses: [{value: 240.240.0.1, host: a}]}\n",
+		DOCUMENT("", "a: b") "status: {addresses: [{value: '240.240.0.1'}], x: y}\n", true},
+	{DOCUMENT("", "addresses: [192.0.2.1]") "status: {addresses: [{value: 240.240.0.1}]}\n",
+		DOCUMENT("", "addresses: [192.0.2.1]"), true},
+	{POD("podIP: 192.0.2.1"), POD("podIP: 192.0.2.2"), false},
+	{POD("podIP: 192.0.2.1, podIPs: [{ip: 192.0.2.1}]"), POD("podIP: 192.0.2.1"), false},
+	{POD("phase: Running"), POD("phase: Failed"), false},
+	{POD(""), "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", false},
+	{POD("conditions: [{type: Ready, status: 'True', lastProbeTime: a}]"),
+		POD("conditions: [{type: Ready, status: 'False', lastProbeTime: a}]"), false},
+	{POD("conditions: [{type: Ready, status: 'True', lastProbeTime: a}], qosClass: x"),
+		POD("conditions: [{type: Ready, status: 'True', lastProbeTime: b}]"), true},
+	{WORKLOAD("'true'", HEALTHY("'False'")), WORKLOAD("'true'", HEALTHY("'True'")), false},
+	{WORKLOAD("'true'", HEALTHY("'False'")), WORKLOAD("'true'", ""), false},
+	{WORKLOAD("'true'", HEALTHY("'True'")), WORKLOAD("'true'", ""), true},
+	{WORKLOAD("'true'", HEALTHY("'False'")), WORKLOAD("'true'", HEALTHY("Unknown")), true},
+	/* Without health checks it has no effect. */
+	{WORKLOAD("'false'", HEALTHY("'False'")), WORKLOAD("'false'", ""), true},
 	{DOCUMENT("annotations: {kubectl.kubernetes.io/last-applied-configuration: a}", ""),
 		DOCUMENT("annotations: {}", ""), true},
 	{DOCUMENT("", "hosts: [a, b]"), DOCUMENT("", "hosts: [b, a]"), false},
@@ -141,6 +173,32 @@ static void same_content(void)
 	}
 }
 
+/* Times before 1970 are as old as none, and not older. */
+static void times(void)
+{
+	static const struct {
+		const char *text;
+		int64_t created;
+	} t[] = {{"1969-12-31T23:59:59Z", 0}, {"0001-01-01T00:00:00Z", 0},
+		{"1970-01-01T00:00:01Z", 1}, {"2001-01-01T00:00:00Z", 978307200}, {"x", 0}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_objects all = {0};
+		struct mt_diags diags;
+		char text[200];
+		uint32_t n;
+
+		snprintf(text, sizeof(text), DOCUMENT("creationTimestamp: \"%s\"", ""), t[i].text);
+		mt_diags_init(&diags);
+		CU_ASSERT_EQUAL(
+			mt_source_objects(&all, &diags, &mt_source_anywhere, "t", 1, text, &n), 0);
+		CU_ASSERT_EQUAL_FATAL(all.n, 1);
+		CU_ASSERT_EQUAL(all.v[0]->created, t[i].created);
+		mt_objects_fini(&all);
+		mt_diags_fini(&diags);
+	}
+}
+
 /* A map of more fields than are sorted on the stack, and a text longer than the buffer. */
 static void large_content(void)
 {
@@ -183,6 +241,7 @@ static void texts_of_hashes(void)
 
 const struct mt_test document_tests[] = {
 	{"same_content", same_content},
+	{"times", times},
 	{"large_content", large_content},
 	{"texts_of_hashes", texts_of_hashes},
 	{"odd_texts", odd_texts},
