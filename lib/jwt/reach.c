@@ -20,15 +20,20 @@ static const char *const protected[] = {
 	"192.0.0.192", "fd00:c1::a9fe:a9fe",		 /* Oracle Cloud */
 };
 
-/* Prefixes of IPv6 addresses that contain an IPv4 address, and the index of its first byte. */
+/* Prefixes of IPv6 addresses that contain an IPv4 address, and the indexes of its bytes. */
 static const struct {
 	const char *prefix;
-	uint8_t at;
+	uint8_t at[4];
+	/* Bytes of 0.0.0.0/8 are padding of an address that another row reads. */
+	bool unless_zero;
 } translated[] = {
-	{"64:ff9b::/96", 12}, {"64:ff9b:1::/48", 12}, /* NAT64 (RFC 6052, RFC 8215) */
-	{"::ffff:0:0:0/96", 12},		      /* SIIT (RFC 2765) */
-	{"::/96", 12},				      /* IPv4-compatible (RFC 4291) */
-	{"2002::/16", 2},			      /* 6to4 (RFC 3056) */
+	{"64:ff9b::/96", {12, 13, 14, 15}, false}, /* NAT64 (RFC 6052) */
+	/* NAT64 of a network (RFC 8215), with a prefix of 48, 56, 64 or 96 bits. */
+	{"64:ff9b:1::/48", {6, 7, 9, 10}, true}, {"64:ff9b:1::/48", {7, 9, 10, 11}, true},
+	{"64:ff9b:1::/48", {9, 10, 11, 12}, true}, {"64:ff9b:1::/48", {12, 13, 14, 15}, true},
+	{"::ffff:0:0:0/96", {12, 13, 14, 15}, false}, /* SIIT (RFC 2765) */
+	{"::/96", {12, 13, 14, 15}, false},	      /* IPv4-compatible (RFC 4291) */
+	{"2002::/16", {2, 3, 4, 5}, false},	      /* 6to4 (RFC 3056) */
 };
 
 static bool is_in(const char *prefix, const struct mt_addr *a)
@@ -71,15 +76,19 @@ static bool is_protected(const struct mt_addr *a)
 
 bool mt_jwks_is_protected(const struct mt_addr *a)
 {
-	uint32_t v4;
-
 	for (size_t i = 0; i < MT_ARRAY_LEN(translated); i++) {
 		struct mt_addr inner;
+		uint8_t v4[4];
+		uint32_t be;
 
 		if (!is_in(translated[i].prefix, a))
 			continue;
-		memcpy(&v4, a->b + translated[i].at, sizeof(v4));
-		inner = mt_addr4(v4);
+		for (size_t k = 0; k < sizeof(v4); k++)
+			v4[k] = a->b[translated[i].at[k]];
+		if (translated[i].unless_zero && !v4[0])
+			continue;
+		memcpy(&be, v4, sizeof(be));
+		inner = mt_addr4(be);
 		if (is_protected(&inner))
 			return true;
 	}
