@@ -2,6 +2,7 @@
 /* All code that depends on the version of DPDK. 22.11 is the oldest supported. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,14 @@ static inline void mt_compat_close(uint16_t id)
 	(void)rte_eth_dev_close(id);
 }
 
+/* The EAL's directory is in it if neither the unit nor a session of the user provides one. */
+#define MT_COMPAT_SHARED "/tmp"
+
+static inline bool mt_compat_run_dir_is_shared(void)
+{
+	return !getenv("RUNTIME_DIRECTORY") && getuid() != 0 && !getenv("XDG_RUNTIME_DIR");
+}
+
 /*
  * Path of the directory that the EAL will use for a file prefix, which rte_eal_get_runtime_dir()
  * returns only after the start. Returns its length as snprintf() does.
@@ -42,7 +51,7 @@ static inline int mt_compat_run_dir(char *out, size_t room, const char *prefix)
 	const char *of_unit = getenv("RUNTIME_DIRECTORY"), *of_user = getenv("XDG_RUNTIME_DIR");
 
 	if (!of_unit)
-		of_unit = getuid() == 0 ? "/var/run" : of_user ? of_user : "/tmp";
+		of_unit = getuid() == 0 ? "/var/run" : of_user ? of_user : MT_COMPAT_SHARED;
 	return snprintf(out, room, "%s/dpdk/%s", of_unit, prefix);
 }
 

@@ -184,66 +184,14 @@ static int eal_failed(const struct mt_eal_conf *c, struct mt_err *e)
 		c->mb, words[0] ? words : rte_strerror(err));
 }
 
-static char run_dir[PATH_MAX];
-static char starting[PATH_MAX + 32]; /* file in run_dir while the EAL starts; "": none */
-
-/*
- * Nodes with the same name share the EAL's directory. A node that exits must not remove it while
- * another one has created it but has no socket there yet, so a file of the starting node keeps it
- * from being empty. A lock would do the same, but whoever holds it could delay each start and stop.
- * The caller starts the EAL also if the file cannot be made, which leaves that race.
- */
-static void hold_run_dir(const char *prefix)
+static int init_held(const struct mt_eal_conf *c, struct arguments *a, struct mt_err *e)
 {
-	int n = mt_compat_run_dir(run_dir, sizeof(run_dir), prefix);
+	int rc = mt_run_dir_hold(c->prefix, e);
 
-	if (n < 0 || (size_t)n >= sizeof(run_dir)) {
-		run_dir[0] = '\0';
-		return;
-	}
-	snprintf(starting, sizeof(starting), "%s/starting.%d", run_dir, (int)getpid());
-	/* Each further try follows another node that removed the directory meanwhile. */
-	for (int tries = 0; tries < 100; tries++) {
-		int fd;
-
-		mt_compat_make_run_dir(run_dir);
-		/* Fails for an existing file and for a link, so let_run_dir() removes no other file. */
-		fd = open(starting, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd >= 0) {
-			close(fd);
-			return;
-		}
-		if (errno != ENOENT)
-			break;
-	}
-	starting[0] = '\0';
-}
-
-static void let_run_dir(void)
-{
-	if (starting[0])
-		(void)unlink(starting);
-}
-
-/*
- * The EAL does not remove its directory. rmdir() fails if another process uses it, as it is not
- * empty.
- */
-static void remove_run_dir(void)
-{
-	if (run_dir[0])
-		(void)rmdir(run_dir);
-}
-
-static int init_held(struct arguments *a, const char *prefix)
-{
-	int rc;
-
-	hold_run_dir(prefix);
-	rc = rte_eal_init(a->n, a->v);
-	let_run_dir();
-	if (rc >= 0)
-		snprintf(run_dir, sizeof(run_dir), "%s", rte_eal_get_runtime_dir());
+	if (rc)
+		return rc;
+	rc = rte_eal_init(a->n, a->v) < 0 ? eal_failed(c, e) : 0;
+	mt_run_dir_let(rc == 0 ? rte_eal_get_runtime_dir() : NULL);
 	return rc;
 }
 
@@ -287,8 +235,8 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 	 * Registered before the EAL's own handlers, so it runs after them: until then the directory
 	 * has a socket.
 	 */
-	atexit(remove_run_dir);
-	return init_held(a, c->prefix) < 0 ? eal_failed(c, e) : 0;
+	atexit(mt_run_dir_remove);
+	return init_held(c, a, e);
 }
 
 void mt_eal_stop(void)

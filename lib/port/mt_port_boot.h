@@ -37,7 +37,9 @@
  *
  * Nodes with the same name on a machine share the EAL's directory below /var/run/dpdk, or
  * $RUNTIME_DIRECTORY/dpdk under the unit. A node that ends removes it if it is empty. A file there
- * while the EAL starts keeps it for a node that starts meanwhile; neither waits for the other.
+ * while the EAL starts keeps it for a node that starts meanwhile; neither waits for the other. A
+ * user other than root without the unit and without XDG_RUNTIME_DIR has /tmp/dpdk, or a directory
+ * of the process if that is another user's.
  */
 #pragma once
 

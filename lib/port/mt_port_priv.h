@@ -176,3 +176,14 @@ int mt_interface_tap_fault(const struct mt_ethdev *d, struct mt_err *e);
 int mt_socket_check(const struct mt_port_conf *c, struct mt_err *e);
 /* Writes the file of the socket that the port makes; "": none. */
 void mt_socket_made(const struct mt_port_conf *c, char *path, size_t size);
+
+/*
+ * run_dir.c: the EAL's directory, before and after rte_eal_init(). The first returns 0, or -errno
+ * if it would be in a directory of another user. `path`: the one that the EAL uses; NULL: it has
+ * not started. The last one removes it at exit if no other process uses it.
+ */
+int mt_run_dir_hold(const char *prefix, struct mt_err *e);
+void mt_run_dir_let(const char *path);
+void mt_run_dir_remove(void);
+/* Makes a directory if there is none. True if only this user may write there. */
+bool mt_run_dir_is_ours(const char *path);

@@ -12,7 +12,8 @@ int main(int argc, char **argv)
 	static char *eal[] = {"unit_port", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=critical", "-l", "0"};
 	const struct mt_suite suites[] = {{"profile", profile_tests},
-		{"arguments", arguments_tests}, {"device", device_tests}, {0}};
+		{"arguments", arguments_tests}, {"device", device_tests},
+		{"run_dir", run_dir_tests}, {0}};
 	int rc;
 
 	if (eal_init_unpinned((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() != 0 ||
