@@ -37,7 +37,10 @@ static int set_address(struct sockaddr_un *a, const char *path, struct mt_err *e
 	return 0;
 }
 
-/* Removes a socket file that a dead daemon has left; an error if a daemon answers on it. */
+/*
+ * Removes a socket file that a dead daemon has left; an error if a daemon answers on it. One with a
+ * full queue may be another user's, which would block this process for as long as it likes.
+ */
 static int clear_old(const struct sockaddr_un *a, struct mt_err *e)
 {
 	struct stat st;
@@ -48,12 +51,12 @@ static int clear_old(const struct sockaddr_un *a, struct mt_err *e)
 	if (!S_ISSOCK(st.st_mode))
 		return mt_err(e, -EEXIST, "admin.socket %s: exists and is not a socket; remove it",
 			a->sun_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return mt_err(e, -errno, "admin.socket: %s", strerror(errno));
-	rc = connect(fd, (const struct sockaddr *)a, sizeof(*a));
+	rc = connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0 ? 0 : errno;
 	close(fd);
-	if (rc == 0)
+	if (rc == 0 || rc == EAGAIN)
 		return mt_err(e, -EADDRINUSE,
 			"admin.socket %s: another daemon answers on it; stop it, or give this node "
 			"another path",

@@ -356,7 +356,7 @@ static void test_old_socket(void)
 	struct mt_ctl_env env = {.socket = path};
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	struct mt_err e = {""};
-	int fd;
+	int fd, waiting;
 
 	/* A daemon that lives keeps its socket. */
 	second = mt_ctl_create(&env, 0, &e);
@@ -364,6 +364,21 @@ static void test_old_socket(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "another daemon answers"));
 	CU_ASSERT_EQUAL(access(path, F_OK), 0);
 	mt_ctl_destroy(c);
+	/* A full queue does not block the start. */
+	strcpy(a.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	CU_ASSERT_EQUAL(listen(fd, 0), 0);
+	waiting = socket(AF_UNIX, SOCK_STREAM, 0);
+	CU_ASSERT_EQUAL(connect(waiting, (struct sockaddr *)&a, sizeof(a)), 0);
+	alarm(20);
+	CU_ASSERT_PTR_NULL(mt_ctl_create(&env, 0, &e));
+	alarm(0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "another daemon answers"));
+	CU_ASSERT_EQUAL(access(path, F_OK), 0);
+	close(waiting);
+	close(fd);
+	unlink(path);
 	/* What a dead one left is replaced. */
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	strcpy(a.sun_path, path);
