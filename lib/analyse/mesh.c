@@ -29,7 +29,7 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_node_unenfor
 		const struct mt_object *o = t->rows[i].o;
 
 		if (strcmp(u->kind.s, o->kind) != 0 || strcmp(u->ns.s, o->ns) != 0 ||
-			strcmp(u->name.s, o->name) != 0 || !o->restricts)
+			strcmp(u->name.s, o->name) != 0 || !o->restricts || o->outside)
 			continue;
 		found = &t->rows[i];
 		same |= !u->hash_void && mt_content_hash_same(&o->hash, &u->hash);

@@ -96,6 +96,9 @@ static void gather_objects(struct mt_analysis *a)
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct mt_object *o = t->rows[i].o;
 
+		/* An author may not have objects there, so it proves nothing. */
+		if (o->outside)
+			continue;
 		/*
 		 * A dump of a cluster contains kube-system, documents written by hand do not. If it
 		 * is here, the namespaces are complete.

@@ -184,8 +184,8 @@ static bool is_read(const struct idle *p, const struct mt_policy_target *target)
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct mt_object *o = t->rows[i].o;
 
-		if (strcmp(o->kind, target->kind.s) == 0 && strcmp(o->name, target->name.s) == 0 &&
-			strcmp(o->ns, p->meta->ns) == 0)
+		if (!o->outside && strcmp(o->kind, target->kind.s) == 0 &&
+			strcmp(o->name, target->name.s) == 0 && strcmp(o->ns, p->meta->ns) == 0)
 			return true;
 	}
 	return false;
@@ -199,7 +199,7 @@ static const char *other_kind(const struct idle *p, const struct mt_policy_targe
 
 	for (uint32_t i = 0; i < t->n; i++)
 		for (size_t k = 0; k < MT_ARRAY_LEN(kinds); k++)
-			if (strcmp(t->rows[i].o->kind, kinds[k]) == 0 &&
+			if (!t->rows[i].o->outside && strcmp(t->rows[i].o->kind, kinds[k]) == 0 &&
 				strcmp(t->rows[i].o->name, target->name.s) == 0 &&
 				strcmp(t->rows[i].o->ns, p->meta->ns) == 0)
 				return kinds[k];

@@ -107,7 +107,43 @@ static void the_page_has_a_row_for_each(void)
 	}
 }
 
+#define SOURCES                                                                                    \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"                    \
+	"  sources: [{directory: all}, {directory: team, namespaces: [a]}]\n"
+
+/* An object in a namespace that its source may not have shows nothing of that namespace. */
+static void objects_that_are_outside(void)
+{
+	struct looked l;
+	char cmd[100];
+
+	looked_begin(&l);
+	snprintf(cmd, sizeof(cmd), "mkdir -p %s/all %s/team", l.sc.dir, l.sc.dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+	scene_write(&l.sc, "0-node.yaml", SOURCES);
+	scene_write(&l.sc, "all/s.yaml", SERVICE("s", "b", "198.51.100.1"));
+	scene_write(&l.sc, "all/p.yaml",
+		SECURITY("AuthorizationPolicy", "p", "b",
+			"{rules: [{from: [{source: {namespaces: [elsewhere]}}]}]}"));
+	scene_write(&l.sc, "all/q.yaml",
+		SECURITY("AuthorizationPolicy", "q", "b",
+			"{targetRefs: [{kind: Service, group: '', name: t}], rules: [{}]}"));
+	scene_write(&l.sc, "team/t.yaml", SERVICE("t", "elsewhere", "198.51.100.2"));
+	scene_write(&l.sc, "team/k.yaml",
+		"apiVersion: v1\nkind: Service\nmetadata: {name: t, namespace: b}\n"
+		"spec: {ports: [{port: 80}]}\n");
+	scene_load_node(&l.sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l.sc.s);
+	l.in = (struct mt_analyse_in){
+		.table = l.sc.t, .audit = &l.audit, .snap = l.sc.s, .wall = 1790000000};
+	CU_ASSERT_PTR_NOT_NULL(looked_reason(&l, "namespace-unseen"));
+	CU_ASSERT_PTR_NOT_NULL(looked_reason(&l, "wrong-target"));
+	looked_end(&l);
+}
+
 const struct mt_test names_tests[] = {
+	{"objects_that_are_outside", objects_that_are_outside},
 	{"slips", slips},
 	{"near_names", near_names},
 	{"the_page_has_a_row_for_each", the_page_has_a_row_for_each},
