@@ -104,6 +104,19 @@ static int set_up(const char *port, const char *iface, struct mt_err *e)
 	return 0;
 }
 
+/* Processes that may check an interface between two calls of mt_interface_answer(). */
+#define CHECKS_MAX 16
+
+void mt_interface_answer(const struct mt_ethdev *d)
+{
+	for (int i = 0, fd; d->claim > 0 && i <= CHECKS_MAX; i++) {
+		fd = accept4(d->claim, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		close(fd);
+	}
+}
+
 /*
  * Finds the process that listens on the socket at `a`; false: none, or one of another unprivileged
  * user, which is ignored.
@@ -132,12 +145,12 @@ static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_er
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "meltemi/port/%s", d->interface);
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	pid_t pid;
 
 	if (fd < 0)
 		return mt_err(e, -errno, "port %s: socket: %s", c->name, strerror(errno));
-	if (bind(fd, (const struct sockaddr *)&a, len) == 0 && listen(fd, 1) == 0) {
+	if (bind(fd, (const struct sockaddr *)&a, len) == 0 && listen(fd, CHECKS_MAX) == 0) {
 		d->claim = fd;
 		return 0;
 	}

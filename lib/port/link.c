@@ -78,6 +78,7 @@ bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), 
 	enum mt_port_gone had = p->gone;
 	bool was = p->link_up, is;
 
+	mt_interface_answer(d);
 	if (!d->started)
 		return false;
 	is = ask(d);

@@ -163,6 +163,11 @@ int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct
 bool mt_interface_runs(const struct mt_ethdev *d);
 /* True if the interface that was opened was removed, even if its name is used again. */
 bool mt_interface_is_gone(const struct mt_ethdev *d);
+/*
+ * Accepts and closes the connections of processes that have checked if this one owns the interface.
+ * The queue would otherwise fill up, and then a further process finds no owner and starts.
+ */
+void mt_interface_answer(const struct mt_ethdev *d);
 int mt_interface_setup(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e);
 /*
  * The reason why a TAP of this name cannot be made: -EPERM or -EBUSY with the remedy. 0: none is
