@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Servers that end each connection behind its 20th call, with all answered that they executed: by closing it, by reset, by half-closing,
-with calls unread, over wires of 1 ms. None is executed twice, none stays unanswered, none fails that never came to a server.
+with calls unread, over wires of 1 ms. None is executed twice, none stays unanswered, none fails of which the packets that came to
+Meltemi prove that no server has read it.
 """
 
 from others import Others, check, equal, report

@@ -16,10 +16,13 @@ import kit  # noqa: E402
 from meltemi_lab import BUILD, PATIENCE, TESTS, Failure, Lab, check, equal, main, netns, streams, within  # noqa: E402,F401
 from meltemi_lab.columns import every_column_selects  # noqa: E402,F401
 from meltemi_lab.documents import service  # noqa: E402
+from meltemi_lab.paths import PYTHON  # noqa: E402
 
 HOST = "attacked.test"
 VIP = "240.240.3.1"
 HERE = "attack"
+ETH_P_ALL = 3
+SO_RCVBUFFORCE = 33  # Python does not name it
 ROUTE = """\
 apiVersion: networking.istio.io/v1alpha3
 kind: VirtualService
@@ -80,13 +83,13 @@ class Others(Lab):
         return self
 
     def _begin(self):
-        self.wiretaps = [self.wiretap(number) for number in range(1, self.servers + 1) if self.watched]
         self.peers = [self.answering(number, **self.serving) for number in range(1, self.servers + 1)]
         daemon = self.meltemi(**self.settings)
         daemon.write("service.yaml", service(HOST, VIP, self.port, f"tcp-metaprotocol-{self.proto}",
                                              [(self.server(n), self.port, {}) for n in range(1, self.servers + 1)]))
         for name, text in self.more.items():
             daemon.write(name, text)
+        self.tap = self.wiretap() if self.watched else None
         daemon.start()
         self.idle = daemon.in_use()
 
@@ -110,10 +113,23 @@ class Others(Lab):
         peer.wait_line("ready")
         return peer
 
-    def wiretap(self, number):
-        tap = self.program(f"server{number}", f"acknowledged{number}", "acknowledged.py", proto=self.proto)
+    def wiretap(self):
+        """Watches what Meltemi sends to the servers, at the bridge, and what comes to it, at its own port."""
+        socks = [self.frames("net", "b-mesh"), self.frames("mesh", "p1")]
+        fds = [sock.fileno() for sock in socks]
+        tap = self.run("mesh", "acknowledged", [PYTHON, TESTS / f"{HERE}/acknowledged.py", "--proto", self.proto, "--fds", *fds], pass_fds=fds)
+        for sock in socks:
+            sock.close()
         tap.wait_line("ready")
         return tap
+
+    def frames(self, role, iface):
+        """A socket that has all frames of an interface."""
+        with self.inside(role):
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        sock.bind((iface, ETH_P_ALL))
+        return sock
 
     def program(self, role, name, script, **options):
         words = [w for key, value in options.items() for w in ((f"--{key.replace('_', '-')}",) if value is True else (f"--{key.replace('_', '-')}", value))]
@@ -161,25 +177,26 @@ class Others(Lab):
         netns.run("ip", "-n", self.namespace(f"server{number}"), "link", "set", "s0", "down")
 
     def executed(self):
-        """Ends the servers. Tokens of the calls that they executed, of those among them executed twice, of those that their machines acknowledged and they did not."""
-        seen, twice, came = set(), set(), set()
+        """Ends the servers. Tokens of the calls that they executed, and of those among them executed twice."""
+        seen, twice = set(), set()
         for peer in self.peers:
             peer.kill(15)
             found = peer.result()
             twice |= set(found["twice"]) | (seen & set(found["tokens"]))
             seen |= set(found["tokens"])
-        for tap in self.wiretaps:
-            tap.kill(15)
-            came |= set(tap.result()["came"])
-        return seen, twice, came - seen
+        return seen, twice
 
     def fates(self, found):
-        """What became of the calls that failed: (executed twice, never came to a server though they failed)."""
-        seen, twice, came = self.executed()
-        lost = [token for token in found["failed"] if token not in seen | came]
-        print(f"{found['answered']} of {found['made']} answered; {len(found['failed'])} failed ({found['refused']}): {len(lost)} of them never "
-              f"came to a server, {len(came & set(found['failed']))} came and were not executed", flush=True)
-        return sorted(twice), lost
+        """What became of the calls that failed: (executed twice, failed although Meltemi could know that no server had read them)."""
+        seen, twice = self.executed()
+        self.tap.kill(15)
+        tapped, failed = self.tap.result(), set(found["failed"]) - seen
+        came, untold, thrice = (failed & set(tapped[what]) for what in ("came", "untold", "thrice"))
+        lost = failed - came - untold - thrice
+        print(f"{found['answered']} of {found['made']} answered; {len(found['failed'])} failed ({found['refused']}): {len(lost)} of them never came "
+              f"to a server, {len(came)} came and were not executed, {len(untold)} were on connections whose end told nothing, "
+              f"{len(thrice - came - untold)} were sent three times", flush=True)
+        return sorted(twice), sorted(lost)
 
 
 def report(load, seconds=60):

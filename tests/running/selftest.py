@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,10 @@ import unittest
 from unittest import mock
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "smoke")]
+sys.path[:0] = [str(TESTS), str(TESTS / "smoke"), str(TESTS / "attack")]
 
+import acknowledged  # noqa: E402
+import kit  # noqa: E402
 import runner  # noqa: E402
 from meltemi_lab import record  # noqa: E402
 from meltemi_lab.check import Failure  # noqa: E402
@@ -511,6 +514,62 @@ class ReplacedFile(unittest.TestCase):
                 file.write_text("new\n")
                 self.assertEqual((reader.read(), file.read_text(), file.stat().st_mode & 0o777), ("old\n", "new\n", 0o600))
             self.assertEqual(os.listdir(folder), ["node.yaml"])
+
+
+class Acknowledged(unittest.TestCase):
+    """Which calls tests/attack/acknowledged.py takes for provably unread, by the packets of a connection that ends."""
+
+    FIN, SYN, RST, ACK = acknowledged.FIN, acknowledged.SYN, acknowledged.RST, acknowledged.ACK
+    CALLS = [kit.Dubbo.call(n, kit.order(f"t{n}")) for n in range(3)]
+
+    def setUp(self):
+        self.wire, self.port = acknowledged.Wire(kit.Dubbo.port), 1000
+
+    @staticmethod
+    def frame(source, destination, seq, ack, flags, data=b""):
+        head = struct.pack("!12sH", b"", acknowledged.ETHERTYPE_IP4)
+        head += struct.pack("!BxH5xB2x4s4s", 0x45, 40 + len(data), acknowledged.TCP, *(b"s" if port == kit.Dubbo.port else b"c" for port in (source, destination)))
+        return head + struct.pack("!HHIIBB6x", source, destination, seq % 2 ** 32, ack % 2 ** 32, 5 << 4, flags) + data
+
+    def connection(self, *came):
+        """Three calls, which begin at 1, and what comes from the server after its SYN: (seq, flags, bytes, acknowledged calls)."""
+        self.port += 1
+        server, first, base = kit.Dubbo.port, -2, -5  # both sides' numbers pass 0
+        self.wire.sent(self.frame(self.port, server, first, 0, self.SYN))
+        self.wire.came(self.frame(server, self.port, base, first + 1, self.SYN | self.ACK))
+        self.wire.sent(self.frame(self.port, server, first + 1, base + 1, self.ACK, b"".join(self.CALLS)))
+        for seq, flags, length, calls in came:
+            ack = first + 1 + int(calls * len(self.CALLS[0]))
+            self.wire.came(self.frame(server, self.port, base + 1 + seq, ack if flags & self.ACK else 0, flags, bytes(length)))
+
+    def fates(self, *came):
+        self.connection(*came)
+        return [sorted(tokens) for tokens in self.wire.calls(kit.Dubbo)]
+
+    def test_a_reset_that_tells(self):
+        self.assertEqual(self.fates((0, self.ACK, 10, 1), (10, self.RST | self.ACK, 0, 1), (10, self.RST, 0, 0)), [["t0"], [], []])
+
+    def test_a_part_of_a_call(self):
+        self.assertEqual(self.fates((0, self.RST | self.ACK, 0, 1.5)), [["t0", "t1"], [], []])
+
+    def test_a_reset_without_ack(self):
+        self.assertEqual(self.fates((0, self.ACK, 10, 1), (10, self.RST, 0, 0), (10, self.RST | self.ACK, 0, 1)), [["t0"], ["t1", "t2"], []])
+
+    def test_a_reset_before_a_reply(self):
+        came = [(10, self.RST | self.ACK, 0, 1), (0, self.ACK, 10, 1), (10, self.RST, 0, 0)]
+        self.assertEqual(self.fates(*came), [["t0"], ["t1", "t2"], []])
+
+    def test_replies_in_another_order(self):
+        came = [(10, self.ACK, 5, 1), (0, self.ACK, 4, 1), (2, self.ACK, 8, 1), (15, self.RST | self.ACK, 0, 1)]
+        self.assertEqual(self.fates(*came), [["t0"], [], []])
+
+    def test_a_fin(self):
+        self.assertEqual(self.fates((0, self.FIN | self.ACK, 0, 1), (0, self.RST, 0, 0)), [["t0"], [], []])
+
+    def test_three_times(self):
+        for _ in range(2):
+            self.connection((0, self.RST | self.ACK, 0, 0))
+        self.assertEqual(self.fates((0, self.RST | self.ACK, 0, 0)), [[], [], ["t0", "t1", "t2"]])
 
 
 class Replay(unittest.TestCase):
