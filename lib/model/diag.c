@@ -20,8 +20,8 @@ void mt_diags_fini(struct mt_diags *d)
 }
 
 /*
- * Escapes and copies a text. Words of documents and names of files are part of it, and none of that
- * may reach a terminal raw.
+ * Escapes and copies a text. The text may contain words of documents and names of files, which must
+ * not send commands to a terminal.
  */
 static const char *copy(struct mt_diags *d, const char *s)
 {
@@ -35,7 +35,7 @@ static const char *copy(struct mt_diags *d, const char *s)
 
 /* ---- limits ---------------------------------------------------------------------------------- */
 
-/* The owner of this name, which is added if it is new. NULL: no name, or no memory. */
+/* Returns the owner with this name; adds a new one. NULL: no name, or no memory. */
 static struct mt_diag_owner *owner_of(struct mt_diags *d, const char *name)
 {
 	struct mt_diag_owner *o = name ? mt_strmap_get(&d->owners, name) : NULL;
@@ -72,7 +72,7 @@ static bool has_room_for_host(const struct mt_diags *d, const struct mt_diag_own
 	       (d->n_hosts < MT_DIAG_HOSTS && (!owner || owner->n_hosts < MT_DIAG_KEEP_OWNER));
 }
 
-/* True for severities that change nothing but the words about an object. */
+/* True for severities that do not change an object's status beyond notes. */
 static bool is_remark(enum mt_diag_severity s)
 {
 	return s == MT_DIAG_WARNING || s == MT_DIAG_NOTE || s == MT_DIAG_FIELDS ||
@@ -249,7 +249,7 @@ void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_
 
 	if (!e)
 		return;
-	/* These texts are safe for a terminal. */
+	/* The texts of an entry are already escaped. */
 	e->path = copy(d, from->path);
 	e->remedy = copy(d, from->remedy);
 	e->message = copy(d, from->message);
@@ -300,8 +300,8 @@ static int rank(const struct mt_diag *e)
 }
 
 /*
- * Sorts errors first, so that they need not be searched for among hundreds of warnings, and notes
- * last.
+ * Orders errors first and notes last, so that no operator has to search hundreds of warnings for an
+ * error.
  */
 static int by_place(const void *a, const void *b)
 {
@@ -402,8 +402,8 @@ static void move_entries(struct mt_region *r, const struct mt_diags *d, struct m
 }
 
 /*
- * Frees the memory of removed entries once it is most of what is used. A load may compile hundreds
- * of times, and remove the entries of each time.
+ * Frees the memory of removed entries once they are most of the region. A load may compile hundreds
+ * of times and remove the entries of each attempt.
  */
 static void compact(struct mt_diags *d)
 {
@@ -437,7 +437,7 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
 		if (was.hosts[i].owner)
 			was.hosts[i].owner->n_hosts--;
 	*d = *mark;
-	/* The lists may have grown and moved; their first entries are the same. */
+	/* The lists may have grown and moved, but their first entries are the same as in `mark`. */
 	d->region = was.region;
 	d->items = was.items;
 	d->hosts = was.hosts;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Durations as documents and annotations write them. */
+/* Durations in documents and annotations. */
 #include "mt_model_types.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@ struct unit {
 	double ms;
 };
 
-/* Longer names first: "ms" before "m". */
+/* Longer names come first, so that "ms" is found before "m". */
 static const struct unit units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\xc2\xb5s", 1e-3}, {"ms", 1.0},
 	{"s", 1000.0}, {"m", 60000.0}, {"h", 3600000.0}};
 
@@ -35,7 +35,7 @@ int mt_duration_parse(const char *text, uint64_t *ms)
 		char *end;
 		double v;
 
-		/* strtod() also takes signs, "inf" and hexadecimal numbers; a duration does not. */
+		/* A duration has no sign, "inf" or hexadecimal number, which strtod() accepts. */
 		if (strspn(p, "0123456789.") == 0)
 			return -EINVAL;
 		if (p[0] == '0' && (p[1] == 'x' || p[1] == 'X'))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Modes of forwarding at layer 4 by their names. */
+/* The names of the modes of forwarding at layer 4. */
 #include "mt_model_forwarding.h"
 
 #include <string.h>

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* Not inlined, because the compiler would report the shorter one as a mistake. */
+/*
+ * Allocates a model of this size. Not inlined, because the compiler would warn about the smaller
+ * size.
+ */
 static __attribute__((noinline)) struct mt_model *new_of(size_t size)
 {
 	struct mt_model *m = calloc(1, size);
@@ -42,7 +45,7 @@ struct mt_model *mt_model_hold(struct mt_model *m)
 	return m;
 }
 
-/* The lists are contiguous; nothing else is between them. */
+/* Returns list `i`; the lists are contiguous in the struct. */
 static struct mt_objs *list_at(struct mt_model *m, uint32_t i)
 {
 	return &m->res_clusters + i;

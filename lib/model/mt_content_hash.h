@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 of the content of an object. Equal hashes count as equal content, so that no author of a
- * document can make another content with the hash of an existing one.
+ * SHA-256 of an object's content. Objects with equal hashes count as equal, because authors of
+ * documents cannot find collisions of SHA-256.
  */
 #pragma once
 
@@ -13,7 +13,7 @@ struct mt_content_hash {
 	uint8_t v[32];
 };
 
-/* Size of its text: 64 hexadecimal digits, NUL-terminated. */
+/* Size of a hash as text: 64 hexadecimal digits and a NUL. */
 #define MT_CONTENT_HASH_TEXT 65
 
 static inline bool mt_content_hash_same(
@@ -23,5 +23,5 @@ static inline bool mt_content_hash_same(
 }
 
 void mt_content_hash_str(const struct mt_content_hash *h, char text[MT_CONTENT_HASH_TEXT]);
-/* Parses its text. False, and *h all 0, if it is anything else. */
+/* Parses the text of a hash. Returns false and sets *h to all 0 if `text` is not a hash. */
 bool mt_content_hash_parse(const char *text, struct mt_content_hash *h);

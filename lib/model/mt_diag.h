@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of what is wrong with a configuration. Each entry has the file, the line, the path of
- * the field and the remedy. Sources add what they find while reading, lib/conf what it finds while
- * checking and compiling. The daemon prints entries as compilers do. Control thread only.
+ * Diagnostics: the list of mistakes in a configuration. Each entry has the file, the line, the path
+ * of the field and the remedy. Sources add entries while they read, and lib/conf while it checks
+ * and compiles. The daemon prints entries as compilers do. Control thread only.
  */
 #pragma once
 
@@ -13,74 +13,85 @@
 #include <stdio.h>
 
 enum mt_diag_severity {
-	MT_DIAG_ERROR, /* the object is refused; without an object: the load */
-	/* calls are lost, or have another outcome than the documents specify: fails --strict */
+	MT_DIAG_ERROR, /* the object is refused; an entry without an object refuses the load */
+	/* Calls are lost, or have another outcome than the documents specify. Fails --strict. */
 	MT_DIAG_WARNING,
-	/* a resource of a discovery service is wrong; the load goes on without it */
+	/* A resource of a discovery service is invalid. The load continues without the resource. */
 	MT_DIAG_LEFT_OUT,
 	/*
-	 * A resource is valid, but needs what cannot be served yet: the load goes on without it,
-	 * and without its last good version.
+	 * A resource is valid, but needs a feature that Meltemi does not have yet. The load
+	 * continues without the resource and without its last good version.
 	 */
 	MT_DIAG_NOT_SERVED,
-	/* A document is valid, but nothing that it selects is here: it has no effect. */
+	/* A document is valid, but has no effect because this node has nothing that it selects. */
 	MT_DIAG_INERT,
 	/* A document is valid, and another one is used in its place. */
 	MT_DIAG_SHADOWED,
 	/*
-	 * A document restricts access and cannot be evaluated: it fails closed for all that it may
-	 * select.
+	 * A document restricts access and cannot be evaluated, so it fails closed for everything
+	 * that it may select.
 	 */
 	MT_DIAG_CLOSED,
-	/* A document restricts access to what other proxies protect: they enforce it. */
+	/* A document restricts access to endpoints with proxies of their own, which enforce it. */
 	MT_DIAG_ELSEWHERE,
-	/* As MT_DIAG_INERT, and probably a mistake, such as a host that no service has. */
+	/* As MT_DIAG_INERT, but probably a mistake, such as a host that no service has. */
 	MT_DIAG_UNUSED,
-	/* For information: every call has the outcome that its documents specify. */
+	/* Information: every call has the outcome that the documents specify. */
 	MT_DIAG_NOTE,
-	/* As MT_DIAG_NOTE, about fields without a meaning here: the object's status stays. */
+	/*
+	 * As MT_DIAG_NOTE, for fields without a meaning on this node. The object's status does not
+	 * change.
+	 */
 	MT_DIAG_FIELDS,
-	/* This machine lacks what the Node needs; the document may be for another machine. */
+	/*
+	 * This machine lacks a device or feature that the Node document names. The document may be
+	 * for another machine.
+	 */
 	MT_DIAG_MACHINE,
 	/*
-	 * A document names a file that cannot be used: its last good version is used instead
-	 * (mt_table_may_fall_back()). Without one it stays in use, and what needs the file is not
-	 * served. An error for the operator in both cases.
+	 * A document names a file that cannot be used. The document's last good version is used
+	 * instead (mt_table_may_fall_back()). Without a last good version the document stays in
+	 * use, and services that need the file are not served. Operators see an error in both
+	 * cases.
 	 */
 	MT_DIAG_UNREADABLE,
-	/* The same for what the document does not name, or for a Secret: a warning. */
+	/*
+	 * As MT_DIAG_UNREADABLE, for a Secret, or for TLS material that the document needs and does
+	 * not name. Operators see a warning.
+	 */
 	MT_DIAG_ABSENT,
 	MT_DIAG_SEVERITIES
 };
 
 /*
- * Author of entries, which has a share of the list: a namespace, or a source of documents that is
- * limited to some.
+ * Owner of entries, which has a share of the list: a namespace, or a source of documents that is
+ * limited to some namespaces.
  */
 struct mt_diag_owner {
 	const char *name;
-	uint32_t n, n_hosts; /* entries and hosts that are kept */
+	uint32_t n, n_hosts; /* numbers of kept entries and hosts */
 };
 
 struct mt_diag {
 	enum mt_diag_severity severity;
 	struct mt_origin origin;
-	uint64_t object;      /* its meta.serial; 0: no object (a file, the machine) */
-	const char *resource; /* name of a discovery service's resource; NULL: a document */
-	const char *kind;     /* the resource's meta.kind */
-	const char *path;     /* "spec.ports[0].number"; NULL: the document or file as a whole */
-	const char *message;  /* what is wrong */
-	const char *remedy;   /* what to do, or NULL */
+	uint64_t object; /* meta.serial of the object; 0: no object (a file, the machine) */
+	/* name of a discovery service's resource; NULL: the entry is about a document */
+	const char *resource;
+	const char *kind;    /* meta.kind of the resource */
+	const char *path;    /* field, "spec.ports[0].number"; NULL: the whole document or file */
+	const char *message; /* what is wrong */
+	const char *remedy;  /* what to do, or NULL */
 	struct mt_diag_owner *owner; /* NULL: the operator or a discovery service */
-	uint32_t bytes;		     /* of its texts */
+	uint32_t bytes;		     /* size of the entry's texts */
 };
 
 /*
- * Limits of the list, so that memory is bounded: entries of one severity in a row about one object,
- * entries and bytes of texts of all owners, and hosts of all objects. These are more than any mesh
- * has. The last quarter of each is for owners with less than MT_DIAG_KEEP_OWNER entries or hosts.
- * Entries without an owner have MT_DIAG_KEEP places of their own. Further entries are counted, but
- * keep no more than their object and severity (mt_diags_entry()).
+ * Limits that bound the memory of the list, above the needs of any mesh: entries of one severity in
+ * a row about one object; entries, and bytes of their texts, of all owners; hosts of all objects.
+ * The last quarter of each of the last three is for owners with less than MT_DIAG_KEEP_OWNER
+ * entries or hosts. Entries without an owner have MT_DIAG_KEEP places of their own. Entries beyond
+ * a limit are counted, but the list keeps only their object and severity (mt_diags_entry()).
  */
 #define MT_DIAG_KEEP_OBJECT 40
 #define MT_DIAG_KEEP_OWNER  1000
@@ -88,14 +99,14 @@ struct mt_diag {
 #define MT_DIAG_BYTES	    (256u << 20)
 #define MT_DIAG_HOSTS	    2000000
 
-/* A host that an object applies to, found while everything was compiled. */
+/* A host to which an object applies; the compiler records it. */
 struct mt_diag_host {
 	uint64_t object;
 	const char *host;
 	struct mt_diag_owner *owner;
 };
 
-/* An entry without texts; it decides the status of its object as others do. */
+/* An entry without texts. The entry decides the status of its object as one with texts does. */
 struct mt_diag_beyond {
 	uint64_t object;
 	enum mt_diag_severity severity;
@@ -109,17 +120,23 @@ struct mt_diags {
 	uint32_t n;
 	struct mt_diag_beyond *beyond;
 	uint32_t n_beyond;
-	/* Owner of all entries that are added; NULL: the namespace of each. The caller's text. */
+	/*
+	 * Owner of all entries that are added; NULL: each object's namespace owns its entries. The
+	 * caller keeps the text.
+	 */
 	const char *owner;
 	struct mt_strmap owners; /* struct mt_diag_owner by name, in region `names` */
 	struct mt_region names;
 	uint32_t n_unowned; /* entries without an owner */
 	size_t bytes;	    /* of texts of entries with an owner */
 	size_t compact;	    /* memory in use after the last removal */
-	/* of the last entry; n_last counts its entries in a row, by severity */
+	/*
+	 * object of the last entry, and the number of consecutive entries about this object, by
+	 * severity
+	 */
 	uint64_t last_object;
 	uint32_t n_last[MT_DIAG_SEVERITIES];
-	/* all of them, kept or not; `inert` includes `unused` */
+	/* numbers of all entries, also of those beyond the limits; `inert` includes `unused` */
 	uint32_t errors, warnings, left_out, not_served, inert, closed, elsewhere, shadowed, unused,
 		notes, machine, unreadable, absent;
 };
@@ -135,35 +152,36 @@ void mt_diags_fini(struct mt_diags *d);
 void mt_diag_add(struct mt_diags *d, enum mt_diag_severity severity, struct mt_origin origin,
 	const char *path, const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 
-/* As mt_diag_add(), about an object that was read, at a line of its file. */
+/* As mt_diag_add(), for an object that was read, at a line of the object's file. */
 void mt_diag_object(struct mt_diags *d, enum mt_diag_severity severity, const struct mt_meta *meta,
 	uint32_t line, const char *path, const char *remedy, const char *fmt, ...) mt_printf(7, 8);
 
 /*
- * As mt_diag_add(), about a resource of a discovery service. The entry has its source, kind and
- * name, so that the receiver can reject the resource by name. Any severity except MT_DIAG_ERROR.
+ * As mt_diag_add(), for a resource of a discovery service. The entry has the resource's source,
+ * kind and name, so that the receiver can reject the resource by name. Any severity except
+ * MT_DIAG_ERROR.
  */
 void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	const struct mt_meta *meta, const char *path, const char *remedy, const char *fmt, ...)
 	mt_printf(6, 7);
 
-/* Records a host that the object applies to as well. */
+/* Records one more host to which the object applies. */
 void mt_diag_host(struct mt_diags *d, const struct mt_meta *meta, const char *host);
 
 /* Copies an entry of another list, with this severity. */
 void mt_diags_copy(struct mt_diags *d, const struct mt_diag *e, enum mt_diag_severity severity);
-/* Copies all entries of another list, with their owners; those without texts stay so. */
+/* Copies all entries of another list, with their owners. Entries without texts remain without. */
 void mt_diags_copy_all(struct mt_diags *d, const struct mt_diags *from);
 
 /*
- * The i-th entry, of n + n_beyond, in no order. One without texts is made in `room`, with a message
- * that reports that.
+ * Returns entry i of n + n_beyond, in no order. An entry without texts is made in `room`, with a
+ * message that there were too many to keep it.
  */
 const struct mt_diag *mt_diags_entry(const struct mt_diags *d, uint32_t i, struct mt_diag *room);
 
 /*
- * Removes what was added since `mark`, a copy of the list from then. Texts of other entries may
- * move.
+ * Restores the list to `mark`, an earlier copy of *d, by removing later entries. Texts of the
+ * remaining entries may move.
  */
 void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark);
 
@@ -177,21 +195,22 @@ int mt_diag_format(const struct mt_diag *e, char *buf, size_t size);
 const char *mt_diag_severity_str(enum mt_diag_severity severity);
 /* True if entries of this severity fail `meltemid --check --strict`. */
 bool mt_diag_is_strict(enum mt_diag_severity severity);
-/* The number of entries that do, kept or not. */
+/* Returns the number of entries that fail --strict, including those beyond the limits. */
 uint32_t mt_diags_strict(const struct mt_diags *d);
 
-/* The number of all entries, kept or not. */
+/* Returns the number of all entries, including those beyond the limits. */
 uint32_t mt_diags_count(const struct mt_diags *d);
 
-/* Sorts errors first and notes last, then by file and line. */
+/* Sorts the entries: errors first and notes last, then by file and line. */
 void mt_diags_sort(struct mt_diags *d);
 
-/* Prints each entry on a line of its own: errors first and notes last, then by file and line. */
+/* Sorts the entries as mt_diags_sort() does, and prints each on a line of its own. */
 void mt_diags_print(struct mt_diags *d, FILE *out);
 
 /*
- * Finds the candidate that a mistyped word most likely meant, or NULL if none is near. Zero a
- * struct mt_suggest, set `word`, call mt_suggest_offer() for each candidate, then read `best`.
+ * Finds the candidate for which a mistyped word was most likely meant. Zero a struct mt_suggest,
+ * set `word`, and call mt_suggest_offer() for each candidate. Then `best` is the nearest candidate,
+ * or NULL if none is near.
  */
 struct mt_suggest {
 	const char *word;
@@ -200,5 +219,8 @@ struct mt_suggest {
 };
 
 void mt_suggest_offer(struct mt_suggest *s, const char *candidate);
-/* The edit distance, ignoring case (insert, delete, replace, swap of neighbours), at most `max`. */
+/*
+ * Returns the edit distance without regard to case (insert, delete, replace, swap of neighbours),
+ * or `max` if it is greater.
+ */
 uint32_t mt_edit_distance(const char *a, const char *b, uint32_t max);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Forwarding at layer 4: packets of a port go to endpoints without a connection of the node. */
+/*
+ * Forwarding at layer 4: the node sends packets of a port to endpoints without terminating
+ * connections.
+ */
 #pragma once
 
 #include "mt_model_types.h"
@@ -8,20 +11,22 @@
 #define MT_FORWARDING_ANNOTATION "meltemi.io/forwarding"
 
 enum mt_forwarding {
-	MT_FORWARDING_NONE,	   /* the port is terminated, or not served */
-	MT_FORWARDING_NAT,	   /* destination address and port are the endpoint's */
-	MT_FORWARDING_NAT_FULL,	   /* the source as well: replies return in any case */
-	MT_FORWARDING_DSR,	   /* the endpoint answers the client itself */
-	MT_FORWARDING_TUNNEL_IPIP, /* the same, by a packet in a packet of its own family */
-	MT_FORWARDING_TUNNEL_GUE,  /* the same, in a datagram of UDP */
+	MT_FORWARDING_NONE, /* the port is terminated, or not served */
+	MT_FORWARDING_NAT,  /* destination address and port become the endpoint's */
+	/* also rewrites the source, so that replies always return through the node */
+	MT_FORWARDING_NAT_FULL,
+	MT_FORWARDING_DSR, /* the endpoint answers the client itself */
+	/* as DSR; the packet travels in an IP packet of its own family */
+	MT_FORWARDING_TUNNEL_IPIP,
+	MT_FORWARDING_TUNNEL_GUE, /* as DSR; the packet travels in a UDP datagram */
 };
 
-/* The remedy for a mode that is not among them. */
+/* The remedy for an unknown mode. */
 #define MT_FORWARDING_MODES "write nat, nat-full, dsr, tunnel-ipip or tunnel-gue"
 
-/* The mode with this name; MT_FORWARDING_NONE: there is none. */
+/* Returns the mode with this name; MT_FORWARDING_NONE if there is none. */
 enum mt_forwarding mt_forwarding_find(const char *word, size_t len);
-/* The name of a mode; "none" for MT_FORWARDING_NONE. */
+/* Returns the name of a mode; "none" for MT_FORWARDING_NONE. */
 const char *mt_forwarding_str(enum mt_forwarding mode);
 /* True if endpoints answer clients themselves, from the service's address and port. */
 static inline bool mt_forwarding_is_one_way(enum mt_forwarding mode)
@@ -40,7 +45,7 @@ static inline bool mt_forwarding_is_tunnel(enum mt_forwarding mode)
 enum mt_health_check_kind {
 	MT_HEALTH_CHECK_NONE,
 	MT_HEALTH_CHECK_TCP,  /* a connection to the endpoint's port */
-	MT_HEALTH_CHECK_ICMP, /* an echo request to its address */
+	MT_HEALTH_CHECK_ICMP, /* an echo request to the endpoint's address */
 };
 
 /* "none", "tcp", "icmp", NULL: the values of enum mt_health_check_kind. */
@@ -54,18 +59,18 @@ extern const char *const mt_health_check_words[];
 
 struct mt_health_check_of {
 	struct mt_origin origin;
-	struct mt_num kind; /* enum mt_health_check_kind; not set: by the port's protocol */
+	struct mt_num kind; /* enum mt_health_check_kind; not set: decided by the port's protocol */
 	struct mt_num interval, failures;
 };
 
-/* The least rate of bytes, and the least bytes of a packet that is forwarded. */
+/* The lowest limit of bytes in a second, and the size of the smallest packet that is forwarded. */
 #define MT_FORWARDING_BYTES_MIN	 10000u
 #define MT_FORWARDING_PACKET_MIN 28u
 
-/* Most of packets from clients of a forwarded port in a second. */
+/* Limits of the clients of a forwarded port; rates are per second. */
 struct mt_forwarding_rates {
 	struct mt_origin origin;
-	struct mt_num connections; /* at once; of a service only */
+	struct mt_num connections; /* concurrent ones; only for a service */
 	struct mt_num new_connections, packets, bytes;
 };
 
@@ -74,14 +79,14 @@ struct mt_forwarding_limits {
 	struct mt_forwarding_rates *source, *service; /* NULL: no limits */
 };
 
-/* Forwarding of a service's port that the Node requests, whatever source the service is from. */
+/* Forwarding of a service's port that the Node document requests, for services of any source. */
 struct mt_node_forwarding {
 	struct mt_origin origin;
 	struct mt_text host;
 	struct mt_num port;
 	struct mt_num mode; /* enum mt_forwarding; not written: MT_FORWARDING_NAT */
 	struct mt_node_addr *allow,
-		*deny; /* networks of clients; no `allow`: all that `deny` has not */
+		*deny; /* networks of clients; without `allow` all except those of `deny` */
 	uint32_t n_allow, n_deny;
 	struct mt_health_check_of *check;    /* NULL: as the annotation specifies */
 	struct mt_forwarding_limits *limits; /* NULL: none */

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kubernetes' Gateway API, as far as connections go: Gateway, TCPRoute, TLSRoute, ReferenceGrant,
- * BackendTLSPolicy. The compiler does not know these; lib/objects makes gateways and virtual
- * services of them.
+ * The kinds of Kubernetes' Gateway API that concern connections: Gateway, TCPRoute, TLSRoute,
+ * ReferenceGrant, BackendTLSPolicy. lib/objects translates them into gateways and virtual services,
+ * so the compiler does not know them.
  */
 #pragma once
 
 #include "mt_model_types.h"
 
 /*
- * A reference to a parent, a destination or a target. In a grant: what may refer, or be referred
- * to.
+ * A reference to a parent, a destination or a target. In a ReferenceGrant: the kind that may refer,
+ * or that may be referred to.
  */
 struct mt_gwapi_ref {
 	struct mt_origin origin;
@@ -68,7 +68,7 @@ struct mt_gwapi_gateway {
 	struct mt_text class_name;
 	struct mt_gwapi_listener *listeners;
 	uint32_t n_listeners;
-	/* `tls` is written, which is about certificates of clients or of endpoints */
+	/* `tls` is written, the section about certificates of clients or of endpoints */
 	bool asks_clients;
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Kubernetes' own resources for services: Service, EndpointSlice, Endpoints, Pod, Namespace,
- * Secret, and a mesh's settings in a ConfigMap. The compiler knows only Secrets; lib/objects makes
- * service entries and workloads of the others.
+ * Secret, and a mesh's settings in a ConfigMap. lib/objects translates all but Secrets into service
+ * entries, workloads and settings, so the compiler knows only Secrets.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct mt_kube_service {
 	struct mt_num publish_not_ready;
 };
 
-/* conditions.ready: ready if not written. */
+/* Conditions of an endpoint. An endpoint is ready if `conditions.ready` is not written. */
 struct mt_kube_conditions {
 	struct mt_origin origin;
 	struct mt_num ready, serving, terminating;
@@ -72,7 +72,7 @@ struct mt_kube_slice {
 	struct mt_kube_subset *subsets;
 	uint32_t n_subsets;
 	struct mt_kube_subset own;
-	bool whole; /* Endpoints, which have the name of their service */
+	bool whole; /* made from Endpoints, which have the name of their service */
 };
 
 enum mt_kube_phase {
@@ -115,7 +115,7 @@ struct mt_kube_pod_status {
 	struct mt_text ip;
 	struct mt_kube_ip *ips;
 	uint32_t n_ips;
-	bool ready; /* the condition of this name is True, or there is none */
+	bool ready; /* the Pod's condition of this name is True or absent */
 };
 
 struct mt_kube_pod {
@@ -128,7 +128,7 @@ struct mt_kube_namespace {
 	struct mt_meta meta;
 };
 
-/* Its content is never shown and never written to disk. */
+/* A Secret. Its content is never shown and never written to disk. */
 struct mt_kube_secret {
 	struct mt_meta meta;
 	struct mt_text type;

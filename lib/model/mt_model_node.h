@@ -7,9 +7,14 @@
 #include "mt_model_forwarding.h"
 #include "mt_model_types.h"
 
-/* Decides whether a server has not read what it was sent, when its connection ends. */
+/*
+ * The proof that a server has not read a request when its connection ends: also reports of the
+ * server's TCP, or (strict) only that nothing was sent or that the protocol reports it.
+ */
 enum mt_unread_mode { MT_UNREAD_BY_EVIDENCE, MT_UNREAD_STRICT };
-/* Explicit congestion notification: if the peer requests it, never, or also requested by us. */
+/*
+ * Explicit congestion notification: if the peer requests it, never, or also requested by this node.
+ */
 enum mt_ecn_mode { MT_ECN_ACCEPT, MT_ECN_OFF, MT_ECN_ASK };
 enum mt_idle_mode { MT_IDLE_ADAPTIVE, MT_IDLE_POLL };
 enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
@@ -17,7 +22,7 @@ enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
 #define MT_NODE_CONNECTIONS 32768u
 #define MT_NODE_FLOWS	    65536u
 
-/* An address that may enter by its port; if `mac_text` is written, only from that station. */
+/* A source address that the port accepts; with `mac_text` only from that station. */
 struct mt_node_bound {
 	struct mt_origin origin;
 	struct mt_text address_text, mac_text;
@@ -25,26 +30,27 @@ struct mt_node_bound {
 	uint8_t mac[6];
 };
 
-/* What is at the other end of a port: a network, or our own workloads. */
+/* The other end of a port: a network, or workloads of this node. */
 enum mt_node_side { MT_SIDE_NETWORK, MT_SIDE_WORKLOADS };
 
 struct mt_node_port {
 	struct mt_origin origin;
 	struct mt_text name;
 	struct mt_text device;	/* PCI address or DPDK vdev string */
-	struct mt_text profile; /* a profile of pmd-config; NULL: by the device's kind */
+	struct mt_text profile; /* a profile of pmd-config; NULL: chosen by the device's kind */
 	struct mt_node_addr *addresses;
 	uint32_t n_addresses;
-	struct mt_num mtu;	  /* default 1500 */
-	struct mt_num vlan;	  /* 802.1Q id of this port's network; not set: untagged */
-	struct mt_text exception; /* name of the port (TAP) that gets what is not for Meltemi */
-	/* For the kernel's side, if the driver creates it (TAP). */
+	struct mt_num mtu;  /* default 1500 */
+	struct mt_num vlan; /* 802.1Q id of this port's network; not set: untagged */
+	/* name of the port (TAP) that gets packets that are not for Meltemi */
+	struct mt_text exception;
+	/* Addresses and routes of the kernel's interface, if the driver creates one (TAP). */
 	struct mt_text *kernel_addresses, *kernel_routes;
 	uint32_t n_kernel_addresses, n_kernel_routes;
 	struct mt_num side; /* enum mt_node_side */
 	/*
-	 * For MT_SIDE_WORKLOADS: what may enter; not written: the endpoints and WorkloadEntries in
-	 * the port's networks.
+	 * For MT_SIDE_WORKLOADS: the source addresses that the port accepts. Not written: the
+	 * addresses of endpoints and WorkloadEntries in the port's networks.
 	 */
 	struct mt_node_bound *workloads;
 	uint32_t n_workloads, workloads_line;
@@ -55,40 +61,40 @@ struct mt_node_route {
 	struct mt_origin origin;
 	struct mt_node_addr to;
 	struct mt_text via_text;
-	struct mt_addr via; /* zero: on the link of `port` */
+	struct mt_addr via; /* next hop; zero: destinations are on the link of `port` */
 	struct mt_text port;
 };
 
 /*
- * Clusters of a discovery server, and route tables, that are fetched when a call is routed to them.
- * Times in ms.
+ * On-demand discovery: clusters, and route tables, are fetched when a call needs them. Times in ms.
  */
 struct mt_node_demand {
 	struct mt_origin origin;
 	struct mt_num timeout, idle, absent;
 	struct mt_num names, per_second;
-	struct mt_num routes; /* route tables as well */
+	struct mt_num routes; /* also fetch route tables on demand */
 };
 
 /* A discovery server (xDS): by a bootstrap file in Envoy's format, or by its address. */
 struct mt_node_xds {
 	struct mt_origin origin;
 	struct mt_text name;	  /* default "mesh"; used in origins and by the CLI */
-	struct mt_text bootstrap; /* NULL: by the fields below */
+	struct mt_text bootstrap; /* NULL: the fields below apply */
 	struct mt_text identity;  /* directory of a joined node's certificate; NULL: none */
 	struct mt_text *servers;  /* "host:port", in the order of attempts */
 	uint32_t n_servers;
 	struct mt_text node_id, node_cluster;
 	struct mt_num delta, names;
-	struct mt_num
-		plaintext; /* accept what a server on another machine sends in plaintext, too */
+	struct mt_num plaintext; /* also use a server on another machine without TLS */
 	struct mt_text roots, certificate, key, server_name; /* TLS: files, and a name */
-	struct mt_node_demand *on_demand;		     /* NULL: all clusters, at once */
+	/* NULL: all clusters are fetched at the start */
+	struct mt_node_demand *on_demand;
 };
 
 /*
- * A directory or a discovery server. Of a directory: `name` is the source of its objects, `ns` the
- * namespace of those without one, and `namespaces` those that it may have objects of (0: all).
+ * A directory or a discovery server. For a directory, `name` is the source of its objects, `ns` the
+ * namespace of objects without one, and `namespaces` the namespaces that it may have objects of (n
+ * 0: all).
  */
 struct mt_node_source {
 	struct mt_origin origin;
@@ -160,10 +166,11 @@ struct mt_node_server {
 
 struct mt_node_dns {
 	struct mt_origin origin;
-	struct mt_text listen; /* on the host's kernel, as written; not written: 127.0.0.1:15053 */
+	/* address of the host's kernel, as written; not written: 127.0.0.1:15053 */
+	struct mt_text listen;
 	struct mt_addr listen_addr;
 	uint16_t listen_port; /* 0: none */
-	/* where clients send queries through the ports, at port 53 */
+	/* addresses to which clients send queries through the ports, at port 53 */
 	struct mt_node_addr *addresses;
 	uint32_t n_addresses;
 	struct mt_node_addr *allow; /* networks whose clients get answers */
@@ -171,8 +178,8 @@ struct mt_node_dns {
 	struct mt_node_server *upstream;
 	uint32_t n_upstream;
 	/*
-	 * If not written: `addresses` are the ports' own; `allow` is their networks and the host's
-	 * programs; `upstream` is the host's servers.
+	 * Which lists are written. Defaults: `addresses` of the ports, `allow` the ports' networks
+	 * and programs of the host, `upstream` the host's servers.
 	 */
 	bool addresses_set, allow_set, upstream_set;
 	struct mt_num ttl;     /* ms */
@@ -182,12 +189,12 @@ struct mt_node_dns {
 	bool zones_set, search_set; /* not written: derived from `domain` */
 };
 
-/* How keys that verify tokens (JWKS) are fetched. */
+/* Settings for the fetch of keys that verify tokens (JWKS). */
 struct mt_node_jwks {
 	struct mt_origin origin;
 	struct mt_text
 		roots; /* authorities of the servers' certificates, in addition to the machine's */
-	struct mt_num local; /* whether servers may be at addresses of this host or of the link */
+	struct mt_num local; /* servers may be at addresses of this host or of the link */
 };
 
 /* A collector of OpenTelemetry's protocol. */
@@ -200,18 +207,18 @@ struct mt_node_otlp {
 };
 
 /*
- * The node's identity: a directory of PEM files that another program renews, or the socket of an
- * agent that does (SDS). One of both.
+ * The node's identity: either a directory of PEM files that another program renews, or the socket
+ * of an agent that renews the certificate (SDS).
  */
 struct mt_node_identity {
 	struct mt_origin origin;
 	struct mt_text directory, sds;
 };
 
-#define MT_HELD_MAX	      64  /* of a node, besides its own */
+#define MT_HELD_MAX	      64  /* identities of a node besides its own */
 #define MT_HELD_PRINCIPAL_MAX 255 /* bytes */
 
-/* An identity that the node represents besides its own, from one of directory, agent and source. */
+/* An identity that the node uses besides its own, from one of directory, agent and source. */
 struct mt_node_held {
 	struct mt_origin origin;
 	struct mt_text principal; /* "spiffe://..." */
@@ -220,18 +227,21 @@ struct mt_node_held {
 	struct mt_text xds;    /* a source with an identity */
 };
 
-/* A directory from which documents may name files of certificates, keys, roots and lists. */
+/*
+ * A directory in which documents may name files of certificates, keys, roots and revocation lists.
+ */
 struct mt_node_tls_files {
 	struct mt_origin origin;
 	struct mt_text directory;
-	struct mt_text *namespaces; /* of these documents; none: all */
+	struct mt_text *namespaces; /* namespaces of these documents; none: all */
 	uint32_t n_namespaces;
 };
 
-/* Clients whose connections are made with the node's own certificate. */
+/* Clients for which the node connects with its own certificate. */
 struct mt_node_lend {
 	struct mt_origin origin;
-	struct mt_text *clients, *to; /* prefixes or spiffe://...; namespaces, none: all */
+	/* `clients`: prefixes or spiffe://...; `to`: namespaces, none: all */
+	struct mt_text *clients, *to;
 	uint32_t n_clients, n_to;
 };
 
@@ -242,35 +252,38 @@ struct mt_node_mesh {
 	struct mt_node_lend *lend; /* NULL: no clients */
 };
 
-/* An object exempt from enforcement until a day, as long as its content does not change. */
+/* An object that is exempt from enforcement until a day, while its content does not change. */
 struct mt_node_unenforced {
 	struct mt_origin origin;
 	struct mt_text kind, ns, name, until_text, because;
-	struct mt_content_hash hash; /* all 0 with `hash_void`: no content has it */
-	int64_t until;		     /* seconds since 1970: the end of that day, UTC */
-	bool hash_void;		     /* 16 digits, as earlier versions showed it */
+	/* hash of the exempt content; with `hash_void` all 0, which no content has */
+	struct mt_content_hash hash;
+	int64_t until;	/* seconds since 1970: the end of that day, UTC */
+	bool hash_void; /* the hash has 16 digits, the form of earlier versions */
 };
 
-/* For calls without a setting of their own. */
+/* Defaults for calls without a setting of their own. */
 struct mt_node_defaults {
 	struct mt_num timeout; /* ms; 0: mt_proxy_conf.exchange_ms */
 };
 
 struct mt_node {
 	struct mt_meta meta;
-	struct mt_num workers;	   /* default 1 */
-	struct mt_num idle;	   /* enum mt_idle_mode */
-	struct mt_num ecn;	   /* enum mt_ecn_mode */
-	struct mt_num unread;	   /* enum mt_unread_mode */
-	struct mt_num keepalive;   /* ms of silence before a probe; 0: none; not set: two hours */
+	struct mt_num workers; /* default 1 */
+	struct mt_num idle;    /* enum mt_idle_mode */
+	struct mt_num ecn;     /* enum mt_ecn_mode */
+	struct mt_num unread;  /* enum mt_unread_mode */
+	/* ms of silence before a TCP keepalive; 0: none; not set: two hours */
+	struct mt_num keepalive;
 	struct mt_num connections; /* of clients, per worker; default MT_NODE_CONNECTIONS */
 	struct mt_num flows;	   /* forwarded at layer 4, per worker; default MT_NODE_FLOWS */
-	struct mt_num retransmissions; /* in a row before a connection ends; 0: lib/tcp's default */
-	struct mt_num hop_limit;       /* of sent packets; 0: lib/net's default */
+	/* consecutive ones before a connection ends; 0: lib/tcp's default */
+	struct mt_num retransmissions;
+	struct mt_num hop_limit; /* of sent packets; 0: lib/net's default */
 	struct mt_num dscp;
 	struct mt_num *cores; /* of the workers; n_cores 0: the last ones */
 	uint32_t n_cores;
-	struct mt_node_addr *source_addresses; /* additional ones for upstream connections */
+	struct mt_node_addr *source_addresses; /* additional addresses for upstream connections */
 	uint32_t n_source_addresses;
 	struct mt_node_forwarding *forwarding;
 	uint32_t n_forwarding;
@@ -284,7 +297,7 @@ struct mt_node {
 	uint32_t n_routes;
 	struct mt_node_source *sources;
 	uint32_t n_sources;
-	struct mt_node_identity *identity; /* NULL: that of a source, if there is one */
+	struct mt_node_identity *identity; /* NULL: the identity of a source, if any has one */
 	struct mt_node_held *identities;
 	uint32_t n_identities;
 	struct mt_node_tls_files *tls_files;
@@ -300,17 +313,17 @@ struct mt_node {
 };
 
 /*
- * True if the address belongs to a workload on a port of `side: workloads`: it is listed there, or
- * in the port's networks if none is listed.
+ * True if the address belongs to a workload on a port of `side: workloads`. The port's list of
+ * workloads has the address; without a list one of the port's networks contains it.
  */
 bool mt_node_has_workload(const struct mt_node *n, const struct mt_addr *a);
 /*
- * True if a port's network or a route leads to the address, and a port has an address of its
- * family, from which packets can come; also if the node has no ports.
+ * True if a port's network or a route contains the address, and a port has a source address of the
+ * same family. True for every address if the node has no ports.
  */
 bool mt_node_reaches(const struct mt_node *n, const struct mt_addr *a);
 /*
- * True if the node itself answers DNS at that address and port: at its own (spec.dns.listen), or on
- * its ports. A query by the node for another name there would go to the node itself.
+ * True if the node itself answers DNS at that address and port, by spec.dns.listen or on its ports.
+ * The node must not forward queries to such a server, because they would come back.
  */
 bool mt_node_answers_names(const struct mt_node *n, const struct mt_addr *a, uint16_t port);

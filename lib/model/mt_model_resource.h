@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Resources: clusters, their endpoints, listeners, routes and secrets (Envoy API v3, in this
- * model's terms). They come from discovery services, or lib/conf makes them of documents, so that
- * the compiler does not depend on the source. They refer to each other by name, and a name means
- * the same whatever its source is. `meta.name` is the resource's name, `meta.origin.file` the
- * source's ("xds:NAME"; NULL: documents). `meta.serial` is different after each change of the
- * resource.
+ * model's terms). Discovery services send resources, and lib/conf makes resources of documents, so
+ * the compiler does not depend on the source. Resources refer to each other by name; all sources
+ * share these names. `meta.name` is the resource's name, `meta.origin.file` the source's
+ * ("xds:NAME"; NULL: documents). `meta.serial` is different after each change of the resource.
  */
 #pragma once
 
@@ -14,7 +13,7 @@
 
 enum mt_res_discovery {
 	MT_RES_STATIC, /* the cluster contains its endpoints */
-	MT_RES_EDS,    /* by name, among the model's res_endpoints */
+	MT_RES_EDS,    /* the endpoints are in the model's res_endpoints, by name */
 	MT_RES_STRICT_DNS,
 	MT_RES_LOGICAL_DNS,
 	MT_RES_ORIGINAL_DST
@@ -28,7 +27,7 @@ enum mt_res_lb {
 	MT_RES_MAGLEV
 };
 
-/* UNKNOWN of the protocol counts as healthy, as in other proxies. */
+/* The protocol's UNKNOWN counts as healthy, as in other proxies. */
 enum mt_res_health { MT_RES_HEALTHY, MT_RES_DEGRADED, MT_RES_DRAINING, MT_RES_UNHEALTHY };
 
 struct mt_res_endpoint {
@@ -36,8 +35,9 @@ struct mt_res_endpoint {
 	uint32_t weight; /* 1 and up, within its locality */
 	uint16_t port;
 	uint8_t health : 4; /* enum mt_res_health */
-	uint8_t drain : 4;  /* enum mt_ep_drain, of a document; it is kept, with a share of 0 */
-	bool tls;	    /* of a cluster with tls_by_endpoint: this endpoint needs TLS */
+	/* enum mt_ep_drain, set by a document; a drained endpoint stays, with a share of 0 */
+	uint8_t drain : 4;
+	bool tls; /* in a cluster with tls_by_endpoint: this endpoint needs TLS */
 };
 
 struct mt_res_locality {
@@ -49,14 +49,16 @@ struct mt_res_locality {
 };
 
 /*
- * ClusterLoadAssignment. For a DNS cluster: the addresses of its names, under the cluster's name.
+ * ClusterLoadAssignment. A DNS cluster has one under its own name, with the addresses of its host
+ * names.
  */
 struct mt_res_endpoints {
 	struct mt_meta meta;
 	struct mt_res_locality *localities;
 	uint32_t n_localities, n_eps;
 	uint32_t overprovisioning; /* percent; 140 if not set */
-	const char *ns; /* of the workloads, by Istio's metadata; NULL: not set, or several */
+	/* the workloads' namespace, by Istio's metadata; NULL: not set, or several */
+	const char *ns;
 };
 
 /* One name of a DNS cluster; each of its addresses becomes an endpoint of the locality. */
@@ -73,7 +75,8 @@ enum mt_res_family { MT_RES_AUTO, MT_RES_V4, MT_RES_V6, MT_RES_V4_FIRST, MT_RES_
 
 /* Input of a DNS cluster. */
 struct mt_res_dns {
-	struct mt_res_endpoints *fixed; /* its localities, with the endpoints given as addresses */
+	/* the cluster's localities, with the endpoints that are given as addresses */
+	struct mt_res_endpoints *fixed;
 	struct mt_res_dns_name *names;
 	uint32_t n_names;
 	uint32_t refresh_ms; /* 0: not set */
@@ -88,8 +91,8 @@ struct mt_res_san {
 };
 
 /*
- * TLS settings. Certificates are names of secrets: "default" and "ROOTCA" are the node's own
- * identity, others the resources of that name. Only documents can use these names:
+ * TLS settings. Certificates are given as names of secrets. "default" and "ROOTCA" are the node's
+ * own identity; any other name is the resource with that name. Only documents can use these names:
  * "kubernetes://NAMESPACE/NAME" for a Secret, with the suffix "-cacert" for its roots;
  * "file-cert:CHAIN~KEY" and "file-root:FILE" for files; "file-root:system" for the roots of this
  * machine.
@@ -98,29 +101,32 @@ struct mt_res_tls {
 	struct mt_origin origin;
 	const char *certificate, *trust; /* names of secrets; NULL: none */
 	const char *sni;
-	struct mt_res_san *sans; /* the peer must have one of these names */
+	struct mt_res_san *sans; /* the peer's certificate must have one of these names */
 	uint32_t n_sans;
 	const char **alpn; /* protocols, as written */
 	uint32_t n_alpn;
 	uint16_t min_version, max_version; /* as in records; 0: not set */
-	const char *unmade;		   /* why it cannot be applied as written; NULL: it can */
-	bool client_certificate;	   /* of a listener: required */
-	bool documents;			   /* it comes from documents */
-	const char *ns; /* `documents`: of the one that names files; NULL: not known */
-	bool anybody;	/* of a cluster without `trust`: accept any certificate */
+	/* the reason why these settings cannot be applied as written; NULL: they can */
+	const char *unmade;
+	bool client_certificate; /* for a listener: clients must have a certificate */
+	bool documents;		 /* these settings come from documents */
+	/* with `documents`: namespace of the document that names files; NULL: not known */
+	const char *ns;
+	bool anybody; /* for a cluster without `trust`: accept any certificate */
 };
 
 struct mt_res_outlier {
-	struct mt_num failures; /* in a row */
-	struct mt_num errors;	/* with error replies, in a row; 0: those do not count */
+	struct mt_num failures; /* consecutive failures */
+	/* consecutive failures with error replies included; 0: error replies do not count */
+	struct mt_num errors;
 	struct mt_num interval_ms, base_ejection_ms, max_ejection_ms, max_percent;
 };
 
 /* Input of a hash balancer. */
 struct mt_res_hash {
-	const char *key;   /* the value of this key; NULL: none */
+	const char *key;   /* metadata key to hash; NULL: none */
 	const char *codec; /* the codec that knows the key */
-	bool source;	   /* the client's address */
+	bool source;	   /* hash the client's address */
 };
 
 struct mt_res_cluster {
@@ -134,23 +140,24 @@ struct mt_res_cluster {
 	uint32_t connect_ms;						  /* 0: not set */
 	uint32_t max_connections, max_pending, max_requests, max_retries; /* 0: not set */
 	bool locality_weighted;
-	bool multiplexing; /* its endpoints reply out of order, whatever the codec's default is */
-	uint16_t port;	   /* that clients call; 0: not set */
+	/* endpoints may reply out of order, even if the codec's default is in order */
+	bool multiplexing;
+	uint16_t port; /* the service's port, which clients call; 0: not set */
 	/*
-	 * Time after which a new endpoint has all of its share (0: at once); the other warmup
-	 * fields specify how.
+	 * Time after which a new endpoint has its full share (0: at once). The other warmup fields
+	 * specify the increase.
 	 */
 	uint32_t warmup_ms;
 	struct mt_res_hash *hash;	/* used if a route has none; NULL: routes only */
-	struct mt_num panic_percent;	/* if fewer are healthy, all are used; not set: 50 */
+	struct mt_num panic_percent;	/* with fewer healthy endpoints all are used; not set: 50 */
 	uint32_t warmup_aggression;	/* hundredths; 0: 100, linear */
 	struct mt_res_outlier *outlier; /* NULL: none */
 	struct mt_res_tls *tls;		/* NULL: plaintext */
 	bool tls_by_endpoint;		/* `tls` is only for endpoints that need it */
 	uint16_t warmup_least;		/* hundredths of a percent of its share at the start */
 	/*
-	 * Not 0: only the name is known, from routes. A call routed here requests the cluster and
-	 * waits at most so long (ms). No other field is set then.
+	 * Not 0: only the cluster's name is known, from routes, and no other field is set. A call
+	 * that is routed here requests the cluster and waits for it at most this long (ms).
 	 */
 	uint32_t demand_ms;
 };
@@ -171,13 +178,13 @@ struct mt_res_match {
 };
 
 /*
- * A filter chain: for messages (`proxy`), for opaque TCP to weighted clusters (`dests`), by the
- * extension of another resource, or one that is not served: a connection that it accepts is
- * refused.
+ * A filter chain of one of four forms: for messages (`proxy`), for opaque TCP to weighted clusters
+ * (`dests`), defined by another resource (`extension`), or not served (`unserved`). A chain that is
+ * not served refuses the connections that match it.
  */
 struct mt_res_chain {
 	struct mt_origin origin;
-	const char *name; /* NULL: it has none */
+	const char *name; /* NULL: the chain has no name */
 	struct mt_res_match match;
 	struct mt_proxy_patch *proxy;
 	struct mt_rule_dest *dests; /* .cluster and .weight are set */
@@ -185,8 +192,12 @@ struct mt_res_chain {
 	uint32_t idle_ms;	/* 0: not set */
 	struct mt_res_tls *tls; /* NULL: plaintext */
 	const char *
-		extension; /* the name in res_extensions; proxy, dests are used until it is there */
-	const char *unserved; /* the reason; NULL: served */
+		/*
+		 * a name in res_extensions; `proxy` and `dests` apply until that resource has
+		 * arrived
+		 */
+		extension;
+	const char *unserved; /* the reason why the chain is not served; NULL: it is served */
 };
 
 enum mt_res_direction { MT_RES_ANY_WAY, MT_RES_INBOUND, MT_RES_OUTBOUND };
@@ -199,9 +210,9 @@ struct mt_res_address {
 struct mt_res_listener {
 	struct mt_meta meta;
 	enum mt_res_direction direction;
-	struct mt_res_address *addresses; /* the first one, and the additional ones */
+	struct mt_res_address *addresses; /* the main address, then the additional ones */
 	uint32_t n_addresses;
-	bool bound; /* false: only connections that another listener hands over (bind_to_port) */
+	bool bound; /* bind_to_port; false: only connections that another listener hands over */
 	struct mt_res_chain *chains;
 	uint32_t n_chains;
 	struct mt_res_chain *fallback; /* default_filter_chain; NULL: none */
@@ -214,17 +225,19 @@ struct mt_res_routes {
 	struct mt_rule_list list;
 };
 
-/* The target of a chain's `extension`: proxy, dests, idle_ms and unserved of its chain are set. */
+/*
+ * The target of a chain's `extension`. Only proxy, dests, idle_ms and unserved of `chain` are set.
+ */
 struct mt_res_extension {
 	struct mt_meta meta;
 	struct mt_res_chain chain;
 };
 
-/* PEM texts. */
+/* A secret as PEM texts. */
 struct mt_res_secret {
 	struct mt_meta meta;
 	const char *chain, *key; /* both or neither */
-	const char *roots, *crl; /* NULL: none; crl: with roots only */
+	const char *roots, *crl; /* NULL: none; a crl needs roots */
 };
 
 /* A control plane's table of names, by host. */

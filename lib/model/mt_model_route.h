@@ -27,20 +27,20 @@ struct mt_cond {
 	bool missing_as_empty; /* a missing key counts as "" */
 };
 
-/* All conditions must hold; none: everything matches. */
+/* A match needs all conditions; without conditions everything matches. */
 struct mt_rule_match {
 	struct mt_origin origin;
 	struct mt_cond *conds;
 	uint32_t n_conds;
 	struct mt_num port;	  /* tcp: the listener's port */
-	struct mt_text *gateways; /* the match applies to these only */
+	struct mt_text *gateways; /* the match applies only to these gateways */
 	uint32_t n_gateways;
-	struct mt_text
-		*sni; /* tls: server names that clients request, "*.x" among them; "*": any */
+	struct mt_text *sni; /* tls: server names that clients request, also as "*.x"; "*": any */
 	uint32_t n_sni;
-	struct mt_labels source_labels; /* of clients at the services' own addresses: all of them */
-	struct mt_text source_ns;	/* of those clients */
-	struct mt_text unsupported;	/* a condition that Meltemi cannot test */
+	/* labels that clients must have; only for clients at the services' own addresses */
+	struct mt_labels source_labels;
+	struct mt_text source_ns;   /* namespace of those clients */
+	struct mt_text unsupported; /* a condition that Meltemi cannot test */
 };
 
 struct mt_dest_port {
@@ -53,15 +53,15 @@ struct mt_dest {
 	struct mt_text host, subset;
 	struct mt_dest_port port;
 	struct mt_num weight_inside; /* written inside `destination` */
-	bool refused;		     /* must not be called; already reported */
+	bool refused;		     /* must not be called; the mistake is already reported */
 };
 
 /* One weighted destination of a rule. */
 struct mt_rule_dest {
 	struct mt_origin origin;
 	struct mt_dest dest;
-	struct mt_num weight;	/* inside `destination` or beside it; not set: not written */
-	struct mt_text cluster; /* EnvoyFilter specifies the cluster itself */
+	struct mt_num weight;	/* written inside or next to `destination`; not set: not written */
+	struct mt_text cluster; /* the cluster's name, which only an EnvoyFilter specifies */
 };
 
 struct mt_rule_mutation {
@@ -95,12 +95,12 @@ enum mt_rule_retry {
 
 struct mt_rule_retries {
 	struct mt_origin origin;
-	struct mt_num attempts; /* after the first; 0: none */
+	struct mt_num attempts; /* attempts after the first; 0: none */
 	struct mt_num per_try;	/* ms; not set: the call's time-out */
 	struct mt_num backoff;	/* ms; not set: the default */
 	struct mt_num other_hosts;
 	uint32_t on;	 /* enum mt_rule_retry */
-	bool on_written; /* else `on` is the default */
+	bool on_written; /* false: `on` is the default */
 };
 
 /* Another VirtualService, whose rules replace this rule. */
@@ -112,7 +112,7 @@ struct mt_rule_delegate {
 struct mt_rule {
 	struct mt_origin origin;
 	struct mt_text name;
-	struct mt_rule_match *matches; /* any of them; none: everything matches */
+	struct mt_rule_match *matches; /* one must match; none: everything matches */
 	uint32_t n_matches;
 	struct mt_rule_dest *dests;
 	uint32_t n_dests;
@@ -125,8 +125,8 @@ struct mt_rule {
 	struct mt_num timeout;
 	struct mt_rule_retries *retries; /* NULL: not written */
 	/*
-	 * Input of a hash balancer: values of these keys, then the client's address. None: the
-	 * cluster's.
+	 * Input of a hash balancer: values of these keys, then the client's address. Without
+	 * either, the cluster's input is used.
 	 */
 	struct mt_text *hash_keys;
 	uint32_t n_hash_keys;
@@ -134,12 +134,12 @@ struct mt_rule {
 	struct mt_text unsupported;	   /* an action that Meltemi does not support */
 	struct mt_rule_delegate *delegate; /* NULL: none */
 	/*
-	 * In a merged list: the object that the rule comes from, and the index there. by NULL: the
-	 * document's own.
+	 * In a merged list: the object from which the rule comes, and the rule's index there. `by`
+	 * NULL: the rule is the document's own.
 	 */
 	const struct mt_meta *by;
 	uint32_t at;
-	const char *list; /* name of its list in that object; NULL: the name of this list */
+	const char *list; /* name of the rule's list in that object; NULL: as this list */
 };
 
 /* A named list of rules: "http", "tcp", "awesomeRPC"; "routes" in a MetaRouter. */
@@ -149,22 +149,27 @@ struct mt_rule_list {
 	struct mt_rule *rules;
 	uint32_t n_rules;
 	uint64_t
-		made_of; /* of a merged list: a hash of its parts' serials; 0: the document's own */
-	/* Of a list that was joined with delegates: the one in the document. NULL: this one. */
+		/*
+		 * for a merged list: a hash of its parts' serials; 0: the list is the document's
+		 * own
+		 */
+		made_of;
+	/* For a list that was joined with delegates: the list in the document. NULL: this list. */
 	const struct mt_rule_list *written;
 };
 
 struct mt_virtual_service {
 	struct mt_meta meta;
-	struct mt_text *hosts; /* none: rules to which others delegate */
+	struct mt_text *hosts; /* none: the document has rules to which others delegate */
 	uint32_t n_hosts;
 	struct mt_text *gateways;
 	uint32_t n_gateways;
 	struct mt_rule_list *lists;
 	uint32_t n_lists;
 	struct mt_exports export_to;
-	bool gateway_api;		  /* made from a route of the Gateway API */
-	const struct mt_meta **delegates; /* of a merged copy: the objects whose rules it has */
+	bool gateway_api; /* made from a route of the Gateway API */
+	/* for a merged copy: the objects whose rules the copy has */
+	const struct mt_meta **delegates;
 	uint32_t n_delegates;
 };
 
@@ -223,7 +228,7 @@ enum mt_gateway_tls_version {
 struct mt_gateway_tls {
 	struct mt_origin origin;
 	struct mt_num mode;			     /* enum mt_gateway_tls_mode */
-	struct mt_text credential, root_credential;  /* Secrets; the second has roots alone */
+	struct mt_text credential, root_credential;  /* Secrets; `root_credential` has only roots */
 	const char *credential_ns;		     /* NULL: the gateway's */
 	struct mt_text certificate, key, roots, crl; /* files */
 	struct mt_num redirect;
@@ -246,17 +251,18 @@ struct mt_gateway {
 	struct mt_meta meta;
 	struct mt_gateway_server *servers;
 	uint32_t n_servers;
-	struct mt_labels selector; /* of nodes; none: every one */
+	struct mt_labels selector; /* labels of nodes; none: all nodes */
 	/*
-	 * Made from one listener of a Gateway API's Gateway: the Gateway's name, its class, and the
-	 * listener's index. NULL: not made so.
+	 * For a gateway made from one listener of a Gateway API's Gateway: name and class of the
+	 * Gateway, and index of the listener. NULL: a gateway of Istio.
 	 */
 	const char *gateway_api, *gateway_class;
 	uint32_t listener;
 };
 
 /*
- * A MetaProtocolProxy: it replaces the TCP proxy of one listener, or is in a listener's own chain.
+ * A MetaProtocolProxy, which replaces the TCP proxy of one listener, or is part of a listener's own
+ * chain.
  */
 struct mt_proxy_patch {
 	struct mt_origin origin;
@@ -267,21 +273,23 @@ struct mt_proxy_patch {
 	struct mt_text codec;
 	struct mt_num multiplexing;
 	struct mt_rule_list routes; /* none: from MetaRouter or VirtualService */
-	struct mt_text
-		routes_name; /* or by the routes of this name that a discovery service gives */
+	struct mt_text routes_name; /* routes of this name, from a discovery service */
 	struct mt_limit_conf *limit;
 	struct mt_num idle_ms;
 };
 
 struct mt_envoy_filter {
 	struct mt_meta meta;
-	struct mt_proxy_patch *patches; /* those that are supported */
+	struct mt_proxy_patch *patches; /* the supported patches; n_written counts all */
 	uint32_t n_patches, n_written;
 	struct mt_proxy_patch
-		*inbound; /* replace the TCP proxy in front of a server; `port` is the server's */
+		/*
+		 * patches that replace the TCP proxy in front of a server; `port` is the server's
+		 */
+		*inbound;
 	uint32_t n_inbound;
-	struct mt_labels selector; /* of workloads; none: all */
+	struct mt_labels selector; /* labels of workloads; none: all */
 	struct mt_policy_target
-		*targets; /* only proxies of these; of it and `selector` at most one is written */
+		*targets; /* only proxies of these; either this or `selector` may be written */
 	uint32_t n_targets;
 };

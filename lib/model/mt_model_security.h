@@ -12,7 +12,9 @@ struct mt_texts {
 	uint32_t n;
 };
 
-/* NULL: not written, which selects everything, as does one without labels. */
+/*
+ * Labels that select workloads. A selector that is not written (NULL) or has no labels selects all.
+ */
 struct mt_policy_selector {
 	struct mt_origin origin;
 	struct mt_labels labels;
@@ -23,7 +25,7 @@ struct mt_policy_target {
 	struct mt_text group, kind, name, ns;
 };
 
-/* Selection of a policy: at most one of `selector` and targets is written. */
+/* Selection of a policy: either a selector or targets may be written. */
 struct mt_policy_scope {
 	struct mt_policy_selector *selector;
 	struct mt_policy_target *target; /* targetRef, the older form */
@@ -31,7 +33,7 @@ struct mt_policy_scope {
 	uint32_t n_targets;
 };
 
-/* All fields of a source must match; any of the values of one field. */
+/* A source matches if each written field matches; a field matches by any one of its values. */
 struct mt_policy_source {
 	struct mt_origin origin;
 	struct mt_texts principals, not_principals;
@@ -49,10 +51,12 @@ struct mt_policy_operation {
 	struct mt_texts ports, not_ports;
 	struct mt_texts methods, not_methods;
 	struct mt_texts paths, not_paths;
-	struct mt_texts interfaces, not_interfaces; /* Aeraki's */
+	struct mt_texts interfaces, not_interfaces; /* only in Aeraki's policies */
 };
 
-/* A condition with an unknown key is kept: it cannot be evaluated, so it fails closed. */
+/*
+ * A condition. One with an unknown key is kept, because it cannot be evaluated and so fails closed.
+ */
 struct mt_policy_condition {
 	struct mt_origin origin;
 	struct mt_text key;
@@ -71,7 +75,8 @@ struct mt_policy_to {
 };
 
 /*
- * One of `from`, one of `to`, and all of `when` must match; what is not written matches everything.
+ * A rule matches if one of `from`, one of `to` and all of `when` match. A list that is not written
+ * matches everything.
  */
 struct mt_policy_rule {
 	struct mt_origin origin;
@@ -102,7 +107,7 @@ struct mt_authorization_policy {
 	struct mt_policy_provider provider;
 	struct mt_policy_rule *rules;
 	uint32_t n_rules;
-	bool dubbo; /* Aeraki's: it applies to Dubbo, in addition to Istio's */
+	bool dubbo; /* Aeraki's policy, which applies to Dubbo in addition to Istio's policies */
 };
 
 enum mt_mtls_mode { MT_MTLS_UNSET, MT_MTLS_DISABLE, MT_MTLS_PERMISSIVE, MT_MTLS_STRICT };
@@ -114,7 +119,7 @@ struct mt_mtls {
 
 struct mt_port_mtls {
 	struct mt_mtls mtls; /* first */
-	uint16_t port;	     /* the workload's */
+	uint16_t port;	     /* port of the workload */
 };
 
 struct mt_peer_authentication {
@@ -130,7 +135,7 @@ struct mt_jwt_header {
 	struct mt_text name, prefix;
 };
 
-/* A claim that is sent to servers in the metadata. */
+/* A claim that is sent to servers as metadata. */
 struct mt_jwt_output {
 	struct mt_origin origin;
 	struct mt_text header, claim; /* "a.b": b of a */
@@ -140,11 +145,12 @@ struct mt_jwt_rule {
 	struct mt_origin origin;
 	struct mt_text issuer;
 	struct mt_texts audiences;
-	struct mt_text jwks, jwks_uri; /* neither: from the issuer's discovery document */
+	struct mt_text jwks, jwks_uri; /* neither: taken from the issuer's discovery document */
 	struct mt_num timeout;
 	struct mt_jwt_header *headers;
 	uint32_t n_headers;
-	struct mt_texts params, cookies; /* places in which RPC has no token */
+	/* places that calls do not have, so no token is found there */
+	struct mt_texts params, cookies;
 	struct mt_num forward;
 	struct mt_text payload_to;
 	struct mt_jwt_output *outputs;
@@ -160,8 +166,8 @@ struct mt_request_authentication {
 };
 
 /*
- * Telemetry, ProxyConfig: the proxies that it applies to. What it requests was reported when it was
- * read.
+ * An item of a Telemetry or ProxyConfig. Its settings are not kept, because the reader has already
+ * reported those that have no effect.
  */
 struct mt_proxy_part {
 	struct mt_origin origin;

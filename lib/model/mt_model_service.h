@@ -9,7 +9,8 @@
 enum mt_location { MT_LOCATION_MESH_EXTERNAL, MT_LOCATION_MESH_INTERNAL };
 enum mt_resolution {
 	MT_RESOLUTION_NONE,
-	MT_RESOLUTION_DYNAMIC_DNS, /* by each connection's name: endpoints are not known, either */
+	/* by the name that each connection requests, so the endpoints are unknown */
+	MT_RESOLUTION_DYNAMIC_DNS,
 	MT_RESOLUTION_STATIC,
 	MT_RESOLUTION_DNS,
 	MT_RESOLUTION_DNS_ROUND_ROBIN
@@ -19,24 +20,28 @@ struct mt_se_port {
 	struct mt_origin origin;
 	struct mt_num number, target_port;
 	struct mt_text name, protocol;
-	struct mt_text app_protocol; /* of Kubernetes: takes precedence over the name */
+	struct mt_text app_protocol; /* appProtocol of Kubernetes: takes precedence over the name */
 	/*
-	 * BackendTLSPolicy by which endpoints are called with TLS at this port, and its settings;
-	 * NULL: none.
+	 * The BackendTLSPolicy that requires TLS to endpoints at this port, and its settings; NULL:
+	 * none.
 	 */
 	const struct mt_meta *tls_by;
 	const struct mt_tls_settings *tls;
 	bool tls_of_port; /* the policy names the port, so policies of the whole Service are ignored */
 };
 
-/* Whether an endpoint has a proxy of its own, as far as its Pod shows. */
+/* The proxy that an endpoint has of its own, as its Pod shows. */
 enum mt_workload_proxy { MT_PROXY_NOT_SAID, MT_PROXY_NONE, MT_PROXY_SIDECAR, MT_PROXY_AMBIENT };
 
-/* How the source of a workload marks it: which new calls it takes. */
+/* Which new calls a workload takes, as its source specifies. */
 enum mt_fitness {
 	MT_FIT,
-	MT_TERMINATING, /* none, unless all endpoints of the service end; it keeps what it has */
-	MT_UNFIT,	/* none: unhealthy or not ready */
+	/*
+	 * none, unless all endpoints of the service terminate; calls and connections in progress
+	 * continue
+	 */
+	MT_TERMINATING,
+	MT_UNFIT, /* none: unhealthy or not ready */
 };
 
 /* An endpoint of a service: inline, or the spec of a WorkloadEntry. */
@@ -49,21 +54,24 @@ struct mt_workload {
 	struct mt_num weight;	 /* default 1 */
 	struct mt_text locality; /* "region/zone/subzone" */
 	struct mt_text service_account, network;
-	/* the object that it comes from; NULL: the one that contains it */
+	/* the object from which the workload was made; NULL: the object that contains it */
 	const struct mt_meta *by;
-	const struct mt_meta *pod; /* the Pod with these labels and this identity; NULL: none */
+	/* the Pod of this workload, from which labels and identity come; NULL: none */
+	const struct mt_meta *pod;
 	/*
-	 * For a workload that is in neither array: the service that has it inline or is its own
-	 * endpoint, or the entry whose spec it copies.
+	 * For a workload outside of the arrays of its service and of the WorkloadEntries: the
+	 * service that has it inline or is its own endpoint, or the WorkloadEntry whose spec it
+	 * copies.
 	 */
 	const struct mt_service_entry *copy_of_inline;
 	const struct mt_workload_entry *copy_of_entry;
 	enum mt_workload_proxy proxy;
-	bool own_ports;	     /* it has only the ports in `ports` */
-	bool looked_up;	     /* a copy with an address that its name resolved to */
-	bool labels_unknown; /* its Pod is not among the documents */
+	bool own_ports; /* the workload has only the ports in `ports` */
+	/* a copy with one of the addresses to which the workload's host name resolved */
+	bool looked_up;
+	bool labels_unknown; /* the workload's Pod is not among the documents */
 	enum mt_fitness fitness;
-	uint32_t fitness_line; /* of the status that decided; 0: none */
+	uint32_t fitness_line; /* line of the status that decides; 0: none */
 };
 
 struct mt_selector {
@@ -82,8 +90,9 @@ struct mt_tls_settings {
 	struct mt_text *sans;
 	uint32_t n_sans;
 	struct mt_num anybody; /* accept any certificate */
-	const char *unmade;    /* why it cannot be applied as written; NULL: it can */
-	bool roots_of_secret;  /* `credential` has roots alone */
+	/* the reason why these settings cannot be applied as written; NULL: they can */
+	const char *unmade;
+	bool roots_of_secret; /* `credential` has only roots */
 };
 
 struct mt_service_entry {
@@ -133,8 +142,8 @@ struct mt_hash_policy {
 };
 
 /*
- * Distribution of the calls from one place: percent to "region/zone/subzone", each part of which
- * may be "*" or omitted.
+ * The percentage of calls from one place that goes to `where`, "region/zone/subzone". Each part may
+ * be "*" or omitted.
  */
 struct mt_locality_to {
 	struct mt_text where;
@@ -198,7 +207,7 @@ struct mt_conn_pool {
 	struct mt_http_pool http;
 };
 
-/* outlierDetection. A 0 that is written counts as well: it turns the limit off. */
+/* outlierDetection. A written 0 turns the limit off, unlike a field that is not written. */
 struct mt_outlier_policy {
 	struct mt_origin origin;
 	struct mt_num errors;	      /* consecutive5xxErrors */
@@ -213,8 +222,7 @@ struct mt_traffic_policy {
 	struct mt_conn_pool *pool;
 	struct mt_tls_settings *tls;
 	struct mt_outlier_policy *outlier;
-	struct mt_port_policy
-		*ports; /* in place of all the above, each for a port of the service */
+	struct mt_port_policy *ports; /* replace all the above, each for one port of the service */
 	uint32_t n_ports;
 };
 
@@ -235,8 +243,8 @@ struct mt_subset {
 	struct mt_labels labels;
 	struct mt_traffic_policy *policy;
 	/*
-	 * In merged rules: the rule that it comes from, and the index there. by NULL: the rule's
-	 * own.
+	 * In merged rules: the DestinationRule from which the subset comes, and the subset's index
+	 * there. `by` NULL: the rule's own.
 	 */
 	const struct mt_meta *by;
 	uint32_t at;
@@ -249,7 +257,7 @@ struct mt_destination_rule {
 	struct mt_subset *subsets;
 	uint32_t n_subsets;
 	struct mt_exports export_to;
-	struct mt_selector *selector; /* of clients; NULL: all */
+	struct mt_selector *selector; /* labels of clients; NULL: all */
 };
 
 struct mt_app_protocol {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Base types of the configuration model. A value records the line on which it was written; the file
- * is that of its object. All zero means "not written" everywhere.
+ * Base types of the configuration model. A value records the line on which it was written; its
+ * object records the file. A value of all zeros is not written.
  */
 #pragma once
 
 #include "mt_addr.h"
 #include "mt_base.h"
 
-/* Where something was written. line 0: not from a file. */
+/* The place of an object or value. line 0: not from a file. */
 struct mt_origin {
 	const char *file;
 	uint32_t line;
@@ -20,14 +20,17 @@ struct mt_text {
 	uint32_t line;
 };
 
-/* Numbers, durations (ms), booleans (0, 1) and words of a fixed set (the index in it). */
+/* A number, a duration (ms), a boolean (0, 1), or the index of a word in a fixed set. */
 struct mt_num {
 	uint32_t v;
 	uint32_t line;
 	bool set;
 };
 
-/* Parses "1h30m", "1.5s" or "200ms" into ms. 0, -EINVAL: not a duration, -ERANGE: too long. */
+/*
+ * Parses "1h30m", "1.5s" or "200ms" into ms. Returns 0, -EINVAL if `text` is not a duration, or
+ * -ERANGE if the duration is too long.
+ */
 int mt_duration_parse(const char *text, uint64_t *ms);
 
 /* An address with its prefix: "192.0.2.1/24" */
@@ -47,7 +50,7 @@ struct mt_labels {
 	uint32_t n_kv;
 };
 
-/* exportTo: namespaces, or "*", "." (its own), "~" (none). */
+/* exportTo: namespaces, or "*", "." (the object's own), "~" (none). */
 struct mt_exports {
 	struct mt_text *v;
 	uint32_t n;
@@ -56,14 +59,12 @@ struct mt_exports {
 /* kind and metadata of every document; the first member of every object. */
 struct mt_meta {
 	struct mt_origin origin;
-	uint64_t
-		serial; /* of this reading: unique for every document being parsed; 0: not parsed */
+	uint64_t serial; /* unique for each document each time it is parsed; 0: not parsed */
 	const char *kind, *name, *ns; /* ns: "default" when not written */
 	/* neither the document nor its source specifies a namespace */
 	bool ns_unwritten;
-	bool ends; /* an API server deletes it: deletionTimestamp is written */
-	const char *
-		as_of; /* from the API server: the time of its last change; NULL: written by hand */
+	bool ends;	   /* deletionTimestamp is written: an API server deletes the object */
+	const char *as_of; /* time of the last change, from the API server; NULL: written by hand */
 	struct mt_labels labels, annotations;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Functions about a Node that several libraries need. */
+/* Questions about a Node that several libraries have. */
 #include "mt_model_node.h"
 
 #define DNS_PORT 53

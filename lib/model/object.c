@@ -90,7 +90,7 @@ int mt_objects_add(struct mt_objects *l, struct mt_object *o)
 	uint32_t cap = l->cap ? 2 * l->cap : 16;
 	struct mt_object **v;
 
-	/* Built once, because every load compares and looks it up. */
+	/* Build the key once, because every load compares keys. */
 	if (!o->key)
 		o->key = mt_region_printf(&o->part->region, "%s\n%s\n%s\n%s\n%s", o->source,
 			o->group, o->kind, o->ns, o->name);
@@ -145,7 +145,10 @@ int mt_object_str(const struct mt_object *o, char *buf, size_t size)
 		*o->ns ? o->ns : "?", *o->name ? o->name : "?");
 }
 
-/* Usable objects come first, whatever their age; then invalid ones, then illegible ones. */
+/*
+ * Ranks an object: usable ones first, whatever their age, then invalid ones, illegible ones, and
+ * those that their source may not have.
+ */
 static int trouble(const struct mt_object *o)
 {
 	if (o->outside)

@@ -37,7 +37,10 @@ uint32_t mt_edit_distance(const char *a, const char *b, uint32_t max)
 
 void mt_suggest_offer(struct mt_suggest *s, const char *candidate)
 {
-	/* A third of the word may differ: "hsot" finds "host", "v9" does not find "match". */
+	/*
+	 * A third of the letters may differ, between 1 and 4: "hsot" finds "host", "v9" does not
+	 * find "match".
+	 */
 	uint32_t allowed = (uint32_t)strlen(s->word) / 3;
 	uint32_t d;
 

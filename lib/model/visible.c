@@ -18,7 +18,10 @@ const char *mt_model_root(const struct mt_model *m)
 	return m->mesh.root_ns ? m->mesh.root_ns : ROOT_NAMESPACE;
 }
 
-/* ASCII only, because host names are; tolower() would depend on the locale. */
+/*
+ * Changes ASCII letters only, because host names have no others, and tolower() depends on the
+ * locale.
+ */
 void mt_host_fold(char *host)
 {
 	char *slash = strrchr(host, '/');
