@@ -2,9 +2,9 @@
 /*
  * Fail-closed handling of objects that restrict access but cannot be evaluated. Either their kind
  * is not evaluated yet, no version can be read, or the compiler accepts no version. Such an object
- * denies all calls to what its selector names, or to its whole namespace if the selector cannot be
- * read. It is represented by a "closing" (struct mt_closing); lib/conf finds the calls that this
- * denies.
+ * denies all calls to the endpoints that its selector names, or to its whole namespace if the
+ * selector cannot be read. A "closing" (struct mt_closing) represents the object, and lib/conf
+ * finds the calls to deny.
  */
 #include "mt_objects_priv.h"
 
@@ -39,8 +39,8 @@ struct mt_policy_selector *mt_closing_labels(
 }
 
 /*
- * Reads from an object that cannot be evaluated which workloads or targets it selects. An object
- * that specifies both, or any that cannot be read, selects its whole namespace.
+ * Reads the selected workloads or targets of an object that cannot be evaluated. An object that has
+ * both, or one that cannot be read, selects its whole namespace.
  */
 static void read_scope(struct mt_region *r, const struct mt_object *o, struct mt_closing *c)
 {
@@ -58,13 +58,13 @@ static void read_scope(struct mt_region *r, const struct mt_object *o, struct mt
 		c->scope = (struct mt_policy_scope){0};
 		bad = true;
 	}
-	/* Only by targets can a policy select endpoints outside of the mesh. */
+	/* A policy can select endpoints outside of the mesh only by targets. */
 	c->of = MT_CLOSING_BARE;
 	if (bad || mt_yaml_get(spec, "targetRef") || mt_yaml_get(spec, "targetRefs"))
 		c->of |= MT_CLOSING_OUTSIDE;
 }
 
-/* A list of closings, and the region that it is allocated in. */
+/* A list of closings, and the region of its memory. */
 struct closings {
 	struct mt_region *r;
 	struct mt_closing *v;
@@ -114,8 +114,8 @@ static bool close_by(struct mt_object_table *t, struct closings *to, struct mt_o
 }
 
 /*
- * Adds a harmless closing for filters that do not restrict: it denies nothing, but reports which
- * workloads they are about.
+ * Adds a harmless closing for filters that do not restrict access. The closing denies nothing, and
+ * only reports the workloads that have the filters.
  */
 static bool tell_by(struct closings *to, const struct mt_object_row *row)
 {
@@ -137,7 +137,7 @@ bool mt_table_close(struct mt_object_table *t)
 		struct mt_object_row *row = &t->rows[i];
 		const struct mt_object *o = row->used ? row->used : row->o;
 		bool evaluated = row->used && is_evaluated(o);
-		/* Another row has this identity and can be read. */
+		/* A duplicate that is not used: the first row of its identity counts. */
 		bool elsewhere = row->double_ && !row->used;
 
 		if (row->unenforced || o->status == MT_OBJECT_IGNORED)
@@ -152,7 +152,7 @@ bool mt_table_close(struct mt_object_table *t)
 	return true;
 }
 
-/* True if the compiler was given the object to evaluate and has rejected every version of it. */
+/* True if the compiler got the object to evaluate and has rejected every version of it. */
 static bool is_refused(const struct mt_object_row *row)
 {
 	return row->first_used && !row->used && row->o->restricts && is_evaluated(row->o);
@@ -166,7 +166,7 @@ void mt_table_close_refused(struct mt_object_table *t, struct mt_model *m)
 	for (uint32_t i = 0; i < t->n; i++)
 		n += is_refused(&t->rows[i]);
 	if (n && t->n_closings) {
-		/* Copy the table's list: it must stay as it is for the next model. */
+		/* Copy the table's list, which must stay unchanged for the next model. */
 		all.v = NULL;
 		all.n = 0;
 		for (uint32_t i = 0; i < t->n_closings; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds which traffic the filters of an EnvoyFilter or a WasmPlugin are on: workloads, contexts
- * (inbound, outbound, gateway), filter chains and ports. A condition that is not understood narrows
- * nothing.
+ * Finds the traffic to which the filters of an EnvoyFilter or WasmPlugin apply: workloads, contexts
+ * (inbound, outbound, gateway), filter chains and ports. An unknown condition narrows nothing, so
+ * the filter applies to more traffic.
  */
 #include "mt_objects_priv.h"
 
@@ -33,8 +33,9 @@ static bool is_one_of(const struct mt_ynode *n, const char *const *words, size_t
 }
 
 /*
- * The port; 0: any. 15001 and 15006 mean any, because a sidecar receives the traffic of all ports
- * there. So do numbers in YAML's other notations (010, 8e3, 8_080), which are not read here.
+ * Returns the port; 0: any. Ports 15001 and 15006 mean any, because a sidecar receives the traffic
+ * of all ports there. Numbers in YAML's other notations (010, 8e3, 8_080) also count as any,
+ * because this function does not read them.
  */
 static uint16_t port_of(const struct mt_ynode *n)
 {
@@ -110,7 +111,10 @@ static void read_patch(struct mt_region *r, struct mt_closing *c, const struct m
 	add_place(r, c, &place);
 }
 
-/* Reads the patches that restrict access; for a harmless closing all but those of the bootstrap. */
+/*
+ * Reads the patches that restrict access; for a harmless closing all patches except those of the
+ * bootstrap.
+ */
 static bool read_patches(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec)
 {
 	const struct mt_ynode *patches = mt_yaml_get(spec, "configPatches");
@@ -216,7 +220,7 @@ bool mt_closing_targets(struct mt_region *r, struct mt_closing *c, const struct 
 	return true;
 }
 
-/* Filters with targets are on the traffic to those targets, whatever the context specifies. */
+/* Sets the places of filters with targets: the traffic to the targets, whatever the context is. */
 static void stand_at_targets(struct mt_closing *c)
 {
 	for (uint32_t i = 0; i < c->n_places; i++)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delegation between VirtualServices. A VirtualService whose rules delegate (the root) is compiled
- * as a copy that contains the delegates' rules in place of those rules. Each joined rule has to
- * match what both the root's rule and the delegate's rule match. Delegates are one level deep. A
- * rule is left out if its delegate does not exist or is not exported to the root's namespace.
+ * Delegation between VirtualServices. The compiler gets a VirtualService whose rules delegate (the
+ * root) as a copy, with the delegates' rules in place of the delegating rules. A joined rule
+ * matches the calls that match both the root's rule and the delegate's rule. Delegates are one
+ * level deep. A rule is left out if its delegate does not exist or is not exported to the root's
+ * namespace.
  */
 #include "mt_objects_priv.h"
 
@@ -14,24 +15,24 @@
 #include <strings.h>
 
 /*
- * Cost of joining: the rules, matches and conditions that it creates, and its comparisons, which
- * are conditions of one side times conditions of the other.
+ * Cost of a join: the number of rules, matches and conditions that it creates, and of its
+ * comparisons, which is conditions of one side times conditions of the other.
  */
 struct cost {
 	uint64_t joined, compared;
 };
 
-/* A rule in numbers; `words`: 16 bytes each of the texts that are compared. */
+/* Numbers of a rule's parts; `words` counts the compared texts in units of 16 bytes. */
 struct size {
 	uint64_t matches, conds, cond_words, gateways, gateway_words;
-	uint64_t name; /* cost of a joined name that has it */
+	uint64_t name; /* cost that the rule's name adds to a joined name */
 };
 
 /* A VirtualService without hosts. */
 struct delegate {
 	const struct mt_virtual_service *vs;
 	const struct mt_rule_list *http; /* NULL: none */
-	struct size *rules;		 /* of each rule of `http` */
+	struct size *rules;		 /* sizes of the rules of `http` */
 };
 
 struct joining {
@@ -42,15 +43,15 @@ struct joining {
 	struct mt_rule_list *list;
 	uint32_t at; /* index of the delegating rule in the root */
 	struct cost used, left_of_one;
-	struct mt_strmap owners; /* struct cost: of all their roots, by mt_object_owner() */
-	struct cost *own;	 /* that of the current root's owner */
+	struct mt_strmap owners; /* struct cost of all roots of an owner, by mt_object_owner() */
+	struct cost *own;	 /* cost of the current root's owner */
 };
 
 /*
- * Most that joining may cost, for one VirtualService and for all. Without a limit two documents of
- * 1,000 rules each would join to a million, and two of 65,000 conditions would be compared for
- * minutes. The first is a fraction of what a model may hold. The last quarter is for owners that
- * have less than a quarter (mt_share_left()).
+ * Limits of the cost of joins, for one VirtualService and for all. Without them two documents of
+ * 1,000 rules each would join to a million rules, and the comparison of two with 65,000 conditions
+ * each would take minutes. The joined rules take a fraction of a model's memory. The last quarter
+ * is for owners that have used less than a quarter (mt_share_left()).
  */
 static const struct cost most_of_one = {1u << 18, 1u << 24}, most = {1u << 19, 1u << 25};
 
@@ -69,8 +70,8 @@ static void tell(struct joining *x, const struct mt_meta *meta, uint32_t line, u
 /* ---- matches --------------------------------------------------------------------------------- */
 
 /*
- * True if the delegate's condition on a key is not narrower than the root's, by the rules of
- * istiod. Regular expressions and presence always conflict.
+ * True if the delegate's condition on a key matches values that the root's does not, by the rules
+ * of istiod. Regular expressions and conditions on presence always conflict.
  */
 static bool conflicts(const struct mt_cond *root, const struct mt_cond *leaf)
 {
@@ -112,7 +113,10 @@ static bool is_below(const struct mt_rule_match *root, const struct mt_rule_matc
 	return true;
 }
 
-/* Joins two matches: everything in the leaf, and from the root what the leaf leaves open. */
+/*
+ * Joins two matches: all conditions of the leaf (the delegate's match), and those of the root that
+ * the leaf does not have.
+ */
 static void join_match(struct joining *x, struct mt_rule *to, const struct mt_rule_match *root,
 	const struct mt_rule_match *leaf)
 {
@@ -148,8 +152,8 @@ static void join_match(struct joining *x, struct mt_rule *to, const struct mt_ru
 }
 
 /*
- * Joins each match of the delegate with the root's that contain it. False if none of the root's
- * contains one of them.
+ * Joins each match of the delegate with the root's matches that contain it. Returns false if a
+ * match of the delegate is contained in no match of the root.
  */
 static bool join_matches(struct joining *x, struct mt_rule *to, const struct mt_rule *root,
 	const struct mt_rule *leaf)
@@ -177,13 +181,15 @@ static bool join_matches(struct joining *x, struct mt_rule *to, const struct mt_
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
-/* The next rule of the list, which has memory for all of them. */
+/* Returns the next free rule of the list, which has memory for all rules. */
 static struct mt_rule *push(struct joining *x)
 {
 	return &x->list->rules[x->list->n_rules++];
 }
 
-/* Adds a rule of the delegate; fields that it does not set are inherited from the root's rule. */
+/*
+ * Adds a rule of the delegate, which inherits the fields that it does not set from the root's rule.
+ */
 static void join_rule(struct joining *x, const struct mt_rule *root,
 	const struct mt_virtual_service *delegate, const struct mt_rule *leaf, uint32_t at)
 {
@@ -251,7 +257,7 @@ static const struct delegate *find(struct joining *x, const struct mt_rule *root
 	char key[NAME_SIZE], words[NAME_SIZE + 100];
 	const struct delegate *found;
 
-	/* Objects have names of 253 characters at most, so a name that is cut has none. */
+	/* Names of objects have at most 253 characters, so a truncated name finds nothing. */
 	snprintf(key, sizeof(key), "%.254s/%.254s", ns, d->name.s);
 	found = mt_strmap_get(&x->delegates, key);
 	if (found && is_visible(x->m, found->vs, x->copy->meta.ns))
@@ -268,8 +274,8 @@ static const struct delegate *find(struct joining *x, const struct mt_rule *root
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 /*
- * Longest text that is measured. Aliases may repeat a text of megabytes, so a longer one counts as
- * one of 1 MiB.
+ * Longest text whose length is measured. A longer text counts as 1 MiB, because aliases may repeat
+ * a text of megabytes.
  */
 #define TEXT_MAX   4096u
 #define LONG_WORDS (1u << 16)
@@ -281,7 +287,10 @@ static uint64_t words_of(const char *s)
 	return len < TEXT_MAX ? 1 + len / 16 : LONG_WORDS;
 }
 
-/* Cost of a joined name that contains this name: beyond the limit if it is long. */
+/*
+ * Returns the cost that this name adds to a joined name. For a long name the cost exceeds the
+ * limit.
+ */
 static uint64_t cost_of_name(const char *s)
 {
 	uint64_t words = words_of(s);
@@ -318,7 +327,7 @@ static void add_cost(struct cost *c, const struct mt_rule *root, const struct si
 		c->joined += of_root->name + of_leaf->name;
 }
 
-/* Returns the cost that the current root may still have. */
+/* Returns the cost that remains for the current root. */
 static struct cost left(const struct joining *x)
 {
 	const struct cost *used = &x->used, *own = x->own, *one = &x->left_of_one;
@@ -334,7 +343,10 @@ static void add(struct cost *to, const struct cost *c)
 	to->compared += c->compared;
 }
 
-/* Reserves the cost of joining the root's rule with a delegate; false: it exceeds a limit. */
+/*
+ * Reserves the cost of joining the root's rule with a delegate. Returns false if the cost exceeds a
+ * limit.
+ */
 static bool has_room(struct joining *x, const struct mt_rule *root, const struct delegate *d)
 {
 	const struct size of_root = size_of(root);
@@ -355,7 +367,7 @@ static bool has_room(struct joining *x, const struct mt_rule *root, const struct
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
-/* The delegate that replaces the root's rule; NULL: the rule is left out, which is reported. */
+/* Returns the delegate that replaces the root's rule; NULL: the rule is left out and reported. */
 static const struct delegate *choose(struct joining *x, const struct mt_rule *root)
 {
 	const struct delegate *d = find(x, root);
@@ -387,8 +399,8 @@ static void join_delegate(struct joining *x, const struct mt_rule *root, const s
 }
 
 /*
- * Chooses the delegates of a list, and allocates the joined one: a list that grows would take four
- * times its memory. NULL: no memory.
+ * Chooses the delegates of a list and allocates the joined list at once, because a list that grows
+ * would take four times as much memory. NULL: no memory.
  */
 static const struct delegate **choose_all(struct joining *x, const struct mt_rule_list *of)
 {
@@ -442,7 +454,7 @@ static bool delegates(const struct mt_virtual_service *vs)
 	return false;
 }
 
-/* Cost of the roots of this root's owner; NULL: no memory. */
+/* Returns the cost so far of all roots of this root's owner; NULL: no memory. */
 static struct cost *used_by_owner(struct joining *x, const struct mt_virtual_service *vs)
 {
 	const struct mt_object_row *row = mt_table_row(x->t, vs->meta.serial);

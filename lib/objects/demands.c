@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compares what two versions of a document demand of TLS. A last good version that demands less
- * than the version it replaces would permit what its author has just forbidden: plaintext, or
- * clients without certificates.
+ * Compares the strength of TLS that two versions of a document require. A last good version with
+ * weaker TLS must not replace the current version, because it would permit plaintext, or clients
+ * without certificates, which the author has just forbidden.
  */
 #include "mt_objects_priv.h"
 
@@ -15,7 +15,10 @@ static const char *text_of(const struct mt_ynode *n)
 	return n && n->text ? n->text : "";
 }
 
-/* Bounded by the depth of documents, MT_YAML_DEPTH, as all recursion here. */
+/*
+ * True if two trees are equal. The depth of documents, MT_YAML_DEPTH, bounds this recursion and all
+ * others in this file.
+ */
 static bool same(const struct mt_ynode *a, const struct mt_ynode *b)
 {
 	const struct mt_ynode *x, *y;
@@ -30,7 +33,10 @@ static bool same(const struct mt_ynode *a, const struct mt_ynode *b)
 	return x == y;
 }
 
-/* Strength of a mode; `missing`: of none, because kinds have other defaults. */
+/*
+ * Returns the strength of a TLS mode. Without a mode the strength is `missing`, because defaults
+ * differ between kinds.
+ */
 static int strength(const struct mt_ynode *tls, bool server, int missing)
 {
 	const char *mode = text_of(mt_yaml_get(tls, "mode"));
@@ -44,8 +50,9 @@ static int strength(const struct mt_ynode *tls, bool server, int missing)
 }
 
 /*
- * True if the settings of `edited`, a map with `tls`, demand no more than those of `good` for the
- * same port or subset. Of a client (not `server`) only encryption counts: servers verify clients.
+ * True if the settings of `edited`, a map with `tls`, require no stronger TLS than those of `good`
+ * for the same port or subset. For clients (not `server`) only encryption counts, because servers
+ * verify the clients' certificates.
  */
 static bool covers(const struct mt_ynode *good, const struct mt_ynode *edited, bool server)
 {
@@ -61,7 +68,9 @@ static bool covers(const struct mt_ynode *good, const struct mt_ynode *edited, b
 	return server || same(mt_yaml_get(edited, "port"), mt_yaml_get(good, "port"));
 }
 
-/* The child of `parent` at the same place as `child`, the `at`-th of another tree. */
+/*
+ * Returns the child of `parent` that corresponds to `child`, which is number `at` in another tree.
+ */
 static const struct mt_ynode *counterpart(
 	const struct mt_ynode *parent, const struct mt_ynode *child, uint32_t at)
 {
@@ -73,7 +82,7 @@ static const struct mt_ynode *counterpart(
 		return NULL;
 	for (n = parent->first; n && at; at--)
 		n = n->next;
-	/* A subset is known by its name. */
+	/* Subsets correspond if they have the same name. */
 	return n && same(mt_yaml_get(n, "name"), mt_yaml_get(child, "name")) ? n : NULL;
 }
 

@@ -33,8 +33,8 @@ bool mt_gwapi_is_service(const struct mt_gwapi_ref *r, bool unsaid)
 /* ---- gateways -------------------------------------------------------------------------------- */
 
 /*
- * True if the node is the Gateway's workload: it has Istio's label, and the namespace is the
- * node's, if the Node specifies one.
+ * True if the node is the Gateway's workload: the Node has Istio's label with the Gateway's name,
+ * and its namespace, if specified, is the Gateway's.
  */
 static bool is_here(const struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
 {
@@ -86,7 +86,10 @@ static bool may_use(struct mt_gwapi *x, const struct mt_meta *g, const struct mt
 
 #define TERMINATE_MODE "gateway.istio.io/tls-terminate-mode"
 
-/* TLS mode from Istio's option. False: there is another option, or an unknown value. */
+/*
+ * Reads the TLS mode from Istio's option. Returns false if there is another option or the value is
+ * unknown.
+ */
 static bool ending_mode(const struct mt_gwapi_tls *tls, enum mt_gateway_tls_mode *mode)
 {
 	static const struct {
@@ -105,7 +108,7 @@ static bool ending_mode(const struct mt_gwapi_tls *tls, enum mt_gateway_tls_mode
 	return !word && !tls->options.n_kv;
 }
 
-/* Reason why the listener's TLS cannot be terminated; NULL: it can. */
+/* Returns the reason why the listener's TLS cannot be terminated; NULL: it can be. */
 static const char *unended(
 	struct mt_gwapi *x, const struct mt_gwapi_gateway *g, const struct mt_gwapi_listener *l)
 {
@@ -131,7 +134,7 @@ static const char *unended(
 					      "Secret of another namespace";
 }
 
-/* Reason why the listener is not served; NULL: it is. */
+/* Returns the reason why the listener is not served; NULL: it is served. */
 static const char *unserved(
 	struct mt_gwapi *x, const struct mt_gwapi_gateway *g, const struct mt_gwapi_listener *l)
 {
@@ -197,7 +200,10 @@ static void make_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway *g, u
 		mt_model_add(x->m, &x->m->gateways, made);
 }
 
-/* True if the Node has nearly this Gateway's name in its label, and no Gateway has that. */
+/*
+ * True if the Node's label is nearly this Gateway's name, and the node is the workload of no
+ * Gateway.
+ */
 static bool is_nearly_here(const struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
 {
 	const struct mt_node *node = mt_table_node(x->t);
@@ -288,7 +294,7 @@ static bool lists_kind(const struct mt_gwapi_bound *b, const char *kind)
 
 static bool admits_kind(const struct mt_gwapi_bound *b, const char *kind)
 {
-	/* Terminated TLS carries opaque TCP, so that only passthrough admits TLSRoutes. */
+	/* Terminated TLS carries opaque TCP, so only passthrough listeners admit TLSRoutes. */
 	if (passes_tls(b->listener) != (strcmp(kind, "TLSRoute") == 0))
 		return false;
 	return lists_kind(b, kind);
@@ -314,7 +320,7 @@ bool mt_gwapi_is_parent(
 
 /* ---- TLS to endpoints ------------------------------------------------------------------------ */
 
-/* Sets the trusted roots: those of the system, or those of one Secret. */
+/* Sets the trusted roots: the system's, or those of one Secret. */
 static void set_roots(struct mt_tls_settings *tls, const struct mt_gwapi_validation *v)
 {
 	if (v->n_refs == 1 && !v->refs[0].group.s && mt_gwapi_is(&v->refs[0].kind, "Secret") &&
@@ -360,7 +366,7 @@ static void set_names(
 		tls->unmade = "spec.validation.hostname is missing";
 }
 
-/* The BackendTLSPolicy as TLS settings of a DestinationRule. NULL: no memory. */
+/* Returns the BackendTLSPolicy as TLS settings of a DestinationRule; NULL: no memory. */
 static const struct mt_tls_settings *settings_of(
 	struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p)
 {
@@ -375,7 +381,11 @@ static const struct mt_tls_settings *settings_of(
 	return tls;
 }
 
-/* True if the Service has such a port. A policy of the port comes before those of the Service, and the oldest before others. */
+/*
+ * Sets the TLS settings of the Service's ports to which the policy applies. A policy for a port
+ * precedes policies for the whole Service; among others the oldest applies. Returns true if the
+ * Service has the port.
+ */
 static bool set_tls(struct mt_service_entry *se, const struct mt_gwapi_backend_tls *p,
 	const struct mt_tls_settings *tls, const struct mt_text *section)
 {
@@ -402,7 +412,10 @@ static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
 	const char *service = target->name.s;
 
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
-		/* May be changed: mt_table_translate() made it for this model. */
+		/*
+		 * This service entry may be changed, because mt_table_translate() made it for this
+		 * model.
+		 */
 		struct mt_service_entry *se = x->m->service_entries.v[i];
 
 		if (!se->kubernetes || strcmp(se->meta.name, service) != 0 ||
@@ -416,7 +429,7 @@ static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
 	return false;
 }
 
-/* Warns about a target if its Service, or the port of it, is not here. */
+/* Warns about a target whose Service or port does not exist here. */
 static void warn_target(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p, uint32_t at)
 {
 	const struct mt_gwapi_ref *target = &p->targets[at];

@@ -73,7 +73,10 @@ static void add_backend(struct mt_gwapi *x, const struct mt_gwapi_ref *r, uint32
 	}
 }
 
-/* If all weights are 0, makes every connection fail: the first backend is marked as rejected. */
+/*
+ * If all weights are 0, makes every connection fail by giving all weight to the first backend and
+ * marking it as refused.
+ */
 static void check_shares(struct mt_gwapi *x)
 {
 	uint64_t sum = 0;
@@ -127,7 +130,7 @@ static struct mt_virtual_service *make_service(struct mt_gwapi *x, const struct 
 		.lists = list,
 		.n_lists = 1,
 		.gateway_api = true};
-	/* A route may become several virtual services; their names must differ. */
+	/* A route may become several virtual services, whose names must differ. */
 	if (x->n_made++)
 		vs->meta.name =
 			mt_region_printf(&x->m->region, "%s~%u", x->route->meta.name, x->n_made);
@@ -142,8 +145,8 @@ static uint64_t stamp_text(const char *s, uint64_t h)
 }
 
 /*
- * Sets made_of to a hash of the rule. Each load makes a new list, so the compiler compares the
- * hashes to see whether the list changed.
+ * Sets made_of to a hash of the rule. Each load makes a new list, and the compiler compares the
+ * hashes to find out if the content changed.
  */
 static void stamp(const struct mt_virtual_service *vs)
 {
@@ -180,7 +183,8 @@ static bool has_service(const struct mt_gwapi *x, const char *ns, const char *na
 }
 
 /*
- * Gives this parent a copy of the rule with its own match, because other parents have other ports.
+ * Gives this parent a copy of the rule with a match for its own port, because other parents have
+ * other ports.
  */
 static void match_service(
 	struct mt_gwapi *x, struct mt_virtual_service *vs, const struct mt_gwapi_ref *p)
@@ -223,7 +227,7 @@ static void bind_service(struct mt_gwapi *x, const struct mt_gwapi_ref *p)
 	stamp(vs);
 }
 
-/* The narrower of two host names, if one covers the other; NULL: neither does. */
+/* Returns the narrower of two host names if one covers the other, otherwise NULL. */
 static const char *both(const char *listener, const char *route)
 {
 	if (strcmp(listener, "*") == 0 || mt_host_covers(listener, route))
@@ -232,8 +236,8 @@ static const char *both(const char *listener, const char *route)
 }
 
 /*
- * Adds a match of the server names that both the route and the listener (`own`) accept. False:
- * there is no such name.
+ * Adds a match of the server names that both the route and the listener (`own`) accept. Returns
+ * false if there is no such name.
  */
 static bool match_names(struct mt_gwapi *x, const struct mt_text *own, const char *gateway)
 {

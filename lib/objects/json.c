@@ -87,7 +87,7 @@ static json_t *hash_text(const struct mt_object *o)
 json_t *mt_row_json(const struct mt_object_row *row)
 {
 	const struct mt_object *o = row->o;
-	/* The operator copies the hash into the Node's spec.unenforced. */
+	/* Show the hash, because operators copy it into the Node's spec.unenforced. */
 	bool exempts = o->restricts && (row->status == MT_OBJECT_FAIL_CLOSED || row->unenforced);
 
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
@@ -124,12 +124,15 @@ static bool is_bare(const struct mt_ynode *n)
 }
 
 /*
- * Longest text of a document, more than any file makes of one without aliases. Each alias is
- * written out.
+ * Longest text of a document. Only documents with aliases can reach this limit, because each alias
+ * is written out.
  */
 #define TEXT_MAX (64u << 20)
 
-/* `*left`: how much may still be written; too little: the text is not complete. */
+/*
+ * Writes a node and its children as text. `*left` is the number of bytes that may still be written;
+ * at 0 the text is incomplete.
+ */
 static void put_node(FILE *f, const struct mt_ynode *n, size_t *left)
 {
 	size_t len = 4 + (n->text ? strlen(n->text) : 0) + (n->key ? strlen(n->key) : 0);

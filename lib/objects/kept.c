@@ -79,7 +79,8 @@ struct mt_kept_one *mt_kept_put(struct mt_kept *k, const char *key)
 /* ---- lookup ---------------------------------------------------------------------------------- */
 
 /*
- * Context for parsing a kept text, from the lines of its key: source, group, kind, namespace, name.
+ * Returns the context for parsing a kept text, from the lines of the object's key: source, group,
+ * kind, namespace, name.
  */
 static struct mt_source_place place_of(char *key)
 {
@@ -122,7 +123,10 @@ struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one)
 	mt_objects_fini(&objects);
 	mt_diags_fini(&ignored);
 	free(key);
-	/* The text is parsed once; if this version of Meltemi rejects it, it is of no use either. */
+	/*
+	 * Parse the text only once. A text that this version of Meltemi rejects is of no further
+	 * use.
+	 */
 	free(one->text);
 	one->text = NULL;
 	return one->good;
@@ -149,7 +153,10 @@ struct mt_object *mt_kept_good(struct mt_kept *k, struct mt_object *o)
 
 	if (!one)
 		return NULL;
-	/* At a start most files hold the version that was kept: that need not be parsed again. */
+	/*
+	 * After a restart most files still contain the kept version. Use the object that was just
+	 * read instead of parsing the kept text.
+	 */
 	if (!one->good && one->text && is_version(one, o))
 		adopt(one, o);
 	return mt_kept_one_good(k, one);
@@ -187,7 +194,10 @@ static bool is_secret(const struct mt_object *o)
 	return !*o->group && strcmp(o->kind, "Secret") == 0;
 }
 
-/* Replaces the references to Secrets by those that the table uses. 0 or -ENOMEM. */
+/*
+ * Replaces the references to Secrets by references to those that the table uses. Returns 0 or
+ * -ENOMEM.
+ */
 static int keep_secrets(struct mt_kept *k, const struct mt_object_table *t)
 {
 	struct mt_objects now = {0};
@@ -274,7 +284,10 @@ int mt_kept_update(struct mt_kept *k, const struct mt_object_table *t, int64_t w
 	return u.rc;
 }
 
-/* Returns the key from its kind on: what follows the lines of its source and group. */
+/*
+ * Returns the part of the key that follows the lines of source and group, so it starts with the
+ * kind.
+ */
 static const char *after_group(const char *key)
 {
 	for (int i = 0; i < 2 && key; i++) {
@@ -292,7 +305,10 @@ bool mt_kept_forget(struct mt_kept *k, const char *kind, const char *ns, const c
 	uint32_t pos = 0;
 
 	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL) {
-		/* The end of a key would also fit a name that holds line ends. */
+		/*
+		 * Compare from the kind on, because a comparison of the key's end would also match
+		 * a name that contains line ends.
+		 */
 		const char *own = after_group(one->key);
 		struct mt_kept_change gone = {one, true};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * STATE/objects.jsonl: one JSON object a line. A later line replaces an earlier one of the same
- * identity, and a line without "document" removes it. Changes are appended; the file is replaced
- * when most of it is stale. A truncated last line is ignored.
+ * STATE/objects.jsonl: one JSON object in each line. A later line replaces an earlier one of the
+ * same identity; a line without "document" removes the object. Changes are appended, and the file
+ * is replaced when most of it is stale. A truncated last line is ignored.
  */
 #include "mt_objects_priv.h"
 
@@ -118,8 +118,8 @@ static int put_line(FILE *f, const struct mt_kept_one *one, bool gone)
 	char *line = line_of(one, gone);
 
 	/*
-	 * Skip objects that are not valid UTF-8, or too long with their aliases written out; after a
-	 * restart they have no last good version.
+	 * Skip objects that are not valid UTF-8, or that are too long when aliases are written out.
+	 * Such objects have no last good version after a restart.
 	 */
 	if (!line)
 		return 0;
@@ -128,7 +128,7 @@ static int put_line(FILE *f, const struct mt_kept_one *one, bool gone)
 	return 1;
 }
 
-/* A write that is queued at the service thread. */
+/* A write in the queue of the service thread. */
 struct kept_task {
 	struct mt_task task;
 	struct mt_kept *k;
@@ -187,7 +187,7 @@ static void was_put(struct mt_task *task, int rc)
 	free(t);
 }
 
-/* Queues the write; takes ownership of the text. 0 or -ENOMEM. */
+/* Queues the write and takes ownership of the text. Returns 0 or -ENOMEM. */
 static int hand_over(struct mt_kept *k, char *text, size_t len, bool anew)
 {
 	struct kept_task *t = calloc(1, sizeof(*t));

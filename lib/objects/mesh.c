@@ -30,8 +30,8 @@ static bool is_file(const struct mt_mesh_config *c)
 }
 
 /*
- * The row of the MeshConfig file that the Node names; otherwise of the ConfigMap in the root
- * namespace. NULL: neither exists.
+ * Returns the row of the MeshConfig file that the Node names, otherwise the row of the ConfigMap in
+ * the root namespace; NULL: neither exists.
  */
 static struct mt_object_row *find_config(struct mt_object_table *t, const char *root_ns)
 {

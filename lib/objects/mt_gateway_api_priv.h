@@ -10,8 +10,9 @@
 struct mt_gwapi_bound {
 	const struct mt_gwapi_gateway *gateway;
 	const struct mt_gwapi_listener *listener;
-	const char *name;		    /* "NAMESPACE/GATEWAY~LISTENER" */
-	const struct mt_gwapi_route *route; /* opaque TCP: its only route, NULL: none yet */
+	const char *name; /* "NAMESPACE/GATEWAY~LISTENER" */
+	/* the only route of a listener of opaque TCP; NULL: none yet */
+	const struct mt_gwapi_route *route;
 };
 
 struct mt_gwapi {
@@ -19,25 +20,28 @@ struct mt_gwapi {
 	struct mt_model *m;
 	struct mt_gwapi_bound *bound;
 	uint32_t n_bound;
-	bool *asked; /* by index of the ReferenceGrant: it permitted a reference */
-	/* State of the route that is being translated: */
+	bool *asked; /* [i]: ReferenceGrant i has permitted a reference */
+	/* From here on: state of the route that is being translated. */
 	const struct mt_gwapi_route *route;
-	const struct mt_meta *before; /* older route that uses one of its listeners; NULL: none */
+	/* an older route that uses one of this route's listeners; NULL: none */
+	const struct mt_meta *before;
 	struct mt_rule *rule;
-	struct mt_rule_match *matches; /* of a TLSRoute: server names, one match a listener */
-	struct mt_text *names;	       /* of its listeners */
+	/* for a TLSRoute: the server names, one match for each listener */
+	struct mt_rule_match *matches;
+	struct mt_text *names; /* names of the route's listeners */
 	uint32_t n_matches;
 	const struct mt_gwapi_ref **services;
 	uint32_t n_names, n_services, n_made;
 	bool refused; /* a listener of this node does not admit the route */
 };
 
-/* gateway_api.c: adds a diagnostic about the object `meta`; line 0: the line where it starts. */
+/* gateway_api.c: adds a diagnostic about the object `meta`; line 0: the object's first line. */
 void mt_gwapi_tell(struct mt_gwapi *x, enum mt_diag_severity severity, const struct mt_meta *meta,
 	uint32_t line, const char *path, const char *words);
 bool mt_gwapi_is(const struct mt_text *t, const char *word);
 /*
- * True if `r` refers to a Service, in any spelling of its group; `unsaid`: result without a kind.
+ * True if `r` refers to a Service, in any spelling of the group. Without a kind the result is
+ * `unsaid`.
  */
 bool mt_gwapi_is_service(const struct mt_gwapi_ref *r, bool unsaid);
 /* gateway_api.c: true if `p`, a parent of the current route, names this listener. */

@@ -11,10 +11,10 @@
 
 #define MT_OBJECT_KEY_MAX 2048
 
-/* One kept version. */
+/* The last good version of one object. */
 struct mt_kept_one {
 	char *key;
-	struct mt_object *good; /* NULL: not parsed from its text yet */
+	struct mt_object *good; /* NULL: not yet parsed from `text` */
 	char *text, *file;
 	uint32_t line;
 	int64_t wall; /* when this version was stored, seconds since 1970 */
@@ -27,15 +27,21 @@ struct mt_kept {
 	char *path;	      /* NULL: no file */
 	bool read_only;
 	struct mt_service *service;
-	bool spoilt;		  /* a write failed: the next one replaces the whole file */
+	bool spoilt;		  /* a write failed, so the next write replaces the whole file */
 	int64_t wall;		  /* mt_kept_clock(); 0: not set */
-	uint32_t lines;		  /* of the file, stale ones included */
+	uint32_t lines;		  /* lines of the file, including stale ones */
 	struct mt_objects parsed; /* unused */
-	/* Secrets in use: only in memory, and only to outlive files that cannot be read. */
+	/*
+	 * Secrets in use, kept only in memory, so that they stay in use while their files cannot be
+	 * read.
+	 */
 	struct mt_objects secrets;
 };
 
-/* kept.c: the object, parsed from its text at the first call. NULL: the text cannot be read. */
+/*
+ * kept.c: returns the object, parsed from its text at the first call; NULL: the text cannot be
+ * parsed.
+ */
 struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one);
 
 /* kept_file.c */
@@ -45,26 +51,28 @@ struct mt_kept_change {
 	bool gone;
 };
 /*
- * Appends the changes to the file, or replaces the whole file if most of it is stale. 0 or -ENOMEM.
+ * Appends the changes to the file, or replaces the whole file if most of it is stale. Returns 0 or
+ * -ENOMEM.
  */
 int mt_kept_write(struct mt_kept *k, const struct mt_kept_change *changed, uint32_t n);
 struct mt_kept_one *mt_kept_put(struct mt_kept *k, const char *key);
 void mt_kept_drop(struct mt_kept *k, struct mt_kept_one *one);
 
 /*
- * json.c: a document's tree as one line that parses to the same tree. The caller frees it. NULL: no
- * memory, or aliases would make it longer than 64 MiB.
+ * json.c: returns a document's tree as one line that parses to the same tree; the caller frees the
+ * line. NULL: no memory, or the line would be longer than 64 MiB because of aliases.
  */
 char *mt_document_text(const struct mt_ynode *root);
 
 /*
- * demands.c: true if `good` demands as strong TLS as `edited` at each place where that has `tls`.
+ * demands.c: true if `good` requires at least as strong TLS as `edited`, at each place where
+ * `edited` has `tls`.
  */
 bool mt_object_demands(const struct mt_object *good, const struct mt_object *edited);
 
 /*
- * shares.c: refuses versions of owners with more than their share of a model's memory, if all
- * together exceed it. False: no memory.
+ * shares.c: if all versions together exceed a model's memory, refuses versions of owners with more
+ * than their share. False: no memory.
  */
 bool mt_table_divide(struct mt_object_table *t);
 
@@ -73,7 +81,7 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row);
 
 /*
  * order.c: sort objects and rows by identity, and fill by_age in order of precedence. Objects that
- * did not change since the last table cost little. mt_order_by_age(): false if out of memory.
+ * are unchanged since the last table cost little. mt_order_by_age() returns false if out of memory.
  */
 void mt_order_objects(struct mt_object_table *t);
 void mt_order_rows(struct mt_object_table *t);
@@ -82,10 +90,11 @@ bool mt_order_by_age(struct mt_object_table *t);
 /* table.c: discards the model, because the version in use of some object changed. */
 void mt_table_changed(struct mt_object_table *t);
 
-/* mesh.c: the Node; NULL: there is no valid one. */
+/* mesh.c: returns the Node; NULL: there is no valid one. */
 const struct mt_node *mt_table_node(const struct mt_object_table *t);
 /*
- * mesh.c: sets t->mesh from the versions in use; warns in `diags` where Node and MeshConfig differ.
+ * mesh.c: the first sets t->mesh from the versions in use, the second warns in `diags` where Node
+ * and MeshConfig differ.
  */
 void mt_table_mesh(struct mt_object_table *t);
 void mt_table_mesh_tell(const struct mt_object_table *t, struct mt_diags *diags);
@@ -121,19 +130,19 @@ void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m);
 void mt_table_delegate(struct mt_object_table *t, struct mt_model *m);
 /* proxies.c: finds which Telemetry and ProxyConfig objects apply to this node. */
 void mt_table_proxies(struct mt_object_table *t, const struct mt_model *m);
-/* delegates.c: sets the statuses of delegates, once all other statuses are known. */
+/* delegates.c: sets the statuses of delegates, after all other statuses. */
 void mt_table_delegates_settle(struct mt_object_table *t);
 /* verdict.c: indexes the rows for mt_table_row(), after their versions in use changed. */
 void mt_table_index(struct mt_object_table *t);
 /*
- * verdict.c: the row whose version in use (or, without one, the newest) has that serial; NULL:
- * none.
+ * verdict.c: returns the row with this serial, which is that of the version in use, or of the
+ * newest version if none is used; NULL: none.
  */
 struct mt_object_row *mt_table_row(const struct mt_object_table *t, uint64_t serial);
 
 /*
- * unenforced.c: exempts the objects that the Node lists; warns in `diags` about entries of its
- * list.
+ * unenforced.c: the first function exempts the objects that the Node lists, the second warns in
+ * `diags` about entries of this list.
  */
 void mt_table_unenforce(
 	struct mt_object_table *t, const struct mt_node *node, const struct mt_kept *kept);
@@ -141,28 +150,32 @@ void mt_table_unenforced_tell(
 	const struct mt_object_table *t, const struct mt_node *node, struct mt_diags *diags);
 
 /*
- * closing_filters.c: narrows `c` to the places of the object's filters. False: these cannot be
- * read, and `c` is unchanged.
+ * closing_filters.c: the second narrows `c` to the places of the object's filters. It returns false
+ * with `c` unchanged if it cannot read the filters.
  */
 bool mt_closing_is_filter(const struct mt_object *o);
 bool mt_closing_read_filter(struct mt_region *r, const struct mt_object *o, struct mt_closing *c);
 
 /*
- * closing_filters.c: adds the spec's targets to the scope of `c`. False: one of them cannot be
- * read, or its kind is not known.
+ * closing_filters.c: adds the spec's targets to the scope of `c`. Returns false if a target cannot
+ * be read or has an unknown kind.
  */
 bool mt_closing_targets(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec);
 
 /* closing_filters.c: warns in `diags` about targets of WasmPlugins in other namespaces. */
 void mt_table_plugins_tell(const struct mt_object_table *t, struct mt_diags *diags);
 
-/* closing.c: reads a map of labels. NULL: there is none, or it cannot be read, which sets *bad. */
+/*
+ * closing.c: reads a map of labels. Returns NULL if there is no map, or, with *bad set, if the map
+ * cannot be read.
+ */
 struct mt_policy_selector *mt_closing_labels(
 	struct mt_region *r, const struct mt_ynode *map, bool *bad);
 /* closing.c: sets t->closings for the rows that cannot be evaluated. False: no memory. */
 bool mt_table_close(struct mt_object_table *t);
 /*
- * closing.c: gives the model the table's closings, and one more for each protecting object that the
- * compiler has rejected in every version. Out of memory: the model's region has failed.
+ * closing.c: gives the model the table's closings, and one more for each object that restricts
+ * access if the compiler has rejected all its versions. If memory runs out, the model's region is
+ * marked as failed.
  */
 void mt_table_close_refused(struct mt_object_table *t, struct mt_model *m);

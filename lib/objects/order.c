@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two orders of a table: by identity, and by precedence (oldest first). Each object remembers
- * its place in the table that was sorted last. Objects with a place are merged in that order, and
- * only new ones are sorted, so that 10,000 objects of which one changed cost little. Places are
- * hints: a final sort corrects what is out of order.
+ * The two orders of a table: by identity, and by precedence (oldest first). Each object has its
+ * place in the last sorted table. Objects with a place are merged in that order, and only new
+ * objects are sorted, so that one change among 10,000 objects costs little. Places are hints, and a
+ * final sort corrects wrong ones.
  */
 #include "mt_objects_priv.h"
 
@@ -47,15 +47,15 @@ static uint32_t *row_age_place(void *row)
 	return &((struct mt_object_row *)row)->o->age_place;
 }
 
-/* How to sort an array of pointers to items that remember their place, counted from 1. */
+/* How to sort an array of pointers to items that have their last place, counted from 1. */
 struct order {
 	uint32_t *(*place)(void *thing);
-	int (*cmp)(const void *, const void *); /* of two elements, as for qsort(3) */
+	int (*cmp)(const void *, const void *); /* compares two elements, as for qsort(3) */
 };
 
 /*
- * Puts items with a valid place that is still free there, and all others into `rest`. Returns the
- * number of others.
+ * Puts each item with a valid, free place into `places`, and all others into `rest`. Returns the
+ * number of items in `rest`.
  */
 static uint32_t put_in_place(const struct order *how, void **v, uint32_t n, void **places,
 	uint32_t n_places, void **rest)
@@ -73,7 +73,7 @@ static uint32_t put_in_place(const struct order *how, void **v, uint32_t n, void
 	return n_rest;
 }
 
-/* Merges `rest`, which is sorted, with `places`, which is sorted if the places are right. */
+/* Merges `rest`, which is sorted, with `places`, which is in order if the hints are right. */
 static void merge(const struct order *how, void **v, void *const *places, uint32_t n_places,
 	void *const *rest, uint32_t n_rest)
 {
@@ -90,7 +90,10 @@ static void merge(const struct order *how, void **v, void *const *places, uint32
 		v[n++] = rest[k++];
 }
 
-/* Twice as many places as items, because half of the earlier items may have been removed. */
+/*
+ * Sorts `v` by the places of its items. There are twice as many places as items, because half of
+ * the earlier items may have been removed.
+ */
 static void sort(const struct order *how, void **v, uint32_t n)
 {
 	uint32_t n_places = 2 * n + 1, n_rest;

@@ -2,9 +2,9 @@
 /*
  * Finds which Telemetry and ProxyConfig objects apply to this node. A selector is compared with the
  * node's labels. An object without a selector applies to the mesh if it is in the root namespace,
- * and otherwise to its namespace. The node's namespaces are its own or, if it has none, those of
- * the services and gateways that it serves. Of several objects without a selector in one namespace
- * the oldest applies.
+ * otherwise to its own namespace. The node's namespace is the one in the Node document; without
+ * one, the namespaces of the services and gateways that the node serves. If a namespace has several
+ * objects without a selector, the oldest applies.
  */
 #include "mt_objects_priv.h"
 
@@ -14,7 +14,8 @@ struct proxies {
 	struct mt_object_table *t;
 	const struct mt_model *m;
 	struct mt_strmap served; /* namespaces of services and of this node's gateways */
-	struct mt_strmap first;	 /* struct mt_proxy_setting, by "KIND NAMESPACE" */
+	/* the oldest struct mt_proxy_setting without a selector, by "KIND NAMESPACE" */
+	struct mt_strmap first;
 };
 
 static void tell(struct proxies *x, enum mt_diag_severity severity, const struct mt_meta *meta,
@@ -52,8 +53,8 @@ static void index_namespaces(struct proxies *x)
 }
 
 /*
- * True if the target is a Gateway of this node. Other kinds of target mean waypoints, which are not
- * supported.
+ * True if the target is a Gateway of this node. Targets of other kinds configure waypoints, which
+ * are not supported.
  */
 static bool is_target(const struct proxies *x, const struct mt_policy_target *t, const char *ns)
 {
@@ -85,7 +86,7 @@ static bool is_of_node(const struct proxies *x, const char *ns)
 			     : mt_strmap_get(&x->served, ns) != NULL;
 }
 
-/* Reason why the object does not apply to this node; NULL: it applies. */
+/* Returns the reason why the object does not apply to this node; NULL: it applies. */
 static const char *why_not(const struct proxies *x, const struct mt_proxy_setting *s)
 {
 	bool targets = s->target || s->n_targets;

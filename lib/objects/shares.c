@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shares of the memory that a model may take. If all versions in use together need more, the memory
- * is divided among their owners (mt_object_owner()) so that an owner that needs less than an equal
- * part has all that it needs, and the others have equal parts of the rest (max-min fairness). An
- * owner above its part loses versions by name, new ones first; all others are not affected.
+ * Division of a model's memory among owners (mt_object_owner()), if the versions in use together
+ * need more than the limit. An owner that needs less than an equal part gets all of its need; the
+ * others get equal parts of the rest (max-min fairness). An owner above its part loses versions,
+ * new ones before last good ones and younger before older; each has an error. Other owners are not
+ * affected.
  */
 #include "mt_objects_priv.h"
 
@@ -13,7 +14,10 @@
 
 uint64_t mt_objects_memory = MT_MODEL_LIMIT;
 
-/* After so many rounds a version that does not fit leaves without its last good one. */
+/*
+ * From this round on, a version that exceeds its owner's part is left out instead of replaced by
+ * its last good version.
+ */
 #define ROUNDS 4
 
 struct owner {
@@ -25,13 +29,13 @@ struct division {
 	struct mt_object_table *t;
 	struct mt_region region;
 	struct mt_strmap map;  /* struct owner */
-	struct owner **owners; /* by need, after level_of() */
+	struct owner **owners; /* sorted by need after level_of() */
 	uint32_t n_owners;
-	uint64_t operators; /* memory of what the operator writes */
-	uint64_t level;	    /* most memory of an owner */
+	uint64_t operators; /* memory of the operator's objects */
+	uint64_t level;	    /* limit of each owner's memory */
 };
 
-/* The Node, and a file that it names: they belong to the operator. */
+/* True for the operator's objects: the Node, and a MeshConfig. */
 static bool is_operators(const struct mt_object *o)
 {
 	return o->is_node || strcmp(o->kind, "MeshConfig") == 0;
@@ -45,7 +49,10 @@ static bool delegates(const struct mt_rule_list *l)
 	return false;
 }
 
-/* Memory of a version: its part, and the copy of rules among which delegates are put. */
+/*
+ * Returns the memory of a version: the version's model, and the copies of lists of rules into which
+ * delegates are joined.
+ */
 static uint64_t bytes_of(const struct mt_object *o)
 {
 	const struct mt_model *part = o->part;
@@ -84,7 +91,7 @@ static struct owner *owner_of(struct division *d, const struct mt_object *o)
 	return w;
 }
 
-/* The need of all owners; false: no memory. */
+/* Adds up the needs of each owner and of the operator. Returns false if out of memory. */
 static bool sum_up(struct division *d)
 {
 	for (uint32_t i = 0; i < d->t->n; i++) {
@@ -112,7 +119,10 @@ static int by_need(const void *a, const void *b)
 	return ((*x)->needs > (*y)->needs) - ((*x)->needs < (*y)->needs);
 }
 
-/* Most memory of an owner, so that all together fit into the limit. */
+/*
+ * Returns the limit of each owner's memory with which all owners together stay below
+ * mt_objects_memory.
+ */
 static uint64_t level_of(struct division *d)
 {
 	uint64_t left = mt_objects_memory - MT_MIN(d->operators, mt_objects_memory);
@@ -129,7 +139,10 @@ static uint64_t level_of(struct division *d)
 	return UINT64_MAX;
 }
 
-/* Refuses the version in use of a row, which does not fit into its owner's part. */
+/*
+ * Refuses a row's version in use, which exceeds the owner's part. `all`: the last good version is
+ * refused, too.
+ */
 static void refuse(struct division *d, struct mt_object_row *row, const struct owner *w, bool all)
 {
 	const struct mt_object *o = row->used;
@@ -157,8 +170,8 @@ static bool is_new(const struct mt_object_row *row)
 }
 
 /*
- * Gives memory to versions, the oldest first, and refuses those that do not fit. True if there are
- * some.
+ * Assigns memory to the new versions or to the others, the oldest first, and refuses versions above
+ * their owner's part. Returns true if it refused one.
  */
 static bool hand_out(struct division *d, bool new, bool all)
 {
@@ -185,14 +198,17 @@ static bool hand_out(struct division *d, bool new, bool all)
 	return refused;
 }
 
-/* True if all versions in use fit into the limit. */
+/* True if all versions in use together are within the limit. */
 static bool is_enough(const struct mt_object_table *t)
 {
 	uint64_t parts = 0, bytes = 0;
 
 	for (uint32_t i = 0; i < t->n; i++)
 		parts += counts(&t->rows[i]) ? t->rows[i].used->part->region.used : 0;
-	/* A copy is never larger than its part, so most loads need not look at the rules. */
+	/*
+	 * A copy of rules is never larger than the version's model, so most loads need no look at
+	 * the rules.
+	 */
 	if (parts <= mt_objects_memory / 2)
 		return true;
 	for (uint32_t i = 0; i < t->n; i++)
@@ -200,7 +216,10 @@ static bool is_enough(const struct mt_object_table *t)
 	return bytes <= mt_objects_memory;
 }
 
-/* One round: refuses what does not fit. False: nothing is refused, or no memory (*failed). */
+/*
+ * Runs one round, which refuses versions above their owners' parts. Returns false if it refused
+ * none, or if out of memory (*failed).
+ */
 static bool divide(struct mt_object_table *t, bool all, bool *failed)
 {
 	struct division d = {.t = t};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Objects of one load by identity: duplicates, which version is used, and absent objects whose
- * files could not be read.
+ * The table of one load's objects by identity: finds duplicates, chooses the version to use, and
+ * adds objects that may be in unreadable files.
  */
 #include "mt_objects_priv.h"
 
@@ -12,8 +12,8 @@
 #define ROWS_MIN 16u
 
 /*
- * Rows are large, so the first allocation holds one for each object. It may have to grow for absent
- * objects, even if no object was read.
+ * Makes room for one more row. Rows are large, so the first allocation has one for each object. It
+ * must grow if there are absent objects, even if no object was read.
  */
 static bool grow(struct mt_object_table *t)
 {
@@ -46,8 +46,8 @@ static bool same_identity(const struct mt_object *a, const struct mt_object *b)
 }
 
 /*
- * True if the object can be another version or a duplicate: only those with kind and name can, and
- * only if their source may have them.
+ * True if the object can be another version or a duplicate. It needs a kind and a name, and its
+ * source must be allowed to have it.
  */
 static bool is_named(const struct mt_object *o)
 {
@@ -64,9 +64,9 @@ static void add_origin(struct mt_object_table *t, struct mt_object_row *row, str
 }
 
 /*
- * Adds a duplicate of the identity of row `first`. If objects of its kind may restrict access, both
- * are used and a call must pass both. Otherwise only `first` is used: the oldest, or of the same
- * age the one whose content sorts first.
+ * Adds a duplicate, which has the identity of row `first`. If objects of this kind may restrict
+ * access, both are used and a call must pass both. Otherwise only `first` is used, which is the
+ * older one, or among equally old ones the one whose hash sorts first.
  */
 static void add_double(struct mt_object_table *t, struct mt_object_row *first, struct mt_object *o)
 {
@@ -79,11 +79,11 @@ static void add_double(struct mt_object_table *t, struct mt_object_row *first, s
 		return;
 	}
 	row = add_row(t, o);
-	/* check_nodes() decides which of several Nodes is used, by their places. */
+	/* Of several Nodes check_nodes() chooses the one that is used. */
 	if (!row || o->is_node)
 		return;
 	first = &t->rows[at];
-	/* If the duplicate has errors of its own, report those instead. */
+	/* Report errors of the duplicate itself instead, if it has any. */
 	if (o->status != MT_OBJECT_REFUSED || o->illegible)
 		row->why = mt_region_printf(&t->region,
 			counts ? "also at %s:%u, with other content: a call must pass both"
@@ -116,9 +116,9 @@ static void add_objects(struct mt_object_table *t)
 }
 
 /*
- * The last good version of a row; the table takes a reference. `kept` replaces it once a newer
- * version is applied, but a later compilation with other discovered resources may reject that newer
- * version.
+ * Returns the last good version of a row. The table takes a reference, because `kept` replaces this
+ * version when a newer one is applied, and a later compilation with other discovered resources may
+ * still reject the newer one.
  */
 static struct mt_object *good_of(
 	struct mt_object_table *t, const struct mt_object_row *row, struct mt_kept *kept)
@@ -133,8 +133,8 @@ static struct mt_object *good_of(
 }
 
 /*
- * Chooses the version that is tried first: the newest if it could be read, else the last good one.
- * Of duplicates only the first row has a last good version.
+ * Chooses the version to compile first: the newest if it could be read, otherwise the last good
+ * one. Among duplicates only the first row has a last good version.
  */
 static void choose(struct mt_object_table *t, struct mt_kept *kept)
 {
@@ -152,14 +152,14 @@ static void choose(struct mt_object_table *t, struct mt_kept *kept)
 	}
 }
 
-/* The search for objects that are in no file now. */
+/* State of the search for objects that are in no file now. */
 struct search {
 	struct mt_object_table *t;
 	const struct mt_source_reading *r;
 	struct mt_strmap here; /* keys of the objects that were read */
 };
 
-/* Adds a row for `good`, last seen in `file`; nothing without memory. */
+/* Adds a row for `good`, which was last seen in `file`. Adds none if out of memory. */
 static void add_absent_row(struct search *s, struct mt_object *good, const char *file)
 {
 	const char *holder = good ? mt_source_holder(s->r, file, good) : NULL;
@@ -195,7 +195,10 @@ static bool is_absent(const struct search *s, const char *key, const char *file)
 	       (s->r->n_unread || mt_source_is_partial(s->r, file));
 }
 
-/* Adds rows for objects that were not found now, but whose last file may still hold them. */
+/*
+ * Adds rows for objects that were not found, but may still be in the file where they were last
+ * seen.
+ */
 static void add_absent(
 	struct mt_object_table *t, const struct mt_source_reading *r, struct mt_kept *kept)
 {
@@ -221,7 +224,7 @@ static void add_absent(
 	mt_order_rows(t);
 }
 
-/* Rejects every Node except the first one that was read and equal copies of it. */
+/* Refuses every Node except `node`, the first one that was read, and its copies. */
 static void check_nodes(struct mt_object_table *t, const struct mt_object *node)
 {
 	for (uint32_t i = 0; i < t->n; i++) {

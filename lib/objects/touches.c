@@ -9,7 +9,7 @@ struct touching {
 	struct mt_object_table *t;
 	const struct mt_model *m;
 	struct mt_by_label entries;
-	struct mt_strmap hosts; /* services in effect, by host name */
+	struct mt_strmap hosts; /* services with effect, by host name */
 };
 
 static void touch_new(struct mt_object_table *t, struct mt_object_row *row, const char *host)
@@ -48,7 +48,10 @@ static void index_hosts(struct touching *x)
 	}
 }
 
-/* Resolves a host name as the compiler does: a full name, a short one, or a wildcard. */
+/*
+ * Adds the hosts of a name, which is resolved as in the compiler: a full name, a short name, or a
+ * wildcard.
+ */
 static void touch_named(
 	struct touching *x, struct mt_object_row *row, const char *host, const char *ns)
 {
@@ -76,8 +79,8 @@ static void touch_texts(struct touching *x, struct mt_object_row *row, const str
 }
 
 /*
- * True if the virtual service is for gateways only. Its hosts are names that gateway clients send;
- * they need not be hosts of a service.
+ * True if the virtual service is for gateways only. Then its hosts are names that clients of
+ * gateways send, which need not be hosts of a service.
  */
 static bool is_of_gateways(const struct mt_virtual_service *vs)
 {
@@ -94,7 +97,10 @@ static void touch_as_written(
 		touch(x->t, row, vs->hosts[i].s);
 }
 
-/* In "NAMESPACE/HOST" the namespace only restricts which routes may bind. */
+/*
+ * Adds the hosts of a Gateway's servers. In "NAMESPACE/HOST" the namespace only limits the routes
+ * that may bind, so it is ignored here.
+ */
 static void touch_servers(struct touching *x, struct mt_object_row *row, const struct mt_gateway *g)
 {
 	for (uint32_t i = 0; i < g->n_servers; i++)
@@ -105,7 +111,7 @@ static void touch_servers(struct touching *x, struct mt_object_row *row, const s
 		}
 }
 
-/* Touches the hosts that the object itself names. */
+/* Adds the hosts that the object itself names. */
 static void touch_written(struct touching *x, struct mt_object_row *row)
 {
 	const struct mt_model *m = row->used->part;
@@ -120,7 +126,10 @@ static void touch_written(struct touching *x, struct mt_object_row *row)
 	for (uint32_t i = 0; i < m->destination_rules.n; i++) {
 		const struct mt_destination_rule *dr = m->destination_rules.v[i];
 
-		/* The compiler reports where a wildcard applies: more specific rules precede it. */
+		/*
+		 * Skip wildcards, because more specific rules precede them. The compiler reports
+		 * the hosts of a wildcard.
+		 */
 		if (dr->host.s[0] != '*')
 			touch_named(x, row, dr->host.s, ns);
 	}
@@ -179,7 +188,7 @@ static void touch_selected(struct touching *x, const struct mt_service_entry *se
 	}
 }
 
-/* A service's hosts are affected by the service and by the objects that its endpoints come from. */
+/* Adds a service's hosts to the service, and to the objects from which its endpoints come. */
 static void touch_service(struct touching *x, const struct mt_service_entry *se)
 {
 	const struct mt_object_row *row = mt_table_row(x->t, se->meta.serial);
@@ -196,7 +205,7 @@ static void touch_service(struct touching *x, const struct mt_service_entry *se)
 		touch_selected(x, se);
 }
 
-/* A VirtualService's hosts are also affected by the delegates whose rules route them. */
+/* Adds a VirtualService's hosts to the delegates whose rules it contains. */
 static void touch_delegates(struct touching *x, const struct mt_virtual_service *vs)
 {
 	const struct mt_object_row *row =
@@ -214,7 +223,10 @@ static void touch_delegates(struct touching *x, const struct mt_virtual_service 
 	}
 }
 
-/* A route of Gateway API affects the Services that are its parents; at a gateway its backends. */
+/*
+ * Adds to a route of Gateway API the Services that are its parents; for a route at a gateway, its
+ * backends.
+ */
 static void touch_route(struct touching *x, const struct mt_virtual_service *vs)
 {
 	struct mt_object_row *row = vs->gateway_api ? mt_table_row(x->t, vs->meta.serial) : NULL;

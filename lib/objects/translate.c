@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Translates Kubernetes objects for the compiler. A Service with its EndpointSlices (or Endpoints)
- * becomes a service entry whose endpoints are the ready ones. A Pod that a ServiceEntry selects
- * becomes a workload entry. Runs for each model of the table and allocates in that model; the
- * objects themselves are never changed.
+ * becomes a service entry with the endpoints that are ready. A Pod that a ServiceEntry selects
+ * becomes a workload entry. The translation runs for each model of the table and allocates in that
+ * model; it never changes the objects.
  */
 #include "mt_objects_priv.h"
 
@@ -21,31 +21,32 @@ struct translation {
 	struct mt_by_label entries, by_pod_label;
 	struct mt_idmap used; /* serials of objects that a service or this node uses */
 	/*
-	 * Memory that Services have taken, in all and by mt_object_owner() (uint64_t); of the
-	 * current one the memory before it, and what it may take.
+	 * Memory of translated Services: `taken` by all of them, `owners` (uint64_t) by
+	 * mt_object_owner(). `before` is the model's memory before the current Service, `left` the
+	 * current Service's limit.
 	 */
 	uint64_t taken, before, left;
 	struct mt_strmap owners;
-	bool full; /* endpoints of the current one were left out */
+	bool full; /* endpoints of the current Service were left out */
 };
 
-/* Longest "NAMESPACE/NAME" that an object can have, and longest text of an address. */
+/* Longest "NAMESPACE/NAME" of an object, and longest text of an address. */
 #define NAME_SIZE   512
 #define ADDRESS_MAX 64
 
 /* ---- limit ----------------------------------------------------------------------------------- */
 
 /*
- * Most memory of all translated Services. Each endpoint of a Service has a copy of its own with the
- * Service's ports, so that 10,000 Services that select 10,000 workloads would fill any memory, and
- * the load of everything would fail.
+ * Returns the limit of the memory of all translated Services. Each Service has its own copy of each
+ * endpoint, with the Service's ports. So 10,000 Services that each select 10,000 workloads would
+ * fill any memory, and the whole load would fail.
  */
 static uint64_t most(void)
 {
 	return mt_objects_memory / 2;
 }
 
-/* Memory that Services of this owner have taken; NULL: no memory. */
+/* Returns the counter of the memory that Services of this owner take; NULL: no memory. */
 static uint64_t *taken_by_owner(struct translation *x, const struct mt_meta *meta)
 {
 	const struct mt_object_row *row = mt_table_row(x->t, meta->serial);
@@ -62,7 +63,10 @@ static uint64_t *taken_by_owner(struct translation *x, const struct mt_meta *met
 	return n;
 }
 
-/* False if the current Service has taken all that it may; then no endpoint is added. */
+/*
+ * False if the current Service has reached its limit of memory, so that no more endpoints are
+ * added.
+ */
 static bool has_room(struct translation *x)
 {
 	x->full |= x->m->region.used - x->before >= x->left;
@@ -95,7 +99,7 @@ static void *get(const struct mt_strmap *map, const char *ns, const char *name)
 {
 	char key[NAME_SIZE];
 
-	/* Objects have names of 253 characters at most, so a name that is cut has none. */
+	/* Names of objects have at most 253 characters, so a truncated name finds nothing. */
 	snprintf(key, sizeof(key), "%.254s/%.254s", ns, name);
 	return mt_strmap_get(map, key);
 }
@@ -134,7 +138,10 @@ static bool has_ended(const struct mt_kube_pod *p)
 	       (p->status.phase.v == MT_KUBE_SUCCEEDED || p->status.phase.v == MT_KUBE_FAILED);
 }
 
-/* Skips long texts, which are not addresses and which aliases may repeat. */
+/*
+ * Adds a Pod by its address. Skips long texts, because they are not addresses and aliases may
+ * repeat them many times.
+ */
 static void index_address(struct translation *x, struct mt_kube_pod *p, const char *ip)
 {
 	char *key = ip && strnlen(ip, ADDRESS_MAX) < ADDRESS_MAX ? key_of(x, p->meta.ns, ip) : NULL;
@@ -228,7 +235,10 @@ static bool same_name(const struct mt_text *a, const struct mt_text *b)
 	return strcmp(a->s ? a->s : "", b->s ? b->s : "") == 0;
 }
 
-/* Joins the ports of Service and endpoints by name; a single port may be unnamed on both sides. */
+/*
+ * Joins the ports of a Service and of an endpoint by name. A single port may be without a name on
+ * both sides.
+ */
 static void take_ports(struct translation *x, struct mt_workload *w,
 	const struct mt_kube_service *svc, const struct mt_service_entry *se,
 	const struct mt_kube_subset *sub)
@@ -269,7 +279,10 @@ static const struct mt_kube_pod *pod_of(struct translation *x, const struct mt_k
 	return get(&x->pods, target->ns.s ? target->ns.s : s->meta.ns, target->name.s);
 }
 
-/* By the conditions of a slice, and by the list of Endpoints that has it. */
+/*
+ * Returns the fitness of an endpoint, by the conditions in an EndpointSlice, or by the list of
+ * Endpoints (ready or not) that contains it.
+ */
 static enum mt_fitness fitness_of(
 	const struct mt_kube_service *svc, const struct mt_kube_endpoint *e, bool listed_ready)
 {
@@ -346,9 +359,9 @@ static void add_slices(
 }
 
 /*
- * Port number of a workload for a port of a Service. A named target port is looked up in the
- * workload; NULL: it has none of that name. Otherwise the workload's port with the name of the
- * Service's port is used, else the number of the target port, else `own`.
+ * Returns the workload's port number for a port of a Service. A named target port is looked up in
+ * the workload; NULL: the workload has no port of this name. Otherwise the result is the workload's
+ * port with the name of the Service's port, else the number of the target port, else `own`.
  */
 static const char *target_of(
 	const struct mt_kube_port *p, const struct mt_workload *w, const char *own)
@@ -438,7 +451,7 @@ static bool translate_ports(
 	return true;
 }
 
-/* True if an endpoint has a port for this one of the Service. */
+/* True if an endpoint has a port for this port of the Service. */
 static bool has_port(const struct mt_service_entry *se, uint32_t port)
 {
 	for (uint32_t i = 0; i < se->n_endpoints; i++)
@@ -448,8 +461,8 @@ static bool has_port(const struct mt_service_entry *se, uint32_t port)
 }
 
 /*
- * Warns of a Service with slices and no endpoint that is ready. One without slices may get them
- * from the cluster, which is not where these documents are from.
+ * Warns of a Service with slices but no ready endpoint. A Service without slices gets no warning,
+ * because the documents may lack what only the cluster has.
  */
 static void tell_not_ready(struct translation *x, const struct mt_kube_service *svc)
 {
@@ -540,7 +553,7 @@ static void translate(struct translation *x, const struct mt_kube_service *svc)
 
 /* ---- Pods that ServiceEntries select --------------------------------------------------------- */
 
-/* True if the Pod has not ended, is ready and has an address. */
+/* True if the Pod is ready, has an address and has not ended. */
 static bool can_serve(const struct mt_kube_pod *p)
 {
 	struct mt_addr addr;
@@ -602,9 +615,9 @@ static void add_pods(struct translation *x)
 /* ---- all objects ----------------------------------------------------------------------------- */
 
 /*
- * Marks as used the ServiceEntries with endpoints of their own, the WorkloadEntries that they
- * select and those at this node's addresses. use() warns if their data may be outdated. Reports
- * WorkloadEntries that nothing uses.
+ * Marks as used the ServiceEntries with endpoints of their own, the WorkloadEntries that
+ * ServiceEntries select, and the WorkloadEntries of this node's workloads. use() warns if their
+ * data may be outdated. Reports WorkloadEntries that are not used.
  */
 static void use_selected(struct translation *x)
 {
@@ -636,8 +649,9 @@ static void use_selected(struct translation *x)
 }
 
 /*
- * The Service that a slice without one was probably written for: it has no slices, and its name or
- * its namespace is the slice's, or nearly. NULL: none.
+ * Returns the Service for which a stray slice was probably written; NULL: none. The Service has no
+ * slices. It is in the slice's namespace with a similar name, or in another namespace with the same
+ * name.
  */
 static const struct mt_kube_service *meant_by(struct translation *x, const struct mt_kube_slice *s)
 {
@@ -674,7 +688,7 @@ static void tell_stray(struct translation *x, const struct mt_kube_slice *s)
 		remedy, "%s", words);
 }
 
-/* Reports why slices and Pods are not used. */
+/* Reports slices and Pods that are not used, with the reason. */
 static void tell_unused(struct translation *x)
 {
 	for (uint32_t i = 0; i < x->m->slices.n; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * spec.unenforced of the Node: objects that an operator has exempted from enforcement until a given
- * day. An exemption applies only to the content (hash) that was listed. The compiler does not get
- * an exempt object, and the object does not make anything fail closed.
+ * day. An exemption applies only to the listed content (hash). The compiler does not get an exempt
+ * object, and the object makes nothing fail closed.
  */
 #include "mt_objects_priv.h"
 
@@ -18,7 +18,7 @@ static bool is_named(const struct mt_node_unenforced *u, const struct mt_object 
 	       strcmp(u->name.s, o->name) == 0 && o->restricts;
 }
 
-/* True if the entry lists the object's present content. */
+/* True if the entry lists the hash of the object's present content. */
 static bool is_content(const struct mt_node_unenforced *u, const struct mt_object *o)
 {
 	return !u->hash_void && mt_content_hash_same(&u->hash, &o->hash);

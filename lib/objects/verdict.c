@@ -7,15 +7,19 @@
 
 /* ---- rows by serial -------------------------------------------------------------------------- */
 
-/* Serial of the version that diagnostics about this row name: the one in use, else the newest. */
+/*
+ * Returns the serial in diagnostics about this row: that of the version in use, else of the newest
+ * version.
+ */
 static uint64_t serial_of(const struct mt_object_row *row)
 {
 	return row->used ? row->used->serial : row->o->serial;
 }
 
 /*
- * True if diagnostics with the row's serial are about this row. The row may be a rejected duplicate
- * whose version is in use as the last good version of another row. Then that other row is meant.
+ * True if diagnostics with the row's serial are about this row. A refused duplicate may have a
+ * version that is in use as the last good version of another row; then the diagnostics are about
+ * the other row.
  */
 static bool is_meant(const struct mt_object_table *t, const struct mt_object_row *row)
 {
@@ -58,8 +62,8 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row)
 }
 
 /*
- * True if the entry refuses the version in use: an error, or TLS material that cannot be had while
- * there is another last good version that demands no less of TLS.
+ * True if the entry refuses the version in use. This is an error, or missing TLS material if
+ * another last good version exists that requires no weaker TLS.
  */
 static bool is_refusal(const struct mt_object_row *row, const struct mt_diag *e)
 {
@@ -89,8 +93,8 @@ bool mt_table_may_fall_back(struct mt_object_table *t, const struct mt_diags *di
 }
 
 /*
- * Marks the rows whose versions in use have errors, and copies the errors for `show errors`. False
- * if one of the rows is the Node.
+ * Marks the rows whose versions in use have errors, and copies these errors for `show errors`.
+ * Returns false if one of the rows is the Node.
  */
 static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 {
@@ -104,7 +108,9 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 			continue;
 		if (row->o->is_node)
 			return false;
-		/* Without texts report_silent() names the object. */
+		/*
+		 * For an entry without texts, report_silent() adds an error that names the object.
+		 */
 		if (i < diags->n)
 			mt_diags_copy(&t->told, e, MT_DIAG_ERROR);
 		if (!row->why)
@@ -117,12 +123,12 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 /* ---- too many rounds ------------------------------------------------------------------------- */
 
 /*
- * Number of rounds that reject only objects with errors. A rejected object may have hidden the
- * error of another one, so an author could write thousands of objects of which each compilation
- * finds one. After ROUNDS_EXACT rounds, namespaces that had errors in more than ROUNDS_OWN rounds
- * lose more than that. Others do not pay for them: one error that was hidden so far costs one
- * object. After ROUNDS_ALL rounds every namespace with errors is treated alike, so that the number
- * of namespaces does not multiply the rounds of a load.
+ * Limits of the rounds of a load. An object with an error may hide the error of another one, so an
+ * author could write thousands of objects with errors that compilations find one at a time. For
+ * ROUNDS_EXACT rounds only objects with errors are refused. After them, a namespace that had errors
+ * in more than ROUNDS_OWN rounds loses all new versions of a kind with errors. Other namespaces
+ * still lose one object for one error. After ROUNDS_ALL rounds all namespaces with errors lose
+ * whole kinds, so that the number of namespaces does not multiply the rounds.
  */
 #define ROUNDS_EXACT 64
 #define ROUNDS_OWN   8
@@ -130,11 +136,11 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 
 /* A namespace with errors. */
 struct trouble {
-	uint32_t rounds; /* in which it had some */
-	uint32_t last;	 /* of these */
+	uint32_t rounds; /* number of rounds with errors */
+	uint32_t last;	 /* the last round with errors */
 };
 
-/* Notes this round for the namespaces of the condemned versions. */
+/* Counts this round for the namespaces of condemned versions. */
 static void note_trouble(struct mt_object_table *t)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
@@ -175,9 +181,8 @@ static bool is_new(const struct mt_object_row *row)
 }
 
 /*
- * Also marks all new versions of the kinds and namespaces that still have errors, if their
- * namespaces had errors in too many rounds or the load took too many. Versions that were applied
- * before stay in use.
+ * Condemns all new versions of the kinds and namespaces that still have errors, if the namespace
+ * had errors in too many rounds or the load took too many. Last good versions stay in use.
  */
 static void condemn_alike(struct mt_object_table *t)
 {
@@ -212,7 +217,10 @@ static void condemn_alike(struct mt_object_table *t)
 	mt_region_fini(&r);
 }
 
-/* A version falls back once, however many errors it has and wherever `diags` lists them. */
+/*
+ * A version falls back once in a round, whatever number of its errors `diags` lists in whatever
+ * order.
+ */
 bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 {
 	bool changed = false, others;
@@ -254,7 +262,10 @@ static void note(struct mt_object_table *t, struct mt_object_row *row, const str
 		row->status = MT_OBJECT_NOTES;
 }
 
-/* Status that a diagnostic of this severity gives an object; 0: it does not change the status. */
+/*
+ * Returns the status that a diagnostic of this severity gives an object; 0: the status does not
+ * change.
+ */
 static enum mt_object_status status_of(enum mt_diag_severity s)
 {
 	switch (s) {
@@ -325,7 +336,10 @@ static void touch(struct mt_object_table *t, struct mt_object_row *row, const ch
 		*slot = host;
 }
 
-/* Adds hosts that the compiler found, because policies select by labels and name no hosts. */
+/*
+ * Adds the hosts that the compiler reported. Policies need this, because they select by labels and
+ * name no hosts.
+ */
 static void touch_told(struct mt_object_table *t, const struct mt_diags *diags)
 {
 	for (uint32_t i = 0; i < diags->n_hosts; i++) {
@@ -344,7 +358,8 @@ static void say(struct mt_object_table *t, struct mt_object_row *row, const char
 }
 
 /*
- * Objects without effect affect no hosts. Duplicates and their first row get a note of each other.
+ * Removes the hosts of objects without effect. Gives duplicates and their first row a note about
+ * each other.
  */
 static void settle(struct mt_object_table *t, struct mt_object_row *row)
 {
@@ -366,9 +381,9 @@ static void settle(struct mt_object_table *t, struct mt_object_row *row)
 }
 
 /*
- * Adds an error for each object that is rejected or on its last good version and that no error
- * names. So every cause of exit code 1 of --check has a line of its own. A note is
- * enough if the file changed while it was read, because the watch causes the next load.
+ * Adds an error for each refused or last-good object that no error names, so that --check prints a
+ * line for every cause of exit code 1. A note is enough if the object's file changed while it was
+ * read, because the watch causes the next load.
  */
 static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 {
@@ -388,7 +403,10 @@ static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 
 		if (row->status != MT_OBJECT_LAST_GOOD && row->status != MT_OBJECT_REFUSED)
 			continue;
-		/* Errors of a version that another row uses are not about its younger duplicate. */
+		/*
+		 * The errors of a version that another row uses are not about this row, a younger
+		 * duplicate.
+		 */
 		if (mt_idmap_get(&named, o->serial) &&
 			!(row->double_ && o->status != MT_OBJECT_REFUSED))
 			continue;
