@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reader for opaque TCP at a port for messages (forwarded TLS). None of the values that rules for
- * messages compare can be read.
+ * Reader for opaque TCP at a port for messages (forwarded TLS). It can read no name or metadata, so
+ * conditions on messages are UNREAD.
  */
 #include "mt_authz.h"
 

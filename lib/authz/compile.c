@@ -9,15 +9,15 @@
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
-/* True for fields that come from the caller's TLS or from its address. */
+/* True for fields with values from the caller's TLS or address. */
 static bool is_of_peer(uint8_t field)
 {
 	return field >= MT_AUTHZ_PRINCIPAL && field <= MT_AUTHZ_SNI;
 }
 
 /*
- * True if a caller can have a value in that field. Opaque TCP has a server name on nodes without
- * certificates, too, because TLS may pass through.
+ * True if callers can have a value in this field. Opaque TCP can have a server name on nodes
+ * without certificates, too, because the node may forward TLS.
  */
 static bool some_caller_has(const struct mt_authz_build *b, uint8_t field)
 {
@@ -28,7 +28,7 @@ static bool some_caller_has(const struct mt_authz_build *b, uint8_t field)
 }
 
 /*
- * True if no caller can match, because callers have no valid token or no principal
+ * True if no caller can match these conditions, because no caller has a valid token or a principal
  * (mt_authz_callers).
  */
 static bool is_nobodys(const struct mt_authz_build *b, const struct mt_authz_conds *l)
@@ -89,7 +89,10 @@ static bool all_ask_unknown(const struct mt_authz_conds *l, uint32_t n)
 	return n > 0;
 }
 
-/* Notes what the rule does to every call at these ports. */
+/*
+ * Records the rule's effect on calls at these ports: if some call may match (`admits`), and if
+ * every call is denied because of it (`closes_all`).
+ */
 static void look_at_all_calls(
 	const struct mt_authz_build *b, const struct mt_authz_rule *r, bool unknown)
 {
@@ -123,7 +126,10 @@ static void look_at_operations(const struct mt_authz_build *b, struct mt_authz_r
 	look_at_all_calls(b, r, unknown);
 }
 
-/* Compares like cond_fits_port() in judge.c, to leave out rules that never match at these ports. */
+/*
+ * True if `port` is one of the values, as in cond_fits_port() of judge.c. Serves to leave out rules
+ * that never match at these ports.
+ */
 static bool port_is(const struct mt_authz_value *v, uint32_t n, uint16_t port)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -201,7 +207,10 @@ static void compile_rules(struct mt_authz_build *b, const struct mt_authorizatio
 			continue;
 		if (b->missing && !*note)
 			*note = mt_region_strdup(b->r, b->missing);
-		/* An ALLOW rule on a field that the codec lacks matches no call: leave it out. */
+		/*
+		 * Leave out an ALLOW rule on a field that the codec lacks, because it matches no
+		 * call.
+		 */
 		if (b->missing && !mt_authz_build_denies(b))
 			continue;
 		look_at_operations(b, to);

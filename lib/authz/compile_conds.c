@@ -23,7 +23,10 @@ struct mt_authz_cond *mt_authz_add(struct mt_authz_build *b, struct mt_authz_con
 	return w;
 }
 
-/* Adds the principals, also in the aliases of their trust domain. */
+/*
+ * Adds a condition on the principals, and on the same principals in the aliases of their trust
+ * domain.
+ */
 static void add_principals(struct mt_authz_build *b, struct mt_authz_conds *l,
 	const struct mt_texts *yes, const struct mt_texts *no)
 {
@@ -51,8 +54,8 @@ static bool any_star(const struct mt_texts *l)
 }
 
 /*
- * Adds service accounts. A name with "*" cannot be evaluated, which matters only if callers can
- * have an account.
+ * Adds a condition on service accounts. A name with "*" makes the condition UNKNOWN, unless no
+ * caller can have an account.
  */
 static void add_accounts(struct mt_authz_build *b, struct mt_authz_conds *l,
 	const struct mt_texts *yes, const struct mt_texts *no)
@@ -62,7 +65,7 @@ static void add_accounts(struct mt_authz_build *b, struct mt_authz_conds *l,
 	mt_authz_add(b, l, known ? MT_AUTHZ_ACCOUNT : MT_AUTHZ_UNKNOWN, yes, no);
 }
 
-/* Which data the messages of the codec have: service and method; metadata. */
+/* True if messages of the codec have service and method. */
 static bool has_names(const struct mt_codec *codec)
 {
 	return !codec->opaque && codec->method_key.name != NULL;
@@ -73,7 +76,10 @@ bool mt_authz_carries(const struct mt_codec *codec)
 	return !codec->opaque && (codec->metadata.index || codec->metadata.leading);
 }
 
-/* Adds a condition on a field that only some codecs have; notes the name if this codec lacks it. */
+/*
+ * Adds a condition on a field that only some codecs have. If this codec lacks the field, records
+ * its name.
+ */
 static struct mt_authz_cond *add_if(struct mt_authz_build *b, struct mt_authz_conds *l, bool has,
 	uint8_t field, const char *name, const struct mt_texts *yes, const struct mt_texts *no)
 {
@@ -129,7 +135,7 @@ struct condition_kind {
 	const char *key;
 	uint8_t field;
 	bool prefix;   /* the key continues with a name in brackets */
-	bool messages; /* does not exist in opaque TCP */
+	bool messages; /* opaque TCP does not have the field */
 };
 
 /* istio.io/latest/docs/reference/config/security/conditions */
@@ -183,7 +189,7 @@ struct mt_key mt_authz_key_of(struct mt_authz_build *b, const char *name, size_t
 
 	if (!copy)
 		return k;
-	/* Codecs have the keys that they know in lower case. */
+	/* Codecs store their known keys in lower case. */
 	for (char *p = copy; icase && *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 	k = mt_key_make(b->codec, copy);
@@ -192,8 +198,8 @@ struct mt_key mt_authz_key_of(struct mt_authz_build *b, const char *name, size_t
 }
 
 /*
- * Encodes the claim that a condition's key names: "request.auth.audiences",
- * "request.auth.presenter", "request.auth.claims[a][b]". False if the key is malformed.
+ * Encodes the claim in a condition's key: "request.auth.audiences", "request.auth.presenter",
+ * "request.auth.claims[a][b]". Returns false if the key is malformed.
  */
 static bool claim_path(struct mt_authz_build *b, const char *key, struct mt_slice *out)
 {

@@ -7,9 +7,9 @@
 #include <string.h>
 
 /*
- * Decides whether "*" matches an empty text, so that an empty text never allows a call. A value of
- * an ALLOW rule and a `not` of a DENY rule match only non-empty texts; the other two match empty
- * texts, too.
+ * Decides if "*" matches an empty text. An empty text must never allow a call, so "*" matches only
+ * non-empty texts as a value of an ALLOW rule and as a `not` of a DENY rule. As a value of a DENY
+ * rule and as a `not` of an ALLOW rule it also matches empty ones.
  */
 static enum mt_authz_match presence(const struct mt_authz_build *b, bool positive)
 {
@@ -46,7 +46,7 @@ bool mt_authz_has_star(const char *s)
 	return strchr(s, '*') != NULL;
 }
 
-/* As in Istio, a "*" anywhere matches any letters. */
+/* Makes a value of a namespace, in which each "*" matches any letters, as in Istio. */
 static bool namespace_value(
 	struct mt_authz_build *b, struct mt_authz_value *v, const char *s, bool positive)
 {
@@ -61,8 +61,8 @@ static bool namespace_value(
 }
 
 /*
- * Server names compare as DNS names: without case and without the trailing dot of the root, which
- * lib/tls removes from an SNI.
+ * Makes a value of a server name. Server names are compared as DNS names: without regard to case,
+ * and without the dot of the root at the end, which lib/tls removes from an SNI.
  */
 static bool sni_value(
 	struct mt_authz_build *b, struct mt_authz_value *v, const char *s, bool positive)
@@ -77,7 +77,9 @@ static bool sni_value(
 	return text_value(b, v, copy, positive, false);
 }
 
-/* A name without a namespace is in the policy's namespace. */
+/*
+ * Makes a value of a service account. An account without a namespace is in the policy's namespace.
+ */
 static bool account_value(struct mt_authz_build *b, struct mt_authz_value *v, const char *s)
 {
 	s = strchr(s, '/') ? mt_region_strdup(b->r, s) : mt_region_printf(b->r, "%s/%s", b->ns, s);
@@ -99,9 +101,9 @@ static struct part part(uint8_t match, const char *s, size_t len)
 
 /*
  * Splits "ISSUER/SUBJECT" at the last slash, because issuers are URLs. Issuer and subject are
- * compared separately, so that a subject cannot imitate another issuer. As in Istio, a "*" counts
- * only at one end of the whole text; with a "*" and no slash, the part that is not given matches
- * any text.
+ * compared separately, so that a subject with a slash cannot pass for another issuer. As in Istio,
+ * "*" is a wildcard only at one end of the whole text. If a text with "*" has no slash, the missing
+ * part matches any text.
  */
 static bool request_principal(
 	struct mt_authz_build *b, struct mt_authz_value *v, const char *s, bool positive)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Adds to principals of the mesh's trust domain the same principals in its aliases, as istiod does
- * in the policies that it sends to proxies.
+ * Repeats principals of the mesh's trust domain for each alias of this domain, as istiod does in
+ * the policies that it sends to proxies.
  */
 #include "mt_authz_priv.h"
 
 #include <string.h>
 
-/* In a policy, it means the mesh's own trust domain, whatever its name. */
+/* The name in policies for the mesh's own trust domain, whatever that is. */
 #define LOCAL "cluster.local"
 
-/* True if `want` is a pattern like "*-td" and `domain` ends with its text. */
+/* True if `want` is a pattern like "*-td", and `domain` ends with the text after the "*". */
 static bool ends_so(const char *domain, const char *want, size_t len)
 {
 	size_t n = strlen(domain);
@@ -24,7 +24,10 @@ static bool is(const char *domain, const char *want, size_t len)
 	return strlen(domain) == len && memcmp(domain, want, len) == 0;
 }
 
-/* Length of the domain in "DOMAIN/ns/NS/sa/SA"; 0 for other forms, which are left unchanged. */
+/*
+ * Returns the length of the domain in "DOMAIN/ns/NS/sa/SA"; 0 for other forms, which stay
+ * unchanged.
+ */
 static size_t domain_length(const char *s)
 {
 	uint32_t slashes = 0;
@@ -87,8 +90,8 @@ struct mt_texts mt_authz_domains(
 }
 
 /*
- * Does not expand patterns and "cluster.local", because istiod does not take them for the mesh's
- * own trust domain here.
+ * Patterns and "cluster.local" are not expanded, because for istiod they do not mean the mesh's own
+ * trust domain in this field.
  */
 struct mt_texts mt_authz_trust_domains(
 	struct mt_region *r, const struct mt_authz_callers *who, const struct mt_texts *l)

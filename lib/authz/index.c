@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define AT_MAX 47  /* largest distance of a probe from its end of the text */
-#define SAMPLE 64  /* about how many rules are sampled to choose a probe's place */
+#define AT_MAX 47  /* largest distance of a probe from the start or end of the text */
+#define SAMPLE 64  /* approximate number of rules that are sampled to choose a probe's place */
 #define VALUES 256 /* maximum of sampled values in all rules; one condition has at most 16 */
 
 #define ROW_WORDS (MT_AUTHZ_ROWS / 64)
@@ -52,7 +52,7 @@ static uint32_t size_of(const struct rowset *s)
 
 /* ---- where a value may be -------------------------------------------------------------------- */
 
-/* Offset of the first byte of a probe that counts from the start. */
+/* Returns the offset of a probe's first byte, for a probe that counts from the start. */
 static uint32_t at_of(const struct mt_authz_probe *p)
 {
 	return p->reach - 2u;
@@ -146,10 +146,10 @@ static bool is_known(const struct mt_authz_cond *w, uint32_t i, const struct mt_
 /* ---- where a rule may be --------------------------------------------------------------------- */
 
 /*
- * True if both keys have the same name, even if only one of them ignores case. A key that ignores
- * case is in lower case and finds at least the entries that the other finds. Rules of both can
- * share a field, because the row of a value leaves out no rule that the row of an absent key
- * contains.
+ * True if both keys have the same name, even if only one of them ignores case. Then rules with
+ * either key share a field. A key that ignores case is in lower case and finds at least the entries
+ * that the exact key finds. If it finds an entry that the exact key does not, no rule is lost,
+ * because each row of a value contains the rules of the row for an absent key.
  */
 static bool same_letters(const struct mt_key *a, const struct mt_key *b)
 {
@@ -163,8 +163,8 @@ static bool asks(const struct mt_authz_cond *w, const struct mt_authz_index_fiel
 }
 
 /*
- * Rows for a condition. `nots` remove no row, because two bytes cannot prove that a text is
- * excluded.
+ * Returns the rows for a condition. `nots` remove no row, because two bytes cannot prove that
+ * `nots` exclude a text.
  */
 static struct rowset of_cond(const struct mt_authz_cond *w, const struct mt_authz_probe *p)
 {
@@ -220,7 +220,10 @@ static void for_each(const struct mt_authz_rule *r,
 			take(arg, &r->to[k].v[i]);
 }
 
-/* How many rows the sampled values of all rules use, and for how many values the row is known. */
+/*
+ * The rows that the sampled values of all rules use, and the numbers of these values and of those
+ * with a known row.
+ */
 struct spread {
 	const struct mt_authz_index_field *f;
 	const struct mt_authz_probe *p;
@@ -254,8 +257,8 @@ static uint32_t askers(const struct mt_authz_index *x, const struct mt_authz_ind
 }
 
 /*
- * Samples the rules with a condition on the field. A sample is enough, because it only chooses a
- * place and affects no decision.
+ * Samples the rules with a condition on the field. A sample is enough, because it decides only the
+ * probe's place and affects no decision about a call.
  */
 static struct spread spread_of(const struct mt_authz_index *x, const struct mt_authz_index_field *f,
 	const struct mt_authz_probe *p)
@@ -282,7 +285,10 @@ static bool tells_apart(const struct mt_authz_index *x, const struct mt_authz_in
 	return s.known == s.values && size_of(&s.rows) * 2 >= MT_MIN(s.values, MT_AUTHZ_ROWS / 2u);
 }
 
-/* Puts the probe where values differ most. False if no value has a known row at this end. */
+/*
+ * Places the probe where values differ most. Returns false if no value has a known row at this end
+ * of the text.
+ */
 static bool choose_place(const struct mt_authz_index *x, const struct mt_authz_index_field *f,
 	struct mt_authz_probe *p, uint32_t not_reach)
 {
@@ -325,7 +331,7 @@ static bool fill(struct mt_region *r, const struct mt_authz_index *x,
 
 /*
  * Chooses and fills the probes of a field. A field with probes always has one at the start of the
- * value, even if only the end distinguishes values.
+ * value, even if values differ only at the end.
  */
 static bool choose_probes(
 	struct mt_region *r, const struct mt_authz_index *x, struct mt_authz_index_field *f)
@@ -338,8 +344,8 @@ static bool choose_probes(
 	*end = (struct mt_authz_probe){.reach = 2, .from_end = true};
 	at_begin = choose_place(x, f, begin, 0);
 	/*
-	 * All addresses have the same length, so the other end could choose the same bytes: exclude
-	 * them.
+	 * Exclude the bytes of the first probe. All addresses have the same length, so a probe from
+	 * the end could choose the same bytes.
 	 */
 	same = f->field == MT_AUTHZ_PEER ? (uint32_t)sizeof(struct mt_addr) + 2 - begin->reach : 0;
 	at_end = !(at_begin && tells_apart(x, f, begin)) && choose_place(x, f, end, same);
@@ -386,7 +392,7 @@ static bool add_field(struct mt_region *r, struct mt_authz_index *x, struct aske
 	return true;
 }
 
-/* Search for the next metadata key that was not tried yet. */
+/* State of the search for the next metadata key. */
 struct keys {
 	const struct mt_authz_index *x;
 	struct mt_key tried[2 * MT_AUTHZ_INDEX_FIELDS], next;
@@ -425,8 +431,8 @@ static bool add_keys(struct mt_region *r, struct mt_authz_index *x)
 }
 
 /*
- * The rule's condition if it is the only one, has one value and no `nots`, and is on PEER or
- * METADATA; otherwise NULL.
+ * Returns the rule's only condition, if it is on PEER or METADATA and has one value and no `nots`;
+ * otherwise NULL.
  */
 static const struct mt_authz_cond *only_of(const struct mt_authz_rule *r)
 {
@@ -448,7 +454,7 @@ static const struct mt_authz_index_field *field_of(
 	return NULL;
 }
 
-/* Decides whether and how the rule is evaluated from what the index has read. */
+/* Decides if the rule can be evaluated with the value that the index has read, and how. */
 static void set_only(const struct mt_authz_index *x, struct mt_authz_indexed *i)
 {
 	const struct mt_authz_cond *w = only_of(i->rule);

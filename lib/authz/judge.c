@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Evaluates rules for a call. A match has four results, NO < UNKNOWN < UNREAD < YES, so that data
- * which cannot be evaluated or read never allow a call. "All of" takes the least result, "one of"
- * the greatest. Where the server may take one of several names or values, a DENY rule has to match
- * one of them and an ALLOW rule all of them.
+ * Evaluates rules for a call. A match has four results, NO < UNKNOWN < UNREAD < YES, so that
+ * conditions that cannot be evaluated and data that cannot be read never allow a call. "All of"
+ * takes the least result, "one of" the greatest. If the server may use any of several names or
+ * values, a DENY rule matches if one of them does, an ALLOW rule only if all do.
  */
 #include "mt_authz_priv.h"
 
@@ -12,7 +12,7 @@
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-/* A text in up to four parts, which may lie anywhere in memory. */
+/* A text in up to four parts, which need not be adjacent in memory. */
 struct text {
 	struct mt_slice part[4];
 	uint32_t len;
@@ -60,7 +60,10 @@ static bool begins(const struct text *t, struct mt_slice want)
 	return true;
 }
 
-/* A star first matches no letter, and one more whenever the pattern after it does not match. */
+/*
+ * True if the text matches a pattern with stars. A star first matches no letter, then one more each
+ * time the rest of the pattern does not match.
+ */
 static bool fits_stars(struct mt_slice want, struct mt_slice t)
 {
 	uint32_t i = 0, at = 0, star = UINT32_MAX, from = 0;
@@ -167,8 +170,8 @@ static bool one_port_is(
 }
 
 /*
- * A DENY rule may name the server's port or the service's port. `nots` exclude the server's port
- * only, as at a sidecar of the server.
+ * Compares ports. A DENY rule may specify the server's port or the service's port. `nots` exclude
+ * only the server's port, as at a sidecar of the server.
  */
 static enum fits cond_fits_port(struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies)
 {
@@ -181,8 +184,9 @@ static enum fits cond_fits_port(struct mt_authz_call *c, const struct mt_authz_c
 /* ---- the caller ------------------------------------------------------------------------------ */
 
 /*
- * Reads an identity field from the principal. A principal of another form has no namespace and no
- * account; if it contains "/ns/" it is unreadable, because Istio's patterns could find some in it.
+ * Reads an identity field from the principal. A principal that is not of the mesh's form has no
+ * namespace and account. If such a principal contains "/ns/", the field is unreadable, because
+ * Istio's patterns could find a namespace or account in it.
  */
 static enum mt_authz_read identity(const struct mt_authz_call *c, uint8_t field, struct text *t)
 {
@@ -210,7 +214,7 @@ static enum mt_authz_read identity(const struct mt_authz_call *c, uint8_t field,
 	return MT_AUTHZ_READ;
 }
 
-/* Result for a field that the call lacks: it matches none of `values` and none of `nots`. */
+/* Returns the result for a field that the call lacks, which matches no value and no `not`. */
 static enum fits lacks(const struct mt_authz_cond *w)
 {
 	return w->n_values ? NO : YES;
@@ -261,7 +265,7 @@ static bool one_principal_fits(struct mt_authz_call *c, const struct mt_authz_va
 	return false;
 }
 
-/* Without an issuer or a subject there is no request principal. */
+/* Compares issuer and subject. A token without one of them has no request principal. */
 static enum fits cond_fits_token(struct mt_authz_call *c, const struct mt_authz_cond *w)
 {
 	if (c->bytes)
@@ -275,7 +279,7 @@ static enum fits cond_fits_token(struct mt_authz_call *c, const struct mt_authz_
 }
 
 /*
- * Compares each text of the claim: one has to match `values`, and none may match `nots`. A claim
+ * Compares each text of the claim. One text must match a value, and none may match a `not`. A claim
  * that is neither a text nor a list of texts counts as absent.
  */
 static enum fits cond_fits_claim(struct mt_authz_call *c, const struct mt_authz_cond *w)
@@ -304,8 +308,8 @@ static enum fits cond_fits_claim(struct mt_authz_call *c, const struct mt_authz_
 /* ---- the operation --------------------------------------------------------------------------- */
 
 /*
- * The two names under which the call is evaluated: indices in c->interfaces and c->methods, which
- * have the names by which the server may know the call.
+ * The interface and method for which a call is evaluated, as indices in c->interfaces and
+ * c->methods. These arrays have all names that the server may read from the call.
  */
 struct taken_for {
 	uint32_t interface, method;
@@ -339,8 +343,8 @@ static enum fits cond_fits_interface(
 }
 
 /*
- * The server may take any value of a repeated key: a DENY rule matches if one value does, an ALLOW
- * rule if all do.
+ * Compares metadata. The server may use any value of a repeated key, so a DENY rule matches if one
+ * value does, an ALLOW rule only if all do.
  */
 static enum fits cond_fits_metadata(
 	struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies)
@@ -443,8 +447,8 @@ static void read_names(struct mt_authz_call *c, const struct mt_authz_rule *r)
 }
 
 /*
- * Matches `to` under each name by which the server may know the call: for a DENY rule one of them
- * has to match, for an ALLOW rule all.
+ * Matches `to` for each pair of names that the server may read from the call. A DENY rule matches
+ * if one pair does, an ALLOW rule only if all do.
  */
 static enum fits operation_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies)
 {
@@ -465,7 +469,7 @@ static enum fits operation_fits(struct mt_authz_call *c, const struct mt_authz_r
 	return all;
 }
 
-/* Evaluates conditions that need no reading of the message first. */
+/* Evaluates a rule, first the conditions that need nothing of the message. */
 enum fits mt_authz_rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies)
 {
 	const struct taken_for nothing = {0, 0};

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * Takes the part before the next slash and skips that slash. False if there is no slash, or nothing
- * before it.
+ * Takes the part before the next slash and skips the slash. Returns false if there is no slash, or
+ * if the part is empty.
  */
 static bool next_part(struct mt_slice *rest, struct mt_slice *part)
 {

@@ -23,18 +23,21 @@ static inline bool mt_authz_build_denies(const struct mt_authz_build *b)
 /* ---- compile_values.c ------------------------------------------------------------------------ */
 
 bool mt_authz_has_star(const char *s);
-/* The values of a condition, or with `positive` false its `not` values; r->failed: no memory. */
+/*
+ * Returns the values of a condition, or with `positive` false its `not` values. Sets r->failed if
+ * out of memory.
+ */
 struct mt_authz_value *mt_authz_values(
 	struct mt_authz_build *b, uint8_t field, const struct mt_texts *l, bool positive);
 
 /* ---- compile_conds.c ------------------------------------------------------------------------- */
 
-/* Adds a condition on a field. NULL if it has no values, or no memory. */
+/* Adds a condition on a field. Returns NULL if `yes` and `no` are empty, or if out of memory. */
 struct mt_authz_cond *mt_authz_add(struct mt_authz_build *b, struct mt_authz_conds *l,
 	uint8_t field, const struct mt_texts *yes, const struct mt_texts *no);
 /* Makes the codec's key for a metadata name. */
 struct mt_key mt_authz_key_of(struct mt_authz_build *b, const char *name, size_t len, bool icase);
-/* Add the conditions of one entry of a rule; s and o may be NULL. */
+/* Each adds the conditions of one entry of a rule; s and o may be NULL. */
 void mt_authz_source(
 	struct mt_authz_build *b, struct mt_authz_conds *l, const struct mt_policy_source *s);
 void mt_authz_operation(

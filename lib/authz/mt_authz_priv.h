@@ -5,12 +5,15 @@
 #include "mt_authz.h"
 
 /*
- * domains.c: the principals of a policy, and the same in the aliases of the trust domain. Sets
- * r->failed if memory is short.
+ * domains.c: returns the principals of a policy, with the same principals in the aliases of the
+ * trust domain. Sets r->failed if out of memory.
  */
 struct mt_texts mt_authz_domains(
 	struct mt_region *r, const struct mt_authz_callers *who, const struct mt_texts *l);
-/* The trust domains of a policy; one that is the mesh's or an alias stands for all of these. */
+/*
+ * Returns the trust domains of a policy. The mesh's own domain, or an alias of it, is expanded to
+ * this domain and all its aliases.
+ */
 struct mt_texts mt_authz_trust_domains(
 	struct mt_region *r, const struct mt_authz_callers *who, const struct mt_texts *l);
 
@@ -20,7 +23,7 @@ struct mt_authz_member {
 	struct mt_slice domain, ns, account;
 };
 
-/* Splits "DOMAIN/ns/NAMESPACE/sa/ACCOUNT". False for any other form. */
+/* Splits "DOMAIN/ns/NAMESPACE/sa/ACCOUNT". Returns false for any other form. */
 bool mt_authz_member(struct mt_slice principal, struct mt_authz_member *m);
 
 /* ---- whether a rule matches (judge.c) -------------------------------------------------------- */
@@ -33,11 +36,11 @@ enum fits { NO, UNKNOWN, UNREAD, YES };
 
 enum fits mt_authz_rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies);
 enum fits mt_authz_policy_fits(struct mt_authz_call *c, const struct mt_authz_policy *p);
-/* True if the text matches the value, which must be for a text field. */
+/* True if the text matches the value, which must be of a text field. */
 bool mt_authz_text_fits(const struct mt_authz_value *v, struct mt_slice text);
 /*
- * Effect on a call that a DENY or CLOSE policy matches with `f`, or an ALLOW policy does not match
- * (f is not YES).
+ * Returns the effect on a call, if a DENY or CLOSE policy matches with result `f`, or an ALLOW
+ * policy has a result `f` other than YES.
  */
 enum mt_authz_effect mt_authz_denied(const struct mt_authz_policy *p, enum fits f);
 
@@ -50,18 +53,21 @@ static inline bool mt_authz_is_asked(const struct mt_authz_call *c, const struct
 /* ---- the index (made in index.c, used in narrow.c) ------------------------------------------- */
 
 /*
- * Index: by a few bytes of a call, finds the rules that the call may match. Each field that rules
- * use has one or two probes. A probe takes the two bytes at one place of the field's text. These
- * select a row, which has a bit for each rule that a text with these bytes there may match. The AND
- * of the rows of all fields leaves few rules, and these are evaluated as without an index.
+ * Index: finds the rules that a call may match, by a few bytes of the call. Each field that rules
+ * use has one or two probes. A probe takes the two bytes at one place of the field's text. The two
+ * bytes select a row, with a bit for each rule that a text with these bytes at this place may
+ * match. The AND of the rows of all fields leaves few rules, which are evaluated as without an
+ * index.
  *
- * The index may leave a rule that does not match, but never leaves out one that does: absent and
- * short texts have rows of their own, and a field that cannot be read is skipped.
+ * The index may keep a rule that does not match, but never drops a rule that matches. For this,
+ * absent and short texts have rows of their own, and a field that cannot be read is skipped.
  */
-#define MT_AUTHZ_INDEX_MIN    16 /* rules; fewer are evaluated as fast without an index */
-#define MT_AUTHZ_INDEX_WORDS  16 /* words of 64 rules; for more rules there is no index */
-#define MT_AUTHZ_INDEX_FIELDS 12 /* metadata counts one per key */
-#define MT_AUTHZ_FEW	      4	 /* rules that must use a field for it to be indexed */
+/* least number of rules, because fewer are evaluated as fast without an index */
+#define MT_AUTHZ_INDEX_MIN    16
+#define MT_AUTHZ_INDEX_WORDS  16 /* words of 64 rules; a set with more rules has no index */
+#define MT_AUTHZ_INDEX_FIELDS 12 /* most fields; each metadata key counts as one */
+/* least number of rules that use a field, for the field to be indexed */
+#define MT_AUTHZ_FEW 4
 
 enum {
 	MT_AUTHZ_ROWS = 256,
@@ -78,23 +84,26 @@ struct mt_authz_probe {
 };
 
 struct mt_authz_index_field {
-	/* Probe at a distance from the text's start, and from its end; `end` may be unused. */
+	/*
+	 * Probes at a distance from the text's start, and from the text's end; `end` may be unused.
+	 */
 	struct mt_authz_probe begin, end;
 	uint64_t asked_by[MT_AUTHZ_INDEX_WORDS]; /* rules with a condition on the field */
 	struct mt_key
-		key;   /* of METADATA; icase is set if a rule that uses the key ignores its case */
+		/* for METADATA; icase is set if a rule with this key ignores the key's case */
+		key;
 	uint8_t field; /* enum mt_authz_field */
 };
 
 /*
- * How a rule is evaluated: one with a single condition of a single value can use what the index
- * read.
+ * How a rule is evaluated. A rule with a single condition of a single value can use the value that
+ * the index has read.
  */
 enum mt_authz_only {
 	MT_AUTHZ_ONLY_NOT,   /* the rule has more conditions or values */
-	MT_AUTHZ_ONLY_PEER,  /* one network of the peer */
-	MT_AUTHZ_ONLY_EXACT, /* one metadata value, EXACT */
-	MT_AUTHZ_ONLY_KEPT,  /* one metadata value with another match */
+	MT_AUTHZ_ONLY_PEER,  /* one condition: a network of the peer */
+	MT_AUTHZ_ONLY_EXACT, /* one condition: a metadata value, EXACT */
+	MT_AUTHZ_ONLY_KEPT,  /* one condition: a metadata value with another kind of match */
 };
 
 struct mt_authz_indexed {
@@ -130,15 +139,15 @@ static inline uint32_t mt_authz_row(const uint8_t two[2])
 }
 
 /*
- * Makes the index of the policies of `a`. NULL: too few or too many rules, no field to index, or no
- * memory (r->failed).
+ * Makes the index of the policies of `a`. Returns NULL if there are too few or too many rules, no
+ * field to index, or no memory (r->failed).
  */
 const struct mt_authz_index *mt_authz_index_new(struct mt_region *r, const struct mt_authz *a);
 /*
- * mt_authz_judge() for a set with an index, but without `also`: evaluates only the rules that the
- * index leaves.
+ * As mt_authz_judge() for a set with an index, but without its `also`. Evaluates only the rules
+ * that the index leaves.
  */
 enum mt_authz_effect mt_authz_judge_by_index(
 	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by);
-/* The most steps that using the index takes. */
+/* Returns the bound of the steps in the index. */
 uint32_t mt_authz_narrow_work(const struct mt_authz_index *x);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Evaluates a call by the index: finds the rules that it may match, then evaluates these. With up
- * to 64 and up to 128 rules their bits stay in registers, because judge() is compiled for one and
- * for two words. Functions that are not inlined into narrow() get a copy of the bits.
+ * Evaluates a call by the index: finds the rules that the call may match, then evaluates them.
+ * judge() is compiled separately for one and for two words of rules, so that the bits of up to 128
+ * rules stay in registers. Functions that are not inlined into narrow() get a copy of the bits,
+ * because the address of the bits would force them into memory.
  */
 #include "mt_authz_priv.h"
 
@@ -17,13 +18,16 @@ static mt_inline uint32_t row_of(const struct mt_authz_probe *p, struct mt_slice
 	return mt_authz_row(from_end ? s.p + (s.len - p->reach) : s.p + p->reach - 2);
 }
 
-/* "HEAD/TAIL", or "/HEAD/TAIL" with `lead`: namespace and account, or interface and method. */
+/*
+ * The text "HEAD/TAIL", or with `lead` "/HEAD/TAIL": namespace and account, or interface and
+ * method.
+ */
 struct joined {
 	struct mt_slice head, tail;
 	bool lead;
 };
 
-/* Byte i of the joined text. Bytes that are in neither part are slashes. */
+/* Returns byte i of the joined text. Bytes outside of both parts are slashes. */
 static mt_inline uint32_t letter_of(const struct joined *t, uint32_t i)
 {
 	i -= t->lead;
@@ -129,7 +133,7 @@ static void keep_identity(uint64_t *left, uint32_t words, const struct mt_authz_
 	} else if (f->field == MT_AUTHZ_PRINCIPAL) {
 		keep_text(left, words, f, c->principal);
 	} else if (!mt_authz_member(c->principal, &m)) {
-		/* Not of the mesh's form: leave out no rule, because the rules decide. */
+		/* A principal that is not of the mesh's form drops no rule, so the rules decide. */
 	} else if (f->field == MT_AUTHZ_NAMESPACE) {
 		keep_text(left, words, f, m.ns);
 	} else {
@@ -170,7 +174,7 @@ static mt_inline void keep_name(uint64_t *left, uint32_t words, const struct mt_
 			left, words, f, &(struct joined){c->interfaces[i], c->methods[m], true});
 }
 
-/* Keeps the rules that may match one of the names by which the server may know the call. */
+/* Keeps the rules that may match one of the names that the server may read from the call. */
 static mt_noinline void keep_any_far(uint64_t *left, uint32_t words, struct mt_authz_call *c,
 	const struct mt_authz_index_field *f)
 {
@@ -265,7 +269,7 @@ static mt_inline void keep_path(uint64_t *left, uint32_t words, struct mt_authz_
 
 /* ---- metadata of the call -------------------------------------------------------------------- */
 
-/* True if the key has another entry from `pos` on, or may have one. */
+/* True if the key has, or may have, another entry from `pos` on. */
 static mt_noinline bool has_more(
 	struct mt_authz_call *c, const struct mt_authz_index_field *f, uint32_t pos)
 {
@@ -275,8 +279,8 @@ static mt_noinline bool has_more(
 }
 
 /*
- * Uses the key's value, or its absence. If the key has several values or cannot be read, no rule is
- * left out, and the rules read it themselves.
+ * Narrows `left` by the key's value, or by its absence. If the key has several values or cannot be
+ * read, no rule is dropped, and the rules read the key themselves.
  */
 static mt_inline void keep_metadata(uint64_t *left, uint32_t words, struct mt_authz_call *c,
 	const struct mt_authz_index_field *f)
@@ -301,8 +305,8 @@ static mt_inline void keep_metadata(uint64_t *left, uint32_t words, struct mt_au
 /* ---- all fields ------------------------------------------------------------------------------ */
 
 /*
- * True if a remaining rule has a condition on the field. Other fields are not read from the
- * message.
+ * True if a remaining rule has a condition on the field. Fields without such a rule are not read
+ * from the message.
  */
 static mt_inline bool is_asked_for(
 	const uint64_t *left, uint32_t words, const struct mt_authz_index_field *f)
@@ -371,7 +375,7 @@ static mt_inline uint32_t next_of(uint64_t *left, const uint32_t words)
 
 static mt_noinline enum fits unkept_fits(struct mt_authz_call *c, const struct mt_authz_indexed *i)
 {
-	/* The rule may read other values, which makes `kept` invalid. */
+	/* Forget the kept value, because it becomes invalid if the rule reads another one. */
 	c->kept_of = NULL;
 	return mt_authz_rule_fits(c, i->rule, i->denies);
 }
@@ -394,7 +398,10 @@ static mt_inline uint64_t load(const uint8_t *p)
 	return v;
 }
 
-/* Most names have 16 to 32 bytes, for which a call of memcmp() takes twice as long as this. */
+/*
+ * True if the texts are equal. Most names have 16 to 32 bytes, for which a call of memcmp() takes
+ * twice as long.
+ */
 static mt_inline bool same_text(struct mt_slice a, struct mt_slice b)
 {
 	const uint8_t *x = a.p + a.len, *y = b.p + a.len;
@@ -407,7 +414,10 @@ static mt_inline bool same_text(struct mt_slice a, struct mt_slice b)
 		 (load(x - 16) ^ load(y - 16)) | (load(x - 8) ^ load(y - 8)));
 }
 
-/* Uses the one value that the index has read, if the rule is on that value. */
+/*
+ * Evaluates a rule, with the value that the index has read if the rule has only a condition on this
+ * value.
+ */
 static mt_inline enum fits indexed_fits(struct mt_authz_call *c, const struct mt_authz_indexed *i)
 {
 	c->steps++;
@@ -434,7 +444,7 @@ struct nearest {
 };
 
 /*
- * True if a rule with result `f`, which is not NO and does not allow the call, denies it. For an
+ * True if a rule with result `f` denies the call; `f` is not NO and does not allow the call. For an
  * ALLOW rule, records the policy if it is the nearest so far.
  */
 static mt_noinline bool denies(const struct mt_authz_call *c, const struct mt_authz_indexed *i,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Policies without conditions on messages; sets of policies, in the order of evaluation; and the
- * bound of the work.
+ * Makes policies that apply to all calls, joins policies into sets in the order of evaluation, and
+ * computes the bound of the work.
  */
 #include "mt_authz_priv.h"
 
@@ -149,8 +149,8 @@ bool mt_authz_is_idle(const struct mt_authz *a)
 }
 
 /*
- * Steps for a list of conditions: each condition and each of its values, once per entry for
- * metadata and claims.
+ * Returns the steps for a list of conditions: each condition and each of its values counts, for
+ * metadata and claims once per entry.
  */
 static uint64_t work_of(const struct mt_authz_conds *l, uint32_t entries)
 {
@@ -158,7 +158,7 @@ static uint64_t work_of(const struct mt_authz_conds *l, uint32_t entries)
 
 	for (uint32_t i = 0; i < l->n; i++) {
 		const struct mt_authz_cond *w = &l->v[i];
-		/* A port may be compared twice with each value. */
+		/* Each value may be compared with two ports. */
 		uint64_t once = 2ull + 2ull * w->n_values + w->n_nots;
 
 		if (w->field == MT_AUTHZ_METADATA)
@@ -192,7 +192,10 @@ uint64_t mt_authz_work(const struct mt_authz *a, uint32_t entries)
 		for (uint32_t k = 0; k < p->n_rules; k++)
 			sum += work_of_rule(&p->rules[k], entries);
 	}
-	/* With an index: its own work, and the policy that denies is evaluated once more. */
+	/*
+	 * With an index, add the index's own work, and double the sum because the policy that
+	 * denies is evaluated once more.
+	 */
 	if (a->index)
 		sum = 2 * sum + mt_authz_narrow_work(a->index);
 	return sum + (a->also ? mt_authz_work(a->also, entries) : 0);
