@@ -4,11 +4,14 @@
 Plain English: counts phrases that make a reader stop (ODD below) in comments and messages of each library and program and in each
 page, and comments beyond column 100. Each count has a ceiling in english_ceilings; ceilings are only lowered.
 
+A guard against the return of these phrases. A low count does not show that a text reads well: of 27 sentences that a reader had to
+read twice, one had such a phrase.
+
   tests/lint/english.py                  fails if a count exceeds its ceiling, and prints the places
   tests/lint/english.py --update         lowers the ceilings to the counts
   tests/lint/english.py --list NAME ...  prints every place in a library or page (lib/proxy, README.md)
   tests/lint/english.py --report         prints the counts per 1,000 sentences
-  tests/lint/english.py --report DIR     the same for the C sources of another tree (HAProxy: 8 in comments)
+  tests/lint/english.py --report DIR     the same for the C sources of another tree
 """
 
 import argparse
