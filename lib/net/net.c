@@ -172,13 +172,6 @@ bool net_to_us(const struct mt_netw *w, struct net_rx *rx)
 	return vip || net_set_find(&w->table->own, &rx->dst);
 }
 
-bool net_is_ours(const struct mt_netw *w, const struct mt_addr *a)
-{
-	const struct net_addr *vip = net_set_find(w->vips, a);
-
-	return (vip && !vip->leaving) || net_set_find(&w->table->own, a);
-}
-
 const struct mt_port_caps *mt_net_caps(const struct mt_netw *w, const struct mt_net_dst *dst)
 {
 	return &w->net->ports[dst->port]->caps;

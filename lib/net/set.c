@@ -4,13 +4,6 @@
 
 #include <errno.h>
 
-static uint32_t hash(const struct mt_addr *a)
-{
-	uint64_t x = (a->q[0] ^ mt_rotl64(a->q[1], 29)) * 0x9e3779b97f4a7c15ull;
-
-	return (uint32_t)(x >> 32);
-}
-
 int net_set_init(struct net_set *s, uint32_t cap)
 {
 	uint32_t slots = rte_align32pow2(MT_MAX(2 * cap, 8u));
@@ -33,20 +26,9 @@ void net_set_fini(struct net_set *s)
 	s->list = NULL;
 }
 
-const struct net_addr *net_set_find(const struct net_set *s, const struct mt_addr *a)
-{
-	for (uint32_t i = hash(a) & s->mask; s->slots[i]; i = (i + 1) & s->mask) {
-		const struct net_addr *e = &s->list[s->slots[i] - 1];
-
-		if (mt_addr_eq(&e->addr, a))
-			return e;
-	}
-	return NULL;
-}
-
 void net_set_add(struct net_set *s, const struct net_addr *a)
 {
-	uint32_t i = hash(&a->addr) & s->mask;
+	uint32_t i = net_addr_hash(&a->addr) & s->mask;
 
 	if (net_set_find(s, &a->addr))
 		return;
