@@ -156,8 +156,8 @@ void mt_waiting_asked(struct mt_proxy *p, struct mt_pair *pr)
 	__atomic_store_n(&k->n, k->n + 1, __ATOMIC_RELAXED);
 }
 
-/* The stream waits no more. */
-static struct mt_waiting_kept *stop(struct mt_proxy *p, struct mt_pair *pr)
+/* Ends the stream's wait. Inline, because every request of an opaque stream is waited for. */
+static mt_inline struct mt_waiting_kept *stop(struct mt_proxy *p, struct mt_pair *pr)
 {
 	struct mt_waiting_kept *k = kept_of(p, pr->lanes->ep_index, pr->lanes->ep_id);
 
