@@ -118,6 +118,8 @@ def at_the_prompt(socket, home):
         s.until(lambda: line(s).endswith("meltemi>") or (line(s) in ("", "^C") and s.key("interrupt")), "no prompt after an interrupt")
         s.type("trace stop\r")
         s.sees("it was stopped")
+        # An end of input between two prompts would be lost.
+        s.until(lambda: line(s).endswith("meltemi>"), "no prompt after the last command")
         s.child.sendeof()
         ended = s.end()
         check(ended in (0, 2), f"the end of input: exit status {ended}\n{s.text()}")
