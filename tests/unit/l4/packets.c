@@ -157,19 +157,27 @@ static void of_size(struct fx_pkt *p, uint16_t ip_len)
 	again(p);
 }
 
-void pk_size_1460(struct fx_pkt *p)
+void pk_size_of_the_path(struct fx_pkt *p)
 {
-	of_size(p, 1460);
+	bool v4 = pk_is4(p);
+
+	of_size(p, pk_by->mode == MT_L4_GUE    ? (v4 ? 1468 : 1448)
+		   : pk_by->mode == MT_L4_IPIP ? (v4 ? 1480 : 1460)
+					       : 1500);
+}
+
+void pk_size_beyond_the_path(struct fx_pkt *p)
+{
+	bool v4 = pk_is4(p);
+
+	of_size(p, pk_by->mode == MT_L4_GUE    ? (v4 ? 1469 : 1449)
+		   : pk_by->mode == MT_L4_IPIP ? (v4 ? 1481 : 1461)
+					       : 1501);
 }
 
 void pk_size_1500(struct fx_pkt *p)
 {
 	of_size(p, 1500);
-}
-
-void pk_size_1501(struct fx_pkt *p)
-{
-	of_size(p, 1501);
 }
 
 void pk_no_payload(struct fx_pkt *p)

@@ -36,9 +36,10 @@ void pk_last_hop(struct fx_pkt *p);
 void pk_hop_zero(struct fx_pkt *p);
 void pk_two_hops(struct fx_pkt *p);
 void pk_padded(struct fx_pkt *p);
-void pk_size_1460(struct fx_pkt *p);
+/* The most that the port's MTU of 1500 takes with the outer headers of the mode; and a byte more. */
+void pk_size_of_the_path(struct fx_pkt *p);
+void pk_size_beyond_the_path(struct fx_pkt *p);
 void pk_size_1500(struct fx_pkt *p);
-void pk_size_1501(struct fx_pkt *p);
 void pk_no_payload(struct fx_pkt *p);
 void pk_shorter_datagram(struct fx_pkt *p);
 void pk_no_checksum(struct fx_pkt *p);

@@ -23,7 +23,8 @@ static const struct pk_service services[] = {
 	{"nat", MT_L4_NAT, "192.0.2.80", "2001:db8::80", 4000, 5432},
 	{"nat-full", MT_L4_NAT_FULL, "203.0.113.80", "2001:db8::81", 4001, 5433},
 	{"dsr", MT_L4_DSR, "192.0.2.80", "2001:db8::80", 4010, 5440},
-	{"tunnel-ipip", MT_L4_IPIP, "192.0.2.80", "2001:db8::80", 4012, 5441}};
+	{"tunnel-ipip", MT_L4_IPIP, "192.0.2.80", "2001:db8::80", 4012, 5441},
+	{"tunnel-gue", MT_L4_GUE, "192.0.2.80", "2001:db8::80", 4014, 5442}};
 
 struct kind {
 	const char *what;
@@ -66,7 +67,7 @@ static const struct kind kinds[] = {
 	{"DF changed", V4, pk_may_be_fragmented, FORWARDED, NO_ANSWER},
 	{"padding behind the IP packet", ALL, pk_padded, FORWARDED, NO_ANSWER},
 	{"two hops left", ALL, pk_two_hops, FORWARDED, NO_ANSWER},
-	{"1460 bytes", ALL, pk_size_1460, FORWARDED, NO_ANSWER},
+	{"all that the path takes", ALL, pk_size_of_the_path, FORWARDED, NO_ANSWER},
 	{"the port's MTU", ALL, pk_size_1500, TUNNEL("l4.too_big"), TUNNEL("icmp")},
 	{"a datagram without payload", UDP, pk_no_payload, FORWARDED, NO_ANSWER},
 	{"a datagram that is shorter than its packet", UDP, pk_shorter_datagram, FORWARDED,
@@ -84,7 +85,8 @@ static const struct kind kinds[] = {
 	{"all flags", TCP, pk_all_flags, REPLIES("l4.no_connection"), NO_ANSWER},
 	{"the last hop", ALL, pk_last_hop, EACH("l4.ttl_exceeded"), EACH("icmp")},
 	{"no hop", ALL, pk_hop_zero, EACH("l4.ttl_exceeded"), EACH("icmp")},
-	{"more than the MTU", ALL, pk_size_1501, EACH("l4.too_big"), EACH("icmp")},
+	{"a byte more than the path takes", ALL, pk_size_beyond_the_path, EACH("l4.too_big"),
+		EACH("icmp")},
 	{"no checksum of IPv6", ON(UDP6), pk_no_checksum, EACH("l4.checksum_missing"), NO_ANSWER},
 	{"source port 0", ALL, pk_source_port_0, EACH("l4.header_bad"), NO_ANSWER},
 	{"a UDP length of 7", UDP, pk_udp_length_7, EACH("l4.header_bad"), NO_ANSWER},
@@ -297,7 +299,7 @@ static void make(struct fx_pkt *p, enum base b, uint16_t sport)
 
 static bool passes(const struct kind *k, const struct fx_pkt *p)
 {
-	uint32_t column = pk_by->mode == MT_L4_IPIP ? 2 : pk_by->mode == MT_L4_DSR;
+	uint32_t column = !mt_l4_is_one_way(pk_by->mode) ? 0 : pk_by->mode == MT_L4_DSR ? 1 : 2;
 	const char *row = k->row[column], *answer = k->answer[column];
 	uint32_t flows = sc_flows(&ow), tcp = ow.f.tcp;
 	const struct fx_port *port = ow.f.port;
@@ -375,5 +377,10 @@ static void by_ipip(void)
 	all_kinds(&services[3]);
 }
 
-const struct mt_test packet_tests[] = {
-	{"nat", by_nat}, {"nat-full", by_nat_full}, {"dsr", by_dsr}, {"tunnel-ipip", by_ipip}, {0}};
+static void by_gue(void)
+{
+	all_kinds(&services[4]);
+}
+
+const struct mt_test packet_tests[] = {{"nat", by_nat}, {"nat-full", by_nat_full}, {"dsr", by_dsr},
+	{"tunnel-ipip", by_ipip}, {"tunnel-gue", by_gue}, {0}};
