@@ -246,6 +246,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 		"spec.sourceAddresses");
 	add(&l, same_nat(a->nat, b->nat), "spec.nat");
 	add(&l, a->flows.v == b->flows.v, "spec.flows");
+	add(&l, same_text(a->group, b->group), "spec.group");
 	add(&l, a->memory.mb.v == b->memory.mb.v, "spec.memory.mb");
 	add(&l, a->memory.hugepages.v == b->memory.hugepages.v, "spec.memory.hugepages");
 	add(&l, a->n_ports == b->n_ports, "spec.ports");

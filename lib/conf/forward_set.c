@@ -377,6 +377,18 @@ static struct mt_index *id_of(struct mt_build *b, const struct mt_host *h, const
 	return id;
 }
 
+/* The seed of the choice: a group of nodes that shares flows has the same one. */
+static const char *key_of(struct mt_build *b, const struct mt_cluster *cluster)
+{
+	const struct mt_node *n = node_of(b);
+	const char *key = cluster->name;
+
+	/* A line break is in no name of a cluster. */
+	if (n && n->group.s && *n->group.s)
+		key = mt_region_printf(&b->tmp, "%s\n%s", cluster->name, n->group.s);
+	return key ? key : cluster->name;
+}
+
 static void add_service(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	struct mt_l4_conf *c, struct mt_forward_set *set)
 {
@@ -393,7 +405,7 @@ static void add_service(struct mt_build *b, const struct mt_host *h, const struc
 	s = &v[c->n_services++];
 	*s = (struct mt_l4_service_conf){.id = id->v,
 		.name = u->host,
-		.key = cluster->name,
+		.key = key_of(b, cluster),
 		.vips = h->addrs,
 		.n_vips = h->n_addrs,
 		.port = (uint16_t)u->port->number.v,

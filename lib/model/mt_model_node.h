@@ -277,6 +277,8 @@ struct mt_node {
 	struct mt_num keepalive;
 	struct mt_num connections; /* of clients, per worker; default MT_NODE_CONNECTIONS */
 	struct mt_num flows;	   /* forwarded at layer 4, per worker; default MT_NODE_FLOWS */
+	/* nodes of one group choose alike at layer 4; s NULL: the default one */
+	struct mt_text group;
 	/* consecutive ones before a connection ends; 0: lib/tcp's default */
 	struct mt_num retransmissions;
 	struct mt_num hop_limit; /* of sent packets; 0: lib/net's default */

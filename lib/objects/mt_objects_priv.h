@@ -71,6 +71,17 @@ char *mt_document_text(const struct mt_ynode *root);
 bool mt_object_demands(const struct mt_object *good, const struct mt_object *edited);
 
 /*
+ * Writes "NAMESPACE/NAME" of an object as a key. Names of objects have at most 253 characters, so a
+ * truncated name finds nothing.
+ */
+#define MT_OBJECT_NAME_MAX 512
+static inline void mt_object_name_key(
+	char key[MT_OBJECT_NAME_MAX], const char *ns, const char *name)
+{
+	snprintf(key, MT_OBJECT_NAME_MAX, "%.254s/%.254s", ns, name);
+}
+
+/*
  * shares.c: if all versions together exceed a model's memory, refuses versions of owners with more
  * than their share. False: no memory.
  */

@@ -485,6 +485,9 @@ static const struct mt_field node_fields[] = {
 	{"flows", MT_F_NUM, AT(struct mt_node, flows), .min = 1024, .max = 16777216,
 		.help = "most flows that each worker forwards at layer 4, 184 B of memory each. "
 			"Default: 65536"},
+	{"group", MT_F_TEXT, AT(struct mt_node, group),
+		.help = "nodes of one group with the same documents choose the same endpoint for a "
+			"flow that is forwarded at layer 4; default: the group without a name"},
 	{"memory", MT_F_OBJECT, AT(struct mt_node, memory), .sub = &memory_section,
 		.help = "packet buffers"},
 	{"locality", MT_F_OBJECT, AT(struct mt_node, locality), .sub = &locality_section,

@@ -450,6 +450,42 @@ static void nat_of_the_start(void)
 	unbuild(&started);
 }
 
+/* The endpoint's index for each of some hashes. */
+static void choices(const struct built *b, uint8_t out[1000])
+{
+	const struct mt_l4_group *g = NULL;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b->s);
+	for (uint32_t i = 0; !g && i < b->s->l4->n_rows; i++)
+		g = b->s->l4->rows[i].group;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(g);
+	for (uint64_t h = 0; h < 1000; h++)
+		out[h] = (uint8_t)mt_l4_choose(g, h * 7919);
+}
+
+/* Nodes of one group choose alike, those of others do not. */
+static void groups(void)
+{
+	static const char *const texts[] = {FORWARDED, NODE("group: ''") FORWARDED,
+		NODE("group: east") FORWARDED, NODE("group: east") FORWARDED,
+		NODE("group: west") FORWARDED};
+	uint8_t of[5][1000];
+	uint32_t same[5] = {0};
+
+	for (uint32_t i = 0; i < 5; i++) {
+		struct built b = build_text(NULL, texts[i]);
+
+		choices(&b, of[i]);
+		for (uint32_t h = 0; i && h < 1000; h++)
+			same[i] += of[i][h] == of[i - 1][h];
+		unbuild(&b);
+	}
+	CU_ASSERT_EQUAL(same[1], 1000);
+	CU_ASSERT(same[2] > 300 && same[2] < 700);
+	CU_ASSERT_EQUAL(same[3], 1000);
+	CU_ASSERT(same[4] > 300 && same[4] < 700);
+}
+
 /*
  * An endpoint at an address for NAT, which an address of a port is until the restart: its service
  * is refused by name, and the others are forwarded.
@@ -637,6 +673,7 @@ const struct mt_test forwarding_tests[] = {
 	{"forwarding_limits", limits},
 	{"forwarding_published_tcp", published_tcp},
 	{"forwarding_source_ports", source_ports},
+	{"forwarding_groups", groups},
 	{"forwarding_nat_endpoint", nat_endpoint},
 	{"forwarding_nat_addresses", nat_addresses},
 	{"forwarding_nat_of_the_start", nat_of_the_start},
