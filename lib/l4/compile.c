@@ -217,6 +217,14 @@ static int by_id(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* Differs between services that have one id in sets after each other. */
+static uint64_t owner_of(const struct mt_l4_service_conf *c)
+{
+	const char *key = c->key ? c->key : c->name;
+
+	return mt_balance_hash(key, strlen(key), 1) | 1;
+}
+
 static int add_services(struct mt_l4_set *s, const struct mt_l4_conf *c, struct mt_err *e)
 {
 	int rc = 0;
@@ -226,6 +234,9 @@ static int add_services(struct mt_l4_set *s, const struct mt_l4_conf *c, struct 
 		struct mt_l4_service *to = &s->services[s->n_services++];
 
 		to->id = v->id;
+		to->owner = owner_of(v);
+		to->port = v->port;
+		to->proto = v->proto;
 		to->closed = v->closed;
 		to->name = strdup(v->name);
 		rc = check_service(c, v, s->n_nat4, s->n_nat6, e);

@@ -279,7 +279,7 @@ static uint32_t take_with(struct mt_l4 *l, const struct l4_key *in, const struct
 static uint32_t made(struct mt_l4 *l, uint32_t pair, uint32_t service)
 {
 	l4_count(l, MT_L4_flows_made);
-	l->stats[service].flows_made++;
+	mt_count(&l->stats[service].flows_made, 0);
 	return 2 * pair;
 }
 

@@ -56,10 +56,11 @@ struct mt_l4 *mt_l4_create(const struct mt_l4_worker_conf *c)
 	l->entries = l4_reserve(entries_size(l));
 	l->tcp = l4_reserve(tcp_size(l));
 	l->stats = calloc(MT_L4_SERVICES_MAX, sizeof(*l->stats));
+	l->owners = calloc(MT_L4_SERVICES_MAX, sizeof(*l->owners));
 	l->fragments = calloc(1, l4_fragments_size());
 	if (!l->fragments || l4_fragments_init(l) || l4_health_init(l, c) ||
 		l4_limits_init(l, c->limiter) || !l->entries || !l->tcp || !l->stats ||
-		mt_table_init(&l->table, 2 * c->flows, l4_hash_of, l)) {
+		!l->owners || mt_table_init(&l->table, 2 * c->flows, l4_hash_of, l)) {
 		mt_l4_destroy(l);
 		return NULL;
 	}
@@ -85,6 +86,7 @@ void mt_l4_destroy(struct mt_l4 *l)
 	if (l->tcp)
 		munmap(l->tcp, tcp_size(l));
 	free(l->stats);
+	free(l->owners);
 	free(l);
 }
 
@@ -93,9 +95,29 @@ uint64_t *mt_l4_counters(struct mt_l4 *l)
 	return l->counters;
 }
 
-const struct mt_l4_stats *mt_l4_service_stats(const struct mt_l4 *l)
+void mt_l4_service_stats(const struct mt_l4 *l, uint32_t service, struct mt_l4_stats *sum)
 {
-	return l->stats;
+	const uint64_t *from = (const uint64_t *)&l->stats[service];
+	uint64_t *to = (uint64_t *)sum;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += mt_count_read(&from[i]);
+}
+
+/* Lets services that have another one's id begin to count. */
+static void find_owners(struct mt_l4 *l, const struct mt_l4_set *set)
+{
+	for (uint32_t i = 0; set && i < set->n_services; i++) {
+		const struct mt_l4_service *s = &set->services[i];
+		uint64_t *counts = (uint64_t *)&l->stats[s->id];
+
+		if (l->owners[s->id] == s->owner)
+			continue;
+		l->owners[s->id] = s->owner;
+		for (size_t k = 0; k < sizeof(l->stats[0]) / sizeof(*counts); k++)
+			__atomic_store_n(&counts[k], 0, __ATOMIC_RELAXED);
+		l4_limits_forget(l, s->id);
+	}
 }
 
 uint32_t mt_l4_flows(const struct mt_l4 *l)
@@ -143,6 +165,7 @@ void mt_l4_begin(struct mt_l4 *l, uint64_t now, const struct mt_l4_set *set)
 	l->generation = set ? set->generation : 0;
 	l->to_check = l->fresh;
 	l->check_at = 0;
+	find_owners(l, set);
 }
 
 uint32_t mt_l4_places(const struct mt_l4 *l)

@@ -155,6 +155,12 @@ void l4_limits_fini(struct mt_l4 *l)
 	free(own->limited);
 }
 
+void l4_limits_forget(struct mt_l4 *l, uint32_t service)
+{
+	for (uint32_t i = 0; i < MT_L4_LIMITS; i++)
+		__atomic_store_n(&l->limiting.limited[service][i], 0, __ATOMIC_RELAXED);
+}
+
 uint64_t mt_l4_limited(const struct mt_l4 *l, uint32_t service, enum mt_l4_limit limit)
 {
 	return __atomic_load_n(&l->limiting.limited[service][limit], __ATOMIC_RELAXED);

@@ -129,13 +129,19 @@ void mt_l4_destroy(struct mt_l4 *l);
 /* MT_L4_N_OUTCOMES entries. */
 uint64_t *mt_l4_counters(struct mt_l4 *l);
 
+/*
+ * Of a service since it has its id. They begin again when another service gets the id. All members
+ * are uint64_t.
+ */
 struct mt_l4_stats {
 	uint64_t flows_made, packets, bytes; /* packets and bytes (IP) in both directions */
 	uint64_t closed;      /* packets dropped because a policy closes the service */
+	uint64_t denied;      /* packets dropped because the client is not among its clients */
+	uint64_t no_endpoint; /* packets refused because no endpoint has the family */
 	uint64_t no_nat_port; /* new flows refused because no port was free */
 };
-/* Statistics of the services, by id: MT_L4_SERVICES_MAX entries. */
-const struct mt_l4_stats *mt_l4_service_stats(const struct mt_l4 *l);
+/* Adds the statistics of the service to *sum. Any thread. */
+void mt_l4_service_stats(const struct mt_l4 *l, uint32_t service, struct mt_l4_stats *sum);
 /* Connections in the table; any thread. */
 uint32_t mt_l4_flows(const struct mt_l4 *l);
 

@@ -79,6 +79,8 @@ void l4_limits_free(struct l4_limits **limits);
 /* A worker's part. 0 or -ENOMEM. */
 int l4_limits_init(struct mt_l4 *l, struct mt_l4_limiter *shared);
 void l4_limits_fini(struct mt_l4 *l);
+/* Another service has the id now: what was refused of the one before is forgotten. */
+void l4_limits_forget(struct mt_l4 *l, uint32_t service);
 
 /* limit.c: notes the source of the packet, and reads its buckets ahead. */
 void l4_limit_prefetch(struct mt_l4 *l, struct l4_pkt *p);

@@ -199,6 +199,7 @@ struct mt_l4 {
 	uint64_t check_filled;	    /* when check_tokens was last filled */
 	uint32_t check_tokens;	    /* checks that may begin */
 	struct mt_l4_stats *stats;  /* [MT_L4_SERVICES_MAX] */
+	uint64_t *owners;	    /* mt_l4_service.owner of these */
 	uint64_t counters[MT_L4_N_OUTCOMES] mt_cache_aligned;
 };
 

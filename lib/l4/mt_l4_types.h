@@ -228,6 +228,9 @@ struct mt_l4_row {
 
 struct mt_l4_service {
 	uint32_t id;
+	uint64_t owner; /* hash of the key or the name; not 0 */
+	uint16_t port;	/* of the VIPs */
+	uint8_t proto;
 	char *name;
 	bool closed;
 	struct mt_l4_group *v4, *v6;   /* NULL: none */

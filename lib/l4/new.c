@@ -124,12 +124,13 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		return NULL;
 	}
 	if (r->closed) {
-		l->stats[r->service].closed++;
+		mt_count(&l->stats[r->service].closed, 0);
 		reject(l, p->m, MT_L4_closed_by_policy);
 		return NULL;
 	}
 	client = l4_key_src(&p->key);
 	if (!l4_sources_admit(r->sources, &client)) {
+		mt_count(&l->stats[r->service].denied, 0);
 		l4_drop(l, p->m, MT_L4_source_denied);
 		return NULL;
 	}
@@ -138,6 +139,7 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		return NULL;
 	}
 	if (!r->group) {
+		mt_count(&l->stats[r->service].no_endpoint, 0);
 		l4_refuse(l, p->m, MT_L4_no_endpoint, MT_NET_ERROR_PORT, 0);
 		return NULL;
 	}
@@ -209,7 +211,7 @@ static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *
 		.lport = l4_key_sport(&p->key),
 		.rport = to->port};
 	if (!(r->mode == MT_L4_NAT ? keep_source(&w, &t) : nat_source(&w, &t))) {
-		l->stats[r->service].no_nat_port++;
+		mt_count(&l->stats[r->service].no_nat_port, 0);
 		l4_refuse(l, p->m, MT_L4_no_nat_port, MT_NET_ERROR_ADMIN, 0);
 		return L4_NONE;
 	}

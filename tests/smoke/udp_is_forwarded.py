@@ -159,6 +159,13 @@ def by_lists(lab, daemon):
         if not answered:
             within(20, lambda: not listed(daemon, f"dst={FULL}")["list"], f"{lists}: the flows have ended")
     check(daemon.counters().get("l4_source_denied", 0) >= 2, "l4_source_denied counts too little")
+    shown = rows(daemon)
+    check(shown[FULL]["denied"] >= 2 and shown[NAT]["denied"] == 0, f"packets denied by port: {shown}")
+    check(shown[FULL]["packets"] >= 2 * shown[FULL]["flows_made"] > 0, f"packets and flows of a port: {shown[FULL]}")
+    samples = daemon.http("/metrics")[1]
+    for name, labels, column in (("refused", ',reason="denied"', "denied"), ("flows", "", "flows_made"), ("bytes", "", "bytes")):
+        sample = f'meltemi_forwarding_{name}_total{{service="full.example",port="{PORT}",protocol="udp"{labels}}} {shown[FULL][column]}\n'
+        check(sample in samples, f"{sample} is not in /metrics")
     check(ask(client(lab), NAT, "hello") is not None, "an answer of a port without lists")
     daemon.node.write_text(before)
     within(20, lambda: rows(daemon)[FULL]["clients"] == "all", "no lists")

@@ -24,6 +24,7 @@ static const struct group family_groups[] = {
 	{NULL, "Calls, as Istio's proxies count them",
 		"for dashboards and autoscalers made for Istio or Aeraki"},
 	{NULL, "Services, endpoints and routes", "calls, latency and failures of each"},
+	{NULL, "Forwarded services", "flows, packets and refusals of each at layer 4"},
 	{NULL, "Node", "connections, memory, ports, configuration, readiness, log"},
 	{NULL, "Load and drops",
 		"share of each limit in use, for alerts before something fails, and packets "
@@ -99,8 +100,8 @@ static void write_group(struct mt_text_buf *out, const struct group *g, const ch
 
 static void write_index(struct mt_text_buf *out)
 {
-	static const char *const names[] = {"istio_*", "meltemi_service_*", "meltemi_*",
-		"meltemi_*_ratio", "meltemi_xds_*", "meltemi_node_*"};
+	static const char *const names[] = {"istio_*", "meltemi_service_*", "meltemi_forwarding_*",
+		"meltemi_*", "meltemi_*_ratio", "meltemi_xds_*", "meltemi_node_*"};
 	char buf[64];
 
 	mt_text_add(out, "\n## Groups\n\n| group | names | content |\n|---|---|---|\n");

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ports that are forwarded at layer 4. */
-#include "mt_ctl_priv.h"
+#include "mt_ctl_forwarding_priv.h"
 
 #include "mt_authz.h"
-#include "mt_l4.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -60,7 +59,7 @@ static uint32_t unhealthy_of(const struct mt_cluster *c, uint64_t now)
 	return n;
 }
 
-static uint64_t refused_by(const struct mt_ctl *c, uint32_t service, enum mt_l4_limit limit)
+uint64_t mt_ctl_forwarded_limited(const struct mt_ctl *c, uint32_t service, enum mt_l4_limit limit)
 {
 	uint64_t sum = 0;
 
@@ -68,6 +67,19 @@ static uint64_t refused_by(const struct mt_ctl *c, uint32_t service, enum mt_l4_
 		const struct mt_l4 *l = mt_worker_l4(c->env.workers[w]);
 
 		sum += l ? mt_l4_limited(l, service, limit) : 0;
+	}
+	return sum;
+}
+
+struct mt_l4_stats mt_ctl_forwarded(const struct mt_ctl *c, uint32_t service)
+{
+	struct mt_l4_stats sum = {0};
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_l4 *l = mt_worker_l4(c->env.workers[w]);
+
+		if (l)
+			mt_l4_service_stats(l, service, &sum);
 	}
 	return sum;
 }
@@ -84,7 +96,7 @@ static json_t *limits_of(const struct mt_ctl *c, const struct mt_l4_row *r)
 		len += (size_t)snprintf(text + len, sizeof(text) - len,
 			"%s%s %u%s (%" PRIu64 " refused)", len ? ", " : "", mt_l4_limit_names[i],
 			r->limits.max[i], i == MT_L4_SERVICE_CONNECTIONS ? "" : "/s",
-			refused_by(c, r->service, (enum mt_l4_limit)i));
+			mt_ctl_forwarded_limited(c, r->service, (enum mt_l4_limit)i));
 	}
 	return mt_json_text(text);
 }
@@ -95,7 +107,7 @@ static uint64_t refused_of(const struct mt_ctl *c, const struct mt_l4_row *r)
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; r && i < MT_L4_LIMITS; i++)
-		sum += refused_by(c, r->service, (enum mt_l4_limit)i);
+		sum += mt_ctl_forwarded_limited(c, r->service, (enum mt_l4_limit)i);
 	return sum;
 }
 
@@ -104,9 +116,12 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 {
 	const struct mt_cluster *c = &s->clusters[f->cluster];
 	const struct mt_l4_row *r = row_of(s, f);
+	struct mt_l4_stats stats = {0};
 	bool has_endpoints = r ? r->group != NULL : c->n_eps > 0;
 	char text[MT_ADDR_STRLEN];
 
+	if (r)
+		stats = mt_ctl_forwarded(ctl, r->service);
 	mt_json_add(list, MT_M("address", mt_addr_str(&f->addr, text)), MT_M("port", f->port),
 		MT_M("protocol", mt_ctl_transport(f->protocol)),
 		MT_M("mode", mt_forwarding_str(f->mode)), MT_M("service", f->service),
@@ -114,6 +129,9 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 		MT_M("unhealthy", unhealthy_of(c, ctl->now)), MT_M("check", check_of(r)),
 		MT_M("clients", r && r->sources ? "listed" : "all"),
 		MT_M("limits", limits_of(ctl, r)), MT_M("refused", refused_of(ctl, r)),
+		MT_M("flows_made", stats.flows_made), MT_M("packets", stats.packets),
+		MT_M("bytes", stats.bytes), MT_M("denied", stats.denied + stats.closed),
+		MT_M("no_nat_port", stats.no_nat_port),
 		MT_M("state", c->closed_by    ? "closed"
 			      : has_endpoints ? "forwarded"
 					      : "no endpoints"),

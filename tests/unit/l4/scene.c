@@ -266,6 +266,15 @@ uint64_t sc_count(const struct scene *s, enum mt_l4_outcome o)
 	return sum;
 }
 
+struct mt_l4_stats sc_stats(const struct scene *s, uint32_t service)
+{
+	struct mt_l4_stats sum = {0};
+
+	for (uint16_t i = 0; i < s->f.workers; i++)
+		mt_l4_service_stats(s->l[i], service, &sum);
+	return sum;
+}
+
 uint32_t sc_flows(const struct scene *s)
 {
 	uint32_t sum = 0;

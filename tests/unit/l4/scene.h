@@ -75,6 +75,8 @@ bool sc_close(struct scene *s);
 void sc_open_node(struct scene *s, uint16_t workers, uint32_t flows);
 bool sc_close_node(struct scene *s);
 uint64_t sc_count(const struct scene *s, enum mt_l4_outcome o);
+/* Of all workers. */
+struct mt_l4_stats sc_stats(const struct scene *s, uint32_t service);
 uint32_t sc_flows(const struct scene *s);
 
 /* Writes the datagram as a frame. */

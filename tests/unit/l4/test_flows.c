@@ -48,9 +48,9 @@ static void endpoints(void)
 			mt_addr_eq(&e.dst, &(struct mt_addr){.q = {0, sc_ends(ask(i)).dst.q[1]}}));
 	}
 	CU_ASSERT(to[0] > 60 && to[1] > 60 && to[2] > 60);
-	CU_ASSERT_EQUAL(mt_l4_service_stats(s.l[0])[SC_NAT].flows_made, 300);
-	CU_ASSERT_EQUAL(mt_l4_service_stats(s.l[0])[SC_NAT].packets, 600);
-	CU_ASSERT_EQUAL(mt_l4_service_stats(s.l[0])[SC_NAT].bytes, 600 * 38);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).flows_made, 300);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).packets, 600);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).bytes, 600 * 38);
 	CU_ASSERT(sc_close(&s));
 }
 
@@ -161,6 +161,7 @@ static void nowhere(void)
 	sc_open(&s, 1, 64);
 	CU_ASSERT_PTR_NULL(sc_pass(&s, &u));
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_no_endpoint), 1);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_EMPTY).no_endpoint, 1);
 	CU_ASSERT_EQUAL(fx_count(&s.f, MT_NET_icmp_error_out), 1);
 	u.dport = 4003;
 	sc_frame(&u, &p);
@@ -434,11 +435,37 @@ static void closed(void)
 	s.set = &again;
 	CU_ASSERT_PTR_NULL(ask(2));
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_closed_by_policy), 1);
-	CU_ASSERT_EQUAL(mt_l4_service_stats(s.l[0])[SC_NAT].closed, 1);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).closed, 1);
 	pass_time(2 * MT_SEC);
 	CU_ASSERT_EQUAL(sc_flows(&s), 0);
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_ended), 1);
 	s.set = open_set;
+	CU_ASSERT(sc_close(&s));
+}
+
+/* A service that gets the id of another one counts from the start. */
+static void another_service(void)
+{
+	struct mt_l4_set *first, again;
+	struct mt_l4_service services[SC_SERVICES];
+
+	sc_open(&s, 1, 400);
+	CU_ASSERT_PTR_NOT_NULL(reply_to(ask(1)));
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).packets, 2);
+	first = s.set;
+	again = *first;
+	again.generation++;
+	memcpy(services, first->services, sizeof(*services) * first->n_services);
+	again.services = services;
+	s.set = &again;
+	CU_ASSERT_PTR_NOT_NULL(ask(1));
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).packets, 3);
+	again.generation++;
+	services[0].owner++;
+	CU_ASSERT_PTR_NOT_NULL(ask(1));
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).packets, 1);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).flows_made, 0);
+	s.set = first;
 	CU_ASSERT(sc_close(&s));
 }
 
@@ -475,4 +502,5 @@ const struct mt_test flow_tests[] = {{"endpoints", endpoints}, {"unanswered", un
 	{"nowhere", nowhere}, {"hop_limits", hop_limits}, {"too_big", too_big},
 	{"silent_neighbour", silent_neighbour}, {"forged_neighbours", forged_neighbours},
 	{"error_budgets", error_budgets}, {"no_route", no_route}, {"configuration", configuration},
-	{"another mode", another_mode}, {"closed", closed}, {"one_burst", one_burst}, {0}};
+	{"another mode", another_mode}, {"closed", closed}, {"another service", another_service},
+	{"one_burst", one_burst}, {0}};

@@ -247,7 +247,7 @@ static void no_nat_port(void)
 	}
 	CU_ASSERT_EQUAL(cn_tcp(cn_client(&s, &c[10], SYN, 0))[13], RST | ACK);
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_no_nat_port), 1);
-	CU_ASSERT_EQUAL(mt_l4_service_stats(s.l[0])[SC_FULL_TCP].no_nat_port, 1);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_FULL_TCP).no_nat_port, 1);
 	s.f.now += 2100 * MT_MSEC;
 	CU_ASSERT(cn_open(&s, &c[10]));
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_no_nat_port), 1);

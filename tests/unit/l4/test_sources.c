@@ -134,6 +134,7 @@ static void flows(void)
 	u.sport = 10;
 	CU_ASSERT_PTR_NULL(sc_pass(&s, &u));
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_source_denied), 1);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).denied, 1);
 	u.src = "10.2.1.1";
 	CU_ASSERT_PTR_NOT_NULL(sc_pass(&s, &u));
 	for (uint32_t i = 0; i < 2000; i++)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Metrics of services that are forwarded at layer 4, summed over workers. A service keeps its
+ * number as long as it exists, so the services with series do not change with those of others.
+ */
+#include "mt_ctl_forwarding_priv.h"
+#include "mt_ctl_metrics_priv.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+
+/* Services with higher numbers have no series. */
+#define SERVICES_MAX 1000
+
+struct forwarded {
+	char port[8];
+	const struct mt_l4_service *s;
+	struct mt_l4_stats stats;
+};
+
+/* The next service with series; false: there is none, or the slice is full. */
+static bool next(struct mt_collect *k, struct forwarded *f)
+{
+	const struct mt_snapshot *snap = mt_ctl_snapshot(k->c);
+	const struct mt_l4_set *set = snap ? snap->l4 : NULL;
+	uint32_t n = set ? set->n_services : 0;
+
+	/* Services are sorted by number. */
+	k->more = k->pos < n && set->services[k->pos].id < SERVICES_MAX;
+	if (!k->more || mt_sink_full(k->out))
+		return false;
+	f->s = &set->services[k->pos++];
+	snprintf(f->port, sizeof(f->port), "%u", f->s->port);
+	f->stats = mt_ctl_forwarded(k->c, f->s->id);
+	return true;
+}
+
+static void emit(struct mt_collect *k, const struct forwarded *f, const char *reason, uint64_t v)
+{
+	const struct mt_label labels[] = {{"service", f->s->name}, {"port", f->port},
+		{"protocol", f->s->proto == IPPROTO_TCP ? "tcp" : "udp"}, {"reason", reason}};
+
+	mt_sample(k->out, k->f, labels, reason ? 4 : 3, (double)v);
+}
+
+static void collect(struct mt_collect *k)
+{
+	struct forwarded f;
+
+	while (next(k, &f))
+		emit(k, &f, NULL, mt_collect_member(k, &f.stats));
+}
+
+/* Only reasons for which something was refused. */
+static void collect_refused(struct mt_collect *k)
+{
+	struct forwarded f;
+
+	while (next(k, &f)) {
+		const struct {
+			const char *reason;
+			uint64_t n;
+		} all[] = {{"closed", f.stats.closed}, {"denied", f.stats.denied},
+			{"no_endpoint", f.stats.no_endpoint}, {"no_nat_port", f.stats.no_nat_port}};
+
+		for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
+			if (all[i].n)
+				emit(k, &f, all[i].reason, all[i].n);
+		for (uint32_t i = 0; i < MT_L4_LIMITS; i++) {
+			uint64_t n = mt_ctl_forwarded_limited(k->c, f.s->id, (enum mt_l4_limit)i);
+
+			if (n)
+				emit(k, &f, mt_l4_limit_names[i], n);
+		}
+	}
+}
+
+#define LABELS	"service, port, protocol"
+#define STAT(m) offsetof(struct mt_l4_stats, m)
+#define BOUND	"; of the first 1000 forwarded services, `show forwarding` has all"
+
+const struct mt_family_row mt_families_forwarding[] = {
+	{"meltemi_forwarding_flows_total", MT_COUNTER, "flows", LABELS,
+		"flows made of a service that is forwarded at layer 4" BOUND, collect,
+		STAT(flows_made)},
+	{"meltemi_forwarding_packets_total", MT_COUNTER, "packets", LABELS,
+		"packets that were forwarded, in both directions", collect, STAT(packets)},
+	{"meltemi_forwarding_bytes_total", MT_COUNTER, "bytes", LABELS,
+		"bytes of these packets, from the IP header on", collect, STAT(bytes)},
+	{"meltemi_forwarding_refused_total", MT_COUNTER, "packets", LABELS ", reason",
+		"packets refused or dropped: `closed`: by a policy, `denied`: the client is not "
+		"among those that may use the port, `no_endpoint`: of the address's family, "
+		"`no_nat_port`: all are in use, or the name of the exceeded limit",
+		collect_refused, 0},
+	{0},
+};
