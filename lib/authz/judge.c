@@ -412,6 +412,11 @@ static enum fits cond_fits(
 	return UNKNOWN;
 }
 
+enum fits mt_authz_cond_fits(struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies)
+{
+	return cond_fits(c, w, denies, (struct taken_for){0, 0});
+}
+
 static enum fits all_fit(
 	struct mt_authz_call *c, const struct mt_authz_conds *l, bool denies, struct taken_for as)
 {

@@ -54,6 +54,7 @@
  */
 #pragma once
 
+#include "mt_addr_range.h"
 #include "mt_codec.h"
 #include "mt_model.h"
 #include "mt_region.h"
@@ -325,6 +326,12 @@ struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const
  * pass, or policies that can be evaluated deny all calls.
  */
 const struct mt_authz_policy *mt_authz_closes_all(const struct mt_authz *a);
+/*
+ * Returns the addresses of clients without identity from which the set allows connections of opaque
+ * TCP, or packets, to this server at these ports. In `r`; without memory `r` is failed.
+ */
+struct mt_addr_ranges mt_authz_clients(struct mt_region *r, const struct mt_authz *a,
+	const struct mt_addr *server, const struct mt_authz_ports *at);
 /* True if the set allows every call. */
 bool mt_authz_is_idle(const struct mt_authz *a);
 

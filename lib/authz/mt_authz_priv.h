@@ -34,6 +34,8 @@ bool mt_authz_member(struct mt_slice principal, struct mt_authz_member *m);
  */
 enum fits { NO, UNKNOWN, UNREAD, YES };
 
+/* Evaluates a condition; `denies`: for a rule that does not allow. */
+enum fits mt_authz_cond_fits(struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies);
 enum fits mt_authz_rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies);
 enum fits mt_authz_policy_fits(struct mt_authz_call *c, const struct mt_authz_policy *p);
 /* True if the text matches the value, which must be of a text field. */

@@ -193,13 +193,13 @@ static int add_endpoint(struct mt_build *b, struct mt_res_endpoints *e, struct m
 	return 0;
 }
 
-/* Who may call it. */
-static int guard(
-	struct mt_build *b, struct mt_cluster_guards *g, const struct mt_policed *to, uint32_t at)
+/* Sets the policies of an endpoint. Its limits are for calls, not for forwarded packets. */
+static int guard(struct mt_build *b, struct mt_cluster_guards *g, const struct mt_policed *to,
+	uint32_t at, bool forwarded)
 {
 	const struct mt_authz *a = mt_b_guard(b, to, &g->hash);
 
-	if (b->n_inbound)
+	if (b->n_inbound && !forwarded)
 		a = mt_b_limited(b, to, a, &g->hash);
 	if (!a)
 		return b->tmp.failed ? -ENOMEM : 0;
@@ -263,8 +263,8 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 			how == PASSED || (how == AUTOMATIC && mt_b_asks_for_mtls(b, h, w, to.port));
 		out->cluster.tls_by_endpoint |= how == AUTOMATIC && eps[at].tls;
 		rc = add_endpoint(b, &out->endpoints, &eps[at], one, &last);
-		if (rc == 0 && how != FORWARDED)
-			rc = guard(b, &out->guards, &to, at);
+		if (rc == 0)
+			rc = guard(b, &out->guards, &to, at, how == FORWARDED);
 	}
 	if (rc == 0 && out->locality)
 		rc = mt_b_place_localities(b, out);

@@ -3,8 +3,8 @@
  * Decides if a forwarded port fails closed because of a policy. Layer 4 sees only addresses and
  * ports. A policy that selects an endpoint of the port and names anything else closes the port,
  * because the same caller would be judged by it if the port were terminated. So do
- * PeerAuthentication STRICT, CUSTOM, and filters that are not run. Ports of rules are decided here.
- * Rules by address close the port, too, because lib/l4 does not evaluate them.
+ * PeerAuthentication STRICT, CUSTOM, and filters that are not run. Ports of rules are decided here;
+ * rules by address are left to lib/l4 (forward_clients.c).
  */
 #include "mt_conf_forward_priv.h"
 
@@ -25,15 +25,12 @@ struct look {
 	const char *field; /* the first one that is not seen; NULL: none */
 	struct mt_forward_closing *out;
 	/*
-	 * ALLOW policies of an endpoint: there are some; a rule matches all packets, or the port is
-	 * closed because of one; a rule is by address.
+	 * ALLOW policies of an endpoint: there are some; a rule matches packets, of all clients or
+	 * of some, or the port is closed because of one.
 	 */
-	bool allows, allowed, by_address;
-	struct mt_policy *last_allow; /* of them, one by address if there is one */
+	bool allows, allowed;
+	struct mt_policy *last_allow; /* of them */
 };
-
-#define BY_ADDRESS "has rules by address, which are not evaluated on forwarded ports yet"
-#define NEVER	   "allows no packet of it"
 
 /* The policy is evaluated, and its result is the same for all packets. */
 static void deny(struct look *l, struct mt_policy *p, const char *why)
@@ -201,10 +198,9 @@ static void consider_authorization(struct look *l, struct mt_policy *p)
 	l->field = NULL;
 	fit = fit_rules(l, a);
 	if (a->action.v == MT_POLICY_ALLOW) {
-		l->last_allow = l->by_address ? l->last_allow : p;
+		l->last_allow = p;
 		l->allows = true;
-		l->allowed |= fit == FIT_ALL || fit == FIT_UNSEEN;
-		l->by_address |= fit == FIT_ADDRESS;
+		l->allowed |= fit != FIT_NONE;
 	}
 	p->enforced = true;
 	if (a->action.v == MT_POLICY_CUSTOM && fit != FIT_NONE)
@@ -213,8 +209,6 @@ static void consider_authorization(struct look *l, struct mt_policy *p)
 			"wait");
 	else if (fit == FIT_UNSEEN)
 		fail_closed(l, p, unseen_words(l));
-	else if (a->action.v == MT_POLICY_DENY && fit == FIT_ADDRESS)
-		fail_closed(l, p, BY_ADDRESS);
 	else if (a->action.v == MT_POLICY_DENY && fit == FIT_ALL)
 		deny(l, p, "denies every packet of it");
 }
@@ -275,18 +269,14 @@ static void consider_endpoint(struct look *l)
 	const char *ns = mt_instance_meta(l->to->h, l->to->w)->ns;
 	const char *root = mt_b_root_namespace(l->b);
 
-	l->allows = l->allowed = l->by_address = false;
+	l->allows = l->allowed = false;
 	consider_peers(l);
 	if (strcmp(ns, root) != 0)
 		consider_all(l, mt_b_policies_of(l->b, root));
 	consider_all(l, mt_b_policies_of(l->b, ns));
 	consider_drifting(l);
-	if (!l->allows || l->allowed)
-		return;
-	if (l->by_address)
-		fail_closed(l, l->last_allow, BY_ADDRESS);
-	else
-		deny(l, l->last_allow, NEVER);
+	if (l->allows && !l->allowed)
+		deny(l, l->last_allow, "allows no packet of it");
 }
 
 /* Filters in the proxies of clients; this node stands in their place. */

@@ -264,17 +264,32 @@ static struct mt_l4_health_of health_of(struct mt_ep_state *e)
 	return (struct mt_l4_health_of){&e->back, e->id, e->index, e};
 }
 
-static void fill_endpoints(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
-	struct mt_l4_service_conf *s)
+/* False: the error is reported. */
+static bool fill_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_cluster *c, struct mt_l4_service_conf *s)
 {
 	struct mt_l4_endpoint_conf *v = mt_region_alloc(&b->tmp, sizeof(*v) * MT_MAX(c->n_eps, 1u));
+	struct mt_forward_lets lets = {.n = 0};
 
-	for (uint32_t i = 0; v && i < c->n_eps; i++)
-		if (mt_b_forward_reaches(b, (enum mt_forwarding)u->forwarding, &c->eps[i].addr))
-			v[s->n_endpoints++] =
-				(struct mt_l4_endpoint_conf){c->eps[i].addr, c->eps[i].port,
-					weight_of(b, c, &c->eps[i]), health_of(c->eps[i].state)};
 	s->endpoints = v;
+	for (uint32_t i = 0; v && i < c->n_eps; i++) {
+		uint32_t clients;
+
+		if (!mt_b_forward_reaches(b, (enum mt_forwarding)u->forwarding, &c->eps[i].addr))
+			continue;
+		if (!mt_b_forward_clients(b, u, c, i, &lets, s, &clients)) {
+			refuse(b, h, u,
+				"write fewer addresses in the AuthorizationPolicies that select "
+				"them",
+				"there is no room for the addresses in the policies of its "
+				"endpoints%s",
+				"");
+			return false;
+		}
+		v[s->n_endpoints++] = (struct mt_l4_endpoint_conf){c->eps[i].addr, c->eps[i].port,
+			weight_of(b, c, &c->eps[i]), health_of(c->eps[i].state), clients};
+	}
+	return true;
 }
 
 static const struct mt_l4_network *networks(
@@ -402,7 +417,7 @@ static void add_service(struct mt_build *b, const struct mt_host *h, const struc
 	if (!id)
 		return;
 	set->ids[set->n_ids++] = id;
-	s = &v[c->n_services++];
+	s = &v[c->n_services];
 	*s = (struct mt_l4_service_conf){.id = id->v,
 		.name = u->host,
 		.key = key_of(b, cluster),
@@ -415,9 +430,11 @@ static void add_service(struct mt_build *b, const struct mt_host *h, const struc
 		.closed = cluster->closed_by != NULL,
 		.check = mt_b_health_check(b, u),
 		.cluster = cluster->index};
-	fill_endpoints(b, u, cluster, s);
+	if (!fill_endpoints(b, h, u, cluster, s))
+		return;
 	fill_clients(b, u, s);
 	fill_limits(b, u, s);
+	c->n_services++;
 }
 
 /* Counts forwarded ports, and what each namespace demands of them. */
@@ -517,12 +534,17 @@ static void put_service(struct record *r, const struct mt_l4_service_conf *s)
 			   s->closed << 1 | s->by_source);
 	put_networks(r, s->allow, s->n_allow);
 	put_networks(r, s->deny, s->n_deny);
+	put_u64(r, s->n_clients);
+	for (uint32_t i = 0; i < s->n_clients; i++) {
+		put_u64(r, s->clients[i].n);
+		put(r, s->clients[i].v, sizeof(*s->clients[i].v) * s->clients[i].n);
+	}
 	put(r, s->limits.max, sizeof(s->limits.max));
 	put_u64(r, s->n_endpoints);
 	for (uint32_t i = 0; i < s->n_endpoints; i++) {
 		put(r, &s->endpoints[i].addr, sizeof(s->endpoints[i].addr));
 		put_u64(r, (uint64_t)s->endpoints[i].weight << 16 | s->endpoints[i].port);
-		put_u64(r, s->endpoints[i].health.index);
+		put_u64(r, (uint64_t)s->endpoints[i].clients << 32 | s->endpoints[i].health.index);
 	}
 	put_u64(r, (uint64_t)s->check.interval_ms << 32 | (uint64_t)s->check.failures << 8 |
 			   (uint64_t)s->check.kind << 1 | s->check.lenient);

@@ -31,6 +31,26 @@ bool mt_b_forward_reaches(
 
 struct mt_l4_check_conf;
 struct mt_l4_service_conf;
+
+/* Sets of clients that were found for endpoints of a service, the last ones of them. */
+#define MT_FORWARD_LETS 16
+struct mt_forward_let {
+	const struct mt_authz *policies;
+	uint16_t port;	  /* of the endpoint */
+	uint32_t clients; /* mt_l4_endpoint_conf.clients */
+};
+
+struct mt_forward_lets {
+	struct mt_forward_let v[MT_FORWARD_LETS];
+	uint32_t n; /* ever found */
+};
+
+/*
+ * forward_clients.c: sets *clients, as mt_l4_endpoint_conf.clients, for endpoint i of the cluster.
+ * False: the policies have more addresses than a load has room for.
+ */
+bool mt_b_forward_clients(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
+	uint32_t i, struct mt_forward_lets *lets, struct mt_l4_service_conf *s, uint32_t *clients);
 struct mt_forward_past;
 /*
  * forward_past.c: sets the endpoints before the last changes of each service (mt_l4_service_conf),

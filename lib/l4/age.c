@@ -65,6 +65,7 @@ const struct mt_l4_endpoint *l4_endpoint_now(
 	struct mt_addr endpoint = l4_key_src(back);
 	const struct mt_l4_row *r =
 		l->set ? mt_l4_row(l->set, &vip, l4_key_dport(in), l4_key_proto(in)) : NULL;
+	const struct mt_l4_endpoint *to;
 
 	/* The id alone does not decide: the address, and the id, may be another service's now. */
 	if (!r || r->closed || r->service != (e[0].service & L4_SERVICE))
@@ -73,7 +74,8 @@ const struct mt_l4_endpoint *l4_endpoint_now(
 		return NULL;
 	/* The flow keeps its mode when the service gets another one. */
 	*row = r;
-	return find_endpoint(r->group, &endpoint, l4_key_sport(back));
+	to = find_endpoint(r->group, &endpoint, l4_key_sport(back));
+	return to && l4_is_let_through(to, &client) ? to : NULL;
 }
 
 /* Flows of one-way modes that had a second packet may do without being kept (oneway.c). */

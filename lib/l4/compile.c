@@ -18,6 +18,7 @@ void mt_l4_set_free(struct mt_l4_set *s)
 		l4_group_free(s->services[i].v4);
 		l4_group_free(s->services[i].v6);
 		l4_sources_free(s->services[i].sources);
+		l4_clients_free(&s->services[i]);
 		free(s->services[i].name);
 	}
 	free(s->services);
@@ -243,9 +244,11 @@ static int add_services(struct mt_l4_set *s, const struct mt_l4_conf *c, struct 
 		if (!rc && !to->name)
 			rc = -ENOMEM;
 		if (!rc)
-			rc = l4_group_make(v, true, &to->v4);
+			rc = l4_clients_copy(v, to);
 		if (!rc)
-			rc = l4_group_make(v, false, &to->v6);
+			rc = l4_group_make(v, true, to->clients, &to->v4);
+		if (!rc)
+			rc = l4_group_make(v, false, to->clients, &to->v6);
 		if (!rc)
 			rc = l4_sources_make(v, &to->sources);
 		if (rc == -E2BIG)

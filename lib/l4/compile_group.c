@@ -119,7 +119,8 @@ static int make_before(const struct mt_l4_service_conf *c, bool is4, struct mt_l
 	return rc;
 }
 
-int l4_group_make(const struct mt_l4_service_conf *c, bool is4, struct mt_l4_group **out)
+int l4_group_make(const struct mt_l4_service_conf *c, bool is4,
+	const struct mt_addr_ranges *clients, struct mt_l4_group **out)
 {
 	struct mt_l4_group *g;
 	struct sorted s;
@@ -136,8 +137,10 @@ int l4_group_make(const struct mt_l4_service_conf *c, bool is4, struct mt_l4_gro
 	}
 	g->n_endpoints = s.n;
 	g->by_source = c->by_source;
-	for (uint32_t i = 0; i < s.n; i++)
+	for (uint32_t i = 0; i < s.n; i++) {
 		g->endpoints[i] = l4_endpoint_of(c, &s.v[i]);
+		g->endpoints[i].clients = s.v[i].clients ? &clients[s.v[i].clients - 1] : NULL;
+	}
 	rc = fill_table(&g->table, &s, c->key ? c->key : c->name);
 	for (uint32_t i = 0; !rc && i < g->table.size; i++)
 		g->endpoints[mt_maglev_at(&g->table, i)].chosen = true;

@@ -11,11 +11,11 @@
 #include <string.h>
 
 /* The first and the last address of a network. */
-static struct l4_range range_of(const struct mt_l4_network *net)
+static struct mt_addr_range range_of(const struct mt_l4_network *net)
 {
 	bool is4 = mt_addr_is4(&net->addr);
 	uint32_t from = net->prefix + (is4 ? 96u : 0u);
-	struct l4_range r = {net->addr, net->addr};
+	struct mt_addr_range r = {net->addr, net->addr};
 
 	for (uint32_t bit = from; bit < 128; bit++) {
 		uint8_t mask = (uint8_t)(0x80u >> bit % 8);
@@ -29,7 +29,7 @@ static struct l4_range range_of(const struct mt_l4_network *net)
 /* IPv4 before IPv6; a network before those that it contains. */
 static int by_range(const void *a, const void *b)
 {
-	const struct l4_range *x = a, *y = b;
+	const struct mt_addr_range *x = a, *y = b;
 	int way = (int)mt_addr_is4(&y->hi) - (int)mt_addr_is4(&x->hi);
 
 	if (!way)
@@ -37,7 +37,7 @@ static int by_range(const void *a, const void *b)
 	return way ? way : memcmp(&y->hi, &x->hi, sizeof(x->hi));
 }
 
-static bool contains(const struct l4_range *r, const struct l4_range *inner)
+static bool contains(const struct mt_addr_range *r, const struct mt_addr_range *inner)
 {
 	return mt_addr_is4(&r->hi) == mt_addr_is4(&inner->hi) &&
 	       memcmp(&inner->hi, &r->hi, sizeof(r->hi)) <= 0;
@@ -45,7 +45,7 @@ static bool contains(const struct l4_range *r, const struct l4_range *inner)
 
 static int fill(struct l4_ranges *l, const struct mt_l4_network *nets, uint32_t n)
 {
-	struct l4_range *v = calloc(MT_MAX(n, 1u), sizeof(*v));
+	struct mt_addr_range *v = calloc(MT_MAX(n, 1u), sizeof(*v));
 
 	l->v = v;
 	if (!v)
@@ -81,4 +81,29 @@ int l4_sources_make(const struct mt_l4_service_conf *c, struct mt_l4_sources **o
 	s = *out = calloc(1, sizeof(*s));
 	rc = s ? fill(&s->allow, c->allow, c->n_allow) : -ENOMEM;
 	return rc ? rc : fill(&s->deny, c->deny, c->n_deny);
+}
+
+int l4_clients_copy(const struct mt_l4_service_conf *c, struct mt_l4_service *to)
+{
+	to->clients = c->n_clients ? calloc(c->n_clients, sizeof(*to->clients)) : NULL;
+	if (c->n_clients && !to->clients)
+		return -ENOMEM;
+	for (; to->n_clients < c->n_clients; to->n_clients++) {
+		const struct mt_addr_ranges *from = &c->clients[to->n_clients];
+		struct mt_addr_range *v = calloc(from->n + 1u, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		if (from->n)
+			memcpy(v, from->v, sizeof(*v) * from->n);
+		to->clients[to->n_clients] = (struct mt_addr_ranges){v, from->n};
+	}
+	return 0;
+}
+
+void l4_clients_free(struct mt_l4_service *s)
+{
+	for (uint32_t i = 0; i < s->n_clients; i++)
+		free(s->clients[i].v);
+	free(s->clients);
 }

@@ -135,10 +135,11 @@ uint64_t *mt_l4_counters(struct mt_l4 *l);
  */
 struct mt_l4_stats {
 	uint64_t flows_made, packets, bytes; /* packets and bytes (IP) in both directions */
-	uint64_t closed;      /* packets dropped because a policy closes the service */
-	uint64_t denied;      /* packets dropped because the client is not among its clients */
-	uint64_t no_endpoint; /* packets refused because no endpoint has the family */
-	uint64_t no_nat_port; /* new flows refused because no port was free */
+	uint64_t closed;	/* packets dropped because a policy closes the service */
+	uint64_t denied;	/* packets dropped because the client is not among its clients */
+	uint64_t policy_denied; /* packets refused because a policy denies the client's address */
+	uint64_t no_endpoint;	/* packets refused because no endpoint has the family */
+	uint64_t no_nat_port;	/* new flows refused because no port was free */
 };
 /* Adds the statistics of the service to *sum. Any thread. */
 void mt_l4_service_stats(const struct mt_l4 *l, uint32_t service, struct mt_l4_stats *sum);

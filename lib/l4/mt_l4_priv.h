@@ -334,12 +334,8 @@ static inline enum mt_l4_mode l4_mode_of(const struct l4_entry *pair)
 /* set.c: the slot of a row, before the mask. */
 uint32_t l4_row_hash(const struct mt_addr *a, uint16_t port, uint8_t proto);
 
-struct l4_range {
-	struct mt_addr lo, hi;
-};
-
 struct l4_ranges {
-	struct l4_range *v; /* sorted, disjoint; IPv4 first */
+	struct mt_addr_range *v; /* sorted, disjoint; IPv4 first */
 	uint32_t n4, n;
 };
 
@@ -351,8 +347,15 @@ struct mt_l4_sources {
 /* compile_sources.c: *out: the clients that may use the service; NULL: all. 0 or -ENOMEM. */
 int l4_sources_make(const struct mt_l4_service_conf *c, struct mt_l4_sources **out);
 void l4_sources_free(struct mt_l4_sources *s);
-/* compile_group.c: *out: the endpoints of one family; NULL: there is none. 0, -ENOMEM or -E2BIG. */
-int l4_group_make(const struct mt_l4_service_conf *c, bool is4, struct mt_l4_group **out);
+/* Copies the clients of endpoints. 0 or -ENOMEM. */
+int l4_clients_copy(const struct mt_l4_service_conf *c, struct mt_l4_service *to);
+void l4_clients_free(struct mt_l4_service *s);
+/*
+ * compile_group.c: *out: the endpoints of one family; NULL: there is none. `clients` are those of
+ * the service in the set. 0, -ENOMEM or -E2BIG.
+ */
+int l4_group_make(const struct mt_l4_service_conf *c, bool is4,
+	const struct mt_addr_ranges *clients, struct mt_l4_group **out);
 void l4_group_free(struct mt_l4_group *g);
 /* compile_checks.c: an endpoint of the service, without its place in the table. */
 struct mt_l4_endpoint l4_endpoint_of(
@@ -370,6 +373,12 @@ static inline bool l4_is_unhealthy(const struct mt_l4_endpoint *e)
 static inline uint32_t l4_slot(const struct mt_l4_group *g, uint64_t hash)
 {
 	return mt_maglev_at(&g->table, hash % g->table.size);
+}
+
+/* True if policies let packets of the client through to the endpoint. */
+static inline bool l4_is_let_through(const struct mt_l4_endpoint *e, const struct mt_addr *client)
+{
+	return mt_likely(!e->clients) || mt_ranges_have(e->clients, client);
 }
 
 /* set.c */
@@ -418,7 +427,7 @@ bool l4_is_expired(const struct mt_l4 *l, uint32_t pair);
 bool l4_is_idle_reset(const struct mt_l4 *l, uint32_t pair);
 /*
  * The endpoint of a flow and its row, if a new flow of the same client could be this one: the row
- * leads to the same service, no policy closes it, the client may use it, and the
+ * leads to the same service, no policy closes it, the client may use it and the endpoint, and the
  * endpoint is still one of them. Otherwise NULL.
  */
 const struct mt_l4_endpoint *l4_endpoint_now(

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "mt_addr.h"
+#include "mt_addr_range.h"
 #include "mt_balance.h"
 #include "mt_l4_limit.h"
 
@@ -91,6 +91,7 @@ struct mt_l4_endpoint_conf {
 	uint16_t port;
 	uint32_t weight; /* relative; 0 excludes the endpoint, unless all are 0 */
 	struct mt_l4_health_of health;
+	uint32_t clients; /* index in mt_l4_service_conf.clients + 1; 0: all */
 };
 
 /* A network; bits of `addr` after the prefix are ignored. */
@@ -125,6 +126,13 @@ struct mt_l4_service_conf {
 	 */
 	const struct mt_l4_network *allow, *deny;
 	uint32_t n_allow, n_deny;
+	/*
+	 * Clients that policies let through to single endpoints. New flows of others are refused
+	 * after their endpoint was chosen, and counted as policy_denied; existing ones are removed
+	 * as above.
+	 */
+	const struct mt_addr_ranges *clients;
+	uint32_t n_clients;
 	struct mt_l4_limits_conf limits; /* no `connections` in one-way modes */
 	/*
 	 * A VIP uses the endpoints of its own family. Without any, new flows are refused and
@@ -184,9 +192,10 @@ struct mt_l4_addr {
 struct mt_l4_endpoint {
 	struct mt_addr addr;
 	uint16_t port;
-	bool chosen;		  /* the table has it */
-	uint32_t index;		  /* mt_l4_health_of.index; UINT32_MAX: not checked */
-	const uint8_t *unhealthy; /* mt_l4_health_of.unhealthy */
+	bool chosen;			      /* the table has it */
+	uint32_t index;			      /* mt_l4_health_of.index; UINT32_MAX: not checked */
+	const struct mt_addr_ranges *clients; /* of the service; NULL: all */
+	const uint8_t *unhealthy;	      /* mt_l4_health_of.unhealthy */
 };
 
 /* An endpoint that is checked. */
@@ -235,6 +244,8 @@ struct mt_l4_service {
 	bool closed;
 	struct mt_l4_group *v4, *v6;   /* NULL: none */
 	struct mt_l4_sources *sources; /* NULL: all */
+	struct mt_addr_ranges *clients;
+	uint32_t n_clients;
 };
 
 struct mt_l4_set {

@@ -194,6 +194,22 @@ static struct choice choose(const struct l4_pkt *p, const struct mt_l4_group *g,
 	return c;
 }
 
+/* A denial is final: no other endpoint is tried. */
+static bool may_reach(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r,
+	const struct mt_l4_endpoint *to)
+{
+	struct mt_addr client;
+
+	if (mt_likely(!to->clients))
+		return true;
+	client = l4_key_src(&p->key);
+	if (l4_is_let_through(to, &client))
+		return true;
+	mt_count(&l->stats[r->service].policy_denied, 0);
+	reject(l, p->m, MT_L4_policy_denied);
+	return false;
+}
+
 /* Makes the flow of a mode with replies. */
 static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r,
 	const struct mt_l4_endpoint *to)
@@ -237,10 +253,14 @@ uint32_t l4_new(struct mt_l4 *l, struct l4_pkt *p)
 	struct choice c;
 	uint32_t idx;
 
-	/* A segment of TCP without a SYN is the rest of a connection that began elsewhere. */
-	if (!r || !l4_limit_new(l, p, r->service, l4_is_tcp(p->m) && !p->opens))
+	if (!r)
 		return L4_NONE;
 	c = choose(p, r->group, l->now);
+	if (!may_reach(l, p, r, c.to))
+		return L4_NONE;
+	/* A segment of TCP without a SYN is the rest of a connection that began elsewhere. */
+	if (!l4_limit_new(l, p, r->service, l4_is_tcp(p->m) && !p->opens))
+		return L4_NONE;
 	idx = mt_l4_is_one_way(r->mode) ? l4_one_way_new(l, p, r, c.to) : make(l, p, r, c.to);
 	if (idx != L4_NONE && mt_unlikely(c.counts != MT_L4_N_OUTCOMES))
 		l4_count(l, c.counts);

@@ -269,12 +269,16 @@ static bool choose(const struct mt_l4 *l, const struct l4_key *in, struct l4_way
 	struct mt_addr client = l4_key_src(in), vip = l4_key_dst(in);
 	const struct mt_l4_row *r =
 		l->set ? mt_l4_row(l->set, &vip, l4_key_dport(in), l4_key_proto(in)) : NULL;
+	const struct mt_l4_endpoint *to;
 
 	if (!r || !mt_l4_is_one_way((enum mt_l4_mode)r->mode) || r->closed || !r->group ||
 		!l4_sources_admit(r->sources, &client))
 		return false;
+	to = home_of(l, r->group, in);
+	if (!l4_is_let_through(to, &client))
+		return false;
 	way->mode = (enum mt_l4_mode)r->mode;
-	way->endpoint = home_of(l, r->group, in)->addr;
+	way->endpoint = to->addr;
 	return true;
 }
 

@@ -196,6 +196,9 @@ static const struct remedy remedies[] = {
 	{"l4", "fragment_ring_full", WORKERS},
 	{"l4", "closed_by_policy",
 		"`show forwarding` names the policy: write it so that it does not match the port"},
+	{"l4", "policy_denied",
+		"is it a client that should be served? look for the `ipBlocks` of the "
+		"AuthorizationPolicies that `show policies` lists"},
 	{"l4", "source_denied",
 		"is it a client that should be served? `allow` and `deny` of the Node's "
 		"spec.forwarding"},

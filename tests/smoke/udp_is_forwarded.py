@@ -3,7 +3,7 @@
 """
 UDP services are forwarded at layer 4, with 1 and 3 workers: `nat` keeps the client's address, `nat-full` replaces it by an address of
 spec.nat. Each datagram is answered by the endpoint of its flow, weights apply, and several flows use several endpoints. A policy that layer 4
-cannot evaluate closes the port, and `show forwarding` names it; a port of an endpoint that does not run is answered by nothing. TCP services
+cannot evaluate closes the port, and `show forwarding` names it; one with rules by address is enforced; a port of an endpoint that does not run is answered by nothing. TCP services
 beside it are served.
 """
 
@@ -171,6 +171,32 @@ def by_lists(lab, daemon):
     within(20, lambda: rows(daemon)[FULL]["clients"] == "all", "no lists")
 
 
+BY_ADDRESS = """\
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: callers, namespace: net}}
+spec:
+  selector: {{matchLabels: {{app: closed}}}}
+  action: {action}
+  rules: [{{from: [{{source: {{ipBlocks: [{block}]}}}}]}}]
+"""
+
+
+def by_policy(lab, daemon):
+    """Rules by address of a policy, followed without a restart, for new flows and for those that exist."""
+    for action, block, answered in (("DENY", "192.0.2.0/25", False), ("ALLOW", "192.0.2.0/24", True), ("ALLOW", "198.51.100.0/24", False)):
+        daemon.write("closed.yaml", entry("closed", CLOSED) + BY_ADDRESS.format(action=action, block=block))
+        within(20, lambda want=answered: (ask(client(lab), CLOSED, "hello", tries=1) is not None) == want, f"{action} {block}: {answered}", step=0.2)
+        equal((rows(daemon)[CLOSED]["state"], rows(daemon)[CLOSED]["clients"]), ("forwarded", "listed"), f"{action} {block}: `show forwarding`")
+        if not answered:
+            within(20, lambda: not listed(daemon, f"dst={CLOSED}")["list"], f"{action} {block}: the flows have ended")
+    check(daemon.counters().get("l4_policy_denied", 0) >= 2, "l4_policy_denied counts too little")
+    check('service="closed.example",port="5353",protocol="udp",reason="policy_denied"' in daemon.http("/metrics")[1], "reason policy_denied")
+    status, = [row["status"] for row in daemon.show("objects")["objects"] if row["name"] == "callers"]
+    equal(status, "in-force", "the policy's status")
+
+
 def forwarded(workers):
     SENT.clear()
     with Lab(servers=2) as lab:
@@ -203,6 +229,7 @@ def forwarded(workers):
         within(20, lambda: rows(daemon)[CLOSED]["state"] == "forwarded", "the port opens without its policy")
         check(ask(client(lab), CLOSED, "hello") is not None, "no answer of the port that was closed")
         by_lists(lab, daemon)
+        by_policy(lab, daemon)
         daemon.leaves("errors", "a policy that cannot be evaluated closes a port", "it closes the forwarded port")
         print(f"{workers} worker(s): {2 * FLOWS} flows", flush=True)
 

@@ -60,8 +60,9 @@ static void collect_refused(struct mt_collect *k)
 		const struct {
 			const char *reason;
 			uint64_t n;
-		} all[] = {{"closed", f.stats.closed}, {"denied", f.stats.denied},
-			{"no_endpoint", f.stats.no_endpoint}, {"no_nat_port", f.stats.no_nat_port}};
+		} all[] = {{"closed", f.stats.closed}, {"policy_denied", f.stats.policy_denied},
+			{"denied", f.stats.denied}, {"no_endpoint", f.stats.no_endpoint},
+			{"no_nat_port", f.stats.no_nat_port}};
 
 		for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
 			if (all[i].n)
@@ -88,7 +89,9 @@ const struct mt_family_row mt_families_forwarding[] = {
 	{"meltemi_forwarding_bytes_total", MT_COUNTER, "bytes", LABELS,
 		"bytes of these packets, from the IP header on", collect, STAT(bytes)},
 	{"meltemi_forwarding_refused_total", MT_COUNTER, "packets", LABELS ", reason",
-		"packets refused or dropped: `closed`: by a policy, `denied`: the client is not "
+		"packets refused or dropped: `closed`: a policy closes the port, `policy_denied`: "
+		"a "
+		"policy denies the client's address, `denied`: the client is not "
 		"among those that may use the port, `no_endpoint`: of the address's family, "
 		"`no_nat_port`: all are in use, or the name of the exceeded limit",
 		collect_refused, 0},

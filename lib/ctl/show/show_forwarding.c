@@ -111,6 +111,12 @@ static uint64_t refused_of(const struct mt_ctl *c, const struct mt_l4_row *r)
 	return sum;
 }
 
+/* True if the Node or a policy lets only some clients through. */
+static bool are_listed(const struct mt_snapshot *s, const struct mt_l4_row *r)
+{
+	return r && (r->sources || mt_l4_service(s->l4, r->service)->n_clients);
+}
+
 static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot *s,
 	const struct mt_forward *f)
 {
@@ -127,10 +133,11 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 		MT_M("mode", mt_forwarding_str(f->mode)), MT_M("service", f->service),
 		MT_M("cluster", c->name), MT_M("endpoints", c->n_eps),
 		MT_M("unhealthy", unhealthy_of(c, ctl->now)), MT_M("check", check_of(r)),
-		MT_M("clients", r && r->sources ? "listed" : "all"),
+		MT_M("clients", are_listed(s, r) ? "listed" : "all"),
 		MT_M("limits", limits_of(ctl, r)), MT_M("refused", refused_of(ctl, r)),
 		MT_M("flows_made", stats.flows_made), MT_M("packets", stats.packets),
-		MT_M("bytes", stats.bytes), MT_M("denied", stats.denied + stats.closed),
+		MT_M("bytes", stats.bytes),
+		MT_M("denied", stats.denied + stats.policy_denied + stats.closed),
 		MT_M("no_nat_port", stats.no_nat_port),
 		MT_M("state", c->closed_by    ? "closed"
 			      : has_endpoints ? "forwarded"

@@ -43,7 +43,54 @@ static void both_outcomes_are_met(void)
 	CU_ASSERT(effects[MT_AUTHZ_CLOSED] > 50);
 }
 
+/* The addresses that may send packets are those whose opaque TCP is allowed. */
+static void addresses_of_clients(void)
+{
+	uint32_t allowed = 0, denied = 0, wrong = 0;
+
+	for (uint64_t seed = 0; seed < 20000 && wrong < 5; seed++) {
+		struct chance c = {.seed = seed * 0x9e3779b97f4a7c15ull};
+		struct mt_authz_policy *p[3];
+		struct mt_addr_ranges clients;
+		const struct mt_authz_policy *by;
+		struct mt_addr server, peer;
+		struct mt_authz_ports at;
+		struct mt_authz *a;
+		struct mt_region r;
+		struct said s;
+		bool is;
+
+		mt_region_init(&r, 1 << 20);
+		s = chance_call(&c);
+		s = (struct said){.peer = s.peer,
+			.server = s.server,
+			.bytes = true,
+			.server_port = s.server_port,
+			.service_port = s.service_port};
+		at = (struct mt_authz_ports){s.server_port, s.service_port};
+		for (uint32_t i = 0; i < 3; i++)
+			p[i] = mt_authz_compile(
+				&r, chance_policy(&c, &r), mt_codec_bytes(), &at, NULL);
+		a = mt_authz_set(&r, p, 1 + chance_of(&c, 2), NULL);
+		a = chance_of(&c, 2) ? mt_authz_set(&r, p + 2, 1, a) : a;
+		mt_addr_parse(s.server, &server);
+		mt_addr_parse(s.peer, &peer);
+		clients = mt_authz_clients(&r, a, &server, &at);
+		is = said_judge(&s, a, mt_codec_bytes(), &by, NULL) == MT_AUTHZ_ALLOWED;
+		allowed += is;
+		denied += !is;
+		wrong += mt_ranges_have(&clients, &peer) != is;
+		if (mt_ranges_have(&clients, &peer) != is)
+			printf("seed %llu: %d from %s\n", (unsigned long long)seed, is, s.peer);
+		CU_ASSERT_FALSE(r.failed);
+		mt_region_fini(&r);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT(allowed > 1000 && denied > 1000);
+}
+
 const struct mt_test random_tests[] = {
+	{"addresses_of_clients", addresses_of_clients},
 	{"both_evaluators_agree", both_evaluators_agree},
 	{"both_outcomes_are_met", both_outcomes_are_met},
 	{0},

@@ -57,6 +57,9 @@
 #define SECURITY(kind, spec)                                                                       \
 	"---\napiVersion: security.istio.io/v1\nkind: " kind "\n"                                  \
 	"metadata: {name: p, namespace: x}\nspec: " spec "\n"
+#define POLICY_HEAD                                                                                \
+	"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"                       \
+	"metadata: {name: p, namespace: x}\nspec: "
 #define AP(spec)    SECURITY("AuthorizationPolicy", spec)
 #define FROM(x)	    "from: [{source: {" x "}}]"
 #define TO(x)	    "to: [{operation: {" x "}}]"

@@ -544,12 +544,13 @@ static const struct {
 	{DENY(FROM("principals: ['*']") ", " TO("ports: ['9']")), false, MT_DIAG_WARNING,
 		"no selected endpoint has port 9"},
 	{AP("{}"), true, QUIET},
-	/* Addresses are not evaluated yet. */
-	{DENY(FROM("ipBlocks: [10.0.0.0/8]")), true, MT_DIAG_CLOSED, "rules by address"},
-	{ALLOW(FROM("notIpBlocks: [10.0.0.0/8]")), true, MT_DIAG_CLOSED, "rules by address"},
-	{ALLOW(FROM("remoteIpBlocks: [10.0.0.0/8]")), true, MT_DIAG_CLOSED, "rules by address"},
-	{ALLOW("when: [{key: source.ip, values: [10.0.0.0/8]}]"), true, MT_DIAG_CLOSED,
-		"rules by address"},
+	/* Packets show addresses. */
+	{DENY(FROM("ipBlocks: [10.0.0.0/8]")), false, QUIET},
+	{ALLOW(FROM("notIpBlocks: [10.0.0.0/8]")), false, QUIET},
+	{ALLOW(FROM("remoteIpBlocks: [10.0.0.0/8]")), false, QUIET},
+	{ALLOW("when: [{key: source.ip, values: [10.0.0.0/8]}]"), false, QUIET},
+	{ALLOW(FROM("ipBlocks: [10.0.0.0/8], principals: ['*']")), true, MT_DIAG_CLOSED,
+		"names \"principals\""},
 	{AP("{rules: [{" FROM("ipBlocks: [10.0.0.0/8]") "}, {}]}"), false, QUIET},
 	/* What packets do not show. */
 	{ALLOW(FROM("principals: ['*']")), true, MT_DIAG_CLOSED, "names \"principals\""},
@@ -609,6 +610,86 @@ static void closed_by_policies(void)
 			closing[i].severity == MT_DIAG_CLOSED);
 		unbuild(&b);
 	}
+}
+
+/* Rules by address, and the clients of both endpoints that they let through. */
+static const struct {
+	const char *policies, *client;
+	const char *let; /* for 198.51.100.1 and .2: + or -; "0": no list is made */
+} by_address[] = {
+	{"", "10.1.1.1", "0"},
+	{AP("{rules: [{" FROM("ipBlocks: [10.0.0.0/8]") "}, {}]}"), "192.0.2.1", "0"},
+	{DENY(FROM("ipBlocks: [10.0.0.0/8]")), "10.1.1.1", "--"},
+	{DENY(FROM("ipBlocks: [10.0.0.0/8]")), "11.1.1.1", "++"},
+	{DENY(FROM("ipBlocks: [10.0.0.0/8]")), "2001:db8::1", "++"},
+	{DENY(FROM("ipBlocks: ['::/0']")), "10.1.1.1", "++"},
+	{DENY(FROM("ipBlocks: ['::/0']")), "2001:db8::1", "--"},
+	{ALLOW(FROM("notIpBlocks: [10.0.0.0/8]")), "10.1.1.1", "--"},
+	{ALLOW(FROM("notIpBlocks: [10.0.0.0/8]")), "2001:db8::1", "++"},
+	{ALLOW(FROM("remoteIpBlocks: [10.0.0.0/8]")), "10.255.255.255", "++"},
+	{ALLOW(FROM("remoteIpBlocks: [10.0.0.0/8]")), "11.0.0.0", "--"},
+	{ALLOW("when: [{key: source.ip, values: [10.0.0.0/8], notValues: [10.1.1.1]}]"), "10.1.1.1",
+		"--"},
+	{ALLOW("when: [{key: source.ip, values: [10.0.0.0/8], notValues: [10.1.1.1]}]"), "10.1.1.2",
+		"++"},
+	{ALLOW(FROM("ipBlocks: [10.0.0.0/8]") ", " TO("ports: ['53', '5353']")), "10.1.1.1", "++"},
+	{ALLOW(FROM("ipBlocks: [10.0.0.0/8]") ", when: [{key: destination.ip, values: "
+					      "[198.51.100.2]}]"),
+		"10.1.1.1", "-+"},
+	{AP("{selector: {matchLabels: {app: b}}, action: DENY, rules: [{" FROM(
+		 "ipBlocks: [10.0.0.0/8]") "}]}"),
+		"10.1.1.1", "+-"},
+	/* Two of one name: both decide. */
+	{ALLOW(FROM("ipBlocks: [10.0.0.0/8]")) ALLOW(FROM("ipBlocks: [10.1.0.0/16]")), "10.2.1.1",
+		"--"},
+	{ALLOW(FROM("ipBlocks: [10.0.0.0/8]")) ALLOW(FROM("ipBlocks: [10.1.0.0/16]")), "10.1.1.1",
+		"++"},
+};
+
+static void rules_by_address(void)
+{
+	static char text[4096];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(by_address); i++) {
+		struct mt_addr client;
+		struct built b;
+		char let[8] = "0";
+
+		snprintf(text, sizeof(text), "%s%s", FORWARDED, by_address[i].policies);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		mt_addr_parse(by_address[i].client, &client);
+		for (uint32_t k = 0; b.s->l4->services[0].n_clients && k < 2; k++) {
+			const struct mt_l4_endpoint *e = &b.s->l4->services[0].v4->endpoints[k];
+
+			let[k] = !e->clients || mt_ranges_have(e->clients, &client) ? '+' : '-';
+			let[k + 1] = '\0';
+		}
+		if (strcmp(let, by_address[i].let) != 0)
+			printf("%s from %s: %s\n", by_address[i].policies, by_address[i].client,
+				let);
+		CU_ASSERT_STRING_EQUAL(let, by_address[i].let);
+		unbuild(&b);
+	}
+}
+
+/* More addresses than a load has room for: the service is refused, not open. */
+static void too_many_addresses(void)
+{
+	const uint32_t n = 270000;
+	char *text = malloc(64 * (size_t)n);
+	size_t len = (size_t)sprintf(text, "%s%s", FORWARDED,
+		POLICY_HEAD "{action: DENY, rules: [{from: [{source: {ipBlocks: [10.0.0.0/32");
+	struct built b;
+
+	for (uint32_t i = 1; i < n; i++)
+		len += (size_t)sprintf(text + len, ", 10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
+	sprintf(text + len, "]}}]}]}\n");
+	b = build_text(NULL, text);
+	CU_ASSERT_TRUE(!b.s || !b.s->l4);
+	CU_ASSERT_TRUE(is_told(&b, MT_DIAG_ERROR, "there is no room for the addresses"));
+	unbuild(&b);
+	free(text);
 }
 
 /* Another port of the same endpoints is judged by the policy as before. */
@@ -678,6 +759,8 @@ const struct mt_test forwarding_tests[] = {
 	{"forwarding_nat_addresses", nat_addresses},
 	{"forwarding_nat_of_the_start", nat_of_the_start},
 	{"forwarding_closed_by_policies", closed_by_policies},
+	{"forwarding_rules_by_address", rules_by_address},
+	{"forwarding_too_many_addresses", too_many_addresses},
 	{"forwarding_beside_a_terminated_port", beside_a_terminated_port},
 	{"forwarding_endpoints_of_tls", endpoints_of_tls},
 	{0},

@@ -192,9 +192,9 @@ static void test_far_candidate(void)
 {
 	uint8_t out[2] = {1, 0};
 	const struct mt_l4_endpoint_conf list[] = {
-		{addr("192.0.2.21"), 5000, 100000, {&out[0], 1, 1, NULL}},
-		{addr("192.0.2.22"), 5000, 1, {&out[1], 2, 2, NULL}},
-		{addr("192.0.2.23"), 5000, 0, {.unhealthy = NULL}}};
+		{addr("192.0.2.21"), 5000, 100000, {&out[0], 1, 1, NULL}, 0},
+		{addr("192.0.2.22"), 5000, 1, {&out[1], 2, 2, NULL}, 0},
+		{addr("192.0.2.23"), 5000, 0, {.unhealthy = NULL}, 0}};
 	const struct mt_l4_group *g;
 	struct mt_l4_set *set;
 

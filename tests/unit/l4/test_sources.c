@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients that may use a service: lists of networks, and what becomes of flows of others. */
 #include "mt_l4_priv.h"
+#include "conn.h"
 #include "scene.h"
 #include "test_l4.h"
 
@@ -145,5 +146,54 @@ static void flows(void)
 	l4_sources_free(sources);
 }
 
-const struct mt_test source_tests[] = {
-	{"lists", lists}, {"families", families}, {"at random", at_random}, {"flows", flows}, {0}};
+/*
+ * A policy of one endpoint: its flows are refused and end, TCP by a reset, and none of them goes to
+ * the other endpoint.
+ */
+static void policies(void)
+{
+	static struct scene s;
+	struct mt_addr_range range = {fx_addr("10.2.0.0"), fx_addr("10.2.255.255")};
+	struct mt_addr_ranges clients = {&range, 1};
+	struct sc_udp u = {"10.1.1.1", "192.0.2.80", 0, 4000, 40, 0, false};
+	uint32_t sent = 0, flows, resets;
+
+	sc_open(&s, 1, 400);
+	for (u.sport = 1; u.sport <= 60; u.sport++)
+		CU_ASSERT_PTR_NOT_NULL(sc_pass(&s, &u));
+	for (uint32_t i = 0; i < s.set->n_services; i++)
+		if (s.set->services[i].id == SC_NAT || s.set->services[i].id == SC_NAT_TCP)
+			s.set->services[i].v4->endpoints[0].clients = &clients;
+	s.set->generation++;
+	for (uint32_t i = 0; i < 2000; i++)
+		sc_turn(&s, MT_MSEC);
+	flows = sc_flows(&s);
+	CU_ASSERT(flows > 5 && flows < 55);
+	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_ended), 60 - flows);
+	for (u.sport = 1; u.sport <= 60; u.sport++)
+		sent += sc_pass(&s, &u) != NULL;
+	CU_ASSERT_EQUAL(sent, flows);
+	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_policy_denied), 60 - flows);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).policy_denied, 60 - flows);
+	u.src = "10.2.1.1";
+	for (u.sport = 1; u.sport <= 60; u.sport++)
+		CU_ASSERT_PTR_NOT_NULL(sc_pass(&s, &u));
+	resets = (uint32_t)fx_count(&s.f, MT_NET_forward_reset_out);
+	for (uint16_t port = 1; port <= 40; port++) {
+		const struct cn_segment g = {.src = "10.1.1.1",
+			.dst = "192.0.2.80",
+			.sport = port,
+			.dport = 5432,
+			.flags = SYN};
+
+		CU_ASSERT_PTR_NOT_NULL(cn_pass(&s, &g));
+		s.f.now += 20 * MT_MSEC; /* resets are limited */
+	}
+	resets = (uint32_t)fx_count(&s.f, MT_NET_forward_reset_out) - resets;
+	CU_ASSERT(resets > 5);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT_TCP).policy_denied, resets);
+	CU_ASSERT(sc_close(&s));
+}
+
+const struct mt_test source_tests[] = {{"lists", lists}, {"families", families},
+	{"at random", at_random}, {"flows", flows}, {"policies", policies}, {0}};
