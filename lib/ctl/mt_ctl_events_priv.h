@@ -83,6 +83,20 @@ const char *mt_events_closed_next(const struct mt_ctl *c, uint32_t *pos, const c
 /* Logs rate limits that start or stop to refuse calls. */
 void mt_events_limits(struct mt_ctl *c);
 
+/* ---- one_way.c ------------------------------------------------------------------------------ */
+
+#define MT_ONE_WAY_NS (30 * MT_SEC)
+
+struct mt_one_way;
+struct mt_l4_service;
+/* Looks which forwarded services get no replies through this node. */
+void mt_events_one_way(struct mt_ctl *c);
+/*
+ * Time, ns, for which clients of the service have sent and its endpoints have not; 0: they have, or
+ * it is less than MT_ONE_WAY_NS, or the mode is not `nat`.
+ */
+uint64_t mt_events_one_way_for(const struct mt_ctl *c, const struct mt_l4_service *s);
+
 /* ---- certificates.c ------------------------------------------------------------------------- */
 
 /* How far a certificate's lifetime is over. */
@@ -134,6 +148,8 @@ struct mt_events {
 	/* limits.c */
 	uint64_t refused;    /* calls that any limit refused, at the last look */
 	uint32_t n_refusing; /* limits that refuse at present */
+	/* one_way.c */
+	struct mt_one_way *one_way; /* by mt_l4_service.id; NULL: nothing was forwarded yet */
 	/* certificates.c */
 	struct mt_strmap certificates; /* struct mt_cert_look, by its name */
 	uint64_t certificates_next;    /* ns: when to look again */

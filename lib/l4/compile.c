@@ -238,6 +238,7 @@ static int add_services(struct mt_l4_set *s, const struct mt_l4_conf *c, struct 
 		to->owner = owner_of(v);
 		to->port = v->port;
 		to->proto = v->proto;
+		to->mode = (uint8_t)v->mode;
 		to->closed = v->closed;
 		to->name = strdup(v->name);
 		rc = check_service(c, v, s->n_nat4, s->n_nat6, e);

@@ -169,7 +169,7 @@ static bool forward(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
 		e->packets++;
 	}
 	s = &l->stats[e->service & L4_SERVICE];
-	mt_count(&s->packets, 0);
+	mt_count(s->packets, idx & 1);
 	mt_count_n(&s->bytes, 0, len);
 	rewrite(m, e, &l->entries[idx ^ 1]);
 	return mt_net_forward(l->net, m, dst);

@@ -134,7 +134,9 @@ uint64_t *mt_l4_counters(struct mt_l4 *l);
  * are uint64_t.
  */
 struct mt_l4_stats {
-	uint64_t flows_made, packets, bytes; /* packets and bytes (IP) in both directions */
+	uint64_t flows_made;
+	uint64_t packets[2];	/* from clients, from endpoints */
+	uint64_t bytes;		/* of IP packets in both directions */
 	uint64_t closed;	/* packets dropped because a policy closes the service */
 	uint64_t denied;	/* packets dropped because the client is not among its clients */
 	uint64_t policy_denied; /* packets refused because a policy denies the client's address */

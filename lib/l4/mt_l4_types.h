@@ -240,6 +240,7 @@ struct mt_l4_service {
 	uint64_t owner; /* hash of the key or the name; not 0 */
 	uint16_t port;	/* of the VIPs */
 	uint8_t proto;
+	uint8_t mode; /* enum mt_l4_mode */
 	char *name;
 	bool closed;
 	struct mt_l4_group *v4, *v6;   /* NULL: none */

@@ -55,7 +55,7 @@ static void take_hop(struct rte_mbuf *m)
 
 static void count_bytes(struct mt_l4 *l, uint32_t service, const struct rte_mbuf *m)
 {
-	mt_count(&l->stats[service].packets, 0);
+	mt_count(l->stats[service].packets, 0);
 	mt_count_n(&l->stats[service].bytes, 0, length_of(m));
 }
 

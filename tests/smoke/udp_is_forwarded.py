@@ -15,7 +15,7 @@ import threading
 from meltemi_lab import Lab, check, equal, main, netns, within
 from meltemi_lab.columns import every_column_selects
 
-NAT, FULL, CLOSED, TCP = "240.240.5.1", "240.240.5.2", "240.240.5.3", "240.240.5.4"
+NAT, FULL, CLOSED, TCP, MUTE = "240.240.5.1", "240.240.5.2", "240.240.5.3", "240.240.5.4", "240.240.5.5"
 SOURCE = "198.51.100.50"  # of nat-full
 FLOWS = 80  # with weights 1 and 3 the heavier endpoint has less than half of them once in 700,000 times
 PORT = 5353
@@ -197,6 +197,18 @@ def by_policy(lab, daemon):
     equal(status, "in-force", "the policy's status")
 
 
+def without_replies(lab, daemon):
+    """Endpoints of this service get datagrams and send none back through the node."""
+    if not SENT[MUTE]:
+        sock = client(lab)
+        sock.settimeout(0.2)
+        check(ask(sock, MUTE, "hello") is None, "an answer of a port where nothing listens")
+        return
+    within(60, lambda: "no reply has returned through this node" in (rows(daemon)[MUTE]["reason"] or ""), "why nothing comes back", step=0.5)
+    equal([row["reason"] for address, row in rows(daemon).items() if address != MUTE], [None] * 3, "the reasons of ports with replies")
+    check("no reply of forwarded port" in daemon.shell("show", "health"), "health says nothing of the replies")
+
+
 def forwarded(workers):
     SENT.clear()
     with Lab(servers=2) as lab:
@@ -209,16 +221,18 @@ def forwarded(workers):
         daemon.write("full.yaml", entry("full", FULL, mode="udp-echo=nat-full"))
         daemon.write("tcp.yaml", entry("tcp", TCP, kind="tcp"))
         daemon.write("closed.yaml", entry("closed", CLOSED) + "---\n" + POLICY)
+        daemon.write("mute.yaml", entry("mute", MUTE).replace(f"number: {PORT}", f"number: {PORT}, targetPort: 5999"))
         with lab.listening("server1", PORT, lambda sock: sock.sendall(sock.recv(100))), \
                 lab.listening("server2", PORT, lambda sock: sock.sendall(sock.recv(100))):
             daemon.start()
-            within(20, lambda: len(rows(daemon)) == 3, "three forwarded ports")
+            within(20, lambda: len(rows(daemon)) == 4, "four forwarded ports")
             equal({a: (row["mode"], row["state"]) for a, row in rows(daemon).items()},
-                  {NAT: ("nat", "forwarded"), FULL: ("nat-full", "forwarded"), CLOSED: ("nat", "closed")}, "`show forwarding`")
+                  {NAT: ("nat", "forwarded"), FULL: ("nat-full", "forwarded"), CLOSED: ("nat", "closed"), MUTE: ("nat", "forwarded")}, "`show forwarding`")
             check("callers" in rows(daemon)[CLOSED]["reason"], f"why it is closed: {rows(daemon)[CLOSED]}")
             flows(lab, NAT, "192.0.2.2")
             flows(lab, FULL, SOURCE)
             tables(daemon, workers)
+            without_replies(lab, daemon)
             equal(ask(client(lab), CLOSED, "hello", tries=1), None, "an answer of the closed port")
             sock = lab.connect("client", TCP, PORT)
             sock.sendall(b"by TCP")
@@ -230,6 +244,7 @@ def forwarded(workers):
         check(ask(client(lab), CLOSED, "hello") is not None, "no answer of the port that was closed")
         by_lists(lab, daemon)
         by_policy(lab, daemon)
+        without_replies(lab, daemon)
         daemon.leaves("errors", "a policy that cannot be evaluated closes a port", "it closes the forwarded port")
         print(f"{workers} worker(s): {2 * FLOWS} flows", flush=True)
 

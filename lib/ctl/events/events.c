@@ -29,6 +29,7 @@ void mt_events_turn(struct mt_ctl *c)
 	mt_events_hangs(c);
 	mt_events_services(c);
 	mt_events_limits(c);
+	mt_events_one_way(c);
 	mt_events_certificates(c);
 }
 
@@ -37,6 +38,7 @@ void mt_events_fini(struct mt_ctl *c)
 	if (!c->events)
 		return;
 	free(c->events->lacks);
+	free(c->events->one_way);
 	mt_events_hangs_fini(c->events);
 	mt_events_services_fini(c->events);
 	mt_events_certificates_fini(c->events);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checks the node itself: state, documents, workers, memory, and counters of the last minute. */
 #include "counted.h"
+#include "mt_ctl_events_priv.h"
 #include "mt_ctl_load_priv.h"
+#include "mt_l4.h"
 #include "mt_health.h"
 #include "mt_objects.h"
 
@@ -9,6 +11,7 @@
 #include <string.h>
 
 #define READY_TOLD     8u /* conditions reported at most */
+#define ONE_WAY_TOLD   8u /* services without replies reported at most */
 #define BUSY_WARN_PCT  85 /* of the last minute, in busy loop iterations */
 #define POOL_WARN_PCT  10 /* fewest free since start */
 #define POOL_FAULT_PCT 5  /* free now */
@@ -28,7 +31,7 @@ static void check_drained(struct mt_health *h)
 	}
 }
 
-/* One line: that a port is forwarded is configured, and no fault. */
+/* Notes: that a port is forwarded is configured, and a service may have no replies. */
 static void check_forwarded(struct mt_health *h)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(h->c);
@@ -38,6 +41,19 @@ static void check_forwarded(struct mt_health *h)
 			"%u forwarded ports: the node neither encrypts their packets nor knows "
 			"the identities of their senders",
 			s->n_forwards);
+	for (uint32_t i = 0, n = 0; s && s->l4 && i < s->l4->n_services && n < ONE_WAY_TOLD; i++) {
+		const struct mt_l4_service *v = &s->l4->services[i];
+		uint64_t ns = mt_events_one_way_for(h->c, v);
+
+		n += ns != 0;
+		if (ns)
+			mt_found(h, MT_FOUND_NOTE, v->name,
+				"route endpoints' replies to clients through this node, or use "
+				"mode nat-full; a service without replies has this note always",
+				"no reply of forwarded port %u has returned through this node for "
+				"%u s, while clients sent",
+				v->port, (uint32_t)(ns / MT_SEC));
+	}
 }
 
 void mt_check_state(struct mt_health *h)

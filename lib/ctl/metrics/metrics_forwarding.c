@@ -35,12 +35,14 @@ static bool next(struct mt_collect *k, struct forwarded *f)
 	return true;
 }
 
-static void emit(struct mt_collect *k, const struct forwarded *f, const char *reason, uint64_t v)
+/* `more`: the value of the family's fourth label; NULL: it has three. */
+static void emit(struct mt_collect *k, const struct forwarded *f, const char *name,
+	const char *more, uint64_t v)
 {
 	const struct mt_label labels[] = {{"service", f->s->name}, {"port", f->port},
-		{"protocol", f->s->proto == IPPROTO_TCP ? "tcp" : "udp"}, {"reason", reason}};
+		{"protocol", f->s->proto == IPPROTO_TCP ? "tcp" : "udp"}, {name, more}};
 
-	mt_sample(k->out, k->f, labels, reason ? 4 : 3, (double)v);
+	mt_sample(k->out, k->f, labels, more ? 4 : 3, (double)v);
 }
 
 static void collect(struct mt_collect *k)
@@ -48,7 +50,17 @@ static void collect(struct mt_collect *k)
 	struct forwarded f;
 
 	while (next(k, &f))
-		emit(k, &f, NULL, mt_collect_member(k, &f.stats));
+		emit(k, &f, NULL, NULL, mt_collect_member(k, &f.stats));
+}
+
+static void collect_packets(struct mt_collect *k)
+{
+	struct forwarded f;
+
+	while (next(k, &f)) {
+		emit(k, &f, "from", "clients", f.stats.packets[0]);
+		emit(k, &f, "from", "endpoints", f.stats.packets[1]);
+	}
 }
 
 /* Only reasons for which something was refused. */
@@ -66,12 +78,12 @@ static void collect_refused(struct mt_collect *k)
 
 		for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
 			if (all[i].n)
-				emit(k, &f, all[i].reason, all[i].n);
+				emit(k, &f, "reason", all[i].reason, all[i].n);
 		for (uint32_t i = 0; i < MT_L4_LIMITS; i++) {
 			uint64_t n = mt_ctl_forwarded_limited(k->c, f.s->id, (enum mt_l4_limit)i);
 
 			if (n)
-				emit(k, &f, mt_l4_limit_names[i], n);
+				emit(k, &f, "reason", mt_l4_limit_names[i], n);
 		}
 	}
 }
@@ -84,10 +96,11 @@ const struct mt_family_row mt_families_forwarding[] = {
 	{"meltemi_forwarding_flows_total", MT_COUNTER, "flows", LABELS,
 		"flows made of a service that is forwarded at layer 4" BOUND, collect,
 		STAT(flows_made)},
-	{"meltemi_forwarding_packets_total", MT_COUNTER, "packets", LABELS,
-		"packets that were forwarded, in both directions", collect, STAT(packets)},
+	{"meltemi_forwarding_packets_total", MT_COUNTER, "packets", LABELS ", from",
+		"packets that were forwarded, from clients and from endpoints", collect_packets, 0},
 	{"meltemi_forwarding_bytes_total", MT_COUNTER, "bytes", LABELS,
-		"bytes of these packets, from the IP header on", collect, STAT(bytes)},
+		"bytes of these packets in both directions, from the IP header on", collect,
+		STAT(bytes)},
 	{"meltemi_forwarding_refused_total", MT_COUNTER, "packets", LABELS ", reason",
 		"packets refused or dropped: `closed`: a policy closes the port, `policy_denied`: "
 		"a "

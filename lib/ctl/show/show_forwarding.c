@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ports that are forwarded at layer 4. */
+#include "mt_ctl_events_priv.h"
 #include "mt_ctl_forwarding_priv.h"
 
 #include "mt_authz.h"
@@ -20,16 +21,6 @@ const struct mt_forward *mt_ctl_forward_at(
 const char *mt_ctl_transport(uint8_t protocol)
 {
 	return protocol == IPPROTO_TCP ? "tcp" : protocol == IPPROTO_UDP ? "udp" : "other";
-}
-
-static json_t *reason_of(const struct mt_cluster *c, bool has_endpoints)
-{
-	char text[600];
-
-	if (!c->closed_by)
-		return has_endpoints ? json_null() : json_string("no endpoint can be used");
-	snprintf(text, sizeof(text), "closed by %s", c->closed_by->by);
-	return mt_json_text(text);
 }
 
 static const struct mt_l4_row *row_of(const struct mt_snapshot *s, const struct mt_forward *f)
@@ -111,6 +102,25 @@ static uint64_t refused_of(const struct mt_ctl *c, const struct mt_l4_row *r)
 	return sum;
 }
 
+static json_t *reason_of(const struct mt_ctl *ctl, const struct mt_snapshot *s,
+	const struct mt_cluster *c, const struct mt_l4_row *r, bool has_endpoints)
+{
+	uint64_t ns = r ? mt_events_one_way_for(ctl, mt_l4_service(s->l4, r->service)) : 0;
+	char text[600];
+
+	if (!c->closed_by && ns) {
+		snprintf(text, sizeof(text),
+			"for %" PRIu64 " s no reply has returned through this node: route "
+			"endpoints' replies to clients through it, or use nat-full",
+			(uint64_t)(ns / MT_SEC));
+		return mt_json_text(text);
+	}
+	if (!c->closed_by)
+		return has_endpoints ? json_null() : json_string("no endpoint can be used");
+	snprintf(text, sizeof(text), "closed by %s", c->closed_by->by);
+	return mt_json_text(text);
+}
+
 /* True if the Node or a policy lets only some clients through. */
 static bool are_listed(const struct mt_snapshot *s, const struct mt_l4_row *r)
 {
@@ -135,14 +145,14 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 		MT_M("unhealthy", unhealthy_of(c, ctl->now)), MT_M("check", check_of(r)),
 		MT_M("clients", are_listed(s, r) ? "listed" : "all"),
 		MT_M("limits", limits_of(ctl, r)), MT_M("refused", refused_of(ctl, r)),
-		MT_M("flows_made", stats.flows_made), MT_M("packets", stats.packets),
-		MT_M("bytes", stats.bytes),
+		MT_M("flows_made", stats.flows_made),
+		MT_M("packets", stats.packets[0] + stats.packets[1]), MT_M("bytes", stats.bytes),
 		MT_M("denied", stats.denied + stats.policy_denied + stats.closed),
 		MT_M("no_nat_port", stats.no_nat_port),
 		MT_M("state", c->closed_by    ? "closed"
 			      : has_endpoints ? "forwarded"
 					      : "no endpoints"),
-		MT_M("reason", reason_of(c, has_endpoints)),
+		MT_M("reason", reason_of(ctl, s, c, r, has_endpoints)),
 		MT_M("origin", mt_json_origin(f->file, f->line)));
 }
 

@@ -248,7 +248,7 @@ static void no_bucket(void)
 	CU_ASSERT(sc_count(&ow, MT_L4_without_flow) > 0);
 	CU_ASSERT_EQUAL(sc_count(&ow, MT_L4_table_full), 0);
 	CU_ASSERT_EQUAL(sc_count(&ow, MT_L4_forwarded), 1 + 298 * 3);
-	CU_ASSERT_EQUAL(sc_stats(&ow, SC_DSR).packets, 1 + 298 * 3);
+	CU_ASSERT_EQUAL(sc_stats(&ow, SC_DSR).packets[0], 1 + 298 * 3);
 	CU_ASSERT(sc_close(&ow));
 }
 
