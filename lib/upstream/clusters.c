@@ -96,13 +96,11 @@ static struct mt_cluster_entry *new_entry(struct mt_cluster_index *x)
 	return e;
 }
 
-/* Prepares an entry for another name: only the index stays. */
+/* Prepares an entry for another name: only what belongs to its index stays. */
 static void reset(struct mt_cluster_entry *e)
 {
-	uint32_t index = e->index;
-
 	free(e->name);
-	*e = (struct mt_cluster_entry){.index = index};
+	*e = (struct mt_cluster_entry){.index = e->index, .budget = e->budget};
 }
 
 static struct mt_cluster_entry *get(struct mt_cluster_index *x, const char *name, uint64_t now)
@@ -162,6 +160,7 @@ void mt_cluster_index_fini(struct mt_cluster_index *x)
 {
 	for (uint32_t i = 0; i < x->n; i++) {
 		free(x->by_index[i]->name);
+		mt_budget_free(x->by_index[i]->budget);
 		free(x->by_index[i]);
 	}
 	free(x->by_index);

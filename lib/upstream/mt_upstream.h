@@ -9,6 +9,7 @@
 #include "mt_addr.h"
 #include "mt_balance.h"
 #include "mt_outcome.h"
+#include "mt_retry_budget.h"
 #include "mt_view.h"
 
 enum mt_upstream_outcome {
@@ -195,7 +196,9 @@ struct mt_cluster {
 	 * Limits for the whole node; 0: not set. max_pending limits calls that wait for a connection.
 	 */
 	uint32_t max_connections, max_pending;
-	uint32_t max_outstanding; /* not enforced: calls are not counted by cluster */
+	struct mt_retry_budget retry_budget;
+	struct mt_budget_account *budget; /* of `retry_budget`; NULL: it has no bound */
+	uint32_t max_outstanding;	  /* not enforced: calls are not counted by cluster */
 	bool multiplexing;
 	/*
 	 * Panic threshold: while less than this percentage of endpoints is in rotation, ejected ones
@@ -508,6 +511,16 @@ void mt_upstream_cluster_put(struct mt_upstream_registry *r, uint32_t index, uin
 
 /* Name of the cluster; NULL if the index was never used. Valid while the cluster is referenced. */
 const char *mt_upstream_cluster_name(const struct mt_upstream_registry *r, uint32_t index);
+
+/*
+ * The retry budget's account of the cluster at this index, which must be referenced. `workers`: of
+ * the node. With `counts` it counts outstanding calls. NULL: no memory.
+ */
+struct mt_budget_account *mt_upstream_budget(
+	struct mt_upstream_registry *r, uint32_t index, uint16_t workers, bool counts);
+/* The account at this index, for code that loads a worker's image; NULL: there is none. */
+struct mt_budget_account *mt_upstream_budget_at(
+	const struct mt_upstream_registry *r, uint32_t index);
 
 /* State of on-demand discovery of the cluster at this index, which must be referenced. */
 struct mt_demand *mt_upstream_demand(struct mt_upstream_registry *r, uint32_t index);

@@ -22,6 +22,7 @@ struct mt_cluster_entry {
 	struct mt_cluster_entry *next_idle;
 	bool queued;
 	struct mt_demand demand;
+	struct mt_budget_account *budget; /* of its index: kept for the next name; NULL: none yet */
 };
 
 /* clusters.c: cluster indexes. */
@@ -40,6 +41,9 @@ struct mt_upstream_registry {
 };
 
 void mt_cluster_index_fini(struct mt_cluster_index *x);
+
+/* retry_budget.c; NULL is allowed. */
+void mt_budget_free(struct mt_budget_account *a);
 
 /*
  * careful.c: true if endpoint i, in a cluster with a warm-up, is warm enough for the random `rnd`.

@@ -4,4 +4,5 @@
 #include "mt_test.h"
 #include "mt_upstream.h"
 
-extern const struct mt_test careful_tests[], outlier_tests[], pick_tests[], registry_tests[];
+extern const struct mt_test careful_tests[], outlier_tests[], pick_tests[], registry_tests[],
+	retry_budget_tests[];
