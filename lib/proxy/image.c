@@ -136,9 +136,9 @@ static void health_check(struct mt_image *im, void *obj, void *arg)
 
 /* ---- calls -------------------------------------------------------------------------------------- */
 
-static void side(struct mt_image *im, struct mt_proxy *p, const struct mt_exchange *ex)
+static void side(struct mt_image *im, const struct proxy_image *x, const struct mt_exchange *ex)
 {
-	struct mt_exchange_side *s = &p->sides[ex->self.idx];
+	struct mt_exchange_side *s = &x->p->sides[ex->self.idx];
 
 	if (ex->filters)
 		MT_IMAGE(im, s->own);
@@ -156,6 +156,8 @@ static void side(struct mt_image *im, struct mt_proxy *p, const struct mt_exchan
 		MT_IMAGE(im, s->retained);
 		mt_image_chain(im, &s->retained);
 	}
+	if (ex->budgeted)
+		mt_name_budget(im, x, &s->budget);
 }
 
 static void attempt(struct mt_image *im, const struct proxy_image *x, struct mt_exchange *ex)
@@ -165,6 +167,7 @@ static void attempt(struct mt_image *im, const struct proxy_image *x, struct mt_
 	mt_image_list(im, &a->node);
 	mt_name_cluster(im, ex->snap, &a->cluster);
 	mt_name_endpoint(im, x, &a->ep);
+	mt_name_budget(im, x, &a->counted);
 }
 
 static void exchange(struct mt_image *im, void *obj, void *arg)
@@ -188,7 +191,7 @@ static void exchange(struct mt_image *im, void *obj, void *arg)
 		ex->asked = 0;
 		mt_tokens_forget(ex);
 	}
-	side(im, x->p, ex);
+	side(im, x, ex);
 }
 
 static void lanes(struct mt_image *im, void *obj, void *arg)

@@ -42,6 +42,19 @@ void mt_name_endpoint(struct mt_image *im, const struct proxy_image *x, struct m
 		mt_image_fail(im, -ENOENT, "an endpoint of the image is not here");
 }
 
+void mt_name_budget(
+	struct mt_image *im, const struct proxy_image *x, struct mt_budget_account **budget)
+{
+	uint32_t n = !im->loading && *budget ? (*budget)->index + 1 : 0;
+
+	MT_IMAGE(im, n);
+	if (!im->loading)
+		return;
+	*budget = n && !im->error ? x->names->budget(x->names->arg, n - 1) : NULL;
+	if (n && !*budget)
+		mt_image_fail(im, -ENOENT, "a retry budget of the image is not here");
+}
+
 /*
  * The place of `part` among n of `size` bytes from `base` on, + 1; NULL: 0. When loading: what the image says, 0 if that is
  * none of them.

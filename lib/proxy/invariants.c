@@ -63,6 +63,8 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 			return "changes are kept of a call that is not suspended";
 		if (ex->state == MT_EX_BACKOFF && !ex->retained)
 			return "a call waits for an attempt and has no request";
+		if (ex->budgeted && (!ex->side || ex->state >= MT_EX_REPLYING))
+			return "a call that is answered has a unit of a retry budget";
 		pending += ex->pending;
 		retained += ex->retained ? mt_exchange_side(p, ex)->retained.truesize : 0;
 	}

@@ -21,6 +21,8 @@ struct mt_proxy_names {
 	struct mt_snapshot *(*snapshot)(void *arg, uint64_t version);
 	/* The endpoint state with this index. */
 	struct mt_ep_state *(*endpoint)(void *arg, uint32_t index);
+	/* The retry budget's account with this index of a cluster. */
+	struct mt_budget_account *(*budget)(void *arg, uint32_t cluster);
 	/* The codec with this identity. */
 	const struct mt_codec *(*codec)(void *arg, uint64_t identity);
 	/* For saving: one past the largest index of endpoints and of clusters. */
@@ -32,8 +34,8 @@ void mt_proxy_image_parts(struct mt_proxy *p, struct mt_image *im);
 /*
  * Saves the proxy, or loads the image into a new proxy (im->loading). Call between loop iterations.
  * Saving returns the rate limit tokens that filters hold in reserve, and changes nothing else. If
- * loading sets im->error, destroy the proxy. References to snapshots move from the saved proxy to
- * the loaded one.
+ * loading sets im->error, destroy the proxy. References to snapshots, and units of retry budgets,
+ * move from the saved proxy to the loaded one.
  */
 void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_proxy_names *names);
 /*

@@ -13,6 +13,8 @@ struct proxy_image {
 /* Each may be NULL in the object. `in`, `of`: the snapshot, listener or service that it is a part of, loaded before. */
 void mt_name_codec(struct mt_image *im, const struct proxy_image *x, const struct mt_codec **codec);
 void mt_name_endpoint(struct mt_image *im, const struct proxy_image *x, struct mt_ep_state **ep);
+void mt_name_budget(
+	struct mt_image *im, const struct proxy_image *x, struct mt_budget_account **budget);
 void mt_name_cluster(
 	struct mt_image *im, const struct mt_snapshot *in, const struct mt_cluster **cluster);
 void mt_name_service(

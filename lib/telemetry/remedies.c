@@ -423,6 +423,10 @@ static const struct remedy remedies[] = {
 	{"proxy", "endpoint_overloaded",
 		"the server gets more calls than it can answer in time: add endpoints, or limit "
 		"its callers (localRateLimit); `show endpoints` names it"},
+	{"proxy", "retry_over_budget",
+		"many calls fail at once: `show endpoints`, `show outliers`; if servers can take "
+		"more, raise maxRetries or retryBudget of the DestinationRule (max_retries, "
+		"retry_budget of the xDS cluster)"},
 	{"proxy", "reply_overload",
 		"servers are slower than their clients: `show endpoints`; add endpoints, or "
 		"memory; "

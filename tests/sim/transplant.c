@@ -43,6 +43,11 @@ static struct mt_ep_state *endpoint_of(void *arg, uint32_t index)
 	return mt_upstream_ep_at(((const struct config_store *)arg)->registry, index);
 }
 
+static struct mt_budget_account *budget_of(void *arg, uint32_t cluster)
+{
+	return mt_upstream_budget_at(((const struct config_store *)arg)->registry, cluster);
+}
+
 /* A world may have one of its own, with the name of another. */
 static const struct mt_codec *codec_of(void *arg, uint64_t identity)
 {
@@ -61,6 +66,7 @@ static struct mt_proxy_names names_of(struct config_store *st)
 		.arg = st,
 		.snapshot = snapshot_of,
 		.endpoint = endpoint_of,
+		.budget = budget_of,
 		.codec = codec_of,
 		.n_endpoints = mt_upstream_ep_indexes(st->registry),
 		.n_clusters = mt_upstream_cluster_indexes(st->registry),

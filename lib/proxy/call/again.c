@@ -15,7 +15,11 @@
  * - A call that the server may have read is repeated only if the policy allows it, and on a
  *   connection without ids only if its method is known to answer (oneway.c): another call must not
  *   get a late reply.
+ * - A further attempt takes a unit of its cluster's retry budget (mt_retry_budget.h), from its
+ *   decision until it is answered or ends, back-off included. If it is not read and sent again, it
+ *   keeps the unit. If the budget is used up, the call ends as if it had no attempts left.
  */
+#include "mt_mutant.h"
 #include "call/mt_call_priv.h"
 
 /* Longer requests are not retained. */
@@ -44,6 +48,21 @@ void mt_again_drop(struct mt_proxy *p, struct mt_exchange *ex)
 	if (d)
 		charge(d, -(int64_t)c->truesize);
 	mt_chain_free(c);
+}
+
+void mt_again_unit(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	ex->budgeted = false;
+	if (!mt_mutant(MT_MUTANT_budget_not_returned))
+		mt_budget_return(mt_exchange_side(p, ex)->budget);
+}
+
+mt_noinline void mt_again_ended(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (ex->retained)
+		mt_again_drop(p, ex);
+	if (ex->budgeted)
+		mt_again_unit(p, ex);
 }
 
 /* Copies the request into buffers. */
@@ -135,16 +154,33 @@ static const struct mt_retry *policy_of(
 	return may_repeat(p, ex, why) ? retry : NULL;
 }
 
-mt_noinline bool mt_again_later(
-	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why, enum mt_local_reply what)
+/*
+ * Takes a unit of the cluster's retry budget, in place of that of the attempt before. False: the
+ * budget is used up.
+ */
+static bool take_unit(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_exchange_side *side = mt_exchange_side(p, ex);
-	const struct mt_retry *retry = policy_of(p, ex, why);
+	const struct mt_cluster *c = ex->attempt.cluster;
 
-	if (!retry) {
-		mt_again_drop(p, ex);
+	if (ex->budgeted)
+		mt_again_unit(p, ex);
+	if (mt_likely(!c->budget))
+		return true;
+	if (!mt_budget_take(c->budget, &c->retry_budget)) {
+		mt_count(p->counters, MT_PROXY_retry_over_budget);
 		return false;
 	}
+	mt_exchange_side(p, ex)->budget = c->budget;
+	ex->budgeted = true;
+	return true;
+}
+
+/* Ends the attempt; the call waits for the next one. */
+static void wait_for_next(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_retry *retry,
+	enum mt_local_reply what)
+{
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
+
 	mt_exchange_detach(p, ex);
 	if (ex->pending)
 		mt_exchange_waits_no_more(p, ex);
@@ -162,6 +198,18 @@ mt_noinline bool mt_again_later(
 	mt_exchange_trace_retry(p, ex);
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
 		MT_MIN(back_off(p, retry, side->attempts), left(p, side)));
+}
+
+mt_noinline bool mt_again_later(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why, enum mt_local_reply what)
+{
+	const struct mt_retry *retry = policy_of(p, ex, why);
+
+	if (!retry || !take_unit(p, ex)) {
+		mt_again_drop(p, ex);
+		return false;
+	}
+	wait_for_next(p, ex, retry, what);
 	return true;
 }
 
@@ -190,11 +238,13 @@ static void count_rejected(
 bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {
 	enum mt_retry_on why = by_class[reply->status].why;
+	const struct mt_retry *retry = ex->retained && why ? policy_of(p, ex, why) : NULL;
 
-	if (!ex->retained || !why || !policy_of(p, ex, why))
+	if (!retry || !take_unit(p, ex))
 		return false;
 	count_rejected(p, ex, reply);
-	return mt_again_later(p, ex, why, by_class[reply->status].what);
+	wait_for_next(p, ex, retry, by_class[reply->status].what);
+	return true;
 }
 
 /* The bytes of the next attempt. 0 or -ENOMEM. */

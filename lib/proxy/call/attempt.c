@@ -26,6 +26,11 @@ struct mt_attempt *mt_attempt_new(
 	st->outstanding++;
 	st->requests++;
 	p->n_attempts++;
+	a->counted = NULL;
+	if (mt_unlikely(a->cluster->retry_budget.bound == MT_RETRY_BOUND_SHARE)) {
+		a->counted = a->cluster->budget;
+		mt_budget_count(a->counted, p->worker, 1);
+	}
 	return a;
 }
 
@@ -149,6 +154,8 @@ void mt_attempt_leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a)
 	if (!mt_mutant(MT_MUTANT_endpoint_not_left))
 		p->lb.outstanding[a->ep_index]--;
 	p->ep_stats[a->ep_index].outstanding--;
+	if (mt_unlikely(a->counted))
+		mt_budget_count(a->counted, p->worker, -1);
 }
 
 void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a)

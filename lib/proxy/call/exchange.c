@@ -201,8 +201,7 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	const struct mt_attempt *a = mt_exchange_attempt(ex);
 	struct mt_ep_state *ep = mt_attempt_ep(a);
 
-	if (mt_unlikely(ex->retained))
-		mt_again_drop(p, ex);
+	mt_again_end(p, ex);
 	mt_exchange_replied(ex, reply->status, p->now);
 	ex->attempt.reply_len = reply->len;
 	mt_admit_answered(p, a);

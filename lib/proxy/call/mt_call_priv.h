@@ -41,6 +41,16 @@ static inline bool mt_again(
 {
 	return mt_unlikely(ex->retained) && mt_again_later(p, ex, why, what);
 }
+/* Returns the unit of the retry budget. */
+void mt_again_unit(struct mt_proxy *p, struct mt_exchange *ex);
+/* Frees the retained request, and returns the unit of the retry budget; there is one of them. */
+void mt_again_ended(struct mt_proxy *p, struct mt_exchange *ex);
+/* The call is answered: there will be no further attempt. */
+static inline void mt_again_end(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_unlikely(ex->retained | ex->budgeted))
+		mt_again_ended(p, ex);
+}
 /* The wait is over (state BACKOFF). */
 void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex);
 

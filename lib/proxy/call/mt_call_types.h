@@ -68,20 +68,22 @@ struct mt_attempt {
 	struct mt_ref up; /* the connection; none: not yet, or not any more */
 	/* Lane group; after its end that of the last attempt, for the record. */
 	struct mt_ref lanes;
-	uint64_t up_id; /* id of the call on the connection, with MT_CORR_SAFE */
+	uint32_t reply_left; /* BODY: bytes of the reply that have not come yet */
+	uint64_t up_id;	     /* id of the call on the connection, with MT_CORR_SAFE */
 	/* Positions of its first and last byte in the connection's stream (struct mt_stream_pos). */
 	uint64_t first, last;
 	/* The endpoint for which it counts; NULL: none. Later another endpoint may use this memory. */
 	struct mt_ep_state *ep;
 	uint64_t ep_id;
 	uint64_t picked; /* ns: when the endpoint was picked */
+	/* Where it counts as an outstanding call (mt_budget_count()); NULL: nowhere. */
+	struct mt_budget_account *counted;
 	/* SERIAL (oneway.c): hash of the method's name (0: none), hash of service and method. */
 	uint64_t method, method_key;
 	/*
-	 * BODY: bytes of the reply that have not come yet; when the last ones came, ns; its id, as the
-	 * server sent it. If the attempt ends before, its connection skips the rest (mt_up.skip).
+	 * BODY: when the last bytes came, ns; the reply's id, as the server sent it. If the attempt ends
+	 * before the reply, its connection skips the rest (mt_up.skip).
 	 */
-	uint32_t reply_left;
 	uint64_t reply_progress, reply_id;
 
 	/*
@@ -135,6 +137,7 @@ struct mt_exchange {
 	bool must_change;    /* must not be sent without its metadata changes */
 	bool changes_kept;   /* mt_exchange_side.overlay has changes (overlay.c) */
 	bool retained;	     /* mt_exchange_side has the request (again.c) */
+	bool budgeted;	     /* it has a unit of mt_exchange_side.budget (again.c) */
 	bool unacked;	     /* its attempt is UNACKED, or was until its connection ended */
 	bool mirrored;	     /* a copy for a mirror (mirror.c); its reply is dropped */
 	bool in_message;     /* the client is still sending this request */
@@ -143,7 +146,8 @@ struct mt_exchange {
 	bool sampled;
 	/*
 	 * It has, or had, something that only side.c frees: `filters`, `token`, changes_kept, retained,
-	 * or a place in mt_proxy.again or in a list of calls that wait for a verdict or a cluster.
+	 * budgeted, or a place in mt_proxy.again or in a list of calls that wait for a verdict or a
+	 * cluster.
 	 */
 	bool side;
 	uint8_t status; /* how it was answered (record.c); 0: not answered */
@@ -218,6 +222,8 @@ struct mt_exchange_side {
 	struct mt_msg msg;
 	struct mt_chain retained;
 	uint8_t bytes[MT_RETAIN_HERE];
+	/* With mt_exchange.budgeted: */
+	struct mt_budget_account *budget;
 };
 
 /* ---- mirrors ---- */

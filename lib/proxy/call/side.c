@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frees what belongs to an exchange outside of its object: filters that want its end, the cache
- * entry of its token, kept metadata changes, its request if retained, its place among calls that
- * wait for a verdict or an on-demand cluster. On every path an exchange ends in mt_exchange_end(),
- * which calls mt_side_end(), so that the next exchange with the same index finds nothing. An
- * exchange that is answered early, and kept until its client reads, loses what it kept for waiting
- * at once (mt_side_wait_ends()).
+ * entry of its token, kept metadata changes, its request if retained, its unit of a retry budget,
+ * its place among calls that wait for a verdict or an on-demand cluster. On every path an exchange
+ * ends in mt_exchange_end(), which calls mt_side_end(), so that the next exchange with the same
+ * index finds nothing. An exchange that is answered early, and kept until its client reads, loses
+ * what it kept for waiting at once (mt_side_wait_ends()).
  */
 #include "call/mt_call_priv.h"
 
@@ -34,8 +34,7 @@ mt_noinline void mt_side_end(struct mt_proxy *p, struct mt_exchange *ex)
 	if (ex->token)
 		mt_tokens_drop(p, ex);
 	mt_side_wait_ends(p, ex);
-	if (ex->retained)
-		mt_again_drop(p, ex);
+	mt_again_end(p, ex);
 	ex->side = false;
 }
 
@@ -48,4 +47,6 @@ void mt_side_stop(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_overlay_drop(p, ex);
 	if (ex->retained)
 		mt_chain_free(&mt_exchange_side(p, ex)->retained);
+	if (ex->budgeted && !p->moved)
+		mt_again_unit(p, ex);
 }

@@ -102,8 +102,7 @@ static void hold(
 	mt_chain_free(&ex->req); /* not needed after the answer */
 	if (ex->pending)
 		mt_exchange_waits_no_more(p, ex);
-	if (mt_unlikely(ex->retained))
-		mt_again_drop(p, ex);
+	mt_again_end(p, ex);
 	mt_chain_concat(&ex->rsp, reply);
 	if (ex->state != MT_EX_REPLYING)
 		mt_exchange_becomes(ex, MT_EX_READY);

@@ -22,6 +22,12 @@ static struct mt_ep_state *endpoint_of(void *arg, uint32_t index)
 	return NULL;
 }
 
+static struct mt_budget_account *budget_of(void *arg, uint32_t cluster)
+{
+	(void)arg;
+	return cluster < lab.snap->n_clusters ? lab.snap->clusters[cluster].budget : NULL;
+}
+
 static const struct mt_codec *codec_of(void *arg, uint64_t identity)
 {
 	(void)arg;
@@ -36,6 +42,7 @@ static struct mt_proxy_names names(void)
 	return (struct mt_proxy_names){
 		.snapshot = snapshot_of,
 		.endpoint = endpoint_of,
+		.budget = budget_of,
 		.codec = codec_of,
 		.n_endpoints = CONFIG_EPS,
 		.n_clusters = lab.snap->n_clusters,
