@@ -70,6 +70,31 @@ static void set_hash(struct mt_cluster *c, const struct mt_res_hash *h, const ch
 	c->n_hash_keys = 1;
 }
 
+static struct mt_retry_budget budget_of(const struct mt_res_cluster *mc)
+{
+	const struct mt_retry_budget_policy *p = mc->retry_budget;
+
+	if (p)
+		return (struct mt_retry_budget){.bound = MT_RETRY_BOUND_SHARE,
+			.share = (uint16_t)(p->percent.set ? p->percent.v : MT_RETRY_BUDGET_SHARE),
+			.n = p->least.set ? p->least.v : MT_RETRY_BUDGET_LEAST};
+	if (mc->max_retries.set)
+		return (struct mt_retry_budget){
+			.bound = MT_RETRY_BOUND_NUMBER, .n = mc->max_retries.v};
+	return (struct mt_retry_budget){.bound = MT_RETRY_UNBOUNDED};
+}
+
+/* False: no memory. */
+static bool set_budget(struct mt_build *b, struct mt_cluster *c, const struct mt_res_cluster *mc)
+{
+	c->retry_budget = budget_of(mc);
+	if (c->retry_budget.bound == MT_RETRY_UNBOUNDED)
+		return true;
+	c->budget = mt_upstream_budget(b->conf->upstreams, c->index, b->conf->o.workers,
+		c->retry_budget.bound == MT_RETRY_BOUND_SHARE);
+	return c->budget != NULL;
+}
+
 static void set_policy(struct mt_cluster *c, const struct mt_res_cluster *mc)
 {
 	const struct mt_res_outlier *o = mc->outlier;
@@ -110,6 +135,9 @@ static uint64_t policy_hash(const struct mt_cluster *c, const struct mt_cluster_
 	h = mt_hash_u64(((uint64_t)c->connect_ms << 32) | c->outlier.failures, h);
 	h = mt_hash_u64(((uint64_t)c->outlier.base_ms << 32) | c->outlier.max_ms, h);
 	h = mt_hash_u64(((uint64_t)c->max_connections << 32) | c->max_outstanding, h);
+	h = mt_hash_u64((uint64_t)c->retry_budget.n << 32 | c->retry_budget.share << 8 |
+				c->retry_budget.bound,
+		h);
 	h = mt_hash_u64(
 		(uint64_t)c->outlier.errors << 32 | c->outlier.most << 8 | c->min_health, h);
 	return mt_hash_u64(((uint64_t)c->max_pending << 32) | c->demand_ms, h);
@@ -520,7 +548,7 @@ static struct mt_shared_cluster *make(
 	}
 	sc->c.closed_by = said->guards ? said->guards->closed_by : NULL;
 	remember(b, sc, said, said->endpoints);
-	if (complete(b, sc, said, old)) {
+	if (!set_budget(b, &sc->c, mc) || complete(b, sc, said, old)) {
 		free_cluster(b->conf, sc, b->now);
 		return NULL;
 	}

@@ -89,6 +89,15 @@ static void override(struct mt_traffic_policy *p, const struct mt_traffic_policy
 	p->outlier = more->outlier ? more->outlier : p->outlier;
 }
 
+/* Settings of a port cannot contain it, so they do not replace it. */
+static const struct mt_retry_budget_policy *budget_of(
+	const struct mt_traffic_policy *top, const struct mt_traffic_policy *own)
+{
+	if (own && own->retry_budget)
+		return own->retry_budget;
+	return top ? top->retry_budget : NULL;
+}
+
 /*
  * Each part of the policy on its own: a subset that only writes a pool keeps the rule's balancer. What the rule says of the port
  * replaces all that it says.
@@ -121,7 +130,9 @@ static void set_policy(struct mt_build *b, struct mt_document_cluster *out, cons
 		c->max_connections = pool->tcp.max_connections.v;
 		c->max_requests = pool->http.max_requests.v;
 		c->max_pending = pool->http.max_pending.v;
+		c->max_retries = pool->http.max_retries;
 	}
+	c->retry_budget = budget_of(top, own);
 	if (!c->connect_ms && b->model->mesh.config)
 		c->connect_ms = b->model->mesh.config->connect_timeout.v;
 	set_warmup(c, lb);
@@ -310,6 +321,12 @@ static uint64_t hash_endpoints(const struct mt_res_endpoints *e, uint64_t h)
 	return mt_hash_u64(e->n_localities, h);
 }
 
+static uint64_t hash_budget(const struct mt_retry_budget_policy *p, uint64_t h)
+{
+	h = mt_hash_u64((uint64_t)p->percent.v << 1 | p->percent.set, h);
+	return mt_hash_u64((uint64_t)p->least.v << 1 | p->least.set, h);
+}
+
 /* All that is said, as documents have no serial of their own for it. */
 static uint64_t serial_of(const struct mt_document_cluster *d)
 {
@@ -322,6 +339,9 @@ static uint64_t serial_of(const struct mt_document_cluster *d)
 	h = mt_hash_u64((uint64_t)c->port << 1 | c->multiplexing, h);
 	h = mt_hash_u64((uint64_t)c->connect_ms << 32 | c->max_connections, h);
 	h = mt_hash_u64((uint64_t)c->max_requests << 32 | c->max_pending, h);
+	h = mt_hash_u64((uint64_t)c->max_retries.v << 1 | c->max_retries.set, h);
+	if (c->retry_budget)
+		h = hash_budget(c->retry_budget, h);
 	if (c->outlier) {
 		h = mt_hash_u64((uint64_t)c->outlier->failures.v << 32 | c->outlier->errors.v, h);
 		h = mt_hash_u64(
@@ -434,7 +454,8 @@ int mt_b_forwarded_cluster(struct mt_build *b, const struct mt_host *h, const st
 	c->ring_min = c->connect_ms = c->max_connections = c->max_requests = c->max_pending = 0;
 	c->warmup_ms = c->warmup_aggression = c->warmup_least = 0;
 	c->outlier = NULL;
-	c->panic_percent = (struct mt_num){0};
+	c->max_retries = c->panic_percent = (struct mt_num){0};
+	c->retry_budget = NULL;
 	out->locality = NULL;
 	out->guards.closed_by = closed_by;
 	if (rc == 0 && !closed_by)

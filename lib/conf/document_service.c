@@ -17,6 +17,23 @@ static uint64_t hash_list(const struct mt_rule_list *l, uint64_t h)
 	return mt_hash_u64((uintptr_t)l, h);
 }
 
+/* MeshConfig's policy, for routes without `retries`; NULL: none. */
+static const struct mt_rule_retries *default_retries(const struct mt_build *b)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+
+	return c ? c->retries : NULL;
+}
+
+static uint64_t hash_retries(const struct mt_rule_retries *r, uint64_t h)
+{
+	if (!r)
+		return h;
+	h = mt_hash_u64((uint64_t)r->on << 32 | r->attempts.v, h);
+	h = mt_hash_u64((uint64_t)r->per_try.v << 32 | r->backoff.v, h);
+	return mt_hash_u64(r->other_hosts.set && !r->other_hosts.v, h);
+}
+
 /* Of all that it is made from but where names lead; 0: nobody can tell whether it is the same. */
 static uint64_t serial_of(const struct mt_build *b, const struct mt_document_service *d)
 {
@@ -34,6 +51,7 @@ static uint64_t serial_of(const struct mt_build *b, const struct mt_document_ser
 	h = mt_hash_u64(
 		(uint64_t)f->port << 8 | d->opts, mt_hash_u64(mt_codec_identity(f->codec), h));
 	h = mt_hash_text(f->ns, mt_hash_text(f->gateway, h));
+	h = hash_retries(default_retries(b), h);
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
 	if (d->limit)
 		h = mt_hash_u64((uintptr_t)d->limit, mt_hash_u64(d->limit_meta->serial, h));
@@ -94,7 +112,7 @@ static struct mt_shared_service *make(
 	struct mt_build *b, const struct mt_document_service *d, uint64_t serial, int *rc)
 {
 	const struct mt_service_slot *slot = d->slot;
-	const struct mt_route_for *f = &d->route;
+	struct mt_route_for route = d->route, *f = &route;
 	const struct mt_service_said said = {slot->unique, slot->name, slot->key, f->meta,
 		f->ns ? f->ns : f->meta->ns, slot->origin, f->port, f->codec, d->opts};
 	struct mt_shared_service *sv = mt_b_service_begin(b, &said);
@@ -106,6 +124,7 @@ static struct mt_shared_service *make(
 	if (f->fallback != MT_NO_CLUSTER)
 		mt_b_note_dep(b, MT_DEP_PLACE, f->fallback);
 	sv->s->gateway = f->gateway != NULL;
+	route.retries = default_retries(b);
 	*rc = mt_b_service_route(b, sv, f);
 	/* TLS at a port of messages goes as bytes to the host itself (mt_b_listen_split()). */
 	if (!f->codec->opaque)

@@ -153,6 +153,29 @@ static void warmup(
 	number(w, "warm-up aggression, 1/100", from->aggression, to->aggression);
 }
 
+/* "at most 3", "20 % of calls, at least 3". */
+static const char *budget_text(const struct mt_retry_budget *b, char *text, size_t size)
+{
+	if (b->bound == MT_RETRY_BOUND_NUMBER)
+		snprintf(text, size, "at most %u", b->n);
+	else if (b->bound == MT_RETRY_BOUND_SHARE)
+		snprintf(text, size, "%g %% of calls, at least %u", b->share / 100.0, b->n);
+	else
+		snprintf(text, size, "no limit");
+	return text;
+}
+
+static void retry_budget(
+	struct words *w, const struct mt_retry_budget *from, const struct mt_retry_budget *to)
+{
+	char old[64], now[64];
+
+	if (from->bound == to->bound && from->n == to->n && from->share == to->share)
+		return;
+	field(w, "concurrent retries");
+	say(w, " %s to %s", budget_text(from, old, sizeof(old)), budget_text(to, now, sizeof(now)));
+}
+
 static void cluster_fields(
 	struct words *w, const struct mt_cluster *old, const struct mt_cluster *new_)
 {
@@ -167,6 +190,7 @@ static void cluster_fields(
 	number(w, "max connections", old->max_connections, new_->max_connections);
 	number(w, "max requests", old->max_outstanding, new_->max_outstanding);
 	number(w, "max pending", old->max_pending, new_->max_pending);
+	retry_budget(w, &old->retry_budget, &new_->retry_budget);
 	number(w, "consecutive failures", old->outlier.failures, new_->outlier.failures);
 	number(w, "consecutive errors", old->outlier.errors, new_->outlier.errors);
 	number(w, "base ejection, ms", old->outlier.base_ms, new_->outlier.base_ms);

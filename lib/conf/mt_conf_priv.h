@@ -663,6 +663,8 @@ struct mt_route_for {
 	const struct mt_codec *codec;
 	uint16_t port;
 	uint32_t fallback;
+	/* Policy of routes that have none; NULL: none. */
+	const struct mt_rule_retries *retries;
 	const char *service; /* by mt_b_route_service() */
 };
 

@@ -246,7 +246,7 @@ static int fill_retry(
 		.attempts = r->attempts.v,
 		.try_ms = r->per_try.v,
 		.base_ms = base,
-		.max_ms = BACK_OFF_FACTOR * base,
+		.max_ms = r->backoff_max.set ? r->backoff_max.v : BACK_OFF_FACTOR * base,
 		.same_hosts = r->other_hosts.set && !r->other_hosts.v};
 	return 0;
 }
@@ -267,7 +267,8 @@ static int fill_action(struct mt_build *b, const struct mt_route_for *f, const s
 	a->hash.keys = hash_keys(b, f, r);
 	if (!a->name || !a->req_mut || !a->rsp_mut || !a->hash.keys)
 		return -ENOMEM;
-	if (fill_retry(b, r->retries, a) || fill_mirrors(b, f, r, path, a))
+	if (fill_retry(b, r->retries ? r->retries : f->retries, a) ||
+		fill_mirrors(b, f, r, path, a))
 		return -ENOMEM;
 	return fill_dests(b, f, r, path, a);
 }
@@ -382,6 +383,8 @@ static int add_default(struct table_build *t)
 		.file = t->service->file,
 		.line = t->service->line};
 
+	if (fill_retry(t->b, t->f->retries, &a))
+		return -ENOMEM;
 	return add_route(t, &a, NULL, t->service->line, "spec");
 }
 

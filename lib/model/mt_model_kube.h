@@ -165,6 +165,7 @@ struct mt_mesh_config {
 	uint32_t n_aliases, n_service_export, n_route_export, n_rule_export;
 	struct mt_num auto_mtls, connect_timeout, detect_timeout; /* ms */
 	struct mt_locality_policy *locality;			  /* NULL: not set */
+	struct mt_rule_retries *retries; /* of routes that have none; NULL: not set */
 	struct mt_ext_provider *providers;
 	uint32_t n_providers;
 };

@@ -137,8 +137,10 @@ struct mt_res_cluster {
 	struct mt_res_endpoints *endpoints; /* STATIC; else NULL */
 	struct mt_res_dns *dns;		    /* STRICT_DNS, LOGICAL_DNS; else NULL */
 	uint32_t ring_min, ring_max, table_size;
-	uint32_t connect_ms;						  /* 0: not set */
-	uint32_t max_connections, max_pending, max_requests, max_retries; /* 0: not set */
+	uint32_t connect_ms;				     /* 0: not set */
+	uint32_t max_connections, max_pending, max_requests; /* 0: not set */
+	struct mt_num max_retries;			     /* not set: no limit */
+	const struct mt_retry_budget_policy *retry_budget;   /* precedes max_retries; NULL: none */
 	bool locality_weighted;
 	/* endpoints may reply out of order, even if the codec's default is in order */
 	bool multiplexing;

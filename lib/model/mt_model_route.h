@@ -93,11 +93,18 @@ enum mt_rule_retry {
 	MT_RULE_RETRY_SERVER_ERROR = 64,
 };
 
+/*
+ * Adds to *on the reasons that a word of Envoy's retry_on, or of Istio's retryOn, stands for: none
+ * if replies of RPC protocols never have that status. False: no such word.
+ */
+bool mt_rule_retry_on(const char *word, size_t len, uint32_t *on);
+
 struct mt_rule_retries {
 	struct mt_origin origin;
-	struct mt_num attempts; /* attempts after the first; 0: none */
-	struct mt_num per_try;	/* ms; not set: the call's time-out */
-	struct mt_num backoff;	/* ms; not set: the default */
+	struct mt_num attempts;	   /* attempts after the first; 0: none */
+	struct mt_num per_try;	   /* ms; not set: the call's time-out */
+	struct mt_num backoff;	   /* ms; not set: the default */
+	struct mt_num backoff_max; /* ms; not set: ten times `backoff` */
 	struct mt_num other_hosts;
 	uint32_t on;	 /* enum mt_rule_retry */
 	bool on_written; /* false: `on` is the default */

@@ -199,6 +199,7 @@ struct mt_http_pool {
 	struct mt_origin origin;
 	struct mt_num max_requests; /* http2MaxRequests: maximum outstanding requests */
 	struct mt_num max_pending;  /* http1MaxPendingRequests: maximum waiting for a connection */
+	struct mt_num max_retries;  /* not set: no limit */
 };
 
 struct mt_conn_pool {
@@ -216,12 +217,20 @@ struct mt_outlier_policy {
 	struct mt_num most, least; /* maxEjectionPercent, minHealthPercent */
 };
 
+/* Limit of concurrent retries, relative to outstanding calls. */
+struct mt_retry_budget_policy {
+	struct mt_origin origin;
+	struct mt_num percent; /* hundredths; not set: the default */
+	struct mt_num least;   /* not set: the default */
+};
+
 struct mt_traffic_policy {
 	struct mt_origin origin;
 	struct mt_lb_policy *lb;
 	struct mt_conn_pool *pool;
 	struct mt_tls_settings *tls;
 	struct mt_outlier_policy *outlier;
+	struct mt_retry_budget_policy *retry_budget;
 	struct mt_port_policy *ports; /* replace all the above, each for one port of the service */
 	uint32_t n_ports;
 };

@@ -154,9 +154,9 @@ static const struct mt_field http_fields[] = {
 			"makes room for another; default: 1,024 per worker and cluster"},
 	{"maxRequestsPerConnection", MT_F_LATER,
 		.help = "connections are kept while they are used"},
-	{"maxRetries", MT_F_LATER,
-		.help = "only calls that no endpoint has read are sent again, with a limit of "
-			"Meltemi's own"},
+	{"maxRetries", MT_F_NUM, AT(struct mt_http_pool, max_retries), .max = INT32_MAX,
+		.help = "most retries by policy that wait or are outstanding in the node; 0: none; "
+			"default: no limit. `retryBudget` precedes it"},
 	{"idleTimeout", MT_F_LATER, .help = "an idle connection to an endpoint is kept for 60 s"},
 	{"h2UpgradePolicy", MT_F_SKIP, .help = "HTTP only"},
 	{"useClientProtocol", MT_F_SKIP, .help = "HTTP only"},
@@ -267,6 +267,23 @@ static const struct mt_section port_policy_section = {"portLevelSettings",
 	sizeof(struct mt_port_policy), MT_ARRAY_LEN(port_policy_fields),
 	.fields = port_policy_fields};
 
+static void read_budget_percent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	(void)read_decimal(c, n, 0, 100, &((struct mt_retry_budget_policy *)obj)->percent);
+}
+
+static const struct mt_field budget_fields[] = {
+	{"percent", MT_F_CUSTOM, .custom = read_budget_percent,
+		.help = "of the cluster's outstanding calls in the node; default: 20"},
+	{"minRetryConcurrency", MT_F_NUM, AT(struct mt_retry_budget_policy, least),
+		.max = INT32_MAX, .help = "so many retries are allowed in any case; default: 3"},
+	{"budgetInterval", MT_F_LATER, .help = "calls count while they are outstanding"},
+};
+
+static const struct mt_section budget_section = {"retryBudget",
+	sizeof(struct mt_retry_budget_policy), MT_ARRAY_LEN(budget_fields),
+	.fields = budget_fields};
+
 static const struct mt_field policy_fields[] = {
 	{"loadBalancer", MT_F_POINTER, AT(struct mt_traffic_policy, lb), .sub = &lb_section,
 		.help = "how calls are spread over endpoints"},
@@ -285,9 +302,12 @@ static const struct mt_field policy_fields[] = {
 			"port, those of a subset replace the members that they contain"},
 	{"tunnel", MT_F_LATER, .harms = true, .help = "connections go directly to the endpoints"},
 	{"proxyProtocol", MT_F_LATER, .harms = true, .help = "no PROXY header is sent"},
-	{"retryBudget", MT_F_LATER,
-		.help = "only calls that no endpoint has read are sent again, with a limit of "
-			"Meltemi's own"},
+	{"retryBudget", MT_F_POINTER, AT(struct mt_traffic_policy, retry_budget),
+		.sub = &budget_section,
+		.help = "limits retries by policy that wait or are outstanding in the node, "
+			"relative to the cluster's outstanding calls; default: "
+			"`connectionPool.http.maxRetries`. Also applies with portLevelSettings, "
+			"which cannot contain it"},
 };
 
 const struct mt_section mt_sec_traffic_policy = {"trafficPolicy", sizeof(struct mt_traffic_policy),

@@ -85,7 +85,10 @@ static const struct mt_field config_fields[] = {
 		.sub = &mt_sec_locality,
 		.help = "of clusters without one in their DestinationRule; default: `enabled: "
 			"true`"},
-	{"defaultHttpRetryPolicy", MT_F_SKIP, .help = "calls are not retried"},
+	{"defaultHttpRetryPolicy", MT_F_POINTER, AT(struct mt_mesh_config, retries),
+		.sub = &mt_sec_retries,
+		.help = "`retries` of routes that have none, of all protocols; default: only calls "
+			"that no endpoint has read are sent again"},
 	{"accessLogFile", MT_F_SKIP, .help = "no access log is written"},
 	{"accessLogFormat", MT_F_SKIP, .help = "no access log is written"},
 	{"accessLogEncoding", MT_F_SKIP, .help = "no access log is written"},

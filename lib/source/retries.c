@@ -2,7 +2,6 @@
 /* `retries` of a route, as Istio's VirtualService has it; the words are those of Envoy. */
 #include "mt_fields.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,68 +10,23 @@
 
 #define BACK_OFF_MAX 3600000u /* ms */
 
-#define NO_REPLY    (MT_RULE_RETRY_UNSENT | MT_RULE_RETRY_UNREAD | MT_RULE_RETRY_LOST)
 #define UNAVAILABLE (MT_RULE_RETRY_UNAVAILABLE | MT_RULE_RETRY_OVERLOAD)
-#define GATEWAY	    (NO_REPLY | UNAVAILABLE | MT_RULE_RETRY_DEADLINE)
-
-static const struct word {
-	const char *name;
-	uint32_t on;   /* enum mt_rule_retry */
-	bool unheeded; /* RPC protocols have no such reply */
-} words[] = {
-	{"connect-failure", MT_RULE_RETRY_UNSENT, false},
-	{"refused-stream", MT_RULE_RETRY_UNREAD, false},
-	{"reset", MT_RULE_RETRY_UNREAD | MT_RULE_RETRY_LOST, false},
-	{"reset-before-request", MT_RULE_RETRY_UNREAD, false},
-	{"5xx", GATEWAY | MT_RULE_RETRY_SERVER_ERROR, false},
-	{"gateway-error", GATEWAY, false},
-	{"unavailable", UNAVAILABLE, false},
-	{"503", UNAVAILABLE, false},
-	{"resource-exhausted", MT_RULE_RETRY_OVERLOAD, false},
-	{"deadline-exceeded", MT_RULE_RETRY_DEADLINE, false},
-	{"504", MT_RULE_RETRY_DEADLINE, false},
-	{"internal", MT_RULE_RETRY_SERVER_ERROR, false},
-	{"500", MT_RULE_RETRY_SERVER_ERROR, false},
-	{"cancelled", 0, true},
-	{"retriable-4xx", 0, true},
-	{"retriable-status-codes", 0, true},
-	{"retriable-headers", 0, true},
-	{"envoy-ratelimited", 0, true},
-	{"http3-post-connect-failure", 0, true},
-};
-
-/* A number of HTTP's, from 100 to 599. */
-static bool is_status(const char *word)
-{
-	return strlen(word) == 3 && word[0] >= '1' && word[0] <= '5' && isdigit((uint8_t)word[1]) &&
-	       isdigit((uint8_t)word[2]);
-}
-
-static const struct word *find_word(const char *word)
-{
-	static const struct word status = {NULL, 0, true};
-
-	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++)
-		if (strcmp(words[i].name, word) == 0)
-			return &words[i];
-	return is_status(word) ? &status : NULL;
-}
 
 /* True for the first word of several that is not heeded; it is warned of for all of them. */
 static bool add_word(struct mt_fctx *c, const struct mt_ynode *n, const char *word, bool warned,
 	struct mt_rule_retries *r)
 {
-	const struct word *w = find_word(word);
+	uint32_t on = 0;
 
-	if (!w) {
+	if (!mt_rule_retry_on(word, strlen(word), &on)) {
 		mt_f_error(c, n->line,
 			"write connect-failure, refused-stream, reset, unavailable, gateway-error "
 			"or 5xx",
 			"unknown reason for a retry: \"%s\"", word);
 		return false;
 	}
-	r->on |= w->on;
-	if (!w->unheeded || warned)
+	r->on |= on;
+	if (on || warned)
 		return false;
 	mt_f_warn(c, n->line, "write unavailable, gateway-error or 5xx",
 		"%s has no effect: replies of RPC protocols do not have this status", word);

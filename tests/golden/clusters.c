@@ -67,6 +67,17 @@ static json_t *hash_keys(const struct mt_cluster *c)
 	return list;
 }
 
+static json_t *retry_budget(const struct mt_retry_budget *b)
+{
+	json_t *j = json_object();
+
+	if (b->bound == MT_RETRY_BOUND_SHARE)
+		json_object_set_new(j, "1/100 % of calls", json_integer(b->share));
+	json_object_set_new(
+		j, b->bound == MT_RETRY_BOUND_SHARE ? "at least" : "at most", json_integer(b->n));
+	return j;
+}
+
 static json_t *warmup(const struct mt_warmup_rule *r)
 {
 	json_t *one = json_object();
@@ -233,6 +244,8 @@ static json_t *cluster(const struct mt_cluster *c)
 	put_number(one, "max_connections", c->max_connections);
 	put_number(one, "max_outstanding", c->max_outstanding);
 	put_number(one, "max_pending", c->max_pending);
+	if (c->retry_budget.bound)
+		put_json(one, "retry budget", retry_budget(&c->retry_budget));
 	put_true(one, "multiplexing", c->multiplexing);
 	put_true(one, "on demand", c->demand != NULL);
 	put_number(one, "demand_ms", c->demand_ms);

@@ -77,6 +77,12 @@ json_t *mt_envoy_assignment(struct mt_envoy *e, const struct mt_cluster *cl)
 		MT_M("endpoints", localities));
 }
 
+static json_t *retry_budget(const struct mt_retry_budget *b)
+{
+	return json_pack("{s:{s:f}, s:I}", "budget_percent", "value", b->share / 100.0,
+		"min_retry_concurrency", (json_int_t)b->n);
+}
+
 json_t *mt_envoy_breakers(const struct mt_cluster *cl)
 {
 	json_t *t = mt_json_object(MT_M("priority", "DEFAULT"));
@@ -85,6 +91,10 @@ json_t *mt_envoy_breakers(const struct mt_cluster *cl)
 		mt_json_set(t, MT_M("max_connections", cl->max_connections));
 	if (cl->max_pending)
 		mt_json_set(t, MT_M("max_pending_requests", cl->max_pending));
+	if (cl->retry_budget.bound == MT_RETRY_BOUND_NUMBER)
+		mt_json_set(t, MT_M("max_retries", cl->retry_budget.n));
+	if (cl->retry_budget.bound == MT_RETRY_BOUND_SHARE)
+		mt_json_set(t, MT_M("retry_budget", retry_budget(&cl->retry_budget)));
 	return json_pack("{s:[o]}", "thresholds", t);
 }
 

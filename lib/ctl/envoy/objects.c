@@ -136,6 +136,9 @@ static void cluster_text(struct mt_envoy *e, const struct mt_cluster *cl, struct
 		if (values[i])
 			mt_text_add(out, "%s::default_priority::%s::%u\n", cl->name, names[i],
 				values[i]);
+	if (cl->budget)
+		mt_text_add(out, "%s::default_priority::max_retries::%u\n", cl->name,
+			mt_budget_limit(cl->budget, &cl->retry_budget));
 	mt_text_add(
 		out, "%s::added_via_api::%s\n", cl->name, mt_envoy_by_api(cl) ? "true" : "false");
 	for (uint32_t i = 0; i < cl->n_eps; i++)

@@ -60,16 +60,32 @@ static bool has_limit(const struct mt_service *s)
 	return false;
 }
 
+/* "by policy", "by policy: 2 of 3"; without one only calls that were not read are sent again. */
+static json_t *retries(const struct mt_service *s, uint32_t n, uint32_t routes)
+{
+	char text[48];
+
+	if (!s->routes)
+		return json_string("none");
+	if (n == 0)
+		return json_string("unread calls only");
+	if (n == routes)
+		return json_string("by policy");
+	snprintf(text, sizeof(text), "by policy: %u of %u", n, routes);
+	return json_string(text);
+}
+
 static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s)
 {
 	const struct mt_route_dest one = {s->tcp_cluster, 1};
-	uint32_t routes = s->routes ? mt_route_count(s->routes) : 0, timed = 0;
+	uint32_t routes = s->routes ? mt_route_count(s->routes) : 0, timed = 0, retried = 0;
 	struct guards g = {0};
 
 	for (uint32_t i = 0; i < routes; i++) {
 		const struct mt_route_action *a = mt_route_at(s->routes, i);
 
 		timed += mt_snapshot_timeout(a, s) != 0;
+		retried += a->retries;
 		look(snap, a->dests, a->n_dests, &g);
 	}
 	if (!s->routes)
@@ -79,7 +95,7 @@ static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s
 		MT_M("limits", has_limit(s) ? "yes" : "none"),
 		MT_M("time_outs", share(timed, routes)), MT_M("breakers", breakers(&g)),
 		MT_M("outlier_detection", g.outlier ? "own rule" : "the default"),
-		MT_M("retries", s->routes ? "unread calls only" : "none"));
+		MT_M("retries", retries(s, retried, routes)));
 }
 
 /* Number of rows whose value in this column starts with "none". */

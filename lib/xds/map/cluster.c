@@ -216,10 +216,61 @@ static bool bound(struct mt_xmap *m, const char *field, const Xds__UInt32Value *
 	return true;
 }
 
+static bool num_u32(struct mt_xmap *m, const char *field, const Xds__UInt32Value *v, uint32_t max,
+	struct mt_num *out)
+{
+	out->set = v != NULL;
+	return mt_xm_u32(m, field, v, 0, max, &out->v);
+}
+
+/* Reads a percentage in hundredths. If p is NULL, *out is unchanged. */
+static bool percent(struct mt_xmap *m, const char *field, const Xds__Percent *p, struct mt_num *out)
+{
+	if (!p)
+		return true;
+	if (!(p->value >= 0 && p->value <= 100))
+		return mt_xm_bad(m, field, "not a percentage");
+	*out = (struct mt_num){.v = (uint32_t)(p->value * 100 + 0.5), .set = true};
+	return true;
+}
+
+static bool retry_budget(struct mt_xmap *m, const Xds__CircuitBreakers__Thresholds__RetryBudget *b,
+	struct mt_res_cluster *out)
+{
+	struct mt_retry_budget_policy *to;
+	uint32_t mark = mt_xm_in(m, "retry_budget");
+
+	if (!b) {
+		mt_xm_out(m, mark);
+		return true;
+	}
+	out->retry_budget = to = mt_xm_alloc(m, sizeof(*to));
+	if (!to || !percent(m, "budget_percent", b->budget_percent, &to->percent) ||
+		!num_u32(m, "min_retry_concurrency", b->min_retry_concurrency, UINT32_MAX,
+			&to->least))
+		return false;
+	mt_xm_out(m, mark);
+	return true;
+}
+
+/* As in Envoy, UINT32_MAX is in fact no limit. */
+static bool retries(
+	struct mt_xmap *m, const Xds__CircuitBreakers__Thresholds *t, struct mt_res_cluster *out)
+{
+	if (t->max_retries)
+		out->max_retries = (struct mt_num){
+			.v = t->max_retries->value, .set = t->max_retries->value != UINT32_MAX};
+	return retry_budget(m, t->retry_budget, out);
+}
+
+/* Envoy's default. */
+#define MAX_RETRIES 3u
+
 static bool breakers(struct mt_xmap *m, const Xds__CircuitBreakers *b, struct mt_res_cluster *out)
 {
 	bool had = false;
 
+	out->max_retries = (struct mt_num){.v = MAX_RETRIES, .set = true};
 	for (size_t i = 0; b && i < b->n_thresholds; i++) {
 		const Xds__CircuitBreakers__Thresholds *t = b->thresholds[i];
 		uint32_t mark = mt_xm_at(m, "circuit_breakers.thresholds", i);
@@ -235,20 +286,12 @@ static bool breakers(struct mt_xmap *m, const Xds__CircuitBreakers *b, struct mt
 			 !bound(m, "max_requests", t->max_requests, 1, &out->max_requests) ||
 			 !bound(m, "max_pending_requests", t->max_pending_requests, 0,
 				 &out->max_pending) ||
-			 !mt_xm_u32(m, "max_retries", t->max_retries, 0, UINT32_MAX,
-				 &out->max_retries))
+			 !retries(m, t, out))
 			return false;
 		had |= t->priority == 0;
 		mt_xm_out(m, mark);
 	}
 	return true;
-}
-
-static bool num_u32(struct mt_xmap *m, const char *field, const Xds__UInt32Value *v, uint32_t max,
-	struct mt_num *out)
-{
-	out->set = v != NULL;
-	return mt_xm_u32(m, field, v, 0, max, &out->v);
 }
 
 static bool num_ms(struct mt_xmap *m, const char *field, const Xds__Duration *d, struct mt_num *out)

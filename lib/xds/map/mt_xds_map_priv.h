@@ -174,6 +174,8 @@ bool mt_xm_downstream_tls(struct mt_xmap *m, const char *field, const Xds__Trans
 bool mt_xm_terminal(struct mt_xmap *m, const char *field, const struct mt_xm_any *config,
 	struct mt_res_chain *chain, bool *known);
 bool mt_xm_is_terminal(const char *type);
+/* Maps a retry policy; p NULL: *out is unchanged. */
+bool mt_xm_retries(struct mt_xmap *m, const Xds__RetryPolicy *p, struct mt_rule_retries **out);
 bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_res_chain *c);
 bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *p, struct mt_res_chain *c);
 bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *p, struct mt_res_chain *c);

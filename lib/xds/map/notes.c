@@ -66,9 +66,7 @@ static const struct mt_xds_row cluster[] = {
 };
 static const struct mt_xds_row thresholds[] = {
 	TOLD("max_requests", "not enforced: calls that are out are not counted"),
-	TOLD("max_retries", "shown, not enforced: the retry bound is Meltemi's own"),
 	MEANS_NOTHING("track_remaining"),
-	TOLD("retry_budget", "the retry bound is Meltemi's own"),
 };
 static const struct mt_xds_row outlier[] = {
 	TOLD("interval", "shown, not enforced: failures within ten seconds count"),
@@ -203,7 +201,6 @@ static const struct mt_xds_row virtual_host[] = {
 	TOLD("response_headers_to_remove", "write them into routes"),
 	MEANS_NOTHING("include_request_attempt_count"),
 	TOLD("typed_per_filter_config", "not read"),
-	TOLD("retry_policy", "retries are Meltemi's own"),
 };
 static const struct mt_xds_row route[] = {
 	MEANS_NOTHING("metadata"),
@@ -222,13 +219,21 @@ static const struct mt_xds_row route_match[] = {
 static const struct mt_xds_row route_action[] = {
 	TOLD("idle_timeout", "the timeout bounds the whole exchange"),
 	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
-	TOLD("retry_policy", "retries are Meltemi's own"),
 	MEANS_NOTHING("priority"),
 	TOLD("rate_limits", "global rate limits are not applied"),
 	MEANS_NOTHING("max_grpc_timeout"),
 	TOLD("hedge_policy", "one request is sent"),
 	TOLD("max_stream_duration", "the timeout bounds the whole exchange"),
 };
+static const struct mt_xds_row retry_policy[] = {
+	TOLD("retry_priority", "priorities are chosen as for the first attempt"),
+	MEANS_NOTHING("host_selection_retry_max_attempts"),
+	TOLD("retriable_headers", "replies have no headers"),
+	TOLD("rate_limited_retry_back_off", "replies do not specify a back-off"),
+	TOLD("retry_options_predicates", "not run"),
+	TOLD("per_try_idle_timeout", "per_try_timeout limits an attempt"),
+};
+static const struct mt_xds_row host_predicate[] = {MEANS_NOTHING("typed_config")};
 static const struct mt_xds_row hash_policy[] = {TOLD("terminal", "all keys are taken together")};
 static const struct mt_xds_row header_option[] = {
 	TOLD("append", "the value is set, as messages have a key once"),
@@ -298,6 +303,8 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(route_match, route_match),
 	ROWS(route_action, route_action),
 	ROWS(route_action__hash_policy, hash_policy),
+	ROWS(retry_policy, retry_policy),
+	ROWS(retry_policy__retry_host_predicate, host_predicate),
 	ROWS(header_value_option, header_option),
 	ROWS(tls_parameters, tls_params),
 	ROWS(common_tls_context, tls_context),

@@ -95,7 +95,7 @@ static bool action(struct mt_xmap *m, const Xds__RouteAction *a, struct mt_rule 
 	else
 		return mt_xm_bad(m, NULL, "neither cluster nor weighted_clusters");
 	if (!ok || !mt_xm_ms(m, "timeout", a->timeout, 0, &rule->timeout.v) ||
-		!hash_policies(m, a, rule))
+		!hash_policies(m, a, rule) || !mt_xm_retries(m, a->retry_policy, &rule->retries))
 		return false;
 	for (size_t i = 0; i < a->n_request_mirror_policies; i++) {
 		const Xds__RouteAction__RequestMirrorPolicy *one = a->request_mirror_policies[i];
@@ -161,6 +161,7 @@ bool mt_xm_route_configuration(struct mt_xmap *m, const Xds__RouteConfiguration 
 {
 	struct mt_res_routes *out = mt_xm_alloc(m, sizeof(*out));
 	const Xds__VirtualHost *v = c->n_virtual_hosts ? c->virtual_hosts[0] : NULL;
+	struct mt_rule_retries *retries = NULL; /* of routes without a policy */
 
 	if (!out ||
 		!mt_xm_add(m, &m->out->part->res_routes, &out->meta, "RouteConfiguration", c->name))
@@ -177,11 +178,17 @@ bool mt_xm_route_configuration(struct mt_xmap *m, const Xds__RouteConfiguration 
 	if (!out->list.rules)
 		return false;
 	mt_xm_in(m, "virtual_hosts[0]");
+	if (!mt_xm_retries(m, v->retry_policy, &retries))
+		return false;
 	for (size_t i = 0; i < v->n_routes; i++) {
 		uint32_t mark = mt_xm_at(m, "routes", i);
 
-		if (!route(m, v->routes[i], &out->list.rules[out->list.n_rules++]))
+		struct mt_rule *rule = &out->list.rules[out->list.n_rules++];
+
+		if (!route(m, v->routes[i], rule))
 			return false;
+		if (!rule->retries)
+			rule->retries = retries;
 		mt_xm_out(m, mark);
 	}
 	return true;

@@ -519,7 +519,8 @@ static void pool_limits(void)
 							"  trafficPolicy: {connectionPool: {tcp: "
 							"{maxConnections: 9, connectTimeout: "
 							"250ms}, http: {http2MaxRequests: 7, "
-							"http1MaxPendingRequests: 5}}}\n");
+							"http1MaxPendingRequests: 5, maxRetries: "
+							"4}}}\n");
 	const struct mt_cluster *c;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
@@ -528,7 +529,50 @@ static void pool_limits(void)
 	CU_ASSERT_EQUAL(c->connect_ms, 250);
 	CU_ASSERT_EQUAL(c->max_outstanding, 7);
 	CU_ASSERT_EQUAL(c->max_pending, 5);
+	CU_ASSERT_EQUAL(c->retry_budget.bound, MT_RETRY_BOUND_NUMBER);
+	CU_ASSERT_EQUAL(c->retry_budget.n, 4);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c->budget);
+	CU_ASSERT_EQUAL(c->budget->index, c->index);
 	unbuild(&b);
+}
+
+/* A budget precedes maxRetries; it has Envoy's defaults. Only then calls are counted. */
+static void retry_budgets(void)
+{
+	static const struct {
+		const char *policy;
+		enum mt_retry_bound bound;
+		uint32_t n, share;
+	} rows[] = {
+		{"outlierDetection: {}", MT_RETRY_UNBOUNDED, 0, 0},
+		{"connectionPool: {http: {maxRetries: 0}}", MT_RETRY_BOUND_NUMBER, 0, 0},
+		{"connectionPool: {http: {maxRetries: 7}}, retryBudget: {}", MT_RETRY_BOUND_SHARE,
+			3, 2000},
+		{"retryBudget: {percent: 0.5, minRetryConcurrency: 0}", MT_RETRY_BOUND_SHARE, 0,
+			50},
+	};
+	char text[2048];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct mt_cluster *c;
+		struct built b;
+
+		snprintf(text, sizeof(text),
+			SERVICE_A ISTIO(
+				"DestinationRule", "a") "  host: a.x\n  trafficPolicy: {%s}\n",
+			rows[i].policy);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_EQUAL(b.diags.n, 0);
+		c = cluster(b.s, "outbound|20880||a.x");
+		CU_ASSERT_EQUAL(c->retry_budget.bound, rows[i].bound);
+		CU_ASSERT_EQUAL(c->retry_budget.n, rows[i].n);
+		CU_ASSERT_EQUAL(c->retry_budget.share, rows[i].share);
+		CU_ASSERT_EQUAL(c->budget != NULL, rows[i].bound != MT_RETRY_UNBOUNDED);
+		CU_ASSERT_EQUAL(
+			c->budget && c->budget->calls, rows[i].bound == MT_RETRY_BOUND_SHARE);
+		unbuild(&b);
+	}
 }
 
 static void multiplexing(void)
@@ -607,6 +651,7 @@ const struct mt_test compile_tests[] = {
 	{"ring_sizes", ring_sizes},
 	{"maglev_tables", maglev_tables},
 	{"pool_limits", pool_limits},
+	{"retry_budgets", retry_budgets},
 	{"multiplexing", multiplexing},
 	{"large", large},
 	{0},

@@ -229,6 +229,8 @@ static void put_cluster(FILE *f, const struct mt_cluster *c)
 		c->multiplexing);
 	fprintf(f, "\n  connect %u connections %u pending %u calls %u", c->connect_ms,
 		c->max_connections, c->max_pending, c->max_outstanding);
+	fprintf(f, "\n  retries %d: %u %u", (int)c->retry_budget.bound, c->retry_budget.n,
+		c->retry_budget.share);
 	fprintf(f, "\n  outlier %u %u %u %u %u least %u", o->failures, o->errors, o->base_ms,
 		o->max_ms, o->most, c->min_health);
 	if (c->warmup)

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const none[] = {NULL};
 
@@ -80,6 +81,18 @@ static const struct field_row rule_rows[] = {
 		POOL("http", "http2MaxRequests: 6"), CHANGES},
 	{"connectionPool.http.http1MaxPendingRequests", POOL("http", "http1MaxPendingRequests: 5"),
 		POOL("http", "http1MaxPendingRequests: 6"), CHANGES},
+	{"connectionPool.http.maxRetries", POOL("http", "maxRetries: 5"),
+		POOL("http", "maxRetries: 6"), CHANGES},
+	{"connectionPool.http.maxRetries: 0", POOL("http", "maxRetries: 0"),
+		POOL("http", "maxRetries: 1"), CHANGES},
+	{"connectionPool.http.maxRetries: none", POOL("http", "http1MaxPendingRequests: 6"),
+		POOL("http", "http1MaxPendingRequests: 6, maxRetries: 0"), CHANGES},
+	{"retryBudget.percent", "retryBudget: {percent: 5}", "retryBudget: {percent: 5.5}",
+		CHANGES},
+	{"retryBudget.minRetryConcurrency", "retryBudget: {minRetryConcurrency: 5}",
+		"retryBudget: {minRetryConcurrency: 6}", CHANGES},
+	{"retryBudget: empty", "outlierDetection: {}", "outlierDetection: {}, retryBudget: {}",
+		CHANGES},
 	{"tls.mode", TLS("mode: DISABLE, insecureSkipVerify: true"),
 		TLS("mode: SIMPLE, insecureSkipVerify: true"), CHANGES},
 	{"tls.clientCertificate", MUTUAL("clientCertificate: @/chain, privateKey: @/key"),
@@ -210,6 +223,7 @@ static const char mine_text[] =
 				   "  - {address: 198.51.100.2, locality: s/z}\n";
 
 #define CODEC(x)    "codec: aeraki.meta_protocol.codec." x
+#define AGAIN(x)    "defaultHttpRetryPolicy: {attempts: 1" x "}"
 #define MESH_SET(x) "localityLbSetting: {distribute: [{from: r, to: {" x "}}]}"
 
 /* The fields of MeshConfig that clusters and listeners are made of. */
@@ -221,6 +235,56 @@ static const struct field_row mesh_rows[] = {
 		CHANGES},
 	{"localityLbSetting", MESH_SET("r: 80, s: 20"), MESH_SET("r: 70, s: 30"), CHANGES},
 };
+
+/* The same of routes. */
+static const struct field_row mesh_retry_rows[] = {
+	{"defaultHttpRetryPolicy", "connectTimeout: 5s", AGAIN(""), CHANGES},
+	{"defaultHttpRetryPolicy.attempts", AGAIN(""), "defaultHttpRetryPolicy: {attempts: 2}",
+		CHANGES},
+	{"defaultHttpRetryPolicy.perTryTimeout", AGAIN(", perTryTimeout: 1s"),
+		AGAIN(", perTryTimeout: 2s"), CHANGES},
+	{"defaultHttpRetryPolicy.retryOn", AGAIN(", retryOn: reset"), AGAIN(", retryOn: 5xx"),
+		CHANGES},
+	{"defaultHttpRetryPolicy.backoff", AGAIN(", backoff: 10ms"), AGAIN(", backoff: 20ms"),
+		CHANGES},
+	{"defaultHttpRetryPolicy.retryIgnorePreviousHosts", AGAIN(""),
+		AGAIN(", retryIgnorePreviousHosts: false"), CHANGES},
+};
+
+#define ROUTED(retries)                                                                            \
+	ISTIO("VirtualService", "v")                                                               \
+	"  hosts: [a.x]\n  http: [{route: [{destination: {host: "                                  \
+	"a.x}}]" retries "}]\n"
+
+/* The retries of the service's routes, with a policy of the mesh and without. */
+static void mesh_retries(void)
+{
+	static const struct {
+		const char *route, *mesh;
+		bool same_as_none;
+	} rows[] = {
+		{"", AGAIN(""), false},
+		{ROUTED(""), AGAIN(""), false},
+		{"", "defaultHttpRetryPolicy: {attempts: 0}", true},
+		/* A route's own precedes it as a whole. */
+		{ROUTED(", retries: {attempts: 3}"), AGAIN(", retryOn: reset"), true},
+		{ROUTED(", retries: {attempts: 0}"), AGAIN(""), true},
+		{ROUTED(", retries: {}"), AGAIN(""), true},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		char text[2048], *with, *without;
+
+		snprintf(text, sizeof(text), "%s%s", service_text, rows[i].route);
+		fields_begin(text);
+		with = fields_words(mesh_text, rows[i].mesh, NULL);
+		without = fields_words(mesh_text, "rootNamespace: istio-system", NULL);
+		CU_ASSERT_EQUAL(strcmp(with, without) == 0, rows[i].same_as_none);
+		free(with);
+		free(without);
+		fields_end();
+	}
+}
 
 static const struct field_row protocol_rows[] = {
 	{"protocol", "protocol: mine, " CODEC("dubbo"), "protocol: other, " CODEC("dubbo"),
@@ -238,6 +302,10 @@ static void settings(void)
 		fields_change(mesh_text, &mesh_rows[i]);
 	for (size_t i = 0; i < MT_ARRAY_LEN(protocol_rows); i++)
 		fields_change(protocol_text, &protocol_rows[i]);
+	fields_end();
+	fields_begin(service_text);
+	for (size_t i = 0; i < MT_ARRAY_LEN(mesh_retry_rows); i++)
+		fields_change(mesh_text, &mesh_retry_rows[i]);
 	fields_end();
 }
 
@@ -289,10 +357,31 @@ static void ports_replace(void)
 	fields_end();
 }
 
+/* Settings of a port cannot contain a retry budget, so they do not take it away. */
+static void ports_keep_the_budget(void)
+{
+	static const char budget[] = "retryBudget: {percent: 9}, ";
+	char policy[1024], same_as[1024];
+
+	fields_begin(service_text);
+	for (size_t i = 1; i < MT_ARRAY_LEN(port_parts); i++) {
+		snprintf(policy, sizeof(policy),
+			"%s" POLICY ", portLevelSettings: [{port: "
+			"{number: 2}, %s}]",
+			budget, port_parts[i]);
+		snprintf(same_as, sizeof(same_as), "%s%s", budget, port_parts[i]);
+		compare(policy, same_as, "outbound|2||a.x");
+		compare(policy, same_as, "outbound|2|v1|a.x");
+	}
+	fields_end();
+}
+
 const struct mt_test fields_tests[] = {
 	{"rules", rules},
 	{"entries", entries},
 	{"settings", settings},
+	{"mesh_retries", mesh_retries},
 	{"ports_replace", ports_replace},
+	{"ports_keep_the_budget", ports_keep_the_budget},
 	{0},
 };

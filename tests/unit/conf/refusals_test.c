@@ -227,8 +227,10 @@ static void on_link_routers(void)
 
 /* Fields that are not enforced: a warning where a call can have another outcome, else a note. */
 static const struct odd later[] = {
-	{"  trafficPolicy: {connectionPool: {http: {maxRetries: 5}}}\n", N, AT(9),
-		"spec.trafficPolicy.connectionPool.http.maxRetries: accepted, not enforced"},
+	{"  trafficPolicy: {connectionPool: {tcp: {idleTimeout: 5s}}}\n", N, AT(9),
+		"spec.trafficPolicy.connectionPool.tcp.idleTimeout: accepted, not enforced"},
+	{"  trafficPolicy: {retryBudget: {budgetInterval: 5s}}\n", N, AT(9),
+		"spec.trafficPolicy.retryBudget.budgetInterval: accepted, not enforced"},
 	{"  trafficPolicy: {connectionPool: {http: {http2MaxRequests: 5}}}\n", W, AT(9),
 		"spec.trafficPolicy.connectionPool.http.http2MaxRequests: "},
 };

@@ -387,6 +387,10 @@ static const char *const differ[] = {
 	ONE TWO DR("outlierDetection: {consecutive5xxErrors: 0}"),
 	ONE TWO DR("outlierDetection: {consecutive5xxErrors: 0}, loadBalancer: "
 		   "{localityLbSetting: {failover: [{from: r, to: s}]}}"),
+	ONE AT DR("connectionPool: {http: {maxRetries: 4}}"),
+	ONE AT DR("connectionPool: {http: {maxRetries: 5}}"),
+	ONE AT DR("retryBudget: {}"),
+	ONE AT DR("retryBudget: {percent: 21}"),
 	ONE TWO DR("loadBalancer: {localityLbSetting: {distribute: [{from: '*', to: {x: 80, y: "
 		   "20}}]}}"),
 	ONE TWO DR("loadBalancer: {localityLbSetting: {distribute: [{from: '*', to: {x: 81, y: "
@@ -400,7 +404,9 @@ static bool alike(const struct mt_cluster *a, const struct mt_cluster *b)
 		    a->max_connections == b->max_connections && a->max_pending == b->max_pending &&
 		    a->max_outstanding == b->max_outstanding && a->n_eps == b->n_eps &&
 		    a->ring_min == b->ring_min && a->n_levels == b->n_levels &&
-		    memcmp(&a->outlier, &b->outlier, sizeof(a->outlier)) == 0;
+		    memcmp(&a->outlier, &b->outlier, sizeof(a->outlier)) == 0 &&
+		    !a->budget == !b->budget && a->retry_budget.n == b->retry_budget.n &&
+		    a->retry_budget.share == b->retry_budget.share;
 
 	for (uint32_t i = 0; same && i < a->n_hash_keys; i++)
 		same = strcmp(a->hash_keys[i].name, b->hash_keys[i].name) == 0;

@@ -344,6 +344,121 @@ static void routes_taken_with_words(void)
 	}
 }
 
+/* "1 on 0 each 0, 0-0, other hosts 0": attempts, reasons, time, back-off; "none". */
+static const char *retries_str(const struct mt_rule_retries *r)
+{
+	static char text[200];
+
+	if (!r)
+		return "none";
+	snprintf(text, sizeof(text), "%u on %u each %u, %u-%u, other hosts %u", r->attempts.v,
+		r->on, r->per_try.v, r->backoff.v, r->backoff_max.v, r->other_hosts.v);
+	CU_ASSERT_TRUE(r->on_written && r->other_hosts.set && r->attempts.set);
+	return text;
+}
+
+#define RETRY(policy) ROUTE(", 'retry_policy': {" policy "}}")
+#define LATER	      RULE "route.retry_policy."
+#define HOSTS(name)   "'retry_host_predicate': [{'name': 'envoy.retry_host_predicates." name "'}]"
+#define STATUSES                                                                                   \
+	"retriable_status_codes: statuses other than 500, 503 and 504, or without "                \
+	"retriable-status-codes in retry_on: left out\n"
+
+static void retry_policies(void)
+{
+	static const struct {
+		const char *text, *want, *words;
+	} rows[] = {
+		{ROUTE("}"), "none", ""},
+		{RETRY(""), "1 on 0 each 0, 0-0, other hosts 0", ""},
+		{RETRY("'retry_on': 'connect-failure,refused-stream,unavailable,cancelled,"
+		       "retriable-status-codes', 'num_retries': 2, 'retriable_status_codes': [503],"
+		       " 'host_selection_retry_max_attempts': 5, " HOSTS("previous_hosts")),
+			"2 on 27 each 0, 0-0, other hosts 1",
+			LATER "retry_on: reasons that are not known, or that replies of RPC "
+			      "protocols never have: left out\n"},
+		{RETRY("'retry_on': '5xx', 'num_retries': 0, 'per_try_timeout': '0.25s', "
+		       "'retry_back_off': {'base_interval': '0.01s', 'max_interval': '1s'}"),
+			"0 on 127 each 250, 10-1000, other hosts 0", ""},
+		{RETRY("'retry_on': 'reset', 'num_retries': 101, 'retry_back_off': "
+		       "{'base_interval': '0.0001s'}"),
+			"100 on 6 each 0, 1-0, other hosts 0",
+			LATER "num_retries: more than 100: 100\n"},
+		{RETRY("'retry_on': 'retriable-status-codes', 'retriable_status_codes': [409, "
+		       "504, 100503]"),
+			"1 on 32 each 0, 0-0, other hosts 0", LATER STATUSES},
+		{RETRY("'retry_on': 'reset', 'retriable_status_codes': [503]"),
+			"1 on 6 each 0, 0-0, other hosts 0", LATER STATUSES},
+		{RETRY("'retry_on': 'reset', " HOSTS("omit_canary_hosts")),
+			"1 on 6 each 0, 0-0, other hosts 0",
+			LATER "retry_host_predicate[0].name: any but previous_hosts: left out\n"},
+		{RETRY("'retry_on': 'reset', 'retriable_request_headers': [{'name': 'x'}]"),
+			"0 on 6 each 0, 0-0, other hosts 0",
+			LATER "retriable_request_headers: a policy for some requests only: there "
+			      "are no retries by it\n"},
+		{RETRY("'retry_on': 'reset', 'per_try_idle_timeout': '1s'"),
+			"1 on 6 each 0, 0-0, other hosts 0",
+			LATER "per_try_idle_timeout: per_try_timeout limits an attempt\n"},
+		/* The virtual host's, for routes that have none. */
+		{"{'name': 'r', 'virtual_hosts': [{'retry_policy': {'retry_on': '5xx'}, 'routes': "
+		 "[{'route': {'cluster': 'c'}}]}]}",
+			"1 on 127 each 0, 0-0, other hosts 0", ""},
+		{"{'name': 'r', 'virtual_hosts': [{'retry_policy': {'retry_on': '5xx'}, 'routes': "
+		 "[{'route': {'cluster': 'c', 'retry_policy': {}}}]}]}",
+			"1 on 0 each 0, 0-0, other hosts 0", ""},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = map_text(MT_XDS_RDS, rows[i].text);
+		const struct mt_res_routes *r = (const void *)m.m.meta;
+
+		CU_ASSERT_STRING_EQUAL(m.why.text, "");
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		if (strcmp(retries_str(r->list.rules->retries), rows[i].want) != 0)
+			printf("\n  %zu: %s\n", i, retries_str(r->list.rules->retries));
+		CU_ASSERT_STRING_EQUAL(retries_str(r->list.rules->retries), rows[i].want);
+		CU_ASSERT_STRING_EQUAL(ignored_str(&m), rows[i].words);
+		unmap(&m);
+	}
+}
+
+/* Envoy's default is a limit of three; Istio writes that there is none. */
+static void retry_budgets(void)
+{
+#define LIMITS(x) "{'name': 'a', 'circuit_breakers': {'thresholds': [{" x "}]}}"
+	static const struct {
+		const char *text;
+		int64_t most, percent, least; /* -1: not set; percent -2: no budget */
+	} rows[] = {
+		{"{'name': 'a'}", 3, -2, -1},
+		{LIMITS(""), 3, -2, -1},
+		{LIMITS("'priority': 'HIGH', 'max_retries': 9"), 3, -2, -1},
+		{LIMITS("'max_retries': 0"), 0, -2, -1},
+		{LIMITS("'max_retries': 14"), 14, -2, -1},
+		{LIMITS("'max_retries': 4294967295"), -1, -2, -1},
+		{LIMITS("'retry_budget': {}"), 3, -1, -1},
+		{LIMITS("'max_retries': 5, 'retry_budget': {'budget_percent': {'value': 12.345}, "
+			"'min_retry_concurrency': 0}"),
+			5, 1235, 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = map_text(MT_XDS_CDS, rows[i].text);
+		const struct mt_res_cluster *c = (const void *)m.m.meta;
+		const struct mt_retry_budget_policy *p;
+		int64_t percent = -2;
+
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		p = c->retry_budget;
+		if (p)
+			percent = p->percent.set ? (int64_t)p->percent.v : -1;
+		CU_ASSERT_EQUAL(c->max_retries.set ? (int64_t)c->max_retries.v : -1, rows[i].most);
+		CU_ASSERT_EQUAL(percent, rows[i].percent);
+		CU_ASSERT_EQUAL(p && p->least.set ? (int64_t)p->least.v : -1, rows[i].least);
+		unmap(&m);
+	}
+}
+
 /* ---- endpoints ------------------------------------------------------------------------------------- */
 
 static void assignment(void)
@@ -646,9 +761,9 @@ static void namespaces(void)
 const struct mt_test map_tests[] = {{"cluster_of_istio", cluster_of_istio},
 	{"clusters_taken_with_words", clusters_taken_with_words},
 	{"sockets_by_other_metadata", sockets_by_other_metadata},
-	{"routes_taken_with_words", routes_taken_with_words},
-	{"kinds_of_clusters", kinds_of_clusters}, {"slow_starts", slow_starts},
-	{"names_of_a_dns_cluster", names_of_a_dns_cluster}, {"namespaces", namespaces},
-	{"assignment", assignment}, {"many_endpoints", many_endpoints},
+	{"routes_taken_with_words", routes_taken_with_words}, {"retry_policies", retry_policies},
+	{"retry_budgets", retry_budgets}, {"kinds_of_clusters", kinds_of_clusters},
+	{"slow_starts", slow_starts}, {"names_of_a_dns_cluster", names_of_a_dns_cluster},
+	{"namespaces", namespaces}, {"assignment", assignment}, {"many_endpoints", many_endpoints},
 	{"idle_clusters", idle_clusters}, {"routes", routes},
 	{"order_and_clusters", order_and_clusters}, {0}};
