@@ -30,6 +30,24 @@ bool mt_gwapi_is_service(const struct mt_gwapi_ref *r, bool unsaid)
 	return core && (r->kind.s ? mt_gwapi_is(&r->kind, "Service") : unsaid);
 }
 
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+/* Comparisons that differ in the first bytes, as a rule, for the work of one. */
+#define CHEAP 8
+
+bool mt_gwapi_may_ask(struct mt_gwapi *x)
+{
+	return mt_budget_has(&x->budget, x->m->gwapi_grants.n / CHEAP);
+}
+
+/* Warns of an object that was cut. */
+static void end(struct mt_gwapi *x, const struct mt_meta *meta, const char *words)
+{
+	if (!mt_budget_end(&x->budget))
+		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, meta, meta->origin.line, NULL,
+			"write fewer listeners, parents, host names and backends", "%s", words);
+}
+
 /* ---- gateways -------------------------------------------------------------------------------- */
 
 /*
@@ -65,6 +83,8 @@ static bool may_use(struct mt_gwapi *x, const struct mt_meta *g, const struct mt
 {
 	bool granted = !secret->ns.s || strcmp(secret->ns.s, g->ns) == 0;
 
+	if (!granted && !mt_gwapi_may_ask(x))
+		return false;
 	for (uint32_t i = 0; !granted && i < x->m->gwapi_grants.n; i++) {
 		const struct mt_gwapi_grant *grant = x->m->gwapi_grants.v[i];
 		bool from = false, to = false;
@@ -209,12 +229,7 @@ static bool is_nearly_here(const struct mt_gwapi *x, const struct mt_gwapi_gatew
 	const struct mt_node *node = mt_table_node(x->t);
 	const char *own = node ? mt_labels_get(&node->meta.labels, LABEL) : NULL;
 
-	if (!own || mt_edit_distance(own, g->meta.name, 3) > 2)
-		return false;
-	for (uint32_t i = 0; i < x->m->gwapi_gateways.n; i++)
-		if (is_here(x, x->m->gwapi_gateways.v[i]))
-			return false;
-	return true;
+	return own && !x->has_own && mt_edit_distance(own, g->meta.name, 3) <= 2;
 }
 
 static void translate_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
@@ -226,7 +241,7 @@ static void translate_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway 
 			", of the Gateway's name");
 		return;
 	}
-	for (uint32_t i = 0; i < g->n_listeners; i++) {
+	for (uint32_t i = 0; i < g->n_listeners && mt_budget_has(&x->budget, 1); i++) {
 		const struct mt_gwapi_listener *l = &g->listeners[i];
 		const char *why = unserved(x, g, l);
 		char path[48];
@@ -241,9 +256,11 @@ static void translate_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway 
 
 /* ---- which routes a listener admits ---------------------------------------------------------- */
 
-static bool has_labels(
-	const struct mt_gwapi *x, const char *ns, const struct mt_gwapi_selector *want)
+static bool has_labels(struct mt_gwapi *x, const char *ns, const struct mt_gwapi_selector *want)
 {
+	if (want && !mt_budget_has(&x->budget,
+			    (uint64_t)want->labels.n_kv * (1 + x->m->namespaces.n / CHEAP)))
+		return false;
 	for (uint32_t i = 0; want && !want->more && i < want->labels.n_kv; i++) {
 		const struct mt_kv *kv = &want->labels.kv[i];
 		const char *value = NULL;
@@ -262,8 +279,7 @@ static bool has_labels(
 	return want && !want->more;
 }
 
-static bool admits_namespace(
-	const struct mt_gwapi *x, const struct mt_gwapi_bound *b, const char *ns)
+static bool admits_namespace(struct mt_gwapi *x, const struct mt_gwapi_bound *b, const char *ns)
 {
 	const struct mt_gwapi_allowed *allowed = b->listener->allowed;
 	const struct mt_gwapi_namespaces *from = allowed ? allowed->namespaces : NULL;
@@ -300,8 +316,12 @@ static bool admits_kind(const struct mt_gwapi_bound *b, const char *kind)
 	return lists_kind(b, kind);
 }
 
-bool mt_gwapi_admits(const struct mt_gwapi *x, const struct mt_gwapi_bound *b)
+bool mt_gwapi_admits(struct mt_gwapi *x, const struct mt_gwapi_bound *b)
 {
+	const struct mt_gwapi_allowed *allowed = b->listener->allowed;
+
+	if (allowed && !mt_budget_has(&x->budget, allowed->n_kinds))
+		return false;
 	return admits_namespace(x, b, x->route->meta.ns) && admits_kind(b, x->route->meta.kind);
 }
 
@@ -316,6 +336,52 @@ bool mt_gwapi_is_parent(
 	       strcmp(p->ns.s ? p->ns.s : x->route->meta.ns, g->ns) == 0 &&
 	       (!p->section.s || mt_gwapi_is(&p->section, b->listener->name.s)) &&
 	       (!p->port.set || p->port.v == b->listener->port.v);
+}
+
+/* ---- Services -------------------------------------------------------------------------------- */
+
+/* Longest "NAMESPACE/NAME" that an object can have. */
+#define NAME_SIZE 512
+
+static void *find(const struct mt_strmap *map, const char *ns, const char *name)
+{
+	char key[NAME_SIZE];
+
+	/* Objects have names of 253 characters at most, so a name that is cut has none. */
+	snprintf(key, sizeof(key), "%.254s/%.254s", ns, name);
+	return mt_strmap_get(map, key);
+}
+
+bool mt_gwapi_has_service(const struct mt_gwapi *x, const char *ns, const char *name)
+{
+	return find(&x->services_here, ns, name) != NULL;
+}
+
+/* The first one of a name counts. */
+static void put(struct mt_gwapi *x, struct mt_strmap *map, const struct mt_meta *meta, void *obj)
+{
+	char *key;
+
+	if (find(map, meta->ns, meta->name))
+		return;
+	key = mt_region_printf(&x->m->region, "%s/%s", meta->ns, meta->name);
+	if (key && mt_strmap_put(map, key, obj, NULL))
+		x->m->region.failed = true;
+}
+
+static void index_services(struct mt_gwapi *x)
+{
+	for (uint32_t i = 0; i < x->m->services.n; i++) {
+		struct mt_kube_service *svc = x->m->services.v[i];
+
+		put(x, &x->services_here, &svc->meta, svc);
+	}
+	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
+		struct mt_service_entry *se = x->m->service_entries.v[i];
+
+		if (se->kubernetes)
+			put(x, &x->entries_here, &se->meta, se);
+	}
 }
 
 /* ---- TLS to endpoints ------------------------------------------------------------------------ */
@@ -409,24 +475,13 @@ static bool set_tls(struct mt_service_entry *se, const struct mt_gwapi_backend_t
 static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
 	const struct mt_tls_settings *tls, const struct mt_gwapi_ref *target)
 {
-	const char *service = target->name.s;
+	/* May be changed: mt_table_translate() made it for this model. */
+	struct mt_service_entry *se = find(&x->entries_here, p->meta.ns, target->name.s);
 
-	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
-		/*
-		 * This service entry may be changed, because mt_table_translate() made it for this
-		 * model.
-		 */
-		struct mt_service_entry *se = x->m->service_entries.v[i];
-
-		if (!se->kubernetes || strcmp(se->meta.name, service) != 0 ||
-			strcmp(se->meta.ns, p->meta.ns) != 0)
-			continue;
-		if (!set_tls(se, p, tls, &target->section))
-			return false;
-		mt_diag_host(&x->t->translated, &p->meta, se->hosts[0].s);
-		return true;
-	}
-	return false;
+	if (!se || !set_tls(se, p, tls, &target->section))
+		return false;
+	mt_diag_host(&x->t->translated, &p->meta, se->hosts[0].s);
+	return true;
 }
 
 /* Warns about a target whose Service or port does not exist here. */
@@ -462,21 +517,59 @@ static void translate_backend_tls(struct mt_gwapi *x, const struct mt_gwapi_back
 
 /* ---- all objects ----------------------------------------------------------------------------- */
 
+static void translate_gateways(struct mt_gwapi *x)
+{
+	const struct mt_objs *all = &x->m->gwapi_gateways;
+
+	for (uint32_t i = 0; i < all->n; i++)
+		x->has_own |= is_here(x, all->v[i]);
+	for (uint32_t i = 0; i < all->n; i++) {
+		const struct mt_gwapi_gateway *g = all->v[i];
+
+		if (!mt_budget_begin(&x->budget, &g->meta))
+			return;
+		translate_gateway(x, g);
+		end(x, &g->meta,
+			"the Gateways and routes of its namespace or source take too much memory "
+			"or time: not all of its listeners are served");
+	}
+}
+
+static void translate_routes(struct mt_gwapi *x)
+{
+	for (uint32_t i = 0; i < x->m->gwapi_routes.n; i++) {
+		const struct mt_gwapi_route *r = x->m->gwapi_routes.v[i];
+
+		if (!mt_budget_begin(&x->budget, &r->meta))
+			return;
+		mt_gwapi_route(x, r);
+		end(x, &r->meta,
+			"the Gateways and routes of its namespace or source take too much memory "
+			"or time: not all of its parents are served by it");
+	}
+}
+
 void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m)
 {
-	struct mt_gwapi x = {.t = t, .m = m};
+	struct mt_gwapi x = {.t = t,
+		.m = m,
+		.budget = {.t = t,
+			.region = &m->region,
+			.most = {.memory = mt_objects_memory / 4, .work = 1u << 27}}};
 
 	x.asked = mt_region_alloc(&m->region, sizeof(*x.asked) * (m->gwapi_grants.n + 1));
 	if (!x.asked)
 		return;
-	for (uint32_t i = 0; i < m->gwapi_gateways.n; i++)
-		translate_gateway(&x, m->gwapi_gateways.v[i]);
-	for (uint32_t i = 0; i < m->gwapi_routes.n; i++)
-		mt_gwapi_route(&x, m->gwapi_routes.v[i]);
+	index_services(&x);
+	translate_gateways(&x);
+	translate_routes(&x);
 	for (uint32_t i = 0; i < m->gwapi_backend_tls.n; i++)
 		translate_backend_tls(&x, m->gwapi_backend_tls.v[i]);
 	for (uint32_t i = 0; i < m->gwapi_grants.n; i++)
 		if (!x.asked[i])
 			mt_gwapi_tell(&x, MT_DIAG_INERT, m->gwapi_grants.v[i], 0, NULL,
 				"no object here uses what it grants");
+	mt_strmap_fini(&x.services_here);
+	mt_strmap_fini(&x.entries_here);
+	mt_budget_fini(&x.budget);
 }

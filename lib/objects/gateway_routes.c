@@ -100,8 +100,12 @@ static bool make_rule(struct mt_gwapi *x)
 		return false;
 	x->rule->origin = from->origin;
 	x->rule->name = from->name;
-	for (uint32_t i = 0; i < from->n_backends; i++)
+	/* A part of the backends would get all connections. */
+	for (uint32_t i = 0; i < from->n_backends; i++) {
+		if (!mt_gwapi_may_ask(x) || !mt_budget_has(&x->budget, 1))
+			return false;
 		add_backend(x, &from->backends[i], i);
+	}
 	check_shares(x);
 	if (x->route->n_rules > 1)
 		mt_gwapi_tell(x, MT_DIAG_WARNING, &x->route->meta, x->route->rules[1].origin.line,
@@ -171,17 +175,6 @@ static void stamp(const struct mt_virtual_service *vs)
 	vs->lists->made_of = h | 1;
 }
 
-static bool has_service(const struct mt_gwapi *x, const char *ns, const char *name)
-{
-	for (uint32_t i = 0; i < x->m->services.n; i++) {
-		const struct mt_kube_service *s = x->m->services.v[i];
-
-		if (strcmp(s->meta.name, name) == 0 && strcmp(s->meta.ns, ns) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Gives this parent a copy of the rule with a match for its own port, because other parents have
  * other ports.
@@ -235,6 +228,12 @@ static const char *both(const char *listener, const char *route)
 	return strcmp(route, "*") == 0 || mt_host_covers(route, listener) ? listener : NULL;
 }
 
+/* Work to compare a name, which aliases may repeat. */
+static uint64_t work_of(const char *name)
+{
+	return 1 + (name ? strlen(name) / 64 : 0);
+}
+
 /*
  * Adds a match of the server names that both the route and the listener (`own`) accept. Returns
  * false if there is no such name.
@@ -247,8 +246,11 @@ static bool match_names(struct mt_gwapi *x, const struct mt_text *own, const cha
 	struct mt_text *t;
 
 	for (uint32_t i = 0; i < MT_MAX(x->route->n_hostnames, 1u); i++) {
-		const char *name = both(own->s ? own->s : "*", of[i].s);
+		const char *name;
 
+		if (!mt_budget_has(&x->budget, work_of(own->s) + work_of(of[i].s)))
+			return false;
+		name = both(own->s ? own->s : "*", of[i].s);
 		t = name ? mt_region_push(&x->m->region, (void **)&m.sni, &m.n_sni, sizeof(*t))
 			 : NULL;
 		if (t)
@@ -325,11 +327,11 @@ static void find_parents(struct mt_gwapi *x)
 {
 	const struct mt_gwapi_route *r = x->route;
 
-	for (uint32_t i = 0; i < r->n_parents; i++) {
+	for (uint32_t i = 0; i < r->n_parents && mt_budget_has(&x->budget, 1 + x->n_bound); i++) {
 		const struct mt_gwapi_ref *p = &r->parents[i], **slot;
 
 		if (mt_gwapi_is_service(p, false)) {
-			slot = has_service(x, p->ns.s ? p->ns.s : r->meta.ns, p->name.s)
+			slot = mt_gwapi_has_service(x, p->ns.s ? p->ns.s : r->meta.ns, p->name.s)
 				       ? mt_region_push(&x->m->region, (void **)&x->services,
 						 &x->n_services, sizeof(*slot))
 				       : NULL;
@@ -377,11 +379,18 @@ void mt_gwapi_route(struct mt_gwapi *x, const struct mt_gwapi_route *r)
 	x->matches = NULL;
 	x->n_matches = 0;
 	find_parents(x);
+	/* Without a part of its names the rest would go to another route. */
+	if (x->budget.full)
+		return;
 	tell_parents(x);
 	if ((!x->n_names && !x->n_services) || !r->n_rules || !make_rule(x))
 		return;
-	for (uint32_t i = 0; i < x->n_services; i++)
+	for (uint32_t i = 0; i < x->n_services; i++) {
+		/* stamp() reads the whole rule each time. */
+		if (!mt_budget_has(&x->budget, 1ull + x->rule->n_dests + r->n_hostnames))
+			return;
 		bind_service(x, x->services[i]);
+	}
 	if (x->n_names)
 		bind_gateways(x);
 }

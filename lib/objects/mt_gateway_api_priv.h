@@ -20,8 +20,12 @@ struct mt_gwapi {
 	struct mt_model *m;
 	struct mt_gwapi_bound *bound;
 	uint32_t n_bound;
-	bool *asked; /* [i]: ReferenceGrant i has permitted a reference */
-	/* From here on: state of the route that is being translated. */
+	bool *asked; /* by index of the ReferenceGrant: it permitted a reference */
+	/* By "NAMESPACE/NAME": Kubernetes' Services, and the service entries made of them. */
+	struct mt_strmap services_here, entries_here;
+	bool has_own; /* a Gateway has the name in the Node's label */
+	struct mt_budget budget;
+	/* State of the route that is being translated: */
 	const struct mt_gwapi_route *route;
 	/* an older route that uses one of this route's listeners; NULL: none */
 	const struct mt_meta *before;
@@ -48,7 +52,13 @@ bool mt_gwapi_is_service(const struct mt_gwapi_ref *r, bool unsaid);
 bool mt_gwapi_is_parent(
 	const struct mt_gwapi *x, const struct mt_gwapi_ref *p, const struct mt_gwapi_bound *b);
 /* gateway_api.c: true if the listener admits the current route. */
-bool mt_gwapi_admits(const struct mt_gwapi *x, const struct mt_gwapi_bound *b);
+bool mt_gwapi_admits(struct mt_gwapi *x, const struct mt_gwapi_bound *b);
+/*
+ * gateway_api.c: charges the search for ReferenceGrants. False: the object may cost no more.
+ */
+bool mt_gwapi_may_ask(struct mt_gwapi *x);
+/* gateway_api.c: true if the Service is here. */
+bool mt_gwapi_has_service(const struct mt_gwapi *x, const char *ns, const char *name);
 
 /* gateway_routes.c: translates one route. */
 void mt_gwapi_route(struct mt_gwapi *x, const struct mt_gwapi_route *r);

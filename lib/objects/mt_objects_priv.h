@@ -128,6 +128,33 @@ const struct mt_bag *mt_by_label_find(
 	const struct mt_by_label *x, const char *ns, const struct mt_labels *want);
 void mt_by_label_fini(struct mt_by_label *x);
 
+/* budget.c: memory of the model and comparisons that objects cost. */
+struct mt_cost {
+	uint64_t memory, work;
+};
+/*
+ * Set `t`, `region` and `most` (of all owners); the last quarter is for owners (mt_object_owner())
+ * with less than a quarter.
+ */
+struct mt_budget {
+	struct mt_object_table *t;
+	struct mt_region *region;
+	struct mt_cost most, used;
+	struct mt_strmap owners; /* struct mt_cost */
+	/* Of the current object: */
+	struct mt_cost *own, left;
+	size_t from;   /* memory in use before it */
+	uint64_t work; /* done for it */
+	bool full;     /* it has no more of one of them */
+};
+/* Begins with an object. False: no memory. */
+bool mt_budget_begin(struct mt_budget *b, const struct mt_meta *meta);
+/* Charges work of about a comparison of names each. False: the object may cost no more. */
+bool mt_budget_has(struct mt_budget *b, uint64_t work);
+/* Charges its owner. False: it was cut. */
+bool mt_budget_end(struct mt_budget *b);
+void mt_budget_fini(struct mt_budget *b);
+
 /*
  * translate.c: adds service entries and endpoints from Kubernetes objects to the model. This and
  * the next three functions put their diagnostics into t->translated.

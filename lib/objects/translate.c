@@ -7,8 +7,6 @@
  */
 #include "mt_objects_priv.h"
 
-#include "mt_share.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -19,15 +17,8 @@ struct translation {
 	struct mt_strmap pods,
 		addresses; /* struct mt_kube_pod, by "NAMESPACE/NAME" and "NAMESPACE/IP" */
 	struct mt_by_label entries, by_pod_label;
-	struct mt_idmap used; /* serials of objects that a service or this node uses */
-	/*
-	 * Memory of translated Services: `taken` by all of them, `owners` (uint64_t) by
-	 * mt_object_owner(). `before` is the model's memory before the current Service, `left` the
-	 * current Service's limit.
-	 */
-	uint64_t taken, before, left;
-	struct mt_strmap owners;
-	bool full; /* endpoints of the current Service were left out */
+	struct mt_idmap used;	 /* serials of objects that a service or this node uses */
+	struct mt_budget budget; /* of Services */
 };
 
 /* Longest "NAMESPACE/NAME" of an object, and longest text of an address. */
@@ -37,40 +28,13 @@ struct translation {
 /* ---- limit ----------------------------------------------------------------------------------- */
 
 /*
- * Returns the limit of the memory of all translated Services. Each Service has its own copy of each
- * endpoint, with the Service's ports. So 10,000 Services that each select 10,000 workloads would
- * fill any memory, and the whole load would fail.
+ * Most memory of all translated Services, and work to find their endpoints. Each endpoint of a
+ * Service has a copy of its own with the Service's ports, so that 10,000 Services that select
+ * 10,000 workloads would fill any memory, and the load of everything would fail.
  */
-static uint64_t most(void)
+static struct mt_cost most(void)
 {
-	return mt_objects_memory / 2;
-}
-
-/* Returns the counter of the memory that Services of this owner take; NULL: no memory. */
-static uint64_t *taken_by_owner(struct translation *x, const struct mt_meta *meta)
-{
-	const struct mt_object_row *row = mt_table_row(x->t, meta->serial);
-	const char *owner = row ? mt_object_owner(row->o) : meta->ns;
-	uint64_t *n = mt_strmap_get(&x->owners, owner);
-
-	if (n)
-		return n;
-	n = mt_region_alloc(&x->m->region, sizeof(*n));
-	if (!n || mt_strmap_put(&x->owners, owner, n, NULL)) {
-		x->m->region.failed = true;
-		return NULL;
-	}
-	return n;
-}
-
-/*
- * False if the current Service has reached its limit of memory, so that no more endpoints are
- * added.
- */
-static bool has_room(struct translation *x)
-{
-	x->full |= x->m->region.used - x->before >= x->left;
-	return !x->full;
+	return (struct mt_cost){.memory = mt_objects_memory / 2, .work = 1u << 27};
 }
 
 static char *key_of(struct translation *x, const char *ns, const char *name)
@@ -261,7 +225,7 @@ static void take_ports(struct translation *x, struct mt_workload *w,
 
 static struct mt_workload *push(struct translation *x, struct mt_service_entry *se)
 {
-	if (!has_room(x))
+	if (!mt_budget_has(&x->budget, 1))
 		return NULL;
 	return mt_region_push(
 		&x->m->region, (void **)&se->endpoints, &se->n_endpoints, sizeof(*se->endpoints));
@@ -397,6 +361,12 @@ static void add_workload(struct translation *x, struct mt_service_entry *se,
 	use(x, &we->meta);
 }
 
+/* Work to match labels: of usual ones as of one name. */
+static uint64_t work_of_match(const struct mt_labels *want, const struct mt_labels *have)
+{
+	return 1 + (uint64_t)want->n_kv * have->n_kv / 64;
+}
+
 /* Adds WorkloadEntries that a Service selects, as istiod does. */
 static void add_workloads(
 	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
@@ -406,6 +376,8 @@ static void add_workloads(
 	for (uint32_t i = 0; i < bag->n; i++) {
 		const struct mt_workload_entry *we = bag->v[i];
 
+		if (!mt_budget_has(&x->budget, work_of_match(&svc->selector, &we->w.labels)))
+			return;
 		if (mt_labels_match(&svc->selector, &we->w.labels))
 			add_workload(x, se, svc, we);
 	}
@@ -533,22 +505,15 @@ static void add_service(struct translation *x, const struct mt_kube_service *svc
 /* Translates a Service within the share of its owner. */
 static void translate(struct translation *x, const struct mt_kube_service *svc)
 {
-	uint64_t *own = taken_by_owner(x, &svc->meta);
-
-	if (!own)
+	if (!mt_budget_begin(&x->budget, &svc->meta))
 		return;
-	x->full = false;
-	x->before = x->m->region.used;
-	x->left = mt_share_left(most(), x->taken, *own);
 	add_service(x, svc);
-	x->taken += x->m->region.used - x->before;
-	*own += x->m->region.used - x->before;
-	if (x->full)
+	if (!mt_budget_end(&x->budget))
 		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, &svc->meta,
 			svc->meta.origin.line, NULL,
 			"let fewer Services select the same endpoints, or give them fewer ports",
 			"the endpoints of all Services of its namespace or source take too much "
-			"memory: further ones are left out");
+			"memory or time: further ones are left out");
 }
 
 /* ---- Pods that ServiceEntries select --------------------------------------------------------- */
@@ -711,7 +676,8 @@ static void tell_unused(struct translation *x)
 
 void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 {
-	struct translation x = {.t = t, .m = m};
+	struct translation x = {
+		.t = t, .m = m, .budget = {.t = t, .region = &m->region, .most = most()}};
 
 	mt_diags_fini(&t->translated);
 	mt_diags_init(&t->translated);
@@ -737,7 +703,7 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 	mt_strmap_fini(&x.endpoints);
 	mt_strmap_fini(&x.pods);
 	mt_strmap_fini(&x.addresses);
-	mt_strmap_fini(&x.owners);
+	mt_budget_fini(&x.budget);
 	mt_idmap_fini(&x.used);
 	mt_by_label_fini(&x.entries);
 	mt_by_label_fini(&x.by_pod_label);

@@ -597,7 +597,46 @@ static void policies_of_a_gateway(void)
 	}
 }
 
+/*
+ * Parents times host names, which aliases repeat: the load of everything would fail. The route of
+ * one namespace is left out, and that of another one is served.
+ */
+static void parents_times_names(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs(OF("v1", "Gateway", "g", "greedy") "{listeners: [{name: tls, port: 8443, "
+						 "protocol: TLS, tls: {mode: Passthrough}}]}\n",
+		f);
+	fputs(OF("v1alpha2", "TLSRoute", "many", "greedy") "{parentRefs: [&p {name: g}", f);
+	for (int i = 0; i < 1000; i++)
+		fputs(", *p", f);
+	fputs("], hostnames: [&h a.test", f);
+	for (int i = 0; i < 1000; i++)
+		fputs(", *h", f);
+	fputs("], " TO("{name: s, namespace: x, port: 80}"), f);
+	fputs(SERVICES GATEWAY("g", "") TCP("r", "x", PARENT TO("{name: s, port: 81}")), f);
+	fclose(f);
+	scene_begin(&sc);
+	mt_objects_memory = 8u << 20;
+	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	LEADS(&sc, 9000, true, "outbound|81||" HOST_S);
+	IS_STATUS(&sc, "TCPRoute", "r", "in-force");
+	IS_STATUS(&sc, "TLSRoute", "many", "in-force-with-notes");
+	CU_ASSERT_EQUAL(scene_row(&sc, "TLSRoute", "many")->n_notes, 1);
+	CU_ASSERT(sc.t->model->region.used < 4u << 20);
+	mt_objects_memory = MT_MODEL_LIMIT;
+	scene_end(&sc);
+	free(text);
+}
+
 const struct mt_test gateway_api_tests[] = {
+	{"parents_times_names", parents_times_names},
 	{"a_port_of_a_gateway", a_port_of_a_gateway},
 	{"references_that_are_refused", references_that_are_refused},
 	{"who_is_admitted", who_is_admitted},

@@ -242,7 +242,8 @@ static void services_times_workloads(void)
 		snprintf(host, sizeof(host), "s%d.other.svc.cluster.local", i);
 		CU_ASSERT_EQUAL(scene_endpoints(&sc, host), 30);
 	}
-	CU_ASSERT(has_error(&sc, "warning", "take too much memory: further ones are left out"));
+	CU_ASSERT(has_error(
+		&sc, "warning", "take too much memory or time: further ones are left out"));
 	end(&sc);
 	free(text);
 }
