@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The instances of each service: its own endpoints, or the WorkloadEntries that its selector chooses. */
 #include "mt_conf_priv.h"
+#include "mt_share.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,71 @@ struct bag {
 	const struct mt_workload_entry **v;
 	uint32_t n;
 };
+
+/* Instances, and labels that are compared to find them. */
+struct use {
+	uint64_t instances, compared;
+};
+
+struct gathering {
+	struct mt_build *b;
+	struct mt_strmap by_label; /* struct bag */
+	struct mt_strmap owners;   /* struct use, by namespace */
+	struct use used;
+	const struct mt_service_entry *cut; /* the last one that was told of the limit */
+};
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+/*
+ * Most instances of all services, four times as many as can be endpoints, and comparisons. Services
+ * times WorkloadEntries, or names times addresses, would otherwise fill the memory of the build, so
+ * that the load of everything fails. The last quarter is for namespaces that have less than one.
+ */
+uint32_t mt_conf_instances = 4 * MT_UPSTREAM_EPS_MAX;
+#define COMPARED_MOST (1u << 27)
+
+static struct use *use_of(struct gathering *x, const char *ns)
+{
+	struct use *u = mt_strmap_get(&x->owners, ns);
+
+	if (u)
+		return u;
+	u = mt_region_alloc(&x->b->tmp, sizeof(*u));
+	if (!u || mt_strmap_put(&x->owners, ns, u, NULL)) {
+		x->b->tmp.failed = true;
+		return NULL;
+	}
+	return u;
+}
+
+/* Charges the use to the namespace of a service. False: it would have too much. */
+static bool may_use(struct gathering *x, const struct mt_service_entry *se, uint32_t instances,
+	uint64_t compared)
+{
+	struct use *own = use_of(x, se->meta.ns);
+
+	if (!own)
+		return false;
+	if (mt_share_left(mt_conf_instances, x->used.instances, own->instances) >= instances &&
+		mt_share_left(COMPARED_MOST, x->used.compared, own->compared) >= compared) {
+		x->used.instances += instances;
+		x->used.compared += compared;
+		own->instances += instances;
+		own->compared += compared;
+		return true;
+	}
+	if (x->cut != se)
+		mt_b_warn(x->b, &se->meta, se->meta.origin.line, NULL,
+			"let fewer services select the same workloads, or write fewer endpoints",
+			"the endpoints of all services of namespace %.253s are too many: further "
+			"ones are left out",
+			se->meta.ns);
+	x->cut = se;
+	return false;
+}
+
+/* ---- labels ---------------------------------------------------------------------------------- */
 
 /* Whether it stands in that document, and is no WorkloadEntry's. */
 static bool is_inline(const struct mt_service_entry *se, const struct mt_workload *w)
@@ -149,9 +215,10 @@ static void tell_unused(struct mt_build *b, const struct named *x)
 }
 
 /* Adds the instances that a name leads to, without addresses that the node does not reach. */
-static void add_named(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se,
+static void add_named(struct gathering *g, struct mt_host *h, const struct mt_service_entry *se,
 	const struct mt_workload *w)
 {
+	struct mt_build *b = g->b;
 	const struct mt_model_names *names = &b->model->names;
 	const struct mt_node *node = b->model->node;
 	struct named x = {.se = se, .w = w};
@@ -159,6 +226,8 @@ static void add_named(struct mt_build *b, struct mt_host *h, const struct mt_ser
 	if (!names->find || !by_names(se))
 		return;
 	names->find(names->arg, w->address_text.s, &x.state);
+	if (!may_use(g, se, 0, 1 + x.state.n))
+		return;
 	for (uint32_t i = 0; i < x.state.n; i++) {
 		const struct mt_addr *a = &x.state.addrs[i];
 
@@ -167,28 +236,31 @@ static void add_named(struct mt_build *b, struct mt_host *h, const struct mt_ser
 			continue;
 		}
 		/* By DNS_ROUND_ROBIN a name is one instance, at the first address of these. */
-		if (!x.n_used++ || se->resolution.v != MT_RESOLUTION_DNS_ROUND_ROBIN)
-			add_looked_up(b, h, se, w, a);
+		if (x.n_used++ && se->resolution.v == MT_RESOLUTION_DNS_ROUND_ROBIN)
+			continue;
+		if (!may_use(g, se, 1, 0))
+			break;
+		add_looked_up(b, h, se, w, a);
 	}
 	tell_failure(b, &x);
 	tell_unused(b, &x);
 }
 
-static void add_instance(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se,
+static void add_instance(struct gathering *g, struct mt_host *h, const struct mt_service_entry *se,
 	const struct mt_workload *w)
 {
-	if (mt_b_has_address(w))
-		add_workload(b, h, w);
-	else
-		add_named(b, h, se, w);
+	if (!mt_b_has_address(w))
+		add_named(g, h, se, w);
+	else if (may_use(g, se, 1, 0))
+		add_workload(g->b, h, w);
 }
 
 /* Without a word about instances the host's own names lead to them, as everywhere in the field. */
 static void add_hosts_themselves(
-	struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se)
+	struct gathering *g, struct mt_host *h, const struct mt_service_entry *se)
 {
 	for (uint32_t i = 0; i < se->n_hosts; i++) {
-		struct mt_workload *w = mt_region_alloc(&b->tmp, sizeof(*w));
+		struct mt_workload *w = mt_region_alloc(&g->b->tmp, sizeof(*w));
 
 		if (!w)
 			return;
@@ -199,12 +271,14 @@ static void add_hosts_themselves(
 		w->weight = (struct mt_num){.v = 1};
 		w->copy_of_inline = se;
 		w->by = &se->meta;
-		add_instance(b, h, se, w);
+		add_instance(g, h, se, w);
 	}
 }
 
-static void select_workloads(
-	struct mt_build *b, struct mt_host *h, const struct mt_strmap *by_label)
+/* Pairs of labels that are compared for one unit of work. */
+#define USUAL_LABELS 64
+
+static void select_workloads(struct gathering *g, struct mt_host *h)
 {
 	const struct mt_service_entry *se = h->se;
 	const struct mt_labels *want = &se->selector->labels;
@@ -213,13 +287,15 @@ static void select_workloads(
 
 	if (!want->n_kv)
 		return;
-	key = label_key(b, se->meta.ns, &want->kv[0]);
-	bag = key ? mt_strmap_get(by_label, key) : NULL;
+	key = label_key(g->b, se->meta.ns, &want->kv[0]);
+	bag = key ? mt_strmap_get(&g->by_label, key) : NULL;
 	for (uint32_t i = 0; bag && i < bag->n; i++) {
-		const struct mt_workload_entry *we = bag->v[i];
+		const struct mt_labels *have = &bag->v[i]->w.labels;
 
-		if (mt_labels_match(want, &we->w.labels))
-			add_instance(b, h, se, &we->w);
+		if (!may_use(g, se, 0, 1 + (uint64_t)want->n_kv * have->n_kv / USUAL_LABELS))
+			return;
+		if (mt_labels_match(want, have))
+			add_instance(g, h, se, &bag->v[i]->w);
 	}
 }
 
@@ -418,42 +494,49 @@ static const struct mt_workload *as_there(
 	return copy;
 }
 
-static void own_instances(struct mt_build *b, struct mt_host *h, const struct mt_strmap *by_label)
+static void own_instances(struct gathering *g, struct mt_host *h)
 {
 	const struct mt_service_entry *se = h->se;
 
 	for (uint32_t j = 0; j < se->n_endpoints; j++)
-		add_instance(b, h, se, &se->endpoints[j]);
+		add_instance(g, h, se, &se->endpoints[j]);
 	if (se->selector)
-		select_workloads(b, h, by_label);
+		select_workloads(g, h);
 	if (by_names(se) && !se->n_endpoints && !se->selector)
-		add_hosts_themselves(b, h, se);
+		add_hosts_themselves(g, h, se);
 }
 
-static void join(struct mt_build *b, struct mt_host *h, const struct mt_strmap *by_label)
+/* Copies of ports that take the memory of an instance. */
+#define PORTS_OF_ONE 8
+
+static void join(struct gathering *g, struct mt_host *h)
 {
 	for (uint32_t i = 0; i < h->n_joined; i++) {
 		const struct mt_service_entry *se = h->joined[i];
 		struct mt_host other = {.se = se};
 
-		own_instances(b, &other, by_label);
-		for (uint32_t j = 0; j < other.n_workloads; j++)
-			add_workload(b, h, as_there(b, se, other.workloads[j]));
+		own_instances(g, &other);
+		for (uint32_t j = 0; j < other.n_workloads; j++) {
+			if (!may_use(g, se, se->n_ports / PORTS_OF_ONE, 0))
+				break;
+			add_workload(g->b, h, as_there(g->b, se, other.workloads[j]));
+		}
 	}
 }
 
 void mt_b_hosts(struct mt_build *b)
 {
-	struct mt_strmap by_label = {0};
+	struct gathering g = {.b = b};
 
 	check_addresses(b);
-	index_labels(b, &by_label);
+	index_labels(b, &g.by_label);
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];
 
-		own_instances(b, h, &by_label);
-		join(b, h, &by_label);
+		own_instances(&g, h);
+		join(&g, h);
 	}
-	mt_strmap_fini(&by_label);
+	mt_strmap_fini(&g.by_label);
+	mt_strmap_fini(&g.owners);
 	warn_ports(b);
 }

@@ -58,6 +58,12 @@ struct mt_service;
 void mt_conf_serve(struct mt_conf *c, struct mt_service *s);
 
 /*
+ * Most instances of all services; the last quarter is for namespaces with less than a quarter.
+ * Lower in tests.
+ */
+extern uint32_t mt_conf_instances;
+
+/*
  * Checks the model and compiles it. Adds errors and warnings to `diags`, each with its object.
  * NULL: `diags` has a new error, or memory is short; nothing has changed. Otherwise the caller owns
  * the snapshot until mt_conf_publish() or mt_conf_discard(). `now` is monotonic ns.

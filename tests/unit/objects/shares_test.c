@@ -248,6 +248,54 @@ static void services_times_workloads(void)
 	free(text);
 }
 
+/* Writes `n` services that select all of `n` WorkloadEntries of the namespace. */
+static void put_entries(FILE *f, const char *ns, int n)
+{
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"---\n" ISTIO("ServiceEntry", "s%02d",
+				"%s") "  hosts: [s%02d.%s]\n  ports: [{number: 80, name: "
+				      "tcp-metaprotocol-dubbo}]\n  location: MESH_INTERNAL\n"
+				      "  resolution: STATIC\n  workloadSelector: {labels: {app: "
+				      "s}}\n---\n" ISTIO("WorkloadEntry", "w%d",
+					      "%s") "  address: 10.8.%d.%d\n  labels: {app: s}\n",
+			i, ns, i, ns, i, ns, *ns, i);
+}
+
+/* ServiceEntries times workloads fill the memory of a build: it has shares, too. */
+static void entries_times_workloads(void)
+{
+	const uint32_t most = mt_conf_instances;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_entries(f, "greedy", 60);
+	put_entries(f, "other", 15);
+	fclose(f);
+	scene_begin(&sc);
+	mt_conf_instances = 1000;
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	mt_conf_instances = most;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s00.greedy"), 60);
+	CU_ASSERT(scene_endpoints(&sc, "s59.greedy") < 60);
+	CU_ASSERT(has_error(&sc, "warning", "namespace greedy are too many: further ones"));
+	for (int i = 0; i < 15; i++) {
+		char host[64];
+
+		snprintf(host, sizeof(host), "s%02d.other", i);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, host), 15);
+	}
+	for (uint32_t i = 0; i < sc.t->n; i++)
+		if (strcmp(sc.t->rows[i].o->ns, "other") == 0)
+			CU_ASSERT_EQUAL(sc.t->rows[i].n_notes, 0);
+	scene_end(&sc);
+	free(text);
+}
+
 /* ---- diagnostics ----------------------------------------------------------------------------- */
 
 #define BROKEN(name, ns, host)                                                                     \
@@ -292,6 +340,7 @@ const struct mt_test shares_tests[] = {
 	{"a_refused_policy", a_refused_policy},
 	{"namespaces_of_one_source", namespaces_of_one_source},
 	{"services_times_workloads", services_times_workloads},
+	{"entries_times_workloads", entries_times_workloads},
 	{"more_messages_than_are_kept", more_messages_than_are_kept},
 	{0},
 };
