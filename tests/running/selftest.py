@@ -590,7 +590,7 @@ class Replay(unittest.TestCase):
         self.assertEqual(self.result(self.GOOD), (0, "seeds 1-3 replay exactly\n"))
 
     def test_other_packets(self):
-        for option, words in (("--json", "two runs of seeds 1-3 differ"), ("--verbose", "seed 3 behind others is not seed 3 alone")):
+        for option, words in (("--json", "two runs of seeds 1-3 differ"), ("--verbose", "seed 3 after others is not seed 3 alone")):
             status, output = self.result(f"{self.GOOD}; test $3 != {option} || {{ echo . >>$4/n; cat $4/n; wc -l <$4/n; }}")
             self.assertEqual((status, output), (1, f"{words}\n"))
 
@@ -602,7 +602,7 @@ class Replay(unittest.TestCase):
 
     def test_a_simulator_that_prints_nothing(self):
         self.assertEqual(self.result("true")[0], 1)
-        self.assertEqual(self.result("echo start"), (1, "behind: no trace of seed 3\n"))
+        self.assertEqual(self.result("echo start"), (1, "after: no trace of seed 3\n"))
 
 
 class Order(unittest.TestCase):

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The same seeds give the same run, alone or behind others. Usage: replay.sh [SIM [SEEDS]]
+# The same seeds give the same run, alone or after others. Usage: replay.sh [SIM [SEEDS]]
 set -eu
 sim=${1:-build/tests/sim/sim}
 seeds=${2:-21-30}
@@ -25,9 +25,9 @@ trace() {
 run first --seeds "$seeds" --json
 run again --seeds "$seeds" --json
 [ "$(tail -1 "$folder/first")" = "$(tail -1 "$folder/again")" ] || { echo "two runs of seeds $seeds differ"; exit 1; }
-run behind --seeds "$seeds" --verbose
+run after --seeds "$seeds" --verbose
 run alone --seeds "$last" --verbose
-trace behind
+trace after
 trace alone
-cmp -s "$folder/behind.last" "$folder/alone.last" || { echo "seed $last behind others is not seed $last alone"; exit 1; }
+cmp -s "$folder/after.last" "$folder/alone.last" || { echo "seed $last after others is not seed $last alone"; exit 1; }
 echo "seeds $seeds replay exactly"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Somebody replaces, adds and removes documents for five seconds, so that many loads meet a directory that changes under them: no
-load counts as failed, nothing is logged as an error (the lab checks the log at its end), the last documents are in force.
+A program replaces, adds and removes documents for five seconds, so that loads read a directory while it changes: no load counts
+as failed, nothing is logged as an error (the lab checks the log at its end), the last documents are in force.
 """
 
 import time
@@ -46,7 +46,7 @@ def body():
         before = loads(daemon)
         last = write_for(lab, daemon, 5)
         within(15, lambda: f"s{last % 100}.{HOST}" in daemon.shell("show", "services"), "the last document is in force")
-        equal(daemon.shell("reload").count("changed meanwhile"), 0, "what a load says when nobody writes")
+        equal(daemon.shell("reload").count("changed meanwhile"), 0, "reports of changes without a writer")
         seen = loads(daemon) - before
         print(f"{last} turns, {seen} loads", flush=True)
         equal(lab.dubbo_client(f"{VIP}:20880", count=100).result()["answered"], 100, "calls")

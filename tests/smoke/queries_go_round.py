@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 docs/how-to/dns.md with systemd-resolved: a resolver at 127.0.0.53 sends each query to the node, and the machine's resolv.conf names
-only this resolver. Names of the mesh and other names are resolved, because the node asks the servers behind it, which are in
-/run/systemd/resolve/resolv.conf. If they are gone, the node finds that the resolver sends its queries back, and says so.
+only this resolver. Names of the mesh and other names are resolved, because the node queries the servers of the resolver, which are in
+/run/systemd/resolve/resolv.conf. If they are gone, the node finds that the resolver sends its queries back, and reports it.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ spec:
 
 
 class Resolver:
-    """A resolver with one server, as systemd-resolved with `DNS=` and `Domains=~.`. It counts what clients ask, and what it asks."""
+    """A resolver with one server, as systemd-resolved with `DNS=` and `Domains=~.`. It counts the queries that it gets."""
 
     def __init__(self, namespace, address, to):
         with netns.inside(namespace):
@@ -82,10 +82,10 @@ def body():
         for number in range(1, 43):
             equal(ask(f"a{number}.example")[0].addresses, [f"192.0.2.{number}"], "another name")
         equal(ask("none.example")[0].code, "NXDOMAIN", "a name that does not exist")
-        equal((resolver.passed, server.by_udp), (44, 43), "queries at the resolver, and behind it")
+        equal((resolver.passed, server.by_udp), (44, 43), "queries at the resolver, and at its server")
         equal(daemon.counters().get("dns_no_server_answered", 0), 0, "queries without an answer")
 
-        # Nothing is behind it any more, and its address is not taken for another's: the loop is found.
+        # The resolver has no other server any more, and the node uses its address: the loop is found.
         behind.unlink()
         within(15, lambda: ask("a1.example")[0].code == "SERVFAIL" and daemon.show("dns")["servers"][0]["state"].startswith("sends"),
                "the server that sends queries back")
