@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The resolver with a real DNS server on loopback, which answers each family as the test says. */
+/* The resolver with a real DNS server on loopback, which answers each family as in zone[]. */
 #include "suites.h"
 
 #include <ares.h>
@@ -21,7 +21,7 @@ static int init_with_server(ares_channel *out, struct ares_options *o, int mask)
 	return rc;
 }
 
-/* A copy of its own, which asks this server. */
+/* The library's source, compiled again to query this server. */
 #define ares_init_options init_with_server
 #include "resolve.c"
 
@@ -145,7 +145,7 @@ static void serve_datagram(struct scene *sc)
 			size);
 }
 
-/* Queries are short, so each comes in one piece, perhaps with others behind it. */
+/* Queries are short, so each comes in one piece, perhaps with others after it. */
 static void serve_stream(struct scene *sc)
 {
 	uint8_t in[4096], out[REPLY_MAX + 2], *p;

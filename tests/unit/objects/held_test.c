@@ -534,7 +534,7 @@ static void a_directory_of_tomorrow(void)
 	scene_end(&sc);
 }
 
-/* Somebody writes while documents are read: more follows by itself, unlike with a file that nobody can read. */
+/* A directory that changes during a load is no trouble, because it is read again; an unreadable file is. */
 static void a_directory_that_is_written(void)
 {
 	for (uint32_t changing = 0; changing < 2; changing++) {

@@ -65,13 +65,15 @@ static int start_often(void)
 
 static void second_process(void)
 {
-	pid_t child = geteuid() == 0 ? fork() : -1;
+	pid_t child;
 	int status;
 
+	if (geteuid() != 0)
+		return;
+	child = fork();
+	CU_ASSERT_TRUE_FATAL(child >= 0);
 	if (child == 0)
 		_exit(start_often());
-	if (child < 0)
-		return;
 	CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
 	CU_ASSERT_TRUE(WIFEXITED(status));
 	if (WEXITSTATUS(status) == SKIPPED)

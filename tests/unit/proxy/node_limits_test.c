@@ -52,7 +52,7 @@ static void end(uint16_t workers, uint32_t max)
 
 /* ---- accounts ------------------------------------------------------------------------------ */
 
-/* One unit more than the limit is refused, whoever has the others. */
+/* One unit more than the limit is refused, whichever workers have the others. */
 static void test_exact(void)
 {
 	static const uint32_t most[] = {1, 2, 3, 31, 64, 1000};
@@ -191,7 +191,7 @@ static pthread_barrier_t barrier;
 static uint32_t node_max, in_use, highest;
 static bool asks_first; /* threads take a unit only if fewer are in use for sure */
 
-/* Counts a unit that is in use, or about to be. False: as many as the limit are, and it asks. */
+/* Counts a unit that is in use, or about to be. False: asks_first, and the limit is reached. */
 static bool uses_one(void)
 {
 	uint32_t n = __atomic_load_n(&in_use, __ATOMIC_SEQ_CST);
@@ -302,7 +302,7 @@ static void test_never_more(void)
 		CU_ASSERT(refused_of(most[i], false) > 0);
 }
 
-/* ---- a proxy beside other workers ---------------------------------------------------------- */
+/* ---- a proxy with other workers ----------------------------------------------------------- */
 
 static struct mt_units of_other(enum mt_node_limit limit)
 {
@@ -428,7 +428,7 @@ static void test_pending_share(void)
 	refused = calls(1);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 2);
 	CU_ASSERT_EQUAL(scene_next_sent(refused).first, MT_REPLY_OVERLOAD);
-	/* Those are the other worker's to refuse. */
+	/* The other worker has to refuse some. */
 	lab_advance(50 * MT_MSEC);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 2);
 	lab_close(c, MT_CLOSE_RESET);
@@ -533,7 +533,7 @@ static void test_reload(void)
 	config_free(2);
 }
 
-/* Idle connections beyond the worker's part are closed if another worker lacks some. */
+/* Idle connections beyond the worker's even share are closed if another worker lacks some. */
 static void test_idle_ones_are_given_up(void)
 {
 	struct fake_conn *c;
@@ -557,7 +557,7 @@ static void test_idle_ones_are_given_up(void)
 	scene_end();
 }
 
-/* Also those that were idle before the worker had more than its part. */
+/* Also those that were idle before the worker had more than its even share. */
 static void test_idle_ones_from_before(void)
 {
 	struct fake_conn *c, *streams[3];
