@@ -276,7 +276,7 @@ static bool count_memory(struct load *l, uint64_t memory)
 static void exceed_steps(struct load *l)
 {
 	if (!l->exceeded)
-		exceed(l, l->root->path, "2,097,152 names on paths with symbolic links");
+		exceed(l, l->root->path, MT_TOO_MANY_STEPS);
 }
 
 /* 0, or -errno if the file cannot be read or exceeds a limit of its source. */
@@ -291,6 +291,7 @@ static int read_file(struct load *l, const char *path, const struct stat *st)
 		memory_left(l), &memory);
 	if (rc == -EDQUOT)
 		exceed_steps(l);
+	/* The file needs more than is left: a charge that exceeds any limit ends the source. */
 	return count_memory(l, rc == -EOVERFLOW ? UINT64_MAX / 2 : memory) ? rc : -E2BIG;
 }
 
@@ -468,12 +469,12 @@ static bool may_scan(
 		return false;
 	}
 	if (++l->used.directories > mt_source_limits.directories) {
-		exceed(l, l->root->path, "8,192 directories");
+		exceed(l, l->root->path, MT_TOO_MANY_DIRECTORIES);
 		return false;
 	}
 	rc = list(l, path, names);
 	if (rc == -E2BIG)
-		exceed(l, l->root->path, "131,072 names in all directories");
+		exceed(l, l->root->path, MT_TOO_MANY_NAMES);
 	else if (rc == -EDQUOT)
 		exceed_steps(l);
 	else if (rc < 0)

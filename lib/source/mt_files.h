@@ -42,7 +42,10 @@ struct mt_root_place {
 	bool limited; /* to some namespaces */
 };
 
-/* Texts are of the region. */
+/*
+ * Finds where a directory is now, also if it does not exist yet. Its text is in the region; without
+ * memory it is NULL, and the region has failed.
+ */
 struct mt_root_place mt_root_place(struct mt_region *r, const char *directory, bool limited);
 /* True if an open directory is at this place. */
 bool mt_root_is_at(const struct mt_root_place *p, int fd);
@@ -65,6 +68,11 @@ struct mt_source_limits {
 };
 
 extern struct mt_source_limits mt_source_limits;
+
+/* The usual limits in messages of loads and of the watch. */
+#define MT_TOO_MANY_NAMES	"131,072 names in all directories"
+#define MT_TOO_MANY_DIRECTORIES "8,192 directories"
+#define MT_TOO_MANY_STEPS	"2,097,152 names on paths with symbolic links"
 
 /* The text of a file, shared by the cache and struct mt_source_texts (texts.c). */
 struct mt_source_blob {

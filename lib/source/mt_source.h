@@ -269,8 +269,8 @@ struct mt_watch_what {
 		since; /* mt_watch_clock(): report changes at or after it; 0: only changes from now on */
 	const char *mesh_file; /* of a MeshConfig; NULL: none */
 	/*
-	 * Of each directory: it is limited to some namespaces (sources[].namespaces), and watched
-	 * as no part of another one. NULL: none is.
+	 * Of each directory: it is limited to some namespaces (sources[].namespaces), and not
+	 * watched as part of another one. NULL: none is limited.
 	 */
 	const bool *confined;
 };

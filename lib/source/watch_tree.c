@@ -129,8 +129,6 @@ static struct mt_watched *add_watch(struct walking *k, const char *path, const c
 
 static void walk(struct walking *k, const char *path, unsigned int depth);
 
-#define STEPS_END "2,097,152 names on paths with symbolic links"
-
 /* Resolves a link, which is polled from now on; true if it leads to a directory. */
 static bool walk_link(struct walking *k, const char *path)
 {
@@ -139,7 +137,7 @@ static bool walk_link(struct walking *k, const char *path)
 	bool directory = rc == 0 && S_ISDIR(st.st_mode);
 
 	if (rc == -EDQUOT) {
-		k->ends = STEPS_END;
+		k->ends = MT_TOO_MANY_STEPS;
 		return false;
 	}
 	/* A broken link may lead to a directory later, so poll all links. */
@@ -186,7 +184,7 @@ static uint32_t walk_entries(
 			continue;
 		/* A load reads no more names than these either. */
 		if (k->used.names == mt_source_limits.names) {
-			k->ends = "131,072 names in all directories";
+			k->ends = MT_TOO_MANY_NAMES;
 			break;
 		}
 		k->used.names++;
@@ -202,7 +200,7 @@ static uint32_t walk_entries(
 static bool count_directory(struct walking *k)
 {
 	if (k->used.directories == mt_source_limits.directories) {
-		k->ends = "8,192 directories";
+		k->ends = MT_TOO_MANY_DIRECTORIES;
 		return false;
 	}
 	k->used.directories++;
@@ -216,7 +214,7 @@ static int open_unvisited(struct walking *k, const char *path, unsigned int dept
 	struct stat st;
 
 	if (fd == -EDQUOT)
-		k->ends = STEPS_END;
+		k->ends = MT_TOO_MANY_STEPS;
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) == 0 &&
