@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Keyed hashes (mt_secret_hash.h). The first call draws the key, unless one was set before. */
 #include "mt_secret_hash.h"
 
 #include "mt_rand.h"
@@ -15,6 +16,7 @@ static void make_key(void)
 	mt_rand_secret(secret, sizeof(secret));
 }
 
+/* In place of make_key(), so that a later call draws none. */
 static void have_key(void)
 {
 }

@@ -139,6 +139,7 @@ void dns_ask_close(struct dns_ask *a);
 bool dns_loop_ends(struct mt_dns_server *s, const uint8_t *msg, uint32_t len);
 /* Sends due probes, and takes queries from servers that loop. */
 void dns_loop_turn(struct mt_dns_server *s);
+/* Monotonic ns at which dns_loop_turn() is due again; MT_NEVER: at no time. */
 uint64_t dns_loop_next(const struct mt_dns_server *s);
 
 /* forward_tcp.c */

@@ -2,8 +2,8 @@
 /*
  * The EAL's directory. Nodes with the same name share it. A node that exits must not remove it
  * while another one has created it but has no socket there yet, so a file of the starting node
- * keeps it from being empty. A lock would do the same, but whoever holds it could delay each start
- * and stop.
+ * keeps it from being empty. A lock would do the same, but its holder could delay each start and
+ * stop.
  */
 #include "compat.h"
 #include "mt_port_priv.h"

@@ -48,9 +48,9 @@ struct mt_node_limits {
 	struct mt_units_of_cluster *own;
 };
 
-/* For that many workers. NULL: no memory. Boot only. */
+/* Makes the accounts for that many workers; the caller frees them. NULL: no memory. Boot only. */
 struct mt_node_limits *mt_node_limits_new(uint16_t workers);
-/* When no worker uses it any more; NULL is allowed. */
+/* Frees the accounts after the last worker has ended; NULL is allowed. */
 void mt_node_limits_free(struct mt_node_limits *l);
 
 /* One worker's view of one limit of one cluster. */
@@ -61,6 +61,7 @@ struct mt_units {
 	uint16_t limit; /* enum mt_node_limit */
 };
 
+/* A worker's view of a limit: a value, valid as long as `l`. */
 static inline struct mt_units mt_units_of(
 	struct mt_node_limits *l, uint16_t worker, uint32_t cluster, enum mt_node_limit limit)
 {
@@ -68,6 +69,7 @@ static inline struct mt_units mt_units_of(
 		.limits = l, .cluster = cluster, .worker = worker, .limit = (uint16_t)limit};
 }
 
+/* The worker's own units; another thread may read them only if the worker does not run. */
 static inline struct mt_units_own *mt_units_own(struct mt_units u)
 {
 	size_t at = (size_t)u.worker * MT_UPSTREAM_CLUSTERS_MAX + u.cluster;
@@ -82,6 +84,7 @@ bool mt_units_left(struct mt_units u, uint32_t max);
 /* True if more than `max` units are taken, because some were forced or the limit became lower. */
 bool mt_units_over(struct mt_units u, uint32_t max);
 
+/* mt_units_set() if the number changes. */
 void mt_units_settle(struct mt_units u, uint32_t n, uint32_t max);
 /*
  * Makes n the number of units that the worker uses: returns the others, or forces those that are

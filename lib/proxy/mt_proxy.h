@@ -61,7 +61,7 @@ struct mt_proxy_conf {
 	/* bytes of unread replies of a client above which its requests wait (262,144) */
 	uint32_t reply_soft;
 	uint32_t slow_ms;	   /* above reply_soft without an acknowledgement (10,000) */
-	uint32_t pending_max;	   /* waiting calls per cluster (1,024) */
+	uint32_t pending_max;	   /* waiting calls per cluster without max_pending (1,024) */
 	uint32_t pending_bytes;	   /* truesize of these; a single call may exceed it (16,777,216) */
 	uint32_t down_outstanding; /* calls under way per client connection (1,024) */
 	uint32_t connect_ms;	   /* (1,000) */
@@ -81,8 +81,8 @@ struct mt_proxy_conf {
 	/* Count all transmitted bytes as read by the server, whatever its TCP stack acknowledges. */
 	bool unread_strict;
 	/*
-	 * Of all workers (mt_node_limits.h), and outlives them. NULL: the proxy makes its own, which
-	 * only a single worker may.
+	 * Accounts that all workers share (mt_node_limits.h); must outlive them. NULL: the proxy
+	 * makes its own; allowed only with a single worker.
 	 */
 	struct mt_node_limits *node_limits;
 };

@@ -31,12 +31,15 @@ static inline void mt_pending_settle(struct mt_proxy *p, uint32_t cluster, uint3
 	mt_units_set(mt_pending_units(p, cluster), p->pending[cluster], max);
 }
 
-/* limited.c. Takes a unit for one more connection of a cluster with a limit. */
+/*
+ * limited.c. Takes a unit for one more connection of a cluster with a limit; `beyond` forces one if
+ * none is left. False: none.
+ */
 bool mt_conns_take(struct mt_proxy *p, struct mt_lanes *ln, bool beyond);
 
 /*
  * Counts a connection that is to be opened. False: the cluster has as many as
- * connectionPool.tcp.maxConnections allows; `beyond` it none is refused.
+ * connectionPool.tcp.maxConnections allows. `beyond`: it may exceed that.
  */
 static inline bool mt_lanes_conn_begin(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, bool beyond)

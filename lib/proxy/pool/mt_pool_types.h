@@ -226,6 +226,6 @@ struct mt_lanes {
 	uint32_t n_bound; /* SERIAL: connections bound to a client (mt_up.bound) */
 	/* In mt_proxy.hungry: a connection may be free for the queue. */
 	struct mt_list hungry_node;
-	struct mt_timer
-		timer; /* armed while calls wait and a limit of the node exists (limited.c) */
+	/* Armed while calls wait and a limit of the node exists (limited.c). */
+	struct mt_timer timer;
 };
