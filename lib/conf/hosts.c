@@ -209,8 +209,7 @@ static void tell_unused(struct mt_build *b, const struct named *x)
 		"write a route to them in the Node's spec.routes, if they are to be used and are "
 		"of no service here",
 		"\"%.128s\": %u of its %u addresses are not used, because no port and no route "
-		"leads "
-		"to them (%u IPv4, %u IPv6)",
+		"leads to them (%u IPv4, %u IPv6)",
 		name, lost, x->state.n, x->n_lost[1], x->n_lost[0]);
 }
 

@@ -99,8 +99,7 @@ static const struct mt_field config_fields[] = {
 		.max = 60000,
 		.help = "at addresses where plaintext is accepted: a client that sends nothing for "
 			"this time counts as plaintext, so that a server may speak first; 0s: "
-			"never; "
-			"default: 1s"},
+			"never; default: 1s"},
 	{"dnsRefreshRate", MT_F_SKIP, .help = "names are resolved again as their records expire"},
 	{"discoverySelectors", MT_F_SKIP, .help = "for a control plane"},
 	{"ingressClass", MT_F_SKIP, .help = "for a control plane"},

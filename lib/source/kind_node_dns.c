@@ -146,8 +146,7 @@ static const struct mt_field dns_fields[] = {
 	{"upstream", MT_F_CUSTOM, .custom = read_upstream,
 		.help = "servers for all other names in the order of use, with :PORT if it is not "
 			"53; default: those of /etc/resolv.conf, or those of systemd-resolved; "
-			"`[]`: "
-			"none"},
+			"`[]`: none"},
 	{"ttl", MT_F_DURATION, AT(struct mt_node_dns, ttl), .max = TTL_MAX_MS,
 		.help = "how long clients may cache an answer; default: 30s, at most 24h"},
 	{"domain", MT_F_TEXT, AT(struct mt_node_dns, domain), .host = true,

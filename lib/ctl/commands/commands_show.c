@@ -5,7 +5,7 @@
 const struct mt_command mt_commands_show[] = {
 	{.words = "show version", .help = "version, node, state, uptime", .run = mt_show_version},
 	{.words = "show ready",
-		.help = "readiness, and the sources and hosts that the node waits for",
+		.help = "readiness, and what the node waits for",
 		.more = "At the start a node is ready when each source has delivered completely "
 			"once, or its stored copy is applied, and when the hosts that the node "
 			"served in its last run are served again, except for those removed "

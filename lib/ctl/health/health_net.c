@@ -7,8 +7,8 @@
 #include <string.h>
 
 #define SPREAD_PACKETS 100000 /* minimum for this check */
-#define NAMES	       16     /* of endpoints in findings */
 #define SPREAD_TIMES   2      /* warn above this multiple of an even share */
+#define NAMES	       16     /* most names of endpoints in findings */
 
 void mt_check_ports(struct mt_health *h)
 {
@@ -101,8 +101,10 @@ static void check_resolved(struct mt_health *h)
 				s.n ? "its last addresses are used" : "it has no address");
 	}
 	if (n > NAMES)
-		mt_found(h, MT_FOUND_WARNING, "", "`show health` lists the first ones only",
-			"%u more names of endpoints do not resolve", n - NAMES);
+		mt_found(h, MT_FOUND_WARNING, "", "correct the others first: only some are listed",
+			"%u more names of endpoints do not resolve, or have more addresses than "
+			"are used",
+			n - NAMES);
 }
 
 void mt_check_names(struct mt_health *h)
@@ -118,8 +120,7 @@ void mt_check_names(struct mt_health *h)
 			mt_found(h, MT_FOUND_FAULT,
 				mt_addr_port_str(&info.address.addr, info.address.port, text),
 				"write other servers into spec.dns.upstream, or take this node out "
-				"of "
-				"that server's configuration",
+				"of that server's configuration",
 				"sends this node's queries back to it, so it is not used");
 		else if (info.aside)
 			mt_found(h, MT_FOUND_WARNING,

@@ -41,7 +41,6 @@ json_t *mt_show_ready(struct mt_ctl *c, const struct mt_request *r)
 			    : ready.ready   ? "everything that is to be served is"
 			    : ready.restart ? "it waits for what is below, and then for a restart"
 					    : "it waits for what is below; `accept` makes what is "
-					      "served now what is "
-					      "to be served"),
+					      "served now what is to be served"),
 		MT_M("waits_for", list));
 }
