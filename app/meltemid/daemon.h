@@ -342,7 +342,6 @@ void ready_stop(struct daemon *d);
 
 /* Updates readiness; called on each tick. */
 void ready_turn(struct daemon *d, uint64_t now);
-bool ready_is(struct daemon *d);
 /* For lib/ctl, as mt_ctl_env.ready and .accept; `arg` is the daemon. */
 void ready_ask(void *arg, struct mt_ctl_ready *out);
 int ready_accept(void *arg, const struct mt_who *who, char *words, size_t size);

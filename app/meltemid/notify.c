@@ -137,16 +137,21 @@ static void words_of(struct daemon *d, char *buf, size_t size)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);
 	int stuck = notify_stuck(d, mt_clock_now(&d->clock));
+	struct mt_ctl_ready ready;
 
+	ready_ask(d, &ready);
 	if (d->draining)
 		snprintf(buf, size, "draining: what is under way is finished");
 	else if (stuck >= 0)
 		snprintf(buf, size, "worker %d has not turned for seconds", stuck);
-	else if (!ready_is(d))
+	else if (ready.restart)
+		snprintf(buf, size, "not ready: %s %s: %s (meltemi show ready)",
+			ready.waits[0].kind, ready.waits[0].name, ready.waits[0].why);
+	else if (!ready.ready)
 		snprintf(buf, size,
 			"not ready: waits for %u sources and hosts (meltemi show ready); serving "
 			"%u services",
-			d->ready.n_waits, s->n_services);
+			ready.n, s->n_services);
 	else
 		snprintf(buf, size, "serving %u services, configuration %llu%s", s->n_services,
 			(unsigned long long)s->version,

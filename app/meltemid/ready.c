@@ -584,14 +584,6 @@ int ready_accept(void *arg, const struct mt_who *who, char *words, size_t size)
 	return MT_CTL_LATER;
 }
 
-bool ready_is(struct daemon *d)
-{
-	struct mt_ctl_ready r;
-
-	ready_ask(d, &r);
-	return r.ready;
-}
-
 /* ---- start and stop ----------------------------------------------------------------------- */
 
 static void seed_host(void *arg, const char *host)

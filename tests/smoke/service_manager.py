@@ -171,6 +171,18 @@ def nobody_listens(lab, daemon):
     del os.environ["NOTIFY_SOCKET"]
 
 
+def port_removed(lab, daemon):
+    """The status names a port whose interface was deleted. No test starts the daemon after this."""
+    manager = Manager(str(lab.directory / "notify-port"), daemon.namespace)
+    daemon.leaves("errors", "its device is removed", "its device was removed")
+    daemon.start()
+    manager.hears("^STATUS=serving", "the status")
+    netns.run("ip", "-n", lab.namespace("mesh"), "link", "del", "dev", "p1")
+    manager.hears("^STATUS=not ready: port p1: its device was removed", "the status names the port")
+    equal(daemon.stop(), 0, "exit status")
+    manager.close()
+
+
 def unit(lab):
     """systemd reads the unit without a message, and the unit starts the daemon where meson installs it."""
     text = (BUILD / "app/meltemid/meltemid.service").read_text()
@@ -233,6 +245,7 @@ def body():
         at_a_path(lab, daemon)
         at_an_abstract_name(daemon)
         nobody_listens(lab, daemon)
+        port_removed(lab, daemon)
         unit(lab)
         profiles(lab, daemon)
 
