@@ -110,11 +110,15 @@ static void the_page_has_a_row_for_each(void)
 #define SOURCES                                                                                    \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
 	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"                    \
-	"  sources: [{directory: all}, {directory: team, namespaces: [a]}]\n"
+	"  sources: [{directory: all}, {directory: team, namespaces: [a]}]\n"                      \
+	"  unenforced: [{kind: AuthorizationPolicy, namespace: b, name: z, hash: "                 \
+	"\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\", "                   \
+	"until: \"2026-12-01\", because: x}]\n"
 
 /* An object in a namespace that its source may not have shows nothing of that namespace. */
 static void objects_that_are_outside(void)
 {
+	const char *reason;
 	struct looked l;
 	char cmd[100];
 
@@ -133,12 +137,15 @@ static void objects_that_are_outside(void)
 	scene_write(&l.sc, "team/k.yaml",
 		"apiVersion: v1\nkind: Service\nmetadata: {name: t, namespace: b}\n"
 		"spec: {ports: [{port: 80}]}\n");
+	scene_write(&l.sc, "team/z.yaml", SECURITY("AuthorizationPolicy", "z", "b", "{}"));
 	scene_load_node(&l.sc);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l.sc.s);
 	l.in = (struct mt_analyse_in){
 		.table = l.sc.t, .audit = &l.audit, .snap = l.sc.s, .wall = 1790000000};
 	CU_ASSERT_PTR_NOT_NULL(looked_reason(&l, "namespace-unseen"));
 	CU_ASSERT_PTR_NOT_NULL(looked_reason(&l, "wrong-target"));
+	reason = looked_reason(&l, "unenforced-void");
+	CU_ASSERT(reason && strstr(reason, "b/z is not here"));
 	looked_end(&l);
 }
 
