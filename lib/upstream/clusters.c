@@ -156,11 +156,19 @@ static void put(struct mt_cluster_index *x, struct mt_cluster_entry *e, uint64_t
 	x->idle_tail = e;
 }
 
+static void free_budget(struct mt_budget_account *a)
+{
+	if (!a)
+		return;
+	free(a->calls);
+	free(a);
+}
+
 void mt_cluster_index_fini(struct mt_cluster_index *x)
 {
 	for (uint32_t i = 0; i < x->n; i++) {
 		free(x->by_index[i]->name);
-		mt_budget_free(x->by_index[i]->budget);
+		free_budget(x->by_index[i]->budget);
 		free(x->by_index[i]);
 	}
 	free(x->by_index);
@@ -209,6 +217,43 @@ void mt_upstream_absent(
 	/* Release: a worker that reads the new time or serial also reads the new reason. */
 	__atomic_store_n(&e->demand.absent_until, until, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->demands, r->demands + 1, __ATOMIC_RELEASE);
+}
+
+/* ---- retry budgets --------------------------------------------------------------------------- */
+
+static int count_calls(struct mt_budget_account *a)
+{
+	size_t size = sizeof(*a->calls) * a->workers;
+	struct mt_budget_calls *calls = aligned_alloc(MT_CACHE_LINE, size);
+
+	if (!calls)
+		return -1;
+	for (uint16_t w = 0; w < a->workers; w++)
+		calls[w].n = 0;
+	/* Workers count calls of clusters of later snapshots only. */
+	__atomic_store_n(&a->calls, calls, __ATOMIC_RELEASE);
+	return 0;
+}
+
+struct mt_budget_account *mt_upstream_budget(
+	struct mt_upstream_registry *r, uint32_t index, uint16_t workers, bool counts)
+{
+	struct mt_cluster_entry *e = r->clusters.by_index[index];
+
+	if (!e->budget) {
+		e->budget = calloc(1, sizeof(*e->budget));
+		if (!e->budget)
+			return NULL;
+		e->budget->index = index;
+		e->budget->workers = workers;
+	}
+	return counts && !e->budget->calls && count_calls(e->budget) ? NULL : e->budget;
+}
+
+struct mt_budget_account *mt_upstream_budget_at(
+	const struct mt_upstream_registry *r, uint32_t index)
+{
+	return index < r->clusters.n ? r->clusters.by_index[index]->budget : NULL;
 }
 
 uint32_t mt_upstream_cluster_indexes(const struct mt_upstream_registry *r)

@@ -2,13 +2,13 @@
 /*
  * Retry budget of a cluster: limits the retries (further attempts by a retry policy) that wait or
  * are outstanding at the same time, for the whole node. A retry takes a unit when it is decided,
- * before its back-off, and returns it when its attempt ends. So a cluster gets little
- * more than the calls of its clients when all its servers fail at once.
+ * before its back-off, and returns it when its attempt ends. So if all servers of a cluster fail at
+ * once, they get little more than the calls of their clients.
  *
  * The account belongs to the cluster's index in the registry and is never freed before the
  * registry, so a unit can be returned after the cluster was removed. Only retries write its shared
- * word. A budget may be a share of the outstanding calls; each worker counts its own calls in a
- * cache line of its own.
+ * word. For budgets that are a share of outstanding calls, each worker counts these in a cache line
+ * of its own.
  */
 #pragma once
 

@@ -42,9 +42,6 @@ struct mt_upstream_registry {
 
 void mt_cluster_index_fini(struct mt_cluster_index *x);
 
-/* retry_budget.c; NULL is allowed. */
-void mt_budget_free(struct mt_budget_account *a);
-
 /*
  * careful.c: true if endpoint i, in a cluster with a warm-up, is warm enough for the random `rnd`.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Retry budgets (mt_retry_budget.h), and their accounts in the registry. */
-#include "mt_upstream_priv.h"
+/* Retry budgets (mt_retry_budget.h); their accounts are in the registry (clusters.c). */
+#include "mt_retry_budget.h"
 
 #define WHOLE 10000u /* mt_retry_budget.share */
 
@@ -45,47 +45,4 @@ void mt_budget_return(struct mt_budget_account *a)
 	uint32_t used = __atomic_fetch_sub(&a->used, 1, __ATOMIC_RELAXED);
 
 	MT_ASSERT(used > 0);
-}
-
-static int count_calls(struct mt_budget_account *a)
-{
-	size_t size = sizeof(*a->calls) * a->workers;
-	struct mt_budget_calls *calls = aligned_alloc(MT_CACHE_LINE, size);
-
-	if (!calls)
-		return -1;
-	for (uint16_t w = 0; w < a->workers; w++)
-		calls[w].n = 0;
-	/* Workers count calls of clusters of later snapshots only. */
-	__atomic_store_n(&a->calls, calls, __ATOMIC_RELEASE);
-	return 0;
-}
-
-struct mt_budget_account *mt_upstream_budget(
-	struct mt_upstream_registry *r, uint32_t index, uint16_t workers, bool counts)
-{
-	struct mt_cluster_entry *e = r->clusters.by_index[index];
-
-	if (!e->budget) {
-		e->budget = calloc(1, sizeof(*e->budget));
-		if (!e->budget)
-			return NULL;
-		e->budget->index = index;
-		e->budget->workers = workers;
-	}
-	return counts && !e->budget->calls && count_calls(e->budget) ? NULL : e->budget;
-}
-
-struct mt_budget_account *mt_upstream_budget_at(
-	const struct mt_upstream_registry *r, uint32_t index)
-{
-	return index < r->clusters.n ? r->clusters.by_index[index]->budget : NULL;
-}
-
-void mt_budget_free(struct mt_budget_account *a)
-{
-	if (!a)
-		return;
-	free(a->calls);
-	free(a);
 }

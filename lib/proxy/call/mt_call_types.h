@@ -81,8 +81,8 @@ struct mt_attempt {
 	/* SERIAL (oneway.c): hash of the method's name (0: none), hash of service and method. */
 	uint64_t method, method_key;
 	/*
-	 * BODY: when the last bytes came, ns; the reply's id, as the server sent it. If the attempt ends
-	 * before the reply, its connection skips the rest (mt_up.skip).
+	 * BODY: when the last bytes came, ns; the reply's id, as the server sent it. If the attempt
+	 * ends before the reply, its connection skips the rest (mt_up.skip).
 	 */
 	uint64_t reply_progress, reply_id;
 
