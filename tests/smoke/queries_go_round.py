@@ -9,7 +9,6 @@ only this resolver. Names of the mesh and other names are resolved, because the 
 import contextlib
 import socket
 import threading
-import time
 
 from meltemi_lab import Lab, check, equal, main, names, netns
 from meltemi_lab.check import within
@@ -72,36 +71,36 @@ def body():
         daemon.start()
 
         def ask(name):
-            begin = time.monotonic()
-            answer = names.ask(mesh, "127.0.0.53", name)
-            return answer, time.monotonic() - begin
+            return names.ask(mesh, "127.0.0.53", name)
+
+        def timeouts():
+            return daemon.counters().get("dns_server_timeout", 0)
 
         # As the page sets it up.
         equal([row["server"] for row in daemon.show("dns")["servers"]], ["127.0.0.2:53"], "the servers that are asked")
-        equal(ask("orders.shop")[0].addresses, ["240.240.0.10"], "a name of the mesh")
+        equal(ask("orders.shop").addresses, ["240.240.0.10"], "a name of the mesh")
         for number in range(1, 43):
-            equal(ask(f"a{number}.example")[0].addresses, [f"192.0.2.{number}"], "another name")
-        equal(ask("none.example")[0].code, "NXDOMAIN", "a name that does not exist")
+            equal(ask(f"a{number}.example").addresses, [f"192.0.2.{number}"], "another name")
+        equal(ask("none.example").code, "NXDOMAIN", "a name that does not exist")
         equal((resolver.passed, server.by_udp), (44, 43), "queries at the resolver, and at its server")
         equal(daemon.counters().get("dns_no_server_answered", 0), 0, "queries without an answer")
 
         # The resolver has no other server any more, and the node uses its address: the loop is found.
         behind.unlink()
-        within(15, lambda: ask("a1.example")[0].code == "SERVFAIL" and daemon.show("dns")["servers"][0]["state"].startswith("sends"),
+        within(15, lambda: ask("a1.example").code == "SERVFAIL" and daemon.show("dns")["servers"][0]["state"].startswith("sends"),
                "the server that sends queries back")
         equal(daemon.show("dns")["servers"][0]["server"], "127.0.0.53:53", "the server that is named")
         check("sends this node's queries back" in str(daemon.show("health")), "words of health")
-        before = resolver.passed
-        answers = [ask(f"a{number}.example") for number in range(1, 43)]
-        equal({answer.code for answer, _ in answers}, {"SERVFAIL"}, "answers in a loop")
-        check(max(seconds for _, seconds in answers) < 1, f"the longest took {max(seconds for _, seconds in answers):.1f} s")
+        before, late = resolver.passed, timeouts()
+        equal({ask(f"a{number}.example").code for number in range(1, 43)}, {"SERVFAIL"}, "answers in a loop")
+        equal(timeouts(), late, "queries that waited for an answer")
         # Each client's query, and perhaps a probe.
         check(resolver.passed - before <= 43, f"{resolver.passed - before} queries for 42")
         check(daemon.counters()["dns_loops"] >= 42, "counted")
-        equal(ask("orders.shop")[0].addresses, ["240.240.0.10"], "a name of the mesh")
+        equal(ask("orders.shop").addresses, ["240.240.0.10"], "a name of the mesh")
 
         behind.write_text("nameserver 127.0.0.2\n")
-        within(15, lambda: ask("a7.example")[0].addresses == ["192.0.2.7"], "the servers are back")
+        within(15, lambda: ask("a7.example").addresses == ["192.0.2.7"], "the servers are back")
         equal(daemon.stop(), 0, "exit status")
 
 
