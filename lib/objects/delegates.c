@@ -22,17 +22,18 @@ struct cost {
 	uint64_t joined, compared;
 };
 
-/* Numbers of a rule's parts; `words` counts the compared texts in units of 16 bytes. */
+/* Rules in numbers; `words`: 16 bytes each of the texts that are compared. */
 struct size {
-	uint64_t matches, conds, cond_words, gateways, gateway_words;
-	uint64_t name; /* cost that the rule's name adds to a joined name */
+	uint64_t rules, matches, conds, cond_words, gateways, gateway_words;
+	uint64_t named; /* those with a name */
+	uint64_t names; /* cost of joined names that have theirs */
 };
 
 /* A VirtualService without hosts. */
 struct delegate {
 	const struct mt_virtual_service *vs;
 	const struct mt_rule_list *http; /* NULL: none */
-	struct size *rules;		 /* sizes of the rules of `http` */
+	struct size size;		 /* of all rules of `http` */
 };
 
 struct joining {
@@ -298,33 +299,36 @@ static uint64_t cost_of_name(const char *s)
 	return !s ? 0 : words == LONG_WORDS ? most_of_one.joined + 1 : words / 8;
 }
 
-static struct size size_of(const struct mt_rule *r)
+static void add_size(struct size *n, const struct mt_rule *r)
 {
-	struct size n = {.matches = r->n_matches, .name = cost_of_name(r->name.s)};
-
+	n->rules++;
+	n->matches += r->n_matches;
+	n->named += r->name.s != NULL;
+	n->names += cost_of_name(r->name.s);
 	for (uint32_t i = 0; i < r->n_matches; i++) {
 		const struct mt_rule_match *m = &r->matches[i];
 
-		n.conds += m->n_conds;
-		n.gateways += m->n_gateways;
+		n->conds += m->n_conds;
+		n->gateways += m->n_gateways;
 		for (uint32_t k = 0; k < m->n_conds; k++)
-			n.cond_words += words_of(m->conds[k].key.s) + words_of(m->conds[k].value.s);
+			n->cond_words +=
+				words_of(m->conds[k].key.s) + words_of(m->conds[k].value.s);
 		for (uint32_t k = 0; k < m->n_gateways; k++)
-			n.gateway_words += words_of(m->gateways[k].s);
+			n->gateway_words += words_of(m->gateways[k].s);
 	}
-	return n;
 }
 
-/* Adds the cost of joining a rule of the root with one of a delegate. */
-static void add_cost(struct cost *c, const struct mt_rule *root, const struct size *of_root,
-	const struct mt_rule *leaf, const struct size *of_leaf)
+/*
+ * Cost of joining a rule of the root with each rule of a delegate. From the sums, because rules
+ * times rules would be work that no limit bounds. A document has 4 million values at most
+ * (MT_YAML_NODES), so that no product overflows.
+ */
+static struct cost cost_of(const struct size *root, const struct size *leaf)
 {
-	c->joined += 1 + of_root->matches * of_leaf->matches + of_root->conds * of_leaf->matches +
-		     of_leaf->conds * of_root->matches;
-	c->compared +=
-		of_leaf->conds * of_root->cond_words + of_leaf->gateways * of_root->gateway_words;
-	if (root->name.s && leaf->name.s)
-		c->joined += of_root->name + of_leaf->name;
+	return (struct cost){.joined = leaf->rules + root->matches * leaf->matches +
+				       root->conds * leaf->matches + leaf->conds * root->matches +
+				       root->named * (leaf->named * root->names + leaf->names),
+		.compared = leaf->conds * root->cond_words + leaf->gateways * root->gateway_words};
 }
 
 /* Returns the cost that remains for the current root. */
@@ -349,15 +353,14 @@ static void add(struct cost *to, const struct cost *c)
  */
 static bool has_room(struct joining *x, const struct mt_rule *root, const struct delegate *d)
 {
-	const struct size of_root = size_of(root);
 	const struct cost most_now = left(x);
-	struct cost c = {0};
+	struct size of_root = {0};
+	struct cost c;
 
-	for (uint32_t i = 0; d->http && i < d->http->n_rules; i++) {
-		add_cost(&c, root, &of_root, &d->http->rules[i], &d->rules[i]);
-		if (c.joined > most_now.joined || c.compared > most_now.compared)
-			return false;
-	}
+	add_size(&of_root, root);
+	c = cost_of(&of_root, &d->size);
+	if (c.joined > most_now.joined || c.compared > most_now.compared)
+		return false;
 	add(&x->used, &c);
 	add(x->own, &c);
 	x->left_of_one.joined -= c.joined;
@@ -512,13 +515,8 @@ static void index_delegate(struct joining *x, const struct mt_virtual_service *v
 	if (!d || !key)
 		return;
 	*d = (struct delegate){.vs = vs, .http = http_of(vs)};
-	if (d->http) {
-		d->rules = mt_region_alloc(r, sizeof(*d->rules) * d->http->n_rules);
-		if (!d->rules)
-			return;
-		for (uint32_t i = 0; i < d->http->n_rules; i++)
-			d->rules[i] = size_of(&d->http->rules[i]);
-	}
+	for (uint32_t i = 0; d->http && i < d->http->n_rules; i++)
+		add_size(&d->size, &d->http->rules[i]);
 	if (mt_strmap_put(&x->delegates, key, d, NULL))
 		r->failed = true;
 	pass_over(x, vs);
