@@ -132,36 +132,57 @@ static void tell_unused_policy(struct mt_build *b, const struct mt_destination_r
 		"not used: an older DestinationRule of the host has one");
 }
 
+/* A rule in the making, of those of one host, and the names of its subsets. */
+struct joined {
+	struct mt_destination_rule *to; /* NULL: there is only one yet */
+	struct mt_strmap names;
+};
+
+/* Adds a subset. False: the rule has one of this name. */
+static bool add_subset(struct mt_build *b, struct joined *j, const struct mt_subset *s)
+{
+	struct mt_subset *slot;
+
+	if (mt_strmap_get(&j->names, s->name.s))
+		return false;
+	slot = mt_region_push(&b->tmp, (void **)&j->to->subsets, &j->to->n_subsets, sizeof(*slot));
+	if (slot)
+		*slot = *s;
+	if (!slot || mt_strmap_put(&j->names, s->name.s, j, NULL))
+		b->tmp.failed = true;
+	return true;
+}
+
+/* Begins with a copy of the first rule. False: no memory. */
+static bool begin_joined(struct mt_build *b, struct joined *j, const struct mt_destination_rule *dr)
+{
+	j->to = mt_region_alloc(&b->tmp, sizeof(*j->to));
+	if (!j->to)
+		return false;
+	*j->to = *dr;
+	j->to->subsets = NULL;
+	j->to->n_subsets = 0;
+	for (uint32_t i = 0; i < dr->n_subsets; i++)
+		(void)add_subset(b, j, &dr->subsets[i]);
+	return true;
+}
+
 /* Subsets of both; a name that both have is the first's, and so is the policy. */
-static void join(struct mt_build *b, struct mt_destination_rule *to, struct candidate *c)
+static void join(struct mt_build *b, struct joined *j, struct candidate *c)
 {
 	const struct mt_destination_rule *dr = c->dr;
 	bool tell = !c->told;
-	struct mt_subset *all =
-		mt_region_alloc(&b->tmp, sizeof(*all) * (to->n_subsets + dr->n_subsets));
-	uint32_t n = to->n_subsets;
 
-	if (!all)
-		return;
-	if (n)
-		memcpy(all, to->subsets, sizeof(*all) * n);
 	for (uint32_t i = 0; i < dr->n_subsets; i++) {
-		bool there = false;
+		struct mt_subset s = dr->subsets[i];
 
-		for (uint32_t k = 0; k < to->n_subsets && !there; k++)
-			there = strcmp(to->subsets[k].name.s, dr->subsets[i].name.s) == 0;
-		if (there && tell)
+		s.by = &dr->meta;
+		s.at = i;
+		if (!add_subset(b, j, &s) && tell)
 			tell_unused_subset(b, dr, i);
-		if (there)
-			continue;
-		all[n] = dr->subsets[i];
-		all[n].by = &dr->meta;
-		all[n++].at = i;
 	}
-	to->subsets = all;
-	to->n_subsets = n;
-	if (!to->policy)
-		to->policy = dr->policy;
+	if (!j->to->policy)
+		j->to->policy = dr->policy;
 	else if (dr->policy && tell)
 		tell_unused_policy(b, dr);
 	c->told = true;
@@ -183,10 +204,10 @@ static void use(struct mt_build *b, const struct mt_host *h, struct candidate *c
 		mt_diag_host(b->diags, &c->dr->meta, h->se->hosts[0].s);
 }
 
-static void decide(struct mt_build *b, struct mt_host *h)
+/* The nearest rule of the host; NULL: none is for it. */
+static struct candidate *best_of(struct mt_build *b, const struct mt_host *h)
 {
 	struct candidate *best = NULL;
-	struct mt_destination_rule *joined = NULL;
 	int of_best = -1;
 
 	for (uint32_t i = 0; i < h->n_rules; i++) {
@@ -197,6 +218,14 @@ static void decide(struct mt_build *b, struct mt_host *h)
 		best = h->rules[i];
 		of_best = l;
 	}
+	return best;
+}
+
+static void decide(struct mt_build *b, struct mt_host *h)
+{
+	struct candidate *best = best_of(b, h);
+	struct joined joined = {0};
+
 	if (!best)
 		return;
 	h->rule = best->dr;
@@ -212,16 +241,13 @@ static void decide(struct mt_build *b, struct mt_host *h)
 			c->better = c->better ? c->better : &best->dr->meta;
 		} else {
 			use(b, h, c);
-			if (!joined) {
-				joined = mt_region_alloc(&b->tmp, sizeof(*joined));
-				if (!joined)
-					return;
-				*joined = *best->dr;
-				h->rule = joined;
-			}
-			join(b, joined, c);
+			if (!joined.to && !begin_joined(b, &joined, best->dr))
+				break;
+			h->rule = joined.to;
+			join(b, &joined, c);
 		}
 	}
+	mt_strmap_fini(&joined.names);
 }
 
 static void add(struct mt_build *b, struct mt_host *h, struct candidate *c)

@@ -296,6 +296,30 @@ static void entries_times_workloads(void)
 	free(text);
 }
 
+/* DestinationRules of one host are joined in memory for all of them, not for each pair. */
+static void rules_of_one_host(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put(f, "x", "a", 1);
+	for (int i = 0; i < 8000; i++)
+		fprintf(f,
+			"---\n" ISTIO("DestinationRule", "d%d",
+				"x") "  host: a.x\n  subsets: [{name: v%d, labels: {v: v%d}}]\n",
+			i, i, i);
+	fclose(f);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	scene_end(&sc);
+	free(text);
+}
+
 /* ---- diagnostics ----------------------------------------------------------------------------- */
 
 #define BROKEN(name, ns, host)                                                                     \
@@ -341,6 +365,7 @@ const struct mt_test shares_tests[] = {
 	{"namespaces_of_one_source", namespaces_of_one_source},
 	{"services_times_workloads", services_times_workloads},
 	{"entries_times_workloads", entries_times_workloads},
+	{"rules_of_one_host", rules_of_one_host},
 	{"more_messages_than_are_kept", more_messages_than_are_kept},
 	{0},
 };
