@@ -53,10 +53,13 @@ static bool map_names(struct mt_xmap *m, const void *msg)
 static const struct {
 	const ProtobufCMessageDescriptor *type;
 	map_fn *map;
+	/* Memory of a usual resource without its texts: one block for each saves the next one's rest. */
 	uint32_t fixed;
 } kinds[MT_XDS_TYPES] = {
-	[MT_XDS_CDS] = {&xds__cluster__descriptor, map_cluster, 496},
-	[MT_XDS_EDS] = {&xds__cluster_load_assignment__descriptor, map_assignment, 304},
+	[MT_XDS_CDS] = {&xds__cluster__descriptor, map_cluster,
+		sizeof(struct mt_res_cluster) + 280},
+	[MT_XDS_EDS] = {&xds__cluster_load_assignment__descriptor, map_assignment,
+		sizeof(struct mt_res_endpoints) + 176},
 	[MT_XDS_LDS] = {&xds__listener__descriptor, map_listener, 1024},
 	[MT_XDS_RDS] = {&xds__route_configuration__descriptor, map_routes, 1024},
 	[MT_XDS_ECDS] = {&xds__typed_extension_config__descriptor, map_extension, 1024},
