@@ -11,6 +11,7 @@
 
 #include "mt_sort.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,12 +113,22 @@ static bool leads_bytes(const struct mt_virtual_service *vs)
 	return false;
 }
 
+static bool forwards_tcp(const struct mt_host *h)
+{
+	for (const struct mt_unit *u = h->forwards; u; u = u->next)
+		if (u->transport == IPPROTO_TCP)
+			return true;
+	return false;
+}
+
 /* A host that is not served counts as one of messages, so that its VirtualServices are found once. */
 static bool has_ports(const struct mt_host *h, bool opaque)
 {
 	for (const struct mt_unit *u = h->units; u; u = u->next)
 		if (u->codec->opaque == opaque)
 			return true;
+	if (forwards_tcp(h))
+		return opaque;
 	return !h->units && !opaque;
 }
 

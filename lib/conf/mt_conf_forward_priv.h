@@ -29,6 +29,9 @@ bool mt_b_forward_reaches(
 #define MT_NAT_OWN_FIRST 40500 /* the upper half of MT_SOURCE_PORT_FIRST to MT_SOURCE_PORT_LAST */
 #define MT_NAT_OWN_LAST	 MT_SOURCE_PORT_LAST
 
+/* forward_routes.c: reports rules of the VirtualService that forwarded ports do not follow. */
+void mt_b_forward_routes_tell(struct mt_build *b, struct mt_host *h);
+
 struct mt_l4_check_conf;
 struct mt_l4_service_conf;
 

@@ -693,6 +693,12 @@ bool mt_b_applies(
  * that cannot as an error of its document.
  */
 bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f, bool tell);
+/*
+ * The rule of the list that connections of opaque TCP follow: the first one that applies, because
+ * they have nothing to match by but the port. Its place in the list is in *at. NULL: none.
+ */
+const struct mt_rule *mt_b_tcp_rule(
+	const struct mt_build *b, const struct mt_route_for *f, uint32_t *at);
 /* Fills routes or tcp_*. 0, -EINVAL after an error, -ENOMEM. */
 int mt_b_route_service(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash);

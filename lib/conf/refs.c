@@ -3,6 +3,7 @@
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_service_priv.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +61,30 @@ static const struct mt_unit *find_unit(
 	return NULL;
 }
 
+/* True if the host has the port, but forwards it at layer 4. */
+static bool is_forwarded(const struct mt_host *h, uint32_t port)
+{
+	for (const struct mt_unit *u = h->forwards; u; u = u->next)
+		if (u->port->number.v == port && u->transport == IPPROTO_TCP)
+			return true;
+	return false;
+}
+
+/* Returns NULL after a report that the port is forwarded, so that routes cannot reach it. */
+static const struct mt_unit *tell_forwarded(struct mt_build *b, const struct mt_meta *meta,
+	const char *path, const struct mt_dest *d, uint32_t port)
+{
+	bool written = d->port.number.set;
+	char words[256];
+
+	snprintf(words, sizeof(words),
+		"port %u of %.128s is forwarded at layer 4, where terminated connections cannot go",
+		port, d->host.s);
+	nowhere(b, meta, written ? d->port.number.line : d->host.line, path,
+		written ? "port.number" : "host", "name a port that is not forwarded", words);
+	return NULL;
+}
+
 /*
  * Subsets are looked for in the rule and not among the clusters, so that a rule with another mistake in
  * it does not make every route to it look wrong as well.
@@ -114,6 +139,7 @@ static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta 
 {
 	bool ported = default_port && !d->port.number.set;
 	bool tell = default_port ? ported : d->port.number.set;
+	uint32_t port = ported ? default_port : d->port.number.v;
 	struct mt_host *h = mt_b_host(b, d->host.s, meta->ns);
 	const struct mt_unit *u;
 	char words[256];
@@ -130,11 +156,12 @@ static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta 
 	if (d->subset.s && !check_subset(b, meta, path, d, h, !default_port))
 		return NULL;
 	u = find_unit(h, d, default_port);
+	if (!u && is_forwarded(h, port))
+		return default_port ? tell_forwarded(b, meta, path, d, port) : NULL;
 	/* Of a host that is not served its own entry tells. */
 	if (u || !tell || !mt_b_knows_instances(h->se))
 		return u;
-	snprintf(words, sizeof(words), "%.128s has no served port %u", d->host.s,
-		ported ? default_port : d->port.number.v);
+	snprintf(words, sizeof(words), "%.128s has no served port %u", d->host.s, port);
 	nowhere(b, meta, ported ? d->host.line : d->port.number.line, path,
 		ported ? "host" : "port.number", "name a port of its ServiceEntry that is served",
 		words);

@@ -406,8 +406,7 @@ static int route_messages(
 	return s->routes ? 0 : -ENOMEM;
 }
 
-/* The first rule that applies: bytes have nothing to match by but the port. */
-static const struct mt_rule *tcp_rule(
+const struct mt_rule *mt_b_tcp_rule(
 	const struct mt_build *b, const struct mt_route_for *f, uint32_t *at)
 {
 	for (*at = 0; f->list && *at < f->list->n_rules; ++*at) {
@@ -453,7 +452,7 @@ static int route_bytes(
 	int rc;
 
 	s->tcp_cluster = f->fallback;
-	r = tcp_rule(b, f, &i);
+	r = mt_b_tcp_rule(b, f, &i);
 	if (!r && f->fallback == MT_NO_CLUSTER) {
 		mt_b_error(b, f->meta, f->list->origin.line, "spec.tcp", "add a rule without match",
 			"no rule is for port %u of gateway %s", f->port, f->gateway);
@@ -527,7 +526,7 @@ bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f, bool tell)
 
 	/* Only one rule of a list for bytes is compiled. */
 	if (f->codec->opaque)
-		return !tcp_rule(b, f, &i) || can_use(b, f, i, tell);
+		return !mt_b_tcp_rule(b, f, &i) || can_use(b, f, i, tell);
 	for (i = 0; i < f->list->n_rules; i++)
 		can &= can_use(b, f, i, tell);
 	return can;

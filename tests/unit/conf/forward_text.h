@@ -29,6 +29,16 @@
 #define TCP	  "{number: 5432, name: tcp-sql}"
 #define RPC	  "{number: 20880, name: tcp-metaprotocol-dubbo}"
 #define FORWARDED META(NAT) MAPPED(DNS)
+/* A VirtualService of the host with these rules of `tcp`. */
+#define ROUTES(rules) ROUTES_OF("a.x", rules)
+#define ROUTES_OF(host, rules)                                                                     \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                          \
+	"metadata: {name: r, namespace: x}\nspec:\n  hosts: [" host "]\n  tcp: [" rules "]\n"
+#define SUBSETS                                                                                    \
+	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"                         \
+	"metadata: {name: s, namespace: x}\nspec:\n  host: a.x\n  subsets:\n"                      \
+	"  - {name: one, labels: {app: a}}\n  - {name: two, labels: {app: b}}\n"
+#define DEST(of) "route: [{destination: {host: a.x" of "}}]"
 #define CHECK(words)                                                                               \
 	META(NAT ", meltemi.io/health-check: '" words "'")                                         \
 	SPEC(DNS)
