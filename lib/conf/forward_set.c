@@ -209,6 +209,26 @@ static bool check_tcp(struct mt_build *b, const struct mt_host *h, const struct 
 	return !takes_from_listener(b, h, u, c);
 }
 
+/*
+ * Refuses TCP whose endpoints expect a PROXY header, because layer 4 adds none: a client could send
+ * one of its own, with the address of another client. Settings of a port cannot contain it.
+ */
+static bool check_header(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
+{
+	const struct mt_traffic_policy *p = h->rule ? h->rule->policy : NULL;
+	char where[160];
+
+	if (u->transport != IPPROTO_TCP || !p || !p->proxy_protocol)
+		return true;
+	snprintf(where, sizeof(where), "%.128s:%u",
+		h->rule->meta.origin.file ? h->rule->meta.origin.file : "?", p->proxy_protocol);
+	refuse(b, h, u, "remove proxyProtocol, or terminate the port",
+		"proxyProtocol of the DestinationRule at %s needs a PROXY header, which layer 4 "
+		"does not add",
+		where);
+	return false;
+}
+
 /* A port is forwarded or listened at, not both. */
 static bool check_listeners(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
 {
@@ -460,7 +480,8 @@ static void fill(struct mt_build *b, struct mt_l4_conf *c, struct mt_forward_set
 
 		for (const struct mt_unit *u = h->forwards; u; u = u->next)
 			if (u->cluster && h->n_addrs && check_nat(b, h, u, c) &&
-				check_tcp(b, h, u, c) && check_listeners(b, h, u))
+				check_tcp(b, h, u, c) && check_header(b, h, u) &&
+				check_listeners(b, h, u))
 				add_service(b, h, u, c, set);
 	}
 }

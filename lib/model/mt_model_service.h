@@ -231,6 +231,7 @@ struct mt_traffic_policy {
 	struct mt_tls_settings *tls;
 	struct mt_outlier_policy *outlier;
 	struct mt_retry_budget_policy *retry_budget;
+	uint32_t proxy_protocol;      /* line of `proxyProtocol`; 0: not written */
 	struct mt_port_policy *ports; /* replace all the above, each for one port of the service */
 	uint32_t n_ports;
 };

@@ -284,6 +284,12 @@ static const struct mt_section budget_section = {"retryBudget",
 	sizeof(struct mt_retry_budget_policy), MT_ARRAY_LEN(budget_fields),
 	.fields = budget_fields};
 
+static void read_proxy_protocol(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_traffic_policy *)obj)->proxy_protocol = n->key_line;
+	mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: no PROXY header is sent");
+}
+
 static const struct mt_field policy_fields[] = {
 	{"loadBalancer", MT_F_POINTER, AT(struct mt_traffic_policy, lb), .sub = &lb_section,
 		.help = "how calls are spread over endpoints"},
@@ -301,7 +307,10 @@ static const struct mt_field policy_fields[] = {
 		.help = "settings of one port: those of the host replace its whole policy at that "
 			"port, those of a subset replace the members that they contain"},
 	{"tunnel", MT_F_LATER, .harms = true, .help = "connections go directly to the endpoints"},
-	{"proxyProtocol", MT_F_LATER, .harms = true, .help = "no PROXY header is sent"},
+	{"proxyProtocol", MT_F_CUSTOM, .custom = read_proxy_protocol, .status = MT_S_WARNS,
+		.harms = true,
+		.help = "no PROXY header is sent; with a forwarded port of TCP the service is "
+			"refused"},
 	{"retryBudget", MT_F_POINTER, AT(struct mt_traffic_policy, retry_budget),
 		.sub = &budget_section,
 		.help = "limits retries by policy that wait or are outstanding in the node, "

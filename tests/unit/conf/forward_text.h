@@ -38,6 +38,9 @@
 	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"                         \
 	"metadata: {name: s, namespace: x}\nspec:\n  host: a.x\n  subsets:\n"                      \
 	"  - {name: one, labels: {app: a}}\n  - {name: two, labels: {app: b}}\n"
+#define POLICY_OF_HOST(policy)                                                                     \
+	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"                         \
+	"metadata: {name: s, namespace: x}\nspec: {host: a.x, trafficPolicy: {" policy "}}\n"
 #define DEST(of) "route: [{destination: {host: a.x" of "}}]"
 #define CHECK(words)                                                                               \
 	META(NAT ", meltemi.io/health-check: '" words "'")                                         \

@@ -168,6 +168,16 @@ static const struct row modes[] = {
 		"codec"},
 	{NODE("forwarding: [{host: a.x, port: 53, deny: [192.0.2.0/24]}]") META("") SPEC(DNS),
 		"53 nat", QUIET},
+	/* Layer 4 adds no bytes to connections. */
+	{META(NAT) SPEC(TCP) POLICY_OF_HOST("proxyProtocol: {version: V2}"), "refused",
+		MT_DIAG_ERROR, "proxyProtocol of the DestinationRule at t:"},
+	{META(NAT) SPEC(TCP) POLICY_OF_HOST("proxyProtocol: {}, portLevelSettings: "
+					    "[{port: {number: 5432}, tls: {mode: DISABLE}}]"),
+		"refused", MT_DIAG_ERROR, "needs a PROXY header, which layer 4 does not add"},
+	{META(NAT) SPEC(DNS) POLICY_OF_HOST("proxyProtocol: {version: V2}"), "53 nat",
+		MT_DIAG_WARNING, "no PROXY header is sent"},
+	{META("") SPEC(TCP) POLICY_OF_HOST("proxyProtocol: {version: V2}"), "", MT_DIAG_WARNING,
+		"no PROXY header is sent"},
 	/* Routes have no effect on them. */
 	{META(NAT) SPEC(TCP) SUBSETS ROUTES("{" DEST(", subset: one") "}"), "5432 nat",
 		MT_DIAG_WARNING, "no effect on port 5432 of a.x, which is forwarded"},
