@@ -2,6 +2,7 @@
 /* The compiler as a list of steps, and what its steps share. */
 #include "mt_audit.h"
 #include "mt_conf_credentials_priv.h"
+#include "mt_conf_forward_priv.h"
 #include "mt_conf_listener_priv.h"
 
 #include <ctype.h>
@@ -234,6 +235,7 @@ static step_fn *const steps[] = {
 	mt_b_units,
 	mt_b_index_routes,
 	mt_b_instances,
+	mt_b_forward_routes,
 	mt_b_policies,
 	mt_b_inbound,
 	mt_b_meshed,

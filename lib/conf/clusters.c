@@ -261,16 +261,27 @@ static void path_of(const struct mt_unit *u, char path[MT_INDEX_PATH])
 	mt_index_path(path, "spec.ports", (uint32_t)(u->port - u->se->ports), "");
 }
 
+static void count_tls_endpoints(
+	struct mt_build *b, const struct mt_forward_dest *d, uint32_t *n, uint32_t *all)
+{
+	for (uint32_t i = 0; i < d->h->n_workloads; i++) {
+		const struct mt_workload *w = d->h->workloads[i];
+		bool counts = w->weight.v > 0 &&
+			      (!d->subset || mt_labels_match(&d->subset->labels, &w->labels));
+
+		*all += counts;
+		*n += counts && mt_b_forward_by_tls(b, d, w);
+	}
+}
+
 /* Endpoints that are called by TLS where the port is terminated. */
 static void tell_tls_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
 {
 	char path[MT_INDEX_PATH];
 	uint32_t n = 0, all = 0;
 
-	for (uint32_t i = 0; i < h->n_workloads; i++) {
-		all += h->workloads[i]->weight.v > 0;
-		n += h->workloads[i]->weight.v > 0 && mt_b_forward_by_tls(b, h, u, h->workloads[i]);
-	}
+	for (uint32_t i = 0; u->route && i < u->route->n; i++)
+		count_tls_endpoints(b, &u->route->v[i], &n, &all);
 	path_of(u, path);
 	if (n)
 		mt_b_warn(b, &h->se->meta, u->port->origin.line, path,

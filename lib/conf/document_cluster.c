@@ -204,9 +204,9 @@ static int add_endpoint(struct mt_build *b, struct mt_res_endpoints *e, struct m
 	return 0;
 }
 
-/* Sets the policies of an endpoint. Its limits are for calls, not for forwarded packets. */
+/* Sets the policies of an endpoint, one of `room` at most. Its limits are for calls, not for forwarded packets. */
 static int guard(struct mt_build *b, struct mt_cluster_guards *g, const struct mt_policed *to,
-	uint32_t at, bool forwarded)
+	uint32_t at, uint32_t room, bool forwarded)
 {
 	const struct mt_authz *a = mt_b_guard(b, to, &g->hash);
 
@@ -215,7 +215,7 @@ static int guard(struct mt_build *b, struct mt_cluster_guards *g, const struct m
 	if (!a)
 		return b->tmp.failed ? -ENOMEM : 0;
 	if (!g->v)
-		g->v = mt_region_alloc(&b->tmp, sizeof(*g->v) * to->h->n_workloads);
+		g->v = mt_region_alloc(&b->tmp, sizeof(*g->v) * room);
 	if (!g->v)
 		return -ENOMEM;
 	g->v[at] = a;
@@ -223,26 +223,13 @@ static int guard(struct mt_build *b, struct mt_cluster_guards *g, const struct m
 }
 
 /*
- * How instances are spoken with: as it is written for all of them; each as Istio's client would, where nothing is written; or not at all, as
- * TLS of others is passed on to those that end it themselves, and packets are forwarded.
+ * How endpoints are called: as documents specify for all of them; each as a client of Istio would,
+ * without settings; or not at all, as TLS of others is passed on to those that end it themselves.
  */
-enum how { AS_WRITTEN, AUTOMATIC, PASSED, FORWARDED };
-
-bool mt_b_forward_by_tls(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_workload *w)
-{
-	const struct mt_meta *by;
-	const struct mt_tls_settings *s = mt_b_tls_settings(h, u, NULL, &by);
-
-	if (s || u->port->tls_by)
-		return !s || s->mode.v != MT_TLS_DISABLE;
-	return mt_instance_class(h, w) == MT_INSTANCE_MESHED;
-}
+enum how { AS_WRITTEN, AUTOMATIC, PASSED };
 
 static bool is_left_out(struct mt_build *b, const struct mt_policed *to, enum how how)
 {
-	if (how == FORWARDED)
-		return mt_b_forward_by_tls(b, to->h, to->u, to->w);
 	if (how == PASSED)
 		return !mt_b_ends_mtls(b, to->h, to->w, to->port);
 	return how == AUTOMATIC && mt_b_asks_for_hbone(b, to->h, to->w, to->port);
@@ -275,7 +262,7 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		out->cluster.tls_by_endpoint |= how == AUTOMATIC && eps[at].tls;
 		rc = add_endpoint(b, &out->endpoints, &eps[at], one, &last);
 		if (rc == 0)
-			rc = guard(b, &out->guards, &to, at, how == FORWARDED);
+			rc = guard(b, &out->guards, &to, at, h->n_workloads, false);
 	}
 	if (rc == 0 && out->locality)
 		rc = mt_b_place_localities(b, out);
@@ -438,6 +425,98 @@ char *mt_b_forwarded_name(struct mt_build *b, const struct mt_unit *u)
 		u->port->number.v, u->host);
 }
 
+bool mt_b_forward_by_tls(
+	struct mt_build *b, const struct mt_forward_dest *d, const struct mt_workload *w)
+{
+	const struct mt_meta *by;
+	const struct mt_tls_settings *s = mt_b_tls_settings(d->h, d->u, d->subset, &by);
+
+	if (s || d->u->port->tls_by)
+		return !s || s->mode.v != MT_TLS_DISABLE;
+	return mt_instance_class(d->h, w) == MT_INSTANCE_MESHED;
+}
+
+bool mt_b_forward_has(const struct mt_forward_dest *d, const struct mt_workload *w)
+{
+	return is_member(d->u, w, d->subset ? &d->subset->labels : NULL);
+}
+
+/* Endpoints of a forwarded port while they are collected. */
+struct collected {
+	struct mt_build *b;
+	struct mt_forward_route *route;
+	struct mt_strmap hosts; /* the destination that has an address and port first */
+	struct mt_res_endpoint *eps;
+	uint32_t room;
+	const char *last;
+	struct mt_document_cluster *out;
+};
+
+/* Adds the endpoint to the cluster, unless another destination has done so. */
+static int collect(struct collected *c, struct mt_forward_dest *d, const struct mt_policed *to)
+{
+	struct mt_document_cluster *out = c->out;
+	const struct mt_near near = {to->w, 0, 0};
+	const struct mt_forward_dest *first;
+	uint32_t at = out->endpoints.n_eps;
+	char text[MT_ADDR_STRLEN], *key;
+	int rc;
+
+	mt_addr_port_str(&to->w->address, to->port, text);
+	first = mt_strmap_get(&c->hosts, text);
+	/* The policies of another host would not apply: the endpoint is the first host's only. */
+	if (first && (first->h != d->h || first->u != d->u))
+		return 0;
+	c->route->members[c->route->n_members++] =
+		(struct mt_forward_member){to->w->address, to->port, UINT32_MAX};
+	if (first && first != d)
+		return 0;
+	key = mt_region_strdup(&c->b->tmp, text);
+	if (!key || mt_strmap_put(&c->hosts, key, d, NULL))
+		return -ENOMEM;
+	c->eps[at] = (struct mt_res_endpoint){.addr = to->w->address,
+		.port = to->port,
+		.weight = to->w->weight.v,
+		.drain = drain_of(to->w)};
+	rc = add_endpoint(c->b, &out->endpoints, &c->eps[at], &near, &c->last);
+	return rc ? rc : guard(c->b, &out->guards, to, at, c->room, true);
+}
+
+static int collect_dest(struct collected *c, struct mt_forward_dest *d)
+{
+	int rc = 0;
+
+	d->first = c->route->n_members;
+	for (uint32_t i = 0; i < d->h->n_workloads && rc == 0; i++) {
+		const struct mt_workload *w = d->h->workloads[i];
+		const struct mt_policed to = {d->h, w, d->u, mt_b_endpoint_port(d->u, w), false};
+
+		if (mt_b_forward_has(d, w) && !mt_b_forward_by_tls(c->b, d, w))
+			rc = collect(c, d, &to);
+	}
+	d->end = c->route->n_members;
+	return rc;
+}
+
+static int add_forwarded(
+	struct mt_build *b, struct mt_forward_route *route, struct mt_document_cluster *out)
+{
+	struct collected c = {.b = b, .route = route, .out = out};
+	int rc;
+
+	for (uint32_t i = 0; i < route->n; i++)
+		c.room += route->v[i].h->n_workloads;
+	c.eps = mt_region_alloc(&b->tmp, sizeof(*c.eps) * c.room);
+	route->members = mt_region_alloc(&b->tmp, sizeof(*route->members) * c.room);
+	route->n_members = 0;
+	out->guards.of = c.eps;
+	rc = c.eps && route->members ? 0 : -ENOMEM;
+	for (uint32_t i = 0; i < route->n && rc == 0; i++)
+		rc = collect_dest(&c, &route->v[i]);
+	mt_strmap_fini(&c.hosts);
+	return rc;
+}
+
 /*
  * Of the policy only a hash of the source counts. Weights are as written, without localities, so
  * that all nodes of a group choose alike.
@@ -458,8 +537,10 @@ int mt_b_forwarded_cluster(struct mt_build *b, const struct mt_host *h, const st
 	c->retry_budget = NULL;
 	out->locality = NULL;
 	out->guards.closed_by = closed_by;
+	if (rc == 0 && !u->route)
+		rc = -ENOMEM;
 	if (rc == 0 && !closed_by)
-		rc = add_endpoints(b, h, u, NULL, FORWARDED, out);
+		rc = add_forwarded(b, u->route, out);
 	c->meta.serial = serial_of(out);
 	return rc;
 }

@@ -3,7 +3,6 @@
  * Services of documents: which of them routes and limits it, and whether these are the ones that they were, while it is taken
  * over.
  */
-#include "mt_conf_forward_priv.h"
 #include "mt_conf_mesh_priv.h"
 #include "mt_authorize.h"
 
@@ -262,7 +261,6 @@ int mt_b_document_services(struct mt_build *b)
 
 		for (struct mt_unit *u = h->units; u && rc != -ENOMEM; u = u->next)
 			rc = route_unit(b, h, u);
-		mt_b_forward_routes_tell(b, h);
 		if (h->units || h->forwards)
 			warn_unused(b, h);
 	}

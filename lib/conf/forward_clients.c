@@ -66,12 +66,12 @@ static bool is_for_any_server(const struct mt_authz *a)
 	return true;
 }
 
-/* What was found of an endpoint with these policies at this port; NULL: nothing yet. */
+/* The result for an endpoint with these policies and ports; NULL: none yet. */
 static const struct mt_forward_let *find(
-	const struct mt_forward_lets *l, const struct mt_authz *a, uint16_t port)
+	const struct mt_forward_lets *l, const struct mt_authz *a, uint16_t port, uint16_t of)
 {
 	for (uint32_t i = 0; i < MT_MIN(l->n, MT_FORWARD_LETS); i++)
-		if (l->v[i].policies == a && l->v[i].port == port)
+		if (l->v[i].policies == a && l->v[i].port == port && l->v[i].service_port == of)
 			return &l->v[i];
 	return NULL;
 }
@@ -114,15 +114,16 @@ bool mt_b_forward_clients(struct mt_build *b, const struct mt_unit *u, const str
 	uint32_t i, struct mt_forward_lets *lets, struct mt_l4_service_conf *s, uint32_t *clients)
 {
 	const struct mt_authz *a = c->guards ? c->guards[i] : NULL;
-	const struct mt_forward_let *known = a ? find(lets, a, c->eps[i].port) : NULL;
+	uint16_t port = (uint16_t)u->port->number.v;
+	const struct mt_forward_let *known = a ? find(lets, a, c->eps[i].port, port) : NULL;
 
 	*clients = known ? known->clients : 0;
 	if (!a || known)
 		return true;
-	if (!make(b, a, &c->eps[i], (uint16_t)u->port->number.v, s, clients))
+	if (!make(b, a, &c->eps[i], port, s, clients))
 		return false;
 	if (is_for_any_server(a))
 		lets->v[lets->n++ % MT_FORWARD_LETS] =
-			(struct mt_forward_let){a, c->eps[i].port, *clients};
+			(struct mt_forward_let){a, c->eps[i].port, port, *clients};
 	return true;
 }

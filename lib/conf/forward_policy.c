@@ -22,7 +22,8 @@ enum fit {
 struct look {
 	struct mt_build *b;
 	const struct mt_policed *to;
-	const char *field; /* the first one that is not seen; NULL: none */
+	const struct mt_unit *port; /* the forwarded one */
+	const char *field;	    /* the first one that is not seen; NULL: none */
 	struct mt_forward_closing *out;
 	/*
 	 * ALLOW policies of an endpoint: there are some; a rule matches packets, of all clients or
@@ -46,7 +47,7 @@ static void fail_closed(struct look *l, struct mt_policy *p, const char *why)
 	p->enforced = true;
 	if (!p->closes_forward) {
 		p->closes_forward = why;
-		p->closed_port = l->to->u;
+		p->closed_port = l->port;
 	}
 	if (!l->out->by || l->out->evaluated)
 		*l->out = (struct mt_forward_closing){p, why, false};
@@ -290,22 +291,34 @@ static void consider_clients(struct look *l)
 			fail_closed(l, all->outbound[i], "cannot be evaluated");
 }
 
+/* Of all endpoints of a destination. */
+static void consider_dest(struct look *l, struct mt_policed *to, const struct mt_forward_dest *d)
+{
+	const struct mt_labels *labels = d->subset ? &d->subset->labels : NULL;
+
+	to->h = d->h;
+	to->u = d->u;
+	for (uint32_t i = 0; i < d->h->n_workloads; i++) {
+		to->w = d->h->workloads[i];
+		to->port = mt_b_endpoint_port(d->u, to->w);
+		/* Its own proxy enforces what selects it. */
+		if (to->w->weight.v && (!labels || mt_labels_match(labels, &to->w->labels)) &&
+			!mt_b_forward_by_tls(l->b, d, to->w))
+			consider_endpoint(l);
+	}
+}
+
 bool mt_b_forward_closed(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	struct mt_forward_closing *out)
 {
 	struct mt_policed to = {.h = h, .u = u};
-	struct look l = {.b = b, .to = &to, .out = out};
+	struct look l = {.b = b, .to = &to, .port = u, .out = out};
 
 	*out = (struct mt_forward_closing){0};
 	if (!b->policies)
 		return false;
 	consider_clients(&l);
-	for (uint32_t i = 0; i < h->n_workloads; i++) {
-		to.w = h->workloads[i];
-		to.port = mt_b_endpoint_port(u, to.w);
-		/* Its own proxy enforces what selects it. */
-		if (to.w->weight.v && !mt_b_forward_by_tls(b, h, u, to.w))
-			consider_endpoint(&l);
-	}
+	for (uint32_t i = 0; u->route && i < u->route->n; i++)
+		consider_dest(&l, &to, &u->route->v[i]);
 	return out->by != NULL;
 }

@@ -1,57 +1,205 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Routes of VirtualServices for forwarded ports of TCP. They have no effect there, because a port
- * has one set of endpoints, so the rule that clients of the port would follow gets a warning.
+ * Destinations of forwarded ports. Clients of a port of TCP follow the `tcp` rule of a
+ * VirtualService that connections of a terminated port would follow. A port without a rule has one
+ * destination, all endpoints of its host.
+ *
+ * lib/l4 has one table for the endpoints of all destinations. So the share of an endpoint is the
+ * share of its destination by the weights of the rule, multiplied by its share among the endpoints
+ * there. A destination without endpoints keeps its share, which is refused.
  */
 #include "mt_conf_forward_priv.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
-/* True if the rule leads to all endpoints of the port, as layer 4 does without it. */
-static bool leads_home(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_rule *r, const struct mt_meta *by)
+static struct mt_forward_dest *add_dest(struct mt_build *b, struct mt_forward_route *r)
 {
-	const struct mt_dest *d = &r->dests[0].dest;
-
-	return r->n_dests == 1 && !d->subset.s && mt_b_host(b, d->host.s, by->ns) == h &&
-	       (!d->port.number.set || d->port.number.v == u->port->number.v);
+	return mt_region_push(&b->tmp, (void **)&r->v, &r->n, sizeof(*r->v));
 }
 
-static void tell(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_rule_list *list)
+static void follow_dest(struct mt_build *b, const struct mt_route_for *f, const char *path,
+	const struct mt_rule_dest *d, uint32_t weight, struct mt_forward_route *route)
 {
-	const struct mt_virtual_service *vs = h->bytes.vs;
-	const struct mt_route_for f = {.meta = &vs->meta,
+	struct mt_forward_dest to = {.weight = weight}, *slot;
+
+	if (!mt_b_forward_dest(b, f->meta, path, &d->dest, f->port, &to) || !weight)
+		return;
+	slot = add_dest(b, route);
+	if (slot)
+		*slot = to;
+}
+
+static void follow(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
+	const char *path, struct mt_forward_route *route)
+{
+	for (uint32_t i = 0; i < r->n_dests; i++) {
+		/* One destination gets everything, whatever its weight is. */
+		uint32_t weight = r->n_dests == 1 ? 1 : r->dests[i].weight.v;
+		char below[MT_CONF_PATH];
+
+		snprintf(below, sizeof(below), "%.200s.route[%u].destination", path, i);
+		route->total += weight;
+		follow_dest(b, f, below, &r->dests[i], weight, route);
+	}
+}
+
+static void follow_rule(struct mt_build *b, struct mt_host *h, const struct mt_unit *u,
+	const struct mt_rule_list *list, struct mt_forward_route *route)
+{
+	struct mt_route_for f = {.meta = &h->bytes.vs->meta,
 		.list = list,
 		.ns = h->se->meta.ns,
 		.codec = u->codec,
 		.port = (uint16_t)u->port->number.v};
+	char path[MT_CONF_PATH];
 	uint32_t i;
 	const struct mt_rule *r = mt_b_tcp_rule(b, &f, &i);
-	const struct mt_meta *by = r && r->by ? r->by : &vs->meta;
-	char path[MT_INDEX_PATH];
 
-	if (!r || leads_home(b, h, u, r, by))
+	h->bytes.used = true;
+	if (!r)
 		return;
-	mt_b_warn(b, by, r->origin.line,
-		mt_index_path(path, "spec.tcp", list->made_of ? r->at : i, ""),
-		"terminate the port: remove it from " MT_FORWARDING_ANNOTATION
-		" and the Node's spec.forwarding",
-		"no effect on port %u of %.128s, which is forwarded: all its endpoints get "
-		"connections",
-		u->port->number.v, u->host);
+	/* A rule of a joined list is reported for its own document. */
+	f.meta = r->by ? r->by : f.meta;
+	snprintf(path, sizeof(path), "spec.tcp[%u]", list->made_of ? r->at : i);
+	mt_b_tcp_tell(b, f.meta, r, path);
+	follow(b, &f, r, path, route);
 }
 
-void mt_b_forward_routes_tell(struct mt_build *b, struct mt_host *h)
+static struct mt_forward_route *route_of(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 {
-	const struct mt_rule_list *list = h->bytes.vs ? mt_b_rule_list(h->bytes.vs, NULL) : NULL;
+	const struct mt_virtual_service *vs = u->transport == IPPROTO_TCP ? h->bytes.vs : NULL;
+	const struct mt_rule_list *list = vs ? mt_b_rule_list(vs, NULL) : NULL;
+	struct mt_forward_route *route = mt_region_alloc(&b->tmp, sizeof(*route));
+	struct mt_forward_dest *own;
 
-	if (!list || !list->n_rules)
-		return;
-	for (const struct mt_unit *u = h->forwards; u; u = u->next)
-		if (u->transport == IPPROTO_TCP) {
-			h->bytes.used = true;
-			tell(b, h, u, list);
+	if (route && list && list->n_rules)
+		follow_rule(b, h, u, list, route);
+	if (!route || route->total)
+		return route;
+	own = add_dest(b, route);
+	if (own)
+		*own = (struct mt_forward_dest){.h = h, .u = u, .weight = 1};
+	route->total = 1;
+	return route;
+}
+
+void mt_b_forward_routes(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		for (struct mt_unit *u = b->host_list[i].forwards; u; u = u->next)
+			u->route = route_of(b, &b->host_list[i], u);
+}
+
+/* ---- shares ------------------------------------------------------------------------------ */
+
+/* The sum of all shares, if the weights of a rule decide. */
+#define WHOLE (1u << 24)
+
+/* The endpoints of a family of a destination. */
+struct family {
+	const struct mt_forward_route *r;
+	const struct mt_cluster *c;
+	const uint32_t *weights;
+	uint32_t dest;
+	bool is4;
+};
+
+static bool is_of(const struct family *f, const struct mt_forward_member *m)
+{
+	return m->at < f->c->n_eps && f->weights[m->at] != MT_FORWARD_NOT &&
+	       mt_addr_is4(&m->addr) == f->is4;
+}
+
+/* The sum of their weights; *n: their number. */
+static uint64_t sum_of(const struct family *f, uint32_t *n)
+{
+	const struct mt_forward_dest *d = &f->r->v[f->dest];
+	uint64_t sum = 0;
+
+	*n = 0;
+	for (uint32_t i = d->first; i < d->end; i++)
+		if (is_of(f, &f->r->members[i])) {
+			sum += f->weights[f->r->members[i].at];
+			++*n;
 		}
+	return sum;
+}
+
+/* Adds the destination's share to its endpoints. Without any the share is lost. */
+static void spread(const struct family *f, struct mt_forward_share *out, uint32_t *lost)
+{
+	const struct mt_forward_dest *d = &f->r->v[f->dest];
+	uint32_t n;
+	uint64_t sum = sum_of(f, &n);
+
+	if (!n)
+		*lost += (uint32_t)((uint64_t)WHOLE * d->weight / f->r->total);
+	for (uint32_t i = d->first; i < d->end; i++) {
+		const struct mt_forward_member *m = &f->r->members[i];
+		unsigned __int128 share = (unsigned __int128)WHOLE * d->weight;
+		uint32_t weight;
+
+		if (!is_of(f, m))
+			continue;
+		/* If all endpoints drain, they are chosen as if none did. */
+		weight = sum ? f->weights[m->at] : 1;
+		share = share * weight / ((unsigned __int128)f->r->total * (sum ? sum : n));
+		out[m->at].dest = MT_MIN(out[m->at].dest, f->dest);
+		out[m->at].weight += weight ? MT_MAX((uint32_t)share, 1u) : 0;
+	}
+}
+
+/* Notes the place of each member in the cluster. False: no memory. */
+static bool place(struct mt_build *b, const struct mt_forward_route *r, const struct mt_cluster *c)
+{
+	struct mt_strmap at = {0};
+	char text[MT_ADDR_STRLEN];
+	bool ok = !mt_strmap_reserve(&at, c->n_eps);
+
+	for (uint32_t i = 0; ok && i < c->n_eps; i++) {
+		char *key = mt_region_strdup(
+			&b->tmp, mt_addr_port_str(&c->eps[i].addr, c->eps[i].port, text));
+
+		ok = key && !mt_strmap_put(&at, key, (void *)(uintptr_t)(i + 1), NULL);
+	}
+	for (uint32_t i = 0; i < r->n_members; i++) {
+		struct mt_forward_member *m = &r->members[i];
+		uintptr_t found =
+			(uintptr_t)mt_strmap_get(&at, mt_addr_port_str(&m->addr, m->port, text));
+
+		m->at = found ? (uint32_t)(found - 1) : UINT32_MAX;
+	}
+	mt_strmap_fini(&at);
+	b->tmp.failed |= !ok;
+	return ok;
+}
+
+bool mt_b_forward_shares(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
+	const uint32_t *weights, struct mt_forward_share *out, uint32_t lost[2])
+{
+	const struct mt_forward_route *r = u->route;
+	bool plain = r->n == 1 && r->total == r->v[0].weight;
+
+	lost[0] = lost[1] = 0;
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		out[i] = (struct mt_forward_share){
+			plain ? weights[i] : 0, plain ? 0 : MT_FORWARD_NOT};
+	if (plain)
+		return true;
+	if (!place(b, r, c))
+		return false;
+	for (int is4 = 0; is4 < 2; is4++) {
+		uint64_t left = r->total;
+
+		for (uint32_t d = 0; d < r->n; d++) {
+			const struct family f = {r, c, weights, d, is4};
+
+			spread(&f, out, &lost[is4]);
+			left -= r->v[d].weight;
+		}
+		lost[is4] += (uint32_t)(WHOLE * left / r->total);
+	}
+	return true;
 }

@@ -209,24 +209,37 @@ static bool check_tcp(struct mt_build *b, const struct mt_host *h, const struct 
 	return !takes_from_listener(b, h, u, c);
 }
 
+/* The line of proxyProtocol for a destination; 0: none. */
+static uint32_t header_of(const struct mt_forward_dest *d)
+{
+	const struct mt_traffic_policy *all = d->h->rule ? d->h->rule->policy : NULL;
+	const struct mt_traffic_policy *own = d->subset ? d->subset->policy : NULL;
+
+	return own && own->proxy_protocol ? own->proxy_protocol : all ? all->proxy_protocol : 0;
+}
+
 /*
- * Refuses TCP whose endpoints expect a PROXY header, because layer 4 adds none: a client could send
- * one of its own, with the address of another client. Settings of a port cannot contain it.
+ * Refuses TCP to endpoints that expect a PROXY header, because layer 4 adds none: a client could
+ * send one of its own, with the address of another client. Settings of a port cannot contain it.
  */
 static bool check_header(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
 {
-	const struct mt_traffic_policy *p = h->rule ? h->rule->policy : NULL;
-	char where[160];
+	for (uint32_t i = 0; u->transport == IPPROTO_TCP && i < u->route->n; i++) {
+		const struct mt_forward_dest *d = &u->route->v[i];
+		uint32_t line = header_of(d);
+		char where[160];
 
-	if (u->transport != IPPROTO_TCP || !p || !p->proxy_protocol)
-		return true;
-	snprintf(where, sizeof(where), "%.128s:%u",
-		h->rule->meta.origin.file ? h->rule->meta.origin.file : "?", p->proxy_protocol);
-	refuse(b, h, u, "remove proxyProtocol, or terminate the port",
-		"proxyProtocol of the DestinationRule at %s needs a PROXY header, which layer 4 "
-		"does not add",
-		where);
-	return false;
+		if (!line)
+			continue;
+		snprintf(where, sizeof(where), "%.128s:%u",
+			d->h->rule->meta.origin.file ? d->h->rule->meta.origin.file : "?", line);
+		refuse(b, h, u, "remove proxyProtocol, or terminate the port",
+			"proxyProtocol of the DestinationRule at %s needs a PROXY header, which "
+			"layer 4 does not add",
+			where);
+		return false;
+	}
+	return true;
 }
 
 /* A port is forwarded or listened at, not both. */
@@ -284,20 +297,54 @@ static struct mt_l4_health_of health_of(struct mt_ep_state *e)
 	return (struct mt_l4_health_of){&e->back, e->id, e->index, e};
 }
 
+/* Adds the share of destinations without endpoints, if others have some of the family. */
+static void fill_lost(
+	struct mt_l4_service_conf *s, struct mt_l4_endpoint_conf *v, bool is4, uint32_t lost)
+{
+	static const struct mt_addr any6;
+	bool has = false;
+
+	for (uint32_t i = 0; i < s->n_endpoints; i++)
+		has |= !v[i].refuses && mt_addr_is4(&v[i].addr) == is4;
+	if (!has || !lost)
+		return;
+	v[s->n_endpoints++] = (struct mt_l4_endpoint_conf){.addr = is4 ? mt_addr4(0) : any6,
+		.weight = lost,
+		.part = UINT8_MAX,
+		.refuses = true};
+}
+
+/* The weight of each endpoint, MT_FORWARD_NOT for those that packets cannot reach. */
+static uint32_t *weights_of(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c)
+{
+	uint32_t *w = mt_region_alloc(&b->tmp, sizeof(*w) * MT_MAX(c->n_eps, 1u));
+
+	for (uint32_t i = 0; w && i < c->n_eps; i++)
+		w[i] = mt_b_forward_reaches(b, (enum mt_forwarding)u->forwarding, &c->eps[i].addr)
+			       ? weight_of(b, c, &c->eps[i])
+			       : MT_FORWARD_NOT;
+	return w;
+}
+
 /* False: the error is reported. */
 static bool fill_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	const struct mt_cluster *c, struct mt_l4_service_conf *s)
 {
-	struct mt_l4_endpoint_conf *v = mt_region_alloc(&b->tmp, sizeof(*v) * MT_MAX(c->n_eps, 1u));
+	struct mt_l4_endpoint_conf *v = mt_region_alloc(&b->tmp, sizeof(*v) * (c->n_eps + 2));
+	struct mt_forward_share *shares =
+		mt_region_alloc(&b->tmp, sizeof(*shares) * MT_MAX(c->n_eps, 1u));
+	uint32_t *weights = weights_of(b, u, c), lost[2];
 	struct mt_forward_lets lets = {.n = 0};
 
 	s->endpoints = v;
-	for (uint32_t i = 0; v && i < c->n_eps; i++) {
-		uint32_t clients;
+	if (!v || !shares || !weights || !mt_b_forward_shares(b, u, c, weights, shares, lost))
+		return true;
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		uint32_t clients, dest = shares[i].dest;
 
-		if (!mt_b_forward_reaches(b, (enum mt_forwarding)u->forwarding, &c->eps[i].addr))
+		if (weights[i] == MT_FORWARD_NOT || dest == MT_FORWARD_NOT)
 			continue;
-		if (!mt_b_forward_clients(b, u, c, i, &lets, s, &clients)) {
+		if (!mt_b_forward_clients(b, u->route->v[dest].u, c, i, &lets, s, &clients)) {
 			refuse(b, h, u,
 				"write fewer addresses in the AuthorizationPolicies that select "
 				"them",
@@ -306,9 +353,15 @@ static bool fill_endpoints(struct mt_build *b, const struct mt_host *h, const st
 				"");
 			return false;
 		}
-		v[s->n_endpoints++] = (struct mt_l4_endpoint_conf){c->eps[i].addr, c->eps[i].port,
-			weight_of(b, c, &c->eps[i]), health_of(c->eps[i].state), clients};
+		v[s->n_endpoints++] = (struct mt_l4_endpoint_conf){.addr = c->eps[i].addr,
+			.port = c->eps[i].port,
+			.weight = shares[i].weight,
+			.health = health_of(c->eps[i].state),
+			.clients = clients,
+			.part = (uint8_t)MT_MIN(dest, UINT8_MAX - 1u)};
 	}
+	for (int is4 = 0; is4 < 2; is4++)
+		fill_lost(s, v, is4, lost[is4]);
 	return true;
 }
 
@@ -566,6 +619,7 @@ static void put_service(struct record *r, const struct mt_l4_service_conf *s)
 		put(r, &s->endpoints[i].addr, sizeof(s->endpoints[i].addr));
 		put_u64(r, (uint64_t)s->endpoints[i].weight << 16 | s->endpoints[i].port);
 		put_u64(r, (uint64_t)s->endpoints[i].clients << 32 | s->endpoints[i].health.index);
+		put_u64(r, (uint64_t)s->endpoints[i].part << 1 | s->endpoints[i].refuses);
 	}
 	put_u64(r, (uint64_t)s->check.interval_ms << 32 | (uint64_t)s->check.failures << 8 |
 			   (uint64_t)s->check.kind << 1 | s->check.lenient);

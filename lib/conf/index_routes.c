@@ -153,6 +153,16 @@ static bool can_route(struct mt_build *b, const struct mt_host *h,
 			continue;
 		can &= mt_b_can_route(b, &f, true);
 	}
+	for (const struct mt_unit *u = h->forwards; u && opaque; u = u->next) {
+		struct mt_route_for f = {.meta = &vs->meta,
+			.list = mt_b_rule_list(vs, NULL),
+			.ns = h->se->meta.ns,
+			.codec = u->codec,
+			.port = (uint16_t)u->port->number.v};
+
+		if (u->transport == IPPROTO_TCP && f.list)
+			can &= mt_b_can_route(b, &f, true);
+	}
 	return can;
 }
 

@@ -29,8 +29,56 @@ bool mt_b_forward_reaches(
 #define MT_NAT_OWN_FIRST 40500 /* the upper half of MT_SOURCE_PORT_FIRST to MT_SOURCE_PORT_LAST */
 #define MT_NAT_OWN_LAST	 MT_SOURCE_PORT_LAST
 
-/* forward_routes.c: reports rules of the VirtualService that forwarded ports do not follow. */
-void mt_b_forward_routes_tell(struct mt_build *b, struct mt_host *h);
+/* A destination of a forwarded port. */
+struct mt_forward_dest {
+	const struct mt_host *h;
+	const struct mt_unit *u;	/* the port of that host */
+	const struct mt_subset *subset; /* NULL: all its endpoints */
+	uint32_t weight;		/* > 0 */
+	uint32_t first, end;		/* its endpoints in mt_forward_route.members */
+};
+
+/* An endpoint of a destination. */
+struct mt_forward_member {
+	struct mt_addr addr;
+	uint16_t port;
+	uint32_t at; /* in the cluster; UINT32_MAX: it is not there */
+};
+
+/* The destinations of a forwarded port, from its host's VirtualService or the host itself. */
+struct mt_forward_route {
+	struct mt_forward_dest *v;
+	uint32_t n;
+	uint64_t total; /* of weights, with those of destinations that are not here */
+	/* By destination; set with the cluster (document_cluster.c). */
+	struct mt_forward_member *members;
+	uint32_t n_members;
+};
+
+/* forward_routes.c: sets mt_unit.route of all forwarded ports. */
+void mt_b_forward_routes(struct mt_build *b);
+/*
+ * refs.c: sets host, port and subset of a destination in *to. False: it is not here, and is
+ * reported.
+ */
+bool mt_b_forward_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_dest *d, uint16_t default_port, struct mt_forward_dest *to);
+
+#define MT_FORWARD_NOT UINT32_MAX
+
+/* The share of an endpoint of a forwarded port. */
+struct mt_forward_share {
+	uint32_t weight;
+	uint32_t dest; /* the first destination that has it; MT_FORWARD_NOT: none */
+};
+
+/*
+ * forward_routes.c: sets the shares of the cluster's endpoints by their weights (0: it drains,
+ * MT_FORWARD_NOT: it cannot be chosen). lost[is4]: the share of destinations without an endpoint of
+ * that family. False: no memory, which b->tmp has.
+ */
+bool mt_b_forward_shares(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
+	const uint32_t *weights, struct mt_forward_share *out, uint32_t lost[2]);
 
 struct mt_l4_check_conf;
 struct mt_l4_service_conf;
@@ -39,8 +87,8 @@ struct mt_l4_service_conf;
 #define MT_FORWARD_LETS 16
 struct mt_forward_let {
 	const struct mt_authz *policies;
-	uint16_t port;	  /* of the endpoint */
-	uint32_t clients; /* mt_l4_endpoint_conf.clients */
+	uint16_t port, service_port; /* of the endpoint, and of its service */
+	uint32_t clients;	     /* mt_l4_endpoint_conf.clients */
 };
 
 struct mt_forward_lets {
@@ -50,7 +98,8 @@ struct mt_forward_lets {
 
 /*
  * forward_clients.c: sets *clients, as mt_l4_endpoint_conf.clients, for endpoint i of the cluster.
- * False: the policies have more addresses than a load has room for.
+ * `u` is the port of the service that has it. False: the policies have more addresses than a load
+ * has room for.
  */
 bool mt_b_forward_clients(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
 	uint32_t i, struct mt_forward_lets *lets, struct mt_l4_service_conf *s, uint32_t *clients);
@@ -74,5 +123,7 @@ void mt_forward_unchecked(const struct mt_snapshot *s, uint64_t now);
  * and no rule permits plaintext. It is not served there, because nothing of the node speaks TLS
  * for forwarded packets.
  */
-bool mt_b_forward_by_tls(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_workload *w);
+bool mt_b_forward_by_tls(
+	struct mt_build *b, const struct mt_forward_dest *d, const struct mt_workload *w);
+/* True if the endpoint is one of the destination's that can be called. */
+bool mt_b_forward_has(const struct mt_forward_dest *d, const struct mt_workload *w);

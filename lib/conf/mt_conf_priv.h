@@ -205,6 +205,7 @@ struct mt_unit {
 	struct mt_service_slot *service;
 	uint8_t forwarding;			 /* enum mt_forwarding; of mt_host.forwards only */
 	uint8_t transport;			 /* of those: IPPROTO_UDP or IPPROTO_TCP */
+	struct mt_forward_route *route;		 /* of those: destinations; NULL: not yet */
 	struct mt_unit *next;			 /* of the same ServiceEntry */
 	const struct mt_shared_cluster *cluster; /* of all its instances; NULL: none, or not yet */
 	const struct mt_proxy_patch *patch;
@@ -699,6 +700,9 @@ bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f, bool tell)
  */
 const struct mt_rule *mt_b_tcp_rule(
 	const struct mt_build *b, const struct mt_route_for *f, uint32_t *at);
+/* Reports what the rule of opaque TCP has without effect. */
+void mt_b_tcp_tell(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_rule *r, const char *path);
 /* Fills routes or tcp_*. 0, -EINVAL after an error, -ENOMEM. */
 int mt_b_route_service(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash);

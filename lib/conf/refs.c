@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what a route names to the cluster in the snapshot. */
 #include "mt_conf_cluster_priv.h"
+#include "mt_conf_forward_priv.h"
 #include "mt_conf_service_priv.h"
 
 #include <netinet/in.h>
@@ -61,13 +62,13 @@ static const struct mt_unit *find_unit(
 	return NULL;
 }
 
-/* True if the host has the port, but forwards it at layer 4. */
-static bool is_forwarded(const struct mt_host *h, uint32_t port)
+/* The port of the host that is forwarded at layer 4; NULL: there is none. */
+static const struct mt_unit *find_forward(const struct mt_host *h, uint32_t port)
 {
 	for (const struct mt_unit *u = h->forwards; u; u = u->next)
 		if (u->port->number.v == port && u->transport == IPPROTO_TCP)
-			return true;
-	return false;
+			return u;
+	return NULL;
 }
 
 /* Returns NULL after a report that the port is forwarded, so that routes cannot reach it. */
@@ -156,7 +157,7 @@ static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta 
 	if (d->subset.s && !check_subset(b, meta, path, d, h, !default_port))
 		return NULL;
 	u = find_unit(h, d, default_port);
-	if (!u && is_forwarded(h, port))
+	if (!u && find_forward(h, port))
 		return default_port ? tell_forwarded(b, meta, path, d, port) : NULL;
 	/* Of a host that is not served its own entry tells. */
 	if (u || !tell || !mt_b_knows_instances(h->se))
@@ -166,6 +167,32 @@ static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta 
 		ported ? "host" : "port.number", "name a port of its ServiceEntry that is served",
 		words);
 	return NULL;
+}
+
+/* The subset of that name; NULL: there is none. */
+static const struct mt_subset *find_subset(const struct mt_host *h, const char *name)
+{
+	for (uint32_t i = 0; h->rule && i < h->rule->n_subsets; i++)
+		if (strcmp(h->rule->subsets[i].name.s, name) == 0)
+			return &h->rule->subsets[i];
+	return NULL;
+}
+
+bool mt_b_forward_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_dest *d, uint16_t default_port, struct mt_forward_dest *to)
+{
+	uint32_t port = d->port.number.set ? d->port.number.v : default_port;
+	const struct mt_host *h = d->refused ? NULL : mt_b_host(b, d->host.s, meta->ns);
+
+	/* Missing hosts and subsets were reported before. */
+	to->h = h;
+	to->subset = h && d->subset.s ? find_subset(h, d->subset.s) : NULL;
+	if (!h || (d->subset.s && !to->subset))
+		return false;
+	to->u = find_forward(h, port);
+	if (!to->u)
+		to->u = find_dest(b, meta, path, d, default_port);
+	return to->u != NULL;
 }
 
 uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,

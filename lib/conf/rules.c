@@ -440,6 +440,17 @@ static const struct mt_text *tcp_unsupported(const struct mt_rule *r)
 	return NULL;
 }
 
+void mt_b_tcp_tell(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_rule *r, const char *path)
+{
+	if (r->mirror || r->n_mirrors)
+		mt_b_note(b, meta, r->origin.line, path, "remove its mirror",
+			"opaque TCP connections are not copied");
+	if (r->retries)
+		mt_b_note(b, meta, r->retries->origin.line, path, "remove its retries",
+			"opaque TCP connections have no further attempts");
+}
+
 static int route_bytes(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash)
 {
@@ -467,12 +478,7 @@ static int route_bytes(
 	snprintf(path, sizeof(path), "spec.%.64s[%u]", list_of(f, r), f->list->made_of ? r->at : i);
 	bad = tcp_unsupported(r);
 	rc = bad ? unsupported(b, &of, bad, path) : 0;
-	if (r->mirror || r->n_mirrors)
-		mt_b_note(b, of.meta, r->origin.line, path, "remove its mirror",
-			"opaque TCP connections are not copied");
-	if (r->retries)
-		mt_b_note(b, of.meta, r->retries->origin.line, path, "remove its retries",
-			"opaque TCP connections have no further attempts");
+	mt_b_tcp_tell(b, of.meta, r, path);
 	if (rc == 0)
 		rc = fill_dests(b, &of, r, path, &a);
 	if (rc)

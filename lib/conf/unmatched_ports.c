@@ -159,7 +159,7 @@ static bool may_have(struct mt_build *b, const struct mt_virtual_service *vs, ui
 	for (uint32_t i = 0; i < vs->n_hosts; i++) {
 		const struct mt_host *h = mt_b_host(b, vs->hosts[i].s, vs->meta.ns);
 
-		if (!h || !h->units)
+		if (!h || !mt_host_is_served(h))
 			return true;
 		for (uint32_t k = 0; k < h->se->n_ports; k++)
 			if (h->se->ports[k].number.v == port)

@@ -49,11 +49,12 @@ static int check_service(const struct mt_l4_conf *c, const struct mt_l4_service_
 	if (s->n_vips == 0 || s->port == 0)
 		return mt_err(e, -EINVAL, "%s: it has no address and port", s->name);
 	for (uint32_t i = 0; i < s->n_endpoints; i++)
-		if (s->endpoints[i].port == 0 || mt_addr_is_zero(&s->endpoints[i].addr))
+		if (!s->endpoints[i].refuses &&
+			(s->endpoints[i].port == 0 || mt_addr_is_zero(&s->endpoints[i].addr)))
 			return mt_err(
 				e, -EINVAL, "%s: endpoint %u has no address and port", s->name, i);
 	for (uint32_t i = 0; mt_l4_is_one_way(s->mode) && i < s->n_endpoints; i++)
-		if (s->endpoints[i].port != s->port)
+		if (!s->endpoints[i].refuses && s->endpoints[i].port != s->port)
 			return mt_err(e, -EINVAL,
 				"%s: endpoint %u has another port than the service, and its mode "
 				"keeps the port",
@@ -135,10 +136,11 @@ static void list_servers(struct mt_l4_set *s, const struct mt_l4_conf *c)
 		const struct mt_l4_service_conf *v = &c->services[i];
 
 		for (uint32_t k = 0; k < v->n_endpoints; k++)
-			s->servers[s->n_servers++] =
-				(struct mt_l4_row){.addr = v->endpoints[k].addr,
-					.port = v->endpoints[k].port,
-					.proto = v->proto};
+			if (!v->endpoints[k].refuses)
+				s->servers[s->n_servers++] =
+					(struct mt_l4_row){.addr = v->endpoints[k].addr,
+						.port = v->endpoints[k].port,
+						.proto = v->proto};
 	}
 	qsort(s->servers, s->n_servers, sizeof(*s->servers), by_server);
 	for (uint32_t i = 0; i < s->n_servers; i++)

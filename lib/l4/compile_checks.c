@@ -14,6 +14,7 @@ struct mt_l4_endpoint l4_endpoint_of(
 
 	return (struct mt_l4_endpoint){.addr = e->addr,
 		.port = e->port,
+		.part = e->part,
 		.index = checked ? e->health.index : UINT32_MAX,
 		.unhealthy = checked ? e->health.unhealthy : NULL};
 }

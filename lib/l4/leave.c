@@ -74,7 +74,7 @@ bool l4_leave(struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx)
 		return false;
 	to = &r->group->endpoints[mt_l4_choose(
 		r->group, l4_choice_hash(&p->key, r->group->by_source))];
-	if (to == from || l4_is_unhealthy(to))
+	if (to == from || !to->port || l4_is_unhealthy(to))
 		return false;
 	l4_count(l, MT_L4_flows_left);
 	l4_remove(l, idx / 2);

@@ -92,6 +92,16 @@ struct mt_l4_endpoint_conf {
 	uint32_t weight; /* relative; 0 excludes the endpoint, unless all are 0 */
 	struct mt_l4_health_of health;
 	uint32_t clients; /* index in mt_l4_service_conf.clients + 1; 0: all */
+	/*
+	 * A part of the endpoints, such as one destination of a route. If the endpoint is
+	 * unhealthy, only endpoints of its part take its flows.
+	 */
+	uint8_t part;
+	/*
+	 * No endpoint: its share of new flows, by the weight, is refused and counted as
+	 * no_endpoint. `port` is 0, and `addr` the unspecified one of a family.
+	 */
+	bool refuses;
 };
 
 /* A network; bits of `addr` after the prefix are ignored. */
@@ -191,8 +201,9 @@ struct mt_l4_addr {
 
 struct mt_l4_endpoint {
 	struct mt_addr addr;
-	uint16_t port;
+	uint16_t port;			      /* 0: mt_l4_endpoint_conf.refuses */
 	bool chosen;			      /* the table has it */
+	uint8_t part;			      /* mt_l4_endpoint_conf.part */
 	uint32_t index;			      /* mt_l4_health_of.index; UINT32_MAX: not checked */
 	const struct mt_addr_ranges *clients; /* of the service; NULL: all */
 	const uint8_t *unhealthy;	      /* mt_l4_health_of.unhealthy */

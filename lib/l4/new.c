@@ -111,6 +111,12 @@ static void no_row(struct mt_l4 *l, struct l4_pkt *p, const struct mt_addr *dst)
 		reject(l, p->m, MT_L4_no_row);
 }
 
+static void no_endpoint(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r)
+{
+	mt_count(&l->stats[r->service].no_endpoint, 0);
+	l4_refuse(l, p->m, MT_L4_no_endpoint, MT_NET_ERROR_PORT, 0);
+}
+
 /* The row of the packet, if a new flow may be made there; NULL: it was answered or dropped. */
 static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 {
@@ -139,8 +145,7 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		return NULL;
 	}
 	if (!r->group) {
-		mt_count(&l->stats[r->service].no_endpoint, 0);
-		l4_refuse(l, p->m, MT_L4_no_endpoint, MT_NET_ERROR_PORT, 0);
+		no_endpoint(l, p, r);
 		return NULL;
 	}
 	if (l4_hops_left(p->m) <= 1) {
@@ -256,6 +261,10 @@ uint32_t l4_new(struct mt_l4 *l, struct l4_pkt *p)
 	if (!r)
 		return L4_NONE;
 	c = choose(p, r->group, l->now);
+	if (mt_unlikely(!c.to->port)) {
+		no_endpoint(l, p, r);
+		return L4_NONE;
+	}
 	if (!may_reach(l, p, r, c.to))
 		return L4_NONE;
 	/* A segment of TCP without a SYN is the rest of a connection that began elsewhere. */

@@ -275,7 +275,7 @@ static bool choose(const struct mt_l4 *l, const struct l4_key *in, struct l4_way
 		!l4_sources_admit(r->sources, &client))
 		return false;
 	to = home_of(l, r->group, in);
-	if (!l4_is_let_through(to, &client))
+	if (!to->port || !l4_is_let_through(to, &client))
 		return false;
 	way->mode = (enum mt_l4_mode)r->mode;
 	way->endpoint = to->addr;

@@ -72,9 +72,15 @@ uint32_t l4_slot_of_rest(const struct mt_l4_group *g, uint64_t hash, uint64_t no
 #define NEXT_SLOTS     128
 #define NEXT_ENDPOINTS 128
 
+static bool may_replace(const struct mt_l4_group *g, uint32_t e, uint32_t first)
+{
+	return g->endpoints[e].part == g->endpoints[first].part &&
+	       !l4_is_unhealthy(&g->endpoints[e]);
+}
+
 /*
- * The endpoint of the next slot with a healthy one. An endpoint of a small weight may have no slot
- * near, so the list of endpoints follows.
+ * The endpoint of the next slot with a healthy one of the same part. An endpoint of a small weight
+ * may have no slot near, so the list of endpoints follows.
  */
 static mt_noinline uint32_t choose_other(const struct mt_l4_group *g, uint32_t at)
 {
@@ -85,13 +91,13 @@ static mt_noinline uint32_t choose_other(const struct mt_l4_group *g, uint32_t a
 
 		at = at + 1 == g->table.size ? 0 : at + 1;
 		e = mt_maglev_at(&g->table, at);
-		if (!l4_is_unhealthy(&g->endpoints[e]))
+		if (may_replace(g, e, first))
 			return e;
 	}
 	for (uint32_t i = 1; i < n; i++) {
 		uint32_t e = (first + i) % g->n_endpoints;
 
-		if (g->endpoints[e].chosen && !l4_is_unhealthy(&g->endpoints[e]))
+		if (g->endpoints[e].chosen && may_replace(g, e, first))
 			return e;
 	}
 	return first;

@@ -105,7 +105,8 @@ const struct mt_family_row mt_families_forwarding[] = {
 		"packets refused or dropped: `closed`: a policy closes the port, `policy_denied`: "
 		"a "
 		"policy denies the client's address, `denied`: the client is not "
-		"among those that may use the port, `no_endpoint`: of the address's family, "
+		"among those that may use the port, `no_endpoint`: the service, or the destination "
+		"of its route, has none of the address's family, "
 		"`no_nat_port`: all are in use, or the name of the exceeded limit",
 		collect_refused, 0},
 	{0},

@@ -24,6 +24,11 @@
 #define MIXED(ports)                                                                               \
 	"  hosts: [a.x]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n  ports: [" ports         \
 	"]\n  endpoints: [{address: 10.0.0.21}, {address: 198.51.100.2}]\n"
+#define DRAINED(ports)                                                                             \
+	"  hosts: [a.x]\n  addresses: [192.0.2.1]\n  location: MESH_INTERNAL\n"                    \
+	"  resolution: STATIC\n  ports: [" ports "]\n  endpoints:\n"                               \
+	"  - {address: 198.51.100.1, labels: {meltemi.io/drain: 'true'}}\n"                        \
+	"  - {address: 198.51.100.2, weight: 3}\n"
 #define NAT	  "meltemi.io/forwarding: nat"
 #define DNS	  "{number: 53, name: udp-dns}"
 #define TCP	  "{number: 5432, name: tcp-sql}"
@@ -41,12 +46,22 @@
 #define POLICY_OF_HOST(policy)                                                                     \
 	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"                         \
 	"metadata: {name: s, namespace: x}\nspec: {host: a.x, trafficPolicy: {" policy "}}\n"
+#define SUBSETS_BY_TLS                                                                             \
+	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"                         \
+	"metadata: {name: s, namespace: x}\nspec:\n  host: a.x\n  subsets:\n"                      \
+	"  - {name: one, labels: {app: a}}\n"                                                      \
+	"  - {name: two, labels: {app: b}, trafficPolicy: {tls: {mode: SIMPLE}}}\n"
 #define DEST(of) "route: [{destination: {host: a.x" of "}}]"
 #define CHECK(words)                                                                               \
 	META(NAT ", meltemi.io/health-check: '" words "'")                                         \
 	SPEC(DNS)
 #define OTHER_PORT                                                                                 \
 	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: c}\n"       \
+	"spec: {hosts: [c.x], addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP            \
+	"], endpoints: [{address: 198.51.100.4}]}\n"
+#define FORWARDED_TOO                                                                              \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: c, annotations: {" NAT "}}\n"                                            \
 	"spec: {hosts: [c.x], addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP            \
 	"], endpoints: [{address: 198.51.100.4}]}\n"
 #define OTHER                                                                                      \

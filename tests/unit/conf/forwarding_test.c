@@ -178,22 +178,6 @@ static const struct row modes[] = {
 		MT_DIAG_WARNING, "no PROXY header is sent"},
 	{META("") SPEC(TCP) POLICY_OF_HOST("proxyProtocol: {version: V2}"), "", MT_DIAG_WARNING,
 		"no PROXY header is sent"},
-	/* Routes have no effect on them. */
-	{META(NAT) SPEC(TCP) SUBSETS ROUTES("{" DEST(", subset: one") "}"), "5432 nat",
-		MT_DIAG_WARNING, "no effect on port 5432 of a.x, which is forwarded"},
-	{META(NAT) SPEC(TCP) SUBSETS ROUTES(
-		 "{match: [{port: 5433}], " DEST(", subset: one") "}, {" DEST("") "}"),
-		"5432 nat", QUIET},
-	{META(NAT) SPEC(TCP) ROUTES("{" DEST(", port: {number: 5432}") "}"), "5432 nat", QUIET},
-	{META(NAT) SPEC("{number: 5432, name: udp-sql}")
-			SUBSETS ROUTES("{" DEST(", subset: one") "}"),
-		"5432 nat", MT_DIAG_UNUSED, "none of its lists is for a port of a.x"},
-	/* Other routes do not lead to a forwarded port. */
-	{META(NAT) SPEC(TCP) OTHER_PORT ROUTES_OF("c.x", "{" DEST("") "}"), "5432 nat",
-		MT_DIAG_WARNING,
-		"port 5432 of a.x is forwarded at layer 4, where terminated connections cannot go"},
-	{META(NAT) SPEC(TCP) OTHER_PORT ROUTES_OF("c.x", "{" DEST(", port: {number: 5432}") "}"),
-		"5432 nat", MT_DIAG_WARNING, "port 5432 of a.x is forwarded at layer 4"},
 	/* Mistakes. */
 	{META("meltemi.io/forwarding: snat") SPEC(DNS), "refused", MT_DIAG_ERROR,
 		"\"snat\" is not a mode"},

@@ -191,10 +191,15 @@ static void test_candidates(void)
 static void test_far_candidate(void)
 {
 	uint8_t out[2] = {1, 0};
-	const struct mt_l4_endpoint_conf list[] = {
-		{addr("192.0.2.21"), 5000, 100000, {&out[0], 1, 1, NULL}, 0},
-		{addr("192.0.2.22"), 5000, 1, {&out[1], 2, 2, NULL}, 0},
-		{addr("192.0.2.23"), 5000, 0, {.unhealthy = NULL}, 0}};
+	const struct mt_l4_endpoint_conf list[] = {{.addr = addr("192.0.2.21"),
+							   .port = 5000,
+							   .weight = 100000,
+							   .health = {&out[0], 1, 1, NULL}},
+		{.addr = addr("192.0.2.22"),
+			.port = 5000,
+			.weight = 1,
+			.health = {&out[1], 2, 2, NULL}},
+		{.addr = addr("192.0.2.23"), .port = 5000}};
 	const struct mt_l4_group *g;
 	struct mt_l4_set *set;
 
@@ -206,6 +211,60 @@ static void test_far_candidate(void)
 	g = mt_l4_row(set, &s.vips[0], 4000, IPPROTO_UDP)->group;
 	for (uint64_t h = 0; h < 3000; h++)
 		CU_ASSERT_EQUAL(mt_l4_choose(g, h), 1);
+	mt_l4_set_free(set);
+}
+
+/* Flows of an unhealthy endpoint go to others of its part only, or stay. */
+static void test_parts(void)
+{
+	uint8_t out[4] = {0};
+	struct mt_l4_endpoint_conf list[4];
+	const struct mt_l4_group *g;
+	struct mt_l4_set *set;
+
+	scene();
+	s.services[0].check = (struct mt_l4_check_conf){MT_L4_CHECK_TCP, false, 3, 2000};
+	for (uint32_t i = 0; i < 4; i++) {
+		list[i] = s.services[0].endpoints[i];
+		list[i].health = (struct mt_l4_health_of){&out[i], i + 1, i, NULL};
+		list[i].part = i == 1;
+	}
+	s.services[0].endpoints = list;
+	set = compiled();
+	g = mt_l4_row(set, &s.vips[0], 4000, IPPROTO_UDP)->group;
+	for (uint64_t h = 0; h < 3000; h++) {
+		uint32_t first = mt_l4_choose(g, h);
+
+		*(uint8_t *)g->endpoints[first].unhealthy = 1;
+		CU_ASSERT_EQUAL(mt_l4_choose(g, h), first == 1 ? 1 : 2 - first);
+		memset(out, 0, sizeof(out));
+	}
+	mt_l4_set_free(set);
+}
+
+/* A share without an endpoint: a fifth of the hashes, of no address that sends replies. */
+static void test_refused_share(void)
+{
+	struct mt_l4_endpoint_conf list[3];
+	const struct mt_l4_group *g;
+	struct mt_l4_set *set;
+	uint32_t refused_hashes = 0;
+
+	scene();
+	memcpy(list, s.endpoints, sizeof(list));
+	list[0] = (struct mt_l4_endpoint_conf){.addr = mt_addr4(0), .weight = 2, .refuses = true};
+	list[1].weight = list[2].weight = 4;
+	s.services[0].endpoints = list;
+	s.services[0].n_endpoints = 3;
+	s.services[0].n_vips = 1;
+	s.services[0].mode = MT_L4_DSR;
+	s.services[0].port = 5000;
+	set = compiled();
+	CU_ASSERT_EQUAL(set->n_servers, 3); /* and that of the other service */
+	g = mt_l4_row(set, &s.vips[0], 5000, IPPROTO_UDP)->group;
+	for (uint64_t h = 0; h < 30000; h++)
+		refused_hashes += g->endpoints[mt_l4_choose(g, h)].port == 0;
+	CU_ASSERT(refused_hashes > 5500 && refused_hashes < 6500);
 	mt_l4_set_free(set);
 }
 
@@ -290,5 +349,6 @@ static void test_refusals(void)
 const struct mt_test set_tests[] = {{"rows and services are found", test_found},
 	{"bits of addresses", test_bits}, {"shared addresses and endpoints", test_shared},
 	{"a family without endpoints", test_no_endpoint}, {"candidates", test_candidates},
-	{"far_candidate", test_far_candidate}, {"key of the choice", test_key},
+	{"far_candidate", test_far_candidate}, {"parts of the endpoints", test_parts},
+	{"a refused share", test_refused_share}, {"key of the choice", test_key},
 	{"refusals of the compiler", test_refusals}, {0}};

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Routes of VirtualServices on forwarded ports of TCP: rules, destinations and their shares. */
+#include "conf_test.h"
+
+#include "forward_text.h"
+#include "mt_l4.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+
+#define A	  META(NAT) SPEC(TCP)
+#define TO_A(of)  "destination: {host: a.x" of "}"
+#define TO_C	  "destination: {host: c.x, port: {number: 5432}}"
+#define TWO(x, y) ROUTES("{route: [{" x "}, {" y "}]}")
+#define C_INSIDE                                                                                   \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: c}\n"       \
+	"spec: {hosts: [c.x], location: MESH_INTERNAL, addresses: [192.0.2.3], "                   \
+	"resolution: STATIC, ports: [" TCP "], endpoints: [{address: 198.51.100.4}]}\n"
+#define ONE    ", subset: one"
+#define SECOND ", subset: two"
+
+/* Endpoints of which shares are counted, by the last byte of 198.51.100.0/24; 0: refused. */
+#define LAST 8
+
+/* Percent of the hashes that lead to each endpoint of the port, and its part. */
+static void shares_of(const struct mt_snapshot *s, uint32_t percent[LAST], uint8_t part[LAST])
+{
+	const struct mt_l4_row *row;
+	struct mt_addr vip;
+	uint32_t n[LAST] = {0};
+
+	mt_addr_parse("192.0.2.1", &vip);
+	row = s->l4 ? mt_l4_row(s->l4, &vip, 5432, IPPROTO_TCP) : NULL;
+	CU_ASSERT_FATAL(row && row->group);
+	for (uint64_t h = 0; h < 20000; h++) {
+		const struct mt_l4_endpoint *e =
+			&row->group->endpoints[mt_l4_choose(row->group, h)];
+		uint8_t last = e->port ? e->addr.b[15] : 0;
+
+		CU_ASSERT_FATAL(last < LAST);
+		n[last]++;
+		part[last] = e->part;
+	}
+	for (uint32_t i = 0; i < LAST; i++)
+		percent[i] = (n[i] + 100) / 200;
+}
+
+static bool is_near(uint32_t got, uint32_t want)
+{
+	return want == 0 || want == 100 ? got == want : got + 2 >= want && got <= want + 2;
+}
+
+static bool is_told(const struct built *b, const char *words)
+{
+	for (uint32_t i = 0; i < b->diags.n; i++)
+		if (strstr(b->diags.items[i].message, words))
+			return true;
+	return false;
+}
+
+static bool is_any_told(const struct built *b)
+{
+	for (uint32_t i = 0; i < b->diags.n; i++)
+		if (b->diags.items[i].severity != MT_DIAG_NOTE)
+			return true;
+	return false;
+}
+
+static const struct row {
+	const char *text;
+	uint32_t percent[LAST]; /* refused, .1, .2, ... */
+	const char *words;	/* NULL: nothing but notes is told */
+} rows[] = {
+	{A, {0, 25, 75}, NULL},
+	{A SUBSETS ROUTES("{" DEST(ONE) "}"), {0, 100}, NULL},
+	{A SUBSETS ROUTES("{" DEST(SECOND) "}"), {0, 0, 100}, NULL},
+	{A ROUTES("{" DEST(", port: {number: 5432}") "}"), {0, 25, 75}, NULL},
+	/* Weights of destinations count, then those of endpoints inside. */
+	{A SUBSETS TWO(TO_A(ONE) ", weight: 90", TO_A(SECOND) ", weight: 10"), {0, 90, 10}, NULL},
+	{A OTHER_PORT TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), {0, 20, 60, 0, 20}, NULL},
+	{A SUBSETS TWO(TO_A("") ", weight: 1", TO_A(ONE) ", weight: 1"), {0, 62, 38}, NULL},
+	{A SUBSETS TWO(TO_A(ONE) ", weight: 0", TO_A(SECOND) ", weight: 7"), {0, 0, 100}, NULL},
+	/* The port of another host, forwarded or not. */
+	{A OTHER_PORT ROUTES("{route: [{" TO_C "}]}"), {0, 0, 0, 0, 100}, NULL},
+	{A FORWARDED_TOO ROUTES("{route: [{" TO_C "}]}"), {0, 0, 0, 0, 100}, NULL},
+	/* What is not here keeps its share. */
+	{A TWO(TO_A("") ", weight: 60", "destination: {host: no.x}, weight: 40"), {40, 15, 45},
+		"no ServiceEntry has the host \"no.x\""},
+	{A SUBSETS TWO(TO_A(ONE) ", weight: 60", TO_A(", subset: none") ", weight: 40"), {40, 60},
+		"no subset \"none\" of a.x"},
+	/* The first rule that applies: by port, and by what the node is. */
+	{A SUBSETS ROUTES("{match: [{port: 5433}], " DEST(ONE) "}, {" DEST(SECOND) "}"),
+		{0, 0, 100}, "none of its hosts has port 5433"},
+	{A SUBSETS ROUTES("{match: [{port: 5432}], " DEST(ONE) "}, {" DEST(SECOND) "}"), {0, 100},
+		NULL},
+	{A SUBSETS ROUTES("{match: [{port: 5433}], " DEST(ONE) "}"), {0, 25, 75},
+		"none of its hosts has port 5433"},
+	{A SUBSETS ROUTES("{match: [{sourceNamespace: x}], " DEST(ONE) "}, {" DEST("") "}"),
+		{0, 100}, NULL},
+	{A SUBSETS ROUTES("{match: [{sourceNamespace: y}], " DEST(ONE) "}, {" DEST(SECOND) "}"),
+		{0, 0, 100}, NULL},
+	{A SUBSETS ROUTES("{match: [{sourceLabels: {a: b}}], " DEST(ONE) "}, {" DEST(SECOND) "}"),
+		{0, 0, 100}, NULL},
+	{A SUBSETS ROUTES("{match: [{gateways: [x/g]}], " DEST(ONE) "}, {" DEST(SECOND) "}"),
+		{0, 0, 100}, "there is no Gateway \"x/g\""},
+	/* A drained endpoint leaves its share to the others of its destination. */
+	{META(NAT) DRAINED(TCP) OTHER_PORT TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"),
+		{0, 0, 80, 0, 20}, NULL},
+	/* The share of a destination whose endpoints are called by TLS is refused. */
+	{A SUBSETS_BY_TLS TWO(TO_A(ONE) ", weight: 70", TO_A(SECOND) ", weight: 30"), {30, 70},
+		"1 of 2 endpoints get no packets: they expect TLS"},
+};
+
+static void shares(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct built b = build_text(NULL, rows[i].text);
+		uint32_t got[LAST];
+		uint8_t part[LAST] = {0};
+		bool told = rows[i].words ? is_told(&b, rows[i].words) : !is_any_told(&b);
+
+		if (!told || !b.s) {
+			printf("%s\n", rows[i].text);
+			show_diags(&b);
+		}
+		CU_ASSERT_TRUE(told);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		shares_of(b.s, got, part);
+		for (uint32_t k = 0; k < LAST; k++) {
+			if (!is_near(got[k], rows[i].percent[k]))
+				printf("row %zu: .%u has %u %%\n", i, k, got[k]);
+			CU_ASSERT(is_near(got[k], rows[i].percent[k]));
+		}
+		unbuild(&b);
+	}
+}
+
+/* Each destination is a part, so that health moves flows inside it only. */
+static void parts(void)
+{
+	struct built b = build_text(NULL, A SUBSETS OTHER_PORT ROUTES("{route: [{" TO_A(
+						  "") ", weight: 1}, {" TO_C ", weight: 1}]}"));
+	uint32_t percent[LAST];
+	uint8_t part[LAST];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	shares_of(b.s, percent, part);
+	CU_ASSERT_EQUAL(part[1], 0);
+	CU_ASSERT_EQUAL(part[2], 0);
+	CU_ASSERT_EQUAL(part[4], 1);
+	unbuild(&b);
+}
+
+/* A policy of any destination closes the port; that of a host without a share does not. */
+static void closed(void)
+{
+	static const char policy[] =
+		"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+		"metadata: {name: p, namespace: default}\n"
+		"spec: {rules: [{from: [{source: {principals: [a]}}]}]}\n";
+	static char text[4096];
+
+	for (int share = 0; share < 2; share++) {
+		struct built b;
+
+		snprintf(text, sizeof(text), "%s%s%s", A C_INSIDE,
+			share ? TWO(TO_A("") ", weight: 9", TO_C ", weight: 1")
+			      : TWO(TO_A("") ", weight: 9", TO_C ", weight: 0"),
+			policy);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_EQUAL(b.s->clusters[b.s->forwards[0].cluster].closed_by != NULL, share);
+		CU_ASSERT_EQUAL(is_told(&b, "forwarded port 5432 is closed"), share);
+		unbuild(&b);
+	}
+}
+
+/* A condition that cannot be tested refuses the routes, as for a terminated port. */
+static void untestable(void)
+{
+	struct built b = build_text(
+		NULL, A SUBSETS ROUTES("{match: [{sourceSubnet: 10.0.0.0/8}], " DEST(ONE) "}"));
+
+	CU_ASSERT_TRUE(is_told(&b, "cannot be applied to bytes"));
+	unbuild(&b);
+}
+
+/* Rules that forwarded ports do not follow. */
+static void not_followed(void)
+{
+	static const struct {
+		const char *text, *words;
+	} told[] = {
+		{META(NAT) SPEC("{number: 5432, name: udp-sql}") SUBSETS ROUTES("{" DEST(ONE) "}"),
+			"none of its lists is for a port of a.x"},
+		{A OTHER_PORT ROUTES_OF("c.x", "{" DEST("") "}"),
+			"port 5432 of a.x is forwarded at layer 4, where terminated connections "
+			"cannot go"},
+		{A OTHER_PORT ROUTES_OF("c.x", "{" DEST(", port: {number: 5432}") "}"),
+			"port 5432 of a.x is forwarded at layer 4"},
+		{A ROUTES("{" DEST(", port: {number: 99}") "}"), "a.x has no served port 99"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(told); i++) {
+		struct built b = build_text(NULL, told[i].text);
+
+		if (!is_told(&b, told[i].words)) {
+			printf("%s\n", told[i].text);
+			show_diags(&b);
+		}
+		CU_ASSERT_TRUE(is_told(&b, told[i].words));
+		unbuild(&b);
+	}
+}
+
+const struct mt_test forward_routes_tests[] = {
+	{"forward_routes_shares", shares},
+	{"forward_routes_parts", parts},
+	{"forward_routes_closed", closed},
+	{"forward_routes_untestable", untestable},
+	{"forward_routes_not_followed", not_followed},
+	{0},
+};
