@@ -12,8 +12,8 @@ int main(int argc, char **argv)
 		{"one_way_flows", one_way_flow_tests}, {"health", health_tests},
 		{"health_heard", health_heard_tests}, {"limits", limit_tests},
 		{"limits_flows", limit_flow_tests}, {"limits_table", limit_table_tests},
-		{"nodes", node_tests}, {"shares", shares_tests}, {"packets", packet_tests},
-		{"overload", overload_tests}, {0}};
+		{"nodes", node_tests}, {"churn", churn_tests}, {"shares", shares_tests},
+		{"packets", packet_tests}, {"overload", overload_tests}, {0}};
 
 	fx_eal();
 	return mt_test_main(suites, argc, argv);
