@@ -88,6 +88,10 @@ static inline struct mt_exchange *mt_pool_exchange(const struct mt_proxy *p, str
 
 	return ex && ex->attempt.state ? ex : NULL;
 }
+static inline const struct mt_call_rules *mt_call_rules_of(const struct mt_exchange *ex)
+{
+	return &mt_call_rules[ex->origin];
+}
 static inline struct mt_exchange_side *mt_exchange_side(
 	const struct mt_proxy *p, const struct mt_exchange *ex)
 {

@@ -7,7 +7,7 @@
 #define MAX_TRIES 8
 
 static mt_inline struct mt_exchange *born(
-	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap, bool mirrored)
+	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap, enum mt_call_origin origin)
 {
 	struct mt_ref ref;
 	struct mt_exchange *ex = mt_slab_alloc(&p->exchanges, &ref);
@@ -31,22 +31,23 @@ static mt_inline struct mt_exchange *born(
 	if (d->owed == &d->exchanges)
 		d->owed = &ex->down_node;
 	d->outstanding++;
-	if (mirrored)
-		ex->mirrored = true;
-	else
-		mt_count(p->counters, MT_PROXY_exchange_started);
+	ex->origin = origin;
 	return ex;
 }
 
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
 {
-	return born(p, d, d->snap, false);
+	struct mt_exchange *ex = born(p, d, d->snap, MT_CALL_OF_CLIENT);
+
+	if (mt_likely(ex))
+		mt_count(p->counters, MT_PROXY_exchange_started);
+	return ex;
 }
 
 struct mt_exchange *mt_exchange_new_copy(
 	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap)
 {
-	return born(p, d, snap, true);
+	return born(p, d, snap, MT_CALL_OF_MIRROR);
 }
 
 struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
@@ -179,7 +180,7 @@ bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_l
 	mt_exchange_becomes(ex, MT_EX_ROUTING);
 	ex->tries++;
 	mt_exchange_trace_retry(p, ex);
-	if (ex->tries >= MT_MIN(n, (uint32_t)MAX_TRIES)) {
+	if (ex->tries >= MT_MIN(n, (uint32_t)MAX_TRIES) || !mt_call_rules_of(ex)->sent_again) {
 		if (mt_again(p, ex, MT_RETRY_UNSENT, what))
 			return false;
 		mt_reply_local(p, ex, what, "no endpoint could be reached");

@@ -4,8 +4,8 @@
  * discarded, as with Envoy's request_mirror_policies. A copy is an exchange of its own with its own
  * bytes, because ids and metadata are rewritten in place. Its client is a dummy mt_down (`copy` is
  * not 0) on a stream that discards everything; it is closing from the start, so it ends with its
- * exchange. A copy has no listener, chain, service, route or filters, is not counted for them,
- * recorded or traced, and is tried once.
+ * exchange. A copy has no listener, chain, service, route or filters. What counts for it is in the
+ * table mt_call_rules.
  * - Selection: calls with mirrors leave the hot path before their endpoint is chosen. Mirrors and
  *   endpoints are chosen and authorized while the view shows the call and its caller. Then the
  *   changes are written into the message, the bytes are copied and the call is sent. If it was given
@@ -25,8 +25,6 @@
 #define COPY_ABOVE_PCT 30
 /* Time-out of a copy, at most, if neither route nor service has one. */
 #define PATIENCE_MS 15000u
-/* A copy counts as tried and retried as often as is allowed, so that it is sent once. */
-#define TRIED 100
 
 /* ---- the pseudo-client ----------------------------------------------------------------------- */
 
@@ -266,7 +264,6 @@ static struct mt_exchange *copy_of(
 	copy->attempt.lane = (uint8_t)MT_MIN(ex->attempt.lane, (uint8_t)MT_UP_WIDE);
 	copy->attempt.cluster = c;
 	copy->attempt.cluster_index = c->index;
-	copy->tries = copy->retries = TRIED;
 	return copy;
 }
 

@@ -2,6 +2,7 @@
 /* Types of call/: exchanges, their attempts, and what waits or runs for them. */
 #pragma once
 
+#include "call/mt_call_origin.h"
 #include "endpoint/mt_endpoint_types.h"
 #include "mt_deadline.h"
 #include "mt_proxy.h"
@@ -124,6 +125,7 @@ struct mt_exchange {
 	struct mt_ref self;
 	enum mt_ex_state state : 8;
 	enum mt_call_step step : 8;
+	enum mt_call_origin origin : 8;
 	uint8_t tries;
 	/* Transparent retries: times it was sent again because it was not read. */
 	uint8_t retries;
@@ -139,7 +141,6 @@ struct mt_exchange {
 	bool retained;	     /* mt_exchange_side has the request (again.c) */
 	bool budgeted;	     /* it has a unit of mt_exchange_side.budget (again.c) */
 	bool unacked;	     /* its attempt is UNACKED, or was until its connection ended */
-	bool mirrored;	     /* a copy for a mirror (mirror.c); its reply is dropped */
 	bool in_message;     /* the client is still sending this request */
 	bool rsp_complete;   /* READY: rsp has the complete reply */
 	/* Becomes an exemplar of its service's latency when a server has answered it. */

@@ -242,7 +242,7 @@ bool mt_proxy_record_next(struct mt_proxy *p, uint32_t *idx, struct mt_record *r
 
 	do
 		ex = mt_slab_next(&p->exchanges, idx);
-	while (ex && ex->mirrored);
+	while (ex && !mt_call_rules_of(ex)->recorded);
 	if (!ex)
 		return false;
 	fill(p, ex, r);
@@ -254,7 +254,7 @@ mt_noinline void mt_exchange_record_wanted(struct mt_proxy *p, struct mt_exchang
 {
 	struct mt_record r;
 
-	if (ex->mirrored)
+	if (!mt_call_rules_of(ex)->recorded)
 		return;
 	fill(p, ex, &r);
 	r.state = status_of(ex);

@@ -41,14 +41,15 @@ static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 }
 
 /*
- * Moves the call's bytes back to its exchange. False: TCP has not all of them, or it was sent too
- * often.
+ * Moves the call's bytes back to its exchange. False: TCP has not all of them, it was sent too
+ * often, or it is sent once only.
  */
 static bool take_back(const struct mt_stream *s, const struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(a);
 
-	return ex->retries < RETRIES && mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0;
+	return ex->retries < RETRIES && mt_call_rules_of(ex)->sent_again &&
+	       mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0;
 }
 
 /* Position of a walk over the attempts that are outstanding on a connection. */

@@ -23,11 +23,11 @@ static void release(struct mt_proxy *p, struct mt_exchange *ex, struct mt_attemp
 	mt_attempt_leave_endpoint(p, a);
 }
 
-/* True above the limits of all clients, or of this one, and for a mirrored copy. */
+/* True above the limits of all clients, or of this one. */
 static bool too_many(const struct mt_proxy *p, const struct mt_down *d)
 {
 	return p->n_unacked >= p->conf.max_exchanges / UNACKED_PART ||
-	       d->unacked >= p->conf.down_outstanding || d->copy;
+	       d->unacked >= p->conf.down_outstanding;
 }
 
 bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
@@ -35,7 +35,7 @@ bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 
-	if (mt_unlikely(too_many(p, d)))
+	if (mt_unlikely(!mt_call_rules_of(ex)->acknowledged || too_many(p, d)))
 		return false;
 	release(p, ex, a);
 	mt_attempt_becomes(a, MT_ATTEMPT_UNACKED);
@@ -68,7 +68,7 @@ void mt_unacked_expired(struct mt_proxy *p, struct mt_exchange *ex)
 
 void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	mt_account_oneway(p, ex, MT_PROXY_exchange_oneway);
+	mt_account_oneway(p, ex, false);
 	mt_exchange_end(p, ex);
 }
 

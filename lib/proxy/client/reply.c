@@ -152,7 +152,7 @@ void mt_reply_local(
 	struct mt_ref down = ex->down;
 	struct mt_chain out = {0};
 
-	if (ex->mirrored) {
+	if (ex->origin == MT_CALL_OF_MIRROR) {
 		mt_mirror_failed(p, ex);
 		return;
 	}

@@ -113,8 +113,7 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	mt_account_attempt(p, a, reply);
 	if (mt_unlikely(!ex->service)) {
 		/* Its numbers have gone with it. */
-		mt_count(p->counters,
-			ex->mirrored ? MT_PROXY_mirror_answered : MT_PROXY_exchange_answered);
+		mt_count(p->counters, mt_call_rules_of(ex)->answered);
 		return;
 	}
 	mt_count(p->counters, MT_PROXY_exchange_answered);
@@ -132,13 +131,13 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	mt_hist_add(h->reply, MT_SIZE_BUCKETS, MT_SIZE_BITS, reply->len - 1);
 }
 
-void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex, enum mt_proxy_outcome what)
+void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex, bool learnt)
 {
+	const struct mt_call_rules *o = mt_call_rules_of(ex);
+
 	if (mt_likely(ex->service))
 		mt_stats_service(p, ex->service)->oneway++;
-	else if (ex->mirrored)
-		what = MT_PROXY_mirror_oneway;
-	mt_count(p->counters, what);
+	mt_count(p->counters, learnt ? o->oneway_learnt : o->oneway);
 }
 
 void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off)

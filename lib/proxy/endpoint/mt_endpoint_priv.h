@@ -44,9 +44,11 @@ void mt_account_attempt(struct mt_proxy *p, const struct mt_attempt *a, const st
 /* The same, and for the service, unless it is gone or the call is a copy. */
 void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
 	const struct mt_msg *reply);
-/* Nothing answers it, which is counted as `what`. */
-void mt_account_oneway(
-	struct mt_proxy *p, const struct mt_exchange *ex, enum mt_proxy_outcome what);
+/*
+ * Counts a call without a reply: one-way by its message, or (`learnt`) because its method never had
+ * a reply.
+ */
+void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex, bool learnt);
 void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
 
 /* admit.c */

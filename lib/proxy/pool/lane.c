@@ -407,8 +407,7 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 		mt_reply_settle(p, down);
 		return;
 	}
-	mt_account_oneway(
-		p, ex, ex->oneway ? MT_PROXY_exchange_oneway : MT_PROXY_exchange_oneway_learnt);
+	mt_account_oneway(p, ex, !ex->oneway);
 	ex->oneway = true;
 	a->up = MT_REF_NONE;
 	if (!mt_up_shares(u))

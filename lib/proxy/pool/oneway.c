@@ -135,7 +135,7 @@ const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange
 	uint32_t at;
 
 	if (mt_likely(!u))
-		return ex->mirrored ? mt_mirror_endpoint(p) : NULL;
+		return ex->origin == MT_CALL_OF_MIRROR ? mt_mirror_endpoint(p) : NULL;
 	if (!mt_codec_same(u->lanes->codec, ex->codec) || c->lb == MT_LB_MAGLEV ||
 		c->lb == MT_LB_RING_HASH || !shares(p, u))
 		return NULL;
@@ -352,7 +352,7 @@ static void end_silent(struct mt_proxy *p, struct mt_attempt *a)
 		mt_oneway_off(p, u, a);
 	}
 	a->up = MT_REF_NONE;
-	mt_account_oneway(p, ex, MT_PROXY_exchange_oneway_learnt);
+	mt_account_oneway(p, ex, true);
 	ex->oneway = true;
 	mt_exchange_end(p, ex);
 }
