@@ -87,7 +87,7 @@ static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 {
 	const struct mt_exchange *ex = mt_attempt_exchange(a);
 	bool first = mt_attempt_of(p, u->exchange) == a;
-	bool in_doubt = mt_up_in_doubt(u);
+	bool in_doubt = u->in_doubt;
 
 	if (a->state == MT_ATTEMPT_CONNECTING) {
 		u->busy &= !first;

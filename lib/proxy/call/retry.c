@@ -301,7 +301,7 @@ void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u)
 		u->ended_at = p->now;
 	mt_up_becomes(u, MT_UP_DRAINING);
 	u->look_at = 0;
-	if (first && mt_up_in_doubt(u) && u->s->tx_shut) {
+	if (first && u->in_doubt && u->s->tx_shut) {
 		mt_oneway_confirm(p, u);
 		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return;

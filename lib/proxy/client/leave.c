@@ -59,7 +59,7 @@ static bool may_be_oneway(struct mt_proxy *p, const struct mt_down *d, const str
 		return mt_method_may_be_silent(p, ex) ||
 		       (d->several && p->now < wait_until(p, d, ex, NULL));
 	u = mt_slab_get(&p->ups, a->up);
-	return u && (d->several || mt_up_in_doubt(u)) && p->now < wait_until(p, d, ex, u);
+	return u && (d->several || u->in_doubt) && p->now < wait_until(p, d, ex, u);
 }
 
 static bool goes_on(struct mt_proxy *p, const struct mt_down *d, const struct mt_exchange *ex)

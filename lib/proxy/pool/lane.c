@@ -727,6 +727,7 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 			mt_up_becomes(u, MT_UP_DRAINING);
 	}
 	u->client = MT_REF_NONE;
+	u->in_doubt = false;
 	if (mt_unlikely(u->state == MT_UP_DRAINING || u->s->rx_eof)) {
 		end_free(p, u);
 		return;

@@ -116,5 +116,5 @@ enum mt_whose mt_match(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *
 	*ex = NULL;
 	if (mt_up_shares(u))
 		return match_shared(p, u, ex);
-	return mt_unlikely(mt_up_in_doubt(u)) ? mt_oneway_match(p, u, ex) : match_own(p, u, ex);
+	return mt_unlikely(u->in_doubt) ? mt_oneway_match(p, u, ex) : match_own(p, u, ex);
 }

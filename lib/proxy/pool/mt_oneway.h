@@ -5,12 +5,6 @@
 #include "mt_proxy_base.h"
 #include "pool/mt_match.h"
 
-/* Calls of one client share it, because one of them may be such a call. */
-static inline bool mt_up_in_doubt(const struct mt_up *u)
-{
-	return u->role == MT_UP_SERIAL && !mt_ref_is_none(u->client);
-}
-
 /* ---- oneway.c ---- */
 
 /* The connection of this group that the call has to share with its client's last one; NULL: any will do. */

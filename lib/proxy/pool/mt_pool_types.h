@@ -99,12 +99,13 @@ struct mt_up {
 	enum mt_ids ids : 8;	  /* SERIAL: as found by its replies */
 	/* SERIAL: a one-way call was sent on it, to which the server may reply. */
 	bool unanswered;
+	bool in_doubt;	     /* SERIAL: it has or had a call that may be one-way (oneway.c) */
 	uint64_t out_id;     /* SERIAL, BULK: id of the call with an outstanding reply; 0: none */
 	uint64_t out_method; /* SERIAL: mt_attempt.method of that call */
 	/*
 	 * BULK, while busy: client connection and client address (IPv6: its /64) of the call that it
-	 * has or had (mt_lane_has_share()). SERIAL: the client with calls that share the connection
-	 * because one of them may be one-way (oneway.c); none: it is not in doubt.
+	 * has or had (mt_lane_has_share()). SERIAL, in doubt: the client with calls that share the
+	 * connection.
 	 */
 	struct mt_ref client;
 	struct mt_addr from;

@@ -167,6 +167,7 @@ void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchan
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 
+	u->in_doubt = true;
 	u->client = ex->down;
 	u->owner = ex->service ? ex->service->owner : 0;
 	d->serial = u->self;
@@ -523,7 +524,7 @@ void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d)
 		struct mt_up *u = mt_exchange_up(p, ex);
 		const struct mt_attempt *last;
 
-		if (!u || !mt_up_in_doubt(u) || !mt_ref_eq(u->client, ref))
+		if (!u || !u->in_doubt || !mt_ref_eq(u->client, ref))
 			continue;
 		last = last_call(p, u);
 		if (last && last->state == MT_ATTEMPT_SENT &&
@@ -546,7 +547,7 @@ bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_up *u = a ? mt_slab_get(&p->ups, a->up) : NULL;
 	struct mt_ref down = ex->down;
 
-	if (!u || a->state != MT_ATTEMPT_SENT || !mt_up_in_doubt(u) ||
+	if (!u || a->state != MT_ATTEMPT_SENT || !u->in_doubt ||
 		mt_method_known(p, a) != MT_METHOD_SILENT)
 		return false;
 	end_silent(p, a);

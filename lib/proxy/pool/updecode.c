@@ -176,7 +176,7 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 
 static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 {
-	struct mt_ref down = mt_unlikely(mt_up_in_doubt(u)) ? u->client : MT_REF_NONE;
+	struct mt_ref down = mt_unlikely(u->in_doubt) ? u->client : MT_REF_NONE;
 
 	pass_whole(p, u);
 	/* Calls without a reply may have ended, so that other replies are in turn. */
@@ -484,7 +484,7 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 	case MT_DECODE_MORE:
 		return part_of_message(p, u);
 	case MT_DECODE_LEADING:
-		down = mt_unlikely(mt_up_in_doubt(u)) ? u->client : MT_REF_NONE;
+		down = mt_unlikely(u->in_doubt) ? u->client : MT_REF_NONE;
 		if (!mt_up_begin_long(p, u))
 			begin_whole(p, u);
 		if (mt_unlikely(!mt_ref_is_none(down)))
