@@ -156,6 +156,8 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 		MT_IMAGE(im, s->retained);
 		mt_image_chain(im, &s->retained);
 	}
+	if (ex->origin == MT_CALL_OF_MIRROR)
+		MT_IMAGE(im, s->copied);
 	if (ex->budgeted)
 		mt_name_budget(im, x, &s->budget);
 }

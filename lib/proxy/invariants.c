@@ -192,13 +192,19 @@ static const char *check_copies(struct mt_proxy *p)
 {
 	const struct mt_mirror *m = &p->mirror;
 	uint64_t bytes = 0, waits = 0;
-	const struct mt_down *d;
+	const struct mt_exchange *ex;
 	uint32_t n = 0, i = 0;
 
-	while ((d = mt_slab_next(&p->downs, &i))) {
-		n += d->copy != 0;
-		bytes += d->copy;
-		waits += d->copy ? d->pending : 0;
+	while ((ex = mt_slab_next(&p->exchanges, &i))) {
+		if (ex->origin != MT_CALL_OF_MIRROR)
+			continue;
+		if (mt_exchange_down(p, ex) || !ex->side || ex->state == MT_EX_READY)
+			return "a copy has a client, or a reply";
+		if (ex->pending != (ex->req.len ? mt_exchange_truesize(p, ex) : 0))
+			return "a copy that waits is not charged what it is";
+		n++;
+		bytes += mt_exchange_side(p, ex)->copied;
+		waits += ex->pending;
 	}
 	if (n != m->n || bytes != m->bytes)
 		return "other copies are counted than are there";

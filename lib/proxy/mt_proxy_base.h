@@ -59,7 +59,7 @@ static inline void mt_prefetch_object(const void *obj, size_t size)
 
 /* ---- from one object to another ---- */
 
-/* The client connection of an exchange; NULL: it is gone. */
+/* The client connection of an exchange; NULL: it is gone, or the exchange is a mirrored copy. */
 static inline struct mt_down *mt_exchange_down(
 	const struct mt_proxy *p, const struct mt_exchange *ex)
 {

@@ -45,7 +45,7 @@ extern const struct mt_stream_user mt_down_user;
 /* Clients that are connected, to listeners of any kind. */
 static inline bool mt_downs_full(const struct mt_proxy *p)
 {
-	return p->downs.in_use - p->mirror.n + p->pairs.in_use + p->selections.in_use +
+	return p->downs.in_use + p->pairs.in_use + p->selections.in_use +
 		       (p->tls ? p->tls->coming : 0) >=
 	       p->conf.max_down;
 }
@@ -167,11 +167,6 @@ static inline void mt_exchange_changed(struct mt_exchange *ex)
 int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex);
 /* Moves the kept changes to the view, which shows the exchange and has none of its own; they replace any that it has. */
 void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex);
-
-/* ---- call/mirror.c ---- */
-
-/* The endpoint that was chosen for the copy that runs. */
-const struct mt_endpoint *mt_mirror_endpoint(struct mt_proxy *p);
 
 /* ---- call/on_demand.c ---- */
 

@@ -106,8 +106,7 @@ static int init_slabs(struct mt_proxy *p)
 	/* Copies take no place of a client's call. */
 	uint32_t exchanges = c->max_exchanges + c->mirror_max;
 
-	if (mt_slab_init(
-		    &p->downs, "downstream", sizeof(struct mt_down), c->max_down + c->mirror_max) ||
+	if (mt_slab_init(&p->downs, "downstream", sizeof(struct mt_down), c->max_down) ||
 		mt_slab_init(&p->ups, "upstream", sizeof(struct mt_up), c->max_up) ||
 		mt_slab_init(&p->exchanges, "exchange", sizeof(struct mt_exchange), exchanges) ||
 		mt_slab_init(
@@ -158,7 +157,6 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_list_init(&p->again);
 	mt_on_demand_init(p);
 	mt_readings_init(p);
-	mt_mirror_init(p);
 	mt_filter_worker_init(&p->filters, worker);
 	mt_tokens_init(p);
 	mt_ext_authz_init(p);

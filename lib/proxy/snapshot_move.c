@@ -330,7 +330,7 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (ex->state == MT_EX_ON_DEMAND || !must_move(p, ex->snap))
 		return cost;
-	if (d->proto && ex->service)
+	if (d && d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
 	if (mt_unlikely(mt_verdict_in_front(p, ex))) {
 		mt_exchange_renew(p, ex);
@@ -343,8 +343,8 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	/* Only a call that was not sent, or may be sent again, may go to another endpoint. */
 	if (ex->retained || (a && a->state <= MT_ATTEMPT_CONNECTING))
-		switch_cluster(p, d->s, ex->service && ex->service->gateway, &ex->attempt.cluster,
-			&ex->attempt.shows, &ex->tried, &cost);
+		switch_cluster(p, d ? d->s : NULL, ex->service && ex->service->gateway,
+			&ex->attempt.cluster, &ex->attempt.shows, &ex->tried, &cost);
 	else
 		ex->attempt.cluster = NULL;
 	mt_count(p->counters, ex->service && !service ? MT_PROXY_exchange_snapshot_lost

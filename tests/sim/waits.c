@@ -143,9 +143,6 @@ static const char *check_down(struct mt_proxy *p, const struct mt_down *d)
 		return "is gone and was not freed";
 	if (d->decoding || d->flushing)
 		return "is in the middle of something";
-	/* Nobody, who has a copy: its exchange's time is his. */
-	if (d->copy)
-		return d->outstanding == 1 ? NULL : "has not one copy";
 	if (!mt_timer_armed(&d->timer))
 		return "has no timer";
 	if (d->ending == MT_DOWN_CLOSING || mt_down_in_message(d) ||

@@ -47,7 +47,9 @@ static int pick_first(struct mt_proxy *p, struct mt_exchange *ex)
 
 const struct mt_endpoint *mt_call_choose(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_endpoint *bound = mt_oneway_endpoint(p, ex);
+	const struct mt_endpoint *bound = mt_unlikely(ex->origin == MT_CALL_OF_MIRROR)
+						  ? mt_mirror_endpoint(p)
+						  : mt_oneway_endpoint(p, ex);
 
 	if (mt_unlikely(bound))
 		return bound;

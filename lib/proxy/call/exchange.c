@@ -6,8 +6,8 @@
 /* Most endpoints that are tried for a call. */
 #define MAX_TRIES 8
 
-static mt_inline struct mt_exchange *born(
-	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap, enum mt_call_origin origin)
+static mt_inline struct mt_exchange *born(struct mt_proxy *p, struct mt_snapshot *snap,
+	const struct mt_codec *codec, uint8_t codec_opts)
 {
 	struct mt_ref ref;
 	struct mt_exchange *ex = mt_slab_alloc(&p->exchanges, &ref);
@@ -20,34 +20,38 @@ static mt_inline struct mt_exchange *born(
 	mt_list_init(&ex->queue_node);
 	mt_list_init(&ex->attempt.node);
 	mt_list_init(&ex->deadline.node);
-	ex->down = d->self;
 	ex->snap = snap;
-	ex->codec = d->codec;
-	ex->codec_opts = d->codec_opts;
+	ex->codec = codec;
+	ex->codec_opts = codec_opts;
 	ex->started = p->now;
 	ex->rnd = mt_rand_u64(&p->rnd);
 	mt_snap_hold(p, ex->snap);
-	mt_list_add_tail(&d->exchanges, &ex->down_node);
-	if (d->owed == &d->exchanges)
-		d->owed = &ex->down_node;
-	d->outstanding++;
-	ex->origin = origin;
 	return ex;
 }
 
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
 {
-	struct mt_exchange *ex = born(p, d, d->snap, MT_CALL_OF_CLIENT);
+	struct mt_exchange *ex = born(p, d->snap, d->codec, d->codec_opts);
 
-	if (mt_likely(ex))
-		mt_count(p->counters, MT_PROXY_exchange_started);
+	if (mt_unlikely(!ex))
+		return NULL;
+	ex->down = d->self;
+	mt_list_add_tail(&d->exchanges, &ex->down_node);
+	if (d->owed == &d->exchanges)
+		d->owed = &ex->down_node;
+	d->outstanding++;
+	mt_count(p->counters, MT_PROXY_exchange_started);
 	return ex;
 }
 
-struct mt_exchange *mt_exchange_new_copy(
-	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap)
+mt_noinline struct mt_exchange *mt_exchange_new_copy(
+	struct mt_proxy *p, const struct mt_exchange *of)
 {
-	return born(p, d, snap, MT_CALL_OF_MIRROR);
+	struct mt_exchange *ex = born(p, of->snap, of->codec, of->codec_opts);
+
+	if (ex)
+		ex->origin = MT_CALL_OF_MIRROR;
+	return ex;
 }
 
 struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
@@ -66,6 +70,8 @@ static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_list_del(&ex->down_node);
 	if (mt_unlikely(mt_list_linked(&ex->queue_node)))
 		mt_list_del(&ex->queue_node);
+	if (mt_unlikely(ex->pending))
+		mt_exchange_waits_no_more(p, ex);
 	if (!d)
 		return;
 	if (mt_unlikely(ex->unacked)) {
@@ -73,8 +79,6 @@ static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	}
 	d->outstanding--;
-	if (mt_unlikely(ex->pending))
-		mt_exchange_waits_no_more(p, ex);
 	if (ex->state == MT_EX_READY || ex->state == MT_EX_REPLYING)
 		mt_down_held(d, -(int64_t)ex->rsp.truesize);
 	if (mt_slab_get(&p->exchanges, d->streaming) == ex)

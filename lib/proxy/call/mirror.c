@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mirrors: copies of a share of a route's calls go to other clusters, and their replies are
- * discarded, as with Envoy's request_mirror_policies. A copy is an exchange of its own with its own
- * bytes, because ids and metadata are rewritten in place. Its client is a dummy mt_down (`copy` is
- * not 0) on a stream that discards everything; it is closing from the start, so it ends with its
- * exchange. A copy has no listener, chain, service, route or filters. What counts for it is in the
- * table mt_call_rules.
+ * dropped, as with Envoy's request_mirror_policies. A copy is an exchange of its own with its own
+ * bytes, because ids and metadata are rewritten in place. It has no client (mt_exchange_down() is
+ * NULL), and so no listener, chain, service, route or filters. The table mt_call_rules has the
+ * rules for it.
  * - Selection: calls with mirrors leave the hot path before their endpoint is chosen. Mirrors and
  *   endpoints are chosen and authorized while the view shows the call and its caller. Then the
  *   changes are written into the message, the bytes are copied and the call is sent. If it was given
  *   to an endpoint, the copies are sent, to the endpoints already chosen.
  * - Limits: mirror_max and mirror_bytes in total, the ledger's share of *retained* for copies that
- *   wait for a connection (charged as a sum), and none below 30 % free data mbufs. The slabs of
- *   clients, exchanges and attempts have extra places for copies. All copies wait in one bucket of
- *   an endpoint's queue (queue.c), as those of one client.
+ *   wait for a connection (charged as a sum), and none below 30 % free data mbufs. The slab of
+ *   exchanges has extra places for copies. All copies wait in one bucket of an endpoint's queue
+ *   (queue.c), as those of one client.
  * - End: by their deadline or with their connection, like any call. mt_proxy_idle() does not wait
  *   for them. They are part of a worker's image.
  */
@@ -26,87 +25,20 @@
 /* Time-out of a copy, at most, if neither route nor service has one. */
 #define PATIENCE_MS 15000u
 
-/* ---- the pseudo-client ----------------------------------------------------------------------- */
+/* ---- accounts -------------------------------------------------------------------------------- */
 
-static void nothing(struct mt_stream *s)
+static void begin(struct mt_proxy *p, struct mt_exchange *copy)
 {
-}
-
-static void drop(struct mt_stream *s, struct mt_chain *c)
-{
-	mt_chain_free(c);
-}
-
-static void nothing_refused(struct mt_stream *s, uint32_t words)
-{
-}
-
-static void nothing_aborted(struct mt_stream *s, enum mt_abort_reason why)
-{
-}
-
-static const struct mt_tuple *no_ends(const struct mt_stream *s)
-{
-	static const struct mt_tuple none;
-
-	return &none;
-}
-
-static uint32_t any_room(const struct mt_stream *s)
-{
-	return MT_STREAM_AHEAD;
-}
-
-/* No other operation is called on the stream of a client. */
-static const struct mt_stream_ops nobody_ops = {.consumed = nothing,
-	.send = drop,
-	.shutdown = nothing,
-	.abort = nothing_aborted,
-	.detach = nothing,
-	.refuse = nothing_refused,
-	.touch = nothing,
-	.again = nothing,
-	.ends = no_ends,
-	.room = any_room};
-
-void mt_mirror_init(struct mt_proxy *p)
-{
-	p->mirror.nobody.ops = &nobody_ops;
-	p->mirror.nobody.user = &mt_down_user;
-	p->mirror.nobody.user_ctx = p;
-	p->mirror.nobody.tx_high = UINT32_MAX;
-}
-
-/* The pseudo-client of a copy; it ends with its exchange. */
-static struct mt_down *nobody_new(struct mt_proxy *p, const struct mt_exchange *ex, uint32_t size)
-{
-	struct mt_ref ref;
-	struct mt_down *d = mt_slab_alloc(&p->downs, &ref);
-
-	if (!d)
-		return NULL;
-	d->self = ref;
-	d->s = &p->mirror.nobody;
-	d->codec = ex->codec;
-	d->codec_opts = ex->codec_opts;
-	mt_list_init(&d->exchanges);
-	d->owed = &d->exchanges;
-	mt_list_init(&d->waiting);
-	mt_timer_init(&d->timer);
-	mt_list_init(&d->reading.node);
-	mt_decoder_init(&d->dec, d->codec, MT_DIR_DOWN, d->codec_opts, &d->s->rx);
-	d->last_rx = p->now;
-	mt_down_becomes(d, MT_DOWN_CLOSING);
-	d->copy = size;
+	mt_exchange_side(p, copy)->copied = copy->req.truesize;
+	copy->side = true;
 	p->mirror.n++;
-	p->mirror.bytes += size;
-	return d;
+	p->mirror.bytes += copy->req.truesize;
 }
 
-void mt_mirror_ended(struct mt_proxy *p, const struct mt_down *nobody)
+void mt_mirror_ended(struct mt_proxy *p, const struct mt_exchange *copy)
 {
 	p->mirror.n--;
-	p->mirror.bytes -= nobody->copy;
+	p->mirror.bytes -= mt_exchange_side(p, copy)->copied;
 }
 
 void mt_mirror_holds(struct mt_proxy *p, int32_t more)
@@ -245,19 +177,16 @@ static struct mt_exchange *copy_of(
 {
 	struct mt_exchange *copy;
 	struct mt_chain req = {0};
-	struct mt_down *d;
 
 	if (mt_chain_copy(&ex->req, 0, ex->req.len, &req, p->pools))
 		return NULL;
-	d = nobody_new(p, ex, req.truesize);
-	copy = d ? mt_exchange_new_copy(p, d, ex->snap) : NULL;
+	copy = mt_exchange_new_copy(p, ex);
 	if (!copy) {
 		mt_chain_free(&req);
-		if (d)
-			mt_down_maybe_finish(p, d);
 		return NULL;
 	}
 	copy->req = req;
+	begin(p, copy);
 	copy->msg = ex->msg;
 	copy->seed = ex->seed;
 	copy->oneway = ex->oneway;
@@ -278,19 +207,9 @@ void mt_mirror_copy(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_
 	}
 }
 
-/* Ends a copy without counting it. */
-static void give_up(struct mt_proxy *p, struct mt_exchange *copy)
-{
-	struct mt_ref down = copy->down;
-
-	mt_exchange_end(p, copy);
-	mt_reply_settle(p, down);
-}
-
 /*
- * Runs a copy from MT_CALL_ENDPOINT on, with the endpoint that was chosen for it. Its pseudo-client
- * refers to a serial connection that does not exist, so choose.c calls mt_oneway_bound(), and that
- * returns this endpoint.
+ * Runs a copy from MT_CALL_ENDPOINT on. choose.c takes the endpoint that was chosen for it from
+ * mt_mirror_endpoint().
  */
 static void send_one(
 	struct mt_proxy *p, struct mt_exchange *copy, const struct mt_endpoint *ep, uint32_t ms)
@@ -299,12 +218,11 @@ static void send_one(
 	mt_deadline_arm(&p->deadlines, &copy->deadline, p->now, ms);
 	p->mirror.ep = *ep;
 	p->mirror.ep.guarded = false; /* the call's own client was authorized */
-	mt_exchange_down(p, copy)->serial = (struct mt_ref){0, UINT32_MAX};
 	copy->step = MT_CALL_ENDPOINT;
 	mt_call_run(p, copy);
 }
 
-const struct mt_endpoint *mt_mirror_endpoint(struct mt_proxy *p)
+const struct mt_endpoint *mt_mirror_endpoint(const struct mt_proxy *p)
 {
 	return &p->mirror.ep;
 }
@@ -317,7 +235,7 @@ void mt_mirror_send(struct mt_proxy *p, struct mt_mirroring *m, bool out)
 		if (copy && out)
 			send_one(p, copy, m->to[i].ep, m->ms);
 		else if (copy)
-			give_up(p, copy);
+			mt_exchange_end(p, copy);
 	}
 }
 
@@ -326,5 +244,5 @@ void mt_mirror_failed(struct mt_proxy *p, struct mt_exchange *copy)
 	/* Otherwise it was answered, by a long reply that ended too early. */
 	if (!copy->status)
 		mt_count(p->counters, MT_PROXY_mirror_failed);
-	give_up(p, copy);
+	mt_exchange_end(p, copy);
 }

@@ -14,14 +14,14 @@ void mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete);
 /* run.c; mt_call_run() and mt_call_show() are in mt_proxy_upward.h. */
 /* Runs the calls that were put off (mt_proxy.again), at most `budget` of them. Returns how many. */
 uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget);
-/* Binds the view to the request of the exchange, without changes. `d` is its client. */
+/* Binds the view to the request of the exchange, without changes. `d` is its client, or NULL. */
 static mt_inline void mt_call_view(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d)
 {
 	struct mt_view *v = &p->view;
 
 	mt_view_bind(v, ex->codec, &ex->msg, &ex->req);
-	v->peer = mt_stream_ends(d->s)->remote;
+	v->peer = mt_likely(d) ? mt_stream_ends(d->s)->remote : (struct mt_addr){0};
 	v->rnd = ex->rnd;
 }
 
@@ -101,9 +101,8 @@ static inline bool mt_on_demand_busy(const struct mt_proxy *p)
  */
 bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what);
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
-/* Makes the exchange of a mirrored copy; `d` is its pseudo-client. */
-struct mt_exchange *mt_exchange_new_copy(
-	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap);
+/* Makes the exchange of a mirrored copy of `of`, without a client. */
+struct mt_exchange *mt_exchange_new_copy(struct mt_proxy *p, const struct mt_exchange *of);
 /* Ends an exchange with its client's connection, which the client or (cut_off) Meltemi ended. */
 void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off);
 /* Ends the attempt and all waiting of an exchange that goes on, because its client gets a reply. */
@@ -228,7 +227,6 @@ struct mt_mirroring {
 	} to[MT_ROUTE_MIRRORS_MAX];
 };
 
-void mt_mirror_init(struct mt_proxy *p);
 /*
  * Chooses the mirrors that get a copy of the call. The view shows the call with the changes of
  * filters and route. False: no mirror gets one.
@@ -245,8 +243,10 @@ void mt_mirror_send(struct mt_proxy *p, struct mt_mirroring *m, bool out);
 void mt_mirror_failed(struct mt_proxy *p, struct mt_exchange *copy);
 /* Adds to the truesize of copies that wait for connections; `more` may be negative. */
 void mt_mirror_holds(struct mt_proxy *p, int32_t more);
-/* The copy of this pseudo-client has ended. */
-void mt_mirror_ended(struct mt_proxy *p, const struct mt_down *nobody);
+/* The endpoint that was chosen for the copy that runs. */
+const struct mt_endpoint *mt_mirror_endpoint(const struct mt_proxy *p);
+/* The copy ends (side.c). */
+void mt_mirror_ended(struct mt_proxy *p, const struct mt_exchange *copy);
 
 /* health_check.c */
 extern const struct mt_stream_user mt_health_check_user;

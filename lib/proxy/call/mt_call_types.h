@@ -114,7 +114,7 @@ struct mt_attempt {
 };
 
 struct mt_exchange {
-	struct mt_list down_node; /* mt_down.exchanges, in the order of requests */
+	struct mt_list down_node; /* mt_down.exchanges, in the order of requests; a copy: no list */
 	/*
 	 * ON_DEMAND: mt_on_demand.calls; READY, REPLYING: mt_down.waiting; ROUTING: mt_proxy.again;
 	 * SUSPENDED until a verdict: the list of calls with the same question.
@@ -147,8 +147,8 @@ struct mt_exchange {
 	bool sampled;
 	/*
 	 * It has, or had, something that only side.c frees: `filters`, `token`, changes_kept, retained,
-	 * budgeted, or a place in mt_proxy.again or in a list of calls that wait for a verdict or a
-	 * cluster.
+	 * budgeted, a place in mt_proxy.again or in a list of calls that wait for a verdict or a
+	 * cluster; or it is a mirrored copy.
 	 */
 	bool side;
 	uint8_t status; /* how it was answered (record.c); 0: not answered */
@@ -223,6 +223,7 @@ struct mt_exchange_side {
 	struct mt_msg msg;
 	struct mt_chain retained;
 	uint8_t bytes[MT_RETAIN_HERE];
+	uint32_t copied; /* a mirrored copy: its truesize when it was made (mirror.c) */
 	/* With mt_exchange.budgeted: */
 	struct mt_budget_account *budget;
 };
@@ -231,10 +232,9 @@ struct mt_exchange_side {
 
 /* Copies of calls for mirrors (mirror.c). */
 struct mt_mirror {
-	struct mt_stream nobody; /* mt_down.s of all copies; drops all data sent to it */
-	uint32_t n;		 /* under way */
-	uint64_t bytes;		 /* truesize of the copies when they were made */
-	uint64_t waits;		 /* truesize of the copies that wait for a connection */
+	uint32_t n;	/* under way */
+	uint64_t bytes; /* truesize of the copies when they were made */
+	uint64_t waits; /* truesize of the copies that wait for a connection */
 	/* Charged with `waits`, because no connection is; NULL: none. */
 	struct mt_ledger *ledger;
 	struct mt_endpoint ep; /* endpoint of the copy that runs */

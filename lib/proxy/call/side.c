@@ -2,7 +2,8 @@
 /*
  * Frees what belongs to an exchange outside of its object: filters that want its end, the cache
  * entry of its token, kept metadata changes, its request if retained, its unit of a retry budget,
- * its place among calls that wait for a verdict or an on-demand cluster. On every path an exchange
+ * its place among calls that wait for a verdict or an on-demand cluster, or among copies for
+ * mirrors. On every path an exchange
  * ends in mt_exchange_end(), which calls mt_side_end(), so that the next exchange with the same
  * index finds nothing. An exchange that is answered early, and kept until its client reads, loses
  * what it kept for waiting at once (mt_side_wait_ends()).
@@ -35,6 +36,8 @@ mt_noinline void mt_side_end(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_tokens_drop(p, ex);
 	mt_side_wait_ends(p, ex);
 	mt_again_end(p, ex);
+	if (ex->origin == MT_CALL_OF_MIRROR)
+		mt_mirror_ended(p, ex);
 	ex->side = false;
 }
 

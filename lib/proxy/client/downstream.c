@@ -113,10 +113,7 @@ const struct mt_listen_ops mt_proxy_listen_ops = {on_lookup, on_accept};
 
 void mt_down_free(struct mt_proxy *p, struct mt_down *d)
 {
-	if (mt_unlikely(d->copy))
-		mt_mirror_ended(p, d);
-	else
-		mt_count(p->counters, MT_PROXY_down_closed);
+	mt_count(p->counters, MT_PROXY_down_closed);
 	mt_oneway_client_gone(p, d);
 	mt_wheel_cancel(&p->wheel, &d->timer);
 	mt_reading_end(p, &d->reading);

@@ -152,7 +152,7 @@ void mt_down_drain(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = d->self;
 
-	if (!d->s || d->ending || d->copy)
+	if (!d->s || d->ending)
 		return;
 	mt_down_becomes(d, MT_DOWN_DRAINING);
 	d->drain_started = p->now;

@@ -69,8 +69,6 @@ struct mt_down {
 	uint32_t held;	      /* truesize of the waiting replies and of `after` */
 	uint32_t pending;     /* truesize of its calls that wait in Meltemi */
 	uint32_t retained;    /* truesize of its requests that are kept for another attempt */
-	/* Not 0: the pseudo-client of a copy for a mirror (mirror.c), with the truesize of the copy. */
-	uint32_t copy;
 	/* Exchange of the long reply that is being forwarded; no other bytes may be sent. */
 	struct mt_ref streaming;
 	struct mt_chain after; /* bytes without an exchange, to be sent after the long reply */

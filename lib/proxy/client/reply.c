@@ -118,6 +118,11 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 	struct mt_down *d = mt_exchange_down(p, ex);
 	struct mt_ref down = ex->down;
 
+	if (mt_unlikely(!d)) { /* a mirrored copy */
+		mt_chain_free(reply);
+		mt_exchange_end(p, ex);
+		return;
+	}
 	if (mt_unlikely(!mt_reply_may_go(d, ex, reply->len))) {
 		hold(p, d, ex, reply);
 		return;

@@ -24,7 +24,7 @@ static bool lasts(const struct mt_proxy *p, struct mt_down *d)
 	struct mt_list *first = mt_list_first(&d->exchanges);
 	uint64_t since = p->now - MT_MIN(p->now, BRIEF_NS);
 
-	if (d->copy || !d->s)
+	if (!d->s)
 		return false;
 	if (d->msg_started && d->msg_started < since)
 		return true;
@@ -106,8 +106,8 @@ void mt_proxy_drain(struct mt_proxy *p)
 
 bool mt_proxy_idle(const struct mt_proxy *p)
 {
-	return p->downs.in_use == p->mirror.n && p->pairs.in_use == 0 &&
-	       p->selections.in_use == 0 && p->exchanges.in_use == p->mirror.n;
+	return p->downs.in_use == 0 && p->pairs.in_use == 0 && p->selections.in_use == 0 &&
+	       p->exchanges.in_use == p->mirror.n;
 }
 
 bool mt_proxy_left(const struct mt_proxy *p)

@@ -343,7 +343,9 @@ struct mt_addr mt_client_holder(const struct mt_stream *s)
 
 struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	return mt_client_holder(mt_exchange_down(p, ex)->s);
+	const struct mt_down *d = mt_exchange_down(p, ex);
+
+	return mt_likely(d) ? mt_client_holder(d->s) : (struct mt_addr){0};
 }
 
 bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)

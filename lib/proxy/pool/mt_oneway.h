@@ -13,9 +13,9 @@ struct mt_up *mt_oneway_shared(
 static inline struct mt_up *mt_oneway_conn(
 	struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
-	return mt_likely(mt_ref_is_none(mt_exchange_down(p, ex)->serial))
-		       ? NULL
-		       : mt_oneway_shared(p, ln, ex);
+	const struct mt_down *d = mt_exchange_down(p, ex);
+
+	return mt_likely(!d || mt_ref_is_none(d->serial)) ? NULL : mt_oneway_shared(p, ln, ex);
 }
 /* The endpoint of that connection, as if it had been picked; NULL: any will do. */
 const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange *ex);

@@ -135,7 +135,7 @@ const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange
 	uint32_t at;
 
 	if (mt_likely(!u))
-		return ex->origin == MT_CALL_OF_MIRROR ? mt_mirror_endpoint(p) : NULL;
+		return NULL;
 	if (!mt_codec_same(u->lanes->codec, ex->codec) || c->lb == MT_LB_MAGLEV ||
 		c->lb == MT_LB_RING_HASH || !shares(p, u))
 		return NULL;
@@ -170,7 +170,8 @@ void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchan
 	u->in_doubt = true;
 	u->client = ex->down;
 	u->owner = ex->service ? ex->service->owner : 0;
-	d->serial = u->self;
+	if (mt_likely(d))
+		d->serial = u->self;
 }
 
 void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
@@ -189,7 +190,7 @@ void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 		return;
 	/* Not d->serial: while this one waited for the connection, later calls may have taken another. */
 	u->owner = ex->service ? ex->service->owner : 0;
-	if (mt_unlikely(d->eof) && !ex->in_message)
+	if (mt_likely(d) && mt_unlikely(d->eof) && !ex->in_message)
 		mt_oneway_ask(p, u);
 }
 
@@ -335,7 +336,8 @@ bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 	struct mt_down *d = mt_exchange_down(p, ex);
 
 	/* With others in front of it, or a server that does not read, it stays in its place until they are through. */
-	if (first_call(p, u) != a || !mt_reply_is_first(d, ex) || mt_stream_sendable(u->s) == 0)
+	if (first_call(p, u) != a || (d && !mt_reply_is_first(d, ex)) ||
+		mt_stream_sendable(u->s) == 0)
 		return false;
 	note_unanswered(p, u, a);
 	bind(p, u);

@@ -108,7 +108,10 @@ static mt_noinline void not_asked(struct mt_proxy *p, struct mt_up *u)
 
 static mt_noinline void go_apart(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	mt_exchange_down(p, ex)->apart = APART;
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	if (mt_likely(d))
+		d->apart = APART;
 }
 
 /* True: the reply is an error, the call has another attempt, and the caller drops the reply. */
@@ -118,12 +121,29 @@ static mt_noinline bool rejected(struct mt_proxy *p, struct mt_up *u, struct mt_
 	return u->msg.len <= p->conf.shared_max && mt_again_rejects(p, ex, &u->msg);
 }
 
+/* Drops a complete reply to a mirrored copy, or to a call of a client that has closed. */
+static mt_noinline void drop_whole(
+	struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, const struct mt_down *d)
+{
+	if (u->msg.status == MT_STATUS_SERVER_ERROR && !d)
+		u->msg.status = mt_codec_classify(u->lanes->codec, &u->msg, &u->s->rx);
+	mt_chain_drop(&u->s->rx, u->msg.len);
+	if (d) {
+		mt_silence_replied(u->lanes);
+		mt_leave_answered(p, ex);
+		return;
+	}
+	mt_exchange_count_reply(p, ex, &u->msg);
+	mt_exchange_end(p, ex);
+}
+
 static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_exchange *ex;
 	enum mt_whose whose = mt_match(p, u, &ex);
 	struct mt_chain reply = {0};
 	uint32_t len = u->msg.len;
+	const struct mt_down *d;
 	int rc;
 
 	if (mt_unlikely(whose == MT_WHOSE_NONE)) {
@@ -141,10 +161,9 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		mt_chain_drop(&u->s->rx, len);
 		return;
 	}
-	if (mt_unlikely(mt_exchange_down(p, ex)->left)) {
-		mt_silence_replied(u->lanes);
-		mt_chain_drop(&u->s->rx, len);
-		mt_leave_answered(p, ex);
+	d = mt_exchange_down(p, ex);
+	if (mt_unlikely(!d || d->left)) {
+		drop_whole(p, u, ex, d);
 		return;
 	}
 	if (mt_unlikely(len > p->conf.wide_from))
@@ -247,6 +266,7 @@ static void forward(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex,
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 {
 	uint64_t id = u->msg.id; /* restore() writes the client's id there */
+	const struct mt_down *d = NULL;
 	struct mt_ref ref = u->self;
 	struct mt_exchange *ex;
 	enum mt_whose whose;
@@ -261,14 +281,16 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	if (ex ? needs_whole(ex) : whose == MT_WHOSE_CLIENT)
 		return false;
 	u->msg_started = 0;
-	if (ex && mt_unlikely(mt_exchange_down(p, ex)->left)) {
+	if (ex)
+		d = mt_exchange_down(p, ex);
+	if (d && mt_unlikely(d->left)) {
 		mt_silence_replied(u->lanes);
 		mt_leave_answered(p, ex);
 		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return true;
 		ex = NULL;
 	}
-	if (ex && restore(p, u, ex, &u->s->rx)) {
+	if (ex && d && restore(p, u, ex, &u->s->rx)) {
 		/* Only this reply is skipped; other calls on the connection continue. */
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
@@ -304,14 +326,23 @@ static void finish_skipped(struct mt_proxy *p, struct mt_up *u)
 	mt_decoder_next(&u->dec);
 }
 
-/* Forwards bytes of a long reply to the client, or keeps them until the client reads. */
+/*
+ * Forwards bytes of a long reply to the client, or keeps them until the client reads. Drops those to
+ * a mirrored copy.
+ */
 static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint32_t n)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 	struct mt_attempt *a = &ex->attempt;
-	bool goes = mt_reply_may_go(d, ex, n);
 	struct mt_chain part = {0};
+	bool goes;
 
+	if (mt_unlikely(!d)) {
+		a->reply_left -= n;
+		mt_chain_drop(&u->s->rx, n);
+		return;
+	}
+	goes = mt_reply_may_go(d, ex, n);
 	if (!mt_up_shares(u) && !goes) {
 		u->paused = true;
 		mt_reply_wait(d, ex);

@@ -172,6 +172,36 @@ static void test_reset(void)
 	mirror_stop();
 }
 
+/* Copies take no place of a client's connection, and to drop their replies takes no memory. */
+static void test_no_client(void)
+{
+	enum { LEN = 40 };
+	struct fake_conn *c, *m;
+	uint64_t ids[2];
+
+	mirror_start(0, 1000000);
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t i = 0; i < 2; i++)
+		scene_send_request(c, 'Q', i, 64);
+	m = mirror_connected(true, 0);
+	CU_ASSERT_EQUAL(mt_proxy_copies(lab.p), 2);
+	CU_ASSERT_EQUAL(lab.p->downs.in_use, 1);
+	for (uint32_t i = 0; i < 2; i++)
+		ids[i] = scene_next_sent(m).id;
+	for (uint32_t i = 0; i < 2; i++)
+		toy_make(scene_buf + i * LEN, 'P', ids[i], "call", LEN);
+	CU_ASSERT_EQUAL(mt_chain_write(&m->s.rx, &lab.pools, scene_buf, 2 * LEN), 0);
+	scene_starve();
+	m->s.user->readable(&m->s);
+	scene_relieve();
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_answered), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_no_memory), 0);
+	for (uint64_t i = 0; i < 2; i++)
+		mirror_answered(c, i);
+	scene_bye(c);
+	mirror_stop();
+}
+
 /* A connection of one call at a time: each copy has one, and its time-out is the end of that one only. */
 static void test_serial(void)
 {
@@ -570,6 +600,7 @@ const struct mt_test mirror_tests[] = {
 	{"mirror: silent", test_silent},
 	{"mirror: bytes that wait are bounded", test_bytes_bounded},
 	{"mirror: reset", test_reset},
+	{"mirror: no client", test_no_client},
 	{"mirror: one call at a time", test_serial},
 	{"mirror: named methods", test_named},
 	{"mirror: long answers", test_long_answers},
