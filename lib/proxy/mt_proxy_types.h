@@ -111,6 +111,7 @@ struct mt_proxy {
 	struct mt_ep_events ep_events;
 	uint64_t trace_picks[MT_UPSTREAM_N_OUTCOMES]; /* lb.counters before a traced pick */
 	struct mt_authorize_scratch authorize_scratch;
+	struct mt_ledger *ledger; /* of the worker's memory; NULL: none */
 	struct mt_mirror mirror;
 	struct mt_verdicts verdicts;
 	struct mt_tokens tokens;

@@ -2,11 +2,8 @@
 /*
  * Further attempts of a call by the retry policy of its route (struct mt_retry). Calls that were
  * not read are sent again without one (retry.c); such attempts come first and do not count here.
- * - Retained bytes: before the first attempt, the request with the changes of filters and route is
- *   copied, because ids and the changes of an endpoint's policies are written in place, and TCP
- *   frees what is acknowledged. Short ones are copied into mt_exchange_side, which has room for
- *   them. Buffers of longer ones are charged to the client (MT_CLASS_RETAINED). If memory is short,
- *   or the client keeps too much, the call goes on without further attempts.
+ * - Before the first attempt the request is retained (retained.c). If it is not, the call goes on
+ *   without further attempts.
  * - mt_again() decides at the end of an attempt. The call waits in MT_EX_BACKOFF, in no list but
  *   that of its deadline, and starts at MT_CALL_ENDPOINT: service, route and cluster stay, found by
  *   their ids if the snapshot is replaced meanwhile.
@@ -22,33 +19,8 @@
 #include "mt_mutant.h"
 #include "call/mt_call_priv.h"
 
-/* Longer requests are not retained. */
-#define LONGEST 65536u
-/* Below this share of free data mbufs none is retained; calls are refused below 20 %. */
-#define RETAIN_ABOVE_PCT 30
 /* A wait has one of so many lengths: there are few deadline lists. */
 #define STEPS 16u
-
-static void charge(struct mt_down *d, int64_t more)
-{
-	d->retained = (uint32_t)(d->retained + more);
-	if (mt_likely(d->s))
-		mt_stream_touch(d->s);
-}
-
-void mt_again_drop(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	struct mt_chain *c = &mt_exchange_side(p, ex)->retained;
-	struct mt_down *d;
-
-	ex->retained = false;
-	if (mt_likely(c->len == 0))
-		return;
-	d = mt_exchange_down(p, ex);
-	if (d)
-		charge(d, -(int64_t)c->truesize);
-	mt_chain_free(c);
-}
 
 void mt_again_unit(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -60,39 +32,9 @@ void mt_again_unit(struct mt_proxy *p, struct mt_exchange *ex)
 mt_noinline void mt_again_ended(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (ex->retained)
-		mt_again_drop(p, ex);
+		mt_retained_drop(p, ex);
 	if (ex->budgeted)
 		mt_again_unit(p, ex);
-}
-
-/* Copies the request into buffers. */
-static mt_noinline bool retain_long(
-	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_chain *to)
-{
-	const struct mt_ledger *l = p->mirror.ledger;
-
-	if (ex->req.len > LONGEST || p->free_pct < RETAIN_ABOVE_PCT ||
-		(l && mt_ledger_full(l, MT_CLASS_RETAINED)))
-		return false;
-	if (mt_chain_copy(&ex->req, 0, ex->req.len, to, p->pools)) {
-		mt_chain_free(to);
-		return false;
-	}
-	charge(mt_exchange_down(p, ex), to->truesize);
-	return true;
-}
-
-static bool retain(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_exchange_side *side)
-{
-	if (ex->in_message)
-		return false;
-	if (ex->req.len > sizeof(side->bytes)) {
-		side->n_bytes = 0;
-		return retain_long(p, ex, &side->retained);
-	}
-	side->n_bytes = (uint16_t)ex->req.len;
-	mt_chain_read(&ex->req, 0, side->bytes, side->n_bytes);
-	return true;
 }
 
 void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
@@ -101,14 +43,12 @@ void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (ex->retained || ex->oneway)
 		return;
-	if (mt_unlikely(!retain(p, ex, side))) {
+	if (mt_unlikely(!mt_retained_keep(p, ex))) {
 		mt_count(p->counters, MT_PROXY_retry_disarmed);
 		return;
 	}
-	side->msg = ex->msg;
 	side->until = ex->deadline.at;
 	side->attempts = 0;
-	ex->retained = ex->side = true;
 }
 
 /* On a connection without ids, its late reply must not be taken for that of another call. */
@@ -206,7 +146,7 @@ mt_noinline bool mt_again_later(
 	const struct mt_retry *retry = policy_of(p, ex, why);
 
 	if (!retry || !take_unit(p, ex)) {
-		mt_again_drop(p, ex);
+		mt_retained_drop(p, ex);
 		return false;
 	}
 	wait_for_next(p, ex, retry, what);
@@ -247,17 +187,6 @@ bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 	return true;
 }
 
-/* The bytes of the next attempt. 0 or -ENOMEM. */
-static int restore(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
-
-	ex->msg = side->msg;
-	if (side->n_bytes)
-		return mt_chain_write(&ex->req, p->pools, side->bytes, side->n_bytes);
-	return mt_chain_copy(&side->retained, 0, side->retained.len, &ex->req, p->pools);
-}
-
 void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
@@ -272,7 +201,7 @@ void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, side->what, mt_local_reply_str(side->what));
 		return;
 	}
-	if (restore(p, ex)) {
+	if (mt_retained_restore(p, ex)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 		return;

@@ -9,19 +9,14 @@
  *   endpoints are chosen and authorized while the view shows the call and its caller. Then the
  *   changes are written into the message, the bytes are copied and the call is sent. If it was given
  *   to an endpoint, the copies are sent, to the endpoints already chosen.
- * - Limits: mirror_max and mirror_bytes in total, the ledger's share of *retained* for copies that
- *   wait for a connection (charged as a sum), and none below 30 % free data mbufs. The slab of
- *   exchanges has extra places for copies. All copies wait in one bucket of an endpoint's queue
- *   (queue.c), as those of one client.
+ * - Limits: those of retained requests (retained.c), and mirror_max and mirror_bytes in total. The
+ *   slab of exchanges has extra places for copies. All copies wait in one bucket of an endpoint's
+ *   queue (queue.c), as those of one client.
  * - End: by their deadline or with their connection, like any call. mt_proxy_idle() does not wait
  *   for them. They are part of a worker's image.
  */
 #include "call/mt_call_priv.h"
 
-/* Longer calls are not copied. */
-#define LONGEST 65536u
-/* Below this share of free data mbufs none is made; calls are refused below 20 %. */
-#define COPY_ABOVE_PCT 30
 /* Time-out of a copy, at most, if neither route nor service has one. */
 #define PATIENCE_MS 15000u
 
@@ -44,13 +39,13 @@ void mt_mirror_ended(struct mt_proxy *p, const struct mt_exchange *copy)
 void mt_mirror_holds(struct mt_proxy *p, int32_t more)
 {
 	p->mirror.waits += (uint64_t)(int64_t)more;
-	if (p->mirror.ledger)
-		mt_ledger_add(p->mirror.ledger, MT_CLASS_RETAINED, more);
+	if (p->ledger)
+		mt_ledger_add(p->ledger, MT_CLASS_RETAINED, more);
 }
 
 void mt_proxy_attach_ledger(struct mt_proxy *p, struct mt_ledger *l)
 {
-	p->mirror.ledger = l;
+	p->ledger = l;
 }
 
 uint64_t mt_proxy_copies_waiting(const struct mt_proxy *p)
@@ -107,14 +102,11 @@ static bool may_copy(
 	const struct mt_proxy *p, const struct mt_exchange *ex, enum mt_proxy_outcome *why)
 {
 	*why = MT_PROXY_mirror_too_long;
-	if (ex->in_message || ex->msg.len > LONGEST)
+	if (!mt_retained_fits(ex))
 		return false;
 	*why = MT_PROXY_mirror_full;
-	if (p->mirror.ledger && mt_ledger_full(p->mirror.ledger, MT_CLASS_RETAINED))
-		return false;
 	return p->mirror.n < p->conf.mirror_max &&
-	       p->mirror.bytes + ex->req.len <= p->conf.mirror_bytes &&
-	       p->free_pct >= COPY_ABOVE_PCT;
+	       p->mirror.bytes + ex->req.len <= p->conf.mirror_bytes && mt_retained_has_room(p);
 }
 
 static const char *words_of(enum mt_proxy_outcome why)
@@ -178,7 +170,7 @@ static struct mt_exchange *copy_of(
 	struct mt_exchange *copy;
 	struct mt_chain req = {0};
 
-	if (mt_chain_copy(&ex->req, 0, ex->req.len, &req, p->pools))
+	if (mt_retained_copy(p, &ex->req, &req))
 		return NULL;
 	copy = mt_exchange_new_copy(p, ex);
 	if (!copy) {

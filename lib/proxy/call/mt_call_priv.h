@@ -25,9 +25,21 @@ static mt_inline void mt_call_view(
 	v->rnd = ex->rnd;
 }
 
-/* again.c */
+/* retained.c */
+/* True if the request is complete, and short enough to be retained. */
+bool mt_retained_fits(const struct mt_exchange *ex);
+/* True if memory for retained requests is left. */
+bool mt_retained_has_room(const struct mt_proxy *p);
+/* Appends the bytes of a request to another chain. 0 or -ENOMEM. */
+int mt_retained_copy(struct mt_proxy *p, const struct mt_chain *from, struct mt_chain *to);
+/* Retains the request of an exchange with a client. False: it does not fit, or memory is short. */
+bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex);
+/* Gives the exchange the retained request; its `req` must be empty. 0 or -ENOMEM. */
+int mt_retained_restore(struct mt_proxy *p, struct mt_exchange *ex);
 /* Frees the retained request, so that the retry policy allows no further attempt. */
-void mt_again_drop(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_retained_drop(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* again.c */
 /* Retains the request, if its retry policy and memory allow that. */
 void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex);
 /*

@@ -138,7 +138,7 @@ struct mt_exchange {
 	bool waited_verdict; /* it has waited so before */
 	bool must_change;    /* must not be sent without its metadata changes */
 	bool changes_kept;   /* mt_exchange_side.overlay has changes (overlay.c) */
-	bool retained;	     /* mt_exchange_side has the request (again.c) */
+	bool retained;	     /* mt_exchange_side has the request (retained.c) */
 	bool budgeted;	     /* it has a unit of mt_exchange_side.budget (again.c) */
 	bool unacked;	     /* its attempt is UNACKED, or was until its connection ended */
 	bool in_message;     /* the client is still sending this request */
@@ -215,7 +215,7 @@ struct mt_exchange_side {
 	/* Waits for an external authorization decision (ext_authz.c), else for its token. */
 	bool asks;
 	uint32_t verdict_bytes;
-	/* With mt_exchange.retained (again.c): */
+	/* With mt_exchange.retained (retained.c, again.c): */
 	uint8_t attempts; /* by the retry policy, so far */
 	uint8_t what; /* BACKOFF: enum mt_local_reply if its route or cluster is removed meanwhile */
 	uint64_t until;	  /* ns: the end of the call's time-out */
@@ -234,9 +234,8 @@ struct mt_exchange_side {
 struct mt_mirror {
 	uint32_t n;	/* under way */
 	uint64_t bytes; /* truesize of the copies when they were made */
-	uint64_t waits; /* truesize of the copies that wait for a connection */
-	/* Charged with `waits`, because no connection is; NULL: none. */
-	struct mt_ledger *ledger;
+	/* Truesize of the copies that wait for a connection; charged to mt_proxy.ledger. */
+	uint64_t waits;
 	struct mt_endpoint ep; /* endpoint of the copy that runs */
 	uint64_t ask_at;       /* ns: when an on-demand cluster may be requested again */
 };

@@ -60,7 +60,7 @@ static void refuse_retries(struct mt_proxy *p, struct mt_exchange *ex)
 	if (ex->state == MT_EX_BACKOFF)
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too much of memory is kept for retries");
 	else
-		mt_again_drop(p, ex);
+		mt_retained_drop(p, ex);
 }
 
 /* Refuses something of each call of a client. Other calls and the connection go on. */

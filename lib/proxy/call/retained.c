@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Retained requests: bytes of a request that are kept apart from those that are sent, because ids
+ * and the changes of an endpoint's policies are written in place, and TCP frees what is
+ * acknowledged. They have the changes of filters and route. A call keeps them for further attempts
+ * (again.c); a mirrored copy gets such bytes as its own (mirror.c).
+ * - Only complete requests of at most 64 KiB are retained.
+ * - Short ones are in mt_exchange_side, which has room for them. Buffers of longer ones are charged
+ *   to the client (MT_CLASS_RETAINED), those of copies that wait for a connection as a sum. If memory
+ *   is short, or the class has used up its share, nothing is retained.
+ */
+#include "call/mt_call_priv.h"
+
+/* Longer requests are not retained. */
+#define LONGEST 65536u
+/* Below this share of free data mbufs none is retained; calls are refused below 20 %. */
+#define RETAIN_ABOVE_PCT 30
+
+bool mt_retained_fits(const struct mt_exchange *ex)
+{
+	return !ex->in_message && ex->req.len <= LONGEST;
+}
+
+bool mt_retained_has_room(const struct mt_proxy *p)
+{
+	return p->free_pct >= RETAIN_ABOVE_PCT &&
+	       !(p->ledger && mt_ledger_full(p->ledger, MT_CLASS_RETAINED));
+}
+
+int mt_retained_copy(struct mt_proxy *p, const struct mt_chain *from, struct mt_chain *to)
+{
+	return mt_chain_copy(from, 0, from->len, to, p->pools);
+}
+
+static void charge(struct mt_down *d, int64_t more)
+{
+	d->retained = (uint32_t)(d->retained + more);
+	if (mt_likely(d->s))
+		mt_stream_touch(d->s);
+}
+
+/* Copies the request into buffers. */
+static mt_noinline bool keep_long(
+	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_chain *to)
+{
+	if (!mt_retained_has_room(p) || mt_retained_copy(p, &ex->req, to))
+		return false;
+	charge(mt_exchange_down(p, ex), to->truesize);
+	return true;
+}
+
+bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
+
+	if (!mt_retained_fits(ex))
+		return false;
+	side->n_bytes = 0;
+	if (ex->req.len > sizeof(side->bytes)) {
+		if (!keep_long(p, ex, &side->retained))
+			return false;
+	} else {
+		side->n_bytes = (uint16_t)ex->req.len;
+		mt_chain_read(&ex->req, 0, side->bytes, side->n_bytes);
+	}
+	side->msg = ex->msg;
+	ex->retained = ex->side = true;
+	return true;
+}
+
+void mt_retained_drop(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_chain *c = &mt_exchange_side(p, ex)->retained;
+	struct mt_down *d;
+
+	ex->retained = false;
+	if (mt_likely(c->len == 0))
+		return;
+	d = mt_exchange_down(p, ex);
+	if (d)
+		charge(d, -(int64_t)c->truesize);
+	mt_chain_free(c);
+}
+
+int mt_retained_restore(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
+
+	ex->msg = side->msg;
+	if (side->n_bytes)
+		return mt_chain_write(&ex->req, p->pools, side->bytes, side->n_bytes);
+	return mt_retained_copy(p, &side->retained, &ex->req);
+}
