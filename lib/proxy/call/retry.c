@@ -254,7 +254,7 @@ struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt
 	retry_waiting(p, u);
 	mt_stream_end(s, &end);
 	take_all(p, u, s, &end, &e);
-	abort = how == MT_UP_END_ABORT || !mt_list_empty(&e.repeat);
+	abort = how == MT_UP_END_ABORT || !mt_list_empty(&e.repeat) || !mt_list_empty(&e.unread);
 	if (how == MT_UP_END_DETACH && !abort && !end.fin)
 		let_go(&e);
 	lost.any = !mt_list_empty(&e.lost) || !mt_list_empty(&e.unread);

@@ -276,6 +276,27 @@ static void test_not_for_ever(void)
 	over(c, 2);
 }
 
+/*
+ * The same with connections that the server ends by FIN, so that bytes could still be sent on them.
+ * Each is aborted, because the client is told that its call failed.
+ */
+static void test_given_up_is_aborted(void)
+{
+	struct fake_conn *c, *s = second_call(CONFIG_SAFE, &c);
+
+	for (uint32_t n = 0; n < 3; n++) {
+		lab_fin(s);
+		s->end.quiet = true;
+		lab_advance(100 * MT_MSEC);
+		CU_ASSERT_TRUE(s->aborted);
+		s = lab_server(0);
+		if (s)
+			lab_connect(s);
+	}
+	lost(c, 2);
+	over(c, 2);
+}
+
 /* The server resets the connection; it has read nothing of the last call. */
 static void reset_unread(struct fake_conn *s)
 {
@@ -557,8 +578,9 @@ const struct mt_test retry_tests[] = {{"crosses the end", test_crosses_the_end},
 	{"not known for long", test_not_known_for_long}, {"may have run", test_may_have_run},
 	{"one of two", test_one_of_two}, {"inside a long reply", test_inside_a_long_reply},
 	{"never transmitted", test_never_transmitted}, {"strict", test_strict},
-	{"not for ever", test_not_for_ever}, {"fresh the second time", test_fresh_the_second_time},
-	{"no fresh one", test_no_fresh_one}, {"keeps its route", test_keeps_its_route},
-	{"its route is gone", test_route_is_gone}, {"half a long one", test_half_a_long_one},
-	{"nobody waits", test_nobody_waits}, {"idle limit is learnt", test_idle_limit_is_learnt},
+	{"not for ever", test_not_for_ever}, {"given up is aborted", test_given_up_is_aborted},
+	{"fresh the second time", test_fresh_the_second_time}, {"no fresh one", test_no_fresh_one},
+	{"keeps its route", test_keeps_its_route}, {"its route is gone", test_route_is_gone},
+	{"half a long one", test_half_a_long_one}, {"nobody waits", test_nobody_waits},
+	{"idle limit is learnt", test_idle_limit_is_learnt},
 	{"restart is no idle limit", test_restart_is_no_idle_limit}, {0}};
