@@ -237,6 +237,8 @@ struct mt_codec {
 	uint64_t id_min, id_max;
 	/* Servers never half-close: after their FIN they read nothing that we send. */
 	bool whole_close;
+	/* Servers execute a call only when they have its last byte. */
+	bool executes_whole;
 	/*
 	 * Clients never half-close: a client that has sent FIN reads no reply, so its FIN ends the
 	 * calls that wait for one.

@@ -203,6 +203,7 @@ const struct mt_codec mt_codec_awesomerpc = {
 	.correlation_mux = MT_CORR_SAFE,
 	.max_message = MAX_MESSAGE,
 	.whole_close = true,
+	.executes_whole = true,
 	.id_min = 4096,
 	.id_max = UINT32_MAX,
 	.method_key = {.name = "cmd", .len = 3, .id = 0, .hash = MT_KEY_HASH("cmd")},

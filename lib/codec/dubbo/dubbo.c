@@ -169,6 +169,7 @@ const struct mt_codec mt_codec_dubbo = {
 	.id_min = 4096,
 	.id_max = INT64_MAX,
 	.whole_close = true,
+	.executes_whole = true,
 	.client_whole_close = true,
 	.heartbeat_s = 60,
 	.service_key = "interface",

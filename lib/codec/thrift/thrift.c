@@ -47,6 +47,7 @@ const struct mt_codec mt_codec_thrift = {
 	.correlation_mux = MT_CORR_SAFE,
 	.ordered_replies = true,
 	.whole_close = true,
+	.executes_whole = true,
 	.client_whole_close = true,
 	.max_message = THRIFT_MAX_MESSAGE,
 	/* Four bytes as a varint, and positive as an i32. */

@@ -125,10 +125,6 @@ static void wait_for_next(struct mt_proxy *p, struct mt_exchange *ex, const stru
 	if (ex->pending)
 		mt_exchange_waits_no_more(p, ex);
 	mt_chain_free(&ex->req);
-	/* The endpoint's policies decide again: their changes are not in the retained request. */
-	ex->asked = 0;
-	if (ex->token)
-		mt_tokens_drop(p, ex);
 	mt_exchange_becomes(ex, MT_EX_BACKOFF);
 	side->attempts++;
 	side->what = (uint8_t)what;

@@ -86,6 +86,10 @@ int mt_retained_restore(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
 
+	/* The endpoint's policies decide again, because these bytes are without their changes. */
+	ex->asked = 0;
+	if (ex->token)
+		mt_tokens_drop(p, ex);
 	ex->msg = side->msg;
 	if (side->n_bytes)
 		return mt_chain_write(&ex->req, p->pools, side->bytes, side->n_bytes);

@@ -2,9 +2,10 @@
 /*
  * Decides about the calls on a server connection that ends. Calls that the server's application has
  * provably not read (mt_stream_unread()) are sent again in every protocol: first on any connection,
- * then on an unused one. Their bytes are copied out of the old connection's send queue. It is
- * aborted before they are sent again, so that no call can run twice. All other calls may have run,
- * so their clients get a local reply.
+ * then on an unused one. Their bytes are copied out of the old connection's send queue. If TCP has
+ * freed a part of them, because the server's TCP has acknowledged that part, they are the retained
+ * ones (retained.c). The connection is aborted before they are sent again, so that no call can run
+ * twice. All other calls may have run, so their clients get a local reply.
  */
 #include "mt_mutant.h"
 #include "call/mt_call_priv.h"
@@ -29,10 +30,12 @@ static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 		return FATE_RETRY;
 	case MT_UNREAD_IF_WHOLE_CLOSE:
 		return codec->whole_close ? FATE_RETRY : FATE_LOST;
+	case MT_UNREAD_IN_PART:
+		/* TCP has freed the part that may have been read. */
+		return codec->executes_whole && mt_attempt_exchange(a)->retained ? FATE_RETRY
+										 : FATE_LOST;
 	case MT_UNREAD_UNKNOWN:
 		break;
-	default:
-		return FATE_LOST; /* TCP has freed the acknowledged part */
 	}
 	if (!p->conf.unread_strict && e->fin && !e->reset && !e->quiet &&
 		e->pos.acked <= a->first && (codec->whole_close || e->resent <= a->first))
@@ -41,15 +44,18 @@ static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 }
 
 /*
- * Moves the call's bytes back to its exchange. False: TCP has not all of them, it was sent too
- * often, or it is sent once only.
+ * Gives the exchange its request again. False: neither TCP has all of its bytes nor is it retained,
+ * it was sent too often, or it is sent once only.
  */
-static bool take_back(const struct mt_stream *s, const struct mt_attempt *a)
+static bool take_back(struct mt_proxy *p, const struct mt_stream *s, const struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(a);
 
-	return ex->retries < RETRIES && mt_call_rules_of(ex)->sent_again &&
-	       mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0;
+	if (ex->retries >= RETRIES || !mt_call_rules_of(ex)->sent_again)
+		return false;
+	if (mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0)
+		return true;
+	return ex->retained && mt_retained_restore(p, ex) == 0;
 }
 
 /* Position of a walk over the attempts that are outstanding on a connection. */
@@ -141,7 +147,7 @@ static void take_all(struct mt_proxy *p, struct mt_up *u, const struct mt_stream
 			     mt_mutant(MT_MUTANT_retried_after_sent);
 		struct mt_list *to = again ? &out->unread : &out->lost;
 
-		leave(p, u, a, again && take_back(s, a) ? &out->repeat : to);
+		leave(p, u, a, again && take_back(p, s, a) ? &out->repeat : to);
 	}
 }
 

@@ -119,6 +119,40 @@ static void test_lost(void)
 	}
 }
 
+/*
+ * The server's TCP has a part of the call, and resets the rest: the server cannot have run it. The
+ * retained request is sent again, which needs no attempt of the policy. Of other protocols such a
+ * call may have run.
+ */
+static void test_part_acknowledged(void)
+{
+	static const uint32_t lens[] = {LEN, 60000};
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(lens); i++) {
+		bool whole = i < MT_ARRAY_LEN(lens);
+		struct fake_conn *s;
+
+		start(whole ? SAFE : SERIAL, 1,
+			(struct mt_retry){.on = MT_RETRY_UNSENT,
+				.attempts = 2,
+				.base_ms = 25,
+				.max_ms = 250});
+		len = lens[i % MT_ARRAY_LEN(lens)];
+		scene_send_request(client, 'Q', 1, len);
+		s = scene_connected_server(0);
+		lab_take(s, scene_buf, len / 2);
+		s->end.reset_ack = true;
+		s->end.reset_acked = s->end.pos.acked;
+		lab_close(s, MT_CLOSE_RESET);
+		if (whole)
+			answered(1);
+		else
+			is_told(MT_REPLY_CONN_LOST);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), whole);
+		stop(0);
+	}
+}
+
 static void test_attempts_are_bounded(void)
 {
 	start(SAFE, 1,
@@ -545,6 +579,7 @@ static void test_long_error(void)
 }
 
 const struct mt_test again_tests[] = {{"read and lost", test_lost},
+	{"part acknowledged", test_part_acknowledged},
 	{"attempts are bounded", test_attempts_are_bounded}, {"back-off", test_back_off},
 	{"another host", test_other_host}, {"the time of a try", test_time_of_a_try},
 	{"without ids", test_serial}, {"unsent", test_unsent}, {"in vain", test_ends_in_vain},

@@ -265,6 +265,7 @@ static const struct mt_error_class classes[] = {
 
 const struct mt_codec toy_codec = {.name = "toy",
 	.whole_close = true,
+	.executes_whole = true,
 	.correlation = MT_CORR_SAFE,
 	.correlation_mux = MT_CORR_SAFE,
 	.heartbeat_s = 30,
