@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The image as a whole, and pointers. */
-#include "mt_image.h"
+#include "mt_image_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include <xxhash.h>
 
 #define MAGIC	0x6567616d69746d00ull /* "\0mtimage" in memory */
-#define VERSION 1u
+#define VERSION 2u
 
 /* At the start of the bytes. */
 struct head {
@@ -26,6 +26,7 @@ void mt_image_fail(struct mt_image *im, int error, const char *why)
 		return;
 	im->error = error;
 	im->why = why;
+	mt_image_shared_free(im);
 }
 
 static void blank(struct mt_image *im, bool loading)
@@ -90,6 +91,7 @@ int mt_image_end(struct mt_image *im)
 {
 	if (im->at != im->len)
 		mt_image_fail(im, -EINVAL, "the image holds more than is read of it");
+	mt_image_shared_free(im);
 	return im->error;
 }
 
@@ -98,6 +100,7 @@ void mt_image_free(struct mt_image *im)
 	if (!im->loading)
 		free(im->bytes);
 	im->bytes = NULL;
+	mt_image_shared_free(im);
 }
 
 /* ---- pointers -------------------------------------------------------------------------------- */

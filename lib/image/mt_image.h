@@ -15,7 +15,8 @@
  *   worker's memory areas (mt_image_space(): a slab, struct mt_proxy, struct mt_tcp) and an offset
  *   in it.
  * - Buffers: their bytes in order, each at its old offset in a buffer of the same pool; a pointer
- *   into a chain as its number in the chain.
+ *   into a chain as its number in the chain. Bytes that chains share are saved once, and shared
+ *   again after loading.
  * - The user of a stream: the number of the library's vtable; the context is the new worker's.
  * - A configuration: the version of its snapshot. Its parts: their position in it; a service: its
  *   index.
@@ -67,6 +68,12 @@ struct mt_image {
 		void *ctx;
 	} users[MT_IMAGE_USERS];
 	uint32_t n_users;
+	/* Views of buffers that chains share, by number - 1 (shared.c). */
+	struct mt_image_shared {
+		struct mt_image_view *views;
+		uint32_t n, room;
+		uint32_t *table; /* saving: hash table of numbers */
+	} shared;
 };
 
 /* Starts an empty image, to save into it. */
@@ -126,8 +133,8 @@ void mt_image_list(struct mt_image *im, struct mt_list *l);
 void mt_image_stream_user(struct mt_image *im, struct mt_stream *s);
 
 /*
- * The bytes, marks and known checksums of a chain, buffer by buffer. A loaded chain does not share
- * memory with others.
+ * The bytes, marks and known checksums of a chain, buffer by buffer. It shares memory after loading
+ * with those chains that it has shared it with.
  */
 void mt_image_chain(struct mt_image *im, struct mt_chain *c);
 /* *m: one of the buffers of the chain, or NULL. The chain must be loaded already. */

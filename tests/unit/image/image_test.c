@@ -222,6 +222,87 @@ static void as_it_was(void)
 	all_back();
 }
 
+/* Two chains with one buffer, of which one has another buffer before: its bytes are in the image once. */
+static void shared_stays_shared(void)
+{
+	enum { LEN = 1500 };
+	struct room from, to;
+	struct node *a, *b;
+	struct mt_image im;
+	const char *why;
+	uint8_t bytes[LEN], *at;
+
+	memset(bytes, 'x', LEN);
+	room_init(&from);
+	a = node_new(&from, "");
+	b = node_new(&from, "g");
+	CU_ASSERT_EQUAL(mt_chain_write(&a->bytes, &pools, bytes, LEN), 0);
+	CU_ASSERT_EQUAL(mt_chain_clone(&a->bytes, LEN, &b->bytes, &pools), 0);
+	mt_link(b->bytes.tail)->mark = 7;
+	im = saved_image(&from);
+	at = memmem(im.bytes, im.len, bytes, LEN);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	CU_ASSERT_PTR_NULL(memmem(at + LEN, im.len - (size_t)(at + LEN - im.bytes), bytes, LEN));
+	room_fini(&from);
+	CU_ASSERT_EQUAL_FATAL(loaded(&to, &im, &why), 0);
+	a = mt_slab_at(&to.nodes, 0);
+	b = mt_slab_at(&to.nodes, 1);
+	CU_ASSERT_EQUAL(a->bytes.len, LEN);
+	CU_ASSERT_EQUAL(b->bytes.len, LEN + 1);
+	CU_ASSERT_EQUAL(b->bytes.segs, 2);
+	CU_ASSERT_PTR_EQUAL(mt_link_data(a->bytes.head), mt_link_data(b->bytes.tail));
+	CU_ASSERT_EQUAL(memcmp(mt_link_data(b->bytes.tail), bytes, LEN), 0);
+	CU_ASSERT_EQUAL(a->bytes.truesize, mt_buf_truesize(a->bytes.head));
+	CU_ASSERT_FALSE(mt_buf_writable(a->bytes.head));
+	CU_ASSERT_EQUAL(mt_link(b->bytes.tail)->mark, 7);
+	mt_chain_free(&a->bytes);
+	CU_ASSERT_EQUAL(memcmp(mt_link_data(b->bytes.tail), bytes, LEN), 0);
+	room_fini(&to);
+	mt_image_free(&im);
+	all_back();
+}
+
+/* Many, so that the table of what is shared grows. */
+static void many_shared(void)
+{
+	enum { LEN = 400, N = 300 };
+	struct room from, to;
+	struct node *a, *b;
+	struct mt_image im;
+	const struct rte_mbuf *x, *y;
+	const char *why;
+
+	room_init(&from);
+	a = node_new(&from, "");
+	b = node_new(&from, "");
+	for (uint32_t i = 0; i < N; i++) {
+		struct rte_mbuf *m = mt_buf_data(&pools);
+
+		memcpy(rte_pktmbuf_mtod(m, void *), &i, sizeof(i));
+		mt_chain_append(&a->bytes, m, m->data_off, LEN);
+	}
+	CU_ASSERT_EQUAL(mt_chain_clone(&a->bytes, N * LEN, &b->bytes, &pools), 0);
+	im = saved_image(&from);
+	CU_ASSERT_TRUE(im.len < 2 * N * LEN);
+	room_fini(&from);
+	CU_ASSERT_EQUAL_FATAL(loaded(&to, &im, &why), 0);
+	a = mt_slab_at(&to.nodes, 0);
+	b = mt_slab_at(&to.nodes, 1);
+	y = b->bytes.head;
+	for (x = a->bytes.head; x && y; x = mt_link(x)->next, y = mt_link(y)->next)
+		CU_ASSERT_PTR_EQUAL(mt_link_data(x), mt_link_data(y));
+	CU_ASSERT_PTR_NULL(y);
+	for (uint32_t i = 0; i < N; i++) {
+		uint32_t is;
+
+		mt_chain_read(&b->bytes, i * LEN, &is, sizeof(is));
+		CU_ASSERT_EQUAL(is, i);
+	}
+	room_fini(&to);
+	mt_image_free(&im);
+	all_back();
+}
+
 /* ---- what is refused ---------------------------------------------------------------------------- */
 
 static void damaged(void)
@@ -370,6 +451,8 @@ static void no_buffers(void)
 
 static const struct mt_test tests[] = {
 	{"comes back as it was", as_it_was},
+	{"what is shared stays shared", shared_stays_shared},
+	{"much is shared", many_shared},
 	{"a damaged one is refused", damaged},
 	{"one that is cut short is refused", cut_short},
 	{"a garbled one does no harm", garbled},
