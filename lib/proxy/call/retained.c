@@ -6,13 +6,18 @@
  * (again.c); a mirrored copy gets such bytes as its own (mirror.c).
  * - Only complete requests of at most 64 KiB are retained.
  * - Short ones are in mt_exchange_side, which has room for them. Buffers of longer ones are charged
- *   to the client (MT_CLASS_RETAINED), those of copies that wait for a connection as a sum. If memory
- *   is short, or the class has used up its share, nothing is retained.
+ *   to the client (MT_CLASS_RETAINED), those of copies that wait for a connection as a sum. If
+ *   memory is short, or the class has used up its share, nothing is retained.
+ * - Requests above 1,400 B share the buffers of the request that is sent, which are not written any
+ *   more then: a changed id or prefix is in a copy of the first bytes. Each of them is charged the
+ *   whole buffers. Requests with mostly empty buffers are copied, so that they pin less.
  */
 #include "call/mt_call_priv.h"
 
 /* Longer requests are not retained. */
 #define LONGEST 65536u
+/* Up to this length a copy costs no more than a clone (docs/design.md, section 4). */
+#define SHARE_FROM 1400u
 /* Below this share of free data mbufs none is retained; calls are refused below 20 %. */
 #define RETAIN_ABOVE_PCT 30
 
@@ -27,8 +32,17 @@ bool mt_retained_has_room(const struct mt_proxy *p)
 	       !(p->ledger && mt_ledger_full(p->ledger, MT_CLASS_RETAINED));
 }
 
+/* True if a clone is cheaper than a copy, and at most half of the headers' pool is in use. */
+static bool is_shared(const struct mt_pools *b, const struct mt_chain *c)
+{
+	return c->len > SHARE_FROM && c->truesize / MT_COMPACT_RATIO <= c->len &&
+	       b->ctrl_free >= b->ctrl_total / 2;
+}
+
 int mt_retained_copy(struct mt_proxy *p, const struct mt_chain *from, struct mt_chain *to)
 {
+	if (is_shared(p->pools, from))
+		return mt_chain_clone(from, from->len, to, p->pools);
 	return mt_chain_copy(from, 0, from->len, to, p->pools);
 }
 

@@ -153,6 +153,44 @@ static void test_part_acknowledged(void)
 	}
 }
 
+static uint32_t buffers_in_use(void)
+{
+	mt_pools_sample(&lab.pools);
+	return lab.pools.data_total - lab.pools.data_free;
+}
+
+/*
+ * A long request is not copied: what is retained shares its buffers. The id of an attempt is not
+ * in the bytes of the next one.
+ */
+static void test_long_ones_share_buffers(void)
+{
+	static uint8_t first[20000], second[20000];
+	struct fake_conn *s;
+	uint32_t before;
+
+	start(SAFE, 1,
+		(struct mt_retry){
+			.on = MT_RETRY_LOST, .attempts = 1, .base_ms = 25, .max_ms = 250});
+	before = buffers_in_use();
+	len = sizeof(first);
+	scene_send_request(client, 'Q', 1, len);
+	CU_ASSERT_TRUE(buffers_in_use() - before <= sizeof(first) / 2048 + 2);
+	CU_ASSERT_TRUE(lab_holds(client).of[MT_CLASS_RETAINED] >= sizeof(first));
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(lab_take(s, first, len), len);
+	lab_close(s, MT_CLOSE_RESET);
+	lab_advance(26 * MT_MSEC);
+	s = scene_connected_server(lab_n_servers() - 1);
+	CU_ASSERT_EQUAL(lab_take(s, second, len), len);
+	CU_ASSERT_EQUAL(memcmp(first, second, 8), 0);
+	CU_ASSERT_NOT_EQUAL(memcmp(first + 8, second + 8, 8), 0);
+	CU_ASSERT_EQUAL(memcmp(first + 16, second + 16, len - 16), 0);
+	scene_answer(s, toy_parse(second, len).id, 7, LEN);
+	CU_ASSERT_EQUAL(scene_next_sent(client).id, 1);
+	stop(1);
+}
+
 static void test_attempts_are_bounded(void)
 {
 	start(SAFE, 1,
@@ -580,6 +618,7 @@ static void test_long_error(void)
 
 const struct mt_test again_tests[] = {{"read and lost", test_lost},
 	{"part acknowledged", test_part_acknowledged},
+	{"long ones share buffers", test_long_ones_share_buffers},
 	{"attempts are bounded", test_attempts_are_bounded}, {"back-off", test_back_off},
 	{"another host", test_other_host}, {"the time of a try", test_time_of_a_try},
 	{"without ids", test_serial}, {"unsent", test_unsent}, {"in vain", test_ends_in_vain},
