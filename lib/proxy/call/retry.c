@@ -22,23 +22,33 @@ struct ended {
 	struct mt_list sent;   /* one-way; acknowledged, or the transport still delivers them */
 };
 
+/*
+ * True if the call can be sent again although the server has a part of it: the server needs all of
+ * it, and it is retained, because TCP has freed that part.
+ */
+static bool needs_last(const struct mt_codec *codec, const struct mt_attempt *a)
+{
+	return codec->executes_whole && mt_attempt_exchange(a)->retained;
+}
+
 static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 	const struct mt_stream_end *e, const struct mt_attempt *a)
 {
+	/* The server must not have this byte. */
+	uint64_t key = needs_last(codec, a) ? a->last - 1 : a->first;
+
 	switch (mt_up_unread(p, e, a->first, a->last)) {
 	case MT_UNREAD_PROVEN:
 		return FATE_RETRY;
 	case MT_UNREAD_IF_WHOLE_CLOSE:
 		return codec->whole_close ? FATE_RETRY : FATE_LOST;
 	case MT_UNREAD_IN_PART:
-		/* TCP has freed the part that may have been read. */
-		return codec->executes_whole && mt_attempt_exchange(a)->retained ? FATE_RETRY
-										 : FATE_LOST;
+		return needs_last(codec, a) ? FATE_RETRY : FATE_LOST;
 	case MT_UNREAD_UNKNOWN:
 		break;
 	}
-	if (!p->conf.unread_strict && e->fin && !e->reset && !e->quiet &&
-		e->pos.acked <= a->first && (codec->whole_close || e->resent <= a->first))
+	if (!p->conf.unread_strict && e->fin && !e->reset && !e->quiet && e->pos.acked <= key &&
+		(codec->whole_close || e->resent <= key))
 		return FATE_NOT_KNOWN;
 	return FATE_LOST;
 }

@@ -120,16 +120,16 @@ static void test_lost(void)
 }
 
 /*
- * The server's TCP has a part of the call, and resets the rest: the server cannot have run it. The
- * retained request is sent again, which needs no attempt of the policy. Of other protocols such a
- * call may have run.
+ * The server's TCP has a part of the call, and resets the rest, perhaps after a FIN: the server
+ * cannot have run it. The retained request is sent again, which needs no attempt of the policy. Of
+ * other protocols such a call may have run.
  */
 static void test_part_acknowledged(void)
 {
 	static const uint32_t lens[] = {LEN, 60000};
 
-	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(lens); i++) {
-		bool whole = i < MT_ARRAY_LEN(lens);
+	for (size_t i = 0; i < 4 * MT_ARRAY_LEN(lens); i++) {
+		bool whole = i < 2 * MT_ARRAY_LEN(lens), fin = i / MT_ARRAY_LEN(lens) % 2;
 		struct fake_conn *s;
 
 		start(whole ? SAFE : SERIAL, 1,
@@ -141,7 +141,10 @@ static void test_part_acknowledged(void)
 		scene_send_request(client, 'Q', 1, len);
 		s = scene_connected_server(0);
 		lab_take(s, scene_buf, len / 2);
-		s->end.reset_ack = true;
+		if (fin)
+			lab_fin(s);
+		CU_ASSERT_EQUAL(s->detached, fin && !whole);
+		s->end.reset_ack = !fin;
 		s->end.reset_acked = s->end.pos.acked;
 		lab_close(s, MT_CLOSE_RESET);
 		if (whole)
