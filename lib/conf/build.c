@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TMP_LIMIT (2ull << 30)
+uint64_t mt_conf_memory = 2ull << 30;
 
 /* What is wrong is told of one object, and costs no other; a discovery service's is left out by its own name. */
 static void report(struct mt_build *b, enum mt_diag_severity severity, const struct mt_meta *meta,
@@ -329,11 +329,11 @@ struct mt_snapshot *mt_conf_compile(
 	size_t holds = (size_t)MT_MAX(c->o.workers, 1) * MT_CACHE_LINE;
 	int rc;
 
-	mt_region_init(&b.tmp, TMP_LIMIT);
+	mt_region_init(&b.tmp, mt_conf_memory);
 	b.snap = calloc(1, sizeof(*b.snap));
 	if (!b.snap)
 		return NULL;
-	mt_region_init(&b.snap->region, TMP_LIMIT);
+	mt_region_init(&b.snap->region, mt_conf_memory);
 	b.keep = &b.snap->region;
 	if (c->audit)
 		c->audit->n_rows = c->audit->n_gates = 0;

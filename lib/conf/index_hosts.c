@@ -50,17 +50,23 @@ bool mt_b_is_exported_to(
 	return is_exported(b, se, mt_b_client_ns(b, gateway_ns));
 }
 
+struct mt_exports mt_b_rule_exports(
+	const struct mt_build *b, const struct mt_exports *to, bool destination)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+
+	if (to->n || !c)
+		return *to;
+	return destination ? exports_of(c->rule_export, c->n_rule_export)
+			   : exports_of(c->route_export, c->n_route_export);
+}
+
 bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,
 	bool destination, const char *service_ns)
 {
-	const struct mt_mesh_config *c = b->model->mesh.config;
-	struct mt_exports unsaid = {0};
+	struct mt_exports e = mt_b_rule_exports(b, to, destination);
 
-	if (c && destination)
-		unsaid = exports_of(c->rule_export, c->n_rule_export);
-	else if (c)
-		unsaid = exports_of(c->route_export, c->n_route_export);
-	return mt_is_exported(to, &unsaid, meta->ns, mt_b_client_ns(b, service_ns));
+	return mt_is_exported(&e, &e, meta->ns, mt_b_client_ns(b, service_ns));
 }
 
 /* The first counts; of one rank, the older one, in whose order they come. */

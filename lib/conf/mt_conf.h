@@ -62,6 +62,8 @@ void mt_conf_serve(struct mt_conf *c, struct mt_service *s);
  * Lower in tests.
  */
 extern uint32_t mt_conf_instances;
+/* Most memory of a compilation, in bytes. Lower in tests. */
+extern uint64_t mt_conf_memory;
 
 /*
  * Checks the model and compiles it. Adds errors and warnings to `diags`, each with its object.

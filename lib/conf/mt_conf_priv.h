@@ -227,8 +227,6 @@ struct mt_host {
 		*joined; /* others of its namespace that have its host: their endpoints join */
 	uint32_t n_joined;
 	const struct mt_destination_rule *rule;
-	struct candidate **rules; /* all that are about it, while one is chosen */
-	uint32_t n_rules;
 	const struct mt_meta_router *router;
 	struct mt_host_routes bytes, messages; /* of ports that carry these */
 	bool router_used;		       /* some port follows it */
@@ -408,6 +406,9 @@ const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
 /* Whether clients of a Gateway in `gateway_ns` see the service. */
 bool mt_b_is_exported_to(
 	const struct mt_build *b, const struct mt_service_entry *se, const char *gateway_ns);
+/* exportTo of a DestinationRule, or of a document that routes: `to`, or the mesh's default. Empty: all. */
+struct mt_exports mt_b_rule_exports(
+	const struct mt_build *b, const struct mt_exports *to, bool destination);
 /* Whether clients of a service in `service_ns` see a DestinationRule, or a document that routes. */
 bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,
 	bool destination, const char *service_ns);

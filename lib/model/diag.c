@@ -225,21 +225,22 @@ void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	va_end(ap);
 }
 
-void mt_diag_host(struct mt_diags *d, const struct mt_meta *meta, const char *host)
+bool mt_diag_host(struct mt_diags *d, const struct mt_meta *meta, const char *host)
 {
 	struct mt_diag_owner *owner = owner_of_object(d, meta);
 	struct mt_diag_host *h;
 
 	if (!has_room_for_host(d, owner))
-		return;
+		return false;
 	h = mt_region_push(&d->region, (void **)&d->hosts, &d->n_hosts, sizeof(*d->hosts));
 	if (!h)
-		return;
+		return false;
 	h->object = meta->serial;
 	h->host = copy(d, host);
 	h->owner = owner;
 	if (owner)
 		owner->n_hosts++;
+	return true;
 }
 
 void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_severity severity)

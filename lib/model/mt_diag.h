@@ -165,8 +165,11 @@ void mt_diag_resource(struct mt_diags *d, enum mt_diag_severity severity,
 	const struct mt_meta *meta, const char *path, const char *remedy, const char *fmt, ...)
 	mt_printf(6, 7);
 
-/* Records one more host to which the object applies. */
-void mt_diag_host(struct mt_diags *d, const struct mt_meta *meta, const char *host);
+/*
+ * Records one more host to which the object applies. Returns false if the list is full for the
+ * object's owner; then it stays so until entries are removed.
+ */
+bool mt_diag_host(struct mt_diags *d, const struct mt_meta *meta, const char *host);
 
 /* Copies an entry of another list, with this severity. */
 void mt_diags_copy(struct mt_diags *d, const struct mt_diag *e, enum mt_diag_severity severity);

@@ -184,6 +184,34 @@ static void layers_of_rules(void)
 	}
 }
 
+/*
+ * Rules of one wildcard serve all hosts that they cover, but each client's namespace sees its own:
+ * a root rule that is exported to one namespace has no effect for services of another.
+ */
+static void rules_of_many_hosts(void)
+{
+#define HOST(name, ns)                                                                             \
+	IN("ServiceEntry", name, ns)                                                               \
+	"  hosts: [" name ".x]\n  resolution: STATIC\n  ports: [{number: 1, name: tcp}]\n"         \
+	"  endpoints: [{address: 198.51.100.1}]\n"
+	struct built b = build_in(NULL,
+		HOST("a", "x") HOST("b", "y") HOST("c", "z") RULE("r1", "istio-system", "*.x",
+			"one") "  exportTo: [x]\n" RULE("r2", "istio-system", "*.x",
+			"two") "  exportTo: [x, y]\n" RULE("own", "z", "*", "own")
+			RULE("far", "w", "*.x", "far"));
+
+	CU_ASSERT_TRUE(has_cluster(b.s, "outbound|1|one|a.x"));
+	CU_ASSERT_TRUE(has_cluster(b.s, "outbound|1|two|a.x"));
+	CU_ASSERT_FALSE(has_cluster(b.s, "outbound|1|one|b.x"));
+	CU_ASSERT_TRUE(has_cluster(b.s, "outbound|1|two|b.x"));
+	CU_ASSERT_TRUE(has_cluster(b.s, "outbound|1|own|c.x"));
+	CU_ASSERT_EQUAL(b.s->n_clusters, 7);
+	CU_ASSERT_EQUAL(b.diags.shadowed, 0);
+	CU_ASSERT_EQUAL(b.diags.inert, 1);
+	unbuild(&b);
+#undef HOST
+}
+
 #define POLICY "  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n"
 
 /*
@@ -236,6 +264,7 @@ const struct mt_test owners_tests[] = {
 	{"namespaces_do_not", namespaces_do_not},
 	{"who_sees_it", who_sees_it},
 	{"layers_of_rules", layers_of_rules},
+	{"rules_of_many_hosts", rules_of_many_hosts},
 	{"rules_join", rules_join},
 	{"routes_of_a_host", routes_of_a_host},
 	{0},

@@ -320,6 +320,55 @@ static void rules_of_one_host(void)
 	free(text);
 }
 
+/* Writes services s0.x.example to sN.x.example of namespace x. */
+static void put_hosts(FILE *f, int n)
+{
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"---\n" ISTIO("ServiceEntry", "s%d",
+				"x") "  hosts: [s%d.x.example]\n  resolution: STATIC\n"
+				     "  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"
+				     "  endpoints: [{address: 198.51.100.1}]\n",
+			i, i);
+}
+
+static void load(struct scene *sc, FILE *f, char **text)
+{
+	fclose(f);
+	scene_begin(sc);
+	scene_write(sc, "a.yaml", *text);
+	scene_load(sc);
+	free(*text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
+}
+
+/*
+ * Wildcard rules times hosts take the memory of their sum, whether the rules are joined for the
+ * hosts or are of a namespace without clients.
+ */
+static void rules_times_hosts(void)
+{
+	const uint64_t most = mt_conf_memory;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_hosts(f, 1000);
+	for (int i = 0; i < 2000; i++)
+		fprintf(f,
+			"---\n" ISTIO("DestinationRule", "d%d", "%s") "  host: '*.x.example'\n%s",
+			i, i % 2 ? "x" : "y",
+			i == 1999 ? "  subsets: [{name: v, labels: {v: v}}]\n" : "");
+	mt_conf_memory = 16u << 20;
+	load(&sc, f, &text);
+	mt_conf_memory = most;
+	CU_ASSERT_EQUAL(count(&sc, "x", MT_OBJECT_IN_FORCE), 2000);
+	CU_ASSERT_EQUAL(count(&sc, "y", MT_OBJECT_NO_EFFECT), 1000);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s999.x.example"), 1);
+	scene_end(&sc);
+}
+
 /* ---- diagnostics ----------------------------------------------------------------------------- */
 
 #define BROKEN(name, ns, host)                                                                     \
@@ -366,6 +415,7 @@ const struct mt_test shares_tests[] = {
 	{"services_times_workloads", services_times_workloads},
 	{"entries_times_workloads", entries_times_workloads},
 	{"rules_of_one_host", rules_of_one_host},
+	{"rules_times_hosts", rules_times_hosts},
 	{"more_messages_than_are_kept", more_messages_than_are_kept},
 	{0},
 };
