@@ -6,9 +6,14 @@
  * bytes the oldest VirtualService's counts, as there for TCP. Among equals the oldest counts. A
  * VirtualService that cannot be applied to a host's ports is refused and does not take them, so
  * that one compilation finds all that are wrong.
+ *
+ * A wildcard visits only hosts that are still free, so the work grows with VirtualServices and
+ * hosts, not with their product.
  */
+#include "mt_conf_host_order_priv.h"
 #include "mt_conf_unmatched_priv.h"
 
+#include "mt_share.h"
 #include "mt_sort.h"
 
 #include <netinet/in.h>
@@ -82,10 +87,14 @@ static bool for_mesh(const struct mt_virtual_service *vs)
 	return vs->n_gateways == 0;
 }
 
-/* Counts the hosts of one VirtualService that are here, and those of them that others have. */
+/* What became of the hosts of one VirtualService that are here. */
 struct claims {
 	const struct mt_virtual_service *vs; /* NULL: it is for gateways alone */
-	uint32_t here, taken, hidden;
+	bool here, taken,
+		hidden; /* some host is here; has other routes; is where it is not visible */
+	bool given;	/* some host is its own, or would be if it were correct */
+	bool cut;	/* it was told of the limit */
+	bool failed;	/* it cannot be applied to a host: it is refused */
 	const struct mt_meta *by; /* the owner of the first of those that are taken */
 	uint32_t at;
 	bool missed[64];
@@ -98,10 +107,20 @@ struct wildcard {
 	uint32_t at, order;
 };
 
+/*
+ * Hosts with ports of one kind. Those with a MetaRouter's routes are apart, because these precede
+ * routes of messages.
+ */
+enum kind { BYTES, MESSAGES, ROUTED, KINDS };
+
 struct wildcards {
+	struct mt_build *b;
 	struct wildcard *v;
 	uint32_t n;
-	const char **hosts; /* names of all hosts */
+	struct mt_host_order all[KINDS], by_ns[KINDS]; /* by_ns: of clients, if these are several */
+	struct mt_host_order untold; /* of routed hosts: no wildcard's routes were reported yet */
+	uint64_t work;
+	struct mt_strmap owners; /* work, by namespace */
 };
 
 /* Routes of bytes, which a MetaRouter has none of. */
@@ -166,8 +185,11 @@ static bool can_route(struct mt_build *b, const struct mt_host *h,
 	return can;
 }
 
-/* Reports that the MetaRouter's routes replace those that the VirtualService has for messages. */
-static void tell_replaced(
+/*
+ * Reports that the MetaRouter's routes replace those that the VirtualService has for messages.
+ * False: it has none.
+ */
+static bool tell_replaced(
 	struct mt_build *b, const struct mt_host *h, const struct mt_virtual_service *vs)
 {
 	const struct mt_meta_router *router = h->router;
@@ -180,8 +202,16 @@ static void tell_replaced(
 			"the routes and timeouts of VirtualService %s/%s are not in force for "
 			"%.128s: these routes replace them",
 			vs->meta.ns, vs->meta.name, router->hosts[0].s);
-		return;
+		return true;
 	}
+	return false;
+}
+
+static void note_taken(struct claims *c, uint32_t i, const struct mt_meta *by)
+{
+	c->taken = true;
+	c->at = c->by ? c->at : i;
+	c->by = c->by ? c->by : by;
 }
 
 /*
@@ -196,36 +226,193 @@ static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_ho
 
 	if (!has_ports(h, opaque))
 		return;
-	c->here++;
+	c->here = true;
 	if (!mt_b_rule_visible(b, &vs->export_to, &vs->meta, false, h->se->meta.ns)) {
-		c->hidden++;
+		c->hidden = true;
 		return;
 	}
 	if (!opaque && has_routes(h->router))
-		tell_replaced(b, h, vs);
+		(void)tell_replaced(b, h, vs);
 	if (has_routes(h->router) && !leads_bytes(vs))
 		by = &h->router->meta;
 	else if (of->vs && of->vs != vs)
 		by = &of->vs->meta;
 	if (by) {
-		c->taken++;
-		c->at = c->by ? c->at : i;
-		c->by = c->by ? c->by : by;
-	} else if (of->vs != vs && can_route(b, h, vs, opaque)) {
+		note_taken(c, i, by);
+		return;
+	}
+	c->given = true;
+	if (of->vs != vs && can_route(b, h, vs, opaque))
 		of->vs = vs;
+}
+
+/* ---- wildcards ------------------------------------------------------------------------------- */
+
+/*
+ * Most work of all wildcards: searches for hosts, and looks at hosts that have routes already. The
+ * last quarter is for namespaces that have less than one.
+ */
+uint32_t mt_conf_wildcards = 1u << 23;
+
+/* Charges work to the namespace of a VirtualService. False: it would have too much. */
+static bool may_work(struct wildcards *x, struct claims *c)
+{
+	const struct mt_meta *meta = &c->vs->meta;
+	uint64_t *own = mt_strmap_get(&x->owners, meta->ns);
+
+	if (!own) {
+		own = mt_region_alloc(&x->b->tmp, sizeof(*own));
+		if (!own || mt_strmap_put(&x->owners, meta->ns, own, NULL)) {
+			x->b->tmp.failed = true;
+			return false;
+		}
+	}
+	if (!mt_share_left(mt_conf_wildcards, x->work, *own)) {
+		if (!c->cut)
+			mt_b_warn(x->b, &c->vs->meta, meta->origin.line, "spec.hosts",
+				"write fewer wildcards, or export them to fewer namespaces",
+				"the wildcards of all VirtualServices of namespace %.253s are too "
+				"many: not all of its hosts follow it",
+				meta->ns);
+		c->cut = true;
+		return false;
+	}
+	x->work++;
+	++*own;
+	return true;
+}
+
+static struct mt_host_routes *routes_of(struct mt_host *h, enum kind kind)
+{
+	return kind == BYTES ? &h->bytes : &h->messages;
+}
+
+/* Gives the host to the VirtualService, so that no other wildcard visits it. */
+static void give(struct wildcards *x, struct claims *c, uint32_t host, enum kind kind)
+{
+	routes_of(&x->b->host_list[host], kind)->vs = c->vs;
+	mt_host_order_take(&x->all[kind], host);
+	mt_host_order_take(&x->by_ns[kind], host);
+}
+
+/* Notes the first host that another VirtualService has. */
+static void find_taken(struct wildcards *x, const struct wildcard *w, const struct mt_host_order *o,
+	struct mt_host_span s, enum kind kind)
+{
+	for (uint32_t i = s.from; i < s.to && !w->of->by && may_work(x, w->of); i++) {
+		const struct mt_host_routes *r = routes_of(&x->b->host_list[o->v[i].host], kind);
+
+		if (r->vs && r->vs != w->of->vs)
+			note_taken(w->of, w->at, &r->vs->meta);
 	}
 }
 
-static void claim_below(
-	struct mt_build *b, const struct wildcards *all, const struct wildcard *w, bool opaque)
+/* Claims the free hosts of a span. */
+static void claim_span(struct wildcards *x, const struct wildcard *w, struct mt_host_order *o,
+	struct mt_host_span s, enum kind kind)
 {
-	uint32_t before = w->of->here;
+	struct claims *c = w->of;
+	uint32_t n = 0;
 
-	for (uint32_t k = 0; k < b->n_hosts; k++)
-		if (mt_host_covers(w->word, all->hosts[k]))
-			claim(b, w->of, w->at, &b->host_list[k], opaque);
-	if (w->at < MT_ARRAY_LEN(w->of->missed) && w->of->here > before)
+	for (uint32_t i = mt_host_order_free(o, s.from); i < s.to && !c->failed;
+		i = mt_host_order_free(o, i + 1)) {
+		uint32_t host = o->v[i].host;
+
+		c->given = true;
+		c->failed = !can_route(x->b, &x->b->host_list[host], c->vs, kind == BYTES);
+		if (!c->failed)
+			give(x, c, host, kind);
+		n++;
+	}
+	if (n < s.to - s.from)
+		find_taken(x, w, o, s, kind);
+}
+
+/*
+ * Reports to MetaRouters that their routes replace those of wildcards: to each the nearest
+ * VirtualService that has some.
+ */
+static void tell_replaced_below(struct wildcards *x, const struct wildcard *w)
+{
+	struct mt_host_order *o = &x->untold;
+	struct mt_host_span s = mt_host_order_below(o, "", w->word);
+
+	for (uint32_t i = mt_host_order_free(o, s.from); i < s.to && may_work(x, w->of);
+		i = mt_host_order_free(o, i + 1)) {
+		const struct mt_host *h = &x->b->host_list[o->v[i].host];
+
+		if (mt_b_rule_visible(
+			    x->b, &w->of->vs->export_to, &w->of->vs->meta, false, h->se->meta.ns) &&
+			tell_replaced(x->b, h, w->of->vs))
+			mt_host_order_take(o, o->v[i].host);
+	}
+}
+
+/* Claims hosts of the given order and namespace. Returns their number. */
+static uint32_t claim_in(struct wildcards *x, const struct wildcard *w, struct mt_host_order *o,
+	const char *ns, enum kind kind)
+{
+	struct mt_host_span s = mt_host_order_below(o, ns, w->word);
+
+	if (s.from == s.to)
+		return 0;
+	if (kind == ROUTED && !leads_bytes(w->of->vs))
+		note_taken(w->of, w->at, &x->b->host_list[o->v[s.from].host].router->meta);
+	else
+		claim_span(x, w, o, s, kind);
+	return s.to - s.from;
+}
+
+/* True if clients of every namespace, or of the only one that there is, see the VirtualService. */
+static bool is_seen_by_all(
+	const struct wildcards *x, const struct mt_virtual_service *vs, const struct mt_exports *to)
+{
+	for (uint32_t i = 0; i < to->n; i++)
+		if (strcmp(to->v[i].s, "*") == 0)
+			return true;
+	return !to->n || (x->b->model->mesh.ns &&
+				 mt_b_rule_visible(x->b, &vs->export_to, &vs->meta, false, ""));
+}
+
+/* Claims hosts of the namespaces to which the VirtualService is exported. Returns their number. */
+static uint32_t claim_exported(
+	struct wildcards *x, const struct wildcard *w, const struct mt_exports *to, enum kind kind)
+{
+	const char *own = w->of->vs->meta.ns;
+	struct mt_strmap seen = {0};
+	uint32_t n = 0;
+
+	/* With one namespace of clients, nobody here sees it. */
+	for (uint32_t i = 0; !x->b->model->mesh.ns && i < to->n && may_work(x, w->of); i++) {
+		const char *ns = strcmp(to->v[i].s, ".") == 0 ? own : to->v[i].s;
+
+		if (mt_strmap_get(&seen, ns))
+			continue;
+		if (mt_strmap_put(&seen, ns, x, NULL))
+			x->b->tmp.failed = true;
+		n += claim_in(x, w, &x->by_ns[kind], ns, kind);
+	}
+	mt_strmap_fini(&seen);
+	return n;
+}
+
+static void claim_below(struct wildcards *x, const struct wildcard *w, enum kind kind)
+{
+	const struct mt_virtual_service *vs = w->of->vs;
+	struct mt_exports to = mt_b_rule_exports(x->b, &vs->export_to, false);
+	struct mt_host_span s = mt_host_order_below(&x->all[kind], "", w->word);
+
+	if (s.from == s.to)
+		return;
+	w->of->here = true;
+	if (w->at < MT_ARRAY_LEN(w->of->missed))
 		w->of->missed[w->at] = false;
+	if (kind == ROUTED)
+		tell_replaced_below(x, w);
+	if (is_seen_by_all(x, vs, &to))
+		(void)claim_in(x, w, &x->all[kind], "", kind);
+	else
+		w->of->hidden |= claim_exported(x, w, &to, kind) < s.to - s.from;
 }
 
 static void tell_claims(struct mt_build *b, const struct claims *c)
@@ -234,9 +421,9 @@ static void tell_claims(struct mt_build *b, const struct claims *c)
 	char path[MT_INDEX_PATH];
 
 	mt_index_path(path, "spec.hosts", c->at, "");
-	if (c->here && c->hidden == c->here && vs->n_gateways < 2)
+	if (c->hidden && !c->taken && !c->given && vs->n_gateways < 2)
 		not_exported(b, &vs->meta, &vs->export_to);
-	else if (c->here && c->taken == c->here && vs->n_gateways < 2)
+	else if (c->taken && !c->hidden && !c->given && vs->n_gateways < 2)
 		in_place_of(b, c->by, c->by->origin.line, &vs->meta, vs->hosts[c->at].line, path,
 			vs->hosts[c->at].s);
 	else if (c->taken)
@@ -311,25 +498,65 @@ static void claim_named(struct mt_build *b, struct claims *c, struct wildcards *
 	}
 }
 
-/* Claims by wildcards: in the order of VirtualServices for bytes, by nearness for messages. */
-static void claim_wildcards(struct mt_build *b, struct wildcards *all)
+static void add_host(struct wildcards *x, uint32_t host, enum kind kind)
 {
-	if (all->n)
-		all->hosts = mt_region_alloc(&b->tmp, sizeof(*all->hosts) * b->n_hosts);
-	for (uint32_t k = 0; all->hosts && k < b->n_hosts; k++)
-		all->hosts[k] = b->host_list[k].se->hosts[0].s;
-	for (uint32_t i = 0; all->hosts && i < all->n; i++)
-		claim_below(b, all, &all->v[i], true);
-	mt_sort(all->v, all->n, sizeof(*all->v), by_nearness);
-	for (uint32_t i = 0; all->hosts && i < all->n; i++)
-		claim_below(b, all, &all->v[i], false);
+	const struct mt_host *h = &x->b->host_list[host];
+
+	mt_host_order_add(x->b, &x->all[kind], host, "");
+	if (!x->b->model->mesh.ns)
+		mt_host_order_add(x->b, &x->by_ns[kind], host, h->se->meta.ns);
+	if (kind == ROUTED)
+		mt_host_order_add(x->b, &x->untold, host, "");
+}
+
+/* Sorts the hosts. Those that VirtualServices name are taken. */
+static bool order_hosts(struct wildcards *x)
+{
+	struct mt_build *b = x->b;
+	bool done = true;
+
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+
+		if (has_ports(h, true))
+			add_host(x, i, BYTES);
+		if (has_ports(h, false))
+			add_host(x, i, has_routes(h->router) ? ROUTED : MESSAGES);
+	}
+	for (int k = 0; k < KINDS; k++) {
+		done &= mt_host_order_sort(b, &x->all[k]) && mt_host_order_sort(b, &x->by_ns[k]);
+		for (uint32_t i = 0; done && i < b->n_hosts; i++)
+			if (routes_of(&b->host_list[i], k)->vs) {
+				mt_host_order_take(&x->all[k], i);
+				mt_host_order_take(&x->by_ns[k], i);
+			}
+	}
+	return done && mt_host_order_sort(b, &x->untold);
+}
+
+/* Claims by wildcards: in the order of VirtualServices for bytes, by nearness for messages. */
+static void claim_wildcards(struct wildcards *x)
+{
+	if (!x->n || !order_hosts(x))
+		return;
+	for (uint32_t i = 0; i < x->n; i++)
+		if (may_work(x, x->v[i].of))
+			claim_below(x, &x->v[i], BYTES);
+	mt_sort(x->v, x->n, sizeof(*x->v), by_nearness);
+	for (uint32_t i = 0; i < x->n; i++) {
+		if (!may_work(x, x->v[i].of))
+			continue;
+		claim_below(x, &x->v[i], MESSAGES);
+		claim_below(x, &x->v[i], ROUTED);
+	}
+	mt_strmap_fini(&x->owners);
 }
 
 static void index_virtual_services(struct mt_build *b)
 {
 	const struct mt_objs *all = &b->model->virtual_services;
 	struct claims *c = mt_region_alloc(&b->tmp, sizeof(*c) * all->n);
-	struct wildcards later = {0};
+	struct wildcards later = {.b = b};
 
 	for (uint32_t i = 0; c && i < all->n; i++) {
 		const struct mt_virtual_service *vs = all->v[i];
@@ -339,7 +566,7 @@ static void index_virtual_services(struct mt_build *b)
 		c[i].vs = vs;
 		claim_named(b, &c[i], &later);
 	}
-	claim_wildcards(b, &later);
+	claim_wildcards(&later);
 	for (uint32_t i = 0; c && i < all->n; i++)
 		if (c[i].vs)
 			tell(b, &c[i]);

@@ -369,6 +369,63 @@ static void rules_times_hosts(void)
 	scene_end(&sc);
 }
 
+/* Wildcards of VirtualServices visit free hosts only, each once. */
+static void routes_times_hosts(void)
+{
+	const uint32_t most = mt_conf_wildcards;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_hosts(f, 500);
+	for (int i = 0; i < 1000; i++)
+		fprintf(f,
+			"---\n" ISTIO("VirtualService", "v%04d",
+				"%s") "  hosts: ['*.x.example']\n%s"
+				      "  dubbo: [{name: v%04d, route: [{destination: {host: "
+				      "s0.x.example}}]}]\n",
+			i, i % 2 ? "x" : "y", i % 2 ? "" : "  exportTo: ['.']\n", i);
+	mt_conf_wildcards = 8000;
+	load(&sc, f, &text);
+	mt_conf_wildcards = most;
+	CU_ASSERT_FALSE(has_error(&sc, "warning", "are too many"));
+	IS_STATUS(&sc, "VirtualService", "v0001", "in-force-with-notes");
+	IS_STATUS(&sc, "VirtualService", "v0003", "shadowed");
+	IS_STATUS(&sc, "VirtualService", "v0000", "no-effect");
+	scene_end(&sc);
+}
+
+/* A namespace with too much work for wildcards lacks some of it, and no other does. */
+static void too_many_wildcards(void)
+{
+	const uint32_t most = mt_conf_wildcards;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_hosts(f, 20);
+	for (int i = 0; i < 200; i++)
+		fprintf(f,
+			"---\n" ISTIO("VirtualService", "v%04d",
+				"%s") "  hosts: ['*%d.x.example']\n"
+				      "  dubbo: [{route: [{destination: {host: s0.x.example}}]}]\n",
+			i, i < 190 ? "greedy" : "other", i < 190 ? 0 : i - 180);
+	mt_conf_wildcards = 200;
+	load(&sc, f, &text);
+	mt_conf_wildcards = most;
+	CU_ASSERT(has_error(&sc, "warning", "VirtualServices of namespace greedy are too many"));
+	for (int i = 190; i < 200; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "v%04d", i);
+		IS_STATUS(&sc, "VirtualService", name, "in-force");
+		CU_ASSERT_EQUAL(scene_row(&sc, "VirtualService", name)->n_notes, 0);
+	}
+	scene_end(&sc);
+}
+
 /* ---- diagnostics ----------------------------------------------------------------------------- */
 
 #define BROKEN(name, ns, host)                                                                     \
@@ -416,6 +473,8 @@ const struct mt_test shares_tests[] = {
 	{"entries_times_workloads", entries_times_workloads},
 	{"rules_of_one_host", rules_of_one_host},
 	{"rules_times_hosts", rules_times_hosts},
+	{"routes_times_hosts", routes_times_hosts},
+	{"too_many_wildcards", too_many_wildcards},
 	{"more_messages_than_are_kept", more_messages_than_are_kept},
 	{0},
 };
