@@ -36,6 +36,11 @@ const struct mt_bag *mt_by_label_find(
 	return bag ? bag : &none;
 }
 
+uint64_t mt_work_of_match(const struct mt_labels *want, const struct mt_labels *have)
+{
+	return 1 + (uint64_t)want->n_kv * have->n_kv / 64;
+}
+
 void mt_by_label_fini(struct mt_by_label *x)
 {
 	mt_strmap_fini(&x->map);

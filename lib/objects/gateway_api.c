@@ -555,7 +555,7 @@ void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m)
 		.m = m,
 		.budget = {.t = t,
 			.region = &m->region,
-			.most = {.memory = mt_objects_memory / 4, .work = 1u << 27}}};
+			.most = {.memory = mt_objects_memory / 4, .work = mt_objects_work}}};
 
 	x.asked = mt_region_alloc(&m->region, sizeof(*x.asked) * (m->gwapi_grants.n + 1));
 	if (!x.asked)

@@ -187,6 +187,8 @@ void mt_table_reset(struct mt_object_table *t);
 
 /* Limit of the memory of a model's objects: MT_MODEL_LIMIT, or lower in tests. */
 extern uint64_t mt_objects_memory;
+/* Limit of the comparisons of each translation into the model; lower in tests. */
+extern uint64_t mt_objects_work;
 
 /*
  * Returns the model of the versions in use, in order of precedence, with the closings. If these

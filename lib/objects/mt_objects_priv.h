@@ -126,6 +126,8 @@ void mt_by_label_add(
 	struct mt_by_label *x, const char *ns, const struct mt_labels *labels, void *thing);
 const struct mt_bag *mt_by_label_find(
 	const struct mt_by_label *x, const char *ns, const struct mt_labels *want);
+/* Work to match labels, for mt_budget_has(): 1 if there are usually many. */
+uint64_t mt_work_of_match(const struct mt_labels *want, const struct mt_labels *have);
 void mt_by_label_fini(struct mt_by_label *x);
 
 /* budget.c: memory of the model and comparisons that objects cost. */

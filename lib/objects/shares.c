@@ -13,6 +13,7 @@
 #include <string.h>
 
 uint64_t mt_objects_memory = MT_MODEL_LIMIT;
+uint64_t mt_objects_work = 1u << 27;
 
 /*
  * From this round on, a version that exceeds its owner's part is left out instead of replaced by

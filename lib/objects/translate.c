@@ -18,7 +18,8 @@ struct translation {
 		addresses; /* struct mt_kube_pod, by "NAMESPACE/NAME" and "NAMESPACE/IP" */
 	struct mt_by_label entries, by_pod_label;
 	struct mt_idmap used;	 /* serials of objects that a service or this node uses */
-	struct mt_budget budget; /* of Services */
+	struct mt_budget budget; /* of Services, selectors, and names that may be meant */
+	bool cut;		 /* not all workloads were compared with all selectors */
 };
 
 /* Longest "NAMESPACE/NAME" of an object, and longest text of an address. */
@@ -34,7 +35,7 @@ struct translation {
  */
 static struct mt_cost most(void)
 {
-	return (struct mt_cost){.memory = mt_objects_memory / 2, .work = 1u << 27};
+	return (struct mt_cost){.memory = mt_objects_memory / 2, .work = mt_objects_work};
 }
 
 static char *key_of(struct translation *x, const char *ns, const char *name)
@@ -194,38 +195,44 @@ static struct mt_kv *add_port(struct translation *x, struct mt_labels *to, const
 	return kv;
 }
 
-static bool same_name(const struct mt_text *a, const struct mt_text *b)
+static const char *name_of(const struct mt_text *t)
 {
-	return strcmp(a->s ? a->s : "", b->s ? b->s : "") == 0;
+	return t->s ? t->s : "";
 }
 
 /*
- * Joins the ports of a Service and of an endpoint by name. A single port may be without a name on
- * both sides.
+ * Joins the ports of a Service and of a slice by name, for all endpoints of the slice. A single
+ * port may be without a name on both sides.
  */
-static void take_ports(struct translation *x, struct mt_workload *w,
-	const struct mt_kube_service *svc, const struct mt_service_entry *se,
-	const struct mt_kube_subset *sub)
+static struct mt_labels join_ports(struct translation *x, const struct mt_kube_service *svc,
+	const struct mt_service_entry *se, const struct mt_kube_subset *sub)
 {
-	w->own_ports = true;
-	for (uint32_t i = 0; i < svc->n_ports; i++)
-		for (uint32_t k = 0; k < sub->n_ports; k++) {
-			struct mt_kv *kv;
+	struct mt_labels ports = {0};
+	struct mt_strmap numbers = {0};
 
-			if (!sub->ports[k].number.set ||
-				!same_name(&svc->ports[i].name, &sub->ports[k].name))
-				continue;
-			kv = add_port(x, &w->ports, se->ports[i].name.s);
-			if (kv)
-				kv->value = mt_region_printf(
-					&x->m->region, "%u", sub->ports[k].number.v);
-			break;
-		}
+	if (!mt_budget_has(&x->budget, (uint64_t)svc->n_ports + sub->n_ports))
+		return ports;
+	/* The first one of a name counts. */
+	for (uint32_t k = sub->n_ports; k-- > 0;)
+		if (sub->ports[k].number.set &&
+			mt_strmap_put(&numbers, name_of(&sub->ports[k].name),
+				(void *)&sub->ports[k], NULL))
+			x->m->region.failed = true;
+	for (uint32_t i = 0; i < svc->n_ports; i++) {
+		const struct mt_kube_port *p =
+			mt_strmap_get(&numbers, name_of(&svc->ports[i].name));
+		struct mt_kv *kv = p ? add_port(x, &ports, se->ports[i].name.s) : NULL;
+
+		if (kv)
+			kv->value = mt_region_printf(&x->m->region, "%u", p->number.v);
+	}
+	mt_strmap_fini(&numbers);
+	return ports;
 }
 
-static struct mt_workload *push(struct translation *x, struct mt_service_entry *se)
+static struct mt_workload *push(struct translation *x, struct mt_service_entry *se, uint64_t work)
 {
-	if (!mt_budget_has(&x->budget, 1))
+	if (!mt_budget_has(&x->budget, 1 + work))
 		return NULL;
 	return mt_region_push(
 		&x->m->region, (void **)&se->endpoints, &se->n_endpoints, sizeof(*se->endpoints));
@@ -259,9 +266,24 @@ static enum mt_fitness fitness_of(
 	return listed_ready && (!c->ready.set || c->ready.v) ? MT_FIT : MT_UNFIT;
 }
 
-static void add_endpoint(struct translation *x, struct mt_service_entry *se,
-	const struct mt_kube_service *svc, const struct mt_kube_slice *s,
-	const struct mt_kube_subset *sub, const struct mt_kube_endpoint *e, enum mt_fitness fitness)
+/* Work to find what is written of a Pod: as much as its lists are longer than usual ones. */
+static uint64_t work_of_pod(const struct mt_kube_pod *p)
+{
+	return ((uint64_t)p->spec.n_containers + p->spec.n_init_containers +
+		       p->meta.annotations.n_kv + p->meta.labels.n_kv) /
+	       64;
+}
+
+/* Endpoints of one subset of a slice, and the ports that all of them have. */
+struct subset {
+	struct mt_service_entry *se;
+	const struct mt_kube_service *svc;
+	const struct mt_kube_slice *s;
+	struct mt_labels ports;
+};
+
+static void add_endpoint(struct translation *x, const struct subset *of,
+	const struct mt_kube_endpoint *e, enum mt_fitness fitness)
 {
 	const struct mt_text *ip = e->ip.s ? &e->ip : e->n_addresses ? &e->addresses[0] : NULL;
 	const struct mt_kube_pod *p;
@@ -271,7 +293,8 @@ static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 	/* Skip host names: the API server accepts them only in slices of type FQDN. */
 	if (fitness == MT_UNFIT || !ip || !ip->s || mt_addr_parse(ip->s, &addr))
 		return;
-	w = push(x, se);
+	p = pod_of(x, of->s, e, ip->s);
+	w = push(x, of->se, p ? work_of_pod(p) : 0);
 	if (!w)
 		return;
 	*w = (struct mt_workload){.origin = e->origin,
@@ -279,11 +302,11 @@ static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 		.address = addr,
 		.weight = {.v = 1},
 		.fitness = fitness,
-		.by = &s->meta};
-	take_ports(x, w, svc, se, sub);
+		.ports = of->ports,
+		.own_ports = true,
+		.by = &of->s->meta};
 	if (e->zone.s && strnlen(e->zone.s, NAME_SIZE) < NAME_SIZE)
 		w->locality.s = mt_region_printf(&x->m->region, "/%s", e->zone.s);
-	p = pod_of(x, s, e, ip->s);
 	if (p)
 		take_pod(x, w, p);
 	w->labels_unknown = !p;
@@ -294,12 +317,12 @@ static void add_slice(struct translation *x, struct mt_service_entry *se,
 {
 	for (uint32_t i = 0; i < s->n_subsets; i++) {
 		const struct mt_kube_subset *sub = &s->subsets[i];
+		const struct subset of = {se, svc, s, join_ports(x, svc, se, sub)};
 
 		for (uint32_t k = 0; k < sub->n_ready; k++)
-			add_endpoint(x, se, svc, s, sub, &sub->ready[k],
-				fitness_of(svc, &sub->ready[k], true));
+			add_endpoint(x, &of, &sub->ready[k], fitness_of(svc, &sub->ready[k], true));
 		for (uint32_t k = 0; k < sub->n_not_ready; k++)
-			add_endpoint(x, se, svc, s, sub, &sub->not_ready[k],
+			add_endpoint(x, &of, &sub->not_ready[k],
 				fitness_of(svc, &sub->not_ready[k], false));
 	}
 	use(x, &s->meta);
@@ -342,7 +365,7 @@ static const char *target_of(
 static void add_workload(struct translation *x, struct mt_service_entry *se,
 	const struct mt_kube_service *svc, const struct mt_workload_entry *we)
 {
-	struct mt_workload *w = push(x, se);
+	struct mt_workload *w = push(x, se, (uint64_t)svc->n_ports * we->w.ports.n_kv / 64);
 
 	if (!w)
 		return;
@@ -361,12 +384,6 @@ static void add_workload(struct translation *x, struct mt_service_entry *se,
 	use(x, &we->meta);
 }
 
-/* Work to match labels: of usual ones as of one name. */
-static uint64_t work_of_match(const struct mt_labels *want, const struct mt_labels *have)
-{
-	return 1 + (uint64_t)want->n_kv * have->n_kv / 64;
-}
-
 /* Adds WorkloadEntries that a Service selects, as istiod does. */
 static void add_workloads(
 	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
@@ -376,7 +393,7 @@ static void add_workloads(
 	for (uint32_t i = 0; i < bag->n; i++) {
 		const struct mt_workload_entry *we = bag->v[i];
 
-		if (!mt_budget_has(&x->budget, work_of_match(&svc->selector, &we->w.labels)))
+		if (!mt_budget_has(&x->budget, mt_work_of_match(&svc->selector, &we->w.labels)))
 			return;
 		if (mt_labels_match(&svc->selector, &we->w.labels))
 			add_workload(x, se, svc, we);
@@ -385,19 +402,30 @@ static void add_workloads(
 
 /* ---- Service --------------------------------------------------------------------------------- */
 
-static void add_address(struct translation *x, struct mt_service_entry *se, const struct mt_text *t)
+static void add_address(struct translation *x, struct mt_service_entry *se, struct mt_strmap *seen,
+	const struct mt_text *t)
 {
 	struct mt_text *slot;
 
-	if (!t->s || strcmp(t->s, "None") == 0)
+	if (!t->s || strcmp(t->s, "None") == 0 || mt_strmap_get(seen, t->s))
 		return;
-	for (uint32_t i = 0; i < se->n_addresses; i++)
-		if (strcmp(se->addresses[i].s, t->s) == 0)
-			return;
 	slot = mt_region_push(
 		&x->m->region, (void **)&se->addresses, &se->n_addresses, sizeof(*slot));
 	if (slot)
 		*slot = *t;
+	if (mt_strmap_put(seen, t->s, x, NULL))
+		x->m->region.failed = true;
+}
+
+static void add_addresses(
+	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
+{
+	struct mt_strmap seen = {0};
+
+	add_address(x, se, &seen, &svc->cluster_ip);
+	for (uint32_t i = 0; i < svc->n_cluster_ips; i++)
+		add_address(x, se, &seen, &svc->cluster_ips[i]);
+	mt_strmap_fini(&seen);
 }
 
 static bool translate_ports(
@@ -423,15 +451,6 @@ static bool translate_ports(
 	return true;
 }
 
-/* True if an endpoint has a port for this port of the Service. */
-static bool has_port(const struct mt_service_entry *se, uint32_t port)
-{
-	for (uint32_t i = 0; i < se->n_endpoints; i++)
-		if (mt_labels_get(&se->endpoints[i].ports, se->ports[port].name.s))
-			return true;
-	return false;
-}
-
 /*
  * Warns of a Service with slices but no ready endpoint. A Service without slices gets no warning,
  * because the documents may lack what only the cluster has.
@@ -450,14 +469,34 @@ static void tell_not_ready(struct translation *x, const struct mt_kube_service *
 			svc->meta.name);
 }
 
+/* Removes the names of ports that endpoints have, until none is left. */
+static void find_ports(const struct mt_service_entry *se, struct mt_strmap *missing)
+{
+	const struct mt_kv *last = NULL;
+
+	for (uint32_t i = 0; i < se->n_endpoints && missing->n; i++) {
+		const struct mt_labels *ports = &se->endpoints[i].ports;
+
+		/* Endpoints of one slice share their list. */
+		for (uint32_t k = 0; ports->kv != last && k < ports->n_kv; k++)
+			(void)mt_strmap_del(missing, ports->kv[k].key);
+		last = ports->kv;
+	}
+}
+
 /* Warns of ports that no endpoint has. */
 static void tell_endpoints(
 	struct translation *x, const struct mt_service_entry *se, const struct mt_kube_service *svc)
 {
+	struct mt_strmap missing = {0};
 	char path[48];
 
-	for (uint32_t i = 0; i < svc->n_ports; i++) {
-		if (has_port(se, i))
+	for (uint32_t i = 0; i < svc->n_ports; i++)
+		if (mt_strmap_put(&missing, se->ports[i].name.s, x, NULL))
+			x->m->region.failed = true;
+	find_ports(se, &missing);
+	for (uint32_t i = 0; i < svc->n_ports && missing.n; i++) {
+		if (!mt_strmap_get(&missing, se->ports[i].name.s))
 			continue;
 		snprintf(path, sizeof(path), "spec.ports[%u].name", i);
 		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, &svc->meta,
@@ -465,6 +504,7 @@ static void tell_endpoints(
 			"write the name that the port has in its EndpointSlices",
 			"no endpoint has a port of this name: every call fails");
 	}
+	mt_strmap_fini(&missing);
 }
 
 static void add_service(struct translation *x, const struct mt_kube_service *svc)
@@ -484,9 +524,7 @@ static void add_service(struct translation *x, const struct mt_kube_service *svc
 		.resolution = {.v = MT_RESOLUTION_STATIC, .set = true},
 		.export_to = svc->export_to,
 		.kubernetes = true};
-	add_address(x, se, &svc->cluster_ip);
-	for (uint32_t i = 0; i < svc->n_cluster_ips; i++)
-		add_address(x, se, &svc->cluster_ips[i]);
+	add_addresses(x, se, svc);
 	if (svc->cluster_ip.s && strcmp(svc->cluster_ip.s, "None") == 0)
 		tell(x, MT_DIAG_NOTE, &svc->meta, "spec.clusterIP",
 			"a headless Service is served at an address that is allocated; "
@@ -545,6 +583,38 @@ static void add_pod(struct translation *x, const struct mt_kube_pod *p)
 	mt_model_add(x->m, &x->m->workload_entries, we);
 }
 
+/* Warns of a ServiceEntry whose selector is not compared with all workloads. */
+static void end_selection(struct translation *x, const struct mt_service_entry *se)
+{
+	if (mt_budget_end(&x->budget))
+		return;
+	x->cut = true;
+	mt_diag_object(&x->t->translated, MT_DIAG_WARNING, &se->meta, se->meta.origin.line, NULL,
+		"select by a first label that fewer workloads have",
+		"the selectors of its namespace or source take too much time: not all workloads "
+		"are compared with it");
+}
+
+/* Adds the Pods of a ServiceEntry that are not there yet. */
+static void add_pods_of(
+	struct translation *x, const struct mt_service_entry *se, struct mt_idmap *done)
+{
+	const struct mt_labels *want = &se->selector->labels;
+	const struct mt_bag *bag = mt_by_label_find(&x->by_pod_label, se->meta.ns, want);
+
+	for (uint32_t k = 0; k < bag->n; k++) {
+		const struct mt_kube_pod *p = bag->v[k];
+
+		if (!mt_budget_has(&x->budget, mt_work_of_match(want, &p->meta.labels)))
+			return;
+		if (mt_idmap_get(done, p->meta.serial) || !mt_labels_match(want, &p->meta.labels))
+			continue;
+		if (mt_idmap_put(done, p->meta.serial, x))
+			x->m->region.failed = true;
+		add_pod(x, p);
+	}
+}
+
 /* Adds each selected Pod once, even if several ServiceEntries select it. */
 static void add_pods(struct translation *x)
 {
@@ -558,48 +628,50 @@ static void add_pods(struct translation *x)
 	}
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
 		const struct mt_service_entry *se = x->m->service_entries.v[i];
-		const struct mt_bag *bag = se->selector
-						   ? mt_by_label_find(&x->by_pod_label, se->meta.ns,
-							     &se->selector->labels)
-						   : NULL;
 
-		for (uint32_t k = 0; bag && k < bag->n; k++) {
-			const struct mt_kube_pod *p = bag->v[k];
-
-			if (mt_idmap_get(&done, p->meta.serial) ||
-				!mt_labels_match(&se->selector->labels, &p->meta.labels))
-				continue;
-			if (mt_idmap_put(&done, p->meta.serial, x))
-				x->m->region.failed = true;
-			add_pod(x, p);
-		}
+		if (!se->selector || !mt_budget_begin(&x->budget, &se->meta))
+			continue;
+		add_pods_of(x, se, &done);
+		end_selection(x, se);
 	}
 	mt_idmap_fini(&done);
 }
 
 /* ---- all objects ----------------------------------------------------------------------------- */
 
+/* Marks as used the WorkloadEntries that a ServiceEntry selects. */
+static void use_selected_by(struct translation *x, const struct mt_service_entry *se)
+{
+	const struct mt_labels *want = &se->selector->labels;
+	const struct mt_bag *bag = mt_by_label_find(&x->entries, se->meta.ns, want);
+
+	if (!mt_budget_begin(&x->budget, &se->meta))
+		return;
+	for (uint32_t k = 0; k < bag->n; k++) {
+		const struct mt_workload_entry *we = bag->v[k];
+
+		if (!mt_budget_has(&x->budget, mt_work_of_match(want, &we->w.labels)))
+			break;
+		if (mt_labels_match(want, &we->w.labels))
+			use(x, &we->meta);
+	}
+	end_selection(x, se);
+}
+
 /*
  * Marks as used the ServiceEntries with endpoints of their own, the WorkloadEntries that
  * ServiceEntries select, and the WorkloadEntries of this node's workloads. use() warns if their
- * data may be outdated. Reports WorkloadEntries that are not used.
+ * data may be outdated. Reports WorkloadEntries that are not used, if all selectors were compared.
  */
 static void use_selected(struct translation *x)
 {
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
 		const struct mt_service_entry *se = x->m->service_entries.v[i];
-		const struct mt_bag *bag = se->selector ? mt_by_label_find(&x->entries, se->meta.ns,
-								  &se->selector->labels)
-							: NULL;
 
 		if (!se->kubernetes && se->n_endpoints)
 			use(x, &se->meta);
-		for (uint32_t k = 0; bag && k < bag->n; k++) {
-			const struct mt_workload_entry *we = bag->v[k];
-
-			if (mt_labels_match(&se->selector->labels, &we->w.labels))
-				use(x, &we->meta);
-		}
+		if (se->selector)
+			use_selected_by(x, se);
 	}
 	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
 		const struct mt_workload_entry *we = x->m->workload_entries.v[i];
@@ -607,33 +679,46 @@ static void use_selected(struct translation *x)
 		/* A workload of this node is in use as a client even if no service selects it. */
 		if (x->m->node && mt_node_has_workload(x->m->node, &we->w.address))
 			use(x, &we->meta);
-		if (!is_used(x, &we->meta))
+		if (!x->cut && !is_used(x, &we->meta))
 			tell(x, MT_DIAG_INERT, &we->meta, NULL,
 				"no service of its namespace selects it");
 	}
 }
 
+/* Work to compare similar names. */
+#define SIMILAR 16
+
+/* True if the slice was probably written for this Service, apart from its slices. */
+static bool is_meant(struct translation *x, const struct mt_kube_slice *s, const char *name,
+	const struct mt_kube_service *svc)
+{
+	if (strcmp(svc->meta.ns, s->meta.ns) != 0)
+		return mt_budget_has(&x->budget, 1) && name && strcmp(name, svc->meta.name) == 0;
+	return mt_budget_has(&x->budget, SIMILAR) &&
+	       (!name || mt_edit_distance(name, svc->meta.name, 3) <= 2);
+}
+
 /*
- * Returns the Service for which a stray slice was probably written; NULL: none. The Service has no
- * slices. It is in the slice's namespace with a similar name, or in another namespace with the same
- * name.
+ * Returns the Service for which a stray slice was probably written; NULL: none, or the slice's
+ * owner has had too many comparisons. The Service has no slices. It is in the slice's namespace
+ * with a similar name, or in another namespace with the same name.
  */
 static const struct mt_kube_service *meant_by(struct translation *x, const struct mt_kube_slice *s)
 {
 	const char *name = service_of(s);
+	const struct mt_kube_service *found = NULL;
 
-	for (uint32_t i = 0; i < x->m->services.n; i++) {
+	if (!mt_budget_begin(&x->budget, &s->meta))
+		return NULL;
+	for (uint32_t i = 0; i < x->m->services.n && !found && !x->budget.full; i++) {
 		const struct mt_kube_service *svc = x->m->services.v[i];
-		bool here = strcmp(svc->meta.ns, s->meta.ns) == 0;
 
-		if (get(&x->slices, svc->meta.ns, svc->meta.name) ||
-			get(&x->endpoints, svc->meta.ns, svc->meta.name))
-			continue;
-		if (here ? !name || mt_edit_distance(name, svc->meta.name, 3) <= 2
-			 : name && strcmp(name, svc->meta.name) == 0)
-			return svc;
+		if (is_meant(x, s, name, svc) && !get(&x->slices, svc->meta.ns, svc->meta.name) &&
+			!get(&x->endpoints, svc->meta.ns, svc->meta.name))
+			found = svc;
 	}
-	return NULL;
+	(void)mt_budget_end(&x->budget);
+	return found;
 }
 
 static void tell_stray(struct translation *x, const struct mt_kube_slice *s)

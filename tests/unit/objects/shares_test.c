@@ -342,6 +342,125 @@ static void load(struct scene *sc, FILE *f, char **text)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
 }
 
+/* Writes a Service with `ports` ports, and `n` endpoints in its slice with these. */
+static void put_ports(FILE *f, int ports, int n)
+{
+	fprintf(f, "---\napiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: x}\n"
+		   "spec:\n  clusterIP: 10.9.0.1\n  ports:\n");
+	for (int i = 0; i < ports; i++)
+		fprintf(f, "  - {name: tcp-%d, port: %d}\n", i, i + 1);
+	fprintf(f,
+		"---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s1, "
+		"namespace: x, labels: {kubernetes.io/service-name: s}}\naddressType: IPv4\n"
+		"ports:\n");
+	for (int i = 0; i < ports; i++)
+		fprintf(f, "- {name: tcp-%d, port: %d}\n", i, i + 1);
+	fprintf(f, "endpoints:\n");
+	for (int i = 0; i < n; i++)
+		fprintf(f, "- addresses: [10.8.%d.%d]\n", i >> 8, i & 255);
+}
+
+/* Endpoints of a slice share their list of ports, so that a Service takes the sum of both. */
+static void ports_times_endpoints(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_ports(f, 200, 1000);
+	fclose(f);
+	begin(&sc, 4096);
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	free(text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT_FALSE(has_error(&sc, "warning", "take too much memory"));
+	CU_ASSERT_EQUAL(sc.t->model->service_entries.n, 1);
+	CU_ASSERT_EQUAL(
+		((struct mt_service_entry *)sc.t->model->service_entries.v[0])->n_endpoints, 1000);
+	end(&sc);
+}
+
+/* Writes `n` ServiceEntries, and `n` Pods and WorkloadEntries that have one of their two labels. */
+static void put_selectors(FILE *f, const char *ns, int n)
+{
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"---\n" ISTIO("ServiceEntry", "s%d",
+				"%s") "  hosts: [s%d.%s]\n"
+				      "  ports: [{number: 80, name: tcp}]\n  resolution: STATIC\n"
+				      "  workloadSelector: {labels: {app: s, of: s%d}}\n"
+				      "---\n" ISTIO("WorkloadEntry", "w%d",
+					      "%s") "  address: 10.8.%d.%d\n  labels: {app: s, of: "
+						    "%s%d}\n"
+						    "---\napiVersion: v1\nkind: Pod\n"
+						    "metadata: {name: p%d, namespace: %s, labels: "
+						    "{app: s, of: %s%d}}\n"
+						    "status: {phase: Running, podIP: 10.7.%d.%d, "
+						    "conditions: [{type: Ready, status: "
+						    "'True'}]}\n",
+			i, ns, i, ns, i, i, ns, *ns, i, *ns == 'g' ? "g" : "s", i, i, ns,
+			*ns == 'g' ? "g" : "s", i, *ns, i);
+}
+
+/* Selectors times workloads that they do not select: a namespace has a share of comparisons. */
+static void selectors_times_workloads(void)
+{
+	const uint64_t most = mt_objects_work;
+	struct scene sc;
+	char *text, host[32];
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_selectors(f, "greedy", 200);
+	put_selectors(f, "other", 10);
+	mt_objects_work = 4000;
+	load(&sc, f, &text);
+	mt_objects_work = most;
+	CU_ASSERT(has_error(&sc, "warning", "not all workloads are compared with it"));
+	for (int i = 0; i < 10; i++) {
+		snprintf(host, sizeof(host), "s%d.other", i);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, host), 2);
+	}
+	scene_end(&sc);
+}
+
+/*
+ * EndpointSlices that lack their Service are compared with names of Services within a share, so
+ * that the hint for the slice of another namespace stays.
+ */
+static void strays_times_services(void)
+{
+#define SLICE                                                                                      \
+	"---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: q%d, "        \
+	"namespace: %s, labels: {kubernetes.io/service-name: %s}}\naddressType: IPv4\n"            \
+	"endpoints: []\n"
+	const uint64_t most = mt_objects_work;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	for (int i = 0; i < 300; i++)
+		fprintf(f,
+			"---\napiVersion: v1\nkind: Service\nmetadata: {name: s%d, namespace: "
+			"greedy}"
+			"\nspec: {ports: [{name: tcp, port: 80}]}\n" SLICE,
+			i, i, "greedy", "quite-another");
+	fprintf(f,
+		"---\napiVersion: v1\nkind: Service\nmetadata: {name: basket, namespace: other}\n"
+		"spec: {ports: [{name: tcp, port: 80}]}\n" SLICE,
+		300, "other", "baskt");
+	mt_objects_work = 20000;
+	load(&sc, f, &text);
+	mt_objects_work = most;
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_NO_EFFECT), 300);
+	CU_ASSERT(has_error(
+		&sc, "metadata", "kubernetes.io/service-name: basket, in namespace other"));
+	scene_end(&sc);
+}
+
 /*
  * Wildcard rules times hosts take the memory of their sum, whether the rules are joined for the
  * hosts or are of a namespace without clients.
@@ -475,6 +594,9 @@ const struct mt_test shares_tests[] = {
 	{"rules_times_hosts", rules_times_hosts},
 	{"routes_times_hosts", routes_times_hosts},
 	{"too_many_wildcards", too_many_wildcards},
+	{"ports_times_endpoints", ports_times_endpoints},
+	{"selectors_times_workloads", selectors_times_workloads},
+	{"strays_times_services", strays_times_services},
 	{"more_messages_than_are_kept", more_messages_than_are_kept},
 	{0},
 };
