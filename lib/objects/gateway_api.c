@@ -369,6 +369,15 @@ static void put(struct mt_gwapi *x, struct mt_strmap *map, const struct mt_meta 
 		x->m->region.failed = true;
 }
 
+/* A Service to which BackendTLSPolicies may apply. */
+struct backend {
+	struct mt_service_entry
+		*se; /* may be changed: mt_table_translate() made it for this model */
+	bool whole;  /* each port has TLS, so policies for the Service have no effect */
+	struct mt_strmap by_name; /* last port + 1 of a name, once some policy names a port */
+	uint32_t *same;		  /* by port: the one before it of the same name + 1; 0: none */
+};
+
 static void index_services(struct mt_gwapi *x)
 {
 	for (uint32_t i = 0; i < x->m->services.n; i++) {
@@ -378,9 +387,14 @@ static void index_services(struct mt_gwapi *x)
 	}
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
 		struct mt_service_entry *se = x->m->service_entries.v[i];
+		struct backend *to = se->kubernetes && x->m->gwapi_backend_tls.n
+					     ? mt_region_alloc(&x->m->region, sizeof(*to))
+					     : NULL;
 
-		if (se->kubernetes)
-			put(x, &x->entries_here, &se->meta, se);
+		if (!to)
+			continue;
+		to->se = se;
+		put(x, &x->backends, &se->meta, to);
 	}
 }
 
@@ -447,40 +461,79 @@ static const struct mt_tls_settings *settings_of(
 	return tls;
 }
 
+/* True if the policy applies to the port: one for a port precedes one for the whole Service. */
+static bool is_nearer(const struct mt_se_port *port, bool of_port)
+{
+	return !port->tls_by || (of_port && !port->tls_of_port);
+}
+
+static void set_port(struct mt_se_port *port, const struct mt_gwapi_backend_tls *p,
+	const struct mt_tls_settings *tls, bool of_port)
+{
+	if (!is_nearer(port, of_port))
+		return;
+	port->tls_by = &p->meta;
+	port->tls = tls;
+	port->tls_of_port = of_port;
+}
+
+/* Indexes the ports by name. False: no memory. */
+static bool index_ports(struct mt_gwapi *x, struct backend *to)
+{
+	if (to->same)
+		return true;
+	to->same = mt_region_alloc(&x->m->region, sizeof(*to->same) * (to->se->n_ports + 1));
+	for (uint32_t i = 0; to->same && i < to->se->n_ports; i++) {
+		void *before = NULL;
+
+		if (mt_strmap_put(&to->by_name, to->se->ports[i].name.s, (void *)(uintptr_t)(i + 1),
+			    &before))
+			x->m->region.failed = true;
+		to->same[i] = (uint32_t)(uintptr_t)before;
+	}
+	return to->same != NULL;
+}
+
+/* Sets the TLS settings of the ports with the name. True: there is one. */
+static bool set_named(struct mt_gwapi *x, struct backend *to, const struct mt_gwapi_backend_tls *p,
+	const struct mt_tls_settings *tls, const char *name)
+{
+	uint32_t first =
+		index_ports(x, to) ? (uint32_t)(uintptr_t)mt_strmap_get(&to->by_name, name) : 0;
+
+	/* The last one is set with the others. */
+	if (first && to->se->ports[first - 1].tls_of_port)
+		return true;
+	for (uint32_t at = first; at; at = to->same[at - 1])
+		set_port(&to->se->ports[at - 1], p, tls, true);
+	return first != 0;
+}
+
 /*
- * Sets the TLS settings of the Service's ports to which the policy applies. A policy for a port
- * precedes policies for the whole Service; among others the oldest applies. Returns true if the
- * Service has the port.
+ * Sets the TLS settings of the Service's ports to which the policy applies; among policies of one
+ * rank the oldest applies. Each port is visited once for the whole Service and once for its name,
+ * because a policy that is left out would let calls go on in plaintext. True if the Service has
+ * the port.
  */
-static bool set_tls(struct mt_service_entry *se, const struct mt_gwapi_backend_tls *p,
+static bool set_tls(struct mt_gwapi *x, struct backend *to, const struct mt_gwapi_backend_tls *p,
 	const struct mt_tls_settings *tls, const struct mt_text *section)
 {
-	bool here = false;
-
-	for (uint32_t i = 0; i < se->n_ports; i++) {
-		struct mt_se_port *port = &se->ports[i];
-
-		if (section->s && !mt_gwapi_is(section, port->name.s))
-			continue;
-		here = true;
-		if (port->tls_by && (!section->s || port->tls_of_port))
-			continue;
-		port->tls_by = &p->meta;
-		port->tls = tls;
-		port->tls_of_port = section->s != NULL;
-	}
-	return here;
+	if (section->s)
+		return set_named(x, to, p, tls, section->s);
+	for (uint32_t i = 0; !to->whole && i < to->se->n_ports; i++)
+		set_port(&to->se->ports[i], p, tls, false);
+	to->whole = true;
+	return to->se->n_ports > 0;
 }
 
 static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
 	const struct mt_tls_settings *tls, const struct mt_gwapi_ref *target)
 {
-	/* May be changed: mt_table_translate() made it for this model. */
-	struct mt_service_entry *se = find(&x->entries_here, p->meta.ns, target->name.s);
+	struct backend *to = find(&x->backends, p->meta.ns, target->name.s);
 
-	if (!se || !set_tls(se, p, tls, &target->section))
+	if (!to || !set_tls(x, to, p, tls, &target->section))
 		return false;
-	mt_diag_host(&x->t->translated, &p->meta, se->hosts[0].s);
+	(void)mt_diag_host(&x->t->translated, &p->meta, to->se->hosts[0].s);
 	return true;
 }
 
@@ -549,6 +602,15 @@ static void translate_routes(struct mt_gwapi *x)
 	}
 }
 
+static void fini_backends(struct mt_gwapi *x)
+{
+	struct backend *to;
+
+	for (uint32_t i = 0; (to = mt_strmap_next(&x->backends, &i, NULL)) != NULL;)
+		mt_strmap_fini(&to->by_name);
+	mt_strmap_fini(&x->backends);
+}
+
 void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m)
 {
 	struct mt_gwapi x = {.t = t,
@@ -570,6 +632,6 @@ void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m)
 			mt_gwapi_tell(&x, MT_DIAG_INERT, m->gwapi_grants.v[i], 0, NULL,
 				"no object here uses what it grants");
 	mt_strmap_fini(&x.services_here);
-	mt_strmap_fini(&x.entries_here);
+	fini_backends(&x);
 	mt_budget_fini(&x.budget);
 }

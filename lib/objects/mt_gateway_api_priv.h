@@ -21,8 +21,8 @@ struct mt_gwapi {
 	struct mt_gwapi_bound *bound;
 	uint32_t n_bound;
 	bool *asked; /* by index of the ReferenceGrant: it permitted a reference */
-	/* By "NAMESPACE/NAME": Kubernetes' Services, and the service entries made of them. */
-	struct mt_strmap services_here, entries_here;
+	/* By "NAMESPACE/NAME": Kubernetes' Services, and those as backends (gateway_api.c). */
+	struct mt_strmap services_here, backends;
 	bool has_own; /* a Gateway has the name in the Node's label */
 	struct mt_budget budget;
 	/* State of the route that is being translated: */
