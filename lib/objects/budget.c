@@ -9,10 +9,8 @@
 #include "mt_share.h"
 
 /* The costs of an owner, which are made if it has none; NULL: no memory. */
-static struct mt_cost *cost_of(struct mt_budget *b, const struct mt_meta *meta)
+static struct mt_cost *cost_of(struct mt_budget *b, const char *owner)
 {
-	const struct mt_object_row *row = mt_table_row(b->t, meta->serial);
-	const char *owner = row ? mt_object_owner(row->o) : meta->ns;
 	struct mt_cost *c = mt_strmap_get(&b->owners, owner);
 
 	if (c)
@@ -25,9 +23,9 @@ static struct mt_cost *cost_of(struct mt_budget *b, const struct mt_meta *meta)
 	return c;
 }
 
-bool mt_budget_begin(struct mt_budget *b, const struct mt_meta *meta)
+static bool begin(struct mt_budget *b, const char *owner)
 {
-	b->own = cost_of(b, meta);
+	b->own = cost_of(b, owner);
 	b->full = !b->own;
 	b->work = 0;
 	b->from = b->region->used;
@@ -36,6 +34,18 @@ bool mt_budget_begin(struct mt_budget *b, const struct mt_meta *meta)
 	b->left.memory = mt_share_left(b->most.memory, b->used.memory, b->own->memory);
 	b->left.work = mt_share_left(b->most.work, b->used.work, b->own->work);
 	return true;
+}
+
+bool mt_budget_begin_row(struct mt_budget *b, const struct mt_object_row *row)
+{
+	return begin(b, mt_object_owner(row->o));
+}
+
+bool mt_budget_begin(struct mt_budget *b, const struct mt_meta *meta)
+{
+	const struct mt_object_row *row = mt_table_row(b->t, meta->serial);
+
+	return row ? mt_budget_begin_row(b, row) : begin(b, meta->ns);
 }
 
 bool mt_budget_has(struct mt_budget *b, uint64_t work)

@@ -151,6 +151,7 @@ struct mt_budget {
 };
 /* Begins with an object. False: no memory. */
 bool mt_budget_begin(struct mt_budget *b, const struct mt_meta *meta);
+bool mt_budget_begin_row(struct mt_budget *b, const struct mt_object_row *row);
 /* Charges work of about a comparison of names each. False: the object may cost no more. */
 bool mt_budget_has(struct mt_budget *b, uint64_t work);
 /* Charges its owner. False: it was cut. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds which hosts each object affects, once the statuses of all objects are known. */
+/*
+ * Finds which hosts each object affects, once the statuses of all objects are known. The lists of
+ * all objects have a limit with shares by owner, because objects times hosts would fill the memory
+ * of the daemon; hosts beyond it are not listed.
+ */
 #include "mt_objects_priv.h"
 
 #include <stdio.h>
@@ -9,24 +13,63 @@ struct touching {
 	struct mt_object_table *t;
 	const struct mt_model *m;
 	struct mt_by_label entries;
-	struct mt_strmap hosts; /* services with effect, by host name */
+	struct mt_strmap names;	 /* of hosts, in t->words */
+	struct mt_strmap hosts;	 /* services with effect, by name */
+	struct mt_idmap touched; /* struct touched, by address of the row */
+	struct touched *last;
+	struct mt_budget budget;
 };
 
-static void touch_new(struct mt_object_table *t, struct mt_object_row *row, const char *host)
-{
-	const char **slot =
-		mt_region_push(&t->words, (void **)&row->touches, &row->n_touches, sizeof(*slot));
+/* The hosts that a row has. */
+struct touched {
+	struct mt_strmap hosts;
+	struct touched *before;
+};
 
-	if (slot)
-		*slot = mt_region_strdup(&t->words, host);
+/* Returns the host's name in t->words, which all lists share; NULL: no memory. */
+static const char *intern(struct touching *x, const char *host)
+{
+	char *name = mt_strmap_get(&x->names, host);
+
+	if (name)
+		return name;
+	name = mt_region_strdup(&x->t->words, host);
+	return name && mt_strmap_put(&x->names, name, name, NULL) == 0 ? name : NULL;
 }
 
-static void touch(struct mt_object_table *t, struct mt_object_row *row, const char *host)
+static struct touched *touched_of(struct touching *x, const struct mt_object_row *row)
 {
+	struct touched *of = mt_idmap_get(&x->touched, (uintptr_t)row);
+
+	if (of)
+		return of;
+	of = mt_region_alloc(&x->t->words, sizeof(*of));
+	if (!of || mt_idmap_put(&x->touched, (uintptr_t)row, of))
+		return NULL;
+	of->before = x->last;
+	x->last = of;
+	/* The compiler has reported some. */
 	for (uint32_t i = 0; i < row->n_touches; i++)
-		if (strcmp(row->touches[i], host) == 0)
-			return;
-	touch_new(t, row, host);
+		(void)mt_strmap_put(&of->hosts, row->touches[i], of, NULL);
+	return of;
+}
+
+/* Adds a host to a row once. Without memory, or beyond the limit, the host is not listed. */
+static void touch(struct touching *x, struct mt_object_row *row, const char *host)
+{
+	struct mt_region *words = &x->t->words;
+	struct touched *of = touched_of(x, row);
+	const char **slot;
+
+	if (!of || mt_strmap_get(&of->hosts, host) || !mt_budget_has(&x->budget, 1))
+		return;
+	host = intern(x, host);
+	slot = host ? mt_region_push(words, (void **)&row->touches, &row->n_touches, sizeof(*slot))
+		    : NULL;
+	if (!slot)
+		return;
+	*slot = host;
+	(void)mt_strmap_put(&of->hosts, host, row, NULL);
 }
 
 static void index_hosts(struct touching *x)
@@ -40,7 +83,7 @@ static void index_hosts(struct touching *x)
 			(row->status == MT_OBJECT_NO_EFFECT || row->status == MT_OBJECT_SHADOWED))
 			continue;
 		for (uint32_t k = 0; k < se->n_hosts; k++) {
-			char *key = mt_region_strdup(&x->t->words, se->hosts[k].s);
+			const char *key = intern(x, se->hosts[k].s);
 
 			if (key && !mt_strmap_get(&x->hosts, key))
 				mt_strmap_put(&x->hosts, key, (void *)se, NULL);
@@ -60,15 +103,16 @@ static void touch_named(
 	uint32_t pos = 0;
 
 	if (mt_strmap_get(&x->hosts, host)) {
-		touch(x->t, row, host);
+		touch(x, row, host);
 		return;
 	}
 	if (mt_long_name(host, ns, mt_model_domain(x->m), full, sizeof(full)) &&
 		mt_strmap_get(&x->hosts, full))
-		touch(x->t, row, full);
-	while (host[0] == '*' && mt_strmap_next(&x->hosts, &pos, &key))
+		touch(x, row, full);
+	while (host[0] == '*' && mt_budget_has(&x->budget, 1) &&
+		mt_strmap_next(&x->hosts, &pos, &key))
 		if (mt_host_covers(host, key))
-			touch_new(x->t, row, key);
+			touch(x, row, key);
 }
 
 static void touch_texts(struct touching *x, struct mt_object_row *row, const struct mt_text *v,
@@ -94,7 +138,7 @@ static void touch_as_written(
 	struct touching *x, struct mt_object_row *row, const struct mt_virtual_service *vs)
 {
 	for (uint32_t i = 0; i < vs->n_hosts; i++)
-		touch(x->t, row, vs->hosts[i].s);
+		touch(x, row, vs->hosts[i].s);
 }
 
 /*
@@ -107,7 +151,7 @@ static void touch_servers(struct touching *x, struct mt_object_row *row, const s
 		for (uint32_t k = 0; k < g->servers[i].n_hosts; k++) {
 			const char *host = g->servers[i].hosts[k].s, *slash = strchr(host, '/');
 
-			touch(x->t, row, slash ? slash + 1 : host);
+			touch(x, row, slash ? slash + 1 : host);
 		}
 }
 
@@ -121,7 +165,7 @@ static void touch_written(struct touching *x, struct mt_object_row *row)
 		const struct mt_service_entry *se = m->service_entries.v[i];
 
 		for (uint32_t k = 0; k < se->n_hosts; k++)
-			touch(x->t, row, se->hosts[k].s);
+			touch(x, row, se->hosts[k].s);
 	}
 	for (uint32_t i = 0; i < m->destination_rules.n; i++) {
 		const struct mt_destination_rule *dr = m->destination_rules.v[i];
@@ -161,8 +205,8 @@ static void touch_serial(
 {
 	struct mt_object_row *row = meta ? mt_table_row(x->t, meta->serial) : NULL;
 
-	for (uint32_t i = 0; has_part(row) && i < se->n_hosts; i++)
-		touch(x->t, row, se->hosts[i].s);
+	for (uint32_t i = 0; has_part(row) && i < se->n_hosts && mt_budget_has(&x->budget, 1); i++)
+		touch(x, row, se->hosts[i].s);
 }
 
 static void index_entries(struct touching *x)
@@ -183,6 +227,9 @@ static void touch_selected(struct touching *x, const struct mt_service_entry *se
 	for (uint32_t i = 0; i < bag->n; i++) {
 		const struct mt_workload_entry *we = bag->v[i];
 
+		if (!mt_budget_has(
+			    &x->budget, mt_work_of_match(&se->selector->labels, &we->w.labels)))
+			return;
 		if (mt_labels_match(&se->selector->labels, &we->w.labels))
 			touch_serial(x, &we->meta, se);
 	}
@@ -254,26 +301,69 @@ static void touch_gateway(struct touching *x, const struct mt_gateway *g)
 		touch_servers(x, row, g);
 }
 
+static void touch_rows(struct touching *x)
+{
+	for (uint32_t i = 0; i < x->t->n; i++) {
+		struct mt_object_row *row = &x->t->rows[i];
+
+		if (!has_part(row) || row->n_touches || !mt_budget_begin_row(&x->budget, row))
+			continue;
+		touch_written(x, row);
+		(void)mt_budget_end(&x->budget);
+	}
+}
+
+static void touch_made(struct touching *x)
+{
+	const struct mt_model *m = x->m;
+
+	for (uint32_t i = 0; i < m->service_entries.n; i++) {
+		const struct mt_service_entry *se = m->service_entries.v[i];
+
+		if (!mt_budget_begin(&x->budget, &se->meta))
+			continue;
+		touch_service(x, se);
+		(void)mt_budget_end(&x->budget);
+	}
+	for (uint32_t i = 0; i < m->gateways.n; i++) {
+		const struct mt_gateway *g = m->gateways.v[i];
+
+		if (!mt_budget_begin(&x->budget, &g->meta))
+			continue;
+		touch_gateway(x, g);
+		(void)mt_budget_end(&x->budget);
+	}
+	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
+		const struct mt_virtual_service *vs = m->virtual_services.v[i];
+
+		if (!mt_budget_begin(&x->budget, &vs->meta))
+			continue;
+		touch_delegates(x, vs);
+		touch_route(x, vs);
+		(void)mt_budget_end(&x->budget);
+	}
+}
+
 void mt_table_touch(struct mt_object_table *t)
 {
-	struct touching x = {.t = t, .m = t->model};
+	struct touching x = {.t = t,
+		.m = t->model,
+		.budget = {.t = t,
+			.region = &t->words,
+			.most = {.memory = mt_objects_memory / 16, .work = mt_objects_work}}};
 
 	if (!t->model || t->touched)
 		return;
 	t->touched = true;
 	index_hosts(&x);
 	index_entries(&x);
-	for (uint32_t i = 0; i < t->n; i++)
-		if (has_part(&t->rows[i]) && !t->rows[i].n_touches)
-			touch_written(&x, &t->rows[i]);
-	for (uint32_t i = 0; i < t->model->service_entries.n; i++)
-		touch_service(&x, t->model->service_entries.v[i]);
-	for (uint32_t i = 0; i < t->model->gateways.n; i++)
-		touch_gateway(&x, t->model->gateways.v[i]);
-	for (uint32_t i = 0; i < t->model->virtual_services.n; i++) {
-		touch_delegates(&x, t->model->virtual_services.v[i]);
-		touch_route(&x, t->model->virtual_services.v[i]);
-	}
+	touch_rows(&x);
+	touch_made(&x);
+	for (struct touched *of = x.last; of; of = of->before)
+		mt_strmap_fini(&of->hosts);
+	mt_idmap_fini(&x.touched);
+	mt_budget_fini(&x.budget);
 	mt_by_label_fini(&x.entries);
 	mt_strmap_fini(&x.hosts);
+	mt_strmap_fini(&x.names);
 }

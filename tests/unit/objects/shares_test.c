@@ -461,6 +461,29 @@ static void strays_times_services(void)
 	scene_end(&sc);
 }
 
+/* The hosts that objects affect are listed within a share, too. */
+static void touches_have_shares(void)
+{
+	const uint64_t most = mt_objects_work;
+	uint32_t n = 0;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_entries(f, "x", 80);
+	fprintf(f, "---\n" SERVICE("last", "z", "198.51.100.1"));
+	load(&sc, f, &text);
+	mt_objects_work = 4000;
+	mt_table_touch(sc.t);
+	mt_objects_work = most;
+	for (uint32_t i = 0; i < sc.t->n; i++)
+		n += sc.t->rows[i].n_touches;
+	CU_ASSERT(n > 1000 && n < 4000);
+	CU_ASSERT_EQUAL(scene_row(&sc, "ServiceEntry", "last")->n_touches, 1);
+	scene_end(&sc);
+}
+
 /*
  * Wildcard rules times hosts take the memory of their sum, whether the rules are joined for the
  * hosts or are of a namespace without clients.
@@ -597,6 +620,7 @@ const struct mt_test shares_tests[] = {
 	{"ports_times_endpoints", ports_times_endpoints},
 	{"selectors_times_workloads", selectors_times_workloads},
 	{"strays_times_services", strays_times_services},
+	{"touches_have_shares", touches_have_shares},
 	{"more_messages_than_are_kept", more_messages_than_are_kept},
 	{0},
 };
