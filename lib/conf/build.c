@@ -217,6 +217,7 @@ static void build_fini(struct mt_build *b)
 	mt_fair_fini(&b->vip_shares);
 	mt_fair_fini(&b->forward_shares);
 	mt_idmap_fini(&b->explicit_addrs);
+	mt_idmap_fini(&b->resolved);
 	mt_idmap_fini(&b->wrong);
 	mt_idmap_fini(&b->secrets);
 	mt_idmap_fini(&b->bad_secrets);

@@ -241,6 +241,8 @@ static void add_named(struct gathering *g, struct mt_host *h, const struct mt_se
 			break;
 		add_looked_up(b, h, se, w, a);
 	}
+	if (x.n_used && mt_idmap_put(&b->resolved, (uintptr_t)w, h))
+		b->tmp.failed = true;
 	tell_failure(b, &x);
 	tell_unused(b, &x);
 }

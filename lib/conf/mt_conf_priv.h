@@ -302,8 +302,10 @@ struct mt_build {
 		char *kept;
 	} last_file;			/* in what outlives it */
 	struct mt_idmap explicit_addrs; /* addresses that documents write, by their hash */
-	struct mt_idmap wrong;		/* struct mt_meta of objects with errors, by serial */
-	struct mt_range *ranges;	/* of addresses; ranges.c */
+	struct mt_idmap
+		resolved;	 /* instances with a name and an address in use, by their address */
+	struct mt_idmap wrong;	 /* struct mt_meta of objects with errors, by serial */
+	struct mt_range *ranges; /* of addresses; ranges.c */
 	uint32_t n_ranges;
 	struct mt_fair range_shares, vip_shares, forward_shares;
 	uint64_t forward_ranges; /* of the sets of clients so far (forward_clients.c) */

@@ -393,17 +393,7 @@ static void look_at_name(struct mt_build *b, const struct mt_host *h, const stru
 /* True if its name has no address that is used: none at all, or none that the node reaches. */
 static bool is_unresolved(const struct mt_build *b, const struct mt_workload *w)
 {
-	const struct mt_model_names *names = &b->model->names;
-	struct mt_name_state s = {.n = 0};
-
-	if (mt_b_has_address(w))
-		return false;
-	if (names->find)
-		names->find(names->arg, w->address_text.s, &s);
-	for (uint32_t i = 0; i < s.n; i++)
-		if (!b->model->node || mt_node_reaches(b->model->node, &s.addrs[i]))
-			return false;
-	return true;
+	return !mt_b_has_address(w) && !mt_idmap_get(&b->resolved, (uintptr_t)w);
 }
 
 static void look_at_names(struct mt_build *b, const struct mt_host *h)

@@ -28,6 +28,7 @@ struct names {
 	struct mt_addr addrs[ADDRESSES];
 	struct mt_name_state state;
 	char asked[64];
+	uint32_t n_asked;
 };
 
 static void find(void *arg, const char *name, struct mt_name_state *out)
@@ -35,6 +36,7 @@ static void find(void *arg, const char *name, struct mt_name_state *out)
 	struct names *n = arg;
 
 	snprintf(n->asked, sizeof(n->asked), "%s", name);
+	n->n_asked++;
 	*out = n->state;
 	out->addrs = n->addrs;
 	out->answered = true;
@@ -175,9 +177,27 @@ static void failing(void)
 	unbuild(&b);
 }
 
+/* The addresses of a name are read once, also if policies want to know whether there are some. */
+static void once(void)
+{
+	static const char *const one[] = {FOUR, NULL};
+	struct names n;
+	struct built b;
+
+	set(&n, one);
+	b = build_named(NAMED("DNS", "b.x") "---\napiVersion: security.istio.io/v1\nkind: "
+					    "AuthorizationPolicy\nmetadata: {name: p}\nspec: "
+					    "{action: DENY}\n",
+		&n);
+	CU_ASSERT_STRING_EQUAL(endpoints(&b), FOUR);
+	CU_ASSERT_EQUAL(n.n_asked, 1);
+	unbuild(&b);
+}
+
 const struct mt_test named_tests[] = {
 	{"reached", reached},
 	{"many", many},
 	{"failing", failing},
+	{"once", once},
 	{0},
 };
