@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -117,28 +118,52 @@ void mt_interface_answer(const struct mt_ethdev *d)
 	}
 }
 
-/*
- * Finds the process that listens on the socket at `a`; false: none, or one of another unprivileged
- * user, which is ignored.
- */
-static bool claimed_by(const struct sockaddr_un *a, socklen_t len, pid_t *pid)
+/* Finds the process that listens on the socket at `a`. 0: unknown, because its queue is full. */
+static pid_t pid_of(const struct sockaddr_un *a, socklen_t len)
 {
 	struct ucred who = {0};
 	socklen_t size = sizeof(who);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool ok = fd >= 0 && connect(fd, (const struct sockaddr *)a, len) == 0 &&
-		  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
 
+	if (fd < 0 || connect(fd, (const struct sockaddr *)a, len) != 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0)
+		who.pid = 0;
 	if (fd >= 0)
 		close(fd);
-	*pid = who.pid;
-	return ok && (who.uid == 0 || who.uid == geteuid());
+	return who.pid;
+}
+
+/* True if this process has the socket. */
+static bool is_own(const struct mt_listener *l)
+{
+	struct stat st;
+
+	for (int fd = 0, n = getdtablesize(); fd < n; fd++)
+		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == l->inode)
+			return true;
+	return false;
+}
+
+static int busy(
+	const struct mt_port_conf *c, const struct mt_ethdev *d, pid_t pid, struct mt_err *e)
+{
+	if (pid)
+		return mt_err(e, -EBUSY,
+			"port %s: another meltemid (pid %d) serves interface %s: stop it, or give "
+			"this node another interface",
+			c->name, (int)pid, d->interface);
+	return mt_err(e, -EBUSY,
+		"port %s: another meltemid serves interface %s (`ss -xlp | grep "
+		"meltemi/port/%s` shows it): stop it, or give this node another interface",
+		c->name, d->interface, d->interface);
 }
 
 /*
  * Two daemons on one interface would both answer every packet, and reset each other's connections.
  * An abstract socket is as exclusive as the interface: it belongs to the network namespace, and
  * disappears with the process, even after a crash. Two ports of one daemon may share an interface.
+ * The socket of another unprivileged user is ignored. The kernel's table has its owner, because
+ * that user could keep the queue of a daemon's socket full, so that nobody connects to it.
  */
 static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
 {
@@ -146,7 +171,9 @@ static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_er
 	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "meltemi/port/%s", d->interface);
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct mt_listener l;
 	pid_t pid;
+	int rc;
 
 	if (fd < 0)
 		return mt_err(e, -errno, "port %s: socket: %s", c->name, strerror(errno));
@@ -155,12 +182,11 @@ static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_er
 		return 0;
 	}
 	close(fd);
-	if (!claimed_by(&a, len, &pid) || pid == getpid())
+	rc = mt_listener_find(a.sun_path, (size_t)n + 1, &l);
+	if (rc == 0 || (rc == 1 && l.uid != 0 && l.uid != geteuid()))
 		return 0;
-	return mt_err(e, -EBUSY,
-		"port %s: another meltemid (pid %d) serves interface %s: stop it, or give this "
-		"node another interface",
-		c->name, (int)pid, d->interface);
+	pid = pid_of(&a, len);
+	return pid == getpid() || (!pid && rc == 1 && is_own(&l)) ? 0 : busy(c, d, pid, e);
 }
 
 bool mt_interface_runs(const struct mt_ethdev *d)

@@ -59,6 +59,20 @@ struct mt_yaml_pair {
 int mt_yaml_pairs(const char *file, int (*pair)(void *arg, const struct mt_yaml_pair *p), void *arg,
 	struct mt_err *e);
 
+/* ---- unix_diag.c -------------------------------------------------------------------------- */
+
+struct mt_listener {
+	uint32_t inode;
+	uid_t uid; /* of the process that made it */
+};
+
+/*
+ * Finds the listening abstract socket of this network namespace with the name, which begins with a
+ * NUL byte. Returns 1, 0 (there is none), or -errno: the kernel has no such table, or no owners in
+ * it.
+ */
+int mt_listener_find(const char *name, size_t len, struct mt_listener *out);
+
 /* ---- arguments.c -------------------------------------------------------------------------- */
 
 /* Value of `key` in "driver,key=value,..."; false if it is missing or longer than `room`. */

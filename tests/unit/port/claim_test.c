@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +38,21 @@ static void own(int fd)
 	_exit(0);
 }
 
+/* Fills the queue of the socket of interface lo, as any local user can. */
+static void fill_queue(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "\0meltemi/port/lo"};
+	socklen_t len = offsetof(struct sockaddr_un, sun_path) + sizeof("\0meltemi/port/lo") - 1;
+
+	for (int i = 0; i < 100; i++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+		if (fd < 0 ||
+			(connect(fd, (const struct sockaddr *)&a, len) != 0 && errno == EAGAIN))
+			return;
+	}
+}
+
 /* Exit status 0 if each of many starts is refused in a network namespace of its own. */
 static int start_often(void)
 {
@@ -60,10 +77,11 @@ static int start_often(void)
 		if (read(fds[0], &c, 1) != 1 || take(&d, &e) != -EBUSY || !strstr(e.text, words) ||
 			write(fds[0], &c, 1) != 1)
 			return 2;
-	return 0;
+	fill_queue();
+	return take(&d, &e) == -EBUSY && strstr(e.text, "meltemi/port/lo") ? 0 : 3;
 }
 
-static void second_process(void)
+static void in_child(int (*test)(void))
 {
 	pid_t child;
 	int status;
@@ -73,7 +91,7 @@ static void second_process(void)
 	child = fork();
 	CU_ASSERT_TRUE_FATAL(child >= 0);
 	if (child == 0)
-		_exit(start_often());
+		_exit(test());
 	CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
 	CU_ASSERT_TRUE(WIFEXITED(status));
 	if (WEXITSTATUS(status) == SKIPPED)
@@ -82,4 +100,72 @@ static void second_process(void)
 		CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
 }
 
-const struct mt_test claim_tests[] = {{"second_process", second_process}, {0}};
+static void second_process(void)
+{
+	in_child(start_often);
+}
+
+/* Listens at the name of interface lo with a full queue, as an unprivileged user. */
+static void squat(int fd)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "\0meltemi/port/lo"};
+	socklen_t len = offsetof(struct sockaddr_un, sun_path) + sizeof("\0meltemi/port/lo") - 1;
+	int s;
+
+	if (setresuid(12345, 12345, 12345) != 0)
+		_exit(1);
+	s = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (s < 0 || bind(s, (const struct sockaddr *)&a, len) != 0 || listen(s, 0) != 0)
+		_exit(1);
+	fill_queue();
+	_exit(write(fd, "x", 1) == 1 && read(fd, &a, 1) == 0 ? 0 : 1);
+}
+
+/* Exit status 0 if the socket of another user does not keep the daemon from its interface. */
+static int start_beside_user(void)
+{
+	struct mt_ethdev d;
+	struct mt_err e = {""};
+	int fds[2];
+	char c;
+
+	if (unshare(CLONE_NEWNET) != 0)
+		return SKIPPED;
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
+		return 1;
+	if (fork() == 0) {
+		close(fds[0]);
+		squat(fds[1]);
+	}
+	close(fds[1]);
+	if (read(fds[0], &c, 1) != 1)
+		return 2;
+	return take(&d, &e) == 0 ? 0 : 3;
+}
+
+static int second_port(void)
+{
+	struct mt_ethdev first, second;
+	struct mt_err e = {""};
+
+	if (unshare(CLONE_NEWNET) != 0)
+		return SKIPPED;
+	if (take(&first, &e) != 0)
+		return 1;
+	fill_queue();
+	return take(&second, &e) == 0 ? 0 : 2;
+}
+
+static void other_user(void)
+{
+	in_child(start_beside_user);
+}
+
+/* Two ports of one process share an interface, also while its queue is full. */
+static void same_process(void)
+{
+	in_child(second_port);
+}
+
+const struct mt_test claim_tests[] = {{"second_process", second_process},
+	{"other_user", other_user}, {"same_process", same_process}, {0}};
