@@ -43,14 +43,6 @@ static uint32_t hash_of(void *arg, uint32_t i)
 	return hash_of_key(e->ends, e->ports);
 }
 
-static uint16_t fold(uint64_t s)
-{
-	s = (s & 0xffffffff) + (s >> 32);
-	s = (s & 0xffffffff) + (s >> 32);
-	s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)((s & 0xffff) + (s >> 16));
-}
-
 static uint64_t ends_of(uint32_t src, uint32_t dst)
 {
 	return src | (uint64_t)dst << 32;
@@ -71,8 +63,8 @@ static void add(struct bare *a, uint64_t ends, uint32_t ports, uint64_t to_ends,
 	e->ports = ports;
 	e->to_ends = to_ends;
 	e->to_ports = to_ports;
-	e->ip_sum = fold(addrs + (uint16_t)~rte_cpu_to_be_16(0x0100));
-	e->l4_sum = fold(addrs + (uint32_t)~ports + to_ports);
+	e->ip_sum = bench_fold(addrs + (uint16_t)~rte_cpu_to_be_16(0x0100));
+	e->l4_sum = bench_fold(addrs + (uint32_t)~ports + to_ports);
 	MT_ASSERT(mt_table_insert(&a->table, hash_of(a, a->n), a->n) == 0);
 	a->n++;
 }
@@ -91,13 +83,14 @@ struct bare *bare_open(const struct bench_l4 *b)
 	(void)madvise(
 		a->table.b, (size_t)a->table.max_buckets * sizeof(*a->table.b), MADV_HUGEPAGE);
 	for (uint32_t i = 0; i < b->flows; i++) {
-		const struct bench_flow *f = &b->flow[i];
-		uint16_t vip = rte_cpu_to_be_16(VIP_PORT), ep = rte_cpu_to_be_16(EP_PORT);
-		uint32_t client = bench_client(i), endpoint = bench_endpoint(f->endpoint);
+		const struct bench_flow f = bench_seen(b, i);
+		uint16_t vip = rte_cpu_to_be_16(VIP_PORT);
+		uint16_t ep = rte_cpu_to_be_16(bench_endpoint_port(b));
+		uint32_t client = bench_client(i), endpoint = bench_endpoint(f.endpoint);
 
 		add(a, ends_of(client, BENCH_VIP), ports_of(bench_client_port(i), vip),
-			ends_of(f->source, endpoint), ports_of(f->port, ep));
-		add(a, ends_of(endpoint, f->source), ports_of(ep, f->port),
+			ends_of(f.source, endpoint), ports_of(f.port, ep));
+		add(a, ends_of(endpoint, f.source), ports_of(ep, f.port),
 			ends_of(BENCH_VIP, client), ports_of(vip, bench_client_port(i)));
 	}
 	return a;

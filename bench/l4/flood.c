@@ -19,7 +19,7 @@ static void write_segment(struct bench_l4 *b, struct rte_mbuf *m, uint32_t i)
 	m->data_len = sizeof(*eth) + sizeof(*ip) + sizeof(*tcp);
 	m->pkt_len = m->data_len;
 	memcpy(&eth->dst_addr, &b->port.mac, sizeof(eth->dst_addr));
-	memcpy(&eth->src_addr, "\2\0\0\0\0\x99", sizeof(eth->src_addr));
+	memcpy(&eth->src_addr, BENCH_SENDER, sizeof(eth->src_addr));
 	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
 	*ip = (struct rte_ipv4_hdr){.version_ihl = RTE_IPV4_VHL_DEF,
 		.total_length = rte_cpu_to_be_16(40),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames of flows, written and checked without lib/net and lib/l4. */
+/* Frames of flows, written without lib/net and lib/l4. */
 #include "bench_l4.h"
 
 #include <string.h>
@@ -33,12 +33,15 @@ static uint64_t next(struct bench_l4 *b)
 	return b->rnd ^= b->rnd << 17;
 }
 
-static uint16_t fold(uint64_t s)
+uint16_t bench_endpoint_port(const struct bench_l4 *b)
 {
-	s = (s & 0xffffffff) + (s >> 32);
-	s = (s & 0xffffffff) + (s >> 32);
-	s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)((s & 0xffff) + (s >> 16));
+	return mt_l4_is_one_way(b->mode) ? VIP_PORT : EP_PORT;
+}
+
+/* Bit 0 decides if a random packet is a reply, which one-way modes have none of. */
+static uint64_t replies(const struct bench_l4 *b)
+{
+	return mt_l4_is_one_way(b->mode) ? 0 : 1;
 }
 
 void bench_write(struct bench_l4 *b, struct rte_mbuf *m, uint32_t i, bool reply)
@@ -59,7 +62,7 @@ void bench_write(struct bench_l4 *b, struct rte_mbuf *m, uint32_t i, bool reply)
 	ip = (struct rte_ipv4_hdr *)(eth + 1);
 	udp = (struct rte_udp_hdr *)(ip + 1);
 	memcpy(&eth->dst_addr, &b->port.mac, sizeof(eth->dst_addr));
-	memcpy(&eth->src_addr, "\2\0\0\0\0\x99", sizeof(eth->src_addr));
+	memcpy(&eth->src_addr, BENCH_SENDER, sizeof(eth->src_addr));
 	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
 	*ip = (struct rte_ipv4_hdr){.version_ihl = RTE_IPV4_VHL_DEF,
 		.total_length = rte_cpu_to_be_16(len),
@@ -79,12 +82,13 @@ void bench_write(struct bench_l4 *b, struct rte_mbuf *m, uint32_t i, bool reply)
 		udp->dst_port = rte_cpu_to_be_16(VIP_PORT);
 	}
 	ends = (uint64_t)ip->src_addr + ip->dst_addr;
-	ip->hdr_checksum = (uint16_t)~fold(
+	ip->hdr_checksum = (uint16_t)~bench_fold(
 		ends + RTE_IPV4_VHL_DEF + ip->total_length + 64 + rte_cpu_to_be_16(IPPROTO_UDP));
 	memcpy(udp + 1, mark, MARK);
 	/* The rest of the payload is 0. A sum of 0 would mean that there is none. */
-	sum = (uint16_t)~fold(ends + rte_cpu_to_be_16(IPPROTO_UDP) + 2u * (uint32_t)udp->dgram_len +
-			      udp->src_port + udp->dst_port + mark[0] + mark[1]);
+	sum = (uint16_t)~bench_fold(ends + rte_cpu_to_be_16(IPPROTO_UDP) +
+				    2u * (uint32_t)udp->dgram_len + udp->src_port + udp->dst_port +
+				    mark[0] + mark[1]);
 	udp->dgram_cksum = sum ? sum : UINT16_MAX;
 }
 
@@ -99,74 +103,15 @@ static void as_received(struct rte_mbuf *m)
 
 void bench_burst(struct bench_l4 *b, struct rte_mbuf **pkts)
 {
-	MT_ASSERT(b->n_stock >= BURST);
-	b->n_stock -= BURST;
-	memcpy(pkts, &b->stock[b->n_stock], BURST * sizeof(pkts[0]));
+	const uint64_t reply = replies(b);
+
+	bench_take(b, pkts, BURST);
 	for (int i = 0; i < BURST; i++) {
 		uint64_t r = next(b);
 
-		bench_write(b, pkts[i], (uint32_t)(((r >> 32) * b->flows) >> 32), r & 1);
+		bench_write(b, pkts[i], (uint32_t)(((r >> 32) * b->flows) >> 32), r & reply);
 		as_received(pkts[i]);
 	}
-}
-
-void bench_return(struct bench_l4 *b, struct rte_mbuf **pkts, uint16_t n)
-{
-	MT_ASSERT(b->n_stock + n <= MT_ARRAY_LEN(b->stock));
-	memcpy(&b->stock[b->n_stock], pkts, n * sizeof(pkts[0]));
-	b->n_stock += n;
-}
-
-/* ---- sent frames --------------------------------------------------------------------------- */
-
-static uint32_t words(const void *p, uint32_t len)
-{
-	const uint8_t *at = p;
-	uint32_t sum = 0;
-
-	for (uint32_t i = 0; i < len; i++)
-		sum += i % 2 ? (uint32_t)at[i] << 8 : at[i];
-	return sum;
-}
-
-static bool is_right(const struct bench_l4 *b, const struct rte_ipv4_hdr *ip, uint32_t left)
-{
-	const struct rte_udp_hdr *udp = (const void *)(ip + 1);
-	const struct bench_flow *f;
-	uint32_t mark[2], len = left - (uint32_t)sizeof(*ip);
-
-	memcpy(mark, udp + 1, MARK);
-	if (mark[0] >= b->flows)
-		return false;
-	f = &b->flow[mark[0]];
-	if (udp->dgram_cksum == 0 || ip->time_to_live != 63 ||
-		rte_be_to_cpu_16(ip->total_length) != left)
-		return false;
-	if (fold(words(ip, sizeof(*ip))) != 0xffff ||
-		fold(words(&ip->src_addr, 8) + (uint64_t)rte_cpu_to_be_16(IPPROTO_UDP) +
-			udp->dgram_len + words(udp, len)) != 0xffff)
-		return false;
-	if (mark[1])
-		return ip->src_addr == BENCH_VIP && ip->dst_addr == bench_client(mark[0]) &&
-		       udp->src_port == rte_cpu_to_be_16(VIP_PORT) &&
-		       udp->dst_port == bench_client_port(mark[0]);
-	return ip->src_addr == f->source && ip->dst_addr == bench_endpoint(f->endpoint) &&
-	       udp->src_port == f->port && udp->dst_port == rte_cpu_to_be_16(EP_PORT);
-}
-
-void bench_look(struct bench_l4 *b, const struct rte_mbuf *m)
-{
-	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, const void *, 14);
-	const struct rte_udp_hdr *udp = (const void *)(ip + 1);
-	uint32_t mark[2];
-
-	memcpy(mark, udp + 1, MARK);
-	if (b->learn && !mark[1] && mark[0] < b->flows)
-		b->flow[mark[0]] = (struct bench_flow){ip->src_addr, udp->src_port,
-			(uint16_t)(rte_be_to_cpu_32(ip->dst_addr) -
-				   rte_be_to_cpu_32(bench_endpoint(0)))};
-	if (!is_right(b, ip, m->pkt_len - 14))
-		b->wrong++;
 }
 
 double bench_fill(struct bench_l4 *b)
@@ -174,18 +119,16 @@ double bench_fill(struct bench_l4 *b)
 	uint64_t began = rte_rdtsc();
 	uint32_t made = 0;
 
+	b->form = b->mode;
 	b->learn = true;
 	while (made < b->flows) {
-		struct rte_mbuf **pkts = &b->stock[b->n_stock - BURST];
 		uint16_t n = (uint16_t)MT_MIN(b->flows - made, (uint32_t)BURST);
 		struct rte_mbuf *burst[BURST];
 
-		for (int reply = 0; reply < 2; reply++) {
-			memcpy(burst, pkts, n * sizeof(burst[0]));
-			memmove(pkts, pkts + n, (BURST - n) * sizeof(burst[0]));
-			b->n_stock -= n;
+		for (uint64_t second = 0; second < 2; second++) {
+			bench_take(b, burst, n);
 			for (uint16_t k = 0; k < n; k++) {
-				bench_write(b, burst[k], made + k, reply);
+				bench_write(b, burst[k], made + k, second & replies(b));
 				as_received(burst[k]);
 			}
 			bench_begin(b, 0);

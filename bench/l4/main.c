@@ -13,12 +13,24 @@
 /* Packets of a loop in a round: short enough that some rounds are not interrupted. */
 #define PACKETS 8192u
 
-static const char usage[] = "usage: l4 [--flows N] [--mode nat|nat-full] [--size BYTES|imix]\n"
-			    "          [--limits] [--rounds N] [--json]\n"
+static const char usage[] = "usage: l4 [--flows N] [--mode MODE] [--size BYTES|imix] [--limits]\n"
+			    "          [--rounds N] [--link own|null|ring] [--json]\n"
 			    "       l4 --flood syn|segment|denied [--flows N] [--bursts N]\n"
+			    "       l4 --count macswap|bare|l4|limited [--bursts N] ...\n"
+			    "MODE: nat, nat-full, dsr, tunnel-ipip, tunnel-gue.\n"
 			    "Prints cycles and instructions a packet, the least of all rounds.\n";
 
+static const char *const modes[MT_L4_MODES] = {[MT_L4_NAT] = "nat",
+	[MT_L4_NAT_FULL] = "nat-full",
+	[MT_L4_DSR] = "dsr",
+	[MT_L4_IPIP] = "tunnel-ipip",
+	[MT_L4_GUE] = "tunnel-gue"};
+
+static const char *const links[] = {[LINK_OWN] = "own", [LINK_NULL] = "null", [LINK_RING] = "ring"};
+
 enum loop { GEN, MACSWAP, BARE, L4, LIMITED, LOOPS };
+
+static const char *const loops[LOOPS] = {"gen", "macswap", "bare", "l4", "limited"};
 
 struct result {
 	double cycles[LOOPS], instructions[LOOPS]; /* a packet; instructions 0: not counted */
@@ -36,29 +48,73 @@ static void macswap(struct bench_l4 *b, struct rte_mbuf **pkts)
 	b->port.ops->tx(&b->port, 0, pkts, BURST);
 }
 
+static void step(struct bench_l4 *b, struct bare *a, enum loop k, struct rte_mbuf **pkts)
+{
+	switch (k) {
+	case MACSWAP:
+		macswap(b, pkts);
+		break;
+	case BARE:
+		bare_forward(a, b, pkts, BURST);
+		break;
+	case L4:
+	case LIMITED:
+		bench_begin(b, 10 * MT_USEC);
+		bench_forward(b, pkts, BURST);
+		mt_l4_tick(b->l4);
+		break;
+	default:
+		bench_return(b, pkts, BURST);
+	}
+}
+
 static void run(struct bench_l4 *b, struct bare *a, enum loop k)
 {
 	for (uint32_t i = 0; i < PACKETS / BURST; i++) {
 		struct rte_mbuf *pkts[BURST];
 
 		bench_burst(b, pkts);
-		switch (k) {
-		case MACSWAP:
-			macswap(b, pkts);
-			break;
-		case BARE:
-			bare_forward(a, b, pkts, BURST);
-			break;
-		case L4:
-		case LIMITED:
-			bench_begin(b, 10 * MT_USEC);
-			bench_forward(b, pkts, BURST);
-			mt_l4_tick(b->l4);
-			break;
-		default:
-			bench_return(b, pkts, BURST);
-		}
+		step(b, a, k, pkts);
 	}
+}
+
+/* Of this, callgrind counts instructions (cost.py). */
+void measured_burst(struct bench_l4 *b, struct bare *a, enum loop k, struct rte_mbuf **pkts);
+
+mt_noinline void measured_burst(
+	struct bench_l4 *b, struct bare *a, enum loop k, struct rte_mbuf **pkts)
+{
+	step(b, a, k, pkts);
+}
+
+/* A forwarding loop once, each packet checked. */
+static void verify(struct bench_l4 *b, struct bare *a, enum loop k)
+{
+	uint64_t before = b->sent;
+
+	b->form = k == BARE ? BENCH_BARE : b->mode;
+	b->verify = true;
+	run(b, a, k);
+	b->verify = false;
+	b->wrong += before + PACKETS - b->sent; /* packets that did not leave */
+}
+
+/* Runs one loop, without the generator in what is counted. */
+static void count(struct bench_l4 *b, struct bare *a, enum loop k, uint32_t bursts)
+{
+	if (k == LIMITED)
+		bench_limit(b);
+	for (uint32_t i = 0; i < bursts; i++) {
+		struct rte_mbuf *pkts[BURST];
+
+		bench_burst(b, pkts);
+		measured_burst(b, a, k, pkts);
+	}
+	if (k != MACSWAP)
+		verify(b, a, k);
+	printf("{\"bench\": \"l4_count\", \"loop\": \"%s\", \"packets\": %u, \"wrong\": %" PRIu64
+	       "}\n",
+		loops[k], bursts * BURST, b->wrong);
 }
 
 /* The least of a round's figure and those before; 0 is no figure. */
@@ -83,30 +139,20 @@ static void measure(struct bench_l4 *b, struct bare *a, int fd, uint32_t rounds,
 	}
 }
 
-/* A forwarding loop once, each packet checked. */
-static void verify(struct bench_l4 *b, struct bare *a, enum loop k)
-{
-	uint64_t before = b->sent;
-
-	b->verify = true;
-	run(b, a, k);
-	b->verify = false;
-	b->wrong += before + PACKETS - b->sent; /* packets that did not leave */
-}
-
 static void print(const struct bench_l4 *b, const struct result *r, double fill, bool json)
 {
-	const char *mode = b->mode == MT_L4_NAT ? "nat" : "nat-full";
+	const char *mode = modes[b->mode];
 
 	if (json) {
 		printf("{\"bench\": \"l4\", \"flows\": %u, \"mode\": \"%s\", \"size\": %u, "
+		       "\"link\": \"%s\", "
 		       "\"gen_cycles\": %.1f, \"macswap_cycles\": %.1f, \"bare_cycles\": %.1f, "
 		       "\"cycles\": %.1f, \"gen_instructions\": %.1f, "
 		       "\"macswap_instructions\": %.1f, \"bare_instructions\": %.1f, "
 		       "\"instructions\": %.1f, \"limited_cycles\": %.1f, "
 		       "\"limited_instructions\": %.1f, \"new_flow_cycles\": %.0f, "
 		       "\"wrong\": %" PRIu64 "}\n",
-			b->flows, mode, b->size, r->cycles[GEN], r->cycles[MACSWAP],
+			b->flows, mode, b->size, links[b->link], r->cycles[GEN], r->cycles[MACSWAP],
 			r->cycles[BARE], r->cycles[L4], r->instructions[GEN],
 			r->instructions[MACSWAP], r->instructions[BARE], r->instructions[L4],
 			r->cycles[LIMITED], r->instructions[LIMITED], fill, b->wrong);
@@ -127,10 +173,12 @@ static const struct option options[] = {{"flows", required_argument, NULL, 'f'},
 	{"mode", required_argument, NULL, 'm'}, {"size", required_argument, NULL, 's'},
 	{"rounds", required_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'},
 	{"limits", no_argument, NULL, 'l'}, {"flood", required_argument, NULL, 'F'},
-	{"bursts", required_argument, NULL, 'b'}, {0}};
+	{"bursts", required_argument, NULL, 'b'}, {"count", required_argument, NULL, 'c'},
+	{"link", required_argument, NULL, 'L'}, {0}};
 
 struct args {
 	uint32_t rounds, bursts;
+	enum loop count; /* GEN: measure all */
 	bool json, limits, bad;
 };
 
@@ -160,6 +208,34 @@ static void print_flood(const struct bench_l4 *b)
 		n[meant[b->flood]], n[MT_L4_flows_evicted]);
 }
 
+static enum loop loop_of(const char *name)
+{
+	for (enum loop k = MACSWAP; k < LOOPS; k++)
+		if (strcmp(name, loops[k]) == 0)
+			return k;
+	return GEN;
+}
+
+static bool is_mode(struct bench_l4 *b, const char *name)
+{
+	for (int i = 0; i < MT_L4_MODES; i++)
+		if (strcmp(name, modes[i]) == 0) {
+			b->mode = (enum mt_l4_mode)i;
+			return true;
+		}
+	return false;
+}
+
+static bool is_link(struct bench_l4 *b, const char *name)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(links); i++)
+		if (strcmp(name, links[i]) == 0) {
+			b->link = (enum bench_link)i;
+			return true;
+		}
+	return false;
+}
+
 static void read_args(int argc, char **argv, struct bench_l4 *b, struct args *a)
 {
 	int c;
@@ -175,17 +251,36 @@ static void read_args(int argc, char **argv, struct bench_l4 *b, struct args *a)
 			a->bursts = (uint32_t)strtoul(optarg, NULL, 0);
 		else if (c == 'F')
 			a->bad |= !(b->flood = flood_of(optarg));
+		else if (c == 'c')
+			a->bad |= (a->count = loop_of(optarg)) == GEN;
 		else if (c == 'j')
 			a->json = true;
 		else if (c == 'l')
 			a->limits = true;
-		else if (c == 'm' && strcmp(optarg, "nat-full") == 0)
-			b->mode = MT_L4_NAT_FULL;
-		else if (c != 'm' || strcmp(optarg, "nat") != 0)
+		else if (c == 'L')
+			a->bad |= !is_link(b, optarg);
+		else if (c == 'm')
+			a->bad |= !is_mode(b, optarg);
+		else
 			a->bad = true;
 	}
 	if (b->flows == 0 || b->flows > 12000000 || (b->size && (b->size < 64 || b->size > 1514)))
 		a->bad = true;
+}
+
+static void measure_all(
+	struct bench_l4 *b, struct bare *a, const struct args *args, struct result *r)
+{
+	int fd = bench_instructions_open();
+
+	verify(b, a, BARE);
+	verify(b, a, L4);
+	measure(b, a, fd, args->rounds, GEN, LIMITED, r);
+	if (!args->limits)
+		return;
+	bench_limit(b);
+	verify(b, a, LIMITED);
+	measure(b, a, fd, args->rounds, LIMITED, LOOPS, r);
 }
 
 int main(int argc, char **argv)
@@ -195,14 +290,12 @@ int main(int argc, char **argv)
 	struct result r = {0};
 	struct bare *a;
 	double fill;
-	int fd;
 
 	read_args(argc, argv, &b, &args);
 	if (args.bad || optind < argc) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	fd = bench_instructions_open();
 	bench_open(&b);
 	if (b.flood) {
 		bench_flood(&b, args.bursts);
@@ -212,15 +305,12 @@ int main(int argc, char **argv)
 	}
 	fill = bench_fill(&b);
 	a = bare_open(&b);
-	verify(&b, a, BARE);
-	verify(&b, a, L4);
-	measure(&b, a, fd, args.rounds, GEN, LIMITED, &r);
-	if (args.limits) {
-		bench_limit(&b);
-		verify(&b, a, LIMITED);
-		measure(&b, a, fd, args.rounds, LIMITED, LOOPS, &r);
+	if (args.count != GEN) {
+		count(&b, a, args.count, args.bursts);
+	} else {
+		measure_all(&b, a, &args, &r);
+		print(&b, &r, fill, args.json);
 	}
-	print(&b, &r, fill, args.json);
 	if (b.wrong)
 		bench_tell(&mt_l4_outcomes, mt_l4_counters(b.l4));
 	bare_close(a);

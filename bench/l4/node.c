@@ -11,9 +11,7 @@
 #include <rte_arp.h>
 #include <rte_ether.h>
 
-static const struct rte_ether_addr peer = {{2, 0, 0, 0, 0, 0x99}};
-
-static void die(const char *what)
+void bench_die(const char *what)
 {
 	fprintf(stderr, "l4: %s\n", what);
 	exit(EXIT_FAILURE);
@@ -46,7 +44,7 @@ static uint16_t take(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, 
 	if (mt_unlikely(b->arps != UINT64_MAX)) { /* until neighbours are known */
 		for (uint16_t i = 0; i < n; i++)
 			if (!asked(b, pkts[i]))
-				die("a packet left before its time");
+				bench_die("a packet left before its time");
 		return n;
 	}
 	b->sent += n;
@@ -70,10 +68,11 @@ static void make_net(struct bench_l4 *b)
 	struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 2, .routes = &route, .n_routes = 1};
 	struct mt_err e;
 
-	b->port = (struct mt_port){.ops = &ops, .mtu = 1500, .n_rxq = 1, .n_txq = 1};
+	/* 1500 and the headers of GUE. */
+	b->port = (struct mt_port){.ops = &ops, .mtu = 1552, .n_rxq = 1, .n_txq = 1};
 	memcpy(&b->port.mac, "\2\0\0\0\0\1", 6);
 	b->port.caps.tx_chains = true;
-	b->port.caps.max_frame = 1514;
+	b->port.caps.max_frame = 1566;
 	b->port.link_up = true;
 	(void)mt_prefix_parse("192.0.2.1/24", &addrs[0].addr, &addrs[0].prefix);
 	(void)mt_prefix_parse("198.51.100.254/24", &addrs[1].addr, &addrs[1].prefix);
@@ -81,10 +80,10 @@ static void make_net(struct bench_l4 *b)
 	(void)mt_addr_parse("192.0.2.254", &route.via);
 	b->net = mt_net_create(&port, 1, 1, NULL);
 	if (!b->net || mt_net_configure(b->net, &conf, NULL, &e))
-		die("the network was not made");
+		bench_die("the network was not made");
 	b->netw = mt_netw_create(b->net, 0, &b->pools, NULL, NULL, 1);
 	if (!b->netw)
-		die("the network was not made");
+		bench_die("the network was not made");
 }
 
 /* NAT addresses, so that ports suffice for all flows. */
@@ -97,7 +96,7 @@ static uint32_t sources(const struct bench_l4 *b, struct mt_addr *nat, uint32_t 
 	return n;
 }
 
-/* Limits that no packet exceeds, and lists of clients. */
+/* Limits that no packet exceeds, and lists of clients. One-way modes have no limit of connections. */
 static void restrict_clients(struct mt_l4_service_conf *c)
 {
 	static const struct mt_l4_network allow[] = {
@@ -114,7 +113,7 @@ static void restrict_clients(struct mt_l4_service_conf *c)
 		[MT_L4_SERVICE_NEW_CONNECTIONS] = 100000000,
 		[MT_L4_SERVICE_PACKETS] = 100000000,
 		[MT_L4_SERVICE_BYTES] = 4000000000,
-		[MT_L4_SERVICE_CONNECTIONS] = 100000000}};
+		[MT_L4_SERVICE_CONNECTIONS] = mt_l4_is_one_way(c->mode) ? 0 : 100000000}};
 }
 
 static struct mt_l4_set *compiled(const struct bench_l4 *b, bool limits, struct mt_l4_conf *conf)
@@ -137,15 +136,22 @@ static struct mt_l4_set *compiled(const struct bench_l4 *b, bool limits, struct 
 	struct mt_err e;
 
 	for (uint32_t i = 0; i < ENDPOINTS; i++)
-		endpoints[i] = (struct mt_l4_endpoint_conf){
-			.addr = mt_addr4(bench_endpoint(i)), .port = EP_PORT, .weight = 1};
+		endpoints[i] = (struct mt_l4_endpoint_conf){.addr = mt_addr4(bench_endpoint(i)),
+			.port = bench_endpoint_port(b),
+			.weight = 1};
 	if (limits)
 		restrict_clients(&service);
 	conf->services = &service;
 	conf->n_services = 1;
 	if (mt_l4_compile(conf, &set, &e))
-		die("the services were not compiled");
+		bench_die("the services were not compiled");
 	return set;
+}
+
+/* One service keeps 9 / 16 of it; one-way modes keep no flow, and those not kept have a quarter. */
+static uint32_t capacity(const struct bench_l4 *b)
+{
+	return (mt_l4_is_one_way(b->mode) ? 4 : 2) * b->flows + 4 * BURST;
 }
 
 static void make_l4(struct bench_l4 *b)
@@ -155,8 +161,7 @@ static void make_l4(struct bench_l4 *b)
 		.nat = nat, .n_nat = sources(b, nat, 64), .nat_lo = 1024, .nat_hi = 65535};
 	struct mt_l4_worker_conf part = {.steer = &b->steer,
 		.net = b->netw,
-		/* Of these, one service keeps 9 / 16. */
-		.flows = 2 * b->flows + 4 * BURST,
+		.flows = capacity(b),
 		.seed = 1,
 		.secret = {0x5eed, 0xb0b}};
 
@@ -166,10 +171,10 @@ static void make_l4(struct bench_l4 *b)
 	b->limiter = mt_l4_limiter_new(1);
 	part.limiter = b->limiter;
 	if (!b->limiter || mt_net_set_vips(b->net, vips, 1 + conf.n_nat, NULL))
-		die("the services were not compiled");
+		bench_die("the services were not compiled");
 	b->l4 = mt_l4_create(&part);
 	if (!b->l4)
-		die("no memory for the flow table");
+		bench_die("no memory for the flow table");
 }
 
 void bench_limit(struct bench_l4 *b)
@@ -190,7 +195,9 @@ static void answer_arp(struct bench_l4 *b)
 	struct rte_mbuf *m = mt_buf_data(&b->pools), *out[1];
 	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)rte_pktmbuf_append(m, 42);
 	struct rte_arp_hdr *arp = (struct rte_arp_hdr *)(eth + 1);
+	struct rte_ether_addr peer;
 
+	bench_station(mt_addr_v4(&b->arp_target), peer.addr_bytes);
 	memset(eth, 0, 42);
 	eth->dst_addr = b->port.mac;
 	eth->src_addr = peer;
@@ -221,24 +228,27 @@ static void resolve(struct bench_l4 *b, const struct mt_addr *to)
 		if (b->arp_due)
 			answer_arp(b);
 	}
-	die("a neighbour was not resolved");
+	bench_die("a neighbour was not resolved");
 }
 
 void bench_open(struct bench_l4 *b)
 {
+	static const char *const devices[] = {
+		[LINK_NULL] = "--vdev=net_null0", [LINK_RING] = "--vdev=net_ring0"};
 	char *args[] = {"l4", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry", "--no-shconf",
-		"--log-level=error", "-l", "0", NULL};
+		"--log-level=error", "-l", "0", (char *)(uintptr_t)devices[b->link], NULL};
 	const struct mt_addr client = mt_addr4(bench_client(0));
 
-	if (eal_init_unpinned(MT_ARRAY_LEN(args) - 1, args) < 0 || mt_buf_init() ||
+	if (eal_init_unpinned(MT_ARRAY_LEN(args) - 1 - (b->link == LINK_OWN), args) < 0 ||
+		mt_buf_init() ||
 		mt_pools_init(&b->pools, "l4", 511, 511, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||
 		mt_steer_init(&b->steer, 1, 64))
-		die("the EAL did not start");
+		bench_die("the EAL did not start");
 	b->now = MT_SEC;
 	b->rnd = 0x9e3779b97f4a7c15ull;
 	b->flow = calloc(b->flows, sizeof(*b->flow));
 	if (!b->flow)
-		die("no memory");
+		bench_die("no memory");
 	make_net(b);
 	make_l4(b);
 	for (int i = 0; i < 10; i++) { /* announcements are over */
@@ -253,12 +263,7 @@ void bench_open(struct bench_l4 *b)
 		resolve(b, &endpoint);
 	}
 	b->arps = UINT64_MAX;
-	for (; b->n_stock < MT_ARRAY_LEN(b->stock); b->n_stock++) {
-		struct rte_mbuf *m = mt_buf_data(&b->pools);
-
-		memset(m->buf_addr, 0, m->buf_len);
-		b->stock[b->n_stock] = m;
-	}
+	bench_link_open(b);
 }
 
 void bench_close(struct bench_l4 *b)
@@ -269,7 +274,7 @@ void bench_close(struct bench_l4 *b)
 	mt_l4_limiter_free(b->limiter);
 	mt_netw_destroy(b->netw);
 	mt_net_destroy(b->net);
-	mt_buf_free_bulk(b->stock, b->n_stock);
+	bench_link_close(b);
 	mt_steer_fini(&b->steer);
 	mt_pools_fini(&b->pools);
 	free(b->flow);
