@@ -3,7 +3,7 @@
 """
 Each mode forwards 100,000 flows without a wrong packet, also with limits and lists of clients, and the last line has the fields that others
 read. Prints the cycles of each mode in multiples of the bare loop's, without the generator. They decide nothing, because the caches belong
-to other programs as well.
+to other programs as well; cost.py has limits for instructions.
 """
 
 import json

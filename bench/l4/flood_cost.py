@@ -7,28 +7,18 @@ segments without a flow, and SYNs of clients that `deny` names. The last two are
   flood_cost.py L4
 """
 import json
-import re
-import subprocess
 import sys
+
+from counted import counted
 
 LIMITS = {"syn": 3000, "segment": 650, "denied": 550}
 BURSTS, BURST = 60, 32
 
 
-def counted(program, kind):
-    """(instructions in measured bursts, the program's line of the whole flood)."""
-    out = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=measured_flood*", program, "--flows",
-                          "1024", "--flood", kind, "--bursts", str(BURSTS)], capture_output=True, text=True, timeout=300, check=False)
-    found = re.search(r"Collected : (\d+)", out.stderr)
-    if out.returncode or not found:
-        sys.exit(out.stderr[-2000:] + f"\nflood_cost: {program} failed under callgrind")
-    return int(found.group(1)), json.loads(out.stdout.splitlines()[-1])
-
-
 def main():
     failed = False
     for kind, limit in LIMITS.items():
-        instructions, line = counted(sys.argv[1], kind)
+        instructions, line = counted(sys.argv[1], "measured_flood", "--flows", "1024", "--flood", kind, "--bursts", str(BURSTS))
         each = instructions / (BURSTS * BURST)
         print(json.dumps({"bench": "flood_cost", "kind": kind, "instructions": round(each, 1), "limit": limit,
                           "as_meant": line["as_meant"], "packets": line["packets"], "evicted": line["evicted"]}), flush=True)

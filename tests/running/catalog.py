@@ -27,8 +27,9 @@ LINT = {"lint/debian": DAEMON, "lint/folders": ("lib/libmt_proxy.a",), "lint/met
 # which the use of the caches by other programs of the host doubles.
 ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)|smoke/control_turns_are_short$")
 
-# The instruction counts of single operations. All other benches rotate, because they take 20 to 120 s of a core.
-GATE_BENCHES = ("micro",)
+# The instruction counts of single operations and of forwarded packets, and whether these are right. All other benches rotate, because
+# they take 20 to 120 s of a core.
+GATE_BENCHES = ("l4_bench", "l4_cost", "micro")
 
 # Libraries with unit tests that run threads, and a part of the names of these tests, or their suite (empty: all); several with | between.
 THREADED = {"accesslog": "", "filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
@@ -46,7 +47,7 @@ NOTED = ("lint/outcome_rows", "lint/state_changes")
 
 # Tests that meson leaves out if it finds no valgrind or no libpcap.
 BY_PACKAGE = {"libpcap-dev": ("unit/replay",), "valgrind": tuple(f"bench/{name}" for name in (
-    "documents_cost", "flood_cost", "forwarding_cost", "metrics_cost", "micro", "scale", "stripped", "watch_cost"))}
+    "documents_cost", "flood_cost", "forwarding_cost", "l4_cost", "metrics_cost", "micro", "scale", "stripped", "watch_cost"))}
 
 QUICK_SEEDS = range(1, 201)
 # With --long: a million calls to servers that send replies to no call, or to the wrong one.
@@ -192,8 +193,8 @@ def _benches(known):
     """Instruction counts and memory."""
     jobs = [_meson(test) for test in known if _suite(test) == "bench"]
     for job in jobs:
-        # These two count instructions of programs without time-outs; the others run workers against peers in real time.
-        job.stage = BESIDE if job.name in ("bench/micro", "bench/documents_cost") else LAST
+        # These count instructions of programs without time-outs; the others measure time, or run workers against peers in real time.
+        job.stage = BESIDE if job.name in ("bench/micro", "bench/documents_cost", "bench/l4_cost") else LAST
     return jobs
 
 
