@@ -9,10 +9,9 @@ flow. A server in another network gets no packets, and a warning names it.
 
 import json
 import socket
-import struct
 
-from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, within
-from meltemi_lab.direct import CLIENT, PORT, SERVERS, VIP4, VIP6, bulk, datagrams, entry, received, wire
+from meltemi_lab import Lab, check, equal, main, netns, within
+from meltemi_lab.direct import CLIENT, SERVERS, VIP4, VIP6, bulk, datagrams, entry, path_mtu, received, wire
 
 
 def listed(daemon, *words):
@@ -44,37 +43,6 @@ def restart(lab, daemon, vip):
     sock.close()
 
 
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xffff) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xffff
-
-
-def path_mtu(lab, daemon):
-    """A router on the way from the server to the client sends its error to the VIP."""
-    with lab.inside("client"):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    sock.bind((CLIENT[VIP4], 0))
-    sock.settimeout(PATIENCE)
-    sock.sendto(b"x", (VIP4, PORT))
-    number = int(sock.recv(100).split()[0])
-    quote = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1500, 0, 0x4000, 64, socket.IPPROTO_UDP, 0, socket.inet_aton(VIP4),
-                        socket.inet_aton(CLIENT[VIP4]))
-    quote += struct.pack("!HHHH", PORT, sock.getsockname()[1], 1480, 0)
-    error = struct.pack("!BBHHH", 3, 4, 0, 0, 1200) + quote
-    raw.sendto(error[:2] + struct.pack("!H", checksum(error)) + error[4:], (VIP4, 0))
-
-    def mtu_at(which):
-        return netns.run("ip", "-n", lab.namespace(f"server{which}"), "route", "get", CLIENT[VIP4], "from", VIP4)
-
-    within(5, lambda: "mtu 1200" in mtu_at(number), "the server of the flow learns the path's MTU")
-    check("mtu 1200" not in mtu_at(3 - number), "the other server learns it, too")
-    check(daemon.counters()["l4_icmp_to_endpoint"] >= 1, "l4_icmp_to_endpoint")
-    sock.close()
-    raw.close()
-
-
 def forwarded(workers):
     with Lab(servers=2, ipv6=True) as lab:
         wire(lab)
@@ -88,7 +56,8 @@ def forwarded(workers):
             states(daemon, sock)
             datagrams(lab, vip)
             restart(lab, daemon, vip)
-        path_mtu(lab, daemon)
+        path_mtu(lab, lambda which: netns.run("ip", "-n", lab.namespace(f"server{which}"), "route", "get", CLIENT[VIP4], "from", VIP4))
+        check(daemon.counters()["l4_icmp_to_endpoint"] >= 1, "l4_icmp_to_endpoint")
         daemon.write("direct.yaml", entry("dsr", *SERVERS, "10.9.9.9"))
         daemon.wait_log("10.9.9.9 is not on the link of a port")
         datagrams(lab, VIP4)

@@ -14,8 +14,8 @@ import socket
 import struct
 import threading
 
-from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, within
-from meltemi_lab.direct import CLIENT, PORT, SERVERS, VIP4, VIP6, bulk, datagrams, entry, wire
+from meltemi_lab import Lab, check, equal, main, netns, within
+from meltemi_lab.direct import SERVERS, VIP4, VIP6, bulk, datagrams, entry, too_long, wire
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 IPV6_IN_IP = 41
@@ -82,39 +82,6 @@ def gue_socket(family):
 
 def listed(daemon, *words):
     return json.loads(daemon.shell("--json", "show", "flows", "list", *words))["list"]
-
-
-def too_long(lab, vip, fits):
-    """Datagrams with DF: one byte more than what fits is refused by the node, which names the MTU."""
-    family = socket.AF_INET6 if ":" in vip else socket.AF_INET
-    headers = 48 if family == socket.AF_INET6 else 28
-    with lab.inside("client"):
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-    if family == socket.AF_INET:
-        sock.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
-    else:
-        sock.setsockopt(socket.IPPROTO_IPV6, 23, 2)  # the same of IPv6
-    sock.bind((CLIENT[vip], 0))
-    sock.connect((vip, PORT))
-    sock.settimeout(PATIENCE)
-    sock.send(bytes(fits - headers))
-    check(len(sock.recv(4096)) > 1000, f"{vip}: the answer to a datagram that fits")
-    sock.settimeout(2)
-
-    def refused():
-        try:
-            sock.send(bytes(fits - headers + 1))
-            sock.recv(4096)
-        except TimeoutError:
-            return False
-        except OSError as error:
-            return error.errno == errno.EMSGSIZE
-        return False
-
-    within(10, refused, f"{vip}: a datagram of one byte more is refused")
-    mtu = sock.getsockopt(socket.IPPROTO_IPV6, 24) if family == socket.AF_INET6 else sock.getsockopt(socket.IPPROTO_IP, 14)
-    equal(mtu, fits, f"{vip}: the MTU that the client learned")
-    sock.close()
 
 
 def forwarded(workers, mode, over4, over6):

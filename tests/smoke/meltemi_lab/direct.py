@@ -4,6 +4,7 @@ Servers that answer clients past the node: they have the VIPs on lo and a link o
 and clients that check each byte, each address, and that a flow stays with its server.
 """
 
+import errno
 import hashlib
 import os
 import socket
@@ -11,7 +12,7 @@ import struct
 import threading
 
 from . import netns
-from .check import check, equal
+from .check import PATIENCE, check, equal, within
 
 PORT = 5353
 VIP4, VIP6 = "203.0.113.7", "2001:db8:77::1"
@@ -161,6 +162,66 @@ def datagrams(lab, vip):
         seen |= numbers
         sock.close()
     equal(seen, {1, 2}, f"{vip}: servers of 24 flows")
+
+
+def too_long(lab, vip, fits):
+    """Datagrams with DF: one byte more than what fits is refused by the node, which names the MTU."""
+    family = socket.AF_INET6 if ":" in vip else socket.AF_INET
+    headers = 48 if family == socket.AF_INET6 else 28
+    with lab.inside("client"):
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET:
+        sock.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, 23, 2)  # the same of IPv6
+    sock.bind((CLIENT[vip], 0))
+    sock.connect((vip, PORT))
+    sock.settimeout(PATIENCE)
+    sock.send(bytes(fits - headers))
+    check(len(sock.recv(4096)) > 1000, f"{vip}: the answer to a datagram that fits")
+    sock.settimeout(2)
+
+    def refused():
+        try:
+            sock.send(bytes(fits - headers + 1))
+            sock.recv(4096)
+        except TimeoutError:
+            return False
+        except OSError as error:
+            return error.errno == errno.EMSGSIZE
+        return False
+
+    within(10, refused, f"{vip}: a datagram of one byte more is refused")
+    mtu = sock.getsockopt(socket.IPPROTO_IPV6, 24) if family == socket.AF_INET6 else sock.getsockopt(socket.IPPROTO_IP, 14)
+    equal(mtu, fits, f"{vip}: the MTU that the client learned")
+    sock.close()
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xffff
+
+
+def path_mtu(lab, route):
+    """A router on the way from the server to the client sends its error to the VIP. route(number): the server's route to the client, as `ip` prints it."""
+    with lab.inside("client"):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    sock.bind((CLIENT[VIP4], 0))
+    sock.settimeout(PATIENCE)
+    sock.sendto(b"x", (VIP4, PORT))
+    number = int(sock.recv(100).split()[0])
+    quote = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1500, 0, 0x4000, 64, socket.IPPROTO_UDP, 0, socket.inet_aton(VIP4),
+                        socket.inet_aton(CLIENT[VIP4]))
+    quote += struct.pack("!HHHH", PORT, sock.getsockname()[1], 1480, 0)
+    error = struct.pack("!BBHHH", 3, 4, 0, 0, 1200) + quote
+    raw.sendto(error[:2] + struct.pack("!H", checksum(error)) + error[4:], (VIP4, 0))
+
+    within(5, lambda: "mtu 1200" in route(number), "the server of the flow learns the path's MTU")
+    check("mtu 1200" not in route(3 - number), "the other server learns it, too")
+    sock.close()
+    raw.close()
 
 
 def wire(lab):
