@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Datagrams in fragments. Only the first fragment has ports, so the others follow it: all fragments
- * of a datagram come to the worker that owns their addresses and identification (lib/net). There
- * the first one has the ports, later ones that came before it are kept until then, and all go on
- * to the owner of the flow, as fragments: nothing is reassembled or copied.
+ * Datagrams of UDP, and TCP segments, in fragments; both are called datagrams here. Only the first
+ * fragment has ports, so the others follow it: all fragments of a datagram come to the worker that
+ * owns their addresses and identification (lib/net). There the first one has the ports, later ones
+ * that came before it are kept until then, and all go on to the owner of the flow, as fragments:
+ * nothing is reassembled or copied.
  *
  * Any host can send fragments, so their cost is bounded:
  * - A fragment is kept for a second at most, a source has SHARE of them, a worker KEPT_MAX bytes;
@@ -16,7 +17,8 @@
  * A fragment that was received already is dropped, because networks repeat packets. One that
  * overlaps others by a part ends the datagram: all that is left of it is dropped (RFC 5722). So no
  * endpoint sees overlapping fragments, and ports that were used for the choice stay those of the
- * datagram. A first fragment without a whole UDP header is dropped (RFC 1858, RFC 8200 §4.5).
+ * datagram. A first fragment without the whole UDP or TCP header is dropped, and so is one that
+ * begins inside the TCP header (RFC 1858, RFC 3128, RFC 8200 §4.5).
  */
 #include "mt_l4_fragment.h"
 #include "mt_list.h"
@@ -45,14 +47,15 @@ struct datagram {
 	struct mt_list order;	  /* in l4_fragments.waiting, .open or .free */
 	struct mt_list of_source; /* in source.datagrams */
 	struct mt_addr src, dst;
-	uint32_t id, new_id; /* as packets have it */
-	uint32_t ports;	     /* 0: the first fragment has not come */
+	uint32_t id; /* l4_fragment.id */
+	struct l4_first first;
 	uint32_t hash;
 	uint64_t until;
 	struct source *source;
 	struct rte_mbuf *kept, **last; /* fragments in the order of their arrival, by mt_link() */
-	uint16_t owner;		       /* of the flow */
-	uint16_t end;		       /* of the last fragment; 0: it has not come */
+	uint8_t proto;
+	uint16_t owner; /* of the flow */
+	uint16_t end;	/* of the last fragment; 0: it has not come */
 	uint16_t n_runs;
 	bool refused;	       /* fragments overlapped */
 	struct run runs[RUNS]; /* sorted, with gaps between them */
@@ -260,6 +263,7 @@ static struct datagram *add(struct mt_l4 *l, const struct l4_fragment *f, uint32
 	*d = (struct datagram){.src = f->src,
 		.dst = f->dst,
 		.id = f->id,
+		.proto = f->proto,
 		.hash = hash,
 		.until = l->now + LIFE,
 		.source = s,
@@ -314,7 +318,8 @@ static enum part note_part(struct datagram *d, const struct l4_fragment *f)
 {
 	uint32_t i = 0;
 
-	if (!end_agrees(d, f))
+	/* An IPv6 identification is one datagram's, whatever its protocol (RFC 8200 §4.5). */
+	if (d->proto != f->proto || !end_agrees(d, f))
 		return PART_OVERLAPS;
 	while (i < d->n_runs && d->runs[i].to <= f->from)
 		i++;
@@ -338,7 +343,7 @@ static bool is_complete(const struct datagram *d)
 /* Sends a fragment of a datagram with known ports to the owner of the flow; takes it. */
 static void pass(struct mt_l4 *l, const struct datagram *d, struct rte_mbuf *m)
 {
-	l4_mark_fragment(m, d->ports, d->new_id);
+	l4_mark_fragment(m, &d->first);
 	if (d->owner == l->worker)
 		l4_forward_fragment(l, m);
 	else if (mt_steer_push(l->steer, l->worker, d->owner, &m, 1) == 0)
@@ -355,15 +360,15 @@ static uint32_t next_id(struct mt_l4 *l, bool is4)
 
 static void learn(struct mt_l4 *l, struct datagram *d, const struct l4_fragment *f)
 {
-	struct l4_key k = {{[4] = f->ports}};
+	struct l4_key k = {{[4] = f->first.ports}};
 	const struct mt_tuple t = {.local = f->dst,
 		.remote = f->src,
 		.lport = l4_key_dport(&k),
 		.rport = l4_key_sport(&k)};
 
-	d->ports = f->ports;
+	d->first = f->first;
 	d->owner = mt_steer_owner(l->steer, &t);
-	d->new_id = next_id(l, mt_addr_is4(&f->src));
+	d->first.new_id = next_id(l, mt_addr_is4(&f->src));
 }
 
 /* From here on the datagram keeps nothing. */
@@ -419,7 +424,7 @@ static void refuse(struct mt_l4 *l, struct datagram *d)
 /* Takes a fragment with a new part of the datagram. */
 static void take_new(struct mt_l4 *l, struct datagram *d, const struct l4_fragment *f)
 {
-	if (!d->ports && f->from) {
+	if (!d->first.ports && f->from) {
 		keep(l, d, f->m);
 		return;
 	}
@@ -460,7 +465,7 @@ mt_noinline void l4_fragment(struct mt_l4 *l, struct rte_mbuf *m)
 	enum mt_l4_outcome why;
 	struct l4_fragment f;
 
-	if (m->packet_type & RTE_PTYPE_INNER_L4_MASK) {
+	if (m->packet_type & RTE_PTYPE_INNER_L4_MASK) { /* another worker has marked it */
 		l4_forward_fragment(l, m);
 		return;
 	}

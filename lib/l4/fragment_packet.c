@@ -4,12 +4,13 @@
  * datagram are known. Only the first one has ports and the checksum, which covers the whole
  * datagram; its difference is that of any packet of the flow. All of them get a new identification,
  * because clients share a NAT address, and endpoints a VIP (RFC 6864 §4.3).
+ *
+ * A TCP segment changes the state of its flow with its first fragment. A FIN does so with the last
+ * one, because only then its sequence number is known.
  */
 #include "mt_l4_fragment.h"
 
 #include <string.h>
-
-#include <rte_udp.h>
 
 #define ID_SHIFT 32
 
@@ -27,6 +28,18 @@ static void *l4_of(const struct rte_mbuf *m)
 static struct rte_ipv6_fragment_ext *header6(const struct rte_mbuf *m)
 {
 	return (struct rte_ipv6_fragment_ext *)l4_of(m) - 1;
+}
+
+static uint8_t proto_of(const struct rte_mbuf *m)
+{
+	return RTE_ETH_IS_IPV4_HDR(m->packet_type)
+		       ? ((const struct rte_ipv4_hdr *)l3_of(m))->next_proto_id
+		       : header6(m)->next_header;
+}
+
+static uint32_t bytes_of(const struct rte_mbuf *m)
+{
+	return m->pkt_len - m->l2_len - m->l3_len;
 }
 
 /* Offset in units of 8 bytes, and whether others follow. */
@@ -48,7 +61,14 @@ bool l4_is_later_fragment(const struct rte_mbuf *m)
 {
 	bool more;
 
-	return (m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_FRAG && offset_of(m, &more);
+	return l4_is_fragment(m) && offset_of(m, &more);
+}
+
+bool l4_is_first_of_tcp(const struct rte_mbuf *m)
+{
+	bool more;
+
+	return proto_of(m) == IPPROTO_TCP && offset_of(m, &more) == 0;
 }
 
 static void read_ends(const struct rte_mbuf *m, struct l4_fragment *f)
@@ -58,7 +78,8 @@ static void read_ends(const struct rte_mbuf *m, struct l4_fragment *f)
 
 		f->src = mt_addr4(ip->src_addr);
 		f->dst = mt_addr4(ip->dst_addr);
-		f->id = ip->packet_id;
+		/* Protocols do not share identifications (RFC 791). */
+		f->id = ip->packet_id | (uint32_t)f->proto << 16;
 	} else {
 		const struct rte_ipv6_hdr *ip = l3_of(m);
 
@@ -78,15 +99,46 @@ static enum mt_l4_outcome read_udp(struct rte_mbuf *m, uint32_t len, struct l4_f
 		return MT_L4_fragment_bad;
 	if (!udp->dgram_cksum && !RTE_ETH_IS_IPV4_HDR(m->packet_type))
 		return MT_L4_checksum_missing;
-	memcpy(&f->ports, udp, sizeof(f->ports));
+	memcpy(&f->first.ports, udp, sizeof(f->first.ports));
 	return MT_L4_forwarded;
+}
+
+/* The same of TCP. Flags in another fragment than the ports could be hidden, or replaced. */
+static enum mt_l4_outcome read_tcp(struct rte_mbuf *m, uint32_t len, struct l4_fragment *f)
+{
+	const struct rte_tcp_hdr *tcp = l4_of(m);
+	uint32_t hlen;
+
+	if (len < sizeof(*tcp))
+		return MT_L4_fragment_tiny;
+	if (m->data_len < m->l2_len + m->l3_len + sizeof(*tcp))
+		return MT_L4_fragment_bad;
+	hlen = (tcp->data_off >> 4) * 4u;
+	if (hlen > len)
+		return MT_L4_fragment_tiny;
+	if (hlen < sizeof(*tcp) || !tcp->src_port || !tcp->dst_port)
+		return MT_L4_fragment_bad;
+	memcpy(&f->first.ports, tcp, sizeof(f->first.ports));
+	f->first.fin = tcp->tcp_flags & RTE_TCP_FIN_FLAG;
+	f->first.base = rte_be_to_cpu_32(tcp->sent_seq) - hlen;
+	return MT_L4_forwarded;
+}
+
+static enum mt_l4_outcome read_header(struct rte_mbuf *m, uint32_t len, struct l4_fragment *f)
+{
+	if (f->proto == IPPROTO_UDP)
+		return f->from ? MT_L4_forwarded : read_udp(m, len, f);
+	if (f->from)
+		return f->from * 8u < sizeof(struct rte_tcp_hdr) ? MT_L4_fragment_tiny
+								 : MT_L4_forwarded;
+	return read_tcp(m, len, f);
 }
 
 enum mt_l4_outcome l4_read_fragment(struct rte_mbuf *m, struct l4_fragment *f)
 {
-	uint32_t len = m->pkt_len - m->l2_len - m->l3_len, end;
+	uint32_t len = bytes_of(m), end;
 
-	*f = (struct l4_fragment){.m = m};
+	*f = (struct l4_fragment){.m = m, .proto = proto_of(m)};
 	f->from = offset_of(m, &f->more);
 	end = f->from * 8u + len;
 	if (RTE_ETH_IS_IPV4_HDR(m->packet_type))
@@ -95,19 +147,34 @@ enum mt_l4_outcome l4_read_fragment(struct rte_mbuf *m, struct l4_fragment *f)
 		return MT_L4_fragment_bad;
 	f->to = (uint16_t)(f->from + (len + 7) / 8);
 	read_ends(m, f);
-	return f->from ? MT_L4_forwarded : read_udp(m, len, f);
+	return read_header(m, len, f);
 }
 
-void l4_mark_fragment(struct rte_mbuf *m, uint32_t ports, uint32_t id)
+/*
+ * Marks in packet_type: the ports are known; and hash.fdir.hi has the sequence number after the FIN
+ * of the segment that ends with this fragment.
+ */
+#define MARKED	   RTE_PTYPE_INNER_L4_FRAG
+#define MARKED_FIN RTE_PTYPE_INNER_L4_TCP
+
+void l4_mark_fragment(struct rte_mbuf *m, const struct l4_first *first)
 {
+	bool more;
+	uint32_t at = offset_of(m, &more) * 8u;
+
 	/* The packet is on no chain. */
-	mt_link(m)->mark = ports | (uint64_t)id << ID_SHIFT;
-	m->packet_type |= RTE_PTYPE_INNER_L4_UDP;
+	mt_link(m)->mark = first->ports | (uint64_t)first->new_id << ID_SHIFT;
+	if (first->fin && !more) {
+		m->hash.fdir.hi = first->base + at + bytes_of(m) + 1;
+		m->packet_type |= MARKED_FIN;
+	} else {
+		m->packet_type |= MARKED;
+	}
 }
 
 static void read_key(const struct rte_mbuf *m, struct l4_key *k)
 {
-	*k = (struct l4_key){{[4] = (uint32_t)mt_link(m)->mark | L4_KEY_PROTO(IPPROTO_UDP)}};
+	*k = (struct l4_key){{[4] = (uint32_t)mt_link(m)->mark | L4_KEY_PROTO(proto_of(m))}};
 	if (RTE_ETH_IS_IPV4_HDR(m->packet_type)) {
 		memcpy(&k->q[0], &((const struct rte_ipv4_hdr *)l3_of(m))->src_addr, 8);
 		return;
@@ -128,13 +195,22 @@ static void rewrite4(struct rte_ipv4_hdr *ip, const struct l4_entry *e, uint16_t
 	ip->hdr_checksum = l4_adjusted(ip->hdr_checksum, (uint16_t)((ids & 0xffff) + (ids >> 16)));
 }
 
+static void rewrite_l4(struct rte_mbuf *m, const struct l4_entry *e)
+{
+	if (l4_is_later_fragment(m))
+		return;
+	if (proto_of(m) == IPPROTO_TCP)
+		l4_rewrite_tcp(l4_of(m), e);
+	else
+		l4_rewrite_udp(l4_of(m), e);
+}
+
 static void rewrite(struct rte_mbuf *m, const struct l4_entry *e, const struct l4_entry *other)
 {
 	uint32_t id = (uint32_t)(mt_link(m)->mark >> ID_SHIFT);
 	struct rte_ipv6_hdr *ip = l3_of(m);
 
-	if (!l4_is_later_fragment(m))
-		l4_rewrite_udp(l4_of(m), e);
+	rewrite_l4(m, e);
 	if (RTE_ETH_IS_IPV4_HDR(m->packet_type)) {
 		rewrite4(l3_of(m), e, (uint16_t)id);
 		return;
@@ -143,6 +219,25 @@ static void rewrite(struct rte_mbuf *m, const struct l4_entry *e, const struct l
 	memcpy(ip->dst_addr, &other->key.q[0], sizeof(ip->dst_addr));
 	ip->hop_limits--;
 	header6(m)->id = id;
+}
+
+/* As note() in input.c. Later fragments of TCP change no state, but for the end of a FIN. */
+static void note(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t idx)
+{
+	struct l4_entry *e = &l->entries[idx];
+
+	if (proto_of(m) == IPPROTO_TCP) {
+		if (!l4_is_later_fragment(m)) {
+			l4_segment(l, m, idx);
+			return;
+		}
+		if ((m->packet_type & RTE_PTYPE_INNER_L4_MASK) == MARKED_FIN)
+			l4_segment_fin(l, idx, m->hash.fdir.hi);
+		l4_segment_rest(l, idx);
+	} else if (!(idx & 1) || e->service & L4_KEPT || l4_answer(l, idx / 2)) {
+		e->seen = l->tick;
+		e->packets++;
+	}
 }
 
 /* As forward() in input.c, which has no instruction for fragments. */
@@ -164,10 +259,7 @@ static bool forward(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
 		l4_refuse(l, m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, dst->mtu);
 		return false;
 	}
-	if (!(idx & 1) || e->service & L4_KEPT || l4_answer(l, idx / 2)) {
-		e->seen = l->tick;
-		e->packets++;
-	}
+	note(l, m, idx);
 	s = &l->stats[e->service & L4_SERVICE];
 	mt_count(s->packets, idx & 1);
 	mt_count_n(&s->bytes, 0, len);
@@ -178,21 +270,22 @@ static bool forward(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
 void l4_forward_fragment(struct mt_l4 *l, struct rte_mbuf *m)
 {
 	struct l4_pkt p = {.m = m};
+	bool tcp;
 	uint32_t idx;
 
 	read_key(m, &p.key);
 	p.hash = l4_hash(l, &p.key);
-	idx = l4_find(l, &p.key, p.hash);
-	if (idx != L4_NONE && l4_leave(l, &p, idx))
-		idx = L4_NONE;
-	/* Later fragments make a flow as well: they may wait for a neighbour with the first one. */
+	tcp = l4_has_tcp(m);
+	p.opens = tcp && l4_opens(l4_tcp_flags(m));
+	/*
+	 * Later fragments of UDP make a flow as well: they may wait for a neighbour with the first
+	 * one. Of TCP only a SYN does.
+	 */
+	idx = l4_enter(l, &p);
 	if (idx == L4_NONE)
-		idx = l4_new(l, &p);
-	else if (!l4_is_within(l, &p, idx))
 		return;
-	if (idx == L4_NONE)
-		return;
-	if (l->entries[idx].service & L4_ONE_WAY ? l4_one_way(l, m, idx, false)
-						 : forward(l, m, idx))
+	if (l->entries[idx].service & L4_ONE_WAY
+			? l4_one_way(l, m, idx, l4_key_is_tcp(&p.key) && !tcp)
+			: forward(l, m, idx))
 		l4_count(l, MT_L4_forwarded);
 }

@@ -35,8 +35,7 @@ static mt_inline bool parse_tcp(struct l4_pkt *p, const struct rte_tcp_hdr *tcp,
 		return false;
 	if (mt_unlikely((tcp->data_off >> 4) * 4u - sizeof(*tcp) > m->pkt_len - off - sizeof(*tcp)))
 		return false;
-	p->opens = (tcp->tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_FIN_FLAG |
-					     RTE_TCP_RST_FLAG)) == RTE_TCP_SYN_FLAG;
+	p->opens = l4_opens(tcp->tcp_flags);
 	p->key.q[4] = L4_KEY_PROTO(IPPROTO_TCP);
 	return true;
 }
@@ -81,13 +80,6 @@ static mt_noinline void drop_malformed(struct mt_l4 *l, struct rte_mbuf *m)
 
 /* ---- the rewrite --------------------------------------------------------------------------- */
 
-static mt_inline void rewrite_tcp(struct rte_tcp_hdr *tcp, const struct l4_entry *e)
-{
-	tcp->src_port = e->sport;
-	tcp->dst_port = e->dport;
-	tcp->cksum = l4_adjusted(tcp->cksum, e->l4_sum);
-}
-
 static mt_inline void rewrite4(struct rte_ipv4_hdr *ip, const struct l4_entry *e)
 {
 	ip->src_addr = e->v4.src;
@@ -109,7 +101,7 @@ static mt_inline void rewrite(struct rte_mbuf *m, struct l4_entry *e, const stru
 	void *l4 = rte_pktmbuf_mtod_offset(m, void *, m->l2_len + m->l3_len);
 
 	if (l4_is_tcp(m))
-		rewrite_tcp(l4, e);
+		l4_rewrite_tcp(l4, e);
 	else
 		l4_rewrite_udp(l4, e);
 	if (mt_likely(RTE_ETH_IS_IPV4_HDR(m->packet_type)))
@@ -123,25 +115,19 @@ static mt_inline void rewrite(struct rte_mbuf *m, struct l4_entry *e, const stru
 /* True if the packet changes only counters of its entry. */
 static mt_inline bool is_plain(const struct rte_mbuf *m, const struct l4_entry *e)
 {
-	const struct rte_tcp_hdr *tcp =
-		rte_pktmbuf_mtod_offset(m, const void *, m->l2_len + m->l3_len);
-
 	if (mt_unlikely(!(e->service & L4_PLAIN)))
 		return false;
 	return !l4_is_tcp(m) ||
-	       !(tcp->tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG));
+	       !(l4_tcp_flags(m) & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG));
 }
 
 /* The same of a one-way mode. */
 static bool is_one_way_plain(const struct rte_mbuf *m, const struct l4_entry *e)
 {
-	const struct rte_tcp_hdr *tcp =
-		rte_pktmbuf_mtod_offset(m, const void *, m->l2_len + m->l3_len);
-
 	if (!(e->service & L4_ONE_WAY_PLAIN))
 		return false;
 	return !l4_is_tcp(m) ||
-	       !(tcp->tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG));
+	       !(l4_tcp_flags(m) & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG));
 }
 
 static mt_inline void count(struct mt_l4 *l, struct l4_entry *e)
@@ -217,8 +203,7 @@ static inline uint32_t compared(struct mt_l4 *l, struct l4_pkt *p)
 	return idx;
 }
 
-/* A packet that is not plain. */
-static mt_noinline uint32_t late(struct mt_l4 *l, struct l4_pkt *p)
+uint32_t l4_enter(struct mt_l4 *l, struct l4_pkt *p)
 {
 	/* An earlier packet of the burst may have made or removed it. */
 	uint32_t idx = l4_find(l, &p->key, p->hash);
@@ -230,9 +215,15 @@ static mt_noinline uint32_t late(struct mt_l4 *l, struct l4_pkt *p)
 	if (idx != L4_NONE && l4_leave(l, p, idx))
 		idx = L4_NONE;
 	if (idx == L4_NONE)
-		idx = l4_new(l, p);
-	else if (!l4_is_within(l, p, idx))
-		return 0;
+		return l4_new(l, p);
+	return l4_is_within(l, p, idx) ? idx : L4_NONE;
+}
+
+/* A packet that is not plain. */
+static mt_noinline uint32_t late(struct mt_l4 *l, struct l4_pkt *p)
+{
+	uint32_t idx = l4_enter(l, p);
+
 	if (idx == L4_NONE)
 		return 0;
 	return l->entries[idx].service & L4_ONE_WAY ? l4_one_way(l, p->m, idx, false)
@@ -248,7 +239,7 @@ static void burst(struct mt_l4 *l, struct rte_mbuf **pkts, uint16_t n)
 		struct l4_pkt *at = &p[valid];
 
 		at->m = pkts[i];
-		if (mt_unlikely((at->m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_FRAG)) {
+		if (mt_unlikely(l4_is_fragment(at->m))) {
 			l4_fragment(l, at->m);
 			continue;
 		}

@@ -164,7 +164,7 @@ void mt_l4_begin(struct mt_l4 *l, uint64_t now, const struct mt_l4_set *set);
  * MT_NET_PTYPE_SEGMENT, headers contiguous up to the transport header (of TCP without its options)
  * and writable, `port` the index of the port that received it, IP header checked, and trimmed to
  * the IP length; or it is an ICMP error about a packet of a flow (packet_type ICMP), or a fragment
- * of a datagram (packet_type FRAG), possibly without a transport header. They leave by
+ * of UDP or TCP (packet_type FRAG), possibly without a transport header. They leave by
  * mt_net_flush().
  */
 void mt_l4_input(struct mt_l4 *l, struct rte_mbuf **pkts, uint16_t n);

@@ -4,14 +4,24 @@
 
 #include "mt_l4_priv.h"
 
+/* Values of a datagram's first fragment that the others need. */
+struct l4_first {
+	uint32_t ports;	 /* as the packet has them; 0: it has not come */
+	uint32_t new_id; /* as packets have it */
+	uint32_t base;	 /* of TCP: sequence number less the length of the TCP header */
+	bool fin;	 /* of TCP: it has a FIN */
+};
+
 /* A fragment as read from its packet. */
 struct l4_fragment {
 	struct rte_mbuf *m;
 	struct mt_addr src, dst;
-	uint32_t id;	   /* as the packet has it: 16 bits of IPv4, 32 of IPv6 */
-	uint16_t from, to; /* its part of the datagram, in units of 8 bytes */
-	bool more;	   /* others follow */
-	uint32_t ports;	   /* of the first one, as the packet has them */
+	/* As the packet has it: 32 bits of IPv6; of IPv4 16, and the protocol above. */
+	uint32_t id;
+	uint8_t proto;	       /* UDP or TCP */
+	uint16_t from, to;     /* its part of the datagram, in units of 8 bytes */
+	bool more;	       /* others follow */
+	struct l4_first first; /* all but new_id, if this is the first one */
 };
 
 /*
@@ -19,7 +29,7 @@ struct l4_fragment {
  * dropped.
  */
 enum mt_l4_outcome l4_read_fragment(struct rte_mbuf *m, struct l4_fragment *f);
-/* Stores in the mbuf what the owner of the flow needs: the ports and the new identification. */
-void l4_mark_fragment(struct rte_mbuf *m, uint32_t ports, uint32_t id);
+/* Stores in the mbuf what the owner of the flow needs. */
+void l4_mark_fragment(struct rte_mbuf *m, const struct l4_first *first);
 /* Forwards or drops a fragment with a mark, at the owner of its flow. */
 void l4_forward_fragment(struct mt_l4 *l, struct rte_mbuf *m);

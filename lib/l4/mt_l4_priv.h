@@ -16,6 +16,7 @@
 #include <string.h>
 #include <rte_byteorder.h>
 #include <rte_ip.h>
+#include <rte_tcp.h>
 #include <rte_udp.h>
 
 #define L4_NONE MT_TABLE_NONE
@@ -240,6 +241,27 @@ static mt_inline bool l4_is_tcp(const struct rte_mbuf *m)
 	return (m->packet_type & RTE_PTYPE_L4_MASK) == MT_NET_PTYPE_SEGMENT;
 }
 
+static mt_inline bool l4_is_fragment(const struct rte_mbuf *m)
+{
+	return (m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_FRAG;
+}
+
+/* Flags of a packet with a TCP header. */
+static mt_inline uint8_t l4_tcp_flags(const struct rte_mbuf *m)
+{
+	const struct rte_tcp_hdr *tcp =
+		rte_pktmbuf_mtod_offset(m, const void *, m->l2_len + m->l3_len);
+
+	return tcp->tcp_flags;
+}
+
+/* True for a SYN without another flag that matters. */
+static mt_inline bool l4_opens(uint8_t tcp_flags)
+{
+	return (tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_FIN_FLAG |
+				    RTE_TCP_RST_FLAG)) == RTE_TCP_SYN_FLAG;
+}
+
 /* ---- the rewrite --------------------------------------------------------------------------- */
 
 /* RFC 1624, equation 3; words as they lie in memory. */
@@ -260,6 +282,13 @@ static mt_inline void l4_rewrite_udp(struct rte_udp_hdr *udp, const struct l4_en
 		return; /* the sender computed none */
 	sum = l4_adjusted(udp->dgram_cksum, e->l4_sum);
 	udp->dgram_cksum = sum ? sum : UINT16_MAX;
+}
+
+static mt_inline void l4_rewrite_tcp(struct rte_tcp_hdr *tcp, const struct l4_entry *e)
+{
+	tcp->src_port = e->sport;
+	tcp->dst_port = e->dport;
+	tcp->cksum = l4_adjusted(tcp->cksum, e->l4_sum);
 }
 
 /* ---- keys ---------------------------------------------------------------------------------- */
@@ -317,6 +346,12 @@ static inline uint16_t l4_key_dport(const struct l4_key *k)
 static inline uint8_t l4_key_proto(const struct l4_key *k)
 {
 	return (uint8_t)(k->q[4] >> 32);
+}
+
+/* Also true for fragments without a TCP header. */
+static inline bool l4_key_is_tcp(const struct l4_key *k)
+{
+	return l4_key_proto(k) == IPPROTO_TCP;
 }
 
 /* The mode in which the flow was made. */
@@ -444,8 +479,12 @@ bool l4_leave(struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx);
 enum mt_l4_state l4_tcp_lasting(const struct l4_tcp *t);
 /* The state of a new flow, which this SYN has made. */
 void l4_tcp_open(struct mt_l4 *l, uint32_t pair, const struct rte_mbuf *m, uint32_t endpoint);
-/* Notes a segment of a flow that may change its state. */
+/* Notes a segment of a flow that may change its state, or the first fragment of one. */
 void l4_segment(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t idx);
+/* Notes a later fragment of a segment. */
+void l4_segment_rest(struct mt_l4 *l, uint32_t idx);
+/* Notes that a segment in fragments had a FIN; `end` is the sequence number after it. */
+void l4_segment_fin(struct mt_l4 *l, uint32_t idx, uint32_t end);
 /* True if this SYN for an entry starts another connection, so that its flow can be removed. */
 bool l4_reopens(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t idx);
 
@@ -459,6 +498,11 @@ void l4_share_return(struct mt_l4 *l, uint32_t pair);
  */
 void l4_refuse(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome why, enum mt_net_error error,
 	uint16_t mtu);
+/*
+ * input.c: the entry of a packet that may make a flow, or change more of its own than counters;
+ * L4_NONE: the packet was sent, parked, answered or dropped.
+ */
+uint32_t l4_enter(struct mt_l4 *l, struct l4_pkt *p);
 /* Makes the flow of a packet without one; L4_NONE: the packet was answered or dropped. */
 uint32_t l4_new(struct mt_l4 *l, struct l4_pkt *p);
 
@@ -544,6 +588,13 @@ void l4_fragments_tick(struct mt_l4 *l);
 uint64_t l4_fragments_next(const struct mt_l4 *l);
 /* True for fragments other than the first one. */
 bool l4_is_later_fragment(const struct rte_mbuf *m);
+/* True for the first fragment of a TCP segment, which has the whole TCP header. */
+bool l4_is_first_of_tcp(const struct rte_mbuf *m);
+/* True if the packet has a TCP header. */
+static inline bool l4_has_tcp(const struct rte_mbuf *m)
+{
+	return l4_is_tcp(m) || (mt_unlikely(l4_is_fragment(m)) && l4_is_first_of_tcp(m));
+}
 
 /* l4.c: pages of memory that are touched as they are used; NULL: none. */
 void *l4_reserve(size_t len);

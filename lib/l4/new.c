@@ -85,7 +85,7 @@ mt_noinline void l4_refuse(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outco
 	/* Errors are about first fragments only (RFC 1122 §3.2.2). */
 	if (mt_unlikely(l4_is_later_fragment(m)))
 		mt_buf_free(m);
-	else if (l4_is_tcp(m) && (error == MT_NET_ERROR_PORT || error == MT_NET_ERROR_ADMIN))
+	else if (l4_has_tcp(m) && (error == MT_NET_ERROR_PORT || error == MT_NET_ERROR_ADMIN))
 		mt_net_forward_reset(l->net, m);
 	else
 		mt_net_forward_error(l->net, m, error, mtu);
@@ -94,7 +94,7 @@ mt_noinline void l4_refuse(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outco
 /* Counts and frees; a TCP segment is answered by a reset. */
 static void reject(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome why)
 {
-	if (l4_is_tcp(m))
+	if (l4_has_tcp(m))
 		l4_refuse(l, m, why, MT_NET_ERROR_PORT, 0);
 	else
 		l4_drop(l, m, why);
@@ -105,6 +105,8 @@ static void no_row(struct mt_l4 *l, struct l4_pkt *p, const struct mt_addr *dst)
 {
 	if (!mt_net_is_local(l->net, dst))
 		mt_net_not_forwarded(l->net, p->m);
+	else if (mt_unlikely(l4_is_fragment(p->m)))
+		mt_net_refuse_fragment(l->net, p->m);
 	else if (l->set && mt_l4_addr_bits(l->set, dst) & MT_L4_ADDR_NAT)
 		reject(l, p->m, MT_L4_no_flow);
 	else
@@ -140,7 +142,7 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		l4_drop(l, p->m, MT_L4_source_denied);
 		return NULL;
 	}
-	if (l4_is_tcp(p->m) && !p->opens && !mt_l4_is_one_way(r->mode)) {
+	if (l4_key_is_tcp(&p->key) && !p->opens && !mt_l4_is_one_way(r->mode)) {
 		reject(l, p->m, MT_L4_no_connection);
 		return NULL;
 	}
@@ -187,7 +189,7 @@ static struct choice choose(const struct l4_pkt *p, const struct mt_l4_group *g,
 	const struct mt_l4_endpoint *slot = c.to;
 
 	/* The rest of a connection (in one-way modes) stays where it began, if it lives there. */
-	if (l4_is_tcp(p->m) && !p->opens) {
+	if (l4_key_is_tcp(&p->key) && !p->opens) {
 		c.to = &g->endpoints[l4_slot_of_rest(g, hash, now)];
 		return c;
 	}
@@ -245,7 +247,7 @@ static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *
 		l4_drop(l, p->m, MT_L4_table_full);
 		return L4_NONE;
 	}
-	if (l4_is_tcp(p->m))
+	if (l4_key_is_tcp(&p->key))
 		l4_tcp_open(l, idx / 2, p->m, to->index);
 	(void)l4_set_hop(l, idx, &dst);
 	return idx;
@@ -268,7 +270,7 @@ uint32_t l4_new(struct mt_l4 *l, struct l4_pkt *p)
 	if (!may_reach(l, p, r, c.to))
 		return L4_NONE;
 	/* A segment of TCP without a SYN is the rest of a connection that began elsewhere. */
-	if (!l4_limit_new(l, p, r->service, l4_is_tcp(p->m) && !p->opens))
+	if (!l4_limit_new(l, p, r->service, l4_key_is_tcp(&p->key) && !p->opens))
 		return L4_NONE;
 	idx = mt_l4_is_one_way(r->mode) ? l4_one_way_new(l, p, r, c.to) : make(l, p, r, c.to);
 	if (idx != L4_NONE && mt_unlikely(c.counts != MT_L4_N_OUTCOMES))

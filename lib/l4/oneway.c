@@ -27,14 +27,6 @@ static uint16_t length_of(const struct rte_mbuf *m)
 	return (uint16_t)(m->pkt_len - m->l2_len);
 }
 
-static uint8_t tcp_flags_of(const struct rte_mbuf *m)
-{
-	const struct rte_tcp_hdr *tcp =
-		rte_pktmbuf_mtod_offset(m, const void *, m->l2_len + m->l3_len);
-
-	return tcp->tcp_flags;
-}
-
 /* ---- sending ------------------------------------------------------------------------------- */
 
 static void take_hop(struct rte_mbuf *m)
@@ -129,13 +121,13 @@ static enum mt_l4_state next_state(enum mt_l4_state state, uint8_t flags)
 static void note(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t pair)
 {
 	struct l4_entry *e = &l->entries[2 * pair];
-	bool tcp = l4_is_tcp(m), open = true, settled = e[1].service & L4_KEPT;
+	bool tcp = l4_has_tcp(m), open = true, settled = e[1].service & L4_KEPT;
 
 	if (tcp) {
 		struct l4_tcp *t = &l->tcp[pair];
 
 		open = t->state == MT_L4_ESTABLISHED;
-		t->state = (uint8_t)next_state((enum mt_l4_state)t->state, tcp_flags_of(m));
+		t->state = (uint8_t)next_state((enum mt_l4_state)t->state, l4_tcp_flags(m));
 		if (t->state == MT_L4_RESET && settled) {
 			l4_unkeep(l, pair);
 			settled = false;
@@ -227,7 +219,8 @@ static uint32_t add(struct mt_l4 *l, const struct l4_pkt *p, const struct mt_l4_
 static bool is_worth_a_flow(const struct mt_l4 *l, const struct l4_pkt *p,
 	const struct mt_l4_row *r, const struct mt_l4_endpoint *to)
 {
-	if (l4_is_tcp(p->m) && tcp_flags_of(p->m) & RTE_TCP_RST_FLAG)
+	/* A later fragment may be one of a reset. */
+	if (l4_key_is_tcp(&p->key) && (!l4_has_tcp(p->m) || l4_tcp_flags(p->m) & RTE_TCP_RST_FLAG))
 		return false;
 	return !l4_is_crowded(l) || !is_home(l, r->group, &p->key, to);
 }
@@ -237,7 +230,7 @@ uint32_t l4_one_way_new(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_ro
 {
 	enum mt_l4_mode mode = (enum mt_l4_mode)r->mode;
 	struct l4_hop hop = {.stamp = 0};
-	bool tcp = l4_is_tcp(p->m);
+	bool tcp = l4_key_is_tcp(&p->key);
 	uint32_t idx = L4_NONE;
 
 	if (!reaches(l, p->m, mode, &to->addr, &hop.dst))

@@ -28,8 +28,6 @@
  */
 #include "mt_l4_priv.h"
 
-#include <rte_tcp.h>
-
 #define SYN RTE_TCP_SYN_FLAG
 #define ACK RTE_TCP_ACK_FLAG
 #define FIN RTE_TCP_FIN_FLAG
@@ -60,6 +58,11 @@ struct segment {
 static inline bool is_after(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) > 0;
+}
+
+static inline bool is_syn(const struct segment *s)
+{
+	return s->from == 0 && (s->flags & (SYN | ACK)) == SYN;
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -102,15 +105,15 @@ static struct segment read_segment(const struct rte_mbuf *m, uint32_t idx)
 		.from = idx & 1};
 
 	s.end = s.seq + (m->pkt_len - off - hlen) + !!(s.flags & SYN) + !!(s.flags & FIN);
+	if (mt_unlikely(l4_is_fragment(m))) {
+		/* More data follows. The end of a FIN comes with the last fragment. */
+		s.flags &= (uint8_t)~FIN;
+		s.end = is_syn(&s) ? s.seq + LAG : s.end - !!(tcp->tcp_flags & FIN);
+	}
 	/* Scattered options are left alone. */
 	if (m->data_len >= off + hlen)
 		read_stamp((const uint8_t *)(tcp + 1), hlen - (uint32_t)sizeof(*tcp), &s);
 	return s;
-}
-
-static inline bool is_syn(const struct segment *s)
-{
-	return s->from == 0 && (s->flags & (SYN | ACK)) == SYN;
 }
 
 /* True for the server's answer to the client's last SYN. */
@@ -375,10 +378,29 @@ void l4_tcp_open(struct mt_l4 *l, uint32_t pair, const struct rte_mbuf *m, uint3
 		.endpoint = endpoint};
 }
 
+void l4_segment_rest(struct mt_l4 *l, uint32_t idx)
+{
+	struct l4_entry *e = &l->entries[idx];
+
+	/* In a reply's entry, these are links while the flow is not kept. */
+	if (idx & 1 && !(e->service & L4_KEPT)) {
+		l->entries[idx ^ 1].seen = l->tick;
+		return;
+	}
+	e->seen = l->tick;
+	e->packets++;
+}
+
+void l4_segment_fin(struct mt_l4 *l, uint32_t idx, uint32_t end)
+{
+	const struct segment s = {.seq = end - 1, .end = end, .flags = FIN, .from = idx & 1};
+
+	change(l, idx / 2, &s);
+}
+
 mt_noinline void l4_segment(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t idx)
 {
 	struct segment s = read_segment(m, idx);
-	struct l4_entry *e = &l->entries[idx];
 	uint32_t pair = idx / 2;
 
 	change(l, pair, &s);
@@ -386,12 +408,7 @@ mt_noinline void l4_segment(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t 
 		l->tcp[pair].stamp = s.stamp;
 		l->tcp[pair].has_stamp = true;
 	}
-	if (s.from == 1 && !(e->service & L4_KEPT)) {
-		l->entries[idx ^ 1].seen = l->tick;
-		return;
-	}
-	e->seen = l->tick;
-	e->packets++;
+	l4_segment_rest(l, idx);
 }
 
 bool l4_reopens(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t idx)

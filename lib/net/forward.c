@@ -182,6 +182,11 @@ void mt_net_not_forwarded(struct mt_netw *w, struct rte_mbuf *m)
 	net_punt(w, &rx, MT_NET_not_local);
 }
 
+void mt_net_refuse_fragment(struct mt_netw *w, struct rte_mbuf *m)
+{
+	net_drop(w, m, MT_NET_ip_fragment_refused);
+}
+
 static struct rte_mbuf *build_passed(struct mt_netw *w, const struct mt_net_passed *e)
 {
 	struct rte_mbuf *m = mt_buf_ctrl(w->pools);

@@ -235,12 +235,12 @@ static uint32_t fragment_hash(const struct mt_netw *w, const struct net_rx *rx)
 
 bool net_gate_fragment(struct mt_netw *w, struct net_rx *rx, bool local)
 {
-	uint16_t headers = (uint16_t)(rx->l2_len + rx->l3_len + sizeof(struct rte_udp_hdr));
+	uint16_t headers = (uint16_t)(rx->l2_len + rx->l3_len + header_of(rx->proto));
 	uint16_t owner = w->worker;
 	struct rte_mbuf *m = rx->m;
 	uint32_t hash = 0;
 
-	if (rx->proto != IPPROTO_UDP)
+	if (!header_of(rx->proto))
 		return false;
 	if (local ? !rx->forward
 		  : net_is_ours(w, &rx->src) || !net_set_find(&w->served->server_addrs, &rx->src))

@@ -280,7 +280,7 @@ uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *
  * Packets of the last burst for lib/l4, which the caller takes before it passes another burst: the
  * array and, in *n, how many. Their IP headers are checked, they are datagrams or TCP segments with
  * a complete header (of TCP without its options) and a source that can be a host, fragments of
- * datagrams (packet_type L4_FRAG; l3_len includes an IPv6 fragment header), or ICMP errors about
+ * both (packet_type L4_FRAG; l3_len includes an IPv6 fragment header), or ICMP errors about
  * one that the node sent, and otherwise as mt_l4_input() needs them. With several workers hash.rss
  * is as for TCP; for an error it is that of the quoted tuple, and a fragment is at its datagram's
  * owner already.
@@ -487,6 +487,11 @@ enum mt_net_result mt_net_ping(struct mt_netw *w, const struct mt_net_echo *e, u
  * the kernel, or is dropped and counted.
  */
 void mt_net_not_forwarded(struct mt_netw *w, struct rte_mbuf *m);
+/*
+ * Drops and counts a fragment for a local address, because lib/l4 does not forward its port: only
+ * lib/l4 knows the port of a later fragment.
+ */
+void mt_net_refuse_fragment(struct mt_netw *w, struct rte_mbuf *m);
 
 /*
  * Lowers the MTU of the path to `remote` to `mtu` bytes. Call it when an ICMP packet-too-big has

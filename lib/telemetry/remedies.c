@@ -193,6 +193,7 @@ static const struct remedy remedies[] = {
 	{"l4", "fragments_evicted",
 		"a flood of fragments: filter it upstream, or let clients send datagrams that fit "
 		"into packets"},
+	{"l4", "fragment_tiny", HOSTILE},
 	{"l4", "fragment_ring_full", WORKERS},
 	{"l4", "closed_by_policy",
 		"`show forwarding` names the policy: write it so that it does not match the port"},

@@ -2,8 +2,8 @@
 /*
  * lib/l4 behind lib/net's gate under outside bytes: a node of three workers with forwarded services
  * (../unit/l4/scene.h) gets frames and time. The input is a list of records: how (one byte), a
- * length (one byte, times 4), bytes. They are a frame, or the source of a datagram, fragment of one
- * or TCP segment to a service, or changes to a reply to the packet that was sent last (of TCP with
+ * length (one byte, times 4), bytes. They are a frame, or the source of a datagram or TCP segment
+ * to a service or of a fragment of it, or changes to a reply to the packet that was sent last (of TCP with
  * the flags of the first byte), or to an ICMP error about it.
  */
 #include "../unit/l4/conn.h"
@@ -18,7 +18,7 @@
 #define HOW_TIME   0x20 /* a second passes */
 #define HOW_LATER  0x40 /* a minute passes */
 #define HOW_ERROR  0x80 /* of a reply: an ICMP error about the datagram instead */
-#define HOW_PART   0x80 /* of a datagram to a service: a fragment of it */
+#define HOW_PART   0x80 /* of a packet to a service: a fragment of it */
 
 #define FLOWS 16
 
@@ -30,7 +30,7 @@ static struct fx_frame last; /* datagram or segment that was sent */
 static const char *const vips[2][2] = {
 	{"192.0.2.80", "203.0.113.80"}, {"2001:db8::80", "2001:db8::81"}};
 
-/* Makes a fragment of the datagram: one of eight offsets, four lengths and two identifications. */
+/* Makes a fragment of the packet: one of eight offsets, four lengths and two identifications. */
 static void cut(struct fx_pkt *p, uint8_t how)
 {
 	const struct sc_part part = {.from = (uint16_t)((how & 7) * 24),
@@ -74,6 +74,8 @@ static void to_service(struct fx_pkt *p, uint8_t how, const uint8_t *bytes, size
 			.stamp = b[2]};
 
 		cn_frame(&g, p);
+		if (how & HOW_PART)
+			cut(p, b[6]);
 		return;
 	}
 	u.sport = (uint16_t)(b[3] << 8 | b[4]);

@@ -58,16 +58,21 @@ static const struct fx_frame *sent(struct scene *s)
 	return NULL;
 }
 
+static const struct fx_frame *pass(struct scene *s, const struct fx_pkt *p)
+{
+	fx_clear(&s->f);
+	sc_receive(s, 0, fx_mbuf(&s->f, p->b, p->len, 0));
+	for (int i = 0; i < 5 && !sent(s); i++)
+		sc_turn(s, 2 * MT_MSEC);
+	return sent(s);
+}
+
 const struct fx_frame *cn_pass(struct scene *s, const struct cn_segment *g)
 {
 	struct fx_pkt p = {0};
 
-	fx_clear(&s->f);
 	cn_frame(g, &p);
-	sc_receive(s, 0, fx_mbuf(&s->f, p.b, p.len, 0));
-	for (int i = 0; i < 5 && !sent(s); i++)
-		sc_turn(s, 2 * MT_MSEC);
-	return sent(s);
+	return pass(s, &p);
 }
 
 struct cn cn_new(const char *client, uint16_t cport, bool full)
@@ -84,20 +89,37 @@ static uint32_t weight(uint8_t flags, uint16_t data)
 	return data + !!(flags & SYN) + !!(flags & FIN);
 }
 
-const struct fx_frame *cn_client(struct scene *s, struct cn *c, uint8_t flags, uint16_t data)
+void cn_next(struct cn *c, bool server, uint8_t flags, uint16_t data, struct fx_pkt *p)
 {
-	const struct cn_segment g = {.src = c->client,
+	char text[2][MT_ADDR_STRLEN];
+	struct cn_segment g = {.src = c->client,
 		.dst = c->vip,
 		.sport = c->cport,
 		.dport = c->vport,
-		.seq = c->seq[0],
-		.ack = c->seq[1],
+		.seq = c->seq[server],
+		.ack = c->seq[!server],
 		.flags = flags,
-		.data = data,
-		.stamp = c->stamp};
-	const struct fx_frame *out = cn_pass(s, &g);
+		.data = data};
 
-	c->seq[0] += weight(flags, data);
+	if (server) {
+		g.src = mt_addr_str(&c->seen.dst, text[0]);
+		g.dst = mt_addr_str(&c->seen.src, text[1]);
+		g.sport = c->seen.dport;
+		g.dport = c->seen.sport;
+	} else {
+		g.stamp = c->stamp;
+	}
+	cn_frame(&g, p);
+	c->seq[server] += weight(flags, data);
+}
+
+const struct fx_frame *cn_client(struct scene *s, struct cn *c, uint8_t flags, uint16_t data)
+{
+	struct fx_pkt p = {0};
+	const struct fx_frame *out;
+
+	cn_next(c, false, flags, data, &p);
+	out = pass(s, &p);
 	if (out && flags & SYN)
 		c->seen = sc_ends(out);
 	return out;
@@ -105,19 +127,10 @@ const struct fx_frame *cn_client(struct scene *s, struct cn *c, uint8_t flags, u
 
 const struct fx_frame *cn_server(struct scene *s, struct cn *c, uint8_t flags, uint16_t data)
 {
-	char text[2][MT_ADDR_STRLEN];
-	const struct cn_segment g = {.src = mt_addr_str(&c->seen.dst, text[0]),
-		.dst = mt_addr_str(&c->seen.src, text[1]),
-		.sport = c->seen.dport,
-		.dport = c->seen.sport,
-		.seq = c->seq[1],
-		.ack = c->seq[0],
-		.flags = flags,
-		.data = data};
-	const struct fx_frame *out = cn_pass(s, &g);
+	struct fx_pkt p = {0};
 
-	c->seq[1] += weight(flags, data);
-	return out;
+	cn_next(c, true, flags, data, &p);
+	return pass(s, &p);
 }
 
 bool cn_open(struct scene *s, struct cn *c)

@@ -37,6 +37,8 @@ void cn_frame(const struct cn_segment *g, struct fx_pkt *p);
 const struct fx_frame *cn_pass(struct scene *s, const struct cn_segment *g);
 /* A connection to the nat service (or nat-full) over IPv4. */
 struct cn cn_new(const char *client, uint16_t cport, bool full);
+/* Writes the next segment of the client, or the server, and counts it as sent. */
+void cn_next(struct cn *c, bool server, uint8_t flags, uint16_t data, struct fx_pkt *p);
 /* A segment of the client, or the server, with the next sequence number, acknowledging all. */
 const struct fx_frame *cn_client(struct scene *s, struct cn *c, uint8_t flags, uint16_t data);
 const struct fx_frame *cn_server(struct scene *s, struct cn *c, uint8_t flags, uint16_t data);

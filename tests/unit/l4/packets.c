@@ -406,6 +406,16 @@ void pk_short_fragment(struct fx_pkt *p)
 	part(p, 0, 4, true);
 }
 
+void pk_tiny_fragment(struct fx_pkt *p)
+{
+	part(p, 0, 16, true);
+}
+
+void pk_header_fragment(struct fx_pkt *p)
+{
+	part(p, 16, 400, true);
+}
+
 void pk_only_fragment(struct fx_pkt *p)
 {
 	part(p, 0, pk_is4(p) ? 880 : 860, false);

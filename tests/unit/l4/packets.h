@@ -72,6 +72,8 @@ void pk_error_of_service(struct fx_pkt *p);
 void pk_first_fragment(struct fx_pkt *p);
 void pk_later_fragment(struct fx_pkt *p);
 void pk_short_fragment(struct fx_pkt *p);
+void pk_tiny_fragment(struct fx_pkt *p);
+void pk_header_fragment(struct fx_pkt *p);
 void pk_only_fragment(struct fx_pkt *p);
 void pk_from_loopback(struct fx_pkt *p);
 void pk_from_multicast(struct fx_pkt *p);

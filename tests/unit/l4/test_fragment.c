@@ -7,11 +7,22 @@
 
 static struct scene s;
 
+/* Bytes after the IP header. */
+static uint16_t bytes_of(const struct fr *f)
+{
+	return (uint16_t)(f->whole.len - 14 - (f->whole.b[14] >> 4 == 4 ? 20 : 40));
+}
+
+void fr_cut(struct fr *f, uint32_t id)
+{
+	f->id = id;
+	f->n = (uint16_t)((bytes_of(f) + FR_PART - 1) / FR_PART);
+}
+
 void fr_make(struct fr *f, const struct sc_udp *u, uint32_t id)
 {
 	sc_frame(u, &f->whole);
-	f->id = id;
-	f->n = (uint16_t)((u->data + 8 + FR_PART - 1) / FR_PART);
+	fr_cut(f, id);
 }
 
 void fr_send(struct scene *sc, const struct fr *f, struct sc_part part)
@@ -25,13 +36,23 @@ void fr_send(struct scene *sc, const struct fr *f, struct sc_part part)
 
 void fr_send_one(struct scene *sc, const struct fr *f, uint16_t i)
 {
-	uint16_t all = (uint16_t)(f->whole.len - 14 - (f->whole.b[14] >> 4 == 4 ? 20 : 40));
 	uint16_t from = (uint16_t)(i * FR_PART);
 
 	fr_send(sc, f,
 		(struct sc_part){.from = from,
-			.len = (uint16_t)MT_MIN(FR_PART, all - from),
+			.len = (uint16_t)MT_MIN(FR_PART, bytes_of(f) - from),
 			.more = i + 1 < f->n});
+}
+
+void fr_send_all(struct scene *sc, const struct fr *f, enum fr_order order)
+{
+	for (uint16_t i = 0; i < f->n; i++)
+		if (order != FR_ODD_FIRST)
+			fr_send_one(sc, f, order == FR_FORWARD ? i : (uint16_t)(f->n - 1 - i));
+		else if (i % 2)
+			fr_send_one(sc, f, i);
+	for (uint16_t i = 0; order == FR_ODD_FIRST && i < f->n; i += 2)
+		fr_send_one(sc, f, i);
 }
 
 static bool is_fragment(const struct fx_frame *f)
@@ -47,6 +68,7 @@ struct joined {
 	struct fx_frame *whole;
 	uint32_t id, bytes;
 	uint16_t n, end; /* end: 0 as long as the last fragment is missing */
+	uint8_t proto;
 };
 
 /* Writes a fragment to its place in the frame; false: it is not one of this datagram. */
@@ -65,6 +87,7 @@ static bool join(struct joined *j, const struct fx_frame *f)
 	if (j->n == 0) {
 		memcpy(j->whole->b + 12, ip - 2, (size_t)(to - j->whole->b) - 12);
 		j->id = id;
+		j->proto = is4 ? ip[9] : h[0];
 		if (from)
 			return false; /* the first one leaves first */
 	}
@@ -81,7 +104,7 @@ static bool join(struct joined *j, const struct fx_frame *f)
 }
 
 /* Writes the lengths that the whole has. */
-static void set_lengths(struct fx_frame *whole)
+static void set_lengths(struct fx_frame *whole, uint8_t proto)
 {
 	uint8_t *ip = whole->b + 14;
 	bool is4 = ip[0] >> 4 == 4;
@@ -90,11 +113,10 @@ static void set_lengths(struct fx_frame *whole)
 	ip[is4 ? 2 : 4] = (uint8_t)(len >> 8);
 	ip[is4 ? 3 : 5] = (uint8_t)len;
 	if (!is4) {
-		ip[6] = 17;
+		ip[6] = proto;
 		return;
 	}
 	memset(ip + 4, 0, 4);
-	ip[9] = 17;
 	ip[10] = ip[11] = 0;
 	sum = fx_sum(0, ip, 20);
 	ip[10] = (uint8_t)(sum >> 8);
@@ -113,27 +135,14 @@ uint16_t fr_join(struct scene *sc, struct fx_frame *whole, uint32_t *id)
 	if (!j.end || j.bytes != j.end)
 		return 0;
 	*id = j.id;
-	set_lengths(whole);
+	set_lengths(whole, j.proto);
 	return j.n;
 }
 
 /* ---- on the way ---------------------------------------------------------------------------- */
 
-enum order { FORWARD, BACKWARD, ODD_FIRST };
-
-static void send_all(const struct fr *f, enum order order)
-{
-	for (uint16_t i = 0; i < f->n; i++)
-		if (order != ODD_FIRST)
-			fr_send_one(&s, f, order == FORWARD ? i : (uint16_t)(f->n - 1 - i));
-		else if (i % 2)
-			fr_send_one(&s, f, i);
-	for (uint16_t i = 0; order == ODD_FIRST && i < f->n; i += 2)
-		fr_send_one(&s, f, i);
-}
-
 /* Passes a datagram; returns its ends behind the node. */
-static struct sc_ends pass(const struct sc_udp *u, uint32_t id, enum order order)
+static struct sc_ends pass(const struct sc_udp *u, uint32_t id, enum fr_order order)
 {
 	static struct fx_frame whole;
 	uint32_t new_id = 0;
@@ -141,7 +150,7 @@ static struct sc_ends pass(const struct sc_udp *u, uint32_t id, enum order order
 
 	fr_make(&f, u, id);
 	fx_clear(&s.f);
-	send_all(&f, order);
+	fr_send_all(&s, &f, order);
 	for (int i = 0; i < 5; i++)
 		sc_turn(&s, 2 * MT_MSEC);
 	CU_ASSERT_EQUAL(fr_join(&s, &whole, &new_id), f.n);
@@ -153,7 +162,7 @@ static struct sc_ends pass(const struct sc_udp *u, uint32_t id, enum order order
 	return sc_ends(&whole);
 }
 
-static void there_and_back(const char *src, const char *vip, uint16_t port, enum order order)
+static void there_and_back(const char *src, const char *vip, uint16_t port, enum fr_order order)
 {
 	const struct sc_udp u = {.src = src, .dst = vip, .sport = 777, .dport = port, .data = 1300};
 	char text[2][MT_ADDR_STRLEN];
@@ -172,14 +181,14 @@ static void there_and_back(const char *src, const char *vip, uint16_t port, enum
 
 static void orders(uint16_t workers)
 {
-	for (enum order order = FORWARD; order <= ODD_FIRST; order++) {
+	for (enum fr_order order = FR_FORWARD; order < FR_ORDERS; order++) {
 		sc_open(&s, workers, 64);
 		there_and_back("10.1.1.1", "192.0.2.80", 4000, order);
 		there_and_back("2001:db8:1::1", "2001:db8::80", 4000, order);
 		there_and_back("10.1.1.1", "203.0.113.80", 4001, order);
 		there_and_back("2001:db8:1::1", "2001:db8::81", 4001, order);
 		CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_made), 4);
-		CU_ASSERT_EQUAL(sc_count(&s, MT_L4_fragments_kept) > 0, order != FORWARD);
+		CU_ASSERT_EQUAL(sc_count(&s, MT_L4_fragments_kept) > 0, order != FR_FORWARD);
 		CU_ASSERT(sc_close(&s));
 	}
 }
@@ -220,10 +229,10 @@ static void with_whole_ones(void)
 	out = sc_pass(&s, &u);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
 	whole = sc_ends(out);
-	e = pass(&u, 9, FORWARD);
+	e = pass(&u, 9, FR_FORWARD);
 	CU_ASSERT_EQUAL(memcmp(&e, &whole, sizeof(e)), 0);
 	u.no_sum = true;
-	e = pass(&u, 10, BACKWARD);
+	e = pass(&u, 10, FR_BACKWARD);
 	CU_ASSERT_EQUAL(memcmp(&e, &whole, sizeof(e)), 0);
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_made), 1);
 	CU_ASSERT(sc_close(&s));
@@ -243,7 +252,7 @@ static void identifications(void)
 			.dport = 4001,
 			.data = 900};
 
-		pass(&u, 5, FORWARD);
+		pass(&u, 5, FR_FORWARD);
 		CU_ASSERT(fr_join(&s, &whole, &ids[i]) > 0);
 		for (uint16_t k = 0; k < i; k++)
 			CU_ASSERT_NOT_EQUAL(ids[k], ids[i]);
@@ -260,26 +269,26 @@ static void which(void)
 
 	sc_open(&s, 1, 64);
 	fr_make(&f, &u, 1);
-	send_all(&f, FORWARD);
-	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_no_row), 2);
+	fr_send_all(&s, &f, FR_FORWARD);
+	CU_ASSERT_EQUAL(fx_count(&s.f, MT_NET_ip_fragment_refused), 2);
 	u.dst = "192.0.2.70"; /* not local, and not from an endpoint */
 	fr_make(&f, &u, 1);
-	send_all(&f, FORWARD);
+	fr_send_all(&s, &f, FR_FORWARD);
 	CU_ASSERT_EQUAL(fx_count(&s.f, MT_NET_not_local), 2);
 	u.src = "192.0.2.21"; /* from an endpoint, but without a flow */
 	u.dst = "10.1.1.1";
 	fr_make(&f, &u, 1);
-	send_all(&f, BACKWARD);
+	fr_send_all(&s, &f, FR_BACKWARD);
 	CU_ASSERT_EQUAL(fx_count(&s.f, MT_NET_not_local), 4);
 	u.src = "2001:db8:1::1";
 	u.dst = "2001:db8:77::1";
 	fr_make(&f, &u, 1);
-	send_all(&f, FORWARD);
-	CU_ASSERT_EQUAL(fx_count(&s.f, MT_NET_ip_fragment_refused), 2);
+	fr_send_all(&s, &f, FR_FORWARD);
+	CU_ASSERT_EQUAL(fx_count(&s.f, MT_NET_ip_fragment_refused), 4);
 	u.dst = "2001:db8::80";
 	u.src = "::1";
 	fr_make(&f, &u, 1);
-	send_all(&f, FORWARD);
+	fr_send_all(&s, &f, FR_FORWARD);
 	CU_ASSERT_EQUAL(fx_count(&s.f, MT_NET_martian_source), 2);
 	CU_ASSERT(sc_close(&s));
 }
@@ -300,12 +309,12 @@ static void errors(void)
 	sc_open(&s, 1, 64);
 	fx_clear(&s.f);
 	fr_make(&f, &empty, 1);
-	send_all(&f, FORWARD);
+	fr_send_all(&s, &f, FR_FORWARD);
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_no_endpoint), 3);
 	CU_ASSERT_EQUAL(s.f.port[0].n, 1);
 	fx_clear(&s.f);
 	fr_make(&f, &u, 2);
-	send_all(&f, FORWARD);
+	fr_send_all(&s, &f, FR_FORWARD);
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_ttl_exceeded), 3);
 	CU_ASSERT_EQUAL(s.f.port[0].n, 1);
 	CU_ASSERT_EQUAL(sc_flows(&s), 0);
@@ -324,7 +333,7 @@ static void shared(void)
 	struct fr f;
 
 	sc_open(&s, 1, 64);
-	pass(&u, 1, FORWARD);
+	pass(&u, 1, FR_FORWARD);
 	fx_clear(&s.f);
 	s.f.port[0].p.caps.rx_shared = true;
 	fr_make(&f, &u, 2);

@@ -315,7 +315,7 @@ static void parked(void)
 /* ---- fragments ----------------------------------------------------------------------------- */
 
 /* All fragments reach one endpoint in any order, and keep their identification. */
-static void fragments_of(enum mt_l4_mode mode)
+static void fragments_of(enum mt_l4_mode mode, bool tcp)
 {
 	static const uint16_t order[2][3] = {{0, 1, 2}, {2, 1, 0}};
 
@@ -327,11 +327,21 @@ static void fragments_of(enum mt_l4_mode mode)
 			.sport = (uint16_t)(500 + i),
 			.dport = ow_udp_port,
 			.data = 1192};
+		/* The first one is of a SYN, or of a segment in a connection of another node. */
+		const struct cn_segment g = {.src = u.src,
+			.dst = u.dst,
+			.sport = u.sport,
+			.dport = ow_tcp_port,
+			.flags = i & 4 ? SYN : ACK,
+			.data = 1180};
 		struct fx_pkt whole = {0}, part[3], got;
 		uint32_t n = 0;
 		int to = -1;
 
-		sc_frame(&u, &whole);
+		if (tcp)
+			cn_frame(&g, &whole);
+		else
+			sc_frame(&u, &whole);
 		for (uint16_t k = 0; k < 3; k++) {
 			part[k].len = 0;
 			sc_fragment(&whole,
@@ -371,9 +381,11 @@ static void fragments_of(enum mt_l4_mode mode)
 
 static void fragments(void)
 {
-	fragments_of(MT_L4_DSR);
-	fragments_of(MT_L4_IPIP);
-	fragments_of(MT_L4_GUE);
+	for (int tcp = 0; tcp < 2; tcp++) {
+		fragments_of(MT_L4_DSR, tcp);
+		fragments_of(MT_L4_IPIP, tcp);
+		fragments_of(MT_L4_GUE, tcp);
+	}
 }
 
 /* ---- tunnels ------------------------------------------------------------------------------- */
