@@ -59,6 +59,9 @@ MUTANT_ARGS = {
     **dict.fromkeys(("no_reorder_window", "dsack_ignored", "undo_missing"), ("--scenario", "goodput_late", "--seeds", "1-3")),
     # Bytes queued after a long reply, and lost window updates, are rare in other scenarios.
     "held_not_returned": ("--scenario", "proxy_mixed", "--seeds", "1-100"),
+    "budget_not_returned": ("--scenario", "retries_storm", "--seeds", "1-20"),
+    **dict.fromkeys(("oneway_retried", "retained_leaked"), ("--scenario", "retries_resets", "--seeds", "1-40")),
+    "try_time_ignored": ("--scenario", "retries_silent", "--seeds", "1-5"),
     "no_probe": ("--scenario", "proxy_mixed", "--seeds", "101-300"),
 }
 # Broken rules of lib/tcp that the comparison with the kernel's TCP must detect.

@@ -191,6 +191,7 @@ struct rpc_set {
 	struct rpc_server *server;
 	uint32_t n_clients, n_servers, left;
 	uint32_t native[MT_REPLY_N];
+	uint32_t executions; /* so often servers may see a call that is not one-way; 0: once */
 	bool lies;	     /* the network may change bytes */
 	bool starved;	     /* the proxy may have no buffer for the answer to a heartbeat */
 	bool steady;	     /* the proxy must not end a connection before its client does */

@@ -358,7 +358,7 @@ static const char *check_id(const struct rpc_conn *n, const struct wire_msg *m)
 	return NULL;
 }
 
-static const char *check_token(struct rpc_set *set, bool mirror, const uint8_t *t)
+static const char *check_token(struct rpc_set *set, bool mirror, bool oneway, const uint8_t *t)
 {
 	uint32_t client = sim_get32(t), call = sim_get32(t + 4);
 	uint8_t want[RPC_TOKEN], *seen;
@@ -373,7 +373,10 @@ static const char *check_token(struct rpc_set *set, bool mirror, const uint8_t *
 	seen = &set->client[client].seen[call];
 	if (*seen && set->replayed && set->replayed(set->replayed_arg))
 		return NULL; /* nobody remembers a connection that a cookie made and that was reset (RFC 4987 §3.6) */
-	return (*seen)++ ? "a call that came twice" : NULL;
+	if (*seen >= (oneway ? 1 : MT_MAX(set->executions, 1u)))
+		return "a call that came twice, or more often than a policy allows";
+	(*seen)++;
+	return NULL;
 }
 
 /* Where a hash of the route says which server. */
@@ -395,10 +398,12 @@ static const char *check_call(
 	uint32_t to = m->route == 'a' || m->route == 'b' ? set->route_to[m->route - 'a'] : 0;
 	const uint8_t *t = m->body;
 	const char *bad;
+	bool oneway;
 
 	if (m->body_len < RPC_ORDER)
 		return "a request too short";
-	bad = check_token(set, n->server->mirror, t);
+	oneway = m->kind == WIRE_ONEWAY || sim_get32(t + RPC_TOKEN + 8) == RPC_ASK_NOTHING;
+	bad = check_token(set, n->server->mirror, oneway, t);
 	if (bad)
 		return bad;
 	if (!rpc_filled(t + RPC_ORDER, m->body_len - RPC_ORDER, t, 1))
@@ -440,6 +445,15 @@ static uint64_t due_at(struct rpc_conn *n, struct pending *q, uint64_t delay)
 	return at;
 }
 
+/* What the call asks for, at first: the server answers further attempts. */
+static uint32_t ask_of(const struct rpc_set *set, const uint8_t *t)
+{
+	uint32_t ask = sim_get32(t + RPC_TOKEN + 8);
+	bool again = set->client[sim_get32(t)].seen[sim_get32(t + 4)] > 1;
+
+	return again && (ask == RPC_ASK_RESET || ask == RPC_ASK_SILENCE) ? RPC_ASK_REPLY : ask;
+}
+
 static void keep(struct rpc_conn *n, const struct wire_msg *m)
 {
 	const uint8_t *t = m->body;
@@ -452,7 +466,7 @@ static void keep(struct rpc_conn *n, const struct wire_msg *m)
 		.id = m->id,
 		.route = m->route,
 		.reply_len = sim_get32(t + RPC_TOKEN),
-		.ask = n->server->silent ? RPC_ASK_SILENCE : sim_get32(t + RPC_TOKEN + 8)};
+		.ask = n->server->silent ? RPC_ASK_SILENCE : ask_of(n->server->set, t)};
 	memcpy(q->token, t, RPC_TOKEN);
 	at = due_at(n, q, sim_get32(t + RPC_TOKEN + 4) * MT_USEC);
 	if (q->ask != RPC_ASK_SILENCE)
@@ -475,7 +489,7 @@ static bool take_call(struct rpc_conn *n, const struct wire_msg *m)
 		answer_again(n, m->id, m->route);
 		return true;
 	}
-	if (sim_get32(m->body + RPC_TOKEN + 8) == RPC_ASK_RESET) {
+	if (ask_of(n->server->set, m->body) == RPC_ASK_RESET) {
 		reset(n);
 		return false;
 	}

@@ -93,6 +93,10 @@ static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
 	out->connect_ms = c->connect_ms;
 	out->max_connections = c->max_connections;
 	out->max_pending = c->max_pending;
+	out->retry_budget = c->retry_budget;
+	if (c->retry_budget.bound)
+		out->budget = mt_upstream_budget(st->registry, out->index, (uint16_t)st->workers,
+			c->retry_budget.bound == MT_RETRY_BOUND_SHARE);
 	out->outlier = c->outlier;
 	out->ring_min = 64;
 	out->ring_max = 1024;
@@ -154,6 +158,10 @@ static struct mt_route_table *routes(const struct config_listener *l)
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(act) && l->changes; i++) {
 		act[i].req_mut = i ? &nothing : &changed;
 		act[i].n_req_mut = 1;
+	}
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(act) && l->retry.attempts; i++) {
+		act[i].retry = &l->retry;
+		act[i].retries = true;
 	}
 	MT_ASSERT(rb);
 	MT_ASSERT(mt_route_builder_add(rb, &b, 1, &act[0], err, sizeof(err)) == 0);

@@ -26,7 +26,8 @@ struct config_cluster {
 	struct mt_outlier_rule outlier;
 	uint32_t connect_ms;
 	uint32_t max_connections, max_pending; /* 0: no limit */
-	struct mt_extauthz_provider *asks;     /* about each call to it; NULL: all of them pass */
+	struct mt_retry_budget retry_budget;
+	struct mt_extauthz_provider *asks; /* about each call to it; NULL: all of them pass */
 };
 
 struct config_listener {
@@ -41,6 +42,7 @@ struct config_listener {
 	bool changes;	    /* route "b" sets a key, the other one removes it; nobody sends it */
 	uint32_t mirror, mirror_ppm; /* the cluster that gets copies; ppm 0: none does */
 	uint32_t timeout_ms;
+	struct mt_retry retry; /* of its routes; attempts 0: none */
 	/* Beside a chain for TLS, which is refused: first bytes, or silence, have to tell that clients are plain. */
 	bool chains;
 	/* A local rate limit, of calls of route "a" and of the others; the first is a condition. */

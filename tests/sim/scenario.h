@@ -25,6 +25,8 @@ extern const struct sim_scenario scenario_released_drain, scenario_released_list
 	scenario_released_evicted;
 extern const struct sim_scenario scenario_mirror_answers, scenario_mirror_dead,
 	scenario_mirror_silent, scenario_mirror_deaf, scenario_mirror_resets;
+extern const struct sim_scenario scenario_retries_resets, scenario_retries_silent,
+	scenario_retries_storm;
 extern const struct sim_scenario scenario_stopped_replies, scenario_stopped_whole_replies;
 extern const struct sim_scenario scenario_given_up, scenario_newcomers, scenario_slow_server,
 	scenario_slow_server_limits, scenario_slow_server_no_rss, scenario_node_limits,

@@ -41,7 +41,7 @@ void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
 
-	if (ex->retained || ex->oneway)
+	if (ex->retained || (ex->oneway && !mt_mutant(MT_MUTANT_oneway_retried)))
 		return;
 	if (mt_unlikely(!mt_retained_keep(p, ex))) {
 		mt_count(p->counters, MT_PROXY_retry_disarmed);

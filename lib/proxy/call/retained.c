@@ -12,6 +12,7 @@
  *   more then: a changed id or prefix is in a copy of the first bytes. Each of them is charged the
  *   whole buffers. Requests with mostly empty buffers are copied, so that they pin less.
  */
+#include "mt_mutant.h"
 #include "call/mt_call_priv.h"
 
 /* Longer requests are not retained. */
@@ -93,6 +94,8 @@ void mt_retained_drop(struct mt_proxy *p, struct mt_exchange *ex)
 	d = mt_exchange_down(p, ex);
 	if (d)
 		charge(d, -(int64_t)c->truesize);
+	if (mt_mutant(MT_MUTANT_retained_leaked))
+		*c = (struct mt_chain){0};
 	mt_chain_free(c);
 }
 

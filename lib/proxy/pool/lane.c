@@ -480,7 +480,8 @@ static mt_noinline void begin_try(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	uint32_t ms = ex->route && ex->route->retry ? ex->route->retry->try_ms : 0;
 
-	if (ms && p->now + ms * MT_MSEC < mt_exchange_side(p, ex)->until)
+	if (ms && !mt_mutant(MT_MUTANT_try_time_ignored) &&
+		p->now + ms * MT_MSEC < mt_exchange_side(p, ex)->until)
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, ms);
 }
 
