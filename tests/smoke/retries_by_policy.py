@@ -4,12 +4,14 @@
 `retries` of a VirtualService, with kernel TCP on both sides: one of two servers reads each call and resets its connection, or reads calls
 and never answers, or replies with an error. With the policy each call is answered once and executed at most as often as it allows; without
 it the client gets the error of a lost call, or the server's own. `explain`, `show routes` and the counters tell of it, and a reload changes the policy.
+If both servers fail at once, a retry budget of the DestinationRule limits what they get.
 """
 
 import collections
 import socket
 import struct
 import threading
+import time
 
 from meltemi_lab import Lab, check, dubbo, equal, main, within
 from meltemi_lab.documents import service
@@ -32,11 +34,43 @@ spec:
 """
 
 
+LIMIT = """\
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: books}}
+spec: {{host: {host}, trafficPolicy: {{connectionPool: {{http: {{maxRetries: 1}}}}}}}}
+"""
+
+
+class AtOnce:
+    """Counts the calls of both servers that came before, while they have no reply. Each of them takes 20 ms."""
+
+    def __init__(self):
+        self.lock, self.seen, self.now, self.peak = threading.Lock(), set(), 0, 0
+
+    def again(self, body):
+        """True if the call came before, to either server."""
+        with self.lock:
+            before = body in self.seen
+            self.seen.add(body)
+            return before
+
+    def __enter__(self):
+        with self.lock:
+            self.now += 1
+            self.peak = max(self.peak, self.now)
+        time.sleep(0.02)
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.now -= 1
+
+
 class Server:
     """Reads Dubbo calls, counts each by its body, and does with them what `way` names: answers, resets, keeps silent, or replies with an error of that status."""
 
     def __init__(self, way):
-        self.way, self.seen, self.lock = way, collections.Counter(), threading.Lock()
+        self.way, self.seen, self.lock, self.at_once = way, collections.Counter(), threading.Lock(), None
 
     def __call__(self, sock):
         rest = b""
@@ -56,6 +90,9 @@ class Server:
                 continue
             with self.lock:
                 self.seen[body] += 1
+            if self.at_once and self.at_once.again(body):
+                with self.at_once:
+                    pass
             if self.way == "answers":
                 sock.sendall(dubbo.reply(ident, "hello"))
             elif isinstance(self.way, int):
@@ -152,6 +189,49 @@ def full(lab, bad, good):
         equal(counted(lab), attempts, f"attempts with {retries}")
 
 
+def ask_at_once(lab):
+    """Statuses of so many calls, all sent before the first reply is read."""
+    with lab.connect("client", VIP, PORT) as sock:
+        sock.settimeout(60)
+        sock.sendall(b"".join(dubbo.request(ident, "sayHello", [f"n{ident}"], interface=HOST) for ident in range(CALLS)))
+        statuses = {}
+        while len(statuses) < CALLS:
+            head = sock.recv(16, socket.MSG_WAITALL)
+            equal(len(head), 16, "bytes of a reply's head")
+            statuses[int.from_bytes(head[4:12], "big")] = head[3]
+            sock.recv(int.from_bytes(head[12:16], "big"), socket.MSG_WAITALL)
+        return collections.Counter(statuses.values())
+
+
+def storm(lab, bad, good):
+    """Both servers are full: without a budget each call comes to them 1 + ATTEMPTS times, with a budget of one few come again."""
+    good.way = FULL
+    equal(ask_at_once(lab), {FULL: CALLS}, "statuses without a budget")
+    equal(sum(bad.seen.values()) + sum(good.seen.values()), CALLS * (1 + ATTEMPTS), "calls at servers without a budget")
+    attempts = counted(lab)
+    equal(attempts, CALLS * ATTEMPTS, "attempts by policy")
+    equal(lab.daemon.counters().get("proxy_retry_over_budget", 0), 0, "refused attempts without a budget")
+
+    at_once = AtOnce()
+    for server in (bad, good):
+        server.clear()
+        server.at_once = at_once
+    lab.daemon.write("limit.yaml", LIMIT.format(host=HOST))
+    lab.daemon.shell("reload")
+    equal(ask_at_once(lab), {FULL: CALLS}, "statuses with a budget")
+    again, refused = counted(lab) - attempts, lab.daemon.counters()["proxy_retry_over_budget"]
+    print(f"with a budget {again} further attempts, {refused} refused", flush=True)
+    equal(sum(bad.seen.values()) + sum(good.seen.values()), CALLS + again, "calls at servers with a budget")
+    equal(at_once.peak, 1, "further attempts at servers at the same time")
+    check(0 < again < CALLS * ATTEMPTS and refused > 0, "the budget does not limit attempts")
+
+    good.way = "answers"
+    attempts = counted(lab)
+    bad.clear()
+    equal(ask(lab), {OK: CALLS}, "statuses of one call at a time, with one full server and a budget")
+    equal(counted(lab) - attempts, sum(bad.seen.values()), "attempts, and errors")
+
+
 def scene(way, retries, what):
     bad, good = Server(way), Server("answers")
     with Lab(servers=2) as lab, lab.listening("server1", PORT, bad), lab.listening("server2", PORT, good):
@@ -166,6 +246,7 @@ def body():
     scene("resets", f"retries: {{attempts: {ATTEMPTS}, retryOn: reset}}", lost)
     scene("is silent", f"retries: {{attempts: {ATTEMPTS}, retryOn: reset, perTryTimeout: 300ms}}", silent)
     scene(FULL, f"retries: {{attempts: {ATTEMPTS}, retryOn: '503'}}", full)
+    scene(FULL, f"retries: {{attempts: {ATTEMPTS}, retryOn: '503'}}", storm)
 
 
 main(body)
