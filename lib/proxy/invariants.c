@@ -41,7 +41,7 @@ static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
 /* What its calls that wait are charged. */
 static const char *check_pending(const struct mt_proxy *p, const struct mt_down *d)
 {
-	uint32_t pending = 0, retained = 0;
+	uint32_t pending = 0, retained = 0, backing_off = 0;
 	bool owed = d->owed == &d->exchanges;
 	const struct mt_list *n;
 
@@ -66,8 +66,17 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 		if (ex->budgeted && (!ex->side || ex->state >= MT_EX_REPLYING))
 			return "a call that is answered has a unit of a retry budget";
 		pending += ex->pending;
-		retained += ex->retained ? mt_exchange_side(p, ex)->retained.truesize : 0;
+		if (!ex->retained)
+			continue;
+		retained += mt_exchange_side(p, ex)->retained.truesize;
+		if (ex->state == MT_EX_BACKOFF)
+			backing_off += mt_exchange_side(p, ex)->retained.truesize;
 	}
+	if (backing_off != d->backing_off)
+		return "a client's calls in back-off are not what was counted";
+	if (d->paused_by_bytes && d->s && !(pending | backing_off) &&
+		!mt_reading_waits(&d->reading))
+		return "a client is paused because of calls that wait, and none does";
 	if (retained != d->retained)
 		return "a client's retained requests are not what was counted";
 	return pending == d->pending ? NULL : "a client's waiting calls are not what was counted";

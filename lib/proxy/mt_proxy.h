@@ -60,9 +60,14 @@ struct mt_proxy_conf {
 	uint32_t serial_lanes; /* connections per endpoint of a serial codec (256) */
 	/* bytes of unread replies of a client above which its requests wait (262,144) */
 	uint32_t reply_soft;
-	uint32_t slow_ms;	   /* above reply_soft without an acknowledgement (10,000) */
-	uint32_t pending_max;	   /* waiting calls per cluster without max_pending (1,024) */
-	uint32_t pending_bytes;	   /* truesize of these; a single call may exceed it (16,777,216) */
+	uint32_t slow_ms;	/* above reply_soft without an acknowledgement (10,000) */
+	uint32_t pending_max;	/* waiting calls per cluster without max_pending (1,024) */
+	uint32_t pending_bytes; /* truesize of these; a single call may exceed it (16,777,216) */
+	/*
+	 * truesize of a client connection's calls that wait in the worker, above which its requests
+	 * are not decoded (4,194,304); a single call may exceed it
+	 */
+	uint32_t waiting_soft;
 	uint32_t down_outstanding; /* calls under way per client connection (1,024) */
 	uint32_t connect_ms;	   /* (1,000) */
 	uint32_t message_ms;	   /* until a started message is complete (10,000) */

@@ -38,6 +38,7 @@ static void apply_defaults(struct mt_proxy_conf *c)
 	set_default(&c->slow_ms, 10000);
 	set_default(&c->pending_max, 1024);
 	set_default(&c->pending_bytes, 16777216);
+	set_default(&c->waiting_soft, 4194304);
 	set_default(&c->down_outstanding, 1024);
 	set_default(&c->connect_ms, 1000);
 	set_default(&c->message_ms, 10000);

@@ -153,6 +153,9 @@ static const char *check_down(struct mt_proxy *p, const struct mt_down *d)
 	if (d->outstanding >= p->conf.down_outstanding || !mt_list_empty(&d->waiting) ||
 		d->after.len)
 		return NULL;
+	/* Another event than the client's wakes each of the calls. */
+	if (d->paused_by_bytes)
+		return d->pending | d->backing_off ? NULL : "is paused by calls that have left";
 	return d->s->want_writable && d->s->tx_queued ? NULL : "is paused for nothing";
 }
 

@@ -12,6 +12,8 @@
  * - A call that the server may have read is repeated only if the policy allows it, and on a
  *   connection without ids only if its method is known to answer (oneway.c): another call must not
  *   get a late reply.
+ * - The retained bytes of calls in MT_EX_BACKOFF count as bytes that wait (mt_down.backing_off):
+ *   with too many of them the client's requests are not decoded (downdecode.c).
  * - A further attempt takes a unit of its cluster's retry budget (mt_retry_budget.h), from its
  *   decision until it is answered or ends, back-off included. If it is not read and sent again, it
  *   keeps the unit. If the budget is used up, the call ends as if it had no attempts left.
@@ -126,6 +128,7 @@ static void wait_for_next(struct mt_proxy *p, struct mt_exchange *ex, const stru
 		mt_exchange_waits_no_more(p, ex);
 	mt_chain_free(&ex->req);
 	mt_exchange_becomes(ex, MT_EX_BACKOFF);
+	mt_exchange_down(p, ex)->backing_off += side->retained.truesize;
 	side->attempts++;
 	side->what = (uint8_t)what;
 	if (retry->same_hosts || mt_cluster_hashes(ex->attempt.cluster, &ex->route->hash))
@@ -204,6 +207,7 @@ void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left(p, side));
 	mt_exchange_becomes(ex, MT_EX_ROUTING);
+	mt_down_backs_off_less(p, mt_exchange_down(p, ex), side->retained.truesize);
 	ex->step = MT_CALL_ENDPOINT;
 	mt_call_run(p, ex);
 }

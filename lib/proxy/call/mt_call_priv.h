@@ -25,6 +25,20 @@ static mt_inline void mt_call_view(
 	v->rnd = ex->rnd;
 }
 
+/* Fewer bytes of the client's calls wait, so its requests may be read on. Any caller. */
+static inline void mt_down_waits_for_less(struct mt_proxy *p, struct mt_down *d)
+{
+	if (mt_unlikely(d->paused_by_bytes) && d->s)
+		mt_reading_again(p, &d->reading);
+}
+
+/* A call does not wait for its next attempt any more, or loses its retained request. */
+static inline void mt_down_backs_off_less(struct mt_proxy *p, struct mt_down *d, uint32_t truesize)
+{
+	d->backing_off -= truesize;
+	mt_down_waits_for_less(p, d);
+}
+
 /* retained.c */
 /* True if the request is complete, and short enough to be retained. */
 bool mt_retained_fits(const struct mt_exchange *ex);

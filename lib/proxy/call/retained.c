@@ -92,6 +92,8 @@ void mt_retained_drop(struct mt_proxy *p, struct mt_exchange *ex)
 	if (mt_likely(c->len == 0))
 		return;
 	d = mt_exchange_down(p, ex);
+	if (d && ex->state == MT_EX_BACKOFF)
+		mt_down_backs_off_less(p, d, c->truesize);
 	if (d)
 		charge(d, -(int64_t)c->truesize);
 	if (mt_mutant(MT_MUTANT_retained_leaked))

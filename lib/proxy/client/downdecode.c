@@ -110,8 +110,44 @@ static bool looked_through(struct mt_proxy *p, struct mt_down *d)
 	return !d->reading.scan || mt_reading_scan(p, &d->reading, d->codec, &d->msg, &d->s->rx);
 }
 
+/* Time after which a client that is held back by the pressure on a class is looked at again. */
+#define PRESSED_PAUSE (10 * MT_MSEC)
+
+/*
+ * True if a class of the ledger is above half of its share, and the connection above half of an
+ * equal part of it: such a client is held back before any client is evicted. Looked at again by a
+ * timer, because the pressure may end without an event of this client.
+ */
+static bool is_pressed(struct mt_proxy *p, struct mt_down *d, enum mt_class c, uint32_t bytes)
+{
+	const struct mt_ledger *l = p->ledger;
+	const struct mt_ledger_class *k = &l->classes[c];
+
+	if (!(l->pressed >> c & 1) ||
+		bytes <= MT_MAX(k->share / 2 / MT_MAX(k->holders, 1u), MT_LEDGER_LEAST))
+		return false;
+	if (!d->retry_at || d->retry_at > p->now + PRESSED_PAUSE)
+		d->retry_at = p->now + PRESSED_PAUSE;
+	return true;
+}
+
+/*
+ * True if too many bytes of its calls wait: for a connection, a verdict, a cluster, or their next
+ * attempt. Other events than the client's wake each of these calls.
+ */
+static bool waits_for_much(struct mt_proxy *p, struct mt_down *d)
+{
+	if (mt_likely(!(d->pending | d->backing_off)))
+		return false;
+	if ((uint64_t)d->pending + d->backing_off > p->conf.waiting_soft)
+		return true;
+	return p->ledger && (is_pressed(p, d, MT_CLASS_WAITING, d->pending) ||
+					   is_pressed(p, d, MT_CLASS_RETAINED, d->backing_off));
+}
+
 static bool over_limits(struct mt_proxy *p, struct mt_down *d)
 {
+	d->paused_by_bytes = false;
 	if (d->s->tx_queued + d->held > p->conf.reply_soft) {
 		mt_count(p->counters, MT_PROXY_paused_budget);
 		/* Or replies wait for their turn: when one has had it, requests are read again. */
@@ -120,6 +156,11 @@ static bool over_limits(struct mt_proxy *p, struct mt_down *d)
 	}
 	if (d->outstanding >= p->conf.down_outstanding) {
 		mt_count(p->counters, MT_PROXY_paused_outstanding);
+		return true;
+	}
+	if (mt_unlikely(waits_for_much(p, d))) {
+		mt_count(p->counters, MT_PROXY_paused_waiting);
+		d->paused_by_bytes = true;
 		return true;
 	}
 	return false;

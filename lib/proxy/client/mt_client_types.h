@@ -69,6 +69,7 @@ struct mt_down {
 	uint32_t held;	      /* truesize of the waiting replies and of `after` */
 	uint32_t pending;     /* truesize of its calls that wait in Meltemi */
 	uint32_t retained;    /* truesize of its requests that are kept for another attempt */
+	uint32_t backing_off; /* the part of `retained` of calls that wait for an attempt */
 	/* Exchange of the long reply that is being forwarded; no other bytes may be sent. */
 	struct mt_ref streaming;
 	struct mt_chain after; /* bytes without an exchange, to be sent after the long reply */
@@ -91,6 +92,10 @@ struct mt_down {
 	bool ordered;  /* replies must have the order of the requests */
 	bool decoding; /* prevents re-entry by replies from inside of the decode loop */
 	bool paused;
+	/*
+	 * Paused because of the bytes of its waiting calls. If one of them leaves, `reading` is queued.
+	 */
+	bool paused_by_bytes;
 	bool eof;
 	bool several; /* at the client's FIN the test of another Meltemi was possible (leave.c) */
 	bool left;    /* closed by its client while a call waited; no reply may follow (leave.c) */

@@ -188,7 +188,7 @@ static void test_bulk_in_vain(void)
 	begin();
 	scene_send_request(b, 'Q', 2, 64);
 	s = scene_connected_server(0);
-	for (uint32_t i = 0; i < 100; i++)
+	for (uint32_t i = 0; i < 60; i++)
 		scene_send_request(a, 'Q', 1, BULK);
 	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + OUT);
 	for (uint32_t i = 1; i <= OUT; i++)
