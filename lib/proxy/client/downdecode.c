@@ -142,7 +142,7 @@ static bool waits_for_much(struct mt_proxy *p, struct mt_down *d)
 	if ((uint64_t)d->pending + d->backing_off > p->conf.waiting_soft)
 		return true;
 	return p->ledger && (is_pressed(p, d, MT_CLASS_WAITING, d->pending) ||
-					   is_pressed(p, d, MT_CLASS_RETAINED, d->backing_off));
+				    is_pressed(p, d, MT_CLASS_RETAINED, d->backing_off));
 }
 
 static bool over_limits(struct mt_proxy *p, struct mt_down *d)

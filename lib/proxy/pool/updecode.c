@@ -327,8 +327,8 @@ static void finish_skipped(struct mt_proxy *p, struct mt_up *u)
 }
 
 /*
- * Forwards bytes of a long reply to the client, or keeps them until the client reads. Drops those to
- * a mirrored copy.
+ * Forwards bytes of a long reply to the client, or keeps them until the client reads. Drops those
+ * to a mirrored copy.
  */
 static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint32_t n)
 {

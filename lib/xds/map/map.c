@@ -53,7 +53,7 @@ static bool map_names(struct mt_xmap *m, const void *msg)
 static const struct {
 	const ProtobufCMessageDescriptor *type;
 	map_fn *map;
-	/* Memory of a usual resource without its texts: one block for each saves the next one's rest. */
+	/* Memory of a usual resource without its texts, which then needs one block only. */
 	uint32_t fixed;
 } kinds[MT_XDS_TYPES] = {
 	[MT_XDS_CDS] = {&xds__cluster__descriptor, map_cluster,

@@ -473,8 +473,8 @@ static void touches_have_shares(void)
 
 	put_entries(f, "x", 80);
 	fprintf(f, "---\n" SERVICE("last", "z", "198.51.100.1"));
-	load(&sc, f, &text);
 	mt_objects_work = 4000;
+	load(&sc, f, &text);
 	mt_table_touch(sc.t);
 	mt_objects_work = most;
 	for (uint32_t i = 0; i < sc.t->n; i++)
