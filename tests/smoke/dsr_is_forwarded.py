@@ -56,8 +56,9 @@ def forwarded(workers):
             states(daemon, sock)
             datagrams(lab, vip)
             restart(lab, daemon, vip)
-        path_mtu(lab, lambda which: netns.run("ip", "-n", lab.namespace(f"server{which}"), "route", "get", CLIENT[VIP4], "from", VIP4))
-        check(daemon.counters()["l4_icmp_to_endpoint"] >= 1, "l4_icmp_to_endpoint")
+        for vip in (VIP4, VIP6):
+            path_mtu(lab, vip, lambda which, vip=vip: netns.run("ip", "-n", lab.namespace(f"server{which}"), "route", "get", CLIENT[vip], "from", vip))
+        check(daemon.counters()["l4_icmp_to_endpoint"] >= 2, "l4_icmp_to_endpoint")
         daemon.write("direct.yaml", entry("dsr", *SERVERS, "10.9.9.9"))
         daemon.wait_log("10.9.9.9 is not on the link of a port")
         datagrams(lab, VIP4)

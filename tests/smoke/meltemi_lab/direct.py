@@ -203,23 +203,31 @@ def checksum(data):
     return ~(total + (total >> 16)) & 0xffff
 
 
-def path_mtu(lab, route):
-    """A router on the way from the server to the client sends its error to the VIP. route(number): the server's route to the client, as `ip` prints it."""
-    with lab.inside("client"):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    sock.bind((CLIENT[VIP4], 0))
-    sock.settimeout(PATIENCE)
-    sock.sendto(b"x", (VIP4, PORT))
-    number = int(sock.recv(100).split()[0])
-    quote = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1500, 0, 0x4000, 64, socket.IPPROTO_UDP, 0, socket.inet_aton(VIP4),
-                        socket.inet_aton(CLIENT[VIP4]))
-    quote += struct.pack("!HHHH", PORT, sock.getsockname()[1], 1480, 0)
-    error = struct.pack("!BBHHH", 3, 4, 0, 0, 1200) + quote
-    raw.sendto(error[:2] + struct.pack("!H", checksum(error)) + error[4:], (VIP4, 0))
+def too_big(vip, port, mtu):
+    """An ICMP error about a datagram of the service to that port of the client; of IPv6, the socket adds the sum."""
+    family = socket.AF_INET6 if ":" in vip else socket.AF_INET
+    addresses = socket.inet_pton(family, vip) + socket.inet_pton(family, CLIENT[vip])
+    udp = struct.pack("!HHHH", PORT, port, 1480, 0)
+    if family == socket.AF_INET6:
+        return struct.pack("!BBHI", 2, 0, 0, mtu) + struct.pack("!IHBB", 6 << 28, 1480, socket.IPPROTO_UDP, 64) + addresses + udp
+    quote = struct.pack("!BBHHHBBH", 0x45, 0, 1500, 0, 0x4000, 64, socket.IPPROTO_UDP, 0) + addresses + udp
+    error = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + quote
+    return error[:2] + struct.pack("!H", checksum(error)) + error[4:]
 
-    within(5, lambda: "mtu 1200" in route(number), "the server of the flow learns the path's MTU")
-    check("mtu 1200" not in route(3 - number), "the other server learns it, too")
+
+def path_mtu(lab, vip, route):
+    """A router on the way from the server to the client sends its error to the VIP. route(number): `ip route get` of the server, to the client."""
+    family, protocol = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if ":" in vip else (socket.AF_INET, socket.IPPROTO_ICMP)
+    with lab.inside("client"):
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        raw = socket.socket(family, socket.SOCK_RAW, protocol)
+    sock.bind((CLIENT[vip], 0))
+    sock.settimeout(PATIENCE)
+    sock.sendto(b"x", (vip, PORT))
+    number = int(sock.recv(100).split()[0])
+    raw.sendto(too_big(vip, sock.getsockname()[1], 1300), (vip, 0))
+    within(5, lambda: "mtu 1300" in route(number), f"{vip}: the server of the flow learns the path's MTU")
+    check("mtu 1300" not in route(3 - number), f"{vip}: the other server learns it, too")
     sock.close()
     raw.close()
 
