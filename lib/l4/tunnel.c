@@ -9,7 +9,7 @@
  *   compared the length with the MTU.
  * - GUE: the source port is one of the dynamic ports, by a hash of the flow. The checksum of UDP is
  *   0 over IPv4 (RFC 768), so that the payload is not read; over IPv6 it is computed, because hosts
- *   need a setting to accept 0 (RFC 6935).
+ *   may drop 0 (RFC 6935), although fou of Linux 6.1 accepts it.
  */
 #include "mt_l4_priv.h"
 
