@@ -266,7 +266,7 @@ static void count_tls_endpoints(
 {
 	for (uint32_t i = 0; i < d->h->n_workloads; i++) {
 		const struct mt_workload *w = d->h->workloads[i];
-		bool counts = w->weight.v > 0 &&
+		bool counts = d->weight > 0 && w->weight.v > 0 &&
 			      (!d->subset || mt_labels_match(&d->subset->labels, &w->labels));
 
 		*all += counts;

@@ -6,7 +6,8 @@
  *
  * lib/l4 has one table for the endpoints of all destinations. So the share of an endpoint is the
  * share of its destination by the weights of the rule, multiplied by its share among the endpoints
- * there. A destination without endpoints keeps its share, which is refused.
+ * there. A destination without endpoints keeps its share, which is refused. The endpoints of one
+ * with weight 0 are in the table without a share, so that their flows go on.
  */
 #include "mt_conf_forward_priv.h"
 
@@ -24,7 +25,7 @@ static void follow_dest(struct mt_build *b, const struct mt_route_for *f, const 
 {
 	struct mt_forward_dest to = {.weight = weight}, *slot;
 
-	if (!mt_b_forward_dest(b, f->meta, path, &d->dest, f->port, &to) || !weight)
+	if (!mt_b_forward_dest(b, f->meta, path, &d->dest, f->port, &to))
 		return;
 	slot = add_dest(b, route);
 	if (slot)
@@ -127,6 +128,15 @@ static uint64_t sum_of(const struct family *f, uint32_t *n)
 	return sum;
 }
 
+/* An endpoint in several destinations is a part of the first one that has a share. */
+static void note_dest(const struct family *f, struct mt_forward_share *to)
+{
+	const struct mt_forward_dest *v = f->r->v;
+
+	if (to->dest == MT_FORWARD_NOT || (!v[to->dest].weight && v[f->dest].weight))
+		to->dest = f->dest;
+}
+
 /* Adds the destination's share to its endpoints. Without any the share is lost. */
 static void spread(const struct family *f, struct mt_forward_share *out, uint32_t *lost)
 {
@@ -146,8 +156,8 @@ static void spread(const struct family *f, struct mt_forward_share *out, uint32_
 		/* If all endpoints drain, they are chosen as if none did. */
 		weight = sum ? f->weights[m->at] : 1;
 		share = share * weight / ((unsigned __int128)f->r->total * (sum ? sum : n));
-		out[m->at].dest = MT_MIN(out[m->at].dest, f->dest);
-		out[m->at].weight += weight ? MT_MAX((uint32_t)share, 1u) : 0;
+		note_dest(f, &out[m->at]);
+		out[m->at].weight += weight && d->weight ? MT_MAX((uint32_t)share, 1u) : 0;
 	}
 }
 

@@ -34,7 +34,7 @@ struct mt_forward_dest {
 	const struct mt_host *h;
 	const struct mt_unit *u;	/* the port of that host */
 	const struct mt_subset *subset; /* NULL: all its endpoints */
-	uint32_t weight;		/* > 0 */
+	uint32_t weight;		/* 0: it keeps its flows, and gets no new ones */
 	uint32_t first, end;		/* its endpoints in mt_forward_route.members */
 };
 
@@ -69,7 +69,7 @@ bool mt_b_forward_dest(struct mt_build *b, const struct mt_meta *meta, const cha
 /* The share of an endpoint of a forwarded port. */
 struct mt_forward_share {
 	uint32_t weight;
-	uint32_t dest; /* the first destination that has it; MT_FORWARD_NOT: none */
+	uint32_t dest; /* its destination; MT_FORWARD_NOT: none */
 };
 
 /*

@@ -151,7 +151,25 @@ static void parts(void)
 	unbuild(&b);
 }
 
-/* A policy of any destination closes the port; that of a host without a share does not. */
+/* An endpoint of a destination with weight 0 stays in the table, so that its flows do. */
+static void weight_0(void)
+{
+	struct built b = build_text(
+		NULL, A SUBSETS TWO(TO_A(ONE) ", weight: 0", TO_A(SECOND) ", weight: 7"));
+	const struct mt_l4_row *row;
+	struct mt_addr vip;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	mt_addr_parse("192.0.2.1", &vip);
+	row = mt_l4_row(b.s->l4, &vip, 5432, IPPROTO_TCP);
+	CU_ASSERT_FATAL(row && row->group);
+	CU_ASSERT_EQUAL(row->group->n_endpoints, 2);
+	CU_ASSERT_FALSE(row->group->endpoints[0].chosen);
+	CU_ASSERT_TRUE(row->group->endpoints[1].chosen);
+	unbuild(&b);
+}
+
+/* A policy of any destination closes the port, also of one with weight 0, which may have flows. */
 static void closed(void)
 {
 	static const char policy[] =
@@ -160,17 +178,17 @@ static void closed(void)
 		"spec: {rules: [{from: [{source: {principals: [a]}}]}]}\n";
 	static char text[4096];
 
-	for (int share = 0; share < 2; share++) {
+	static const char *const routes[] = {TWO(TO_A("") ", weight: 9", TO_C ", weight: 1"),
+		TWO(TO_A("") ", weight: 9", TO_C ", weight: 0"), ROUTES("{" DEST("") "}")};
+
+	for (int i = 0; i < 3; i++) {
 		struct built b;
 
-		snprintf(text, sizeof(text), "%s%s%s", A C_INSIDE,
-			share ? TWO(TO_A("") ", weight: 9", TO_C ", weight: 1")
-			      : TWO(TO_A("") ", weight: 9", TO_C ", weight: 0"),
-			policy);
+		snprintf(text, sizeof(text), "%s%s%s", A C_INSIDE, routes[i], policy);
 		b = build_text(NULL, text);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-		CU_ASSERT_EQUAL(b.s->clusters[b.s->forwards[0].cluster].closed_by != NULL, share);
-		CU_ASSERT_EQUAL(is_told(&b, "forwarded port 5432 is closed"), share);
+		CU_ASSERT_EQUAL(b.s->clusters[b.s->forwards[0].cluster].closed_by != NULL, i < 2);
+		CU_ASSERT_EQUAL(is_told(&b, "forwarded port 5432 is closed"), i < 2);
 		unbuild(&b);
 	}
 }
@@ -216,6 +234,7 @@ static void not_followed(void)
 const struct mt_test forward_routes_tests[] = {
 	{"forward_routes_shares", shares},
 	{"forward_routes_parts", parts},
+	{"forward_routes_weight_0", weight_0},
 	{"forward_routes_closed", closed},
 	{"forward_routes_untestable", untestable},
 	{"forward_routes_not_followed", not_followed},
