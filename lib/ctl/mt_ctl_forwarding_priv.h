@@ -9,3 +9,11 @@
 struct mt_l4_stats mt_ctl_forwarded(const struct mt_ctl *c, uint32_t service);
 /* Packets of clients that a limit of it refused. */
 uint64_t mt_ctl_forwarded_limited(const struct mt_ctl *c, uint32_t service, enum mt_l4_limit limit);
+/* The row of a forwarded port; NULL: it has none. */
+const struct mt_l4_row *mt_ctl_forwarded_row(
+	const struct mt_snapshot *s, const struct mt_forward *f);
+/* "forwarded", "no endpoints" or "closed". */
+const char *mt_ctl_forwarded_state(const struct mt_snapshot *s, const struct mt_forward *f);
+/* Packets that were dropped or refused: of clients that may not use the port, and by limits. */
+uint64_t mt_ctl_forwarded_refused(
+	const struct mt_ctl *c, const struct mt_l4_row *r, const struct mt_l4_stats *stats);

@@ -2,7 +2,7 @@
 // The map: addresses, services, clusters and endpoints in columns, joined by curves whose width shows the rate. Nodes keep
 // their positions and SVG elements as long as they exist, so that nothing jumps from one second to the next.
 
-import { byPlace, clusterName, count, duration, endpointKey, endpointTraffic, opaqueClusters, percent, serviceKey, traffic } from "./model.js";
+import { allServices, clusterName, count, duration, endpointKey, endpointTraffic, isForwarded, opaqueClusters, percent, serviceKey, traffic } from "./model.js";
 import { toService } from "./parts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -53,9 +53,10 @@ function clusterNode(row, model, opaque) {
 }
 
 function serviceNode(row, model) {
-  const key = "s " + serviceKey(row), now = model.now(key);
-  return { key, column: "service", name: row.service, now, leads: toService(row), title: `${row.service} at ${row.listener}`, more: row.clusters_left_out,
-    state: now.failures > 0 ? "bad" : now.flow ? "" : "quiet", line: flowWords(now, traffic(now, row), failing(now)) };
+  const key = "s " + serviceKey(row), now = model.now(key), stopped = isForwarded(row) && row.state !== "forwarded";
+  return { key, column: "service", name: row.service, now, leads: isForwarded(row) ? null : toService(row), title: `${row.service} at ${row.listener}`,
+    more: row.clusters_left_out ?? 0, state: stopped || now.failures > 0 ? "bad" : now.flow ? "" : "quiet",
+    line: stopped ? row.state : flowWords(now, traffic(now, row), failing(now)) };
 }
 
 // Flow and open connections of the clusters of opaque services, whose endpoints have no counts of bytes.
@@ -72,7 +73,7 @@ function scene(model) {
   const t = model.data.topology, nodes = new Map(), edges = [];
   const add = (node) => nodes.set(node.key, { ...node, to: [], from: [] }).get(node.key);
   const join = (a, b, now) => { if (a && b) { edges.push({ a, b, now }); a.to.push(b); b.from.push(a); } };
-  const services = [...t.services].sort(byPlace), opaque = opaqueFlows(t, services, model);
+  const services = allServices(t), opaque = opaqueFlows(t, services, model);
   for (const row of t.clusters) add(clusterNode(row, model, opaque));
   for (const row of t.endpoints) {
     if (row.endpoint.startsWith("none")) continue;
@@ -82,7 +83,7 @@ function scene(model) {
   }
   for (const row of services) {
     const node = add(serviceNode(row, model)), key = "l " + row.listener;
-    const at = nodes.get(key) ?? add({ key, column: "listener", name: row.listener, title: row.listener, state: "", line: row.protocol || "bytes", now: {} });
+    const at = nodes.get(key) ?? add({ key, column: "listener", name: row.listener, title: row.listener, state: "", line: isForwarded(row) ? `${row.protocol} · ${row.mode}` : row.protocol || "bytes", now: {} });
     join(at, node, node.now);
     for (const link of t.links.filter((l) => l.service === row.service && l.listener === row.listener)) {
       const cluster = nodes.get("c " + link.cluster);

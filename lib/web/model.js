@@ -8,20 +8,23 @@ export const endpointKey = (row) => `${row.cluster} ${row.endpoint}`;
 const inOrder = new Intl.Collator("en", { numeric: true }).compare;
 // Order on the page: by address and name, so that positions stay the same from one second to the next.
 export const byPlace = (a, b) => inOrder(a.listener, b.listener) || inOrder(a.service, b.service);
-const failuresOf = (row) => row.failures ?? row.app_errors + row.protocol_errors + row.local_replies + row.client_closed + row.reset;
+const failuresOf = (row) => row.failures ?? row.refused ?? row.app_errors + row.protocol_errors + row.local_replies + row.client_closed + row.reset;
 
 // Opaque TCP services have no calls: their "requests" are connections, and their traffic is bits.
-export const isOpaque = (row) => row.protocol === "tcp";
-const bytesOf = (row) => row.opaque_bytes ?? (isOpaque(row) ? (row.bytes_in ?? 0) + (row.bytes_out ?? 0) : 0);
+// So are ports that are forwarded at layer 4, with flows as their requests.
+export const isForwarded = (row) => row.flows_made !== undefined;
+export const isOpaque = (row) => row.protocol === "tcp" || isForwarded(row);
+export const allServices = (t) => [...t.services, ...(t.forwarded ?? [])].sort(byPlace);
+const bytesOf = (row) => row.opaque_bytes ?? row.bytes ?? (isOpaque(row) ? (row.bytes_in ?? 0) + (row.bytes_out ?? 0) : 0);
 const BITS_A_CALL = 8192; // as much of opaque TCP is drawn like a call
 
 function counted(row, latency = new Map()) {
-  return { requests: row.requests ?? 0, failures: failuresOf(row) || 0, bytes: bytesOf(row), latency };
+  return { requests: row.requests ?? row.flows_made ?? 0, failures: failuresOf(row) || 0, bytes: bytesOf(row), latency };
 }
 
 // Names of the clusters that only opaque services lead to.
 export function opaqueClusters(t) {
-  const opaque = new Set(t.services.filter(isOpaque).map(serviceKey)), of = (link) => opaque.has(serviceKey(link));
+  const opaque = new Set(allServices(t).filter(isOpaque).map(serviceKey)), of = (link) => opaque.has(serviceKey(link));
   const calls = new Set(t.links.filter((link) => !of(link)).map((link) => link.cluster));
   return new Set(t.links.filter((link) => of(link) && !calls.has(link.cluster)).map((link) => link.cluster));
 }
@@ -29,7 +32,7 @@ export function opaqueClusters(t) {
 // The counters of one answer by key; everything that rates do not need is left out.
 function sample(data, at) {
   const t = data.topology, rows = new Map();
-  for (const row of t.services) rows.set("s " + serviceKey(row), counted(row, new Map(row.latency)));
+  for (const row of allServices(t)) rows.set("s " + serviceKey(row), counted(row, new Map(row.latency)));
   for (const row of t.endpoints) rows.set("e " + endpointKey(row), counted(row, new Map(row.latency)));
   for (const row of t.clusters) rows.set("c " + row.cluster, counted(row));
   for (const row of data.workers.workers) rows.set("w " + row.worker, { run: row.run_ms, work: row.work_ms });

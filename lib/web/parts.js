@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of the page around the map. All text is set by textContent, because names may contain markup.
 
-import { bitsPerSecond, byPlace, clusterName, count, duration, endpointKey, endpointTraffic, opaqueClusters, perSecond, percent, serviceKey, traffic, uptime } from "./model.js";
+import { allServices, bitsPerSecond, clusterName, count, duration, endpointKey, endpointTraffic, isForwarded, opaqueClusters, perSecond, percent, serviceKey, traffic, uptime } from "./model.js";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -141,10 +141,10 @@ export const toService = (row) => `#${new URLSearchParams({ service: row.service
 
 export function table(model) {
   const t = model.data.topology, opaque = opaqueClusters(t);
-  const rows = [...t.services].sort(byPlace).map((row) => {
+  const rows = allServices(t).map((row) => {
     const now = model.now("s " + serviceKey(row));
     const cells = [row.service, row.listener, traffic(now, row), perSecond(now.failures), duration(now.p50), duration(now.p99)];
-    cells[0] = make("a", { href: `${toService(row)}&table=` }, row.service);
+    if (!isForwarded(row)) cells[0] = make("a", { href: `${toService(row)}&table=` }, row.service);
     const tr = make("tr", {}, ...cells.map((words, i) => make("td", { class: `${HEADS[i][1]}${i === 0 ? " name" : ""}${i === 3 && now.failures > 0 ? " failing" : ""}`, "data-label": HEADS[i][0] }, words)));
     tr.append(make("td", { "data-label": "Endpoints" }, make("div", {}, ...targets(row, t, model, opaque))));
     return tr;

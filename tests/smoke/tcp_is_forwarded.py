@@ -17,7 +17,7 @@ import threading
 from meltemi_lab import Lab, check, equal, main, netns, within
 
 PORT = 5432
-V4 = {"nat": "240.240.6.1", "full": "240.240.6.2", "dead": "240.240.6.3", "plain": "240.240.6.4"}
+V4 = {"nat": "240.240.6.1", "full": "240.240.6.2", "dead": "240.240.6.3", "plain": "240.240.6.4", "routed": "240.240.6.5"}
 V6 = {"nat": "2001:db8:77::1", "full": "2001:db8:77::2"}
 SOURCE4, SOURCE6 = "198.51.100.60", "2001:db8:2::60"  # of nat-full
 BULK = 3_000_000
@@ -228,6 +228,48 @@ def routes(lab):
         netns.run("ip", "-n", lab.namespace(f"server{number}"), "-6", "route", "add", "2001:db8:1::/64", "via", "2001:db8:2::1")
 
 
+ROUTES = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: routed, namespace: net}}
+spec:
+  hosts: [routed.example]
+  tcp: [{{route: [{{destination: {{host: routed.example}}, weight: {own}}}, {{destination: {{host: other.example}}, weight: {other}}}]}}]
+"""
+
+
+def servers_of(lab, daemon, n):
+    """The servers that get n connections to the routed port, and the first of these connections."""
+    socks = [opened(lab, V4["routed"], b"wait")[0] for _ in range(n)]
+    ends = {flow_of(daemon, sock)[0]["endpoint"] for sock in socks}
+    for sock in socks[1:]:
+        sock.close()
+    return ends, socks[0]
+
+
+def follows_routes(lab, daemon):
+    """Connections go where the weights lead, those under way stay with their server when the weights change."""
+    one, two = (f"198.51.100.1{number}:{PORT}" for number in (1, 2))
+    ends, kept = servers_of(lab, daemon, 6)
+    equal(ends, {two}, "servers by the route")
+    daemon.write("routes.yaml", ROUTES.format(own=1, other=0))
+    within(20, lambda: servers_of(lab, daemon, 3)[0] == {one}, "servers by the new weights")
+    equal(flow_of(daemon, kept)[0]["endpoint"], two, "server of a connection under way")
+    daemon.write("routes.yaml", ROUTES.format(own=1, other=1))
+    within(20, lambda: servers_of(lab, daemon, 12)[0] == {one, two}, "servers by equal weights")
+
+
+def on_the_topology(daemon):
+    """Forwarded ports are there, with their clusters and endpoints."""
+    shown = daemon.show("topology")
+    row, = [row for row in shown["forwarded"] if row["listener"] == f"{V4['full']}:{PORT}/tcp"]
+    equal((row["service"], row["mode"], row["state"]), ("full.example", "nat-full", "forwarded"), "a forwarded port")
+    check(row["flows_made"] > 0 and row["packets"] > 1000 and row["bytes"] > BULK, f"its counters: {row}")
+    link, = [link["cluster"] for link in shown["links"] if link["listener"] == row["listener"]]
+    equal(sum(row["cluster"] == link for row in shown["endpoints"]), 4, "endpoints of its cluster")
+    equal(shown["forwarded_shown"], len(shown["forwarded"]), "forwarded ports")
+
+
 def forwarded(workers):
     with Lab(servers=2, ipv6=True) as lab:
         routes(lab)
@@ -241,13 +283,17 @@ def forwarded(workers):
         daemon.write("full.yaml", entry("full", [V4["full"], V6["full"]], both, "nat-full"))
         daemon.write("plain.yaml", entry("plain", [V4["plain"]], both[:2]))
         daemon.write("dead.yaml", entry("dead", [V4["dead"]], ["198.51.100.11"], "nat", PORT + 1))
+        daemon.write("routed.yaml", entry("routed", [V4["routed"]], ["198.51.100.11"], "nat-full") + "---\n" + entry("other", ["240.240.6.6"], ["198.51.100.12"]))
+        daemon.write("routes.yaml", ROUTES.format(own=0, other=1))
         daemon.start()
-        within(20, lambda: len(daemon.show("forwarding")["forwarding"]) == 5, "five forwarded addresses")
+        within(20, lambda: len(daemon.show("forwarding")["forwarding"]) == 6, "six forwarded addresses")
         equal({(row["protocol"], row["state"]) for row in daemon.show("forwarding")["forwarding"]}, {("tcp", "forwarded")}, "`show forwarding`")
         bulk(lab, V4["nat"], "192.0.2.2")
         bulk(lab, V4["full"], SOURCE4)
         bulk(lab, V6["nat"], "2001:db8:1::2")
         bulk(lab, V6["full"], SOURCE6)
+        on_the_topology(daemon)
+        follows_routes(lab, daemon)
         made = daemon.show("flows")["flows"]
         bulk(lab, V4["plain"], "198.51.100.1")
         equal(daemon.show("flows")["flows"] <= made, True, "a terminated service makes no flow")

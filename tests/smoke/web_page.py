@@ -19,6 +19,7 @@ DEAD = "198.51.100.12:20899"
 HUNG, HUNG_PORT = "198.51.100.12:20898", 20898
 HUNG_SERVICE = ("hung.example", "240.240.3.2", 20880)
 OPAQUE, OPAQUE_SERVER, OPAQUE_PORT = ("redis.example", "240.240.3.3", 6379), "198.51.100.11:6390", 6390
+FORWARDED = ("games.example", "240.240.3.4")
 BAD_LIGHT, BAD_DARK = (0xC4, 0x2B, 0x2B), (0xFF, 0x7B, 0x76)
 MANY = 1000
 
@@ -65,6 +66,8 @@ def what_flows(browser, daemon):
     said = browser.texts(".map title")
     for name in names:
         check(any(title.startswith(f"{name} at ") for title in said), f"{name} is not on the map: {said}")
+    for title in (f"{FORWARDED[0]} at {FORWARDED[1]}:4000/udp", f"198.51.100.11:4000 of udp|4000||{FORWARDED[0]}"):
+        check(any(one.startswith(title) for one in said), f"{title} is not on the map: {said}")
     browser.until("a rate above 100", "Number(document.getElementById('requests').textContent) > 100")
     browser.until("latency", "/ms|µs/.test(document.getElementById('p99').textContent)")
     browser.until("a worker's load", "/\\d %/.test(document.getElementById('workers').textContent)")
@@ -234,6 +237,8 @@ def body():
         daemon.write("half.yaml", service("half.example", "240.240.3.1", 20880, DUBBO, [("198.51.100.11", 20880, {}), ("198.51.100.12", 20899, {})]))
         daemon.write("hung.yaml", service(*HUNG_SERVICE, DUBBO, [("198.51.100.12", HUNG_PORT, {})]))
         daemon.write("opaque.yaml", service(*OPAQUE, "tcp", [("198.51.100.11", OPAQUE_PORT, {})]))
+        daemon.write("forwarded.yaml", service(*FORWARDED, 4000, "udp-games", [("198.51.100.11", 4000, {})]).replace("protocol: TCP", "protocol: UDP").replace(
+            "spec:", "  annotations: {meltemi.io/forwarding: nat}\nspec:"))
         daemon.node.write_text(daemon.node.read_text().replace("http: 127.0.0.1:15000", "http: 127.0.0.1:15000, httpNames: [meltemi.ops.example]"))
         daemon.start()
         who_may_ask(daemon)

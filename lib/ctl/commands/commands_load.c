@@ -10,12 +10,15 @@ const struct mt_command mt_commands_load[] = {
 		.args = "[SERVICE]",
 		.columns = "service listener protocol requests ok local_replies limited "
 			   "timeouts p99_us clusters_left_out cluster endpoint health "
-			   "failures connections outstanding waiting oldest_call_ms",
+			   "failures connections outstanding waiting oldest_call_ms mode state "
+			   "flows_made packets bytes refused",
 		.help = "the services that fail or are busy, with the clusters and endpoints of "
-			"their calls",
+			"their calls, and forwarded ports",
 		.more = "At most 30 services with the word in their name, at most 8 clusters of "
 			"each and 8 endpoints of each cluster: first those with failures in the "
-			"last seconds, then the busiest. The built-in page draws these.",
+			"last seconds, then the busiest. At most 30 ports that are forwarded at "
+			"layer 4: first those that forward nothing, then those with the most "
+			"packets. The built-in page draws these.",
 		.names = {MT_NAMES_SERVICE},
 		.run = mt_show_topology},
 	{.words = "show stages",

@@ -23,7 +23,8 @@ const char *mt_ctl_transport(uint8_t protocol)
 	return protocol == IPPROTO_TCP ? "tcp" : protocol == IPPROTO_UDP ? "udp" : "other";
 }
 
-static const struct mt_l4_row *row_of(const struct mt_snapshot *s, const struct mt_forward *f)
+const struct mt_l4_row *mt_ctl_forwarded_row(
+	const struct mt_snapshot *s, const struct mt_forward *f)
 {
 	return s->l4 ? mt_l4_row(s->l4, &f->addr, f->port, f->protocol) : NULL;
 }
@@ -102,8 +103,29 @@ static uint64_t refused_of(const struct mt_ctl *c, const struct mt_l4_row *r)
 	return sum;
 }
 
+uint64_t mt_ctl_forwarded_refused(
+	const struct mt_ctl *c, const struct mt_l4_row *r, const struct mt_l4_stats *stats)
+{
+	return stats->closed + stats->denied + stats->policy_denied + stats->no_endpoint +
+	       stats->no_nat_port + refused_of(c, r);
+}
+
+static bool has_endpoints(const struct mt_cluster *c, const struct mt_l4_row *r)
+{
+	return r ? r->group != NULL : c->n_eps > 0;
+}
+
+const char *mt_ctl_forwarded_state(const struct mt_snapshot *s, const struct mt_forward *f)
+{
+	const struct mt_cluster *c = &s->clusters[f->cluster];
+
+	if (c->closed_by)
+		return "closed";
+	return has_endpoints(c, mt_ctl_forwarded_row(s, f)) ? "forwarded" : "no endpoints";
+}
+
 static json_t *reason_of(const struct mt_ctl *ctl, const struct mt_snapshot *s,
-	const struct mt_cluster *c, const struct mt_l4_row *r, bool has_endpoints)
+	const struct mt_cluster *c, const struct mt_l4_row *r)
 {
 	uint64_t ns = r ? mt_events_one_way_for(ctl, mt_l4_service(s->l4, r->service)) : 0;
 	char text[600];
@@ -116,7 +138,7 @@ static json_t *reason_of(const struct mt_ctl *ctl, const struct mt_snapshot *s,
 		return mt_json_text(text);
 	}
 	if (!c->closed_by)
-		return has_endpoints ? json_null() : json_string("no endpoint can be used");
+		return has_endpoints(c, r) ? json_null() : json_string("no endpoint can be used");
 	snprintf(text, sizeof(text), "closed by %s", c->closed_by->by);
 	return mt_json_text(text);
 }
@@ -131,9 +153,8 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 	const struct mt_forward *f)
 {
 	const struct mt_cluster *c = &s->clusters[f->cluster];
-	const struct mt_l4_row *r = row_of(s, f);
+	const struct mt_l4_row *r = mt_ctl_forwarded_row(s, f);
 	struct mt_l4_stats stats = {0};
-	bool has_endpoints = r ? r->group != NULL : c->n_eps > 0;
 	char text[MT_ADDR_STRLEN];
 
 	if (r)
@@ -148,11 +169,8 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 		MT_M("flows_made", stats.flows_made),
 		MT_M("packets", stats.packets[0] + stats.packets[1]), MT_M("bytes", stats.bytes),
 		MT_M("denied", stats.denied + stats.policy_denied + stats.closed),
-		MT_M("no_nat_port", stats.no_nat_port),
-		MT_M("state", c->closed_by    ? "closed"
-			      : has_endpoints ? "forwarded"
-					      : "no endpoints"),
-		MT_M("reason", reason_of(ctl, s, c, r, has_endpoints)),
+		MT_M("no_nat_port", stats.no_nat_port), MT_M("state", mt_ctl_forwarded_state(s, f)),
+		MT_M("reason", reason_of(ctl, s, c, r)),
 		MT_M("origin", mt_json_origin(f->file, f->line)));
 }
 

@@ -4,23 +4,34 @@
  * may have thousands, but a screen shows some tens: first the services that failed recently, then
  * the most called ones. "Recently" starts 10 to 20 s ago; the counts of that moment are kept only
  * while clients query.
+ *
+ * Ports that are forwarded at layer 4 are a list of their own: those that forward nothing first,
+ * then those with the most packets.
  */
-#include "mt_ctl_priv.h"
+#include "mt_ctl_forwarding_priv.h"
 #include "mt_ctl_waiting_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SERVICES     30
+#define FORWARDED    30
 #define CLUSTERS     8	  /* per service */
 #define ENDPOINTS    8	  /* per cluster */
 #define LOOKED_AT    1024 /* endpoints per cluster that are summed up */
 #define LATELY_NS    (10 * MT_SEC)
-#define ALL_CLUSTERS (SERVICES * CLUSTERS)
+#define ALL_CLUSTERS (SERVICES * CLUSTERS + FORWARDED)
 
 struct pick {
 	const struct mt_filter_chain_proto *p;
 	const struct mt_service *s;
 	struct mt_lately_count now, lately;
+};
+
+struct picked_forward {
+	const struct mt_forward *f;
+	struct mt_l4_stats stats;
+	bool stopped; /* it forwards nothing: it is closed, or has no endpoints */
 };
 
 struct topology {
@@ -34,6 +45,8 @@ struct topology {
 	struct pick picks[SERVICES];
 	uint32_t n_clusters, clusters[ALL_CLUSTERS]; /* indices in snap */
 	json_t *links;
+	uint32_t n_forwarded_all, n_forwarded; /* ports that match `text`; picked ones */
+	struct picked_forward forwarded[FORWARDED];
 };
 
 static struct mt_lately_count count_of(const struct mt_ctl *c, const struct mt_service *s)
@@ -162,6 +175,51 @@ static void choose(struct topology *t)
 	}
 }
 
+/* ---- which forwarded ports ------------------------------------------------------------------ */
+
+static uint64_t packets_of(const struct picked_forward *p)
+{
+	return p->stats.packets[0] + p->stats.packets[1];
+}
+
+static bool is_before(const struct picked_forward *a, const struct picked_forward *b)
+{
+	if (a->stopped != b->stopped)
+		return a->stopped;
+	return packets_of(a) > packets_of(b);
+}
+
+static void take_forward(struct topology *t, const struct picked_forward *p)
+{
+	uint32_t i = t->n_forwarded;
+
+	if (i == FORWARDED && !is_before(p, &t->forwarded[FORWARDED - 1]))
+		return;
+	if (i == FORWARDED)
+		i--;
+	else
+		t->n_forwarded++;
+	for (; i > 0 && is_before(p, &t->forwarded[i - 1]); i--)
+		t->forwarded[i] = t->forwarded[i - 1];
+	t->forwarded[i] = *p;
+}
+
+static void choose_forwarded(struct topology *t)
+{
+	for (uint32_t i = 0; i < t->snap->n_forwards; i++) {
+		struct picked_forward p = {.f = &t->snap->forwards[i]};
+		const struct mt_l4_row *r = mt_ctl_forwarded_row(t->snap, p.f);
+
+		if (*t->text && !strcasestr(p.f->service, t->text))
+			continue;
+		t->n_forwarded_all++;
+		p.stopped = !r || r->closed || !r->group;
+		if (r)
+			p.stats = mt_ctl_forwarded(t->c, r->service);
+		take_forward(t, &p);
+	}
+}
+
 /* ---- targets of calls ----------------------------------------------------------------------- */
 
 struct targets {
@@ -216,6 +274,33 @@ static void link_up(struct topology *t, const struct pick *p, json_t *row)
 			MT_M("cluster", t->snap->clusters[to.cluster[i]].name));
 	}
 	mt_json_set(row, MT_M("clusters_left_out", to.more));
+}
+
+/* "192.0.2.53:53/udp": a port of TCP may have the same address and number. */
+static json_t *listener_of(const struct mt_forward *f)
+{
+	char at[MT_ADDR_STRLEN], text[MT_ADDR_STRLEN + 8];
+
+	snprintf(text, sizeof(text), "%s/%s", mt_addr_port_str(&f->addr, f->port, at),
+		mt_ctl_transport(f->protocol));
+	return mt_json_text(text);
+}
+
+static void add_forwarded(struct topology *t, const struct picked_forward *p, json_t *list)
+{
+	const struct mt_l4_row *r = mt_ctl_forwarded_row(t->snap, p->f);
+	const struct mt_cluster *cl = &t->snap->clusters[p->f->cluster];
+
+	add_cluster_once(t, p->f->cluster);
+	mt_json_add(list, MT_M("service", p->f->service), MT_M("listener", listener_of(p->f)),
+		MT_M("protocol", mt_ctl_transport(p->f->protocol)),
+		MT_M("mode", mt_forwarding_str(p->f->mode)),
+		MT_M("state", mt_ctl_forwarded_state(t->snap, p->f)),
+		MT_M("flows_made", p->stats.flows_made), MT_M("packets", packets_of(p)),
+		MT_M("bytes", p->stats.bytes),
+		MT_M("refused", mt_ctl_forwarded_refused(t->c, r, &p->stats)));
+	mt_json_add(t->links, MT_M("service", p->f->service), MT_M("listener", listener_of(p->f)),
+		MT_M("cluster", cl->name));
 }
 
 /* ---- endpoints ------------------------------------------------------------------------------ */
@@ -297,10 +382,11 @@ static void add_cluster(
 	}
 }
 
-/* Builds rows for the picked services, in four lists. */
+/* Builds rows for the picked services and forwarded ports, in five lists. */
 static json_t *rows_of(struct topology *t)
 {
 	json_t *services = json_array(), *clusters = json_array(), *endpoints = json_array();
+	json_t *forwarded = json_array();
 	struct mt_service_hist h;
 
 	t->links = json_array();
@@ -312,10 +398,12 @@ static json_t *rows_of(struct topology *t)
 			mt_ctl_service_hist(t->c, t->picks[i].s->index, t->picks[i].s->id, &h))
 			set_buckets(row, h.latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS);
 	}
+	for (uint32_t i = 0; i < t->n_forwarded; i++)
+		add_forwarded(t, &t->forwarded[i], forwarded);
 	for (uint32_t i = 0; i < t->n_clusters; i++)
 		add_cluster(t, &t->snap->clusters[t->clusters[i]], clusters, endpoints);
-	return mt_json_object(MT_M("services", services), MT_M("links", t->links),
-		MT_M("clusters", clusters), MT_M("endpoints", endpoints));
+	return mt_json_object(MT_M("services", services), MT_M("forwarded", forwarded),
+		MT_M("links", t->links), MT_M("clusters", clusters), MT_M("endpoints", endpoints));
 }
 
 json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
@@ -323,11 +411,14 @@ json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
 	struct topology t = {.c = c, .snap = mt_ctl_snapshot(c), .buckets = buckets, .text = text};
 	json_t *all, *rows;
 
-	if (t.snap)
+	if (t.snap) {
 		choose(&t);
+		choose_forwarded(&t);
+	}
 	all = mt_json_object(MT_M("services_there", t.n_all), MT_M("services_match", t.n_match),
 		MT_M("services_shown", t.n), MT_M("requests", t.sum.requests),
-		MT_M("failures", t.sum.failures), MT_M("opaque_bytes", t.sum.opaque_bytes));
+		MT_M("failures", t.sum.failures), MT_M("opaque_bytes", t.sum.opaque_bytes),
+		MT_M("forwarded_match", t.n_forwarded_all), MT_M("forwarded_shown", t.n_forwarded));
 	rows = rows_of(&t);
 	json_object_update(all, rows);
 	json_decref(rows);
