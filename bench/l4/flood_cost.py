@@ -11,7 +11,7 @@ import sys
 
 from counted import counted
 
-LIMITS = {"syn": 3000, "segment": 650, "denied": 550}
+LIMITS = {"syn": 3000, "segment": 550, "denied": 460}
 BURSTS, BURST = 60, 32
 
 

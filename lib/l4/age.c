@@ -165,6 +165,8 @@ uint32_t mt_l4_tick(struct mt_l4 *l)
 	l4_retry(l);
 	l4_fragments_tick(l);
 	l4_health_tick(l);
+	if (mt_unlikely(l->n_dropped))
+		l4_free_dropped(l);
 	if (l->used == 0) {
 		l->swept = l->now;
 		l->to_check = 0;

@@ -228,6 +228,7 @@ void l4_remove(struct mt_l4 *l, uint32_t pair)
 {
 	uint32_t idx = 2 * pair;
 
+	l->changes++;
 	l4_connection_set(l, pair, false);
 	MT_ASSERT(mt_table_remove(&l->table, l4_hash_of(l, idx), idx));
 	if (!(l->entries[idx].service & L4_ONE_WAY))
@@ -262,6 +263,7 @@ static uint32_t take_with(struct mt_l4 *l, const struct l4_key *in, const struct
 	uint32_t pair = take(l), idx = 2 * pair;
 	struct l4_entry *e = &l->entries[idx];
 
+	l->changes++;
 	e[0].key = *in;
 	e[1].key = *back;
 	set_rewrite(&e[0], back);

@@ -281,7 +281,7 @@ void l4_forward_fragment(struct mt_l4 *l, struct rte_mbuf *m)
 	 * Later fragments of UDP make a flow as well: they may wait for a neighbour with the first
 	 * one. Of TCP only a SYN does.
 	 */
-	idx = l4_enter(l, &p);
+	idx = l4_enter(l, &p, l4_find(l, &p.key, p.hash));
 	if (idx == L4_NONE)
 		return;
 	if (l->entries[idx].service & L4_ONE_WAY

@@ -122,5 +122,5 @@ mt_noinline void l4_icmp(struct mt_l4 *l, struct rte_mbuf *m)
 	memcpy(e.word, &icmp->icmp_ident, sizeof(e.word));
 	if (route(l, &e.to, !(idx & 1), &dst) && mt_net_pass_error(l->net, &e, &dst))
 		l4_count(l, MT_L4_icmp_forwarded);
-	mt_buf_free(m);
+	l4_free(l, m);
 }

@@ -203,11 +203,8 @@ static inline uint32_t compared(struct mt_l4 *l, struct l4_pkt *p)
 	return idx;
 }
 
-uint32_t l4_enter(struct mt_l4 *l, struct l4_pkt *p)
+static mt_inline uint32_t enter(struct mt_l4 *l, struct l4_pkt *p, uint32_t idx)
 {
-	/* An earlier packet of the burst may have made or removed it. */
-	uint32_t idx = l4_find(l, &p->key, p->hash);
-
 	if (idx != L4_NONE && p->opens && l4_reopens(l, p->m, idx)) {
 		l4_expire(l, idx / 2);
 		idx = L4_NONE;
@@ -219,11 +216,20 @@ uint32_t l4_enter(struct mt_l4 *l, struct l4_pkt *p)
 	return l4_is_within(l, p, idx) ? idx : L4_NONE;
 }
 
-/* A packet that is not plain. */
-static mt_noinline uint32_t late(struct mt_l4 *l, struct l4_pkt *p)
+uint32_t l4_enter(struct mt_l4 *l, struct l4_pkt *p, uint32_t idx)
 {
-	uint32_t idx = l4_enter(l, p);
+	return enter(l, p, idx);
+}
 
+/* A packet that is not plain; `changes` of the table when its entry was searched. */
+static mt_noinline uint32_t late(struct mt_l4 *l, struct l4_pkt *p, uint32_t changes)
+{
+	uint32_t idx = p->idx;
+
+	/* An earlier packet of the burst may have made or removed it. */
+	if (l->changes != changes)
+		idx = l4_find(l, &p->key, p->hash);
+	idx = enter(l, p, idx);
 	if (idx == L4_NONE)
 		return 0;
 	return l->entries[idx].service & L4_ONE_WAY ? l4_one_way(l, p->m, idx, false)
@@ -233,7 +239,7 @@ static mt_noinline uint32_t late(struct mt_l4 *l, struct l4_pkt *p)
 static void burst(struct mt_l4 *l, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct l4_pkt p[L4_BURST], *others[L4_BURST];
-	uint32_t valid = 0, n_others = 0, sent = 0;
+	uint32_t valid = 0, n_others = 0, sent = 0, changes;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct l4_pkt *at = &p[valid];
@@ -255,6 +261,7 @@ static void burst(struct mt_l4 *l, struct rte_mbuf **pkts, uint16_t n)
 		mt_table_prefetch(&l->table, at->hash);
 		valid++;
 	}
+	changes = l->changes;
 	for (uint32_t i = 0; i < valid; i++)
 		first(l, &p[i]);
 	for (uint32_t i = 0; i < valid; i++) {
@@ -264,11 +271,13 @@ static void burst(struct mt_l4 *l, struct rte_mbuf **pkts, uint16_t n)
 			sent += l4_is_within(l, &p[i], idx) && forward(l, p[i].m, idx, true);
 		else if (idx != L4_NONE && is_one_way_plain(p[i].m, &l->entries[idx]))
 			sent += l4_is_within(l, &p[i], idx) && l4_one_way(l, p[i].m, idx, true);
-		else
+		else {
+			p[i].idx = idx;
 			others[n_others++] = &p[i];
+		}
 	}
 	for (uint32_t i = 0; i < n_others; i++)
-		sent += late(l, others[i]);
+		sent += late(l, others[i], changes);
 	mt_count_n(l->counters, MT_L4_forwarded, sent);
 }
 
@@ -276,4 +285,6 @@ void mt_l4_input(struct mt_l4 *l, struct rte_mbuf **pkts, uint16_t n)
 {
 	for (uint16_t at = 0; at < n; at = (uint16_t)(at + L4_BURST))
 		burst(l, pkts + at, (uint16_t)MT_MIN(n - at, L4_BURST));
+	if (mt_unlikely(l->n_dropped))
+		l4_free_dropped(l);
 }

@@ -69,12 +69,19 @@ struct mt_l4 *mt_l4_create(const struct mt_l4_worker_conf *c)
 	return l;
 }
 
+void l4_free_dropped(struct mt_l4 *l)
+{
+	mt_buf_free_bulk(l->dropped, l->n_dropped);
+	l->n_dropped = 0;
+}
+
 void mt_l4_destroy(struct mt_l4 *l)
 {
 	if (!l)
 		return;
 	for (uint32_t i = 0; i < l->n_parked; i++)
 		mt_buf_free(l->parked[i].m);
+	l4_free_dropped(l);
 	if (l->fragments)
 		l4_fragments_fini(l);
 	free(l->fragments);

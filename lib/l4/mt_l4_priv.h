@@ -22,6 +22,7 @@
 #define L4_NONE MT_TABLE_NONE
 
 #define L4_BURST	  32
+#define L4_DROPPED	  64	  /* buffers that are freed together */
 #define L4_PARKED	  128	  /* packets that wait for a neighbour */
 #define L4_PARKED_REPLIES 64	  /* of these to clients, because a sender may forge many */
 #define L4_PARKED_HOP	  16	  /* of these for one next hop */
@@ -162,6 +163,7 @@ struct mt_l4 {
 	struct l4_entry *entries; /* two for each pair */
 	struct l4_tcp *tcp;	  /* one for each pair */
 	struct mt_table table;
+	uint32_t changes; /* of the table */
 	uint64_t now;
 	uint32_t tick;
 	uint32_t net_gen;
@@ -201,6 +203,9 @@ struct mt_l4 {
 	uint32_t check_tokens;	    /* checks that may begin */
 	struct mt_l4_stats *stats;  /* [MT_L4_SERVICES_MAX] */
 	uint64_t *owners;	    /* mt_l4_service.owner of these */
+	/* Dropped packets, until the end of mt_l4_input() or mt_l4_tick(). */
+	uint32_t n_dropped;
+	struct rte_mbuf *dropped[L4_DROPPED];
 	uint64_t counters[MT_L4_N_OUTCOMES] mt_cache_aligned;
 };
 
@@ -220,11 +225,22 @@ static inline void l4_count(struct mt_l4 *l, enum mt_l4_outcome o)
 	mt_count(l->counters, o);
 }
 
+/* Returns the buffers of dropped packets to their pools. */
+void l4_free_dropped(struct mt_l4 *l);
+
+/* Frees a packet, with others: a flood of them costs the pool one access for each burst. */
+static mt_inline void l4_free(struct mt_l4 *l, struct rte_mbuf *m)
+{
+	if (mt_unlikely(l->n_dropped == L4_DROPPED))
+		l4_free_dropped(l);
+	l->dropped[l->n_dropped++] = m;
+}
+
 /* Counts and frees. */
-static inline void l4_drop(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome o)
+static mt_inline void l4_drop(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome o)
 {
 	mt_count(l->counters, o);
-	mt_buf_free(m);
+	l4_free(l, m);
 }
 
 /* TTL or hop limit of the packet. */
@@ -422,7 +438,12 @@ static inline bool l4_is_let_through(const struct mt_l4_endpoint *e, const struc
  * for a while after a change of endpoints that of the table before, if the service still has it.
  */
 uint32_t l4_slot_of_rest(const struct mt_l4_group *g, uint64_t hash, uint64_t now);
-bool l4_sources_admit(const struct mt_l4_sources *s, const struct mt_addr *client);
+bool l4_sources_search(const struct mt_l4_sources *s, const struct mt_addr *client);
+/* True if the client may use the service; s NULL: all may. */
+static inline bool l4_sources_admit(const struct mt_l4_sources *s, const struct mt_addr *client)
+{
+	return mt_likely(!s) || l4_sources_search(s, client);
+}
 
 /* flow.c */
 struct l4_key l4_make_key(const struct mt_addr *src, uint16_t sport, const struct mt_addr *dst,
@@ -500,9 +521,9 @@ void l4_refuse(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome why, enum
 	uint16_t mtu);
 /*
  * input.c: the entry of a packet that may make a flow, or change more of its own than counters;
- * L4_NONE: the packet was sent, parked, answered or dropped.
+ * L4_NONE: the packet was sent, parked, answered or dropped. `idx`: what l4_find() returns.
  */
-uint32_t l4_enter(struct mt_l4 *l, struct l4_pkt *p);
+uint32_t l4_enter(struct mt_l4 *l, struct l4_pkt *p, uint32_t idx);
 /* Makes the flow of a packet without one; L4_NONE: the packet was answered or dropped. */
 uint32_t l4_new(struct mt_l4 *l, struct l4_pkt *p);
 
@@ -591,7 +612,7 @@ bool l4_is_later_fragment(const struct rte_mbuf *m);
 /* True for the first fragment of a TCP segment, which has the whole TCP header. */
 bool l4_is_first_of_tcp(const struct rte_mbuf *m);
 /* True if the packet has a TCP header. */
-static inline bool l4_has_tcp(const struct rte_mbuf *m)
+static mt_inline bool l4_has_tcp(const struct rte_mbuf *m)
 {
 	return l4_is_tcp(m) || (mt_unlikely(l4_is_fragment(m)) && l4_is_first_of_tcp(m));
 }

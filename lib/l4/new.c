@@ -81,23 +81,27 @@ static bool nat_source(struct wish *w, struct mt_tuple *t)
 mt_noinline void l4_refuse(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome why,
 	enum mt_net_error error, uint16_t mtu)
 {
+	bool reset = error == MT_NET_ERROR_PORT || error == MT_NET_ERROR_ADMIN;
+
 	l4_count(l, why);
 	/* Errors are about first fragments only (RFC 1122 §3.2.2). */
-	if (mt_unlikely(l4_is_later_fragment(m)))
-		mt_buf_free(m);
-	else if (l4_has_tcp(m) && (error == MT_NET_ERROR_PORT || error == MT_NET_ERROR_ADMIN))
+	if (mt_unlikely(l4_is_later_fragment(m))) {
+		l4_free(l, m);
+	} else if (reset && l4_has_tcp(m)) {
 		mt_net_forward_reset(l->net, m);
-	else
+		l4_free(l, m);
+	} else {
 		mt_net_forward_error(l->net, m, error, mtu);
+	}
 }
 
 /* Counts and frees; a TCP segment is answered by a reset. */
-static void reject(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome why)
+static void reject(struct mt_l4 *l, const struct l4_pkt *p, enum mt_l4_outcome why)
 {
-	if (l4_has_tcp(m))
-		l4_refuse(l, m, why, MT_NET_ERROR_PORT, 0);
+	if (l4_key_is_tcp(&p->key))
+		l4_refuse(l, p->m, why, MT_NET_ERROR_PORT, 0);
 	else
-		l4_drop(l, m, why);
+		l4_drop(l, p->m, why);
 }
 
 /* A packet for no service: a reply without a flow, or one that arrived after a change. */
@@ -108,9 +112,9 @@ static void no_row(struct mt_l4 *l, struct l4_pkt *p, const struct mt_addr *dst)
 	else if (mt_unlikely(l4_is_fragment(p->m)))
 		mt_net_refuse_fragment(l->net, p->m);
 	else if (l->set && mt_l4_addr_bits(l->set, dst) & MT_L4_ADDR_NAT)
-		reject(l, p->m, MT_L4_no_flow);
+		reject(l, p, MT_L4_no_flow);
 	else
-		reject(l, p->m, MT_L4_no_row);
+		reject(l, p, MT_L4_no_row);
 }
 
 static void no_endpoint(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r)
@@ -133,7 +137,7 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 	}
 	if (r->closed) {
 		mt_count(&l->stats[r->service].closed, 0);
-		reject(l, p->m, MT_L4_closed_by_policy);
+		reject(l, p, MT_L4_closed_by_policy);
 		return NULL;
 	}
 	client = l4_key_src(&p->key);
@@ -143,7 +147,7 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		return NULL;
 	}
 	if (l4_key_is_tcp(&p->key) && !p->opens && !mt_l4_is_one_way(r->mode)) {
-		reject(l, p->m, MT_L4_no_connection);
+		reject(l, p, MT_L4_no_connection);
 		return NULL;
 	}
 	if (!r->group) {
@@ -213,7 +217,7 @@ static bool may_reach(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row 
 	if (l4_is_let_through(to, &client))
 		return true;
 	mt_count(&l->stats[r->service].policy_denied, 0);
-	reject(l, p->m, MT_L4_policy_denied);
+	reject(l, p, MT_L4_policy_denied);
 	return false;
 }
 
@@ -253,16 +257,15 @@ static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *
 	return idx;
 }
 
-/* A packet that cannot be sent makes no flow: it would take the place of another one. */
-uint32_t l4_new(struct mt_l4 *l, struct l4_pkt *p)
+/*
+ * A packet that cannot be sent makes no flow: it would take the place of another one. Apart from
+ * l4_new(), so that packets of a flood that have no row do not pay for its frame.
+ */
+static mt_noinline uint32_t begin(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r)
 {
-	const struct mt_l4_row *r = open_row(l, p);
-	struct choice c;
+	struct choice c = choose(p, r->group, l->now);
 	uint32_t idx;
 
-	if (!r)
-		return L4_NONE;
-	c = choose(p, r->group, l->now);
 	if (mt_unlikely(!c.to->port)) {
 		no_endpoint(l, p, r);
 		return L4_NONE;
@@ -276,4 +279,11 @@ uint32_t l4_new(struct mt_l4 *l, struct l4_pkt *p)
 	if (idx != L4_NONE && mt_unlikely(c.counts != MT_L4_N_OUTCOMES))
 		l4_count(l, c.counts);
 	return idx;
+}
+
+uint32_t l4_new(struct mt_l4 *l, struct l4_pkt *p)
+{
+	const struct mt_l4_row *r = open_row(l, p);
+
+	return r ? begin(l, p, r) : L4_NONE;
 }

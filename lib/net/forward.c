@@ -100,7 +100,7 @@ static struct net_rx described(const struct mt_netw *w, struct rte_mbuf *m)
 	return rx;
 }
 
-void mt_net_forward_error(
+mt_noinline void mt_net_forward_error(
 	struct mt_netw *w, struct rte_mbuf *m, enum mt_net_error kind, uint16_t mtu)
 {
 	struct net_rx rx = described(w, m);
@@ -151,28 +151,29 @@ static struct rte_mbuf *build_reset(struct mt_netw *w, const struct net_rx *rx)
 	return m;
 }
 
-void mt_net_forward_reset(struct mt_netw *w, struct rte_mbuf *m)
+/* Apart, because most resets of a flood are not sent. */
+static mt_noinline void send_reset(struct mt_netw *w, struct rte_mbuf *m)
 {
-	const struct rte_tcp_hdr *tcp =
-		rte_pktmbuf_mtod_offset(m, const void *, m->l2_len + m->l3_len);
-	struct rte_mbuf *reset;
-	struct net_rx rx;
+	struct net_rx rx = described(w, m);
+	struct rte_mbuf *reset = build_reset(w, &rx);
 
-	if (tcp->tcp_flags & RTE_TCP_RST_FLAG) {
-		mt_buf_free(m);
-		return;
-	}
-	if (net_limited(&w->forward_limit, w->now)) {
-		net_drop(w, m, MT_NET_icmp_limited);
-		return;
-	}
-	rx = described(w, m);
-	reset = build_reset(w, &rx);
-	mt_buf_free(m);
 	if (!reset)
 		return;
 	net_count(w, MT_NET_forward_reset_out);
 	net_reply_as(w, &rx, IPPROTO_TCP, reset);
+}
+
+void mt_net_forward_reset(struct mt_netw *w, struct rte_mbuf *m)
+{
+	const struct rte_tcp_hdr *tcp =
+		rte_pktmbuf_mtod_offset(m, const void *, m->l2_len + m->l3_len);
+
+	if (tcp->tcp_flags & RTE_TCP_RST_FLAG)
+		return;
+	if (net_limited(&w->forward_limit, w->now))
+		net_count(w, MT_NET_icmp_limited);
+	else
+		send_reset(w, m);
 }
 
 void mt_net_not_forwarded(struct mt_netw *w, struct rte_mbuf *m)
