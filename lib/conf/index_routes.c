@@ -93,7 +93,7 @@ struct claims {
 	bool here, taken,
 		hidden; /* some host is here; has other routes; is where it is not visible */
 	bool given;	/* some host is its own, or would be if it were correct */
-	bool cut;	/* the limit is reported */
+	bool cut;	/* the limit was reported */
 	bool failed;	/* it cannot be applied to a host: it is refused */
 	const struct mt_meta *by; /* the owner of the first of those that are taken */
 	uint32_t at;
@@ -382,7 +382,7 @@ static uint32_t claim_exported(
 	struct mt_strmap seen = {0};
 	uint32_t n = 0;
 
-	/* With one namespace of clients, no client here sees it. */
+	/* With one namespace of clients, none of them sees it. */
 	for (uint32_t i = 0; !x->b->model->mesh.ns && i < to->n && may_work(x, w->of); i++) {
 		const char *ns = strcmp(to->v[i].s, ".") == 0 ? own : to->v[i].s;
 

@@ -349,7 +349,7 @@ static uint32_t words_of(struct indexing *x, const char *host, struct word *v[LO
 	return n;
 }
 
-/* The nearest rules of one namespace are used; the others are told what precedes them. */
+/* Uses the nearest rules of one namespace, and notes for the others what precedes them. */
 static const struct choice *decide_in(struct indexing *x, const char *ns, struct word *const *v,
 	uint32_t n, uint32_t at, const struct choice *best)
 {

@@ -583,7 +583,7 @@ static void add_pod(struct translation *x, const struct mt_kube_pod *p)
 	mt_model_add(x->m, &x->m->workload_entries, we);
 }
 
-/* Warns of a ServiceEntry if its selector is not compared with all workloads. */
+/* Warns of a ServiceEntry if its selector was not compared with all workloads. */
 static void end_selection(struct translation *x, const struct mt_service_entry *se)
 {
 	if (mt_budget_end(&x->budget))

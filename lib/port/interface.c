@@ -163,7 +163,7 @@ static int busy(
  * An abstract socket is as exclusive as the interface: it belongs to the network namespace, and
  * disappears with the process, even after a crash. Two ports of one daemon may share an interface.
  * The socket of another unprivileged user is ignored. The kernel's table has its owner, because
- * that user could keep the queue of a daemon's socket full, so that no process connects to it.
+ * that user could keep the queue of a daemon's socket full, so that no process can connect.
  */
 static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
 {
