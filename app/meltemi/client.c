@@ -21,6 +21,8 @@
 #define ANSWER_S   30
 #define ANSWER_MAX (256u << 20)
 
+unsigned client_connect_s = 10;
+
 static void explain_denied(const char *path)
 {
 	struct stat st;
@@ -81,9 +83,29 @@ static void explain(const struct client *c, int err)
 	case ECONNREFUSED:
 		explain_refused(path);
 		break;
+	case EAGAIN:
+		fprintf(stderr,
+			"meltemi: %s: its queue of connections was full for %u s: the daemon is "
+			"busy, "
+			"or other clients fill the queue; `ss -xp | grep %s` lists them (as root), "
+			"try "
+			"again after they have ended\n",
+			path, client_connect_s, path);
+		break;
 	default:
 		fprintf(stderr, "meltemi: %s: %s\n", path, strerror(err));
 	}
+}
+
+/* Connects to the socket, or gives up after client_connect_s: its queue may stay full. */
+static bool connect_in_time(int fd, const struct sockaddr_un *a)
+{
+	const struct timeval in_time = {.tv_sec = client_connect_s}, ever = {0};
+
+	/* It limits connect(), too: EAGAIN. */
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &in_time, sizeof(in_time)) == 0 &&
+	       connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0 &&
+	       setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &ever, sizeof(ever)) == 0;
 }
 
 static bool open_quietly(struct client *c, int *err)
@@ -100,7 +122,7 @@ static bool open_quietly(struct client *c, int *err)
 		return false;
 	strcpy(a.sun_path, c->path);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd >= 0 && connect(c->fd, (struct sockaddr *)&a, sizeof(a)) == 0) {
+	if (c->fd >= 0 && connect_in_time(c->fd, &a)) {
 		(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		return true;
 	}

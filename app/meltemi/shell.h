@@ -61,6 +61,9 @@ struct settings {
  */
 bool settings_complete(struct settings *s, struct remote *r);
 
+/* Longest wait in s for a place in the queue of the daemon's socket; less in tests. */
+extern unsigned client_connect_s;
+
 /* Connects; false after a message with the reason and a remedy. */
 bool client_open(struct client *c, const char *path);
 void client_close(struct client *c);

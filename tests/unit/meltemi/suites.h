@@ -3,4 +3,4 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test nic_tests[], nic_node_tests[], redact_tests[];
+extern const struct mt_test nic_tests[], nic_node_tests[], redact_tests[], client_tests[];
