@@ -9,6 +9,9 @@
  * A table is const and has no owner. It contains indices instead of addresses, apart from those of
  * its own arrays. mt_codec_table_check() accepts only tables that the interpreter can run on any
  * bytes: no op reads outside of the table, no loop is without a bound, and nothing is allocated.
+ *
+ * Of a codec that is a table, correlate.set_id() and restore_id() also return -ENOTSUP, with
+ * nothing changed: the message has no room for the id.
  */
 #pragma once
 
@@ -96,6 +99,7 @@ enum mt_ct_code {
 	/* Results: */
 	MT_CT_KIND,	/* flags: enum mt_msg_kind, n: enum mt_msg_event, m: variant */
 	MT_CT_ID,	/* the number at place, which must be there if flags & MT_CT_IF */
+	MT_CT_COPY,	/* the place follows a change of the id if it has the same number */
 	MT_CT_STATUS,	/* flags: enum mt_ct_class, unless one that is not OK is known */
 	MT_CT_DEADLINE, /* the number at place, * lo / hi, in ms */
 	MT_CT_SUM,	/* checks sum n, over the whole message */

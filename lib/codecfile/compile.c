@@ -4,6 +4,9 @@
 
 #include <errno.h>
 
+/* Ranges of ids begin at its multiples (mt_codec.h). */
+#define CF_ID_STEP 4096u
+
 /* Words of port names that mean something else, besides the codecs of this build. */
 static const char *const reserved[] = {"tcp", "udp", "http", "http2", "https", "grpc", "grpc-web",
 	"tls", "redis", "mysql", "mongo", "thrift", "dubbo", "metaprotocol", "opaque"};
@@ -85,29 +88,50 @@ static bool choose_variants(struct cf_build *b)
 
 /* ---- the codec ----------------------------------------------------------------------------- */
 
-/* Ids that Meltemi may choose: of one width, so that no message changes its length twice. */
-static void id_range(struct cf_build *b, struct mt_codec *c)
+/* The highest number of a place that has one size, at most 2^63 - 1. */
+static uint64_t highest(const struct cf_place *p)
 {
-	uint64_t min = 4096, max = INT64_MAX;
+	uint64_t v = 1;
+
+	if (p->number == MT_CT_DECIMAL) {
+		for (uint32_t i = 0; i < MT_MIN(p->size.v, 18u); i++)
+			v *= 10;
+		return v - 1;
+	}
+	return p->size.v < 8 ? (1ull << (8 * p->size.v - (p->is_signed.v != 0))) - 1 : INT64_MAX;
+}
+
+/* Ids that Meltemi may choose: of one width, so that no message changes its length twice. */
+static bool id_range(struct cf_build *b, struct mt_codec *c)
+{
+	uint64_t min = CF_ID_STEP, max = INT64_MAX;
+	const struct cf_ref *narrow = NULL;
 
 	for (uint32_t i = 0; i < b->n_variants; i++)
 		for (uint32_t k = 0; k < b->variants[i].n_ids; k++) {
-			const struct cf_place *p = b->variants[i].ids[k].place.place;
+			const struct cf_ref *r = &b->variants[i].ids[k].place;
+			uint64_t most = r->place->how == CF_FIXED ? highest(r->place) : INT32_MAX;
 
-			if (p->how == CF_FIXED && p->size.v < 8)
-				max = MT_MIN(
-					max, (1ull << (8 * p->size.v - (p->is_signed.v != 0))) - 1);
-			if (p->how == CF_FIXED)
-				continue;
-			/* Five bytes as a varint, four in JCE, ten digits: numbers of 32 bits. */
-			min = 1u << 28;
-			max = MT_MIN(max, INT32_MAX);
+			if (most <= max)
+				narrow = r;
+			max = MT_MIN(max, most);
+			/* Five bytes as a varint, four in JCE, ten digits. */
+			if (r->place->how != CF_FIXED)
+				min = 1u << 30;
 		}
-	c->id_min = min;
-	c->id_max = max;
+	if (max + 1 >= min + CF_ID_STEP) {
+		c->id_min = min;
+		c->id_max = (max + 1) / CF_ID_STEP * CF_ID_STEP - 1;
+		return true;
+	}
+	cf_error(b, narrow ? narrow->path : "spec.id", narrow ? narrow->line : 0,
+		"write \"calls: serial\"",
+		"the id has too few values to be shared by clients, or fewer than the ids of "
+		"other messages");
+	return false;
 }
 
-static void properties(struct cf_build *b, struct mt_codec_table *t)
+static bool properties(struct cf_build *b, struct mt_codec_table *t)
 {
 	struct mt_codec *c = &t->codec;
 
@@ -117,8 +141,8 @@ static void properties(struct cf_build *b, struct mt_codec_table *t)
 	c->correlation = c->correlation_mux = b->spec->calls.v == 0 ? MT_CORR_SAFE : MT_CORR_SERIAL;
 	c->max_message = b->max_message;
 	c->first_counts = b->spec->repeated.v == 1;
-	if (b->spec->calls.v == 0)
-		id_range(b, c);
+	if (b->spec->calls.v == 0 && !id_range(b, c))
+		return false;
 	for (uint32_t i = 0; i < b->n_keys; i++) {
 		if (b->spec->service.s && strcmp(b->spec->service.s, b->keys[i]) == 0)
 			c->service_key = b->keys[i];
@@ -130,6 +154,7 @@ static void properties(struct cf_build *b, struct mt_codec_table *t)
 					(const uint8_t *)b->keys[i], (uint32_t)strlen(b->keys[i]))};
 	}
 	c->leading_keys = b->n_keys ? UINT32_MAX >> (32 - b->n_keys) : 0;
+	return true;
 }
 
 static struct mt_codec_table *assemble(struct cf_build *b, const uint16_t entry[2])
@@ -161,8 +186,7 @@ static struct mt_codec_table *assemble(struct cf_build *b, const uint16_t entry[
 		.entry = {entry[0], entry[1]}};
 	memcpy(keys, b->keys, sizeof(b->keys));
 	t->codec.keys = keys;
-	properties(b, t);
-	return t;
+	return properties(b, t) ? t : NULL;
 }
 
 /* A table that the interpreter could not run within its bounds is a mistake of the document. */

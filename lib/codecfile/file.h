@@ -146,6 +146,8 @@ struct cf_kinds {
 struct cf_id {
 	struct mt_origin origin;
 	struct cf_ref place;
+	struct cf_ref *copies;
+	uint32_t n_copies;
 	struct cf_kinds kinds;
 };
 

@@ -149,6 +149,17 @@ static bool concerns(const struct cf_kinds *k, uint32_t otherwise, uint32_t kind
 	return (k->bits ? k->bits : otherwise) >> kind & 1;
 }
 
+static void copies(struct cf_build *b, const struct cf_id *id)
+{
+	for (uint32_t i = 0; i < id->n_copies; i++) {
+		struct cf_place *p = id->copies[i].place;
+
+		cf_find(b, p);
+		cf_hold(b, p);
+		cf_op(b, (struct mt_ct_op){.code = MT_CT_COPY, .place = cf_content(b, p)});
+	}
+}
+
 static void ids(struct cf_build *b, uint32_t kind)
 {
 	for (uint32_t i = 0; i < b->v->n_ids; i++) {
@@ -165,6 +176,7 @@ static void ids(struct cf_build *b, uint32_t kind)
 					 .flags = id->kinds.bits || NEEDS_ID >> kind & 1 ? MT_CT_IF
 											 : 0,
 					 .place = cf_content(b, id->place.place)});
+		copies(b, id);
 		return;
 	}
 }

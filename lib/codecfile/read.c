@@ -185,28 +185,36 @@ WHEN_FIELD(frame, when)
 REF_FIELD(frame, from)
 REF_FIELD(frame, end)
 
-static void read_frame_length(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+/* A place, or a list of up to 8. */
+static void read_refs(
+	struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref **refs, uint32_t *count)
 {
 	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1, i = 0;
-	struct cf_frame *f = obj;
 
 	if (many > 8) {
-		mt_f_error(c, n->line, "add up 8 at most", "too many lengths");
+		mt_f_error(c, n->line, "write 8 at most", "too many places");
 		return;
 	}
-	f->length = mt_region_alloc(&c->model->region, sizeof(*f->length) * (many ? many : 1));
-	if (!f->length)
+	*refs = mt_region_alloc(&c->model->region, sizeof(**refs) * (many ? many : 1));
+	if (!*refs)
 		return;
 	if (n->type != MT_Y_SEQ) {
-		cf_read_ref(c, n, &f->length[f->n_length++]);
+		cf_read_ref(c, n, &(*refs)[(*count)++]);
 		return;
 	}
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
 		uint32_t mark = mt_path_push_index(c, i++);
 
-		cf_read_ref(c, k, &f->length[f->n_length++]);
+		cf_read_ref(c, k, &(*refs)[(*count)++]);
 		mt_path_pop(c, mark);
 	}
+}
+
+static void read_frame_length(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_frame *f = obj;
+
+	read_refs(c, n, &f->length, &f->n_length);
 }
 
 static void read_frame_also(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -294,9 +302,17 @@ static void read_messages(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 REF_FIELD(id, place)
 KINDS_FIELD(id)
 
+static void read_id_copies(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_id *id = obj;
+
+	read_refs(c, n, &id->copies, &id->n_copies);
+}
+
 static const struct mt_field id_fields[] = {
 	CUSTOM("place", id, place, .required = true, .help = "where the id is"),
 	CUSTOM("for", id, for),
+	CUSTOM("copies", id, copies),
 };
 static const struct mt_section sec_id = {.what = "id",
 	.size = sizeof(struct cf_id),

@@ -193,6 +193,14 @@ static void check_id(struct cf_build *b, const struct cf_id *id)
 			"the id has too few values to be shared by clients");
 }
 
+static void check_copy(struct cf_build *b, const struct cf_ref *r)
+{
+	must_be_number(b, r);
+	if (r->place->mask.set || r->place->absent.set)
+		cf_error(b, r->path, r->line, "remove mask and default from the place",
+			"a copy of an id is a whole number");
+}
+
 static void check_ids(struct cf_build *b)
 {
 	static const uint8_t needed[] = {MT_MSG_REQUEST, MT_MSG_REPLY};
@@ -200,6 +208,9 @@ static void check_ids(struct cf_build *b)
 
 	for (uint32_t i = 0; i < v->n_ids && b->spec->calls.v == 0; i++)
 		check_id(b, &v->ids[i]);
+	for (uint32_t i = 0; i < v->n_ids; i++)
+		for (uint32_t k = 0; k < v->ids[i].n_copies; k++)
+			check_copy(b, &v->ids[i].copies[k]);
 	for (size_t i = 0; i < MT_ARRAY_LEN(needed) && b->spec->calls.v == 0; i++)
 		if (ANY_KIND(v, needed[i]) && !id_of(v, needed[i]))
 			cf_error(b, "spec.id", v->origin.line,

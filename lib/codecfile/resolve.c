@@ -55,8 +55,11 @@ static void resolve_all(struct cf_build *b, struct cf_variant *v)
 	}
 	for (uint32_t i = 0; i < v->n_messages; i++)
 		resolve_when(b, &v->messages[i].when);
-	for (uint32_t i = 0; i < v->n_ids; i++)
+	for (uint32_t i = 0; i < v->n_ids; i++) {
 		resolve(b, &v->ids[i].place);
+		for (uint32_t k = 0; k < v->ids[i].n_copies; k++)
+			resolve(b, &v->ids[i].copies[k]);
+	}
 	for (uint32_t i = 0; i < v->n_statuses; i++)
 		resolve(b, &v->statuses[i].place);
 	if (v->deadline)
@@ -278,8 +281,11 @@ static void use_all(struct cf_build *b, struct cf_variant *v)
 	}
 	for (uint32_t i = 0; i < v->n_messages; i++)
 		use_when(b, &v->messages[i].when);
-	for (uint32_t i = 0; i < v->n_ids; i++)
+	for (uint32_t i = 0; i < v->n_ids; i++) {
 		use(b, v->ids[i].place.place, true);
+		for (uint32_t k = 0; k < v->ids[i].n_copies; k++)
+			use(b, v->ids[i].copies[k].place, false);
+	}
 	for (uint32_t i = 0; i < v->n_statuses; i++)
 		use(b, v->statuses[i].place.place, false);
 	if (v->deadline)

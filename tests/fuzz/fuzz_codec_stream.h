@@ -9,6 +9,8 @@
 #include "mt_codec_table.h"
 #include "mt_view.h"
 
+#include <errno.h>
+
 static struct mt_view stream_view;
 
 static uint32_t stream_touch(const uint8_t *p, uint32_t n)
@@ -65,6 +67,40 @@ static enum mt_decode stream_run(
 	return rc;
 }
 
+/*
+ * Writes an id into a message, in pieces of `piece` bytes: it decodes to what the codec has made of
+ * it, or nothing is changed.
+ */
+static void stream_id(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *data,
+	struct mt_msg msg, uint64_t id, uint32_t piece)
+{
+	static uint8_t bytes[1u << 16];
+	uint32_t len = msg.len;
+	struct mt_chain c = {0};
+	struct mt_decoder d;
+	struct mt_msg again;
+	int rc;
+
+	if (!t->codec.correlate.set_id || len > sizeof(bytes))
+		return;
+	fuzz_append(&c, data, len, piece);
+	rc = mt_codec_set_id(&t->codec, &msg, &c, id, fuzz_pools());
+	MT_ASSERT(rc == 0 || rc == -ENOTSUP);
+	MT_ASSERT(msg.len == c.len);
+	if (rc) {
+		MT_ASSERT(c.len == len);
+		mt_chain_read(&c, 0, bytes, len);
+		MT_ASSERT(memcmp(bytes, data, len) == 0);
+	} else {
+		mt_decoder_init(&d, &t->codec, dir, 0, &c);
+		d.steps = UINT32_MAX;
+		MT_ASSERT(mt_decoder_run(&d, &again) == MT_DECODE_DONE);
+		MT_ASSERT(again.len == msg.len && again.id == msg.id && again.kind == msg.kind);
+		MT_ASSERT(memcmp(again.field, msg.field, sizeof(msg.field)) == 0);
+	}
+	mt_chain_free(&c);
+}
+
 /* The first message, in pieces of `piece` bytes for each mbuf, `call` for each call. */
 static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *data, uint32_t size, uint32_t piece, uint32_t call)
@@ -95,6 +131,8 @@ static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_d
 				  (uint64_t)seen.msg.field[i].off + seen.msg.field[i].len <=
 					  seen.msg.len);
 		stream_keys(t, &seen.msg, &c);
+		stream_id(t, dir, data, seen.msg, t->codec.id_min, piece);
+		stream_id(t, dir, data, seen.msg, t->codec.id_max, piece);
 	}
 	mt_chain_free(&c);
 	return seen;

@@ -109,7 +109,7 @@ static bool needs_place(uint32_t code)
 {
 	return (code >= MT_CT_TEST_NUMBER && code <= MT_CT_HESSIAN) || code == MT_CT_HOLD ||
 	       code == MT_CT_LENGTH || code == MT_CT_OFFSET || code == MT_CT_ID ||
-	       code == MT_CT_DEADLINE;
+	       code == MT_CT_COPY || code == MT_CT_DEADLINE;
 }
 
 static bool numbers_ok(const struct mt_codec_table *t, const struct mt_ct_op *op)
@@ -372,6 +372,65 @@ static uint64_t content(const struct mt_codec_table *t)
 	return h ? h : 1;
 }
 
+/* The place of the id that follows op i, a kind; MT_CT_PLACES: none. */
+static uint32_t id_after(const struct mt_codec_table *t, uint32_t i)
+{
+	for (i++; i < t->n_ops; i++) {
+		uint32_t code = t->ops[i].code;
+
+		if (code == MT_CT_ID)
+			return t->ops[i].place;
+		if (code == MT_CT_KIND || code == MT_CT_DONE || jumps(code))
+			break;
+	}
+	return MT_CT_PLACES;
+}
+
+/* The id's place if lib/codec can write it there in each message; otherwise NULL. */
+static const struct mt_ct_place *fixed_id(const struct mt_codec_table *t)
+{
+	const uint32_t calls = 1u << MT_MSG_REQUEST | 1u << MT_MSG_ONEWAY | 1u << MT_MSG_REPLY;
+	const struct mt_ct_place *p;
+	uint32_t place = MT_CT_PLACES;
+
+	for (uint32_t i = 0; i < t->n_ops; i++) {
+		uint32_t at;
+
+		if (t->ops[i].code == MT_CT_COPY)
+			return NULL;
+		if (t->ops[i].code != MT_CT_KIND || !(calls >> t->ops[i].flags & 1))
+			continue;
+		at = id_after(t, i);
+		if (at == MT_CT_PLACES || (place != MT_CT_PLACES && place != at))
+			return NULL;
+		place = at;
+	}
+	if (place == MT_CT_PLACES || t->n_sums)
+		return NULL;
+	p = &t->places[place];
+	if (p->base != MT_CT_START || p->type != MT_CT_BIG || p->mask != UINT64_MAX || p->flags ||
+		(p->size != 4 && p->size != 8) || p->at + p->size > MT_CHAIN_PREFIX_MAX)
+		return NULL;
+	return p;
+}
+
+static void finish_ids(struct mt_codec_table *t)
+{
+	struct mt_codec_correlate *c = &t->codec.correlate;
+	const struct mt_ct_place *p = fixed_id(t);
+
+	c->save = table_save;
+	if (!t->codec.id_max)
+		return;
+	if (p) {
+		c->id_at = (uint8_t)p->at;
+		c->id_width = p->size;
+		return;
+	}
+	c->set_id = table_set_id;
+	c->restore_id = table_restore_id;
+}
+
 void mt_codec_table_finish(struct mt_codec_table *t)
 {
 	struct mt_codec *c = &t->codec;
@@ -380,5 +439,6 @@ void mt_codec_table_finish(struct mt_codec_table *t)
 	c->frame.decode = table_decode;
 	c->metadata.leading = table_leading;
 	c->metadata.index = t->n_searches ? table_index : NULL;
+	finish_ids(t);
 	c->content = content(t);
 }

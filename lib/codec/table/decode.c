@@ -378,7 +378,8 @@ static enum done sum(struct table_run *r, const struct mt_ct_op *op)
 
 	if (rc == TABLE_WAIT)
 		return RUN_WAIT;
-	if (rc != TABLE_GOT)
+	/* A run for a change of the message corrects it. */
+	if (rc != TABLE_GOT && !(r->trace && rc == TABLE_MALFORMED))
 		contradicts(r);
 	return RUN_NEXT;
 }
@@ -425,6 +426,8 @@ static enum done run_op(struct table_run *r, const struct mt_ct_op *op, uint32_t
 		return kind(r, op);
 	case MT_CT_ID:
 		return id(r, op);
+	case MT_CT_COPY:
+		return RUN_NEXT;
 	case MT_CT_STATUS:
 		return status(r, op);
 	case MT_CT_DEADLINE:
@@ -465,6 +468,8 @@ static enum done run(struct table_run *r, uint32_t max, bool until_framed)
 			s->pc = op->to;
 		else
 			return rc;
+		if (mt_unlikely(r->trace))
+			table_record(r, op);
 		s->phase = 0;
 		if (until_framed && r->msg->len)
 			return RUN_END;
@@ -477,7 +482,7 @@ static enum mt_decode fault(struct mt_decoder *d, struct mt_msg *msg)
 {
 	enum mt_ct_fault why = (enum mt_ct_fault)msg->flags;
 
-	msg->flags = 0;
+	msg->flags = (uint8_t)d->dir;
 	if (why == MT_CT_FAULT_LONG)
 		return mt_decode_too_long(d, mt_ct_fault_str(why));
 	return mt_decode_bad(d, mt_ct_fault_str(why));
@@ -487,7 +492,7 @@ static void begin(const struct mt_codec_table *t, struct mt_decoder *d, struct m
 {
 	struct table_state *s = (struct table_state *)(void *)d->state;
 
-	*msg = (struct mt_msg){0};
+	*msg = (struct mt_msg){.flags = (uint8_t)d->dir};
 	s->pc = t->entry[d->dir];
 	d->step = 1;
 }
@@ -534,6 +539,32 @@ enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, s
 	if (rc == RUN_WAIT)
 		return MT_DECODE_MORE;
 	return rc == RUN_BAD ? fault(d, msg) : finish(d, msg, s);
+}
+
+bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
+	const struct mt_chain *c, struct mt_cursor *cur, struct mt_msg *msg)
+{
+	struct table_state *s = r->s;
+
+	mt_cursor_init(cur, c, 0);
+	*msg = (struct mt_msg){.flags = (uint8_t)dir};
+	*s = (struct table_state){.pc = t->entry[dir]};
+	*r = (struct table_run){.t = t,
+		.msg = msg,
+		.s = s,
+		.cur = cur,
+		.may = UINT32_MAX,
+		.arrived = c->len,
+		.head = mt_link_data(c->head),
+		.head_len = mt_link(c->head)->len,
+		.trace = r->trace};
+	r->trace->n = 0;
+	r->trace->full = false;
+	memset(r->trace->of, 0, sizeof(r->trace->of));
+	if (run(r, t->codec.max_message, false) != RUN_END || r->trace->full || msg->refuse)
+		return false;
+	msg->lead_len = MT_MIN(s->reach, msg->len);
+	return true;
 }
 
 /* Tries the client's program up to the message's length. */

@@ -4,7 +4,7 @@
  * entered. Tags ascend in a struct, and readers of JCE do not look back, so the walk ends after the
  * highest wanted tag.
  */
-#include "walk.h"
+#include "write.h"
 
 #define STRUCT_WANTED  UINT32_MAX
 #define STRUCT_SKIPPED (UINT32_MAX - 1)
@@ -261,4 +261,95 @@ enum table_rc table_walk_jce(struct table_run *r, const struct mt_ct_walk *w, ui
 			return TABLE_WAIT;
 	}
 	return TABLE_GOT;
+}
+
+/* ---- changes -------------------------------------------------------------------------------- */
+
+/* The next element, also inside of others, with its head at state.pos. ABSENT: the end. */
+static enum table_rc next_of_all(struct table_run *r, uint32_t end, struct element *e)
+{
+	struct table_state *s = r->s;
+
+	for (;;) {
+		enum table_rc rc;
+
+		if (s->depth && s->stack[s->depth - 1] == 0) {
+			s->depth--;
+			continue;
+		}
+		if (s->pos == end)
+			return s->depth ? TABLE_MALFORMED : TABLE_ABSENT;
+		rc = next_element(r, end, e);
+		if (rc != TABLE_GOT || e->type != T_END)
+			return rc;
+		if (!s->depth || s->stack[s->depth - 1] != STRUCT_SKIPPED)
+			return TABLE_MALFORMED;
+		s->pos++;
+		s->depth--;
+	}
+}
+
+static enum table_rc past(struct table_run *r, uint32_t end, const struct element *e)
+{
+	struct table_state *s = r->s;
+
+	if (s->depth && s->stack[s->depth - 1] != STRUCT_SKIPPED)
+		s->stack[s->depth - 1]--;
+	return step(r, e, 0, end);
+}
+
+/* The length of a string or list of bytes. */
+static bool nest_in(
+	struct write_change *c, struct table_run *r, const struct element *e, uint32_t edit)
+{
+	uint32_t pos = r->s->pos, tag, value = pos + e->head;
+	struct table_slot at, all = {value, e->len};
+	uint8_t tmp[1];
+	const uint8_t *p = table_bytes(r, pos, 1, tmp);
+
+	if (!p)
+		return false;
+	tag = p[0] >> 4 == 15 ? 2 : 1;
+	/* A list of bytes has the head of its elements first. */
+	at.off = pos + tag + (e->type == T_BYTES);
+	at.len = value - at.off;
+	return write_count_add(
+		c, e->type == T_BYTES ? MT_CT_JCE : MT_CT_BIG, at, e->len, all, edit);
+}
+
+bool write_nest_jce(struct write_change *c, struct table_run *r, struct table_slot in,
+	struct table_slot part, uint32_t edit)
+{
+	uint32_t end = in.off + in.len;
+	struct element e;
+
+	r->s->pos = in.off;
+	r->s->depth = 0;
+	while (next_of_all(r, end, &e) == TABLE_GOT && r->s->pos <= part.off) {
+		if (r->s->pos == part.off && e.head + e.len == part.len)
+			return true; /* a number */
+		if (is(&e) == MT_CT_STRING && r->s->pos + e.head == part.off && e.len == part.len)
+			return nest_in(c, r, &e, edit);
+		if (past(r, end, &e) != TABLE_GOT)
+			return false;
+	}
+	return false;
+}
+
+bool write_room_jce(struct table_run *r, struct table_slot in, uint32_t tag, uint32_t *at)
+{
+	uint32_t end = in.off + in.len;
+	struct element e;
+	enum table_rc rc;
+
+	r->s->pos = in.off;
+	r->s->depth = 0;
+	while ((rc = next_of_all(r, end, &e)) == TABLE_GOT) {
+		if (!r->s->depth && e.tag > tag)
+			break;
+		if (past(r, end, &e) != TABLE_GOT)
+			return false;
+	}
+	*at = r->s->pos;
+	return rc == TABLE_GOT || rc == TABLE_ABSENT;
 }

@@ -3,12 +3,13 @@
  * Walks through a message of protobuf. stack[]: the ends of the messages that were entered. The
  * last of repeated fields counts, also when an embedded message comes in several pieces.
  */
-#include "walk.h"
+#include "write.h"
 
 struct field {
 	uint64_t number;
 	enum mt_ct_accept is;
 	uint32_t off, len; /* of the value; a varint with all of its bytes */
+	uint32_t tag;	   /* bytes of the tag */
 };
 
 /* Reads a field's head at p; *used: its bytes, 0: they are too few. */
@@ -21,6 +22,7 @@ static enum table_rc head(const uint8_t *p, uint32_t n, uint32_t *used, struct f
 	if (a <= 0)
 		return a < 0 ? TABLE_MALFORMED : TABLE_GOT;
 	f->number = tag >> 3;
+	f->tag = (uint32_t)a;
 	f->is = (tag & 7) == 2 ? MT_CT_STRING : MT_CT_NUMBER;
 	if (f->number == 0)
 		return TABLE_MALFORMED;
@@ -127,4 +129,38 @@ enum table_rc table_walk_protobuf(struct table_run *r, const struct mt_ct_walk *
 		if (!table_may(r, ELEMENT_STEPS + 2u * w->n))
 			return TABLE_WAIT;
 	}
+}
+
+/* ---- changes -------------------------------------------------------------------------------- */
+
+static bool contains(struct table_slot outer, struct table_slot part)
+{
+	return outer.off <= part.off && part.off + part.len <= outer.off + outer.len;
+}
+
+bool write_nest_protobuf(struct write_change *c, struct table_run *r, struct table_slot in,
+	struct table_slot part, uint32_t edit)
+{
+	uint32_t end = in.off + in.len, start;
+	struct field f;
+
+	for (r->s->pos = in.off; r->s->pos < end;) {
+		start = r->s->pos;
+		if (next_field(r, end, &f) != TABLE_GOT)
+			return false;
+		r->s->pos = f.off + f.len;
+		if (!contains((struct table_slot){start, f.off + f.len - start}, part))
+			continue;
+		if (f.is != MT_CT_STRING)
+			return true;
+		start += f.tag;
+		if (!write_count_add(c, MT_CT_VARINT, (struct table_slot){start, f.off - start},
+			    f.len, (struct table_slot){f.off, f.len}, edit))
+			return false;
+		if (f.off == part.off && f.len == part.len)
+			return true;
+		r->s->pos = f.off;
+		end = f.off + f.len;
+	}
+	return false;
 }

@@ -36,6 +36,31 @@ enum table_rc {
 	TABLE_MALFORMED, /* a container that contradicts its format */
 };
 
+/*
+ * Findings of a run over a message, for a change of it: each op that fills a slot by a number,
+ * adds to the length, or checks a sum.
+ */
+#define TABLE_EVENTS 96
+
+struct table_event {
+	const struct mt_ct_op *op;
+	uint16_t place; /* of the number, of MT_CT_OFFSET the position */
+	bool there;	/* it was found at `at` */
+	bool filled;	/* the op has filled its slot */
+	bool wrong;	/* MT_CT_SUM: `value` is another number than the message has */
+	struct table_slot at;
+	struct table_slot part; /* the op's slot; MT_CT_WALK: the container */
+	uint64_t value;		/* of the number */
+};
+
+struct table_trace {
+	uint32_t n;
+	bool full; /* more events than have room */
+	struct table_event event[TABLE_EVENTS];
+	/* The last event that concerns a slot: 1 + index. For targets it is their walk. */
+	uint8_t of[MT_CT_SLOTS];
+};
+
 struct table_run {
 	const struct mt_codec_table *t;
 	struct mt_msg *msg;
@@ -55,7 +80,8 @@ struct table_run {
 	uint32_t used, may; /* steps */
 	/* index(): receives every entry of a container instead of targets. */
 	struct mt_metadata *meta;
-	struct mt_cursor text; /* of the entries */
+	struct mt_cursor text;	   /* of the entries */
+	struct table_trace *trace; /* NULL: nothing is recorded */
 };
 
 /*
@@ -170,6 +196,17 @@ enum table_rc table_hessian(struct table_run *r, uint32_t off, uint32_t end, str
 /* Goes on with a checksum. GOT: right. MALFORMED: wrong. ABSENT: its number is not there. */
 enum table_rc table_sum(struct table_run *r, const struct mt_ct_sum *sum);
 
+/* Adds an op that has run. */
+void table_record(struct table_run *r, const struct mt_ct_op *op);
+
+/*
+ * Runs the program over a message that was decoded before. c starts with its leading bytes.
+ * Sums are recorded instead of checked. False: the message contradicts the table. The caller has
+ * set r->trace and r->s.
+ */
+bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
+	const struct mt_chain *c, struct mt_cursor *cur, struct mt_msg *msg);
+
 enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg);
 enum mt_sniff table_sniff(
 	const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need);
@@ -177,6 +214,13 @@ bool table_leading(const struct mt_codec *self, const struct mt_msg *msg, const 
 	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
 void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
 	struct mt_metadata *meta);
+
+void table_save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_seed *seed);
+int table_set_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c, uint64_t id,
+	struct mt_pools *p);
+int table_restore_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	const struct mt_seed *seed, struct mt_pools *p);
 
 static inline const struct mt_codec_table *table_of(const struct mt_codec *codec)
 {

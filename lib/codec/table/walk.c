@@ -76,15 +76,6 @@ enum table_rc table_walk(
 
 /* ---- tags, lengths and values --------------------------------------------------------------- */
 
-static uint64_t number(const uint8_t *p, uint32_t n, bool little)
-{
-	uint64_t v = 0;
-
-	for (uint32_t i = 0; i < n; i++)
-		v = v << 8 | p[little ? n - 1 - i : i];
-	return v;
-}
-
 enum table_rc table_walk_tlv(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
 {
 	uint32_t head = (uint32_t)w->key_width + w->value_width, have;
@@ -98,8 +89,8 @@ enum table_rc table_walk_tlv(struct table_run *r, const struct mt_ct_walk *w, ui
 
 		if (have < head)
 			return walk_more(r, end, have);
-		tag = number(p, w->key_width, little);
-		len = number(p + w->key_width, w->value_width, little);
+		tag = walk_number(p, w->key_width, little);
+		len = walk_number(p + w->key_width, w->value_width, little);
 		if (w->flags & MT_CT_WALK_WHOLE)
 			len = len < head ? UINT32_MAX : len - head;
 		if (len > end - s->pos - head)
@@ -131,7 +122,7 @@ static enum table_rc length_at(
 	if (!table_arrived(r, off + width))
 		return TABLE_WAIT;
 	p = table_bytes(r, off, width, tmp);
-	*len = p ? (uint32_t)number(p, width, w->flags & MT_CT_WALK_LITTLE) : 0;
+	*len = p ? (uint32_t)walk_number(p, width, w->flags & MT_CT_WALK_LITTLE) : 0;
 	/* -1 stands for a null, which has no bytes. */
 	if (width == 4 && *len == UINT32_MAX)
 		*len = 0;

@@ -29,6 +29,16 @@ static inline enum table_rc walk_more(struct table_run *r, uint32_t end, uint32_
 	return TABLE_WAIT;
 }
 
+/* A binary number of n bytes. */
+static inline uint64_t walk_number(const uint8_t *p, uint32_t n, bool little)
+{
+	uint64_t v = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		v = v << 8 | p[little ? n - 1 - i : i];
+	return v;
+}
+
 static inline const struct mt_ct_target *walk_target(
 	const struct table_run *r, const struct mt_ct_walk *w, uint32_t i)
 {

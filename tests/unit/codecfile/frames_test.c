@@ -8,19 +8,6 @@
 #include <dirent.h>
 #include <stdio.h>
 
-#define MESSAGE_MAX 16384
-#define FIELDS	    6
-
-struct line {
-	const char *name;
-	enum mt_dir dir;
-	const char *kind; /* "reply", "request!" if it is refused, "reply:server", "bad" */
-	uint64_t id;
-	char *meta; /* "key=value ...", or "-" */
-	uint8_t bytes[MESSAGE_MAX];
-	uint32_t n;
-};
-
 static const char *const kinds[MT_MSG_N_KINDS] = {
 	[MT_MSG_REQUEST] = "request",
 	[MT_MSG_REPLY] = "reply",
@@ -43,73 +30,6 @@ static const struct line *at_line;
 			fprintf(stderr, "%s: %s: %s (line %d)\n", at_file, at_line->name, #x,      \
 				__LINE__);                                                         \
 	} while (0)
-
-/* ---- reading --------------------------------------------------------------------------------- */
-
-static char *slurp(const char *name, size_t *len)
-{
-	static char text[1u << 20];
-	char path[512];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", MT_CODECFILES, name);
-	f = fopen(path, "r");
-	if (!f)
-		return NULL;
-	*len = fread(text, 1, sizeof(text) - 1, f);
-	text[*len] = '\0';
-	fclose(f);
-	return text;
-}
-
-/* Hex digits, or a text in quotes with \r, \n, \t and \xNN. */
-static uint32_t bytes(const char *s, uint8_t *to)
-{
-	uint32_t n = 0;
-	unsigned int b;
-	int used;
-
-	if (*s != '"') {
-		for (; n < MESSAGE_MAX && sscanf(s, "%2x%n", &b, &used) == 1; s += used)
-			to[n++] = (uint8_t)b;
-		return n;
-	}
-	for (s++; *s && *s != '"' && n < MESSAGE_MAX; s++) {
-		if (*s != '\\') {
-			to[n++] = (uint8_t)*s;
-			continue;
-		}
-		s++;
-		if (*s == 'x' && sscanf(s + 1, "%2x", &b) == 1) {
-			to[n++] = (uint8_t)b;
-			s += 2;
-		} else {
-			to[n++] = *s == 'r'   ? '\r'
-				  : *s == 'n' ? '\n'
-				  : *s == 't' ? '\t'
-					      : (uint8_t)*s;
-		}
-	}
-	return n;
-}
-
-static bool parse(char *text, struct line *l)
-{
-	char *field[FIELDS];
-
-	for (uint32_t i = 0; i < FIELDS; i++) {
-		field[i] = strsep(&text, "\t");
-		if (!field[i])
-			return false;
-	}
-	l->name = field[0];
-	l->dir = strcmp(field[1], "server") == 0 ? MT_DIR_UP : MT_DIR_DOWN;
-	l->kind = field[2];
-	l->id = strtoull(field[3], NULL, 10);
-	l->meta = field[4];
-	l->n = bytes(field[5], l->bytes);
-	return l->n > 0;
-}
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 
@@ -301,7 +221,7 @@ static uint32_t lines(const struct mt_codec *codec, const char *name)
 	size_t len;
 
 	snprintf(path, sizeof(path), "messages/%s.tsv", name);
-	text = slurp(path, &len);
+	text = file_slurp(path, &len);
 	if (!text) {
 		CU_FAIL("a file without messages");
 		fprintf(stderr, "%s: missing\n", path);
@@ -310,7 +230,7 @@ static uint32_t lines(const struct mt_codec *codec, const char *name)
 	while ((next = strsep(&text, "\n"))) {
 		if (!*next || *next == '#')
 			continue;
-		if (!parse(next, &l)) {
+		if (!line_parse(next, &l)) {
 			CU_FAIL("a line that cannot be read");
 			fprintf(stderr, "%s: %.40s\n", path, next);
 			continue;
@@ -333,7 +253,7 @@ static uint32_t file(const char *name)
 
 	at_file = name;
 	snprintf(path, sizeof(path), "files/%s.yaml", name);
-	text = slurp(path, &len);
+	text = file_slurp(path, &len);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	mt_region_init(&region, 0);
 	mt_diags_init(&diags);

@@ -50,6 +50,12 @@ static const struct {
 	{CALLS, "  calls: serial\n  service: who\n",
 		"6: error: spec.service: there is no metadata \"who\" (add it to metadata)"},
 	/* places */
+	{PLACES,
+		"  places:\n    magic: {at: 0, size: 2}\n    length: {at: 2, size: 4}\n    kind: "
+		"{at: 6, size: 1}\n"
+		"    id: {at: 8, size: 3, type: decimal}\n    name: {at: 12, count: 2}\n",
+		"the id has too few values to be shared by clients, or fewer than the ids of other "
+		"messages (write \"calls: serial\")"},
 	{PLACES, "  places: []\n",
 		"6: error: spec.places: must be a map of names to places, is a list"},
 	{PLACES, "  places: {id: {at: 0}}\n",
@@ -131,6 +137,11 @@ static const struct {
 	{ID, "  id: name\n", "20: error: spec.id: ids that are texts cannot be shared by clients"},
 	{ID, "  id: kind\n",
 		"20: error: spec.id: the id has too few values to be shared by clients"},
+	{ID, "  id: {place: id, copies: name}\n",
+		"spec.id.copies: name is a text (add \"type: number\" or \"type: decimal\" to the "
+		"place)"},
+	{ID, "  id: {place: id, copies: [kind, nothing]}\n",
+		"spec.id.copies[1]: there is no place \"nothing\""},
 	{ID, "  id: {place: id, for: requests}\n", "spec.id.for: "},
 	/* the rest */
 	{REST, "  metadata: {a: {place: name, value: b}}\n",

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shared by the files that change messages. A change is a list of edits. Each replaces a part of
+ * the message by bytes. The numbers that count a part follow: those that the program has
+ * read (trace.c), and those in front of the elements of containers (nest.c). Such a number may get
+ * another width, which counts for the parts around it, until all agree (count.c). Then the new
+ * head of the message replaces the old one, the checksums are computed, and the message is decoded
+ * again, before the old head is freed (apply.c). So no change leaves a message that contradicts
+ * its table.
+ */
+#pragma once
+
+#include "walk.h"
+
+#define WRITE_NUMBER 24 /* bytes of the longest number */
+#define WRITE_SMALL  192
+#define WRITE_EDITS  16
+#define WRITE_COUNTS 64
+
+/* Replaces [off, off + old) by len bytes. */
+struct write_edit {
+	uint32_t off, old, len;
+	uint32_t around; /* slots that contain it, as bits */
+	uint8_t small[WRITE_SMALL];
+};
+
+/* A number in the message that counts the bytes of a part. */
+struct write_count {
+	struct mt_ct_place form;
+	struct table_slot at; /* len 0, and no `pad`: the part cannot change its size */
+	struct table_slot part;
+	uint64_t value, now;
+	uint32_t unit;
+	uint32_t edits; /* bits of edits in the part, wherever they are */
+	uint32_t width; /* of the number, as it is to be */
+	uint32_t start; /* with pad: what alignment counts from */
+	uint8_t slot;	/* of the part, with `rest` the one before it; MT_CT_NONE: none */
+	uint8_t pad;	/* not 0: `at` has the bytes that fill up the part to a multiple of it */
+	bool rest;	/* the part is all that follows its start */
+	bool alias;	/* an earlier count is the same number */
+	bool changed, wrong;
+};
+
+/* A part that is written; they are in the order of offsets. */
+struct write_piece {
+	uint32_t off, old, len;
+	const uint8_t *p;
+};
+
+struct write_change {
+	struct table_run *r; /* has run over the message, with a trace */
+	uint32_t n_edits, n_counts, n_pieces;
+	int64_t growth; /* of the message */
+	struct write_edit edit[WRITE_EDITS];
+	struct write_count count[WRITE_COUNTS];
+	struct write_piece piece[WRITE_EDITS + WRITE_COUNTS];
+	uint8_t number[WRITE_COUNTS][WRITE_NUMBER];
+};
+
+/* ---- number.c ------------------------------------------------------------------------------- */
+
+/*
+ * Bytes that a number needs in a place where `old` bytes are; 0: it does not fit. A binary number
+ * keeps its width, or with `grow` gets a greater one.
+ */
+uint32_t write_number_width(const struct mt_ct_place *form, const uint8_t *old, uint32_t old_len,
+	uint64_t v, bool grow);
+
+/* Writes it in `width` bytes, which are at least those that it needs. */
+void write_number(const struct mt_ct_place *form, const uint8_t *old, uint32_t old_len, uint64_t v,
+	uint8_t *to, uint32_t width);
+
+/* LEB128; returns the number of bytes, at most 10. */
+uint32_t write_varint(uint8_t *to, uint64_t v);
+
+/* ---- count.c -------------------------------------------------------------------------------- */
+
+/* Starts a change of the message that r has run over with a trace. False: it has too many parts. */
+bool write_begin(struct write_change *c, struct table_run *r);
+
+/* One more edit, or NULL. */
+struct write_edit *write_edit_add(struct write_change *c, uint32_t off, uint32_t old);
+
+/*
+ * Finds what contains an edit with its length: `slot` and all around it. MT_CT_NONE: the message.
+ * False: the lengths around it cannot be found.
+ */
+bool write_edit_in(struct write_change *c, struct write_edit *e, uint32_t slot);
+
+/*
+ * Adds the number of this type at `at`, which counts the bytes of `part`, unless it is there.
+ * `edit`: 1 + index of the edit that it was found for. NULL: too many.
+ */
+struct write_count *write_count_add(struct write_change *c, enum mt_ct_type type,
+	struct table_slot at, uint64_t value, struct table_slot part, uint32_t edit);
+
+/* Computes all numbers and pieces. 0, or -ENOTSUP if some number cannot follow. */
+int write_settle(struct write_change *c);
+
+/* ---- nest.c, protobuf.c, jce.c --------------------------------------------------------------- */
+
+/* Adds the counts of the elements of `in`, a container with walk w, that contain `part`. */
+bool write_nest(struct write_change *c, const struct mt_ct_walk *w, struct table_slot in,
+	struct table_slot part, uint32_t edit);
+bool write_nest_protobuf(struct write_change *c, struct table_run *r, struct table_slot in,
+	struct table_slot part, uint32_t edit);
+bool write_nest_jce(struct write_change *c, struct table_run *r, struct table_slot in,
+	struct table_slot part, uint32_t edit);
+
+/* Finds where an element of the outer struct with this tag belongs. */
+bool write_room_jce(struct table_run *r, struct table_slot in, uint32_t tag, uint32_t *at);
+
+/* ---- insert.c ------------------------------------------------------------------------------- */
+
+/* Adds an edit for a number that is missing, of a place that is an element. 0 or -ENOTSUP. */
+int write_insert(struct write_change *c, const struct mt_ct_place *form, uint64_t v);
+
+/* ---- apply.c -------------------------------------------------------------------------------- */
+
+/*
+ * Changes the message, which has the id then. 0, -ENOMEM, or -ENOTSUP if it would contradict its
+ * table; then nothing is changed.
+ */
+int write_apply(struct write_change *c, struct mt_msg *msg, struct mt_chain *chain, uint64_t id,
+	struct mt_pools *p);

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ids in each container, and lengths whose own width changes: messages as bytes before and after,
+ * and messages of each size around the boundaries of their lengths, which are read here by hand.
+ */
+#include "codecfile_test.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define SPEC(places, frame)                                                                        \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: edges}\nspec:\n"                 \
+	"  calls: multiplexed\n  places:\n" places "  frame: " frame "\n  messages:\n"             \
+	"  - {is: request, from: client}\n  - {is: reply, from: server}\n  id: id\n"
+
+/* 1,073,741,823 + 1: the least id where ids have no constant size; five bytes, ten digits. */
+#define ID     (1u << 30)
+#define VARINT "\x80\x80\x80\x80\x04"
+
+#define BYTES(text) text, sizeof(text) - 1
+
+#define NESTED                                                                                     \
+	SPEC("    total: {at: 0, size: 1}\n    body: {at: 1, to: 0, holds: jce}\n"                 \
+	     "    list: {in: body, find: 1, holds: {tlv: {tag: 1, length: 1, pad: 4}}}\n"          \
+	     "    pb: {in: list, find: 5, holds: protobuf}\n"                                      \
+	     "    id: {in: pb, find: 1, type: number}\n",                                          \
+		"{length: total, max: 255}")
+
+static const struct edge {
+	const char *name, *doc;
+	const char *before;
+	uint32_t n_before;
+	const char *after; /* NULL: the id cannot be written, and nothing changes */
+	uint32_t n_after;
+	bool back; /* the client's id makes it as before */
+} edges[] = {
+	{"protobuf",
+		SPEC("    head: {at: 0, count: 1, holds: protobuf}\n"
+		     "    id: {in: head, find: 3, type: number, default: 0}\n",
+			"{end: head, max: 300}"),
+		BYTES("\x06\x18\x01\x0a\x02zz"), BYTES("\x0a\x18" VARINT "\x0a\x02zz"), true},
+	{"protobuf, missing",
+		SPEC("    head: {at: 0, count: 1, holds: protobuf}\n"
+		     "    id: {in: head, find: 3, type: number, default: 0}\n",
+			"{end: head, max: 300}"),
+		BYTES("\x04\x0a\x02zz"), BYTES("\x0a\x0a\x02zz\x18" VARINT), false},
+	{"protobuf, nested and missing",
+		SPEC("    head: {at: 0, count: 1, holds: protobuf}\n"
+		     "    id: {in: head, find: 2.1.3, type: number, default: 0}\n",
+			"{end: head, max: 300}"),
+		BYTES("\x00"), BYTES("\x0a\x12\x08\x0a\x06\x18" VARINT), false},
+	{"protobuf, fixed32",
+		SPEC("    head: {at: 0, count: 1, holds: protobuf}\n"
+		     "    id: {in: head, find: 3, type: fixed, default: 0}\n",
+			"{end: head, max: 300}"),
+		BYTES("\x00"), BYTES("\x05\x1d\x00\x00\x00\x40"), false},
+	{"jce, in the order of tags",
+		SPEC("    body: {at: 1, to: 0, holds: jce}\n    total: {at: 0, size: 1}\n"
+		     "    id: {in: body, find: 4, type: number, default: 0}\n",
+			"{length: total, max: 255}"),
+		BYTES("\x06\x10\x01\x56\x01z"), BYTES("\x0b\x10\x01\x42\x40\x00\x00\x00\x56\x01z"),
+		false},
+	{"jce, a tag above 14 in a struct",
+		SPEC("    body: {at: 1, to: 0, holds: jce}\n    total: {at: 0, size: 1}\n"
+		     "    id: {in: body, find: 0.16, type: number}\n",
+			"{length: total, max: 255}"),
+		BYTES("\x07\x0a\xf0\x10\x07\x0b\x1c"),
+		BYTES("\x0a\x0a\xf2\x10\x40\x00\x00\x00\x0b\x1c"), true},
+	{"tlv, wider",
+		SPEC("    body: {at: 0, count: 1, holds: {tlv: {tag: 1, length: 1}}}\n"
+		     "    id: {in: body, find: 7, type: number}\n",
+			"{end: body, max: 255}"),
+		BYTES("\x07\x07\x02\x00\x09\x01\x01x"),
+		BYTES("\x09\x07\x04\x40\x00\x00\x00\x01\x01x"), false},
+	{"tlv, aligned, with the length of the element",
+		SPEC("    body: {at: 0, count: 1, holds: {tlv: {tag: 1, length: 1, counts: "
+		     "element, pad: 4}}}\n"
+		     "    id: {in: body, find: 7, type: number}\n",
+			"{end: body, max: 255}"),
+		BYTES("\x07\x07\x03\x09\x00\x01\x03x"),
+		BYTES("\x0b\x07\x06\x40\x00\x00\x00\x00\x00\x01\x03x"), false},
+	{"tlv, missing",
+		SPEC("    body: {at: 0, count: 1, holds: {tlv: {tag: 1, length: 1, pad: 4}}}\n"
+		     "    id: {in: body, find: 7, type: number, default: 0}\n",
+			"{end: body, max: 255}"),
+		BYTES("\x03\x01\x01x"), BYTES("\x0c\x01\x01x\x00\x07\x04\x40\x00\x00\x00\x00\x00"),
+		false},
+	{"pairs",
+		SPEC("    map: {at: 0, count: 1, holds: {pairs: {length: 1}}}\n"
+		     "    id: {in: map, find: id, type: decimal}\n",
+			"{end: map, max: 255}"),
+		BYTES("\x08\x02id\x01\x37\x01k\x00"),
+		BYTES("\x11\x02id\x0a\x31\x30\x37\x33\x37\x34\x31\x38\x32\x34\x01k\x00"), true},
+	{"pairs, missing",
+		SPEC("    map: {at: 0, count: 1, holds: {pairs: {length: 1}}}\n"
+		     "    id: {in: map, find: id, type: decimal, default: 0}\n",
+			"{end: map, max: 255}"),
+		BYTES("\x03\x01k\x00"),
+		BYTES("\x11\x01k\x00\x02id\x0a\x31\x30\x37\x33\x37\x34\x31\x38\x32\x34"), false},
+	{"lines, missing",
+		SPEC("    map: {at: 0, count: 1, holds: {lines: {between: \"=\", end: \"\\n\"}}}\n"
+		     "    id: {in: map, find: id, type: decimal, default: 0}\n",
+			"{end: map, max: 255}"),
+		BYTES("\x03k=v"), BYTES("\x11k=v\nid=1073741824"), false},
+	{"headers, missing",
+		SPEC("    head: {at: 0, until: \"\\r\\n\\r\\n\", holds: headers}\n"
+		     "    id: {in: head, find: Id, type: decimal, default: 0}\n",
+			"{end: head, max: 255}"),
+		BYTES("GET /\r\nA: b\r\n\r\n"), BYTES("GET /\r\nA: b\r\nId: 1073741824\r\n\r\n"),
+		false},
+	{"json, missing",
+		SPEC("    line: {at: 0, until: \"\\n\", holds: json}\n"
+		     "    id: {in: line, find: id, type: number, default: 0}\n",
+			"{end: line, max: 255}"),
+		BYTES(" { \"a\":1}\n"), BYTES(" {\"id\":1073741824, \"a\":1}\n"), false},
+	{"json in pairs",
+		SPEC("    map: {at: 0, count: 2, holds: {pairs: {length: 1}}}\n"
+		     "    json: {in: map, find: j, holds: json}\n"
+		     "    id: {in: json, find: a.id, type: number}\n",
+			"{end: map, max: 255}"),
+		BYTES("\x00\x11\x01j\x0e{\"a\":{\"id\":7}}"),
+		BYTES("\x00\x1a\x01j\x17{\"a\":{\"id\":1073741824}}"), true},
+	{"protobuf in tlv, aligned, in jce", NESTED,
+		BYTES("\x0d\x1d\x00\x00\x08\x05\x02\x08\x07\x06\x02zz"),
+		BYTES("\x11\x1d\x00\x00\x0c\x05\x06\x08" VARINT "\x06\x02zz"), true},
+	{"protobuf in tlv, aligned, instead of what fills it up", NESTED,
+		BYTES("\x11\x1d\x00\x00\x0c\x05\x04\x08\xac\x82\x02\x00\x00\x06\x02zz"),
+		BYTES("\x11\x1d\x00\x00\x0c\x05\x06\x08" VARINT "\x06\x02zz"), true},
+	{"a length in words of four bytes, by four",
+		SPEC("    words: {at: 0, size: 1}\n    id: {at: 1, type: varint}\n",
+			"{length: words, unit: 4, max: 255}"),
+		BYTES("\x01\x07zz"), BYTES("\x02" VARINT "zz"), true},
+	{"a length in words of four bytes, by three",
+		SPEC("    words: {at: 0, size: 1}\n    id: {at: 1, type: varint}\n",
+			"{length: words, unit: 4, max: 255}"),
+		BYTES("\x01\x87\x01z"), NULL, 0, false},
+	{"a part of constant size",
+		SPEC("    all: {at: 0, size: 8, holds: protobuf}\n"
+		     "    id: {in: all, find: 1, type: number}\n",
+			"{size: 8, max: 8}"),
+		BYTES("\x08\x07\x12\x04zzzz"), NULL, 0, false},
+	{"a length with other bits",
+		SPEC("    total: {at: 0, size: 2, mask: 0x0fff}\n    id: {at: 2, type: varint}\n",
+			"{length: total, max: 4095}"),
+		BYTES("\x70\x03\x07"), BYTES("\x70\x07" VARINT), true},
+	{"little, signed",
+		SPEC("    total: {at: 0, size: 2, order: little, signed: true}\n"
+		     "    id: {at: 2, type: zigzag}\n",
+			"{length: total, max: 4095}"),
+		BYTES("\x03\x00\x07"), BYTES("\x07\x00\x80\x80\x80\x80\x08"), true},
+	{"a decimal of constant size",
+		SPEC("    total: {at: 0, size: 3, type: decimal}\n    id: {at: 3, type: varint}\n",
+			"{length: total, max: 4095}"),
+		BYTES("008\x07zzzz"), BYTES("012" VARINT "zzzz"), true},
+	{"a repeated length",
+		SPEC("    total: {at: 0, size: 1}\n    part: {at: 2, count: 1, holds: protobuf}\n"
+		     "    id: {in: part, find: 1, type: number}\n",
+			"{length: total, max: 255}"),
+		BYTES("\x05\x00\x02\x08\x07"), BYTES("\x09\x00\x06\x08" VARINT), true},
+};
+
+static void fail(const struct edge *e, const char *what)
+{
+	CU_FAIL("an edge");
+	fprintf(stderr, "%s: %s\n", e->name, what);
+}
+
+static void print(const struct mt_chain *c)
+{
+	uint8_t b[512];
+
+	mt_chain_read(c, 0, b, c->len);
+	for (uint32_t i = 0; i < c->len; i++)
+		fprintf(stderr, "%02x ", b[i]);
+	fputc('\n', stderr);
+}
+
+static void one_edge(const struct edge *e, uint32_t piece)
+{
+	const struct mt_codec *codec;
+	struct mt_region region;
+	struct mt_chain c = {0};
+	struct mt_seed seed = {0};
+	struct mt_msg msg;
+	int rc;
+
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region, e->doc)->codec;
+	env_append(&c, (const uint8_t *)e->before, e->n_before, piece);
+	if (env_decode(codec, MT_DIR_DOWN, &c, &msg) != MT_DECODE_DONE || msg.refuse)
+		fail(e, "not decoded");
+	codec->correlate.save(codec, &msg, &c, &seed);
+	rc = mt_codec_set_id(codec, &msg, &c, ID, &env_pools);
+	if (rc != (e->after ? 0 : -ENOTSUP))
+		fail(e, strerror(-rc));
+	if (!env_equal(&c, (const uint8_t *)(e->after ? e->after : e->before),
+		    e->after ? e->n_after : e->n_before)) {
+		fail(e, "other bytes");
+		print(&c);
+	}
+	if (e->back && (mt_codec_restore_id(codec, &msg, &c, &seed, &env_pools) ||
+			       !env_equal(&c, (const uint8_t *)e->before, e->n_before)))
+		fail(e, "not as before");
+	mt_chain_free(&c);
+	mt_region_fini(&region);
+}
+
+static void containers(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(edges); i++) {
+		one_edge(&edges[i], 0);
+		one_edge(&edges[i], 1);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+/* ---- lengths that change their own width ------------------------------------------------------ */
+
+struct bytes {
+	uint8_t b[70000];
+	uint32_t n;
+};
+
+static bool equal(const struct mt_chain *c, const struct bytes *m)
+{
+	static uint8_t b[sizeof(m->b)];
+
+	if (c->len != m->n)
+		return false;
+	mt_chain_read(c, 0, b, m->n);
+	return memcmp(b, m->b, m->n) == 0;
+}
+
+static void add_varint(struct bytes *m, uint64_t v)
+{
+	for (; v >= 0x80; v >>= 7)
+		m->b[m->n++] = (uint8_t)(v | 0x80);
+	m->b[m->n++] = (uint8_t)v;
+}
+
+static void add_fill(struct bytes *m, uint32_t n)
+{
+	memset(m->b + m->n, 'z', n);
+	m->n += n;
+}
+
+static uint32_t varint_size(uint64_t v)
+{
+	return v < 0x80 ? 1 : v < 0x4000 ? 2 : 3;
+}
+
+/* field 2 { field 1: `fill` bytes; field 3: id } */
+static void nested(struct bytes *m, uint32_t fill, uint64_t id)
+{
+	struct bytes in = {.n = 0};
+
+	add_varint(&in, 1 << 3 | 2);
+	add_varint(&in, fill);
+	add_fill(&in, fill);
+	add_varint(&in, 3 << 3);
+	add_varint(&in, id);
+	m->n = 0;
+	add_varint(m, 2 << 3 | 2);
+	add_varint(m, in.n);
+	memcpy(m->b + m->n, in.b, in.n);
+	m->n += in.n;
+}
+
+/* A total that counts itself, as a varint, before such a message. */
+static void with_total(struct bytes *m, uint32_t fill, uint64_t id)
+{
+	static struct bytes body;
+	uint32_t total;
+
+	nested(&body, fill, id);
+	total = body.n + 1;
+	total += varint_size(total) - 1;
+	if (varint_size(total) != total - body.n)
+		total++;
+	m->n = 0;
+	add_varint(m, total);
+	memcpy(m->b + m->n, body.b, body.n);
+	m->n += body.n;
+}
+
+/* The total as decimal digits, which it counts, then the id and `fill` bytes. */
+static void with_digits(struct bytes *m, uint32_t fill, uint64_t id)
+{
+	char text[64];
+	uint32_t rest = (uint32_t)snprintf(text, sizeof(text), " %llu ", (unsigned long long)id);
+	uint32_t total = rest + fill + 1;
+
+	for (uint32_t i = 0; i < 4; i++)
+		total = rest + fill + 1 + (uint32_t)snprintf(NULL, 0, "%u", total);
+	m->n = (uint32_t)sprintf((char *)m->b, "%u %llu ", total, (unsigned long long)id);
+	add_fill(m, fill);
+	m->b[m->n++] = '\n';
+}
+
+static void check_sizes(const char *doc, void (*make)(struct bytes *m, uint32_t fill, uint64_t id),
+	uint32_t from, uint32_t to)
+{
+	static struct bytes before, after;
+	const struct mt_codec *codec;
+	struct mt_region region;
+
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region, doc)->codec;
+	for (uint32_t fill = from; fill < to; fill++) {
+		struct mt_chain c = {0};
+		struct mt_seed seed = {0};
+		struct mt_msg msg;
+
+		make(&before, fill, 5);
+		make(&after, fill, ID);
+		env_append(&c, before.b, before.n, fill % 3 ? 0 : 50);
+		CU_ASSERT_EQUAL(env_decode(codec, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
+		codec->correlate.save(codec, &msg, &c, &seed);
+		CU_ASSERT_EQUAL(mt_codec_set_id(codec, &msg, &c, ID, &env_pools), 0);
+		CU_ASSERT(equal(&c, &after));
+		CU_ASSERT_EQUAL(mt_codec_restore_id(codec, &msg, &c, &seed, &env_pools), 0);
+		CU_ASSERT(equal(&c, &before));
+		mt_chain_free(&c);
+	}
+	mt_region_fini(&region);
+}
+
+static void boundaries(void)
+{
+	static const char varint[] =
+		SPEC("    total: {at: 0, type: varint}\n"
+		     "    head: {after: total, to: 0, holds: protobuf}\n"
+		     "    id: {in: head, find: 2.3, type: number, default: 0}\n",
+			"{length: total, max: 100000}");
+	static const char digits[] =
+		SPEC("    line: {at: 0, until: \"\\n\", max: 20000, holds: words}\n"
+		     "    total: {in: line, find: 1, type: decimal}\n"
+		     "    id: {in: line, find: 2, type: decimal}\n",
+			"{length: total, max: 100000}");
+
+	check_sizes(varint, with_total, 90, 140);
+	check_sizes(varint, with_total, 16350, 16400);
+	check_sizes(digits, with_digits, 0, 120);
+	check_sizes(digits, with_digits, 960, 1010);
+	check_sizes(digits, with_digits, 9960, 10010);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+/* A head of 65,535 bytes at most; the id needs four more than it has. */
+static void too_long(void)
+{
+	static const char doc[] = SPEC("    size: {at: 0, size: 2}\n"
+				       "    head: {at: 2, length: size, holds: protobuf}\n"
+				       "    id: {in: head, find: 3, type: number}\n",
+		"{length: size, add: 2, max: 100000}");
+	static struct bytes m;
+	const struct mt_codec *codec;
+	struct mt_region region;
+
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region, doc)->codec;
+	for (uint32_t size = 65525; size <= 65535; size++) {
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+		int rc;
+
+		m.b[0] = (uint8_t)(size >> 8);
+		m.b[1] = (uint8_t)size;
+		m.n = 2;
+		add_varint(&m, 3 << 3);
+		add_varint(&m, 5);
+		add_varint(&m, 99 << 3 | 2);
+		add_varint(&m, size - 7);
+		add_fill(&m, size - 7);
+		env_append(&c, m.b, m.n, 0);
+		CU_ASSERT_EQUAL(m.n, size + 2);
+		CU_ASSERT_EQUAL(env_decode(codec, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(msg.refuse, 0);
+		rc = mt_codec_set_id(codec, &msg, &c, ID, &env_pools);
+		CU_ASSERT_EQUAL(rc, size + 4 <= 65535 ? 0 : -ENOTSUP);
+		if (rc)
+			CU_ASSERT(equal(&c, &m) && msg.len == m.n && msg.id == 5);
+		mt_chain_free(&c);
+	}
+	mt_region_fini(&region);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test edge_tests[] = {
+	{"containers", containers}, {"boundaries", boundaries}, {"too long", too_long}, {0}};
