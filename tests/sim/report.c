@@ -4,6 +4,7 @@
 #include "dialect.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /*
  * What seeds 1 to 500 must do at least, and any longer range that begins with seed 1: each kind of fault fires, so many
@@ -18,6 +19,8 @@
 #define FLOOR_BEATS	 150 /* of clients; of servers */
 #define FLOOR_BEATS_UP	 10  /* of the proxy, on connections where calls wait for long */
 #define FLOOR_UNANSWERED 1   /* of servers that do not read */
+#define FLOOR_RETRY	 20 /* of each that happens to retries, in as many seeds of retries_mixed */
+#define FLOOR_MOVED	 1
 
 static const struct {
 	uint64_t seeds, cells;
@@ -112,10 +115,24 @@ static uint64_t cells_of(uint64_t seeds)
 	return cell_floors[i].cells;
 }
 
+/* Seeds of retries_mixed; clients are held back in retries_waits. */
+static bool retry_floors(const struct sim_report *r)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < SIM_RETRY_HELD_BACK; i++)
+		ok &= at_least(sim_retry_names[i], r->sum.retries[i],
+			i == SIM_RETRY_MOVED ? FLOOR_MOVED : FLOOR_RETRY);
+	return ok;
+}
+
 static bool floors(const struct sim_report *r, const struct sim_options *o)
 {
 	bool ok = sim_cells_check(&r->cells) || o->mutant;
 
+	if (o->scenario && !strcmp(o->scenario, "retries_mixed") && r->seeds >= FLOOR_SEEDS &&
+		!o->mutant)
+		ok &= retry_floors(r);
 	if (o->seed_from != 1 || r->seeds < FLOOR_SEEDS || o->scenario || o->mutant || o->cases)
 		return ok;
 	for (uint32_t i = 0; i < SIM_F_N; i++)
@@ -156,6 +173,9 @@ static void print_json(const struct sim_report *r)
 	for (uint32_t i = 0; i < SIM_LAYER_N; i++)
 		printf("%s\"%s\":%" PRIu64, i ? "," : "", sim_layer_event_names[i],
 			r->sum.layer[i]);
+	printf("},\"retries\":{");
+	for (uint32_t i = 0; i < SIM_RETRY_N; i++)
+		printf("%s\"%s\":%" PRIu64, i ? "," : "", sim_retry_names[i], r->sum.retries[i]);
 	printf("},\"cells_visited\":%u,\"cells_possible\":%u,\"trace_hash\":\"%016" PRIx64 "\"}\n",
 		sim_cells_visited(&r->cells), sim_cells_possible(), r->hash);
 }

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Routes with a retry policy: servers reset connections whose calls they have read, keep silent, or all fail at once, while configurations come and workers move. A server sees a call at most as often as the policy allows, and a
- * one-way call once. A cluster's retries stay within its budget at each moment, and of units and counts nothing is left.
+ * Routes with a retry policy: servers reset connections whose calls they have read, keep silent, or
+ * all fail at once, while configurations come and workers move. A server sees a call at most as
+ * often as the policy allows, and a one-way call once. A cluster's retries stay within its budget
+ * at each moment, and of units and counts nothing is left. retries_waits: requests are large;
+ * clients are held back while too many bytes of their calls wait, and no call is refused for want
+ * of memory. retries_mixed: any of these troubles, with opaque TCP beside.
  */
 #include "scenario.h"
+#include "toy.h"
 #include "world.h"
 
 #include "mt_proxy_types.h"
@@ -15,8 +20,38 @@
 #define TIMEOUT	 5000 /* ms */
 #define ATTEMPTS 3
 #define LOOK	 MT_MSEC
+#define SOFT	 65536 /* retries_waits: bytes of a client's calls that wait */
+#define LARGE	 30000 /* bytes of a request of retries_waits, at most; retained in buffers */
+#define WIDE	 8192  /* bytes, from which on a request takes a wide connection */
+#define STREAMS	 4     /* opaque ones of retries_mixed, in a listener and a cluster of their own */
 
-enum trouble { RESETS, SILENT, STORM };
+enum trouble { RESETS, SILENT, STORM, WAITS, MIXED };
+
+const char *const sim_retry_names[SIM_RETRY_N] = {
+	[SIM_RETRY_RESET] = "after_a_reset",
+	[SIM_RETRY_LATE] = "after_a_time_out",
+	[SIM_RETRY_UNREACHED] = "without_endpoint",
+	[SIM_RETRY_SHARED] = "shared",
+	[SIM_RETRY_WIDE] = "wide",
+	[SIM_RETRY_SERIAL] = "serial",
+	[SIM_RETRY_MOVED] = "transplanted",
+	[SIM_RETRY_OVER_BUDGET] = "over_budget",
+	[SIM_RETRY_HELD_BACK] = "held_back",
+};
+
+static void mix(struct world *w, struct rpc_client *c)
+{
+	struct mt_rand *r = &w->sim->plan;
+
+	c->calls = (uint32_t)sim_between(r, 20, CALLS);
+	c->window = (uint32_t)sim_between(r, 1, WINDOW);
+	c->mix.reset = sim_one_in(r, 2) ? 50000 : 0;
+	c->mix.silence = sim_one_in(r, 2) ? 20000 : 0;
+	c->mix.error = sim_one_in(r, 3) ? 50000 : 0;
+	c->mix.big = sim_one_in(r, 2) ? 50000 : 0;
+	c->mix.big_max = 2 * LARGE;
+	c->mix.delay_max = sim_between(r, 1, 100) * MT_MSEC;
+}
 
 static void add_clients(struct world *w, enum trouble t)
 {
@@ -39,9 +74,13 @@ static void add_clients(struct world *w, enum trouble t)
 		c->mix = (struct rpc_mix){.oneway = 50000,
 			.req_max = 600,
 			.rep_max = 300,
-			.delay_max = t == STORM ? 200 * MT_MSEC : 20 * MT_MSEC};
+			.delay_max = t == STORM || t == WAITS ? 200 * MT_MSEC : 20 * MT_MSEC};
 		c->mix.reset = t == RESETS ? 100000 : 0;
 		c->mix.silence = t == SILENT ? 30000 : 0;
+		if (t == WAITS)
+			c->mix.req_max = LARGE;
+		if (t == MIXED)
+			mix(w, c);
 	}
 }
 
@@ -88,11 +127,60 @@ static void check_budget(struct world *w, uint32_t cluster)
 				c->budget->calls[i].n);
 }
 
+/* A call waits for its next attempt: after what, and in which pool. */
+static void note(struct world *w, const struct mt_exchange_side *side)
+{
+	uint64_t *n = w->sim->st.retries;
+	uint32_t len = side->n_bytes ? side->n_bytes : side->retained.len;
+
+	n[side->what == MT_REPLY_TIMEOUT	   ? SIM_RETRY_LATE
+		: side->what == MT_REPLY_CONN_LOST ? SIM_RETRY_RESET
+						   : SIM_RETRY_UNREACHED]++;
+	n[w->rpc.protocol.serial ? SIM_RETRY_SERIAL
+		: len > WIDE	 ? SIM_RETRY_WIDE
+				 : SIM_RETRY_SHARED]++;
+}
+
+static void note_all(struct world *w)
+{
+	const struct mt_exchange *ex;
+
+	for (uint32_t i = 0; i < w->mesh.workers; i++) {
+		struct mt_proxy *p = mt_worker_proxy(w->mesh.w[i]);
+		uint32_t at = 0;
+
+		while ((ex = mt_slab_next(&p->exchanges, &at)))
+			if (ex->state == MT_EX_BACKOFF)
+				note(w, &p->sides[ex->self.idx]);
+	}
+}
+
+/*
+ * The limit, and the message with which it is exceeded. In back-off may be more: all calls that are
+ * out when their server fails.
+ */
+static void check_waiting(struct world *w)
+{
+	const struct mt_down *d;
+
+	for (uint32_t i = 0; i < w->mesh.workers; i++) {
+		struct mt_proxy *p = mt_worker_proxy(w->mesh.w[i]);
+		uint32_t at = 0;
+
+		while ((d = mt_slab_next(&p->downs, &at)))
+			if (d->pending > p->conf.waiting_soft + 2 * LARGE)
+				sim_fail(w->sim, "%u bytes of a client wait", d->pending);
+	}
+}
+
 static void look(struct sim *s, void *arg, uint64_t unused)
 {
 	struct world *w = arg;
 
 	(void)unused;
+	note_all(w);
+	if (w->proxy.waiting_soft)
+		check_waiting(w);
 	for (uint32_t i = 0; i < w->config.n_clusters; i++)
 		check_budget(w, i);
 	if (!rpc_done(s, &w->rpc))
@@ -122,29 +210,73 @@ static void reload(void *arg)
 		config_publish(&w->mesh.store, &w->config);
 }
 
+/* An endpoint does not exist, so connections to it are refused: one of three, or that of route "b". */
+static void add_nobody(struct world *w)
+{
+	struct config_cluster *c = &w->config.cluster[0];
+
+	if (sim_one_in(&w->sim->plan, 2)) {
+		w->config.cluster[1].ep[0].port = SERVER_PORT + 2;
+		return;
+	}
+	c->ep[c->n_eps] = c->ep[0];
+	c->ep[c->n_eps++].port = SERVER_PORT + 2;
+}
+
+/* A listener of byte streams, to the same hosts. */
+static void add_stream_listener(struct world *w)
+{
+	struct config *c = &w->config;
+	uint32_t i = c->n_clusters++;
+
+	c->cluster[i] = c->cluster[0];
+	for (uint32_t e = 0; e < c->cluster[i].n_eps; e++)
+		c->cluster[i].ep[e].port = SERVER_PORT + 1;
+	c->listener[c->n_listeners++] = (struct config_listener){.port = WORLD_PORT + 1,
+		.codec = &sim_opaque_codec,
+		.cluster = i,
+		.cluster_b = i,
+		.timeout_ms = 120000};
+}
+
+static bool has_budget(struct world *w, enum trouble t)
+{
+	return t == STORM || (t == MIXED && sim_one_in(&w->sim->plan, 2));
+}
+
 static void configure(struct world *w, enum trouble t)
 {
 	struct mt_rand *r = &w->sim->plan;
 	struct config_listener *l = &w->config.listener[0];
 	struct mt_retry_budget budget = {.bound = MT_RETRY_UNBOUNDED};
+	bool bounded;
 
 	l->timeout_ms = TIMEOUT;
 	l->retry = (struct mt_retry){.on = MT_RETRY_UNSENT | MT_RETRY_UNREAD | MT_RETRY_LOST,
 		.attempts = ATTEMPTS,
-		.try_ms = t == SILENT ? 300 : 0,
+		.try_ms = t == SILENT || (t == MIXED && sim_one_in(r, 2)) ? 300 : 0,
 		.base_ms = 25,
 		.max_ms = 250};
-	if (t == STORM && sim_one_in(r, 2))
+	bounded = has_budget(w, t);
+	if (bounded && sim_one_in(r, 2))
 		budget = (struct mt_retry_budget){
 			.bound = MT_RETRY_BOUND_SHARE, .share = 1000, .n = 1};
-	else if (t == STORM)
+	else if (bounded)
 		budget = (struct mt_retry_budget){
 			.bound = MT_RETRY_BOUND_NUMBER, .n = (uint32_t)sim_between(r, 1, 4)};
 	for (uint32_t i = 0; i < w->config.n_clusters; i++)
 		w->config.cluster[i].retry_budget = budget;
 	w->rpc.executions = 1 + ATTEMPTS;
-	w->rpc.may_native = 1u << MT_REPLY_CONN_LOST | 1u << MT_REPLY_TIMEOUT |
-			    1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_OVERLOAD;
+	w->rpc.may_native =
+		1u << MT_REPLY_CONN_LOST | 1u << MT_REPLY_TIMEOUT | 1u << MT_REPLY_NO_ENDPOINT;
+	if (t != WAITS)
+		w->rpc.may_native |= 1u << MT_REPLY_OVERLOAD;
+	if (t == WAITS)
+		w->proxy.waiting_soft = SOFT;
+	if (t == MIXED)
+		add_stream_listener(w);
+	if (t == MIXED && sim_one_in(r, 2))
+		add_nobody(w);
 }
 
 static bool nothing_left(struct sim *s, void *arg)
@@ -165,11 +297,15 @@ static void judge(struct world *w, enum trouble t)
 
 	sim_trace(w->sim, "retries: %llu, and %llu refused", (unsigned long long)retries,
 		(unsigned long long)refused);
-	if (!retries)
+	w->sim->st.retries[SIM_RETRY_OVER_BUDGET] += refused;
+	w->sim->st.retries[SIM_RETRY_HELD_BACK] += mesh_counter(&w->mesh, MT_PROXY_paused_waiting);
+	if (!retries && t != MIXED)
 		sim_fail(w->sim, "harness: no retry");
+	if (t == WAITS && !mesh_counter(&w->mesh, MT_PROXY_paused_waiting))
+		sim_fail(w->sim, "harness: no client was held back");
 	if (t == STORM && !refused)
 		sim_fail(w->sim, "harness: no retry was refused");
-	if (t != STORM && refused)
+	if (w->config.cluster[0].retry_budget.bound == MT_RETRY_UNBOUNDED && refused)
 		sim_fail(w->sim, "%llu retries were refused without a budget",
 			(unsigned long long)refused);
 	if (!nothing_left(w->sim, w))
@@ -187,6 +323,34 @@ static void judge(struct world *w, enum trouble t)
 	}
 }
 
+/* After world_go(). */
+static void start_streams(struct world *w)
+{
+	struct mt_rand *r = &w->sim->plan;
+
+	w->streams.n = STREAMS;
+	w->streams.by_proxy = true;
+	for (uint32_t i = 0; i < STREAMS; i++) {
+		struct stream_plan *p = &w->streams.plan[i];
+
+		stream_plan_draw(p, r, 30000, true);
+		p->host = world_client(w, i);
+		p->server = world_server(w, i);
+		p->to = w->mesh.host.addr4;
+		p->port = WORLD_PORT + 1;
+		p->start = w->sim->now + sim_between(r, 0, 300 * MT_MSEC);
+	}
+	for (uint32_t i = 0; i < WORLD_SERVERS; i++)
+		stream_listen(&w->streams, world_server(w, i), SERVER_PORT + 1);
+	stream_start(&w->streams);
+}
+
+static void end_streams(struct world *w)
+{
+	sim_run(w->sim, w->sim->now + 900 * MT_SEC, stream_done, &w->streams);
+	stream_check(&w->streams);
+}
+
 static void run(struct sim *s, enum trouble t)
 {
 	struct world *w;
@@ -195,23 +359,30 @@ static void run(struct sim *s, enum trouble t)
 	w = world_new_rpc(s, 0, WANT_ANY);
 	configure(w, t);
 	world_go(w);
-	world_even(w);
+	if (t == MIXED)
+		world_brisk(w);
+	else
+		world_even(w);
 	w->mesh.reload = reload;
 	w->mesh.reload_arg = w;
 	w->mesh.reload_every = 20 + sim_below(&s->plan, 200);
 	add_clients(w, t);
 	world_servers(w);
-	if (t == STORM)
+	if (t == STORM || t == WAITS || (t == MIXED && sim_one_in(&s->plan, 2)))
 		sim_at(s, s->now + 100 * MT_MSEC, fail_all, w, 8);
 	sim_at(s, s->now + LOOK, look, w, 0);
+	if (t == MIXED)
+		start_streams(w);
 	world_run_calls(w);
+	if (t == MIXED)
+		end_streams(w);
 	sim_run(s, s->now + 2 * TIMEOUT * MT_MSEC, nothing_left, w);
 	if (!s->failed)
 		judge(w, t);
 	world_end(w);
 }
 
-#define RETRIES(id, trouble, say)                                                                  \
+#define RETRIES(id, trouble, least, say)                                                           \
 	static void run_##id(struct sim *s)                                                        \
 	{                                                                                          \
 		run(s, trouble);                                                                   \
@@ -221,10 +392,16 @@ static void run(struct sim *s, enum trouble t)
 		.words = say,                                                                      \
 		.weight = 0,                                                                       \
 		.run = run_##id,                                                                   \
-		.min_exchanges = (trouble) == STORM ? CLIENTS * CALLS / 6 : CLIENTS * CALLS / 2,   \
+		.min_exchanges = least,                                                            \
 		.min_connections = CLIENTS,                                                        \
 	}
 
-RETRIES(resets, RESETS, "servers reset connections whose calls they have read; a policy retries");
-RETRIES(silent, SILENT, "servers do not answer some calls; the time of an attempt passes");
-RETRIES(storm, STORM, "all servers fail at once, again and again; a budget limits retries");
+RETRIES(resets, RESETS, CLIENTS *CALLS / 2,
+	"servers reset connections whose calls they have read; a policy retries");
+RETRIES(silent, SILENT, CLIENTS *CALLS / 2,
+	"servers do not answer some calls; the time of an attempt passes");
+RETRIES(storm, STORM, CLIENTS *CALLS / 6,
+	"all servers fail at once, again and again; a budget limits retries");
+RETRIES(waits, WAITS, CLIENTS *CALLS / 2,
+	"all servers fail at once, and large requests that wait hold their clients back");
+RETRIES(mixed, MIXED, CLIENTS * 10, "retries for any reason, with opaque TCP beside");

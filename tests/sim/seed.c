@@ -81,6 +81,8 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_retries_resets,
 	&scenario_retries_silent,
 	&scenario_retries_storm,
+	&scenario_retries_waits,
+	&scenario_retries_mixed,
 	&scenario_stopped_replies,
 	&scenario_stopped_whole_replies,
 	&scenario_proxy_client_close,

@@ -72,6 +72,22 @@ enum sim_layer_event {
 
 extern const char *const sim_layer_event_names[SIM_LAYER_N];
 
+/* Calls in back-off, each counted in each ms: after what, in which pool; and what happened to retries. */
+enum sim_retry {
+	SIM_RETRY_RESET,
+	SIM_RETRY_LATE,
+	SIM_RETRY_UNREACHED,
+	SIM_RETRY_SHARED,
+	SIM_RETRY_WIDE,
+	SIM_RETRY_SERIAL,
+	SIM_RETRY_MOVED,       /* the worker was transplanted in between */
+	SIM_RETRY_OVER_BUDGET, /* refused */
+	SIM_RETRY_HELD_BACK,   /* a client's requests waited because of calls that did */
+	SIM_RETRY_N
+};
+
+extern const char *const sim_retry_names[SIM_RETRY_N];
+
 struct sim_options {
 	uint64_t seed_from, seed_to;
 	uint32_t jobs;	  /* processes that share the seeds */
@@ -111,6 +127,7 @@ struct sim_stats {
 	uint64_t heartbeats, heartbeats_back, heartbeats_up; /* of clients, servers, the proxy */
 	uint64_t heartbeats_unanswered; /* of servers; the proxy has counted each */
 	uint64_t layer[SIM_LAYER_N];
+	uint64_t retries[SIM_RETRY_N];
 	uint64_t limit_admitted, limit_refused, limit_changes;
 	uint64_t streams_again; /* byte streams that the node joined to a server again */
 	uint64_t connections;	/* that were established by applications */

@@ -192,8 +192,21 @@ static bool is_room(struct mt_pools *pools, const struct mt_image *im)
 	       rte_mempool_avail_count(pools->ctrl) >= im->buffers + RESERVE;
 }
 
+/* Calls that wait for their next attempt. */
+static uint64_t in_back_off(struct mt_proxy *p)
+{
+	const struct mt_exchange *ex;
+	uint32_t at = 0;
+	uint64_t n = 0;
+
+	while ((ex = mt_slab_next(&p->exchanges, &at)))
+		n += ex->state == MT_EX_BACKOFF;
+	return n;
+}
+
 static void go_on(struct mesh *m, uint32_t i, struct mt_worker *to)
 {
+	m->sim->st.retries[SIM_RETRY_MOVED] += in_back_off(mt_worker_proxy(m->w[i]));
 	mt_worker_moved(m->w[i]);
 	m->w[i] = to;
 	mesh_share_out(m, i, m->shared_out[i]);
