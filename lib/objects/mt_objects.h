@@ -30,8 +30,8 @@
  * - If all objects together take too much memory, those of the owners with the largest need are
  *   refused (shares.c). An owner is a namespace, or a source that is limited to some namespaces. So
  *   no author can crowd out the objects of others.
- * - What objects cost together has shares by owner, too: memory and comparisons of translations,
- *   and the lists of hosts (budget.c).
+ * - The costs of all objects together have shares by owner, too: memory and comparisons of
+ *   translations, and the lists of hosts (budget.c).
  * - An error refuses the object with its serial (struct mt_diag.object). An error without an object
  *   refuses the load. The error of an unreadable file has the serial of no row, so it is reported
  *   and refuses nothing.
