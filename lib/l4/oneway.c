@@ -146,6 +146,12 @@ bool l4_one_way_settle(struct mt_l4 *l, uint32_t pair)
 	return true;
 }
 
+/* That of a flow. Of IPv4, its own entry has it, so that a packet touches one line only. */
+static struct mt_addr endpoint_of(const struct l4_entry *e)
+{
+	return l4_key_is6(&e->key) ? l4_key_src(&e[1].key) : mt_addr4(e->v4.dst);
+}
+
 bool l4_one_way(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx, bool plain)
 {
 	struct l4_entry *e = &l->entries[idx];
@@ -169,7 +175,7 @@ bool l4_one_way(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx, bool plain)
 	e->seen = l->tick;
 	e->packets++;
 	count_bytes(l, e->service & L4_SERVICE, m);
-	way.endpoint = l4_key_src(&l->entries[idx + 1].key);
+	way.endpoint = endpoint_of(e);
 	return pass_on(l, m, mt_container_of(dst, struct l4_hop, dst), &way);
 }
 
@@ -285,7 +291,7 @@ bool l4_one_way_icmp(struct mt_l4 *l, struct rte_mbuf *m, const struct l4_key *i
 			return false;
 	} else if (l->entries[idx].service & L4_ONE_WAY) {
 		way.mode = l4_mode_of(&l->entries[idx]);
-		way.endpoint = l4_key_src(&l->entries[idx + 1].key);
+		way.endpoint = endpoint_of(&l->entries[idx]);
 	} else {
 		return false;
 	}
