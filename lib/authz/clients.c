@@ -47,7 +47,7 @@ static struct mt_addr_ranges of_all(struct look *l, const struct mt_authz_conds 
 {
 	struct mt_addr_ranges s = mt_ranges_all(l->r);
 
-	for (uint32_t i = 0; i < conds->n; i++) {
+	for (uint32_t i = 0; i < conds->n && !l->r->failed; i++) {
 		const struct mt_addr_ranges one = of_cond(l, &conds->v[i]);
 
 		s = mt_ranges_common(l->r, &s, &one);

@@ -47,8 +47,10 @@ void mt_ranges_add(
 		all.hi.b[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
 	}
 	/* An IPv6 network has no IPv4 address, even ::/0. */
-	if (!mt_addr_is4(net) && compare(&all.lo, &v4.lo) < 0 && compare(&all.hi, &v4.hi) > 0) {
+	if (!mt_addr_is4(net) && compare(&all.lo, &v4.lo) < 0 && compare(&all.hi, &v4.hi) >= 0) {
 		push(r, s, &(struct mt_addr_range){all.lo, before(&v4.lo)});
+		if (compare(&all.hi, &v4.hi) == 0)
+			return;
 		all.lo = after(&v4.hi);
 	}
 	push(r, s, &all);

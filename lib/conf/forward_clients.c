@@ -91,6 +91,10 @@ static uint32_t add(
 	return s->n_clients;
 }
 
+/* Bytes that the sets of one endpoint may take while they are computed: conditions times addresses. */
+#define MEMORY_MAX (64u << 20)
+
+/* False: the policies have too many addresses. */
 static bool make(struct mt_build *b, const struct mt_authz *a, const struct mt_endpoint *ep,
 	uint16_t port, struct mt_l4_service_conf *s, uint32_t *clients)
 {
@@ -98,16 +102,18 @@ static bool make(struct mt_build *b, const struct mt_authz *a, const struct mt_e
 	struct mt_addr_ranges set;
 	uint64_t size = size_of(a);
 	struct mt_region r;
+	bool fits;
 
 	if (b->forward_ranges + size > RANGES_MAX)
 		return false;
 	b->forward_ranges += size;
-	mt_region_init(&r, 0);
+	mt_region_init(&r, MEMORY_MAX);
 	set = mt_authz_clients(&r, a, &ep->addr, &at);
-	*clients = add(b, s, &set);
-	b->tmp.failed |= r.failed;
+	fits = !r.failed;
+	if (fits)
+		*clients = add(b, s, &set);
 	mt_region_fini(&r);
-	return true;
+	return fits;
 }
 
 bool mt_b_forward_clients(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,

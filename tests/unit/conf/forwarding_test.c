@@ -634,6 +634,8 @@ static const struct {
 	{DENY(FROM("ipBlocks: [10.0.0.0/8]")), "2001:db8::1", "++"},
 	{DENY(FROM("ipBlocks: ['::/0']")), "10.1.1.1", "++"},
 	{DENY(FROM("ipBlocks: ['::/0']")), "2001:db8::1", "--"},
+	/* The last address of the network is also the last one of IPv4. */
+	{ALLOW(FROM("ipBlocks: ['::/80']")), "10.1.1.1", "--"},
 	{ALLOW(FROM("notIpBlocks: [10.0.0.0/8]")), "10.1.1.1", "--"},
 	{ALLOW(FROM("notIpBlocks: [10.0.0.0/8]")), "2001:db8::1", "++"},
 	{ALLOW(FROM("remoteIpBlocks: [10.0.0.0/8]")), "10.255.255.255", "++"},
@@ -695,6 +697,25 @@ static void too_many_addresses(void)
 	for (uint32_t i = 1; i < n; i++)
 		len += (size_t)sprintf(text + len, ", 10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
 	sprintf(text + len, "]}}]}]}\n");
+	b = build_text(NULL, text);
+	CU_ASSERT_TRUE(!b.s || !b.s->l4);
+	CU_ASSERT_TRUE(is_told(&b, MT_DIAG_ERROR, "there is no room for the addresses"));
+	unbuild(&b);
+	free(text);
+}
+
+/* Conditions times addresses would take gigabytes: the service is refused. */
+static void too_many_conditions(void)
+{
+	const uint32_t n = 3000;
+	char *text = malloc(8192 + 64 * (size_t)n);
+	size_t len = (size_t)sprintf(text, "%s%s", FORWARDED, POLICY_HEAD "{rules: [{when: [");
+	struct built b;
+
+	for (uint32_t i = 0; i < n; i++)
+		len += (size_t)sprintf(text + len, "{key: source.ip, notValues: [10.%u.%u.0/25]}, ",
+			i >> 8, i & 255);
+	sprintf(text + len, "]}]}\n");
 	b = build_text(NULL, text);
 	CU_ASSERT_TRUE(!b.s || !b.s->l4);
 	CU_ASSERT_TRUE(is_told(&b, MT_DIAG_ERROR, "there is no room for the addresses"));
@@ -771,6 +792,7 @@ const struct mt_test forwarding_tests[] = {
 	{"forwarding_closed_by_policies", closed_by_policies},
 	{"forwarding_rules_by_address", rules_by_address},
 	{"forwarding_too_many_addresses", too_many_addresses},
+	{"forwarding_too_many_conditions", too_many_conditions},
 	{"forwarding_beside_a_terminated_port", beside_a_terminated_port},
 	{"forwarding_endpoints_of_tls", endpoints_of_tls},
 	{0},
