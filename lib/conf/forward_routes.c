@@ -20,13 +20,47 @@ static struct mt_forward_dest *add_dest(struct mt_build *b, struct mt_forward_ro
 	return mt_region_push(&b->tmp, (void **)&r->v, &r->n, sizeof(*r->v));
 }
 
+/* Adds the weight to an equal destination of the route. False: there is none. */
+static bool joins(struct mt_forward_route *r, const struct mt_forward_dest *to)
+{
+	for (uint32_t i = 0; i < r->n; i++)
+		if (r->v[i].h == to->h && r->v[i].u == to->u && r->v[i].subset == to->subset) {
+			r->v[i].weight += to->weight;
+			return true;
+		}
+	return false;
+}
+
+/* Most destinations of a port, and endpoints of all destinations but the first ones of ports. */
+#define DESTS_MAX   64u
+#define MEMBERS_MAX (1u << 22)
+
+/* False: destinations times endpoints times ports would fill the memory of the build. */
+static bool has_room(
+	struct mt_build *b, const struct mt_forward_route *r, const struct mt_forward_dest *to)
+{
+	if (!r->n)
+		return true;
+	if (r->n == DESTS_MAX || b->forward_members + to->h->n_workloads > MEMBERS_MAX)
+		return false;
+	b->forward_members += to->h->n_workloads;
+	return true;
+}
+
 static void follow_dest(struct mt_build *b, const struct mt_route_for *f, const char *path,
 	const struct mt_rule_dest *d, uint32_t weight, struct mt_forward_route *route)
 {
 	struct mt_forward_dest to = {.weight = weight}, *slot;
 
-	if (!mt_b_forward_dest(b, f->meta, path, &d->dest, f->port, &to))
+	if (!mt_b_forward_dest(b, f->meta, path, &d->dest, f->port, &to) || joins(route, &to))
 		return;
+	if (!has_room(b, route, &to)) {
+		mt_b_warn(b, f->meta, d->dest.host.line, path,
+			"write fewer destinations, or terminate the port",
+			"too many destinations or endpoints of forwarded ports: connections of "
+			"this share are refused");
+		return;
+	}
 	slot = add_dest(b, route);
 	if (slot)
 		*slot = to;
