@@ -317,7 +317,15 @@ static void claim_span(struct wildcards *x, const struct wildcard *w, struct mt_
 	for (uint32_t i = mt_host_order_free(o, s.from); i < s.to && !c->failed;
 		i = mt_host_order_free(o, i + 1)) {
 		uint32_t host = o->v[i].host;
+		const struct mt_host *h = &x->b->host_list[host];
 
+		/* The MetaRouter's routes precede those of messages. */
+		if (kind == BYTES && has_routes(h->router) && !leads_bytes(c->vs)) {
+			note_taken(c, w->at, &h->router->meta);
+			if (!may_work(x, c))
+				break;
+			continue;
+		}
 		c->given = true;
 		c->failed = !can_route(x->b, &x->b->host_list[host], c->vs, kind == BYTES);
 		if (!c->failed)

@@ -181,6 +181,7 @@ void mt_down_close(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_down_becomes(d, MT_DOWN_CLOSING);
 	d->msg_started = 0;
+	d->paused_by_bytes = false; /* nothing of it is decoded any more */
 	/* The rest of a message that was taken still goes; one that has only begun does not. */
 	if (d->s && !mt_down_in_message(d))
 		mt_stream_drop(d->s, d->s->rx.len);
