@@ -91,7 +91,7 @@ static uint32_t add(
 	return s->n_clients;
 }
 
-/* Bytes that the sets of one endpoint may take while they are computed: conditions times addresses. */
+/* Bytes that the sets of an endpoint may take meanwhile: conditions times addresses. */
 #define MEMORY_MAX (64u << 20)
 
 /* False: the policies have too many addresses. */
