@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ledger: which peers hold how much of a worker's buffers. Every buffer that outlives a loop
- * iteration is charged, at its parent's full truesize, to exactly one account (of one connection),
- * by class: the meaning of the bytes. Accounts of one IPv4 address or IPv6 /64 on one side
- * (clients, servers) add up to a holder. One struct mt_ledger per worker; nothing takes locks.
+ * iteration is charged, at its parent's full truesize, to each account (of one connection) that
+ * shares it, by class: the meaning of the bytes. Accounts of one IPv4 address or IPv6 /64 on one
+ * side (clients, servers) add up to a holder. One struct mt_ledger per worker; nothing takes locks.
  * lib/tcp (settle.c) and lib/proxy settle each connection once in an iteration that touched it.
  * Other threads read sums, shares, peaks and evictions (mt_ledger_read()).
  *

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mirrors: copies of a share of a route's calls go to other clusters, and their replies are
- * dropped, as with Envoy's request_mirror_policies. A copy is an exchange of its own with its own
- * bytes, because ids and metadata are rewritten in place. It has no client (mt_exchange_down() is
- * NULL), and so no listener, chain, service, route or filters. The table mt_call_rules has the
- * rules for it.
+ * dropped, as with Envoy's request_mirror_policies. A copy is an exchange of its own. Its bytes are
+ * its own, or in buffers that it shares with the call and that are not written (retained.c). It has
+ * no client (mt_exchange_down() is NULL), and so no listener, chain, service, route or filters. The
+ * table mt_call_rules has the rules for it.
  * - Selection: calls with mirrors leave the hot path before their endpoint is chosen. Mirrors and
  *   endpoints are chosen and authorized while the view shows the call and its caller. Then the
- *   changes are written into the message, the bytes are copied and the call is sent. If it was given
+ *   changes are written into the message, the bytes are retained and the call is sent. If it was given
  *   to an endpoint, the copies are sent, to the endpoints already chosen.
  * - Limits: those of retained requests (retained.c), and mirror_max and mirror_bytes in total. The
  *   slab of exchanges has extra places for copies. All copies wait in one bucket of an endpoint's

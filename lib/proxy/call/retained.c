@@ -54,7 +54,7 @@ static void charge(struct mt_down *d, int64_t more)
 		mt_stream_touch(d->s);
 }
 
-/* Copies the request into buffers. */
+/* Keeps the request in buffers of its own, or shares those that are sent. */
 static mt_noinline bool keep_long(
 	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_chain *to)
 {

@@ -115,8 +115,9 @@ static bool looked_through(struct mt_proxy *p, struct mt_down *d)
 
 /*
  * True if a class of the ledger is above half of its share, and the connection above half of an
- * equal part of it: such a client is held back before any client is evicted. Looked at again by a
- * timer, because the pressure may end without an event of this client.
+ * equal part of its address. So a client with few connections is held back before any client is
+ * evicted; one with many may reach its part before. Looked at again by a timer, because the
+ * pressure may end without an event of this client.
  */
 static bool is_pressed(struct mt_proxy *p, struct mt_down *d, enum mt_class c, uint32_t bytes)
 {
