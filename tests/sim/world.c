@@ -281,12 +281,16 @@ void world_servers(struct world *w)
 		};
 }
 
-/* By the network, or by a layer of which a link ends when it finds no memory. */
+/*
+ * By the network, by a server that resets inside a reply, or by a layer of which a link ends when it
+ * finds no memory.
+ */
 static uint64_t cut_off(void *arg)
 {
 	const struct world *w = arg;
+	const uint64_t *faults = w->sim->st.faults;
 
-	if (!w->severity && !w->sim->st.faults[SIM_F_ALLOC_FAILED])
+	if (!w->severity && !faults[SIM_F_ALLOC_FAILED] && !faults[SIM_F_PEER_MISCHIEF])
 		return 0;
 	return mesh_counter(&w->mesh, MT_PROXY_reply_truncated);
 }
