@@ -122,12 +122,17 @@ static inline bool is_syn_ack(const struct l4_tcp *t, const struct segment *s)
 	return s->from == 1 && (s->flags & (SYN | ACK)) == (SYN | ACK) && t->syn - s->ack <= LAG;
 }
 
-/* True if the checksum is right: a host drops the segment otherwise. Not yet rewritten. */
-static bool is_intact(const struct rte_mbuf *m)
+/*
+ * True if a host would take the segment, which is not yet rewritten: its checksum is right, and it
+ * is not a fragment, because the sender may never send the others.
+ */
+static bool is_whole(const struct rte_mbuf *m)
 {
 	const void *l3 = rte_pktmbuf_mtod_offset(m, const void *, m->l2_len);
 	uint16_t off = (uint16_t)(m->l2_len + m->l3_len);
 
+	if (l4_is_fragment(m))
+		return false;
 	return RTE_ETH_IS_IPV4_HDR(m->packet_type)
 		       ? rte_ipv4_udptcp_cksum_mbuf_verify(m, l3, off) == 0
 		       : rte_ipv6_udptcp_cksum_mbuf_verify(m, l3, off) == 0;
@@ -289,7 +294,7 @@ static void on_syn_sent(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 
 	if (is_syn(s)) {
 		note_syn(t, s);
-		if (l->tick - l->entries[2 * pair].seen >= PATIENCE && is_intact(s->m)) {
+		if (l->tick - l->entries[2 * pair].seen >= PATIENCE && is_whole(s->m)) {
 			struct mt_addr client = l4_key_src(&l->entries[2 * pair].key);
 
 			l4_note_unanswered(l, t->endpoint, &client);

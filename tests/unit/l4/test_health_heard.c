@@ -356,6 +356,43 @@ static void damaged_syns(void)
 	ck_close(&c);
 }
 
+/* A first fragment of a SYN, without the others; the checksum fits its own bytes. */
+static void first_fragment(const char *src, uint16_t sport, uint16_t id)
+{
+	const struct cn_segment g = {.src = src,
+		.dst = "192.0.2.80",
+		.sport = sport,
+		.dport = 5432,
+		.flags = SYN,
+		.data = 380};
+	struct fx_pkt p = {0};
+
+	cn_frame(&g, &p);
+	p.b[14 + 4] = (uint8_t)(id >> 8);
+	p.b[14 + 5] = (uint8_t)id;
+	p.b[14 + 6] = 0x20;
+	fx_resum(&p, 14);
+	sc_receive(&c.s, 0, fx_mbuf(&c.s.f, p.b, p.len, 0));
+}
+
+/* An endpoint cannot answer a SYN of which it receives only a part. */
+static void parts_of_syns(void)
+{
+	uint16_t id = 0;
+
+	ck_open(&c, 1, &ck_icmp, &ck_lenient);
+	live(3 * MT_SEC, 7, 0);
+	for (int round = 0; round < 12; round++) {
+		for (uint16_t i = 0; i < 24; i++)
+			first_fragment(client[i % 2], (uint16_t)(40000 + i), ++id);
+		live(MT_SEC, 7, 0);
+	}
+	CU_ASSERT(sc_flows(&c.s) >= 24);
+	CU_ASSERT_EQUAL(sc_count(&c.s, MT_L4_syns_unanswered), 0);
+	CU_ASSERT_EQUAL(c.changes[0] + c.changes[1] + c.changes[2], 0);
+	ck_close(&c);
+}
+
 /* Lets the next check of each endpoint begin, and fail after `answered` (SYN-ACKs to clients). */
 static void fail_all(uint16_t first, bool answered)
 {
@@ -405,4 +442,5 @@ const struct mt_test health_heard_tests[] = {{"echo_fails_and_returns", echo_fai
 	{"syns_count_with_failed_checks", syns_count_with_failed_checks},
 	{"syns_prove_nothing", syns_prove_nothing_against_a_connection}, {"fast_syns", fast_syns},
 	{"syns_count_against_echo", syns_count_against_echo}, {"one_client", one_client},
-	{"damaged_syns", damaged_syns}, {"answers_excuse", answers_excuse_failed_checks}, {0}};
+	{"damaged_syns", damaged_syns}, {"parts_of_syns", parts_of_syns},
+	{"answers_excuse", answers_excuse_failed_checks}, {0}};
