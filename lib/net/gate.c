@@ -122,6 +122,9 @@ bool mt_net_quoted(const void *quote, uint32_t len, struct mt_tuple *t, uint8_t 
 		*proto = ip6->proto;
 		memcpy(&t->local, ip6->src_addr, sizeof(t->local));
 		memcpy(&t->remote, ip6->dst_addr, sizeof(t->remote));
+		/* Such an address would be taken for one of IPv4; no node sends it in IPv6. */
+		if (mt_addr_is4(&t->local) || mt_addr_is4(&t->remote))
+			return false;
 	}
 	/* Of TCP, too, routers quote no more than these eight bytes for certain (RFC 792). */
 	if (!header_of(*proto) || len < hlen + sizeof(struct rte_udp_hdr))

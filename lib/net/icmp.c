@@ -119,8 +119,8 @@ void net_echo(struct mt_netw *w, struct net_rx *rx, uint8_t type, uint32_t pseud
 /* ---- errors about the node's segments ------------------------------------------------------- */
 
 /*
- * Reads tuple and sequence number of the quoted segment, which the node sent; false: not TCP, or
- * cut off.
+ * Reads tuple and sequence number of the quoted segment, which the node sent; false: not TCP, cut
+ * off, or of IPv6 with an IPv4-mapped address.
  */
 static bool quoted(const struct net_rx *rx, uint16_t off, struct mt_tuple *t, uint32_t *seq)
 {
@@ -146,6 +146,9 @@ static bool quoted(const struct net_rx *rx, uint16_t off, struct mt_tuple *t, ui
 			return false;
 		memcpy(&t->local, ip->src_addr, sizeof(t->local));
 		memcpy(&t->remote, ip->dst_addr, sizeof(t->remote));
+		/* Such an address would be taken for one of IPv4; no node sends it in IPv6. */
+		if (mt_addr_is4(&t->local) || mt_addr_is4(&t->remote))
+			return false;
 	}
 	if (!rx_has(rx, (uint16_t)(off + hlen + 8)))
 		return false;

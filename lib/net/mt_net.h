@@ -471,8 +471,8 @@ bool mt_net_pass_error(
 	struct mt_netw *w, const struct mt_net_passed *e, const struct mt_net_dst *dst);
 /*
  * Reads the tuple and protocol of a quoted datagram or TCP segment, from the view of its sender.
- * False: it is another protocol, a later fragment, or cut off before the eighth byte after the IP
- * header.
+ * False: it is another protocol, a later fragment, of IPv6 with an IPv4-mapped address, or cut off
+ * before the eighth byte after the IP header.
  */
 bool mt_net_quoted(const void *quote, uint32_t len, struct mt_tuple *t, uint8_t *proto);
 /*

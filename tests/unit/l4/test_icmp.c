@@ -167,5 +167,46 @@ static void wrong(void)
 	CU_ASSERT(sc_close(&s));
 }
 
-const struct mt_test icmp_tests[] = {
-	{"one_worker", one_worker}, {"three_workers", three_workers}, {"wrong", wrong}, {0}};
+/*
+ * An ICMPv6 error that quotes a packet of IPv6 to the IPv4-mapped address of an endpoint, from an
+ * address that ends in the client's: it is not about the flow of IPv4 with these ends.
+ */
+static void mapped(void)
+{
+	static const char foreign[] = "2001:db8:1::a01:101"; /* 10.1.1.1 */
+	const struct sc_udp u = {
+		.src = "10.1.1.1", .dst = "192.0.2.80", .sport = 9, .dport = 4000, .data = 20};
+	struct mt_addr client = fx_addr(foreign);
+	uint8_t b[8 + 40 + 8] = {1, 4}, *ip = b + 8, proto;
+	struct fx_pkt p = {0};
+	const struct fx_frame *out;
+	struct mt_tuple t;
+	struct sc_ends e;
+
+	sc_open(&s, 1, 64);
+	out = sc_pass(&s, &u);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+	e = sc_ends(out);
+	ip[0] = 0x60;
+	ip[5] = 8;
+	ip[6] = 17;
+	ip[7] = 63;
+	memcpy(ip + 8, &client, 16);
+	memcpy(ip + 24, &e.dst, 16);
+	memcpy(ip + 40, out->b + sc_l2(out) + 20, 4);
+	fx_ip(&p, "2001:db8:99::1", foreign, 58, b, sizeof(b), 2);
+	fx_clear(&s.f);
+	sc_receive(&s, 0, fx_mbuf(&s.f, p.b, p.len, 0));
+	CU_ASSERT_PTR_NULL(sent_error());
+	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_icmp_forwarded), 0);
+	CU_ASSERT_FALSE(mt_net_quoted(ip, sizeof(b) - 8, &t, &proto));
+	memcpy(ip + 8, &e.dst, 16);
+	memcpy(ip + 24, &client, 16);
+	CU_ASSERT_FALSE(mt_net_quoted(ip, sizeof(b) - 8, &t, &proto));
+	memcpy(ip + 8, &client, 16);
+	CU_ASSERT_TRUE(mt_net_quoted(ip, sizeof(b) - 8, &t, &proto));
+	CU_ASSERT(sc_close(&s));
+}
+
+const struct mt_test icmp_tests[] = {{"one_worker", one_worker}, {"three_workers", three_workers},
+	{"wrong", wrong}, {"mapped", mapped}, {0}};

@@ -4,6 +4,7 @@
 #include "test_net.h"
 
 #include <errno.h>
+#include <string.h>
 
 static struct fx f;
 
@@ -52,6 +53,28 @@ static void errors_in(void)
 		CU_ASSERT_EQUAL(f.icmp_kind, rows[i].kind);
 		CU_ASSERT_EQUAL(f.icmp_mtu, rows[i].mtu);
 	}
+	CU_ASSERT(fx_close(&f));
+}
+
+/* An ICMPv6 error that quotes IPv4-mapped addresses is not about a connection of IPv4. */
+static void mapped_errors(void)
+{
+	struct mt_addr us = fx_addr("203.0.113.80"), them = fx_addr("10.0.0.9");
+	uint8_t b[8 + 40 + 8] = {1, 3}, *ip = b + 8;
+	struct fx_pkt p = {0};
+
+	fx_open(&f, 1);
+	ip[0] = 0x60;
+	ip[5] = 20;
+	ip[6] = 6;
+	ip[7] = 63;
+	memcpy(ip + 8, &us, 16);
+	memcpy(ip + 24, &them, 16);
+	ip[41] = ip[43] = 80;
+	fx_ip(&p, "2001:db8::fe", "2001:db8::80", 58, b, sizeof(b), 2);
+	fx_in(&f, 0, 0, p.b, p.len);
+	CU_ASSERT_EQUAL(f.icmp, 0);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_icmp_error_foreign), 1);
 	CU_ASSERT(fx_close(&f));
 }
 
@@ -306,6 +329,7 @@ static void bad_configurations(void)
 const struct mt_test net_icmp_tests[] = {
 	{"errors_in", errors_in},
 	{"errors_handed_over", errors_handed_over},
+	{"mapped_errors", mapped_errors},
 	{"tcp_is_hashed", tcp_is_hashed},
 	{"unreachables_out", unreachables_out},
 	{"limits", limits},
