@@ -25,6 +25,8 @@ void l4_group_free(struct mt_l4_group *g)
 	mt_maglev_free(&g->table);
 	mt_maglev_free(&g->before);
 	free(g->before_at);
+	free(g->members);
+	free(g->parts);
 	free(g->endpoints);
 	free(g);
 }
@@ -119,6 +121,35 @@ static int make_before(const struct mt_l4_service_conf *c, bool is4, struct mt_l
 	return rc;
 }
 
+/* Lists the endpoints that the table has by their parts. 0 or -ENOMEM. */
+static int list_parts(struct mt_l4_group *g)
+{
+	uint32_t n = 0, first = 0;
+
+	for (uint32_t i = 0; i < g->table.size; i++)
+		g->endpoints[mt_maglev_at(&g->table, i)].chosen = true;
+	for (uint32_t i = 0; i < g->n_endpoints; i++)
+		n = MT_MAX(n, g->endpoints[i].part + 1u);
+	g->members = calloc(g->n_endpoints, sizeof(*g->members));
+	g->parts = calloc(n, sizeof(*g->parts));
+	if (!g->members || !g->parts)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < g->n_endpoints; i++)
+		g->parts[g->endpoints[i].part].n += g->endpoints[i].chosen;
+	for (uint32_t i = 0; i < n; i++) {
+		g->parts[i].first = first;
+		first += g->parts[i].n;
+		g->parts[i].n = 0;
+	}
+	for (uint32_t i = 0; i < g->n_endpoints; i++) {
+		struct mt_l4_part *p = &g->parts[g->endpoints[i].part];
+
+		if (g->endpoints[i].chosen)
+			g->members[p->first + p->n++] = i;
+	}
+	return 0;
+}
+
 int l4_group_make(const struct mt_l4_service_conf *c, bool is4,
 	const struct mt_addr_ranges *clients, struct mt_l4_group **out)
 {
@@ -142,8 +173,8 @@ int l4_group_make(const struct mt_l4_service_conf *c, bool is4,
 		g->endpoints[i].clients = s.v[i].clients ? &clients[s.v[i].clients - 1] : NULL;
 	}
 	rc = fill_table(&g->table, &s, c->key ? c->key : c->name);
-	for (uint32_t i = 0; !rc && i < g->table.size; i++)
-		g->endpoints[mt_maglev_at(&g->table, i)].chosen = true;
+	if (!rc)
+		rc = list_parts(g);
 	free(s.v);
 	return rc ? rc : make_before(c, is4, g);
 }

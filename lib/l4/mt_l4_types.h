@@ -218,12 +218,20 @@ struct mt_l4_check {
 	uint32_t cluster;
 };
 
+/* A range of mt_l4_group.members. */
+struct mt_l4_part {
+	uint32_t first, n;
+};
+
 /* Endpoints of one family of a service, and the choice among them. */
 struct mt_l4_group {
 	struct mt_l4_endpoint *endpoints; /* sorted by address and port */
 	uint32_t n_endpoints;		  /* > 0 */
 	bool by_source;
 	struct mt_maglev table; /* hash -> index in `endpoints` */
+	/* Indexes of the endpoints that the table has, by part: parts[mt_l4_endpoint.part]. */
+	uint32_t *members;
+	struct mt_l4_part *parts;
 	/* The table before, until `before_until`: hash -> place in `before_at`. */
 	struct mt_maglev before;
 	uint32_t *before_at; /* index in `endpoints`, or UINT32_MAX: it is gone; NULL: none */

@@ -69,8 +69,8 @@ uint32_t l4_slot_of_rest(const struct mt_l4_group *g, uint64_t hash, uint64_t no
 }
 
 /* Slots and endpoints that are read for another choice at most. */
-#define NEXT_SLOTS     128
-#define NEXT_ENDPOINTS 128
+#define NEXT_SLOTS   128
+#define NEXT_MEMBERS 128
 
 static bool may_replace(const struct mt_l4_group *g, uint32_t e, uint32_t first)
 {
@@ -79,28 +79,44 @@ static bool may_replace(const struct mt_l4_group *g, uint32_t e, uint32_t first)
 }
 
 /*
- * The endpoint of the next slot with a healthy one of the same part. An endpoint of a small weight
- * may have no slot near, so the list of endpoints follows.
+ * A healthy member of the part of `first`, from one that differs by slot on; of many members, which
+ * are too many to read, some that are spread over all. `first` if none is healthy.
+ */
+static uint32_t other_member(const struct mt_l4_group *g, uint32_t at, uint32_t first)
+{
+	const struct mt_l4_part *p = &g->parts[g->endpoints[first].part];
+	uint32_t n = MT_MIN(p->n, NEXT_MEMBERS);
+	/* Places in the list of the part, in units of 2^-32. */
+	uint64_t end = (uint64_t)p->n << 32, step = end / n, place = (uint64_t)(at % p->n) << 32;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t e = g->members[p->first + (uint32_t)(place >> 32)];
+
+		if (!l4_is_unhealthy(&g->endpoints[e]))
+			return e;
+		place += step;
+		place = place < end ? place : place - end;
+	}
+	return first;
+}
+
+/*
+ * The endpoint of the next slot with a healthy one of the same part. A part of a small weight may
+ * have no slot near, so its members follow.
  */
 static mt_noinline uint32_t choose_other(const struct mt_l4_group *g, uint32_t at)
 {
-	uint32_t first = mt_maglev_at(&g->table, at), n = MT_MIN(g->n_endpoints, NEXT_ENDPOINTS);
+	uint32_t first = mt_maglev_at(&g->table, at), slot = at;
 
 	for (uint32_t i = 0; i < NEXT_SLOTS; i++) {
 		uint32_t e;
 
-		at = at + 1 == g->table.size ? 0 : at + 1;
-		e = mt_maglev_at(&g->table, at);
+		slot = slot + 1 == g->table.size ? 0 : slot + 1;
+		e = mt_maglev_at(&g->table, slot);
 		if (may_replace(g, e, first))
 			return e;
 	}
-	for (uint32_t i = 1; i < n; i++) {
-		uint32_t e = (first + i) % g->n_endpoints;
-
-		if (g->endpoints[e].chosen && may_replace(g, e, first))
-			return e;
-	}
-	return first;
+	return other_member(g, at, first);
 }
 
 uint32_t mt_l4_choose(const struct mt_l4_group *g, uint64_t hash)

@@ -242,6 +242,78 @@ static void test_parts(void)
 	mt_l4_set_free(set);
 }
 
+/*
+ * A part of two endpoints with few slots, with so many endpoints of another part around each that
+ * neither slots nor places next to it have the other one.
+ */
+static void test_far_in_part(void)
+{
+	enum { N = 1000, A = 100, B = 600 };
+	static struct mt_l4_endpoint_conf list[N];
+	static uint8_t out[N];
+	const struct mt_l4_group *g;
+	struct mt_l4_set *set;
+	uint32_t moved = 0;
+
+	scene();
+	for (uint32_t i = 0; i < N; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "10.0.%u.%u", 16 + i / 256, i % 256);
+		out[i] = i == A;
+		list[i] = (struct mt_l4_endpoint_conf){.addr = addr(text),
+			.port = 5000,
+			.weight = i == A || i == B ? 10 : 1000,
+			.part = i == A || i == B,
+			.health = {&out[i], i + 1, i, NULL}};
+	}
+	s.services[0].check = (struct mt_l4_check_conf){MT_L4_CHECK_ICMP, false, 3, 2000};
+	s.services[0].endpoints = list;
+	s.services[0].n_endpoints = N;
+	s.services[0].n_vips = 1;
+	set = compiled();
+	g = mt_l4_row(set, &s.vips[0], 4000, IPPROTO_UDP)->group;
+	for (uint64_t h = 0; h < g->table.size; h++) {
+		if (mt_maglev_at(&g->table, h) != A)
+			continue;
+		moved++;
+		CU_ASSERT_EQUAL(mt_l4_choose(g, h), B);
+	}
+	CU_ASSERT(moved > 0);
+	mt_l4_set_free(set);
+}
+
+/* Of more members of a part than are read, the healthy ones are found wherever they are. */
+static void test_large_part(void)
+{
+	enum { N = 1024, HEALTHY = 16 };
+	static struct mt_l4_endpoint_conf list[N];
+	static uint8_t out[N];
+	const struct mt_l4_group *g;
+	struct mt_l4_set *set;
+
+	scene();
+	for (uint32_t i = 0; i < N; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "10.0.%u.%u", 16 + i / 256, i % 256);
+		out[i] = i < N - HEALTHY;
+		list[i] = (struct mt_l4_endpoint_conf){.addr = addr(text),
+			.port = 5000,
+			.weight = out[i] ? 1000 : 1,
+			.health = {&out[i], i + 1, i, NULL}};
+	}
+	s.services[0].check = (struct mt_l4_check_conf){MT_L4_CHECK_ICMP, false, 3, 2000};
+	s.services[0].endpoints = list;
+	s.services[0].n_endpoints = N;
+	s.services[0].n_vips = 1;
+	set = compiled();
+	g = mt_l4_row(set, &s.vips[0], 4000, IPPROTO_UDP)->group;
+	for (uint64_t h = 0; h < 3000; h++)
+		CU_ASSERT(mt_l4_choose(g, h) >= N - HEALTHY);
+	mt_l4_set_free(set);
+}
+
 /* A share without an endpoint: a fifth of the hashes, of no address that sends replies. */
 static void test_refused_share(void)
 {
@@ -350,5 +422,6 @@ const struct mt_test set_tests[] = {{"rows and services are found", test_found},
 	{"bits of addresses", test_bits}, {"shared addresses and endpoints", test_shared},
 	{"a family without endpoints", test_no_endpoint}, {"candidates", test_candidates},
 	{"far_candidate", test_far_candidate}, {"parts of the endpoints", test_parts},
+	{"far_in_part", test_far_in_part}, {"large_part", test_large_part},
 	{"a refused share", test_refused_share}, {"key of the choice", test_key},
 	{"refusals of the compiler", test_refusals}, {0}};
