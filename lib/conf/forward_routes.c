@@ -47,18 +47,41 @@ static bool has_room(
 	return true;
 }
 
+/* Warns that a destination gets none of the port's connections. */
+static void drop(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_dest *d,
+	const char *path, const char *remedy, const char *words)
+{
+	mt_b_warn(b, f->meta, d->dest.host.line, path, remedy,
+		"%s: connections of this share are refused", words);
+}
+
+/* A sidecar has no cluster of a service that is not exported to its namespace, either. */
+static bool is_visible(struct mt_build *b, const struct mt_route_for *f, const char *path,
+	const struct mt_rule_dest *d, const struct mt_forward_dest *to)
+{
+	char words[448];
+
+	if (mt_b_is_exported_to(b, to->h->se, f->ns))
+		return true;
+	snprintf(words, sizeof(words),
+		"%s %.64s, which has %.128s, is not exported to namespace %.64s of the port",
+		to->h->se->meta.kind, to->h->se->meta.name, d->dest.host.s, f->ns);
+	drop(b, f, d, path, "write both namespaces in its exportTo, or route to another host",
+		words);
+	return false;
+}
+
 static void follow_dest(struct mt_build *b, const struct mt_route_for *f, const char *path,
 	const struct mt_rule_dest *d, uint32_t weight, struct mt_forward_route *route)
 {
 	struct mt_forward_dest to = {.weight = weight}, *slot;
 
-	if (!mt_b_forward_dest(b, f->meta, path, &d->dest, f->port, &to) || joins(route, &to))
+	if (!mt_b_forward_dest(b, f->meta, path, &d->dest, f->port, &to) ||
+		!is_visible(b, f, path, d, &to) || joins(route, &to))
 		return;
 	if (!has_room(b, route, &to)) {
-		mt_b_warn(b, f->meta, d->dest.host.line, path,
-			"write fewer destinations, or terminate the port",
-			"too many destinations or endpoints of forwarded ports: connections of "
-			"this share are refused");
+		drop(b, f, d, path, "write fewer destinations, or terminate the port",
+			"too many destinations or endpoints of forwarded ports");
 		return;
 	}
 	slot = add_dest(b, route);

@@ -45,9 +45,9 @@ static bool is_visible(struct mt_build *b, const struct mt_service_entry *se)
 }
 
 bool mt_b_is_exported_to(
-	const struct mt_build *b, const struct mt_service_entry *se, const char *gateway_ns)
+	const struct mt_build *b, const struct mt_service_entry *se, const char *ns)
 {
-	return is_exported(b, se, mt_b_client_ns(b, gateway_ns));
+	return is_exported(b, se, mt_b_client_ns(b, ns));
 }
 
 struct mt_exports mt_b_rule_exports(

@@ -406,9 +406,9 @@ void mt_b_index_routes(struct mt_build *b);
 void mt_b_index_hosts(struct mt_build *b);
 /* The namespace of clients of a service that is in namespace `ns`. */
 const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
-/* Whether clients of a Gateway in `gateway_ns` see the service. */
+/* True if clients of a Gateway, or of a service, in namespace `ns` see the service. */
 bool mt_b_is_exported_to(
-	const struct mt_build *b, const struct mt_service_entry *se, const char *gateway_ns);
+	const struct mt_build *b, const struct mt_service_entry *se, const char *ns);
 /* exportTo of a DestinationRule, or of a document that routes: `to`, or the mesh's default. Empty: all. */
 struct mt_exports mt_b_rule_exports(
 	const struct mt_build *b, const struct mt_exports *to, bool destination);

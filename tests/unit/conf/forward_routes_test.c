@@ -16,6 +16,12 @@
 	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: c}\n"       \
 	"spec: {hosts: [c.x], location: MESH_INTERNAL, addresses: [192.0.2.3], "                   \
 	"resolution: STATIC, ports: [" TCP "], endpoints: [{address: 198.51.100.4}]}\n"
+/* c.x of namespace y. */
+#define EXPORTED(to)                                                                               \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: c, namespace: y}\nspec: {hosts: [c.x], exportTo: [" to "], "             \
+	"addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP "], "                           \
+	"endpoints: [{address: 198.51.100.4}]}\n"
 #define ONE    ", subset: one"
 #define SECOND ", subset: two"
 
@@ -106,6 +112,13 @@ static const struct row {
 	/* A drained endpoint leaves its share to the others of its destination. */
 	{META(NAT) DRAINED(TCP) OTHER_PORT TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"),
 		{0, 0, 80, 0, 20}, NULL},
+	/* One that clients in the port's namespace do not see. */
+	{A EXPORTED("'.'") TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), {20, 20, 60},
+		"ServiceEntry c, which has c.x, is not exported to namespace x of the port"},
+	{A EXPORTED("'.', z") TWO(TO_A("") ", weight: 0", TO_C ", weight: 20"), {100},
+		"is not exported to namespace x"},
+	{A EXPORTED("'.', x") TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), {0, 20, 60, 0, 20},
+		NULL},
 	/* The share of a destination whose endpoints are called by TLS is refused. */
 	{A SUBSETS_BY_TLS TWO(TO_A(ONE) ", weight: 70", TO_A(SECOND) ", weight: 30"), {30, 70},
 		"1 of 2 endpoints get no packets: they expect TLS"},
@@ -133,6 +146,26 @@ static void shares(void)
 		}
 		unbuild(&b);
 	}
+}
+
+/* The namespace of clients decides, if the node has one. */
+static void namespace_of_clients(void)
+{
+	struct built b = {.conf = new_conf(), .m = mt_model_new()};
+	static const char text[] =
+		A EXPORTED("'.'") TWO(TO_A("") ", weight: 80", TO_C ", weight: 20");
+	uint32_t percent[LAST];
+	uint8_t part[LAST];
+
+	mt_diags_init(&b.diags);
+	mt_source_text(b.m, &b.diags, "t", text, strlen(text));
+	b.m->mesh.ns = "y";
+	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_FALSE(is_told(&b, "is not exported"));
+	shares_of(b.s, percent, part);
+	CU_ASSERT(is_near(percent[4], 20) && percent[0] == 0);
+	unbuild(&b);
 }
 
 /* Each destination is a part, so that health moves flows inside it only. */
@@ -233,6 +266,7 @@ static void not_followed(void)
 
 const struct mt_test forward_routes_tests[] = {
 	{"forward_routes_shares", shares},
+	{"forward_routes_namespace_of_clients", namespace_of_clients},
 	{"forward_routes_parts", parts},
 	{"forward_routes_weight_0", weight_0},
 	{"forward_routes_closed", closed},
