@@ -51,14 +51,14 @@ static const char *path_of(const struct mt_unit *u, char path[MT_INDEX_PATH])
 }
 
 static bool keeps_port(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_cluster *c)
+	const struct mt_cluster *c, const bool *own)
 {
 	char path[MT_INDEX_PATH], text[MT_ADDR_STRLEN];
 
 	for (uint32_t i = 0; i < c->n_eps; i++) {
 		const struct mt_endpoint *ep = &c->eps[i];
 
-		if (ep->port == u->port->number.v)
+		if (!own[i] || ep->port == u->port->number.v)
 			continue;
 		mt_b_error(b, &h->se->meta, u->port->number.line, path_of(u, path),
 			"give both the same number, or use mode nat",
@@ -122,11 +122,11 @@ static void note_mtu(struct mt_build *b, const struct mt_host *h, const struct m
 }
 
 bool mt_b_forward_direct(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_cluster *c)
+	const struct mt_cluster *c, const bool *own)
 {
 	if (!mt_forwarding_is_one_way((enum mt_forwarding)u->forwarding))
 		return true;
-	if (!keeps_port(b, h, u, c))
+	if (!keeps_port(b, h, u, c, own))
 		return false;
 	report_unreached(b, h, u, c);
 	if (mt_forwarding_is_tunnel((enum mt_forwarding)u->forwarding))

@@ -71,13 +71,39 @@ static bool is_visible(struct mt_build *b, const struct mt_route_for *f, const c
 	return false;
 }
 
+uint32_t mt_b_forward_header(const struct mt_forward_dest *d)
+{
+	const struct mt_traffic_policy *all = d->h->rule ? d->h->rule->policy : NULL;
+	const struct mt_traffic_policy *own = d->subset ? d->subset->policy : NULL;
+
+	return own && own->proxy_protocol ? own->proxy_protocol : all ? all->proxy_protocol : 0;
+}
+
+/* A PROXY header that another host's endpoints expect; the own host's refuse the port. */
+static bool needs_header(struct mt_build *b, const struct mt_route_for *f, const char *path,
+	const struct mt_rule_dest *d, const struct mt_forward_dest *to)
+{
+	uint32_t line = mt_b_forward_header(to);
+	char words[256];
+
+	if (!line)
+		return false;
+	snprintf(words, sizeof(words),
+		"proxyProtocol of the DestinationRule at %.128s:%u needs a PROXY header, which "
+		"layer 4 does not add",
+		to->h->rule->meta.origin.file ? to->h->rule->meta.origin.file : "?", line);
+	drop(b, f, d, path, "remove proxyProtocol, or terminate the port", words);
+	return true;
+}
+
 static void follow_dest(struct mt_build *b, const struct mt_route_for *f, const char *path,
 	const struct mt_rule_dest *d, uint32_t weight, struct mt_forward_route *route)
 {
 	struct mt_forward_dest to = {.weight = weight}, *slot;
 
 	if (!mt_b_forward_dest(b, f->meta, path, &d->dest, f->port, &to) ||
-		!is_visible(b, f, path, d, &to) || joins(route, &to))
+		!is_visible(b, f, path, d, &to) || joins(route, &to) ||
+		(to.h != route->own && needs_header(b, f, path, d, &to)))
 		return;
 	if (!has_room(b, route, &to)) {
 		drop(b, f, d, path, "write fewer destinations, or terminate the port",
@@ -132,6 +158,8 @@ static struct mt_forward_route *route_of(struct mt_build *b, struct mt_host *h, 
 	struct mt_forward_route *route = mt_region_alloc(&b->tmp, sizeof(*route));
 	struct mt_forward_dest *own;
 
+	if (route)
+		route->own = h;
 	if (route && list && list->n_rules)
 		follow_rule(b, h, u, list, route);
 	if (!route || route->total)
@@ -243,21 +271,40 @@ static bool place(struct mt_build *b, const struct mt_forward_route *r, const st
 	return ok;
 }
 
-bool mt_b_forward_shares(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
+/* True if there is one destination, which has no share of weights. */
+static bool is_plain(const struct mt_forward_route *r)
+{
+	return r->n == 1 && r->total == r->v[0].weight;
+}
+
+const bool *mt_b_forward_own(
+	struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c)
+{
+	const struct mt_forward_route *r = u->route;
+	bool *own = mt_region_alloc(&b->tmp, sizeof(*own) * MT_MAX(c->n_eps, 1u));
+
+	if (!own || (!is_plain(r) && !place(b, r, c)))
+		return NULL;
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		own[i] = is_plain(r) && r->v[0].h == r->own;
+	for (uint32_t d = 0; d < r->n && !is_plain(r); d++)
+		for (uint32_t k = r->v[d].first; k < r->v[d].end; k++)
+			if (r->v[d].h == r->own && r->members[k].at < c->n_eps)
+				own[r->members[k].at] = true;
+	return own;
+}
+
+void mt_b_forward_shares(const struct mt_unit *u, const struct mt_cluster *c,
 	const uint32_t *weights, struct mt_forward_share *out, uint32_t lost[2])
 {
 	const struct mt_forward_route *r = u->route;
-	bool plain = r->n == 1 && r->total == r->v[0].weight;
+	bool plain = is_plain(r);
 
 	lost[0] = lost[1] = 0;
 	for (uint32_t i = 0; i < c->n_eps; i++)
 		out[i] = (struct mt_forward_share){
 			plain ? weights[i] : 0, plain ? 0 : MT_FORWARD_NOT};
-	if (plain)
-		return true;
-	if (!place(b, r, c))
-		return false;
-	for (int is4 = 0; is4 < 2; is4++) {
+	for (int is4 = 0; is4 < 2 && !plain; is4++) {
 		uint64_t left = r->total;
 
 		for (uint32_t d = 0; d < r->n; d++) {
@@ -268,5 +315,4 @@ bool mt_b_forward_shares(struct mt_build *b, const struct mt_unit *u, const stru
 		}
 		lost[is4] += (uint32_t)(WHOLE * left / r->total);
 	}
-	return true;
 }

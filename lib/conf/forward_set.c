@@ -209,15 +209,6 @@ static bool check_tcp(struct mt_build *b, const struct mt_host *h, const struct 
 	return !takes_from_listener(b, h, u, c);
 }
 
-/* The line of proxyProtocol for a destination; 0: none. */
-static uint32_t header_of(const struct mt_forward_dest *d)
-{
-	const struct mt_traffic_policy *all = d->h->rule ? d->h->rule->policy : NULL;
-	const struct mt_traffic_policy *own = d->subset ? d->subset->policy : NULL;
-
-	return own && own->proxy_protocol ? own->proxy_protocol : all ? all->proxy_protocol : 0;
-}
-
 /*
  * Refuses TCP to endpoints that expect a PROXY header, because layer 4 adds none: a client could
  * send one of its own, with the address of another client. Settings of a port cannot contain it.
@@ -226,7 +217,7 @@ static bool check_header(struct mt_build *b, const struct mt_host *h, const stru
 {
 	for (uint32_t i = 0; u->transport == IPPROTO_TCP && i < u->route->n; i++) {
 		const struct mt_forward_dest *d = &u->route->v[i];
-		uint32_t line = header_of(d);
+		uint32_t line = mt_b_forward_header(d);
 		char where[160];
 
 		if (!line)
@@ -326,40 +317,57 @@ static uint32_t *weights_of(struct mt_build *b, const struct mt_unit *u, const s
 	return w;
 }
 
+/* False: no memory, which b->tmp has. */
+static bool make_side(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
+	const bool *own, struct mt_forward_side *side)
+{
+	uint32_t n = MT_MAX(c->n_eps, 1u);
+
+	side->own = own;
+	side->weights = weights_of(b, u, c);
+	side->shares = mt_region_alloc(&b->tmp, sizeof(*side->shares) * n);
+	side->clients = mt_region_alloc(&b->tmp, sizeof(*side->clients) * n);
+	return side->weights && side->shares && side->clients;
+}
+
+static void add_endpoint(struct mt_l4_service_conf *s, struct mt_l4_endpoint_conf *v,
+	const struct mt_endpoint *ep, const struct mt_forward_share *share, uint32_t clients)
+{
+	v[s->n_endpoints++] = (struct mt_l4_endpoint_conf){.addr = ep->addr,
+		.port = ep->port,
+		.weight = share->weight,
+		.health = health_of(ep->state),
+		.clients = clients,
+		.part = (uint8_t)MT_MIN(share->dest, UINT8_MAX - 1u)};
+}
+
 /* False: the error is reported. */
 static bool fill_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_cluster *c, struct mt_l4_service_conf *s)
+	const struct mt_cluster *c, const struct mt_l4_conf *conf, const bool *own,
+	struct mt_l4_service_conf *s)
 {
 	struct mt_l4_endpoint_conf *v = mt_region_alloc(&b->tmp, sizeof(*v) * (c->n_eps + 2));
-	struct mt_forward_share *shares =
-		mt_region_alloc(&b->tmp, sizeof(*shares) * MT_MAX(c->n_eps, 1u));
-	uint32_t *weights = weights_of(b, u, c), lost[2];
 	struct mt_forward_lets lets = {.n = 0};
+	struct mt_forward_side side = {.lets = &lets};
+	uint32_t lost[2];
 
 	s->endpoints = v;
-	if (!v || !shares || !weights || !mt_b_forward_shares(b, u, c, weights, shares, lost))
+	if (!v || !make_side(b, u, c, own, &side))
 		return true;
-	for (uint32_t i = 0; i < c->n_eps; i++) {
-		uint32_t clients, dest = shares[i].dest;
-
-		if (weights[i] == MT_FORWARD_NOT || dest == MT_FORWARD_NOT)
-			continue;
-		if (!mt_b_forward_clients(b, u->route->v[dest].u, c, i, &lets, s, &clients)) {
-			refuse(b, h, u,
-				"write fewer addresses in the AuthorizationPolicies that select "
-				"them",
-				"there is no room for the addresses in the policies of its "
-				"endpoints%s",
-				"");
-			return false;
-		}
-		v[s->n_endpoints++] = (struct mt_l4_endpoint_conf){.addr = c->eps[i].addr,
-			.port = c->eps[i].port,
-			.weight = shares[i].weight,
-			.health = health_of(c->eps[i].state),
-			.clients = clients,
-			.part = (uint8_t)MT_MIN(dest, UINT8_MAX - 1u)};
+	mt_b_forward_leave_others(b, h, u, c, conf, own, side.weights);
+	mt_b_forward_shares(u, c, side.weights, side.shares, lost);
+	if (!mt_b_forward_find_clients(b, h, u, c, &side, s)) {
+		refuse(b, h, u,
+			"write fewer addresses in the AuthorizationPolicies that select them",
+			"there is no room for the addresses in the policies of its endpoints%s",
+			"");
+		return false;
 	}
+	/* Without the endpoints that have just been left out. */
+	mt_b_forward_shares(u, c, side.weights, side.shares, lost);
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		if (side.weights[i] != MT_FORWARD_NOT && side.shares[i].dest != MT_FORWARD_NOT)
+			add_endpoint(s, v, &c->eps[i], &side.shares[i], side.clients[i]);
 	for (int is4 = 0; is4 < 2; is4++)
 		fill_lost(s, v, is4, lost[is4]);
 	return true;
@@ -413,16 +421,16 @@ static void fill_limits(struct mt_build *b, const struct mt_unit *u, struct mt_l
 }
 
 /*
- * Refuses a service with an endpoint at an address for NAT: packets from there would be replies of
- * the endpoint, packets for there those of flows.
+ * Refuses a service with an endpoint of its own at an address for NAT: packets from there would be
+ * replies of the endpoint, packets for there those of flows.
  */
 static bool check_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_cluster *cluster, const struct mt_l4_conf *c)
+	const struct mt_cluster *cluster, const struct mt_l4_conf *c, const bool *own)
 {
 	char text[MT_ADDR_STRLEN];
 
 	for (uint32_t i = 0; i < cluster->n_eps; i++) {
-		if (!is_nat_of(c, &cluster->eps[i].addr))
+		if (!own[i] || !is_nat_of(c, &cluster->eps[i].addr))
 			continue;
 		refuse(b, h, u, "give the endpoint or the Node's spec.nat another address",
 			"its endpoint %s is an address from which the node forwards",
@@ -482,9 +490,11 @@ static void add_service(struct mt_build *b, const struct mt_host *h, const struc
 {
 	const struct mt_cluster *cluster = &b->snap->pub.clusters[mt_b_unit_cluster(b, u, NULL)];
 	struct mt_l4_service_conf *v = (struct mt_l4_service_conf *)c->services, *s;
+	const bool *own = mt_b_forward_own(b, u, cluster);
 	struct mt_index *id;
 
-	if (!check_endpoints(b, h, u, cluster, c) || !mt_b_forward_direct(b, h, u, cluster))
+	if (!own || !check_endpoints(b, h, u, cluster, c, own) ||
+		!mt_b_forward_direct(b, h, u, cluster, own))
 		return;
 	id = id_of(b, h, u, cluster);
 	if (!id)
@@ -503,7 +513,7 @@ static void add_service(struct mt_build *b, const struct mt_host *h, const struc
 		.closed = cluster->closed_by != NULL,
 		.check = mt_b_health_check(b, u),
 		.cluster = cluster->index};
-	if (!fill_endpoints(b, h, u, cluster, s))
+	if (!fill_endpoints(b, h, u, cluster, c, own, s))
 		return;
 	fill_clients(b, u, s);
 	fill_limits(b, u, s);

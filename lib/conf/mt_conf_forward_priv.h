@@ -16,10 +16,11 @@ bool mt_b_forward_closed(struct mt_build *b, const struct mt_host *h, const stru
 	struct mt_forward_closing *out);
 /*
  * forward_direct.c: true if the endpoints of the cluster can have the port's mode, if that is one
- * in which they answer clients themselves. Otherwise the error is reported.
+ * in which they answer clients themselves. Otherwise the error is reported. `own`: those of
+ * mt_b_forward_own(), which alone can refuse the port.
  */
 bool mt_b_forward_direct(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_cluster *c);
+	const struct mt_cluster *c, const bool *own);
 /* True if packets for the endpoint can reach it by the mode; others are not among the choices. */
 bool mt_b_forward_reaches(
 	const struct mt_build *b, enum mt_forwarding mode, const struct mt_addr *endpoint);
@@ -47,6 +48,7 @@ struct mt_forward_member {
 
 /* The destinations of a forwarded port, from its host's VirtualService or the host itself. */
 struct mt_forward_route {
+	const struct mt_host *own; /* the host of the port */
 	struct mt_forward_dest *v;
 	uint32_t n;
 	uint64_t total; /* of weights, with those of destinations that are not here */
@@ -64,6 +66,9 @@ void mt_b_forward_routes(struct mt_build *b);
 bool mt_b_forward_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_dest *d, uint16_t default_port, struct mt_forward_dest *to);
 
+/* The line of proxyProtocol for a destination; 0: none. */
+uint32_t mt_b_forward_header(const struct mt_forward_dest *d);
+
 #define MT_FORWARD_NOT UINT32_MAX
 
 /* The share of an endpoint of a forwarded port. */
@@ -73,14 +78,21 @@ struct mt_forward_share {
 };
 
 /*
- * forward_routes.c: sets the shares of the cluster's endpoints by their weights (0: it drains,
- * MT_FORWARD_NOT: it cannot be chosen). lost[is4]: the share of destinations without an endpoint of
- * that family. False: no memory, which b->tmp has.
+ * forward_routes.c: for each endpoint of the cluster, true if it is one of the port's own host, and
+ * not of another one to which routes lead. In b->tmp; NULL: no memory, which b->tmp has.
  */
-bool mt_b_forward_shares(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
+const bool *mt_b_forward_own(
+	struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c);
+/*
+ * forward_routes.c, after mt_b_forward_own(): sets the shares of the cluster's endpoints by their
+ * weights (0: it drains, MT_FORWARD_NOT: it cannot be chosen). lost[is4]: the share of destinations
+ * without an endpoint of that family.
+ */
+void mt_b_forward_shares(const struct mt_unit *u, const struct mt_cluster *c,
 	const uint32_t *weights, struct mt_forward_share *out, uint32_t lost[2]);
 
 struct mt_l4_check_conf;
+struct mt_l4_conf;
 struct mt_l4_service_conf;
 
 /* Sets of clients that were found for endpoints of a service, the last ones of them. */
@@ -103,6 +115,33 @@ struct mt_forward_lets {
  */
 bool mt_b_forward_clients(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
 	uint32_t i, struct mt_forward_lets *lets, struct mt_l4_service_conf *s, uint32_t *clients);
+
+/*
+ * forward_others.c: sets the weights of other hosts' endpoints that the port cannot have to
+ * MT_FORWARD_NOT, and reports them.
+ */
+void mt_b_forward_leave_others(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_cluster *c, const struct mt_l4_conf *conf, const bool *own,
+	uint32_t *weights);
+
+/* A port's endpoints, each array by the endpoint's place in the cluster. */
+struct mt_forward_side {
+	const bool *own;
+	uint32_t *weights;
+	struct mt_forward_share *shares;
+	uint32_t *clients; /* mt_l4_endpoint_conf.clients */
+	struct mt_forward_lets *lets;
+	bool is_own; /* the endpoints that are looked at */
+};
+
+/*
+ * Sets the clients of each endpoint with a share, those of the own host first. Endpoints of other
+ * hosts with too many addresses in their policies get the weight MT_FORWARD_NOT, and are reported.
+ * False: an own endpoint has too many.
+ */
+bool mt_b_forward_find_clients(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_cluster *c, struct mt_forward_side *side, struct mt_l4_service_conf *s);
+
 struct mt_forward_past;
 /*
  * forward_past.c: sets the endpoints before the last changes of each service (mt_l4_service_conf),

@@ -22,6 +22,13 @@
 	"metadata: {name: c, namespace: y}\nspec: {hosts: [c.x], exportTo: [" to "], "             \
 	"addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP "], "                           \
 	"endpoints: [{address: 198.51.100.4}]}\n"
+#define C_MAPPED                                                                                   \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: c}\n"       \
+	"spec: {hosts: [c.x], addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP            \
+	"], endpoints: [{address: 198.51.100.4, ports: {tcp-sql: 5433}}]}\n"
+#define C_RULE                                                                                     \
+	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d}\n"    \
+	"spec: {host: c.x, trafficPolicy: {proxyProtocol: {version: V2}}}\n"
 #define ONE    ", subset: one"
 #define SECOND ", subset: two"
 
@@ -119,6 +126,14 @@ static const struct row {
 		"is not exported to namespace x"},
 	{A EXPORTED("'.', x") TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), {0, 20, 60, 0, 20},
 		NULL},
+	/* A fault of another host costs its share, not the service. */
+	{A OTHER_PORT C_RULE TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), {20, 20, 60},
+		"proxyProtocol of the DestinationRule at t:"},
+	{META("meltemi.io/forwarding: dsr") SPEC(TCP)
+			C_MAPPED TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"),
+		{20, 20, 60},
+		"1 endpoint of other hosts, to which its routes lead, gets no packets: "
+		"198.51.100.4:5433 has another port, and the mode keeps the port"},
 	/* The share of a destination whose endpoints are called by TLS is refused. */
 	{A SUBSETS_BY_TLS TWO(TO_A(ONE) ", weight: 70", TO_A(SECOND) ", weight: 30"), {30, 70},
 		"1 of 2 endpoints get no packets: they expect TLS"},
