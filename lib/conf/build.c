@@ -213,6 +213,7 @@ static void build_fini(struct mt_build *b)
 	mt_strmap_fini(&b->lost);
 	mt_strmap_fini(&b->closers);
 	mt_strmap_fini(&b->forwards);
+	mt_strmap_fini(&b->forward_owners);
 	mt_fair_fini(&b->range_shares);
 	mt_fair_fini(&b->vip_shares);
 	mt_fair_fini(&b->forward_shares);

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The clients that AuthorizationPolicies let through to endpoints of forwarded ports, as sets of
- * addresses. Endpoints with the same policies share a set. A load has room for so many ranges; a
- * service beyond that is refused, so that its policies are not passed over.
+ * addresses. Endpoints with the same policies share a set. A namespace has room for so many ranges;
+ * a service beyond that is refused, so that its policies are not passed over.
  */
 #include "mt_conf_forward_priv.h"
 
 #include "mt_l4.h"
-
-/* 8 MB; and a bound of the time that a load takes for them. */
-#define RANGES_MAX (1u << 18)
 
 /* Values of addresses in the policies: the work and the memory of a set. */
 static uint64_t size_of_conds(const struct mt_authz_conds *l, uint32_t n)
@@ -96,19 +93,14 @@ static uint32_t add(
 
 /* False: the policies have too many addresses. */
 static bool make(struct mt_build *b, const struct mt_authz *a, const struct mt_endpoint *ep,
-	uint16_t port, struct mt_l4_service_conf *s, uint32_t *clients)
+	const struct mt_authz_ports *at, struct mt_l4_service_conf *s, uint32_t *clients)
 {
-	const struct mt_authz_ports at = {ep->port, port};
 	struct mt_addr_ranges set;
-	uint64_t size = size_of(a);
 	struct mt_region r;
 	bool fits;
 
-	if (b->forward_ranges + size > RANGES_MAX)
-		return false;
-	b->forward_ranges += size;
 	mt_region_init(&r, MEMORY_MAX);
-	set = mt_authz_clients(&r, a, &ep->addr, &at);
+	set = mt_authz_clients(&r, a, &ep->addr, at);
 	fits = !r.failed;
 	if (fits)
 		*clients = add(b, s, &set);
@@ -121,12 +113,14 @@ bool mt_b_forward_clients(struct mt_build *b, const struct mt_unit *u, const str
 {
 	const struct mt_authz *a = c->guards ? c->guards[i] : NULL;
 	uint16_t port = (uint16_t)u->port->number.v;
+	const struct mt_authz_ports at = {c->eps[i].port, port};
 	const struct mt_forward_let *known = a ? find(lets, a, c->eps[i].port, port) : NULL;
 
 	*clients = known ? known->clients : 0;
 	if (!a || known)
 		return true;
-	if (!make(b, a, &c->eps[i], port, s, clients))
+	if (!mt_b_forward_take(b, lets->ns, MT_FORWARD_RANGES, size_of(a)) ||
+		!make(b, a, &c->eps[i], &at, s, clients))
 		return false;
 	if (is_for_any_server(a))
 		lets->v[lets->n++ % MT_FORWARD_LETS] =

@@ -31,9 +31,8 @@ static bool joins(struct mt_forward_route *r, const struct mt_forward_dest *to)
 	return false;
 }
 
-/* Most destinations of a port, and endpoints of all destinations but the first ones of ports. */
-#define DESTS_MAX   64u
-#define MEMBERS_MAX (1u << 22)
+/* Most destinations of a port. */
+#define DESTS_MAX 64u
 
 /* False: destinations times endpoints times ports would fill the memory of the build. */
 static bool has_room(
@@ -41,10 +40,8 @@ static bool has_room(
 {
 	if (!r->n)
 		return true;
-	if (r->n == DESTS_MAX || b->forward_members + to->h->n_workloads > MEMBERS_MAX)
-		return false;
-	b->forward_members += to->h->n_workloads;
-	return true;
+	return r->n < DESTS_MAX &&
+	       mt_b_forward_take(b, r->own->se->meta.ns, MT_FORWARD_MEMBERS, to->h->n_workloads);
 }
 
 /* Warns that a destination gets none of the port's connections. */
@@ -107,7 +104,7 @@ static void follow_dest(struct mt_build *b, const struct mt_route_for *f, const 
 		return;
 	if (!has_room(b, route, &to)) {
 		drop(b, f, d, path, "write fewer destinations, or terminate the port",
-			"too many destinations or endpoints of forwarded ports");
+			"too many destinations, or endpoints of forwarded ports of its namespace");
 		return;
 	}
 	slot = add_dest(b, route);

@@ -347,7 +347,7 @@ static bool fill_endpoints(struct mt_build *b, const struct mt_host *h, const st
 	struct mt_l4_service_conf *s)
 {
 	struct mt_l4_endpoint_conf *v = mt_region_alloc(&b->tmp, sizeof(*v) * (c->n_eps + 2));
-	struct mt_forward_lets lets = {.n = 0};
+	struct mt_forward_lets lets = {.ns = h->se->meta.ns};
 	struct mt_forward_side side = {.lets = &lets};
 	uint32_t lost[2];
 
@@ -359,8 +359,9 @@ static bool fill_endpoints(struct mt_build *b, const struct mt_host *h, const st
 	if (!mt_b_forward_find_clients(b, h, u, c, &side, s)) {
 		refuse(b, h, u,
 			"write fewer addresses in the AuthorizationPolicies that select them",
-			"there is no room for the addresses in the policies of its endpoints%s",
-			"");
+			"there is no room for the addresses in the policies of its endpoints in "
+			"the share of namespace %.64s",
+			h->se->meta.ns);
 		return false;
 	}
 	/* Without the endpoints that have just been left out. */

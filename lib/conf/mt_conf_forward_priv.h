@@ -57,6 +57,11 @@ struct mt_forward_route {
 	uint32_t n_members;
 };
 
+/*
+ * forward_room.c: takes this much for a service in namespace `ns`, a text that outlives the build.
+ * False: the namespace would have more than its share; then it takes nothing.
+ */
+bool mt_b_forward_take(struct mt_build *b, const char *ns, enum mt_forward_room room, uint64_t n);
 /* forward_routes.c: sets mt_unit.route of all forwarded ports. */
 void mt_b_forward_routes(struct mt_build *b);
 /*
@@ -104,14 +109,15 @@ struct mt_forward_let {
 };
 
 struct mt_forward_lets {
+	const char *ns; /* of the service */
 	struct mt_forward_let v[MT_FORWARD_LETS];
 	uint32_t n; /* ever found */
 };
 
 /*
  * forward_clients.c: sets *clients, as mt_l4_endpoint_conf.clients, for endpoint i of the cluster.
- * `u` is the port of the service that has it. False: the policies have more addresses than a load
- * has room for.
+ * `u` is the port of the service that has it. False: the policies have more addresses than there is
+ * room for.
  */
 bool mt_b_forward_clients(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c,
 	uint32_t i, struct mt_forward_lets *lets, struct mt_l4_service_conf *s, uint32_t *clients);

@@ -27,6 +27,22 @@ void mt_fair_settle(struct mt_fair *f, struct mt_region *r, uint32_t max);
 bool mt_fair_take(struct mt_fair *f, const char *ns, uint32_t n);
 void mt_fair_fini(struct mt_fair *f);
 
+/* ---- forward_room.c: what forwarded ports take of a load ------------------------------------- */
+
+enum mt_forward_room {
+	MT_FORWARD_RANGES,  /* of the clients that policies let through (forward_clients.c) */
+	MT_FORWARD_MEMBERS, /* endpoints of all destinations but the first ones of ports */
+	MT_FORWARD_ROOMS
+};
+
+/* Taken so far, by all or by one namespace. */
+struct mt_forward_used {
+	uint64_t v[MT_FORWARD_ROOMS];
+};
+
+/* Most of all namespaces; tests change it. */
+extern uint64_t mt_conf_forward_room[MT_FORWARD_ROOMS];
+
 /* ---- vips.c: addresses for services that have none ------------------------------------------- */
 
 struct mt_vip {

@@ -308,9 +308,9 @@ struct mt_build {
 	struct mt_range *ranges; /* of addresses; ranges.c */
 	uint32_t n_ranges;
 	struct mt_fair range_shares, vip_shares, forward_shares;
-	uint64_t forward_members; /* of destinations of forwarded ports (forward_routes.c) */
-	uint64_t forward_ranges;  /* of the sets of clients so far (forward_clients.c) */
-	uint64_t *vips_written;	  /* by number of an address: some document has it */
+	struct mt_forward_used forward_used;
+	struct mt_strmap forward_owners; /* struct mt_forward_used, by namespace of the service */
+	uint64_t *vips_written;		 /* by number of an address: some document has it */
 	struct mt_host *host_list;
 	uint32_t n_hosts;
 	struct mt_listen **listen_list; /* mt_conf_listener_priv.h */

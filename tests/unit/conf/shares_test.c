@@ -309,6 +309,99 @@ static void all_forwards_are_replaced(void)
 	mt_conf_destroy(c);
 }
 
+/* A forwarded port whose endpoint has the policies of its namespace. */
+static void policed(struct text *t, const char *ns, const char *name, const char *addr)
+{
+	entry(t, ns, name);
+	add(t,
+		"  location: MESH_INTERNAL\n  addresses: [%s]\n  ports: [{number: 53, name: "
+		"udp-a}]\n"
+		"  endpoints: [{address: 198.51.100.1}]\n",
+		addr);
+}
+
+/* A policy of the namespace with so many addresses. */
+static void policy(struct text *t, const char *ns, int n)
+{
+	add(t,
+		"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+		"metadata: {name: p, namespace: %s}\nspec:\n  rules:\n  - from:\n    - source:\n"
+		"        ipBlocks:\n",
+		ns);
+	for (int i = 1; i <= n; i++)
+		add(t, "        - 10.0.0.%d\n", 2 * i);
+}
+
+/* A namespace with many addresses in its policies leaves room for those of another one. */
+static void one_namespace_has_all_policies(void)
+{
+	const uint64_t most = mt_conf_forward_room[MT_FORWARD_RANGES];
+	struct text t = {0};
+	struct built b;
+
+	mt_conf_forward_room[MT_FORWARD_RANGES] = 100;
+	policed(&t, "greedy", "g1", "192.0.2.1");
+	policed(&t, "greedy", "g2", "192.0.2.2");
+	policed(&t, "greedy", "g3", "192.0.2.3");
+	policed(&t, "small", "s", "192.0.2.4");
+	policy(&t, "greedy", 26);
+	policy(&t, "small", 15);
+	b = build_text(NULL, t.s);
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	CU_ASSERT(is_told(&b, MT_DIAG_ERROR, "in the share of namespace greedy"));
+	unbuild(&b);
+	free(t.s);
+	mt_conf_forward_room[MT_FORWARD_RANGES] = most;
+}
+
+/* A forwarded port of TCP with these endpoints. */
+static void of_tcp(
+	struct text *t, const char *ns, const char *name, int addr, const char *endpoints)
+{
+	entry(t, ns, name);
+	add(t,
+		"  addresses: [192.0.2.%d]\n  ports: [{number: 5432, name: tcp-a}]\n"
+		"  endpoints: [%s]\n",
+		addr, endpoints);
+}
+
+/* The same; its connections go to its endpoint and to those of another host. */
+static void routed(struct text *t, const char *ns, const char *name, int addr, const char *other)
+{
+	of_tcp(t, ns, name, addr, "{address: 198.51.100.1}");
+	add(t,
+		"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		"metadata: {name: %s, namespace: %s}\nspec:\n  hosts: [%s.x]\n  tcp: [{route: ["
+		"{destination: {host: %s.x}, weight: 1}, {destination: {host: %s}, weight: 1}]}]\n",
+		name, ns, name, name, other);
+}
+
+/* The same for endpoints of destinations. */
+static void one_namespace_has_all_destinations(void)
+{
+	const uint64_t most = mt_conf_forward_room[MT_FORWARD_MEMBERS];
+	struct text t = {0};
+	struct built b;
+
+	mt_conf_forward_room[MT_FORWARD_MEMBERS] = 10;
+	of_tcp(&t, "o", "three", 8,
+		"{address: 10.9.0.1}, {address: 10.9.0.2}, {address: 10.9.0.3}");
+	of_tcp(&t, "o", "two", 9, "{address: 10.9.1.1}, {address: 10.9.1.2}");
+	routed(&t, "greedy", "g1", 1, "three.x");
+	routed(&t, "greedy", "g2", 2, "three.x");
+	routed(&t, "greedy", "g3", 3, "three.x");
+	routed(&t, "small", "s", 4, "two.x");
+	b = build_text(NULL, t.s);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT(is_told(&b, MT_DIAG_WARNING, "endpoints of forwarded ports of its namespace"));
+	CU_ASSERT_EQUAL(cluster(b.s, "tcp|5432||g2.x")->n_eps, 4);
+	CU_ASSERT_EQUAL(cluster(b.s, "tcp|5432||g3.x")->n_eps, 1);
+	CU_ASSERT_EQUAL(cluster(b.s, "tcp|5432||s.x")->n_eps, 3);
+	unbuild(&b);
+	free(t.s);
+	mt_conf_forward_room[MT_FORWARD_MEMBERS] = most;
+}
+
 /* ---- shares ---------------------------------------------------------------------------------- */
 
 static void shares(void)
@@ -349,6 +442,8 @@ const struct mt_test shares_tests[] = {
 	{"one_namespace_has_all_networks", one_namespace_has_all_networks},
 	{"one_namespace_forwards_all", one_namespace_forwards_all},
 	{"all_forwards_are_replaced", all_forwards_are_replaced},
+	{"one_namespace_has_all_policies", one_namespace_has_all_policies},
+	{"one_namespace_has_all_destinations", one_namespace_has_all_destinations},
 	{"shares", shares},
 	{0},
 };
