@@ -6,6 +6,8 @@
  */
 #include "mt_conf_priv.h"
 
+#include "mt_l4.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,34 +47,91 @@ static bool has_endpoint(const struct mt_snapshot *s, const struct mt_override *
 	return false;
 }
 
-/* True if the cluster has another endpoint that is not drained. */
+/* True if the cluster has another endpoint that does not drain. */
 static bool has_other(
 	const struct mt_overrides *s, const struct mt_cluster *c, const struct mt_override *o)
 {
 	for (uint32_t k = 0; k < c->n_eps; k++)
-		if (!is_its(o, &c->eps[k]) &&
+		if (!is_its(o, &c->eps[k]) && !c->eps[k].drain &&
 			!mt_overrides_drains(s, c->name, &c->eps[k].addr, c->eps[k].port))
 			return true;
 	return false;
+}
+
+/* The forwarded port of the cluster, of the family of `a` if there is one; NULL: none. */
+static const struct mt_forward *forward_of(
+	const struct mt_snapshot *s, const struct mt_cluster *c, const struct mt_addr *a)
+{
+	const struct mt_forward *found = NULL;
+
+	for (uint32_t i = 0; i < s->n_forwards; i++) {
+		const struct mt_forward *f = &s->forwards[i];
+
+		if (&s->clusters[f->cluster] == c &&
+			(!found || mt_addr_is4(&f->addr) == mt_addr_is4(a)))
+			found = f;
+	}
+	return found;
+}
+
+static bool is_at(const struct mt_override *o, const struct mt_l4_endpoint *e)
+{
+	return e->port == o->port && mt_addr_eq(&e->addr, &o->addr);
+}
+
+/*
+ * The same for a forwarded port, where each destination of the route keeps its share. True, too, if
+ * the endpoint gets no new flows.
+ */
+static bool has_other_in_part(const struct mt_overrides *s, const struct mt_cluster *c,
+	const struct mt_l4_group *g, const struct mt_override *o)
+{
+	const struct mt_l4_endpoint *its = NULL;
+
+	for (uint32_t i = 0; g && i < g->n_endpoints && !its; i++)
+		its = is_at(o, &g->endpoints[i]) ? &g->endpoints[i] : NULL;
+	if (!its || !its->chosen)
+		return true;
+	for (uint32_t i = 0; i < g->n_endpoints; i++) {
+		const struct mt_l4_endpoint *e = &g->endpoints[i];
+
+		if (e != its && e->chosen && e->port && e->part == its->part &&
+			!mt_overrides_drains(s, c->name, &e->addr, e->port))
+			return true;
+	}
+	return false;
+}
+
+static bool leaves_other(
+	const struct mt_conf *conf, const struct mt_cluster *c, const struct mt_override *o)
+{
+	const struct mt_snapshot *s = conf->current;
+	const struct mt_forward *f = s->l4 ? forward_of(s, c, &o->addr) : NULL;
+	const struct mt_l4_row *r = f ? mt_l4_row(s->l4, &f->addr, f->port, f->protocol) : NULL;
+
+	if (!f)
+		return has_other(&conf->overrides, c, o);
+	return has_other_in_part(&conf->overrides, c, r ? r->group : NULL, o);
 }
 
 /*
  * Returns the first cluster in which the endpoint would get calls although it is drained. *some:
  * another cluster has an endpoint left.
  */
-static const char *only_one(const struct mt_conf *c, const struct mt_override *o, bool *some)
+static const struct mt_cluster *only_one(
+	const struct mt_conf *c, const struct mt_override *o, bool *some)
 {
 	const struct mt_snapshot *s = c->current;
-	const char *only = NULL;
+	const struct mt_cluster *only = NULL;
 
 	*some = false;
 	for (uint32_t i = 0; i < s->n_clusters; i++) {
 		if (!endpoint_in(&s->clusters[i], o))
 			continue;
-		if (has_other(&c->overrides, &s->clusters[i], o))
+		if (leaves_other(c, &s->clusters[i], o))
 			*some = true;
 		else if (!only)
-			only = s->clusters[i].name;
+			only = &s->clusters[i];
 	}
 	return only;
 }
@@ -80,30 +139,37 @@ static const char *only_one(const struct mt_conf *c, const struct mt_override *o
 static bool drains(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
 {
 	bool some;
-	const char *only;
+	const struct mt_cluster *only;
 
 	if (!found(has_endpoint(c->current, o), e, "endpoint", "clusters"))
 		return false;
 	only = only_one(c, o, &some);
 	if (!only || some)
 		return true;
-	(void)mt_err(e, -EBUSY,
-		"%s has no other endpoint that is not drained, so this one would go on to get its "
-		"calls; take them away with `tune split`, or add an endpoint",
-		only);
+	if (forward_of(c->current, only, &o->addr))
+		(void)mt_err(e, -EBUSY,
+			"its destination in %s has no other endpoint that is not drained, so this "
+			"one would go on to get its flows; give the destination weight 0, or add "
+			"an endpoint",
+			only->name);
+	else
+		(void)mt_err(e, -EBUSY,
+			"%s has no other endpoint that is not drained, so this one would go on to "
+			"get its calls; take them away with `tune split`, or add an endpoint",
+			only->name);
 	return false;
 }
 
 static void note_drain(const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
 {
 	bool some;
-	const char *only = only_one(c, o, &some);
+	const struct mt_cluster *only = only_one(c, o, &some);
 
 	if (only && some)
 		snprintf(buf, size,
 			"calls of %s go on to it: it is the only endpoint there that is not "
 			"drained",
-			only);
+			only->name);
 }
 
 /* False: all endpoints that it names are drained already. */

@@ -29,6 +29,10 @@
 #define C_RULE                                                                                     \
 	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d}\n"    \
 	"spec: {host: c.x, trafficPolicy: {proxyProtocol: {version: V2}}}\n"
+#define C_DRAINED                                                                                  \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: c}\n"       \
+	"spec: {hosts: [c.x], addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP            \
+	"], endpoints: [{address: 198.51.100.4, labels: {meltemi.io/drain: 'true'}}]}\n"
 #define ONE    ", subset: one"
 #define SECOND ", subset: two"
 
@@ -119,6 +123,8 @@ static const struct row {
 	/* A drained endpoint leaves its share to the others of its destination. */
 	{META(NAT) DRAINED(TCP) OTHER_PORT TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"),
 		{0, 0, 80, 0, 20}, NULL},
+	/* If all of a destination drain, they get its share all the same. */
+	{A C_DRAINED TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), {0, 20, 60, 0, 20}, NULL},
 	/* One that clients in the port's namespace do not see. */
 	{A EXPORTED("'.'") TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), {20, 20, 60},
 		"ServiceEntry c, which has c.x, is not exported to namespace x of the port"},
@@ -217,6 +223,38 @@ static void weight_0(void)
 	unbuild(&b);
 }
 
+/* True if the command is accepted. */
+static bool may(const struct mt_conf *c, const char *line, const char *words)
+{
+	struct mt_err e = {""};
+	struct mt_override o;
+	bool ok;
+
+	CU_ASSERT_EQUAL_FATAL(mt_override_parse_line(&o, line, &e), 0);
+	ok = mt_conf_override_applies(c, &o, &e);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, words));
+	return ok;
+}
+
+/* The last endpoint of a destination keeps its share, whatever the others have. */
+static void drain_of_last(void)
+{
+	struct mt_conf *c = new_conf();
+	struct built b =
+		build_text(c, A OTHER_PORT TWO(TO_A("") ", weight: 1", TO_C ", weight: 1"));
+	struct mt_err err;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &err), 0);
+	CU_ASSERT_TRUE(may(c, "drain endpoint 198.51.100.1:5432 tcp|5432||a.x", ""));
+	CU_ASSERT_FALSE(may(c, "drain endpoint 198.51.100.4:5432 tcp|5432||a.x",
+		"its destination in tcp|5432||a.x has no other endpoint that is not drained"));
+	b.conf = NULL;
+	b.s = NULL;
+	unbuild(&b);
+	mt_conf_destroy(c);
+}
+
 /* A policy of any destination closes the port, also of one with weight 0, which may have flows. */
 static void closed(void)
 {
@@ -284,6 +322,7 @@ const struct mt_test forward_routes_tests[] = {
 	{"forward_routes_namespace_of_clients", namespace_of_clients},
 	{"forward_routes_parts", parts},
 	{"forward_routes_weight_0", weight_0},
+	{"forward_routes_drain_of_last", drain_of_last},
 	{"forward_routes_closed", closed},
 	{"forward_routes_untestable", untestable},
 	{"forward_routes_not_followed", not_followed},
