@@ -6,6 +6,8 @@
 #include "mt_objects.h"
 #include "mt_test.h"
 
+#include <stdio.h>
+
 extern const struct mt_test delegates_tests[], gateway_api_tests[], filters_tests[], status_tests[],
 	held_tests[], material_tests[], order_tests[], document_tests[], mesh_tests[],
 	kubernetes_tests[], notes_tests[], proxies_tests[], refused_tests[], confined_tests[],
@@ -32,6 +34,10 @@ void scene_restart(struct scene *sc);
 void scene_write(struct scene *sc, const char *name, const char *text);
 /* Read, compiled and, when the Node is good, kept. */
 void scene_load(struct scene *sc);
+/* Begins a scene, and loads what was written to `f` and *text (open_memstream()), which it frees. */
+void scene_load_text(struct scene *sc, FILE *f, char **text);
+/* True if the last load reported an entry with both texts. */
+bool scene_has(const struct scene *sc, const char *place, const char *words);
 /* Compiles the table once more as it is, as after a response of a discovery server. */
 void scene_compile(struct scene *sc);
 /* The same from the Node's file alone, and what it names. */

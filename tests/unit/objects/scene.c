@@ -240,3 +240,25 @@ char *scene_json(const struct scene *sc)
 	json_decref(all);
 	return text;
 }
+
+void scene_load_text(struct scene *sc, FILE *f, char **text)
+{
+	fclose(f);
+	scene_begin(sc);
+	scene_write(sc, "a.yaml", *text);
+	scene_load(sc);
+	free(*text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
+}
+
+bool scene_has(const struct scene *sc, const char *place, const char *words)
+{
+	char line[1024];
+
+	for (uint32_t i = 0; i < sc->diags.n; i++) {
+		(void)mt_diag_format(&sc->diags.items[i], line, sizeof(line));
+		if (strstr(line, place) && strstr(line, words))
+			return true;
+	}
+	return false;
+}

@@ -61,18 +61,6 @@ static uint32_t count(const struct scene *sc, const char *ns, enum mt_object_sta
 	return n;
 }
 
-static bool has_error(const struct scene *sc, const char *place, const char *words)
-{
-	char line[1024];
-
-	for (uint32_t i = 0; i < sc->diags.n; i++) {
-		(void)mt_diag_format(&sc->diags.items[i], line, sizeof(line));
-		if (strstr(line, place) && strstr(line, words))
-			return true;
-	}
-	return false;
-}
-
 /* The oldest are used as far as the share goes, and of others all. */
 static void one_namespace_takes_too_much(void)
 {
@@ -89,9 +77,9 @@ static void one_namespace_takes_too_much(void)
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "o1.other"), 1);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "g3.greedy"), 1);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "g4.greedy"), -1);
-	CU_ASSERT(has_error(&sc, "/a.yaml:32: error: takes ", "for objects of namespace greedy: "));
+	CU_ASSERT(scene_has(&sc, "/a.yaml:32: error: takes ", "for objects of namespace greedy: "));
 	CU_ASSERT(
-		has_error(&sc, "/a.yaml:32: error: takes ", "(make it smaller, or remove others"));
+		scene_has(&sc, "/a.yaml:32: error: takes ", "(make it smaller, or remove others"));
 	/* The same again, with other resources of discovery servers. */
 	mt_table_reset(sc.t);
 	scene_compile(&sc);
@@ -195,7 +183,7 @@ static void namespaces_of_one_source(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
 	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_IN_FORCE), 3);
 	CU_ASSERT_EQUAL(count(&sc, "a", MT_OBJECT_REFUSED) + count(&sc, "b", MT_OBJECT_REFUSED), 3);
-	CU_ASSERT(has_error(&sc, "/team/b.yaml:", "for objects of the source of a, b: "));
+	CU_ASSERT(scene_has(&sc, "/team/b.yaml:", "for objects of the source of a, b: "));
 	end(&sc);
 }
 
@@ -242,7 +230,7 @@ static void services_times_workloads(void)
 		snprintf(host, sizeof(host), "s%d.other.svc.cluster.local", i);
 		CU_ASSERT_EQUAL(scene_endpoints(&sc, host), 30);
 	}
-	CU_ASSERT(has_error(
+	CU_ASSERT(scene_has(
 		&sc, "warning", "take too much memory or time: further ones are left out"));
 	end(&sc);
 	free(text);
@@ -282,7 +270,7 @@ static void entries_times_workloads(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s00.greedy"), 60);
 	CU_ASSERT(scene_endpoints(&sc, "s59.greedy") < 60);
-	CU_ASSERT(has_error(&sc, "warning", "namespace greedy are too many: further ones"));
+	CU_ASSERT(scene_has(&sc, "warning", "namespace greedy are too many: further ones"));
 	for (int i = 0; i < 15; i++) {
 		char host[64];
 
@@ -332,16 +320,6 @@ static void put_hosts(FILE *f, int n)
 			i, i);
 }
 
-static void load(struct scene *sc, FILE *f, char **text)
-{
-	fclose(f);
-	scene_begin(sc);
-	scene_write(sc, "a.yaml", *text);
-	scene_load(sc);
-	free(*text);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
-}
-
 /* Writes a Service with `ports` ports, and `n` endpoints in its slice with these. */
 static void put_ports(FILE *f, int ports, int n)
 {
@@ -375,7 +353,7 @@ static void ports_times_endpoints(void)
 	scene_load(&sc);
 	free(text);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
-	CU_ASSERT_FALSE(has_error(&sc, "warning", "take too much memory"));
+	CU_ASSERT_FALSE(scene_has(&sc, "warning", "take too much memory"));
 	CU_ASSERT_EQUAL(sc.t->model->service_entries.n, 1);
 	CU_ASSERT_EQUAL(
 		((struct mt_service_entry *)sc.t->model->service_entries.v[0])->n_endpoints, 1000);
@@ -416,9 +394,9 @@ static void selectors_times_workloads(void)
 	put_selectors(f, "greedy", 200);
 	put_selectors(f, "other", 10);
 	mt_objects_work = 4000;
-	load(&sc, f, &text);
+	scene_load_text(&sc, f, &text);
 	mt_objects_work = most;
-	CU_ASSERT(has_error(&sc, "warning", "not all workloads are compared with it"));
+	CU_ASSERT(scene_has(&sc, "warning", "not all workloads are compared with it"));
 	for (int i = 0; i < 10; i++) {
 		snprintf(host, sizeof(host), "s%d.other", i);
 		CU_ASSERT_EQUAL(scene_endpoints(&sc, host), 2);
@@ -453,10 +431,10 @@ static void strays_times_services(void)
 		"spec: {ports: [{name: tcp, port: 80}]}\n" SLICE,
 		300, "other", "baskt");
 	mt_objects_work = 20000;
-	load(&sc, f, &text);
+	scene_load_text(&sc, f, &text);
 	mt_objects_work = most;
 	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_NO_EFFECT), 300);
-	CU_ASSERT(has_error(
+	CU_ASSERT(scene_has(
 		&sc, "metadata", "kubernetes.io/service-name: basket, in namespace other"));
 	scene_end(&sc);
 }
@@ -474,7 +452,7 @@ static void touches_have_shares(void)
 	put_entries(f, "x", 80);
 	fprintf(f, "---\n" SERVICE("last", "z", "198.51.100.1"));
 	mt_objects_work = 4000;
-	load(&sc, f, &text);
+	scene_load_text(&sc, f, &text);
 	mt_table_touch(sc.t);
 	mt_objects_work = most;
 	for (uint32_t i = 0; i < sc.t->n; i++)
@@ -503,7 +481,7 @@ static void rules_times_hosts(void)
 			i, i % 2 ? "x" : "y",
 			i == 1999 ? "  subsets: [{name: v, labels: {v: v}}]\n" : "");
 	mt_conf_memory = 16u << 20;
-	load(&sc, f, &text);
+	scene_load_text(&sc, f, &text);
 	mt_conf_memory = most;
 	CU_ASSERT_EQUAL(count(&sc, "x", MT_OBJECT_IN_FORCE), 2000);
 	CU_ASSERT_EQUAL(count(&sc, "y", MT_OBJECT_NO_EFFECT), 1000);
@@ -529,9 +507,9 @@ static void routes_times_hosts(void)
 				      "s0.x.example}}]}]\n",
 			i, i % 2 ? "x" : "y", i % 2 ? "" : "  exportTo: ['.']\n", i);
 	mt_conf_wildcards = 8000;
-	load(&sc, f, &text);
+	scene_load_text(&sc, f, &text);
 	mt_conf_wildcards = most;
-	CU_ASSERT_FALSE(has_error(&sc, "warning", "are too many"));
+	CU_ASSERT_FALSE(scene_has(&sc, "warning", "are too many"));
 	IS_STATUS(&sc, "VirtualService", "v0001", "in-force-with-notes");
 	IS_STATUS(&sc, "VirtualService", "v0003", "shadowed");
 	IS_STATUS(&sc, "VirtualService", "v0000", "no-effect");
@@ -555,9 +533,9 @@ static void too_many_wildcards(void)
 				      "  dubbo: [{route: [{destination: {host: s0.x.example}}]}]\n",
 			i, i < 190 ? "greedy" : "other", i < 190 ? 0 : i - 180);
 	mt_conf_wildcards = 200;
-	load(&sc, f, &text);
+	scene_load_text(&sc, f, &text);
 	mt_conf_wildcards = most;
-	CU_ASSERT(has_error(&sc, "warning", "VirtualServices of namespace greedy are too many"));
+	CU_ASSERT(scene_has(&sc, "warning", "VirtualServices of namespace greedy are too many"));
 	for (int i = 190; i < 200; i++) {
 		char name[16];
 
@@ -596,7 +574,7 @@ static void more_messages_than_are_kept(void)
 	IS_STATUS(&sc, "VirtualService", "theirs", "refused");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	/* The other namespace has its messages, and that of the many has no more. */
-	CU_ASSERT(has_error(&sc, "/a.yaml:", "rewrite: cannot be applied"));
+	CU_ASSERT(scene_has(&sc, "/a.yaml:", "rewrite: cannot be applied"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(scene_row(&sc, "VirtualService", "mine")->why, "cannot be applied"));
 	CU_ASSERT_PTR_NOT_NULL(
