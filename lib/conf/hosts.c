@@ -12,9 +12,10 @@ struct bag {
 	uint32_t n;
 };
 
-/* Instances, and labels that are compared to find them. */
+/* Instances, and labels and names of ports that are compared for them. */
 struct use {
 	uint64_t instances, compared;
+	bool ports_unchecked; /* names of ports were too many to compare all of them */
 };
 
 struct gathering {
@@ -33,7 +34,7 @@ struct gathering {
  * that the load of everything fails. The last quarter is for namespaces that have less than one.
  */
 uint32_t mt_conf_instances = 4 * MT_UPSTREAM_EPS_MAX;
-#define COMPARED_MOST (1u << 27)
+uint64_t mt_conf_compared = 1u << 27;
 
 static struct use *use_of(struct gathering *x, const char *ns)
 {
@@ -49,6 +50,19 @@ static struct use *use_of(struct gathering *x, const char *ns)
 	return u;
 }
 
+/* Charges the use to a namespace. False: it would have too much. */
+static bool take(struct gathering *x, struct use *own, uint32_t instances, uint64_t compared)
+{
+	if (mt_share_left(mt_conf_instances, x->used.instances, own->instances) < instances ||
+		mt_share_left(mt_conf_compared, x->used.compared, own->compared) < compared)
+		return false;
+	x->used.instances += instances;
+	x->used.compared += compared;
+	own->instances += instances;
+	own->compared += compared;
+	return true;
+}
+
 /* Charges the use to the namespace of a service. False: it would have too much. */
 static bool may_use(struct gathering *x, const struct mt_service_entry *se, uint32_t instances,
 	uint64_t compared)
@@ -57,14 +71,8 @@ static bool may_use(struct gathering *x, const struct mt_service_entry *se, uint
 
 	if (!own)
 		return false;
-	if (mt_share_left(mt_conf_instances, x->used.instances, own->instances) >= instances &&
-		mt_share_left(COMPARED_MOST, x->used.compared, own->compared) >= compared) {
-		x->used.instances += instances;
-		x->used.compared += compared;
-		own->instances += instances;
-		own->compared += compared;
+	if (take(x, own, instances, compared))
 		return true;
-	}
 	if (x->cut != se)
 		mt_b_warn(x->b, &se->meta, se->meta.origin.line, NULL,
 			"let fewer services select the same workloads, or write fewer endpoints",
@@ -366,15 +374,22 @@ static void check_ports(struct mt_build *b, const struct mt_service_entry *se,
 	}
 }
 
-/* Ports of WorkloadEntries by where they are written, while it is looked for who knows them. */
+/* A port of a WorkloadEntry. */
 struct seen_port {
-	const struct mt_service_entry *by;
+	const struct mt_service_entry *by; /* the last service that selects it */
 	const struct mt_workload *of;
 	const struct mt_kv *port;
+	bool known; /* some service that selects it has a port of this name */
 };
 
+/*
+ * Ports of WorkloadEntries, each once however many services select it: services times workloads
+ * times ports would fill the memory of the build.
+ */
 struct seen_ports {
-	struct mt_strmap known, unknown; /* struct seen_port, by address of the struct mt_kv */
+	struct mt_idmap by_place; /* struct seen_port, by address of the struct mt_kv */
+	struct seen_port **list;
+	uint32_t n;
 };
 
 /* Its own document's, or that of the service which has it inline. */
@@ -387,45 +402,86 @@ static const struct mt_meta *meta_of(const struct seen_port *p)
 		       : &mt_container_of(p->of, const struct mt_workload_entry, w)->meta;
 }
 
-static void see_ports(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
-	struct seen_ports *seen)
+/* Adds the port if it is new; NULL: no memory. */
+static struct seen_port *seen_port(
+	struct mt_build *b, struct seen_ports *seen, const struct mt_kv *kv)
 {
-	for (uint32_t i = 0; i < w->ports.n_kv && !w->own_ports; i++) {
-		char *key = mt_region_printf(&b->tmp, "%p", (void *)&w->ports.kv[i]);
-		struct seen_port *p = mt_region_alloc(&b->tmp, sizeof(*p));
+	struct seen_port *p = mt_idmap_get(&seen->by_place, (uintptr_t)kv), **slot;
 
-		if (!key || !p)
+	if (p)
+		return p;
+	p = mt_region_alloc(&b->tmp, sizeof(*p));
+	slot = p ? mt_region_push(&b->tmp, (void **)&seen->list, &seen->n, sizeof(*slot)) : NULL;
+	if (!slot)
+		return NULL;
+	*slot = p;
+	if (mt_idmap_put(&seen->by_place, (uintptr_t)kv, p))
+		b->tmp.failed = true;
+	return p;
+}
+
+static void see_ports(struct mt_build *b, const struct mt_service_entry *se,
+	const struct mt_workload *w, struct seen_ports *seen)
+{
+	for (uint32_t i = 0; i < w->ports.n_kv; i++) {
+		const struct mt_kv *kv = &w->ports.kv[i];
+		struct seen_port *p = seen_port(b, seen, kv);
+
+		if (!p)
 			return;
-		*p = (struct seen_port){h->se, w, &w->ports.kv[i]};
-		mt_strmap_put(has_port(h->se, p->port->key) ? &seen->known : &seen->unknown, key, p,
-			NULL);
+		if (!p->known)
+			*p = (struct seen_port){se, w, kv, has_port(se, kv->key)};
 	}
 }
 
-/* One machine may be an instance of several services, so a name must be known to one of them only. */
-static void warn_ports(struct mt_build *b)
+/* Compares the ports of all instances that the service selects with its own, within a share. */
+static void see_all_ports(struct gathering *g, const struct mt_host *h, struct seen_ports *seen)
 {
+	struct use *own = use_of(g, h->se->meta.ns);
+
+	for (uint32_t j = 0; own && !own->ports_unchecked && j < h->n_workloads; j++) {
+		const struct mt_workload *w = h->workloads[j];
+
+		if (w->own_ports)
+			continue;
+		if (take(g, own, 0, w->ports.n_kv)) {
+			see_ports(g->b, h->se, w, seen);
+			continue;
+		}
+		own->ports_unchecked = true;
+		mt_b_note(g->b, &h->se->meta, h->se->meta.origin.line, NULL,
+			"let fewer services select the same workloads, or write fewer ports",
+			"the ports of WorkloadEntries of namespace %.253s are too many for all of "
+			"their names to be checked",
+			h->se->meta.ns);
+	}
+}
+
+static void warn_port(struct gathering *g, const struct seen_port *p)
+{
+	const struct mt_meta *meta = meta_of(p);
+	const struct use *own = use_of(g, meta->ns);
+	char path[128];
+
+	if (p->known || !own || own->ports_unchecked)
+		return;
+	snprintf(path, sizeof(path), "spec.ports.%.96s", p->port->key);
+	mt_b_warn(g->b, meta, p->port->origin.line, path, port_remedy(g->b, p->by, p->port->key),
+		"no service that selects it has a port \"%.64s\"", p->port->key);
+}
+
+/* One machine may be an instance of several services, so a name must be known to one of them only. */
+static void warn_ports(struct gathering *g)
+{
+	const struct mt_build *b = g->b;
 	struct seen_ports seen = {0};
-	const struct seen_port *p;
-	const char *key;
-	uint32_t pos = 0;
 
 	for (uint32_t i = 0; i < b->n_hosts; i++)
-		for (uint32_t j = 0;
-			b->host_list[i].se->selector && j < b->host_list[i].n_workloads; j++)
-			see_ports(b, &b->host_list[i], b->host_list[i].workloads[j], &seen);
-	while ((p = mt_strmap_next(&seen.unknown, &pos, &key)) != NULL) {
-		char path[128];
-
-		if (mt_strmap_get(&seen.known, key))
-			continue;
-		snprintf(path, sizeof(path), "spec.ports.%.96s", p->port->key);
-		mt_b_warn(b, meta_of(p), p->port->origin.line, path,
-			port_remedy(b, p->by, p->port->key),
-			"no service that selects it has a port \"%.64s\"", p->port->key);
-	}
-	mt_strmap_fini(&seen.known);
-	mt_strmap_fini(&seen.unknown);
+		if (b->host_list[i].se->selector)
+			see_all_ports(g, &b->host_list[i], &seen);
+	for (uint32_t i = 0; i < seen.n; i++)
+		warn_port(g, seen.list[i]);
+	mt_idmap_fini(&seen.by_place);
 }
 
 /* Whether a service by names selects it. Entries with names are few. */
@@ -537,7 +593,7 @@ void mt_b_hosts(struct mt_build *b)
 		own_instances(&g, h);
 		join(&g, h);
 	}
+	warn_ports(&g);
 	mt_strmap_fini(&g.by_label);
 	mt_strmap_fini(&g.owners);
-	warn_ports(b);
 }

@@ -62,6 +62,8 @@ void mt_conf_serve(struct mt_conf *c, struct mt_service *s);
  * Lower in tests.
  */
 extern uint32_t mt_conf_instances;
+/* Most labels and port names that are compared for them, by the same shares. Lower in tests. */
+extern uint64_t mt_conf_compared;
 /* Most work for wildcards of VirtualServices, with the same shares. Lower in tests. */
 extern uint32_t mt_conf_wildcards;
 /* Most memory of a compilation, in bytes. Lower in tests. */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lists of documents times other documents: what they cost is bounded, and all else is compiled as
+ * if they were short.
+ */
+#include "objects_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Writes `n` services of one port that select all of `n` WorkloadEntries with `ports` ports. */
+static void put_unknown_ports(FILE *f, const char *ns, int n, int ports)
+{
+	for (int i = 0; i < n; i++) {
+		fprintf(f,
+			"---\n" ISTIO("ServiceEntry", "s%02d",
+				"%s") "  hosts: [s%02d.%s]\n  ports: [{number: 80, name: "
+				      "tcp-metaprotocol-dubbo}]\n  location: MESH_INTERNAL\n"
+				      "  resolution: STATIC\n  workloadSelector: {labels: {app: "
+				      "s}}\n---\n" ISTIO("WorkloadEntry", "w%d",
+					      "%s") "  address: 10.8.%d.%d\n  labels: {app: s}\n"
+						    "  ports: {tcp-metaprotocol-dubbo: 80",
+			i, ns, i, ns, i, ns, *ns, i);
+		for (int k = 0; k < ports; k++)
+			fprintf(f, ", p%d: %d", k, k + 1);
+		fputs("}\n", f);
+	}
+}
+
+static uint32_t notes_of(const struct scene *sc, const char *ns)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < sc->t->n; i++)
+		n += strcmp(sc->t->rows[i].o->ns, ns) == 0 ? sc->t->rows[i].n_notes : 0;
+	return n;
+}
+
+/* Names of ports take memory for each WorkloadEntry, not for each service that selects it. */
+static void services_times_workloads_times_ports(void)
+{
+	const uint64_t most = mt_conf_memory;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_unknown_ports(f, "x", 60, 100);
+	mt_conf_memory = 8u << 20;
+	scene_load_text(&sc, f, &text);
+	mt_conf_memory = most;
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s59.x"), 60);
+	CU_ASSERT(scene_has(&sc, "spec.ports.p9", "no service that selects it has a port \"p9\""));
+	CU_ASSERT_FALSE(scene_has(&sc, "spec.ports.tcp-", "no service that selects it"));
+	scene_end(&sc);
+}
+
+/* A namespace has a share of names of ports that are compared, and all of its instances. */
+static void ports_have_shares(void)
+{
+	const uint64_t most = mt_conf_compared;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_unknown_ports(f, "greedy", 20, 30);
+	put_unknown_ports(f, "other", 5, 1);
+	mt_conf_compared = 4000;
+	scene_load_text(&sc, f, &text);
+	mt_conf_compared = most;
+	CU_ASSERT(scene_has(&sc, "note", "of namespace greedy are too many for all of their"));
+	CU_ASSERT_FALSE(scene_has(&sc, "spec.ports.p29", "no service that selects it"));
+	CU_ASSERT_EQUAL(notes_of(&sc, "other"), 5);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s19.greedy"), 20);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s04.other"), 5);
+	scene_end(&sc);
+}
+
+const struct mt_test lists_tests[] = {
+	{"services_times_workloads_times_ports", services_times_workloads_times_ports},
+	{"ports_have_shares", ports_have_shares},
+	{0},
+};
