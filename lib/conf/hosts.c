@@ -15,6 +15,7 @@ struct bag {
 /* Instances, and labels and names of ports that are compared for them. */
 struct use {
 	uint64_t instances, compared;
+	bool cut;	      /* some services lack instances */
 	bool ports_unchecked; /* names of ports were too many to compare all of them */
 };
 
@@ -22,6 +23,7 @@ struct gathering {
 	struct mt_build *b;
 	struct mt_strmap by_label; /* struct bag */
 	struct mt_strmap owners;   /* struct use, by namespace */
+	struct mt_idmap looked_up; /* WorkloadEntries with names that a service by names selects */
 	struct use used;
 	const struct mt_service_entry *cut; /* the last one that was told of the limit */
 };
@@ -73,6 +75,7 @@ static bool may_use(struct gathering *x, const struct mt_service_entry *se, uint
 		return false;
 	if (take(x, own, instances, compared))
 		return true;
+	own->cut = true;
 	if (x->cut != se)
 		mt_b_warn(x->b, &se->meta, se->meta.origin.line, NULL,
 			"let fewer services select the same workloads, or write fewer endpoints",
@@ -284,6 +287,14 @@ static void add_hosts_themselves(
 	}
 }
 
+static void note_looked_up(
+	struct gathering *g, const struct mt_service_entry *se, const struct mt_workload_entry *we)
+{
+	if (by_names(se) && !mt_b_has_address(&we->w) &&
+		mt_idmap_put(&g->looked_up, (uintptr_t)we, g->b))
+		g->b->tmp.failed = true;
+}
+
 /* Pairs of labels that are compared for one unit of work. */
 #define USUAL_LABELS 64
 
@@ -303,8 +314,10 @@ static void select_workloads(struct gathering *g, struct mt_host *h)
 
 		if (!may_use(g, se, 0, 1 + (uint64_t)want->n_kv * have->n_kv / USUAL_LABELS))
 			return;
-		if (mt_labels_match(want, have))
-			add_instance(g, h, se, &bag->v[i]->w);
+		if (!mt_labels_match(want, have))
+			continue;
+		note_looked_up(g, se, bag->v[i]);
+		add_instance(g, h, se, &bag->v[i]->w);
 	}
 }
 
@@ -484,22 +497,7 @@ static void warn_ports(struct gathering *g)
 	mt_idmap_fini(&seen.by_place);
 }
 
-/* Whether a service by names selects it. Entries with names are few. */
-static bool by_names_somewhere(const struct mt_build *b, const struct mt_workload_entry *we)
-{
-	if (mt_b_has_address(&we->w))
-		return true;
-	for (uint32_t i = 0; i < b->n_hosts; i++) {
-		const struct mt_service_entry *se = b->host_list[i].se;
-
-		if (by_names(se) && se->selector && strcmp(se->meta.ns, we->meta.ns) == 0 &&
-			mt_labels_match(&se->selector->labels, &we->w.labels))
-			return true;
-	}
-	return false;
-}
-
-static void check_addresses(struct mt_build *b)
+static void check_endpoints(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_service_entry *se = b->host_list[i].se;
@@ -509,10 +507,25 @@ static void check_addresses(struct mt_build *b)
 			check_ports(b, se, &se->endpoints[j], j);
 		}
 	}
+}
+
+/* True if a service by names selects it, or may do so, because not all of them were compared. */
+static bool is_looked_up(const struct gathering *g, const struct mt_workload_entry *we)
+{
+	const struct use *own = mt_strmap_get(&g->owners, we->meta.ns);
+
+	return mt_idmap_get(&g->looked_up, (uintptr_t)we) || (own && own->cut);
+}
+
+/* Call after all services have selected their WorkloadEntries. */
+static void check_entries(const struct gathering *g)
+{
+	struct mt_build *b = g->b;
+
 	for (uint32_t i = 0; i < b->model->workload_entries.n; i++) {
 		const struct mt_workload_entry *we = b->model->workload_entries.v[i];
 
-		check_address(b, &we->meta, &we->w, MT_NO_ENDPOINT, by_names_somewhere(b, we));
+		check_address(b, &we->meta, &we->w, MT_NO_ENDPOINT, is_looked_up(g, we));
 	}
 }
 
@@ -585,7 +598,7 @@ void mt_b_hosts(struct mt_build *b)
 {
 	struct gathering g = {.b = b};
 
-	check_addresses(b);
+	check_endpoints(b);
 	index_labels(b, &g.by_label);
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];
@@ -593,7 +606,9 @@ void mt_b_hosts(struct mt_build *b)
 		own_instances(&g, h);
 		join(&g, h);
 	}
+	check_entries(&g);
 	warn_ports(&g);
+	mt_idmap_fini(&g.looked_up);
 	mt_strmap_fini(&g.by_label);
 	mt_strmap_fini(&g.owners);
 }

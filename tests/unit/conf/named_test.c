@@ -194,10 +194,45 @@ static void once(void)
 	unbuild(&b);
 }
 
+/* A WorkloadEntry with a name is used if a joined service by names selects it, and only then. */
+static void selected(void)
+{
+#define SELECTS(name, host, resolution)                                                            \
+	ISTIO("ServiceEntry", name)                                                                \
+	"  hosts: [" host "]\n  addresses: [192.0.2.1]\n  ports: [{number: 80, name: tcp}]\n"      \
+	"  resolution: " resolution "\n  workloadSelector: {labels: {app: " name "}}\n"
+#define SELECTED(app) ISTIO("WorkloadEntry", "w") "  address: b.x\n  labels: {app: " app "}\n"
+	static const struct {
+		const char *text;
+		bool used;
+		uint32_t line; /* of the name */
+	} rows[] = {
+		{SELECTS("a", "a.x", "DNS") SELECTED("a"), true, 16},
+		{SELECTS("a", "a.x", "STATIC") SELECTED("a"), false, 16},
+		{SELECTS("a", "a.x", "DNS") SELECTED("b"), false, 16},
+		{SELECTS("a", "a.x", "STATIC") SELECTS("b", "a.x", "DNS") SELECTED("b"), true, 26},
+	};
+	static const char *const one[] = {FOUR, NULL};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct names n;
+		struct built b;
+
+		set(&n, one);
+		b = build_named(rows[i].text, &n);
+		CU_ASSERT_EQUAL(
+			has_diag(&b, MT_DIAG_WARNING, rows[i].line, "\"b.x\" is not an address"),
+			!rows[i].used);
+		CU_ASSERT_EQUAL(n.n_asked > 0, rows[i].used);
+		unbuild(&b);
+	}
+}
+
 const struct mt_test named_tests[] = {
 	{"reached", reached},
 	{"many", many},
 	{"failing", failing},
 	{"once", once},
+	{"selected", selected},
 	{0},
 };

@@ -77,8 +77,55 @@ static void ports_have_shares(void)
 	scene_end(&sc);
 }
 
+/* Writes `n` services by names, and as many WorkloadEntries with names, one for each. */
+static void put_names(FILE *f, const char *ns, int n)
+{
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"---\n" ISTIO("ServiceEntry", "s%02d",
+				"%s") "  hosts: [s%02d.%s]\n  ports: [{number: 80, name: tcp}]\n"
+				      "  resolution: DNS\n  workloadSelector: {labels: {app: s, "
+				      "of: s%d}}\n---\n" ISTIO("WorkloadEntry", "w%d",
+					      "%s") "  address: w%d.example\n  labels: {app: s, "
+						    "of: "
+						    "s%d}\n",
+			i, ns, i, ns, i, i, ns, i, i);
+	fprintf(f,
+		"---\n" ISTIO("WorkloadEntry", "lost", "%s") "  address: lost.example\n"
+							     "  labels: {app: s, of: none}\n",
+		ns);
+}
+
+/*
+ * WorkloadEntries with names are compared with services by names within a share, and are not
+ * reported as unused if some were not compared.
+ */
+static void names_times_services(void)
+{
+	const uint64_t most = mt_conf_compared;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_names(f, "greedy", 60);
+	put_names(f, "other", 5);
+	mt_conf_compared = 2000;
+	scene_load_text(&sc, f, &text);
+	mt_conf_compared = most;
+	CU_ASSERT(scene_has(&sc, "warning", "namespace greedy are too many: further ones"));
+	CU_ASSERT_EQUAL(scene_row(&sc, "WorkloadEntry", "w59")->n_notes, 0);
+	CU_ASSERT(scene_has(&sc, "warning", "\"lost.example\" is not an address"));
+	for (uint32_t i = 0; i < sc.t->n; i++)
+		if (strcmp(sc.t->rows[i].o->name, "lost") == 0)
+			CU_ASSERT_EQUAL(sc.t->rows[i].n_notes,
+				strcmp(sc.t->rows[i].o->ns, "other") == 0 ? 1 : 0);
+	scene_end(&sc);
+}
+
 const struct mt_test lists_tests[] = {
 	{"services_times_workloads_times_ports", services_times_workloads_times_ports},
 	{"ports_have_shares", ports_have_shares},
+	{"names_times_services", names_times_services},
 	{0},
 };
