@@ -153,41 +153,79 @@ void mt_b_tell_policy_ports(struct mt_build *b, const struct mt_policy *p)
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
-/* True if some host of it may have the port. */
-static bool may_have(struct mt_build *b, const struct mt_virtual_service *vs, uint32_t port)
-{
-	for (uint32_t i = 0; i < vs->n_hosts; i++) {
-		const struct mt_host *h = mt_b_host(b, vs->hosts[i].s, vs->meta.ns);
+#define PORTS 65536
 
-		if (!h || !mt_host_is_served(h))
-			return true;
-		for (uint32_t k = 0; k < h->se->n_ports; k++)
-			if (h->se->ports[k].number.v == port)
-				return true;
+/* Ports of all hosts of a VirtualService, so that its matches do not visit each of its hosts. */
+struct host_ports {
+	const struct mt_virtual_service *vs;
+	bool found; /* the others are set, which only matches for a port need */
+	bool any;   /* some host may have any port */
+	uint64_t has[PORTS / 64];
+};
+
+static void add_host_ports(struct host_ports *x, const struct mt_service_entry *se)
+{
+	for (uint32_t i = 0; i < se->n_ports; i++) {
+		uint32_t port = se->ports[i].number.v;
+
+		if (port < PORTS)
+			x->has[port / 64] |= 1ull << port % 64;
 	}
-	return !vs->n_hosts;
 }
 
-static void tell_rule(struct mt_build *b, const struct mt_virtual_service *vs,
-	const struct mt_rule *r, const char *path)
+/* Visits the ports of each service once, however many of its names the VirtualService lists. */
+static void find_host_ports(struct mt_build *b, struct host_ports *x)
+{
+	const struct mt_virtual_service *vs = x->vs;
+	struct mt_idmap seen = {0};
+
+	memset(x->has, 0, sizeof(x->has));
+	x->found = true;
+	x->any = !vs->n_hosts;
+	for (uint32_t i = 0; i < vs->n_hosts && !x->any; i++) {
+		const struct mt_host *h = mt_b_host(b, vs->hosts[i].s, vs->meta.ns);
+
+		x->any = !h || !mt_host_is_served(h);
+		if (x->any || mt_idmap_get(&seen, (uintptr_t)h))
+			continue;
+		add_host_ports(x, h->se);
+		if (mt_idmap_put(&seen, (uintptr_t)h, b))
+			b->tmp.failed = true;
+	}
+	mt_idmap_fini(&seen);
+}
+
+/* True if some host of it may have the port. */
+static bool may_have(struct mt_build *b, struct host_ports *x, uint32_t port)
+{
+	if (!x->found)
+		find_host_ports(b, x);
+	return x->any || (port < PORTS && x->has[port / 64] >> port % 64 & 1);
+}
+
+static void tell_rule(
+	struct mt_build *b, struct host_ports *x, const struct mt_rule *r, const char *path)
 {
 	char full[MT_CONF_PATH];
 
 	for (uint32_t j = 0; j < r->n_matches; j++) {
 		const struct mt_rule_match *m = &r->matches[j];
 
-		if (!m->port.set || m->n_gateways || may_have(b, vs, m->port.v))
+		if (!m->port.set || m->n_gateways || may_have(b, x, m->port.v))
 			continue;
 		snprintf(full, sizeof(full), "%s.match[%u].port", path, j);
-		mt_b_warn(b, &vs->meta, m->port.line, full, "write a port of its hosts",
+		mt_b_warn(b, &x->vs->meta, m->port.line, full, "write a port of its hosts",
 			"none of its hosts has port %u: this matches no call", m->port.v);
 	}
 }
 
 void mt_b_tell_match_ports(struct mt_build *b, const struct mt_virtual_service *vs)
 {
+	struct host_ports x;
 	char path[96];
 
+	x.vs = vs;
+	x.found = false;
 	for (uint32_t i = 0; i < vs->n_gateways; i++)
 		if (strcmp(vs->gateways[i].s, "mesh") != 0)
 			return;
@@ -197,7 +235,7 @@ void mt_b_tell_match_ports(struct mt_build *b, const struct mt_virtual_service *
 		for (uint32_t k = 0; k < l->n_rules; k++) {
 			snprintf(path, sizeof(path), "spec.%.64s[%u]", l->name,
 				l->made_of ? l->rules[k].at : k);
-			tell_rule(b, vs, &l->rules[k], path);
+			tell_rule(b, &x, &l->rules[k], path);
 		}
 	}
 }

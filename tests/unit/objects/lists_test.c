@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* Writes `n` services of one port that select all of `n` WorkloadEntries with `ports` ports. */
 static void put_unknown_ports(FILE *f, const char *ns, int n, int ports)
@@ -123,9 +124,49 @@ static void names_times_services(void)
 	scene_end(&sc);
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Matches for ports times hosts of a VirtualService take the time of their sum. */
+static void ports_of_matches_times_hosts(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	double from;
+
+	fprintf(f, ISTIO("ServiceEntry", "s", "x") "  ports: [{number: 80, name: tcp}]\n"
+						   "  resolution: STATIC\n"
+						   "  endpoints: [{address: 198.51.100.1}]\n"
+						   "  hosts:\n");
+	for (int i = 0; i < 16000; i++)
+		fprintf(f, "  - h%d.x\n", i);
+	fprintf(f, "---\n" ISTIO("VirtualService", "v", "x") "  hosts:\n");
+	for (int i = 0; i < 16000; i++)
+		fprintf(f, "  - h%d.x\n", i);
+	fprintf(f, "  tcp:\n  - match: [{port: 80}");
+	for (int i = 0; i < 16000; i++)
+		fprintf(f, ", {port: %d}", 1000 + i);
+	fprintf(f, "]\n    route: [{destination: {host: h0.x}}]\n");
+	scene_load_text(&sc, f, &text);
+	from = cpu_seconds();
+	scene_compile(&sc);
+	CU_ASSERT(cpu_seconds() - from < 2);
+	CU_ASSERT(scene_has(&sc, "spec.tcp[0].match[1].port", "none of its hosts has port 1000"));
+	CU_ASSERT_FALSE(scene_has(&sc, "spec.tcp[0].match[0].port", "none of its hosts"));
+	scene_end(&sc);
+}
+
 const struct mt_test lists_tests[] = {
 	{"services_times_workloads_times_ports", services_times_workloads_times_ports},
 	{"ports_have_shares", ports_have_shares},
 	{"names_times_services", names_times_services},
+	{"ports_of_matches_times_hosts", ports_of_matches_times_hosts},
 	{0},
 };
