@@ -37,7 +37,17 @@ bool mt_gwapi_is_service(const struct mt_gwapi_ref *r, bool unsaid)
 
 bool mt_gwapi_may_ask(struct mt_gwapi *x)
 {
-	return mt_budget_has(&x->budget, x->m->gwapi_grants.n / CHEAP);
+	return mt_budget_has(&x->budget, 1 + x->m->gwapi_grants.n / CHEAP);
+}
+
+bool mt_gwapi_may_read(struct mt_gwapi *x, const struct mt_gwapi_grant *g, const char *name)
+{
+	return mt_budget_has(&x->budget, g->n_from + g->n_to * mt_gwapi_work(name));
+}
+
+uint64_t mt_gwapi_work(const char *name)
+{
+	return 1 + (name ? strlen(name) / 64 : 0);
 }
 
 /* Warns of an object that was cut. */
@@ -75,6 +85,22 @@ static bool passes_tls(const struct mt_gwapi_listener *l)
 	return is_tls(l) && l->tls && l->tls->mode.set && l->tls->mode.v == MT_GWAPI_PASSTHROUGH;
 }
 
+static bool grants(const struct mt_gwapi_grant *grant, const struct mt_meta *g,
+	const struct mt_gwapi_ref *secret)
+{
+	bool from = false, to = false;
+
+	for (uint32_t k = 0; k < grant->n_from; k++)
+		from |= mt_gwapi_is(&grant->from[k].group, MT_GWAPI_GROUP) &&
+			mt_gwapi_is(&grant->from[k].kind, "Gateway") &&
+			mt_gwapi_is(&grant->from[k].ns, g->ns);
+	for (uint32_t k = 0; k < grant->n_to; k++)
+		to |= (!grant->to[k].group.s || !*grant->to[k].group.s) &&
+		      mt_gwapi_is(&grant->to[k].kind, "Secret") &&
+		      (!grant->to[k].name.s || mt_gwapi_is(&grant->to[k].name, secret->name.s));
+	return from && to;
+}
+
 /*
  * True if the Gateway may use the Secret: it is in the Gateway's namespace, or a ReferenceGrant in
  * the Secret's namespace permits it.
@@ -87,18 +113,12 @@ static bool may_use(struct mt_gwapi *x, const struct mt_meta *g, const struct mt
 		return false;
 	for (uint32_t i = 0; !granted && i < x->m->gwapi_grants.n; i++) {
 		const struct mt_gwapi_grant *grant = x->m->gwapi_grants.v[i];
-		bool from = false, to = false;
 
-		for (uint32_t k = 0; k < grant->n_from; k++)
-			from |= mt_gwapi_is(&grant->from[k].group, MT_GWAPI_GROUP) &&
-				mt_gwapi_is(&grant->from[k].kind, "Gateway") &&
-				mt_gwapi_is(&grant->from[k].ns, g->ns);
-		for (uint32_t k = 0; k < grant->n_to; k++)
-			to |= (!grant->to[k].group.s || !*grant->to[k].group.s) &&
-			      mt_gwapi_is(&grant->to[k].kind, "Secret") &&
-			      (!grant->to[k].name.s ||
-				      mt_gwapi_is(&grant->to[k].name, secret->name.s));
-		granted = strcmp(grant->meta.ns, secret->ns.s) == 0 && from && to;
+		if (strcmp(grant->meta.ns, secret->ns.s) != 0)
+			continue;
+		if (!mt_gwapi_may_read(x, grant, secret->name.s))
+			return false;
+		granted = grants(grant, g, secret);
 		x->asked[i] |= granted;
 	}
 	return granted;
@@ -246,6 +266,9 @@ static void translate_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway 
 		const char *why = unserved(x, g, l);
 		char path[48];
 
+		/* Its Secret may not have been looked for everywhere. */
+		if (x->budget.full)
+			return;
 		snprintf(path, sizeof(path), "spec.listeners[%u].protocol", i);
 		if (why)
 			mt_gwapi_tell(x, MT_DIAG_WARNING, &g->meta, l->protocol.line, path, why);
@@ -270,8 +293,11 @@ static bool has_labels(struct mt_gwapi *x, const char *ns, const struct mt_gwapi
 		for (uint32_t k = 0; !value && k < x->m->namespaces.n; k++) {
 			const struct mt_kube_namespace *n = x->m->namespaces.v[k];
 
-			if (strcmp(n->meta.name, ns) == 0)
-				value = mt_labels_get(&n->meta.labels, kv->key);
+			if (strcmp(n->meta.name, ns) != 0)
+				continue;
+			if (!mt_budget_has(&x->budget, n->meta.labels.n_kv / CHEAP))
+				return false;
+			value = mt_labels_get(&n->meta.labels, kv->key);
 		}
 		if (!value || strcmp(value, kv->value) != 0)
 			return false;

@@ -25,14 +25,21 @@ static bool grants(const struct mt_gwapi_grant *g, const struct mt_meta *route, 
 	return from && to;
 }
 
+/* Also false if the route may cost no more; then it is cut. */
 static bool is_granted(struct mt_gwapi *x, const char *ns, const char *name, const char *host)
 {
 	bool granted = strcmp(ns, x->route->meta.ns) == 0;
 
+	if (!mt_gwapi_may_ask(x))
+		return false;
 	for (uint32_t i = 0; i < x->m->gwapi_grants.n; i++) {
 		const struct mt_gwapi_grant *g = x->m->gwapi_grants.v[i];
 
-		if (strcmp(g->meta.ns, ns) != 0 || !grants(g, &x->route->meta, name))
+		if (strcmp(g->meta.ns, ns) != 0)
+			continue;
+		if (!mt_gwapi_may_read(x, g, name))
+			return false;
+		if (!grants(g, &x->route->meta, name))
 			continue;
 		granted = x->asked[i] = true;
 		mt_diag_host(&x->t->translated, &g->meta, host);
@@ -63,7 +70,7 @@ static void add_backend(struct mt_gwapi *x, const struct mt_gwapi_ref *r, uint32
 	if (d->dest.refused)
 		mt_gwapi_tell(x, MT_DIAG_WARNING, &x->route->meta, r->origin.line, path,
 			"neither a Service nor a host: what gets there fails");
-	else if (!host && !is_granted(x, ns, r->name.s, d->dest.host.s)) {
+	else if (!host && !is_granted(x, ns, r->name.s, d->dest.host.s) && !x->budget.full) {
 		d->dest.refused = true;
 		mt_gwapi_tell(x, MT_DIAG_WARNING, &x->route->meta, r->origin.line, path,
 			mt_region_printf(&x->m->region,
@@ -102,9 +109,11 @@ static bool make_rule(struct mt_gwapi *x)
 	x->rule->name = from->name;
 	/* A part of the backends would get all connections. */
 	for (uint32_t i = 0; i < from->n_backends; i++) {
-		if (!mt_gwapi_may_ask(x) || !mt_budget_has(&x->budget, 1))
+		if (!mt_budget_has(&x->budget, 1))
 			return false;
 		add_backend(x, &from->backends[i], i);
+		if (x->budget.full)
+			return false;
 	}
 	check_shares(x);
 	if (x->route->n_rules > 1)
@@ -228,12 +237,6 @@ static const char *both(const char *listener, const char *route)
 	return strcmp(route, "*") == 0 || mt_host_covers(route, listener) ? listener : NULL;
 }
 
-/* Work to compare a name, which aliases may repeat. */
-static uint64_t work_of(const char *name)
-{
-	return 1 + (name ? strlen(name) / 64 : 0);
-}
-
 /*
  * Adds a match of the server names that both the route and the listener (`own`) accept. Returns
  * false if there is no such name.
@@ -248,7 +251,7 @@ static bool match_names(struct mt_gwapi *x, const struct mt_text *own, const cha
 	for (uint32_t i = 0; i < MT_MAX(x->route->n_hostnames, 1u); i++) {
 		const char *name;
 
-		if (!mt_budget_has(&x->budget, work_of(own->s) + work_of(of[i].s)))
+		if (!mt_budget_has(&x->budget, mt_gwapi_work(own->s) + mt_gwapi_work(of[i].s)))
 			return false;
 		name = both(own->s ? own->s : "*", of[i].s);
 		t = name ? mt_region_push(&x->m->region, (void **)&m.sni, &m.n_sni, sizeof(*t))

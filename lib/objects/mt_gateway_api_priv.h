@@ -54,9 +54,17 @@ bool mt_gwapi_is_parent(
 /* gateway_api.c: true if the listener admits the current route. */
 bool mt_gwapi_admits(struct mt_gwapi *x, const struct mt_gwapi_bound *b);
 /*
- * gateway_api.c: charges the search for ReferenceGrants. False: the object may cost no more.
+ * gateway_api.c: charges the search for ReferenceGrants of a namespace. False: the object may cost
+ * no more.
  */
 bool mt_gwapi_may_ask(struct mt_gwapi *x);
+/*
+ * gateway_api.c: charges the comparison of a ReferenceGrant's lists with a reference to `name`.
+ * False: the object may cost no more.
+ */
+bool mt_gwapi_may_read(struct mt_gwapi *x, const struct mt_gwapi_grant *g, const char *name);
+/* gateway_api.c: work to compare a name, which aliases may repeat. NULL: none. */
+uint64_t mt_gwapi_work(const char *name);
 /* gateway_api.c: true if the Service is here. */
 bool mt_gwapi_has_service(const struct mt_gwapi *x, const char *ns, const char *name);
 

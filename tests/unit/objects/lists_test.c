@@ -163,10 +163,72 @@ static void ports_of_matches_times_hosts(void)
 	scene_end(&sc);
 }
 
+#define GWAPI(version, kind, name, ns)                                                             \
+	"---\napiVersion: gateway.networking.k8s.io/" version "\nkind: " kind                      \
+	"\nmetadata: {name: " name ", namespace: " ns "}\nspec:\n"
+#define KUBE_SERVICE(name, ns, ip)                                                                 \
+	"---\napiVersion: v1\nkind: Service\nmetadata: {name: " name ", namespace: " ns            \
+	"}\nspec: {clusterIP: " ip ", ports: [{name: tcp, port: 80}]}\n"
+
+/* Writes a route of namespace x with 50 backends of namespace y, and a grant with long lists. */
+static void put_grant(FILE *f, const char *ns, int n)
+{
+	fputs(KUBE_SERVICE("s", "x", "10.9.0.1") KUBE_SERVICE("u", "y", "10.9.0.2")
+			GWAPI("v1alpha2", "TCPRoute", "r",
+				"x") "  parentRefs: [{kind: Service, group: '', name: s}]\n"
+				     "  rules:\n  - backendRefs:\n",
+		f);
+	for (int i = 0; i < 50; i++)
+		fputs("    - {name: u, namespace: y, port: 80}\n", f);
+	fprintf(f, GWAPI("v1beta1", "ReferenceGrant", "g", "%s") "  from:\n", ns);
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"  - {group: gateway.networking.k8s.io, kind: TCPRoute, namespace: n%d}\n",
+			i);
+	fputs("  - {group: gateway.networking.k8s.io, kind: TCPRoute, namespace: x}\n"
+	      "  to: [{group: '', kind: Service}]\n",
+		f);
+}
+
+static void load_grant(struct scene *sc, const char *ns, int n)
+{
+	const uint64_t most = mt_objects_work;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_grant(f, ns, n);
+	mt_objects_work = 10000;
+	scene_load_text(sc, f, &text);
+	mt_objects_work = most;
+}
+
+/* Backends times lists of ReferenceGrants: a namespace has a share, for grants that may apply. */
+static void backends_times_grants(void)
+{
+	static const char cut[] = "not all of its parents are served by it";
+	struct scene sc;
+
+	load_grant(&sc, "y", 10);
+	IS_STATUS(&sc, "ReferenceGrant", "g", "in-force");
+	CU_ASSERT_FALSE(scene_has(&sc, "warning", cut));
+	CU_ASSERT_FALSE(scene_has(&sc, "warning", "no ReferenceGrant of namespace y"));
+	scene_end(&sc);
+	load_grant(&sc, "y", 1000);
+	CU_ASSERT(scene_has(&sc, "warning", cut));
+	CU_ASSERT_FALSE(scene_has(&sc, "warning", "no ReferenceGrant of namespace y"));
+	scene_end(&sc);
+	load_grant(&sc, "z", 1000);
+	CU_ASSERT_FALSE(scene_has(&sc, "warning", cut));
+	CU_ASSERT(scene_has(&sc, "warning", "no ReferenceGrant of namespace y"));
+	scene_end(&sc);
+}
+
 const struct mt_test lists_tests[] = {
 	{"services_times_workloads_times_ports", services_times_workloads_times_ports},
 	{"ports_have_shares", ports_have_shares},
 	{"names_times_services", names_times_services},
 	{"ports_of_matches_times_hosts", ports_of_matches_times_hosts},
+	{"backends_times_grants", backends_times_grants},
 	{0},
 };
