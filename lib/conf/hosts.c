@@ -349,13 +349,32 @@ static void check_address(struct mt_build *b, const struct mt_meta *meta,
 			"not used: \"%.128s\" is not an address", w->address_text.s);
 }
 
-static bool has_port(const struct mt_service_entry *se, const char *name)
+/* Names of a service's ports, as many endpoints may have many. Zero-filled is valid. */
+struct port_names {
+	const struct mt_service_entry *of; /* NULL: none yet */
+	struct mt_strmap map;
+};
+
+static void index_ports(struct mt_build *b, struct port_names *x, const struct mt_service_entry *se)
 {
+	mt_strmap_fini(&x->map);
+	x->of = se;
 	for (uint32_t k = 0; k < se->n_ports; k++)
-		if (strcmp(se->ports[k].name.s, name) == 0)
-			return true;
-	return false;
+		if (mt_strmap_put(&x->map, se->ports[k].name.s, b, NULL))
+			b->tmp.failed = true;
 }
+
+/* Call it for one service after the other, because it keeps the names of one. */
+static bool has_port(struct mt_build *b, struct port_names *x, const struct mt_service_entry *se,
+	const char *name)
+{
+	if (x->of != se)
+		index_ports(b, x, se);
+	return mt_strmap_get(&x->map, name) != NULL;
+}
+
+/* Most names of ports that are compared with mistyped ones. */
+#define SUGGESTED_MOST (1u << 18)
 
 /* Which name was meant: the most similar one, or the only one. */
 static const char *port_remedy(
@@ -363,23 +382,27 @@ static const char *port_remedy(
 {
 	struct mt_suggest near = {.word = name};
 
-	for (uint32_t k = 0; k < se->n_ports; k++)
+	for (uint32_t k = 0; k < se->n_ports && b->n_ports_looked < SUGGESTED_MOST; k++) {
+		b->n_ports_looked++;
 		mt_suggest_offer(&near, se->ports[k].name.s);
-	if (!near.best && se->n_ports == 1)
+	}
+	if (!near.best && se->n_ports == 1 && b->n_ports_looked < SUGGESTED_MOST)
 		near.best = se->ports[0].name.s;
 	return near.best ? mt_region_printf(&b->tmp, "did you mean %.64s?", near.best)
 			 : "write a name of the ServiceEntry's ports";
 }
 
 /* A port's name that the service does not have would be left out in silence. */
-static void check_ports(struct mt_build *b, const struct mt_service_entry *se,
-	const struct mt_workload *w, uint32_t j)
+static void check_ports(
+	struct mt_build *b, struct port_names *names, const struct mt_service_entry *se, uint32_t j)
 {
+	const struct mt_workload *w = &se->endpoints[j];
+
 	for (uint32_t i = 0; i < w->ports.n_kv && !w->own_ports; i++) {
 		const struct mt_kv *kv = &w->ports.kv[i];
 		char path[MT_CONF_PATH], field[128];
 
-		if (has_port(se, kv->key))
+		if (has_port(b, names, se, kv->key))
 			continue;
 		snprintf(field, sizeof(field), "ports.%.96s", kv->key);
 		mt_b_error(b, &se->meta, kv->origin.line, mt_b_endpoint_path(j, field, path),
@@ -403,6 +426,7 @@ struct seen_ports {
 	struct mt_idmap by_place; /* struct seen_port, by address of the struct mt_kv */
 	struct seen_port **list;
 	uint32_t n;
+	struct port_names names;
 };
 
 /* Its own document's, or that of the service which has it inline. */
@@ -443,7 +467,7 @@ static void see_ports(struct mt_build *b, const struct mt_service_entry *se,
 		if (!p)
 			return;
 		if (!p->known)
-			*p = (struct seen_port){se, w, kv, has_port(se, kv->key)};
+			*p = (struct seen_port){se, w, kv, has_port(b, &seen->names, se, kv->key)};
 	}
 }
 
@@ -495,18 +519,22 @@ static void warn_ports(struct gathering *g)
 	for (uint32_t i = 0; i < seen.n; i++)
 		warn_port(g, seen.list[i]);
 	mt_idmap_fini(&seen.by_place);
+	mt_strmap_fini(&seen.names.map);
 }
 
 static void check_endpoints(struct mt_build *b)
 {
+	struct port_names names = {0};
+
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_service_entry *se = b->host_list[i].se;
 
 		for (uint32_t j = 0; j < se->n_endpoints; j++) {
 			check_address(b, &se->meta, &se->endpoints[j], j, by_names(se));
-			check_ports(b, se, &se->endpoints[j], j);
+			check_ports(b, &names, se, j);
 		}
 	}
+	mt_strmap_fini(&names.map);
 }
 
 /* True if a service by names selects it, or may do so, because not all of them were compared. */

@@ -284,6 +284,7 @@ struct mt_build {
 	uint32_t n_near; /* hosts that were compared with all that there are */
 	/* the same of namespaces, services without endpoints, and selectors (unmatched.c) */
 	uint32_t n_namespaces_looked, n_empty_looked, n_selectors_looked;
+	uint32_t n_ports_looked; /* names of ports that were compared with mistyped ones */
 	uint64_t now;
 	struct mt_region tmp; /* dies with the build */
 	struct mt_snap *snap;

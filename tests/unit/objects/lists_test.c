@@ -224,11 +224,47 @@ static void backends_times_grants(void)
 	scene_end(&sc);
 }
 
+/* Writes a service with `ports` ports, and `n` endpoints with as many ports of other names. */
+static void put_mistyped(FILE *f, int n, int ports)
+{
+	fprintf(f, "---\n" ISTIO("ServiceEntry", "s", "x") "  hosts: [s.x]\n  resolution: STATIC\n"
+							   "  ports:\n");
+	for (int k = 0; k < ports; k++)
+		fprintf(f, "  - {number: %d, name: tcp-%d}\n", k + 1, k);
+	fputs("  endpoints:\n", f);
+	for (int i = 0; i < n; i++) {
+		fprintf(f, "  - address: 10.8.0.%d\n    ports: {tcp-0: 1", i);
+		for (int k = 0; k < ports; k++)
+			fprintf(f, ", tcq-%d: 1", k);
+		fputs("}\n", f);
+	}
+}
+
+/* Ports of endpoints times ports of their service take the time of their sum. */
+static void ports_times_ports(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	double from = cpu_seconds();
+
+	put_mistyped(f, 100, 800);
+	scene_load_text(&sc, f, &text);
+	CU_ASSERT(cpu_seconds() - from < 3);
+	IS_STATUS(&sc, "ServiceEntry", "s", "refused");
+	CU_ASSERT(scene_has(&sc, "spec.endpoints[0].ports.tcq-0",
+		"the service has no port \"tcq-0\" (did you mean tcp-0?)"));
+	CU_ASSERT_FALSE(scene_has(&sc, "spec.endpoints[0].ports.tcp-0", "has no port"));
+	scene_end(&sc);
+}
+
 const struct mt_test lists_tests[] = {
 	{"services_times_workloads_times_ports", services_times_workloads_times_ports},
 	{"ports_have_shares", ports_have_shares},
 	{"names_times_services", names_times_services},
 	{"ports_of_matches_times_hosts", ports_of_matches_times_hosts},
 	{"backends_times_grants", backends_times_grants},
+	{"ports_times_ports", ports_times_ports},
 	{0},
 };
