@@ -156,14 +156,14 @@ static struct served *find_served(struct served *s, const struct mt_addr *a)
 
 static const struct mt_host *who_serves(const struct instances *in, const struct mt_addr *a)
 {
-	const struct served *s = find_served(mt_idmap_get(&in->served, mt_hash_addr(a)), a);
+	const struct served *s = find_served(mt_idmap_get(&in->served, mt_id_of_addr(a)), a);
 
 	return s ? s->host : NULL;
 }
 
 static void add_served(struct instances *in, const struct mt_addr *a, const struct mt_host *h)
 {
-	uint64_t id = mt_hash_addr(a);
+	uint64_t id = mt_id_of_addr(a);
 	struct served *first = mt_idmap_get(&in->served, id), *s;
 
 	if (find_served(first, a))

@@ -181,7 +181,7 @@ void mt_b_note_written(struct mt_build *b, struct mt_host *h, const struct mt_ad
 
 	if (n)
 		set_bit(b->vips_written, n);
-	if (mt_idmap_put(&b->explicit_addrs, mt_hash_addr(a), h))
+	if (mt_idmap_put(&b->explicit_addrs, mt_id_of_addr(a), h))
 		b->tmp.failed = true;
 }
 

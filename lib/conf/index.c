@@ -8,7 +8,7 @@
 /* An object of this kind, namespace and name. */
 struct named {
 	const struct mt_meta *meta;
-	struct named *next; /* another name of the same hash */
+	struct named *next; /* another one of the same id */
 };
 
 static bool same_name(const struct mt_meta *a, const struct mt_meta *b)
@@ -21,8 +21,7 @@ static bool same_name(const struct mt_meta *a, const struct mt_meta *b)
 static const struct mt_meta *take_name(
 	struct mt_build *b, struct mt_idmap *names, const struct mt_meta *meta)
 {
-	uint64_t h = mt_hash_text(meta->name, mt_hash_text(meta->ns, mt_hash_text(meta->kind, 0)));
-	uint64_t id = h ? h : 1; /* no map has an id 0 */
+	uint64_t id = mt_id_of_name(meta);
 	struct named *first = mt_idmap_get(names, id), *n;
 
 	for (n = first; n; n = n->next)

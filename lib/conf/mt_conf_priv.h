@@ -6,6 +6,7 @@
 #include "mt_heap.h"
 #include "mt_idmap.h"
 #include "mt_jwks_store.h"
+#include "mt_secret_hash.h"
 
 #include <string.h>
 
@@ -755,10 +756,21 @@ static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)
 	return mt_hash_words(&v, sizeof(v), h);
 }
 
-/* For maps by number (mt_idmap.h): never 0. */
-static inline uint64_t mt_hash_addr(const struct mt_addr *a)
+/*
+ * Ids for maps by number (mt_idmap.h) of what authors of documents choose: never 0, and keyed, so
+ * that no author can write many that are the same.
+ */
+static inline uint64_t mt_id_of_addr(const struct mt_addr *a)
 {
-	uint64_t h = mt_hash_u64(a->q[1], mt_hash_u64(a->q[0], 0));
+	uint64_t h = mt_secret_hash(a->q, sizeof(a->q), 0);
+
+	return h ? h : 1;
+}
+
+/* Namespace and name; objects of different kinds may have the same id. */
+static inline uint64_t mt_id_of_name(const struct mt_meta *meta)
+{
+	uint64_t h = mt_secret_hash_text(meta->name, mt_secret_hash_text(meta->ns, 0));
 
 	return h ? h : 1;
 }

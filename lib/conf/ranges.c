@@ -88,15 +88,15 @@ static void index_instances(struct mt_build *b, struct mt_idmap *to)
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		for (uint32_t k = 0; k < b->host_list[i].n_workloads; k++)
 			if (mt_idmap_put(
-				    to, mt_hash_addr(&b->host_list[i].workloads[k]->address), b))
+				    to, mt_id_of_addr(&b->host_list[i].workloads[k]->address), b))
 				b->tmp.failed = true;
 }
 
 static bool is_free(struct mt_build *b, const struct mt_range *r, const struct mt_idmap *instances,
 	const struct mt_addr *a)
 {
-	return !mt_idmap_get(instances, mt_hash_addr(a)) && !mt_b_not_servable(b, a) &&
-	       !mt_idmap_get(&b->explicit_addrs, mt_hash_addr(a)) && !mt_b_is_held(b, r->host, a);
+	return !mt_idmap_get(instances, mt_id_of_addr(a)) && !mt_b_not_servable(b, a) &&
+	       !mt_idmap_get(&b->explicit_addrs, mt_id_of_addr(a)) && !mt_b_is_held(b, r->host, a);
 }
 
 static void take(struct mt_build *b, struct mt_range *r, const struct mt_idmap *instances)

@@ -276,8 +276,62 @@ static void from_any_to_any(void)
 	mt_conf_destroy(c);
 }
 
+/* The constants of mt_hash_words(), which adds a word by the halves of a product. */
+#define HASH_K 0x9e3779b97f4a7c15ull
+#define HASH_M 0xe7037ed1a0b428dbull
+
+/* The word after `first` (0: none) that makes this product 0, so that all before it is lost. */
+static uint64_t canceller(uint64_t seed, uint64_t len, uint64_t first)
+{
+	uint64_t h = seed ^ len * HASH_K;
+	unsigned __int128 r = (unsigned __int128)(h ^ first ^ HASH_K) * HASH_M;
+
+	return (first ? (uint64_t)r ^ (uint64_t)(r >> 64) : h) ^ HASH_K;
+}
+
+/* Addresses that an author makes for one quick hash have different ids. */
+static void ids_of_addresses(void)
+{
+	struct mt_addr a[2];
+
+	for (uint64_t i = 0; i < 2; i++) {
+		a[i].q[0] = 0xb80d0120 + (i << 32);
+		a[i].q[1] = canceller(mt_hash_u64(a[i].q[0], 0), 8, 0);
+	}
+	CU_ASSERT_EQUAL(mt_hash_u64(a[0].q[1], mt_hash_u64(a[0].q[0], 0)),
+		mt_hash_u64(a[1].q[1], mt_hash_u64(a[1].q[0], 0)));
+	CU_ASSERT_EQUAL(mt_id_of_addr(&a[0]), mt_id_of_addr(&a[0]));
+	CU_ASSERT_NOT_EQUAL(mt_id_of_addr(&a[0]), mt_id_of_addr(&a[1]));
+}
+
+/* The same of names, two of which are made. */
+static void ids_of_names(void)
+{
+	uint64_t of = mt_hash_text("x", mt_hash_text("Gateway", 0)), words[2];
+	char names[2][sizeof(words) + 1];
+	struct mt_meta metas[2];
+	uint32_t n = 0;
+
+	for (words[0] = 0x6161616161616161ull; n < 2; words[0]++) {
+		words[1] = canceller(of, sizeof(names[n]), words[0]);
+		memcpy(names[n], words, sizeof(words));
+		names[n][sizeof(words)] = '\0';
+		metas[n] = (struct mt_meta){.kind = "Gateway", .ns = "x", .name = names[n]};
+		n += strlen(names[n]) == sizeof(words);
+	}
+	CU_ASSERT_EQUAL(mt_hash_text(names[0], of), mt_hash_text(names[1], of));
+	CU_ASSERT_EQUAL(mt_id_of_name(&metas[0]), mt_id_of_name(&metas[0]));
+	CU_ASSERT_NOT_EQUAL(mt_id_of_name(&metas[0]), mt_id_of_name(&metas[1]));
+	metas[0].name = metas[1].name;
+	CU_ASSERT_EQUAL(mt_id_of_name(&metas[0]), mt_id_of_name(&metas[1]));
+	metas[0].ns = "y";
+	CU_ASSERT_NOT_EQUAL(mt_id_of_name(&metas[0]), mt_id_of_name(&metas[1]));
+}
+
 const struct mt_test publish_tests[] = {
 	{"changes", changes},
+	{"ids_of_addresses", ids_of_addresses},
+	{"ids_of_names", ids_of_names},
 	{"from any to any", from_any_to_any},
 	{"route numbers", route_numbers},
 	{"held_snapshots_live", held_snapshots_live},
