@@ -83,32 +83,64 @@ void mt_b_tell_sources(struct mt_build *b, const struct mt_virtual_service *vs)
 
 /* ---- calls without a route ------------------------------------------------------ */
 
-/* All calls of a service that others share an address with have its name. */
-static bool is_own_name(const struct mt_cond *c, const char *host)
-{
-	return c->op == MT_COND_EXACT && c->value.s && strcasecmp(c->value.s, host) == 0;
-}
+/* Calls that a list of rules leaves without a route for certain, by one look at its matches. */
+struct unrouted {
+	const struct mt_rule_list *list;
+	bool found;		/* the others are set */
+	bool none;		/* some rule may take every call */
+	struct mt_strmap named; /* by lower-case host: all of its calls are taken by its name */
+};
 
-/* True if the match leaves out calls of the host for certain: it requires one value of a key. */
-static bool selects(const struct mt_rule_match *m, const char *host)
+/*
+ * The only value that calls of a match must have, be it of several keys. NULL: it requires none, or
+ * (*selects) values that differ.
+ */
+static const char *only_value(const struct mt_rule_match *m, bool *selects)
 {
-	for (uint32_t i = 0; i < m->n_conds; i++)
-		if (m->conds[i].op == MT_COND_EXACT && !m->conds[i].invert &&
-			!is_own_name(&m->conds[i], host))
-			return true;
-	return false;
-}
+	const char *value = NULL;
 
-static bool leaves_some(const struct mt_rule_list *l, const char *host)
-{
-	for (uint32_t i = 0; i < l->n_rules; i++) {
-		if (!l->rules[i].n_matches)
-			return false;
-		for (uint32_t j = 0; j < l->rules[i].n_matches; j++)
-			if (!selects(&l->rules[i].matches[j], host))
-				return false;
+	*selects = false;
+	for (uint32_t i = 0; i < m->n_conds; i++) {
+		const struct mt_cond *c = &m->conds[i];
+
+		if (c->op != MT_COND_EXACT || c->invert)
+			continue;
+		if (!c->value.s || (*selects && strcasecmp(c->value.s, value) != 0)) {
+			*selects = true;
+			return NULL;
+		}
+		value = c->value.s;
+		*selects = true;
 	}
-	return l->n_rules > 0;
+	return value;
+}
+
+static void find_unrouted(struct mt_build *b, struct unrouted *x)
+{
+	const struct mt_rule_list *l = x->list;
+
+	x->found = true;
+	x->none = !l->n_rules;
+	for (uint32_t i = 0; i < l->n_rules && !x->none; i++) {
+		x->none = !l->rules[i].n_matches;
+		for (uint32_t j = 0; j < l->rules[i].n_matches && !x->none; j++) {
+			bool selects;
+			const char *value = only_value(&l->rules[i].matches[j], &selects);
+			char *host = value ? mt_b_lower(b, value) : NULL;
+
+			x->none = !selects;
+			if (host && mt_strmap_put(&x->named, host, b, NULL))
+				b->tmp.failed = true;
+		}
+	}
+}
+
+/* A match for a service's own name takes all of its calls, where others share its address. */
+static bool leaves_some(struct mt_build *b, struct unrouted *x, const char *host)
+{
+	if (!x->found)
+		find_unrouted(b, x);
+	return !x->none && !mt_strmap_get(&x->named, host);
 }
 
 static bool has_messages(const struct mt_host *h)
@@ -119,16 +151,16 @@ static bool has_messages(const struct mt_host *h)
 	return false;
 }
 
-static void tell_unrouted(struct mt_build *b, const struct mt_meta *meta,
-	const struct mt_rule_list *l, const struct mt_text *host)
+static void tell_unrouted(struct mt_build *b, const struct mt_meta *meta, struct unrouted *x,
+	const struct mt_text *host)
 {
 	const struct mt_host *h = mt_b_host(b, host->s, meta->ns);
 	char path[96];
 
-	if (!has_messages(h) || !leaves_some(l, h->se->hosts[0].s))
+	if (!has_messages(h) || !leaves_some(b, x, h->se->hosts[0].s))
 		return;
-	snprintf(path, sizeof(path), "spec.%.64s", l->name);
-	mt_b_warn(b, meta, l->origin.line, path, "end the list with a rule without a match",
+	snprintf(path, sizeof(path), "spec.%.64s", x->list->name);
+	mt_b_warn(b, meta, x->list->origin.line, path, "end the list with a rule without a match",
 		"calls of %.128s that no match takes have no route, and fail", host->s);
 }
 
@@ -145,17 +177,21 @@ void mt_b_tell_unrouted(struct mt_build *b, const struct mt_virtual_service *vs)
 	if (!is_for_services(vs))
 		return;
 	for (uint32_t i = 0; i < vs->n_lists; i++) {
-		const struct mt_rule_list *l = &vs->lists[i];
+		struct unrouted x = {.list = &vs->lists[i]};
 
-		if (strcmp(l->name, "tcp") == 0 || strcmp(l->name, "tls") == 0)
+		if (strcmp(x.list->name, "tcp") == 0 || strcmp(x.list->name, "tls") == 0)
 			continue;
 		for (uint32_t k = 0; k < vs->n_hosts; k++)
-			tell_unrouted(b, &vs->meta, l, &vs->hosts[k]);
+			tell_unrouted(b, &vs->meta, &x, &vs->hosts[k]);
+		mt_strmap_fini(&x.named);
 	}
 }
 
 void mt_b_tell_unrouted_of_router(struct mt_build *b, const struct mt_meta_router *mr)
 {
+	struct unrouted x = {.list = &mr->routes};
+
 	if (mr->n_hosts)
-		tell_unrouted(b, &mr->meta, &mr->routes, &mr->hosts[0]);
+		tell_unrouted(b, &mr->meta, &x, &mr->hosts[0]);
+	mt_strmap_fini(&x.named);
 }

@@ -224,6 +224,38 @@ static void backends_times_grants(void)
 	scene_end(&sc);
 }
 
+/* Matches by a value times hosts of a VirtualService, too. */
+static void values_of_matches_times_hosts(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	double from;
+
+	fprintf(f, ISTIO("ServiceEntry", "s", "x") "  resolution: STATIC\n"
+						   "  location: MESH_INTERNAL\n"
+						   "  ports: [{number: 80, name: "
+						   "tcp-metaprotocol-dubbo}]\n"
+						   "  endpoints: [{address: 198.51.100.1}]\n"
+						   "  hosts:\n");
+	for (int i = 0; i < 16000; i++)
+		fprintf(f, "  - h%d.x\n", i);
+	fprintf(f, "---\n" ISTIO("VirtualService", "v", "x") "  hosts:\n");
+	for (int i = 0; i < 16000; i++)
+		fprintf(f, "  - h%d.x\n", i);
+	fprintf(f, "  dubbo:\n  - match:\n");
+	for (int i = 0; i < 16000; i++)
+		fprintf(f, "    - {headers: {method: {exact: m%d}}}\n", i);
+	fprintf(f, "    route: [{destination: {host: h0.x}}]\n");
+	scene_load_text(&sc, f, &text);
+	from = cpu_seconds();
+	scene_compile(&sc);
+	CU_ASSERT(cpu_seconds() - from < 2);
+	CU_ASSERT(scene_has(&sc, "spec.dubbo", "calls of h0.x that no match takes have no route"));
+	scene_end(&sc);
+}
+
 /* Writes a service with `ports` ports, and `n` endpoints with as many ports of other names. */
 static void put_mistyped(FILE *f, int n, int ports)
 {
@@ -265,6 +297,7 @@ const struct mt_test lists_tests[] = {
 	{"names_times_services", names_times_services},
 	{"ports_of_matches_times_hosts", ports_of_matches_times_hosts},
 	{"backends_times_grants", backends_times_grants},
+	{"values_of_matches_times_hosts", values_of_matches_times_hosts},
 	{"ports_times_ports", ports_times_ports},
 	{0},
 };
