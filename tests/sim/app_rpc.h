@@ -46,6 +46,7 @@ enum rpc_end {
 
 struct rpc_call {
 	bool used;
+	bool cut;	     /* its server reset the connection inside its reply */
 	enum wire_kind kind; /* WIRE_CALL, WIRE_ONEWAY, WIRE_HEARTBEAT */
 	char route;
 	uint8_t ask;
@@ -214,10 +215,11 @@ struct rpc_set {
 	bool (*replayed)(void *arg);
 	void *replayed_arg;
 	/*
-	 * Replies that the proxy had to cut off, since the network took their server away: as many connections may be
-	 * lost with calls out on them. NULL: none.
+	 * Replies that the proxy cut off after it had forwarded a part, because the network or a reset
+	 * took their server away. As many connections may be lost with calls out on them; `by_server`:
+	 * this one has a call inside whose reply a server reset its connection. NULL: none.
 	 */
-	uint64_t (*cut_off)(void *arg);
+	uint64_t (*cut_off)(void *arg, bool by_server);
 	void *cut_off_arg;
 	uint64_t lost_cut_off;
 	/* Heartbeats of servers that the proxy has left unanswered; as many may lack their answer. NULL: none. */

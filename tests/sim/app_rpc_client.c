@@ -306,9 +306,12 @@ static void on_eof(struct sim_sock *k)
 	}
 }
 
-static bool may_be_cut_off(struct rpc_set *set)
+static bool may_be_cut_off(const struct rpc_client *c)
 {
-	return set->cut_off && ++set->lost_cut_off <= set->cut_off(set->cut_off_arg);
+	struct rpc_set *set = c->set;
+
+	return set->cut_off &&
+	       ++set->lost_cut_off <= set->cut_off(set->cut_off_arg, rpc_has_cut(c));
 }
 
 static void on_closed(struct sim_sock *k, enum sim_end how)
@@ -320,7 +323,7 @@ static void on_closed(struct sim_sock *k, enum sim_end how)
 		sim_fail(k->sim, "client %u: the proxy ends the connection", c->no);
 	if (c->may_lose_unread)
 		check_unread(c, k);
-	else if (c->n_out && !c->may_lose && !may_be_cut_off(c->set))
+	else if (c->n_out && !c->may_lose && !may_be_cut_off(c))
 		sim_fail(k->sim, "client %u lost its connection with %u calls outstanding", c->no,
 			c->n_out);
 	again(c);

@@ -14,3 +14,11 @@ void rpc_check_late(struct rpc_client *c, const struct rpc_call *call);
 void rpc_end_call(struct rpc_client *c, uint32_t no, enum rpc_end how);
 /* A whole message has come; NULL, or what is wrong with it. */
 const char *rpc_take_reply(struct rpc_client *c, const uint8_t *p, uint32_t len);
+
+/* app_rpc_cut.c */
+/* Adds the reply to the call of the token, from byte `from` of its connection, to `begun`. */
+void rpc_note_reply(struct rpc_bytes *begun, const uint8_t token[RPC_TOKEN], uint32_t from);
+/* A server resets a connection of which it wrote `written` bytes: marks calls whose reply is not whole. */
+void rpc_cut_replies(struct rpc_set *set, const struct rpc_bytes *begun, uint32_t written);
+/* True if a server reset its connection inside the reply to a call that is out. */
+bool rpc_has_cut(const struct rpc_client *c);

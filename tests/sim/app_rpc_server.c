@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "app_rpc.h"
+#include "app_rpc_priv.h"
 #include "link.h"
 
 #include <string.h>
@@ -21,6 +21,7 @@ struct rpc_conn {
 	const struct dialect *dialect; /* NULL: not known yet */
 	struct sim_sock *sock;	       /* NULL: over */
 	struct rpc_bytes in, tx;
+	struct rpc_bytes begun; /* replies: rpc_note_reply() */
 	struct pending pending[PENDING];
 	uint32_t n_pending, moved, written;
 	uint32_t top;		    /* slots from here on were never used */
@@ -43,6 +44,7 @@ static void reset(struct rpc_conn *n)
 {
 	struct sim_sock *k = n->sock;
 
+	rpc_cut_replies(n->server->set, &n->begun, n->written);
 	over(n);
 	sim_sock_abort(k);
 }
@@ -317,6 +319,7 @@ static void reply(struct rpc_conn *n, const struct pending *q)
 		m.status = WIRE_APP_ERROR;
 	if (n->server->no_ids)
 		m.id = 0;
+	rpc_note_reply(&n->begun, q->token, n->written + n->tx.len - n->tx.off);
 	n->dialect->write(n->dialect, &n->tx, &m, rpc_salt(q->token));
 	if (!n->server->again_oneway)
 		answer_again(n, q->id, q->route);
@@ -725,6 +728,7 @@ void rpc_server_free(struct rpc_server *v)
 	for (uint32_t i = 0; i < v->n_conns; i++) {
 		free(v->conns[i]->in.b);
 		free(v->conns[i]->tx.b);
+		free(v->conns[i]->begun.b);
 		free(v->conns[i]);
 	}
 }

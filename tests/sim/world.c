@@ -285,12 +285,11 @@ void world_servers(struct world *w)
  * By the network, by a server that resets inside a reply, or by a layer of which a link ends when it
  * finds no memory.
  */
-static uint64_t cut_off(void *arg)
+static uint64_t cut_off(void *arg, bool by_server)
 {
 	const struct world *w = arg;
-	const uint64_t *faults = w->sim->st.faults;
 
-	if (!w->severity && !faults[SIM_F_ALLOC_FAILED] && !faults[SIM_F_PEER_MISCHIEF])
+	if (!w->severity && !w->sim->st.faults[SIM_F_ALLOC_FAILED] && !by_server)
 		return 0;
 	return mesh_counter(&w->mesh, MT_PROXY_reply_truncated);
 }
