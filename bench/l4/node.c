@@ -120,7 +120,8 @@ static struct mt_l4_set *compiled(const struct bench_l4 *b, bool limits, struct 
 {
 	const struct mt_addr vip = mt_addr4(BENCH_VIP);
 	struct mt_l4_endpoint_conf endpoints[ENDPOINTS];
-	const struct mt_l4_network deny = {mt_addr4(rte_cpu_to_be_32(BENCH_DENIED)), 8};
+	const struct mt_l4_network deny = {
+		.addr = mt_addr4(rte_cpu_to_be_32(BENCH_DENIED)), .prefix = 8, .rule = 1};
 	struct mt_l4_service_conf service = {.id = 1,
 		.name = "bench",
 		.vips = &vip,

@@ -74,6 +74,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	mt_indexes_fini(&c->services);
 	mt_indexes_fini(&c->closers);
 	mt_indexes_fini(&c->forwards);
+	mt_indexes_fini(&c->forward_rules);
 	mt_route_indexes_fini(&c->routes);
 	mt_vips_fini(&c->vips);
 	free(c->checked);

@@ -22,6 +22,8 @@ struct mt_forward_set {
 	struct mt_l4_set *set;
 	struct mt_index **ids;
 	uint32_t n_ids;
+	struct mt_index **rules; /* numbers of counted networks of clients */
+	uint32_t n_rules;
 	struct mt_forward_past *past;
 };
 
@@ -31,10 +33,13 @@ void mt_forward_set_put(struct mt_conf *c, struct mt_forward_set *s)
 		return;
 	for (uint32_t i = 0; i < s->n_ids; i++)
 		mt_indexes_put(&c->forwards, s->ids[i]);
+	for (uint32_t i = 0; i < s->n_rules; i++)
+		mt_indexes_put(&c->forward_rules, s->rules[i]);
 	mt_l4_set_free(s->set);
 	mt_forward_past_free(s->past);
 	free(s->input);
 	free(s->ids);
+	free(s->rules);
 	free(s);
 }
 
@@ -374,27 +379,56 @@ static bool fill_endpoints(struct mt_build *b, const struct mt_host *h, const st
 	return true;
 }
 
-static const struct mt_l4_network *networks(
-	struct mt_build *b, const struct mt_node_addr *from, uint32_t *n)
+/* The number of the network's counter + 1; 0: all are in use, and the network is not counted. */
+static uint32_t rule_of(struct mt_build *b, struct mt_forward_set *set, const char *cluster,
+	const struct mt_node_addr *net, bool deny)
 {
-	struct mt_l4_network *v = mt_region_alloc(&b->tmp, sizeof(*v) * MT_MAX(*n, 1u));
+	char text[MT_ADDR_STRLEN];
+	const char *name = mt_region_printf(&b->tmp, "%s\n%s %s/%u", cluster,
+		deny ? "deny" : "allow", mt_addr_str(&net->addr, text), net->prefix);
+	struct mt_index **grown, *id;
+
+	grown = name ? realloc(set->rules, sizeof(struct mt_index *) * (set->n_rules + 1)) : NULL;
+	if (!grown)
+		return 0;
+	set->rules = grown;
+	id = mt_indexes_get(&b->conf->forward_rules, name, MT_L4_RULES_MAX);
+	if (!id)
+		return 0;
+	set->rules[set->n_rules++] = id;
+	return id->v + 1;
+}
+
+/* The lists of clients of a port, while they are copied. */
+struct listed {
+	struct mt_build *b;
+	struct mt_forward_set *set;
+	const char *cluster;
+};
+
+static const struct mt_l4_network *networks(
+	const struct listed *l, const struct mt_node_addr *from, bool deny, uint32_t *n)
+{
+	struct mt_l4_network *v = mt_region_alloc(&l->b->tmp, sizeof(*v) * MT_MAX(*n, 1u));
 
 	for (uint32_t i = 0; v && i < *n; i++)
-		v[i] = (struct mt_l4_network){from[i].addr, from[i].prefix};
+		v[i] = (struct mt_l4_network){from[i].addr, from[i].prefix,
+			rule_of(l->b, l->set, l->cluster, &from[i], deny)};
 	*n = v ? *n : 0;
 	return v;
 }
 
-static void fill_clients(struct mt_build *b, const struct mt_unit *u, struct mt_l4_service_conf *s)
+static void fill_clients(
+	const struct listed *l, const struct mt_unit *u, struct mt_l4_service_conf *s)
 {
-	const struct mt_node_forwarding *f = mt_b_forwarding_entry(b, u->se, u->port);
+	const struct mt_node_forwarding *f = mt_b_forwarding_entry(l->b, u->se, u->port);
 
 	if (!f)
 		return;
 	s->n_allow = f->n_allow;
 	s->n_deny = f->n_deny;
-	s->allow = networks(b, f->allow, &s->n_allow);
-	s->deny = networks(b, f->deny, &s->n_deny);
+	s->allow = networks(l, f->allow, false, &s->n_allow);
+	s->deny = networks(l, f->deny, true, &s->n_deny);
 }
 
 static void fill_rates(const struct mt_forwarding_rates *r, uint32_t *max)
@@ -516,7 +550,7 @@ static void add_service(struct mt_build *b, const struct mt_host *h, const struc
 		.cluster = cluster->index};
 	if (!fill_endpoints(b, h, u, cluster, c, own, s))
 		return;
-	fill_clients(b, u, s);
+	fill_clients(&(struct listed){b, set, cluster->name}, u, s);
 	fill_limits(b, u, s);
 	c->n_services++;
 }
@@ -595,7 +629,7 @@ static void put_networks(struct record *r, const struct mt_l4_network *v, uint32
 	put_u64(r, n);
 	for (uint32_t i = 0; i < n; i++) {
 		put(r, &v[i].addr, sizeof(v[i].addr));
-		put_u64(r, v[i].prefix);
+		put_u64(r, (uint64_t)v[i].rule << 8 | v[i].prefix);
 	}
 }
 

@@ -127,7 +127,8 @@ struct mt_conf {
 	struct mt_limit_registry *limits;
 	struct mt_heap clusters; /* struct mt_shared_cluster: a sync may replace all of them */
 	struct mt_indexes services, closers;
-	struct mt_indexes forwards; /* by clusters of forwarded ports */
+	struct mt_indexes forwards;	 /* by clusters of forwarded ports */
+	struct mt_indexes forward_rules; /* by networks of clients of these */
 	struct mt_route_indexes routes;
 	struct mt_vips vips;
 	struct mt_snapshot *current; /* ctl: w, workers: r */

@@ -9,6 +9,10 @@
 struct mt_l4_stats mt_ctl_forwarded(const struct mt_ctl *c, uint32_t service);
 /* Packets of clients that a limit of it refused. */
 uint64_t mt_ctl_forwarded_limited(const struct mt_ctl *c, uint32_t service, enum mt_l4_limit limit);
+/* Packets without a flow that a network of a list of clients decided; sum over workers. */
+uint64_t mt_ctl_forwarded_matched(const struct mt_ctl *c, const struct mt_l4_rule *r);
+/* The network as text; `text` has room for MT_ADDR_STRLEN + 4 bytes. */
+const char *mt_ctl_forwarded_network(const struct mt_l4_rule *r, char *text);
 /* The row of a forwarded port; NULL: it has none. */
 const struct mt_l4_row *mt_ctl_forwarded_row(
 	const struct mt_snapshot *s, const struct mt_forward *f);

@@ -23,6 +23,7 @@ void mt_l4_set_free(struct mt_l4_set *s)
 	}
 	free(s->services);
 	l4_limits_free(s->limits);
+	free(s->rules);
 	free(s->rows);
 	free(s->addrs);
 	free(s->servers);
@@ -306,6 +307,8 @@ int mt_l4_compile(const struct mt_l4_conf *c, struct mt_l4_set **set, struct mt_
 		rc = add_services(s, c, e);
 	if (!rc)
 		rc = l4_limits_make(c, &s->limits);
+	if (!rc)
+		rc = l4_rules_list(s, c);
 	for (uint32_t i = 0; !rc && i < c->n_services; i++)
 		rc = add_rows(s, &c->services[i], e);
 	if (!rc) {

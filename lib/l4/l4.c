@@ -57,10 +57,13 @@ struct mt_l4 *mt_l4_create(const struct mt_l4_worker_conf *c)
 	l->tcp = l4_reserve(tcp_size(l));
 	l->stats = calloc(MT_L4_SERVICES_MAX, sizeof(*l->stats));
 	l->owners = calloc(MT_L4_SERVICES_MAX, sizeof(*l->owners));
+	l->rules = calloc(MT_L4_RULES_MAX, sizeof(*l->rules));
+	l->rule_owners = calloc(MT_L4_RULES_MAX, sizeof(*l->rule_owners));
 	l->fragments = calloc(1, l4_fragments_size());
 	if (!l->fragments || l4_fragments_init(l) || l4_health_init(l, c) ||
 		l4_limits_init(l, c->limiter) || !l->entries || !l->tcp || !l->stats ||
-		!l->owners || mt_table_init(&l->table, 2 * c->flows, l4_hash_of, l)) {
+		!l->owners || !l->rules || !l->rule_owners ||
+		mt_table_init(&l->table, 2 * c->flows, l4_hash_of, l)) {
 		mt_l4_destroy(l);
 		return NULL;
 	}
@@ -94,6 +97,8 @@ void mt_l4_destroy(struct mt_l4 *l)
 		munmap(l->tcp, tcp_size(l));
 	free(l->stats);
 	free(l->owners);
+	free(l->rules);
+	free(l->rule_owners);
 	free(l);
 }
 
@@ -111,7 +116,7 @@ void mt_l4_service_stats(const struct mt_l4 *l, uint32_t service, struct mt_l4_s
 		to[i] += mt_count_read(&from[i]);
 }
 
-/* Lets services that have another one's id begin to count. */
+/* Lets services and networks that have another one's number begin to count. */
 static void find_owners(struct mt_l4 *l, const struct mt_l4_set *set)
 {
 	for (uint32_t i = 0; set && i < set->n_services; i++) {
@@ -125,6 +130,19 @@ static void find_owners(struct mt_l4 *l, const struct mt_l4_set *set)
 			__atomic_store_n(&counts[k], 0, __ATOMIC_RELAXED);
 		l4_limits_forget(l, s->id);
 	}
+	for (uint32_t i = 0; set && i < set->n_rules; i++) {
+		const struct mt_l4_rule *r = &set->rules[i];
+
+		if (l->rule_owners[r->network.rule - 1] == r->owner)
+			continue;
+		l->rule_owners[r->network.rule - 1] = r->owner;
+		__atomic_store_n(&l->rules[r->network.rule - 1], 0, __ATOMIC_RELAXED);
+	}
+}
+
+uint64_t mt_l4_rule_packets(const struct mt_l4 *l, uint32_t number)
+{
+	return mt_count_read(&l->rules[number]);
 }
 
 uint32_t mt_l4_flows(const struct mt_l4 *l)

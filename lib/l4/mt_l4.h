@@ -145,6 +145,11 @@ struct mt_l4_stats {
 };
 /* Adds the statistics of the service to *sum. Any thread. */
 void mt_l4_service_stats(const struct mt_l4 *l, uint32_t service, struct mt_l4_stats *sum);
+/*
+ * Packets without a flow that a network of a list decided, by its number (mt_l4_network.rule - 1):
+ * dropped by one of `deny`, let through by one of `allow`. Any thread.
+ */
+uint64_t mt_l4_rule_packets(const struct mt_l4 *l, uint32_t number);
 /* Connections in the table; any thread. */
 uint32_t mt_l4_flows(const struct mt_l4 *l);
 

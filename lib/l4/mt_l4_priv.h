@@ -203,6 +203,8 @@ struct mt_l4 {
 	uint32_t check_tokens;	    /* checks that may begin */
 	struct mt_l4_stats *stats;  /* [MT_L4_SERVICES_MAX] */
 	uint64_t *owners;	    /* mt_l4_service.owner of these */
+	uint64_t *rules;	    /* [MT_L4_RULES_MAX]: mt_l4_rule_packets() */
+	uint64_t *rule_owners;	    /* mt_l4_rule.owner of these */
 	/* Dropped packets, until the end of mt_l4_input() or mt_l4_tick(). */
 	uint32_t n_dropped;
 	struct rte_mbuf *dropped[L4_DROPPED];
@@ -387,6 +389,7 @@ uint32_t l4_row_hash(const struct mt_addr *a, uint16_t port, uint8_t proto);
 
 struct l4_ranges {
 	struct mt_addr_range *v; /* sorted, disjoint; IPv4 first */
+	uint32_t *rules;	 /* by range: mt_l4_network.rule */
 	uint32_t n4, n;
 };
 
@@ -398,6 +401,8 @@ struct mt_l4_sources {
 /* compile_sources.c: *out: the clients that may use the service; NULL: all. 0 or -ENOMEM. */
 int l4_sources_make(const struct mt_l4_service_conf *c, struct mt_l4_sources **out);
 void l4_sources_free(struct mt_l4_sources *s);
+/* Lists the networks of all services that are counted. 0 or -ENOMEM. */
+int l4_rules_list(struct mt_l4_set *s, const struct mt_l4_conf *c);
 /* Copies the clients of endpoints. 0 or -ENOMEM. */
 int l4_clients_copy(const struct mt_l4_service_conf *c, struct mt_l4_service *to);
 void l4_clients_free(struct mt_l4_service *s);
@@ -438,11 +443,14 @@ static inline bool l4_is_let_through(const struct mt_l4_endpoint *e, const struc
  * for a while after a change of endpoints that of the table before, if the service still has it.
  */
 uint32_t l4_slot_of_rest(const struct mt_l4_group *g, uint64_t hash, uint64_t now);
-bool l4_sources_search(const struct mt_l4_sources *s, const struct mt_addr *client);
-/* True if the client may use the service; s NULL: all may. */
+/* True if the client may use the service. *rule: of the network that decides; 0: none counts. */
+bool l4_sources_find(const struct mt_l4_sources *s, const struct mt_addr *client, uint32_t *rule);
+/* The same without the network; s NULL: all may. */
 static inline bool l4_sources_admit(const struct mt_l4_sources *s, const struct mt_addr *client)
 {
-	return mt_likely(!s) || l4_sources_search(s, client);
+	uint32_t rule;
+
+	return mt_likely(!s) || l4_sources_find(s, client, &rule);
 }
 
 /* flow.c */

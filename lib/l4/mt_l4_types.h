@@ -108,7 +108,15 @@ struct mt_l4_endpoint_conf {
 struct mt_l4_network {
 	struct mt_addr addr;
 	uint8_t prefix; /* 0 to 32 for IPv4, 0 to 128 for IPv6 */
+	/*
+	 * Number of its counter + 1, the same in each set while the network is in the list; 0: it
+	 * is not counted. A network inside another one of its list is counted by that one.
+	 */
+	uint32_t rule;
 };
+
+/* Numbers of counters are below this; a worker has one of each. */
+#define MT_L4_RULES_MAX 4096u
 
 struct mt_l4_service_conf {
 	uint32_t id;	  /* < MT_L4_SERVICES_MAX; the same in each set while the service exists */
@@ -268,11 +276,21 @@ struct mt_l4_service {
 	uint32_t n_clients;
 };
 
+/* A network of a list of clients that is counted. */
+struct mt_l4_rule {
+	struct mt_l4_network network;
+	uint32_t service; /* id */
+	bool deny;
+	uint64_t owner; /* differs between networks that have one number after each other; not 0 */
+};
+
 struct mt_l4_set {
 	uint64_t generation; /* differs from that of each other set of the process; not 0 */
 	struct mt_l4_service *services;
 	uint32_t n_services;
 	struct l4_limits **limits; /* by id of the service; NULL: none has any */
+	struct mt_l4_rule *rules;
+	uint32_t n_rules;
 	struct mt_l4_row *rows;
 	uint32_t n_rows;
 	struct mt_l4_addr *addrs; /* sorted by address */

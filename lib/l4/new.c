@@ -123,6 +123,18 @@ static void no_endpoint(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_ro
 	l4_refuse(l, p->m, MT_L4_no_endpoint, MT_NET_ERROR_PORT, 0);
 }
 
+/* Also counts the network that decides. A packet that waits was counted when it arrived. */
+static bool is_admitted(
+	struct mt_l4 *l, const struct mt_l4_sources *s, const struct mt_addr *client)
+{
+	uint32_t rule;
+	bool admitted = l4_sources_find(s, client, &rule);
+
+	if (rule && (!admitted || !l->park_until))
+		mt_count(l->rules, rule - 1);
+	return admitted;
+}
+
 /* The row of the packet, if a new flow may be made there; NULL: it was answered or dropped. */
 static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 {
@@ -141,7 +153,7 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		return NULL;
 	}
 	client = l4_key_src(&p->key);
-	if (!l4_sources_admit(r->sources, &client)) {
+	if (mt_unlikely(r->sources) && !is_admitted(l, r->sources, &client)) {
 		mt_count(&l->stats[r->service].denied, 0);
 		l4_drop(l, p->m, MT_L4_source_denied);
 		return NULL;

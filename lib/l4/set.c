@@ -134,8 +134,8 @@ static inline bool is_before(const struct mt_addr *a, const struct mt_addr *b)
 	return x != y ? x < y : rte_be_to_cpu_64(a->q[1]) < rte_be_to_cpu_64(b->q[1]);
 }
 
-/* The same as is_in(), for an IPv4 address in host byte order: it decides about most floods. */
-static bool is_in4(const struct l4_ranges *l, uint32_t a)
+/* The same as range_at(), for an IPv4 address in host byte order: it decides about most floods. */
+static uint32_t range_at4(const struct l4_ranges *l, uint32_t a)
 {
 	uint32_t lo = 0, hi = l->n4;
 
@@ -147,15 +147,16 @@ static bool is_in4(const struct l4_ranges *l, uint32_t a)
 		else
 			hi = mid;
 	}
-	return lo < l->n4 && rte_be_to_cpu_32(mt_addr_v4(&l->v[lo].lo)) <= a;
+	return lo < l->n4 && rte_be_to_cpu_32(mt_addr_v4(&l->v[lo].lo)) <= a ? lo : L4_NONE;
 }
 
-static bool is_in(const struct l4_ranges *l, const struct mt_addr *a)
+/* Place of the range that has the address, or L4_NONE. */
+static uint32_t range_at(const struct l4_ranges *l, const struct mt_addr *a)
 {
 	uint32_t lo = l->n4, hi = l->n;
 
 	if (mt_likely(mt_addr_is4(a)))
-		return is_in4(l, rte_be_to_cpu_32(mt_addr_v4(a)));
+		return range_at4(l, rte_be_to_cpu_32(mt_addr_v4(a)));
 	/* `lo` becomes the first range that ends at the address or after it. */
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
@@ -165,12 +166,21 @@ static bool is_in(const struct l4_ranges *l, const struct mt_addr *a)
 		else
 			hi = mid;
 	}
-	return lo < l->n && !is_before(a, &l->v[lo].lo);
+	return lo < l->n && !is_before(a, &l->v[lo].lo) ? lo : L4_NONE;
 }
 
-bool l4_sources_search(const struct mt_l4_sources *s, const struct mt_addr *client)
+bool l4_sources_find(const struct mt_l4_sources *s, const struct mt_addr *client, uint32_t *rule)
 {
-	if (is_in(&s->deny, client))
+	uint32_t at = range_at(&s->deny, client);
+
+	if (at != L4_NONE) {
+		*rule = s->deny.rules[at];
 		return false;
-	return s->allow.n == 0 || is_in(&s->allow, client);
+	}
+	*rule = 0;
+	if (s->allow.n == 0)
+		return true;
+	at = range_at(&s->allow, client);
+	*rule = at == L4_NONE ? 0 : s->allow.rules[at];
+	return at != L4_NONE;
 }

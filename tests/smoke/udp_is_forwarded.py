@@ -139,7 +139,7 @@ def tables(daemon, workers):
         check(one["client"] in [row["client"] for row in found] and len(found) < FLOWS / 2, f"{words}: {found}")
     equal(len(listed(daemon, "state=unanswered")["list"]), 0, "unanswered flows")
     idle = [row["idle_ms"] for row in listed(daemon, f"dst={NAT}", "top", "idle")["list"]]
-    every_column_selects(daemon, ["show flows", "show flows list", "show forwarding"], set())
+    every_column_selects(daemon, ["show flows", "show flows list", "show forwarding"], {("show forwarding", "rules")})
     check(len(idle) == FLOWS and idle == sorted(idle, reverse=True), f"top idle: {idle}")
 
 
@@ -156,6 +156,12 @@ def by_lists(lab, daemon):
         daemon.node.write_text(before + f"  forwarding: [{{host: full.example, port: {PORT}, mode: nat-full, {lists}}}]\n")
         within(20, lambda: rows(daemon)[FULL]["clients"] == "listed", f"{lists}: `show forwarding`")
         within(20, lambda want=answered: (ask(client(lab), FULL, "hello", tries=1) is not None) == want, f"{lists}: an answer: {answered}", step=0.2)
+        if lists.startswith("deny"):
+            counted = daemon.show("forwarding")["rules"]
+            check(len(counted) == 1 and counted[0]["network"] == "192.0.2.0/25" and counted[0]["list"] == "deny" and counted[0]["matched"] > 0, f"packets of a network: {counted}")
+            series = f'meltemi_forwarding_network_packets_total{{service="full.example",port="{PORT}",protocol="udp",list="deny",network="192.0.2.0/25"}} '
+            check(series in daemon.http("/metrics")[1], "the metric of a network is missing")
+            every_column_selects(daemon, ["show forwarding"], set())
         if not answered:
             within(20, lambda: not listed(daemon, f"dst={FULL}")["list"], f"{lists}: the flows have ended")
     check(daemon.counters().get("l4_source_denied", 0) >= 2, "l4_source_denied counts too little")

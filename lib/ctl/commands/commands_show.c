@@ -82,7 +82,7 @@ const struct mt_command mt_commands_show[] = {
 		.args = "[ADDRESS]",
 		.key = "address",
 		.columns = "address port protocol mode service endpoints unhealthy check clients "
-			   "limits refused state reason origin",
+			   "limits refused state reason origin list network matched",
 		.help = "ports that are forwarded at layer 4, and why one is closed",
 		.run = mt_show_forwarding},
 	{.words = "show flows",

@@ -174,12 +174,47 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 		MT_M("origin", mt_json_origin(f->file, f->line)));
 }
 
+uint64_t mt_ctl_forwarded_matched(const struct mt_ctl *c, const struct mt_l4_rule *r)
+{
+	uint64_t packets = 0;
+
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_l4 *l = mt_worker_l4(c->env.workers[w]);
+
+		packets += l ? mt_l4_rule_packets(l, r->network.rule - 1) : 0;
+	}
+	return packets;
+}
+
+const char *mt_ctl_forwarded_network(const struct mt_l4_rule *r, char *text)
+{
+	size_t n = strlen(mt_addr_str(&r->network.addr, text));
+
+	snprintf(text + n, sizeof("/128"), "/%u", r->network.prefix);
+	return text;
+}
+
+static void add_rule(const struct mt_ctl *c, json_t *list, const struct mt_snapshot *s,
+	const struct mt_l4_rule *r)
+{
+	const struct mt_l4_service *of = mt_l4_service(s->l4, r->service);
+	char text[MT_ADDR_STRLEN + 4];
+
+	mt_json_add(list, MT_M("service", of->name), MT_M("port", of->port),
+		MT_M("protocol", mt_ctl_transport(of->proto)),
+		MT_M("list", r->deny ? "deny" : "allow"),
+		MT_M("network", mt_ctl_forwarded_network(r, text)),
+		MT_M("matched", mt_ctl_forwarded_matched(c, r)));
+}
+
 json_t *mt_show_forwarding(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
-	json_t *list = json_array();
+	json_t *list = json_array(), *rules = json_array();
 
 	for (uint32_t i = 0; s && i < s->n_forwards; i++)
 		add(c, list, s, &s->forwards[i]);
-	return mt_json_object(MT_M("forwarding", list));
+	for (uint32_t i = 0; s && s->l4 && i < s->l4->n_rules; i++)
+		add_rule(c, rules, s, &s->l4->rules[i]);
+	return mt_json_object(MT_M("forwarding", list), MT_M("rules", rules));
 }

@@ -51,6 +51,35 @@ static void only_what_changed(void)
 	mt_conf_destroy(c);
 }
 
+#define LISTS(lists) NODE("forwarding: [{host: a.x, port: 53, " lists "}]") META(NAT) SPEC(DNS)
+
+/* Networks of clients keep the numbers of their counters while they are in their list. */
+static void rules_keep_numbers(void)
+{
+	struct mt_conf *c = new_conf();
+	const struct mt_l4_set *set;
+	uint32_t allow, deny;
+
+	change(c, LISTS("allow: [10.0.0.0/8], deny: [10.1.0.0/16, 10.2.0.0/16]"),
+		"1 cluster added, 2 endpoints added, 2 forwarded ports added");
+	set = mt_conf_current(c)->l4;
+	CU_ASSERT_EQUAL_FATAL(set->n_rules, 3);
+	allow = set->rules[0].network.rule;
+	deny = set->rules[2].network.rule;
+	CU_ASSERT(!set->rules[0].deny && set->rules[1].deny && set->rules[2].deny);
+	CU_ASSERT(allow && set->rules[1].network.rule && deny);
+	CU_ASSERT(allow != deny && deny != set->rules[1].network.rule);
+	change(c, LISTS("allow: [10.0.0.0/8], deny: [10.2.0.0/16, 10.0.0.0/8, 10.2.0.0/16]"),
+		"no change");
+	set = mt_conf_current(c)->l4;
+	CU_ASSERT_EQUAL_FATAL(set->n_rules, 3);
+	CU_ASSERT_EQUAL(set->rules[0].network.rule, allow);
+	CU_ASSERT_EQUAL(set->rules[1].network.rule, deny);
+	CU_ASSERT(set->rules[2].network.rule != allow && set->rules[2].network.rule != deny);
+	CU_ASSERT_NOT_EQUAL(set->rules[2].owner, set->rules[0].owner);
+	mt_conf_destroy(c);
+}
+
 /* A mode that replaces nat-full of TCP keeps its replies, unless something listens there. */
 static void nat_full_before(void)
 {
@@ -126,5 +155,6 @@ const struct mt_test forward_change_tests[] = {
 	{"forwarding_no_longer_checked", no_longer_checked},
 	{"forwarding_nat_full_before", nat_full_before},
 	{"forwarding_only_what_changed", only_what_changed},
+	{"forward_changes_rules", rules_keep_numbers},
 	{0},
 };

@@ -58,6 +58,39 @@ static void lists(void)
 	CU_ASSERT_PTR_NULL(made(NULL, 0, NULL, 0));
 }
 
+/* The network that decides; one inside another is counted by that one. */
+static void rules(void)
+{
+	static const struct {
+		const char *client;
+		bool admitted;
+		uint32_t rule;
+	} rows[] = {{"10.0.0.1", true, 5}, {"10.1.0.1", false, 7}, {"10.1.2.3", false, 7},
+		{"192.0.2.7", true, 6}, {"192.0.2.8", false, 0}, {"2001:db8::1", true, 0},
+		{"2001:db8::9", false, 9}};
+	struct mt_l4_network allow[] = {
+		network("192.0.2.7"), network("10.0.0.0/8"), network("2001:db8::/32")};
+	struct mt_l4_network deny[] = {
+		network("2001:db8::9/128"), network("10.1.2.0/24"), network("10.1.0.0/16")};
+	struct mt_l4_sources *s;
+
+	allow[0].rule = 6;
+	allow[1].rule = 5;
+	deny[0].rule = 9;
+	deny[1].rule = 8;
+	deny[2].rule = 7;
+	s = made(allow, 3, deny, 3);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		uint32_t rule = 99;
+		struct mt_addr a;
+
+		mt_addr_parse(rows[i].client, &a);
+		CU_ASSERT_EQUAL(l4_sources_find(s, &a, &rule), rows[i].admitted);
+		CU_ASSERT_EQUAL(rule, rows[i].rule);
+	}
+	l4_sources_free(s);
+}
+
 /* ::/0 contains no IPv4 address, and 0.0.0.0/0 no IPv6 address. */
 static void families(void)
 {
@@ -146,6 +179,42 @@ static void flows(void)
 	l4_sources_free(sources);
 }
 
+/* Each network has its counter, which begins again when another network gets its number. */
+static void rule_counters(void)
+{
+	static struct scene s;
+	struct sc_udp u = {
+		.src = "10.1.1.1", .dst = "192.0.2.80", .sport = 9, .dport = 4000, .data = 4};
+	struct mt_l4_network deny = network("10.1.0.0/16"), allow = network("10.0.0.0/8");
+	struct mt_l4_sources *sources;
+
+	deny.rule = 4;
+	allow.rule = MT_L4_RULES_MAX;
+	sources = made(&allow, 1, &deny, 1);
+	sc_open(&s, 1, 400);
+	for (uint32_t i = 0; i < s.set->n_rows; i++)
+		if (s.set->rows[i].service == SC_NAT)
+			s.set->rows[i].sources = sources;
+	s.set->rules[s.set->n_rules++] = (struct mt_l4_rule){deny, SC_NAT, true, 11};
+	s.set->generation++;
+	CU_ASSERT_PTR_NULL(sc_pass(&s, &u));
+	CU_ASSERT_PTR_NULL(sc_pass(&s, &u));
+	CU_ASSERT_EQUAL(mt_l4_rule_packets(s.l[0], 3), 2);
+	u.src = "10.2.1.1";
+	CU_ASSERT_PTR_NOT_NULL(sc_pass(&s, &u));
+	CU_ASSERT_PTR_NOT_NULL(sc_pass(&s, &u)); /* of the flow: the lists are not read */
+	CU_ASSERT_EQUAL(mt_l4_rule_packets(s.l[0], MT_L4_RULES_MAX - 1), 1);
+	s.set->generation++;
+	sc_turn(&s, MT_MSEC);
+	CU_ASSERT_EQUAL(mt_l4_rule_packets(s.l[0], 3), 2);
+	s.set->rules[0].owner = 13;
+	s.set->generation++;
+	sc_turn(&s, MT_MSEC);
+	CU_ASSERT_EQUAL(mt_l4_rule_packets(s.l[0], 3), 0);
+	CU_ASSERT(sc_close(&s));
+	l4_sources_free(sources);
+}
+
 /*
  * A policy of one endpoint: its flows are refused and end, TCP by a reset, and none of them goes to
  * the other endpoint.
@@ -195,5 +264,6 @@ static void policies(void)
 	CU_ASSERT(sc_close(&s));
 }
 
-const struct mt_test source_tests[] = {{"lists", lists}, {"families", families},
-	{"at random", at_random}, {"flows", flows}, {"policies", policies}, {0}};
+const struct mt_test source_tests[] = {{"lists", lists}, {"families", families}, {"rules", rules},
+	{"counters of rules", rule_counters}, {"at random", at_random}, {"flows", flows},
+	{"policies", policies}, {0}};
