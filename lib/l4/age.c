@@ -113,10 +113,34 @@ bool l4_is_expired(const struct mt_l4 *l, uint32_t pair)
 	return idle_of(l, pair) >= l4_timeout(l, pair);
 }
 
-bool l4_is_idle_reset(const struct mt_l4 *l, uint32_t pair)
+/* True until the handshake is complete, also after a reset. */
+static bool is_half_open(const struct l4_tcp *t)
 {
-	return l4_key_proto(&l->entries[2 * pair].key) == IPPROTO_TCP &&
-	       l->tcp[pair].state == MT_L4_RESET && idle_of(l, pair) >= tcp_timeouts[MT_L4_RESET];
+	uint8_t state = t->state == MT_L4_RESET ? t->before : t->state;
+
+	return !t->open && (state == MT_L4_SYN_SENT || state == MT_L4_SYN_RECEIVED);
+}
+
+/* A forged packet makes such a flow, and would hold a port for half a minute or longer. */
+uint32_t l4_port_idle(const struct mt_l4 *l, uint32_t pair)
+{
+	const struct l4_entry *e = &l->entries[2 * pair];
+	const struct l4_tcp *t = &l->tcp[pair];
+	uint32_t idle = idle_of(l, pair);
+	bool gives;
+
+	if (!l4_key_is_tcp(&e->key))
+		gives = !(e[1].service & L4_ANSWERED);
+	else
+		gives = is_half_open(t) ||
+			(t->state == MT_L4_RESET && idle >= tcp_timeouts[MT_L4_RESET]);
+	return gives ? idle + 1 : 0;
+}
+
+void l4_take_port(struct mt_l4 *l, uint32_t pair)
+{
+	l4_count(l, MT_L4_ports_taken_over);
+	l4_remove(l, pair);
 }
 
 void l4_expire(struct mt_l4 *l, uint32_t pair)

@@ -487,8 +487,14 @@ bool l4_answer(struct mt_l4 *l, uint32_t pair);
 /* age.c: time without packets after which the flow ends, in ticks; and whether that is over. */
 uint32_t l4_timeout(const struct mt_l4 *l, uint32_t pair);
 bool l4_is_expired(const struct mt_l4 *l, uint32_t pair);
-/* True if the flow had a reset and no packet for 10 s: it may give its ports to another flow. */
-bool l4_is_idle_reset(const struct mt_l4 *l, uint32_t pair);
+/*
+ * Time since the last packet, in ticks + 1, of a flow that gives its port to a new one when no
+ * other is free; 0: it keeps it. UDP without a reply gives it, TCP without a complete handshake,
+ * and TCP that was reset and had no packet for 10 s.
+ */
+uint32_t l4_port_idle(const struct mt_l4 *l, uint32_t pair);
+/* Removes such a flow. */
+void l4_take_port(struct mt_l4 *l, uint32_t pair);
 /*
  * The endpoint of a flow and its row, if a new flow of the same client could be this one: the row
  * leads to the same service, no policy closes it, the client may use it and the endpoint, and the

@@ -24,7 +24,12 @@ uint64_t l4_choice_hash(const struct l4_key *k, bool by_source)
 struct wish {
 	struct mt_l4 *l;
 	uint8_t proto;
-	bool scarce; /* no port was free: take one of a flow that was reset */
+	/*
+	 * Of the flows in the way, the one that had no packet for longest among those that give
+	 * their ports, and its source. `idle`: l4_port_idle(); 0: none gives its port.
+	 */
+	uint32_t pair, idle;
+	struct mt_tuple source;
 };
 
 /* True if replies to this source belong to another flow. One that is over is removed. */
@@ -32,14 +37,21 @@ static bool taken(void *arg, const struct mt_tuple *t)
 {
 	struct wish *w = arg;
 	struct l4_key k = l4_make_key(&t->remote, t->rport, &t->local, t->lport, w->proto);
-	uint32_t idx = l4_find(w->l, &k, l4_hash(w->l, &k));
+	uint32_t idx = l4_find(w->l, &k, l4_hash(w->l, &k)), idle;
 
 	if (idx == L4_NONE)
 		return false;
-	if (!l4_is_expired(w->l, idx / 2) && !(w->scarce && l4_is_idle_reset(w->l, idx / 2)))
-		return true;
-	l4_expire(w->l, idx / 2);
-	return false;
+	if (l4_is_expired(w->l, idx / 2)) {
+		l4_expire(w->l, idx / 2);
+		return false;
+	}
+	idle = l4_port_idle(w->l, idx / 2);
+	if (idle > w->idle) {
+		w->idle = idle;
+		w->pair = idx / 2;
+		w->source = *t;
+	}
+	return true;
 }
 
 static bool find_port(struct wish *w, struct mt_tuple *t, uint16_t lo, uint16_t hi)
@@ -47,10 +59,6 @@ static bool find_port(struct wish *w, struct mt_tuple *t, uint16_t lo, uint16_t 
 	struct mt_l4 *l = w->l;
 
 	t->lport = (uint16_t)(lo + mt_rand_below(&l->rand, (uint32_t)hi - lo + 1));
-	w->scarce = false;
-	if (mt_steer_source_port(l->steer, l->worker, t, lo, hi, taken, w) == 0)
-		return true;
-	w->scarce = true;
 	return mt_steer_source_port(l->steer, l->worker, t, lo, hi, taken, w) == 0;
 }
 
@@ -76,6 +84,21 @@ static bool nat_source(struct wish *w, struct mt_tuple *t)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * A free source, or that of w->pair, if w->idle is not 0. Some ports are tried at random, so of a
+ * flood's flows nearly the oldest is found. An endpoint that still answers the forged SYN of such a
+ * flow delays the connection by a second: its client resets that handshake, and repeats the SYN.
+ */
+static bool find_source(struct wish *w, enum mt_l4_mode mode, struct mt_tuple *t)
+{
+	if (mode == MT_L4_NAT ? keep_source(w, t) : nat_source(w, t)) {
+		w->idle = 0;
+		return true;
+	}
+	*t = w->source;
+	return w->idle != 0;
 }
 
 mt_noinline void l4_refuse(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome why,
@@ -249,7 +272,7 @@ static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *
 		.remote = to->addr,
 		.lport = l4_key_sport(&p->key),
 		.rport = to->port};
-	if (!(r->mode == MT_L4_NAT ? keep_source(&w, &t) : nat_source(&w, &t))) {
+	if (!find_source(&w, (enum mt_l4_mode)r->mode, &t)) {
 		mt_count(&l->stats[r->service].no_nat_port, 0);
 		l4_refuse(l, p->m, MT_L4_no_nat_port, MT_NET_ERROR_ADMIN, 0);
 		return L4_NONE;
@@ -257,6 +280,8 @@ static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *
 	back = l4_make_key(&t.remote, t.rport, &t.local, t.lport, w.proto);
 	if (!l4_connection_begin(l, p->m, r->service))
 		return L4_NONE;
+	if (w.idle)
+		l4_take_port(l, w.pair);
 	idx = l4_add(l, &p->key, &back, r->service);
 	l4_connection_made(l, r->service, idx);
 	if (idx == L4_NONE) {

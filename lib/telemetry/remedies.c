@@ -189,6 +189,9 @@ static const struct remedy remedies[] = {
 	{"l4", "flows_over_share",
 		"one client or service makes flows faster than the table has places for them: "
 		"raise spec.flows"},
+	{"l4", "ports_taken_over",
+		"a flood from forged addresses: limit it by service.newConnections; otherwise add "
+		"addresses to the Node's nat.addresses"},
 	{"l4", "table_full", "raise spec.flows"},
 	{"l4", "fragments_evicted",
 		"a flood of fragments: filter it upstream, or let clients send datagrams that fit "

@@ -8,7 +8,7 @@ int main(int argc, char **argv)
 		{"rewrite", rewrite_tests}, {"malformed", malformed_tests}, {"gate", gate_tests},
 		{"share", share_tests}, {"icmp", icmp_tests}, {"sources", source_tests},
 		{"fragment", fragment_tests}, {"fragment_limits", fragment_limit_tests},
-		{"fragment_tcp", fragment_tcp_tests}, {"tcp", tcp_tests},
+		{"fragment_tcp", fragment_tcp_tests}, {"tcp", tcp_tests}, {"ports", port_tests},
 		{"segments", segment_tests}, {"one_way", one_way_tests},
 		{"one_way_flows", one_way_flow_tests}, {"health", health_tests},
 		{"health_heard", health_heard_tests}, {"limits", limit_tests},

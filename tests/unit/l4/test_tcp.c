@@ -485,7 +485,7 @@ static void many_reset(void)
 		CU_ASSERT(cn_open(&s, &c));
 	}
 	CU_ASSERT_EQUAL(sc_flows(&s), 10);
-	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_closed), 10);
+	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_ports_taken_over), 10);
 	CU_ASSERT(sc_close(&s));
 }
 
