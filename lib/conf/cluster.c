@@ -155,26 +155,28 @@ static const char *refused(const struct mt_build *b, const struct mt_res_endpoin
 	return !why && mt_b_own_port(b, &ep->addr) ? "this node itself" : why;
 }
 
-/* Whether the cluster has this one already; remembers it. */
-static bool seen(struct mt_build *b, uint32_t index)
+/* True if the cluster has the endpoint already: *at is its place. Otherwise it will be at *at. */
+static bool seen(struct mt_build *b, uint32_t index, uint32_t *at)
 {
 	struct mt_shared *m = &b->conf->shared;
-	uint32_t word = index / 64;
-	uint64_t bit = 1ull << index % 64;
 
-	if (word >= m->seen_words) {
-		uint32_t n = MT_MAX(m->seen_words * 2, word + 64);
-		uint64_t *grown = realloc(m->seen, n * sizeof(*grown));
+	if (index >= m->n_seen) {
+		uint32_t n = MT_MAX(m->n_seen * 2, index + 4096);
+		uint32_t *grown = realloc(m->seen, n * sizeof(*grown));
 
-		if (!grown)
+		if (!grown) {
+			b->tmp.failed = true;
 			return false;
-		memset(grown + m->seen_words, 0, (n - m->seen_words) * sizeof(*grown));
+		}
+		memset(grown + m->n_seen, 0, (n - m->n_seen) * sizeof(*grown));
 		m->seen = grown;
-		m->seen_words = n;
+		m->n_seen = n;
 	}
-	if (m->seen[word] & bit)
+	if (m->seen[index]) {
+		*at = m->seen[index] - 1;
 		return true;
-	m->seen[word] |= bit;
+	}
+	m->seen[index] = *at + 1;
 	return false;
 }
 
@@ -183,8 +185,8 @@ static void forget_seen(struct mt_build *b, const struct mt_cluster *c)
 	struct mt_shared *m = &b->conf->shared;
 
 	for (uint32_t i = 0; i < c->n_eps; i++)
-		if (c->eps[i].state->index / 64 < m->seen_words)
-			m->seen[c->eps[i].state->index / 64] = 0;
+		if (c->eps[i].state->index < m->n_seen)
+			m->seen[c->eps[i].state->index] = 0;
 }
 
 /* One block for the places and the texts of all localities' zones; equal ones share a place. */
@@ -216,13 +218,19 @@ static uint8_t zone_of(struct mt_shared_cluster *sc, const struct mt_res_localit
 	return (uint8_t)++sc->n_zones;
 }
 
-/* Who may call the endpoint that was added last. */
-static void guard(struct mt_cluster *c, const struct mt_authz *a)
+/*
+ * Adds policies of an endpoint. If several workloads have its address, calls must pass those of
+ * each, because a call does not show which of them it is for.
+ */
+static void guard(
+	struct mt_build *b, struct mt_cluster *c, uint32_t at, const struct mt_authz *other)
 {
+	const struct mt_authz *a = other ? mt_b_guard_both(b, c->guards[at], other) : NULL;
+
 	if (!a)
 		return;
-	c->guards[c->n_eps - 1] = a;
-	c->eps[c->n_eps - 1].guarded = true;
+	c->guards[at] = a;
+	c->eps[at].guarded = true;
 	c->guards_read |= a->reads;
 	c->guards_search |= a->searches;
 }
@@ -233,13 +241,6 @@ static bool asks_for_tls(const struct mt_res_cluster *mc, const struct mt_res_en
 	return mc->tls_by_endpoint ? ep->tls : mc->tls != NULL;
 }
 
-static void secure_again(struct mt_cluster *c, const struct mt_ep_state *state, bool tls)
-{
-	for (uint32_t i = 0; tls && i < c->n_eps; i++)
-		if (c->eps[i].state == state)
-			c->eps[i].tls = c->eps[i].meshed = true;
-}
-
 /* 1: added, 0: not used, -ENOMEM. */
 static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	const struct mt_cluster_said *said, const struct mt_endpoint_use *use, uint8_t zone)
@@ -247,7 +248,9 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	const struct mt_res_endpoint *ep = use->ep;
 	struct mt_cluster *c = &sc->c;
 	bool tls = asks_for_tls(said->cluster, ep);
+	const struct mt_authz *authz = c->guards ? said->guards->v[ep - said->guards->of] : NULL;
 	struct mt_ep_state *state;
+	uint32_t at = c->n_eps;
 
 	/* Never in clear text instead. */
 	if (tls && !c->tls && !c->as) {
@@ -262,8 +265,10 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	if (!state)
 		return -ENOMEM;
 	/* An instance that is said twice counts once, and has TLS if it is said once. */
-	if (seen(b, state->index)) {
-		secure_again(c, state, tls);
+	if (seen(b, state->index, &at)) {
+		if (tls)
+			c->eps[at].tls = c->eps[at].meshed = true;
+		guard(b, c, at, authz);
 		mt_upstream_ep_put(b->conf->upstreams, state, b->now);
 		return 0;
 	}
@@ -276,8 +281,7 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 		.tls = tls,
 		.state = state};
 	c->drains |= ep->drain != MT_EP_DRAIN_NONE;
-	if (c->guards)
-		guard(c, said->guards->v[ep - said->guards->of]);
+	guard(b, c, at, authz);
 	return 1;
 }
 

@@ -204,14 +204,10 @@ static int add_endpoint(struct mt_build *b, struct mt_res_endpoints *e, struct m
 	return 0;
 }
 
-/* Sets the policies of an endpoint, one of `room` at most. Its limits are for calls, not for forwarded packets. */
-static int guard(struct mt_build *b, struct mt_cluster_guards *g, const struct mt_policed *to,
-	uint32_t at, uint32_t room, bool forwarded)
+/* Sets the policies of an endpoint, one of `room` at most; a NULL: it has none. */
+static int set_guard(struct mt_build *b, struct mt_cluster_guards *g, const struct mt_authz *a,
+	uint32_t at, uint32_t room)
 {
-	const struct mt_authz *a = mt_b_guard(b, to, &g->hash);
-
-	if (b->n_inbound && !forwarded)
-		a = mt_b_limited(b, to, a, &g->hash);
 	if (!a)
 		return b->tmp.failed ? -ENOMEM : 0;
 	if (!g->v)
@@ -220,6 +216,16 @@ static int guard(struct mt_build *b, struct mt_cluster_guards *g, const struct m
 		return -ENOMEM;
 	g->v[at] = a;
 	return 0;
+}
+
+static int guard(struct mt_build *b, struct mt_cluster_guards *g, const struct mt_policed *to,
+	uint32_t at, uint32_t room)
+{
+	const struct mt_authz *a = mt_b_guard(b, to, &g->hash);
+
+	if (b->n_inbound)
+		a = mt_b_limited(b, to, a, &g->hash);
+	return set_guard(b, g, a, at, room);
 }
 
 /*
@@ -262,7 +268,7 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		out->cluster.tls_by_endpoint |= how == AUTOMATIC && eps[at].tls;
 		rc = add_endpoint(b, &out->endpoints, &eps[at], one, &last);
 		if (rc == 0)
-			rc = guard(b, &out->guards, &to, at, h->n_workloads, false);
+			rc = guard(b, &out->guards, &to, at, h->n_workloads);
 	}
 	if (rc == 0 && out->locality)
 		rc = mt_b_place_localities(b, out);
@@ -441,45 +447,73 @@ bool mt_b_forward_has(const struct mt_forward_dest *d, const struct mt_workload 
 	return is_member(d->u, w, d->subset ? &d->subset->labels : NULL);
 }
 
+/* An address and port of a forwarded port, by the destination that has it first. */
+struct collected_endpoint {
+	const struct mt_forward_dest *d;
+	const struct mt_authz *policies;
+};
+
 /* Endpoints of a forwarded port while they are collected. */
 struct collected {
 	struct mt_build *b;
 	struct mt_forward_route *route;
-	struct mt_strmap hosts; /* the destination that has an address and port first */
+	struct mt_strmap found; /* struct collected_endpoint, by address and port */
 	struct mt_res_endpoint *eps;
 	uint32_t room;
 	const char *last;
 	struct mt_document_cluster *out;
+	char left_out[MT_ADDR_STRLEN]; /* the first that a later destination does not get */
+	uint32_t n_left_out;
 };
 
-/* Adds the endpoint to the cluster, unless another destination has done so. */
+static int note_found(struct collected *c, const char *text, const struct mt_forward_dest *d,
+	const struct mt_authz *policies)
+{
+	struct collected_endpoint *e = mt_region_alloc(&c->b->tmp, sizeof(*e));
+	char *key = mt_region_strdup(&c->b->tmp, text);
+
+	if (!e || !key)
+		return -ENOMEM;
+	*e = (struct collected_endpoint){d, policies};
+	return mt_strmap_put(&c->found, key, e, NULL) ? -ENOMEM : 0;
+}
+
+/*
+ * Adds the endpoint to the cluster, unless it is there with the same policies. lib/l4 has one set
+ * of clients for an address and port. Two workloads of a host share it, and packets must pass the
+ * policies of both. Another host's packets would meet policies of the first host, so they do not
+ * go there.
+ */
 static int collect(struct collected *c, struct mt_forward_dest *d, const struct mt_policed *to)
 {
 	struct mt_document_cluster *out = c->out;
 	const struct mt_near near = {to->w, 0, 0};
-	const struct mt_forward_dest *first;
+	const struct mt_authz *policies = mt_b_guard(c->b, to, &out->guards.hash);
+	const struct collected_endpoint *first;
 	uint32_t at = out->endpoints.n_eps;
-	char text[MT_ADDR_STRLEN], *key;
+	char text[MT_ADDR_STRLEN];
 	int rc;
 
 	mt_addr_port_str(&to->w->address, to->port, text);
-	first = mt_strmap_get(&c->hosts, text);
-	/* The policies of another host would not apply: the endpoint is the first host's only. */
-	if (first && (first->h != d->h || first->u != d->u))
+	first = mt_strmap_get(&c->found, text);
+	if (first && (first->d->h != d->h || first->d->u != d->u) && first->policies != policies) {
+		if (!c->n_left_out++)
+			memcpy(c->left_out, text, sizeof(text));
 		return 0;
+	}
 	c->route->members[c->route->n_members++] =
 		(struct mt_forward_member){to->w->address, to->port, UINT32_MAX};
-	if (first && first != d)
+	if (first && first->policies == policies)
 		return 0;
-	key = mt_region_strdup(&c->b->tmp, text);
-	if (!key || mt_strmap_put(&c->hosts, key, d, NULL))
-		return -ENOMEM;
+	rc = first ? 0 : note_found(c, text, d, policies);
+	if (rc)
+		return rc;
 	c->eps[at] = (struct mt_res_endpoint){.addr = to->w->address,
 		.port = to->port,
 		.weight = to->w->weight.v,
 		.drain = drain_of(to->w)};
 	rc = add_endpoint(c->b, &out->endpoints, &c->eps[at], &near, &c->last);
-	return rc ? rc : guard(c->b, &out->guards, to, at, c->room, true);
+	return rc ? rc : set_guard(c->b, &out->guards, policies, at, c->room);
 }
 
 static int collect_dest(struct collected *c, struct mt_forward_dest *d)
@@ -498,9 +532,26 @@ static int collect_dest(struct collected *c, struct mt_forward_dest *d)
 	return rc;
 }
 
-static int add_forwarded(
-	struct mt_build *b, struct mt_forward_route *route, struct mt_document_cluster *out)
+static void tell_left_out(
+	const struct collected *c, const struct mt_host *h, const struct mt_unit *u)
 {
+	char path[MT_INDEX_PATH];
+
+	if (!c->n_left_out)
+		return;
+	mt_index_path(path, "spec.ports", (uint32_t)(u->port - u->se->ports), ".number");
+	mt_b_warn(c->b, &h->se->meta, u->port->number.line, path,
+		"let the same policies select it, or route to one of the hosts",
+		"%u endpoint%s of its routes' hosts %s packets for one host only: %s has other "
+		"policies as an endpoint of another host",
+		c->n_left_out, c->n_left_out > 1 ? "s" : "", c->n_left_out > 1 ? "get" : "gets",
+		c->left_out);
+}
+
+static int add_forwarded(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	struct mt_document_cluster *out)
+{
+	struct mt_forward_route *route = u->route;
 	struct collected c = {.b = b, .route = route, .out = out};
 	int rc;
 
@@ -513,7 +564,8 @@ static int add_forwarded(
 	rc = c.eps && route->members ? 0 : -ENOMEM;
 	for (uint32_t i = 0; i < route->n && rc == 0; i++)
 		rc = collect_dest(&c, &route->v[i]);
-	mt_strmap_fini(&c.hosts);
+	mt_strmap_fini(&c.found);
+	tell_left_out(&c, h, u);
 	return rc;
 }
 
@@ -540,7 +592,7 @@ int mt_b_forwarded_cluster(struct mt_build *b, const struct mt_host *h, const st
 	if (rc == 0 && !u->route)
 		rc = -ENOMEM;
 	if (rc == 0 && !closed_by)
-		rc = add_forwarded(b, u->route, out);
+		rc = add_forwarded(b, h, u, out);
 	c->meta.serial = serial_of(out);
 	return rc;
 }

@@ -39,8 +39,8 @@ struct mt_shared {
 	struct mt_shared_last last_clusters, last_services;
 	bool twice[MT_RES_NAMED]; /* the last index found two of one name */
 	uint64_t builds, stamps;
-	uint64_t *seen; /* bits by endpoint index: twice in one cluster */
-	uint32_t seen_words;
+	uint32_t *seen; /* [n_seen], by endpoint index: place + 1 in the cluster that is made */
+	uint32_t n_seen;
 	struct mt_conf_work work;
 };
 
@@ -591,6 +591,12 @@ const struct mt_gate_guard *mt_b_gate_of_clients(
 	struct mt_build *b, const struct mt_host *h, const struct mt_unit *u, uint64_t *hash);
 /* What calls to it are judged by; NULL: everybody may. *hash follows what is said. */
 const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash);
+/*
+ * The policies of an endpoint that two workloads have: calls must pass both. Policies that cannot
+ * be joined fail closed. NULL: it has none, or there is no memory, which b->tmp has.
+ */
+const struct mt_authz *mt_b_guard_both(
+	struct mt_build *b, const struct mt_authz *a, const struct mt_authz *other);
 /* inbound.c: limits in servers' own proxies. */
 void mt_b_inbound(struct mt_build *b);
 /* What calls to the instance are judged by, and the limit of its own proxy, if that is this node. */

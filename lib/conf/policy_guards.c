@@ -450,6 +450,85 @@ const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *t
 	return unless_idle(guard(b, to, mt_instance_class(to->h, to->w), hash));
 }
 
+/* ---- endpoints of several workloads -------------------------------------------------------- */
+
+#define BOTH_MAX 16 /* sets that a call must pass */
+
+/* 0: none. */
+static uint32_t provider_of(const struct mt_authz *a)
+{
+	for (; a; a = a->also)
+		for (uint32_t i = 0; i < a->n_deny; i++)
+			if (a->deny[i]->asks_id)
+				return a->deny[i]->asks_id;
+	return 0;
+}
+
+/* One call has tokens by one list of rules, and asks one provider. */
+static bool can_join(const struct mt_authz *a, const struct mt_authz *other)
+{
+	uint32_t mine = provider_of(a), theirs = provider_of(other), n = 0;
+
+	if ((mine && theirs && mine != theirs) ||
+		(a->tokens && other->tokens && a->tokens != other->tokens))
+		return false;
+	for (const struct mt_authz *v = a; v; v = v->also)
+		n++;
+	for (const struct mt_authz *v = other; v; v = v->also)
+		n++;
+	return n <= BOTH_MAX;
+}
+
+/* Copies of the sets of `a`, and after them those of `other`. NULL: no memory. */
+static struct mt_authz *join(
+	struct mt_region *r, const struct mt_authz *a, const struct mt_authz *other)
+{
+	struct mt_authz *first = NULL, **end = &first, *copy;
+
+	for (const struct mt_authz *v = a; v; v = v->also) {
+		copy = mt_region_alloc(r, sizeof(*copy));
+		if (!copy)
+			return NULL;
+		*copy = *v;
+		copy->also = other;
+		copy->reads |= other->reads;
+		copy->searches |= other->searches;
+		*end = copy;
+		end = (struct mt_authz **)&copy->also;
+	}
+	first->tokens = first->tokens ? first->tokens : other->tokens;
+	first->limit = first->limit ? first->limit : other->limit;
+	return first;
+}
+
+static struct mt_authz *close_both(struct mt_region *r)
+{
+	struct mt_authz_policy *p = mt_authz_compile_closing(
+		r, "policies of several workloads with one address that cannot be joined");
+
+	return p ? mt_authz_set(r, &p, 1, NULL) : NULL;
+}
+
+const struct mt_authz *mt_b_guard_both(
+	struct mt_build *b, const struct mt_authz *a, const struct mt_authz *other)
+{
+	struct mt_strmap *guards = &b->policies->guards;
+	struct mt_region *r = &b->snap->region;
+	struct mt_authz *both;
+	char *name;
+
+	if (!a || !other || a == other)
+		return a ? a : other;
+	name = mt_region_printf(&b->tmp, "both %p %p", (const void *)a, (const void *)other);
+	both = name ? mt_strmap_get(guards, name) : NULL;
+	if (both || !name)
+		return both;
+	both = can_join(a, other) ? join(r, a, other) : close_both(r);
+	if (!both || mt_strmap_put(guards, name, both, NULL))
+		b->tmp.failed = true;
+	return both;
+}
+
 const struct mt_authz *mt_b_guard_whole(struct mt_build *b, const struct mt_policed *to)
 {
 	enum mt_instance_class class = mt_instance_class(to->h, to->w);

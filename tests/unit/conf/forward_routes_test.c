@@ -26,6 +26,15 @@
 	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: c}\n"       \
 	"spec: {hosts: [c.x], addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP            \
 	"], endpoints: [{address: 198.51.100.4, ports: {tcp-sql: 5433}}]}\n"
+/* c.x with the first endpoint of a.x. */
+#define C_SHARED                                                                                   \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: c, namespace: x}\nspec: {hosts: [c.x], location: MESH_INTERNAL, "        \
+	"addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP                                 \
+	"], endpoints: [{address: 198.51.100.1, labels: {app: c}}]}\n"
+#define DENIES(app)                                                                                \
+	AP("{selector: {matchLabels: {app: " app "}}, action: DENY, rules: "                       \
+	   "[{from: [{source: {ipBlocks: [10.0.0.1]}}]}]}")
 #define C_RULE                                                                                     \
 	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d}\n"    \
 	"spec: {host: c.x, trafficPolicy: {proxyProtocol: {version: V2}}}\n"
@@ -140,6 +149,13 @@ static const struct row {
 		{20, 20, 60},
 		"1 endpoint of other hosts, to which its routes lead, gets no packets: "
 		"198.51.100.4:5433 has another port, and the mode keeps the port"},
+	/* An address of two hosts is an endpoint of both, if its policies are the same. */
+	{A C_SHARED TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), {0, 40, 60}, NULL},
+	{A C_SHARED TWO(TO_A("") ", weight: 80", TO_C ", weight: 20") DENIES("c"), {20, 20, 60},
+		"1 endpoint of its routes' hosts gets packets for one host only: "
+		"198.51.100.1:5432 has other policies as an endpoint of another host"},
+	{A C_SHARED TWO(TO_C ", weight: 20", TO_A("") ", weight: 80") DENIES("c"), {0, 20, 80},
+		"198.51.100.1:5432 has other policies as an endpoint of another host"},
 	/* The share of a destination whose endpoints are called by TLS is refused. */
 	{A SUBSETS_BY_TLS TWO(TO_A(ONE) ", weight: 70", TO_A(SECOND) ", weight: 30"), {30, 70},
 		"1 of 2 endpoints get no packets: they expect TLS"},
@@ -279,6 +295,41 @@ static void closed(void)
 	}
 }
 
+#define DOUBLED                                                                                    \
+	"  hosts: [a.x]\n  addresses: [192.0.2.1]\n  location: MESH_INTERNAL\n"                    \
+	"  resolution: STATIC\n  ports: [" TCP "]\n  endpoints:\n"                                 \
+	"  - {address: 198.51.100.1, labels: {app: a}}\n"                                          \
+	"  - {address: 198.51.100.1, labels: {app: b}}\n"
+
+/* Packets to the address of two workloads must pass the policies of both, of subsets as well. */
+static void two_workloads(void)
+{
+	static const char *const texts[] = {META(NAT) DOUBLED DENIES("a"),
+		META(NAT) DOUBLED DENIES("b"),
+		META(NAT) DOUBLED SUBSETS TWO(TO_A(ONE) ", weight: 1", TO_A(SECOND) ", weight: 1")
+			DENIES("b"),
+		META(NAT) DOUBLED SUBSETS TWO(TO_A(SECOND) ", weight: 1", TO_A(ONE) ", weight: 1")
+			DENIES("b")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		struct built b = build_text(NULL, texts[i]);
+		const struct mt_l4_row *row;
+		struct mt_addr vip, client;
+
+		if (!b.s)
+			show_diags(&b);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		mt_addr_parse("192.0.2.1", &vip);
+		mt_addr_parse("10.0.0.1", &client);
+		row = mt_l4_row(b.s->l4, &vip, 5432, IPPROTO_TCP);
+		CU_ASSERT_FATAL(row && row->group);
+		CU_ASSERT_EQUAL_FATAL(row->group->n_endpoints, 1);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(row->group->endpoints[0].clients);
+		CU_ASSERT_FALSE(mt_ranges_have(row->group->endpoints[0].clients, &client));
+		unbuild(&b);
+	}
+}
+
 /* A condition that cannot be tested refuses the routes, as for a terminated port. */
 static void untestable(void)
 {
@@ -324,6 +375,7 @@ const struct mt_test forward_routes_tests[] = {
 	{"forward_routes_weight_0", weight_0},
 	{"forward_routes_drain_of_last", drain_of_last},
 	{"forward_routes_closed", closed},
+	{"forward_routes_two_workloads", two_workloads},
 	{"forward_routes_untestable", untestable},
 	{"forward_routes_not_followed", not_followed},
 	{0},

@@ -468,6 +468,80 @@ static void twins(void)
 	unbuild(&b);
 }
 
+/* Two workloads at one address; `other`: the labels of the second. */
+#define SHARED(other)                                                                              \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, namespace: "  \
+	"x}\nspec:\n  hosts: [a.test]\n  location: MESH_INTERNAL\n  resolution: STATIC\n"          \
+	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"                                  \
+	"  endpoints:\n  - {address: 198.51.100.1, labels: {app: a}}\n"                            \
+	"  - {address: 198.51.100.1, labels: {" other "}}\n"
+#define SELECTS(name, app, action, from)                                                           \
+	POLICY("AuthorizationPolicy", name, "x",                                                   \
+		"{selector: {matchLabels: {app: " app "}}, action: " action                        \
+		", rules: [{from: [{source: {ipBlocks: [" from "]}}]}]}")
+
+/* Policies of each workload count, also of one that is not the first at its address. */
+static void workloads_of_one_address(void)
+{
+	static const struct {
+		const char *text;
+		const char *allowed, *denied; /* callers */
+	} texts[] = {
+		{NODE SHARED("app: b") SELECTS("p", "a", "DENY", "10.0.0.1"), "10.0.0.2",
+			"10.0.0.1"},
+		{NODE SHARED("app: b") SELECTS("p", "b", "DENY", "10.0.0.1"), "10.0.0.2",
+			"10.0.0.1"},
+		{NODE SHARED("app: b") SELECTS("p", "b", "ALLOW", "10.0.0.1"), "10.0.0.1",
+			"10.0.0.2"},
+		{NODE SHARED("app: b") SELECTS("p", "a", "ALLOW", "10.0.0.0/24")
+				SELECTS("q", "b", "ALLOW", "10.0.0.1, 10.0.1.1"),
+			"10.0.0.1", "10.0.0.2"},
+		{NODE SHARED("app: b") SELECTS("p", "a", "ALLOW", "10.0.0.0/24")
+				SELECTS("q", "b", "ALLOW", "10.0.0.1, 10.0.1.1"),
+			"10.0.0.1", "10.0.1.1"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		struct built b = build_text(NULL, texts[i].text);
+		const struct mt_cluster *c = cluster(b.s, "outbound|80||a.test");
+		const struct mt_authz_policy *by;
+		struct mt_authz_call call = {.service_port = 80};
+
+		CU_ASSERT_EQUAL_FATAL(c->n_eps, 1);
+		CU_ASSERT_FATAL(c->guards && c->guards[0] && c->eps[0].guarded);
+		mt_addr_parse(texts[i].allowed, &call.peer);
+		CU_ASSERT_EQUAL(mt_authz_judge(c->guards[0], &call, &by), MT_AUTHZ_ALLOWED);
+		mt_addr_parse(texts[i].denied, &call.peer);
+		CU_ASSERT_EQUAL(mt_authz_judge(c->guards[0], &call, &by), MT_AUTHZ_DENIED);
+		unbuild(&b);
+	}
+}
+
+#define TOKENS_OF(name, app, issuer)                                                               \
+	POLICY("RequestAuthentication", name, "x",                                                 \
+		"{selector: {matchLabels: {app: " app "}}, jwtRules: [{issuer: " issuer            \
+		", jwks: '{\"keys\":[]}'}]}")
+
+/* Tokens of both are verified by the rules of one; two lists of rules cannot be joined. */
+static void tokens_of_one_address(void)
+{
+	struct built b = build_text(NULL, NODE SHARED("app: b") TOKENS_OF("t", "b", "i")
+						  SELECTS("p", "a", "DENY", "10.0.0.1"));
+	const struct mt_cluster *c = cluster(b.s, "outbound|80||a.test");
+
+	CU_ASSERT_FATAL(c->n_eps == 1 && c->guards && c->guards[0]);
+	CU_ASSERT_PTR_NOT_NULL(c->guards[0]->tokens);
+	CU_ASSERT_TRUE(c->guards[0]->reads);
+	CU_ASSERT_PTR_NULL(mt_authz_closes_all(c->guards[0]));
+	unbuild(&b);
+	b = build_text(
+		NULL, NODE SHARED("app: b") TOKENS_OF("t", "b", "i") TOKENS_OF("u", "a", "k"));
+	c = cluster(b.s, "outbound|80||a.test");
+	CU_ASSERT_FATAL(c->n_eps == 1 && c->guards && c->guards[0]);
+	CU_ASSERT_PTR_NOT_NULL(mt_authz_closes_all(c->guards[0]));
+	unbuild(&b);
+}
+
 /* Everything that is selected is closed whatever is called: there is nobody to choose. */
 static void closed_clusters(void)
 {
@@ -595,6 +669,8 @@ const struct mt_test policies_tests[] = {
 	{"what_guards_whom", what_guards_whom},
 	{"shared_and_whole", shared_and_whole},
 	{"twins", twins},
+	{"workloads_of_one_address", workloads_of_one_address},
+	{"tokens_of_one_address", tokens_of_one_address},
 	{"at_gateways", at_gateways},
 	{"closed_clusters", closed_clusters},
 	{"places_of_who_closes", places_of_who_closes},
