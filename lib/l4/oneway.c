@@ -16,7 +16,8 @@
  *   SYN on, HALF_CLOSED from its FIN, RESET. A reset may be forged, so a later segment restores
  *   ESTABLISHED, and until then only the flow's place in the table is at stake.
  * - ICMP errors about packets of the endpoint come to the VIP, so to this node. They go on to the
- *   endpoint that a packet of the quoted flow would go to, or path MTU discovery would fail.
+ *   endpoint that a packet of the quoted flow would go to, or path MTU discovery would fail. Their
+ *   rate is limited, apart for those without a flow here, because these are easily forged.
  */
 #include "mt_l4_priv.h"
 
@@ -294,6 +295,11 @@ bool l4_one_way_icmp(struct mt_l4 *l, struct rte_mbuf *m, const struct l4_key *i
 		way.endpoint = endpoint_of(&l->entries[idx]);
 	} else {
 		return false;
+	}
+	/* One that waits for a neighbour was admitted when it arrived. */
+	if (!l->park_until && !mt_net_may_pass_error(l->net, idx != L4_NONE)) {
+		l4_free(l, m);
+		return true;
 	}
 	if (!reaches(l, m, way.mode, &way.endpoint, &hop.dst))
 		return true;

@@ -208,16 +208,22 @@ static struct rte_mbuf *build_passed(struct mt_netw *w, const struct mt_net_pass
 	return m;
 }
 
+bool mt_net_may_pass_error(struct mt_netw *w, bool known)
+{
+	if (!net_limited(known ? &w->pass_limit : &w->stray_limit, w->now))
+		return true;
+	net_count(w, MT_NET_icmp_limited);
+	return false;
+}
+
 bool mt_net_pass_error(
 	struct mt_netw *w, const struct mt_net_passed *e, const struct mt_net_dst *dst)
 {
 	const struct net_rx rx = {.is4 = mt_addr_is4(&e->to), .src = e->to, .dst = e->from};
 	struct rte_mbuf *m;
 
-	if (net_limited(&w->pass_limit, w->now)) {
-		net_count(w, MT_NET_icmp_limited);
+	if (!mt_net_may_pass_error(w, true))
 		return false;
-	}
 	m = build_passed(w, e);
 	if (!m)
 		return false;

@@ -17,6 +17,7 @@ void mt_netw_image(struct mt_netw *w, struct mt_image *im)
 	MT_IMAGE(im, w->forward_limit);
 	MT_IMAGE(im, w->too_big_limit);
 	MT_IMAGE(im, w->pass_limit);
+	MT_IMAGE(im, w->stray_limit);
 	MT_IMAGE(im, w->n_pmtu);
 	MT_IMAGE(im, w->pmtu_check);
 	MT_IMAGE(im, w->pmtu);

@@ -464,8 +464,13 @@ struct mt_net_passed {
 	const void *quote;
 };
 /*
- * Sends the error by `dst`, which mt_net_route() filled, rate limited. False: it was dropped
- * (counted).
+ * True if an ICMP error may go on, within the rate limit of those that quote a packet of a known
+ * flow, or of the others, which are easily forged. False: drop it (counted). The worker itself.
+ */
+bool mt_net_may_pass_error(struct mt_netw *w, bool known);
+/*
+ * Sends the error by `dst`, which mt_net_route() filled, within the rate limit of known flows.
+ * False: it was dropped (counted).
  */
 bool mt_net_pass_error(
 	struct mt_netw *w, const struct mt_net_passed *e, const struct mt_net_dst *dst);

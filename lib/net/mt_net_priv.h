@@ -343,7 +343,8 @@ struct mt_netw {
 	struct net_limit echo_limit, error_limit;
 	struct net_limit forward_limit; /* errors about packets that lib/l4 does not forward */
 	struct net_limit too_big_limit; /* those that path MTU discovery of its clients needs */
-	struct net_limit pass_limit;	/* errors that lib/l4 passes on */
+	struct net_limit pass_limit;	/* errors about flows that lib/l4 passes on */
+	struct net_limit stray_limit;	/* the same without a known flow */
 	uint32_t n_pmtu;
 	uint64_t pmtu_check;
 	struct net_owner *owner; /* NULL but for the owner */

@@ -83,6 +83,7 @@ struct mt_netw *mt_netw_create(struct mt_net *net, uint16_t worker, struct mt_po
 	w->forward_limit = w->error_limit;
 	w->too_big_limit = w->echo_limit;
 	w->pass_limit = w->echo_limit;
+	w->stray_limit = w->echo_limit;
 	mt_rand_seed(&w->rand, seed);
 	mt_netw_set_events(w, events, events_arg);
 	w->wait = calloc(NET_NEIGH_MAX, sizeof(*w->wait));

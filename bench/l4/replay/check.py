@@ -17,7 +17,7 @@ from frames import (ICMP, ICMP6, NODE, TCP, UDP, Packet, address, ethernet, hell
 from rewriter import ENDPOINTS, PORT, PORT_BEHIND, ROUTERS, VIPS, Flow, Rewriter
 
 MODES = ("nat", "nat-full", "dsr", "tunnel-ipip", "tunnel-gue")
-FLOWS, PACKETS, STEP = 12, 1200, 1100  # of each family and protocol; in all; microseconds
+FLOWS, PACKETS, STEP = 12, 1200, 4000  # of each family and protocol; in all; microseconds
 FIN, SYN, PSH, ACK = 1, 2, 8, 16
 ERRORS = {True: ((3, 1), (3, 3), (3, 4), (11, 0)), False: ((1, 0), (1, 4), (2, 0), (3, 0))}
 # Addresses of routers that send errors.

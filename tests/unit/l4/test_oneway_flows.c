@@ -456,6 +456,31 @@ static void errors_follow_flows(void)
 	CU_ASSERT(sc_close(&ow));
 }
 
+/* A flood of forged errors is limited, and does not delay those about flows. */
+static void errors_limited(void)
+{
+	struct fx_pkt p = {0}, known = {0};
+	int to;
+
+	ow_open(1, 256);
+	to = ow_pass_segment(1000, ACK);
+	error_for(&known, C, 1000, true);
+	for (uint16_t i = 0; i < 2000; i++) {
+		error_for(&p, C, (uint16_t)(2000 + i), true);
+		sc_receive(&ow, 0, fx_mbuf(&ow.f, p.b, p.len, 0));
+	}
+	CU_ASSERT(sc_count(&ow, MT_L4_icmp_to_endpoint) >= 199);
+	CU_ASSERT(sc_count(&ow, MT_L4_icmp_to_endpoint) <= 210);
+	CU_ASSERT(fx_count(&ow.f, MT_NET_icmp_limited) >= 1790);
+	CU_ASSERT_EQUAL(ow_forwarded(&known, 0), to);
+	for (int i = 0; i < 2000; i++)
+		sc_receive(&ow, 0, fx_mbuf(&ow.f, known.b, known.len, 0));
+	CU_ASSERT(sc_count(&ow, MT_L4_icmp_to_endpoint) <= 420);
+	sc_turn(&ow, MT_SEC);
+	CU_ASSERT_EQUAL(ow_forwarded(&known, 0), to);
+	CU_ASSERT(sc_close(&ow));
+}
+
 static void errors_refused(void)
 {
 	struct rte_mbuf *m;
@@ -493,6 +518,6 @@ const struct mt_test one_way_flow_tests[] = {{"states", states}, {"ends", ends},
 	{"flood", flood}, {"others_keep_their_places", others_keep_their_places},
 	{"kept_when_needed", kept_when_needed}, {"errors_one_worker", errors_one_worker},
 	{"errors_three_workers", errors_three_workers},
-	{"errors_follow_flows", errors_follow_flows}, {"errors_refused", errors_refused},
-	{"unhealthy_endpoint", unhealthy_endpoint},
+	{"errors_follow_flows", errors_follow_flows}, {"errors_limited", errors_limited},
+	{"errors_refused", errors_refused}, {"unhealthy_endpoint", unhealthy_endpoint},
 	{"unhealthy_endpoint_of_flows", unhealthy_endpoint_of_flows}, {0}};
