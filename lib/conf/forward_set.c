@@ -547,7 +547,8 @@ static void add_service(struct mt_build *b, const struct mt_host *h, const struc
 		.by_source = cluster->hash_by == MT_LB_HASH_SOURCE,
 		.closed = cluster->closed_by != NULL,
 		.check = mt_b_health_check(b, u),
-		.cluster = cluster->index};
+		.cluster = cluster->index,
+		.owner = h->se->meta.ns};
 	if (!fill_endpoints(b, h, u, cluster, c, own, s))
 		return;
 	fill_clients(&(struct listed){b, set, cluster->name}, u, s);
@@ -647,6 +648,7 @@ static void put_service(struct record *r, const struct mt_l4_service_conf *s)
 {
 	put(r, s->name, strlen(s->name) + 1);
 	put(r, s->key, strlen(s->key) + 1);
+	put(r, s->owner, strlen(s->owner) + 1);
 	put_u64(r, (uint64_t)s->id << 32 | s->n_vips);
 	put(r, s->vips, sizeof(*s->vips) * s->n_vips);
 	put_u64(r, (uint64_t)s->port << 32 | (uint64_t)s->proto << 16 | s->mode << 2 |

@@ -28,6 +28,7 @@ void mt_l4_set_free(struct mt_l4_set *s)
 	free(s->addrs);
 	free(s->servers);
 	free(s->checks);
+	free(s->check_ranges);
 	free(s->nat4);
 	free(s->nat6);
 	free(s->slots);
@@ -288,11 +289,13 @@ static struct mt_l4_set *new_set(const struct mt_l4_conf *c)
 	s->rows = calloc(rows + 1, sizeof(*s->rows));
 	s->servers = calloc(servers + 1, sizeof(*s->servers));
 	s->checks = calloc(servers + 1, sizeof(*s->checks));
+	s->check_ranges =
+		calloc(MT_MIN(servers + 1u, MT_L4_CHECK_QUEUES), sizeof(*s->check_ranges));
 	s->addrs = calloc(rows + servers + c->n_nat + 1, sizeof(*s->addrs));
 	s->nat4 = calloc(c->n_nat + 1, sizeof(*s->nat4));
 	s->nat6 = calloc(c->n_nat + 1, sizeof(*s->nat6));
-	if (s->slots && s->services && s->rows && s->servers && s->checks && s->addrs && s->nat4 &&
-		s->nat6)
+	if (s->slots && s->services && s->rows && s->servers && s->checks && s->check_ranges &&
+		s->addrs && s->nat4 && s->nat6)
 		return s;
 	mt_l4_set_free(s);
 	return NULL;

@@ -3,7 +3,7 @@
  * When endpoints are checked, and the meaning of results. A worker passes over the checks of the
  * set every PASS, some in each loop iteration, and handles its own: it takes a result, and begins a
  * check that is due. Results therefore meet the set in use, and nothing points into an older one.
- * If more checks are due than may begin, the next pass starts with the first of the others.
+ * health_turns.c decides which may begin.
  *
  * - A check fails if it has no answer within its interval, at most 1.5 s.
  * - A SYN-ACK to a client's SYN while a check is under way makes its failure count as a success:
@@ -117,33 +117,6 @@ static uint32_t timeout_ms(const struct mt_l4_check *c)
 	return MT_MIN(c->conf.interval_ms, TIMEOUT_MS);
 }
 
-/* Takes one of the checks that may begin: a tenth of a second's share may be saved. */
-static bool may_begin(struct mt_l4 *l)
-{
-	const uint32_t most = MT_L4_CHECKS_PER_S / 10;
-	uint64_t each = MT_SEC / MT_L4_CHECKS_PER_S, n = (l->now - l->check_filled) / each;
-
-	if (n >= most) {
-		l->check_tokens = most;
-		l->check_filled = l->now;
-	} else if (n) {
-		l->check_tokens = MT_MIN(l->check_tokens + (uint32_t)n, most);
-		l->check_filled += n * each;
-	}
-	if (!l->check_tokens)
-		return false;
-	l->check_tokens--;
-	return true;
-}
-
-/* The next pass begins with the first check that could not begin in this one. */
-static void put_off(struct mt_l4 *l, const struct mt_l4_check *c)
-{
-	l4_count(l, MT_L4_checks_delayed);
-	if (l->check_refused == L4_NONE)
-		l->check_refused = (uint32_t)(c - l->set->checks);
-}
-
 static void send_echo(struct mt_l4 *l, const struct mt_l4_check *c, struct l4_checked *s)
 {
 	enum mt_net_result rc = l4_send_echo(l, c, s->seq);
@@ -154,10 +127,8 @@ static void send_echo(struct mt_l4 *l, const struct mt_l4_check *c, struct l4_ch
 
 static void begin(struct mt_l4 *l, const struct mt_l4_check *c, struct l4_checked *s)
 {
-	if (!may_begin(l)) {
-		put_off(l, c);
+	if (!l4_turns_take(l, c))
 		return;
-	}
 	s->under_way = true;
 	s->began = l->now;
 	s->verdict = 0;
@@ -168,8 +139,7 @@ static void begin(struct mt_l4 *l, const struct mt_l4_check *c, struct l4_checke
 		send_echo(l, c, s);
 	} else if (!l->check_ops->connect(l->check_arg, c, s->seq, timeout_ms(c))) {
 		s->under_way = false;
-		l->check_tokens++;
-		put_off(l, c);
+		l4_turns_return(l, c);
 	}
 }
 
@@ -229,6 +199,8 @@ static void visit(struct mt_l4 *l, const struct mt_l4_check *c)
 		complete(l, c, s);
 	if (!s->under_way && l->now >= s->due)
 		begin(l, c, s);
+	if (s->under_way && c->conf.kind == MT_L4_CHECK_TCP)
+		l4_turns_note(l, c);
 }
 
 static bool has_checks(const struct mt_l4 *l)
@@ -236,39 +208,29 @@ static bool has_checks(const struct mt_l4 *l)
 	return l->health && l->set && l->set->n_checks;
 }
 
-static void begin_pass(struct mt_l4 *l)
-{
-	l->check_began = l->now;
-	if (l->check_refused != L4_NONE)
-		l->check_first = l->check_refused;
-	if (l->check_first >= l->set->n_checks)
-		l->check_first = 0;
-	l->check_refused = L4_NONE;
-}
-
 void l4_health_tick(struct mt_l4 *l)
 {
-	const struct mt_l4_set *set = l->set;
+	const struct mt_l4_check *c;
 
 	if (!has_checks(l)) {
 		l->check_passes++;
 		return;
 	}
-	if (l->check_at == 0 && l->now - l->check_began < PASS)
-		return;
-	if (l->check_at == 0)
-		begin_pass(l);
-	for (uint32_t n = 0; n < VISITS && l->check_at < set->n_checks; n++, l->check_at++) {
-		uint32_t at = l->check_first + l->check_at;
-		const struct mt_l4_check *c =
-			&set->checks[at < set->n_checks ? at : at - set->n_checks];
-
+	if (!l->turns.passing) {
+		if (l->now - l->check_began < PASS)
+			return;
+		l->check_began = l->now;
+		l4_turns_begin(l);
+	}
+	for (uint32_t n = 0; n < VISITS; n++) {
+		c = l4_turns_next(l);
+		if (!c) {
+			l->turns.passing = false;
+			l->check_passes++;
+			return;
+		}
 		if (c->health.index % l->health->workers == l->worker)
 			visit(l, c);
-	}
-	if (l->check_at == set->n_checks) {
-		l->check_at = 0;
-		l->check_passes++;
 	}
 }
 
@@ -276,5 +238,5 @@ uint64_t l4_health_next(const struct mt_l4 *l)
 {
 	if (!has_checks(l))
 		return MT_NEVER;
-	return l->check_at ? l->now : l->check_began + PASS;
+	return l->turns.passing ? l->now : l->check_began + PASS;
 }

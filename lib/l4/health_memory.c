@@ -44,11 +44,13 @@ int l4_health_init(struct mt_l4 *l, const struct mt_l4_worker_conf *c)
 	l->check_ops = c->checks;
 	l->check_arg = c->checks_arg;
 	l->checked = l4_reserve(sizeof(*l->checked) * MT_L4_INDEXES_MAX);
-	return l->checked ? 0 : -1;
+	l->turns.queues = calloc(MT_L4_CHECK_QUEUES, sizeof(*l->turns.queues));
+	return l->checked && l->turns.queues ? 0 : -1;
 }
 
 void l4_health_fini(struct mt_l4 *l)
 {
+	free(l->turns.queues);
 	if (l->checked)
 		munmap(l->checked, sizeof(*l->checked) * MT_L4_INDEXES_MAX);
 }

@@ -189,7 +189,7 @@ void mt_l4_begin(struct mt_l4 *l, uint64_t now, const struct mt_l4_set *set)
 		return;
 	l->generation = set ? set->generation : 0;
 	l->to_check = l->fresh;
-	l->check_at = 0;
+	l->turns.passing = false;
 	find_owners(l, set);
 }
 

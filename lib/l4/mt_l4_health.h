@@ -10,14 +10,16 @@
  * receive the echo reply: it notes the sequence number in an array of its own, and the worker that
  * checks reads these arrays. SYNs of clients and their answers are noted there as well.
  *
- * Limits: a worker begins at most MT_L4_CHECKS_PER_S checks a second, so that intervals grow with
- * too many endpoints.
+ * Limits: a worker begins at most MT_L4_CHECKS_PER_S checks a second, and has MT_L4_CHECKS_AT_ONCE
+ * connections at once. If more are due, owners (namespaces) take turns, so that intervals grow for
+ * those with the most endpoints only (health_turns.c).
  */
 #pragma once
 
 #include "mt_l4_types.h"
 
-#define MT_L4_CHECKS_PER_S 1000u
+#define MT_L4_CHECKS_PER_S   1000u
+#define MT_L4_CHECKS_AT_ONCE 256u
 
 struct mt_l4;
 struct mt_net_echo;
@@ -41,7 +43,7 @@ struct mt_l4_check_ops {
 	/*
 	 * Opens a connection to the endpoint, and closes it when it is established. The result
 	 * follows by mt_l4_checked() with this token, within `timeout_ms` and possibly before the
-	 * return. False: not now; the caller tries again.
+	 * return. False: MT_L4_CHECKS_AT_ONCE are open; the caller tries again.
 	 */
 	bool (*connect)(
 		void *arg, const struct mt_l4_check *c, uint32_t token, uint32_t timeout_ms);

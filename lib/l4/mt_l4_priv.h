@@ -152,6 +152,28 @@ struct l4_shares {
 	uint32_t services[MT_L4_SERVICES_MAX];
 };
 
+/* Checks of one owner and kind that wait (health_turns.c). */
+struct l4_check_queue {
+	uint32_t start; /* where in its range the pass began; of other checks, the first is next */
+	uint32_t refused; /* the first that could not begin in this pass; L4_NONE: none */
+	uint32_t waiting; /* how many could not */
+	uint32_t granted; /* checks that may begin before those of others, in this pass */
+	uint32_t open;	  /* connections, as the last pass has seen them, and those begun since */
+	uint32_t seen;	  /* connections that this pass has seen */
+};
+
+/* Which checks may begin, in a pass over those of the set. */
+struct l4_turns {
+	struct l4_check_queue *queues; /* [MT_L4_CHECK_QUEUES] */
+	bool passing;
+	uint32_t range, at; /* of the pass: the range, and how many of it are visited */
+	uint64_t filled;    /* when `tokens` was last filled */
+	uint32_t tokens;    /* checks that may begin */
+	uint32_t spare;	    /* of these, not granted to a queue */
+	uint32_t open;	    /* connections of all queues, as l4_check_queue.open */
+	uint16_t last;	    /* the queue to which one was granted last */
+};
+
 struct mt_l4 {
 	const struct mt_l4_set *set;
 	/* Of the set, by service; NULL: no service has limits. */
@@ -195,16 +217,12 @@ struct mt_l4 {
 	void *check_arg;
 	struct l4_checked *checked; /* [MT_L4_INDEXES_MAX], touched as endpoints are checked */
 	uint64_t check_began;	    /* when the pass over the set's checks began */
-	uint32_t check_at;	    /* checks that it has passed; 0: it is complete */
-	uint32_t check_first;	    /* where it began */
 	uint32_t check_passes;	    /* complete ones; without checks, loop iterations */
-	uint32_t check_refused;	    /* the first that could not begin; L4_NONE: none */
-	uint64_t check_filled;	    /* when check_tokens was last filled */
-	uint32_t check_tokens;	    /* checks that may begin */
-	struct mt_l4_stats *stats;  /* [MT_L4_SERVICES_MAX] */
-	uint64_t *owners;	    /* mt_l4_service.owner of these */
-	uint64_t *rules;	    /* [MT_L4_RULES_MAX]: mt_l4_rule_packets() */
-	uint64_t *rule_owners;	    /* mt_l4_rule.owner of these */
+	struct l4_turns turns;
+	struct mt_l4_stats *stats; /* [MT_L4_SERVICES_MAX] */
+	uint64_t *owners;	   /* mt_l4_service.owner of these */
+	uint64_t *rules;	   /* [MT_L4_RULES_MAX]: mt_l4_rule_packets() */
+	uint64_t *rule_owners;	   /* mt_l4_rule.owner of these */
 	/* Dropped packets, until the end of mt_l4_input() or mt_l4_tick(). */
 	uint32_t n_dropped;
 	struct rte_mbuf *dropped[L4_DROPPED];
@@ -684,6 +702,16 @@ struct l4_checked {
 /* health.c */
 int l4_health_init(struct mt_l4 *l, const struct mt_l4_worker_conf *c);
 void l4_health_fini(struct mt_l4 *l);
+/* health_turns.c: begins a pass: divides what may begin among the queues with checks that wait. */
+void l4_turns_begin(struct mt_l4 *l);
+/* The next check of the pass; NULL: it is complete. */
+const struct mt_l4_check *l4_turns_next(struct mt_l4 *l);
+/* True if this check, which is due, may begin: that counts. False: it waits, and is counted. */
+bool l4_turns_take(struct mt_l4 *l, const struct mt_l4_check *c);
+/* It could not begin after all. */
+void l4_turns_return(struct mt_l4 *l, const struct mt_l4_check *c);
+/* The connection of this check is open. */
+void l4_turns_note(struct mt_l4 *l, const struct mt_l4_check *c);
 /* Begins checks that are due and takes results; once per loop iteration. */
 void l4_health_tick(struct mt_l4 *l);
 uint64_t l4_health_next(const struct mt_l4 *l);

@@ -168,7 +168,8 @@ struct mt_l4_service_conf {
 	uint32_t n_before;
 	uint64_t before_until;
 	struct mt_l4_check_conf check;
-	uint32_t cluster; /* for mt_l4_check_ops */
+	uint32_t cluster;  /* for mt_l4_check_ops */
+	const char *owner; /* namespace: owners take turns at checks; NULL: none */
 };
 
 struct mt_l4_conf {
@@ -224,7 +225,17 @@ struct mt_l4_check {
 	struct mt_l4_check_conf conf;
 	struct mt_l4_health_of health;
 	uint32_t cluster;
+	uint16_t queue; /* of mt_l4_check_range */
 };
+
+/* The checks of one owner and kind, adjacent in mt_l4_set.checks. */
+struct mt_l4_check_range {
+	uint32_t first, n;
+	uint16_t queue; /* differs between ranges of a set; < MT_L4_CHECK_QUEUES */
+};
+
+/* Two for each owner; owners beyond that share queues with others. */
+#define MT_L4_CHECK_QUEUES 2048u
 
 /* A range of mt_l4_group.members. */
 struct mt_l4_part {
@@ -298,8 +309,10 @@ struct mt_l4_set {
 	/* (address, port, protocol) of endpoints, each once. */
 	struct mt_l4_row *servers; /* `group` is NULL */
 	uint32_t n_servers;
-	struct mt_l4_check *checks;
+	struct mt_l4_check *checks; /* sorted by queue */
 	uint32_t n_checks;
+	struct mt_l4_check_range *check_ranges; /* sorted by queue */
+	uint32_t n_check_ranges;
 	struct mt_addr *nat4, *nat6;
 	uint32_t n_nat4, n_nat6;
 	uint16_t nat_lo, nat_hi;

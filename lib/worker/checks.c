@@ -47,8 +47,8 @@ static const struct mt_stream_user check_user = {
 /* A free place; NULL: all are in use. */
 static struct worker_check *place(struct mt_checks *c)
 {
-	for (uint32_t i = 0; i < MT_CHECKS_AT_ONCE; i++) {
-		struct worker_check *at = &c->at[c->next++ % MT_CHECKS_AT_ONCE];
+	for (uint32_t i = 0; i < MT_L4_CHECKS_AT_ONCE; i++) {
+		struct worker_check *at = &c->at[c->next++ % MT_L4_CHECKS_AT_ONCE];
 
 		if (!at->s)
 			return at;

@@ -95,13 +95,11 @@ struct mt_names {
 
 /* ---- checks.c: connections that check endpoints of forwarded services ------------------------ */
 
-#define MT_CHECKS_AT_ONCE 256
-
 struct mt_checks {
 	struct worker_check {
 		struct mt_stream *s; /* NULL: free */
 		uint32_t index, token;
-	} at[MT_CHECKS_AT_ONCE];
+	} at[MT_L4_CHECKS_AT_ONCE];
 	uint32_t next; /* where to look for a free one */
 };
 

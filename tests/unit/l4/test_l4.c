@@ -11,10 +11,11 @@ int main(int argc, char **argv)
 		{"fragment_tcp", fragment_tcp_tests}, {"tcp", tcp_tests}, {"ports", port_tests},
 		{"segments", segment_tests}, {"one_way", one_way_tests},
 		{"one_way_flows", one_way_flow_tests}, {"health", health_tests},
-		{"health_heard", health_heard_tests}, {"limits", limit_tests},
-		{"limits_flows", limit_flow_tests}, {"limits_table", limit_table_tests},
-		{"nodes", node_tests}, {"churn", churn_tests}, {"shares", shares_tests},
-		{"packets", packet_tests}, {"overload", overload_tests}, {0}};
+		{"health_heard", health_heard_tests}, {"health_turns", health_turn_tests},
+		{"limits", limit_tests}, {"limits_flows", limit_flow_tests},
+		{"limits_table", limit_table_tests}, {"nodes", node_tests}, {"churn", churn_tests},
+		{"shares", shares_tests}, {"packets", packet_tests}, {"overload", overload_tests},
+		{0}};
 
 	fx_eal();
 	return mt_test_main(suites, argc, argv);
