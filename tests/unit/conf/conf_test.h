@@ -6,8 +6,8 @@
 #include "mt_source.h"
 #include "mt_test.h"
 
-extern const struct mt_test forwarding_tests[], forward_past_tests[], forward_routes_tests[],
-	forward_change_tests[], drain_tests[];
+extern const struct mt_test forwarding_tests[], forward_past_tests[], forward_policy_tests[],
+	forward_routes_tests[], forward_change_tests[], drain_tests[];
 
 extern const struct mt_test named_tests[];
 

@@ -3,6 +3,7 @@
 #include "conf_test.h"
 
 #include "forward_text.h"
+#include "mt_conf_numbers_priv.h"
 #include "mt_l4.h"
 
 #include <netinet/in.h>
@@ -161,28 +162,33 @@ static const struct row {
 		"1 of 2 endpoints get no packets: they expect TLS"},
 };
 
+/* Compares the shares of the port; `words`: what is told, NULL: nothing but notes. */
+static void compare(const char *text, const uint32_t want[LAST], const char *words)
+{
+	struct built b = build_text(NULL, text);
+	bool told = words ? is_told(&b, words) : !is_any_told(&b);
+	uint32_t got[LAST];
+	uint8_t part[LAST] = {0};
+
+	if (!told || !b.s) {
+		printf("%s\n", text);
+		show_diags(&b);
+	}
+	CU_ASSERT_TRUE(told);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	shares_of(b.s, got, part);
+	for (uint32_t k = 0; k < LAST; k++) {
+		if (!is_near(got[k], want[k]))
+			printf("%s\n.%u has %u %%\n", text, k, got[k]);
+		CU_ASSERT(is_near(got[k], want[k]));
+	}
+	unbuild(&b);
+}
+
 static void shares(void)
 {
-	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-		struct built b = build_text(NULL, rows[i].text);
-		uint32_t got[LAST];
-		uint8_t part[LAST] = {0};
-		bool told = rows[i].words ? is_told(&b, rows[i].words) : !is_any_told(&b);
-
-		if (!told || !b.s) {
-			printf("%s\n", rows[i].text);
-			show_diags(&b);
-		}
-		CU_ASSERT_TRUE(told);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-		shares_of(b.s, got, part);
-		for (uint32_t k = 0; k < LAST; k++) {
-			if (!is_near(got[k], rows[i].percent[k]))
-				printf("row %zu: .%u has %u %%\n", i, k, got[k]);
-			CU_ASSERT(is_near(got[k], rows[i].percent[k]));
-		}
-		unbuild(&b);
-	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		compare(rows[i].text, rows[i].percent, rows[i].words);
 }
 
 /* The namespace of clients decides, if the node has one. */
@@ -295,6 +301,84 @@ static void closed(void)
 	}
 }
 
+/* Equal destinations are one, and need no more room; others are dropped when there is none. */
+static void room(void)
+{
+	static const uint32_t joined[LAST] = {0, 15, 45, 0, 40}, dropped[LAST] = {20, 20, 60},
+			      alone[LAST] = {0, 25, 75};
+	static const char more[] = "too many destinations, or endpoints of forwarded ports of its "
+				   "namespace: connections of this share are refused";
+	uint64_t was = mt_conf_forward_room[MT_FORWARD_MEMBERS];
+
+	compare(A OTHER_PORT ROUTES("{route: [{" TO_A(
+			"") ", weight: 25}, {" TO_C ", weight: 40}, {" TO_A("") ", weight: 35}]}"),
+		joined, NULL);
+	mt_conf_forward_room[MT_FORWARD_MEMBERS] = 0;
+	compare(A OTHER_PORT TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), dropped, more);
+	compare(A TWO(TO_A("") ", weight: 30", TO_A("") ", weight: 70"), alone, NULL);
+	compare(A, alone, NULL);
+	mt_conf_forward_room[MT_FORWARD_MEMBERS] = was;
+}
+
+/* A port has 64 destinations; the shares of others are refused. */
+static void most_destinations(void)
+{
+	static char text[64 << 10];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s", A);
+	struct built b;
+	uint32_t percent[LAST];
+	uint8_t part[LAST];
+
+	for (int i = 0; i < 79; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+			"metadata: {name: h%d}\nspec: {hosts: [h%d.x], addresses: [192.0.3.%d], "
+			"resolution: STATIC, ports: [" TCP
+			"], endpoints: [{address: 198.51.100.3}]}\n",
+			i, i, i + 1);
+	len += (size_t)snprintf(text + len, sizeof(text) - len, "%s",
+		"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		"metadata: {name: r, namespace: x}\nspec:\n  hosts: [a.x]\n  tcp:\n  - route:\n"
+		"    - {destination: {host: a.x}, weight: 1}\n");
+	for (int i = 0; i < 79; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"    - {destination: {host: h%d.x, port: {number: 5432}}, weight: 1}\n", i);
+	b = build_text(NULL, text);
+	CU_ASSERT_TRUE(is_told(&b, "too many destinations"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	shares_of(b.s, percent, part);
+	CU_ASSERT(is_near(percent[0], 20)); /* 16 of 80 */
+	CU_ASSERT(is_near(percent[3], 79)); /* 63 of 80 */
+	unbuild(&b);
+}
+
+#define ROUTED                                                                                     \
+	"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"                     \
+	"metadata: {name: m, namespace: x}\nspec: {hosts: [a.x], routes: [{route: "                \
+	"[{destination: {host: a.x}}]}]}\n"
+#define BELOW(name, list)                                                                          \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                          \
+	"metadata: {name: " name ", namespace: x}\nspec:\n  hosts: ['*.x']\n  " list "\n"
+
+/*
+ * Beside routes of a MetaRouter, which are for messages, a wildcard without `tcp` does not take the
+ * forwarded port, so a later one with `tcp` has it.
+ */
+static void wildcards_beside_a_router(void)
+{
+	static const uint32_t all[LAST] = {0, 25, 75}, first[LAST] = {0, 100};
+
+	compare(META(NAT) SPEC(TCP ", " RPC)
+			SUBSETS ROUTED BELOW("v", "dubbo: [{route: [{destination: {host: a.x}}]}]"),
+		all, "these routes replace them");
+	compare(META(NAT) SPEC(TCP ", " RPC)
+			SUBSETS ROUTED BELOW("v", "dubbo: [{route: [{destination: {host: a.x}}]}]")
+				BELOW("w", "tcp: [{" DEST(ONE) "}]"),
+		first, "these routes replace them");
+	compare(META(NAT) SPEC(TCP ", " RPC) SUBSETS ROUTED BELOW("w", "tcp: [{" DEST(ONE) "}]"),
+		first, NULL);
+}
+
 #define DOUBLED                                                                                    \
 	"  hosts: [a.x]\n  addresses: [192.0.2.1]\n  location: MESH_INTERNAL\n"                    \
 	"  resolution: STATIC\n  ports: [" TCP "]\n  endpoints:\n"                                 \
@@ -376,6 +460,9 @@ const struct mt_test forward_routes_tests[] = {
 	{"forward_routes_drain_of_last", drain_of_last},
 	{"forward_routes_closed", closed},
 	{"forward_routes_two_workloads", two_workloads},
+	{"forward_routes_room", room},
+	{"forward_routes_most_destinations", most_destinations},
+	{"forward_routes_wildcards_beside_a_router", wildcards_beside_a_router},
 	{"forward_routes_untestable", untestable},
 	{"forward_routes_not_followed", not_followed},
 	{0},
