@@ -251,6 +251,8 @@ static uint32_t take(struct mt_l4 *l)
 		l->free = l->entries[2 * pair].next_free;
 	} else {
 		pair = l->fresh++;
+		/* The sweep after a change passes this place as well before it is back at its start. */
+		l->to_check += l->to_check > 0;
 	}
 	set_used(l, l->used + 1);
 	return pair;

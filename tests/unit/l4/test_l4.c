@@ -15,7 +15,7 @@ int main(int argc, char **argv)
 		{"limits", limit_tests}, {"limits_flows", limit_flow_tests},
 		{"limits_table", limit_table_tests}, {"nodes", node_tests}, {"churn", churn_tests},
 		{"shares", shares_tests}, {"packets", packet_tests}, {"overload", overload_tests},
-		{0}};
+		{"sweep", sweep_tests}, {0}};
 
 	fx_eal();
 	return mt_test_main(suites, argc, argv);
