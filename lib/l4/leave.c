@@ -59,7 +59,7 @@ static bool is_answered(const struct mt_l4 *l, uint32_t idx)
 	const struct l4_entry *back = &l->entries[idx + 1];
 
 	return is_udp(&l->entries[idx]) && !(l->entries[idx].service & L4_ONE_WAY) &&
-	       back->service & L4_KEPT && (int32_t)(back->seen - l->tcp[idx / 2].stamp) >= 0;
+	       back->service & L4_KEPT && (int32_t)(back->seen - l->tcp[idx / 2].stamp) > 0;
 }
 
 bool l4_leave(struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Health of endpoints: when they become unhealthy and healthy, and where new flows go meanwhile. */
 #include "checked.h"
+#include "mt_l4_priv.h"
 #include "test_l4.h"
 
 #include <netinet/in.h>
@@ -218,6 +219,29 @@ static void datagrams_leave(void)
 	ck_close(&c);
 }
 
+/* The endpoint's last answer, and the sweep that marks its flow, in the same millisecond. */
+static void answered_with_the_mark(void)
+{
+	struct sc_ends seen;
+	uint16_t cport = 1000;
+
+	ck_open(&c, 1, &ck_tcp, &ck_tcp);
+	ck_pass(&c, 3 * MT_SEC);
+	while (datagram(cport, &seen) != 21)
+		cport++;
+	CU_ASSERT(answer(&seen));
+	c.verdict[CK_UDP] = MT_L4_FAILED;
+	(void)until(CK_UDP, true);
+	CU_ASSERT(answer(&seen));
+	c.s.l[0]->swept = 0;
+	sc_turn(&c.s, 0);
+	CU_ASSERT_EQUAL(c.s.l[0]->to_check, 0);
+	ck_pass(&c, MT_SEC);
+	CU_ASSERT_NOT_EQUAL(datagram(cport, &seen), 21);
+	CU_ASSERT_EQUAL(sc_count(&c.s, MT_L4_flows_left), 1);
+	ck_close(&c);
+}
+
 /* Without a healthy endpoint they stay, and leave when there is one again. */
 static void datagrams_stay(void)
 {
@@ -401,8 +425,8 @@ static void by_one_worker(void)
 
 const struct mt_test health_tests[] = {{"fails_and_returns", fails_and_returns},
 	{"in_a_row", in_a_row}, {"all_unhealthy", all_unhealthy},
-	{"datagrams_leave", datagrams_leave}, {"datagrams_stay", datagrams_stay},
-	{"connections_stay", connections_stay}, {"counted_with_its_flow", counted_with_its_flow},
-	{"worthless_results", worthless_results},
+	{"datagrams_leave", datagrams_leave}, {"answered_with_the_mark", answered_with_the_mark},
+	{"datagrams_stay", datagrams_stay}, {"connections_stay", connections_stay},
+	{"counted_with_its_flow", counted_with_its_flow}, {"worthless_results", worthless_results},
 	{"returned_by_an_operator", returned_by_an_operator}, {"without_checks", without_checks},
 	{"absent", absent}, {"by_one_worker", by_one_worker}, {0}};
