@@ -3,6 +3,8 @@
  * Ageing: a sweep over all pairs, a few in each loop iteration, so that each is checked at least
  * every PERIOD. After a change of services or of an endpoint's health the next sweep is faster. It
  * also ends flows of services and endpoints that are gone, and marks those of unhealthy endpoints.
+ * A loop iteration checks at most MOST pairs, so that packets do not wait for it. If more are due,
+ * the next one checks them, and the worker does not sleep before.
  */
 #include "mt_l4_priv.h"
 
@@ -20,6 +22,7 @@
 #define HURRY	MT_SEC
 #define MOST	256 /* pairs in one iteration */
 #define OFTEN	MT_MSEC
+#define BEHIND	(100 * MT_MSEC) /* a longer pause of the worker delays the sweep */
 
 /*
  * Of TCP flows. An established one stays as long as RFC 5382 requires (REQ-5), so that keep-alives
@@ -182,6 +185,18 @@ static uint64_t each(const struct mt_l4 *l)
 	return (l->to_check ? HURRY : PERIOD) / MT_MAX(l->fresh, 1u) + 1;
 }
 
+/* Returns the number of pairs to check in this loop iteration; the others that are due stay so. */
+static uint32_t take_due(struct mt_l4 *l)
+{
+	uint64_t step = each(l), due = (l->now - l->swept) / step;
+	uint32_t n = (uint32_t)MT_MIN(due, (uint64_t)MT_MIN(MOST, l->fresh));
+
+	l->swept += n * step;
+	if (mt_unlikely(l->now - l->swept > MT_MAX(step, BEHIND)))
+		l->swept = l->now - MT_MAX(step, BEHIND);
+	return n;
+}
+
 uint32_t mt_l4_tick(struct mt_l4 *l)
 {
 	uint32_t removed = 0, n;
@@ -196,10 +211,7 @@ uint32_t mt_l4_tick(struct mt_l4 *l)
 		l->to_check = 0;
 		return 0;
 	}
-	n = (uint32_t)MT_MIN((l->now - l->swept) / each(l), (uint64_t)MT_MIN(MOST, l->fresh));
-	if (n == 0)
-		return 0;
-	l->swept = l->now;
+	n = take_due(l);
 	for (uint32_t i = 0; i < n; i++) {
 		__builtin_prefetch(&l->entries[2 * MT_MIN(l->at + 8, l->max - 1)]);
 		removed += check(l, l->at);
@@ -209,6 +221,13 @@ uint32_t mt_l4_tick(struct mt_l4 *l)
 	return removed;
 }
 
+static uint64_t next_check(const struct mt_l4 *l)
+{
+	uint64_t due = l->swept + each(l);
+
+	return due <= l->now ? l->now : MT_MAX(due, l->now + OFTEN);
+}
+
 uint64_t mt_l4_next(const struct mt_l4 *l)
 {
 	uint64_t next = MT_MIN(l4_fragments_next(l), l4_health_next(l));
@@ -216,6 +235,6 @@ uint64_t mt_l4_next(const struct mt_l4 *l)
 	if (l->n_parked)
 		next = MT_MIN(next, l->retried + L4_RETRY);
 	if (l->used)
-		next = MT_MIN(next, l->swept + MT_MAX(each(l), OFTEN));
+		next = MT_MIN(next, next_check(l));
 	return next;
 }
