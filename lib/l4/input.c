@@ -209,8 +209,11 @@ static mt_inline uint32_t enter(struct mt_l4 *l, struct l4_pkt *p, uint32_t idx)
 		l4_expire(l, idx / 2);
 		idx = L4_NONE;
 	}
-	if (idx != L4_NONE && l4_leave(l, p, idx))
+	p->leaves = 0;
+	if (idx != L4_NONE && l4_leaves(l, p, idx)) {
+		p->leaves = idx / 2 + 1;
 		idx = L4_NONE;
+	}
 	if (idx == L4_NONE)
 		return l4_new(l, p);
 	return l4_is_within(l, p, idx) ? idx : L4_NONE;

@@ -7,7 +7,8 @@
  * - one of UDP if the endpoint has sent nothing since;
  * - one of UDP in a one-way mode. Its replies do not pass this node.
  *
- * The packet then makes a flow as a new client's does. Without a healthy endpoint all flows stay.
+ * The packet then makes a flow as a new client's does, but limits count no new connection. If it
+ * cannot, or waits for a neighbour, its flow stays. Without a healthy endpoint all flows stay.
  *
  * Packets of UDP flows do not look at the endpoint's health. The sweep after a change of health
  * takes the mark L4_PLAIN from flows of an unhealthy endpoint, so that their packets come here, and
@@ -62,7 +63,7 @@ static bool is_answered(const struct mt_l4 *l, uint32_t idx)
 	       back->service & L4_KEPT && (int32_t)(back->seen - l->tcp[idx / 2].stamp) > 0;
 }
 
-bool l4_leave(struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx)
+bool l4_leaves(const struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx)
 {
 	const struct mt_l4_endpoint *from, *to;
 	const struct mt_l4_row *r;
@@ -74,9 +75,11 @@ bool l4_leave(struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx)
 		return false;
 	to = &r->group->endpoints[mt_l4_choose(
 		r->group, l4_choice_hash(&p->key, r->group->by_source))];
-	if (to == from || !to->port || l4_is_unhealthy(to))
-		return false;
+	return to != from && to->port && !l4_is_unhealthy(to);
+}
+
+void l4_left(struct mt_l4 *l, uint32_t pair)
+{
 	l4_count(l, MT_L4_flows_left);
-	l4_remove(l, idx / 2);
-	return true;
+	l4_remove(l, pair);
 }

@@ -6,7 +6,8 @@
  * flood of SYNs does not pull its line from worker to worker.
  *
  * A flow counts (L4_COUNTED) until it is removed, a TCP flow until it rests or was reset. One that
- * goes on after a reset counts again, even beyond the limit, because its ends never stopped.
+ * goes on after a reset counts again, even beyond the limit, because its ends never stopped. One
+ * that moves to another endpoint keeps its place.
  */
 #include "mt_l4_priv.h"
 
@@ -39,6 +40,17 @@ bool l4_connection_begin(struct mt_l4 *l, struct rte_mbuf *m, uint32_t service)
 	} while (!__atomic_compare_exchange_n(
 		count, &n, n + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	return true;
+}
+
+void l4_connection_move(struct mt_l4 *l, uint32_t pair)
+{
+	struct l4_entry *e = &l->entries[2 * pair];
+
+	if (mt_likely(!most(l, e->service & L4_SERVICE)))
+		return;
+	l4_connection_set(l, pair, true);
+	/* Removing the flow must not give the place back. */
+	e->service &= ~L4_COUNTED;
 }
 
 void l4_connection_made(struct mt_l4 *l, uint32_t service, uint32_t idx)

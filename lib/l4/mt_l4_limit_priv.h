@@ -89,11 +89,13 @@ void l4_limit_prefetch(struct mt_l4 *l, struct l4_pkt *p);
  * otherwise it is dropped and counted.
  */
 bool l4_limit(struct mt_l4 *l, struct l4_pkt *p, uint32_t idx);
-/* The same of a packet without a flow, which begins a connection unless `rest`. */
+/* The same of a packet that gets a flow, which begins a connection unless `rest`. */
 bool l4_limit_new(struct mt_l4 *l, struct l4_pkt *p, uint32_t service, bool rest);
 
 /* limit_connections.c: counts a connection that is to be made; false: the packet was dropped. */
 bool l4_connection_begin(struct mt_l4 *l, struct rte_mbuf *m, uint32_t service);
+/* The same of a flow that is to be removed and made again: it keeps its place, if it has one. */
+void l4_connection_move(struct mt_l4 *l, uint32_t pair);
 /* The flow of that connection; L4_NONE: it was not made. */
 void l4_connection_made(struct mt_l4 *l, uint32_t service, uint32_t idx);
 /* The state of a flow has changed: whether it counts as a connection. */

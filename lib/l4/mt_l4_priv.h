@@ -237,6 +237,7 @@ struct l4_pkt {
 	struct mt_table_iter it;
 	uint32_t idx;	 /* candidate entry */
 	uint64_t source; /* its hash, for limits; 0: not computed */
+	uint32_t leaves; /* l4_new(): the flow that its new one replaces, as pair + 1; 0: none */
 	bool opens;	 /* a SYN of TCP without another flag that matters */
 };
 
@@ -525,8 +526,10 @@ void l4_expire(struct mt_l4 *l, uint32_t pair);
 
 /* leave.c: marks a flow by the health of its endpoint, after it may have changed. */
 void l4_review(struct mt_l4 *l, uint32_t pair, const struct mt_l4_endpoint *e);
-/* True if the packet's flow was removed, because its endpoint is unhealthy and has not answered. */
-bool l4_leave(struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx);
+/* True if the packet needs another flow, as its endpoint is unhealthy and has not answered. */
+bool l4_leaves(const struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx);
+/* Counts and removes the flow of such a packet, once it is certain that the packet gets another. */
+void l4_left(struct mt_l4 *l, uint32_t pair);
 
 /* tcp.c: the state for the time-out of a flow; its own may result from forged segments. */
 enum mt_l4_state l4_tcp_lasting(const struct l4_tcp *t);

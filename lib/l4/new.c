@@ -278,8 +278,12 @@ static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *
 		return L4_NONE;
 	}
 	back = l4_make_key(&t.remote, t.rport, &t.local, t.lport, w.proto);
-	if (!l4_connection_begin(l, p->m, r->service))
+	if (mt_unlikely(p->leaves)) {
+		l4_connection_move(l, p->leaves - 1);
+		l4_left(l, p->leaves - 1);
+	} else if (!l4_connection_begin(l, p->m, r->service)) {
 		return L4_NONE;
+	}
 	if (w.idle)
 		l4_take_port(l, w.pair);
 	idx = l4_add(l, &p->key, &back, r->service);
@@ -310,7 +314,7 @@ static mt_noinline uint32_t begin(struct mt_l4 *l, struct l4_pkt *p, const struc
 	if (!may_reach(l, p, r, c.to))
 		return L4_NONE;
 	/* A segment of TCP without a SYN is the rest of a connection that began elsewhere. */
-	if (!l4_limit_new(l, p, r->service, l4_key_is_tcp(&p->key) && !p->opens))
+	if (!l4_limit_new(l, p, r->service, p->leaves || (l4_key_is_tcp(&p->key) && !p->opens)))
 		return L4_NONE;
 	idx = mt_l4_is_one_way(r->mode) ? l4_one_way_new(l, p, r, c.to) : make(l, p, r, c.to);
 	if (idx != L4_NONE && mt_unlikely(c.counts != MT_L4_N_OUTCOMES))

@@ -247,6 +247,8 @@ uint32_t l4_one_way_new(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_ro
 			l, p->m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, mtu_of(&hop.dst, mode, p->m));
 		return L4_NONE;
 	}
+	if (p->leaves)
+		l4_left(l, p->leaves - 1);
 	if (is_worth_a_flow(l, p, r, to))
 		idx = add(l, p, r, to);
 	if (idx == L4_NONE) {

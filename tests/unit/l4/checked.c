@@ -70,6 +70,7 @@ void ck_configure(
 							  .proto = IPPROTO_TCP,
 							  .endpoints = e,
 							  .n_endpoints = 3,
+							  .limits = c->s.limits[SC_NAT_TCP],
 							  .check = *tcp},
 		{.id = SC_NAT,
 			.name = "nat",
@@ -79,6 +80,7 @@ void ck_configure(
 			.proto = IPPROTO_UDP,
 			.endpoints = e + 3,
 			.n_endpoints = 3,
+			.limits = c->s.limits[SC_NAT],
 			.check = *udp}};
 	const struct mt_l4_conf conf = {.services = list, .n_services = 2};
 	struct mt_l4_set *set;

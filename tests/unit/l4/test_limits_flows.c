@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections, and what limits leave alone: flows that exist, replies, changes of the set. */
+#include "checked.h"
 #include "limited.h"
 #include "mt_l4_priv.h"
 #include "test_l4.h"
@@ -253,8 +254,70 @@ static void no_allocation(void)
 	li_close();
 }
 
+#define MOVING 20
+
+static int sends(struct ck *c, bool tcp, uint16_t cport)
+{
+	return tcp ? ck_tcp_to(c, cport) : ck_udp_to(c, cport);
+}
+
+static void limit_moving(struct ck *c, bool tcp, uint32_t connections)
+{
+	uint32_t *max = c->s.limits[tcp ? SC_NAT_TCP : SC_NAT].max;
+
+	max[MT_L4_SERVICE_NEW_CONNECTIONS] = 2;
+	max[MT_L4_SERVICE_CONNECTIONS] = connections;
+	ck_configure(c, &ck_tcp, &ck_tcp);
+}
+
+/* Flows that leave an unhealthy endpoint begin no connection, and keep their places. */
+static void leaving(bool tcp)
+{
+	static struct ck c;
+	uint32_t service = tcp ? SC_NAT_TCP : SC_NAT, moved = 0;
+	int before[MOVING];
+
+	ck_open(&c, 1, &ck_tcp, &ck_tcp);
+	limit_moving(&c, tcp, MOVING);
+	for (uint16_t i = 0; i < MOVING; i++) {
+		ck_pass(&c, 600 * MT_MSEC);
+		before[i] = sends(&c, tcp, (uint16_t)(1000 + i));
+		CU_ASSERT(before[i] > 0);
+	}
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(c.s.limiter, service), MOVING);
+	limit_moving(&c, tcp, MOVING / 4);
+	c.verdict[tcp ? CK_TCP : CK_UDP] = MT_L4_FAILED;
+	ck_pass(&c, 9 * MT_SEC);
+	for (uint16_t i = 0; i < MOVING; i++) {
+		int to = sends(&c, tcp, (uint16_t)(1000 + i));
+
+		CU_ASSERT(before[i] == 21 ? to == 22 || to == 23 : to == before[i]);
+		moved += before[i] == 21;
+	}
+	CU_ASSERT(moved > 4);
+	CU_ASSERT_EQUAL(sc_count(&c.s, MT_L4_flows_left), moved);
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(c.s.limiter, service), MOVING);
+	CU_ASSERT_EQUAL(sends(&c, tcp, 2000), 0);
+	CU_ASSERT_EQUAL(sc_count(&c.s, MT_L4_limit_service_connections), 1);
+	CU_ASSERT_EQUAL(sc_count(&c.s, MT_L4_limit_service_new_connections), 0);
+	ck_pass(&c, 100 * MT_SEC);
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(c.s.limiter, service), 0);
+	ck_close(&c);
+}
+
+static void leaving_datagrams(void)
+{
+	leaving(false);
+}
+
+static void leaving_syns(void)
+{
+	leaving(true);
+}
+
 const struct mt_test limit_flow_tests[] = {{"connections, one worker", connections_of_one},
 	{"connections, three workers", connections_of_three}, {"closed", closed}, {"reset", reset},
 	{"adopted", adopted}, {"established", established}, {"repeated SYN", repeated_syn},
 	{"rest of a connection", rest_of_connection}, {"swap", swap}, {"parked", parked},
-	{"no allocation", no_allocation}, {0}};
+	{"no allocation", no_allocation}, {"leaving datagrams", leaving_datagrams},
+	{"leaving SYNs", leaving_syns}, {0}};
