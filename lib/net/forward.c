@@ -170,7 +170,7 @@ void mt_net_forward_reset(struct mt_netw *w, struct rte_mbuf *m)
 
 	if (tcp->tcp_flags & RTE_TCP_RST_FLAG)
 		return;
-	if (net_limited(&w->forward_limit, w->now))
+	if (net_limited(&w->reset_limit, w->now))
 		net_count(w, MT_NET_icmp_limited);
 	else
 		send_reset(w, m);

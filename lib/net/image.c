@@ -15,6 +15,7 @@ void mt_netw_image(struct mt_netw *w, struct mt_image *im)
 	MT_IMAGE(im, w->echo_limit);
 	MT_IMAGE(im, w->error_limit);
 	MT_IMAGE(im, w->forward_limit);
+	MT_IMAGE(im, w->reset_limit);
 	MT_IMAGE(im, w->too_big_limit);
 	MT_IMAGE(im, w->pass_limit);
 	MT_IMAGE(im, w->stray_limit);

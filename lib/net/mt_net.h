@@ -448,8 +448,8 @@ void mt_net_forward_error(
 	struct mt_netw *w, struct rte_mbuf *m, enum mt_net_error kind, uint16_t mtu);
 /*
  * Answers a TCP segment, not yet rewritten, with a reset as a host without a connection does (RFC
- * 9293 §3.10.7.1), within the rate limit of those ICMP errors. The segment stays the caller's. A
- * reset gets no answer.
+ * 9293 §3.10.7.1), at most 10,000 a second. The segment stays the caller's. A reset gets no
+ * answer.
  */
 void mt_net_forward_reset(struct mt_netw *w, struct rte_mbuf *m);
 /* Bytes of a packet that an ICMP error quotes at most. */

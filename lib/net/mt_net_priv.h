@@ -342,6 +342,7 @@ struct mt_netw {
 	struct mt_rand rand;
 	struct net_limit echo_limit, error_limit;
 	struct net_limit forward_limit; /* errors about packets that lib/l4 does not forward */
+	struct net_limit reset_limit;	/* resets that answer them */
 	struct net_limit too_big_limit; /* those that path MTU discovery of its clients needs */
 	struct net_limit pass_limit;	/* errors about flows that lib/l4 passes on */
 	struct net_limit stray_limit;	/* the same without a known flow */

@@ -13,13 +13,17 @@ static const struct mt_outcome rows[] = {
 const struct mt_outcome_set mt_net_outcomes = {"net", rows, MT_ARRAY_LEN(rows)};
 
 /*
- * Limits on what outsiders can make a worker send: echo replies and unreachables, per second and
- * per burst.
+ * Limits on what outsiders can make a worker send: echo replies, ICMP errors, and resets for
+ * segments of forwarded ports, per second and per burst. A reset is not longer than the segment
+ * that it answers, and after a restart each connection needs one. A burst leaves half of the queue
+ * to others.
  */
 #define ECHO_PER_SEC  1000
 #define ECHO_BURST    200
 #define ERROR_PER_SEC 100
 #define ERROR_BURST   20
+#define RESET_PER_SEC 10000
+#define RESET_BURST   (NET_TXQ_OTHER / 2)
 
 #define TX_AGAIN (10 * MT_USEC)
 
@@ -81,6 +85,7 @@ struct mt_netw *mt_netw_create(struct mt_net *net, uint16_t worker, struct mt_po
 	w->echo_limit = (struct net_limit){0, ECHO_BURST, ECHO_BURST, ECHO_PER_SEC};
 	w->error_limit = (struct net_limit){0, ERROR_BURST, ERROR_BURST, ERROR_PER_SEC};
 	w->forward_limit = w->error_limit;
+	w->reset_limit = (struct net_limit){0, RESET_BURST, RESET_BURST, RESET_PER_SEC};
 	w->too_big_limit = w->echo_limit;
 	w->pass_limit = w->echo_limit;
 	w->stray_limit = w->echo_limit;

@@ -176,16 +176,43 @@ static void no_connection(void)
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_no_connection), 8);
 	CU_ASSERT_EQUAL(fx_count(&s.f, MT_NET_forward_reset_out), 7);
 	CU_ASSERT_EQUAL(sc_flows(&s), 0);
-	/* Many: as many as ICMP errors at most. */
-	g.flags = ACK;
-	for (int i = 0; i < 60; i++) {
-		struct fx_pkt p = {0};
+	CU_ASSERT(sc_close(&s));
+}
 
-		cn_frame(&g, &p);
+/* Resets for n segments without a flow, which arrive together. */
+static uint32_t resets_of(uint32_t n)
+{
+	const struct cn_segment g = {
+		.src = C, .dst = "192.0.2.80", .sport = 9, .dport = 5432, .flags = ACK};
+	uint64_t before = fx_count(&s.f, MT_NET_forward_reset_out);
+	struct fx_pkt p = {0};
+
+	cn_frame(&g, &p);
+	fx_clear(&s.f);
+	for (uint32_t i = 0; i < n; i++)
 		sc_receive(&s, 0, fx_mbuf(&s.f, p.b, p.len, 0));
-	}
-	CU_ASSERT(fx_count(&s.f, MT_NET_forward_reset_out) < 50);
+	return (uint32_t)(fx_count(&s.f, MT_NET_forward_reset_out) - before);
+}
+
+/*
+ * After a restart all connections send such segments: 10,000 a second get a reset, also while a
+ * flood uses up the limit of ICMP errors.
+ */
+static void many_resets(void)
+{
+	struct fx_pkt p = {0};
+
+	sc_open(&s, 1, 64);
+	sc_frame(&(struct sc_udp){C, "192.0.2.80", 9, 4002, 10, 0, false}, &p);
+	for (int i = 0; i < 60; i++)
+		sc_receive(&s, 0, fx_mbuf(&s.f, p.b, p.len, 0));
 	CU_ASSERT(fx_count(&s.f, MT_NET_icmp_limited) > 20);
+	for (int ms = 0; ms < 100; ms++) {
+		CU_ASSERT_EQUAL(resets_of(10), 10);
+		sc_turn(&s, MT_MSEC);
+	}
+	sc_turn(&s, MT_SEC);
+	CU_ASSERT_EQUAL(resets_of(200), 64);
 	CU_ASSERT(sc_close(&s));
 }
 
@@ -364,5 +391,5 @@ static void icmp(void)
 
 const struct mt_test segment_tests[] = {{"random flows, one worker", one_worker},
 	{"random flows, three workers", three_workers}, {"wrong stays wrong", wrong_stays_wrong},
-	{"no connection", no_connection}, {"refused", refused}, {"no NAT port", no_nat_port},
-	{"headers", headers}, {"ICMP errors", icmp}, {0}};
+	{"no connection", no_connection}, {"many resets", many_resets}, {"refused", refused},
+	{"no NAT port", no_nat_port}, {"headers", headers}, {"ICMP errors", icmp}, {0}};
