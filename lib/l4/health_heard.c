@@ -60,15 +60,22 @@ uint32_t l4_heard_answers(const struct mt_l4 *l, uint32_t index)
 	return sum;
 }
 
+/*
+ * Another worker's clock may be ahead by this. Ticks wrap around, so notes that are much later are
+ * old ones.
+ */
+#define AHEAD L4_TICKS(MT_SEC)
+
 bool l4_heard_unanswered(const struct mt_l4 *l, uint32_t index, uint32_t since)
 {
+	uint32_t span = l->tick - since + AHEAD;
 	uint64_t first = 0;
 
 	for (uint32_t i = 0; i < 2u * l->health->workers; i++) {
 		const struct l4_heard *h = &l->health->heard[i / 2][index];
 		uint64_t note = __atomic_load_n(&h->unanswered[i % 2], __ATOMIC_RELAXED);
 
-		if (!note || (int32_t)((uint32_t)(note >> 32) - since) < 0)
+		if (!note || (uint32_t)(note >> 32) - since > span)
 			continue;
 		if (first && (uint32_t)first != (uint32_t)note)
 			return true;

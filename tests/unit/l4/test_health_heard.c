@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Evidence of an endpoint's health beside connections: ICMP echo, and what clients' SYNs get. */
 #include "checked.h"
+#include "mt_l4_priv.h"
 #include "test_l4.h"
 
 #include <netinet/in.h>
@@ -393,6 +394,28 @@ static void parts_of_syns(void)
 	ck_close(&c);
 }
 
+/* Notes of two clients, weeks ago, do not come back when ticks wrap around. */
+static void old_notes(void)
+{
+	const struct mt_addr a[2] = {fx_addr("10.1.1.1"), fx_addr("10.1.1.2")};
+	uint32_t noted;
+
+	ck_open(&c, 1, &ck_icmp, &ck_lenient);
+	l4_note_unanswered(c.s.l[0], 0, &a[0]);
+	l4_note_unanswered(c.s.l[0], 0, &a[1]);
+	noted = c.s.l[0]->tick;
+	CU_ASSERT(l4_heard_unanswered(c.s.l[0], 0, noted));
+	CU_ASSERT(l4_heard_unanswered(c.s.l[0], 0, noted - 1000));
+	/* The clock of another worker is ahead. */
+	c.s.l[0]->tick = noted - 3;
+	CU_ASSERT(l4_heard_unanswered(c.s.l[0], 0, noted - 1000));
+	for (uint32_t days = 1; days < 49; days++) {
+		c.s.l[0]->tick = noted + days * L4_TICKS(86400 * MT_SEC);
+		CU_ASSERT(!l4_heard_unanswered(c.s.l[0], 0, c.s.l[0]->tick - 2000));
+	}
+	ck_close(&c);
+}
+
 /* Lets the next check of each endpoint begin, and fail after `answered` (SYN-ACKs to clients). */
 static void fail_all(uint16_t first, bool answered)
 {
@@ -442,5 +465,5 @@ const struct mt_test health_heard_tests[] = {{"echo_fails_and_returns", echo_fai
 	{"syns_count_with_failed_checks", syns_count_with_failed_checks},
 	{"syns_prove_nothing", syns_prove_nothing_against_a_connection}, {"fast_syns", fast_syns},
 	{"syns_count_against_echo", syns_count_against_echo}, {"one_client", one_client},
-	{"damaged_syns", damaged_syns}, {"parts_of_syns", parts_of_syns},
+	{"old_notes", old_notes}, {"damaged_syns", damaged_syns}, {"parts_of_syns", parts_of_syns},
 	{"answers_excuse", answers_excuse_failed_checks}, {0}};
