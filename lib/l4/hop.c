@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Next hops. Flows share a small cache of them: an entry names a place and its stamp, which changes
- * whenever the place gets another content or routes and neighbours change. A packet waits at most a
+ * whenever the place gets another content or routes and neighbours change. Stamps repeat after four
+ * million contents of a place: hops that share one may change it with each packet. A packet waits at most a
  * second for a neighbour that is being resolved. A neighbour that does not answer must not keep
  * packets for others from waiting, so each has a share of the places, and so have replies: their
  * neighbours may be forged clients on the link, any number of them.
@@ -64,11 +65,11 @@ const struct mt_net_dst *l4_set_hop(struct mt_l4 *l, uint32_t idx, const struct 
 	if (!is_same(&h->dst, dst)) {
 		h->dst = *dst;
 		h->has_source = false;
-		if (++h->stamp == 0)
-			h->stamp = 1;
+		h->stamp = (h->stamp + 1) & ((1u << L4_STAMP_BITS) - 1);
+		h->stamp += h->stamp == 0;
 	}
-	e->hop = (uint16_t)(h - l->hops);
-	e->stamp = h->stamp;
+	e->hop = (uint32_t)(h - l->hops) & (L4_HOPS - 1);
+	e->stamp = h->stamp & ((1u << L4_STAMP_BITS) - 1);
 	return &h->dst;
 }
 

@@ -27,8 +27,10 @@
 #define L4_PARKED_REPLIES 64	  /* of these to clients, because a sender may forge many */
 #define L4_PARKED_HOP	  16	  /* of these for one next hop */
 #define L4_RETRY	  MT_MSEC /* between two tries to send them */
-#define L4_HOPS		  1024	  /* a power of two */
-#define L4_PORTS_LO	  1024	  /* ports of clients that must be changed are replaced by these */
+#define L4_HOP_BITS	  10
+#define L4_HOPS		  (1 << L4_HOP_BITS)
+#define L4_STAMP_BITS	  (32 - L4_HOP_BITS)
+#define L4_PORTS_LO	  1024 /* ports of clients that must be changed are replaced by these */
 #define L4_PORTS_HI	  65535
 #define L4_CLIENTS	  4096 /* counts of clients' flows: a power of two, at most 65,536 */
 
@@ -85,8 +87,9 @@ struct l4_entry {
 		};
 		uint8_t mode; /* enum mt_l4_mode, if L4_ONE_WAY */
 	};
-	uint32_t service;    /* id, and the bits above */
-	uint16_t hop, stamp; /* the next hop, valid while its stamp is this one; 0: none */
+	uint32_t service; /* id, and the bits above */
+	/* The next hop, valid while its stamp is this one; 0: none. */
+	uint32_t hop : L4_HOP_BITS, stamp : L4_STAMP_BITS;
 	union {
 		struct {
 			uint32_t seen; /* tick of the last packet */
@@ -132,7 +135,7 @@ struct l4_tcp {
 
 struct l4_hop {
 	struct mt_net_dst dst;
-	uint16_t stamp;
+	uint32_t stamp; /* L4_STAMP_BITS */
 	bool has_source;
 	struct mt_addr source; /* of tunnels, if has_source */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Life of flows: limits, ageing, ports, errors, next hops, changes of the configuration. */
+#include "mt_l4_priv.h"
 #include "scene.h"
 #include "test_l4.h"
 
@@ -219,6 +220,24 @@ static void too_big(void)
 	CU_ASSERT_PTR_NULL(sc_pass(&s, &u));
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_too_big), 2);
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_made), 1);
+	CU_ASSERT(sc_close(&s));
+}
+
+/* A flow does not take another flow's next hop for its own, however often their place changes. */
+static void shared_hop(void)
+{
+	uint32_t wrong = 0;
+
+	sc_open(&s, 1, 64);
+	for (uint32_t i = 0; i < 200001; i++) {
+		struct mt_net_dst dst = {.neigh = 5, .mtu = 1500, .port = i % 2};
+		const struct l4_entry *e = &s.l[0]->entries[0];
+		const struct l4_hop *h = &s.l[0]->hops[e->hop];
+
+		(void)l4_set_hop(s.l[0], i ? 2 : 0, &dst);
+		wrong += h->stamp == e->stamp && h->dst.port == 1;
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
 	CU_ASSERT(sc_close(&s));
 }
 
@@ -502,7 +521,7 @@ static void one_burst(void)
 const struct mt_test flow_tests[] = {{"endpoints", endpoints}, {"unanswered", unanswered},
 	{"ageing", ageing}, {"port_taken", port_taken}, {"no_nat_port", no_nat_port},
 	{"nowhere", nowhere}, {"hop_limits", hop_limits}, {"too_big", too_big},
-	{"silent_neighbour", silent_neighbour}, {"forged_neighbours", forged_neighbours},
-	{"error_budgets", error_budgets}, {"no_route", no_route}, {"configuration", configuration},
-	{"another mode", another_mode}, {"closed", closed}, {"another service", another_service},
-	{"one_burst", one_burst}, {0}};
+	{"shared_hop", shared_hop}, {"silent_neighbour", silent_neighbour},
+	{"forged_neighbours", forged_neighbours}, {"error_budgets", error_budgets},
+	{"no_route", no_route}, {"configuration", configuration}, {"another mode", another_mode},
+	{"closed", closed}, {"another service", another_service}, {"one_burst", one_burst}, {0}};
