@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, const char *key,
 	uint16_t port, struct mt_origin origin)
@@ -79,13 +78,17 @@ static void add_forward(struct mt_build *b, struct mt_host *h, const struct mt_s
 	u->forwarding = (uint8_t)mode;
 }
 
+static struct mt_port_words words_of(const struct mt_se_port *p, const struct mt_service_entry *se)
+{
+	return (struct mt_port_words){p->name.s, p->protocol.s, p->app_protocol.s, se->kubernetes};
+}
+
 static void add_port(
 	struct mt_build *b, struct mt_host *h, const struct mt_forwarding_of *of, uint32_t i)
 {
 	const struct mt_se_port *port = &h->se->ports[i];
 	const struct mt_meta *meta = &h->se->meta;
-	const struct mt_port_words words = {
-		port->name.s, port->protocol.s, port->app_protocol.s, h->se->kubernetes};
+	const struct mt_port_words words = words_of(port, h->se);
 	enum mt_forwarding mode;
 	struct mt_port_is is;
 	char path[MT_INDEX_PATH];
@@ -126,13 +129,24 @@ static void add_port(
 	}
 }
 
-/* One number may be of TCP and of UDP. */
-static bool is_other_transport(const struct mt_se_port *a, const struct mt_se_port *b)
+/* MT_PORT_BYTES: any port of TCP. */
+static enum mt_port_kind transport_of(
+	struct mt_build *b, const struct mt_service_entry *se, uint32_t i)
 {
-	const char *x = a->protocol.s ? a->protocol.s : "TCP";
-	const char *y = b->protocol.s ? b->protocol.s : "TCP";
+	const struct mt_port_words words = words_of(&se->ports[i], se);
+	struct mt_port_is is;
 
-	return (strcasecmp(x, "udp") == 0) != (strcasecmp(y, "udp") == 0);
+	mt_b_port(b, &words, &is);
+	return is.kind == MT_PORT_DATAGRAMS || is.kind == MT_PORT_NOT_SERVED ? is.kind
+									     : MT_PORT_BYTES;
+}
+
+/* One number may be of TCP, of UDP and of a protocol that is not served. */
+static bool is_same_number(
+	struct mt_build *b, const struct mt_service_entry *se, uint32_t i, uint32_t j)
+{
+	return se->ports[i].number.v == se->ports[j].number.v &&
+	       transport_of(b, se, i) == transport_of(b, se, j);
 }
 
 static void check_port_numbers(struct mt_build *b, const struct mt_service_entry *se)
@@ -140,8 +154,7 @@ static void check_port_numbers(struct mt_build *b, const struct mt_service_entry
 	/* Ports are few; the pairs cost less than a map. */
 	for (uint32_t i = 1; i < se->n_ports; i++)
 		for (uint32_t j = 0; j < i; j++) {
-			bool number = se->ports[i].number.v == se->ports[j].number.v &&
-				      !is_other_transport(&se->ports[i], &se->ports[j]);
+			bool number = is_same_number(b, se, i, j);
 			char path[48];
 
 			if (!number && strcmp(se->ports[i].name.s, se->ports[j].name.s) != 0)

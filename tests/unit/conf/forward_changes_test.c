@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Changes of forwarded ports, and what is published then. */
+/* Changes of forwarded ports, what is published then, and numbers of ports. */
 #include "conf_test.h"
 
 #include "forward_text.h"
@@ -150,11 +150,43 @@ static void ejected_by_an_old_check(void)
 	free(rcu);
 }
 
+#define TWO_PORTS(a, b) META(NAT) SPEC("{number: 53, " a "}, {number: 53, " b "}")
+
+/* One number of TCP and of UDP: the names, or the protocols, of the ports decide. */
+static void one_number(void)
+{
+	static const char *const good[] = {TWO_PORTS("name: udp-dns", "name: tcp-dns"),
+		TWO_PORTS("name: tcp-dns", "name: udp-dns"),
+		TWO_PORTS("name: udp-dns", "name: tcp-dns, protocol: TCP"),
+		TWO_PORTS("name: dns, protocol: UDP", "name: dns-tcp"),
+		TWO_PORTS("name: udp-dns, protocol: UDP", "name: tcp-dns, protocol: TCP")};
+	static const char *const bad[] = {TWO_PORTS("name: udp-dns", "name: udp"),
+		TWO_PORTS("name: udp-dns", "name: dns, protocol: UDP"),
+		TWO_PORTS("name: tcp-dns", "name: dns")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(good); i++) {
+		struct built b = build_text(NULL, good[i]);
+
+		if (!b.s)
+			show_diags(&b);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_EQUAL(b.s->n_forwards, 4);
+		unbuild(&b);
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(bad); i++) {
+		struct built b = build_text(NULL, bad[i]);
+
+		CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, 10, "spec.ports[1].number: already on line"));
+		unbuild(&b);
+	}
+}
+
 const struct mt_test forward_change_tests[] = {
 	{"forwarding_ejected_by_an_old_check", ejected_by_an_old_check},
 	{"forwarding_no_longer_checked", no_longer_checked},
 	{"forwarding_nat_full_before", nat_full_before},
 	{"forwarding_only_what_changed", only_what_changed},
 	{"forward_changes_rules", rules_keep_numbers},
+	{"forwarding_one_number", one_number},
 	{0},
 };
