@@ -87,13 +87,29 @@ void mt_events_limits(struct mt_ctl *c);
 
 #define MT_ONE_WAY_NS (30 * MT_SEC)
 
-struct mt_one_way;
+/* Packets of a service, by its number. */
+struct mt_one_way {
+	uint64_t owner; /* mt_l4_service.owner; 0: none was seen */
+	uint64_t sent, answered;
+	uint64_t since; /* ns: the first packet of clients after the last answer; 0: none */
+	uint64_t late;	/* ns: the first one MT_ONE_WAY_NS after that; 0: none */
+};
+
 struct mt_l4_service;
+struct mt_l4_stats;
+/* Notes the service's counters. */
+void mt_one_way_look(struct mt_one_way *l, const struct mt_l4_service *s,
+	const struct mt_l4_stats *st, uint64_t now);
+/*
+ * Time, ns, since the first packet without an answer; 0: there is none, or clients have sent
+ * nothing MT_ONE_WAY_NS after it: they may wait for no answer.
+ */
+uint64_t mt_one_way_ns(const struct mt_one_way *l, uint64_t now);
 /* Looks which forwarded services get no replies through this node. */
 void mt_events_one_way(struct mt_ctl *c);
 /*
- * Time, ns, for which clients of the service have sent and its endpoints have not; 0: they have, or
- * it is less than MT_ONE_WAY_NS, or the mode is not `nat`.
+ * Time, ns, for which clients of the service have sent and its endpoints have not: mt_one_way_ns(),
+ * 0 unless the mode is `nat`.
  */
 uint64_t mt_events_one_way_for(const struct mt_ctl *c, const struct mt_l4_service *s);
 

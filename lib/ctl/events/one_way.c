@@ -9,20 +9,26 @@
 
 #include <stdlib.h>
 
-/* Packets that were seen of a service, by its number. */
-struct mt_one_way {
-	uint64_t owner;		  /* mt_l4_service.owner; 0: none was seen */
-	uint64_t asked, answered; /* packets when the endpoints had answered last */
-	uint64_t since;		  /* ns: clients have sent since then; 0: they have not */
-};
+#define ANSWERED_IN MT_SEC /* a packet that was seen may still be answered */
 
-static void look(struct mt_one_way *l, const struct mt_l4_service *s, const struct mt_l4_stats *st,
-	uint64_t now)
+void mt_one_way_look(struct mt_one_way *l, const struct mt_l4_service *s,
+	const struct mt_l4_stats *st, uint64_t now)
 {
-	if (l->owner != s->owner || l->answered != st->packets[1] || l->asked > st->packets[0])
-		*l = (struct mt_one_way){s->owner, st->packets[0], st->packets[1], 0};
-	else if (!l->since && l->asked != st->packets[0])
-		l->since = now;
+	if (l->owner != s->owner || l->answered != st->packets[1] || l->sent > st->packets[0]) {
+		*l = (struct mt_one_way){
+			.owner = s->owner, .sent = st->packets[0], .answered = st->packets[1]};
+	} else if (l->sent != st->packets[0]) {
+		l->sent = st->packets[0];
+		if (!l->since)
+			l->since = now;
+		else if (!l->late && now - l->since >= MT_ONE_WAY_NS)
+			l->late = now;
+	}
+}
+
+uint64_t mt_one_way_ns(const struct mt_one_way *l, uint64_t now)
+{
+	return l->late && now - l->late >= ANSWERED_IN ? now - l->since : 0;
 }
 
 void mt_events_one_way(struct mt_ctl *c)
@@ -40,7 +46,7 @@ void mt_events_one_way(struct mt_ctl *c)
 		if (s->mode != MT_L4_NAT)
 			continue;
 		st = mt_ctl_forwarded(c, s->id);
-		look(&e->one_way[s->id], s, &st, c->now);
+		mt_one_way_look(&e->one_way[s->id], s, &st, c->now);
 	}
 }
 
@@ -49,8 +55,7 @@ uint64_t mt_events_one_way_for(const struct mt_ctl *c, const struct mt_l4_servic
 	const struct mt_one_way *l =
 		c->events && c->events->one_way ? &c->events->one_way[s->id] : NULL;
 
-	if (!l || s->mode != MT_L4_NAT || l->owner != s->owner || !l->since ||
-		c->now - l->since < MT_ONE_WAY_NS)
+	if (!l || s->mode != MT_L4_NAT || l->owner != s->owner)
 		return 0;
-	return c->now - l->since;
+	return mt_one_way_ns(l, c->now);
 }

@@ -3,6 +3,7 @@
 #include "suites.h"
 
 #include "mt_ctl_events_priv.h"
+#include "mt_l4.h"
 #include "mt_source.h"
 
 static const char service[] =
@@ -282,7 +283,39 @@ static void test_spans(void)
 	CU_ASSERT_STRING_EQUAL(mt_ctl_span(125 * MT_SEC, buf), "2 min 5 s");
 }
 
+/* A look a second at the counters of a service: so many packets of clients, and of endpoints. */
+static uint64_t look(struct mt_one_way *l, uint64_t *now, uint64_t sent, uint64_t answered)
+{
+	const struct mt_l4_service s = {.owner = 7};
+	const struct mt_l4_stats st = {.packets = {sent, answered}};
+
+	*now += MT_SEC;
+	mt_one_way_look(l, &s, &st, *now);
+	return mt_one_way_ns(l, *now);
+}
+
+/* Services without replies are those whose clients go on to send. */
+static void one_way(void)
+{
+	uint64_t now = 100 * MT_SEC, sent = 10;
+	struct mt_one_way l = {0};
+
+	/* The last packet of a conversation, such as an acknowledgement, has no answer. */
+	CU_ASSERT_EQUAL(look(&l, &now, sent, 5), 0);
+	CU_ASSERT_EQUAL(look(&l, &now, ++sent, 5), 0);
+	for (int i = 0; i < 100; i++)
+		CU_ASSERT_EQUAL(look(&l, &now, sent, 5), 0);
+	/* The first one of the next, and its answer a moment later. */
+	CU_ASSERT_EQUAL(look(&l, &now, ++sent, 5), 0);
+	CU_ASSERT_EQUAL(look(&l, &now, sent, 6), 0);
+	for (int i = 0; i < 31; i++)
+		CU_ASSERT_EQUAL(look(&l, &now, ++sent, 6), 0);
+	CU_ASSERT_EQUAL(look(&l, &now, ++sent, 6), 31 * MT_SEC);
+	CU_ASSERT_EQUAL(look(&l, &now, sent, 6), 32 * MT_SEC);
+	CU_ASSERT_EQUAL(look(&l, &now, ++sent, 7), 0);
+}
+
 const struct mt_test events_tests[] = {{"clusters without an endpoint", test_clusters},
 	{"endpoints that do not answer", test_hangs}, {"start and end of a lack", test_lack},
 	{"closed services", test_services}, {"many closed services", test_many_services},
-	{"certificates", test_certificates}, {"spans", test_spans}, {0}};
+	{"certificates", test_certificates}, {"spans", test_spans}, {"one way", one_way}, {0}};
