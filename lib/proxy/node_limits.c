@@ -177,9 +177,9 @@ bool mt_units_left(struct mt_units u, uint32_t max)
 	uint32_t taken = taken_in(read_word(&u));
 	struct mt_units of = u;
 
-	for (of.worker = 0; taken == max && of.worker < u.limits->workers; of.worker++)
-		if (__atomic_load_n(&mt_units_own(of)->kept, __ATOMIC_RELAXED))
-			return true;
+	/* Also beyond a limit that was lowered, kept units are not in use. */
+	for (of.worker = 0; taken >= max && of.worker < u.limits->workers; of.worker++)
+		taken -= MT_MIN(taken, __atomic_load_n(&mt_units_own(of)->kept, __ATOMIC_RELAXED));
 	return taken < max;
 }
 

@@ -151,6 +151,21 @@ static void test_limit_changes(void)
 	end(2, 50);
 }
 
+/* Units that a worker keeps are left to others also if the limit was lowered below all of them. */
+static void test_lowered_below_kept(void)
+{
+	begin(2);
+	CU_ASSERT_EQUAL(take(0, 100, 160), 100);
+	give(0, 100, 160);
+	CU_ASSERT_EQUAL(mt_units_own(units(0))->kept, 10);
+	CU_ASSERT_EQUAL(take(1, 20, 160), 20);
+	CU_ASSERT_TRUE(mt_units_left(units(1), 25));
+	CU_ASSERT_EQUAL(take(1, 10, 25), 5);
+	CU_ASSERT_FALSE(mt_units_left(units(1), 25));
+	give(1, 25, 25);
+	end(2, 25);
+}
+
 /* Limits and clusters have accounts of their own. */
 static void test_apart(void)
 {
@@ -588,6 +603,7 @@ const struct mt_test node_limits_tests[] = {
 	{"kept units", test_kept},
 	{"units beyond the limit", test_forced},
 	{"a limit that changes", test_limit_changes},
+	{"a lowered limit below what is kept", test_lowered_below_kept},
 	{"accounts are apart", test_apart},
 	{"wanted units", test_wanted},
 	{"threads are not refused while a unit is left", test_never_refused},
