@@ -290,17 +290,37 @@ static bool walk(struct mt_watch *w, uint64_t now)
 	return rc > 0;
 }
 
+/* Time of the next report: after changes have ended, or gone on for long. */
+static uint64_t due_at(const struct mt_watch *w)
+{
+	return MT_MIN(w->last + QUIET, w->first + LONGEST);
+}
+
+/*
+ * Walks before a report, because the caller then loads the current state, and only later changes
+ * are to be reported. A walk that would be too early is made later and may report a change once
+ * more. Otherwise an author could keep the control thread at walks of a large tree, by changes of
+ * files all the time.
+ */
+static void walk_for_report(struct mt_watch *w, uint64_t now)
+{
+	if (now >= walk_at(w)) {
+		w->stale = mt_tree_walk(&w->tree, 0) < 0;
+		w->walked = now;
+	} else if (now != w->walked) {
+		w->stale = true;
+	}
+}
+
 static bool is_due(struct mt_watch *w, bool changed, uint64_t now)
 {
 	if (changed) {
 		w->last = now;
 		w->first = w->first ? w->first : MT_MAX(now, 1ull);
 	}
-	if (!w->first || now < MT_MIN(w->last + QUIET, w->first + LONGEST))
+	if (!w->first || now < due_at(w))
 		return false;
-	/* The caller loads the current state now; only later changes are to be reported. */
-	w->stale = mt_tree_walk(&w->tree, 0) < 0;
-	w->walked = now;
+	walk_for_report(w, now);
 	w->first = 0;
 	return true;
 }
@@ -319,7 +339,7 @@ bool mt_watch_on_event(struct mt_watch *w, uint64_t now)
 	due = is_due(w, changed, now);
 	next = w->look_at;
 	if (w->first)
-		next = MT_MIN(next, MT_MIN(w->last + QUIET, w->first + LONGEST));
+		next = MT_MIN(next, due_at(w));
 	if (w->stale)
 		next = MT_MIN(next, walk_at(w));
 	arm(w, next > now ? next - now : 0);

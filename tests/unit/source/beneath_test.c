@@ -615,6 +615,46 @@ static void the_watch_stays_below(void)
 	}
 }
 
+/* Time until the watch reports a change; 2 s: never. *t: the time of the report. */
+static uint64_t reported_after(struct mt_watch *w, uint64_t *t)
+{
+	const uint64_t from = *t;
+
+	for (; *t < from + 2 * MT_SEC; *t += 10 * MT_MSEC)
+		if (mt_watch_on_event(w, *t))
+			break;
+	return *t - from;
+}
+
+/*
+ * A report comes with a walk, unless the pause after the last walk has not passed. Then the report
+ * is not late, and what only the walk would have seen is reported after it.
+ */
+static void pause_between_walks_for_reports(void)
+{
+	uint64_t t = 1000 * MT_SEC;
+	const char *roots[1];
+	struct mt_watch *w;
+	int err;
+
+	begin();
+	/* 200 links with 301 names each: a pause of 240 ms, and polls that take 400 ms. */
+	sh("mkdir s/d && echo x > s/.x && p=$(yes d/.. | head -150 | tr '\\n' /).x && "
+	   "for i in $(seq 200); do ln -s $p s/l$i.yaml; done");
+	roots[0] = in_dir("s");
+	w = mt_watch_new(&(struct mt_watch_what){.directories = roots, .n = 1}, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(w);
+	(void)reports(w, &t);
+	sh("echo a > s/a.yaml && echo long > s/.x");
+	CU_ASSERT(reported_after(w, &t) < 200 * MT_MSEC);
+	sh("echo b > s/a.yaml && echo longer > s/.x");
+	CU_ASSERT(reported_after(w, &t) < 200 * MT_MSEC);
+	CU_ASSERT_TRUE(reports(w, &t));
+	CU_ASSERT_FALSE(reports(w, &t));
+	mt_watch_free(w);
+	end();
+}
+
 const struct mt_test beneath_tests[] = {
 	{"every_path", every_path},
 	{"a_root_that_is_a_link", a_root_that_is_a_link},
@@ -628,5 +668,6 @@ const struct mt_test beneath_tests[] = {
 	{"memory_of_texts", memory_of_texts},
 	{"too_many_directories", too_many_directories},
 	{"the_watch_stays_below", the_watch_stays_below},
+	{"pause_between_walks_for_reports", pause_between_walks_for_reports},
 	{0},
 };
