@@ -118,8 +118,11 @@ void mt_interface_answer(const struct mt_ethdev *d)
 	}
 }
 
-/* Finds the process that listens on the socket at `a`. 0: unknown, because its queue is full. */
-static pid_t pid_of(const struct sockaddr_un *a, socklen_t len)
+/*
+ * The process that listens on the socket at `a`, and its user. pid 0: unknown, because its queue
+ * is full.
+ */
+static struct ucred peer_of(const struct sockaddr_un *a, socklen_t len)
 {
 	struct ucred who = {0};
 	socklen_t size = sizeof(who);
@@ -127,10 +130,16 @@ static pid_t pid_of(const struct sockaddr_un *a, socklen_t len)
 
 	if (fd < 0 || connect(fd, (const struct sockaddr *)a, len) != 0 ||
 		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0)
-		who.pid = 0;
+		who = (struct ucred){0};
 	if (fd >= 0)
 		close(fd);
-	return who.pid;
+	return who;
+}
+
+/* True for another user without privileges. A socket of such a user claims nothing. */
+static bool is_other_user(uid_t uid)
+{
+	return uid != 0 && uid != geteuid();
 }
 
 /* True if this process has the socket. */
@@ -163,7 +172,8 @@ static int busy(
  * An abstract socket is as exclusive as the interface: it belongs to the network namespace, and
  * disappears with the process, even after a crash. Two ports of one daemon may share an interface.
  * The socket of another unprivileged user is ignored. The kernel's table has its owner, because
- * that user could keep the queue of a daemon's socket full, so that no process can connect.
+ * that user could keep the queue of a daemon's socket full, so that no process can connect. Without
+ * the table the peer's credentials have it, unless the queue is full.
  */
 static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
 {
@@ -172,7 +182,7 @@ static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_er
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct mt_listener l;
-	pid_t pid;
+	struct ucred peer;
 	int rc;
 
 	if (fd < 0)
@@ -183,10 +193,13 @@ static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_er
 	}
 	close(fd);
 	rc = mt_listener_find(a.sun_path, (size_t)n + 1, &l);
-	if (rc == 0 || (rc == 1 && l.uid != 0 && l.uid != geteuid()))
+	if (rc == 0 || (rc == 1 && is_other_user(l.uid)))
 		return 0;
-	pid = pid_of(&a, len);
-	return pid == getpid() || (!pid && rc == 1 && is_own(&l)) ? 0 : busy(c, d, pid, e);
+	peer = peer_of(&a, len);
+	if (peer.pid == getpid() || (!peer.pid && rc == 1 && is_own(&l)) ||
+		(peer.pid && is_other_user(peer.uid)))
+		return 0;
+	return busy(c, d, peer.pid, e);
 }
 
 bool mt_interface_runs(const struct mt_ethdev *d)

@@ -4,11 +4,15 @@
 #include "suites.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -77,6 +81,9 @@ static int start_often(void)
 		if (read(fds[0], &c, 1) != 1 || take(&d, &e) != -EBUSY || !strstr(e.text, words) ||
 			write(fds[0], &c, 1) != 1)
 			return 2;
+	/* The owner has answered, so nothing takes from the queue any more. */
+	if (read(fds[0], &c, 1) != 1)
+		return 2;
 	fill_queue();
 	return take(&d, &e) == -EBUSY && strstr(e.text, "meltemi/port/lo") ? 0 : 3;
 }
@@ -105,8 +112,8 @@ static void second_process(void)
 	in_child(start_often);
 }
 
-/* Listens at the name of interface lo with a full queue, as an unprivileged user. */
-static void squat(int fd)
+/* Listens at the name of interface lo, as an unprivileged user. `full`: with a full queue. */
+static void squat(int fd, bool full)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "\0meltemi/port/lo"};
 	socklen_t len = offsetof(struct sockaddr_un, sun_path) + sizeof("\0meltemi/port/lo") - 1;
@@ -115,17 +122,16 @@ static void squat(int fd)
 	if (setresuid(12345, 12345, 12345) != 0)
 		_exit(1);
 	s = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (s < 0 || bind(s, (const struct sockaddr *)&a, len) != 0 || listen(s, 0) != 0)
+	if (s < 0 || bind(s, (const struct sockaddr *)&a, len) != 0 || listen(s, full ? 0 : 8) != 0)
 		_exit(1);
-	fill_queue();
+	if (full)
+		fill_queue();
 	_exit(write(fd, "x", 1) == 1 && read(fd, &a, 1) == 0 ? 0 : 1);
 }
 
-/* Exit status 0 if the socket of another user does not keep the daemon from its interface. */
-static int start_beside_user(void)
+/* Starts a squatter in a network namespace of its own. 0, or the exit status of the test. */
+static int begin_beside_user(bool full)
 {
-	struct mt_ethdev d;
-	struct mt_err e = {""};
 	int fds[2];
 	char c;
 
@@ -135,11 +141,51 @@ static int start_beside_user(void)
 		return 1;
 	if (fork() == 0) {
 		close(fds[0]);
-		squat(fds[1]);
+		squat(fds[1], full);
 	}
 	close(fds[1]);
-	if (read(fds[0], &c, 1) != 1)
-		return 2;
+	return read(fds[0], &c, 1) == 1 ? 0 : 2;
+}
+
+/* Exit status 0 if the socket of another user does not keep the daemon from its interface. */
+static int start_beside_user(void)
+{
+	struct mt_ethdev d;
+	struct mt_err e = {""};
+	int rc = begin_beside_user(true);
+
+	return rc ? rc : take(&d, &e) == 0 ? 0 : 3;
+}
+
+/* Lets no socket of netlink be opened, as a kernel without its tables. */
+static bool without_tables(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPROTONOSUPPORT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog p = {.len = MT_ARRAY_LEN(code), .filter = code};
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p) == 0;
+}
+
+/* The same if only a connection shows the user. */
+static int start_without_tables(void)
+{
+	struct mt_listener l;
+	struct mt_ethdev d;
+	struct mt_err e = {""};
+	int rc = begin_beside_user(false);
+
+	if (rc)
+		return rc;
+	if (!without_tables() || mt_listener_find("x", 1, &l) >= 0)
+		return SKIPPED;
 	return take(&d, &e) == 0 ? 0 : 3;
 }
 
@@ -161,6 +207,11 @@ static void other_user(void)
 	in_child(start_beside_user);
 }
 
+static void other_user_without_tables(void)
+{
+	in_child(start_without_tables);
+}
+
 /* Two ports of one process share an interface, also while its queue is full. */
 static void same_process(void)
 {
@@ -168,4 +219,5 @@ static void same_process(void)
 }
 
 const struct mt_test claim_tests[] = {{"second_process", second_process},
-	{"other_user", other_user}, {"same_process", same_process}, {0}};
+	{"other_user", other_user}, {"other_user_without_tables", other_user_without_tables},
+	{"same_process", same_process}, {0}};
