@@ -45,6 +45,7 @@ static struct mt_model *join(
 		m->mesh = documents->mesh;
 		m->closings = documents->closings;
 		m->n_closings = documents->n_closings;
+		m->standings = documents->standings;
 		if (d->looked_up)
 			m->names = (struct mt_model_names){mt_name_table_find, d->looked_up};
 		rc = mesh_share(d, m, now);

@@ -3,7 +3,7 @@
  * Which addresses can be served and reached. A mistake here would show as silence on the wire: packets
  * that no router carries, or a connection that the node opens to itself.
  */
-#include "mt_conf_priv.h"
+#include "mt_conf_holders_priv.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -144,7 +144,9 @@ struct served {
 
 struct instances {
 	struct mt_build *b;
-	struct mt_idmap served; /* struct served, by hash */
+	struct mt_idmap served;	 /* struct served, by hash */
+	struct mt_idmap current; /* addresses of endpoints in the current snapshot, if indexed */
+	bool indexed;
 };
 
 static struct served *find_served(struct served *s, const struct mt_addr *a)
@@ -154,11 +156,80 @@ static struct served *find_served(struct served *s, const struct mt_addr *a)
 	return s;
 }
 
-static const struct mt_host *who_serves(const struct instances *in, const struct mt_addr *a)
+/* True if documents have an endpoint with the address in the configuration in force. */
+static bool was_endpoint(struct instances *in, const struct mt_addr *a)
+{
+	const struct mt_snapshot *s = in->b->conf->current;
+	uint32_t n = s ? mt_container_of(s, struct mt_snap, pub)->n_doc_clusters : 0;
+
+	for (uint32_t i = 0; i < n && !in->indexed; i++)
+		for (uint32_t k = 0; k < s->clusters[i].n_eps; k++)
+			if (mt_idmap_put(
+				    &in->current, mt_id_of_addr(&s->clusters[i].eps[k].addr), in))
+				in->b->tmp.failed = true;
+	in->indexed = true;
+	return mt_idmap_get(&in->current, mt_id_of_addr(a)) != NULL;
+}
+
+/*
+ * True if the endpoint keeps an address that a document wants to serve. The address stays what it
+ * is in the configuration in force, so that no author takes an endpoint from another by a service
+ * at its address.
+ */
+static bool keeps(struct instances *in, const struct mt_meta *meta, const struct mt_addr *a,
+	const struct mt_host *by)
+{
+	uint64_t place = mt_id_of_addr(a);
+	unsigned int endpoint, service;
+
+	if (meta->serial == by->se->meta.serial)
+		return false;
+	service = mt_b_claim(in->b, place, &by->se->meta);
+	endpoint = mt_b_claim(in->b, place, meta);
+	/* An endpoint holds nothing by itself: only what it was is left to be compared. */
+	if (service < MT_CLAIM_NOT_HELD)
+		return false;
+	endpoint %= MT_CLAIM_NOT_HELD;
+	service %= MT_CLAIM_NOT_HELD;
+	if ((endpoint & MT_STANDING_LIMITED) > (service & MT_STANDING_LIMITED))
+		return false;
+	return was_endpoint(in, a) || endpoint < service;
+}
+
+static void bad_address(struct mt_build *b, const struct mt_host *h, const struct mt_addr *a,
+	const struct mt_meta *of)
+{
+	const struct mt_service_entry *se = h->se;
+	char text[MT_ADDR_STRLEN], path[MT_INDEX_PATH];
+	struct mt_addr own;
+	uint8_t prefix;
+	uint32_t i = 0;
+
+	while (i < se->n_addresses && (mt_prefix_parse(se->addresses[i].s, &own, &prefix) ||
+					      !mt_prefix_contains(&own, prefix, a)))
+		i++;
+	mt_b_error(b, &se->meta, i < se->n_addresses ? se->addresses[i].line : se->hosts[0].line,
+		i < se->n_addresses ? mt_index_path(path, "spec.addresses", i, "")
+				    : "spec.hosts[0]",
+		"write an address that only this service has",
+		"%s is the address of an endpoint of %s %.64s/%.128s at %.128s:%u, which was there "
+		"first",
+		mt_addr_str(a, text), of->kind, of->ns, of->name,
+		of->origin.file ? of->origin.file : "?", of->origin.line);
+}
+
+/* The host that serves the address, so that `meta` has no endpoint there; NULL: none does. */
+static const struct mt_host *who_serves(
+	struct instances *in, const struct mt_meta *meta, const struct mt_addr *a)
 {
 	const struct served *s = find_served(mt_idmap_get(&in->served, mt_id_of_addr(a)), a);
 
-	return s ? s->host : NULL;
+	if (!s || mt_b_is_wrong(in->b, &s->host->se->meta))
+		return NULL;
+	if (!keeps(in, meta, a, s->host))
+		return s->host;
+	bad_address(in->b, s->host, a, meta);
+	return NULL;
 }
 
 static void add_served(struct instances *in, const struct mt_addr *a, const struct mt_host *h)
@@ -221,7 +292,7 @@ static void check_instance(
 		return;
 	}
 	own = mt_b_own_port(in->b, &w->address);
-	other = who_serves(in, &w->address);
+	other = who_serves(in, meta, &w->address);
 	if (other)
 		bad_instance(in->b, meta, w, i,
 			"an address that this node itself answers, so calls would come "
@@ -235,10 +306,11 @@ static void check_instance(
 }
 
 /* What a name leads to may change at any time: an address that comes back here is not used, and refuses nothing. */
-static bool comes_back(struct instances *in, const struct mt_workload *w)
+static bool comes_back(struct instances *in, const struct mt_host *h, const struct mt_workload *w)
 {
 	return mt_addr_unusable(&w->address) || mt_b_own_port(in->b, &w->address) ||
-	       mt_b_is_nat(in->b, &w->address) || who_serves(in, &w->address);
+	       mt_b_is_nat(in->b, &w->address) ||
+	       who_serves(in, w->by ? w->by : &h->se->meta, &w->address);
 }
 
 static void drop_what_comes_back(struct instances *in, struct mt_host *h)
@@ -249,7 +321,7 @@ static void drop_what_comes_back(struct instances *in, struct mt_host *h)
 		const struct mt_workload *w = h->workloads[i];
 		char text[MT_ADDR_STRLEN];
 
-		if (!w->looked_up || !comes_back(in, w)) {
+		if (!w->looked_up || !comes_back(in, h, w)) {
 			h->workloads[kept++] = w;
 			continue;
 		}
@@ -281,4 +353,5 @@ void mt_b_instances(struct mt_build *b)
 		check_instance(&in, &we->meta, &we->w, MT_NO_ENDPOINT);
 	}
 	mt_idmap_fini(&in.served);
+	mt_idmap_fini(&in.current);
 }

@@ -3,6 +3,7 @@
 #include "mt_audit.h"
 #include "mt_conf_credentials_priv.h"
 #include "mt_conf_forward_priv.h"
+#include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 
 #include <ctype.h>
@@ -218,6 +219,7 @@ static void build_fini(struct mt_build *b)
 	mt_fair_fini(&b->vip_shares);
 	mt_fair_fini(&b->forward_shares);
 	mt_idmap_fini(&b->explicit_addrs);
+	mt_idmap_fini(&b->holders);
 	mt_idmap_fini(&b->resolved);
 	mt_idmap_fini(&b->wrong);
 	mt_idmap_fini(&b->secrets);
@@ -276,8 +278,10 @@ static int finish(struct mt_build *b)
 		mt_b_closed_listeners(b);
 		mt_b_drained_listeners(b);
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		mt_b_bound(b);
+		mt_b_places(b);
+	}
 	return rc;
 }
 

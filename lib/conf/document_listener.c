@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Addresses and ports at which documents are answered for, and which of their services share one. */
+#include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,15 +14,18 @@ static const char *path_of(const struct mt_listen_port *at, char buf[MT_INDEX_PA
 
 static const char another[] = "give one of them another port or address";
 
-/* Names both sides: the port that is refused and the file and line of the one that has it. */
+/*
+ * Names both sides: the port that is refused and the file and line of the one that has it. Appends
+ * `why` and `also`.
+ */
 static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct mt_listen_port *at,
-	const char *remedy, const char *why)
+	const char *remedy, const char *why, const char *also)
 {
 	char path[MT_INDEX_PATH];
 
 	mt_b_error(b, at->meta, at->line, path_of(at, path), remedy,
-		"%s is in use by %.128s at %s:%u%s", l->text, mt_b_listen_name(l), l->origin.file,
-		l->origin.line, why);
+		"%s is in use by %.128s at %s:%u%s%s", l->text, mt_b_listen_name(l), l->origin.file,
+		l->origin.line, why, also);
 	return false;
 }
 
@@ -51,14 +56,108 @@ static void forget_void(const struct mt_build *b, struct mt_listen *l)
 		l->last = NULL;
 }
 
+/* ---- claims ---------------------------------------------------------------------------------- */
+
+/* The port that takes a place from others. */
+struct winner {
+	const char *name;
+	const struct mt_meta *meta;
+	uint32_t line;
+	unsigned int claim;
+};
+
+/* Refuses the object of a service, because another port has its place. */
+static void lose(struct mt_build *b, const struct mt_listen *l, const struct mt_service_slot *s,
+	const struct winner *to, const char *why, unsigned int claim)
+{
+	char path[MT_INDEX_PATH];
+
+	if (!is_void(b, s))
+		mt_b_error(b, s->holder, s->line,
+			s->at == MT_NO_PORT ? NULL
+					    : mt_index_path(path, "spec.ports", s->at, ".number"),
+			another, "%s is in use by %.128s at %s:%u%s%s", l->text, to->name,
+			to->meta->origin.file, to->line, why, mt_claim_reason(to->claim, claim));
+}
+
+/* The best claim of a chain's services to the listener. Looks at each service once. */
+static unsigned int claim_of_chain(
+	struct mt_build *b, const struct mt_listen *l, struct mt_listen_chain *c)
+{
+	for (; c->n_claims < c->n_services; c->n_claims++) {
+		const struct mt_meta *of = c->services[c->n_claims]->holder;
+		unsigned int claim = of ? mt_b_claim(b, mt_place_id(l->text, NULL), of) : 0;
+
+		c->claim = c->n_claims ? MT_MIN(c->claim, claim) : claim;
+	}
+	return c->n_services ? c->claim : 0;
+}
+
+static unsigned int claim_of(struct mt_build *b, struct mt_listen *l)
+{
+	unsigned int best = l->last ? claim_of_chain(b, l, l->last) : UINT_MAX;
+
+	for (uint32_t i = 0; i < l->n_chains; i++)
+		best = MT_MIN(best, claim_of_chain(b, l, &l->chains[i]));
+	return best;
+}
+
+static void lose_chain(struct mt_build *b, const struct mt_listen *l,
+	const struct mt_listen_chain *c, const struct winner *to, unsigned int claim)
+{
+	for (uint32_t i = 0; i < c->n_services; i++)
+		lose(b, l, c->services[i], to, "", claim);
+}
+
+/* True if the winner's claim is better than all others at the listener, which then lose it. */
+static bool win(struct mt_build *b, struct mt_listen *l, const struct winner *to)
+{
+	unsigned int claim = claim_of(b, l);
+
+	if (to->claim >= claim)
+		return false;
+	for (uint32_t i = 0; i < l->n_chains; i++)
+		lose_chain(b, l, &l->chains[i], to, claim);
+	if (l->last)
+		lose_chain(b, l, l->last, to, claim);
+	l->n_chains = 0;
+	l->last = NULL;
+	return true;
+}
+
+bool mt_b_listen_win(struct mt_build *b, struct mt_listen *l, const struct mt_meta *meta,
+	const char *name, uint32_t line, const char **why)
+{
+	struct winner to = {name, meta, line, mt_b_claim(b, mt_place_id(l->text, NULL), meta)};
+
+	*why = "";
+	if (l->discovered)
+		return false;
+	if (win(b, l, &to))
+		return true;
+	*why = mt_claim_reason(claim_of(b, l), to.claim);
+	return false;
+}
+
+/* ---- keys and names -------------------------------------------------------------------------- */
+
+/* False: another service has the key, and `at` is refused. */
 static bool put_key(struct mt_build *b, const struct mt_listen *l, const struct mt_listen_chain *c,
-	struct mt_service_slot *s)
+	struct mt_service_slot *s, const struct mt_listen_port *at)
 {
 	char *key = mt_region_printf(&b->tmp, "%s key %p %s", l->text, c->of, s->key);
 	const struct mt_service_slot *before = key ? mt_strmap_get(&b->keys, key) : NULL;
 
-	if (before && !is_void(b, before))
-		return false;
+	if (before && !is_void(b, before)) {
+		uint64_t place = mt_place_id(l->text, s->key);
+		struct winner to = {s->name, at->meta, at->line, mt_b_claim(b, place, at->meta)};
+		unsigned int claim = before->holder ? mt_b_claim(b, place, before->holder) : 0;
+
+		if (to.claim >= claim)
+			return refuse(b, l, at, "annotate it with its own interface",
+				" for the same service key", mt_claim_reason(claim, to.claim));
+		lose(b, l, before, &to, " for the same service key", claim);
+	}
 	if (key)
 		mt_strmap_put(&b->keys, key, s, NULL);
 	return true;
@@ -66,13 +165,14 @@ static bool put_key(struct mt_build *b, const struct mt_listen *l, const struct 
 
 /* Thousands of interfaces may share one port, so keys are looked up and not compared in turn; who is alone needs none. */
 static bool first_with_key(struct mt_build *b, const struct mt_listen *l,
-	const struct mt_listen_chain *c, struct mt_service_slot *s)
+	const struct mt_listen_chain *c, struct mt_service_slot *s, const struct mt_listen_port *at)
 {
 	if (c->n_services && !c->codec->service_key)
-		return false;
+		return refuse(b, l, at, "annotate it with its own interface",
+			" for the same service key", "");
 	if (c->n_services == 1)
-		(void)put_key(b, l, c, c->services[0]);
-	return !c->n_services || put_key(b, l, c, s);
+		(void)put_key(b, l, c, c->services[0], at);
+	return !c->n_services || put_key(b, l, c, s, at);
 }
 
 /* One name is one route's on a listener, as a connection asks for it once: the first one's. */
@@ -129,7 +229,7 @@ void mt_b_listen_tls(
 	if (l->last && !l->last->codec->opaque)
 		forget_void(b, l);
 	if (l->last && !l->last->codec->opaque) {
-		refuse(b, l, at, another, " with another protocol");
+		refuse(b, l, at, another, " with another protocol", "");
 		return;
 	}
 	m = match_names(b, l, at, t->names, t->n_names);
@@ -140,6 +240,8 @@ void mt_b_listen_tls(
 		m->alpn = mt_b_alpn_of_mesh(&m->n_alpn);
 	*services = t->service;
 	t->service->holder = at->meta;
+	t->service->line = at->line;
+	t->service->at = MT_NO_PORT;
 	*c = (struct mt_listen_chain){
 		.match = m, .codec = mt_codec_bytes(), .services = services, .n_services = 1};
 	if (!l->origin.file)
@@ -161,7 +263,7 @@ static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l
 	if (l->last && !l->last->codec->opaque)
 		forget_void(b, l);
 	if (l->last && !l->last->codec->opaque) {
-		refuse(b, l, at, another, " with another protocol");
+		refuse(b, l, at, another, " with another protocol", "");
 		return NULL;
 	}
 	m = match_names(b, l, at, at->end->names, at->end->n_names);
@@ -183,34 +285,53 @@ static bool may_share(const struct mt_listen_chain *c, const struct mt_codec *co
 	return mt_codec_same(c->codec, codec) && c->opts == opts && codec->service_key;
 }
 
-/* The listener's chain for everybody; NULL: it cannot share that of somebody else, which is told, or no memory. */
-static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l,
-	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts)
+/* True if the port and its codec cannot share the listener. */
+static bool conflicts(const struct mt_listen *l, const struct mt_codec *codec, uint8_t opts)
 {
-	struct mt_listen_chain *c = l->last;
+	return (l->n_chains && !codec->opaque) || (l->last && !may_share(l->last, codec, opts));
+}
+
+/* Refuses the port, because its claim is not better. */
+static void lose_port(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at,
+	const struct mt_codec *codec, uint8_t opts, const char *why)
+{
+	const struct mt_listen_chain *c = l->last;
 	char path[MT_INDEX_PATH];
 
-	if ((l->n_chains && !codec->opaque) || (c && !may_share(c, codec, opts)))
-		forget_void(b, l);
-	c = l->last;
-	if (l->n_chains && !codec->opaque) {
+	if (l->n_chains && !codec->opaque)
 		mt_b_error(b, at->meta, at->line, path_of(at, path), another,
-			"%s is in use for TLS by %s:%u", l->text, l->origin.file, l->origin.line);
+			"%s is in use for TLS by %s:%u%s", l->text, l->origin.file, l->origin.line,
+			why);
+	else
+		refuse(b, l, at, another,
+			mt_codec_same(c->codec, codec) && c->opts == opts
+				? ""
+				: " with another protocol",
+			why);
+}
+
+/* The listener's chain for everybody; NULL: it cannot share that of somebody else, which is told, or no memory. */
+static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l,
+	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts,
+	const char *name)
+{
+	struct mt_listen_chain *c;
+	const char *why;
+
+	if (conflicts(l, codec, opts))
+		forget_void(b, l);
+	if (conflicts(l, codec, opts) && !mt_b_listen_win(b, l, at->meta, name, at->line, &why)) {
+		lose_port(b, l, at, codec, opts, why);
 		return NULL;
 	}
-	if (!c) {
-		c = l->last = mt_region_alloc(&b->tmp, sizeof(*c));
-		if (!c)
-			return NULL;
-		*c = (struct mt_listen_chain){.codec = codec, .opts = opts};
-		l->origin = origin(b, at);
-		return c;
-	}
-	if (may_share(c, codec, opts))
-		return c;
-	refuse(b, l, at, another,
-		mt_codec_same(c->codec, codec) && c->opts == opts ? "" : " with another protocol");
-	return NULL;
+	if (l->last)
+		return l->last;
+	c = l->last = mt_region_alloc(&b->tmp, sizeof(*c));
+	if (!c)
+		return NULL;
+	*c = (struct mt_listen_chain){.codec = codec, .opts = opts};
+	l->origin = origin(b, at);
+	return c;
 }
 
 bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
@@ -221,17 +342,17 @@ bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 	struct mt_service_slot **slot;
 
 	if (l)
-		c = at->end ? end_chain(b, l, at, codec, opts) : own_chain(b, l, at, codec, opts);
-	if (!c)
+		c = at->end ? end_chain(b, l, at, codec, opts)
+			    : own_chain(b, l, at, codec, opts, s->name);
+	if (!c || !first_with_key(b, l, c, s, at))
 		return false;
-	if (!first_with_key(b, l, c, s))
-		return refuse(b, l, at, "annotate it with its own interface",
-			" for the same service key");
 	slot = mt_region_push(&b->tmp, (void **)&c->services, &c->n_services, sizeof(*slot));
 	if (!slot)
 		return false;
 	*slot = s;
 	s->holder = at->meta;
+	s->line = at->line;
+	s->at = at->path ? MT_NO_PORT : at->at;
 	if (at->idle_s)
 		c->idle_s = at->idle_s;
 	return true;

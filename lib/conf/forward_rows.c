@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of forwarded ports: each address of a service with one of its ports, and their cluster. */
 #include "mt_conf_forward_priv.h"
+#include "mt_conf_holders_priv.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@
 struct row {
 	struct mt_forward f;
 	const struct mt_meta *by;
+	const struct mt_unit *u;
+	uint64_t place;
 };
 
 static void refuse(struct mt_build *b, const struct mt_unit *u, const char *where,
@@ -22,24 +25,48 @@ static void refuse(struct mt_build *b, const struct mt_unit *u, const char *wher
 		why);
 }
 
+static const char another[] = "give one of them another port or address";
+
+/* "SERVICE at FILE:LINE", with the reason why it has the place. */
+static const char *holder(
+	char why[256], const char *service, const struct mt_unit *u, const char *reason)
+{
+	const char *file = u->se->meta.origin.file;
+
+	snprintf(why, 256, "%.128s at %.64s:%u%s", service, file ? file : "?", u->port->number.line,
+		reason);
+	return why;
+}
+
+/* Refuses the object with the worse claim. True if that is the object of `before`. */
+static bool wins(
+	struct mt_build *b, const struct mt_unit *u, const char *where, const struct row *before)
+{
+	unsigned int own = mt_b_claim(b, before->place, &u->se->meta);
+	unsigned int other = mt_b_claim(b, before->place, before->by);
+	char why[256];
+
+	if (own < other)
+		refuse(b, before->u, where, another,
+			holder(why, u->host, u, mt_claim_reason(own, other)));
+	else
+		refuse(b, u, where, another,
+			holder(why, before->f.service, before->u, mt_claim_reason(other, own)));
+	return own < other;
+}
+
 /* True if the address and port are free, or of an object that is refused. */
 static bool is_free(struct mt_build *b, const struct mt_unit *u, const struct mt_addr *a,
 	const char *where, const struct row *before)
 {
 	const struct mt_node *n = b->model->node;
-	char why[256];
 
 	if (n && u->transport == IPPROTO_UDP &&
 		mt_node_answers_names(n, a, (uint16_t)u->port->number.v)) {
 		refuse(b, u, where, "give the service another address", "the Node's spec.dns");
 		return false;
 	}
-	if (!before || mt_b_is_wrong(b, before->by))
-		return true;
-	snprintf(why, sizeof(why), "%.128s at %.96s:%u", before->f.service,
-		before->by->origin.file ? before->by->origin.file : "?", before->f.line);
-	refuse(b, u, where, "give one of them another port or address", why);
-	return false;
+	return !before || mt_b_is_wrong(b, before->by) || wins(b, u, where, before);
 }
 
 static void add(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
@@ -60,6 +87,8 @@ static void add(struct mt_build *b, const struct mt_host *h, const struct mt_uni
 		return;
 	}
 	*r = (struct row){.by = &h->se->meta,
+		.u = u,
+		.place = mt_place_id(u->transport == IPPROTO_TCP ? place : where, NULL),
 		.f = {.addr = *a,
 			.port = (uint16_t)u->port->number.v,
 			.protocol = u->transport,
@@ -98,6 +127,16 @@ static void keep(struct mt_build *b)
 	if (v)
 		qsort(v, s->n_forwards, sizeof(*v), by_place);
 	s->forwards = v;
+}
+
+void mt_b_forward_places(
+	struct mt_build *b, void (*note)(struct mt_build *, uint64_t, const struct mt_meta *))
+{
+	const struct row *r;
+	uint32_t pos = 0;
+
+	while ((r = mt_strmap_next(&b->forwards, &pos, NULL)) != NULL)
+		note(b, r->place, r->by);
 }
 
 void mt_b_forwards(struct mt_build *b)

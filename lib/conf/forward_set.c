@@ -242,15 +242,17 @@ static bool check_header(struct mt_build *b, const struct mt_host *h, const stru
 static bool check_listeners(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
 {
 	for (uint32_t i = 0; i < h->n_addrs && u->transport == IPPROTO_TCP; i++) {
-		const struct mt_listen *l;
-		char where[MT_ADDR_STRLEN];
+		struct mt_listen *l;
+		char where[MT_ADDR_STRLEN], text[160];
+		const char *why;
 
 		mt_addr_port_str(&h->addrs[i], (uint16_t)u->port->number.v, where);
 		l = mt_strmap_get(&b->listens, where);
-		if (!l || !is_listening(l))
+		if (!l || !is_listening(l) ||
+			mt_b_listen_win(b, l, &h->se->meta, u->host, u->port->number.line, &why))
 			continue;
-		refuse(b, h, u, "give one of them another port or address",
-			"%.96s of TCP is in use by a listener", where);
+		snprintf(text, sizeof(text), "%s of TCP is in use by a listener%s", where, why);
+		refuse(b, h, u, "give one of them another port or address", "%s", text);
 		return false;
 	}
 	return true;

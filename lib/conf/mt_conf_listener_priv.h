@@ -15,6 +15,9 @@ struct mt_listen_chain {
 	uint32_t idle_s; /* 0: not said */
 	struct mt_service_slot **services;
 	uint32_t n_services; /* several: each has its own key */
+	/* best claim of the first services to the address and port (mt_b_claim()) */
+	unsigned int claim;
+	uint32_t n_claims;
 	/* It ends TLS, and refuses clear text that it gets; the snapshot holds it. NULL: TLS is bytes. */
 	struct mt_tls_context *tls;
 	const void *of; /* who says it, where several end TLS at one port */
@@ -118,6 +121,13 @@ struct mt_listen_end {
 /* Everybody who comes there and is not led by his server name; with `end`, whoever that is for. False: no memory, or somebody else has it, which is told. */
 bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 	const struct mt_codec *codec, uint8_t opts, struct mt_service_slot *s);
+/*
+ * Lets an object have a listener of documents that it cannot share. True if its claim is better
+ * than those of all services there. Their objects are then refused. `name`, `line`: of the object's
+ * service. False with *why: words for the error (mt_claim_reason()).
+ */
+bool mt_b_listen_win(struct mt_build *b, struct mt_listen *l, const struct mt_meta *meta,
+	const char *name, uint32_t line, const char **why);
 /* TLS by server names: of those that nobody has there yet. */
 void mt_b_listen_tls(
 	struct mt_build *b, const struct mt_listen_port *at, const struct mt_listen_tls *t);

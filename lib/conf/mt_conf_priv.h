@@ -47,6 +47,7 @@ struct mt_shared {
 struct mt_shared_cluster;
 struct mt_shared_service;
 struct mt_forward_set; /* forward_set.c */
+struct mt_held_place;  /* mt_conf_holders_priv.h */
 
 /* What ends clients' TLS: held, and by what it is found again. */
 struct mt_snap_end {
@@ -77,9 +78,11 @@ struct mt_snap {
 	uint32_t n_providers;
 	struct mt_forward_set *forward_set; /* owns pub.l4; NULL: nothing is forwarded */
 	struct mt_vips_build *vips;	    /* NULL: no host needs an address */
-	uint64_t credentials;		    /* mt_conf_credentials.turn of its build */
-	struct mt_snap *next;		    /* retired list */
-	uint64_t token;			    /* RCU: quiescent when it has passed */
+	struct mt_held_place *places;	    /* of documents (holders.c) */
+	uint32_t n_places;
+	uint64_t credentials; /* mt_conf_credentials.turn of its build */
+	struct mt_snap *next; /* retired list */
+	uint64_t token;	      /* RCU: quiescent when it has passed */
 };
 
 /* What TLS is spoken with, by names of secrets (mt_conf_credentials_priv.h). */
@@ -187,12 +190,15 @@ struct mt_proto {
 };
 
 /* A service as listeners name it before it is compiled. */
+#define MT_NO_PORT UINT32_MAX
 struct mt_service_slot {
 	const char *unique; /* among those of documents */
 	const char *name, *key;
 	struct mt_origin origin;
 	const struct mt_meta *holder; /* object that listens for it; NULL: none yet */
-	struct mt_service *s;	      /* NULL: not compiled yet */
+	uint32_t line,
+		at; /* of the port in that object; `at`: in spec.ports, MT_NO_PORT: elsewhere */
+	struct mt_service *s; /* NULL: not compiled yet */
 };
 
 /* One port of a ServiceEntry that is served. */
@@ -308,6 +314,12 @@ struct mt_build {
 	struct mt_idmap
 		resolved;	 /* instances with a name and an address in use, by their address */
 	struct mt_idmap wrong;	 /* struct mt_meta of objects with errors, by serial */
+	struct mt_idmap holders; /* of places in the current snapshot (holders.c), if known */
+	bool holders_known;
+	struct {
+		const struct mt_meta *meta;
+		uint64_t object, ns;
+	} last_holder;		 /* of the place that was added last */
 	struct mt_range *ranges; /* of addresses; ranges.c */
 	uint32_t n_ranges;
 	struct mt_fair range_shares, vip_shares, forward_shares;

@@ -116,6 +116,16 @@ struct mt_model_names {
 #define MT_MODEL_LIMIT (1ull << 30)
 
 /* The content of all sources of one load. */
+/*
+ * Disadvantages of an object among those that claim the same address, unless one of them is served
+ * there now. An object with a lower sum precedes; among equal sums the oldest does.
+ */
+enum mt_standing {
+	MT_STANDING_UNDATED = 1, /* no creationTimestamp, which each object of an API server has */
+	MT_STANDING_LIMITED = 2, /* its source is limited to some namespaces */
+	MT_STANDING_NEW = 4	 /* another version of the object was applied last, or none */
+};
+
 struct mt_model {
 	struct mt_region region;
 	uint32_t refs;		 /* reference count */
@@ -140,6 +150,8 @@ struct mt_model {
 	/* valid as long as the table of objects that made them */
 	const struct mt_closing *closings;
 	uint32_t n_closings;
+	/* by serial of an object, enum mt_standing + 1; valid as long as closings. NULL: unknown */
+	const struct mt_idmap *standings;
 	struct mt_mesh_settings mesh;
 	struct mt_model_names names;
 };

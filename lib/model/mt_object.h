@@ -56,7 +56,8 @@ struct mt_object {
 	/* Hash of the content, without place, status and the records of an API server. */
 	struct mt_content_hash hash;
 	/*
-	 * creationTimestamp, seconds since 1970; 0: not written, so the object counts as the oldest
+	 * creationTimestamp, seconds since 1970; 0: not written, so the object counts as the oldest,
+	 * except at addresses (MT_STANDING_UNDATED)
 	 */
 	int64_t created;
 	bool ns_unwritten; /* no namespace is written, so `ns` is the default */

@@ -155,6 +155,7 @@ struct mt_object_table {
 	uint32_t n, cap;
 	struct mt_object_row **by_age;
 	struct mt_idmap by_serial;   /* rows, by serial of the version in use */
+	struct mt_idmap standings;   /* of the versions in use, for the model (standing.c) */
 	bool touched;		     /* mt_table_touch() has run */
 	struct mt_closing *closings; /* fail-closed rules of objects that cannot be evaluated */
 	/* times of the table's creation, and of the next end of an exemption (0: none) */

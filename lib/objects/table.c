@@ -339,6 +339,7 @@ void mt_table_free(struct mt_object_table *t)
 	mt_diags_fini(&t->translated);
 	mt_model_free(t->model);
 	mt_idmap_fini(&t->by_serial);
+	mt_idmap_fini(&t->standings);
 	mt_strmap_fini(&t->troubles);
 	mt_region_fini(&t->words);
 	mt_region_fini(&t->region);
@@ -381,6 +382,7 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc)
 	mt_table_mesh(t);
 	m->mesh = t->mesh;
 	mt_table_index(t);
+	mt_table_standings(t, m);
 	mt_table_translate(t, m);
 	mt_table_gateway_api(t, m);
 	mt_table_delegate(t, m);

@@ -44,7 +44,7 @@ static const struct mt_field metadata_fields[] = {
 	/* Fields of documents that were exported from an API server. */
 	{"creationTimestamp", MT_F_CUSTOM, .custom = read_elsewhere,
 		.help = "the age of the object: of two for one purpose the older is used; not "
-			"written, or before 1970: the oldest"},
+			"written, or before 1970: the oldest, but after others at an address"},
 	{"resourceVersion", MT_F_SKIP,
 		.help = "set by an API server; addresses of such a document may be outdated, with "
 			"a warning"},

@@ -464,14 +464,12 @@ static void held_beside_itself(void)
 	scene_load(&sc);
 	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
-	scene_write(&sc, "c.yaml",
-		AGED("c", "2020",
-			"  addresses: [198.51.100.1]\n"
-			"  endpoints: [{address: 198.51.100.2}]\n"));
+	scene_write(&sc, "0-node.yaml",
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [198.51.100.1/24]}]\n");
 	scene_load(&sc);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
 	IS_STATUS(&sc, "ServiceEntry", "a", "refused");
-	IS_STATUS(&sc, "ServiceEntry", "c", "in-force");
 	scene_end(&sc);
 }
 

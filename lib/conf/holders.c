@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who has an address and port that several objects claim. It stays with the object that is served
+ * there in the configuration in force, or with its namespace, so that no author takes it from
+ * another by a document that looks older. Otherwise the standing of the object's version decides
+ * (mt_model.standings), then the age.
+ *
+ * A snapshot has the holders of its places. They are indexed only when two objects claim one place,
+ * by keyed hashes of the place with the object and with its namespace.
+ */
+#include "mt_conf_holders_priv.h"
+#include "mt_conf_listener_priv.h"
+
+static uint64_t id(uint64_t h)
+{
+	return h ? h : 1;
+}
+
+uint64_t mt_place_id(const char *text, const char *key)
+{
+	return id(mt_secret_hash_text(text, key ? mt_secret_hash_text(key, 1) : 0));
+}
+
+static uint64_t ns_id(const struct mt_meta *meta)
+{
+	return mt_secret_hash_text(meta->ns, 0);
+}
+
+static uint64_t object_id(const struct mt_meta *meta)
+{
+	return mt_secret_hash_text(meta->kind, mt_id_of_name(meta));
+}
+
+/* ---- the places of a snapshot ---------------------------------------------------------------- */
+
+static void add_place(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
+{
+	struct mt_held_place *p =
+		mt_region_push(&b->tmp, (void **)&b->snap->places, &b->snap->n_places, sizeof(*p));
+
+	if (!p)
+		return;
+	if (b->last_holder.meta != meta) {
+		b->last_holder.meta = meta;
+		b->last_holder.object = object_id(meta);
+		b->last_holder.ns = ns_id(meta);
+	}
+	*p = (struct mt_held_place){place, b->last_holder.object, b->last_holder.ns};
+}
+
+static void add_chain(
+	struct mt_build *b, const struct mt_listen *l, const struct mt_listen_chain *c)
+{
+	for (uint32_t i = 0; i < c->n_services; i++) {
+		const struct mt_service_slot *s = c->services[i];
+
+		if (!s->holder)
+			continue;
+		add_place(b, mt_place_id(l->text, NULL), s->holder);
+		if (c->codec->service_key)
+			add_place(b, mt_place_id(l->text, s->key), s->holder);
+	}
+}
+
+void mt_b_places(struct mt_build *b)
+{
+	struct mt_snap *s = b->snap;
+	struct mt_held_place *kept;
+
+	for (uint32_t i = 0; i < b->n_listens; i++) {
+		const struct mt_listen *l = b->listen_list[i];
+
+		for (uint32_t k = 0; k < l->n_chains && !l->discovered; k++)
+			add_chain(b, l, &l->chains[k]);
+		if (l->last && !l->discovered)
+			add_chain(b, l, l->last);
+	}
+	mt_b_forward_places(b, add_place);
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+
+		for (uint32_t k = 0; k < h->n_addrs; k++)
+			add_place(b, mt_id_of_addr(&h->addrs[k]), &h->se->meta);
+	}
+	/* The build's memory ends before the snapshot does. */
+	kept = mt_region_alloc(&s->region, sizeof(*kept) * MT_MAX(s->n_places, 1u));
+	if (kept && s->n_places)
+		memcpy(kept, s->places, sizeof(*kept) * s->n_places);
+	s->places = kept;
+}
+
+/* ---- claims ---------------------------------------------------------------------------------- */
+
+static uint64_t pair(uint64_t place, uint64_t whose)
+{
+	return id(mt_hash_u64(whose, place));
+}
+
+static void put(struct mt_build *b, uint64_t pair)
+{
+	if (mt_idmap_put(&b->holders, pair, b))
+		b->tmp.failed = true;
+}
+
+static void index_holders(struct mt_build *b)
+{
+	const struct mt_snap *now = mt_container_of(b->conf->current, struct mt_snap, pub);
+
+	b->holders_known = true;
+	if (mt_idmap_reserve(&b->holders, 2 * now->n_places))
+		b->tmp.failed = true;
+	for (uint32_t i = 0; i < now->n_places; i++) {
+		put(b, pair(now->places[i].at, now->places[i].object));
+		put(b, pair(now->places[i].at, now->places[i].ns));
+	}
+}
+
+/* Parts of a claim above the bits of enum mt_standing. */
+#define OF_NAMESPACE 8u
+#define OF_NOBODY    MT_CLAIM_NOT_HELD
+
+/* 0: the object is served there now. */
+static unsigned int held(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
+{
+	if (!b->conf->current)
+		return OF_NOBODY;
+	if (!b->holders_known)
+		index_holders(b);
+	if (mt_idmap_get(&b->holders, pair(place, object_id(meta))))
+		return 0;
+	return mt_idmap_get(&b->holders, pair(place, ns_id(meta))) ? OF_NAMESPACE : OF_NOBODY;
+}
+
+unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
+{
+	const struct mt_idmap *m = b->model->standings;
+	uintptr_t standing = m ? (uintptr_t)mt_idmap_get(m, meta->serial) : 0;
+
+	return held(b, place, meta) + (standing ? (unsigned int)standing - 1 : 0);
+}
+
+const char *mt_claim_reason(unsigned int winner, unsigned int loser)
+{
+	unsigned int other = winner ^ loser;
+
+	if (other & OF_NOBODY)
+		return winner & OF_NAMESPACE ? ", in a namespace that is served there"
+					     : ", which is served there";
+	if (other & OF_NAMESPACE)
+		return ", which is served there";
+	if (other & MT_STANDING_NEW)
+		return ", which was applied before";
+	if (other & MT_STANDING_LIMITED)
+		return ", of a source that is not limited to namespaces";
+	return other ? ", which has a creationTimestamp" : "";
+}

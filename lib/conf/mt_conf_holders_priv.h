@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/conf: which object has a place that several objects claim (holders.c). */
+#pragma once
+
+#include "mt_conf_priv.h"
+
+/* A place (mt_place_id(), mt_id_of_addr()) and keyed hashes of the object that is served there. */
+struct mt_held_place {
+	uint64_t at, object, ns;
+};
+
+/*
+ * Identifies "address:port" of TCP, terminated or forwarded, or "address:port of UDP".
+ * `key`: a service key there; NULL: all of it. Never 0.
+ */
+uint64_t mt_place_id(const char *text, const char *key);
+/*
+ * How good the claim of an object is to a place, which may also be an address (mt_id_of_addr()): of
+ * two objects the one with the lower number has it, and of equal ones the first in order of age.
+ */
+unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta *meta);
+/* A claim from here on is of an object and a namespace that are not served there. */
+#define MT_CLAIM_NOT_HELD 16u
+/* Words to append to the name of the object with the better claim; "" if both are equal. */
+const char *mt_claim_reason(unsigned int winner, unsigned int loser);
+/* forward_rows.c: adds the places of forwarded ports and their objects. */
+void mt_b_forward_places(struct mt_build *b,
+	void (*note)(struct mt_build *, uint64_t place, const struct mt_meta *));
+/* Notes in the snapshot which objects are served where. Documents only. */
+void mt_b_places(struct mt_build *b);

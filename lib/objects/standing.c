@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The standing of each object among those that claim one address (mt_model.standings). A restart
+ * has no configuration in force, so the last good versions stand for it.
+ */
+#include "mt_objects_priv.h"
+
+static unsigned int standing_of(const struct mt_object_row *row)
+{
+	const struct mt_object *o = row->used;
+	bool kept = row->good && mt_content_hash_same(&row->good->hash, &o->hash);
+
+	return (kept ? 0 : MT_STANDING_NEW) | (o->only ? MT_STANDING_LIMITED : 0) |
+	       (o->created ? 0 : MT_STANDING_UNDATED);
+}
+
+void mt_table_standings(struct mt_object_table *t, struct mt_model *m)
+{
+	mt_idmap_clear(&t->standings);
+	if (mt_idmap_reserve(&t->standings, t->n))
+		t->region.failed = true;
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct mt_object_row *row = &t->rows[i];
+
+		if (row->used && mt_idmap_put(&t->standings, row->used->serial,
+					 (void *)(uintptr_t)(standing_of(row) + 1)))
+			t->region.failed = true;
+	}
+	m->standings = &t->standings;
+}

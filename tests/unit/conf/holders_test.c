@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An address and port stays with the object that is served there. */
+#include "conf_test.h"
+#include "mt_idmap.h"
+
+#include <stdio.h>
+
+#define ENTRY(name, ns, annotations, spec)                                                         \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: " name ", namespace: " ns ", annotations: {" annotations "}}\n"          \
+	"spec: {resolution: STATIC, hosts: [" name "." ns "], " spec "}\n"
+#define AT(address, port, endpoint)                                                                \
+	"addresses: [" address "], ports: [" port "], endpoints: [{address: " endpoint "}]"
+#define DUBBO "{number: 80, name: tcp-metaprotocol-dubbo}"
+#define TCP   "{number: 80, name: tcp}"
+#define UDP   "{number: 53, name: udp-dns, protocol: UDP}"
+#define NAT   "meltemi.io/forwarding: nat"
+#define HERE  "192.0.2.1"
+
+/* The victim, and its document with another label, name or namespace. */
+#define VICTIM(port)	ENTRY("a", "v", "", AT(HERE, port, "198.51.100.1"))
+#define EDITED(port)	ENTRY("a", "v", "x: y", AT(HERE, port, "198.51.100.1"))
+#define RENAMED(port)	ENTRY("b", "v", "", AT(HERE, port, "198.51.100.1"))
+#define ELSEWHERE(port) ENTRY("a", "w", "", AT(HERE, port, "198.51.100.1"))
+#define FORWARDED(port) ENTRY("a", "v", NAT, AT(HERE, port, "198.51.100.1"))
+/* Another author's document. */
+#define OTHER(annotations, port) ENTRY("z", "m", annotations, AT(HERE, port, "198.51.100.9"))
+#define MORE(port)		 ENTRY("y", "m", "", AT("192.0.2.7", port, "198.51.100.9"))
+
+/* All of them list the other author's document before the victim's, as if it were older. */
+static const struct {
+	const char *now, *other, *own, *words;
+} rows[] = {
+	{VICTIM(DUBBO), OTHER("", TCP), VICTIM(DUBBO),
+		"192.0.2.1:80 is in use by a.v at t:10, which is served there"},
+	{VICTIM(DUBBO), OTHER("", TCP), EDITED(DUBBO), "in use by a.v at t:10, which is served"},
+	{VICTIM(DUBBO), OTHER("", TCP), RENAMED(DUBBO),
+		"in use by b.v at t:10, in a namespace that is served there"},
+	{VICTIM(TCP), OTHER("", TCP), VICTIM(TCP), "in use by a.v at t:10, which is served"},
+	{VICTIM(TCP), OTHER("", DUBBO), VICTIM(TCP), "in use by a.v at t:10, which is served"},
+	/* With the victim's service key. */
+	{VICTIM(DUBBO), OTHER("interface: a.v", DUBBO), VICTIM(DUBBO),
+		"in use by a.v at t:10 for the same service key, which is served there"},
+	/* A place at the address does not hold the keys of others there. */
+	{OTHER("", DUBBO) VICTIM(DUBBO), OTHER("interface: a.v", DUBBO), VICTIM(DUBBO),
+		"in use by a.v at t:10 for the same service key, which is served there"},
+	/* A place at another address or port holds nothing here. */
+	{MORE(TCP) VICTIM(TCP), ENTRY("y", "m", "", AT(HERE, TCP, "198.51.100.9")), VICTIM(TCP),
+		"in use by a.v at t:10, which is served there"},
+	/* Forwarded ports, of one kind and beside listeners. */
+	{FORWARDED(UDP), OTHER(NAT, UDP), FORWARDED(UDP),
+		"192.0.2.1:53 of UDP is in use by a.v at t:10, which is served there"},
+	{FORWARDED(TCP), OTHER(NAT, TCP), FORWARDED(TCP),
+		"192.0.2.1:80 of TCP is in use by a.v at t:10, which is served there"},
+	{FORWARDED(TCP), OTHER("", TCP), FORWARDED(TCP), "in use by a.v at t:10, which is served"},
+	{VICTIM(TCP), OTHER(NAT, TCP), VICTIM(TCP),
+		"192.0.2.1:80 of TCP is in use by a listener, which is served there"},
+	/* The address of the victim's endpoint, and an endpoint at the victim's address. */
+	{VICTIM(TCP), ENTRY("z", "m", "", AT("198.51.100.1", TCP, "198.51.100.9")), VICTIM(TCP),
+		"198.51.100.1 is the address of an endpoint of ServiceEntry v/a at t:7"},
+	{VICTIM(TCP), ENTRY("z", "m", "", AT("192.0.2.9", TCP, HERE)), VICTIM(TCP),
+		"192.0.2.1 is an address that this node itself answers"},
+};
+
+/* Publishes `now`, if it is not NULL, and compiles what follows it. */
+static struct built build_after(const char *now, const char *text)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_err err;
+	struct built b;
+
+	if (now) {
+		b = build_text(c, now);
+		if (!b.s)
+			show_diags(&b);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &err), 0);
+		mt_diags_fini(&b.diags);
+		mt_model_free(b.m);
+	}
+	return build_text(c, text);
+}
+
+static uint32_t lines_of(const char *text)
+{
+	uint32_t n = 0;
+
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+/* True if the errors are about the first document only, and one of them has the words. */
+static bool refuses_first(const struct built *b, uint32_t lines, const char *words)
+{
+	bool found = false, first = b->diags.errors > 0;
+
+	for (uint32_t i = 0; i < b->diags.n; i++) {
+		const struct mt_diag *d = &b->diags.items[i];
+
+		if (d->severity != MT_DIAG_ERROR)
+			continue;
+		first = first && d->origin.line <= lines;
+		found = found || strstr(d->message, words);
+	}
+	return first && found;
+}
+
+static void holders_stay(void)
+{
+	char text[4096];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct built b;
+		bool good;
+
+		snprintf(text, sizeof(text), "%s%s", rows[i].other, rows[i].own);
+		b = build_after(rows[i].now, text);
+		good = refuses_first(&b, lines_of(rows[i].other), rows[i].words);
+		if (!good) {
+			printf("\n  row %zu: ", i);
+			show_diags(&b);
+		}
+		CU_ASSERT_TRUE(good);
+		CU_ASSERT_PTR_NULL(b.s);
+		unbuild(&b);
+	}
+}
+
+/* Without a holder the older one has the place, as in Istio, and the place of a removed object is free. */
+static void older_without_holder(void)
+{
+	struct built b = build_text(NULL, OTHER("", TCP) VICTIM(DUBBO));
+
+	CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, 10, "192.0.2.1:80 is in use by z.m at t:5 with"));
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	unbuild(&b);
+	b = build_after(VICTIM(DUBBO), OTHER("", TCP) ELSEWHERE(DUBBO));
+	CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, 10, "192.0.2.1:80 is in use by z.m at t:5 with"));
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	unbuild(&b);
+	b = build_after(VICTIM(DUBBO), OTHER("", TCP));
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	unbuild(&b);
+	/* Who is served there may change what it is. */
+	b = build_after(VICTIM(DUBBO), EDITED(TCP));
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	unbuild(&b);
+}
+
+const struct mt_test holders_tests[] = {
+	{"holders_stay", holders_stay}, {"older_without_holder", older_without_holder}, {0}};

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which of two objects has an address and port that none of them is served at, as after a start. */
+#include "objects_test.h"
+
+#define AGED(name, ns, meta, address, endpoint)                                                    \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name           \
+	", namespace: " ns meta "}\nspec:\n"                                                       \
+	"  hosts: [" name "." ns "]\n  addresses: [" address "]\n"                                 \
+	"  ports: [{number: 80, name: tcp}]\n  resolution: STATIC\n"                               \
+	"  endpoints: [{address: " endpoint "}]\n"
+#define OF(year)	 ", creationTimestamp: \"" year "-01-01T00:00:00Z\""
+#define VICTIM(meta)	 AGED("v", "b", meta, "203.0.113.1", "198.51.100.1")
+#define OTHER(meta)	 AGED("o", "a", meta, "203.0.113.1", "198.51.100.2")
+#define KUBE(name, meta) /* with the victim's address */                                           \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: " name ", namespace: k" meta "}\n"        \
+	"spec: {clusterIP: 203.0.113.1, ports: [{port: 80, name: tcp}]}\n"
+
+static const struct {
+	const char *own, *other, *words; /* of the error; NULL: the other one has the address */
+} rows[] = {
+	/* Each object of an API server has a time; a document without one looks older. */
+	{VICTIM(OF("2020")), OTHER(""), "which has a creationTimestamp"},
+	{VICTIM(OF("2020")), OTHER(OF("2021")), "is in use by v.b"},
+	{VICTIM(OF("2020")), OTHER(OF("2010")), NULL},
+	/* By name, as ever. */
+	{VICTIM(""), OTHER(""), NULL},
+};
+
+static void at_first_load(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "v.yaml", rows[i].own);
+		scene_write(&sc, "o.yaml", rows[i].other);
+		scene_load(&sc);
+		IS_STATUS(&sc, "ServiceEntry", "v", rows[i].words ? "in-force" : "refused");
+		IS_STATUS(&sc, "ServiceEntry", "o", rows[i].words ? "refused" : "in-force");
+		if (rows[i].words)
+			CU_ASSERT(scene_has(&sc, "o.yaml", rows[i].words));
+		scene_end(&sc);
+	}
+}
+
+static void services_of_kubernetes(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "b.yaml", KUBE("b", OF("2020")));
+	scene_write(&sc, "a.yaml", KUBE("a", ""));
+	scene_load(&sc);
+	CU_ASSERT(scene_has(&sc, "a.yaml", "which has a creationTimestamp"));
+	IS_STATUS(&sc, "Service", "a", "refused");
+	CU_ASSERT_PTR_NOT_NULL(sc.s);
+	scene_end(&sc);
+}
+
+/* The last good version stands for the configuration that was in force before a restart. */
+static void after_a_restart(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "v.yaml", VICTIM(OF("2020")));
+	scene_load(&sc);
+	scene_write(&sc, "o.yaml", OTHER(OF("2010")));
+	scene_restart(&sc);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "v", "in-force");
+	IS_STATUS(&sc, "ServiceEntry", "o", "refused");
+	CU_ASSERT(scene_has(&sc, "o.yaml", "which was applied before"));
+	scene_restart(&sc);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "o", "refused");
+	/* When the address is free, the other one gets it. */
+	scene_write(&sc, "v.yaml", NULL);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "o", "in-force");
+	scene_end(&sc);
+}
+
+/* Nor is an endpoint taken by a service at its address. */
+static void endpoints_after_a_restart(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "v.yaml", VICTIM(OF("2020")));
+	scene_load(&sc);
+	scene_write(&sc, "o.yaml", AGED("o", "a", "", "198.51.100.1", "198.51.100.2"));
+	scene_restart(&sc);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "v", "in-force");
+	IS_STATUS(&sc, "ServiceEntry", "o", "refused");
+	CU_ASSERT(scene_has(&sc, "o.yaml", "spec.addresses[0]: 198.51.100.1 is the address of an"));
+	scene_end(&sc);
+}
+
+/* A source that is limited to some namespaces stands behind one that is not. */
+static void limited_sources(void)
+{
+	struct scene sc;
+	char cmd[100];
+
+	scene_begin(&sc);
+	snprintf(cmd, sizeof(cmd), "mkdir -p %s/all/team", sc.dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+	scene_write(&sc, "0-node.yaml",
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+		"  sources: [{directory: all}, {directory: all/team, namespaces: [a]}]\n");
+	scene_write(&sc, "all/v.yaml", VICTIM(OF("2020")));
+	scene_write(&sc, "all/team/o.yaml", OTHER(OF("2010")));
+	scene_load_node(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "v", "in-force");
+	IS_STATUS(&sc, "ServiceEntry", "o", "refused");
+	CU_ASSERT(scene_has(&sc, "o.yaml", "of a source that is not limited to namespaces"));
+	scene_end(&sc);
+}
+
+const struct mt_test standing_tests[] = {{"at_first_load", at_first_load},
+	{"services_of_kubernetes", services_of_kubernetes}, {"after_a_restart", after_a_restart},
+	{"endpoints_after_a_restart", endpoints_after_a_restart},
+	{"limited_sources", limited_sources}, {0}};
