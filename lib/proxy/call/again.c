@@ -113,7 +113,7 @@ static bool take_unit(struct mt_proxy *p, struct mt_exchange *ex)
 		return false;
 	}
 	mt_exchange_side(p, ex)->budget = c->budget;
-	ex->budgeted = true;
+	ex->budgeted = ex->side = true;
 	return true;
 }
 

@@ -55,7 +55,7 @@ void mt_retained_drop(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* again.c */
 /* Retains the request, if its retry policy and memory allow that. */
-void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex);
+__attribute__((noinline, hot)) void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex);
 /*
  * Ends the attempt for this reason. True: the call waits for another one. False: the caller answers
  * it by `what`.

@@ -146,9 +146,9 @@ struct mt_exchange {
 	/* Becomes an exemplar of its service's latency when a server has answered it. */
 	bool sampled;
 	/*
-	 * It has, or had, something that only side.c frees: `filters`, `token`, changes_kept, retained,
-	 * budgeted, a place in mt_proxy.again or in a list of calls that wait for a verdict or a
-	 * cluster; or it is a mirrored copy.
+	 * It has, or had, something that only side.c frees: `filters`, `token`, changes_kept,
+	 * buffers of its retained request, a unit of a budget, a place in mt_proxy.again or in a
+	 * list of calls that wait for a verdict or a cluster; or it is a mirrored copy.
 	 */
 	bool side;
 	uint8_t status; /* how it was answered (record.c); 0: not answered */

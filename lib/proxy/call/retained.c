@@ -15,6 +15,8 @@
 #include "mt_mutant.h"
 #include "call/mt_call_priv.h"
 
+#include <string.h>
+
 /* Longer requests are not retained. */
 #define LONGEST 65536u
 /* Up to this length a copy costs no more than a clone (docs/design.md, section 4). */
@@ -64,22 +66,35 @@ static mt_noinline bool keep_long(
 	return true;
 }
 
+/* Keeps the bytes of a short request. */
+static void keep_here(const struct mt_exchange *ex, struct mt_exchange_side *side)
+{
+	const struct rte_mbuf *m = ex->req.head;
+
+	side->n_bytes = (uint16_t)ex->req.len;
+	if (mt_likely(mt_link(m)->len >= side->n_bytes))
+		memcpy(side->bytes, mt_link_data(m), side->n_bytes);
+	else
+		mt_chain_read(&ex->req, 0, side->bytes, side->n_bytes);
+}
+
+/* Only buffers have to be freed at the end of the call (mt_exchange.side). */
 bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
 
 	if (!mt_retained_fits(ex))
 		return false;
-	side->n_bytes = 0;
-	if (ex->req.len > sizeof(side->bytes)) {
+	if (mt_likely(ex->req.len <= sizeof(side->bytes))) {
+		keep_here(ex, side);
+	} else {
+		side->n_bytes = 0;
 		if (!keep_long(p, ex, &side->retained))
 			return false;
-	} else {
-		side->n_bytes = (uint16_t)ex->req.len;
-		mt_chain_read(&ex->req, 0, side->bytes, side->n_bytes);
+		ex->side = true;
 	}
 	side->msg = ex->msg;
-	ex->retained = ex->side = true;
+	ex->retained = true;
 	return true;
 }
 

@@ -195,18 +195,30 @@ static mt_inline bool is_copied(const struct mt_proxy *p, const struct mt_exchan
 	       !ex->tries && !ex->retries && !(ex->retained && mt_exchange_side(p, ex)->attempts);
 }
 
+/* The copies are sent after the call; each has a run of its own. */
+static mt_noinline void mirror_and_to_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_mirroring copies;
+	bool out;
+
+	if (!mt_mirror_choose(p, ex, &copies)) {
+		to_endpoint(p, ex);
+		return;
+	}
+	mt_mirror_copy(p, ex, &copies);
+	out = to_endpoint(p, ex);
+	p->running = false;
+	mt_mirror_send(p, &copies, out);
+}
+
 /*
  * Copies the request for mirrors, and for further attempts (again.c).
  * The copies have the route's changes, so these are written into the message before an endpoint is
  * chosen. Changes by the endpoint's policies are not for the copies: if the call has waited for a
  * policy's decision, these are still in the view, and are written after the bytes were copied.
- * The copies are sent after the call; each has a run of its own.
  */
 static mt_noinline void copy_and_to_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_mirroring copies;
-	bool out;
-
 	if (ex->attempt.cluster->n_eps == 0) {
 		to_endpoint(p, ex);
 		return;
@@ -218,14 +230,10 @@ static mt_noinline void copy_and_to_endpoint(struct mt_proxy *p, struct mt_excha
 	}
 	if (ex->route->retries)
 		mt_again_arm(p, ex);
-	if (!ex->route->n_mirrors || !mt_mirror_choose(p, ex, &copies)) {
+	if (mt_unlikely(ex->route->n_mirrors))
+		mirror_and_to_endpoint(p, ex);
+	else
 		to_endpoint(p, ex);
-		return;
-	}
-	mt_mirror_copy(p, ex, &copies);
-	out = to_endpoint(p, ex);
-	p->running = false;
-	mt_mirror_send(p, &copies, out);
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
