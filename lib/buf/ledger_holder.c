@@ -131,28 +131,40 @@ uint32_t mt_holder_hash_of(void *ledger, uint32_t holder)
 	return h->hash;
 }
 
-static struct mt_holder *holder_get(struct mt_ledger *l, const struct mt_account_owner *owner)
+/* A holder as it is found, or NULL; fills in what identifies it. */
+static struct mt_holder *holder_find(const struct mt_ledger *l, enum mt_side side,
+	const struct mt_addr *peer, struct mt_holder *id)
 {
-	uint8_t prefix = prefix_of(l, &owner->peer);
-	struct mt_addr key = key_of(&owner->peer, prefix);
-	uint32_t hash = hash_of(l, &key, (uint32_t)owner->side << 8 | prefix);
 	struct mt_table_iter it;
 	struct mt_holder *h;
 	uint32_t at;
 
-	for (at = mt_table_first(&l->by_key, hash, &it); at != MT_TABLE_NONE;
+	id->side = side;
+	id->prefix = prefix_of(l, peer);
+	id->key = key_of(peer, id->prefix);
+	id->hash = hash_of(l, &id->key, (uint32_t)side << 8 | id->prefix);
+	for (at = mt_table_first(&l->by_key, id->hash, &it); at != MT_TABLE_NONE;
 		at = mt_table_next(&l->by_key, &it)) {
 		h = mt_slab_at(&l->holders, at);
-		if (h->side == owner->side && h->prefix == prefix && mt_addr_eq(&h->key, &key))
+		if (h->side == side && h->prefix == id->prefix && mt_addr_eq(&h->key, &id->key))
 			return h;
 	}
+	return NULL;
+}
+
+static struct mt_holder *holder_get(struct mt_ledger *l, const struct mt_account_owner *owner)
+{
+	struct mt_holder id, *h = holder_find(l, owner->side, &owner->peer, &id);
+
+	if (h)
+		return h;
 	h = mt_slab_alloc(&l->holders, NULL);
 	MT_ASSERT(h); /* as many as connections */
-	h->key = key;
-	h->side = owner->side;
-	h->prefix = prefix;
-	h->hash = hash;
-	if (mt_unlikely(mt_table_insert(&l->by_key, hash, mt_slab_idx(&l->holders, h)))) {
+	h->key = id.key;
+	h->side = id.side;
+	h->prefix = id.prefix;
+	h->hash = id.hash;
+	if (mt_unlikely(mt_table_insert(&l->by_key, h->hash, mt_slab_idx(&l->holders, h)))) {
 		mt_slab_free(&l->holders, h);
 		return NULL;
 	}
@@ -239,21 +251,36 @@ static bool holds_much(const struct mt_ledger_class *k, uint64_t charged)
 	return charged * 2 * k->holders >= k->share;
 }
 
+/* The limit for each connection of the holder. */
+static uint32_t part(const struct mt_ledger_class *k, const struct mt_holder *h, enum mt_class c)
+{
+	if (!h->charged[c] || !holds_much(k, h->charged[c]))
+		return 0;
+	return (uint32_t)MT_MAX(
+		MT_MIN(k->share / 2 / k->holders / h->n, UINT32_MAX / 2), MT_LEDGER_LEAST);
+}
+
 uint32_t mt_ledger_part(const struct mt_ledger *l, uint32_t account, enum mt_class c)
 {
 	const struct mt_account *a = account ? mt_slab_at(&l->accounts, account - 1) : NULL;
-	const struct mt_ledger_class *k = &l->classes[c];
-	const struct mt_holder *h;
 	const struct mt_place *p;
 
 	if (!(l->pressed >> c & 1) || !a || !a->place)
 		return 0;
 	p = mt_slab_at(&l->places, a->place - 1);
-	h = mt_slab_at(&l->holders, p->holder);
-	if (!h->charged[c] || !holds_much(k, h->charged[c]))
+	return part(&l->classes[c], mt_slab_at(&l->holders, p->holder), c);
+}
+
+uint32_t mt_ledger_part_of(
+	const struct mt_ledger *l, enum mt_side side, const struct mt_addr *peer, enum mt_class c)
+{
+	const struct mt_holder *h;
+	struct mt_holder id;
+
+	if (!(l->pressed >> c & 1))
 		return 0;
-	return (uint32_t)MT_MAX(
-		MT_MIN(k->share / 2 / k->holders / h->n, UINT32_MAX / 2), MT_LEDGER_LEAST);
+	h = holder_find(l, side, peer, &id);
+	return h ? part(&l->classes[c], h, c) : 0;
 }
 
 bool mt_ledger_victim(const struct mt_ledger *l, enum mt_class c, uint32_t *conn)

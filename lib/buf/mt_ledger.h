@@ -197,6 +197,13 @@ void mt_ledger_turn(struct mt_ledger *l);
 uint32_t mt_ledger_part(const struct mt_ledger *l, uint32_t account, enum mt_class c);
 
 /*
+ * The same limit for each connection of a peer, for users that do not know accounts. 0 also if the
+ * peer has no holder yet.
+ */
+uint32_t mt_ledger_part_of(
+	const struct mt_ledger *l, enum mt_side side, const struct mt_addr *peer, enum mt_class c);
+
+/*
  * Sets l->crowded if MT_CLASS_RECEIVING is full of so many holders, counted by networks, that half
  * of an equal part is less than two buffers. To evict one of them for the next connection would not
  * help, so connections that hold nothing have to wait. This lasts from the full share until a

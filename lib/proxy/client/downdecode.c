@@ -114,18 +114,32 @@ static bool looked_through(struct mt_proxy *p, struct mt_down *d)
 #define PRESSED_PAUSE (10 * MT_MSEC)
 
 /*
- * True if a class of the ledger is above half of its share, and the connection above half of an
- * equal part of its address. So a client with few connections is held back before any client is
- * evicted; one with many may reach its part before. Looked at again by a timer, because the
- * pressure may end without an event of this client.
+ * True if the connection holds more of a pressed class than half of an equal part of its address,
+ * or than its part of that half, if the connections of its address together hold so much
+ * (mt_ledger_part_of()). The ledger knows only what was there in the iteration before.
+ */
+static mt_noinline bool above_part(
+	const struct mt_ledger *l, const struct mt_down *d, enum mt_class c, uint32_t bytes)
+{
+	const struct mt_ledger_class *k = &l->classes[c];
+	uint32_t part;
+
+	if (bytes <= MT_LEDGER_LEAST)
+		return false;
+	if (bytes > k->share / 2 / MT_MAX(k->holders, 1u))
+		return true;
+	part = mt_ledger_part_of(l, MT_SIDE_CLIENT, &mt_stream_ends(d->s)->remote, c);
+	return part && bytes > part;
+}
+
+/*
+ * True if a class of the ledger is above half of its share, and the connection above its part. So
+ * clients are held back before any is evicted, however many connections an address has. Looked at
+ * again by a timer, because the pressure may end without an event of this client.
  */
 static bool is_pressed(struct mt_proxy *p, struct mt_down *d, enum mt_class c, uint32_t bytes)
 {
-	const struct mt_ledger *l = p->ledger;
-	const struct mt_ledger_class *k = &l->classes[c];
-
-	if (!(l->pressed >> c & 1) ||
-		bytes <= MT_MAX(k->share / 2 / MT_MAX(k->holders, 1u), MT_LEDGER_LEAST))
+	if (!(p->ledger->pressed >> c & 1) || !above_part(p->ledger, d, c, bytes))
 		return false;
 	if (!d->retry_at || d->retry_at > p->now + PRESSED_PAUSE)
 		d->retry_at = p->now + PRESSED_PAUSE;

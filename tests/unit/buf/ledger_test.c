@@ -452,6 +452,13 @@ static void test_part_of_who_holds_much(void)
 	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, conns[PEERS].account, MT_CLASS_STREAMING), 50000);
 	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, conns[2].account, MT_CLASS_STREAMING), 0);
 	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, 0, MT_CLASS_STREAMING), 0);
+	for (uint32_t conn = 0; conn < CONNS; conn++) {
+		struct mt_account_owner o = owner_of(conn);
+
+		CU_ASSERT_EQUAL(mt_ledger_part_of(&ledger, o.side, &o.peer, MT_CLASS_STREAMING),
+			conn % PEERS == 0 ? 50000 : 0);
+		CU_ASSERT_EQUAL(mt_ledger_part_of(&ledger, o.side, &o.peer, MT_CLASS_RESENDING), 0);
+	}
 	CU_ASSERT_EQUAL(mt_ledger_part(&ledger, conns[0].account, MT_CLASS_RESENDING), 0);
 	settle_nothing();
 	mt_ledger_fini(&ledger);

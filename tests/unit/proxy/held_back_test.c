@@ -194,6 +194,23 @@ static void test_fin(void)
 	stop();
 }
 
+/* A class with this share is pressed, and so many peers hold some of it. */
+static void press(enum mt_class c, uint64_t share, uint64_t holders)
+{
+	CU_ASSERT_EQUAL_FATAL(mt_ledger_init(&ledger, 64, (uint64_t[2]){1, 2}), 0);
+	ledger.pressed = 1u << c;
+	ledger.classes[c].share = share;
+	ledger.classes[c].holders = holders;
+	mt_proxy_attach_ledger(lab.p, &ledger);
+}
+
+static void stop_ledger(void)
+{
+	mt_proxy_attach_ledger(lab.p, NULL);
+	mt_ledger_fini(&ledger);
+	stop();
+}
+
 /*
  * If calls that wait use up half of their share of the memory, a client with more than half of an
  * equal part of it is held back, though it is below its own limit, until that has ended.
@@ -202,10 +219,7 @@ static void test_pressure(void)
 {
 	start();
 	lab.p->conf.waiting_soft = 1 << 20;
-	ledger = (struct mt_ledger){.pressed = 1u << MT_CLASS_WAITING};
-	ledger.classes[MT_CLASS_WAITING] =
-		(struct mt_ledger_class){.share = 40 * SOFT, .holders = 20};
-	mt_proxy_attach_ledger(lab.p, &ledger);
+	press(MT_CLASS_WAITING, 40 * SOFT, 20);
 	send_calls(CALLS);
 	is_held_back();
 	ledger.classes[MT_CLASS_WAITING].holders = 8;
@@ -216,7 +230,58 @@ static void test_pressure(void)
 	lab_advance(20 * MT_MSEC);
 	CU_ASSERT_EQUAL(begun(), CALLS);
 	CU_ASSERT_EQUAL(answer_all(scene_connected_server(0)), CALLS);
-	stop();
+	stop_ledger();
+}
+
+#define OTHERS 9 /* connections of the client's address */
+
+/* Each of them holds so much of a class. */
+static void others_hold(uint32_t accounts[OTHERS], enum mt_class c, uint32_t bytes)
+{
+	struct mt_sums now = {0}, none = {0};
+
+	now.of[c] = bytes;
+	for (uint32_t i = 0; i < OTHERS; i++) {
+		struct mt_account_owner owner = {.conn = i,
+			.side = MT_SIDE_CLIENT,
+			.peer = mt_stream_ends(&client->s)->remote};
+
+		mt_ledger_settle(&ledger, &accounts[i], &none, &now, &owner, true);
+	}
+	mt_ledger_turn(&ledger);
+}
+
+/*
+ * No connection of an address has half of an equal part, but together they have more: each is held
+ * back at its part of that half, until the pressure has ended.
+ */
+static void pressure_of_many(enum mt_class c)
+{
+	uint32_t accounts[OTHERS] = {0}, n = c == MT_CLASS_WAITING ? CALLS : CALLS / 2;
+
+	with_policy();
+	lab.p->conf.waiting_soft = 1 << 20;
+	if (c == MT_CLASS_RETAINED)
+		all_are_lost(CALLS / 2);
+	press(c, 2 * OTHERS * SOFT, 0);
+	others_hold(accounts, c, SOFT + 1);
+	CU_ASSERT_EQUAL(ledger.pressed, 1u << c);
+	send_calls(n);
+	is_held_back();
+	CU_ASSERT_TRUE(down()->pending < 3 * SOFT);
+	lab_advance(20 * MT_MSEC);
+	is_held_back();
+	others_hold(accounts, c, 0);
+	CU_ASSERT_EQUAL(ledger.pressed, 0);
+	lab_advance(20 * MT_MSEC);
+	CU_ASSERT_EQUAL(begun(), CALLS);
+	stop_ledger();
+}
+
+static void test_pressure_of_many(void)
+{
+	pressure_of_many(MT_CLASS_WAITING);
+	pressure_of_many(MT_CLASS_RETAINED);
 }
 
 /* The same with calls that wait for their next attempt, and the share of retained requests. */
@@ -225,19 +290,17 @@ static void test_pressure_of_attempts(void)
 	with_policy();
 	lab.p->conf.waiting_soft = 1 << 20;
 	all_are_lost(CALLS / 2);
-	ledger = (struct mt_ledger){.pressed = 1u << MT_CLASS_RETAINED};
-	ledger.classes[MT_CLASS_RETAINED] =
-		(struct mt_ledger_class){.share = 2 * SOFT, .holders = 1};
-	mt_proxy_attach_ledger(lab.p, &ledger);
+	press(MT_CLASS_RETAINED, 2 * SOFT, 1);
 	send_calls(CALLS / 2);
 	is_held_back();
 	ledger.pressed = 0;
 	lab_advance(20 * MT_MSEC);
 	CU_ASSERT_EQUAL(begun(), CALLS);
-	stop();
+	stop_ledger();
 }
 
 const struct mt_test held_back_tests[] = {{"for a connection", test_for_a_connection},
 	{"one large call", test_one_large_call}, {"for an attempt", test_for_an_attempt},
 	{"attempts are evicted", test_attempts_are_evicted}, {"ends", test_ends}, {"fin", test_fin},
-	{"pressure", test_pressure}, {"pressure of attempts", test_pressure_of_attempts}, {NULL}};
+	{"pressure", test_pressure}, {"pressure of many", test_pressure_of_many},
+	{"pressure of attempts", test_pressure_of_attempts}, {NULL}};
