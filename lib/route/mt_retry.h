@@ -33,8 +33,9 @@ struct mt_retry {
 	uint32_t
 		try_ms; /* time of an attempt, from its last byte sent on; 0: the call's time-out */
 	/*
-	 * The wait before the n-th attempt by this policy is uniform in [0, min(base_ms * (2^n - 1),
-	 * max_ms)), as Envoy's.
+	 * The wait before the n-th attempt by this policy is uniform in
+	 * [0, min(base_ms * 2^(n - 1), max_ms)), as Envoy's (JitteredExponentialBackOffStrategy). Its
+	 * documentation has 2^n - 1 instead.
 	 */
 	uint32_t base_ms, max_ms;
 	bool same_hosts; /* endpoints that were tried may be chosen before all others were */

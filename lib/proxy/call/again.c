@@ -64,11 +64,14 @@ static bool may_repeat(struct mt_proxy *p, const struct mt_exchange *ex, enum mt
 	return a->knows == MT_METHOD_ANSWERS && mt_ref_is_none(mt_exchange_down(p, ex)->serial);
 }
 
-/* ms; at least 1, so that an attempt never begins inside of what has ended the one before. */
+/*
+ * ms before the n-th attempt; at least 1, so that it never begins inside of what has ended the one
+ * before.
+ */
 static uint32_t back_off(struct mt_proxy *p, const struct mt_retry *retry, uint32_t n)
 {
-	uint64_t most = MT_MIN(
-		(uint64_t)retry->base_ms * ((1ull << MT_MIN(n, 31u)) - 1), (uint64_t)retry->max_ms);
+	uint64_t most =
+		MT_MIN((uint64_t)retry->base_ms << MT_MIN(n - 1, 31u), (uint64_t)retry->max_ms);
 	uint32_t step = (uint32_t)(mt_rand_u64(&p->rnd) % STEPS);
 
 	return MT_MAX((uint32_t)(most * (2 * step + 1) / (2 * STEPS)), 1u);

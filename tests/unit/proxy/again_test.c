@@ -203,40 +203,71 @@ static void test_attempts_are_bounded(void)
 	for (int i = 0; i < 2; i++) {
 		read_and_lost(scene_connected_server(0));
 		is_waiting();
-		lab_advance(76 * MT_MSEC);
+		lab_advance(51 * MT_MSEC);
 	}
 	read_and_lost(scene_connected_server(0));
 	is_told(MT_REPLY_CONN_LOST);
 	stop(2);
 }
 
-/* Every wait is within its bound, and their mean is half of it, as Envoy's. */
-static void test_back_off(void)
+/* ms until the server is connected to again. */
+static uint64_t wait_ms(void)
 {
-	enum { CALLS = 200 };
-	uint64_t sum = 0, most = 0;
+	uint64_t from = lab.now;
 
-	start(SAFE, 1,
-		(struct mt_retry){
-			.on = MT_RETRY_LOST, .attempts = 1, .base_ms = 1000, .max_ms = 250});
+	while (lab_n_servers() == 0)
+		lab_advance(MT_MSEC);
+	return (lab.now - from) / MT_MSEC;
+}
+
+/* Calls with two attempts that are read and lost: a third one would eject the endpoint. */
+enum { BACK_OFFS = 2 };
+
+static void back_offs(uint32_t calls, struct mt_retry with, uint64_t sum[BACK_OFFS])
+{
+	start(SAFE, 1, with);
 	scene_patient();
-	for (uint64_t i = 0; i < CALLS; i++) {
-		uint64_t from;
-
+	for (uint64_t i = 0; i < calls; i++) {
 		scene_send_request(client, 'Q', i, len);
-		read_and_lost(scene_connected_server(0));
-		from = lab.now;
-		while (lab_n_servers() == 0)
-			lab_advance(MT_MSEC);
-		sum += (lab.now - from) / MT_MSEC;
-		most = MT_MAX(most, (lab.now - from) / MT_MSEC);
+		for (uint32_t n = 0; n < BACK_OFFS; n++) {
+			uint64_t ms;
+
+			read_and_lost(scene_connected_server(0));
+			ms = wait_ms();
+			sum[n] += ms;
+			CU_ASSERT_TRUE(ms <= MT_MIN(with.base_ms << n, with.max_ms));
+		}
 		answered(i);
 		lab_close(lab_server(0), MT_CLOSE_OK);
 	}
-	CU_ASSERT_TRUE(most <= 250);
-	/* 125 ms; five standard deviations of the mean are 26 ms. */
-	CU_ASSERT_TRUE(sum / CALLS >= 125 - 26 && sum / CALLS <= 125 + 26);
-	stop(CALLS);
+	stop(calls * BACK_OFFS);
+}
+
+/* Waits are within bounds that double up to a maximum, and their means are half of it, as Envoy's. */
+static void test_back_off(void)
+{
+	static const struct {
+		uint32_t base, max;
+		uint64_t means[BACK_OFFS];
+	} rows[] = {{80, 800, {40, 80}}, {1000, 160, {80, 80}}, {80, 120, {40, 60}}};
+	enum { ROUNDS = 4, CALLS = 50 };
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_retry with = {.on = MT_RETRY_LOST,
+			.attempts = BACK_OFFS,
+			.base_ms = rows[i].base,
+			.max_ms = rows[i].max};
+		uint64_t sum[BACK_OFFS] = {0};
+
+		for (uint32_t k = 0; k < ROUNDS; k++)
+			back_offs(CALLS, with, sum);
+		for (uint32_t n = 0; n < BACK_OFFS; n++) {
+			uint64_t mean = sum[n] / (ROUNDS * CALLS), want = rows[i].means[n];
+
+			/* Five standard deviations of the mean are 20.4 % of it. */
+			CU_ASSERT_TRUE(mean >= want * 79 / 100 && mean <= want * 121 / 100);
+		}
+	}
 }
 
 /* An endpoint that was not tried is preferred; with one endpoint it is tried again. */
