@@ -15,8 +15,8 @@ static const struct {
 } words[] = {
 	{"connect-failure", MT_RULE_RETRY_UNSENT},
 	{"refused-stream", MT_RULE_RETRY_UNREAD},
-	{"reset", MT_RULE_RETRY_UNREAD | MT_RULE_RETRY_LOST},
-	{"reset-before-request", MT_RULE_RETRY_UNREAD},
+	{"reset", NO_REPLY},
+	{"reset-before-request", MT_RULE_RETRY_UNSENT | MT_RULE_RETRY_UNREAD},
 	{"5xx", GATEWAY | MT_RULE_RETRY_SERVER_ERROR},
 	{"gateway-error", GATEWAY},
 	{"unavailable", UNAVAILABLE},

@@ -64,9 +64,10 @@ static const struct mt_field fields[] = {
 			"another one if `retryOn` has `reset`, else ends; default: the call's "
 			"`timeout`"},
 	{"retryOn", MT_F_CUSTOM, .custom = read_on,
-		.help = "`connect-failure`, `refused-stream` (not read), `reset` (the connection "
-			"ended, or `perTryTimeout` passed; the server may have read the call), "
-			"`reset-before-request` (not read); by the class of an error reply: "
+		.help = "`connect-failure`, `refused-stream` (not read), `reset` (these two, or "
+			"the connection ended, or `perTryTimeout` passed; the server may have read "
+			"the call), `reset-before-request` (the first two); by the class of an "
+			"error reply: "
 			"`unavailable` or `503` (unavailable, overload), `resource-exhausted` "
 			"(overload), `deadline-exceeded` or `504`, `internal` or `500` (server "
 			"error); `gateway-error` (all without `500`), `5xx` (all), with commas "

@@ -382,22 +382,24 @@ static void retry_policies(void)
 			"0 on 127 each 250, 10-1000, other hosts 0", ""},
 		{RETRY("'retry_on': 'reset', 'num_retries': 101, 'retry_back_off': "
 		       "{'base_interval': '0.0001s'}"),
-			"100 on 6 each 0, 1-0, other hosts 0",
+			"100 on 7 each 0, 1-0, other hosts 0",
 			LATER "num_retries: more than 100: 100\n"},
 		{RETRY("'retry_on': 'retriable-status-codes', 'retriable_status_codes': [409, "
 		       "504, 100503]"),
 			"1 on 32 each 0, 0-0, other hosts 0", LATER STATUSES},
+		{RETRY("'retry_on': 'reset-before-request'"), "1 on 3 each 0, 0-0, other hosts 0",
+			""},
 		{RETRY("'retry_on': 'reset', 'retriable_status_codes': [503]"),
-			"1 on 6 each 0, 0-0, other hosts 0", LATER STATUSES},
+			"1 on 7 each 0, 0-0, other hosts 0", LATER STATUSES},
 		{RETRY("'retry_on': 'reset', " HOSTS("omit_canary_hosts")),
-			"1 on 6 each 0, 0-0, other hosts 0",
+			"1 on 7 each 0, 0-0, other hosts 0",
 			LATER "retry_host_predicate[0].name: any but previous_hosts: left out\n"},
 		{RETRY("'retry_on': 'reset', 'retriable_request_headers': [{'name': 'x'}]"),
-			"0 on 6 each 0, 0-0, other hosts 0",
+			"0 on 7 each 0, 0-0, other hosts 0",
 			LATER "retriable_request_headers: a policy for some requests only: there "
 			      "are no retries by it\n"},
 		{RETRY("'retry_on': 'reset', 'per_try_idle_timeout': '1s'"),
-			"1 on 6 each 0, 0-0, other hosts 0",
+			"1 on 7 each 0, 0-0, other hosts 0",
 			LATER "per_try_idle_timeout: per_try_timeout limits an attempt\n"},
 		/* The virtual host's, for routes that have none. */
 		{"{'name': 'r', 'virtual_hosts': [{'retry_policy': {'retry_on': '5xx'}, 'routes': "
