@@ -23,7 +23,7 @@ CONNTRACK = "tests/conntrack/run"
 GOLDEN, LOADS = "tests/golden/picture", "tests/golden/loads"
 LINT = {"lint/debian": DAEMON, "lint/folders": ("lib/libmt_proxy.a",), "lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 
-# Labs of the rotating part: statistical comparison of load balancing with Envoy's, BoringSSL's test suite, and the CPU time of a thread,
+# Labs of the rotating part: comparisons of load balancing and retries with Envoy's, BoringSSL's test suite, and the CPU time of a thread,
 # which the use of the caches by other programs of the host doubles.
 ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)|smoke/control_turns_are_short$")
 

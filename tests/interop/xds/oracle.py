@@ -10,6 +10,7 @@ so a listener's address leads to the one for `client` and to the other for `aske
 """
 
 import contextlib
+import http.client
 import json
 import os
 import socket
@@ -20,13 +21,14 @@ import mesh
 import oracle_asks
 from world import ADS, bootstrap, world  # noqa: I001  (makes meltemi_lab known)
 from meltemi_lab import check, netns, within
-from meltemi_lab.check import Failure
+from meltemi_lab.check import PATIENCE, Failure
 from meltemi_lab.paths import PYTHON, TESTS
 
 LONG = bool(os.environ.get("MELTEMI_LONG"))
 PICKS = 50000 if LONG else 20000
 SEED = 20880
 VIP = "240.240.7.1"
+ENVOY_ADMIN = ("127.0.0.1", 9901)
 RPC, TCP = range(9000, 9060), range(9100, 9120)
 ENVOY, MELTEMI = SIDES = ("asker", "client")
 NAMES = {ENVOY: "Envoy", MELTEMI: "Meltemi"}
@@ -114,18 +116,29 @@ class Oracle:
         for role in (*SIDES, "envoy"):
             netns.sysctl(lab.namespace(role), net__ipv4__ip_local_port_range="1025 65535")
 
-    def start(self, resources, static_listeners=()):
-        """Both proxies, once the server has the resources. static_listeners: Envoy's own, instead of the server's."""
+    def start(self, resources, static_listeners=(), admin=False):
+        """Both proxies, once the server has the resources. static_listeners: Envoy's own, instead of the server's; admin: for envoy_admin()."""
         self.server.apply(*resources)
         boot = bootstrap()
         boot["node"]["id"] = "oracle"
         if static_listeners:
             del boot["dynamic_resources"]["lds_config"]
             boot["static_resources"]["listeners"] = list(static_listeners)
+        if admin:
+            boot["admin"] = {"address": {"socket_address": {"address": ENVOY_ADMIN[0], "port_value": ENVOY_ADMIN[1]}}}
         path = self.lab.directory / "envoy.json"
         path.write_text(json.dumps(boot))
         self.envoy = self.lab.run("envoy", "envoy", [self.program, "--concurrency", "1", "--disable-hot-restart", "-l", "warn", "-c", path])
         self.w.meltemi().start()
+
+    def envoy_admin(self, path):
+        """The text at a path of Envoy's admin interface."""
+        with self.lab.inside("envoy"):
+            sock = socket.create_connection(ENVOY_ADMIN, timeout=PATIENCE)
+        with contextlib.closing(http.client.HTTPConnection("envoy")) as connection:
+            connection.sock = sock
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
 
     def listens(self, *ports):
         """Waits until both serve these; nobody may refuse a resource, for what one side does not take compares nothing."""
