@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Generates the code of hello.thrift into build/interop/thrift/gen-py and, asked for "cpp", builds the C++ client and
-# server beside it, or, asked for "go", the Go client gocaller (the first time it downloads Apache's library). Run again: nothing to do.
+# server beside it, or, asked for "go", the Go client gocaller and server goserver (the first time it downloads Apache's library). Run again: nothing to do.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=$here/../../../build/interop/thrift
@@ -19,7 +19,7 @@ fi
 if [ "${1:-}" = go ]; then
 	PATH=$PATH:/usr/local/go/bin
 	export PATH
-	if [ -x "$out/gocaller" ] && [ -z "$(find "$here/gocaller" "$here/hello.thrift" -newer "$out/gocaller" -print -quit)" ]; then
+	if [ -x "$out/gocaller" ] && [ -x "$out/goserver" ] && [ -z "$(find "$here/gocaller" "$here/hello.thrift" -newer "$out/gocaller" -print -quit)" ]; then
 		exit 0
 	fi
 	command -v go >/dev/null || { echo "Go is not installed" >&2; exit 1; }
@@ -28,6 +28,8 @@ if [ "${1:-}" = go ]; then
 	mkdir "$out/go/gen"
 	thrift --gen go:package_prefix=meltemi.io/tests/gocaller/gen/ -out "$out/go/gen" "$here/hello.thrift"
 	(cd "$out/go" && CGO_ENABLED=0 timeout --foreground 300 go build -trimpath -o "$out/gocaller.new" .) >&2
+	(cd "$out/go" && CGO_ENABLED=0 timeout --foreground 300 go build -trimpath -o "$out/goserver.new" ./server) >&2
+	mv "$out/goserver.new" "$out/goserver"
 	mv "$out/gocaller.new" "$out/gocaller"
 fi
 [ "${1:-}" = cpp ] || exit 0

@@ -11,6 +11,8 @@
 #include <atomic>
 #include <chrono>
 #include <iostream>
+#include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include <signal.h>
@@ -29,15 +31,20 @@ namespace
 class Handler : public hello::HelloIf
 {
 public:
-	Handler(std::string named, int delay) : named(std::move(named)), delay(delay) {}
+	Handler(std::string named, std::string id, int delay, bool faults)
+	    : named(std::move(named)), id(std::move(id)), delay(delay), faults(faults)
+	{
+	}
 
 	void sayHello(std::string &out, const std::string &name) override
 	{
+		obey(name);
 		rest(delay);
 		out = "hello " + name + " from " + named;
 	}
 	void sayGoodbye(std::string &out, const std::string &name) override
 	{
+		obey(name);
 		out = "goodbye " + name + " from " + named;
 	}
 	void echo(std::string &out, const std::string &text) override { out = text; }
@@ -68,8 +75,30 @@ private:
 			std::this_thread::sleep_for(std::chrono::milliseconds(millis));
 	}
 
-	const std::string named;
+	/* FAULT.SERVERS.NUMBER */
+	void obey(const std::string &name)
+	{
+		size_t dot = name.find('.');
+
+		if (!faults)
+			return;
+		{
+			std::lock_guard<std::mutex> guard(lock);
+
+			std::cout << "{\"executed\": \"" + name + "\"}" << std::endl;
+		}
+		if (name.find(id, dot) == std::string::npos)
+			return;
+		if (name.compare(0, dot, "hang") == 0 || name.compare(0, dot, "reset") == 0)
+			rest(8000);
+		else if (name.compare(0, dot, "error") == 0)
+			throw std::runtime_error("as asked");
+	}
+
+	const std::string named, id;
 	const int delay;
+	const bool faults;
+	std::mutex lock;
 	std::atomic<int> taken{0};
 };
 
@@ -97,8 +126,8 @@ std::shared_ptr<apache::thrift::server::TServer> make(const peer::Options &o)
 {
 	using namespace apache::thrift;
 
-	auto handler =
-		std::make_shared<Handler>(o.text("tag") + "/" + o.text("id"), o.number("delay"));
+	auto handler = std::make_shared<Handler>(o.text("tag") + "/" + o.text("id"), o.text("id"),
+		o.number("delay"), o.number("faults") != 0);
 	auto processor = std::make_shared<hello::HelloProcessor>(handler);
 
 	if (o.text("kind") == "nonblocking")
@@ -119,7 +148,8 @@ int main(int argc, char **argv)
 {
 	peer::Options o(argc, argv,
 		{{"port", "9090"}, {"tag", "v1"}, {"id", "s1"}, {"transport", "framed"},
-			{"protocol", "binary"}, {"kind", "threaded"}, {"delay", "0"}});
+			{"protocol", "binary"}, {"kind", "threaded"}, {"delay", "0"},
+			{"faults", "0"}});
 	auto server = make(o);
 
 	signal(SIGPIPE, SIG_IGN);

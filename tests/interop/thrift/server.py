@@ -4,10 +4,12 @@
 An Apache Thrift server (Python library).
 
   server.py --port 9090 --tag v1 --id s1 --transport framed|unframed|header --protocol binary|binary-old|compact
-            --kind threaded|simple|unordered --delay 0 (ms per sayHello)
+            --kind threaded|simple|unordered --delay 0 (ms per sayHello) --faults 0
 Prints one line when it serves. "simple" serves one connection at a time, as the library's simple server does.
 "unordered" (framed) begins each call of a connection when it comes and answers in the order in which they end, each
 after a random part of the delay; on SIGTERM it prints how many replies went out before an older call's.
+With --faults 1 sayHello and sayGoodbye print the name of each call that they execute, and obey it: "hang.s1s2.7" lasts 8 s at servers
+s1 and s2, "reset.s1.8" also (the lab resets the connection meanwhile), and "error.s1.9" throws an exception that is not declared.
 """
 
 import argparse
@@ -29,17 +31,35 @@ from thrift.server import TServer
 from thrift.transport import TSocket, TTransport
 
 
+HANG = 8  # seconds
+
+
 class Handler:
-    def __init__(self, self_name, delay, spread=False):
-        self.self_name, self.delay, self.spread = self_name, delay, spread
+    def __init__(self, self_name, delay, spread=False, faults=False):
+        self.self_name, self.delay, self.spread, self.faults = self_name, delay, spread, faults
         self.taken, self.lock = 0, threading.Lock()
 
+    def obey(self, name):
+        if not self.faults:
+            return
+        with self.lock:
+            print(json.dumps({"executed": name}), flush=True)
+        fault, servers, _ = name.split(".")
+        if self.self_name.rpartition("/")[2] not in servers:
+            return
+        if fault in ("hang", "reset"):
+            time.sleep(HANG)
+        elif fault == "error":
+            raise RuntimeError("as asked")
+
     def sayHello(self, name):
+        self.obey(name)
         if self.delay:
             time.sleep(self.delay / 1000 * (random.random() if self.spread else 1))
         return f"hello {name} from {self.self_name}"
 
     def sayGoodbye(self, name):
+        self.obey(name)
         return f"goodbye {name} from {self.self_name}"
 
     def echo(self, text):
@@ -123,9 +143,10 @@ def main():
     parser.add_argument("--protocol", choices=common.PROTOCOLS, default="binary")
     parser.add_argument("--kind", choices=tuple(KINDS), default="threaded")
     parser.add_argument("--delay", type=float, default=0)
+    parser.add_argument("--faults", type=int, default=0)
     options = parser.parse_args()
     server, arguments = KINDS[options.kind]
-    handler = Handler(f"{options.tag}/{options.id}", options.delay, options.kind == "unordered")
+    handler = Handler(f"{options.tag}/{options.id}", options.delay, options.kind == "unordered", bool(options.faults))
     server(Hello.Processor(handler), Listener(host="0.0.0.0", port=options.port), common.transport_factory(options.transport),
            common.protocol_factory(options.transport, options.protocol), **arguments).serve()
 
