@@ -18,8 +18,8 @@ import org.apache.dubbo.samples.basic.api.DemoService;
  * A Dubbo client of one address, without any registry. Prints one JSON line for each scenario.
  *
  * <p>--target HOST:PORT --scenario checks|load|readonly|session --count 1000 --concurrency 1 --millis 0 (load: run for so
- * long instead of counting) --attach key=value | --keys N (a user-id attachment from N values in turn)
- * --method sayHello|slow|greet --slow-ms 200 --timeout 3000 --connect-timeout 3000 --retries 0
+ * long instead of counting) --pause-ms 0 (after an error) --attach key=value | --keys N (a user-id attachment from N values in turn)
+ * --method sayHello|slow|greet --name meltemi (sayHello's argument) --slow-ms 200 --timeout 3000 --connect-timeout 3000 --retries 0
  * --heartbeat 60000
  *
  * <p>session: one scenario for each line of arguments on standard input, with the same references and so over the same

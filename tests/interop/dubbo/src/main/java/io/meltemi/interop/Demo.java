@@ -18,11 +18,35 @@ import org.apache.dubbo.samples.basic.api.Person;
 final class Demo implements DemoService {
     private final String self;
     private final int delay;
+    private final boolean faults;
     private final AtomicInteger notes = new AtomicInteger();
 
     Demo(String self, int delay) {
+        this(self, delay, false);
+    }
+
+    /** With faults, sayHello prints the name of each call and obeys it. */
+    Demo(String self, int delay, boolean faults) {
         this.self = self;
         this.delay = delay;
+        this.faults = faults;
+    }
+
+    /** FAULT.SERVERS.NUMBER: the fault has an effect at the servers with these ids. */
+    private void obey(String name) {
+        synchronized (notes) {
+            System.out.println("{\"executed\": \"" + name + "\"}");
+            System.out.flush();
+        }
+        String[] words = name.split("\\.");
+        if (words.length < 3 || !words[1].contains(self.substring(self.indexOf('/') + 1))) {
+            return;
+        }
+        if (words[0].equals("hang") || words[0].equals("reset")) {
+            pause(8000);
+        } else if (words[0].equals("error")) {
+            throw new IllegalStateException("as asked");
+        }
     }
 
     private static void pause(int millis) {
@@ -35,6 +59,9 @@ final class Demo implements DemoService {
 
     @Override
     public String sayHello(String name) {
+        if (faults) {
+            obey(name);
+        }
         if (delay > 0) {
             pause(delay);
         }

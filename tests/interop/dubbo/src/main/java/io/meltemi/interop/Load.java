@@ -35,13 +35,23 @@ final class Load {
             return () -> greet.greet("meltemi");
         }
         DemoService demo = consumer.refer(DemoService.class, null, null);
-        return args.text("method", "sayHello").equals("slow") ? () -> demo.slow(millis) : () -> demo.sayHello("meltemi");
+        String name = args.text("name", "meltemi");
+        return args.text("method", "sayHello").equals("slow") ? () -> demo.slow(millis) : () -> demo.sayHello(name);
     }
 
     /** What identifies the caller of the n-th call, if anything does: an attachment's name and value. */
     private String[] attachment(int n) {
         int keys = args.number("keys", 0);
         return keys > 0 ? new String[] {"user-id", "key-" + n % keys} : args.text("attach", "").split("=", 2);
+    }
+
+    /** After an error, so that calls that are refused at once do not use up a core. */
+    private void rest() {
+        try {
+            Thread.sleep(args.number("pause-ms", 0));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private void calls(Call call) {
@@ -60,6 +70,7 @@ final class Load {
                 }
             } catch (Throwable e) {
                 tally.error(e, System.nanoTime() - start);
+                rest();
             }
         }
     }

@@ -13,8 +13,8 @@ import org.apache.dubbo.samples.basic.api.GreetService;
 /**
  * A Dubbo server without any registry.
  *
- * <p>--port 20880 --tag v1 --id s1 --delay 0 (ms per sayHello) --heartbeat 60000 (ms). Prints one line when it
- * serves; SIGTERM ends it the way Dubbo ends (READONLY to its clients first).
+ * <p>--port 20880 --tag v1 --id s1 --delay 0 (ms per sayHello) --heartbeat 60000 (ms) --threads 64 --faults 0 (1: calls of
+ * sayHello specify by their argument how they fail, and are printed). Prints one line when it serves; SIGTERM ends it the way Dubbo ends (READONLY to its clients first).
  */
 public final class Provider {
     private Provider() {}
@@ -42,14 +42,14 @@ public final class Provider {
         application.setQosEnable(false);
         ProtocolConfig protocol = new ProtocolConfig("dubbo", args.number("port", 20880));
         protocol.setHost("0.0.0.0");
-        protocol.setThreads(64);
+        protocol.setThreads(args.number("threads", 64));
         protocol.setHeartbeat(args.number("heartbeat", 60_000));
 
         DubboBootstrap.getInstance()
                 .application(application)
                 .registry(new RegistryConfig("N/A"))
                 .protocol(protocol)
-                .service(service(DemoService.class, new Demo(self, delay), null, null))
+                .service(service(DemoService.class, new Demo(self, delay, args.number("faults", 0) != 0), null, null))
                 .service(service(DemoService.class, new Demo(self + "/g1", delay), "g1", "1.0.0"))
                 .service(service(DemoService.class, new Demo(self + "/g2", delay), "g2", "2.0.0"))
                 .service(service(GreetService.class, (GreetService) name -> "greetings " + name + " from " + self, null, null))
