@@ -145,7 +145,11 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 	if (ex->changes_kept) {
 		MT_IMAGE(im, s->overlay);
 		mt_image_chain(im, &s->overlay);
+		MT_IMAGE(im, s->decision);
+		mt_image_chain(im, &s->decision);
 	}
+	if (ex->layered)
+		MT_IMAGE(im, s->layered_by);
 	if (ex->retained) {
 		MT_IMAGE(im, s->attempts);
 		MT_IMAGE(im, s->what);

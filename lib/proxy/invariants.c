@@ -58,19 +58,20 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 		/* It was put off; side.c takes it off the list (run.c). */
 		if (ex->state == MT_EX_ROUTING && (!mt_list_linked(&ex->queue_node) || !ex->side))
 			return "a call that is routed is in no list";
-		if (ex->changes_kept && ex->state != MT_EX_SUSPENDED &&
-			ex->state != MT_EX_ON_DEMAND)
+		if (ex->changes_kept && !ex->retained && ex->state > MT_EX_SUSPENDED)
 			return "changes are kept of a call that is not suspended";
-		if (ex->state == MT_EX_BACKOFF && !ex->retained)
+		if (ex->armed && !ex->retained)
+			return "a retry policy applies to a call that is not retained";
+		if (ex->state == MT_EX_BACKOFF && !ex->armed)
 			return "a call waits for an attempt and has no request";
 		if (ex->budgeted && (!ex->side || ex->state >= MT_EX_REPLYING))
 			return "a call that is answered has a unit of a retry budget";
 		pending += ex->pending;
 		if (!ex->retained)
 			continue;
-		retained += mt_exchange_side(p, ex)->retained.truesize;
+		retained += mt_side_truesize(mt_exchange_side(p, ex));
 		if (ex->state == MT_EX_BACKOFF)
-			backing_off += mt_exchange_side(p, ex)->retained.truesize;
+			backing_off += mt_side_truesize(mt_exchange_side(p, ex));
 	}
 	if (backing_off != d->backing_off)
 		return "a client's calls in back-off are not what was counted";

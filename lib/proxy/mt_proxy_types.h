@@ -103,8 +103,12 @@ struct mt_proxy {
 	struct mt_slow slow;
 	struct mt_method methods[MT_METHODS];
 	struct mt_view view; /* a single one, because a worker handles one message at a time */
-	uint8_t hello[MT_HELLO_MAX];	  /* copy of the ClientHello that is being read */
-	uint8_t overlay[MT_VIEW_CHANGES]; /* bytes of restored metadata changes */
+	uint8_t hello[MT_HELLO_MAX]; /* copy of the ClientHello that is being read */
+	/* Bytes of metadata changes that were restored, each key with a final zero (overlay.c). */
+	uint8_t overlay[MT_VIEW_CHANGES + MT_VIEW_MUTATIONS + MT_EXTAUTHZ_BYTES +
+			MT_EXTAUTHZ_CHANGES];
+	uint32_t overlay_used;
+	struct mt_layer layer;
 	uint8_t deadline_scratch[MT_META_SCRATCH];
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 	struct mt_asks asks;

@@ -150,7 +150,7 @@ void mt_exchange_count_reply(
  */
 bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 
-/* ---- call/filters.c, overlay.c ---- */
+/* ---- call/filters.c ---- */
 
 /* A limit in the server's place. false: the call is over it, and was answered. */
 bool mt_exchange_within(
@@ -163,10 +163,6 @@ static inline void mt_exchange_changed(struct mt_exchange *ex)
 	if (ex->route)
 		ex->routed = ex->route->id;
 }
-/* Keeps the view's changes with an exchange that is suspended and has none yet. 0 or -ENOMEM. */
-int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex);
-/* Moves the kept changes to the view, which shows the exchange and has none of its own; they replace any that it has. */
-void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* ---- call/on_demand.c ---- */
 

@@ -3,6 +3,7 @@
 #include "mt_authorize.h"
 
 #include "access/mt_access_priv.h"
+#include "mt_strmap.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -416,6 +417,59 @@ static struct mt_authorize_request ask_for(struct mt_proxy *p, const struct mt_e
 		.whole = !ex->in_message};
 }
 
+/* ---- what an endpoint's policies change ---- */
+
+static void layer_begin(struct mt_proxy *p)
+{
+	const struct mt_view *v = &p->view;
+
+	p->layer.n = v->n_mutations;
+	memcpy(p->layer.change, v->mutations, v->n_mutations * sizeof(v->mutations[0]));
+}
+
+void mt_authorize_undo(struct mt_proxy *p)
+{
+	struct mt_view *v = &p->view;
+
+	v->n_mutations = p->layer.n;
+	memcpy(v->mutations, p->layer.change, v->n_mutations * sizeof(v->mutations[0]));
+}
+
+static bool same_change(const struct mt_mutation *a, const struct mt_mutation *b)
+{
+	return a->key == b->key && a->key_len == b->key_len && a->value == b->value &&
+	       a->value_len == b->value_len;
+}
+
+bool mt_authorize_changed(const struct mt_proxy *p)
+{
+	const struct mt_view *v = &p->view;
+
+	for (uint32_t i = 0; i < p->layer.n; i++)
+		if (!same_change(&v->mutations[i], &p->layer.change[i]))
+			return true;
+	return v->n_mutations != p->layer.n;
+}
+
+static uint64_t add_id(uint64_t id, uint64_t more)
+{
+	return mt_hash_words(&more, sizeof(more), id);
+}
+
+uint64_t mt_authorize_changes_id(const struct mt_authz *a)
+{
+	uint64_t id = 0;
+
+	for (; a; a = a->also) {
+		if (a->tokens)
+			id = add_id(id, a->tokens->rules->id);
+		for (uint32_t i = 0; i < a->n_deny; i++)
+			if (a->deny[i]->asks_id)
+				id = add_id(id, a->deny[i]->asks_id);
+	}
+	return id;
+}
+
 /* The endpoint was not asked: it may be chosen again. */
 static void put_back(struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
@@ -471,7 +525,13 @@ bool mt_authorize_call(struct mt_proxy *p, struct mt_exchange *ex, const struct 
 	const struct mt_authz_policy *by = NULL;
 	enum mt_authz_effect e = MT_AUTHZ_UNREAD;
 
+	layer_begin(p);
 	if (!a->tokens || token_passes(p, ex, ep, &ask, &token)) {
+		if (mt_unlikely(ex->asked) && !mt_ext_authz_changes(p, ex, a)) {
+			mt_reply_local(p, ex, MT_REPLY_OVERLOAD,
+				"its metadata cannot be changed as it has to be");
+			return false;
+		}
 		ask.claims = token.claims;
 		e = mt_authorize_at_endpoint(&ask, &by);
 	} else if (token.reply_given) {

@@ -4,6 +4,8 @@
 
 #include "mt_filter_inbox.h"
 
+#include <string.h>
+
 #define QUARTER (MT_EXTAUTHZ_SLOTS / 4)
 
 _Static_assert(MT_EXTAUTHZ_SLOTS <= UINT8_MAX, "questions of a client are counted by a byte");
@@ -75,34 +77,100 @@ bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
 
 /* ---- decisions ------------------------------------------------------------------------------- */
 
-/* The service gets names in lower case, so its change applies to all spellings of a name. */
-static bool change(
-	struct mt_proxy *p, const struct mt_extauthz_slot *s, const struct mt_extauthz_change *c)
+static struct mt_mutation change_of(
+	const struct mt_extauthz_slot *s, const struct mt_extauthz_change *c)
 {
-	struct mt_key key = mt_key_make(p->view.codec, mt_extauthz_text(s, c->key));
-	const struct mt_mutation m = {.key = key.name,
-		.key_len = key.len,
+	const char *key = mt_extauthz_text(s, c->key);
+
+	return (struct mt_mutation){.key = key,
+		.key_len = (uint16_t)strlen(key),
 		.value = c->remove ? NULL : mt_extauthz_text(s, c->value),
 		.value_len = c->remove ? 0 : c->value.len};
-
-	key.icase = true;
-	return mt_metadata_strip(p, &key) && mt_filter_change(&p->filters, &p->view, &m);
 }
 
-/* Adds the changes of the service to those of filters, which the call keeps. */
+/* The service gets names in lower case, so its change applies to all spellings of a name. */
+static bool change(struct mt_proxy *p, const struct mt_mutation *m)
+{
+	struct mt_key key = mt_key_make(p->view.codec, m->key);
+
+	key.icase = true;
+	return mt_metadata_strip(p, &key) && mt_filter_change(&p->filters, &p->view, m);
+}
+
+/* At a gateway: adds the changes of the service to those of filters, for all endpoints. */
+static bool change_at_gateway(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_extauthz_slot *s)
+{
+	struct mt_mutation m;
+
+	mt_call_show(p, ex);
+	/* The view may have no kept changes, and then it has none at all. */
+	p->filters.text_used = 0;
+	for (uint32_t i = 0; i < s->n_changes; i++) {
+		m = change_of(s, &s->change[i]);
+		if (!change(p, &m))
+			return false;
+	}
+	return mt_overlay_keep_view(p, ex) == 0;
+}
+
+/* Keeps the changes of the service for endpoints with a policy that queries it. */
+static bool keep_decision(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_extauthz_slot *s)
+{
+	struct mt_chain kept = {0};
+	struct mt_mutation m;
+
+	for (uint32_t i = 0; i < s->n_changes; i++) {
+		m = change_of(s, &s->change[i]);
+		if (mt_overlay_put(p, &kept, &m) == 0)
+			continue;
+		mt_chain_free(&kept);
+		return false;
+	}
+	mt_overlay_replace(p, ex, &mt_exchange_side(p, ex)->decision, &kept);
+	return true;
+}
+
 static bool keep_changes(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_extauthz_slot *s)
 {
-	if (!s->n_changes)
+	ex->must_change |= s->n_changes > 0;
+	if (!mt_exchange_side(p, ex)->verdict_at_gate)
+		return keep_decision(p, ex, s);
+	return !s->n_changes || change_at_gateway(p, ex, s);
+}
+
+static bool asks(const struct mt_authz *a, uint32_t service)
+{
+	for (; a; a = a->also)
+		for (uint32_t i = 0; i < a->n_deny; i++)
+			if (a->deny[i]->asks_id == service)
+				return true;
+	return false;
+}
+
+bool mt_ext_authz_changes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_authz *a)
+{
+	const struct mt_chain *decision = &mt_exchange_side(p, ex)->decision;
+	struct mt_mutation m;
+	uint32_t at = 0;
+
+	if (!ex->changes_kept || !decision->len || !asks(a, ex->asked))
 		return true;
-	mt_call_show(p, ex);
-	/* The texts of the view's changes are elsewhere, in the restored overlay. */
-	p->filters.text_used = 0;
-	for (uint32_t i = 0; i < s->n_changes; i++)
-		if (!change(p, s, &s->change[i]))
+	while (mt_overlay_next(p, decision, &at, &m))
+		if (!change(p, &m))
 			return false;
-	ex->must_change = true;
-	return mt_overlay_keep(p, ex) == 0;
+	return true;
+}
+
+void mt_ext_authz_forget(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_chain none = {0};
+
+	ex->asked = 0;
+	if (ex->changes_kept)
+		mt_overlay_replace(p, ex, &mt_exchange_side(p, ex)->decision, &none);
 }
 
 static void answer(

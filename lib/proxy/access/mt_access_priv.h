@@ -4,7 +4,50 @@
 
 #include "pool/mt_pool_priv.h"
 
+/* ---- overlay.c ---- */
+
+/* Truesize of the retained request and the kept changes of an exchange. */
+static inline uint32_t mt_side_truesize(const struct mt_exchange_side *side)
+{
+	return side->retained.truesize + side->overlay.truesize + side->decision.truesize;
+}
+/* Charges more, or less, to the exchange's client for what is retained. */
+void mt_retained_charge(struct mt_proxy *p, struct mt_exchange *ex, int64_t more);
+/* Appends a change to a chain as bytes. 0 or -ENOMEM; then a part of it may be there. */
+int mt_overlay_put(struct mt_proxy *p, struct mt_chain *to, const struct mt_mutation *m);
+/*
+ * Reads the next change from position *at on. False: there is none. Its texts are valid until
+ * mt_overlay_restore(); its key ends with a zero.
+ */
+bool mt_overlay_next(
+	struct mt_proxy *p, const struct mt_chain *from, uint32_t *at, struct mt_mutation *m);
+/* Puts the chain `by`, which is empty then, in place of `old`, one of the exchange's. */
+void mt_overlay_replace(
+	struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *old, struct mt_chain *by);
+/* Keeps these changes as those of filters, gateway and route. 0 or -ENOMEM. */
+int mt_overlay_keep(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_mutation *m, uint32_t n);
+/* Keeps the view's changes. */
+static inline int mt_overlay_keep_view(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	return mt_overlay_keep(p, ex, p->view.mutations, p->view.n_mutations);
+}
+/* Gives the view, which shows the exchange, the kept changes in place of all that it has. */
+void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex);
+/* Frees the kept changes (mt_exchange.changes_kept). */
+void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
+
 /* ---- authorize*.c ---- */
+
+/* The view has the changes again that it had before mt_authorize_call(). */
+void mt_authorize_undo(struct mt_proxy *p);
+/* True if mt_authorize_call() has changed the view. */
+bool mt_authorize_changed(const struct mt_proxy *p);
+/*
+ * Id of the changes that these policies may make: equal for policies with the same token rules and
+ * external services. NULL, or policies that change nothing: 0.
+ */
+uint64_t mt_authorize_changes_id(const struct mt_authz *a);
 
 /* Who is not let through, by what has judged him; counted. */
 void mt_authorize_count(
@@ -69,7 +112,8 @@ uint32_t mt_tokens_turn(struct mt_proxy *p);
 
 /*
  * The token of a loaded exchange was removed, and its claims are in the cache of the
- * worker that was saved. An endpoint that needs them refuses the call.
+ * worker that was saved. An endpoint that needs them refuses the call, unless its request is
+ * retained, with the token.
  */
 void mt_tokens_forget(struct mt_exchange *ex);
 
@@ -104,6 +148,13 @@ struct mt_unasked {
 bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authorize_request *ask, const struct mt_authz_policy *by,
 	struct mt_unasked *why);
+/*
+ * Adds the changes of the call's external authorization to the view, if these policies need it.
+ * False: there is no room.
+ */
+bool mt_ext_authz_changes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_authz *a);
+/* Forgets the external authorization. Its changes are not in the message. */
+void mt_ext_authz_forget(struct mt_proxy *p, struct mt_exchange *ex);
 /* What was answered; how many. */
 uint32_t mt_ext_authz_turn(struct mt_proxy *p);
 /* ext_authz_request.c: the call in words, into the slot. false: there is no room, or it cannot be read. */

@@ -9,6 +9,14 @@
 
 #include <stdint.h>
 
+/* ---- authorize.c ---- */
+
+/* A worker's: the view's changes before the policies of an endpoint made theirs. */
+struct mt_layer {
+	uint32_t n;
+	struct mt_mutation change[MT_VIEW_MUTATIONS];
+};
+
 /* ---- verdict.c ---- */
 
 #define MT_VERDICT_WAIT	   1024 /* calls that may wait, of a client's address a quarter */

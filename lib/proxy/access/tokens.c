@@ -145,7 +145,7 @@ static enum mt_tokens_verdict changed(
 	return MT_TOKENS_PASS;
 }
 
-/* The token was removed when the call was first sent. */
+/* The token is not in the message any more: a gateway, or the attempt before, has removed it. */
 static enum mt_tokens_verdict again(struct mt_proxy *p, const struct mt_exchange *ex,
 	const struct mt_authz_tokens *t, struct mt_tokens_judged *j)
 {
@@ -202,7 +202,7 @@ enum mt_tokens_verdict mt_tokens_judge(struct mt_proxy *p, struct mt_exchange *e
 	enum mt_token_outcome o;
 
 	*j = (struct mt_tokens_judged){.by = t->rules->n ? t->rules->rules[0].by : NULL};
-	if (ex->token)
+	if (ex->token && (ask->gate || ex->layered))
 		return again(p, ex, t, j);
 	mt_tokens_find(ask, t, p->tokens.token, &f);
 	if (f.read != MT_AUTHZ_READ)
@@ -222,8 +222,11 @@ enum mt_tokens_verdict mt_tokens_judge(struct mt_proxy *p, struct mt_exchange *e
 
 void mt_tokens_hold(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_tokens_judged *j)
 {
-	if (!j->claims || ex->token)
+	/* Without `known`, they are those of the token that it holds, or of none that lasts. */
+	if (!j->claims || (ex->token && !j->known))
 		return;
+	if (ex->token)
+		mt_tokens_drop(p, ex);
 	ex->token = j->known ? (uint16_t)mt_token_cache_hold(p->tokens.cache, j->known) : LOST;
 	ex->side = true;
 }

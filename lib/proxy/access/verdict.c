@@ -20,10 +20,14 @@ static bool is_full(const struct mt_proxy *p, const struct mt_exchange *ex, uint
 	       k->by_client[client] >= MT_VERDICT_WAIT / 4;
 }
 
-/* Suspends a call before its endpoint. At a gateway's port the filter chain keeps the changes. */
+/*
+ * Suspends a call before its endpoint, without the changes of the endpoint's policies. At a
+ * gateway's port the filter chain keeps the changes.
+ */
 static bool suspend(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	if (mt_overlay_keep(p, ex))
+	mt_authorize_undo(p);
+	if (mt_overlay_keep_view(p, ex))
 		return false;
 	if (ex->changes_kept)
 		mt_exchange_changed(ex);

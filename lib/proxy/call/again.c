@@ -43,12 +43,13 @@ void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
 
-	if (ex->retained || (ex->oneway && !mt_mutant(MT_MUTANT_oneway_retried)))
+	if (ex->armed || (ex->oneway && !mt_mutant(MT_MUTANT_oneway_retried)))
 		return;
-	if (mt_unlikely(!mt_retained_keep(p, ex))) {
+	if (mt_unlikely(!ex->retained && !mt_changes_retain(p, ex))) {
 		mt_count(p->counters, MT_PROXY_retry_disarmed);
 		return;
 	}
+	ex->armed = true;
 	side->until = ex->deadline.at;
 	side->attempts = 0;
 }
@@ -131,7 +132,11 @@ static void wait_for_next(struct mt_proxy *p, struct mt_exchange *ex, const stru
 		mt_exchange_waits_no_more(p, ex);
 	mt_chain_free(&ex->req);
 	mt_exchange_becomes(ex, MT_EX_BACKOFF);
-	mt_exchange_down(p, ex)->backing_off += side->retained.truesize;
+	/* The policies of the next endpoint decide again. */
+	mt_ext_authz_forget(p, ex);
+	if (ex->token)
+		mt_tokens_drop(p, ex);
+	mt_exchange_down(p, ex)->backing_off += mt_side_truesize(side);
 	side->attempts++;
 	side->what = (uint8_t)what;
 	if (retry->same_hosts || mt_cluster_hashes(ex->attempt.cluster, &ex->route->hash))
@@ -180,7 +185,7 @@ static void count_rejected(
 bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {
 	enum mt_retry_on why = by_class[reply->status].why;
-	const struct mt_retry *retry = ex->retained && why ? policy_of(p, ex, why) : NULL;
+	const struct mt_retry *retry = ex->armed && why ? policy_of(p, ex, why) : NULL;
 
 	if (!retry || !take_unit(p, ex))
 		return false;
@@ -210,7 +215,7 @@ void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left(p, side));
 	mt_exchange_becomes(ex, MT_EX_ROUTING);
-	mt_down_backs_off_less(p, mt_exchange_down(p, ex), side->retained.truesize);
+	mt_down_backs_off_less(p, mt_exchange_down(p, ex), mt_side_truesize(side));
 	ex->step = MT_CALL_ENDPOINT;
 	mt_call_run(p, ex);
 }

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metadata changes of a call. Filters, policies and the route collect them in the view; they are
- * written into the message once, before it is sent to an endpoint. A call that requires its changes
- * (mt_exchange.must_change) gets a local reply if they cannot be made.
+ * Metadata changes of a call, in two layers. Changes by filters, gateway and route are for every
+ * attempt and for copies; changes by the policies of an endpoint (tokens, external authorization)
+ * end with the attempt. The view collects both; they are written once for each attempt, when its
+ * endpoint is authorized. A call that requires its changes (mt_exchange.must_change) gets a local
+ * reply if they cannot be made.
+ *
+ * - Without a second layer the message is changed in place, and later attempts send it as it is.
+ * - With a second layer the request is retained first as the client sent it, and the first layer is
+ *   kept with it (overlay.c). Every attempt begins with these.
+ * - If it cannot be retained (retained.c), the message is changed in place, too. Then later
+ *   attempts may go only to endpoints with policies that make the same changes.
  */
 #include "call/mt_call_priv.h"
 
@@ -38,16 +46,29 @@ static bool nothing_to_change(struct mt_view *v)
 		       !(codec->metadata.carries && codec->metadata.carries(codec, v->msg)));
 }
 
-mt_noinline bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex)
+bool mt_changes_render(
+	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
 {
 	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
+
+	if (ex->in_message)
+		return false;
+	return (codec->rewrite.mutate && codec->rewrite.mutate(codec, msg, c, &v->meta,
+						 v->mutations, v->n_mutations, p->pools) == 0) ||
+	       nothing_to_change(v);
+}
+
+mt_noinline bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_view *v = &p->view;
 	bool ok;
 
-	ok = codec->rewrite.mutate && !ex->in_message &&
-	     codec->rewrite.mutate(codec, &ex->msg, &ex->req, &v->meta, v->mutations,
-		     v->n_mutations, p->pools) == 0;
-	ok = ok || (!ex->in_message && nothing_to_change(v));
+	if (mt_unlikely(ex->changes_kept) && !ex->retained)
+		mt_overlay_drop(p, ex);
+	if (v->n_mutations == 0)
+		return true;
+	ok = mt_changes_render(p, ex, &ex->msg, &ex->req);
 	if (!ok)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
 	mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);
@@ -73,5 +94,50 @@ mt_noinline bool mt_changes_by_route(struct mt_proxy *p, struct mt_exchange *ex)
 		ex->must_change = true;
 		mt_exchange_changed(ex);
 	}
+	return true;
+}
+
+bool mt_changes_retain(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	return mt_retained_fits(ex) && mt_overlay_keep_view(p, ex) == 0 && mt_retained_keep(p, ex);
+}
+
+/* Retains the request, and the changes that the view had before the endpoint's policies. */
+static void retain(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (!ex->retained && mt_retained_fits(ex) &&
+		mt_overlay_keep(p, ex, p->layer.change, p->layer.n) == 0)
+		mt_retained_keep(p, ex);
+}
+
+/* Id of the changes of the endpoint's policies; 0: it makes none. */
+static uint64_t id_of(const struct mt_exchange *ex, const struct mt_endpoint *ep)
+{
+	const struct mt_cluster *c = ex->attempt.cluster;
+
+	return ep->guarded ? mt_authorize_changes_id(c->guards[ep - c->eps]) : 0;
+}
+
+mt_noinline bool mt_changes_by_endpoint(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+{
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
+
+	if (ex->layered && side->layered_by != id_of(ex, ep)) {
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD,
+			"its metadata were changed for an endpoint with other policies");
+		return false;
+	}
+	if (!ep->guarded)
+		return true;
+	if (!mt_authorize_call(p, ex, ep))
+		return false;
+	if (ex->layered || !mt_authorize_changed(p))
+		return true;
+	retain(p, ex);
+	/* Only a request with buffers may be given up later (evict.c). */
+	if (!ex->retained || mt_side_truesize(side))
+		side->layered_by = id_of(ex, ep);
+	ex->layered = true;
 	return true;
 }

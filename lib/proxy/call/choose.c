@@ -39,7 +39,7 @@ static int pick_first(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	int at = pick(p, ex);
 
-	if (mt_likely(at >= 0 || !ex->retained || !ex->tried))
+	if (mt_likely(at >= 0 || !ex->armed || !ex->tried))
 		return at;
 	ex->tried = 0;
 	return pick(p, ex);

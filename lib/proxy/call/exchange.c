@@ -190,6 +190,11 @@ bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_l
 		mt_reply_local(p, ex, what, "no endpoint could be reached");
 		return false;
 	}
+	if (ex->retained && mt_retained_restore(p, ex)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return false;
+	}
 	mt_count(p->counters, MT_PROXY_exchange_retried);
 	ex->step = MT_CALL_ENDPOINT;
 	return true;

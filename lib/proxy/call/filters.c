@@ -55,7 +55,7 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 
 	ex->filters = c;
 	ex->side = true;
-	if (mt_unlikely(mt_overlay_keep(p, ex))) {
+	if (mt_unlikely(mt_overlay_keep_view(p, ex))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 		return;
@@ -138,7 +138,7 @@ static int keep_changes(
 		return 0;
 	mt_call_show(p, ex);
 	mt_filter_mutate(&p->filters, &p->view, r->changes, r->n_changes);
-	return mt_overlay_keep(p, ex);
+	return mt_overlay_keep_view(p, ex);
 }
 
 bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)

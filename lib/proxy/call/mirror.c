@@ -7,8 +7,8 @@
  * table mt_call_rules has the rules for it.
  * - Selection: calls with mirrors leave the hot path before their endpoint is chosen. Mirrors and
  *   endpoints are chosen and authorized while the view shows the call and its caller. Then the
- *   changes are written into the message, the bytes are retained and the call is sent. If it was given
- *   to an endpoint, the copies are sent, to the endpoints already chosen.
+ *   bytes are copied, with the view's changes, and the call is sent. If an endpoint has got it, the
+ *   copies are sent, to the endpoints already chosen.
  * - Limits: those of retained requests (retained.c), and mirror_max and mirror_bytes in total. The
  *   slab of exchanges has extra places for copies. All copies wait in one bucket of an endpoint's
  *   queue (queue.c), as those of one client.
@@ -163,23 +163,32 @@ bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirr
 
 /* ---- copies ---------------------------------------------------------------------------------- */
 
-/* Copying merges the bytes of a long message that has few of them in each buffer. */
+/* The request with the view's changes. Copying merges the bytes that are few in each buffer. */
+static bool render(
+	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *req)
+{
+	*msg = ex->msg;
+	if (mt_retained_copy(p, &ex->req, req))
+		return false;
+	return !p->view.n_mutations || mt_changes_render(p, ex, msg, req) || !ex->must_change;
+}
+
 static struct mt_exchange *copy_of(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_cluster *c)
 {
-	struct mt_exchange *copy;
+	struct mt_exchange *copy = NULL;
 	struct mt_chain req = {0};
+	struct mt_msg msg;
 
-	if (mt_retained_copy(p, &ex->req, &req))
-		return NULL;
-	copy = mt_exchange_new_copy(p, ex);
+	if (render(p, ex, &msg, &req))
+		copy = mt_exchange_new_copy(p, ex);
 	if (!copy) {
 		mt_chain_free(&req);
 		return NULL;
 	}
 	copy->req = req;
 	begin(p, copy);
-	copy->msg = ex->msg;
+	copy->msg = msg;
 	copy->seed = ex->seed;
 	copy->oneway = ex->oneway;
 	copy->attempt.lane = (uint8_t)MT_MIN(ex->attempt.lane, (uint8_t)MT_UP_WIDE);

@@ -48,7 +48,7 @@ bool mt_retained_has_room(const struct mt_proxy *p);
 int mt_retained_copy(struct mt_proxy *p, const struct mt_chain *from, struct mt_chain *to);
 /* Retains the request of an exchange with a client. False: it does not fit, or memory is short. */
 bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex);
-/* Gives the exchange the retained request; its `req` must be empty. 0 or -ENOMEM. */
+/* Gives the exchange the retained request in place of its bytes. 0 or -ENOMEM. */
 int mt_retained_restore(struct mt_proxy *p, struct mt_exchange *ex);
 /* Frees the retained request, so that the retry policy allows no further attempt. */
 void mt_retained_drop(struct mt_proxy *p, struct mt_exchange *ex);
@@ -65,7 +65,7 @@ bool mt_again_later(
 static inline bool mt_again(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why, enum mt_local_reply what)
 {
-	return mt_unlikely(ex->retained) && mt_again_later(p, ex, why, what);
+	return mt_unlikely(ex->armed) && mt_again_later(p, ex, why, what);
 }
 /* Returns the unit of the retry budget. */
 void mt_again_unit(struct mt_proxy *p, struct mt_exchange *ex);
@@ -87,13 +87,27 @@ const struct mt_endpoint *mt_call_choose(struct mt_proxy *p, struct mt_exchange 
 /* changes.c; false: the call was answered, because its changes cannot be made. */
 /* Adds the changes of the call's route to those of the view. */
 bool mt_changes_by_route(struct mt_proxy *p, struct mt_exchange *ex);
-/* Writes the view's changes into the message; there is at least one. */
+/*
+ * Retains the request and the view's changes, which are those of filters and route. False: it does
+ * not fit, or memory is short.
+ */
+bool mt_changes_retain(struct mt_proxy *p, struct mt_exchange *ex);
+/* Authorizes the call at an endpoint, and adds its policies' changes. False, too: it waits. */
+bool mt_changes_by_endpoint(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+/* Writes the view's changes into the message of the attempt; there is at least one, or is kept. */
 bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex);
 /* The same if there are changes. */
 static inline bool mt_changes_encode(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	return mt_likely(p->view.n_mutations == 0) || mt_changes_write(p, ex);
+	return mt_likely(p->view.n_mutations == 0 && !ex->changes_kept) || mt_changes_write(p, ex);
 }
+/*
+ * Writes the view's changes into these bytes of the exchange's request. True also if there is
+ * nothing to change. False: they cannot be made; nothing has changed.
+ */
+bool mt_changes_render(
+	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c);
 
 /* timeout.c */
 /* The time-out of a call that has a route, ms, from its start on. */
@@ -193,19 +207,18 @@ uint32_t mt_exchange_filters_turn(struct mt_proxy *p);
 /* Implements mt_filter_ctx.left: ns until the exchange of the context times out. */
 uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx);
 
-/* Truesize of what a waiting call holds: its request and its kept metadata changes. */
+/*
+ * Truesize of what a waiting call holds: its request, and its kept metadata changes, unless these
+ * count with its retained request.
+ */
 static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	uint32_t n = ex->req.truesize;
 
-	if (mt_unlikely(ex->changes_kept))
-		n += mt_exchange_side(p, ex)->overlay.truesize;
+	if (mt_unlikely(ex->changes_kept && !ex->retained))
+		n += mt_side_truesize(mt_exchange_side(p, ex));
 	return n;
 }
-
-/* overlay.c */
-/* Frees the kept changes (mt_exchange.changes_kept). */
-void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* side.c: for exchanges with mt_exchange.side */
 /*
@@ -220,11 +233,11 @@ void mt_side_stop(struct mt_proxy *p, struct mt_exchange *ex);
 static inline void mt_side_assert_empty(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
 #if defined(MT_DEBUG_POOLS) || defined(MT_MUTANTS)
-	const struct mt_chain *c = &mt_exchange_side(p, ex)->overlay;
+	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
 
 	MT_ASSERT(!ex->side && !ex->filters && !ex->token && !ex->changes_kept &&
 		  !ex->awaits_verdict);
-	MT_ASSERT(!c->head && c->len == 0 && c->truesize == 0);
+	MT_ASSERT(!side->overlay.head && !side->decision.head && mt_side_truesize(side) == 0);
 #endif
 }
 
@@ -258,7 +271,7 @@ struct mt_mirroring {
  * filters and route. False: no mirror gets one.
  */
 bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirroring *m);
-/* Makes the copies; the request has its changes. */
+/* Makes the copies, with the view's changes. */
 void mt_mirror_copy(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_mirroring *m);
 /*
  * Sends the copies if the call was sent (`out`); otherwise frees them, because a local reply is not

@@ -137,8 +137,10 @@ struct mt_exchange {
 	bool awaits_verdict;
 	bool waited_verdict; /* it has waited so before */
 	bool must_change;    /* must not be sent without its metadata changes */
-	bool changes_kept;   /* mt_exchange_side.overlay has changes (overlay.c) */
+	bool changes_kept;   /* mt_exchange_side.overlay or .decision has changes (overlay.c) */
 	bool retained;	     /* mt_exchange_side has the request (retained.c) */
+	bool armed;	     /* its retry policy may give it further attempts (again.c) */
+	bool layered;	     /* `req` has changes by its endpoint's policies (changes.c) */
 	bool budgeted;	     /* it has a unit of mt_exchange_side.budget (again.c) */
 	bool unacked;	     /* its attempt is UNACKED, or was until its connection ended */
 	bool in_message;     /* the client is still sending this request */
@@ -206,8 +208,16 @@ struct mt_exchange {
  */
 struct mt_exchange_side {
 	uint8_t own[MT_FILTER_BYTES_MAX]; /* data of the filters, in their order */
-	/* With mt_exchange.changes_kept: its metadata changes so far (overlay.c); else empty. */
-	struct mt_chain overlay;
+	/*
+	 * With mt_exchange.changes_kept (overlay.c): changes by filters, gateway and route; those of
+	 * the external authorization mt_exchange.asked. Else empty.
+	 */
+	struct mt_chain overlay, decision;
+	/*
+	 * With mt_exchange.layered: mt_authorize_changes_id() of the endpoint; not set if the request
+	 * is retained without buffers.
+	 */
+	uint64_t layered_by;
 	/* With mt_exchange.awaits_verdict: */
 	/* How often it has waited again; the client bucket that it counts for. */
 	uint8_t verdict_waits, verdict_client;
@@ -215,10 +225,11 @@ struct mt_exchange_side {
 	/* Waits for an external authorization decision (ext_authz.c), else for its token. */
 	bool asks;
 	uint32_t verdict_bytes;
-	/* With mt_exchange.retained (retained.c, again.c): */
+	/* With mt_exchange.armed (again.c): */
 	uint8_t attempts; /* by the retry policy, so far */
 	uint8_t what; /* BACKOFF: enum mt_local_reply if its route or cluster is removed meanwhile */
-	uint64_t until;	  /* ns: the end of the call's time-out */
+	uint64_t until; /* ns: the end of the call's time-out */
+	/* With mt_exchange.retained (retained.c): the request as the client sent it. */
 	uint16_t n_bytes; /* 0: the request is in `retained` */
 	struct mt_msg msg;
 	struct mt_chain retained;

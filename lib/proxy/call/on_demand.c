@@ -150,7 +150,7 @@ bool mt_on_demand_call(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	if (first)
 		ex->on_demand_at = p->now;
-	if (mt_unlikely(mt_overlay_keep(p, ex))) {
+	if (mt_unlikely(mt_overlay_keep_view(p, ex))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 		return true;

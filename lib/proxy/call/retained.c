@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Retained requests: bytes of a request that are kept apart from those that are sent, because ids
- * and the changes of an endpoint's policies are written in place, and TCP frees what is
- * acknowledged. They have the changes of filters and route. A call keeps them for further attempts
- * (again.c); a mirrored copy gets such bytes as its own (mirror.c).
+ * Retained requests: bytes of a request as the client sent it, kept apart from those that are sent,
+ * because ids and changes are written in place, and TCP frees what is acknowledged. A call keeps
+ * them for further attempts: by its retry policy (again.c), and if its endpoint's policies change
+ * it (changes.c). Each attempt begins with these bytes, to which the changes of filters and route
+ * (overlay.c) and those of its own endpoint are made. A mirrored copy gets such bytes, with the
+ * changes of filters and route, as its own (mirror.c).
  * - Only complete requests of at most 64 KiB are retained.
  * - Short ones are in mt_exchange_side, which has room for them. Buffers of longer ones are charged
  *   to the client (MT_CLASS_RETAINED), those of copies that wait for a connection as a sum. If
@@ -49,21 +51,11 @@ int mt_retained_copy(struct mt_proxy *p, const struct mt_chain *from, struct mt_
 	return mt_chain_copy(from, 0, from->len, to, p->pools);
 }
 
-static void charge(struct mt_down *d, int64_t more)
-{
-	d->retained = (uint32_t)(d->retained + more);
-	if (mt_likely(d->s))
-		mt_stream_touch(d->s);
-}
-
 /* Keeps the request in buffers of its own, or shares those that are sent. */
 static mt_noinline bool keep_long(
 	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_chain *to)
 {
-	if (!mt_retained_has_room(p) || mt_retained_copy(p, &ex->req, to))
-		return false;
-	charge(mt_exchange_down(p, ex), to->truesize);
-	return true;
+	return mt_retained_has_room(p) && mt_retained_copy(p, &ex->req, to) == 0;
 }
 
 /* Keeps the bytes of a short request. */
@@ -78,7 +70,7 @@ static void keep_here(const struct mt_exchange *ex, struct mt_exchange_side *sid
 		mt_chain_read(&ex->req, 0, side->bytes, side->n_bytes);
 }
 
-/* Only buffers have to be freed at the end of the call (mt_exchange.side). */
+/* Only buffers are charged, and freed at the end of the call (mt_exchange.side). */
 bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
@@ -95,35 +87,50 @@ bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	side->msg = ex->msg;
 	ex->retained = true;
+	if (mt_unlikely(ex->side))
+		mt_retained_charge(p, ex, mt_side_truesize(side));
 	return true;
+}
+
+/* True if the exchange waits, and will need its kept changes after that. */
+static bool waits_for_changes(const struct mt_exchange *ex)
+{
+	return ex->pending && ex->state <= MT_EX_SUSPENDED;
+}
+
+static mt_noinline void drop_chains(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
+	uint32_t truesize = mt_side_truesize(side);
+	struct mt_down *d = mt_exchange_down(p, ex);
+
+	if (d && ex->state == MT_EX_BACKOFF)
+		mt_down_backs_off_less(p, d, truesize);
+	mt_retained_charge(p, ex, -(int64_t)truesize);
+	if (mt_mutant(MT_MUTANT_retained_leaked))
+		side->retained = (struct mt_chain){0};
+	mt_chain_free(&side->retained);
+	if (!ex->changes_kept)
+		return;
+	if (waits_for_changes(ex))
+		mt_exchange_waits(p, ex);
+	else
+		mt_overlay_drop(p, ex);
 }
 
 void mt_retained_drop(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_chain *c = &mt_exchange_side(p, ex)->retained;
-	struct mt_down *d;
-
-	ex->retained = false;
-	if (mt_likely(c->len == 0))
-		return;
-	d = mt_exchange_down(p, ex);
-	if (d && ex->state == MT_EX_BACKOFF)
-		mt_down_backs_off_less(p, d, c->truesize);
-	if (d)
-		charge(d, -(int64_t)c->truesize);
-	if (mt_mutant(MT_MUTANT_retained_leaked))
-		*c = (struct mt_chain){0};
-	mt_chain_free(c);
+	ex->retained = ex->armed = false;
+	if (mt_unlikely(mt_exchange_side(p, ex)->retained.len || ex->changes_kept))
+		drop_chains(p, ex);
 }
 
 int mt_retained_restore(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
 
-	/* The endpoint's policies decide again, because these bytes are without their changes. */
-	ex->asked = 0;
-	if (ex->token)
-		mt_tokens_drop(p, ex);
+	mt_chain_free(&ex->req);
+	ex->layered = false;
 	ex->msg = side->msg;
 	if (side->n_bytes)
 		return mt_chain_write(&ex->req, p->pools, side->bytes, side->n_bytes);

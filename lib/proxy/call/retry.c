@@ -2,10 +2,9 @@
 /*
  * Decides about the calls on a server connection that ends. Calls that the server's application has
  * provably not read (mt_stream_unread()) are sent again in every protocol: first on any connection,
- * then on an unused one. Their bytes are copied out of the old connection's send queue. If TCP has
- * freed a part of them, because the server's TCP has acknowledged that part, they are the retained
- * ones (retained.c). The connection is aborted before they are sent again, so that no call can run
- * twice. All other calls may have run, so their clients get a local reply.
+ * then on an unused one. Their bytes are the retained ones (retained.c), or are copied out of the
+ * old connection's send queue. The connection is aborted before they are sent again, so that no
+ * call can run twice. All other calls may have run, so their clients get a local reply.
  */
 #include "mt_mutant.h"
 #include "call/mt_call_priv.h"
@@ -54,8 +53,8 @@ static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 }
 
 /*
- * Gives the exchange its request again. False: neither TCP has all of its bytes nor is it retained,
- * it was sent too often, or it is sent once only.
+ * Gives the exchange its request again. False: it is not retained and TCP does not have all of its
+ * bytes, it was sent too often, or it is sent once only.
  */
 static bool take_back(struct mt_proxy *p, const struct mt_stream *s, const struct mt_attempt *a)
 {
@@ -63,9 +62,9 @@ static bool take_back(struct mt_proxy *p, const struct mt_stream *s, const struc
 
 	if (ex->retries >= RETRIES || !mt_call_rules_of(ex)->sent_again)
 		return false;
-	if (mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0)
-		return true;
-	return ex->retained && mt_retained_restore(p, ex) == 0;
+	if (ex->retained)
+		return mt_retained_restore(p, ex) == 0;
+	return mt_stream_reclaim(s, a->first, a->last, &ex->req) == 0;
 }
 
 /* Position of a walk over the attempts that are outstanding on a connection. */

@@ -160,7 +160,7 @@ static mt_inline enum mt_tried try_endpoint(struct mt_proxy *p, struct mt_exchan
 		return MT_TRIED_ENDED;
 	mt_exchange_trace_pick(p, ex);
 	ep = mt_call_choose(p, ex);
-	if (!ep || (mt_unlikely(ep->guarded) && !mt_authorize_call(p, ex, ep)))
+	if (!ep || (mt_unlikely(ep->guarded | ex->layered) && !mt_changes_by_endpoint(p, ex, ep)))
 		return MT_TRIED_ENDED;
 	mt_exchange_trace_endpoint(p, ex, ep);
 	if (!mt_changes_encode(p, ex))
@@ -192,7 +192,7 @@ static bool to_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 static mt_inline bool is_copied(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	return mt_unlikely(ex->route && (ex->route->n_mirrors || ex->route->retries)) &&
-	       !ex->tries && !ex->retries && !(ex->retained && mt_exchange_side(p, ex)->attempts);
+	       !ex->tries && !ex->retries && !(ex->armed && mt_exchange_side(p, ex)->attempts);
 }
 
 /* The copies are sent after the call; each has a run of its own. */
@@ -212,21 +212,14 @@ static mt_noinline void mirror_and_to_endpoint(struct mt_proxy *p, struct mt_exc
 }
 
 /*
- * Copies the request for mirrors, and for further attempts (again.c).
- * The copies have the route's changes, so these are written into the message before an endpoint is
- * chosen. Changes by the endpoint's policies are not for the copies: if the call has waited for a
- * policy's decision, these are still in the view, and are written after the bytes were copied.
+ * Copies the request for mirrors, and for further attempts (again.c). The view has the changes of
+ * filters and route, but not yet those of the endpoint's policies, which are not for the copies.
  */
 static mt_noinline void copy_and_to_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (ex->attempt.cluster->n_eps == 0) {
 		to_endpoint(p, ex);
 		return;
-	}
-	if (p->view.n_mutations && ex->step != MT_CALL_ENDPOINT) {
-		if (!mt_changes_encode(p, ex))
-			return;
-		mt_call_show(p, ex);
 	}
 	if (ex->route->retries)
 		mt_again_arm(p, ex);

@@ -24,7 +24,7 @@ mt_noinline void mt_side_wait_ends(struct mt_proxy *p, struct mt_exchange *ex)
 	/* In later states queue_node is in its client's list of replies that wait. */
 	if (ex->state <= MT_EX_SUSPENDED && mt_list_linked(&ex->queue_node))
 		leave_list(p, ex);
-	if (ex->changes_kept)
+	if (ex->changes_kept && !ex->retained)
 		mt_overlay_drop(p, ex);
 }
 
@@ -36,6 +36,8 @@ mt_noinline void mt_side_end(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_tokens_drop(p, ex);
 	mt_side_wait_ends(p, ex);
 	mt_again_end(p, ex);
+	if (ex->changes_kept)
+		mt_overlay_drop(p, ex);
 	if (ex->origin == MT_CALL_OF_MIRROR)
 		mt_mirror_ended(p, ex);
 	ex->side = false;

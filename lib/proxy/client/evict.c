@@ -55,7 +55,7 @@ static void refuse_waiting(struct mt_proxy *p, struct mt_exchange *ex)
  */
 static void refuse_retries(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	if (!ex->retained || !mt_exchange_side(p, ex)->retained.len)
+	if (!ex->retained || !mt_side_truesize(mt_exchange_side(p, ex)))
 		return;
 	if (ex->state == MT_EX_BACKOFF)
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too much of memory is kept for retries");

@@ -514,7 +514,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	a->last = u->given;
 	if (mt_unlikely(ex->pending))
 		mt_exchange_waits_no_more(p, ex);
-	if (mt_unlikely(ex->retained))
+	if (mt_unlikely(ex->armed))
 		begin_try(p, ex);
 	if (u->role == MT_UP_SERIAL &&
 		(mt_unlikely(a->knows != MT_METHOD_ANSWERS) || mt_attempt_of(p, u->exchange) != a))

@@ -28,9 +28,9 @@ int main(int argc, char **argv)
 		{"ends of chain selection", chain_selection_ends_tests}, {"image", image_tests},
 		{"whose reply it is", match_tests},
 		{"whose reply it is, on the wire", match_wire_tests}, {"tokens", tokens_tests},
-		{"external authorization", ext_authz_tests}, {"dubbo", dubbo_tests},
-		{"codec that is data", codec_data_tests}, {"cut off", cut_tests},
-		{"closed by clients", leave_tests},
+		{"external authorization", ext_authz_tests}, {"layers of changes", layers_tests},
+		{"dubbo", dubbo_tests}, {"codec that is data", codec_data_tests},
+		{"cut off", cut_tests}, {"closed by clients", leave_tests},
 		{"calls that wait for an answer", waiting_tests},
 		{"limits of the node", node_limits_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",

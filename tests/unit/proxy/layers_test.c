@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes of calls whose route and whose endpoint's policies change their metadata. A call that is
+ * sent again, or a mirrored copy, has the bytes of a call that was sent to that endpoint at once:
+ * changes of the endpoint that was tried first do not reach the next one. For all requests of
+ * tests/vectors.
+ */
+#include "mirror_scene.h"
+#include "scene.h"
+
+#include "mt_extauthz_priv.h"
+#include "mt_proxy_priv.h"
+
+#include <dirent.h>
+
+#define LISTENER 4
+#define MOST	 2048
+
+struct bytes {
+	uint32_t n; /* 0: nothing was sent */
+	uint8_t b[MOST];
+};
+
+/* Policies of an endpoint: none, or an external service that changes metadata. */
+enum policies { NONE, ONE, OTHER, POLICIES };
+
+/* How a call comes to its second endpoint. */
+enum way {
+	UNREAD,	 /* its connection ends, and nobody has read it */
+	REFUSED, /* no connection can be opened */
+	POLICY,	 /* no endpoint could be reached; the route's retry policy sends it later */
+	WAYS
+};
+
+static const char *const way_names[WAYS] = {"unread", "refused", "by the retry policy"};
+
+static const struct mt_retry again = {
+	.on = MT_RETRY_UNSENT, .attempts = 1, .base_ms = 10, .max_ms = 10};
+static struct mt_extauthz asker;
+static struct mt_extauthz_lane *lane;
+static struct mt_extauthz_provider *provider[POLICIES];
+static struct mt_authz_rule rule;
+static struct mt_authz_policy custom[POLICIES];
+static const struct mt_authz_policy *list[POLICIES];
+static struct mt_authz guard[POLICIES];
+static const struct mt_authz *guards[CONFIG_EPS];
+static struct mt_mutation by_route[2];
+static const struct mt_codec *codec;
+static struct fake_conn *client;
+static bool toy;  /* the toy codec, which makes changes of "method" only */
+static bool sets; /* the changes set values; else they only remove what messages do not have */
+static const char *vector;
+
+/* ---- scene ----------------------------------------------------------------------------------- */
+
+/* The endpoints have these policies from now on. */
+static void guard_by(enum policies which)
+{
+	struct mt_cluster *c = &lab.snap->clusters[0];
+
+	c->guards = guards;
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		c->eps[i].guarded = which != NONE;
+		guards[i] = which == NONE ? NULL : &guard[which];
+	}
+}
+
+static void make_policies(void)
+{
+	static const char *const names[POLICIES] = {"", "one", "other"};
+	const char *const servers[] = {"127.0.0.1:1"};
+
+	memset(&asker, 0, sizeof(asker));
+	lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lane));
+	CU_ASSERT_FATAL(lane && mt_extauthz_lane_init(&asker, lane));
+	mt_proxy_attach_asks(lab.p, lane);
+	for (enum policies i = ONE; i < POLICIES; i++) {
+		const struct mt_extauthz_conf conf = {
+			.name = names[i], .servers = servers, .n_servers = 1, .timeout = MT_SEC};
+
+		provider[i] = mt_extauthz_provider_new(&conf);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(provider[i]);
+		custom[i] = (struct mt_authz_policy){.action = MT_AUTHZ_CLOSE,
+			.by = names[i],
+			.rules = &rule,
+			.n_rules = 1,
+			.asks = provider[i],
+			.asks_id = mt_extauthz_id(provider[i])};
+		list[i] = &custom[i];
+		guard[i] = (struct mt_authz){
+			.deny = &list[i], .n_deny = 1, .reads = true, .searches = true};
+	}
+	CU_ASSERT_NOT_EQUAL(custom[ONE].asks_id, custom[OTHER].asks_id);
+}
+
+static void start(enum policies which, bool retries)
+{
+	struct mt_route_action *a;
+
+	scene_start(2);
+	scene_patient();
+	config_speak(lab.snap, LISTENER, codec, 0);
+	a = (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[LISTENER].protos->services[0]->routes, 0);
+	by_route[0] = (struct mt_mutation){.key = "by-route", .key_len = 8};
+	by_route[1] = (struct mt_mutation){.key = "by-both", .key_len = 7};
+	for (uint32_t i = 0; sets && i < 2; i++) {
+		by_route[i].value = "route";
+		by_route[i].value_len = 5;
+	}
+	a->req_mut = by_route;
+	a->n_req_mut = 2;
+	if (retries) {
+		a->retry = &again;
+		a->retries = true;
+	}
+	make_policies();
+	guard_by(which);
+	client = lab_client(CONFIG_DUBBO);
+}
+
+static void stop(void)
+{
+	struct mt_route_action *a = (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[LISTENER].protos->services[0]->routes, 0);
+
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	/* One-way calls live until they are acknowledged. */
+	for (uint32_t i = 0; i < lab_n_servers(); i++)
+		if (lab_server(i)->connected)
+			lab_take(lab_server(i), scene_buf, SCENE_BUF);
+	if (client->live)
+		lab_close(client, MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 0);
+	a->n_req_mut = 0;
+	scene_stop();
+	for (enum policies i = ONE; i < POLICIES; i++)
+		mt_extauthz_drop(provider[i]);
+	mt_extauthz_lane_fini(lane);
+	free(lane);
+}
+
+static void put(struct mt_extauthz_slot *s, const char *key, const char *value)
+{
+	struct mt_extauthz_change *c = &s->change[s->n_changes++];
+
+	c->remove = !value;
+	CU_ASSERT(mt_extauthz_put(s, &c->key, key, (uint32_t)strlen(key)));
+	if (value)
+		CU_ASSERT(mt_extauthz_put(s, &c->value, value, (uint32_t)strlen(value)));
+}
+
+/* Each service that is asked allows the call, with its changes. Returns how many were asked. */
+static uint32_t allow(void)
+{
+	struct mt_extauthz_call *c;
+	uint32_t n = 0;
+
+	for (; (c = mt_extauthz_lane_asked(lane)); n++) {
+		bool one = c->slot->provider == provider[ONE];
+
+		c->slot->used = 0;
+		put(c->slot, "by-policy", !sets ? NULL : one ? "one" : "other");
+		put(c->slot, "by-both", sets && one ? "one" : NULL);
+		put(c->slot, "user", NULL);
+		if (toy)
+			put(c->slot, "method", "joes");
+		c->slot->verdict = MT_EXTAUTHZ_ALLOW;
+		c->slot->why = MT_EXTAUTHZ_allowed;
+		mt_extauthz_lane_answered(c);
+		lab_advance(MT_USEC);
+	}
+	return n;
+}
+
+/* The connection that has or will have the call; NULL: none. */
+static struct fake_conn *server(void)
+{
+	return mirror_server_of(false, 0);
+}
+
+/* What the connection has got, with the id 1. */
+static struct bytes got(struct fake_conn *s)
+{
+	struct mt_chain is = {0};
+	struct bytes out = {0};
+	struct mt_decoder d;
+	struct mt_msg msg;
+
+	if (s && !s->connected)
+		lab_connect(s);
+	if (!s || s->sent.len == 0)
+		return out;
+	CU_ASSERT_EQUAL_FATAL(mt_chain_copy(&s->sent, 0, s->sent.len, &is, &lab.pools), 0);
+	mt_decoder_init(&d, codec, MT_DIR_DOWN, 0, &is);
+	CU_ASSERT_EQUAL_FATAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
+	CU_ASSERT_EQUAL(msg.len, is.len);
+	CU_ASSERT_EQUAL(mt_codec_set_id(codec, &msg, &is, 1, &lab.pools), 0);
+	CU_ASSERT_FATAL(is.len <= MOST);
+	out.n = is.len;
+	mt_chain_read(&is, 0, out.b, out.n);
+	mt_chain_free(&is);
+	return out;
+}
+
+/* True if the same bytes are there, in any order. */
+static bool has_same(const struct bytes *a, const struct bytes *b)
+{
+	int32_t n[256] = {0};
+	bool same = a->n == b->n;
+
+	for (uint32_t i = 0; same && i < a->n; i++) {
+		n[a->b[i]]++;
+		n[b->b[i]]--;
+	}
+	for (int i = 0; i < 256; i++)
+		same &= n[i] == 0;
+	return same;
+}
+
+/*
+ * Without policies the first attempt is not retained, and the changes of the second endpoint are made
+ * to its bytes, so that metadata which both change may be in another place.
+ */
+static void is_same(const struct bytes *is, const struct bytes *expected, const char *how,
+	enum policies first, enum policies next)
+{
+	if (is->n == expected->n && memcmp(is->b, expected->b, is->n) == 0)
+		return;
+	if (first == NONE && has_same(is, expected))
+		return;
+	CU_FAIL("bytes");
+	fprintf(stderr, "%s, %s, policies %u then %u%s: %u bytes, not %u\n", vector, how, first,
+		next, sets ? "" : ", nothing set", is->n, expected->n);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static struct bytes plain(const struct bytes *call, enum policies which)
+{
+	struct bytes out;
+
+	start(which, false);
+	lab_feed(client, call->b, call->n);
+	CU_ASSERT(allow() <= 1);
+	out = got(server());
+	stop();
+	return out;
+}
+
+/* The attempt under way ends. The endpoint of the next one has these policies. */
+static void send_again(enum way way, enum policies next)
+{
+	struct fake_conn *s = server();
+
+	guard_by(next);
+	if (way == POLICY) {
+		lab.refuse_open = false;
+		lab_advance(11 * MT_MSEC);
+		return;
+	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	if (way == UNREAD) {
+		got(s);
+		s->end.reset_ack = true;
+		s->end.reset_acked = s->end.pos.acked;
+	}
+	lab_close(s, way == UNREAD ? MT_CLOSE_RESET : MT_CLOSE_REFUSED);
+}
+
+static struct bytes again_by(
+	const struct bytes *call, enum way way, enum policies first, enum policies next)
+{
+	uint32_t asked;
+	struct bytes out;
+
+	start(first, way == POLICY);
+	lab.refuse_open = way == POLICY;
+	lab_feed(client, call->b, call->n);
+	CU_ASSERT(allow() <= 2);
+	send_again(way, next);
+	asked = allow();
+	/* A service that has allowed the call is asked again only for an attempt by the policy. */
+	CU_ASSERT_EQUAL(asked, next != NONE && (next != first || way == POLICY));
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	out = got(server());
+	stop();
+	return out;
+}
+
+static struct bytes mirrored(
+	const struct bytes *call, enum policies which, bool retries, const struct bytes *expected)
+{
+	struct bytes out, own;
+
+	start(which, retries);
+	mirror_in(lab.snap, LISTENER, 1000000);
+	lab_feed(client, call->b, call->n);
+	CU_ASSERT(allow() <= 1);
+	own = got(server());
+	is_same(&own, expected, "mirrored call itself", which, which);
+	out = got(mirror_server_of(true, 0));
+	lab_close(mirror_server_of(true, 0), MT_CLOSE_RESET);
+	mt_cluster_release(&lab.snap->clusters[1]);
+	stop();
+	return out;
+}
+
+static void check_again(const struct bytes *call, enum policies first, enum policies next,
+	const struct bytes *expected)
+{
+	/* No retry policy applies to one-way calls. */
+	enum way ways = strstr(vector, "oneway") ? POLICY : WAYS;
+	struct bytes is;
+
+	for (enum way w = UNREAD; expected->n && w < ways; w++) {
+		is = again_by(call, w, first, next);
+		is_same(&is, expected, way_names[w], first, next);
+	}
+}
+
+static void check(const struct bytes *call)
+{
+	struct bytes expected[POLICIES], is;
+
+	for (enum policies i = NONE; i < POLICIES; i++)
+		expected[i] = plain(call, i);
+	for (enum policies i = NONE; i < POLICIES; i++) {
+		/* A protocol whose messages cannot be changed refuses a call that requires it. */
+		if (expected[i].n == 0)
+			continue;
+		for (enum policies k = NONE; k < POLICIES; k++)
+			check_again(call, i, k, &expected[k]);
+		for (uint32_t retries = 0; retries < 2; retries++) {
+			is = mirrored(call, i, retries, &expected[i]);
+			is_same(&is, &expected[NONE], "copy", i, NONE);
+		}
+	}
+}
+
+/*
+ * A request that is not retained, or not any more, has the changes of its endpoint's policies when
+ * its connection ends. It is sent again only to endpoints with policies that make the same ones.
+ */
+static void check_not_retained(bool evicted, enum policies next)
+{
+	struct fake_conn *s;
+
+	start(ONE, false);
+	if (!evicted)
+		lab.p->free_pct = 25;
+	scene_send_request(client, 'Q', 1, 2000);
+	CU_ASSERT_EQUAL(allow(), 1);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(lab_holds(client).of[MT_CLASS_RETAINED] > 0, evicted);
+	if (evicted)
+		lab_evict(client, MT_CLASS_RETAINED);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	CU_ASSERT_EQUAL(lab_holds(client).of[MT_CLASS_RETAINED], 0);
+	guard_by(next);
+	s->end.reset_ack = true;
+	s->end.reset_acked = s->end.pos.acked;
+	lab_close(s, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(allow(), 0);
+	if (next == ONE) {
+		s = scene_connected_server(0);
+		CU_ASSERT_NSTRING_EQUAL(scene_next_sent(s).method, "joes", 4);
+	} else {
+		CU_ASSERT_EQUAL(scene_next_sent(client).first, MT_REPLY_OVERLOAD);
+		CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	}
+	stop();
+}
+
+static void test_not_retained(void)
+{
+	codec = &toy_named_codec;
+	toy = true;
+	for (enum policies next = NONE; next < POLICIES; next++) {
+		check_not_retained(false, next);
+		check_not_retained(true, next);
+	}
+	toy = false;
+}
+
+/* ---- vectors --------------------------------------------------------------------------------- */
+
+static struct bytes read_vector(const char *folder, const char *name)
+{
+	struct bytes out = {0};
+	char path[512], line[1024];
+	FILE *f;
+
+	snprintf(path, sizeof(path), MT_VECTORS "/%s/%s", folder, name);
+	f = fopen(path, "r");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	while (fgets(line, sizeof(line), f)) {
+		const char *at = line;
+		unsigned int b;
+		int used;
+
+		if (line[0] == '#')
+			continue;
+		for (; out.n < MOST && sscanf(at, "%2x%n", &b, &used) == 1; at += used)
+			out.b[out.n++] = (uint8_t)b;
+	}
+	fclose(f);
+	return out;
+}
+
+static bool is_call(const char *folder, const char *name)
+{
+	const char *kind = strcmp(folder, "thrift") == 0 ? "-call" : "request";
+
+	return strstr(name, kind) || strstr(name, "oneway");
+}
+
+/* Each request of the protocol, with changes that set values and with changes that do not. */
+static void check_all(const char *folder)
+{
+	DIR *d;
+	const struct dirent *e;
+	char path[512];
+	uint32_t n = 0;
+
+	snprintf(path, sizeof(path), MT_VECTORS "/%s", folder);
+	d = opendir(path);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	codec = mt_codec_find(folder);
+	while ((e = readdir(d))) {
+		struct bytes call;
+
+		if (!is_call(folder, e->d_name))
+			continue;
+		vector = e->d_name;
+		call = read_vector(folder, vector);
+		for (int i = 0; i < 2; i++) {
+			sets = i;
+			check(&call);
+		}
+		n++;
+	}
+	closedir(d);
+	CU_ASSERT(n >= 3);
+}
+
+static void test_dubbo(void)
+{
+	check_all("dubbo");
+}
+
+static void test_thrift(void)
+{
+	check_all("thrift");
+}
+
+static void test_awesomerpc(void)
+{
+	check_all("awesomerpc");
+}
+
+const struct mt_test layers_tests[] = {{"dubbo", test_dubbo}, {"thrift", test_thrift},
+	{"awesomeRPC", test_awesomerpc}, {"not retained", test_not_retained}, {0}};
