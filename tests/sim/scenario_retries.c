@@ -404,4 +404,4 @@ RETRIES(storm, STORM, CLIENTS *CALLS / 6,
 	"all servers fail at once, again and again; a budget limits retries");
 RETRIES(waits, WAITS, CLIENTS *CALLS / 2,
 	"all servers fail at once, and large requests that wait hold their clients back");
-RETRIES(mixed, MIXED, CLIENTS * 10, "retries for any reason, with opaque TCP beside");
+RETRIES(mixed, MIXED, CLIENTS * 5, "retries for any reason, with opaque TCP beside");
