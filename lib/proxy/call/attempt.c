@@ -82,6 +82,14 @@ static mt_noinline void skip_without_ids(struct mt_proxy *p, struct mt_up *u)
 	mt_up_arm(p, u);
 }
 
+void mt_attempt_time_last(struct mt_proxy *p, const struct mt_up *u)
+{
+	struct mt_exchange *ex = mt_oneway_untimed(p, u);
+
+	if (ex)
+		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_call_left(p, ex));
+}
+
 /* Leaves a connection that carries one call at a time: it waits for the late reply, or is reset. */
 static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 {
@@ -97,6 +105,7 @@ static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 	}
 	mt_oneway_off(p, u, a);
 	if (!first) {
+		mt_attempt_time_last(p, u);
 		mt_oneway_left(p, u, a);
 		return;
 	}

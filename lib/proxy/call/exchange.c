@@ -131,6 +131,19 @@ void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 	mt_exchange_end(p, ex);
 }
 
+/* True if the call was one-way, and has ended; others may still be out on its connection. */
+static bool in_doubt_expired(struct mt_proxy *p, struct mt_exchange *ex, struct mt_ref up)
+{
+	struct mt_up *u;
+
+	if (!mt_oneway_expired(p, ex))
+		return false;
+	u = mt_slab_get(&p->ups, up);
+	if (u)
+		mt_attempt_time_last(p, u);
+	return true;
+}
+
 void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_attempt *a = mt_exchange_attempt(ex);
@@ -141,7 +154,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_unacked_expired(p, ex);
 		return;
 	}
-	if (mt_unlikely(mt_oneway_expired(p, ex)))
+	if (u && mt_unlikely(u->in_doubt) && in_doubt_expired(p, ex, u->self))
 		return;
 	if (mt_unlikely(ex->state == MT_EX_ON_DEMAND)) {
 		mt_on_demand_expired(p, ex);

@@ -157,6 +157,11 @@ struct mt_attempt *mt_attempt_new(
  * becomes a tombstone. A connection that it had alone may end.
  */
 void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a);
+/*
+ * A call on the connection has ended alone: arms the time-out of the one before it, if it had none
+ * (oneway.c).
+ */
+void mt_attempt_time_last(struct mt_proxy *p, const struct mt_up *u);
 /* The attempt no longer counts as outstanding at its endpoint. */
 void mt_attempt_leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a);
 

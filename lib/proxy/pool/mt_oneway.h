@@ -33,6 +33,11 @@ void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a);
 /* The connection knows the attempt no more. */
 void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
+/*
+ * The last call on the connection if it has no time-out, because that of a later call applied,
+ * which has ended; else NULL.
+ */
+struct mt_exchange *mt_oneway_untimed(struct mt_proxy *p, const struct mt_up *u);
 /* The first call is answered: it is the turn of the one behind it. */
 void mt_oneway_next(struct mt_proxy *p, struct mt_up *u);
 /*

@@ -7,7 +7,8 @@
  *   method that is not known to answer, its client's next call goes to the same endpoint (unless a
  *   hash binds it to another) and shares the connection. mt_down.serial names that connection,
  *   mt_up.client the client, mt_up.exchange the first call, mt_up.behind the others. The time-out
- *   of the last call applies to all of them, so a client does not wait for earlier ones.
+ *   of the last call applies to all of them, so a client does not wait for earlier ones. If that
+ *   one ends alone, the call before it has its own time-out again.
  * - Evidence: a reply belongs to the call with its id (without echoed ids: the first call of its
  *   method). Calls before that one have no reply and end as one-way calls. Three such observations
  *   without any reply make a method silent; one reply that is not a protocol error makes it answer,
@@ -368,6 +369,14 @@ void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	}
 	mt_list_del(&a->node);
 	u->n_behind--;
+}
+
+struct mt_exchange *mt_oneway_untimed(struct mt_proxy *p, const struct mt_up *u)
+{
+	const struct mt_attempt *a = last_call(p, u);
+	struct mt_exchange *ex = a ? mt_attempt_exchange(a) : NULL;
+
+	return ex && !mt_list_linked(&ex->deadline.node) ? ex : NULL;
 }
 
 void mt_oneway_next(struct mt_proxy *p, struct mt_up *u)
