@@ -62,6 +62,9 @@ MUTANT_ARGS = {
     "budget_not_returned": ("--scenario", "retries_storm", "--seeds", "1-20"),
     **dict.fromkeys(("oneway_retried", "retained_leaked"), ("--scenario", "retries_resets", "--seeds", "1-40")),
     "try_time_ignored": ("--scenario", "retries_silent", "--seeds", "1-5"),
+    **dict.fromkeys(("same_host_again", "message_kept"), ("--scenario", "retries_resets", "--seeds", "1-20")),
+    "doubt_repeated": ("--scenario", "retries_silent", "--seeds", "1-40"),
+    "rejected_forwarded": ("--scenario", "retries_mixed", "--seeds", "1-20"),
     "no_probe": ("--scenario", "proxy_mixed", "--seeds", "101-300"),
 }
 # Broken rules of lib/tcp that the comparison with the kernel's TCP must detect.

@@ -117,7 +117,11 @@ struct rpc_client {
 	uint64_t
 		gives_up; /* ns: it leaves when a call waits for so long, then comes again; 0: never */
 	bool closes;	  /* it leaves by FIN in place of a reset, and reads nothing more */
-	bool notes; /* its calls of route "b" are one-way and look like others (Apache Thrift in Go) */
+	/*
+	 * Its calls of route "b" are one-way and look like others (Apache Thrift in Go). It ignores
+	 * native errors in reply to them.
+	 */
+	bool notes;
 	/* What may become of its calls. */
 	/* The proxy may end its connection while calls are out that its machine has not acknowledged, and that no server has seen. */
 	bool may_lose_unread;
@@ -137,6 +141,7 @@ struct rpc_client {
 	struct rpc_bytes in, tx;
 	uint32_t ends[RPC_N_ENDS];
 	uint8_t *ended_how; /* of each call: 1 + enum rpc_end */
+	uint8_t *ran_on;    /* of each call: 1 + number of the server that saw it first */
 	uint8_t *
 		came; /* of each call: to a server's machine, but its application closed without reading it */
 	uint8_t *seen;	 /* of each call: how often servers saw it, */
@@ -222,6 +227,8 @@ struct rpc_set {
 	uint64_t (*cut_off)(void *arg, bool by_server);
 	void *cut_off_arg;
 	uint64_t lost_cut_off;
+	/* Calls of route "a" that a server saw a second time; the same server as at first. */
+	uint64_t second, second_same;
 	/* Heartbeats of servers that the proxy has left unanswered; as many may lack their answer. NULL: none. */
 	uint64_t (*unanswered)(void *arg);
 	void *unanswered_arg;

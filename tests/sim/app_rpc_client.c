@@ -340,8 +340,9 @@ void rpc_client_start(struct rpc_client *c)
 	c->ended_how = calloc(c->calls + 1, 1);
 	c->came = calloc(c->calls + 1, 1);
 	c->seen = calloc(c->calls + 1, 1);
+	c->ran_on = calloc(c->calls + 1, 1);
 	c->copied = calloc(c->calls + 1, 1);
-	MT_ASSERT(c->out && c->ended_how && c->came && c->seen && c->copied);
+	MT_ASSERT(c->out && c->ended_how && c->came && c->seen && c->ran_on && c->copied);
 	c->set->left++;
 	sim_host_at(c->host, c->start, connect_now, c, 0);
 	if (c->may_lose)
@@ -412,6 +413,7 @@ void rpc_free(struct rpc_set *set)
 		free(set->client[i].ended_how);
 		free(set->client[i].came);
 		free(set->client[i].seen);
+		free(set->client[i].ran_on);
 		free(set->client[i].copied);
 	}
 	for (uint32_t i = 0; i < set->n_servers; i++)

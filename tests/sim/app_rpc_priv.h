@@ -22,3 +22,7 @@ void rpc_note_reply(struct rpc_bytes *begun, const uint8_t token[RPC_TOKEN], uin
 void rpc_cut_replies(struct rpc_set *set, const struct rpc_bytes *begun, uint32_t written);
 /* True if a server reset its connection inside the reply to a call that is out. */
 bool rpc_has_cut(const struct rpc_client *c);
+
+/* app_rpc_hosts.c */
+/* Server v sees this call; counts in rpc_set.second if it is the second time. */
+void rpc_note_host(const struct rpc_server *v, const struct wire_msg *m);

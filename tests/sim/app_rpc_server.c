@@ -409,6 +409,7 @@ static const char *check_call(
 	bad = check_token(set, n->server->mirror, oneway, t);
 	if (bad)
 		return bad;
+	rpc_note_host(n->server, m);
 	if (!rpc_filled(t + RPC_ORDER, m->body_len - RPC_ORDER, t, 1))
 		return "a request with other bytes than the client sent";
 	m->timeout_ms = set->timeout_ms;

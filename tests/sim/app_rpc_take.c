@@ -119,6 +119,9 @@ const char *rpc_take_reply(struct rpc_client *c, const uint8_t *p, uint32_t len)
 	if (m.kind != WIRE_REPLY && m.kind != WIRE_HEARTBEAT_REPLY)
 		return "a message that is no reply";
 	call = find(c, m.id);
+	/* The proxy cannot know that it was one-way. */
+	if (!call && c->notes && m.status == WIRE_NATIVE && m.native & c->set->may_native)
+		return NULL;
 	if (!call)
 		return "a reply to no outstanding call";
 	if (c->set->protocol.ordered && call != oldest(c))

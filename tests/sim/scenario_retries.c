@@ -25,6 +25,10 @@
 #define WIDE	 8192  /* bytes, from which on a request takes a wide connection */
 #define STREAMS	 4     /* opaque ones of retries_mixed, in a listener and a cluster of their own */
 
+/* Classes of error replies. */
+#define REJECTED                                                                                   \
+	(MT_RETRY_SERVER_ERROR | MT_RETRY_OVERLOAD | MT_RETRY_UNAVAILABLE | MT_RETRY_DEADLINE)
+
 enum trouble { RESETS, SILENT, STORM, WAITS, MIXED };
 
 const char *const sim_retry_names[SIM_RETRY_N] = {
@@ -53,6 +57,12 @@ static void mix(struct world *w, struct rpc_client *c)
 	c->mix.delay_max = sim_between(r, 1, 100) * MT_MSEC;
 }
 
+/* One-way calls that look like others: of clients that give each call an id of its own. */
+static bool has_notes(const struct world *w, enum trouble t)
+{
+	return (t == RESETS || t == SILENT || t == MIXED) && w->sim->seed % 2 && !w->rpc.one_id;
+}
+
 static void add_clients(struct world *w, enum trouble t)
 {
 	struct mt_rand *r = &w->sim->plan;
@@ -75,6 +85,7 @@ static void add_clients(struct world *w, enum trouble t)
 			.req_max = 600,
 			.rep_max = 300,
 			.delay_max = t == STORM || t == WAITS ? 200 * MT_MSEC : 20 * MT_MSEC};
+		c->notes = p->serial && has_notes(w, t);
 		c->mix.reset = t == RESETS ? 100000 : 0;
 		c->mix.silence = t == SILENT ? 30000 : 0;
 		if (t == WAITS)
@@ -252,7 +263,8 @@ static void configure(struct world *w, enum trouble t)
 	bool bounded;
 
 	l->timeout_ms = TIMEOUT;
-	l->retry = (struct mt_retry){.on = MT_RETRY_UNSENT | MT_RETRY_UNREAD | MT_RETRY_LOST,
+	l->retry = (struct mt_retry){.on = MT_RETRY_UNSENT | MT_RETRY_UNREAD | MT_RETRY_LOST |
+					   (t == MIXED && w->sim->seed % 2 == 0 ? REJECTED : 0),
 		.attempts = ATTEMPTS,
 		.try_ms = t == SILENT || (t == MIXED && sim_one_in(r, 2)) ? 300 : 0,
 		.base_ms = 25,
@@ -290,6 +302,18 @@ static bool nothing_left(struct sim *s, void *arg)
 	return true;
 }
 
+/* One server may be tried again because the other one could not be reached. */
+static void judge_hosts(struct world *w)
+{
+	const struct rpc_set *rpc = &w->rpc;
+
+	sim_trace(w->sim, "retries: %llu of %llu second attempts on the host of the first",
+		(unsigned long long)rpc->second_same, (unsigned long long)rpc->second);
+	if (rpc->second >= 20 && rpc->second_same * 5 > rpc->second)
+		sim_fail(w->sim, "%llu of %llu second attempts went to the host of the first",
+			(unsigned long long)rpc->second_same, (unsigned long long)rpc->second);
+}
+
 static void judge(struct world *w, enum trouble t)
 {
 	uint64_t retries = mesh_counter(&w->mesh, MT_PROXY_retry_by_policy);
@@ -299,7 +323,8 @@ static void judge(struct world *w, enum trouble t)
 		(unsigned long long)refused);
 	w->sim->st.retries[SIM_RETRY_OVER_BUDGET] += refused;
 	w->sim->st.retries[SIM_RETRY_HELD_BACK] += mesh_counter(&w->mesh, MT_PROXY_paused_waiting);
-	if (!retries && t != MIXED)
+	/* Behind a call that may be one-way, no call on its connection has another attempt. */
+	if (!retries && t != MIXED && !w->rpc.client[0].notes)
 		sim_fail(w->sim, "harness: no retry");
 	if (t == WAITS && !mesh_counter(&w->mesh, MT_PROXY_paused_waiting))
 		sim_fail(w->sim, "harness: no client was held back");
@@ -308,6 +333,8 @@ static void judge(struct world *w, enum trouble t)
 	if (w->config.cluster[0].retry_budget.bound == MT_RETRY_UNBOUNDED && refused)
 		sim_fail(w->sim, "%llu retries were refused without a budget",
 			(unsigned long long)refused);
+	if (t == RESETS)
+		judge_hosts(w);
 	if (!nothing_left(w->sim, w))
 		sim_fail(w->sim, "calls are left");
 	for (uint32_t i = 0; i < w->config.n_clusters; i++) {

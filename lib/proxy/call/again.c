@@ -62,6 +62,8 @@ static bool may_repeat(struct mt_proxy *p, const struct mt_exchange *ex, enum mt
 
 	if (why != MT_RETRY_LOST || (ln && mt_lane_role(ln, ex) != MT_UP_SERIAL))
 		return true;
+	if (mt_mutant(MT_MUTANT_doubt_repeated))
+		return true;
 	return a->knows == MT_METHOD_ANSWERS && mt_ref_is_none(mt_exchange_down(p, ex)->serial);
 }
 
@@ -139,7 +141,8 @@ static void wait_for_next(struct mt_proxy *p, struct mt_exchange *ex, const stru
 	mt_exchange_down(p, ex)->backing_off += mt_side_truesize(side);
 	side->attempts++;
 	side->what = (uint8_t)what;
-	if (retry->same_hosts || mt_cluster_hashes(ex->attempt.cluster, &ex->route->hash))
+	if (retry->same_hosts || mt_cluster_hashes(ex->attempt.cluster, &ex->route->hash) ||
+		mt_mutant(MT_MUTANT_same_host_again))
 		ex->tried = 0;
 	mt_count(p->counters, MT_PROXY_retry_by_policy);
 	mt_exchange_trace_retry(p, ex);

@@ -131,7 +131,8 @@ int mt_retained_restore(struct mt_proxy *p, struct mt_exchange *ex)
 
 	mt_chain_free(&ex->req);
 	ex->layered = false;
-	ex->msg = side->msg;
+	if (!mt_mutant(MT_MUTANT_message_kept))
+		ex->msg = side->msg;
 	if (side->n_bytes)
 		return mt_chain_write(&ex->req, p->pools, side->bytes, side->n_bytes);
 	return mt_retained_copy(p, &side->retained, &ex->req);

@@ -137,6 +137,19 @@ static mt_noinline void drop_whole(
 	mt_exchange_end(p, ex);
 }
 
+/* Drops a complete reply to a call that has another attempt. */
+static void drop_rejected(struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex)
+{
+	struct mt_chain reply = {0};
+
+	if (mt_mutant(MT_MUTANT_rejected_forwarded) &&
+		!mt_chain_split(&u->s->rx, u->msg.len, &reply, p->pools) &&
+		!restore(p, u, ex, &reply))
+		mt_reply_send(p, mt_exchange_down(p, ex), &reply);
+	else
+		mt_chain_drop(&u->s->rx, u->msg.len);
+}
+
 static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_exchange *ex;
@@ -170,7 +183,7 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		go_apart(p, ex);
 	mt_exchange_trace_reply(p, ex, u);
 	if (mt_unlikely(u->msg.status == MT_STATUS_SERVER_ERROR) && rejected(p, u, ex)) {
-		mt_chain_drop(&u->s->rx, len);
+		drop_rejected(p, u, ex);
 		return;
 	}
 	rc = mt_chain_split(&u->s->rx, len, &reply, p->pools);

@@ -23,6 +23,7 @@ static void start(uint32_t listener, uint32_t n_eps, struct mt_retry with)
 
 	policy = with;
 	len = LEN;
+	toy_noted.stale = 0;
 	scene_start(n_eps);
 	a = (struct mt_route_action *)mt_route_at(
 		lab.snap->listeners[listener].protos->services[0]->routes, 0);
@@ -34,6 +35,7 @@ static void start(uint32_t listener, uint32_t n_eps, struct mt_retry with)
 static void stop(uint32_t attempts)
 {
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), attempts);
+	CU_ASSERT_EQUAL(toy_noted.stale, 0);
 	if (client->live)
 		lab_close(client, MT_CLOSE_RESET);
 	lab_advance(20 * MT_SEC);

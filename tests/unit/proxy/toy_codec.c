@@ -197,6 +197,7 @@ static int toy_set_id(const struct mt_codec *self, struct mt_msg *msg, struct mt
 		toy_noted.no_id -= toy_noted.no_id > 0;
 		return -12;
 	}
+	toy_noted.stale += toy_parse(h, TOY_HEADER).id != msg->id;
 	memcpy(h + 8, &be, 8);
 	msg->id = id;
 	return 0;

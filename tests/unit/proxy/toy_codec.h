@@ -22,6 +22,8 @@ struct toy_noted {
 	uint32_t most;	   /* steps that one seek() took */
 	bool has_fixed;	   /* its messages have metadata: one entry, of "fixed" */
 	uint32_t no_id;	   /* so many of the next set_id() find no memory */
+	uint32_t
+		stale; /* set_id() of a request whose struct mt_msg had another id than its bytes */
 };
 extern struct toy_noted toy_noted;
 /* Its next decode() has no steps left, and does nothing. */
