@@ -71,6 +71,8 @@ struct mt_proxy_conf {
 	uint32_t down_outstanding; /* calls under way per client connection (1,024) */
 	uint32_t connect_ms;	   /* (1,000) */
 	uint32_t message_ms;	   /* until a started message is complete (10,000) */
+	/* bytes/s; the bytes of a message that have come give it more time at this rate (500) */
+	uint32_t message_rate;
 	/*
 	 * Longest time-out that a message may carry, and the time-out of a call without any, unless
 	 * the snapshot has one (300,000).

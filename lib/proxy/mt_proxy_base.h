@@ -38,6 +38,25 @@ static inline void mt_rx_settle(struct mt_stream *s, enum mt_step did, uint32_t 
 		mt_stream_consumed(s);
 }
 
+/* Bytes of the longest TLS record, which a layer delivers when it is complete. */
+#define MT_LAYER_RECORD 16640u
+
+/*
+ * When the incomplete message in rx, which is kept until it is complete, is given up: message_ms
+ * after its start, and a second more for each message_rate bytes that have come; but message_ms
+ * after the last byte at the latest. Bytes of a record that is incomplete are not in rx,
+ * and the time of a whole record is added for them. `started` and `last_rx` are ns.
+ */
+static inline uint64_t mt_message_due(
+	const struct mt_proxy *p, const struct mt_stream *s, uint64_t started, uint64_t last_rx)
+{
+	uint64_t record = mt_unlikely(mt_stream_coming(s)) ? MT_LAYER_RECORD : 0;
+	uint64_t by_rate = started + (s->rx.len + record) * MT_SEC / p->conf.message_rate;
+	uint64_t silent = MT_MAX(started, last_rx) + record * MT_SEC / p->conf.message_rate;
+
+	return MT_MIN(by_rate, silent) + p->conf.message_ms * MT_MSEC;
+}
+
 /*
  * A request that waits is copied into as few buffers as possible if it pins this many times its
  * bytes, because a client may have sent it byte by byte, and many may wait.

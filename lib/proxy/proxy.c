@@ -42,6 +42,7 @@ static void apply_defaults(struct mt_proxy_conf *c)
 	set_default(&c->down_outstanding, 1024);
 	set_default(&c->connect_ms, 1000);
 	set_default(&c->message_ms, 10000);
+	set_default(&c->message_rate, 500);
 	set_default(&c->exchange_ms, 300000);
 	set_default(&c->grace_ms, 100);
 	set_default(&c->down_idle_s, 3600);

@@ -28,9 +28,9 @@ extern const struct sim_scenario scenario_mirror_answers, scenario_mirror_dead,
 extern const struct sim_scenario scenario_retries_resets, scenario_retries_silent,
 	scenario_retries_storm, scenario_retries_waits, scenario_retries_mixed;
 extern const struct sim_scenario scenario_stopped_replies, scenario_stopped_whole_replies;
-extern const struct sim_scenario scenario_given_up, scenario_newcomers, scenario_slow_server,
-	scenario_slow_server_limits, scenario_slow_server_no_rss, scenario_node_limits,
-	scenario_node_limits_pending;
+extern const struct sim_scenario scenario_given_up, scenario_newcomers, scenario_slow_uploads,
+	scenario_slow_server, scenario_slow_server_limits, scenario_slow_server_no_rss,
+	scenario_node_limits, scenario_node_limits_pending;
 extern const struct sim_scenario scenario_idle_dubbo, scenario_idle_thrift, scenario_restart_dubbo,
 	scenario_restart_thrift;
 extern const struct sim_scenario scenario_memory_pressure, scenario_flash_crowd, scenario_syn_flood,

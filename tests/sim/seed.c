@@ -88,6 +88,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_proxy_client_close,
 	&scenario_given_up,
 	&scenario_newcomers,
+	&scenario_slow_uploads,
 	&scenario_node_limits,
 	&scenario_node_limits_pending,
 	&scenario_slow_server,

@@ -330,11 +330,7 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d
 	/* Bytes that wait for a connection or its window are not the client's delay: the call's time-out rules. */
 	if (mt_down_in_message(d))
 		return d->s->rx.len > 0 ? MT_NEVER : d->last_rx + p->conf.bulk_idle_ms * MT_MSEC;
-	/* A long message may take longer, as long as bytes keep coming. */
-	if (d->msg_started)
-		return MT_MAX(d->msg_started, d->s->rx.len > p->conf.shared_max ? d->last_rx : 0) +
-		       p->conf.message_ms * MT_MSEC;
-	return MT_NEVER;
+	return d->msg_started ? mt_message_due(p, d->s, d->msg_started, d->last_rx) : MT_NEVER;
 }
 
 static uint64_t slow_deadline(const struct mt_proxy *p, const struct mt_down *d)

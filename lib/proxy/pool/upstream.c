@@ -385,8 +385,8 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_up *u)
 		since = u->paused ? 0 : a->reply_progress;
 	else if (u->skip.left)
 		since = u->skip.progress;
-	else if (since && u->s->rx.len > p->conf.shared_max)
-		since = MT_MAX(since, u->last_rx); /* long, and it keeps coming */
+	else if (since)
+		return mt_message_due(p, u->s, since, u->last_rx);
 	return since ? since + p->conf.message_ms * MT_MSEC : MT_NEVER;
 }
 
