@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include "mt_base.h"
+#include "mt_region.h"
+#include "mt_strmap.h"
 
 /* The part of the limit that an owner with `own` may still take, if all together have `used`. */
 static inline uint64_t mt_share_left(uint64_t limit, uint64_t used, uint64_t own)
@@ -16,3 +17,10 @@ static inline uint64_t mt_share_left(uint64_t limit, uint64_t used, uint64_t own
 
 	return MT_MAX(left, MT_MIN(rest, limit - MT_MIN(used, limit)));
 }
+
+/*
+ * Returns the account of an owner in a map by owner: `size` bytes of the region, zero at first.
+ * `owner` must outlive the map. NULL: no memory, and the region has failed.
+ */
+void *mt_share_account(
+	struct mt_strmap *accounts, struct mt_region *r, const char *owner, size_t size);

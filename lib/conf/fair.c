@@ -5,6 +5,8 @@
  */
 #include "mt_conf_numbers_priv.h"
 
+#include "mt_share.h"
+
 #include <stdlib.h>
 
 struct space {
@@ -13,15 +15,10 @@ struct space {
 
 void mt_fair_want(struct mt_fair *f, struct mt_region *r, const char *ns, uint32_t n)
 {
-	struct space *s = mt_strmap_get(&f->spaces, ns);
+	struct space *s = mt_share_account(&f->spaces, r, ns, sizeof(*s));
 
-	if (!s) {
-		s = mt_region_alloc(r, sizeof(*s));
-		if (!s || mt_strmap_put(&f->spaces, ns, s, NULL)) {
-			r->failed = true;
-			return;
-		}
-	}
+	if (!s)
+		return;
 	s->wants += MT_MIN(n, UINT32_MAX - s->wants);
 	f->wants += n;
 }

@@ -14,23 +14,11 @@ uint64_t mt_conf_forward_room[MT_FORWARD_ROOMS] = {
 	[MT_FORWARD_MEMBERS] = (1u << 24) / 3,
 };
 
-static struct mt_forward_used *used_by(struct mt_build *b, const char *ns)
-{
-	struct mt_forward_used *u = mt_strmap_get(&b->forward_owners, ns);
-
-	if (u)
-		return u;
-	u = mt_region_alloc(&b->tmp, sizeof(*u));
-	if (!u || mt_strmap_put(&b->forward_owners, ns, u, NULL)) {
-		b->tmp.failed = true;
-		return NULL;
-	}
-	return u;
-}
-
 bool mt_b_forward_take(struct mt_build *b, const char *ns, enum mt_forward_room room, uint64_t n)
 {
-	struct mt_forward_used *own = used_by(b, ns), *all = &b->forward_used;
+	struct mt_forward_used *all = &b->forward_used;
+	struct mt_forward_used *own =
+		mt_share_account(&b->forward_owners, &b->tmp, ns, sizeof(*own));
 
 	if (!own || mt_share_left(mt_conf_forward_room[room], all->v[room], own->v[room]) < n)
 		return false;

@@ -8,24 +8,9 @@
 
 #include "mt_share.h"
 
-/* The costs of an owner, which are made if it has none; NULL: no memory. */
-static struct mt_cost *cost_of(struct mt_budget *b, const char *owner)
-{
-	struct mt_cost *c = mt_strmap_get(&b->owners, owner);
-
-	if (c)
-		return c;
-	c = mt_region_alloc(b->region, sizeof(*c));
-	if (!c || mt_strmap_put(&b->owners, owner, c, NULL)) {
-		b->region->failed = true;
-		return NULL;
-	}
-	return c;
-}
-
 static bool begin(struct mt_budget *b, const char *owner)
 {
-	b->own = cost_of(b, owner);
+	b->own = mt_share_account(&b->owners, b->region, owner, sizeof(*b->own));
 	b->full = !b->own;
 	b->work = 0;
 	b->from = b->region->used;

@@ -462,16 +462,8 @@ static struct cost *used_by_owner(struct joining *x, const struct mt_virtual_ser
 {
 	const struct mt_object_row *row = mt_table_row(x->t, vs->meta.serial);
 	const char *owner = row ? mt_object_owner(row->o) : vs->meta.ns;
-	struct cost *c = mt_strmap_get(&x->owners, owner);
 
-	if (c)
-		return c;
-	c = mt_region_alloc(&x->m->region, sizeof(*c));
-	if (!c || mt_strmap_put(&x->owners, owner, c, NULL)) {
-		x->m->region.failed = true;
-		return NULL;
-	}
-	return c;
+	return mt_share_account(&x->owners, &x->m->region, owner, sizeof(struct cost));
 }
 
 static struct mt_virtual_service *join(struct joining *x, const struct mt_virtual_service *vs)

@@ -2,6 +2,7 @@
 /* Maps by number, room made at once, hashes that are not kept, lists that are nearly in order. */
 #include "mt_idmap.h"
 #include "mt_rand.h"
+#include "mt_share.h"
 #include "mt_sort.h"
 #include "mt_strmap.h"
 #include "suites.h"
@@ -200,7 +201,42 @@ static void nearly_in_order(void)
 	mt_sort(NULL, 0, sizeof(*v), by_value);
 }
 
+/* An owner has one account, zero at first; without memory the region has failed. */
+static void accounts(void)
+{
+	struct mt_strmap map = {0};
+	struct mt_region r;
+	uint64_t *a, *b;
+
+	mt_region_init(&r, 0);
+	a = mt_share_account(&map, &r, "a", sizeof(*a));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+	CU_ASSERT_EQUAL((*a)++, 0);
+	b = mt_share_account(&map, &r, "b", sizeof(*b));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+	CU_ASSERT_EQUAL(*b, 0);
+	CU_ASSERT_PTR_EQUAL(mt_share_account(&map, &r, "a", sizeof(*a)), a);
+	CU_ASSERT_EQUAL(*a, 1);
+	r.limit = r.used;
+	CU_ASSERT_PTR_NULL(mt_share_account(&map, &r, "c", sizeof(*a)));
+	CU_ASSERT_TRUE(r.failed);
+	mt_strmap_fini(&map);
+	mt_region_fini(&r);
+}
+
+/* One owner has three quarters at most, and others the rest. */
+static void shares(void)
+{
+	CU_ASSERT_EQUAL(mt_share_left(100, 0, 0), 75);
+	CU_ASSERT_EQUAL(mt_share_left(100, 75, 75), 0);
+	CU_ASSERT_EQUAL(mt_share_left(100, 75, 0), 25);
+	CU_ASSERT_EQUAL(mt_share_left(100, 95, 20), 5);
+	CU_ASSERT_EQUAL(mt_share_left(100, 100, 0), 0);
+}
+
 const struct mt_test maps_tests[] = {
+	{"accounts", accounts},
+	{"shares", shares},
 	{"by_number", by_number},
 	{"room_at_once", room_at_once},
 	{"words", words},
