@@ -4,6 +4,7 @@
 
 #include "mt_objects.h"
 
+#include "mt_by_label.h"
 #include "mt_idmap.h"
 #include "mt_log.h"
 #include "mt_sort.h"
@@ -112,26 +113,6 @@ const struct mt_node *mt_table_node(const struct mt_object_table *t);
  */
 void mt_table_mesh(struct mt_object_table *t);
 void mt_table_mesh_tell(const struct mt_object_table *t, struct mt_diags *diags);
-
-/*
- * by_label.c: an index of items by namespace and label. A lookup returns the items that have the
- * first label of `want`; the caller must check the other labels.
- */
-struct mt_bag {
-	void **v;
-	uint32_t n;
-};
-struct mt_by_label {
-	struct mt_strmap map; /* struct mt_bag */
-	struct mt_region *region;
-};
-void mt_by_label_add(
-	struct mt_by_label *x, const char *ns, const struct mt_labels *labels, void *thing);
-const struct mt_bag *mt_by_label_find(
-	const struct mt_by_label *x, const char *ns, const struct mt_labels *want);
-/* Work to match labels, for mt_budget_has(): 1 if there are usually many. */
-uint64_t mt_work_of_match(const struct mt_labels *want, const struct mt_labels *have);
-void mt_by_label_fini(struct mt_by_label *x);
 
 /* budget.c: memory of the model and comparisons that objects cost. */
 struct mt_cost {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_by_label.h"
 #include "mt_diag.h"
 #include "mt_model.h"
 #include "mt_test.h"
@@ -234,9 +235,37 @@ static void hosts(void)
 	mt_region_fini(&r);
 }
 
+/* A selector is compared with the items that have the rarest of its labels, in their order. */
+static void items_by_label(void)
+{
+	struct mt_kv common = {.key = "app", .value = "a"}, rare = {.key = "v", .value = "1"};
+	struct mt_kv both[] = {common, rare}, lost[] = {common, {.key = "v", .value = "2"}};
+	const struct mt_labels one = {&common, 1}, two = {both, 2}, none = {NULL, 0};
+	const struct mt_bag *bag;
+	struct mt_region r;
+	struct mt_by_label x = {.region = &r};
+	int items[4];
+
+	mt_region_init(&r, 0);
+	for (int i = 0; i < 4; i++)
+		mt_by_label_add(&x, "ns", i % 2 ? &two : &one, &items[i]);
+	bag = mt_by_label_find(&x, "ns", &two);
+	CU_ASSERT_EQUAL_FATAL(bag->n, 2);
+	CU_ASSERT_PTR_EQUAL(bag->v[0], &items[1]);
+	CU_ASSERT_PTR_EQUAL(bag->v[1], &items[3]);
+	CU_ASSERT_EQUAL(mt_by_label_find(&x, "ns", &one)->n, 4);
+	CU_ASSERT_EQUAL(mt_by_label_find(&x, "ns", &(struct mt_labels){lost, 2})->n, 0);
+	CU_ASSERT_EQUAL(mt_by_label_find(&x, "other", &one)->n, 0);
+	CU_ASSERT_EQUAL(mt_by_label_find(&x, "ns", &none)->n, 0);
+	CU_ASSERT_FALSE(r.failed);
+	mt_by_label_fini(&x);
+	mt_region_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct mt_test tests[] = {
+		{"items_by_label", items_by_label},
 		{"suggestions", suggestions},
 		{"long_words", long_words},
 		{"printed_like_a_compiler", printed_like_a_compiler},

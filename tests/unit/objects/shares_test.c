@@ -360,26 +360,35 @@ static void ports_times_endpoints(void)
 	end(&sc);
 }
 
-/* Writes `n` ServiceEntries, and `n` Pods and WorkloadEntries that have one of their two labels. */
+/*
+ * Writes `n` ServiceEntries, and `n` Pods and WorkloadEntries, which have all three of their labels
+ * in namespace other, and any two of them in others.
+ */
 static void put_selectors(FILE *f, const char *ns, int n)
 {
-	for (int i = 0; i < n; i++)
+	static const char *const some[] = {
+		"a: a, b: b, c: d", "a: a, b: d, c: c", "a: d, b: b, c: c"};
+
+	for (int i = 0; i < n; i++) {
+		const char *labels = *ns == 'o' ? "a: a, b: b, c: c" : some[i % 3];
+
 		fprintf(f,
 			"---\n" ISTIO("ServiceEntry", "s%d",
 				"%s") "  hosts: [s%d.%s]\n"
 				      "  ports: [{number: 80, name: tcp}]\n  resolution: STATIC\n"
-				      "  workloadSelector: {labels: {app: s, of: s%d}}\n"
-				      "---\n" ISTIO("WorkloadEntry", "w%d",
-					      "%s") "  address: 10.8.%d.%d\n  labels: {app: s, of: "
-						    "%s%d}\n"
-						    "---\napiVersion: v1\nkind: Pod\n"
-						    "metadata: {name: p%d, namespace: %s, labels: "
-						    "{app: s, of: %s%d}}\n"
-						    "status: {phase: Running, podIP: 10.7.%d.%d, "
-						    "conditions: [{type: Ready, status: "
-						    "'True'}]}\n",
-			i, ns, i, ns, i, i, ns, *ns, i, *ns == 'g' ? "g" : "s", i, i, ns,
-			*ns == 'g' ? "g" : "s", i, *ns, i);
+				      "  workloadSelector: {labels: {a: a, b: b, c: c}}\n",
+			i, ns, i, ns);
+		fprintf(f,
+			"---\n" ISTIO("WorkloadEntry", "w%d",
+				"%s") "  address: 10.8.%d.%d\n  labels: {%s}\n",
+			i, ns, *ns, i, labels);
+		fprintf(f,
+			"---\napiVersion: v1\nkind: Pod\n"
+			"metadata: {name: p%d, namespace: %s, labels: {%s}}\n"
+			"status: {phase: Running, podIP: 10.7.%d.%d, "
+			"conditions: [{type: Ready, status: 'True'}]}\n",
+			i, ns, labels, *ns, i);
+	}
 }
 
 /* Selectors times workloads that they do not select: a namespace has a share of comparisons. */
@@ -399,7 +408,7 @@ static void selectors_times_workloads(void)
 	CU_ASSERT(scene_has(&sc, "warning", "not all workloads are compared with it"));
 	for (int i = 0; i < 10; i++) {
 		snprintf(host, sizeof(host), "s%d.other", i);
-		CU_ASSERT_EQUAL(scene_endpoints(&sc, host), 2);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, host), 20);
 	}
 	scene_end(&sc);
 }
