@@ -234,16 +234,18 @@ static char *changed_lines(struct mt_kept *k, const struct mt_kept_change *chang
 	return NULL;
 }
 
-static bool is_gone(const struct mt_kept_one *one, const struct mt_kept_change *changed, uint32_t n)
+/* Adds the objects that the changes remove, by address. False: no memory. */
+static bool find_gone(struct mt_idmap *gone, const struct mt_kept_change *changed, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (changed[i].one == one)
-			return changed[i].gone;
-	return false;
+		if (changed[i].gone &&
+			mt_idmap_put(gone, (uintptr_t)changed[i].one, (void *)changed[i].one))
+			return false;
+	return true;
 }
 
-static char *all_lines(struct mt_kept *k, const struct mt_kept_change *changed, uint32_t n,
-	uint32_t *lines, size_t *size)
+static char *lines_without(
+	struct mt_kept *k, const struct mt_idmap *gone, uint32_t *lines, size_t *size)
 {
 	struct mt_kept_one *one;
 	uint32_t pos = 0;
@@ -254,12 +256,22 @@ static char *all_lines(struct mt_kept *k, const struct mt_kept_change *changed, 
 	if (!f)
 		return NULL;
 	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL)
-		if (!is_gone(one, changed, n))
+		if (!mt_idmap_get(gone, (uintptr_t)one))
 			*lines += (uint32_t)put_line(f, one, false);
 	if (fclose(f) == 0)
 		return text;
 	free(text);
 	return NULL;
+}
+
+static char *all_lines(struct mt_kept *k, const struct mt_kept_change *changed, uint32_t n,
+	uint32_t *lines, size_t *size)
+{
+	struct mt_idmap gone = {0};
+	char *text = find_gone(&gone, changed, n) ? lines_without(k, &gone, lines, size) : NULL;
+
+	mt_idmap_fini(&gone);
+	return text;
 }
 
 int mt_kept_write(struct mt_kept *k, const struct mt_kept_change *changed, uint32_t n)

@@ -14,6 +14,7 @@ struct proxies {
 	struct mt_object_table *t;
 	const struct mt_model *m;
 	struct mt_strmap served; /* namespaces of services and of this node's gateways */
+	struct mt_strmap here;	 /* this node's Gateways of Gateway API, by "NAMESPACE/NAME" */
 	/* the oldest struct mt_proxy_setting without a selector, by "KIND NAMESPACE" */
 	struct mt_strmap first;
 };
@@ -37,6 +38,16 @@ static bool is_here(const struct proxies *x, const struct mt_gateway *g)
 	return mt_labels_match(&g->selector, labels_of(x->m));
 }
 
+static void put_gateway(struct proxies *x, const struct mt_gateway *g)
+{
+	char key[MT_OBJECT_NAME_MAX], *copy;
+
+	mt_object_name_key(key, g->meta.ns, g->gateway_api);
+	copy = mt_strmap_get(&x->here, key) ? NULL : mt_region_strdup(&x->t->words, key);
+	if (copy)
+		mt_strmap_put(&x->here, copy, x, NULL);
+}
+
 static void index_namespaces(struct proxies *x)
 {
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
@@ -47,8 +58,11 @@ static void index_namespaces(struct proxies *x)
 	for (uint32_t i = 0; i < x->m->gateways.n; i++) {
 		const struct mt_gateway *g = x->m->gateways.v[i];
 
-		if (is_here(x, g))
-			mt_strmap_put(&x->served, g->meta.ns, x, NULL);
+		if (!is_here(x, g))
+			continue;
+		mt_strmap_put(&x->served, g->meta.ns, x, NULL);
+		if (g->gateway_api)
+			put_gateway(x, g);
 	}
 }
 
@@ -58,14 +72,10 @@ static void index_namespaces(struct proxies *x)
  */
 static bool is_target(const struct proxies *x, const struct mt_policy_target *t, const char *ns)
 {
-	for (uint32_t i = 0; strcmp(t->kind.s, "Gateway") == 0 && i < x->m->gateways.n; i++) {
-		const struct mt_gateway *g = x->m->gateways.v[i];
+	char key[MT_OBJECT_NAME_MAX];
 
-		if (g->gateway_api && strcmp(g->gateway_api, t->name.s) == 0 &&
-			strcmp(g->meta.ns, ns) == 0 && is_here(x, g))
-			return true;
-	}
-	return false;
+	mt_object_name_key(key, ns, t->name.s);
+	return strcmp(t->kind.s, "Gateway") == 0 && mt_strmap_get(&x->here, key);
 }
 
 static bool has_target(const struct proxies *x, const struct mt_proxy_setting *s)
@@ -138,5 +148,6 @@ void mt_table_proxies(struct mt_object_table *t, const struct mt_model *m)
 	for (uint32_t i = 0; i < m->proxy_settings.n; i++)
 		judge(&x, m->proxy_settings.v[i]);
 	mt_strmap_fini(&x.served);
+	mt_strmap_fini(&x.here);
 	mt_strmap_fini(&x.first);
 }

@@ -2,6 +2,8 @@
 /* Computes each object's status, reason and notes from the diagnostics of a compilation. */
 #include "mt_objects_priv.h"
 
+#include "mt_share.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -149,13 +151,10 @@ static void note_trouble(struct mt_object_table *t)
 
 		if (!t->rows[i].condemned)
 			continue;
-		x = mt_strmap_get(&t->troubles, o->ns);
+		x = mt_share_account(&t->troubles, &t->words, o->ns, sizeof(*x));
 		if (!x) {
-			x = mt_region_alloc(&t->words, sizeof(*x));
-			if (!x || mt_strmap_put(&t->troubles, o->ns, x, NULL)) {
-				t->region.failed = true;
-				return;
-			}
+			t->region.failed = true;
+			return;
 		}
 		x->rounds += x->last != t->n_rounds;
 		x->last = t->n_rounds;
@@ -359,23 +358,18 @@ static void say(struct mt_object_table *t, struct mt_object_row *row, const char
 
 /*
  * Removes the hosts of objects without effect. Gives duplicates and their first row a note about
- * each other.
+ * each other. `first`: the first row of this identity, which precedes its duplicates.
  */
-static void settle(struct mt_object_table *t, struct mt_object_row *row)
+static void settle(
+	struct mt_object_table *t, struct mt_object_row *row, struct mt_object_row *first)
 {
 	if (row->status == MT_OBJECT_NO_EFFECT || row->status == MT_OBJECT_SHADOWED)
 		row->n_touches = 0;
 	if (!row->double_ || !row->why)
 		return;
-	/* The first row of this identity precedes its duplicates. */
-	for (struct mt_object_row *first = row; first > t->rows;)
-		if (!(--first)->double_) {
-			say(t, first,
-				row->used ? "another object of its name differs: a call must pass "
-					    "both"
-					  : "another one of its name is refused");
-			break;
-		}
+	say(t, first,
+		row->used ? "another object of its name differs: a call must pass both"
+			  : "another one of its name is refused");
 	if (row->used)
 		say(t, row, row->why);
 }
@@ -420,6 +414,7 @@ static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 {
+	struct mt_object_row *first = NULL;
 	struct mt_diag room;
 
 	mt_table_index(t);
@@ -434,8 +429,12 @@ void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 	for (uint32_t i = 0; i < diags->n + diags->n_beyond; i++)
 		apply(t, mt_diags_entry(diags, i, &room));
 	mt_table_delegates_settle(t);
-	for (uint32_t i = 0; i < t->n; i++)
-		settle(t, &t->rows[i]);
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct mt_object_row *row = &t->rows[i];
+
+		first = row->double_ && first ? first : row;
+		settle(t, row, first);
+	}
 	mt_diags_copy_all(diags, &t->told);
 	t->touched = false;
 	give_reasons(t, diags);
