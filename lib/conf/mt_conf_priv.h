@@ -2,11 +2,11 @@
 /* Inside lib/conf: snapshots, and the compiler's working state. */
 #pragma once
 
+#include "mt_conf_hash_priv.h"
 #include "mt_conf_numbers_priv.h"
 #include "mt_heap.h"
 #include "mt_idmap.h"
 #include "mt_jwks_store.h"
-#include "mt_secret_hash.h"
 
 #include <string.h>
 
@@ -768,34 +768,3 @@ int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_l
 /* document_gateway.c: whether one of the texts names this gateway: NAMESPACE/NAME, or NAME in the namespace of `ns`. */
 bool mt_b_names_gateway(
 	const struct mt_text *texts, uint32_t n, const char *ns, const struct mt_meta *gateway);
-
-/* Of what is compared with what was said before: it leaves no process, so it may be a quick one. */
-static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)
-{
-	return mt_hash_words(&v, sizeof(v), h);
-}
-
-/*
- * Ids for maps by number (mt_idmap.h) of what authors of documents choose: never 0, and keyed, so
- * that no author can write many that are the same.
- */
-static inline uint64_t mt_id_of_addr(const struct mt_addr *a)
-{
-	uint64_t h = mt_secret_hash(a->q, sizeof(a->q), 0);
-
-	return h ? h : 1;
-}
-
-/* Namespace and name; objects of different kinds may have the same id. */
-static inline uint64_t mt_id_of_name(const struct mt_meta *meta)
-{
-	uint64_t h = mt_secret_hash_text(meta->name, mt_secret_hash_text(meta->ns, 0));
-
-	return h ? h : 1;
-}
-
-/* With the end of the text, so that "ab", "c" and "a", "bc" differ. NULL: none. */
-static inline uint64_t mt_hash_text(const char *s, uint64_t h)
-{
-	return s ? mt_hash_words(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
-}

@@ -2,10 +2,10 @@
 /*
  * Next hops. Flows share a small cache of them: an entry names a place and its stamp, which changes
  * whenever the place gets another content or routes and neighbours change. Stamps repeat after four
- * million contents of a place: hops that share one may change it with each packet. A packet waits at most a
- * second for a neighbour that is being resolved. A neighbour that does not answer must not keep
- * packets for others from waiting, so each has a share of the places, and so have replies: their
- * neighbours may be forged clients on the link, any number of them.
+ * million contents of a place: hops that share one may change it with each packet. A packet waits
+ * at most a second for a neighbour that is being resolved. A neighbour that does not answer must
+ * not keep packets for others from waiting, so each has a share of the places, and so have replies:
+ * their neighbours may be forged clients on the link, any number of them.
  */
 #include "mt_l4_priv.h"
 
