@@ -104,8 +104,6 @@ static bool change_at_gateway(
 	struct mt_mutation m;
 
 	mt_call_show(p, ex);
-	/* The view may have no kept changes, and then it has none at all. */
-	p->filters.text_used = 0;
 	for (uint32_t i = 0; i < s->n_changes; i++) {
 		m = change_of(s, &s->change[i]);
 		if (!change(p, &m))

@@ -106,8 +106,7 @@ void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex)
 	v->n_mutations = 0;
 	if (!ex->changes_kept)
 		return;
-	/* The view refers to no text of filters any more. */
-	p->filters.text_used = p->overlay_used = 0;
+	p->overlay_used = 0;
 	/* They came from one view, so there is room. */
 	while (mt_overlay_next(p, overlay, &at, &v->mutations[v->n_mutations]))
 		v->n_mutations++;

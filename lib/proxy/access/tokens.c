@@ -207,9 +207,6 @@ enum mt_tokens_verdict mt_tokens_judge(struct mt_proxy *p, struct mt_exchange *e
 	mt_tokens_find(ask, t, p->tokens.token, &f);
 	if (f.read != MT_AUTHZ_READ)
 		return MT_TOKENS_UNREAD;
-	/* Without changes, the view refers to no text of filters. */
-	if (p->view.n_mutations == 0)
-		p->filters.text_used = 0;
 	o = f.too_long ? MT_TOKEN_too_long : f.n > 1 ? MT_TOKEN_several : MT_TOKEN_valid;
 	if (o)
 		return denied(p, o, t, UINT32_MAX, j);

@@ -23,6 +23,8 @@ static mt_inline void mt_call_view(
 	mt_view_bind(v, ex->codec, &ex->msg, &ex->req);
 	v->peer = mt_likely(d) ? mt_stream_ends(d->s)->remote : (struct mt_addr){0};
 	v->rnd = ex->rnd;
+	/* The view has no changes that could refer to texts of the call before. */
+	p->filters.text_used = 0;
 }
 
 /* Fewer bytes of the client's calls wait, so its requests may be read on. Any caller. */

@@ -392,6 +392,53 @@ static void test_behind_gate(void)
 	check_behind_gate(true);
 }
 
+/* ---- the worker's texts ---------------------------------------------------------------------- */
+
+static struct mt_route_action *the_route(void)
+{
+	return (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[0].protos->services[0]->routes, 0);
+}
+
+/*
+ * Removing a token takes bytes of a buffer of the worker. They are free again at the next call, also
+ * if no filter runs and the route has changed the call's metadata.
+ */
+static void test_texts(void)
+{
+	static const struct mt_retry again = {
+		.on = MT_RETRY_UNSENT, .attempts = 1, .base_ms = 10, .max_ms = 10};
+	struct mt_route_action *a;
+	struct mt_mutation m = {.key = "authorization", .key_len = 13};
+	struct fake_conn *c;
+	char value[1024];
+	uint32_t used;
+
+	start();
+	m.value_len = (uint16_t)snprintf(value, sizeof(value), "Bearer %s", token);
+	m.value = value;
+	CU_ASSERT_FATAL(m.value_len < sizeof(value));
+	lab.snap->listeners[0].protos->services[0]->filters = NULL;
+	a = the_route();
+	a->req_mut = &m;
+	a->n_req_mut = 1;
+	a->retry = &again;
+	a->retries = true;
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	until_verified(0);
+	answered(c, 1);
+	used = lab.p->filters.text_used;
+	for (uint32_t i = 2; i < 5; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		answered(c, i);
+		CU_ASSERT_EQUAL(lab.p->filters.text_used, used);
+	}
+	scene_bye(c);
+	a->n_req_mut = 0;
+	stop();
+}
+
 /* ---- sent to another endpoint ---------------------------------------------------------------- */
 
 static void attach(struct mt_proxy *p)
@@ -501,4 +548,4 @@ const struct mt_test tokens_tests[] = {{"waited for, and known", test_known},
 	{"more than slots", test_slots}, {"another snapshot", test_another_snapshot},
 	{"it cannot be taken out", test_unchanged}, {"nobody verifies", test_nobody},
 	{"behind a gate that asks", test_behind_gate}, {"at another endpoint", test_other_endpoint},
-	{0}};
+	{"texts", test_texts}, {0}};
