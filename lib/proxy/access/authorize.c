@@ -456,16 +456,17 @@ static uint64_t add_id(uint64_t id, uint64_t more)
 	return mt_hash_words(&more, sizeof(more), id);
 }
 
+/* Both kinds of ids are counted from 1, so the lowest bit tells them apart. */
 uint64_t mt_authorize_changes_id(const struct mt_authz *a)
 {
 	uint64_t id = 0;
 
 	for (; a; a = a->also) {
 		if (a->tokens)
-			id = add_id(id, a->tokens->rules->id);
+			id = add_id(id, a->tokens->rules->id << 1 | 1);
 		for (uint32_t i = 0; i < a->n_deny; i++)
 			if (a->deny[i]->asks_id)
-				id = add_id(id, a->deny[i]->asks_id);
+				id = add_id(id, (uint64_t)a->deny[i]->asks_id << 1);
 	}
 	return id;
 }
@@ -526,6 +527,8 @@ bool mt_authorize_call(struct mt_proxy *p, struct mt_exchange *ex, const struct 
 	enum mt_authz_effect e = MT_AUTHZ_UNREAD;
 
 	layer_begin(p);
+	if (mt_unlikely(ex->asked))
+		mt_ext_authz_compare(p, ex, &ask);
 	if (!a->tokens || token_passes(p, ex, ep, &ask, &token)) {
 		if (mt_unlikely(ex->asked) && !mt_ext_authz_changes(p, ex, a)) {
 			mt_reply_local(p, ex, MT_REPLY_OVERLOAD,

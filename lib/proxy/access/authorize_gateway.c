@@ -26,6 +26,8 @@ static enum mt_filter_verdict ask_gate(
 	enum mt_authz_effect e = MT_AUTHZ_UNREAD;
 	struct mt_tokens_judged token = {0};
 
+	if (ex->asked)
+		mt_ext_authz_compare(p, ex, &ask);
 	switch (ask.gate->rules->tokens
 			? mt_tokens_judge(p, ex, &ask, ask.gate->rules->tokens, &token)
 			: MT_TOKENS_PASS) {

@@ -37,6 +37,24 @@ static bool has_room(const struct mt_proxy *p)
 	return l && (mt_extauthz_room(l) > QUARTER || own < QUARTER);
 }
 
+/* Id of the token rules at the endpoint, or gateway's port, of the request; 0: none. */
+static uint64_t token_rules_of(const struct mt_authorize_request *ask)
+{
+	const struct mt_authz *a =
+		ask->gate ? ask->gate->rules : ask->cluster->guards[ask->ep - ask->cluster->eps];
+
+	return a->tokens ? a->tokens->rules->id : 0;
+}
+
+void mt_ext_authz_compare(
+	struct mt_proxy *p, struct mt_exchange *ex, struct mt_authorize_request *ask)
+{
+	if (mt_exchange_side(p, ex)->asked_rules == token_rules_of(ask))
+		return;
+	mt_ext_authz_forget(p, ex);
+	ask->asked = 0;
+}
+
 bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authorize_request *ask, const struct mt_authz_policy *by,
 	struct mt_unasked *why)
@@ -64,6 +82,7 @@ bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	}
 	mt_count(p->counters, MT_PROXY_extauthz_waited);
 	mt_exchange_side(p, ex)->asks = true;
+	mt_exchange_side(p, ex)->asked_rules = token_rules_of(ask);
 	s->id = (uint64_t)ex->self.idx << 32 | ex->self.gen;
 	s->timeout = left * MT_MSEC;
 	mt_list_add_tail(&k->by_slot[mt_extauthz_index(k->lane, s)], &ex->queue_node);

@@ -153,6 +153,12 @@ bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
  * False: there is no room.
  */
 bool mt_ext_authz_changes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_authz *a);
+/*
+ * Call if mt_exchange.asked is set. Forgets the external authorization if its service has got
+ * metadata as other token rules had left them.
+ */
+void mt_ext_authz_compare(
+	struct mt_proxy *p, struct mt_exchange *ex, struct mt_authorize_request *ask);
 /* Forgets the external authorization. Its changes are not in the message. */
 void mt_ext_authz_forget(struct mt_proxy *p, struct mt_exchange *ex);
 /* What was answered; how many. */

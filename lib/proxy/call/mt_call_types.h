@@ -218,6 +218,11 @@ struct mt_exchange_side {
 	 * is retained without buffers.
 	 */
 	uint64_t layered_by;
+	/*
+	 * With mt_exchange.asked, or while it waits for that decision: id of the token rules (struct
+	 * mt_token_rules) that had changed the metadata that the service got; 0: none.
+	 */
+	uint64_t asked_rules;
 	/* With mt_exchange.awaits_verdict: */
 	/* How often it has waited again; the client bucket that it counts for. */
 	uint8_t verdict_waits, verdict_client;

@@ -384,6 +384,52 @@ static void test_not_retained(void)
 	toy = false;
 }
 
+/* ---- token rules ----------------------------------------------------------------------------- */
+
+/*
+ * A service has judged metadata as the first endpoint's token rules left them. An endpoint with other
+ * token rules, or none, queries it again.
+ */
+static void check_other_rules(uint32_t first, uint32_t next)
+{
+	static struct mt_token_rules rules[3] = {{0}, {.id = 1}, {.id = 2}};
+	struct mt_authz_tokens tokens[3];
+
+	for (uint32_t i = 0; i < 3; i++)
+		tokens[i] = (struct mt_authz_tokens){.rules = &rules[i]};
+	start(ONE, false);
+	guard[ONE].tokens = first ? &tokens[first] : NULL;
+	scene_send_request(client, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(allow(), 1);
+	guard[ONE].tokens = next ? &tokens[next] : NULL;
+	send_again(UNREAD, ONE);
+	CU_ASSERT_EQUAL(allow(), first != next);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	CU_ASSERT(got(server()).n > 0);
+	stop();
+}
+
+static void test_other_rules(void)
+{
+	codec = &toy_named_codec;
+	sets = true;
+	for (uint32_t i = 0; i < 9; i++)
+		check_other_rules(i / 3, i % 3);
+}
+
+/* Ids of token rules and of external services are both counted from 1. */
+static void test_ids(void)
+{
+	struct mt_token_rules rules = {.id = 7};
+	struct mt_authz_tokens tokens = {.rules = &rules};
+	const struct mt_authz_policy by_service = {.asks_id = 7};
+	const struct mt_authz_policy *deny[] = {&by_service};
+	const struct mt_authz a = {.tokens = &tokens}, b = {.deny = deny, .n_deny = 1};
+
+	CU_ASSERT_NOT_EQUAL(mt_authorize_changes_id(&a), mt_authorize_changes_id(&b));
+	CU_ASSERT_EQUAL(mt_authorize_changes_id(&b), mt_authorize_changes_id(&b));
+}
+
 /* ---- vectors --------------------------------------------------------------------------------- */
 
 static struct bytes read_vector(const char *folder, const char *name)
@@ -461,4 +507,5 @@ static void test_awesomerpc(void)
 }
 
 const struct mt_test layers_tests[] = {{"dubbo", test_dubbo}, {"thrift", test_thrift},
-	{"awesomeRPC", test_awesomerpc}, {"not retained", test_not_retained}, {0}};
+	{"awesomeRPC", test_awesomerpc}, {"not retained", test_not_retained},
+	{"other token rules", test_other_rules}, {"ids", test_ids}, {0}};
