@@ -341,8 +341,11 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		wait_is_void(p, ex);
 		return cost;
 	}
-	/* Only a call that was not sent, or may be sent again, may go to another endpoint. */
-	if (ex->retained || (a && a->state <= MT_ATTEMPT_CONNECTING))
+	/*
+	 * Only a call that was not sent, or has a retry policy, may go to another endpoint of the same
+	 * cluster. A transparent retry of another call routes it again.
+	 */
+	if (ex->armed || (a && a->state <= MT_ATTEMPT_CONNECTING))
 		switch_cluster(p, d ? d->s : NULL, ex->service && ex->service->gateway,
 			&ex->attempt.cluster, &ex->attempt.shows, &ex->tried, &cost);
 	else

@@ -97,6 +97,15 @@ mt_noinline bool mt_changes_by_route(struct mt_proxy *p, struct mt_exchange *ex)
 	return true;
 }
 
+mt_noinline bool mt_changes_renew(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_overlay_keep_view(p, ex) == 0)
+		return true;
+	mt_count(p->counters, MT_PROXY_no_memory);
+	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+	return false;
+}
+
 bool mt_changes_retain(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	return mt_retained_fits(ex) && mt_overlay_keep_view(p, ex) == 0 && mt_retained_keep(p, ex);

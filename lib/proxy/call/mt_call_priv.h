@@ -89,11 +89,10 @@ const struct mt_endpoint *mt_call_choose(struct mt_proxy *p, struct mt_exchange 
 /* changes.c; false: the call was answered, because its changes cannot be made. */
 /* Adds the changes of the call's route to those of the view. */
 bool mt_changes_by_route(struct mt_proxy *p, struct mt_exchange *ex);
-/*
- * Retains the request and the view's changes, which are those of filters and route. False: it does
- * not fit, or memory is short.
- */
+/* Retains the request and the view's changes, by filters and route. False: no room for it. */
 bool mt_changes_retain(struct mt_proxy *p, struct mt_exchange *ex);
+/* A retained call was routed again: keeps the view's changes for its further attempts. */
+bool mt_changes_renew(struct mt_proxy *p, struct mt_exchange *ex);
 /* Authorizes the call at an endpoint, and adds its policies' changes. False, too: it waits. */
 bool mt_changes_by_endpoint(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);

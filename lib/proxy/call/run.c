@@ -141,6 +141,8 @@ static mt_inline bool to_route(struct mt_proxy *p, struct mt_exchange *ex)
 		return false;
 	if (mt_unlikely(ex->route->n_req_mut) && !mt_changes_by_route(p, ex))
 		return false;
+	if (again && ex->retained && !mt_changes_renew(p, ex))
+		return false;
 	/* The time that the call has waited is part of its time-out. */
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
 		mt_unlikely(ex->step != MT_CALL_SERVICE) ? mt_call_left(p, ex)

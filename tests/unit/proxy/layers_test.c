@@ -430,6 +430,77 @@ static void test_ids(void)
 	CU_ASSERT_EQUAL(mt_authorize_changes_id(&b), mt_authorize_changes_id(&b));
 }
 
+/* ---- another snapshot ------------------------------------------------------------------------ */
+
+/* A snapshot comes whose route sets another value; the one before is retired. */
+static void publish(bool retries)
+{
+	static struct mt_mutation newer = {
+		.key = "by-route", .key_len = 8, .value = "newer", .value_len = 5};
+	struct mt_snapshot *s = config_make(1, lab.snap->version + 1, 2, true);
+	struct mt_route_action *a;
+
+	config_speak(s, LISTENER, codec, 0);
+	a = (struct mt_route_action *)mt_route_at(
+		s->listeners[LISTENER].protos->services[0]->routes, 0);
+	a->req_mut = &newer;
+	a->n_req_mut = 1;
+	a->retry = retries ? &again : NULL;
+	a->retries = retries;
+	s->keep_from = s->version;
+	s->clusters[0].guards = guards;
+	for (uint32_t i = 0; i < s->clusters[0].n_eps; i++)
+		s->clusters[0].eps[i].guarded = true;
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+}
+
+/* A call with a retry policy waits for a decision meanwhile: all its attempts have the new value. */
+static void test_published_while_waiting(void)
+{
+	start(ONE, true);
+	lab.refuse_open = true;
+	scene_send_request(client, 'Q', 1, 64);
+	publish(true);
+	CU_ASSERT_EQUAL(allow(), 1);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	CU_ASSERT_PTR_NOT_NULL(strstr(toy_noted.changes, "by-route=newer;"));
+	toy_noted.changes[0] = '\0';
+	lab.refuse_open = false;
+	lab_advance(11 * MT_MSEC);
+	CU_ASSERT_EQUAL(allow(), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(toy_noted.changes, "by-route=newer;"));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), 1);
+	stop();
+	config_free(1);
+}
+
+/* A call without a retry policy is sent already: it is routed again if nobody has read it. */
+static void test_published_when_sent(void)
+{
+	start(ONE, false);
+	scene_send_request(client, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(allow(), 1);
+	got(server());
+	CU_ASSERT_PTR_NOT_NULL(strstr(toy_noted.changes, "by-route=route;"));
+	publish(false);
+	CU_ASSERT_EQUAL(config_holds(0), 0);
+	send_again(UNREAD, ONE);
+	CU_ASSERT_EQUAL(allow(), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(toy_noted.changes, "by-route=newer;"));
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	stop();
+	config_free(1);
+}
+
+static void test_published(void)
+{
+	codec = &toy_named_codec;
+	sets = true;
+	test_published_while_waiting();
+	test_published_when_sent();
+}
+
 /* ---- vectors --------------------------------------------------------------------------------- */
 
 static struct bytes read_vector(const char *folder, const char *name)
@@ -508,4 +579,5 @@ static void test_awesomerpc(void)
 
 const struct mt_test layers_tests[] = {{"dubbo", test_dubbo}, {"thrift", test_thrift},
 	{"awesomeRPC", test_awesomerpc}, {"not retained", test_not_retained},
-	{"other token rules", test_other_rules}, {"ids", test_ids}, {0}};
+	{"other token rules", test_other_rules}, {"ids", test_ids},
+	{"another snapshot", test_published}, {0}};
