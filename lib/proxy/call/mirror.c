@@ -167,6 +167,9 @@ bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirr
 static bool render(
 	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *req)
 {
+	/* Before a codec would read the copy's bytes for the index, which outlives the copy. */
+	if (p->view.n_mutations)
+		mt_view_read(&p->view);
 	*msg = ex->msg;
 	if (mt_retained_copy(p, &ex->req, req))
 		return false;

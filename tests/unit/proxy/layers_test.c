@@ -577,7 +577,35 @@ static void test_awesomerpc(void)
 	check_all("awesomerpc");
 }
 
+static struct mt_codec watched;
+static uint32_t n_foreign;
+
+static void watch(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *m)
+{
+	n_foreign += c != lab.p->view.chain;
+	mt_codec_find("dubbo")->metadata.index(self, msg, c, m);
+}
+
+/* The view's index refers to the call's own bytes, not to those of a copy, which may be freed. */
+static void test_index(void)
+{
+	struct bytes call, expected;
+
+	watched = *mt_codec_find("dubbo");
+	watched.metadata.index = watch;
+	codec = &watched;
+	sets = true;
+	n_foreign = 0;
+	vector = "request-hello.hex";
+	call = read_vector("dubbo", vector);
+	expected = plain(&call, ONE);
+	CU_ASSERT(expected.n > 0);
+	mirrored(&call, ONE, false, &expected);
+	CU_ASSERT_EQUAL(n_foreign, 0);
+}
+
 const struct mt_test layers_tests[] = {{"dubbo", test_dubbo}, {"thrift", test_thrift},
 	{"awesomeRPC", test_awesomerpc}, {"not retained", test_not_retained},
 	{"other token rules", test_other_rules}, {"ids", test_ids},
-	{"another snapshot", test_published}, {0}};
+	{"another snapshot", test_published}, {"index", test_index}, {0}};
