@@ -7,9 +7,10 @@
  * (overlay.c) and those of its own endpoint are made. A mirrored copy gets such bytes, with the
  * changes of filters and route, as its own (mirror.c).
  * - Only complete requests of at most 64 KiB are retained.
- * - Short ones are in mt_exchange_side, which has room for them. Buffers of longer ones are charged
- *   to the client (MT_CLASS_RETAINED), those of copies that wait for a connection as a sum. If
- *   memory is short, or the class has used up its share, nothing is retained.
+ * - Short ones are in mt_exchange_side, which has room for them. Buffers of longer ones and of
+ *   kept changes are charged to the client (MT_CLASS_RETAINED), those of copies that wait for a
+ *   connection as a sum. If memory is short, or the class has used up its share, no request that
+ *   needs such buffers is retained.
  * - Requests above 1,400 B share the buffers of the request that is sent, which are not written any
  *   more then: a changed id or prefix is in a copy of the first bytes. Each of them is charged the
  *   whole buffers. Requests with mostly empty buffers are copied, so that they pin less.
@@ -70,7 +71,7 @@ static void keep_here(const struct mt_exchange *ex, struct mt_exchange_side *sid
 		mt_chain_read(&ex->req, 0, side->bytes, side->n_bytes);
 }
 
-/* Only buffers are charged, and freed at the end of the call (mt_exchange.side). */
+/* Only buffers are limited, charged, and freed at the end of the call (mt_exchange.side). */
 bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
@@ -78,6 +79,9 @@ bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!mt_retained_fits(ex))
 		return false;
 	if (mt_likely(ex->req.len <= sizeof(side->bytes))) {
+		/* Its kept changes are in buffers. */
+		if (mt_unlikely(ex->changes_kept) && !mt_retained_has_room(p))
+			return false;
 		keep_here(ex, side);
 	} else {
 		side->n_bytes = 0;

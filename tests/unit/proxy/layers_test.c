@@ -373,6 +373,28 @@ static void check_not_retained(bool evicted, enum policies next)
 	stop();
 }
 
+/* Changes of a short request take buffers as a long request does, and are kept under the same limits. */
+static void check_short(bool room)
+{
+	start(ONE, false);
+	if (!room)
+		lab.p->free_pct = 25;
+	scene_send_request(client, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(allow(), 1);
+	CU_ASSERT(got(server()).n > 0);
+	CU_ASSERT_EQUAL(lab_holds(client).of[MT_CLASS_RETAINED] > 0, room);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	stop();
+}
+
+static void test_short(void)
+{
+	codec = &toy_named_codec;
+	sets = true;
+	check_short(true);
+	check_short(false);
+}
+
 static void test_not_retained(void)
 {
 	codec = &toy_named_codec;
@@ -606,6 +628,6 @@ static void test_index(void)
 }
 
 const struct mt_test layers_tests[] = {{"dubbo", test_dubbo}, {"thrift", test_thrift},
-	{"awesomeRPC", test_awesomerpc}, {"not retained", test_not_retained},
+	{"awesomeRPC", test_awesomerpc}, {"not retained", test_not_retained}, {"short", test_short},
 	{"other token rules", test_other_rules}, {"ids", test_ids},
 	{"another snapshot", test_published}, {"index", test_index}, {0}};
