@@ -162,7 +162,9 @@ static enum mt_tokens_verdict valid(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, uint32_t rule,
 	const struct mt_claims *claims, struct mt_tokens_judged *j)
 {
-	mt_count(p->tokens.counters, MT_TOKEN_valid);
+	/* Otherwise it was counted for an endpoint before. */
+	if (!ex->token)
+		mt_count(p->tokens.counters, MT_TOKEN_valid);
 	j->claims = claims;
 	return changed(p, ex, mt_tokens_adorn(p, t, rule, claims, f->len), j);
 }
@@ -219,8 +221,14 @@ enum mt_tokens_verdict mt_tokens_judge(struct mt_proxy *p, struct mt_exchange *e
 
 void mt_tokens_hold(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_tokens_judged *j)
 {
+	/* The endpoint's rules find no token, so a token held for another one is not for them. */
+	if (!j->claims) {
+		if (ex->token)
+			mt_tokens_drop(p, ex);
+		return;
+	}
 	/* Without `known`, they are those of the token that it holds, or of none that lasts. */
-	if (!j->claims || (ex->token && !j->known))
+	if (ex->token && !j->known)
 		return;
 	if (ex->token)
 		mt_tokens_drop(p, ex);

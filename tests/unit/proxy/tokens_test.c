@@ -543,9 +543,85 @@ static void test_other_endpoint(void)
 		check_other_endpoint(i & 1, i & 2, i & 4);
 }
 
+/* The connection that has the call; it is connected then. */
+static struct fake_conn *the_server(void)
+{
+	for (uint32_t i = 0; i < lab_n_servers(); i++) {
+		struct fake_conn *s = lab_server(i);
+
+		if (!s->connected)
+			lab_connect(s);
+		if (s->sent.len)
+			return s;
+	}
+	CU_FAIL_FATAL("no server has the call");
+	return NULL;
+}
+
+/*
+ * The first endpoint's rules find a token, the second one's find none and remove its place. What is
+ * known of the token is not for the second one.
+ */
+static void test_other_rules(void)
+{
+	struct mt_token_rules *own;
+	struct mt_authz_tokens own_tokens;
+	struct mt_authz other;
+	struct mt_key nowhere;
+	struct fake_conn *c;
+	char *jwks = issuer_jwks(issuer_of("ES256"));
+
+	start_with(2, "authorization");
+	own = one_rule(store, jwks, NULL, 0);
+	own->places[0].key = "nowhere";
+	nowhere = mt_key_make(&toy_codec, "nowhere");
+	own->n_sanitized = 1;
+	own_tokens =
+		(struct mt_authz_tokens){.rules = own, .places = &nowhere, .sanitized = &place};
+	other = (struct mt_authz){.tokens = &own_tokens, .reads = true, .searches = true};
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	until_verified(0);
+	answered(c, 1);
+	scene_send_request(c, 'Q', 2, 2000);
+	CU_ASSERT_EQUAL(told(MT_TOKEN_valid), 2);
+	guards[0] = guards[1] = &other;
+	end_unread(the_server(), true);
+	CU_ASSERT(lab_holds(c).of[MT_CLASS_RETAINED] > 0);
+	lab_evict(c, MT_CLASS_RETAINED);
+	end_unread(the_server(), true);
+	is_fate(c, MT_REPLY_N);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 2);
+	scene_bye(c);
+	mt_token_rules_drop(own);
+	stop();
+	free(jwks);
+}
+
+/* A token counts once for each call, however often it is judged. */
+static void test_counted_once(void)
+{
+	struct fake_conn *c;
+
+	start_with(2, "authorization");
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	until_verified(0);
+	answered(c, 1);
+	CU_ASSERT_EQUAL(told(MT_TOKEN_valid), 1);
+	scene_send_request(c, 'Q', 2, 64);
+	end_unread(the_server(), true);
+	is_fate(c, MT_REPLY_N);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 1);
+	CU_ASSERT_EQUAL(told(MT_TOKEN_valid), 2);
+	scene_bye(c);
+	stop();
+}
+
 const struct mt_test tokens_tests[] = {{"waited for, and known", test_known},
 	{"not valid", test_not_valid}, {"gone before", test_gone}, {"too many", test_full},
 	{"more than slots", test_slots}, {"another snapshot", test_another_snapshot},
 	{"it cannot be taken out", test_unchanged}, {"nobody verifies", test_nobody},
 	{"behind a gate that asks", test_behind_gate}, {"at another endpoint", test_other_endpoint},
-	{"texts", test_texts}, {0}};
+	{"texts", test_texts}, {"other rules", test_other_rules},
+	{"counted once", test_counted_once}, {0}};
