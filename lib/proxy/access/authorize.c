@@ -456,7 +456,7 @@ static uint64_t add_id(uint64_t id, uint64_t more)
 	return mt_hash_words(&more, sizeof(more), id);
 }
 
-/* Both kinds of ids are counted from 1, so the lowest bit tells them apart. */
+/* Both kinds of ids are counted from 1, so the lowest bit separates them. */
 uint64_t mt_authorize_changes_id(const struct mt_authz *a)
 {
 	uint64_t id = 0;
