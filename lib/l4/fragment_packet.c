@@ -255,7 +255,7 @@ static bool forward(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
 	dst = l4_route(l, m, idx);
 	if (!dst)
 		return false;
-	if (len > dst->mtu) {
+	if (l4_is_too_big(l, m, dst, len)) {
 		l4_refuse(l, m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, dst->mtu);
 		return false;
 	}

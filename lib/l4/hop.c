@@ -2,10 +2,11 @@
 /*
  * Next hops. Flows share a small cache of them: an entry names a place and its stamp, which changes
  * whenever the place gets another content or routes and neighbours change. Stamps repeat after four
- * million contents of a place: hops that share one may change it with each packet. A packet waits
- * at most a second for a neighbour that is being resolved. A neighbour that does not answer must
- * not keep packets for others from waiting, so each has a share of the places, and so have replies:
- * their neighbours may be forged clients on the link, any number of them.
+ * million contents of a place: hops that share one may change it with each packet.
+ *
+ * A packet waits at most a second for a neighbour that is being resolved. A neighbour that does not
+ * answer must not keep packets for others from waiting, so each has a share of the places, and so
+ * have replies: their neighbours may be forged clients on the link, any number of them.
  */
 #include "mt_l4_priv.h"
 
@@ -79,6 +80,17 @@ static bool may_use(const struct mt_l4 *l, uint32_t idx, const struct mt_net_dst
 	const struct l4_entry *e = &l->entries[idx];
 
 	return dst->on_link || !(e->service & L4_ONE_WAY) || e->mode != MT_L4_DSR;
+}
+
+mt_noinline bool l4_is_too_long(
+	const struct mt_l4 *l, const struct rte_mbuf *m, const struct mt_net_dst *dst, uint32_t len)
+{
+	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, const void *, m->l2_len);
+
+	if (!RTE_ETH_IS_IPV4_HDR(m->packet_type) ||
+		ip->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG))
+		return true;
+	return len > mt_net_port_mtu(l->net, dst);
 }
 
 mt_noinline static const struct mt_net_dst *resolve(

@@ -163,7 +163,7 @@ static mt_inline bool forward(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx,
 	dst = l4_route(l, m, idx);
 	if (mt_unlikely(!dst))
 		return false;
-	if (mt_unlikely(len > dst->mtu)) {
+	if (l4_is_too_big(l, m, dst, len)) {
 		l4_refuse(l, m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, dst->mtu);
 		return false;
 	}

@@ -626,6 +626,17 @@ void l4_icmp(struct mt_l4 *l, struct rte_mbuf *m);
  * or dropped.
  */
 const struct mt_net_dst *l4_route(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx);
+/*
+ * True if a packet that has `len` bytes when it leaves is too long for the way, which it is for the
+ * path's MTU. Without DF routers may fragment it, so only the port's MTU counts.
+ */
+bool l4_is_too_long(const struct mt_l4 *l, const struct rte_mbuf *m, const struct mt_net_dst *dst,
+	uint32_t len);
+static mt_inline bool l4_is_too_big(
+	const struct mt_l4 *l, const struct rte_mbuf *m, const struct mt_net_dst *dst, uint32_t len)
+{
+	return mt_unlikely(len > dst->mtu) && l4_is_too_long(l, m, dst, len);
+}
 /* Sets the next hop of an entry's packets; returns it. */
 const struct mt_net_dst *l4_set_hop(struct mt_l4 *l, uint32_t idx, const struct mt_net_dst *dst);
 /*

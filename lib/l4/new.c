@@ -206,7 +206,7 @@ static bool reaches(
 		l4_drop(l, p->m, MT_L4_no_route);
 		return false;
 	}
-	if (p->m->pkt_len - p->m->l2_len > dst->mtu) {
+	if (l4_is_too_big(l, p->m, dst, p->m->pkt_len - p->m->l2_len)) {
 		l4_refuse(l, p->m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, dst->mtu);
 		return false;
 	}

@@ -52,10 +52,24 @@ static void count_bytes(struct mt_l4 *l, uint32_t service, const struct rte_mbuf
 	mt_count_n(&l->stats[service].bytes, 0, length_of(m));
 }
 
-/* Bytes that a packet of the mode may have. */
-static uint16_t mtu_of(const struct mt_net_dst *dst, enum mt_l4_mode mode, const struct rte_mbuf *m)
+static mt_inline uint16_t overhead_of(enum mt_l4_mode mode, const struct rte_mbuf *m)
 {
-	return (uint16_t)(dst->mtu - l4_overhead(mode, RTE_ETH_IS_IPV4_HDR(m->packet_type) != 0));
+	return l4_overhead(mode, RTE_ETH_IS_IPV4_HDR(m->packet_type) != 0);
+}
+
+/* True if the packet is too long for its way with the headers of the mode. */
+static mt_inline bool is_too_big(const struct mt_l4 *l, const struct rte_mbuf *m,
+	const struct mt_net_dst *dst, enum mt_l4_mode mode)
+{
+	return l4_is_too_big(l, m, dst, (uint32_t)length_of(m) + overhead_of(mode, m));
+}
+
+/* Answers it with the bytes that a packet of the mode may have. */
+static mt_noinline void refuse_too_big(
+	struct mt_l4 *l, struct rte_mbuf *m, const struct mt_net_dst *dst, enum mt_l4_mode mode)
+{
+	l4_refuse(l, m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG,
+		(uint16_t)(dst->mtu - overhead_of(mode, m)));
 }
 
 static bool pass_on(
@@ -167,8 +181,8 @@ bool l4_one_way(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx, bool plain)
 	dst = l4_route(l, m, idx);
 	if (mt_unlikely(!dst))
 		return false;
-	if (mt_unlikely(length_of(m) > mtu_of(dst, mode, m))) {
-		l4_refuse(l, m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, mtu_of(dst, mode, m));
+	if (is_too_big(l, m, dst, mode)) {
+		refuse_too_big(l, m, dst, mode);
 		return false;
 	}
 	if (mt_unlikely(!plain))
@@ -242,9 +256,8 @@ uint32_t l4_one_way_new(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_ro
 
 	if (!reaches(l, p->m, mode, &to->addr, &hop.dst))
 		return L4_NONE;
-	if (length_of(p->m) > mtu_of(&hop.dst, mode, p->m)) {
-		l4_refuse(
-			l, p->m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, mtu_of(&hop.dst, mode, p->m));
+	if (is_too_big(l, p->m, &hop.dst, mode)) {
+		refuse_too_big(l, p->m, &hop.dst, mode);
 		return L4_NONE;
 	}
 	if (p->leaves)
@@ -308,7 +321,7 @@ bool l4_one_way_icmp(struct mt_l4 *l, struct rte_mbuf *m, const struct l4_key *i
 	/* No error is sent about an error (RFC 1122 §3.2.2). */
 	if (l4_hops_left(m) <= 1)
 		l4_drop(l, m, MT_L4_ttl_exceeded);
-	else if (length_of(m) > mtu_of(&hop.dst, way.mode, m))
+	else if (is_too_big(l, m, &hop.dst, way.mode))
 		l4_drop(l, m, MT_L4_too_big);
 	else if (pass_on(l, m, &hop, &way))
 		l4_count(l, MT_L4_icmp_to_endpoint);

@@ -19,6 +19,11 @@ uint32_t mt_net_gen(const struct mt_netw *w)
 	return w->gen;
 }
 
+uint16_t mt_net_port_mtu(const struct mt_netw *w, const struct mt_net_dst *dst)
+{
+	return w->net->ports[dst->port]->mtu;
+}
+
 /* For a port that takes one buffer a packet; NULL: dropped. */
 static mt_noinline struct rte_mbuf *in_one(struct mt_netw *w, struct rte_mbuf *m)
 {

@@ -432,6 +432,9 @@ enum mt_net_result mt_net_route_guest(
  */
 bool mt_net_forward(struct mt_netw *w, struct rte_mbuf *m, const struct mt_net_dst *dst);
 
+/* MTU of a destination's port, whatever the MTU of its path. */
+uint16_t mt_net_port_mtu(const struct mt_netw *w, const struct mt_net_dst *dst);
+
 /* Errors about a packet that is not forwarded. */
 enum mt_net_error {
 	MT_NET_ERROR_TIME,    /* its TTL or hop limit is used up */

@@ -223,6 +223,52 @@ static void too_big(void)
 	CU_ASSERT(sc_close(&s));
 }
 
+static uint64_t too_big_of(const struct sc_udp *u, bool df)
+{
+	uint64_t before = sc_count(&s, MT_L4_too_big);
+	struct fx_pkt p = {0};
+
+	sc_frame(u, &p);
+	p.b[14 + 6] = df ? 0x40 : 0;
+	fx_resum(&p, 14);
+	sc_receive(&s, 0, fx_mbuf(&s.f, p.b, p.len, 0));
+	return sc_count(&s, MT_L4_too_big) - before;
+}
+
+/*
+ * A path has less than the port's MTU: packets with DF are refused, those without it are not,
+ * because routers can fragment them. The node fragments none for its own port.
+ */
+static void small_path(void)
+{
+	static const struct {
+		const char *vip, *endpoint;
+		uint16_t port, room; /* payload that the port takes */
+	} rows[] = {{"203.0.113.80", "198.51.100.21", 4001, 1472},
+		{"192.0.2.80", "10.9.9.9", 4013, 1452}};
+
+	sc_open(&s, 1, 64);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct sc_udp u = {.src = "10.1.1.1", .dst = rows[i].vip, .dport = rows[i].port};
+		struct mt_addr endpoint = fx_addr(rows[i].endpoint);
+
+		u.sport = 9;
+		(void)sc_pass(&s, &u);
+		mt_net_pmtu_learn(s.f.w[0], &endpoint, 1000);
+		u.data = 1200;
+		CU_ASSERT_EQUAL(too_big_of(&u, true), 1);
+		CU_ASSERT_EQUAL(too_big_of(&u, false), 0);
+		u.sport = 10; /* without a flow yet */
+		CU_ASSERT_EQUAL(too_big_of(&u, true), 1);
+		u.data = (uint16_t)(rows[i].room + 1);
+		CU_ASSERT_EQUAL(too_big_of(&u, false), 1);
+		u.data = rows[i].room;
+		CU_ASSERT_EQUAL(too_big_of(&u, false), 0);
+	}
+	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_made), 4);
+	CU_ASSERT(sc_close(&s));
+}
+
 /* A flow does not take another flow's next hop for its own, however often their place changes. */
 static void shared_hop(void)
 {
@@ -521,7 +567,8 @@ static void one_burst(void)
 const struct mt_test flow_tests[] = {{"endpoints", endpoints}, {"unanswered", unanswered},
 	{"ageing", ageing}, {"port_taken", port_taken}, {"no_nat_port", no_nat_port},
 	{"nowhere", nowhere}, {"hop_limits", hop_limits}, {"too_big", too_big},
-	{"shared_hop", shared_hop}, {"silent_neighbour", silent_neighbour},
-	{"forged_neighbours", forged_neighbours}, {"error_budgets", error_budgets},
-	{"no_route", no_route}, {"configuration", configuration}, {"another mode", another_mode},
-	{"closed", closed}, {"another service", another_service}, {"one_burst", one_burst}, {0}};
+	{"small_path", small_path}, {"shared_hop", shared_hop},
+	{"silent_neighbour", silent_neighbour}, {"forged_neighbours", forged_neighbours},
+	{"error_budgets", error_budgets}, {"no_route", no_route}, {"configuration", configuration},
+	{"another mode", another_mode}, {"closed", closed}, {"another service", another_service},
+	{"one_burst", one_burst}, {0}};
