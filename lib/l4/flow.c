@@ -79,7 +79,7 @@ static void set_rewrite(struct l4_entry *e, const struct l4_key *back)
 	e->l4_sum = fold(add_words(add_words(ends, &e->key.q[4], 4, true), &back->q[4], 4, false));
 	/* The TTL is the first byte of its word. */
 	e->ip_sum = fold(ends + (uint16_t)~rte_cpu_to_be_16(0x0100));
-	e->hop = e->stamp = 0;
+	e->hop = 0;
 	if (l4_key_is6(&e->key))
 		return;
 	e->v4.src = (uint32_t)(back->q[0] >> 32);

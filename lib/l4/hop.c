@@ -58,6 +58,15 @@ void l4_park(struct mt_l4 *l, struct rte_mbuf *m, uint32_t hop, bool reply)
 	l->parked[l->n_parked++] = (struct l4_parked){m, until, hop, reply};
 }
 
+static uint32_t next_name(uint32_t name, uint32_t place)
+{
+	uint32_t stamp = (name >> L4_HOP_BITS) + 1;
+
+	/* No flow has the stamp 0. */
+	stamp += stamp >> (32 - L4_HOP_BITS);
+	return stamp << L4_HOP_BITS | place;
+}
+
 const struct mt_net_dst *l4_set_hop(struct mt_l4 *l, uint32_t idx, const struct mt_net_dst *dst)
 {
 	struct l4_entry *e = &l->entries[idx];
@@ -66,11 +75,9 @@ const struct mt_net_dst *l4_set_hop(struct mt_l4 *l, uint32_t idx, const struct 
 	if (!is_same(&h->dst, dst)) {
 		h->dst = *dst;
 		h->has_source = false;
-		h->stamp = (h->stamp + 1) & ((1u << L4_STAMP_BITS) - 1);
-		h->stamp += h->stamp == 0;
+		h->name = next_name(h->name, (uint32_t)(h - l->hops));
 	}
-	e->hop = (uint32_t)(h - l->hops) & (L4_HOPS - 1);
-	e->stamp = h->stamp & ((1u << L4_STAMP_BITS) - 1);
+	e->hop = h->name;
 	return &h->dst;
 }
 
@@ -119,9 +126,9 @@ mt_noinline static const struct mt_net_dst *resolve(
 const struct mt_net_dst *l4_route(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
 {
 	const struct l4_entry *e = &l->entries[idx];
-	const struct l4_hop *h = &l->hops[e->hop];
+	const struct l4_hop *h = &l->hops[e->hop % L4_HOPS];
 
-	if (mt_likely(h->stamp == e->stamp && h->dst.gen == l->net_gen && e->stamp))
+	if (mt_likely(h->name == e->hop && h->dst.gen == l->net_gen))
 		return &h->dst;
 	return resolve(l, m, idx);
 }

@@ -53,6 +53,7 @@ struct mt_l4 *mt_l4_create(const struct mt_l4_worker_conf *c)
 	l->secret[0] = c->secret[0];
 	l->secret[1] = c->secret[1];
 	mt_rand_seed(&l->rand, c->seed);
+	l->hops[0].name = L4_HOPS; /* l4_entry.hop is 0 without a next hop */
 	l->entries = l4_reserve(entries_size(l));
 	l->tcp = l4_reserve(tcp_size(l));
 	l->stats = calloc(MT_L4_SERVICES_MAX, sizeof(*l->stats));

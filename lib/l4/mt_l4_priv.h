@@ -29,7 +29,6 @@
 #define L4_RETRY	  MT_MSEC /* between two tries to send them */
 #define L4_HOP_BITS	  10
 #define L4_HOPS		  (1 << L4_HOP_BITS)
-#define L4_STAMP_BITS	  (32 - L4_HOP_BITS)
 #define L4_PORTS_LO	  1024 /* ports of clients that must be changed are replaced by these */
 #define L4_PORTS_HI	  65535
 #define L4_CLIENTS	  4096 /* counts of clients' flows: a power of two, at most 65,536 */
@@ -88,8 +87,7 @@ struct l4_entry {
 		uint8_t mode; /* enum mt_l4_mode, if L4_ONE_WAY */
 	};
 	uint32_t service; /* id, and the bits above */
-	/* The next hop, valid while its stamp is this one; 0: none. */
-	uint32_t hop : L4_HOP_BITS, stamp : L4_STAMP_BITS;
+	uint32_t hop;	  /* the next hop, valid while l4_hop.name is this; 0: none */
 	union {
 		struct {
 			uint32_t seen; /* tick of the last packet */
@@ -135,7 +133,7 @@ struct l4_tcp {
 
 struct l4_hop {
 	struct mt_net_dst dst;
-	uint32_t stamp; /* L4_STAMP_BITS */
+	uint32_t name; /* its place in mt_l4.hops, and above L4_HOP_BITS a stamp that is not 0 */
 	bool has_source;
 	struct mt_addr source; /* of tunnels, if has_source */
 };

@@ -250,7 +250,7 @@ uint32_t l4_one_way_new(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_ro
 	const struct mt_l4_endpoint *to)
 {
 	enum mt_l4_mode mode = (enum mt_l4_mode)r->mode;
-	struct l4_hop hop = {.stamp = 0};
+	struct l4_hop hop = {.name = 0};
 	bool tcp = l4_key_is_tcp(&p->key);
 	uint32_t idx = L4_NONE;
 
@@ -299,7 +299,7 @@ static bool choose(const struct mt_l4 *l, const struct l4_key *in, struct l4_way
 
 bool l4_one_way_icmp(struct mt_l4 *l, struct rte_mbuf *m, const struct l4_key *in, uint32_t idx)
 {
-	struct l4_hop hop = {.stamp = 0};
+	struct l4_hop hop = {.name = 0};
 	struct l4_way way = {.in = in};
 
 	if (idx == L4_NONE) {
