@@ -128,6 +128,11 @@ void mt_l4_limiter_free(struct mt_l4_limiter *s)
 	free(s);
 }
 
+struct mt_l4_limiter *mt_l4_limiter_of(const struct mt_l4 *l)
+{
+	return l->limiting.shared;
+}
+
 uint32_t mt_l4_limiter_connections(const struct mt_l4_limiter *s, uint32_t service)
 {
 	return __atomic_load_n(&s->services[service].connections, __ATOMIC_RELAXED);

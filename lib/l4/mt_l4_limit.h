@@ -52,6 +52,8 @@ struct mt_l4_limiter;
 struct mt_l4_limiter *mt_l4_limiter_new(uint16_t workers);
 /* When no worker uses it any more; NULL is allowed. */
 void mt_l4_limiter_free(struct mt_l4_limiter *s);
+/* That of a worker. Any thread. */
+struct mt_l4_limiter *mt_l4_limiter_of(const struct mt_l4 *l);
 /* Connections of a service that a limit counts. Any thread. */
 uint32_t mt_l4_limiter_connections(const struct mt_l4_limiter *s, uint32_t service);
 

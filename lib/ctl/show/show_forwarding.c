@@ -76,6 +76,16 @@ struct mt_l4_stats mt_ctl_forwarded(const struct mt_ctl *c, uint32_t service)
 	return sum;
 }
 
+/* Connections that the port's limit of them counts, of all workers; null: it has none. */
+static json_t *connections_of(const struct mt_ctl *c, const struct mt_l4_row *r)
+{
+	const struct mt_l4 *l = c->env.n_workers ? mt_worker_l4(c->env.workers[0]) : NULL;
+
+	if (!l || !r || !r->limits.max[MT_L4_SERVICE_CONNECTIONS])
+		return json_null();
+	return json_integer(mt_l4_limiter_connections(mt_l4_limiter_of(l), r->service));
+}
+
 /* "perSource.packets 1000/s (12 refused), ..."; "none". */
 static json_t *limits_of(const struct mt_ctl *c, const struct mt_l4_row *r)
 {
@@ -165,11 +175,12 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 		MT_M("cluster", c->name), MT_M("endpoints", c->n_eps),
 		MT_M("unhealthy", unhealthy_of(c, ctl->now)), MT_M("check", check_of(r)),
 		MT_M("clients", are_listed(s, r) ? "listed" : "all"),
-		MT_M("limits", limits_of(ctl, r)), MT_M("refused", refused_of(ctl, r)),
-		MT_M("flows_made", stats.flows_made),
+		MT_M("limits", limits_of(ctl, r)), MT_M("connections", connections_of(ctl, r)),
+		MT_M("refused", refused_of(ctl, r)), MT_M("flows_made", stats.flows_made),
 		MT_M("packets", stats.packets[0] + stats.packets[1]), MT_M("bytes", stats.bytes),
 		MT_M("denied", stats.denied + stats.policy_denied + stats.closed),
-		MT_M("no_nat_port", stats.no_nat_port), MT_M("state", mt_ctl_forwarded_state(s, f)),
+		MT_M("no_endpoint", stats.no_endpoint), MT_M("no_nat_port", stats.no_nat_port),
+		MT_M("state", mt_ctl_forwarded_state(s, f)),
 		MT_M("reason", reason_of(ctl, s, c, r)),
 		MT_M("origin", mt_json_origin(f->file, f->line)));
 }
