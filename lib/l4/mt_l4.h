@@ -26,8 +26,8 @@
  * - Limits drop a client's packet before it changes a flow or makes one (mt_l4_limit.h).
  * - A datagram in fragments is known to the worker that owns its addresses and identification, from
  *   its first fragment to its last (fragment.c). The owner of the flow forwards them one by one.
- * - Each packet that is not forwarded is counted in l4_outcomes.def. Time and randomness are
- *   parameters.
+ * - Each packet that is not forwarded is counted in l4_outcomes.def, or by lib/net if it is for no
+ *   service or its port is busy. Time and randomness are parameters.
  * - A set is immutable. It holds no reference to the arrays from which it was compiled, and workers
  *   keep no pointer into it beyond one loop iteration.
  * - Each (address, port, protocol) leads to one service, and each NAT address is neither a VIP nor
