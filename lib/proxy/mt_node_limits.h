@@ -110,3 +110,15 @@ static inline uint32_t mt_units_share(struct mt_units u, uint32_t max)
 {
 	return max / u.limits->workers;
 }
+/* ns: how long a worker has one of the remaining units, before the next worker has it. */
+#define MT_UNITS_TURN MT_SEC
+/*
+ * The same with one of the units that remain, if it is the worker's turn. So a worker has a share
+ * in turn also if there are fewer units than workers.
+ */
+static inline uint32_t mt_units_turn(struct mt_units u, uint32_t max, uint64_t now)
+{
+	uint32_t n = u.limits->workers;
+
+	return max / n + ((now / MT_UNITS_TURN + u.worker) % n < max % n);
+}

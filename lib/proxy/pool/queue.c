@@ -184,7 +184,8 @@ static bool is_over_node(const struct mt_proxy *p, const struct mt_exchange *ex)
 	uint32_t cluster = ex->attempt.cluster_index, max = mt_pending_most(ex);
 	struct mt_units units = mt_pending_units(p, cluster);
 
-	return max && p->pending[cluster] > mt_units_share(units, max) && mt_units_over(units, max);
+	return max && p->pending[cluster] > mt_units_turn(units, max, p->now) &&
+	       mt_units_over(units, max);
 }
 
 /* True if more waits for the cluster than its limits allow. */
@@ -217,7 +218,7 @@ static bool has_place(struct mt_proxy *p, const struct mt_exchange *ex)
 	mt_pending_settle(p, cluster, max);
 	if (mt_units_take(units, max))
 		return true;
-	if (p->pending[cluster] >= mt_units_share(units, max))
+	if (p->pending[cluster] >= mt_units_turn(units, max, p->now))
 		return false;
 	mt_units_want(units, p->now);
 	return true;

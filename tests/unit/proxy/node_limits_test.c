@@ -319,6 +319,8 @@ static void test_never_more(void)
 
 /* ---- a proxy with other workers ----------------------------------------------------------- */
 
+static uint16_t scene_workers = 2;
+
 static struct mt_units of_other(enum mt_node_limit limit)
 {
 	return mt_units_of(limits, 1, 0, limit);
@@ -328,7 +330,7 @@ static void scene_begin(uint32_t n_eps, uint32_t max_connections, uint32_t max_p
 {
 	struct mt_proxy_conf conf = {.max_exchanges = 4096};
 
-	begin(2);
+	begin(scene_workers);
 	conf.node_limits = limits;
 	scene_start_with(n_eps, &conf);
 	lab.snap->clusters[0].max_connections = max_connections;
@@ -449,6 +451,42 @@ static void test_pending_share(void)
 	lab_close(c, MT_CLOSE_RESET);
 	lab_close(refused, MT_CLOSE_RESET);
 	scene_end();
+}
+
+/* Fewer places than workers: each worker gets one in turn, and gives it back. */
+static void test_pending_turns(void)
+{
+	struct fake_conn *first, *c;
+	uint32_t waited = 0;
+
+	scene_workers = 3;
+	scene_begin(1, 1, 2);
+	scene_patient();
+	mt_units_set(of_other(MT_NODE_PENDING), 2, 2);
+	first = calls(1);
+	for (int s = 0; s < 3; s++) {
+		c = calls(1);
+		waited += lab.p->pending[0];
+		lab_close(c, MT_CLOSE_RESET);
+		lab_advance(MT_SEC);
+	}
+	CU_ASSERT_EQUAL(waited, 2);
+	/* Not for longer than the turn, if another worker needs a place. */
+	while ((c = calls(1)) && lab.p->pending[0] == 0) {
+		lab_close(c, MT_CLOSE_RESET);
+		lab_advance(MT_SEC);
+	}
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	for (int s = 0; s < 3; s++) {
+		mt_units_want(of_other(MT_NODE_PENDING), lab.now);
+		lab_advance(MT_SEC);
+	}
+	CU_ASSERT_EQUAL(lab.p->pending[0], 0);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_close(first, MT_CLOSE_RESET);
+	scene_end();
+	scene_workers = 2;
 }
 
 /* This worker has all places, and another one needs some: calls of the client with most give way. */
@@ -613,6 +651,7 @@ const struct mt_test node_limits_tests[] = {
 	{"waiting calls are woken", test_waiting_calls_are_woken},
 	{"waiting calls over workers", test_pending},
 	{"waiting calls of an even share", test_pending_share},
+	{"waiting calls in turn", test_pending_turns},
 	{"waiting calls give way to another worker's", test_pending_gives_way},
 	{"limits by a reload", test_reload},
 	{"idle connections that others need", test_idle_ones_are_given_up},
