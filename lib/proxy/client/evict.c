@@ -50,8 +50,8 @@ static void refuse_waiting(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /*
- * Gives up the retry policy of a call with buffers for it, and answers the call if it waits for
- * another attempt.
+ * Gives up the retained request of a call with buffers for it, and so its retry policy. Answers the
+ * call if it waits for another attempt.
  */
 static void refuse_retries(struct mt_proxy *p, struct mt_exchange *ex)
 {
