@@ -111,9 +111,12 @@ const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed 
 		a = mt_region_alloc(&b->snap->region, sizeof(*a));
 		if (!a)
 			return rules;
+		a->limit = compile(b, in, to, hash);
+		/* It is in error, or there is no memory: this build ends. */
+		if (!a->limit)
+			return rules;
 		a->also = rules;
 		a->tokens = rules ? rules->tokens : NULL;
-		a->limit = compile(b, in, to, hash);
 		/* Its conditions ask for metadata. */
 		a->reads = in->p->limit->n_conds || (rules && rules->reads);
 		a->searches = in->p->limit->n_conds || (rules && rules->searches);

@@ -605,7 +605,8 @@ const struct mt_gate_guard *mt_b_gate_of_clients(
 const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash);
 /*
  * The policies of an endpoint that two workloads have: calls must pass both. Policies that cannot
- * be joined fail closed. NULL: it has none, or there is no memory, which b->tmp has.
+ * be joined fail closed. Of two limits of calls the first counts. NULL: it has none, or there is no
+ * memory, which b->tmp has.
  */
 const struct mt_authz *mt_b_guard_both(
 	struct mt_build *b, const struct mt_authz *a, const struct mt_authz *other);

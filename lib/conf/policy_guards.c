@@ -497,7 +497,6 @@ static struct mt_authz *join(
 		end = (struct mt_authz **)&copy->also;
 	}
 	first->tokens = first->tokens ? first->tokens : other->tokens;
-	first->limit = first->limit ? first->limit : other->limit;
 	return first;
 }
 
@@ -509,17 +508,15 @@ static struct mt_authz *close_both(struct mt_region *r)
 	return p ? mt_authz_set(r, &p, 1, NULL) : NULL;
 }
 
-const struct mt_authz *mt_b_guard_both(
+/* Of rules, without limits. NULL: no memory, which b->tmp has. */
+static const struct mt_authz *both_rules(
 	struct mt_build *b, const struct mt_authz *a, const struct mt_authz *other)
 {
 	struct mt_strmap *guards = &b->policies->guards;
 	struct mt_region *r = &b->snap->region;
 	struct mt_authz *both;
-	char *name;
+	char *name = mt_region_printf(&b->tmp, "both %p %p", (const void *)a, (const void *)other);
 
-	if (!a || !other || a == other)
-		return a ? a : other;
-	name = mt_region_printf(&b->tmp, "both %p %p", (const void *)a, (const void *)other);
 	both = name ? mt_strmap_get(guards, name) : NULL;
 	if (both || !name)
 		return both;
@@ -527,6 +524,40 @@ const struct mt_authz *mt_b_guard_both(
 	if (!both || mt_strmap_put(guards, name, both, NULL))
 		b->tmp.failed = true;
 	return both;
+}
+
+/* mt_b_limited() puts a set without rules before them. */
+static const struct mt_authz *rules_of(const struct mt_authz *a)
+{
+	return a && a->limit ? a->also : a;
+}
+
+const struct mt_authz *mt_b_guard_both(
+	struct mt_build *b, const struct mt_authz *a, const struct mt_authz *other)
+{
+	const struct mt_authz *mine = rules_of(a), *theirs = rules_of(other);
+	const struct mt_authz *rules = mine ? mine : theirs, *limited = a;
+	struct mt_authz *copy;
+
+	if (!a || !other)
+		return a ? a : other;
+	if (mine && theirs && mine != theirs)
+		rules = both_rules(b, mine, theirs);
+	if (!a->limit)
+		limited = other->limit ? other : NULL;
+	if (!limited || limited->also == rules)
+		return limited ? limited : rules;
+	copy = mt_region_alloc(&b->snap->region, sizeof(*copy));
+	if (!copy || !rules) {
+		b->tmp.failed = true;
+		return NULL;
+	}
+	*copy = *limited;
+	copy->also = rules;
+	copy->tokens = rules->tokens;
+	copy->reads |= rules->reads;
+	copy->searches |= rules->searches;
+	return copy;
 }
 
 const struct mt_authz *mt_b_guard_whole(struct mt_build *b, const struct mt_policed *to)

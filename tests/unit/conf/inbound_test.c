@@ -107,5 +107,42 @@ static void refused(void)
 	unbuild(&b);
 }
 
-const struct mt_test inbound_tests[] = {
+/* Many workloads of one address have one limit; a policy of any of them counts as well. */
+static void of_one_address(void)
+{
+	static char text[8192];
+
+	for (int denied = 0; denied < 2; denied++) {
+		size_t len = (size_t)snprintf(text, sizeof(text), "%s",
+			"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+			"metadata: {name: a, namespace: x}\nspec:\n  hosts: [a.test]\n"
+			"  location: MESH_INTERNAL\n  resolution: STATIC\n"
+			"  ports: [{number: 80, name: tcp-metaprotocol-dubbo, "
+			"targetPort: 20880}]\n  endpoints:\n");
+		const struct mt_authz *a;
+		struct built b;
+
+		for (int i = 0; i < 40; i++)
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+				"  - {address: 198.51.100.1, labels: {app: %s}}\n",
+				i == 20 ? "b" : "a");
+		snprintf(text + len, sizeof(text) - len, "%s%s",
+			FILTER("x", "20880", "dubbo", LIMIT),
+			denied ? "---\napiVersion: security.istio.io/v1\n"
+				 "kind: AuthorizationPolicy\nmetadata: {name: p, namespace: x}\n"
+				 "spec: {selector: {matchLabels: {app: b}}, action: DENY, "
+				 "rules: [{from: [{source: {ipBlocks: [10.0.0.1]}}]}]}\n"
+			       : "");
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_FATAL(cluster(b.s, "outbound|80||a.test")->n_eps == 1);
+		a = cluster(b.s, "outbound|80||a.test")->guards[0];
+		CU_ASSERT_FATAL(a && a->limit);
+		CU_ASSERT_EQUAL(a->also != NULL, denied);
+		CU_ASSERT_TRUE(!denied || (a->also->n_deny == 1 && !a->also->also));
+		unbuild(&b);
+	}
+}
+
+const struct mt_test inbound_tests[] = {{"of_one_address", of_one_address},
 	{"where_they_stand", where_they_stand}, {"refused", refused}, {0}};
