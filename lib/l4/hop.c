@@ -25,7 +25,8 @@ static struct l4_hop *place(struct mt_l4 *l, const struct mt_net_dst *dst)
 {
 	uint32_t h = (dst->neigh * 31 + dst->mtu) * 0x9e3779b9u;
 
-	return &l->hops[(h >> 16) % L4_HOPS];
+	/* The upper bits of the product depend on all bits of the number. */
+	return &l->hops[h >> (32 - L4_HOP_BITS)];
 }
 
 static bool is_same(const struct mt_net_dst *a, const struct mt_net_dst *b)
