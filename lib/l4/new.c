@@ -24,6 +24,7 @@ uint64_t l4_choice_hash(const struct l4_key *k, bool by_source)
 struct wish {
 	struct mt_l4 *l;
 	uint8_t proto;
+	uint32_t leaves; /* l4_pkt.leaves: that flow gives its source to the new one */
 	/*
 	 * Of the flows in the way, the one that had no packet for longest among those that give
 	 * their ports, and its source. `idle`: l4_port_idle(); 0: none gives its port.
@@ -39,7 +40,7 @@ static bool taken(void *arg, const struct mt_tuple *t)
 	struct l4_key k = l4_make_key(&t->remote, t->rport, &t->local, t->lport, w->proto);
 	uint32_t idx = l4_find(w->l, &k, l4_hash(w->l, &k)), idle;
 
-	if (idx == L4_NONE)
+	if (idx == L4_NONE || idx / 2 + 1 == w->leaves)
 		return false;
 	if (l4_is_expired(w->l, idx / 2)) {
 		l4_expire(w->l, idx / 2);
@@ -260,7 +261,7 @@ static bool may_reach(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row 
 static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r,
 	const struct mt_l4_endpoint *to)
 {
-	struct wish w = {.l = l, .proto = l4_key_proto(&p->key)};
+	struct wish w = {.l = l, .proto = l4_key_proto(&p->key), .leaves = p->leaves};
 	struct mt_net_dst dst = {0};
 	struct mt_tuple t;
 	struct l4_key back;

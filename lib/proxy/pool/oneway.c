@@ -376,7 +376,10 @@ struct mt_exchange *mt_oneway_untimed(struct mt_proxy *p, const struct mt_up *u)
 	const struct mt_attempt *a = last_call(p, u);
 	struct mt_exchange *ex = a ? mt_attempt_exchange(a) : NULL;
 
-	return ex && !mt_list_linked(&ex->deadline.node) ? ex : NULL;
+	/* A reply that is being forwarded has no time-out on purpose. */
+	if (!ex || a->receive != MT_RECEIVE_NONE)
+		return NULL;
+	return mt_list_linked(&ex->deadline.node) ? NULL : ex;
 }
 
 void mt_oneway_next(struct mt_proxy *p, struct mt_up *u)
