@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exchange time-outs: all exchanges with the same time-out value expire in the order in which they were
- * armed, so a FIFO per distinct value needs no sorting. Values come from configuration and are few; when
- * clients carry many different ones, further values share the next longer list.
+ * Exchange time-outs. All exchanges with the same time-out expire in the order in which they were
+ * armed, so a FIFO for each distinct value needs no sorting. Values come from the configuration and
+ * are few. If clients use many different ones, further values share the list of the next longer
+ * one.
  */
 #include "mt_mutant.h"
 #include "mt_proxy_base.h"
@@ -35,14 +36,14 @@ static struct mt_list *list_for(struct mt_deadlines *d, uint32_t *ms)
 		for (uint32_t i = 1; i < d->n; i++)
 			if (d->lists[i].ms > d->lists[best].ms)
 				best = i;
-		/* Never shorter than asked for: the longest list becomes longer, its order holds. */
+		/* Never shorter than required: the longest list becomes longer, its order holds. */
 		d->lists[best].ms = *ms;
 	}
 	*ms = d->lists[best].ms;
 	return &d->lists[best].fifo;
 }
 
-/* Empty lists give their place to other values, so that odd values do not take all places for ever. */
+/* Empty lists give their place to other values, so that rare values do not keep all places. */
 static void reuse_empty(struct mt_deadlines *d)
 {
 	for (uint32_t i = 0; i < d->n; i++) {

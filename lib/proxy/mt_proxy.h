@@ -236,8 +236,8 @@ struct mt_conn_use {
 };
 
 /*
- * Copies the use of a worker's TCP stream; no calls and no cluster if the proxy does not use it.
- * That of a TLS connection is the use of the TLS stream above it.
+ * Copies the use of a worker's TCP stream: without calls and cluster if the proxy does not use the
+ * stream. For a TLS connection it is the use of the TLS stream above it.
  */
 void mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s, struct mt_conn_use *use);
 

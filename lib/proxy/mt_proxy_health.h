@@ -33,16 +33,16 @@ struct mt_ep_event {
 		MT_EP_EVENT_LEAVING, /* it announced its shutdown, for example by Dubbo's read-only event */
 		MT_EP_EVENT_STAYS, /* it withdrew that announcement */
 	} what;
-	/* FAILED: how its last connection ended, or another cause; else NULL. Static. */
+	/* EJECTED: how its last connection ended, or another cause; else NULL. Static. */
 	const char *why;
 	struct mt_addr addr;
 	uint16_t port;
-	bool silent;	  /* FAILED: because it did not answer, though it could be reached */
-	bool checked;	  /* FAILED: by health checks, until these succeed; `until` is `at` */
-	uint8_t times;	  /* FAILED: ejections in a row, with this one */
+	bool silent;	  /* EJECTED: because it did not answer, though it could be reached */
+	bool checked;	  /* EJECTED: by health checks, until these succeed; `until` is `at` */
+	uint8_t times;	  /* EJECTED: ejections in a row, with this one */
 	uint32_t cluster; /* mt_cluster.index */
-	uint32_t failures, errors; /* FAILED: of the cluster's struct mt_outlier_rule */
-	const char *rule; /* FAILED: the rule, if it was not one of those; else NULL; static */
+	uint32_t failures, errors; /* EJECTED: of the cluster's struct mt_outlier_rule */
+	const char *rule; /* EJECTED: the rule, if it was not one of those; else NULL; static */
 	/* Monotonic ns: `at` of the event. `until`: the ejection's or announcement's end, else `at`. */
 	uint64_t at, until;
 	uint64_t wall; /* `at` by the wall clock, ns */

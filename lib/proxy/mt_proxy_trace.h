@@ -77,7 +77,7 @@ static inline void mt_exchange_trace_endpoint(
 		mt_traced_endpoint(p, ex, ep);
 }
 
-/* Of its copy; ep NULL: `why` there is none. */
+/* Traces a mirrored copy of the call. ep NULL: none is made, because of `why`. */
 void mt_traced_mirror(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
 	const struct mt_endpoint *ep, const char *why);
 static inline void mt_exchange_trace_mirror(struct mt_proxy *p, struct mt_exchange *ex,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What folders use of folders above them: these declarations, and no other ones.
- * tests/lint/folders.py keeps the list of the symbols, which only shrinks.
+ * Functions that a folder of lib/proxy uses although they are in a folder above it.
+ * tests/lint/folders.py keeps their list, which only shrinks.
  */
 #pragma once
 
@@ -16,33 +16,43 @@ void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
 
 /* Moves a connection to the current snapshot. */
 void mt_down_snap_move(struct mt_proxy *p, struct mt_down *d);
-/* Moves a call that is not on its way to the current snapshot; false: its service is gone. */
+/* Moves an unsent call to the current snapshot. False: its service is gone. */
 bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex);
-/* One that waits in front of an endpoint: to the newest configuration, with the changes that are kept for it. */
+/*
+ * Moves a call that waits for a verdict at an endpoint to the current snapshot. It is routed again
+ * after the verdict, with its changes.
+ */
 void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex);
-/* One that waits at a gate likewise, to be judged there by what holds now; false: it cannot, and is answered. */
+/*
+ * The same for a call that waits for a verdict at a gateway; the current rules decide then. False:
+ * the call was answered, because its service or filters have changed.
+ */
 bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex);
-/* Moves a byte stream that is not joined yet; what serves it there, NULL: gone. */
+/* Moves an unconnected opaque stream to the current snapshot. Returns what serves it, or NULL. */
 const struct mt_filter_chain_proto *mt_connecting_snap_move(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j);
 
 /* ---- client/downstream.c, downdecode.c ---- */
 
-/* An accepted connection finds no object: counts that it is refused. Always false. */
+/* Counts an accepted connection that is refused because no object is free. Returns false. */
 bool mt_down_no_room(struct mt_proxy *p);
 /*
- * downdecode.c. Decodes what is there; also called when something that paused it has changed. Inside
- * the run of a call: later in this loop iteration, or in the next one.
+ * downdecode.c. Decodes the received bytes of a client; also called when a reason to pause is gone.
+ * Inside the run of a call the connection is only queued (mt_readings), for this or the next loop
+ * iteration.
  */
 void mt_down_pump(struct mt_proxy *p, struct mt_down *d);
-/* FIN when nothing is owed any more and the client ended (or we want to). */
+/*
+ * Ends the connection, normally by FIN, if the client has sent FIN or a drain has begun, no call is
+ * outstanding, and no further message is expected.
+ */
 void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d);
-/* RST now; every exchange ends. */
+/* Resets the connection and ends its exchanges. */
 void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
-/* What a stream is told that is aborted for this. */
+/* The reason for mt_stream_abort() that corresponds to an outcome. */
 enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why);
 extern const struct mt_stream_user mt_down_user;
-/* Clients that are connected, to listeners of any kind. */
+/* True if the number of client connections, to listeners of all kinds, has reached its limit. */
 static inline bool mt_downs_full(const struct mt_proxy *p)
 {
 	return p->downs.in_use + p->pairs.in_use + p->selections.in_use +
@@ -52,17 +62,20 @@ static inline bool mt_downs_full(const struct mt_proxy *p)
 
 /* ---- client/chain_selection.c ---- */
 
-/* A client of a listener that has to be chosen from; `chain`: which it is, if that is known. false: it is refused. */
+/*
+ * Accepts a client of a listener for which the first bytes select the chain or the protocol.
+ * `chain`: the chain, if it is known already; else NULL. False: the client is refused.
+ */
 bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
 	const struct mt_filter_chain *chain);
 
 /* ---- client/evict.c ---- */
 
 void mt_up_evict(struct mt_stream *s, enum mt_class c);
-/* The call waits with us: its request is charged to its client; also when the request has changed. */
+/* Charges the request of a waiting call to its client. Call again if the request has changed. */
 void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex);
-/* So much more, or less, of its replies is held. */
+/* Adds to the truesize of held replies; `more` may be negative. */
 static inline void mt_down_held(struct mt_down *d, int64_t more)
 {
 	d->held += more;
@@ -72,7 +85,7 @@ static inline void mt_down_held(struct mt_down *d, int64_t more)
 
 /* ---- client/leave.c ---- */
 
-/* The same for a call that is decoded after its client's FIN. True if it has ended. */
+/* Ends a call that is decoded after its client's FIN, unless it may go on. True if it has ended. */
 bool mt_leave_call(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex);
 /*
  * Ends a call when its reply comes, because of mt_down.left. Its client's connection may end, and a
@@ -82,7 +95,7 @@ void mt_leave_answered(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* ---- client/reply.c ---- */
 
-/* Bytes to the client; the clock of a slow reader starts with the first unread one. */
+/* Sends bytes to the client. The time of a slow reader starts with the first unread byte. */
 static inline void mt_reply_send(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 {
 	if (d->s->tx_queued == 0)
@@ -91,33 +104,35 @@ static inline void mt_reply_send(struct mt_proxy *p, struct mt_down *d, struct m
 }
 /* Sends a complete reply (takes the chain) in its turn, and ends the exchange. */
 void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *reply);
-/* A native error in place of a reply, and the end of the exchange. */
+/* Answers a call by a local reply, usually the protocol's native error, and ends the exchange. */
 void mt_reply_local(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
 /*
- * Bytes that belong to no exchange (heartbeat answers, refusals without one): now, or behind a long reply under
- * way. They count as owed.
+ * Sends bytes that belong to no exchange, such as heartbeat answers and refusals without an
+ * exchange. While a long reply is forwarded they wait for its end. They count in the client's reply
+ * budget.
  */
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
-/* Whether no earlier call of the client's is owed a reply. */
+/* True if no earlier call of the client waits for a reply. */
 bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex);
-/* After a send or a hold: notes whether more than the soft limit is owed. */
+/* Call after replies were sent or held: notes if the client's reply budget (*soft*) is exceeded. */
 void mt_reply_budget(struct mt_proxy *p, struct mt_down *d);
 /*
- * Whether `len` bytes of its reply may be sent now: it is its turn, nothing of it waits and the client has
- * room. Bytes that may not are given to mt_reply_wait(), by which the exchange is woken.
+ * True if `len` bytes of the call's reply may be sent now: it is next in turn, no part of it waits,
+ * and the client's send queue has room. Otherwise call mt_reply_wait(), so that the exchange is
+ * resumed.
  */
 bool mt_reply_may_go(struct mt_down *d, const struct mt_exchange *ex, uint32_t len);
-/* READY, REPLYING: puts the exchange behind those that wait for the client; if it is there already, it stays in its place. */
+/* READY, REPLYING: queues the exchange for its client; one that is queued keeps its place. */
 void mt_reply_wait(struct mt_down *d, struct mt_exchange *ex);
-/* After an exchange ended: others may be in turn, requests may be read again, or nothing is owed. */
+/* Call after an exchange has ended: sends, decodes or ends what waited for that. */
 void mt_reply_settle(struct mt_proxy *p, struct mt_ref down);
 
 /* ---- call/run.c, timeout.c ---- */
 
 /*
- * Leads the call on, from mt_exchange.step. Its state is ROUTING, and it is in no list of calls that
- * wait. Afterwards it is on its way to a server, waits, or was answered, and may be freed. Inside
+ * Advances the call from mt_exchange.step on. Its state is ROUTING, and it is in no list of calls
+ * that wait. Afterwards it is sent or in the pool, waits, or was answered, and may be freed. Inside
  * the run of another call it is put off until the end of the loop iteration.
  */
 void mt_call_run(struct mt_proxy *p, struct mt_exchange *ex);
@@ -131,12 +146,19 @@ uint32_t mt_call_left(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* ---- call/exchange.c ---- */
 
-/* The connection that its attempt rides on or waits for. */
+/* The connection on which the exchange's attempt is sent, or for which it waits; NULL: none. */
 struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex);
-/* The one end of an exchange: frees its chains, turns its place upstream into a tombstone if needed. */
+/*
+ * Ends and frees an exchange; no other function frees it. If its reply may still come, its place on
+ * the server connection becomes a tombstone.
+ */
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex);
+/*
+ * mt_exchange.deadline has passed: ends the wait for an on-demand cluster, verdict, filter or
+ * acknowledgement, the back-off, the attempt (mt_retry.try_ms), or the call.
+ */
 void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex);
-/* Never sent: runs the call again, at another endpoint, or answers it by `what`. */
+/* Runs an unsent call again, at another endpoint, or answers it by `what`. */
 void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what);
 /* Counts the outcome of a reply by the server. */
 void mt_exchange_count_reply(
@@ -152,12 +174,15 @@ bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 
 /* ---- call/filters.c ---- */
 
-/* A limit in the server's place. false: the call is over it, and was answered. */
+/* Applies the local rate limit of an endpoint. False: the call exceeds it, and was answered. */
 bool mt_exchange_within(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit);
-/* Of an exchange that has some, on a reply that the view shows. false: one answers in its place (p->filter_ctx). */
+/*
+ * Runs the exchange's filters on the reply that the view shows; there must be filters. False: a
+ * filter answers instead (p->filter_ctx).
+ */
 bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex);
-/* Its metadata are not those any more by which its route was found. */
+/* Notes that the metadata have changed since the call was routed. */
 static inline void mt_exchange_changed(struct mt_exchange *ex)
 {
 	if (ex->route)
@@ -166,13 +191,15 @@ static inline void mt_exchange_changed(struct mt_exchange *ex)
 
 /* ---- call/on_demand.c ---- */
 
-/* The stream waits; false: it is not going to be there. */
+/*
+ * Lets a stream wait for its on-demand cluster. False: it is known to be absent, or too many wait.
+ */
 bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j);
 void mt_on_demand_stream_left(struct mt_proxy *p, struct mt_connecting *j);
 
 /* ---- call/record.c ---- */
 
-/* It is to be an exemplar, if it is answered: asks for its trace, in p->view. */
+/* Makes the call an exemplar of its service's latency. The view must show its request. */
 void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* ---- call/retry.c ---- */
@@ -193,22 +220,29 @@ struct mt_up_lost {
  */
 struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s,
 	enum mt_up_end how, enum mt_local_reply what, const char *text, enum mt_abort_reason why);
-/* The server's FIN is there and all before it is decoded: ends the connection, perhaps only when more is known. */
+/*
+ * Ends a connection after its server's FIN, when all bytes before the FIN are decoded. Waits if it
+ * is not known yet which calls were read.
+ */
 void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u);
 
 /* ---- call/unacked.c ---- */
 
-/* Something was acknowledged, and some wait for it. false: the connection is gone. */
+/*
+ * The server's TCP stack has acknowledged bytes, and one-way calls wait for that: ends those that
+ * are delivered. False: the connection is gone.
+ */
 bool mt_unacked_look(struct mt_proxy *p, struct mt_up *u);
 /*
- * The call, one-way by its own words, is sent in full: its exchange lives until its bytes are acknowledged, and counts neither for its
- * endpoint nor for its client's limit. false: there are too many of them, it is to end now.
+ * Keeps the exchange of a one-way call that was sent completely until its bytes are acknowledged.
+ * It no longer counts at its endpoint or in its client's limit. False: too many such calls are
+ * kept, so the caller ends this one now.
  */
 bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 
 /* ---- call/health_check.c ---- */
 
-/* Asks an endpoint that was just put aside whether it is back; when its time is over, until it answers. */
+/* Starts the health checks of an ejected endpoint; the first is due after the ejection time. */
 void mt_health_check_begin(
 	struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at);
 
@@ -224,18 +258,26 @@ static inline const struct mt_service *mt_opaque_service(const struct mt_filter_
 /* ---- pool/upstream.c ---- */
 
 void mt_up_arm(struct mt_proxy *p, struct mt_up *u);
-/* Resets it; calls that are out on it are answered natively with `what`. */
+/*
+ * Resets the connection. Unread calls are sent again (retry.c), others get the local reply `what`.
+ */
 void mt_up_kill(
 	struct mt_proxy *p, struct mt_up *u, enum mt_local_reply what, enum mt_proxy_outcome why);
-/* No call needs a reply from it any more, and none is on its way. */
+/*
+ * True if no call, and no acknowledgement of a one-way call, is outstanding on the connection, and
+ * no long reply is being received.
+ */
 bool mt_up_nothing_awaited(const struct mt_up *u);
-/* Whose fault the end of a connection is, while its calls are still known. */
+/*
+ * The endpoint and the rule for which the end of a connection counts. Call mt_up_blame() while the
+ * connection still has its calls.
+ */
 struct mt_blame {
-	struct mt_ep_state *ep; /* NULL: nobody's */
+	struct mt_ep_state *ep; /* NULL: it counts for none */
 	const struct mt_outlier_rule *rule;
 };
 struct mt_blame mt_up_blame(struct mt_proxy *p, struct mt_up *u);
-/* Bytes to the server. */
+/* Sends bytes to the server. */
 static inline void mt_up_send(struct mt_up *u, struct mt_chain *c)
 {
 	u->given += c->len;
@@ -246,7 +288,7 @@ static inline void mt_up_send(struct mt_up *u, struct mt_chain *c)
 
 /* The address that a client's connection counts for (IPv6: its /64). */
 struct mt_addr mt_client_holder(const struct mt_stream *s);
-/* What kind of connection a call takes. */
+/* The kind of connection that a call takes. */
 enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange *ex);
 
 /* ---- pool/idring.c ---- */

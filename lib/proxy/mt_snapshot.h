@@ -86,8 +86,8 @@ struct mt_service {
 /*
  * Protocol detection time-out, ms, for listeners where the server may speak first. If the client is
  * silent for this time, the connection counts as plaintext. The default leaves time to send a lost
- * ClientHello again. NEVER: silence does not decide; the client may send its first bytes as late as
- * an idle client.
+ * ClientHello again. NEVER: silence does not decide; the first bytes may come as late as the idle
+ * time-out of clients allows.
  */
 #define MT_LISTENER_DETECT_MS	 1000
 #define MT_LISTENER_DETECT_NEVER UINT32_MAX

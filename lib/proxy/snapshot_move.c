@@ -291,7 +291,10 @@ static const struct mt_route_action *find_route(
 	return i < n ? mt_route_at(service->routes, i) : NULL;
 }
 
-/* It is led anew when its verdict is there, with what filters have changed, whether or not they are still there. */
+/*
+ * The call is routed again after its verdict. It keeps changes by filters, even of filters that are
+ * gone.
+ */
 void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_count(p->counters, mt_exchange_snap_move(p, ex) ? MT_PROXY_exchange_snapshot_moved

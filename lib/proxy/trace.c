@@ -105,7 +105,10 @@ static void copy(struct mt_proxy *p, const struct mt_trace_journey *j, enum mt_c
 		mt_chain_read(c, 0, to, n);
 }
 
-/* What the expression wants to know of the message's metadata. A value is the view's until its next one; `bytes` hold them all. */
+/*
+ * Reads the metadata that the expression needs. A value of the view is valid until its next one, so
+ * `bytes` keeps them.
+ */
 static void know_metadata(struct mt_proxy *p, struct mt_exchange *ex, bool complete,
 	struct mt_expr_values *v, uint8_t bytes[MT_EXPR_KEYS][MT_TRACE_VALUE])
 {
@@ -115,7 +118,7 @@ static void know_metadata(struct mt_proxy *p, struct mt_exchange *ex, bool compl
 		struct mt_key key = mt_key_make(ex->codec, mt_expr_key(x, i));
 		struct mt_slice found = {NULL, 0};
 
-		/* Of a message whose rest is still to come only its head can be asked. */
+		/* An incomplete message has only its leading metadata. */
 		if (!complete && (key.id < 0 || !(ex->codec->leading_keys >> key.id & 1)))
 			continue;
 		if (mt_view_get(&p->view, &key, &found)) {

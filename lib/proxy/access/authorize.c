@@ -230,7 +230,10 @@ static enum mt_authz_read add_aliases(struct mt_authz_call *c, const struct mt_c
 				return MT_AUTHZ_UNREADABLE;
 			if (!v.p)
 				break;
-			/* A number is no name, and is written where the next one will be. */
+			/*
+			 * A value in `scratch` is a number: not a name, and overwritten by the next
+			 * one.
+			 */
 			if (v.p == ask_of(c)->scratch->value || !add_names(c, codec, v))
 				return MT_AUTHZ_UNREADABLE;
 		}
@@ -346,7 +349,7 @@ bool mt_authorize_read_fields(const struct mt_authorize_request *ask, struct mt_
 	*t = (struct mt_authorize_fields){.principal = c->principal,
 		.sni = c->sni,
 		.interface = c->interfaces[0],
-		/* What is called by way of another one is the last. */
+		/* A method that is called through a generic one is the last. */
 		.method = c->methods[c->n_methods - 1]};
 	return true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls of access/: authorization, tokens, verdicts that are waited for. */
+/* Functions of access/: authorization, tokens, calls that wait for a verdict. */
 #pragma once
 
 #include "pool/mt_pool_priv.h"
@@ -71,9 +71,9 @@ bool mt_authorize_opaque_ends(struct mt_proxy *p, const struct mt_pair *pr, uint
 /* ---- tokens.c ---- */
 
 enum mt_tokens_verdict {
-	MT_TOKENS_PASS,	  /* judged on, with `claims` if it has a token */
-	MT_TOKENS_WAITS,  /* mt_call_run() goes on */
-	MT_TOKENS_UNREAD, /* whether it has one cannot be read */
+	MT_TOKENS_PASS,	  /* the call may go on, with `claims` if it has a token */
+	MT_TOKENS_WAITS,  /* it waits; mt_call_run() resumes it */
+	MT_TOKENS_UNREAD, /* it cannot be read if the call has a token */
 	MT_TOKENS_ANSWER, /* denied or refused: `reply` and `text` */
 };
 
@@ -154,8 +154,8 @@ bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
  */
 bool mt_ext_authz_changes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_authz *a);
 /*
- * Call if mt_exchange.asked is set. Forgets the external authorization if its service has got
- * metadata as other token rules had left them.
+ * Call if mt_exchange.asked is set. Forgets the external authorization if its service got the
+ * metadata under other token rules than those of `ask`.
  */
 void mt_ext_authz_compare(
 	struct mt_proxy *p, struct mt_exchange *ex, struct mt_authorize_request *ask);

@@ -87,7 +87,7 @@ static bool begin_to_wait(struct mt_proxy *p, struct mt_exchange *ex,
 	return true;
 }
 
-/* The first call of a list. */
+/* Resumes the first call of a list. */
 static void go_on(struct mt_proxy *p, struct mt_list *list)
 {
 	mt_verdict_go_on(p, mt_list_entry(list->next, struct mt_exchange, queue_node));

@@ -12,7 +12,9 @@ static void found(struct mt_tokens_found *f, uint64_t rules, struct mt_slice t, 
 		f->too_long = true;
 		return;
 	}
-	/* The same one again is one: who may take it has to look in both places. */
+	/*
+	 * The same token in two places counts once; only rules that read both places may accept it.
+	 */
 	if (f->n && (t.len != f->len || memcmp(t.p, token, t.len) != 0)) {
 		f->n = 2;
 		return;

@@ -4,11 +4,14 @@
  * not read are sent again without one (retry.c); such attempts come first and do not count here.
  * - Before the first attempt the request is retained (retained.c). If it is not, the call goes on
  *   without further attempts.
+ * - An attempt that was sent ends after mt_retry.try_ms (lane.c, arm_try_timeout()), as if its
+ *   connection had ended (MT_RETRY_LOST).
  * - mt_again() decides at the end of an attempt. The call waits in MT_EX_BACKOFF, in no list but
  *   that of its deadline, and starts at MT_CALL_ENDPOINT: service, route and cluster stay, found by
  *   their ids if the snapshot is replaced meanwhile.
  * - A reply that is an error of a class that the policy names is dropped if the call has another
- *   attempt, and forwarded otherwise. Only whole replies are judged; longer ones are forwarded.
+ *   attempt, and forwarded otherwise. Only complete replies are classified; long ones are
+ *   forwarded.
  * - A call that the server may have read is repeated only if the policy allows it, and on a
  *   connection without ids only if its method is known to answer (oneway.c): another call must not
  *   get a late reply.

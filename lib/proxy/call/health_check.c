@@ -30,7 +30,7 @@ static void end(struct mt_proxy *p, struct mt_health_check *pr)
 	mt_slab_free(&p->health_checks, pr);
 }
 
-/* Whose state it was has left for long. */
+/* True if the endpoint's state belongs to another endpoint now. */
 static bool is_another(const struct mt_health_check *pr)
 {
 	return __atomic_load_n(&pr->ep->id, __ATOMIC_RELAXED) != pr->ep_id;
@@ -43,7 +43,7 @@ static bool is_over(const struct mt_health_check *pr)
 	       __atomic_load_n(&pr->ep->back, __ATOMIC_RELAXED) != MT_EP_BACK_ASKED;
 }
 
-/* Nobody asks any more; a call may. */
+/* Ends the health check; a trial call may return the endpoint. */
 static void give_up(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	if (!is_another(pr))
@@ -216,7 +216,7 @@ static void begin(struct mt_proxy *p, struct mt_health_check *pr)
 	mt_decoder_init(&pr->dec, pr->at.codec, MT_DIR_UP, pr->at.codec_opts, &pr->s->rx);
 }
 
-/* It took the heartbeat and said nothing. */
+/* The heartbeat was sent and not answered in time. */
 static void unanswered(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	bool known = __atomic_load_n(&pr->ep->beats, __ATOMIC_RELAXED);

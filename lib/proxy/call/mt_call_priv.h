@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls of call/: exchanges and attempts. */
+/* Functions of call/: exchanges and attempts. */
 #pragma once
 
 #include "session/mt_session_priv.h"
@@ -96,7 +96,7 @@ bool mt_changes_renew(struct mt_proxy *p, struct mt_exchange *ex);
 /* Authorizes the call at an endpoint, and adds its policies' changes. False, too: it waits. */
 bool mt_changes_by_endpoint(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
-/* Writes the view's changes into the message of the attempt; there is at least one, or is kept. */
+/* Writes the view's changes into the attempt's message. There must be one, or a kept one. */
 bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex);
 /* The same if there are changes. */
 static inline bool mt_changes_encode(struct mt_proxy *p, struct mt_exchange *ex)

@@ -120,6 +120,7 @@ struct mt_exchange {
 	 * SUSPENDED until a verdict: the list of calls with the same question.
 	 */
 	struct mt_list queue_node;
+	/* Of the call, its attempt, back-off, or another wait; see mt_exchange_expired(). */
 	struct mt_deadline deadline;
 	struct mt_ref down;
 	struct mt_ref self;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The record of an exchange (mt_record.h): what is kept for it while its bytes are there, how it ended, and the one place where it is
- * made. Only one that somebody wants is made: a slow call, an exemplar, a traced one, or one that the shell asks for.
+ * Records of exchanges (mt_record.h): what is kept for a record while the request's bytes exist,
+ * how the exchange ended, and the function that makes the record. Records are made of slow calls,
+ * exemplars and traced calls, and for the shell.
  */
 #include "call/mt_call_priv.h"
 
@@ -10,7 +11,7 @@
 #define STATUS_OF_LOCAL 16 /* above those of replies */
 #define STATUS_CUT_OFF	UINT8_MAX
 
-/* As headers they are written with capitals, as metadata in any way. */
+/* Keys without case: as headers they are capitalized, as metadata in any way. */
 #define KEY(text)                                                                                  \
 	{                                                                                          \
 		.name = text, .len = sizeof(text) - 1, .id = -1, .icase = true,                    \

@@ -79,7 +79,7 @@ bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!mt_retained_fits(ex))
 		return false;
 	if (mt_likely(ex->req.len <= sizeof(side->bytes))) {
-		/* Its kept changes are in buffers. */
+		/* Kept changes need buffers, even if the request does not. */
 		if (mt_unlikely(ex->changes_kept) && !mt_retained_has_room(p))
 			return false;
 		keep_here(ex, side);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The time-out of a call: the configured one of its route or service, else the caller's own, which
- * the message carries, else the node's.
+ * the message carries, else the node's. The time-out of one attempt (mt_retry.try_ms) is armed when
+ * the attempt is sent (lane.c, arm_try_timeout()).
  */
 #include "call/mt_call_priv.h"
 

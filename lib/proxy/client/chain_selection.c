@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Client connections of which it is not known yet what serves them: which of the listener's filter chains, or which of a chain's
- * protocols. Their first bytes decide, whenever they come: a ClientHello says server name and application protocols (one
- * that is malformed or cut off is refused), anything else is plain, and then codecs are asked whose bytes they are. The
- * bytes stay in rx, charged to receiving. Silence decides only where the server may speak first, or where somebody takes
- * any bytes.
+ * Chain selection: client connections for which the listener's filter chain, or the chain's
+ * protocol, is not known yet. Their first bytes decide, whenever they come. A ClientHello contains
+ * the server name and ALPN; one that is malformed or cut off is refused. All other bytes are
+ * plaintext, and the codecs' `sniff` finds the protocol. The bytes stay in rx, charged to
+ * *receiving*. Silence decides only if the server may speak first, or if the chain has a protocol
+ * for any bytes.
  */
 #include "client/mt_client_priv.h"
 #include "mt_tls_alert.h"
 
 #define SNIFFED 512 /* bytes that codecs are shown */
 
-/* What is to become of a connection. */
+/* Decision about a connection. */
 struct verdict {
 	const struct mt_filter_chain_proto *proto; /* NULL: one of the others */
 	enum mt_proxy_outcome why;		   /* of a refusal */
@@ -50,7 +51,10 @@ static struct mt_filter_chain_facts facts_of(const struct mt_chain_selection *u)
 
 /* ---- deciding ---------------------------------------------------------------------------------- */
 
-/* Whose bytes they are. Who wants to see more of them is waited for, unless these are all that is waited for. */
+/*
+ * Finds the protocol of the received bytes. Waits if a codec needs more of them, unless `all`: no
+ * more are awaited.
+ */
 static struct verdict sniff(const struct mt_chain_selection *u, bool all)
 {
 	const struct mt_chain *rx = &u->s->rx;
@@ -75,7 +79,7 @@ static struct verdict sniff(const struct mt_chain_selection *u, bool all)
 	return refuse(MT_PROXY_protocol_unknown);
 }
 
-/* The chain for what is known of the connection is found, or not. */
+/* Finds the filter chain for the known facts of the connection. */
 static struct verdict choose(struct mt_chain_selection *u, const struct mt_filter_chain_facts *f)
 {
 	u->chain = mt_filter_chain_choose(u->listener, f);
@@ -88,7 +92,7 @@ static struct verdict choose(struct mt_chain_selection *u, const struct mt_filte
 	return sniff(u, u->s->rx_eof);
 }
 
-/* Who would serve a client that waits for the server to speak first; NULL: nobody. */
+/* The protocol for a client that waits for the server to speak first; NULL: none. */
 static const struct mt_filter_chain_proto *server_first(const struct mt_chain_selection *u)
 {
 	struct mt_filter_chain_facts f = facts_of(u);
@@ -187,7 +191,7 @@ static struct verdict by_bytes(struct mt_proxy *p, struct mt_chain_selection *u)
 	return choose(u, &f);
 }
 
-/* Before the first byte, addresses and ports may tell. */
+/* Decides by addresses and ports if they suffice, otherwise by the first bytes. */
 static struct verdict decide(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	struct mt_filter_chain_facts f;
@@ -232,7 +236,7 @@ static bool is_bad_hello(struct verdict v)
 	return v.why == MT_PROXY_hello_malformed || v.why == MT_PROXY_hello_too_long;
 }
 
-/* It speaks TLS, of which nobody can make anything: it is told so (RFC 8446 §6.2). */
+/* Sends a TLS alert, then FIN, because the ClientHello cannot be read (RFC 8446 §6.2). */
 static void refuse_hello(
 	struct mt_proxy *p, struct mt_chain_selection *u, enum mt_proxy_outcome why)
 {
@@ -250,7 +254,7 @@ static void refuse_hello(
 	mt_stream_detach(s);
 }
 
-/* It has sent nothing but FIN, and gets ours. */
+/* The client has sent nothing but a FIN: answers it by a FIN. */
 static void finish(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	struct mt_stream *s = u->s;
@@ -259,7 +263,7 @@ static void finish(struct mt_proxy *p, struct mt_chain_selection *u)
 	mt_stream_detach(s);
 }
 
-/* Whether the layer takes it; if not it is to be reset. */
+/* Gives the connection to the TLS layer. False: the layer refuses it, so the caller resets it. */
 static bool begin_tls(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	struct mt_stream *s = u->s;
@@ -275,13 +279,13 @@ static void outdated(struct mt_proxy *p, struct mt_down *d)
 	mt_down_drain(p, d);
 }
 
-/* Whether the protocol takes it; if not it is to be reset. */
+/* Gives the connection to its protocol. False: it is refused, so the caller resets it. */
 static bool hand_over(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict v)
 {
 	const struct mt_filter_chain_proto *proto = v.proto;
 	struct mt_stream *s = u->s;
 
-	/* What it begins is of the current snapshot, and so has to be what serves it. */
+	/* The protocol starts under the current snapshot, so `v` must be from that one, too. */
 	MT_ASSERT(u->snap == p->snap);
 	selection_free(p, u);
 	if (s->user == &mt_chain_selection_user)
@@ -303,7 +307,7 @@ static void arm(struct mt_proxy *p, struct mt_chain_selection *u)
 	mt_wheel_arm(&p->wheel, &u->timer, patience(p, u));
 }
 
-/* What has come of the first message comes again. */
+/* Forgets the received part of the first message, because it was put back and comes again. */
 static void forget(struct mt_chain_selection *u)
 {
 	u->put_back = true;
@@ -312,7 +316,7 @@ static void forget(struct mt_chain_selection *u)
 	mt_hello_init(&u->hello, &u->s->rx);
 }
 
-/* Not inside accept(). */
+/* Carries out a decision. Not inside accept(). */
 static void act(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict v)
 {
 	struct mt_stream *s = u->s;

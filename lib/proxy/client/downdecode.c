@@ -71,7 +71,10 @@ static void complete_message(struct mt_proxy *p, struct mt_down *d)
 	}
 }
 
-/* The service of a request whose leading metadata are there; NULL: none, or it is refused anyway. */
+/*
+ * The service of a request with known leading metadata; NULL: none, or the request is refused
+ * anyway.
+ */
 static struct mt_service *service_of(struct mt_proxy *p, struct mt_down *d)
 {
 	if (d->msg.refuse || !d->proto ||
@@ -81,7 +84,7 @@ static struct mt_service *service_of(struct mt_proxy *p, struct mt_down *d)
 	return mt_filter_chain_proto_service(d->proto, &p->view);
 }
 
-/* Whether a long message may start on its way before it is complete. */
+/* True if a long message may be forwarded before it is complete. */
 static bool may_start_early(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_service *svc;
@@ -92,7 +95,10 @@ static bool may_start_early(struct mt_proxy *p, struct mt_down *d)
 	return svc && svc->early_ok;
 }
 
-/* A message that is not short is looked through as it arrives, if its service will ask for what is behind. */
+/*
+ * Scans a message that is not short as it arrives, if its service searches metadata after the
+ * leading ones.
+ */
 static void look_through(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_service *svc;
@@ -104,7 +110,10 @@ static void look_through(struct mt_proxy *p, struct mt_down *d)
 		d->msg.refuse = 1 + MT_REPLY_OVERLOAD;
 }
 
-/* false: there is more to look through, in a later turn or when more bytes have come. */
+/*
+ * True if the message is scanned, or needs no scan. False: continue in a later loop iteration, or
+ * when more bytes have come.
+ */
 static bool looked_through(struct mt_proxy *p, struct mt_down *d)
 {
 	return !d->reading.scan || mt_reading_scan(p, &d->reading, d->codec, &d->msg, &d->s->rx);
@@ -114,9 +123,9 @@ static bool looked_through(struct mt_proxy *p, struct mt_down *d)
 #define PRESSED_PAUSE (10 * MT_MSEC)
 
 /*
- * True if the connection holds more of a pressed class than half of an equal part of its address,
- * or than its part of that half, if the connections of its address together hold so much
- * (mt_ledger_part_of()). The ledger knows only what was there in the iteration before.
+ * True if the connection holds more of a pressed class than half of an equal part of the share, or,
+ * if the connections of its address together hold that much, more than its own part of that half
+ * (mt_ledger_part_of()). The ledger has the values of the iteration before.
  */
 static mt_noinline bool above_part(
 	const struct mt_ledger *l, const struct mt_down *d, enum mt_class c, uint32_t bytes)
@@ -165,7 +174,10 @@ static bool over_limits(struct mt_proxy *p, struct mt_down *d)
 	d->paused_by_bytes = false;
 	if (d->s->tx_queued + d->held > p->conf.reply_soft) {
 		mt_count(p->counters, MT_PROXY_paused_budget);
-		/* Or replies wait for their turn: when one has had it, requests are read again. */
+		/*
+		 * If nothing is queued, replies that wait for their turn exceed the budget, and
+		 * their turn resumes decoding.
+		 */
 		d->s->want_writable |= d->s->tx_queued > 0;
 		return true;
 	}
@@ -181,7 +193,10 @@ static bool over_limits(struct mt_proxy *p, struct mt_down *d)
 	return false;
 }
 
-/* The rest of a long request: to its connection, or nowhere if its exchange has ended. */
+/*
+ * Forwards more bytes of a long request, or drops them if its exchange has ended. True if that was
+ * the last one.
+ */
 static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, d->cur);
@@ -207,7 +222,10 @@ static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 
 static enum mt_step part_of_message(struct mt_proxy *p, struct mt_down *d)
 {
-	/* Without steps the decoder cannot tell: it may be whole, and then the time is ours. */
+	/*
+	 * If the decoder has no steps left the message may be complete, so its time limit does not
+	 * start.
+	 */
 	if (!d->msg_started && d->dec.steps > 0)
 		d->msg_started = p->now;
 	looked_through(p, d);
@@ -219,12 +237,12 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = d->self;
 
-	/* Nothing serves the connection any more: its requests are answered by us. */
+	/* Nothing serves the connection any more, so its requests get local replies. */
 	if (mt_unlikely(d->unserved))
 		d->msg.refuse = d->unserved;
 	look_through(p, d);
 	if (!looked_through(p, d)) {
-		d->msg_started = 0; /* it has arrived: the time is ours */
+		d->msg_started = 0; /* it is complete: the client's time limit ends */
 		return MT_STEP_PART;
 	}
 	complete_message(p, d);
@@ -263,7 +281,7 @@ static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
 static enum mt_step step(struct mt_proxy *p, struct mt_down *d)
 {
 	if (mt_down_in_message(d)) {
-		/* While the rest can't go on, it stays in the receive window. */
+		/* Bytes that cannot be forwarded yet stay in the receive window. */
 		if (!continue_message(p, d))
 			return MT_STEP_STOP;
 		mt_decoder_next(&d->dec);
@@ -273,8 +291,11 @@ static enum mt_step step(struct mt_proxy *p, struct mt_down *d)
 		return MT_STEP_STOP;
 	d->paused = over_limits(p, d);
 	if (d->paused) {
-		d->msg_started =
-			0; /* what is missing of a message may wait in the window: our doing */
+		/*
+		 * The closed window may delay the rest of the message: the client's time limit does
+		 * not run.
+		 */
+		d->msg_started = 0;
 		return MT_STEP_STOP;
 	}
 	if (d->s->rx.len == 0 || !mt_reading_may(p, &d->reading))
@@ -294,7 +315,7 @@ static void cut_off(struct mt_proxy *p, struct mt_down *d)
 	mt_down_becomes(d, MT_DOWN_CLOSING);
 	if (!ex)
 		return;
-	/* The reply has begun before the request was whole; nothing may follow half of it. */
+	/* A part of the reply was sent and its rest will not come, so nothing else may follow. */
 	if (ex->state == MT_EX_REPLYING) {
 		mt_down_reset(p, d, MT_PROXY_reply_truncated);
 		return;
@@ -316,7 +337,10 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 		return;
 	if (d->eof && !waits)
 		mt_oneway_client_ended(p, d);
-	/* Not at each reply: calls that go on are due at leave_at, mt_leave_call() judges new ones. */
+	/*
+	 * Not at each reply, because calls that go on are due at leave_at, and mt_leave_call()
+	 * decides about new calls.
+	 */
 	if (mt_down_closed(d) && (!d->leave_at || p->now >= d->leave_at)) {
 		mt_leave(p, d);
 		if (!mt_slab_live(&p->downs, ref))
@@ -330,7 +354,10 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 	mt_down_arm(p, d);
 }
 
-/* The message has to wait, and comes again: as if nothing of it had come, but for what it told of the connection (dec.conn). */
+/*
+ * Forgets the received part of a message, which was put back and comes again, but not what it has
+ * shown of the connection (dec.conn).
+ */
 static void forget_message(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_reading_end(p, &d->reading);
@@ -363,7 +390,10 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 	if (!mt_slab_live(&p->downs, ref) || !d->s)
 		return;
 	d->decoding = false;
-	/* One that is whole, or may be, waits for nothing but us. */
+	/*
+	 * A message that is, or may be, complete (msg_started is 0) waits only for Meltemi: keep
+	 * it.
+	 */
 	if (did == MT_STEP_PART && d->msg_started && mt_unlikely(mt_stream_put_back(d->s)))
 		forget_message(p, d);
 	else

@@ -112,7 +112,7 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 
 	mt_account_attempt(p, a, reply);
 	if (mt_unlikely(!ex->service)) {
-		/* Its numbers have gone with it. */
+		/* The service's counters are gone with it. */
 		mt_count(p->counters, mt_call_rules_of(ex)->answered);
 		return;
 	}
@@ -153,7 +153,10 @@ void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_
 		st->client_left++;
 }
 
-/* Its small number was another one's before, whose numbers end here. In between they are nobody's. */
+/*
+ * Clears counters and histograms, because another service had the index. Meanwhile the id is 0, so
+ * that a reader takes them for neither's.
+ */
 static mt_noinline void begin_service(struct mt_proxy *p, const struct mt_service *s)
 {
 	uint64_t *id = &p->service_ids[s->index];
@@ -172,7 +175,10 @@ struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_se
 	return &p->service_stats[s->index];
 }
 
-/* Its place was another one's before, whose numbers end here. In between they are nobody's. */
+/*
+ * Clears the counter, because another object had the place. Meanwhile the id is 0, so that a reader
+ * takes it for neither's.
+ */
 static mt_noinline void begin_closed(struct mt_closed_stats *s, uint64_t id)
 {
 	__atomic_store_n(&s->id, 0, __ATOMIC_RELAXED);

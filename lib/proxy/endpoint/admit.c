@@ -46,8 +46,8 @@ static void note_queue(struct mt_admit *a)
 }
 
 /*
- * One silence was most of the window: the network or the server stood still. Only the second such window in a row is how
- * the server works (a few long calls at a time, say).
+ * True if one silence was most of the window: the network or the server stood still. A second such
+ * window in a row shows how the server works, for example with a few long calls at a time.
  */
 static bool stood_still(struct mt_admit *a, uint64_t now)
 {
@@ -59,9 +59,10 @@ static bool stood_still(struct mt_admit *a, uint64_t now)
 }
 
 /*
- * The pace is taken over only from a window in which there were calls to answer from its begin to its end. It rises by a
- * quarter at most: after a pause, of the network say, replies come in a rush, and the pause was nobody's pace. A longer
- * one leaves the pace as it was, and known: the rush behind it is no reason to begin anew.
+ * Takes the pace from a window with calls outstanding from its start to its end. It rises by a
+ * quarter at most, because after a pause, for example of the network, replies come in a burst.
+ * After a longer pause the pace is kept, and counts as known, because the burst does not show a new
+ * one.
  */
 static void note_pace(struct mt_admit *a, uint64_t now)
 {
@@ -142,6 +143,9 @@ bool mt_admit_looks(
 		return !in_time(p, a, out, wait);
 	if (mt_likely(out * a->pace <= wait))
 		return false;
-	/* What was known long ago refuses only what this window speaks against, too: the server may be another by now. */
+	/*
+	 * An old pace refuses only what this window refuses too, because the server may have
+	 * changed.
+	 */
 	return p->now - a->known_at < STALE || !in_time(p, a, out, wait);
 }

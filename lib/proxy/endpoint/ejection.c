@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Endpoints that are put aside, come back or leave: what is done about it is lib/upstream's, and that it happened is told to
- * the control thread by a ring, for who asks later why. A ring that nobody empties is left full, and what finds no place is counted.
+ * Ejections and returns of endpoints. lib/upstream (outlier.c) counts failures and decides. This
+ * file passes it results of connections (mt_ep_blame()) and error replies (mt_ep_answered());
+ * silence.c passes time-outs, calls that clients gave up, and unanswered heartbeats. Each ejection
+ * and return is reported to the control thread through a ring. An event that finds the ring full is
+ * dropped and counted.
  */
 #include "endpoint/mt_endpoint_priv.h"
 
-static void tell(struct mt_proxy *p, const struct mt_ep_where *at, struct mt_ep_event *e)
+static void report(struct mt_proxy *p, const struct mt_ep_where *at, struct mt_ep_event *e)
 {
 	struct mt_ep_events *a = &p->ep_events;
 
@@ -37,7 +40,7 @@ bool mt_proxy_ep_event(struct mt_proxy *p, struct mt_ep_event *e, uint64_t *miss
 void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
 	const struct mt_ep_where *at, enum mt_close_reason reason)
 {
-	/* That it does not take a caller for who he is says nothing of what it does for others. */
+	/* A failed handshake with a caller's own identity does not count against the endpoint. */
 	if (mt_close_is_ours(reason) || (at->of_caller && reason == MT_CLOSE_HANDSHAKE) ||
 		!mt_ep_talks(ep, at->way))
 		return;
@@ -54,7 +57,7 @@ static void ejection(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt
 	e->failures = rule ? rule->failures : 0;
 	e->errors = rule ? rule->errors : 0;
 	e->until = __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED);
-	tell(p, at, e);
+	report(p, at, e);
 	if (at->codec->write.heartbeat)
 		mt_health_check_begin(p, ep, at);
 }
@@ -79,7 +82,7 @@ void mt_ep_is_back(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_e
 
 	mt_ep_returned(ep, p->now);
 	mt_count(p->lb.counters, MT_UPSTREAM_returned);
-	tell(p, at, &e);
+	report(p, at, &e);
 }
 
 void mt_proxy_ep_checked(struct mt_proxy *p, const struct mt_ep_checked *c)
@@ -98,7 +101,7 @@ void mt_proxy_ep_checked(struct mt_proxy *p, const struct mt_ep_checked *c)
 	mt_ep_unhealthy(c->state, p->now);
 	mt_count(p->lb.counters, MT_UPSTREAM_ejected);
 	e.times = __atomic_load_n(&c->state->ejections, __ATOMIC_RELAXED);
-	tell(p, &at, &e);
+	report(p, &at, &e);
 }
 
 bool mt_proxy_return(struct mt_proxy *p, struct mt_ep_state *ep, uint64_t ep_id, uint32_t cluster,
@@ -141,7 +144,7 @@ void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves)
 	struct mt_ep_event e = {.what = leaves ? MT_EP_EVENT_LEAVING : MT_EP_EVENT_STAYS};
 	bool was;
 
-	/* Long after it left the configuration the endpoint's state may be another's. */
+	/* The state may belong to another endpoint, long after this one left the configuration. */
 	if (__atomic_load_n(&ln->state->id, __ATOMIC_RELAXED) != ln->ep_id)
 		return;
 	was = mt_ep_is_leaving(ln->state, p->now);
@@ -150,7 +153,7 @@ void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves)
 		mt_ep_leaving(ln->state, p->now);
 	else
 		mt_ep_stays(ln->state, p->now);
-	/* It says so on each of its connections. */
+	/* A server announces it on each of its connections; only the first one is reported. */
 	if (was != leaves)
-		tell(p, &at, &e);
+		report(p, &at, &e);
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls of endpoint/: ejection, silence, admission, what is counted and learned. */
+/* Functions of endpoint/: ejection, silence, admission, counters, learned methods. */
 #pragma once
 
 #include "mt_proxy_base.h"
 
 /* account.c: what an exchange adds to the numbers of its service, route and endpoint */
 struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_service *s);
-/* Before anything is counted for the endpoint: its small number may have been another one's. */
+/*
+ * Returns the endpoint's counters. Clears the totals first if another endpoint had the index
+ * before.
+ */
 static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const struct mt_ep_state *e)
 {
 	struct mt_ep_stats *st = &p->ep_stats[e->index];
@@ -37,7 +40,7 @@ void mt_account_unsent(struct mt_proxy *p, const struct mt_lanes *ln, uint32_t c
 void mt_account_failed(struct mt_proxy *p, const struct mt_attempt *a);
 void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
-/* Something was refused because of it; NULL: nobody has found a place for it. */
+/* Counts a refusal by an object that fails closed. NULL: by one without a counter of its own. */
 void mt_account_closed(struct mt_proxy *p, const struct mt_closer *by);
 /* Counts a reply for the attempt's endpoint. */
 void mt_account_attempt(struct mt_proxy *p, const struct mt_attempt *a, const struct mt_msg *reply);
@@ -55,14 +58,16 @@ void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_
 #define MT_ADMIT_FEW 64
 bool mt_admit_looks(
 	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id);
-/* Whether the endpoint cannot be expected to answer the call, whose deadline is armed, in time. */
+/*
+ * True if the endpoint cannot be expected to answer the call in time. Its deadline must be armed.
+ */
 static inline bool mt_admit_refuses(
 	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id)
 {
 	return mt_unlikely(p->ep_stats[ep_index].outstanding >= MT_ADMIT_FEW) &&
 	       mt_admit_looks(p, ex, ep_index, ep_id);
 }
-/* The attempt was answered by its endpoint, or had to be given up. */
+/* The attempt was answered, or has timed out: counts its duration for the endpoint's pace. */
 void mt_admit_answered(struct mt_proxy *p, const struct mt_attempt *a);
 
 /* ejection.c */
@@ -71,12 +76,17 @@ static inline struct mt_ep_where mt_lanes_where(const struct mt_lanes *ln)
 	return (struct mt_ep_where){ln->tls, ln->addr, ln->port, ln->cluster_index, ln->codec,
 		ln->codec_opts, ln->of_caller, ln->way, ln->connect_ms};
 }
-/* A connection to it could not be had, or was reset: it may be put aside. rule NULL: the usual one. */
+/*
+ * Counts a failed connect or a reset against the endpoint, and ejects it if `rule` (NULL: the
+ * default) requires that. Does nothing if the failure is this node's own, if the handshake with a
+ * caller's identity failed, or if the endpoint's connection settings have changed since.
+ */
 void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
 	const struct mt_ep_where *at, enum mt_close_reason reason);
 /*
- * Reports an ejection by the caller to the control thread, and begins the health checks that end
- * it. `why` and `by` are static; `by` names a rule of lib/proxy's, NULL: `rule`.
+ * Call after a function of lib/upstream has ejected the endpoint. Reports that to the control
+ * thread, and starts the health checks that end the ejection. `why` and `by` are static; `by` names
+ * a rule of lib/proxy, NULL: `rule`.
  */
 void mt_ejection_begin(struct mt_proxy *p, struct mt_ep_state *ep,
 	const struct mt_outlier_rule *rule, const struct mt_ep_where *at, const char *why,
@@ -85,18 +95,22 @@ void mt_ejection_begin(struct mt_proxy *p, struct mt_ep_state *ep,
 void mt_ejection_begin_silent(struct mt_proxy *p, struct mt_ep_state *ep,
 	const struct mt_outlier_rule *rule, const struct mt_ep_where *at, const char *why,
 	const char *by);
-/* It has answered. */
+/* Returns an ejected endpoint to rotation, and reports that. */
 void mt_ep_is_back(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at);
-/* A reply of it came that is an error, or to a call on trial. */
+/*
+ * Evaluates a reply that is an error or answers a trial call. A server error counts against the
+ * endpoint if its cluster's rule has `errors`. Any other such reply ends the trial; without a trial
+ * it is a success, unless it is a refusal (MT_STATUS_REFUSED).
+ */
 void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
 	enum mt_msg_status status);
-/* The endpoint of these lanes said that it leaves, or that it stays. */
+/* Records that the endpoint announced its shutdown (`leaves`), or withdrew that. */
 void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves);
 
 /* silence.c */
-/* So long without a byte is the least reason to ask whether a server is there. */
+/* Shortest time without a byte after which a heartbeat is sent. */
 #define MT_SILENCE_LEAST (1 * MT_SEC)
-/* A call left on a SHARED or WIDE connection. */
+/* Notes that a call was sent on a SHARED or WIDE connection. */
 static inline void mt_silence_sent(struct mt_proxy *p, struct mt_up *u)
 {
 	uint32_t ms = (uint32_t)((p->now + MT_SILENCE_LEAST) / MT_MSEC);
@@ -107,15 +121,18 @@ static inline void mt_silence_sent(struct mt_proxy *p, struct mt_up *u)
 	if (!mt_timer_armed(&u->timer) || (int32_t)(u->timer.due_ms - ms) > 0)
 		mt_wheel_arm(&p->wheel, &u->timer, p->now + MT_SILENCE_LEAST);
 }
-/* When to look at the connection for that; MT_NEVER: not. */
+/* When mt_silence_look() is due on the connection; MT_NEVER: not. */
 uint64_t mt_silence_due(const struct mt_up *u);
-/* Looks whether it is time to ask, or has the answer that is due. The connection may end. */
+/* Sends a heartbeat if one is due, or evaluates the outstanding one. May end the connection. */
 void mt_silence_look(struct mt_proxy *p, struct mt_up *u);
 /* The answer to a heartbeat came. */
 void mt_silence_answered(struct mt_proxy *p, struct mt_up *u);
-/* The server's program has done something that is no reply: it does not hang. */
+/* Notes that the server's application responds, although not by a reply. */
 void mt_silence_heard(const struct mt_lanes *ln);
-/* The call's time is over, and its attempt still there. */
+/*
+ * Counts a call that timed out against its endpoint, which may be ejected, or sends a heartbeat.
+ * Call while the attempt exists.
+ */
 void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex);
 /*
  * The call's client, of this connection, has closed it before the reply. May eject the endpoint.
@@ -123,9 +140,9 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex);
  */
 void mt_silence_given_up(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_stream *client);
-/* A reply came to a call that nothing waits for any more. */
+/* Notes a reply to a call that has ended, because it shows that the server responds. */
 void mt_silence_replied(const struct mt_lanes *ln);
-/* Whether the endpoint is known to answer heartbeats. */
+/* True if the endpoint has answered a heartbeat. */
 bool mt_ep_beats(const struct mt_lanes *ln);
 
 /* waiting.c: calls that wait for an answer, by endpoint */

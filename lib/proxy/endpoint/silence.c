@@ -29,13 +29,16 @@
 #include "endpoint/mt_endpoint_priv.h"
 #include "mt_strmap.h"
 
-#define ANSWER	(1 * MT_SEC) /* is awaited for so long */
+#define ANSWER	(1 * MT_SEC) /* time for the answer to a heartbeat */
 #define SLOWEST 4	     /* times the endpoint's 99th percentile */
-#define FULL	(5 * MT_SEC) /* a machine that answers, and takes nothing for so long */
+#define FULL	(5 * MT_SEC) /* time for which the server may leave its window closed */
 #define LATE                                                                                       \
-	(MT_SEC / 4) /* when we look so much later than we meant to, the answer may lie unread */
+	(MT_SEC / 4) /* If the worker checks later than this, the answer may be waiting unread. */
 
-/* Of the endpoint's latencies, as long as it is still the same; ns, 0: not known. */
+/*
+ * The 99th percentile of the endpoint's latencies, ns. 0: unknown, or the index has another
+ * endpoint.
+ */
 static uint64_t p99(const struct mt_proxy *p, const struct mt_lanes *ln)
 {
 	const struct mt_ep_hist *h = &p->ep_hists[ln->ep_index];
@@ -60,7 +63,10 @@ bool mt_ep_beats(const struct mt_lanes *ln)
 	return state_of(ln) && __atomic_load_n(&ln->state->beats, __ATOMIC_RELAXED);
 }
 
-/* Whether its endpoint answers heartbeats. */
+/*
+ * True if a heartbeat is needed to learn if the endpoint answers them: it has answered none, and
+ * none was sent on this connection.
+ */
 static bool to_be_learnt(const struct mt_up *u)
 {
 	return u->silence.asked_end == 0 && !mt_ep_beats(u->lanes);
@@ -80,7 +86,7 @@ uint64_t mt_silence_due(const struct mt_up *u)
 	if (mt_up_nothing_awaited(u))
 		return MT_NEVER;
 	at = u->last_rx + MT_MAX(s->quiet, s->gap);
-	/* Nothing speaks for a call that was sent later than the last byte came. */
+	/* No byte has come since that call was sent, so the longer gap does not apply to it. */
 	if (s->first_sent >= u->last_rx)
 		at = MT_MIN(at, s->first_sent + s->quiet);
 	return MT_MAX(at, s->not_before);
@@ -93,7 +99,7 @@ static void ask(struct mt_proxy *p, struct mt_up *u)
 	struct mt_chain out = {0};
 
 	s->not_before = p->now + MT_SILENCE_LEAST;
-	/* A server that sends and does not read has not read the last heartbeat: queue no second. */
+	/* The server has not acknowledged the last heartbeat: do not queue another one. */
 	if (mt_stream_positions(u->s).acked < s->asked_end) {
 		s->asked_at = s->moved = p->now;
 		return;
@@ -109,7 +115,7 @@ static void ask(struct mt_proxy *p, struct mt_up *u)
 	s->asked_end = u->given;
 }
 
-/* It need not be asked again so soon. */
+/* Delays the next heartbeat: doubles the gap, up to the codec's heartbeat_s. */
 static void rest(struct mt_up *u)
 {
 	struct mt_silence *s = &u->silence;
@@ -146,14 +152,14 @@ static void give_up(struct mt_proxy *p, struct mt_up *u)
 	struct mt_ep_where at = mt_lanes_where(u->lanes);
 
 	b.ep = state_of(u->lanes);
-	/* First, because what was not read is sent elsewhere. */
+	/* Eject first, so that unread calls are sent to other endpoints. */
 	if (b.ep && mt_ep_talks(b.ep, at.way) && mt_ep_silent(b.ep, b.rule, p->now))
 		mt_ejection_begin_silent(
 			p, b.ep, b.rule, &at, "no answer to a heartbeat", "1 s without an answer");
 	mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_silent);
 }
 
-/* Perhaps it never answers heartbeats. */
+/* Does not eject the endpoint, because it may not support heartbeats, and delays the next one. */
 static void not_to_blame(struct mt_proxy *p, struct mt_up *u)
 {
 	rest(u);
@@ -161,8 +167,9 @@ static void not_to_blame(struct mt_proxy *p, struct mt_up *u)
 }
 
 /*
- * Whether the heartbeat is on its way. Where nothing is, though it waits, and nothing was taken for long, the window is shut: what the
- * program should read has filled its machine.
+ * True if the heartbeat is not acknowledged yet and may still be. False also if nothing is in
+ * flight and the server's TCP stack has taken nothing for FULL, because its window is closed and
+ * the application does not read.
  */
 static bool on_its_way(const struct mt_proxy *p, struct mt_up *u)
 {
@@ -177,8 +184,8 @@ static bool on_its_way(const struct mt_proxy *p, struct mt_up *u)
 	return p->now - s->moved < FULL;
 }
 
-/* A heartbeat is out. */
-static void judge(struct mt_proxy *p, struct mt_up *u)
+/* Evaluates the outstanding heartbeat. */
+static void check_answer(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_silence *s = &u->silence;
 	uint64_t due = s->asked_at + ANSWER;
@@ -189,7 +196,7 @@ static void judge(struct mt_proxy *p, struct mt_up *u)
 	}
 	if (p->now < due)
 		return;
-	/* The path has it still, and ends the connection if it is to blame. */
+	/* It is still in transit; lib/tcp ends the connection if the path is dead. */
 	if (on_its_way(p, u))
 		s->asked_at = p->now;
 	else if (p->now - due > LATE)
@@ -208,18 +215,18 @@ void mt_silence_look(struct mt_proxy *p, struct mt_up *u)
 	if (due == MT_NEVER)
 		return;
 	if (s->asked_at) {
-		judge(p, u);
+		check_answer(p, u);
 		return;
 	}
 	if (u->last_rx != s->vouched)
-		s->gap = 0; /* something else came than answers to us */
+		s->gap = 0; /* something other than answers to heartbeats came */
 	if (p->now >= due)
 		s->quiet = MT_MAX(MT_SILENCE_LEAST, SLOWEST * p99(p, u->lanes));
 	if (p->now >= mt_silence_due(u))
 		ask(p, u);
 }
 
-/* Open ones have a place for its id: the server's windows are what keeps it. */
+/* True if only the server's window delays the call: an open connection has a free id for it. */
 static bool is_shut_out(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
 	enum mt_up_role role = mt_lane_role(ln, ex);
@@ -236,7 +243,10 @@ static bool is_shut_out(struct mt_proxy *p, const struct mt_lanes *ln, const str
 	return false;
 }
 
-/* Whose server has the call, or does not take it; NULL: it is not known to be the server's fault. */
+/*
+ * The lane group of the server that has the call, or delays it by a closed window. NULL: the
+ * time-out is not known to be the server's fault.
+ */
 static const struct mt_lanes *waits_for(struct mt_proxy *p, const struct mt_exchange *ex,
 	const struct mt_attempt *a, const struct mt_up *u)
 {
@@ -265,7 +275,10 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 	if (beats && u && !u->silence.asked_at && !u->eof && u->last_rx <= ex->attempt.sent &&
 		p->now >= u->silence.not_before)
 		ask(p, u);
-	/* Who answers heartbeats is asked, unless the cluster's own rule counts. */
+	/*
+	 * Only heartbeats eject an endpoint that answers them, unless the cluster's own rule
+	 * counts.
+	 */
 	if (beats && mt_ep_beats(ln) && !(rule && rule->failures))
 		return;
 	if (mt_ep_talks(ep, at.way) && mt_ep_timed_out(ep, rule, p->now))
@@ -273,7 +286,7 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 			rule && rule->failures ? NULL : "5 time-outs in a row");
 }
 
-/* Clients behind one address are one; equal on all workers. */
+/* Identifies a client by its address (IPv6: its /64), equally on all workers. */
 static uint32_t client_of(const struct mt_stream *s)
 {
 	struct mt_addr a = mt_client_holder(s);

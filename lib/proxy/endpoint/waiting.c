@@ -33,7 +33,10 @@ static inline void set(uint64_t *to, uint64_t value)
 	__atomic_store_n(to, value, __ATOMIC_RELAXED);
 }
 
-/* Another endpoint may have the index by now; then the numbers stay its own. */
+/*
+ * Returns the numbers kept for this index, cleared if the endpoint is new there. Does not clear
+ * them if the index belongs to another endpoint by now.
+ */
 static struct mt_waiting_kept *kept_of(struct mt_proxy *p, uint32_t index, uint64_t id)
 {
 	struct mt_waiting_kept *k = &p->waiting.kept[index];

@@ -87,7 +87,7 @@ static mt_noinline void drain_outdated(
 	}
 }
 
-/* `shows` is read of those only that are spoken with by TLS. */
+/* `shows` is read only if the endpoint has TLS. */
 static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_codec *codec,
 	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class,
 	const uint8_t *shows)
@@ -475,8 +475,12 @@ static mt_noinline void no_id(
 		mt_lane_free_conn(p, u);
 }
 
-/* The call is sent completely; its retry policy may limit the time of this attempt. */
-static mt_noinline void begin_try(struct mt_proxy *p, struct mt_exchange *ex)
+/*
+ * Arms the time-out of the attempt (mt_retry.try_ms), if it ends before the call's.
+ * mt_exchange_expired() handles both. The call is sent completely, because only complete requests
+ * are armed.
+ */
+static mt_noinline void arm_try_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	uint32_t ms = ex->route && ex->route->retry ? ex->route->retry->try_ms : 0;
 
@@ -515,7 +519,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	if (mt_unlikely(ex->pending))
 		mt_exchange_waits_no_more(p, ex);
 	if (mt_unlikely(ex->armed))
-		begin_try(p, ex);
+		arm_try_timeout(p, ex);
 	if (u->role == MT_UP_SERIAL &&
 		(mt_unlikely(a->knows != MT_METHOD_ANSWERS) || mt_attempt_of(p, u->exchange) != a))
 		mt_oneway_sent(p, u, a);

@@ -7,7 +7,10 @@
 
 /* ---- oneway.c ---- */
 
-/* The connection of this group that the call has to share with its client's last one; NULL: any will do. */
+/*
+ * The connection of this group that the call has to share with its client's last call; NULL: the
+ * call may take any.
+ */
 struct mt_up *mt_oneway_shared(
 	struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
 static inline struct mt_up *mt_oneway_conn(
@@ -17,7 +20,9 @@ static inline struct mt_up *mt_oneway_conn(
 
 	return mt_likely(!d || mt_ref_is_none(d->serial)) ? NULL : mt_oneway_shared(p, ln, ex);
 }
-/* The endpoint of that connection, as if it had been picked; NULL: any will do. */
+/*
+ * The endpoint of that connection, as if the balancer had picked it; NULL: the call may take any.
+ */
 const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange *ex);
 static inline const struct mt_endpoint *mt_oneway_endpoint(
 	struct mt_proxy *p, struct mt_exchange *ex)
@@ -27,48 +32,66 @@ static inline const struct mt_endpoint *mt_oneway_endpoint(
 }
 /* A call that may be one-way is given to the connection. */
 void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex);
-/* It was sent, behind others perhaps. */
+/* The call was sent, possibly after others. */
 void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
-/* It was sent, nothing is owed for it and the connection is its client's from here on. */
+/*
+ * The call was sent, and its method never has a reply. True: the call may end, and the connection
+ * is bound to its client. False: earlier calls are outstanding, or the server does not read.
+ */
 bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a);
-/* The connection knows the attempt no more. */
+/* Takes the attempt off the connection. */
 void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /*
- * The last call on the connection if it has no time-out, because that of a later call applied,
- * which has ended; else NULL.
+ * The last call on the connection, if its time-out is not armed; else NULL. It is not armed if the
+ * time-out of a later call applied to it, and that call has ended.
  */
 struct mt_exchange *mt_oneway_untimed(struct mt_proxy *p, const struct mt_up *u);
-/* The first call is answered: it is the turn of the one behind it. */
+/* The first call is answered: makes the next one the first. */
 void mt_oneway_next(struct mt_proxy *p, struct mt_up *u);
 /*
- * mt_match() for a connection in doubt. Calls before the answered one had no reply and end, so that
- * it becomes the first.
+ * mt_match() for a connection in doubt. Calls before the answered one had no reply: they end, and
+ * the answered one becomes the first.
  */
 enum mt_whose mt_oneway_match(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex);
 /*
  * For MT_WHOSE_CLIENT: sends the reply to the client with the client's id, without reply filters.
  */
 void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u);
-/* A bound connection has no call any more; false: it is to be treated like any other one. */
+/*
+ * A bound connection has no call left. True: it stays with its client. False: treat it as any other
+ * connection.
+ */
 bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u);
-/* FIN behind the last call: what the server sends before its own tells which calls it answers. */
+/*
+ * Sends FIN after the last call. The replies that come before the server's FIN show which calls it
+ * answers.
+ */
 void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u);
 /*
  * Half-closes a bound connection without a call, if fewer connections are ending than calls are
  * `waiting` for one.
  */
 void mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln, uint32_t waiting);
-/* It counts no more as bound to a client. */
+/* The connection no longer counts as bound to a client. */
 void mt_oneway_unbound(struct mt_up *u);
 /* A call on a connection in doubt ends without a reply. */
 void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a);
-/* The client will send nothing more: as above, where its last call may be one-way. */
+/*
+ * The client will send nothing more: mt_oneway_ask() on its connections with a last call that may
+ * be one-way.
+ */
 void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d);
 void mt_oneway_client_gone(struct mt_proxy *p, struct mt_down *d);
-/* The time for a reply is over, or the connection is lost; true: none was owed, the call has ended. */
+/*
+ * The call has timed out, or its connection is lost. True: its method never has a reply, so the
+ * call has ended as a one-way call.
+ */
 bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex);
 bool mt_oneway_lost(struct mt_proxy *p, struct mt_attempt *a);
-/* The server's FIN came after mt_oneway_ask(): what it acknowledged and did not answer is one-way. */
+/*
+ * The server's FIN came after mt_oneway_ask(): calls that it acknowledged and did not answer are
+ * one-way.
+ */
 void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u);
-/* When to ask because many calls wait in vain. */
+/* When mt_oneway_ask() is due because many calls wait without a reply; MT_NEVER: not. */
 uint64_t mt_oneway_due(struct mt_proxy *p, const struct mt_up *u);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls of pool/: server connections, lanes, queues. */
+/* Functions of pool/: server connections, lanes, queues. */
 #pragma once
 
 #include "endpoint/mt_endpoint_priv.h"
@@ -93,19 +93,20 @@ struct mt_lanes *mt_lanes_get(
 struct mt_lanes *mt_lanes_opaque(
 	struct mt_proxy *p, const struct mt_connecting *j, const struct mt_endpoint *ep);
 /*
- * Whether a call may take one of the endpoint's bulk connections, of which there are few, and who does not read holds
- * his for long: more of them must be left than its client's address has already, and more than twice as many as its
- * client's connection has. (Dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998.)
+ * True if a call may take one of the endpoint's bulk connections. There are few of them, and a
+ * client that does not read occupies one for long. So the number of free ones must exceed the
+ * number that the client's address has, and twice the number that the client's connection has
+ * (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
  */
 bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
 /* Connections of a kind that do not drain. */
 uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role);
-/* Of SHARED and WIDE. */
+/* The other one of SHARED and WIDE. */
 static inline enum mt_up_role mt_lane_other(enum mt_up_role role)
 {
 	return role == MT_UP_SHARED ? MT_UP_WIDE : MT_UP_SHARED;
 }
-/* The same of a call's client. */
+/* mt_client_holder() for a call's client. */
 struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex);
 /*
  * Gives the call a connection and returns 0. -EAGAIN: it has to wait in the queue. -ECANCELED: it
@@ -117,7 +118,7 @@ int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a
  * refused itself.
  */
 bool mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
-/* It waits no more. The queue may be freed. */
+/* Takes the call out of the queue, which may be freed. */
 void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
 /* The result of giving an attempt to the pool of its endpoint. */
 enum mt_tried {
@@ -132,8 +133,8 @@ enum mt_tried {
  */
 enum mt_tried mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
 /*
- * A connection became free, open or gone: what waits is sent at the end of the turn. Sending may answer
- * and end any call, so it never happens in the middle of something else that ends one.
+ * Call when a connection of the group became free, open or gone. Its waiting calls are sent at the
+ * end of the loop iteration, because sending may answer and end any call.
  */
 void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln);
 /* The call of this queue (MT_FAIR_*) that is served next; NULL: none. Changes nothing. */
@@ -168,7 +169,7 @@ enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts
 
 uint32_t mt_lanes_serial_max(const struct mt_proxy *p, const struct mt_lanes *ln);
 
-/* queue.c: which of MT_FAIR_BUCKETS an address is in, which nobody outside knows. */
+/* queue.c: the bucket of an address, under the worker's secret salt. */
 uint8_t mt_fair_bucket(const struct mt_proxy *p, const struct mt_addr *a);
 
 /* idle.c */
@@ -182,21 +183,27 @@ extern const struct mt_stream_user mt_up_user;
 struct mt_up *mt_up_open(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why);
 struct mt_up *mt_up_of(struct mt_stream *s);
-/* As long as a server may leave what it was sent unacknowledged: calls go elsewhere then, so it need not be minutes. */
+/* Longest time that data may stay unacknowledged. It is short, because calls then go elsewhere. */
 #define MT_UP_SILENT_MS 1000
-/* Takes and decodes what is there; nothing while it is paused, so that the window shuts. */
+/*
+ * Decodes the received bytes of a server. Does nothing while the connection is paused, so that its
+ * window closes.
+ */
 void mt_up_pump(struct mt_proxy *p, struct mt_up *u);
-/* The client of its long reply goes on. */
+/* The client can take more of the long reply: goes on reading it. */
 void mt_up_resume(struct mt_proxy *p, struct mt_up *u);
 void mt_up_timer(struct mt_proxy *p, struct mt_up *u);
 /* No new calls; closes when the last one is answered. */
 void mt_up_drain(struct mt_proxy *p, struct mt_up *u);
-/* The server's FIN is there and so is nothing else that could still be passed on. */
+/* True if the server has sent FIN, and nothing that came before it is still to be decoded. */
 static inline bool mt_up_ended(const struct mt_up *u)
 {
 	return u->eof && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading);
 }
-/* Closes a connection; calls that are still out on it may be sent again (retry.c), or are answered natively. */
+/*
+ * Closes a connection. Calls that are still outstanding on it are sent again (retry.c) or get a
+ * local reply.
+ */
 void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why);
 /* Forgets the connection (its stream is gone or let go). */
 void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
@@ -206,13 +213,14 @@ void mt_up_heartbeat(struct mt_proxy *p, struct mt_up *u);
 void mt_up_request(struct mt_proxy *p, struct mt_up *u);
 
 /*
- * After the server's FIN its machine answers what crossed it with a RST. Until that is there, or did not come for a
- * retransmission timeout, nobody knows; looked at so often, and for so long at most.
+ * After a server's FIN, its TCP stack answers data that crossed the FIN by a RST. Until the RST
+ * comes, or a retransmission time-out passes without it, it is unknown if calls were read. Interval
+ * of the checks, and their end.
  */
 #define MT_LOOK_AGAIN (50 * MT_MSEC)
 #define MT_LOOK_UNTIL (3 * MT_SEC)
 
-/* What of [first, last) the server can have read, as far as this node believes it. */
+/* Proof that the server has not read the bytes [first, last). With unread_strict: never sent. */
 static inline enum mt_unread mt_up_unread(
 	const struct mt_proxy *p, const struct mt_stream_end *e, uint64_t first, uint64_t last)
 {
@@ -230,6 +238,9 @@ static inline void mt_up_skip_rest(struct mt_up *u, const struct mt_attempt *a)
 }
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
-/* SHARED, WIDE: the reply that is kept until it is whole goes nowhere, and its call is answered natively. false: there is none. */
+/*
+ * SHARED, WIDE: drops the reply that is kept until it is complete; its call gets a local reply.
+ * False: there is no such reply.
+ */
 bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);

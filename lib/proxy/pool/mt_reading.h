@@ -4,15 +4,17 @@
 
 #include "mt_proxy_base.h"
 
-/* reading.c: no connection holds up a turn by what it has to be decoded */
+/* reading.c: the decoding of one connection does not delay a loop iteration */
 void mt_readings_init(struct mt_proxy *p);
-/* A turn begins. */
+/* A loop iteration begins. */
 void mt_readings_begin(struct mt_proxy *p);
-/* Those that wait go on; how many did. */
+/* Continues connections that wait. Returns how many. */
 uint32_t mt_readings_turn(struct mt_proxy *p);
-/* Of a connection in a turn: 64 KiB of what is most costly to read, 256 KiB of plain text. */
+/*
+ * Steps of a connection in a loop iteration: 64 KiB of the costliest bytes, 256 KiB of usual ones.
+ */
 #define MT_READING_SHARE 16384
-/* What a message takes, however short it is. */
+/* Steps of a message, however short it is. */
 #define MT_READING_MESSAGE 64
 /* Queues the connection; it is read on at the end of this loop iteration or of a later one. */
 static inline void mt_reading_again(struct mt_proxy *p, struct mt_reading *r)
@@ -22,7 +24,7 @@ static inline void mt_reading_again(struct mt_proxy *p, struct mt_reading *r)
 }
 /* The same for a connection that has no steps left. */
 void mt_reading_wait(struct mt_proxy *p, struct mt_reading *r);
-/* Whether the connection may decode on in this turn; if not it is queued. */
+/* True if the connection may decode more in this loop iteration; otherwise it is queued. */
 static inline bool mt_reading_may(struct mt_proxy *p, struct mt_reading *r)
 {
 	if (r->turn != p->readings.turn) {

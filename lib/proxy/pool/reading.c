@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decoding in portions. What a connection decodes in a turn, and what all of them do, is bounded in steps; who
- * has more stands in a queue and goes on in the turns to come, round robin. So a peer whose bytes are costly
- * to read delays himself.
+ * Decoding in portions. The steps of a connection in a loop iteration, and of all connections
+ * together, are limited. A connection with more to decode waits in a queue, which later iterations
+ * serve round robin. So a peer with bytes that are costly to decode delays only itself.
  */
 #include "pool/mt_pool_priv.h"
 
-/* Of a turn: about 250 us, a step is a few ns. */
+/* Steps of a loop iteration, about 250 us; a step is a few ns. */
 #define TURN_STEPS 65536
 void mt_readings_init(struct mt_proxy *p)
 {
@@ -17,7 +17,9 @@ void mt_readings_init(struct mt_proxy *p)
 void mt_readings_begin(struct mt_proxy *p)
 {
 	p->readings.turn++;
-	/* Those that wait get a half, whoever else has something new. */
+	/*
+	 * Half of the steps are for connections that wait, however many others have received bytes.
+	 */
 	p->readings.left = mt_list_empty(&p->readings.queue) ? TURN_STEPS : TURN_STEPS / 2;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where TLS meets the proxy. A client's connection is its chain's when the hello is there, then the layer's until the handshake is
- * over, and then it comes back as another stream, which begins with the same chain.
+ * TLS of client and server connections. A client's connection is in chain selection until its
+ * ClientHello is complete, then in the TLS layer until the end of the handshake. Then it returns as
+ * another stream, which continues in the same chain.
  */
 #include "mt_secure.h"
 

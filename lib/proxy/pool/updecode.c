@@ -48,7 +48,7 @@ static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange
 	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
 
-	/* Most replies have no reader. */
+	/* Most replies are read by no filter and no route. */
 	if (mt_likely(!ex->filters && !(ex->route && ex->route->n_rsp_mut) && !u->reading.scan)) {
 		mt_meta_clear(&v->meta);
 		return true;

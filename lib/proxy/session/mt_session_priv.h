@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls of session/: byte streams. */
+/* Functions of session/: opaque TCP. */
 #pragma once
 
 #include "access/mt_access_priv.h"
 
-/* Of a byte stream's two connections; the context is the proxy, owner_idx the pair's. */
+/*
+ * Users of an opaque stream's two connections; the context is the proxy, owner_idx the pair's
+ * index.
+ */
 extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user,
 	mt_pair_cut_user; /* of the one that is left (opaque_cut.c) */
 
-/* The byte stream that the connection is a side of. */
+/* The opaque stream that the connection is a side of. */
 static inline struct mt_pair *mt_pair_of(const struct mt_stream *s)
 {
 	const struct mt_proxy *p = s->user_ctx;
@@ -23,36 +26,37 @@ static inline struct mt_connecting *mt_connecting_of(
 	return pr->connecting ? mt_slab_at(&p->connecting, pr->connecting - 1) : NULL;
 }
 
-/* The turn's time as mt_pair.last_ms has it: it wraps after 49 days. */
+/* Time of this loop iteration in ms, as in mt_pair.last_ms; it wraps after 49 days. */
 static inline uint32_t mt_opaque_ms(const struct mt_proxy *p)
 {
 	return (uint32_t)(p->now / MT_MSEC);
 }
 
-/* ---- opaque.c: what becomes of its bytes, and its end ---- */
+/* ---- opaque.c: bytes in both directions, and the end ---- */
 
-/* The lanes of a byte stream's connection to its server; NULL: it is none such. */
+/* The lane group of an opaque stream's server connection; NULL: `s` is not such a connection. */
 const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s);
-/* mt_pair.timer is due; the stream may be over on return. */
+/* Call when mt_pair.timer is due. The stream may have ended on return. */
 void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr);
-/* It is over, and counted: both connections are gone or let go. */
+/* Frees the stream. Its end was counted, and both connections are gone or detached. */
 void mt_opaque_free(struct mt_proxy *p, struct mt_pair *pr);
-/* The server's connection is gone or let go. */
+/* Forgets the server connection, which is gone or detached. */
 void mt_opaque_forget_up(struct mt_proxy *p, struct mt_pair *pr);
-/* It ends; the client's side is still there. */
+/* Counts the end of a stream; call while the client's side exists. */
 void mt_opaque_count_closed(struct mt_proxy *p, struct mt_pair *pr);
-/* The client is reset and the stream is over. */
+/* Resets the client and ends the stream. */
 void mt_opaque_abort_down(struct mt_proxy *p, struct mt_pair *pr, enum mt_abort_reason why);
-/* Its rules deny it now: both sides are reset, and the stream is over. */
+/* Resets both sides of a stream that the current rules deny, and ends it. */
 void mt_opaque_end_denied(struct mt_proxy *p, struct mt_pair *pr);
 /* Resets both sides and counts the stream as `why`, no fault of its servers. */
 void mt_opaque_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_proxy_outcome why,
 	enum mt_abort_reason reset);
-/* The stream's numbers are this service's from now on, under the current snapshot. NULL: nobody's. */
+/* Counts the stream for this service (NULL: for none) from now on, under the current snapshot. */
 void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt_service *svc);
 /*
- * What the client's address names now; NULL: nothing any more. A stream lives on without the snapshot that it was
- * accepted under, and in a later one the service's number may belong to another.
+ * Counters of the service to which the client's address leads in the current snapshot; NULL: none.
+ * Looked up again for each snapshot, because a stream outlives the one that accepted it, and the
+ * service's index may belong to another one then.
  */
 struct mt_service_stats *mt_opaque_stats(struct mt_proxy *p, struct mt_pair *pr);
 
@@ -77,7 +81,7 @@ void mt_opaque_cut(struct mt_proxy *p, struct mt_pair *pr);
 /* Call when mt_pair.timer is due and mt_pair.cut is set. */
 void mt_opaque_cut_timer(struct mt_proxy *p, struct mt_pair *pr);
 
-/* ---- opaque_connect.c: how it comes to a server ---- */
+/* ---- opaque_connect.c: connecting to a server ---- */
 
 /*
  * Starts the session of a client. `unheard`: see struct mt_pair. False: no server can be connected,
@@ -85,32 +89,42 @@ void mt_opaque_cut_timer(struct mt_proxy *p, struct mt_pair *pr);
  */
 bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
 	const struct mt_filter_chain_proto *proto, bool unheard);
-/* What is known of its cluster may have changed. */
+/* Continues a stream that waits for its on-demand cluster, because the cluster may have changed. */
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);
-/* Connected, or never: nothing of a snapshot is needed any more. */
+/* Frees the data that a stream needs only until its server is connected. */
 void mt_opaque_leave_connecting(struct mt_proxy *p, struct mt_pair *pr);
-/* For the ledger: what a stream that is joined again keeps of its client's. */
+/* For the ledger: the client's bytes that a stream keeps while it is connected again. */
 void mt_opaque_holds(struct mt_stream *s, struct mt_sums *sums);
-/* Its server is there. */
+/*
+ * The server connection is open: counts that, and sends bytes that an earlier server has not read.
+ */
 void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr);
-/* The connection to the server did not come up: the next one, or the end. */
+/* The server connection could not be opened: tries another endpoint, or resets the client. */
 void mt_opaque_not_connected(struct mt_proxy *p, struct mt_pair *pr, enum mt_close_reason reason);
 /*
- * Inside closed() of the server's connection: if the server can have read nothing and has said nothing, the stream is joined
- * again, or reset where that cannot be. false: it is neither.
+ * Call inside closed() of the server connection. If the server has sent nothing and provably has
+ * read nothing, connects the stream again, or resets the client if that is not possible. False:
+ * neither was done.
  */
 bool mt_opaque_retry(struct mt_proxy *p, struct mt_pair *pr);
 /*
- * The server's FIN is there, before any byte of its. Whether it is not to be passed on yet, because the client's bytes crossed
- * it and the answer to them will tell what it is; the timer is armed then.
+ * The server has sent FIN and no byte. True if the FIN must be held back for now, because the
+ * client's bytes crossed it and the server's answer to them will show if it has read them. Then the
+ * timer is armed.
  */
 bool mt_opaque_fin_waits(struct mt_proxy *p, struct mt_pair *pr);
-/* It was connected to a server, and still is for who counts it. */
+/*
+ * True if the stream was connected to a server before. It counts as open while it is connected
+ * again.
+ */
 static inline bool mt_opaque_was_joined(const struct mt_pair *pr)
 {
 	return !pr->connecting || pr->again;
 }
-/* It is being joined and is going to be reset: counts why. A limit has counted itself and is no fault of the servers. */
+/*
+ * Counts why a stream that has no server connection will be reset. Limits were counted before and
+ * are not the servers' fault.
+ */
 void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr);
-/* That, and resets it. */
+/* The same, and resets the client. */
 void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr);
