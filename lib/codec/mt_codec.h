@@ -244,7 +244,8 @@ struct mt_codec {
 	 * calls that wait for one.
 	 */
 	bool client_whole_close;
-	uint32_t heartbeat_s;	 /* send our own upstream after so much idle time; 0: never */
+	/* s: longest pause between heartbeats to a server while a call waits (lib/proxy) */
+	uint32_t heartbeat_s;
 	const char *service_key; /* metadata that names the service on a shared port, or NULL */
 	/*
 	 * Metadata, found by search, from which servers may take the service's name as well; for

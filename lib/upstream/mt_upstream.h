@@ -114,8 +114,9 @@ static inline char *mt_endpoint_name(const struct mt_endpoint *e, char buf[MT_AD
  *   up to 60 s.
  * - `failures` > 0: that many failures in a row eject, however far apart; time-outs are failures.
  *   The ejection lasts `base_ms` times the number of ejections in a row, at most `max_ms`.
- * - `errors` > 0 too: that many failures and MT_STATUS_SERVER_ERROR replies in a row also eject. If
- *   `errors` is 0, those replies count as successes.
+ * - `errors` > 0 too: that many failures and replies that report a failure of the server
+ *   (mt_status_blames_server()) in a row also eject. If `errors` is 0, those replies count as
+ *   successes.
  */
 struct mt_outlier_rule {
 	uint32_t failures, base_ms, max_ms, errors;
