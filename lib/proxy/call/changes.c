@@ -97,10 +97,30 @@ mt_noinline bool mt_changes_by_route(struct mt_proxy *p, struct mt_exchange *ex)
 	return true;
 }
 
+/*
+ * Kept changes that have come since the request was retained are in buffers, under the same limits
+ * as those of longer requests. Without room the call goes on, but has no further attempts.
+ */
+static bool lacks_room(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return ex->retained && ex->changes_kept && !mt_retained_has_room(p);
+}
+
+static void disarm(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (ex->armed)
+		mt_count(p->counters, MT_PROXY_retry_disarmed);
+	mt_retained_drop(p, ex);
+}
+
 mt_noinline bool mt_changes_renew(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	if (mt_overlay_keep_view(p, ex) == 0)
+	if (mt_overlay_keep_view(p, ex) == 0) {
+		/* Before its first attempt the call is armed again (run.c), which tests the room. */
+		if (lacks_room(p, ex))
+			mt_retained_drop(p, ex);
 		return true;
+	}
 	mt_count(p->counters, MT_PROXY_no_memory);
 	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 	return false;
@@ -144,9 +164,11 @@ mt_noinline bool mt_changes_by_endpoint(
 	if (ex->layered || !mt_authorize_changed(p))
 		return true;
 	retain(p, ex);
+	ex->layered = true;
+	if (mt_unlikely(lacks_room(p, ex)))
+		disarm(p, ex);
 	/* Only a request with buffers may be given up later (evict.c). */
 	if (!ex->retained || mt_side_truesize(side))
 		side->layered_by = id_of(ex, ep);
-	ex->layered = true;
 	return true;
 }

@@ -47,8 +47,9 @@ static const struct mt_authz *guards[CONFIG_EPS];
 static struct mt_mutation by_route[2];
 static const struct mt_codec *codec;
 static struct fake_conn *client;
-static bool toy;  /* the toy codec, which makes changes of "method" only */
-static bool sets; /* the changes set values; else they only remove what messages do not have */
+static bool toy;     /* the toy codec, which makes changes of "method" only */
+static bool plainly; /* services allow calls without changes */
+static bool sets;    /* the changes set values; else they only remove what messages do not have */
 static const char *vector;
 
 /* ---- scene ----------------------------------------------------------------------------------- */
@@ -63,6 +64,19 @@ static void guard_by(enum policies which)
 		c->eps[i].guarded = which != NONE;
 		guards[i] = which == NONE ? NULL : &guard[which];
 	}
+}
+
+static struct mt_route_action *route(void)
+{
+	return (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[LISTENER].protos->services[0]->routes, 0);
+}
+
+/* The route makes the first n changes of by_route. */
+static void route_changes(uint32_t n)
+{
+	route()->req_mut = by_route;
+	route()->n_req_mut = n;
 }
 
 static void make_policies(void)
@@ -95,24 +109,19 @@ static void make_policies(void)
 
 static void start(enum policies which, bool retries)
 {
-	struct mt_route_action *a;
-
 	scene_start(2);
 	scene_patient();
 	config_speak(lab.snap, LISTENER, codec, 0);
-	a = (struct mt_route_action *)mt_route_at(
-		lab.snap->listeners[LISTENER].protos->services[0]->routes, 0);
 	by_route[0] = (struct mt_mutation){.key = "by-route", .key_len = 8};
 	by_route[1] = (struct mt_mutation){.key = "by-both", .key_len = 7};
 	for (uint32_t i = 0; sets && i < 2; i++) {
 		by_route[i].value = "route";
 		by_route[i].value_len = 5;
 	}
-	a->req_mut = by_route;
-	a->n_req_mut = 2;
+	route_changes(2);
 	if (retries) {
-		a->retry = &again;
-		a->retries = true;
+		route()->retry = &again;
+		route()->retries = true;
 	}
 	make_policies();
 	guard_by(which);
@@ -121,9 +130,6 @@ static void start(enum policies which, bool retries)
 
 static void stop(void)
 {
-	struct mt_route_action *a = (struct mt_route_action *)mt_route_at(
-		lab.snap->listeners[LISTENER].protos->services[0]->routes, 0);
-
 	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
 	/* One-way calls live until they are acknowledged. */
 	for (uint32_t i = 0; i < lab_n_servers(); i++)
@@ -133,7 +139,7 @@ static void stop(void)
 		lab_close(client, MT_CLOSE_RESET);
 	lab_advance(20 * MT_SEC);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 0);
-	a->n_req_mut = 0;
+	route_changes(0);
 	scene_stop();
 	for (enum policies i = ONE; i < POLICIES; i++)
 		mt_extauthz_drop(provider[i]);
@@ -151,6 +157,17 @@ static void put(struct mt_extauthz_slot *s, const char *key, const char *value)
 		CU_ASSERT(mt_extauthz_put(s, &c->value, value, (uint32_t)strlen(value)));
 }
 
+static void put_changes(struct mt_extauthz_slot *s)
+{
+	bool one = s->provider == provider[ONE];
+
+	put(s, "by-policy", !sets ? NULL : one ? "one" : "other");
+	put(s, "by-both", sets && one ? "one" : NULL);
+	put(s, "user", NULL);
+	if (toy)
+		put(s, "method", "joes");
+}
+
 /* Each service that is asked allows the call, with its changes. Returns how many were asked. */
 static uint32_t allow(void)
 {
@@ -158,14 +175,9 @@ static uint32_t allow(void)
 	uint32_t n = 0;
 
 	for (; (c = mt_extauthz_lane_asked(lane)); n++) {
-		bool one = c->slot->provider == provider[ONE];
-
 		c->slot->used = 0;
-		put(c->slot, "by-policy", !sets ? NULL : one ? "one" : "other");
-		put(c->slot, "by-both", sets && one ? "one" : NULL);
-		put(c->slot, "user", NULL);
-		if (toy)
-			put(c->slot, "method", "joes");
+		if (!plainly)
+			put_changes(c->slot);
 		c->slot->verdict = MT_EXTAUTHZ_ALLOW;
 		c->slot->why = MT_EXTAUTHZ_allowed;
 		mt_extauthz_lane_answered(c);
@@ -387,12 +399,31 @@ static void check_short(bool room)
 	stop();
 }
 
+/* The service's changes come when the request is retained already, by the retry policy. */
+static void check_short_decided(bool room)
+{
+	start(ONE, true);
+	route_changes(0);
+	scene_send_request(client, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab_holds(client).of[MT_CLASS_RETAINED], 0);
+	if (!room)
+		lab.p->free_pct = 25;
+	CU_ASSERT_EQUAL(allow(), 1);
+	CU_ASSERT(got(server()).n > 0);
+	CU_ASSERT_EQUAL(lab_holds(client).of[MT_CLASS_RETAINED] > 0, room);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_disarmed), !room);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	stop();
+}
+
 static void test_short(void)
 {
 	codec = &toy_named_codec;
 	sets = true;
 	check_short(true);
 	check_short(false);
+	check_short_decided(true);
+	check_short_decided(false);
 }
 
 static void test_not_retained(void)
@@ -497,6 +528,27 @@ static void test_published_while_waiting(void)
 	config_free(1);
 }
 
+/* The same, if only the new route makes changes, for which memory may be short. */
+static void check_published_short(bool room)
+{
+	start(ONE, true);
+	route_changes(0);
+	scene_send_request(client, 'Q', 1, 64);
+	publish(true);
+	if (!room)
+		lab.p->free_pct = 25;
+	plainly = true;
+	CU_ASSERT_EQUAL(allow(), 1);
+	plainly = false;
+	CU_ASSERT(got(server()).n > 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(toy_noted.changes, "by-route=newer;"));
+	CU_ASSERT_EQUAL(lab_holds(client).of[MT_CLASS_RETAINED] > 0, room);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_disarmed), !room);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	stop();
+	config_free(1);
+}
+
 /* A call without a retry policy is sent already: it is routed again if nobody has read it. */
 static void test_published_when_sent(void)
 {
@@ -520,6 +572,8 @@ static void test_published(void)
 	codec = &toy_named_codec;
 	sets = true;
 	test_published_while_waiting();
+	check_published_short(true);
+	check_published_short(false);
 	test_published_when_sent();
 }
 
