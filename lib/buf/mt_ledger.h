@@ -204,6 +204,13 @@ uint32_t mt_ledger_part_of(
 	const struct mt_ledger *l, enum mt_side side, const struct mt_addr *peer, enum mt_class c);
 
 /*
+ * ns; the longest time for which connections have to wait. A peer that stops inside of a message is
+ * reset within it; one that stops inside of a TLS record may hold memory for 43 s, so for two of
+ * these times and the pauses after them.
+ */
+#define MT_LEDGER_CROWD 10000000000ull
+
+/*
  * Sets l->crowded if MT_CLASS_RECEIVING is full of so many holders, counted by networks, that half
  * of an equal part is less than two buffers. To evict one of them for the next connection would not
  * help, so connections that hold nothing have to wait. This lasts from the full share until a
@@ -211,8 +218,6 @@ uint32_t mt_ledger_part_of(
  * that keep their memory do not shut out all others for ever. Call once in an iteration while a
  * class is pressed; otherwise no connection waits.
  */
-#define MT_LEDGER_CROWD                                                                            \
-	10000000000ull /* ns: by then a peer that stopped in the middle of a message has gone */
 void mt_ledger_crowd(struct mt_ledger *l, uint64_t now);
 
 /* True if the class has used up its share. */
