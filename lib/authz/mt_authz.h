@@ -327,6 +327,11 @@ struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const
  */
 const struct mt_authz_policy *mt_authz_closes_all(const struct mt_authz *a);
 /*
+ * True if the policies may change the metadata of a call that they allow: they verify tokens, or
+ * query a provider. NULL: false.
+ */
+bool mt_authz_changes(const struct mt_authz *a);
+/*
  * Returns the addresses of clients without identity from which the set allows connections of opaque
  * TCP, or packets, to this server at these ports. In `r`; without memory `r` is failed.
  */

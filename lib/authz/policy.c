@@ -104,6 +104,18 @@ struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const
 	return r->failed ? NULL : a;
 }
 
+bool mt_authz_changes(const struct mt_authz *a)
+{
+	for (; a; a = a->also) {
+		if (a->tokens)
+			return true;
+		for (uint32_t i = 0; i < a->n_deny; i++)
+			if (a->deny[i]->asks)
+				return true;
+	}
+	return false;
+}
+
 const struct mt_authz_policy *mt_authz_closes_all(const struct mt_authz *a)
 {
 	const struct mt_authz_policy *by = NULL;

@@ -233,6 +233,7 @@ static void guard(
 	c->eps[at].guarded = true;
 	c->guards_read |= a->reads;
 	c->guards_search |= a->searches;
+	c->guards_change |= mt_authz_changes(a);
 }
 
 static bool asks_for_tls(const struct mt_res_cluster *mc, const struct mt_res_endpoint *ep)

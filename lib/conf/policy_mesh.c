@@ -242,6 +242,7 @@ static int take_guards(struct mt_region *r, struct mt_cluster *c, const struct m
 		eps[i].guarded = v[i] != NULL;
 		c->guards_read |= v[i] && v[i]->reads;
 		c->guards_search |= v[i] && v[i]->searches;
+		c->guards_change |= mt_authz_changes(v[i]);
 	}
 	/* Levels have a part of the cluster's own endpoints, and the warm-up of those. */
 	if (w && !c->n_levels) {
@@ -266,7 +267,7 @@ static int guard_unlent(struct mt_region *r, struct mt_cluster *c, const struct 
 		return -ENOMEM;
 	*u = *c->unlent;
 	u->port = c->port;
-	u->guards_read = u->guards_search = false;
+	u->guards_read = u->guards_search = u->guards_change = false;
 	for (uint32_t i = 0; i < c->n_eps && n < u->n_eps; i++)
 		if (!c->eps[i].tls)
 			own[n++] = v[i];
@@ -283,7 +284,7 @@ static int guard(struct told *all, struct told_cluster *t)
 	const struct mt_closer *by = NULL;
 	bool open, any = v && find_guards(all, t, v, &open, &by);
 
-	c->guards_read = c->guards_search = false;
+	c->guards_read = c->guards_search = c->guards_change = false;
 	if (!v || all->b->tmp.failed)
 		return -ENOMEM;
 	if (!any)

@@ -234,8 +234,11 @@ struct mt_cluster {
 	 */
 	const struct mt_cluster *unlent;
 	const struct mt_authz **guards; /* policies, by endpoint; NULL: no endpoint has any */
-	/* guards_read: policies read names or metadata; guards_search: metadata after the arguments. */
-	bool guards_read, guards_search;
+	/*
+	 * guards_read: policies read names or metadata; guards_search: metadata after the arguments;
+	 * guards_change: they may change metadata (mt_authz_changes()).
+	 */
+	bool guards_read, guards_search, guards_change;
 	uint16_t port; /* the service's port, which clients call */
 	/* Not NULL if only the name of the cluster is known; it has no endpoints then. */
 	struct mt_demand *demand;

@@ -71,6 +71,7 @@ static void build_guards(struct built *b, uint32_t i, struct mt_extauthz_provide
 	b->asked[i].rules = (struct mt_authz){
 		.deny = b->asked[i].list, .n_deny = 1, .reads = true, .searches = true};
 	c->guards = b->asked[i].guards;
+	c->guards_change = true;
 	for (uint32_t e = 0; e < c->n_eps; e++) {
 		b->asked[i].guards[e] = &b->asked[i].rules;
 		b->eps[i][e].guarded = true;

@@ -6,9 +6,10 @@
  * endpoint is authorized. A call that requires its changes (mt_exchange.must_change) gets a local
  * reply if they cannot be made.
  *
- * - Without a second layer the message is changed in place, and later attempts send it as it is.
- * - With a second layer the request is retained first as the client sent it, and the first layer is
- *   kept with it (overlay.c). Every attempt begins with these.
+ * - If no endpoint of the cluster makes a second layer, the message is changed in place, and later
+ *   attempts send it as it is.
+ * - Else the request is retained first as the client sent it, and the first layer is kept with it
+ *   (overlay.c). Every attempt begins with these.
  * - If it cannot be retained (retained.c), the message is changed in place, too. Then later
  *   attempts may go only to endpoints with policies that make the same changes.
  */
@@ -59,11 +60,22 @@ bool mt_changes_render(
 	       nothing_to_change(v);
 }
 
+/* Retains the request, and these changes by filters and route. */
+static void retain(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_mutation *change, uint32_t n)
+{
+	if (!ex->retained && mt_retained_fits(ex) && mt_overlay_keep(p, ex, change, n) == 0)
+		mt_retained_keep(p, ex);
+}
+
 mt_noinline bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_view *v = &p->view;
 	bool ok;
 
+	/* Policies of the next endpoint may change the request, too. */
+	if (mt_unlikely(ex->attempt.cluster->guards_change) && v->n_mutations && !ex->layered)
+		retain(p, ex, v->mutations, v->n_mutations);
 	if (mt_unlikely(ex->changes_kept) && !ex->retained)
 		mt_overlay_drop(p, ex);
 	if (v->n_mutations == 0)
@@ -131,14 +143,6 @@ bool mt_changes_retain(struct mt_proxy *p, struct mt_exchange *ex)
 	return mt_retained_fits(ex) && mt_overlay_keep_view(p, ex) == 0 && mt_retained_keep(p, ex);
 }
 
-/* Retains the request, and the changes that the view had before the endpoint's policies. */
-static void retain(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	if (!ex->retained && mt_retained_fits(ex) &&
-		mt_overlay_keep(p, ex, p->layer.change, p->layer.n) == 0)
-		mt_retained_keep(p, ex);
-}
-
 /* Id of the changes of the endpoint's policies; 0: it makes none. */
 static uint64_t id_of(const struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
@@ -163,7 +167,7 @@ mt_noinline bool mt_changes_by_endpoint(
 		return false;
 	if (ex->layered || !mt_authorize_changed(p))
 		return true;
-	retain(p, ex);
+	retain(p, ex, p->layer.change, p->layer.n);
 	ex->layered = true;
 	if (mt_unlikely(lacks_room(p, ex)))
 		disarm(p, ex);

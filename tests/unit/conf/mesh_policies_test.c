@@ -9,6 +9,10 @@
 #define POLICY(ns, spec)                                                                           \
 	"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"                            \
 	"metadata: {name: p, namespace: " ns "}\nspec: " spec "\n"
+#define TOKENS                                                                                     \
+	"apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n"                          \
+	"metadata: {name: p, namespace: x}\nspec: {jwtRules: [{issuer: i, jwks: "                  \
+	"'{\"keys\":[]}'}]}\n"
 #define C "outbound|20880||a.x.svc.cluster.local"
 
 /* A cluster of two instances of namespace x, of which the second has a proxy of its own, that a listener of messages leads to. */
@@ -65,15 +69,16 @@ static void end(struct scene *sc)
 
 static const struct {
 	const char *policy;
-	bool guarded, read;
+	bool guarded, read, change;
 } rows[] = {
-	{POLICY("x", "{}"), true, false},
-	{POLICY("x", "{rules: [{to: [{operation: {methods: [a]}}]}]}"), true, true},
-	{POLICY("istio-system", "{}"), true, false},
-	{POLICY("y", "{}"), false, false},
-	{POLICY("x", "{rules: [{}]}"), false, false},
-	{POLICY("x", "{targetRefs: [{group: '', kind: Service, name: a}]}"), true, false},
-	{POLICY("x", "{targetRefs: [{group: '', kind: Service, name: b}]}"), false, false},
+	{POLICY("x", "{}"), true, false, false},
+	{POLICY("x", "{rules: [{to: [{operation: {methods: [a]}}]}]}"), true, true, false},
+	{POLICY("istio-system", "{}"), true, false, false},
+	{POLICY("y", "{}"), false, false, false},
+	{POLICY("x", "{rules: [{}]}"), false, false, false},
+	{POLICY("x", "{targetRefs: [{group: '', kind: Service, name: a}]}"), true, false, false},
+	{POLICY("x", "{targetRefs: [{group: '', kind: Service, name: b}]}"), false, false, false},
+	{TOKENS, true, true, true},
 };
 
 static void guarded(void)
@@ -90,6 +95,7 @@ static void guarded(void)
 		CU_ASSERT_EQUAL(c->eps[0].guarded, rows[i].guarded);
 		CU_ASSERT_FALSE(c->eps[1].guarded);
 		CU_ASSERT_EQUAL(c->guards_read, rows[i].read);
+		CU_ASSERT_EQUAL(c->guards_change, rows[i].change);
 		/* Who judges a call by its names has to have it; whether anybody does is known later. */
 		CU_ASSERT_FALSE(rows[i].read && sc.s->services[0]->early_ok);
 		/* What is shared by snapshots knows nothing of it. */

@@ -209,6 +209,7 @@ static char *guards_of(const struct mt_snapshot *s, const char *name, char buf[6
 {
 	const struct mt_cluster *c = cluster(s, name);
 	char *to = buf;
+	bool tokens = false;
 
 	for (uint32_t i = 0; c && i < c->n_eps; i++) {
 		const struct mt_authz *a = c->guards ? c->guards[i] : NULL;
@@ -218,6 +219,7 @@ static char *guards_of(const struct mt_snapshot *s, const char *name, char buf[6
 			*to++ = ' ';
 		if (!a)
 			*to++ = '-';
+		tokens |= a && a->tokens;
 		if (a && a->tokens)
 			*to++ = 'T';
 		for (; a; a = a->also) {
@@ -230,6 +232,7 @@ static char *guards_of(const struct mt_snapshot *s, const char *name, char buf[6
 		}
 	}
 	*to = '\0';
+	CU_ASSERT_EQUAL(c && c->guards_change, tokens);
 	return buf;
 }
 

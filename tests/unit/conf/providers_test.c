@@ -120,6 +120,7 @@ static void asked(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(a->asks);
 	p = a->asks;
 	CU_ASSERT_EQUAL(a->asks_id, mt_extauthz_id(p));
+	CU_ASSERT_TRUE(cluster(sc.s, "outbound|80||a.test")->guards_change);
 	CU_ASSERT_STRING_EQUAL(mt_extauthz_name(p), "one");
 	CU_ASSERT(mt_extauthz_fails_open(p));
 	CU_ASSERT_EQUAL(p->timeout, 500 * MT_MSEC);
