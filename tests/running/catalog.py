@@ -63,6 +63,7 @@ MUTANT_ARGS = {
     **dict.fromkeys(("oneway_retried", "retained_leaked"), ("--scenario", "retries_resets", "--seeds", "1-40")),
     "try_time_ignored": ("--scenario", "retries_silent", "--seeds", "1-5"),
     **dict.fromkeys(("same_host_again", "message_kept"), ("--scenario", "retries_resets", "--seeds", "1-20")),
+    "attempt_change_kept": ("--scenario", "retries_asked", "--seeds", "1-5"),
     "doubt_repeated": ("--scenario", "retries_silent", "--seeds", "1-40"),
     "rejected_forwarded": ("--scenario", "retries_mixed", "--seeds", "1-20"),
     "no_probe": ("--scenario", "proxy_mixed", "--seeds", "101-300"),

@@ -186,6 +186,7 @@ struct rpc_server {
 	bool die_fin; /* it ends by FIN instead */
 	bool mirror;  /* what comes are copies of calls that others see, too */
 	bool silent;  /* it answers nothing */
+	bool policed; /* its policy adds metadata to calls (struct asked) */
 	struct rpc_conn *conns[RPC_CONNS];
 	uint32_t n_conns, live, max_live;
 	uint32_t calls;
@@ -200,6 +201,7 @@ struct rpc_set {
 	uint32_t executions; /* so often servers may see a call that is not one-way; 0: once */
 	bool lies;	     /* the network may change bytes */
 	bool starved;	     /* the proxy may have no buffer for the answer to a heartbeat */
+	bool changes;	     /* the route of calls "b" sets metadata */
 	bool steady;	     /* the proxy must not end a connection before its client does */
 	uint32_t may_native; /* bit 1 << enum mt_local_reply: allowed */
 	uint32_t native_max; /* calls of all clients that may end so; 0: any number */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app_rpc_priv.h"
+#include "asked.h"
+#include "config.h"
 #include "link.h"
 
 #include <string.h>
@@ -394,6 +396,21 @@ static bool strays(struct rpc_set *set, char route, uint32_t server)
 	return set->stuck_to[r] != server + 1;
 }
 
+/* What the route, and the policy of this server, add to the call. */
+static void note_added(const struct rpc_server *v, struct wire_msg *m)
+{
+	uint32_t n = 0;
+
+	if (v->set->changes && m->route == 'b') {
+		m->added[n].key = CONFIG_CHANGED;
+		m->added[n++].value = CONFIG_CHANGED_TO;
+	}
+	if (v->policed) {
+		m->added[n].key = ASKED_ADDS;
+		m->added[n].value = ASKED_ADDS;
+	}
+}
+
 static const char *check_call(
 	struct rpc_conn *n, struct wire_msg *m, const uint8_t *p, uint32_t len)
 {
@@ -413,6 +430,7 @@ static const char *check_call(
 	if (!rpc_filled(t + RPC_ORDER, m->body_len - RPC_ORDER, t, 1))
 		return "a request with other bytes than the client sent";
 	m->timeout_ms = set->timeout_ms;
+	note_added(n->server, m);
 	if (!dialect_same(n->dialect, p, len, m, sim_get32(t + RPC_TOKEN + 12), &set->again))
 		return "a request in other words than the client's";
 	if (to && !(to & 1u << n->server->group))

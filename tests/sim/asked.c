@@ -70,13 +70,27 @@ static void remove_absent(struct mt_extauthz_slot *q)
 	MT_ASSERT(mt_extauthz_put(q, &c->key, "absent", 6));
 }
 
+static void add(struct mt_extauthz_slot *q)
+{
+	struct mt_extauthz_change *c = &q->change[q->n_changes++];
+
+	c->remove = false;
+	MT_ASSERT(mt_extauthz_put(q, &c->key, ASKED_ADDS, sizeof(ASKED_ADDS) - 1));
+	MT_ASSERT(mt_extauthz_put(q, &c->value, ASKED_ADDS, sizeof(ASKED_ADDS) - 1));
+}
+
+static bool denies(struct asked *a, const struct mt_extauthz_slot *q)
+{
+	return !a->adds &&
+	       (mt_extauthz_text(q, q->method)[0] == 'b' || sim_one_in(&a->sim->host_rand, 8));
+}
+
 static void decide(struct asked *a, struct mt_extauthz_slot *q)
 {
-	struct mt_rand *r = &a->sim->host_rand;
-	bool b = mt_extauthz_text(q, q->method)[0] == 'b';
+	bool deny = denies(a, q);
 
 	q->used = q->n_changes = 0;
-	if (b || sim_one_in(r, 8)) {
+	if (deny) {
 		q->verdict = MT_EXTAUTHZ_DENY;
 		q->why = MT_EXTAUTHZ_denied;
 		return;
@@ -84,7 +98,9 @@ static void decide(struct asked *a, struct mt_extauthz_slot *q)
 	q->verdict = MT_EXTAUTHZ_ALLOW;
 	q->why = MT_EXTAUTHZ_allowed;
 	a->n_allowed++;
-	if (sim_one_in(r, 2))
+	if (a->adds)
+		add(q);
+	else if (sim_one_in(&a->sim->host_rand, 2))
 		remove_absent(q);
 }
 

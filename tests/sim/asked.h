@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The external authorization service of policy scenarios: the simulator is the thread of lib/extauthz. It denies every
- * call of route "b"; of the others it allows most, some of them with a change. One answer in six comes after the call's
- * timeout, or, if the provider fails open, not at all.
+ * The external authorization service of policy scenarios: the simulator is the thread of
+ * lib/extauthz. Unless it adds metadata to all calls, it denies every call of route "b" and some
+ * others, and allows the rest, some with a change. One answer in six comes late, or never, if the
+ * provider fails open.
  */
 #pragma once
 
@@ -12,6 +13,9 @@
 
 struct mesh;
 
+/* A key that no client sends, and its value. */
+#define ASKED_ADDS "asked"
+
 struct asked {
 	struct sim *sim;
 	struct mesh *mesh;
@@ -19,6 +23,7 @@ struct asked {
 	struct mt_extauthz_provider *provider;
 	struct mt_extauthz_lane *lane[SIM_MAX_WORKERS];
 	uint64_t late; /* ns: a late answer takes so long */
+	bool adds;     /* allows all calls, and adds ASKED_ADDS to their metadata */
 	uint32_t n_asked, n_allowed, n_expired;
 };
 

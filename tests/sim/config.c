@@ -56,9 +56,10 @@ void config_store_init(struct config_store *st, struct sim *s, uint32_t workers)
 }
 
 /* CUSTOM, of everybody. */
-static void build_guards(struct built *b, uint32_t i, struct mt_extauthz_provider *asks)
+static void build_guards(struct built *b, uint32_t i, const struct config_cluster *conf)
 {
 	static struct mt_authz_rule everybody;
+	struct mt_extauthz_provider *asks = conf->asks;
 	struct mt_cluster *c = &b->clusters[i];
 
 	b->asked[i].policy = (struct mt_authz_policy){.action = MT_AUTHZ_CLOSE,
@@ -72,7 +73,7 @@ static void build_guards(struct built *b, uint32_t i, struct mt_extauthz_provide
 		.deny = b->asked[i].list, .n_deny = 1, .reads = true, .searches = true};
 	c->guards = b->asked[i].guards;
 	c->guards_change = true;
-	for (uint32_t e = 0; e < c->n_eps; e++) {
+	for (uint32_t e = 0; e < (conf->asks_first ? 1 : c->n_eps); e++) {
 		b->asked[i].guards[e] = &b->asked[i].rules;
 		b->eps[i][e].guarded = true;
 	}
@@ -118,17 +119,18 @@ static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
 		MT_ASSERT(ep->state);
 	}
 	if (c->asks)
-		build_guards(b, i, c->asks);
+		build_guards(b, i, c);
 	MT_ASSERT(mt_cluster_build(out) == 0);
 }
 
 static struct mt_route_table *routes(const struct config_listener *l)
 {
-	static struct mt_mutation nothing = {.key = "absent", .key_len = 6},
-				  changed = {.key = "absent",
-					  .key_len = 6,
-					  .value = "changed",
-					  .value_len = 7};
+	static struct mt_mutation nothing = {.key = CONFIG_CHANGED,
+					  .key_len = sizeof(CONFIG_CHANGED) - 1},
+				  changed = {.key = CONFIG_CHANGED,
+					  .key_len = sizeof(CONFIG_CHANGED) - 1,
+					  .value = CONFIG_CHANGED_TO,
+					  .value_len = sizeof(CONFIG_CHANGED_TO) - 1};
 	const struct mt_matcher_def b = {.key = l->route_key, .op = MT_MATCH_EXACT, .value = "b"};
 	struct mt_route_dest dest[2] = {{l->cluster_b, 1}, {l->cluster, 1}};
 	struct mt_route_action act[2] = {

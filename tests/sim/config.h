@@ -14,6 +14,10 @@
 #define CONFIG_CLUSTERS	 4
 #define CONFIG_EPS	 256
 
+/* config_listener.changes */
+#define CONFIG_CHANGED	  "absent"
+#define CONFIG_CHANGED_TO "changed"
+
 struct config_cluster {
 	struct {
 		struct mt_addr addr;
@@ -28,6 +32,7 @@ struct config_cluster {
 	uint32_t max_connections, max_pending; /* 0: no limit */
 	struct mt_retry_budget retry_budget;
 	struct mt_extauthz_provider *asks; /* about each call to it; NULL: all of them pass */
+	bool asks_first;		   /* only about calls to its first endpoint */
 };
 
 struct config_listener {

@@ -38,6 +38,10 @@ struct wire_msg {
 	uint64_t id;
 	char route;	     /* 'a' or 'b'; 0: the message does not say */
 	uint32_t timeout_ms; /* that a call carries; 0: none */
+	/* Metadata that the proxy has added to a call, in this order; key NULL: none (Dubbo). */
+	struct {
+		const char *key, *value;
+	} added[2];
 	const uint8_t *body;
 	uint32_t body_len;
 };

@@ -82,6 +82,8 @@ static void attachments(struct hessian *h, const struct wire_msg *m)
 	pair(h->out, "interface", "org.sim.Service");
 	if (!before)
 		pair(h->out, "tag", route);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(m->added) && m->added[i].key; i++)
+		pair(h->out, m->added[i].key, m->added[i].value);
 	rpc_put8(h->out, 'Z');
 }
 

@@ -26,7 +26,8 @@ extern const struct sim_scenario scenario_released_drain, scenario_released_list
 extern const struct sim_scenario scenario_mirror_answers, scenario_mirror_dead,
 	scenario_mirror_silent, scenario_mirror_deaf, scenario_mirror_resets;
 extern const struct sim_scenario scenario_retries_resets, scenario_retries_silent,
-	scenario_retries_storm, scenario_retries_waits, scenario_retries_mixed;
+	scenario_retries_storm, scenario_retries_waits, scenario_retries_mixed,
+	scenario_retries_asked;
 extern const struct sim_scenario scenario_stopped_replies, scenario_stopped_whole_replies;
 extern const struct sim_scenario scenario_given_up, scenario_newcomers, scenario_slow_uploads,
 	scenario_slow_server, scenario_slow_server_limits, scenario_slow_server_no_rss,

@@ -83,6 +83,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_retries_storm,
 	&scenario_retries_waits,
 	&scenario_retries_mixed,
+	&scenario_retries_asked,
 	&scenario_stopped_replies,
 	&scenario_stopped_whole_replies,
 	&scenario_proxy_client_close,

@@ -13,6 +13,7 @@
  * - If it cannot be retained (retained.c), the message is changed in place, too. Then later
  *   attempts may go only to endpoints with policies that make the same changes.
  */
+#include "mt_mutant.h"
 #include "call/mt_call_priv.h"
 
 #include <string.h>
@@ -168,6 +169,8 @@ mt_noinline bool mt_changes_by_endpoint(
 	if (ex->layered || !mt_authorize_changed(p))
 		return true;
 	retain(p, ex, p->layer.change, p->layer.n);
+	if (mt_mutant(MT_MUTANT_attempt_change_kept))
+		mt_overlay_keep_view(p, ex);
 	ex->layered = true;
 	if (mt_unlikely(lacks_room(p, ex)))
 		disarm(p, ex);
