@@ -16,9 +16,11 @@
 
 /*
  * How memory is kept private to the process. 22.11 rejects --in-memory together with --no-huge (its
- * legacy memory mode); there --no-shconf leaves no files and no lock.
+ * legacy memory mode); there --no-shconf leaves no files and no lock. With hugepages the EAL also
+ * waits for a lock on the mount point of hugetlbfs, although --in-memory uses no files there. Every
+ * local user may hold that lock, so the EAL gets a directory that is no such mount.
  */
-#define MT_EAL_HUGE_ARGS    "--in-memory"
+#define MT_EAL_HUGE_ARGS    "--in-memory", "--huge-dir=/proc"
 #define MT_EAL_NO_HUGE_ARGS "--no-huge", "--no-shconf", "--iova-mode=va"
 
 /* RSS hash types to request; a device gets those that it supports. */

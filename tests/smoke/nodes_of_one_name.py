@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Nodes of one name on one machine come and go at any moment of each other's start and stop: each starts, and ends with 0, and the
-last one leaves no directory. A process that holds a lock on the program, as every local user may, delays no start and no stop.
+last one leaves no directory. A process that holds a lock on the program, or on the mount of hugetlbfs, as every local user may, delays
+no start and no stop.
 """
 
 import fcntl
@@ -19,14 +20,15 @@ from meltemi_lab import Skip, check, equal, main
 from meltemi_lab.check import PATIENCE, within
 from meltemi_lab.daemon import MELTEMID
 
-NODES, ROUNDS = 4, 16
+NODES, ROUNDS, MB = 4, 16, 64
+FREE_PAGES = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 NODE = """\
 apiVersion: meltemi.io/v1
 kind: Node
 metadata: {{name: {name}}}
 spec:
   workers: 1
-  memory: {{hugepages: off, mb: 64}}
+  memory: {{hugepages: {hugepages}, mb: {mb}}}
   ports:
   - {{name: p0, device: net_null{number}, addresses: [192.0.2.1/24]}}
   sources: [{{directory: {directory}/services}}]
@@ -35,25 +37,52 @@ spec:
 """
 
 
-def document(directory, number):
+def document(directory, number, hugepages="off"):
     node = f"{directory}/node{number}.yaml"
     with open(node, "w", encoding="utf-8") as file:
-        file.write(NODE.format(name=f"twins{os.getpid()}", number=number, directory=directory))
+        file.write(NODE.format(name=f"twins{os.getpid()}", number=number, directory=directory, hugepages=hugepages, mb=MB))
     return node
+
+
+def starts_and_ends(directory, hugepages, what):
+    with open(f"{directory}/log", "w+", encoding="utf-8") as log, \
+            subprocess.Popen([MELTEMID, "-c", document(directory, 0, hugepages)], stdout=log, stderr=log) as process:
+        try:
+            within(PATIENCE, lambda: "serving 0 services" in pathlib.Path(log.name).read_text(encoding="utf-8"),
+                   f"the daemon starts while another process holds a lock on {what}")
+            process.send_signal(signal.SIGTERM)
+            equal(process.wait(PATIENCE), 0, f"exit status while another process holds a lock on {what}")
+        finally:
+            process.kill()
 
 
 def despite_a_lock(directory):
     with open(MELTEMID, "rb") as program:
         fcntl.flock(program, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with open(f"{directory}/log", "w+", encoding="utf-8") as log, \
-                subprocess.Popen([MELTEMID, "-c", document(directory, 0)], stdout=log, stderr=log) as process:
-            try:
-                within(PATIENCE, lambda: "serving 0 services" in pathlib.Path(log.name).read_text(encoding="utf-8"),
-                       "the daemon starts while another process holds a lock on its program")
-                process.send_signal(signal.SIGTERM)
-                equal(process.wait(PATIENCE), 0, "exit status while another process holds the lock")
-            finally:
-                process.kill()
+        starts_and_ends(directory, "off", "its program")
+
+
+def mounts_of_hugepages():
+    lines = pathlib.Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    return [line.split()[1] for line in lines if line.split()[2] == "hugetlbfs"]
+
+
+def despite_a_lock_on_hugepages(directory):
+    """A lock on the mount of hugetlbfs, which every local user may open. Without free hugepages this is not tried."""
+    if 2 * int(FREE_PAGES.read_text(encoding="utf-8")) < MB + 32:
+        print("no free hugepages: not tried with a lock on hugetlbfs", flush=True)
+        return
+    os.mkdir(f"{directory}/huge")
+    subprocess.run(["mount", "-t", "hugetlbfs", "none", f"{directory}/huge"], check=True)
+    held = [os.open(path, os.O_RDONLY) for path in mounts_of_hugepages()]
+    try:
+        for fd in held:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        starts_and_ends(directory, "on", "hugetlbfs")
+    finally:
+        for fd in held:
+            os.close(fd)
+        subprocess.run(["umount", f"{directory}/huge"], check=True)
 
 
 def rounds(directory, number, found):
@@ -76,6 +105,7 @@ def body():
     with tempfile.TemporaryDirectory() as directory:
         os.mkdir(f"{directory}/services")
         despite_a_lock(directory)
+        despite_a_lock_on_hugepages(directory)
         threads = [threading.Thread(target=rounds, args=(directory, number, found)) for number in range(1, NODES + 1)]
         for thread in threads:
             thread.start()
