@@ -175,17 +175,6 @@ static bool first_with_key(struct mt_build *b, const struct mt_listen *l,
 	return !c->n_services || put_key(b, l, c, s, at);
 }
 
-/* One name is one route's on a listener, as a connection asks for it once: the first one's. */
-static bool first_with_name(struct mt_build *b, const struct mt_listen *l, const char *name)
-{
-	char *key = mt_region_printf(&b->tmp, "%s tls %s", l->text, name);
-	void *before = NULL;
-
-	if (key)
-		mt_strmap_put(&b->keys, key, b, &before);
-	return before == NULL;
-}
-
 static struct mt_origin origin(struct mt_build *b, const struct mt_listen_port *at)
 {
 	return (struct mt_origin){mt_b_file(b, at->meta->origin.file), at->line};
@@ -193,27 +182,108 @@ static struct mt_origin origin(struct mt_build *b, const struct mt_listen_port *
 
 /* ---- TLS by server names ------------------------------------------------------------------------ */
 
-/* What a chain for them matches; *any of them taken already: the names that are left. NULL: none is, or no memory. */
-static struct mt_res_match *match_names(struct mt_build *b, const struct mt_listen *l,
+/* A server name at a listener, and the chain that has it. */
+struct tls_name {
+	const char *name;
+	struct mt_res_match *match;
+	const struct mt_meta *meta;
+	uint32_t line;
+};
+
+/* Removes the name from its chain, and a chain without a name left, which would match all names. */
+static void free_name(struct mt_listen *l, const struct tls_name *n)
+{
+	struct mt_res_match *m = n->match;
+	uint32_t i = 0;
+
+	while (i < m->n_server_names && m->server_names[i] != n->name)
+		i++;
+	if (i < m->n_server_names)
+		m->server_names[i] = m->server_names[--m->n_server_names];
+	for (i = 0; !m->n_server_names && i < l->n_chains; i++)
+		if (l->chains[i].match == m)
+			l->chains[i--] = l->chains[--l->n_chains];
+}
+
+/* True if the port's claim to a name is better than that of its chain, which then loses it. */
+static bool win_name(struct mt_build *b, struct mt_listen *l, const struct tls_name *n,
+	const struct mt_listen_port *at)
+{
+	uint64_t place = mt_place_of_tls(l->text, n->name);
+	unsigned int claim = mt_b_claim(b, place, at->meta), before = mt_b_claim(b, place, n->meta);
+	bool wins = claim < before;
+	const struct mt_meta *loser = wins ? n->meta : at->meta, *other = wins ? at->meta : n->meta;
+	char path[MT_INDEX_PATH];
+
+	if (!mt_b_is_wrong(b, n->meta))
+		mt_b_warn(b, loser, wins ? n->line : at->line, wins ? NULL : path_of(at, path),
+			"give one of them another name or port",
+			"server name \"%.128s\" is in use by %s %.64s/%.128s at %.128s:%u%s",
+			n->name, other->kind, other->ns, other->name,
+			other->origin.file ? other->origin.file : "?", wins ? at->line : n->line,
+			wins ? mt_claim_reason(claim, before) : mt_claim_reason(before, claim));
+	else
+		wins = true;
+	if (wins)
+		free_name(l, n);
+	return wins;
+}
+
+/*
+ * Gives the chain of a port a server name, or with "*" all that no other chain has. False: another
+ * chain keeps the name, which is reported.
+ */
+static bool take_name(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at,
+	struct mt_res_match *m, const char *name)
+{
+	char *key = mt_region_printf(&b->tmp, "%s tls %s", l->text, name);
+	struct tls_name *n = key ? mt_strmap_get(&b->keys, key) : NULL;
+
+	if (n && (n->match == m || !win_name(b, l, n, at)))
+		return false;
+	if (!n) {
+		n = mt_region_alloc(&b->tmp, sizeof(*n));
+		if (!key || !n || mt_strmap_put(&b->keys, key, n, NULL)) {
+			b->tmp.failed = true;
+			return false;
+		}
+	}
+	*n = (struct tls_name){name, m, at->meta, at->line};
+	return true;
+}
+
+/* What a chain for these names matches; no names: all. NULL: no name is left for it, or no memory. */
+static struct mt_res_match *match_names(struct mt_build *b, struct mt_listen *l,
 	const struct mt_listen_port *at, const char **names, uint32_t n)
 {
 	struct mt_res_match *m = mt_region_alloc(&b->tmp, sizeof(*m));
 	const char **own = mt_region_alloc(&b->tmp, sizeof(*own) * (n + 1));
-	char path[MT_INDEX_PATH];
 
 	if (!m || !own)
 		return NULL;
 	*m = (struct mt_res_match){.transport = "tls", .server_names = own};
-	for (uint32_t i = 0; i < n; i++) {
-		if (first_with_name(b, l, names[i]))
+	for (uint32_t i = 0; i < n; i++)
+		if (take_name(b, l, at, m, names[i]))
 			own[m->n_server_names++] = names[i];
-		else
-			mt_b_warn(b, at->meta, at->line, path_of(at, path), NULL,
-				"server name \"%.128s\" is that of an older one", names[i]);
-	}
-	if (n ? !m->n_server_names : !first_with_name(b, l, "*"))
+	if (n ? !m->n_server_names : !take_name(b, l, at, m, "*"))
 		return NULL;
 	return m;
+}
+
+/* True if TLS chains can be at the listener. False: the port is refused, or there is no memory. */
+static bool takes_tls(
+	struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at, const char *name)
+{
+	const char *why;
+
+	if (l->last && !l->last->codec->opaque)
+		forget_void(b, l);
+	if (!l->last || l->last->codec->opaque)
+		return true;
+	if (!mt_b_listen_win(b, l, at->meta, name, at->line, &why))
+		return refuse(b, l, at, another, " with another protocol", why);
+	l->origin = (struct mt_origin){0};
+	return true;
 }
 
 void mt_b_listen_tls(
@@ -224,14 +294,8 @@ void mt_b_listen_tls(
 	struct mt_res_match *m;
 	struct mt_listen_chain *c;
 
-	if (!l || !services)
+	if (!l || !services || !takes_tls(b, l, at, t->service->name))
 		return;
-	if (l->last && !l->last->codec->opaque)
-		forget_void(b, l);
-	if (l->last && !l->last->codec->opaque) {
-		refuse(b, l, at, another, " with another protocol", "");
-		return;
-	}
 	m = match_names(b, l, at, t->names, t->n_names);
 	c = m ? mt_region_push(&b->tmp, (void **)&l->chains, &l->n_chains, sizeof(*c)) : NULL;
 	if (!c)
@@ -242,8 +306,11 @@ void mt_b_listen_tls(
 	t->service->holder = at->meta;
 	t->service->line = at->line;
 	t->service->at = MT_NO_PORT;
-	*c = (struct mt_listen_chain){
-		.match = m, .codec = mt_codec_bytes(), .services = services, .n_services = 1};
+	*c = (struct mt_listen_chain){.match = m,
+		.by_name = true,
+		.codec = mt_codec_bytes(),
+		.services = services,
+		.n_services = 1};
 	if (!l->origin.file)
 		l->origin = origin(b, at);
 }
@@ -252,7 +319,8 @@ void mt_b_listen_tls(
 
 /* The chain of that server, with the names that nobody has there yet; NULL: none is left, or somebody else's protocol, which is told. */
 static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l,
-	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts)
+	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts,
+	const char *name)
 {
 	const struct mt_res_match *m;
 	struct mt_listen_chain *c;
@@ -260,18 +328,18 @@ static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l
 	for (uint32_t i = 0; i < l->n_chains; i++)
 		if (l->chains[i].of == at->end)
 			return &l->chains[i];
-	if (l->last && !l->last->codec->opaque)
-		forget_void(b, l);
-	if (l->last && !l->last->codec->opaque) {
-		refuse(b, l, at, another, " with another protocol", "");
+	if (!takes_tls(b, l, at, name))
 		return NULL;
-	}
 	m = match_names(b, l, at, at->end->names, at->end->n_names);
 	c = m ? mt_region_push(&b->tmp, (void **)&l->chains, &l->n_chains, sizeof(*c)) : NULL;
 	if (!c)
 		return NULL;
-	*c = (struct mt_listen_chain){
-		.match = m, .codec = codec, .opts = opts, .tls = at->end->tls, .of = at->end};
+	*c = (struct mt_listen_chain){.match = m,
+		.by_name = true,
+		.codec = codec,
+		.opts = opts,
+		.tls = at->end->tls,
+		.of = at->end};
 	if (!l->origin.file)
 		l->origin = origin(b, at);
 	return c;
@@ -342,7 +410,7 @@ bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 	struct mt_service_slot **slot;
 
 	if (l)
-		c = at->end ? end_chain(b, l, at, codec, opts)
+		c = at->end ? end_chain(b, l, at, codec, opts, s->name)
 			    : own_chain(b, l, at, codec, opts, s->name);
 	if (!c || !first_with_key(b, l, c, s, at))
 		return false;

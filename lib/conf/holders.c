@@ -21,6 +21,11 @@ uint64_t mt_place_id(const char *text, const char *key)
 	return id(mt_secret_hash_text(text, key ? mt_secret_hash_text(key, 1) : 0));
 }
 
+uint64_t mt_place_of_tls(const char *text, const char *name)
+{
+	return id(mt_secret_hash_text(text, mt_secret_hash_text(name, 2)));
+}
+
 static uint64_t ns_id(const struct mt_meta *meta)
 {
 	return mt_secret_hash_text(meta->ns, 0);
@@ -48,6 +53,17 @@ static void add_place(struct mt_build *b, uint64_t place, const struct mt_meta *
 	*p = (struct mt_held_place){place, b->last_holder.object, b->last_holder.ns};
 }
 
+static void add_names(struct mt_build *b, const struct mt_listen *l,
+	const struct mt_listen_chain *c, const struct mt_meta *holder)
+{
+	const struct mt_res_match *m = c->match;
+
+	for (uint32_t i = 0; i < m->n_server_names; i++)
+		add_place(b, mt_place_of_tls(l->text, m->server_names[i]), holder);
+	if (!m->n_server_names)
+		add_place(b, mt_place_of_tls(l->text, "*"), holder);
+}
+
 static void add_chain(
 	struct mt_build *b, const struct mt_listen *l, const struct mt_listen_chain *c)
 {
@@ -60,6 +76,9 @@ static void add_chain(
 		if (c->codec->service_key)
 			add_place(b, mt_place_id(l->text, s->key), s->holder);
 	}
+	/* All services of such a chain are of one object. */
+	if (c->by_name && c->n_services && c->services[0]->holder)
+		add_names(b, l, c, c->services[0]->holder);
 }
 
 void mt_b_places(struct mt_build *b)

@@ -14,6 +14,8 @@ struct mt_held_place {
  * `key`: a service key there; NULL: all of it. Never 0.
  */
 uint64_t mt_place_id(const char *text, const char *key);
+/* Identifies a server name of TLS at "address:port"; "*": all names without a chain. Never 0. */
+uint64_t mt_place_of_tls(const char *text, const char *name);
 /*
  * How good the claim of an object is to a place, which may also be an address (mt_id_of_addr()): of
  * two objects the one with the lower number has it, and of equal ones the first in order of age.

@@ -8,6 +8,7 @@
 /* What a filter chain of a listener is for, and what serves it. */
 struct mt_listen_chain {
 	const struct mt_res_match *match; /* NULL: everybody, or whoever is left */
+	bool by_name; /* of documents: for TLS of the names of `match`, or of all names */
 	const char *
 		refuse; /* not NULL: whom it is for are refused, for this reason; nothing of what follows is set */
 	const struct mt_codec *codec;

@@ -164,7 +164,7 @@ static void by_name(void)
 	CU_ASSERT_PTR_NOT_EQUAL(l->chains[0].tls, l->chains[1].tls);
 	CU_ASSERT_EQUAL(l->chains[1].match.n_server_names, 1);
 	CU_ASSERT_STRING_EQUAL(l->chains[1].match.server_names[0], "b.example");
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 21, "is that of an older one"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 21, "\"a.example\" is in use by Gateway"));
 	unbuild(&b);
 	pki_free(&one);
 	pki_free(&two);

@@ -148,5 +148,109 @@ static void older_without_holder(void)
 	unbuild(&b);
 }
 
-const struct mt_test holders_tests[] = {
-	{"holders_stay", holders_stay}, {"older_without_holder", older_without_holder}, {0}};
+/* ---- server names of TLS --------------------------------------------------------------------- */
+
+#define GATE(ns)                                                                                   \
+	"---\napiVersion: networking.istio.io/v1\nkind: Gateway\n"                                 \
+	"metadata: {name: g, namespace: " ns "}\n"                                                 \
+	"spec: {selector: {}, servers: [{port: {number: 8443, name: tls, protocol: TLS}, "         \
+	"hosts: ['*'], bind: 192.0.2.50, tls: {mode: PASSTHROUGH}}]}\n"
+#define NAMED(name, ns, names)                                                                     \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                          \
+	"metadata: {name: " name ", namespace: " ns "}\n"                                          \
+	"spec: {hosts: ['*'], gateways: [g], tls: [{match: [{sniHosts: [" names "]}], "            \
+	"route: [{destination: {host: a." ns "}}]}]}\n"
+#define HOST(ns, address) ENTRY("a", ns, "", AT(address, TCP, "198.51.100.1"))
+/* The gateways and services of the victim and of the other author, in 24 lines. */
+#define BOTH HOST("v", "192.0.2.1") HOST("m", "192.0.2.2") GATE("m") GATE("v")
+#define ABC  "a.example, b.example, c.example"
+
+/* The service that gets the name; "": none. */
+static const char *who_gets(const struct built *b, const char *name)
+{
+	const struct mt_listener *l = b->s ? listener(b->s, "192.0.2.50", 8443) : NULL;
+	const struct mt_filter_chain_facts f = {
+		.tls = true, .name = {(const uint8_t *)name, (uint32_t)strlen(name)}};
+	const struct mt_filter_chain *c = l ? mt_filter_chain_choose(l, &f) : NULL;
+
+	return c ? b->s->clusters[c->protos[0].services[0]->tcp_cluster].name : "";
+}
+
+/* The other author's routes are listed first, as if they were older. */
+static const struct {
+	const char *now, *text, *name, *gets, *words;
+} name_rows[] = {
+	{NAMED("x", "v", "b.example"), NAMED("y", "m", ABC) NAMED("x", "v", "b.example"),
+		"b.example", "outbound|80||a.v",
+		"\"b.example\" is in use by VirtualService v/x at t:30, which is served there"},
+	{NAMED("x", "v", "b.example"), NAMED("y", "m", ABC) NAMED("x", "v", "b.example"),
+		"a.example", "outbound|80||a.m", NULL},
+	{NAMED("x", "v", "b.example"), NAMED("y", "m", ABC) NAMED("z", "v", "b.example"),
+		"b.example", "outbound|80||a.v", "v/z at t:30, in a namespace that is served"},
+	/* Its last name, and all names: a chain without a name left matches nothing. */
+	{NAMED("x", "v", "b.example"), NAMED("y", "m", "b.example") NAMED("x", "v", "b.example"),
+		"a.example", "", "is in use by VirtualService v/x at t:30, which is served"},
+	{NAMED("x", "v", "'*'"), NAMED("y", "m", "'*'") NAMED("x", "v", "'*'"), "a.example",
+		"outbound|80||a.v",
+		"\"*\" is in use by VirtualService v/x at t:30, which is served there"},
+	/* Without a holder of this name the older one has it. */
+	{NAMED("x", "v", "c.example"), NAMED("y", "m", ABC) NAMED("z", "w", "b.example"),
+		"b.example", "outbound|80||a.m", NULL},
+	{"", NAMED("y", "m", ABC) NAMED("x", "v", "b.example"), "b.example", "outbound|80||a.m",
+		"\"b.example\" is in use by VirtualService m/y at t:25"},
+};
+
+static bool warns(const struct built *b, const char *words)
+{
+	for (uint32_t i = 0; i < b->diags.n; i++)
+		if (b->diags.items[i].severity == MT_DIAG_WARNING &&
+			strstr(b->diags.items[i].message, words))
+			return true;
+	return false;
+}
+
+static void server_names_stay(void)
+{
+	char now[4096], text[4096];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(name_rows); i++) {
+		struct built b;
+		bool good;
+
+		snprintf(now, sizeof(now), "%s%s", BOTH, name_rows[i].now);
+		snprintf(text, sizeof(text), "%s%s", BOTH, name_rows[i].text);
+		b = build_after(now, text);
+		good = strcmp(who_gets(&b, name_rows[i].name), name_rows[i].gets) == 0 &&
+		       (!name_rows[i].words || warns(&b, name_rows[i].words));
+		if (!good) {
+			printf("\n  row %zu: %s ", i, who_gets(&b, name_rows[i].name));
+			show_diags(&b);
+		}
+		CU_ASSERT_TRUE(good);
+		unbuild(&b);
+	}
+}
+
+/* TLS by server names, and another author's port of messages, which looks older, at its address. */
+static void tls_ports_stay(void)
+{
+#define MESSAGES                                                                                   \
+	ENTRY("z", "m", "",                                                                        \
+		AT("192.0.2.50", "{number: 8443, name: tcp-metaprotocol-dubbo}", "198.51.100.9"))
+#define PASSED HOST("v", "192.0.2.1") GATE("v") NAMED("x", "v", "b.example")
+	struct built b = build_after(PASSED, MESSAGES PASSED);
+
+	CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, 5,
+		"192.0.2.50:8443 is in use by b.example at t:20, which is served there"));
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	unbuild(&b);
+	b = build_after(MESSAGES, MESSAGES PASSED);
+	CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, 20,
+		"192.0.2.50:8443 is in use by z.m at t:5 with another protocol, which is served"));
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	unbuild(&b);
+}
+
+const struct mt_test holders_tests[] = {{"holders_stay", holders_stay},
+	{"older_without_holder", older_without_holder}, {"server_names_stay", server_names_stay},
+	{"tls_ports_stay", tls_ports_stay}, {0}};
