@@ -266,19 +266,25 @@ static void read_changed(struct daemon *d, uint64_t now)
 	notify_reload(d, true);
 	d->read_told = true;
 	config_read(d, now);
+	d->read_ns = mt_clock_now(&d->clock) - now;
 }
 
 /*
  * Loads what was read. The reload is over once none of it is left: it was loaded here or by another
- * reload, discarded by a rollback, or there was no memory.
+ * reload, discarded by a rollback, or there was no memory. Changes that follow at once wait, so
+ * that most of the time is left for other work.
  */
 static void take_changed(struct daemon *d, uint64_t now)
 {
+	uint64_t end;
+
 	config_take_read(d, now);
 	if (!d->read_told || d->reading.is)
 		return;
 	d->read_told = false;
 	notify_reload(d, false);
+	end = mt_clock_now(&d->clock);
+	mt_watch_pause(d->watch, end + (LOAD_SHARE - 1) * (d->read_ns + end - now));
 }
 
 /* Returns false to stop now. */

@@ -29,6 +29,11 @@
 
 #define MESH_MAX      8
 #define DNS_ADDRS_MAX 64
+/*
+ * Loads of changed files take at most 1/LOAD_SHARE of the control thread's time, and so do those of
+ * discovery and names.
+ */
+#define LOAD_SHARE 5
 
 struct mt_identity;
 
@@ -165,6 +170,7 @@ struct daemon {
 	int reload_rc;		 /* the same as 0 or -errno */
 	struct config_reading reading;
 	bool read_told;		  /* the service manager waits for the end of this reload */
+	uint64_t read_ns;	  /* how long the read of changed files took */
 	bool reload_unsaid;	  /* documents were taken, and config_in_force() is still due */
 	bool reload_node;	  /* config_in_force() also applies their Node */
 	char reload_first[400];	  /* the first error of these documents; "": none */

@@ -13,9 +13,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define EVENTS	   64		/* descriptors per loop iteration; the next one handles the rest */
-#define OPEN_NS	   (2 * MT_SEC) /* between two attempts to open an identity */
-#define LOAD_SHARE 5		/* loads take at most 1/LOAD_SHARE of the control thread's time */
+#define EVENTS	64	     /* descriptors per loop iteration; the next one handles the rest */
+#define OPEN_NS (2 * MT_SEC) /* between two attempts to open an identity */
 
 /* ---- bootstraps ------------------------------------------------------------------------------ */
 

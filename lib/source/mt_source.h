@@ -255,9 +255,10 @@ bool mt_source_is_misnamed(const char *name);
 /*
  * A watch on everything that mt_source_read() reads: directories with all below them, and the
  * Node's file. It has one descriptor for the event loop, which is readable when there is something
- * to do. A change is reported when no other has followed for 80 ms, after 1 s at the latest. Where
- * the kernel sends no events, the watch polls once a second. This concerns targets of links, paths
- * that lead elsewhere now, and directories beyond the kernel's limit of watches.
+ * to do. A change is reported when no other has followed for 80 ms, after 1 s at the latest, but
+ * not in a pause (mt_watch_pause()). Where the kernel sends no events, the watch polls once a
+ * second. This concerns targets of links, paths that lead elsewhere now, and directories beyond the
+ * kernel's limit of watches.
  */
 struct mt_watch;
 
@@ -296,6 +297,11 @@ int mt_watch_aim(struct mt_watch *w, const struct mt_watch_what *what);
  * above), so load again.
  */
 bool mt_watch_on_event(struct mt_watch *w, uint64_t now);
+/*
+ * Reports no change before `until` (in the clock of mt_watch_on_event()), so that loads leave time
+ * for other work although a source changes all the time. Later changes are reported then.
+ */
+void mt_watch_pause(struct mt_watch *w, uint64_t until);
 
 /* Writes the table of kinds and fields (Markdown) that docs/reference/configuration.md holds. */
 void mt_source_reference(FILE *out);

@@ -35,7 +35,8 @@ struct mt_watch {
 	bool stale;	      /* directories may have come or gone since the last walk */
 	bool missed;	      /* something changed before the watch began */
 	uint64_t walked;
-	uint64_t look_at; /* time of the next poll */
+	uint64_t look_at;     /* time of the next poll */
+	uint64_t pause_until; /* no report before */
 };
 
 int mt_watch_fd(const struct mt_watch *w)
@@ -290,10 +291,15 @@ static bool walk(struct mt_watch *w, uint64_t now)
 	return rc > 0;
 }
 
-/* Time of the next report: after changes have ended, or gone on for long. */
+/* Time of the next report: after changes have ended, or gone on for long, and after a pause. */
 static uint64_t due_at(const struct mt_watch *w)
 {
-	return MT_MIN(w->last + QUIET, w->first + LONGEST);
+	return MT_MAX(MT_MIN(w->last + QUIET, w->first + LONGEST), w->pause_until);
+}
+
+void mt_watch_pause(struct mt_watch *w, uint64_t until)
+{
+	w->pause_until = until;
 }
 
 /*

@@ -85,6 +85,30 @@ static void never_quiet(void)
 	finish(w);
 }
 
+/* Changes in a pause are reported once, at its end. */
+static void pause_between_reports(void)
+{
+	struct mt_watch *w = start();
+	uint64_t t = 1000 * MT_SEC;
+	uint32_t told = 0;
+
+	for (uint32_t ms = 0; ms < 10000; ms += 10) {
+		uint64_t now = t + ms * MT_MSEC;
+
+		if (ms % 100 == 0)
+			write_file("a.yaml");
+		if (!mt_watch_on_event(w, now))
+			continue;
+		CU_ASSERT(told || ms == 80);
+		told++;
+		mt_watch_pause(w, now + 2 * MT_SEC);
+	}
+	CU_ASSERT_EQUAL(told, 5);
+	CU_ASSERT_TRUE(mt_watch_on_event(w, t + 11 * MT_SEC));
+	CU_ASSERT_FALSE(mt_watch_on_event(w, t + 20 * MT_SEC));
+	finish(w);
+}
+
 static void editors_files_do_not_count(void)
 {
 	static const char *const names[] = {".a.yaml.swp", "a.yaml~", "#a.yaml#", ".#a.yaml",
@@ -149,6 +173,7 @@ static void replaced_directory(void)
 const struct mt_test watch_tests[] = {
 	{"quiet_then_due", quiet_then_due},
 	{"never_quiet", never_quiet},
+	{"pause_between_reports", pause_between_reports},
 	{"editors_files_do_not_count", editors_files_do_not_count},
 	{"new_files_and_links", new_files_and_links},
 	{"replaced_directory", replaced_directory},
