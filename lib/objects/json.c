@@ -2,6 +2,7 @@
 /* Rows as JSON for operators, and a document as one line of YAML that parses to the same tree. */
 #include "mt_objects_priv.h"
 
+#include "mt_idmap.h"
 #include "mt_quoted.h"
 #include "mt_yaml.h"
 
@@ -124,55 +125,117 @@ static bool is_bare(const struct mt_ynode *n)
 }
 
 /*
- * Longest text of a document. Only documents with aliases can reach this limit, because each alias
- * is written out.
+ * Longest text of a document. It is hardly longer than what was read, because aliases are written
+ * as such. Otherwise short documents could fill the memory and the disk.
  */
 #define TEXT_MAX (64u << 20)
 
-/*
- * Writes a node and its children as text. `*left` is the number of bytes that may still be written;
- * at 0 the text is incomplete.
- */
-static void put_node(FILE *f, const struct mt_ynode *n, size_t *left)
-{
-	size_t len = 4 + (n->text ? strlen(n->text) : 0) + (n->key ? strlen(n->key) : 0);
-	bool map = n->type == MT_Y_MAP;
+/* Shorter texts are written again for each alias. */
+#define LONG_TEXT 64
 
-	*left -= MT_MIN(len, *left);
-	if (!*left)
+/* A document while it is written. */
+struct writer {
+	FILE *f;
+	size_t left; /* bytes that may still be written; at 0 the text is incomplete */
+	/*
+	 * By address of what aliases share with their anchor, the first child or a long text: ONCE,
+	 * AGAIN, or AGAIN plus the number of the anchor that has been written.
+	 */
+	struct mt_idmap shared;
+	uintptr_t anchors;
+	bool failed;
+};
+
+enum { ONCE = 1, AGAIN };
+
+/* Returns what the node shares with its aliases; 0: it is too short to have an anchor. */
+static uintptr_t shared_of(const struct mt_ynode *n)
+{
+	if (n->type != MT_Y_SCALAR)
+		return (uintptr_t)n->first;
+	return n->text && strnlen(n->text, LONG_TEXT) == LONG_TEXT ? (uintptr_t)n->text : 0;
+}
+
+/* Finds what occurs more than once. Visits each node once, and not once for each alias. */
+static void find_shared(struct writer *w, const struct mt_ynode *n)
+{
+	uintptr_t id = shared_of(n), seen = id ? (uintptr_t)mt_idmap_get(&w->shared, id) : 0;
+
+	if (seen == AGAIN)
+		return;
+	if (id && mt_idmap_put(&w->shared, id, (void *)(seen + 1)))
+		w->failed = true;
+	for (const struct mt_ynode *k = n->first; k && !seen; k = k->next)
+		find_shared(w, k);
+}
+
+/* Writes an alias, and returns true, or an anchor in front of the node if an alias follows. */
+static bool put_alias(struct writer *w, const struct mt_ynode *n)
+{
+	uintptr_t id = shared_of(n), seen = id ? (uintptr_t)mt_idmap_get(&w->shared, id) : 0;
+
+	if (seen < AGAIN)
+		return false;
+	if (seen > AGAIN) {
+		fprintf(w->f, "*a%zu", (size_t)(seen - AGAIN));
+		return true;
+	}
+	w->anchors++;
+	if (mt_idmap_put(&w->shared, id, (void *)(AGAIN + w->anchors)))
+		w->failed = true;
+	fprintf(w->f, "&a%zu ", (size_t)w->anchors);
+	return false;
+}
+
+static void put_scalar(FILE *f, const struct mt_ynode *n)
+{
+	if (mt_yaml_is_null(n))
+		fputs("null", f);
+	else if (is_bare(n))
+		fputs(n->text, f);
+	else
+		mt_put_quoted(f, n->text);
+}
+
+/* Writes a node and its children as text. */
+static void put_node(struct writer *w, const struct mt_ynode *n)
+{
+	bool map = n->type == MT_Y_MAP, alias = w->left && put_alias(w, n);
+	size_t len = 4 + (n->text && !alias ? strlen(n->text) : 0) + (n->key ? strlen(n->key) : 0);
+
+	w->left -= MT_MIN(len, w->left);
+	if (!w->left || alias)
 		return;
 	if (n->type == MT_Y_SCALAR) {
-		if (mt_yaml_is_null(n))
-			fputs("null", f);
-		else if (is_bare(n))
-			fputs(n->text, f);
-		else
-			mt_put_quoted(f, n->text);
+		put_scalar(w->f, n);
 		return;
 	}
-	fputc(map ? '{' : '[', f);
+	fputc(map ? '{' : '[', w->f);
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
 		if (map) {
-			mt_put_quoted(f, k->key);
-			fputs(": ", f);
+			mt_put_quoted(w->f, k->key);
+			fputs(": ", w->f);
 		}
-		put_node(f, k, left);
+		put_node(w, k);
 		if (k->next)
-			fputs(", ", f);
+			fputs(", ", w->f);
 	}
-	fputc(map ? '}' : ']', f);
+	fputc(map ? '}' : ']', w->f);
 }
 
 char *mt_document_text(const struct mt_ynode *root)
 {
+	struct writer w = {.left = TEXT_MAX};
 	char *text = NULL;
-	size_t size, left = TEXT_MAX;
-	FILE *f = open_memstream(&text, &size);
+	size_t size;
 
-	if (!f)
+	w.f = open_memstream(&text, &size);
+	if (!w.f)
 		return NULL;
-	put_node(f, root, &left);
-	if (fclose(f) == 0 && left)
+	find_shared(&w, root);
+	put_node(&w, root);
+	mt_idmap_fini(&w.shared);
+	if (fclose(w.f) == 0 && w.left && !w.failed)
 		return text;
 	free(text);
 	return NULL;

@@ -118,8 +118,8 @@ static int put_line(FILE *f, const struct mt_kept_one *one, bool gone)
 	char *line = line_of(one, gone);
 
 	/*
-	 * Skip objects that are not valid UTF-8, or that are too long when aliases are written out.
-	 * Such objects have no last good version after a restart.
+	 * Skip objects that are not valid UTF-8, or that are too long. Such objects have no last
+	 * good version after a restart.
 	 */
 	if (!line)
 		return 0;

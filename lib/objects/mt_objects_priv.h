@@ -60,8 +60,8 @@ struct mt_kept_one *mt_kept_put(struct mt_kept *k, const char *key);
 void mt_kept_drop(struct mt_kept *k, struct mt_kept_one *one);
 
 /*
- * json.c: returns a document's tree as one line that parses to the same tree; the caller frees the
- * line. NULL: no memory, or the line would be longer than 64 MiB because of aliases.
+ * json.c: returns a document's tree as one line that parses to the same tree, with its aliases; the
+ * caller frees the line. NULL: no memory, or the line would be longer than 64 MiB.
  */
 char *mt_document_text(const struct mt_ynode *root);
 

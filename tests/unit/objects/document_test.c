@@ -29,6 +29,8 @@ static void same_again(struct mt_object *o)
 	free(text);
 }
 
+#define LONG "a text of more than sixty-four bytes, which is written once if it is repeated"
+
 static const char *const odd[] = {
 	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: 'a', "
 	"annotations: {a: \"x\\ty\\n\\\"\\\\\"}}\n"
@@ -38,6 +40,10 @@ static const char *const odd[] = {
 	"{hosts: [a], http: [{name: -1, "
 	"timeout: 1e3, route: [{destination: {host: '*.x'}}]}, {name: \"\\x7f\\u00e9\"}]}\n",
 	"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: |\n  x\n   y\n, b: ''}\n",
+	/* Aliases of all types, also within one that is repeated, and as the last values. */
+	"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: e, annotations: &n {a: &t \"" LONG "\", "
+	"b: *t}}\ndata: {x: {a: &l [1, '2', &m {k: [], l: {}}], b: *l, c: [*m, *t, *n, *l]}, "
+	"y: *n, z: *t}\n",
 	/* Line ends of YAML, a mark of byte order, and characters of two to four bytes. */
 	"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata: {\"a\\Nb\\Lc\\Pd\": "
 	"\"a\\Nb\\Lc\\P  d\\uFEFF\\u0085\", "
@@ -61,6 +67,35 @@ static void odd_texts(void)
 		mt_objects_fini(&all);
 		mt_diags_fini(&diags);
 	}
+}
+
+/* A short document with a million values by aliases is written as a short text. */
+static void many_aliases(void)
+{
+	char text[8192];
+	size_t at = (size_t)snprintf(text, sizeof(text),
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x0: &x0 [y]\n");
+	struct mt_objects all = {0};
+	struct mt_diags diags;
+	uint32_t n;
+	char *line;
+
+	for (int i = 1; i <= 3; i++) {
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "  x%d: &x%d [", i, i);
+		for (int k = 0; k < 100; k++)
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "*x%d,", i - 1);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "]\n");
+	}
+	mt_diags_init(&diags);
+	CU_ASSERT_EQUAL(mt_source_objects(&all, &diags, &mt_source_anywhere, "t", 1, text, &n), 0);
+	CU_ASSERT_EQUAL_FATAL(all.n, 1);
+	line = mt_document_text(all.v[0]->root);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(line);
+	CU_ASSERT(strlen(line) < 2 * strlen(text));
+	free(line);
+	same_again(all.v[0]);
+	mt_objects_fini(&all);
+	mt_diags_fini(&diags);
 }
 
 static void documents_of_the_tree(void)
@@ -245,6 +280,7 @@ const struct mt_test document_tests[] = {
 	{"large_content", large_content},
 	{"texts_of_hashes", texts_of_hashes},
 	{"odd_texts", odd_texts},
+	{"many_aliases", many_aliases},
 	{"documents_of_the_tree", documents_of_the_tree},
 	{0},
 };
