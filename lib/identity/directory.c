@@ -28,6 +28,7 @@ struct reading {
 	char *paths[FILES];
 	struct mt_secret_stamp stamps[FILES]; /* of the files as last read */
 	unsigned int look_again;
+	bool in_use;		     /* a credential is in use; set before submission */
 	struct mt_credential *found; /* NULL: not read, or unusable */
 	struct mt_err why, note;
 };
@@ -110,6 +111,15 @@ static struct mt_credential *read_all(struct reading *r, char *texts[FILES])
 	return c;
 }
 
+/*
+ * True if files that have just changed cannot be used, although others can go on. Their writer may
+ * be between two renames; the next look decides.
+ */
+static bool is_between(const struct reading *r)
+{
+	return r->in_use && !r->found && r->look_again == LOOK_AGAIN;
+}
+
 static int run(struct mt_task *t)
 {
 	struct reading *r = mt_container_of(t, struct reading, task);
@@ -131,9 +141,9 @@ static int run(struct mt_task *t)
 	look_at_mode(r);
 	look(r, after);
 	memcpy(r->stamps, before, sizeof(before));
-	if (same(before, after))
+	if (same(before, after) && !is_between(r))
 		return 0;
-	/* The files may be of two generations: read again, because the next stamps differ. */
+	/* The files may be of two generations: the next look reads them again. */
 	mt_credential_drop(r->found);
 	r->found = NULL;
 	return -EAGAIN;
@@ -215,6 +225,7 @@ static void turn(struct mt_identity_source *src, uint64_t now)
 		return;
 	d->next_look = now + LOOK_NS;
 	d->under_way = true;
+	d->reading->in_use = d->s.current != NULL;
 	/* If the queue is full, the next check tries again. */
 	if (mt_service_submit(d->service, &d->reading->task))
 		d->under_way = false;
