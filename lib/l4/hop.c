@@ -126,12 +126,9 @@ mt_noinline static const struct mt_net_dst *resolve(
 
 const struct mt_net_dst *l4_route(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
 {
-	const struct l4_entry *e = &l->entries[idx];
-	const struct l4_hop *h = &l->hops[e->hop % L4_HOPS];
+	const struct mt_net_dst *dst = l4_known_hop(l, &l->entries[idx]);
 
-	if (mt_likely(h->name == e->hop && h->dst.gen == l->net_gen))
-		return &h->dst;
-	return resolve(l, m, idx);
+	return mt_likely(dst) ? dst : resolve(l, m, idx);
 }
 
 void l4_retry(struct mt_l4 *l)

@@ -70,14 +70,24 @@ struct l4_entry {
 		struct l4_key key;
 		struct {
 			uint64_t ends;
-			uint32_t src, dst; /* new addresses of an IPv4 packet */
+			union { /* new addresses of an IPv4 packet */
+				struct {
+					uint32_t src, dst;
+				};
+				uint64_t to;
+			};
 			uint64_t none[2];
 			uint64_t ports;
 		} v4;
 	};
 	union {
 		struct {
-			uint16_t sport, dport; /* new ports, in network byte order */
+			union { /* new ports, in network byte order */
+				struct {
+					uint16_t sport, dport;
+				};
+				uint32_t ports;
+			};
 			/*
 			 * Added to the complement of a checksum, as the words lie in memory. The
 			 * IPv4 header's includes that the TTL falls by 1.
@@ -136,7 +146,7 @@ struct l4_hop {
 	uint32_t name; /* its place in mt_l4.hops, and above L4_HOP_BITS a stamp that is not 0 */
 	bool has_source;
 	struct mt_addr source; /* of tunnels, if has_source */
-};
+} mt_cache_aligned;
 
 struct l4_parked {
 	struct rte_mbuf *m;
@@ -235,11 +245,15 @@ struct l4_pkt {
 	struct rte_mbuf *m;
 	struct l4_key key;
 	uint32_t hash;
+	uint32_t idx; /* candidate entry */
 	struct mt_table_iter it;
-	uint32_t idx;	 /* candidate entry */
 	uint64_t source; /* its hash, for limits; 0: not computed */
 	uint32_t leaves; /* l4_new(): the flow that its new one replaces, as pair + 1; 0: none */
 	bool opens;	 /* a SYN of TCP without another flag that matters */
+	/* Only of packets in input.c: */
+	uint32_t len;	  /* of the IP packet */
+	uint32_t plain;	  /* marks of an entry with which the packet changes only its counters */
+	uint8_t *l3, *l4; /* the IP header and the transport header */
 };
 
 static inline void l4_count(struct mt_l4 *l, enum mt_l4_outcome o)
@@ -314,8 +328,7 @@ static mt_inline void l4_rewrite_udp(struct rte_udp_hdr *udp, const struct l4_en
 {
 	uint16_t sum;
 
-	udp->src_port = e->sport;
-	udp->dst_port = e->dport;
+	memcpy(udp, &e->ports, sizeof(e->ports));
 	if (udp->dgram_cksum == 0)
 		return; /* the sender computed none */
 	sum = l4_adjusted(udp->dgram_cksum, e->l4_sum);
@@ -324,8 +337,7 @@ static mt_inline void l4_rewrite_udp(struct rte_udp_hdr *udp, const struct l4_en
 
 static mt_inline void l4_rewrite_tcp(struct rte_tcp_hdr *tcp, const struct l4_entry *e)
 {
-	tcp->src_port = e->sport;
-	tcp->dst_port = e->dport;
+	memcpy(tcp, &e->ports, sizeof(e->ports));
 	tcp->cksum = l4_adjusted(tcp->cksum, e->l4_sum);
 }
 
@@ -336,16 +348,27 @@ static inline bool l4_key_is6(const struct l4_key *k)
 	return (k->q[4] & L4_KEY6) != 0;
 }
 
+/* The hash of q[0] and q[4], which is that of an IPv4 key but for l4_hash_end(). */
+static mt_inline uint64_t l4_hash_start(const struct mt_l4 *l, uint64_t q0, uint64_t q4)
+{
+	return mt_fold64(q0 ^ l->secret[0], q4 ^ l->secret[1]);
+}
+
+static mt_inline uint32_t l4_hash_end(const struct mt_l4 *l, uint64_t h)
+{
+	h = mt_fold64(h ^ l->secret[1], UINT64_C(0x9e3779b97f4a7c15));
+	return (uint32_t)(h ^ h >> 32);
+}
+
 /* Keyed, so that clients cannot aim at one bucket. */
 static inline uint32_t l4_hash(const struct mt_l4 *l, const struct l4_key *k)
 {
-	uint64_t h = mt_fold64(k->q[0] ^ l->secret[0], k->q[4] ^ l->secret[1]);
+	uint64_t h = l4_hash_start(l, k->q[0], k->q[4]);
 
 	if (mt_unlikely(l4_key_is6(k)))
 		h ^= mt_fold64(k->q[1] ^ l->secret[1], k->q[2] ^ mt_rotl64(l->secret[0], 31)) +
 		     (k->q[3] ^ l->secret[1]) * UINT64_C(0xa0761d6478bd642f);
-	h = mt_fold64(h ^ l->secret[1], UINT64_C(0x9e3779b97f4a7c15));
-	return (uint32_t)(h ^ h >> 32);
+	return l4_hash_end(l, h);
 }
 
 static inline bool l4_key_is(const struct l4_entry *e, const struct l4_key *k)
@@ -619,10 +642,16 @@ bool l4_one_way_icmp(struct mt_l4 *l, struct rte_mbuf *m, const struct l4_key *i
 /* icmp.c: passes on an ICMP error about a packet of a flow, or drops it. */
 void l4_icmp(struct mt_l4 *l, struct rte_mbuf *m);
 
-/*
- * hop.c: the next hop of an entry's packets, part of a struct l4_hop; NULL: the packet was parked
- * or dropped.
- */
+/* The next hop of an entry's packets, part of a struct l4_hop; NULL: it is not known yet. */
+static mt_inline const struct mt_net_dst *l4_known_hop(
+	const struct mt_l4 *l, const struct l4_entry *e)
+{
+	const struct l4_hop *h = &l->hops[e->hop % L4_HOPS];
+
+	return mt_likely(h->name == e->hop && h->dst.gen == l->net_gen) ? &h->dst : NULL;
+}
+
+/* hop.c: the same, after finding it if necessary; NULL: the packet was parked or dropped. */
 const struct mt_net_dst *l4_route(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx);
 /*
  * True if a packet that has `len` bytes when it leaves is too long for the way, which it is for the

@@ -57,6 +57,14 @@ static bool put_l2(struct rte_mbuf *m, const struct mt_net_dst *dst)
 	return true;
 }
 
+/* The mbuf as ports take it; and the neighbour is in use. */
+static mt_inline void settle(struct mt_netw *w, struct rte_mbuf *m, const struct mt_net_dst *dst)
+{
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	m->tx_offload = 0;
+	atomic_store_explicit(&w->used[dst->neigh], 1, memory_order_relaxed);
+}
+
 bool mt_net_forward(struct mt_netw *w, struct rte_mbuf *m, const struct mt_net_dst *dst)
 {
 	if (mt_unlikely(!net_tx_forward_room(w, dst->port))) {
@@ -72,11 +80,40 @@ bool mt_net_forward(struct mt_netw *w, struct rte_mbuf *m, const struct mt_net_d
 		net_drop(w, m, MT_NET_tx_no_memory);
 		return false;
 	}
-	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	m->tx_offload = 0;
-	atomic_store_explicit(&w->used[dst->neigh], 1, memory_order_relaxed);
+	settle(w, m, dst);
 	net_tx_put(w, dst->port, NET_LANE_FORWARD, m);
 	return true;
+}
+
+/*
+ * Queues a packet as it is most often: in one buffer, with an Ethernet header without a VLAN tag
+ * before and after, and neither the first nor the last of its queue. False: it stays.
+ */
+static mt_inline bool queue(struct mt_netw *w, struct rte_mbuf *m, const struct mt_net_dst *dst)
+{
+	const uint8_t l2len = sizeof(struct net_ether);
+	struct net_lane *lane = &w->tx[dst->port].lane[NET_LANE_FORWARD];
+	uint16_t n = lane->n;
+
+	if (mt_unlikely((uint16_t)(n - 1) >= NET_TXQ - 1 || m->nb_segs > 1 || dst->l2len != l2len ||
+			m->l2_len != l2len))
+		return false;
+	memcpy(rte_pktmbuf_mtod(m, void *), dst->l2, sizeof(struct net_ether));
+	settle(w, m, dst);
+	lane->m[n] = m;
+	lane->n = (uint16_t)(n + 1);
+	return true;
+}
+
+uint16_t mt_net_forward_burst(
+	struct mt_netw *w, struct rte_mbuf **pkts, const struct mt_net_dst *const *dsts, uint16_t n)
+{
+	uint16_t sent = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		sent = (uint16_t)(sent + (mt_likely(queue(w, pkts[i], dsts[i])) ||
+						 mt_net_forward(w, pkts[i], dsts[i])));
+	return sent;
 }
 
 /* As the input path described the packet that it left to lib/l4. */

@@ -118,6 +118,50 @@ static struct rte_mbuf *like(uint8_t proto, bool ctrl)
 	return m;
 }
 
+/* A burst of unlike packets leaves in order: each is sent as alone, or dropped. */
+static void whole_burst(void)
+{
+	struct mt_net_dst dst = {0}, tagged;
+	const struct mt_net_dst *to[520];
+	struct rte_mbuf *m[520];
+
+	resolved(&dst);
+	tagged = dst;
+	tagged.port = 1;
+	tagged.l2len = net_l2_write(
+		f.w[0], 1, (const struct rte_ether_addr *)fx_peer_mac, 0x0800, tagged.l2);
+	for (int i = 0; i < 6; i++) {
+		m[i] = received("192.0.2.7", "192.0.2.80", (uint16_t)(400 + i), i == 2 ? 200 : 0);
+		to[i] = i == 3 || i == 4 ? &tagged : &dst;
+	}
+	f.port[0].p.caps.tx_chains = false;
+	CU_ASSERT_EQUAL(mt_net_forward_burst(f.w[0], m, to, 6), 6);
+	mt_net_flush(f.w[0]);
+	CU_ASSERT_EQUAL_FATAL(f.port[0].n, 4);
+	CU_ASSERT_EQUAL_FATAL(f.port[1].n, 2);
+	for (int i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL(f.port[0].sent[i].len, 14 + 20 + 8 + (i < 3 ? 400 + i : 405));
+		CU_ASSERT_EQUAL(f.port[0].sent[i].segs, 1);
+		CU_ASSERT_EQUAL(memcmp(f.port[0].sent[i].b, fx_peer_mac, 6), 0);
+		CU_ASSERT_EQUAL(memcmp(f.port[0].sent[i].b + 6, fx_our_mac[0], 6), 0);
+		CU_ASSERT(fx_sums_ok(&f.port[0].sent[i], 14));
+	}
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(f.port[1].sent[i].len, 18 + 20 + 8 + 403 + i);
+		CU_ASSERT_EQUAL(f.port[1].sent[i].b[15], 7);
+		CU_ASSERT(fx_sums_ok(&f.port[1].sent[i], 18));
+	}
+	f.port[0].deaf = true;
+	for (int i = 0; i < 520; i++) {
+		m[i] = like(99, i % 2);
+		to[i] = &dst;
+	}
+	CU_ASSERT_EQUAL(mt_net_forward_burst(f.w[0], m, to, 520), 512);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_forward_full), 8);
+	f.port[0].deaf = false;
+	CU_ASSERT(fx_close(&f));
+}
+
 /* Forwarded packets fill their own queue and take turns with the others; the rest is dropped. */
 static void third_lane(void)
 {
@@ -241,6 +285,7 @@ const struct mt_test net_forward_tests[] = {
 	{"new_header", new_header},
 	{"no_headroom", no_headroom},
 	{"one_buffer", one_buffer},
+	{"whole_burst", whole_burst},
 	{"third_lane", third_lane},
 	{"errors", errors},
 	{"limits", limits},
