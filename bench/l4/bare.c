@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The least that NAT needs: header checks, a look-up in stages in a table of 64-byte buckets, and
- * the rewrite of addresses, ports, TTL and checksums by what a 64-byte entry holds. No next hop, no
- * transmit queue, no counter, IPv4 only.
+ * The least that NAT needs: header checks, a look-up in stages in a table of 64-byte buckets, the
+ * rewrite of addresses, ports, TTL and checksums by what a 64-byte entry holds, the stations of the
+ * next hop, the time of the last packet, and counters of flow and service. UDP over IPv4 only: no
+ * states of TCP, no other family, no MTU, no limits, and one port, which takes the burst at once.
  */
 #include "bench_l4.h"
 #include "mt_table.h"
@@ -20,13 +21,20 @@ struct entry {
 	uint32_t to_ports;
 	uint16_t ip_sum, l4_sum;
 	uint32_t seen, packets;
+	uint16_t hop, service;
 } __attribute__((aligned(64)));
+
+#define ROUTER ENDPOINTS /* the hop of replies */
 
 struct bare {
 	struct mt_table table;
 	struct entry *entries;
 	size_t size;
 	uint32_t n;
+	struct rte_ether_hdr hops[ENDPOINTS + 1];
+	struct {
+		uint64_t packets[2], bytes;
+	} services[2];
 };
 
 static inline uint32_t hash_of_key(uint64_t ends, uint64_t ports)
@@ -53,7 +61,8 @@ static uint32_t ports_of(uint16_t src, uint16_t dst)
 	return src | (uint32_t)dst << 16;
 }
 
-static void add(struct bare *a, uint64_t ends, uint32_t ports, uint64_t to_ends, uint32_t to_ports)
+static void add(struct bare *a, uint64_t ends, uint32_t ports, uint64_t to_ends, uint32_t to_ports,
+	uint16_t hop)
 {
 	struct entry *e = &a->entries[a->n];
 	uint64_t addrs = (uint64_t)(uint32_t)~ends + (uint32_t)(~ends >> 32) + (uint32_t)to_ends +
@@ -63,10 +72,24 @@ static void add(struct bare *a, uint64_t ends, uint32_t ports, uint64_t to_ends,
 	e->ports = ports;
 	e->to_ends = to_ends;
 	e->to_ports = to_ports;
+	e->hop = hop;
+	e->service = 1;
 	e->ip_sum = bench_fold(addrs + (uint16_t)~rte_cpu_to_be_16(0x0100));
 	e->l4_sum = bench_fold(addrs + (uint32_t)~ports + to_ports);
 	MT_ASSERT(mt_table_insert(&a->table, hash_of(a, a->n), a->n) == 0);
 	a->n++;
+}
+
+static void set_hops(struct bare *a, const struct bench_l4 *b)
+{
+	for (uint32_t i = 0; i <= ROUTER; i++) {
+		struct rte_ether_hdr *hop = &a->hops[i];
+
+		bench_station(
+			i == ROUTER ? BENCH_ROUTER : bench_endpoint(i), hop->dst_addr.addr_bytes);
+		memcpy(&hop->src_addr, &b->port.mac, sizeof(hop->src_addr));
+		hop->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	}
 }
 
 struct bare *bare_open(const struct bench_l4 *b)
@@ -74,6 +97,7 @@ struct bare *bare_open(const struct bench_l4 *b)
 	struct bare *a = calloc(1, sizeof(*a));
 
 	MT_ASSERT(a);
+	set_hops(a, b);
 	a->size = 2 * (size_t)b->flows * sizeof(struct entry);
 	a->entries = mmap(NULL, a->size, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -89,9 +113,9 @@ struct bare *bare_open(const struct bench_l4 *b)
 		uint32_t client = bench_client(i), endpoint = bench_endpoint(f.endpoint);
 
 		add(a, ends_of(client, BENCH_VIP), ports_of(bench_client_port(i), vip),
-			ends_of(f.source, endpoint), ports_of(f.port, ep));
+			ends_of(f.source, endpoint), ports_of(f.port, ep), f.endpoint);
 		add(a, ends_of(endpoint, f.source), ports_of(ep, f.port),
-			ends_of(BENCH_VIP, client), ports_of(vip, bench_client_port(i)));
+			ends_of(BENCH_VIP, client), ports_of(vip, bench_client_port(i)), ROUTER);
 	}
 	return a;
 }
@@ -129,16 +153,14 @@ static inline uint16_t adjusted(uint16_t sum, uint16_t delta)
 	return (uint16_t) ~((s & 0xffff) + (s >> 16));
 }
 
-static inline void rewrite(struct rte_mbuf *m, struct entry *e)
+static inline void rewrite(struct bare *a, struct rte_mbuf *m, struct entry *e)
 {
 	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, void *);
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
-	struct rte_ether_addr us = eth->dst_addr;
 	uint16_t sum;
 
-	eth->dst_addr = eth->src_addr;
-	eth->src_addr = us;
+	*eth = a->hops[e->hop];
 	memcpy(&ip->src_addr, &e->to_ends, sizeof(e->to_ends));
 	ip->time_to_live--;
 	ip->hdr_checksum = adjusted(ip->hdr_checksum, e->ip_sum);
@@ -147,7 +169,17 @@ static inline void rewrite(struct rte_mbuf *m, struct entry *e)
 		sum = adjusted(udp->dgram_cksum, e->l4_sum);
 		udp->dgram_cksum = sum ? sum : UINT16_MAX;
 	}
+}
+
+/* As the flow table has it, an odd entry is one of replies. */
+static inline void count(struct bare *a, const struct rte_mbuf *m, uint32_t at, uint32_t tick)
+{
+	struct entry *e = &a->entries[at];
+
+	e->seen = tick;
 	e->packets++;
+	a->services[e->service].packets[at & 1]++;
+	a->services[e->service].bytes += m->pkt_len - sizeof(struct rte_ether_hdr);
 }
 
 void bare_forward(struct bare *a, struct bench_l4 *b, struct rte_mbuf **pkts, uint16_t n)
@@ -155,6 +187,7 @@ void bare_forward(struct bare *a, struct bench_l4 *b, struct rte_mbuf **pkts, ui
 	struct mt_table_iter it[BURST];
 	uint32_t hash[BURST], at[BURST], ports[BURST];
 	uint64_t ends[BURST];
+	uint32_t tick = (uint32_t)(b->now >> 20);
 
 	for (uint16_t i = 0; i < n; i++) {
 		if (mt_unlikely(!checked(pkts[i], &ends[i], &ports[i])))
@@ -168,8 +201,6 @@ void bare_forward(struct bare *a, struct bench_l4 *b, struct rte_mbuf **pkts, ui
 			__builtin_prefetch(&a->entries[at[i]], 1);
 	}
 	for (uint16_t i = 0; i < n; i++) {
-		struct entry *e;
-
 		while (at[i] != MT_TABLE_NONE &&
 			(a->entries[at[i]].ends != ends[i] || a->entries[at[i]].ports != ports[i]))
 			at[i] = mt_table_next(&a->table, &it[i]);
@@ -177,8 +208,8 @@ void bare_forward(struct bare *a, struct bench_l4 *b, struct rte_mbuf **pkts, ui
 			b->wrong++;
 			continue;
 		}
-		e = &a->entries[at[i]];
-		rewrite(pkts[i], e);
+		count(a, pkts[i], at[i], tick);
+		rewrite(a, pkts[i], &a->entries[at[i]]);
 	}
 	b->port.ops->tx(&b->port, 0, pkts, n);
 }

@@ -13,7 +13,7 @@ import sys
 from counted import counted
 
 # Of the bare loop's instructions: without, and with limits and lists of clients.
-LIMITS = {"nat": (2.9, 3.6), "nat-full": (2.9, 3.6), "dsr": (3.15, 4.5), "tunnel-ipip": (4.25, 5.6), "tunnel-gue": (5.8, 7.2)}
+LIMITS = {"nat": (1.84, 2.48), "nat-full": (1.84, 2.48), "dsr": (2.78, 4.1), "tunnel-ipip": (3.8, 5.1), "tunnel-gue": (5.3, 6.6)}
 BURSTS, BURST = 60, 32
 
 

@@ -126,12 +126,7 @@ static bool is_for_station(const struct bench_l4 *b, const struct sent *s)
 {
 	uint8_t to[6];
 
-	/* The bare loop sends a frame back. */
-	if (b->form == BENCH_BARE)
-		memcpy(to, BENCH_SENDER, sizeof(to));
-	else
-		bench_station(
-			s->reply ? BENCH_ROUTER : bench_endpoint(b->flow[s->flow].endpoint), to);
+	bench_station(s->reply ? BENCH_ROUTER : bench_endpoint(b->flow[s->flow].endpoint), to);
 	return memcmp(&s->eth->dst_addr, to, 6) == 0 &&
 	       memcmp(&s->eth->src_addr, &b->port.mac, 6) == 0 &&
 	       s->eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
