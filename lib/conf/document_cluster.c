@@ -447,17 +447,14 @@ bool mt_b_forward_has(const struct mt_forward_dest *d, const struct mt_workload 
 	return is_member(d->u, w, d->subset ? &d->subset->labels : NULL);
 }
 
-/* An address and port of a forwarded port, by the destination that has it first. */
-struct collected_endpoint {
-	const struct mt_forward_dest *d;
-	const struct mt_authz *policies;
-};
-
 /* Endpoints of a forwarded port while they are collected. */
 struct collected {
 	struct mt_build *b;
 	struct mt_forward_route *route;
-	struct mt_strmap found; /* struct collected_endpoint, by address and port */
+	struct mt_strmap claims; /* forward_claims.c */
+	/* By member, in the order of destinations and workloads. */
+	const struct mt_authz **policies;
+	uint32_t at;
 	struct mt_res_endpoint *eps;
 	uint32_t room;
 	const char *last;
@@ -466,48 +463,22 @@ struct collected {
 	uint32_t n_left_out;
 };
 
-static int note_found(struct collected *c, const char *text, const struct mt_forward_dest *d,
-	const struct mt_authz *policies)
+static int claim(struct collected *c, const struct mt_policed *to)
 {
-	struct collected_endpoint *e = mt_region_alloc(&c->b->tmp, sizeof(*e));
-	char *key = mt_region_strdup(&c->b->tmp, text);
+	const struct mt_authz *policies = mt_b_guard(c->b, to, &c->out->guards.hash);
 
-	if (!e || !key)
-		return -ENOMEM;
-	*e = (struct collected_endpoint){d, policies};
-	return mt_strmap_put(&c->found, key, e, NULL) ? -ENOMEM : 0;
+	c->policies[c->at++] = policies;
+	return mt_b_forward_claim(c->b, &c->claims, to, policies);
 }
 
-/*
- * Adds the endpoint to the cluster, unless it is there with the same policies. lib/l4 has one set
- * of clients for an address and port. Two workloads of a host share it, and packets must pass the
- * policies of both. Another host's packets would meet policies of the first host, so they do not
- * go there.
- */
-static int collect(struct collected *c, struct mt_forward_dest *d, const struct mt_policed *to)
+static int add_collected(
+	struct collected *c, const struct mt_policed *to, const struct mt_authz *policies)
 {
 	struct mt_document_cluster *out = c->out;
 	const struct mt_near near = {to->w, 0, 0};
-	const struct mt_authz *policies = mt_b_guard(c->b, to, &out->guards.hash);
-	const struct collected_endpoint *first;
 	uint32_t at = out->endpoints.n_eps;
-	char text[MT_ADDR_STRLEN];
 	int rc;
 
-	mt_addr_port_str(&to->w->address, to->port, text);
-	first = mt_strmap_get(&c->found, text);
-	if (first && (first->d->h != d->h || first->d->u != d->u) && first->policies != policies) {
-		if (!c->n_left_out++)
-			memcpy(c->left_out, text, sizeof(text));
-		return 0;
-	}
-	c->route->members[c->route->n_members++] =
-		(struct mt_forward_member){to->w->address, to->port, UINT32_MAX};
-	if (first && first->policies == policies)
-		return 0;
-	rc = first ? 0 : note_found(c, text, d, policies);
-	if (rc)
-		return rc;
 	c->eps[at] = (struct mt_res_endpoint){.addr = to->w->address,
 		.port = to->port,
 		.weight = to->w->weight.v,
@@ -516,18 +487,43 @@ static int collect(struct collected *c, struct mt_forward_dest *d, const struct 
 	return rc ? rc : set_guard(c->b, &out->guards, policies, at, c->room);
 }
 
-static int collect_dest(struct collected *c, struct mt_forward_dest *d)
+/* Adds the endpoint to the destination, and to the cluster unless it is there. */
+static int collect(struct collected *c, const struct mt_policed *to)
+{
+	const struct mt_authz *policies = c->policies[c->at++];
+	enum mt_forward_claimed claimed = mt_b_forward_claimed(&c->claims, to, policies);
+
+	if (claimed == MT_FORWARD_LEFT_OUT && !c->n_left_out++)
+		mt_addr_port_str(&to->w->address, to->port, c->left_out);
+	if (claimed == MT_FORWARD_LEFT_OUT || claimed == MT_FORWARD_LEFT_OUT_AGAIN)
+		return 0;
+	c->route->members[c->route->n_members++] =
+		(struct mt_forward_member){to->w->address, to->port, UINT32_MAX};
+	return claimed == MT_FORWARD_ADDED ? add_collected(c, to, policies) : 0;
+}
+
+/* Calls `each` for the endpoints of a destination. */
+static int of_dest(struct collected *c, const struct mt_forward_dest *d,
+	int (*each)(struct collected *, const struct mt_policed *))
 {
 	int rc = 0;
 
-	d->first = c->route->n_members;
 	for (uint32_t i = 0; i < d->h->n_workloads && rc == 0; i++) {
 		const struct mt_workload *w = d->h->workloads[i];
 		const struct mt_policed to = {d->h, w, d->u, mt_b_endpoint_port(d->u, w), false};
 
 		if (mt_b_forward_has(d, w) && !mt_b_forward_by_tls(c->b, d, w))
-			rc = collect(c, d, &to);
+			rc = each(c, &to);
 	}
+	return rc;
+}
+
+static int collect_dest(struct collected *c, struct mt_forward_dest *d)
+{
+	int rc;
+
+	d->first = c->route->n_members;
+	rc = of_dest(c, d, collect);
 	d->end = c->route->n_members;
 	return rc;
 }
@@ -558,13 +554,17 @@ static int add_forwarded(struct mt_build *b, const struct mt_host *h, const stru
 	for (uint32_t i = 0; i < route->n; i++)
 		c.room += route->v[i].h->n_workloads;
 	c.eps = mt_region_alloc(&b->tmp, sizeof(*c.eps) * c.room);
+	c.policies = mt_region_alloc(&b->tmp, sizeof(*c.policies) * c.room);
 	route->members = mt_region_alloc(&b->tmp, sizeof(*route->members) * c.room);
 	route->n_members = 0;
 	out->guards.of = c.eps;
-	rc = c.eps && route->members ? 0 : -ENOMEM;
+	rc = c.eps && c.policies && route->members ? 0 : -ENOMEM;
+	for (uint32_t i = 0; i < route->n && rc == 0; i++)
+		rc = of_dest(&c, &route->v[i], claim);
+	c.at = 0;
 	for (uint32_t i = 0; i < route->n && rc == 0; i++)
 		rc = collect_dest(&c, &route->v[i]);
-	mt_strmap_fini(&c.found);
+	mt_strmap_fini(&c.claims);
 	tell_left_out(&c, h, u);
 	return rc;
 }

@@ -74,6 +74,24 @@ bool mt_b_forward_dest(struct mt_build *b, const struct mt_meta *meta, const cha
 /* The line of proxyProtocol for a destination; 0: none. */
 uint32_t mt_b_forward_header(const struct mt_forward_dest *d);
 
+/*
+ * forward_claims.c: notes that the host's port has this endpoint, with these policies. `claims` is
+ * by address and port, and empty at first; what it has is in b->tmp. 0 or -ENOMEM.
+ */
+int mt_b_forward_claim(struct mt_build *b, struct mt_strmap *claims, const struct mt_policed *to,
+	const struct mt_authz *policies);
+
+enum mt_forward_claimed {
+	MT_FORWARD_ADDED,	   /* the cluster gets an endpoint with these policies */
+	MT_FORWARD_JOINED,	   /* it has one */
+	MT_FORWARD_LEFT_OUT,	   /* another host has it, with other policies */
+	MT_FORWARD_LEFT_OUT_AGAIN, /* the same of another workload there */
+};
+
+/* After all are noted: whether packets for the host may go to the endpoint. */
+enum mt_forward_claimed mt_b_forward_claimed(const struct mt_strmap *claims,
+	const struct mt_policed *to, const struct mt_authz *policies);
+
 #define MT_FORWARD_NOT UINT32_MAX
 
 /* The share of an endpoint of a forwarded port. */

@@ -33,6 +33,22 @@
 	"metadata: {name: c, namespace: x}\nspec: {hosts: [c.x], location: MESH_INTERNAL, "        \
 	"addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP                                 \
 	"], endpoints: [{address: 198.51.100.1, labels: {app: c}}]}\n"
+/* The same with two workloads there, or at another port of the service. */
+#define C_TWICE                                                                                    \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: c, namespace: x}\nspec: {hosts: [c.x], location: MESH_INTERNAL, "        \
+	"addresses: [192.0.2.3], resolution: STATIC, ports: [" TCP                                 \
+	"], endpoints: [{address: 198.51.100.1, labels: {app: d}}, "                               \
+	"{address: 198.51.100.1, labels: {app: c}}]}\n"
+#define C_OTHER_PORT                                                                               \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: c, namespace: x}\nspec: {hosts: [c.x], location: MESH_INTERNAL, "        \
+	"addresses: [192.0.2.3], resolution: STATIC, ports: [{number: 5433, name: tcp-sql, "       \
+	"targetPort: 5432}], endpoints: [{address: 198.51.100.1, labels: {app: c}}]}\n"
+#define TO_OTHER_PORT "destination: {host: c.x, port: {number: 5433}}"
+#define DENIES_AT(port)                                                                            \
+	AP("{action: DENY, rules: [{from: [{source: {ipBlocks: [10.0.0.1]}}], "                    \
+	   "to: [{operation: {ports: ['" port "']}}]}]}")
 #define DENIES(app)                                                                                \
 	AP("{selector: {matchLabels: {app: " app "}}, action: DENY, rules: "                       \
 	   "[{from: [{source: {ipBlocks: [10.0.0.1]}}]}]}")
@@ -157,6 +173,20 @@ static const struct row {
 		"198.51.100.1:5432 has other policies as an endpoint of another host"},
 	{A C_SHARED TWO(TO_C ", weight: 20", TO_A("") ", weight: 80") DENIES("c"), {0, 20, 80},
 		"198.51.100.1:5432 has other policies as an endpoint of another host"},
+	/* All policies that the address has for a host count, in any order. */
+	{A C_TWICE TWO(TO_A("") ", weight: 80", TO_C ", weight: 20"), {0, 40, 60}, NULL},
+	{A C_TWICE TWO(TO_A("") ", weight: 80", TO_C ", weight: 20") DENIES("c"), {20, 20, 60},
+		"1 endpoint of its routes' hosts gets packets for one host only"},
+	{A C_TWICE TWO(TO_A("") ", weight: 80", TO_C ", weight: 20") DENIES("d"), {20, 20, 60},
+		"1 endpoint of its routes' hosts gets packets for one host only"},
+	{A C_TWICE TWO(TO_C ", weight: 20", TO_A("") ", weight: 80") DENIES("d"), {0, 20, 80},
+		"1 endpoint of its routes' hosts gets packets for one host only"},
+	/* Policies are compared for each port of the service. */
+	{A C_OTHER_PORT TWO(TO_A("") ", weight: 80", TO_OTHER_PORT ", weight: 20"), {0, 40, 60},
+		NULL},
+	{A C_OTHER_PORT TWO(TO_A("") ", weight: 80", TO_OTHER_PORT ", weight: 20")
+			DENIES_AT("5433"),
+		{20, 20, 60}, "1 endpoint of its routes' hosts gets packets for one host only"},
 	/* The share of a destination whose endpoints are called by TLS is refused. */
 	{A SUBSETS_BY_TLS TWO(TO_A(ONE) ", weight: 70", TO_A(SECOND) ", weight: 30"), {30, 70},
 		"1 of 2 endpoints get no packets: they expect TLS"},
