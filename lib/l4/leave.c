@@ -4,7 +4,8 @@
  * connection. Other flows leave an unhealthy endpoint when their client sends again:
  *
  * - one of TCP with a SYN that has no answer yet;
- * - one of UDP if the endpoint has sent nothing since;
+ * - one of UDP if the endpoint has sent nothing since, or if it has sent something, but nothing for
+ *   PATIENCE after a packet of the client: what it sent may have been its last packet;
  * - one of UDP in a one-way mode. Its replies do not pass this node.
  *
  * The packet then makes a flow as a new client's does, but limits count no new connection. If it
@@ -15,6 +16,8 @@
  * gives it back when the endpoint is healthy again.
  */
 #include "mt_l4_priv.h"
+
+#define PATIENCE L4_TICKS(5 * MT_SEC)
 
 static bool is_udp(const struct l4_entry *pair)
 {
@@ -39,6 +42,7 @@ void l4_review(struct mt_l4 *l, uint32_t pair, const struct mt_l4_endpoint *e)
 	} else if (in->service & plain) {
 		in->service &= ~plain;
 		l->tcp[pair].stamp = l->tick;
+		l->tcp[pair].spoke = false;
 	}
 }
 
@@ -54,16 +58,26 @@ static bool may_leave(const struct mt_l4 *l, const struct l4_pkt *p, uint32_t id
 	return p->opens && t->state == MT_L4_SYN_SENT && !t->open;
 }
 
-/* True if the endpoint of a flow of UDP has sent since the flow lost its mark. */
-static bool is_answered(const struct mt_l4 *l, uint32_t idx)
+/* True if the endpoint of a flow of UDP still answers; the packet is one of the client. */
+static bool is_answered(struct mt_l4 *l, uint32_t idx)
 {
 	const struct l4_entry *back = &l->entries[idx + 1];
+	struct l4_tcp *t = &l->tcp[idx / 2];
+	int32_t since;
 
-	return is_udp(&l->entries[idx]) && !(l->entries[idx].service & L4_ONE_WAY) &&
-	       back->service & L4_KEPT && (int32_t)(back->seen - l->tcp[idx / 2].stamp) > 0;
+	if (!is_udp(&l->entries[idx]) || l->entries[idx].service & L4_ONE_WAY ||
+		!(back->service & L4_KEPT))
+		return false;
+	since = (int32_t)(back->seen - t->stamp);
+	if (since < 0 || (since == 0 && !t->spoke))
+		return t->spoke && l->tick - t->stamp < PATIENCE;
+	/* The packet is the first one since the endpoint's last one. */
+	t->stamp = l->tick;
+	t->spoke = true;
+	return true;
 }
 
-bool l4_leaves(const struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx)
+bool l4_leaves(struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx)
 {
 	const struct mt_l4_endpoint *from, *to;
 	const struct mt_l4_row *r;

@@ -125,8 +125,9 @@ struct l4_tcp {
 	/* numbers after the FINs of client and server; the server's: after its SYN-ACK until then */
 	uint32_t end[2];
 	/*
-	 * Timestamp of a recent segment of the client, if has_stamp. Of UDP: tick at which the
-	 * sweep found the endpoint unhealthy (leave.c).
+	 * Timestamp of a recent segment of the client, if has_stamp. Of UDP (leave.c): tick at which
+	 * the sweep found the endpoint unhealthy or, if `spoke`, that of the client's first packet
+	 * after the endpoint's last one.
 	 */
 	uint32_t stamp;
 	uint8_t state;	       /* enum mt_l4_state */
@@ -139,6 +140,7 @@ struct l4_tcp {
 	bool exact : 1;	   /* the reset has a number that only the connection's ends know */
 	bool open : 1;	   /* the handshake was complete, and the flow has not come to rest since */
 	uint32_t endpoint; /* mt_l4_endpoint.index */
+	bool spoke : 1;	   /* of UDP: the endpoint has sent since it was found unhealthy */
 };
 
 struct l4_hop {
@@ -551,7 +553,7 @@ void l4_expire(struct mt_l4 *l, uint32_t pair);
 /* leave.c: marks a flow by the health of its endpoint, after it may have changed. */
 void l4_review(struct mt_l4 *l, uint32_t pair, const struct mt_l4_endpoint *e);
 /* True if the packet needs another flow, as its endpoint is unhealthy and has not answered. */
-bool l4_leaves(const struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx);
+bool l4_leaves(struct mt_l4 *l, const struct l4_pkt *p, uint32_t idx);
 /* Counts and removes the flow of such a packet, once it is certain that the packet gets another. */
 void l4_left(struct mt_l4 *l, uint32_t pair);
 

@@ -242,6 +242,59 @@ static void answered_with_the_mark(void)
 	ck_close(&c);
 }
 
+/* Marks the flow of a client's port as one of an unhealthy endpoint, which is 192.0.2.21. */
+static uint16_t marked(struct sc_ends *seen)
+{
+	uint16_t cport = 1000;
+
+	ck_open(&c, 1, &ck_tcp, &ck_tcp);
+	ck_pass(&c, 3 * MT_SEC);
+	while (datagram(cport, seen) != 21)
+		cport++;
+	CU_ASSERT(answer(seen));
+	c.verdict[CK_UDP] = MT_L4_FAILED;
+	(void)until(CK_UDP, true);
+	ck_pass(&c, 1500 * MT_MSEC);
+	return cport;
+}
+
+/* The endpoint sends once more after the mark, and then nothing: the flow leaves after 5 s. */
+static void answered_once_more(void)
+{
+	struct sc_ends seen, other;
+	uint16_t cport = marked(&seen);
+	int to = 21, s = 0;
+
+	CU_ASSERT(answer(&seen));
+	for (; to == 21 && s < 60; s++) {
+		to = datagram(cport, &other);
+		CU_ASSERT(to == 21 || s >= 5);
+		ck_pass(&c, MT_SEC);
+	}
+	CU_ASSERT(to == 22 || to == 23);
+	CU_ASSERT(s <= 7);
+	CU_ASSERT_EQUAL(sc_count(&c.s, MT_L4_flows_left), 1);
+	ck_close(&c);
+}
+
+/* One that answers each packet keeps the flow, whatever the pauses, also in one millisecond. */
+static void answers_go_on(void)
+{
+	struct sc_ends seen;
+	uint16_t cport = marked(&seen);
+
+	CU_ASSERT(answer(&seen));
+	for (int i = 0; i < 12; i++) {
+		CU_ASSERT_EQUAL(datagram(cport, &seen), 21);
+		/* Two packets after a pause do not wait 5 s for their answers. */
+		CU_ASSERT_EQUAL(datagram(cport, &seen), 21);
+		CU_ASSERT(answer(&seen));
+		ck_pass(&c, i % 3 == 0 ? 20 * MT_SEC : 4 * MT_SEC);
+	}
+	CU_ASSERT_EQUAL(sc_count(&c.s, MT_L4_flows_left), 0);
+	ck_close(&c);
+}
+
 /* Without a healthy endpoint they stay, and leave when there is one again. */
 static void datagrams_stay(void)
 {
@@ -426,6 +479,7 @@ static void by_one_worker(void)
 const struct mt_test health_tests[] = {{"fails_and_returns", fails_and_returns},
 	{"in_a_row", in_a_row}, {"all_unhealthy", all_unhealthy},
 	{"datagrams_leave", datagrams_leave}, {"answered_with_the_mark", answered_with_the_mark},
+	{"answered_once_more", answered_once_more}, {"answers_go_on", answers_go_on},
 	{"datagrams_stay", datagrams_stay}, {"connections_stay", connections_stay},
 	{"counted_with_its_flow", counted_with_its_flow}, {"worthless_results", worthless_results},
 	{"returned_by_an_operator", returned_by_an_operator}, {"without_checks", without_checks},
