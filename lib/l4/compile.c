@@ -316,9 +316,10 @@ int mt_l4_compile(const struct mt_l4_conf *c, struct mt_l4_set **set, struct mt_
 		rc = add_rows(s, &c->services[i], e);
 	if (!rc) {
 		list_servers(s, c);
-		l4_checks_list(s, c);
-		rc = list_addrs(s, c, e);
+		rc = l4_checks_list(s, c);
 	}
+	if (!rc)
+		rc = list_addrs(s, c, e);
 	if (rc) {
 		mt_l4_set_free(s);
 		return rc == -ENOMEM ? mt_err(e, -ENOMEM, "no memory for forwarded services") : rc;

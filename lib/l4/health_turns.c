@@ -66,23 +66,29 @@ static uint32_t list_waiting(struct mt_l4 *l, uint16_t waiting[MT_L4_CHECK_QUEUE
 	return n;
 }
 
-/* Grants one check to each queue that has more of them. False: to none. */
-static bool grant_each(struct l4_turns *t, const uint16_t *waiting, uint32_t n)
+/*
+ * Grants one check to each of n queues with checks that wait. Returns how many of them may get one
+ * more, which come first in the list then. A queue without a place gets none in this pass, so each
+ * queue is visited once more than it gets checks, at most.
+ */
+static uint32_t grant_each(struct l4_turns *t, uint16_t *waiting, uint32_t n)
 {
-	bool any = false;
+	uint32_t left = 0;
 
 	for (uint32_t i = 0; i < n && t->spare; i++) {
-		struct l4_check_queue *q = &t->queues[waiting[i]];
+		uint16_t queue = waiting[i];
+		struct l4_check_queue *q = &t->queues[queue];
 
-		if (q->granted == q->waiting || !has_place(t, waiting[i]))
+		if (!has_place(t, queue))
 			continue;
 		q->granted++;
 		t->spare--;
-		count_open(t, waiting[i]);
-		t->last = waiting[i];
-		any = true;
+		count_open(t, queue);
+		t->last = queue;
+		if (q->granted < q->waiting)
+			waiting[left++] = queue;
 	}
-	return any;
+	return left;
 }
 
 void l4_turns_begin(struct mt_l4 *l)
@@ -96,8 +102,8 @@ void l4_turns_begin(struct mt_l4 *l)
 	t->open = t->range = t->at = 0;
 	t->passing = true;
 	n = list_waiting(l, waiting);
-	while (grant_each(t, waiting, n))
-		;
+	while (n && t->spare)
+		n = grant_each(t, waiting, n);
 }
 
 static void begin_queue(struct l4_check_queue *q, uint32_t n)

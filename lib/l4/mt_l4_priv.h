@@ -461,8 +461,8 @@ void l4_group_free(struct mt_l4_group *g);
 /* compile_checks.c: an endpoint of the service, without its place in the table. */
 struct mt_l4_endpoint l4_endpoint_of(
 	const struct mt_l4_service_conf *c, const struct mt_l4_endpoint_conf *e);
-/* Lists the endpoints that are checked. */
-void l4_checks_list(struct mt_l4_set *s, const struct mt_l4_conf *c);
+/* Lists the endpoints that are checked. 0 or -ENOMEM. */
+int l4_checks_list(struct mt_l4_set *s, const struct mt_l4_conf *c);
 
 /* True if an endpoint failed its health checks. */
 static inline bool l4_is_unhealthy(const struct mt_l4_endpoint *e)

@@ -3,12 +3,14 @@
  * More health checks are due than a worker may begin, in virtual time: each endpoint has its turn,
  * and namespaces with few endpoints do not wait for those with many.
  */
+#include "mt_l4_priv.h"
 #include "scene.h"
 #include "test_l4.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define ENDPOINTS 12000
 #define OWNERS	  201
@@ -201,6 +203,106 @@ static void many_owners(void)
 	CU_ASSERT(least(0, first) >= 2);
 }
 
+/* ---- work ---------------------------------------------------------------------------------- */
+
+#define MANY_OWNERS (MT_L4_CHECK_QUEUES / 2)
+#define TRIES	    5 /* of which the shortest counts, as other programs use the processor */
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * MT_SEC + (uint64_t)t.tv_nsec;
+}
+
+/* Time in which a pass begins: checks of each queue wait, and no place for a connection is free. */
+static uint64_t begin_ns(struct mt_l4 *l, struct mt_l4_set *set)
+{
+	uint64_t began;
+
+	for (uint32_t i = 0; i < set->n_check_ranges; i++)
+		l->turns.queues[set->check_ranges[i].queue] =
+			(struct l4_check_queue){.waiting = 1, .refused = L4_NONE};
+	l->turns.queues[1].open = MT_L4_CHECKS_AT_ONCE;
+	l->turns.queues[0].waiting = 2 * MT_L4_CHECKS_PER_S;
+	l->now += MT_SEC;
+	began = cpu_ns();
+	l4_turns_begin(l);
+	began = cpu_ns() - began;
+	CU_ASSERT_EQUAL(l->turns.queues[0].granted, MT_L4_CHECKS_PER_S);
+	CU_ASSERT_EQUAL(l->turns.spare, 0);
+	return began;
+}
+
+/* One queue gets all checks of a second, next to a thousand that get none. */
+static void grants_are_bounded(void)
+{
+	static struct mt_l4_check_range ranges[MANY_OWNERS + 1];
+	struct mt_l4_set set = {.check_ranges = ranges, .n_check_ranges = MANY_OWNERS + 1};
+	const struct mt_l4_set *was;
+	uint64_t least_ns = UINT64_MAX;
+
+	for (uint16_t i = 1; i <= MANY_OWNERS; i++)
+		ranges[i].queue = (uint16_t)(2 * i - 1);
+	memset(&s, 0, sizeof(s));
+	s.checks = &(const struct mt_l4_check_ops){.connect = begin_one, .changed = ignore};
+	s.health = mt_l4_health_new(1, (const uint8_t *)"0123456789abcdef");
+	sc_open(&s, 1, 64);
+	was = s.l[0]->set;
+	s.l[0]->set = &set;
+	for (int i = 0; i < TRIES; i++)
+		least_ns = MT_MIN(least_ns, begin_ns(s.l[0], &set));
+	s.l[0]->set = was;
+	CU_ASSERT(least_ns < MT_MSEC);
+	CU_ASSERT(sc_close(&s));
+	mt_l4_health_free(s.health);
+}
+
+#define MANY_SERVICES (MT_L4_SERVICES_MAX / 2)
+
+/* Time in which the checks of these services are listed. */
+static uint64_t list_ns(const struct mt_l4_conf *c, struct mt_l4_set *set)
+{
+	uint64_t began = cpu_ns();
+
+	set->n_checks = set->n_check_ranges = 0;
+	CU_ASSERT_EQUAL(l4_checks_list(set, c), 0);
+	return cpu_ns() - began;
+}
+
+/* Each service has an owner of its own, so that owners share queues. */
+static void listing_is_bounded(void)
+{
+	static struct mt_l4_service_conf list[MANY_SERVICES];
+	static struct mt_l4_endpoint_conf e[MANY_SERVICES];
+	static struct mt_l4_check checks[MANY_SERVICES];
+	static struct mt_l4_check_range ranges[MT_L4_CHECK_QUEUES];
+	static char names[MANY_SERVICES][64];
+	static const uint8_t healthy;
+	struct mt_l4_set set = {.checks = checks, .check_ranges = ranges};
+	uint64_t least_ns = UINT64_MAX;
+
+	for (uint32_t i = 0; i < MANY_SERVICES; i++) {
+		snprintf(names[i], sizeof(names[i]), "a-namespace-of-the-mesh-with-number-%u", i);
+		e[i] = (struct mt_l4_endpoint_conf){
+			.port = 80, .health = {&healthy, i + 1, i, NULL}};
+		list[i] = (struct mt_l4_service_conf){
+			.owner = names[i], .endpoints = &e[i], .n_endpoints = 1, .check = each_2s};
+	}
+	for (int i = 0; i < TRIES; i++)
+		least_ns = MT_MIN(least_ns,
+			list_ns(&(struct mt_l4_conf){.services = list, .n_services = MANY_SERVICES},
+				&set));
+	CU_ASSERT(least_ns < 10 * MT_MSEC);
+	CU_ASSERT_EQUAL(set.n_checks, MANY_SERVICES);
+	CU_ASSERT_EQUAL(set.n_check_ranges, MANY_OWNERS);
+	for (uint32_t i = 0; i < set.n_check_ranges; i++)
+		CU_ASSERT_EQUAL(ranges[i].queue, 2 * i + 1);
+}
+
 const struct mt_test health_turn_tests[] = {{"many_endpoints", many_endpoints},
 	{"many_silent", many_silent}, {"others_of_many", others_of_many},
-	{"others_of_silent", others_of_silent}, {"many_owners", many_owners}, {0}};
+	{"others_of_silent", others_of_silent}, {"many_owners", many_owners},
+	{"grants_are_bounded", grants_are_bounded}, {"listing_is_bounded", listing_is_bounded},
+	{0}};
