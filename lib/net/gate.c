@@ -135,15 +135,20 @@ bool mt_net_quoted(const void *quote, uint32_t len, struct mt_tuple *t, uint8_t 
 	return t->lport && t->rport;
 }
 
-/* Reads the tuple of the quoted packet, which the receiver of the error must have sent. */
-static bool quoted(const struct net_rx *rx, uint16_t off, struct mt_tuple *t, uint8_t *proto)
+bool net_quoted(const struct net_rx *rx, uint16_t off, struct mt_tuple *t, uint8_t *proto)
 {
 	uint32_t here = MT_MIN(
 		(uint32_t)rx_l4_len(rx), (uint32_t)rx->m->data_len - rx->l2_len - rx->l3_len);
 	const uint8_t *quote = (const uint8_t *)rx_l4(rx) + off;
 
 	return here > off && (quote[0] >> 4 == 4) == rx->is4 &&
-	       mt_net_quoted(quote, here - off, t, proto) && mt_addr_eq(&t->local, &rx->dst);
+	       mt_net_quoted(quote, here - off, t, proto);
+}
+
+/* The same of a packet that the receiver of the error must have sent. */
+static bool quoted(const struct net_rx *rx, uint16_t off, struct mt_tuple *t, uint8_t *proto)
+{
+	return net_quoted(rx, off, t, proto) && mt_addr_eq(&t->local, &rx->dst);
 }
 
 /* True if lib/l4 owns this port of the local address that the packet is for. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <rte_icmp.h>
+#include <rte_tcp.h>
 
 #define REPLY_TTL 64
 
@@ -118,45 +119,16 @@ void net_echo(struct mt_netw *w, struct net_rx *rx, uint8_t type, uint32_t pseud
 
 /* ---- errors about the node's segments ------------------------------------------------------- */
 
-/*
- * Reads tuple and sequence number of the quoted segment, which the node sent; false: not TCP, cut
- * off, or of IPv6 with an IPv4-mapped address.
- */
+/* Reads tuple and sequence number of the quoted segment, which the node sent; false: not TCP. */
 static bool quoted(const struct net_rx *rx, uint16_t off, struct mt_tuple *t, uint32_t *seq)
 {
-	const uint8_t *in = (const uint8_t *)rx_l4(rx) + off, *tcp;
-	uint16_t hlen, port[2];
+	const uint8_t *ip = (const uint8_t *)rx_l4(rx) + off;
+	uint8_t proto;
 
-	if (!rx_has(rx, (uint16_t)(off + 20)))
+	if (!net_quoted(rx, off, t, &proto) || proto != IPPROTO_TCP)
 		return false;
-	if (rx->is4) {
-		const struct rte_ipv4_hdr *ip = (const void *)in;
-
-		hlen = (uint16_t)(ip->ihl * 4u);
-		if (ip->version != 4 || hlen < sizeof(*ip) || ip->next_proto_id != IPPROTO_TCP)
-			return false;
-		t->local = mt_addr4(ip->src_addr);
-		t->remote = mt_addr4(ip->dst_addr);
-	} else {
-		const struct rte_ipv6_hdr *ip = (const void *)in;
-
-		hlen = sizeof(*ip);
-		if (!rx_has(rx, (uint16_t)(off + hlen)) || in[0] >> 4 != 6 ||
-			ip->proto != IPPROTO_TCP)
-			return false;
-		memcpy(&t->local, ip->src_addr, sizeof(t->local));
-		memcpy(&t->remote, ip->dst_addr, sizeof(t->remote));
-		/* Such an address would be taken for one of IPv4; no node sends it in IPv6. */
-		if (mt_addr_is4(&t->local) || mt_addr_is4(&t->remote))
-			return false;
-	}
-	if (!rx_has(rx, (uint16_t)(off + hlen + 8)))
-		return false;
-	tcp = in + hlen;
-	memcpy(port, tcp, sizeof(port));
-	memcpy(seq, tcp + 4, sizeof(*seq));
-	t->lport = rte_be_to_cpu_16(port[0]);
-	t->rport = rte_be_to_cpu_16(port[1]);
+	ip += rx->is4 ? (ip[0] & 0xf) * 4u : sizeof(struct rte_ipv6_hdr);
+	memcpy(seq, ip + offsetof(struct rte_tcp_hdr, sent_seq), sizeof(*seq));
 	*seq = rte_be_to_cpu_32(*seq);
 	return true;
 }

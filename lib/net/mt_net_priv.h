@@ -570,6 +570,11 @@ bool net_gate_fragment(struct mt_netw *w, struct net_rx *rx, bool local);
  * packet starts `off` bytes after the start of the ICMP header.
  */
 bool net_gate_error(struct mt_netw *w, struct net_rx *rx, uint16_t off);
+/*
+ * Reads tuple and protocol of the packet that an ICMP error quotes, `off` bytes after the start of
+ * the ICMP header: as mt_net_quoted(). False also if it is of the other family than the error.
+ */
+bool net_quoted(const struct net_rx *rx, uint16_t off, struct mt_tuple *t, uint8_t *proto);
 /* set.c. Copies the rows; 0 or -ENOMEM. */
 int net_rows_init(struct net_rows *r, const struct mt_net_row *rows, uint32_t n);
 bool net_rows_has(const struct net_rows *r, const struct mt_addr *a, uint16_t port, uint8_t proto);
