@@ -84,7 +84,7 @@ const struct mt_l4_endpoint *l4_endpoint_now(
 /* Flows of one-way modes that had a second packet may do without being kept (oneway.c). */
 static bool is_settled(const struct l4_entry *pair)
 {
-	return pair[0].service & L4_ONE_WAY && pair[1].service & L4_ANSWERED;
+	return pair[0].service & L4_ONE_WAY && pair[1].service & L4_CONFIRMED;
 }
 
 uint32_t l4_timeout(const struct mt_l4 *l, uint32_t pair)
@@ -133,7 +133,7 @@ uint32_t l4_port_idle(const struct mt_l4 *l, uint32_t pair)
 	bool gives;
 
 	if (!l4_key_is_tcp(&e->key))
-		gives = !(e[1].service & L4_ANSWERED);
+		gives = !(e[1].service & L4_CONFIRMED);
 	else
 		gives = is_half_open(t) ||
 			(t->state == MT_L4_RESET && idle >= tcp_timeouts[MT_L4_RESET]);

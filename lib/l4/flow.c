@@ -146,7 +146,7 @@ static enum mt_l4_outcome loss_of(const struct mt_l4 *l, uint32_t pair)
 		return MT_L4_flows_spared;
 	if (l4_key_proto(&e[0].key) == IPPROTO_TCP && l->tcp[pair].state >= MT_L4_TIME_WAIT)
 		return MT_L4_rests_cut;
-	return e[1].service & L4_ANSWERED ? MT_L4_flows_over_share : MT_L4_flows_evicted;
+	return e[1].service & L4_CONFIRMED ? MT_L4_flows_over_share : MT_L4_flows_evicted;
 }
 
 /* Removes the oldest flow that is not kept. */
@@ -165,11 +165,11 @@ static void make_room(struct mt_l4 *l)
 		evict(l);
 }
 
-void l4_answered(struct mt_l4 *l, uint32_t pair)
+void l4_confirm(struct mt_l4 *l, uint32_t pair)
 {
 	struct l4_entry *e = reply_of(l, pair);
 
-	e->service |= L4_ANSWERED;
+	e->service |= L4_CONFIRMED;
 	if (e->service & L4_KEPT)
 		return;
 	unlist(l, pair);
@@ -190,12 +190,12 @@ void l4_unkeep(struct mt_l4 *l, uint32_t pair)
 	list_newest(l, pair);
 }
 
-bool l4_answer(struct mt_l4 *l, uint32_t pair)
+bool l4_keep(struct mt_l4 *l, uint32_t pair)
 {
 	struct l4_entry *e = reply_of(l, pair);
 
 	unlist(l, pair);
-	e->service |= L4_ANSWERED;
+	e->service |= L4_CONFIRMED;
 	if (mt_unlikely(!l4_share_take(l, pair))) {
 		list_newest(l, pair);
 		l->entries[2 * pair].seen = l->tick;

@@ -234,7 +234,7 @@ static void note(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t idx)
 		if ((m->packet_type & RTE_PTYPE_INNER_L4_MASK) == MARKED_FIN)
 			l4_segment_fin(l, idx, m->hash.fdir.hi);
 		l4_segment_rest(l, idx);
-	} else if (!(idx & 1) || e->service & L4_KEPT || l4_answer(l, idx / 2)) {
+	} else if (!(idx & 1) || e->service & L4_KEPT || l4_keep(l, idx / 2)) {
 		e->seen = l->tick;
 		e->packets++;
 	}

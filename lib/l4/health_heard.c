@@ -19,7 +19,7 @@ static struct l4_heard *own(struct mt_l4 *l, uint32_t index)
 	return l->health && index < MT_L4_INDEXES_MAX ? &l->health->heard[l->worker][index] : NULL;
 }
 
-void l4_note_answered(struct mt_l4 *l, uint32_t index)
+void l4_note_syn_ack(struct mt_l4 *l, uint32_t index)
 {
 	struct l4_heard *h = own(l, index);
 

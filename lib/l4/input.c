@@ -249,7 +249,7 @@ static mt_noinline void note(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t
 	if (l4_is_tcp(m))
 		l4_segment(l, m, idx);
 	/* In a reply's entry, these are links while the flow is not kept. */
-	else if (!(idx & 1) || e->service & L4_KEPT || l4_answer(l, idx / 2))
+	else if (!(idx & 1) || e->service & L4_KEPT || l4_keep(l, idx / 2))
 		count(l, e);
 }
 

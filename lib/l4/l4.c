@@ -221,7 +221,7 @@ bool mt_l4_flow_next(const struct mt_l4 *l, uint32_t *idx, uint32_t end, struct 
 			.endpoint_port = l4_key_sport(&e[1].key),
 			.proto = l4_key_proto(&e[0].key),
 			.mode = (uint8_t)l4_mode_of(e),
-			.answered = e[1].service & L4_ANSWERED,
+			.answered = e[1].service & L4_CONFIRMED,
 			.kept = kept,
 			.state = l4_key_proto(&e[0].key) == IPPROTO_TCP ? l->tcp[*idx].state
 									: MT_L4_STATELESS,

@@ -30,8 +30,8 @@ void l4_review(struct mt_l4 *l, uint32_t pair, const struct mt_l4_endpoint *e)
 	uint32_t plain = in->service & L4_ONE_WAY ? L4_ONE_WAY_PLAIN : L4_PLAIN;
 
 	/* The flow may need to be kept now, or its packets come here until it is. */
-	if (in->service & L4_ONE_WAY && in[1].service & L4_ANSWERED && !(in[1].service & L4_KEPT) &&
-		!l4_one_way_settle(l, pair))
+	if (in->service & L4_ONE_WAY && in[1].service & L4_CONFIRMED &&
+		!(in[1].service & L4_KEPT) && !l4_one_way_settle(l, pair))
 		in->service &= ~plain;
 	if (!is_udp(in))
 		return;

@@ -184,8 +184,8 @@ struct mt_l4_flow {
 		endpoint; /* `source`: as the endpoint sees the client */
 	uint16_t client_port, vip_port, source_port, endpoint_port;
 	uint8_t proto;
-	uint8_t mode; /* enum mt_l4_mode */
-	bool answered;
+	uint8_t mode;	     /* enum mt_l4_mode */
+	bool answered;	     /* in one-way modes: it had a second packet */
 	bool kept;	     /* nothing evicts it */
 	uint8_t state;	     /* enum mt_l4_state */
 	uint32_t service;    /* id */

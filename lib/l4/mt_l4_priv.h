@@ -49,10 +49,11 @@ struct l4_key {
 #define L4_KEY_PROTO(p) ((uint64_t)(p) << 32)
 
 /* In l4_entry.service. */
-#define L4_SERVICE  0x00ffffffu
-#define L4_USED	    0x01000000u /* even entry: the pair holds a flow */
-#define L4_ANSWERED 0x02000000u /* odd entry: the endpoint has answered */
-#define L4_KEPT	    0x04000000u /* odd entry: the flow is not evicted (share.c) */
+#define L4_SERVICE 0x00ffffffu
+#define L4_USED	   0x01000000u /* even entry: the pair holds a flow */
+/* Odd entry: the endpoint has answered, or in one-way modes a second packet has come. */
+#define L4_CONFIRMED 0x02000000u
+#define L4_KEPT	     0x04000000u /* odd entry: the flow is not evicted (share.c) */
 /*
  * A packet with this entry's key changes nothing else, unless it is a TCP segment with SYN, FIN or
  * RST.
@@ -519,15 +520,16 @@ uint32_t l4_add(
 uint32_t l4_add_one_way(struct mt_l4 *l, const struct l4_key *in, const struct l4_key *back,
 	uint32_t service, enum mt_l4_mode mode);
 void l4_remove(struct mt_l4 *l, uint32_t pair);
-/* The endpoint has answered; the flow becomes the newest of those that are not kept. */
-void l4_answered(struct mt_l4 *l, uint32_t pair);
+/* Notes the endpoint's first answer; the flow becomes the newest of those that are not kept. */
+void l4_confirm(struct mt_l4 *l, uint32_t pair);
 /* Makes a kept flow the newest of those that are not kept. */
 void l4_unkeep(struct mt_l4 *l, uint32_t pair);
 /*
- * A reply of a flow that is not kept. True: now it is; false: its client or service keeps its share
- * already, and the flow is the newest of those that are not kept.
+ * Keeps a flow that is not kept, because the endpoint has answered or, in one-way modes, because
+ * its packets would go elsewhere without it. False: its client or service keeps its share already,
+ * and the flow is the newest of those that are not kept.
  */
-bool l4_answer(struct mt_l4 *l, uint32_t pair);
+bool l4_keep(struct mt_l4 *l, uint32_t pair);
 
 /* age.c: time without packets after which the flow ends, in ticks; and whether that is over. */
 uint32_t l4_timeout(const struct mt_l4 *l, uint32_t pair);
@@ -763,7 +765,7 @@ void l4_health_tick(struct mt_l4 *l);
 uint64_t l4_health_next(const struct mt_l4 *l);
 
 /* health_heard.c: notes that an endpoint answered a client's SYN, or let it wait too long. */
-void l4_note_answered(struct mt_l4 *l, uint32_t index);
+void l4_note_syn_ack(struct mt_l4 *l, uint32_t index);
 void l4_note_unanswered(struct mt_l4 *l, uint32_t index, const struct mt_addr *client);
 /* Sum over all workers of l4_heard.answered. */
 uint32_t l4_heard_answers(const struct mt_l4 *l, uint32_t index);

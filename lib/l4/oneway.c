@@ -156,8 +156,8 @@ static void note(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t pair)
 bool l4_one_way_settle(struct mt_l4 *l, uint32_t pair)
 {
 	if (!l4_is_home(l, pair))
-		return l4_answer(l, pair);
-	l->entries[2 * pair + 1].service |= L4_ANSWERED;
+		return l4_keep(l, pair);
+	l->entries[2 * pair + 1].service |= L4_CONFIRMED;
 	return true;
 }
 

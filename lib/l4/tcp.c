@@ -160,7 +160,7 @@ static void establish(struct mt_l4 *l, uint32_t pair)
 {
 	l->tcp[pair].open = true;
 	if (!(l->entries[2 * pair + 1].service & L4_KEPT))
-		(void)l4_answer(l, pair);
+		(void)l4_keep(l, pair);
 	set_state(l, pair, MT_L4_ESTABLISHED);
 }
 
@@ -302,8 +302,8 @@ static void on_syn_sent(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 	} else if (is_syn_ack(t, s)) {
 		note_syn_ack(t, s);
 		set_state(l, pair, MT_L4_SYN_RECEIVED);
-		l4_answered(l, pair);
-		l4_note_answered(l, t->endpoint);
+		l4_confirm(l, pair);
+		l4_note_syn_ack(l, t->endpoint);
 	} else if (goes_on(t, s)) {
 		establish(l, pair);
 		advance(l, pair, s);
@@ -350,7 +350,7 @@ static void change(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 		break;
 	default:
 		if (s->from == 1 && !(l->entries[2 * pair + 1].service & L4_KEPT))
-			(void)l4_answer(l, pair);
+			(void)l4_keep(l, pair);
 		advance(l, pair, s);
 	}
 }
