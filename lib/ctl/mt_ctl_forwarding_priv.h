@@ -18,6 +18,6 @@ const struct mt_l4_row *mt_ctl_forwarded_row(
 	const struct mt_snapshot *s, const struct mt_forward *f);
 /* "forwarded", "no endpoints" or "closed". */
 const char *mt_ctl_forwarded_state(const struct mt_snapshot *s, const struct mt_forward *f);
-/* Packets that were dropped or refused: of clients that may not use the port, and by limits. */
+/* Packets of the service that were refused or dropped, for each reason that it counts. */
 uint64_t mt_ctl_forwarded_refused(
 	const struct mt_ctl *c, const struct mt_l4_row *r, const struct mt_l4_stats *stats);

@@ -249,7 +249,7 @@ static bool forward(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
 	struct mt_l4_stats *s;
 
 	if (l4_hops_left(m) <= 1) {
-		l4_refuse(l, m, MT_L4_ttl_exceeded, MT_NET_ERROR_TIME, 0);
+		l4_refuse_ttl(l, m, e->service & L4_SERVICE);
 		return false;
 	}
 	dst = l4_route(l, m, idx);

@@ -46,12 +46,12 @@ static bool may_park(const struct mt_l4 *l, uint32_t hop, bool reply)
 	       (!reply || replies < L4_PARKED_REPLIES);
 }
 
-void l4_park(struct mt_l4 *l, struct rte_mbuf *m, uint32_t hop, bool reply)
+void l4_park(struct mt_l4 *l, struct rte_mbuf *m, uint32_t hop, bool reply, uint32_t service)
 {
 	uint64_t until = l->park_until ? l->park_until : l->now + WAIT;
 
 	if (l->now >= until || !may_park(l, hop, reply)) {
-		l4_drop(l, m, MT_L4_neighbour_unknown);
+		l4_lose(l, m, MT_L4_neighbour_unknown, service);
 		return;
 	}
 	if (!l->park_until)
@@ -116,10 +116,10 @@ mt_noinline static const struct mt_net_dst *resolve(
 		l4_drop(l, m, MT_L4_not_on_link);
 		return NULL;
 	case MT_NET_WAIT:
-		l4_park(l, m, dst.neigh, reply);
+		l4_park(l, m, dst.neigh, reply, l->entries[idx].service & L4_SERVICE);
 		return NULL;
 	default:
-		l4_drop(l, m, MT_L4_no_route);
+		l4_lose(l, m, MT_L4_no_route, l->entries[idx].service & L4_SERVICE);
 		return NULL;
 	}
 }

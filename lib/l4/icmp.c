@@ -77,13 +77,16 @@ static uint16_t copy_quote(const struct rte_mbuf *m, uint8_t quote[MT_NET_QUOTE_
 	return mt_addr_is4(&t->local) == (RTE_ETH_IS_IPV4_HDR(m->packet_type) != 0) ? len : 0;
 }
 
-static bool route(struct mt_l4 *l, const struct mt_addr *to, bool client, struct mt_net_dst *dst)
+/* `idx`: the entry of packets of the error's receiver. */
+static bool route(struct mt_l4 *l, const struct mt_addr *to, uint32_t idx, struct mt_net_dst *dst)
 {
+	bool client = !(idx & 1);
 	enum mt_net_result rc =
 		client ? mt_net_route_guest(l->net, to, dst) : mt_net_route(l->net, NULL, to, dst);
 
 	if (rc != MT_NET_SENT)
-		l4_count(l, rc == MT_NET_WAIT ? MT_L4_neighbour_unknown : MT_L4_no_route);
+		l4_count_lost(l, rc == MT_NET_WAIT ? MT_L4_neighbour_unknown : MT_L4_no_route,
+			l->entries[idx].service & L4_SERVICE);
 	return rc == MT_NET_SENT;
 }
 
@@ -120,7 +123,7 @@ mt_noinline void l4_icmp(struct mt_l4 *l, struct rte_mbuf *m)
 	e.type = icmp->icmp_type;
 	e.code = icmp->icmp_code;
 	memcpy(e.word, &icmp->icmp_ident, sizeof(e.word));
-	if (route(l, &e.to, !(idx & 1), &dst) && mt_net_pass_error(l->net, &e, &dst))
+	if (route(l, &e.to, idx, &dst) && mt_net_pass_error(l->net, &e, &dst))
 		l4_count(l, MT_L4_icmp_forwarded);
 	l4_free(l, m);
 }

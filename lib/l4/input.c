@@ -261,7 +261,7 @@ static bool forward(struct mt_l4 *l, struct l4_pkt *p, uint32_t idx)
 	struct mt_l4_stats *s;
 
 	if (mt_unlikely(l4_hops_left(p->m) <= 1)) {
-		l4_refuse(l, p->m, MT_L4_ttl_exceeded, MT_NET_ERROR_TIME, 0);
+		l4_refuse_ttl(l, p->m, e->service & L4_SERVICE);
 		return false;
 	}
 	dst = l4_route(l, p->m, idx);

@@ -79,6 +79,27 @@ void l4_free_dropped(struct mt_l4 *l)
 	l->n_dropped = 0;
 }
 
+void l4_count_lost(struct mt_l4 *l, enum mt_l4_outcome o, uint32_t service)
+{
+	struct mt_l4_stats *s = &l->stats[service];
+
+	l4_count(l, o);
+	if (o == MT_L4_no_route)
+		mt_count(&s->no_route, 0);
+	else if (o == MT_L4_neighbour_unknown)
+		mt_count(&s->neighbour_unknown, 0);
+	else if (o == MT_L4_ttl_exceeded)
+		mt_count(&s->ttl_exceeded, 0);
+	else if (o == MT_L4_table_full)
+		mt_count(&s->table_full, 0);
+}
+
+void l4_lose(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome o, uint32_t service)
+{
+	l4_count_lost(l, o, service);
+	l4_free(l, m);
+}
+
 void mt_l4_destroy(struct mt_l4 *l)
 {
 	if (!l)

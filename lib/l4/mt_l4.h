@@ -142,6 +142,8 @@ struct mt_l4_stats {
 	uint64_t policy_denied; /* packets refused because a policy denies the client's address */
 	uint64_t no_endpoint;	/* packets refused because no endpoint has the family */
 	uint64_t no_nat_port;	/* new flows refused because no port was free */
+	/* Packets that the node dropped; the outcomes of these names count those of all services. */
+	uint64_t no_route, neighbour_unknown, ttl_exceeded, table_full;
 };
 /* Adds the statistics of the service to *sum. Any thread. */
 void mt_l4_service_stats(const struct mt_l4 *l, uint32_t service, struct mt_l4_stats *sum);

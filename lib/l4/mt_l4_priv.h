@@ -140,8 +140,8 @@ struct l4_tcp {
 	bool again : 1;	   /* a SYN of the client has no SYN-ACK yet */
 	bool exact : 1;	   /* the reset has a number that only the connection's ends know */
 	bool open : 1;	   /* the handshake was complete, and the flow has not come to rest since */
-	uint32_t endpoint; /* mt_l4_endpoint.index */
 	bool spoke : 1;	   /* of UDP: the endpoint has sent since it was found unhealthy */
+	uint32_t endpoint; /* mt_l4_endpoint.index */
 };
 
 struct l4_hop {
@@ -281,6 +281,10 @@ static mt_inline void l4_drop(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_ou
 	mt_count(l->counters, o);
 	l4_free(l, m);
 }
+
+/* l4.c: counts a packet that the node drops for the node and for its service; and frees it. */
+void l4_count_lost(struct mt_l4 *l, enum mt_l4_outcome o, uint32_t service);
+void l4_lose(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome o, uint32_t service);
 
 /* TTL or hop limit of the packet. */
 static inline uint8_t l4_hops_left(const struct rte_mbuf *m)
@@ -582,6 +586,8 @@ void l4_share_return(struct mt_l4 *l, uint32_t pair);
  */
 void l4_refuse(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome why, enum mt_net_error error,
 	uint16_t mtu);
+/* new.c: the same for a packet of the service that has no hop left. */
+void l4_refuse_ttl(struct mt_l4 *l, struct rte_mbuf *m, uint32_t service);
 /*
  * input.c: the entry of a packet that may make a flow, or change more of its own than counters;
  * L4_NONE: the packet was sent, parked, answered or dropped. `idx`: what l4_find() returns.
@@ -610,6 +616,7 @@ struct l4_way {
 	enum mt_l4_mode mode;
 	struct mt_addr endpoint;
 	const struct l4_key *in; /* of the flow's packets, or of the flow that an error is about */
+	uint32_t service;	 /* id */
 };
 
 /*
@@ -674,7 +681,7 @@ const struct mt_net_dst *l4_set_hop(struct mt_l4 *l, uint32_t idx, const struct 
  * Lets a packet wait for the neighbour of `hop`, or drops it; `reply`: it goes to a client. Once
  * the neighbour is known the packet is processed as if it came again.
  */
-void l4_park(struct mt_l4 *l, struct rte_mbuf *m, uint32_t hop, bool reply);
+void l4_park(struct mt_l4 *l, struct rte_mbuf *m, uint32_t hop, bool reply, uint32_t service);
 /* Tries again to send packets that wait for a neighbour. */
 void l4_retry(struct mt_l4 *l);
 

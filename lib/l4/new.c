@@ -119,6 +119,12 @@ mt_noinline void l4_refuse(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outco
 	}
 }
 
+void l4_refuse_ttl(struct mt_l4 *l, struct rte_mbuf *m, uint32_t service)
+{
+	mt_count(&l->stats[service].ttl_exceeded, 0);
+	l4_refuse(l, m, MT_L4_ttl_exceeded, MT_NET_ERROR_TIME, 0);
+}
+
 /* Counts and frees; a TCP segment is answered by a reset. */
 static void reject(struct mt_l4 *l, const struct l4_pkt *p, enum mt_l4_outcome why)
 {
@@ -191,20 +197,20 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		return NULL;
 	}
 	if (l4_hops_left(p->m) <= 1) {
-		l4_refuse(l, p->m, MT_L4_ttl_exceeded, MT_NET_ERROR_TIME, 0);
+		l4_refuse_ttl(l, p->m, r->service);
 		return NULL;
 	}
 	return r;
 }
 
 /* True if the packet can go there; otherwise it is parked, answered or dropped. */
-static bool reaches(
-	struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_endpoint *to, struct mt_net_dst *dst)
+static bool reaches(struct mt_l4 *l, struct l4_pkt *p, uint32_t service,
+	const struct mt_l4_endpoint *to, struct mt_net_dst *dst)
 {
 	enum mt_net_result rc = mt_net_route(l->net, NULL, &to->addr, dst);
 
 	if (rc != MT_NET_SENT && rc != MT_NET_WAIT) {
-		l4_drop(l, p->m, MT_L4_no_route);
+		l4_lose(l, p->m, MT_L4_no_route, service);
 		return false;
 	}
 	if (l4_is_too_big(l, p->m, dst, p->m->pkt_len - p->m->l2_len)) {
@@ -212,7 +218,7 @@ static bool reaches(
 		return false;
 	}
 	if (rc == MT_NET_WAIT)
-		l4_park(l, p->m, dst->neigh, false);
+		l4_park(l, p->m, dst->neigh, false, service);
 	return rc == MT_NET_SENT;
 }
 
@@ -267,7 +273,7 @@ static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *
 	struct l4_key back;
 	uint32_t idx;
 
-	if (!reaches(l, p, to, &dst))
+	if (!reaches(l, p, r->service, to, &dst))
 		return L4_NONE;
 	t = (struct mt_tuple){.local = l4_key_src(&p->key),
 		.remote = to->addr,
@@ -290,7 +296,7 @@ static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *
 	idx = l4_add(l, &p->key, &back, r->service);
 	l4_connection_made(l, r->service, idx);
 	if (idx == L4_NONE) {
-		l4_drop(l, p->m, MT_L4_table_full);
+		l4_lose(l, p->m, MT_L4_table_full, r->service);
 		return L4_NONE;
 	}
 	if (l4_key_is_tcp(&p->key))

@@ -171,11 +171,11 @@ bool l4_one_way(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx, bool plain)
 {
 	struct l4_entry *e = &l->entries[idx];
 	enum mt_l4_mode mode = (enum mt_l4_mode)e->mode;
-	struct l4_way way = {.mode = mode, .in = &e->key};
+	struct l4_way way = {.mode = mode, .in = &e->key, .service = e->service & L4_SERVICE};
 	const struct mt_net_dst *dst;
 
 	if (mt_unlikely(l4_hops_left(m) <= 1)) {
-		l4_refuse(l, m, MT_L4_ttl_exceeded, MT_NET_ERROR_TIME, 0);
+		l4_refuse_ttl(l, m, e->service & L4_SERVICE);
 		return false;
 	}
 	dst = l4_route(l, m, idx);
@@ -189,7 +189,7 @@ bool l4_one_way(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx, bool plain)
 		note(l, m, idx / 2);
 	e->seen = l->tick;
 	e->packets++;
-	count_bytes(l, e->service & L4_SERVICE, m);
+	count_bytes(l, way.service, m);
 	way.endpoint = endpoint_of(e);
 	return pass_on(l, m, mt_container_of(dst, struct l4_hop, dst), &way);
 }
@@ -197,32 +197,30 @@ bool l4_one_way(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx, bool plain)
 /* ---- packets without a flow ---------------------------------------------------------------- */
 
 /* True if packets for the endpoint can leave; otherwise the packet is parked or dropped. */
-static bool reaches(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_mode mode,
-	const struct mt_addr *endpoint, struct mt_net_dst *dst)
+static bool reaches(
+	struct mt_l4 *l, struct rte_mbuf *m, const struct l4_way *way, struct mt_net_dst *dst)
 {
-	enum mt_net_result rc = mt_net_route(l->net, NULL, endpoint, dst);
+	enum mt_net_result rc = mt_net_route(l->net, NULL, &way->endpoint, dst);
 
 	if (rc != MT_NET_SENT && rc != MT_NET_WAIT) {
-		l4_drop(l, m, MT_L4_no_route);
+		l4_lose(l, m, MT_L4_no_route, way->service);
 		return false;
 	}
-	if (mode == MT_L4_DSR && !dst->on_link) {
+	if (way->mode == MT_L4_DSR && !dst->on_link) {
 		l4_drop(l, m, MT_L4_not_on_link);
 		return false;
 	}
 	if (rc == MT_NET_WAIT)
-		l4_park(l, m, dst->neigh, false);
+		l4_park(l, m, dst->neigh, false, way->service);
 	return rc == MT_NET_SENT;
 }
 
-static void send_without_flow(struct mt_l4 *l, const struct l4_pkt *p, const struct mt_l4_row *r,
-	struct l4_hop *hop, const struct mt_addr *endpoint)
+static void send_without_flow(
+	struct mt_l4 *l, struct rte_mbuf *m, struct l4_hop *hop, const struct l4_way *way)
 {
-	const struct l4_way way = {(enum mt_l4_mode)r->mode, *endpoint, &p->key};
-
 	l4_count(l, MT_L4_without_flow);
-	count_bytes(l, r->service, p->m);
-	if (pass_on(l, p->m, hop, &way))
+	count_bytes(l, way->service, m);
+	if (pass_on(l, m, hop, way))
 		l4_count(l, MT_L4_forwarded);
 }
 
@@ -249,15 +247,15 @@ static bool is_worth_a_flow(const struct mt_l4 *l, const struct l4_pkt *p,
 uint32_t l4_one_way_new(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r,
 	const struct mt_l4_endpoint *to)
 {
-	enum mt_l4_mode mode = (enum mt_l4_mode)r->mode;
+	const struct l4_way way = {(enum mt_l4_mode)r->mode, to->addr, &p->key, r->service};
 	struct l4_hop hop = {.name = 0};
 	bool tcp = l4_key_is_tcp(&p->key);
 	uint32_t idx = L4_NONE;
 
-	if (!reaches(l, p->m, mode, &to->addr, &hop.dst))
+	if (!reaches(l, p->m, &way, &hop.dst))
 		return L4_NONE;
-	if (is_too_big(l, p->m, &hop.dst, mode)) {
-		refuse_too_big(l, p->m, &hop.dst, mode);
+	if (is_too_big(l, p->m, &hop.dst, way.mode)) {
+		refuse_too_big(l, p->m, &hop.dst, way.mode);
 		return L4_NONE;
 	}
 	if (p->leaves)
@@ -265,7 +263,7 @@ uint32_t l4_one_way_new(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_ro
 	if (is_worth_a_flow(l, p, r, to))
 		idx = add(l, p, r, to);
 	if (idx == L4_NONE) {
-		send_without_flow(l, p, r, &hop, &to->addr);
+		send_without_flow(l, p->m, &hop, &way);
 		return L4_NONE;
 	}
 	if (tcp) {
@@ -294,6 +292,7 @@ static bool choose(const struct mt_l4 *l, const struct l4_key *in, struct l4_way
 		return false;
 	way->mode = (enum mt_l4_mode)r->mode;
 	way->endpoint = to->addr;
+	way->service = r->service;
 	return true;
 }
 
@@ -308,6 +307,7 @@ bool l4_one_way_icmp(struct mt_l4 *l, struct rte_mbuf *m, const struct l4_key *i
 	} else if (l->entries[idx].service & L4_ONE_WAY) {
 		way.mode = l4_mode_of(&l->entries[idx]);
 		way.endpoint = endpoint_of(&l->entries[idx]);
+		way.service = l->entries[idx].service & L4_SERVICE;
 	} else {
 		return false;
 	}
@@ -316,11 +316,11 @@ bool l4_one_way_icmp(struct mt_l4 *l, struct rte_mbuf *m, const struct l4_key *i
 		l4_free(l, m);
 		return true;
 	}
-	if (!reaches(l, m, way.mode, &way.endpoint, &hop.dst))
+	if (!reaches(l, m, &way, &hop.dst))
 		return true;
 	/* No error is sent about an error (RFC 1122 §3.2.2). */
 	if (l4_hops_left(m) <= 1)
-		l4_drop(l, m, MT_L4_ttl_exceeded);
+		l4_lose(l, m, MT_L4_ttl_exceeded, way.service);
 	else if (is_too_big(l, m, &hop.dst, way.mode))
 		l4_drop(l, m, MT_L4_too_big);
 	else if (pass_on(l, m, &hop, &way))

@@ -93,7 +93,7 @@ bool l4_encapsulate(
 	uint16_t over = l4_overhead(way->mode, is4);
 
 	if (mt_unlikely(!has_source(l, hop, &way->endpoint))) {
-		l4_drop(l, m, MT_L4_no_route);
+		l4_lose(l, m, MT_L4_no_route, way->service);
 		return false;
 	}
 	if (mt_unlikely(!rte_pktmbuf_prepend(m, over))) {

@@ -76,7 +76,9 @@ static void collect_refused(struct mt_collect *k)
 			uint64_t n;
 		} all[] = {{"closed", f.stats.closed}, {"policy_denied", f.stats.policy_denied},
 			{"denied", f.stats.denied}, {"no_endpoint", f.stats.no_endpoint},
-			{"no_nat_port", f.stats.no_nat_port}};
+			{"no_nat_port", f.stats.no_nat_port}, {"no_route", f.stats.no_route},
+			{"neighbour_unknown", f.stats.neighbour_unknown},
+			{"ttl_exceeded", f.stats.ttl_exceeded}, {"table_full", f.stats.table_full}};
 
 		for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
 			if (all[i].n)
@@ -131,7 +133,10 @@ const struct mt_family_row mt_families_forwarding[] = {
 		"policy denies the client's address, `denied`: the client is not "
 		"among those that may use the port, `no_endpoint`: the service, or the destination "
 		"of its route, has none of the address's family, "
-		"`no_nat_port`: all are in use, or the name of the exceeded limit",
+		"`no_nat_port`: all are in use, `no_route`, `neighbour_unknown`, `ttl_exceeded`, "
+		"`table_full`: as `meltemi_l4_no_route_total` and the others count of all "
+		"services, "
+		"or the name of the exceeded limit",
 		collect_refused, 0},
 	{"meltemi_forwarding_network_packets_total", MT_COUNTER, "packets",
 		LABELS ", list, network",

@@ -117,7 +117,8 @@ uint64_t mt_ctl_forwarded_refused(
 	const struct mt_ctl *c, const struct mt_l4_row *r, const struct mt_l4_stats *stats)
 {
 	return stats->closed + stats->denied + stats->policy_denied + stats->no_endpoint +
-	       stats->no_nat_port + refused_of(c, r);
+	       stats->no_nat_port + stats->no_route + stats->neighbour_unknown +
+	       stats->ttl_exceeded + stats->table_full + refused_of(c, r);
 }
 
 static bool has_endpoints(const struct mt_cluster *c, const struct mt_l4_row *r)
@@ -180,6 +181,9 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 		MT_M("packets", stats.packets[0] + stats.packets[1]), MT_M("bytes", stats.bytes),
 		MT_M("denied", stats.denied + stats.policy_denied + stats.closed),
 		MT_M("no_endpoint", stats.no_endpoint), MT_M("no_nat_port", stats.no_nat_port),
+		MT_M("no_route", stats.no_route),
+		MT_M("neighbour_unknown", stats.neighbour_unknown),
+		MT_M("ttl_exceeded", stats.ttl_exceeded), MT_M("table_full", stats.table_full),
 		MT_M("state", mt_ctl_forwarded_state(s, f)),
 		MT_M("reason", reason_of(ctl, s, c, r)),
 		MT_M("origin", mt_json_origin(f->file, f->line)));

@@ -235,26 +235,46 @@ void sc_open_node(struct scene *s, uint16_t workers, uint32_t flows)
 	fill(s, flows);
 }
 
-static void close_parts(struct scene *s)
+/* True if each packet that the node dropped is counted for its service as well. */
+static bool are_lost_by_service(const struct scene *s)
 {
+	struct mt_l4_stats sum = {0};
+
+	for (uint32_t id = 0; id < MT_L4_SERVICES_MAX; id++)
+		for (uint16_t i = 0; i < s->f.workers; i++)
+			mt_l4_service_stats(s->l[i], id, &sum);
+	return sum.no_route == sc_count(s, MT_L4_no_route) &&
+	       sum.neighbour_unknown == sc_count(s, MT_L4_neighbour_unknown) &&
+	       sum.ttl_exceeded == sc_count(s, MT_L4_ttl_exceeded) &&
+	       sum.table_full == sc_count(s, MT_L4_table_full);
+}
+
+/* False: are_lost_by_service(). */
+static bool close_parts(struct scene *s)
+{
+	bool counted = are_lost_by_service(s);
+
 	for (uint16_t i = 0; i < s->f.workers; i++) {
 		outcomes_seen(&mt_l4_outcomes, mt_l4_counters(s->l[i]));
 		mt_l4_destroy(s->l[i]);
 	}
 	mt_l4_limiter_free(s->limiter);
 	mt_l4_set_free(s->set);
+	return counted;
 }
 
 bool sc_close(struct scene *s)
 {
-	close_parts(s);
-	return fx_close(&s->f);
+	bool counted = close_parts(s);
+
+	return fx_close(&s->f) && counted;
 }
 
 bool sc_close_node(struct scene *s)
 {
-	close_parts(s);
-	return fx_close_node(&s->f);
+	bool counted = close_parts(s);
+
+	return fx_close_node(&s->f) && counted;
 }
 
 uint64_t sc_count(const struct scene *s, enum mt_l4_outcome o)

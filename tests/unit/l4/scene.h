@@ -69,7 +69,7 @@ void sc_direct_endpoints(struct mt_l4_endpoint_conf e[SC_DIRECT], uint16_t port)
 void sc_open(struct scene *s, uint16_t workers, uint32_t flows);
 /* Replaces the set by one with the limits that the scene has now. */
 void sc_swap(struct scene *s);
-/* False: packets were lost. */
+/* False: packets were lost, or dropped without being counted for their service. */
 bool sc_close(struct scene *s);
 /* The same on pools that are there. */
 void sc_open_node(struct scene *s, uint16_t workers, uint32_t flows);

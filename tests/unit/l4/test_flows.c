@@ -199,6 +199,7 @@ static void hop_limits(void)
 	u.ttl = 1;
 	CU_ASSERT_PTR_NULL(sc_pass(&s, &u));
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_ttl_exceeded), 3);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).ttl_exceeded, 3);
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_made), 1);
 	CU_ASSERT(sc_close(&s));
 }
@@ -318,6 +319,7 @@ static void silent_neighbour(void)
 		mt_net_flush(s.f.w[0]);
 	}
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_neighbour_unknown) + sc_count(&s, MT_L4_no_route), 90);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_NAT).neighbour_unknown + sc_stats(&s, SC_NAT).no_route, 90);
 	CU_ASSERT(sc_close(&s));
 }
 
@@ -404,6 +406,7 @@ static void no_route(void)
 	CU_ASSERT_EQUAL(mt_net_configure(s.f.net, &conf, NULL, &e), 0);
 	CU_ASSERT_PTR_NULL(sc_pass(&s, &u));
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_no_route), 1);
+	CU_ASSERT_EQUAL(sc_stats(&s, SC_FULL).no_route, 1);
 	CU_ASSERT(sc_close(&s));
 }
 
