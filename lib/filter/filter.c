@@ -42,7 +42,8 @@ struct mt_filter_ticket mt_filter_ticket_of(const struct mt_filter_ctx *ctx)
 		.serial = in ? in->serial : 0,
 		.exchange = ctx->exchange,
 		.generation = ctx->generation,
-		.wait = ctx->at,
+		.wait = ctx->at +
+			(ctx->direction == MT_FILTER_OF_REPLY ? MT_FILTER_WAIT_OF_REPLY : 0),
 	};
 }
 

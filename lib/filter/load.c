@@ -16,10 +16,10 @@
 static bool is_wrong(
 	const struct mt_filter_module *m, const char *path, char *errbuf, size_t errlen)
 {
-	if (m->abi_version != MT_FILTER_ABI_VERSION)
+	if (m->abi_version == 0 || m->abi_version > MT_FILTER_ABI_VERSION)
 		snprintf(errbuf, errlen,
-			"%s: is built for version %u of the filter ABI, and this Meltemi has %u; "
-			"build it with this Meltemi's mt_filter_abi.h",
+			"%s: is built for version %u of the filter ABI, and this Meltemi has "
+			"versions 1 to %u; build it with this Meltemi's mt_filter_abi.h",
 			path, m->abi_version, MT_FILTER_ABI_VERSION);
 	else if (m->size > sizeof(*m))
 		snprintf(errbuf, errlen,
@@ -125,8 +125,8 @@ int mt_filter_object_configure(const struct mt_filter_object *o, const char *tex
 	use->module = &o->module;
 	snprintf(errbuf, errlen, "the filter \"%s\" refuses its configuration", o->module.name);
 	if (o->module.configure)
-		rc = o->module.configure(
-			&mt_filter_the_host, text, len, &use->conf, errbuf, errlen);
+		rc = o->module.configure(mt_filter_host_of(o->module.abi_version), text, len,
+			&use->conf, errbuf, errlen);
 	if (rc) {
 		free(use);
 		return rc < 0 ? rc : -EINVAL;

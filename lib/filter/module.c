@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The version of the ABI since which replies may wait, and mt_filter_module has wait_ms. */
+#define REPLIES_WAIT 2
+
 /* One call of one of the filter's functions. */
 struct mt_filter_call {
 	const struct mt_filter_inst *f;
@@ -186,23 +189,32 @@ static uint64_t remaining(struct mt_filter_call *c)
 	return c->v && c->ctx->left ? c->ctx->left(c->ctx) : 0;
 }
 
-const struct mt_filter_host mt_filter_the_host = {
-	.abi_version = MT_FILTER_ABI_VERSION,
-	.size = sizeof(struct mt_filter_host),
-	.get = get,
-	.get_nth = get_nth,
-	.set = set,
-	.remove = remove_key,
-	.answer = answer,
-	.pause = pause_call,
-	.complete = mt_filter_complete,
-	.bytes = bytes,
-	.peer = peer,
-	.now = now,
-	.remaining = remaining,
-};
+#define HOST(version)                                                                              \
+	{                                                                                          \
+		.abi_version = version, .size = sizeof(struct mt_filter_host), .get = get,         \
+		.get_nth = get_nth, .set = set, .remove = remove_key, .answer = answer,            \
+		.pause = pause_call, .complete = mt_filter_complete, .bytes = bytes, .peer = peer, \
+		.now = now, .remaining = remaining,                                                \
+	}
+
+/* By version - 1. */
+static const struct mt_filter_host hosts[] = {HOST(1), HOST(2)};
+
+_Static_assert(MT_ARRAY_LEN(hosts) == MT_FILTER_ABI_VERSION, "a host for each version");
+
+const struct mt_filter_host *mt_filter_host_of(uint32_t abi_version)
+{
+	return &hosts[abi_version - 1];
+}
 
 /* ---- the filter's functions ------------------------------------------------------------------ */
+
+/* True if the filter may let the exchange wait now. Without a ticket a wait could not be ended. */
+static bool may_wait(const struct mt_filter_call *c, const struct mt_filter_module *m)
+{
+	return c->paused &&
+	       (c->ctx->direction == MT_FILTER_OF_REQUEST || m->abi_version >= REPLIES_WAIT);
+}
 
 static enum mt_filter_verdict call(enum mt_filter_verdict (*run)(void *, struct mt_filter_call *),
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
@@ -216,13 +228,9 @@ static enum mt_filter_verdict call(enum mt_filter_verdict (*run)(void *, struct 
 	verdict = run(use->conf, &c);
 	mt_filter_inbox_calls(NULL);
 	if (mt_likely(verdict == MT_FILTER_NEXT || verdict == MT_FILTER_REPLY ||
-		      (verdict == MT_FILTER_SUSPEND && c.paused &&
-			      ctx->direction == MT_FILTER_OF_REQUEST)))
+		      (verdict == MT_FILTER_SUSPEND && may_wait(&c, use->module))))
 		return verdict;
-	/*
-	 * A wait without a ticket could not be ended, and other verdicts are unknown: fail the
-	 * call.
-	 */
+	/* A wait that is not possible, or an unknown verdict: fail the call. */
 	mt_count(ctx->fw->counters, MT_FILTER_verdicts_wrong);
 	answer(&c, MT_FILTER_OVERLOADED, "a filter failed", 15);
 	return MT_FILTER_REPLY;
@@ -272,6 +280,7 @@ struct mt_filter mt_filter_type_of(const struct mt_filter_module *m)
 		.bytes = (uint16_t)m->bytes,
 		.reads = true,
 		.conf_shared = true,
+		.wait_ms = m->abi_version >= REPLIES_WAIT ? m->wait_ms : 0,
 		.explain = explain,
 		.free_conf = mt_filter_use_free,
 	};

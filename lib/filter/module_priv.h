@@ -19,7 +19,7 @@ struct mt_filter_use {
 
 void mt_filter_use_free(void *conf);
 
-/* The functions that modules may call. */
-extern const struct mt_filter_host mt_filter_the_host;
+/* The functions that modules of this version of the ABI may call; 1 to MT_FILTER_ABI_VERSION. */
+const struct mt_filter_host *mt_filter_host_of(uint32_t abi_version);
 /* The filter type of this module. */
 struct mt_filter mt_filter_type_of(const struct mt_filter_module *m);

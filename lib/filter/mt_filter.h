@@ -20,7 +20,7 @@ enum mt_filter_outcome {
 
 extern const struct mt_outcome_set mt_filter_outcomes;
 
-/* A request that a filter delays until `at` (ns). */
+/* A message that a filter delays until `at` (ns). */
 struct mt_filter_wait {
 	uint64_t at;
 	struct mt_filter_ticket ticket;
@@ -54,7 +54,7 @@ void mt_filter_worker_init(struct mt_filter_worker *fw, uint16_t worker);
  */
 void mt_filter_tick(struct mt_filter_worker *fw, uint64_t now);
 
-/* The next request whose delay is over, for mt_proxy_resume(); false if there is none. */
+/* The next message whose delay is over, for mt_proxy_resume(); false if there is none. */
 bool mt_filter_due(struct mt_filter_worker *fw, uint64_t now, struct mt_filter_ticket *t);
 
 /*
@@ -100,8 +100,16 @@ struct mt_filter_inst {
 	uint16_t own; /* offset of its bytes in those of an exchange; set by mt_filters_compile() */
 };
 
+/* Waits of replies are numbered from here on, those of requests from 1. */
+#define MT_FILTER_WAIT_OF_REPLY 128
+
 /* A ticket for the wait of the filter that runs now. */
 struct mt_filter_ticket mt_filter_ticket_of(const struct mt_filter_ctx *ctx);
+/*
+ * Delays the message of the filter that runs now, which then returns MT_FILTER_SUSPEND. False: the
+ * worker delays MT_FILTER_WAITS messages already.
+ */
+bool mt_filter_delay(struct mt_filter_ctx *ctx, uint64_t ns);
 
 /* What a filter would do with a message. */
 struct mt_filter_told {
@@ -140,6 +148,8 @@ struct mt_filter {
 	 * stays with this conf.
 	 */
 	bool conf_shared;
+	/* The longest wait for it, ms; 0: until the call's time-out. */
+	uint32_t wait_ms;
 	/*
 	 * Control thread. What on_request() would do with this message now, decided by the same
 	 * code, but without effects: takes no token and counts nothing. NULL: the filter does

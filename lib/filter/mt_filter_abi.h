@@ -13,10 +13,17 @@
  * get() or get_nth() is valid only until the next call of these, set() or remove(). Meltemi copies
  * whatever a filter passes.
  *
- * Versions. abi_version increases when something here changes its meaning or its place; it must be
- * the same on both sides. New members are added at the end of a struct, whose `size` tells how many
- * there are. An object built for fewer is accepted, one built for more is refused. A filter checks
- * host->size before it calls a function that was added after version 1.
+ * Versions. abi_version increases when something here changes its meaning or its place. New
+ * members are added at the end of a struct, whose `size` tells how many there are. An object built
+ * for fewer is accepted, one built for more is refused. A filter checks host->size before it calls
+ * a function that was added after version 1.
+ *
+ *	1	A request may wait, a reply may not.
+ *	2	A reply may wait, too (on_reply). mt_filter_module.wait_ms limits waits; it was
+ *		`reserved` in version 1.
+ *
+ * Objects built for version 1 work as before, and find version 1 in host->abi_version. Objects of
+ * other versions are refused.
  */
 #pragma once
 
@@ -28,7 +35,7 @@
 extern "C" {
 #endif
 
-#define MT_FILTER_ABI_VERSION 1u
+#define MT_FILTER_ABI_VERSION 2u
 #define MT_FILTER_SYMBOL      "mt_filter_module"
 
 /*
@@ -84,7 +91,7 @@ struct mt_filter_change {
 struct mt_filter_ticket {
 	uint32_t inbox, serial; /* the worker */
 	uint32_t exchange, generation;
-	uint32_t wait; /* which of the exchange's waits */
+	uint32_t wait; /* which of the exchange's waits; those of its reply from 128 on */
 	uint32_t reserved;
 };
 
@@ -142,8 +149,8 @@ struct mt_filter_host {
 	void (*answer)(struct mt_filter_call *c, enum mt_filter_answer what, const char *text,
 		uint32_t text_len);
 	/*
-	 * Call before on_request returns MT_FILTER_SUSPEND: provides the ticket for this wait. Any
-	 * thread may use it at once, even before on_request has returned.
+	 * Call before on_request or on_reply returns MT_FILTER_SUSPEND: provides the ticket for
+	 * this wait. Any thread may use it at once, even before the function has returned.
 	 */
 	void (*pause)(struct mt_filter_call *c, struct mt_filter_ticket *t);
 	/*
@@ -153,10 +160,10 @@ struct mt_filter_host {
 	 * is not valid, or it carries too much, or a change without a key. -ESHUTDOWN: the worker
 	 * stops or has ended, and so does the exchange.
 	 *
-	 * A filter may call it in on_request, too, for the wait that it begins, if it knows the
-	 * answer already. For an exchange of another worker it should use its own thread, because
-	 * threads that complete exchanges of one worker wait for each other, as long as a copy
-	 * takes.
+	 * A filter may call it in on_request or on_reply, too, for the wait that it begins, if it
+	 * knows the answer already. For an exchange of another worker it should use its own thread,
+	 * because threads that complete exchanges of one worker wait for each other, as long as a
+	 * copy takes.
 	 */
 	int (*complete)(const struct mt_filter_ticket *t, const struct mt_filter_completion *how);
 	/*
@@ -169,8 +176,8 @@ struct mt_filter_host {
 	/* The worker's monotonic time in ns, the same during a loop iteration. */
 	uint64_t (*now)(struct mt_filter_call *c);
 	/*
-	 * ns until the exchange times out; 0 in on_end. A route's own timeout is not known before
-	 * all filters have run, and is not included.
+	 * ns until the exchange times out; 0 in on_end. In on_request a route's own timeout is not
+	 * known, because all filters run before, and is not included.
 	 */
 	uint64_t (*remaining)(struct mt_filter_call *c);
 };
@@ -180,7 +187,12 @@ struct mt_filter_module {
 	uint32_t size;	      /* sizeof(struct mt_filter_module) */
 	const char *name;     /* of the filter, for operators; static */
 	uint32_t bytes;	      /* per exchange, at most MT_FILTER_BYTES_MAX */
-	uint32_t reserved;    /* 0 */
+	/*
+	 * The longest wait for this filter, of a request or a reply, in ms; 0: only the time-out of
+	 * the exchange, which continues during a wait, limits it. At its end the client gets the
+	 * error MT_FILTER_TIMED_OUT.
+	 */
+	uint32_t wait_ms;
 	/*
 	 * Configures one use of the filter; *conf is passed to the other functions. `text` is the
 	 * configuration, without a terminator. 0, or negative with the reason for the operator in
@@ -195,9 +207,16 @@ struct mt_filter_module {
 	 */
 	void (*release)(void *conf);
 	/*
-	 * Each may be NULL if the filter does nothing there. A request may wait, a reply may not.
-	 * An unknown verdict, or a wait without pause(), is counted, and the call is answered by an
+	 * Each may be NULL if the filter does nothing there. Both may let the exchange wait. An
+	 * unknown verdict, or a wait without pause(), is counted, and the call is answered by an
 	 * error.
+	 *
+	 * on_reply gets the reply that the client is about to get, when it is complete, once for an
+	 * exchange: replies that a retry policy replaces are not shown to filters. It may change
+	 * metadata, or answer() in the server's place; the server has executed the call. While a
+	 * reply waits, its server connection serves other calls, and its end does not matter any
+	 * more. The reply's memory is charged to the client: if too much of its calls waits, the
+	 * client's requests are not read, or its waiting calls get MT_FILTER_OVERLOADED.
 	 */
 	enum mt_filter_verdict (*on_request)(void *conf, struct mt_filter_call *c);
 	enum mt_filter_verdict (*on_reply)(void *conf, struct mt_filter_call *c);

@@ -160,6 +160,10 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 		MT_IMAGE(im, s->retained);
 		mt_image_chain(im, &s->retained);
 	}
+	if (ex->state == MT_EX_FILTERING) {
+		MT_IMAGE(im, s->reply);
+		MT_IMAGE(im, s->until);
+	}
 	if (ex->origin == MT_CALL_OF_MIRROR)
 		MT_IMAGE(im, s->copied);
 	if (ex->budgeted)

@@ -38,11 +38,25 @@ static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
 	return held == d->held ? NULL : "a client's held replies are not what was counted";
 }
 
+/* A filter's thread, or the call's time-out, goes on with a reply at which a filter waits. */
+static const char *check_filtering(const struct mt_exchange *ex)
+{
+	if (!ex->filters || !ex->side || ex->filter_at <= MT_FILTER_WAIT_OF_REPLY)
+		return "a reply waits and no filter is known for it";
+	if (ex->attempt.state || ex->retained || ex->armed)
+		return "a reply waits for a filter and has an attempt";
+	if (!ex->pending || ex->rsp.len == 0)
+		return "a reply waits for a filter and is not charged";
+	return mt_list_linked(&ex->deadline.node) ? NULL
+						  : "a reply waits for a filter without a time-out";
+}
+
 /* What its calls that wait are charged. */
 static const char *check_pending(const struct mt_proxy *p, const struct mt_down *d)
 {
 	uint32_t pending = 0, retained = 0, backing_off = 0;
 	bool owed = d->owed == &d->exchanges;
+	const char *wrong = NULL;
 	const struct mt_list *n;
 
 	mt_list_foreach (n, &d->exchanges) {
@@ -58,13 +72,17 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 		/* It was put off; side.c takes it off the list (run.c). */
 		if (ex->state == MT_EX_ROUTING && (!mt_list_linked(&ex->queue_node) || !ex->side))
 			return "a call that is routed is in no list";
-		if (ex->changes_kept && !ex->retained && ex->state > MT_EX_SUSPENDED)
+		if (ex->changes_kept && !ex->retained && ex->state > MT_EX_SUSPENDED &&
+			ex->state != MT_EX_FILTERING)
 			return "changes are kept of a call that is not suspended";
+		wrong = ex->state == MT_EX_FILTERING ? check_filtering(ex) : NULL;
+		if (wrong)
+			return wrong;
 		if (ex->armed && !ex->retained)
 			return "a retry policy applies to a call that is not retained";
 		if (ex->state == MT_EX_BACKOFF && !ex->armed)
 			return "a call waits for an attempt and has no request";
-		if (ex->budgeted && (!ex->side || ex->state >= MT_EX_REPLYING))
+		if (ex->budgeted && (!ex->side || ex->state >= MT_EX_FILTERING))
 			return "a call that is answered has a unit of a retry budget";
 		pending += ex->pending;
 		if (!ex->retained)

@@ -172,16 +172,17 @@ void mt_exchange_count_reply(
  */
 bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 
-/* ---- call/filters.c ---- */
+/* ---- call/filters.c, reply_wait.c ---- */
 
 /* Applies the local rate limit of an endpoint. False: the call exceeds it, and was answered. */
 bool mt_exchange_within(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit);
 /*
- * Runs the exchange's filters on the reply that the view shows; there must be filters. False: a
- * filter answers instead (p->filter_ctx).
+ * Runs the exchange's filters on its complete reply `msg`, which the view shows. The exchange must
+ * have filters. False: a filter waits, or has answered the call; the bytes of `reply` are taken.
  */
-bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex);
+bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *msg,
+	struct mt_chain *reply);
 /* Notes that the metadata have changed since the call was routed. */
 static inline void mt_exchange_changed(struct mt_exchange *ex)
 {

@@ -10,7 +10,7 @@
 
 #include "mt_proxy_types.h"
 
-#define MT_STATES_MAX 8
+#define MT_STATES_MAX 9
 
 struct mt_states {
 	const char *object; /* its name */

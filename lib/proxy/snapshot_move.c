@@ -339,7 +339,8 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_exchange_renew(p, ex);
 		return cost;
 	}
-	if (ex->state == MT_EX_SUSPENDED && !mt_exchange_filters_wait_on(ex->service, service)) {
+	if ((ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING) &&
+		!mt_exchange_filters_wait_on(ex->service, service)) {
 		/* Now, while it holds their configuration: its answer may have to wait, and move. */
 		wait_is_void(p, ex);
 		return cost;

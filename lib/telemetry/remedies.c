@@ -307,6 +307,10 @@ static const struct remedy remedies[] = {
 	{"filter", "completions_full",
 		"let the filter's thread try again a little later; raise the number of workers if "
 		"it continues"},
+	{"filter", "waits_late",
+		"is the delay of an injected fault longer than the timeout (`show overrides`)? "
+		"otherwise look at the filter in a shared object: its log, and what its thread "
+		"waits for"},
 	{"filter", "verdicts_wrong",
 		"remove the filter's shared object, or contact its author: "
 		"lib/filter/mt_filter_abi.h lists the verdicts"},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A filter as somebody outside would write it, with nothing of Meltemi but its ABI: what a key of the request says is shown
- * to a thread of its own, which lets the call pass with a mark on it, or denies it. The configuration is the key's name.
+ * A filter as an author outside of Meltemi would write it, with nothing of Meltemi but its ABI. Its
+ * own thread gets the value of a key of each request, or (AT_REPLY) of each reply, and lets the
+ * message pass with a mark on it, or denies it. The configuration is the key's name.
  */
 #include "mt_filter_abi.h"
 
@@ -13,6 +14,11 @@
 #include <string.h>
 
 #define QUEUE 64
+
+/* The version of the ABI for which it is built: replies wait since 2. */
+#ifndef VERSION
+#define VERSION MT_FILTER_ABI_VERSION
+#endif
 
 struct question {
 	struct mt_filter_ticket ticket;
@@ -95,6 +101,11 @@ static int configure(const struct mt_filter_host *h, const char *text, size_t le
 	struct guard *g = calloc(1, sizeof(*g));
 
 	host = h;
+	if (h->abi_version != VERSION) {
+		strncpy(err, "another version of the filter ABI", err_size - 1);
+		free(g);
+		return -EINVAL;
+	}
 	if (!g || len == 0 || len > sizeof(g->key) || pthread_create(&g->thread, NULL, think, g)) {
 		strncpy(err, "the key's name is missing, or too long", err_size - 1);
 		free(g);
@@ -131,7 +142,8 @@ static bool ask(struct guard *g, const struct question *q)
 	return room;
 }
 
-static enum mt_filter_verdict on_request(void *conf, struct mt_filter_call *c)
+/* A request or a reply. */
+static enum mt_filter_verdict on_message(void *conf, struct mt_filter_call *c)
 {
 	struct mark *mark = host->bytes(c);
 	struct mt_filter_text said;
@@ -166,12 +178,16 @@ static void on_end(void *conf, struct mt_filter_call *c, const struct mt_filter_
 }
 
 const struct mt_filter_module mt_filter_module = {
-	.abi_version = MT_FILTER_ABI_VERSION,
+	.abi_version = VERSION,
 	.size = sizeof(struct mt_filter_module),
 	.name = "guard",
 	.bytes = sizeof(struct mark),
 	.configure = configure,
 	.release = release,
-	.on_request = on_request,
+#ifdef AT_REPLY
+	.on_reply = on_message,
+#else
+	.on_request = on_message,
+#endif
 	.on_end = on_end,
 };

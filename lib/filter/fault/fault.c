@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fault filter. It selects requests by the exchange's random number, hashed so that the
- * selection is independent of the choice by route weights, which uses the same number. Delayed
- * requests wait in the worker's heap, the earliest first. If that is full, they continue at once
- * and are counted.
+ * selection is independent of the choice by route weights, which uses the same number. If too many
+ * messages are delayed already (mt_filter_delay()), requests continue at once and are counted.
  */
 #include "../mt_filter_priv.h"
 
@@ -22,53 +21,6 @@ static bool hits(uint64_t rnd, uint64_t seed, uint32_t ppm)
 	       mt_balance_random(mt_balance_hash(&rnd, sizeof(rnd), seed), MT_FAULT_ALL) < ppm;
 }
 
-/* ---- the heap -------------------------------------------------------------------------------- */
-
-static void swap(struct mt_filter_wait *a, struct mt_filter_wait *b)
-{
-	struct mt_filter_wait t = *a;
-
-	*a = *b;
-	*b = t;
-}
-
-static bool hold(struct mt_filter_worker *fw, uint64_t at, struct mt_filter_ticket ticket)
-{
-	struct mt_filter_wait *h = fw->waits;
-	uint32_t i = fw->n_waits;
-
-	if (i == MT_FILTER_WAITS)
-		return false;
-	h[i] = (struct mt_filter_wait){at, ticket};
-	fw->n_waits++;
-	for (; i > 0 && h[i].at < h[(i - 1) / 2].at; i = (i - 1) / 2)
-		swap(&h[i], &h[(i - 1) / 2]);
-	return true;
-}
-
-bool mt_filter_due(struct mt_filter_worker *fw, uint64_t now, struct mt_filter_ticket *t)
-{
-	struct mt_filter_wait *h = fw->waits;
-	uint32_t i = 0;
-
-	if (fw->n_waits == 0 || h[0].at > now)
-		return false;
-	*t = h[0].ticket;
-	h[0] = h[--fw->n_waits];
-	for (;;) {
-		uint32_t least = i, l = 2 * i + 1;
-
-		if (l < fw->n_waits && h[l].at < h[least].at)
-			least = l;
-		if (l + 1 < fw->n_waits && h[l + 1].at < h[least].at)
-			least = l + 1;
-		if (least == i)
-			return true;
-		swap(&h[i], &h[least]);
-		i = least;
-	}
-}
-
 /* ---- the filter ------------------------------------------------------------------------------ */
 
 static enum mt_filter_verdict on_request(
@@ -84,7 +36,7 @@ static enum mt_filter_verdict on_request(
 	}
 	if (!hits(v->rnd, DELAY_SEED, c->delay_ppm))
 		return MT_FILTER_NEXT;
-	if (!hold(ctx->fw, ctx->now + c->delay_ms * MT_MSEC, mt_filter_ticket_of(ctx))) {
+	if (!mt_filter_delay(ctx, c->delay_ms * MT_MSEC)) {
 		mt_count(ctx->fw->counters, MT_FILTER_fault_full);
 		return MT_FILTER_NEXT;
 	}

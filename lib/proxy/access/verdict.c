@@ -69,8 +69,10 @@ void mt_verdict_left(struct mt_proxy *p, struct mt_exchange *ex)
 
 const char *mt_verdict_expired(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	if (!ex->awaits_verdict)
+	if (!ex->awaits_verdict) {
+		mt_count(p->filters.counters, MT_FILTER_waits_late);
 		return "a filter did not answer in time";
+	}
 	if (mt_exchange_side(p, ex)->asks) {
 		mt_count(p->counters, MT_PROXY_extauthz_late);
 		return "the authorization decision did not arrive in time";

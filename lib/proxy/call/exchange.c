@@ -175,7 +175,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		if (ex->service)
 			mt_stats_service(p, ex->service)->timeouts++;
 		mt_reply_local(p, ex, MT_REPLY_TIMEOUT,
-			mt_unlikely(ex->state == MT_EX_SUSPENDED)
+			mt_unlikely(ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING)
 				? mt_verdict_expired(p, ex)
 				: "upstream did not answer in time");
 	}
@@ -219,19 +219,53 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 		mt_call_run(p, ex);
 }
 
-void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
+/* The endpoint has answered. */
+static mt_inline void endpoint_answered(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {
 	const struct mt_attempt *a = mt_exchange_attempt(ex);
 	struct mt_ep_state *ep = mt_attempt_ep(a);
 
-	mt_again_end(p, ex);
-	mt_exchange_replied(ex, reply->status, p->now);
-	ex->attempt.reply_len = reply->len;
 	mt_admit_answered(p, a);
 	if (mt_unlikely(a->trial || reply->status >= MT_STATUS_SERVER_ERROR))
 		mt_ep_answered(p, ex, a, reply->status);
 	else if (mt_likely(ep))
 		mt_ep_succeeded(ep);
+}
+
+void mt_exchange_count_attempt(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
+{
+	ex->attempt.replied = p->now;
+	ex->attempt.reply_len = reply->len;
+	endpoint_answered(p, ex, reply);
+	if (MT_COUNTED)
+		mt_account_attempt(p, &ex->attempt, reply);
+}
+
+/* The reply has counted for its endpoint when it came. */
+static mt_noinline void count_filtered(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
+{
+	mt_exchange_replied(ex, reply->status, ex->attempt.replied);
+	if (MT_COUNTED)
+		mt_account_answer(p, ex, reply);
+	else
+		mt_count(p->counters, MT_PROXY_exchange_answered);
+}
+
+void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
+{
+	const struct mt_attempt *a = &ex->attempt;
+
+	if (mt_unlikely(ex->state == MT_EX_FILTERING)) {
+		count_filtered(p, ex, reply);
+		return;
+	}
+	mt_again_end(p, ex);
+	mt_exchange_replied(ex, reply->status, p->now);
+	ex->attempt.reply_len = reply->len;
+	endpoint_answered(p, ex, reply);
 	if (MT_COUNTED)
 		mt_account_reply(p, ex, a, reply);
 	else

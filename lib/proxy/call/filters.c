@@ -11,8 +11,7 @@
 /* Completions that are processed in a loop iteration. */
 #define COMPLETIONS 256
 
-/* Makes the worker's filter context that of this exchange. */
-static void bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filters *c,
+void mt_filters_bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filters *c,
 	enum mt_filter_direction direction, uint32_t at)
 {
 	struct mt_filter_ctx *ctx = &p->filter_ctx;
@@ -26,19 +25,16 @@ static void bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct 
 	p->filters.text_used = 0;
 }
 
-static inline enum mt_filter_verdict run(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n)
-{
-	if (mt_traced(ex->trace))
-		return mt_traced_filters(p, ex, steps, n);
-	return mt_filter_run(steps, n, &p->view, &p->filter_ctx);
-}
-
 uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx)
 {
 	struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
 	struct mt_exchange *ex = mt_slab_at(&p->exchanges, ctx->exchange);
+	uint64_t end;
 
+	if (ctx->direction == MT_FILTER_OF_REPLY) {
+		end = mt_reply_wait_end(p, ex);
+		return end > p->now ? end - p->now : 0;
+	}
 	if (mt_list_linked(&ex->deadline.node))
 		return ex->deadline.at > p->now ? ex->deadline.at - p->now : 0;
 	return mt_call_left(p, ex) * MT_MSEC;
@@ -52,6 +48,7 @@ uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx)
 static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filters *c)
 {
 	uint32_t left = mt_call_left(p, ex);
+	uint32_t most = c->request[p->filter_ctx.at - 1].f->type->wait_ms;
 
 	ex->filters = c;
 	ex->side = true;
@@ -65,11 +62,13 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 	mt_exchange_becomes(ex, MT_EX_SUSPENDED);
 	mt_compact_waiting(p, &ex->req);
 	mt_exchange_waits(p, ex);
-	if (!mt_list_linked(&ex->deadline.node))
+	if (most && most < left)
+		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, most);
+	else if (!mt_list_linked(&ex->deadline.node))
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left);
 }
 
-static void answer(
+void mt_filters_answer(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
 	if (what == MT_REPLY_OVER_LIMIT && ex->service)
@@ -92,15 +91,15 @@ bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (mt_unlikely(c->lasts) && !ex->filters)
 		begin_lasting(p, ex, c);
-	bind(p, ex, c, MT_FILTER_OF_REQUEST, ex->filter_at);
-	verdict = run(p, ex, c->request, c->n_request);
+	mt_filters_bind(p, ex, c, MT_FILTER_OF_REQUEST, ex->filter_at);
+	verdict = mt_filters_run(p, ex, c->request, c->n_request);
 	if (mt_likely(verdict == MT_FILTER_NEXT))
 		return true;
 	if (verdict == MT_FILTER_SUSPEND) {
 		suspend(p, ex, c);
 		return false;
 	}
-	answer(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
+	mt_filters_answer(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
 	return false;
 }
 
@@ -111,7 +110,7 @@ bool mt_exchange_within(
 
 	if (limit->type->on_request(limit, &p->view, ctx) == MT_FILTER_NEXT)
 		return true;
-	answer(p, ex, ctx->reply, ctx->reply_text);
+	mt_filters_answer(p, ex, ctx->reply, ctx->reply_text);
 	return false;
 }
 
@@ -125,9 +124,9 @@ static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ti
 	if (t->exchange >= p->exchanges.cap || !(t->generation & 1))
 		return NULL;
 	ex = mt_slab_get(&p->exchanges, ref);
-	if (!ex || ex->state != MT_EX_SUSPENDED || ex->awaits_verdict || ex->filter_at != t->wait)
+	if (!ex || ex->filter_at != t->wait || ex->awaits_verdict)
 		return NULL;
-	return ex;
+	return ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING ? ex : NULL;
 }
 
 /* Adds the filter's changes to those that the call keeps. 0 or -ENOMEM. */
@@ -147,10 +146,17 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 
 	if (!ex)
 		return false;
-	if (r->verdict != MT_FILTER_NEXT) {
-		answer(p, ex, r->reply, r->text);
+	if (ex->state == MT_EX_FILTERING) {
+		mt_reply_wait_over(p, ex, r);
 		return true;
 	}
+	if (r->verdict != MT_FILTER_NEXT) {
+		mt_filters_answer(p, ex, r->reply, r->text);
+		return true;
+	}
+	/* The wait may have had a time-out of its own. */
+	if (ex->filters->request[ex->filter_at - 1].f->type->wait_ms)
+		mt_deadline_cancel(&ex->deadline);
 	if (mt_unlikely(keep_changes(p, ex, r))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
@@ -177,20 +183,6 @@ uint32_t mt_exchange_filters_turn(struct mt_proxy *p)
 }
 
 /*
- * ---- replies ------------------------------------------------------------------------------------
- */
-
-bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	const struct mt_down *d = mt_exchange_down(p, ex);
-
-	if (d->s)
-		p->view.peer = mt_stream_ends(d->s)->remote;
-	bind(p, ex, ex->filters, MT_FILTER_OF_REPLY, 0);
-	return run(p, ex, ex->filters->reply, ex->filters->n_reply) != MT_FILTER_REPLY;
-}
-
-/*
  * ---- ends ---------------------------------------------------------------------------------------
  */
 
@@ -200,7 +192,7 @@ void mt_exchange_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt
 		.size = sizeof(end), .how = how, .took = p->now - ex->started};
 
 	if (ex->filters->n_end) {
-		bind(p, ex, ex->filters, MT_FILTER_OF_REQUEST, 0);
+		mt_filters_bind(p, ex, ex->filters, MT_FILTER_OF_REQUEST, 0);
 		mt_filter_run_end(ex->filters, &end, &p->filter_ctx);
 	}
 	ex->filters = NULL;

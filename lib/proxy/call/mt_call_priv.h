@@ -2,6 +2,7 @@
 /* Functions of call/: exchanges and attempts. */
 #pragma once
 
+#include "call/mt_call_filters.h"
 #include "session/mt_session_priv.h"
 
 /* begin.c */
@@ -148,6 +149,12 @@ struct mt_exchange *mt_exchange_new_copy(struct mt_proxy *p, const struct mt_exc
 void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off);
 /* Ends the attempt and all waiting of an exchange that goes on, because its client gets a reply. */
 void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex);
+/*
+ * Counts a reply for its endpoint only, because a filter waits at it, or answers instead. The
+ * attempt is under way.
+ */
+void mt_exchange_count_attempt(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 
 /* attempt.c */
 /* Starts an attempt at the endpoint; it counts there from now on. */
@@ -189,38 +196,16 @@ static inline void mt_exchange_record(struct mt_proxy *p, struct mt_exchange *ex
 		mt_exchange_record_wanted(p, ex);
 }
 
-/* filters.c */
 /*
- * Runs the service's filters on the request that the view shows, from ex->filter_at on. The service
- * must have filters. False: the call waits, or was answered.
- */
-bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
-/* Gives the exchange's filters its end. It must have filters. */
-void mt_exchange_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how);
-/* The exchange moves to its service in another snapshot; `to` NULL: its service is gone. */
-void mt_exchange_filters_snap_move(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
-/* True if both services have the same filters in the same places. `b` may be NULL. */
-bool mt_exchange_filters_same(const struct mt_service *a, const struct mt_service *b);
-/*
- * True if an exchange that a filter of `a` suspended may continue with the filters of `b`: they are
- * the same, and filters that keep data of an exchange, or share their configuration with other
- * threads, have the same configuration.
- */
-bool mt_exchange_filters_wait_on(const struct mt_service *a, const struct mt_service *b);
-/* Processes completions of other threads. Returns how many. */
-uint32_t mt_exchange_filters_turn(struct mt_proxy *p);
-/* Implements mt_filter_ctx.left: ns until the exchange of the context times out. */
-uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx);
-
-/*
- * Truesize of what a waiting call holds: its request, and its kept metadata changes, unless these
- * count with its retained request.
+ * Truesize of what a waiting call holds: its request, or its reply if a filter waits there, and its
+ * kept metadata changes, unless these count with its retained request.
  */
 static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	uint32_t n = ex->req.truesize;
 
+	if (mt_unlikely(ex->state == MT_EX_FILTERING))
+		n += ex->rsp.truesize;
 	if (mt_unlikely(ex->changes_kept && !ex->retained))
 		n += mt_side_truesize(mt_exchange_side(p, ex));
 	return n;

@@ -15,6 +15,7 @@ enum mt_ex_state {
 	MT_EX_SUSPENDED, /* a filter waits, or the call waits for a verdict (filters.c, verdict.c) */
 	MT_EX_BACKOFF,	 /* waits for its next attempt by the retry policy (again.c) */
 	MT_EX_TRYING,	 /* no reply byte is forwarded; mt_attempt.state has the progress */
+	MT_EX_FILTERING, /* has its reply, at which a filter waits (reply_wait.c); no attempt */
 	MT_EX_REPLYING,	 /* a part of a long reply is forwarded */
 	MT_EX_READY,	 /* has its reply, which waits for its turn or for the client to read */
 	MT_EX_N_STATES
@@ -130,7 +131,7 @@ struct mt_exchange {
 	uint8_t tries;
 	/* Transparent retries: times it was sent again because it was not read. */
 	uint8_t retries;
-	/* SUSPENDED: the filter to continue with. */
+	/* SUSPENDED, FILTERING: number of the wait in tickets; the filter to continue with. */
 	uint8_t filter_at;
 	uint16_t trace; /* number of its trace + 1; 0: not traced */
 	bool oneway;
@@ -149,9 +150,10 @@ struct mt_exchange {
 	/* Becomes an exemplar of its service's latency when a server has answered it. */
 	bool sampled;
 	/*
-	 * It has, or had, something that only side.c frees: `filters`, `token`, changes_kept,
-	 * buffers of its retained request, a unit of a budget, a place in mt_proxy.again or in a
-	 * list of calls that wait for a verdict or a cluster; or it is a mirrored copy.
+	 * It has, or had, something that only side.c frees: `filters`, `token`, changes_kept, a reply
+	 * at which a filter waits, buffers of its retained request, a unit of a budget, a place in
+	 * mt_proxy.again or in a list of calls that wait for a verdict or a cluster; or it is a
+	 * mirrored copy.
 	 */
 	bool side;
 	uint8_t status; /* how it was answered (record.c); 0: not answered */
@@ -191,7 +193,7 @@ struct mt_exchange {
 	struct mt_msg msg; /* the request */
 	/* The request's bytes until it is sent; only the first part if in_message. */
 	struct mt_chain req;
-	struct mt_chain rsp;   /* READY */
+	struct mt_chain rsp;   /* FILTERING, READY */
 	uint64_t on_demand_at; /* ns: when it first waited for a cluster; 0: never */
 	uint64_t rnd;
 	/* mt_route_action.id of its route, if its metadata were changed after routing; else 0. */
@@ -234,15 +236,15 @@ struct mt_exchange_side {
 	/* With mt_exchange.armed (again.c): */
 	uint8_t attempts; /* by the retry policy, so far */
 	uint8_t what; /* BACKOFF: enum mt_local_reply if its route or cluster is removed meanwhile */
-	uint64_t until; /* ns: the end of the call's time-out */
+	uint64_t until; /* ns: the end of the call's time-out; also while it is FILTERING */
 	/* With mt_exchange.retained (retained.c): the request as the client sent it. */
 	uint16_t n_bytes; /* 0: the request is in `retained` */
 	struct mt_msg msg;
 	struct mt_chain retained;
 	uint8_t bytes[MT_RETAIN_HERE];
 	uint32_t copied; /* a mirrored copy: its truesize when it was made (mirror.c) */
-	/* With mt_exchange.budgeted: */
-	struct mt_budget_account *budget;
+	struct mt_budget_account *budget; /* with mt_exchange.budgeted */
+	struct mt_msg reply;		  /* FILTERING: the message in mt_exchange.rsp */
 };
 
 /* ---- mirrors ---- */

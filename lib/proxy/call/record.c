@@ -26,6 +26,7 @@ static const char *const state_names[MT_EX_N_STATES] = {
 	[MT_EX_SUSPENDED] = "suspended",
 	[MT_EX_BACKOFF] = "backoff",
 	[MT_EX_TRYING] = "sent",
+	[MT_EX_FILTERING] = "filtering",
 	[MT_EX_REPLYING] = "replying",
 	[MT_EX_READY] = "ready",
 	[MT_EX_ON_DEMAND] = "awaiting",

@@ -26,6 +26,9 @@ mt_noinline void mt_side_wait_ends(struct mt_proxy *p, struct mt_exchange *ex)
 		leave_list(p, ex);
 	if (ex->changes_kept && !ex->retained)
 		mt_overlay_drop(p, ex);
+	/* Another reply takes the place of the one that waits for a filter, or none follows. */
+	if (ex->state == MT_EX_FILTERING)
+		mt_chain_free(&ex->rsp);
 }
 
 mt_noinline void mt_side_end(struct mt_proxy *p, struct mt_exchange *ex)

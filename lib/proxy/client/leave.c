@@ -53,7 +53,7 @@ static bool may_be_oneway(struct mt_proxy *p, const struct mt_down *d, const str
 
 	if (mt_correlation_of(ex->codec, ex->codec_opts) != MT_CORR_SERIAL)
 		return false;
-	if (ex->state >= MT_EX_REPLYING)
+	if (ex->state >= MT_EX_FILTERING)
 		return d->several && !d->left;
 	if (!a || a->state != MT_ATTEMPT_SENT)
 		return mt_method_may_be_silent(p, ex) ||
@@ -73,7 +73,7 @@ static uint64_t next_look(struct mt_proxy *p, const struct mt_down *d, const str
 {
 	const struct mt_attempt *a = mt_exchange_attempt(ex);
 
-	if (ex->oneway || ex->state >= MT_EX_REPLYING)
+	if (ex->oneway || ex->state >= MT_EX_FILTERING)
 		return MT_NEVER;
 	return a && a->state == MT_ATTEMPT_SENT
 		       ? wait_until(p, d, ex, mt_slab_at(&p->ups, a->up.idx))

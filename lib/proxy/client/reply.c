@@ -95,10 +95,11 @@ void mt_reply_settle(struct mt_proxy *p, struct mt_ref down)
 static void hold(
 	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, struct mt_chain *reply)
 {
-	uint32_t before = ex->rsp.truesize;
+	uint32_t before;
 
 	mt_exchange_trace_held(p, ex);
 	mt_exchange_detach(p, ex);
+	before = ex->rsp.truesize;
 	mt_chain_free(&ex->req); /* not needed after the answer */
 	if (ex->pending)
 		mt_exchange_waits_no_more(p, ex);

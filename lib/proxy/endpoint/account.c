@@ -103,14 +103,14 @@ void mt_account_attempt(struct mt_proxy *p, const struct mt_attempt *a, const st
 	++*n;
 }
 
-void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
-	const struct mt_msg *reply)
+/* Counts a reply for the service of its call. */
+static mt_inline void count_answer(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply)
 {
 	uint64_t us = (p->now - ex->started) / MT_USEC;
 	struct mt_service_hist *h;
 	struct mt_service_stats *st;
 
-	mt_account_attempt(p, a, reply);
 	if (mt_unlikely(!ex->service)) {
 		/* The service's counters are gone with it. */
 		mt_count(p->counters, mt_call_rules_of(ex)->answered);
@@ -129,6 +129,18 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	h = &p->service_hists[ex->service->index];
 	mt_hist_add(h->latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS, us);
 	mt_hist_add(h->reply, MT_SIZE_BUCKETS, MT_SIZE_BITS, reply->len - 1);
+}
+
+void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
+	const struct mt_msg *reply)
+{
+	mt_account_attempt(p, a, reply);
+	count_answer(p, ex, reply);
+}
+
+void mt_account_answer(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply)
+{
+	count_answer(p, ex, reply);
 }
 
 void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex, bool learnt)

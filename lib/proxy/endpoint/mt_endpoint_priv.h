@@ -47,6 +47,9 @@ void mt_account_attempt(struct mt_proxy *p, const struct mt_attempt *a, const st
 /* The same, and for the service, unless it is gone or the call is a copy. */
 void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
 	const struct mt_msg *reply);
+/* Counts a reply for the service only, because it has counted for the endpoint when it came. */
+void mt_account_answer(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply);
 /*
  * Counts a call without a reply: one-way by its message, or (`learnt`) because its method never had
  * a reply.

@@ -237,6 +237,12 @@ static inline void mt_up_skip_rest(struct mt_up *u, const struct mt_attempt *a)
 		.left = a->reply_left, .progress = a->reply_progress, .id = a->reply_id};
 }
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);
+/*
+ * All filters have passed the complete reply `msg`, which the view shows: makes the view's changes
+ * and the route's, counts it and sends it to the client.
+ */
+void mt_reply_filtered(
+	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *reply);
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 /*
  * SHARED, WIDE: drops the reply that is kept until it is complete; its call gets a local reply.

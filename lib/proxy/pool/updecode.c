@@ -41,35 +41,48 @@ static bool adds_any(const struct mt_view *v)
 	return false;
 }
 
-/* Runs reply filters and the route's responseMutation. False: a filter answers the call. */
-static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex,
-	struct mt_msg *msg, struct mt_chain *c)
+/* Makes the view's changes, and those of the route's responseMutation. */
+static void change_reply(
+	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
 {
 	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
 
-	/* Most replies are read by no filter and no route. */
-	if (mt_likely(!ex->filters && !(ex->route && ex->route->n_rsp_mut) && !u->reading.scan)) {
-		mt_meta_clear(&v->meta);
-		return true;
-	}
-	mt_view_bind(v, codec, msg, c);
-	mt_reading_use_scan(p, &u->reading);
-	if (mt_unlikely(ex->filters) && !mt_exchange_filters_reply(p, ex))
-		return false;
 	if (ex->route && ex->route->n_rsp_mut)
 		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
 	if (mt_likely(v->n_mutations == 0))
-		return true;
+		return;
 	if (mt_unlikely(codec->rewrite.reads_added && adds_any(v) &&
 			!codec->rewrite.reads_added(codec, &ex->seed, msg))) {
 		mt_count(p->counters, MT_PROXY_mutation_old_client);
-		return true;
+		return;
 	}
 	if (!codec->rewrite.mutate || codec->rewrite.mutate(codec, msg, c, &v->meta, v->mutations,
 					      v->n_mutations, p->pools))
 		mt_count(p->counters, MT_PROXY_mutation_failed);
-	return true;
+}
+
+void mt_reply_filtered(
+	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *reply)
+{
+	change_reply(p, ex, msg, reply);
+	mt_exchange_count_reply(p, ex, msg);
+	mt_reply_whole(p, ex, reply);
+}
+
+/* True if filters or the route read or change the reply. Most replies are read by no filter and no route. */
+static mt_inline bool has_reader(const struct mt_up *u, const struct mt_exchange *ex)
+{
+	return mt_unlikely(ex->filters || (ex->route && ex->route->n_rsp_mut) || u->reading.scan);
+}
+
+static mt_noinline void filter_reply(
+	struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, struct mt_chain *reply)
+{
+	mt_view_bind(&p->view, ex->codec, &u->msg, reply);
+	mt_reading_use_scan(p, &u->reading);
+	if (!ex->filters || mt_exchange_filters_reply(p, ex, &u->msg, reply))
+		mt_reply_filtered(p, ex, &u->msg, reply);
 }
 
 /* True if the reply must be complete before its first byte is forwarded. */
@@ -197,11 +210,11 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 		return;
 	}
-	if (mt_unlikely(!mutate_reply(p, u, ex, &u->msg, &reply))) {
-		mt_chain_free(&reply);
-		mt_reply_local(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
+	if (has_reader(u, ex)) {
+		filter_reply(p, u, ex, &reply);
 		return;
 	}
+	mt_meta_clear(&p->view.meta);
 	mt_exchange_count_reply(p, ex, &u->msg);
 	mt_reply_whole(p, ex, &reply);
 }

@@ -187,6 +187,18 @@ static enum mt_filter_verdict suspends(
 	return MT_FILTER_SUSPEND;
 }
 
+/* A filter waits at the reply. */
+static void is_filtering(enum event e)
+{
+	static const struct mt_filter type = {.name = "suspends", .on_reply = suspends};
+	static struct mt_filter_inst chain[] = {{.type = &type}};
+
+	starts(e);
+	scene_filters(chain, 1);
+	sent(CONFIG_SAFE, 'Q');
+	scene_answer(server, scene_next_sent(server).id, 1, 64);
+}
+
 static void is_suspended(enum event e)
 {
 	static const struct mt_filter type = {.name = "suspends", .on_request = suspends};
@@ -277,6 +289,9 @@ static const struct {
 			"-,reset; closed; 0/1 1/1 1", "-; open; 0/0 1/0 1"}},
 	{"ready", is_ready, 1100,
 		{"ok; open; 0/0 1/0 1", "ok; gone; 0/1 1/0 1", "ok; closed; 0/0 1/0 1",
+			"-; open; 0/0 1/0 1"}},
+	{"filtering", is_filtering, 1100,
+		{"timeout; open; 0/0 1/0 1", "-; gone; 0/1 1/0 1", "-; closed; 0/0 1/0 1",
 			"-; open; 0/0 1/0 1"}},
 	{"suspended", is_suspended, 1100, {"timeout; -; 0/0 0/0 0", NULL, NULL, "-; -; 0/0 0/0 0"}},
 	{"awaiting", is_awaiting, 1100,

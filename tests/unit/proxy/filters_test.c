@@ -29,16 +29,16 @@ static void may(uint32_t n)
 	pthread_mutex_unlock(guard->lock);
 }
 
-/* A service whose calls pass n guards. */
-static void start(uint32_t n)
+/* A service whose calls pass n filters of this object. */
+static void start_with(const char *path, uint32_t n)
 {
 	char err[512] = "";
 
 	scene_start(1);
 	memset(&toy_noted, 0, sizeof(toy_noted));
-	object = mt_filter_load(FILTERS "guard.so", err, sizeof(err));
+	object = mt_filter_load(path, err, sizeof(err));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(object);
-	handle = dlopen(FILTERS "guard.so", RTLD_NOW | RTLD_NOLOAD);
+	handle = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
 	guard = dlsym(handle, "guard_control");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(guard);
 	may(UINT32_MAX);
@@ -50,6 +50,11 @@ static void start(uint32_t n)
 			0);
 	}
 	scene_filters(chain, n);
+}
+
+static void start(uint32_t n)
+{
+	start_with(FILTERS "guard.so", n);
 }
 
 static void stop(uint32_t n)
@@ -493,6 +498,68 @@ static void test_damaged_tickets(void)
 	stop(1);
 }
 
+/* A server's reply, whose method its filters read. */
+static void reply(struct fake_conn *s, const char *method)
+{
+	uint64_t id = scene_next_sent(s).id;
+
+	toy_make(scene_buf, 'P', 9, method, 40);
+	for (int i = 0; i < 8; i++)
+		scene_buf[8 + i] = (uint8_t)(id >> (56 - 8 * i));
+	lab_feed(s, scene_buf, 40);
+}
+
+/* Its thread decides about replies: one passes with a mark, one is denied. */
+static void test_reviews_replies(void)
+{
+	struct fake_conn *c, *s;
+
+	start_with(FILTERS "review.so", 1);
+	c = lab_client(CONFIG_SAFE);
+	may(0);
+	ask(c, 1, "call");
+	s = scene_connected_server(0);
+	reply(s, "nice");
+	CU_ASSERT_EQUAL(the_exchange()->state, MT_EX_FILTERING);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	may(1);
+	until_told(1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "checked=nice;");
+	CU_ASSERT_EQUAL(guard->how, MT_FILTER_ENDED_OK);
+	may(2);
+	ask(c, 2, "call");
+	reply(s, "evil");
+	until_told(2);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_DENIED);
+	CU_ASSERT(guard->ended == 2 && guard->how == MT_FILTER_ENDED_HERE);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions), 2);
+	scene_bye(c);
+	stop(1);
+}
+
+/* An object of version 1 of the ABI works as before: its replies may not wait. */
+static void test_first_version(void)
+{
+	struct fake_conn *c, *s;
+
+	start_with(FILTERS "review_first.so", 1);
+	c = lab_client(CONFIG_SAFE);
+	ask(c, 1, "call");
+	s = scene_connected_server(0);
+	reply(s, "free");
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+	ask(c, 2, "call");
+	reply(s, "nice");
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_verdicts_wrong), 1);
+	until_told(1);
+	CU_ASSERT_EQUAL(filtered(MT_FILTER_completions_late), 1);
+	scene_bye(c);
+	stop(1);
+}
+
 /* ---- a filter of this file ------------------------------------------------------------------------ */
 
 static uint32_t kept;
@@ -505,10 +572,10 @@ static enum mt_filter_verdict asks_for_time(void *conf, struct mt_filter_call *c
 {
 	struct mt_filter_text said = {0};
 
-	CU_ASSERT_FATAL(mt_filter_the_host.get(call, "method", 6, &said));
+	CU_ASSERT_FATAL(mt_filter_host_of(MT_FILTER_ABI_VERSION)->get(call, "method", 6, &said));
 	CU_ASSERT_PTR_EQUAL_FATAL(said.p, lab.p->view.scratch);
 	lab.p->view.scratch[0] = '#';
-	CU_ASSERT(mt_filter_the_host.remaining(call) > 0);
+	CU_ASSERT(mt_filter_host_of(MT_FILTER_ABI_VERSION)->remaining(call) > 0);
 	kept += said.p[0] == '#';
 	return MT_FILTER_NEXT;
 }
@@ -550,5 +617,7 @@ const struct mt_test filters_tests[] = {
 	{"copied together", test_copied_together},
 	{"tickets that are damaged", test_damaged_tickets},
 	{"a text and the time that is left", test_text_and_time},
+	{"its thread decides about replies", test_reviews_replies},
+	{"the first version of the ABI", test_first_version},
 	{0},
 };

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * filters.c, reply_wait.c: the filters of a call's service. Included by mt_call_priv.h. The functions
+ * for other folders are in mt_proxy_upward.h.
+ */
+#pragma once
+
+#include "mt_proxy_base.h"
+
+/* ---- filters.c ---- */
+
+/*
+ * Runs the service's filters on the request that the view shows, from ex->filter_at on. The service
+ * must have filters. False: the call waits, or was answered.
+ */
+bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
+/* Gives the exchange's filters its end. It must have filters. */
+void mt_exchange_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how);
+/* The exchange moves to its service in another snapshot; `to` NULL: its service is gone. */
+void mt_exchange_filters_snap_move(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
+/* True if both services have the same filters in the same places. `b` may be NULL. */
+bool mt_exchange_filters_same(const struct mt_service *a, const struct mt_service *b);
+/*
+ * True if an exchange that a filter of `a` suspended may continue with the filters of `b`: they are
+ * the same, and filters that keep data of an exchange, or share their configuration with other
+ * threads, have the same configuration.
+ */
+bool mt_exchange_filters_wait_on(const struct mt_service *a, const struct mt_service *b);
+/* Processes completions of other threads. Returns how many. */
+uint32_t mt_exchange_filters_turn(struct mt_proxy *p);
+/* Implements mt_filter_ctx.left: ns until the exchange of the context times out. */
+uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx);
+
+/* Makes the worker's filter context that of this exchange. */
+void mt_filters_bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filters *c,
+	enum mt_filter_direction direction, uint32_t at);
+/* Runs the filters of the context that was bound, from its place on, on the view. */
+static inline enum mt_filter_verdict mt_filters_run(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n)
+{
+	if (mt_traced(ex->trace))
+		return mt_traced_filters(p, ex, steps, n);
+	return mt_filter_run(steps, n, &p->view, &p->filter_ctx);
+}
+/* Answers the call as a filter decided. */
+void mt_filters_answer(
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
+
+/* ---- reply_wait.c ---- */
+
+/* ns: the end of the time-out of a call that was sent. */
+uint64_t mt_reply_wait_end(const struct mt_proxy *p, const struct mt_exchange *ex);
+/* The filter at which the reply waits (FILTERING) has decided. */
+void mt_reply_wait_over(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_resume *r);
