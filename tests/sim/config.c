@@ -202,6 +202,20 @@ static void build_limit(
 	limit_oracle_set(&st->oracle, n);
 }
 
+static void build_filter(struct built *b, uint32_t i, const struct config_listener *l)
+{
+	char err[128];
+
+	if (!l->filter)
+		return;
+	b->filters[i] = *l->filter;
+	b->services[i].filter_insts = &b->filters[i];
+	b->services[i].n_filter_insts = 1;
+	b->services[i].filters =
+		mt_filters_compile(&b->compiled[i], &b->filters[i], 1, err, sizeof(err));
+	MT_ASSERT(b->services[i].filters);
+}
+
 /* In another order with each snapshot: connections find theirs again. */
 static void build_chains(struct config_store *st, struct built *b, uint32_t i,
 	const struct config_listener *l, bool tls)
@@ -240,6 +254,7 @@ static void build_listener(
 	if (!l->codec->opaque)
 		sv->routes = routes(l);
 	build_limit(st, b, i, l);
+	build_filter(b, i, l);
 	b->service_ptrs[i] = sv;
 	out->addr = mt_addr4(0);
 	memset(&out->addr, 0, sizeof(out->addr));
@@ -311,7 +326,7 @@ static void free_snapshot(struct config_store *st, struct mt_snapshot *s)
 	for (uint32_t i = 0; i < s->n_listeners; i++) {
 		if (b->services[i].routes)
 			mt_route_table_free(b->services[i].routes);
-		if (b->filters[i].type)
+		if (b->filters[i].type && b->filters[i].type->free_conf)
 			b->filters[i].type->free_conf(b->filters[i].conf);
 	}
 	mt_snapshot_index_free(s);

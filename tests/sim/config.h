@@ -47,7 +47,8 @@ struct config_listener {
 	bool changes;	    /* route "b" sets a key, the other one removes it; nobody sends it */
 	uint32_t mirror, mirror_ppm; /* the cluster that gets copies; ppm 0: none does */
 	uint32_t timeout_ms;
-	struct mt_retry retry; /* of its routes; attempts 0: none */
+	struct mt_retry retry;		     /* of its routes; attempts 0: none */
+	const struct mt_filter_inst *filter; /* of its service, in place of a limit; NULL: none */
 	/* Beside a chain for TLS, which is refused: first bytes, or silence, have to tell that clients are plain. */
 	bool chains;
 	/* A local rate limit, of calls of route "a" and of the others; the first is a condition. */

@@ -28,6 +28,7 @@ extern const struct sim_scenario scenario_mirror_answers, scenario_mirror_dead,
 extern const struct sim_scenario scenario_retries_resets, scenario_retries_silent,
 	scenario_retries_storm, scenario_retries_waits, scenario_retries_mixed,
 	scenario_retries_asked;
+extern const struct sim_scenario scenario_reply_waits;
 extern const struct sim_scenario scenario_stopped_replies, scenario_stopped_whole_replies;
 extern const struct sim_scenario scenario_given_up, scenario_newcomers, scenario_slow_uploads,
 	scenario_slow_server, scenario_slow_server_limits, scenario_slow_server_no_rss,

@@ -84,6 +84,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_retries_waits,
 	&scenario_retries_mixed,
 	&scenario_retries_asked,
+	&scenario_reply_waits,
 	&scenario_stopped_replies,
 	&scenario_stopped_whole_replies,
 	&scenario_proxy_client_close,

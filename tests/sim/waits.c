@@ -128,6 +128,8 @@ static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
 		return timed ? NULL : "waits for its next attempt without a timer";
 	case MT_EX_TRYING:
 		return check_attempt(p, ex, mt_exchange_attempt(ex), timed);
+	case MT_EX_FILTERING:
+		return timed ? NULL : "waits at its reply for a filter without a time-out";
 	case MT_EX_REPLYING:
 		return check_replying(p, ex);
 	default:

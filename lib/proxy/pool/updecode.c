@@ -70,7 +70,7 @@ void mt_reply_filtered(
 	mt_reply_whole(p, ex, reply);
 }
 
-/* True if filters or the route read or change the reply. Most replies are read by no filter and no route. */
+/* True if filters or the route read or change the reply. Most replies have no reader. */
 static mt_inline bool has_reader(const struct mt_up *u, const struct mt_exchange *ex)
 {
 	return mt_unlikely(ex->filters || (ex->route && ex->route->n_rsp_mut) || u->reading.scan);
