@@ -167,10 +167,19 @@ void mt_attempt_leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a)
 		mt_budget_count(a->counted, p->worker, -1);
 }
 
+/* Ends the attempt's own time-out; run.c arms the rest of the call's if the call goes on. */
+static mt_noinline void end_time(struct mt_attempt *a)
+{
+	mt_deadline_cancel(&mt_attempt_exchange(a)->deadline);
+	a->timed = false;
+}
+
 void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a)
 {
 	unqueue(p, a);
 	leave_up(p, a);
+	if (mt_unlikely(a->timed))
+		end_time(a);
 	if (mt_unlikely(a->state == MT_ATTEMPT_UNACKED))
 		p->n_unacked--;
 	else

@@ -66,6 +66,7 @@ struct mt_attempt {
 	/* SERIAL (oneway.c): what was known about the method when the call was sent. */
 	enum mt_method_state knows : 8;
 	enum mt_receive receive : 8;
+	bool timed; /* mt_exchange.deadline is that of the attempt (lane.c), not of the call */
 	uint32_t ep_index;
 	struct mt_ref up; /* the connection; none: not yet, or not any more */
 	/* Lane group; after its end that of the last attempt, for the record. */

@@ -476,17 +476,19 @@ static mt_noinline void no_id(
 }
 
 /*
- * Arms the time-out of the attempt (mt_retry.try_ms), if it ends before the call's.
- * mt_exchange_expired() handles both. The call is sent completely, because only complete requests
- * are armed.
+ * Arms the time-out of the attempt (mt_retry.try_ms), if it ends before the call's, which
+ * mt_attempt_end() restores. mt_exchange_expired() handles both. The call is sent completely,
+ * because only complete requests are armed.
  */
 static mt_noinline void arm_try_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	uint32_t ms = ex->route && ex->route->retry ? ex->route->retry->try_ms : 0;
 
-	if (ms && !mt_mutant(MT_MUTANT_try_time_ignored) &&
-		p->now + ms * MT_MSEC < mt_exchange_side(p, ex)->until)
-		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, ms);
+	if (!ms || mt_mutant(MT_MUTANT_try_time_ignored) ||
+		p->now + ms * MT_MSEC >= mt_exchange_side(p, ex)->until)
+		return;
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, ms);
+	ex->attempt.timed = true;
 }
 
 /*

@@ -61,6 +61,14 @@ static void read_and_lost(struct fake_conn *s)
 	lab_close(s, MT_CLOSE_RESET);
 }
 
+/* The server's TCP resets the connection, and has nothing of the call. */
+static void not_read(struct fake_conn *s)
+{
+	s->end.reset_ack = true;
+	s->end.reset_acked = s->end.pos.acked;
+	lab_close(s, MT_CLOSE_RESET);
+}
+
 static void is_waiting(void)
 {
 	CU_ASSERT_EQUAL(scene_next_sent(client).kind, 0);
@@ -339,6 +347,60 @@ static void test_time_of_a_try(void)
 	lab_advance(101 * MT_MSEC);
 	is_told(MT_REPLY_TIMEOUT);
 	stop(0);
+}
+
+/*
+ * An attempt that was not read is repeated, and waits for its connection. The time of an attempt
+ * begins when that one is sent, too.
+ */
+static void test_time_begins_again(void)
+{
+	static const uint32_t on[] = {MT_RETRY_LOST, MT_RETRY_UNSENT};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(on); i++) {
+		struct fake_conn *s;
+
+		start(SAFE, 1,
+			(struct mt_retry){.on = on[i],
+				.attempts = 1,
+				.try_ms = 100,
+				.base_ms = 10,
+				.max_ms = 10});
+		scene_send_request(client, 'Q', 1, len);
+		s = lab_server(0);
+		lab_connect(s);
+		lab_advance(50 * MT_MSEC);
+		not_read(s);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 1);
+		lab_advance(60 * MT_MSEC);
+		CU_ASSERT_EQUAL(scene_next_sent(client).kind, 0);
+		CU_ASSERT_EQUAL(lab.p->n_attempts, 1);
+		s = scene_connected_server(0);
+		lab_advance(90 * MT_MSEC);
+		scene_answer(s, got(s).id, 7, LEN);
+		CU_ASSERT_EQUAL(scene_next_sent(client).status, 0);
+		CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->timeouts, 0);
+		stop(0);
+	}
+}
+
+/* The call's own time-out applies to a call that was not read, and waits. */
+static void test_time_of_the_call_again(void)
+{
+	start(SAFE, 1,
+		(struct mt_retry){.on = MT_RETRY_LOST,
+			.attempts = 1,
+			.try_ms = 100,
+			.base_ms = 10,
+			.max_ms = 10});
+	scene_send_request(client, 'Q', 1, len);
+	not_read(scene_connected_server(0));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 1);
+	for (int i = 0; i < 100 && client->sent.len == 0; i++)
+		lab_advance(50 * MT_MSEC);
+	CU_ASSERT_NOT_EQUAL(client->sent.len, 0);
+	scene_next_sent(client);
+	stop((uint32_t)scene_counted(MT_PROXY_retry_by_policy));
 }
 
 /* On a connection without ids a call is repeated only if its method is known to answer. */
@@ -657,6 +719,8 @@ const struct mt_test again_tests[] = {{"read and lost", test_lost},
 	{"long ones share buffers", test_long_ones_share_buffers},
 	{"attempts are bounded", test_attempts_are_bounded}, {"back-off", test_back_off},
 	{"another host", test_other_host}, {"the time of a try", test_time_of_a_try},
+	{"a time begins again", test_time_begins_again},
+	{"the call's time again", test_time_of_the_call_again},
 	{"without ids", test_serial}, {"unsent", test_unsent}, {"in vain", test_ends_in_vain},
 	{"not retained", test_not_retained}, {"evicted", test_evicted},
 	{"answered in turn", test_answered_in_turn}, {"one copy", test_one_copy},
