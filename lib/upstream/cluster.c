@@ -31,7 +31,7 @@ static int build_table(struct mt_cluster *c, const char *const *names, const uin
 /* Names are needed only while a table is built, and only by hashing balancers. */
 static int build_one(struct mt_cluster *c)
 {
-	bool named = c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH;
+	bool named = mt_lb_hashes(c->lb);
 	char(*texts)[MT_ADDR_STRLEN] = named ? malloc(sizeof(*texts) * c->n_eps) : NULL;
 	const char **names = named ? malloc(sizeof(*names) * c->n_eps) : NULL;
 	uint32_t *weights = malloc(sizeof(*weights) * c->n_eps);

@@ -33,6 +33,12 @@ enum mt_lb_hash { MT_LB_HASH_KEY, MT_LB_HASH_SOURCE };
 /* "round robin", "random", "least request", "maglev", "ring hash". */
 const char *mt_lb_str(enum mt_lb lb);
 
+/* True if the balancer picks by a hash of the call, so that calls stay with their endpoint. */
+static inline bool mt_lb_hashes(enum mt_lb lb)
+{
+	return lb == MT_LB_MAGLEV || lb == MT_LB_RING_HASH;
+}
+
 /*
  * Run-time state of an endpoint: one per node, shared by all workers, found by identity in the
  * registry. Its memory may serve another endpoint only after the last reference to it is gone (see

@@ -127,11 +127,6 @@ static uint32_t at_random(const struct mt_cluster *c, uint64_t x)
 	return mt_wseq_at(&c->wseq, mt_balance_random(x, places), c->n_eps);
 }
 
-static bool is_hashing(const struct mt_cluster *c)
-{
-	return c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH;
-}
-
 /* The balancer's choice. `x` is random, or the hash of the exchange. */
 static uint32_t draw(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x, uint64_t now,
 	uint64_t tried)
@@ -282,7 +277,7 @@ static int choose_with_care(const struct mt_cluster *c, const struct mt_cluster 
 	}
 	for (uint32_t k = 0; k < REDRAW_MAX; k++) {
 		next_of(&x);
-		i = is_hashing(c) ? by_hash(c, x) : draw_with_care(c, w, &x, now);
+		i = mt_lb_hashes(c->lb) ? by_hash(c, x) : draw_with_care(c, w, &x, now);
 		if (usable(c, i, now, tried)) {
 			mt_count(w->counters, MT_UPSTREAM_rerouted);
 			return (int)i;
@@ -373,7 +368,7 @@ static uint64_t hash_of(
 
 bool mt_cluster_hashes(const struct mt_cluster *c, const struct mt_hash_by *by)
 {
-	return is_hashing(c) && (route_hashes(by) || cluster_hashes(c));
+	return mt_lb_hashes(c->lb) && (route_hashes(by) || cluster_hashes(c));
 }
 
 bool mt_cluster_usable(const struct mt_cluster *c, uint32_t i, uint64_t now)
@@ -384,7 +379,7 @@ bool mt_cluster_usable(const struct mt_cluster *c, uint32_t i, uint64_t now)
 int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struct mt_view *v,
 	const struct mt_hash_by *by, uint64_t rnd, uint64_t now, uint64_t tried)
 {
-	bool hashes = v && is_hashing(c) && !mt_mutant(MT_MUTANT_hash_ignored);
+	bool hashes = v && mt_lb_hashes(c->lb) && !mt_mutant(MT_MUTANT_hash_ignored);
 	uint64_t x = mt_unlikely(hashes) ? hash_of(c, v, by, rnd) : rnd;
 	int i = -1;
 

@@ -11,7 +11,7 @@
  */
 static uint32_t tested(const struct mt_cluster *c)
 {
-	return c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH ? 1 : MT_MIN(c->n_eps, TESTED);
+	return mt_lb_hashes(c->lb) ? 1 : MT_MIN(c->n_eps, TESTED);
 }
 
 static void reply_no_endpoint(struct mt_proxy *p, struct mt_exchange *ex)

@@ -137,8 +137,7 @@ const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange
 
 	if (mt_likely(!u))
 		return NULL;
-	if (!mt_codec_same(u->lanes->codec, ex->codec) || c->lb == MT_LB_MAGLEV ||
-		c->lb == MT_LB_RING_HASH || !shares(p, u))
+	if (!mt_codec_same(u->lanes->codec, ex->codec) || mt_lb_hashes(c->lb) || !shares(p, u))
 		return NULL;
 	at = place_of(c, u);
 	if (at == c->n_eps || (at < 64 && ex->tried >> at & 1) || !mt_cluster_usable(c, at, p->now))
