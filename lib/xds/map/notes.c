@@ -69,7 +69,7 @@ static const struct mt_xds_row thresholds[] = {
 	MEANS_NOTHING("track_remaining"),
 };
 static const struct mt_xds_row outlier[] = {
-	TOLD("interval", "shown, not enforced: failures within ten seconds count"),
+	TOLD("interval", "shown, not enforced: failures in a row count, however far apart"),
 	TOLD("split_external_local_origin_errors", "failures of all sorts count alike"),
 };
 static const struct mt_xds_row maglev[] = {
