@@ -222,11 +222,12 @@ static struct mt_key *hash_keys(
 #define BACK_OFF_MS	25u
 #define BACK_OFF_FACTOR 10u
 
-/* A policy that allows no attempt is none. */
+/* A policy that allows no attempt, and does not limit the time of one, is none. */
 static int fill_retry(
 	struct mt_build *b, const struct mt_rule_retries *r, struct mt_route_action *a)
 {
 	uint32_t base = r && r->backoff.set ? r->backoff.v : BACK_OFF_MS;
+	uint32_t attempts = r && r->on ? r->attempts.v : 0;
 	struct mt_retry *to;
 
 	_Static_assert((int)MT_RULE_RETRY_UNSENT == (int)MT_RETRY_UNSENT &&
@@ -237,13 +238,13 @@ static int fill_retry(
 			       (int)MT_RULE_RETRY_DEADLINE == (int)MT_RETRY_DEADLINE &&
 			       (int)MT_RULE_RETRY_SERVER_ERROR == (int)MT_RETRY_SERVER_ERROR,
 		"the model's bits are those of lib/route");
-	if (!r || !r->attempts.v || !r->on)
+	if (!attempts && !(r && r->per_try.v))
 		return 0;
 	a->retry = to = mt_region_alloc(&b->tmp, sizeof(*to));
 	if (!to)
 		return -ENOMEM;
 	*to = (struct mt_retry){.on = r->on,
-		.attempts = r->attempts.v,
+		.attempts = attempts,
 		.try_ms = r->per_try.v,
 		.base_ms = base,
 		.max_ms = r->backoff_max.set ? r->backoff_max.v : BACK_OFF_FACTOR * base,

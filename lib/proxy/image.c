@@ -150,20 +150,19 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 	}
 	if (ex->layered)
 		MT_IMAGE(im, s->layered_by);
+	if (ex->has_policy || ex->state == MT_EX_FILTERING)
+		MT_IMAGE(im, s->until);
 	if (ex->retained) {
 		MT_IMAGE(im, s->attempts);
 		MT_IMAGE(im, s->what);
-		MT_IMAGE(im, s->until);
 		MT_IMAGE(im, s->msg);
 		MT_IMAGE(im, s->n_bytes);
 		MT_IMAGE(im, s->bytes);
 		MT_IMAGE(im, s->retained);
 		mt_image_chain(im, &s->retained);
 	}
-	if (ex->state == MT_EX_FILTERING) {
+	if (ex->state == MT_EX_FILTERING)
 		MT_IMAGE(im, s->reply);
-		MT_IMAGE(im, s->until);
-	}
 	if (ex->origin == MT_CALL_OF_MIRROR)
 		MT_IMAGE(im, s->copied);
 	if (ex->budgeted)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Retry policy of a route: when a call gets another attempt. Built by the control thread. */
+/*
+ * Retry policy of a route: when a call gets another attempt, and how long an attempt may last.
+ * Built by the control thread.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -28,10 +31,16 @@ const char *mt_retry_text(uint32_t on, const char *between, char text[MT_RETRY_T
 
 struct mt_retry {
 	uint32_t on; /* enum mt_retry_on */
-	/* Attempts by this policy, at most; attempts of calls that were not read come on top. */
+	/*
+	 * Attempts by this policy, at most; attempts of calls that were not read come on top. 0: the
+	 * policy has only try_ms.
+	 */
 	uint32_t attempts;
-	uint32_t
-		try_ms; /* time of an attempt, from its last byte sent on; 0: the call's time-out */
+	/*
+	 * Time of an attempt, from its last byte sent on; 0: the call's time-out. No effect on one-way
+	 * calls.
+	 */
+	uint32_t try_ms;
 	/*
 	 * The wait before the n-th attempt by this policy is uniform in
 	 * [0, min(base_ms * 2^(n - 1), max_ms)), as Envoy's (JitteredExponentialBackOffStrategy). Its

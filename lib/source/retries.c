@@ -61,8 +61,8 @@ static const struct mt_field fields[] = {
 		.help = "attempts after the first; 0: none by this policy"},
 	{"perTryTimeout", MT_F_DURATION, AT(struct mt_rule_retries, per_try), .min = 1,
 		.help = "time of an attempt, from its last byte sent on, after which the call has "
-			"another one if `retryOn` has `reset`, else ends; default: the call's "
-			"`timeout`"},
+			"another one if `retryOn` has `reset`, else ends; no effect on one-way "
+			"calls, or if `attempts` is 0; default: the call's `timeout`"},
 	{"retryOn", MT_F_CUSTOM, .custom = read_on,
 		.help = "`connect-failure`, `refused-stream` (not read), `reset` (these two, or "
 			"the connection ended, or `perTryTimeout` passed; the server may have read "
@@ -89,6 +89,12 @@ static void check(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 	if (!r->on_written)
 		r->on = MT_RULE_RETRY_UNSENT | MT_RULE_RETRY_UNREAD | UNAVAILABLE;
+	/* As in Istio; xDS policies without retries keep it. */
+	if (r->per_try.set && !r->attempts.v) {
+		mt_f_warn(c, r->per_try.line, "set attempts, or remove it",
+			"perTryTimeout has no effect: attempts is 0");
+		r->per_try = (struct mt_num){0};
+	}
 	if (r->attempts.set && r->attempts.v && !r->on)
 		mt_f_warn(c, n->line,
 			"add connect-failure, refused-stream, reset or 5xx to retryOn",

@@ -85,7 +85,7 @@ static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s
 		const struct mt_route_action *a = mt_route_at(s->routes, i);
 
 		timed += mt_snapshot_timeout(a, s) != 0;
-		retried += a->retries;
+		retried += a->retry && a->retry->attempts;
 		look(snap, a->dests, a->n_dests, &g);
 	}
 	if (!s->routes)

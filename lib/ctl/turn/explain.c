@@ -333,6 +333,14 @@ static void add_retries(struct explain *x, const struct mt_retry *r)
 			MT_M("retries", "only while it is certain that no server has read it"));
 		return;
 	}
+	if (!r->attempts) {
+		snprintf(text, sizeof(text),
+			"only while it is certain that no server has read it; an attempt lasts at "
+			"most %u ms",
+			r->try_ms);
+		mt_json_set(x->out, MT_M("retries", text));
+		return;
+	}
 	if (r->try_ms)
 		snprintf(time, sizeof(time), ", each at most %u ms", r->try_ms);
 	snprintf(text, sizeof(text),

@@ -5,7 +5,8 @@
  * - Before the first attempt the request is retained (retained.c). If it is not, the call goes on
  *   without further attempts.
  * - An attempt that was sent ends after mt_retry.try_ms (lane.c, arm_try_timeout()), as if its
- *   connection had ended (MT_RETRY_LOST).
+ *   connection had ended (MT_RETRY_LOST). Without another attempt this ends the call, also if the
+ *   policy allows none or the request is not retained.
  * - mt_again() decides at the end of an attempt. The call waits in MT_EX_BACKOFF, in no list but
  *   that of its deadline, and starts at MT_CALL_ENDPOINT: service, route and cluster stay, found by
  *   their ids if the snapshot is replaced meanwhile.
@@ -48,12 +49,15 @@ void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (ex->armed || (ex->oneway && !mt_mutant(MT_MUTANT_oneway_retried)))
 		return;
+	ex->has_policy = true;
+	side->until = ex->deadline.at;
+	if (!ex->route->retry->attempts)
+		return;
 	if (mt_unlikely(!ex->retained && !mt_changes_retain(p, ex))) {
 		mt_count(p->counters, MT_PROXY_retry_disarmed);
 		return;
 	}
 	ex->armed = true;
-	side->until = ex->deadline.at;
 	side->attempts = 0;
 }
 

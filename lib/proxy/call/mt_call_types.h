@@ -143,6 +143,7 @@ struct mt_exchange {
 	bool changes_kept;   /* mt_exchange_side.overlay or .decision has changes (overlay.c) */
 	bool retained;	     /* mt_exchange_side has the request (retained.c) */
 	bool armed;	     /* its retry policy may give it further attempts (again.c) */
+	bool has_policy;     /* its route has a retry policy, and it is not one-way (again.c) */
 	bool layered;	     /* `req` has changes by its endpoint's policies (changes.c) */
 	bool budgeted;	     /* it has a unit of mt_exchange_side.budget (again.c) */
 	bool unacked;	     /* its attempt is UNACKED, or was until its connection ended */
@@ -237,7 +238,7 @@ struct mt_exchange_side {
 	/* With mt_exchange.armed (again.c): */
 	uint8_t attempts; /* by the retry policy, so far */
 	uint8_t what; /* BACKOFF: enum mt_local_reply if its route or cluster is removed meanwhile */
-	uint64_t until; /* ns: the end of the call's time-out; also while it is FILTERING */
+	uint64_t until; /* has_policy or FILTERING; ns: the end of the call's time-out */
 	/* With mt_exchange.retained (retained.c): the request as the client sent it. */
 	uint16_t n_bytes; /* 0: the request is in `retained` */
 	struct mt_msg msg;

@@ -19,7 +19,7 @@
 uint64_t mt_reply_wait_end(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	/* `until` is the end of the call's time-out; the deadline may be that of the attempt. */
-	if (ex->armed || ex->state == MT_EX_FILTERING)
+	if (ex->has_policy || ex->state == MT_EX_FILTERING)
 		return mt_exchange_side(p, ex)->until;
 	/* Armed when the call was routed. Behind later calls in doubt it is not in a list any more. */
 	return ex->deadline.at;

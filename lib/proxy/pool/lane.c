@@ -476,9 +476,9 @@ static mt_noinline void no_id(
 }
 
 /*
- * Arms the time-out of the attempt (mt_retry.try_ms), if it ends before the call's, which
- * mt_attempt_end() restores. mt_exchange_expired() handles both. The call is sent completely,
- * because only complete requests are armed.
+ * The call is sent completely: arms the time-out of the attempt (mt_retry.try_ms), if it ends
+ * before the call's. mt_exchange_expired() handles both. If the call has another attempt, the
+ * call's is armed again (attempt.c).
  */
 static mt_noinline void arm_try_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -520,7 +520,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	a->last = u->given;
 	if (mt_unlikely(ex->pending))
 		mt_exchange_waits_no_more(p, ex);
-	if (mt_unlikely(ex->armed))
+	if (mt_unlikely(ex->has_policy) && !ex->in_message)
 		arm_try_timeout(p, ex);
 	if (u->role == MT_UP_SERIAL &&
 		(mt_unlikely(a->knows != MT_METHOD_ANSWERS) || mt_attempt_of(p, u->exchange) != a))
@@ -702,6 +702,9 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 	ex->in_message = false;
 	d->cur = MT_REF_NONE;
 	mt_attempt_becomes(a, MT_ATTEMPT_SENT);
+	/* The server may reply before it has all of the request. */
+	if (mt_unlikely(ex->has_policy) && a->receive == MT_RECEIVE_NONE)
+		arm_try_timeout(p, ex);
 	if (is_oneway(p, u, a))
 		oneway_done(p, u, a);
 }

@@ -25,7 +25,6 @@ SERVER, CLOSED = 9500, 9501  # ports; no server listens at the second
 RETRIES, TRY_TIME = 2, "1s"
 CALLS, AT_ONCE, BASE, MOST, BACK_OFFS = 2000, 100, 0.1, 0.3, 3
 FAULTS = ("overload", "internal", "deadline", "caller", "reset", "fin", "hang")
-NO_HANG = FAULTS[:-1]
 CLIENTS = {ENVOY: HttpClient, MELTEMI: DubboClient}
 serial = itertools.count(1)
 
@@ -71,9 +70,8 @@ BY_REASON = [
     *(Policy(words, fields=TIMED) for words in ("5xx", "gateway-error", "reset", "connect-failure", "refused-stream",
                                                 "reset-before-request", "connect-failure,reset")),
     *(Policy("retriable-status-codes", statuses=found, fields=TIMED) for found in ((503,), (500, 504))),
-    # Without retries Meltemi has no per_try_timeout.
-    Policy("retriable-status-codes", NO_HANG, (400,), fields=TIMED, differs={"caller": "other servers would reply the same"}),
-    Policy("", NO_HANG, fields=TIMED), Policy("5xx", NO_HANG, retries=0, fields=TIMED),
+    Policy("retriable-status-codes", FAULTS, (400,), fields=TIMED, differs={"caller": "other servers would reply the same"}),
+    Policy("", fields=TIMED), Policy("5xx", retries=0, fields=TIMED),
     Policy(ISTIO, statuses=(503,), fields=TIMED),
     Policy("unavailable", GRPC, fields=TIMED, differs={"grpcexhausted": "an overloaded server is unavailable here"}),
     *(Policy(words, GRPC, fields=TIMED) for words in ("resource-exhausted", "deadline-exceeded", "internal")),

@@ -403,6 +403,53 @@ static void test_time_of_the_call_again(void)
 	stop((uint32_t)scene_counted(MT_PROXY_retry_by_policy));
 }
 
+static void ends_after(uint64_t ms)
+{
+	lab_advance((ms - 1) * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(client).kind, 0);
+	lab_advance(2 * MT_MSEC);
+	is_told(MT_REPLY_TIMEOUT);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->timeouts, 1);
+	CU_ASSERT_EQUAL(lab.p->n_attempts, 0);
+}
+
+/* The time of an attempt ends a call that gets no further one. */
+static void test_time_of_the_only_try(void)
+{
+	static const struct mt_retry times = {.on = MT_RETRY_LOST, .try_ms = 100};
+	static const struct mt_retry both = {
+		.on = MT_RETRY_LOST, .attempts = 2, .try_ms = 100, .base_ms = 10, .max_ms = 10};
+	enum { LONG = 70000 };
+
+	start(SAFE, 2, times);
+	len = 1000;
+	scene_send_request(client, 'Q', 1, len);
+	CU_ASSERT_EQUAL(lab_holds(client).of[MT_CLASS_RETAINED], 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_disarmed), 0);
+	got(scene_connected_server(0));
+	ends_after(100);
+	stop(0);
+
+	/* Too long to be retained; the time begins at its last byte. */
+	start(SAFE, 2, both);
+	toy_make(scene_buf, 'Q', 1, "call", LONG);
+	lab_feed(client, scene_buf, LONG / 2);
+	lab_connect(lab_server(0));
+	lab_advance(200 * MT_MSEC);
+	lab_feed(client, scene_buf + LONG / 2, LONG - LONG / 2);
+	ends_after(100);
+	stop(0);
+
+	/* No reply comes to a one-way call. */
+	start(SAFE, 2, both);
+	scene_send_request(client, 'O', 1, LEN);
+	lab_connect(lab_server(0));
+	lab_advance(200 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(client).kind, 0);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->timeouts, 0);
+	stop(0);
+}
+
 /* On a connection without ids a call is repeated only if its method is known to answer. */
 static void test_serial(void)
 {
@@ -721,7 +768,8 @@ const struct mt_test again_tests[] = {{"read and lost", test_lost},
 	{"another host", test_other_host}, {"the time of a try", test_time_of_a_try},
 	{"a time begins again", test_time_begins_again},
 	{"the call's time again", test_time_of_the_call_again},
-	{"without ids", test_serial}, {"unsent", test_unsent}, {"in vain", test_ends_in_vain},
+	{"the time of the only try", test_time_of_the_only_try}, {"without ids", test_serial},
+	{"unsent", test_unsent}, {"in vain", test_ends_in_vain},
 	{"not retained", test_not_retained}, {"evicted", test_evicted},
 	{"answered in turn", test_answered_in_turn}, {"one copy", test_one_copy},
 	{"moved", test_moved}, {"errors", test_errors}, {"errors only", test_errors_only},

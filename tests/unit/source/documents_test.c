@@ -370,6 +370,9 @@ static const struct bad_document warned_documents[] = {
 	    "    retries: {attempts: 3, perTryTimeout: 1s}\n",
 		"9: warning: spec.http[0]: retries.perTryTimeout has no effect: timeout is not "
 		"longer"},
+	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n"
+	    "    retries: {attempts: 0, perTryTimeout: 1s}\n",
+		"8: warning: spec.http[0].retries: perTryTimeout has no effect: attempts is 0"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    mirror: {host: b, "
 	    "weight: 5}\n",
 		"8: note: spec.http[0].mirror.weight: accepted, not enforced: "
