@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker's proxy as an image: its objects, and what is kept by index. */
+/* Saves and loads a worker's proxy: its objects, and arrays by index. */
 #include "mt_proxy_image_priv.h"
 
 #include <string.h>
@@ -26,7 +26,7 @@ void mt_proxy_moved(struct mt_proxy *p)
 
 /* ---- what connections have ---------------------------------------------------------------------- */
 
-/* The cursor finds its place anew: the bytes lie in other buffers. */
+/* The cursor searches its position again, because the bytes are in other buffers. */
 static void cursor(struct mt_image *im, struct mt_cursor *cur)
 {
 	mt_image_pointer(im, &cur->chain);
@@ -250,12 +250,12 @@ static void objects(struct mt_image *im, struct proxy_image *x)
 
 /* ---- by index ----------------------------------------------------------------------------------- */
 
-/* The first n of an array; loading: as many as the image has, `max` at most. */
+/* Returns the number of elements to save; when loading, that of the image, at most `max`. */
 static uint32_t count_of(struct mt_image *im, uint32_t n, uint32_t max)
 {
 	MT_IMAGE(im, n);
 	if (!im->loading)
-		return n; /* whatever happened: the worker goes on */
+		return n; /* also after a failure, because the worker goes on */
 	if (n > max)
 		mt_image_fail(im, -EINVAL, "the image has more than there is room for");
 	return im->error ? 0 : n;
@@ -293,7 +293,10 @@ static bool is_zero(const uint8_t *p, size_t len)
 	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
 }
 
-/* The number of elements up to the last one that is not zero. Large steps first: most of such an array was never written. */
+/*
+ * The number of elements up to the last one that is not zero. Checks large steps first, because
+ * most of such an array was never written.
+ */
 #define USED_OF(array, n) used_of((const uint8_t *)(array), sizeof(*(array)), n)
 #define LARGE_STEP	  4096
 
@@ -362,7 +365,10 @@ static void deadlines(struct mt_image *im, struct mt_deadlines *d)
 	}
 }
 
-/* Filters that wait for a time; completions of other threads are for the worker that was asked for them. */
+/*
+ * Timed waits of filters. Completions of other threads are not saved, because they belong to the
+ * worker that requested them.
+ */
 static void waits(struct mt_image *im, struct mt_filter_worker *fw)
 {
 	fw->n_waits = count_of(im, fw->n_waits, MT_FILTER_WAITS);
@@ -376,7 +382,7 @@ static void on_demand_list(struct mt_image *im, struct mt_on_demand_list *k)
 	MT_IMAGE(im, k->look);
 }
 
-/* Where answers are announced is the same for all clusters. */
+/* All clusters share the counter of answers. */
 static void on_demand(struct mt_image *im, struct mt_proxy *p)
 {
 	struct mt_on_demand *k = &p->on_demand;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an image names: codecs, endpoints, and parts of snapshots by their places in them. */
+/*
+ * Objects that an image names and does not contain: codecs, endpoints, and parts of snapshots by
+ * their positions.
+ */
 #include "mt_proxy_image_priv.h"
 
 static const char gone[] = "the configuration that the image names is not here";
@@ -56,8 +59,8 @@ void mt_name_budget(
 }
 
 /*
- * The place of `part` among n of `size` bytes from `base` on, + 1; NULL: 0. When loading: what the image says, 0 if that is
- * none of them.
+ * Saves or loads the position of `part`, plus 1, in an array of n parts of `size` bytes; NULL: 0.
+ * Returns it. If a loaded position is outside of the array, the image fails, and it returns 0.
  */
 static uint32_t place_in(
 	struct mt_image *im, const void *base, uint32_t n, size_t size, const void *part)
@@ -83,7 +86,7 @@ void mt_name_cluster(
 		*cluster = place ? &in->clusters[place - 1] : NULL;
 }
 
-/* Services are in the order of their indexes. */
+/* Binary search: services are in the order of their indexes. */
 static struct mt_service *service_of(const struct mt_snapshot *in, uint32_t index)
 {
 	uint32_t lo = 0, hi = in ? in->n_services : 0;

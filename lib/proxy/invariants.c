@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who waits can be woken: looked at between turns by tests and the simulator. */
+/*
+ * Checks between loop iterations, for tests and the simulator, that everything that waits can be
+ * woken.
+ */
 #include "mt_proxy_priv.h"
 
 /* A paused server connection is known to the client that it waits for. */

@@ -113,8 +113,8 @@ static inline uint32_t mt_units_share(struct mt_units u, uint32_t max)
 /* ns: how long a worker has one of the remaining units, before the next worker has it. */
 #define MT_UNITS_TURN MT_SEC
 /*
- * The same with one of the units that remain, if it is the worker's turn. So a worker has a share
- * in turn also if there are fewer units than workers.
+ * The worker's share, and one of the units that remain while it is the worker's turn. With fewer
+ * units than workers each worker therefore has one at times.
  */
 static inline uint32_t mt_units_turn(struct mt_units u, uint32_t max, uint64_t now)
 {

@@ -31,7 +31,10 @@ static inline void mt_exchange_trace_route(
 		mt_traced_route(p, ex, rule);
 }
 
-/* While it is traced: runs the steps from p->filter_ctx.at on, as mt_filter_run(), and tells what each says. */
+/*
+ * Runs the steps of a traced call from p->filter_ctx.at on, as mt_filter_run() does, and records
+ * each verdict.
+ */
 enum mt_filter_verdict mt_traced_filters(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n);
 
@@ -95,7 +98,7 @@ static inline void mt_exchange_trace_queued(
 		mt_traced_queued(p, ex, why);
 }
 
-/* For a connection that is being opened. */
+/* The call waits for a connection that is being opened. */
 void mt_traced_waits(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
 static inline void mt_exchange_trace_waits(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)

@@ -148,7 +148,7 @@ static mt_noinline bool take_shared(const struct mt_units *u, uint32_t max)
 		} else if (take_of_any(u)) {
 			if (taken_in(word) <= max)
 				return true;
-			/* It counts against those that are in use beyond the limit. */
+			/* More than `max` are in use: give it up to reduce them. */
 			add(u, (uint32_t)-1);
 			word = read_word(u);
 		} else {

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From one snapshot to the next, in slices. Lane groups of endpoints that it does not name drain, client
- * connections move at once. Exchanges and byte streams that are being joined finish under the snapshot that
- * they began with, unless that has to retire (mt_snapshot.keep_from): then each thing that they still need
- * of it is found in the new one by its stable identity, or done without.
+ * Moves a worker from one snapshot to the next, in slices. Lane groups of endpoints that the new
+ * one does not have drain; client connections move at once. Exchanges, and opaque streams that
+ * connect, finish under the snapshot with which they started, unless that is too old
+ * (mt_snapshot.keep_from). Then what they still need of it is found in the new one by its stable
+ * id; what is not found is NULL.
  */
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 #include <string.h>
 
-/* What one turn may cost, in objects looked at. */
+/* Objects checked in one loop iteration, at most. */
 #define SNAP_MOVE_SLICE 256
-/* Entries of a table that may be walked for the cost of one object. */
+/* Entries of a table that cost as much as one object. */
 #define WALK_PER_UNIT 16
-/* Filter chains whose matches may be compared with a connection for that. */
+/* Filter chains, matched with a connection, that cost as much. */
 #define CHAINS_PER_UNIT 4
-/* Endpoints whose lane groups may be looked for: neither lies beside the one before. */
+/* Endpoints whose lane groups are searched at that cost; few, because each is a cache miss. */
 #define NAMED_PER_UNIT 4
 
 void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
@@ -35,7 +36,7 @@ void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
 	mt_on_demand_look(p);
 }
 
-/* The cluster of the same name in the new snapshot, or NULL; what the walk costs is added to *cost. */
+/* The cluster of the same id in the new snapshot, or NULL. Adds the cost of the search to *cost. */
 static const struct mt_cluster *find_cluster(
 	struct mt_proxy *p, const struct mt_cluster *old, uint32_t *cost)
 {
@@ -52,7 +53,7 @@ static const struct mt_cluster *find_cluster(
 	return p->snap_move_to;
 }
 
-/* Positions of endpoints mean other endpoints in another snapshot. */
+/* Converts positions of endpoints to those of the new snapshot. */
 static uint64_t move_tried(
 	const struct mt_cluster *from, const struct mt_cluster *to, uint64_t tried, uint32_t *cost)
 {
@@ -70,7 +71,7 @@ static uint64_t move_tried(
 	return moved;
 }
 
-/* Of the client whose stream it is. */
+/* Replaces the cluster and what depends on it. `s`: the client's connection; NULL: it has left. */
 static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s, bool gateway,
 	const struct mt_cluster **cluster, uint8_t *shows, uint64_t *tried, uint32_t *cost)
 {
@@ -104,7 +105,7 @@ static const struct mt_listener *listener_of(const struct mt_proxy *p, const str
 	return mt_snapshot_listener(p->snap, &t->local, t->lport);
 }
 
-/* What serves the connection in the current snapshot: the same chain of its listener, in the same protocol. NULL: gone. */
+/* The connection's filter chain and protocol in the current snapshot; NULL: not there any more. */
 static const struct mt_filter_chain_proto *same_proto(const struct mt_proxy *p,
 	const struct mt_stream *s, uint64_t chain, const struct mt_codec *codec, uint8_t opts)
 {
@@ -113,7 +114,7 @@ static const struct mt_filter_chain_proto *same_proto(const struct mt_proxy *p,
 	return l ? mt_filter_chain_find(l, chain, codec, opts) : NULL;
 }
 
-/* Its chain speaks another protocol now, or is gone. */
+/* The connection's chain was removed, or has another protocol now. */
 static void listener_gone(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_count(p->counters, MT_PROXY_down_listener_gone);
@@ -125,12 +126,12 @@ static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
 	return held->version < p->snap->keep_from && !mt_mutant(MT_MUTANT_not_rebound);
 }
 
-/* What serves the connection now; nothing if `to` is NULL. */
+/* The chain and protocol that serve the connection now; `to` NULL: none. */
 struct heir {
 	const struct mt_filter_chain_proto *to;
-	enum mt_tls_standing standing; /* of the client by the rules of that chain */
+	enum mt_tls_standing standing; /* of the client, by the TLS rules of that chain */
 	bool changed;		       /* another chain than the one that it was accepted by */
-	bool drained;		       /* by an operator: the listener */
+	bool drained;		       /* an operator drains the listener */
 };
 
 /*
@@ -158,7 +159,10 @@ static uint32_t cost_of_walk(const struct mt_listener *l, const struct mt_filter
 	return n / WALK_PER_UNIT;
 }
 
-/* Adds what the search costs to *cost, because a listener may have thousands of chains. */
+/*
+ * Finds the successor of the connection's chain. Adds the cost of the search to *cost, because a
+ * listener may have thousands of chains.
+ */
 static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, uint32_t *cost)
 {
 	const struct mt_listener *l = listener_of(p, d->s);
@@ -208,7 +212,7 @@ static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct
 	}
 }
 
-/* Returns what it cost. */
+/* Returns the cost. */
 static uint32_t snap_move_down(struct mt_proxy *p, struct mt_down *d)
 {
 	struct heir h = {0};
@@ -245,15 +249,15 @@ static uint32_t snap_move_selection(struct mt_proxy *p, struct mt_chain_selectio
 }
 
 /*
- * A byte stream keeps the snapshot with its cluster until it is connected, or has to move: it may have to try
- * another endpoint. Afterwards it needs none. Returns what it cost.
+ * An opaque stream keeps the snapshot with its cluster until it is connected, because it may have
+ * to try another endpoint, unless it must move. Afterwards it needs none. Returns the cost.
  */
 static uint32_t snap_move_connecting(struct mt_proxy *p, struct mt_connecting *j)
 {
 	const struct mt_pair *pr = mt_slab_at(&p->pairs, j->pair);
 	uint32_t cost = 1;
 
-	/* Those that wait for their cluster have moved, or do so soon (on_demand.c). */
+	/* Streams that wait for an on-demand cluster move by themselves (on_demand.c). */
 	if (j->snap == p->snap || j->on_demand || !must_move(p, j->snap))
 		return cost;
 	switch_cluster(p, pr->down, j->gateway, &j->cluster, &j->shows, &j->tried, &cost);
@@ -261,7 +265,7 @@ static uint32_t snap_move_connecting(struct mt_proxy *p, struct mt_connecting *j
 	return cost;
 }
 
-/* Bytes that nobody may send any more. Returns what it cost; 0: that was the last one. */
+/* Ends the next stream if the rules deny it now. Returns the cost; 0: that was the last one. */
 static uint32_t snap_move_pair(struct mt_proxy *p)
 {
 	struct mt_pair *pr = mt_slab_next(&p->pairs, &p->snap_move_idx);
@@ -276,7 +280,7 @@ static uint32_t snap_move_pair(struct mt_proxy *p)
 
 /* ---- exchanges ---- */
 
-/* All that is read of a route once the call is on its way is what it does to the reply. */
+/* After a call is sent, only changes of its reply and the retry policy are read of its route. */
 static const struct mt_route_action *find_route(
 	const struct mt_route_action *old, const struct mt_service *service, uint32_t *cost)
 {
@@ -323,7 +327,7 @@ bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex)
 	return true;
 }
 
-/* Returns what it cost. */
+/* Returns the cost. */
 static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_attempt *a = mt_exchange_attempt(ex);
@@ -341,7 +345,7 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	if ((ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING) &&
 		!mt_exchange_filters_wait_on(ex->service, service)) {
-		/* Now, while it holds their configuration: its answer may have to wait, and move. */
+		/* Now, while it holds the filters' configuration: the local reply may have to wait. */
 		wait_is_void(p, ex);
 		return cost;
 	}
@@ -363,7 +367,7 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	return cost;
 }
 
-/* ---- what waits for its cluster ---- */
+/* ---- waiting for an on-demand cluster ---- */
 
 bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -394,7 +398,7 @@ const struct mt_filter_chain_proto *mt_connecting_snap_move(
 
 /* ---- lane groups ---- */
 
-/* By the node's identity, or by one of callers'. */
+/* True if the lane group has a current identity: the node's, or one that callers may use. */
 static bool is_secured(
 	struct mt_lanes *ln, const struct mt_cluster *c, const struct mt_endpoint *ep)
 {
@@ -406,7 +410,10 @@ static bool is_secured(
 	return ep->tls ? c->tls && mt_lanes_secured(ln, c->tls) : mt_lanes_secured(ln, NULL);
 }
 
-/* Those whose peers would not be taken for who they are any more are not named. */
+/*
+ * Marks the endpoint's lane groups as current. Those whose TLS settings are not valid any more are
+ * not marked, so they drain.
+ */
 static void mark_lanes(struct mt_proxy *p, const struct mt_cluster *c, const struct mt_endpoint *ep)
 {
 	const struct mt_ep_state *st = ep->state;
@@ -420,7 +427,7 @@ static void mark_lanes(struct mt_proxy *p, const struct mt_cluster *c, const str
 		}
 }
 
-/* Has connections and calls counted that were there before the node had a limit for them. */
+/* Counts connections and calls that were there before the node's limit. */
 static void count_for_limits(struct mt_proxy *p, const struct mt_cluster *c)
 {
 	if (mt_unlikely(c->max_connections))
@@ -435,7 +442,7 @@ void mt_snap_count_for_limits(struct mt_proxy *p)
 		count_for_limits(p, &p->snap->clusters[i]);
 }
 
-/* Marks the lane groups of some endpoints that the snapshot names; false: all are marked. */
+/* Marks lane groups of the next endpoints of the snapshot. False: all are marked. */
 static bool mark_named(struct mt_proxy *p)
 {
 	const struct mt_snapshot *s = p->snap;
@@ -457,7 +464,7 @@ static bool mark_named(struct mt_proxy *p)
 	return true;
 }
 
-/* Those made meanwhile are marked by pool/lane.c. Returns what it cost, 0: none is left. */
+/* New groups are marked when they are made (pool/lane.c). Returns the cost; 0: none is left. */
 static uint32_t drain_unnamed(struct mt_proxy *p)
 {
 	struct mt_lanes *ln = mt_slab_next(&p->lanes, &p->snap_move_idx);
@@ -490,8 +497,8 @@ static void next_stage(struct mt_proxy *p)
 }
 
 /*
- * One step of the stage. Exchanges look for their services where their clients' listeners are now, so those
- * come first. Returns what it cost; 0: the stage is done.
+ * One step of the stage. Clients move before exchanges, which find their services by their clients'
+ * filter chains. Returns the cost; 0: the stage is done.
  */
 static uint32_t snap_move_next(struct mt_proxy *p)
 {

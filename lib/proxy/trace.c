@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the journey of a traced exchange is told. Only called while something is traced; nothing here decides
- * anything about an exchange.
+ * Steps of traced exchanges, for their traces. Called only while something is traced. Does not
+ * affect the exchanges.
  */
 #include "mt_proxy_base.h"
 #include "mt_trace.h"
@@ -52,7 +52,7 @@ static uint64_t key_of(const struct mt_proxy *p, const struct mt_exchange *ex)
 	return (uint64_t)ref.gen << 32 | ref.idx;
 }
 
-/* NULL: no more; the exchange forgets its number, so that it costs nothing from here on. */
+/* NULL: not traced any more; clears mt_exchange.trace, so that later steps cost nothing. */
 static struct mt_trace_journey *journey(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_trace_journey *j = mt_trace_journey(p->trace, ex->trace, key_of(p, ex));
@@ -91,7 +91,7 @@ static void know_request(struct mt_proxy *p, const struct mt_down *d, struct mt_
 	mt_expr_set_str(v, MT_EXPR_proto, ex->codec->name);
 }
 
-/* The message's first bytes, `len` long in all, for a capture. */
+/* Copies the first bytes of a message of `len` bytes to the capture, if there is one. */
 static void copy(struct mt_proxy *p, const struct mt_trace_journey *j, enum mt_capture_at at,
 	const struct mt_stream *s, const struct mt_chain *c, uint32_t len)
 {
@@ -409,7 +409,7 @@ void mt_traced_client(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 	t = mt_stream_ends(d->s);
 	STEP(client_reply, ((const char *[]){mt_addr_port_str(&t->remote, t->rport, client)}),
 		((uint64_t[]){reply->len}));
-	/* Nothing more is said of a long one's end. */
+	/* The end of a long reply is not recorded. */
 	if (reply->len)
 		copy(p, j, MT_CAPTURE_ANSWER, d->s, reply, reply->len);
 	mt_trace_watch(p->trace, j, t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls and byte streams against the rules that guard an endpoint, once it is chosen. */
+/* Authorizes calls and opaque streams at an endpoint, after it is chosen. */
 #include "mt_authorize.h"
 
 #include "access/mt_access_priv.h"
@@ -32,7 +32,7 @@ static bool is_of(const struct mt_key *key, const char *p, uint32_t len)
 	return key->icase ? strncasecmp(p, key->name, len) == 0 : memcmp(p, key->name, len) == 0;
 }
 
-/* A later change of the very same name. */
+/* True if a change from position `from` on has exactly this name. */
 bool mt_authorize_is_overlaid(
 	const struct mt_view *v, uint32_t from, const uint8_t *p, uint32_t len)
 {
@@ -42,7 +42,7 @@ bool mt_authorize_is_overlaid(
 	return false;
 }
 
-/* What filters and the route have set is what the server will see. */
+/* The next value that filters and the route have set for the key; the server gets the last one. */
 static bool next_change(
 	const struct mt_view *v, const struct mt_key *key, uint32_t *at, struct mt_slice *value)
 {
@@ -58,7 +58,7 @@ static bool next_change(
 	return false;
 }
 
-/* false: there is an index, or there is nothing that it could show. */
+/* True if the message has, or may have, metadata that cannot be read. */
 static bool is_unreadable(const struct mt_authorize_request *a)
 {
 	struct mt_view *v = a->v;
@@ -77,7 +77,7 @@ static bool is_unreadable(const struct mt_authorize_request *a)
 	}
 }
 
-/* *at MT_AUTHZ_LAST: as it is in mt_authz_reader. */
+/* The message's next value of the key. *at: MT_AUTHZ_LAST as in mt_authz_reader. */
 static enum mt_authz_read next_entry(const struct mt_authorize_request *a, const struct mt_key *key,
 	uint32_t *at, struct mt_slice *value)
 {
@@ -114,13 +114,16 @@ static bool is_part(const struct mt_codec *codec, const struct mt_key *key)
 	return false;
 }
 
-/* Whether the service's name may say more than the name. */
+/* True if the name may also contain a group or a version. */
 static bool is_more_than_a_name(struct mt_slice name)
 {
 	return memchr(name.p, '/', name.len) || memchr(name.p, ':', name.len);
 }
 
-/* A part that a name may hold: what the server takes for it is not what the metadata say. */
+/*
+ * True if a service name may contain the part (group or version), so that the server may not use
+ * the metadata for it.
+ */
 static bool is_in_a_name(struct mt_authz_call *c)
 {
 	if (c->interfaces_read == MT_AUTHZ_NOT_READ)
@@ -131,7 +134,7 @@ static bool is_in_a_name(struct mt_authz_call *c)
 	return c->interfaces_read != MT_AUTHZ_READ;
 }
 
-/* Of the metadata that say what is called: whether the server may go by another name than theirs. */
+/* True if the key names the service or method, and the server may use another name. */
 static bool is_ambiguous(
 	struct mt_authz_call *c, const struct mt_codec *codec, const struct mt_key *key)
 {
@@ -150,7 +153,7 @@ static bool is_ambiguous(
 	return false;
 }
 
-/* Places: 0 what leads the message, then changes, then its entries. */
+/* Values by *pos: 0 is the leading metadata, then come changes, then the message's entries. */
 static enum mt_authz_read metadata(
 	struct mt_authz_call *c, const struct mt_key *key, uint32_t *pos, struct mt_slice *value)
 {
@@ -163,7 +166,7 @@ static enum mt_authz_read metadata(
 		if ((is_part(v->codec, key) && is_in_a_name(c)) || is_ambiguous(c, v->codec, key))
 			return MT_AUTHZ_UNREADABLE;
 		*pos = 1;
-		/* Without an index all of it is there at once. */
+		/* Without an index all metadata are leading ones. */
 		if ((key->id >= 0 || !v->codec->metadata.index) && v->codec->metadata.leading &&
 			v->codec->metadata.leading(
 				v->codec, v->msg, v->chain, key, value, a->scratch->value))
@@ -188,7 +191,7 @@ enum mt_authz_read mt_authorize_metadata(const struct mt_authorize_request *ask,
 	return metadata(&r.call, key, pos, value);
 }
 
-/* false: there are more names than a call may have. */
+/* False: the call has more names than there is room for. */
 static bool add_interface(struct mt_authz_call *c, struct mt_slice name)
 {
 	for (uint32_t i = 0; i < c->n_interfaces; i++)
@@ -201,7 +204,10 @@ static bool add_interface(struct mt_authz_call *c, struct mt_slice name)
 	return true;
 }
 
-/* With each NAME that stands in "GROUP/NAME:VERSION": groups may have slashes and colons, too. */
+/*
+ * Adds the name, and each NAME that "GROUP/NAME:VERSION" can be read as, because groups may have
+ * slashes and colons, too.
+ */
 static bool add_names(struct mt_authz_call *c, const struct mt_codec *codec, struct mt_slice name)
 {
 	const uint8_t *end = name.p + name.len, *colon, *slash;
@@ -219,7 +225,7 @@ static bool add_names(struct mt_authz_call *c, const struct mt_codec *codec, str
 	return true;
 }
 
-/* Whatever of it the server may take for the service's name, under each key that it may look at. */
+/* Adds all values that the server may use as the service's name, of each key that it may read. */
 static enum mt_authz_read add_aliases(struct mt_authz_call *c, const struct mt_codec *codec)
 {
 	for (uint32_t k = 0; k < codec->n_service_aliases; k++)
@@ -260,7 +266,7 @@ static enum mt_authz_read interfaces(struct mt_authz_call *c)
 	}
 	if (add_aliases(c, codec) != MT_AUTHZ_READ)
 		return MT_AUTHZ_UNREADABLE;
-	/* It names none: it is the listener's. */
+	/* A call without a name is for the listener's service. */
 	if (!c->n_interfaces && a->service)
 		(void)add_interface(c, (struct mt_slice){(const uint8_t *)a->service->name,
 					       (uint32_t)strlen(a->service->name)});
@@ -268,8 +274,8 @@ static enum mt_authz_read interfaces(struct mt_authz_call *c)
 }
 
 /*
- * No method has such a name. A server that takes names apart ("SERVICE:METHOD" of Thrift, of which Apache's in C++ passes over empty
- * parts) may find one in it that we do not.
+ * True if no method has such a name. A server that splits names ("SERVICE:METHOD" of Thrift; Apache
+ * Thrift for C++ skips empty parts) may find another method in it than Meltemi.
  */
 static bool is_no_method(struct mt_slice name)
 {
@@ -307,8 +313,8 @@ static struct mt_slice text_of(const char *s)
 }
 
 /*
- * In front of endpoints whoever is none of the mesh's has no name: a gateway may ask for certificates of authorities that sign any
- * name, and asks for these at its own gate only.
+ * At endpoints only members of the mesh have a name. A gateway may accept certificates of
+ * authorities that sign any name, and their names count only at the gateway's port.
  */
 static void identify_by_tls(struct mt_authz_call *c, const struct mt_tls_peer *who, bool at_gate)
 {
@@ -320,8 +326,9 @@ static void identify_by_tls(struct mt_authz_call *c, const struct mt_tls_peer *w
 }
 
 /*
- * By what he has shown, else by his port, which vouches for him as a certificate does. Whose name there is disputed, or nowhere
- * written, has shown nothing, and is not nobody: he could have brought that about to leave a name that is denied.
+ * Identifies the caller by its certificate, else by the port that it comes in by, which counts like
+ * a certificate. On such a port a caller whose name is ambiguous or not configured is `unnamed`,
+ * not anonymous: it could have caused that to avoid a name that is denied.
  */
 static void identify(struct mt_authz_call *c, const struct mt_authorize_request *ask, bool at_gate)
 {
@@ -342,14 +349,14 @@ bool mt_authorize_read_fields(const struct mt_authorize_request *ask, struct mt_
 	struct mt_authz_call *c = &r.call;
 
 	identify(c, ask, ask->gate != NULL);
-	/* Under several names it could be asked about as one, and be served as another. */
+	/* With several names the service could allow one of them, and the server use another. */
 	if (is_unreadable(ask) || interfaces(c) != MT_AUTHZ_READ || c->n_interfaces != 1 ||
 		methods(c) != MT_AUTHZ_READ)
 		return false;
 	*t = (struct mt_authorize_fields){.principal = c->principal,
 		.sni = c->sni,
 		.interface = c->interfaces[0],
-		/* A method that is called through a generic one is the last. */
+		/* The last is the method that is called through a generic one. */
 		.method = c->methods[c->n_methods - 1]};
 	return true;
 }
@@ -474,7 +481,7 @@ uint64_t mt_authorize_changes_id(const struct mt_authz *a)
 	return id;
 }
 
-/* The endpoint was not asked: it may be chosen again. */
+/* The call was not sent to the endpoint, so it may be chosen again. */
 static void put_back(struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
 	uint32_t at = (uint32_t)(ep - ex->attempt.cluster->eps);
@@ -483,7 +490,7 @@ static void put_back(struct mt_exchange *ex, const struct mt_endpoint *ep)
 		ex->tried &= ~(1ull << at);
 }
 
-/* false: it waits, or is answered (token->reply_given); or its metadata cannot be read. */
+/* False: the call waits or was answered (token->reply_given), or its metadata cannot be read. */
 static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep,
 	const struct mt_authorize_request *ask, struct mt_tokens_judged *token)
 {
@@ -507,7 +514,7 @@ static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struc
 	return false;
 }
 
-/* It waits for what somebody says of it, or is answered. */
+/* Queries an external authorization service; without it, answers the call. */
 static void ask_about(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep,
 	const struct mt_authorize_request *ask, const struct mt_authz_policy *by)
 {
@@ -550,14 +557,14 @@ bool mt_authorize_call(struct mt_proxy *p, struct mt_exchange *ex, const struct 
 		return true;
 	}
 	if (e == MT_AUTHZ_ASK) {
-		/* Its token may be taken out by then. */
+		/* Its token may be removed by then. */
 		mt_tokens_hold(p, ex, &token);
 		ask_about(p, ex, ep, &ask, by);
 		return false;
 	}
 	mt_authorize_count(p, e, by);
 	mt_exchange_trace_denied(p, ex, ep, by ? by->by : NULL);
-	/* A denial is final: another endpoint is not asked. Who made it is not the caller's to know. */
+	/* A denial is final: no other endpoint is tried. Callers do not learn the policy. */
 	mt_reply_local(p, ex, MT_REPLY_DENIED, "denied by policy");
 	return false;
 }
@@ -569,11 +576,11 @@ bool mt_authorize_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct 
 	const struct mt_filter_inst *limit;
 	const struct mt_authz_policy *by;
 
-	/* Who was asked was asked of the call itself. */
+	/* The external authorization was for the call itself, not for copies. */
 	ask.asked = 0;
 	if (mt_likely(!ep->guarded))
 		return true;
-	/* Its token is the call's own: what it says is not told to who gets a copy. */
+	/* A copy's endpoint does not get the claims of the call's token. */
 	if (c->guards[ep - c->eps]->tokens ||
 		mt_authorize_at_endpoint(&ask, &by) != MT_AUTHZ_ALLOWED)
 		return false;

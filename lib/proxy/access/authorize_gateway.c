@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls against the rules of the gate that they come in by: a filter in front of all others. */
+/* Authorizes calls at the gateway's port, as a filter before all others. */
 #include "mt_authorize.h"
 
 #include "access/mt_access_priv.h"
@@ -46,7 +46,7 @@ static enum mt_filter_verdict ask_gate(
 		break;
 	}
 	if (e == MT_AUTHZ_ALLOWED) {
-		/* What was found at the gate says nothing of the instance behind it, which looks itself. */
+		/* The result applies to the gateway's port only; endpoints check again. */
 		ex->asked = 0;
 		if (ex->token)
 			mt_tokens_drop(p, ex);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Byte streams against the rules of gates and endpoints: as they are opened, and when rules change. */
+/* Authorizes opaque streams at gateways' ports and endpoints: at their start, and after changes. */
 #include "mt_authorize.h"
 
 #include "access/mt_access_priv.h"
@@ -56,7 +56,10 @@ bool mt_authorize_opaque_at_gateway(
 	return false;
 }
 
-/* Whether a stream to the endpoint would be joined now, if the cluster has it; *cost grows with what is looked at. */
+/*
+ * True if the current rules deny the stream at its endpoint in cluster `at`. Adds the number of
+ * endpoints that it searched to *cost.
+ */
 static bool is_denied_at(
 	struct mt_proxy *p, const struct mt_pair *pr, uint32_t at, bool gateway, uint32_t *cost)
 {
@@ -74,7 +77,7 @@ static bool is_denied_at(
 		(*cost)++;
 		if (c->eps[i].state != pr->lanes->state)
 			continue;
-		/* It would be joined by no identity any more. */
+		/* The node has no identity for it any more. */
 		if (c->eps[i].tls && mt_secure_reach(p, pr->down, gateway, c, &shows) != c) {
 			mt_count(p->counters, MT_PROXY_opaque_no_node_identity);
 			return true;

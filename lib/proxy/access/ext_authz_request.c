@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A call as it is told to an external authorization service: all of it, or nothing. */
+/* Describes a call for an external authorization service: completely, or not at all. */
 #include "access/mt_access_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /*
- * Protobuf's strings are UTF-8 ("Protocol Buffers Version 3 Language Specification", scalar types), and end with a NUL on their way there:
- * a server fails with anything else, and a caller who wants it to fail, as its provider says failOpen, would have to write no more.
+ * True if the text is UTF-8 without NUL. Protobuf's strings are UTF-8 ("Protocol Buffers Version 3
+ * Language Specification", scalar types), and here they end with a NUL. A server fails with
+ * anything else, so with failOpen a caller could get past it by such a text.
  */
 static bool is_text(struct mt_slice v)
 {
@@ -31,7 +32,7 @@ static bool put_text(struct mt_extauthz_slot *s, struct mt_extauthz_text *t, con
 	return mt_extauthz_put(s, t, text, strlen(text));
 }
 
-/* As certificates have it, and as Envoy tells it. */
+/* Adds the caller's identity as a SPIFFE URI, as in certificates and in Envoy's requests. */
 static bool put_principal(struct mt_extauthz_slot *s, struct mt_slice name)
 {
 	char text[sizeof(MT_SPIFFE) + MT_TLS_PRINCIPAL_MAX];
@@ -62,7 +63,7 @@ static bool put_own(struct mt_extauthz_slot *s, const struct mt_authorize_reques
 		const struct mt_slice key = {e->key, e->key_len};
 		struct mt_slice value;
 
-		/* Nobody can ask for a key that is no text. */
+		/* A key that is not a text cannot be matched by a rule. */
 		if (!e->key || mt_authorize_is_overlaid(v, 0, e->key, e->key_len))
 			continue;
 		if (!mt_meta_value(&v->meta, i, &value, ask->scratch->value) ||
@@ -72,7 +73,7 @@ static bool put_own(struct mt_extauthz_slot *s, const struct mt_authorize_reques
 	return true;
 }
 
-/* As filters and the route have changed it. */
+/* Adds the metadata that filters and the route have changed. */
 static bool put_changes(struct mt_extauthz_slot *s, const struct mt_view *v)
 {
 	for (uint32_t i = 0; i < v->n_mutations; i++) {

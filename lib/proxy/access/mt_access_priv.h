@@ -39,7 +39,7 @@ void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* ---- authorize*.c ---- */
 
-/* The view has the changes again that it had before mt_authorize_call(). */
+/* Restores the changes that the view had before mt_authorize_call(). */
 void mt_authorize_undo(struct mt_proxy *p);
 /* True if mt_authorize_call() has changed the view. */
 bool mt_authorize_changed(const struct mt_proxy *p);
@@ -49,23 +49,29 @@ bool mt_authorize_changed(const struct mt_proxy *p);
  */
 uint64_t mt_authorize_changes_id(const struct mt_authz *a);
 
-/* Who is not let through, by what has judged him; counted. */
+/* Counts a denial with this effect by the policy. */
 void mt_authorize_count(
 	struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by);
 /*
- * authorize.c: whether the call, or the stream of bytes, may go to this endpoint, which is guarded. false: it is counted, and a
- * call is answered.
+ * Authorizes the call at an endpoint that has policies, and adds their changes to the view. False:
+ * the call was answered, or waits for a verdict.
  */
 bool mt_authorize_call(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
-/* Whether a copy of the call may go to an endpoint of another cluster. Nothing is counted or answered. */
+/*
+ * True if a copy of the call may go to an endpoint of another cluster. Counts and answers nothing.
+ */
 bool mt_authorize_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
 	const struct mt_endpoint *ep);
 void mt_authorize_count_closed_opaque(struct mt_proxy *p, const struct mt_closer *by);
+/* Authorize an opaque stream at the cluster's endpoint `at`, or at a gateway. Count a denial. */
 bool mt_authorize_opaque(
 	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_cluster *c, uint32_t at);
-/* Whether the current rules deny a stream that is joined, or about to be: counted then. */
 bool mt_authorize_opaque_at_gateway(
 	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_gate_guard *gate);
+/*
+ * True if the current rules deny a stream that is connected, or about to be; counted then. Adds the
+ * number of endpoints that it searched to *cost.
+ */
 bool mt_authorize_opaque_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost);
 
 /* ---- tokens.c ---- */
@@ -73,14 +79,14 @@ bool mt_authorize_opaque_ends(struct mt_proxy *p, const struct mt_pair *pr, uint
 enum mt_tokens_verdict {
 	MT_TOKENS_PASS,	  /* the call may go on, with `claims` if it has a token */
 	MT_TOKENS_WAITS,  /* it waits; mt_call_run() resumes it */
-	MT_TOKENS_UNREAD, /* it cannot be read if the call has a token */
+	MT_TOKENS_UNREAD, /* the metadata cannot be read, so a token may be there */
 	MT_TOKENS_ANSWER, /* denied or refused: `reply` and `text` */
 };
 
 struct mt_tokens_judged {
-	const struct mt_claims *claims; /* until the end of the turn's step */
-	struct mt_token_known *known;	/* they are of; NULL: of nothing that lasts */
-	const char *by;			/* who denies */
+	const struct mt_claims *claims; /* valid until the end of the loop iteration's step */
+	struct mt_token_known *known;	/* cache entry of `claims`; NULL: none */
+	const char *by;			/* the policy that denies */
 	enum mt_local_reply reply;
 	bool reply_given; /* nothing is left to do with the call now */
 	char text[96];
@@ -88,26 +94,30 @@ struct mt_tokens_judged {
 
 void mt_tokens_init(struct mt_proxy *p);
 void mt_tokens_fini(struct mt_proxy *p);
-/* Of a call that the view shows; counted. PASS: the view has the changes that the server is to see. */
+/*
+ * Checks the token of the call that the view shows, and counts the result. PASS: the view has the
+ * token's metadata changes.
+ */
 enum mt_tokens_verdict mt_tokens_judge(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authorize_request *ask, const struct mt_authz_tokens *t,
 	struct mt_tokens_judged *j);
-/* It is sent without its token: what that says is kept until the call ends. */
+/* The call is sent without its token: keeps the token's claims until the call ends. */
 void mt_tokens_hold(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_tokens_judged *j);
 void mt_tokens_drop(struct mt_proxy *p, struct mt_exchange *ex);
 /*
- * tokens_metadata.c: removes what a caller says where only we may; and besides that puts in what a valid token says, taking it out itself
- * unless it is forwarded. `len`: of p->tokens.token. false: there is no room.
+ * tokens_metadata.c. sanitize: removes the keys that only Meltemi may set. adorn: does the same,
+ * adds the claims of a valid token, and removes the token unless its rule forwards it. `len`: of
+ * p->tokens.token. False: there is no room.
  */
 bool mt_tokens_sanitize(struct mt_proxy *p, const struct mt_authz_tokens *t);
 bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32_t rule,
 	const struct mt_claims *claims, uint32_t len);
 /*
- * The view's metadata of that key, which is without case, are removed under each name that they are there by. Texts are in p->filters.text.
- * false: there is no room.
+ * Removes the view's metadata of that key, in every spelling, because the key has no case. Their
+ * texts go to p->filters.text. False: there is no room.
  */
 bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key);
-/* What was verified; how many. */
+/* Resumes the calls whose tokens were verified. Returns the number of results. */
 uint32_t mt_tokens_turn(struct mt_proxy *p);
 
 /*
@@ -120,30 +130,30 @@ void mt_tokens_forget(struct mt_exchange *ex);
 /* ---- verdict.c ---- */
 
 /*
- * A verdict is waited for, a token's (tokens.c) or somebody's who is asked (ext_authz.c): the call is suspended, within bounds. false: too
- * many wait, or it has waited too often; nothing has changed. The caller puts it into a list. And its end: it goes on where it began to wait,
- * in the newest configuration.
+ * wait: suspends the call until its token is verified (tokens.c), or an external service decides
+ * (ext_authz.c); the caller puts it into a list. False: too many wait, or it has waited too often;
+ * nothing has changed. go_on: resumes it where it was suspended, in the newest configuration.
  */
 bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate);
 void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex);
-/* It waits no more, and stands in no list. */
+/* The call has left its list and does not wait any more: returns its part of the limits. */
 void mt_verdict_left(struct mt_proxy *p, struct mt_exchange *ex);
-/* Of a suspended one: why it is answered. */
+/* Returns the text of the local reply for a suspended call whose time is over, and counts it. */
 const char *mt_verdict_expired(struct mt_proxy *p, const struct mt_exchange *ex);
-/* It waits in front of an endpoint. */
+/* True if the call waits before an endpoint, and not at a gateway's port. */
 bool mt_verdict_in_front(const struct mt_proxy *p, const struct mt_exchange *ex);
 
 /* ---- ext_authz.c ---- */
 
 void mt_ext_authz_init(struct mt_proxy *p);
-/* Why nobody is asked: what the caller is told. */
+/* The local reply if the service cannot be queried. */
 struct mt_unasked {
 	enum mt_local_reply reply;
 	const char *text;
 };
 /*
- * Of a call that the view shows, of which `by` wants somebody to be asked. true: it waits, and goes on by
- * mt_verdict_go_on(), or is answered then. false: it is answered by *why.
+ * Queries the external authorization service of `by` about the call that the view shows. True: the
+ * call waits for the decision. False: the caller answers it by *why.
  */
 bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authorize_request *ask, const struct mt_authz_policy *by,
@@ -161,7 +171,10 @@ void mt_ext_authz_compare(
 	struct mt_proxy *p, struct mt_exchange *ex, struct mt_authorize_request *ask);
 /* Forgets the external authorization. Its changes are not in the message. */
 void mt_ext_authz_forget(struct mt_proxy *p, struct mt_exchange *ex);
-/* What was answered; how many. */
+/* Resumes or answers the calls whose decisions have come. Returns the number of decisions. */
 uint32_t mt_ext_authz_turn(struct mt_proxy *p);
-/* ext_authz_request.c: the call in words, into the slot. false: there is no room, or it cannot be read. */
+/*
+ * ext_authz_request.c: describes the call in the slot. False: there is no room, or the call cannot
+ * be read.
+ */
 bool mt_ext_authz_describe(const struct mt_authorize_request *ask, struct mt_extauthz_slot *s);

@@ -11,7 +11,7 @@
 
 /* ---- authorize.c ---- */
 
-/* A worker's: the view's changes before the policies of an endpoint made theirs. */
+/* Per worker: the view's changes before the policies of an endpoint added theirs. */
 struct mt_layer {
 	uint32_t n;
 	struct mt_mutation change[MT_VIEW_MUTATIONS];
@@ -19,10 +19,10 @@ struct mt_layer {
 
 /* ---- verdict.c ---- */
 
-#define MT_VERDICT_WAIT	   1024 /* calls that may wait, of a client's address a quarter */
+#define MT_VERDICT_WAIT	   1024 /* calls that may wait; a quarter of them per client address */
 #define MT_VERDICT_CLIENTS 64	/* as MT_FAIR_BUCKETS */
 
-/* A worker's. */
+/* Calls of a worker that wait for a verdict. */
 struct mt_verdicts {
 	uint32_t n;	/* calls that wait */
 	uint64_t bytes; /* truesize of those */
@@ -31,12 +31,12 @@ struct mt_verdicts {
 
 /* ---- ext_authz.c ---- */
 
-/* A worker's. */
+/* Queries of a worker, by slot. */
 struct mt_ext_authz_calls {
-	struct mt_extauthz_lane *lane; /* NULL: nobody can be asked, and all are denied */
+	struct mt_extauthz_lane *lane; /* NULL: no service can be queried: deny all calls */
 	struct mt_list by_slot
 		[MT_EXTAUTHZ_SLOTS]; /* the call that waits for its answer; empty: it has left */
-	uint8_t client[MT_EXTAUTHZ_SLOTS]; /* whose call that was */
+	uint8_t client[MT_EXTAUTHZ_SLOTS]; /* client bucket of that call */
 	uint8_t by_client
-		[MT_VERDICT_CLIENTS]; /* questions under way, also those of calls that have left */
+		[MT_VERDICT_CLIENTS]; /* queries under way, also those of calls that have left */
 };

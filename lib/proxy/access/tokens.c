@@ -162,7 +162,7 @@ static enum mt_tokens_verdict valid(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, uint32_t rule,
 	const struct mt_claims *claims, struct mt_tokens_judged *j)
 {
-	/* Otherwise it was counted for an endpoint before. */
+	/* With ex->token it was counted at an earlier endpoint. */
 	if (!ex->token)
 		mt_count(p->tokens.counters, MT_TOKEN_valid);
 	j->claims = claims;

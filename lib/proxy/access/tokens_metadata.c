@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokens in metadata: found, taken out, and what they say put in. */
+/* Tokens in metadata: finds and removes them, and adds metadata with their claims. */
 #include "access/mt_access_priv.h"
 
 #include <string.h>
@@ -78,7 +78,7 @@ const char *mt_tokens_explain(const struct mt_authorize_request *ask,
 
 /* ---- changed --------------------------------------------------------------------------------------- */
 
-/* A text that lasts until the view is another's. NULL: there is no room. */
+/* Copies a text; the copy is valid until the view shows another call. NULL: no room. */
 static char *keep(struct mt_proxy *p, const void *text, uint32_t len)
 {
 	char *to = p->filters.text + p->filters.text_used;
@@ -90,7 +90,7 @@ static char *keep(struct mt_proxy *p, const void *text, uint32_t len)
 	return to;
 }
 
-/* `value` NULL: it is removed, with all its duplicates. */
+/* Sets a key in the view. `value` NULL: removes the key with all its duplicates. */
 static bool change(struct mt_proxy *p, const void *key, uint32_t key_len, const void *value,
 	uint32_t value_len)
 {
@@ -136,7 +136,7 @@ bool mt_tokens_sanitize(struct mt_proxy *p, const struct mt_authz_tokens *t)
 	return true;
 }
 
-/* A list is told to nobody, as in Envoy. */
+/* Adds a claim as metadata. A claim with several values is not added, as in Envoy. */
 static bool output(
 	struct mt_proxy *p, const struct mt_token_output *o, const struct mt_claims *claims)
 {
@@ -149,7 +149,7 @@ static bool output(
 	return change(p, o->key, (uint32_t)strlen(o->key), c.value.p, c.value.len);
 }
 
-/* The token's second part, as it came. */
+/* Adds the token's payload (its second part), still encoded. */
 static bool payload(struct mt_proxy *p, const char *key, uint32_t len)
 {
 	const char *t = p->tokens.token, *end = t + len, *from = memchr(t, '.', len),
@@ -162,7 +162,10 @@ bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32
 	const struct mt_claims *claims, uint32_t len)
 {
 	const struct mt_token_rule *r = &t->rules->rules[rule];
-	/* Where nothing can be changed the server gets the token: told of the policy. */
+	/*
+	 * If the protocol's metadata cannot be changed, the server gets the token; a warning about
+	 * the policy reports this.
+	 */
 	bool strips = !r->forward && p->view.codec->rewrite.mutate, ok = mt_tokens_sanitize(p, t);
 
 	for (uint32_t i = 0; strips && ok && i < t->rules->n_places; i++)

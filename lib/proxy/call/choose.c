@@ -6,8 +6,8 @@
 #define TESTED 3u
 
 /*
- * A hash binds callers to an endpoint, which has data of theirs that others do not have: with a
- * hash only that endpoint is tested.
+ * Endpoints to test. With a hashing balancer only the picked one, because it may have data of its
+ * callers that other endpoints do not have.
  */
 static uint32_t tested(const struct mt_cluster *c)
 {

@@ -72,7 +72,7 @@ static inline bool mt_again(
 }
 /* Returns the unit of the retry budget. */
 void mt_again_unit(struct mt_proxy *p, struct mt_exchange *ex);
-/* Frees the retained request, and returns the unit of the retry budget; there is one of them. */
+/* Frees the retained request and returns the unit of the retry budget. One of them must exist. */
 void mt_again_ended(struct mt_proxy *p, struct mt_exchange *ex);
 /* The call is answered: there will be no further attempt. */
 static inline void mt_again_end(struct mt_proxy *p, struct mt_exchange *ex)

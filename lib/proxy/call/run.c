@@ -271,7 +271,10 @@ static mt_inline void lead(struct mt_proxy *p, struct mt_exchange *ex)
 			return;
 		break;
 	case MT_CALL_ENDPOINT:
-		/* Its own time-out was not armed while that of a later call applied (oneway.c). */
+		/*
+		 * Not armed if a later call's time-out applied instead (oneway.c), or if the
+		 * attempt before had its own (attempt.c).
+		 */
 		if (!mt_list_linked(&ex->deadline.node))
 			mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_call_left(p, ex));
 	}

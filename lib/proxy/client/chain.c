@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which of a listener's filter chains a connection gets. */
+/* Selects the filter chain of a connection among those of its listener. */
 #include "mt_secret_hash.h"
 #include "mt_snapshot.h"
 #include "mt_tls.h"
@@ -7,9 +7,11 @@
 #include <string.h>
 
 /*
- * How well a chain matches is one number with a field for each criterion, the first one highest. In a field 0 is: not at
- * all, 1: the chain does not ask; more, the more specifically. To keep the best of each step in turn is then the same as to
- * take the greatest number, which is of no use if one of its fields is 0.
+ * The rank of a chain is a number with a field for each criterion, the first criterion in the
+ * highest bits. A field is 0 if the connection does not match, 1 if the chain has no such
+ * criterion, and greater for a more specific match. The greatest rank is therefore that of the
+ * chain that Envoy finds by narrowing the set criterion by criterion. If one of its fields is 0, no
+ * chain matches.
  */
 enum criterion { DST_PORT, DST, SERVER_NAME, TRANSPORT, ALPN, SOURCE, SRC, SRC_PORT, N_CRITERIA };
 
@@ -28,7 +30,7 @@ static const uint8_t width[N_CRITERIA] = {
 #define EXACT	   2u
 #define EXACT_NAME 511u
 #define FIRST_ALPN 255u
-#define ALL_BITS   41u /* the widths' sum */
+#define ALL_BITS   41u /* sum of the widths */
 
 static uint32_t by_prefix(const struct mt_prefix *p, uint32_t n, const struct mt_addr *a)
 {
@@ -40,7 +42,7 @@ static uint32_t by_prefix(const struct mt_prefix *p, uint32_t n, const struct mt
 	return best;
 }
 
-/* The longest suffix is the most specific of those with a star. */
+/* Of the names with a star, the longest suffix is the most specific. */
 static uint32_t by_name(const struct mt_filter_chain_match *m, struct mt_slice name)
 {
 	uint32_t best = m->n_server_names ? 0 : NOT_ASKED;
@@ -59,7 +61,10 @@ static uint32_t by_name(const struct mt_filter_chain_match *m, struct mt_slice n
 	return best;
 }
 
-/* How early a name stands among those that the client sent, of which so many are looked at. */
+/*
+ * Greater, the earlier the name is in the client's list; 0: it is not among the first
+ * MT_FILTER_CHAIN_ALPN.
+ */
 static uint32_t alpn_rank(struct mt_slice sent, const char *name)
 {
 	uint32_t len = (uint32_t)strlen(name), at = 0;
@@ -72,7 +77,7 @@ static uint32_t alpn_rank(struct mt_slice sent, const char *name)
 	return 0;
 }
 
-/* The client's own order counts: what it names first is what it wants most. */
+/* The client lists its protocols in the order of preference. */
 static uint32_t by_alpn(const struct mt_filter_chain_match *m, struct mt_slice sent)
 {
 	uint32_t best = m->n_alpn ? 0 : NOT_ASKED;
@@ -140,9 +145,9 @@ static uint32_t rank(const struct mt_filter_chain_match *m, enum criterion k,
 }
 
 /*
- * How well it matches. Criteria are looked at only until one does not match, for what comes behind it can then change
- * nothing, or until it falls behind the best number so far: what a client sends is not gone through for chains that
- * its address has ruled out.
+ * Returns the chain's rank. Stops at the first criterion that does not match, because later ones
+ * cannot change the result, or when the rank falls below `best`. A client's names are therefore not
+ * searched for chains that its address has excluded.
  */
 static uint64_t rank_all(const struct mt_filter_chain_match *m,
 	const struct mt_filter_chain_facts *f, uint64_t best, bool *fits)
@@ -161,26 +166,26 @@ static uint64_t rank_all(const struct mt_filter_chain_match *m,
 	return sum << left;
 }
 
-/* Those that are chosen by what they match. */
+/* Number of chains with a match, without the default chain. */
 static uint32_t n_matching(const struct mt_listener *l)
 {
 	return l->n_chains - l->has_fallback;
 }
 
-/* The best one so far. */
+/* The best chain so far. */
 struct choice {
 	const struct mt_filter_chain *found;
 	uint64_t best;
 };
 
-/* Of equal ones the first, in whatever order they come. */
+/* Of chains with equal ranks the first of the listener is kept, in any order of calls. */
 static void consider(
 	struct choice *c, const struct mt_filter_chain *one, const struct mt_filter_chain_facts *f)
 {
 	bool fits;
 	uint64_t sum = rank_all(&one->match, f, c->best, &fits);
 
-	/* One that does not fit in the end may still have taken the connection from others. */
+	/* A chain that does not match in the end may still have excluded others. */
 	if (sum > c->best || (sum == c->best && fits && c->found && one < c->found)) {
 		c->best = sum;
 		c->found = fits ? one : NULL;
@@ -295,7 +300,7 @@ void mt_listener_link(struct mt_listener *l)
 		}
 	}
 	MT_ASSERT(p == l->protos + l->n_protos);
-	/* Whose TLS is ended is no chain for everybody. */
+	/* A chain that ends TLS does not take plaintext clients. */
 	l->decided = l->n_chains == 1 && l->n_protos == 1 && !l->chains[0].refuse &&
 		     !l->chains[0].tls && takes_all(&l->chains[0].match);
 	if (!l->detect_ms)
@@ -328,7 +333,7 @@ const struct mt_filter_chain_proto *mt_filter_chain_heir(
 	return NULL;
 }
 
-/* True if the chain is for connections between these addresses and ports, whatever their first bytes are. */
+/* True if the chain matches the addresses and ports, whatever the first bytes are. */
 static bool is_for_ends(
 	const struct mt_filter_chain_match *m, const struct mt_filter_chain_facts *f)
 {

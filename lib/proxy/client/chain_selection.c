@@ -388,7 +388,7 @@ bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const st
 	s->user_ctx = p;
 	s->owner_idx = mt_slab_idx(&p->selections, u);
 	s->tx_high = p->conf.reply_soft;
-	/* An account of its own, because what it holds may change its class when it is known what it is. */
+	/* Charged separately: its class may change when the protocol is known. */
 	mt_stream_touch(s);
 	arm(p, u);
 	if (!v.waits) {

@@ -144,8 +144,8 @@ bool mt_admit_looks(
 	if (mt_likely(out * a->pace <= wait))
 		return false;
 	/*
-	 * An old pace refuses only what this window refuses too, because the server may have
-	 * changed.
+	 * The server may have changed since an old pace was measured: such a pace refuses only
+	 * calls that the current window refuses, too.
 	 */
 	return p->now - a->known_at < STALE || !in_time(p, a, out, wait);
 }

@@ -5,7 +5,7 @@
  */
 #include "pool/mt_pool_priv.h"
 
-/* ns, and the same after a look that left something to do. */
+/* ns between two checks; after one that left something to do. */
 #define LOOK_EVERY (10 * MT_MSEC)
 #define LOOK_AGAIN MT_MSEC
 /* Most waiting calls that one look refuses. */

@@ -60,12 +60,12 @@ static inline enum mt_decode mt_reading_decode(
 		mt_reading_wait(p, r);
 	return rc;
 }
-/* Begins to look for a message's trailing metadata, which are searched; false: no memory. */
+/* Starts a scan for the trailing metadata of a message, for searches in them. False: no memory. */
 bool mt_reading_begin_scan(struct mt_proxy *p, struct mt_reading *r);
-/* Goes on with that; true: they are found. */
+/* Continues the scan. True: they are found. */
 bool mt_reading_scan(struct mt_proxy *p, struct mt_reading *r, const struct mt_codec *codec,
 	struct mt_msg *msg, const struct mt_chain *c);
-/* The view, which shows the message, knows where they are. */
+/* Gives the position of the trailing metadata to the view, which must show the message. */
 static inline void mt_reading_use_scan(struct mt_proxy *p, const struct mt_reading *r)
 {
 	if (mt_unlikely(r->scan))

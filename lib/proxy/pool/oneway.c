@@ -47,7 +47,7 @@ static uint64_t owner_of(const struct mt_attempt *a)
 	return ex->service ? ex->service->owner : 0;
 }
 
-/* The last call that is out on it, or waits until it is connected; NULL: none. */
+/* The last call on the connection, or the last that waits until it is open; NULL: none. */
 static struct mt_attempt *last_call(struct mt_proxy *p, const struct mt_up *u)
 {
 	if (!mt_list_empty(&u->waiting))
@@ -65,7 +65,7 @@ static struct mt_attempt *first_call(struct mt_proxy *p, struct mt_up *u)
 	return a || !n ? a : mt_list_entry(n, struct mt_attempt, node);
 }
 
-/* The one behind it; NULL: it is the last. */
+/* The next call on the connection; NULL: `a` is the last. */
 static struct mt_attempt *next_call(struct mt_up *u, struct mt_attempt *a)
 {
 	struct mt_list *n = mt_list_linked(&a->node) ? a->node.next : u->behind.next;
@@ -85,14 +85,14 @@ static struct mt_up *of_client(struct mt_proxy *p, const struct mt_exchange *ex)
 		d->serial = MT_REF_NONE;
 		return NULL;
 	}
-	/* What is sent in parts, or must not meet others' bytes, goes alone. */
+	/* A call that is sent in parts, or needs an unused connection, does not share one. */
 	if (u->state == MT_UP_DRAINING || u->s->rx_eof || ex->oneway || ex->in_message ||
 		ex->attempt.fresh)
 		return NULL;
 	return u;
 }
 
-/* Whether its client's next call goes there, too. */
+/* True if the client's next call goes to this connection, too. */
 static bool shares(struct mt_proxy *p, const struct mt_up *u)
 {
 	const struct mt_attempt *a = last_call(p, u);
@@ -101,7 +101,7 @@ static bool shares(struct mt_proxy *p, const struct mt_up *u)
 		return false;
 	if (a && mt_method_known(p, a) != MT_METHOD_ANSWERS)
 		return true;
-	/* Nothing depends on it: not while others wait, who get a connection in its place. */
+	/* Nothing depends on it, so it is not kept while other calls wait for a connection. */
 	return u->bound && !u->lanes->fair[MT_FAIR_NARROW];
 }
 
@@ -113,7 +113,7 @@ struct mt_up *mt_oneway_shared(
 	return mt_unlikely(u) && u->lanes == ln && shares(p, u) ? u : NULL;
 }
 
-/* Where the endpoint stands in the call's cluster; n_eps: nowhere. */
+/* Position of the connection's endpoint in the cluster; n_eps: it is not there. */
 static uint32_t place_of(const struct mt_cluster *c, struct mt_up *u)
 {
 	const struct mt_ep_state *ep = u->lanes->state;
@@ -155,7 +155,7 @@ static void append(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 					  ? mt_attempt_of(p, u->exchange)
 					  : mt_list_entry(u->behind.prev, struct mt_attempt, node);
 
-	/* It is decided by what becomes of the calls behind it; the last one's time-out is all of theirs. */
+	/* Later calls show whether `last` has a reply; the last call's time-out is for all. */
 	if (last)
 		mt_deadline_cancel(&mt_attempt_exchange(last)->deadline);
 	mt_list_add_tail(&u->behind, &a->node);
@@ -188,7 +188,7 @@ void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	}
 	if (a->knows == MT_METHOD_ANSWERS)
 		return;
-	/* Not d->serial: while this one waited for the connection, later calls may have taken another. */
+	/* Not d->serial: later calls may have taken another connection while this one waited. */
 	u->owner = ex->service ? ex->service->owner : 0;
 	if (mt_likely(d) && mt_unlikely(d->eof) && !ex->in_message)
 		mt_oneway_ask(p, u);
@@ -201,7 +201,7 @@ void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u)
 	mt_count(p->counters, MT_PROXY_up_half_closed);
 	mt_oneway_unbound(u);
 	mt_up_becomes(u, MT_UP_DRAINING);
-	u->busy = true; /* until it ends, or nobody waits for that any longer */
+	u->busy = true; /* until the connection ends, at skip_until at the latest */
 	u->skip_until = p->now + p->conf.message_ms * MT_MSEC;
 	mt_stream_shutdown(u->s);
 	mt_up_arm(p, u);
@@ -225,7 +225,7 @@ static bool is_room_coming(const struct mt_lanes *ln, uint32_t waiting)
 	return false;
 }
 
-/* Asks the bound connection that has been idle for longest; false: there is none. */
+/* Sends a FIN on the bound connection that has been idle for longest. False: there is none. */
 static bool end_idle(struct mt_proxy *p, struct mt_lanes *ln)
 {
 	struct mt_list *n, *conns = &ln->conns[MT_UP_SERIAL];
@@ -247,7 +247,7 @@ void mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln, uint32_t waiti
 		end_idle(p, ln);
 }
 
-/* A call on it had no reply. */
+/* Binds the connection to its client, because a call on it had no reply. */
 static void bind(struct mt_proxy *p, struct mt_up *u)
 {
 	uint32_t most = mt_lanes_serial_max(p, u->lanes) / 4;
@@ -335,7 +335,7 @@ bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 	const struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 
-	/* With others in front of it, or a server that does not read, it stays in its place until they are through. */
+	/* After other calls, or if the server does not read, it keeps its place in order. */
 	if (first_call(p, u) != a || (d && !mt_reply_is_first(d, ex)) ||
 		mt_stream_sendable(u->s) == 0)
 		return false;
@@ -344,13 +344,13 @@ bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 	return true;
 }
 
-/* No reply comes to it: it was one-way. */
+/* Ends a call that will get no reply as a one-way call. */
 static void end_silent(struct mt_proxy *p, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_up *u = mt_slab_get(&p->ups, a->up);
 
-	if (u) { /* else its connection has ended, and knows it no more */
+	if (u) { /* else its connection has ended */
 		note_unanswered(p, u, a);
 		mt_oneway_off(p, u, a);
 	}
@@ -400,8 +400,7 @@ static struct mt_attempt *find_call(
 
 	for (; a && (id ? a->up_id != id : a->method != method); passed++)
 		a = next_call(u, a);
-	mt_reading_spend(
-		p, &u->reading, passed); /* a reply that fits none costs what it looks at */
+	mt_reading_spend(p, &u->reading, passed); /* a reply to no call costs the search */
 	return a;
 }
 
@@ -509,7 +508,7 @@ bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
 		return false;
 	u->busy = u->s->tx_shut;
 	mt_up_arm(p, u);
-	/* None of its client's calls will take it any more, or others wait and need it. */
+	/* The client's calls have another connection, or other calls wait for one. */
 	if (mt_slab_get(&p->ups, d->serial) != u ||
 		(u->lanes->n_queued > 0 && !is_room_coming(u->lanes, u->lanes->n_queued)))
 		mt_oneway_ask(p, u);
@@ -521,7 +520,7 @@ void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt
 	if (!u->left && mt_method_known(p, a) != MT_METHOD_ANSWERS)
 		u->left = a->method_key;
 	mt_oneway_ask(p, u);
-	/* It may have been asked before; its end is not awaited until the call's time-out. */
+	/* If a FIN was sent before, wait for message_ms, not for the call's time-out. */
 	if (u->s && u->s->tx_shut)
 		u->skip_until = MT_MIN(u->skip_until, p->now + p->conf.message_ms * MT_MSEC);
 	mt_up_arm(p, u);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any other byte stream: one server connection per client connection, joined as soon as the client is
- * accepted (the server may speak first). FIN passes as FIN, and a reset as a reset once the other side has the
- * bytes that were acknowledged before it (opaque_cut.c). TCP's own back-pressure does the rest: what can't be
- * sent on one side stays in the receive window of the other.
+ * Opaque TCP: one server connection per client connection, connected as soon as the client is
+ * accepted, because the server may speak first. A FIN is forwarded as a FIN. A reset is forwarded
+ * when the other side has the bytes that were acknowledged before it (opaque_cut.c). Bytes that
+ * cannot be sent on one side stay in the receive window of the other, so TCP's flow control limits
+ * the memory of a stream.
  */
 #include "mt_hello.h"
 #include "mt_mutant.h"
@@ -70,7 +71,7 @@ void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt
 		(void)mt_stats_service(p, svc);
 }
 
-/* Of chains that end TLS, or of the others. */
+/* Finds the service's opaque protocol among chains that end TLS (`tls`), or among the others. */
 static const struct mt_filter_chain_proto *proto_of(
 	const struct mt_listener *l, uint64_t service, bool tls)
 {
@@ -85,8 +86,9 @@ static const struct mt_filter_chain_proto *proto_of(
 }
 
 /*
- * Which of the listener's byte streams it is: the only one, or that of the same service. NULL: none. Its own kind may not be served
- * any more, where clear text was: then the other one's rules judge it, by who it is.
+ * Finds the stream's opaque protocol in the listener: the only one, or that of the same service.
+ * NULL: none. If the listener has it only with TLS where the stream is plaintext, or the reverse,
+ * the rules of that chain apply to the stream's identity.
  */
 static const struct mt_filter_chain_proto *same_proto(
 	const struct mt_proxy *p, const struct mt_pair *pr, const struct mt_listener *l)
@@ -124,7 +126,7 @@ void mt_opaque_count_closed(struct mt_proxy *p, struct mt_pair *pr)
 
 /* ---- bytes ---- */
 
-/* Bytes from one side to the other; how many. */
+/* Forwards bytes from one side to the other, and returns their number. */
 static uint32_t pass(struct mt_stream *from, struct mt_stream *to)
 {
 	struct mt_chain c = {0};
@@ -139,7 +141,7 @@ static uint32_t pass(struct mt_stream *from, struct mt_stream *to)
 	return n;
 }
 
-/* The FIN is there and all bytes before it are passed on. */
+/* True if the FIN has come and all bytes before it are forwarded. */
 static bool has_ended(const struct mt_stream *from)
 {
 	return mt_unlikely(from->rx_eof) && from->rx.len == 0;
@@ -205,7 +207,7 @@ static void pump(struct mt_proxy *p, struct mt_pair *pr)
 	}
 	out = pass(pr->up, pr->down);
 	if (mt_likely(out))
-		pr->up->no_reclaim = true; /* who has heard of this server is joined to no other */
+		pr->up->no_reclaim = true; /* the client has bytes of it: no reconnect */
 	if (has_ended(pr->up) && !pr->fin_to_down && !mt_opaque_fin_waits(p, pr)) {
 		pr->fin_to_down = true;
 		pass_fin(pr->down);
@@ -247,7 +249,7 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 
 /* ---- events ---- */
 
-/* Both sides': bytes, FIN, room. */
+/* Either side has received bytes or a FIN, or can send more. */
 static void on_any(struct mt_stream *s)
 {
 	pump(s->user_ctx, mt_pair_of(s));
@@ -258,7 +260,7 @@ static void on_connected(struct mt_stream *s)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_pair *pr = mt_pair_of(s);
 
-	/* Rules may have come while it was being connected. */
+	/* Rules may have been published while the connection opened. */
 	if (mt_unlikely(mt_connecting_of(p, pr)->snap != p->snap) &&
 		mt_authorize_opaque_ends(p, pr, &(uint32_t){0})) {
 		mt_opaque_end_denied(p, pr);
@@ -315,7 +317,7 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 		mt_opaque_cut(p, pr);
 		return;
 	}
-	/* Both FINs are through; what is still queued to the client is delivered. */
+	/* Both FINs are acknowledged; TCP delivers what is still queued to the client. */
 	if (pr->down)
 		mt_stream_detach(pr->down);
 	mt_opaque_free(p, pr);
@@ -380,7 +382,7 @@ void mt_opaque_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_proxy_outcome
 	mt_opaque_abort_down(p, pr, reset);
 }
 
-/* Either side may be called: both share what they hold. */
+/* May be called for either side, because both are charged together. */
 static void on_evict(struct mt_stream *s, enum mt_class c)
 {
 	mt_opaque_end(s->user_ctx, mt_pair_of(s), MT_PROXY_evicted_streaming, MT_ABORT_SLOW);

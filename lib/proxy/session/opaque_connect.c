@@ -25,10 +25,10 @@
 #include <errno.h>
 
 #define MAX_TRIES 8
-/* Times that a stream is joined again: first to any other endpoint, then to any. */
+/* Times that a stream is connected again: first to another endpoint, then to any. */
 #define RETRIES 2
 
-/* NULL: a name that the control plane has not explained yet. */
+/* NULL: the control plane has not sent the cluster of that name yet. */
 static const struct mt_cluster *cluster_at(const struct mt_snapshot *s, uint32_t at)
 {
 	return mt_likely(at != MT_ROUTE_NO_CLUSTER) ? &s->clusters[at] : NULL;
@@ -69,7 +69,7 @@ static void find_cluster(struct mt_proxy *p, const struct mt_pair *pr, struct mt
 	mt_count(p->counters, MT_PROXY_opaque_no_node_identity);
 }
 
-/* It is to be joined under the current snapshot, as `proto` says. NULL: no memory. */
+/* Starts to connect the stream for `proto`, under the current snapshot. NULL: no memory. */
 static struct mt_connecting *connecting_new(
 	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
@@ -145,7 +145,7 @@ static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_co
 	return mt_cluster_pick(j->cluster, &p->lb, v, j->rnd, p->now, j->tried);
 }
 
-/* A connection to an endpoint; false: none could be opened. */
+/* Opens a connection to the lane group's endpoint. False: none could be opened. */
 static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 {
 	enum mt_close_reason why;
@@ -185,7 +185,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	return true;
 }
 
-/* Takes a token, as a call does; false: there is none. */
+/* Takes a token of the rate limit, as a call does. False: there is none. */
 static bool is_within(
 	struct mt_proxy *p, struct mt_connecting *j, const struct mt_filter_inst *limit)
 {
@@ -197,7 +197,7 @@ static bool is_within(
 	return false;
 }
 
-/* Whether rules and limits in front of the endpoint let the stream pass. */
+/* True if the endpoint's policies and rate limits admit the stream. */
 static bool may_reach(
 	struct mt_proxy *p, const struct mt_pair *pr, struct mt_connecting *j, uint32_t at)
 {
@@ -210,7 +210,7 @@ static bool may_reach(
 	return !j->denied && (!guard->limit || is_within(p, j, guard->limit));
 }
 
-/* Opens towards the next endpoint that was not tried. false: none is left, or a limit forbids any. */
+/* Connects to the next endpoint that was not tried. False: none is left, or a limit is reached. */
 static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	while (j->cluster && !j->limited &&
@@ -241,7 +241,7 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connectin
 	return false;
 }
 
-/* Whether it is on its way to a server, or waits for its cluster. */
+/* Connects to a server, or waits for the on-demand cluster. False: neither is possible. */
 static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	if (mt_unlikely(j->cluster && j->cluster->demand)) {
@@ -258,7 +258,7 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 	struct mt_service_stats *st;
 	bool closed = j->cluster && j->cluster->closed_by;
 
-	/* It was served by one before. */
+	/* A server has served it before. */
 	if (mt_opaque_was_joined(pr)) {
 		mt_opaque_count_closed(p, pr);
 		return;
@@ -278,7 +278,7 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 		mt_authorize_count_closed_opaque(p, j->cluster->closed_by);
 }
 
-/* Whether the gate that it stands at, if it is a gateway's, is open to it. */
+/* True if the policies of the gateway's port, if it is one, allow the stream. */
 static bool comes_in(
 	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
@@ -290,7 +290,7 @@ static bool comes_in(
 	return false;
 }
 
-/* A service has filters if it takes messages, too. */
+/* True if the service's limits admit the stream. Only services with messages have filters. */
 static bool filters_pass(
 	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
@@ -393,7 +393,7 @@ void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr)
 
 /* ---- joined again ---- */
 
-/* It has said nothing, which its client, or somebody on the way to it, could know. */
+/* True if the server has sent nothing that may have reached the client. */
 static bool said_nothing(const struct mt_pair *pr)
 {
 	return !pr->fin_to_down && pr->up->rx.len == 0 &&
@@ -419,7 +419,7 @@ bool mt_opaque_fin_waits(struct mt_proxy *p, struct mt_pair *pr)
 	return pr->fin_waits;
 }
 
-/* Where the endpoint stands in the cluster, as mt_connecting.tried has it. */
+/* The endpoint's bit in mt_connecting.tried; 0: it is not in the cluster, or beyond the bits. */
 static uint64_t place_of(const struct mt_cluster *c, const struct mt_ep_state *ep)
 {
 	for (uint32_t i = 0; c && i < MT_MIN(c->n_eps, 64u); i++)
@@ -428,7 +428,7 @@ static uint64_t place_of(const struct mt_cluster *c, const struct mt_ep_state *e
 	return 0;
 }
 
-/* To any but `from`, if that is the first time; else, or if there is none, to any. */
+/* Connects to another endpoint than `from` the first time; then, or if none is left, to any. */
 static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_ep_state *from)
 {
 	struct mt_connecting *j = mt_connecting_of(p, pr);

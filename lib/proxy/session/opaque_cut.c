@@ -11,7 +11,7 @@
 
 /*
  * Time from the last acknowledgement to the reset if a FIN was sent. Stream positions do not show
- * that a FIN was acknowledged, and the peer's program shall see it.
+ * that a FIN was acknowledged, and the peer's program should see the FIN.
  */
 #define AFTER_FIN_MS 100u
 
