@@ -53,6 +53,7 @@ struct bench_l4 {
 	struct mt_net *net;
 	struct mt_netw *netw;
 	struct mt_l4_set *set, *limited; /* in use; with limits and lists of clients */
+	struct mt_l4_set *changed;	 /* with one endpoint more, which nothing chooses */
 	struct mt_l4_limiter *limiter;
 	struct mt_l4 *l4;
 	uint64_t now;
@@ -79,6 +80,8 @@ void bench_die(const char *what) __attribute__((noreturn));
 void bench_close(struct bench_l4 *b);
 /* Uses the other set, which all flows are compared with. */
 void bench_limit(struct bench_l4 *b);
+/* Uses a set after a change of endpoints; all flows stay, but are compared with it. */
+void bench_change(struct bench_l4 *b);
 /* Begins a loop iteration `ns` later. */
 void bench_begin(struct bench_l4 *b, uint64_t ns);
 /* Passes n packets to lib/l4 and flushes. */

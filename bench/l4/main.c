@@ -17,6 +17,7 @@ static const char usage[] = "usage: l4 [--flows N] [--mode MODE] [--size BYTES|i
 			    "          [--rounds N] [--link own|null|ring] [--json]\n"
 			    "       l4 --flood syn|segment|denied [--flows N] [--bursts N]\n"
 			    "       l4 --count macswap|bare|l4|limited [--bursts N] ...\n"
+			    "       l4 --changes N [--flows N] [--mode MODE]\n"
 			    "MODE: nat, nat-full, dsr, tunnel-ipip, tunnel-gue.\n"
 			    "Prints cycles and instructions a packet, the least of all rounds.\n";
 
@@ -139,6 +140,40 @@ static void measure(struct bench_l4 *b, struct bare *a, int fd, uint32_t rounds,
 	}
 }
 
+/* Cycles of the flow table's upkeep in a second without packets. */
+static double upkeep(struct bench_l4 *b)
+{
+	uint64_t cycles = 0;
+
+	for (uint64_t ns = 0; ns < MT_SEC; ns += 10 * MT_USEC) {
+		uint64_t began;
+
+		bench_begin(b, 10 * MT_USEC);
+		began = rte_rdtsc();
+		mt_l4_tick(b->l4);
+		cycles += rte_rdtsc() - began;
+	}
+	return (double)cycles;
+}
+
+/* What a change of endpoints a second costs a worker: the least of n. */
+static void measure_changes(struct bench_l4 *b, uint32_t n)
+{
+	double without = 0, with = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		least(&without, upkeep(b));
+		bench_change(b);
+		least(&with, upkeep(b));
+		/* The sweep may end late. */
+		(void)upkeep(b);
+	}
+	printf("{\"bench\": \"l4_changes\", \"flows\": %u, \"left\": %u, \"mode\": \"%s\", "
+	       "\"cycles_a_flow\": %.1f, \"percent\": %.2f, \"percent_without\": %.2f}\n",
+		b->flows, mt_l4_flows(b->l4), modes[b->mode], (with - without) / b->flows,
+		100 * with / (double)rte_get_tsc_hz(), 100 * without / (double)rte_get_tsc_hz());
+}
+
 static void print(const struct bench_l4 *b, const struct result *r, double fill, bool json)
 {
 	const char *mode = modes[b->mode];
@@ -174,10 +209,10 @@ static const struct option options[] = {{"flows", required_argument, NULL, 'f'},
 	{"rounds", required_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'},
 	{"limits", no_argument, NULL, 'l'}, {"flood", required_argument, NULL, 'F'},
 	{"bursts", required_argument, NULL, 'b'}, {"count", required_argument, NULL, 'c'},
-	{"link", required_argument, NULL, 'L'}, {0}};
+	{"link", required_argument, NULL, 'L'}, {"changes", required_argument, NULL, 'C'}, {0}};
 
 struct args {
-	uint32_t rounds, bursts;
+	uint32_t rounds, bursts, changes;
 	enum loop count; /* GEN: measure all */
 	bool json, limits, bad;
 };
@@ -249,6 +284,8 @@ static void read_args(int argc, char **argv, struct bench_l4 *b, struct args *a)
 			a->rounds = (uint32_t)strtoul(optarg, NULL, 0);
 		else if (c == 'b')
 			a->bursts = (uint32_t)strtoul(optarg, NULL, 0);
+		else if (c == 'C')
+			a->changes = (uint32_t)strtoul(optarg, NULL, 0);
 		else if (c == 'F')
 			a->bad |= !(b->flood = flood_of(optarg));
 		else if (c == 'c')
@@ -304,6 +341,11 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	fill = bench_fill(&b);
+	if (args.changes) {
+		measure_changes(&b, args.changes);
+		bench_close(&b);
+		return 0;
+	}
 	a = bare_open(&b);
 	if (args.count != GEN) {
 		count(&b, a, args.count, args.bursts);

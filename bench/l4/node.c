@@ -116,10 +116,12 @@ static void restrict_clients(struct mt_l4_service_conf *c)
 		[MT_L4_SERVICE_CONNECTIONS] = mt_l4_is_one_way(c->mode) ? 0 : 100000000}};
 }
 
-static struct mt_l4_set *compiled(const struct bench_l4 *b, bool limits, struct mt_l4_conf *conf)
+/* The last endpoint has no weight, and need not be there. */
+static struct mt_l4_set *compiled(
+	const struct bench_l4 *b, bool limits, uint32_t n_endpoints, struct mt_l4_conf *conf)
 {
 	const struct mt_addr vip = mt_addr4(BENCH_VIP);
-	struct mt_l4_endpoint_conf endpoints[ENDPOINTS];
+	struct mt_l4_endpoint_conf endpoints[ENDPOINTS + 1];
 	const struct mt_l4_network deny = {
 		.addr = mt_addr4(rte_cpu_to_be_32(BENCH_DENIED)), .prefix = 8, .rule = 1};
 	struct mt_l4_service_conf service = {.id = 1,
@@ -132,14 +134,14 @@ static struct mt_l4_set *compiled(const struct bench_l4 *b, bool limits, struct 
 		.deny = &deny,
 		.n_deny = b->flood != FLOOD_NONE,
 		.endpoints = endpoints,
-		.n_endpoints = ENDPOINTS};
+		.n_endpoints = n_endpoints};
 	struct mt_l4_set *set;
 	struct mt_err e;
 
-	for (uint32_t i = 0; i < ENDPOINTS; i++)
+	for (uint32_t i = 0; i < n_endpoints; i++)
 		endpoints[i] = (struct mt_l4_endpoint_conf){.addr = mt_addr4(bench_endpoint(i)),
 			.port = bench_endpoint_port(b),
-			.weight = 1};
+			.weight = i < ENDPOINTS};
 	if (limits)
 		restrict_clients(&service);
 	conf->services = &service;
@@ -167,8 +169,9 @@ static void make_l4(struct bench_l4 *b)
 		.secret = {0x5eed, 0xb0b}};
 
 	memcpy(&vips[1], nat, conf.n_nat * sizeof(nat[0]));
-	b->set = compiled(b, false, &conf);
-	b->limited = compiled(b, true, &conf);
+	b->set = compiled(b, false, ENDPOINTS, &conf);
+	b->limited = compiled(b, true, ENDPOINTS, &conf);
+	b->changed = compiled(b, false, ENDPOINTS + 1, &conf);
 	b->limiter = mt_l4_limiter_new(1);
 	part.limiter = b->limiter;
 	if (!b->limiter || mt_net_set_vips(b->net, vips, 1 + conf.n_nat, NULL))
@@ -189,6 +192,14 @@ void bench_limit(struct bench_l4 *b)
 		bench_begin(b, MT_MSEC);
 		mt_l4_tick(b->l4);
 	}
+}
+
+void bench_change(struct bench_l4 *b)
+{
+	struct mt_l4_set *was = b->set;
+
+	b->set = b->changed;
+	b->changed = was;
 }
 
 static void answer_arp(struct bench_l4 *b)
@@ -272,6 +283,7 @@ void bench_close(struct bench_l4 *b)
 	mt_l4_destroy(b->l4);
 	mt_l4_set_free(b->set);
 	mt_l4_set_free(b->limited);
+	mt_l4_set_free(b->changed);
 	mt_l4_limiter_free(b->limiter);
 	mt_netw_destroy(b->netw);
 	mt_net_destroy(b->net);

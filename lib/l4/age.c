@@ -39,24 +39,44 @@ static const uint32_t tcp_timeouts[MT_L4_STATES] = {
 	[MT_L4_RESET] = L4_TICKS(10 * MT_SEC),
 };
 
-static const struct mt_l4_endpoint *find_endpoint(
-	const struct mt_l4_group *g, const struct mt_addr *a, uint16_t port)
+static bool is_at(const struct mt_l4_endpoint *e, const struct mt_addr *a, uint16_t port)
 {
-	uint32_t lo = 0, hi = g ? g->n_endpoints : 0;
+	return e->port == port && mt_addr_eq(&e->addr, a);
+}
 
-	while (lo < hi) {
+/* Index of the last endpoint that is not after this one, or of the first; there is at least one. */
+static uint32_t place_of(const struct mt_l4_group *g, const struct mt_addr *a, uint16_t port)
+{
+	uint32_t lo = 0, hi = g->n_endpoints;
+
+	while (hi - lo > 1) {
 		uint32_t mid = lo + (hi - lo) / 2;
 		const struct mt_l4_endpoint *e = &g->endpoints[mid];
 		int cmp = memcmp(a, &e->addr, sizeof(*a));
 
-		if (cmp == 0 && port == e->port)
-			return e;
 		if (cmp < 0 || (cmp == 0 && port < e->port))
 			hi = mid;
 		else
-			lo = mid + 1;
+			lo = mid;
 	}
-	return NULL;
+	return lo;
+}
+
+/*
+ * Each flow comes here after a change of services, so the search begins with the place that the last
+ * one of the same hash has found.
+ */
+static const struct mt_l4_endpoint *find_endpoint(
+	const struct mt_l4 *l, const struct mt_l4_group *g, const struct mt_addr *a, uint16_t port)
+{
+	uint64_t h = (a->q[1] ^ port) * UINT64_C(0x9e3779b97f4a7c15);
+	uint32_t *hint = &l->hints[h >> (64 - L4_HINT_BITS)];
+
+	if (!g)
+		return NULL;
+	if (mt_unlikely(*hint >= g->n_endpoints || !is_at(&g->endpoints[*hint], a, port)))
+		*hint = place_of(g, a, port);
+	return is_at(&g->endpoints[*hint], a, port) ? &g->endpoints[*hint] : NULL;
 }
 
 const struct mt_l4_endpoint *l4_endpoint_now(
@@ -77,7 +97,7 @@ const struct mt_l4_endpoint *l4_endpoint_now(
 		return NULL;
 	/* The flow keeps its mode when the service gets another one. */
 	*row = r;
-	to = find_endpoint(r->group, &endpoint, l4_key_sport(back));
+	to = find_endpoint(l, r->group, &endpoint, l4_key_sport(back));
 	return to && l4_is_let_through(to, &client) ? to : NULL;
 }
 
@@ -213,7 +233,10 @@ uint32_t mt_l4_tick(struct mt_l4 *l)
 	}
 	n = take_due(l);
 	for (uint32_t i = 0; i < n; i++) {
-		__builtin_prefetch(&l->entries[2 * MT_MIN(l->at + 8, l->max - 1)]);
+		const struct l4_entry *soon = &l->entries[2 * MT_MIN(l->at + 8, l->max - 1)];
+
+		__builtin_prefetch(&soon[0]);
+		__builtin_prefetch(&soon[1]);
 		removed += check(l, l->at);
 		l->at = l->at + 1 >= l->fresh ? 0 : l->at + 1;
 		l->to_check -= l->to_check > 0;

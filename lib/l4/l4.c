@@ -60,10 +60,11 @@ struct mt_l4 *mt_l4_create(const struct mt_l4_worker_conf *c)
 	l->owners = calloc(MT_L4_SERVICES_MAX, sizeof(*l->owners));
 	l->rules = calloc(MT_L4_RULES_MAX, sizeof(*l->rules));
 	l->rule_owners = calloc(MT_L4_RULES_MAX, sizeof(*l->rule_owners));
+	l->hints = calloc(1u << L4_HINT_BITS, sizeof(*l->hints));
 	l->fragments = calloc(1, l4_fragments_size());
 	if (!l->fragments || l4_fragments_init(l) || l4_health_init(l, c) ||
 		l4_limits_init(l, c->limiter) || !l->entries || !l->tcp || !l->stats ||
-		!l->owners || !l->rules || !l->rule_owners ||
+		!l->owners || !l->rules || !l->rule_owners || !l->hints ||
 		mt_table_init(&l->table, 2 * c->flows, l4_hash_of, l)) {
 		mt_l4_destroy(l);
 		return NULL;
@@ -121,6 +122,7 @@ void mt_l4_destroy(struct mt_l4 *l)
 	free(l->owners);
 	free(l->rules);
 	free(l->rule_owners);
+	free(l->hints);
 	free(l);
 }
 

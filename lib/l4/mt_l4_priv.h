@@ -31,6 +31,7 @@
 #define L4_HOPS		  (1 << L4_HOP_BITS)
 #define L4_PORTS_LO	  1024 /* ports of clients that must be changed are replaced by these */
 #define L4_PORTS_HI	  65535
+#define L4_HINT_BITS	  10
 #define L4_CLIENTS	  4096 /* counts of clients' flows: a power of two, at most 65,536 */
 
 /* Times of entries: units of 2^20 ns, about a millisecond. */
@@ -219,6 +220,7 @@ struct mt_l4 {
 	/* age.c */
 	uint32_t at;	   /* next pair to check */
 	uint32_t to_check; /* pairs left to compare with a new set */
+	uint32_t *hints;   /* [1 << L4_HINT_BITS]: where endpoints were found, by their hash */
 	uint64_t swept;	   /* when the last check was */
 	uint32_t n_parked;
 	uint64_t retried;
