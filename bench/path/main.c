@@ -84,6 +84,8 @@ static void turn(struct path_lane *l)
 	l->turn_cycles += rte_rdtsc() - t0;
 	l->instructions += bench_instructions_read(l->perf_fd) - i0;
 	l->turns++;
+	if (l->flooded)
+		path_flows_turn(l);
 	path_peer_turn(&l->server, now);
 }
 
@@ -164,6 +166,13 @@ static void connect_lane(struct path_lane *l)
 		if (mt_clock_now(l->clock) - start > CONNECT_LIMIT)
 			path_die_stalled(l, "connected, but nothing is answered");
 	}
+}
+
+static void make_flows(struct path_lane *l)
+{
+	while (l->o->flows && path_flows_next(l))
+		turn(l);
+	l->flooded = l->o->flows > 0;
 }
 
 static struct counts read_counts(void)
@@ -281,12 +290,12 @@ static void report_options(void)
 	       "\"size\":%u,"
 	       "\"conns\":%u,"
 	       "\"outstanding\":%u,\"routes\":%u,\"policies\":%s,\"multiplexing\":%s,"
-	       "\"workers\":%u,\"threads\":%s,\"churn\":%s,",
+	       "\"workers\":%u,\"threads\":%s,\"churn\":%s,\"flows\":%u,",
 		bench_codec_names[o->codec], bench_link_names[o->link], path_peer_names[o->peer],
 		path_tls_names[o->tls], o->tls ? bench_cipher_names[o->cipher] : "", o->mtu,
 		o->size, o->conns, o->outstanding, o->routes, o->policies ? "true" : "false",
 		o->multiplexing ? "true" : "false", o->workers, o->threads ? "true" : "false",
-		o->churn ? "true" : "false");
+		o->churn ? "true" : "false", o->flows);
 }
 
 static double report(struct sample *s, uint32_t n, uint32_t rejected, const struct counts *from)
@@ -348,6 +357,8 @@ int main(int argc, char **argv)
 	path_node_up(&b);
 	for (uint32_t i = 0; i < b.o.workers; i++)
 		connect_lane(&b.lanes[i]);
+	for (uint32_t i = 0; i < b.o.workers; i++)
+		make_flows(&b.lanes[i]);
 	measure(&warm);
 	/* A run goes on until its queries are answered; only those of samples count all exchanges. */
 	if (b.o.watch)

@@ -118,7 +118,8 @@ static void make_worker(struct path_node *b, uint16_t i, uint64_t now)
 		.pools = &b->lanes[i].pools[0],
 		.tcp = &tcp,
 		.proxy = &proxy,
-		.flows = b->o.forwarding ? FLOWS : 0,
+		/* Flows without a reply have a quarter of the table. */
+		.flows = b->o.forwarding ? FLOWS + 4 * b->o.flows : 0,
 		.secret = secret,
 		.seed = 5 + 100u * i,
 		.now = now,
@@ -164,6 +165,7 @@ static void make_lane(struct path_node *b, uint16_t i, uint64_t now)
 	l->o = &b->o;
 	l->clock = &b->clock;
 	make_worker(b, i, now);
+	mt_rand_seed(&l->rand, 1 + i);
 	path_peer_open(&l->client, &peer);
 	peer.server = true;
 	peer.port = b->wire[1].peers[i];

@@ -50,6 +50,11 @@ static const char usage[] =
 	"                             a UDP port is forwarded at layer 4, at another address than "
 	"the\n"
 	"                             service, or at the same (off)\n"
+	"  --flows N                  with --forwarding: so many flows of the forwarded port in "
+	"the "
+	"table,\n"
+	"                             and a burst of them between two turns, which is not counted "
+	"(0)\n"
 	"  --mtu N                    of both links, 576-9000 (1500)\n"
 	"  --hugepages auto|on|off    memory of the data path (auto)\n"
 	"  --samples N                samples (20)\n"
@@ -84,6 +89,7 @@ enum {
 	O_TLS,
 	O_CIPHER,
 	O_FORWARDING,
+	O_FLOWS,
 	O_PAGES,
 	O_SAMPLES,
 	O_EX,
@@ -111,6 +117,7 @@ static const struct option longs[] = {
 	{"tls", required_argument, NULL, O_TLS},
 	{"cipher", required_argument, NULL, O_CIPHER},
 	{"forwarding", required_argument, NULL, O_FORWARDING},
+	{"flows", required_argument, NULL, O_FLOWS},
 	{"mtu", required_argument, NULL, O_MTU},
 	{"hugepages", required_argument, NULL, O_PAGES},
 	{"samples", required_argument, NULL, O_SAMPLES},
@@ -180,6 +187,9 @@ static void set(struct path_options *o, int opt, const char *arg)
 		o->forwarding =
 			(enum path_forwarding)bench_word("forwarding", arg, forwarding_names);
 		break;
+	case O_FLOWS:
+		o->flows = bench_number("flows", arg, 0, 12000000);
+		break;
 	case O_PAGES:
 		o->pages = (enum mt_eal_pages)bench_word("hugepages", arg, bench_pages_names);
 		break;
@@ -243,6 +253,11 @@ int path_options_parse(int argc, char **argv, struct path_options *o)
 	if (o->peer == PATH_STRIPPED && o->tls) {
 		fprintf(stderr, "path: --tls: stripped peers use plaintext only; --peer stack "
 				"does both\n");
+		return 2;
+	}
+	if (o->flows && !o->forwarding) {
+		fprintf(stderr,
+			"path: --flows: they need a forwarded port: --forwarding address\n");
 		return 2;
 	}
 	if (o->watch && o->threads) {

@@ -48,6 +48,7 @@ struct path_options {
 	enum path_watch_kind watch;
 	uint32_t watch_every; /* exchanges between two rounds of queries */
 	uint32_t turn_ns;     /* counted time of each loop iteration; 0: the real clock */
+	uint32_t flows;	      /* of the forwarded port, for each worker; 0: it has no traffic */
 };
 
 #define PATH_VIP    "240.240.0.10"
@@ -104,6 +105,9 @@ struct path_lane {
 	int perf_fd;
 	uint64_t turn_cycles, instructions, turns, idle_turns;
 	uint64_t passed; /* counted time, ns */
+	struct mt_rand rand;
+	bool flooded; /* all flows are made, and have traffic */
+	uint32_t tries;
 } mt_cache_aligned;
 
 struct path_watch;
@@ -126,6 +130,11 @@ void path_node_up(struct path_node *b);
 void path_node_down(struct path_node *b);
 /* No progress: prints where it stopped, and ends the program. */
 void path_die_stalled(struct path_lane *l, const char *what) __attribute__((noreturn));
+
+/* flows.c: makes some flows of the forwarded port; false: all are made. */
+bool path_flows_next(struct path_lane *l);
+/* Forwards a burst of random flows, between two loop iterations of the worker. */
+void path_flows_turn(struct path_lane *l);
 
 /*
  * watch.c: the control thread and its clients. Rounds run one after another; each is a scrape and
