@@ -20,18 +20,28 @@ static struct mt_addr new_destination(const struct mt_l4 *l, uint32_t idx)
 	return l4_key_src(&l->entries[idx ^ 1].key);
 }
 
-/* The place of a hop. The MTU is part of it, because it may differ by destination. */
-static struct l4_hop *place(struct mt_l4 *l, const struct mt_net_dst *dst)
-{
-	uint32_t h = (dst->neigh * 31 + dst->mtu) * 0x9e3779b9u;
-
-	/* The upper bits of the product depend on all bits of the number. */
-	return &l->hops[h >> (32 - L4_HOP_BITS)];
-}
-
 static bool is_same(const struct mt_net_dst *a, const struct mt_net_dst *b)
 {
 	return a->neigh == b->neigh && a->mtu == b->mtu && a->port == b->port && a->gen == b->gen;
+}
+
+/*
+ * The place of a hop: one of a set, so that hops hardly ever displace each other while they are
+ * used. The MTU is part of the hash, because it may differ by destination.
+ */
+static struct l4_hop *place(struct mt_l4 *l, const struct mt_net_dst *dst)
+{
+	/* The upper bits of the product depend on all bits of the number. */
+	uint32_t h = (dst->neigh * 31 + dst->mtu) * 0x9e3779b9u >> (32 - L4_HOP_BITS);
+	struct l4_hop *set = &l->hops[h & ~(L4_HOP_WAYS - 1)], *old = NULL;
+
+	for (uint32_t i = 0; i < L4_HOP_WAYS; i++) {
+		if (is_same(&set[i].dst, dst))
+			return &set[i];
+		if (!old && set[i].dst.gen != l->net_gen)
+			old = &set[i];
+	}
+	return old ? old : &set[l->hop_turn++ % L4_HOP_WAYS];
 }
 
 static bool may_park(const struct mt_l4 *l, uint32_t hop, bool reply)

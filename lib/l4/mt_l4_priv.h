@@ -29,6 +29,7 @@
 #define L4_RETRY	  MT_MSEC /* between two tries to send them */
 #define L4_HOP_BITS	  10
 #define L4_HOPS		  (1 << L4_HOP_BITS)
+#define L4_HOP_WAYS	  4u
 #define L4_PORTS_LO	  1024 /* ports of clients that must be changed are replaced by these */
 #define L4_PORTS_HI	  65535
 #define L4_HINT_BITS	  10
@@ -227,6 +228,7 @@ struct mt_l4 {
 	uint64_t park_until; /* of a packet that is being retried; 0: none */
 	struct l4_parked parked[L4_PARKED];
 	struct l4_hop hops[L4_HOPS];
+	uint32_t hop_turn; /* which of a full set gives way */
 	/* health.c */
 	struct mt_l4_health *health; /* NULL: endpoints are not checked */
 	const struct mt_l4_check_ops *check_ops;

@@ -276,15 +276,39 @@ static void shared_hop(void)
 	uint32_t wrong = 0;
 
 	sc_open(&s, 1, 64);
-	for (uint32_t i = 0; i < 200001; i++) {
-		struct mt_net_dst dst = {.neigh = 5, .mtu = 1500, .port = i % 2};
+	for (uint32_t i = 0; i < 400001; i++) {
+		struct mt_net_dst dst = {.neigh = 5,
+			.mtu = 1500,
+			.port = i % (L4_HOP_WAYS + 1),
+			.gen = s.l[0]->net_gen};
 		const struct l4_entry *e = &s.l[0]->entries[0];
 		const struct l4_hop *h = &s.l[0]->hops[e->hop % L4_HOPS];
 
 		(void)l4_set_hop(s.l[0], i ? 2 : 0, &dst);
-		wrong += h->name == e->hop && h->dst.port == 1;
+		wrong += h->name == e->hop && h->dst.port != 0;
 	}
 	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT(sc_close(&s));
+}
+
+/* Some hundred next hops, wherever their neighbours are in their table, all have a place. */
+static void many_hops(void)
+{
+	struct mt_rand r;
+	uint32_t names[300], lost = 0;
+
+	mt_rand_seed(&r, 1);
+	sc_open(&s, 1, 64);
+	for (uint32_t i = 0; i < 300; i++) {
+		struct mt_net_dst dst = {
+			.neigh = mt_rand_below(&r, 65536), .mtu = 1500, .gen = s.l[0]->net_gen};
+
+		(void)l4_set_hop(s.l[0], 0, &dst);
+		names[i] = s.l[0]->entries[0].hop;
+	}
+	for (uint32_t i = 0; i < 300; i++)
+		lost += s.l[0]->hops[names[i] % L4_HOPS].name != names[i];
+	CU_ASSERT(lost <= 6);
 	CU_ASSERT(sc_close(&s));
 }
 
@@ -570,7 +594,7 @@ static void one_burst(void)
 const struct mt_test flow_tests[] = {{"endpoints", endpoints}, {"unanswered", unanswered},
 	{"ageing", ageing}, {"port_taken", port_taken}, {"no_nat_port", no_nat_port},
 	{"nowhere", nowhere}, {"hop_limits", hop_limits}, {"too_big", too_big},
-	{"small_path", small_path}, {"shared_hop", shared_hop},
+	{"small_path", small_path}, {"shared_hop", shared_hop}, {"many hops", many_hops},
 	{"silent_neighbour", silent_neighbour}, {"forged_neighbours", forged_neighbours},
 	{"error_budgets", error_budgets}, {"no_route", no_route}, {"configuration", configuration},
 	{"another mode", another_mode}, {"closed", closed}, {"another service", another_service},
