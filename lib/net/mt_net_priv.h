@@ -138,8 +138,11 @@ const struct net_addr *net_port_addr(
 
 /* ---- neighbours ---------------------------------------------------------------------------- */
 
-#define NET_NEIGH_MAX  4096
+#define NET_NEIGH_MAX  65536
 #define NET_NEIGH_WAYS 8
+/* Entries that the owner looks at together, when one of them is new or due. */
+#define NET_NEIGH_GROUP	 64
+#define NET_NEIGH_GROUPS (NET_NEIGH_MAX / NET_NEIGH_GROUP)
 /* Entries that outsiders can cause may fill only this part of a bucket. */
 #define NET_NEIGH_GUEST_WAYS (NET_NEIGH_WAYS / 2)
 #define NET_NEIGH_NONE	     UINT32_MAX
@@ -166,6 +169,8 @@ struct net_neigh {
 	_Atomic uint64_t word;
 	_Atomic uint64_t key[2];
 	_Atomic uint32_t port;
+	/* An outsider may have made it up: its solicitations are limited. The node needs it: 0. */
+	_Atomic uint8_t guest;
 } mt_cache_aligned;
 
 static inline enum net_neigh_state neigh_state(uint64_t word)
@@ -244,7 +249,8 @@ struct mt_net {
 	_Atomic uint32_t neigh_done; /* grows when an entry became usable or failed */
 	_Atomic(struct mt_netw *) workers_part[MT_WORKERS_MAX];
 	struct net_neigh *neigh;
-	uint64_t key[2]; /* of the neighbours' buckets */
+	_Atomic uint64_t neigh_new[NET_NEIGH_GROUPS]; /* bits of entries that workers claimed */
+	uint64_t key[2];			      /* of the neighbours' buckets */
 };
 
 /* ---- one worker ---------------------------------------------------------------------------- */
@@ -312,6 +318,8 @@ struct net_owner {
 	bool announce_own;    /* announce own addresses too, not only VIPs */
 	uint64_t announce_at; /* MT_NEVER: nothing to announce */
 	uint32_t announce_next, announce_round;
+	struct net_limit guest_limit;	      /* solicitations of unknown guests */
+	uint64_t group_due[NET_NEIGH_GROUPS]; /* earliest of a group */
 	struct net_neigh_own neigh[NET_NEIGH_MAX];
 };
 

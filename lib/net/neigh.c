@@ -53,7 +53,8 @@ uint32_t net_neigh_find(
 	return NET_NEIGH_NONE;
 }
 
-static bool claim(struct net_neigh *n, uint16_t port, const struct mt_addr *a, uint64_t *word)
+static bool claim(
+	struct net_neigh *n, uint16_t port, const struct mt_addr *a, bool guest, uint64_t *word)
 {
 	uint64_t was = atomic_load_explicit(&n->word, memory_order_relaxed);
 	uint8_t version = (uint8_t)(neigh_version(was) + 1);
@@ -69,6 +70,7 @@ static bool claim(struct net_neigh *n, uint16_t port, const struct mt_addr *a, u
 	atomic_store_explicit(&n->key[0], a->q[0], memory_order_relaxed);
 	atomic_store_explicit(&n->key[1], a->q[1], memory_order_relaxed);
 	atomic_store_explicit(&n->port, port, memory_order_relaxed);
+	atomic_store_explicit(&n->guest, guest, memory_order_relaxed);
 	*word = neigh_word(version, NEIGH_NEW, 0);
 	atomic_store_explicit(&n->word, *word, memory_order_release);
 	return true;
@@ -82,8 +84,10 @@ uint32_t net_neigh_get(
 	if (i != NET_NEIGH_NONE)
 		return i;
 	for (i = b; i < b + ways; i++) {
-		if (!claim(&net->neigh[i], port, a, word))
+		if (!claim(&net->neigh[i], port, a, ways < NET_NEIGH_WAYS, word))
 			continue;
+		atomic_fetch_or_explicit(&net->neigh_new[i / NET_NEIGH_GROUP],
+			UINT64_C(1) << i % NET_NEIGH_GROUP, memory_order_release);
 		atomic_fetch_add_explicit(&net->neigh_kick, 1, memory_order_release);
 		return i;
 	}
@@ -92,6 +96,9 @@ uint32_t net_neigh_get(
 
 void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
+	/* A guest that the node calls itself is one no longer. */
+	if (mt_unlikely(atomic_load_explicit(&w->net->neigh[idx].guest, memory_order_relaxed)))
+		atomic_store_explicit(&w->net->neigh[idx].guest, 0, memory_order_relaxed);
 	if (w->waiting[idx])
 		return;
 	w->waiting[idx] = 1;

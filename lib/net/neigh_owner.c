@@ -3,6 +3,9 @@
  * The neighbour table's owner: solicits, learns, ages. After three solicitations a second apart an
  * entry fails and stays as a negative entry for a while. A usable entry is solicited again every 30
  * s while it is in use, and removed after 60 s without use.
+ *
+ * Entries are looked at in groups, which have one word of news and one time each, so that a look
+ * for what is new or due reads 16 KiB and not the whole table of 4 MiB.
  */
 #include "mt_net_priv.h"
 
@@ -13,6 +16,9 @@
 #define REACHABLE  (30 * MT_SEC)
 #define FAILED_FOR (3 * MT_SEC)
 #define IDLE_MAX   (60 * MT_SEC)
+/* Solicitations of guests a second, and at once. */
+#define GUESTS	     1000
+#define GUESTS_BURST 1000
 
 struct net_owner *net_owner_create(void)
 {
@@ -21,6 +27,9 @@ struct net_owner *net_owner_create(void)
 	if (!o)
 		return NULL;
 	o->due = o->announce_at = MT_NEVER;
+	o->guest_limit = (struct net_limit){0, GUESTS_BURST, GUESTS_BURST, GUESTS};
+	for (uint32_t g = 0; g < NET_NEIGH_GROUPS; g++)
+		o->group_due[g] = MT_NEVER;
 	for (uint32_t i = 0; i < NET_NEIGH_MAX; i++)
 		o->neigh[i].due = MT_NEVER;
 	return o;
@@ -28,7 +37,10 @@ struct net_owner *net_owner_create(void)
 
 static void set_due(struct net_owner *o, uint32_t idx, uint64_t due)
 {
+	uint64_t *group = &o->group_due[idx / NET_NEIGH_GROUP];
+
 	o->neigh[idx].due = due;
+	*group = MT_MIN(*group, due);
 	o->due = MT_MIN(o->due, due);
 }
 
@@ -51,6 +63,19 @@ static uint64_t jitter(struct mt_netw *w, uint64_t t)
 	return t - t / 8 + mt_rand_below(&w->rand, (uint32_t)MT_MIN(t / 4, UINT32_MAX));
 }
 
+/*
+ * True if too many unknown guests are solicited: the link's other hosts receive each of these
+ * packets. One that is not sent counts as a try, so forged guests leave the table as soon.
+ */
+static bool is_limited(struct mt_netw *w, const struct net_neigh *n, uint64_t word)
+{
+	if (neigh_usable(word) || !atomic_load_explicit(&n->guest, memory_order_relaxed) ||
+		!net_limited(&w->owner->guest_limit, w->now))
+		return false;
+	net_count(w, MT_NET_neigh_limited);
+	return true;
+}
+
 static void solicit(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
 	const struct net_neigh *n = &w->net->neigh[idx];
@@ -60,7 +85,7 @@ static void solicit(struct mt_netw *w, uint32_t idx, uint64_t word)
 
 	w->owner->neigh[idx].tries++;
 	set_due(w->owner, idx, w->now + RETRY);
-	if (!from)
+	if (!from || is_limited(w, n, word))
 		return;
 	net_count(w, MT_NET_neigh_solicited);
 	neigh_mac(word, &mac);
@@ -150,20 +175,35 @@ static void entry_due(struct mt_netw *w, uint32_t idx, uint64_t word)
 	}
 }
 
-/* Looks at every entry; called when one is due or new, which is rare. */
-static void scan(struct mt_netw *w)
+static void scan_group(struct mt_netw *w, uint32_t group)
 {
 	struct net_owner *o = w->owner;
+	uint32_t first = group * NET_NEIGH_GROUP;
 
-	o->due = MT_NEVER;
-	for (uint32_t i = 0; i < NET_NEIGH_MAX; i++) {
+	atomic_exchange_explicit(&w->net->neigh_new[group], 0, memory_order_acquire);
+	o->group_due[group] = MT_NEVER;
+	for (uint32_t i = first; i < first + NET_NEIGH_GROUP; i++) {
 		uint64_t word = atomic_load_explicit(&w->net->neigh[i].word, memory_order_acquire);
 
 		if (neigh_state(word) <= NEIGH_CLAIMED)
 			continue;
 		if (neigh_state(word) == NEIGH_NEW || o->neigh[i].due <= w->now)
 			entry_due(w, i, word);
-		o->due = MT_MIN(o->due, o->neigh[i].due);
+		o->group_due[group] = MT_MIN(o->group_due[group], o->neigh[i].due);
+	}
+}
+
+/* Looks for entries that are new or due; called when there is one. */
+static void scan(struct mt_netw *w)
+{
+	struct net_owner *o = w->owner;
+
+	o->due = MT_NEVER;
+	for (uint32_t g = 0; g < NET_NEIGH_GROUPS; g++) {
+		if (o->group_due[g] <= w->now ||
+			atomic_load_explicit(&w->net->neigh_new[g], memory_order_relaxed))
+			scan_group(w, g);
+		o->due = MT_MIN(o->due, o->group_due[g]);
 	}
 }
 

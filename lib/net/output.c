@@ -81,7 +81,9 @@ static enum mt_net_result route(
 	if (mt_unlikely(!neigh_usable(word))) {
 		if (neigh_state(word) == NEIGH_FAILED)
 			return refuse(w, dst, MT_NET_neigh_still_failed);
-		net_neigh_wait(w, dst->neigh, word);
+		/* lib/l4 tries again by itself, and a flood of guests would fill the list. */
+		if (ways == NET_NEIGH_WAYS)
+			net_neigh_wait(w, dst->neigh, word);
 		return MT_NET_WAIT;
 	}
 	neigh_mac(word, &mac);

@@ -162,8 +162,10 @@ static const struct remedy remedies[] = {
 		"ND?"},
 	{"net", "neigh_still_failed", "is the host, or the router to it, up? `show neighbours`"},
 	{"net", "neigh_full",
-		"more hosts on the links than the table holds: put a router between, and a route "
+		"thousands of hosts on the links: put a router between, and a route "
 		"in spec.routes"},
+	{"net", "neigh_limited",
+		"are there so many clients on the link? else their addresses are forged"},
 	{"net", "neigh_learn_lost", "nothing; they are learnt from a later packet"},
 	{"net", "icmp_bad", HOSTILE},
 	{"net", "icmp_ignored",

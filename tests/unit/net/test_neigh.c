@@ -3,6 +3,8 @@
 #include "fixture.h"
 #include "test_net.h"
 
+#include <time.h>
+
 static struct fx f;
 
 /* A node whose announcements are over. */
@@ -321,6 +323,85 @@ static void flood_leaves_room(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* Clients on the link, to which forwarded replies go: each of 2,000 has an entry of its own. */
+static void many_guests(void)
+{
+	const struct mt_net_addr_conf wide = {fx_addr("10.0.0.1"), 8, 0};
+	const struct mt_net_conf conf = {.addrs = &wide, .n_addrs = 1};
+	struct mt_addr a = fx_addr("10.7.0.0");
+	struct mt_net_dst dst = {0};
+	uint32_t waits = 0;
+	struct mt_err e;
+
+	open_quiet(1);
+	CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+	fx_turn(&f, 0);
+	for (uint32_t i = 1; i <= 2000; i++) {
+		a.b[14] = (uint8_t)(i >> 8);
+		a.b[15] = (uint8_t)i;
+		waits += mt_net_route_guest(f.w[0], &a, &dst) == MT_NET_WAIT;
+	}
+	CU_ASSERT(waits >= 1998);
+	/* A thousand solicitations a second, three tries, and all fail without an event. */
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_solicited), 1000);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_limited), waits - 1000);
+	/* The node's own neighbours are not limited, although a guest was there first. */
+	CU_ASSERT_EQUAL(mt_net_route(f.w[0], NULL, &a, &dst), MT_NET_WAIT);
+	for (int i = 0; i < 10; i++) {
+		uint64_t before = fx_count(&f, MT_NET_neigh_solicited);
+
+		fx_clear(&f);
+		fx_turn(&f, MT_SEC / 2);
+		CU_ASSERT(fx_count(&f, MT_NET_neigh_solicited) - before <= 1001);
+	}
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_solicited) + fx_count(&f, MT_NET_neigh_limited),
+		3 * waits);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_failed), waits);
+	CU_ASSERT_EQUAL(f.neigh_failed, 1);
+	CU_ASSERT(fx_close(&f));
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * MT_SEC + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * 5,500 forged guests a second, while the node waits for a neighbour of its own: all of it takes a
+ * small part of the time.
+ */
+static void forged_guests(void)
+{
+	const struct mt_net_addr_conf wide = {fx_addr("10.0.0.1"), 8, 0};
+	const struct mt_net_conf conf = {.addrs = &wide, .n_addrs = 1};
+	struct mt_addr a = fx_addr("10.7.0.0"), own = fx_addr("10.9.0.1");
+	struct mt_net_dst dst = {0};
+	uint64_t cpu;
+	struct mt_err e;
+
+	open_quiet(1);
+	CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+	fx_turn(&f, 0);
+	cpu = cpu_ns();
+	for (uint32_t i = 1; i <= 55000; i++) {
+		a.b[13] = (uint8_t)(7 + i / 65536);
+		a.b[14] = (uint8_t)(i >> 8);
+		a.b[15] = (uint8_t)i;
+		(void)mt_net_route_guest(f.w[0], &a, &dst);
+		(void)mt_net_route(f.w[0], NULL, &own, &dst);
+		fx_clear(&f);
+		fx_turn(&f, MT_SEC / 5500);
+	}
+	cpu = cpu_ns() - cpu;
+	CU_ASSERT(cpu < MT_SEC);
+	CU_ASSERT(fx_count(&f, MT_NET_neigh_solicited) <= 11500);
+	CU_ASSERT(fx_close(&f));
+}
+
 static void nd_from(const char *target, uint32_t flags, uint8_t opt, const uint8_t mac[6])
 {
 	struct fx_pkt p = {0};
@@ -612,6 +693,8 @@ const struct mt_test net_neigh_tests[] = {
 	{"across_workers", across_workers},
 	{"taken_over", taken_over},
 	{"flood_leaves_room", flood_leaves_room},
+	{"many_guests", many_guests},
+	{"forged_guests", forged_guests},
 	{"nd_rules", nd_rules},
 	{"nd_answers", nd_answers},
 	{"announcements", announcements},
