@@ -140,9 +140,10 @@ def listed(daemon, *words):
     return json.loads(daemon.shell("--json", "show", "flows", "list", *words))["list"]
 
 
-def flow_of(daemon, sock, *words):
-    port = sock.getsockname()[1]
-    return listed(daemon, f"sport={port}", *words)
+def flow_of(daemon, vip, of):
+    """Flows of a socket, or of a client's port, at the address: a client may use one port for connections to several."""
+    port = of if isinstance(of, int) else of.getsockname()[1]
+    return [row for row in listed(daemon, f"sport={port}") if row["vip"].strip("[").startswith(vip)]
 
 
 def resets(lab, daemon, vip):
@@ -152,14 +153,14 @@ def resets(lab, daemon, vip):
         equal(sock.recv(1), None, f"{vip}: a reset of the server")
     except ConnectionResetError:
         pass
-    state = flow_of(daemon, sock)[0]
+    state = flow_of(daemon, vip, sock)[0]
     check(state["state"] == "reset" and state["expires_ms"] <= 10_000, f"a flow after a reset: {state}")
     sock, _ = opened(lab, vip, b"wait")
-    equal([row["state"] for row in flow_of(daemon, sock)], ["established"], "an open flow")
+    equal([row["state"] for row in flow_of(daemon, vip, sock)], ["established"], "an open flow")
     port = sock.getsockname()[1]
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
-    within(5, lambda: [row["state"] for row in listed(daemon, f"sport={port}")] == ["reset"], "the client's reset is noted")
+    within(5, lambda: [row["state"] for row in flow_of(daemon, vip, port)] == ["reset"], "the client's reset is noted")
 
 
 def dead_server(lab, vip):
@@ -173,19 +174,19 @@ def dead_server(lab, vip):
 def states(lab, daemon, vip):
     """A half-closed flow, one that the server closed first, and text for people."""
     sock, _ = opened(lab, vip, b"wait")
-    row, = flow_of(daemon, sock)
+    row, = flow_of(daemon, vip, sock)
     check(7_430_000 < row["expires_ms"] <= 7_440_000 and row["kept"] and row["protocol"] == "tcp", f"an established flow: {row}")
     sock.shutdown(socket.SHUT_WR)
-    within(5, lambda: flow_of(daemon, sock)[0]["state"] in ("half_closed", "closing", "time_wait"), "a FIN is noted")
+    within(5, lambda: flow_of(daemon, vip, sock)[0]["state"] in ("half_closed", "closing", "time_wait"), "a FIN is noted")
     sock.close()
     sock, _ = opened(lab, vip, b"first")
     equal(sock.recv(1), b"", "the server's FIN")
-    within(5, lambda: flow_of(daemon, sock)[0]["state"] == "half_closed", "the server's FIN is noted")
-    within(5, lambda: 230_000 < flow_of(daemon, sock)[0]["expires_ms"] <= 240_000, "time-out of a half-closed flow")  # once the FIN is acknowledged
+    within(5, lambda: flow_of(daemon, vip, sock)[0]["state"] == "half_closed", "the server's FIN is noted")
+    within(5, lambda: 230_000 < flow_of(daemon, vip, sock)[0]["expires_ms"] <= 240_000, "time-out of a half-closed flow")  # once the FIN is acknowledged
     port = sock.getsockname()[1]
     sock.close()
-    within(5, lambda: listed(daemon, f"sport={port}")[0]["state"] == "time_wait", "both FINs are noted")
-    check(listed(daemon, f"sport={port}")[0]["expires_ms"] > 50_000, "the ports of a server that closed first rest 60 s")
+    within(5, lambda: flow_of(daemon, vip, port)[0]["state"] == "time_wait", "both FINs are noted")
+    check(flow_of(daemon, vip, port)[0]["expires_ms"] > 50_000, "the ports of a server that closed first rest 60 s")
     text = daemon.shell("show", "flows", "list", f"sport={port}")
     check("time_wait" in text, f"`show flows list`: {text}")
 
@@ -194,12 +195,12 @@ def vanished_client(lab, daemon, vip):
     """Its flow stays established, for as long as its state allows."""
     sock, _ = opened(lab, vip, b"wait")
     port = sock.getsockname()[1]
-    first, = flow_of(daemon, sock)
+    first, = flow_of(daemon, vip, sock)
     drop = ("OUTPUT", "-p", "tcp", "--sport", str(port), "-j", "DROP")
     netns.run("ip", "netns", "exec", lab.namespace("client"), "iptables", "-A", *drop)
     sock.close()
-    within(5, lambda: listed(daemon, f"sport={port}")[0]["idle_ms"] > 1500, "the flow of a client that vanished is idle")
-    row, = listed(daemon, f"sport={port}")
+    within(5, lambda: flow_of(daemon, vip, port)[0]["idle_ms"] > 1500, "the flow of a client that vanished is idle")
+    row, = flow_of(daemon, vip, port)
     equal((row["state"], row["packets_in"]), ("established", first["packets_in"]), "a flow whose client has vanished")
     check(row["expires_ms"] + row["idle_ms"] in range(7_439_000, 7_441_000), f"its time-out: {row}")
     netns.run("ip", "netns", "exec", lab.namespace("client"), "iptables", "-D", *drop)
@@ -209,10 +210,10 @@ def without_flow(lab, daemon, vip):
     """A connection older than the node's table: its next segment is answered by a reset."""
     for _ in range(30):
         sock, _ = opened(lab, vip, b"wait")
-        if flow_of(daemon, sock)[0]["endpoint"].startswith("198.51.100.11:"):
+        if flow_of(daemon, vip, sock)[0]["endpoint"].startswith("198.51.100.11:"):
             break
     daemon.write("nat.yaml", entry("nat", [V4["nat"], V6["nat"]], ["198.51.100.12", "2001:db8:2::12"], "nat"))
-    within(20, lambda: not flow_of(daemon, sock), "a flow ends with its endpoint")
+    within(20, lambda: not flow_of(daemon, vip, sock), "a flow ends with its endpoint")
     sock.sendall(b"x")
     try:
         equal(sock.recv(1), None, "a connection without a flow")
@@ -241,7 +242,7 @@ spec:
 def servers_of(lab, daemon, n):
     """The servers that get n connections to the routed port, and the first of these connections."""
     socks = [opened(lab, V4["routed"], b"wait")[0] for _ in range(n)]
-    ends = {flow_of(daemon, sock)[0]["endpoint"] for sock in socks}
+    ends = {flow_of(daemon, V4["routed"], sock)[0]["endpoint"] for sock in socks}
     for sock in socks[1:]:
         sock.close()
     return ends, socks[0]
@@ -254,7 +255,7 @@ def follows_routes(lab, daemon):
     equal(ends, {two}, "servers by the route")
     daemon.write("routes.yaml", ROUTES.format(own=1, other=0))
     within(20, lambda: servers_of(lab, daemon, 3)[0] == {one}, "servers by the new weights")
-    equal(flow_of(daemon, kept)[0]["endpoint"], two, "server of a connection under way")
+    equal(flow_of(daemon, V4["routed"], kept)[0]["endpoint"], two, "server of a connection under way")
     daemon.write("routes.yaml", ROUTES.format(own=1, other=1))
     within(20, lambda: servers_of(lab, daemon, 12)[0] == {one, two}, "servers by equal weights")
 
