@@ -144,7 +144,7 @@ static void run(struct sim *s)
 	struct world *w;
 
 	world_peers();
-	w = world_new_rpc(s, 0, WANT_ANY);
+	w = world_new_rpc(s, 2, WANT_ANY);
 	r = reviewer_new(s, &w->mesh);
 	configure(w, r);
 	world_go(w);
@@ -169,6 +169,6 @@ const struct sim_scenario scenario_reply_waits = {
 		"a filter waits at replies: connections end, clients leave, workers move meanwhile",
 	.weight = 0,
 	.run = run,
-	.min_exchanges = CALLS,
+	.min_exchanges = CALLS / 2,
 	.min_connections = CLIENTS,
 };

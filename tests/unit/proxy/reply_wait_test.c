@@ -675,6 +675,8 @@ static void test_moved(void)
 	CU_ASSERT_TRUE(mt_proxy_resume(lab.p, &r));
 	is_answered(1);
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "one=yes;two=yes;");
+	CU_ASSERT_EQUAL(waiters[1].left, 1000 * MT_MSEC);
+	CU_ASSERT_EQUAL(served()->bytes_out, LEN);
 	CU_ASSERT_EQUAL(how, MT_FILTER_ENDED_OK);
 	/* A thread cannot end the wait there, so the call's time-out does. */
 	wait_at_reply(2);
