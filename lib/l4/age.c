@@ -63,8 +63,8 @@ static uint32_t place_of(const struct mt_l4_group *g, const struct mt_addr *a, u
 }
 
 /*
- * Each flow comes here after a change of services, so the search begins with the place that the last
- * one of the same hash has found.
+ * Each flow comes here after a change of services, so the search begins with the place that the
+ * last one of the same hash has found.
  */
 static const struct mt_l4_endpoint *find_endpoint(
 	const struct mt_l4 *l, const struct mt_l4_group *g, const struct mt_addr *a, uint16_t port)
