@@ -205,8 +205,12 @@ const char *mt_b_host_remedy(struct mt_build *b, const char *host)
 static void build_fini(struct mt_build *b)
 {
 	mt_b_policies_fini(b);
+	mt_strmap_fini(&b->inbound_by_ns);
 	mt_strmap_fini(&b->protocols);
 	mt_strmap_fini(&b->hosts);
+	mt_strmap_fini(&b->gateways);
+	mt_idmap_fini(&b->subsets);
+	mt_idmap_fini(&b->ports);
 	mt_strmap_fini(&b->clusters);
 	mt_strmap_fini(&b->listens);
 	mt_strmap_fini(&b->keys);
@@ -240,8 +244,9 @@ static step_fn *const steps[] = {
 	mt_b_index_routes,
 	mt_b_instances,
 	mt_b_forward_routes,
-	mt_b_policies,
+	mt_b_policies_index,
 	mt_b_inbound,
+	mt_b_policies,
 	mt_b_meshed,
 	mt_b_clusters,
 	mt_b_topology,

@@ -99,18 +99,38 @@ static void check_list_name(
 
 enum place { PLACE_NOWHERE, PLACE_ELSEWHERE, PLACE_HERE };
 
+/* The first one of a name counts. */
+static void index_gateways(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
+		const struct mt_gateway *g = b->model->gateways.v[i];
+		char *key = mt_region_printf(&b->tmp, "%s/%s", g->meta.ns, g->meta.name);
+
+		if (key && !mt_strmap_get(&b->gateways, key) &&
+			mt_strmap_put(&b->gateways, key, (void *)g, NULL))
+			b->tmp.failed = true;
+	}
+}
+
+/* Longest "NAMESPACE/NAME" of a Gateway; of a longer one there is none. */
+#define GATEWAY_MAX 512
+
 /* ELSEWHERE: it is for nodes with other labels, which take what is bound to it. */
 static enum place place_of(const struct mt_build *b, const struct mt_text *name, const char *ns)
 {
+	const struct mt_gateway *g;
+	char key[GATEWAY_MAX];
+
 	if (strcmp(name->s, "mesh") == 0)
 		return PLACE_HERE;
-	for (uint32_t j = 0; j < b->model->gateways.n; j++) {
-		const struct mt_gateway *g = b->model->gateways.v[j];
-
-		if (mt_b_names_gateway(name, 1, ns, &g->meta))
-			return mt_b_selects_node(b, &g->selector) ? PLACE_HERE : PLACE_ELSEWHERE;
-	}
-	return PLACE_NOWHERE;
+	if (strchr(name->s, '/'))
+		snprintf(key, sizeof(key), "%s", name->s);
+	else
+		snprintf(key, sizeof(key), "%s/%s", ns, name->s);
+	g = mt_strmap_get(&b->gateways, key);
+	if (!g)
+		return PLACE_NOWHERE;
+	return mt_b_selects_node(b, &g->selector) ? PLACE_HERE : PLACE_ELSEWHERE;
 }
 
 /*
@@ -234,6 +254,7 @@ void mt_b_check(struct mt_build *b)
 	const struct mt_model *m = b->model;
 
 	mt_b_tell_no_endpoints(b);
+	index_gateways(b);
 	for (uint32_t i = 0; i < m->destination_rules.n; i++)
 		check_tls_modes(b, m->destination_rules.v[i]);
 	for (uint32_t i = 0; i < m->virtual_services.n; i++) {

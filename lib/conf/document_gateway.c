@@ -5,6 +5,7 @@
  */
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_unmatched_priv.h"
+#include "mt_share.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,8 +26,15 @@ bool mt_b_names_gateway(
 	return false;
 }
 
+/* Documents that name a Gateway, in their order. */
+struct naming {
+	struct mt_objs routes;	/* struct mt_virtual_service */
+	struct mt_objs routers; /* struct mt_meta_router */
+};
+
 /* One port of one Gateway while what it leads to is looked for. */
 struct server {
+	const struct naming *by;
 	const struct mt_gateway *gateway;
 	const struct mt_gateway_server *conf;
 	const char *name; /* the gateway's: NAMESPACE/NAME */
@@ -106,10 +114,7 @@ static const struct mt_rule_list *leads_from(
 {
 	const struct mt_rule_list *list;
 
-	if (!vs->n_hosts ||
-		!mt_b_names_gateway(
-			vs->gateways, vs->n_gateways, vs->meta.ns, &sv->gateway->meta) ||
-		!(vs->gateway_api || mt_b_is_of_server(b, vs, sv->gateway, sv->conf)) ||
+	if (!vs->n_hosts || !(vs->gateway_api || mt_b_is_of_server(b, vs, sv->gateway, sv->conf)) ||
 		!is_exported(b, vs, sv->gateway))
 		return NULL;
 	list = mt_b_rule_list(vs, sv->protocol);
@@ -208,7 +213,8 @@ static const struct mt_meta_router *limiter_of(struct mt_build *b, const struct 
 	const struct mt_meta *meta, const struct mt_virtual_service *vs,
 	const struct mt_rule_list *list)
 {
-	const struct mt_gateway_limits at = {.gateway = sv->gateway,
+	const struct mt_gateway_limits at = {.routers = &sv->by->routers,
+		.gateway = sv->gateway,
 		.name = sv->name,
 		.port = (uint16_t)sv->conf->port.number.v,
 		.messages = sv->protocol,
@@ -229,8 +235,8 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 	struct leading l = {
 		.joining = {.port = (uint16_t)sv->conf->port.number.v, .gateway = sv->name}};
 
-	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
-		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
+	for (uint32_t i = 0; i < sv->by->routes.n; i++) {
+		const struct mt_virtual_service *vs = sv->by->routes.v[i];
 		const struct mt_rule_list *list = leads_from(b, sv, vs);
 
 		if (list && l.first) {
@@ -247,11 +253,10 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 
 static void bind_routers(struct mt_build *b, struct server *sv)
 {
-	for (uint32_t i = 0; sv->protocol && i < b->model->meta_routers.n; i++) {
-		const struct mt_meta_router *mr = b->model->meta_routers.v[i];
+	for (uint32_t i = 0; sv->protocol && i < sv->by->routers.n; i++) {
+		const struct mt_meta_router *mr = sv->by->routers.v[i];
 
-		if (!mr->routes.n_rules || !mt_b_names_gateway(mr->gateways, mr->n_gateways,
-						   mr->meta.ns, &sv->gateway->meta))
+		if (!mr->routes.n_rules)
 			continue;
 		(void)limiter_of(b, sv, &mr->meta, NULL, &mr->routes);
 		bind_routes(b, sv, &mr->meta, &mr->routes, mr, mr->hosts[0].s);
@@ -269,13 +274,11 @@ static void bind_names(struct mt_build *b, struct server *sv)
 		.gate = sv->gate,
 		.gate_hash = sv->gate_hash};
 
-	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
-		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
+	for (uint32_t i = 0; i < sv->by->routes.n; i++) {
+		const struct mt_virtual_service *vs = sv->by->routes.v[i];
 
 		/* Of Gateway API's the listener's hostname was asked already. */
 		if (vs->n_hosts &&
-			mt_b_names_gateway(
-				vs->gateways, vs->n_gateways, vs->meta.ns, &sv->gateway->meta) &&
 			(vs->gateway_api || mt_b_is_of_server(b, vs, sv->gateway, sv->conf)) &&
 			is_exported(b, vs, sv->gateway))
 			sv->used |= mt_b_bind_tls(b, &door, vs);
@@ -500,51 +503,118 @@ static void pass(struct mt_build *b, struct server *sv)
 			"there is no service that this port could pass TLS on to");
 }
 
+/* ---- documents by the Gateways that they name ------------------------------------------------ */
+
+static void put(struct mt_build *b, struct mt_objs *list, const void *document)
+{
+	const void **slot;
+
+	/* It may name the Gateway twice. */
+	if (list->n && list->v[list->n - 1] == document)
+		return;
+	slot = mt_region_push(&b->tmp, (void **)&list->v, &list->n, sizeof(*slot));
+	if (slot)
+		*slot = document;
+}
+
+static struct naming *naming_of(
+	struct mt_build *b, struct mt_strmap *all, const struct mt_text *name, const char *ns)
+{
+	const char *key =
+		strchr(name->s, '/') ? name->s : mt_region_printf(&b->tmp, "%s/%s", ns, name->s);
+
+	return key ? mt_share_account(all, &b->tmp, key, sizeof(struct naming)) : NULL;
+}
+
+static void find_naming(struct mt_build *b, struct mt_strmap *all)
+{
+	const struct mt_model *m = b->model;
+
+	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
+		const struct mt_virtual_service *vs = m->virtual_services.v[i];
+
+		for (uint32_t k = 0; k < vs->n_gateways; k++) {
+			struct naming *x = naming_of(b, all, &vs->gateways[k], vs->meta.ns);
+
+			if (x)
+				put(b, &x->routes, vs);
+		}
+	}
+	for (uint32_t i = 0; i < m->meta_routers.n; i++) {
+		const struct mt_meta_router *mr = m->meta_routers.v[i];
+
+		for (uint32_t k = 0; k < mr->n_gateways; k++) {
+			struct naming *x = naming_of(b, all, &mr->gateways[k], mr->meta.ns);
+
+			if (x)
+				put(b, &x->routers, mr);
+		}
+	}
+}
+
+/* ---- all Gateways ---------------------------------------------------------------------------- */
+
+static void add_server(struct mt_build *b, struct server *sv, uint32_t j)
+{
+	const struct mt_gateway *g = sv->gateway;
+
+	if (g->gateway_api)
+		snprintf(sv->path, sizeof(sv->path), "spec.listeners[%u].port", g->listener);
+	else
+		snprintf(sv->path, sizeof(sv->path), "spec.servers[%u].port", j);
+	if (!check_tls(b, sv, j) || !find_codec(b, sv) || !check_bind(b, sv, j) ||
+		!check_policies(b, sv))
+		return;
+	if (passes_by_name(sv)) {
+		pass(b, sv);
+		return;
+	}
+	if (passes_tls(b, sv)) {
+		tell_unsaid_mode(b, sv, j);
+		bind_names(b, sv);
+	} else {
+		bind_virtual_services(b, sv);
+		bind_routers(b, sv);
+	}
+	if (!sv->used)
+		mt_b_warn(b, &g->meta, sv->conf->origin.line, sv->path, "name the gateway in one",
+			g->gateway_api ? "no route leads from here"
+				       : "no VirtualService or MetaRouter leads from here");
+}
+
+static void add_gateway(struct mt_build *b, const struct mt_gateway *g, const struct mt_strmap *all)
+{
+	static const struct naming none;
+	const char *name = mt_region_printf(&b->tmp, "%s/%s", g->meta.ns, g->meta.name);
+	const struct naming *by = name ? mt_strmap_get(all, name) : NULL;
+
+	if (!name)
+		return;
+	if (!mt_b_selects_node(b, &g->selector)) {
+		mt_b_not_node(b, &g->meta, g->meta.origin.line, "spec.selector", &g->selector,
+			"it is for nodes with other labels");
+		return;
+	}
+	for (uint32_t j = 0; j < g->n_servers; j++) {
+		struct server sv = {
+			.by = by ? by : &none, .gateway = g, .conf = &g->servers[j], .name = name};
+
+		add_server(b, &sv, j);
+	}
+}
+
 void mt_b_gateways(struct mt_build *b)
 {
+	struct mt_strmap all = {0};
+
+	find_naming(b, &all);
 	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
-		check_lists(b, b->model->virtual_services.v[i]);
-		check_exports(b, b->model->virtual_services.v[i]);
-	}
-	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
-		const struct mt_gateway *g = b->model->gateways.v[i];
-		const char *name = mt_region_printf(&b->tmp, "%s/%s", g->meta.ns, g->meta.name);
+		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
 
-		if (!name)
-			return;
-		if (!mt_b_selects_node(b, &g->selector)) {
-			mt_b_not_node(b, &g->meta, g->meta.origin.line, "spec.selector",
-				&g->selector, "it is for nodes with other labels");
-			continue;
-		}
-		for (uint32_t j = 0; j < g->n_servers; j++) {
-			struct server sv = {.gateway = g, .conf = &g->servers[j], .name = name};
-
-			if (g->gateway_api)
-				snprintf(sv.path, sizeof(sv.path), "spec.listeners[%u].port",
-					g->listener);
-			else
-				snprintf(sv.path, sizeof(sv.path), "spec.servers[%u].port", j);
-			if (!check_tls(b, &sv, j) || !find_codec(b, &sv) ||
-				!check_bind(b, &sv, j) || !check_policies(b, &sv))
-				continue;
-			if (passes_by_name(&sv)) {
-				pass(b, &sv);
-				continue;
-			}
-			if (passes_tls(b, &sv)) {
-				tell_unsaid_mode(b, &sv, j);
-				bind_names(b, &sv);
-			} else {
-				bind_virtual_services(b, &sv);
-				bind_routers(b, &sv);
-			}
-			if (!sv.used)
-				mt_b_warn(b, &g->meta, sv.conf->origin.line, sv.path,
-					"name the gateway in one",
-					g->gateway_api ? "no route leads from here"
-						       : "no VirtualService or MetaRouter "
-							 "leads from here");
-		}
+		check_lists(b, vs);
+		check_exports(b, vs);
 	}
+	for (uint32_t i = 0; i < b->model->gateways.n; i++)
+		add_gateway(b, b->model->gateways.v[i], &all);
+	mt_strmap_fini(&all);
 }

@@ -233,10 +233,13 @@ static void consider(struct look *l, struct mt_policy *p)
 		fail_closed(l, p, "cannot be evaluated");
 }
 
-static void consider_all(struct look *l, const struct mt_policy_bag *bag)
+static void consider_all(struct look *l, struct mt_policy_bag *bag)
 {
-	for (uint32_t i = 0; bag && i < bag->n; i++)
-		consider(l, bag->v[i]);
+	const struct mt_policies_found may =
+		mt_policy_find(bag ? &bag->all : NULL, l->to->h, l->to->w);
+
+	for (uint32_t i = 0; i < may.n; i++)
+		consider(l, may.v[i]);
 }
 
 static void consider_peers(struct look *l)
@@ -283,12 +286,17 @@ static void consider_endpoint(struct look *l)
 /* Filters in the proxies of clients; this node stands in their place. */
 static void consider_clients(struct look *l)
 {
-	const struct mt_policies *all = l->b->policies;
+	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS];
 
-	for (uint32_t i = 0; i < all->n_outbound; i++)
-		if (!all->outbound[i]->of.closing->harmless &&
-			mt_policy_stands_behind(l->b, all->outbound[i], l->to->h, l->to->u))
-			fail_closed(l, all->outbound[i], "cannot be evaluated");
+	mt_b_outbound_bags(l->b, l->to->h, bags);
+	for (int i = 0; i < MT_OUTBOUND_BAGS; i++)
+		for (uint32_t k = 0; bags[i] && k < bags[i]->n_outbound; k++) {
+			struct mt_policy *p = bags[i]->outbound[k];
+
+			if (!p->of.closing->harmless &&
+				mt_policy_stands_behind(l->b, p, l->to->h, l->to->u))
+				fail_closed(l, p, "cannot be evaluated");
+		}
 }
 
 /* Of all endpoints of a destination. */

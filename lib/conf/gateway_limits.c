@@ -5,15 +5,6 @@
  */
 #include "mt_conf_listener_priv.h"
 
-static bool names_host(
-	struct mt_build *b, const struct mt_virtual_service *vs, const struct mt_host *h)
-{
-	for (uint32_t i = 0; i < vs->n_hosts; i++)
-		if (mt_b_host(b, vs->hosts[i].s, vs->meta.ns) == h)
-			return true;
-	return false;
-}
-
 /* True if a host of the VirtualService is a wildcard for the MetaRouter's. */
 static bool covers_host(
 	struct mt_build *b, const struct mt_virtual_service *vs, const struct mt_meta_router *mr)
@@ -31,46 +22,50 @@ static bool covers_host(
 	return false;
 }
 
-/* Hosts that the routes of a port lead to. */
+/* Hosts that the routes of a port lead to, and those that its VirtualService names. */
 struct led {
-	const struct mt_host **hosts;
-	uint32_t n;
+	struct mt_idmap counts; /* number of destinations, by address of the struct mt_host */
+	struct mt_idmap named;
+	uint32_t n; /* destinations */
 };
 
-static struct led hosts_led_to(struct mt_build *b, const struct mt_gateway_limits *at)
+static void put(struct mt_build *b, struct mt_idmap *m, const struct mt_host *h, uintptr_t n)
 {
-	struct led to = {0};
-
-	for (uint32_t i = 0; i < at->list->n_rules; i++) {
-		const struct mt_rule *r = &at->list->rules[i];
-		const char *ns = r->by ? r->by->ns : at->meta->ns;
-
-		for (uint32_t k = 0; k < r->n_dests; k++) {
-			const struct mt_host **h =
-				mt_region_push(&b->tmp, (void **)&to.hosts, &to.n, sizeof(*h));
-
-			if (!h)
-				return (struct led){0};
-			*h = mt_b_host(b, r->dests[k].dest.host.s, ns);
-		}
-	}
-	return to;
+	if (h && mt_idmap_put(m, (uintptr_t)h, (void *)n))
+		b->tmp.failed = true;
 }
 
 /* The number of destinations that are the host. */
 static uint32_t count(const struct led *to, const struct mt_host *h)
 {
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < to->n; i++)
-		n += to->hosts[i] == h;
-	return n;
+	return (uint32_t)(uintptr_t)mt_idmap_get(&to->counts, (uintptr_t)h);
 }
 
-static bool limits_gateway(const struct mt_gateway_limits *at, const struct mt_meta_router *mr)
+static bool names_host(const struct led *to, const struct mt_host *h)
 {
-	return !mr->routes.n_rules && mr->limit &&
-	       mt_b_names_gateway(mr->gateways, mr->n_gateways, mr->meta.ns, &at->gateway->meta);
+	return mt_idmap_get(&to->named, (uintptr_t)h) != NULL;
+}
+
+static void find_hosts(struct mt_build *b, const struct mt_gateway_limits *at, struct led *to)
+{
+	for (uint32_t i = 0; i < at->list->n_rules; i++) {
+		const struct mt_rule *r = &at->list->rules[i];
+		const char *ns = r->by ? r->by->ns : at->meta->ns;
+
+		for (uint32_t k = 0; k < r->n_dests; k++) {
+			const struct mt_host *h = mt_b_host(b, r->dests[k].dest.host.s, ns);
+
+			to->n++;
+			put(b, &to->counts, h, h ? count(to, h) + 1 : 0);
+		}
+	}
+	for (uint32_t i = 0; at->vs && i < at->vs->n_hosts; i++)
+		put(b, &to->named, mt_b_host(b, at->vs->hosts[i].s, at->vs->meta.ns), 1);
+}
+
+static bool has_limit_alone(const struct mt_meta_router *mr)
+{
+	return !mr->routes.n_rules && mr->limit;
 }
 
 /* By a wildcard as well, if all calls go to the host. */
@@ -79,8 +74,7 @@ static bool applies(struct mt_build *b, const struct mt_gateway_limits *at, cons
 {
 	if (!at->vs)
 		return false;
-	return names_host(b, at->vs, h) ||
-	       (to->n && count(to, h) == to->n && covers_host(b, at->vs, mr));
+	return names_host(to, h) || (to->n && count(to, h) == to->n && covers_host(b, at->vs, mr));
 }
 
 static void tell(struct mt_build *b, const struct mt_gateway_limits *at,
@@ -104,25 +98,27 @@ const struct mt_meta_router *mt_b_gateway_limiter(
 {
 	const struct mt_meta_router *limiter = NULL;
 	struct led to = {0};
-	bool gathered = false;
+	bool found = false;
 
-	for (uint32_t i = 0; at->messages && i < b->model->meta_routers.n; i++) {
-		const struct mt_meta_router *mr = b->model->meta_routers.v[i];
+	for (uint32_t i = 0; at->messages && i < at->routers->n; i++) {
+		const struct mt_meta_router *mr = at->routers->v[i];
 		const struct mt_host *h;
 
-		if (!limits_gateway(at, mr))
+		if (!has_limit_alone(mr))
 			continue;
-		if (!gathered)
-			to = hosts_led_to(b, at);
-		gathered = true;
+		if (!found)
+			find_hosts(b, at, &to);
+		found = true;
 		h = mt_b_host(b, mr->hosts[0].s, mr->meta.ns);
 		/* Without the host it was reported as without effect. */
 		if (!h)
 			continue;
 		if (!limiter && applies(b, at, &to, mr, h))
 			limiter = mr;
-		else if (count(&to, h) || (at->vs && names_host(b, at->vs, h)))
+		else if (count(&to, h) || names_host(&to, h))
 			tell(b, at, mr, limiter);
 	}
+	mt_idmap_fini(&to.counts);
+	mt_idmap_fini(&to.named);
 	return limiter;
 }

@@ -6,6 +6,7 @@
 #include "mt_conf_policy_priv.h"
 
 #include "mt_filter_limit.h"
+#include "mt_share.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,12 @@ struct mt_inbound {
 	const struct mt_envoy_filter *ef;
 	const struct mt_proxy_patch *p;
 	bool told, bad;
+};
+
+/* Those of one namespace, in their order. */
+struct inbounds {
+	struct mt_inbound **v;
+	uint32_t n;
 };
 
 static void add_all(struct mt_build *b, bool root)
@@ -39,17 +46,21 @@ void mt_b_inbound(struct mt_build *b)
 {
 	add_all(b, true);
 	add_all(b, false);
+	for (uint32_t i = 0; i < b->n_inbound; i++) {
+		struct inbounds *own = mt_share_account(
+			&b->inbound_by_ns, &b->tmp, b->inbound[i].ef->meta.ns, sizeof(*own));
+		struct mt_inbound **slot =
+			own ? mt_region_push(&b->tmp, (void **)&own->v, &own->n, sizeof(*slot))
+			    : NULL;
+
+		if (slot)
+			*slot = &b->inbound[i];
+	}
 }
 
-static bool is_about(
-	const struct mt_build *b, const struct mt_inbound *in, const struct mt_policed *to)
+static bool is_about(const struct mt_inbound *in, const struct mt_policed *to)
 {
-	const char *ns = in->ef->meta.ns;
-
 	if (in->p->port.set && in->p->port.v != to->port && in->p->port.v != to->u->port->number.v)
-		return false;
-	if (strcmp(ns, mt_b_root_namespace(b)) != 0 &&
-		strcmp(ns, mt_instance_meta(to->h, to->w)->ns) != 0)
 		return false;
 	return mt_labels_match(&in->ef->selector, &to->w->labels);
 }
@@ -97,30 +108,41 @@ static struct mt_filter_inst *compile(struct mt_build *b, const struct mt_inboun
 	return NULL;
 }
 
+/* The first patch of a namespace that is about the port; NULL: none. */
+static struct mt_inbound *find_in(
+	const struct mt_build *b, const char *ns, const struct mt_policed *to)
+{
+	const struct inbounds *own = mt_strmap_get(&b->inbound_by_ns, ns);
+
+	for (uint32_t i = 0; own && i < own->n; i++)
+		if (is_about(own->v[i], to))
+			return own->v[i];
+	return NULL;
+}
+
 const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed *to,
 	const struct mt_authz *rules, uint64_t *hash)
 {
-	for (uint32_t i = 0; i < b->n_inbound; i++) {
-		struct mt_inbound *in = &b->inbound[i];
-		struct mt_authz *a;
+	struct mt_inbound *in;
+	struct mt_authz *a;
 
-		if (!is_about(b, in, to) || mt_instance_class(to->h, to->w) != MT_INSTANCE_BARE)
-			continue;
-		if (!in->p->limit || !reads_the_same(b, in, to))
-			return rules;
-		a = mt_region_alloc(&b->snap->region, sizeof(*a));
-		if (!a)
-			return rules;
-		a->limit = compile(b, in, to, hash);
-		/* It is in error, or there is no memory: this build ends. */
-		if (!a->limit)
-			return rules;
-		a->also = rules;
-		a->tokens = rules ? rules->tokens : NULL;
-		/* Its conditions ask for metadata. */
-		a->reads = in->p->limit->n_conds || (rules && rules->reads);
-		a->searches = in->p->limit->n_conds || (rules && rules->searches);
-		return a;
-	}
-	return rules;
+	if (!b->n_inbound || mt_instance_class(to->h, to->w) != MT_INSTANCE_BARE)
+		return rules;
+	in = find_in(b, mt_b_root_namespace(b), to);
+	in = in ? in : find_in(b, mt_instance_meta(to->h, to->w)->ns, to);
+	if (!in || !in->p->limit || !reads_the_same(b, in, to))
+		return rules;
+	a = mt_region_alloc(&b->snap->region, sizeof(*a));
+	if (!a)
+		return rules;
+	a->limit = compile(b, in, to, hash);
+	/* It is in error, or there is no memory: this build ends. */
+	if (!a->limit)
+		return rules;
+	a->also = rules;
+	a->tokens = rules ? rules->tokens : NULL;
+	/* Its conditions ask for metadata. */
+	a->reads = in->p->limit->n_conds || (rules && rules->reads);
+	a->searches = in->p->limit->n_conds || (rules && rules->searches);
+	return a;
 }

@@ -192,6 +192,7 @@ void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
 
 /* Routes that lead from a port of a gateway. */
 struct mt_gateway_limits {
+	const struct mt_objs *routers; /* MetaRouters that name the gateway */
 	const struct mt_gateway *gateway;
 	const char *name; /* NAMESPACE/NAME */
 	uint16_t port;

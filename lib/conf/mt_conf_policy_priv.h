@@ -4,6 +4,7 @@
 
 #include "mt_audit.h"
 #include "mt_authz.h"
+#include "mt_by_label.h"
 #include "mt_conf_listener_priv.h"
 
 enum mt_policy_kind {
@@ -12,8 +13,6 @@ enum mt_policy_kind {
 	MT_POLICY_OF_TOKENS,
 	MT_POLICY_OF_CLOSING,
 };
-
-struct mt_policy_port; /* unmatched_ports.c */
 
 /* A policy while it is compiled, and what it was found to be about. */
 struct mt_policy {
@@ -48,11 +47,15 @@ struct mt_policy {
 	bool at_gateways;		  /* and about a port of it */
 	/* Of peers: another one counts where it would. */
 	const struct mt_policy *winner;
-	/* Of one with ports: those of what it selects; unknown: not all of them. */
-	struct mt_policy_port *ports;
-	uint32_t n_ports;
+	/*
+	 * Of one with ports: those of what it selects, by number + 1 of the endpoints and of the
+	 * services, which lead to the endpoints' number + 1; unknown: not all of them.
+	 */
+	struct mt_idmap server_ports, service_ports;
 	bool ports_unknown;
 };
+
+#define MT_POLICY_PORTS 65536
 
 struct mt_policies {
 	struct mt_policy *v;
@@ -67,9 +70,9 @@ struct mt_policies {
 	 */
 	struct mt_policy **drifting;
 	uint32_t n_drifting;
-	/* Filters in the proxies of clients. */
-	struct mt_policy **outbound;
-	uint32_t n_outbound;
+	uint32_t n_outbound; /* filters in the proxies of clients, in all bags */
+	/* Bits of ports: of services and their endpoints; of gateways. NULL: there are no filters. */
+	uint64_t *ports, *gateway_ports;
 	/* Who may call at all. */
 	struct mt_authz_callers callers;
 	const char *domains[MT_B_DOMAINS]; /* of members of the mesh */
@@ -78,11 +81,40 @@ struct mt_policies {
 	bool mtls; /* the node has an identity, or somebody's, so that callers can bring the mesh's TLS */
 };
 
-/* Of one namespace, the oldest first. */
+/* Policies of one namespace, the oldest first, and their index (policy_find.c). */
+struct mt_policy_list {
+	struct mt_policy **v;
+	uint32_t n;
+	/* Those with targets, by kind and name; by the rarest label of their selector; all others. */
+	struct mt_by_label targets, selectors;
+	struct mt_policy **whole;
+	uint32_t n_whole;
+	struct mt_policy **found, **more; /* room for results */
+};
+
+/* Of one namespace. */
 struct mt_policy_bag {
+	struct mt_policy_list all, peers; /* peers: PeerAuthentications alone */
+	/* Filters in the proxies of the namespace's clients. */
+	struct mt_policy **outbound;
+	uint32_t n_outbound;
+};
+
+/* policy_find.c: those that may be about an instance, the oldest first. */
+struct mt_policies_found {
 	struct mt_policy **v;
 	uint32_t n;
 };
+
+/* Indexes a list that is complete. */
+void mt_b_policy_index(struct mt_build *b, struct mt_policy_list *list);
+void mt_policy_index_fini(struct mt_policy_list *list);
+/*
+ * Returns the policies of a list (NULL: none) that may be about an instance; the caller compares
+ * each of them. Valid until the next call for this list.
+ */
+struct mt_policies_found mt_policy_find(
+	struct mt_policy_list *list, const struct mt_host *h, const struct mt_workload *w);
 
 /* policies.c: what an instance of a discovery service's host is to each of them; `n`: so many are alike. */
 void mt_b_policies_look(
@@ -94,7 +126,7 @@ void mt_b_policy_callers(struct mt_build *b);
 /* policy_mesh.c: which of them are about namespaces of discovery services' instances. */
 void mt_b_policies_of_mesh(struct mt_build *b);
 const char *mt_b_root_namespace(const struct mt_build *b);
-const struct mt_policy_bag *mt_b_policies_of(const struct mt_build *b, const char *ns);
+struct mt_policy_bag *mt_b_policies_of(const struct mt_build *b, const char *ns);
 
 enum mt_instance_class mt_instance_class(const struct mt_host *h, const struct mt_workload *w);
 /* Of the document that it stands in. */
@@ -125,6 +157,10 @@ bool mt_policy_stands_before_any(
 bool mt_policy_stands_behind(const struct mt_build *b, const struct mt_policy *p,
 	const struct mt_host *h, const struct mt_unit *u);
 bool mt_policy_is_outbound(const struct mt_policy *p);
+/* Bags with filters for clients of the host: the root's, and that of the clients. NULL: none. */
+#define MT_OUTBOUND_BAGS 2
+void mt_b_outbound_bags(const struct mt_build *b, const struct mt_host *h,
+	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS]);
 bool mt_policy_stands_at(
 	const struct mt_build *b, const struct mt_policy *p, uint16_t port, enum mt_port_web web);
 bool mt_policy_is_of_gateways(const struct mt_policy *p);
@@ -146,6 +182,8 @@ bool mt_policy_is_about(
 const char *mt_gateway_ns(const struct mt_build *b, const struct mt_gateway *g);
 /* policy_gateways.c: it is about that port of a gateway. */
 void mt_policy_touch_gate(struct mt_build *b, struct mt_policy *p, const struct mt_gate *at);
+/* policy_filters.c: finds all ports of services and gateways, for filters that name a port. */
+void mt_b_policy_ports(struct mt_build *b);
 /* policy_gateways.c: finds those that are about a gateway which this node is. */
 void mt_b_policies_at_gateways(struct mt_build *b);
 /* Whether some call could be refused because of it. */

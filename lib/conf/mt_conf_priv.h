@@ -283,6 +283,7 @@ struct mt_empty_subset {
 };
 
 struct mt_range;
+struct mt_auto_server; /* passing.c */
 
 struct mt_build {
 	struct mt_conf *conf;
@@ -292,12 +293,16 @@ struct mt_build {
 	uint32_t n_near; /* hosts that were compared with all that there are */
 	/* the same of namespaces, services without endpoints, and selectors (unmatched.c) */
 	uint32_t n_namespaces_looked, n_empty_looked, n_selectors_looked;
-	uint32_t n_ports_looked; /* names of ports that were compared with mistyped ones */
+	uint32_t n_ports_looked;   /* names of ports that were compared with mistyped ones */
+	uint32_t n_subsets_looked; /* the same of subsets (refs.c) */
 	uint64_t now;
 	struct mt_region tmp; /* dies with the build */
 	struct mt_snap *snap;
 	struct mt_strmap protocols; /* struct mt_proto, by lower-case name */
 	struct mt_strmap hosts;	    /* struct mt_host, by lower-case host */
+	struct mt_strmap gateways;  /* struct mt_gateway, by "NAMESPACE/NAME" (check.c) */
+	struct mt_idmap subsets;    /* struct mt_subset, by rule and name (refs.c) */
+	struct mt_idmap ports;	    /* struct mt_unit, by host and port (refs.c) */
 	struct mt_strmap clusters;  /* position + 1, by name */
 	struct mt_strmap listens;   /* struct mt_listen, by "address:port" */
 	struct mt_strmap keys;	    /* services, by "address:port key" */
@@ -346,6 +351,7 @@ struct mt_build {
 	uint32_t n_empty_subsets;
 	struct mt_inbound *inbound;
 	uint32_t n_inbound;
+	struct mt_strmap inbound_by_ns;	     /* those of a namespace (inbound.c) */
 	bool *forwarding_used;		     /* by place in the Node's forwarding */
 	struct mt_strmap forwards;	     /* rows of forward_rows.c, by "address:port of UDP" */
 	struct mt_strmap closers;	     /* struct mt_closer, by its words */
@@ -353,7 +359,10 @@ struct mt_build {
 	bool mesh_context_failed;	     /* it is told */
 	struct mt_idmap secrets,
 		bad_secrets; /* struct mt_kube_secret, by serial: that something names; that are refused */
-	struct mt_strmap lost;	       /* serials of documents that lead to what is not here */
+	struct mt_strmap lost;		/* serials of documents that lead to what is not here */
+	struct mt_auto_server *passing; /* of this node, once they are found */
+	uint32_t n_passing;
+	bool passing_found;
 	struct mt_own_file *own_files; /* tls_files.c: those of the node's identity */
 	uint32_t n_own_files;
 	bool own_files_found;
@@ -576,6 +585,7 @@ char *mt_b_forwarded_name(struct mt_build *b, const struct mt_unit *u);
 void mt_b_patches(struct mt_build *b);
 
 /* policies.c: who may call which instance, or closes it. */
+void mt_b_policies_index(struct mt_build *b);
 void mt_b_policies(struct mt_build *b);
 /* The host of a policy and an instance of it as policies see them. */
 struct mt_policed {

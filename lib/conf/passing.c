@@ -42,15 +42,42 @@ static bool is_passed(struct mt_build *b, const struct mt_gateway *g,
 	       is_admitted(g, s, h) && mt_b_is_exported_to(b, h->se, g->meta.ns);
 }
 
-bool mt_b_is_passed(struct mt_build *b, const struct mt_host *h)
+/* A server of AUTO_PASSTHROUGH of this node. */
+struct mt_auto_server {
+	const struct mt_gateway *gateway;
+	const struct mt_gateway_server *server;
+};
+
+/* Lists the servers of AUTO_PASSTHROUGH of this node's Gateways. */
+static void find_auto(struct mt_build *b)
 {
+	b->passing_found = true;
 	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
 		const struct mt_gateway *g = b->model->gateways.v[i];
+		bool here = mt_b_selects_node(b, &g->selector);
 
-		for (uint32_t k = 0; k < g->n_servers; k++)
-			if (is_auto(&g->servers[k]) && mt_b_selects_node(b, &g->selector) &&
-				is_passed(b, g, &g->servers[k], h))
-				return true;
+		for (uint32_t k = 0; here && k < g->n_servers; k++) {
+			struct mt_auto_server *slot;
+
+			if (!is_auto(&g->servers[k]))
+				continue;
+			slot = mt_region_push(
+				&b->tmp, (void **)&b->passing, &b->n_passing, sizeof(*slot));
+			if (slot)
+				*slot = (struct mt_auto_server){g, &g->servers[k]};
+		}
+	}
+}
+
+bool mt_b_is_passed(struct mt_build *b, const struct mt_host *h)
+{
+	if (!b->passing_found)
+		find_auto(b);
+	for (uint32_t i = 0; i < b->n_passing; i++) {
+		const struct mt_auto_server *at = &b->passing[i];
+
+		if (is_passed(b, at->gateway, at->server, h))
+			return true;
 	}
 	return false;
 }

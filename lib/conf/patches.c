@@ -5,6 +5,49 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- hosts with terminated ports ------------------------------------------------------------- */
+
+/* A host at an address, and the next one there in the order of hosts. */
+struct host_at {
+	const struct mt_host *h;
+	struct host_at *next, *last; /* last: of the list, in its first element */
+};
+
+struct served {
+	struct mt_idmap by_addr;     /* struct host_at, by mt_id_of_addr() */
+	struct mt_strmap namespaces; /* in which some are */
+};
+
+static void add_at(struct mt_build *b, struct mt_idmap *hosts, uint64_t id, const struct mt_host *h)
+{
+	struct host_at *first = mt_idmap_get(hosts, id);
+	struct host_at *at = mt_region_alloc(&b->tmp, sizeof(*at));
+
+	if (!at)
+		return;
+	*at = (struct host_at){.h = h};
+	if (!first && mt_idmap_put(hosts, id, at))
+		b->tmp.failed = true;
+	first = first ? first : at;
+	if (first->last)
+		first->last->next = at;
+	first->last = at;
+}
+
+static void index_hosts(struct mt_build *b, struct served *served)
+{
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+
+		if (!h->units)
+			continue;
+		if (mt_strmap_put(&served->namespaces, h->se->meta.ns, b, NULL))
+			b->tmp.failed = true;
+		for (uint32_t k = 0; k < h->n_addrs; k++)
+			add_at(b, &served->by_addr, mt_id_of_addr(&h->addrs[k]), h);
+	}
+}
+
 static bool has_address(const struct mt_host *h, const struct mt_addr *a)
 {
 	for (uint32_t i = 0; i < h->n_addrs; i++)
@@ -12,6 +55,8 @@ static bool has_address(const struct mt_host *h, const struct mt_addr *a)
 			return true;
 	return false;
 }
+
+/* ---- patches --------------------------------------------------------------------------------- */
 
 bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out)
@@ -88,8 +133,8 @@ static void apply_host(struct mt_build *b, const struct mt_meta *meta,
  * Applies a patch before clusters are made, because hash keys are compiled for the codec that it
  * brings.
  */
-static struct found apply(struct mt_build *b, const struct mt_meta *meta,
-	const struct mt_proxy_patch *p, const char *path)
+static struct found apply(struct mt_build *b, const struct served *served,
+	const struct mt_meta *meta, const struct mt_proxy_patch *p, const char *path)
 {
 	struct found found = {0};
 	struct mt_proto proto;
@@ -105,9 +150,10 @@ static struct found apply(struct mt_build *b, const struct mt_meta *meta,
 		found.applied = true;
 		return found;
 	}
-	for (uint32_t i = 0; i < b->n_hosts; i++)
-		if (has_address(&b->host_list[i], &p->addr))
-			apply_host(b, meta, p, &proto, &b->host_list[i], &found);
+	for (const struct host_at *at = mt_idmap_get(&served->by_addr, mt_id_of_addr(&p->addr)); at;
+		at = at->next)
+		if (has_address(at->h, &p->addr))
+			apply_host(b, meta, p, &proto, at->h, &found);
 	return found;
 }
 
@@ -151,20 +197,19 @@ static void tell_taken(
  * here in its namespace, in any for one of the root namespace. Where the Node names the namespace
  * of its clients, a filter for those of another one is for other nodes.
  */
-static bool is_lost(struct mt_build *b, const struct mt_meta *meta, bool hidden)
+static bool is_lost(
+	struct mt_build *b, const struct served *served, const struct mt_meta *meta, bool hidden)
 {
 	bool root = strcmp(meta->ns, mt_model_root(b->model)) == 0;
 
 	if (hidden && b->model->mesh.ns)
 		return false;
-	for (uint32_t i = 0; i < b->n_hosts; i++)
-		if (b->host_list[i].units &&
-			(root || strcmp(b->host_list[i].se->meta.ns, meta->ns) == 0))
-			return true;
-	return mt_b_near_namespace(b, meta->ns) != NULL;
+	return (root && served->namespaces.n) || mt_strmap_get(&served->namespaces, meta->ns) ||
+	       mt_b_near_namespace(b, meta->ns) != NULL;
 }
 
-static void apply_all(struct mt_build *b, const struct mt_envoy_filter *ef)
+static void apply_all(
+	struct mt_build *b, const struct served *served, const struct mt_envoy_filter *ef)
 {
 	uint32_t n = 0;
 	struct found all = {0};
@@ -176,30 +221,31 @@ static void apply_all(struct mt_build *b, const struct mt_envoy_filter *ef)
 		struct found f;
 
 		snprintf(path, sizeof(path), "spec.configPatches[%u]", j);
-		f = apply(b, &ef->meta, p, path);
+		f = apply(b, served, &ef->meta, p, path);
 		all.hidden |= f.hidden;
 		n += f.applied || f.winner;
 		why = nothing_there(&f, &remedy);
 		if (!f.applied && f.winner)
 			tell_taken(b, ef, &f, j);
 		else if (!f.applied && ef->n_written > 1)
-			(is_lost(b, &ef->meta, f.hidden) ? mt_b_warn : mt_b_note)(
+			(is_lost(b, served, &ef->meta, f.hidden) ? mt_b_warn : mt_b_note)(
 				b, &ef->meta, p->listener.line, path, remedy, why, p->listener.s);
 	}
 	why = nothing_there(&all, &remedy);
 	if (ef->n_patches && !n && ef->n_patches == ef->n_written)
-		(is_lost(b, &ef->meta, all.hidden) ? mt_b_unused : mt_b_inert)(b, &ef->meta,
+		(is_lost(b, served, &ef->meta, all.hidden) ? mt_b_unused : mt_b_inert)(b, &ef->meta,
 			ef->patches[0].listener.line, NULL, remedy, why, ef->patches[0].listener.s);
 }
 
-static void apply_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
+static void apply_filter(
+	struct mt_build *b, const struct served *served, const struct mt_envoy_filter *ef)
 {
 	if (ef->n_patches && ef->n_targets)
 		mt_b_inert(b, &ef->meta, ef->targets[0].origin.line, "spec.targetRefs",
 			"select workloads by labels",
 			"its listeners are looked for at gateways and waypoints");
 	else if (mt_b_selects_node(b, &ef->selector))
-		apply_all(b, ef);
+		apply_all(b, served, ef);
 	else if (ef->n_patches)
 		mt_b_not_node(b, &ef->meta, ef->meta.origin.line, "spec.workloadSelector",
 			&ef->selector, "it is for workloads with other labels");
@@ -211,11 +257,17 @@ static void apply_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
  */
 void mt_b_patches(struct mt_build *b)
 {
+	struct served served = {0};
+
+	if (b->model->envoy_filters.n)
+		index_hosts(b, &served);
 	for (int root = 1; root >= 0; root--)
 		for (uint32_t i = 0; i < b->model->envoy_filters.n; i++) {
 			const struct mt_envoy_filter *ef = b->model->envoy_filters.v[i];
 
 			if ((strcmp(ef->meta.ns, mt_model_root(b->model)) == 0) == root)
-				apply_filter(b, ef);
+				apply_filter(b, &served, ef);
 		}
+	mt_idmap_fini(&served.by_addr);
+	mt_strmap_fini(&served.namespaces);
 }

@@ -2,6 +2,8 @@
 /* Which policies select which instances: by namespace, labels and targets. */
 #include "mt_conf_unmatched_priv.h"
 
+#include "mt_share.h"
+
 #include <string.h>
 
 /* istio.io/latest/docs/reference/config/istio.mesh.v1alpha1: rootNamespace's default */
@@ -229,28 +231,36 @@ static void add_all(struct mt_build *b)
 				      .of.closing = &m->closings[i]});
 }
 
+static void add_to(struct mt_build *b, struct mt_policy_list *list, struct mt_policy *p)
+{
+	struct mt_policy **slot =
+		mt_region_push(&b->tmp, (void **)&list->v, &list->n, sizeof(*slot));
+
+	if (slot)
+		*slot = p;
+}
+
 static void index_by_ns(struct mt_build *b)
 {
 	struct mt_policies *all = b->policies;
+	struct mt_policy_bag *bag;
+	uint32_t pos = 0;
 
 	for (uint32_t i = 0; i < all->n; i++) {
-		const char *ns = all->v[i].meta->ns;
-		struct mt_policy_bag *bag = mt_strmap_get(&all->by_ns, ns);
-		struct mt_policy **slot;
-
-		if (!bag) {
-			bag = mt_region_alloc(&b->tmp, sizeof(*bag));
-			if (!bag)
-				return;
-			mt_strmap_put(&all->by_ns, ns, bag, NULL);
-		}
-		slot = mt_region_push(&b->tmp, (void **)&bag->v, &bag->n, sizeof(*slot));
-		if (slot)
-			*slot = &all->v[i];
+		bag = mt_share_account(&all->by_ns, &b->tmp, all->v[i].meta->ns, sizeof(*bag));
+		if (!bag)
+			return;
+		add_to(b, &bag->all, &all->v[i]);
+		if (all->v[i].kind == MT_POLICY_OF_PEERS)
+			add_to(b, &bag->peers, &all->v[i]);
+	}
+	while ((bag = mt_strmap_next(&all->by_ns, &pos, NULL)) != NULL) {
+		mt_b_policy_index(b, &bag->all);
+		mt_b_policy_index(b, &bag->peers);
 	}
 }
 
-const struct mt_policy_bag *mt_b_policies_of(const struct mt_build *b, const char *ns)
+struct mt_policy_bag *mt_b_policies_of(const struct mt_build *b, const char *ns)
 {
 	return mt_strmap_get(&b->policies->by_ns, ns);
 }
@@ -303,7 +313,7 @@ static void look_at_one(struct mt_build *b, struct mt_policy *p, const struct mt
 static void look_at(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
 {
 	const char *ns = mt_instance_meta(h, w)->ns, *root = mt_b_root_namespace(b);
-	const struct mt_policy_bag *bags[] = {
+	struct mt_policy_bag *bags[] = {
 		mt_b_policies_of(b, ns), strcmp(ns, root) == 0 ? NULL : mt_b_policies_of(b, root)};
 	struct mt_policy *peers = mt_b_peer_policy(b, h, w), *whose = NULL;
 
@@ -313,9 +323,13 @@ static void look_at(struct mt_build *b, const struct mt_host *h, const struct mt
 	/* The innermost one leaves it to this one. */
 	if (whose && whose != peers)
 		selected(b, whose, h, w);
-	for (size_t k = 0; k < MT_ARRAY_LEN(bags); k++)
-		for (uint32_t i = 0; bags[k] && i < bags[k]->n; i++)
-			look_at_one(b, bags[k]->v[i], h, w);
+	for (size_t k = 0; k < MT_ARRAY_LEN(bags); k++) {
+		const struct mt_policies_found may =
+			mt_policy_find(bags[k] ? &bags[k]->all : NULL, h, w);
+
+		for (uint32_t i = 0; i < may.n; i++)
+			look_at_one(b, may.v[i], h, w);
+	}
 }
 
 static bool has_nothing(const struct mt_policy *p)
@@ -329,29 +343,35 @@ static void find_outbound(struct mt_build *b)
 	struct mt_policies *all = b->policies;
 
 	for (uint32_t i = 0; i < all->n; i++) {
+		struct mt_policy_bag *bag;
 		struct mt_policy **slot;
 
 		if (!mt_policy_is_outbound(&all->v[i]))
 			continue;
+		bag = mt_strmap_get(&all->by_ns, all->v[i].meta->ns);
 		slot = mt_region_push(
-			&b->tmp, (void **)&all->outbound, &all->n_outbound, sizeof(*slot));
-		if (slot)
-			*slot = &all->v[i];
+			&b->tmp, (void **)&bag->outbound, &bag->n_outbound, sizeof(*slot));
+		if (!slot)
+			return;
+		*slot = &all->v[i];
+		all->n_outbound++;
 	}
 }
 
 static void look_at_port(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
 {
-	const struct mt_policies *all = b->policies;
+	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS];
 
-	for (uint32_t k = 0; k < all->n_outbound; k++) {
-		struct mt_policy *p = all->outbound[k];
+	mt_b_outbound_bags(b, h, bags);
+	for (int i = 0; i < MT_OUTBOUND_BAGS; i++)
+		for (uint32_t k = 0; bags[i] && k < bags[i]->n_outbound; k++) {
+			struct mt_policy *p = bags[i]->outbound[k];
 
-		if (!mt_policy_stands_behind(b, p, h, u))
-			continue;
-		touch(b, p, h);
-		closes(p, h);
-	}
+			if (!mt_policy_stands_behind(b, p, h, u))
+				continue;
+			touch(b, p, h);
+			closes(p, h);
+		}
 }
 
 /* A service, with and without instances: the node stands where its clients' proxies do. */
@@ -403,9 +423,19 @@ static void look_at_names(struct mt_build *b, const struct mt_host *h)
 
 	if (w)
 		look_at_name(b, h, w);
-	for (uint32_t i = 0; se->resolution.v >= MT_RESOLUTION_DNS && i < se->n_endpoints; i++)
-		if (is_unresolved(b, &se->endpoints[i]))
-			look_at_name(b, h, &se->endpoints[i]);
+	for (uint32_t i = 0; se->resolution.v >= MT_RESOLUTION_DNS && i < se->n_endpoints; i++) {
+		const struct mt_workload *of = &se->endpoints[i];
+
+		if (is_unresolved(b, of))
+			look_at_name(b, h, of);
+	}
+}
+
+static void look_at_host(struct mt_build *b, const struct mt_host *h)
+{
+	look_at_names(b, h);
+	for (uint32_t k = 0; k < h->n_workloads; k++)
+		look_at(b, h, h->workloads[k]);
 }
 
 static void look_at_all(struct mt_build *b)
@@ -414,10 +444,7 @@ static void look_at_all(struct mt_build *b)
 		const struct mt_host *h = &b->host_list[i];
 
 		if (mt_host_is_served(h))
-			look_at_names(b, h);
-
-		for (uint32_t k = 0; mt_host_is_served(h) && k < h->n_workloads; k++)
-			look_at(b, h, h->workloads[k]);
+			look_at_host(b, h);
 		mt_b_policies_look_at_clients(b, h);
 	}
 }
@@ -477,7 +504,7 @@ static void look_at_all_drifting(struct mt_build *b)
 	}
 }
 
-void mt_b_policies(struct mt_build *b)
+void mt_b_policies_index(struct mt_build *b)
 {
 	const struct mt_model *m = b->model;
 	uint32_t n = m->authorization_policies.n + m->peer_authentications.n +
@@ -495,6 +522,15 @@ void mt_b_policies(struct mt_build *b)
 	add_all(b);
 	index_by_ns(b);
 	find_outbound(b);
+}
+
+void mt_b_policies(struct mt_build *b)
+{
+	struct mt_policies *all = b->policies;
+
+	if (!all)
+		return;
+	mt_b_policy_ports(b);
 	look_at_all(b);
 	for (uint32_t i = 0; i < all->n; i++)
 		all->v[i].of_documents = !has_nothing(&all->v[i]);
@@ -506,8 +542,19 @@ void mt_b_policies(struct mt_build *b)
 
 void mt_b_policies_fini(struct mt_build *b)
 {
+	struct mt_policy_bag *bag;
+	uint32_t pos = 0;
+
 	if (!b->policies)
 		return;
+	while ((bag = mt_strmap_next(&b->policies->by_ns, &pos, NULL)) != NULL) {
+		mt_policy_index_fini(&bag->all);
+		mt_policy_index_fini(&bag->peers);
+	}
+	for (uint32_t i = 0; i < b->policies->n; i++) {
+		mt_idmap_fini(&b->policies->v[i].server_ports);
+		mt_idmap_fini(&b->policies->v[i].service_ports);
+	}
 	mt_strmap_fini(&b->policies->by_ns);
 	mt_strmap_fini(&b->policies->guards);
 	mt_strmap_fini(&b->policies->compiled);

@@ -71,6 +71,15 @@ bool mt_policy_is_outbound(const struct mt_policy *p)
 	return any;
 }
 
+void mt_b_outbound_bags(const struct mt_build *b, const struct mt_host *h,
+	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS])
+{
+	const char *root = mt_b_root_namespace(b), *ns = mt_b_client_ns(b, h->se->meta.ns);
+
+	bags[0] = mt_b_policies_of(b, root);
+	bags[1] = strcmp(ns, root) == 0 ? NULL : mt_b_policies_of(b, ns);
+}
+
 /* A filter of one namespace is in the proxies of that one's clients; one with a selector, in those that have its labels. */
 bool mt_policy_stands_behind(const struct mt_build *b, const struct mt_policy *p,
 	const struct mt_host *h, const struct mt_unit *u)
@@ -85,42 +94,56 @@ bool mt_policy_stands_behind(const struct mt_build *b, const struct mt_policy *p
 	return (!want || mt_b_selects_node(b, want)) && one_stands(p, &f);
 }
 
-static bool is_port_of_gateways(const struct mt_build *b, uint16_t port)
+/* Sets of ports: bits. NULL: there are no filters, or there is no memory. */
+static bool has_port(const uint64_t *ports, uint16_t port)
 {
-	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
-		const struct mt_gateway *g = b->model->gateways.v[i];
-
-		for (uint32_t k = 0; mt_b_selects_node(b, &g->selector) && k < g->n_servers; k++)
-			if (g->servers[k].port.number.v == port)
-				return true;
-	}
-	return false;
+	return ports && ports[port / 64] >> port % 64 & 1;
 }
 
-static bool is_port_of_services(const struct mt_build *b, uint16_t port)
+static void note_port(uint64_t *ports, uint32_t port)
 {
-	for (uint32_t i = 0; i < b->n_hosts; i++) {
-		const struct mt_host *h = &b->host_list[i];
+	if (port < MT_POLICY_PORTS)
+		ports[port / 64] |= 1ull << port % 64;
+}
 
-		for (const struct mt_unit *u = h->units; u; u = u->next) {
-			if (u->port->number.v == port || u->port->target_port.v == port)
-				return true;
-			for (uint32_t k = 0; k < h->n_workloads; k++)
-				if (mt_b_endpoint_port(u, h->workloads[k]) == port)
-					return true;
-		}
+static void note_ports(struct mt_build *b, const struct mt_host *h)
+{
+	for (const struct mt_unit *u = h->units; u; u = u->next) {
+		note_port(b->policies->ports, u->port->number.v);
+		note_port(b->policies->ports, u->port->target_port.v);
+		for (uint32_t k = 0; k < h->n_workloads; k++)
+			note_port(b->policies->ports, mt_b_endpoint_port(u, h->workloads[k]));
 	}
-	return false;
+}
+
+static void note_gateway(struct mt_build *b, const struct mt_gateway *g)
+{
+	for (uint32_t k = 0; mt_b_selects_node(b, &g->selector) && k < g->n_servers; k++)
+		note_port(b->policies->gateway_ports, g->servers[k].port.number.v);
+}
+
+void mt_b_policy_ports(struct mt_build *b)
+{
+	struct mt_policies *all = b->policies;
+
+	if (!b->model->n_closings)
+		return;
+	all->ports = mt_region_alloc(&b->tmp, MT_POLICY_PORTS / 8);
+	all->gateway_ports = mt_region_alloc(&b->tmp, MT_POLICY_PORTS / 8);
+	for (uint32_t i = 0; all->ports && i < b->n_hosts; i++)
+		note_ports(b, &b->host_list[i]);
+	for (uint32_t i = 0; all->gateway_ports && i < b->model->gateways.n; i++)
+		note_gateway(b, b->model->gateways.v[i]);
 }
 
 /* Who names gateways, by context, target or labels, means one's port; else it may be a port of a service. */
 static bool may_mean_gateways(
 	const struct mt_build *b, const struct mt_policy *p, const struct mt_closing_place *at)
 {
-	if (!(at->contexts & MT_CONTEXT_GATEWAY) || is_port_of_gateways(b, at->port))
+	if (!(at->contexts & MT_CONTEXT_GATEWAY) || has_port(b->policies->gateway_ports, at->port))
 		return false;
 	return at->contexts == MT_CONTEXT_GATEWAY || mt_policy_has_targets(p) ||
-	       mt_policy_selector(p) || !is_port_of_services(b, at->port);
+	       mt_policy_selector(p) || !has_port(b->policies->ports, at->port);
 }
 
 /*

@@ -77,14 +77,35 @@ static void found_at(struct mt_build *b, struct mt_policy *p, const struct mt_ga
 		touch_server(b, p, &g->servers[i]);
 }
 
+/* Policies of a namespace. */
+static void find_in(struct mt_build *b, const struct mt_gateway *g, const char *ns)
+{
+	const struct mt_policy_bag *bag = mt_b_policies_of(b, ns);
+
+	for (uint32_t i = 0; bag && i < bag->all.n; i++)
+		if (mt_policy_is_about(b, bag->all.v[i], g))
+			found_at(b, bag->all.v[i], g);
+}
+
+/* Policies of other namespaces are not about the Gateway. */
+static void find_all(struct mt_build *b, const struct mt_gateway *g)
+{
+	const char *own = mt_gateway_ns(b, g), *root = mt_b_root_namespace(b);
+
+	find_in(b, g, root);
+	if (strcmp(own, root) != 0)
+		find_in(b, g, own);
+	if (strcmp(g->meta.ns, own) != 0 && strcmp(g->meta.ns, root) != 0)
+		find_in(b, g, g->meta.ns);
+}
+
 void mt_b_policies_at_gateways(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
 		const struct mt_gateway *g = b->model->gateways.v[i];
 
-		for (uint32_t k = 0; mt_b_selects_node(b, &g->selector) && k < b->policies->n; k++)
-			if (mt_policy_is_about(b, &b->policies->v[k], g))
-				found_at(b, &b->policies->v[k], g);
+		if (mt_b_selects_node(b, &g->selector))
+			find_all(b, g);
 	}
 }
 

@@ -183,10 +183,13 @@ static void consider(struct gathered *g, struct mt_policy *p)
 	p->closes |= c->closes;
 }
 
-static void consider_all(struct gathered *g, const struct mt_policy_bag *bag)
+static void consider_all(struct gathered *g, struct mt_policy_bag *bag)
 {
-	for (uint32_t i = 0; bag && i < bag->n; i++)
-		consider(g, bag->v[i]);
+	const struct mt_policies_found may =
+		mt_policy_find(bag ? &bag->all : NULL, g->to->h, g->to->w);
+
+	for (uint32_t i = 0; i < may.n; i++)
+		consider(g, may.v[i]);
 }
 
 /*
@@ -224,15 +227,17 @@ static void consider_drifting(struct gathered *g)
 /* Filters in the proxies of clients, in whose place this node stands. */
 static void consider_clients(struct gathered *g)
 {
-	const struct mt_policies *all = g->b->policies;
+	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS];
 
-	for (uint32_t i = 0; i < all->n_outbound; i++) {
-		struct mt_policy *p = all->outbound[i];
+	mt_b_outbound_bags(g->b, g->to->h, bags);
+	for (int i = 0; i < MT_OUTBOUND_BAGS; i++)
+		for (uint32_t k = 0; bags[i] && k < bags[i]->n_outbound; k++) {
+			struct mt_policy *p = bags[i]->outbound[k];
 
-		if (!p->of.closing->harmless &&
-			mt_policy_stands_behind(g->b, p, g->to->h, g->to->u))
-			gather(g, p, compiled(g->b, p, g->to, true));
-	}
+			if (!p->of.closing->harmless &&
+				mt_policy_stands_behind(g->b, p, g->to->h, g->to->u))
+				gather(g, p, compiled(g->b, p, g->to, true));
+		}
 }
 
 /* ---- the object -------------------------------------------------------------------------------------- */
@@ -244,14 +249,23 @@ static bool same_identity(const struct mt_policy *a, const struct mt_policy *b)
 	       strcmp(a->meta->ns, b->meta->ns) == 0 && strcmp(a->meta->name, b->meta->name) == 0;
 }
 
-/* Of the first ones before `i`, the one that has its name; i: there is none. */
-static uint32_t twin_of(const struct gathered *g, uint32_t i)
+/* Finds for each policy the first one that has its name, which may be itself. NULL: no memory. */
+static uint32_t *find_twins(const struct gathered *g)
 {
-	uint32_t k = 0;
+	uint32_t *twins = mt_region_alloc(&g->b->tmp, sizeof(*twins) * g->n);
+	struct mt_idmap first = {0}; /* place + 1, by namespace, name and kind */
 
-	while (k < i && !same_identity(g->whose[k], g->whose[i]))
-		k++;
-	return k;
+	for (uint32_t i = 0; twins && i < g->n; i++) {
+		const struct mt_policy *p = g->whose[i];
+		uint64_t id = mt_id_of_name(p->meta) ^ (uint64_t)mt_policy_is_dubbo(p);
+		uintptr_t k = (uintptr_t)mt_idmap_get(&first, id ? id : 1);
+
+		twins[i] = k && same_identity(g->whose[k - 1], p) ? (uint32_t)k - 1 : i;
+		if (!k && mt_idmap_put(&first, id ? id : 1, (void *)((uintptr_t)i + 1)))
+			g->b->tmp.failed = true;
+	}
+	mt_idmap_fini(&first);
+	return twins;
 }
 
 /*
@@ -261,18 +275,19 @@ static uint32_t twin_of(const struct gathered *g, uint32_t i)
 static struct mt_authz *make(struct gathered *g, bool dubbo, struct mt_authz *also)
 {
 	struct mt_authz_policy **first = mt_region_alloc(&g->b->tmp, sizeof(*first) * g->n);
+	const uint32_t *twins = find_twins(g);
 	struct mt_region *r = &g->b->snap->region;
 	uint32_t n = 0;
 
-	if (!first)
+	if (!first || !twins)
 		return NULL;
 	for (uint32_t i = 0; i < g->n; i++)
-		if (mt_policy_is_dubbo(g->whose[i]) == dubbo && twin_of(g, i) == i)
+		if (mt_policy_is_dubbo(g->whose[i]) == dubbo && twins[i] == i)
 			first[n++] = g->v[i];
 	if (n == 0)
 		return also;
 	for (uint32_t i = 0; i < g->n; i++) {
-		struct mt_authz_policy *twin = g->v[twin_of(g, i)];
+		struct mt_authz_policy *twin = g->v[twins[i]];
 
 		if (mt_policy_is_dubbo(g->whose[i]) != dubbo || twin == g->v[i])
 			continue;
@@ -610,8 +625,8 @@ static void consider_all_at(struct gathered *g, const char *ns, const struct mt_
 {
 	const struct mt_policy_bag *bag = mt_b_policies_of(g->b, ns);
 
-	for (uint32_t i = 0; bag && i < bag->n; i++)
-		consider_at(g, bag->v[i], at);
+	for (uint32_t i = 0; bag && i < bag->all.n; i++)
+		consider_at(g, bag->all.v[i], at);
 }
 
 const struct mt_authz *mt_b_guard_gate(struct mt_build *b, const struct mt_gate *at, uint64_t *hash)

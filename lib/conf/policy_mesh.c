@@ -42,8 +42,8 @@ static void mark(struct mt_build *b, const struct mt_res_endpoints *e)
 {
 	const struct mt_policy_bag *bag = e && e->ns ? mt_b_policies_of(b, e->ns) : NULL;
 
-	for (uint32_t i = 0; bag && i < bag->n; i++)
-		bag->v[i]->of_mesh = true;
+	for (uint32_t i = 0; bag && i < bag->all.n; i++)
+		bag->all.v[i]->of_mesh = true;
 }
 
 void mt_b_policies_of_mesh(struct mt_build *b)
@@ -51,8 +51,8 @@ void mt_b_policies_of_mesh(struct mt_build *b)
 	const struct mt_model *m = b->model;
 	const struct mt_policy_bag *root = mt_b_policies_of(b, mt_b_root_namespace(b));
 
-	for (uint32_t i = 0; m->res_clusters.n && root && i < root->n; i++)
-		root->v[i]->of_mesh = true;
+	for (uint32_t i = 0; m->res_clusters.n && root && i < root->all.n; i++)
+		root->all.v[i]->of_mesh = true;
 	for (uint32_t i = 0; i < m->res_endpoints.n; i++)
 		mark(b, m->res_endpoints.v[i]);
 	for (uint32_t i = 0; i < m->res_clusters.n; i++) {

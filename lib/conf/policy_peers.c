@@ -23,11 +23,12 @@ bool mt_policy_is_twin(const struct mt_policy *a, const struct mt_policy *b)
 static struct mt_policy *oldest(struct mt_build *b, const struct mt_host *h,
 	const struct mt_workload *w, const char *ns, bool workload)
 {
-	const struct mt_policy_bag *bag = mt_b_policies_of(b, ns);
+	struct mt_policy_bag *bag = mt_b_policies_of(b, ns);
+	const struct mt_policies_found may = mt_policy_find(bag ? &bag->peers : NULL, h, w);
 	struct mt_policy *first = NULL;
 
-	for (uint32_t i = 0; bag && i < bag->n; i++) {
-		struct mt_policy *p = bag->v[i];
+	for (uint32_t i = 0; i < may.n; i++) {
+		struct mt_policy *p = may.v[i];
 
 		if (!mt_policy_is_level(b, p, workload) || !mt_policy_selects(p, h, w))
 			continue;

@@ -3,6 +3,7 @@
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_forward_priv.h"
 #include "mt_conf_service_priv.h"
+#include "mt_secret_hash.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -47,29 +48,97 @@ static void nowhere(struct mt_build *b, const struct mt_meta *meta, uint32_t lin
 	mt_b_warn(b, meta, line, full, remedy, "%s: what gets there fails", words);
 }
 
+/* ---- ports and subsets by number and name ---------------------------------------------------- */
+
+/* Missing subsets that are compared with all of their rule. */
+#define SUGGESTED_MOST 100
+
+/* An id of something of a host or rule; `what` tells kinds of things apart. */
+static uint64_t id_of(const void *of, const char *what, uint64_t number)
+{
+	uint64_t h = mt_secret_hash(&of, sizeof(of), number);
+
+	h = mt_secret_hash_text(what, h);
+	return h ? h : 1;
+}
+
+/* The first port of a number is found. */
+static void index_unit(
+	struct mt_build *b, const struct mt_host *h, struct mt_unit *u, bool forwarded)
+{
+	uint64_t id = id_of(h, forwarded ? "forwarded" : "port", u->port->number.v);
+
+	if (forwarded && u->transport != IPPROTO_TCP)
+		return;
+	if (!mt_idmap_get(&b->ports, id) && mt_idmap_put(&b->ports, id, u))
+		b->tmp.failed = true;
+}
+
+/* Indexes the ports of a host when one is looked for first. */
+static const struct mt_unit *find_port(
+	struct mt_build *b, const struct mt_host *h, uint32_t port, bool forwarded)
+{
+	uint64_t all = id_of(h, "all", 0);
+
+	if (!mt_idmap_get(&b->ports, all)) {
+		for (struct mt_unit *u = h->units; u; u = u->next)
+			index_unit(b, h, u, false);
+		for (struct mt_unit *u = h->forwards; u; u = u->next)
+			index_unit(b, h, u, true);
+		if (mt_idmap_put(&b->ports, all, b))
+			b->tmp.failed = true;
+	}
+	return mt_idmap_get(&b->ports, id_of(h, forwarded ? "forwarded" : "port", port));
+}
+
 /* The port that the destination means; NULL: the host serves no such port. */
 static const struct mt_unit *find_unit(
-	const struct mt_host *h, const struct mt_dest *d, uint16_t default_port)
+	struct mt_build *b, const struct mt_host *h, const struct mt_dest *d, uint16_t default_port)
 {
 	uint32_t want = d->port.number.set ? d->port.number.v : default_port;
+	const struct mt_unit *first = h->units, *u;
 
-	for (const struct mt_unit *u = h->units; u; u = u->next)
-		if (!want || u->port->number.v == want)
-			return u;
+	if (!first || !want || first->port->number.v == want)
+		return first;
+	u = first->next ? find_port(b, h, want, false) : NULL;
 	/* Without a written port the only one is meant. */
-	if (!d->port.number.set && h->units && !h->units->next)
-		return h->units;
-	return NULL;
+	if (!u && !d->port.number.set && !first->next)
+		return first;
+	return u;
 }
 
 /* The port of the host that is forwarded at layer 4; NULL: there is none. */
-static const struct mt_unit *find_forward(const struct mt_host *h, uint32_t port)
+static const struct mt_unit *find_forward(
+	struct mt_build *b, const struct mt_host *h, uint32_t port)
 {
-	for (const struct mt_unit *u = h->forwards; u; u = u->next)
-		if (u->port->number.v == port && u->transport == IPPROTO_TCP)
-			return u;
-	return NULL;
+	return h->forwards ? find_port(b, h, port, true) : NULL;
 }
+
+/* From the last to the first, so that the first one of a name is found. */
+static void index_subsets(struct mt_build *b, const struct mt_destination_rule *dr)
+{
+	for (uint32_t i = dr->n_subsets; i > 0; i--) {
+		const struct mt_subset *s = &dr->subsets[i - 1];
+
+		if (mt_idmap_put(&b->subsets, id_of(dr, s->name.s, 1), (void *)s))
+			b->tmp.failed = true;
+	}
+	if (mt_idmap_put(&b->subsets, id_of(dr, "", 0), b))
+		b->tmp.failed = true;
+}
+
+/* The first subset of this name; NULL: the rule (NULL: none) has none. */
+static const struct mt_subset *find_subset(
+	struct mt_build *b, const struct mt_destination_rule *dr, const char *name)
+{
+	if (!dr)
+		return NULL;
+	if (!mt_idmap_get(&b->subsets, id_of(dr, "", 0)))
+		index_subsets(b, dr);
+	return mt_idmap_get(&b->subsets, id_of(dr, name, 1));
+}
+
+/* ---- destinations ---------------------------------------------------------------------------- */
 
 /* Returns NULL after a report that the port is forwarded, so that routes cannot reach it. */
 static const struct mt_unit *tell_forwarded(struct mt_build *b, const struct mt_meta *meta,
@@ -97,13 +166,13 @@ static bool check_subset(struct mt_build *b, const struct mt_meta *meta, const c
 	const struct mt_destination_rule *dr = h->rule;
 	char remedy[160], words[256];
 
-	for (uint32_t i = 0; dr && i < dr->n_subsets; i++) {
-		if (strcmp(dr->subsets[i].name.s, d->subset.s) == 0)
-			return true;
-		mt_suggest_offer(&near, dr->subsets[i].name.s);
-	}
+	if (find_subset(b, dr, d->subset.s))
+		return true;
 	if (!tell)
 		return false;
+	if (dr && b->n_subsets_looked++ < SUGGESTED_MOST)
+		for (uint32_t i = 0; i < dr->n_subsets; i++)
+			mt_suggest_offer(&near, dr->subsets[i].name.s);
 	if (near.best)
 		snprintf(remedy, sizeof(remedy), "did you mean %.64s?", near.best);
 	else if (dr)
@@ -156,8 +225,8 @@ static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta 
 	}
 	if (d->subset.s && !check_subset(b, meta, path, d, h, !default_port))
 		return NULL;
-	u = find_unit(h, d, default_port);
-	if (!u && find_forward(h, port))
+	u = find_unit(b, h, d, default_port);
+	if (!u && find_forward(b, h, port))
 		return default_port ? tell_forwarded(b, meta, path, d, port) : NULL;
 	/* Of a host that is not served its own entry tells. */
 	if (u || !tell || !mt_b_knows_instances(h->se))
@@ -169,15 +238,6 @@ static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta 
 	return NULL;
 }
 
-/* The subset of that name; NULL: there is none. */
-static const struct mt_subset *find_subset(const struct mt_host *h, const char *name)
-{
-	for (uint32_t i = 0; h->rule && i < h->rule->n_subsets; i++)
-		if (strcmp(h->rule->subsets[i].name.s, name) == 0)
-			return &h->rule->subsets[i];
-	return NULL;
-}
-
 bool mt_b_forward_dest(struct mt_build *b, const struct mt_meta *meta, const char *path,
 	const struct mt_dest *d, uint16_t default_port, struct mt_forward_dest *to)
 {
@@ -186,10 +246,10 @@ bool mt_b_forward_dest(struct mt_build *b, const struct mt_meta *meta, const cha
 
 	/* Missing hosts and subsets were reported before. */
 	to->h = h;
-	to->subset = h && d->subset.s ? find_subset(h, d->subset.s) : NULL;
+	to->subset = h && d->subset.s ? find_subset(b, h->rule, d->subset.s) : NULL;
 	if (!h || (d->subset.s && !to->subset))
 		return false;
-	to->u = find_forward(h, port);
+	to->u = find_forward(b, h, port);
 	if (!to->u)
 		to->u = find_dest(b, meta, path, d, default_port);
 	return to->u != NULL;
@@ -218,7 +278,7 @@ uint32_t mt_b_find_dest(struct mt_build *b, const struct mt_dest *d, const char 
 	uint16_t default_port, const struct mt_codec **codec)
 {
 	const struct mt_host *h = mt_b_host(b, d->host.s, ns);
-	const struct mt_unit *u = h ? find_unit(h, d, default_port) : NULL;
+	const struct mt_unit *u = h ? find_unit(b, h, d, default_port) : NULL;
 
 	*codec = u ? u->codec : NULL;
 	return u ? mt_b_unit_cluster(b, u, d->subset.s) : MT_NO_CLUSTER;
@@ -270,7 +330,7 @@ void mt_b_tell_protocol(struct mt_build *b, const struct mt_route_for *f,
 	const struct mt_host *h = d->cluster.s || b->mesh || d->dest.refused
 					  ? NULL
 					  : mt_b_host(b, d->dest.host.s, f->meta->ns);
-	const struct mt_unit *u = h ? find_unit(h, &d->dest, f->port) : NULL;
+	const struct mt_unit *u = h ? find_unit(b, h, &d->dest, f->port) : NULL;
 	char field[MT_CONF_PATH], words[256];
 
 	if (!u || u->codec->opaque || f->codec->opaque || mt_codec_same(u->codec, f->codec))

@@ -30,27 +30,34 @@ static const char *service_key(const struct mt_service_entry *se)
 	return key && *key ? key : se->hosts[0].s;
 }
 
-/* At the end of a list. */
-static struct mt_unit *append(struct mt_build *b, struct mt_unit **end, const struct mt_host *h,
-	const struct mt_se_port *port)
+/* The ports of a host while they are added: the ends of its lists. */
+struct adding {
+	struct mt_build *b;
+	struct mt_host *h;
+	struct mt_forwarding_of of;
+	struct mt_unit **units, **forwards;
+};
+
+static struct mt_unit *append(
+	struct adding *x, struct mt_unit ***end, const struct mt_se_port *port)
 {
-	struct mt_unit *u = mt_region_alloc(&b->tmp, sizeof(*u));
+	struct mt_unit *u = mt_region_alloc(&x->b->tmp, sizeof(*u));
 
 	if (!u)
 		return NULL;
-	while (*end)
-		end = &(*end)->next;
-	*end = u;
-	u->se = h->se;
+	**end = u;
+	*end = &u->next;
+	u->se = x->h->se;
 	u->port = port;
-	u->host = h->se->hosts[0].s;
+	u->host = x->h->se->hosts[0].s;
 	return u;
 }
 
-static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
-	const struct mt_proto *proto, enum mt_port_web web)
+static void add_unit(struct adding *x, const struct mt_se_port *port, const struct mt_proto *proto,
+	enum mt_port_web web)
 {
-	struct mt_unit *u = append(b, &h->units, h, port);
+	struct mt_unit *u = append(x, &x->units, port);
+	const struct mt_service_entry *se = x->h->se;
 
 	if (!u)
 		return;
@@ -59,16 +66,16 @@ static void add_unit(struct mt_build *b, struct mt_host *h, const struct mt_se_p
 	u->opts = proto->opts;
 	u->web = (uint8_t)web;
 	u->service = mt_b_service_slot(
-		b, u->host, service_key(h->se), (uint16_t)port->number.v, h->se->meta.origin);
+		x->b, u->host, service_key(se), (uint16_t)port->number.v, se->meta.origin);
 	if (!u->service)
-		b->tmp.failed = true;
+		x->b->tmp.failed = true;
 }
 
 /* Policies see a port of opaque TCP, as nothing in its packets is read. */
-static void add_forward(struct mt_build *b, struct mt_host *h, const struct mt_se_port *port,
-	uint8_t transport, enum mt_forwarding mode, enum mt_port_web web)
+static void add_forward(struct adding *x, const struct mt_se_port *port, uint8_t transport,
+	enum mt_forwarding mode, enum mt_port_web web)
 {
-	struct mt_unit *u = append(b, &h->forwards, h, port);
+	struct mt_unit *u = append(x, &x->forwards, port);
 
 	if (!u)
 		return;
@@ -83,9 +90,11 @@ static struct mt_port_words words_of(const struct mt_se_port *p, const struct mt
 	return (struct mt_port_words){p->name.s, p->protocol.s, p->app_protocol.s, se->kubernetes};
 }
 
-static void add_port(
-	struct mt_build *b, struct mt_host *h, const struct mt_forwarding_of *of, uint32_t i)
+static void add_port(struct adding *x, uint32_t i)
 {
+	struct mt_build *b = x->b;
+	const struct mt_host *h = x->h;
+	const struct mt_forwarding_of *of = &x->of;
 	const struct mt_se_port *port = &h->se->ports[i];
 	const struct mt_meta *meta = &h->se->meta;
 	const struct mt_port_words words = words_of(port, h->se);
@@ -105,19 +114,19 @@ static void add_port(
 	switch (is.kind) {
 	case MT_PORT_MESSAGES:
 		mt_b_forwarding_messages(b, h->se, of, i);
-		add_unit(b, h, port, is.proto, is.web);
+		add_unit(x, port, is.proto, is.web);
 		break;
 	case MT_PORT_BYTES:
 		mode = mt_b_forwarding_tcp(b, h->se, of, i);
 		if (mode)
-			add_forward(b, h, port, IPPROTO_TCP, mode, is.web);
+			add_forward(x, port, IPPROTO_TCP, mode, is.web);
 		else
-			add_unit(b, h, port, &(struct mt_proto){.codec = mt_codec_bytes()}, is.web);
+			add_unit(x, port, &(struct mt_proto){.codec = mt_codec_bytes()}, is.web);
 		break;
 	case MT_PORT_DATAGRAMS:
 		mode = mt_b_forwarding_udp(b, h->se, of, i);
 		if (mode)
-			add_forward(b, h, port, IPPROTO_UDP, mode, MT_WEB_NOT);
+			add_forward(x, port, IPPROTO_UDP, mode, MT_WEB_NOT);
 		break;
 	case MT_PORT_NOT_SERVED:
 		break;
@@ -141,32 +150,50 @@ static enum mt_port_kind transport_of(
 									     : MT_PORT_BYTES;
 }
 
-/* One number may be of TCP, of UDP and of a protocol that is not served. */
-static bool is_same_number(
-	struct mt_build *b, const struct mt_service_entry *se, uint32_t i, uint32_t j)
+/* Ports of one service by number and by name. */
+struct seen {
+	struct mt_idmap numbers;
+	struct mt_strmap names;
+};
+
+/* Adds a port; *number: an earlier one has its number. NULL: no earlier one has either. */
+static const struct mt_se_port *see(struct mt_build *b, struct seen *seen,
+	const struct mt_service_entry *se, uint32_t i, bool *number)
 {
-	return se->ports[i].number.v == se->ports[j].number.v &&
-	       transport_of(b, se, i) == transport_of(b, se, j);
+	const struct mt_se_port *port = &se->ports[i];
+	/* One number may be of TCP, of UDP and of a protocol that is not served. */
+	uint64_t id = (uint64_t)port->number.v << 8 | (uint64_t)transport_of(b, se, i);
+	const struct mt_se_port *by_number, *by_name;
+
+	id |= 1ull << 40;
+	by_number = mt_idmap_get(&seen->numbers, id);
+	by_name = mt_strmap_get(&seen->names, port->name.s);
+	if ((!by_number && mt_idmap_put(&seen->numbers, id, (void *)port)) ||
+		(!by_name && mt_strmap_put(&seen->names, port->name.s, (void *)port, NULL)))
+		b->tmp.failed = true;
+	*number = by_number && (!by_name || by_number <= by_name);
+	return *number ? by_number : by_name;
 }
 
 static void check_port_numbers(struct mt_build *b, const struct mt_service_entry *se)
 {
-	/* Ports are few; the pairs cost less than a map. */
-	for (uint32_t i = 1; i < se->n_ports; i++)
-		for (uint32_t j = 0; j < i; j++) {
-			bool number = is_same_number(b, se, i, j);
-			char path[48];
+	struct seen seen = {0};
 
-			if (!number && strcmp(se->ports[i].name.s, se->ports[j].name.s) != 0)
-				continue;
-			snprintf(path, sizeof(path), "spec.ports[%u].%s", i,
-				number ? "number" : "name");
-			mt_b_error(b, &se->meta,
-				number ? se->ports[i].number.line : se->ports[i].name.line, path,
-				"give each port its own name and number", "already on line %u",
-				se->ports[j].origin.line);
-			break;
-		}
+	for (uint32_t i = 0; i < se->n_ports && se->n_ports > 1; i++) {
+		const struct mt_se_port *port = &se->ports[i], *first;
+		char path[48];
+		bool number;
+
+		first = see(b, &seen, se, i, &number);
+		if (!first)
+			continue;
+		snprintf(path, sizeof(path), "spec.ports[%u].%s", i, number ? "number" : "name");
+		mt_b_error(b, &se->meta, number ? port->number.line : port->name.line, path,
+			"give each port its own name and number", "already on line %u",
+			first->origin.line);
+	}
+	mt_idmap_fini(&seen.numbers);
+	mt_strmap_fini(&seen.names);
 }
 
 bool mt_b_knows_instances(const struct mt_service_entry *se)
@@ -194,6 +221,16 @@ static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 	return true;
 }
 
+static void add_ports(struct mt_build *b, struct mt_host *h)
+{
+	struct adding x = {.b = b, .h = h, .units = &h->units, .forwards = &h->forwards};
+
+	mt_b_forwarding_read(b, h->se, &x.of);
+	for (uint32_t j = 0; j < h->se->n_ports; j++)
+		add_port(&x, j);
+	mt_b_health_check_read(b, h);
+}
+
 void mt_b_units(struct mt_build *b)
 {
 	mt_b_hosts(b);
@@ -201,16 +238,11 @@ void mt_b_units(struct mt_build *b)
 		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];
-		struct mt_forwarding_of of;
 
 		check_port_numbers(b, h->se);
 		h->known = is_served(b, h->se);
-		if (!h->known)
-			continue;
-		mt_b_forwarding_read(b, h->se, &of);
-		for (uint32_t j = 0; j < h->se->n_ports; j++)
-			add_port(b, h, &of, j);
-		mt_b_health_check_read(b, h);
+		if (h->known)
+			add_ports(b, h);
 	}
 	mt_b_addresses(b);
 	mt_b_forwarding_unused(b);

@@ -9,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct mt_policy_port {
-	uint16_t server, service; /* 0: none */
-};
-
 #define DESTINATION_PORT "destination.port"
 
 static bool names_ports(const struct mt_authorization_policy *a)
@@ -30,16 +26,14 @@ static bool names_ports(const struct mt_authorization_policy *a)
 	return false;
 }
 
+/* `service`: the port of the service that leads to it; 0: none. */
 static void add(struct mt_build *b, struct mt_policy *p, uint16_t server, uint16_t service)
 {
-	struct mt_policy_port *slot;
+	void *to = (void *)((uintptr_t)server + 1);
 
-	for (uint32_t i = 0; i < p->n_ports; i++)
-		if (p->ports[i].server == server && p->ports[i].service == service)
-			return;
-	slot = mt_region_push(&b->tmp, (void **)&p->ports, &p->n_ports, sizeof(*slot));
-	if (slot)
-		*slot = (struct mt_policy_port){server, service};
+	if (mt_idmap_put(&p->server_ports, server + 1u, to) ||
+		(service && mt_idmap_put(&p->service_ports, service + 1u, to)))
+		b->tmp.failed = true;
 }
 
 /* A container may listen on more ports than services have. */
@@ -64,6 +58,8 @@ void mt_policy_note_ports(struct mt_build *b, struct mt_policy *p, const struct 
 						    !names_ports(p->of.authorization))
 		return;
 	p->ports_unknown |= b->policies->told || w->labels_unknown;
+	if (p->ports_unknown)
+		return;
 	for (uint32_t i = 0; i < h->se->n_ports; i++) {
 		const struct mt_unit u = {.port = &h->se->ports[i]};
 
@@ -75,14 +71,10 @@ void mt_policy_note_ports(struct mt_build *b, struct mt_policy *p, const struct 
 /* True if an endpoint has the port; otherwise *meant is that of a service with this number. */
 static bool has(const struct mt_policy *p, uint32_t port, bool of_service, uint16_t *meant)
 {
-	*meant = 0;
-	for (uint32_t i = 0; i < p->n_ports; i++) {
-		if (p->ports[i].server == port || (of_service && p->ports[i].service == port))
-			return true;
-		if (p->ports[i].service == port)
-			*meant = p->ports[i].server;
-	}
-	return false;
+	uintptr_t to = (uintptr_t)mt_idmap_get(&p->service_ports, port + 1ull);
+
+	*meant = to ? (uint16_t)(to - 1) : 0;
+	return mt_idmap_get(&p->server_ports, port + 1ull) || (of_service && to);
 }
 
 static void warn(struct mt_build *b, const struct mt_policy *p, uint32_t line, const char *path,
@@ -138,7 +130,7 @@ void mt_b_tell_policy_ports(struct mt_build *b, const struct mt_policy *p)
 	uint16_t meant;
 
 	/* A gateway has ports of its own, and a discovery service may not send those of endpoints. */
-	if (!p->n_ports || p->ports_unknown || p->gateway || !mt_policy_is_real(p))
+	if (!p->server_ports.n || p->ports_unknown || p->gateway || !mt_policy_is_real(p))
 		return;
 	if (p->kind == MT_POLICY_OF_AUTHORIZATION)
 		tell_rules(b, p);
