@@ -65,7 +65,8 @@ enum mt_meta_state {
 	MT_META_UNREAD,
 	MT_META_ABSENT, /* there are none, or they cannot be read */
 	MT_META_READ,
-	MT_META_TOO_LARGE, /* more than MT_META_ENTRIES or MT_META_BYTES */
+	/* more than MT_META_ENTRIES or MT_META_BYTES, or too much work to read them again */
+	MT_META_TOO_LARGE,
 };
 
 enum mt_meta_kind {

@@ -50,6 +50,47 @@ static void fuzz_keys(const struct mt_codec *codec, struct mt_msg *msg, struct m
 	}
 }
 
+/* Reads the index once more, without a scan: the same, or so that it fails closed. */
+static void fuzz_index_again(const struct mt_codec *codec, struct mt_msg *msg, struct mt_chain *c)
+{
+	static struct mt_meta_entry before[MT_META_ENTRIES];
+	struct mt_metadata *m = &fuzz_view.meta;
+	uint32_t n = m->n, end = m->end;
+	uint8_t state = m->state;
+
+	memcpy(before, m->entry, n * sizeof(before[0]));
+	mt_view_bind(&fuzz_view, codec, msg, c);
+	mt_view_read(&fuzz_view);
+	if (m->state == MT_META_TOO_LARGE)
+		return;
+	MT_ASSERT(m->state == state);
+	if (state != MT_META_READ)
+		return;
+	MT_ASSERT(m->n == n && m->end == end);
+	for (uint32_t i = 0; i < n; i++)
+		MT_ASSERT(m->entry[i].off == before[i].off && m->entry[i].end == before[i].end &&
+			  m->entry[i].kind == before[i].kind &&
+			  m->entry[i].key_len == before[i].key_len);
+}
+
+/* The readings of a long message: the first one with a scan, as its owner makes it. */
+static void fuzz_index(const struct mt_codec *codec, struct mt_msg *msg, struct mt_chain *c)
+{
+	struct mt_scan scan = {0};
+	enum mt_scan_rc rc = MT_SCAN_MORE;
+	bool may_seek = codec->metadata.seek && !msg->refuse && msg->len > MT_SCAN_AT_ONCE;
+
+	while (may_seek && rc == MT_SCAN_MORE) {
+		uint32_t steps = MT_SCAN_STEPS;
+
+		rc = codec->metadata.seek(codec, &scan, msg, c, &steps);
+	}
+	mt_view_bind(&fuzz_view, codec, msg, c);
+	fuzz_view.meta.scan = scan;
+	mt_view_read(&fuzz_view);
+	fuzz_index_again(codec, msg, c);
+}
+
 /* A complete message, alone in its chain. */
 static void fuzz_use(const struct mt_codec *codec, const struct mt_decoder *by, struct mt_msg *msg,
 	struct mt_chain *c, struct mt_pools *p)
@@ -57,7 +98,9 @@ static void fuzz_use(const struct mt_codec *codec, const struct mt_decoder *by, 
 	static const struct mt_mutation mu[] = {{"user", "other", 4, 5}, {"path", NULL, 4, 0}};
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
+	struct mt_msg fresh = *msg;
 
+	fuzz_index(codec, &fresh, c);
 	fuzz_keys(codec, msg, c);
 	codec->correlate.save(codec, msg, c, &seed);
 	MT_ASSERT(codec->write.reply(codec, &seed, MT_REPLY_TIMEOUT, "timeout", &out, p) == 0);

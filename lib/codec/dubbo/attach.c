@@ -151,7 +151,7 @@ enum mt_scan_rc dubbo_seek(const struct mt_codec *self, struct mt_scan *s, struc
 		return MT_SCAN_MORE;
 	s->step = SCAN_DONE;
 	msg->field[DUBBO_F_MAP].off = hs_pos(&sc->w);
-	msg->flags |= DUBBO_MAP_SOUGHT;
+	msg->flags |= sc->w.n_classes ? DUBBO_MAP_SOUGHT : DUBBO_MAP_SOUGHT | DUBBO_MAP_FIRST;
 	return MT_SCAN_DONE;
 }
 
@@ -230,7 +230,7 @@ static bool quick(struct mt_msg *msg, const struct mt_chain *c, struct mt_metada
 		m->state = MT_META_READ;
 	m->end = at + 1;
 	msg->field[DUBBO_F_MAP].off = map;
-	msg->flags |= DUBBO_MAP_SOUGHT;
+	msg->flags |= DUBBO_MAP_SOUGHT | DUBBO_MAP_FIRST;
 	return true;
 }
 
@@ -312,8 +312,8 @@ static enum hs_rc entry(struct mt_metadata *m, struct hs_walk *w, uint32_t end)
  */
 #define MAP_STEPS (4 * MT_META_BYTES)
 
-/* Reads the map from its head on. */
-static void read_map(struct mt_msg *msg, struct mt_metadata *m, struct hs_walk *w)
+/* Reads the map from its head on. false: malformed. */
+static bool read_map(const struct mt_msg *msg, struct mt_metadata *m, struct hs_walk *w)
 {
 	uint32_t end = msg->field[DUBBO_F_MAP].off + MT_META_BYTES;
 	enum hs_rc rc;
@@ -329,15 +329,41 @@ static void read_map(struct mt_msg *msg, struct mt_metadata *m, struct hs_walk *
 	if (rc == HS_MORE && w->steps == 0)
 		m->state = MT_META_TOO_LARGE;
 	if (m->state == MT_META_TOO_LARGE)
-		return;
-	if (rc != HS_END || tag != 'Z') {
-		msg->flags |= DUBBO_MAP_NONE;
-		return;
-	}
+		return true;
+	if (rc != HS_END || tag != 'Z')
+		return false;
 	hs_pass(w);
 	hs_settle(w);
 	m->state = MT_META_READ;
 	m->end = hs_pos(w);
+	return true;
+}
+
+static void read_attachments(struct mt_msg *msg, struct mt_metadata *m, struct hs_walk *w)
+{
+	if (!(msg->flags & DUBBO_MAP_NONE) && has_map(msg) && !read_map(msg, m, w))
+		msg->flags |= DUBBO_MAP_NONE;
+}
+
+/*
+ * Reads the map of a long message again without a walk over its arguments. The classes that they
+ * define are not known here, so a map with objects or definitions would be read differently: false,
+ * and nothing is read.
+ */
+static bool read_alone(
+	struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m, struct hs_walk *w)
+{
+	hs_open(w, c, msg->field[DUBBO_F_MAP].off, msg->len);
+	if (msg->flags & DUBBO_MAP_FIRST || !has_map(msg)) {
+		read_attachments(msg, m, w);
+		return true;
+	}
+	/* Without a class an object is malformed. */
+	if (read_map(msg, m, w) && w->n_classes == 0)
+		return true;
+	m->n = m->text_used = 0;
+	m->state = MT_META_ABSENT;
+	return false;
 }
 
 void dubbo_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
@@ -352,17 +378,21 @@ void dubbo_index(const struct mt_codec *self, struct mt_msg *msg, const struct m
 	m->n = 0;
 	if (m->scan.step == SCAN_DONE) {
 		hs_reopen(&sc->w, c);
-	} else if (msg->len > MT_SCAN_AT_ONCE && msg->flags & DUBBO_MAP_SOUGHT) {
-		hs_open(&sc->w, c, msg->field[DUBBO_F_MAP].off, msg->len);
 	} else {
+		bool again = msg->len > MT_SCAN_AT_ONCE && msg->flags & DUBBO_MAP_SOUGHT;
+
+		if (again && read_alone(msg, c, m, &sc->w))
+			return;
 		m->scan.step = SCAN_BEGIN;
 		rc = dubbo_seek(self, &m->scan, msg, c, &steps);
 		m->took += MT_SCAN_STEPS - steps;
-		if (rc == MT_SCAN_MORE)
+		if (rc == MT_SCAN_MORE) {
+			/* An earlier reading may have found attachments: fail closed. */
+			m->state = again ? MT_META_TOO_LARGE : MT_META_ABSENT;
 			return;
+		}
 	}
-	if (!(msg->flags & DUBBO_MAP_NONE) && has_map(msg))
-		read_map(msg, m, &sc->w);
+	read_attachments(msg, m, &sc->w);
 }
 
 bool dubbo_metadata(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,

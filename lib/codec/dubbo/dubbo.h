@@ -44,6 +44,7 @@ enum dubbo_field {
 /* msg->flags */
 #define DUBBO_MAP_SOUGHT 0x01 /* DUBBO_F_MAP is set */
 #define DUBBO_MAP_NONE	 0x02 /* there are no attachments, or the bytes before them are malformed */
+#define DUBBO_MAP_FIRST	 0x04 /* with SOUGHT: no class is defined before the attachments */
 
 /* Indices of mt_codec_dubbo.keys; the first three are known at LEADING. */
 enum dubbo_key {

@@ -192,6 +192,151 @@ static void resumed(void)
 	mt_chain_free(&c);
 }
 
+static uint32_t put_raw(uint32_t at, const char *raw, uint32_t n)
+{
+	memcpy(bytes + at, raw, n);
+	return at + n;
+}
+
+/*
+ * An argument: a list of `first`, then `size` bytes (long strings: a multiple of 1,025) of values.
+ * `small`: of one byte each, which takes many steps.
+ */
+static uint32_t long_arg(char *arg, const char *first, uint32_t n, uint32_t size, bool small)
+{
+	char *at = arg + 1 + n;
+
+	arg[0] = 'W';
+	memcpy(arg + 1, first, n);
+	memset(at, small ? '\x91' : 'x', size);
+	for (uint32_t i = 0; !small && i < size; i += 1025)
+		memcpy(at + i, "\x33\xff", 2);
+	at[size] = 'Z';
+	return 1 + n + size + 1;
+}
+
+/* The first reading, by a scan that the owner of the message has finished. */
+static enum mt_meta_state read_scanned(uint32_t n, struct mt_chain *c, struct mt_msg *msg)
+{
+	struct mt_scan scan = {0};
+	enum mt_scan_rc rc = MT_SCAN_MORE;
+
+	env_append(c, bytes, n, 300);
+	CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_DOWN, c, msg), MT_DECODE_DONE);
+	while (rc == MT_SCAN_MORE) {
+		uint32_t steps = 1000;
+
+		rc = mt_codec_dubbo.metadata.seek(&mt_codec_dubbo, &scan, msg, c, &steps);
+	}
+	mt_view_bind(&view, &mt_codec_dubbo, msg, c);
+	view.meta.scan = scan;
+	return mt_view_read(&view);
+}
+
+/* Reads the message as after a wait of its call. */
+static enum mt_meta_state read_again(struct mt_chain *c, struct mt_msg *msg)
+{
+	mt_view_bind(&view, &mt_codec_dubbo, msg, c);
+	return mt_view_read(&view);
+}
+
+#define CLASS_X	      "C\1X\x91\1f" /* of one field */
+#define CLASS_Y	      "C\1Y\x90"    /* of no field */
+#define RAW(at, text) put_raw(at, text, sizeof(text) - 1)
+
+/*
+ * Attachments that are objects are read again as the first time, although their classes are
+ * defined in the arguments. If that is too much work, they cannot be read.
+ */
+static void again_classes(void)
+{
+	static const struct {
+		uint32_t size;
+		bool small;
+		enum mt_meta_state state;
+	} args[] = {
+		{1025 * 4, false, MT_META_READ},
+		{1025 * 40, false, MT_META_READ},
+		{40000, true, MT_META_TOO_LARGE},
+	};
+	static char arg[100000];
+
+	for (uint32_t i = 0; i < 2 * MT_ARRAY_LEN(args); i++) {
+		uint32_t a = i / 2, n, in_use = env_in_use();
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+
+		n = long_arg(arg, CLASS_X "\x60N", sizeof(CLASS_X "\x60N") - 1, args[a].size,
+			args[a].small);
+		n = begin_call(arg, n);
+		/* With the classes of the map alone `b` would be a key, and `user` its value. */
+		if (i & 1)
+			n = RAW(n, "\1a" CLASS_Y "\x60\1b\4user\4root\1e\x60\1g");
+		else
+			n = RAW(n, "\1a\x60\1b\4user\4root");
+		n = end_call(n);
+		CU_ASSERT_EQUAL(read_scanned(n, &c, &msg), MT_META_READ);
+		CU_ASSERT_EQUAL(view.meta.n, i & 1 ? 3 : 2);
+		CU_ASSERT(has("user", false, "root"));
+		for (uint32_t times = 0; times < 2; times++) {
+			CU_ASSERT_EQUAL(read_again(&c, &msg), args[a].state);
+			CU_ASSERT_EQUAL(has("user", false, "root"), args[a].state == MT_META_READ);
+			CU_ASSERT_FALSE(has("b", false, "user"));
+		}
+		mt_chain_free(&c);
+		CU_ASSERT_EQUAL(env_in_use(), in_use);
+	}
+}
+
+/* Attachments without objects are read again however long the arguments are, and so are objects
+ * if the arguments define no class. */
+static void again_served(void)
+{
+	static char arg[100000];
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+		uint32_t n;
+
+		n = long_arg(
+			arg, CLASS_X "\x60N", i ? 0 : sizeof(CLASS_X "\x60N") - 1, 40000, true);
+		n = begin_call(arg, n);
+		n = i ? RAW(n, "\1a" CLASS_X "\x60\1b\4user\4root\1e\x60\1g")
+		      : RAW(n, "\1aHZ\4user\4root\1n\x95");
+		n = end_call(n);
+		CU_ASSERT_EQUAL(read_scanned(n, &c, &msg), MT_META_READ);
+		CU_ASSERT_EQUAL(view.meta.n, 3);
+		CU_ASSERT_EQUAL(read_again(&c, &msg), MT_META_READ);
+		CU_ASSERT_EQUAL(view.meta.n, 3);
+		CU_ASSERT(has("user", false, "root"));
+		mt_chain_free(&c);
+	}
+}
+
+/* A message that a change makes longer than MT_SCAN_AT_ONCE is read as before. */
+static void again_grown(void)
+{
+	static const struct mt_mutation mu = {"added", "a value that is long enough", 5, 27};
+	static char arg[5000];
+	struct mt_chain c = {0};
+	struct mt_msg msg;
+	uint32_t n;
+
+	n = long_arg(arg, CLASS_X "\x60N", sizeof(CLASS_X "\x60N") - 1, 4020, true);
+	n = end_call(RAW(begin_call(arg, n), "\1a\x60\1b\4user\4root"));
+	CU_ASSERT_FATAL(n < MT_SCAN_AT_ONCE);
+	CU_ASSERT_EQUAL(read_scanned(n, &c, &msg), MT_META_READ);
+	CU_ASSERT_EQUAL(mt_codec_dubbo.rewrite.mutate(
+				&mt_codec_dubbo, &msg, &c, &view.meta, &mu, 1, &env_pools),
+		0);
+	CU_ASSERT_FATAL(msg.len > MT_SCAN_AT_ONCE);
+	CU_ASSERT_EQUAL(read_again(&c, &msg), MT_META_READ);
+	CU_ASSERT(has("user", false, "root"));
+	CU_ASSERT(has("added", false, mu.value));
+	mt_chain_free(&c);
+}
+
 /* Changes are seen by who asks, before the message has them. */
 static void overlay(void)
 {
@@ -285,6 +430,9 @@ const struct mt_test meta_tests[] = {
 	{"meta_first_counts", first_counts},
 	{"meta_limits", limits},
 	{"meta_resumed", resumed},
+	{"meta_again_classes", again_classes},
+	{"meta_again_served", again_served},
+	{"meta_again_grown", again_grown},
 	{"meta_overlay", overlay},
 	{"meta_long_names", long_names},
 	{"meta_thrift_infos", thrift_infos},
