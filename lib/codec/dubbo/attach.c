@@ -283,7 +283,7 @@ static enum hs_rc entry(struct mt_metadata *m, struct hs_walk *w, uint32_t end)
 	struct mt_cursor from = w->cur;
 	struct mt_slice key = {NULL, 0};
 	struct mt_meta_entry *e;
-	uint32_t off = hs_pos(w);
+	uint32_t off = hs_pos(w), classes = w->n_classes;
 	enum hs_rc rc = hs_value(w);
 
 	if (rc != HS_END)
@@ -304,7 +304,12 @@ static enum hs_rc entry(struct mt_metadata *m, struct hs_walk *w, uint32_t end)
 		return HS_BROKEN;
 	e->off = off;
 	rc = entry_value(m, e, w);
-	return rc == HS_END && hs_pos(w) > end ? too_large(m) : rc;
+	if (rc != HS_END)
+		return rc;
+	/* Refuse a class definition before a text: later objects need it when a change removes it. */
+	if (w->n_classes != classes && key.p && e->kind != MT_META_KEPT)
+		return HS_BROKEN;
+	return hs_pos(w) > end ? too_large(m) : HS_END;
 }
 
 /*

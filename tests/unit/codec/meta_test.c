@@ -337,6 +337,40 @@ static void again_grown(void)
 	mt_chain_free(&c);
 }
 
+/*
+ * A class definition before a text would go with an entry that a change removes, and later objects
+ * would be of other classes. No encoder writes one there, so the attachments cannot be read.
+ */
+static void definition_of_text(void)
+{
+	static const struct {
+		const char *map;
+		uint32_t n;
+		enum mt_meta_state state;
+	} maps[] = {
+#define MAP(text, state) {text, sizeof(text) - 1, state}
+		MAP("\4user" CLASS_Y "\1z", MT_META_ABSENT),
+		MAP(CLASS_Y "\4user\1z", MT_META_ABSENT),
+		MAP("\4user" CLASS_Y "\x91", MT_META_ABSENT),
+		MAP("\4user" CLASS_Y "N", MT_META_ABSENT),
+		MAP("\4user" CLASS_Y "\x60", MT_META_READ),
+		MAP("\4user" CLASS_X CLASS_Y "O\x91", MT_META_READ),
+		MAP("\4userW" CLASS_Y "\x60Z\1a\x60", MT_META_READ),
+#undef MAP
+	};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(maps); i++) {
+		uint32_t n = end_call(put_raw(begin_call("N", 1), maps[i].map, maps[i].n));
+
+		for (uint32_t piece = 0; piece < 10; piece++) {
+			struct mt_chain c = {0};
+
+			CU_ASSERT_EQUAL(read_call(n, piece, &c), maps[i].state);
+			mt_chain_free(&c);
+		}
+	}
+}
+
 /* Changes are seen by who asks, before the message has them. */
 static void overlay(void)
 {
@@ -433,6 +467,7 @@ const struct mt_test meta_tests[] = {
 	{"meta_again_classes", again_classes},
 	{"meta_again_served", again_served},
 	{"meta_again_grown", again_grown},
+	{"meta_definition_of_text", definition_of_text},
 	{"meta_overlay", overlay},
 	{"meta_long_names", long_names},
 	{"meta_thrift_infos", thrift_infos},
