@@ -5,7 +5,7 @@
  *
  * 	gen	 nothing
  * 	macswap	 swaps the Ethernet addresses, as testpmd's macswap does
- * 	bare	 checks the headers, finds a 64-byte entry, rewrites: the least that NAT needs
+ * 	bare	 checks headers, finds a 64-byte entry, rewrites, counts: the least that NAT needs
  * 	l4	 lib/l4 and lib/net's transmit queue
  * 	limited	 the same, with lists of clients and all limits, which no packet exceeds
  *

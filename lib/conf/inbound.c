@@ -141,7 +141,7 @@ const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed 
 		return rules;
 	a->also = rules;
 	a->tokens = rules ? rules->tokens : NULL;
-	/* Its conditions ask for metadata. */
+	/* Its conditions need metadata. */
 	a->reads = in->p->limit->n_conds || (rules && rules->reads);
 	a->searches = in->p->limit->n_conds || (rules && rules->searches);
 	return a;

@@ -53,7 +53,7 @@ static void nowhere(struct mt_build *b, const struct mt_meta *meta, uint32_t lin
 /* Missing subsets that are compared with all of their rule. */
 #define SUGGESTED_MOST 100
 
-/* An id of something of a host or rule; `what` tells kinds of things apart. */
+/* An id of something of a host or rule; `what` is its kind. */
 static uint64_t id_of(const void *of, const char *what, uint64_t number)
 {
 	uint64_t h = mt_secret_hash(&of, sizeof(of), number);

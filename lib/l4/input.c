@@ -13,7 +13,7 @@
 
 /* ---- headers ------------------------------------------------------------------------------- */
 
-/* What the transport header adds to a packet. */
+/* Fields of a packet that depend on its transport header. */
 struct transport {
 	uint64_t proto; /* L4_KEY_PROTO() */
 	uint32_t plain; /* l4_pkt.plain */
@@ -48,7 +48,7 @@ static mt_inline bool read_tcp(
 	return (tcp->data_off >> 4) * 4u - sizeof(*tcp) <= len - sizeof(*tcp);
 }
 
-/* Reads the key of an IPv6 packet, whose last word is `end`; returns its hash. */
+/* Reads the key of an IPv6 packet, with `end` as its last word; returns its hash. */
 static uint32_t read_key6(const struct mt_l4 *l, struct l4_pkt *p, uint64_t end)
 {
 	memcpy(p->key.q, p->l3 + offsetof(struct rte_ipv6_hdr, src_addr), 32);

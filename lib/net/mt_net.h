@@ -432,7 +432,9 @@ enum mt_net_result mt_net_route_guest(
  * (counted).
  */
 bool mt_net_forward(struct mt_netw *w, struct rte_mbuf *m, const struct mt_net_dst *dst);
-/* The same for n packets, each with its destination, in this order; returns how many were queued. */
+/*
+ * The same for n packets in this order, each with its destination. Returns how many were queued.
+ */
 uint16_t mt_net_forward_burst(struct mt_netw *w, struct rte_mbuf **pkts,
 	const struct mt_net_dst *const *dsts, uint16_t n);
 
