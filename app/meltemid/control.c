@@ -284,7 +284,7 @@ static void take_changed(struct daemon *d, uint64_t now)
 	d->read_told = false;
 	notify_reload(d, false);
 	end = mt_clock_now(&d->clock);
-	mt_watch_pause(d->watch, end + (LOAD_SHARE - 1) * (d->read_ns + end - now));
+	mt_watch_pause(d->watch, end + load_pause(d->read_ns + end - now));
 }
 
 /* Returns false to stop now. */

@@ -31,9 +31,19 @@
 #define DNS_ADDRS_MAX 64
 /*
  * Loads of changed files take at most 1/LOAD_SHARE of the control thread's time, and so do those of
- * discovery and names.
+ * discovery and names, unless one takes longer than a quarter of LOAD_PAUSE_MAX.
  */
-#define LOAD_SHARE 5
+#define LOAD_SHARE     5
+#define LOAD_PAUSE_MAX (30 * MT_SEC)
+
+/*
+ * Returns the time, in ns, without loads after one that took `ns`. It is bounded, because the load
+ * may have taken long only because the disk, the process or the machine stood still.
+ */
+static inline uint64_t load_pause(uint64_t ns)
+{
+	return MT_MIN(MT_MIN(ns, LOAD_PAUSE_MAX) * (LOAD_SHARE - 1), LOAD_PAUSE_MAX);
+}
 
 struct mt_identity;
 

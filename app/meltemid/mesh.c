@@ -264,7 +264,7 @@ static void load_changes(struct daemon *d, uint64_t now)
 	(void)config_refresh(d, now);
 	d->refresh_from = NULL;
 	end = mt_clock_now(&d->clock);
-	d->mesh_next = end + (LOAD_SHARE - 1) * (end - now);
+	d->mesh_next = end + load_pause(end - now);
 }
 
 void mesh_turn(struct daemon *d, uint64_t now)

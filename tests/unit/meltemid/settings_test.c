@@ -215,5 +215,16 @@ static void of_connections(void)
 	CU_ASSERT_EQUAL(passed.worker.flows, 2048);
 }
 
+/* A load that stood still for an hour does not end changes for four. */
+static void pauses(void)
+{
+	CU_ASSERT_EQUAL(load_pause(0), 0);
+	CU_ASSERT_EQUAL(load_pause(5 * MT_MSEC), 20 * MT_MSEC);
+	CU_ASSERT_EQUAL(load_pause(7 * MT_SEC), 28 * MT_SEC);
+	CU_ASSERT_EQUAL(load_pause(8 * MT_SEC), 30 * MT_SEC);
+	CU_ASSERT_EQUAL(load_pause(3600 * MT_SEC), 30 * MT_SEC);
+	CU_ASSERT_EQUAL(load_pause(UINT64_MAX), 30 * MT_SEC);
+}
+
 const struct mt_test settings_tests[] = {{"defaults", defaults}, {"of_the_net", of_the_net},
-	{"of_a_port", of_a_port}, {"of_connections", of_connections}, {0}};
+	{"of_a_port", of_a_port}, {"of_connections", of_connections}, {"pauses", pauses}, {0}};
