@@ -14,6 +14,7 @@
 
 #define LOOK_NS	   (500 * MT_MSEC)
 #define LOOK_AGAIN 3 /* file times are coarse: more reads after a change, even with equal times */
+#define UNSETTLED  2 /* reads in a row with a result that is left open */
 #define FILES	   4
 #define KEY	   1
 #define CRL	   3
@@ -28,6 +29,7 @@ struct reading {
 	char *paths[FILES];
 	struct mt_secret_stamp stamps[FILES]; /* of the files as last read */
 	unsigned int look_again;
+	unsigned int unsettled;	     /* reads in a row, up to the last one */
 	bool in_use;		     /* a credential is in use; set before submission */
 	struct mt_credential *found; /* NULL: not read, or unusable */
 	struct mt_err why, note;
@@ -120,6 +122,14 @@ static bool is_between(const struct reading *r)
 	return r->in_use && !r->found && r->look_again == LOOK_AGAIN;
 }
 
+/* Files that cannot be used are reported at last, even if they change before each read. */
+static bool is_settled(const struct reading *r, bool unchanged)
+{
+	if (!r->found && r->unsettled >= UNSETTLED)
+		return true;
+	return unchanged && !is_between(r);
+}
+
 static int run(struct mt_task *t)
 {
 	struct reading *r = mt_container_of(t, struct reading, task);
@@ -141,8 +151,11 @@ static int run(struct mt_task *t)
 	look_at_mode(r);
 	look(r, after);
 	memcpy(r->stamps, before, sizeof(before));
-	if (same(before, after) && !is_between(r))
+	if (is_settled(r, same(before, after))) {
+		r->unsettled = 0;
 		return 0;
+	}
+	r->unsettled++;
 	/* The files may be of two generations: the next look reads them again. */
 	mt_credential_drop(r->found);
 	r->found = NULL;

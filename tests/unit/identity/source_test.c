@@ -202,6 +202,28 @@ static void test_between_renames(void)
 	tear_down();
 }
 
+/* Wrong files are reported, even if they change before each look. */
+static void test_changes_all_the_time(void)
+{
+	struct generation one = generation(3600), two = generation(3600);
+
+	set_up(NULL);
+	put_generation(&one);
+	put_roots(pki()->roots);
+	two_seconds();
+	for (int i = 0; i < 3; i++) {
+		put(MT_IDENTITY_SOURCE_KEY, two.key, strlen(two.key), 0600);
+		mt_identity_source_turn(src, now += STEP);
+		expect(&one, 1, i < 2 ? "" : "does not belong to the certificate");
+	}
+	put(MT_IDENTITY_SOURCE_CHAIN, two.chain, strlen(two.chain), 0644);
+	mt_identity_source_turn(src, now += STEP);
+	expect(&two, 2, "");
+	generation_free(&one);
+	generation_free(&two);
+	tear_down();
+}
+
 static void test_roots(void)
 {
 	struct generation one = generation(3600);
@@ -479,7 +501,8 @@ static void test_claimed(void)
 const struct mt_test source_tests[] = {{"somebody else's", test_claimed},
 	{"replaced", test_replaced}, {"revocations", test_revocations},
 	{"a chain and a key of two generations", test_two_generations},
-	{"between two renames", test_between_renames}, {"several roots", test_roots},
-	{"what cannot be used", test_bad}, {"too early", test_too_early},
-	{"a file that is gone", test_gone}, {"a key that others can read", test_mode},
-	{"read elsewhere", test_elsewhere}, {0}};
+	{"between two renames", test_between_renames},
+	{"wrong, and changed before each look", test_changes_all_the_time},
+	{"several roots", test_roots}, {"what cannot be used", test_bad},
+	{"too early", test_too_early}, {"a file that is gone", test_gone},
+	{"a key that others can read", test_mode}, {"read elsewhere", test_elsewhere}, {0}};
