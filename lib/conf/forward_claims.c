@@ -99,13 +99,19 @@ int mt_b_forward_claim(struct mt_build *b, struct mt_strmap *claims, const struc
 	return place_of(c, policies) == UINT32_MAX ? append(b, c, policies) : 0;
 }
 
+/* Without "none", which is among them if a workload has no policies and lets all packets pass. */
+static uint32_t n_policies(const struct mt_forward_claim *c)
+{
+	return c->n - (place_of(c, NULL) != UINT32_MAX);
+}
+
 /* True if both have the same policies, which are compiled for a number of the service's port. */
 static bool are_equal(const struct mt_forward_claim *a, const struct mt_forward_claim *b)
 {
-	if (a->n != b->n || a->n > COMPARED)
+	if (a->n > COMPARED || b->n > COMPARED || n_policies(a) != n_policies(b))
 		return false;
 	for (const struct policies *p = &a->first; p; p = p->next)
-		if (place_of(b, p->a) == UINT32_MAX)
+		if (p->a && place_of(b, p->a) == UINT32_MAX)
 			return false;
 	return true;
 }

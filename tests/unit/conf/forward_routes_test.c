@@ -62,6 +62,13 @@
 #define ONE    ", subset: one"
 #define SECOND ", subset: two"
 
+/* The workload of a.x is one of the two of C_TWICE. */
+#define A_OF_C                                                                                     \
+	META(NAT)                                                                                  \
+	"  hosts: [a.x]\n  addresses: [192.0.2.1]\n  location: MESH_INTERNAL\n"                    \
+	"  resolution: STATIC\n  ports: [" TCP                                                     \
+	"]\n  endpoints: [{address: 198.51.100.1, labels: {app: c}}]\n"
+
 /* Endpoints of which shares are counted, by the last byte of 198.51.100.0/24; 0: refused. */
 #define LAST 8
 
@@ -180,6 +187,13 @@ static const struct row {
 	{A C_TWICE TWO(TO_A("") ", weight: 80", TO_C ", weight: 20") DENIES("d"), {20, 20, 60},
 		"1 endpoint of its routes' hosts gets packets for one host only"},
 	{A C_TWICE TWO(TO_C ", weight: 20", TO_A("") ", weight: 80") DENIES("d"), {0, 20, 80},
+		"1 endpoint of its routes' hosts gets packets for one host only"},
+	/* A workload without policies adds none to those of the address. */
+	{A_OF_C C_TWICE TWO(TO_A("") ", weight: 80", TO_C ", weight: 20") DENIES("c"), {0, 100},
+		NULL},
+	{A_OF_C C_TWICE TWO(TO_C ", weight: 20", TO_A("") ", weight: 80") DENIES("c"), {0, 100},
+		NULL},
+	{A_OF_C C_TWICE TWO(TO_A("") ", weight: 80", TO_C ", weight: 20") DENIES("d"), {20, 80},
 		"1 endpoint of its routes' hosts gets packets for one host only"},
 	/* Policies are compared for each port of the service. */
 	{A C_OTHER_PORT TWO(TO_A("") ", weight: 80", TO_OTHER_PORT ", weight: 20"), {0, 40, 60},
