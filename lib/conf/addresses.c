@@ -182,7 +182,7 @@ static bool keeps(struct instances *in, const struct mt_meta *meta, const struct
 	uint64_t place = mt_id_of_addr(a);
 	unsigned int endpoint, service;
 
-	if (meta->serial == by->se->meta.serial)
+	if (meta->serial == by->se->meta.serial || mt_b_is_wrong(in->b, meta))
 		return false;
 	service = mt_b_claim(in->b, place, &by->se->meta);
 	endpoint = mt_b_claim(in->b, place, meta);

@@ -29,7 +29,7 @@ static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct m
 	return false;
 }
 
-/* A refused object holds nothing, so that no other one is refused because of it. */
+/* A refused object holds and takes nothing, so that no other one is refused because of it. */
 static bool is_void(const struct mt_build *b, const struct mt_service_slot *s)
 {
 	return s->holder && mt_b_is_wrong(b, s->holder);
@@ -131,7 +131,7 @@ bool mt_b_listen_win(struct mt_build *b, struct mt_listen *l, const struct mt_me
 	struct winner to = {name, meta, line, mt_b_claim(b, mt_place_id(l->text, NULL), meta)};
 
 	*why = "";
-	if (l->discovered)
+	if (l->discovered || mt_b_is_wrong(b, meta))
 		return false;
 	if (win(b, l, &to))
 		return true;
@@ -148,6 +148,8 @@ static bool put_key(struct mt_build *b, const struct mt_listen *l, const struct 
 	char *key = mt_region_printf(&b->tmp, "%s key %p %s", l->text, c->of, s->key);
 	const struct mt_service_slot *before = key ? mt_strmap_get(&b->keys, key) : NULL;
 
+	if (before && !is_void(b, before) && mt_b_is_wrong(b, at->meta))
+		return false;
 	if (before && !is_void(b, before)) {
 		uint64_t place = mt_place_id(l->text, s->key);
 		struct winner to = {s->name, at->meta, at->line, mt_b_claim(b, place, at->meta)};
@@ -215,6 +217,8 @@ static bool win_name(struct mt_build *b, struct mt_listen *l, const struct tls_n
 	const struct mt_meta *loser = wins ? n->meta : at->meta, *other = wins ? at->meta : n->meta;
 	char path[MT_INDEX_PATH];
 
+	if (mt_b_is_wrong(b, at->meta))
+		return false;
 	if (!mt_b_is_wrong(b, n->meta))
 		mt_b_warn(b, loser, wins ? n->line : at->line, wins ? NULL : path_of(at, path),
 			"give one of them another name or port",

@@ -55,7 +55,7 @@ static bool wins(
 	return own < other;
 }
 
-/* True if the address and port are free, or of an object that is refused. */
+/* True if the address and port are free, or of a refused object. Such an object takes none. */
 static bool is_free(struct mt_build *b, const struct mt_unit *u, const struct mt_addr *a,
 	const char *where, const struct row *before)
 {
@@ -66,7 +66,9 @@ static bool is_free(struct mt_build *b, const struct mt_unit *u, const struct mt
 		refuse(b, u, where, "give the service another address", "the Node's spec.dns");
 		return false;
 	}
-	return !before || mt_b_is_wrong(b, before->by) || wins(b, u, where, before);
+	if (!before || mt_b_is_wrong(b, before->by))
+		return true;
+	return !mt_b_is_wrong(b, &u->se->meta) && wins(b, u, where, before);
 }
 
 static void add(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,

@@ -251,6 +251,58 @@ static void tls_ports_stay(void)
 	unbuild(&b);
 }
 
+/* The error of an object that is refused for another reason as well. */
+#define NONSENSE "{number: 79, name: tcp-metaprotocol}"
+#define WRONG_GATE                                                                                 \
+	"---\napiVersion: networking.istio.io/v1\nkind: Gateway\n"                                 \
+	"metadata: {name: g, namespace: v}\n"                                                      \
+	"spec: {selector: {}, servers: [{port: " NONSENSE ", hosts: ['*']}, "                      \
+	"{port: {number: 8443, name: tcp}, hosts: ['*'], bind: 192.0.2.50}]}\n"
+#define GOOD_GATE                                                                                  \
+	"---\napiVersion: networking.istio.io/v1\nkind: Gateway\n"                                 \
+	"metadata: {name: g, namespace: v}\n"                                                      \
+	"spec: {selector: {}, servers: [{port: {number: 8443, name: tcp}, hosts: ['*'], "          \
+	"bind: 192.0.2.50}]}\n"
+#define LED                                                                                        \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                          \
+	"metadata: {name: x, namespace: v}\nspec: {hosts: ['*'], gateways: [g], "                  \
+	"tcp: [{route: [{destination: {host: a.v}}]}]}\n"
+
+/* An object that is refused takes nothing from others, whatever its claim is. */
+static void refused_take_nothing(void)
+{
+	static const struct {
+		const char *now, *text;
+	} takers[] = {
+		/* The whole port. */
+		{HOST("v", "192.0.2.1") GOOD_GATE LED,
+			MESSAGES HOST("v", "192.0.2.1") WRONG_GATE LED},
+		/* A service key. */
+		{VICTIM(DUBBO), OTHER("interface: a.v", DUBBO) ENTRY("a", "v", "",
+					AT(HERE, NONSENSE ", " DUBBO, "198.51.100.1"))},
+		/* A forwarded port, of its kind and beside a listener. */
+		{FORWARDED(UDP), OTHER(NAT, UDP) ENTRY("a", "v", NAT,
+					 AT(HERE, NONSENSE ", " UDP, "198.51.100.1"))},
+		{FORWARDED(TCP), OTHER("", TCP) ENTRY("a", "v", NAT,
+					 AT(HERE, NONSENSE ", " TCP, "198.51.100.1"))},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(takers); i++) {
+		struct built b = build_after(takers[i].now, takers[i].text);
+		bool good = b.diags.errors > 0;
+
+		for (uint32_t k = 0; k < b.diags.n; k++)
+			good = good && (b.diags.items[k].severity != MT_DIAG_ERROR ||
+					       b.diags.items[k].origin.line > 5);
+		if (!good) {
+			printf("\n  row %zu: ", i);
+			show_diags(&b);
+		}
+		CU_ASSERT_TRUE(good);
+		unbuild(&b);
+	}
+}
+
 const struct mt_test holders_tests[] = {{"holders_stay", holders_stay},
 	{"older_without_holder", older_without_holder}, {"server_names_stay", server_names_stay},
-	{"tls_ports_stay", tls_ports_stay}, {0}};
+	{"tls_ports_stay", tls_ports_stay}, {"refused_take_nothing", refused_take_nothing}, {0}};
