@@ -332,9 +332,10 @@ static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l
 	for (uint32_t i = 0; i < l->n_chains; i++)
 		if (l->chains[i].of == at->end)
 			return &l->chains[i];
-	if (!takes_tls(b, l, at, name))
+	if (l->nameless == at->end || !takes_tls(b, l, at, name))
 		return NULL;
 	m = match_names(b, l, at, at->end->names, at->end->n_names);
+	l->nameless = m ? l->nameless : at->end;
 	c = m ? mt_region_push(&b->tmp, (void **)&l->chains, &l->n_chains, sizeof(*c)) : NULL;
 	if (!c)
 		return NULL;

@@ -260,21 +260,13 @@ static bool set_rules(const struct server *s, struct mt_tls_rules *r)
 
 /* ---- whom it is for ----------------------------------------------------------------------------------- */
 
-static bool is_among(const char **names, uint32_t n, const char *name)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
-/* Hosts without whose routes they are for, each once; one for any is for all. */
-static bool set_hosts(const struct server *s, struct mt_listen_end *end)
+/* Names of the hosts, without namespaces, each once; with "*" none: all. `seen`: empty. */
+static bool list_hosts(const struct server *s, struct mt_listen_end *end, struct mt_strmap *seen)
 {
 	const struct mt_gateway_server *conf = s->conf;
 	const char **names = mt_region_alloc(&s->b->tmp, sizeof(*names) * (conf->n_hosts + 1));
 
-	if (!names)
+	if (!names || mt_strmap_reserve(seen, conf->n_hosts))
 		return false;
 	end->names = names;
 	for (uint32_t i = 0; i < conf->n_hosts; i++) {
@@ -285,10 +277,24 @@ static bool set_hosts(const struct server *s, struct mt_listen_end *end)
 			end->n_names = 0;
 			return true;
 		}
-		if (!is_among(names, end->n_names, host))
-			names[end->n_names++] = host;
+		if (mt_strmap_get(seen, host))
+			continue;
+		names[end->n_names++] = host;
+		if (mt_strmap_put(seen, host, names, NULL))
+			return false;
 	}
 	return true;
+}
+
+static bool set_hosts(const struct server *s, struct mt_listen_end *end)
+{
+	struct mt_strmap seen = {0};
+	bool done = list_hosts(s, end, &seen);
+
+	mt_strmap_fini(&seen);
+	if (!done)
+		s->b->tmp.failed = true;
+	return done;
 }
 
 const struct mt_listen_end *mt_b_gateway_end(struct mt_build *b, const struct mt_gateway *g,

@@ -39,7 +39,9 @@ struct mt_listen {
 	uint32_t n_chains;
 	struct mt_listen_chain *last; /* behind them; NULL: none */
 	bool fallback;		      /* `last` is for those that no other one is for */
-	enum mt_listen_mtls mtls;     /* of what is behind it */
+	/* the last one for which no name was left; its further services get none at once */
+	const struct mt_listen_end *nameless;
+	enum mt_listen_mtls mtls; /* of its services */
 	struct mt_held
 		*shows; /* whose identity the mesh's mutual TLS is ended by; NULL: the node's own */
 	bool shows_said, shows_own; /* a service has said whose; several say otherwise */

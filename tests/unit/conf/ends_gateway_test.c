@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BYTES                                                                                      \
@@ -20,7 +21,7 @@
 #define ROUTE(host)                                                                                \
 	ISTIO("VirtualService", "v")                                                               \
 	"  hosts: [" host "]\n  gateways: [g]\n  tcp: [{route: [{destination: {host: p.x}}]}]\n"
-#define TEXT_MAX 32768
+#define TEXT_MAX (1u << 20)
 
 static char text[TEXT_MAX];
 static size_t len;
@@ -137,6 +138,34 @@ static void simple(void)
 	pki_free(&one);
 }
 
+#define HOSTS 60000
+
+/* Hosts of a server are not compared with each other: that would take this test many seconds. */
+static void many_hosts(void)
+{
+	struct pki_node one = leaf();
+	struct timespec from, to;
+	struct built b;
+	char host[32];
+
+	begin(BYTES GATEWAY "  - port: {number: 8443, name: tls, protocol: TLS}\n"
+			    "    tls: {mode: SIMPLE, credentialName: one}\n    hosts: [");
+	for (uint32_t i = 0; i < HOSTS; i++) {
+		snprintf(host, sizeof(host), "h%u.example, ", i);
+		add(host);
+	}
+	add("h0.example]\n" ROUTE("'*'"));
+	add_pair("one", &one, one.key);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	b = build_text(NULL, text);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+	CU_ASSERT_TRUE(to.tv_sec - from.tv_sec < 3);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at(&b, 8443));
+	CU_ASSERT_EQUAL(at(&b, 8443)->chains[0].match.n_server_names, HOSTS);
+	unbuild(&b);
+	pki_free(&one);
+}
+
 /* Several servers at one port, each with its own certificate and its own service; beside TLS that is passed through. */
 static void by_name(void)
 {
@@ -165,6 +194,37 @@ static void by_name(void)
 	CU_ASSERT_EQUAL(l->chains[1].match.n_server_names, 1);
 	CU_ASSERT_STRING_EQUAL(l->chains[1].match.server_names[0], "b.example");
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 21, "\"a.example\" is in use by Gateway"));
+	unbuild(&b);
+	pki_free(&one);
+	pki_free(&two);
+}
+
+#define OF_MESSAGES(credential)                                                                    \
+	"  - port: {number: 8443, name: tcp-metaprotocol-dubbo, protocol: TLS}\n"                  \
+	"    hosts: [a.example]\n    tls: {mode: SIMPLE, credentialName: " credential "}\n"
+#define ROUTER_TO_A(name)                                                                          \
+	ROUTER(name)                                                                               \
+	"  hosts: [" name ".x]\n  gateways: [g]\n"                                                 \
+	"  routes: [{route: [{destination: {host: a.x}}]}]\n"
+
+/* A server without a name left is asked once, however many routes it has. */
+static void no_name_left(void)
+{
+	struct pki_node one = leaf(), two = leaf();
+	struct built b;
+	uint32_t told = 0;
+
+	begin(SERVICE_A GATEWAY OF_MESSAGES("one") OF_MESSAGES("two") ROUTER_TO_A("a")
+			ROUTER_TO_A("b") ROUTER_TO_A("c"));
+	add_pair("one", &one, one.key);
+	add_pair("two", &two, two.key);
+	b = build_text(NULL, text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at(&b, 8443));
+	CU_ASSERT_EQUAL(at(&b, 8443)->n_chains, 1);
+	CU_ASSERT_EQUAL(at(&b, 8443)->protos[0].n_services, 3);
+	for (uint32_t i = 0; i < b.diags.n; i++)
+		told += strstr(b.diags.items[i].message, "\"a.example\" is in use") != NULL;
+	CU_ASSERT_EQUAL(told, 1);
 	unbuild(&b);
 	pki_free(&one);
 	pki_free(&two);
@@ -497,7 +557,9 @@ static void replaced(void)
 
 const struct mt_test ends_gateway_tests[] = {
 	{"simple", simple},
+	{"many_hosts", many_hosts},
 	{"by_name", by_name},
+	{"no_name_left", no_name_left},
 	{"of_messages", of_messages},
 	{"not_served", not_served},
 	{"no_mode", no_mode},
