@@ -87,7 +87,7 @@ bool mt_net_forward(struct mt_netw *w, struct rte_mbuf *m, const struct mt_net_d
 
 /*
  * Queues a packet as it is most often: in one buffer, with an Ethernet header without a VLAN tag
- * before and after, and neither the first nor the last of its queue. False: it stays.
+ * before and after, and its queue is neither empty nor full. False: it stays.
  */
 static mt_inline bool queue(struct mt_netw *w, struct rte_mbuf *m, const struct mt_net_dst *dst)
 {
