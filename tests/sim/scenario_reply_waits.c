@@ -147,6 +147,9 @@ static void run(struct sim *s)
 	w = world_new_rpc(s, 2, WANT_ANY);
 	r = reviewer_new(s, &w->mesh);
 	configure(w, r);
+	/* Losses double the time until bytes are sent again, so no acknowledgement may come for long. */
+	if (w->severity)
+		w->proxy.slow_ms = 60000;
 	world_go(w);
 	world_brisk(w);
 	w->mesh.reload = reload;
