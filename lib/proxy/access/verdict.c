@@ -101,13 +101,13 @@ void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
 
 	mt_list_del(&ex->queue_node);
 	mt_verdict_left(p, ex);
+	/* It was the wait's. A filter that waits next, or the route, arms the call's time-out. */
+	mt_deadline_cancel(&ex->deadline);
 	/* Rules that were published while it waited apply to it. */
 	if (ex->snap != p->snap && !renew(p, ex, at_gate))
 		return;
 	mt_exchange_becomes(ex, MT_EX_ROUTING);
 	if (at_gate)
 		ex->filter_at--; /* the filter of the gateway's rules decides now */
-	else
-		mt_deadline_cancel(&ex->deadline); /* of the wait */
 	mt_call_run(p, ex);
 }

@@ -392,6 +392,47 @@ static void test_behind_gate(void)
 	check_behind_gate(true);
 }
 
+static struct mt_filter_ticket paused;
+
+static enum mt_filter_verdict pauses(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	(void)f;
+	(void)v;
+	paused = mt_filter_ticket_of(ctx);
+	return MT_FILTER_SUSPEND;
+}
+
+/* A filter behind the gate waits longer than a token may: only the call's time-out limits it. */
+static void test_waits_behind_gate(void)
+{
+	static const struct mt_filter pausing = {.name = "pausing", .on_request = pauses};
+	struct mt_gate_guard gate = {&guard, 8089};
+	struct mt_filter_inst all[3];
+	struct fake_conn *c;
+
+	start();
+	scene_patient();
+	all[0] = chain[0];
+	all[1] = (struct mt_filter_inst){.type = &mt_gate_filter, .conf = &gate};
+	all[2] = (struct mt_filter_inst){.type = &pausing};
+	for (uint32_t i = 0; i < lab.snap->clusters[0].n_eps; i++)
+		lab.snap->clusters[0].eps[i].guarded = false;
+	scene_filters(all, 3);
+	c = lab_client(CONFIG_SAFE);
+	may(false);
+	scene_send_request(c, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
+	may(true);
+	until_verified(0);
+	lab_advance((MT_TOKENS_WAIT_MS + 500) * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	scene_complete(&paused, MT_FILTER_NEXT, NULL);
+	answered(c, 1);
+	scene_bye(c);
+	stop();
+}
+
 /* ---- the worker's texts ---------------------------------------------------------------------- */
 
 static struct mt_route_action *the_route(void)
@@ -622,6 +663,7 @@ const struct mt_test tokens_tests[] = {{"waited for, and known", test_known},
 	{"not valid", test_not_valid}, {"gone before", test_gone}, {"too many", test_full},
 	{"more than slots", test_slots}, {"another snapshot", test_another_snapshot},
 	{"it cannot be taken out", test_unchanged}, {"nobody verifies", test_nobody},
-	{"behind a gate that asks", test_behind_gate}, {"at another endpoint", test_other_endpoint},
-	{"texts", test_texts}, {"other rules", test_other_rules},
-	{"counted once", test_counted_once}, {0}};
+	{"behind a gate that asks", test_behind_gate},
+	{"a filter waits behind a gate", test_waits_behind_gate},
+	{"at another endpoint", test_other_endpoint}, {"texts", test_texts},
+	{"other rules", test_other_rules}, {"counted once", test_counted_once}, {0}};
