@@ -11,6 +11,7 @@
  *   too, and its connection is tested by FIN. Until a result comes, all calls on
  *   that connection stay, for WAIT without a byte from the server. Their replies are forwarded,
  *   because the FIN may be the test of another Meltemi, which goes on reading.
+ * - If a filter waits at such a call's reply (reply_wait.c), the call stays as long as the wait.
  * - Another Meltemi also tests behind two-way calls, of methods that it does not know yet, while
  *   their clients wait. So if several calls of a client are out on serial connections, or some were
  *   one-way without the type (mt_down.several), all stay, and as long as a tester waits.
@@ -54,7 +55,7 @@ static bool may_be_oneway(struct mt_proxy *p, const struct mt_down *d, const str
 	if (mt_correlation_of(ex->codec, ex->codec_opts) != MT_CORR_SERIAL)
 		return false;
 	if (ex->state >= MT_EX_FILTERING)
-		return d->several && !d->left;
+		return (d->several || ex->state == MT_EX_FILTERING) && !d->left;
 	if (!a || a->state != MT_ATTEMPT_SENT)
 		return mt_method_may_be_silent(p, ex) ||
 		       (d->several && p->now < wait_until(p, d, ex, NULL));

@@ -499,6 +499,38 @@ static void test_client_closes(void)
 	}
 }
 
+/*
+ * On a serial connection the FIN may be another Meltemi's test of a call in doubt. Its reply comes
+ * in time, and a filter waits at it for longer than the test lasts.
+ */
+static void test_tested_by_fin(void)
+{
+	static struct mt_codec closing;
+
+	for (int reply_first = 0; reply_first < 2; reply_first++) {
+		start(SERIAL, 1);
+		lab_close(client, MT_CLOSE_RESET);
+		closing = toy_named_codec;
+		closing.client_whole_close = true;
+		config_speak(lab.snap, SERIAL, &closing, 0);
+		scene_patient();
+		client = lab_client(CONFIG_SERIAL);
+		scene_send_request(client, 'Q', 1, LEN);
+		server = scene_connected_server(lab_n_servers() - 1);
+		if (!reply_first)
+			lab_fin(client);
+		scene_answer(server, scene_next_sent(server).id, 9, LEN);
+		if (reply_first)
+			lab_fin(client);
+		lab_advance(3 * MT_SEC);
+		CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 1);
+		decide(MT_FILTER_NEXT);
+		is_answered(1);
+		CU_ASSERT_EQUAL(how, MT_FILTER_ENDED_OK);
+		stop(1);
+	}
+}
+
 /* The client's calls above its share are answered by a local reply; its connection goes on. */
 static void test_evicted(void)
 {
@@ -703,6 +735,7 @@ const struct mt_test reply_wait_tests[] = {
 	{"the time of an attempt", test_time_of_a_try},
 	{"the client resets", test_client_resets},
 	{"the client closes", test_client_closes},
+	{"the client closes to test a call", test_tested_by_fin},
 	{"evicted", test_evicted},
 	{"held back", test_held_back},
 	{"compacted", test_compacted},
