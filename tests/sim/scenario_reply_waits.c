@@ -147,7 +147,7 @@ static void run(struct sim *s)
 	w = world_new_rpc(s, 2, WANT_ANY);
 	r = reviewer_new(s, &w->mesh);
 	configure(w, r);
-	/* Losses double the time until bytes are sent again, so no acknowledgement may come for long. */
+	/* After losses on end TCP waits for longer than the 10 s that a slow reader has. */
 	if (w->severity)
 		w->proxy.slow_ms = 60000;
 	world_go(w);
