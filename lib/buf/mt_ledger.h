@@ -44,7 +44,7 @@
 
 enum mt_class {
 	MT_CLASS_RECEIVING, /* incomplete messages, undecoded bytes, data out of order */
-	/* complete requests: wait for a connection, a limit, a filter, a cluster */
+	/* complete messages: wait for a connection, a limit, a filter, a cluster */
 	MT_CLASS_WAITING,
 	MT_CLASS_REPLYING,  /* outstanding to a client that does not read */
 	MT_CLASS_RESENDING, /* sent to a server or on its way there, unacknowledged */

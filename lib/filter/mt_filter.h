@@ -100,7 +100,7 @@ struct mt_filter_inst {
 	uint16_t own; /* offset of its bytes in those of an exchange; set by mt_filters_compile() */
 };
 
-/* Waits of replies are numbered from here on, those of requests from 1. */
+/* Waits of replies are numbered from the next number on, those of requests from 1. */
 #define MT_FILTER_WAIT_OF_REPLY 128
 
 /* A ticket for the wait of the filter that runs now. */

@@ -91,7 +91,7 @@ struct mt_filter_change {
 struct mt_filter_ticket {
 	uint32_t inbox, serial; /* the worker */
 	uint32_t exchange, generation;
-	uint32_t wait; /* which of the exchange's waits; those of its reply from 128 on */
+	uint32_t wait; /* which of the exchange's waits; those of its reply from 129 on */
 	uint32_t reserved;
 };
 
@@ -158,7 +158,8 @@ struct mt_filter_host {
 	 * has ended already, it drops and counts the completion instead. -EAGAIN: too many
 	 * completions are queued for the worker; try again. -EINVAL: the ticket or the completion
 	 * is not valid, or it carries too much, or a change without a key. -ESHUTDOWN: the worker
-	 * stops or has ended, and so does the exchange.
+	 * stops or has ended. Its exchanges end, too, or another process has taken them over; a
+	 * wait that goes on there ends by its time-out.
 	 *
 	 * A filter may call it in on_request or on_reply, too, for the wait that it begins, if it
 	 * knows the answer already. For an exchange of another worker it should use its own thread,
@@ -211,9 +212,15 @@ struct mt_filter_module {
 	 * unknown verdict, or a wait without pause(), is counted, and the call is answered by an
 	 * error.
 	 *
-	 * on_reply gets the reply that the client is about to get, when it is complete, once for an
-	 * exchange: replies that a retry policy replaces are not shown to filters. It may change
-	 * metadata, or answer() in the server's place; the server has executed the call. While a
+	 * on_reply gets the server's reply that the client is about to get, once for an exchange,
+	 * when it is complete (also if it is longer than 64 KiB, and would otherwise be forwarded
+	 * in parts). It does not get replies that a retry policy replaces, nor answers by Meltemi
+	 * or a filter. It is not called for one-way calls, copies for a mirror, calls of a
+	 * client that has left, and calls in progress when the filters of their service changed.
+	 *
+	 * There get() reads the reply's metadata. on_reply may change metadata, or answer() in the
+	 * server's place; the server has executed the call. A change for which set() returned 0 is
+	 * left out if the message cannot be encoded with it (counter mutation_failed). While a
 	 * reply waits, its server connection serves other calls, and its end does not matter any
 	 * more. The reply's memory is charged to the client: if too much of its calls waits, the
 	 * client's requests are not read, or its waiting calls get MT_FILTER_OVERLOADED.

@@ -11,7 +11,8 @@
 
 static const char *const meanings[MT_N_CLASSES] = {
 	[MT_CLASS_RECEIVING] = "requests that are not complete, data out of order",
-	[MT_CLASS_WAITING] = "complete requests that wait for a connection, a limit or a cluster",
+	[MT_CLASS_WAITING] =
+		"complete messages that wait for a connection, a limit, a filter or a cluster",
 	[MT_CLASS_REPLYING] = "replies that clients have not acknowledged",
 	[MT_CLASS_RESENDING] = "requests that servers have not acknowledged",
 	[MT_CLASS_RETAINED] = "requests kept for another try, copies for a mirror",
