@@ -75,6 +75,8 @@ void mt_alog_sink_flush(struct mt_alog_sink *s);
  * Call it for all sinks, then mt_alog_sink_join() for each, so that they end together.
  */
 void mt_alog_sink_stop(struct mt_alog_sink *s, uint64_t ns);
+/* After mt_alog_sink_stop(): true if mt_alog_sink_join() does not wait. */
+bool mt_alog_sink_may_join(struct mt_alog_sink *s);
 /*
  * Waits for the end. Lines that were not written are counted as lost. False: the thread hangs in a
  * write; it and its memory stay until the process ends.

@@ -450,6 +450,16 @@ static bool wait_end(struct mt_alog_sink *s)
 	return rc == 0;
 }
 
+bool mt_alog_sink_may_join(struct mt_alog_sink *s)
+{
+	bool ended;
+
+	pthread_mutex_lock(&s->lock);
+	ended = s->ended;
+	pthread_mutex_unlock(&s->lock);
+	return ended || monotonic() >= s->deadline + JOIN_GRACE;
+}
+
 bool mt_alog_sink_join(struct mt_alog_sink *s)
 {
 	uint64_t gone;

@@ -66,6 +66,12 @@ static inline uint64_t mt_byte_ring_tail(const struct mt_byte_ring *r)
 
 /* ---- any thread ----------------------------------------------------------------------------- */
 
+/* Position after the newest published record. */
+static inline uint64_t mt_byte_ring_head(const struct mt_byte_ring *r)
+{
+	return __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
+}
+
 /* True if the reader has popped all records that were written before `position`. */
 static inline bool mt_byte_ring_passed(const struct mt_byte_ring *r, uint64_t position)
 {

@@ -9,6 +9,7 @@ int main(int argc, char **argv)
 		{"render", render_tests},
 		{"sink", sink_tests},
 		{"sink file", sink_file_tests},
+		{"log", log_tests},
 		{0},
 	};
 

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Entries of workers as records. */
+#include "mt_alog_entry.h"
+
+#include "mt_alog_format_priv.h"
+
+static struct mt_slice slice(const char *p, uint16_t len)
+{
+	return len == MT_ALOG_NO_TEXT ? (struct mt_slice){NULL, 0}
+				      : (struct mt_slice){(const uint8_t *)p, len};
+}
+
+static void set_texts(const struct mt_alog_entry *from, char *name, struct mt_alog_record *to)
+{
+	uint16_t skip = from->interface_len == MT_ALOG_NO_TEXT ? 0 : from->interface_len;
+	uint32_t n;
+
+	mt_alog_set_text(to, MT_ALOG_PROTOCOL, from->protocol);
+	mt_alog_set_text(to, MT_ALOG_AUTHORITY, from->host);
+	mt_alog_set_text(to, MT_ALOG_ROUTE, from->route);
+	mt_alog_set_text(to, MT_ALOG_CLUSTER, from->cluster);
+	to->texts[MT_ALOG_INTERFACE] = slice(from->texts, from->interface_len);
+	to->texts[MT_ALOG_METHOD] = slice(from->texts + skip, from->method_len);
+	n = mt_alog_digits(name, from->worker);
+	name[n++] = '-';
+	n += mt_alog_digits(name + n, from->exchange.idx);
+	name[n++] = '-';
+	n += mt_alog_digits(name + n, from->exchange.gen);
+	to->texts[MT_ALOG_STREAM_ID] = (struct mt_slice){(const uint8_t *)name, n};
+}
+
+/* The times of `show slow`; of other points nothing is known. */
+static void set_points(const struct mt_alog_entry *from, struct mt_alog_record *to)
+{
+	to->wall = from->wall;
+	mt_alog_set_point(to, MT_ALOG_STARTED, from->started);
+	mt_alog_set_point(to, MT_ALOG_DS_RX_BEG, from->started);
+	mt_alog_set_point(to, MT_ALOG_ENDED, from->ended);
+	if (from->connecting)
+		mt_alog_set_point(to, MT_ALOG_US_CX_BEG, from->connecting);
+	if (from->sent)
+		mt_alog_set_point(to, MT_ALOG_US_TX_END, from->sent);
+	if (from->replied)
+		mt_alog_set_point(to, MT_ALOG_US_RX_BEG, from->replied);
+}
+
+static void set_ends(const struct mt_alog_entry *from, struct mt_alog_record *to)
+{
+	to->ends[MT_ALOG_CLIENT] = to->ends[MT_ALOG_CLIENT_DIRECT] =
+		(struct mt_alog_end_value){from->client, from->client_port};
+	to->ends[MT_ALOG_DOWN_LOCAL] = (struct mt_alog_end_value){from->local, from->local_port};
+	to->ends[MT_ALOG_UP_LOCAL] =
+		(struct mt_alog_end_value){from->up_local, from->up_local_port};
+	to->ends[MT_ALOG_ENDPOINT] =
+		(struct mt_alog_end_value){from->endpoint, from->endpoint_port};
+}
+
+void mt_alog_entry_view(const struct mt_alog_entry *from, char name[MT_ALOG_EXCHANGE_NAME],
+	struct mt_alog_record *to)
+{
+	memset(to, 0, sizeof(*to));
+	to->ending = (enum mt_ending)from->ending;
+	to->flags = from->flags;
+	to->code = from->code;
+	set_texts(from, name, to);
+	set_points(from, to);
+	set_ends(from, to);
+	mt_alog_set_number(to, MT_ALOG_BYTES_RECEIVED, from->bytes_in);
+	mt_alog_set_number(to, MT_ALOG_BYTES_SENT, from->bytes_out);
+	mt_alog_set_number(to, MT_ALOG_ATTEMPTS, from->attempts);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The thread mt-log: takes the entries of all rings in turn, renders each for each output, and puts
+ * the lines into the sinks. It sleeps in poll() for 10 ms, or for a second without outputs.
+ */
+#include "mt_alog_priv.h"
+
+#include "mt_outcome.h"
+#include "mt_rights.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EACH	64   /* entries of a ring before the next ring has its turn */
+#define BUSY_MS 10   /* between two looks at the rings */
+#define IDLE_MS 1000 /* the same without outputs */
+
+static uint64_t clock_of(clockid_t which)
+{
+	struct timespec ts;
+
+	clock_gettime(which, &ts);
+	return (uint64_t)ts.tv_sec * MT_SEC + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t mt_alog_monotonic(void)
+{
+	return clock_of(CLOCK_MONOTONIC);
+}
+
+void mt_alog_wake(const struct mt_alog *l)
+{
+	const uint64_t one = 1;
+
+	(void)!write(l->event, &one, sizeof(one));
+}
+
+static bool stopping(const struct mt_alog *l)
+{
+	return __atomic_load_n(&l->stop, __ATOMIC_ACQUIRE);
+}
+
+/* Takes the newest list of outputs, if the control thread has made one. */
+static void adopt(struct mt_alog *l)
+{
+	struct mt_alog_list *next = __atomic_exchange_n(&l->next, NULL, __ATOMIC_ACQUIRE);
+
+	if (!next)
+		return;
+	free(l->list);
+	l->list = next;
+	__atomic_store_n(&l->adopted, next->version, __ATOMIC_RELEASE);
+}
+
+/* ---- entries -------------------------------------------------------------------------------- */
+
+static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t now)
+{
+	char name[MT_ALOG_EXCHANGE_NAME];
+	struct mt_alog_record r;
+
+	mt_alog_entry_view(entry, name, &r);
+	for (uint32_t i = 0; i < l->list->n; i++) {
+		struct mt_alog_output *o = l->list->v[i];
+
+		mt_alog_render(o->format, &r, now, &l->line);
+		(void)mt_alog_sink_put(o->sink, l->line.text, l->line.len);
+	}
+}
+
+/* Takes up to EACH entries before `end`. False: there are none left. */
+static bool take(struct mt_alog *l, struct mt_byte_ring *r, uint64_t end, uint64_t now)
+{
+	const struct mt_alog_entry *entry;
+	uint32_t len, n = 0;
+
+	while (mt_byte_ring_tail(r) < end && n++ < EACH &&
+		(entry = mt_byte_ring_peek(r, &len)) != NULL) {
+		if (l->list)
+			put(l, entry, now);
+		mt_byte_ring_pop(r);
+	}
+	return mt_byte_ring_tail(r) < end;
+}
+
+static bool is_late(const struct mt_alog *l)
+{
+	return stopping(l) && mt_alog_monotonic() >= l->deadline;
+}
+
+/* Takes all entries that were there at the start, from each ring in turn. */
+static void drain(struct mt_alog *l)
+{
+	uint64_t end[MT_ALOG_WORKERS];
+	bool more = true;
+
+	for (uint32_t i = 0; i < l->workers; i++)
+		end[i] = mt_byte_ring_head(&l->rings[i]);
+	while (more && !is_late(l)) {
+		uint64_t now = clock_of(CLOCK_REALTIME);
+
+		more = false;
+		for (uint32_t i = 0; i < l->workers; i++)
+			more |= take(l, &l->rings[i], end[i], now);
+		for (uint32_t i = 0; l->list && i < l->list->n; i++)
+			mt_alog_sink_flush(l->list->v[i]->sink);
+	}
+}
+
+/* Counts what could not be rendered before the deadline. */
+static void count_rest(struct mt_alog *l)
+{
+	uint32_t len;
+
+	for (uint32_t i = 0; i < l->workers; i++)
+		while (mt_byte_ring_peek(&l->rings[i], &len)) {
+			mt_byte_ring_pop(&l->rings[i]);
+			mt_count(&l->unrendered, 0);
+		}
+}
+
+/* ---- the thread ----------------------------------------------------------------------------- */
+
+static void pause_for(struct mt_alog *l)
+{
+	struct pollfd p = {.fd = l->event, .events = POLLIN};
+	uint64_t n;
+
+	if (poll(&p, 1, l->list && l->list->n ? BUSY_MS : IDLE_MS) > 0)
+		(void)!read(l->event, &n, sizeof(n));
+}
+
+static void *loop(void *arg)
+{
+	struct mt_alog *l = arg;
+	bool last;
+
+	do {
+		last = stopping(l);
+		adopt(l);
+		drain(l);
+		if (!last)
+			pause_for(l);
+	} while (!last);
+	count_rest(l);
+	return NULL;
+}
+
+int mt_alog_thread_start(struct mt_alog *l)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	sigdelset(&all, MT_RIGHTS_SIGNAL);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&l->thread, NULL, loop, l);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc == 0)
+		(void)pthread_setname_np(l->thread, "mt-log");
+	l->running = rc == 0;
+	return -rc;
+}

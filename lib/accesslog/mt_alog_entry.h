@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call as a worker writes it to its ring of bytes, when the call has ended. Names of the
+ * configuration are pointers, so that a worker copies little: they belong to the snapshot that the
+ * call held, and mt_alog_passed() is true when no unread entry can point to it. Texts of the client
+ * are copied and follow the entry.
+ */
+#pragma once
+
+#include "mt_alog_record.h"
+
+#define MT_ALOG_ENTRY_TEXT 256	      /* most bytes of an interface or method */
+#define MT_ALOG_NO_TEXT	   UINT16_MAX /* length of a text that is not set */
+
+struct mt_alog_entry {
+	uint64_t wall; /* ns since 1970: the start */
+	/* ns, of one clock; connecting, sent and replied: of the last attempt; 0: not reached. */
+	uint64_t started, connecting, sent, replied, ended;
+	uint64_t bytes_in, bytes_out;			  /* of the request, of the reply */
+	const char *protocol, *host, *route, *cluster;	  /* NULL: not known */
+	struct mt_addr client, local, up_local, endpoint; /* all zero: not known */
+	uint16_t client_port, local_port, up_local_port, endpoint_port;
+	struct mt_ref exchange;
+	uint16_t worker;
+	uint16_t code;	/* replaces that of the ending; 0: does not */
+	uint32_t flags; /* enum mt_response_flag, added to those of the ending */
+	uint8_t ending; /* enum mt_ending */
+	uint8_t attempts;
+	uint16_t interface_len, method_len; /* at most MT_ALOG_ENTRY_TEXT, or MT_ALOG_NO_TEXT */
+	char texts[];			    /* the interface, then the method */
+};
+
+/* Bytes of a ring that an entry with these texts needs. */
+static inline uint32_t mt_alog_entry_size(uint16_t interface_len, uint16_t method_len)
+{
+	return (uint32_t)sizeof(struct mt_alog_entry) +
+	       (interface_len == MT_ALOG_NO_TEXT ? 0u : interface_len) +
+	       (method_len == MT_ALOG_NO_TEXT ? 0u : method_len);
+}
+
+/* Name of an exchange, as mt_exchange_name() writes it: worker-index-generation. */
+#define MT_ALOG_EXCHANGE_NAME 32
+
+/*
+ * Fills a record with the values of an entry. Texts of the record point into the entry, to what it
+ * points to, and into `name`.
+ */
+void mt_alog_entry_view(const struct mt_alog_entry *from, char name[MT_ALOG_EXCHANGE_NAME],
+	struct mt_alog_record *to);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside lib/accesslog: the log of a node. log.c has the control thread's part, log_thread.c is
+ * mt-log.
+ */
+#pragma once
+
+#include "mt_alog.h"
+
+#include <pthread.h>
+
+struct mt_alog_output {
+	char *document;
+	struct mt_alog_place place; /* a copy, to compare with */
+	char *text;		    /* of the format; NULL: the default one */
+	size_t len;
+	enum mt_alog_encoding encoding;
+	bool omit_empty;
+	struct mt_alog_sink *sink;
+	struct mt_alog_format *format; /* mt-log's while the output is in its list */
+	uint64_t lost_before;	       /* entries lost in rings before the output began */
+	/* Of a replaced output: */
+	struct mt_alog_output *next;
+	uint64_t until; /* version of the first list without it */
+	bool stopping;
+};
+
+/* Immutable once it is published. */
+struct mt_alog_list {
+	uint64_t version;
+	uint32_t n;
+	struct mt_alog_output *v[MT_ALOG_OUTPUTS];
+};
+
+struct mt_alog {
+	uint32_t workers;
+	struct mt_byte_ring *rings;
+	uint8_t **memory; /* of each ring */
+	int event;	  /* wakes mt-log */
+	bool running, stopped;
+	pthread_t thread;
+	/* Control thread. */
+	struct mt_alog_list now; /* the wanted outputs */
+	struct mt_alog_output *past;
+	/* From the control thread to mt-log, which takes it and sets NULL. */
+	struct mt_alog_list *next;
+	/* From mt-log: version of its list; entries that it did not render before it ended. */
+	uint64_t adopted, unrendered;
+	bool stop;	   /* to mt-log */
+	uint64_t deadline; /* monotonic ns; written before `stop` */
+	/* mt-log. */
+	struct mt_alog_list *list; /* NULL: no outputs yet */
+	struct mt_alog_line line;
+};
+
+/* Starts mt-log. 0 or -errno. */
+int mt_alog_thread_start(struct mt_alog *l);
+void mt_alog_wake(const struct mt_alog *l);
+uint64_t mt_alog_monotonic(void);
