@@ -57,10 +57,14 @@ static void mix(struct world *w, struct rpc_client *c)
 	c->mix.delay_max = sim_between(r, 1, 100) * MT_MSEC;
 }
 
-/* One-way calls that look like others: of clients that give each call an id of its own. */
+/*
+ * One-way calls that look like others: of clients that give each call an id of its own. A codec
+ * without names of methods states that there are none.
+ */
 static bool has_notes(const struct world *w, enum trouble t)
 {
-	return (t == RESETS || t == SILENT || t == MIXED) && w->sim->seed % 2 && !w->rpc.one_id;
+	return (t == RESETS || t == SILENT || t == MIXED) && w->sim->seed % 2 && !w->rpc.one_id &&
+	       w->rpc.protocol.codec->method_key.name;
 }
 
 static void add_clients(struct world *w, enum trouble t)

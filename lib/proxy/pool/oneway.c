@@ -564,6 +564,8 @@ bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		return false;
 	end_silent(p, a);
 	mt_oneway_ask(p, u);
+	/* If a FIN was sent before, only skip_until limits the wait for the server's now. */
+	mt_up_arm(p, u);
 	mt_reply_settle(p, down);
 	return true;
 }

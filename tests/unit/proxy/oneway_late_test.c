@@ -76,5 +76,48 @@ static void test_by_the_last_one(void)
 	scene_stop();
 }
 
+/* Another client shows that calls of "slow" are one-way, too. */
+static void teach_slow(void)
+{
+	struct fake_conn *other = lab_client(CONFIG_NAMED), *s;
+
+	for (uint64_t id = 1; id < 7; id += 2) {
+		toy_make(scene_buf, 'Q', id, "slow", 64);
+		CU_ASSERT_TRUE_FATAL(lab_feed(other, scene_buf, 64));
+		toy_make(scene_buf, 'Q', id + 1, "ask ", 64);
+		CU_ASSERT_TRUE_FATAL(lab_feed(other, scene_buf, 64));
+		s = lab_server(1);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+		if (!s->connected)
+			lab_connect(s);
+		CU_ASSERT_EQUAL(scene_next_sent(s).id, id);
+		CU_ASSERT_EQUAL(scene_next_sent(s).id, id + 1);
+		toy_make(scene_buf, 'P', id + 1, "ask ", 40);
+		CU_ASSERT_TRUE_FATAL(lab_feed(s, scene_buf, 40));
+		CU_ASSERT_EQUAL(scene_next_sent(other).id, id + 1);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 2);
+	lab_close(other, MT_CLOSE_RESET);
+}
+
+/* The last call ends after the FIN: a server that does nothing does not keep its connection. */
+static void test_known_after_the_fin(void)
+{
+	start();
+	call("slow", 11);
+	call("note", 12);
+	teach_slow();
+	lab_advance(3 * MT_SEC);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	CU_ASSERT_TRUE(server->shut);
+	CU_ASSERT_FALSE(server->aborted);
+	lab_advance(30 * MT_SEC);
+	CU_ASSERT_TRUE(server->aborted);
+	lab_close(client, MT_CLOSE_RESET);
+	lab_advance(30 * MT_SEC);
+	scene_stop();
+}
+
 const struct mt_test oneway_late_tests[] = {{"before a silent one", test_before_a_silent_one},
-	{"by the last one", test_by_the_last_one}, {0}};
+	{"by the last one", test_by_the_last_one},
+	{"known after the FIN", test_known_after_the_fin}, {0}};
