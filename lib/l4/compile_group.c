@@ -83,7 +83,7 @@ static int fill_table(struct mt_maglev *table, const struct sorted *s, const cha
 	return rc;
 }
 
-/* The index of each endpoint of the table before among the current ones, or L4_NONE. */
+/* Finds the current index of each endpoint of the table before; L4_NONE: it is gone. */
 static void find_current(struct mt_l4_group *g, const struct sorted *before)
 {
 	uint32_t at = 0;

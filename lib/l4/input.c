@@ -210,7 +210,7 @@ static mt_noinline uint32_t next_with(struct mt_l4 *l, struct l4_pkt *p)
 	return idx;
 }
 
-/* Takes the packet, unless it may change more than counters: false. Sets p->idx. */
+/* Takes a packet that changes only counters. False: late() must take it. Sets p->idx. */
 static mt_inline bool take(struct mt_l4 *l, struct l4_pkt *p, struct leaving *to)
 {
 	const struct mt_net_dst *dst;
@@ -303,7 +303,7 @@ uint32_t l4_enter(struct mt_l4 *l, struct l4_pkt *p, uint32_t idx)
 	return enter(l, p, idx);
 }
 
-/* A packet that take() left; `changes` of the table before the burst. */
+/* Handles a packet that take() did not take. `changes`: mt_l4.changes before the burst. */
 static mt_noinline uint32_t late(struct mt_l4 *l, struct l4_pkt *p, uint32_t changes)
 {
 	uint32_t idx = p->idx;

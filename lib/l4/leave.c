@@ -4,8 +4,8 @@
  * connection. Other flows leave an unhealthy endpoint when their client sends again:
  *
  * - one of TCP with a SYN that has no answer yet;
- * - one of UDP if the endpoint has sent nothing since, or if it has sent something, but nothing for
- *   PATIENCE after a packet of the client: what it sent may have been its last packet;
+ * - one of UDP if the endpoint has sent nothing since the sweep found it unhealthy. If it has, the
+ *   flow leaves when a packet of the client has no answer for PATIENCE;
  * - one of UDP in a one-way mode. Its replies do not pass this node.
  *
  * The packet then makes a flow as a new client's does, but limits count no new connection. If it
@@ -71,7 +71,7 @@ static bool is_answered(struct mt_l4 *l, uint32_t idx)
 	since = (int32_t)(back->seen - t->stamp);
 	if (since < 0 || (since == 0 && !t->spoke))
 		return t->spoke && l->tick - t->stamp < PATIENCE;
-	/* The packet is the first one since the endpoint's last one. */
+	/* The client's first packet after the endpoint's last one: PATIENCE begins with it. */
 	t->stamp = l->tick;
 	t->spoke = true;
 	return true;

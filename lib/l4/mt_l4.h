@@ -176,7 +176,11 @@ void mt_l4_begin(struct mt_l4 *l, uint64_t now, const struct mt_l4_set *set);
  */
 void mt_l4_input(struct mt_l4 *l, struct rte_mbuf **pkts, uint16_t n);
 
-/* Removes flows without packets, a bounded number. Once per loop iteration. Returns how many. */
+/*
+ * Sends packets that waited for a neighbour, drops old fragments, runs health checks, and removes
+ * flows that have expired or lost their endpoint, a bounded number of each. Once per loop
+ * iteration. Returns the number of removed flows.
+ */
 uint32_t mt_l4_tick(struct mt_l4 *l);
 /* The next moment at which mt_l4_tick() has work (MT_NEVER: none). */
 uint64_t mt_l4_next(const struct mt_l4 *l);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Health of endpoints. Each endpoint is checked by one worker, that of its index modulo their
- * number, at its interval; the result is one byte that all workers read when they choose an
- * endpoint for a new flow (mt_l4_choose()). Flows stay with their endpoint, except for those which
+ * Health of endpoints. One worker checks an endpoint at its interval: number `index % workers`.
+ * The result is one byte, which all workers read when they choose an endpoint for a new flow
+ * (mt_l4_choose()). Flows stay with their endpoint, except for those which
  * it does not answer (leave.c). The table of the choice never changes with health, so an endpoint
  * that is healthy again gets its new flows back.
  *

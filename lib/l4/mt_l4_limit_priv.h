@@ -24,7 +24,7 @@
 
 /* Limits of a service, compiled; times in units of 2^-10 ns. Without a rate: 0, and no depth. */
 struct l4_limits {
-	uint64_t source[L4_KINDS]; /* in which one token flows in */
+	uint64_t source[L4_KINDS]; /* the time in which one token flows in */
 	uint64_t source_depth[L4_KINDS];
 	uint64_t service[L4_KINDS];
 	uint64_t service_depth[L4_KINDS];

@@ -256,7 +256,7 @@ struct l4_pkt {
 	struct mt_table_iter it;
 	uint64_t source; /* its hash, for limits; 0: not computed */
 	uint32_t leaves; /* l4_new(): the flow that its new one replaces, as pair + 1; 0: none */
-	bool opens;	 /* a SYN of TCP without another flag that matters */
+	bool opens;	 /* l4_opens(): a SYN of TCP without ACK, FIN and RST */
 	/* Only of packets in input.c: */
 	uint32_t len;	  /* of the IP packet */
 	uint32_t plain;	  /* marks of an entry with which the packet changes only its counters */
@@ -318,7 +318,7 @@ static mt_inline uint8_t l4_tcp_flags(const struct rte_mbuf *m)
 	return tcp->tcp_flags;
 }
 
-/* True for a SYN without another flag that matters. */
+/* True for a SYN without ACK, FIN and RST. */
 static mt_inline bool l4_opens(uint8_t tcp_flags)
 {
 	return (tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_FIN_FLAG |
@@ -548,7 +548,7 @@ bool l4_is_expired(const struct mt_l4 *l, uint32_t pair);
  * and TCP that was reset and had no packet for 10 s.
  */
 uint32_t l4_port_idle(const struct mt_l4 *l, uint32_t pair);
-/* Removes such a flow. */
+/* Removes a flow that gives its port, and counts it. */
 void l4_take_port(struct mt_l4 *l, uint32_t pair);
 /*
  * The endpoint of a flow and its row, if a new flow of the same client could be this one: the row
@@ -619,7 +619,7 @@ static inline uint16_t l4_overhead(enum mt_l4_mode mode, bool is4)
 struct l4_way {
 	enum mt_l4_mode mode;
 	struct mt_addr endpoint;
-	const struct l4_key *in; /* of the flow's packets, or of the flow that an error is about */
+	const struct l4_key *in; /* key of the flow; for an ICMP error: of the quoted one */
 	uint32_t service;	 /* id */
 };
 
@@ -740,7 +740,7 @@ struct mt_l4_health {
 /* A worker's state of an endpoint that it checks, by index. */
 struct l4_checked {
 	uint64_t id; /* of the endpoint; another one may have the index later; 0: none yet */
-	struct mt_l4_check_conf conf; /* with which it was checked so far */
+	struct mt_l4_check_conf conf; /* of its checks so far; with another one they start again */
 	uint64_t began;		      /* the check under way, or the last one */
 	uint64_t due;		      /* the next check */
 	const char *why;	      /* of `verdict` */
@@ -775,7 +775,7 @@ void l4_turns_note(struct mt_l4 *l, const struct mt_l4_check *c);
 void l4_health_tick(struct mt_l4 *l);
 uint64_t l4_health_next(const struct mt_l4 *l);
 
-/* health_heard.c: notes that an endpoint answered a client's SYN, or let it wait too long. */
+/* health_heard.c: notes that an endpoint answered a client's SYN; or that a client repeated one. */
 void l4_note_syn_ack(struct mt_l4 *l, uint32_t index);
 void l4_note_unanswered(struct mt_l4 *l, uint32_t index, const struct mt_addr *client);
 /* Sum over all workers of l4_heard.answered. */

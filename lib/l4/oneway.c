@@ -311,7 +311,7 @@ bool l4_one_way_icmp(struct mt_l4 *l, struct rte_mbuf *m, const struct l4_key *i
 	} else {
 		return false;
 	}
-	/* One that waits for a neighbour was admitted when it arrived. */
+	/* An error that waited for a neighbour was charged when it arrived. */
 	if (!l->park_until && !mt_net_may_pass_error(l->net, idx != L4_NONE)) {
 		l4_free(l, m);
 		return true;

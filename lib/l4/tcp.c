@@ -155,7 +155,7 @@ static void set_state(struct mt_l4 *l, uint32_t pair, enum mt_l4_state state)
 	e[1].service = (e[1].service & ~L4_PLAIN) | (plain ? L4_PLAIN : 0);
 }
 
-/* The handshake is complete, or the flow is not kept although it was. */
+/* The handshake is complete, or an open connection goes on after a reset and a SYN. */
 static void establish(struct mt_l4 *l, uint32_t pair)
 {
 	l->tcp[pair].open = true;

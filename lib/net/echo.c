@@ -54,7 +54,7 @@ enum mt_net_result mt_net_ping(struct mt_netw *w, const struct mt_net_echo *e, u
 	if (!m)
 		return MT_NET_NO_MEMORY;
 	net_count(w, MT_NET_icmp_echo_out);
-	/* Otherwise it is forgotten, so that a later request waits for it again. */
+	/* An unused neighbour is removed, and a later request would wait for it again. */
 	atomic_store_explicit(&w->used[dst.neigh], 1, memory_order_relaxed);
 	net_reply_by(w, &rx, rx.is4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, m, &dst);
 	return MT_NET_SENT;

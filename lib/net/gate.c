@@ -126,7 +126,7 @@ bool mt_net_quoted(const void *quote, uint32_t len, struct mt_tuple *t, uint8_t 
 		if (mt_addr_is4(&t->local) || mt_addr_is4(&t->remote))
 			return false;
 	}
-	/* Of TCP, too, routers quote no more than these eight bytes for certain (RFC 792). */
+	/* Routers need not quote more than these eight bytes, of TCP either (RFC 792). */
 	if (!header_of(*proto) || len < hlen + sizeof(struct rte_udp_hdr))
 		return false;
 	memcpy(port, (const uint8_t *)quote + hlen, sizeof(port));

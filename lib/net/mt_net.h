@@ -59,7 +59,7 @@ enum mt_net_icmp {
 
 /* An ICMP echo request of the node, or the reply to one. */
 struct mt_net_echo {
-	struct mt_addr remote; /* to which it goes, or from which it comes */
+	struct mt_addr remote; /* receiver of a request, sender of a reply */
 	uint16_t ident, seq;
 	uint8_t data[MT_NET_ECHO_DATA];
 };
@@ -502,8 +502,8 @@ enum mt_net_result mt_net_ping(struct mt_netw *w, const struct mt_net_echo *e, u
  */
 void mt_net_not_forwarded(struct mt_netw *w, struct rte_mbuf *m);
 /*
- * Drops and counts a fragment for a local address, because lib/l4 does not forward its port: only
- * lib/l4 knows the port of a later fragment.
+ * Drops and counts a fragment for a local address with a port that lib/l4 does not forward. lib/l4
+ * decides it, because later fragments have no ports.
  */
 void mt_net_refuse_fragment(struct mt_netw *w, struct rte_mbuf *m);
 

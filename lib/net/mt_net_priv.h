@@ -569,8 +569,8 @@ static inline bool net_gate_may(const struct net_served *s, const struct net_rx 
 bool net_gate(struct mt_netw *w, struct net_rx *rx);
 bool net_gate_foreign(struct mt_netw *w, struct net_rx *rx);
 /*
- * The same for a fragment, which goes to the worker that keeps its datagram's state. `local`: the
- * destination is.
+ * The same for a fragment, which goes to the worker that keeps its datagram's state. `local`: its
+ * destination is a local address.
  */
 bool net_gate_fragment(struct mt_netw *w, struct net_rx *rx, bool local);
 /*

@@ -4,8 +4,8 @@
  * entry fails and stays as a negative entry for a while. A usable entry is solicited again every 30
  * s while it is in use, and removed after 60 s without use.
  *
- * Entries are looked at in groups, which have one word of news and one time each, so that a look
- * for what is new or due reads 16 KiB and not the whole table of 4 MiB.
+ * Entries are in groups. Each group has one word that marks new entries, and the time at which its
+ * first entry is due. So the owner finds new and due ones in 16 KiB, not in the table of 4 MiB.
  */
 #include "mt_net_priv.h"
 
