@@ -483,7 +483,7 @@ static const struct mt_field node_fields[] = {
 			"defaults. With `nat` or `forwarding` all UDP ports are forwarded by "
 			"`nat`"},
 	{"flows", MT_F_NUM, AT(struct mt_node, flows), .min = 1024, .max = 16777216,
-		.help = "most flows that each worker forwards at layer 4, 184 B of memory each. "
+		.help = "most flows that each worker forwards at layer 4, 196 B of memory each. "
 			"Default: 65536"},
 	{"group", MT_F_TEXT, AT(struct mt_node, group),
 		.help = "nodes of one group with the same documents choose the same endpoint for a "

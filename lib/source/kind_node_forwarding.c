@@ -155,7 +155,8 @@ static const struct mt_field nat_fields[] = {
 			"this node and which are not in `sourceAddresses`; default: the ports' "
 			"own"},
 	{"ports", MT_F_CUSTOM, .custom = read_ports,
-		.help = "source ports, at least 1024 of them; default: 1024-65535"},
+		.help = "source ports, at least 1024 of them; default: 1024-65535, without "
+			"`addresses` 40500-60999"},
 };
 
 const struct mt_section mt_sec_node_nat = {
