@@ -99,7 +99,8 @@ const struct mt_command mt_commands_show[] = {
 			"flows that match the expression (`src=10.0.0.0/8 state=kept "
 			"idle_ms>1000`); with `top` those with the largest values. The state of "
 			"UDP is `unanswered`, `answered` (it gives way to a new flow when it is "
-			"silent for longest) or `kept`, that of TCP `syn_sent`, `syn_received`, "
+			"silent for longest) or `kept`, with `dsr` and tunnels `not_kept` or "
+			"`kept`, that of TCP `syn_sent`, `syn_received`, "
 			"`established`, `half_closed`, `closing`, `time_wait` or `reset`. Packets "
 			"of the endpoint are counted while the flow is kept.",
 		.offer = mt_offer_flows,
