@@ -160,6 +160,13 @@ enum net_neigh_state {
 	NEIGH_PROBE, /* usable, being solicited again */
 };
 
+/* The user of an entry. */
+enum net_neigh_guest {
+	NET_NEIGH_OWN,	 /* the node needs it */
+	NET_NEIGH_GUEST, /* an outsider may have made it up: its solicitations are limited */
+	NET_NEIGH_TAKEN, /* a guest that the node needs now; the owner has not seen that yet */
+};
+
 /*
  * One word holds Ethernet address (bits 0-47), state (48-55) and version (56-63), so that a reader
  * gets all three at once. The key changes only together with the version: a reader compares the
@@ -169,8 +176,7 @@ struct net_neigh {
 	_Atomic uint64_t word;
 	_Atomic uint64_t key[2];
 	_Atomic uint32_t port;
-	/* An outsider may have made it up: its solicitations are limited. The node needs it: 0. */
-	_Atomic uint8_t guest;
+	_Atomic uint8_t guest; /* enum net_neigh_guest */
 } mt_cache_aligned;
 
 static inline enum net_neigh_state neigh_state(uint64_t word)
@@ -212,7 +218,8 @@ static inline uint64_t neigh_word(uint8_t version, enum net_neigh_state state, u
 struct net_neigh_own {
 	uint64_t due;  /* next action; MT_NEVER: none */
 	uint64_t idle; /* usable, but no worker has used it since then */
-	uint8_t tries; /* solicitations sent */
+	uint8_t tries; /* solicitations, */
+	uint8_t sent;  /* and those of them that were not held back */
 	uint8_t version;
 };
 

@@ -70,10 +70,19 @@ static bool claim(
 	atomic_store_explicit(&n->key[0], a->q[0], memory_order_relaxed);
 	atomic_store_explicit(&n->key[1], a->q[1], memory_order_relaxed);
 	atomic_store_explicit(&n->port, port, memory_order_relaxed);
-	atomic_store_explicit(&n->guest, guest, memory_order_relaxed);
+	atomic_store_explicit(
+		&n->guest, guest ? NET_NEIGH_GUEST : NET_NEIGH_OWN, memory_order_relaxed);
 	*word = neigh_word(version, NEIGH_NEW, 0);
 	atomic_store_explicit(&n->word, *word, memory_order_release);
 	return true;
+}
+
+/* The owner looks at the entry. */
+static void call_owner(struct mt_net *net, uint32_t idx)
+{
+	atomic_fetch_or_explicit(&net->neigh_new[idx / NET_NEIGH_GROUP],
+		UINT64_C(1) << idx % NET_NEIGH_GROUP, memory_order_release);
+	atomic_fetch_add_explicit(&net->neigh_kick, 1, memory_order_release);
 }
 
 uint32_t net_neigh_get(
@@ -86,9 +95,7 @@ uint32_t net_neigh_get(
 	for (i = b; i < b + ways; i++) {
 		if (!claim(&net->neigh[i], port, a, ways < NET_NEIGH_WAYS, word))
 			continue;
-		atomic_fetch_or_explicit(&net->neigh_new[i / NET_NEIGH_GROUP],
-			UINT64_C(1) << i % NET_NEIGH_GROUP, memory_order_release);
-		atomic_fetch_add_explicit(&net->neigh_kick, 1, memory_order_release);
+		call_owner(net, i);
 		return i;
 	}
 	return NET_NEIGH_NONE;
@@ -96,9 +103,13 @@ uint32_t net_neigh_get(
 
 void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
-	/* A guest that the node calls itself is one no longer. */
-	if (mt_unlikely(atomic_load_explicit(&w->net->neigh[idx].guest, memory_order_relaxed)))
-		atomic_store_explicit(&w->net->neigh[idx].guest, 0, memory_order_relaxed);
+	_Atomic uint8_t *guest = &w->net->neigh[idx].guest;
+
+	/* Its solicitations may have been held back so far: it begins again. */
+	if (mt_unlikely(atomic_load_explicit(guest, memory_order_relaxed) == NET_NEIGH_GUEST)) {
+		atomic_store_explicit(guest, NET_NEIGH_TAKEN, memory_order_relaxed);
+		call_owner(w->net, idx);
+	}
 	if (w->waiting[idx])
 		return;
 	w->waiting[idx] = 1;

@@ -63,14 +63,18 @@ static uint64_t jitter(struct mt_netw *w, uint64_t t)
 	return t - t / 8 + mt_rand_below(&w->rand, (uint32_t)MT_MIN(t / 4, UINT32_MAX));
 }
 
+static bool is_guest(const struct net_neigh *n)
+{
+	return atomic_load_explicit(&n->guest, memory_order_relaxed) == NET_NEIGH_GUEST;
+}
+
 /*
  * True if too many unknown guests are solicited: the link's other hosts receive each of these
  * packets. One that is not sent counts as a try, so forged guests leave the table as soon.
  */
 static bool is_limited(struct mt_netw *w, const struct net_neigh *n, uint64_t word)
 {
-	if (neigh_usable(word) || !atomic_load_explicit(&n->guest, memory_order_relaxed) ||
-		!net_limited(&w->owner->guest_limit, w->now))
+	if (neigh_usable(word) || !is_guest(n) || !net_limited(&w->owner->guest_limit, w->now))
 		return false;
 	net_count(w, MT_NET_neigh_limited);
 	return true;
@@ -87,6 +91,7 @@ static void solicit(struct mt_netw *w, uint32_t idx, uint64_t word)
 	set_due(w->owner, idx, w->now + RETRY);
 	if (!from || is_limited(w, n, word))
 		return;
+	w->owner->neigh[idx].sent++;
 	net_count(w, MT_NET_neigh_solicited);
 	neigh_mac(word, &mac);
 	if (mt_addr_is4(&target))
@@ -142,23 +147,27 @@ static void age(struct mt_netw *w, uint32_t idx, uint64_t word)
 		bump(&w->net->dst_gen);
 		return;
 	}
-	own->tries = 0;
+	own->tries = own->sent = 0;
 	put(w, idx, word, NEIGH_PROBE, word & 0xffffffffffffull);
 	solicit(w, idx, word);
 }
 
 static void entry_due(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
+	struct net_neigh_own *own = &w->owner->neigh[idx];
+
 	switch (neigh_state(word)) {
 	case NEIGH_NEW:
-		w->owner->neigh[idx].tries = 0;
+		own->tries = own->sent = 0;
 		put(w, idx, word, NEIGH_INCOMPLETE, 0);
 		solicit(w, idx, word);
 		return;
 	case NEIGH_INCOMPLETE:
 	case NEIGH_PROBE:
-		if (w->owner->neigh[idx].tries < TRIES)
+		if (own->tries < TRIES)
 			solicit(w, idx, word);
+		else if (own->sent == 0 && is_guest(&w->net->neigh[idx]))
+			release(w, idx, word); /* no solicitation was sent */
 		else
 			fail(w, idx, word);
 		return;
@@ -175,6 +184,20 @@ static void entry_due(struct mt_netw *w, uint32_t idx, uint64_t word)
 	}
 }
 
+/* A guest that the node needs now has all its tries, from now on. */
+static void take_guest(struct mt_netw *w, uint32_t idx, uint64_t word)
+{
+	_Atomic uint8_t *guest = &w->net->neigh[idx].guest;
+
+	if (mt_likely(atomic_load_explicit(guest, memory_order_relaxed) != NET_NEIGH_TAKEN))
+		return;
+	atomic_store_explicit(guest, NET_NEIGH_OWN, memory_order_relaxed);
+	if (neigh_state(word) != NEIGH_INCOMPLETE)
+		return;
+	w->owner->neigh[idx].tries = 0;
+	w->owner->neigh[idx].due = w->now;
+}
+
 static void scan_group(struct mt_netw *w, uint32_t group)
 {
 	struct net_owner *o = w->owner;
@@ -187,6 +210,7 @@ static void scan_group(struct mt_netw *w, uint32_t group)
 
 		if (neigh_state(word) <= NEIGH_CLAIMED)
 			continue;
+		take_guest(w, i, word);
 		if (neigh_state(word) == NEIGH_NEW || o->neigh[i].due <= w->now)
 			entry_due(w, i, word);
 		o->group_due[group] = MT_MIN(o->group_due[group], o->neigh[i].due);

@@ -68,7 +68,7 @@ static mt_noinline void wait(
 	if (why == MT_NET_NO_MEMORY) {
 		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, RETRY_MS);
 	} else if (why == MT_NET_WAIT) {
-		mt_tcp_wait_push(t, c, MT_TCP_WAIT_NEIGH);
+		mt_tcp_wait_push(t, c, mt_tcp_wait_of_neigh(c->dst.neigh));
 		mt_tcp_note(t, MT_TCP_parked);
 	} else {
 		if (served && c->dst.port == c->wait_for && c->credit > 0)

@@ -28,6 +28,7 @@ static void path_mtu(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t mtu)
 	}
 	mt_net_pmtu_learn(t->net, &c->tuple.remote, mtu);
 	mt_net_route(t->net, &c->tuple.local, &c->tuple.remote, &c->dst);
+	mt_tcp_wait_rerouted(t, c);
 	mt_tcp_note(t, MT_TCP_path_mtu_lowered);
 	if (mt_mutant(MT_BREAK_pmtu_not_resent))
 		return;
@@ -77,6 +78,7 @@ void mt_tcp_black_hole_over(
 		return;
 	mt_net_pmtu_learn(t->net, &c->tuple.remote, (uint16_t)mtu);
 	mt_net_route(t->net, &c->tuple.local, &c->tuple.remote, &c->dst);
+	mt_tcp_wait_rerouted(t, c);
 	mt_tcp_note(t, MT_TCP_path_mtu_lowered);
 }
 
@@ -118,14 +120,15 @@ static void unpark(struct mt_tcp *t, struct mt_tcp_conn *c, bool ok)
 
 void mt_tcp_neigh_event(struct mt_tcp *t, uint32_t neigh, bool ok)
 {
-	uint32_t n = t->wait[MT_TCP_WAIT_NEIGH].n;
+	const uint16_t queue = mt_tcp_wait_of_neigh(neigh);
+	uint32_t n = t->wait[queue].n;
 
 	while (n-- > 0) {
-		struct mt_tcp_conn *c = mt_tcp_wait_pop(t, MT_TCP_WAIT_NEIGH);
+		struct mt_tcp_conn *c = mt_tcp_wait_pop(t, queue);
 
 		if (c->dst.neigh == neigh)
 			unpark(t, c, ok);
 		else
-			mt_tcp_wait_push(t, c, MT_TCP_WAIT_NEIGH);
+			mt_tcp_wait_push(t, c, queue);
 	}
 }

@@ -132,8 +132,9 @@ static void find_again(struct mt_image *im, struct mt_tcp *t)
  */
 static void ask_again(struct mt_tcp *t)
 {
-	while (t->wait[MT_TCP_WAIT_NEIGH].n)
-		mt_tcp_mark(t, mt_tcp_wait_pop(t, MT_TCP_WAIT_NEIGH));
+	for (uint16_t q = MT_TCP_WAIT_NEIGH; q < MT_TCP_WAITS; q++)
+		while (t->wait[q].n)
+			mt_tcp_mark(t, mt_tcp_wait_pop(t, q));
 }
 
 /*

@@ -265,7 +265,7 @@ struct mt_tcp_conn {
 	uint8_t reo_mult;	 /* RACK.reo_wnd_mult - 1 */
 	uint8_t reo_persist : 5; /* recoveries until it is reset to 0 */
 	uint8_t doubts : 3;	 /* with AT_LIMIT: eighths of the silence limit that have passed */
-	uint8_t wait_for;	 /* a port or MT_TCP_WAIT_NEIGH, with MT_CF_WAITS */
+	uint8_t wait_for;	 /* index in mt_tcp.wait, with MT_CF_WAITS */
 	uint8_t wait_round;
 	union {
 		uint32_t fin_una; /* snd_una when the peer's FIN arrived */

@@ -31,10 +31,20 @@ struct mt_tcp_queue {
 	uint32_t head, tail, n;
 };
 
-/* Wait queues of connections: one per port, by its number, and one for neighbours. */
-#define MT_TCP_WAIT_NEIGH MT_PORTS_MAX
-#define MT_TCP_WAITS	  (MT_PORTS_MAX + 1)
-#define MT_TCP_WAIT_NONE  UINT16_MAX
+/*
+ * Wait queues of connections: one per port, by its number, and after these the ones for neighbours,
+ * by the neighbour's index, so that an event does not visit all connections that wait.
+ */
+#define MT_TCP_WAIT_NEIGH  MT_PORTS_MAX
+#define MT_TCP_WAIT_NEIGHS 128
+#define MT_TCP_WAITS	   (MT_PORTS_MAX + MT_TCP_WAIT_NEIGHS)
+#define MT_TCP_WAIT_NONE   UINT16_MAX
+_Static_assert(MT_TCP_WAITS <= UINT8_MAX, "mt_tcp_conn.wait_for");
+
+static inline uint16_t mt_tcp_wait_of_neigh(uint32_t neigh)
+{
+	return (uint16_t)(MT_TCP_WAIT_NEIGH + neigh % MT_TCP_WAIT_NEIGHS);
+}
 
 /* Doubly linked through fl_next and fl_prev; indices + 1. */
 struct mt_tcp_wait {
@@ -434,12 +444,14 @@ void mt_tcp_path_remember(struct mt_tcp *t, const struct mt_tcp_conn *c);
  */
 void mt_tcp_unreachable(struct mt_tcp *t, struct mt_tcp_conn *c);
 
-/* ---- wait.c: `what` is a port or MT_TCP_WAIT_NEIGH ---- */
+/* ---- wait.c: `what` is a port or mt_tcp_wait_of_neigh() ---- */
 /* Appends the connection to the queue. */
 void mt_tcp_wait_push(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t what);
 /* Puts it back at the head: the port became full in the middle of its quantum. */
 void mt_tcp_wait_again(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t port);
 void mt_tcp_wait_leave(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* After c->dst has changed: the connection no longer waits for the neighbour of the old route. */
+void mt_tcp_wait_rerouted(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* Removes the head; the queue must not be empty. */
 struct mt_tcp_conn *mt_tcp_wait_pop(struct mt_tcp *t, uint16_t what);
 /* The same for a port's queue; gives the connection its quantum. */

@@ -65,7 +65,7 @@ static bool held_up(const struct mt_tcp_conn *c)
 	if (!(c->flags & MT_CF_PROBE_DUE))
 		return false;
 	if (c->flags & MT_CF_WAITS)
-		return c->wait_for != MT_TCP_WAIT_NEIGH;
+		return c->wait_for < MT_TCP_WAIT_NEIGH;
 	return c->at[MT_TCP_AT_ACK] != 0;
 }
 

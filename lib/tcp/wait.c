@@ -44,7 +44,7 @@ void mt_tcp_wait_push(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t what)
 {
 	struct mt_tcp_wait *q = &t->wait[what];
 
-	if (q->n == 0 && what != MT_TCP_WAIT_NEIGH) {
+	if (q->n == 0 && what < MT_TCP_WAIT_NEIGH) {
 		q->round++; /* no connection has sent in this round yet */
 		q->left = 0;
 		t->waiting |= 1u << what;
@@ -71,8 +71,16 @@ void mt_tcp_wait_leave(struct mt_tcp *t, struct mt_tcp_conn *c)
 	*(c->fl_next ? &named(t, c->fl_next)->fl_prev : &q->tail) = c->fl_prev;
 	c->flags &= ~(MT_CF_ON_FLUSH | MT_CF_WAITS);
 	q->n--;
-	if (q->n == 0 && c->wait_for != MT_TCP_WAIT_NEIGH)
+	if (q->n == 0 && c->wait_for < MT_TCP_WAIT_NEIGH)
 		t->waiting &= ~(1u << c->wait_for);
+}
+
+void mt_tcp_wait_rerouted(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	if (!(c->flags & MT_CF_WAITS) || c->wait_for < MT_TCP_WAIT_NEIGH)
+		return;
+	mt_tcp_wait_leave(t, c);
+	mt_tcp_mark(t, c);
 }
 
 struct mt_tcp_conn *mt_tcp_wait_pop(struct mt_tcp *t, uint16_t what)
