@@ -29,6 +29,9 @@ static struct mt_addr_range range_of(const struct mt_l4_network *net)
 		r.lo.b[bit / 8] &= (uint8_t)~mask;
 		r.hi.b[bit / 8] |= mask;
 	}
+	/* An IPv6 network has no IPv4 address. ::/80 and parts of it end with those. */
+	if (!is4 && mt_addr_is4(&r.hi))
+		r.hi.b[11] = 0xfe;
 	return r;
 }
 

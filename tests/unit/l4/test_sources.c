@@ -105,6 +105,24 @@ static void families(void)
 	l4_sources_free(s);
 }
 
+/* Networks of IPv6 that end with the addresses that stand for IPv4. */
+static void before_ipv4(void)
+{
+	static const char *const nets[] = {"::/80", "::8000:0:0/81", "::fffe:0:0/95"};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(nets); i++) {
+		struct mt_l4_network v[] = {network(nets[i]), network("192.0.2.0/24")};
+		struct mt_l4_sources *s = made(v, 1, NULL, 0);
+
+		CU_ASSERT(admits(s, "::fffe:1:1") && !admits(s, "192.0.2.1"));
+		CU_ASSERT_FALSE(admits(s, "0.0.0.0") || admits(s, "255.255.255.255"));
+		l4_sources_free(s);
+		s = made(v, 2, NULL, 0);
+		CU_ASSERT(admits(s, "192.0.2.1") && !admits(s, "198.51.100.1"));
+		l4_sources_free(s);
+	}
+}
+
 static struct mt_l4_network any_network(struct mt_rand *rand)
 {
 	struct mt_l4_network n = {0};
@@ -263,6 +281,6 @@ static void policies(void)
 	CU_ASSERT(sc_close(&s));
 }
 
-const struct mt_test source_tests[] = {{"lists", lists}, {"families", families}, {"rules", rules},
-	{"counters of rules", rule_counters}, {"at random", at_random}, {"flows", flows},
-	{"policies", policies}, {0}};
+const struct mt_test source_tests[] = {{"lists", lists}, {"families", families},
+	{"before IPv4", before_ipv4}, {"rules", rules}, {"counters of rules", rule_counters},
+	{"at random", at_random}, {"flows", flows}, {"policies", policies}, {0}};
