@@ -90,14 +90,17 @@ static bool is_late(const struct mt_alog *l)
 	return stopping(l) && mt_alog_monotonic() >= l->deadline;
 }
 
-/* Takes all entries that were there at the start, from each ring in turn. */
-static void drain(struct mt_alog *l)
+static void find_heads(const struct mt_alog *l, uint64_t *end)
 {
-	uint64_t end[MT_ALOG_WORKERS];
-	bool more = true;
-
 	for (uint32_t i = 0; i < l->workers; i++)
 		end[i] = mt_byte_ring_head(&l->rings[i]);
+}
+
+/* Takes all entries before `end`, from each ring in turn. */
+static void drain(struct mt_alog *l, const uint64_t *end)
+{
+	bool more = true;
+
 	while (more && !is_late(l)) {
 		uint64_t now = clock_of(CLOCK_REALTIME);
 
@@ -135,12 +138,15 @@ static void pause_for(struct mt_alog *l)
 static void *loop(void *arg)
 {
 	struct mt_alog *l = arg;
+	uint64_t end[MT_ALOG_WORKERS];
 	bool last;
 
 	do {
 		last = stopping(l);
+		/* Before the list: no entry meets outputs older than those that were set before it. */
+		find_heads(l, end);
 		adopt(l);
-		drain(l);
+		drain(l, end);
 		if (!last)
 			pause_for(l);
 	} while (!last);
