@@ -123,7 +123,7 @@ uint32_t l4_timeout(const struct mt_l4 *l, uint32_t pair)
 	return tcp_timeouts[l4_tcp_lasting(t)];
 }
 
-static uint32_t idle_of(const struct mt_l4 *l, uint32_t pair)
+uint32_t l4_idle(const struct mt_l4 *l, uint32_t pair)
 {
 	const struct l4_entry *e = &l->entries[2 * pair];
 	uint32_t idle = l->tick - e->seen;
@@ -133,7 +133,7 @@ static uint32_t idle_of(const struct mt_l4 *l, uint32_t pair)
 
 bool l4_is_expired(const struct mt_l4 *l, uint32_t pair)
 {
-	return idle_of(l, pair) >= l4_timeout(l, pair);
+	return l4_idle(l, pair) >= l4_timeout(l, pair);
 }
 
 /* True until the handshake is complete, also after a reset. */
@@ -149,7 +149,7 @@ uint32_t l4_port_idle(const struct mt_l4 *l, uint32_t pair)
 {
 	const struct l4_entry *e = &l->entries[2 * pair];
 	const struct l4_tcp *t = &l->tcp[pair];
-	uint32_t idle = idle_of(l, pair);
+	uint32_t idle = l4_idle(l, pair);
 	bool gives;
 
 	if (!l4_key_is_tcp(&e->key))
@@ -193,6 +193,7 @@ static bool check(struct mt_l4 *l, uint32_t pair)
 		l4_review(l, pair, to);
 		l4_connection_adopt(l, pair);
 	}
+	l4_connection_check(l, pair);
 	if (!l4_is_expired(l, pair))
 		return false;
 	l4_expire(l, pair);

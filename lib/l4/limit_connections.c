@@ -5,11 +5,16 @@
  * have places left. Packets of a flow do not touch it, and beyond the limit it is only read, so a
  * flood of SYNs does not pull its line from worker to worker.
  *
- * A flow counts (L4_COUNTED) until it is removed, a TCP flow until it rests or was reset. One that
- * goes on after a reset counts again, even beyond the limit, because its ends never stopped. One
- * that moves to another endpoint keeps its place.
+ * A flow counts (L4_COUNTED) until it is removed, a TCP flow until it rests, or a reset ends it. A
+ * client can send a reset or FIN that its server does not accept, and use the connection further.
+ * So these give the place back at once only with the number that the server expects (tcp.c), and
+ * another reset when the flow was silent for SILENT after it. A flow that then goes on counts
+ * again, even beyond the limit, because its ends never stopped. One that moves to another endpoint
+ * keeps its place.
  */
 #include "mt_l4_priv.h"
+
+#define SILENT L4_TICKS(60 * MT_SEC)
 
 static uint32_t *count_of(const struct mt_l4 *l, uint32_t service)
 {
@@ -79,11 +84,34 @@ void l4_connection_set(struct mt_l4 *l, uint32_t pair, bool counts)
 	}
 }
 
+/* True if the flow was reset, and its ends may still have the connection. */
+static bool may_go_on(const struct mt_l4 *l, uint32_t pair)
+{
+	return !l->tcp[pair].exact && l4_idle(l, pair) < SILENT;
+}
+
+static bool is_tcp(const struct l4_entry *e)
+{
+	return l4_key_proto(&e->key) == IPPROTO_TCP;
+}
+
 void l4_connection_adopt(struct mt_l4 *l, uint32_t pair)
 {
 	const struct l4_entry *e = &l->entries[2 * pair];
-	bool over = l4_key_proto(&e->key) == IPPROTO_TCP && l->tcp[pair].state >= MT_L4_TIME_WAIT;
+	uint8_t state = l->tcp[pair].state;
+	bool counts = !is_tcp(e) || state < MT_L4_TIME_WAIT ||
+		      (state == MT_L4_RESET && may_go_on(l, pair));
 
-	if (!over && !(e->service & L4_ONE_WAY))
+	if (counts && !(e->service & L4_ONE_WAY))
 		l4_connection_set(l, pair, true);
+}
+
+void l4_connection_check(struct mt_l4 *l, uint32_t pair)
+{
+	const struct l4_entry *e = &l->entries[2 * pair];
+
+	if (mt_likely(!(e->service & L4_COUNTED)) || !is_tcp(e))
+		return;
+	if (l->tcp[pair].state == MT_L4_RESET && !may_go_on(l, pair))
+		l4_connection_set(l, pair, false);
 }

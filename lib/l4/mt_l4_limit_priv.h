@@ -100,5 +100,7 @@ void l4_connection_move(struct mt_l4 *l, uint32_t pair);
 void l4_connection_made(struct mt_l4 *l, uint32_t service, uint32_t idx);
 /* The state of a flow has changed: whether it counts as a connection. */
 void l4_connection_set(struct mt_l4 *l, uint32_t pair, bool counts);
+/* Lets a flow give its place back that was reset and has been silent since. */
+void l4_connection_check(struct mt_l4 *l, uint32_t pair);
 /* Counts a flow that was made before its service had the limit. */
 void l4_connection_adopt(struct mt_l4 *l, uint32_t pair);

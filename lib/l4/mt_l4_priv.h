@@ -140,9 +140,10 @@ struct l4_tcp {
 	bool server_first : 1; /* the first FIN was the server's */
 	bool has_stamp : 1;
 	bool again : 1;	   /* a SYN of the client has no SYN-ACK yet */
-	bool exact : 1;	   /* the reset has a number that only the connection's ends know */
+	bool exact : 1;	   /* the receiver of the reset accepts it */
 	bool open : 1;	   /* the handshake was complete, and the flow has not come to rest since */
 	bool spoke : 1;	   /* of UDP: the endpoint has sent since it was found unhealthy */
+	bool early : 1;	   /* the client's first acknowledgement of the SYN-ACK had data */
 	uint32_t endpoint; /* mt_l4_endpoint.index */
 };
 
@@ -542,6 +543,8 @@ bool l4_keep(struct mt_l4 *l, uint32_t pair);
 /* age.c: time without packets after which the flow ends, in ticks; and whether that is over. */
 uint32_t l4_timeout(const struct mt_l4 *l, uint32_t pair);
 bool l4_is_expired(const struct mt_l4 *l, uint32_t pair);
+/* Time since the last packet, in ticks. */
+uint32_t l4_idle(const struct mt_l4 *l, uint32_t pair);
 /*
  * Time since the last packet, in ticks + 1, of a flow that gives its port to a new one when no
  * other is free; 0: it keeps it. UDP without a reply gives it, TCP without a complete handshake,

@@ -14,12 +14,14 @@
  * - A reset does not remove a flow at once: an attacker off the path may send it, and a host
  *   accepts it only with the sequence number that it expects next (RFC 5961 §3.2). The flow is not
  *   kept any more, but has the time-out of the state before, so that it stays until its place is
- *   needed. A reset with a number that lib/l4 can compare shortens the time-out to 10 s: the answer
- *   to a SYN, and one right after the handshake or a FIN. A host that did not accept it goes on, or
- *   sends a challenge ACK, and so restores the state that the flow had. Segments from the sender of
- *   the reset do not, because they may be older than it. Until then a SYN is forwarded to the same
- *   server by the same ports, so that a forged reset and a forged SYN cost the connection nothing
- *   either.
+ *   needed. A reset with the number that its receiver expects, as far as lib/l4 knows it, shortens
+ *   the time-out to 10 s: the answer to a SYN, and one right after the handshake or a FIN. The
+ *   client knows the numbers as well, and may use the connection on, so the number after its SYN
+ *   counts only before data, and a packet that the server does not receive or drops does not count.
+ *   A host that did not accept the reset goes on, or sends a challenge ACK, and so restores the
+ *   state that the flow had. Segments from the sender of the reset do not, because they may be
+ *   older than it. Until then a SYN is forwarded to the same server by the same ports, so that a
+ *   forged reset and a forged SYN cost the connection nothing either.
  * - A FIN is taken back when its sender sends data beyond it. It does not shorten the time-out
  *   before the other end has acknowledged its number: a host answers a forged one with another.
  * - A SYN on a flow that closes or rests changes nothing, because it may be forged. The server's
@@ -44,6 +46,9 @@
  * and SYNs that come faster prove nothing.
  */
 #define PATIENCE L4_TICKS(MT_SEC * 8 / 10)
+
+/* More routers than between this node and any endpoint. */
+#define HOPS 8
 
 /* The fields of a segment that matter here. */
 struct segment {
@@ -142,13 +147,23 @@ static bool is_whole(const struct rte_mbuf *m)
 
 static void change(struct mt_l4 *l, uint32_t pair, const struct segment *s);
 
+/*
+ * True if the endpoint does not have the connection any more. After other resets it may go on, and
+ * it receives data after a FIN until it has acknowledged the number of that.
+ */
+static bool is_over(const struct l4_tcp *t)
+{
+	return t->state == MT_L4_RESET ? t->exact : t->fin[0] == L4_FIN_EXACT;
+}
+
 static void set_state(struct mt_l4 *l, uint32_t pair, enum mt_l4_state state)
 {
 	struct l4_entry *e = &l->entries[2 * pair];
 	bool plain = state == MT_L4_ESTABLISHED;
 
 	l->tcp[pair].state = (uint8_t)state;
-	l4_connection_set(l, pair, state < MT_L4_TIME_WAIT);
+	if (state < MT_L4_TIME_WAIT || is_over(&l->tcp[pair]))
+		l4_connection_set(l, pair, state < MT_L4_TIME_WAIT);
 	e[0].service = (e[0].service & ~L4_PLAIN) | (plain ? L4_PLAIN : 0);
 	/* Replies of a flow that is not kept try to have it kept. */
 	plain &= (e[1].service & L4_KEPT) != 0;
@@ -171,14 +186,26 @@ static void rest(struct mt_l4 *l, uint32_t pair)
 	l4_unkeep(l, pair);
 }
 
-/* True for a reset with a number that an attacker off the path does not know. */
-static bool is_exact(const struct l4_tcp *t, const struct segment *s)
+/* True if the number after the client's SYN is the one that its server expects next. */
+static bool is_next_after_syn(const struct mt_l4 *l, uint32_t pair)
 {
+	const struct l4_tcp *t = &l->tcp[pair];
+
+	if (!t->open)
+		return true;
 	/* The last SYN of an open connection may be forged until the server answers it. */
-	bool syn_counts = !t->open || !t->again, fin_counts = t->fin[s->from] == L4_FIN_EXACT;
+	return !t->again && !t->early && l->entries[2 * pair].packets <= 2;
+}
+
+/* True for a reset with the number that its receiver expects, if that is known here. */
+static bool is_exact(const struct mt_l4 *l, uint32_t pair, const struct segment *s)
+{
+	const struct l4_tcp *t = &l->tcp[pair];
+	bool fin_counts = t->fin[s->from] == L4_FIN_EXACT;
 
 	if (s->from == 0)
-		return (syn_counts && s->seq == t->syn) || (fin_counts && s->seq == t->end[0]);
+		return (s->seq == t->syn && is_next_after_syn(l, pair)) ||
+		       (fin_counts && s->seq == t->end[0]);
 	if (!t->open && t->before == MT_L4_SYN_SENT)
 		return s->flags & ACK && t->syn - s->ack <= LAG;
 	return (fin_counts || !t->fin[1]) && s->seq == t->end[1];
@@ -196,7 +223,7 @@ static void on_reset(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 		t->reset_by = s->from;
 		t->exact = false;
 	}
-	t->exact |= is_exact(t, s);
+	t->exact |= is_exact(l, pair, s) && l4_hops_left(s->m) > HOPS && is_whole(s->m);
 	set_state(l, pair, MT_L4_RESET);
 	if (l->entries[2 * pair + 1].service & L4_KEPT)
 		l4_unkeep(l, pair);
@@ -324,6 +351,7 @@ static void on_syn_received(struct mt_l4 *l, uint32_t pair, const struct segment
 	if (!(s->from == 0 && s->flags & ACK && s->ack - t->end[1] <= LAG) && !goes_on(t, s))
 		return;
 	t->again = false;
+	t->early = s->from == 0 && s->end != s->seq;
 	establish(l, pair);
 	advance(l, pair, s);
 }

@@ -88,11 +88,114 @@ static void reset(void)
 	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 0);
 	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, ACK, 10));
 	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 1);
+	(void)cn_client(&li, &c, FIN | ACK, 0);
+	(void)cn_server(&li, &c, ACK, 0);
 	(void)cn_client(&li, &c, RST, 0);
 	CU_ASSERT(li_syn(nat, "10.1.0.8", 3000));
 	/* A SYN on the ports of a reset connection begins one. */
 	CU_ASSERT(!li_syn(nat, "10.1.0.7", 3000));
 	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 1);
+	li_close();
+}
+
+static uint32_t counted(void)
+{
+	return mt_l4_limiter_connections(li.limiter, SC_NAT_TCP);
+}
+
+/* Gives the client's reset, of which byte `at` of the frame is `value`. */
+static void send_reset(struct cn *c, uint16_t at, uint8_t value)
+{
+	struct fx_pkt p = {0};
+
+	cn_next(c, false, RST, 0, &p);
+	if (at)
+		p.b[at] = value;
+	sc_receive(&li, 0, fx_mbuf(&li.f, p.b, p.len, 0));
+}
+
+/* A reset that the server does not accept frees no place: its client may use the connection on. */
+static void wrong_reset(void)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false), wrong;
+	struct fx_pkt p = {0};
+
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 1);
+	CU_ASSERT(cn_open(&li, &c));
+	/* With a wrong checksum, then with another number. */
+	wrong = c;
+	cn_next(&wrong, false, RST, 0, &p);
+	send_reset(&wrong, (uint16_t)(p.len - 1), (uint8_t)(p.b[p.len - 1] ^ 1));
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_RESET);
+	CU_ASSERT_EQUAL(counted(), 1);
+	wrong.seq[0] += 1u << 30;
+	send_reset(&wrong, 0, 0);
+	CU_ASSERT_EQUAL(counted(), 1);
+	/* With the number after the handshake, after data. */
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, ACK, 10));
+	wrong = c;
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, ACK, 10));
+	send_reset(&wrong, 0, 0);
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_RESET);
+	CU_ASSERT_EQUAL(counted(), 1);
+	CU_ASSERT(!li_syn(nat, "10.1.0.8", 3000));
+	/* The client sends on, without an answer so far. */
+	for (uint32_t i = 0; i < 10; i++) {
+		for (uint32_t k = 0; k < 20; k++)
+			sc_turn(&li, MT_SEC);
+		CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, ACK, 10));
+		CU_ASSERT_EQUAL(counted(), 1);
+	}
+	/* A silent one gives its place, and takes it again when it goes on. */
+	for (uint32_t k = 0; k < 75; k++)
+		sc_turn(&li, MT_SEC);
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_RESET);
+	CU_ASSERT_EQUAL(counted(), 0);
+	li_warm();
+	send_reset(&wrong, 0, 0);
+	CU_ASSERT_EQUAL(counted(), 0);
+	CU_ASSERT(li_syn(nat, "10.1.0.8", 3000));
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, ACK, 10));
+	CU_ASSERT_EQUAL(counted(), 2);
+	li_close();
+}
+
+/* Data with the acknowledgement of the SYN-ACK: the server expects another number afterwards. */
+static void reset_after_early_data(void)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false), wrong;
+
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 1);
+	CU_ASSERT(cn_client(&li, &c, SYN, 0) && cn_server(&li, &c, SYN | ACK, 0));
+	wrong = c;
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, ACK, 10));
+	send_reset(&wrong, 0, 0);
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_RESET);
+	CU_ASSERT_EQUAL(counted(), 1);
+	li_close();
+}
+
+/* A FIN with an old number, after the server's: the client may send on. */
+static void wrong_fin(void)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false), wrong;
+
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 1);
+	CU_ASSERT(cn_open(&li, &c));
+	wrong = c;
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, ACK, 500));
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, FIN | ACK, 0));
+	wrong.seq[1] = c.seq[1];
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &wrong, FIN | ACK, 0));
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, ACK, 0));
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_TIME_WAIT);
+	CU_ASSERT_EQUAL(counted(), 1);
+	for (uint32_t k = 0; k < 75; k++)
+		sc_turn(&li, MT_SEC);
+	CU_ASSERT_EQUAL(counted(), 0);
 	li_close();
 }
 
@@ -317,7 +420,8 @@ static void leaving_syns(void)
 
 const struct mt_test limit_flow_tests[] = {{"connections, one worker", connections_of_one},
 	{"connections, three workers", connections_of_three}, {"closed", closed}, {"reset", reset},
-	{"adopted", adopted}, {"established", established}, {"repeated SYN", repeated_syn},
-	{"rest of a connection", rest_of_connection}, {"swap", swap}, {"parked", parked},
-	{"no allocation", no_allocation}, {"leaving datagrams", leaving_datagrams},
-	{"leaving SYNs", leaving_syns}, {0}};
+	{"wrong reset", wrong_reset}, {"reset after early data", reset_after_early_data},
+	{"wrong FIN", wrong_fin}, {"adopted", adopted}, {"established", established},
+	{"repeated SYN", repeated_syn}, {"rest of a connection", rest_of_connection},
+	{"swap", swap}, {"parked", parked}, {"no allocation", no_allocation},
+	{"leaving datagrams", leaving_datagrams}, {"leaving SYNs", leaving_syns}, {0}};
