@@ -135,7 +135,9 @@ void mt_l4_echo(struct mt_l4 *l, const struct mt_net_echo *e)
 		return;
 	}
 	h = &l->health->heard[l->worker][p.index];
-	__atomic_store_n(&h->echo, p.seq, __ATOMIC_RELAXED);
+	/* A copy of an older reply must not hide the newest one. */
+	if ((int32_t)(p.seq - h->echo) > 0)
+		__atomic_store_n(&h->echo, p.seq, __ATOMIC_RELAXED);
 }
 
 bool l4_heard_echo(const struct mt_l4 *l, uint32_t index, uint32_t seq)

@@ -151,6 +151,33 @@ static void forged_echo(void)
 	ck_close(&c);
 }
 
+/* Copies of an older reply come after each new one: they hide none. */
+static void replayed_echo(void)
+{
+	struct fx_frame first;
+	bool heard = false;
+
+	ck_open(&c, 1, &ck_tcp, &ck_icmp);
+	for (int i = 0; i < 800; i++) {
+		const struct fx_frame *q;
+
+		fx_clear(&c.s.f);
+		sc_turn(&c.s, 25 * MT_MSEC);
+		q = request_to(21);
+		if (q && !heard) {
+			first = *q;
+			heard = true;
+		}
+		answer(7, 0);
+		if (heard)
+			reply(&first, "192.0.2.21", 0, -1);
+	}
+	CU_ASSERT(heard);
+	CU_ASSERT_EQUAL(sc_count(&c.s, MT_L4_checks_failed), 0);
+	CU_ASSERT_EQUAL(c.changes[CK_UDP], 0);
+	ck_close(&c);
+}
+
 /* Lets 10 s pass for a service of one endpoint, without the scene's neighbours. */
 static void check_far(const char *addr)
 {
@@ -460,8 +487,8 @@ static void answers_excuse_failed_checks(void)
 
 const struct mt_test health_heard_tests[] = {{"echo_fails_and_returns", echo_fails_and_returns},
 	{"filtered_echo", filtered_echo}, {"forged_echo", forged_echo},
-	{"unreachable_host", unreachable_host}, {"node_cannot_ask", node_cannot_ask},
-	{"identifier", identifier},
+	{"replayed_echo", replayed_echo}, {"unreachable_host", unreachable_host},
+	{"node_cannot_ask", node_cannot_ask}, {"identifier", identifier},
 	{"syns_count_with_failed_checks", syns_count_with_failed_checks},
 	{"syns_prove_nothing", syns_prove_nothing_against_a_connection}, {"fast_syns", fast_syns},
 	{"syns_count_against_echo", syns_count_against_echo}, {"one_client", one_client},
