@@ -125,7 +125,10 @@ _Static_assert(sizeof(struct l4_entry) == MT_CACHE_LINE, "one cache line");
 /* A TCP flow's state (tcp.c). Segments of an established flow do not touch it. */
 struct l4_tcp {
 	uint32_t syn; /* number after the client's last SYN */
-	/* numbers after the FINs of client and server; the server's: after its SYN-ACK until then */
+	/*
+	 * Numbers after the FINs of client and server. Until then after the server's last SYN-ACK,
+	 * and end[0] in MT_L4_SYN_RECEIVED after the one before.
+	 */
 	uint32_t end[2];
 	/*
 	 * Timestamp of a recent segment of the client, if has_stamp. Of UDP (leave.c): tick at which
@@ -144,6 +147,7 @@ struct l4_tcp {
 	bool open : 1;	   /* the handshake was complete, and the flow has not come to rest since */
 	bool spoke : 1;	   /* of UDP: the endpoint has sent since it was found unhealthy */
 	bool early : 1;	   /* the client's first acknowledgement of the SYN-ACK had data */
+	uint16_t first;	   /* if `again`: lower half of the number after the first of these SYNs */
 	uint32_t endpoint; /* mt_l4_endpoint.index */
 };
 

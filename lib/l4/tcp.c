@@ -6,7 +6,8 @@
  * long the flow stays.
  *
  * - A flow is established, and may be kept, when its client has acknowledged the server's SYN-ACK.
- *   A client with a forged address does not know that number.
+ *   A client with a forged address does not know that number. A forged SYN before the SYN-ACK may
+ *   hide the client's, so the answers to two are noted: to the first and the last without one.
  * - Both FINs acknowledged: the flow rests, 60 s if the server sent its FIN first, because the
  *   server is in TIME-WAIT then and would not accept the same ports, otherwise 2 s. A SYN of the
  *   client ends the rest if it has a newer sequence number (RFC 1122 §4.2.2.13) or a newer
@@ -121,10 +122,15 @@ static struct segment read_segment(const struct rte_mbuf *m, uint32_t idx)
 	return s;
 }
 
-/* True for the server's answer to the client's last SYN. */
-static inline bool is_syn_ack(const struct l4_tcp *t, const struct segment *s)
+/* True if the server answers the last SYN, or the first one that has no answer yet. */
+static bool answers(const struct l4_tcp *t, const struct segment *s)
 {
-	return s->from == 1 && (s->flags & (SYN | ACK)) == (SYN | ACK) && t->syn - s->ack <= LAG;
+	return t->syn - s->ack <= LAG || (t->again && t->first == (uint16_t)s->ack);
+}
+
+static bool is_syn_ack(const struct l4_tcp *t, const struct segment *s)
+{
+	return s->from == 1 && (s->flags & (SYN | ACK)) == (SYN | ACK) && answers(t, s);
 }
 
 /*
@@ -207,7 +213,7 @@ static bool is_exact(const struct mt_l4 *l, uint32_t pair, const struct segment 
 		return (s->seq == t->syn && is_next_after_syn(l, pair)) ||
 		       (fin_counts && s->seq == t->end[0]);
 	if (!t->open && t->before == MT_L4_SYN_SENT)
-		return s->flags & ACK && t->syn - s->ack <= LAG;
+		return s->flags & ACK && answers(t, s);
 	return (fin_counts || !t->fin[1]) && s->seq == t->end[1];
 }
 
@@ -231,6 +237,8 @@ static void on_reset(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 
 static void note_syn(struct l4_tcp *t, const struct segment *s)
 {
+	if (!t->again)
+		t->first = (uint16_t)s->end;
 	t->syn = s->end;
 	t->again = true;
 }
@@ -251,9 +259,18 @@ static void after_reset(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 /* The server has accepted a connection; FINs of a former one do not count in it. */
 static void note_syn_ack(struct l4_tcp *t, const struct segment *s)
 {
+	if (t->state != MT_L4_SYN_RECEIVED)
+		t->end[0] = s->end;
+	else if (t->end[1] != s->end)
+		t->end[0] = t->end[1];
 	t->end[1] = s->end;
 	t->fin[0] = t->fin[1] = 0;
-	t->again = false;
+	if (t->syn - s->ack > LAG) {
+		t->first = (uint16_t)t->syn;
+		t->syn = s->ack;
+	}
+	/* The other SYN may have an answer, too. */
+	t->again = t->first != (uint16_t)t->syn;
 }
 
 /* True if the flow was established before a reset and a SYN, and its ends accepted neither. */
@@ -337,6 +354,18 @@ static void on_syn_sent(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 	}
 }
 
+/* True for the client's acknowledgement of a SYN-ACK, which becomes the last one. */
+static bool acknowledges(struct l4_tcp *t, const struct segment *s)
+{
+	if (s->from == 1 || !(s->flags & ACK))
+		return false;
+	if (s->ack - t->end[1] > LAG && s->ack - t->end[0] <= LAG) {
+		t->end[1] = t->end[0];
+		t->syn = s->seq;
+	}
+	return s->ack - t->end[1] <= LAG;
+}
+
 static void on_syn_received(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 {
 	struct l4_tcp *t = &l->tcp[pair];
@@ -348,7 +377,7 @@ static void on_syn_received(struct mt_l4 *l, uint32_t pair, const struct segment
 			note_syn_ack(t, s);
 		return;
 	}
-	if (!(s->from == 0 && s->flags & ACK && s->ack - t->end[1] <= LAG) && !goes_on(t, s))
+	if (!acknowledges(t, s) && !goes_on(t, s))
 		return;
 	t->again = false;
 	t->early = s->from == 0 && s->end != s->seq;
@@ -406,6 +435,7 @@ void l4_tcp_open(struct mt_l4 *l, uint32_t pair, const struct rte_mbuf *m, uint3
 
 	l->tcp[pair] = (struct l4_tcp){.state = MT_L4_SYN_SENT,
 		.syn = s.end,
+		.first = (uint16_t)s.end,
 		.stamp = s.stamp,
 		.has_stamp = s.has_stamp,
 		.endpoint = endpoint};

@@ -199,6 +199,73 @@ static void not_a_handshake(void)
 	CU_ASSERT(sc_close(&s));
 }
 
+/*
+ * Forged SYNs before the server's answer, and before or after the client's: the connection gets to
+ * each state. `answered`: the server keeps nothing of a handshake, and answers them, too, before the
+ * client's (1) or after it (2).
+ */
+static void handshake_among_forged(bool before, bool after, int answered)
+{
+	struct cn c = cn_new(C, 7000, false), forged = c;
+
+	sc_open(&s, 1, 400);
+	forged.seq[0] = 0x12345678;
+	if (before)
+		CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &forged, SYN, 0));
+	to_syn_sent(&c);
+	if (after) {
+		forged.seq[0] = 0x12345678;
+		CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &forged, SYN, 0));
+	}
+	forged.seq[1] = c.seq[1] + (1u << 29);
+	if (answered == 1)
+		CU_ASSERT_PTR_NOT_NULL(cn_server(&s, &forged, SYN | ACK, 0));
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&s, &c, SYN | ACK, 0));
+	CU_ASSERT_EQUAL(cn_state(&s, &c), MT_L4_SYN_RECEIVED);
+	if (answered == 2)
+		CU_ASSERT_PTR_NOT_NULL(cn_server(&s, &forged, SYN | ACK, 0));
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &c, ACK, 0));
+	CU_ASSERT_EQUAL(cn_state(&s, &c), MT_L4_ESTABLISHED);
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &c, FIN | ACK, 0));
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&s, &c, FIN | ACK, 0));
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &c, ACK, 0));
+	CU_ASSERT_EQUAL(cn_state(&s, &c), MT_L4_TIME_WAIT);
+	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_made), 1);
+	CU_ASSERT(sc_close(&s));
+}
+
+static void forged_syn(void)
+{
+	for (int answered = 0; answered < 3; answered++) {
+		handshake_among_forged(true, false, answered);
+		handshake_among_forged(false, true, answered);
+	}
+}
+
+/* The same for a connection that takes the ports of one that closes or rests. */
+static void forged_syn_on_old_flow(void)
+{
+	static void (*const make[])(struct cn *) = {to_half_closed, to_client_first};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(make); i++) {
+		struct cn c = cn_new(C, 7000, false), forged;
+
+		sc_open(&s, 1, 400);
+		make[i](&c);
+		forged = c;
+		c.seq[0] -= 100000;
+		CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &c, SYN, 0));
+		forged.seq[0] -= 1u << 30;
+		CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &forged, SYN, 0));
+		c.seq[1] += 1000000;
+		CU_ASSERT_PTR_NOT_NULL(cn_server(&s, &c, SYN | ACK, 0));
+		CU_ASSERT_EQUAL(cn_state(&s, &c), MT_L4_SYN_RECEIVED);
+		CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &c, ACK, 0));
+		CU_ASSERT_EQUAL(cn_state(&s, &c), MT_L4_ESTABLISHED);
+		CU_ASSERT(sc_close(&s));
+	}
+}
+
 /* ---- closing ------------------------------------------------------------------------------------ */
 
 static void half_close(void)
@@ -626,6 +693,7 @@ const struct mt_test tcp_tests[] = {{"time-outs", time_outs},
 	{"not a handshake", not_a_handshake}, {"half close", half_close},
 	{"forged FIN", forged_fin}, {"crossing FINs", crossing_fins}, {"reuse", reuse},
 	{"another connection", another_connection}, {"another handshake", another_handshake},
+	{"forged SYN", forged_syn}, {"forged SYN on an old flow", forged_syn_on_old_flow},
 	{"forged reset", forged_reset}, {"restoring segment", restoring_segment},
 	{"forged and silent", forged_and_silent}, {"survives a reset", survives_reset},
 	{"many reset", many_reset}, {"again after a reset", again_after_reset},
