@@ -37,7 +37,7 @@
 enum bench_link { LINK_OWN, LINK_NULL, LINK_RING };
 
 /* Segments of a flood (flood.c). */
-enum bench_flood { FLOOD_NONE, FLOOD_SYN, FLOOD_SEGMENT, FLOOD_DENIED };
+enum bench_flood { FLOOD_NONE, FLOOD_SYN, FLOOD_SEGMENT, FLOOD_DENIED, FLOOD_PORTS };
 
 /* What the endpoint sees of a flow; network byte order. */
 struct bench_flow {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Floods of TCP segments, each from another client, after the table's places for new flows are full. */
+/*
+ * Floods of TCP segments, each from another client, after the table's places for new flows or all
+ * ports of nat-full are in use.
+ */
 #include "bench_l4.h"
 
 #include <string.h>

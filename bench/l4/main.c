@@ -15,7 +15,7 @@
 
 static const char usage[] = "usage: l4 [--flows N] [--mode MODE] [--size BYTES|imix] [--limits]\n"
 			    "          [--rounds N] [--link own|null|ring] [--json]\n"
-			    "       l4 --flood syn|segment|denied [--flows N] [--bursts N]\n"
+			    "       l4 --flood syn|segment|denied|ports [--flows N] [--bursts N]\n"
 			    "       l4 --count macswap|bare|l4|limited [--bursts N] ...\n"
 			    "       l4 --changes N [--flows N] [--mode MODE]\n"
 			    "MODE: nat, nat-full, dsr, tunnel-ipip, tunnel-gue.\n"
@@ -219,9 +219,9 @@ struct args {
 
 static enum bench_flood flood_of(const char *name)
 {
-	static const char *const names[] = {"", "syn", "segment", "denied"};
+	static const char *const names[] = {"", "syn", "segment", "denied", "ports"};
 
-	for (enum bench_flood f = FLOOD_SYN; f <= FLOOD_DENIED; f++)
+	for (enum bench_flood f = FLOOD_SYN; f <= FLOOD_PORTS; f++)
 		if (strcmp(name, names[f]) == 0)
 			return f;
 	return FLOOD_NONE;
@@ -232,7 +232,8 @@ static void print_flood(const struct bench_l4 *b)
 {
 	static const enum mt_l4_outcome meant[] = {[FLOOD_SYN] = MT_L4_flows_made,
 		[FLOOD_SEGMENT] = MT_L4_no_connection,
-		[FLOOD_DENIED] = MT_L4_source_denied};
+		[FLOOD_DENIED] = MT_L4_source_denied,
+		[FLOOD_PORTS] = MT_L4_flows_made};
 	const uint64_t *n = mt_l4_counters(b->l4);
 
 	printf("{\"bench\": \"l4_flood\", \"flows\": %u, \"packets\": %" PRIu64
@@ -301,6 +302,8 @@ static void read_args(int argc, char **argv, struct bench_l4 *b, struct args *a)
 		else
 			a->bad = true;
 	}
+	if (b->flood == FLOOD_PORTS)
+		b->mode = MT_L4_NAT_FULL;
 	if (b->flows == 0 || b->flows > 12000000 || (b->size && (b->size < 64 || b->size > 1514)))
 		a->bad = true;
 }

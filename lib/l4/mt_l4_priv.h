@@ -213,6 +213,8 @@ struct mt_l4 {
 	uint16_t worker;
 	uint64_t secret[2];
 	struct mt_rand rand;
+	/* new.c: searches for a port of nat-full beyond a flow's first, and when they were counted. */
+	uint32_t searches, search_tick;
 	uint32_t max;		 /* pairs */
 	uint32_t fresh;		 /* pairs from here on were never used */
 	uint32_t free;		 /* pair + 1 */

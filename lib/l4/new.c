@@ -7,8 +7,14 @@
 
 #include <string.h>
 
-/* NAT addresses tried for one flow. */
-#define ADDRESSES 4
+/* Searches for a port of nat-full, each from a random one on: for one flow, */
+#define SEARCHES 4
+/*
+ * and after the first ones in each tick and at once. A flood of SYNs while all ports are in use
+ * would otherwise look at 128 places for each.
+ */
+#define SEARCHES_TICK  8u
+#define SEARCHES_BURST 1024u
 
 /* No secret, and bytes in network order. */
 uint64_t l4_choice_hash(const struct l4_key *k, bool by_source)
@@ -71,6 +77,19 @@ static bool keep_source(struct wish *w, struct mt_tuple *t)
 	return find_port(w, t, L4_PORTS_LO, L4_PORTS_HI);
 }
 
+/* True if the worker may search once more for this flow. */
+static bool may_search(struct mt_l4 *l)
+{
+	uint32_t passed = MT_MIN(l->tick - l->search_tick, SEARCHES_BURST);
+
+	l->search_tick = l->tick;
+	l->searches = MT_MIN(l->searches + passed * SEARCHES_TICK, SEARCHES_BURST);
+	if (l->searches == 0)
+		return false;
+	l->searches--;
+	return true;
+}
+
 static bool nat_source(struct wish *w, struct mt_tuple *t)
 {
 	struct mt_l4 *l = w->l;
@@ -79,7 +98,7 @@ static bool nat_source(struct wish *w, struct mt_tuple *t)
 	uint32_t n = is4 ? l->set->n_nat4 : l->set->n_nat6;
 	uint32_t at = n ? mt_rand_below(&l->rand, n) : 0;
 
-	for (uint32_t i = 0; n && i < ADDRESSES; i++) {
+	for (uint32_t i = 0; n && i < SEARCHES && (i == 0 || may_search(l)); i++) {
 		t->local = nat[(at + i) % n];
 		if (find_port(w, t, l->set->nat_lo, l->set->nat_hi))
 			return true;

@@ -4,6 +4,7 @@
  * a port, and flows of others keep theirs.
  */
 #include "conn.h"
+#include "mt_l4_priv.h"
 #include "test_l4.h"
 
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #define EACH	100   /* ms between two flows of real clients */
 #define ROUND	20    /* ms from there to the node and back */
 #define CLIENTS (FORGED / EACH)
+/* Flows without a port after which a worker searches once for each. */
+#define SEARCHED 400
 
 static struct scene s;
 
@@ -169,6 +172,77 @@ static void forged_datagrams(void)
 	CU_ASSERT(sc_close(&s));
 }
 
+/* ---- the search ----------------------------------------------------------------------------- */
+
+/* Gives a SYN, without a turn; true: it got a port. */
+static bool has_port(struct cn *c)
+{
+	uint64_t made = sc_count(&s, MT_L4_flows_made);
+	struct fx_pkt p = {0};
+
+	cn_next(c, false, SYN, 0, &p);
+	fx_clear(&s.f);
+	sc_receive(&s, 0, fx_mbuf(&s.f, p.b, p.len, 0));
+	return sc_count(&s, MT_L4_flows_made) > made;
+}
+
+/* SYNs of other ports until one gets a port; its connection is established. Time stands still. */
+static uint32_t tries(uint16_t *cport)
+{
+	for (uint32_t n = 1; n < 5000; n++) {
+		struct cn c = cn_new("192.0.2.3", ++*cport, true);
+
+		if (!has_port(&c))
+			continue;
+		c.seen = sc_ends(&s.f.port[1].sent[0]);
+		CU_ASSERT_PTR_NOT_NULL(cn_server(&s, &c, SYN | ACK, 0));
+		CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &c, ACK, 0));
+		return n;
+	}
+	CU_FAIL_FATAL("no port");
+	return 0;
+}
+
+/* The sum for one port after the other that becomes free. */
+static uint32_t tries_of(uint32_t ports, uint16_t *cport)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < ports; i++) {
+		l4_remove(s.l[0], 1 + i); /* the first flow is of UDP */
+		sum += tries(cport);
+	}
+	return sum;
+}
+
+/* With all ports in use, a flow looks at 128 of them, and at 32 while many flows look. */
+static void bounded_search(void)
+{
+	uint16_t cport = 2000;
+	uint64_t now;
+
+	open_ports(PORTS);
+	(void)request("192.0.2.3", 999); /* neighbours become known */
+	for (uint32_t i = 0; i < PORTS; i++) {
+		(void)tries(&cport);
+		sc_turn(&s, MT_MSEC);
+	}
+	sc_turn(&s, MT_SEC);
+	now = s.f.now;
+	/* Four of 500 / 128 on average, then twenty of 500 / 32. */
+	CU_ASSERT(tries_of(20, &cport) < 20 * 7);
+	for (uint32_t i = 0; i < SEARCHED; i++) {
+		struct cn c = cn_new("192.0.2.4", (uint16_t)(2000 + i), true);
+
+		CU_ASSERT(!has_port(&c));
+	}
+	CU_ASSERT(tries_of(20, &cport) > 20 * 8);
+	CU_ASSERT_EQUAL(s.f.now, now);
+	sc_turn(&s, MT_SEC);
+	CU_ASSERT(tries_of(20, &cport) < 20 * 7);
+	CU_ASSERT(sc_close(&s));
+}
+
 const struct mt_test port_tests[] = {{"SYN flood", syn_flood},
 	{"refused and established", refused_and_established}, {"oldest first", oldest_first},
-	{"forged datagrams", forged_datagrams}, {0}};
+	{"bounded search", bounded_search}, {"forged datagrams", forged_datagrams}, {0}};
