@@ -68,7 +68,7 @@ static bool learn_sender(struct mt_netw *w, const struct net_rx *rx, const struc
 		net_count(w, MT_NET_address_conflict);
 		return false;
 	}
-	l.create = to_us && net_connected(w->table, sip, rx->port->index);
+	l.create = to_us && net_is_on_link(w->table, sip, rx->port->index);
 	l.confirmed = to_us && reply;
 	net_learn(w, &l);
 	return true;

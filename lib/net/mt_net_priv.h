@@ -132,6 +132,8 @@ const struct net_route *net_lookup(const struct net_table *t, const struct mt_ad
 /* The connected route that holds the address, on `port` (or any: MT_NET_PORT_NONE), or NULL. */
 const struct net_route *net_connected(
 	const struct net_table *t, const struct mt_addr *a, uint16_t port);
+/* True if a station of the port's link may have the address. */
+bool net_is_on_link(const struct net_table *t, const struct mt_addr *a, uint16_t port);
 /* The address of `port` to be used as a source towards `to`, or NULL. */
 const struct net_addr *net_port_addr(
 	const struct net_table *t, uint16_t port, const struct mt_addr *to);
@@ -325,8 +327,8 @@ struct net_owner {
 	bool announce_own;    /* announce own addresses too, not only VIPs */
 	uint64_t announce_at; /* MT_NEVER: nothing to announce */
 	uint32_t announce_next, announce_round;
-	struct net_limit guest_limit;	      /* solicitations of unknown guests */
-	uint64_t group_due[NET_NEIGH_GROUPS]; /* earliest of a group */
+	struct net_limit guest_limit[MT_PORTS_MAX]; /* solicitations of unknown guests */
+	uint64_t group_due[NET_NEIGH_GROUPS];	    /* earliest of a group */
 	struct net_neigh_own neigh[NET_NEIGH_MAX];
 };
 

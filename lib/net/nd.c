@@ -131,7 +131,7 @@ static void solicit_in(struct mt_netw *w, struct net_rx *rx, const struct nd_msg
 	if (probe) {
 		net_nd_advertise(w, rx->port->index, &nd->target, &all_nodes, NULL, F_OVERRIDE);
 	} else {
-		l.create = true;
+		l.create = net_is_on_link(w->table, &rx->src, rx->port->index);
 		net_learn(w, &l);
 		net_nd_advertise(w, rx->port->index, &nd->target, &rx->src,
 			l.has_mac ? &l.mac : &rx->peer, F_SOLICITED | F_OVERRIDE);

@@ -16,7 +16,7 @@
 #define REACHABLE  (30 * MT_SEC)
 #define FAILED_FOR (3 * MT_SEC)
 #define IDLE_MAX   (60 * MT_SEC)
-/* Solicitations of guests a second, and at once. */
+/* Solicitations of guests by a port: a second, and at once. */
 #define GUESTS	     1000
 #define GUESTS_BURST 1000
 
@@ -27,7 +27,8 @@ struct net_owner *net_owner_create(void)
 	if (!o)
 		return NULL;
 	o->due = o->announce_at = MT_NEVER;
-	o->guest_limit = (struct net_limit){0, GUESTS_BURST, GUESTS_BURST, GUESTS};
+	for (uint32_t i = 0; i < MT_PORTS_MAX; i++)
+		o->guest_limit[i] = (struct net_limit){0, GUESTS_BURST, GUESTS_BURST, GUESTS};
 	for (uint32_t g = 0; g < NET_NEIGH_GROUPS; g++)
 		o->group_due[g] = MT_NEVER;
 	for (uint32_t i = 0; i < NET_NEIGH_MAX; i++)
@@ -74,7 +75,8 @@ static bool is_guest(const struct net_neigh *n)
  */
 static bool is_limited(struct mt_netw *w, const struct net_neigh *n, uint64_t word)
 {
-	if (neigh_usable(word) || !is_guest(n) || !net_limited(&w->owner->guest_limit, w->now))
+	if (neigh_usable(word) || !is_guest(n) ||
+		!net_limited(&w->owner->guest_limit[n->port], w->now))
 		return false;
 	net_count(w, MT_NET_neigh_limited);
 	return true;

@@ -62,6 +62,11 @@ static bool is_link_local(const struct mt_addr *a)
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
+bool net_is_on_link(const struct net_table *t, const struct mt_addr *a, uint16_t port)
+{
+	return is_link_local(a) || net_connected(t, a, port);
+}
+
 const struct net_addr *net_port_addr(
 	const struct net_table *t, uint16_t port, const struct mt_addr *to)
 {

@@ -397,6 +397,41 @@ static void forged_guests(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+static uint32_t solicited(uint16_t port)
+{
+	return f.port[port].n;
+}
+
+/* Forged guests of one port use up no solicitations of another one's. */
+static void guests_by_port(void)
+{
+	const struct mt_net_addr_conf addrs[] = {
+		{fx_addr("10.0.0.1"), 8, 0}, {fx_addr("198.51.100.1"), 24, 1}};
+	const struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 2};
+	struct mt_addr a = fx_addr("10.7.0.0"), other = fx_addr("198.51.100.9");
+	struct mt_net_dst dst = {0};
+	struct mt_err e;
+
+	open_quiet(1);
+	CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+	for (int i = 0; i < 4; i++)
+		fx_turn(&f, 2 * MT_SEC);
+	fx_clear(&f);
+	for (uint32_t i = 1; i <= 2000; i++) {
+		a.b[14] = (uint8_t)(i >> 8);
+		a.b[15] = (uint8_t)i;
+		(void)mt_net_route_guest(f.w[0], &a, &dst);
+	}
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(solicited(0), 1000);
+	CU_ASSERT(fx_count(&f, MT_NET_neigh_limited) > 900);
+	CU_ASSERT_EQUAL(mt_net_route_guest(f.w[0], &other, &dst), MT_NET_WAIT);
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(solicited(1), 1);
+	CU_ASSERT_EQUAL(solicited(0), 1000);
+	CU_ASSERT(fx_close(&f));
+}
+
 static void nd_from(const char *target, uint32_t flags, uint8_t opt, const uint8_t mac[6])
 {
 	struct fx_pkt p = {0};
@@ -430,6 +465,23 @@ static void nd_rules(void)
 	CU_ASSERT_STRING_EQUAL(state_of("2001:db8::9"), "reachable");
 	nd_from("2001:db8::9", 0x20000000, 2, other);
 	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_changed), 1);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* A station that solicits us is known, unless its source is of another link. */
+static void learned_from_solicitation(void)
+{
+	static const char *const from[] = {"2001:db8::9", "fe80::9", "2001:db9::9"};
+
+	open_quiet(1);
+	for (size_t i = 0; i < MT_ARRAY_LEN(from); i++) {
+		struct fx_pkt p = {0};
+
+		fx_nd(&p, 135, from[i], "2001:db8::1", "2001:db8::1", 0, 1, fx_peer_mac);
+		fx_in(&f, 0, 0, p.b, p.len);
+		CU_ASSERT_STRING_EQUAL(state_of(from[i]), i < 2 ? "stale" : "none");
+	}
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_nd_answered), 3);
 	CU_ASSERT(fx_close(&f));
 }
 
@@ -690,6 +742,8 @@ const struct mt_test net_neigh_tests[] = {
 	{"flood_leaves_room", flood_leaves_room},
 	{"many_guests", many_guests},
 	{"forged_guests", forged_guests},
+	{"guests_by_port", guests_by_port},
+	{"learned_from_solicitation", learned_from_solicitation},
 	{"nd_rules", nd_rules},
 	{"nd_answers", nd_answers},
 	{"announcements", announcements},
