@@ -179,6 +179,8 @@ struct net_neigh {
 	_Atomic uint64_t key[2];
 	_Atomic uint32_t port;
 	_Atomic uint8_t guest; /* enum net_neigh_guest */
+	/* A worker may have a destination with this address that `dst_gen` has not made stale. */
+	_Atomic uint8_t cached;
 } mt_cache_aligned;
 
 static inline enum net_neigh_state neigh_state(uint64_t word)
@@ -220,6 +222,8 @@ static inline uint64_t neigh_word(uint8_t version, enum net_neigh_state state, u
 struct net_neigh_own {
 	uint64_t due;  /* next action; MT_NEVER: none */
 	uint64_t idle; /* usable, but no worker has used it since then */
+	uint64_t hold; /* the Ethernet address does not change again before this */
+	uint64_t next; /* that of the last change that waits for `hold`, as bits; 0: none */
 	uint8_t tries; /* solicitations, */
 	uint8_t sent;  /* and those of them that were not held back */
 	uint8_t version;
@@ -328,7 +332,9 @@ struct net_owner {
 	uint64_t announce_at; /* MT_NEVER: nothing to announce */
 	uint32_t announce_next, announce_round;
 	struct net_limit guest_limit[MT_PORTS_MAX]; /* solicitations of unknown guests */
-	uint64_t group_due[NET_NEIGH_GROUPS];	    /* earliest of a group */
+	struct net_limit stale_limit;		    /* changes of dst_gen without delay */
+	uint64_t stale_at;		      /* when the next delayed one is due; MT_NEVER: none */
+	uint64_t group_due[NET_NEIGH_GROUPS]; /* earliest of a group */
 	struct net_neigh_own neigh[NET_NEIGH_MAX];
 };
 
@@ -406,6 +412,8 @@ uint32_t net_neigh_find(
 /* Finds or claims; `ways` bounds how full a bucket may get. NET_NEIGH_NONE: full. */
 uint32_t net_neigh_get(
 	struct mt_net *net, uint16_t port, const struct mt_addr *a, uint32_t ways, uint64_t *word);
+/* Notes that a destination with the entry's word is cached. */
+void net_neigh_cache(struct mt_netw *w, uint32_t idx, uint64_t word);
 void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word);
 void net_neigh_events(struct mt_netw *w);
 /* neigh_owner.c */

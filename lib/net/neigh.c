@@ -101,6 +101,29 @@ uint32_t net_neigh_get(
 	return NET_NEIGH_NONE;
 }
 
+/* The bits that decide whether a destination is right: version and Ethernet address. */
+#define DECIDES UINT64_C(0xff00ffffffffffff)
+
+mt_noinline static void cache(struct mt_netw *w, struct net_neigh *n, uint64_t word)
+{
+	uint64_t again;
+
+	/* The owner changes the word before it reads the mark: one of the two sees the other. */
+	atomic_store_explicit(&n->cached, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	again = atomic_load_explicit(&n->word, memory_order_relaxed);
+	if (((again ^ word) & DECIDES) != 0 || !neigh_usable(again))
+		atomic_fetch_add_explicit(&w->net->dst_gen, 1, memory_order_release);
+}
+
+void net_neigh_cache(struct mt_netw *w, uint32_t idx, uint64_t word)
+{
+	struct net_neigh *n = &w->net->neigh[idx];
+
+	if (mt_unlikely(!atomic_load_explicit(&n->cached, memory_order_relaxed)))
+		cache(w, n, word);
+}
+
 void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
 	_Atomic uint8_t *guest = &w->net->neigh[idx].guest;

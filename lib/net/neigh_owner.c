@@ -4,6 +4,12 @@
  * entry fails and stays as a negative entry for a while. A usable entry is solicited again every 30
  * s while it is in use, and removed after 60 s without use.
  *
+ * A change of an entry makes all destinations stale that workers have cached: each flow looks its
+ * next hop up again. Stations on a link cause changes, so these are bounded. Entries that no worker
+ * has used make nothing stale. An Ethernet address changes at once, but then not before CHANGES are
+ * over, when the last one heard counts. All entries together make destinations stale at once STALE
+ * times a second, beyond that and when an entry ends after LATER, for all of them at once.
+ *
  * Entries are in groups. Each group has one word that marks new entries, and the time at which its
  * first entry is due. So the owner finds new and due ones in 16 KiB, not in the table of 4 MiB.
  */
@@ -16,6 +22,12 @@
 #define REACHABLE  (30 * MT_SEC)
 #define FAILED_FOR (3 * MT_SEC)
 #define IDLE_MAX   (60 * MT_SEC)
+#define CHANGES	   (1 * MT_SEC)
+#define LATER	   (MT_SEC / 2)
+/* Times that destinations become stale without delay: a second, and at once. */
+#define STALE	    2
+#define STALE_BURST 64
+#define MAC_BITS    0xffffffffffffull
 /* Solicitations of guests by a port: a second, and at once. */
 #define GUESTS	     1000
 #define GUESTS_BURST 1000
@@ -26,7 +38,8 @@ struct net_owner *net_owner_create(void)
 
 	if (!o)
 		return NULL;
-	o->due = o->announce_at = MT_NEVER;
+	o->due = o->announce_at = o->stale_at = MT_NEVER;
+	o->stale_limit = (struct net_limit){0, STALE_BURST, STALE_BURST, STALE};
 	for (uint32_t i = 0; i < MT_PORTS_MAX; i++)
 		o->guest_limit[i] = (struct net_limit){0, GUESTS_BURST, GUESTS_BURST, GUESTS};
 	for (uint32_t g = 0; g < NET_NEIGH_GROUPS; g++)
@@ -57,6 +70,30 @@ static void bump(_Atomic uint32_t *gen)
 {
 	atomic_fetch_add_explicit(gen, 1, memory_order_release);
 }
+
+/* ---- stale destinations -------------------------------------------------------------------- */
+
+static void renew(struct mt_netw *w)
+{
+	w->owner->stale_at = MT_NEVER;
+	bump(&w->net->dst_gen);
+}
+
+/* The entry's word has changed: destinations with the former one become stale. */
+static void make_stale(struct mt_netw *w, uint32_t idx, bool at_once)
+{
+	struct net_owner *o = w->owner;
+
+	atomic_thread_fence(memory_order_seq_cst); /* see net_neigh_cache() */
+	if (!atomic_exchange_explicit(&w->net->neigh[idx].cached, 0, memory_order_relaxed))
+		return;
+	if (at_once && !net_limited(&o->stale_limit, w->now))
+		renew(w);
+	else
+		o->stale_at = MT_MIN(o->stale_at, w->now + LATER);
+}
+
+/* ---- solicitations and age ----------------------------------------------------------------- */
 
 /* A little less or more than `t`, so that many entries do not act at once. */
 static uint64_t jitter(struct mt_netw *w, uint64_t t)
@@ -124,16 +161,18 @@ static bool was_used(struct mt_netw *w, uint32_t idx)
 static void release(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
 	w->owner->neigh[idx].due = MT_NEVER;
+	w->owner->neigh[idx].hold = w->owner->neigh[idx].next = 0;
 	put(w, idx, word, NEIGH_FREE, 0);
 }
 
 static void fail(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
 	net_count(w, MT_NET_neigh_failed);
+	w->owner->neigh[idx].hold = w->owner->neigh[idx].next = 0;
 	set_due(w->owner, idx, w->now + FAILED_FOR);
 	put(w, idx, word, NEIGH_FAILED, 0);
 	if (neigh_usable(word))
-		bump(&w->net->dst_gen);
+		make_stale(w, idx, false);
 	bump(&w->net->neigh_done);
 }
 
@@ -146,18 +185,36 @@ static void age(struct mt_netw *w, uint32_t idx, uint64_t word)
 		own->idle = w->now;
 	if (w->now - own->idle >= IDLE_MAX) {
 		release(w, idx, word);
-		bump(&w->net->dst_gen);
+		make_stale(w, idx, false);
 		return;
 	}
 	own->tries = own->sent = 0;
-	put(w, idx, word, NEIGH_PROBE, word & 0xffffffffffffull);
+	put(w, idx, word, NEIGH_PROBE, word & MAC_BITS);
 	solicit(w, idx, word);
+}
+
+/* Gives a usable entry another Ethernet address. */
+static void set_mac(
+	struct mt_netw *w, uint32_t idx, uint64_t word, enum net_neigh_state state, uint64_t mac)
+{
+	struct net_neigh_own *own = &w->owner->neigh[idx];
+
+	own->hold = w->now + CHANGES;
+	own->next = 0;
+	net_count(w, MT_NET_neigh_changed);
+	put(w, idx, word, state, mac);
+	set_due(w->owner, idx, w->now + jitter(w, REACHABLE));
+	make_stale(w, idx, true);
 }
 
 static void entry_due(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
 	struct net_neigh_own *own = &w->owner->neigh[idx];
 
+	if (mt_unlikely(own->next) && neigh_usable(word)) {
+		set_mac(w, idx, word, NEIGH_STALE, own->next);
+		return;
+	}
 	switch (neigh_state(word)) {
 	case NEIGH_NEW:
 		own->tries = own->sent = 0;
@@ -237,7 +294,8 @@ static void scan(struct mt_netw *w)
 
 static void learn_one(struct mt_netw *w, uint32_t idx, uint64_t word, const struct net_learn *l)
 {
-	uint64_t old = word & 0xffffffffffffull;
+	struct net_neigh_own *own = &w->owner->neigh[idx];
+	uint64_t old = word & MAC_BITS;
 	uint64_t mac = l->has_mac ? neigh_mac_bits(&l->mac) : old;
 	bool usable = neigh_usable(word), moved = usable && mac != old;
 	enum net_neigh_state state = l->confirmed ? NEIGH_REACHABLE : NEIGH_STALE;
@@ -253,19 +311,25 @@ static void learn_one(struct mt_netw *w, uint32_t idx, uint64_t word, const stru
 		moved = false;
 		state = NEIGH_STALE;
 	}
-	/* An unsolicited claim neither confirms an entry nor weakens a confirmed one. */
-	if (usable && !l->confirmed && !moved && neigh_state(word) != NEIGH_PROBE)
+	if (moved && w->now < own->hold) {
+		own->next = mac;
+		set_due(w->owner, idx, own->hold);
 		return;
-	if (neigh_state(word) == NEIGH_PROBE && !l->confirmed && !moved)
+	}
+	if (moved) {
+		set_mac(w, idx, word, state, mac);
+		return;
+	}
+	/* The station with the entry's address is heard after the one that waits. */
+	if (!l->has_mac || neigh_mac_bits(&l->mac) == old)
+		own->next = 0;
+	/* An unsolicited claim neither confirms an entry nor weakens a confirmed one. */
+	if (usable && !l->confirmed)
 		return;
 	if (!usable)
-		w->owner->neigh[idx].idle = w->now;
+		own->idle = w->now;
 	put(w, idx, word, state, mac);
 	set_due(w->owner, idx, w->now + jitter(w, REACHABLE));
-	if (moved) {
-		net_count(w, MT_NET_neigh_changed);
-		bump(&w->net->dst_gen);
-	}
 	if (!usable)
 		bump(&w->net->neigh_done);
 }
@@ -336,6 +400,8 @@ void net_owner_tick(struct mt_netw *w)
 		w->owner->kick_seen = kick;
 		scan(w);
 	}
+	if (mt_unlikely(w->now >= w->owner->stale_at))
+		renew(w);
 	net_announce_tick(w);
 }
 
@@ -354,5 +420,5 @@ uint64_t net_owner_next(const struct mt_netw *w)
 				 atomic_load_explicit(&p->learned.tail, memory_order_relaxed))
 			return w->now;
 	}
-	return MT_MIN(o->due, o->announce_at);
+	return MT_MIN(MT_MIN(o->due, o->announce_at), o->stale_at);
 }

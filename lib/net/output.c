@@ -86,6 +86,7 @@ static enum mt_net_result route(
 			net_neigh_wait(w, dst->neigh, word);
 		return MT_NET_WAIT;
 	}
+	net_neigh_cache(w, dst->neigh, word);
 	neigh_mac(word, &mac);
 	write_l2(w, remote, &mac, dst);
 	return MT_NET_SENT;
@@ -131,6 +132,7 @@ static enum mt_net_result way_back(struct mt_netw *w, const struct rte_mbuf *in,
 		return refuse(w, dst, MT_NET_no_route);
 	dst->neigh = net_neigh_find(w->net, r->port, r->connected ? remote : &r->via, &word);
 	if (mt_likely(dst->neigh != NET_NEIGH_NONE && neigh_usable(word))) {
+		net_neigh_cache(w, dst->neigh, word);
 		neigh_mac(word, &mac);
 		write_l2(w, remote, &mac, dst);
 		return MT_NET_SENT;

@@ -223,6 +223,117 @@ static void moved(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+static uint32_t generation(void)
+{
+	return atomic_load(&f.net->dst_gen);
+}
+
+/* A host of the network 10.0.0.0/8, with a station of its own. */
+static void arp_of(uint32_t host, uint8_t station)
+{
+	struct fx_pkt p = {0};
+	uint8_t mac[6] = {2, station, 0, 0, (uint8_t)(host >> 8), (uint8_t)host};
+
+	fx_arp(&p, 1, mac, "10.7.0.0", "10.0.0.1", NULL);
+	p.b[30] = (uint8_t)(host >> 8);
+	p.b[31] = (uint8_t)host;
+	fx_in(&f, 0, 0, p.b, p.len);
+}
+
+static void open_wide(void)
+{
+	const struct mt_net_addr_conf wide = {fx_addr("10.0.0.1"), 8, 0};
+	const struct mt_net_conf conf = {.addrs = &wide, .n_addrs = 1};
+	struct mt_err e;
+
+	open_quiet(1);
+	CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+	for (int i = 0; i < 4; i++)
+		fx_turn(&f, 2 * MT_SEC);
+	fx_clear(&f);
+}
+
+/* Forged requests make entries that nothing uses: their ends leave cached destinations alone. */
+static void unused_end(void)
+{
+	uint32_t gen, host = 0;
+
+	open_wide();
+	gen = generation();
+	for (int i = 0; i < 1200; i++) {
+		for (int k = 0; k < 90 && i < 300; k++)
+			arp_of(++host, 0);
+		fx_clear(&f);
+		fx_turn(&f, 100 * MT_MSEC);
+	}
+	CU_ASSERT_STRING_EQUAL(state_of("10.7.0.9"), "none");
+	CU_ASSERT_EQUAL(generation(), gen);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* A host that alternates its station: the first change counts at once, then one a second. */
+static void alternates(void)
+{
+	static const uint8_t macs[2][6] = {{2, 0, 0, 0, 0, 0x77}, {2, 0, 0, 0, 0, 0x78}};
+	struct mt_net_dst dst = {0};
+	uint32_t gen;
+
+	open_quiet(1);
+	route(0, "192.0.2.9", &dst);
+	fx_turn(&f, 0);
+	arp_from(0, 2, "192.0.2.9", fx_peer_mac, "192.0.2.1");
+	CU_ASSERT_EQUAL(use(0, "192.0.2.9", &dst), MT_NET_SENT);
+	gen = generation();
+	arp_from(0, 1, "192.0.2.9", macs[0], "192.0.2.9");
+	CU_ASSERT_EQUAL(generation(), gen + 1);
+	for (int i = 1; i < 5000; i++) {
+		arp_from(0, 1, "192.0.2.9", macs[i % 2], "192.0.2.9");
+		fx_turn(&f, MT_MSEC);
+		fx_clear(&f);
+		CU_ASSERT_EQUAL(use(0, "192.0.2.9", &dst), MT_NET_SENT);
+	}
+	CU_ASSERT(generation() - gen >= 4 && generation() - gen <= 6);
+	CU_ASSERT(fx_count(&f, MT_NET_neigh_changed) <= 6);
+	/* The last one stays, without another word of it. */
+	arp_from(0, 1, "192.0.2.9", macs[1], "192.0.2.9");
+	for (int i = 0; i < 12; i++)
+		fx_turn(&f, 100 * MT_MSEC);
+	fx_clear(&f);
+	CU_ASSERT_EQUAL(use(0, "192.0.2.9", &dst), MT_NET_SENT);
+	CU_ASSERT_EQUAL(memcmp(f.port[0].sent[0].b, macs[1], 6), 0);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* 900 hosts that are used alternate their stations: together they have a limit. */
+static void many_alternate(void)
+{
+	struct mt_addr a = fx_addr("10.7.0.0");
+	struct mt_net_dst dst = {0};
+	uint32_t gen, sent = 0;
+
+	open_wide();
+	for (uint32_t host = 1; host <= 900; host++) {
+		arp_of(host, 0);
+		a.b[14] = (uint8_t)(host >> 8);
+		a.b[15] = (uint8_t)host;
+		sent += mt_net_route_guest(f.w[0], &a, &dst) == MT_NET_SENT;
+	}
+	CU_ASSERT(sent > 850);
+	gen = generation();
+	for (uint8_t station = 1; station <= 10; station++)
+		for (uint32_t host = 1; host <= 900; host++) {
+			arp_of(host, station);
+			a.b[14] = (uint8_t)(host >> 8);
+			a.b[15] = (uint8_t)host;
+			(void)mt_net_route_guest(f.w[0], &a, &dst);
+			fx_clear(&f);
+			fx_turn(&f, MT_SEC / 900);
+		}
+	CU_ASSERT(fx_count(&f, MT_NET_neigh_changed) > 7000);
+	CU_ASSERT(generation() - gen <= 64 + 4 * 10 + 4);
+	CU_ASSERT(fx_close(&f));
+}
+
 /* Who asks for us is known without being asked; who is off the link is not. */
 static void learned_from_request(void)
 {
@@ -736,6 +847,9 @@ const struct mt_test net_neigh_tests[] = {
 	{"pinged_is_kept", pinged_is_kept},
 	{"not_pinged", not_pinged},
 	{"moved", moved},
+	{"unused_end", unused_end},
+	{"alternates", alternates},
+	{"many_alternate", many_alternate},
 	{"learned_from_request", learned_from_request},
 	{"across_workers", across_workers},
 	{"taken_over", taken_over},
