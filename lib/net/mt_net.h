@@ -358,6 +358,13 @@ enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
 	const struct mt_addr *remote, struct mt_net_dst *dst);
 
 /*
+ * The same for a connection. If it was accepted, a station of a link may have made the client up:
+ * an entry for an unknown neighbour leaves a part of its bucket to those that the node calls.
+ */
+enum mt_net_result mt_net_route_stream(
+	struct mt_netw *w, const struct mt_tuple *t, struct mt_net_dst *dst);
+
+/*
  * Fills dst for the answer to `in`, a TCP packet from mt_net_input() whose data has not moved. Uses
  * the neighbour of the route to `remote` if it is known, otherwise the station that sent `in`, on
  * the port where it arrived. Starts no neighbour resolution, so floods from spoofed addresses

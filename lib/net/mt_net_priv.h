@@ -147,7 +147,9 @@ const struct net_addr *net_port_addr(
 #define NET_NEIGH_GROUPS (NET_NEIGH_MAX / NET_NEIGH_GROUP)
 /* Entries that outsiders can cause may fill only this part of a bucket. */
 #define NET_NEIGH_GUEST_WAYS (NET_NEIGH_WAYS / 2)
-#define NET_NEIGH_NONE	     UINT32_MAX
+/* The same of entries that cost an outsider a handshake. */
+#define NET_NEIGH_CLIENT_WAYS (NET_NEIGH_WAYS - 2)
+#define NET_NEIGH_NONE	      UINT32_MAX
 #define NET_NEIGH_NOBODY                                                                           \
 	NET_NEIGH_MAX /* mt_net_dst.neigh of an answer to a station that has no entry */
 

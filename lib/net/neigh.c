@@ -93,7 +93,7 @@ uint32_t net_neigh_get(
 	if (i != NET_NEIGH_NONE)
 		return i;
 	for (i = b; i < b + ways; i++) {
-		if (!claim(&net->neigh[i], port, a, ways < NET_NEIGH_WAYS, word))
+		if (!claim(&net->neigh[i], port, a, ways == NET_NEIGH_GUEST_WAYS, word))
 			continue;
 		call_owner(net, i);
 		return i;

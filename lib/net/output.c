@@ -82,7 +82,7 @@ static enum mt_net_result route(
 		if (neigh_state(word) == NEIGH_FAILED)
 			return refuse(w, dst, MT_NET_neigh_still_failed);
 		/* lib/l4 tries again by itself, and a flood of guests would fill the list. */
-		if (ways == NET_NEIGH_WAYS)
+		if (ways != NET_NEIGH_GUEST_WAYS)
 			net_neigh_wait(w, dst->neigh, word);
 		return MT_NET_WAIT;
 	}
@@ -98,6 +98,12 @@ enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
 	return route(w, remote, NET_NEIGH_WAYS, dst);
 }
 
+enum mt_net_result mt_net_route_stream(
+	struct mt_netw *w, const struct mt_tuple *t, struct mt_net_dst *dst)
+{
+	return route(w, &t->remote, t->entry ? NET_NEIGH_CLIENT_WAYS : NET_NEIGH_WAYS, dst);
+}
+
 enum mt_net_result mt_net_route_guest(
 	struct mt_netw *w, const struct mt_addr *remote, struct mt_net_dst *dst)
 {
@@ -108,7 +114,7 @@ enum mt_net_result mt_net_tx_ready(
 	struct mt_netw *w, const struct mt_tuple *t, struct mt_net_dst *dst, uint32_t *room)
 {
 	if (mt_unlikely(dst->gen != w->gen || dst->l2len == 0)) {
-		enum mt_net_result rc = mt_net_route(w, &t->local, &t->remote, dst);
+		enum mt_net_result rc = mt_net_route_stream(w, t, dst);
 
 		if (rc != MT_NET_SENT)
 			return rc;

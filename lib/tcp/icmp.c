@@ -27,7 +27,7 @@ static void path_mtu(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t mtu)
 		return;
 	}
 	mt_net_pmtu_learn(t->net, &c->tuple.remote, mtu);
-	mt_net_route(t->net, &c->tuple.local, &c->tuple.remote, &c->dst);
+	mt_net_route_stream(t->net, &c->tuple, &c->dst);
 	mt_tcp_wait_rerouted(t, c);
 	mt_tcp_note(t, MT_TCP_path_mtu_lowered);
 	if (mt_mutant(MT_BREAK_pmtu_not_resent))
@@ -77,7 +77,7 @@ void mt_tcp_black_hole_over(
 	if (!real)
 		return;
 	mt_net_pmtu_learn(t->net, &c->tuple.remote, (uint16_t)mtu);
-	mt_net_route(t->net, &c->tuple.local, &c->tuple.remote, &c->dst);
+	mt_net_route_stream(t->net, &c->tuple, &c->dst);
 	mt_tcp_wait_rerouted(t, c);
 	mt_tcp_note(t, MT_TCP_path_mtu_lowered);
 }

@@ -177,7 +177,7 @@ static struct mt_tcp_conn *make_conn(struct mt_tcp *t, struct mt_tcp_half *h,
 		return NULL;
 	}
 	c->flags |= MT_CF_IN_TABLE;
-	mt_net_route(t->net, &c->tuple.local, &c->tuple.remote, &c->dst);
+	mt_net_route_stream(t->net, &c->tuple, &c->dst);
 	mt_tcp_agree(t, c, has_of(facts), facts->mss, facts->wscale, facts->ts_recent);
 	if (facts->has_ecn) {
 		c->flags |= MT_CF_ECN;

@@ -434,6 +434,31 @@ static void flood_leaves_room(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* Accepted connections of 65,000 stations leave room for the neighbours that the node calls. */
+static void clients_leave_room(void)
+{
+	struct mt_tuple t = {
+		.local = fx_addr("10.0.0.1"), .remote = fx_addr("10.7.0.0"), .entry = 1};
+	struct mt_addr a = fx_addr("10.9.0.0");
+	struct mt_net_dst dst = {0};
+	uint32_t waits = 0, room, clients = 0;
+
+	open_wide();
+	for (uint32_t i = 0; i < 65000; i++) {
+		t.remote.b[14] = (uint8_t)(i >> 8);
+		t.remote.b[15] = (uint8_t)i;
+		dst.gen = 0;
+		clients += mt_net_tx_ready(f.w[0], &t, &dst, &room) == MT_NET_WAIT;
+	}
+	CU_ASSERT(clients > 45000);
+	for (uint8_t i = 1; i < 255; i++) {
+		a.b[15] = i;
+		waits += mt_net_route(f.w[0], NULL, &a, &dst) == MT_NET_WAIT;
+	}
+	CU_ASSERT_EQUAL(waits, 254);
+	CU_ASSERT(fx_close(&f));
+}
+
 /* Clients on the link, to which forwarded replies go: each of 2,000 has an entry of its own. */
 static void many_guests(void)
 {
@@ -854,6 +879,7 @@ const struct mt_test net_neigh_tests[] = {
 	{"across_workers", across_workers},
 	{"taken_over", taken_over},
 	{"flood_leaves_room", flood_leaves_room},
+	{"clients_leave_room", clients_leave_room},
 	{"many_guests", many_guests},
 	{"forged_guests", forged_guests},
 	{"guests_by_port", guests_by_port},

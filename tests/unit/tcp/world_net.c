@@ -15,6 +15,12 @@ enum mt_net_result mt_net_route(struct mt_netw *n, const struct mt_addr *local,
 	return w.route;
 }
 
+enum mt_net_result mt_net_route_stream(
+	struct mt_netw *n, const struct mt_tuple *t, struct mt_net_dst *dst)
+{
+	return mt_net_route(n, &t->local, &t->remote, dst);
+}
+
 uint32_t mt_net_tx_room(struct mt_netw *n, uint16_t port)
 {
 	w.asked++;
@@ -25,7 +31,7 @@ enum mt_net_result mt_net_tx_ready(
 	struct mt_netw *n, const struct mt_tuple *t, struct mt_net_dst *dst, uint32_t *room)
 {
 	if (dst->l2len == 0)
-		mt_net_route(n, &t->local, &t->remote, dst);
+		mt_net_route_stream(n, t, dst);
 	if (dst->l2len == 0)
 		return w.route;
 	*room = mt_net_tx_room(n, dst->port);
