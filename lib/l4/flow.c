@@ -199,6 +199,9 @@ bool l4_keep(struct mt_l4 *l, uint32_t pair)
 	if (mt_unlikely(!l4_share_take(l, pair))) {
 		list_newest(l, pair);
 		l->entries[2 * pair].seen = l->tick;
+		/* The odd entry has links in place of its time. */
+		if (!l4_key_is_tcp(&e->key))
+			l->tcp[pair].end[1] = l->tick;
 		return false;
 	}
 	e->service |= L4_KEPT | L4_PLAIN;

@@ -66,9 +66,9 @@ static bool is_answered(struct mt_l4 *l, uint32_t idx)
 	int32_t since;
 
 	if (!is_udp(&l->entries[idx]) || l->entries[idx].service & L4_ONE_WAY ||
-		!(back->service & L4_KEPT))
+		!(back->service & L4_CONFIRMED))
 		return false;
-	since = (int32_t)(back->seen - t->stamp);
+	since = (int32_t)((back->service & L4_KEPT ? back->seen : t->end[1]) - t->stamp);
 	if (since < 0 || (since == 0 && !t->spoke))
 		return t->spoke && l->tick - t->stamp < PATIENCE;
 	/* The client's first packet after the endpoint's last one: PATIENCE begins with it. */

@@ -127,7 +127,8 @@ struct l4_tcp {
 	uint32_t syn; /* number after the client's last SYN */
 	/*
 	 * Numbers after the FINs of client and server. Until then after the server's last SYN-ACK,
-	 * and end[0] in MT_L4_SYN_RECEIVED after the one before.
+	 * and end[0] in MT_L4_SYN_RECEIVED after the one before. Of UDP (leave.c) end[1] is the
+	 * tick of the endpoint's last packet, if it has answered and the flow is not kept.
 	 */
 	uint32_t end[2];
 	/*

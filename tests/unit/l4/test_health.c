@@ -242,12 +242,17 @@ static void answered_with_the_mark(void)
 	ck_close(&c);
 }
 
-/* Marks the flow of a client's port as one of an unhealthy endpoint, which is 192.0.2.21. */
-static uint16_t marked(struct sc_ends *seen)
+/*
+ * Marks the flow of a client's port as one of an unhealthy endpoint, which is 192.0.2.21. `kept`:
+ * the flow is within its share.
+ */
+static uint16_t marked(struct sc_ends *seen, bool kept)
 {
 	uint16_t cport = 1000;
 
 	ck_open(&c, 1, &ck_tcp, &ck_tcp);
+	if (!kept)
+		c.s.l[0]->shares.max = 0;
 	ck_pass(&c, 3 * MT_SEC);
 	while (datagram(cport, seen) != 21)
 		cport++;
@@ -259,10 +264,10 @@ static uint16_t marked(struct sc_ends *seen)
 }
 
 /* The endpoint sends once more after the mark, and then nothing: the flow leaves after 5 s. */
-static void answered_once_more(void)
+static void answered_once_more_if(bool kept)
 {
 	struct sc_ends seen, other;
-	uint16_t cport = marked(&seen);
+	uint16_t cport = marked(&seen, kept);
 	int to = 21, s = 0;
 
 	CU_ASSERT(answer(&seen));
@@ -277,11 +282,17 @@ static void answered_once_more(void)
 	ck_close(&c);
 }
 
+static void answered_once_more(void)
+{
+	answered_once_more_if(true);
+	answered_once_more_if(false);
+}
+
 /* One that answers each packet keeps the flow, whatever the pauses, also in one millisecond. */
-static void answers_go_on(void)
+static void answers_go_on_if(bool kept)
 {
 	struct sc_ends seen;
-	uint16_t cport = marked(&seen);
+	uint16_t cport = marked(&seen, kept);
 
 	CU_ASSERT(answer(&seen));
 	for (int i = 0; i < 12; i++) {
@@ -293,6 +304,12 @@ static void answers_go_on(void)
 	}
 	CU_ASSERT_EQUAL(sc_count(&c.s, MT_L4_flows_left), 0);
 	ck_close(&c);
+}
+
+static void answers_go_on(void)
+{
+	answers_go_on_if(true);
+	answers_go_on_if(false);
 }
 
 /* Without a healthy endpoint they stay, and leave when there is one again. */
