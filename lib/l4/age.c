@@ -89,11 +89,12 @@ const struct mt_l4_endpoint *l4_endpoint_now(
 	const struct mt_l4_row *r =
 		l->set ? mt_l4_row(l->set, &vip, l4_key_dport(in), l4_key_proto(in)) : NULL;
 	const struct mt_l4_endpoint *to;
+	uint32_t rule;
 
 	/* The id alone does not decide: the address, and the id, may be another service's now. */
-	if (!r || r->closed || r->service != (e[0].service & L4_SERVICE))
+	if (!r || r->service != (e[0].service & L4_SERVICE))
 		return NULL;
-	if (!l4_sources_admit(r->sources, &client))
+	if (l4_may_begin(r, &client, &rule) != MT_L4_N_OUTCOMES)
 		return NULL;
 	/* The flow keeps its mode when the service gets another one. */
 	*row = r;

@@ -210,6 +210,17 @@ bool l4_keep(struct mt_l4 *l, uint32_t pair)
 	return true;
 }
 
+void l4_note_datagram(struct mt_l4 *l, uint32_t idx)
+{
+	struct l4_entry *e = &l->entries[idx];
+
+	/* In a reply's entry, these are links while the flow is not kept. */
+	if (idx & 1 && !(e->service & L4_KEPT) && !l4_keep(l, idx / 2))
+		return;
+	e->seen = l->tick;
+	e->packets++;
+}
+
 /* ---- pairs --------------------------------------------------------------------------------- */
 
 static void set_used(struct mt_l4 *l, uint32_t n)

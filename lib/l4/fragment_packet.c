@@ -221,48 +221,35 @@ static void rewrite(struct rte_mbuf *m, const struct l4_entry *e, const struct l
 	header6(m)->id = id;
 }
 
-/* As note() in input.c. Later fragments of TCP change no state, but for the end of a FIN. */
-static void note(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t idx)
+/* Notes a fragment. Later ones of TCP change no state, but for the end of a FIN. */
+static void note_fragment(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t idx)
 {
-	struct l4_entry *e = &l->entries[idx];
-
-	if (proto_of(m) == IPPROTO_TCP) {
-		if (!l4_is_later_fragment(m)) {
-			l4_segment(l, m, idx);
-			return;
-		}
-		if ((m->packet_type & RTE_PTYPE_INNER_L4_MASK) == MARKED_FIN)
-			l4_segment_fin(l, idx, m->hash.fdir.hi);
-		l4_segment_rest(l, idx);
-	} else if (!(idx & 1) || e->service & L4_KEPT || l4_keep(l, idx / 2)) {
-		e->seen = l->tick;
-		e->packets++;
+	if (proto_of(m) != IPPROTO_TCP) {
+		l4_note_datagram(l, idx);
+		return;
 	}
+	if (!l4_is_later_fragment(m)) {
+		l4_segment(l, m, idx);
+		return;
+	}
+	if ((m->packet_type & RTE_PTYPE_INNER_L4_MASK) == MARKED_FIN)
+		l4_segment_fin(l, idx, m->hash.fdir.hi);
+	l4_segment_rest(l, idx);
 }
 
-/* As forward() in input.c, on which a test for fragments would cost each packet instructions. */
-static bool forward(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
+/* Takes a fragment of a flow; true: it was sent. */
+static bool forward_fragment(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
 {
 	struct l4_entry *e = &l->entries[idx];
-	uint32_t len = m->pkt_len - m->l2_len;
-	const struct mt_net_dst *dst;
+	const struct mt_net_dst *dst = l4_way_out(l, m, idx, 0);
 	struct mt_l4_stats *s;
 
-	if (l4_hops_left(m) <= 1) {
-		l4_refuse_ttl(l, m, e->service & L4_SERVICE);
-		return false;
-	}
-	dst = l4_route(l, m, idx);
 	if (!dst)
 		return false;
-	if (l4_is_too_big(l, m, dst, len)) {
-		l4_refuse(l, m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, dst->mtu);
-		return false;
-	}
-	note(l, m, idx);
+	note_fragment(l, m, idx);
 	s = &l->stats[e->service & L4_SERVICE];
 	mt_count(s->packets, idx & 1);
-	mt_count_n(&s->bytes, 0, len);
+	mt_count_n(&s->bytes, 0, m->pkt_len - m->l2_len);
 	rewrite(m, e, &l->entries[idx ^ 1]);
 	return mt_net_forward(l->net, m, dst);
 }
@@ -286,6 +273,6 @@ void l4_forward_fragment(struct mt_l4 *l, struct rte_mbuf *m)
 		return;
 	if (l->entries[idx].service & L4_ONE_WAY
 			? l4_one_way(l, m, idx, l4_key_is_tcp(&p.key) && !tcp)
-			: forward(l, m, idx))
+			: forward_fragment(l, m, idx))
 		l4_count(l, MT_L4_forwarded);
 }

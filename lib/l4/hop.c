@@ -111,8 +111,7 @@ mt_noinline bool l4_is_too_long(
 	return len > mt_net_port_mtu(l->net, dst);
 }
 
-mt_noinline static const struct mt_net_dst *resolve(
-	struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
+mt_noinline const struct mt_net_dst *l4_resolve(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
 {
 	struct mt_addr to = new_destination(l, idx);
 	struct mt_net_dst dst = {0};
@@ -134,11 +133,38 @@ mt_noinline static const struct mt_net_dst *resolve(
 	}
 }
 
-const struct mt_net_dst *l4_route(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
+/* An ICMP error gets no answer (RFC 1122 §3.2.2). */
+mt_noinline void l4_refuse_too_big(
+	struct mt_l4 *l, struct rte_mbuf *m, const struct mt_net_dst *dst, uint16_t overhead)
 {
-	const struct mt_net_dst *dst = l4_known_hop(l, &l->entries[idx]);
+	if ((m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_ICMP)
+		l4_drop(l, m, MT_L4_too_big);
+	else
+		l4_refuse(
+			l, m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, (uint16_t)(dst->mtu - overhead));
+}
 
-	return mt_likely(dst) ? dst : resolve(l, m, idx);
+bool l4_reaches(
+	struct mt_l4 *l, struct rte_mbuf *m, const struct l4_way *way, struct mt_net_dst *dst)
+{
+	uint16_t overhead = l4_overhead(way->mode, RTE_ETH_IS_IPV4_HDR(m->packet_type) != 0);
+	enum mt_net_result rc = mt_net_route(l->net, NULL, &way->endpoint, dst);
+
+	if (rc != MT_NET_SENT && rc != MT_NET_WAIT) {
+		l4_lose(l, m, MT_L4_no_route, way->service);
+		return false;
+	}
+	if (way->mode == MT_L4_DSR && !dst->on_link) {
+		l4_drop(l, m, MT_L4_not_on_link);
+		return false;
+	}
+	if (l4_is_too_big(l, m, dst, m->pkt_len - m->l2_len + overhead)) {
+		l4_refuse_too_big(l, m, dst, overhead);
+		return false;
+	}
+	if (rc == MT_NET_WAIT)
+		l4_park(l, m, dst->neigh, false, way->service);
+	return rc == MT_NET_SENT;
 }
 
 void l4_retry(struct mt_l4 *l)

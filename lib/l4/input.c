@@ -241,18 +241,6 @@ static mt_inline bool take(struct mt_l4 *l, struct l4_pkt *p, struct leaving *to
 
 /* ---- other packets of a flow --------------------------------------------------------------- */
 
-/* Notes a packet that may change its flow. */
-static mt_noinline void note(struct mt_l4 *l, const struct rte_mbuf *m, uint32_t idx)
-{
-	struct l4_entry *e = &l->entries[idx];
-
-	if (l4_is_tcp(m))
-		l4_segment(l, m, idx);
-	/* In a reply's entry, these are links while the flow is not kept. */
-	else if (!(idx & 1) || e->service & L4_KEPT || l4_keep(l, idx / 2))
-		count(l, e);
-}
-
 /* Takes the packet; true: it was sent. */
 static bool forward(struct mt_l4 *l, struct l4_pkt *p, uint32_t idx)
 {
@@ -260,21 +248,16 @@ static bool forward(struct mt_l4 *l, struct l4_pkt *p, uint32_t idx)
 	const struct mt_net_dst *dst;
 	struct mt_l4_stats *s;
 
-	if (mt_unlikely(l4_hops_left(p->m) <= 1)) {
-		l4_refuse_ttl(l, p->m, e->service & L4_SERVICE);
-		return false;
-	}
-	dst = l4_route(l, p->m, idx);
+	dst = l4_way_out(l, p->m, idx, 0);
 	if (mt_unlikely(!dst))
 		return false;
-	if (l4_is_too_big(l, p->m, dst, p->len)) {
-		l4_refuse(l, p->m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, dst->mtu);
-		return false;
-	}
+	/* A packet that may change its flow is noted. */
 	if (e->service & p->plain)
 		count(l, e);
+	else if (l4_is_tcp(p->m))
+		l4_segment(l, p->m, idx);
 	else
-		note(l, p->m, idx);
+		l4_note_datagram(l, idx);
 	s = &l->stats[e->service & L4_SERVICE];
 	mt_count(s->packets, idx & 1);
 	mt_count_n(&s->bytes, 0, p->len);

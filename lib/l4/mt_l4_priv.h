@@ -486,12 +486,20 @@ static inline bool l4_is_let_through(const struct mt_l4_endpoint *e, const struc
 uint32_t l4_slot_of_rest(const struct mt_l4_group *g, uint64_t hash, uint64_t now);
 /* True if the client may use the service. *rule: of the network that decides; 0: none counts. */
 bool l4_sources_find(const struct mt_l4_sources *s, const struct mt_addr *client, uint32_t *rule);
-/* The same without the network; s NULL: all may. */
-static inline bool l4_sources_admit(const struct mt_l4_sources *s, const struct mt_addr *client)
+/*
+ * Conditions of a row for flows of a client: for new ones, for those that exist after a change, and
+ * for packets without one. Returns why there is none, MT_L4_closed_by_policy or
+ * MT_L4_source_denied; MT_L4_N_OUTCOMES: there may be one. *rule: as l4_sources_find().
+ */
+static inline enum mt_l4_outcome l4_may_begin(
+	const struct mt_l4_row *r, const struct mt_addr *client, uint32_t *rule)
 {
-	uint32_t rule;
-
-	return mt_likely(!s) || l4_sources_find(s, client, &rule);
+	*rule = 0;
+	if (mt_unlikely(r->closed))
+		return MT_L4_closed_by_policy;
+	if (mt_unlikely(r->sources) && !l4_sources_find(r->sources, client, rule))
+		return MT_L4_source_denied;
+	return MT_L4_N_OUTCOMES;
 }
 
 /* flow.c */
@@ -525,6 +533,8 @@ void l4_unkeep(struct mt_l4 *l, uint32_t pair);
  * and the flow is the newest of those that are not kept.
  */
 bool l4_keep(struct mt_l4 *l, uint32_t pair);
+/* Notes a packet of UDP in its flow; a reply has the flow kept. */
+void l4_note_datagram(struct mt_l4 *l, uint32_t idx);
 
 /* age.c: time without packets after which the flow ends, in ticks; and whether that is over. */
 uint32_t l4_timeout(const struct mt_l4 *l, uint32_t pair);
@@ -595,7 +605,7 @@ uint64_t l4_choice_hash(const struct l4_key *k, bool by_source);
 #define L4_GUE_BYTES 12 /* UDP and GUE headers */
 
 /* tunnel.c: bytes that the mode puts before a packet. */
-static inline uint16_t l4_overhead(enum mt_l4_mode mode, bool is4)
+static mt_inline uint16_t l4_overhead(enum mt_l4_mode mode, bool is4)
 {
 	uint16_t ip = is4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
 
@@ -655,8 +665,8 @@ static mt_inline const struct mt_net_dst *l4_known_hop(
 	return mt_likely(h->name == e->hop && h->dst.gen == l->net_gen) ? &h->dst : NULL;
 }
 
-/* hop.c: the same, after finding it if necessary; NULL: the packet was parked or dropped. */
-const struct mt_net_dst *l4_route(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx);
+/* hop.c: finds the next hop of an entry's packets; NULL: the packet was parked or dropped. */
+const struct mt_net_dst *l4_resolve(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx);
 /*
  * True if a packet that has `len` bytes when it leaves is too long for the way, which it is for the
  * path's MTU. Without DF routers may fragment it, so only the port's MTU counts.
@@ -668,6 +678,41 @@ static mt_inline bool l4_is_too_big(
 {
 	return mt_unlikely(len > dst->mtu) && l4_is_too_long(l, m, dst, len);
 }
+/* Refuses a packet that is too long with `overhead` bytes before it; an ICMP error is dropped. */
+void l4_refuse_too_big(
+	struct mt_l4 *l, struct rte_mbuf *m, const struct mt_net_dst *dst, uint16_t overhead);
+/*
+ * The next hop of a packet of an entry, which leaves with `overhead` bytes before it; NULL: the
+ * packet was parked, answered or dropped.
+ */
+static mt_inline const struct mt_net_dst *l4_way_out(
+	struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx, uint16_t overhead)
+{
+	const struct l4_entry *e = &l->entries[idx];
+	const struct mt_net_dst *dst;
+
+	if (mt_unlikely(l4_hops_left(m) <= 1)) {
+		l4_refuse_ttl(l, m, e->service & L4_SERVICE);
+		return NULL;
+	}
+	dst = l4_known_hop(l, e);
+	if (mt_unlikely(!dst)) {
+		dst = l4_resolve(l, m, idx);
+		if (!dst)
+			return NULL;
+	}
+	if (l4_is_too_big(l, m, dst, m->pkt_len - m->l2_len + overhead)) {
+		l4_refuse_too_big(l, m, dst, overhead);
+		return NULL;
+	}
+	return dst;
+}
+/*
+ * True if a packet without a flow can leave for its endpoint, by *dst; otherwise it was parked,
+ * answered or dropped. An ICMP error gets no answer.
+ */
+bool l4_reaches(
+	struct mt_l4 *l, struct rte_mbuf *m, const struct l4_way *way, struct mt_net_dst *dst);
 /* Sets the next hop of an entry's packets; returns it. */
 const struct mt_net_dst *l4_set_hop(struct mt_l4 *l, uint32_t idx, const struct mt_net_dst *dst);
 /*

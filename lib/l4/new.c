@@ -172,22 +172,32 @@ static void no_endpoint(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_ro
 	l4_refuse(l, p->m, MT_L4_no_endpoint, MT_NET_ERROR_PORT, 0);
 }
 
-/* Also counts the network that decides. A packet that waits was counted when it arrived. */
-static bool is_admitted(
-	struct mt_l4 *l, const struct mt_l4_sources *s, const struct mt_addr *client)
+/* True if the client may begin a flow there; otherwise the packet was answered or dropped. */
+static bool may_begin(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r)
 {
+	struct mt_addr client = l4_key_src(&p->key);
 	uint32_t rule;
-	bool admitted = l4_sources_find(s, client, &rule);
+	enum mt_l4_outcome why = l4_may_begin(r, &client, &rule);
 
-	if (rule && (!admitted || !l->park_until))
+	/* A packet that waits was counted when it arrived. */
+	if (rule && (why != MT_L4_N_OUTCOMES || !l->park_until))
 		mt_count(l->rules, rule - 1);
-	return admitted;
+	if (mt_likely(why == MT_L4_N_OUTCOMES))
+		return true;
+	if (why == MT_L4_closed_by_policy) {
+		mt_count(&l->stats[r->service].closed, 0);
+		reject(l, p, why);
+	} else {
+		mt_count(&l->stats[r->service].denied, 0);
+		l4_drop(l, p->m, why);
+	}
+	return false;
 }
 
 /* The row of the packet, if a new flow may be made there; NULL: it was answered or dropped. */
 static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 {
-	struct mt_addr dst = l4_key_dst(&p->key), client;
+	struct mt_addr dst = l4_key_dst(&p->key);
 	const struct mt_l4_row *r =
 		l->set ? mt_l4_row(l->set, &dst, l4_key_dport(&p->key), l4_key_proto(&p->key))
 		       : NULL;
@@ -196,17 +206,8 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		no_row(l, p, &dst);
 		return NULL;
 	}
-	if (r->closed) {
-		mt_count(&l->stats[r->service].closed, 0);
-		reject(l, p, MT_L4_closed_by_policy);
+	if (!may_begin(l, p, r))
 		return NULL;
-	}
-	client = l4_key_src(&p->key);
-	if (mt_unlikely(r->sources) && !is_admitted(l, r->sources, &client)) {
-		mt_count(&l->stats[r->service].denied, 0);
-		l4_drop(l, p->m, MT_L4_source_denied);
-		return NULL;
-	}
 	if (l4_key_is_tcp(&p->key) && !p->opens && !mt_l4_is_one_way(r->mode)) {
 		reject(l, p, MT_L4_no_connection);
 		return NULL;
@@ -220,25 +221,6 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		return NULL;
 	}
 	return r;
-}
-
-/* True if the packet can go there; otherwise it is parked, answered or dropped. */
-static bool reaches(struct mt_l4 *l, struct l4_pkt *p, uint32_t service,
-	const struct mt_l4_endpoint *to, struct mt_net_dst *dst)
-{
-	enum mt_net_result rc = mt_net_route(l->net, NULL, &to->addr, dst);
-
-	if (rc != MT_NET_SENT && rc != MT_NET_WAIT) {
-		l4_lose(l, p->m, MT_L4_no_route, service);
-		return false;
-	}
-	if (l4_is_too_big(l, p->m, dst, p->m->pkt_len - p->m->l2_len)) {
-		l4_refuse(l, p->m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, dst->mtu);
-		return false;
-	}
-	if (rc == MT_NET_WAIT)
-		l4_park(l, p->m, dst->neigh, false, service);
-	return rc == MT_NET_SENT;
 }
 
 /* An endpoint, and what is counted if the packet makes a flow with it. */
@@ -286,13 +268,14 @@ static bool may_reach(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row 
 static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r,
 	const struct mt_l4_endpoint *to)
 {
+	const struct l4_way way = {(enum mt_l4_mode)r->mode, to->addr, &p->key, r->service};
 	struct wish w = {.l = l, .proto = l4_key_proto(&p->key), .leaves = p->leaves};
 	struct mt_net_dst dst = {0};
 	struct mt_tuple t;
 	struct l4_key back;
 	uint32_t idx;
 
-	if (!reaches(l, p, r->service, to, &dst))
+	if (!l4_reaches(l, p->m, &way, &dst))
 		return L4_NONE;
 	t = (struct mt_tuple){.local = l4_key_src(&p->key),
 		.remote = to->addr,

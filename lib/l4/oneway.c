@@ -57,21 +57,6 @@ static mt_inline uint16_t overhead_of(enum mt_l4_mode mode, const struct rte_mbu
 	return l4_overhead(mode, RTE_ETH_IS_IPV4_HDR(m->packet_type) != 0);
 }
 
-/* True if the packet is too long for its way with the headers of the mode. */
-static mt_inline bool is_too_big(const struct mt_l4 *l, const struct rte_mbuf *m,
-	const struct mt_net_dst *dst, enum mt_l4_mode mode)
-{
-	return l4_is_too_big(l, m, dst, (uint32_t)length_of(m) + overhead_of(mode, m));
-}
-
-/* Answers it with the bytes that a packet of the mode may have. */
-static mt_noinline void refuse_too_big(
-	struct mt_l4 *l, struct rte_mbuf *m, const struct mt_net_dst *dst, enum mt_l4_mode mode)
-{
-	l4_refuse(l, m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG,
-		(uint16_t)(dst->mtu - overhead_of(mode, m)));
-}
-
 static bool pass_on(
 	struct mt_l4 *l, struct rte_mbuf *m, struct l4_hop *hop, const struct l4_way *way)
 {
@@ -174,17 +159,9 @@ bool l4_one_way(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx, bool plain)
 	struct l4_way way = {.mode = mode, .in = &e->key, .service = e->service & L4_SERVICE};
 	const struct mt_net_dst *dst;
 
-	if (mt_unlikely(l4_hops_left(m) <= 1)) {
-		l4_refuse_ttl(l, m, e->service & L4_SERVICE);
-		return false;
-	}
-	dst = l4_route(l, m, idx);
+	dst = l4_way_out(l, m, idx, overhead_of(mode, m));
 	if (mt_unlikely(!dst))
 		return false;
-	if (is_too_big(l, m, dst, mode)) {
-		refuse_too_big(l, m, dst, mode);
-		return false;
-	}
 	if (mt_unlikely(!plain))
 		note(l, m, idx / 2);
 	e->seen = l->tick;
@@ -195,25 +172,6 @@ bool l4_one_way(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx, bool plain)
 }
 
 /* ---- packets without a flow ---------------------------------------------------------------- */
-
-/* True if packets for the endpoint can leave; otherwise the packet is parked or dropped. */
-static bool reaches(
-	struct mt_l4 *l, struct rte_mbuf *m, const struct l4_way *way, struct mt_net_dst *dst)
-{
-	enum mt_net_result rc = mt_net_route(l->net, NULL, &way->endpoint, dst);
-
-	if (rc != MT_NET_SENT && rc != MT_NET_WAIT) {
-		l4_lose(l, m, MT_L4_no_route, way->service);
-		return false;
-	}
-	if (way->mode == MT_L4_DSR && !dst->on_link) {
-		l4_drop(l, m, MT_L4_not_on_link);
-		return false;
-	}
-	if (rc == MT_NET_WAIT)
-		l4_park(l, m, dst->neigh, false, way->service);
-	return rc == MT_NET_SENT;
-}
 
 static void send_without_flow(
 	struct mt_l4 *l, struct rte_mbuf *m, struct l4_hop *hop, const struct l4_way *way)
@@ -252,12 +210,8 @@ uint32_t l4_one_way_new(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_ro
 	bool tcp = l4_key_is_tcp(&p->key);
 	uint32_t idx = L4_NONE;
 
-	if (!reaches(l, p->m, &way, &hop.dst))
+	if (!l4_reaches(l, p->m, &way, &hop.dst))
 		return L4_NONE;
-	if (is_too_big(l, p->m, &hop.dst, way.mode)) {
-		refuse_too_big(l, p->m, &hop.dst, way.mode);
-		return L4_NONE;
-	}
 	if (p->leaves)
 		l4_left(l, p->leaves - 1);
 	if (is_worth_a_flow(l, p, r, to))
@@ -283,9 +237,10 @@ static bool choose(const struct mt_l4 *l, const struct l4_key *in, struct l4_way
 	const struct mt_l4_row *r =
 		l->set ? mt_l4_row(l->set, &vip, l4_key_dport(in), l4_key_proto(in)) : NULL;
 	const struct mt_l4_endpoint *to;
+	uint32_t rule;
 
-	if (!r || !mt_l4_is_one_way((enum mt_l4_mode)r->mode) || r->closed || !r->group ||
-		!l4_sources_admit(r->sources, &client))
+	if (!r || !mt_l4_is_one_way((enum mt_l4_mode)r->mode) || !r->group ||
+		l4_may_begin(r, &client, &rule) != MT_L4_N_OUTCOMES)
 		return false;
 	to = home_of(l, r->group, in);
 	if (!to->port || !l4_is_let_through(to, &client))
@@ -316,14 +271,10 @@ bool l4_one_way_icmp(struct mt_l4 *l, struct rte_mbuf *m, const struct l4_key *i
 		l4_free(l, m);
 		return true;
 	}
-	if (!reaches(l, m, &way, &hop.dst))
-		return true;
 	/* No error is sent about an error (RFC 1122 §3.2.2). */
 	if (l4_hops_left(m) <= 1)
 		l4_lose(l, m, MT_L4_ttl_exceeded, way.service);
-	else if (is_too_big(l, m, &hop.dst, way.mode))
-		l4_drop(l, m, MT_L4_too_big);
-	else if (pass_on(l, m, &hop, &way))
+	else if (l4_reaches(l, m, &way, &hop.dst) && pass_on(l, m, &hop, &way))
 		l4_count(l, MT_L4_icmp_to_endpoint);
 	return true;
 }

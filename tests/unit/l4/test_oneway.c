@@ -230,6 +230,30 @@ static void too_big(void)
 	}
 }
 
+/* A packet that is too long does not wait for its endpoint's neighbour. */
+static void too_big_at_once(void)
+{
+	static const enum mt_l4_mode modes[] = {MT_L4_DSR, MT_L4_IPIP, MT_L4_GUE};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(modes); i++) {
+		struct fx_pkt p = {0};
+
+		ow_open_mode(1, 64, modes[i]);
+		sc_close(&ow);
+		sc_open(&ow, 1, 64);
+		for (int e = 0; e < SC_DIRECT; e++)
+			mt_net_pmtu_learn(ow.f.w[0], &ow_endpoints[e].addr, 1280);
+		ow_datagram(&p, 77, 1300);
+		p.b[20] = 0x40;
+		p.b[22]++;
+		ow_rewritten(&p);
+		sc_receive(&ow, 0, fx_mbuf(&ow.f, p.b, p.len, 0));
+		CU_ASSERT_EQUAL(sc_count(&ow, MT_L4_neighbour_wait), 0);
+		CU_ASSERT_EQUAL(sc_count(&ow, MT_L4_too_big), 1);
+		CU_ASSERT(sc_close(&ow));
+	}
+}
+
 static void hop_limit(void)
 {
 	struct sc_udp u = {
@@ -500,7 +524,8 @@ static void no_headroom(void)
 }
 
 const struct mt_test one_way_tests[] = {{"one_worker", one_worker},
-	{"three_workers", three_workers}, {"too_big", too_big}, {"hop_limit", hop_limit},
+	{"three_workers", three_workers}, {"too_big", too_big},
+	{"too_big_at_once", too_big_at_once}, {"hop_limit", hop_limit},
 	{"not_on_link", not_on_link}, {"leaves_the_link", leaves_the_link}, {"parked", parked},
 	{"fragments", fragments}, {"far_endpoint", far_endpoint},
 	{"identifications", identifications}, {"ports_of_flows", ports_of_flows},
