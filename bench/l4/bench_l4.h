@@ -9,8 +9,8 @@
  * 	l4	 lib/l4 and lib/net's transmit queue
  * 	limited	 the same, with lists of clients and all limits, which no packet exceeds
  *
- * All of them include the generator and, with --link, a device of DPDK. The port is this program's: it takes each packet and, while
- * verifying, checks its bytes (sent.c). In one-way modes all packets are those of clients, which the
+ * All of them include the generator and, with --link, a device of DPDK. The port is this program's:
+ * it takes each packet and, while verifying, checks its bytes (sent.c) before the device gets it. In one-way modes all packets are those of clients, which the
  * bare loop rewrites all the same.
  */
 #pragma once
@@ -34,7 +34,9 @@
 #define BENCH_DENIED 0x0b000000u /* 11.0.0.0/8: clients that the TCP service denies */
 
 /* Where buffers of frames come from and go to (link.c). */
-enum bench_link { LINK_OWN, LINK_NULL, LINK_RING };
+enum bench_link { LINK_OWN, LINK_NULL, LINK_RING, LINK_MEMIF };
+#define BENCH_DEVICES 2	  /* most devices of a link */
+#define BENCH_BUFFERS 511 /* for frames */
 
 /* Segments of a flood (flood.c). */
 enum bench_flood { FLOOD_NONE, FLOOD_SYN, FLOOD_SEGMENT, FLOOD_DENIED, FLOOD_PORTS };
@@ -100,7 +102,9 @@ uint32_t bench_endpoint(uint32_t i);
 uint16_t bench_endpoint_port(const struct bench_l4 *b);
 #define BENCH_VIP rte_cpu_to_be_32(0xc0000250) /* 192.0.2.80 */
 
-/* link.c: starts the device that the EAL has; buffers are zero. */
+/* link.c: sets arguments of the EAL for the link's devices, whose text stays; returns their number. */
+int bench_link_args(enum bench_link link, char *args[BENCH_DEVICES]);
+/* Starts the devices that the EAL has; buffers are zero. */
 void bench_link_open(struct bench_l4 *b);
 void bench_link_close(struct bench_l4 *b);
 void bench_take(struct bench_l4 *b, struct rte_mbuf **pkts, uint16_t n);

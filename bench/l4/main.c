@@ -14,7 +14,7 @@
 #define PACKETS 8192u
 
 static const char usage[] = "usage: l4 [--flows N] [--mode MODE] [--size BYTES|imix] [--limits]\n"
-			    "          [--rounds N] [--link own|null|ring] [--json]\n"
+			    "          [--rounds N] [--link own|null|ring|memif] [--json]\n"
 			    "       l4 --flood syn|segment|denied|ports [--flows N] [--bursts N]\n"
 			    "       l4 --count macswap|bare|l4|limited [--bursts N] ...\n"
 			    "       l4 --changes N [--flows N] [--mode MODE]\n"
@@ -27,7 +27,8 @@ static const char *const modes[MT_L4_MODES] = {[MT_L4_NAT] = "nat",
 	[MT_L4_IPIP] = "tunnel-ipip",
 	[MT_L4_GUE] = "tunnel-gue"};
 
-static const char *const links[] = {[LINK_OWN] = "own", [LINK_NULL] = "null", [LINK_RING] = "ring"};
+static const char *const links[] = {
+	[LINK_OWN] = "own", [LINK_NULL] = "null", [LINK_RING] = "ring", [LINK_MEMIF] = "memif"};
 
 enum loop { GEN, MACSWAP, BARE, L4, LIMITED, LOOPS };
 

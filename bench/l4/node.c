@@ -247,15 +247,14 @@ static void resolve(struct bench_l4 *b, const struct mt_addr *to)
 
 void bench_open(struct bench_l4 *b)
 {
-	static const char *const devices[] = {
-		[LINK_NULL] = "--vdev=net_null0", [LINK_RING] = "--vdev=net_ring0"};
-	char *args[] = {"l4", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry", "--no-shconf",
-		"--log-level=error", "-l", "0", (char *)(uintptr_t)devices[b->link], NULL};
+	char *args[10 + BENCH_DEVICES + 1] = {"l4", "--no-huge", "-m", "64", "--no-pci",
+		"--no-telemetry", "--no-shconf", "--log-level=error", "-l", "0"};
+	const int n = 10 + bench_link_args(b->link, &args[10]);
 	const struct mt_addr client = mt_addr4(bench_client(0));
 
-	if (eal_init_unpinned(MT_ARRAY_LEN(args) - 1 - (b->link == LINK_OWN), args) < 0 ||
-		mt_buf_init() ||
-		mt_pools_init(&b->pools, "l4", 511, 511, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||
+	if (eal_init_unpinned(n, args) < 0 || mt_buf_init() ||
+		mt_pools_init(
+			&b->pools, "l4", BENCH_BUFFERS, 511, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||
 		mt_steer_init(&b->steer, 1, 64))
 		bench_die("the EAL did not start");
 	b->now = MT_SEC;
