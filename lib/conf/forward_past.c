@@ -3,8 +3,9 @@
  * Endpoints that forwarded services had before changes of the last minutes. TCP connections of
  * one-way modes that have no flow at a node, for example because a router moved them there, began
  * before the changes and stay with the endpoint that they had. So a set names for each such service
- * the endpoints in force before the first change of the PERIOD that ended with the last one. A
- * service that changes all the time has CHANGES of them remembered at most.
+ * the endpoints in force before the first change of the PERIOD that ended with the last one. If it
+ * has more than CHANGES changes, some are forgotten that followed an older one within NEAR. When
+ * that one is older than PERIOD, they count as older, too, NEAR too early at most.
  */
 #include "mt_conf_forward_priv.h"
 
@@ -16,6 +17,8 @@
 
 #define PERIOD	(5 * 60 * MT_SEC)
 #define CHANGES 8
+/* Of CHANGES changes within PERIOD, two have this time or less between them. */
+#define NEAR (PERIOD / (CHANGES - 1))
 
 /* Endpoints of a service, in force until `until`. */
 struct version {
@@ -84,24 +87,47 @@ static int append(
 	return 0;
 }
 
+/* Index of the oldest version that ended within PERIOD before the last change, or the current. */
+static uint32_t oldest(const struct service *was, uint64_t changed, uint64_t now)
+{
+	uint32_t i = 0;
+
+	if (now - changed >= PERIOD)
+		return was->n - 1;
+	while (i + 1 < was->n && changed - was->all[i].until >= PERIOD)
+		i++;
+	return i;
+}
+
+/*
+ * Index of the version that is forgotten: the oldest that ended within NEAR after the one before
+ * it, so that this holds for those forgotten earlier, too.
+ */
+static uint32_t forgotten(const struct service *was, uint32_t first)
+{
+	uint32_t i = first + 1;
+
+	while (i + 2 < was->n && was->all[i].until - was->all[i - 1].until > NEAR)
+		i++;
+	return i;
+}
+
 /* Versions that ended within PERIOD before the last change, and the current one. */
 static int go_on(struct service *s, const struct service *was, const struct mt_l4_service_conf *c,
 	uint64_t now)
 {
-	const struct version *last = was ? &was->all[was->n - 1] : NULL;
-	bool same = last && is_same(last, c);
-	uint64_t changed = !was ? 0 : !same ? now : was->n > 1 ? was->all[was->n - 2].until : 0;
+	const struct version *last = &was->all[was->n - 1];
+	bool same = is_same(last, c);
+	uint64_t changed = !same ? now : was->n > 1 ? was->all[was->n - 2].until : 0;
+	uint32_t first = oldest(was, changed, now), skip = was->n;
 	int rc = 0;
 
-	for (uint32_t i = 0; !rc && was && i + 1 < was->n; i++) {
-		const struct version *v = &was->all[i];
-
-		/* The latest changes are the ones that are forgotten: they move the fewest. */
-		if (changed - v->until < PERIOD && now - changed < PERIOD &&
-			(same || s->n + 1 < CHANGES))
-			rc = append(s, v->v, v->n, v->until);
-	}
-	if (!rc && last && !same)
+	if (!same && was->n - first > CHANGES)
+		skip = forgotten(was, first);
+	for (uint32_t i = first; !rc && i + 1 < was->n; i++)
+		if (i != skip)
+			rc = append(s, was->all[i].v, was->all[i].n, was->all[i].until);
+	if (!rc && !same)
 		rc = append(s, last->v, last->n, now);
 	return rc ? rc : append(s, c->endpoints, c->n_endpoints, UINT64_MAX);
 }
@@ -113,13 +139,16 @@ int mt_forward_past_next(const struct mt_forward_past *was, struct mt_l4_service
 	int rc = p ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; !rc && i < n; i++) {
+		const struct service *old;
 		struct service *s;
 
 		if (!is_remembered(&v[i]))
 			continue;
 		s = &p->services[p->n++];
 		s->id = v[i].id;
-		rc = go_on(s, find(was, s->id), &v[i], now);
+		old = find(was, s->id);
+		rc = old ? go_on(s, old, &v[i], now)
+			 : append(s, v[i].endpoints, v[i].n_endpoints, UINT64_MAX);
 		if (rc || s->n == 1)
 			continue;
 		v[i].before = s->all[0].v;

@@ -40,6 +40,36 @@ static void past_of_changes(void)
 	mt_forward_past_free(was);
 }
 
+/*
+ * A service that changes every 10 s for 20 minutes, by an endpoint more each time. At each time, no
+ * change of the last five minutes is forgotten, except for such of the first 43 s of them.
+ */
+static void past_of_many_changes(void)
+{
+	static struct mt_l4_endpoint_conf e[128];
+	struct mt_forward_past *was = NULL, *past;
+
+	for (uint32_t i = 0; i < 120; i++) {
+		uint64_t at = 1000 + 10ull * i, least = at < 1300 ? 0 : at - 300;
+		struct mt_l4_service_conf s = {.id = 7,
+			.proto = IPPROTO_TCP,
+			.mode = MT_L4_IPIP,
+			.endpoints = e,
+			.n_endpoints = i + 1};
+
+		CU_ASSERT_EQUAL(mt_forward_past_next(was, &s, 1, at * MT_SEC, &past), 0);
+		mt_forward_past_free(was);
+		was = past;
+		if (i == 0)
+			continue;
+		/* The endpoints before were in force from this change on; the next is remembered. */
+		at = 1000 + 10ull * (s.n_before - 1);
+		CU_ASSERT(s.n_before == 1 || at < least + 43);
+		CU_ASSERT(at + 10 > least);
+	}
+	mt_forward_past_free(was);
+}
+
 #define DIRECT(endpoints)                                                                          \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
 	"  ports: [{name: p0, device: net_null0, addresses: [10.0.0.1/24]}]\n"                     \
@@ -78,4 +108,5 @@ static void before_change(void)
 }
 
 const struct mt_test forward_past_tests[] = {{"forward_past_of_changes", past_of_changes},
+	{"forward_past_of_many_changes", past_of_many_changes},
 	{"forward_past_before_change", before_change}, {0}};
