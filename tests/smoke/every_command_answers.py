@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Every command of the table on a real node under calls: its --json fits its schema (tests/smoke/schemas), and its text
+Every command of the table on a real node under calls, with a forwarded port: its --json fits its schema (tests/smoke/schemas), and its text
 is the example in docs/reference/commands.md but for numbers. MELTEMI_WRITE=1 writes schemas and examples, to be looked at.
 """
 
 import json
 import re
+import select
+import socket
 import subprocess
 
 from meltemi_lab import TESTS, Lab, check, equal, main
@@ -16,6 +18,27 @@ from meltemi_lab.schemas import OF_THE_SHELL, SCHEMAS, WRITE, fits, of_command
 
 PAGE = TESTS.parent / "docs/reference/commands.md"
 MARK = "<!-- from here on written by tests/smoke/every_command_answers.py -->\n"
+
+# A forwarded port beside the services of the talks.
+RESOLVER, PORT = "240.240.0.40", 5353
+FORWARDED = f"""\
+# SPDX-License-Identifier: Apache-2.0
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: resolver, namespace: net}}
+spec:
+  hosts: [resolver.net]
+  addresses: [{RESOLVER}]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: {PORT}, name: udp-dns}}]
+  endpoints: [{{address: 198.51.100.11}}, {{address: 198.51.100.12}}]
+"""
+FORWARDING = f"""\
+  nat: {{addresses: [198.51.100.50]}}
+  forwarding:
+  - {{host: resolver.net, port: {PORT}, mode: nat-full, deny: [192.0.2.128/25], limits: {{service: {{connections: 1000, packets: 5000/s}}}}}}
+"""
 
 THRIFT = "thrift-sample-server.meta-thrift.svc.cluster.local"
 # Commands that want words, or whose answer is long.
@@ -63,7 +86,7 @@ EMPTY = {("show identity", "identity"), ("show identity", "revocations"), ("show
          ("show xds", "sources"), ("show xds", "streams"), ("show xds", "types"), ("show resources", "resources"), ("show mesh", "versions"),
          ("show xds", "accepted_not_used"), ("show xds", "problems"), ("show exchanges", "exchanges"), ("show last-good", "last_good"),
          ("show memory", "holders"), ("show memory", "sources"), ("show objects", "closed_by_policy"), ("show outliers", "outliers"),
-         ("show policies", "policies"), ("show ready", "waits_for"), ("show workloads", "workloads"), ("show forwarding", "forwarding"), ("show forwarding", "rules"), ("show topology", "forwarded"), ("show flows list", "list"), ("show config", "diagnostics"),
+         ("show policies", "policies"), ("show ready", "waits_for"), ("show workloads", "workloads"), ("show config", "diagnostics"),
          ("show overrides", "overrides")}
 
 
@@ -129,6 +152,27 @@ def clusters_sum_endpoints(daemon):
     check(sum(end["requests"] or 0 for end in endpoints) >= 100, "no endpoint has the calls")
 
 
+def forwards(lab):
+    """A flow of the forwarded port, with a datagram and its answer."""
+    ends = []
+    for role in ("client", "server1", "server2"):
+        with lab.inside(role):
+            ends.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    lab.sockets += ends
+    client, *servers = ends
+    for server in servers:
+        server.bind(("0.0.0.0", PORT))
+    for _ in range(4):
+        client.sendto(b"question", (RESOLVER, PORT))
+        for server in select.select(servers, [], [], 5)[0]:
+            data, source = server.recvfrom(100)
+            server.sendto(b"answer to " + data, source)
+        if select.select([client], [], [], 5)[0]:
+            equal(client.recvfrom(100), (b"answer to question", (RESOLVER, PORT)), "the answer of the forwarded port")
+            return
+    check(False, "no datagram of the forwarded port was answered")
+
+
 def columns_of(direct, command):
     return direct.ask(f"help {command}")[1]["columns"].split()
 
@@ -148,7 +192,10 @@ def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
-        daemon = lab.meltemi(TESTS / "documents/talks").start()
+        daemon = lab.meltemi(TESTS / "documents/talks")
+        daemon.write("resolver.yaml", FORWARDED)
+        daemon.node.write_text(daemon.node.read_text() + FORWARDING)
+        daemon.start()
         table = json.loads(daemon.shell("--json", "help"))["commands"]
         if not WRITE:
             every_command_has_a_schema(table)
@@ -159,6 +206,7 @@ def body():
             lab.dubbo_client("240.240.0.10:20880", count=count, outstanding=1).result()
 
         call(100)
+        forwards(lab)
         manual = subprocess.run([MELTEMID, "--commands"], capture_output=True, text=True, check=True).stdout
         shows = [row["command"] for row in table if row["command"].startswith("show ")]
         seen = every_column_selects(daemon, shows, EMPTY)

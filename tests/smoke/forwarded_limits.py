@@ -300,8 +300,10 @@ def limited(workers):
         floods(lab, daemon, node, workers)
         each_limit(lab, daemon, node, echo, workers)
         changed(lab, daemon, node)
-        text = daemon.shell("show", "forwarding")
-        check("limits" in text and "refused" in text, f"`show forwarding` for people: {text}")
+        for one in daemon.show("forwarding")["forwarding"]:
+            check(one["refused"] >= one["limited"] > 100, f"packets that limits refused, and all: {one}")
+        text = daemon.shell("show", "forwarding", "wide")
+        check("limits" in text and "limited" in text, f"`show forwarding wide` for people: {text}")
 
 
 def body():

@@ -9,6 +9,7 @@ beside it are served.
 
 import collections
 import json
+import re
 import socket
 import threading
 
@@ -147,6 +148,16 @@ def rows(daemon):
     return {row["address"]: row for row in daemon.show("forwarding")["forwarding"]}
 
 
+def one_sum(daemon, row, samples):
+    """`refused` has all reasons: in `show forwarding`, in `show topology`, and in the metric."""
+    parts = [row[name] for name in ("limited", "denied", "no_endpoint", "no_nat_port", "no_route", "neighbour_unknown", "ttl_exceeded", "table_full")]
+    equal(row["refused"], sum(parts), f"refused packets of {row['service']}, and their parts")
+    forwarded = [one["refused"] for one in daemon.show("topology")["forwarded"] if one["service"] == row["service"]]
+    equal(forwarded, [row["refused"]], "`show topology`")
+    metric = re.findall(rf'^meltemi_forwarding_refused_total{{service="{row["service"]}",.*}} (\d+)$', samples, re.M)
+    equal(sum(map(int, metric)), row["refused"], "meltemi_forwarding_refused_total")
+
+
 def by_lists(lab, daemon):
     """`allow` and `deny` of the Node, followed without a restart, for new flows and for those that exist."""
     before = daemon.node.read_text()
@@ -172,6 +183,7 @@ def by_lists(lab, daemon):
     for name, labels, column in (("refused", ',reason="denied"', "denied"), ("flows", "", "flows_made"), ("bytes", "", "bytes")):
         sample = f'meltemi_forwarding_{name}_total{{service="full.example",port="{PORT}",protocol="udp"{labels}}} {shown[FULL][column]}\n'
         check(sample in samples, f"{sample} is not in /metrics")
+    one_sum(daemon, shown[FULL], samples)
     check(ask(client(lab), NAT, "hello") is not None, "an answer of a port without lists")
     daemon.node.write_text(before)
     within(20, lambda: rows(daemon)[FULL]["clients"] == "all", "no lists")

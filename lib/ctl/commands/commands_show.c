@@ -81,13 +81,16 @@ const struct mt_command mt_commands_show[] = {
 	{.words = "show forwarding",
 		.args = "[ADDRESS]",
 		.key = "address",
-		.columns = "address port protocol mode service endpoints unhealthy check clients "
-			   "limits refused state reason origin list network matched",
+		.columns = "address port protocol mode service endpoints unhealthy refused state "
+			   "reason",
 		.help = "ports that are forwarded at layer 4, and why one is closed",
+		.more = "`refused`: packets of the service that were refused or dropped; `wide` "
+			"has "
+			"them by reason. `rules`: networks of `allow` and `deny`.",
 		.run = mt_show_forwarding},
 	{.words = "show flows",
 		.columns = "worker flows capacity kept made expired closed evicted "
-			   "over_share refused",
+			   "over_share table_full",
 		.help = "flow tables of layer 4 of each worker: use, and flows made and ended",
 		.run = mt_show_flows},
 	{.words = "show flows list",

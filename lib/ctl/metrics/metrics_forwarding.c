@@ -129,14 +129,12 @@ const struct mt_family_row mt_families_forwarding[] = {
 		STAT(bytes)},
 	{"meltemi_forwarding_refused_total", MT_COUNTER, "packets", LABELS ", reason",
 		"packets refused or dropped: `closed`: a policy closes the port, `policy_denied`: "
-		"a "
-		"policy denies the client's address, `denied`: the client is not "
-		"among those that may use the port, `no_endpoint`: the service, or the destination "
-		"of its route, has none of the address's family, "
-		"`no_nat_port`: all are in use, `no_route`, `neighbour_unknown`, `ttl_exceeded`, "
-		"`table_full`: as `meltemi_l4_no_route_total` and the others count of all "
-		"services, "
-		"or the name of the exceeded limit",
+		"a policy denies the client's address, `denied`: the client is not among those "
+		"that may use the port, `no_endpoint`: the service, or the destination of its "
+		"route, has none of the address's family, `no_nat_port`: no source port is free, "
+		"`no_route`, `neighbour_unknown`, `ttl_exceeded`, `table_full`: as "
+		"`meltemi_l4_no_route_total` and the others count of all services, or the name of "
+		"the exceeded limit; `refused` of `show forwarding` is their sum",
 		collect_refused, 0},
 	{"meltemi_forwarding_network_packets_total", MT_COUNTER, "packets",
 		LABELS ", list, network",

@@ -104,7 +104,7 @@ static json_t *limits_of(const struct mt_ctl *c, const struct mt_l4_row *r)
 }
 
 /* Packets that limits refused, also limits that the port no longer has. */
-static uint64_t refused_of(const struct mt_ctl *c, const struct mt_l4_row *r)
+static uint64_t limited_by_all(const struct mt_ctl *c, const struct mt_l4_row *r)
 {
 	uint64_t sum = 0;
 
@@ -118,7 +118,7 @@ uint64_t mt_ctl_forwarded_refused(
 {
 	return stats->closed + stats->denied + stats->policy_denied + stats->no_endpoint +
 	       stats->no_nat_port + stats->no_route + stats->neighbour_unknown +
-	       stats->ttl_exceeded + stats->table_full + refused_of(c, r);
+	       stats->ttl_exceeded + stats->table_full + limited_by_all(c, r);
 }
 
 static bool has_endpoints(const struct mt_cluster *c, const struct mt_l4_row *r)
@@ -177,8 +177,10 @@ static void add(const struct mt_ctl *ctl, json_t *list, const struct mt_snapshot
 		MT_M("unhealthy", unhealthy_of(c, ctl->now)), MT_M("check", check_of(r)),
 		MT_M("clients", are_listed(s, r) ? "listed" : "all"),
 		MT_M("limits", limits_of(ctl, r)), MT_M("connections", connections_of(ctl, r)),
-		MT_M("refused", refused_of(ctl, r)), MT_M("flows_made", stats.flows_made),
+		MT_M("flows_made", stats.flows_made),
 		MT_M("packets", stats.packets[0] + stats.packets[1]), MT_M("bytes", stats.bytes),
+		MT_M("refused", mt_ctl_forwarded_refused(ctl, r, &stats)),
+		MT_M("limited", limited_by_all(ctl, r)),
 		MT_M("denied", stats.denied + stats.policy_denied + stats.closed),
 		MT_M("no_endpoint", stats.no_endpoint), MT_M("no_nat_port", stats.no_nat_port),
 		MT_M("no_route", stats.no_route),

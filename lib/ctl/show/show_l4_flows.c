@@ -395,7 +395,7 @@ static void add_table(json_t *list, uint16_t worker, struct mt_l4 *l)
 		MT_M("ended", mt_count_read(&n[MT_L4_flows_ended])),
 		MT_M("evicted", mt_count_read(&n[MT_L4_flows_evicted])),
 		MT_M("over_share", mt_count_read(&n[MT_L4_flows_over_share])),
-		MT_M("refused", mt_count_read(&n[MT_L4_table_full])),
+		MT_M("table_full", mt_count_read(&n[MT_L4_table_full])),
 		MT_M("forwarded", mt_count_read(&n[MT_L4_forwarded])));
 }
 
