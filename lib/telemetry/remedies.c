@@ -29,6 +29,9 @@
 #define SOURCES                                                                                    \
 	"add addresses to spec.sourceAddresses; each gives 41,000 ports for a server's address "   \
 	"and port"
+#define NAT_PORTS                                                                                  \
+	"with mode nat-full add addresses to the Node's nat.addresses, or endpoints; with mode "   \
+	"nat, where one client address uses all ports towards an endpoint, add endpoints"
 #define CLIENT "look at the client: its log, its version of the protocol, its limits"
 
 #define CERTIFICATE                                                                                \
@@ -192,8 +195,8 @@ static const struct remedy remedies[] = {
 		"one client or service makes flows faster than the table has places for them: "
 		"raise spec.flows"},
 	{"l4", "ports_taken_over",
-		"a flood from forged addresses: limit it by service.newConnections; otherwise add "
-		"addresses to the Node's nat.addresses"},
+		"a flood from forged addresses: limit it by service.newConnections; "
+		"otherwise " NAT_PORTS},
 	{"l4", "table_full", "raise spec.flows"},
 	{"l4", "fragments_evicted",
 		"a flood of fragments: filter it upstream, or let clients send datagrams that fit "
@@ -225,12 +228,18 @@ static const struct remedy remedies[] = {
 		"raise "
 		"spec.memory.mb"},
 	{"l4", "echo_unexpected", HOSTILE},
-	{"l4", "no_nat_port", "add addresses to the Node's nat.addresses"},
+	{"l4", "no_nat_port", "see `show forwarding wide`: " NAT_PORTS},
 	{"l4", "no_connection",
 		"clients connect again; if it goes on, replies or packets of a connection take a "
 		"path past this node"},
 	{"l4", "no_endpoint", "give the service an endpoint of the address's family"},
 	{"l4", "no_route", "add a route for that network to spec.routes"},
+	{"l4", "neighbour_unknown",
+		"is the endpoint, the client, or the router to it, up and on this link? `show "
+		"neighbours`"},
+	{"l4", "too_big",
+		"of tunnels: raise `mtu` of the Node's ports, or have the servers announce a "
+		"smaller MSS; ICMP errors must reach the clients"},
 
 	{"tcp", "cookies_sent",
 		"normal for a burst of new clients; if it lasts it is a SYN flood: filter it "
