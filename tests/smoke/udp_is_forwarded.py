@@ -13,11 +13,12 @@ import re
 import socket
 import threading
 
-from meltemi_lab import Lab, check, equal, main, netns, within
+from meltemi_lab import TESTS, Lab, check, equal, main, netns, within
 from meltemi_lab.columns import every_column_selects
 
 NAT, FULL, CLOSED, TCP, MUTE = "240.240.5.1", "240.240.5.2", "240.240.5.3", "240.240.5.4", "240.240.5.5"
 SOURCE = "198.51.100.50"  # of nat-full
+PAGE = TESTS.parent / "docs/how-to/troubleshooting.md"
 FLOWS = 80  # with weights 1 and 3 the heavier endpoint has less than half of them once in 700,000 times
 PORT = 5353
 SENT = collections.Counter()  # datagrams to each VIP
@@ -158,6 +159,15 @@ def one_sum(daemon, row, samples):
     equal(sum(map(int, metric)), row["refused"], "meltemi_forwarding_refused_total")
 
 
+def commands_of_page(daemon):
+    """Each command of the section on forwarded ports is one that the shell knows, with columns that exist."""
+    section = PAGE.read_text().partition("## A forwarded port does not work\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"`(show [^`]+)`", section) + re.findall(r"^    meltemi (show .*)$", section, re.M)
+    check(len(commands) >= 8, f"commands of {PAGE.name}: {commands}")
+    for command in commands:
+        daemon.shell(*command.split())
+
+
 def by_lists(lab, daemon):
     """`allow` and `deny` of the Node, followed without a restart, for new flows and for those that exist."""
     before = daemon.node.read_text()
@@ -184,6 +194,7 @@ def by_lists(lab, daemon):
         sample = f'meltemi_forwarding_{name}_total{{service="full.example",port="{PORT}",protocol="udp"{labels}}} {shown[FULL][column]}\n'
         check(sample in samples, f"{sample} is not in /metrics")
     one_sum(daemon, shown[FULL], samples)
+    commands_of_page(daemon)
     check(ask(client(lab), NAT, "hello") is not None, "an answer of a port without lists")
     daemon.node.write_text(before)
     within(20, lambda: rows(daemon)[FULL]["clients"] == "all", "no lists")
