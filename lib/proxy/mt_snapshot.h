@@ -77,8 +77,11 @@ struct mt_service {
 	const char *resource, *routes_resource;
 };
 
-/* Most services of a snapshot, and the size of workers' arrays of service counters. */
-#define MT_SNAPSHOT_SERVICES_MAX 32768
+/*
+ * Most services of a snapshot, and the size of workers' arrays of service counters: mt_pair.service
+ * has 16 bits, and 0 is none.
+ */
+#define MT_SNAPSHOT_SERVICES_MAX UINT16_MAX
 
 /* Routes with a counter of their own; all further routes share counter 0. */
 #define MT_SNAPSHOT_ROUTES_MAX (1u << 20)
