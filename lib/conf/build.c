@@ -255,6 +255,7 @@ static step_fn *const steps[] = {
 	mt_b_forwards,
 	mt_b_tls_names,
 	mt_b_gateways,
+	mt_b_binds,
 };
 
 /* Documents are whole; what discovery services say comes behind it. */

@@ -497,7 +497,9 @@ static void pass(struct mt_build *b, struct server *sv)
 		mt_b_warn(b, meta, sv->conf->port.name.line, sv->path, "name the port tls",
 			"AUTO_PASSTHROUGH forwards TLS without reading it: %s is not served here",
 			sv->codec->name);
-	else if (!mt_b_bind_passing(b, &at))
+	else if (mt_b_bind_passing(b, &at))
+		sv->used = true;
+	else
 		mt_b_warn(b, meta, sv->conf->origin.line, sv->path,
 			"write hosts of services that endpoints with proxies of their own have",
 			"there is no service that this port could pass TLS on to");
@@ -554,17 +556,24 @@ static void find_naming(struct mt_build *b, struct mt_strmap *all)
 
 /* ---- all Gateways ---------------------------------------------------------------------------- */
 
-static void add_server(struct mt_build *b, struct server *sv, uint32_t j)
+/* Notes the server's address, also without routes: if they come later, its object was there first. */
+static void note_bind(struct mt_build *b, const struct server *sv)
+{
+	const struct mt_gateway_server *conf = sv->conf;
+	const struct mt_listen_port at = {.addr = &conf->bind_addr,
+		.port = (uint16_t)conf->port.number.v,
+		.meta = &sv->gateway->meta,
+		.line = conf->port.number.line,
+		.path = sv->path};
+
+	mt_b_bind(b, &at, sv->used);
+}
+
+/* Serves the routes that lead from the server. */
+static void bind_server(struct mt_build *b, struct server *sv, uint32_t j)
 {
 	const struct mt_gateway *g = sv->gateway;
 
-	if (g->gateway_api)
-		snprintf(sv->path, sizeof(sv->path), "spec.listeners[%u].port", g->listener);
-	else
-		snprintf(sv->path, sizeof(sv->path), "spec.servers[%u].port", j);
-	if (!check_tls(b, sv, j) || !find_codec(b, sv) || !check_bind(b, sv, j) ||
-		!check_policies(b, sv))
-		return;
 	if (passes_by_name(sv)) {
 		pass(b, sv);
 		return;
@@ -580,6 +589,23 @@ static void add_server(struct mt_build *b, struct server *sv, uint32_t j)
 		mt_b_warn(b, &g->meta, sv->conf->origin.line, sv->path, "name the gateway in one",
 			g->gateway_api ? "no route leads from here"
 				       : "no VirtualService or MetaRouter leads from here");
+}
+
+static void add_server(struct mt_build *b, struct server *sv, uint32_t j)
+{
+	const struct mt_gateway *g = sv->gateway;
+
+	if (g->gateway_api)
+		snprintf(sv->path, sizeof(sv->path), "spec.listeners[%u].port", g->listener);
+	else
+		snprintf(sv->path, sizeof(sv->path), "spec.servers[%u].port", j);
+	/* A server that is closed until its certificate can be read keeps its address. */
+	if (check_tls(b, sv, j)) {
+		if (!find_codec(b, sv) || !check_bind(b, sv, j) || !check_policies(b, sv))
+			return;
+		bind_server(b, sv, j);
+	}
+	note_bind(b, sv);
 }
 
 static void add_gateway(struct mt_build *b, const struct mt_gateway *g, const struct mt_strmap *all)

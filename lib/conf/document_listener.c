@@ -444,6 +444,7 @@ static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_u
 		at.idle_s = (u->patch->idle_ms.v + 999) / 1000;
 	for (uint32_t i = 0; i < h->n_addrs; i++) {
 		at.addr = &h->addrs[i];
+		mt_b_bind(b, &at, true);
 		if (!mt_b_listen_add(b, &at, u->codec, u->opts, u->service))
 			return;
 		if (!b->conf->identity && !b->conf->n_held)

@@ -2,6 +2,7 @@
 /* Rows of forwarded ports: each address of a service with one of its ports, and their cluster. */
 #include "mt_conf_forward_priv.h"
 #include "mt_conf_holders_priv.h"
+#include "mt_conf_listener_priv.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -71,6 +72,19 @@ static bool is_free(struct mt_build *b, const struct mt_unit *u, const struct mt
 	return !mt_b_is_wrong(b, &u->se->meta) && wins(b, u, where, before);
 }
 
+/* Packets for the address and port do not reach the node's listeners. */
+static void note_bind(struct mt_build *b, const struct mt_unit *u, const struct mt_addr *a)
+{
+	const struct mt_listen_port at = {.addr = a,
+		.port = (uint16_t)u->port->number.v,
+		.meta = &u->se->meta,
+		.line = u->port->number.line,
+		.at = (uint32_t)(u->port - u->se->ports)};
+
+	if (u->transport == IPPROTO_TCP)
+		mt_b_bind(b, &at, true);
+}
+
 static void add(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	const struct mt_addr *a)
 {
@@ -100,6 +114,7 @@ static void add(struct mt_build *b, const struct mt_host *h, const struct mt_uni
 			.service = u->host,
 			.file = h->se->meta.origin.file,
 			.line = u->port->number.line}};
+	note_bind(b, u, a);
 }
 
 static int by_place(const void *a, const void *b)

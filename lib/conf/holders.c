@@ -26,6 +26,11 @@ uint64_t mt_place_of_tls(const char *text, const char *name)
 	return id(mt_secret_hash_text(text, mt_secret_hash_text(name, 2)));
 }
 
+uint64_t mt_place_of_bind(const char *text)
+{
+	return id(mt_secret_hash_text(text, 3));
+}
+
 static uint64_t ns_id(const struct mt_meta *meta)
 {
 	return mt_secret_hash_text(meta->ns, 0);
@@ -95,6 +100,7 @@ void mt_b_places(struct mt_build *b)
 			add_chain(b, l, l->last);
 	}
 	mt_b_forward_places(b, add_place);
+	mt_b_bind_places(b, add_place);
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 
@@ -156,6 +162,20 @@ unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta
 	uintptr_t standing = m ? (uintptr_t)mt_idmap_get(m, meta->serial) : 0;
 
 	return held(b, place, meta) + (standing ? (unsigned int)standing - 1 : 0);
+}
+
+static bool was_applied(const struct mt_build *b, const struct mt_meta *meta)
+{
+	const struct mt_idmap *m = b->model->standings;
+	uintptr_t standing = m ? (uintptr_t)mt_idmap_get(m, meta->serial) : 0;
+
+	return standing && !((standing - 1) & MT_STANDING_NEW);
+}
+
+bool mt_b_were_applied(
+	const struct mt_build *b, const struct mt_meta *one, const struct mt_meta *other)
+{
+	return !b->conf->current && was_applied(b, one) && was_applied(b, other);
 }
 
 const char *mt_claim_reason(unsigned int winner, unsigned int loser)

@@ -199,13 +199,47 @@ static bool choose(struct mt_build *b, const struct mt_res_listener *l, struct c
 
 /* ---- addresses ---------------------------------------------------------------------------------- */
 
+static bool is_same_source(const struct mt_res_listener *ml, const char *file)
+{
+	return file && ml->meta.origin.file && strcmp(file, ml->meta.origin.file) == 0;
+}
+
+/* True if a listener of the source has the address in the configuration in force. */
+static bool is_there_now(
+	const struct mt_build *b, const struct mt_res_listener *ml, const struct mt_res_address *at)
+{
+	const struct mt_snapshot *now = b->conf->current;
+	const struct mt_listener *l = now ? mt_snapshot_listener(now, &at->addr, at->port) : NULL;
+
+	return l && mt_addr_eq(&l->addr, &at->addr) &&
+	       l - now->listeners >= mt_container_of(now, struct mt_snap, pub)->n_doc_listeners &&
+	       is_same_source(ml, l->file);
+}
+
+/*
+ * Returns the listener of documents, or of a source that comes first, that has the clients of the
+ * address; NULL: none. A wider listener keeps them unless this source serves the address already.
+ */
+static const struct mt_listen *who_has(const struct mt_build *b, const struct mt_res_listener *ml,
+	const struct mt_res_address *at, const char *text)
+{
+	const struct mt_listen *l = mt_b_listen_at(b, text);
+
+	if (l)
+		return l;
+	l = mt_b_listen_wider(b, &at->addr, at->port);
+	if (!l || (l->discovered && is_same_source(ml, l->origin.file)) || is_there_now(b, ml, at))
+		return NULL;
+	return l;
+}
+
 /* Why the listener cannot be at the address, in buf or for good; NULL: it can. */
-static const char *not_there(struct mt_build *b, const struct mt_res_address *at, const char *text,
-	char *buf, size_t size)
+static const char *not_there(struct mt_build *b, const struct mt_res_listener *ml,
+	const struct mt_res_address *at, const char *text, char *buf, size_t size)
 {
 	const char *why = at->port ? NULL : "it has no port";
-	const struct mt_listen *other = mt_b_listen_at(b, text);
-	char addr[MT_ADDR_STRLEN], line[16] = "";
+	const struct mt_listen *other = who_has(b, ml, at, text);
+	char addr[MT_ADDR_STRLEN], line[16] = "", part[MT_ADDR_STRLEN + 32] = "";
 
 	if (!why && !mt_addr_is_zero(&at->addr))
 		why = mt_b_not_servable(b, &at->addr);
@@ -218,7 +252,9 @@ static const char *not_there(struct mt_build *b, const struct mt_res_address *at
 		return NULL;
 	if (other->origin.line)
 		snprintf(line, sizeof(line), ":%u", other->origin.line);
-	snprintf(buf, size, "%s is in use by %.128s of %s%s", text, mt_b_listen_name(other),
+	if (strcmp(text, other->text) != 0)
+		snprintf(part, sizeof(part), "a part of %s, which is ", other->text);
+	snprintf(buf, size, "%s is %sin use by %.128s of %s%s", text, part, mt_b_listen_name(other),
 		other->origin.file ? other->origin.file : "?", line);
 	return buf;
 }
@@ -336,7 +372,7 @@ static int serve(
 	for (uint32_t i = 0; i < l->n_addresses; i++) {
 		struct mt_res_address at = {
 			mt_mesh_any_or_same(&l->addresses[i].addr), l->addresses[i].port};
-		const char *why = not_there(b, &at, sv->texts[i], words, sizeof(words));
+		const char *why = not_there(b, l, &at, sv->texts[i], words, sizeof(words));
 
 		if (why && !*first)
 			memcpy(first, words, sizeof(first));

@@ -16,6 +16,8 @@ struct mt_held_place {
 uint64_t mt_place_id(const char *text, const char *key);
 /* Identifies a server name of TLS at "address:port"; "*": all names without a chain. Never 0. */
 uint64_t mt_place_of_tls(const char *text, const char *name);
+/* Identifies "address:port" among those of narrow and wide listeners (binds.c). Never 0. */
+uint64_t mt_place_of_bind(const char *text);
 /*
  * How good the claim of an object is to a place, which may also be an address (mt_id_of_addr()): of
  * two objects the one with the lower number has it, and of equal ones the first in order of age.
@@ -23,10 +25,19 @@ uint64_t mt_place_of_tls(const char *text, const char *name);
 unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta *meta);
 /* A claim from here on is of an object and a namespace that are not served there. */
 #define MT_CLAIM_NOT_HELD 16u
+/*
+ * True if no configuration is in force yet, and the versions of both objects were applied by the
+ * process before.
+ */
+bool mt_b_were_applied(
+	const struct mt_build *b, const struct mt_meta *one, const struct mt_meta *other);
 /* Words to append to the name of the object with the better claim; "" if both are equal. */
 const char *mt_claim_reason(unsigned int winner, unsigned int loser);
 /* forward_rows.c: adds the places of forwarded ports and their objects. */
 void mt_b_forward_places(struct mt_build *b,
+	void (*note)(struct mt_build *, uint64_t place, const struct mt_meta *));
+/* binds.c: adds the places of narrow and wide listeners, and their objects. */
+void mt_b_bind_places(struct mt_build *b,
 	void (*note)(struct mt_build *, uint64_t place, const struct mt_meta *));
 /* Notes in the snapshot which objects are served where. Documents only. */
 void mt_b_places(struct mt_build *b);

@@ -35,6 +35,9 @@ struct mt_listen {
 	struct mt_num detect;	 /* ms, protocol detection time-out; not set: MeshConfig's */
 	const char *text;	 /* "address:port" */
 	struct mt_origin origin; /* of what was first there */
+	/* objects of the listener, if its address is any or one of the node itself (binds.c) */
+	struct mt_bind **binds;
+	uint32_t n_binds;
 	struct mt_listen_chain *chains;
 	uint32_t n_chains;
 	struct mt_listen_chain *last; /* behind them; NULL: none */
@@ -134,6 +137,33 @@ bool mt_b_listen_win(struct mt_build *b, struct mt_listen *l, const struct mt_me
 /* TLS by server names: of those that nobody has there yet. */
 void mt_b_listen_tls(
 	struct mt_build *b, const struct mt_listen_port *at, const struct mt_listen_tls *t);
+
+/* ---- narrow and wide listeners (binds.c) ----------------------------------------------------- */
+
+/* An object that is to be served at an address and port. */
+struct mt_bind {
+	const struct mt_meta *meta;
+	uint32_t line;
+	const char *path; /* NULL: "spec.ports[AT].number" */
+	uint32_t at;
+	uint32_t order;	      /* among all of them */
+	bool used;	      /* something is served there for it */
+	struct mt_bind *same; /* another one of its namespace at the address and port; NULL: none */
+};
+
+/*
+ * Notes that an object is to be served at an address and port of TCP, unless the node answers for
+ * the address only because of such objects. `used`: false for a server of a Gateway without routes.
+ */
+void mt_b_bind(struct mt_build *b, const struct mt_listen_port *at, bool used);
+/*
+ * Returns the listener that has the clients of an address and port without a listener of their own.
+ * NULL: none, or the address is neither 0.0.0.0 nor one of the node itself.
+ */
+const struct mt_listen *mt_b_listen_wider(
+	const struct mt_build *b, const struct mt_addr *a, uint16_t port);
+/* Refuses objects that would take clients of another namespace's wider listener. */
+void mt_b_binds(struct mt_build *b);
 
 /* Services' own addresses. */
 void mt_b_listeners(struct mt_build *b);
