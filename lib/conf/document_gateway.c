@@ -528,29 +528,40 @@ static struct naming *naming_of(
 	return key ? mt_share_account(all, &b->tmp, key, sizeof(struct naming)) : NULL;
 }
 
+/* The field `gateways` of a document. */
+struct gateways {
+	const struct mt_text *v;
+	uint32_t n;
+	const char *ns; /* of the document */
+};
+
+/* Adds the document to the routes or routers of each Gateway that it names. */
+static void add_naming(struct mt_build *b, struct mt_strmap *all, const struct gateways *of,
+	const void *document, bool is_router)
+{
+	for (uint32_t i = 0; i < of->n; i++) {
+		struct naming *x = naming_of(b, all, &of->v[i], of->ns);
+
+		if (x)
+			put(b, is_router ? &x->routers : &x->routes, document);
+	}
+}
+
 static void find_naming(struct mt_build *b, struct mt_strmap *all)
 {
 	const struct mt_model *m = b->model;
 
 	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = m->virtual_services.v[i];
+		const struct gateways of = {vs->gateways, vs->n_gateways, vs->meta.ns};
 
-		for (uint32_t k = 0; k < vs->n_gateways; k++) {
-			struct naming *x = naming_of(b, all, &vs->gateways[k], vs->meta.ns);
-
-			if (x)
-				put(b, &x->routes, vs);
-		}
+		add_naming(b, all, &of, vs, false);
 	}
 	for (uint32_t i = 0; i < m->meta_routers.n; i++) {
 		const struct mt_meta_router *mr = m->meta_routers.v[i];
+		const struct gateways of = {mr->gateways, mr->n_gateways, mr->meta.ns};
 
-		for (uint32_t k = 0; k < mr->n_gateways; k++) {
-			struct naming *x = naming_of(b, all, &mr->gateways[k], mr->meta.ns);
-
-			if (x)
-				put(b, &x->routers, mr);
-		}
+		add_naming(b, all, &of, mr, true);
 	}
 }
 
