@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses and ports at which documents are answered for, and which of their services share one. */
+/*
+ * Listeners of documents: their addresses and ports, the services that share one, and the object
+ * that has an address and port which several objects claim.
+ */
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 
@@ -15,8 +18,8 @@ static const char *path_of(const struct mt_listen_port *at, char buf[MT_INDEX_PA
 static const char another[] = "give one of them another port or address";
 
 /*
- * Names both sides: the port that is refused and the file and line of the one that has it. Appends
- * `why` and `also`.
+ * Refuses the port. The error names the service that has the address and port, with its file and
+ * line, and ends with `why` and `also`. Returns false.
  */
 static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct mt_listen_port *at,
 	const char *remedy, const char *why, const char *also)
@@ -29,7 +32,7 @@ static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct m
 	return false;
 }
 
-/* A refused object holds and takes nothing, so that no other one is refused because of it. */
+/* True for a service of a refused object, which holds nothing and takes nothing from others. */
 static bool is_void(const struct mt_build *b, const struct mt_service_slot *s)
 {
 	return s->holder && mt_b_is_wrong(b, s->holder);
@@ -43,7 +46,7 @@ static bool is_void_chain(const struct mt_build *b, const struct mt_listen_chain
 	return c->n_services > 0;
 }
 
-/* Removes chains of refused objects; called before an object is refused because it cannot share the listener. */
+/* Removes chains of refused objects, so that no object is refused because of them. */
 static void forget_void(const struct mt_build *b, struct mt_listen *l)
 {
 	uint32_t n = 0;
@@ -80,7 +83,7 @@ static void lose(struct mt_build *b, const struct mt_listen *l, const struct mt_
 			to->meta->origin.file, to->line, why, mt_claim_reason(to->claim, claim));
 }
 
-/* The best claim of a chain's services to the listener. Looks at each service once. */
+/* The best claim of a chain's services to the listener. Each service is examined once. */
 static unsigned int claim_of_chain(
 	struct mt_build *b, const struct mt_listen *l, struct mt_listen_chain *c)
 {
@@ -165,7 +168,11 @@ static bool put_key(struct mt_build *b, const struct mt_listen *l, const struct 
 	return true;
 }
 
-/* Thousands of interfaces may share one port, so keys are looked up and not compared in turn; who is alone needs none. */
+/*
+ * True if no other service of the chain has the service's key; else the port is refused. Thousands
+ * of services may share a port, so keys are in a map, which the only service of a chain does not
+ * need.
+ */
 static bool first_with_key(struct mt_build *b, const struct mt_listen *l,
 	const struct mt_listen_chain *c, struct mt_service_slot *s, const struct mt_listen_port *at)
 {
@@ -256,7 +263,10 @@ static bool take_name(struct mt_build *b, struct mt_listen *l, const struct mt_l
 	return true;
 }
 
-/* What a chain for these names matches; no names: all. NULL: no name is left for it, or no memory. */
+/*
+ * The match of a chain for these server names; n = 0: for all names. NULL: other chains have all of
+ * the names, or no memory.
+ */
 static struct mt_res_match *match_names(struct mt_build *b, struct mt_listen *l,
 	const struct mt_listen_port *at, const char **names, uint32_t n)
 {
@@ -321,7 +331,11 @@ void mt_b_listen_tls(
 
 /* ---- TLS that is ended ---------------------------------------------------------------------------- */
 
-/* The chain of that server, with the names that nobody has there yet; NULL: none is left, or somebody else's protocol, which is told. */
+/*
+ * The chain that terminates the TLS of a Gateway's server, with its names that no other chain has.
+ * NULL: other chains have all of them, the port is refused because of another protocol, or no
+ * memory.
+ */
 static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l,
 	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts,
 	const char *name)
@@ -352,7 +366,7 @@ static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l
 
 /* ---- what is left of a port --------------------------------------------------------------------- */
 
-/* True if a service of this codec can share the chain, because keys tell its services apart. */
+/* True if a service of this codec can share the chain, because their keys differ. */
 static bool may_share(const struct mt_listen_chain *c, const struct mt_codec *codec, uint8_t opts)
 {
 	return mt_codec_same(c->codec, codec) && c->opts == opts && codec->service_key;
@@ -364,7 +378,7 @@ static bool conflicts(const struct mt_listen *l, const struct mt_codec *codec, u
 	return (l->n_chains && !codec->opaque) || (l->last && !may_share(l->last, codec, opts));
 }
 
-/* Refuses the port, because its claim is not better. */
+/* Refuses the port, because its object's claim is not better than that of the listener. */
 static void lose_port(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at,
 	const struct mt_codec *codec, uint8_t opts, const char *why)
 {
@@ -383,7 +397,10 @@ static void lose_port(struct mt_build *b, struct mt_listen *l, const struct mt_l
 			why);
 }
 
-/* The listener's chain for everybody; NULL: it cannot share that of somebody else, which is told, or no memory. */
+/*
+ * The listener's chain for clients that no server name leads elsewhere. NULL: the port is refused
+ * because it cannot share that chain, or no memory.
+ */
 static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l,
 	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts,
 	const char *name)

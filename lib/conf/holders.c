@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has an address and port that several objects claim. It stays with the object that is served
- * there in the configuration in force, or with its namespace, so that no author takes it from
- * another by a document that looks older. Otherwise the standing of the object's version decides
- * (mt_model.standings), then the age.
+ * Decides which object has an address and port that several objects claim. The place stays with the
+ * object that is served there in the configuration in force, or with its namespace, so that no
+ * author takes it from another by a document that looks older. Otherwise the standing of the
+ * object's version decides (mt_model.standings), then the age.
  *
- * A snapshot has the holders of its places. They are indexed only when two objects claim one place,
- * by keyed hashes of the place with the object and with its namespace.
+ * A snapshot stores the holders of its places. Two objects that claim one place cause an index of
+ * these holders, by keyed hashes of the place with the object and with its namespace.
  */
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
@@ -81,7 +81,7 @@ static void add_chain(
 		if (c->codec->service_key)
 			add_place(b, mt_place_id(l->text, s->key), s->holder);
 	}
-	/* All services of such a chain are of one object. */
+	/* All services of a chain with server names are of one object. */
 	if (c->by_name && c->n_services && c->services[0]->holder)
 		add_names(b, l, c, c->services[0]->holder);
 }
@@ -144,7 +144,7 @@ static void index_holders(struct mt_build *b)
 #define OF_NAMESPACE 8u
 #define OF_NOBODY    MT_CLAIM_NOT_HELD
 
-/* 0: the object is served there now. */
+/* The first part of a claim; 0: the object has the place in the configuration in force. */
 static unsigned int held(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
 {
 	if (!b->conf->current)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Limits that stand in servers' own proxies, by EnvoyFilters of the inbound listener such as Aeraki writes them. In front of a
- * bare instance this node is that proxy: calls to it take tokens of the instance's own bucket, whichever service they are for.
+ * Rate limits of EnvoyFilters for the inbound listener of a server's proxy, as Aeraki writes them.
+ * For an endpoint without a proxy this node enforces them: its calls take tokens of the endpoint's
+ * own bucket, whatever service they are for.
  */
 #include "mt_conf_policy_priv.h"
 
@@ -11,14 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One patch, and whether it was said already that it limits nobody, or has a mistake. */
+/* A patch. `told`: a warning reports that it limits nothing; `bad`: it has an error. */
 struct mt_inbound {
 	const struct mt_envoy_filter *ef;
 	const struct mt_proxy_patch *p;
 	bool told, bad;
 };
 
-/* Those of one namespace, in their order. */
+/* The patches of one namespace, in their order. */
 struct inbounds {
 	struct mt_inbound **v;
 	uint32_t n;
@@ -41,7 +42,10 @@ static void add_all(struct mt_build *b, bool root)
 	}
 }
 
-/* As Istio applies them: the root namespace's first, and once one has taken the TCP proxy's place the next finds none. */
+/*
+ * Lists the patches in Istio's order, the root namespace's first. The first one replaces the TCP
+ * proxy, so later ones find none and have no effect.
+ */
 void mt_b_inbound(struct mt_build *b)
 {
 	add_all(b, true);
@@ -65,7 +69,7 @@ static bool is_about(const struct mt_inbound *in, const struct mt_policed *to)
 	return mt_labels_match(&in->ef->selector, &to->w->labels);
 }
 
-/* The proxy reads what the client of this node says, or there are no calls to limit. */
+/* True if the patch and the port have the same codec; with another one it would limit no calls. */
 static bool reads_the_same(struct mt_build *b, struct mt_inbound *in, const struct mt_policed *to)
 {
 	struct mt_proto proto;
@@ -108,7 +112,7 @@ static struct mt_filter_inst *compile(struct mt_build *b, const struct mt_inboun
 	return NULL;
 }
 
-/* The first patch of a namespace that is about the port; NULL: none. */
+/* The first patch of a namespace that selects the endpoint and its port; NULL: none. */
 static struct mt_inbound *find_in(
 	const struct mt_build *b, const char *ns, const struct mt_policed *to)
 {
@@ -136,12 +140,12 @@ const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed 
 	if (!a)
 		return rules;
 	a->limit = compile(b, in, to, hash);
-	/* It is in error, or there is no memory: this build ends. */
+	/* The limit has an error, or no memory: the compilation fails. */
 	if (!a->limit)
 		return rules;
 	a->also = rules;
 	a->tokens = rules ? rules->tokens : NULL;
-	/* Its conditions need metadata. */
+	/* Conditions of the limit read metadata. */
 	a->reads = in->p->limit->n_conds || (rules && rules->reads);
 	a->searches = in->p->limit->n_conds || (rules && rules->searches);
 	return a;

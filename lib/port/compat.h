@@ -17,8 +17,8 @@
 /*
  * How memory is kept private to the process. 22.11 rejects --in-memory together with --no-huge (its
  * legacy memory mode); there --no-shconf leaves no files and no lock. With hugepages the EAL also
- * waits for a lock on the mount point of hugetlbfs, although --in-memory uses no files there. Every
- * local user may hold that lock, so the EAL gets a directory that is no such mount.
+ * waits for a lock on the mount point of hugetlbfs, although --in-memory uses no files there. Any
+ * local user may hold that lock, so the EAL gets a directory that is not on hugetlbfs.
  */
 #define MT_EAL_HUGE_ARGS    "--in-memory", "--huge-dir=/proc"
 #define MT_EAL_NO_HUGE_ARGS "--no-huge", "--no-shconf", "--iova-mode=va"
@@ -36,7 +36,7 @@ static inline void mt_compat_close(uint16_t id)
 	(void)rte_eth_dev_close(id);
 }
 
-/* The EAL's directory is in it if neither the unit nor a session of the user provides one. */
+/* Parent of the EAL's directory if neither the unit nor a session of the user provides one. */
 #define MT_COMPAT_SHARED "/tmp"
 
 static inline bool mt_compat_run_dir_is_shared(void)
