@@ -8,6 +8,7 @@
 #include "mt_conf_policy_priv.h"
 
 #include "mt_extauthz.h"
+#include "mt_jwks_store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -91,6 +92,7 @@ struct reach {
 	struct mt_build *b;
 	const char *servers[SERVERS_MAX];
 	uint32_t n_servers;
+	bool left_out; /* an endpoint, because of its address */
 	struct mt_grpc_tls tls;
 	uint64_t tls_hash; /* of that; 0: plain text */
 };
@@ -129,6 +131,16 @@ static bool is_of(struct mt_build *b, const struct mt_host *h, const struct mt_u
 	return which == MESHED && !mt_b_asks_for_hbone(b, h, w, port);
 }
 
+/*
+ * True for an endpoint to which the host must not connect for an author outside of the root
+ * namespace, because only the host may reach it.
+ */
+static bool is_for_host(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
+{
+	return mt_jwks_is_of_link(&w->address) &&
+	       strcmp(mt_instance_meta(h, w)->ns, mt_b_root_namespace(b)) != 0;
+}
+
 /* The instances' addresses; names have none. */
 static void add_instances(
 	struct reach *to, const struct mt_host *h, const struct mt_unit *u, enum which which)
@@ -138,7 +150,11 @@ static void add_instances(
 	for (uint32_t i = 0; i < h->n_workloads; i++) {
 		const struct mt_workload *w = h->workloads[i];
 
-		if (is_of(to->b, h, u, w, which))
+		if (!is_of(to->b, h, u, w, which))
+			continue;
+		if (is_for_host(to->b, h, w))
+			to->left_out = true;
+		else
 			add_server(to, mt_addr_str(&w->address, addr), mt_b_endpoint_port(u, w));
 	}
 }
@@ -206,6 +222,9 @@ static const char *find(struct reach *to, const struct mt_ext_authz *g)
 
 	if (u.port)
 		why = reach_instances(to, h, &u);
+	if (!why && !to->n_servers && to->left_out)
+		why = "its endpoints have addresses of the link, or of a cloud's services for the "
+		      "host, and are not of the root namespace";
 	if (!why && !to->n_servers)
 		add_server(to, name, g->port.v);
 	return why;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "mt_addr.h"
 #include "mt_token.h"
 
 #define MT_JWKS_REFRESH_S 1200 /* s between fetches, as in Istio's control plane */
@@ -74,6 +75,11 @@ struct mt_jwks_source *mt_jwks_store_get(
  * reach by default. Call once. Returns 0, or -errno with *e.
  */
 int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, bool local, struct mt_err *e);
+/*
+ * True for loopback addresses, those of the link, and those at which clouds serve metadata and
+ * secrets to the host, also if an IPv6 address contains one. Any thread.
+ */
+bool mt_jwks_is_of_link(const struct mt_addr *a);
 /* Ends the thread. */
 void mt_jwks_store_stop(struct mt_jwks_store *s);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses from which no keys are fetched by default. An author of rules names the server of keys,
- * and could otherwise reach through the node what only this host may reach.
+ * Addresses that the node does not connect to at an author's request. An author of token rules
+ * names the server of keys, and one of a service the endpoints of external authorization. They
+ * could otherwise reach through the node what only this host may reach.
  */
 #include "mt_jwks_store_priv.h"
 
@@ -66,15 +67,21 @@ static bool is_own(const struct mt_addr *a)
 	return own;
 }
 
-static bool is_protected(const struct mt_addr *a)
+static bool is_listed(const struct mt_addr *a)
 {
 	for (size_t i = 0; i < MT_ARRAY_LEN(protected); i++)
 		if (is_in(protected[i], a))
 			return true;
-	return is_own(a);
+	return false;
 }
 
-bool mt_jwks_is_protected(const struct mt_addr *a)
+static bool is_protected(const struct mt_addr *a)
+{
+	return is_listed(a) || is_own(a);
+}
+
+/* True if the test is true for the address or an IPv4 address that it contains. */
+static bool is_any(const struct mt_addr *a, bool (*test)(const struct mt_addr *))
 {
 	for (size_t i = 0; i < MT_ARRAY_LEN(translated); i++) {
 		struct mt_addr inner;
@@ -89,8 +96,18 @@ bool mt_jwks_is_protected(const struct mt_addr *a)
 			continue;
 		memcpy(&be, v4, sizeof(be));
 		inner = mt_addr4(be);
-		if (is_protected(&inner))
+		if (test(&inner))
 			return true;
 	}
-	return is_protected(a);
+	return test(a);
+}
+
+bool mt_jwks_is_protected(const struct mt_addr *a)
+{
+	return is_any(a, is_protected);
+}
+
+bool mt_jwks_is_of_link(const struct mt_addr *a)
+{
+	return is_any(a, is_listed);
 }

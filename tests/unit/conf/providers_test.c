@@ -214,5 +214,49 @@ static void by_name(void)
 	mt_conf_destroy(sc.conf);
 }
 
+/* The provider of a service whose endpoints are these, in this namespace. */
+#define LOCAL(ns, endpoints)                                                                       \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: local, "    \
+	"namespace: " ns "}\nspec: {hosts: [local.test], addresses: [192.0.2.11], location: "      \
+	"MESH_INTERNAL, resolution: STATIC, ports: [{number: 9000, name: grpc}], endpoints: "      \
+	"[" endpoints "]}\n"
+
+static const struct {
+	const char *documents;
+	const char *server; /* the only one; NULL: the provider cannot be queried */
+} local_rows[] = {
+	{LOCAL("shop", "{address: 169.254.169.254}"), NULL},
+	{LOCAL("shop", "{address: 'fd00:ec2::254'}"), NULL},
+	{LOCAL("shop", "{address: 'fe80::1'}, {address: 100.100.100.200}"), NULL},
+	{LOCAL("shop", "{address: '64:ff9b::a9fe:a9fe'}"), NULL},
+	{LOCAL("shop", "{address: 169.254.169.254}, {address: 192.0.2.7}"), "192.0.2.7:9000"},
+	{LOCAL("istio-system", "{address: 169.254.1.1}"), "169.254.1.1:9000"},
+};
+
+/* The host connects to nothing that only it may reach, at the request of an author of a service. */
+static void for_the_host(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(local_rows); i++) {
+		struct scene sc = {.conf = conf_new(true)};
+		const struct mt_extauthz_provider *p;
+		char text[2048];
+
+		snprintf(text, sizeof(text), "%s" ONE, local_rows[i].documents);
+		load(&sc,
+			"    - {name: one, envoyExtAuthzGrpc: {service: local.test, port: 9000}}\n",
+			text);
+		p = first_of(&sc, "outbound|80||a.test")->asks;
+		CU_ASSERT_EQUAL(p != NULL, local_rows[i].server != NULL);
+		if (p && local_rows[i].server) {
+			CU_ASSERT_EQUAL(p->n_servers, 1);
+			CU_ASSERT_STRING_EQUAL(p->servers[0], local_rows[i].server);
+		} else {
+			CU_ASSERT(is_told(&sc, "its endpoints have addresses of the link"));
+		}
+		unload(&sc);
+		mt_conf_destroy(sc.conf);
+	}
+}
+
 const struct mt_test providers_tests[] = {{"asked", asked}, {"kept", kept}, {"closed", closed},
-	{"two_of_them", two_of_them}, {"by_name", by_name}, {0}};
+	{"two_of_them", two_of_them}, {"by_name", by_name}, {"for_the_host", for_the_host}, {0}};
