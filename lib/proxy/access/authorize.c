@@ -58,15 +58,10 @@ static bool next_change(
 	return false;
 }
 
-/* True if the message has, or may have, metadata that cannot be read. */
-static bool is_unreadable(const struct mt_authorize_request *a)
+bool mt_authorize_unreadable(struct mt_view *v)
 {
-	struct mt_view *v = a->v;
-
 	if (!v->codec->metadata.index)
 		return false;
-	if (!a->whole)
-		return true;
 	switch (mt_view_read(v)) {
 	case MT_META_READ:
 		return false;
@@ -75,6 +70,12 @@ static bool is_unreadable(const struct mt_authorize_request *a)
 	default:
 		return true;
 	}
+}
+
+/* The same for a message that may still be arriving. */
+static bool is_unreadable(const struct mt_authorize_request *a)
+{
+	return (!a->whole && a->v->codec->metadata.index) || mt_authorize_unreadable(a->v);
 }
 
 /* The message's next value of the key. *at: MT_AUTHZ_LAST as in mt_authz_reader. */

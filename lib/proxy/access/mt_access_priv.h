@@ -39,6 +39,9 @@ void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* ---- authorize*.c ---- */
 
+/* True if the view's message has, or may have, metadata that cannot be read. */
+bool mt_authorize_unreadable(struct mt_view *v);
+
 /* Restores the changes that the view had before mt_authorize_call(). */
 void mt_authorize_undo(struct mt_proxy *p);
 /* True if mt_authorize_call() has changed the view. */
@@ -114,7 +117,8 @@ bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32
 	const struct mt_claims *claims, uint32_t len);
 /*
  * Removes the view's metadata of that key, in every spelling, because the key has no case. Their
- * texts go to p->filters.text. False: there is no room.
+ * texts go to p->filters.text. False: there is no room, or the message may have the key where it
+ * cannot be read.
  */
 bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key);
 /* Resumes the calls whose tokens were verified. Returns the number of results. */

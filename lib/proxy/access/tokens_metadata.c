@@ -120,7 +120,9 @@ bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key)
 			!change(p, m->key, m->key_len, NULL, 0))
 			return false;
 	}
-	if (!v->codec->metadata.index || mt_view_read(v) != MT_META_READ)
+	if (mt_authorize_unreadable(v))
+		return false;
+	if (v->meta.state != MT_META_READ)
 		return true;
 	for (uint32_t i = 0; (i = mt_meta_next(&v->meta, key, i)) != UINT32_MAX; i++)
 		if (!change(p, v->meta.entry[i].key, v->meta.entry[i].key_len, NULL, 0))

@@ -725,6 +725,49 @@ static void test_unkept_names(void)
 	}
 }
 
+static bool carries(const struct mt_codec *self, const struct mt_msg *msg)
+{
+	(void)self;
+	(void)msg;
+	return true;
+}
+
+/* True if the key is removed from a request of this method. */
+static bool strips(const struct mt_codec *codec, const char *method)
+{
+	const struct mt_key key = mt_key_make(codec, "authorization");
+	struct mt_msg msg = {.len = 64};
+	struct mt_chain c = {0};
+	uint8_t buf[64];
+	bool ok;
+
+	toy_make(buf, 'Q', 1, method, sizeof(buf));
+	CU_ASSERT_EQUAL_FATAL(mt_chain_write(&c, &lab.pools, buf, sizeof(buf)), 0);
+	mt_view_bind(&lab.p->view, codec, &msg, &c);
+	ok = mt_metadata_strip(lab.p, &key);
+	mt_meta_clear(&lab.p->view.meta);
+	mt_chain_free(&c);
+	return ok;
+}
+
+/*
+ * Metadata that cannot be read may have the key: it is not removed, so the message must not go. A
+ * message without metadata does not have it.
+ */
+static void test_strips(void)
+{
+	struct mt_codec hides = toy_codec, leads = toy_codec;
+
+	scene_start(1);
+	hides.metadata.carries = carries;
+	leads.metadata.index = NULL;
+	CU_ASSERT_TRUE(strips(&toy_codec, "call"));
+	CU_ASSERT_TRUE(strips(&leads, "huge"));
+	CU_ASSERT_FALSE(strips(&toy_codec, "huge"));
+	CU_ASSERT_FALSE(strips(&hides, "call"));
+	scene_stop();
+}
+
 const struct mt_test authorize_tests[] = {
 	{"rows", test_rows},
 	{"unreadable", test_unreadable},
@@ -743,5 +786,6 @@ const struct mt_test authorize_tests[] = {
 	{"streams_that_may_not_stay", test_streams_that_may_not_stay},
 	{"unkept_names", test_unkept_names},
 	{"gate_explained", test_gate_explained},
+	{"strips", test_strips},
 	{0},
 };
