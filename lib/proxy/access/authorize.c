@@ -482,13 +482,16 @@ uint64_t mt_authorize_changes_id(const struct mt_authz *a)
 	return id;
 }
 
-/* The call was not sent to the endpoint, so it may be chosen again. */
-static void put_back(struct mt_exchange *ex, const struct mt_endpoint *ep)
+/* The call was not sent to the endpoint, which is to be chosen again after the wait (choose.c). */
+static void put_back(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
 	uint32_t at = (uint32_t)(ep - ex->attempt.cluster->eps);
 
 	if (at < 64)
 		ex->tried &= ~(1ull << at);
+	side->verdict_at = at + 1;
+	side->verdict_ep = ep->state->id;
 }
 
 /* False: the call waits or was answered (token->reply_given), or its metadata cannot be read. */
@@ -504,7 +507,7 @@ static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struc
 	case MT_TOKENS_UNREAD:
 		return false;
 	case MT_TOKENS_WAITS:
-		put_back(ex, ep);
+		put_back(p, ex, ep);
 		break;
 	case MT_TOKENS_ANSWER:
 		mt_exchange_trace_denied(p, ex, ep, token->by);
@@ -522,7 +525,7 @@ static void ask_about(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 	struct mt_unasked why;
 
 	if (mt_ext_authz_begin(p, ex, ask, by, &why)) {
-		put_back(ex, ep);
+		put_back(p, ex, ep);
 		return;
 	}
 	mt_exchange_trace_denied(p, ex, ep, by->by);

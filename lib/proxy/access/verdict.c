@@ -48,6 +48,7 @@ bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
 	if (side->verdict_waits == WAITS || is_full(p, ex, client) || (!at_gate && !suspend(p, ex)))
 		return false;
 	ex->awaits_verdict = ex->waited_verdict = ex->side = true;
+	side->verdict_at = 0;
 	side->verdict_client = client;
 	side->verdict_at_gate = at_gate;
 	side->verdict_bytes = ex->req.truesize;

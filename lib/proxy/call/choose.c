@@ -34,11 +34,31 @@ static int pick(struct mt_proxy *p, const struct mt_exchange *ex)
 		route ? &route->hash : NULL, ex->rnd, p->now, ex->tried);
 }
 
+/*
+ * The endpoint whose policies needed the verdict for which the call has waited; -1: none, or it is
+ * not in rotation any more. With another one, which may have other token rules, the call would have
+ * to wait again, and by turns forever.
+ */
+static mt_noinline int verdict_at(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_cluster *c = ex->attempt.cluster;
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
+	uint32_t at = side->verdict_at - 1;
+
+	side->verdict_at = 0;
+	if (at >= c->n_eps || c->eps[at].state->id != side->verdict_ep ||
+		(at < 64 && ex->tried >> at & 1) || !mt_cluster_usable(c, at, p->now))
+		return -1;
+	return (int)at;
+}
+
 /* With a retry policy, an endpoint that was tried before is better than none. */
 static int pick_first(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	int at = pick(p, ex);
+	int at = mt_unlikely(ex->waited_verdict) ? verdict_at(p, ex) : -1;
 
+	if (mt_likely(at < 0))
+		at = pick(p, ex);
 	if (mt_likely(at >= 0 || !ex->armed || !ex->tried))
 		return at;
 	ex->tried = 0;

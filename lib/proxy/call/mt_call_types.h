@@ -90,7 +90,6 @@ struct mt_attempt {
 	uint64_t reply_progress, reply_id;
 
 	/* Chosen by routing, or by the end of the attempt before, so valid while state is NONE. */
-
 	/*
 	 * In mt_exchange.snap. NULL: not chosen yet, or not in the configuration any more; it may
 	 * become NULL after the call was sent (snapshot_move.c).

@@ -659,11 +659,96 @@ static void test_counted_once(void)
 	stop();
 }
 
+/* ---- different rules at each endpoint ---------------------------------------------------------- */
+
+/* Answers what is verified and what the service is asked, until the call is sent or answered. */
+static uint32_t allow_until_sent(struct mt_extauthz_lane *asked, struct fake_conn *c)
+{
+	struct mt_extauthz_call *q;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < 10000 && !lab_n_servers() && !c->sent.len; i++) {
+		usleep(100);
+		lab_advance(MT_USEC);
+		while ((q = mt_extauthz_lane_asked(asked))) {
+			q->slot->verdict = MT_EXTAUTHZ_ALLOW;
+			mt_extauthz_lane_answered(q);
+			n++;
+		}
+	}
+	return n;
+}
+
+/*
+ * Two endpoints, in turn, have one service that is asked and token rules of their own. What was
+ * decided about a call is for the endpoint whose rules it passed, so the call goes there.
+ */
+static void test_one_service(void)
+{
+	const char *const servers[] = {"127.0.0.1:1"};
+	const struct mt_extauthz_conf conf = {
+		.name = "judge", .servers = servers, .n_servers = 1, .timeout = MT_SEC};
+	struct mt_extauthz_provider *judge = mt_extauthz_provider_new(&conf);
+	struct mt_extauthz_lane *asked = aligned_alloc(MT_CACHE_LINE, sizeof(*asked));
+	struct mt_extauthz asker = {0};
+	struct mt_authz_rule everybody = {0};
+	struct mt_authz_policy custom = {.action = MT_AUTHZ_CLOSE,
+		.by = "AuthorizationPolicy a/custom",
+		.rules = &everybody,
+		.n_rules = 1,
+		.asks = judge,
+		.asks_id = mt_extauthz_id(judge)};
+	const struct mt_authz_policy *list[] = {&custom};
+	char *jwks = issuer_jwks(issuer_of("ES256"));
+	struct mt_token_rules *own;
+	struct mt_authz_tokens own_tokens;
+	struct mt_authz other;
+	struct fake_conn *c;
+
+	start_with(2, "authorization");
+	CU_ASSERT_FATAL(mt_extauthz_lane_init(&asker, asked));
+	mt_proxy_attach_asks(lab.p, asked);
+	own = one_rule(store, jwks, NULL, 0);
+	own_tokens = (struct mt_authz_tokens){.rules = own, .places = &place};
+	CU_ASSERT_NOT_EQUAL(own->id, rules->id);
+	guard.deny = list;
+	guard.n_deny = 1;
+	other = guard;
+	other.tokens = &own_tokens;
+	guards[1] = &other;
+	for (uint32_t i = 1; i < lab.snap->n_services; i++) {
+		lab.snap->services[i]->filter_insts = chain;
+		lab.snap->services[i]->n_filter_insts = 1;
+		lab.snap->services[i]->filters =
+			lab.snap->listeners[0].protos->services[0]->filters;
+	}
+	c = lab_client(CONFIG_NAMED);
+	for (uint32_t i = 1; i <= 2; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		CU_ASSERT_EQUAL(allow_until_sent(asked, c), 1);
+		CU_ASSERT_EQUAL(lab_n_servers(), 1);
+		answered(c, i);
+		lab_close(lab_server(0), MT_CLOSE_RESET);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_waited), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_waited), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_full), 0);
+	scene_bye(c);
+	lab.p->ext_authz.lane = NULL;
+	mt_token_rules_drop(own);
+	stop();
+	mt_extauthz_drop(judge);
+	mt_extauthz_lane_fini(asked);
+	free(asked);
+	free(jwks);
+}
+
 const struct mt_test tokens_tests[] = {{"waited for, and known", test_known},
 	{"not valid", test_not_valid}, {"gone before", test_gone}, {"too many", test_full},
 	{"more than slots", test_slots}, {"another snapshot", test_another_snapshot},
-	{"it cannot be taken out", test_unchanged}, {"nobody verifies", test_nobody},
-	{"behind a gate that asks", test_behind_gate},
+	{"it cannot be taken out", test_unchanged},
+	{"one service and different rules", test_one_service},
+	{"nobody verifies", test_nobody}, {"behind a gate that asks", test_behind_gate},
 	{"a filter waits behind a gate", test_waits_behind_gate},
 	{"at another endpoint", test_other_endpoint}, {"texts", test_texts},
 	{"other rules", test_other_rules}, {"counted once", test_counted_once}, {0}};
