@@ -152,8 +152,9 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 		MT_IMAGE(im, s->layered_by);
 	if (ex->has_policy || ex->state == MT_EX_FILTERING)
 		MT_IMAGE(im, s->until);
-	if (ex->retained) {
+	if (ex->has_policy)
 		MT_IMAGE(im, s->attempts);
+	if (ex->retained) {
 		MT_IMAGE(im, s->what);
 		MT_IMAGE(im, s->msg);
 		MT_IMAGE(im, s->n_bytes);

@@ -51,6 +51,7 @@ void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	ex->has_policy = true;
 	side->until = ex->deadline.at;
+	side->attempts = 0;
 	if (!ex->route->retry->attempts)
 		return;
 	if (mt_unlikely(!ex->retained && !mt_changes_retain(p, ex))) {
@@ -58,7 +59,6 @@ void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	}
 	ex->armed = true;
-	side->attempts = 0;
 }
 
 /* On a connection without ids, its late reply must not be taken for that of another call. */

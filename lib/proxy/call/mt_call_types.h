@@ -103,7 +103,6 @@ struct mt_attempt {
 	bool fresh;    /* to be sent on an unused connection, if one can be opened */
 
 	/* For the record, of the last attempt that came so far. */
-
 	uint32_t reply_len;
 	/*
 	 * ns; 0: not yet. Start of the last wait for a connection that opens; sent; answered by the

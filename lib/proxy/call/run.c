@@ -194,7 +194,7 @@ static bool to_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 static mt_inline bool is_copied(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	return mt_unlikely(ex->route && (ex->route->n_mirrors || ex->route->retries)) &&
-	       !ex->tries && !ex->retries && !(ex->armed && mt_exchange_side(p, ex)->attempts);
+	       !ex->tries && !ex->retries && !(ex->has_policy && mt_exchange_side(p, ex)->attempts);
 }
 
 /* The copies are sent after the call; each has a run of its own. */

@@ -1,113 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that somebody outside is asked about: the test is the thread that asks. */
+#include "judged.h"
 #include "mirror_scene.h"
-#include "scene.h"
-
-#include "mt_extauthz_priv.h"
-#include "mt_authorize.h"
-#include "mt_proxy_priv.h"
-
-static struct mt_extauthz asker;
-static struct mt_extauthz_lane *lane;
-static struct mt_extauthz_provider *provider;
-static struct mt_authz_rule rule;
-static struct mt_authz_policy custom, deny;
-static const struct mt_authz_policy *list[] = {&custom}, *denies[] = {&deny};
-static struct mt_authz guard, other_guard;
-static const struct mt_authz *guards[CONFIG_EPS], *other_guards[CONFIG_EPS];
-
-static void guard_all(struct mt_snapshot *s, const struct mt_authz *a, const struct mt_authz **v)
-{
-	struct mt_cluster *c = &s->clusters[0];
-
-	c->guards = v;
-	for (uint32_t i = 0; i < c->n_eps; i++) {
-		c->eps[i].guarded = true;
-		v[i] = a;
-	}
-}
-
-static void start_with(bool fail_open, uint32_t max_exchanges)
-{
-	const struct mt_proxy_conf proxy = {
-		.max_down = 64, .max_up = 64, .max_exchanges = max_exchanges};
-	const char *const servers[] = {"127.0.0.1:1"};
-	const struct mt_extauthz_conf conf = {.name = "judge",
-		.servers = servers,
-		.n_servers = 1,
-		.timeout = MT_SEC,
-		.fail_open = fail_open};
-
-	scene_start_with(1, &proxy);
-	memset(&asker, 0, sizeof(asker));
-	lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lane));
-	CU_ASSERT_FATAL(lane && mt_extauthz_lane_init(&asker, lane));
-	provider = mt_extauthz_provider_new(&conf);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(provider);
-	mt_proxy_attach_asks(lab.p, lane);
-	custom = (struct mt_authz_policy){.action = MT_AUTHZ_CLOSE,
-		.by = "AuthorizationPolicy a/custom",
-		.rules = &rule,
-		.n_rules = 1,
-		.asks = provider,
-		.asks_id = mt_extauthz_id(provider)};
-	deny = (struct mt_authz_policy){
-		.action = MT_AUTHZ_DENY, .by = "d", .rules = &rule, .n_rules = 1};
-	guard = (struct mt_authz){.deny = list, .n_deny = 1, .reads = true, .searches = true};
-	other_guard = (struct mt_authz){.deny = denies, .n_deny = 1, .reads = true};
-	guard_all(lab.snap, &guard, guards);
-}
-
-static void start(bool fail_open)
-{
-	start_with(fail_open, 4096);
-}
-
-static void stop(void)
-{
-	CU_ASSERT_EQUAL(lab.p->verdicts.n, 0);
-	CU_ASSERT_EQUAL(lane->n_free, MT_EXTAUTHZ_SLOTS);
-	scene_stop();
-	CU_ASSERT_EQUAL(provider->refs, 1);
-	mt_extauthz_drop(provider);
-	mt_extauthz_lane_fini(lane);
-	free(lane);
-}
-
-/* The next question that was put. */
-static struct mt_extauthz_call *question(void)
-{
-	struct mt_extauthz_call *c = mt_extauthz_lane_asked(lane);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
-	return c;
-}
-
-static void say(
-	struct mt_extauthz_call *c, enum mt_extauthz_verdict v, enum mt_extauthz_outcome why)
-{
-	c->slot->verdict = v;
-	c->slot->why = why;
-	mt_extauthz_lane_answered(c);
-	lab_advance(MT_USEC);
-}
-
-static void answered(struct fake_conn *c, uint64_t id)
-{
-	struct fake_conn *s = scene_connected_server(0);
-
-	scene_answer(s, scene_next_sent(s).id, 1, 40);
-	CU_ASSERT_EQUAL(scene_next_sent(c).id, id);
-}
-
-static void is_told(struct fake_conn *c, uint64_t id, enum mt_local_reply what)
-{
-	struct toy t = scene_next_sent(c);
-
-	CU_ASSERT_EQUAL(t.id, id);
-	CU_ASSERT_EQUAL(t.status, 1);
-	CU_ASSERT_EQUAL(t.first, what);
-}
 
 /* ---- answers ---------------------------------------------------------------------------------------- */
 
@@ -118,26 +12,26 @@ static void allowed(void)
 	struct mt_extauthz_call *q;
 	struct fake_conn *c;
 
-	start(false);
+	judged_start(false);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
-	q = question();
-	CU_ASSERT_PTR_EQUAL(q->slot->provider, provider);
+	q = judged_question();
+	CU_ASSERT_PTR_EQUAL(q->slot->provider, judged.provider);
 	q->slot->used = 0;
 	change = &q->slot->change[q->slot->n_changes++];
 	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "user", 4));
 	CU_ASSERT(mt_extauthz_put(q->slot, &change->value, "joe", 3));
 	change->remove = false;
 	toy_noted.changes[0] = '\0';
-	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "user=joe;");
-	answered(c, 1);
+	judged_answered(c, 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_waited), 1);
 	lab_close(c, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 static void sets_method(struct mt_extauthz_call *q, const char *method)
@@ -156,13 +50,13 @@ static void not_for_a_copy(void)
 	struct mt_extauthz_call *q;
 	struct fake_conn *c, *s;
 
-	start(false);
+	judged_start(false);
 	mirror_in(lab.snap, 3, 1000000);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
-	q = question();
+	q = judged_question();
 	sets_method(q, "joes");
-	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started), 1);
 	s = mirror_connected(true, 0);
 	CU_ASSERT_NSTRING_NOT_EQUAL(scene_next_sent(s).method, "joes", 4);
@@ -172,7 +66,7 @@ static void not_for_a_copy(void)
 	lab_close(c, MT_CLOSE_RESET);
 	lab_advance(20 * MT_SEC);
 	mt_cluster_release(&lab.snap->clusters[1]);
-	stop();
+	judged_stop();
 }
 
 /* A call that waits for a decision has no attempt, so that no policy gives it another one. */
@@ -184,20 +78,20 @@ static void late_with_a_retry_policy(void)
 	struct mt_extauthz_call *last;
 	struct fake_conn *c;
 
-	start(false);
+	judged_start(false);
 	route = (struct mt_route_action *)mt_route_at(
 		lab.snap->listeners[3].protos->services[0]->routes, 0);
 	route->retry = &again;
 	route->retries = true;
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
-	last = question();
+	last = judged_question();
 	lab_advance(20 * MT_SEC);
-	is_told(c, 1, MT_REPLY_TIMEOUT);
+	judged_is_told(c, 1, MT_REPLY_TIMEOUT);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), 0);
 	lab_close(c, MT_CLOSE_RESET);
-	say(last, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
-	stop();
+	judged_say(last, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_stop();
 }
 
 /* They end with the attempt: the service is asked about the next one, too. */
@@ -211,7 +105,7 @@ static void not_for_another_attempt(void)
 	struct fake_conn *c;
 
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(methods); i++) {
-		start(false);
+		judged_start(false);
 		route = (struct mt_route_action *)mt_route_at(
 			lab.snap->listeners[3].protos->services[0]->routes, 0);
 		route->retry = &again;
@@ -219,20 +113,20 @@ static void not_for_another_attempt(void)
 		lab.refuse_open = true;
 		c = lab_client(CONFIG_NAMED);
 		scene_send_request(c, 'Q', 1, 64);
-		q = question();
+		q = judged_question();
 		sets_method(q, i ? "call" : "joes");
-		say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+		judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 		lab.refuse_open = false;
 		lab_advance(11 * MT_MSEC);
-		q = question();
+		q = judged_question();
 		if (i)
 			sets_method(q, methods[i]);
-		say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+		judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 		CU_ASSERT_NSTRING_EQUAL(
 			scene_next_sent(scene_connected_server(0)).method, methods[i], 4);
 		lab_close(c, MT_CLOSE_RESET);
 		lab_advance(20 * MT_SEC);
-		stop();
+		judged_stop();
 	}
 }
 
@@ -240,19 +134,19 @@ static void check_verdict(bool fail_open, enum mt_extauthz_verdict v, enum mt_pr
 {
 	struct fake_conn *c;
 
-	start(fail_open);
+	judged_start(fail_open);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
-	say(question(), v, MT_EXTAUTHZ_denied);
+	judged_say(judged_question(), v, MT_EXTAUTHZ_denied);
 	if (counted == MT_PROXY_N_OUTCOMES) {
-		answered(c, 1);
+		judged_answered(c, 1);
 	} else {
-		is_told(c, 1, MT_REPLY_DENIED);
+		judged_is_told(c, 1, MT_REPLY_DENIED);
 		CU_ASSERT_EQUAL(scene_counted(counted), 1);
 		CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	}
 	lab_close(c, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 static void verdicts(void)
@@ -265,27 +159,12 @@ static void verdicts(void)
 
 /* ---- at a gate -------------------------------------------------------------------------------------- */
 
-static void filter_all(struct mt_snapshot *s, struct mt_filter_inst *chain, uint32_t n)
-{
-	static max_align_t memories[2][64];
-	max_align_t *memory = memories[s == lab.snap];
-	char err[64];
-
-	CU_ASSERT_FATAL(mt_filters_size(n) <= sizeof(memories[0]));
-	for (uint32_t i = 0; i < s->n_services; i++) {
-		s->services[i]->filter_insts = chain;
-		s->services[i]->n_filter_insts = (uint16_t)n;
-		s->services[i]->filters = mt_filters_compile(memory, chain, n, err, sizeof(err));
-		CU_ASSERT_PTR_NOT_NULL_FATAL(s->services[i]->filters);
-	}
-}
-
 /* Its filter waits, and judges it again; the changes of the filter in front of it, and those of the service, go with it. */
 static void check_gate(bool guarded)
 {
 	static const struct mt_mutation first = {
 		.key = "first", .key_len = 5, .value = "1", .value_len = 1};
-	struct mt_gate_guard gate = {&guard, 8089};
+	struct mt_gate_guard gate = {&judged.guard, 8089};
 	struct mt_filter_inst chain[2] = {{.type = mt_filter_find("mutation"),
 						  .conf = mt_mutation_compile(&first, 1, NULL, 0)},
 		{.type = &mt_gate_filter, .conf = &gate}};
@@ -293,14 +172,14 @@ static void check_gate(bool guarded)
 	struct mt_extauthz_call *q;
 	struct fake_conn *c;
 
-	start(false);
+	judged_start(false);
 	for (uint32_t i = 0; i < lab.snap->clusters[0].n_eps; i++)
 		lab.snap->clusters[0].eps[i].guarded = guarded;
-	filter_all(lab.snap, chain, 2);
+	judged_filter_all(lab.snap, chain, 2);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
-	q = question();
+	q = judged_question();
 	CU_ASSERT_EQUAL(q->slot->n_entries, 1);
 	CU_ASSERT_EQUAL(q->slot->destination_port, 8089);
 	q->slot->used = 0;
@@ -308,23 +187,23 @@ static void check_gate(bool guarded)
 	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "gone", 4));
 	change->remove = true;
 	toy_noted.changes[0] = '\0';
-	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	/* The instance is another question to the same service. */
 	if (guarded) {
 		CU_ASSERT_EQUAL(lab_n_servers(), 0);
-		q = question();
+		q = judged_question();
 		CU_ASSERT_NOT_EQUAL(q->slot->destination_port, 8089);
-		say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+		judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	}
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "first=1;gone;");
-	answered(c, 1);
+	judged_answered(c, 1);
 	scene_send_request(c, 'Q', 2, 64);
-	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
-	is_told(c, 2, MT_REPLY_DENIED);
+	judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	judged_is_told(c, 2, MT_REPLY_DENIED);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), 1);
 	lab_close(c, MT_CLOSE_RESET);
 	chain[0].type->free_conf(chain[0].conf);
-	stop();
+	judged_stop();
 }
 
 static void at_gate(void)
@@ -344,21 +223,21 @@ static void no_text(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(values); i++) {
 		bool is_text = i == MT_ARRAY_LEN(values) - 1;
 
-		start(true);
+		judged_start(true);
 		m.value = values[i];
 		m.value_len = (uint16_t)strlen(values[i]);
 		chain[0] = (struct mt_filter_inst){.type = mt_filter_find("mutation"),
 			.conf = mt_mutation_compile(&m, 1, NULL, 0)};
-		filter_all(lab.snap, chain, 1);
+		judged_filter_all(lab.snap, chain, 1);
 		c = lab_client(CONFIG_NAMED);
 		scene_send_request(c, 'Q', 1, 64);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unreadable), !is_text);
 		if (is_text)
-			say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
-		is_told(c, 1, MT_REPLY_DENIED);
+			judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+		judged_is_told(c, 1, MT_REPLY_DENIED);
 		lab_close(c, MT_CLOSE_RESET);
 		chain[0].type->free_conf(chain[0].conf);
-		stop();
+		judged_stop();
 	}
 }
 
@@ -369,22 +248,22 @@ static void one_way(void)
 {
 	struct fake_conn *c;
 
-	start(false);
+	judged_start(false);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'O', 1, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
-	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), 1);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	scene_send_request(c, 'O', 2, 64);
-	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_say(judged_question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	CU_ASSERT_EQUAL(lab_n_servers(), 1);
 	scene_connected_server(0);
 	scene_send_request(c, 'Q', 3, 64);
-	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
-	is_told(c, 3, MT_REPLY_DENIED);
+	judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	judged_is_told(c, 3, MT_REPLY_DENIED);
 	lab_close(c, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 /* Its client leaves, or its time is over: what is answered then is nobody's, and the slot is free again. */
@@ -393,23 +272,23 @@ static void gone(void)
 	struct mt_extauthz_call *first, *second;
 	struct fake_conn *c, *d;
 
-	start(true);
+	judged_start(true);
 	c = lab_client(CONFIG_NAMED);
 	d = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	scene_send_request(d, 'Q', 2, 64);
-	first = question();
-	second = question();
+	first = judged_question();
+	second = judged_question();
 	lab_close(c, MT_CLOSE_RESET);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	lab_advance(lab.p->conf.exchange_ms * MT_MSEC + MT_SEC);
-	is_told(d, 2, MT_REPLY_TIMEOUT);
+	judged_is_told(d, 2, MT_REPLY_TIMEOUT);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_late), 1);
-	say(first, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
-	say(second, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_say(first, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_say(second, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_close(d, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 /* More deadlines can be due than a turn takes: then the answer comes before the call's own, which holds all the same. */
@@ -418,10 +297,10 @@ static void check_over(enum mt_extauthz_verdict v, uint64_t after)
 	struct mt_extauthz_call *q;
 	struct fake_conn *c;
 
-	start(true);
+	judged_start(true);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
-	q = question();
+	q = judged_question();
 	q->slot->verdict = v;
 	q->slot->why = MT_EXTAUTHZ_late;
 	mt_extauthz_lane_answered(q);
@@ -429,10 +308,10 @@ static void check_over(enum mt_extauthz_verdict v, uint64_t after)
 	CU_ASSERT_EQUAL(mt_ext_authz_turn(lab.p), 1);
 	lab_advance(MT_USEC);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
-	is_told(c, 1, MT_REPLY_TIMEOUT);
+	judged_is_told(c, 1, MT_REPLY_TIMEOUT);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_late), 1);
 	lab_close(c, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 static void over(void)
@@ -469,14 +348,14 @@ static void ends_in_vain(enum end how)
 	scene_send_request(c, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
-	q = question();
+	q = judged_question();
 	if (how == TIMED_OUT)
 		lab_advance(lab.p->conf.exchange_ms * MT_MSEC + MT_SEC);
 	if (how == LEFT)
 		lab_close(c, MT_CLOSE_RESET);
-	say(q, how == DENIED ? MT_EXTAUTHZ_DENY : MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_denied);
+	judged_say(q, how == DENIED ? MT_EXTAUTHZ_DENY : MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_denied);
 	if (how != LEFT) {
-		is_told(c, 1, how == DENIED ? MT_REPLY_DENIED : MT_REPLY_TIMEOUT);
+		judged_is_told(c, 1, how == DENIED ? MT_REPLY_DENIED : MT_REPLY_TIMEOUT);
 		lab_close(c, MT_CLOSE_RESET);
 	}
 	route_sets(NULL, 0);
@@ -487,17 +366,17 @@ static void leaves_no_changes(enum end how)
 {
 	struct fake_conn *c;
 
-	start_with(false, 1);
+	judged_start_with(false, 1);
 	for (uint32_t i = 0; i < 2 * MT_VIEW_MUTATIONS; i++)
 		ends_in_vain(how);
 	c = lab_client_from(CONFIG_NAMED, 77);
 	scene_send_request(c, 'Q', 2, 64);
 	toy_noted.changes[0] = '\0';
-	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_say(judged_question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "");
-	answered(c, 2);
+	judged_answered(c, 2);
 	lab_close(c, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 static void no_changes_left(void)
@@ -512,26 +391,26 @@ static void changes_of_an_answered_call(void)
 	struct mt_mutation user = {.key = "user", .key_len = 4, .value = "joe", .value_len = 3};
 	struct fake_conn *c;
 
-	start(false);
+	judged_start(false);
 	route_sets(&user, 1);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
-	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_say(judged_question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	scene_send_request(c, 'Q', 2, 64);
-	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
 	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
-	answered(c, 1);
-	is_told(c, 2, MT_REPLY_DENIED);
+	judged_answered(c, 1);
+	judged_is_told(c, 2, MT_REPLY_DENIED);
 	lab_close(c, MT_CLOSE_RESET);
 	route_sets(NULL, 0);
-	stop();
+	judged_stop();
 }
 
 static void full(void)
 {
 	struct fake_conn *c[8];
 
-	start(true);
+	judged_start(true);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(c); i++)
 		c[i] = lab_client_from(CONFIG_NAMED, 70 + i);
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
@@ -541,11 +420,11 @@ static void full(void)
 	scene_send_request(c[0], 'Q', 1000, 64);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_full), 1);
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
-		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+		judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), MT_EXTAUTHZ_SLOTS);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(c); i++)
 		lab_close(c[i], MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 /* One client's address leaves a quarter to others. */
@@ -554,7 +433,7 @@ static void fair(void)
 	const uint32_t most = MT_EXTAUTHZ_SLOTS - MT_EXTAUTHZ_SLOTS / 4;
 	struct fake_conn *c, *d;
 
-	start(true);
+	judged_start(true);
 	c = lab_client(CONFIG_NAMED);
 	d = lab_client_from(CONFIG_NAMED, 77);
 	for (uint32_t i = 0; i <= most; i++)
@@ -564,11 +443,11 @@ static void fair(void)
 	scene_send_request(d, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, most + 1);
 	for (uint32_t i = 0; i <= most; i++)
-		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
-	is_told(d, 1, MT_REPLY_DENIED);
+		judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	judged_is_told(d, 1, MT_REPLY_DENIED);
 	lab_close(c, MT_CLOSE_RESET);
 	lab_close(d, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 /* Who asks and leaves has asked: his part is his until the answers are there. */
@@ -577,7 +456,7 @@ static void fair_to_who_stays(void)
 	const uint32_t most = MT_EXTAUTHZ_SLOTS - MT_EXTAUTHZ_SLOTS / 4;
 	struct fake_conn *c, *d;
 
-	start(true);
+	judged_start(true);
 	c = lab_client(CONFIG_NAMED);
 	for (uint32_t i = 0; i < most; i++)
 		scene_send_request(c, 'Q', 1 + i, 64);
@@ -586,20 +465,20 @@ static void fair_to_who_stays(void)
 	c = lab_client(CONFIG_NAMED);
 	d = lab_client_from(CONFIG_NAMED, 77);
 	scene_send_request(c, 'Q', 1, 64);
-	is_told(c, 1, MT_REPLY_OVERLOAD);
+	judged_is_told(c, 1, MT_REPLY_OVERLOAD);
 	scene_send_request(d, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_full), 1);
 	for (uint32_t i = 0; i < most; i++)
-		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
-	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
-	is_told(d, 1, MT_REPLY_DENIED);
+		judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	judged_is_told(d, 1, MT_REPLY_DENIED);
 	scene_send_request(c, 'Q', 2, 64);
-	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
-	is_told(c, 2, MT_REPLY_DENIED);
+	judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	judged_is_told(c, 2, MT_REPLY_DENIED);
 	lab_close(c, MT_CLOSE_RESET);
 	lab_close(d, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 /* The service is told names in small letters: what it changes is changed under whatever letters a caller chose. */
@@ -615,11 +494,11 @@ static void whatever_the_case(void)
 	struct mt_extauthz_call *q;
 	struct fake_conn *c;
 
-	start(false);
-	filter_all(lab.snap, chain, 1);
+	judged_start(false);
+	judged_filter_all(lab.snap, chain, 1);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
-	q = question();
+	q = judged_question();
 	q->slot->used = 0;
 	change = &q->slot->change[q->slot->n_changes++];
 	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "user", 4));
@@ -629,12 +508,12 @@ static void whatever_the_case(void)
 	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "gone", 4));
 	change->remove = true;
 	toy_noted.changes[0] = '\0';
-	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "User;USER;Gone;user=joe;gone;");
-	answered(c, 1);
+	judged_answered(c, 1);
 	lab_close(c, MT_CLOSE_RESET);
 	chain[0].type->free_conf(chain[0].conf);
-	stop();
+	judged_stop();
 }
 
 /* What cannot be told is not asked about, and not passed either. */
@@ -642,27 +521,27 @@ static void unreadable(void)
 {
 	struct fake_conn *c;
 
-	start(true);
+	judged_start(true);
 	/* This protocol has no methods. */
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
-	is_told(c, 1, MT_REPLY_DENIED);
+	judged_is_told(c, 1, MT_REPLY_DENIED);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unreadable), 1);
 	scene_bye(c);
-	stop();
+	judged_stop();
 }
 
 static void nobody_asks(void)
 {
 	struct fake_conn *c;
 
-	start(true);
+	judged_start(true);
 	lab.p->ext_authz.lane = NULL;
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
-	is_told(c, 1, MT_REPLY_OVERLOAD);
+	judged_is_told(c, 1, MT_REPLY_OVERLOAD);
 	lab_close(c, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 }
 
 /* What came into force meanwhile holds for it, whether or not it had to move. */
@@ -671,20 +550,20 @@ static void check_snapshot(bool has_to_move)
 	struct mt_snapshot *s;
 	struct fake_conn *c;
 
-	start(false);
+	judged_start(false);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	s = config_make(1, lab.snap->version + 1, 1, true);
 	if (has_to_move)
 		s->keep_from = s->version;
-	guard_all(s, &other_guard, other_guards);
+	judged_guard_all(s, &judged.other_guard, judged.other_guards);
 	mt_proxy_adopt(lab.p, s);
 	lab_advance(MT_MSEC);
-	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
-	is_told(c, 1, MT_REPLY_DENIED);
+	judged_say(judged_question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_is_told(c, 1, MT_REPLY_DENIED);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_close(c, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 	config_free(1);
 }
 
@@ -708,23 +587,23 @@ static void keeps_its_route(void)
 		struct mt_snapshot *s;
 		struct fake_conn *c;
 
-		start(false);
+		judged_start(false);
 		route_staged(lab.snap);
 		c = lab_client(CONFIG_NAMED);
 		scene_send_request(c, 'Q', 1, 64);
 		s = route_staged(config_make(1, lab.snap->version + 1, 1, true));
 		if (has_to_move)
 			s->keep_from = s->version;
-		guard_all(s, &guard, other_guards);
+		judged_guard_all(s, &judged.guard, judged.other_guards);
 		mt_proxy_adopt(lab.p, s);
 		lab_advance(MT_MSEC);
 		toy_noted.changes[0] = '\0';
-		say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+		judged_say(judged_question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 		CU_ASSERT_STRING_EQUAL(toy_noted.changes, "stage=done;");
 		CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1);
-		answered(c, 1);
+		judged_answered(c, 1);
 		lab_close(c, MT_CLOSE_RESET);
-		stop();
+		judged_stop();
 		config_free(1);
 	}
 }
@@ -732,31 +611,31 @@ static void keeps_its_route(void)
 /* Nor do a gate's old rules. */
 static void check_snapshot_at_gate(bool has_to_move, bool has_left)
 {
-	struct mt_gate_guard gate = {&guard, 8089}, closed = {&other_guard, 8089};
+	struct mt_gate_guard gate = {&judged.guard, 8089}, closed = {&judged.other_guard, 8089};
 	struct mt_filter_inst chain[1] = {{.type = &mt_gate_filter, .conf = &gate}},
 			      other[1] = {{.type = &mt_gate_filter, .conf = &closed}};
 	struct mt_snapshot *s;
 	struct fake_conn *c;
 
-	start(false);
+	judged_start(false);
 	lab.snap->clusters[0].guards = NULL;
 	for (uint32_t i = 0; i < lab.snap->clusters[0].n_eps; i++)
 		lab.snap->clusters[0].eps[i].guarded = false;
-	filter_all(lab.snap, chain, 1);
+	judged_filter_all(lab.snap, chain, 1);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	s = config_make(1, lab.snap->version + 1, 1, true);
 	if (has_to_move)
 		s->keep_from = s->version;
 	if (!has_left)
-		filter_all(s, other, 1);
+		judged_filter_all(s, other, 1);
 	mt_proxy_adopt(lab.p, s);
 	lab_advance(MT_MSEC);
-	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
-	is_told(c, 1, has_left ? MT_REPLY_NO_ROUTE : MT_REPLY_DENIED);
+	judged_say(judged_question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_is_told(c, 1, has_left ? MT_REPLY_NO_ROUTE : MT_REPLY_DENIED);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_close(c, MT_CLOSE_RESET);
-	stop();
+	judged_stop();
 	config_free(1);
 }
 

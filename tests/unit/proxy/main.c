@@ -35,7 +35,8 @@ int main(int argc, char **argv)
 		{"limits of the node", node_limits_tests},
 		{"time of a message", message_time_tests},
 		{"time-outs of calls in doubt", oneway_late_tests},
-		{"filters that wait at replies", reply_wait_tests}, {0}};
+		{"filters that wait at replies", reply_wait_tests},
+		{"while somebody is asked", ext_authz_waits_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
