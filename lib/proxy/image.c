@@ -150,6 +150,17 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 	}
 	if (ex->layered)
 		MT_IMAGE(im, s->layered_by);
+	if (ex->waited_verdict) {
+		MT_IMAGE(im, s->verdict_at);
+		MT_IMAGE(im, s->verdict_ep);
+		MT_IMAGE(im, s->verdict_waits);
+	}
+	if (ex->awaits_verdict) {
+		MT_IMAGE(im, s->verdict_client);
+		MT_IMAGE(im, s->verdict_at_gate);
+		MT_IMAGE(im, s->asks);
+		MT_IMAGE(im, s->verdict_bytes);
+	}
 	if (ex->has_policy || ex->state == MT_EX_FILTERING)
 		MT_IMAGE(im, s->until);
 	if (ex->has_policy)
@@ -200,6 +211,8 @@ static void exchange(struct mt_image *im, void *obj, void *arg)
 		ex->trace = 0;
 		ex->asked = 0;
 		mt_tokens_forget(ex);
+		if (ex->awaits_verdict)
+			mt_verdict_moved(x->p, ex);
 	}
 	side(im, x, ex);
 }
@@ -339,6 +352,9 @@ static void numbers(struct mt_image *im, struct mt_proxy *p)
 	MT_IMAGE(im, p->health_checks_out);
 	MT_IMAGE(im, p->n_attempts);
 	MT_IMAGE(im, p->n_unacked);
+	MT_IMAGE(im, p->verdicts.n);
+	MT_IMAGE(im, p->verdicts.bytes);
+	MT_IMAGE(im, p->verdicts.by_client);
 	MT_IMAGE(im, p->mirror.n);
 	MT_IMAGE(im, p->mirror.bytes);
 	MT_IMAGE(im, p->mirror.waits);
@@ -368,7 +384,7 @@ static void deadlines(struct mt_image *im, struct mt_deadlines *d)
 
 /*
  * Timed waits of filters. Completions of other threads are not saved, because they belong to the
- * worker that requested them.
+ * worker that requested them; a worker with completions that it has not taken is not saved at all.
  */
 static void waits(struct mt_image *im, struct mt_filter_worker *fw)
 {
@@ -426,6 +442,8 @@ void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_pro
 	if (!im->loading)
 		return;
 	p->moved = im->error != 0;
+	if (!mt_list_empty(&p->verdicts.moved))
+		mt_filter_inbox_ring(mt_filter_inbox_who(p->filters.inbox));
 	if (!p->moved && p->snap)
 		mt_snap_count_for_limits(p);
 }

@@ -160,6 +160,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_on_demand_init(p);
 	mt_readings_init(p);
 	mt_filter_worker_init(&p->filters, worker);
+	mt_verdict_init(p);
 	mt_tokens_init(p);
 	mt_ext_authz_init(p);
 	p->filters.inbox = mt_filter_inbox_new();

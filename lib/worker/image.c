@@ -17,6 +17,9 @@ static bool is_busy(const struct mt_worker *w)
 	for (uint32_t i = 0; i < w->workers; i++)
 		if (w->to[i].n)
 			return true;
+	/* Completions of filters, and verdicts: their calls do not wait any more. */
+	if (w->idle.inbox && mt_filter_inbox_rung(w->idle.inbox))
+		return true;
 	return w->mail_head != __atomic_load_n(&w->mail_tail, __ATOMIC_ACQUIRE) ||
 	       __atomic_load_n(&w->reset_all, __ATOMIC_ACQUIRE);
 }

@@ -6,9 +6,10 @@
  * this.
  *
  * Not saved: packets that wait for a port (TCP sends them again), traces, slow calls and exemplars,
- * requests of filters to other threads (such calls end by their time-out), messages of the control
- * thread, claims of verified tokens (a call that was sent without its token is refused if it must
- * be sent again to an endpoint that verifies tokens). A worker that serves DNS or TLS is refused.
+ * requests of filters to other threads (such calls end by their time-out; calls that wait for a
+ * token or an external authorization query again), messages of the control thread, claims of
+ * verified tokens (a call that was sent without its token is refused if it must be sent again to an
+ * endpoint that verifies tokens). A worker that serves DNS or TLS is refused.
  */
 #pragma once
 
@@ -18,7 +19,8 @@
 /*
  * Saves a worker between two iterations, on its thread or while no thread runs it. Returns 0 if the
  * image is sealed. Otherwise returns -errno and sets im->why: -EAGAIN if the worker has unfinished
- * work, -ENOTSUP if it has state that images do not support. The worker may go on in any case.
+ * work, for example completions of filters, which its next iteration takes; -ENOTSUP if it has
+ * state that images do not support. The worker may go on in any case.
  */
 int mt_worker_save(struct mt_worker *w, struct mt_image *im, const struct mt_proxy_names *names);
 /*

@@ -266,8 +266,8 @@ static void transplant(struct mesh *m, uint32_t i)
 	struct mt_image im;
 	int rc = mt_worker_save(m->w[i], &im, &names);
 
-	/* Streams of a layer lie outside of the worker. */
-	if (rc && !(m->layer[i] && rc == -ENOTSUP))
+	/* Streams of a layer lie outside of the worker; decisions of filters are taken first. */
+	if (rc && rc != -EAGAIN && !(m->layer[i] && rc == -ENOTSUP))
 		sim_fail(m->sim, "worker %u cannot be saved: %s", i, im.why);
 	if (!rc && !m->layer[i] && is_room(m->pools[i], &im))
 		move(m, i, &im);

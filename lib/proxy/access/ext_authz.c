@@ -12,8 +12,10 @@ _Static_assert(MT_EXTAUTHZ_SLOTS <= UINT8_MAX, "questions of a client are counte
 
 void mt_ext_authz_init(struct mt_proxy *p)
 {
-	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
+	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++) {
 		mt_list_init(&p->ext_authz.by_slot[i]);
+		p->ext_authz.client[i] = MT_VERDICT_CLIENTS;
+	}
 }
 
 void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
@@ -233,6 +235,14 @@ static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_ext
 	mt_verdict_go_on(p, ex);
 }
 
+/* The query ends. One by the worker before (image.c) counts for no client. */
+static void query_ends(struct mt_ext_authz_calls *k, uint32_t slot)
+{
+	if (k->client[slot] < MT_VERDICT_CLIENTS)
+		k->by_client[k->client[slot]]--;
+	k->client[slot] = MT_VERDICT_CLIENTS;
+}
+
 uint32_t mt_ext_authz_turn(struct mt_proxy *p)
 {
 	struct mt_ext_authz_calls *k = &p->ext_authz;
@@ -242,7 +252,7 @@ uint32_t mt_ext_authz_turn(struct mt_proxy *p)
 	for (; k->lane && n < MT_EXTAUTHZ_SLOTS && (s = mt_extauthz_take(k->lane)); n++) {
 		struct mt_list *waiting = &k->by_slot[mt_extauthz_index(k->lane, s)];
 
-		k->by_client[k->client[mt_extauthz_index(k->lane, s)]]--;
+		query_ends(k, mt_extauthz_index(k->lane, s));
 		/* Its call may have left. */
 		if (!mt_list_empty(waiting))
 			told(p, mt_list_entry(waiting->next, struct mt_exchange, queue_node), s);

@@ -140,6 +140,13 @@ void mt_tokens_forget(struct mt_exchange *ex);
  */
 bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate);
 void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_verdict_init(struct mt_proxy *p);
+/*
+ * A loaded call waits for a verdict that another worker has requested. moved: notes it; turn:
+ * resumes such calls, which query again. Returns how many.
+ */
+void mt_verdict_moved(struct mt_proxy *p, struct mt_exchange *ex);
+uint32_t mt_verdict_turn(struct mt_proxy *p);
 /* The call has left its list and does not wait any more: returns its part of the limits. */
 void mt_verdict_left(struct mt_proxy *p, struct mt_exchange *ex);
 /* Returns the text of the local reply for a suspended call whose time is over, and counts it. */

@@ -27,6 +27,7 @@ struct mt_verdicts {
 	uint32_t n;	/* calls that wait */
 	uint64_t bytes; /* truesize of those */
 	uint16_t by_client[MT_VERDICT_CLIENTS];
+	struct mt_list moved; /* those that waited in another worker (image.c): to query again */
 };
 
 /* ---- ext_authz.c ---- */
@@ -36,7 +37,8 @@ struct mt_ext_authz_calls {
 	struct mt_extauthz_lane *lane; /* NULL: no service can be queried: deny all calls */
 	struct mt_list by_slot
 		[MT_EXTAUTHZ_SLOTS]; /* the call that waits for its answer; empty: it has left */
-	uint8_t client[MT_EXTAUTHZ_SLOTS]; /* client bucket of that call */
+	/* Client bucket of that call; MT_VERDICT_CLIENTS: this worker has not queried. */
+	uint8_t client[MT_EXTAUTHZ_SLOTS];
 	uint8_t by_client
 		[MT_VERDICT_CLIENTS]; /* queries under way, also those of calls that have left */
 };

@@ -58,6 +58,17 @@ bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
 	return true;
 }
 
+void mt_verdict_init(struct mt_proxy *p)
+{
+	mt_list_init(&p->verdicts.moved);
+}
+
+void mt_verdict_moved(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_list_init(&ex->queue_node);
+	mt_list_add_tail(&p->verdicts.moved, &ex->queue_node);
+}
+
 void mt_verdict_left(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
@@ -111,4 +122,14 @@ void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
 	if (at_gate)
 		ex->filter_at--; /* the filter of the gateway's rules decides now */
 	mt_call_run(p, ex);
+}
+
+uint32_t mt_verdict_turn(struct mt_proxy *p)
+{
+	struct mt_list *node;
+	uint32_t n = 0;
+
+	for (; (node = mt_list_first(&p->verdicts.moved)); n++)
+		mt_verdict_go_on(p, mt_list_entry(node, struct mt_exchange, queue_node));
+	return n;
 }

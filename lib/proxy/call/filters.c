@@ -179,7 +179,7 @@ uint32_t mt_exchange_filters_turn(struct mt_proxy *p)
 {
 	uint32_t n = mt_filter_inbox_take(p->filters.inbox, &p->filters, COMPLETIONS, told, p);
 
-	return n + mt_tokens_turn(p) + mt_ext_authz_turn(p);
+	return n + mt_verdict_turn(p) + mt_tokens_turn(p) + mt_ext_authz_turn(p);
 }
 
 /*

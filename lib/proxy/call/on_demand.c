@@ -264,7 +264,8 @@ static uint32_t look(
 uint32_t mt_on_demand_turn(struct mt_proxy *p)
 {
 	struct mt_on_demand *k = &p->on_demand;
-	uint64_t serial = __atomic_load_n(k->serial, __ATOMIC_ACQUIRE);
+	/* NULL in a loaded worker if its snapshot has no placeholder any more: all go on. */
+	uint64_t serial = k->serial ? __atomic_load_n(k->serial, __ATOMIC_ACQUIRE) : k->seen;
 
 	if (serial != k->seen) {
 		k->seen = serial;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events while a call waits for an external authorization decision: it gives up its retained
- * request.
+ * Events while a call waits for an external authorization decision: another worker goes on with it,
+ * or it gives up its retained request.
  */
 #include "judged.h"
 #include "mirror_scene.h"
+#include "moved.h"
 
 static void reject(struct fake_conn *s)
 {
@@ -55,7 +56,92 @@ static void disarmed_while_it_waits(void)
 	judged_stop();
 }
 
+static void attach(struct mt_proxy *p)
+{
+	mt_proxy_attach_asks(p, judged.lane);
+}
+
+/*
+ * Another worker asks again about a call that waits, also if the decision had come: that one is
+ * for nobody.
+ */
+static void check_moved(bool decided)
+{
+	struct mt_extauthz_call *q, *again;
+	struct fake_conn *c, *d;
+
+	judged_start(false);
+	c = lab_client(CONFIG_NAMED);
+	d = lab_client_from(CONFIG_NAMED, 77);
+	scene_send_request(c, 'Q', 1, 64);
+	q = judged_question();
+	if (decided) {
+		q->slot->verdict = MT_EXTAUTHZ_ALLOW;
+		mt_extauthz_lane_answered(q);
+	}
+	moved_to_another(attach);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	again = judged_question();
+	if (!decided)
+		judged_say(q, MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
+	/* Another call's question is that call's. */
+	scene_send_request(d, 'Q', 2, 64);
+	judged_say(judged_question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	judged_is_told(d, 2, MT_REPLY_DENIED);
+	judged_say(again, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_answered(c, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_close(d, MT_CLOSE_RESET);
+	for (uint32_t i = 0; i < MT_VERDICT_CLIENTS; i++)
+		CU_ASSERT_EQUAL(lab.p->ext_authz.by_client[i], 0);
+	judged_stop();
+}
+
+static void moved(void)
+{
+	check_moved(false);
+	check_moved(true);
+}
+
+/* At a gateway its filter asks again, with the changes of the one in front of it. */
+static void moved_at_gate(void)
+{
+	static const struct mt_mutation first = {
+		.key = "first", .key_len = 5, .value = "1", .value_len = 1};
+	struct mt_gate_guard gate = {&judged.guard, 8089};
+	struct mt_filter_inst chain[2] = {{.type = mt_filter_find("mutation"),
+						  .conf = mt_mutation_compile(&first, 1, NULL, 0)},
+		{.type = &mt_gate_filter, .conf = &gate}};
+	struct mt_extauthz_call *q;
+	struct fake_conn *c;
+
+	judged_start(false);
+	lab.snap->clusters[0].eps[0].guarded = false;
+	judged_filter_all(lab.snap, chain, 2);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	q = judged_question();
+	moved_to_another(attach);
+	toy_noted.changes[0] = '\0';
+	judged_say(q, MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
+	q = judged_question();
+	CU_ASSERT_EQUAL(q->slot->destination_port, 8089);
+	judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "first=1;");
+	judged_answered(c, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	chain[0].type->free_conf(chain[0].conf);
+	judged_stop();
+}
+
 const struct mt_test ext_authz_waits_tests[] = {
 	{"disarmed while it waits", disarmed_while_it_waits},
+	{"moved while it waits", moved},
+	{"moved at a gate", moved_at_gate},
 	{0},
 };

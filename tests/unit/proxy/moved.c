@@ -6,9 +6,13 @@
 
 #include "mt_proxy_image.h"
 
+struct mt_snapshot *moved_old;
+
 static struct mt_snapshot *snapshot_of(void *arg, uint64_t version)
 {
 	(void)arg;
+	if (moved_old && version == moved_old->version)
+		return moved_old;
 	return version == lab.snap->version ? lab.snap : NULL;
 }
 

@@ -9,6 +9,8 @@
 
 #include "mt_image.h"
 
+/* A snapshot besides lab.snap to which objects still refer; or NULL. */
+extern struct mt_snapshot *moved_old;
 /*
  * Saves lab.p, loads a new proxy from that, and makes it lab.p. `attach`: gives the new one what it
  * needs first; or NULL.

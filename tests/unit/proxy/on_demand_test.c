@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls and byte streams whose cluster is only a name: asked for once, waited for so long, answered when it is known. */
+#include "moved.h"
 #include "scene.h"
+
+#include "mt_proxy_priv.h"
 
 #include <string.h>
 
@@ -371,6 +374,34 @@ static void changes_wait_too(void)
 	stop();
 }
 
+/*
+ * Another worker goes on with a call whose cluster has come, although no cluster is on demand any
+ * more.
+ */
+static void moved_when_it_is_told(void)
+{
+	struct fake_conn *c, *s;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 40);
+	CU_ASSERT_EQUAL(asked(), 1);
+	moved_old = lab.snap;
+	lab.snap = config_make(1, 2, 2, true);
+	mt_proxy_adopt(lab.p, lab.snap);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 1);
+	moved_to_another(NULL);
+	moved_old = NULL;
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 0);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 7, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).status, 0);
+	scene_bye(c);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
 const struct mt_test on_demand_tests[] = {
 	{"a_hundred_calls_are_one_question", a_hundred_calls_are_one_question},
 	{"one_that_does_not_exist", one_that_does_not_exist},
@@ -383,5 +414,6 @@ const struct mt_test on_demand_tests[] = {
 	{"a one-way call that waits again", one_way_that_waits_again},
 	{"routed as it came", routed_as_it_came},
 	{"changes wait, too", changes_wait_too},
+	{"moved when it is told", moved_when_it_is_told},
 	{0},
 };

@@ -743,11 +743,45 @@ static void test_one_service(void)
 	free(jwks);
 }
 
+/* Calls that wait for a token ask for it again in another worker, and those for a slot, too. */
+static void test_moved(void)
+{
+	char claims[64];
+	char *all[2 * MT_TOKEN_SLOTS];
+	struct fake_conn *c;
+	uint64_t id = 3;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	may(false);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(c, 'Q', 2, 64);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(all); i++) {
+		snprintf(claims, sizeof(claims), "{\"iss\":\"iss\",\"sub\":\"%u\"}", i);
+		all[i] = issuer_sign(issuer_of("ES256"), NULL, claims);
+		carry("authorization", all[i]);
+		scene_send_request(c, 'Q', id++, 64);
+	}
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, MT_ARRAY_LEN(all) + 2);
+	moved_to_another(attach);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, MT_ARRAY_LEN(all) + 2);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, MT_ARRAY_LEN(all) + 2);
+	may(true);
+	until_verified(0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_late), 0);
+	CU_ASSERT_EQUAL(told(MT_TOKEN_valid), MT_ARRAY_LEN(all) + 2);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(all); i++)
+		free(all[i]);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
 const struct mt_test tokens_tests[] = {{"waited for, and known", test_known},
 	{"not valid", test_not_valid}, {"gone before", test_gone}, {"too many", test_full},
 	{"more than slots", test_slots}, {"another snapshot", test_another_snapshot},
 	{"it cannot be taken out", test_unchanged},
-	{"one service and different rules", test_one_service},
+	{"one service and different rules", test_one_service}, {"moved while it waits", test_moved},
 	{"nobody verifies", test_nobody}, {"behind a gate that asks", test_behind_gate},
 	{"a filter waits behind a gate", test_waits_behind_gate},
 	{"at another endpoint", test_other_endpoint}, {"texts", test_texts},
