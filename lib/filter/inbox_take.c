@@ -21,30 +21,31 @@ static uint32_t changes_of(const struct letter *l, struct mt_mutation *m)
 	return l->n_changes;
 }
 
-typedef void resume_fn(void *arg, const struct mt_filter_resume *r);
+typedef bool resume_fn(void *arg, const struct mt_filter_resume *r);
 
-static void hand_over(const struct letter *l, resume_fn *resume, void *arg)
+static bool hand_over(const struct letter *l, resume_fn *resume, void *arg)
 {
 	struct mt_mutation changes[MT_FILTER_CHANGES_MAX];
 
-	resume(arg, &(struct mt_filter_resume){.ticket = l->ticket,
-			    .verdict = l->verdict,
-			    .reply = mt_filter_reply_of(l->answer),
-			    .text = l->text,
-			    .changes = changes,
-			    .n_changes = changes_of(l, changes)});
+	return resume(arg, &(struct mt_filter_resume){.ticket = l->ticket,
+				   .verdict = l->verdict,
+				   .reply = mt_filter_reply_of(l->answer),
+				   .text = l->text,
+				   .changes = changes,
+				   .n_changes = changes_of(l, changes)});
 }
 
 /*
  * Filters after the one that waited may add to the list meanwhile, so an element keeps its place
  * until resume() has returned.
  */
-static uint32_t take_own(struct mt_filter_inbox *in, uint32_t budget, resume_fn *resume, void *arg)
+static uint32_t take_own(
+	struct mt_filter_inbox *in, uint32_t budget, resume_fn *resume, void *arg, bool *more)
 {
 	uint32_t n = 0;
 
-	for (; n < budget && in->n_own > 0; n++) {
-		hand_over(&in->own[in->own_first], resume, arg);
+	for (; *more && n < budget && in->n_own > 0; n++) {
+		*more = hand_over(&in->own[in->own_first], resume, arg);
 		in->own_first = (in->own_first + 1) % MT_FILTER_INBOX_SIZE;
 		in->n_own--;
 	}
@@ -55,22 +56,23 @@ uint32_t mt_filter_inbox_take(struct mt_filter_inbox *in, struct mt_filter_worke
 	uint32_t budget, resume_fn *resume, void *arg)
 {
 	struct rte_ring_zc_data at;
+	bool more = true;
 	uint32_t n;
 
 	__atomic_store_n(&in->rung, 0, __ATOMIC_SEQ_CST);
 	mt_count_n(fw->counters, MT_FILTER_completions_full,
 		__atomic_exchange_n(&in->full, 0, __ATOMIC_RELAXED));
-	for (n = take_own(in, budget / 2, resume, arg); n < budget; n++) {
+	for (n = take_own(in, budget / 2, resume, arg, &more); more && n < budget; n++) {
 		const struct letter *l;
 
 		if (rte_ring_dequeue_zc_bulk_elem_start(in->ring, sizeof(*l), 1, &at, NULL) == 0)
 			break;
 		l = at.ptr1;
 		(void)__atomic_load_n(&l->stamp, __ATOMIC_ACQUIRE);
-		hand_over(l, resume, arg);
+		more = hand_over(l, resume, arg);
 		rte_ring_dequeue_zc_elem_finish(in->ring, 1);
 	}
-	if (n == budget || in->n_own > 0)
+	if (!more || n == budget || in->n_own > 0)
 		__atomic_store_n(&in->rung, 1, __ATOMIC_SEQ_CST);
 	return n;
 }

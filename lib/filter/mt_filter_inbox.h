@@ -78,11 +78,11 @@ static inline bool mt_filter_inbox_rung(const struct mt_filter_inbox *in)
 /*
  * Worker: passes at most `budget` completions to resume(), and counts those that were refused for
  * want of a place. At most half of them come from the worker's own list, so that those of other
- * threads are not delayed. `r` and what it points to are valid until resume() returns. Returns the
- * number of completions.
+ * threads are not delayed. `r` and what it points to are valid until resume() returns, which
+ * returns false if the next one is to stay for another call. Returns the number of completions.
  */
 uint32_t mt_filter_inbox_take(struct mt_filter_inbox *in, struct mt_filter_worker *fw,
-	uint32_t budget, void (*resume)(void *arg, const struct mt_filter_resume *r), void *arg);
+	uint32_t budget, bool (*resume)(void *arg, const struct mt_filter_resume *r), void *arg);
 
 /*
  * Worker: call before it sleeps on wake_fd and other descriptors; false: there is something to

@@ -178,11 +178,12 @@ bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 bool mt_exchange_within(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit);
 /*
- * Runs the exchange's filters on its complete reply `msg`, which the view shows. The exchange must
- * have filters. False: a filter waits, or has answered the call; the bytes of `reply` are taken.
+ * Runs the exchange's filters on its complete reply `msg`, which the view shows, and counts the
+ * steps that they take as decoding of its connection. The exchange must have filters. False: a
+ * filter waits, or has answered the call; the bytes of `reply` are taken.
  */
-bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *msg,
-	struct mt_chain *reply);
+bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex,
+	struct mt_reading *reading, const struct mt_msg *msg, struct mt_chain *reply);
 /* Notes that the metadata have changed since the call was routed. */
 static inline void mt_exchange_changed(struct mt_exchange *ex)
 {

@@ -301,7 +301,8 @@ static uint32_t resume_waiting(struct mt_proxy *p)
 	struct mt_filter_resume r = {.verdict = MT_FILTER_NEXT};
 	uint32_t n = 0;
 
-	for (; mt_filter_due(&p->filters, p->now, &r.ticket); n++)
+	mt_resumes_begin(p);
+	for (; mt_resumes_may(p) && mt_filter_due(&p->filters, p->now, &r.ticket); n++)
 		mt_proxy_resume(p, &r);
 	return n;
 }

@@ -93,12 +93,27 @@ static void go_on(struct mt_proxy *p, struct mt_list *list)
 	mt_verdict_go_on(p, mt_list_entry(list->next, struct mt_exchange, queue_node));
 }
 
+/* Resumes calls that wait for a slot, while one is free; the others in the next iteration. */
+static void fill_slots(struct mt_proxy *p)
+{
+	struct mt_tokens *k = &p->tokens;
+
+	while (k->lane && k->lane->n_free && !mt_list_empty(&k->later)) {
+		if (mt_unlikely(!mt_resumes_may(p))) {
+			mt_filter_inbox_ring(mt_filter_inbox_who(p->filters.inbox));
+			return;
+		}
+		go_on(p, &k->later);
+	}
+}
+
 uint32_t mt_tokens_turn(struct mt_proxy *p)
 {
 	struct mt_tokens *k = &p->tokens;
 	struct mt_token_slot *s;
 	uint32_t n = 0;
 
+	mt_resumes_begin(p);
 	for (; k->lane && n < MT_TOKEN_SLOTS && (s = mt_token_lane_take(k->lane)); n++) {
 		struct mt_list *waiting = &k->by_slot[mt_token_lane_index(k->lane, s)];
 
@@ -108,9 +123,8 @@ uint32_t mt_tokens_turn(struct mt_proxy *p)
 			go_on(p, waiting);
 		k->fresh = NULL;
 		mt_token_lane_give_back(k->lane, s);
-		while (k->lane->n_free && !mt_list_empty(&k->later))
-			go_on(p, &k->later);
 	}
+	fill_slots(p);
 	return n;
 }
 

@@ -167,18 +167,22 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 	return true;
 }
 
-static void told(void *arg, const struct mt_filter_resume *r)
+/* True: the next completion may be taken. */
+static bool told(void *arg, const struct mt_filter_resume *r)
 {
 	struct mt_proxy *p = arg;
 	bool waited = mt_proxy_resume(p, r);
 
 	mt_count(p->filters.counters, waited ? MT_FILTER_completions : MT_FILTER_completions_late);
+	return mt_resumes_may(p);
 }
 
 uint32_t mt_exchange_filters_turn(struct mt_proxy *p)
 {
-	uint32_t n = mt_filter_inbox_take(p->filters.inbox, &p->filters, COMPLETIONS, told, p);
+	uint32_t n;
 
+	mt_resumes_begin(p);
+	n = mt_filter_inbox_take(p->filters.inbox, &p->filters, COMPLETIONS, told, p);
 	return n + mt_verdict_turn(p) + mt_tokens_turn(p) + mt_ext_authz_turn(p);
 }
 

@@ -79,8 +79,8 @@ static enum mt_filter_verdict run_from(struct mt_proxy *p, struct mt_exchange *e
 	return mt_filters_run(p, ex, ex->filters->reply, ex->filters->n_reply);
 }
 
-bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *msg,
-	struct mt_chain *reply)
+bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex,
+	struct mt_reading *reading, const struct mt_msg *msg, struct mt_chain *reply)
 {
 	const struct mt_down *d = mt_exchange_down(p, ex);
 	enum mt_filter_verdict verdict;
@@ -88,6 +88,7 @@ bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex, const
 	if (d->s)
 		p->view.peer = mt_stream_ends(d->s)->remote;
 	verdict = run_from(p, ex, 0);
+	mt_reading_index(p, reading);
 	if (mt_likely(verdict == MT_FILTER_NEXT))
 		return true;
 	mt_exchange_count_attempt(p, ex, msg);
@@ -139,6 +140,7 @@ void mt_reply_wait_over(
 	mt_overlay_restore(p, ex);
 	mt_filter_mutate(&p->filters, &p->view, r->changes, r->n_changes);
 	verdict = run_from(p, ex, at);
+	mt_resumes_spend(p);
 	if (verdict == MT_FILTER_NEXT)
 		pass(p, ex);
 	else if (verdict == MT_FILTER_SUSPEND)

@@ -9,7 +9,8 @@
  * Runs do not nest. A run may end connections, and so attempts of other calls, and may answer calls
  * of other clients, whose next requests could be read then. Such a call is put into mt_proxy.again,
  * and such a client into the queue of mt_readings. Both go on at the end of this or the next loop
- * iteration.
+ * iteration. So does a resumed call if reading such calls' metadata again has taken its share of
+ * the iteration (mt_resumes_may()).
  */
 #include "call/mt_call_priv.h"
 
@@ -284,7 +285,7 @@ static mt_inline void lead(struct mt_proxy *p, struct mt_exchange *ex)
 		to_endpoint(p, ex);
 }
 
-/* A call that would have to run inside the run of another one. */
+/* A call that would have to run inside the run of another one, or for which no steps are left. */
 static mt_noinline void put_off(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	ex->side = true;
@@ -292,15 +293,25 @@ static mt_noinline void put_off(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_list_add_tail(&p->again, &ex->queue_node);
 }
 
+/* True for a call that goes on after a wait. The endpoint of a copy is known for one run only. */
+static mt_inline bool is_resumed(const struct mt_exchange *ex)
+{
+	return mt_unlikely(ex->step != MT_CALL_SERVICE) && ex->origin != MT_CALL_OF_MIRROR;
+}
+
 void mt_call_run(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	if (mt_unlikely(p->running)) {
+	bool resumed = is_resumed(ex);
+
+	if (mt_unlikely(p->running || (resumed && !mt_resumes_may(p)))) {
 		put_off(p, ex);
 		return;
 	}
 	p->running = true;
 	lead(p, ex);
 	p->running = false;
+	if (mt_unlikely(resumed))
+		mt_resumes_spend(p);
 }
 
 uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget)
@@ -310,13 +321,14 @@ uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget)
 
 	/* Calls that are put off meanwhile run in the next iteration, */
 	mt_list_init(&now);
+	mt_resumes_begin(p);
 	if (!mt_list_empty(&p->again))
 		mt_list_splice_tail(&now, &p->again);
-	for (; runs < budget && (n = mt_list_first(&now)); runs++) {
+	for (; runs < budget && mt_resumes_may(p) && (n = mt_list_first(&now)); runs++) {
 		mt_list_del(n);
 		mt_call_run(p, mt_list_entry(n, struct mt_exchange, queue_node));
 	}
-	/* after those for which no budget was left. */
+	/* after those for which no budget or no steps were left. */
 	if (!mt_list_empty(&p->again))
 		mt_list_splice_tail(&now, &p->again);
 	if (!mt_list_empty(&now))

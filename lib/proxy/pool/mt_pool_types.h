@@ -19,6 +19,8 @@ struct mt_readings {
 	struct mt_list queue; /* connections that continue in a later iteration */
 	uint32_t turn;
 	uint32_t left; /* decoding steps left in this iteration */
+	/* Steps left for the metadata of messages that are read again after a wait. */
+	uint32_t resumes;
 };
 
 /* ---- upstream ---- */

@@ -72,12 +72,41 @@ static inline void mt_reading_use_scan(struct mt_proxy *p, const struct mt_readi
 		p->view.meta.scan = *(struct mt_scan *)mt_slab_at(&p->scans, r->scan - 1);
 }
 void mt_reading_end_scan(struct mt_proxy *p, struct mt_reading *r);
+/* Counts the index of the view's message, which the connection has brought. */
+static inline void mt_reading_index(struct mt_proxy *p, struct mt_reading *r)
+{
+	mt_reading_spend(p, r, p->view.meta.took);
+	p->view.meta.took = 0;
+}
 /* The view's message was dispatched: its index counts for the turn, its walk is over. */
 static inline void mt_reading_used(struct mt_proxy *p, struct mt_reading *r)
 {
-	mt_reading_spend(p, r, p->view.meta.took);
+	mt_reading_index(p, r);
 	if (mt_unlikely(r->scan))
 		mt_reading_end_scan(p, r);
 }
 /* The connection ends. */
 void mt_reading_end(struct mt_proxy *p, struct mt_reading *r);
+
+/*
+ * After a wait, and for another attempt, the index of a message is read again, also if its
+ * connection is gone. Steps for that are counted by what resumes the calls: events of connections,
+ * the list of calls that were put off, delays, completions and verdicts. A call that finds no steps
+ * left is put off (run.c), and the next reply stays with its filter.
+ */
+#define MT_RESUME_STEPS 8192
+static inline void mt_resumes_begin(struct mt_proxy *p)
+{
+	p->readings.resumes = MT_RESUME_STEPS;
+}
+/* True if another message may be read again now. */
+static inline bool mt_resumes_may(const struct mt_proxy *p)
+{
+	return p->readings.resumes > 0;
+}
+/* Counts the index of the view's message, which was read again. */
+static inline void mt_resumes_spend(struct mt_proxy *p)
+{
+	p->readings.resumes -= MT_MIN(p->readings.resumes, p->view.meta.took);
+	p->view.meta.took = 0;
+}

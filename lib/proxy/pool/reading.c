@@ -12,6 +12,7 @@ void mt_readings_init(struct mt_proxy *p)
 {
 	mt_list_init(&p->readings.queue);
 	p->readings.left = TURN_STEPS;
+	mt_resumes_begin(p);
 }
 
 void mt_readings_begin(struct mt_proxy *p)
@@ -21,6 +22,7 @@ void mt_readings_begin(struct mt_proxy *p)
 	 * Half of the steps are for connections that wait, however many others have received bytes.
 	 */
 	p->readings.left = mt_list_empty(&p->readings.queue) ? TURN_STEPS : TURN_STEPS / 2;
+	mt_resumes_begin(p);
 }
 
 void mt_reading_wait(struct mt_proxy *p, struct mt_reading *r)

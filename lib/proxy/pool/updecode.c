@@ -66,6 +66,7 @@ void mt_reply_filtered(
 	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *reply)
 {
 	change_reply(p, ex, msg, reply);
+	mt_resumes_spend(p);
 	mt_exchange_count_reply(p, ex, msg);
 	mt_reply_whole(p, ex, reply);
 }
@@ -81,8 +82,12 @@ static mt_noinline void filter_reply(
 {
 	mt_view_bind(&p->view, ex->codec, &u->msg, reply);
 	mt_reading_use_scan(p, &u->reading);
-	if (!ex->filters || mt_exchange_filters_reply(p, ex, &u->msg, reply))
-		mt_reply_filtered(p, ex, &u->msg, reply);
+	if (ex->filters && !mt_exchange_filters_reply(p, ex, &u->reading, &u->msg, reply))
+		return;
+	change_reply(p, ex, &u->msg, reply);
+	mt_reading_index(p, &u->reading);
+	mt_exchange_count_reply(p, ex, &u->msg);
+	mt_reply_whole(p, ex, reply);
 }
 
 /* True if the reply must be complete before its first byte is forwarded. */

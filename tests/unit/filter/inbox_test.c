@@ -37,13 +37,13 @@ static int tell(uint32_t i)
 }
 
 struct seen {
-	uint32_t n, last;
+	uint32_t n, last, stop_at;
 	struct mt_filter_resume r;
 	struct mt_mutation changes[MT_FILTER_CHANGES_MAX];
 	char text[256], words[256];
 };
 
-static void see(void *arg, const struct mt_filter_resume *r)
+static bool see(void *arg, const struct mt_filter_resume *r)
 {
 	struct seen *s = arg;
 
@@ -53,6 +53,7 @@ static void see(void *arg, const struct mt_filter_resume *r)
 	memcpy(s->changes, r->changes, r->n_changes * sizeof(*r->changes));
 	snprintf(s->text, sizeof(s->text), "%s", r->text);
 	mt_mutations_str(r->changes, r->n_changes, s->words, sizeof(s->words));
+	return s->n != s->stop_at;
 }
 
 static void test_full(void)
@@ -193,6 +194,31 @@ static void test_own(void)
 	mt_filter_inbox_free(fw.inbox);
 }
 
+/* One that lets the rest wait: it stays, in both places, and is not forgotten. */
+static void test_stops(void)
+{
+	struct seen s = {.stop_at = 1};
+
+	start();
+	for (uint32_t i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(tell(i), 0);
+	mt_filter_inbox_calls(fw.inbox);
+	CU_ASSERT_EQUAL(tell(10), 0);
+	CU_ASSERT_EQUAL(tell(11), 0);
+	mt_filter_inbox_calls(NULL);
+	CU_ASSERT_EQUAL(mt_filter_inbox_take(fw.inbox, &fw, 100, see, &s), 1);
+	CU_ASSERT_EQUAL(s.last, 10);
+	CU_ASSERT_TRUE(mt_filter_inbox_rung(fw.inbox));
+	s.stop_at = 3;
+	CU_ASSERT_EQUAL(mt_filter_inbox_take(fw.inbox, &fw, 100, see, &s), 2);
+	CU_ASSERT_EQUAL(s.last, 0);
+	CU_ASSERT_TRUE(mt_filter_inbox_rung(fw.inbox));
+	CU_ASSERT_EQUAL(mt_filter_inbox_take(fw.inbox, &fw, 100, see, &s), 2);
+	CU_ASSERT(s.n == 5 && s.last == 2);
+	CU_ASSERT_FALSE(mt_filter_inbox_rung(fw.inbox));
+	mt_filter_inbox_free(fw.inbox);
+}
+
 static bool readable(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -256,7 +282,7 @@ struct consumer {
 	uint32_t next[PRODUCERS], wrong;
 };
 
-static void consume(void *arg, const struct mt_filter_resume *r)
+static bool consume(void *arg, const struct mt_filter_resume *r)
 {
 	struct consumer *c = arg;
 	uint32_t *next = &c->next[r->ticket.exchange % PRODUCERS];
@@ -264,6 +290,7 @@ static void consume(void *arg, const struct mt_filter_resume *r)
 	c->wrong += r->ticket.wait != (*next)++;
 	for (uint32_t i = 0; i < r->changes[0].value_len; i++)
 		c->wrong += r->changes[0].value[i] != (char)(r->ticket.wait + r->ticket.exchange);
+	return true;
 }
 
 static void test_threads(void)
@@ -301,6 +328,7 @@ const struct mt_test inbox_tests[] = {
 	{"what is no completion", test_refused},
 	{"closed before it is freed", test_closed},
 	{"what a worker tells itself", test_own},
+	{"no more for now", test_stops},
 	{"a sleeping worker is woken", test_wakes},
 	{"four threads lose nothing", test_threads},
 	{0},

@@ -402,6 +402,47 @@ static void moved_when_it_is_told(void)
 	stop();
 }
 
+/*
+ * Metadata of calls that go on are read again: a few costly ones in an iteration, the others in the
+ * next ones, and none is forgotten.
+ */
+static void costly_ones_go_on_in_turn(void)
+{
+	static struct mt_mutation fixed = {.key = "fixed", .key_len = 5};
+	const uint32_t calls = 40, most = 2 * (MT_RESUME_STEPS / 3000 + 1);
+	struct mt_route_action *a;
+	struct mt_snapshot *s;
+	struct fake_conn *c;
+	uint32_t turns = 0;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t i = 1; i <= calls; i++)
+		scene_send_request(c, 'Q', i, 40);
+	s = config_make(1, 2, 1, true);
+	/* Toys cannot make this change, so their metadata are read. */
+	a = (struct mt_route_action *)mt_route_at(s->services[0]->routes, 0);
+	a->req_mut = &fixed;
+	a->n_req_mut = 1;
+	memset(&toy_noted, 0, sizeof(toy_noted));
+	toy_noted.takes = 3000;
+	adopt(s);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 0);
+	CU_ASSERT(toy_noted.indexed > 0 && toy_noted.indexed <= most);
+	while (toy_noted.indexed < calls && turns++ < calls) {
+		uint32_t before = toy_noted.indexed;
+
+		CU_ASSERT_EQUAL(mt_proxy_next(lab.p), lab.p->now);
+		lab_advance(1);
+		CU_ASSERT(toy_noted.indexed > before && toy_noted.indexed <= before + most);
+	}
+	CU_ASSERT_EQUAL(toy_noted.indexed, calls);
+	toy_noted.takes = 0;
+	a->n_req_mut = 0;
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
 const struct mt_test on_demand_tests[] = {
 	{"a_hundred_calls_are_one_question", a_hundred_calls_are_one_question},
 	{"one_that_does_not_exist", one_that_does_not_exist},
@@ -415,5 +456,6 @@ const struct mt_test on_demand_tests[] = {
 	{"routed as it came", routed_as_it_came},
 	{"changes wait, too", changes_wait_too},
 	{"moved when it is told", moved_when_it_is_told},
+	{"costly ones go on in turn", costly_ones_go_on_in_turn},
 	{0},
 };

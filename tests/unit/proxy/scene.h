@@ -52,4 +52,4 @@ extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_test
 	close_tests[], codec_data_tests[], fates_tests[], mirror_fates_tests[], natives_tests[],
 	run_tests[], again_tests[], budget_tests[], held_back_tests[], node_limits_tests[],
 	layers_tests[], message_time_tests[], oneway_late_tests[], reply_wait_tests[],
-	ext_authz_waits_tests[];
+	resumed_tests[], ext_authz_waits_tests[];

@@ -122,6 +122,8 @@ static void toy_index(const struct mt_codec *self, struct mt_msg *msg, const str
 {
 	uint8_t method[4];
 
+	toy_noted.indexed++;
+	m->took += toy_noted.takes;
 	if (toy_noted.has_fixed) {
 		static const uint8_t fixed[] = "fixed";
 

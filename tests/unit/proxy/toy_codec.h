@@ -20,6 +20,8 @@ struct toy_noted {
 	char changes[256]; /* "key=value;", "key;" of what was removed */
 	uint32_t encoded;  /* mutate() */
 	uint32_t most;	   /* steps that one seek() took */
+	uint32_t indexed;  /* index() */
+	uint32_t takes;	   /* steps that each index() takes */
 	bool has_fixed;	   /* its messages have metadata: one entry, of "fixed" */
 	uint32_t no_id;	   /* so many of the next set_id() find no memory */
 	uint32_t

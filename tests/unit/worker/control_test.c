@@ -309,9 +309,10 @@ static int save(struct mt_worker *w, struct mt_image *im)
 	return mt_worker_save(w, im, &names);
 }
 
-static void takes(void *arg, const struct mt_filter_resume *r)
+static bool takes(void *arg, const struct mt_filter_resume *r)
 {
 	++*(uint32_t *)arg;
+	return true;
 }
 
 /* What filters have decided is taken first; the image would lose it. */
