@@ -22,7 +22,7 @@ struct mt_record {
 	struct mt_addr client, local, server; /* all zero: unknown, or gone */
 	uint16_t client_port, local_port, server_port;
 	uint8_t tries;
-	bool answered;		   /* by a server */
+	bool answered;		   /* by a server, and no filter replaced the reply */
 	const char *proto, *state; /* static; state of a finished call: its result */
 	uint64_t service_id;	   /* mt_service.id; 0: none, or gone */
 	char service[MT_RECORD_SERVICE + sizeof(MT_CUT)], route[MT_RECORD_ROUTE + sizeof(MT_CUT)],
@@ -36,7 +36,11 @@ struct mt_record {
 	 * client.
 	 */
 	uint32_t queue_us, connect_us, server_us, reply_us;
-	uint64_t answer_us;  /* if answered: from the start to the server's reply */
+	/*
+	 * If answered: the latency that counts for the service, from the start to the reply, or to
+	 * the end of a filter's wait at the reply.
+	 */
+	uint64_t answer_us;
 	struct mt_span span; /* trace that the client named; len 0: none, or not read */
 };
 

@@ -175,6 +175,8 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 	}
 	if (ex->state == MT_EX_FILTERING)
 		MT_IMAGE(im, s->reply);
+	if (ex->filter_at > MT_FILTER_WAIT_OF_REPLY)
+		MT_IMAGE(im, s->passed);
 	if (ex->origin == MT_CALL_OF_MIRROR)
 		MT_IMAGE(im, s->copied);
 	if (ex->budgeted)

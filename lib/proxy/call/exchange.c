@@ -248,6 +248,7 @@ static mt_noinline void count_filtered(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {
 	mt_exchange_replied(ex, reply->status, ex->attempt.replied);
+	mt_exchange_side(p, ex)->passed = p->now;
 	if (MT_COUNTED)
 		mt_account_answer(p, ex, reply);
 	else

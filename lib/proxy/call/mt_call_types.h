@@ -224,15 +224,16 @@ struct mt_exchange_side {
 	 * mt_token_rules) that had changed the metadata that the service got; 0: none.
 	 */
 	uint64_t asked_rules;
-	/* With mt_exchange.awaits_verdict: */
+	/* With waited_verdict: endpoint that needs it, as position + 1 (0: a gateway) and id. */
+	uint32_t verdict_at;
+	uint64_t verdict_ep;
 	/* How often it has waited again; the client bucket that it counts for. */
 	uint8_t verdict_waits, verdict_client;
 	bool verdict_at_gate;
 	/* Waits for an external authorization decision (ext_authz.c), else for its token. */
 	bool asks;
 	uint32_t verdict_bytes;
-	/* With mt_exchange.armed (again.c): */
-	uint8_t attempts; /* by the retry policy, so far */
+	uint8_t attempts; /* has_policy: attempts by the retry policy, so far (again.c) */
 	uint8_t what; /* BACKOFF: enum mt_local_reply if its route or cluster is removed meanwhile */
 	uint64_t until; /* has_policy or FILTERING; ns: the end of the call's time-out */
 	/* With mt_exchange.retained (retained.c): the request as the client sent it. */
@@ -243,6 +244,7 @@ struct mt_exchange_side {
 	uint32_t copied; /* a mirrored copy: its truesize when it was made (mirror.c) */
 	struct mt_budget_account *budget; /* with mt_exchange.budgeted */
 	struct mt_msg reply;		  /* FILTERING: the message in mt_exchange.rsp */
+	uint64_t passed; /* ns: when a reply that had waited for a filter counted for its service */
 };
 
 /* ---- mirrors ---- */

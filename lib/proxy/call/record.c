@@ -180,6 +180,21 @@ static uint32_t us(uint64_t from, uint64_t to)
 	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
+/* True if a server's reply has counted for the service; not if a filter answered instead. */
+static bool is_answered(const struct mt_exchange *ex)
+{
+	return ex->status && ex->status < STATUS_OF_LOCAL;
+}
+
+/* When its reply counted for the service: an exemplar has the latency of the histogram. */
+static uint64_t answered_at(
+	const struct mt_proxy *p, const struct mt_exchange *ex, uint64_t replied)
+{
+	if (mt_unlikely(is_answered(ex) && ex->filter_at > MT_FILTER_WAIT_OF_REPLY))
+		return mt_exchange_side(p, ex)->passed;
+	return replied;
+}
+
 /* Where its time went: each part ends where the next one begins. */
 static void fill_times(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)
 {
@@ -195,8 +210,8 @@ static void fill_times(const struct mt_proxy *p, const struct mt_exchange *ex, s
 	r->connect_us = us(connect, sent);
 	r->server_us = us(sent, replied);
 	r->reply_us = us(replied, now);
-	r->answered = ex->attempt.replied;
-	r->answer_us = (replied - ex->started) / MT_USEC;
+	r->answered = is_answered(ex);
+	r->answer_us = (answered_at(p, ex, replied) - ex->started) / MT_USEC;
 }
 
 static void fill_ends(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)

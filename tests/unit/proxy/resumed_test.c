@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Replies at which filters have waited, or that filters read: what reading them takes of an
- * iteration.
+ * iteration, and the latency with which they count.
  */
 #include "scene.h"
 
@@ -121,8 +121,59 @@ static void test_as_they_come(void)
 	stop();
 }
 
+/* Bucket of the only call in the service's histogram; -1: there is none. */
+static int bucket(void)
+{
+	const struct mt_service_hist *h = mt_proxy_service_hist(lab.p, 0);
+
+	for (int i = 0; i < MT_LATENCY_BUCKETS; i++)
+		if (h->latency[i])
+			return i;
+	return -1;
+}
+
+/* The latency of the only exemplar, us; -1: there is none. */
+static int64_t exemplar(void)
+{
+	const struct mt_exemplars *x = mt_proxy_exemplars(lab.p, 0);
+	struct mt_exemplar e;
+
+	for (uint32_t i = 0; i < MT_EXEMPLARS; i++)
+		if (mt_exemplar_read(x, i, &e))
+			return (int64_t)e.us;
+	return -1;
+}
+
+/* An exemplar has the latency with which its call counts, the wait included. */
+static void check_exemplar(enum mt_filter_verdict verdict)
+{
+	start(true);
+	ask(1);
+	scene_answer(server, scene_next_sent(server).id, 9, LEN);
+	lab_advance(50 * MT_MSEC);
+	scene_complete(&ticket, verdict, "no");
+	CU_ASSERT_EQUAL(scene_next_sent(client).status, verdict == MT_FILTER_REPLY);
+	CU_ASSERT_EQUAL(exemplar() < 0, verdict == MT_FILTER_REPLY);
+	if (verdict == MT_FILTER_REPLY) {
+		CU_ASSERT_EQUAL(bucket(), -1);
+	} else {
+		CU_ASSERT_EQUAL(exemplar() / 1000, 50);
+		CU_ASSERT_EQUAL(
+			(int)mt_hist_bucket((uint64_t)exemplar(), MT_LATENCY_BITS), bucket());
+	}
+	stop();
+}
+
+/* If a filter answers instead, the reply does not count, and its call is not an exemplar. */
+static void test_exemplar(void)
+{
+	check_exemplar(MT_FILTER_NEXT);
+	check_exemplar(MT_FILTER_REPLY);
+}
+
 const struct mt_test resumed_tests[] = {
 	{"costly after a wait", test_waits},
 	{"costly as they come", test_as_they_come},
+	{"exemplar", test_exemplar},
 	{0},
 };
