@@ -86,11 +86,8 @@ static inline void *mt_slab_get(const struct mt_slab *s, struct mt_ref ref)
  */
 int64_t mt_slab_take_slowly(struct mt_slab *s);
 
-/*
- * A zeroed object, or NULL if `cap` are in use (counted in `failed`). *ref, if not NULL, receives
- * its reference, or none.
- */
-static inline mt_must_check void *mt_slab_alloc(struct mt_slab *s, struct mt_ref *ref)
+/* mt_slab_alloc() for a caller that sets all fields: the object has any content. */
+static inline mt_must_check void *mt_slab_take(struct mt_slab *s, struct mt_ref *ref)
 {
 	int64_t idx;
 	void *obj;
@@ -110,9 +107,21 @@ static inline mt_must_check void *mt_slab_alloc(struct mt_slab *s, struct mt_ref
 		s->peak = s->in_use;
 	obj = mt_slab_at(s, (uint32_t)idx);
 	mt_unpoison(obj, s->size);
-	memset(obj, 0, s->size);
 	if (ref)
 		*ref = (struct mt_ref){(uint32_t)idx, s->gens[idx]};
+	return obj;
+}
+
+/*
+ * A zeroed object, or NULL if `cap` are in use (counted in `failed`). *ref, if not NULL, receives
+ * its reference, or none.
+ */
+static inline mt_must_check void *mt_slab_alloc(struct mt_slab *s, struct mt_ref *ref)
+{
+	void *obj = mt_slab_take(s, ref);
+
+	if (mt_likely(obj != NULL))
+		memset(obj, 0, s->size);
 	return obj;
 }
 

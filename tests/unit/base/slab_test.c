@@ -28,6 +28,32 @@ static void test_references(void)
 	mt_slab_fini(&s);
 }
 
+/* Objects of a used slab: mt_slab_alloc() clears all bytes, mt_slab_take() has the rest equal. */
+static void test_take(void)
+{
+	static const uint8_t none[48];
+	struct mt_ref a, b;
+	struct mt_slab s;
+	uint8_t *p, *q;
+
+	CU_ASSERT_EQUAL_FATAL(mt_slab_init(&s, "t", sizeof(none), 1), 0);
+	p = mt_slab_take(&s, &a);
+	CU_ASSERT_PTR_EQUAL(mt_slab_get(&s, a), p);
+	memset(p, 0x5a, sizeof(none));
+	CU_ASSERT_PTR_NULL(mt_slab_take(&s, &b));
+	CU_ASSERT_TRUE(mt_ref_is_none(b));
+	CU_ASSERT_EQUAL(s.failed, 1);
+	mt_slab_free(&s, p);
+	q = mt_slab_alloc(&s, &b);
+	CU_ASSERT_PTR_EQUAL_FATAL(q, p);
+	CU_ASSERT_EQUAL(memcmp(q, none, sizeof(none)), 0);
+	CU_ASSERT_PTR_NULL(mt_slab_get(&s, a));
+	CU_ASSERT_PTR_EQUAL(mt_slab_get(&s, b), q);
+	CU_ASSERT_EQUAL(s.in_use, 1);
+	mt_slab_free(&s, q);
+	mt_slab_fini(&s);
+}
+
 /* Against a table of what is live; freed and reused in any order, full and empty. */
 static void test_random(void)
 {
@@ -82,6 +108,7 @@ static void test_full(void)
 
 const struct mt_test slab_tests[] = {
 	{"references", test_references},
+	{"not cleared", test_take},
 	{"random", test_random},
 	{"full", test_full},
 	{0},
