@@ -268,7 +268,9 @@ struct mt_codec {
 	struct mt_key deadline_key;
 	/* Metadata with the method's name, a leading key; name NULL: there is none. */
 	struct mt_key method_key;
-	uint8_t method_field;	 /* its index in mt_msg.field after decode(); 0: use leading() */
+	/* Its index in mt_msg.field after decode(), off 0: no request has it; 0: use leading(). */
+	uint8_t method_field;
+	uint8_t service_field;	 /* the same of service_key, if it is a leading key */
 	const char *const *keys; /* well-known keys, NULL-terminated; index = mt_key.id */
 	uint32_t leading_keys;	 /* bit i: keys[i] is known at MT_DECODE_LEADING */
 

@@ -70,6 +70,27 @@ static inline bool mt_view_get_in(
 }
 
 /*
+ * The value of a leading key: from this field of the message if the codec has one
+ * (mt_codec.method_field), else by leading(). `scratch` is used if the value is in several buffers.
+ * Never searches. False: it is not there. Inlined, because each call uses it.
+ */
+static mt_inline bool mt_codec_leading(const struct mt_codec *codec, const struct mt_msg *msg,
+	const struct mt_chain *c, uint8_t field, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
+{
+	uint32_t off = msg->field[field].off, len = msg->field[field].len;
+
+	if (mt_likely(field && off && c->head && (uint64_t)off + len <= mt_link(c->head)->len)) {
+		*value = (struct mt_slice){mt_link_data(c->head) + off, len};
+		return true;
+	}
+	if (field && !off && msg->kind != MT_MSG_REPLY)
+		return false;
+	return key->name && codec->metadata.leading &&
+	       codec->metadata.leading(codec, msg, c, key, value, scratch);
+}
+
+/*
  * The value of a key; false if it is not there. If the key needed no search, the value is valid
  * until the next call, because there is one scratch.
  */

@@ -184,6 +184,7 @@ const struct mt_codec mt_codec_dubbo = {
 		.id = DUBBO_K_METHOD,
 		.hash = MT_KEY_HASH("method")},
 	.method_field = DUBBO_F_METHOD,
+	.service_field = DUBBO_F_INTERFACE,
 	.deadline_key = {.name = "timeout",
 		.len = 7,
 		.id = DUBBO_K_TIMEOUT,

@@ -56,6 +56,7 @@ const struct mt_codec mt_codec_thrift = {
 	.service_key = "service",
 	.method_key = {.name = "method", .len = 6, .id = 0, .hash = MT_KEY_HASH("method")},
 	.method_field = THRIFT_F_METHOD,
+	.service_field = THRIFT_F_SERVICE,
 	.keys = keys,
 	.leading_keys = 0x3,
 	.frame.sniff = sniff,

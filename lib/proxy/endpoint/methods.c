@@ -51,16 +51,10 @@ uint64_t mt_method_hash(const struct mt_proxy *p, const uint8_t *s, uint32_t n)
 static uint64_t method_of(struct mt_proxy *p, const struct mt_codec *codec,
 	const struct mt_msg *msg, const struct mt_chain *c)
 {
-	uint32_t off = msg->field[codec->method_field].off;
-	uint32_t len = msg->field[codec->method_field].len;
 	struct mt_slice v;
 
-	if (!codec->method_key.name)
-		return 0;
-	if (mt_likely(codec->method_field && off && c->head &&
-		      (uint64_t)off + len <= mt_link(c->head)->len))
-		return mt_method_hash(p, mt_link_data(c->head) + off, len);
-	return codec->metadata.leading(codec, msg, c, &codec->method_key, &v, p->view.scratch)
+	return mt_codec_leading(
+		       codec, msg, c, codec->method_field, &codec->method_key, &v, p->view.scratch)
 		       ? mt_method_hash(p, v.p, v.len)
 		       : 0;
 }
