@@ -16,18 +16,20 @@ struct mt_alog_entry {
 	uint64_t wall; /* ns since 1970: the start */
 	/* ns, of one clock; connecting, sent and replied: of the last attempt; 0: not reached. */
 	uint64_t started, connecting, sent, replied, ended;
-	uint64_t bytes_in, bytes_out;			  /* of the request, of the reply */
-	const char *protocol, *host, *route, *cluster;	  /* NULL: not known */
-	struct mt_addr client, local, up_local, endpoint; /* all zero: not known */
-	uint16_t client_port, local_port, up_local_port, endpoint_port;
+	uint64_t bytes_in, bytes_out;		       /* of the request, of the reply */
+	const char *protocol, *host, *route, *cluster; /* NULL: not known */
 	struct mt_ref exchange;
-	uint16_t worker;
-	uint16_t code;	/* replaces that of the ending; 0: does not */
 	uint32_t flags; /* enum mt_response_flag, added to those of the ending */
-	uint8_t ending; /* enum mt_ending */
-	uint8_t attempts;
+	uint16_t code;	/* replaces that of the ending; 0: does not */
+	uint16_t worker;
+	uint16_t endpoint_port;
+	uint8_t ending;				/* enum mt_ending */
+	struct mt_addr endpoint;		/* all zero: not known, as the next three */
+	struct mt_addr client, local, up_local; /* from here on as in struct mt_call_note */
+	uint16_t client_port, local_port, up_local_port;
 	uint16_t interface_len, method_len; /* at most MT_ALOG_ENTRY_TEXT, or MT_ALOG_NO_TEXT */
-	char texts[];			    /* the interface, then the method */
+	uint8_t attempts;
+	char texts[]; /* the interface, then the method */
 };
 
 /* Bytes of a ring that an entry with these texts needs. */

@@ -260,6 +260,7 @@ static void objects(struct mt_image *im, struct proxy_image *x)
 	mt_image_slab(im, &p->connecting, connecting, x);
 	mt_image_slab(im, &p->health_checks, health_check, x);
 	mt_image_slab(im, &p->exchanges, exchange, x);
+	mt_image_slab(im, &p->log.notes, NULL, NULL);
 	mt_image_slab(im, &p->lanes, lanes, x);
 	mt_image_slab(im, &p->fairs, fair, NULL);
 }

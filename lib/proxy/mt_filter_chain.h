@@ -69,6 +69,7 @@ struct mt_filter_chain_proto {
 	/* Set by mt_snapshot_index(): */
 	const struct mt_filter_chain *chain; /* the chain that has this protocol */
 	uint32_t idle_s;		     /* mt_filter_chain.idle_s */
+	struct mt_key interface_key;	     /* codec->service_key, if leading; else name NULL */
 };
 
 struct mt_filter_chain {

@@ -127,6 +127,12 @@ struct mt_extauthz_lane;
  * Without one, calls that need an external decision are denied. Boot only.
  */
 void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane);
+struct mt_byte_ring;
+/*
+ * Attaches the ring for entries of the access log (struct mt_alog_entry), which must outlive the
+ * proxy's last loop iteration. Without one nothing is logged. Boot only.
+ */
+void mt_proxy_attach_log(struct mt_proxy *p, struct mt_byte_ring *ring);
 /* Frees the proxy and its objects, but closes no stream. Call after the last loop iteration. */
 void mt_proxy_destroy(struct mt_proxy *p);
 

@@ -117,6 +117,25 @@ static inline struct mt_exchange_side *mt_exchange_side(
 	return &p->sides[ex->self.idx];
 }
 
+/* The note of a call with mt_exchange.note; NULL: it has none. */
+static inline struct mt_call_note *mt_call_note_of(
+	const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return ex->note == MT_CALL_NO_NOTE ? NULL : mt_slab_at(&p->log.notes, ex->note - 1);
+}
+/* The access log: notes on which connection the call is sent. */
+static inline void mt_call_log_up(
+	const struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_up *u)
+{
+	struct mt_call_note *n = mt_likely(!ex->note) ? NULL : mt_call_note_of(p, ex);
+
+	if (mt_likely(!n))
+		return;
+	n->up_local = mt_stream_ends(u->s)->local;
+	n->up_local_port = mt_stream_ends(u->s)->lport;
+	n->attempts += n->attempts < UINT8_MAX;
+}
+
 /* trace.c; the rest of it is in mt_proxy_trace.h */
 /* The name of a status; a static string. */
 const char *mt_exchange_status_name(enum mt_msg_status s);

@@ -20,6 +20,7 @@
 #pragma once
 
 #include "access/mt_access_types.h"
+#include "call/mt_call_log.h"
 #include "call/mt_call_types.h"
 #include "client/mt_client_types.h"
 #include "mt_deadline.h"
@@ -120,4 +121,5 @@ struct mt_proxy {
 	struct mt_verdicts verdicts;
 	struct mt_tokens tokens;
 	struct mt_ext_authz_calls ext_authz;
+	struct mt_call_log log;
 };

@@ -13,6 +13,7 @@
 #include "mt_stream.h"
 #include "mt_upstream.h"
 
+struct mt_access_log;
 struct mt_dns_table;
 struct mt_l4_set;
 
@@ -187,7 +188,9 @@ struct mt_snapshot {
 	const struct mt_bound *bound; /* sorted by address */
 	uint32_t n_bound;
 	struct mt_dns_table *dns; /* names that the node's DNS service answers; NULL: none */
-	void *lookup;		  /* hash table of listeners, built by mt_snapshot_index() */
+	/* Calls that begin under this snapshot leave a line; NULL: none does. */
+	const struct mt_access_log *log;
+	void *lookup; /* hash table of listeners, built by mt_snapshot_index() */
 	/* [worker * MT_HOLD_STRIDE]: objects that hold this snapshot; worker: w, ctl: r. */
 	uint32_t *holds;
 	void *arena; /* lib/conf's memory */

@@ -124,6 +124,8 @@ static int init_slabs(struct mt_proxy *p)
 			c->max_down + c->max_up) ||
 		mt_slab_init(&p->unanswered, "unanswered calls of clients",
 			sizeof(struct mt_unanswered), c->max_up) ||
+		mt_slab_init(&p->log.notes, "notes for the access log", sizeof(struct mt_call_note),
+			MT_MIN(exchanges, MT_CALL_NOTES)) ||
 		mt_slab_init(&p->health_checks, "endpoint checks", sizeof(struct mt_health_check),
 			HEALTH_CHECKS) ||
 		mt_slab_init(&p->rings, "id rings", mt_ring_size(c->ring_slots), rings))
@@ -233,6 +235,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->scans);
 	mt_slab_fini(&p->unanswered);
 	mt_slab_fini(&p->health_checks);
+	mt_slab_fini(&p->log.notes);
 	unreserve(p->sides, sizeof(*p->sides) * exchanges);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
@@ -393,7 +396,7 @@ uint32_t mt_proxy_pair_bytes(uint32_t calls)
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)
 {
 	const struct mt_slab *all[] = {&p->downs, &p->pairs, &p->connecting, &p->selections,
-		&p->ups, &p->exchanges, &p->lanes, &p->rings, &p->scans};
+		&p->ups, &p->exchanges, &p->lanes, &p->rings, &p->scans, &p->log.notes};
 	uint32_t n = MT_MIN(max, (uint32_t)MT_ARRAY_LEN(all));
 
 	memcpy(slabs, all, n * sizeof(*slabs));

@@ -102,6 +102,8 @@ void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_exchange_record(p, ex);
+	if (mt_unlikely(ex->note))
+		mt_call_log_write(p, ex);
 	if (mt_unlikely(ex->side))
 		mt_side_end(p, ex);
 	mt_side_assert_empty(p, ex);
@@ -128,6 +130,8 @@ void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 	mt_account_left(p, ex, cut_off);
 	if (cut_off)
 		mt_exchange_cut_off(ex);
+	if (mt_unlikely(ex->note))
+		mt_call_log_gone(p, ex, cut_off);
 	mt_exchange_end(p, ex);
 }
 

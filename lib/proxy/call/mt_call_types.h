@@ -166,6 +166,7 @@ struct mt_exchange {
 	 * port until it has passed that, then for endpoints; 0: none.
 	 */
 	uint32_t asked;
+	uint32_t note; /* index in mt_call_log.notes + 1, or MT_CALL_NO_NOTE; 0: not logged */
 	struct mt_attempt attempt;
 	/* Bit set of the tried endpoint positions in its cluster, including the current one. */
 	uint64_t tried;
@@ -227,7 +228,7 @@ struct mt_exchange_side {
 	/* With waited_verdict: endpoint that needs it, as position + 1 (0: a gateway) and id. */
 	uint32_t verdict_at;
 	uint64_t verdict_ep;
-	/* How often it has waited again; the client bucket that it counts for. */
+	/* Repeated waits; the client bucket that the call counts for. */
 	uint8_t verdict_waits, verdict_client;
 	bool verdict_at_gate;
 	/* Waits for an external authorization decision (ext_authz.c), else for its token. */

@@ -281,6 +281,16 @@ static bool takes_all(const struct mt_filter_chain_match *m)
 	       !m->n_src_ports;
 }
 
+/* Without a name if the codec has no leading key for it. */
+static struct mt_key interface_key(const struct mt_codec *codec)
+{
+	struct mt_key key = {.id = -1};
+
+	if (codec && codec->service_key)
+		key = mt_key_make(codec, codec->service_key);
+	return key.id >= 0 && codec->leading_keys >> key.id & 1 ? key : (struct mt_key){0};
+}
+
 void mt_listener_link(struct mt_listener *l)
 {
 	struct mt_filter_chain_proto *p = l->protos;
@@ -297,6 +307,7 @@ void mt_listener_link(struct mt_listener *l)
 		for (uint32_t k = 0; k < c->n_protos; k++, p++) {
 			p->chain = c;
 			p->idle_s = c->idle_s;
+			p->interface_key = interface_key(p->codec);
 		}
 	}
 	MT_ASSERT(p == l->protos + l->n_protos);

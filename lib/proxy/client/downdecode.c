@@ -12,6 +12,8 @@ static void bad_message(struct mt_proxy *p, struct mt_down *d)
 	struct mt_seed seed = {0};
 
 	mt_count(p->counters, d->dec.too_long ? MT_PROXY_oversized : MT_PROXY_malformed);
+	if (mt_unlikely(d->snap->log) && p->log.ring)
+		mt_call_log_message(p, d, what, false);
 	mt_down_becomes(d, MT_DOWN_CLOSING);
 	if (d->msg.can_reply && d->msg.kind == MT_MSG_REQUEST && codec->write.reply &&
 		mt_ref_is_none(d->streaming) && (!d->ordered || d->outstanding == 0)) {

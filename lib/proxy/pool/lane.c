@@ -515,6 +515,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	if (mt_up_shares(u) && !ex->oneway)
 		mt_silence_sent(p, u);
 	mt_exchange_trace_send(p, ex, a, u);
+	mt_call_log_up(p, ex, u);
 	a->first = u->given;
 	mt_up_send(u, &ex->req);
 	a->last = u->given;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moved.h"
 
-#include "config.h"
+#include "scene.h"
 #include "mt_test.h"
 
 #include "mt_proxy_image.h"
@@ -76,6 +76,7 @@ struct mt_proxy *moved_create(void (*attach)(struct mt_proxy *p))
 
 	MT_ASSERT(p);
 	mt_proxy_attach(p, &lab_transport);
+	scene_log_of(p);
 	if (attach)
 		attach(p);
 	return p;

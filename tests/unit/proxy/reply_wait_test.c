@@ -192,6 +192,39 @@ static void decide(enum mt_filter_verdict verdict)
 	scene_complete(&waiters[0].ticket, verdict, "no");
 }
 
+/* The log has the end of the call, and no bytes of a reply that did not reach the client. */
+static void test_logged(void)
+{
+	const struct mt_alog_entry *e;
+
+	start(SAFE, 1);
+	wait_at_reply(1);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	decide(MT_FILTER_REPLY);
+	lab_advance(MT_MSEC);
+	is_told(1, MT_REPLY_DENIED);
+	e = scene_logged();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_denied);
+	CU_ASSERT_EQUAL(e->bytes_out, 0);
+	wait_at_reply(2);
+	decide(MT_FILTER_NEXT);
+	lab_advance(MT_MSEC);
+	is_answered(2);
+	e = scene_logged();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_ok);
+	CU_ASSERT_EQUAL(e->bytes_out, LEN);
+	wait_at_reply(3);
+	lab_close(client, MT_CLOSE_RESET);
+	e = scene_logged();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_client_closed);
+	CU_ASSERT_EQUAL(e->bytes_out, 0);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	stop(3);
+}
+
 /* ---- how a wait ends --------------------------------------------------------------------------- */
 
 /* Two waits at one reply. Changes of both filters and of a completion are made once, at the end. */
@@ -723,6 +756,7 @@ static void test_moved(void)
 
 const struct mt_test reply_wait_tests[] = {
 	{"goes on", test_goes_on},
+	{"the log", test_logged},
 	{"answers", test_answers},
 	{"the next filter decides", test_next_filter_decides},
 	{"other tickets", test_other_tickets},

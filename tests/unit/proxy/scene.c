@@ -14,6 +14,90 @@ void scene_full(void)
 	ctrl_full = lab.pools.ctrl_free;
 }
 
+/* ---- the access log ------------------------------------------------------------------------- */
+
+static uint64_t log_bytes[MT_BYTE_RING_SIZE / sizeof(uint64_t)];
+static struct mt_byte_ring log_ring;
+static uint64_t n_logged; /* entries that were read */
+static bool log_moved;	  /* the counters of the first proxy are gone */
+
+static void start_log(void)
+{
+	mt_byte_ring_init(&log_ring, log_bytes, sizeof(log_bytes));
+	mt_proxy_attach_log(lab.p, &log_ring);
+	n_logged = 0;
+	log_moved = false;
+}
+
+void scene_log_of(struct mt_proxy *p)
+{
+	mt_proxy_attach_log(p, &log_ring);
+	log_moved = true;
+}
+
+const struct mt_alog_entry *scene_logged(void)
+{
+	static uint64_t copy[128];
+	const struct mt_alog_entry *e;
+	uint32_t len;
+
+	e = mt_byte_ring_peek(&log_ring, &len);
+	if (!e)
+		return NULL;
+	CU_ASSERT_FATAL(len <= sizeof(copy));
+	CU_ASSERT_EQUAL(len, mt_alog_entry_size(e->interface_len, e->method_len));
+	memcpy(copy, e, len);
+	mt_byte_ring_pop(&log_ring);
+	n_logged++;
+	return (const struct mt_alog_entry *)(const void *)copy;
+}
+
+void scene_unlogged(uint64_t n)
+{
+	n_logged += n;
+}
+
+static const char *text_of(const char *p, uint16_t len)
+{
+	static char text[2][MT_ALOG_ENTRY_TEXT + 1];
+	static uint32_t i;
+
+	i = !i;
+	if (len == MT_ALOG_NO_TEXT)
+		return "-";
+	memcpy(text[i], p, len);
+	text[i][len] = '\0';
+	return text[i];
+}
+
+const char *scene_logged_interface(const struct mt_alog_entry *e)
+{
+	return text_of(e->texts, e->interface_len);
+}
+
+const char *scene_logged_method(const struct mt_alog_entry *e)
+{
+	return text_of(e->texts + (e->interface_len == MT_ALOG_NO_TEXT ? 0 : e->interface_len),
+		e->method_len);
+}
+
+/* Each call has left an entry, and each message that was answered without one. */
+static void check_log(void)
+{
+	uint64_t calls = scene_counted(MT_PROXY_exchange_started) +
+			 scene_counted(MT_PROXY_malformed) + scene_counted(MT_PROXY_oversized);
+	uint64_t others = scene_counted(MT_PROXY_evicted_receiving) + lab.p->exchanges.failed;
+	uint64_t all;
+
+	while (scene_logged())
+		continue;
+	all = n_logged + log_ring.lost;
+	CU_ASSERT_TRUE(log_moved || (all >= calls && all <= calls + others));
+	CU_ASSERT_EQUAL(lab.p->log.notes.in_use, 0);
+}
+
+/* ---- start and stop ------------------------------------------------------------------------- */
+
 void scene_start_with(uint32_t n_eps, const struct mt_proxy_conf *conf)
 {
 	struct mt_pools pools = lab.pools;
@@ -27,6 +111,7 @@ void scene_start_with(uint32_t n_eps, const struct mt_proxy_conf *conf)
 	mt_proxy_attach(lab.p, &lab_transport);
 	toy_ids_start();
 	MT_ASSERT(lab.p);
+	start_log();
 	mt_proxy_begin(lab.p, lab.now, 0);
 	mt_proxy_adopt(lab.p, lab.snap);
 	lab_advance(1);
@@ -61,6 +146,7 @@ void scene_stop(void)
 	for (int gen = 0; gen < CONFIG_GENS; gen++)
 		held += config_holds(gen);
 	CU_ASSERT_EQUAL(held, 1);
+	check_log();
 	for (uint32_t i = 0; i < CONFIG_EPS; i++)
 		CU_ASSERT_EQUAL(lab.p->lb.outstanding[i], 0);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 0);

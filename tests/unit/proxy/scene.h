@@ -16,6 +16,18 @@ extern const struct mt_tls_peer *scene_shown;
 void scene_full(void);
 void scene_start_with(uint32_t n_eps, const struct mt_proxy_conf *conf);
 void scene_start(uint32_t n_eps);
+/*
+ * The next entry of the access log, which every scene writes; NULL: none. Valid until the next
+ * call.
+ */
+const struct mt_alog_entry *scene_logged(void);
+/* Another proxy has the scene's objects from now on, and writes to the same log. */
+void scene_log_of(struct mt_proxy *p);
+/* So many calls or malformed messages of this scene had no log. */
+void scene_unlogged(uint64_t n);
+/* Its text; "-" if it has none. In a static buffer. */
+const char *scene_logged_interface(const struct mt_alog_entry *e);
+const char *scene_logged_method(const struct mt_alog_entry *e);
 /* Everything must be given back: objects, mbufs, holds on the snapshot. */
 void scene_stop(void);
 uint64_t scene_counted(enum mt_proxy_outcome o);
@@ -52,4 +64,4 @@ extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_test
 	close_tests[], codec_data_tests[], fates_tests[], mirror_fates_tests[], natives_tests[],
 	run_tests[], again_tests[], budget_tests[], held_back_tests[], node_limits_tests[],
 	layers_tests[], message_time_tests[], oneway_late_tests[], reply_wait_tests[],
-	resumed_tests[], ext_authz_waits_tests[];
+	resumed_tests[], ext_authz_waits_tests[], call_log_tests[];

@@ -462,6 +462,10 @@ void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
 {
 }
 
+void mt_proxy_attach_log(struct mt_proxy *p, struct mt_byte_ring *ring)
+{
+}
+
 int mt_proxy_attach_tokens(struct mt_proxy *p, struct mt_token_lane *lane)
 {
 	return 0;

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entries of the access log. A note keeps the texts and addresses of a call from its start on; the
+ * rest is read from the exchange at its end. An entry points to names of the call's snapshot, and
+ * is published before the call releases that snapshot.
+ */
+#include "call/mt_call_priv.h"
+
+#include <stddef.h>
+#include <string.h>
+
+void mt_proxy_attach_log(struct mt_proxy *p, struct mt_byte_ring *ring)
+{
+	p->log.ring = ring;
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+/* Copies the value of a leading key. Others would need a search, which a log must not cause. */
+static mt_inline uint16_t copy(struct mt_view *v, uint8_t field, const struct mt_key *key, char *to)
+{
+	struct mt_slice value;
+	uint32_t n;
+
+	if (!mt_codec_leading(v->codec, v->msg, v->chain, field, key, &value, v->scratch))
+		return MT_ALOG_NO_TEXT;
+	n = MT_MIN(value.len, (uint32_t)MT_ALOG_ENTRY_TEXT);
+	memcpy(to, value.p, n);
+	return (uint16_t)n;
+}
+
+/*
+ * Fills the texts from the message that the view shows. `proto` NULL: the configuration has no
+ * listener of the client any more.
+ */
+static mt_inline void copy_texts(
+	struct mt_view *v, const struct mt_filter_chain_proto *proto, struct mt_call_note *n)
+{
+	static const struct mt_key none;
+	const struct mt_codec *c = v->codec;
+	char *method = n->texts;
+
+	n->interface_len =
+		copy(v, c->service_field, proto ? &proto->interface_key : &none, n->texts);
+	if (n->interface_len != MT_ALOG_NO_TEXT)
+		method += n->interface_len;
+	n->method_len = copy(v, c->method_field, &c->method_key, method);
+}
+
+/* Sets all fields but the texts. */
+static mt_inline void start(const struct mt_down *d, struct mt_call_note *n)
+{
+	const struct mt_tuple *ends = mt_stream_ends(d->s);
+
+	n->client = ends->remote;
+	n->local = ends->local;
+	n->up_local = (struct mt_addr){0};
+	n->client_port = ends->rport;
+	n->local_port = ends->lport;
+	n->up_local_port = 0;
+	n->attempts = 0;
+	n->left = MT_CALL_STAYED;
+}
+
+mt_noinline void mt_call_log_note(
+	struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex)
+{
+	struct mt_ref ref;
+	struct mt_call_note *n = mt_slab_take(&p->log.notes, &ref);
+
+	if (mt_unlikely(!n)) {
+		mt_count(p->counters, MT_PROXY_log_without_note);
+		ex->note = MT_CALL_NO_NOTE;
+		return;
+	}
+	ex->note = ref.idx + 1;
+	start(d, n);
+	copy_texts(&p->view, d->proto, n);
+}
+
+/* ---- on the way ----------------------------------------------------------------------------- */
+
+void mt_call_log_gone(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off)
+{
+	struct mt_call_note *n = mt_call_note_of(p, ex);
+
+	if (n)
+		n->left = cut_off ? MT_CALL_CUT : MT_CALL_LEFT;
+}
+
+/* ---- end ------------------------------------------------------------------------------------ */
+
+static mt_inline void fill_end(
+	const struct mt_exchange *ex, const struct mt_call_note *n, struct mt_alog_entry *e)
+{
+	struct mt_call_end end = mt_exchange_end_of(ex);
+
+	if (n && n->left != MT_CALL_STAYED)
+		end.kind = n->left == MT_CALL_CUT ? MT_CALL_END_RESET : MT_CALL_END_CLIENT;
+	end.started = ex->state == MT_EX_REPLYING;
+	e->ending = (uint8_t)mt_ending_of(&end);
+	/* A reply that a filter refused, or whose client had gone, was not sent. */
+	e->bytes_out = end.started || end.kind == MT_CALL_END_REPLY ? ex->attempt.reply_len : 0;
+	e->bytes_in = ex->msg.len;
+	e->code = 0;
+	e->flags = 0;
+}
+
+static mt_inline void fill_names(const struct mt_exchange *ex, struct mt_alog_entry *e)
+{
+	e->protocol = ex->codec->name;
+	e->host = ex->service ? ex->service->name : NULL;
+	e->route = ex->route && ex->route->name[0] ? ex->route->name : NULL;
+	e->cluster = ex->attempt.cluster ? ex->attempt.cluster->name : NULL;
+}
+
+static mt_inline void fill_times(
+	const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_alog_entry *e)
+{
+	e->started = ex->started;
+	e->wall = p->wall - (p->now - ex->started);
+	e->connecting = ex->attempt.connecting;
+	e->sent = ex->attempt.sent;
+	e->replied = ex->attempt.replied;
+	/* A one-way call takes as long as it takes to send it, as in `show slow`. */
+	e->ended = ex->oneway && ex->attempt.sent ? ex->attempt.sent : p->now;
+}
+
+static mt_inline void fill_endpoint(
+	const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_alog_entry *e)
+{
+	const struct mt_lanes *ln = mt_slab_get(&p->lanes, ex->attempt.lanes);
+
+	e->endpoint = ln ? ln->addr : (struct mt_addr){0};
+	e->endpoint_port = ln ? ln->port : 0;
+}
+
+/* Both structures have the same fields in the same order from `client` on. */
+#define SAME(field)                                                                                \
+	_Static_assert(                                                                            \
+		offsetof(struct mt_alog_entry, field) - offsetof(struct mt_alog_entry, client) ==  \
+			offsetof(struct mt_call_note, field) -                                     \
+				offsetof(struct mt_call_note, client),                             \
+		"a note is copied as it is")
+SAME(up_local);
+SAME(up_local_port);
+SAME(method_len);
+SAME(attempts);
+SAME(texts);
+
+/* An entry with the note and its texts; NULL: the ring is full. */
+static mt_inline struct mt_alog_entry *reserve(struct mt_proxy *p, const struct mt_call_note *n)
+{
+	const uint32_t to = offsetof(struct mt_alog_entry, client);
+	uint32_t len = mt_alog_entry_size(n->interface_len, n->method_len);
+	struct mt_alog_entry *e = mt_byte_ring_reserve(p->log.ring, len);
+
+	if (mt_unlikely(!e))
+		return NULL;
+	/* A constant length, which takes few instructions. */
+	memcpy((char *)e + to, (const char *)n + offsetof(struct mt_call_note, client),
+		sizeof(*e) - to);
+	memcpy(e->texts, n->texts, len - sizeof(*e));
+	return e;
+}
+
+mt_noinline void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	static const struct mt_call_note none = {
+		.interface_len = MT_ALOG_NO_TEXT, .method_len = MT_ALOG_NO_TEXT};
+	struct mt_call_note *n = mt_call_note_of(p, ex);
+	struct mt_alog_entry *e = mt_likely(p->log.ring) ? reserve(p, n ? n : &none) : NULL;
+
+	if (mt_likely(e)) {
+		e->exchange = ex->self;
+		e->worker = p->worker;
+		fill_end(ex, n, e);
+		fill_names(ex, e);
+		fill_times(p, ex, e);
+		fill_endpoint(p, ex, e);
+		mt_byte_ring_publish(p->log.ring);
+	}
+	if (n)
+		mt_slab_free(&p->log.notes, n);
+	ex->note = 0;
+}
+
+/* ---- without an exchange -------------------------------------------------------------------- */
+
+mt_noinline void mt_call_log_message(
+	struct mt_proxy *p, struct mt_down *d, enum mt_local_reply what, bool readable)
+{
+	const struct mt_call_end end = {.kind = MT_CALL_END_LOCAL, .reply = what};
+	struct mt_call_note n;
+	struct mt_alog_entry *e;
+
+	start(d, &n);
+	n.interface_len = n.method_len = MT_ALOG_NO_TEXT;
+	if (readable) {
+		mt_view_bind(&p->view, d->codec, &d->msg, &d->s->rx);
+		copy_texts(&p->view, d->proto, &n);
+	}
+	e = reserve(p, &n);
+	if (!e)
+		return;
+	memset(e, 0, offsetof(struct mt_alog_entry, client));
+	e->exchange = MT_REF_NONE;
+	e->worker = p->worker;
+	e->protocol = d->codec->name;
+	e->started = d->msg_started ? d->msg_started : p->now;
+	e->ended = p->now;
+	e->wall = p->wall - (p->now - e->started);
+	e->bytes_in = readable ? d->msg.len : d->s->rx.len;
+	e->ending = (uint8_t)mt_ending_of(&end);
+	mt_byte_ring_publish(p->log.ring);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entries of the access log (call_log.c): one for each client's call that began under a snapshot
+ * with a log, written when the call ends. Calls that are refused before they have an exchange get
+ * one, too; mirrored copies and health checks get none. Calls begin and end as without a log, and a
+ * value that is not known is left out.
+ */
+#pragma once
+
+#include "mt_alog_entry.h"
+#include "mt_byte_ring.h"
+#include "mt_codec_ending.h"
+#include "mt_slab.h"
+
+struct mt_down;
+struct mt_exchange;
+struct mt_proxy;
+
+/* How a call ended with its client's connection. */
+enum mt_call_left {
+	MT_CALL_STAYED, /* it did not */
+	MT_CALL_LEFT,	/* the client closed */
+	MT_CALL_CUT,	/* Meltemi reset the connection */
+};
+
+/*
+ * Values for the entry that are kept while the call is under way, because its bytes and connections
+ * are gone at its end. Notes that are never used take no memory.
+ */
+struct mt_call_note {
+	uint8_t left; /* enum mt_call_left */
+	/* As in struct mt_alog_entry, which gets a copy: */
+	struct mt_addr client, local, up_local;
+	uint16_t client_port, local_port, up_local_port;
+	uint16_t interface_len, method_len;
+	uint8_t attempts; /* times that the call was sent */
+	char texts[2 * MT_ALOG_ENTRY_TEXT];
+};
+
+/* Most notes of a worker; entries of further calls at a time have no texts and no client. */
+#define MT_CALL_NOTES 65536u
+/* mt_exchange.note of a call that is logged without a note */
+#define MT_CALL_NO_NOTE UINT32_MAX
+
+struct mt_call_log {
+	struct mt_byte_ring *ring; /* NULL: nothing is logged */
+	struct mt_slab notes;
+};
+
+/* record.c: how the exchange ended; `started` is not set. */
+struct mt_call_end mt_exchange_end_of(const struct mt_exchange *ex);
+/* Notes the start of a call; p->view shows its request. */
+void mt_call_log_note(struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex);
+/* Notes that the call ends with its client's connection. */
+void mt_call_log_gone(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
+/* Writes the entry of a call that ends. */
+void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex);
+/* The same for a message that is answered without an exchange; `readable`: it is decoded. */
+void mt_call_log_message(
+	struct mt_proxy *p, struct mt_down *d, enum mt_local_reply what, bool readable);
