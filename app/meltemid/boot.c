@@ -44,6 +44,8 @@ static const struct room rooms[] = {
 	{"tls", tls_start, tls_stop, false, EXIT_RUN},
 	/* threads that verify tokens, and fetch the keys for that */
 	{"tokens", tokens_start, tokens_stop, false, EXIT_RUN},
+	/* rings for the access log; threads that write it start with the first log */
+	{"access log", access_log_start, access_log_stop, false, EXIT_RUN},
 	{"workers", workers_start, workers_stop, false, EXIT_RUN},
 	/* the first snapshot, before any worker runs */
 	{"publish", publish_start, publish_stop, false, EXIT_RUN},

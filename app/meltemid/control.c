@@ -237,6 +237,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 		mt_log_turn();
 		demand_use(d, now);
 		mt_tls_contexts_sweep();
+		access_log_turn(d);
 		d->second = now + MT_SEC;
 		if (config_is_due(d))
 			(void)config_reload(d, now);
@@ -292,6 +293,10 @@ static bool on_signal(struct daemon *d, int sig, uint64_t now)
 {
 	if (sig == SIGHUP) {
 		reload(d, now);
+		return true;
+	}
+	if (sig == SIGUSR1) {
+		access_log_reopen(d);
 		return true;
 	}
 	if (d->draining) {

@@ -8,6 +8,7 @@
 #include "args.h"
 
 #include "mt_aead.h"
+#include "mt_alog.h"
 #include "mt_conf.h"
 #include "mt_ctl.h"
 #include "mt_dns_server.h"
@@ -153,6 +154,12 @@ struct config_reading {
 	struct mt_diags diags;
 };
 
+/* State of an output of the access log, as it was logged last. */
+struct log_report {
+	uint64_t number; /* mt_alog_output_stats.number */
+	enum mt_alog_state state;
+};
+
 struct daemon {
 	struct args args;
 	int exit_code;
@@ -247,6 +254,9 @@ struct daemon {
 	struct mt_tls_pool *tls;       /* threads for handshakes */
 	struct mt_token_pool *tokens;  /* thread that verifies tokens */
 	struct mt_extauthz *asks;      /* thread for external authorization */
+	struct mt_alog *log;	       /* access log (access_log.c) */
+	bool log_due, log_told;	       /* its outputs could not be set; that was logged */
+	struct log_report log_reports[MT_ALOG_OUTPUTS];
 	struct mt_aead *aeads[MT_WORKERS_MAX];
 	struct mt_worker *workers[MT_WORKERS_MAX];
 	bool launched;
@@ -311,6 +321,8 @@ int identity_start(struct daemon *d, struct mt_err *e);
 void identity_stop(struct daemon *d);
 int tls_start(struct daemon *d, struct mt_err *e);
 void tls_stop(struct daemon *d);
+int access_log_start(struct daemon *d, struct mt_err *e);
+void access_log_stop(struct daemon *d);
 int tokens_start(struct daemon *d, struct mt_err *e);
 void tokens_stop(struct daemon *d);
 int wake_start(struct daemon *d, struct mt_err *e);
@@ -658,6 +670,15 @@ bool identity_ask(void *arg, uint32_t which, struct mt_ctl_identity *out);
 /* For --check: warns about identity files that cannot be used on this machine. */
 void check_identity(const struct mt_node *n, struct mt_diags *diags);
 
+/* ---- access_log.c ------------------------------------------------------------------------- */
+
+/* Makes this log the one that is written; NULL: none. A failure is logged and tried again. */
+void access_log_use(struct daemon *d, const struct mt_access_log *wanted);
+/* Ends logs that are not wanted any more, and reports errors; called once a second. */
+void access_log_turn(struct daemon *d);
+/* Opens the files again; `arg` is the daemon. */
+void access_log_reopen(void *arg);
+
 /* ---- demand.c ----------------------------------------------------------------------------- */
 
 /* The Node's settings for on-demand clusters; all zero if it has none. */
@@ -678,7 +699,7 @@ void self_read(const struct daemon *d, struct mt_ctl_self *out);
 
 /* ---- signals.c ---------------------------------------------------------------------------- */
 
-/* Blocks SIGTERM, SIGINT and SIGHUP for all threads. Returns a descriptor for them, or -errno. */
+/* Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1 for all threads. Returns a descriptor, or -errno. */
 int signals_open(void);
-/* The next pending signal: SIGTERM, SIGINT or SIGHUP; 0: none. */
+/* The next pending signal of these; 0: none. */
 int signals_next(int fd);

@@ -393,6 +393,15 @@ static bool same_tls_files(const struct mt_node *a, const struct mt_node *b)
 	return a->n_tls_files == b->n_tls_files;
 }
 
+static bool same_access_log(const struct mt_node_access_log *a, const struct mt_node_access_log *b)
+{
+	static const struct mt_node_access_log none;
+
+	a = a ? a : &none;
+	b = b ? b : &none;
+	return same_texts(a->directories, a->n_directories, b->directories, b->n_directories);
+}
+
 static bool same_directories(const struct mt_node *a, const struct mt_node *b)
 {
 	for (uint32_t i = 0; a->n_sources == b->n_sources && i < a->n_sources; i++)
@@ -436,6 +445,7 @@ bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, 
 	add(&l, same_identity(a->identity, b->identity), "spec.identity");
 	add(&l, same_held(a, b), "spec.identities");
 	add(&l, same_tls_files(a, b), "spec.tlsFiles");
+	add(&l, same_access_log(a->access_log, b->access_log), "spec.accessLog");
 	add(&l, same_directories(a, b), "spec.sources (directories)");
 	add(&l, same_roles(a->admin.tls, b->admin.tls), "spec.admin.tls.roles");
 	add(&l, same_names(a->dns, b->dns), "spec.dns (names)");

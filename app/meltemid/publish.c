@@ -154,6 +154,8 @@ static int try(struct daemon *d, uint64_t now)
 	}
 	/* After the publish, so that the node never answers for an address without a listener. */
 	net_use_vips(d, vips);
+	/* Entries of calls that begin earlier wait in their rings. */
+	access_log_use(d, s->log);
 	d->waiting = NULL;
 	d->waiting_rc = 0;
 	d->waiting_writes = false;
@@ -264,6 +266,7 @@ int publish_start(struct daemon *d, struct mt_err *e)
 	int rc = mt_conf_publish(d->conf, d->first, mt_clock_now(&d->clock), NULL, e);
 
 	if (rc == 0) {
+		access_log_use(d, d->first->log);
 		history_cause(d, "start", NULL, NULL);
 		history_published(d, d->first, NULL);
 		history_cause(d, NULL, NULL, NULL);

@@ -15,13 +15,13 @@ int signals_open(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	/* Before any thread is created, so that all threads inherit the mask. */
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return -errno;
 	/* A client of the admin socket that disconnects must not end the daemon. */
 	signal(SIGPIPE, SIG_IGN);
-	/* Many daemons reopen their logs on these signals; they must not end this one. */
-	signal(SIGUSR1, SIG_IGN);
+	/* Many daemons reopen their logs on this signal; it must not end this one. */
 	signal(SIGUSR2, SIG_IGN);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;

@@ -145,6 +145,7 @@ int workers_start(struct daemon *d, struct mt_err *e)
 			.limiter = d->l4_limiter,
 			.asks = mt_extauthz_lane(d->asks, i),
 			.tokens = mt_token_pool_lane(d->tokens, i),
+			.log = mt_alog_ring(d->log, i),
 			.wake_fd = d->wake_fd,
 			.current = mt_conf_slot(d->conf),
 			.qsbr = d->rcu,

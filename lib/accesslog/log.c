@@ -145,7 +145,7 @@ static int start_sink(struct mt_alog_output *o, struct mt_err *e)
 }
 
 static struct mt_alog_output *output_new(
-	const struct mt_alog *l, const struct mt_alog_want *w, int *rc, struct mt_err *e)
+	struct mt_alog *l, const struct mt_alog_want *w, int *rc, struct mt_err *e)
 {
 	struct mt_alog_output *o = calloc(1, sizeof(*o));
 
@@ -162,6 +162,7 @@ static struct mt_alog_output *output_new(
 	o->len = w->spec.len;
 	o->encoding = w->spec.encoding;
 	o->omit_empty = w->spec.omit_empty;
+	o->number = ++l->outputs;
 	o->lost_before = lost_in_rings(l);
 	o->format = mt_alog_compile(&w->spec, e);
 	*rc = o->format ? start_sink(o, e) : -EINVAL;
@@ -327,6 +328,7 @@ bool mt_alog_output(const struct mt_alog *l, uint32_t i, struct mt_alog_output_s
 
 	if (!o)
 		return false;
+	to->number = o->number;
 	to->document = o->document;
 	if (o->place.path)
 		snprintf(to->path, sizeof(to->path), "%s/%s", o->place.directory, o->place.path);

@@ -61,6 +61,7 @@ void mt_alog_turn(struct mt_alog *l);
 void mt_alog_reopen(struct mt_alog *l);
 
 struct mt_alog_output_stats {
+	uint64_t number;      /* of the output; each new one has the next higher */
 	const char *document; /* valid until the next mt_alog_set() */
 	char path[PATH_MAX];  /* of the file, or /dev/stdout, /dev/stderr */
 	uint64_t wanted;      /* lines */

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 struct mt_alog_output {
+	uint64_t number;
 	char *document;
 	struct mt_alog_place place; /* a copy, to compare with */
 	char *text;		    /* of the format; NULL: the default one */
@@ -41,6 +42,7 @@ struct mt_alog {
 	pthread_t thread;
 	/* Control thread. */
 	struct mt_alog_list now; /* the wanted outputs */
+	uint64_t outputs;	 /* that were made */
 	struct mt_alog_output *past;
 	/* From the control thread to mt-log, which takes it and sets NULL. */
 	struct mt_alog_list *next;

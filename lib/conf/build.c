@@ -238,6 +238,7 @@ static step_fn *const steps[] = {
 	mt_b_protocols,
 	mt_b_index,
 	mt_b_node,
+	mt_b_access_log,
 	mt_b_bound_check,
 	mt_b_dns_check,
 	mt_b_units,

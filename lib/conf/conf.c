@@ -92,6 +92,11 @@ void mt_conf_destroy(struct mt_conf *c)
 	free(c);
 }
 
+void mt_conf_set_log(struct mt_conf *c, const struct mt_alog *log)
+{
+	c->log = log;
+}
+
 void mt_conf_serve(struct mt_conf *c, struct mt_service *s)
 {
 	c->vips.disk.service = s;

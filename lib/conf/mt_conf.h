@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "mt_alog_sink.h"
 #include "mt_diag.h"
 #include "mt_filter_limit.h"
 #include "mt_log.h"
@@ -20,6 +21,7 @@
 #include "mt_snapshot.h"
 
 struct rte_rcu_qsbr;
+struct mt_alog;
 struct mt_credential;
 struct mt_conf;
 
@@ -58,6 +60,13 @@ struct mt_service;
 void mt_conf_serve(struct mt_conf *c, struct mt_service *s);
 
 /*
+ * Sets the log (mt_alog.h) to which workers write entries with names of snapshots: a snapshot is
+ * freed only when the log has read them. NULL, the initial state: none. `log` must outlive the next
+ * call; set NULL when mt_alog_stop() has returned.
+ */
+void mt_conf_set_log(struct mt_conf *c, const struct mt_alog *log);
+
+/*
  * Most instances of all services; the last quarter is for namespaces with less than a quarter.
  * Lower in tests.
  */
@@ -83,6 +92,12 @@ struct mt_audit;
  * caller owns `a`, which must exist during compiles.
  */
 void mt_conf_set_audit(struct mt_conf *c, struct mt_audit *a);
+
+/* The access log of a snapshot (mt_snapshot.log). */
+struct mt_access_log {
+	struct mt_alog_place place;
+	const char *document; /* "MeshConfig NAME: accessLogFile" */
+};
 
 /* Frees a snapshot that was compiled and not published. `now` is monotonic ns, here and below. */
 void mt_conf_discard(struct mt_conf *c, struct mt_snapshot *s, uint64_t now);

@@ -2,6 +2,7 @@
 /* Inside lib/conf: snapshots, and the compiler's working state. */
 #pragma once
 
+#include "mt_alog.h"
 #include "mt_conf_hash_priv.h"
 #include "mt_conf_numbers_priv.h"
 #include "mt_heap.h"
@@ -80,9 +81,10 @@ struct mt_snap {
 	struct mt_vips_build *vips;	    /* NULL: no host needs an address */
 	struct mt_held_place *places;	    /* of documents (holders.c) */
 	uint32_t n_places;
-	uint64_t credentials; /* mt_conf_credentials.turn of its build */
-	struct mt_snap *next; /* retired list */
-	uint64_t token;	      /* RCU: quiescent when it has passed */
+	uint64_t credentials;	    /* mt_conf_credentials.turn of its build */
+	struct mt_snap *next;	    /* retired list */
+	uint64_t token;		    /* RCU: quiescent when it has passed */
+	struct mt_alog_marks marks; /* set when nothing holds it any more */
 };
 
 /* What TLS is spoken with, by names of secrets (mt_conf_credentials_priv.h). */
@@ -156,7 +158,8 @@ struct mt_conf {
 	struct mt_conf_credentials credentials;
 	struct mt_conf_tokens tokens;
 	struct mt_conf_providers providers;
-	bool drains; /* some endpoint was drained by the last publish */
+	bool drains;		   /* some endpoint was drained by the last publish */
+	const struct mt_alog *log; /* mt_conf_set_log() */
 	char state_dir[MT_CONF_PATH];
 };
 
@@ -479,6 +482,9 @@ void mt_b_instances(struct mt_build *b);
 
 /* node.c: what the Node document says, as far as it can be known without the machine. */
 void mt_b_node(struct mt_build *b);
+
+/* access_log.c */
+void mt_b_access_log(struct mt_build *b);
 
 /* dns.c: the Node's `dns`, and the names that are answered for. */
 void mt_b_dns_check(struct mt_build *b);

@@ -70,11 +70,26 @@ static bool is_held(const struct mt_conf *c, const struct mt_snap *s)
  * Quiescence first: a worker that still saw the snapshot as the current one may take a hold until the
  * end of that turn, and none after it.
  */
-static bool is_retired(const struct mt_conf *c, const struct mt_snap *s)
+static bool is_unused(const struct mt_conf *c, const struct mt_snap *s)
 {
 	if (c->o.rcu && !rte_rcu_qsbr_check(c->o.rcu, s->token, false))
 		return false;
 	return !is_held(c, s);
+}
+
+/*
+ * Entries of the access log point to names of the snapshot that their call held. They are published
+ * before the hold ends, so at the end of the last hold all of them are in the rings.
+ */
+static bool is_retired(const struct mt_conf *c, struct mt_snap *s)
+{
+	if (!s->marks.set && !is_unused(c, s))
+		return false;
+	if (!c->log)
+		return true;
+	if (!s->marks.set)
+		mt_alog_marks(c->log, &s->marks);
+	return mt_alog_passed(c->log, &s->marks);
 }
 
 /*

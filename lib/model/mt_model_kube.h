@@ -168,4 +168,5 @@ struct mt_mesh_config {
 	struct mt_rule_retries *retries; /* of routes that have none; NULL: not set */
 	struct mt_ext_provider *providers;
 	uint32_t n_providers;
+	struct mt_text access_log; /* accessLogFile: a path; "": no log */
 };

@@ -262,6 +262,13 @@ struct mt_node_unenforced {
 	bool hash_void; /* the hash has 16 digits, the form of earlier versions */
 };
 
+/* spec.accessLog */
+struct mt_node_access_log {
+	struct mt_origin origin;
+	struct mt_text *directories; /* for files that documents name; none: the default one */
+	uint32_t n_directories;
+};
+
 /* Defaults for calls without a setting of their own. */
 struct mt_node_defaults {
 	struct mt_num timeout; /* ms; 0: mt_proxy_conf.exchange_ms */
@@ -309,9 +316,10 @@ struct mt_node {
 	uint32_t n_unenforced;
 	struct mt_text state_dir;
 	struct mt_node_admin admin;
-	struct mt_node_dns *dns;   /* NULL: DNS is not served */
-	struct mt_node_jwks *jwks; /* NULL: not written */
-	struct mt_node_otlp *otlp; /* NULL: metrics are not exported */
+	struct mt_node_dns *dns;	       /* NULL: DNS is not served */
+	struct mt_node_jwks *jwks;	       /* NULL: not written */
+	struct mt_node_otlp *otlp;	       /* NULL: metrics are not exported */
+	struct mt_node_access_log *access_log; /* NULL: not written */
 };
 
 /*

@@ -89,10 +89,14 @@ static const struct mt_field config_fields[] = {
 		.sub = &mt_sec_retries,
 		.help = "`retries` of routes that have none, of all protocols; default: only calls "
 			"that no endpoint has read are sent again"},
-	{"accessLogFile", MT_F_SKIP, .help = "no access log is written"},
-	{"accessLogFormat", MT_F_SKIP, .help = "no access log is written"},
-	{"accessLogEncoding", MT_F_SKIP, .help = "no access log is written"},
-	{"defaultProviders", MT_F_SKIP, .help = "no access log is written and no spans are sent"},
+	{"accessLogFile", MT_F_TEXT, AT(struct mt_mesh_config, access_log),
+		.help = "a line for each call goes to this file in a directory of the Node's "
+			"`accessLog.directories`, or to `/dev/stdout` or `/dev/stderr`; "
+			"`\"\"` (default): to no file"},
+	{"accessLogFormat", MT_F_SKIP, .help = "lines have Istio's default text format"},
+	{"accessLogEncoding", MT_F_SKIP, .help = "lines have Istio's default text format"},
+	{"defaultProviders", MT_F_SKIP,
+		.help = "`accessLogFile` alone decides about access logs, and no spans are sent"},
 	{"enableTracing", MT_F_SKIP, .help = "no spans are sent"},
 	{"enablePrometheusMerge", MT_F_SKIP, .help = "for sidecars"},
 	{"protocolDetectionTimeout", MT_F_DURATION, AT(struct mt_mesh_config, detect_timeout),

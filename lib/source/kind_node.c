@@ -529,6 +529,8 @@ static const struct mt_field node_fields[] = {
 		.help = "answers for names of services; `{}` is enough; default: none"},
 	{"jwks", MT_F_POINTER, AT(struct mt_node, jwks), .sub = &jwks_section,
 		.help = "how keys of tokens are fetched"},
+	{"accessLog", MT_F_POINTER, AT(struct mt_node, access_log), .sub = &mt_sec_node_access_log,
+		.help = "where documents may write access logs, followed without a restart"},
 	{"otlp", MT_F_POINTER, AT(struct mt_node, otlp), .sub = &mt_sec_node_otlp,
 		.help = "exports metrics to an OpenTelemetry collector; default: none"},
 };

@@ -38,7 +38,9 @@ static bool is_true(const struct mt_ynode *n, const char *key)
 static void check_log(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (!is_true(n, "disabled"))
-		mt_f_note(c, n->line, NULL, "accepted, not enforced: no access log is written");
+		mt_f_note(c, n->line, NULL,
+			"accepted, not enforced: accessLogFile of the MeshConfig alone decides "
+			"about access logs");
 }
 
 static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -69,10 +71,12 @@ static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 }
 
 static const struct mt_field log_fields[] = {
-	{"disabled", MT_F_SKIP, .quiet = true, .help = "`true` is always the case"},
-	{"providers", MT_F_SKIP, .quiet = true, .help = "no access log is written, with a warning"},
-	{"filter", MT_F_SKIP, .help = "no access log is written"},
-	{"match", MT_F_SKIP, .help = "no access log is written"},
+	{"disabled", MT_F_SKIP, .quiet = true,
+		.help = "with a note if `accessLogFile` of the MeshConfig is set"},
+	{"providers", MT_F_SKIP, .quiet = true,
+		.help = "`accessLogFile` of the MeshConfig alone decides, with a note"},
+	{"filter", MT_F_SKIP, .help = "`accessLogFile` of the MeshConfig alone decides"},
+	{"match", MT_F_SKIP, .help = "`accessLogFile` of the MeshConfig alone decides"},
 };
 
 static const struct mt_field tracing_fields[] = {
@@ -116,7 +120,7 @@ static const struct mt_field telemetry_fields[] = {
 	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_proxy_setting, targets), .sub = &target_section,
 		.help = "Gateways that the settings apply to"},
 	{"accessLogging", MT_F_LIST, AT_LIST(struct mt_proxy_setting, logs), .sub = &log_section,
-		.help = "access logs, which Meltemi does not write"},
+		.help = "access logs; `accessLogFile` of the MeshConfig alone decides about them"},
 	{"tracing", MT_F_LIST, AT_LIST(struct mt_proxy_setting, traces), .sub = &tracing_section,
 		.help = "spans, which Meltemi does not send"},
 	{"metrics", MT_F_LIST, AT_LIST(struct mt_proxy_setting, metrics), .sub = &metrics_section,

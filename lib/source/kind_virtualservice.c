@@ -21,7 +21,7 @@ static void read_method(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field match_fields[] = {
 	{"name", MT_F_SKIP, .quiet = true,
-		.help = "part of a name in access logs, which are not written"},
+		.help = "lines of access logs have the route's name alone"},
 	{"headers", MT_F_CUSTOM, .custom = mt_read_string_matches,
 		.help = "metadata key to {exact}, {prefix} or {regex}; {} matches if the key is "
 			"present"},

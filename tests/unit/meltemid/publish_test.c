@@ -60,6 +60,7 @@ static void rig_init(struct rig *r)
 	r->d.node = &r->node;
 	r->d.conf = mt_conf_create(&opts, &e);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r->d.conf);
+	CU_ASSERT_EQUAL_FATAL(access_log_start(&r->d, &e), 0);
 	CU_ASSERT_EQUAL_FATAL(mt_steer_init(&r->d.steer, 1, 64), 0);
 	r->d.net = mt_net_create(NULL, 0, 1, &r->d.steer);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r->d.net);
@@ -72,6 +73,7 @@ static void rig_fini(struct rig *r)
 {
 	fail_at = 0;
 	publish_stop(&r->d);
+	access_log_stop(&r->d);
 	mt_conf_destroy(r->d.conf);
 	mt_netw_destroy(r->w);
 	net_stop(&r->d);

@@ -131,12 +131,14 @@ static void start(const char *spec)
 	d->ports[0] = &ports[0];
 	d->ports[1] = &ports[1];
 	d->conf = mt_conf_create(&opts, &e);
+	CU_ASSERT_EQUAL(access_log_start(d, &e), 0);
 	CU_ASSERT_EQUAL(net_start(d, &e), -ECANCELED);
 	CU_ASSERT_EQUAL(workers_start(d, &e), -ENOMEM);
 	passed.records = false;
 	mt_l4_health_free(d->l4_health);
 	mt_l4_limiter_free(d->l4_limiter);
 	mt_node_limits_free(d->node_limits);
+	access_log_stop(d);
 	mt_conf_destroy(d->conf);
 	mt_diags_fini(&diags);
 	mt_model_free(m);
