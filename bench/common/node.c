@@ -78,8 +78,10 @@ static bool load(struct mt_conf *conf, const char *dir, uint64_t now)
 
 	mt_diags_init(&diags);
 	MT_ASSERT(model);
-	if (mt_source_load(NULL, model, &diags, NULL, dirs, 1) == 0)
+	if (mt_source_load(NULL, model, &diags, NULL, dirs, 1) == 0) {
+		model->mesh.config = model->mesh_configs.n ? model->mesh_configs.v[0] : NULL;
 		s = mt_conf_compile(conf, model, &diags, now);
+	}
 	if (!s)
 		mt_diags_print(&diags, stderr);
 	published = s && mt_conf_publish(conf, s, now, NULL, &err) == 0;

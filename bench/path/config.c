@@ -65,6 +65,14 @@ static void retried(FILE *f, const struct path_options *o)
 		o->retries);
 }
 
+/* The path is not opened: entries are dropped before they are rendered. */
+static void logged(FILE *f)
+{
+	fprintf(f, "---\napiVersion: v1\nkind: ConfigMap\n"
+		   "metadata: {name: istio, namespace: istio-system}\n"
+		   "data:\n  mesh: |\n    accessLogFile: /dev/stdout\n");
+}
+
 void path_documents(FILE *f, const void *options)
 {
 	const struct path_options *o = options;
@@ -74,6 +82,8 @@ void path_documents(FILE *f, const void *options)
 	service(f, o);
 	if (o->forwarding)
 		forwarded(f, o->forwarding == PATH_FORWARDS_HERE ? PATH_VIP : PATH_OTHER);
+	if (o->log)
+		logged(f);
 	if (o->retries >= 0)
 		retried(f, o);
 	else if (o->codec != BENCH_TCP && (o->policies || o->routes > 1))

@@ -84,6 +84,8 @@ static void turn(struct path_lane *l)
 	l->turn_cycles += rte_rdtsc() - t0;
 	l->instructions += bench_instructions_read(l->perf_fd) - i0;
 	l->turns++;
+	if (l->log)
+		path_log_turn(l);
 	if (l->flooded)
 		path_flows_turn(l);
 	path_peer_turn(&l->server, now);
@@ -322,6 +324,8 @@ static double report(struct sample *s, uint32_t n, uint32_t rejected, const stru
 	report_peer(s, n);
 	if (b.watch)
 		printf("\"watch_rounds\":%u,", path_watch_rounds(b.watch));
+	if (b.o.log)
+		printf("\"logged\":%" PRIu64 ",", b.lanes[0].logged);
 	/* With threads the peers run on the same cores, so this rate includes all three. */
 	if (b.o.threads)
 		printf("\"with_peers_per_s\":%.0f,", med->per_second);

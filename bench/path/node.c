@@ -120,6 +120,7 @@ static void make_worker(struct path_node *b, uint16_t i, uint64_t now)
 		.proxy = &proxy,
 		/* Flows without a reply have a quarter of the table. */
 		.flows = b->o.forwarding ? FLOWS + 4 * b->o.flows : 0,
+		.log = b->lanes[i].log,
 		.secret = secret,
 		.seed = 5 + 100u * i,
 		.now = now,
@@ -164,6 +165,7 @@ static void make_lane(struct path_node *b, uint16_t i, uint64_t now)
 
 	l->o = &b->o;
 	l->clock = &b->clock;
+	l->log = b->o.log ? path_log_new() : NULL;
 	make_worker(b, i, now);
 	mt_rand_seed(&l->rand, 1 + i);
 	path_peer_open(&l->client, &peer);
@@ -226,6 +228,7 @@ void path_node_down(struct path_node *b)
 		path_peer_close(&b->lanes[i].client);
 		path_peer_close(&b->lanes[i].server);
 		mt_worker_destroy(b->lanes[i].worker);
+		path_log_free(b->lanes[i].log);
 	}
 	mt_node_limits_free(b->node_limits);
 	mt_conf_destroy(b->conf);

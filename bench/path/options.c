@@ -30,6 +30,10 @@ static const char usage[] =
 	"  --policies on|off          3-key route, local limit, time-out (on)\n"
 	"  --retries N                a VirtualService in place of these, with a retry policy of N "
 	"attempts\n"
+	"  --access-log               each call leaves an entry of the access log, which is "
+	"dropped "
+	"between\n"
+	"                             two turns\n"
 	"  --multiplexing             share upstream connections for a serial codec\n"
 	"  --churn                    a client connection carries one exchange, then it is closed\n"
 	"  --workers N                workers, each with its own queues and peers, in turn (1)\n"
@@ -79,6 +83,7 @@ enum {
 	O_ROUTES,
 	O_POLICIES,
 	O_RETRIES,
+	O_LOG,
 	O_MUX,
 	O_CHURN,
 	O_WORKERS,
@@ -108,6 +113,7 @@ static const struct option longs[] = {
 	{"routes", required_argument, NULL, O_ROUTES},
 	{"policies", required_argument, NULL, O_POLICIES},
 	{"retries", required_argument, NULL, O_RETRIES},
+	{"access-log", no_argument, NULL, O_LOG},
 	{"multiplexing", no_argument, NULL, O_MUX},
 	{"churn", no_argument, NULL, O_CHURN},
 	{"workers", required_argument, NULL, O_WORKERS},
@@ -155,6 +161,9 @@ static void set(struct path_options *o, int opt, const char *arg)
 		break;
 	case O_POLICIES:
 		o->policies = bench_word("policies", arg, onoff);
+		break;
+	case O_LOG:
+		o->log = true;
 		break;
 	case O_MUX:
 		o->multiplexing = true;

@@ -44,6 +44,7 @@ struct path_options {
 	bool threads;		     /* each worker and its peers on a core of their own */
 	bool churn;		     /* a client connection carries one exchange */
 	bool policies, multiplexing, json;
+	bool log;    /* each call leaves an entry of the access log */
 	int retries; /* attempts that a VirtualService allows after the first; -1: there is none */
 	enum path_watch_kind watch;
 	uint32_t watch_every; /* exchanges between two rounds of queries */
@@ -106,7 +107,9 @@ struct path_lane {
 	uint64_t turn_cycles, instructions, turns, idle_turns;
 	uint64_t passed; /* counted time, ns */
 	struct mt_rand rand;
-	bool flooded; /* all flows are made, and have traffic */
+	bool flooded;		  /* all flows are made, and have traffic */
+	struct mt_byte_ring *log; /* for entries of the access log; NULL: none */
+	uint64_t logged;	  /* entries that were read */
 	uint32_t tries;
 } mt_cache_aligned;
 
@@ -130,6 +133,11 @@ void path_node_up(struct path_node *b);
 void path_node_down(struct path_node *b);
 /* No progress: prints where it stopped, and ends the program. */
 void path_die_stalled(struct path_lane *l, const char *what) __attribute__((noreturn));
+
+/* log.c: the ring of a worker, whose entries are read and dropped between two loop iterations. */
+struct mt_byte_ring *path_log_new(void);
+void path_log_free(struct mt_byte_ring *r);
+void path_log_turn(struct path_lane *l);
 
 /* flows.c: makes some flows of the forwarded port; false: all are made. */
 bool path_flows_next(struct path_lane *l);
