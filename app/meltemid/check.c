@@ -150,7 +150,8 @@ void check_memory_use(const struct mt_node *n, const struct mt_snapshot *s, stru
 	*u = (struct memory_use){.hugepages = in_hugepages(n),
 		.buffers = buffer_bytes(n),
 		.program = PROGRAM_BYTES + s->n_clusters * CLUSTER_BYTES,
-		.connections = connection_bytes() * n->connections.v * n->workers.v};
+		.connections = (connection_bytes() * n->connections.v + worker_log_bytes(s)) *
+			       n->workers.v};
 	if (s->n_forwards)
 		u->flows = mt_l4_flow_bytes() * n->flows.v * n->workers.v;
 }
@@ -193,12 +194,12 @@ void check_partial(const struct mt_source_reading *r, struct mt_diags *diags)
 				"it changed while it was read");
 }
 
-void check_connections(const struct mt_node *n, struct mt_diags *diags)
+void check_connections(const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags)
 {
 	static const char remedy[] = "a node with so little memory left refuses to start with this";
 	struct mt_err e;
 
-	if (connections_fit(n, &e))
+	if (connections_fit(n, s, &e))
 		mt_diag_add(diags, MT_DIAG_MACHINE,
 			(struct mt_origin){n->meta.origin.file, n->connections.line},
 			"spec.connections", remedy, "%s", e.text + strlen("spec.connections: "));

@@ -255,7 +255,7 @@ static int first_load(
 	d->first = load(d, d->table, diags, 0);
 	if (d->args.check) {
 		check_partial(r, diags);
-		check_connections(d->node, diags);
+		check_connections(d->node, d->first, diags);
 		check_identity(d->node, diags);
 	}
 	return d->first ? 0 : -EINVAL;

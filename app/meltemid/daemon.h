@@ -332,13 +332,15 @@ int dns_start(struct daemon *d, struct mt_err *e);
 void dns_stop(struct daemon *d);
 /*
  * 0, or -ENOMEM with the numbers in e if spec.connections is set and this machine has too little
- * free memory for it.
+ * free memory for it, and for the access log of `s`, which may be NULL.
  */
-int connections_fit(const struct mt_node *n, struct mt_err *e);
+int connections_fit(const struct mt_node *n, const struct mt_snapshot *s, struct mt_err *e);
 /* The same for spec.flows. */
 int flows_fit(const struct mt_node *n, struct mt_err *e);
 /* The most that a client with a server connection of its own and two calls takes. */
 uint64_t connection_bytes(void);
+/* The most that the access log of `s` takes for each worker; 0: it has none. */
+uint64_t worker_log_bytes(const struct mt_snapshot *s);
 int workers_start(struct daemon *d, struct mt_err *e);
 void workers_stop(struct daemon *d);
 int publish_start(struct daemon *d, struct mt_err *e);
@@ -426,7 +428,8 @@ void check_partial(const struct mt_source_reading *r, struct mt_diags *diags);
  * For --check: warns if a start on this machine, with its free memory now, would be refused. Not
  * for a reload, because then the connections have that memory already.
  */
-void check_connections(const struct mt_node *n, struct mt_diags *diags);
+void check_connections(
+	const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags);
 
 /* ---- calls between the files --------------------------------------------------------------- */
 

@@ -55,15 +55,20 @@ uint64_t connection_bytes(void)
 	return mt_proxy_pair_bytes(CALLS_EACH) + 2ull * mt_tcp_conn_bytes();
 }
 
+uint64_t worker_log_bytes(const struct mt_snapshot *s)
+{
+	return s && s->log ? MT_BYTE_RING_SIZE + mt_proxy_log_bytes() : 0;
+}
+
 /*
  * Tables get their memory as they fill. Too large a limit would thus show under the greatest load,
  * by the kernel's out-of-memory killer. Only a configured limit is refused; a small machine with
  * the default serves what it can.
  */
-static int fits(const char *field, const struct mt_num *limit, uint64_t each, uint32_t workers,
-	struct mt_err *e)
+static int fits(const char *field, const struct mt_num *limit, uint64_t each, uint64_t log,
+	uint32_t workers, struct mt_err *e)
 {
-	uint64_t mb = each * limit->v * workers >> 20;
+	uint64_t mb = (each * limit->v + log) * workers >> 20, room;
 	struct mt_memory_bound left;
 
 	if (!limit->set)
@@ -71,21 +76,24 @@ static int fits(const char *field, const struct mt_num *limit, uint64_t each, ui
 	mt_memory_free("/proc", "/sys", &left);
 	if (mb <= left.mb)
 		return 0;
+	room = ((uint64_t)left.mb << 20) / workers;
 	return mt_err(e, -ENOMEM,
-		"spec.%s: %u %s on each of %u workers take up to %llu MB, and %s has %u MB left: "
+		"spec.%s: %u %s%s on each of %u workers take up to %llu MB, and %s has %u MB left: "
 		"lower it to %llu",
-		field, limit->v, field, workers, (unsigned long long)mb, left.of, left.mb,
-		(unsigned long long)(((uint64_t)left.mb << 20) / each / workers));
+		field, limit->v, field, log ? " with an access log" : "", workers,
+		(unsigned long long)mb, left.of, left.mb,
+		(unsigned long long)(room > log ? (room - log) / each : 0));
 }
 
-int connections_fit(const struct mt_node *n, struct mt_err *e)
+int connections_fit(const struct mt_node *n, const struct mt_snapshot *s, struct mt_err *e)
 {
-	return fits("connections", &n->connections, connection_bytes(), n->workers.v, e);
+	return fits("connections", &n->connections, connection_bytes(), worker_log_bytes(s),
+		n->workers.v, e);
 }
 
 int flows_fit(const struct mt_node *n, struct mt_err *e)
 {
-	return fits("flows", &n->flows, mt_l4_flow_bytes(), n->workers.v, e);
+	return fits("flows", &n->flows, mt_l4_flow_bytes(), 0, n->workers.v, e);
 }
 
 int workers_start(struct daemon *d, struct mt_err *e)
@@ -99,7 +107,7 @@ int workers_start(struct daemon *d, struct mt_err *e)
 	struct mt_proxy_conf proxy = {.unread_strict = d->node->unread.v == MT_UNREAD_STRICT};
 	uint64_t now = mt_clock_now(&d->clock), seed;
 	uint8_t secret[32], echo_secret[16];
-	int rc = connections_fit(d->node, e);
+	int rc = connections_fit(d->node, d->first, e);
 
 	if (!rc)
 		rc = flows_fit(d->node, e);

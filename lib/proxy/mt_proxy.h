@@ -283,5 +283,7 @@ const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p);
  * Excludes lib/tcp's objects and the payload. An opaque stream takes less.
  */
 uint32_t mt_proxy_pair_bytes(uint32_t calls);
+/* Most memory of a worker for calls that are logged, without its ring. */
+uint64_t mt_proxy_log_bytes(void);
 /* Writes up to `max` of the proxy's main slabs to slabs[], for `show memory`; returns how many. */
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max);

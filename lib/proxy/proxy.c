@@ -393,6 +393,11 @@ uint32_t mt_proxy_pair_bytes(uint32_t calls)
 	       calls * (uint32_t)(sizeof(struct mt_exchange) + 2 * sizeof(uint32_t));
 }
 
+uint64_t mt_proxy_log_bytes(void)
+{
+	return MT_CALL_NOTES * (sizeof(struct mt_call_note) + 2 * sizeof(uint32_t));
+}
+
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)
 {
 	const struct mt_slab *all[] = {&p->downs, &p->pairs, &p->connecting, &p->selections,
