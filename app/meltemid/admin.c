@@ -197,6 +197,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 	const struct mt_node_admin *a = &d->node->admin;
 	struct mt_ctl_env env = {
 		.node = d->node->meta.name,
+		.log = d->log,
 		.node_file = d->args.node,
 		.dirs = d->dirs,
 		.n_dirs = d->n_dirs,

@@ -95,9 +95,10 @@ struct mt_ctl_identity {
 	uint32_t changes;
 };
 
-/* All of these objects must outlive the ctl. Tests may leave pointers NULL (n 0). */
+struct mt_alog;
 struct mt_extauthz;
 
+/* All of these objects must outlive the ctl. Tests may leave pointers NULL (n 0). */
 struct mt_ctl_env {
 	const char *node;	 /* name of the Node */
 	struct mt_ctl_self self; /* for Istio's labels */
@@ -120,6 +121,7 @@ struct mt_ctl_env {
 	uint32_t n_http_names;
 	struct mt_ctl_tls tls;
 
+	struct mt_alog *log;		 /* the access log; NULL: none */
 	const struct mt_node_otlp *otlp; /* where metrics are exported; NULL: no export */
 
 	struct mt_conf *conf;

@@ -199,7 +199,8 @@ mt_run_fn mt_show_version, mt_show_ready, mt_show_ports, mt_show_workers, mt_sho
 	mt_show_memory, mt_show_counters, mt_show_health, mt_show_errors, mt_show_meaning,
 	mt_show_dns, mt_show_config, mt_show_origin, mt_show_mesh, mt_show_identity, mt_show_xds,
 	mt_show_node, mt_show_stages, mt_show_offloads, mt_show_tables, mt_show_capacity,
-	mt_show_talkers, mt_show_resources, mt_show_topology, mt_show_flows, mt_show_flow_list;
+	mt_show_telemetry, mt_run_log_reopen, mt_show_talkers, mt_show_resources, mt_show_topology,
+	mt_show_flows, mt_show_flow_list;
 mt_offer_fn mt_offer_connections, mt_offer_exchanges, mt_offer_slow, mt_offer_flows;
 json_t *mt_none_objects(const char *text);
 /* Number of denials by all workers because of that object. */

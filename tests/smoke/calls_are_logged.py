@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-accessLogFile: each call of real clients leaves one line, also over a rename of the file, a reload and the end of the daemon. A path outside of
-the Node's directories is refused by name, and costs no call.
+accessLogFile: each call of real clients leaves one line, also over renames and copies of the file, reloads under load and the end of the daemon.
+Opaque TCP leaves none. A path outside of the Node's directories is refused by name, and costs no call.
 """
 
+import itertools
+import os
 import re
+import shutil
 import signal
 import time
 
 from meltemi_lab import TESTS, Lab, check, equal, main, within
+from meltemi_lab.documents import service
+from meltemi_lab.streams import echo
 
-CALLS = 10000
+CALLS = 2000
+MANY = 20000
 MESH = """apiVersion: v1
 kind: ConfigMap
 metadata: {{name: istio, namespace: istio-system}}
@@ -19,9 +25,12 @@ data:
   mesh: |
     accessLogFile: {path}
 """
-LINE = re.compile(r'\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] "\S+ /\S+/\S+ dubbo" 200 - via_upstream - "-" [1-9]\d* [1-9]\d* \d+ \d+ '
-                  r'"-" "-" "-" "\S+" "198\.51\.100\.1[12]:20880" outbound\|20880\|\S*\|\S+ 198\.51\.100\.1:\d+ 240\.240\.0\.10:20880 '
-                  r'192\.0\.2\.2:\d+ - \S+')
+SERVICES = {"dubbo": ("240.240.0.10", 20880, r"\S+ /\S+/\S+"), "thrift": ("240.240.9.1", 9090, r"sayHello \S+"),
+            "awesomeRPC": ("240.240.0.30", 9200, r"1 \S+")}
+LINES = {protocol: re.compile(rf'\[\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z\] "{words} {protocol}" 200 - via_upstream - "-" [1-9]\d* [1-9]\d* '
+                              rf'\d+ (\d+|-) "-" "-" "-" "\S+" "198\.51\.100\.1[12]:{port}" outbound\|{port}\|\S*\|\S+ 198\.51\.100\.1:\d+ '
+                              rf'{re.escape(vip)}:{port} 192\.0\.2\.2:\d+ - \S+')
+         for protocol, (vip, port, words) in SERVICES.items()}
 
 
 def lines(path):
@@ -38,62 +47,113 @@ def appears(path, count):
     equal(len(lines(path)), count, f"lines in {path.name}")
 
 
+def all_fit(path, protocol):
+    odd = [line for line in lines(path) if not LINES[protocol].fullmatch(line)]
+    check(not odd, f"{len(odd)} odd lines: {odd[:1]}")
+
+
+def logs_to(daemon, path):
+    daemon.write("mesh.yaml", MESH.format(path=path))
+    daemon.shell("reload")
+
+
 def counted(lab, log):
     calls(lab, CALLS)
     appears(log, CALLS)
-    odd = [line for line in lines(log) if not LINE.fullmatch(line)]
-    check(not odd, f"{len(odd)} odd lines: {odd[:1]}")
+    all_fit(log, "dubbo")
     equal(log.stat().st_mode & 0o777, 0o640, "mode of the file")
 
 
-def renamed(lab, daemon, log):
-    """Half of the calls before the rename, half after it: each line is in one of the files."""
-    old = log.with_suffix(".1")
-    client = lab.dubbo_client("240.240.0.10:20880", connections=1, outstanding=16, count=2 * CALLS)
-    within(20, lambda: len(lines(log)) > CALLS + 1000, "calls under way")
-    log.rename(old)
-    daemon.process.popen.send_signal(signal.SIGUSR1)
+def shown(daemon, log):
+    """`show telemetry` counts the lines of the file, and `log reopen` opens it again."""
+    row = daemon.show("telemetry")["sinks"][0]
+    equal([row[key] for key in ("sink", "state", "wanted", "written", "lost")], [str(log), "ok", CALLS, CALLS, 0], "show telemetry")
+    daemon.shell("log", "reopen")
+    within(5, lambda: daemon.show("telemetry")["sinks"][0]["opened"] == row["opened"] + 1, "opened again")
+
+
+def under_load(lab, daemon, log):
+    """Calls during two renames, of which a signal announces one, and reloads that move the log: each line is in one of the files."""
+    files = [log, log.with_suffix(".1"), log.with_suffix(".2"), log.with_name("other.log")]
+    client = lab.dubbo_client("240.240.0.10:20880", connections=1, outstanding=16, count=MANY)
+    for old in files[1:3]:
+        before = len(lines(log))
+        within(20, lambda before=before: len(lines(log)) > before + 500, "calls under way")
+        log.rename(old)
+        if old == files[1]:
+            daemon.process.popen.send_signal(signal.SIGUSR1)
+    for path in itertools.islice(itertools.cycle((files[3], log)), 6):
+        logs_to(daemon, path)
     report = client.result()
-    equal((report["answered"], report["failed"]), (2 * CALLS, 0), "answered and failed")
-    within(5, lambda: len(lines(log)) + len(lines(old)) >= 3 * CALLS, "all lines")
-    equal(len(lines(log)) + len(lines(old)), 3 * CALLS, "lines in both files")
-    check(lines(log) and len(lines(old)) > CALLS, "both files have lines")
+    equal((report["answered"], report["failed"]), (MANY, 0), "answered and failed")
+    within(5, lambda: sum(len(lines(file)) for file in files) >= CALLS + MANY, "all lines")
+    equal([sum(len(lines(file)) for file in files), *(bool(lines(file)) for file in files)], [CALLS + MANY, *[True] * 4], "lines in all files")
 
 
-def moved(lab, daemon, log):
-    """Another path by a reload, and one that is refused."""
-    other = log.parent / "other.log"
-    daemon.write("mesh.yaml", MESH.format(path=other))
-    daemon.shell("reload")
-    calls(lab, 1000)
-    appears(other, 1000)
-    daemon.write("mesh.yaml", MESH.format(path="/etc/calls.log"))
-    daemon.shell("reload")
+def copied(lab, log):
+    """As with copytruncate of logrotate."""
+    before = lines(log)
+    shutil.copyfile(log, log.with_suffix(".3"))
+    os.truncate(log, 0)
+    calls(lab, CALLS)
+    appears(log, CALLS)
+    equal(lines(log.with_suffix(".3")), before, "lines of the copy")
+    all_fit(log, "dubbo")
+
+
+def refused(lab, daemon, log):
+    """A path that no directory of the Node permits, then one that is permitted."""
+    before = lines(log)
+    logs_to(daemon, "/etc/calls.log")
     check("no access log is written: /etc/calls.log" in daemon.check()[1], "--check names the path")
-    calls(lab, 1000)
+    equal(daemon.show("telemetry")["sinks"], [], "outputs")
+    calls(lab, 500)
     time.sleep(1)
-    equal(len(lines(other)), 1000, "lines without a log")
-    daemon.write("mesh.yaml", MESH.format(path=other))
-    daemon.shell("reload")
+    equal(lines(log), before, "lines without a log")
+    check(not os.path.exists("/etc/calls.log"), "nothing is written elsewhere")
+
+
+def protocols(lab, daemon, log):
+    """Other protocols, each with a file of its own, and a stream without calls."""
+    for protocol, client in (("thrift", lab.thrift_client), ("awesomeRPC", lab.awesome_client)):
+        own = log.with_name(f"{protocol}.log")
+        logs_to(daemon, own)
+        report = client("{}:{}".format(*SERVICES[protocol]), count=250).result()
+        check(report.get("answered", 250) == 250 and not report.get("errors"), f"calls of {protocol}: {report}")
+        appears(own, 250)
+        all_fit(own, protocol)
+    with lab.listening("server1", 7000, echo), lab.connect("client", "240.240.9.2", 7000) as sock:
+        sock.sendall(b"hello")
+        equal(sock.recv(5), b"hello", "bytes of a stream")
+    time.sleep(1)
+    appears(own, 250)
 
 
 def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
-            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+            for server in (lab.dubbo_server, lab.thrift_server, lab.awesome_server):
+                server(number, f"v{number}").wait_line("ready")
         daemon = lab.meltemi(TESTS / "documents/talks", workers=2)
         logs = lab.directory / "logs"
         logs.mkdir()
         daemon.node.write_text(daemon.node.read_text() + f"  accessLog: {{directories: [{logs}]}}\n")
         log = logs / "calls.log"
         daemon.write("mesh.yaml", MESH.format(path=log))
+        daemon.write("thrift.yaml", service("hello.example", *SERVICES["thrift"][:2], "tcp-metaprotocol-thrift",
+                                            [(lab.server(number), 9090, {}) for number in (1, 2)]))
+        daemon.write("echo.yaml", service("echo.example", "240.240.9.2", 7000, "tcp", [(lab.server(1), 7000, {})]))
         daemon.start()
         counted(lab, log)
-        renamed(lab, daemon, log)
-        moved(lab, daemon, log)
+        shown(daemon, log)
+        under_load(lab, daemon, log)
+        copied(lab, log)
+        refused(lab, daemon, log)
+        protocols(lab, daemon, log)
+        logs_to(daemon, logs / "last.log")
         calls(lab, CALLS)
         equal(daemon.stop(), 0, "exit status")
-        equal(len(lines(logs / "other.log")), 1000 + CALLS, "lines after the end")
+        equal(len(lines(logs / "last.log")), CALLS, "lines after the end")
 
 
 main(body)

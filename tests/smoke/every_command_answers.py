@@ -40,6 +40,14 @@ FORWARDING = f"""\
   - {{host: resolver.net, port: {PORT}, mode: nat-full, deny: [192.0.2.128/25], limits: {{service: {{connections: 1000, packets: 5000/s}}}}}}
 """
 
+MESH = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    accessLogFile: /dev/stdout
+"""
+
 THRIFT = "thrift-sample-server.meta-thrift.svc.cluster.local"
 # Commands that want words, or whose answer is long.
 WORDS = {
@@ -195,6 +203,7 @@ def body():
         daemon = lab.meltemi(TESTS / "documents/talks")
         daemon.write("resolver.yaml", FORWARDED)
         daemon.node.write_text(daemon.node.read_text() + FORWARDING)
+        daemon.write("mesh.yaml", MESH)
         daemon.start()
         table = json.loads(daemon.shell("--json", "help"))["commands"]
         if not WRITE:

@@ -27,6 +27,19 @@ const struct mt_command mt_commands_log[] = {
 		.help = "the log's modules: level, lines since the start, suppressed lines",
 		.names = {MT_NAMES_MODULE},
 		.run = show_log},
+	{.words = "show telemetry",
+		.columns = "sink state wanted written lost bytes opened why",
+		.help = "outputs of the access log: state, lines wanted, written and lost",
+		.more = "Lines that are neither written nor lost wait in the output's buffer. "
+			"`wide` and JSON have the object that specifies the output, and the lost "
+			"lines by reason: lost_ring (a worker's ring was full), lost_busy (lines "
+			"arrived faster than they were written), and lost_STATE for each state "
+			"in which the buffer was full.",
+		.run = mt_show_telemetry},
+	{.words = "log reopen",
+		.group = MT_GROUP_CHANGE,
+		.help = "open the files of the access log again, as SIGUSR1 does",
+		.run = mt_run_log_reopen},
 	{.words = "log level",
 		.group = MT_GROUP_CHANGE,
 		.args = "[MODULE] LEVEL [version=N]",

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `show telemetry`, `log reopen`, and the check of `show health`, with a real log and file. */
+#include "suites.h"
+
+#include "mt_alog.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool answers(struct mt_ctl *c, const char *line, int want, const char *words)
+{
+	int code;
+	char *out = test_run(c, line, &code);
+	bool yes = code == want && strstr(out, words);
+
+	if (!yes)
+		printf("\n  %s: %d: %s\n", line, code, out);
+	free(out);
+	return yes;
+}
+
+/* The same within 5 s. */
+static bool answers_soon(struct mt_ctl *c, const char *line, const char *words)
+{
+	for (int i = 0; i < 500; i++) {
+		int code;
+		char *out = test_run(c, line, &code);
+		bool yes = strstr(out, words) != NULL;
+
+		free(out);
+		if (yes)
+			return true;
+		usleep(10000);
+	}
+	return answers(c, line, MT_CTL_OK, words);
+}
+
+static void test_none(void)
+{
+	struct mt_ctl *c = test_ctl(NULL);
+
+	CU_ASSERT(answers(c, "--json show telemetry", MT_CTL_OK, "\"sinks\""));
+	CU_ASSERT(answers(c, "show health", MT_CTL_OK, "no output of an access log fails"));
+	CU_ASSERT(answers(c, "log reopen", MT_CTL_FAILED, "writes no access log"));
+	mt_ctl_destroy(c);
+}
+
+static void log_call(struct mt_alog *log)
+{
+	struct mt_byte_ring *r = mt_alog_ring(log, 0);
+	struct mt_alog_entry *e =
+		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	memset(e, 0, sizeof(*e));
+	e->interface_len = e->method_len = MT_ALOG_NO_TEXT;
+	mt_byte_ring_publish(r);
+}
+
+/* A file whose directory is missing: a warning, until the directory exists. */
+static void test_repaired(void)
+{
+	char dir[] = "/tmp/unit-ctl-XXXXXX", missing[64], path[] = "missing/calls.log";
+	struct mt_alog_want want = {
+		"MeshConfig mesh: accessLogFile", {dir, path, 0}, {NULL, 0, MT_ALOG_TEXT, false}};
+	struct mt_ctl_env env = {.node = "edge-1"};
+	struct mt_err e = {""};
+	struct mt_ctl *c;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	env.log = mt_alog_new(1, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(env.log);
+	CU_ASSERT_EQUAL_FATAL(mt_alog_set(env.log, &want, 1, &e), 0);
+	c = test_ctl(&env);
+	log_call(env.log);
+	CU_ASSERT(answers_soon(c, "show telemetry", "not_open"));
+	CU_ASSERT(answers(c, "show telemetry", MT_CTL_OK, "missing/calls.log"));
+	CU_ASSERT(answers(c, "show telemetry wide", MT_CTL_OK, "MeshConfig mesh: accessLogFile"));
+	CU_ASSERT(answers(c, "show health", MT_CTL_OK, "lines are not written: the file cannot"));
+	snprintf(missing, sizeof(missing), "%s/missing", dir);
+	CU_ASSERT_EQUAL(mkdir(missing, 0755), 0);
+	CU_ASSERT(answers(c, "log reopen", MT_CTL_OK, "opened again"));
+	CU_ASSERT(answers_soon(c, "--json show telemetry", "\"written\": 1"));
+	CU_ASSERT(answers(c, "show telemetry", MT_CTL_OK, " ok "));
+	CU_ASSERT(answers(c, "show health", MT_CTL_OK, "no output of an access log fails"));
+	mt_ctl_destroy(c);
+	mt_alog_stop(env.log, MT_ALOG_STOP);
+	mt_alog_free(env.log);
+	snprintf(missing, sizeof(missing), "%s/missing/calls.log", dir);
+	CU_ASSERT_EQUAL(unlink(missing), 0);
+	snprintf(missing, sizeof(missing), "%s/missing", dir);
+	CU_ASSERT_EQUAL(rmdir(missing), 0);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+const struct mt_test telemetry_tests[] = {
+	{"no log", test_none}, {"a directory is missing", test_repaired}, {0}};
