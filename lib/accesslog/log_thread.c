@@ -42,18 +42,6 @@ static bool stopping(const struct mt_alog *l)
 	return __atomic_load_n(&l->stop, __ATOMIC_ACQUIRE);
 }
 
-/* Takes the newest list of outputs, if the control thread has made one. */
-static void adopt(struct mt_alog *l)
-{
-	struct mt_alog_list *next = __atomic_exchange_n(&l->next, NULL, __ATOMIC_ACQUIRE);
-
-	if (!next)
-		return;
-	free(l->list);
-	l->list = next;
-	__atomic_store_n(&l->adopted, next->version, __ATOMIC_RELEASE);
-}
-
 /* ---- entries -------------------------------------------------------------------------------- */
 
 static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t now)
@@ -110,6 +98,26 @@ static void drain(struct mt_alog *l, const uint64_t *end)
 		for (uint32_t i = 0; l->list && i < l->list->n; i++)
 			mt_alog_sink_flush(l->list->v[i]->sink);
 	}
+}
+
+/*
+ * Takes the newest list of outputs, if the control thread has made one. Entries that were written
+ * before go to the old outputs; without old ones they wait for the new.
+ */
+static void adopt(struct mt_alog *l)
+{
+	struct mt_alog_list *next = __atomic_exchange_n(&l->next, NULL, __ATOMIC_ACQUIRE);
+	uint64_t end[MT_ALOG_WORKERS];
+
+	if (!next)
+		return;
+	if (l->list && l->list->n) {
+		find_heads(l, end);
+		drain(l, end);
+	}
+	free(l->list);
+	l->list = next;
+	__atomic_store_n(&l->adopted, next->version, __ATOMIC_RELEASE);
 }
 
 /* Counts what could not be rendered before the deadline. */

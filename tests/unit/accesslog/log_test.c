@@ -330,6 +330,26 @@ static void test_replaced(void)
 		sinks_lines_of(sinks_path("comes")) + sinks_lines_of(sinks_path("goes")), 2000);
 }
 
+/* Entries that were written before the last output ended are lines of it. */
+static void test_last_ends(void)
+{
+	for (uint32_t i = 0; i < 10; i++) {
+		struct mt_alog *l = log_new(1);
+		struct mt_alog_want w;
+		char name[16];
+
+		snprintf(name, sizeof(name), "last%u", i);
+		w = wants(name, FORMAT);
+		set(l, &w, 1);
+		add_all(mt_alog_ring(l, 0), 0, 1);
+		CU_ASSERT_TRUE(wrote(l, 0, 1));
+		add_all(mt_alog_ring(l, 0), 1, 10);
+		set(l, NULL, 0);
+		free_log(l);
+		CU_ASSERT_EQUAL(sinks_lines_of(sinks_path(name)), 11);
+	}
+}
+
 /* Changes that mt-log has no time to take: every output ends, each line is written once. */
 static void test_many_changes(void)
 {
@@ -487,6 +507,7 @@ const struct mt_test log_tests[] = {
 	{"a full ring loses the newest entries", test_full_ring},
 	{"a dead sink delays no other one", test_dead_sink},
 	{"outputs are replaced without lost lines", test_replaced},
+	{"the last output ends", test_last_ends},
 	{"outputs may be replaced at once again", test_many_changes},
 	{"a bad format changes nothing", test_bad_format},
 	{"outputs have a limit", test_too_many},
