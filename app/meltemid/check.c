@@ -8,9 +8,11 @@
 
 #include "mt_l4.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The line of the field whose name lib/port returned. */
 static uint32_t line_of(const struct mt_node_port *p, const char *field)
@@ -207,6 +209,23 @@ void check_connections(const struct mt_node *n, const struct mt_snapshot *s, str
 		mt_diag_add(diags, MT_DIAG_MACHINE,
 			(struct mt_origin){n->meta.origin.file, n->flows.line}, "spec.flows",
 			remedy, "%s", e.text + strlen("spec.flows: "));
+}
+
+void check_access_log(const struct mt_snapshot *s, struct mt_diags *diags)
+{
+	const struct mt_access_log *l = s ? s->log : NULL;
+	char directory[PATH_MAX];
+	struct stat st;
+
+	if (!l || !l->place.path)
+		return;
+	snprintf(directory, sizeof(directory), "%s/%s", l->place.directory, l->place.path);
+	*strrchr(directory, '/') = '\0';
+	if (stat(directory, &st) == 0 && S_ISDIR(st.st_mode))
+		return;
+	mt_diag_add(diags, MT_DIAG_MACHINE, l->origin, "accessLogFile",
+		"make it, so that the daemon may write there",
+		"there is no directory %.256s: no line is written", directory);
 }
 
 void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags)

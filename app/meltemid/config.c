@@ -256,6 +256,7 @@ static int first_load(
 	if (d->args.check) {
 		check_partial(r, diags);
 		check_connections(d->node, d->first, diags);
+		check_access_log(d->first, diags);
 		check_identity(d->node, diags);
 	}
 	return d->first ? 0 : -EINVAL;

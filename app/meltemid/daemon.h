@@ -430,6 +430,8 @@ void check_partial(const struct mt_source_reading *r, struct mt_diags *diags);
  */
 void check_connections(
 	const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags);
+/* For --check: warns if this machine has no directory for the file of the access log. */
+void check_access_log(const struct mt_snapshot *s, struct mt_diags *diags);
 
 /* ---- calls between the files --------------------------------------------------------------- */
 

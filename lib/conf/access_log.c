@@ -37,6 +37,8 @@ static void keep(struct mt_build *b, const struct mt_alog_place *place)
 		log->place.directory = mt_region_strdup(r, place->directory);
 	}
 	log->document = mt_region_printf(r, "MeshConfig %s: accessLogFile", c->meta.name);
+	log->origin.file = mt_region_strdup(r, c->meta.origin.file);
+	log->origin.line = c->access_log.line;
 	b->snap->pub.log = log;
 }
 

@@ -97,6 +97,7 @@ void mt_conf_set_audit(struct mt_conf *c, struct mt_audit *a);
 struct mt_access_log {
 	struct mt_alog_place place;
 	const char *document; /* "MeshConfig NAME: accessLogFile" */
+	struct mt_origin origin;
 };
 
 /* Frees a snapshot that was compiled and not published. `now` is monotonic ns, here and below. */

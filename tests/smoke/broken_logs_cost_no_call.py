@@ -78,6 +78,7 @@ def not_a_file(lab, daemon, logs):
         equal(found["written"], 0, f"lines written to {path}")
         check(why in found["why"], f"{path}: {found['why']}")
         warned(daemon, str(logs / path), why)
+    check(f"no directory {logs}/missing" in daemon.check()[1], "--check names a directory that is missing")
     equal(outside.read_text(), "kept\n", "a file outside of the directories")
 
 
