@@ -101,6 +101,38 @@ static void stream_id(const struct mt_codec_table *t, enum mt_dir dir, const uin
 	mt_chain_free(&c);
 }
 
+/* Sets and removes metadata: the message decodes then, or nothing is changed. */
+static void stream_mutate(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *data,
+	struct mt_msg msg, uint32_t piece)
+{
+	static const struct mt_mutation m[] = {
+		{"a", "long value", 1, 10}, {"k", NULL, 1, 0}, {"key", "=", 3, 1}};
+	static uint8_t bytes[1u << 16];
+	uint32_t len = msg.len;
+	struct mt_chain c = {0};
+	struct mt_decoder d;
+	struct mt_msg again;
+	int rc;
+
+	if (!t->codec.rewrite.mutate || len > sizeof(bytes) || msg.refuse)
+		return;
+	fuzz_append(&c, data, len, piece);
+	mt_meta_clear(&stream_view.meta);
+	rc = t->codec.rewrite.mutate(&t->codec, &msg, &c, &stream_view.meta, m, 3, fuzz_pools());
+	MT_ASSERT(rc == 0 || rc == -ENOTSUP);
+	MT_ASSERT(msg.len == c.len);
+	if (rc) {
+		mt_chain_read(&c, 0, bytes, len);
+		MT_ASSERT(c.len == len && memcmp(bytes, data, len) == 0);
+	} else {
+		mt_decoder_init(&d, &t->codec, dir, 0, &c);
+		MT_ASSERT(mt_decoder_run(&d, &again) == MT_DECODE_DONE);
+		MT_ASSERT(again.len == msg.len && again.id == msg.id && again.kind == msg.kind);
+		MT_ASSERT(memcmp(again.field, msg.field, sizeof(msg.field)) == 0);
+	}
+	mt_chain_free(&c);
+}
+
 /* The first message, in pieces of `piece` bytes for each mbuf, `call` for each call. */
 static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *data, uint32_t size, uint32_t piece, uint32_t call)
@@ -133,6 +165,7 @@ static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_d
 		stream_keys(t, &seen.msg, &c);
 		stream_id(t, dir, data, seen.msg, t->codec.id_min, piece);
 		stream_id(t, dir, data, seen.msg, t->codec.id_max, piece);
+		stream_mutate(t, dir, data, seen.msg, piece);
 	}
 	mt_chain_free(&c);
 	return seen;

@@ -121,6 +121,8 @@ static int prove(const struct write_change *c, struct mt_msg *msg, struct mt_cha
 		return rc;
 	if (again.len != msg->len + c->growth || again.id != id || !is_same(&again, msg))
 		return -ENOTSUP;
+	if (c->mutations && !write_has_metadata(c, &again, chain))
+		return -ENOTSUP;
 	*msg = again;
 	return 0;
 }

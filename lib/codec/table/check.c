@@ -439,6 +439,8 @@ void mt_codec_table_finish(struct mt_codec_table *t)
 	c->frame.decode = table_decode;
 	c->metadata.leading = table_leading;
 	c->metadata.index = t->n_searches ? table_index : NULL;
+	c->metadata.carries = t->n_searches ? table_carries : NULL;
+	c->rewrite.mutate = t->n_searches ? table_mutate : NULL;
 	finish_ids(t);
 	c->content = content(t);
 }

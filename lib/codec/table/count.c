@@ -124,6 +124,8 @@ bool write_begin(struct write_change *c, struct table_run *r)
 	c->r = r;
 	c->n_edits = c->n_counts = c->n_pieces = 0;
 	c->growth = 0;
+	c->mutations = NULL;
+	c->n_mutations = 0;
 	for (uint32_t i = 0; i < t->n; i++) {
 		uint32_t code = t->event[i].op->code;
 
@@ -144,6 +146,7 @@ struct write_edit *write_edit_add(struct write_change *c, uint32_t off, uint32_t
 	e = &c->edit[c->n_edits++];
 	e->off = off;
 	e->old = old;
+	e->p = NULL;
 	e->len = e->around = 0;
 	return e;
 }
@@ -364,7 +367,7 @@ int write_settle(struct write_change *c)
 	for (uint32_t i = 0; i < c->n_edits; i++) {
 		const struct write_edit *e = &c->edit[i];
 
-		add_piece(c, (struct write_piece){e->off, e->old, e->len, e->small});
+		add_piece(c, (struct write_piece){e->off, e->old, e->len, e->p ? e->p : e->small});
 	}
 	for (uint32_t i = 0; i < c->n_counts; i++)
 		count_piece(c, i);

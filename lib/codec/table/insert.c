@@ -157,14 +157,33 @@ static bool last_is(const struct write_change *c, struct table_slot in, uint8_t 
 	return p && *p == b;
 }
 
+bool write_has_cr(const struct write_change *c, const struct mt_ct_walk *w, struct table_slot in)
+{
+	uint32_t pos = in.off, end = in.off + in.len;
+	uint8_t last = 0, tmp[1];
+	const uint8_t *p, *at;
+
+	if (!(w->flags & MT_CT_WALK_TRIM))
+		return false;
+	for (uint32_t n; (n = table_piece(c->r, pos, end, &p)) > 0; pos += n) {
+		at = memchr(p, w->end, n);
+		if (at)
+			return (at > p ? at[-1] : last) == '\r';
+		last = p[n - 1];
+	}
+	p = end < c->r->arrived ? table_bytes(c->r, end, 1, tmp) : NULL;
+	return !p || *p != w->end;
+}
+
 /* A line after the last one, which may lack its end. */
 static void line(struct out *o, const struct write_change *c, const struct mt_ct_walk *w,
 	struct table_slot in, const struct mt_ct_target *g, const struct mt_ct_place *form,
 	uint64_t v)
 {
 	bool ended = last_is(c, in, w->end), headers = w->flags & MT_CT_WALK_TRIM;
+	bool cr = write_has_cr(c, w, in);
 
-	if (in.len && !ended && headers)
+	if (in.len && !ended && cr)
 		put_byte(o, '\r');
 	if (in.len && !ended)
 		put_byte(o, w->end);
@@ -173,7 +192,7 @@ static void line(struct out *o, const struct write_change *c, const struct mt_ct
 	if (headers)
 		put_byte(o, ' ');
 	put_number(o, form, NULL, 0, v);
-	if (ended && headers)
+	if (ended && cr)
 		put_byte(o, '\r');
 	if (ended)
 		put_byte(o, w->end);

@@ -134,6 +134,7 @@ static bool entries(struct table_run *r, uint32_t end, uint32_t n)
 {
 	for (; n > 0; n--) {
 		struct table_slot text[2];
+		uint32_t at = r->s->pos;
 
 		for (uint32_t i = 0; i < 2; i++) {
 			struct element e;
@@ -144,7 +145,7 @@ static bool entries(struct table_run *r, uint32_t end, uint32_t n)
 			text[i] = (struct table_slot){r->s->pos + e.head, e.len};
 			r->s->pos += e.head + e.len;
 		}
-		if (!table_entry(r, text[0], text[1]))
+		if (!table_entry(r, text[0], text[1], (struct table_slot){at, r->s->pos - at}))
 			return false;
 	}
 	return true;

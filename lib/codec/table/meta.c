@@ -115,7 +115,7 @@ void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct m
 	struct mt_metadata *meta)
 {
 	const struct mt_codec_table *t = table_of(self);
-	bool found = false;
+	bool found = false, wrong = false;
 
 	for (uint32_t i = 0; i < t->n_searches; i++) {
 		const struct mt_ct_search *f = &t->searches[i];
@@ -130,14 +130,25 @@ void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct m
 			continue;
 		at = table_slot(&r, f->slot);
 		r.meta = meta;
+		r.group = (uint8_t)i;
 		if (at.off + at.len > r.arrived)
 			continue;
 		found = true;
-		if (table_walk(&r, &t->walks[f->walk], at.off, at.off + at.len) != TABLE_GOT)
-			meta->state = MT_META_ABSENT, found = false;
+		wrong |= table_walk(&r, &t->walks[f->walk], at.off, at.off + at.len) != TABLE_GOT;
 		if (meta->state == MT_META_TOO_LARGE)
 			return;
 	}
-	if (found)
+	if (found && !wrong)
 		meta->state = MT_META_READ;
+}
+
+bool table_carries(const struct mt_codec *self, const struct mt_msg *msg)
+{
+	const struct mt_codec_table *t = table_of(self);
+
+	for (uint32_t i = 0; i < t->n_searches; i++)
+		if (concerns(msg, t->searches[i].variant, t->searches[i].kinds) &&
+			msg->aux32 >> t->searches[i].slot & 1)
+			return true;
+	return false;
 }

@@ -78,7 +78,7 @@ static bool entry(struct table_run *r, struct field map)
 			value = (struct table_slot){f.off, f.len};
 	}
 	r->s->pos = back;
-	return table_entry(r, key, value);
+	return table_entry(r, key, value, (struct table_slot){back, end - back});
 }
 
 /* The targets of a field. *into: 1 + index of the one to enter. false: the index is full. */

@@ -81,6 +81,7 @@ struct table_run {
 	/* index(): receives every entry of a container instead of targets. */
 	struct mt_metadata *meta;
 	struct mt_cursor text;	   /* of the entries */
+	uint8_t group;		   /* index of the search that finds them */
 	struct table_trace *trace; /* NULL: nothing is recorded */
 };
 
@@ -175,8 +176,9 @@ int table_varint(const uint8_t *p, uint32_t n, uint64_t *v);
 /* Fills a target's slot, unless an earlier element counts. */
 void table_found(struct table_run *r, const struct mt_ct_target *g, uint32_t off, uint32_t len);
 
-/* Adds an entry of a container to the index. false: the index is full. */
-bool table_entry(struct table_run *r, struct table_slot key, struct table_slot value);
+/* Adds an entry of a container to the index, with its element. false: the index is full. */
+bool table_entry(struct table_run *r, struct table_slot key, struct table_slot value,
+	struct table_slot element);
 
 /*
  * Walks through [off, end): goes on where it stopped. GOT: done. ABSENT does not occur. The caller
@@ -214,7 +216,10 @@ bool table_leading(const struct mt_codec *self, const struct mt_msg *msg, const 
 	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
 void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
 	struct mt_metadata *meta);
+bool table_carries(const struct mt_codec *self, const struct mt_msg *msg);
 
+int table_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	struct mt_metadata *meta, const struct mt_mutation *m, uint32_t n, struct mt_pools *p);
 void table_save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
 	struct mt_seed *seed);
 int table_set_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c, uint64_t id,

@@ -21,7 +21,8 @@ static const uint8_t *text_of(struct table_run *r, struct table_slot at)
 	return mt_meta_text(r->meta, cur, at.len);
 }
 
-bool table_entry(struct table_run *r, struct table_slot key, struct table_slot value)
+bool table_entry(struct table_run *r, struct table_slot key, struct table_slot value,
+	struct table_slot element)
 {
 	struct mt_metadata *m = r->meta;
 	struct mt_meta_entry *e;
@@ -36,9 +37,9 @@ bool table_entry(struct table_run *r, struct table_slot key, struct table_slot v
 	e->kind = MT_META_TEXT;
 	e->value_len = value.len;
 	e->value.text = text_of(r, value);
-	e->group = 0;
-	e->off = key.off;
-	e->end = value.off + value.len;
+	e->group = r->group;
+	e->off = element.off;
+	e->end = element.off + element.len;
 	return e->value.text != NULL;
 }
 
@@ -178,7 +179,8 @@ enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, 
 		if (rc != TABLE_GOT)
 			return rc;
 		value.off = key.off + key.len + width;
-		if (r->meta && !table_entry(r, key, value))
+		if (r->meta && !table_entry(r, key, value,
+				       (struct table_slot){s->pos, value.off + value.len - s->pos}))
 			return TABLE_GOT;
 		if (!r->meta && maybe_wanted(r, w, key.len))
 			give(r, w, wanted(r, w, key), value);
@@ -194,9 +196,9 @@ enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, 
 enum { LINE_KEY, LINE_VALUE };
 /*
  * stack[]: end of the key; the current text without blanks around; start of the key; bits of its
- * targets.
+ * targets; start of the line.
  */
-enum { LINE_KEY_END, LINE_FROM, LINE_TO, LINE_KEY_FROM, LINE_WANTED };
+enum { LINE_KEY_END, LINE_FROM, LINE_TO, LINE_KEY_FROM, LINE_WANTED, LINE_START };
 
 static bool blank(uint8_t b)
 {
@@ -219,8 +221,10 @@ static void line_begin(struct table_run *r, uint8_t mode, uint32_t at)
 
 	s->mode = mode;
 	s->mark = s->stack[LINE_FROM] = s->stack[LINE_TO] = at;
-	if (mode == LINE_KEY)
-		table_mark(r, at);
+	if (mode != LINE_KEY)
+		return;
+	s->stack[LINE_START] = at;
+	table_mark(r, at);
 }
 
 /* A key ends at state.pos, or goes on after a blank: finds its targets while it is near. */
@@ -237,8 +241,8 @@ static bool line_key_known(const struct table_state *s)
 	return s->stack[LINE_TO] > s->mark && s->stack[LINE_TO] < s->pos;
 }
 
-/* A line ended at state.pos. false: the index is full. */
-static bool line_done(struct table_run *r, const struct mt_ct_walk *w)
+/* A line ended at state.pos, with its last character before `to`. false: the index is full. */
+static bool line_done(struct table_run *r, const struct mt_ct_walk *w, uint32_t to)
 {
 	struct table_state *s = r->s;
 	struct table_slot key = {
@@ -254,7 +258,8 @@ static bool line_done(struct table_run *r, const struct mt_ct_walk *w)
 		line_key(r, w, key);
 	}
 	if (r->meta)
-		return table_entry(r, key, value);
+		return table_entry(r, key, value,
+			(struct table_slot){s->stack[LINE_START], to - s->stack[LINE_START]});
 	give(r, w, s->stack[LINE_WANTED], value);
 	return true;
 }
@@ -295,7 +300,7 @@ static bool line_byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b
 		return true;
 	}
 	if (b == w->end) {
-		bool room = line_done(r, w);
+		bool room = line_done(r, w, s->pos + 1);
 
 		r->used += ELEMENT_STEPS + 4u * w->n;
 		line_begin(r, LINE_KEY, s->pos + 1);
@@ -330,7 +335,7 @@ enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, 
 		return TABLE_WAIT;
 	}
 	if (s->mark < s->pos || s->mode == LINE_VALUE)
-		line_done(r, w);
+		line_done(r, w, s->pos);
 	return TABLE_GOT;
 }
 

@@ -20,7 +20,8 @@
 /* Replaces [off, off + old) by len bytes. */
 struct write_edit {
 	uint32_t off, old, len;
-	uint32_t around; /* slots that contain it, as bits */
+	const uint8_t *p; /* NULL: `small` */
+	uint32_t around;  /* slots that contain it, as bits */
 	uint8_t small[WRITE_SMALL];
 };
 
@@ -41,6 +42,8 @@ struct write_count {
 	bool changed, wrong;
 };
 
+struct write_values;
+
 /* A part that is written; they are in the order of offsets. */
 struct write_piece {
 	uint32_t off, old, len;
@@ -51,6 +54,12 @@ struct write_change {
 	struct table_run *r; /* has run over the message, with a trace */
 	uint32_t n_edits, n_counts, n_pieces;
 	int64_t growth; /* of the message */
+	/* NULL: each message with the right id is right. Reads `meta` again. */
+	const struct mt_mutation *mutations;
+	uint32_t n_mutations, n_entries; /* entries that there are then */
+	struct mt_metadata *meta;
+	const struct mt_ct_walk *walk;	   /* of the changed container */
+	const struct write_values *values; /* of metadata with a place, which stay */
 	struct write_edit edit[WRITE_EDITS];
 	struct write_count count[WRITE_COUNTS];
 	struct write_piece piece[WRITE_EDITS + WRITE_COUNTS];
@@ -114,6 +123,18 @@ bool write_room_jce(struct table_run *r, struct table_slot in, uint32_t tag, uin
 
 /* Adds an edit for a number that is missing, of a place that is an element. 0 or -ENOTSUP. */
 int write_insert(struct write_change *c, const struct mt_ct_place *form, uint64_t v);
+
+/*
+ * True if a carriage return belongs to the ends of lines in `in`: of its first line, or else of the
+ * line after it.
+ */
+bool write_has_cr(const struct write_change *c, const struct mt_ct_walk *w, struct table_slot in);
+
+/* ---- mutate.c ------------------------------------------------------------------------------- */
+
+/* True if the message has the metadata that the change wanted, and no others. */
+bool write_has_metadata(
+	const struct write_change *c, struct mt_msg *msg, const struct mt_chain *chain);
 
 /* ---- apply.c -------------------------------------------------------------------------------- */
 
