@@ -259,6 +259,11 @@ struct mt_codec {
 	 */
 	const struct mt_key *service_parts;
 	uint32_t n_service_parts;
+	/*
+	 * Servers may execute another service or method than the metadata name (the body of a
+	 * SOFABolt request names them again), so that authorization by either must deny.
+	 */
+	bool executes_other;
 	/* Objects of kind DubboAuthorizationPolicy authorize its calls. */
 	bool dubbo_policies;
 	/*

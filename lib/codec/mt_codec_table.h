@@ -274,5 +274,20 @@ struct mt_ct_cost mt_codec_table_cost(const struct mt_codec_table *t, enum mt_di
  */
 void mt_codec_table_finish(struct mt_codec_table *t);
 
+/*
+ * Decodes p[0, n), which should be one message, for documents' samples. NULL, or a static text: why
+ * it is not. Any thread.
+ */
+const char *mt_codec_table_decode(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *p,
+	uint32_t n, struct mt_msg *msg);
+
+/*
+ * The value of a key in such a message, which may be in p or in scratch (MT_META_SCRATCH bytes).
+ * `meta` is overwritten. False: it is not there.
+ */
+bool mt_codec_table_value(const struct mt_codec_table *t, const struct mt_msg *msg,
+	const uint8_t *p, const char *name, struct mt_metadata *meta, struct mt_slice *value,
+	uint8_t *scratch);
+
 const char *mt_ct_fault_str(enum mt_ct_fault fault);
 const char *mt_ct_class_str(enum mt_ct_class c);

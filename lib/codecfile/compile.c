@@ -131,6 +131,15 @@ static bool id_range(struct cf_build *b, struct mt_codec *c)
 	return false;
 }
 
+/* halfClose: both, client, server, none. By default a FIN is only the end of one direction. */
+static void connections(const struct cf_connections *from, struct mt_codec *c)
+{
+	uint32_t closes = from->half_close.v;
+
+	c->whole_close = closes == 1 || closes == 3;
+	c->client_whole_close = closes == 2 || closes == 3;
+}
+
 static bool properties(struct cf_build *b, struct mt_codec_table *t)
 {
 	struct mt_codec *c = &t->codec;
@@ -141,6 +150,10 @@ static bool properties(struct cf_build *b, struct mt_codec_table *t)
 	c->correlation = c->correlation_mux = b->spec->calls.v == 0 ? MT_CORR_SAFE : MT_CORR_SERIAL;
 	c->max_message = b->max_message;
 	c->first_counts = b->spec->repeated.v == 1;
+	c->executes_other = b->spec->executes.v == 0;
+	connections(&b->spec->connections, c);
+	/* Without a name, no key. */
+	c->method_key.id = c->deadline_key.id = -1;
 	if (b->spec->calls.v == 0 && !id_range(b, c))
 		return false;
 	for (uint32_t i = 0; i < b->n_keys; i++) {
@@ -232,7 +245,8 @@ static const struct mt_codec_table *build(struct cf_build *b, const struct mt_yn
 	if (!t || !accept(b, t) || cf_failed(b))
 		return NULL;
 	mt_codec_table_finish(t);
-	return t;
+	cf_run_samples(b, t);
+	return cf_failed(b) ? NULL : t;
 }
 
 const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, struct mt_diags *diags,

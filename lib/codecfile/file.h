@@ -211,12 +211,18 @@ struct cf_sample {
 	struct mt_labels metadata;
 };
 
+struct cf_connections {
+	struct mt_origin origin;
+	struct mt_num half_close;
+};
+
 #define CF_VARIANTS 8
 
 struct cf_variant {
 	struct mt_origin origin;
 	struct mt_text name;
-	struct mt_num order, calls, repeated;
+	struct mt_num order, calls, repeated, executes;
+	struct cf_connections connections;
 	struct cf_when match, check;
 	struct cf_place *places;
 	struct cf_frame *frames;
@@ -285,6 +291,20 @@ void cf_read_ref(struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref *out
 extern const char *const cf_kind_words[];
 /* enum mt_msg_kind, by the index of its word. */
 extern const uint8_t cf_kind_of[];
+
+/*
+ * A map of fields, or a list of up to 64, as an array of the section's structs. NULL: reported, or
+ * without memory.
+ */
+void *cf_read_many(
+	struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n, uint32_t *count);
+extern const char *const cf_from_words[];
+
+/* sample.c: the last step, with the finished table. */
+mt_field_fn cf_read_samples;
+/* Pairs of digits, and blanks. False: not hexadecimal, or more than `most` bytes. */
+bool cf_parse_hex(const char *s, uint8_t *to, uint32_t most, uint32_t *n);
+void cf_run_samples(struct cf_build *b, const struct mt_codec_table *t);
 
 /* read_place.c, read_test.c */
 mt_field_fn cf_read_places, cf_read_when_field;

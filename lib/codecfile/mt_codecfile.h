@@ -5,13 +5,14 @@
  *
  * A document names places of a message (docs/protocols/codec-files.md) and then what they are
  * for: where the message ends, its kind, id, status, deadline and metadata. The compiler works
- * in four steps:
+ * in steps:
  *
  *     read.c, read_place.c, read_test.c    YAML into structs (file.h), by lib/source's tables
  *     resolve.c                            names to places, containers, slots
  *     emit.c, emit_place.c, emit_walk.c    ops that find a place when it is first needed
  *     program.c                            a program for each direction
  *     refuse.c                             what could never work, such as rules that never apply
+ *     sample.c                             messages in the document, decoded by the table
  *
  * Invariants:
  * - Each mistake is reported with file, line, path and remedy; a document with any has no table.

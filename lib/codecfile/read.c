@@ -12,7 +12,9 @@ const uint8_t cf_kind_of[] = {MT_MSG_REQUEST, MT_MSG_ONEWAY, MT_MSG_REPLY, MT_MS
 static const char *const order_words[] = {"big", "little", NULL};
 static const char *const calls_words[] = {"multiplexed", "serial", NULL};
 static const char *const repeated_words[] = {"last", "first", NULL};
-static const char *const from_words[] = {"client", "server", NULL};
+const char *const cf_from_words[] = {"client", "server", NULL};
+static const char *const executes_words[] = {"unknown", "named", NULL};
+static const char *const half_close_words[] = {"both", "client", "server", "none", NULL};
 static const char *const event_words[] = {"ignore", "drain", "resume", NULL};
 static const char *const unit_words[] = {"ms", "s", "us", "ns", NULL};
 static const char *const part_words[] = {"before", "after", "prefix", "suffix", NULL};
@@ -137,7 +139,7 @@ static void read_kinds(struct mt_fctx *c, const struct mt_ynode *n, struct cf_ki
 }
 
 /* A map of fields, or a list of such maps, into an array. */
-static void *one_or_many(
+void *cf_read_many(
 	struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n, uint32_t *count)
 {
 	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1, i = 0;
@@ -221,7 +223,7 @@ static void read_frame_also(struct mt_fctx *c, const struct mt_ynode *n, void *o
 {
 	struct cf_frame *f = obj;
 
-	f->also = one_or_many(c, &sec_also, n, &f->n_also);
+	f->also = cf_read_many(c, &sec_also, n, &f->n_also);
 }
 
 static void check_frame(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -263,7 +265,7 @@ static void read_frames(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct cf_variant *v = obj;
 
-	v->frames = one_or_many(c, &sec_frame, n, &v->n_frames);
+	v->frames = cf_read_many(c, &sec_frame, n, &v->n_frames);
 }
 
 /* ---- kinds, ids, status ---------------------------------------------------------------------- */
@@ -282,7 +284,7 @@ static void check_message(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 static const struct mt_field message_fields[] = {
 	{"is", MT_F_WORD, .required = true, AT(struct cf_message, is), .words = cf_kind_words,
 		.help = "its kind"},
-	{"from", MT_F_WORD, AT(struct cf_message, from), .words = from_words},
+	{"from", MT_F_WORD, AT(struct cf_message, from), .words = cf_from_words},
 	CUSTOM("when", message, when),
 	{"event", MT_F_WORD, AT(struct cf_message, event), .words = event_words},
 };
@@ -296,7 +298,7 @@ static void read_messages(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 {
 	struct cf_variant *v = obj;
 
-	v->messages = one_or_many(c, &sec_message, n, &v->n_messages);
+	v->messages = cf_read_many(c, &sec_message, n, &v->n_messages);
 }
 
 REF_FIELD(id, place)
@@ -324,7 +326,7 @@ static void read_ids(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	struct cf_variant *v = obj;
 
 	if (n->type != MT_Y_SCALAR) {
-		v->ids = one_or_many(c, &sec_id, n, &v->n_ids);
+		v->ids = cf_read_many(c, &sec_id, n, &v->n_ids);
 		return;
 	}
 	v->ids = mt_region_alloc(&c->model->region, sizeof(*v->ids));
@@ -398,7 +400,7 @@ static void read_statuses(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 {
 	struct cf_variant *v = obj;
 
-	v->statuses = one_or_many(c, &sec_status, n, &v->n_statuses);
+	v->statuses = cf_read_many(c, &sec_status, n, &v->n_statuses);
 }
 
 REF_FIELD(deadline, place)
@@ -519,7 +521,7 @@ static void read_searches(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	struct cf_variant *v = obj;
 
 	if (n->type != MT_Y_SCALAR) {
-		v->searches = one_or_many(c, &sec_search, n, &v->n_searches);
+		v->searches = cf_read_many(c, &sec_search, n, &v->n_searches);
 		return;
 	}
 	v->searches = mt_region_alloc(&c->model->region, sizeof(*v->searches));
@@ -561,7 +563,7 @@ static void read_sums(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct cf_variant *v = obj;
 
-	v->sums = one_or_many(c, &sec_sum, n, &v->n_sums);
+	v->sums = cf_read_many(c, &sec_sum, n, &v->n_sums);
 }
 
 /* ---- the document ---------------------------------------------------------------------------- */
@@ -593,12 +595,23 @@ static const struct mt_section sec_variant = {.what = "variant",
 	.n_fields = MT_ARRAY_LEN(variant_fields),
 	.fields = variant_fields};
 
+static const struct mt_field connections_fields[] = {
+	{"halfClose", MT_F_WORD, AT(struct cf_connections, half_close), .words = half_close_words},
+};
+static const struct mt_section sec_connections = {.what = "connections",
+	.size = sizeof(struct cf_connections),
+	.n_fields = MT_ARRAY_LEN(connections_fields),
+	.fields = connections_fields};
+
 static const struct mt_field spec_fields[] = {
 	{"calls", MT_F_WORD, .required = true, AT(struct cf_variant, calls), .words = calls_words,
 		.help = "multiplexed or serial"},
 	{"repeated", MT_F_WORD, AT(struct cf_variant, repeated), .words = repeated_words},
+	{"connections", MT_F_OBJECT, AT(struct cf_variant, connections), .sub = &sec_connections},
+	{"executes", MT_F_WORD, AT(struct cf_variant, executes), .words = executes_words},
 	{"service", MT_F_TEXT, AT(struct cf_variant, service)},
 	{"method", MT_F_TEXT, AT(struct cf_variant, method)},
+	{"samples", MT_F_CUSTOM, .custom = cf_read_samples},
 	{"variants", MT_F_LIST, AT_LIST(struct cf_variant, variants), .sub = &sec_variant},
 	VARIANT_FIELDS,
 };

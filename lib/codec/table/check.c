@@ -354,7 +354,7 @@ static uint64_t content(const struct mt_codec_table *t)
 		t->n_names, t->n_metas, t->n_searches, t->n_text, t->n_keys, t->entry[0],
 		t->entry[1], c->version, c->correlation, c->max_message, c->id_min, c->id_max,
 		c->whole_close, c->client_whole_close, c->heartbeat_s, c->first_counts,
-		c->leading_keys};
+		c->leading_keys, c->executes_other};
 	uint64_t h = mt_strhash(c->name, c->version);
 
 	h = mix(h, traits, sizeof(traits));

@@ -541,6 +541,13 @@ enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, s
 	return rc == RUN_BAD ? fault(d, msg) : finish(d, msg, s);
 }
 
+static void forget(struct table_trace *t)
+{
+	t->n = 0;
+	t->full = false;
+	memset(t->of, 0, sizeof(t->of));
+}
+
 bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
 	const struct mt_chain *c, struct mt_cursor *cur, struct mt_msg *msg)
 {
@@ -558,13 +565,48 @@ bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_di
 		.head = mt_link_data(c->head),
 		.head_len = mt_link(c->head)->len,
 		.trace = r->trace};
-	r->trace->n = 0;
-	r->trace->full = false;
-	memset(r->trace->of, 0, sizeof(r->trace->of));
+	forget(r->trace);
 	if (run(r, t->codec.max_message, false) != RUN_END || r->trace->full || msg->refuse)
 		return false;
 	msg->lead_len = MT_MIN(s->reach, msg->len);
 	return true;
+}
+
+const char *table_flat(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
+	const uint8_t *p, uint32_t n, struct mt_msg *msg)
+{
+	struct table_state *s = r->s;
+	enum done rc;
+
+	*msg = (struct mt_msg){.flags = (uint8_t)dir};
+	*s = (struct table_state){.pc = t->entry[dir]};
+	*r = (struct table_run){.t = t,
+		.msg = msg,
+		.s = s,
+		.may = UINT32_MAX,
+		.arrived = n,
+		.head = p,
+		.head_len = n,
+		.trace = r->trace};
+	if (r->trace)
+		forget(r->trace);
+	rc = run(r, t->codec.max_message, false);
+	if (rc == RUN_BAD)
+		return mt_ct_fault_str((enum mt_ct_fault)msg->flags);
+	if (rc == RUN_WAIT || msg->len > n)
+		return "codec file: bytes are missing at its end";
+	if (msg->len < n)
+		return "codec file: bytes follow its end";
+	return r->trace && r->trace->full ? "codec file: too many parts" : NULL;
+}
+
+const char *mt_codec_table_decode(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *p,
+	uint32_t n, struct mt_msg *msg)
+{
+	struct table_state s;
+	struct table_run r = {.s = &s};
+
+	return table_flat(&r, t, dir, p, n, msg);
 }
 
 /* Tries the client's program up to the message's length. */

@@ -6,17 +6,31 @@
 
 #define NUMBER_MAX 24
 
-static struct table_run look(const struct mt_codec *self, const struct mt_msg *msg,
-	struct table_state *s, struct mt_cursor *cur)
+/* Where the message is. */
+struct source {
+	const struct mt_codec *self;
+	const struct mt_msg *msg;
+	const struct mt_chain *chain; /* NULL: all of it is at `flat` */
+	const uint8_t *flat;
+};
+
+static struct table_run look(const struct source *in, struct table_state *s, struct mt_cursor *cur)
 {
-	struct table_run r = {.t = table_of(self),
+	struct table_run r = {.t = table_of(in->self),
 		/* Only decode() writes to the message. */
-		.msg = (struct mt_msg *)(uintptr_t)msg,
+		.msg = (struct mt_msg *)(uintptr_t)in->msg,
 		.s = s,
-		.arrived = MT_MIN(cur->chain->len, msg->len),
-		.cur = cur,
 		.may = UINT32_MAX};
 
+	*s = (struct table_state){0};
+	if (!in->chain) {
+		r.head = in->flat;
+		r.head_len = r.arrived = in->msg->len;
+		return r;
+	}
+	mt_cursor_init(cur, in->chain, 0);
+	r.cur = cur;
+	r.arrived = MT_MIN(in->chain->len, in->msg->len);
 	r.head_len = MT_MIN(mt_cursor_run(cur, &r.head), r.arrived);
 	return r;
 }
@@ -67,7 +81,19 @@ static bool split(const struct mt_ct_meta *m, struct mt_slice *value)
 	return true;
 }
 
-static bool value_of(struct table_run *r, const struct mt_ct_meta *m, const struct mt_chain *c,
+/* A part in one piece. */
+static bool slice(const struct table_run *r, const struct source *in, struct table_slot at,
+	struct mt_slice *value, uint8_t *scratch)
+{
+	if (at.off + at.len > r->arrived || at.len > MT_META_SCRATCH)
+		return false;
+	if (in->chain)
+		return mt_codec_slice(in->chain, at.off, at.len, value, scratch);
+	*value = (struct mt_slice){in->flat + at.off, at.len};
+	return true;
+}
+
+static bool value_of(struct table_run *r, const struct mt_ct_meta *m, const struct source *in,
 	struct mt_slice *value, uint8_t *scratch)
 {
 	const struct mt_ct_place *p;
@@ -80,8 +106,8 @@ static bool value_of(struct table_run *r, const struct mt_ct_meta *m, const stru
 	p = &r->t->places[m->place];
 	if (p->type != MT_CT_BYTES)
 		return number(r, m, p, value, scratch);
-	return table_locate(r, p, &at) == TABLE_GOT && at.off + at.len <= r->arrived &&
-	       mt_codec_slice(c, at.off, at.len, value, scratch) && split(m, value);
+	return table_locate(r, p, &at) == TABLE_GOT && slice(r, in, at, value, scratch) &&
+	       split(m, value);
 }
 
 static bool concerns(const struct mt_msg *msg, uint32_t variant, uint32_t kinds)
@@ -89,44 +115,48 @@ static bool concerns(const struct mt_msg *msg, uint32_t variant, uint32_t kinds)
 	return msg->variant == variant && kinds >> msg->kind & 1;
 }
 
-bool table_leading(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
-	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
+static bool leading(
+	const struct source *in, const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
-	const struct mt_codec_table *t = table_of(self);
-	struct table_state s = {0};
+	const struct mt_codec_table *t = table_of(in->self);
+	struct table_state s;
 	struct mt_cursor cur;
 	struct table_run r;
 
 	if (key->id < 0 || (uint32_t)key->id >= t->n_keys)
 		return false;
-	mt_cursor_init(&cur, c, 0);
-	r = look(self, msg, &s, &cur);
+	r = look(in, &s, &cur);
 	for (uint32_t i = 0; i < t->n_metas; i++) {
 		const struct mt_ct_meta *m = &t->metas[i];
 
-		if (m->key == key->id && concerns(msg, m->variant, m->kinds) &&
-			value_of(&r, m, c, value, scratch))
+		if (m->key == key->id && concerns(in->msg, m->variant, m->kinds) &&
+			value_of(&r, m, in, value, scratch))
 			return true;
 	}
 	return false;
 }
 
-void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
-	struct mt_metadata *meta)
+bool table_leading(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
-	const struct mt_codec_table *t = table_of(self);
+	const struct source in = {self, msg, c, NULL};
+
+	return leading(&in, key, value, scratch);
+}
+
+static void index_of(const struct source *in, struct mt_metadata *meta)
+{
+	const struct mt_codec_table *t = table_of(in->self);
 	bool found = false, wrong = false;
 
 	for (uint32_t i = 0; i < t->n_searches; i++) {
 		const struct mt_ct_search *f = &t->searches[i];
-		struct table_state s = {0};
+		struct table_state s;
 		struct mt_cursor cur;
-		struct table_run r;
+		struct table_run r = look(in, &s, &cur);
 		struct table_slot at;
 
-		mt_cursor_init(&cur, c, 0);
-		r = look(self, msg, &s, &cur);
-		if (!concerns(msg, f->variant, f->kinds) || !table_there(&r, f->slot))
+		if (!concerns(in->msg, f->variant, f->kinds) || !table_there(&r, f->slot))
 			continue;
 		at = table_slot(&r, f->slot);
 		r.meta = meta;
@@ -140,6 +170,29 @@ void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct m
 	}
 	if (found && !wrong)
 		meta->state = MT_META_READ;
+}
+
+void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *meta)
+{
+	const struct source in = {self, msg, c, NULL};
+
+	index_of(&in, meta);
+}
+
+bool mt_codec_table_value(const struct mt_codec_table *t, const struct mt_msg *msg,
+	const uint8_t *p, const char *name, struct mt_metadata *meta, struct mt_slice *value,
+	uint8_t *scratch)
+{
+	const struct source in = {&t->codec, msg, NULL, p};
+	struct mt_key key = mt_key_make(&t->codec, name);
+
+	if (leading(&in, &key, value, scratch))
+		return true;
+	meta->n = meta->end = meta->text_used = 0;
+	meta->state = MT_META_ABSENT;
+	index_of(&in, meta);
+	return meta->state == MT_META_READ && mt_meta_find(meta, &t->codec, &key, value, scratch);
 }
 
 bool table_carries(const struct mt_codec *self, const struct mt_msg *msg)

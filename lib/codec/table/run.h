@@ -209,6 +209,13 @@ void table_record(struct table_run *r, const struct mt_ct_op *op);
 bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
 	const struct mt_chain *c, struct mt_cursor *cur, struct mt_msg *msg);
 
+/*
+ * Runs the program over p[0, n), which should be one message. NULL, or a static text: what it is
+ * not. The caller has set r->trace, which may be NULL, and r->s.
+ */
+const char *table_flat(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
+	const uint8_t *p, uint32_t n, struct mt_msg *msg);
+
 enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg);
 enum mt_sniff table_sniff(
 	const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need);

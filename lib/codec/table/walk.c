@@ -14,6 +14,8 @@ static const uint8_t *text_of(struct table_run *r, struct table_slot at)
 {
 	struct mt_cursor *cur = &r->text;
 
+	if (!r->cur)
+		return r->head + at.off;
 	if (!cur->seg || cur->pos > at.off)
 		mt_cursor_init(cur, r->cur->chain, 0);
 	r->used += MT_MIN(r->cur->chain->segs, at.off - cur->pos + at.len);

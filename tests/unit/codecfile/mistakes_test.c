@@ -32,6 +32,15 @@ static const char *const sound[PARTS] = {
 	"  places:\n    magic: {at: 0, " keys "}\n    length: {at: 2, size: 4}\n"                  \
 	"    kind: {at: 6, size: 1}\n    id: {at: 8, size: 4}\n    name: {at: 12, count: 2}\n"
 
+/* A message with three bytes of `name`, whose length is for that many. */
+#define SAMPLE(from, is, id, name, bytes)                                                          \
+	"  metadata: {name: name}\n  samples: {from: " from ", is: " is ", id: " id                \
+	", metadata: {name: " name "}, hex: \"1234 00000011 01 00 00000005 0003 " HEX_##bytes      \
+		"\"}\n"
+#define HEX_abc	 "616263"
+#define HEX_ab	 "6162"
+#define HEX_abcd "61626364"
+
 static const struct {
 	enum part part;
 	const char *text, *expect;
@@ -158,6 +167,29 @@ static const struct {
 		"spec.status.ok: \"x\" is not a number"},
 	{REST, "  checksums: {place: id, algorithm: md5}\n", "spec.checksums.algorithm: "},
 	{REST, "  deadline: {place: name}\n", "spec.deadline.place: name is a text"},
+	{REST, "  connections: {halfClose: never}\n", "21: error: spec.connections.halfClose: "},
+	{REST, "  executes: yes\n", "21: error: spec.executes: "},
+	/* samples */
+	{REST, SAMPLE("client", "reply", "5", "abc", abc),
+		"22: error: spec.samples: the sample is of kind request, not reply (correct the "
+		"sample, or what describes it)"},
+	{REST, SAMPLE("client", "request", "6", "abc", abc), "the id of the sample is 5, not 6"},
+	{REST, SAMPLE("client", "request", "5", "ab", abc),
+		"\"name\" of the sample is \"abc\", not \"ab\""},
+	{REST, SAMPLE("client", "request", "5", "abc, more: x", abc),
+		"the sample has no metadata \"more\""},
+	{REST, SAMPLE("client", "request", "5", "abc", ab),
+		"22: error: spec.samples: the sample is not a message: bytes are missing at its "
+		"end"},
+	{REST, SAMPLE("client", "request", "5", "abc", abcd),
+		"the sample is not a message: bytes follow its end"},
+	{REST, SAMPLE("server", "reply", "5", "abc", abc),
+		"the sample is not a message: no kind of message matches"},
+	{REST, "  metadata: {name: name}\n  samples: {from: client, is: request, hex: abc}\n",
+		"22: error: spec.samples: not the bytes of a message (write pairs of hexadecimal "
+		"digits, for 1 to 16384 bytes)"},
+	{REST, "  metadata: {name: name}\n  samples: {from: client, is: request}\n",
+		"the sample is missing its hex"},
 };
 
 static const struct mt_codec_table *compile(
@@ -281,6 +313,72 @@ static void too_dear(void)
 	expect_error(text, "for each byte; 2000 and 128 are allowed");
 }
 
+/* What a document declares of servers and connections; by default the cautious. */
+static void declares(void)
+{
+	static const struct {
+		const char *text;
+		bool server_whole, client_whole, other;
+	} docs[] = {
+		{"  metadata: {name: name}\n", false, false, true},
+		{"  connections: {halfClose: both}\n  executes: unknown\n", false, false, true},
+		{"  connections: {halfClose: client}\n  executes: named\n", true, false, false},
+		{"  connections: {halfClose: server}\n", false, true, true},
+		{"  connections: {halfClose: none}\n", true, true, true},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(docs); i++) {
+		const struct mt_codec_table *t;
+		struct mt_region region;
+		struct mt_diags diags;
+		char text[4096];
+
+		document(text, sizeof(text), REST, docs[i].text);
+		t = compile(&region, &diags, text);
+		mt_diags_print(&diags, stderr);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+		CU_ASSERT_EQUAL(t->codec.whole_close, docs[i].server_whole);
+		CU_ASSERT_EQUAL(t->codec.client_whole_close, docs[i].client_whole);
+		CU_ASSERT_EQUAL(t->codec.executes_other, docs[i].other);
+		/* The first metadata are not the method. */
+		CU_ASSERT_EQUAL(t->codec.method_key.id, -1);
+		mt_diags_fini(&diags);
+		mt_region_fini(&region);
+	}
+}
+
+/* 64 samples are read; they are no part of the codec. */
+static void samples(void)
+{
+	static char text[16384];
+	struct mt_region region;
+	struct mt_diags diags;
+	const struct mt_codec_table *t;
+	uint64_t content;
+	size_t n;
+
+	document(text, sizeof(text), PARTS, "");
+	t = compile(&region, &diags, text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	content = t->codec.content;
+	mt_diags_fini(&diags);
+	mt_region_fini(&region);
+	n = strlen(text) + (size_t)snprintf(text + strlen(text), 64, "  samples:\n");
+	for (uint32_t i = 0; i < 64; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+			"  - {from: client, is: request, id: %u, metadata: {name: abc}, hex: "
+			"\"1234 00000011 01 00 %08x 0003 616263\"}\n",
+			i, i);
+	t = compile(&region, &diags, text);
+	mt_diags_print(&diags, stderr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	CU_ASSERT_EQUAL(t->codec.content, content);
+	mt_diags_fini(&diags);
+	mt_region_fini(&region);
+	snprintf(text + n, sizeof(text) - n, "  - {from: client, is: request, hex: 00}\n");
+	expect_error(text, "spec.samples: too many items (write 64 at most)");
+}
+
 static const struct mt_codec_table *compiled(
 	struct mt_region *region, struct mt_diags *diags, enum part part, const char *with)
 {
@@ -317,6 +415,8 @@ const struct mt_test mistakes_tests[] = {
 	{"parts", parts},
 	{"cycle", cycle},
 	{"too_dear", too_dear},
+	{"declares", declares},
+	{"samples", samples},
 	{"identity", identity},
 	{0},
 };

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Samples: messages in a document, which the finished table decodes as the document expects. */
+#include "file.h"
+
+#include <stdlib.h>
+
+#define SAMPLE_MAX 16384u /* bytes */
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static void read_id(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	cf_read_number(c, n, &((struct cf_sample *)obj)->id);
+}
+
+static const struct mt_field fields[] = {
+	{"from", MT_F_WORD, .required = true, AT(struct cf_sample, from), .words = cf_from_words,
+		.help = "client or server"},
+	{"hex", MT_F_TEXT, .required = true, AT(struct cf_sample, hex), .help = "its bytes"},
+	{"is", MT_F_WORD, .required = true, AT(struct cf_sample, is), .words = cf_kind_words,
+		.help = "its kind"},
+	{"id", MT_F_CUSTOM, .custom = read_id},
+	{"metadata", MT_F_LABELS, AT(struct cf_sample, metadata)},
+};
+static const struct mt_section section = {.what = "sample",
+	.size = sizeof(struct cf_sample),
+	.n_fields = MT_ARRAY_LEN(fields),
+	.fields = fields};
+
+void cf_read_samples(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_variant *v = obj;
+
+	v->samples = cf_read_many(c, &section, n, &v->n_samples);
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+struct running {
+	struct cf_build *b;
+	const struct mt_codec_table *t;
+	const struct cf_sample *s;
+	struct mt_metadata meta;
+	struct mt_msg msg;
+	uint8_t bytes[SAMPLE_MAX], scratch[MT_META_SCRATCH];
+	uint32_t n;
+};
+
+static void contradicts(const struct running *r, uint32_t line, const char *fmt, ...)
+	mt_printf(3, 4);
+static void contradicts(const struct running *r, uint32_t line, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cf_error(
+		r->b, "spec.samples", line, "correct the sample, or what describes it", "%s", text);
+}
+
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool cf_parse_hex(const char *s, uint8_t *to, uint32_t most, uint32_t *n)
+{
+	for (*n = 0; *s; s++) {
+		int high = digit(s[0]), low = high < 0 ? -1 : digit(s[1]);
+
+		if (*s == ' ' || *s == '\n' || *s == '\t')
+			continue;
+		if (low < 0 || *n == most)
+			return false;
+		to[(*n)++] = (uint8_t)(high << 4 | low);
+		s++;
+	}
+	return true;
+}
+
+static bool same_kind(const struct running *r)
+{
+	uint32_t want = r->s->is.v;
+
+	if (cf_kind_of[want] == r->msg.kind)
+		return true;
+	for (uint32_t i = 0; cf_kind_words[i]; i++)
+		if (cf_kind_of[i] == r->msg.kind)
+			contradicts(r, r->s->is.line, "the sample is of kind %s, not %s",
+				cf_kind_words[i], cf_kind_words[want]);
+	return false;
+}
+
+static void check_value(struct running *r, const struct mt_kv *want)
+{
+	struct mt_slice is;
+	size_t len = strlen(want->value);
+
+	if (!mt_codec_table_value(r->t, &r->msg, r->bytes, want->key, &r->meta, &is, r->scratch))
+		contradicts(
+			r, want->origin.line, "the sample has no metadata \"%.64s\"", want->key);
+	else if (is.len != len || memcmp(is.p, want->value, len) != 0)
+		contradicts(r, want->origin.line,
+			"\"%.64s\" of the sample is \"%.*s\", not "
+			"\"%.64s\"",
+			want->key, (int)MT_MIN(is.len, 64u), (const char *)is.p, want->value);
+}
+
+static void run(struct running *r)
+{
+	const struct cf_sample *s = r->s;
+	const char *why;
+
+	if (!cf_parse_hex(s->hex.s, r->bytes, SAMPLE_MAX, &r->n) || !r->n) {
+		cf_error(r->b, "spec.samples", s->hex.line,
+			"write pairs of hexadecimal digits, for 1 to 16384 bytes",
+			"not the bytes of a message");
+		return;
+	}
+	why = mt_codec_table_decode(r->t, (enum mt_dir)s->from.v, r->bytes, r->n, &r->msg);
+	if (why) {
+		contradicts(r, s->hex.line, "the sample is not a message: %s",
+			why + strlen("codec file: "));
+		return;
+	}
+	if (!same_kind(r))
+		return;
+	if (r->msg.refuse) {
+		contradicts(r, s->hex.line,
+			"the sample contradicts a check, a checksum or the format of a container, "
+			"or is too large");
+		return;
+	}
+	if (s->id.set && s->id.v != r->msg.id)
+		contradicts(r, s->id.line, "the id of the sample is %llu, not %llu",
+			(unsigned long long)r->msg.id, (unsigned long long)s->id.v);
+	for (uint32_t i = 0; i < s->metadata.n_kv; i++)
+		check_value(r, &s->metadata.kv[i]);
+}
+
+void cf_run_samples(struct cf_build *b, const struct mt_codec_table *t)
+{
+	struct running *r = b->spec->n_samples ? calloc(1, sizeof(*r)) : NULL;
+
+	if (b->spec->n_samples && !r)
+		b->region->failed = true;
+	for (uint32_t i = 0; r && i < b->spec->n_samples; i++) {
+		r->b = b;
+		r->t = t;
+		r->s = &b->spec->samples[i];
+		run(r);
+	}
+	free(r);
+}
