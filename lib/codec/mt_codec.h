@@ -395,7 +395,8 @@ struct mt_codec {
 
 		/*
 		 * Appends the answer to a heartbeat, or, if msg is NULL, our own heartbeat request
-		 * with `id`. Returns 0 or -ENOMEM. NULL: the protocol has none.
+		 * with `id`. Returns 0, -ENOMEM, or -ENOTSUP: a codec that is data has no such
+		 * message. NULL: the protocol has none.
 		 */
 		int (*heartbeat)(const struct mt_codec *self, const struct mt_msg *msg,
 			const struct mt_chain *c, uint64_t id, struct mt_chain *out,
@@ -403,8 +404,8 @@ struct mt_codec {
 
 		/*
 		 * Appends a message that stops a client from sending more requests on its
-		 * connection; those already sent are answered. Returns 0 or -ENOMEM. NULL: the
-		 * protocol has no such message.
+		 * connection; those already sent are answered. Returns 0, or -ENOMEM or -ENOTSUP as
+		 * heartbeat(). NULL: the protocol has no such message.
 		 */
 		int (*goaway)(const struct mt_codec *self, uint64_t id, struct mt_chain *out,
 			struct mt_pools *p);

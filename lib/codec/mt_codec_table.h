@@ -239,6 +239,70 @@ struct mt_ct_search {
 	uint16_t unused;
 };
 
+/* ---- messages of Meltemi's own --------------------------------------------------------------- */
+
+#define MT_CT_PIECES	      512
+#define MT_CT_TEMPLATES	      64
+#define MT_CT_TEMPLATE_PIECES 64
+#define MT_CT_TEMPLATE_MAX    4096 /* bytes of a message */
+#define MT_CT_MESSAGE	      255  /* bytes of a local reply's text */
+#define MT_CT_SAVES	      32
+#define MT_CT_SEED	      (MT_SEED_SIZE - 16) /* bytes that can be kept of a request */
+
+enum mt_ct_piece_code {
+	MT_CT_PIECE_BYTES,   /* text[text .. text + len) */
+	MT_CT_PIECE_NUMBER,  /* ((source & mask) | set) + add */
+	MT_CT_PIECE_MESSAGE, /* the local reply's text, up to len bytes, by `escape` */
+	MT_CT_PIECE_PLACE,   /* the text of save n */
+	MT_CT_PIECE_CODES
+};
+
+enum mt_ct_source {
+	MT_CT_SOURCE_CONSTANT, /* 0 */
+	MT_CT_SOURCE_ID,
+	MT_CT_SOURCE_CODE,   /* of the local reply's reason */
+	MT_CT_SOURCE_SAVED,  /* the number of save n */
+	MT_CT_SOURCE_LENGTH, /* (bytes of parts [first, first + n) of the template + add) / unit */
+	MT_CT_SOURCES
+};
+
+enum mt_ct_escape { MT_CT_PLAIN_TEXT, MT_CT_JSON_TEXT, MT_CT_HESSIAN_TEXT, MT_CT_ESCAPES };
+
+struct mt_ct_piece {
+	uint8_t code;
+	uint8_t type, size; /* of a number: enum mt_ct_type; bytes, 0: as many as it needs */
+	uint8_t source, escape;
+	uint8_t tag; /* JCE */
+	uint16_t n, first, unit;
+	uint32_t text, len;
+	uint32_t unused;
+	uint64_t mask, set, add;
+};
+
+/* A place of a request or heartbeat that templates need, and where it is in seed->bytes. */
+struct mt_ct_save {
+	uint16_t place;
+	uint16_t kinds; /* bits by enum mt_msg_kind */
+	uint8_t variant, off;
+	uint8_t most; /* bytes of a text, after a byte with its length; 0: a number of 8 bytes */
+	uint8_t unused;
+};
+
+enum mt_ct_use {
+	MT_CT_USE_REPLY,     /* a local reply */
+	MT_CT_USE_HEARTBEAT, /* to a server */
+	MT_CT_USE_ANSWER,    /* to a heartbeat */
+	MT_CT_USE_GOAWAY,    /* to a client */
+	MT_CT_USES
+};
+
+struct mt_ct_template {
+	uint8_t variant, use;
+	uint16_t reasons; /* REPLY: bits by enum mt_local_reply */
+	uint16_t first, n;
+	int64_t codes[MT_REPLY_N];
+};
+
 struct mt_codec_table {
 	struct mt_codec codec; /* the functions of the interpreter */
 	const struct mt_ct_op *ops;
@@ -249,7 +313,11 @@ struct mt_codec_table {
 	const struct mt_ct_name *names;
 	const struct mt_ct_meta *metas;
 	const struct mt_ct_search *searches;
+	const struct mt_ct_piece *parts;
+	const struct mt_ct_save *saves;
+	const struct mt_ct_template *templates;
 	const uint8_t *text;
+	uint32_t n_parts, n_saves, n_templates;
 	uint32_t n_ops, n_places, n_walks, n_targets, n_sums, n_names, n_metas, n_searches, n_text;
 	uint32_t n_keys;
 	uint16_t entry[2]; /* the first op, by enum mt_dir */
@@ -288,6 +356,18 @@ const char *mt_codec_table_decode(const struct mt_codec_table *t, enum mt_dir di
 bool mt_codec_table_value(const struct mt_codec_table *t, const struct mt_msg *msg,
 	const uint8_t *p, const char *name, struct mt_metadata *meta, struct mt_slice *value,
 	uint8_t *scratch);
+
+/* As correlate.save(), of a request or heartbeat at p that mt_codec_table_decode() has read. */
+void mt_codec_table_seed(const struct mt_codec_table *t, const struct mt_msg *msg, const uint8_t *p,
+	struct mt_seed *seed);
+
+/*
+ * Writes a message of Meltemi's own into `to` (MT_CT_TEMPLATE_MAX bytes). `what` and `text`: of a
+ * local reply. Returns its length; 0: there is no template for it, it needs a part of the request
+ * that is missing or too long, or a number of it does not fit.
+ */
+uint32_t mt_codec_table_write(const struct mt_codec_table *t, enum mt_ct_use use,
+	const struct mt_seed *seed, enum mt_local_reply what, const char *text, uint8_t *to);
 
 const char *mt_ct_fault_str(enum mt_ct_fault fault);
 const char *mt_ct_class_str(enum mt_ct_class c);

@@ -131,6 +131,9 @@ static bool id_range(struct cf_build *b, struct mt_codec *c)
 	return false;
 }
 
+/* Longest pause between heartbeats. */
+#define IDLE_MS 60000u
+
 /* halfClose: both, client, server, none. By default a FIN is only the end of one direction. */
 static void connections(const struct cf_connections *from, struct mt_codec *c)
 {
@@ -138,6 +141,7 @@ static void connections(const struct cf_connections *from, struct mt_codec *c)
 
 	c->whole_close = closes == 1 || closes == 3;
 	c->client_whole_close = closes == 2 || closes == 3;
+	c->heartbeat_s = (from->idle.set ? from->idle.v : IDLE_MS) / 1000;
 }
 
 static bool properties(struct cf_build *b, struct mt_codec_table *t)
@@ -185,6 +189,12 @@ static struct mt_codec_table *assemble(struct cf_build *b, const uint16_t entry[
 		.names = b->names,
 		.metas = b->metas,
 		.searches = b->searches,
+		.parts = b->parts,
+		.saves = b->saves,
+		.templates = b->templates,
+		.n_parts = b->n_parts,
+		.n_saves = b->n_saves,
+		.n_templates = b->n_templates,
 		.text = (const uint8_t *)b->text,
 		.n_ops = b->n_ops,
 		.n_places = b->n_places,
@@ -246,6 +256,8 @@ static const struct mt_codec_table *build(struct cf_build *b, const struct mt_yn
 		return NULL;
 	mt_codec_table_finish(t);
 	cf_run_samples(b, t);
+	if (!cf_failed(b))
+		cf_prove(b, t);
 	return cf_failed(b) ? NULL : t;
 }
 

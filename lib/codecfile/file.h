@@ -203,6 +203,8 @@ struct cf_sum {
 	uint32_t index; /* 1 + index in the table; 0: not there yet */
 };
 
+#define CF_SAMPLE_MAX 16384u /* bytes */
+
 struct cf_sample {
 	struct mt_origin origin;
 	struct mt_num from, is;
@@ -211,9 +213,52 @@ struct cf_sample {
 	struct mt_labels metadata;
 };
 
+/* ---- templates ------------------------------------------------------------------------------- */
+
+enum { CF_VALUE_ID, CF_VALUE_CODE, CF_VALUE_MESSAGE };
+enum cf_as {
+	CF_AS_NONE,
+	CF_AS_VARINT,
+	CF_AS_ZIGZAG,
+	CF_AS_DECIMAL,
+	CF_AS_TEXT,
+	CF_AS_JSON,
+	CF_AS_HESSIAN
+};
+
+#define CF_HEX_MAX 512
+
+/* A part of a template, or a field of a part in protobuf or JCE. */
+struct cf_item {
+	struct mt_origin origin;
+	struct cf_item *next, *inner;
+	const char *hex;
+	struct mt_text text, length, name;
+	struct mt_num value, as, size, order, max, unit;
+	struct cf_ref place;
+	struct cf_num add, mask, set, constant;
+	uint32_t tag;
+	uint8_t holds; /* enum cf_holds: inner are its fields */
+	uint8_t depth;
+	bool group; /* inner are parts */
+};
+
+struct cf_reply {
+	struct mt_origin origin;
+	uint16_t reasons; /* bits by enum mt_local_reply; 0: not written */
+	uint16_t coded;	  /* the same, of codes; MT_REPLY_N: the default */
+	int64_t codes[MT_REPLY_N + 1];
+	struct cf_item *write;
+};
+
+struct cf_heartbeat {
+	struct mt_origin origin;
+	struct cf_item *send, *answer;
+};
+
 struct cf_connections {
 	struct mt_origin origin;
-	struct mt_num half_close;
+	struct mt_num half_close, idle; /* idle: ms */
 };
 
 #define CF_VARIANTS 8
@@ -240,6 +285,10 @@ struct cf_variant {
 	struct cf_sum *sums;
 	uint32_t n_sums;
 	struct mt_text service, method;
+	struct cf_reply *replies;
+	uint32_t n_replies;
+	struct cf_heartbeat *heartbeat;
+	struct cf_item *goaway;
 	struct cf_sample *samples;
 	uint32_t n_samples;
 	struct cf_variant *variants;
@@ -268,6 +317,16 @@ struct cf_build {
 	struct mt_ct_name *names;
 	struct mt_ct_meta *metas;
 	struct mt_ct_search *searches;
+	struct mt_ct_piece *parts;
+	struct mt_ct_save *saves;
+	struct mt_ct_template *templates;
+	uint32_t n_parts, n_saves, n_templates;
+	uint32_t seed; /* bytes that the variant keeps of a request */
+	uint32_t template_line[MT_CT_TEMPLATES];
+	/* The lengths of the template in progress, and their parts. */
+	const struct cf_item *items[MT_CT_PIECES];
+	uint16_t item_part[MT_CT_PIECES];
+	uint32_t n_items;
 	char *text;
 	uint32_t n_ops, n_places, n_walks, n_targets, n_sums, n_names, n_metas, n_searches, n_text;
 	const char *keys[33];
@@ -299,6 +358,20 @@ extern const uint8_t cf_kind_of[];
 void *cf_read_many(
 	struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n, uint32_t *count);
 extern const char *const cf_from_words[];
+
+/* read_template.c, template.c */
+mt_field_fn cf_read_replies, cf_read_goaway;
+extern const struct mt_section cf_sec_heartbeat;
+void cf_templates(struct cf_build *b);
+/* Calls fn for the places in templates that are copied from messages of these kinds. */
+typedef void cf_place_fn(struct cf_build *b, struct cf_ref *r);
+void cf_template_places(struct cf_build *b, uint32_t kinds, cf_place_fn *fn);
+
+/* By enum mt_local_reply. */
+extern const char *const cf_reason_words[];
+
+/* prove.c: tries the templates of the finished table. */
+void cf_prove(struct cf_build *b, const struct mt_codec_table *t);
 
 /* sample.c: the last step, with the finished table. */
 mt_field_fn cf_read_samples;

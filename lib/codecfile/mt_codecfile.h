@@ -7,12 +7,14 @@
  * for: where the message ends, its kind, id, status, deadline and metadata. The compiler works
  * in steps:
  *
- *     read.c, read_place.c, read_test.c    YAML into structs (file.h), by lib/source's tables
+ *     read*.c                              YAML into structs (file.h), by lib/source's tables
  *     resolve.c                            names to places, containers, slots
  *     emit.c, emit_place.c, emit_walk.c    ops that find a place when it is first needed
  *     program.c                            a program for each direction
+ *     template.c                           the messages of Meltemi's own
  *     refuse.c                             what could never work, such as rules that never apply
  *     sample.c                             messages in the document, decoded by the table
+ *     prove.c                              messages of Meltemi's own, written and decoded
  *
  * Invariants:
  * - Each mistake is reported with file, line, path and remedy; a document with any has no table.

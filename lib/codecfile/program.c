@@ -250,6 +250,13 @@ static void metadata(struct cf_build *b, uint32_t kind)
 	}
 }
 
+/* A place that a message of Meltemi's own copies. */
+static void copied(struct cf_build *b, struct cf_ref *r)
+{
+	cf_find(b, r->place);
+	cf_hold(b, r->place);
+}
+
 static void checks(struct cf_build *b)
 {
 	const struct cf_when *w = &b->v->check;
@@ -370,6 +377,8 @@ static void one_kind(struct cf_build *b, const struct cf_message *m)
 		if (concerns(&b->v->statuses[i].kinds, KINDS_REPLIES, kind))
 			status(b, &b->v->statuses[i]);
 	metadata(b, kind);
+	if (kind == MT_MSG_REQUEST || kind == MT_MSG_HEARTBEAT)
+		cf_template_places(b, 1u << kind, copied);
 	checks(b);
 	for (uint32_t i = 0; i < b->v->n_sums; i++)
 		sum(b, &b->v->sums[i]);
@@ -509,4 +518,5 @@ void cf_programs(struct cf_build *b, uint16_t entry[2])
 		for (uint32_t k = 0; k < b->v->n_searches; k++)
 			table_search(b, &b->v->searches[k]);
 	}
+	cf_templates(b);
 }

@@ -581,6 +581,10 @@ WHEN_FIELD(variant, check)
 		{"status", MT_F_CUSTOM, .custom = read_statuses},                                  \
 		{"deadline", MT_F_POINTER, AT(struct cf_variant, deadline), .sub = &sec_deadline}, \
 		{"metadata", MT_F_CUSTOM, .custom = read_metas},                                   \
+		{"localReplies", MT_F_CUSTOM, .custom = cf_read_replies},                          \
+		{"heartbeat", MT_F_POINTER, AT(struct cf_variant, heartbeat),                      \
+			.sub = &cf_sec_heartbeat},                                                 \
+		{"goaway", MT_F_CUSTOM, .custom = cf_read_goaway},                                 \
 		{"search", MT_F_CUSTOM, .custom = read_searches}, CUSTOM("check", variant, check), \
 	{                                                                                          \
 		"checksums", MT_F_CUSTOM, .custom = read_sums                                      \
@@ -597,6 +601,7 @@ static const struct mt_section sec_variant = {.what = "variant",
 
 static const struct mt_field connections_fields[] = {
 	{"halfClose", MT_F_WORD, AT(struct cf_connections, half_close), .words = half_close_words},
+	{"idle", MT_F_DURATION, AT(struct cf_connections, idle), .min = 4000, .max = 3600000},
 };
 static const struct mt_section sec_connections = {.what = "connections",
 	.size = sizeof(struct cf_connections),

@@ -271,6 +271,51 @@ static void check_keys(struct cf_build *b)
 				"there is no metadata \"%.64s\"", keys[i]->s);
 }
 
+/* ---- messages of Meltemi's own --------------------------------------------------------------- */
+
+/*
+ * Messages that Meltemi sends unasked must be of the connection's variant, which only the peer's
+ * messages show.
+ */
+static void check_unasked(struct cf_build *b, const char *path, const struct cf_item *item)
+{
+	if (item && b->n_variants > 1)
+		cf_error(b, path, item->origin.line, "remove it, or describe one variant",
+			"with variants it is not known which of them the peer reads");
+}
+
+static void check_heartbeat(struct cf_build *b)
+{
+	const struct cf_heartbeat *h = b->v->heartbeat;
+	uint32_t down = cf_kinds_from(b->v, MT_DIR_DOWN), up = cf_kinds_from(b->v, MT_DIR_UP);
+
+	check_unasked(b, "spec.goaway", b->v->goaway);
+	if (!h)
+		return;
+	check_unasked(b, "spec.heartbeat.send", h->send);
+	if (!h->answer || (h->send && !(up >> MT_MSG_HEARTBEAT_REPLY & 1)))
+		cf_error(b, "spec.heartbeat", h->origin.line,
+			h->answer ? "add a rule with is: heartbeat-reply to messages"
+				  : "add answer",
+			h->answer ? "no message of a server answers it"
+				  : "heartbeats get no answer");
+	else if (!((down | up) >> MT_MSG_HEARTBEAT & 1))
+		cf_error(b, "spec.heartbeat", h->origin.line,
+			"add a rule with is: heartbeat to messages", "no message is a heartbeat");
+}
+
+static void check_idle(struct cf_build *b)
+{
+	const struct mt_num *idle = &b->spec->connections.idle;
+
+	for (uint32_t i = 0; i < b->n_variants && idle->set; i++)
+		if (b->variants[i].heartbeat && b->variants[i].heartbeat->send)
+			return;
+	if (idle->set)
+		cf_error(b, "spec.connections.idle", idle->line, "add heartbeat.send",
+			"there is no heartbeat to send");
+}
+
 void cf_refuse(struct cf_build *b)
 {
 	for (uint32_t i = 0; i < b->n_variants; i++) {
@@ -279,9 +324,11 @@ void cf_refuse(struct cf_build *b)
 		check_kinds(b);
 		check_ids(b);
 		check_metadata(b);
+		check_heartbeat(b);
 		if (!b->v->match.first && i + 1 < b->n_variants)
 			cf_error(b, "spec.variants", b->v->origin.line, "add match, or put it last",
 				"later variants are never used, because it matches all messages");
 	}
 	check_keys(b);
+	check_idle(b);
 }

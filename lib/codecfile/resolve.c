@@ -72,6 +72,7 @@ static void resolve_all(struct cf_build *b, struct cf_variant *v)
 		resolve(b, &v->sums[i].place);
 		resolve_when(b, &v->sums[i].when);
 	}
+	cf_template_places(b, UINT32_MAX, resolve);
 }
 
 /* ---- how a place is found -------------------------------------------------------------------- */
@@ -266,6 +267,11 @@ static void use_search(struct cf_build *b, const struct cf_search *s)
 	use(b, p, true);
 }
 
+static void use_copied(struct cf_build *b, struct cf_ref *r)
+{
+	use(b, r->place, true);
+}
+
 static void use_all(struct cf_build *b, struct cf_variant *v)
 {
 	use_when(b, &v->match);
@@ -298,6 +304,7 @@ static void use_all(struct cf_build *b, struct cf_variant *v)
 		use(b, v->sums[i].place.place, false);
 		use_when(b, &v->sums[i].when);
 	}
+	cf_template_places(b, 1u << MT_MSG_REQUEST | 1u << MT_MSG_HEARTBEAT, use_copied);
 }
 
 /* ---- slots ----------------------------------------------------------------------------------- */

@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#define SAMPLE_MAX 16384u /* bytes */
-
 /* ---- reading --------------------------------------------------------------------------------- */
 
 static void read_id(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -42,7 +40,7 @@ struct running {
 	const struct cf_sample *s;
 	struct mt_metadata meta;
 	struct mt_msg msg;
-	uint8_t bytes[SAMPLE_MAX], scratch[MT_META_SCRATCH];
+	uint8_t bytes[CF_SAMPLE_MAX], scratch[MT_META_SCRATCH];
 	uint32_t n;
 };
 
@@ -117,7 +115,7 @@ static void run(struct running *r)
 	const struct cf_sample *s = r->s;
 	const char *why;
 
-	if (!cf_parse_hex(s->hex.s, r->bytes, SAMPLE_MAX, &r->n) || !r->n) {
+	if (!cf_parse_hex(s->hex.s, r->bytes, CF_SAMPLE_MAX, &r->n) || !r->n) {
 		cf_error(r->b, "spec.samples", s->hex.line,
 			"write pairs of hexadecimal digits, for 1 to 16384 bytes",
 			"not the bytes of a message");

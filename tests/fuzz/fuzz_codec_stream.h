@@ -133,6 +133,24 @@ static void stream_mutate(const struct mt_codec_table *t, enum mt_dir dir, const
 	mt_chain_free(&c);
 }
 
+/* Messages of the codec's own, for a message that one may answer. */
+static void stream_templates(
+	const struct mt_codec_table *t, const struct mt_msg *msg, const struct mt_chain *c)
+{
+	static uint8_t bytes[MT_CT_TEMPLATE_MAX];
+	volatile uint32_t sum = 0;
+	struct mt_seed seed = {0};
+
+	t->codec.correlate.save(&t->codec, msg, c, &seed);
+	for (uint32_t use = 0; use < MT_CT_USES; use++) {
+		uint32_t n = mt_codec_table_write(t, (enum mt_ct_use)use, &seed, MT_REPLY_DENIED,
+			"text \"of\" a reason\n", bytes);
+
+		MT_ASSERT(n <= sizeof(bytes));
+		sum += stream_touch(bytes, n);
+	}
+}
+
 /* The first message, in pieces of `piece` bytes for each mbuf, `call` for each call. */
 static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *data, uint32_t size, uint32_t piece, uint32_t call)
@@ -163,6 +181,7 @@ static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_d
 				  (uint64_t)seen.msg.field[i].off + seen.msg.field[i].len <=
 					  seen.msg.len);
 		stream_keys(t, &seen.msg, &c);
+		stream_templates(t, &seen.msg, &c);
 		stream_id(t, dir, data, seen.msg, t->codec.id_min, piece);
 		stream_id(t, dir, data, seen.msg, t->codec.id_max, piece);
 		stream_mutate(t, dir, data, seen.msg, piece);

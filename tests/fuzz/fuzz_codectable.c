@@ -13,6 +13,9 @@
 #define TARGETS 24
 #define SUMS	2
 #define METAS	6
+#define PARTS	12
+#define SAVES	3
+#define MADE	4 /* templates, one for each use */
 
 static struct mt_ct_op ops[OPS];
 static struct mt_ct_place places[PLACES];
@@ -21,6 +24,9 @@ static struct mt_ct_target targets[TARGETS];
 static struct mt_ct_sum sums[SUMS];
 static struct mt_ct_meta metas[METAS];
 static struct mt_ct_search searches[METAS];
+static struct mt_ct_piece parts[PARTS];
+static struct mt_ct_save saves[SAVES];
+static struct mt_ct_template templates[MADE];
 static struct mt_ct_name names[2] = {{1, 0, 4}, {2, 4, 4}};
 static const char text[] = "abcd\r\n\r\nkey: name=x";
 static const char *const keys[] = {"a", "b", NULL};
@@ -156,6 +162,51 @@ static void make_metas(struct reader *r)
 	}
 }
 
+static void make_part(struct reader *r, struct mt_ct_piece *p)
+{
+	*p = (struct mt_ct_piece){.code = (uint8_t)(u8(r) % MT_CT_PIECE_CODES),
+		.type = (uint8_t)(1 + u8(r) % (MT_CT_TYPES - 1)),
+		.size = (uint8_t)(u8(r) % 9),
+		.source = (uint8_t)(u8(r) % MT_CT_SOURCES),
+		.escape = (uint8_t)(u8(r) % MT_CT_ESCAPES),
+		.tag = (uint8_t)u8(r),
+		.n = (uint16_t)(u8(r) & 3),
+		.first = (uint16_t)(u8(r) & 3),
+		.unit = (uint16_t)(1 + (u8(r) & 3)),
+		.text = u8(r) & 7,
+		.len = u8(r) & 15,
+		.mask = u8(r) & 1 ? UINT64_MAX : u8(r),
+		.set = u8(r),
+		.add = (uint64_t)small(r)};
+	if (p->type == MT_CT_VARINT || p->type == MT_CT_ZIGZAG)
+		p->size = 0;
+	if (p->type == MT_CT_BIG || p->type == MT_CT_LITTLE)
+		p->size = (uint8_t)MT_MAX(p->size, 1);
+	if (p->type == MT_CT_JCE)
+		p->size = (uint8_t)(p->size & 4);
+}
+
+/* A template for each use, some of which share parts. */
+static void make_templates(struct reader *r)
+{
+	for (uint32_t i = 0, off = 0; i < SAVES; i++) {
+		saves[i] = (struct mt_ct_save){.place = (uint16_t)(u8(r) % PLACES),
+			.kinds = 0xffff,
+			.off = (uint8_t)off,
+			.most = i ? (uint8_t)(1 + u8(r) % 32) : 0};
+		off += i ? 1u + saves[i].most : 8;
+	}
+	for (uint32_t i = 0; i < PARTS; i++)
+		make_part(r, &parts[i]);
+	for (uint32_t i = 0; i < MADE; i++) {
+		templates[i] = (struct mt_ct_template){.use = (uint8_t)i,
+			.reasons = 0xffff,
+			.first = (uint16_t)(u8(r) % (PARTS - 6)),
+			.n = 6};
+		templates[i].codes[MT_REPLY_DENIED] = small(r);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader r = {data, size};
@@ -167,6 +218,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.names = names,
 		.metas = metas,
 		.searches = searches,
+		.parts = parts,
+		.saves = saves,
+		.templates = templates,
 		.text = (const uint8_t *)text,
 		.n_ops = OPS,
 		.n_places = PLACES,
@@ -182,8 +236,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.id_max = 4095,
 			.keys = keys}};
 	const char *why;
+	uint32_t first = u8(&r);
 
-	t.n_metas = u8(&r) % (METAS + 1);
+	t.n_metas = first % (METAS + 1);
 	t.n_searches = u8(&r) % (METAS + 1);
 	make_ops(&r);
 	for (uint32_t i = 0; i < PLACES; i++)
@@ -195,6 +250,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint32_t i = 0; i < SUMS; i++)
 		make_sum(&r, &sums[i]);
 	make_metas(&r);
+	if (first & 0x80) {
+		make_templates(&r);
+		t.n_parts = PARTS;
+		t.n_saves = SAVES;
+		t.n_templates = MADE;
+	}
 	if (!mt_codec_table_check(&t, &why))
 		return 0;
 	mt_codec_table_finish(&t);

@@ -219,10 +219,8 @@ static bool flow_ok(const struct mt_codec_table *t, uint32_t entry)
 
 /* ---- metadata ------------------------------------------------------------------------------- */
 
-static bool kept(const struct mt_codec_table *t, uint32_t place)
+bool table_is_kept(const struct mt_ct_place *p)
 {
-	const struct mt_ct_place *p = &t->places[place];
-
 	return p->base == MT_CT_START || p->base == MT_CT_END || p->slot < MT_CT_KEPT;
 }
 
@@ -234,7 +232,8 @@ static bool metas_ok(const struct mt_codec_table *t)
 		if (m->key >= t->n_keys || (uint32_t)m->name + m->n_names > t->n_names ||
 			m->part >= MT_CT_PARTS || !text_ok(t, m->text, m->len))
 			return false;
-		if (m->place != MT_CT_PLACES && (m->place >= t->n_places || !kept(t, m->place)))
+		if (m->place != MT_CT_PLACES &&
+			(m->place >= t->n_places || !table_is_kept(&t->places[m->place])))
 			return false;
 	}
 	for (uint32_t i = 0; i < t->n_names; i++)
@@ -331,6 +330,8 @@ bool mt_codec_table_check(const struct mt_codec_table *t, const char **why)
 		return no(why, "a message without length or kind");
 	if (!metas_ok(t) || !searches_ok(t))
 		return no(why, "metadata without a place");
+	if (!table_templates_ok(t))
+		return no(why, "a template with wrong parts");
 	if (!cheap(t))
 		return no(why, "too much work for a message");
 	return true;
@@ -351,10 +352,10 @@ static uint64_t content(const struct mt_codec_table *t)
 {
 	const struct mt_codec *c = &t->codec;
 	const uint64_t traits[] = {t->n_ops, t->n_places, t->n_walks, t->n_targets, t->n_sums,
-		t->n_names, t->n_metas, t->n_searches, t->n_text, t->n_keys, t->entry[0],
-		t->entry[1], c->version, c->correlation, c->max_message, c->id_min, c->id_max,
-		c->whole_close, c->client_whole_close, c->heartbeat_s, c->first_counts,
-		c->leading_keys, c->executes_other};
+		t->n_names, t->n_metas, t->n_searches, t->n_text, t->n_keys, t->n_parts, t->n_saves,
+		t->n_templates, t->entry[0], t->entry[1], c->version, c->correlation,
+		c->max_message, c->id_min, c->id_max, c->whole_close, c->client_whole_close,
+		c->heartbeat_s, c->first_counts, c->leading_keys, c->executes_other};
 	uint64_t h = mt_strhash(c->name, c->version);
 
 	h = mix(h, traits, sizeof(traits));
@@ -366,6 +367,9 @@ static uint64_t content(const struct mt_codec_table *t)
 	h = mix(h, t->names, t->n_names * sizeof(*t->names));
 	h = mix(h, t->metas, t->n_metas * sizeof(*t->metas));
 	h = mix(h, t->searches, t->n_searches * sizeof(*t->searches));
+	h = mix(h, t->parts, t->n_parts * sizeof(*t->parts));
+	h = mix(h, t->saves, t->n_saves * sizeof(*t->saves));
+	h = mix(h, t->templates, t->n_templates * sizeof(*t->templates));
 	h = mix(h, t->text, t->n_text);
 	for (uint32_t i = 0; i < t->n_keys; i++)
 		h = mix(h, c->keys[i], strlen(c->keys[i]) + 1);
@@ -442,5 +446,6 @@ void mt_codec_table_finish(struct mt_codec_table *t)
 	c->metadata.carries = t->n_searches ? table_carries : NULL;
 	c->rewrite.mutate = t->n_searches ? table_mutate : NULL;
 	finish_ids(t);
+	table_finish_templates(t);
 	c->content = content(t);
 }

@@ -10,9 +10,17 @@
 void table_save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
 	struct mt_seed *seed)
 {
-	seed->id = msg->id;
-	seed->variant = msg->variant;
-	seed->flags = msg->flags;
+	const struct table_source in = {self, msg, c, NULL};
+
+	table_save_from(&in, seed);
+}
+
+void mt_codec_table_seed(const struct mt_codec_table *t, const struct mt_msg *msg, const uint8_t *p,
+	struct mt_seed *seed)
+{
+	const struct table_source in = {&t->codec, msg, NULL, p};
+
+	table_save_from(&in, seed);
 }
 
 static const struct table_event *id_of(const struct table_trace *t)

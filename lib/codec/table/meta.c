@@ -6,15 +6,8 @@
 
 #define NUMBER_MAX 24
 
-/* Where the message is. */
-struct source {
-	const struct mt_codec *self;
-	const struct mt_msg *msg;
-	const struct mt_chain *chain; /* NULL: all of it is at `flat` */
-	const uint8_t *flat;
-};
-
-static struct table_run look(const struct source *in, struct table_state *s, struct mt_cursor *cur)
+struct table_run table_look(
+	const struct table_source *in, struct table_state *s, struct mt_cursor *cur)
 {
 	struct table_run r = {.t = table_of(in->self),
 		/* Only decode() writes to the message. */
@@ -82,7 +75,7 @@ static bool split(const struct mt_ct_meta *m, struct mt_slice *value)
 }
 
 /* A part in one piece. */
-static bool slice(const struct table_run *r, const struct source *in, struct table_slot at,
+static bool slice(const struct table_run *r, const struct table_source *in, struct table_slot at,
 	struct mt_slice *value, uint8_t *scratch)
 {
 	if (at.off + at.len > r->arrived || at.len > MT_META_SCRATCH)
@@ -93,7 +86,7 @@ static bool slice(const struct table_run *r, const struct source *in, struct tab
 	return true;
 }
 
-static bool value_of(struct table_run *r, const struct mt_ct_meta *m, const struct source *in,
+static bool value_of(struct table_run *r, const struct mt_ct_meta *m, const struct table_source *in,
 	struct mt_slice *value, uint8_t *scratch)
 {
 	const struct mt_ct_place *p;
@@ -115,8 +108,8 @@ static bool concerns(const struct mt_msg *msg, uint32_t variant, uint32_t kinds)
 	return msg->variant == variant && kinds >> msg->kind & 1;
 }
 
-static bool leading(
-	const struct source *in, const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
+static bool leading(const struct table_source *in, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
 {
 	const struct mt_codec_table *t = table_of(in->self);
 	struct table_state s;
@@ -125,7 +118,7 @@ static bool leading(
 
 	if (key->id < 0 || (uint32_t)key->id >= t->n_keys)
 		return false;
-	r = look(in, &s, &cur);
+	r = table_look(in, &s, &cur);
 	for (uint32_t i = 0; i < t->n_metas; i++) {
 		const struct mt_ct_meta *m = &t->metas[i];
 
@@ -139,12 +132,12 @@ static bool leading(
 bool table_leading(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
 	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
-	const struct source in = {self, msg, c, NULL};
+	const struct table_source in = {self, msg, c, NULL};
 
 	return leading(&in, key, value, scratch);
 }
 
-static void index_of(const struct source *in, struct mt_metadata *meta)
+static void index_of(const struct table_source *in, struct mt_metadata *meta)
 {
 	const struct mt_codec_table *t = table_of(in->self);
 	bool found = false, wrong = false;
@@ -153,7 +146,7 @@ static void index_of(const struct source *in, struct mt_metadata *meta)
 		const struct mt_ct_search *f = &t->searches[i];
 		struct table_state s;
 		struct mt_cursor cur;
-		struct table_run r = look(in, &s, &cur);
+		struct table_run r = table_look(in, &s, &cur);
 		struct table_slot at;
 
 		if (!concerns(in->msg, f->variant, f->kinds) || !table_there(&r, f->slot))
@@ -175,7 +168,7 @@ static void index_of(const struct source *in, struct mt_metadata *meta)
 void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
 	struct mt_metadata *meta)
 {
-	const struct source in = {self, msg, c, NULL};
+	const struct table_source in = {self, msg, c, NULL};
 
 	index_of(&in, meta);
 }
@@ -184,7 +177,7 @@ bool mt_codec_table_value(const struct mt_codec_table *t, const struct mt_msg *m
 	const uint8_t *p, const char *name, struct mt_metadata *meta, struct mt_slice *value,
 	uint8_t *scratch)
 {
-	const struct source in = {&t->codec, msg, NULL, p};
+	const struct table_source in = {&t->codec, msg, NULL, p};
 	struct mt_key key = mt_key_make(&t->codec, name);
 
 	if (leading(&in, &key, value, scratch))

@@ -216,6 +216,21 @@ bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_di
 const char *table_flat(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *p, uint32_t n, struct mt_msg *msg);
 
+/* Where a decoded message is. */
+struct table_source {
+	const struct mt_codec *self;
+	const struct mt_msg *msg;
+	const struct mt_chain *chain; /* NULL: all of it is at `flat` */
+	const uint8_t *flat;
+};
+
+/* A run that reads places of it. s and cur are for the run's use. */
+struct table_run table_look(
+	const struct table_source *in, struct table_state *s, struct mt_cursor *cur);
+
+/* True if the place can be found after decode(). */
+bool table_is_kept(const struct mt_ct_place *p);
+
 enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg);
 enum mt_sniff table_sniff(
 	const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need);
@@ -229,6 +244,16 @@ int table_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chai
 	struct mt_metadata *meta, const struct mt_mutation *m, uint32_t n, struct mt_pools *p);
 void table_save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
 	struct mt_seed *seed);
+void table_save_from(const struct table_source *in, struct mt_seed *seed);
+int table_reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt_local_reply what,
+	const char *text, struct mt_chain *out, struct mt_pools *p);
+int table_heartbeat(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	uint64_t id, struct mt_chain *out, struct mt_pools *p);
+int table_goaway(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p);
+/* True if the templates can be written for any seed. */
+bool table_templates_ok(const struct mt_codec_table *t);
+void table_finish_templates(struct mt_codec_table *t);
 int table_set_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c, uint64_t id,
 	struct mt_pools *p);
 int table_restore_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,

@@ -32,6 +32,10 @@ static const char *const sound[PARTS] = {
 	"  places:\n    magic: {at: 0, " keys "}\n    length: {at: 2, size: 4}\n"                  \
 	"    kind: {at: 6, size: 1}\n    id: {at: 8, size: 4}\n    name: {at: 12, count: 2}\n"
 
+/* Local replies of these parts; the sound document's head of a reply, up to its id. */
+#define REPLY(parts) "  localReplies: {write: [" parts "]}\n"
+#define GOOD_HEAD    "{hex: 1234}, {length: all, size: 4}, {hex: 0200}"
+
 /* A message with three bytes of `name`, whose length is for that many. */
 #define SAMPLE(from, is, id, name, bytes)                                                          \
 	"  metadata: {name: name}\n  samples: {from: " from ", is: " is ", id: " id                \
@@ -169,6 +173,55 @@ static const struct {
 	{REST, "  deadline: {place: name}\n", "spec.deadline.place: name is a text"},
 	{REST, "  connections: {halfClose: never}\n", "21: error: spec.connections.halfClose: "},
 	{REST, "  executes: yes\n", "21: error: spec.executes: "},
+	/* templates */
+	{REST, "  goaway: [{hex: 00}]\n",
+		"21: error: spec.goaway: bytes are missing at its end (compare it with frame and "
+		"messages)"},
+	{REST,
+		REPLY("{hex: 1234}, {length: all, size: 4, add: 1}, {hex: 0200}, {value: id, size: "
+		      "4}"),
+		"21: error: spec.localReplies: no_route: bytes are missing at its end"},
+	{REST, REPLY(GOOD_HEAD ", {hex: 00000000}"), "its id is not that of the call"},
+	{REST, REPLY("{hex: 1234}, {length: all, size: 4}, {hex: 0100}, {value: id, size: 4}"),
+		"no kind of message matches"},
+	{REST, REPLY(GOOD_HEAD ", {hex: 0000}, {value: id, size: 2}"),
+		"no_route: it cannot be written: a number does not fit"},
+	{REST, REPLY(GOOD_HEAD ", {value: id, size: 4}, {place: name}"),
+		"no_route: it copies places, but there is no sample to copy from (add a request to "
+		"samples)"},
+	{REST, REPLY(GOOD_HEAD ", {value: id, size: 4}, {place: name, max: 100}"),
+		"templates need more than 88 bytes of a request"},
+	{REST, REPLY(GOOD_HEAD ", {value: id}"), "a number without its width (add a size"},
+	{REST, REPLY("{hex: 123}"), "spec.localReplies: not bytes (write pairs of hexadecimal"},
+	{REST, REPLY("{hex: 12, text: a}"), "spec.localReplies.write[0]: a part is one thing"},
+	{REST, REPLY("{place: nme}"),
+		"spec.localReplies.write[0].place: there is no place \"nme\" (did you mean name?)"},
+	{REST, REPLY("{length: head, size: 2}"),
+		"a length of a part that is not there (write all, rest, or the name of a part)"},
+	{REST, REPLY("{value: code, size: 2}"),
+		"spec.localReplies.codes: a reason has no code (add default)"},
+	{REST, REPLY("{protobuf: {0: id}}"),
+		"spec.localReplies.write[0].protobuf.0: no such field"},
+	{REST, REPLY("{jce: {1: {parts: []}}}"), "not a field's value"},
+	{REST, REPLY("{jce: {1: {value: id, size: 3}}}"), "an integer of jce has no such size"},
+	{REST,
+		REPLY("{parts: [{parts: [{parts: [{parts: [{parts: [{parts: [{parts: [{hex: 00}]}"
+		      "]}]}]}]}]}]}"),
+		"parts are nested too deeply"},
+	{REST,
+		"  localReplies: [{write: [" GOOD_HEAD
+		", {value: id, size: 4}, {hex: 0000}]}, {for: "
+		"timeout, write: [{hex: 00}]}]\n",
+		"never used: earlier replies are for all of its reasons"},
+	{REST, "  localReplies: {for: late, write: [{hex: 00}]}\n", "spec.localReplies.for: "},
+	{REST, "  heartbeat: {answer: [{hex: 00}]}\n",
+		"21: error: spec.heartbeat: no message is a heartbeat (add a rule with is: "
+		"heartbeat to messages)"},
+	{REST, "  heartbeat: {send: [{hex: 00}]}\n", "heartbeats get no answer (add answer)"},
+	{REST, "  heartbeat: {send: [{hex: 00}], answer: [{hex: 00}]}\n",
+		"no message of a server answers it"},
+	{REST, "  connections: {idle: 15s}\n",
+		"21: error: spec.connections.idle: there is no heartbeat to send"},
 	/* samples */
 	{REST, SAMPLE("client", "reply", "5", "abc", abc),
 		"22: error: spec.samples: the sample is of kind request, not reply (correct the "

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes each template, and decodes what it has written. So a reply with a wrong length, another id
+ * or of another kind is a mistake of the document, and not of a client that meets it.
+ */
+#include "file.h"
+
+#include <stdlib.h>
+
+struct proving {
+	struct cf_build *b;
+	const struct mt_codec_table *t;
+	uint32_t i; /* of the template */
+	enum mt_local_reply what;
+	struct mt_seed seed;
+	uint8_t sample[CF_SAMPLE_MAX], message[MT_CT_TEMPLATE_MAX];
+};
+
+static const struct mt_ct_template *of(const struct proving *p)
+{
+	return &p->t->templates[p->i];
+}
+
+static void fails(const struct proving *p, const char *remedy, const char *text)
+{
+	static const char *const paths[] = {
+		"spec.localReplies", "spec.heartbeat.send", "spec.heartbeat.answer", "spec.goaway"};
+	const struct mt_ct_template *k = of(p);
+	bool reply = k->use == MT_CT_USE_REPLY;
+
+	cf_error(p->b, paths[k->use], p->b->template_line[p->i], remedy, "%s%s%s",
+		reply ? cf_reason_words[p->what] : "", reply ? ": " : "", text);
+}
+
+static enum mt_dir direction(const struct proving *p)
+{
+	uint32_t use = of(p)->use;
+
+	if (use == MT_CT_USE_ANSWER)
+		return p->seed.flags == MT_DIR_DOWN ? MT_DIR_UP : MT_DIR_DOWN;
+	return use == MT_CT_USE_HEARTBEAT ? MT_DIR_DOWN : MT_DIR_UP;
+}
+
+/* True if messages of the kind have an id that Meltemi reads. */
+static bool has_id(const struct proving *p, uint32_t kind)
+{
+	const struct cf_variant *v = &p->b->variants[of(p)->variant];
+
+	for (uint32_t i = 0; i < v->n_ids; i++)
+		if (!v->ids[i].kinds.bits || v->ids[i].kinds.bits >> kind & 1)
+			return v->ids[i].place.place->number != MT_CT_BYTES;
+	return false;
+}
+
+/* True after no mistake. */
+static bool one(struct proving *p, const char *text)
+{
+	static const uint8_t kinds[] = {
+		MT_MSG_REPLY, MT_MSG_HEARTBEAT, MT_MSG_HEARTBEAT_REPLY, MT_MSG_EVENT};
+	const struct mt_ct_template *k = of(p);
+	uint32_t n = mt_codec_table_write(
+		p->t, (enum mt_ct_use)k->use, &p->seed, p->what, text, p->message);
+	struct mt_msg msg;
+	const char *why;
+
+	if (!n) {
+		fails(p, "give numbers more bytes, and texts a smaller max",
+			"it cannot be written: a number does not fit, or a text of the request is "
+			"too long or missing");
+		return false;
+	}
+	why = mt_codec_table_decode(p->t, direction(p), p->message, n, &msg);
+	if (why)
+		fails(p, "compare it with frame and messages", why + strlen("codec file: "));
+	else if (msg.kind != kinds[k->use] || msg.variant != k->variant)
+		fails(p, "compare it with messages", "it is of another kind");
+	else if (msg.refuse)
+		fails(p, "compare it with check and the formats of containers",
+			"it contradicts the file");
+	else if (msg.id != p->seed.id && k->use != MT_CT_USE_GOAWAY && has_id(p, msg.kind))
+		fails(p, "write the id where replies have it", "its id is not that of the call");
+	else
+		return true;
+	return false;
+}
+
+static void with_seed(struct proving *p)
+{
+	static char longest[MT_CT_MESSAGE + 1];
+	const char *const texts[] = {"", "a \"b\" \\c\n", longest};
+	const struct mt_ct_template *k = of(p);
+
+	memset(longest, 'x', MT_CT_MESSAGE);
+	for (uint32_t what = 0; what < MT_REPLY_N; what++) {
+		p->what = (enum mt_local_reply)what;
+		if (k->use == MT_CT_USE_REPLY && !(k->reasons >> what & 1))
+			continue;
+		for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++)
+			if (!one(p, texts[i]))
+				return;
+		if (k->use != MT_CT_USE_REPLY)
+			return;
+	}
+}
+
+static bool copies(const struct proving *p)
+{
+	const struct mt_ct_template *k = of(p);
+
+	for (uint32_t i = 0; i < k->n; i++) {
+		const struct mt_ct_piece *part = &p->t->parts[k->first + i];
+
+		if (part->code == MT_CT_PIECE_PLACE ||
+			(part->code == MT_CT_PIECE_NUMBER && part->source == MT_CT_SOURCE_SAVED))
+			return true;
+	}
+	return false;
+}
+
+/* With each sample that the template could be for. Returns how many. */
+static uint32_t with_samples(struct proving *p)
+{
+	const struct mt_ct_template *k = of(p);
+	uint32_t kind = k->use == MT_CT_USE_REPLY ? MT_MSG_REQUEST : MT_MSG_HEARTBEAT, found = 0;
+
+	for (uint32_t i = 0; i < p->b->spec->n_samples && !cf_failed(p->b); i++) {
+		const struct cf_sample *s = &p->b->spec->samples[i];
+		struct mt_msg msg;
+		uint32_t n;
+
+		if (!cf_parse_hex(s->hex.s, p->sample, CF_SAMPLE_MAX, &n) ||
+			mt_codec_table_decode(p->t, (enum mt_dir)s->from.v, p->sample, n, &msg))
+			continue;
+		if (msg.kind != kind || msg.variant != k->variant)
+			continue;
+		found++;
+		mt_codec_table_seed(p->t, &msg, p->sample, &p->seed);
+		with_seed(p);
+	}
+	return found;
+}
+
+static void template(struct proving *p)
+{
+	const uint64_t ids[] = {0, 1, p->t->codec.id_max};
+
+	p->what = MT_REPLY_NO_ROUTE;
+	if (copies(p)) {
+		if (!with_samples(p) && !cf_failed(p->b))
+			fails(p,
+				of(p)->use == MT_CT_USE_REPLY ? "add a request to samples"
+							      : "add a heartbeat to samples",
+				"it copies places, but there is no sample to copy from");
+		return;
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(ids) && !cf_failed(p->b); i++) {
+		p->seed = (struct mt_seed){.id = ids[i], .variant = of(p)->variant};
+		with_seed(p);
+	}
+}
+
+void cf_prove(struct cf_build *b, const struct mt_codec_table *t)
+{
+	struct proving *p = t->n_templates ? calloc(1, sizeof(*p)) : NULL;
+
+	if (t->n_templates && !p)
+		b->region->failed = true;
+	for (uint32_t i = 0; p && i < t->n_templates && !cf_failed(b); i++) {
+		p->b = b;
+		p->t = t;
+		p->i = i;
+		p->seed = (struct mt_seed){0};
+		template(p);
+	}
+	free(p);
+}

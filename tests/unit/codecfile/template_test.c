@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages of Meltemi's own: the errors that real clients have accepted, byte by byte, and others
+ * that decode to what they should be.
+ */
+#include "codecfile_test.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static const char *at_file;
+
+#define CHECK(x)                                                                                   \
+	do {                                                                                       \
+		bool ok_ = (x);                                                                    \
+                                                                                                   \
+		CU_ASSERT(ok_);                                                                    \
+		if (!ok_)                                                                          \
+			fprintf(stderr, "%s: %s (line %d)\n", at_file, #x, __LINE__);              \
+	} while (0)
+
+struct wanted {
+	const char *name;
+	struct line l;
+	bool found;
+};
+
+static void pick(const struct mt_codec_table *t, const struct line *l, void *arg)
+{
+	struct wanted *w = arg;
+
+	if (w->found || strcmp(l->name, w->name) != 0)
+		return;
+	w->l = *l;
+	w->found = true;
+}
+
+static const struct line *line_named(
+	const struct mt_codec_table *t, const char *file, const char *name)
+{
+	static struct wanted w;
+
+	w = (struct wanted){.name = name};
+	lines_each(file, pick, t, &w);
+	CU_ASSERT_FATAL(w.found);
+	return &w.l;
+}
+
+/* What lib/codec keeps of a request or heartbeat of the file's messages; NULL: nothing. */
+static struct mt_seed seed_of(const struct mt_codec_table *t, const char *file, const char *name)
+{
+	struct mt_seed seed = {0};
+	const struct line *l;
+	struct mt_chain c = {0};
+	struct mt_msg msg;
+
+	if (!name)
+		return seed;
+	l = line_named(t, file, name);
+	env_append(&c, l->bytes, l->n, 3);
+	CU_ASSERT_EQUAL(env_decode(&t->codec, l->dir, &c, &msg), MT_DECODE_DONE);
+	t->codec.correlate.save(&t->codec, &msg, &c, &seed);
+	mt_chain_free(&c);
+	return seed;
+}
+
+static void print(const struct mt_chain *c)
+{
+	uint8_t b[MT_CT_TEMPLATE_MAX];
+
+	mt_chain_read(c, 0, b, c->len);
+	for (uint32_t i = 0; i < c->len; i++)
+		fprintf(stderr, "%02x", b[i]);
+	fputc('\n', stderr);
+}
+
+static bool is_hex(const struct mt_chain *c, const char *hex)
+{
+	uint8_t want[1024];
+	uint32_t n = 0;
+	unsigned int b;
+	int used;
+
+	for (; n < sizeof(want) && sscanf(hex, "%2x%n", &b, &used) == 1; hex += used)
+		want[n++] = (uint8_t)b;
+	if (env_equal(c, want, n))
+		return true;
+	print(c);
+	return false;
+}
+
+/* ---- local replies --------------------------------------------------------------------------- */
+
+/* Replies of which protocols.md tells that the real client raised the expected error. */
+static void accepted(void)
+{
+	static const struct {
+		const char *file, *sample, *request;
+		uint64_t id;
+		enum mt_local_reply what;
+		const char *text;
+	} rows[] = {
+		{"sofabolt1", "bolt-PROXY-error-reply-verified", NULL, 1, MT_REPLY_CONN_LOST, ""},
+		{"brpc", "brpc-PROXY-error-reply-verified", NULL, 0, MT_REPLY_NO_ROUTE,
+			"no healthy upstream"},
+		{"dubbo2", "dubbo-PROXY-error-reply-verified", NULL, 0x10da06de5aa807b3,
+			MT_REPLY_NO_ENDPOINT, "no healthy upstream 80"},
+		{"motan2", "motan2-PROXY-error-reply-verified", "motan2-simple-request-hello",
+			0x1a1f7c28cd500001, MT_REPLY_NO_ENDPOINT, "no healthy upstream"},
+		{"tars", "tars-PROXY-error-reply-verified", NULL, 2, MT_REPLY_NO_ROUTE,
+			"no healthy upstream"},
+		{"trpc", "trpc-PROXY-error-reply-verified", NULL, 1, MT_REPLY_NO_ROUTE,
+			"no healthy upstream"},
+		{"thrift_framed_binary", "thrift-framed-binary-exception",
+			"thrift-framed-binary-call", 0x01020304, MT_REPLY_NO_ENDPOINT,
+			"no healthy upstream"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct mt_codec_table *t;
+		const struct line *l;
+		struct mt_region region;
+		struct mt_chain out = {0};
+		struct mt_seed seed;
+
+		at_file = rows[i].file;
+		mt_region_init(&region, 0);
+		t = file_compile(&region, rows[i].file);
+		seed = seed_of(t, rows[i].file, rows[i].request);
+		seed.id = rows[i].id;
+		CHECK(t->codec.write.reply(
+			      &t->codec, &seed, rows[i].what, rows[i].text, &out, &env_pools) == 0);
+		l = line_named(t, rows[i].file, rows[i].sample);
+		CHECK(env_equal(&out, l->bytes, l->n));
+		if (!env_equal(&out, l->bytes, l->n))
+			print(&out);
+		mt_chain_free(&out);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+/* By name of the request in the file's messages. */
+static void bytes(void)
+{
+	static const struct {
+		const char *file, *request;
+		enum mt_local_reply what;
+		const char *text, *hex;
+	} rows[] = {
+		/* places of the request, and numbers of it */
+		{"awesome", "request", MT_REPLY_TIMEOUT, "slow", NULL},
+		/* a length that counts itself in two bytes */
+		{"varint", "publish", MT_REPLY_TIMEOUT, "slow",
+			"4008"
+			"0004"
+			"736c6f77"
+			"0102"},
+		/* texts, escaped so that no line ends in them */
+		{"commands", "get", MT_REPLY_NO_ROUTE, "a\r\nb\x80",
+			"455252203137203430342061202062"
+			"3f0d0a"},
+		{"commands", "get", MT_REPLY_DENIED, "by policy",
+			"455252203137203430332064656e6965640d0a"},
+		/* words of four bytes, an exclusive or; the variant of the request */
+		{"variants", "words", MT_REPLY_TIMEOUT, "",
+			"a101010400000005"
+			"01000000"},
+		{"variants", "fixed", MT_REPLY_TIMEOUT, "",
+			"a20105000000000000000"
+			"0a8"},
+		{"variants", "lines", MT_REPLY_TIMEOUT, "", "4241434b2c360a"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct mt_codec_table *t;
+		struct mt_region region;
+		struct mt_chain out = {0};
+		struct mt_seed seed;
+
+		at_file = rows[i].file;
+		mt_region_init(&region, 0);
+		t = file_compile(&region, rows[i].file);
+		seed = seed_of(t, rows[i].file, rows[i].request);
+		CHECK(t->codec.write.reply(
+			      &t->codec, &seed, rows[i].what, rows[i].text, &out, &env_pools) == 0);
+		if (rows[i].hex)
+			CHECK(is_hex(&out, rows[i].hex));
+		mt_chain_free(&out);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+/* Each request of the files gets a reply of its id and variant, for each reason. */
+struct answered {
+	uint32_t requests, replies;
+};
+
+static void answer(const struct mt_codec_table *t, const struct line *l, void *arg)
+{
+	struct answered *n = arg;
+	struct mt_chain c = {0}, out = {0};
+	struct mt_seed seed = {0};
+	struct mt_msg msg, reply;
+
+	if (strcmp(l->kind, "request") != 0)
+		return;
+	n->requests++;
+	env_append(&c, l->bytes, l->n, 5);
+	CHECK(env_decode(&t->codec, l->dir, &c, &msg) == MT_DECODE_DONE);
+	t->codec.correlate.save(&t->codec, &msg, &c, &seed);
+	for (uint32_t what = 0; what < MT_REPLY_N; what++) {
+		int rc = t->codec.write.reply(&t->codec, &seed, (enum mt_local_reply)what,
+			"\"why\"\n\\", &out, &env_pools);
+
+		CHECK(rc == 0 || rc == -ENOTSUP);
+		if (rc)
+			continue;
+		n->replies++;
+		CHECK(env_decode(&t->codec, MT_DIR_UP, &out, &reply) == MT_DECODE_DONE);
+		CHECK(reply.len == out.len && reply.kind == MT_MSG_REPLY && !reply.refuse);
+		CHECK(reply.id == msg.id && reply.variant == msg.variant);
+		mt_chain_free(&out);
+	}
+	mt_chain_free(&c);
+}
+
+static void every_request(void)
+{
+	const char *const *names = file_names();
+	uint32_t files = 0;
+
+	for (; *names; names++) {
+		struct answered n = {0};
+		const struct mt_codec_table *t;
+		struct mt_region region;
+
+		at_file = *names;
+		mt_region_init(&region, 0);
+		t = file_compile(&region, *names);
+		if (t->codec.write.reply) {
+			lines_each(*names, answer, t, &n);
+			CHECK(n.requests > 0 && n.replies == n.requests * MT_REPLY_N);
+			files++;
+		}
+		mt_region_fini(&region);
+	}
+	CU_ASSERT(files >= 17);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+/* A text of the request that is too long is not cut: the connection is closed instead. */
+static void too_long(void)
+{
+	static const uint8_t head[] = {0x80, 1, 0, 1, 0, 0, 0, 61};
+	const struct mt_codec_table *t;
+	struct mt_region region;
+	struct mt_chain c = {0}, out = {0};
+	struct mt_seed seed = {0};
+	struct mt_msg msg;
+	uint8_t b[4 + sizeof(head) + 61 + 5] = {0, 0, 0, sizeof(b) - 4};
+
+	memcpy(b + 4, head, sizeof(head));
+	memset(b + 4 + sizeof(head), 'm', 61);
+	mt_region_init(&region, 0);
+	t = file_compile(&region, "thrift_framed_binary");
+	env_append(&c, b, sizeof(b), 0);
+	CU_ASSERT_EQUAL(env_decode(&t->codec, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
+	t->codec.correlate.save(&t->codec, &msg, &c, &seed);
+	CU_ASSERT_EQUAL(
+		t->codec.write.reply(&t->codec, &seed, MT_REPLY_TIMEOUT, "slow", &out, &env_pools),
+		-ENOTSUP);
+	CU_ASSERT_EQUAL(out.len, 0);
+	mt_chain_free(&c);
+	mt_region_fini(&region);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+static void no_memory(void)
+{
+	const struct mt_codec_table *t;
+	struct mt_region region;
+	struct mt_chain out = {0};
+	struct mt_seed seed = {.id = 1};
+
+	mt_region_init(&region, 0);
+	t = file_compile(&region, "trpc");
+	env_starve(0);
+	CU_ASSERT_EQUAL(
+		t->codec.write.reply(&t->codec, &seed, MT_REPLY_TIMEOUT, "slow", &out, &env_pools),
+		-ENOMEM);
+	env_release();
+	CU_ASSERT_EQUAL(out.len, 0);
+	mt_region_fini(&region);
+}
+
+/* ---- heartbeats, goaway ----------------------------------------------------------------------- */
+
+static void beats(void)
+{
+	static const struct {
+		const char *file, *heartbeat, *answer;
+	} rows[] = {
+		{"sofabolt1",
+			"0101000001"
+			"00000007"
+			"01ffffffff0000000000000000",
+			"0100000001"
+			"00000007"
+			"010000000000000"
+			"0000000"},
+		{"dubbo2",
+			"dabbe200"
+			"0000000000000007"
+			"000000014e",
+			"dabb2214"
+			"0000000000000007"
+			"000000014e"},
+		{"motan2",
+			"f1f1100830"
+			"0000000000000007"
+			"0000000000000000",
+			"f1f1110830"
+			"0000000000000007"
+			"0000000000000000"},
+		{"commands", "50494e470d0a", "504f4e470d0a"},
+		{"varint", "c000", "d000"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct mt_codec *codec;
+		struct mt_region region;
+		struct mt_chain own = {0}, answer = {0};
+		struct mt_msg msg;
+
+		at_file = rows[i].file;
+		mt_region_init(&region, 0);
+		codec = &file_compile(&region, rows[i].file)->codec;
+		CHECK(codec->write.heartbeat(codec, NULL, NULL, 7, &own, &env_pools) == 0);
+		CHECK(is_hex(&own, rows[i].heartbeat));
+		CHECK(env_decode(codec, MT_DIR_DOWN, &own, &msg) == MT_DECODE_DONE);
+		CHECK(codec->write.heartbeat(codec, &msg, &own, 7, &answer, &env_pools) == 0);
+		CHECK(is_hex(&answer, rows[i].answer));
+		CHECK(codec->heartbeat_s == (strcmp(at_file, "sofabolt1") == 0 ? 15 : 60));
+		mt_chain_free(&own);
+		mt_chain_free(&answer);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+static void goaway(void)
+{
+	const struct mt_codec *codec;
+	struct mt_region region;
+	struct mt_chain out = {0};
+
+	at_file = "dubbo2";
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region, at_file)->codec;
+	CHECK(codec->write.goaway(codec, 9, &out, &env_pools) == 0);
+	CHECK(is_hex(&out, "dabba200"
+			   "0000000000000009"
+			   "000000020152"));
+	mt_chain_free(&out);
+	/* A file without templates closes connections instead. */
+	codec = &file_compile(&region, "motan1")->codec;
+	CU_ASSERT(!codec->write.reply && !codec->write.heartbeat && !codec->write.goaway);
+	mt_region_fini(&region);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test template_tests[] = {{"accepted", accepted}, {"bytes", bytes},
+	{"every request", every_request}, {"too long", too_long}, {"no memory", no_memory},
+	{"heartbeats", beats}, {"goaway", goaway}, {0}};
