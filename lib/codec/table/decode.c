@@ -511,10 +511,25 @@ static enum mt_decode finish(struct mt_decoder *d, struct mt_msg *msg, struct ta
 	return leading ? MT_DECODE_LEADING : MT_DECODE_MORE;
 }
 
+/*
+ * How often the program runs over a message. set_id() and restore_id() run it twice and have no
+ * steps of their own, so that decode() counts them.
+ */
+static uint32_t times(const struct mt_codec *self)
+{
+	return self->correlate.set_id ? 3 : 1;
+}
+
+/* Steps of this call; enough for one op if it has any. */
+static uint32_t allowance(const struct mt_codec *self, uint32_t steps)
+{
+	return steps > OP_STEPS ? MT_MAX(steps / times(self), OP_STEPS + 1u) : steps;
+}
+
 enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
 {
 	struct table_state *s = (struct table_state *)(void *)d->state;
-	struct table_run r = {.t = table_of(self), .msg = msg, .s = s, .may = d->steps};
+	struct table_run r = {.t = table_of(self), .msg = msg, .s = s};
 	enum done rc;
 
 	if (!d->step) {
@@ -524,6 +539,7 @@ enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, s
 	}
 	if (d->step == 2)
 		return finish(d, msg, s);
+	r.may = allowance(self, d->steps);
 	r.arrived = d->cur.chain->len;
 	if (s->need > r.arrived)
 		return MT_DECODE_MORE;
@@ -535,7 +551,7 @@ enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, s
 	rc = run(&r, d->max_message, false);
 	if (r.keep)
 		d->cur = r.mark;
-	d->steps -= MT_MIN(r.used, d->steps);
+	d->steps -= (uint32_t)MT_MIN((uint64_t)r.used * times(self), d->steps);
 	if (rc == RUN_WAIT)
 		return MT_DECODE_MORE;
 	return rc == RUN_BAD ? fault(d, msg) : finish(d, msg, s);
