@@ -62,6 +62,7 @@ void mt_b_bind(struct mt_build *b, const struct mt_listen_port *at, bool used)
 		.order = b->n_binds++,
 		.used = used,
 		.same = mt_strmap_get(&b->keys, key)};
+	n->first = n->same ? n->same->first : n;
 	*slot = n;
 	if (mt_strmap_put(&b->keys, key, n, NULL))
 		b->tmp.failed = true;
@@ -142,6 +143,18 @@ static bool has_namespace(struct mt_build *b, const struct mt_listen *l, const c
 	return n != NULL;
 }
 
+/* The same for the namespace of a wide listener's object; looked up once for all of its namespace. */
+static bool shares_namespace(struct mt_build *b, const struct mt_listen *l, const struct mt_bind *w)
+{
+	struct mt_bind *first = w->first;
+
+	if (first->asked != l) {
+		first->asked = l;
+		first->shares = has_namespace(b, l, w->meta->ns);
+	}
+	return first->shares;
+}
+
 /* True if the object of a wider listener keeps its clients from the claimant. */
 static bool keeps(struct mt_build *b, const struct mt_bind *wide, const struct claimant *c)
 {
@@ -186,8 +199,7 @@ static void check(struct mt_build *b, const struct mt_listen *l)
 	for (uint32_t i = 0; w && i < w->n_binds; i++) {
 		const struct mt_bind *wide = w->binds[i];
 
-		if (!wide->used || mt_b_is_wrong(b, wide->meta) ||
-			has_namespace(b, l, wide->meta->ns))
+		if (!wide->used || shares_namespace(b, l, wide) || mt_b_is_wrong(b, wide->meta))
 			continue;
 		if (!c.of)
 			c = best_of(b, l);

@@ -149,6 +149,10 @@ struct mt_bind {
 	uint32_t order;	      /* among all of them */
 	bool used;	      /* something is served there for it */
 	struct mt_bind *same; /* another one of its namespace at the address and port; NULL: none */
+	/* The first one of its namespace there, which remembers an answer for all of them. */
+	struct mt_bind *first;
+	const struct mt_listen *asked; /* the narrow listener that was looked at last */
+	bool shares;		       /* that listener has an object of the namespace */
 };
 
 /*
