@@ -168,12 +168,33 @@ static void quiesce(void *arg)
 	workers_quiesce(arg);
 }
 
+/* Packets of connections and flows are sent by the new MTU from now on. */
+static void mtu_changed(struct daemon *d, const struct mt_port *p, uint16_t before)
+{
+	mt_net_mtu_changed(d->net);
+	if (p->mtu < before)
+		mt_log(MT_LOG_WARN, "port",
+			"%s: the MTU of %s is %u now: packets longer than that are not sent any "
+			"more (`ip link set dev %s mtu %u` undoes it)",
+			p->name, mt_port_interface(p), p->mtu, mt_port_interface(p), before);
+	else
+		mt_log(MT_LOG_INFO, "port", "%s: the MTU of %s is %u now", p->name,
+			mt_port_interface(p), p->mtu);
+}
+
 static void watch_ports(struct daemon *d, uint64_t now)
 {
 	for (uint16_t i = 0; i < d->n_ports; i++) {
 		const struct mt_port *p = d->ports[i];
+		uint16_t mtu = p->mtu;
+		bool was = p->link_up;
+		enum mt_port_gone had = p->gone;
 
 		if (!mt_port_watch(d->ports[i], now, quiesce, d))
+			continue;
+		if (p->mtu != mtu)
+			mtu_changed(d, p, mtu);
+		if (p->link_up == was && p->gone == had)
 			continue;
 		if (p->gone)
 			mt_log(MT_LOG_ERROR, "port", "%s: its %s was removed: %s", p->name,

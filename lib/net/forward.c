@@ -21,7 +21,7 @@ uint32_t mt_net_gen(const struct mt_netw *w)
 
 uint16_t mt_net_port_mtu(const struct mt_netw *w, const struct mt_net_dst *dst)
 {
-	return w->net->ports[dst->port]->mtu;
+	return __atomic_load_n(&w->net->ports[dst->port]->mtu, __ATOMIC_RELAXED);
 }
 
 /* For a port that takes one buffer a packet; NULL: dropped. */

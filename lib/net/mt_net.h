@@ -420,6 +420,8 @@ static inline uint32_t mt_net_headroom(const struct mt_net_dst *dst, bool is4)
 
 /* ---- for lib/l4 ---------------------------------------------------------------------------- */
 
+/* Makes destinations that were filled earlier stale, after the MTU of a port changed. */
+void mt_net_mtu_changed(struct mt_net *net);
 /* Changes when a struct mt_net_dst filled earlier is stale. */
 uint32_t mt_net_gen(const struct mt_netw *w);
 

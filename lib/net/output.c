@@ -50,7 +50,8 @@ static const struct net_route *find_route(
 	if (!r || !is_unicast(remote) || !is_host(r, remote) || net_is_ours(w, remote))
 		return NULL;
 	dst->port = r->port;
-	dst->mtu = net_pmtu(w, remote, w->net->ports[r->port]->mtu);
+	dst->mtu = net_pmtu(
+		w, remote, __atomic_load_n(&w->net->ports[r->port]->mtu, __ATOMIC_RELAXED));
 	dst->gen = w->gen;
 	dst->l2len = 0;
 	dst->on_link = r->connected;

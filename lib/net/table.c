@@ -306,6 +306,11 @@ int mt_net_configure(struct mt_net *net, const struct mt_net_conf *conf, struct 
 	return 0;
 }
 
+void mt_net_mtu_changed(struct mt_net *net)
+{
+	atomic_fetch_add_explicit(&net->dst_gen, 1, memory_order_release);
+}
+
 int mt_net_set_vips(
 	struct mt_net *net, const struct mt_addr *vips, uint32_t n, struct mt_net_old **old)
 {

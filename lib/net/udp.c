@@ -86,7 +86,8 @@ void net_udp_input(struct mt_netw *w, struct net_rx *rx)
 
 uint16_t mt_net_udp_room(const struct mt_netw *w, const struct mt_net_from *to)
 {
-	uint16_t mtu = w->net->ports[to->port]->mtu, headers = mt_addr_is4(&to->remote) ? 28 : 48;
+	uint16_t mtu = __atomic_load_n(&w->net->ports[to->port]->mtu, __ATOMIC_RELAXED);
+	uint16_t headers = mt_addr_is4(&to->remote) ? 28 : 48;
 
 	return MT_MIN((uint16_t)(mtu - headers), (uint16_t)MT_NET_UDP_MAX);
 }

@@ -20,12 +20,13 @@ static uint64_t bytes_of(struct rte_mbuf **pkts, uint16_t n)
 
 /*
  * Drivers that read from the kernel truncate frames longer than their buffers. A frame longer than
- * the MTU is invalid on this link: either it was truncated already, or the next port would do so.
+ * the MTU of the start is invalid on this link: it was truncated already, or the next port would do
+ * so.
  */
 static uint16_t drop_superframes(
 	struct mt_port *p, uint64_t *counters, struct rte_mbuf **pkts, uint16_t n)
 {
-	uint32_t longest = p->mtu + 18u;
+	uint32_t longest = mt_ethdev(p)->mtu + 18u;
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {

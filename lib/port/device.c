@@ -189,6 +189,7 @@ static int choose_mtu(const struct mt_port_conf *c, struct mt_ethdev *d, struct 
 		d->port.mtu = c->mtu;
 	else if (!d->port.mtu)
 		d->port.mtu = p->mtu;
+	d->mtu = d->port.mtu;
 	if (d->port.mtu >= p->mtu_min && d->port.mtu <= p->mtu_max)
 		return 0;
 	if (d->interface[0] && !c->mtu)

@@ -212,6 +212,19 @@ bool mt_interface_runs(const struct mt_ethdev *d)
 	       (r.ifr_flags & IFF_RUNNING);
 }
 
+#define MTU_MIN 576 /* spec.ports[].mtu */
+
+uint16_t mt_interface_mtu(const struct mt_ethdev *d)
+{
+	struct ifreq r;
+	int mtu;
+
+	if (!d->interface[0] || d->profile.makes_interface || query(d->interface, SIOCGIFMTU, &r))
+		return d->mtu;
+	mtu = MT_MIN(MT_MAX(r.ifr_mtu, MTU_MIN), (int)d->mtu);
+	return (uint16_t)mtu;
+}
+
 /*
  * True if the kernel has taken a packet socket from its interface, which is for good: it was
  * deleted or moved to another namespace, also if it is back.

@@ -72,6 +72,17 @@ const char *mt_port_gone_remedy(enum mt_port_gone gone)
 					 : "run `systemctl restart meltemid`, which makes it again";
 }
 
+/* Follows the MTU of an existing interface. Returns true if that of the port has changed. */
+static bool watch_mtu(struct mt_ethdev *d)
+{
+	uint16_t mtu = mt_interface_mtu(d);
+
+	if (mtu == d->port.mtu)
+		return false;
+	__atomic_store_n(&d->port.mtu, mtu, __ATOMIC_RELAXED);
+	return true;
+}
+
 bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), void *arg)
 {
 	struct mt_ethdev *d = mt_ethdev(p);
@@ -89,5 +100,5 @@ bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), 
 		is = ask(d);
 	}
 	__atomic_store_n(&p->link_up, is, __ATOMIC_RELAXED);
-	return is != was || p->gone != had;
+	return (!p->gone && watch_mtu(d)) || is != was || p->gone != had;
 }

@@ -104,7 +104,7 @@ struct mt_port {
 	char name[32];
 	uint16_t index;	  /* in the node's table of ports */
 	uint16_t dpdk_id; /* ethdev id */
-	uint16_t mtu;
+	uint16_t mtu;	  /* ctl: w, workers: r; follows the kernel's interface (mt_port_watch()) */
 	uint16_t n_rxq, n_txq;
 	struct rte_ether_addr mac;
 	struct mt_port_caps caps;

@@ -166,9 +166,10 @@ struct mt_port_rss_state {
 int mt_port_rss_read(const struct mt_port *p, struct mt_port_rss_state *s);
 
 /*
- * Updates the link state. A port that waits for its peer (a memif client before its server) is
- * restarted; only then is `quiesce` called, which must return after every worker has passed a loop
- * iteration. Returns true when link_up or gone changed.
+ * Updates the link state. Updates the MTU if that of an existing interface has become lower than at
+ * the start, or higher again; call mt_net_mtu_changed() then. A port that waits for its peer (a
+ * memif client before its server) is restarted; only then is `quiesce` called, which must return
+ * after every worker has passed a loop iteration. Returns true when link_up, gone or mtu changed.
  */
 bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), void *arg);
 

@@ -28,6 +28,7 @@ struct mt_ethdev {
 	uint16_t rx_desc, tx_desc;
 	uint16_t room; /* data room that received frames need */
 	uint64_t rx_offloads, tx_offloads;
+	uint16_t mtu; /* MTU of the start; port.mtu is at most this */
 	bool started;
 	bool polling; /* ctl: w, workers: r; false while a port is restarted */
 	uint64_t next_restart;
@@ -175,6 +176,11 @@ int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct
  * True if an existing interface is up and has carrier, or if the port uses no existing interface.
  */
 bool mt_interface_runs(const struct mt_ethdev *d);
+/*
+ * The MTU for the port: that of the existing interface, but at most that of the start and at least
+ * the least that a Node can specify. Without an existing interface that of the start.
+ */
+uint16_t mt_interface_mtu(const struct mt_ethdev *d);
 /* True if the interface that was opened was removed, even if its name is used again. */
 bool mt_interface_is_gone(const struct mt_ethdev *d);
 /*

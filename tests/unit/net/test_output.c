@@ -435,6 +435,31 @@ static void no_route(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* A port's MTU may change, and cached destinations are filled again. */
+static void port_mtu(void)
+{
+	struct mt_addr four = fx_addr("10.0.0.9");
+	struct mt_port *p;
+	struct mt_net_dst dst = {0};
+	uint16_t was;
+
+	open_resolved();
+	CU_ASSERT_EQUAL(mt_net_route(f.w[0], NULL, &four, &dst), MT_NET_SENT);
+	CU_ASSERT_EQUAL(dst.mtu, 1500);
+	p = f.net->ports[dst.port];
+	was = p->mtu;
+	p->mtu = 1400;
+	mt_net_mtu_changed(f.net);
+	fx_turn(&f, 0);
+	CU_ASSERT_NOT_EQUAL(mt_net_gen(f.w[0]), dst.gen);
+	CU_ASSERT_EQUAL(mtu_to("10.0.0.9"), 1400);
+	p->mtu = was;
+	mt_net_mtu_changed(f.net);
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(mtu_to("10.0.0.9"), 1500);
+	CU_ASSERT(fx_close(&f));
+}
+
 /* A tagged port: 18 bytes of L2; frames in with the tag, or with it stripped by the device. */
 static void vlan(void)
 {
@@ -589,6 +614,7 @@ const struct mt_test net_output_tests[] = {
 	{"longest_prefix", longest_prefix},
 	{"on_link_routers", on_link_routers},
 	{"path_mtu", path_mtu},
+	{"port_mtu", port_mtu},
 	{"no_route", no_route},
 	{"vlan", vlan},
 	{"rx_offload", rx_offload},
