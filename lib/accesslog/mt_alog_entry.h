@@ -14,7 +14,7 @@
 
 struct mt_alog_entry {
 	uint64_t wall; /* ns since 1970: the start */
-	/* ns, of one clock; connecting, sent and replied: of the last attempt; 0: not reached. */
+	/* ns, of one clock; connecting, sent, replied: of the last attempt that came so far; 0: none */
 	uint64_t started, connecting, sent, replied, ended;
 	uint64_t bytes_in, bytes_out;		       /* of the request, of the reply */
 	const char *protocol, *host, *route, *cluster; /* NULL: not known */

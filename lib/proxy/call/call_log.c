@@ -59,7 +59,6 @@ static mt_inline void start(const struct mt_down *d, struct mt_call_note *n)
 	n->local_port = ends->lport;
 	n->up_local_port = 0;
 	n->attempts = 0;
-	n->left = MT_CALL_STAYED;
 }
 
 mt_noinline void mt_call_log_note(
@@ -75,33 +74,37 @@ mt_noinline void mt_call_log_note(
 	}
 	ex->note = ref.idx + 1;
 	start(d, n);
+	n->len = ex->msg.len;
 	copy_texts(&p->view, d->proto, n);
 }
 
-/* ---- on the way ----------------------------------------------------------------------------- */
-
-void mt_call_log_gone(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off)
-{
-	struct mt_call_note *n = mt_call_note_of(p, ex);
-
-	if (n)
-		n->left = cut_off ? MT_CALL_CUT : MT_CALL_LEFT;
-}
-
 /* ---- end ------------------------------------------------------------------------------------ */
+
+/*
+ * Bytes of the reply that went to the client. A reply that a filter refused, or whose client had
+ * gone, was not sent.
+ */
+static mt_inline uint32_t sent_to_client(
+	const struct mt_exchange *ex, const struct mt_call_end *end)
+{
+	const struct mt_attempt *a = &ex->attempt;
+
+	if (mt_unlikely(end->started))
+		return a->reply_len - MT_MIN(a->reply_len, a->reply_left + ex->rsp.len);
+	return end->kind == MT_CALL_END_REPLY ? a->reply_len : 0;
+}
 
 static mt_inline void fill_end(
 	const struct mt_exchange *ex, const struct mt_call_note *n, struct mt_alog_entry *e)
 {
 	struct mt_call_end end = mt_exchange_end_of(ex);
 
-	if (n && n->left != MT_CALL_STAYED)
-		end.kind = n->left == MT_CALL_CUT ? MT_CALL_END_RESET : MT_CALL_END_CLIENT;
+	if (ex->left != MT_CALL_STAYED)
+		end.kind = ex->left == MT_CALL_CUT ? MT_CALL_END_RESET : MT_CALL_END_CLIENT;
 	end.started = ex->state == MT_EX_REPLYING;
 	e->ending = (uint8_t)mt_ending_of(&end);
-	/* A reply that a filter refused, or whose client had gone, was not sent. */
-	e->bytes_out = end.started || end.kind == MT_CALL_END_REPLY ? ex->attempt.reply_len : 0;
-	e->bytes_in = ex->msg.len;
+	e->bytes_out = sent_to_client(ex, &end);
+	e->bytes_in = n ? n->len : ex->msg.len;
 	e->code = 0;
 	e->flags = 0;
 }

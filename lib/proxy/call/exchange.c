@@ -130,8 +130,7 @@ void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 	mt_account_left(p, ex, cut_off);
 	if (cut_off)
 		mt_exchange_cut_off(ex);
-	if (mt_unlikely(ex->note))
-		mt_call_log_gone(p, ex, cut_off);
+	ex->left = cut_off ? MT_CALL_CUT : MT_CALL_LEFT;
 	mt_exchange_end(p, ex);
 }
 

@@ -28,7 +28,7 @@ enum mt_call_left {
  * are gone at its end. Notes that are never used take no memory.
  */
 struct mt_call_note {
-	uint8_t left; /* enum mt_call_left */
+	uint32_t len; /* of the request as the client sent it */
 	/* As in struct mt_alog_entry, which gets a copy: */
 	struct mt_addr client, local, up_local;
 	uint16_t client_port, local_port, up_local_port;
@@ -51,8 +51,6 @@ struct mt_call_log {
 struct mt_call_end mt_exchange_end_of(const struct mt_exchange *ex);
 /* Notes the start of a call; p->view shows its request. */
 void mt_call_log_note(struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex);
-/* Notes that the call ends with its client's connection. */
-void mt_call_log_gone(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
 /* Writes the entry of a call that ends. */
 void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex);
 /* The same for a message that is answered without an exchange; `readable`: it is decoded. */

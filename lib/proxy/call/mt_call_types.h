@@ -156,10 +156,8 @@ struct mt_exchange {
 	bool side;
 	uint8_t status; /* how it was answered (record.c); 0: not answered */
 	uint8_t codec_opts;
-	/*
-	 * Cache entry of its token, which was removed from the metadata (mt_token_cache_held()); 0:
-	 * none.
-	 */
+	uint8_t left; /* enum mt_call_left */
+	/* Cache entry of its token, removed from the metadata (mt_token_cache_held()); 0: none. */
 	uint16_t token;
 	/*
 	 * mt_authz_policy.asks_id of the external provider that has allowed the call, for the gateway's

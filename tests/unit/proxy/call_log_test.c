@@ -168,27 +168,43 @@ static void test_cut_in_reply(void)
 	lab_close(s, MT_CLOSE_RESET);
 	e = only();
 	CU_ASSERT_EQUAL(e->ending, MT_ENDING_lost_in_reply);
+	CU_ASSERT_EQUAL(e->bytes_out, 70000);
 	lab_flush_detached();
 	scene_stop();
 }
 
-static void test_client_left_in_reply(void)
+/* `notes`: places for notes of calls. */
+static void leave_in_reply(uint32_t notes)
 {
 	static uint8_t whole[200000];
+	const struct mt_alog_entry *e;
 	struct fake_conn *c, *s;
+	uint32_t cap;
 	struct toy q;
 
 	scene_start(1);
 	scene_patient();
 	c = lab_client(CONFIG_SAFE);
+	cap = lab.p->log.notes.cap;
+	lab.p->log.notes.cap = MT_MIN(cap, notes);
 	scene_send_request(c, 'Q', 7, 64);
 	s = scene_connected_server(0);
 	q = scene_next_sent(s);
 	toy_make(whole, 'P', q.id, "abcd", 200000);
 	CU_ASSERT_TRUE(lab_feed(s, whole, 70000));
 	lab_close(c, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(only()->ending, MT_ENDING_client_closed);
+	e = only();
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_client_closed);
+	CU_ASSERT_EQUAL(e->bytes_out, 70000);
+	lab.p->log.notes.cap = cap;
 	scene_stop();
+}
+
+/* The end of a call is known without a note, too. */
+static void test_client_left_in_reply(void)
+{
+	leave_in_reply(UINT32_MAX);
+	leave_in_reply(0);
 }
 
 static void test_one_way(void)
