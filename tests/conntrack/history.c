@@ -47,22 +47,48 @@ static void add_syn(struct ct_event *e)
 	struct ct_history *h = &e->now;
 
 	h->syn_end = ct_end(e->g);
+	/* In TIME-WAIT the SYN has begun another flow, which knows no other SYN. */
+	if (!h->unanswered || (e->l0 == MT_L4_TIME_WAIT && e->l == MT_L4_SYN_SENT)) {
+		h->first_syn = e->g->seq + 1;
+		h->first_end = h->syn_end;
+	}
+	h->unanswered = true;
 	h->syn_again |= h->kept || h->handshake == CT_COMPLETE;
 	h->syn_since |= h->reset;
 	if (e->l == MT_L4_SYN_SENT)
 		h->handshake = CT_SYN_SEEN;
 }
 
+static bool answers_first(const struct ct_history *h, uint32_t ack)
+{
+	return h->unanswered && ack - h->first_syn <= h->first_end - h->first_syn;
+}
+
+/* The server may have answered the client's SYN or a forged one, and the other one follows. */
+static void note_answer(struct ct_history *h, uint32_t ack)
+{
+	bool last = h->syn_end - ack <= LAG;
+
+	h->unanswered = h->unanswered && !(last && answers_first(h, ack));
+	if (last)
+		return;
+	h->first_syn = h->first_end = h->syn_end;
+	h->syn_end = ack;
+}
+
 static void add_syn_ack(struct ct_event *e)
 {
 	struct ct_history *h = &e->now;
+	uint32_t end = ct_end(e->g);
 
-	if (h->syn_end - e->g->ack > LAG)
+	if (h->syn_end - e->g->ack > LAG && !answers_first(h, e->g->ack))
 		return;
 	if (h->handshake == CT_COMPLETE && !h->syn_again)
 		return;
+	note_answer(h, e->g->ack);
+	h->other_syn_ack_end = h->handshake == CT_SYN_ACK_SEEN ? h->syn_ack_end : end;
 	h->handshake = CT_SYN_ACK_SEEN;
-	h->syn_ack_end = ct_end(e->g);
+	h->syn_ack_end = end;
 	h->reset = h->syn_since = h->syn_again = false;
 	forget_fins(h);
 }
@@ -95,10 +121,11 @@ static void add_other(struct ct_event *e)
 	/* The ends of an older connection go on, because they have accepted no other one. */
 	if (h->kept)
 		h->handshake = CT_COMPLETE;
-	if (h->handshake == CT_SYN_ACK_SEEN && g->from == 0 && g->ack - h->syn_ack_end <= LAG)
+	if (h->handshake == CT_SYN_ACK_SEEN && g->from == 0 &&
+		(g->ack - h->syn_ack_end <= LAG || g->ack - h->other_syn_ack_end <= LAG))
 		h->handshake = CT_COMPLETE;
 	if (h->handshake == CT_COMPLETE && e->l0 == MT_L4_SYN_RECEIVED)
-		h->syn_again = false;
+		h->syn_again = h->unanswered = false;
 	/* A connection that has ended stays so. */
 	if (h->handshake == CT_COMPLETE && ct_closing(h) != MT_L4_TIME_WAIT)
 		add_fins(h, g);

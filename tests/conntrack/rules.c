@@ -147,3 +147,12 @@ bool ct_syn_ack_of_part(const struct ct_event *e)
 {
 	return is_unnoticed(e) && e->g->ack != e->now.syn_end;
 }
+
+bool ct_answer_to_first(const struct ct_event *e)
+{
+	const struct ct_history *h = &e->was;
+
+	return (e->l == MT_L4_SYN_RECEIVED || (e->l == MT_L4_ESTABLISHED && h->kept)) &&
+	       e->k == e->k0 && e->g->flags == (CT_SYN | CT_ACK) && e->g->from == 1 &&
+	       h->unanswered && e->g->ack - h->first_syn <= h->first_end - h->first_syn;
+}

@@ -9,10 +9,13 @@ enum ct_handshake { CT_NOT_BEGUN, CT_SYN_SEEN, CT_SYN_ACK_SEEN, CT_COMPLETE };
 struct ct_history {
 	enum ct_handshake handshake;
 	bool kept; /* a handshake is complete, and its connection has not ended */
-	uint32_t syn_end, syn_ack_end;
-	bool syn_again;	  /* the client has sent a SYN since the handshake */
-	bool syn_is_last; /* the last segment is a SYN of the client */
-	uint32_t stamp;	  /* of the client's last segment */
+	/* the last SYN; the first one since an answer, from the number after its SYN bit to its end */
+	uint32_t syn_end, first_syn, first_end;
+	bool unanswered;			 /* the server may answer the first one, too */
+	uint32_t syn_ack_end, other_syn_ack_end; /* of the last SYN-ACK and the one before */
+	bool syn_again;				 /* the client has sent a SYN since the handshake */
+	bool syn_is_last;			 /* the last segment is a SYN of the client */
+	uint32_t stamp;				 /* of the client's last segment */
 	/* FINs of the connection, by their numbers */
 	bool fin[2], acked[2], again, taken_back;
 	uint32_t fin_end[2];
