@@ -10,10 +10,10 @@
 static struct nd n;
 
 /*
- * A node leaves, and returns; the router moves most flows both times. So many of 1,000 flows may
- * lose their endpoint.
+ * A node leaves, and returns; the router moves three quarters of the flows to another node and
+ * back. Of 1,000 flows, `least` to `most` lose their endpoint.
  */
-static void leave_and_return(const char *what, uint32_t per_mille)
+static void leave_and_return(const char *what, uint32_t least, uint32_t most)
 {
 	uint32_t strays;
 
@@ -24,7 +24,8 @@ static void leave_and_return(const char *what, uint32_t per_mille)
 	printf("%s, %s: %u of %u flows left their endpoint (%.2f %%)\n",
 		n.mode == MT_L4_IPIP ? "tunnel-ipip" : "dsr", what, strays, n.flows,
 		100.0 * strays / n.flows);
-	CU_ASSERT(strays * 1000ull <= (uint64_t)n.flows * per_mille);
+	CU_ASSERT(strays * 1000ull >= (uint64_t)n.flows * least);
+	CU_ASSERT(strays * 1000ull <= (uint64_t)n.flows * most);
 }
 
 static void drain(void)
@@ -95,12 +96,15 @@ static void stays(enum mt_l4_mode mode, uint32_t flows)
 		nd_open(&n, mode, flows, 10);
 		nd_begin(&n, 0, flows);
 		cases[i].change();
-		leave_and_return(cases[i].what, 0);
+		leave_and_return(cases[i].what, 0, 0);
 		CU_ASSERT(nd_close(&n));
 	}
 }
 
-/* A flow that began between the changes may have another endpoint than the table before has. */
+/*
+ * A flow that began between the changes has the endpoint of a table that no node remembers. It
+ * moves if that is another one than in the table before.
+ */
 static void begun_between(void)
 {
 	nd_open(&n, MT_L4_IPIP, 20000, 10);
@@ -109,26 +113,26 @@ static void begun_between(void)
 		change(i);
 		nd_begin(&n, 2000 * i, 2000 * (i + 1));
 	}
-	leave_and_return("flows begun between ten changes", 200);
+	leave_and_return("flows begun between ten changes", 120, 140);
 	CU_ASSERT(nd_close(&n));
 }
 
 /*
  * New flows of an endpoint that is dead at one of four nodes only, so of a fortieth of the flows: the
- * others know nothing of it.
+ * others know nothing of it. Two thirds of these come to another node.
  */
 static void begun_at_dead(void)
 {
 	nd_open(&n, MT_L4_IPIP, 20000, 10);
 	die_at_one();
 	nd_begin(&n, 0, 20000);
-	leave_and_return("flows begun while an endpoint is dead at one node", 25);
+	leave_and_return("flows begun while an endpoint is dead at one node", 15, 19);
 	CU_ASSERT(nd_close(&n));
 }
 
 /*
  * Five minutes after the change the table before is forgotten. One of eleven endpoints is new and
- * gets its share; few other flows move.
+ * gets its share of the flows that come to another node; hardly any other flow moves.
  */
 static void too_late(void)
 {
@@ -136,7 +140,7 @@ static void too_late(void)
 	nd_begin(&n, 0, 20000);
 	add();
 	nd_pass(&n, 301 * MT_SEC);
-	leave_and_return("an endpoint was added five minutes ago", 130);
+	leave_and_return("an endpoint was added five minutes ago", 63, 73);
 	CU_ASSERT(nd_close(&n));
 }
 
