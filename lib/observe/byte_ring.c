@@ -50,7 +50,8 @@ static bool fits(struct mt_byte_ring *r, uint64_t end)
 	return end - r->tail_seen <= r->size;
 }
 
-void *mt_byte_ring_reserve(struct mt_byte_ring *r, uint32_t len)
+/* For a record of any length, at any place. */
+static mt_noinline void *reserve_slowly(struct mt_byte_ring *r, uint32_t len)
 {
 	uint32_t rest = straight(r, r->written), size;
 	struct record *new;
@@ -72,6 +73,20 @@ void *mt_byte_ring_reserve(struct mt_byte_ring *r, uint32_t len)
 	new = at(r, r->written);
 	*new = (struct record){.size = size, .len = len};
 	r->written += size;
+	return new + 1;
+}
+
+void *mt_byte_ring_reserve(struct mt_byte_ring *r, uint32_t len)
+{
+	const uint64_t written = r->written;
+	const uint32_t size = size_of(len);
+	struct record *new = at(r, written);
+
+	if (mt_unlikely(len > r->size - sizeof(*new) || size > straight(r, written) ||
+			written + size - r->tail_seen > r->size))
+		return reserve_slowly(r, len);
+	*new = (struct record){.size = size, .len = len};
+	r->written = written + size;
 	return new + 1;
 }
 
