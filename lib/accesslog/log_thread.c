@@ -9,7 +9,6 @@
 #include "mt_rights.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -164,16 +163,8 @@ static void *loop(void *arg)
 
 int mt_alog_thread_start(struct mt_alog *l)
 {
-	sigset_t all, before;
-	int rc;
+	int rc = mt_rights_thread(&l->thread, "mt-log", loop, l);
 
-	sigfillset(&all);
-	sigdelset(&all, MT_RIGHTS_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&l->thread, NULL, loop, l);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc == 0)
-		(void)pthread_setname_np(l->thread, "mt-log");
 	l->running = rc == 0;
-	return -rc;
+	return rc;
 }

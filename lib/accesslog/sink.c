@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -340,22 +339,6 @@ static void *loop(void *arg)
 
 /* ---- the control thread --------------------------------------------------------------------- */
 
-/* Blocks all signals in the thread but MT_RIGHTS_SIGNAL. */
-static int start(struct mt_alog_sink *s)
-{
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	sigdelset(&all, MT_RIGHTS_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&s->thread, NULL, loop, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc == 0)
-		(void)pthread_setname_np(s->thread, "mt-log-file");
-	return -rc;
-}
-
 /* Uses the monotonic clock, which is never set. */
 static void init_lock(struct mt_alog_sink *s)
 {
@@ -398,7 +381,7 @@ struct mt_alog_sink *mt_alog_sink_new(struct mt_alog_place *place, struct mt_err
 	s->memory = calloc(1, MT_ALOG_BUFFER);
 	if (s->memory) {
 		mt_byte_ring_init(&s->ring, s->memory, MT_ALOG_BUFFER);
-		rc = s->event < 0 ? -errno : start(s);
+		rc = s->event < 0 ? -errno : mt_rights_thread(&s->thread, "mt-log-file", loop, s);
 	}
 	if (rc == 0)
 		return s;

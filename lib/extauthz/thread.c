@@ -4,7 +4,6 @@
 #include "mt_rights.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -86,21 +85,12 @@ static void *loop(void *arg)
 
 /* ---- boot ------------------------------------------------------------------------------------ */
 
-/* Blocks all signals in the thread but MT_RIGHTS_SIGNAL; the control thread handles the others. */
 static int start(struct mt_extauthz *x)
 {
-	sigset_t all, before;
-	int rc;
+	int rc = mt_rights_thread(&x->id, "mt-extauthz", loop, x);
 
-	sigfillset(&all);
-	sigdelset(&all, MT_RIGHTS_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&x->id, NULL, loop, x);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	x->started = rc == 0;
-	if (x->started)
-		(void)pthread_setname_np(x->id, "mt-extauthz");
-	return -rc;
+	return rc;
 }
 
 static int prepare(struct mt_extauthz *x, struct mt_err *e)

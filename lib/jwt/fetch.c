@@ -12,7 +12,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -387,22 +386,6 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-/* Blocks all signals in the thread but MT_RIGHTS_SIGNAL; the control thread handles the others. */
-static int start_thread(struct mt_jwks_fetcher *f)
-{
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	sigdelset(&all, MT_RIGHTS_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&f->id, NULL, loop, f);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc == 0)
-		(void)pthread_setname_np(f->id, "mt-jwks");
-	return -rc;
-}
-
 static void free_fetcher(struct mt_jwks_fetcher *f)
 {
 	if (f->multi)
@@ -424,7 +407,7 @@ int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, bool local, 
 		f->multi = curl_multi_init();
 		f->roots = roots ? strdup(roots) : NULL;
 		if (f->multi && (f->roots || !roots))
-			rc = start_thread(f);
+			rc = mt_rights_thread(&f->id, "mt-jwks", loop, f);
 	}
 	if (rc == 0) {
 		pthread_mutex_lock(&s->lock);

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -140,21 +139,14 @@ static void *loop(void *arg)
 
 static int start(struct mt_token_pool *p)
 {
-	sigset_t all, before;
 	int rc;
 
 	p->fd = eventfd(0, EFD_CLOEXEC);
 	if (p->fd < 0)
 		return -errno;
-	sigfillset(&all);
-	sigdelset(&all, MT_RIGHTS_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&p->id, NULL, loop, p);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	rc = mt_rights_thread(&p->id, "mt-jwt", loop, p);
 	p->started = rc == 0;
-	if (p->started)
-		(void)pthread_setname_np(p->id, "mt-jwt");
-	return -rc;
+	return rc;
 }
 
 static void nobody(uint64_t who)

@@ -12,8 +12,8 @@
  *   so that threads created meanwhile are included.
  * - Nothing comes back: a new thread inherits the reduced set of the thread that created it, and
  *   no_new_privs is set with the filter.
- * - Threads that block all signals must leave MT_RIGHTS_SIGNAL unblocked (lib/service, lib/tls).
- *   Otherwise the daemon does not start, and logs the reason.
+ * - Threads that block all signals must leave MT_RIGHTS_SIGNAL unblocked, as mt_rights_thread()
+ *   does. Otherwise the daemon does not start, and logs the reason.
  * - The filter does not affect normal operation, except memory that is both writable and executable
  *   (mmap, mprotect, shmat). A filter library (kind Filter) is loaded as before, but cannot start
  *   programs or generate code at run time, nor open files and sockets on a worker.
@@ -41,6 +41,7 @@
 
 #include "mt_log.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 
@@ -52,6 +53,13 @@
  * unblocked.
  */
 #define MT_RIGHTS_SIGNAL (SIGRTMAX - 1)
+
+/*
+ * Starts a thread that blocks all signals but MT_RIGHTS_SIGNAL, because the control thread handles
+ * the others. `name`, at most 15 bytes, is for people and mt_rights_confine_threads(). Any thread.
+ * Returns 0 or -errno.
+ */
+int mt_rights_thread(pthread_t *id, const char *name, void *(*run)(void *), void *arg);
 
 /*
  * Effective capabilities of the calling thread; 0 if it has none or the kernel does not report

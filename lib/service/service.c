@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -95,20 +94,6 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-/* Blocks all signals in the thread but MT_RIGHTS_SIGNAL; the control thread handles the others. */
-static int start(struct mt_service *s)
-{
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	sigdelset(&all, MT_RIGHTS_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&s->thread, NULL, loop, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -rc;
-}
-
 /* Uses the monotonic clock, which is never set. */
 static void init_lock(struct mt_service *s)
 {
@@ -136,11 +121,9 @@ struct mt_service *mt_service_new(const char *name, struct mt_err *e)
 	s->patience = MT_SERVICE_PATIENCE;
 	init_lock(s);
 	s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rc = s->fd < 0 ? -errno : start(s);
-	if (rc == 0) {
-		(void)pthread_setname_np(s->thread, name);
+	rc = s->fd < 0 ? -errno : mt_rights_thread(&s->thread, name, loop, s);
+	if (rc == 0)
 		return s;
-	}
 	mt_err(e, rc, "%s: %s", name, strerror(-rc));
 	if (s->fd >= 0)
 		close(s->fd);

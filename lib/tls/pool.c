@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -61,28 +60,19 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-/* Blocks signals, which the control thread handles, except MT_RIGHTS_SIGNAL. */
 static int start(struct mt_tls_thread *t)
 {
-	sigset_t all, before;
 	char name[16];
 	int rc;
 
 	t->fd = eventfd(0, EFD_CLOEXEC);
 	if (t->fd < 0)
 		return -errno;
-	sigfillset(&all);
-	sigdelset(&all, MT_RIGHTS_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&t->id, NULL, loop, t);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc) {
-		close(t->fd);
-		return -rc;
-	}
 	snprintf(name, sizeof(name), "mt-tls-%u", t->number % MT_TLS_THREADS);
-	(void)pthread_setname_np(t->id, name);
-	return 0;
+	rc = mt_rights_thread(&t->id, name, loop, t);
+	if (rc)
+		close(t->fd);
+	return rc;
 }
 
 static void stop(struct mt_tls_thread *t)

@@ -129,6 +129,38 @@ static void end_threads(pthread_t *t, int n)
 		pthread_join(t[i], NULL);
 }
 
+/* The thread has its name, and blocks all signals but the one by which it drops capabilities. */
+static void *masked(void *arg)
+{
+	sigset_t now;
+	char name[16];
+
+	sem_wait(&begin);
+	pthread_sigmask(SIG_SETMASK, NULL, &now);
+	pthread_getname_np(pthread_self(), name, sizeof(name));
+	*(bool *)arg = strcmp(name, "mt-some") == 0 && sigismember(&now, SIGTERM) == 1 &&
+		       sigismember(&now, SIGHUP) == 1 && sigismember(&now, MT_RIGHTS_SIGNAL) == 0;
+	sem_post(&done);
+	return NULL;
+}
+
+static void threads_of_the_daemon(void)
+{
+	sigset_t before, now;
+	bool good = false;
+	pthread_t t;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	CU_ASSERT_EQUAL_FATAL(mt_rights_thread(&t, "mt-some", masked, &good), 0);
+	sem_post(&begin);
+	sem_wait(&done);
+	pthread_join(t, NULL);
+	CU_ASSERT_TRUE(good);
+	pthread_sigmask(SIG_SETMASK, NULL, &now);
+	CU_ASSERT_EQUAL(sigismember(&now, SIGTERM), sigismember(&before, SIGTERM));
+	CU_ASSERT_EQUAL(sigismember(&now, SIGHUP), 0);
+}
+
 static void capabilities_child(void)
 {
 	uint64_t before = mt_rights_now();
@@ -212,6 +244,7 @@ int main(int argc, char **argv)
 	static const struct mt_test tests[] = {
 		{"capabilities_of_all_threads", capabilities_of_all_threads},
 		{"calls_of_all_threads", calls_of_all_threads},
+		{"threads_of_the_daemon", threads_of_the_daemon},
 		{"calls_of_workers", calls_of_workers},
 		{"every_call", every_call},
 		{"table_of_ports", table_of_ports},
