@@ -327,6 +327,13 @@ bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex)
 	return true;
 }
 
+/* True if filters wait, or go on after a wait as soon as the call's turn comes (run.c). */
+static bool is_in_filters(const struct mt_exchange *ex)
+{
+	return ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING ||
+	       (ex->state == MT_EX_ROUTING && ex->step == MT_CALL_FILTERS);
+}
+
 /* Returns the cost. */
 static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -343,8 +350,7 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_exchange_renew(p, ex);
 		return cost;
 	}
-	if ((ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING) &&
-		!mt_exchange_filters_wait_on(ex->service, service)) {
+	if (is_in_filters(ex) && !mt_exchange_filters_wait_on(ex->service, service)) {
 		/* Now, while it holds the filters' configuration: the local reply may have to wait. */
 		wait_is_void(p, ex);
 		return cost;

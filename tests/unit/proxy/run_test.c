@@ -31,12 +31,26 @@ static const char *const step_names[STEPS] = {"filter", "authorization at the ga
  * RESUMED: the wait ends after 300 ms. TIMED: it does, and no server answers. LATE: it ends after
  * the call's time-out. GONE: the client resets its connection before. NEWER: another snapshot is
  * adopted before. RETIRED: the call must leave its snapshot for that one. REMOVED: which does not
- * have its service.
+ * have its service. AFTER_*: the wait ends inside the run of another call, so the call is put off,
+ * and the snapshot is adopted before the call runs.
  */
-enum event { RESUMED, TIMED, LATE, GONE, NEWER, RETIRED, REMOVED, EVENTS };
+enum event {
+	RESUMED,
+	TIMED,
+	LATE,
+	GONE,
+	NEWER,
+	RETIRED,
+	REMOVED,
+	AFTER_NEWER,
+	AFTER_RETIRED,
+	AFTER_REMOVED,
+	EVENTS
+};
 
-static const char *const event_names[EVENTS] = {
-	"resumed", "timed", "late", "client gone", "newer", "retired", "removed"};
+static const char *const event_names[EVENTS] = {"resumed", "timed", "late", "client gone", "newer",
+	"retired", "removed", "newer, after the wait", "retired, after the wait",
+	"removed, after the wait"};
 
 static struct mt_extauthz asker;
 static struct mt_extauthz_lane *lane;
@@ -228,17 +242,37 @@ static void resume(void)
 	}
 }
 
-static void another_snapshot(enum event e)
+static void adopt_another(bool retires, bool removes, uint32_t n_eps)
 {
-	struct mt_snapshot *s = next_snapshot(step != ON_DEMAND);
+	struct mt_snapshot *s = next_snapshot(n_eps);
 
-	if (e != NEWER)
+	if (retires)
 		s->keep_from = s->version;
-	if (e == REMOVED)
+	if (removes)
 		s->services[LISTENER]->id++;
 	adopt(s);
+}
+
+static void another_snapshot(enum event e)
+{
+	adopt_another(e != NEWER, e == REMOVED, step != ON_DEMAND);
 	/* A call that waits for a cluster leaves its snapshot by being routed again. */
 	CU_ASSERT_EQUAL(config_holds(0) > 0, e == NEWER && step != ON_DEMAND);
+}
+
+/* The wait is over, and the call has not run when another snapshot is adopted. */
+static void put_off_until_another(enum event e)
+{
+	if (step != PUT_OFF) {
+		lab.p->running = true;
+		resume();
+	}
+	CU_ASSERT_FALSE(mt_list_empty(&lab.p->again));
+	adopt_another(e != AFTER_NEWER, e == AFTER_REMOVED, 1);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	lab.p->running = false;
+	lab_advance(MT_USEC);
+	CU_ASSERT_TRUE(mt_list_empty(&lab.p->again));
 }
 
 /* ---- what is seen ---------------------------------------------------------------------------- */
@@ -296,9 +330,12 @@ static void run(char line[LINE], enum event e)
 		lab_advance(1100 * MT_MSEC);
 	else if (e == GONE)
 		lab_close(client, MT_CLOSE_RESET);
-	else if (e >= NEWER)
+	else if (e >= NEWER && e <= REMOVED)
 		another_snapshot(e);
-	resume();
+	if (e >= AFTER_NEWER)
+		put_off_until_another(e);
+	else
+		resume();
 	see(line, e);
 }
 
@@ -321,20 +358,20 @@ static void end(void)
 
 static const char *const lines[STEPS][EVENTS] = {
 	[FILTER] = {SENT, "timeout; 1; a=b;stage=done;", "timeout; 0; ", NOWHERE, SENT, SENT,
-		"no_route; 0; "},
+		"no_route; 0; ", SENT, SENT, "no_route; 0; "},
 	[GATE] = {SENT, "timeout; 1; a=b;stage=done;", "timeout; 0; ", NOWHERE, SENT, SENT,
-		"no_route; 0; "},
+		"no_route; 0; ", SENT, SENT, "no_route; 0; "},
 	[ENDPOINT] = {SENT, "timeout; 1; a=b;stage=done;", "timeout; 0; ", NOWHERE, SENT, SENT,
-		"no_route; 0; "},
+		"no_route; 0; ", SENT, SENT, "no_route; 0; "},
 	[ON_DEMAND] = {SENT, "timeout; 1; a=b;stage=done;", "no_cluster; 0; ", NOWHERE, SENT, SENT,
-		"no_route; 0; "},
+		"no_route; 0; ", SENT, SENT, "no_route; 0; "},
 	/* The message was sent with all changes; a new route makes its own ones again. */
 	[RETRY] = {SENT, "timeout; 1; a=b;stage=done;", "timeout; 0; a=b;stage=done;",
-		"-; 0; a=b;stage=done;", SENT, "ok; 1; stage=done;",
-		"no_route; 0; a=b;stage=done;"},
+		"-; 0; a=b;stage=done;", SENT, "ok; 1; stage=done;", "no_route; 0; a=b;stage=done;",
+		SENT, "ok; 1; stage=done;", "no_route; 0; a=b;stage=done;"},
 	[PUT_OFF] = {SENT, "timeout; 1; a=b;stage=done;", "timeout; 0; a=b;stage=done;",
-		"-; 0; a=b;stage=done;", SENT, "ok; 1; stage=done;",
-		"no_route; 0; a=b;stage=done;"},
+		"-; 0; a=b;stage=done;", SENT, "ok; 1; stage=done;", "no_route; 0; a=b;stage=done;",
+		SENT, "ok; 1; stage=done;", "no_route; 0; a=b;stage=done;"},
 };
 
 static void test_steps(void)
