@@ -28,6 +28,7 @@ void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
 
 static const struct mt_unasked full = {MT_REPLY_OVERLOAD,
 				       "too many calls wait for an authorization decision"},
+			       too_often = {MT_REPLY_OVERLOAD, mt_verdict_too_often},
 			       unread = {MT_REPLY_DENIED, "denied by policy"};
 
 /* The last quarter of slots is for client addresses that have less than a quarter of all. */
@@ -62,10 +63,14 @@ bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	struct mt_unasked *why)
 {
 	struct mt_ext_authz_calls *k = &p->ext_authz;
-	struct mt_extauthz_slot *s = has_room(p) ? mt_extauthz_slot(k->lane) : NULL;
+	struct mt_extauthz_slot *s;
 	uint32_t left = mt_call_left(p, ex);
 
+	*why = too_often;
+	if (!mt_verdict_may_wait(p, ex))
+		return false;
 	*why = full;
+	s = has_room(p) ? mt_extauthz_slot(k->lane) : NULL;
 	if (!s) {
 		mt_count(p->counters, MT_PROXY_extauthz_full);
 		return false;

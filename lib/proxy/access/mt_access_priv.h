@@ -134,10 +134,13 @@ void mt_tokens_forget(struct mt_exchange *ex);
 /* ---- verdict.c ---- */
 
 /*
- * wait: suspends the call until its token is verified (tokens.c), or an external service decides
- * (ext_authz.c); the caller puts it into a list. False: too many wait, or it has waited too often;
+ * may_wait: false if the call's attempt has waited as often as it may; it gets a local reply with
+ * the text too_often. wait: suspends a call that may wait until its token is verified (tokens.c), or
+ * an external service decides (ext_authz.c); the caller puts it into a list. False: too many wait;
  * nothing has changed. go_on: resumes it where it was suspended, in the newest configuration.
  */
+extern const char mt_verdict_too_often[];
+bool mt_verdict_may_wait(const struct mt_proxy *p, const struct mt_exchange *ex);
 bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate);
 void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_verdict_init(struct mt_proxy *p);

@@ -205,6 +205,8 @@ static enum mt_tokens_verdict look_up(struct mt_proxy *p, struct mt_exchange *ex
 			return valid(p, ex, t, f, fresh->result.rule, &fresh->result.claims, j);
 		return denied(p, fresh->result.outcome, t, fresh->result.rule, j);
 	}
+	if (!mt_verdict_may_wait(p, ex))
+		return overloaded(j, mt_verdict_too_often);
 	if (begin_to_wait(p, ex, t, f, digest, at_gate))
 		return MT_TOKENS_WAITS;
 	return overloaded(j, "too many tokens have to be verified");

@@ -8,9 +8,17 @@
 _Static_assert(MT_VERDICT_CLIENTS == MT_FAIR_BUCKETS, "they are counted by mt_fair_bucket()");
 
 /*
- * Times that a call may wait; rules of another endpoint, and changed rules, may need a wait each.
+ * Times that an attempt may wait (those at a gateway count for the first one); rules of another
+ * endpoint, and changed rules, may need a wait each.
  */
 #define WAITS 4
+
+const char mt_verdict_too_often[] = "it has waited for four verdicts and needs another one";
+
+bool mt_verdict_may_wait(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return !ex->waited_verdict || mt_exchange_side(p, ex)->verdict_waits + 1 < WAITS;
+}
 
 static bool is_full(const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t client)
 {
@@ -45,7 +53,7 @@ bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
 	uint8_t client = mt_fair_bucket(p, &p->view.peer);
 
 	side->verdict_waits = ex->waited_verdict ? (uint8_t)(side->verdict_waits + 1) : 0;
-	if (side->verdict_waits == WAITS || is_full(p, ex, client) || (!at_gate && !suspend(p, ex)))
+	if (is_full(p, ex, client) || (!at_gate && !suspend(p, ex)))
 		return false;
 	ex->awaits_verdict = ex->waited_verdict = ex->side = true;
 	side->verdict_at = 0;

@@ -141,8 +141,9 @@ static void wait_for_next(struct mt_proxy *p, struct mt_exchange *ex, const stru
 		mt_exchange_waits_no_more(p, ex);
 	mt_chain_free(&ex->req);
 	mt_exchange_becomes(ex, MT_EX_BACKOFF);
-	/* The policies of the next endpoint decide again. */
+	/* The policies of the next endpoint decide again, and may need as many waits. */
 	mt_ext_authz_forget(p, ex);
+	ex->waited_verdict = false;
 	if (ex->token)
 		mt_tokens_drop(p, ex);
 	mt_exchange_down(p, ex)->backing_off += mt_side_truesize(side);

@@ -139,9 +139,45 @@ static void moved_at_gate(void)
 	judged_stop();
 }
 
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+/* Each attempt by a retry policy may wait as often as the first one. */
+static void each_attempt_waits(void)
+{
+	enum { ATTEMPTS = 5 };
+	static const struct mt_retry retry = {
+		.on = MT_RETRY_OVERLOAD, .attempts = ATTEMPTS, .base_ms = 10, .max_ms = 10};
+	struct mt_route_action *route;
+	struct fake_conn *c, *s = NULL;
+
+	judged_start(false);
+	scene_patient();
+	route = (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[3].protos->services[0]->routes, 0);
+	route->retry = &retry;
+	route->retries = true;
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	for (uint32_t i = 0; i <= ATTEMPTS; i++) {
+		judged_say(judged_question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+		s = mirror_connected(false, 0);
+		if (i < ATTEMPTS)
+			reject(s);
+		lab_advance(11 * MT_MSEC);
+	}
+	scene_answer(s, scene_next_sent(s).id, 1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).status, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), ATTEMPTS);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_full), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	judged_stop();
+}
+
 const struct mt_test ext_authz_waits_tests[] = {
 	{"disarmed while it waits", disarmed_while_it_waits},
 	{"moved while it waits", moved},
 	{"moved at a gate", moved_at_gate},
+	{"each attempt waits", each_attempt_waits},
 	{0},
 };
