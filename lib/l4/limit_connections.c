@@ -5,12 +5,12 @@
  * have places left. Packets of a flow do not touch it, and beyond the limit it is only read, so a
  * flood of SYNs does not pull its line from worker to worker.
  *
- * A flow counts (L4_COUNTED) until it is removed, a TCP flow until it rests, or a reset ends it. A
- * client can send a reset or FIN that its server does not accept, and use the connection further.
- * So these give the place back at once only with the number that the server expects (tcp.c), and
- * another reset when the flow was silent for SILENT after it. A flow that then goes on counts
- * again, even beyond the limit, because its ends never stopped. One that moves to another endpoint
- * keeps its place.
+ * A flow counts (L4_COUNTED) until it is removed, a TCP flow until it rests, or its server resets
+ * it. A client can send a reset or FIN that its server does not accept, and use the connection
+ * further. So a FIN counts with the number that the server expects (tcp.c). A client's reset never
+ * gives the place back: with that number the flow ends soon, and with another one the place is
+ * free when the flow was silent for SILENT. A flow that then goes on counts again, even beyond the
+ * limit, because its ends never stopped. One that moves to another endpoint keeps its place.
  */
 #include "mt_l4_priv.h"
 
@@ -87,7 +87,10 @@ void l4_connection_set(struct mt_l4 *l, uint32_t pair, bool counts)
 /* True if the flow was reset, and its ends may still have the connection. */
 static bool may_go_on(const struct mt_l4 *l, uint32_t pair)
 {
-	return !l->tcp[pair].exact && l4_idle(l, pair) < SILENT;
+	const struct l4_tcp *t = &l->tcp[pair];
+
+	/* An exact one of the client ends the flow soon, and with it what can pass. */
+	return t->exact ? !t->over : l4_idle(l, pair) < SILENT;
 }
 
 static bool is_tcp(const struct l4_entry *e)

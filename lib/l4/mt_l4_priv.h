@@ -146,6 +146,7 @@ struct l4_tcp {
 	bool has_stamp : 1;
 	bool again : 1;	   /* a SYN of the client has no SYN-ACK yet */
 	bool exact : 1;	   /* the receiver of the reset accepts it */
+	bool over : 1;	   /* an exact reset was the server's */
 	bool open : 1;	   /* the handshake was complete, and the flow has not come to rest since */
 	bool spoke : 1;	   /* of UDP: the endpoint has sent since it was found unhealthy */
 	bool early : 1;	   /* the client's first acknowledgement of the SYN-ACK had data */

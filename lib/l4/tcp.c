@@ -19,6 +19,8 @@
  *   the time-out to 10 s: the answer to a SYN, and one right after the handshake or a FIN. The
  *   client knows the numbers as well, and may use the connection on, so the number after its SYN
  *   counts only before data, and a packet that the server does not receive or drops does not count.
+ *   Servers ignore others, too, for example with a wrong acknowledgement before the handshake is
+ *   complete, so only a server's reset shows that it does not have the connection any more.
  *   A host that did not accept the reset goes on, or sends a challenge ACK, and so restores the
  *   state that the flow had. Segments from the sender of the reset do not, because they may be
  *   older than it. Until then a SYN is forwarded to the same server by the same ports, so that a
@@ -154,12 +156,12 @@ static bool is_whole(const struct rte_mbuf *m)
 static void change(struct mt_l4 *l, uint32_t pair, const struct segment *s);
 
 /*
- * True if the endpoint does not have the connection any more. After other resets it may go on, and
+ * True if the endpoint does not have the connection any more. It may ignore a client's reset, and
  * it receives data after a FIN until it has acknowledged the number of that.
  */
 static bool is_over(const struct l4_tcp *t)
 {
-	return t->state == MT_L4_RESET ? t->exact : t->fin[0] == L4_FIN_EXACT;
+	return t->state == MT_L4_RESET ? t->over : t->fin[0] == L4_FIN_EXACT;
 }
 
 static void set_state(struct mt_l4 *l, uint32_t pair, enum mt_l4_state state)
@@ -220,6 +222,7 @@ static bool is_exact(const struct mt_l4 *l, uint32_t pair, const struct segment 
 static void on_reset(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 {
 	struct l4_tcp *t = &l->tcp[pair];
+	bool exact;
 
 	/* RFC 1337: a reset does not end TIME-WAIT. */
 	if (t->state == MT_L4_TIME_WAIT)
@@ -227,9 +230,11 @@ static void on_reset(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 	if (t->state != MT_L4_RESET) {
 		t->before = t->state;
 		t->reset_by = s->from;
-		t->exact = false;
+		t->exact = t->over = false;
 	}
-	t->exact |= is_exact(l, pair, s) && l4_hops_left(s->m) > HOPS && is_whole(s->m);
+	exact = is_exact(l, pair, s) && l4_hops_left(s->m) > HOPS && is_whole(s->m);
+	t->exact |= exact;
+	t->over |= exact && s->from == 1;
 	set_state(l, pair, MT_L4_RESET);
 	if (l->entries[2 * pair + 1].service & L4_KEPT)
 		l4_unkeep(l, pair);

@@ -76,7 +76,7 @@ static void closed(void)
 	li_close();
 }
 
-/* A reset gives the place back; a flow that goes on takes one again. */
+/* A server's reset gives the place back; a flow that goes on takes one again. */
 static void reset(void)
 {
 	struct cn c = cn_new("10.1.0.7", 3000, false);
@@ -84,13 +84,13 @@ static void reset(void)
 	li_open(1, 2000);
 	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 1);
 	CU_ASSERT(cn_open(&li, &c));
-	(void)cn_client(&li, &c, RST, 0);
+	(void)cn_server(&li, &c, RST, 0);
 	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 0);
-	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, ACK, 10));
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, ACK, 10));
 	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 1);
 	(void)cn_client(&li, &c, FIN | ACK, 0);
 	(void)cn_server(&li, &c, ACK, 0);
-	(void)cn_client(&li, &c, RST, 0);
+	(void)cn_server(&li, &c, RST, 0);
 	CU_ASSERT(li_syn(nat, "10.1.0.8", 3000));
 	/* A SYN on the ports of a reset connection begins one. */
 	CU_ASSERT(!li_syn(nat, "10.1.0.7", 3000));
@@ -158,6 +158,54 @@ static void wrong_reset(void)
 	CU_ASSERT(li_syn(nat, "10.1.0.8", 3000));
 	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, ACK, 10));
 	CU_ASSERT_EQUAL(counted(), 2);
+	li_close();
+}
+
+/*
+ * Before the handshake is complete a server ignores a reset with a wrong acknowledgement, and the
+ * client may go on. One that does not gives its place when the flow ends.
+ */
+static void half_open_reset(void)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false), wrong;
+
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 1);
+	CU_ASSERT(cn_client(&li, &c, SYN, 0) && cn_server(&li, &c, SYN | ACK, 0));
+	wrong = c;
+	wrong.seq[1] += 1000;
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &wrong, RST | ACK, 0));
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_RESET);
+	CU_ASSERT_EQUAL(counted(), 1);
+	CU_ASSERT(!li_syn(nat, "10.1.0.8", 3000));
+	/* The client's acknowledgements come every 5 s, and the server says nothing. */
+	for (uint32_t k = 0; k < 40; k++) {
+		if (k % 5 == 0)
+			CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, ACK, 10));
+		sc_turn(&li, MT_SEC);
+		CU_ASSERT_EQUAL(counted(), 1);
+	}
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, ACK, 10));
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, ACK, 10));
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_ESTABLISHED);
+	CU_ASSERT_EQUAL(counted(), 1);
+	li_close();
+}
+
+/* A client's reset with the right number gives the place when the flow ends, 10 s later. */
+static void client_reset(void)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false);
+
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 1);
+	CU_ASSERT(cn_open(&li, &c));
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, RST, 0));
+	CU_ASSERT_EQUAL(counted(), 1);
+	for (uint32_t k = 0; k < 22; k++)
+		sc_turn(&li, MT_SEC);
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_STATELESS);
+	CU_ASSERT_EQUAL(counted(), 0);
 	li_close();
 }
 
@@ -421,7 +469,8 @@ static void leaving_syns(void)
 
 const struct mt_test limit_flow_tests[] = {{"connections, one worker", connections_of_one},
 	{"connections, three workers", connections_of_three}, {"closed", closed}, {"reset", reset},
-	{"wrong reset", wrong_reset}, {"reset after early data", reset_after_early_data},
+	{"wrong reset", wrong_reset}, {"half-open reset", half_open_reset},
+	{"client's reset", client_reset}, {"reset after early data", reset_after_early_data},
 	{"wrong FIN", wrong_fin}, {"adopted", adopted}, {"established", established},
 	{"repeated SYN", repeated_syn}, {"rest of a connection", rest_of_connection},
 	{"swap", swap}, {"parked", parked}, {"no allocation", no_allocation},
