@@ -6,7 +6,7 @@
  *
  * A packet waits at most a second for a neighbour that is being resolved. A neighbour that does not
  * answer must not keep packets for others from waiting, so each has a share of the places, and so
- * have replies: their neighbours may be forged clients on the link, any number of them.
+ * have replies to a link of the node: their clients may be forged, any number of them.
  */
 #include "mt_l4_priv.h"
 
@@ -125,7 +125,8 @@ mt_noinline const struct mt_net_dst *l4_resolve(struct mt_l4 *l, struct rte_mbuf
 		l4_drop(l, m, MT_L4_not_on_link);
 		return NULL;
 	case MT_NET_WAIT:
-		l4_park(l, m, dst.neigh, reply, l->entries[idx].service & L4_SERVICE);
+		l4_park(l, m, dst.neigh, reply && dst.on_link,
+			l->entries[idx].service & L4_SERVICE);
 		return NULL;
 	default:
 		l4_lose(l, m, MT_L4_no_route, l->entries[idx].service & L4_SERVICE);

@@ -429,7 +429,8 @@ uint32_t mt_net_gen(const struct mt_netw *w);
  * As mt_net_route(), for a destination that an outsider may have made up: the client of a reply. An
  * entry for an unknown neighbour takes only the part of a bucket that is open to outsiders, so that
  * entries for endpoints and routers find a place. After MT_NET_WAIT no event follows: the caller
- * tries again. The owner solicits only so many of these neighbours a second.
+ * tries again. The owner solicits only so many of these neighbours a second. Beyond a router it is
+ * the same as mt_net_route().
  */
 enum mt_net_result mt_net_route_guest(
 	struct mt_netw *w, const struct mt_addr *remote, struct mt_net_dst *dst);

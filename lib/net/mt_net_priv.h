@@ -416,6 +416,8 @@ uint32_t net_neigh_get(
 	struct mt_net *net, uint16_t port, const struct mt_addr *a, uint32_t ways, uint64_t *word);
 /* Notes that a destination with the entry's word is cached. */
 void net_neigh_cache(struct mt_netw *w, uint32_t idx, uint64_t word);
+/* The node needs the neighbour, which may be a guest so far. */
+void net_neigh_need(struct mt_net *net, uint32_t idx);
 void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word);
 void net_neigh_events(struct mt_netw *w);
 /* neigh_owner.c */

@@ -124,15 +124,19 @@ void net_neigh_cache(struct mt_netw *w, uint32_t idx, uint64_t word)
 		cache(w, n, word);
 }
 
-void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word)
+void net_neigh_need(struct mt_net *net, uint32_t idx)
 {
-	_Atomic uint8_t *guest = &w->net->neigh[idx].guest;
+	_Atomic uint8_t *guest = &net->neigh[idx].guest;
 
 	/* Its solicitations may have been held back so far: it begins again. */
-	if (mt_unlikely(atomic_load_explicit(guest, memory_order_relaxed) == NET_NEIGH_GUEST)) {
-		atomic_store_explicit(guest, NET_NEIGH_TAKEN, memory_order_relaxed);
-		call_owner(w->net, idx);
-	}
+	if (mt_likely(atomic_load_explicit(guest, memory_order_relaxed) != NET_NEIGH_GUEST))
+		return;
+	atomic_store_explicit(guest, NET_NEIGH_TAKEN, memory_order_relaxed);
+	call_owner(net, idx);
+}
+
+void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word)
+{
 	if (w->waiting[idx])
 		return;
 	w->waiting[idx] = 1;

@@ -76,9 +76,14 @@ static enum mt_net_result route(
 	if (!r)
 		return refuse(w, dst, MT_NET_no_route);
 	hop = r->connected ? remote : &r->via;
+	/* No client can make up a router. */
+	if (!r->connected)
+		ways = NET_NEIGH_WAYS;
 	dst->neigh = net_neigh_get(w->net, r->port, hop, ways, &word);
 	if (mt_unlikely(dst->neigh == NET_NEIGH_NONE))
 		return refuse(w, dst, MT_NET_neigh_full);
+	if (ways != NET_NEIGH_GUEST_WAYS)
+		net_neigh_need(w->net, dst->neigh);
 	if (mt_unlikely(!neigh_usable(word))) {
 		if (neigh_state(word) == NEIGH_FAILED)
 			return refuse(w, dst, MT_NET_neigh_still_failed);

@@ -258,6 +258,77 @@ static void guests_by_port(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+#define ROUTERS 64
+
+/* 64 networks beyond 10.9.0.0/24, each with a router of its own. */
+static void open_routers(void)
+{
+	const struct mt_net_addr_conf wide = {fx_addr("10.0.0.1"), 8, 0};
+	struct mt_net_route_conf routes[ROUTERS];
+	const struct mt_net_conf conf = {
+		.addrs = &wide, .n_addrs = 1, .routes = routes, .n_routes = ROUTERS};
+	struct mt_err e;
+
+	for (uint8_t i = 0; i < ROUTERS; i++) {
+		routes[i] = (struct mt_net_route_conf){
+			fx_addr("172.16.0.0"), 24, fx_addr("10.9.0.0"), MT_NET_PORT_NONE};
+		routes[i].to.b[14] = i;
+		routes[i].via.b[15] = (uint8_t)(i + 1);
+	}
+	open_quiet(1);
+	CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+	for (int i = 0; i < 4; i++)
+		fx_turn(&f, 2 * MT_SEC);
+	fx_clear(&f);
+}
+
+/* The way to a client of network i. */
+static enum mt_net_result route_beyond(uint8_t i, struct mt_net_dst *dst)
+{
+	struct mt_addr a = fx_addr("172.16.0.9");
+
+	a.b[14] = i;
+	return mt_net_route_guest(f.w[0], &a, dst);
+}
+
+/* 65,000 forged clients of a link: its routers find a place, and are solicited. */
+static void routers_find_room(void)
+{
+	struct mt_addr a = fx_addr("10.7.0.0");
+	struct mt_net_dst dst = {0};
+	uint32_t waits = 0;
+
+	open_routers();
+	for (uint32_t i = 0; i < 65000; i++) {
+		a.b[14] = (uint8_t)(i >> 8);
+		a.b[15] = (uint8_t)i;
+		(void)mt_net_route_guest(f.w[0], &a, &dst);
+	}
+	for (uint8_t i = 0; i < ROUTERS; i++)
+		waits += route_beyond(i, &dst) == MT_NET_WAIT;
+	CU_ASSERT_EQUAL(waits, ROUTERS);
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_solicited), 1000 + ROUTERS);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* A router that asks for us first has the entry of a guest until a packet goes to it. */
+static void router_asks_first(void)
+{
+	const uint8_t mac[6] = {2, 0, 0, 0, 9, 1};
+	struct mt_net_dst dst = {0};
+	struct fx_pkt p = {0};
+
+	open_routers();
+	fx_arp(&p, 1, mac, "10.9.0.1", "10.0.0.1", NULL);
+	fx_in(&f, 0, 0, p.b, p.len);
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(route_beyond(0, &dst), MT_NET_SENT);
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(f.net->neigh[dst.neigh].guest, NET_NEIGH_OWN);
+	CU_ASSERT(fx_close(&f));
+}
+
 const struct mt_test net_neigh_flood_tests[] = {
 	{"unused_end", unused_end},
 	{"many_alternate", many_alternate},
@@ -266,5 +337,7 @@ const struct mt_test net_neigh_flood_tests[] = {
 	{"many_guests", many_guests},
 	{"forged_guests", forged_guests},
 	{"guests_by_port", guests_by_port},
+	{"routers_find_room", routers_find_room},
+	{"router_asks_first", router_asks_first},
 	{0},
 };
