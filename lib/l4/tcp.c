@@ -25,8 +25,10 @@
  *   state that the flow had. Segments from the sender of the reset do not, because they may be
  *   older than it. Until then a SYN is forwarded to the same server by the same ports, so that a
  *   forged reset and a forged SYN cost the connection nothing either.
- * - A FIN is taken back when its sender sends data beyond it. It does not shorten the time-out
- *   before the other end has acknowledged its number: a host answers a forged one with another.
+ * - A FIN is taken back when its sender sends data beyond it, a client's also while the flow rests:
+ *   one with an old number looks acknowledged, although the server did not take it. A FIN does not
+ *   shorten the time-out before the other end has acknowledged its number: a host answers a forged
+ *   one with another.
  * - A SYN on a flow that closes or rests changes nothing, because it may be forged. The server's
  *   SYN-ACK for it starts another handshake, because the server has lost the former connection.
  *   Otherwise the new one would end by the time-out of the former one.
@@ -114,9 +116,9 @@ static struct segment read_segment(const struct rte_mbuf *m, uint32_t idx)
 
 	s.end = s.seq + (m->pkt_len - off - hlen) + !!(s.flags & SYN) + !!(s.flags & FIN);
 	if (mt_unlikely(l4_is_fragment(m))) {
-		/* More data follows. The end of a FIN comes with the last fragment. */
+		/* A byte or more follows. The end of a FIN comes with the last fragment. */
 		s.flags &= (uint8_t)~FIN;
-		s.end = is_syn(&s) ? s.seq + LAG : s.end - !!(tcp->tcp_flags & FIN);
+		s.end = is_syn(&s) ? s.seq + LAG : s.end + 1 - !!(tcp->tcp_flags & FIN);
 	}
 	/* Scattered options are left alone. */
 	if (m->data_len >= off + hlen)
@@ -337,6 +339,17 @@ static void advance(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 		set_state(l, pair, *own || *other ? MT_L4_HALF_CLOSED : MT_L4_ESTABLISHED);
 }
 
+/* The client has closed nothing if it sends beyond its FIN. */
+static void on_rest(struct mt_l4 *l, uint32_t pair, const struct segment *s)
+{
+	if (s->flags & SYN) {
+		on_other_syn(l, pair, s);
+	} else if (s->from == 0 && is_after(s->end, l->tcp[pair].end[0])) {
+		l->tcp[pair].open = true;
+		advance(l, pair, s);
+	}
+}
+
 static void on_syn_sent(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 {
 	struct l4_tcp *t = &l->tcp[pair];
@@ -407,8 +420,7 @@ static void change(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 		on_syn_received(l, pair, s);
 		break;
 	case MT_L4_TIME_WAIT:
-		if (s->flags & SYN)
-			on_other_syn(l, pair, s);
+		on_rest(l, pair, s);
 		break;
 	default:
 		if (s->from == 1 && !(l->entries[2 * pair + 1].service & L4_KEPT))

@@ -156,3 +156,10 @@ bool ct_answer_to_first(const struct ct_event *e)
 	       e->k == e->k0 && e->g->flags == (CT_SYN | CT_ACK) && e->g->from == 1 &&
 	       h->unanswered && e->g->ack - h->first_syn <= h->first_end - h->first_syn;
 }
+
+bool ct_data_after_end(const struct ct_event *e)
+{
+	return e->l0 == MT_L4_TIME_WAIT && (e->l == MT_L4_HALF_CLOSED || e->l == MT_L4_CLOSING) &&
+	       e->g->from == 0 && !(e->g->flags & (CT_SYN | CT_RST)) &&
+	       ct_is_after(ct_end(e->g), e->was.fin_end[0]);
+}

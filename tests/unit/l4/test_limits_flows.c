@@ -247,6 +247,46 @@ static void wrong_fin(void)
 	li_close();
 }
 
+/*
+ * A FIN with the number of the last byte, which the server has already: its acknowledgement of that
+ * byte looks like that of the FIN. The client sends on, whole segments or fragments (`part`).
+ */
+static void sends_on_after_fin(bool part)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false), wrong;
+	struct fx_pkt whole = {0}, p = {0};
+
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 1);
+	CU_ASSERT(cn_open(&li, &c));
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, ACK, 500));
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, FIN | ACK, 0));
+	wrong = c;
+	wrong.seq[0]--;
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &wrong, FIN | ACK, 0));
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, ACK, 0));
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_TIME_WAIT);
+	CU_ASSERT_EQUAL(counted(), 0);
+	if (part) {
+		c.stamp = 1; /* a header of 32 bytes: the first fragment has no data */
+		cn_next(&c, false, ACK, 500, &whole);
+		sc_fragment(&whole, &(struct sc_part){.len = 32, .more = true, .id = 7}, &p);
+		sc_receive(&li, 0, fx_mbuf(&li.f, p.b, p.len, 0));
+	} else {
+		CU_ASSERT_PTR_NOT_NULL(cn_client(&li, &c, ACK, 1));
+	}
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_HALF_CLOSED);
+	CU_ASSERT_EQUAL(counted(), 1);
+	CU_ASSERT(!li_syn(nat, "10.1.0.8", 3000));
+	li_close();
+}
+
+static void data_after_fin(void)
+{
+	sends_on_after_fin(false);
+	sends_on_after_fin(true);
+}
+
 /* Flows from before the limit are counted, and none of them ends. */
 static void adopted(void)
 {
@@ -471,7 +511,8 @@ const struct mt_test limit_flow_tests[] = {{"connections, one worker", connectio
 	{"connections, three workers", connections_of_three}, {"closed", closed}, {"reset", reset},
 	{"wrong reset", wrong_reset}, {"half-open reset", half_open_reset},
 	{"client's reset", client_reset}, {"reset after early data", reset_after_early_data},
-	{"wrong FIN", wrong_fin}, {"adopted", adopted}, {"established", established},
-	{"repeated SYN", repeated_syn}, {"rest of a connection", rest_of_connection},
-	{"swap", swap}, {"parked", parked}, {"no allocation", no_allocation},
-	{"leaving datagrams", leaving_datagrams}, {"leaving SYNs", leaving_syns}, {0}};
+	{"wrong FIN", wrong_fin}, {"data after a FIN", data_after_fin}, {"adopted", adopted},
+	{"established", established}, {"repeated SYN", repeated_syn},
+	{"rest of a connection", rest_of_connection}, {"swap", swap}, {"parked", parked},
+	{"no allocation", no_allocation}, {"leaving datagrams", leaving_datagrams},
+	{"leaving SYNs", leaving_syns}, {0}};
