@@ -164,11 +164,12 @@ enum net_neigh_state {
 	NEIGH_PROBE, /* usable, being solicited again */
 };
 
-/* The user of an entry. */
-enum net_neigh_guest {
-	NET_NEIGH_OWN,	 /* the node needs it */
-	NET_NEIGH_GUEST, /* an outsider may have made it up: its solicitations are limited */
-	NET_NEIGH_TAKEN, /* a guest that the node needs now; the owner has not seen that yet */
+/* User of an entry: the first of these that needs it. */
+enum net_neigh_user {
+	NET_NEIGH_OWN,	  /* the node */
+	NET_NEIGH_CLIENT, /* an accepted connection; a station may forge many */
+	NET_NEIGH_GUEST,  /* an outsider may have made it up */
+	NET_NEIGH_USERS
 };
 
 /*
@@ -180,7 +181,7 @@ struct net_neigh {
 	_Atomic uint64_t word;
 	_Atomic uint64_t key[2];
 	_Atomic uint32_t port;
-	_Atomic uint8_t guest; /* enum net_neigh_guest */
+	_Atomic uint8_t user; /* enum net_neigh_user */
 	/* A worker may have a destination with this address that `dst_gen` has not made stale. */
 	_Atomic uint8_t cached;
 } mt_cache_aligned;
@@ -228,6 +229,7 @@ struct net_neigh_own {
 	uint64_t next; /* that of the last change that waits for `hold`, as bits; 0: none */
 	uint8_t tries; /* solicitations, */
 	uint8_t sent;  /* and those of them that were not held back */
+	uint8_t user;  /* enum net_neigh_user, as last seen */
 	uint8_t version;
 };
 
@@ -333,8 +335,9 @@ struct net_owner {
 	bool announce_own;    /* announce own addresses too, not only VIPs */
 	uint64_t announce_at; /* MT_NEVER: nothing to announce */
 	uint32_t announce_next, announce_round;
-	struct net_limit guest_limit[MT_PORTS_MAX]; /* solicitations of unknown guests */
-	struct net_limit stale_limit;		    /* changes of dst_gen without delay */
+	/* Solicitations of unknown neighbours, but of none of NET_NEIGH_OWN. */
+	struct net_limit user_limit[NET_NEIGH_USERS][MT_PORTS_MAX];
+	struct net_limit stale_limit;	      /* changes of dst_gen without delay */
 	uint64_t stale_at;		      /* when the next delayed one is due; MT_NEVER: none */
 	uint64_t group_due[NET_NEIGH_GROUPS]; /* earliest of a group */
 	struct net_neigh_own neigh[NET_NEIGH_MAX];
@@ -376,6 +379,7 @@ struct mt_netw {
 	struct net_owner *owner; /* NULL but for the owner */
 	struct net_learn_ring learned;
 	uint32_t n_wait;
+	uint64_t look_at;			 /* when `wait` may be looked through again */
 	struct net_wait *wait, *wait_spare;	 /* NET_NEIGH_MAX each */
 	uint8_t waiting[NET_NEIGH_MAX];		 /* on `wait` */
 	_Atomic uint8_t used[NET_NEIGH_MAX + 1]; /* the last: sent to a station without an entry */
@@ -416,8 +420,8 @@ uint32_t net_neigh_get(
 	struct mt_net *net, uint16_t port, const struct mt_addr *a, uint32_t ways, uint64_t *word);
 /* Notes that a destination with the entry's word is cached. */
 void net_neigh_cache(struct mt_netw *w, uint32_t idx, uint64_t word);
-/* The node needs the neighbour, which may be a guest so far. */
-void net_neigh_need(struct mt_net *net, uint32_t idx);
+/* As net_neigh_get() for an entry that is there: it may have had a lesser user so far. */
+void net_neigh_need(struct mt_net *net, uint32_t idx, uint32_t ways);
 void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word);
 void net_neigh_events(struct mt_netw *w);
 /* neigh_owner.c */

@@ -53,8 +53,15 @@ uint32_t net_neigh_find(
 	return NET_NEIGH_NONE;
 }
 
+static uint8_t user_of(uint32_t ways)
+{
+	if (ways == NET_NEIGH_WAYS)
+		return NET_NEIGH_OWN;
+	return ways == NET_NEIGH_CLIENT_WAYS ? NET_NEIGH_CLIENT : NET_NEIGH_GUEST;
+}
+
 static bool claim(
-	struct net_neigh *n, uint16_t port, const struct mt_addr *a, bool guest, uint64_t *word)
+	struct net_neigh *n, uint16_t port, const struct mt_addr *a, uint8_t user, uint64_t *word)
 {
 	uint64_t was = atomic_load_explicit(&n->word, memory_order_relaxed);
 	uint8_t version = (uint8_t)(neigh_version(was) + 1);
@@ -70,8 +77,7 @@ static bool claim(
 	atomic_store_explicit(&n->key[0], a->q[0], memory_order_relaxed);
 	atomic_store_explicit(&n->key[1], a->q[1], memory_order_relaxed);
 	atomic_store_explicit(&n->port, port, memory_order_relaxed);
-	atomic_store_explicit(
-		&n->guest, guest ? NET_NEIGH_GUEST : NET_NEIGH_OWN, memory_order_relaxed);
+	atomic_store_explicit(&n->user, user, memory_order_relaxed);
 	*word = neigh_word(version, NEIGH_NEW, 0);
 	atomic_store_explicit(&n->word, *word, memory_order_release);
 	return true;
@@ -93,7 +99,7 @@ uint32_t net_neigh_get(
 	if (i != NET_NEIGH_NONE)
 		return i;
 	for (i = b; i < b + ways; i++) {
-		if (!claim(&net->neigh[i], port, a, ways == NET_NEIGH_GUEST_WAYS, word))
+		if (!claim(&net->neigh[i], port, a, user_of(ways), word))
 			continue;
 		call_owner(net, i);
 		return i;
@@ -124,14 +130,14 @@ void net_neigh_cache(struct mt_netw *w, uint32_t idx, uint64_t word)
 		cache(w, n, word);
 }
 
-void net_neigh_need(struct mt_net *net, uint32_t idx)
+void net_neigh_need(struct mt_net *net, uint32_t idx, uint32_t ways)
 {
-	_Atomic uint8_t *guest = &net->neigh[idx].guest;
+	_Atomic uint8_t *user = &net->neigh[idx].user;
 
-	/* Its solicitations may have been held back so far: it begins again. */
-	if (mt_likely(atomic_load_explicit(guest, memory_order_relaxed) != NET_NEIGH_GUEST))
+	if (mt_likely(atomic_load_explicit(user, memory_order_relaxed) <= user_of(ways)))
 		return;
-	atomic_store_explicit(guest, NET_NEIGH_TAKEN, memory_order_relaxed);
+	/* Its solicitations may have been held back so far: it begins again. */
+	atomic_store_explicit(user, user_of(ways), memory_order_relaxed);
 	call_owner(net, idx);
 }
 
@@ -158,6 +164,10 @@ static void decide(struct mt_netw *w, const struct net_wait *wait)
 		w->events->neigh(w->events_arg, wait->idx, same && neigh_usable(word));
 }
 
+/* A longer list is looked through again after WAIT_EACH for each of its entries. */
+#define WAIT_SHORT 64
+#define WAIT_EACH  MT_USEC
+
 void net_neigh_events(struct mt_netw *w)
 {
 	struct net_wait *list = w->wait;
@@ -166,9 +176,12 @@ void net_neigh_events(struct mt_netw *w)
 	if (mt_likely(n == 0))
 		return;
 	done = atomic_load_explicit(&w->net->neigh_done, memory_order_acquire);
-	if (done == w->done_seen)
+	if (done == w->done_seen || w->now < w->look_at)
 		return;
 	w->done_seen = done;
+	/* A flood of forged clients makes a long list, and an event of each of them. */
+	if (n > WAIT_SHORT)
+		w->look_at = w->now + n * WAIT_EACH;
 	/* Handlers may call mt_net_route() and so wait again: that goes to the other list. */
 	w->wait = w->wait_spare;
 	w->wait_spare = list;

@@ -28,9 +28,9 @@
 #define STALE	    2
 #define STALE_BURST 64
 #define MAC_BITS    0xffffffffffffull
-/* Solicitations of guests by a port: a second, and at once. */
-#define GUESTS	     1000
-#define GUESTS_BURST 1000
+/* Solicitations of clients, and of guests, by a port: a second, and at once. */
+#define UNKNOWN	      1000
+#define UNKNOWN_BURST 1000
 
 struct net_owner *net_owner_create(void)
 {
@@ -40,8 +40,9 @@ struct net_owner *net_owner_create(void)
 		return NULL;
 	o->due = o->announce_at = o->stale_at = MT_NEVER;
 	o->stale_limit = (struct net_limit){0, STALE_BURST, STALE_BURST, STALE};
-	for (uint32_t i = 0; i < MT_PORTS_MAX; i++)
-		o->guest_limit[i] = (struct net_limit){0, GUESTS_BURST, GUESTS_BURST, GUESTS};
+	for (uint32_t i = 0; i < NET_NEIGH_USERS * MT_PORTS_MAX; i++)
+		o->user_limit[i / MT_PORTS_MAX][i % MT_PORTS_MAX] =
+			(struct net_limit){0, UNKNOWN_BURST, UNKNOWN_BURST, UNKNOWN};
 	for (uint32_t g = 0; g < NET_NEIGH_GROUPS; g++)
 		o->group_due[g] = MT_NEVER;
 	for (uint32_t i = 0; i < NET_NEIGH_MAX; i++)
@@ -101,21 +102,24 @@ static uint64_t jitter(struct mt_netw *w, uint64_t t)
 	return t - t / 8 + mt_rand_below(&w->rand, (uint32_t)MT_MIN(t / 4, UINT32_MAX));
 }
 
-static bool is_guest(const struct net_neigh *n)
-{
-	return atomic_load_explicit(&n->guest, memory_order_relaxed) == NET_NEIGH_GUEST;
-}
-
 /*
- * True if too many unknown guests are solicited: the link's other hosts receive each of these
- * packets. One that is not sent counts as a try, so forged guests leave the table as soon.
+ * True if too many unknown clients or guests are solicited: the link's other hosts receive each of
+ * these packets. One that is not sent counts as a try of a guest, so forged guests leave the table
+ * as soon. Clients wait for their turn, in no order.
  */
-static bool is_limited(struct mt_netw *w, const struct net_neigh *n, uint64_t word)
+static bool is_limited(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
-	if (neigh_usable(word) || !is_guest(n) ||
-		!net_limited(&w->owner->guest_limit[n->port], w->now))
+	struct net_neigh_own *own = &w->owner->neigh[idx];
+	uint32_t port = w->net->neigh[idx].port;
+
+	if (neigh_usable(word) || own->user == NET_NEIGH_OWN ||
+		!net_limited(&w->owner->user_limit[own->user][port], w->now))
 		return false;
 	net_count(w, MT_NET_neigh_limited);
+	if (own->user == NET_NEIGH_CLIENT) {
+		own->tries--;
+		set_due(w->owner, idx, w->now + jitter(w, RETRY));
+	}
 	return true;
 }
 
@@ -128,7 +132,7 @@ static void solicit(struct mt_netw *w, uint32_t idx, uint64_t word)
 
 	w->owner->neigh[idx].tries++;
 	set_due(w->owner, idx, w->now + RETRY);
-	if (!from || is_limited(w, n, word))
+	if (!from || is_limited(w, idx, word))
 		return;
 	w->owner->neigh[idx].sent++;
 	net_count(w, MT_NET_neigh_solicited);
@@ -225,7 +229,7 @@ static void entry_due(struct mt_netw *w, uint32_t idx, uint64_t word)
 	case NEIGH_PROBE:
 		if (own->tries < TRIES)
 			solicit(w, idx, word);
-		else if (own->sent == 0 && is_guest(&w->net->neigh[idx]))
+		else if (own->sent == 0 && own->user == NET_NEIGH_GUEST)
 			release(w, idx, word); /* no solicitation was sent */
 		else
 			fail(w, idx, word);
@@ -243,18 +247,19 @@ static void entry_due(struct mt_netw *w, uint32_t idx, uint64_t word)
 	}
 }
 
-/* A guest that the node needs now has all its tries, from now on. */
-static void take_guest(struct mt_netw *w, uint32_t idx, uint64_t word)
+/* An entry that has another user has all its tries, from now on. */
+static void see_user(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
-	_Atomic uint8_t *guest = &w->net->neigh[idx].guest;
+	struct net_neigh_own *own = &w->owner->neigh[idx];
+	uint8_t user = atomic_load_explicit(&w->net->neigh[idx].user, memory_order_relaxed);
 
-	if (mt_likely(atomic_load_explicit(guest, memory_order_relaxed) != NET_NEIGH_TAKEN))
+	if (mt_likely(own->user == user))
 		return;
-	atomic_store_explicit(guest, NET_NEIGH_OWN, memory_order_relaxed);
+	own->user = user;
 	if (neigh_state(word) != NEIGH_INCOMPLETE)
 		return;
-	w->owner->neigh[idx].tries = 0;
-	w->owner->neigh[idx].due = w->now;
+	own->tries = 0;
+	own->due = w->now;
 }
 
 static void scan_group(struct mt_netw *w, uint32_t group)
@@ -269,7 +274,7 @@ static void scan_group(struct mt_netw *w, uint32_t group)
 
 		if (neigh_state(word) <= NEIGH_CLAIMED)
 			continue;
-		take_guest(w, i, word);
+		see_user(w, i, word);
 		if (neigh_state(word) == NEIGH_NEW || o->neigh[i].due <= w->now)
 			entry_due(w, i, word);
 		o->group_due[group] = MT_MIN(o->group_due[group], o->neigh[i].due);

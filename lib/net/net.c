@@ -193,7 +193,7 @@ uint64_t mt_net_next(const struct mt_netw *w)
 			next = w->now + TX_AGAIN;
 	if (w->n_wait &&
 		atomic_load_explicit(&w->net->neigh_done, memory_order_acquire) != w->done_seen)
-		return w->now;
+		next = MT_MIN(next, MT_MAX(w->now, w->look_at));
 	if (w->n_pmtu)
 		next = MT_MIN(next, w->pmtu_check);
 	return w->owner ? MT_MIN(next, net_owner_next(w)) : next;

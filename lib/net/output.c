@@ -82,8 +82,7 @@ static enum mt_net_result route(
 	dst->neigh = net_neigh_get(w->net, r->port, hop, ways, &word);
 	if (mt_unlikely(dst->neigh == NET_NEIGH_NONE))
 		return refuse(w, dst, MT_NET_neigh_full);
-	if (ways != NET_NEIGH_GUEST_WAYS)
-		net_neigh_need(w->net, dst->neigh);
+	net_neigh_need(w->net, dst->neigh, ways);
 	if (mt_unlikely(!neigh_usable(word))) {
 		if (neigh_state(word) == NEIGH_FAILED)
 			return refuse(w, dst, MT_NET_neigh_still_failed);

@@ -258,6 +258,69 @@ static void guests_by_port(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* The way of an accepted connection's segments to host 10.7.0.0 + i. */
+static enum mt_net_result route_client(uint32_t i)
+{
+	struct mt_tuple t = {
+		.local = fx_addr("10.0.0.1"), .remote = fx_addr("10.7.0.0"), .entry = 1};
+	struct mt_net_dst dst = {0};
+
+	t.remote.b[14] = (uint8_t)(i >> 8);
+	t.remote.b[15] = (uint8_t)i;
+	return mt_net_route_stream(f.w[0], &t, &dst);
+}
+
+/*
+ * Handshakes of 3,000 forged stations: a thousand solicitations a second, and each has three before
+ * it fails. They take none of guests, nor guests theirs.
+ */
+static void many_clients(void)
+{
+	struct mt_addr guest = fx_addr("10.9.0.1");
+	struct mt_net_dst dst = {0};
+	uint32_t waits = 0;
+	uint64_t sent;
+
+	open_wide();
+	for (uint32_t i = 1; i <= 3000; i++)
+		waits += route_client(i) == MT_NET_WAIT;
+	CU_ASSERT_EQUAL(waits, 3000);
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_solicited), 1000);
+	CU_ASSERT_EQUAL(mt_net_route_guest(f.w[0], &guest, &dst), MT_NET_WAIT);
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_solicited), 1001);
+	for (int i = 0; i < 40; i++) {
+		sent = fx_count(&f, MT_NET_neigh_solicited);
+		fx_clear(&f);
+		fx_turn(&f, MT_SEC / 2);
+		CU_ASSERT(fx_count(&f, MT_NET_neigh_solicited) - sent <= 1001);
+	}
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_solicited), 3 * 3001);
+	CU_ASSERT_EQUAL(f.neigh_failed, 3000);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_failed), 3001);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* A long list of clients that wait is not looked through at each event. */
+static void long_wait(void)
+{
+	open_wide();
+	for (uint32_t i = 1; i <= 2000; i++)
+		(void)route_client(i);
+	fx_turn(&f, 0);
+	arp_of(1, 0);
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(f.neigh_ok, 1);
+	arp_of(2, 0);
+	fx_turn(&f, 0);
+	CU_ASSERT_EQUAL(f.neigh_ok, 1);
+	CU_ASSERT(mt_net_next(f.w[0]) > f.now && mt_net_next(f.w[0]) <= f.now + 2 * MT_MSEC);
+	fx_turn(&f, mt_net_next(f.w[0]) - f.now);
+	CU_ASSERT_EQUAL(f.neigh_ok, 2);
+	CU_ASSERT(fx_close(&f));
+}
+
 #define ROUTERS 64
 
 /* 64 networks beyond 10.9.0.0/24, each with a router of its own. */
@@ -325,7 +388,7 @@ static void router_asks_first(void)
 	fx_turn(&f, 0);
 	CU_ASSERT_EQUAL(route_beyond(0, &dst), MT_NET_SENT);
 	fx_turn(&f, 0);
-	CU_ASSERT_EQUAL(f.net->neigh[dst.neigh].guest, NET_NEIGH_OWN);
+	CU_ASSERT_EQUAL(f.net->neigh[dst.neigh].user, NET_NEIGH_OWN);
 	CU_ASSERT(fx_close(&f));
 }
 
@@ -337,6 +400,8 @@ const struct mt_test net_neigh_flood_tests[] = {
 	{"many_guests", many_guests},
 	{"forged_guests", forged_guests},
 	{"guests_by_port", guests_by_port},
+	{"many_clients", many_clients},
+	{"long_wait", long_wait},
 	{"routers_find_room", routers_find_room},
 	{"router_asks_first", router_asks_first},
 	{0},
