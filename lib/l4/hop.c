@@ -20,9 +20,11 @@ static struct mt_addr new_destination(const struct mt_l4 *l, uint32_t idx)
 	return l4_key_src(&l->entries[idx ^ 1].key);
 }
 
+/* A neighbour's entry may be another one's, with another Ethernet address, before `gen` changes. */
 static bool is_same(const struct mt_net_dst *a, const struct mt_net_dst *b)
 {
-	return a->neigh == b->neigh && a->mtu == b->mtu && a->port == b->port && a->gen == b->gen;
+	return a->neigh == b->neigh && a->mtu == b->mtu && a->port == b->port && a->gen == b->gen &&
+	       memcmp(a->l2, b->l2, RTE_ETHER_ADDR_LEN) == 0;
 }
 
 /*

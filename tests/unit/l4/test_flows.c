@@ -291,6 +291,24 @@ static void shared_hop(void)
 	CU_ASSERT(sc_close(&s));
 }
 
+/* A place of the neighbour table gets another station: flows to it do not get the former hop. */
+static void other_station(void)
+{
+	struct mt_net_dst dst = {.neigh = 5, .mtu = 1500, .l2len = 14};
+	uint32_t name;
+
+	sc_open(&s, 1, 64);
+	dst.gen = s.l[0]->net_gen;
+	CU_ASSERT_EQUAL(l4_set_hop(s.l[0], 0, &dst)->l2[5], 0);
+	name = s.l[0]->entries[0].hop;
+	dst.l2[5] = 1;
+	CU_ASSERT_EQUAL(l4_set_hop(s.l[0], 2, &dst)->l2[5], 1);
+	CU_ASSERT_NOT_EQUAL(s.l[0]->entries[2].hop, name);
+	CU_ASSERT_EQUAL(l4_set_hop(s.l[0], 4, &dst)->l2[5], 1);
+	CU_ASSERT_EQUAL(s.l[0]->entries[4].hop, s.l[0]->entries[2].hop);
+	CU_ASSERT(sc_close(&s));
+}
+
 /* Some hundred next hops, wherever their neighbours are in their table, all have a place. */
 static void many_hops(void)
 {
@@ -601,8 +619,8 @@ static void one_burst(void)
 const struct mt_test flow_tests[] = {{"endpoints", endpoints}, {"unanswered", unanswered},
 	{"ageing", ageing}, {"port_taken", port_taken}, {"no_nat_port", no_nat_port},
 	{"nowhere", nowhere}, {"hop_limits", hop_limits}, {"too_big", too_big},
-	{"small_path", small_path}, {"shared_hop", shared_hop}, {"many hops", many_hops},
-	{"silent_neighbour", silent_neighbour}, {"forged_neighbours", forged_neighbours},
-	{"error_budgets", error_budgets}, {"no_route", no_route}, {"configuration", configuration},
-	{"another mode", another_mode}, {"closed", closed}, {"another service", another_service},
-	{"one_burst", one_burst}, {0}};
+	{"small_path", small_path}, {"shared_hop", shared_hop}, {"other_station", other_station},
+	{"many hops", many_hops}, {"silent_neighbour", silent_neighbour},
+	{"forged_neighbours", forged_neighbours}, {"error_budgets", error_budgets},
+	{"no_route", no_route}, {"configuration", configuration}, {"another mode", another_mode},
+	{"closed", closed}, {"another service", another_service}, {"one_burst", one_burst}, {0}};
