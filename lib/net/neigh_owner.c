@@ -334,7 +334,8 @@ static void learn_one(struct mt_netw *w, uint32_t idx, uint64_t word, const stru
 	if (!usable)
 		own->idle = w->now;
 	put(w, idx, word, state, mac);
-	set_due(w->owner, idx, w->now + jitter(w, REACHABLE));
+	/* The address that waits for `hold` counts then. */
+	set_due(w->owner, idx, own->next ? own->hold : w->now + jitter(w, REACHABLE));
 	if (!usable)
 		bump(&w->net->neigh_done);
 }

@@ -368,6 +368,29 @@ static void nd_rules(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* A change that waits counts after its second, whatever is claimed without the override flag. */
+static void nd_change_waits(void)
+{
+	static const uint8_t second[6] = {2, 0, 0, 0, 0, 0x77}, third[6] = {2, 0, 0, 0, 0, 0x78},
+			     other[6] = {2, 0, 0, 0, 0, 0x79};
+	struct mt_net_dst dst = {0};
+
+	open_quiet(1);
+	CU_ASSERT_EQUAL(route(0, "2001:db8::9", &dst), MT_NET_WAIT);
+	fx_turn(&f, 0);
+	nd_from("2001:db8::9", 0x60000000, 2, fx_peer_mac);
+	nd_from("2001:db8::9", 0x60000000, 2, second);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_changed), 1);
+	nd_from("2001:db8::9", 0x60000000, 2, third);
+	nd_from("2001:db8::9", 0x40000000, 2, other);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_changed), 1);
+	fx_turn(&f, MT_SEC);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_neigh_changed), 2);
+	CU_ASSERT_EQUAL(route(0, "2001:db8::9", &dst), MT_NET_SENT);
+	CU_ASSERT_EQUAL(memcmp(dst.l2, third, 6), 0);
+	CU_ASSERT(fx_close(&f));
+}
+
 /* A station that solicits us is known, unless its source is of another link. */
 static void learned_from_solicitation(void)
 {
@@ -642,6 +665,7 @@ const struct mt_test net_neigh_tests[] = {
 	{"taken_over", taken_over},
 	{"learned_from_solicitation", learned_from_solicitation},
 	{"nd_rules", nd_rules},
+	{"nd_change_waits", nd_change_waits},
 	{"nd_answers", nd_answers},
 	{"announcements", announcements},
 	{"answered_back", answered_back},
