@@ -244,8 +244,9 @@ static void on_reset(struct mt_l4 *l, uint32_t pair, const struct segment *s)
 
 static void note_syn(struct l4_tcp *t, const struct segment *s)
 {
+	/* A server that does not take the data of a SYN acknowledges the SYN alone. */
 	if (!t->again)
-		t->first = (uint16_t)s->end;
+		t->first = (uint16_t)(s->seq + 1);
 	t->syn = s->end;
 	t->again = true;
 }
@@ -452,7 +453,7 @@ void l4_tcp_open(struct mt_l4 *l, uint32_t pair, const struct rte_mbuf *m, uint3
 
 	l->tcp[pair] = (struct l4_tcp){.state = MT_L4_SYN_SENT,
 		.syn = s.end,
-		.first = (uint16_t)s.end,
+		.first = (uint16_t)(s.seq + 1),
 		.stamp = s.stamp,
 		.has_stamp = s.has_stamp,
 		.endpoint = endpoint};

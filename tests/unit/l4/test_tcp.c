@@ -242,6 +242,23 @@ static void forged_syn(void)
 	}
 }
 
+/* The same for a client's SYN with data, which the server does not take. */
+static void forged_syn_after_data(void)
+{
+	struct cn c = cn_new(C, 7000, false), forged = c;
+
+	sc_open(&s, 1, 400);
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &c, SYN, 100));
+	c.seq[0] -= 100;
+	forged.seq[0] = 0x12345678;
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &forged, SYN, 0));
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&s, &c, SYN | ACK, 0));
+	CU_ASSERT_EQUAL(cn_state(&s, &c), MT_L4_SYN_RECEIVED);
+	CU_ASSERT_PTR_NOT_NULL(cn_client(&s, &c, ACK, 100));
+	CU_ASSERT_EQUAL(cn_state(&s, &c), MT_L4_ESTABLISHED);
+	CU_ASSERT(sc_close(&s));
+}
+
 /* The same for a connection that takes the ports of one that closes or rests. */
 static void forged_syn_on_old_flow(void)
 {
@@ -693,8 +710,9 @@ const struct mt_test tcp_tests[] = {{"time-outs", time_outs},
 	{"not a handshake", not_a_handshake}, {"half close", half_close},
 	{"forged FIN", forged_fin}, {"crossing FINs", crossing_fins}, {"reuse", reuse},
 	{"another connection", another_connection}, {"another handshake", another_handshake},
-	{"forged SYN", forged_syn}, {"forged SYN on an old flow", forged_syn_on_old_flow},
-	{"forged reset", forged_reset}, {"restoring segment", restoring_segment},
-	{"forged and silent", forged_and_silent}, {"survives a reset", survives_reset},
-	{"many reset", many_reset}, {"again after a reset", again_after_reset},
-	{"SYN flood", syn_flood}, {"many closed", many_closed}, {"all close", all_close}, {0}};
+	{"forged SYN", forged_syn}, {"forged SYN after data", forged_syn_after_data},
+	{"forged SYN on an old flow", forged_syn_on_old_flow}, {"forged reset", forged_reset},
+	{"restoring segment", restoring_segment}, {"forged and silent", forged_and_silent},
+	{"survives a reset", survives_reset}, {"many reset", many_reset},
+	{"again after a reset", again_after_reset}, {"SYN flood", syn_flood},
+	{"many closed", many_closed}, {"all close", all_close}, {0}};
