@@ -144,7 +144,7 @@ static bool in_hugepages(const struct mt_node *n)
 }
 
 /* Memory of a node without documents and buffers, and of a cluster (docs/how-to/sizing.md). */
-#define PROGRAM_BYTES (40ull << 20)
+#define PROGRAM_BYTES (44ull << 20)
 #define CLUSTER_BYTES 4037ull
 
 void check_memory_use(const struct mt_node *n, const struct mt_snapshot *s, struct memory_use *u)
