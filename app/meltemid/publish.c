@@ -154,7 +154,10 @@ static int try(struct daemon *d, uint64_t now)
 	}
 	/* After the publish, so that the node never answers for an address without a listener. */
 	net_use_vips(d, vips);
-	/* Entries of calls that begin earlier wait in their rings. */
+	/*
+	 * Entries that workers write before go to the outputs so far. Without any they wait in
+	 * their rings, or are forgotten if mt-log runs.
+	 */
 	access_log_use(d, s->log);
 	d->waiting = NULL;
 	d->waiting_rc = 0;

@@ -21,7 +21,7 @@ int signals_open(void)
 		return -errno;
 	/* A client of the admin socket that disconnects must not end the daemon. */
 	signal(SIGPIPE, SIG_IGN);
-	/* Many daemons reopen their logs on this signal; it must not end this one. */
+	/* Nothing uses it; by default it would end the daemon. */
 	signal(SIGUSR2, SIG_IGN);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;

@@ -19,7 +19,7 @@ struct mt_alog_entry {
 	uint64_t bytes_in, bytes_out;		       /* of the request, of the reply */
 	const char *protocol, *host, *route, *cluster; /* NULL: not known */
 	struct mt_ref exchange;
-	uint32_t flags; /* enum mt_response_flag, added to those of the ending */
+	uint32_t flags; /* enum mt_response_flag in addition to the ending's; planned: always 0 */
 	uint16_t code;	/* replaces that of the ending; 0: does not */
 	uint16_t worker;
 	uint16_t endpoint_port;

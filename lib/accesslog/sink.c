@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A sink's buffer and its thread, which writes many lines at once. The thread sleeps in poll() and
- * is woken by an eventfd. It blocks all signals, so that a pipe without a reader gives EPIPE.
+ * is woken by an eventfd. It blocks SIGPIPE with the others (mt_rights_thread()), so that a pipe
+ * without a reader gives EPIPE.
  */
 #include "mt_alog_sink_priv.h"
 

@@ -261,7 +261,8 @@ struct mt_codec {
 	uint32_t n_service_parts;
 	/*
 	 * Servers may execute another service or method than the metadata name (the body of a
-	 * SOFABolt request names them again), so that authorization by either must deny.
+	 * SOFABolt request names them again). lib/proxy does not read it yet; before codec files
+	 * are loaded, authorization by either must deny.
 	 */
 	bool executes_other;
 	/* Objects of kind DubboAuthorizationPolicy authorize its calls. */
