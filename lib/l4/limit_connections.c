@@ -5,12 +5,17 @@
  * have places left. Packets of a flow do not touch it, and beyond the limit it is only read, so a
  * flood of SYNs does not pull its line from worker to worker.
  *
- * A flow counts (L4_COUNTED) until it is removed, a TCP flow until it rests, or its server resets
- * it. A client can send a reset or FIN that its server does not accept, and use the connection
- * further. So a FIN counts with the number that the server expects (tcp.c). A client's reset never
- * gives the place back: with that number the flow ends soon, and with another one the place is
- * free when the flow was silent for SILENT. A flow that then goes on counts again, even beyond the
- * limit, because its ends never stopped. One that moves to another endpoint keeps its place.
+ * A flow counts (L4_COUNTED) until it is removed, a TCP flow until it rests. A client can send a
+ * reset or FIN that its server does not accept, and use the connection further. So a FIN counts
+ * with the number that the server expects (tcp.c). Of resets:
+ * - An exact one (is_exact() in tcp.c) of the server gives the place back at once. It is known as
+ *   exact before the server has sent data, and after its FIN was acknowledged.
+ * - An exact one of the client does not, but the flow ends soon.
+ * - An inexact one, also a genuine one of the server after data, gives the place back when the flow
+ *   was silent for SILENT and the sweep finds it.
+ *
+ * A flow that goes on then counts again, even beyond the limit, because its ends never stopped. One
+ * that moves to another endpoint keeps its place.
  */
 #include "mt_l4_priv.h"
 

@@ -19,7 +19,8 @@
  * - A TCP flow begins with a SYN. Segments without a flow are answered by a reset, and time-outs
  *   depend on the state of the connection (tcp.c). One-way modes differ in both (oneway.c).
  * - L4 checksums are not verified, but changed by the difference of the header (RFC 1624), so a
- *   wrong one stays wrong. A UDP checksum of 0 stays 0 (IPv4), or is refused (IPv6).
+ *   wrong one stays wrong. Two conclusions need a right one: that a repeated SYN had no answer, and
+ *   that a reset is exact (tcp.c). A UDP checksum of 0 stays 0 (IPv4), or is refused (IPv6).
  * - Flows with replies are kept, in three quarters of the table, as long as their client and their
  *   service have not more than their share. All others have a quarter, and the oldest of them gives
  *   way to a new flow (share.c).
