@@ -3,9 +3,9 @@
  * Endpoints that forwarded services had before changes of the last minutes. TCP connections of
  * one-way modes that have no flow at a node, for example because a router moved them there, began
  * before the changes and stay with the endpoint that they had. So a set names for each such service
- * the endpoints in force before the first change of the PERIOD that ended with the last one. If it
- * has more than CHANGES changes, some are forgotten that followed an older one within NEAR. When
- * that one is older than PERIOD, they count as older, too, NEAR too early at most.
+ * the endpoints in force before the first change of the PERIOD that ended with the last one. With
+ * more than CHANGES, one that came within NEAR after its predecessor is forgotten, so its endpoints
+ * count as ended up to NEAR earlier.
  */
 #include "mt_conf_forward_priv.h"
 

@@ -127,9 +127,12 @@ _Static_assert(sizeof(struct l4_entry) == MT_CACHE_LINE, "one cache line");
 struct l4_tcp {
 	uint32_t syn; /* number after the client's last SYN */
 	/*
-	 * Numbers after the FINs of client and server. Until then after the server's last SYN-ACK,
-	 * and end[0] in MT_L4_SYN_RECEIVED after the one before. Of UDP (leave.c) end[1] is the
-	 * tick of the endpoint's last packet, if it has answered and the flow is not kept.
+	 * Of the client [0] and the server [1]:
+	 * - TCP after a FIN: the number after it.
+	 * - TCP before, at [1]: the number after the server's last SYN-ACK.
+	 * - MT_L4_SYN_RECEIVED, at [0]: the number after the SYN-ACK before that one.
+	 * - UDP (leave.c), at [1]: the tick of the endpoint's last packet, if it has answered and
+	 *   the flow is not kept.
 	 */
 	uint32_t end[2];
 	/*

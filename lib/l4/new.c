@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-/* Searches for a port of nat-full, each from a random one on: for one flow, */
-#define SEARCHES 4
 /*
- * and after the first ones in each tick and at once. A flood of SYNs while all ports are in use
- * would otherwise look at 128 places for each.
+ * A flow of nat-full searches SEARCHES times for a port, each time from a random one on. All but
+ * its first search come from a bucket: SEARCHES_TICK a tick, SEARCHES_BURST at most. A flood of
+ * SYNs while all ports are in use would otherwise look at 128 places for each.
  */
+#define SEARCHES       4
 #define SEARCHES_TICK  8u
 #define SEARCHES_BURST 1024u
 

@@ -17,10 +17,11 @@
  *   kept any more, but has the time-out of the state before, so that it stays until its place is
  *   needed. A reset with the number that its receiver expects, as far as lib/l4 knows it, shortens
  *   the time-out to 10 s: the answer to a SYN, and one right after the handshake or a FIN. The
- *   client knows the numbers as well, and may use the connection on, so the number after its SYN
- *   counts only before data, and a packet that the server does not receive or drops does not count.
- *   Servers ignore others, too, for example with a wrong acknowledgement before the handshake is
- *   complete, so only a server's reset shows that it does not have the connection any more.
+ *   client knows the numbers as well, and may use the connection on. So the number after its SYN
+ *   counts only before data. Nor does a reset count that may not reach the server (HOPS), or that
+ *   the server would drop (is_whole()). Servers ignore others, too, for example with a wrong
+ *   acknowledgement before the handshake is complete, so only a server's reset shows that it does
+ *   not have the connection any more.
  *   A host that did not accept the reset goes on, or sends a challenge ACK, and so restores the
  *   state that the flow had. Segments from the sender of the reset do not, because they may be
  *   older than it. Until then a SYN is forwarded to the same server by the same ports, so that a

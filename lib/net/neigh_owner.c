@@ -7,8 +7,9 @@
  * A change of an entry makes all destinations stale that workers have cached: each flow looks its
  * next hop up again. Stations on a link cause changes, so these are bounded. Entries that no worker
  * has used make nothing stale. An Ethernet address changes at once, but then not before CHANGES are
- * over, when the last one heard counts. All entries together make destinations stale at once STALE
- * times a second, beyond that and when an entry ends after LATER, for all of them at once.
+ * over, when the last one heard counts. At most STALE times a second (STALE_BURST at first) a
+ * change makes destinations stale at once. Further ones, and entries that end, are collected for
+ * LATER.
  *
  * Entries are in groups. Each group has one word that marks new entries, and the time at which its
  * first entry is due. So the owner finds new and due ones in 16 KiB, not in the table of 4 MiB.

@@ -520,7 +520,7 @@ static uint32_t times(const struct mt_codec *self)
 	return self->correlate.set_id ? 3 : 1;
 }
 
-/* Steps of this call; enough for one op if it has any. */
+/* Steps of this call: at least OP_STEPS + 1, unless the caller has fewer. */
 static uint32_t allowance(const struct mt_codec *self, uint32_t steps)
 {
 	return steps > OP_STEPS ? MT_MAX(steps / times(self), OP_STEPS + 1u) : steps;

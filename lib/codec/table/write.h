@@ -54,7 +54,10 @@ struct write_change {
 	struct table_run *r; /* has run over the message, with a trace */
 	uint32_t n_edits, n_counts, n_pieces;
 	int64_t growth; /* of the message */
-	/* NULL: each message with the right id is right. Reads `meta` again. */
+	/*
+	 * Changes of metadata that the second run must find (write_has_metadata(), which overwrites
+	 * `meta`); NULL: only the id is compared.
+	 */
 	const struct mt_mutation *mutations;
 	uint32_t n_mutations, n_entries; /* entries that there are then */
 	struct mt_metadata *meta;

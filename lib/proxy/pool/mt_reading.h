@@ -90,9 +90,10 @@ void mt_reading_end(struct mt_proxy *p, struct mt_reading *r);
 
 /*
  * After a wait, and for another attempt, the index of a message is read again, also if its
- * connection is gone. Steps for that are counted by what resumes the calls: events of connections,
- * the list of calls that were put off, delays, completions and verdicts. A call that finds no steps
- * left is put off (run.c), and the next reply stays with its filter.
+ * connection is gone. Each source of resumed calls (events of connections, the list of calls that
+ * were put off, delays, completions, verdicts) begins with MT_RESUME_STEPS. On-demand answers do
+ * not; they use the rest. A call that finds no steps left is put off (run.c), and the next reply
+ * stays with its filter.
  */
 #define MT_RESUME_STEPS 8192
 static inline void mt_resumes_begin(struct mt_proxy *p)
