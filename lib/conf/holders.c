@@ -31,6 +31,11 @@ uint64_t mt_place_of_bind(const char *text)
 	return id(mt_secret_hash_text(text, 3));
 }
 
+uint64_t mt_place_of_clients(const char *text)
+{
+	return id(mt_secret_hash_text(text, 4));
+}
+
 static uint64_t ns_id(const struct mt_meta *meta)
 {
 	return mt_secret_hash_text(meta->ns, 0);

@@ -19,6 +19,11 @@ uint64_t mt_place_of_tls(const char *text, const char *name);
 /* Identifies "address:port" among those of narrow and wide listeners (binds.c). Never 0. */
 uint64_t mt_place_of_bind(const char *text);
 /*
+ * Identifies "address:port" of a wide listener among those of objects that something is or was
+ * served for (binds.c). Never 0.
+ */
+uint64_t mt_place_of_clients(const char *text);
+/*
  * How good the claim of an object is to a place, which may also be an address (mt_id_of_addr()): of
  * two objects the one with the lower number has it, and of equal ones the first in order of age.
  */

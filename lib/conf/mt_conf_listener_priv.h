@@ -38,6 +38,9 @@ struct mt_listen {
 	/* objects of the listener, if its address is any or one of the node itself (binds.c) */
 	struct mt_bind **binds;
 	uint32_t n_binds;
+	struct mt_bind **spaces; /* the first one of each namespace */
+	uint32_t n_spaces;
+	bool serves; /* something for one of them */
 	struct mt_listen_chain *chains;
 	uint32_t n_chains;
 	struct mt_listen_chain *last; /* behind them; NULL: none */
@@ -149,10 +152,12 @@ struct mt_bind {
 	uint32_t order;	      /* among all of them */
 	bool used;	      /* something is served there for it */
 	struct mt_bind *same; /* another one of its namespace at the address and port; NULL: none */
-	/* The first one of its namespace there, which remembers an answer for all of them. */
-	struct mt_bind *first;
-	const struct mt_listen *asked; /* the narrow listener that was looked at last */
-	bool shares;		       /* that listener has an object of the namespace */
+	struct mt_bind *first; /* of its namespace there */
+	struct mt_bind *last;  /* the first one's: the last of them */
+	struct mt_bind *best;  /* the first one's: the one with the best claim to a wide listener */
+	bool known;	       /* `best` was looked for */
+	unsigned int claim;    /* to `place`, the last one that was asked for; 0: none */
+	uint64_t place;
 };
 
 /*

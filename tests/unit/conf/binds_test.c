@@ -29,6 +29,10 @@
 #define GATE(name, ns, bind) GATE_OF(name, ns, SERVER("name: tcp", bind))
 #define TLS_GATE(name, ns, bind)                                                                   \
 	GATE_OF(name, ns, SERVER("name: tls, protocol: TLS", bind ", tls: {mode: PASSTHROUGH}"))
+#define WITHOUT_SECRET                                                                             \
+	GATE_OF("g", "v",                                                                          \
+		SERVER("name: tls, protocol: TLS", ", tls: {mode: SIMPLE, credentialName: gone}")) \
+	LED("g", "v")
 #define LED(name, ns)                                                                              \
 	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                          \
 	"metadata: {name: " name ", namespace: " ns "}\nspec: {hosts: ['*'], gateways: [" name     \
@@ -92,6 +96,19 @@ static const struct {
 	{NARROW("z", "m", ANY4) VICTIM, VICTIM, NARROW("z", "m", OWN4), NULL},
 	{GATE("z", "m", ", bind: " OWN4) VICTIM, VICTIM, NARROW("z", "m", OWN4), NULL},
 	{WIDE("z", "m"), VICTIM, NARROW("z", "m", OWN4), NULL},
+	/* A server without routes is at the narrow address, of the victim or of a third author. */
+	{VICTIM GATE("h", "v", ", bind: " OWN4), VICTIM GATE("h", "v", ", bind: " OWN4),
+		NARROW("z", "m", OWN4), PART("192.0.2.50")},
+	{VICTIM NARROW("h", "v", OWN4), VICTIM GATE("h", "v", ", bind: " OWN4),
+		NARROW("z", "m", OWN4), PART("192.0.2.50")},
+	{VICTIM, VICTIM GATE("h", "v", ", bind: " OWN4), GATE("z", "m", ", bind: " OWN4),
+		PART("192.0.2.50")},
+	{GATE("y", "u", ", bind: " OWN4) VICTIM, VICTIM GATE("y", "u", ", bind: " OWN4),
+		NARROW("z", "m", OWN4), PART("192.0.2.50")},
+	{VICTIM GATE("h", "v", ", bind: " ANY4), VICTIM GATE("h", "v", ", bind: " ANY4),
+		NARROW("z", "m", OWN4), PART("192.0.2.50")},
+	{GATE("y", "u", ", bind: " ANY4) VICTIM, VICTIM GATE("y", "u", ", bind: " ANY4),
+		NARROW("z", "m", OWN4), PART("192.0.2.50")},
 	/* The victim has chosen a listener at the address, too. */
 	{VICTIM, VICTIM NARROW("h", "v", OWN4), TLS_GATE("z", "m", ", bind: " OWN4), NULL},
 	/* A wide server without routes has no clients. */
@@ -137,6 +154,69 @@ static void in_both_orders(void)
 		snprintf(text, sizeof(text), BASE "%s%s", i % 2 ? other : own, i % 2 ? own : other);
 		b = build_text(c, text);
 		good = refuses(&b, rows[i / 2].words);
+		if (!good) {
+			printf("\n  row %zu, order %zu: ", i / 2, i % 2);
+			show_diags(&b);
+		}
+		CU_ASSERT_TRUE(good);
+		unbuild(&b);
+	}
+}
+
+/* A wide server is without routes or its certificate in a configuration in force. */
+static const struct {
+	const char *before, *closed, *own, *other;
+	const char *words; /* as in rows[] */
+} closed_rows[] = {
+	{VICTIM, GATE("g", "v", ""), GATE("g", "v", ""), NARROW("z", "m", OWN4),
+		PART("192.0.2.50")},
+	{VICTIM, GATE("g", "v", ""), VICTIM, NARROW("z", "m", OWN4), PART("192.0.2.50")},
+	{VICTIM, GATE("g", "v", ""), VICTIM, NARROW("z", "m", ANY4), PART("0.0.0.0")},
+	{VICTIM, WITHOUT_SECRET, WITHOUT_SECRET, NARROW("z", "m", OWN6), PART("[2001:db8::50]")},
+	{VICTIM, WITHOUT_SECRET, VICTIM, NARROW("z", "m", OWN4), PART("192.0.2.50")},
+	/* Another author's chain at the wide listener has its clients meanwhile. */
+	{VICTIM, GATE("g", "v", "") TLS_GATE("y", "u", "") NAMED("y", "u", "b.example"),
+		GATE("g", "v", "") TLS_GATE("y", "u", "") NAMED("y", "u", "b.example"),
+		NARROW("z", "m", OWN4), "192.0.2.50:8443 is a part of [::]:8443"},
+	/* At 0.0.0.0, with and without a wider listener in force. */
+	{NARROW("g", "v", ANY4), GATE("g", "v", ", bind: " ANY4), GATE("g", "v", ", bind: " ANY4),
+		NARROW("z", "m", OWN4),
+		"192.0.2.50:8443 is a part of 0.0.0.0:8443, which is in use by Gateway v/g"},
+	{NARROW("g", "v", ANY4), GATE("g", "v", ", bind: " ANY4) WIDE("y", "u"),
+		GATE("g", "v", ", bind: " ANY4) WIDE("y", "u"), NARROW("z", "m", OWN4),
+		"192.0.2.50:8443 is a part of 0.0.0.0:8443, which is in use by Gateway v/g"},
+	{NARROW("g", "v", ANY4), GATE("g", "v", ", bind: " ANY4), GATE("g", "v", ", bind: " ANY4),
+		NARROW("z", "m", OWN6), NULL},
+	/* It never had clients, or was removed meanwhile. */
+	{"", GATE("g", "v", ""), GATE("g", "v", ""), NARROW("z", "m", OWN4), NULL},
+	{"", GATE("g", "v", ", bind: " ANY4), GATE("g", "v", ", bind: " ANY4),
+		NARROW("z", "m", OWN4), NULL},
+	{VICTIM, "", GATE("g", "v", ""), NARROW("z", "m", OWN4), NULL},
+	/* Its own namespace, and one that got there before. */
+	{VICTIM, GATE("g", "v", ""), GATE("g", "v", ""), NARROW("z", "v", OWN4), NULL},
+	{NARROW("z", "m", OWN4) VICTIM, NARROW("z", "m", OWN4) GATE("g", "v", ""), VICTIM,
+		NARROW("z", "m", OWN4), NULL},
+};
+
+static void closed_wide_server_keeps(void)
+{
+	char text[8192];
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(closed_rows); i++) {
+		const char *own = closed_rows[i / 2].own, *other = closed_rows[i / 2].other;
+		struct mt_conf *c = new_conf();
+		struct built b;
+		bool good;
+
+		snprintf(text, sizeof(text), BASE "%s", closed_rows[i / 2].before);
+		publish(c, text);
+		/* Each configuration notes it again. */
+		snprintf(text, sizeof(text), BASE "%s", closed_rows[i / 2].closed);
+		publish(c, text);
+		publish(c, text);
+		snprintf(text, sizeof(text), BASE "%s%s", i % 2 ? other : own, i % 2 ? own : other);
+		b = build_text(c, text);
+		good = refuses(&b, closed_rows[i / 2].words);
 		if (!good) {
 			printf("\n  row %zu, order %zu: ", i / 2, i % 2);
 			show_diags(&b);
@@ -281,6 +361,19 @@ static void over_a_restart(void)
 	CU_ASSERT_EQUAL(errors_after_restart(reverse, new | limited, new), 1);
 }
 
+/* The wide server has no routes. Whether it had clients before the restart is not known. */
+static void closed_over_a_restart(void)
+{
+	const char *text = BASE GATE("g", "v", "") NARROW("z", "m", OWN4);
+	const unsigned int new = MT_STANDING_NEW, limited = MT_STANDING_LIMITED;
+
+	CU_ASSERT_EQUAL(errors_after_restart(text, 0, 0), 0);
+	CU_ASSERT_EQUAL(errors_after_restart(text, limited, 0), 0);
+	CU_ASSERT_EQUAL(errors_after_restart(text, limited, new), 1);
+	CU_ASSERT_EQUAL(errors_after_restart(text, new, 0), 0);
+	CU_ASSERT_EQUAL(errors_after_restart(text, new, new), 0);
+}
+
 /* ---- listeners of discovery services --------------------------------------------------------- */
 
 #define CLUSTER "outbound|1||x"
@@ -365,6 +458,8 @@ static void sources_keep_theirs(void)
 const struct mt_test binds_tests[] = {{"in_both_orders", in_both_orders},
 	{"older_without_one", older_without_one}, {"clients_stay", clients_stay},
 	{"both_go_on", both_go_on}, {"closed_server_keeps", closed_server_keeps},
-	{"over_a_restart", over_a_restart}, {"documents_keep_theirs", documents_keep_theirs},
+	{"closed_wide_server_keeps", closed_wide_server_keeps},
+	{"closed_over_a_restart", closed_over_a_restart}, {"over_a_restart", over_a_restart},
+	{"documents_keep_theirs", documents_keep_theirs},
 	{"mesh_keeps_its_own", mesh_keeps_its_own}, {"sources_keep_theirs", sources_keep_theirs},
 	{0}};
