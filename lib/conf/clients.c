@@ -85,8 +85,14 @@ static bool has_host(const char *word, const char *host, const char *ns, const s
 bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
 	const struct mt_gateway *g, const struct mt_gateway_server *server)
 {
-	for (uint32_t i = 0; i < vs->n_hosts; i++) {
-		const char *host = vs->hosts[i].s, *ns = vs->meta.ns;
+	return mt_b_hosts_are_of_server(b, vs->hosts, vs->n_hosts, vs->meta.ns, g, server);
+}
+
+bool mt_b_hosts_are_of_server(struct mt_build *b, const struct mt_text *hosts, uint32_t n,
+	const char *ns, const struct mt_gateway *g, const struct mt_gateway_server *server)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const char *host = hosts[i].s;
 		char full[256];
 		bool is_short =
 			mt_long_name(host, ns, mt_model_domain(b->model), full, sizeof(full));

@@ -47,6 +47,7 @@ struct server {
 	const struct mt_listen_end *end; /* NULL: clear text, or TLS that is passed through */
 	char path[64];
 	bool used;
+	struct mt_objs routers; /* struct mt_meta_router: those of `by` that may be used here */
 };
 
 /* One document may be bound to several servers, and several ones to a server. Never NULL. */
@@ -57,6 +58,24 @@ static const char *unique_name(
 		sv->conf->port.number.v, sv->name, sv->path, meta->kind, meta->ns, meta->name);
 
 	return name ? name : "";
+}
+
+static void put(struct mt_build *b, struct mt_objs *list, const void *document)
+{
+	const void **slot;
+
+	/* It may name the Gateway twice. */
+	if (list->n && list->v[list->n - 1] == document)
+		return;
+	slot = mt_region_push(&b->tmp, (void **)&list->v, &list->n, sizeof(*slot));
+	if (slot)
+		*slot = document;
+}
+
+/* True for documents of the Gateway's namespace. */
+static bool is_own(const struct server *sv, const struct mt_meta *meta)
+{
+	return strcmp(meta->ns, sv->gateway->meta.ns) == 0;
 }
 
 /* `limiter`: the MetaRouter with the limits that apply; NULL: none. */
@@ -70,7 +89,8 @@ static void bind_routes(struct mt_build *b, struct server *sv, const struct mt_m
 		.meta = &sv->gateway->meta,
 		.line = conf->port.number.line,
 		.path = sv->path,
-		.end = sv->end};
+		.end = sv->end,
+		.guest = is_own(sv, meta) ? NULL : meta};
 	struct mt_service_slot *s = mt_b_service_slot(b, host, host, port, meta->origin);
 	struct mt_document_service *d =
 		mt_region_push(&b->tmp, (void **)&b->bound, &b->n_bound, sizeof(*d));
@@ -213,7 +233,7 @@ static const struct mt_meta_router *limiter_of(struct mt_build *b, const struct 
 	const struct mt_meta *meta, const struct mt_virtual_service *vs,
 	const struct mt_rule_list *list)
 {
-	const struct mt_gateway_limits at = {.routers = &sv->by->routers,
+	const struct mt_gateway_limits at = {.routers = &sv->routers,
 		.gateway = sv->gateway,
 		.name = sv->name,
 		.port = (uint16_t)sv->conf->port.number.v,
@@ -251,12 +271,47 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 			limiter_of(b, sv, &l.first->meta, l.first, l.list), l.first->hosts[0].s);
 }
 
-static void bind_routers(struct mt_build *b, struct server *sv)
+/*
+ * True if the MetaRouter may be used at the server: it is of the Gateway's namespace, or it is
+ * exported there, and the server is for its host.
+ */
+static bool admits(struct mt_build *b, const struct server *sv, const struct mt_meta_router *mr)
 {
-	for (uint32_t i = 0; sv->protocol && i < sv->by->routers.n; i++) {
-		const struct mt_meta_router *mr = sv->by->routers.v[i];
+	if (is_own(sv, &mr->meta))
+		return true;
+	if (!mt_b_rule_visible(b, &mr->export_to, &mr->meta, false, sv->gateway->meta.ns)) {
+		mt_b_warn(b, &mr->meta, mr->meta.origin.line, "spec.exportTo", NULL,
+			"it is not exported to the namespace of gateway %s", sv->name);
+		return false;
+	}
+	if (!mt_b_hosts_are_of_server(b, mr->hosts, 1, mr->meta.ns, sv->gateway, sv->conf)) {
+		mt_b_note(b, &mr->meta, mr->hosts[0].line, "spec.hosts[0]", NULL,
+			"not used at port %u of %s: hosts of the server do not include it",
+			sv->conf->port.number.v, sv->name);
+		return false;
+	}
+	return true;
+}
 
-		if (!mr->routes.n_rules)
+/* Those of the Gateway's namespace come first, so that no other one's limit replaces theirs. */
+static void find_routers(struct mt_build *b, struct server *sv)
+{
+	for (int own = 1; sv->protocol && own >= 0; own--)
+		for (uint32_t i = 0; i < sv->by->routers.n; i++) {
+			const struct mt_meta_router *mr = sv->by->routers.v[i];
+
+			if (is_own(sv, &mr->meta) == own && admits(b, sv, mr))
+				put(b, &sv->routers, mr);
+		}
+}
+
+/* Binds the MetaRouters of the Gateway's namespace, or those of others. */
+static void bind_routers(struct mt_build *b, struct server *sv, bool own)
+{
+	for (uint32_t i = 0; i < sv->routers.n; i++) {
+		const struct mt_meta_router *mr = sv->routers.v[i];
+
+		if (!mr->routes.n_rules || is_own(sv, &mr->meta) != own)
 			continue;
 		(void)limiter_of(b, sv, &mr->meta, NULL, &mr->routes);
 		bind_routes(b, sv, &mr->meta, &mr->routes, mr, mr->hosts[0].s);
@@ -507,18 +562,6 @@ static void pass(struct mt_build *b, struct server *sv)
 
 /* ---- documents by the Gateways that they name ------------------------------------------------ */
 
-static void put(struct mt_build *b, struct mt_objs *list, const void *document)
-{
-	const void **slot;
-
-	/* It may name the Gateway twice. */
-	if (list->n && list->v[list->n - 1] == document)
-		return;
-	slot = mt_region_push(&b->tmp, (void **)&list->v, &list->n, sizeof(*slot));
-	if (slot)
-		*slot = document;
-}
-
 static struct naming *naming_of(
 	struct mt_build *b, struct mt_strmap *all, const struct mt_text *name, const char *ns)
 {
@@ -593,8 +636,11 @@ static void bind_server(struct mt_build *b, struct server *sv, uint32_t j)
 		tell_unsaid_mode(b, sv, j);
 		bind_names(b, sv);
 	} else {
+		find_routers(b, sv);
+		/* First those that no guest is to precede. */
+		bind_routers(b, sv, true);
 		bind_virtual_services(b, sv);
-		bind_routers(b, sv);
+		bind_routers(b, sv, false);
 	}
 	if (!sv->used)
 		mt_b_warn(b, &g->meta, sv->conf->origin.line, sv->path, "name the gateway in one",

@@ -16,17 +16,21 @@ static const char *path_of(const struct mt_listen_port *at, char buf[MT_INDEX_PA
 }
 
 static const char another[] = "give one of them another port or address";
+static const char elsewhere[] = "name a Gateway with a port of its own";
 
 /*
- * Refuses the port. The error names the service that has the address and port, with its file and
- * line, and ends with `why` and `also`. Returns false.
+ * Refuses the port, or the document with its routes if that is a guest. The error names the service
+ * that has the address and port, with its file and line, and ends with `why` and `also`. Returns
+ * false.
  */
 static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct mt_listen_port *at,
 	const char *remedy, const char *why, const char *also)
 {
+	const struct mt_meta *guest = at->guest;
 	char path[MT_INDEX_PATH];
 
-	mt_b_error(b, at->meta, at->line, path_of(at, path), remedy,
+	mt_b_error(b, guest ? guest : at->meta, guest ? guest->origin.line : at->line,
+		guest ? "spec.gateways" : path_of(at, path), guest ? elsewhere : remedy,
 		"%s is in use by %.128s at %s:%u%s%s", l->text, mt_b_listen_name(l), l->origin.file,
 		l->origin.line, why, also);
 	return false;
@@ -35,7 +39,8 @@ static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct m
 /* True for a service of a refused object, which holds nothing and takes nothing from others. */
 static bool is_void(const struct mt_build *b, const struct mt_service_slot *s)
 {
-	return s->holder && mt_b_is_wrong(b, s->holder);
+	return (s->holder && mt_b_is_wrong(b, s->holder)) ||
+	       (s->guest && mt_b_is_wrong(b, s->guest));
 }
 
 static bool is_void_chain(const struct mt_build *b, const struct mt_listen_chain *c)
@@ -69,17 +74,19 @@ struct winner {
 	unsigned int claim;
 };
 
-/* Refuses the object of a service, because another port has its place. */
+/* Refuses the object of a service, or its guest, because another port has its place. */
 static void lose(struct mt_build *b, const struct mt_listen *l, const struct mt_service_slot *s,
 	const struct winner *to, const char *why, unsigned int claim)
 {
-	char path[MT_INDEX_PATH];
+	const struct mt_meta *guest = s->guest;
+	char buf[MT_INDEX_PATH];
+	const char *path =
+		s->at == MT_NO_PORT ? NULL : mt_index_path(buf, "spec.ports", s->at, ".number");
 
 	if (!is_void(b, s))
-		mt_b_error(b, s->holder, s->line,
-			s->at == MT_NO_PORT ? NULL
-					    : mt_index_path(path, "spec.ports", s->at, ".number"),
-			another, "%s is in use by %.128s at %s:%u%s%s", l->text, to->name,
+		mt_b_error(b, guest ? guest : s->holder, guest ? guest->origin.line : s->line,
+			guest ? "spec.gateways" : path, guest ? elsewhere : another,
+			"%s is in use by %.128s at %s:%u%s%s", l->text, to->name,
 			to->meta->origin.file, to->line, why, mt_claim_reason(to->claim, claim));
 }
 
@@ -144,6 +151,25 @@ bool mt_b_listen_win(struct mt_build *b, struct mt_listen *l, const struct mt_me
 
 /* ---- keys and names -------------------------------------------------------------------------- */
 
+/*
+ * The claims of a port and of the service that has its key. At one Gateway documents of its own
+ * namespace precede guests, and of guests the one that is served there does.
+ */
+static void key_claims(struct mt_build *b, uint64_t place, const struct mt_service_slot *before,
+	const struct mt_listen_port *at, unsigned int *claim, unsigned int *than)
+{
+	const struct mt_meta *own = at->meta, *other = before->holder;
+
+	if (own == other && at->guest && before->guest) {
+		own = at->guest;
+		other = before->guest;
+	}
+	*claim = mt_b_claim(b, place, own);
+	*than = other ? mt_b_claim(b, place, other) : 0;
+	if (own == other && !at->guest != !before->guest)
+		*(at->guest ? claim : than) |= MT_CLAIM_GUEST;
+}
+
 /* False: another service has the key, and `at` is refused. */
 static bool put_key(struct mt_build *b, const struct mt_listen *l, const struct mt_listen_chain *c,
 	struct mt_service_slot *s, const struct mt_listen_port *at)
@@ -151,13 +177,16 @@ static bool put_key(struct mt_build *b, const struct mt_listen *l, const struct 
 	char *key = mt_region_printf(&b->tmp, "%s key %p %s", l->text, c->of, s->key);
 	const struct mt_service_slot *before = key ? mt_strmap_get(&b->keys, key) : NULL;
 
-	if (before && !is_void(b, before) && mt_b_is_wrong(b, at->meta))
+	if (before == s)
+		return true;
+	if (before && !is_void(b, before) && (is_void(b, s) || mt_b_is_wrong(b, at->meta)))
 		return false;
 	if (before && !is_void(b, before)) {
 		uint64_t place = mt_place_id(l->text, s->key);
-		struct winner to = {s->name, at->meta, at->line, mt_b_claim(b, place, at->meta)};
-		unsigned int claim = before->holder ? mt_b_claim(b, place, before->holder) : 0;
+		struct winner to = {s->name, at->meta, at->line, 0};
+		unsigned int claim;
 
+		key_claims(b, place, before, at, &to.claim, &claim);
 		if (to.claim >= claim)
 			return refuse(b, l, at, "annotate it with its own interface",
 				" for the same service key", mt_claim_reason(claim, to.claim));
@@ -294,8 +323,12 @@ static bool takes_tls(
 		forget_void(b, l);
 	if (!l->last || l->last->codec->opaque)
 		return true;
-	if (!mt_b_listen_win(b, l, at->meta, name, at->line, &why))
-		return refuse(b, l, at, another, " with another protocol", why);
+	if (!mt_b_listen_win(b, l, at->meta, name, at->line, &why)) {
+		struct mt_listen_port own = *at;
+
+		own.guest = NULL;
+		return refuse(b, l, &own, another, " with another protocol", why);
+	}
 	l->origin = (struct mt_origin){0};
 	return true;
 }
@@ -383,14 +416,18 @@ static void lose_port(struct mt_build *b, struct mt_listen *l, const struct mt_l
 	const struct mt_codec *codec, uint8_t opts, const char *why)
 {
 	const struct mt_listen_chain *c = l->last;
+	struct mt_listen_port own = *at;
 	char path[MT_INDEX_PATH];
 
+	/* The Gateway itself is in conflict with others. */
+	if (!c || !c->n_services || c->services[0]->holder != at->meta)
+		own.guest = NULL;
 	if (l->n_chains && !codec->opaque)
 		mt_b_error(b, at->meta, at->line, path_of(at, path), another,
 			"%s is in use for TLS by %s:%u%s", l->text, l->origin.file, l->origin.line,
 			why);
 	else
-		refuse(b, l, at, another,
+		refuse(b, l, &own, another,
 			mt_codec_same(c->codec, codec) && c->opts == opts
 				? ""
 				: " with another protocol",
@@ -431,6 +468,7 @@ bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 	struct mt_listen_chain *c = NULL;
 	struct mt_service_slot **slot;
 
+	s->guest = at->guest;
 	if (l)
 		c = at->end ? end_chain(b, l, at, codec, opts, s->name)
 			    : own_chain(b, l, at, codec, opts, s->name);

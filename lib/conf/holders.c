@@ -85,6 +85,8 @@ static void add_chain(
 		add_place(b, mt_place_id(l->text, NULL), s->holder);
 		if (c->codec->service_key)
 			add_place(b, mt_place_id(l->text, s->key), s->holder);
+		if (c->codec->service_key && s->guest)
+			add_place(b, mt_place_id(l->text, s->key), s->guest);
 	}
 	/* All services of a chain with server names are of one object. */
 	if (c->by_name && c->n_services && c->services[0]->holder)
@@ -187,6 +189,8 @@ const char *mt_claim_reason(unsigned int winner, unsigned int loser)
 {
 	unsigned int other = winner ^ loser;
 
+	if (other & MT_CLAIM_GUEST)
+		return ", in the namespace of the Gateway";
 	if (other & OF_NOBODY)
 		return winner & OF_NAMESPACE ? ", in a namespace that is served there"
 					     : ", which is served there";

@@ -118,6 +118,11 @@ struct mt_listen_port {
 	uint32_t at;			 /* with path NULL: I */
 	uint32_t idle_s;		 /* 0: not said */
 	const struct mt_listen_end *end; /* NULL: clear text, or TLS that is passed through */
+	/*
+	 * Document of another namespace whose routes are for a Gateway's port. In conflicts of
+	 * routes it is refused in place of the Gateway. NULL: none.
+	 */
+	const struct mt_meta *guest;
 };
 
 /* TLS that a gateway's server ends: of clients that ask for one of these names; no names: of all. */

@@ -199,6 +199,7 @@ struct mt_service_slot {
 	const char *name, *key;
 	struct mt_origin origin;
 	const struct mt_meta *holder; /* object that listens for it; NULL: none yet */
+	const struct mt_meta *guest;  /* as in struct mt_listen_port */
 	uint32_t line,
 		at; /* of the port in that object; `at`: in spec.ports, MT_NO_PORT: elsewhere */
 	struct mt_service *s; /* NULL: not compiled yet */
@@ -725,7 +726,10 @@ bool mt_b_leads_from(
 bool mt_b_is_gateway(const char *word, const char *ns, const char *gateway);
 /* Whether NAMESPACE/HOST of a Gateway's server is for VirtualServices of that namespace. */
 bool mt_b_is_routes_namespace(const char *word, const char *ns, const struct mt_gateway *g);
-/* Whether one of the hosts of a VirtualService is among those of a Gateway's server. */
+/* True if one of the hosts of a document in `ns` is among those of a Gateway's server. */
+bool mt_b_hosts_are_of_server(struct mt_build *b, const struct mt_text *hosts, uint32_t n,
+	const char *ns, const struct mt_gateway *g, const struct mt_gateway_server *server);
+/* The same for the hosts of a VirtualService. */
 bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
 	const struct mt_gateway *g, const struct mt_gateway_server *server);
 

@@ -216,7 +216,157 @@ static void limits(void)
 	}
 }
 
+/* ---- documents of other namespaces ----------------------------------------------------------- */
+
+#define AWESOME(name, address)                                                                     \
+	ISTIO("ServiceEntry", name)                                                                \
+	"  hosts: [" name ".x]\n  addresses: [" address "]\n  resolution: STATIC\n"                \
+	"  ports: [{number: 1, name: tcp-metaprotocol-awesomeRPC}]\n"                              \
+	"  endpoints: [{address: 198.51.100.1}]\n"
+#define SHARED(name, port, hosts)                                                                  \
+	ISTIO("Gateway", name)                                                                     \
+	"  servers:\n  - {port: {number: 80, name: tcp-metaprotocol-" port "}, hosts: [" hosts     \
+	"]}\n"
+#define HOSTS  HOST("a", "192.0.2.1") HOST("b", "192.0.2.2")
+#define SHARES HOSTS SHARED("gw", "dubbo", "'*'")
+#define OTHER(name, ns, host, more)                                                                \
+	"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\nmetadata: "           \
+	"{name: " name ", namespace: " ns "}\nspec:\n  hosts: [" host "]\n"                        \
+	"  gateways: [default/gw]\n" more
+#define ROUTED "  routes: [{name: r, route: [{destination: {host: a.x}}]}]\n"
+#define LEADS  VS("v", "default", "a.x", LIST("dubbo", "v", "", "a.x"))
+
+/* The error about a MetaRouter or VirtualService; *name: its name, or "" for another object. */
+static const struct mt_diag *refused(const struct built *b, const char **name)
+{
+	const struct mt_objs *lists[] = {&b->m->meta_routers, &b->m->virtual_services};
+
+	*name = "";
+	for (uint32_t i = 0; i < b->diags.n; i++) {
+		const struct mt_diag *d = &b->diags.items[i];
+
+		if (d->severity != MT_DIAG_ERROR)
+			continue;
+		for (size_t k = 0; k < 2 * MT_ARRAY_LEN(lists); k++)
+			for (uint32_t j = 0; j < lists[k / 2]->n; j++) {
+				/* Both kinds begin with it. */
+				const struct mt_meta *meta = lists[k / 2]->v[j];
+
+				if (meta->serial == d->object)
+					*name = meta->name;
+			}
+		return d;
+	}
+	return NULL;
+}
+
+/* A document of another namespace at a Gateway is refused in conflicts, and not the Gateway. */
+static void guests(void)
+{
+	static const struct {
+		const char *text;
+		const char *refused; /* NULL: none */
+		uint32_t n;	     /* services at the port without an error */
+	} guest_rows[] = {
+		{SHARES LEADS OTHER("m", "m", "a.x", ROUTED), "m", 0},
+		{SHARES OTHER("m", "m", "a.x", ROUTED) LEADS, "m", 0},
+		{SHARES OTHER("m", "m", "a.x", ROUTED) OTHER("r", "default", "a.x", ROUTED), "m",
+			0},
+		/* A VirtualService is a guest as well. */
+		{SHARES VS("v", "m", "a.x", LIST("dubbo", "v", "", "a.x"))
+				OTHER("r", "default", "a.x", ROUTED),
+			"v", 0},
+		/* Of two guests the older one has the key, and the Gateway is not refused. */
+		{SHARES OTHER("m", "m", "a.x", ROUTED) OTHER("n", "n", "a.x", ROUTED), "n", 0},
+		/* A codec without keys. */
+		{AWESOME("a", "192.0.2.1") SHARED("gw", "awesomeRPC", "'*'") VS("v", "default",
+			 "s.x", LIST("awesomeRPC", "v", "", "a.x")) OTHER("m", "m", "b.x", ROUTED),
+			"m", 0},
+		/* They share the port by keys. */
+		{SHARES LEADS OTHER("m", "m", "b.x", ROUTED), NULL, 2},
+		/* Not exported, or not a host of the server. */
+		{SHARES LEADS OTHER("m", "m", "a.x", "  exportTo: ['.']\n" ROUTED), NULL, 1},
+		{HOSTS SHARED("gw", "dubbo", "./*") LEADS OTHER("m", "m", "a.x", ROUTED), NULL, 1},
+		{HOSTS SHARED("gw", "dubbo", "a.x") LEADS OTHER("m", "m", "b.x", ROUTED), NULL, 1},
+		{HOSTS SHARED("gw", "dubbo", "m/b.x, ./*") LEADS OTHER("m", "m", "b.x", ROUTED),
+			NULL, 2},
+		/* Those of the Gateway's namespace are not compared with its hosts. */
+		{HOSTS SHARED("gw", "dubbo", "a.x") LEADS OTHER("r", "default", "b.x", ROUTED),
+			NULL, 2},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(guest_rows); i++) {
+		const char *want = guest_rows[i].refused;
+		struct built b = build_text(NULL, guest_rows[i].text);
+		const char *name;
+		const struct mt_diag *d = refused(&b, &name);
+		bool good = !d == !want && b.diags.errors == (want != NULL);
+
+		if (good && want)
+			good = strcmp(name, want) == 0 && strcmp(d->path, "spec.gateways") == 0;
+		if (good && !want)
+			good = listener(b.s, "203.0.113.9", 80)->protos->n_services ==
+			       guest_rows[i].n;
+		CU_ASSERT_TRUE(good);
+		if (!good) {
+			fprintf(stderr, "row %zu:\n", i);
+			show_diags(&b);
+		}
+		unbuild(&b);
+	}
+}
+
+/* Of two guests the one that is served at the Gateway keeps its key, also from one that looks older. */
+static void guest_keeps(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct mt_err err;
+	struct built b = build_text(conf, SHARES OTHER("n", "n", "a.x", ROUTED));
+	const char *name;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(conf, b.s, NOW, NULL, &err), 0);
+	mt_diags_fini(&b.diags);
+	mt_model_free(b.m);
+	b = build_text(conf, SHARES OTHER("m", "m", "a.x", ROUTED) OTHER("n", "n", "a.x", ROUTED));
+	CU_ASSERT_PTR_NOT_NULL(refused(&b, &name));
+	CU_ASSERT_STRING_EQUAL(name, "m");
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	unbuild(&b);
+}
+
+/* A refused guest takes no key from a later one. */
+static void guest_after_refused(void)
+{
+	struct built b = build_text(
+		NULL, SHARES LEADS OTHER("m", "m", "a.x", ROUTED) OTHER("n", "n", "b.x", ROUTED));
+	const char *name;
+
+	CU_ASSERT_PTR_NOT_NULL(refused(&b, &name));
+	CU_ASSERT_STRING_EQUAL(name, "m");
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	unbuild(&b);
+}
+
+/* The limit of the Gateway's own namespace applies, also if another one looks older. */
+static void limit_of_own_namespace(void)
+{
+	struct built b = build_text(NULL,
+		SHARES LEADS OTHER("m", "m", "a.x",
+			"  localRateLimit: {tokenBucket: {maxTokens: 9, fillInterval: 1s}}\n")
+			LIMIT("n", "a.x"));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(told(&b));
+	CU_ASSERT(strstr(told(&b), NOT_AT "that of MetaRouter default/n does") != NULL);
+	unbuild(&b);
+}
+
 const struct mt_test gateway_routes_tests[] = {
+	{"guests", guests},
+	{"guest_keeps", guest_keeps},
+	{"guest_after_refused", guest_after_refused},
+	{"limit_of_own_namespace", limit_of_own_namespace},
 	{"of_one_port", of_one_port},
 	{"limits", limits},
 	{"made_again", made_again},
