@@ -623,6 +623,21 @@ static void note_bind(struct mt_build *b, const struct server *sv)
 	mt_b_bind(b, &at, sv->used);
 }
 
+/* A server that is closed until its certificate can be read keeps its names. */
+static void note_names(struct mt_build *b, const struct server *sv)
+{
+	const struct mt_gateway_server *conf = sv->conf;
+	struct mt_listen_end *end = mt_region_alloc(&b->tmp, sizeof(*end));
+	const struct mt_listen_port at = {.addr = &conf->bind_addr,
+		.port = (uint16_t)conf->port.number.v,
+		.meta = &sv->gateway->meta,
+		.line = conf->port.number.line,
+		.end = end};
+
+	if (end && mt_b_gateway_names(b, conf, end))
+		mt_b_listen_closed(b, &at);
+}
+
 /* Serves the routes that lead from the server. */
 static void bind_server(struct mt_build *b, struct server *sv, uint32_t j)
 {
@@ -661,6 +676,8 @@ static void add_server(struct mt_build *b, struct server *sv, uint32_t j)
 		if (!find_codec(b, sv) || !check_bind(b, sv, j) || !check_policies(b, sv))
 			return;
 		bind_server(b, sv, j);
+	} else {
+		note_names(b, sv);
 	}
 	note_bind(b, sv);
 }
@@ -699,5 +716,6 @@ void mt_b_gateways(struct mt_build *b)
 	}
 	for (uint32_t i = 0; i < b->model->gateways.n; i++)
 		add_gateway(b, b->model->gateways.v[i], &all);
+	mt_b_keep_closed(b);
 	mt_strmap_fini(&all);
 }

@@ -362,6 +362,59 @@ void mt_b_listen_tls(
 		l->origin = origin(b, at);
 }
 
+/* ---- names of closed servers ------------------------------------------------------------------- */
+
+void mt_b_listen_closed(struct mt_build *b, const struct mt_listen_port *at)
+{
+	struct mt_listen_port *slot =
+		mt_region_push(&b->tmp, (void **)&b->closed, &b->n_closed, sizeof(*slot));
+
+	if (slot)
+		*slot = *at;
+}
+
+/* Takes the name from the chain that has it, unless that is of the same namespace or was served. */
+static void keep_name(
+	struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at, const char *name)
+{
+	char *key = mt_region_printf(&b->tmp, "%s tls %s", l->text, name);
+	struct tls_name *n = key ? mt_strmap_get(&b->keys, key) : NULL;
+	uint64_t place = mt_place_of_tls(l->text, name);
+
+	if (n && strcmp(n->meta->ns, at->meta->ns) != 0 && !mt_b_is_wrong(b, at->meta) &&
+		mt_b_claim(b, place, at->meta) < MT_CLAIM_NOT_HELD &&
+		mt_b_claim(b, place, n->meta) >= MT_CLAIM_NOT_HELD)
+		(void)win_name(b, l, n, at);
+}
+
+/* Refuses plaintext messages of others, beside which the server's TLS could not be again. */
+static void keep_port(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at)
+{
+	const char *why;
+
+	if (l->last && !l->last->codec->opaque &&
+		mt_b_claim(b, mt_place_id(l->text, NULL), at->meta) < MT_CLAIM_NOT_HELD)
+		(void)mt_b_listen_win(b, l, at->meta, at->meta->name, at->line, &why);
+}
+
+void mt_b_keep_closed(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->n_closed; i++) {
+		const struct mt_listen_port *at = &b->closed[i];
+		char text[MT_ADDR_STRLEN];
+		struct mt_listen *l;
+
+		mt_addr_port_str(at->addr, at->port, text);
+		l = mt_b_listen_at(b, text) ? mt_b_listen(b, at->addr, at->port) : NULL;
+		if (l)
+			keep_port(b, l, at);
+		for (uint32_t k = 0; l && k < at->end->n_names; k++)
+			keep_name(b, l, at, at->end->names[k]);
+		if (l && !at->end->n_names)
+			keep_name(b, l, at, "*");
+	}
+}
+
 /* ---- TLS that is ended ---------------------------------------------------------------------------- */
 
 /*

@@ -261,10 +261,10 @@ static bool set_rules(const struct server *s, struct mt_tls_rules *r)
 /* ---- whom it is for ----------------------------------------------------------------------------------- */
 
 /* Names of the hosts, without namespaces, each once; with "*" none: all. `seen`: empty. */
-static bool list_hosts(const struct server *s, struct mt_listen_end *end, struct mt_strmap *seen)
+static bool list_hosts(struct mt_build *b, const struct mt_gateway_server *conf,
+	struct mt_listen_end *end, struct mt_strmap *seen)
 {
-	const struct mt_gateway_server *conf = s->conf;
-	const char **names = mt_region_alloc(&s->b->tmp, sizeof(*names) * (conf->n_hosts + 1));
+	const char **names = mt_region_alloc(&b->tmp, sizeof(*names) * (conf->n_hosts + 1));
 
 	if (!names || mt_strmap_reserve(seen, conf->n_hosts))
 		return false;
@@ -286,14 +286,15 @@ static bool list_hosts(const struct server *s, struct mt_listen_end *end, struct
 	return true;
 }
 
-static bool set_hosts(const struct server *s, struct mt_listen_end *end)
+bool mt_b_gateway_names(
+	struct mt_build *b, const struct mt_gateway_server *server, struct mt_listen_end *end)
 {
 	struct mt_strmap seen = {0};
-	bool done = list_hosts(s, end, &seen);
+	bool done = list_hosts(b, server, end, &seen);
 
 	mt_strmap_fini(&seen);
 	if (!done)
-		s->b->tmp.failed = true;
+		b->tmp.failed = true;
 	return done;
 }
 
@@ -310,7 +311,7 @@ const struct mt_listen_end *mt_b_gateway_end(struct mt_build *b, const struct mt
 			"no HTTP is redirected, and none is in TLS: this server is not served");
 		return NULL;
 	}
-	if (!end || !set_rules(&s, &r) || !set_hosts(&s, end))
+	if (!end || !set_rules(&s, &r) || !mt_b_gateway_names(b, server, end))
 		return NULL;
 	end->tls = mt_b_server_context(b, &r, &e);
 	return end->tls ? end : not_served(&s, NULL, e.text);

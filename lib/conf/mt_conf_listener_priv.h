@@ -146,6 +146,17 @@ bool mt_b_listen_win(struct mt_build *b, struct mt_listen *l, const struct mt_me
 void mt_b_listen_tls(
 	struct mt_build *b, const struct mt_listen_port *at, const struct mt_listen_tls *t);
 
+/*
+ * Notes a server of a Gateway whose TLS cannot be terminated, with at->end for its names. It keeps
+ * those that its object or namespace has in the configuration in force.
+ */
+void mt_b_listen_closed(struct mt_build *b, const struct mt_listen_port *at);
+/*
+ * Takes the names of closed servers from chains of other namespaces that got them now, and refuses
+ * objects with plaintext messages that got the address and port.
+ */
+void mt_b_keep_closed(struct mt_build *b);
+
 /* ---- narrow and wide listeners (binds.c) ----------------------------------------------------- */
 
 /* An object that is to be served at an address and port. */
@@ -197,6 +208,9 @@ struct mt_passing {
 /* A chain for each port and subset of the services that it is for; how many. */
 uint32_t mt_b_bind_passing(struct mt_build *b, const struct mt_passing *at);
 
+/* gateway_tls.c: the names of the server's hosts. False: no memory. */
+bool mt_b_gateway_names(
+	struct mt_build *b, const struct mt_gateway_server *server, struct mt_listen_end *end);
 /* gateway_tls.c: what the server's TLS is ended with, in b->tmp. NULL: it is not, which is told. */
 const struct mt_listen_end *mt_b_gateway_end(struct mt_build *b, const struct mt_gateway *g,
 	const struct mt_gateway_server *server, const char *path);

@@ -311,6 +311,68 @@ static void closed_server_keeps(void)
 	unbuild(&b);
 }
 
+#define NAMELESS(name, ns) TLS_GATE(name, ns, "") NAMED(name, ns, "b.example")
+#define NO_SECRET(hosts)                                                                           \
+	GATE_OF("g", "v",                                                                          \
+		"{port: {number: 8443, name: tls, protocol: TLS}, hosts: [" hosts                  \
+		"], tls: {mode: SIMPLE, credentialName: gone}}")
+
+/* The namespace that has the clients of the listener of all addresses; '-': none. */
+static char name_owner(struct mt_conf *c, const char *text)
+{
+	struct built b = build_text(c, text);
+	const char *cluster;
+	char owner = '-';
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	cluster = cluster_at(b.s, "192.0.2.51");
+	if (strchr(cluster, '.'))
+		owner = strchr(cluster, '.')[1];
+	mt_conf_discard(c, b.s, NOW);
+	mt_diags_fini(&b.diags);
+	mt_model_free(b.m);
+	return owner;
+}
+
+/* A server without its certificate keeps its server names, too. */
+static void closed_server_keeps_names(void)
+{
+	struct mt_conf *c = new_conf();
+
+	publish(c, BASE NAMELESS("g", "v"));
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(name_owner(c, BASE NAMELESS("z", "m") NO_SECRET("b.example")), '-');
+		CU_ASSERT_EQUAL(name_owner(c, BASE NO_SECRET("b.example") NAMELESS("z", "m")), '-');
+		publish(c, BASE NO_SECRET("b.example") NAMELESS("z", "m"));
+	}
+	CU_ASSERT_EQUAL(name_owner(c, BASE NAMELESS("z", "m") NAMELESS("g", "v")), 'v');
+	/* Names that it had not. */
+	publish(c, BASE NO_SECRET("c.example"));
+	CU_ASSERT_EQUAL(name_owner(c, BASE NAMELESS("z", "m") NO_SECRET("b.example")), 'm');
+	mt_conf_destroy(c);
+}
+
+/* So it does with the address and port, from messages in plaintext. */
+static void closed_server_keeps_port(void)
+{
+#define MESSAGES                                                                                   \
+	GATE_OF("z", "m", SERVER("name: tcp-metaprotocol-dubbo", ""))                              \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                          \
+	"metadata: {name: z, namespace: m}\nspec: {hosts: ['*'], gateways: [z], http: [{route: "   \
+	"[{destination: {host: a.m}}]}]}\n"
+	for (int i = 0; i < 2; i++) {
+		struct mt_conf *c = new_conf();
+		struct built b;
+
+		publish(c, BASE NAMELESS("g", "v"));
+		publish(c, BASE NO_SECRET("b.example"));
+		b = build_text(c, i ? BASE MESSAGES NO_SECRET("b.example")
+				    : BASE NO_SECRET("b.example") MESSAGES);
+		CU_ASSERT_TRUE(refuses(&b, "[::]:8443 is in use by g at t:"));
+		unbuild(&b);
+	}
+}
+
 /* Compiles the text as the first load of a process, with the Gateways' standings in their order. */
 static uint32_t errors_after_restart(const char *text, unsigned int first, unsigned int second)
 {
@@ -459,6 +521,8 @@ const struct mt_test binds_tests[] = {{"in_both_orders", in_both_orders},
 	{"older_without_one", older_without_one}, {"clients_stay", clients_stay},
 	{"both_go_on", both_go_on}, {"closed_server_keeps", closed_server_keeps},
 	{"closed_wide_server_keeps", closed_wide_server_keeps},
+	{"closed_server_keeps_names", closed_server_keeps_names},
+	{"closed_server_keeps_port", closed_server_keeps_port},
 	{"closed_over_a_restart", closed_over_a_restart}, {"over_a_restart", over_a_restart},
 	{"documents_keep_theirs", documents_keep_theirs},
 	{"mesh_keeps_its_own", mesh_keeps_its_own}, {"sources_keep_theirs", sources_keep_theirs},
