@@ -94,18 +94,21 @@ struct mt_metadata {
 	uint32_t n;	    /* READ: entries, in the message's order */
 	uint32_t end;	    /* READ: where the codec stopped reading, from the message's start */
 	uint32_t text_used; /* of text[] */
-	uint32_t took;	    /* steps taken for this message */
+	/*
+	 * Steps that indexes took and that are not charged yet: of this message, and of those that the
+	 * view showed before it in the same run. Only code that charges them sets it to 0.
+	 */
+	uint32_t took;
 	uint32_t hash[MT_META_ENTRIES];
 	struct mt_meta_entry entry[MT_META_ENTRIES];
 	struct mt_scan scan;	     /* of this message */
 	uint8_t text[MT_META_BYTES]; /* copies of texts that cross buffers */
 };
 
-/* Prepares the index for another message. */
+/* Prepares the index for another message, or for this one after a change. Keeps `took`. */
 static inline void mt_meta_clear(struct mt_metadata *m)
 {
 	m->state = MT_META_UNREAD;
-	m->took = 0;
 	m->scan.step = 0;
 }
 

@@ -220,6 +220,7 @@ static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_ext
 {
 	bool passes = s->verdict == MT_EXTAUTHZ_ALLOW ||
 		      (s->verdict == MT_EXTAUTHZ_UNJUDGED && s->fails_open);
+	bool kept;
 
 	if (is_over(p, ex, s)) {
 		mt_exchange_expired(p, ex);
@@ -232,7 +233,9 @@ static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_ext
 		answer(p, ex, MT_REPLY_DENIED, "denied by policy");
 		return;
 	}
-	if (!keep_changes(p, ex, s)) {
+	kept = keep_changes(p, ex, s);
+	mt_resumes_spend(p);
+	if (!kept) {
 		answer(p, ex, MT_REPLY_OVERLOAD, "its metadata cannot be changed as it has to be");
 		return;
 	}
@@ -248,13 +251,23 @@ static void query_ends(struct mt_ext_authz_calls *k, uint32_t slot)
 	k->client[slot] = MT_VERDICT_CLIENTS;
 }
 
+/* The next answer. NULL: there is none, or the next iteration continues for want of steps. */
+static struct mt_extauthz_slot *next_answer(struct mt_proxy *p)
+{
+	if (mt_likely(mt_resumes_may(p)))
+		return mt_extauthz_take(p->ext_authz.lane);
+	mt_filter_inbox_ring(mt_filter_inbox_who(p->filters.inbox));
+	return NULL;
+}
+
 uint32_t mt_ext_authz_turn(struct mt_proxy *p)
 {
 	struct mt_ext_authz_calls *k = &p->ext_authz;
 	struct mt_extauthz_slot *s;
 	uint32_t n = 0;
 
-	for (; k->lane && n < MT_EXTAUTHZ_SLOTS && (s = mt_extauthz_take(k->lane)); n++) {
+	mt_resumes_begin(p);
+	for (; k->lane && n < MT_EXTAUTHZ_SLOTS && (s = next_answer(p)); n++) {
 		struct mt_list *waiting = &k->by_slot[mt_extauthz_index(k->lane, s)];
 
 		query_ends(k, mt_extauthz_index(k->lane, s));

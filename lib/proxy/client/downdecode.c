@@ -79,11 +79,15 @@ static void complete_message(struct mt_proxy *p, struct mt_down *d)
  */
 static struct mt_service *service_of(struct mt_proxy *p, struct mt_down *d)
 {
+	struct mt_service *svc;
+
 	if (d->msg.refuse || !d->proto ||
 		(d->msg.kind != MT_MSG_REQUEST && d->msg.kind != MT_MSG_ONEWAY))
 		return NULL;
 	mt_view_bind(&p->view, d->codec, &d->msg, &d->s->rx);
-	return mt_filter_chain_proto_service(d->proto, &p->view);
+	svc = mt_filter_chain_proto_service(d->proto, &p->view);
+	mt_reading_index(p, &d->reading);
+	return svc;
 }
 
 /* True if a long message may be forwarded before it is complete. */
@@ -248,8 +252,10 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 		return MT_STEP_PART;
 	}
 	complete_message(p, d);
-	if (mt_unlikely(!mt_slab_live(&p->downs, ref)))
+	if (mt_unlikely(!mt_slab_live(&p->downs, ref))) {
+		mt_readings_spend(p);
 		return MT_STEP_STOP;
+	}
 	mt_reading_used(p, &d->reading);
 	mt_decoder_next(&d->dec);
 	return MT_STEP_ON;
@@ -269,7 +275,12 @@ static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
 		}
 		d->msg_started = 0;
 		mt_call_begin(p, d, false);
-		return mt_slab_live(&p->downs, ref) ? MT_STEP_ON : MT_STEP_STOP;
+		if (mt_unlikely(!mt_slab_live(&p->downs, ref))) {
+			mt_readings_spend(p);
+			return MT_STEP_STOP;
+		}
+		mt_reading_index(p, &d->reading);
+		return MT_STEP_ON;
 	case MT_DECODE_DONE:
 		return whole_message(p, d);
 	case MT_DECODE_BAD:

@@ -72,10 +72,20 @@ static inline void mt_reading_use_scan(struct mt_proxy *p, const struct mt_readi
 		p->view.meta.scan = *(struct mt_scan *)mt_slab_at(&p->scans, r->scan - 1);
 }
 void mt_reading_end_scan(struct mt_proxy *p, struct mt_reading *r);
-/* Counts the index of the view's message, which the connection has brought. */
+/*
+ * Charges the connection, which has brought the view's messages, for their indexes.
+ * struct mt_metadata.took keeps steps over changes of a message and over other messages in the
+ * view, until this function, mt_resumes_spend() or mt_readings_spend() charges them.
+ */
 static inline void mt_reading_index(struct mt_proxy *p, struct mt_reading *r)
 {
 	mt_reading_spend(p, r, p->view.meta.took);
+	p->view.meta.took = 0;
+}
+/* As mt_reading_index(), if the connection has ended meanwhile. */
+static inline void mt_readings_spend(struct mt_proxy *p)
+{
+	p->readings.left -= MT_MIN(p->readings.left, p->view.meta.took);
 	p->view.meta.took = 0;
 }
 /* The view's message was dispatched: its index counts for the turn, its walk is over. */
@@ -105,7 +115,7 @@ static inline bool mt_resumes_may(const struct mt_proxy *p)
 {
 	return p->readings.resumes > 0;
 }
-/* Counts the index of the view's message, which was read again. */
+/* Charges for indexes that were read again. */
 static inline void mt_resumes_spend(struct mt_proxy *p)
 {
 	p->readings.resumes -= MT_MIN(p->readings.resumes, p->view.meta.took);

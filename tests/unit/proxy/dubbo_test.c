@@ -2,6 +2,8 @@
 /* The proxy with the real Dubbo codec: what servers and clients of different versions can read. */
 #include "scene.h"
 
+#include "mt_proxy_priv.h"
+
 #include <string.h>
 
 #define HEADER	 16
@@ -277,7 +279,78 @@ static void test_provider_calls_back(void)
 	stop(c);
 }
 
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+#define COSTLY 300 /* elements of an attachment: a step each, at least */
+
+/* A call with an attachment that is a list. */
+static struct frame costly_call(uint64_t id)
+{
+	struct frame f = call_of(id, "2.0.2");
+
+	f.len--; /* the end of the map */
+	put_str(&f, "list");
+	f.body[f.len++] = 'W';
+	memset(f.body + f.len, 0x90, COSTLY); /* the number 0 */
+	f.len += COSTLY;
+	f.body[f.len++] = 'Z';
+	f.body[f.len++] = 'Z';
+	return f;
+}
+
+/*
+ * Calls that have waited for their cluster are changed by their route: a few costly ones in an
+ * iteration, the others in the next ones.
+ */
+static void test_steps_of_changed_calls(void)
+{
+	const uint32_t calls = 200, most = 3 * (MT_RESUME_STEPS / COSTLY + 1);
+	struct mt_demand demand = {0};
+	struct mt_route_action *a;
+	struct fake_conn *c, *up;
+	struct mt_snapshot *s;
+	uint64_t serial = 0;
+	struct frame f;
+
+	demand.serial = &serial;
+	scene_start(0);
+	config_only_named(lab.snap, &demand, 200);
+	c = lab_client(CONFIG_DUBBO);
+	for (uint64_t i = 1; i <= calls; i++) {
+		f = costly_call(i);
+		send_frame(c, &f);
+		lab_advance(1);
+	}
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, calls);
+	s = config_make(1, 2, 1, true);
+	a = (struct mt_route_action *)mt_route_at(s->listeners[4].protos->services[0]->routes, 0);
+	a->req_mut = &added;
+	a->n_req_mut = 1;
+	lab.snap = s;
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(1);
+	CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, 0);
+	CU_ASSERT(scene_put_off() >= calls - most);
+	while (scene_put_off()) {
+		uint32_t before = scene_put_off();
+
+		lab_advance(1);
+		CU_ASSERT_FATAL(scene_put_off() < before);
+		CU_ASSERT(scene_put_off() + most >= before);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 0);
+	up = scene_connected_server(0);
+	CU_ASSERT_TRUE_FATAL(next_frame(up, &f));
+	CU_ASSERT_EQUAL(memcmp(f.body + f.len - 5, "\1a\1bZ", 5), 0);
+	a->n_req_mut = 0;
+	lab_close(c, MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	scene_stop();
+	config_free(1);
+}
+
 const struct mt_test dubbo_tests[] = {{"provider calls back", test_provider_calls_back},
 	{"reply for old clients", test_reply_for_old_clients},
 	{"reply without what goes", test_reply_without_what_goes},
-	{"reply with attachments", test_reply_with_attachments}, {0}};
+	{"reply with attachments", test_reply_with_attachments},
+	{"steps of changed calls", test_steps_of_changed_calls}, {0}};

@@ -174,10 +174,62 @@ static void each_attempt_waits(void)
 	judged_stop();
 }
 
+static void remove_metadata(struct mt_extauthz_slot *s)
+{
+	struct mt_extauthz_change *change;
+
+	s->used = 0;
+	change = &s->change[s->n_changes++];
+	CU_ASSERT(mt_extauthz_put(s, &change->key, "gone", 4));
+	change->remove = true;
+}
+
+/* Changes of the service at a gateway read the calls' metadata: a few costly ones in an iteration. */
+static void costly_at_gate(void)
+{
+	const uint32_t calls = 30, takes = 3000, most = 2 * (MT_RESUME_STEPS / takes + 1);
+	struct mt_gate_guard gate = {&judged.guard, 8089};
+	struct mt_filter_inst chain[1] = {{.type = &mt_gate_filter, .conf = &gate}};
+	struct mt_extauthz_call *q;
+	struct fake_conn *c;
+	uint32_t before;
+
+	judged_start(false);
+	scene_patient();
+	lab.snap->clusters[0].eps[0].guarded = false;
+	judged_filter_all(lab.snap, chain, 1);
+	c = lab_client(CONFIG_NAMED);
+	for (uint32_t i = 0; i < calls; i++)
+		scene_send_request(c, 'Q', 1 + i, 64);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, calls);
+	for (uint32_t i = 0; i < calls; i++) {
+		q = judged_question();
+		remove_metadata(q->slot);
+		q->slot->verdict = MT_EXTAUTHZ_ALLOW;
+		q->slot->why = MT_EXTAUTHZ_allowed;
+		mt_extauthz_lane_answered(q);
+	}
+	toy_noted.takes = takes;
+	do {
+		before = lab.p->verdicts.n;
+		CU_ASSERT_EQUAL(mt_proxy_next(lab.p), lab.p->now);
+		lab_advance(1);
+		CU_ASSERT_FATAL(lab.p->verdicts.n < before);
+		CU_ASSERT(lab.p->verdicts.n + most >= before);
+	} while (lab.p->verdicts.n);
+	toy_noted.takes = 0;
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	judged_stop();
+}
+
 const struct mt_test ext_authz_waits_tests[] = {
 	{"disarmed while it waits", disarmed_while_it_waits},
 	{"moved while it waits", moved},
 	{"moved at a gate", moved_at_gate},
 	{"each attempt waits", each_attempt_waits},
+	{"costly at a gate", costly_at_gate},
 	{0},
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls and byte streams whose cluster is only a name: asked for once, waited for so long, answered when it is known. */
+#include "mirror_scene.h"
 #include "moved.h"
 #include "scene.h"
 
@@ -443,6 +444,40 @@ static void costly_ones_go_on_in_turn(void)
 	stop();
 }
 
+/* A copy of a call does not hide the steps that the call took. */
+static void costly_ones_with_copies(void)
+{
+	static struct mt_mutation fixed = {.key = "fixed", .key_len = 5};
+	const uint32_t calls = 20, most = 2 * (MT_RESUME_STEPS / 3000 + 1);
+	struct mt_route_action *a;
+	struct mt_snapshot *s;
+	struct fake_conn *c;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	for (uint64_t i = 1; i <= calls; i++)
+		scene_send_request(c, 'Q', i, 40);
+	s = config_make(1, 2, 1, true);
+	mirror_in(s, 0, 1000000);
+	a = (struct mt_route_action *)mt_route_at(s->services[0]->routes, 0);
+	a->req_mut = &fixed;
+	a->n_req_mut = 1;
+	toy_noted.takes = 3000;
+	adopt(s);
+	CU_ASSERT(scene_put_off() >= calls - most);
+	for (uint32_t i = 0; scene_put_off() && i < calls; i++)
+		lab_advance(1);
+	CU_ASSERT_EQUAL(scene_put_off(), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_started), calls);
+	toy_noted.takes = 0;
+	a->n_req_mut = 0;
+	lab_close(c, MT_CLOSE_RESET);
+	lab_close(mirror_connected(true, 0), MT_CLOSE_RESET);
+	lab_advance(20 * MT_SEC);
+	mt_cluster_release(&s->clusters[1]);
+	stop();
+}
+
 const struct mt_test on_demand_tests[] = {
 	{"a_hundred_calls_are_one_question", a_hundred_calls_are_one_question},
 	{"one_that_does_not_exist", one_that_does_not_exist},
@@ -457,5 +492,6 @@ const struct mt_test on_demand_tests[] = {
 	{"changes wait, too", changes_wait_too},
 	{"moved when it is told", moved_when_it_is_told},
 	{"costly ones go on in turn", costly_ones_go_on_in_turn},
+	{"costly ones with copies", costly_ones_with_copies},
 	{0},
 };

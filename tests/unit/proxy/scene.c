@@ -193,6 +193,16 @@ void scene_complete(
 	lab_advance(1);
 }
 
+uint32_t scene_put_off(void)
+{
+	struct mt_list *n;
+	uint32_t calls = 0;
+
+	mt_list_foreach (n, &lab.p->again)
+		calls++;
+	return calls;
+}
+
 uint64_t scene_counted(enum mt_proxy_outcome o)
 {
 	return lab.p->counters[o];

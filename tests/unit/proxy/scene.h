@@ -30,6 +30,8 @@ const char *scene_logged_interface(const struct mt_alog_entry *e);
 const char *scene_logged_method(const struct mt_alog_entry *e);
 /* Everything must be given back: objects, mbufs, holds on the snapshot. */
 void scene_stop(void);
+/* Calls that were put off until a later iteration (mt_proxy.again). */
+uint32_t scene_put_off(void);
 uint64_t scene_counted(enum mt_proxy_outcome o);
 void scene_send_request(struct fake_conn *c, char kind, uint64_t id, uint32_t len);
 /* One message out of what was sent to c; kind 0 when there is none. */
