@@ -26,6 +26,11 @@ struct mt_tokens {
 	struct mt_list later; /* calls that wait for a free slot */
 	/* Slot with a new result, while the calls that waited for it continue; else NULL. */
 	const struct mt_token_slot *fresh;
+	/*
+	 * Slot with a result for which calls still wait, because no steps were left to read their
+	 * metadata again. The next iteration resumes them. NULL: none.
+	 */
+	struct mt_token_slot *unfinished;
 	uint64_t counters[MT_TOKEN_N_OUTCOMES];
 	char token[MT_TOKEN_MAX]; /* token of the call that is being evaluated */
 };

@@ -107,6 +107,39 @@ static void fill_slots(struct mt_proxy *p)
 	}
 }
 
+/* The slot with the next result: that of the iteration before if calls still wait for it. */
+static struct mt_token_slot *next_result(struct mt_tokens *k)
+{
+	struct mt_token_slot *s = k->unfinished;
+
+	k->unfinished = NULL;
+	if (s)
+		return s;
+	s = mt_token_lane_take(k->lane);
+	if (s)
+		mt_token_cache_put(k->cache, s->rules_id, s->digest, &s->result, s->now_s);
+	return s;
+}
+
+/*
+ * Resumes the calls that wait for this result. False: no steps are left for all of them. They must
+ * not be put off, because only k->fresh has a result that found no place in the cache.
+ */
+static bool use(struct mt_proxy *p, struct mt_token_slot *s)
+{
+	struct mt_tokens *k = &p->tokens;
+	struct mt_list *waiting = &k->by_slot[mt_token_lane_index(k->lane, s)];
+
+	k->fresh = s;
+	while (!mt_list_empty(waiting) && mt_resumes_may(p))
+		go_on(p, waiting);
+	k->fresh = NULL;
+	if (mt_unlikely(!mt_list_empty(waiting)))
+		return false;
+	mt_token_lane_give_back(k->lane, s);
+	return true;
+}
+
 uint32_t mt_tokens_turn(struct mt_proxy *p)
 {
 	struct mt_tokens *k = &p->tokens;
@@ -114,15 +147,12 @@ uint32_t mt_tokens_turn(struct mt_proxy *p)
 	uint32_t n = 0;
 
 	mt_resumes_begin(p);
-	for (; k->lane && n < MT_TOKEN_SLOTS && (s = mt_token_lane_take(k->lane)); n++) {
-		struct mt_list *waiting = &k->by_slot[mt_token_lane_index(k->lane, s)];
-
-		mt_token_cache_put(k->cache, s->rules_id, s->digest, &s->result, s->now_s);
-		k->fresh = s;
-		while (!mt_list_empty(waiting))
-			go_on(p, waiting);
-		k->fresh = NULL;
-		mt_token_lane_give_back(k->lane, s);
+	for (; k->lane && n < MT_TOKEN_SLOTS && (s = next_result(k)); n++) {
+		if (mt_likely(use(p, s)))
+			continue;
+		k->unfinished = s;
+		mt_filter_inbox_ring(mt_filter_inbox_who(p->filters.inbox));
+		return n + 1;
 	}
 	fill_slots(p);
 	return n;

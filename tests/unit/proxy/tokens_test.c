@@ -143,8 +143,14 @@ static void test_known(void)
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 2);
 	CU_ASSERT_EQUAL(lab.p->tokens.lane->n_free, MT_TOKEN_SLOTS - 1);
 	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	/* One call in an iteration; the other one keeps waiting. */
+	toy_noted.takes = MT_RESUME_STEPS;
 	may(true);
+	until_verified(1);
+	CU_ASSERT_TRUE(mt_list_empty(&lab.p->again));
+	CU_ASSERT_EQUAL(lab.p->tokens.lane->n_free, MT_TOKEN_SLOTS - 1);
 	until_verified(0);
+	toy_noted.takes = 0;
 	toy_noted.changes[0] = '\0';
 	answered(c, 1);
 	answered(c, 2);
