@@ -205,6 +205,24 @@ static bool read_all(struct blast_worker *w, struct blast_conn *c, bool ended)
 	return true;
 }
 
+/*
+ * Takes the replies that arrived before a connection failed. A failed write does not mean that they
+ * were read: after a peer's FIN and RST they still lie in the socket.
+ */
+static void take_rest(struct blast_worker *w, struct blast_conn *c)
+{
+	struct blast_queue *q;
+	int n;
+
+	do {
+		q = c->in.bytes ? &c->in : &w->rx;
+		n = w->io->ops->read(w->io, c->sock, q, READ_AT_ONCE);
+		if (n > 0 && !take_frames(w, c, q, blast_now()))
+			n = 0;
+		keep_rest(w, c, q);
+	} while (n > 0);
+}
+
 void blast_conn_event(struct blast_worker *w, struct blast_conn *c, uint32_t events)
 {
 	bool ended = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
@@ -229,8 +247,10 @@ void blast_conn_flush(struct blast_worker *w, struct blast_conn *c)
 			blast_queue_put(&c->out, w->tx.bytes + w->tx.head, blast_queue_len(&w->tx));
 	}
 	w->tx.head = w->tx.tail = 0;
-	if (rc)
-		blast_conn_close(w, c, BLAST_RESET, RETRY_PAUSE);
+	if (!rc)
+		return;
+	take_rest(w, c);
+	blast_conn_close(w, c, BLAST_RESET, RETRY_PAUSE);
 }
 
 void blast_conn_next(struct blast_worker *w, struct blast_conn *c, uint64_t now)

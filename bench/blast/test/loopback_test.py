@@ -288,6 +288,36 @@ class Loopback(unittest.TestCase):
         self.nothing_lost(r)
         self.assertGreater(r["closed"] + r["reset"], 0)
 
+    def test_replies_before_a_reset_count(self):
+        """
+        More connections than one round of events get their replies and a reset while the generator stands still. Its next calls fail on
+        those that it has not read yet.
+        """
+        answered = 0
+        with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+            run = subprocess.Popen([PROGRAM, "--json", "--proto", "tcp", "-c", "200", "-r", "20000", "-w", "0s", "-d", "3s",
+                                    f"127.0.0.1:{listener.getsockname()[1]}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            connections = [listener.accept()[0] for _ in range(200)]
+            self.assertIn("measuring", run.stdout.readline())
+            time.sleep(0.5)
+            run.send_signal(signal.SIGSTOP)
+            time.sleep(0.1)
+        for connection in connections:
+            data = connection.recv(1 << 20)
+            length = struct.unpack("!I", data[:4])[0]
+            calls = len(data) // length
+            connection.sendall(data[:calls * length])
+            answered += calls
+        time.sleep(0.2)
+        for connection in connections:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+        run.send_signal(signal.SIGCONT)
+        r = json.loads(run.communicate(timeout=30)[0].splitlines()[-1])
+        self.nothing_lost(r)
+        self.assertGreater(answered, 199)
+        self.assertEqual(r["answered"], answered)
+
     def test_timeouts_and_late_replies(self):
         with Server("--delay", "1ms@9,600ms@1") as port:
             rc, r, _ = blast(port, "-c", "4", "--rate", "100", "--timeout", "300ms", "--duration", "2s")
