@@ -421,7 +421,7 @@ static bool signalled_drain_is_over(struct daemon *d, uint64_t now)
 		signalled_close(d, now);
 	if (!d->close_at)
 		return false;
-	if (workers_idle(d)) {
+	if (workers_drained(d, now)) {
 		mt_log(MT_LOG_INFO, "boot", "drained after %llu s: no client is connected", s);
 		return true;
 	}

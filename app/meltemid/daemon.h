@@ -284,6 +284,7 @@ struct daemon {
 	bool draining;		    /* by a signal: the daemon stops at the end */
 	uint64_t drain_from;	    /* ns: when a signal or a command began to drain; 0: none did */
 	uint64_t close_at; /* ns: when a signal's drain stopped to accept clients; 0: it has not */
+	uint64_t idle_at;  /* ns: when workers_drained() found all workers idle; 0: they are not */
 	bool drain_over;   /* the end of the command's drain was logged */
 	uint64_t second;   /* when the once-a-second work is due */
 	/* ns; in the current minute, and in the one before */
@@ -493,6 +494,11 @@ void workers_leave(struct daemon *d);
 void workers_close(struct daemon *d);
 /* True if no client is connected and all bytes are delivered. */
 bool workers_idle(struct daemon *d);
+/*
+ * True if workers_idle(), and each client has closed or had 100 ms to read its last reply before
+ * the stop resets it. Call it again while it returns false.
+ */
+bool workers_drained(struct daemon *d, uint64_t now);
 /* After workers_leave(): no client is connected or has just come; workers_close() is short. */
 bool workers_left(struct daemon *d);
 bool workers_brief(struct daemon *d);

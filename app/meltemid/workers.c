@@ -14,6 +14,11 @@
 #define CALL_MS	  2000
 #define RESET_MS  1000 /* time to send the RSTs at stop */
 #define ANSWER_MS 20
+/*
+ * The time between the last delivered reply and the reset of a client that has not closed. Its
+ * application may not have read the reply, and some TCP stacks discard it on a RST.
+ */
+#define LINGER_NS (100 * MT_MSEC)
 
 static uint32_t keepalive_s(const struct mt_num *ms)
 {
@@ -274,6 +279,11 @@ static void ask_idle(struct mt_worker *w, void *arg)
 	*(bool *)arg = mt_proxy_idle(mt_worker_proxy(w)) && !mt_tcp_owes(mt_worker_tcp(w));
 }
 
+static void ask_closed(struct mt_worker *w, void *arg)
+{
+	*(bool *)arg = !mt_tcp_lingers(mt_worker_tcp(w));
+}
+
 static void ask_left(struct mt_worker *w, void *arg)
 {
 	*(bool *)arg = mt_proxy_left(mt_worker_proxy(w));
@@ -328,6 +338,17 @@ static bool all_workers(struct daemon *d, void (*ask)(struct mt_worker *w, void 
 bool workers_idle(struct daemon *d)
 {
 	return all_workers(d, ask_idle);
+}
+
+bool workers_drained(struct daemon *d, uint64_t now)
+{
+	if (!workers_idle(d)) {
+		d->idle_at = 0;
+		return false;
+	}
+	if (!d->idle_at)
+		d->idle_at = now;
+	return now - d->idle_at >= LINGER_NS || all_workers(d, ask_closed);
 }
 
 bool workers_left(struct daemon *d)

@@ -166,6 +166,18 @@ bool mt_tcp_owes(const struct mt_tcp *t)
 	return false;
 }
 
+bool mt_tcp_lingers(const struct mt_tcp *t)
+{
+	const uint32_t when = MT_CF_DETACHED | MT_CF_REFUSES;
+	const struct mt_tcp_conn *c;
+	uint32_t idx = 0;
+
+	while ((c = mt_slab_next(&t->conns, &idx)))
+		if ((c->flags & (when | MT_CF_DEAD)) == when && owes_reset(c))
+			return true;
+	return false;
+}
+
 void mt_tcp_detach(struct mt_stream *s)
 {
 	struct mt_tcp *t = mt_tcp_of(s);

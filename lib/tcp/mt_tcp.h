@@ -139,6 +139,11 @@ void mt_tcp_set_trace(struct mt_tcp *t, struct mt_trace *trace);
 void mt_tcp_ignore_syns(struct mt_tcp *t);
 /* True if a connection that its user has detached still has bytes to deliver. */
 bool mt_tcp_owes(const struct mt_tcp *t);
+/*
+ * True if mt_tcp_reset_all() would reset a detached connection that accepts no more data: the
+ * client has not closed yet, so its application may not have read the last replies.
+ */
+bool mt_tcp_lingers(const struct mt_tcp *t);
 
 /* Handlers for mt_net_events. */
 void mt_tcp_neigh_event(struct mt_tcp *t, uint32_t neigh, bool ok);

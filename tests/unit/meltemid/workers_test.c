@@ -21,6 +21,7 @@ enum state {
 
 static struct worker {
 	enum state state;
+	bool lingers;	/* a client has not closed yet */
 	uint32_t calls; /* mt_worker_call() */
 	bool resets;	/* mt_worker_reset_all() was called */
 	uint32_t polls; /* mt_worker_all_reset() is false so often */
@@ -48,6 +49,7 @@ struct mt_proxy *__wrap_mt_worker_proxy(struct mt_worker *w);
 struct mt_tcp *__wrap_mt_worker_tcp(struct mt_worker *w);
 bool __wrap_mt_proxy_idle(const struct mt_proxy *p);
 bool __wrap_mt_tcp_owes(const struct mt_tcp *t);
+bool __wrap_mt_tcp_lingers(const struct mt_tcp *t);
 void __wrap_mt_worker_reset_all(struct mt_worker *w);
 bool __wrap_mt_worker_all_reset(const struct mt_worker *w);
 void __wrap_mt_worker_stop(struct mt_worker *w);
@@ -85,6 +87,11 @@ bool __wrap_mt_proxy_idle(const struct mt_proxy *p)
 bool __wrap_mt_tcp_owes(const struct mt_tcp *t)
 {
 	return of(t)->state == OWES;
+}
+
+bool __wrap_mt_tcp_lingers(const struct mt_tcp *t)
+{
+	return of(t)->lingers;
 }
 
 void __wrap_mt_worker_reset_all(struct mt_worker *w)
@@ -167,6 +174,29 @@ static void last_one(void)
 	}
 }
 
+/* A client has 100 ms to read its last reply and to close, before it is reset. */
+static void clients_read(void)
+{
+	const uint64_t now = 5 * MT_SEC;
+
+	for (uint16_t last = 0; last < WORKERS; last++) {
+		workers_begin(WORKERS);
+		CU_ASSERT_TRUE(workers_drained(&d, now));
+		workers[last].lingers = true;
+		d.idle_at = 0;
+		CU_ASSERT_FALSE(workers_drained(&d, now));
+		CU_ASSERT_FALSE(workers_drained(&d, now + 99 * MT_MSEC));
+		CU_ASSERT_TRUE(workers_drained(&d, now + 100 * MT_MSEC));
+		/* A worker that is busy again begins anew. */
+		workers[last].state = OWES;
+		CU_ASSERT_FALSE(workers_drained(&d, now + MT_SEC));
+		workers[last].state = IDLE;
+		CU_ASSERT_FALSE(workers_drained(&d, now + MT_SEC));
+		workers[last].lingers = false;
+		CU_ASSERT_TRUE(workers_drained(&d, now + MT_SEC + MT_MSEC));
+	}
+}
+
 /* No worker is stopped before all of them have reset their connections. */
 static void all_have_reset(void)
 {
@@ -184,4 +214,4 @@ static void all_have_reset(void)
 }
 
 const struct mt_test workers_tests[] = {{"all_are_idle", all_are_idle}, {"last_one", last_one},
-	{"all_have_reset", all_have_reset}, {0}};
+	{"clients_read", clients_read}, {"all_have_reset", all_have_reset}, {0}};

@@ -249,6 +249,30 @@ static void let_go_and_still_owing(void)
 	down();
 }
 
+/* A client lingers from the detach on, until it closes; not a peer whose data is still read. */
+static void let_go_and_not_closed(void)
+{
+	for (int refuses = 0; refuses < 2; refuses++) {
+		up(NULL);
+		accepted();
+		send_bytes(100);
+		if (refuses)
+			mt_stream_refuse(w.s);
+		CU_ASSERT_FALSE(mt_tcp_lingers(w.t));
+		mt_stream_detach(w.s);
+		CU_ASSERT_EQUAL(mt_tcp_lingers(w.t), refuses);
+		turn();
+		CU_ASSERT_EQUAL(mt_tcp_lingers(w.t), refuses);
+		rx(.flags = A, .seq = 1, .ack = 102);
+		CU_ASSERT_FALSE(mt_tcp_owes(w.t));
+		CU_ASSERT_EQUAL(mt_tcp_lingers(w.t), refuses);
+		rx(.flags = FA, .seq = 1, .ack = 102);
+		CU_ASSERT_FALSE(mt_tcp_lingers(w.t));
+		skip_all();
+		down();
+	}
+}
+
 /* A reason has a counter of its own; a route that is gone is asked for again by the timer. */
 static void abort_names_its_reason(void)
 {
@@ -655,6 +679,7 @@ const struct mt_test close_tests[] = {
 	{"abort names its reason", abort_names_its_reason},
 	{"reset all tells peers", reset_all_tells_peers},
 	{"let go and still owing", let_go_and_still_owing},
+	{"let go and not closed", let_go_and_not_closed},
 	{"abort before the handshake", abort_before_handshake},
 	{"detach delivers", detach_delivers},
 	{"detach with unread bytes", detach_with_unread},
