@@ -19,6 +19,7 @@ const uint8_t *mt_meta_text(struct mt_metadata *m, struct mt_cursor *cur, uint32
 		m->state = MT_META_TOO_LARGE;
 		return NULL;
 	}
+	m->took += MT_MIN(cur->chain->segs, len);
 	p = mt_cursor_peek(cur, len, m->text + m->text_used);
 	m->text_used += len;
 	return p;

@@ -112,11 +112,15 @@ static inline void mt_meta_clear(struct mt_metadata *m)
 	m->scan.step = 0;
 }
 
-/* For codecs: the next entry. NULL: there are MT_META_ENTRIES already; sets the state. */
+/*
+ * For codecs: the next entry, which takes a step. NULL: there are MT_META_ENTRIES already; sets the
+ * state.
+ */
 static inline struct mt_meta_entry *mt_meta_add(struct mt_metadata *m, struct mt_slice key)
 {
 	struct mt_meta_entry *e;
 
+	m->took++;
 	if (mt_unlikely(m->n == MT_META_ENTRIES)) {
 		m->state = MT_META_TOO_LARGE;
 		return NULL;
@@ -130,6 +134,7 @@ static inline struct mt_meta_entry *mt_meta_add(struct mt_metadata *m, struct mt
 
 /*
  * For codecs: the `len` bytes after the cursor in one piece, without moving it: in place, or a
- * copy. NULL: they are not there, or text[] is full, which sets the state.
+ * copy, which takes a step for each buffer. NULL: they are not there, or text[] is full, which sets
+ * the state.
  */
 const uint8_t *mt_meta_text(struct mt_metadata *m, struct mt_cursor *cur, uint32_t len);

@@ -63,16 +63,26 @@ static enum mt_scan_rc seek(
 	return rc;
 }
 
+/* Reads the index, whose steps must cover the work. */
+static void read_index(struct run *r, const struct mt_msg *msg)
+{
+	uint32_t before = view.meta.took;
+
+	begin(r);
+	if (mt_view_read(&view) == MT_META_TOO_LARGE)
+		r->seen.too_large++;
+	steps_hold(&r->seen.worst, "index by its own steps", steps_taken - r->before,
+		r->bound.a + (uint64_t)BLOCKS_OF_LEAD * msg->lead_len +
+			(uint64_t)BLOCKS_OF_STEP * (view.meta.took - before));
+	end(r, "index", msg->len);
+}
+
 /* Of a route, a limit, a hash and the time-out, one of them not there. */
 static void ask(struct run *r, uint32_t len)
 {
 	static const char *const names[] = {"user", "aaaaaaa", "timeout", "svc", "method"};
 	struct mt_slice v;
 
-	begin(r);
-	if (mt_view_read(&view) == MT_META_TOO_LARGE)
-		r->seen.too_large++;
-	end(r, "index", len);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(names); i++) {
 		struct mt_key key = mt_key_make(r->codec, names[i]);
 
@@ -92,6 +102,7 @@ static void use(struct run *r, struct mt_msg *msg, struct mt_chain *c, const str
 	mt_view_bind(&view, r->codec, msg, c);
 	if (s->step)
 		view.meta.scan = *s;
+	read_index(r, msg);
 	ask(r, msg->len);
 	begin(r);
 	r->codec->correlate.save(r->codec, msg, c, &seed);

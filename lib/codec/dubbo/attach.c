@@ -381,6 +381,7 @@ void dubbo_index(const struct mt_codec *self, struct mt_msg *msg, const struct m
 	if (msg->flags & DUBBO_MAP_NONE || msg->len == 0 || c->len < msg->len || quick(msg, c, m))
 		return;
 	m->n = 0;
+	m->took += MT_MIN(c->segs, msg->len); /* a step for each buffer before the map */
 	if (m->scan.step == SCAN_DONE) {
 		hs_reopen(&sc->w, c);
 	} else {

@@ -158,6 +158,7 @@ static void index_of(const struct table_source *in, struct mt_metadata *meta)
 			continue;
 		found = true;
 		wrong |= table_walk(&r, &t->walks[f->walk], at.off, at.off + at.len) != TABLE_GOT;
+		meta->took += r.used;
 		if (meta->state == MT_META_TOO_LARGE)
 			return;
 	}

@@ -18,7 +18,7 @@ static const uint8_t *text_of(struct table_run *r, struct table_slot at)
 		return r->head + at.off;
 	if (!cur->seg || cur->pos > at.off)
 		mt_cursor_init(cur, r->cur->chain, 0);
-	r->used += MT_MIN(r->cur->chain->segs, at.off - cur->pos + at.len);
+	r->used += MT_MIN(r->cur->chain->segs, at.off - cur->pos);
 	mt_cursor_skip(cur, at.off - cur->pos);
 	return mt_meta_text(r->meta, cur, at.len);
 }

@@ -31,10 +31,17 @@ bool thrift_metadata(const struct mt_codec *self, const struct mt_msg *msg,
 	       mt_codec_slice(c, msg->field[f].off, msg->field[f].len, value, scratch);
 }
 
+/* Reads a number of an info block, which takes a step. */
+static bool number(struct mt_metadata *m, struct mt_cursor *cur, uint32_t *v)
+{
+	m->took++;
+	return thrift_read_varint(cur, v);
+}
+
 /* Reads a string with its length before it, in one piece. */
 static bool string(struct mt_metadata *m, struct mt_cursor *cur, struct mt_slice *text)
 {
-	if (!thrift_read_varint(cur, &text->len) || text->len > mt_cursor_left(cur))
+	if (!number(m, cur, &text->len) || text->len > mt_cursor_left(cur))
 		return false;
 	text->p = mt_meta_text(m, cur, text->len);
 	mt_cursor_skip(cur, text->len);
@@ -71,12 +78,12 @@ static bool blocks(struct mt_metadata *m, struct mt_cursor *cur)
 	uint32_t kind, n;
 
 	while (mt_cursor_left(cur) > 0) {
-		if (!thrift_read_varint(cur, &kind))
+		if (!number(m, cur, &kind))
 			return false;
 		/* A kind that is not known cannot be skipped. */
 		if (kind == THRIFT_INFO_PADDING || kind >= THRIFT_INFO_KINDS)
 			return kind == THRIFT_INFO_PADDING;
-		if (!thrift_read_varint(cur, &n))
+		if (!number(m, cur, &n))
 			return false;
 		while (n-- > 0)
 			if (!pair(m, cur, (uint8_t)kind))
@@ -100,6 +107,7 @@ void thrift_index(const struct mt_codec *self, struct mt_msg *msg, const struct 
 	if (THRIFT_TRANSPORT(msg->variant) != THRIFT_HEADER || off == 0 || c->len < off + len)
 		return;
 	mt_cursor_init(&cur, c, off);
+	m->took += MT_MIN(c->segs, off);
 	cur.end = off + MT_MIN(len, (uint32_t)MT_META_BYTES);
 	if (blocks(m, &cur) && cur.pos <= cur.end)
 		m->state = MT_META_READ;

@@ -421,7 +421,7 @@ static void long_names(void)
 	}
 }
 
-/* Infos of a THeader are bounded, too. */
+/* Infos of a THeader are bounded, too, and each takes a step for its lengths and its entry. */
 static void thrift_infos(void)
 {
 	uint8_t p[8192], *at = p + 14;
@@ -429,7 +429,7 @@ static void thrift_infos(void)
 	for (uint32_t infos = 127; infos < 131; infos++) {
 		struct mt_chain c = {0};
 		struct mt_msg msg;
-		uint32_t words;
+		uint32_t words, took = view.meta.took;
 
 		at = p + 14;
 		*at++ = 0;
@@ -455,6 +455,7 @@ static void thrift_infos(void)
 		CU_ASSERT_EQUAL(mt_view_read(&view),
 			infos > MT_META_ENTRIES ? MT_META_TOO_LARGE : MT_META_READ);
 		CU_ASSERT_EQUAL(view.meta.n, MT_MIN(infos, (uint32_t)MT_META_ENTRIES));
+		CU_ASSERT(view.meta.took - took >= 3 * view.meta.n);
 		mt_chain_free(&c);
 	}
 }

@@ -45,6 +45,7 @@ static void metadata(const struct mt_codec_table *t, struct mt_msg *msg, const s
 	char *text, size_t size)
 {
 	struct mt_metadata *m = env_index();
+	uint32_t took = m->took;
 	size_t n = 0;
 
 	text[0] = '\0';
@@ -52,6 +53,8 @@ static void metadata(const struct mt_codec_table *t, struct mt_msg *msg, const s
 		n += (size_t)snprintf(text + n, size - n, "%s=%s ", t->codec.keys[i],
 			env_meta(&t->codec, msg, c, t->codec.keys[i]));
 	mt_meta_read(m, &t->codec, msg, c);
+	/* An entry takes a step, and the walk to it as well. */
+	CU_ASSERT(m->took - took >= 2 * m->n);
 	for (uint32_t i = 0; m->state == MT_META_READ && i < m->n && n < size; i++)
 		n += is_id(&m->entry[i])
 			     ? 0
