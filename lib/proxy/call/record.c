@@ -154,14 +154,14 @@ static const char *status_of(const struct mt_exchange *ex)
 
 struct mt_call_end mt_exchange_end_of(const struct mt_exchange *ex)
 {
+	if (mt_likely(ex->status && ex->status < STATUS_OF_LOCAL))
+		return (struct mt_call_end){
+			.kind = MT_CALL_END_REPLY, .status = (enum mt_msg_status)(ex->status - 1)};
 	if (ex->status == STATUS_CUT_OFF)
 		return (struct mt_call_end){.kind = MT_CALL_END_RESET};
 	if (ex->status >= STATUS_OF_LOCAL)
 		return (struct mt_call_end){.kind = MT_CALL_END_LOCAL,
 			.reply = (enum mt_local_reply)(ex->status - STATUS_OF_LOCAL)};
-	if (ex->status)
-		return (struct mt_call_end){
-			.kind = MT_CALL_END_REPLY, .status = (enum mt_msg_status)(ex->status - 1)};
 	return (struct mt_call_end){.kind = ex->oneway ? MT_CALL_END_ONEWAY : MT_CALL_END_CLIENT};
 }
 
