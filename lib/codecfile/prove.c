@@ -140,9 +140,22 @@ static uint32_t with_samples(struct proving *p)
 	return found;
 }
 
-static void template(struct proving *p)
+/* For calls that nothing is copied from, or heartbeats that came from this side. */
+static void made_up(struct proving *p, enum mt_dir from)
 {
 	const uint64_t ids[] = {0, 1, p->t->codec.id_max};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(ids) && !cf_failed(p->b); i++) {
+		p->seed = (struct mt_seed){
+			.id = ids[i], .variant = of(p)->variant, .flags = (uint8_t)from};
+		with_seed(p);
+	}
+}
+
+static void template(struct proving *p)
+{
+	const struct cf_variant *v = &p->b->variants[of(p)->variant];
+	bool answer = of(p)->use == MT_CT_USE_ANSWER;
 
 	p->what = MT_REPLY_NO_ROUTE;
 	if (copies(p)) {
@@ -153,10 +166,10 @@ static void template(struct proving *p)
 				"it copies places, but there is no sample to copy from");
 		return;
 	}
-	for (size_t i = 0; i < MT_ARRAY_LEN(ids) && !cf_failed(p->b); i++) {
-		p->seed = (struct mt_seed){.id = ids[i], .variant = of(p)->variant};
-		with_seed(p);
-	}
+	for (uint32_t dir = 0; dir < 2; dir++)
+		if (answer ? cf_kinds_from(v, (enum mt_dir)dir) >> MT_MSG_HEARTBEAT & 1
+			   : dir == MT_DIR_DOWN)
+			made_up(p, (enum mt_dir)dir);
 }
 
 void cf_prove(struct cf_build *b, const struct mt_codec_table *t)

@@ -9,6 +9,9 @@
 
 #include <errno.h>
 
+/* Few lengths count others, and each needs few sizes. */
+#define ROUNDS 32
+
 struct render {
 	const struct mt_codec_table *t;
 	const struct mt_ct_piece *parts;
@@ -204,8 +207,7 @@ static bool settle(struct render *r)
 	for (uint32_t i = 0; i < r->n; i++)
 		if (!measure(r, i))
 			return false;
-	/* A size has 10 bytes at most, and each round but the last makes one longer. */
-	for (uint32_t round = 0; moved && round < 10 * MT_CT_TEMPLATE_PIECES; round++) {
+	for (uint32_t round = 0; moved && round < ROUNDS; round++) {
 		moved = false;
 		for (uint32_t i = 0; i < r->n; i++)
 			if (is_length(&r->parts[i]) && !follow(r, i, &moved))

@@ -350,6 +350,46 @@ static void beats(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
+/* Only servers send heartbeats, so that the answer is a client's message. */
+static void server_beats(void)
+{
+	static const char doc[] =
+		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: beats}\nspec:\n"
+		"  calls: serial\n  places: {kind: {at: 0, size: 1}}\n  frame: {size: 1, max: 1}\n"
+		"  messages:\n  - {is: request, from: client, when: {kind: 1}}\n"
+		"  - {is: reply, from: server, when: {kind: 2}}\n"
+		"  - {is: heartbeat, from: server, when: {kind: 3}}\n"
+		"  - {is: heartbeat-reply, from: client, when: {kind: 4}}\n"
+		"  heartbeat: {answer: [{place: kind, add: 1}]}\n"
+		"  samples: {from: server, is: heartbeat, hex: \"03\"}\n";
+	static const char fixed[] = "[{hex: \"04\"}]", copied[] = "[{place: kind, add: 1}]";
+	char other[sizeof(doc)];
+	const char *at = strstr(doc, copied);
+
+	snprintf(
+		other, sizeof(other), "%.*s%s%s", (int)(at - doc), doc, fixed, at + strlen(copied));
+	for (int i = 0; i < 2; i++) {
+		const struct mt_codec *codec;
+		struct mt_region region;
+		struct mt_chain c = {0}, out = {0};
+		struct mt_msg msg;
+
+		at_file = i ? other : doc;
+		mt_region_init(&region, 0);
+		codec = &file_compile(&region, at_file)->codec;
+		env_append(&c, (const uint8_t *)"\3", 1, 0);
+		CHECK(env_decode(codec, MT_DIR_UP, &c, &msg) == MT_DECODE_DONE);
+		CHECK(codec->write.heartbeat(codec, &msg, &c, 0, &out, &env_pools) == 0);
+		CHECK(is_hex(&out, "04"));
+		/* It has none of its own. */
+		CHECK(codec->write.heartbeat(codec, NULL, NULL, 0, &out, &env_pools) == -ENOTSUP);
+		mt_chain_free(&c);
+		mt_chain_free(&out);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
 static void goaway(void)
 {
 	const struct mt_codec *codec;
@@ -373,4 +413,4 @@ static void goaway(void)
 
 const struct mt_test template_tests[] = {{"accepted", accepted}, {"bytes", bytes},
 	{"every request", every_request}, {"too long", too_long}, {"no memory", no_memory},
-	{"heartbeats", beats}, {"goaway", goaway}, {0}};
+	{"heartbeats", beats}, {"server's heartbeats", server_beats}, {"goaway", goaway}, {0}};
