@@ -10,16 +10,15 @@
  * with the number that the server expects (tcp.c). Of resets:
  * - An exact one (is_exact() in tcp.c) of the server gives the place back at once. It is known as
  *   exact before the server has sent data, and after its FIN was acknowledged.
- * - An exact one of the client does not, but the flow ends soon.
- * - An inexact one, also a genuine one of the server after data, gives the place back when the flow
- *   was silent for SILENT and the sweep finds it.
+ * - Any other one, also a genuine one of the server after data, gives the place back when both
+ *   sides were silent for SILENT and the sweep finds the flow.
  *
  * A flow that goes on then counts again, even beyond the limit, because its ends never stopped. One
  * that moves to another endpoint keeps its place.
  */
 #include "mt_l4_priv.h"
 
-#define SILENT L4_TICKS(60 * MT_SEC)
+#define SILENT L4_TICKS(10 * MT_SEC)
 
 static uint32_t *count_of(const struct mt_l4 *l, uint32_t service)
 {
@@ -92,10 +91,7 @@ void l4_connection_set(struct mt_l4 *l, uint32_t pair, bool counts)
 /* True if the flow was reset, and its ends may still have the connection. */
 static bool may_go_on(const struct mt_l4 *l, uint32_t pair)
 {
-	const struct l4_tcp *t = &l->tcp[pair];
-
-	/* An exact one of the client ends the flow soon, and with it what can pass. */
-	return t->exact ? !t->over : l4_idle(l, pair) < SILENT;
+	return !l->tcp[pair].over && l4_idle(l, pair) < SILENT;
 }
 
 static bool is_tcp(const struct l4_entry *e)

@@ -15,7 +15,7 @@
  *   but a SYN does on the ports of a flow that was established, closed or reset before.
  * - `connections` counts the service's flows of all workers, except TCP flows that are closed,
  *   reset by the server before it has sent data or after its FIN was acknowledged, or silent for
- *   60 s since another reset. It is exact. One-way modes have no such limit, because there packets
+ *   10 s since another reset. It is exact. One-way modes have no such limit, because there packets
  *   pass without flows.
  * - A change of limits keeps flows, and buckets as full as they are. Flows that a new limit of
  *   connections finds are counted within two seconds.
