@@ -211,7 +211,7 @@ const struct mt_kind mt_kinds[] = {
 		&mt_sec_telemetry, sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
 		.note = "Logs, traces and metrics of proxies. Metrics are always on, and "
 			"`accessLogFile` of the MeshConfig alone decides about access logs. Spans "
-			"are not sent. A warning reports settings that require more."},
+			"are not sent. A note reports settings that require more."},
 	{"WasmPlugin", "extensions.istio.io", alpha_versions,
 		.note = "WebAssembly is not run: every plugin fails closed where it would run",
 		.restricts = mt_restricts_always},

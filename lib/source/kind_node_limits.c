@@ -67,7 +67,8 @@ static const struct mt_field source_fields[] = {RATES};
 static const struct mt_field service_fields[] = {
 	{"connections", MT_F_NUM, AT(struct mt_forwarding_rates, connections), .min = 1,
 		.max = UINT32_MAX,
-		.help = "flows at once, of all workers, without closed and reset ones; not with "
+		.help = "flows at once, of all workers, until their [connections]"
+			"(../how-to/layer-4.md#limits-of-a-port) are closed or reset; not with "
 			"`dsr` and tunnels"},
 	RATES};
 

@@ -51,7 +51,7 @@ static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 			"forwarded");
 }
 
-/* Accepts the provider Prometheus without a warning, because Meltemi always has its metrics. */
+/* Accepts the provider Prometheus without a note, because Meltemi always has its metrics. */
 static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_ynode *providers = mt_yaml_get(n, "providers");
@@ -81,7 +81,7 @@ static const struct mt_field log_fields[] = {
 
 static const struct mt_field tracing_fields[] = {
 	{"disableSpanReporting", MT_F_SKIP, .quiet = true, .help = "`true` is always the case"},
-	{"providers", MT_F_SKIP, .quiet = true, .help = "no spans are sent, with a warning"},
+	{"providers", MT_F_SKIP, .quiet = true, .help = "no spans are sent, with a note"},
 	{"match", MT_F_SKIP, .help = "no spans are sent"},
 	{"randomSamplingPercentage", MT_F_SKIP, .help = "no spans are sent"},
 	{"customTags", MT_F_SKIP, .help = "no spans are sent"},
@@ -92,9 +92,9 @@ static const struct mt_field tracing_fields[] = {
 
 static const struct mt_field metrics_fields[] = {
 	{"providers", MT_F_SKIP, .quiet = true,
-		.help = "`prometheus` is always on; others get a warning"},
+		.help = "`prometheus` is always on; others get a note"},
 	{"overrides", MT_F_SKIP, .quiet = true,
-		.help = "metrics have Meltemi's own names and labels, with a warning"},
+		.help = "metrics have Meltemi's own names and labels, with a note"},
 	{"reportingInterval", MT_F_LATER, .help = "metrics are current at each scrape"},
 };
 
@@ -120,7 +120,7 @@ static const struct mt_field telemetry_fields[] = {
 	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_proxy_setting, targets), .sub = &target_section,
 		.help = "Gateways that the settings apply to"},
 	{"accessLogging", MT_F_LIST, AT_LIST(struct mt_proxy_setting, logs), .sub = &log_section,
-		.help = "access logs; `accessLogFile` of the MeshConfig alone decides about them"},
+		.help = "read only to note that `accessLogFile` of the MeshConfig alone decides"},
 	{"tracing", MT_F_LIST, AT_LIST(struct mt_proxy_setting, traces), .sub = &tracing_section,
 		.help = "spans, which Meltemi does not send"},
 	{"metrics", MT_F_LIST, AT_LIST(struct mt_proxy_setting, metrics), .sub = &metrics_section,
