@@ -123,7 +123,9 @@ const struct mt_family_row mt_families_forwarding[] = {
 		"flows made of a service that is forwarded at layer 4" BOUND, collect,
 		STAT(flows_made)},
 	{"meltemi_forwarding_packets_total", MT_COUNTER, "packets", LABELS ", from",
-		"packets that were forwarded, from clients and from endpoints", collect_packets, 0},
+		"packets that were forwarded, from clients and from endpoints; also those that a "
+		"port's full queue dropped then (`meltemi_net_forward_full_total`)",
+		collect_packets, 0},
 	{"meltemi_forwarding_bytes_total", MT_COUNTER, "bytes", LABELS,
 		"bytes of these packets in both directions, from the IP header on", collect,
 		STAT(bytes)},
@@ -134,7 +136,8 @@ const struct mt_family_row mt_families_forwarding[] = {
 		"route, has none of the address's family, `no_nat_port`: no source port is free, "
 		"`no_route`, `neighbour_unknown`, `ttl_exceeded`, `table_full`: as "
 		"`meltemi_l4_no_route_total` and the others count of all services, or the name of "
-		"the exceeded limit; `refused` of `show forwarding` is their sum",
+		"the exceeded limit; `refused` of `show forwarding` is their sum, its `denied` "
+		"that of the first three. Its rows are by address, these numbers by service",
 		collect_refused, 0},
 	{"meltemi_forwarding_network_packets_total", MT_COUNTER, "packets",
 		LABELS ", list, network",
