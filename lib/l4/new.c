@@ -173,7 +173,7 @@ static void no_endpoint(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_ro
 }
 
 /* True if the client may begin a flow there; otherwise the packet was answered or dropped. */
-static bool may_begin(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r)
+static bool admit(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r)
 {
 	struct mt_addr client = l4_key_src(&p->key);
 	uint32_t rule;
@@ -206,7 +206,7 @@ static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
 		no_row(l, p, &dst);
 		return NULL;
 	}
-	if (!may_begin(l, p, r))
+	if (!admit(l, p, r))
 		return NULL;
 	if (l4_key_is_tcp(&p->key) && !p->opens && !mt_l4_is_one_way(r->mode)) {
 		reject(l, p, MT_L4_no_connection);
