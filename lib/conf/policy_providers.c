@@ -133,11 +133,12 @@ static bool is_of(struct mt_build *b, const struct mt_host *h, const struct mt_u
 
 /*
  * True for an endpoint to which the host must not connect for an author outside of the root
- * namespace, because only the host may reach it.
+ * namespace, because only the host may reach it: at a loopback address, of the link, or of a
+ * cloud's services. Other addresses of the host are permitted.
  */
 static bool is_for_host(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
 {
-	return mt_jwks_is_of_link(&w->address) &&
+	return mt_jwks_is_listed(&w->address) &&
 	       strcmp(mt_instance_meta(h, w)->ns, mt_b_root_namespace(b)) != 0;
 }
 
@@ -223,8 +224,8 @@ static const char *find(struct reach *to, const struct mt_ext_authz *g)
 	if (u.port)
 		why = reach_instances(to, h, &u);
 	if (!why && !to->n_servers && to->left_out)
-		why = "its endpoints have addresses of the link, or of a cloud's services for the "
-		      "host, and are not of the root namespace";
+		why = "its endpoints have loopback addresses, addresses of the link, or of a "
+		      "cloud's services for the host, and are not of the root namespace";
 	if (!why && !to->n_servers)
 		add_server(to, name, g->port.v);
 	return why;

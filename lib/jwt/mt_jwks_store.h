@@ -79,7 +79,7 @@ int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, bool local, 
  * True for loopback addresses, those of the link, and those at which clouds serve metadata and
  * secrets to the host, also if an IPv6 address contains one. Any thread.
  */
-bool mt_jwks_is_of_link(const struct mt_addr *a);
+bool mt_jwks_is_listed(const struct mt_addr *a);
 /* Ends the thread. */
 void mt_jwks_store_stop(struct mt_jwks_store *s);
 

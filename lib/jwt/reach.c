@@ -107,7 +107,7 @@ bool mt_jwks_is_protected(const struct mt_addr *a)
 	return is_any(a, is_protected);
 }
 
-bool mt_jwks_is_of_link(const struct mt_addr *a)
+bool mt_jwks_is_listed(const struct mt_addr *a)
 {
 	return is_any(a, is_listed);
 }

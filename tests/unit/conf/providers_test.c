@@ -251,7 +251,8 @@ static void for_the_host(void)
 			CU_ASSERT_EQUAL(p->n_servers, 1);
 			CU_ASSERT_STRING_EQUAL(p->servers[0], local_rows[i].server);
 		} else {
-			CU_ASSERT(is_told(&sc, "its endpoints have addresses of the link"));
+			CU_ASSERT(is_told(&sc, "its endpoints have loopback addresses, addresses "
+					       "of the link"));
 		}
 		unload(&sc);
 		mt_conf_destroy(sc.conf);

@@ -345,7 +345,7 @@ static bool is_protected(const char *text)
 	struct mt_addr a = {0};
 
 	CU_ASSERT_EQUAL(mt_addr_parse(text, &a), 0);
-	CU_ASSERT_EQUAL(mt_jwks_is_of_link(&a), mt_jwks_is_protected(&a));
+	CU_ASSERT_EQUAL(mt_jwks_is_listed(&a), mt_jwks_is_protected(&a));
 	return mt_jwks_is_protected(&a);
 }
 
