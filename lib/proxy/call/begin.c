@@ -36,7 +36,7 @@ static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
 	struct mt_seed seed = {0};
 
 	codec->correlate.save(codec, &d->msg, &d->s->rx, &seed);
-	if (mt_unlikely(d->snap->log) && p->log.ring)
+	if (mt_call_log_is_on(p, d->snap))
 		mt_call_log_message(p, d, MT_REPLY_OVERLOAD, true);
 	mt_count(p->counters, MT_PROXY_reply_overload);
 	mt_chain_drop(&d->s->rx, have);
@@ -90,7 +90,7 @@ void mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete)
 	mt_call_view(p, ex, d);
 	mt_reading_use_scan(p, &d->reading);
 	mt_exchange_trace_begin(p, d, ex, complete);
-	if (mt_unlikely(ex->snap->log) && p->log.ring)
+	if (mt_call_log_is_on(p, ex->snap))
 		mt_call_log_note(p, d, ex);
 	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
 		mt_count(p->counters, MT_PROXY_no_memory);

@@ -15,6 +15,13 @@ void mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete);
 /* run.c; mt_call_run() and mt_call_show() are in mt_proxy_upward.h. */
 /* Runs the calls that were put off (mt_proxy.again), at most `budget` of them. Returns how many. */
 uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget);
+
+/* True if calls under this snapshot leave entries of the access log (mt_call_log.h). */
+static mt_inline bool mt_call_log_is_on(const struct mt_proxy *p, const struct mt_snapshot *snap)
+{
+	return mt_unlikely(snap->log) && p->log.ring;
+}
+
 /* Binds the view to the request of the exchange, without changes. `d` is its client, or NULL. */
 static mt_inline void mt_call_view(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d)

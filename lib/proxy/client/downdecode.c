@@ -12,7 +12,7 @@ static void bad_message(struct mt_proxy *p, struct mt_down *d)
 	struct mt_seed seed = {0};
 
 	mt_count(p->counters, d->dec.too_long ? MT_PROXY_oversized : MT_PROXY_malformed);
-	if (mt_unlikely(d->snap->log) && p->log.ring)
+	if (mt_call_log_is_on(p, d->snap))
 		mt_call_log_message(p, d, what, false);
 	mt_down_becomes(d, MT_DOWN_CLOSING);
 	if (d->msg.can_reply && d->msg.kind == MT_MSG_REQUEST && codec->write.reply &&

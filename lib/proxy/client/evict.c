@@ -37,7 +37,7 @@ static bool refuse_message(struct mt_proxy *p, struct mt_down *d)
 	}
 	mt_count(p->counters, MT_PROXY_reply_overload);
 	mt_count(p->counters, MT_PROXY_evicted_receiving);
-	if (mt_unlikely(d->snap->log) && p->log.ring)
+	if (mt_call_log_is_on(p, d->snap))
 		mt_call_log_message(p, d, MT_REPLY_OVERLOAD, false);
 	mt_stream_send(d->s, &out);
 	mt_down_close(p, d);
