@@ -6,6 +6,7 @@
 #pragma once
 
 #include "mt_alog.h"
+#include "mt_alog_sink_priv.h"
 
 #include <pthread.h>
 
@@ -58,4 +59,3 @@ struct mt_alog {
 /* Starts mt-log. 0 or -errno. */
 int mt_alog_thread_start(struct mt_alog *l);
 void mt_alog_wake(const struct mt_alog *l);
-uint64_t mt_alog_monotonic(void);

@@ -43,6 +43,8 @@ struct mt_alog_sink {
 	struct mt_err why;
 };
 
+/* log_thread.c: ns of CLOCK_MONOTONIC. */
+uint64_t mt_alog_monotonic(void);
 /* Opens the file of the place, and sets fd, dev and ino. 0, or -errno with the reason in *e. */
 int mt_alog_file_open(struct mt_alog_sink *s, struct mt_err *e);
 /* True if the path still leads to the open file. */

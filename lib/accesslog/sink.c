@@ -44,14 +44,6 @@ const char *mt_alog_state_words(enum mt_alog_state s)
 	return states[s].words;
 }
 
-static uint64_t monotonic(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * MT_SEC + (uint64_t)ts.tv_nsec;
-}
-
 static void wake(const struct mt_alog_sink *s)
 {
 	const uint64_t one = 1;
@@ -77,7 +69,7 @@ static void set_state(struct mt_alog_sink *s, enum mt_alog_state state, const st
 static void failed(struct mt_alog_sink *s, enum mt_alog_state state, const struct mt_err *why)
 {
 	set_state(s, state, why);
-	s->retry_at = monotonic() + RETRY;
+	s->retry_at = mt_alog_monotonic() + RETRY;
 }
 
 static bool stopping(const struct mt_alog_sink *s)
@@ -302,7 +294,7 @@ static bool gives_up(struct mt_alog_sink *s, uint64_t now)
 /* False: the sink ends. */
 static bool turn(struct mt_alog_sink *s)
 {
-	uint64_t now = monotonic();
+	uint64_t now = mt_alog_monotonic();
 	bool stop = stopping(s);
 
 	if (stop && gives_up(s, now))
@@ -415,7 +407,7 @@ void mt_alog_sink_stats(struct mt_alog_sink *s, struct mt_alog_sink_stats *to)
 void mt_alog_sink_stop(struct mt_alog_sink *s, uint64_t ns)
 {
 	mt_byte_ring_publish(&s->ring);
-	s->deadline = monotonic() + ns;
+	s->deadline = mt_alog_monotonic() + ns;
 	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
 	wake(s);
 }
@@ -441,7 +433,7 @@ bool mt_alog_sink_may_join(struct mt_alog_sink *s)
 	pthread_mutex_lock(&s->lock);
 	ended = s->ended;
 	pthread_mutex_unlock(&s->lock);
-	return ended || monotonic() >= s->deadline + JOIN_GRACE;
+	return ended || mt_alog_monotonic() >= s->deadline + JOIN_GRACE;
 }
 
 bool mt_alog_sink_join(struct mt_alog_sink *s)
