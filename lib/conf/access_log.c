@@ -42,7 +42,7 @@ static void keep(struct mt_build *b, const struct mt_alog_place *place)
 	b->snap->pub.log = log;
 }
 
-/* Telemetry that would change or end the log in Istio. */
+/* Telemetry that would end the log in Istio. The reader has noted the other kinds. */
 static void note_telemetry(struct mt_build *b)
 {
 	const struct mt_objs *all = &b->model->proxy_settings;
@@ -50,10 +50,12 @@ static void note_telemetry(struct mt_build *b)
 	for (uint32_t i = 0; i < all->n; i++) {
 		const struct mt_proxy_setting *s = all->v[i];
 
-		if (s->n_logs)
-			mt_b_note(b, &s->meta, s->logs[0].origin.line, "spec.accessLogging", NULL,
-				"not enforced: the log of the MeshConfig's accessLogFile is "
-				"written as without it");
+		for (uint32_t k = 0; k < s->n_logs; k++)
+			if (s->logs[k].disabled)
+				mt_b_note(b, &s->meta, s->logs[k].origin.line, "spec.accessLogging",
+					NULL,
+					"not enforced: the log of the MeshConfig's accessLogFile "
+					"is written as without it");
 	}
 }
 

@@ -166,11 +166,12 @@ struct mt_request_authentication {
 };
 
 /*
- * An item of a Telemetry or ProxyConfig. Its settings are not kept, because the reader has already
- * reported those that have no effect.
+ * An item of a Telemetry or ProxyConfig. Its other settings are not kept, because the reader has
+ * already reported those that have no effect.
  */
 struct mt_proxy_part {
 	struct mt_origin origin;
+	bool disabled; /* of `accessLogging` */
 };
 
 struct mt_proxy_setting {

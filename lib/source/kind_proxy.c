@@ -35,9 +35,13 @@ static bool is_true(const struct mt_ynode *n, const char *key)
 	return word && word->type == MT_Y_SCALAR && strcmp(word->text, "true") == 0;
 }
 
+/* A disabled log is noted if there is one (lib/conf/access_log.c). */
 static void check_log(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	if (!is_true(n, "disabled"))
+	struct mt_proxy_part *part = obj;
+
+	part->disabled = is_true(n, "disabled");
+	if (!part->disabled)
 		mt_f_note(c, n->line, NULL,
 			"accepted, not enforced: accessLogFile of the MeshConfig alone decides "
 			"about access logs");

@@ -12,10 +12,10 @@
 #define MESH(path)                                                                                 \
 	"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n" \
 	"data:\n  mesh: |\n    accessLogFile: " path "\n"
-#define TELEMETRY                                                                                  \
+#define TELEMETRY(log)                                                                             \
 	"---\napiVersion: telemetry.istio.io/v1\nkind: Telemetry\n"                                \
 	"metadata: {name: t, namespace: istio-system}\n"                                           \
-	"spec: {accessLogging: [{disabled: true}]}\n"
+	"spec: {accessLogging: [" log "]}\n"
 
 static struct built compiled(struct mt_conf *conf, const char *text)
 {
@@ -88,16 +88,35 @@ static void test_refused(void)
 		"files below /srv");
 }
 
-/* In Istio it would end the log. */
+static uint32_t notes_of(const struct built *b)
+{
+	char text[1024];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->diags.n; i++) {
+		mt_diag_format(&b->diags.items[i], text, sizeof(text));
+		if (b->diags.items[i].severity == MT_DIAG_NOTE && strstr(text, "accessLogFile"))
+			n++;
+	}
+	return n;
+}
+
+/* Each kind of item has one note. In Istio a disabled one would end the log. */
 static void test_telemetry(void)
 {
-	struct built b = compiled(new_conf(), NODE MESH("/dev/stdout") TELEMETRY);
+	struct built b =
+		compiled(new_conf(), NODE MESH("/dev/stdout") TELEMETRY("{disabled: true}"));
 
 	CU_ASSERT_PTR_NOT_NULL(b.s->log);
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 17, "spec.accessLogging"));
+	CU_ASSERT_EQUAL(notes_of(&b), 1);
 	unbuild(&b);
-	b = compiled(new_conf(), NODE TELEMETRY);
+	b = compiled(new_conf(), NODE TELEMETRY("{disabled: true}"));
 	CU_ASSERT_FALSE(has_diag(&b, MT_DIAG_NOTE, 12, "spec.accessLogging"));
+	unbuild(&b);
+	b = compiled(
+		new_conf(), NODE MESH("/dev/stdout") TELEMETRY("{providers: [{name: envoy}]}"));
+	CU_ASSERT_EQUAL(notes_of(&b), 1);
 	unbuild(&b);
 }
 
