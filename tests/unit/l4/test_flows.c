@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Life of flows: limits, ageing, ports, errors, next hops, changes of the configuration. */
 #include "mt_l4_priv.h"
+#include "mt_net_priv.h"
 #include "scene.h"
 #include "test_l4.h"
 
@@ -267,6 +268,32 @@ static void small_path(void)
 		CU_ASSERT_EQUAL(too_big_of(&u, false), 0);
 	}
 	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_made), 4);
+	CU_ASSERT(sc_close(&s));
+}
+
+/* A port's MTU is lowered at run time, and raised again: packets of its flows meet it at once. */
+static void lowered_mtu(void)
+{
+	struct sc_udp u = {
+		.src = "10.1.1.1", .dst = "203.0.113.80", .sport = 9, .dport = 4001, .data = 1200};
+	struct mt_port *p;
+	uint16_t was;
+
+	sc_open(&s, 1, 64);
+	CU_ASSERT_PTR_NOT_NULL(sc_pass(&s, &u));
+	CU_ASSERT_EQUAL(too_big_of(&u, false), 0);
+	p = s.f.net->ports[1]; /* of the endpoint */
+	was = p->mtu;
+	p->mtu = 1200;
+	mt_net_mtu_changed(s.f.net);
+	sc_turn(&s, MT_MSEC);
+	CU_ASSERT_EQUAL(too_big_of(&u, false), 1);
+	CU_ASSERT_EQUAL(too_big_of(&u, true), 1);
+	p->mtu = was;
+	mt_net_mtu_changed(s.f.net);
+	sc_turn(&s, MT_MSEC);
+	CU_ASSERT_EQUAL(too_big_of(&u, false), 0);
+	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_made), 1);
 	CU_ASSERT(sc_close(&s));
 }
 
@@ -619,8 +646,9 @@ static void one_burst(void)
 const struct mt_test flow_tests[] = {{"endpoints", endpoints}, {"unanswered", unanswered},
 	{"ageing", ageing}, {"port_taken", port_taken}, {"no_nat_port", no_nat_port},
 	{"nowhere", nowhere}, {"hop_limits", hop_limits}, {"too_big", too_big},
-	{"small_path", small_path}, {"shared_hop", shared_hop}, {"other_station", other_station},
-	{"many hops", many_hops}, {"silent_neighbour", silent_neighbour},
-	{"forged_neighbours", forged_neighbours}, {"error_budgets", error_budgets},
-	{"no_route", no_route}, {"configuration", configuration}, {"another mode", another_mode},
-	{"closed", closed}, {"another service", another_service}, {"one_burst", one_burst}, {0}};
+	{"small_path", small_path}, {"lowered MTU", lowered_mtu}, {"shared_hop", shared_hop},
+	{"other_station", other_station}, {"many hops", many_hops},
+	{"silent_neighbour", silent_neighbour}, {"forged_neighbours", forged_neighbours},
+	{"error_budgets", error_budgets}, {"no_route", no_route}, {"configuration", configuration},
+	{"another mode", another_mode}, {"closed", closed}, {"another service", another_service},
+	{"one_burst", one_burst}, {0}};

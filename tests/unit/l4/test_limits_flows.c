@@ -114,6 +114,37 @@ static void send_reset(struct cn *c, uint16_t at, uint8_t value)
 	sc_receive(&li, 0, fx_mbuf(&li.f, p.b, p.len, 0));
 }
 
+/*
+ * A reset that is right but for its hops: with few left it may not reach the server, so its client
+ * may use the connection on, and the flow stays. With more it ends soon.
+ */
+static void reset_of_hops(uint8_t ttl, bool reaches)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false);
+	struct fx_pkt p = {0};
+
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 1);
+	CU_ASSERT(cn_open(&li, &c));
+	cn_next(&c, false, RST, 0, &p);
+	p.b[14 + 8] = ttl;
+	fx_resum(&p, 14);
+	sc_receive(&li, 0, fx_mbuf(&li.f, p.b, p.len, 0));
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_RESET);
+	CU_ASSERT_EQUAL(counted(), 1);
+	for (uint32_t k = 0; k < 22; k++)
+		sc_turn(&li, MT_SEC);
+	CU_ASSERT_EQUAL(cn_state(&li, &c), reaches ? MT_L4_STATELESS : MT_L4_RESET);
+	CU_ASSERT_EQUAL(counted(), 0);
+	li_close();
+}
+
+static void reset_of_few_hops(void)
+{
+	reset_of_hops(8, false);
+	reset_of_hops(9, true);
+}
+
 /* A reset that the server does not accept frees no place: its client may use the connection on. */
 static void wrong_reset(void)
 {
@@ -341,6 +372,39 @@ static void adopted(void)
 	li_close();
 }
 
+/* The places that a connection has if a limit comes after a reset. */
+static uint32_t adopted_after(bool server, bool wrong)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false);
+	uint32_t n;
+
+	li_open(1, 2000);
+	CU_ASSERT(cn_open(&li, &c));
+	if (wrong)
+		c.seq[0] += 1u << 30;
+	if (server) {
+		CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, RST, 0));
+	} else {
+		send_reset(&c, 0, 0);
+	}
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_RESET);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 5);
+	for (uint32_t i = 0; i < 2000; i++)
+		sc_turn(&li, MT_MSEC);
+	CU_ASSERT_EQUAL(cn_state(&li, &c), MT_L4_RESET);
+	n = counted();
+	li_close();
+	return n;
+}
+
+/* A new limit counts what a former one would: not a connection that is over at its server. */
+static void adopted_reset(void)
+{
+	CU_ASSERT_EQUAL(adopted_after(true, false), 0);
+	CU_ASSERT_EQUAL(adopted_after(false, false), 1);
+	CU_ASSERT_EQUAL(adopted_after(false, true), 1);
+}
+
 /* newConnections never drops a packet of a flow, however many begin. */
 static void established(void)
 {
@@ -541,10 +605,12 @@ static void leaving_syns(void)
 
 const struct mt_test limit_flow_tests[] = {{"connections, one worker", connections_of_one},
 	{"connections, three workers", connections_of_three}, {"closed", closed}, {"reset", reset},
-	{"wrong reset", wrong_reset}, {"server's reset after data", server_reset_after_data},
+	{"reset of few hops", reset_of_few_hops}, {"wrong reset", wrong_reset},
+	{"server's reset after data", server_reset_after_data},
 	{"half-open reset", half_open_reset}, {"client's reset", client_reset},
 	{"reset after early data", reset_after_early_data}, {"wrong FIN", wrong_fin},
-	{"data after a FIN", data_after_fin}, {"adopted", adopted}, {"established", established},
+	{"data after a FIN", data_after_fin}, {"adopted", adopted},
+	{"adopted after a reset", adopted_reset}, {"established", established},
 	{"repeated SYN", repeated_syn}, {"rest of a connection", rest_of_connection},
 	{"swap", swap}, {"parked", parked}, {"no allocation", no_allocation},
 	{"leaving datagrams", leaving_datagrams}, {"leaving SYNs", leaving_syns}, {0}};

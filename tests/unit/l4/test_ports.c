@@ -219,6 +219,7 @@ static uint32_t tries_of(uint32_t ports, uint16_t *cport)
 static void bounded_search(void)
 {
 	uint16_t cport = 2000;
+	struct cn late;
 	uint64_t now;
 
 	open_ports(PORTS);
@@ -238,6 +239,11 @@ static void bounded_search(void)
 	}
 	CU_ASSERT(tries_of(20, &cport) > 20 * 8);
 	CU_ASSERT_EQUAL(s.f.now, now);
+	/* 9 or 10 ticks of 1.05 ms later: 8 searches for each, of which this flow uses three. */
+	sc_turn(&s, 10 * MT_MSEC);
+	late = cn_new("192.0.2.4", 1999, true);
+	CU_ASSERT(!has_port(&late));
+	CU_ASSERT(s.l[0]->searches == 9 * 8 - 3 || s.l[0]->searches == 10 * 8 - 3);
 	sc_turn(&s, MT_SEC);
 	CU_ASSERT(tries_of(20, &cport) < 20 * 7);
 	CU_ASSERT(sc_close(&s));
