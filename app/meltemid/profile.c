@@ -37,6 +37,8 @@ static void add_listeners(struct mt_rights_profile *p, const struct mt_node *n)
 		mt_rights_add_listener(p, n->dns->listen_port);
 	p->view_group = n->admin.view_group.s;
 	mt_rights_add_path(p, n->state_dir.s);
+	for (uint32_t i = 0; n->access_log && i < n->access_log->n_directories; i++)
+		mt_rights_add_path(p, n->access_log->directories[i].s);
 	/* A joined node renews its certificate there. */
 	for (uint32_t i = 0; i < n->n_sources; i++)
 		if (n->sources[i].xds)

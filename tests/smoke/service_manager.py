@@ -208,6 +208,7 @@ PROFILES = [
     ("net_af_packet0,iface=p0", "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN\nRestrictAddressFamilies=AF_PACKET\nSystemCallFilter=capset\n", 21),
     ("net_tap0,iface=t0", "AmbientCapabilities=CAP_NET_ADMIN\nPrivateDevices=no\nDeviceAllow=/dev/net/tun rw\nSystemCallFilter=capset\n", 21),
 ]
+LOGS = "  accessLog: {directories: [/var/log/meltemi/calls, /data/log]}\n"
 VFIO = "[Service]\nPrivateDevices=no\nDeviceAllow=/dev/vfio/vfio rw\nDeviceAllow=/dev/vfio/42 rw\n"  # as unit/rights has it
 
 
@@ -228,8 +229,11 @@ def profiles(lab, daemon):
     node = daemon.node.read_text()
     for number, (device, lines, most) in enumerate(PROFILES):
         file = lab.directory / f"profile{number}.yaml"
-        file.write_text(re.sub("  ports:\n.*?(?=  sources)", f'  ports: [{{name: p0, device: "{device}", addresses: [192.0.2.1/24]}}]\n', node, flags=re.S))
+        ports = f'  ports: [{{name: p0, device: "{device}", addresses: [192.0.2.1/24]}}]\n'
+        file.write_text(re.sub("  ports:\n.*?(?=  sources)", ports + LOGS, node, flags=re.S))
         got = unit_files.drop_in(file)
+        check("\nReadWritePaths=-/data/log\n" in got and "/var/log/meltemi" not in got, f"directories of access logs: {got}")
+        got = got.replace("ReadWritePaths=-/data/log\n", "")
         for line in lines.splitlines():
             check(f"\n{line}\n" in got, f"{line} is not in the drop-in of {device}: {got}")
         got = got.replace(f"ReadWritePaths=-{daemon.directory}/state\n", "")
