@@ -36,13 +36,40 @@ static void add_listeners(struct mt_rights_profile *p, const struct mt_node *n)
 	if (n->dns)
 		mt_rights_add_listener(p, n->dns->listen_port);
 	p->view_group = n->admin.view_group.s;
-	mt_rights_add_path(p, n->state_dir.s);
-	for (uint32_t i = 0; n->access_log && i < n->access_log->n_directories; i++)
-		mt_rights_add_path(p, n->access_log->directories[i].s);
+}
+
+/* Returns false, and prints the reason, if the directory has no place in the profile. */
+static bool add_path(struct mt_rights_profile *p, const char *file, const char *field,
+	const struct mt_text *path)
+{
+	char safe[256];
+
+	if (mt_rights_add_path(p, path->s))
+		return true;
+	mt_escape(safe, sizeof(safe), path->s);
+	fprintf(stderr,
+		"meltemid: %s:%u: %s: \"%s\" is one of more than %u directories to write to: name "
+		"one above several of them\n",
+		file, path->line, field, safe, MT_RIGHTS_PATHS);
+	return false;
+}
+
+/* The directories that the daemon writes to, if they have places. */
+static bool add_paths(struct mt_rights_profile *p, const struct mt_node *n, const char *file)
+{
+	const struct mt_node_access_log *l = n->access_log;
+
+	if (!add_path(p, file, "spec.stateDirectory", &n->state_dir))
+		return false;
+	for (uint32_t i = 0; l && i < l->n_directories; i++)
+		if (!add_path(p, file, "spec.accessLog.directories", &l->directories[i]))
+			return false;
 	/* A joined node renews its certificate there. */
 	for (uint32_t i = 0; i < n->n_sources; i++)
-		if (n->sources[i].xds)
-			mt_rights_add_path(p, n->sources[i].xds->identity.s);
+		if (n->sources[i].xds && !add_path(p, file, "spec.sources[].xds.identity",
+						 &n->sources[i].xds->identity))
+			return false;
+	return true;
 }
 
 static int print(const struct args *a, const struct mt_node *n)
@@ -53,6 +80,9 @@ static int print(const struct args *a, const struct mt_node *n)
 	if (!add_ports(&p, n, !a->unit && !a->udev))
 		return EXIT_RUN;
 	add_listeners(&p, n);
+	/* The rule for udev names no directories. */
+	if (!a->udev && !add_paths(&p, n, a->node))
+		return EXIT_CONFIG;
 	if (a->unit && mt_rights_misfit(&p)) {
 		mt_escape(safe, sizeof(safe), mt_rights_misfit(&p));
 		fprintf(stderr,

@@ -64,10 +64,11 @@ const char *mt_rights_add_port(struct mt_rights_profile *p, const char *device, 
 void mt_rights_add_listener(struct mt_rights_profile *p, uint16_t port);
 
 /*
- * Adds a directory that the daemon writes to, unless it is one of the unit's; NULL: none. The text
- * must outlive the profile. More than MT_RIGHTS_PATHS are left out.
+ * Adds a directory that the daemon writes to, unless it is in one of the unit's or of the
+ * profile's; NULL: none. The text must outlive the profile. False: it has MT_RIGHTS_PATHS others
+ * already.
  */
-void mt_rights_add_path(struct mt_rights_profile *p, const char *path);
+bool mt_rights_add_path(struct mt_rights_profile *p, const char *path);
 
 /* Names of capabilities, separated by blanks ("CAP_NET_RAW CAP_NET_ADMIN"); "": none. */
 #define MT_RIGHTS_NAMES 256

@@ -179,17 +179,31 @@ void mt_rights_add_listener(struct mt_rights_profile *p, uint16_t port)
 		p->capabilities |= MT_RIGHT(CAP_NET_BIND_SERVICE);
 }
 
-void mt_rights_add_path(struct mt_rights_profile *p, const char *path)
+/* True if the path is the directory or in it. */
+static bool is_in(const char *path, const char *directory)
+{
+	size_t len = strlen(directory);
+
+	return strncmp(path, directory, len) == 0 && (!path[len] || path[len] == '/');
+}
+
+static bool is_in_one(const char *path, const char *const *directories, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_in(path, directories[i]))
+			return true;
+	return false;
+}
+
+bool mt_rights_add_path(struct mt_rights_profile *p, const char *path)
 {
 	static const char *const own[] = {"/run/meltemi", "/var/lib/meltemi", "/var/log/meltemi"};
 
-	if (!path || p->n_paths == MT_RIGHTS_PATHS)
-		return;
-	for (size_t i = 0; i < MT_ARRAY_LEN(own); i++) {
-		size_t len = strlen(own[i]);
-
-		if (strncmp(path, own[i], len) == 0 && (!path[len] || path[len] == '/'))
-			return;
-	}
+	if (!path || is_in_one(path, own, MT_ARRAY_LEN(own)) ||
+		is_in_one(path, p->paths, p->n_paths))
+		return true;
+	if (p->n_paths == MT_RIGHTS_PATHS)
+		return false;
 	p->paths[p->n_paths++] = path;
+	return true;
 }

@@ -242,6 +242,19 @@ def profiles(lab, daemon):
     exposure(lab.directory / "unit-vfio", text, VFIO, 20)
 
 
+def too_many_directories(lab, daemon):
+    """The first directory that has no place in the drop-in is named, and nothing is printed without it."""
+    file = lab.directory / "directories.yaml"
+    logs = "".join(f"      - /srv/log{i}\n" for i in range(17))
+    file.write_text(daemon.node.read_text().replace("  sources", f"  accessLog:\n    directories:\n{logs}  sources", 1))
+    line = next(i for i, text in enumerate(file.read_text().splitlines(), 1) if text.endswith("/srv/log15"))
+    for kind, code in (("--unit", 2), ("--udev", 0)):
+        done = subprocess.run([unit_files.MELTEMID, "--rights", kind, "-c", file], capture_output=True, text=True, timeout=60, check=False)
+        equal((done.returncode, bool(done.stdout)), (code, code == 0), f"--rights {kind} with 17 directories")
+        if code:
+            check(f'directories.yaml:{line}: spec.accessLog.directories: "/srv/log15" is one of more than 16' in done.stderr, done.stderr)
+
+
 def body():
     with Lab(servers=1) as lab:
         daemon = lab.meltemi()
@@ -252,6 +265,7 @@ def body():
         port_removed(lab, daemon)
         unit(lab)
         profiles(lab, daemon)
+        too_many_directories(lab, daemon)
 
 
 main(body)

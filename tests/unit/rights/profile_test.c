@@ -192,22 +192,41 @@ void listeners(void)
 	CU_ASSERT_STRING_EQUAL(
 		text, "[Service]\nSupplementaryGroups=ops\nSystemCallFilter=@chown\n");
 	free(text);
-	mt_rights_add_path(&p, NULL);
-	mt_rights_add_path(&p, "/var/lib/meltemi");
-	mt_rights_add_path(&p, "/run/meltemi/x");
+	CU_ASSERT(mt_rights_add_path(&p, NULL));
+	CU_ASSERT(mt_rights_add_path(&p, "/var/lib/meltemi"));
+	CU_ASSERT(mt_rights_add_path(&p, "/run/meltemi/x"));
 	CU_ASSERT_EQUAL(p.n_paths, 0);
-	mt_rights_add_path(&p, "/var/lib/meltemi-2");
+	CU_ASSERT(mt_rights_add_path(&p, "/var/lib/meltemi-2"));
 	text = unit_of(&p, false);
 	CU_ASSERT_STRING_EQUAL(text, "[Service]\nSupplementaryGroups=ops\n"
 				     "ReadWritePaths=-/var/lib/meltemi-2\n"
 				     "SystemCallFilter=@chown\n");
 	free(text);
 	CU_ASSERT_PTR_NULL(mt_rights_misfit(&p));
-	mt_rights_add_path(&p, "/srv/x\nExecStartPre=+/bin/sh");
+	CU_ASSERT(mt_rights_add_path(&p, "/srv/x\nExecStartPre=+/bin/sh"));
 	CU_ASSERT_PTR_EQUAL(mt_rights_misfit(&p), p.paths[1]);
 	p.n_paths = 0;
 	p.view_group = "ops root";
 	CU_ASSERT_PTR_EQUAL(mt_rights_misfit(&p), p.view_group);
 	mt_rights_add_listener(&p, 1023);
 	CU_ASSERT_STRING_EQUAL(mt_rights_names(p.capabilities, names), "CAP_NET_BIND_SERVICE");
+}
+
+/* Directories in others need no place; one more than there are places is reported. */
+void directories(void)
+{
+	static char names[MT_RIGHTS_PATHS][16];
+	struct mt_rights_profile p = {0};
+
+	for (uint32_t i = 0; i < MT_RIGHTS_PATHS; i++) {
+		snprintf(names[i], sizeof(names[i]), "/srv/%u", i);
+		CU_ASSERT(mt_rights_add_path(&p, names[i]));
+		CU_ASSERT(mt_rights_add_path(&p, names[i]));
+	}
+	CU_ASSERT(mt_rights_add_path(&p, "/srv/3/logs"));
+	CU_ASSERT(mt_rights_add_path(&p, "/var/log/meltemi/calls"));
+	CU_ASSERT(!mt_rights_add_path(&p, "/srv/3x"));
+	CU_ASSERT(!mt_rights_add_path(&p, "/srv"));
+	CU_ASSERT_EQUAL(p.n_paths, MT_RIGHTS_PATHS);
+	CU_ASSERT_PTR_EQUAL(p.paths[MT_RIGHTS_PATHS - 1], names[MT_RIGHTS_PATHS - 1]);
 }

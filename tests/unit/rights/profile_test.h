@@ -7,6 +7,7 @@ void table_of_ports(void);
 void device_of_another_host(void);
 void texts(void);
 void listeners(void);
+void directories(void);
 
 /* Filters of single threads (threads_test.c). Call in a process of its own. */
 void threads_child(void);

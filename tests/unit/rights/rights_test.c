@@ -251,6 +251,7 @@ int main(int argc, char **argv)
 		{"device_of_another_host", device_of_another_host},
 		{"texts", texts},
 		{"listeners", listeners},
+		{"directories", directories},
 		{0},
 	};
 	const struct mt_suite suites[] = {{"rights", tests}, {0}};
