@@ -369,5 +369,8 @@ void mt_codec_table_seed(const struct mt_codec_table *t, const struct mt_msg *ms
 uint32_t mt_codec_table_write(const struct mt_codec_table *t, enum mt_ct_use use,
 	const struct mt_seed *seed, enum mt_local_reply what, const char *text, uint8_t *to);
 
+/* Direction of such a message. An answer goes back against that of the heartbeat in the seed. */
+enum mt_dir mt_ct_use_dir(enum mt_ct_use use, const struct mt_seed *seed);
+
 const char *mt_ct_fault_str(enum mt_ct_fault fault);
 const char *mt_ct_class_str(enum mt_ct_class c);

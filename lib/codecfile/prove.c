@@ -32,15 +32,6 @@ static void fails(const struct proving *p, const char *remedy, const char *text)
 		reply ? cf_reason_words[p->what] : "", reply ? ": " : "", text);
 }
 
-static enum mt_dir direction(const struct proving *p)
-{
-	uint32_t use = of(p)->use;
-
-	if (use == MT_CT_USE_ANSWER)
-		return p->seed.flags == MT_DIR_DOWN ? MT_DIR_UP : MT_DIR_DOWN;
-	return use == MT_CT_USE_HEARTBEAT ? MT_DIR_DOWN : MT_DIR_UP;
-}
-
 /* True if messages of the kind have an id that Meltemi reads. */
 static bool has_id(const struct proving *p, uint32_t kind)
 {
@@ -69,7 +60,7 @@ static bool one(struct proving *p, const char *text)
 			"too long or missing");
 		return false;
 	}
-	why = mt_codec_table_decode(p->t, direction(p), p->message, n, &msg);
+	why = mt_codec_table_decode(p->t, mt_ct_use_dir(of(p)->use, &p->seed), p->message, n, &msg);
 	if (why)
 		fails(p, "compare it with frame and messages", why + strlen("codec file: "));
 	else if (msg.kind != kinds[k->use] || msg.variant != k->variant)

@@ -330,7 +330,7 @@ static void set_text(struct render *r, enum mt_local_reply what, const char *tex
 	}
 }
 
-static enum mt_dir dir_of(enum mt_ct_use use, const struct mt_seed *seed)
+enum mt_dir mt_ct_use_dir(enum mt_ct_use use, const struct mt_seed *seed)
 {
 	if (use == MT_CT_USE_ANSWER)
 		return seed->flags == MT_DIR_DOWN ? MT_DIR_UP : MT_DIR_DOWN;
@@ -360,7 +360,7 @@ uint32_t mt_codec_table_write(const struct mt_codec_table *t, enum mt_ct_use use
 		write_part(&r, i, to + n);
 		n += r.size[i];
 	}
-	if (t->n_sums && !write_sums(t, dir_of(use, seed), to, n))
+	if (t->n_sums && !write_sums(t, mt_ct_use_dir(use, seed), to, n))
 		return 0;
 	return n;
 }
