@@ -369,6 +369,8 @@ void cf_template_places(struct cf_build *b, uint32_t kinds, cf_place_fn *fn);
 
 /* By enum mt_local_reply. */
 extern const char *const cf_reason_words[];
+/* By enum mt_ct_use: where the file has such templates. */
+extern const char *const cf_use_paths[];
 
 /* prove.c: tries the templates of the finished table. */
 void cf_prove(struct cf_build *b, const struct mt_codec_table *t);

@@ -23,12 +23,10 @@ static const struct mt_ct_template *of(const struct proving *p)
 
 static void fails(const struct proving *p, const char *remedy, const char *text)
 {
-	static const char *const paths[] = {
-		"spec.localReplies", "spec.heartbeat.send", "spec.heartbeat.answer", "spec.goaway"};
 	const struct mt_ct_template *k = of(p);
 	bool reply = k->use == MT_CT_USE_REPLY;
 
-	cf_error(p->b, paths[k->use], p->b->template_line[p->i], remedy, "%s%s%s",
+	cf_error(p->b, cf_use_paths[k->use], p->b->template_line[p->i], remedy, "%s%s%s",
 		reply ? cf_reason_words[p->what] : "", reply ? ": " : "", text);
 }
 

@@ -15,6 +15,10 @@ const char *const cf_reason_words[] = {"no_route", "no_cluster", "no_endpoint", 
 	"too_large", "no_upgrade", NULL};
 
 _Static_assert(MT_ARRAY_LEN(cf_reason_words) == MT_REPLY_N + 1, "a word for each reason");
+const char *const cf_use_paths[] = {[MT_CT_USE_REPLY] = "spec.localReplies",
+	[MT_CT_USE_HEARTBEAT] = "spec.heartbeat.send",
+	[MT_CT_USE_ANSWER] = "spec.heartbeat.answer",
+	[MT_CT_USE_GOAWAY] = "spec.goaway"};
 
 static void read_items(
 	struct mt_fctx *c, const struct mt_ynode *n, struct cf_item **items, uint8_t depth);

@@ -25,10 +25,7 @@ struct making {
 static void mistake(
 	struct making *m, const struct cf_item *item, const char *remedy, const char *text)
 {
-	static const char *const paths[] = {
-		"spec.localReplies", "spec.heartbeat.send", "spec.heartbeat.answer", "spec.goaway"};
-
-	cf_error(m->b, paths[m->use], item->origin.line, remedy, "%s", text);
+	cf_error(m->b, cf_use_paths[m->use], item->origin.line, remedy, "%s", text);
 }
 
 static struct mt_ct_piece *push(struct making *m, const struct cf_item *item, struct mt_ct_piece p)
