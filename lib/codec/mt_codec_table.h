@@ -369,6 +369,14 @@ void mt_codec_table_seed(const struct mt_codec_table *t, const struct mt_msg *ms
 uint32_t mt_codec_table_write(const struct mt_codec_table *t, enum mt_ct_use use,
 	const struct mt_seed *seed, enum mt_local_reply what, const char *text, uint8_t *to);
 
+/* Writes the head of a JCE element with this tag and type (0 to 13). Returns its length. */
+static inline uint32_t mt_ct_jce_head(uint8_t tag, uint8_t type, uint8_t head[2])
+{
+	head[0] = (uint8_t)((tag < 15 ? tag << 4 : 0xf0) | type);
+	head[1] = tag;
+	return tag < 15 ? 1 : 2;
+}
+
 /* Direction of such a message. An answer goes back against that of the heartbeat in the seed. */
 enum mt_dir mt_ct_use_dir(enum mt_ct_use use, const struct mt_seed *seed);
 

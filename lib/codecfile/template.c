@@ -326,9 +326,7 @@ static void protobuf_field(struct making *m, const struct cf_item *item)
 
 static uint32_t jce_head(const struct cf_item *item, uint8_t type, uint8_t head[2])
 {
-	head[0] = (uint8_t)((item->tag < 15 ? item->tag << 4 : 0xf0) | type);
-	head[1] = (uint8_t)item->tag;
-	return item->tag < 15 ? 1 : 2;
+	return mt_ct_jce_head((uint8_t)item->tag, type, head);
 }
 
 /* A list of bytes: the head of its elements, its length as an integer, and the bytes. */

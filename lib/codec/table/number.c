@@ -46,7 +46,7 @@ static uint32_t plain_width(const struct mt_ct_place *form, uint32_t old_len, ui
 	return 0;
 }
 
-static uint32_t jce_head(const uint8_t *old, uint32_t old_len)
+static uint32_t jce_head_len(const uint8_t *old, uint32_t old_len)
 {
 	return old_len > 0 && old[0] >> 4 == 15 ? 2 : 1;
 }
@@ -94,7 +94,7 @@ uint32_t write_number_width(
 		n = write_varint(tmp, zigzag(v));
 		break;
 	case MT_CT_JCE:
-		n = jce_head(old, old_len) + jce_bytes(v);
+		n = jce_head_len(old, old_len) + jce_bytes(v);
 		break;
 	default:
 		return 0;
@@ -132,7 +132,7 @@ static void put_varint(uint64_t v, uint8_t *to, uint32_t width)
 static void put_jce(const uint8_t *old, uint32_t old_len, uint64_t v, uint8_t *to, uint32_t width)
 {
 	static const uint8_t types[9] = {12, 0, 1, 0, 2, 0, 0, 0, 3};
-	uint32_t head = jce_head(old, old_len), n = width - head;
+	uint32_t head = jce_head_len(old, old_len), n = width - head;
 
 	if (old_len >= head)
 		memcpy(to, old, head);

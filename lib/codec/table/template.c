@@ -87,14 +87,6 @@ static struct mt_ct_place form_of(const struct mt_ct_piece *part, uint64_t v)
 		.flags = negative ? MT_CT_SIGNED : 0};
 }
 
-/* The head of a JCE integer with the part's tag. Its length. */
-static uint32_t jce_head(const struct mt_ct_piece *part, uint8_t head[2])
-{
-	head[0] = part->tag < 15 ? (uint8_t)(part->tag << 4) : 0xf0;
-	head[1] = part->tag;
-	return part->tag < 15 ? 1 : 2;
-}
-
 /* Numbers that the document contains may be negative. */
 static bool is_negative(const struct mt_ct_piece *part, uint64_t v)
 {
@@ -108,7 +100,7 @@ static uint32_t width_of(const struct mt_ct_piece *part, uint64_t v)
 	bool negative = is_negative(part, v);
 	struct mt_ct_place form = form_of(part, v);
 	uint8_t head[2];
-	uint32_t len = jce_head(part, head), n;
+	uint32_t len = mt_ct_jce_head(part->tag, 0, head), n;
 
 	n = write_number_width(
 		&form, head, part->type == MT_CT_JCE ? len : 0, negative ? -v : v, false);
@@ -239,7 +231,7 @@ static void write_value(const struct mt_ct_piece *part, uint64_t v, uint8_t *to,
 {
 	struct mt_ct_place form = form_of(part, v);
 	uint8_t head[2];
-	uint32_t len = part->type == MT_CT_JCE ? jce_head(part, head) : 0;
+	uint32_t len = part->type == MT_CT_JCE ? mt_ct_jce_head(part->tag, 0, head) : 0;
 
 	if (is_negative(part, v)) {
 		*to++ = '-';
