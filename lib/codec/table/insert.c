@@ -149,10 +149,10 @@ static void pairs(struct out *o, const struct write_change *c, const struct mt_c
 	put(o, text, value.n);
 }
 
-static bool last_is(const struct write_change *c, struct table_slot in, uint8_t b)
+bool write_last_is(const struct write_change *c, uint32_t from, uint32_t to, uint8_t b)
 {
 	uint8_t tmp[1];
-	const uint8_t *p = in.len ? table_bytes(c->r, in.off + in.len - 1, 1, tmp) : NULL;
+	const uint8_t *p = to > from ? table_bytes(c->r, to - 1, 1, tmp) : NULL;
 
 	return p && *p == b;
 }
@@ -180,8 +180,8 @@ static void line(struct out *o, const struct write_change *c, const struct mt_ct
 	struct table_slot in, const struct mt_ct_target *g, const struct mt_ct_place *form,
 	uint64_t v)
 {
-	bool ended = last_is(c, in, w->end), headers = w->flags & MT_CT_WALK_TRIM;
-	bool cr = write_has_cr(c, w, in);
+	bool ended = write_last_is(c, in.off, in.off + in.len, w->end);
+	bool headers = w->flags & MT_CT_WALK_TRIM, cr = write_has_cr(c, w, in);
 
 	if (in.len && !ended && cr)
 		put_byte(o, '\r');

@@ -235,14 +235,6 @@ static bool keep(
 	return *from == end || copy(c, t, pos, end);
 }
 
-static bool last_is(const struct write_change *c, uint32_t from, uint32_t to, uint8_t b)
-{
-	uint8_t tmp[1];
-	const uint8_t *p = to > from ? table_bytes(c->r, to - 1, 1, tmp) : NULL;
-
-	return p && *p == b;
-}
-
 /* True if the last line has the character that ends lines, too. */
 static bool is_ended(const struct write_change *c, const struct place *at)
 {
@@ -250,7 +242,7 @@ static bool is_ended(const struct write_change *c, const struct place *at)
 	const struct mt_meta_entry *e = c->meta->n ? &c->meta->entry[c->meta->n - 1] : NULL;
 
 	if (at->w->between != at->w->end)
-		return last_is(c, at->all.off, end, at->w->end);
+		return write_last_is(c, at->all.off, end, at->w->end);
 	/* It may also be the one between a key and an empty value. */
 	return e && e->end == end && e->off + e->key_len + e->value_len + 2u == end;
 }
@@ -262,9 +254,9 @@ static void unend(const struct write_change *c, const struct place *at, struct t
 	if (t->n) {
 		t->n -= t->bytes[t->n - 1] == at->w->end;
 		t->n -= cr && t->n && t->bytes[t->n - 1] == '\r';
-	} else if (last_is(c, at->all.off, *from, at->w->end)) {
+	} else if (write_last_is(c, at->all.off, *from, at->w->end)) {
 		--*from;
-		*from -= cr && last_is(c, at->all.off, *from, '\r');
+		*from -= cr && write_last_is(c, at->all.off, *from, '\r');
 	}
 }
 

@@ -127,6 +127,9 @@ bool write_room_jce(struct table_run *r, struct table_slot in, uint32_t tag, uin
 /* Adds an edit for a number that is missing, of a place that is an element. 0 or -ENOTSUP. */
 int write_insert(struct write_change *c, const struct mt_ct_place *form, uint64_t v);
 
+/* True if the bytes in [from, to) of the message end with b. */
+bool write_last_is(const struct write_change *c, uint32_t from, uint32_t to, uint8_t b);
+
 /*
  * True if a carriage return belongs to the ends of lines in `in`: of its first line, or else of the
  * line after it.
