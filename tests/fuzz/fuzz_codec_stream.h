@@ -11,6 +11,9 @@
 
 #include <errno.h>
 
+/* Longest message that is changed */
+#define STREAM_CHANGED (1u << 16)
+
 static struct mt_view stream_view;
 
 static uint32_t stream_touch(const uint8_t *p, uint32_t n)
@@ -68,69 +71,60 @@ static enum mt_decode stream_run(
 	return rc;
 }
 
-/*
- * Writes an id into a message, in pieces of `piece` bytes: it decodes to what the codec has made of
- * it, or nothing is changed.
- */
+/* After a change of a message: it decodes as `msg` has it, or if rc is -ENOTSUP it is as before. */
+static void stream_changed(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *data,
+	uint32_t len, const struct mt_msg *msg, struct mt_chain *c, int rc)
+{
+	static uint8_t bytes[STREAM_CHANGED];
+	struct mt_decoder d;
+	struct mt_msg again;
+
+	MT_ASSERT(rc == 0 || rc == -ENOTSUP);
+	MT_ASSERT(msg->len == c->len);
+	if (rc) {
+		MT_ASSERT(c->len == len);
+		mt_chain_read(c, 0, bytes, len);
+		MT_ASSERT(memcmp(bytes, data, len) == 0);
+	} else {
+		mt_decoder_init(&d, &t->codec, dir, 0, c);
+		MT_ASSERT(mt_decoder_run(&d, &again) == MT_DECODE_DONE);
+		MT_ASSERT(again.len == msg->len && again.id == msg->id && again.kind == msg->kind);
+		MT_ASSERT(memcmp(again.field, msg->field, sizeof(msg->field)) == 0);
+	}
+}
+
+/* Writes an id into a message, in pieces of `piece` bytes. */
 static void stream_id(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *data,
 	struct mt_msg msg, uint64_t id, uint32_t piece)
 {
-	static uint8_t bytes[1u << 16];
 	uint32_t len = msg.len;
 	struct mt_chain c = {0};
-	struct mt_decoder d;
-	struct mt_msg again;
 	int rc;
 
-	if (!t->codec.correlate.set_id || len > sizeof(bytes))
+	if (!t->codec.correlate.set_id || len > STREAM_CHANGED)
 		return;
 	fuzz_append(&c, data, len, piece);
 	rc = mt_codec_set_id(&t->codec, &msg, &c, id, fuzz_pools());
-	MT_ASSERT(rc == 0 || rc == -ENOTSUP);
-	MT_ASSERT(msg.len == c.len);
-	if (rc) {
-		MT_ASSERT(c.len == len);
-		mt_chain_read(&c, 0, bytes, len);
-		MT_ASSERT(memcmp(bytes, data, len) == 0);
-	} else {
-		mt_decoder_init(&d, &t->codec, dir, 0, &c);
-		d.steps = UINT32_MAX;
-		MT_ASSERT(mt_decoder_run(&d, &again) == MT_DECODE_DONE);
-		MT_ASSERT(again.len == msg.len && again.id == msg.id && again.kind == msg.kind);
-		MT_ASSERT(memcmp(again.field, msg.field, sizeof(msg.field)) == 0);
-	}
+	stream_changed(t, dir, data, len, &msg, &c, rc);
 	mt_chain_free(&c);
 }
 
-/* Sets and removes metadata: the message decodes then, or nothing is changed. */
+/* Sets and removes metadata. */
 static void stream_mutate(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *data,
 	struct mt_msg msg, uint32_t piece)
 {
 	static const struct mt_mutation m[] = {
 		{"a", "long value", 1, 10}, {"k", NULL, 1, 0}, {"key", "=", 3, 1}};
-	static uint8_t bytes[1u << 16];
 	uint32_t len = msg.len;
 	struct mt_chain c = {0};
-	struct mt_decoder d;
-	struct mt_msg again;
 	int rc;
 
-	if (!t->codec.rewrite.mutate || len > sizeof(bytes) || msg.refuse)
+	if (!t->codec.rewrite.mutate || len > STREAM_CHANGED || msg.refuse)
 		return;
 	fuzz_append(&c, data, len, piece);
 	mt_meta_clear(&stream_view.meta);
 	rc = t->codec.rewrite.mutate(&t->codec, &msg, &c, &stream_view.meta, m, 3, fuzz_pools());
-	MT_ASSERT(rc == 0 || rc == -ENOTSUP);
-	MT_ASSERT(msg.len == c.len);
-	if (rc) {
-		mt_chain_read(&c, 0, bytes, len);
-		MT_ASSERT(c.len == len && memcmp(bytes, data, len) == 0);
-	} else {
-		mt_decoder_init(&d, &t->codec, dir, 0, &c);
-		MT_ASSERT(mt_decoder_run(&d, &again) == MT_DECODE_DONE);
-		MT_ASSERT(again.len == msg.len && again.id == msg.id && again.kind == msg.kind);
-		MT_ASSERT(memcmp(again.field, msg.field, sizeof(msg.field)) == 0);
-	}
+	stream_changed(t, dir, data, len, &msg, &c, rc);
 	mt_chain_free(&c);
 }
 
