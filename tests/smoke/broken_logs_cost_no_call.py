@@ -11,23 +11,12 @@ import re
 import subprocess
 import threading
 
-from meltemi_lab import TESTS, Lab, check, equal, main, within
+from meltemi_lab import Lab, check, equal, main, within
+from meltemi_lab.access_log import calls, logs_to, with_logs
 
 MANY = 20000
 NOBODY = 65534
 LINE = re.compile(r'\[\d{4}-\S+Z\] "\S+ /\S+ dubbo" 200 - via_upstream .* 192\.0\.2\.2:\d+ - \S+')
-MESH = """apiVersion: v1
-kind: ConfigMap
-metadata: {{name: istio, namespace: istio-system}}
-data:
-  mesh: |
-    accessLogFile: {path}
-"""
-
-
-def calls(lab, count):
-    report = lab.dubbo_client("240.240.0.10:20880", connections=1, outstanding=16, count=count).result()
-    equal((report["answered"], report["failed"]), (count, 0), "answered and failed")
 
 
 def row(daemon):
@@ -39,11 +28,6 @@ def whole(text):
     odd = [line for line in text.splitlines() if not LINE.fullmatch(line)]
     check(not odd, f"{len(odd)} odd lines: {odd[:1]}")
     return len(text.splitlines())
-
-
-def logs_to(daemon, path):
-    daemon.write("mesh.yaml", MESH.format(path=path))
-    daemon.shell("reload")
 
 
 def in_state(daemon, state, wanted):
@@ -145,10 +129,7 @@ def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
-        daemon = lab.meltemi(TESTS / "documents/talks", workers=2)
-        logs = lab.directory / "logs"
-        logs.mkdir()
-        daemon.node.write_text(daemon.node.read_text() + f"  accessLog: {{directories: [{logs}]}}\n")
+        daemon, logs = with_logs(lab)
         fifo = lab.directory / "stdout"
         os.mkfifo(fifo)
         pipe = os.open(fifo, os.O_RDWR)

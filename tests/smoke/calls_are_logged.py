@@ -12,19 +12,13 @@ import shutil
 import signal
 import time
 
-from meltemi_lab import TESTS, Lab, check, equal, main, within
+from meltemi_lab import Lab, check, equal, main, within
+from meltemi_lab.access_log import MESH, calls, logs_to, with_logs
 from meltemi_lab.documents import service
 from meltemi_lab.streams import echo
 
 CALLS = 2000
 MANY = 20000
-MESH = """apiVersion: v1
-kind: ConfigMap
-metadata: {{name: istio, namespace: istio-system}}
-data:
-  mesh: |
-    accessLogFile: {path}
-"""
 SERVICES = {"dubbo": ("240.240.0.10", 20880, r"\S+ /\S+/\S+"), "thrift": ("240.240.9.1", 9090, r"sayHello \S+"),
             "awesomeRPC": ("240.240.0.30", 9200, r"1 \S+")}
 LINES = {protocol: re.compile(rf'\[\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z\] "{words} {protocol}" 200 - via_upstream - "-" [1-9]\d* [1-9]\d* '
@@ -37,11 +31,6 @@ def lines(path):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def calls(lab, count):
-    report = lab.dubbo_client("240.240.0.10:20880", connections=1, outstanding=16, count=count).result()
-    equal((report["answered"], report["failed"]), (count, 0), "answered and failed")
-
-
 def appears(path, count):
     within(5, lambda: len(lines(path)) >= count, f"{count} lines in {path.name}")
     equal(len(lines(path)), count, f"lines in {path.name}")
@@ -50,11 +39,6 @@ def appears(path, count):
 def all_fit(path, protocol):
     odd = [line for line in lines(path) if not LINES[protocol].fullmatch(line)]
     check(not odd, f"{len(odd)} odd lines: {odd[:1]}")
-
-
-def logs_to(daemon, path):
-    daemon.write("mesh.yaml", MESH.format(path=path))
-    daemon.shell("reload")
 
 
 def counted(lab, log):
@@ -134,10 +118,7 @@ def body():
         for number in (1, 2):
             for server in (lab.dubbo_server, lab.thrift_server, lab.awesome_server):
                 server(number, f"v{number}").wait_line("ready")
-        daemon = lab.meltemi(TESTS / "documents/talks", workers=2)
-        logs = lab.directory / "logs"
-        logs.mkdir()
-        daemon.node.write_text(daemon.node.read_text() + f"  accessLog: {{directories: [{logs}]}}\n")
+        daemon, logs = with_logs(lab)
         log = logs / "calls.log"
         daemon.write("mesh.yaml", MESH.format(path=log))
         daemon.write("thrift.yaml", service("hello.example", *SERVICES["thrift"][:2], "tcp-metaprotocol-thrift",
