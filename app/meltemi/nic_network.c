@@ -25,12 +25,6 @@ static const char *text_at(const json_t *o, const char *name)
 	return s ? s : "";
 }
 
-/* fe80::/10 */
-static bool is_link_local(const struct mt_addr *a)
-{
-	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
 static json_t *save_addresses(const struct nic *n, const struct nic_card *c)
 {
 	json_t *list = json_array();
@@ -99,7 +93,7 @@ static bool parse_route6(const char *line, const char *interface, struct route *
 	r->bits = (uint8_t)bits;
 	r->gateway = flags & RTF_GATEWAY;
 	return !(flags & (RTF_ADDRCONF | RTF_LOCAL | RTF_ANYCAST | RTF_REJECT)) &&
-	       r->to.b[0] != 0xff && !is_link_local(&r->to);
+	       r->to.b[0] != 0xff && !mt_addr_is_link_local(&r->to);
 }
 
 /* The kernel adds the route to the network of an address together with the address. */
@@ -137,7 +131,7 @@ static bool is_near(const struct nic *n, const struct nic_card *c, const json_t 
 			mt_prefix_contains(&to, bits, via))
 			return true;
 	}
-	return is_link_local(via);
+	return mt_addr_is_link_local(via);
 }
 
 static void add_route(

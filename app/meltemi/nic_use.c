@@ -143,12 +143,6 @@ void nic_addresses(struct nic *n)
 	freeifaddrs(list);
 }
 
-/* Every interface that is up has such an address, whether it is used or not. */
-static bool is_link_local(const struct mt_addr *a)
-{
-	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
 static bool has_address(const struct nic *n, const struct over *o, const struct mt_addr *a)
 {
 	for (uint32_t i = 0; i < n->n_addresses; i++)
@@ -164,7 +158,8 @@ static void use_addresses(const struct nic *n, struct nic_card *c, const struct 
 	for (uint32_t i = 0; i < n->n_addresses; i++) {
 		const struct nic_address *a = &n->addresses[i];
 
-		if (is_over(o, a->interface) && !is_link_local(&a->a))
+		/* Every interface that is up has such an address, whether it is used or not. */
+		if (is_over(o, a->interface) && !mt_addr_is_link_local(&a->a))
 			add_use(c, NIC_USE_ADDRESS, "address %s/%u%s%s", mt_addr_str(&a->a, text),
 				a->bits, strcmp(a->interface, c->interface) ? " of " : "",
 				strcmp(a->interface, c->interface) ? a->interface : "");

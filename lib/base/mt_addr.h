@@ -73,6 +73,12 @@ static inline bool mt_addr_is_zero(const struct mt_addr *a)
 	return (a->q[0] | a->q[1]) == 0;
 }
 
+/* fe80::/10 (RFC 4291) */
+static inline bool mt_addr_is_link_local(const struct mt_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 #define MT_ADDR_STRLEN 64
 
 /* "192.0.2.1" or "2001:db8::1". 0 or -EINVAL. */

@@ -29,7 +29,7 @@ static bool is_of_node(const struct mt_build *b, const struct mt_addr *a)
 {
 	const struct mt_node *n = b->model->node;
 
-	if ((a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80) || mt_b_own_port(b, a))
+	if (mt_addr_is_link_local(a) || mt_b_own_port(b, a))
 		return true;
 	for (uint32_t i = 0; n && i < n->n_source_addresses; i++)
 		if (mt_addr_eq(&n->source_addresses[i].addr, a))

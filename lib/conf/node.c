@@ -324,11 +324,6 @@ static bool is_connected(
 	return false;
 }
 
-static bool is_link_local(const struct mt_addr *a)
-{
-	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
 /* True if the port has an address of the family; `alone`: one without a network, /32 or /128. */
 static bool has_address(const struct mt_node_port *p, bool is4, bool alone)
 {
@@ -367,7 +362,7 @@ static void check_via(struct node_check *c, const struct mt_node_route *r, uint3
 	if (mt_b_own_port(c->b, &r->via))
 		mt_b_node_error(c->b, r->via_text.line, path, "write the next router's address",
 			"%.64s is the node's own address", r->via_text.s);
-	else if (is_link_local(&r->via))
+	else if (mt_addr_is_link_local(&r->via))
 		check_link_local(c, r, path, port);
 	else if (!is_connected(c->n, port, &r->via) &&
 		 !(port && has_address(port, mt_addr_is4(&r->via), true)))

@@ -46,11 +46,6 @@ static enum mt_net_outcome judge(const struct mt_netw *w, const struct net_rx *r
 	return MT_NET_rx_tcp;
 }
 
-static bool is_link_local(const struct mt_addr *a)
-{
-	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
 /*
  * Offset of the ICMPv6 message from the IPv6 header: after that header, or after the hop-by-hop
  * options that MLD has (RFC 3810 section 5). 0: not ICMPv6, or not in the frame.
@@ -115,7 +110,7 @@ static enum mt_net_outcome judge6(const struct mt_netw *w, const struct net_rx *
 	if (rx->m->data_len < rx->l2_len + sizeof(*ip))
 		return MT_NET_rx_tcp;
 	memcpy(&src, ip->src_addr, sizeof(src));
-	if (!mt_addr_is_zero(&src) && !is_link_local(&src))
+	if (!mt_addr_is_zero(&src) && !mt_addr_is_link_local(&src))
 		return judge(w, rx, &src, NULL);
 	o = judge_of_link(rx, ip);
 	return o == MT_NET_rx_tcp || (is_of_port(w, rx) && !find(w, &src))
@@ -167,5 +162,5 @@ bool net_bound(struct mt_netw *w, struct net_rx *rx, uint16_t type)
 
 bool net_speaks_for(struct mt_netw *w, struct net_rx *rx, const struct mt_addr *a)
 {
-	return is_link_local(a) || passes(w, rx, judge(w, rx, a, NULL));
+	return mt_addr_is_link_local(a) || passes(w, rx, judge(w, rx, a, NULL));
 }

@@ -192,7 +192,7 @@ bool mt_net_source_addr(
 	 * A gateway is often named by its link-local address, but a link-local source is useless
 	 * beyond the link.
 	 */
-	if (a && !r->connected && !is4 && a->addr.b[0] == 0xfe)
+	if (a && !r->connected && !is4 && mt_addr_is_link_local(&a->addr))
 		a = net_port_addr(t, r->port, remote);
 	if (a)
 		*local = a->addr;

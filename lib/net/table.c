@@ -57,20 +57,15 @@ const struct net_route *net_connected(
 	return NULL;
 }
 
-static bool is_link_local(const struct mt_addr *a)
-{
-	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
 bool net_is_on_link(const struct net_table *t, const struct mt_addr *a, uint16_t port)
 {
-	return is_link_local(a) || net_connected(t, a, port);
+	return mt_addr_is_link_local(a) || net_connected(t, a, port);
 }
 
 const struct net_addr *net_port_addr(
 	const struct net_table *t, uint16_t port, const struct mt_addr *to)
 {
-	bool is4 = mt_addr_is4(to), local = !is4 && is_link_local(to);
+	bool is4 = mt_addr_is4(to), local = !is4 && mt_addr_is_link_local(to);
 	const struct net_addr *best = NULL;
 
 	for (uint32_t i = 0; i < t->own.n - t->n_sources; i++) {
@@ -81,7 +76,7 @@ const struct net_addr *net_port_addr(
 		if (mt_prefix_contains(&a->addr, a->prefix, to))
 			return a;
 		/* A link-local source cannot be used beyond the link. */
-		if (!best && (is4 || local || !is_link_local(&a->addr)))
+		if (!best && (is4 || local || !mt_addr_is_link_local(&a->addr)))
 			best = a;
 	}
 	return best;

@@ -57,8 +57,26 @@ static void test_prefixes(void)
 		CU_ASSERT_NOT_EQUAL(mt_prefix_parse(bad[i], &net, &bits), 0);
 }
 
+static bool is_link_local(const char *text)
+{
+	struct mt_addr a;
+
+	return mt_addr_parse(text, &a) == 0 && mt_addr_is_link_local(&a);
+}
+
+static void test_link_local(void)
+{
+	CU_ASSERT(is_link_local("fe80::"));
+	CU_ASSERT(is_link_local("febf:ffff::1"));
+	CU_ASSERT(!is_link_local("fe7f::1"));
+	CU_ASSERT(!is_link_local("fec0::1"));
+	CU_ASSERT(!is_link_local("ff80::1"));
+	CU_ASSERT(!is_link_local("169.254.0.1"));
+}
+
 const struct mt_test addr_tests[] = {
 	{"texts", test_texts},
 	{"prefixes", test_prefixes},
+	{"link-local", test_link_local},
 	{0},
 };
