@@ -125,14 +125,20 @@ static uint32_t save(struct making *m, const struct cf_item *item)
 	struct cf_place *p = item->place.place;
 	bool text = p->number == MT_CT_BYTES;
 	struct mt_ct_save s = {.place = cf_content(b, p), .variant = (uint8_t)b->variant}, *to;
-	uint32_t need;
+	uint32_t most = !text		     ? 0
+			: item->max.set	     ? item->max.v
+			: p->how == CF_FIXED ? p->size.v
+					     : 32;
+	uint32_t need = text ? 1u + most : 8u;
 
-	s.most = (uint8_t)(!text		? 0
-			   : item->max.set	? item->max.v
-			   : p->how == CF_FIXED ? p->size.v
-						: 32);
+	/* One byte has the length of a text, so compare before it is cut to that. */
+	if (need > MT_CT_SEED) {
+		mistake(m, item, "write a max of 87 at most, or copy another place",
+			"a text is longer than the 88 bytes that are kept of a request");
+		return UINT32_MAX;
+	}
+	s.most = (uint8_t)most;
 	s.kinds = (uint16_t)(1u << m->kind);
-	need = text ? 1u + s.most : 8u;
 	for (uint32_t i = 0; i < b->n_saves; i++) {
 		to = &b->saves[i];
 		if (to->place == s.place && to->variant == s.variant && to->most == s.most) {

@@ -189,8 +189,13 @@ static const struct {
 	{REST, REPLY(GOOD_HEAD ", {value: id, size: 4}, {place: name}"),
 		"no_route: it copies places, but there is no sample to copy from (add a request to "
 		"samples)"},
-	{REST, REPLY(GOOD_HEAD ", {value: id, size: 4}, {place: name, max: 100}"),
+	{REST,
+		REPLY(GOOD_HEAD ", {value: id, size: 4}, {place: name, max: 60}, "
+				"{place: name, max: 50}"),
 		"templates need more than 88 bytes of a request"},
+	{REST, REPLY(GOOD_HEAD ", {value: id, size: 4}, {place: name, max: 88}"),
+		"a text is longer than the 88 bytes that are kept of a request (write a max of 87 "
+		"at most"},
 	{REST, REPLY(GOOD_HEAD ", {value: id}"), "a number without its width (add a size"},
 	{REST, REPLY("{hex: 123}"), "spec.localReplies: not bytes (write pairs of hexadecimal"},
 	{REST, REPLY("{hex: 12, text: a}"), "spec.localReplies.write[0]: a part is one thing"},
@@ -315,6 +320,34 @@ static void cycle(void)
 		"    id: {at: 8, size: 4}\n    name: {after: b, size: 1}\n    b: {after: name, "
 		"size: 1}\n");
 	expect_error(text, "it needs itself to be found (remove one of the references)");
+}
+
+/* A text of constant size in a local reply: no size is cut to another one. */
+static void copied_texts(void)
+{
+	static const struct {
+		uint32_t size;
+		const char *expect;
+	} docs[] = {
+		{87, "19: error: spec.localReplies: no_route: it copies places, but there is no "
+		     "sample"},
+		{88, "19: error: spec.localReplies: a text is longer than the 88 bytes"},
+		{255, "19: error: spec.localReplies: a text is longer than the 88 bytes"},
+		{256, "11: error: spec.places.name.size: 256 is out of range"},
+		{300, "11: error: spec.places.name.size: 300 is out of range"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(docs); i++) {
+		char text[4096], places[512];
+
+		snprintf(places, sizeof(places), WIDE("size: 2"));
+		snprintf(strstr(places, "{at: 12"), 128, "{at: 12, size: %u, type: text}\n",
+			docs[i].size);
+		document(text, sizeof(text), PLACES, places);
+		snprintf(text + strlen(text), 256, "%s",
+			REPLY(GOOD_HEAD ", {value: id, size: 4}, {place: name}"));
+		expect_error(text, docs[i].expect);
+	}
 }
 
 static void heads(void)
@@ -467,6 +500,7 @@ const struct mt_test mistakes_tests[] = {
 	{"heads", heads},
 	{"parts", parts},
 	{"cycle", cycle},
+	{"copied texts", copied_texts},
 	{"too_dear", too_dear},
 	{"declares", declares},
 	{"samples", samples},
