@@ -137,23 +137,27 @@ static enum mt_net_outcome check(struct net_rx *rx, const struct rte_ipv6_hdr *i
 	return walk(rx);
 }
 
-/* A part of a packet, with its fragment header at l3_len: lib/l4 gets it, or it is dropped. */
+/*
+ * A part of a packet, with its fragment header at l3_len: lib/l4 gets it, the kernel if it is not
+ * for a local address, or it is dropped.
+ */
 static mt_noinline void fragment(struct mt_netw *w, struct net_rx *rx)
 {
 	const uint8_t *header = (const uint8_t *)rx_l3(rx) + rx->l3_len;
-	enum mt_net_outcome why = MT_NET_ip_fragment_refused;
-	bool local;
+	bool local, station = rx->l2_unicast && rx->dst.b[0] != 0xff && !mt_addr_is4(&rx->dst);
 
 	rx->proto = header[0];
 	rx->nh_off = (uint8_t)rx->l3_len;
 	rx->l3_len = (uint16_t)(rx->l3_len + sizeof(struct rte_ipv6_fragment_ext));
 	local = net_to_us(w, rx);
 	if (!source_ok(rx) || (local && net_is_ours(w, &rx->src)))
-		why = MT_NET_martian_source;
-	else if (rx->l2_unicast && rx->dst.b[0] != 0xff && !mt_addr_is4(&rx->dst) &&
-		 net_gate_fragment(w, rx, local))
+		net_drop(w, rx->m, MT_NET_martian_source);
+	else if (station && net_gate_fragment(w, rx, local))
 		return;
-	net_drop(w, rx->m, why);
+	else if (station && !local)
+		net_punt(w, rx, MT_NET_ip_fragment_refused);
+	else
+		net_drop(w, rx->m, MT_NET_ip_fragment_refused);
 }
 
 bool net_ip6_input(struct mt_netw *w, struct net_rx *rx)

@@ -2,10 +2,13 @@
 /*
  * Exception TAP: a port and its TAP are a two-port bridge for all traffic that is not Meltemi's.
  * The kernel gets frames to the TAP's own Ethernet address, copies of group frames, and IP packets
- * for addresses that are not local. Frames from the kernel go to the wire. The TAP's side is always
- * untagged.
+ * for addresses that are not local. The latter were sent to the port's Ethernet address, as to a
+ * router, and get that of the TAP, because the kernel drops packets to other stations. Frames from
+ * the kernel go to the wire. The TAP's side is always untagged.
  */
 #include "mt_net_priv.h"
+
+#include <string.h>
 
 /* Makes the frame writable if its tag must change, and clears receive flags; NULL: dropped. */
 static struct rte_mbuf *for_sending(struct mt_netw *w, struct rte_mbuf *m, bool change)
@@ -25,14 +28,20 @@ static struct rte_mbuf *for_sending(struct mt_netw *w, struct rte_mbuf *m, bool 
 	return m;
 }
 
-/* Sends the packet out of the TAP; takes it. */
-static void to_kernel(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m)
+/*
+ * Sends the packet out of the TAP; takes it. `station`: the Ethernet address that it gets instead
+ * of its destination's, or NULL.
+ */
+static void to_kernel(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m,
+	const struct rte_ether_addr *station)
 {
 	bool tagged = rx->l2_len == sizeof(struct rte_ether_hdr) + sizeof(struct rte_vlan_hdr);
 
-	m = for_sending(w, m, tagged);
+	m = for_sending(w, m, tagged || station);
 	if (!m)
 		return;
+	if (station)
+		memcpy(rte_pktmbuf_mtod(m, struct net_ether *)->dst, station, sizeof(*station));
 	if (tagged && rte_vlan_strip(m)) {
 		net_drop(w, m, MT_NET_frame_short);
 		return;
@@ -77,12 +86,12 @@ bool net_punt_early(struct mt_netw *w, struct net_rx *rx)
 	if (rx->l2_unicast) {
 		if (net_ether_is(eth->dst, &rx->port->mac) || !net_ether_is(eth->dst, &kernel->mac))
 			return false;
-		to_kernel(w, rx, rx->m);
+		to_kernel(w, rx, rx->m, NULL);
 		return true;
 	}
 	copy = rte_pktmbuf_copy(rx->m, w->pools->data, 0, UINT32_MAX);
 	if (copy)
-		to_kernel(w, rx, copy);
+		to_kernel(w, rx, copy, NULL);
 	else
 		net_count(w, MT_NET_rx_no_memory);
 	return false;
@@ -90,8 +99,10 @@ bool net_punt_early(struct mt_netw *w, struct net_rx *rx)
 
 void net_punt(struct mt_netw *w, struct net_rx *rx, enum mt_net_outcome otherwise)
 {
-	if (w->table->ports[rx->port->index].exception == MT_NET_PORT_NONE)
+	uint16_t tap = w->table->ports[rx->port->index].exception;
+
+	if (tap == MT_NET_PORT_NONE)
 		net_drop(w, rx->m, otherwise);
 	else
-		to_kernel(w, rx, rx->m);
+		to_kernel(w, rx, rx->m, &w->net->ports[tap]->mac);
 }

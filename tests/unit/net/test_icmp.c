@@ -206,7 +206,10 @@ static void exception_tap(void)
 	p.len = 0;
 	fx_tcp(&p, "192.0.2.9", 1, "192.0.2.2", 22, 0);
 	fx_in(&f, 0, 0, p.b, p.len);
-	CU_ASSERT_EQUAL(f.port[1].n, 2);
+	CU_ASSERT_EQUAL_FATAL(f.port[1].n, 2);
+	/* The kernel takes packets for its own station only. */
+	CU_ASSERT_EQUAL(memcmp(f.port[1].sent[1].b, kernel_mac, 6), 0);
+	CU_ASSERT_EQUAL(memcmp(f.port[1].sent[1].b + 6, p.b + 6, p.len - 6u), 0);
 	/* A broadcast goes both ways: to the kernel, and to us, who answer. */
 	p.len = 0;
 	fx_arp(&p, 1, fx_peer_mac, "192.0.2.9", "192.0.2.1", NULL);
@@ -224,6 +227,36 @@ static void exception_tap(void)
 	CU_ASSERT_EQUAL(f.port[0].n, 2);
 	CU_ASSERT_EQUAL(memcmp(f.port[0].sent[1].b, p.b, p.len), 0);
 	CU_ASSERT_EQUAL(f.tcp, 1);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* A part of an IPv6 packet that is not for us goes to the kernel as the whole packet would. */
+static void exception_tap_fragment(void)
+{
+	static const uint8_t kernel_mac[6] = {2, 0, 0, 0, 0, 2},
+			     part[16] = {17, 0, 0, 1, 0, 0, 0, 7};
+	const struct mt_net_addr_conf addrs[] = {{fx_addr("2001:db8::1"), 64, 0}};
+	const struct mt_net_port_conf ports[] = {{0, 1, false}, {0, MT_NET_PORT_NONE, false}};
+	const struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 1, .ports = ports};
+	struct fx_pkt p = {0};
+	struct mt_err e;
+
+	fx_open(&f, 1);
+	CU_ASSERT_EQUAL(mt_net_configure(f.net, &conf, NULL, &e), 0);
+	for (int i = 0; i < 3; i++)
+		fx_turn(&f, 2 * MT_SEC);
+	fx_clear(&f);
+	fx_ip(&p, "2001:db8::9", "2001:db8:7::7", 44, part, sizeof(part), -1);
+	fx_in(&f, 0, 0, p.b, p.len);
+	CU_ASSERT_EQUAL_FATAL(f.port[1].n, 1);
+	CU_ASSERT_EQUAL(memcmp(f.port[1].sent[0].b, kernel_mac, 6), 0);
+	CU_ASSERT_EQUAL(memcmp(f.port[1].sent[0].b + 6, p.b + 6, p.len - 6u), 0);
+	/* For us it is refused. */
+	p.len = 0;
+	fx_ip(&p, "2001:db8::9", "2001:db8::1", 44, part, sizeof(part), -1);
+	fx_in(&f, 0, 0, p.b, p.len);
+	CU_ASSERT_EQUAL(f.port[1].n, 1);
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_ip_fragment_refused), 1);
 	CU_ASSERT(fx_close(&f));
 }
 
@@ -334,6 +367,7 @@ const struct mt_test net_icmp_tests[] = {
 	{"unreachables_out", unreachables_out},
 	{"limits", limits},
 	{"exception_tap", exception_tap},
+	{"exception_tap_fragment", exception_tap_fragment},
 	{"exception_tap_tagged", exception_tap_tagged},
 	{"bad_configurations", bad_configurations},
 	{0},
