@@ -189,11 +189,14 @@ static void watch_ports(struct daemon *d, uint64_t now)
 		uint16_t mtu = p->mtu;
 		bool was = p->link_up;
 		enum mt_port_gone had = p->gone;
+		enum mt_port_wait waited = p->wait;
 
 		if (!mt_port_watch(d->ports[i], now, quiesce, d))
 			continue;
 		if (p->mtu != mtu)
 			mtu_changed(d, p, mtu);
+		if (p->wait != waited)
+			port_tell_wait(p);
 		if (p->link_up == was && p->gone == had)
 			continue;
 		if (p->gone)

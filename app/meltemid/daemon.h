@@ -314,6 +314,8 @@ int ports_start(struct daemon *d, struct mt_err *e);
 /* Bytes of the pools of all workers. */
 uint64_t buffer_bytes(const struct mt_node *n);
 void ports_stop(struct daemon *d);
+/* Logs why a port without a link has none, if that is known. */
+void port_tell_wait(const struct mt_port *p);
 int net_start(struct daemon *d, struct mt_err *e);
 void net_stop(struct daemon *d);
 int service_start(struct daemon *d, struct mt_err *e);

@@ -166,6 +166,18 @@ static int check_spread(struct daemon *d, const struct mt_port *p, struct mt_err
 	return mt_steer_check_device(&d->steer, &read, p->name, e);
 }
 
+/* Warns of faults that an operator must remove. A peer that is not running is none. */
+void port_tell_wait(const struct mt_port *p)
+{
+	bool idle = p->wait == MT_PORT_WAITS_SOCKET || p->wait == MT_PORT_WAITS_PEER;
+	char why[MT_PORT_WAIT_LEN];
+
+	if (p->wait)
+		mt_log(idle ? MT_LOG_INFO : MT_LOG_WARN, "port",
+			"%s: no link: %s: %s; it connects by itself then", p->name,
+			mt_port_wait_str(p, why), mt_port_wait_remedy(p->wait));
+}
+
 static int start_ports(struct daemon *d, struct mt_err *e)
 {
 	const struct mt_port_rss rss = {.key = d->steer.key,
@@ -189,6 +201,7 @@ static int start_ports(struct daemon *d, struct mt_err *e)
 		mt_log(MT_LOG_INFO, "port", "%s: %s, profile %s, %s, MTU %u, %u queues, link %s",
 			p->name, d->node->ports[i].device.s, mt_port_profile(p)->name, mac, p->mtu,
 			p->n_rxq, p->link_up ? "up" : "down");
+		port_tell_wait(p);
 	}
 	return 0;
 }

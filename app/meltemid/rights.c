@@ -104,8 +104,8 @@ static uint64_t of_sockets(const struct daemon *d)
 	for (uint32_t i = 0; i < d->node->n_sources; i++)
 		connects |= d->node->sources[i].xds != NULL;
 	for (uint32_t i = 0; i < d->node->n_ports; i++)
-		connects |= d->node->ports[i].device.s &&
-			    strstr(d->node->ports[i].device.s, "memif") != NULL;
+		connects |=
+			d->node->ports[i].device.s && mt_port_connects(d->node->ports[i].device.s);
 	return connects ? MT_RIGHT(CAP_DAC_OVERRIDE) : 0;
 }
 

@@ -54,6 +54,8 @@ int mt_port_check(const struct mt_port_conf *c, const char **field, struct mt_er
 			 ? "kernelAddresses"
 			 : "device";
 	rc = mt_interface_name(c, &p, iface, e);
+	if (rc == 0)
+		rc = mt_socket_path_check(c, e);
 	if (rc)
 		return rc;
 	*field = "mtu";

@@ -242,9 +242,11 @@ static int open_device(
 		rc = make_sheet(d, devargs, workers, e);
 	if (rc == 0)
 		rc = mt_interface_setup(c, d, e);
-	if (rc == 0)
-		mt_socket_made(c, d->socket, sizeof(d->socket));
-	return rc;
+	if (rc)
+		return rc;
+	mt_socket_made(c, d->socket, sizeof(d->socket));
+	mt_socket_awaited(c, d->awaited, sizeof(d->awaited));
+	return 0;
 }
 
 int mt_port_open(const struct mt_port_conf *c, uint16_t index, uint16_t workers,

@@ -87,6 +87,7 @@ bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), 
 {
 	struct mt_ethdev *d = mt_ethdev(p);
 	enum mt_port_gone had = p->gone;
+	enum mt_port_wait waited = p->wait;
 	bool was = p->link_up, is;
 
 	mt_interface_answer(d);
@@ -100,5 +101,6 @@ bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), 
 		is = ask(d);
 	}
 	__atomic_store_n(&p->link_up, is, __ATOMIC_RELAXED);
-	return (!p->gone && watch_mtu(d)) || is != was || p->gone != had;
+	p->wait = !is && d->awaited[0] ? mt_socket_wait(d->awaited) : MT_PORT_WAITS_NOT;
+	return (!p->gone && watch_mtu(d)) || is != was || p->gone != had || p->wait != waited;
 }

@@ -99,6 +99,19 @@ enum mt_port_gone {
 	MT_PORT_NO_SOCKET, /* the socket that the daemon makes, and no peer is connected */
 };
 
+/*
+ * Why a port that connects to the socket of another process, and tries again each second, has no
+ * link.
+ */
+enum mt_port_wait {
+	MT_PORT_WAITS_NOT,	 /* it has a link, or the reason is not known */
+	MT_PORT_WAITS_DIRECTORY, /* the directory of the socket does not exist */
+	MT_PORT_WAITS_SOCKET,	 /* the socket does not exist */
+	MT_PORT_WAITS_FILE,	 /* the path is a file of another kind */
+	MT_PORT_WAITS_RIGHT,	 /* the daemon's user may not connect to it */
+	MT_PORT_WAITS_PEER,	 /* no process has it open, or its guest is not ready */
+};
+
 struct mt_port {
 	const struct mt_port_ops *ops;
 	char name[32];
@@ -110,6 +123,7 @@ struct mt_port {
 	struct mt_port_caps caps;
 	bool link_up;		/* ctl: w, workers: r */
 	enum mt_port_gone gone; /* ctl */
+	enum mt_port_wait wait; /* ctl */
 	/*
 	 * [n_rxq] descriptors to sleep on, readable when packets wait; -1 or NULL: the driver has
 	 * none
@@ -134,6 +148,12 @@ static inline bool mt_port_polls(
 /* The removed part as a noun, "device", and the remedy. Static texts; `gone` is not THERE. */
 const char *mt_port_gone_str(enum mt_port_gone gone);
 const char *mt_port_gone_remedy(enum mt_port_gone gone);
+
+#define MT_PORT_WAIT_LEN 160
+
+/* Why the port has no link, written to `buf`, and the remedy; `wait` is not NOT. Control thread. */
+const char *mt_port_wait_str(const struct mt_port *p, char buf[MT_PORT_WAIT_LEN]);
+const char *mt_port_wait_remedy(enum mt_port_wait wait);
 
 /* Sum of one counter over the port's workers; control thread. */
 uint64_t mt_port_count(const struct mt_port *p, enum mt_port_outcome o);

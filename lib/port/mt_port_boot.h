@@ -125,6 +125,11 @@ int mt_port_open(const struct mt_port_conf *c, uint16_t index, uint16_t workers,
 
 /* Whether a device string is a PCI address. */
 bool mt_port_is_pci(const char *device);
+/*
+ * True for devices that connect to the socket file of another process, also after the start: memif
+ * clients, vhost-user with client=1.
+ */
+bool mt_port_connects(const char *device);
 /* Finds the profile that mt_port_open() would use, without access to devices; for `--check`. */
 int mt_port_find_profile(
 	const char *device, const char *profile, struct mt_profile *out, struct mt_err *e);

@@ -23,6 +23,7 @@ struct mt_ethdev {
 	char interface[IFNAMSIZ]; /* name of the kernel's interface; "": none */
 	int ifindex;		  /* of `interface`; 0: none */
 	char socket[108];	  /* file of the socket that the port makes; "": none */
+	char awaited[108];	  /* file of the socket that the driver connects to; "": none */
 	/* listening socket that claims `interface` for this process; 0: none */
 	int claim;
 	uint16_t rx_desc, tx_desc;
@@ -199,8 +200,14 @@ int mt_interface_tap_fault(const struct mt_ethdev *d, struct mt_err *e);
  * Removes a socket on which no process listens. Accepts other devices.
  */
 int mt_socket_check(const struct mt_port_conf *c, struct mt_err *e);
+/* The part of mt_socket_check() that needs no access to the machine. */
+int mt_socket_path_check(const struct mt_port_conf *c, struct mt_err *e);
 /* Writes the file of the socket that the port makes; "": none. */
 void mt_socket_made(const struct mt_port_conf *c, char *path, size_t size);
+/* Writes the file of the socket that the driver connects to, and tries again; "": none. */
+void mt_socket_awaited(const struct mt_port_conf *c, char *path, size_t size);
+/* The reason why the driver cannot connect to that socket. */
+enum mt_port_wait mt_socket_wait(const char *path);
 
 /*
  * run_dir.c: the EAL's directory, before and after rte_eal_init(). The first returns 0, or -errno

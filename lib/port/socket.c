@@ -2,12 +2,16 @@
 /*
  * Sockets of memif, vhost-user and virtio-user ports. Finds what would keep the driver from using
  * one, because the driver reports it without the remedy, and removes a socket that a process left.
+ * A driver that connects again and again starts without its peer; then the reason why a port has no
+ * link is found here.
  */
 #include "mt_port_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,7 +20,8 @@
 
 struct end {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	bool listens;  /* the port makes the socket; otherwise it connects at start */
+	bool listens;  /* the port makes the socket; otherwise it connects */
+	bool again;    /* the driver tries again until it is connected, also after the start */
 	bool abstract; /* a name without a file */
 };
 
@@ -27,27 +32,52 @@ static bool is_set(const char *device, const char *key, const char *value)
 	return mt_devargs_value(device, key, text, sizeof(text)) && strcmp(text, value) == 0;
 }
 
-/* False for other devices, and for ends that connect whenever their server is there. */
+/* The driver takes every number but 0 for true. */
+static bool is_client(const char *device)
+{
+	char text[16];
+
+	return mt_devargs_value(device, "client", text, sizeof(text)) && strtoul(text, NULL, 0);
+}
+
+/* The argument that has the socket's path, or NULL for a driver without a socket. */
+static const char *key_of(const char *driver)
+{
+	static const char *const rows[][2] = {
+		{"net_memif", "socket"}, {"net_vhost", "iface"}, {"net_virtio_user", "path"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		if (strcmp(rows[i][0], driver) == 0)
+			return rows[i][1];
+	return NULL;
+}
+
+/* False for devices without a socket, and for device files. */
 static bool find_end(const char *device, struct end *s)
 {
+	const char *key;
 	char driver[64];
+	bool memif;
 
 	memset(s, 0, sizeof(*s));
 	mt_devargs_driver(device, driver, sizeof(driver));
-	if (strcmp(driver, "net_memif") == 0) {
+	memif = strcmp(driver, "net_memif") == 0;
+	if (memif)
+		snprintf(s->path, sizeof(s->path), "/run/memif.sock"); /* the driver's default */
+	key = key_of(driver);
+	if (!key || (!mt_devargs_value(device, key, s->path, sizeof(s->path)) && !memif))
+		return false;
+	if (memif) {
 		s->listens = is_set(device, "role", "server");
 		s->abstract = !is_set(device, "socket-abstract", "no");
-		return s->listens && mt_devargs_value(device, "socket", s->path, sizeof(s->path));
+	} else if (strcmp(driver, "net_vhost") == 0) {
+		s->listens = !is_client(device);
+	} else {
+		s->listens = is_set(device, "server", "1");
+		return strncmp(s->path, "/dev/", 5) != 0;
 	}
-	if (strcmp(driver, "net_vhost") == 0) {
-		s->listens = !is_set(device, "client", "1");
-		return s->listens && mt_devargs_value(device, "iface", s->path, sizeof(s->path));
-	}
-	if (strcmp(driver, "net_virtio_user") != 0 ||
-		!mt_devargs_value(device, "path", s->path, sizeof(s->path)))
-		return false;
-	s->listens = is_set(device, "server", "1");
-	return strncmp(s->path, "/dev/", 5) != 0;
+	s->again = !s->listens;
+	return true;
 }
 
 /* Binds or connects a socket of this type to the path, and closes it. 0 or -errno. */
@@ -135,12 +165,35 @@ static int check_peer(const struct mt_port_conf *c, const struct end *s, struct 
 	return 0;
 }
 
+int mt_socket_path_check(const struct mt_port_conf *c, struct mt_err *e)
+{
+	char driver[64], path[1024];
+	const size_t most = sizeof(((struct end *)0)->path) - 1;
+	const char *key;
+	bool has;
+
+	mt_devargs_driver(c->device, driver, sizeof(driver));
+	key = key_of(driver);
+	has = key && mt_devargs_value(c->device, key, path, sizeof(path));
+	if (has && strlen(path) > most)
+		return mt_err(e, -ENAMETOOLONG,
+			"port %s: %s= has %zu bytes, and a socket's path at most %zu: choose a "
+			"shorter one",
+			c->name, key, strlen(path), most);
+	if (strcmp(driver, "net_vhost") == 0 && (!has || !path[0]))
+		return mt_err(e, -EINVAL,
+			"port %s: device %s names no socket: write iface=PATH after the driver",
+			c->name, c->device);
+	return 0;
+}
+
 int mt_socket_check(const struct mt_port_conf *c, struct mt_err *e)
 {
 	struct end s;
+	int rc = mt_socket_path_check(c, e);
 
-	if (!find_end(c->device, &s))
-		return 0;
+	if (rc || !find_end(c->device, &s) || s.again)
+		return rc;
 	if (!s.listens)
 		return check_peer(c, &s, e);
 	if (!s.abstract)
@@ -154,4 +207,90 @@ void mt_socket_made(const struct mt_port_conf *c, char *path, size_t size)
 	bool makes = find_end(c->device, &s) && s.listens && !s.abstract;
 
 	snprintf(path, size, "%s", makes ? s.path : "");
+}
+
+bool mt_port_connects(const char *device)
+{
+	struct end s;
+
+	return find_end(device, &s) && s.again && !s.abstract;
+}
+
+void mt_socket_awaited(const struct mt_port_conf *c, char *path, size_t size)
+{
+	struct end s;
+	bool awaited = find_end(c->device, &s) && s.again && !s.abstract;
+
+	snprintf(path, size, "%s", awaited ? s.path : "");
+}
+
+/* The part of the path before its last component. */
+static const char *directory_of(const char *path, char dir[sizeof(((struct end *)0)->path)])
+{
+	const char *slash = strrchr(path, '/');
+
+	snprintf(dir, sizeof(((struct end *)0)->path), "%.*s",
+		slash ? (int)(slash - path) + (slash == path) : 1, slash ? path : ".");
+	return dir;
+}
+
+enum mt_port_wait mt_socket_wait(const char *path)
+{
+	char dir[sizeof(((struct end *)0)->path)];
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		if (errno == EACCES)
+			return MT_PORT_WAITS_RIGHT;
+		return stat(directory_of(path, dir), &st) == 0 ? MT_PORT_WAITS_SOCKET
+							       : MT_PORT_WAITS_DIRECTORY;
+	}
+	if (!S_ISSOCK(st.st_mode))
+		return MT_PORT_WAITS_FILE;
+	/* Unlike access() this counts capabilities of the daemon's user, as connect() does. */
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
+		return MT_PORT_WAITS_RIGHT;
+	return MT_PORT_WAITS_PEER;
+}
+
+const char *mt_port_wait_str(const struct mt_port *p, char buf[MT_PORT_WAIT_LEN])
+{
+	const char *path = mt_container_of(p, const struct mt_ethdev, port)->awaited;
+	char dir[sizeof(((struct end *)0)->path)];
+
+	switch (p->wait) {
+	case MT_PORT_WAITS_DIRECTORY:
+		snprintf(
+			buf, MT_PORT_WAIT_LEN, "there is no directory %s", directory_of(path, dir));
+		break;
+	case MT_PORT_WAITS_SOCKET:
+		snprintf(buf, MT_PORT_WAIT_LEN, "there is no socket %s", path);
+		break;
+	case MT_PORT_WAITS_FILE:
+		snprintf(buf, MT_PORT_WAIT_LEN, "%s is not a socket", path);
+		break;
+	case MT_PORT_WAITS_RIGHT:
+		snprintf(buf, MT_PORT_WAIT_LEN, "not permitted to connect to socket %s", path);
+		break;
+	default:
+		snprintf(buf, MT_PORT_WAIT_LEN, "nothing serves socket %s", path);
+	}
+	return buf;
+}
+
+const char *mt_port_wait_remedy(enum mt_port_wait wait)
+{
+	static const char *const remedies[] = {
+		[MT_PORT_WAITS_NOT] = "",
+		[MT_PORT_WAITS_DIRECTORY] = "make it, or correct the path of the port's `device`",
+		[MT_PORT_WAITS_SOCKET] = "start the virtual machine or server that makes it",
+		[MT_PORT_WAITS_FILE] = "remove it, or correct the path of the port's `device`",
+		[MT_PORT_WAITS_RIGHT] = "let the user of meltemid write to it and enter its "
+					"directory",
+		[MT_PORT_WAITS_PEER] =
+			"start its virtual machine or server; if it runs, wait until "
+			"its driver is loaded",
+	};
+
+	return remedies[wait];
 }

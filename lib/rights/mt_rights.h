@@ -27,7 +27,8 @@
  * - CAP_NET_RAW and CAP_NET_ADMIN if a driver shares a device with the kernel's driver (mlx4, mlx5,
  *   mana, af_xdp).
  * - CAP_DAC_OVERRIDE if another user owns the state directory, CAP_DAC_READ_SEARCH is missing, or
- *   the daemon connects to sockets of other users (discovery servers, an agent's socket, memif).
+ *   the daemon connects to sockets of other users (discovery servers, an agent's socket, memif,
+ *   vhost-user with client=1).
  *
  * All of these only as far as the process had them: under the unit it is the user `meltemi` with
  * the capabilities of its profile (mt_rights_profile.h).

@@ -14,10 +14,14 @@ void mt_check_ports(struct mt_health *h)
 {
 	for (uint16_t i = 0; i < h->c->env.n_ports; i++) {
 		const struct mt_port *p = h->c->env.ports[i];
+		char why[MT_PORT_WAIT_LEN];
 
 		if (p->gone)
 			mt_found(h, MT_FOUND_FAULT, p->name, mt_port_gone_remedy(p->gone),
 				"the %s was removed", mt_port_gone_str(p->gone));
+		else if (p->wait)
+			mt_found(h, MT_FOUND_FAULT, p->name, mt_port_wait_remedy(p->wait),
+				"the link is down: %s", mt_port_wait_str(p, why));
 		else if (!p->link_up)
 			mt_found(h, MT_FOUND_FAULT, p->name,
 				"look at cable, switch port, or the other end of the veth or "
