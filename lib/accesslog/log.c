@@ -37,6 +37,7 @@ void mt_alog_free(struct mt_alog *l)
 		output_free(l->now.v[i]);
 	for (uint32_t i = 0; l->memory && i < l->workers; i++)
 		free(l->memory[i]);
+	mt_alog_totals_fini(l);
 	free(l->memory);
 	free(l->rings);
 	free(l->list);
@@ -95,6 +96,20 @@ static uint64_t lost_in_rings(const struct mt_alog *l)
 	return n;
 }
 
+uint64_t mt_alog_lost_ring(const struct mt_alog *l, const struct mt_alog_output *o)
+{
+	return o->stopping ? o->lost_ring : lost_in_rings(l) - o->lost_before;
+}
+
+/* The place as people read it. */
+static void path_of(const struct mt_alog_place *p, char to[PATH_MAX])
+{
+	if (p->path)
+		snprintf(to, PATH_MAX, "%s/%s", p->directory, p->path);
+	else
+		snprintf(to, PATH_MAX, "/dev/std%s", p->fd == STDOUT_FILENO ? "out" : "err");
+}
+
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? strcmp(a, b) == 0 : a == b;
@@ -134,12 +149,17 @@ static bool copy_place(const struct mt_alog_place *from, struct mt_alog_place *t
 	return false;
 }
 
-static int start_sink(struct mt_alog_output *o, struct mt_err *e)
+static int start_sink(struct mt_alog *l, struct mt_alog_output *o, struct mt_err *e)
 {
 	struct mt_alog_place place;
+	char path[PATH_MAX];
+	int total;
 
-	if (!copy_place(&o->place, &place))
+	path_of(&o->place, path);
+	total = mt_alog_total_of(l, path);
+	if (total < 0 || !copy_place(&o->place, &place))
 		return mt_err(e, -ENOMEM, "no memory");
+	o->total = (uint32_t)total;
 	o->sink = mt_alog_sink_new(&place, e);
 	return o->sink ? 0 : -ENOMEM;
 }
@@ -165,7 +185,7 @@ static struct mt_alog_output *output_new(
 	o->number = ++l->outputs;
 	o->lost_before = lost_in_rings(l);
 	o->format = mt_alog_compile(&w->spec, e);
-	*rc = o->format ? start_sink(o, e) : -EINVAL;
+	*rc = o->format ? start_sink(l, o, e) : -EINVAL;
 	if (*rc == 0)
 		return o;
 	output_free(o);
@@ -291,11 +311,13 @@ static bool end(struct mt_alog *l, struct mt_alog_output *o)
 		if (__atomic_load_n(&l->adopted, __ATOMIC_ACQUIRE) < o->until)
 			return false;
 		mt_alog_sink_stop(o->sink, MT_ALOG_STOP);
+		o->lost_ring = mt_alog_lost_ring(l, o);
 		o->stopping = true;
 	}
 	if (!mt_alog_sink_may_join(o->sink))
 		return false;
 	(void)mt_alog_sink_join(o->sink);
+	mt_alog_total_add(l, o);
 	output_free(o);
 	return true;
 }
@@ -330,13 +352,9 @@ bool mt_alog_output(const struct mt_alog *l, uint32_t i, struct mt_alog_output_s
 		return false;
 	to->number = o->number;
 	to->document = o->document;
-	if (o->place.path)
-		snprintf(to->path, sizeof(to->path), "%s/%s", o->place.directory, o->place.path);
-	else
-		snprintf(to->path, sizeof(to->path), "/dev/std%s",
-			o->place.fd == STDOUT_FILENO ? "out" : "err");
+	path_of(&o->place, to->path);
 	mt_alog_sink_stats(o->sink, &to->sink);
-	to->lost_ring = lost_in_rings(l) - o->lost_before;
+	to->lost_ring = mt_alog_lost_ring(l, o);
 	to->wanted = to->sink.wanted + to->lost_ring;
 	return true;
 }
@@ -393,6 +411,7 @@ void mt_alog_stop(struct mt_alog *l, uint64_t ns)
 
 		l->past = o->next;
 		(void)mt_alog_sink_join(o->sink);
+		mt_alog_total_add(l, o);
 		output_free(o);
 	}
 }

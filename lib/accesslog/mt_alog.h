@@ -29,6 +29,7 @@
 
 #define MT_ALOG_OUTPUTS 16 /* most outputs at a time */
 #define MT_ALOG_WORKERS 64 /* most workers */
+#define MT_ALOG_PLACES	64 /* places with totals of their own; all further ones share the last */
 
 struct mt_alog;
 
@@ -70,6 +71,17 @@ struct mt_alog_output_stats {
 };
 /* The counters of output i. False: there is none. */
 bool mt_alog_output(const struct mt_alog *l, uint32_t i, struct mt_alog_output_stats *to);
+
+/* Name of the reason of lines that a sink lost in this state: "busy" for `ok`. */
+const char *mt_alog_lost_name(enum mt_alog_state s);
+
+/* Lines of all outputs of one place, also of those that ended, since mt_alog_new(). */
+struct mt_alog_total {
+	const char *path; /* as in mt_alog_output_stats; "other": of further places */
+	uint64_t written, lost_ring, lost[MT_ALOG_STATES];
+};
+/* The total of place i, in the order in which the places came. False: there is none. */
+bool mt_alog_total(const struct mt_alog *l, uint32_t i, struct mt_alog_total *to);
 
 /*
  * When is a snapshot free of entries? Once no call holds it, mt_alog_marks() notes the positions of

@@ -10,8 +10,15 @@
 
 #include <pthread.h>
 
+/* A place, and the lines of its outputs that ended. */
+struct mt_alog_place_total {
+	char *path;
+	struct mt_alog_total ended;
+};
+
 struct mt_alog_output {
 	uint64_t number;
+	uint32_t total; /* index of its place in mt_alog.totals */
 	char *document;
 	struct mt_alog_place place; /* a copy, to compare with */
 	char *text;		    /* of the format; NULL: the default one */
@@ -25,6 +32,7 @@ struct mt_alog_output {
 	struct mt_alog_output *next;
 	uint64_t until; /* version of the first list without it */
 	bool stopping;
+	uint64_t lost_ring; /* when it was stopping */
 };
 
 /* Immutable once it is published. */
@@ -44,6 +52,8 @@ struct mt_alog {
 	/* Control thread. */
 	struct mt_alog_list now; /* the wanted outputs */
 	uint64_t outputs;	 /* that were made */
+	struct mt_alog_place_total totals[MT_ALOG_PLACES];
+	uint32_t n_totals;
 	struct mt_alog_output *past;
 	/* From the control thread to mt-log, which takes it and sets NULL. */
 	struct mt_alog_list *next;
@@ -55,6 +65,14 @@ struct mt_alog {
 	struct mt_alog_list *list; /* NULL: no outputs yet */
 	struct mt_alog_line line;
 };
+
+/* total.c: index of the total for a path. Negative: no memory. */
+int mt_alog_total_of(struct mt_alog *l, const char *path);
+/* Adds the lines of an output to the total of its place, after its sink has ended. */
+void mt_alog_total_add(struct mt_alog *l, const struct mt_alog_output *o);
+void mt_alog_totals_fini(struct mt_alog *l);
+/* log.c: lines of entries that the output lost in rings. */
+uint64_t mt_alog_lost_ring(const struct mt_alog *l, const struct mt_alog_output *o);
 
 /* Starts mt-log. 0 or -errno. */
 int mt_alog_thread_start(struct mt_alog *l);

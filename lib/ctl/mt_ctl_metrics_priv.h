@@ -138,7 +138,8 @@ void mt_emit_durations(
 
 /* Each table ends with a row without a name. */
 extern const struct mt_family_row mt_families_service[], mt_families_istio[], mt_families_node[],
-	mt_families_load[], mt_families_mesh[], mt_families_identity[], mt_families_forwarding[];
+	mt_families_load[], mt_families_mesh[], mt_families_identity[], mt_families_forwarding[],
+	mt_families_log[];
 extern const struct mt_family_row *const mt_family_tables[]; /* all of them, then NULL */
 
 /* metrics_service.c: writes the bounds in microseconds; returns their number. */

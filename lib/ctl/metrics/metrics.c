@@ -22,7 +22,7 @@ const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
 
 const struct mt_family_row *const mt_family_tables[] = {mt_families_istio, mt_families_service,
 	mt_families_forwarding, mt_families_node, mt_families_load, mt_families_mesh,
-	mt_families_identity, NULL};
+	mt_families_identity, mt_families_log, NULL};
 
 const struct mt_family_row *mt_family_at(uint32_t i)
 {

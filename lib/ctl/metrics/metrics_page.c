@@ -32,6 +32,7 @@ static const struct group family_groups[] = {
 	{NULL, "Control planes and policies",
 		"streams to discovery servers, their resources, and denials by policy"},
 	{NULL, "Identity and TLS", "certificates of the node, and handshakes"},
+	{NULL, "Access logs", "lines written and lost"},
 };
 
 /* The groups of counters, by the names of their sets. */
@@ -101,7 +102,8 @@ static void write_group(struct mt_text_buf *out, const struct group *g, const ch
 static void write_index(struct mt_text_buf *out)
 {
 	static const char *const names[] = {"istio_*", "meltemi_service_*", "meltemi_forwarding_*",
-		"meltemi_*", "meltemi_*_ratio", "meltemi_xds_*", "meltemi_node_*"};
+		"meltemi_*", "meltemi_*_ratio", "meltemi_xds_*", "meltemi_node_*",
+		"meltemi_access_log_*"};
 	char buf[64];
 
 	mt_text_add(out, "\n## Groups\n\n| group | names | content |\n|---|---|---|\n");

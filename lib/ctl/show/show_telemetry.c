@@ -22,8 +22,7 @@ static void add_reasons(json_t *row, const struct mt_alog_output_stats *st)
 
 	mt_json_set(row, MT_M("lost_ring", st->lost_ring));
 	for (uint32_t i = 0; i < MT_ALOG_STATES; i++) {
-		snprintf(name, sizeof(name), "lost_%s",
-			i == MT_ALOG_STATE_ok ? "busy" : mt_alog_state_name((enum mt_alog_state)i));
+		snprintf(name, sizeof(name), "lost_%s", mt_alog_lost_name((enum mt_alog_state)i));
 		mt_json_set(row, MT_M(name, st->sink.lost[i]));
 	}
 }

@@ -429,6 +429,106 @@ static void test_reopen(void)
 	free_log(l);
 }
 
+/* ---- totals --------------------------------------------------------------------------------- */
+
+static struct mt_alog_total total(const struct mt_alog *l, uint32_t i)
+{
+	struct mt_alog_total t;
+
+	CU_ASSERT_TRUE_FATAL(mt_alog_total(l, i, &t));
+	return t;
+}
+
+static uint64_t total_lost(const struct mt_alog_total *t)
+{
+	uint64_t n = t->lost_ring;
+
+	for (uint32_t i = 0; i < MT_ALOG_STATES; i++)
+		n += t->lost[i];
+	return n;
+}
+
+/* Adds lines until the output has some: mt-log takes a new list of outputs in its own time. */
+static void add_until_written(struct mt_alog *l, uint32_t i)
+{
+	for (uint32_t n = 0; n < 10000 && !counted(l, i).sink.written; n++) {
+		add_all(mt_alog_ring(l, 0), 0, 1);
+		usleep(1000);
+	}
+	CU_ASSERT_TRUE(counted(l, i).sink.written > 0);
+}
+
+/* The total of a place rises over outputs that come and go, and over two at a time. */
+static void test_totals(void)
+{
+	struct mt_alog *l = log_new(1);
+	struct mt_alog_want w[] = {wants("totals", FORMAT), wants("totals", FORMAT)};
+	struct mt_alog_total t;
+	uint64_t before = 100;
+
+	/* Another output because of this, with the same lines. */
+	w[1].spec.omit_empty = true;
+	CU_ASSERT_FALSE(mt_alog_total(l, 0, &t));
+	set(l, w, 1);
+	add_all(mt_alog_ring(l, 0), 0, 100);
+	CU_ASSERT_TRUE(wrote(l, 0, 100));
+	CU_ASSERT_EQUAL(total(l, 0).written, 100);
+	set(l, w, 2);
+	add_until_written(l, 1);
+	set(l, w + 1, 1);
+	for (int i = 0; i < 20; i++) {
+		mt_alog_turn(l);
+		CU_ASSERT_TRUE(total(l, 0).written >= before);
+		before = total(l, 0).written;
+		usleep(10000);
+	}
+	set(l, NULL, 0);
+	mt_alog_stop(l, MT_ALOG_STOP);
+	t = total(l, 0);
+	CU_ASSERT_STRING_EQUAL(t.path, sinks_path("totals"));
+	CU_ASSERT_TRUE(t.written >= before);
+	CU_ASSERT_EQUAL(total_lost(&t), 0);
+	CU_ASSERT_FALSE(mt_alog_total(l, 1, &t));
+	mt_alog_free(l);
+}
+
+/* Losses of an output that ended stay, each with its reason. */
+static void test_total_lost(void)
+{
+	struct mt_alog *l = log_new(1);
+	struct mt_alog_want w = wants("at_once_total", FORMAT);
+	struct mt_alog_total t;
+
+	set(l, &w, 1);
+	CU_ASSERT_TRUE(add_all(mt_alog_ring(l, 0), 0, 10000) > 0);
+	mt_alog_stop(l, 0);
+	t = total(l, 0);
+	CU_ASSERT_EQUAL(t.written + total_lost(&t), 10000);
+	CU_ASSERT_TRUE(total_lost(&t) > 0);
+	mt_alog_free(l);
+}
+
+/* Documents that name ever new files cost no more memory. */
+static void test_many_totals(void)
+{
+	struct mt_alog *l = log_new(1);
+	char name[32];
+
+	for (uint32_t i = 0; i < MT_ALOG_PLACES + 3; i++) {
+		struct mt_alog_want w = wants(name, FORMAT);
+
+		snprintf(name, sizeof(name), "place_%u", i);
+		set(l, &w, 1);
+		mt_alog_turn(l);
+	}
+	add_until_written(l, 0);
+	CU_ASSERT_STRING_EQUAL(total(l, MT_ALOG_PLACES - 2).path, sinks_path("place_62"));
+	CU_ASSERT_STRING_EQUAL(total(l, MT_ALOG_PLACES - 1).path, "other");
+	CU_ASSERT_TRUE(total(l, MT_ALOG_PLACES - 1).written >= counted(l, 0).sink.written);
+	CU_ASSERT_FALSE(mt_alog_total(l, MT_ALOG_PLACES, &(struct mt_alog_total){0}));
+	free_log(l);
+}
+
 /* ---- the end, and snapshots ----------------------------------------------------------------- */
 
 /* What is in the rings when the log stops is written. */
@@ -512,6 +612,9 @@ const struct mt_test log_tests[] = {
 	{"a bad format changes nothing", test_bad_format},
 	{"outputs have a limit", test_too_many},
 	{"a renamed file is opened again", test_reopen},
+	{"totals rise over outputs that come and go", test_totals},
+	{"totals keep losses", test_total_lost},
+	{"totals have a limit", test_many_totals},
 	{"the rings are written at the end", test_stop},
 	{"an end without time counts all", test_stop_at_once},
 	{"marks of snapshots", test_marks},

@@ -3,6 +3,7 @@
 #include "suites.h"
 
 #include "mt_alog.h"
+#include "mt_ctl_metrics_priv.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,6 +46,29 @@ static void test_none(void)
 	mt_ctl_destroy(c);
 }
 
+/* True if the metrics have a sample `NAME{sink="DIRECTORY/PATH"MORE} VALUE`. */
+static bool counts(struct mt_ctl *c, const char *name, const struct mt_alog_place *at,
+	const char *more, uint32_t value)
+{
+	struct mt_scrape *scrape = mt_scrape_new(c, MT_FORMAT_TEXT);
+	struct mt_text_buf out = {0};
+	char sample[256];
+	bool failed = false, yes;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(scrape);
+	while (mt_scrape_next(scrape, &(struct mt_sink){.text = &out}, &failed))
+		;
+	CU_ASSERT_FALSE(failed);
+	mt_scrape_free(scrape);
+	snprintf(sample, sizeof(sample), "%s{sink=\"%s/%s\"%s} %u\n", name, at->directory, at->path,
+		more, value);
+	yes = strstr(out.p, sample) != NULL;
+	if (!yes)
+		printf("\n  no %s", sample);
+	mt_text_fini(&out);
+	return yes;
+}
+
 static void log_call(struct mt_alog *log)
 {
 	struct mt_byte_ring *r = mt_alog_ring(log, 0);
@@ -83,8 +107,16 @@ static void test_repaired(void)
 	CU_ASSERT(answers_soon(c, "--json show telemetry", "\"written\": 1"));
 	CU_ASSERT(answers(c, "show telemetry", MT_CTL_OK, " ok "));
 	CU_ASSERT(answers(c, "show health", MT_CTL_OK, "no output of an access log fails"));
+	CU_ASSERT(counts(c, "meltemi_access_log_written_total", &want.place, "", 1));
+	CU_ASSERT(counts(c, "meltemi_access_log_lost_total", &want.place, ",reason=\"ring\"", 0));
+	/* Without time the next line is lost, before or after it is rendered. */
+	log_call(env.log);
+	mt_alog_stop(env.log, 0);
+	CU_ASSERT(
+		counts(c, "meltemi_access_log_written_total", &want.place, "", 2) ||
+		counts(c, "meltemi_access_log_lost_total", &want.place, ",reason=\"ring\"", 1) ||
+		counts(c, "meltemi_access_log_lost_total", &want.place, ",reason=\"stopped\"", 1));
 	mt_ctl_destroy(c);
-	mt_alog_stop(env.log, MT_ALOG_STOP);
 	mt_alog_free(env.log);
 	snprintf(missing, sizeof(missing), "%s/missing/calls.log", dir);
 	CU_ASSERT_EQUAL(unlink(missing), 0);
