@@ -30,17 +30,19 @@ void access_log_stop(struct daemon *d)
 
 void access_log_use(struct daemon *d, const struct mt_access_log *wanted)
 {
-	struct mt_alog_want w = {.spec = {.encoding = MT_ALOG_TEXT}};
+	struct mt_alog_want w[MT_ALOG_OUTPUTS];
+	uint32_t n = wanted ? wanted->n_outputs : 0;
 	struct mt_err e;
 
-	if (wanted) {
-		w.document = wanted->document;
-		w.place = wanted->place;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct mt_access_output *o = &wanted->outputs[i];
+
+		w[i] = (struct mt_alog_want){o->document, o->place, o->spec};
 	}
-	d->log_due = mt_alog_set(d->log, &w, wanted ? 1 : 0, &e) != 0;
+	d->log_due = mt_alog_set(d->log, w, n, &e) != 0;
 	if (d->log_due && !d->log_told)
 		mt_log(MT_LOG_ERROR, "config", "access log: %s: %s; it is tried again each second",
-			w.document ? w.document : "no output", e.text);
+			n ? w[0].document : "no output", e.text);
 	d->log_told = d->log_due;
 }
 

@@ -211,21 +211,26 @@ void check_connections(const struct mt_node *n, const struct mt_snapshot *s, str
 			remedy, "%s", e.text + strlen("spec.flows: "));
 }
 
-void check_access_log(const struct mt_snapshot *s, struct mt_diags *diags)
+static void check_output(const struct mt_access_output *o, struct mt_diags *diags)
 {
-	const struct mt_access_log *l = s ? s->log : NULL;
 	char directory[PATH_MAX];
 	struct stat st;
 
-	if (!l || !l->place.path)
+	if (!o->place.path)
 		return;
-	snprintf(directory, sizeof(directory), "%s/%s", l->place.directory, l->place.path);
+	snprintf(directory, sizeof(directory), "%s/%s", o->place.directory, o->place.path);
 	*strrchr(directory, '/') = '\0';
 	if (stat(directory, &st) == 0 && S_ISDIR(st.st_mode))
 		return;
-	mt_diag_add(diags, MT_DIAG_MACHINE, l->origin, "accessLogFile",
+	mt_diag_add(diags, MT_DIAG_MACHINE, o->origin, o->field,
 		"make it, so that the daemon may write there",
 		"there is no directory %.256s: no line is written", directory);
+}
+
+void check_access_log(const struct mt_snapshot *s, struct mt_diags *diags)
+{
+	for (uint32_t i = 0; s && s->log && i < s->log->n_outputs; i++)
+		check_output(&s->log->outputs[i], diags);
 }
 
 void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags)

@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The access log: accessLogFile of the MeshConfig, in directories that the Node permits. A path
- * elsewhere gives a warning and no log, and costs nothing else.
+ * The access log: outputs of the MeshConfig, in directories that the Node permits. As in Istio,
+ * file providers that defaultProviders names are used in place of accessLogFile. An output that
+ * cannot be used gives a warning and costs nothing else. If its format cannot be read, the output
+ * goes on as it is in the current snapshot.
  */
 #include "mt_conf_priv.h"
 
 #include <errno.h>
+#include <strings.h>
+
+/* Of an output in a document, for messages. */
+struct about {
+	const struct mt_meta *meta;
+	const char *document;		/* name of the output */
+	const char *path_field, *field; /* paths of place and format */
+	uint32_t path_line, line;
+};
+
+/* ---- places --------------------------------------------------------------------------------- */
 
 static int find_place(
 	struct mt_build *b, const char *path, struct mt_alog_place *place, struct mt_err *e)
@@ -22,25 +35,254 @@ static int find_place(
 	return mt_alog_place_of(path, directories, n, place, e);
 }
 
-/* Copies the place into the snapshot's memory, which remembers a failure. */
-static void keep(struct mt_build *b, const struct mt_alog_place *place)
+/* False: it has been reported, or memory is short. */
+static bool use_place(
+	struct mt_build *b, const struct about *a, const char *path, struct mt_alog_place *place)
 {
-	const struct mt_mesh_config *c = b->model->mesh.config;
-	struct mt_region *r = &b->snap->region;
-	struct mt_access_log *log = mt_region_alloc(r, sizeof(*log));
+	struct mt_err e;
+	int rc = find_place(b, path, place, &e);
 
-	if (!log)
-		return;
-	log->place.fd = place->fd;
-	if (place->path) {
-		log->place.path = mt_region_strdup(r, place->path);
-		log->place.directory = mt_region_strdup(r, place->directory);
-	}
-	log->document = mt_region_printf(r, "MeshConfig %s: accessLogFile", c->meta.name);
-	log->origin.file = mt_region_strdup(r, c->meta.origin.file);
-	log->origin.line = c->access_log.line;
-	b->snap->pub.log = log;
+	if (rc == -ENOMEM)
+		b->tmp.failed = true;
+	else if (rc)
+		mt_b_warn(b, a->meta, a->path_line, a->path_field,
+			"name a file in one of these directories, or add its directory to "
+			"spec.accessLog.directories of the Node",
+			"no access log is written: %s", e.text);
+	return !rc;
 }
+
+/* ---- formats -------------------------------------------------------------------------------- */
+
+/* The output of this name in the current snapshot; NULL: there is none. */
+static const struct mt_access_output *last_good(const struct mt_build *b, const char *document)
+{
+	const struct mt_snapshot *s = mt_conf_current(b->conf);
+
+	for (uint32_t i = 0; s && s->log && i < s->log->n_outputs; i++)
+		if (strcmp(s->log->outputs[i].document, document) == 0)
+			return &s->log->outputs[i];
+	return NULL;
+}
+
+/* Operators that never have a value here. */
+static void note_operators(
+	struct mt_build *b, const struct about *a, const struct mt_alog_format *f)
+{
+	const char *words;
+
+	for (uint32_t i = 0; (words = mt_alog_note(f, i)) != NULL; i++)
+		mt_b_note(b, a->meta, a->line, a->field, NULL, "%s", words);
+}
+
+/* The format, or the last good one. False: there is none, and it has been reported. */
+static bool use_format(struct mt_build *b, const struct about *a, struct mt_alog_spec *spec)
+{
+	struct mt_err e;
+	struct mt_alog_format *f = mt_alog_compile(spec, &e);
+	const struct mt_access_output *last;
+
+	if (f) {
+		note_operators(b, a, f);
+		mt_alog_format_free(f);
+		return true;
+	}
+	last = last_good(b, a->document);
+	mt_b_warn(b, a->meta, a->line, a->field, "use operators of Envoy's format strings",
+		"%s: %s", last ? "the last good format is used" : "no access log is written",
+		e.text);
+	if (last)
+		*spec = last->spec;
+	return last != NULL;
+}
+
+/* ---- outputs -------------------------------------------------------------------------------- */
+
+static struct mt_access_log *log_of(struct mt_build *b)
+{
+	if (!b->snap->pub.log)
+		b->snap->pub.log = mt_region_alloc(&b->snap->region, sizeof(*b->snap->pub.log));
+	return (struct mt_access_log *)(uintptr_t)b->snap->pub.log;
+}
+
+/* Copies the output into the snapshot's memory, which remembers a failure. */
+static void keep(struct mt_build *b, const struct about *a, const struct mt_alog_place *place,
+	const struct mt_alog_spec *spec)
+{
+	struct mt_region *r = &b->snap->region;
+	struct mt_access_log *log = log_of(b);
+	struct mt_access_output *o =
+		log ? mt_region_push(r, (void **)&log->outputs, &log->n_outputs, sizeof(*o)) : NULL;
+
+	if (!o)
+		return;
+	o->place.fd = place->fd;
+	if (place->path) {
+		o->place.path = mt_region_strdup(r, place->path);
+		o->place.directory = mt_region_strdup(r, place->directory);
+	}
+	o->spec = *spec;
+	if (spec->text)
+		o->spec.text = mt_region_strdup(r, spec->text);
+	o->document = mt_region_strdup(r, a->document);
+	o->field = a->path_field;
+	o->origin.file = mt_region_strdup(r, a->meta->origin.file);
+	o->origin.line = a->path_line;
+}
+
+static bool is_full(struct mt_build *b, const struct about *a)
+{
+	const struct mt_access_log *log = b->snap->pub.log;
+
+	if (!log || log->n_outputs < MT_ALOG_OUTPUTS)
+		return false;
+	mt_b_warn(b, a->meta, a->path_line, a->path_field, "use fewer providers",
+		"no access log is written: a node has at most %d outputs", MT_ALOG_OUTPUTS);
+	return true;
+}
+
+static void add_output(
+	struct mt_build *b, const struct about *a, const char *path, struct mt_alog_spec *spec)
+{
+	struct mt_alog_place place;
+
+	if (!a->document || is_full(b, a) || !use_place(b, a, path, &place))
+		return;
+	if (use_format(b, a, spec))
+		keep(b, a, &place, spec);
+	mt_alog_place_fini(&place);
+}
+
+static struct mt_alog_spec spec_of(const char *text, bool json, bool omit_empty)
+{
+	return (struct mt_alog_spec){
+		.text = text,
+		.len = text ? strlen(text) : 0,
+		.encoding = json ? MT_ALOG_JSON : MT_ALOG_TEXT,
+		.omit_empty = omit_empty,
+	};
+}
+
+/* Lines of accessLogFormat and accessLogEncoding. */
+static void add_mesh_output(struct mt_build *b, const struct mt_mesh_config *c, const char *path,
+	uint32_t line, const char *field)
+{
+	const struct mt_text *format = &c->access_log_format;
+	struct about a = {
+		.meta = &c->meta,
+		.document = mt_region_printf(&b->tmp, "MeshConfig %s: %s", c->meta.name, field),
+		.path_field = field,
+		.path_line = line,
+		.field = "accessLogFormat",
+		.line = format->s ? format->line : line,
+	};
+	struct mt_alog_spec spec = spec_of(format->s, c->access_log_json.v, false);
+
+	add_output(b, &a, path, &spec);
+}
+
+/* ---- providers ------------------------------------------------------------------------------ */
+
+static void add_provider(
+	struct mt_build *b, const struct mt_mesh_config *c, const struct mt_ext_provider *p)
+{
+	const struct mt_file_log *l = p->file;
+	const struct mt_text *format = l->format.labels.s ? &l->format.labels : &l->format.text;
+	struct about a = {
+		.meta = &c->meta,
+		.document = mt_region_printf(
+			&b->tmp, "MeshConfig %s: provider %s", c->meta.name, p->name.s),
+		.path_field = "extensionProviders[].envoyFileAccessLog.path",
+		.path_line = l->path.s ? l->path.line : l->origin.line,
+		.field = format == &l->format.labels
+				 ? "extensionProviders[].envoyFileAccessLog.logFormat.labels"
+				 : "extensionProviders[].envoyFileAccessLog.logFormat.text",
+		.line = format->s ? format->line : l->origin.line,
+	};
+	bool json = format == &l->format.labels;
+	bool empty = json && strcmp(format->s, "{}") == 0;
+	struct mt_alog_spec spec = spec_of(empty ? NULL : format->s, json, l->omit_empty.v);
+
+	add_output(b, &a, l->path.s ? l->path.s : "/dev/stdout", &spec);
+}
+
+static const struct mt_ext_provider *find_provider(const struct mt_mesh_config *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->n_providers; i++)
+		if (c->providers[i].name.s && strcasecmp(c->providers[i].name.s, name) == 0)
+			return &c->providers[i];
+	return NULL;
+}
+
+/* Istio has a provider `envoy` of its own. */
+static bool is_envoy(const char *name)
+{
+	return strcasecmp(name, "envoy") == 0;
+}
+
+static bool is_repeated(const struct mt_default_providers *d, uint32_t at)
+{
+	for (uint32_t i = 0; i < at; i++)
+		if (strcasecmp(d->logs[i].s, d->logs[at].s) == 0)
+			return true;
+	return false;
+}
+
+/* The provider of a name in defaultProviders. False: it writes no file. */
+static bool use_provider(
+	struct mt_build *b, const struct mt_mesh_config *c, const struct mt_text *t)
+{
+	static const char field[] = "defaultProviders.accessLogging";
+	const struct mt_ext_provider *p = find_provider(c, t->s);
+
+	if (p && p->file)
+		add_provider(b, c, p);
+	else if (!p && is_envoy(t->s))
+		add_mesh_output(b, c, "/dev/stdout", t->line, field);
+	else
+		mt_b_warn(b, &c->meta, t->line, field,
+			"name a provider with envoyFileAccessLog, or `envoy`",
+			p ? "%.128s gets no line: only envoyFileAccessLog is written"
+			  : "there is no provider %.128s: it gets no line",
+			t->s);
+	return p ? p->file != NULL : is_envoy(t->s);
+}
+
+/* False: no provider that writes a file is named. */
+static bool use_defaults(struct mt_build *b, const struct mt_mesh_config *c)
+{
+	const struct mt_default_providers *d = c->defaults;
+	bool any = false;
+
+	for (uint32_t i = 0; d && i < d->n_logs; i++)
+		if (!is_repeated(d, i))
+			any |= use_provider(b, c, &d->logs[i]);
+	return any;
+}
+
+static bool is_default(const struct mt_default_providers *d, const char *name)
+{
+	for (uint32_t i = 0; d && i < d->n_logs; i++)
+		if (strcasecmp(d->logs[i].s, name) == 0)
+			return true;
+	return false;
+}
+
+static void note_unused(struct mt_build *b, const struct mt_mesh_config *c)
+{
+	for (uint32_t i = 0; i < c->n_providers; i++) {
+		const struct mt_ext_provider *p = &c->providers[i];
+
+		if (p->file && p->name.s && !is_default(c->defaults, p->name.s))
+			mt_b_note(b, &c->meta, p->file->origin.line,
+				"extensionProviders[].envoyFileAccessLog",
+				"name it in defaultProviders.accessLogging",
+				"not used: defaultProviders.accessLogging does not name %.128s",
+				p->name.s);
+	}
+}
+
+/* ---- all ------------------------------------------------------------------------------------ */
 
 /* Telemetry that would end the log in Istio. The reader has noted the other kinds. */
 static void note_telemetry(struct mt_build *b)
@@ -54,33 +296,20 @@ static void note_telemetry(struct mt_build *b)
 			if (s->logs[k].disabled)
 				mt_b_note(b, &s->meta, s->logs[k].origin.line, "spec.accessLogging",
 					NULL,
-					"not enforced: the log of the MeshConfig's accessLogFile "
-					"is written as without it");
+					"not enforced: the access log of the MeshConfig is written "
+					"as without it");
 	}
 }
 
 void mt_b_access_log(struct mt_build *b)
 {
 	const struct mt_mesh_config *c = b->model->mesh.config;
-	struct mt_alog_place place;
-	struct mt_err e;
-	int rc;
 
-	if (!c || !c->access_log.s || !*c->access_log.s)
+	if (!c)
 		return;
-	rc = find_place(b, c->access_log.s, &place, &e);
-	if (rc == -ENOMEM) {
-		b->tmp.failed = true;
-		return;
-	}
-	if (rc) {
-		mt_b_warn(b, &c->meta, c->access_log.line, "accessLogFile",
-			"name a file in one of these directories, or add its directory to "
-			"spec.accessLog.directories of the Node",
-			"no access log is written: %s", e.text);
-		return;
-	}
-	keep(b, &place);
-	mt_alog_place_fini(&place);
-	note_telemetry(b);
+	note_unused(b, c);
+	if (!use_defaults(b, c) && c->access_log.s && *c->access_log.s)
+		add_mesh_output(b, c, c->access_log.s, c->access_log.line, "accessLogFile");
+	if (b->snap->pub.log)
+		note_telemetry(b);
 }

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "mt_alog_sink.h"
+#include "mt_alog.h"
 #include "mt_diag.h"
 #include "mt_filter_limit.h"
 #include "mt_log.h"
@@ -93,11 +93,19 @@ struct mt_audit;
  */
 void mt_conf_set_audit(struct mt_conf *c, struct mt_audit *a);
 
-/* The access log of a snapshot (mt_snapshot.log). */
-struct mt_access_log {
+/* An output of an access log: a place and a format. */
+struct mt_access_output {
 	struct mt_alog_place place;
+	struct mt_alog_spec spec;
 	const char *document; /* "MeshConfig NAME: accessLogFile" */
+	const char *field;    /* with the path of the place */
 	struct mt_origin origin;
+};
+
+/* The access log of a snapshot (mt_snapshot.log). It has at least one output. */
+struct mt_access_log {
+	struct mt_access_output *outputs; /* at most MT_ALOG_OUTPUTS */
+	uint32_t n_outputs;
 };
 
 /* Frees a snapshot that was compiled and not published. `now` is monotonic ns, here and below. */

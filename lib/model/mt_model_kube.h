@@ -148,14 +148,37 @@ struct mt_ext_authz {
 	bool wants_body;
 };
 
+/* logFormat of a provider: neither is set: Istio's default text format. */
+struct mt_file_log_format {
+	struct mt_origin origin;
+	struct mt_text text;
+	struct mt_text labels; /* as a JSON object */
+};
+
+/* envoyFileAccessLog: an access log in a file. */
+struct mt_file_log {
+	struct mt_origin origin;
+	struct mt_text path; /* not set: /dev/stdout */
+	struct mt_file_log_format format;
+	struct mt_num omit_empty;
+};
+
 /*
- * One of MeshConfig's extensionProviders. Except ext_authz by gRPC, a provider is only a name that
- * other objects may refer to.
+ * One of MeshConfig's extensionProviders. Except the two kinds that are read, a provider is only a
+ * name that other objects may refer to.
  */
 struct mt_ext_provider {
 	struct mt_origin origin;
 	struct mt_text name;
-	struct mt_ext_authz *grpc; /* NULL: another kind of provider */
+	struct mt_ext_authz *grpc; /* NULL, and `file`: another kind of provider */
+	struct mt_file_log *file;
+};
+
+/* defaultProviders: names of providers. */
+struct mt_default_providers {
+	struct mt_origin origin;
+	struct mt_text *logs;
+	uint32_t n_logs;
 };
 
 struct mt_mesh_config {
@@ -169,4 +192,7 @@ struct mt_mesh_config {
 	struct mt_ext_provider *providers;
 	uint32_t n_providers;
 	struct mt_text access_log; /* accessLogFile: a path; "": no log */
+	struct mt_text access_log_format;
+	struct mt_num access_log_json;	       /* accessLogEncoding: 1: JSON */
+	struct mt_default_providers *defaults; /* NULL: not set */
 };

@@ -389,8 +389,7 @@ static const struct mt_field proxy_fields[] = {
 	{"idleTimeout", MT_F_DURATION, AT(struct mt_proxy_patch, idle_ms), .min = 1000,
 		.help = "longest silence of a client's connection; default: 1h"},
 	{"tracing", MT_F_LATER, .help = "no spans are sent"},
-	{"accessLog", MT_F_LATER,
-		.help = "`accessLogFile` of the MeshConfig alone decides about access logs"},
+	{"accessLog", MT_F_LATER, .help = "the MeshConfig alone decides about access logs"},
 };
 
 static const struct mt_section proxy_section = {"MetaProtocolProxy", sizeof(struct mt_proxy_patch),

@@ -39,15 +39,58 @@ static const struct mt_section ext_authz_section = {"envoyExtAuthzGrpc",
 	sizeof(struct mt_ext_authz), MT_ARRAY_LEN(ext_authz_fields), .fields = ext_authz_fields,
 	.unknown = unknown_told};
 
+static const struct mt_field format_fields[] = {
+	{"text", MT_F_TEXT, AT(struct mt_file_log_format, text),
+		.help = "a [format](../how-to/access-logs.md#formats) of text lines; default: "
+			"Istio's"},
+	{"labels", MT_F_CUSTOM, .custom = mt_read_log_labels,
+		.help = "members of a JSON line: texts with operators, maps and lists"},
+};
+
+static const struct mt_section format_section = {"logFormat", sizeof(struct mt_file_log_format),
+	MT_ARRAY_LEN(format_fields), .fields = format_fields, .unknown = unknown_told};
+
+static const struct mt_field file_log_fields[] = {
+	{"path", MT_F_TEXT, AT(struct mt_file_log, path),
+		.help = "as `accessLogFile`; default: `/dev/stdout`"},
+	{"logFormat", MT_F_OBJECT, AT(struct mt_file_log, format), .sub = &format_section,
+		.help = "one of `text` and `labels`"},
+	{"omitEmptyValues", MT_F_BOOL, AT(struct mt_file_log, omit_empty),
+		.help = "true: a value that is not known is an empty text, or its member is left "
+			"out; default: `-`, or `null`"},
+};
+
+static const struct mt_section file_log_section = {"envoyFileAccessLog", sizeof(struct mt_file_log),
+	MT_ARRAY_LEN(file_log_fields), .fields = file_log_fields, .unknown = unknown_told};
+
 static const struct mt_field provider_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_ext_provider, name), .required = true,
-		.help = "the name that AuthorizationPolicies with CUSTOM refer to"},
+		.help = "the name that AuthorizationPolicies with CUSTOM and `defaultProviders` "
+			"refer to"},
 	{"envoyExtAuthzGrpc", MT_F_POINTER, AT(struct mt_ext_provider, grpc),
 		.sub = &ext_authz_section,
 		.help = "an external authorization service, called by gRPC without TLS"},
+	{"envoyFileAccessLog", MT_F_POINTER, AT(struct mt_ext_provider, file),
+		.sub = &file_log_section,
+		.help = "an access log, if `defaultProviders.accessLogging` names it"},
 };
 
-/* Ignores providers of tracing, logs, metrics and future types, because nothing here uses them. */
+static const struct mt_field default_fields[] = {
+	{"accessLogging", MT_F_TEXTS, AT_LIST(struct mt_default_providers, logs),
+		.help = "providers with `envoyFileAccessLog`, or `envoy`, which is `/dev/stdout` "
+			"with `accessLogFormat`: each gets a line for each call, in place of "
+			"`accessLogFile`"},
+	{"tracing", MT_F_SKIP, .help = "no spans are sent"},
+	{"metrics", MT_F_SKIP, .help = "metrics are always on"},
+};
+
+static const struct mt_section defaults_section = {"defaultProviders",
+	sizeof(struct mt_default_providers), MT_ARRAY_LEN(default_fields), .fields = default_fields,
+	.unknown = unknown_told};
+
+static const char *const encodings[] = {"TEXT", "JSON", NULL};
+
+/* Ignores providers of tracing, metrics and future types, because nothing here uses them. */
 static bool passed_over(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	return true;
@@ -78,7 +121,8 @@ static const struct mt_field config_fields[] = {
 	{"extensionProviders", MT_F_LIST, AT_LIST(struct mt_mesh_config, providers),
 		.sub = &provider_section,
 		.help = "providers of CUSTOM policies: envoyExtAuthzGrpc is called, other "
-			"authorization fails closed; providers of traces and logs are ignored"},
+			"authorization fails closed; and of access logs: envoyFileAccessLog; other "
+			"providers are ignored"},
 	{"outboundTrafficPolicy", MT_F_LATER,
 		.help = "the Node's routes decide about traffic to other addresses"},
 	{"localityLbSetting", MT_F_POINTER, AT(struct mt_mesh_config, locality),
@@ -93,10 +137,14 @@ static const struct mt_field config_fields[] = {
 		.help = "a line for each call goes to this file in a directory of the Node's "
 			"`accessLog.directories`, or to `/dev/stdout` or `/dev/stderr`; "
 			"`\"\"` (default): to no file"},
-	{"accessLogFormat", MT_F_SKIP, .help = "lines have Istio's default text format"},
-	{"accessLogEncoding", MT_F_SKIP, .help = "lines have Istio's default text format"},
-	{"defaultProviders", MT_F_SKIP,
-		.help = "`accessLogFile` alone decides about access logs, and no spans are sent"},
+	{"accessLogFormat", MT_F_TEXT, AT(struct mt_mesh_config, access_log_format),
+		.help = "[format](../how-to/access-logs.md#formats) of the lines of "
+			"`accessLogFile`: text, or a JSON object by `accessLogEncoding`; default: "
+			"Istio's"},
+	{"accessLogEncoding", MT_F_WORD, AT(struct mt_mesh_config, access_log_json),
+		.words = encodings, .help = "default: TEXT"},
+	{"defaultProviders", MT_F_POINTER, AT(struct mt_mesh_config, defaults),
+		.sub = &defaults_section, .help = "providers that are used without a Telemetry"},
 	{"enableTracing", MT_F_SKIP, .help = "no spans are sent"},
 	{"enablePrometheusMerge", MT_F_SKIP, .help = "for sidecars"},
 	{"protocolDetectionTimeout", MT_F_DURATION, AT(struct mt_mesh_config, detect_timeout),

@@ -43,7 +43,7 @@ static void check_log(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	part->disabled = is_true(n, "disabled");
 	if (!part->disabled)
 		mt_f_note(c, n->line, NULL,
-			"accepted, not enforced: accessLogFile of the MeshConfig alone decides "
+			"accepted, not enforced: the MeshConfig alone decides "
 			"about access logs");
 }
 
@@ -76,11 +76,11 @@ static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 
 static const struct mt_field log_fields[] = {
 	{"disabled", MT_F_SKIP, .quiet = true,
-		.help = "with a note if `accessLogFile` of the MeshConfig is set"},
+		.help = "with a note if the MeshConfig has an access log"},
 	{"providers", MT_F_SKIP, .quiet = true,
-		.help = "`accessLogFile` of the MeshConfig alone decides, with a note"},
-	{"filter", MT_F_SKIP, .help = "`accessLogFile` of the MeshConfig alone decides"},
-	{"match", MT_F_SKIP, .help = "`accessLogFile` of the MeshConfig alone decides"},
+		.help = "the MeshConfig alone decides, with a note"},
+	{"filter", MT_F_SKIP, .help = "the MeshConfig alone decides"},
+	{"match", MT_F_SKIP, .help = "the MeshConfig alone decides"},
 };
 
 static const struct mt_field tracing_fields[] = {
@@ -124,7 +124,7 @@ static const struct mt_field telemetry_fields[] = {
 	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_proxy_setting, targets), .sub = &target_section,
 		.help = "Gateways that the settings apply to"},
 	{"accessLogging", MT_F_LIST, AT_LIST(struct mt_proxy_setting, logs), .sub = &log_section,
-		.help = "read only to note that `accessLogFile` of the MeshConfig alone decides"},
+		.help = "read only to note that the MeshConfig alone decides"},
 	{"tracing", MT_F_LIST, AT_LIST(struct mt_proxy_setting, traces), .sub = &tracing_section,
 		.help = "spans, which Meltemi does not send"},
 	{"metrics", MT_F_LIST, AT_LIST(struct mt_proxy_setting, metrics), .sub = &metrics_section,

@@ -227,6 +227,8 @@ struct mt_kind {
 };
 
 extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
+/* log_labels.c: reads a map into the `labels` of a struct mt_file_log_format, as a JSON text. */
+mt_field_fn mt_read_log_labels;
 /* kind_node_workloads.c */
 extern const struct mt_section mt_sec_node_bound;
 mt_field_fn mt_read_node_workloads, mt_check_node_port;

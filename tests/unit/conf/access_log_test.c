@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accessLogFile: where it may lead, and how long a snapshot lives whose calls are logged. */
+/*
+ * Access logs of the MeshConfig: places, formats and providers, and how long a snapshot lives whose
+ * calls are logged.
+ */
 #include "conf_test.h"
 
 #include "mt_alog.h"
@@ -9,9 +12,10 @@
 #define NODE                                                                                       \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\n"                             \
 	"spec:\n  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
-#define MESH(path)                                                                                 \
+#define CONFIG                                                                                     \
 	"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n" \
-	"data:\n  mesh: |\n    accessLogFile: " path "\n"
+	"data:\n  mesh: |\n"
+#define MESH(path) CONFIG "    accessLogFile: " path "\n"
 #define TELEMETRY(log)                                                                             \
 	"---\napiVersion: telemetry.istio.io/v1\nkind: Telemetry\n"                                \
 	"metadata: {name: t, namespace: istio-system}\n"                                           \
@@ -38,12 +42,16 @@ static const char *log_of(const char *text)
 	static char found[256];
 
 	found[0] = '\0';
-	if (l && l->place.path)
-		snprintf(found, sizeof(found), "%s|%s", l->place.directory, l->place.path);
-	else if (l)
-		snprintf(found, sizeof(found), "%d", l->place.fd);
-	if (l)
-		CU_ASSERT_STRING_EQUAL(l->document, "MeshConfig istio: accessLogFile");
+	if (l) {
+		const struct mt_access_output *o = &l->outputs[0];
+
+		CU_ASSERT_EQUAL(l->n_outputs, 1);
+		if (o->place.path)
+			snprintf(found, sizeof(found), "%s|%s", o->place.directory, o->place.path);
+		else
+			snprintf(found, sizeof(found), "%d", o->place.fd);
+		CU_ASSERT_STRING_EQUAL(o->document, "MeshConfig istio: accessLogFile");
+	}
 	CU_ASSERT_EQUAL(b.diags.warnings, 0);
 	unbuild(&b);
 	return found;
@@ -95,7 +103,7 @@ static uint32_t notes_of(const struct built *b)
 
 	for (uint32_t i = 0; i < b->diags.n; i++) {
 		mt_diag_format(&b->diags.items[i], text, sizeof(text));
-		if (b->diags.items[i].severity == MT_DIAG_NOTE && strstr(text, "accessLogFile"))
+		if (b->diags.items[i].severity == MT_DIAG_NOTE && strstr(text, "the MeshConfig"))
 			n++;
 	}
 	return n;
@@ -127,6 +135,192 @@ static void test_node(void)
 
 	CU_ASSERT_PTR_NULL(b.s);
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_ERROR, 6, "is not an absolute path"));
+	unbuild(&b);
+}
+
+/* ---- formats and providers ------------------------------------------------------------------ */
+
+#define PROVIDERS                                                                                  \
+	CONFIG "    accessLogFile: /dev/stderr\n"                                                  \
+	       "    accessLogFormat: '%PROTOCOL%'\n"                                               \
+	       "    defaultProviders: {accessLogging: [Files, envoy, FILES]}\n"                    \
+	       "    extensionProviders:\n"                                                         \
+	       "    - name: files\n"                                                               \
+	       "      envoyFileAccessLog:\n"                                                       \
+	       "        path: /var/log/meltemi/calls.log\n"
+
+/* Output `at` of these documents: "ENCODING DOCUMENT: FORMAT"; "default" for the default format. */
+static const char *output_of(const char *text, uint32_t at)
+{
+	struct built b = compiled(new_conf(), text);
+	const struct mt_access_log *l = b.s->log;
+	static char found[512];
+
+	found[0] = '\0';
+	if (l && at < l->n_outputs) {
+		const struct mt_access_output *o = &l->outputs[at];
+
+		CU_ASSERT_EQUAL(o->spec.len, o->spec.text ? strlen(o->spec.text) : 0);
+		snprintf(found, sizeof(found), "%s%s %s: %s",
+			o->spec.encoding == MT_ALOG_JSON ? "json" : "text",
+			o->spec.omit_empty ? " omit" : "", o->document + strlen("MeshConfig "),
+			o->spec.text ? o->spec.text : "default");
+	}
+	if (b.diags.warnings)
+		show_diags(&b);
+	CU_ASSERT_EQUAL(b.diags.warnings, 0);
+	unbuild(&b);
+	return found;
+}
+
+/* accessLogFormat and accessLogEncoding are those of accessLogFile. */
+static void test_formats(void)
+{
+#define FILE_AND(more) NODE MESH("/dev/stdout") "    " more "\n"
+	CU_ASSERT_STRING_EQUAL(output_of(FILE_AND("accessLogEncoding: TEXT"), 0),
+		"text istio: accessLogFile: default");
+	CU_ASSERT_STRING_EQUAL(output_of(FILE_AND("accessLogEncoding: JSON"), 0),
+		"json istio: accessLogFile: default");
+	CU_ASSERT_STRING_EQUAL(output_of(FILE_AND("accessLogFormat: '%PROTOCOL% %DURATION%'"), 0),
+		"text istio: accessLogFile: %PROTOCOL% %DURATION%");
+	CU_ASSERT_STRING_EQUAL(output_of(FILE_AND("accessLogEncoding: JSON\n    accessLogFormat: "
+						  "'{\"a\": \"%PROTOCOL%\"}'"),
+				       0),
+		"json istio: accessLogFile: {\"a\": \"%PROTOCOL%\"}");
+	/* Without a file there is no log. */
+	CU_ASSERT_STRING_EQUAL(output_of(NODE CONFIG "    accessLogFormat: x\n", 0), "");
+#undef FILE_AND
+}
+
+/* A format that cannot be read costs the log, or nothing if there is a good one. */
+static void test_bad_format(void)
+{
+	static const char good[] = NODE MESH("/dev/stdout") "    accessLogFormat: good\n";
+	static const char bad[] = NODE MESH("/dev/stderr") "    accessLogFormat: '%GOOD%'\n";
+	struct mt_conf *c = new_conf();
+	struct built b = compiled(c, bad);
+	struct mt_err e;
+
+	CU_ASSERT_PTR_NULL(b.s->log);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "accessLogFormat"));
+	CU_ASSERT_TRUE(
+		has_diag(&b, MT_DIAG_WARNING, 13, "no access log is written: column 1: GOOD"));
+	mt_conf_discard(c, b.s, NOW);
+	mt_diags_fini(&b.diags);
+	mt_model_free(b.m);
+	b = compiled(c, good);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &e), 0);
+	mt_diags_fini(&b.diags);
+	mt_model_free(b.m);
+	b = compiled(c, bad);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s->log);
+	CU_ASSERT_STRING_EQUAL(b.s->log->outputs[0].spec.text, "good");
+	CU_ASSERT_EQUAL(b.s->log->outputs[0].place.fd, 2);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "the last good format is used: column 1"));
+	unbuild(&b);
+}
+
+/* Operators of Envoy without a value here are named. */
+static void test_format_notes(void)
+{
+	struct built b = compiled(
+		new_conf(), NODE MESH("/dev/stdout") "    accessLogFormat: '%GRPC_STATUS%'\n");
+
+	CU_ASSERT_PTR_NOT_NULL(b.s->log);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 13, "GRPC_STATUS"));
+	unbuild(&b);
+}
+
+/* defaultProviders.accessLogging names envoyFileAccessLog providers, or `envoy`. */
+static void test_providers(void)
+{
+	CU_ASSERT_STRING_EQUAL(output_of(NODE PROVIDERS, 0), "text istio: provider files: default");
+	CU_ASSERT_STRING_EQUAL(output_of(NODE PROVIDERS, 1),
+		"text istio: defaultProviders.accessLogging: %PROTOCOL%");
+	CU_ASSERT_STRING_EQUAL(output_of(NODE PROVIDERS, 2), "");
+	CU_ASSERT_STRING_EQUAL(
+		output_of(NODE PROVIDERS "        logFormat: {text: '%DURATION%'}\n", 0),
+		"text istio: provider files: %DURATION%");
+	CU_ASSERT_STRING_EQUAL(output_of(NODE PROVIDERS "        omitEmptyValues: true\n", 0),
+		"text omit istio: provider files: default");
+	CU_ASSERT_STRING_EQUAL(output_of(NODE PROVIDERS "        logFormat: {labels: {}}\n", 0),
+		"json istio: provider files: default");
+}
+
+static void test_labels(void)
+{
+	CU_ASSERT_STRING_EQUAL(
+		output_of(NODE PROVIDERS
+			"        logFormat:\n          labels:\n"
+			"            b: '%DURATION%'\n            a: {n: [1, -2.5e3, 01, \"3\", "
+			"true, "
+			"\"true\", ~]}\n            'q\"\\': \"t\\tn\\n%PROTOCOL%\"\n",
+			0),
+		"json istio: provider files: {\"b\": \"%DURATION%\", \"a\": {\"n\": [1, -2.5e3, "
+		"\"01\", \"3\", true, \"true\", null]}, \"q\\\"\\\\\": "
+		"\"t\\u0009n\\u000a%PROTOCOL%\"}");
+}
+
+/* Names that lead to no file: what is left is used. */
+static void test_other_providers(void)
+{
+	static const char none[] = NODE CONFIG
+		"    accessLogFile: /dev/stderr\n"
+		"    defaultProviders: {accessLogging: [als, absent]}\n"
+		"    extensionProviders:\n    - {name: als, envoyTcpAls: {service: a.b, port: 1}}\n"
+		"    - {name: files, envoyFileAccessLog: {}}\n";
+	struct built b = compiled(new_conf(), none);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s->log);
+	CU_ASSERT_EQUAL(b.s->log->n_outputs, 1);
+	CU_ASSERT_EQUAL(b.s->log->outputs[0].place.fd, 2);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "als gets no line"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "there is no provider absent"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 16, "does not name files"));
+	unbuild(&b);
+}
+
+/* A provider whose place or format is bad costs only its own output. */
+static void test_bad_provider(void)
+{
+	static const char text[] = NODE CONFIG
+		"    defaultProviders: {accessLogging: [a, b, c]}\n"
+		"    extensionProviders:\n    - {name: a, envoyFileAccessLog: {path: "
+		"/etc/passwd}}\n"
+		"    - name: b\n      envoyFileAccessLog: {logFormat: {labels: {x: '%PROTOCOL'}}}\n"
+		"    - {name: c, envoyFileAccessLog: {}}\n";
+	struct built b = compiled(new_conf(), text);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s->log);
+	CU_ASSERT_EQUAL(b.s->log->n_outputs, 1);
+	CU_ASSERT_STRING_EQUAL(b.s->log->outputs[0].document, "MeshConfig istio: provider c");
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 14, "envoyFileAccessLog.path"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 16, "logFormat.labels"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 16, "column 8"));
+	if (b.diags.warnings != 2)
+		show_diags(&b);
+	unbuild(&b);
+}
+
+/* A node has at most 16 outputs; further ones are named. */
+static void test_many_providers(void)
+{
+	char text[4096];
+	size_t n =
+		(size_t)snprintf(text, sizeof(text), "%s", NODE CONFIG "    extensionProviders:\n");
+	struct built b;
+
+	for (int i = 0; i < MT_ALOG_OUTPUTS + 1; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+			"    - {name: p%d, envoyFileAccessLog: {}}\n", i);
+	n += (size_t)snprintf(
+		text + n, sizeof(text) - n, "    defaultProviders:\n      accessLogging:\n");
+	for (int i = 0; i < MT_ALOG_OUTPUTS + 1; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "      - p%d\n", i);
+	b = compiled(new_conf(), text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s->log);
+	CU_ASSERT_EQUAL(b.s->log->n_outputs, MT_ALOG_OUTPUTS);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 29, "at most 16 outputs"));
 	unbuild(&b);
 }
 
@@ -176,4 +370,9 @@ static void test_entries(void)
 
 const struct mt_test access_log_tests[] = {{"places_of_logs", test_places},
 	{"paths that are refused", test_refused}, {"Telemetry", test_telemetry},
-	{"directories of the Node", test_node}, {"entries keep their snapshot", test_entries}, {0}};
+	{"directories of the Node", test_node}, {"mesh_formats", test_formats},
+	{"formats that cannot be read", test_bad_format},
+	{"operators without a value", test_format_notes}, {"file_providers", test_providers},
+	{"labels as JSON", test_labels}, {"providers without a file", test_other_providers},
+	{"bad providers", test_bad_provider}, {"too many providers", test_many_providers},
+	{"entries keep their snapshot", test_entries}, {0}};

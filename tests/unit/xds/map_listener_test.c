@@ -124,7 +124,7 @@ static void what_a_proxy_does_not_do(void)
 	struct mapped m = map_text(MT_XDS_LDS, in_text(aeraki_listener, camel));
 
 	CU_ASSERT_STRING_EQUAL(ignored_str(&m), WHERE
-		"access_log: accessLogFile of the MeshConfig alone decides about access "
+		"access_log: the MeshConfig alone decides about access "
 		"logs\n" WHERE
 		"meta_protocol_filters[0]: metadata_exchange: peers' metadata are not "
 		"exchanged\n" WHERE
