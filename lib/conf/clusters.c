@@ -114,7 +114,7 @@ static int list_clusters(struct mt_build *b)
 #define NO_LAST_GOOD  ", unless a last good version with as strong TLS is there"
 #define NO_TLS_REMEDY "write mode: DISABLE for plaintext"
 
-static void tell_tls(struct mt_build *b, const struct mt_meta *meta,
+static void tell_tls(struct mt_build *b, const struct mt_host *h, const struct mt_meta *meta,
 	const struct mt_tls_settings *tls, const char *path, const char *field)
 {
 	char full[MT_CONF_PATH];
@@ -137,6 +137,8 @@ static void tell_tls(struct mt_build *b, const struct mt_meta *meta,
 	if (trouble.why)
 		mt_b_tell_trouble(b, meta, &fields, &trouble, NO_TLS_REMEDY,
 			trouble.material ? NO_TLS NO_LAST_GOOD : NO_TLS);
+	else
+		mt_b_tell_unlent(b, h, meta, tls, full);
 }
 
 /* The BackendTLSPolicy of a port. */
@@ -167,17 +169,17 @@ static void check_backend_policies(struct mt_build *b, const struct mt_service_e
 	}
 }
 
-static void check_tls(struct mt_build *b, const struct mt_meta *meta,
+static void check_tls(struct mt_build *b, const struct mt_host *h, const struct mt_meta *meta,
 	const struct mt_traffic_policy *p, const char *path)
 {
 	char field[64];
 
 	if (!p)
 		return;
-	tell_tls(b, meta, p->tls, path, "tls");
+	tell_tls(b, h, meta, p->tls, path, "tls");
 	for (uint32_t i = 0; i < p->n_ports; i++) {
 		snprintf(field, sizeof(field), "portLevelSettings[%u].tls", i);
-		tell_tls(b, meta, p->ports[i].policy.tls, path, field);
+		tell_tls(b, h, meta, p->ports[i].policy.tls, path, field);
 	}
 }
 
@@ -213,7 +215,7 @@ static void check_rule(struct mt_build *b, const struct mt_host *h)
 {
 	const struct mt_destination_rule *dr = h->rule;
 
-	check_tls(b, &dr->meta, dr->policy, "spec.trafficPolicy");
+	check_tls(b, h, &dr->meta, dr->policy, "spec.trafficPolicy");
 	check_failover(b, &dr->meta, dr->policy, NULL, "spec.trafficPolicy.loadBalancer");
 	for (uint32_t i = 0; i < dr->n_subsets; i++) {
 		const struct mt_subset *s = &dr->subsets[i];
@@ -222,7 +224,7 @@ static void check_rule(struct mt_build *b, const struct mt_host *h)
 		char path[80];
 
 		snprintf(path, sizeof(path), "spec.subsets[%u].trafficPolicy", at);
-		check_tls(b, meta, s->policy, path);
+		check_tls(b, h, meta, s->policy, path);
 		snprintf(path, sizeof(path), "spec.subsets[%u].trafficPolicy.loadBalancer", at);
 		check_failover(b, meta, s->policy, dr->policy, path);
 		warn_hash(b, h, i);

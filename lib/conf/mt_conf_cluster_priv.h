@@ -95,6 +95,12 @@ bool mt_b_is_lent(const struct mt_build *b, const char *ns);
 	"them"
 #define MT_LEND_REMEDY "list such clients in the Node's spec.mesh.nodeIdentityUse"
 /*
+ * Warns if a rule's settings for the host demand the node's identity, and no client may use it
+ * (lent.c). Call for settings that can be made.
+ */
+void mt_b_tell_unlent(struct mt_build *b, const struct mt_host *h, const struct mt_meta *meta,
+	const struct mt_tls_settings *tls, const char *path);
+/*
  * What those have of a cluster to whom the node does not lend its identity: its endpoints without TLS, to be warmed up and built like
  * it. NULL: no memory.
  */

@@ -424,6 +424,43 @@ static void rest_of_them(void)
 	unbuild(&b);
 }
 
+#define LENT_NODE                                                                                  \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n  ports: [{name: p0, " \
+	"device: net_null0, addresses: [192.0.2.1/24]}]\n  mesh: {nodeIdentityUse: {clients: "     \
+	"[10.0.0.0/8], to: [default]}}\n"
+
+/* Rules that demand the node's identity, while no client may use it. */
+static void denied_to_all(void)
+{
+	static const char words[] = "m.x need the node's identity, which no client may use";
+	static const struct {
+		const char *more;
+		uint32_t line; /* 0: no warning */
+	} cases[] = {
+		{RULE("{tls: {mode: ISTIO_MUTUAL}}"), 20},
+		{RULE("{portLevelSettings: [{port: {number: 2}, tls: {mode: ISTIO_MUTUAL}}]}"), 20},
+		{RULE("{}") "  subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {tls: "
+			    "{mode: "
+			    "ISTIO_MUTUAL}}}]\n",
+			21},
+		{RULE("{tls: {mode: SIMPLE, sni: s.x, caCertificates: @/roots}}"), 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++) {
+		struct built b = build(SERVICE(""), cases[i].more, true);
+
+		for (uint32_t line = 1; line < 40; line++)
+			CU_ASSERT_EQUAL(
+				has_diag(&b, MT_DIAG_WARNING, line, words), line == cases[i].line);
+		unbuild(&b);
+		/* Some client may use it. */
+		b = build(LENT_NODE SERVICE(""), cases[i].more, true);
+		for (uint32_t line = 1; line < 40; line++)
+			CU_ASSERT_FALSE(has_diag(&b, MT_DIAG_WARNING, line, words));
+		unbuild(&b);
+	}
+}
+
 /* HBONE is not spoken: neither by mTLS nor in clear text. */
 static void ambient(void)
 {
@@ -462,6 +499,7 @@ const struct mt_test tls_document_tests[] = {
 	{"secrets", secrets},
 	{"empty_in_secret", empty_in_secret},
 	{"rest_of_them", rest_of_them},
+	{"rules that no client may use", denied_to_all},
 	{"ambient", ambient},
 	{0},
 };
