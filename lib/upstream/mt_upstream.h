@@ -83,10 +83,16 @@ enum mt_ep_drain {
 
 /* How an ejected endpoint returns to rotation once its ejection time is over. */
 enum mt_ep_back {
-	MT_EP_BACK_NOW, /* it has returned, or was never ejected */
-	/* By one trial call (mt_ep_try()): its reply, or the TCP acknowledgement if it is one-way. */
-	MT_EP_BACK_TRIAL,
+	MT_EP_BACK_NOW,	  /* it has returned, or was never ejected */
 	MT_EP_BACK_ASKED, /* a worker checks its health and calls mt_ep_returned() on an answer */
+	/* By a trial: the next call, when the time is over (mt_ep_try()). */
+	MT_EP_BACK_TRIAL,
+	/*
+	 * A trial call was sent. Any reply returns the endpoint (mt_ep_trial_over()), because other
+	 * calls go to it, too, while all endpoints are ejected; for a one-way trial call its
+	 * acknowledgement does. Otherwise the next trial follows when its time is over.
+	 */
+	MT_EP_BACK_TRYING,
 };
 
 struct mt_endpoint {
@@ -394,19 +400,31 @@ void mt_ep_ask(struct mt_ep_state *e);
 /* Ends the caller's health checks: the endpoint, if still ejected, returns by MT_EP_BACK_TRIAL. */
 void mt_ep_ask_no_more(struct mt_ep_state *e);
 
-/* Puts the endpoint back into rotation: it has answered the health check or the trial call. */
+/* Puts the endpoint back into rotation: it has answered the health check, or an operator asks. */
 void mt_ep_returned(struct mt_ep_state *e, uint64_t now);
+
+/* True if a trial call was sent, and the endpoint has not replied since. */
+static inline bool mt_ep_on_trial(const struct mt_ep_state *e)
+{
+	return __atomic_load_n(&e->back, __ATOMIC_RELAXED) == MT_EP_BACK_TRYING;
+}
+
+/*
+ * Call when an endpoint on trial has replied, to whatever call. True if this call put it back into
+ * rotation; false: it was not on trial any more.
+ */
+bool mt_ep_trial_over(struct mt_ep_state *e, uint64_t now);
 
 /*
  * Call before a call is sent to the endpoint. True if the ejection time is over and this is the one
- * trial call, whose reply brings the endpoint back. Until that reply the endpoint stays ejected for
- * its next, longer time, so that other calls go elsewhere.
+ * trial call. Until the endpoint replies it stays ejected for its next, longer time, so that other
+ * calls go elsewhere.
  */
 bool mt_ep_claim(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
 static inline bool mt_ep_try(
 	struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
 {
-	return mt_unlikely(__atomic_load_n(&e->back, __ATOMIC_RELAXED) == MT_EP_BACK_TRIAL) &&
+	return mt_unlikely(__atomic_load_n(&e->back, __ATOMIC_RELAXED) >= MT_EP_BACK_TRIAL) &&
 	       mt_ep_claim(e, rule, now);
 }
 
@@ -463,6 +481,15 @@ static inline bool mt_ep_ejected(const struct mt_ep_state *e, uint64_t now)
 	if (mt_likely(!until))
 		return false;
 	return now < until || __atomic_load_n(&e->back, __ATOMIC_RELAXED) == MT_EP_BACK_ASKED;
+}
+
+/*
+ * True if the endpoint was ejected and has not returned. Unlike mt_ep_ejected() also when its time
+ * is over and no call has come that could be the trial.
+ */
+static inline bool mt_ep_is_out(const struct mt_ep_state *e)
+{
+	return __atomic_load_n(&e->back, __ATOMIC_RELAXED) != MT_EP_BACK_NOW;
 }
 
 #define MT_EP_LEAVING_MS 5000u

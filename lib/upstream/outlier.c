@@ -6,9 +6,9 @@
  * counts. A change between these two kinds of rule starts over. `timeouts` holds how many calls
  * timed out in a row and when the first did; `given_up` the same of calls that clients gave up.
  *
- * An ejected endpoint returns when it has answered one trial call or a health check. The worker
- * whose compare-and-swap moves `ejected_until` is the one that ejected the endpoint or sends the
- * trial call.
+ * An ejected endpoint returns when it has replied after a trial call was sent, or has answered a
+ * health check. The worker whose compare-and-swap moves `ejected_until` is the one that ejected the
+ * endpoint or sends the trial call; the one that moves `back` from MT_EP_BACK_TRYING returns it.
  */
 #include "mt_upstream.h"
 
@@ -283,12 +283,32 @@ void mt_ep_returned(struct mt_ep_state *e, uint64_t now)
 	mt_ep_succeeded(e);
 }
 
+bool mt_ep_trial_over(struct mt_ep_state *e, uint64_t now)
+{
+	uint8_t trying = MT_EP_BACK_TRYING;
+
+	if (!__atomic_compare_exchange_n(
+		    &e->back, &trying, MT_EP_BACK_NOW, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		return false;
+	__atomic_store_n(&e->ejected_until, now, __ATOMIC_SEQ_CST);
+	mt_ep_succeeded(e);
+	return true;
+}
+
 bool mt_ep_claim(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
 {
 	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
-	uint8_t n = __atomic_load_n(&e->ejections, __ATOMIC_RELAXED);
+	uint8_t n = __atomic_load_n(&e->ejections, __ATOMIC_RELAXED), back = MT_EP_BACK_TRIAL;
 
-	return now >= until && move_until(e, until, n, rule ? rule : &usual, now);
+	if (now < until || !move_until(e, until, n, rule ? rule : &usual, now))
+		return false;
+	if (__atomic_compare_exchange_n(&e->back, &back, MT_EP_BACK_TRYING, false, __ATOMIC_SEQ_CST,
+		    __ATOMIC_SEQ_CST) ||
+		back != MT_EP_BACK_NOW)
+		return true;
+	/* Another worker has returned it since mt_ep_try() looked. */
+	__atomic_store_n(&e->ejected_until, now, __ATOMIC_RELAXED);
+	return false;
 }
 
 void mt_ep_leaving(struct mt_ep_state *e, uint64_t now)

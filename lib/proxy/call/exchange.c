@@ -230,9 +230,11 @@ static mt_inline void endpoint_answered(
 	struct mt_ep_state *ep = mt_attempt_ep(a);
 
 	mt_admit_answered(p, a);
-	if (mt_unlikely(a->trial || reply->status >= MT_STATUS_SERVER_ERROR))
+	if (mt_unlikely(!ep))
+		return;
+	if (mt_unlikely(mt_ep_on_trial(ep) || reply->status >= MT_STATUS_SERVER_ERROR))
 		mt_ep_answered(p, ex, a, reply->status);
-	else if (mt_likely(ep))
+	else
 		mt_ep_succeeded(ep);
 }
 

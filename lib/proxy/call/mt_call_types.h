@@ -61,7 +61,7 @@ struct mt_attempt {
 	struct mt_list node;
 	enum mt_attempt_state state : 8;
 	uint8_t bucket; /* QUEUED: bucket in mt_lanes.fair */
-	/* Its reply, or acknowledgement if it is one-way, returns an ejected endpoint to rotation. */
+	/* Its acknowledgement, if it is one-way, returns an ejected endpoint to rotation. */
 	bool trial;
 	/* SERIAL (oneway.c): what was known about the method when the call was sent. */
 	enum mt_method_state knows : 8;

@@ -76,13 +76,24 @@ void mt_ejection_begin_silent(struct mt_proxy *p, struct mt_ep_state *ep,
 	ejection(p, ep, rule, at, &(struct mt_ep_event){.why = why, .rule = by, .silent = true});
 }
 
-void mt_ep_is_back(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
+static void report_back(struct mt_proxy *p, const struct mt_ep_where *at)
 {
 	struct mt_ep_event e = {.what = MT_EP_EVENT_BACK, .until = p->now};
 
-	mt_ep_returned(ep, p->now);
 	mt_count(p->lb.counters, MT_UPSTREAM_returned);
 	report(p, at, &e);
+}
+
+void mt_ep_is_back(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
+{
+	mt_ep_returned(ep, p->now);
+	report_back(p, at);
+}
+
+void mt_ep_answered_trial(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
+{
+	if (mt_ep_trial_over(ep, p->now))
+		report_back(p, at);
 }
 
 void mt_proxy_ep_checked(struct mt_proxy *p, const struct mt_ep_checked *c)
@@ -109,7 +120,7 @@ bool mt_proxy_return(struct mt_proxy *p, struct mt_ep_state *ep, uint64_t ep_id,
 {
 	const struct mt_ep_where at = {.addr = *addr, .port = port, .cluster = cluster};
 
-	if (__atomic_load_n(&ep->id, __ATOMIC_RELAXED) != ep_id || !mt_ep_ejected(ep, p->now))
+	if (__atomic_load_n(&ep->id, __ATOMIC_RELAXED) != ep_id || !mt_ep_is_out(ep))
 		return false;
 	mt_ep_is_back(p, ep, &at);
 	return true;
@@ -132,9 +143,12 @@ void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const stru
 			mt_ejection_begin(p, ep, rule, &at, "replies are errors", NULL);
 		return;
 	}
-	if (a->trial)
-		mt_ep_is_back(p, ep, &at);
-	else if (status != MT_STATUS_REFUSED)
+	/* A refusal by another Meltemi counts neither way, unless it answers the trial itself. */
+	if (!a->trial && status == MT_STATUS_REFUSED)
+		return;
+	if (mt_ep_on_trial(ep))
+		mt_ep_answered_trial(p, ep, &at);
+	else
 		mt_ep_succeeded(ep);
 }
 

@@ -100,10 +100,12 @@ void mt_ejection_begin_silent(struct mt_proxy *p, struct mt_ep_state *ep,
 	const char *by);
 /* Returns an ejected endpoint to rotation, and reports that. */
 void mt_ep_is_back(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at);
+/* The same, if the endpoint is on trial: it has replied, or accepted an opaque connection. */
+void mt_ep_answered_trial(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at);
 /*
- * Evaluates a reply that is an error or answers a trial call. A server error counts against the
- * endpoint if its cluster's rule has `errors`. Any other such reply ends the trial; without a trial
- * it is a success, unless it is a refusal (MT_STATUS_REFUSED).
+ * Evaluates a reply that is an error or comes while the endpoint is on trial. A server error counts
+ * against the endpoint if its cluster's rule has `errors`. Any other such reply ends the trial;
+ * without a trial it is a success. A refusal (MT_STATUS_REFUSED) counts for the trial call only.
  */
 void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
 	enum mt_msg_status status);

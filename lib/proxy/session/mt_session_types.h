@@ -58,7 +58,6 @@ struct mt_connecting {
 	uint64_t chain_id;		  /* mt_filter_chain.id */
 	const struct mt_cluster *cluster; /* in `snap`; NULL: gone */
 	struct mt_ep_state *ep;		  /* the endpoint that is being tried */
-	bool trial;			  /* a trial of an ejected endpoint */
 	uint64_t tried;			  /* bit set of positions in the cluster */
 	uint64_t rnd;
 	/*

@@ -232,8 +232,7 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connectin
 		if (!ln || !open_up(p, pr, ln))
 			continue;
 		j->ep = ep->state;
-		j->trial = mt_ep_try(ep->state, &j->cluster->outlier, p->now);
-		if (mt_unlikely(j->trial))
+		if (mt_unlikely(mt_ep_try(ep->state, &j->cluster->outlier, p->now)))
 			mt_count(p->lb.counters, MT_UPSTREAM_trial);
 		p->ep_stats[ep->state->index].requests++;
 		return true;
@@ -379,8 +378,8 @@ void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr)
 
 	if (mt_likely(!pr->again))
 		count_joined(p, pr);
-	if (mt_unlikely(j->trial))
-		mt_ep_is_back(p, j->ep, &at);
+	if (mt_unlikely(mt_ep_on_trial(j->ep)))
+		mt_ep_answered_trial(p, j->ep, &at);
 	else
 		mt_ep_succeeded(j->ep);
 	if (mt_unlikely(j->given.len)) {

@@ -478,6 +478,32 @@ static void test_serial(void)
 	finish();
 }
 
+/*
+ * A server alone, so that calls go to it although it is ejected. Its first reply after a failed
+ * trial returns it, although that reply answers another call than the trial.
+ */
+static void test_alone(void)
+{
+	const struct mt_ep_state *ep;
+	uint32_t own;
+
+	begin(1, CONFIG_SERIAL, 1000);
+	ep = lab.snap->clusters[0].eps[0].state;
+	conduct[0] = GONE;
+	calls_for(8000, 100);
+	CU_ASSERT_EQUAL(put_aside(), 1);
+	CU_ASSERT_EQUAL(lab.p->lb.counters[MT_UPSTREAM_trial], 1);
+	CU_ASSERT_TRUE(mt_ep_ejected(ep, lab.now + 5 * MT_SEC));
+	taken(&own);
+	conduct[0] = GOOD;
+	calls_for(500, 100);
+	CU_ASSERT_EQUAL(returned(), 1);
+	CU_ASSERT_FALSE(mt_ep_is_out(ep));
+	CU_ASSERT_FALSE(mt_ep_ejected(ep, lab.now));
+	CU_ASSERT(taken(&own) == 5 && own == 0);
+	finish();
+}
+
 static void errors(uint16_t port, uint32_t limit, uint64_t aside)
 {
 	begin(2, port, 1000);
@@ -631,6 +657,7 @@ const struct mt_test silence_tests[] = {
 	{"heartbeats are never answered, calls time out", test_mute_timeouts},
 	{"the path is silent", test_path},
 	{"no heartbeats in the protocol", test_serial},
+	{"a server alone", test_alone},
 	{"errors only", test_errors},
 	{"one-way calls that look like others time out", test_one_way},
 	{"another program", test_another_program},

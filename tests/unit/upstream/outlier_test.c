@@ -329,6 +329,8 @@ static void test_trial(void)
 	CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now));
 	CU_ASSERT_TRUE(mt_ep_silent(&e, NULL, now));
 	CU_ASSERT_FALSE(mt_ep_silent(&e, NULL, now));
+	/* A reply to a call that was sent before the trial does not return it. */
+	CU_ASSERT_FALSE(mt_ep_trial_over(&e, now));
 	for (size_t i = 0; i < MT_ARRAY_LEN(aside_s); i++) {
 		CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now));
 		now += aside_s[i] * MT_SEC;
@@ -337,8 +339,11 @@ static void test_trial(void)
 		CU_ASSERT_TRUE(mt_ep_try(&e, NULL, now));
 		CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now));
 		CU_ASSERT_TRUE(mt_ep_ejected(&e, now));
+		CU_ASSERT_TRUE(mt_ep_on_trial(&e));
 	}
-	mt_ep_returned(&e, now);
+	CU_ASSERT_TRUE(mt_ep_trial_over(&e, now));
+	CU_ASSERT_FALSE(mt_ep_trial_over(&e, now));
+	CU_ASSERT_FALSE(mt_ep_is_out(&e));
 	CU_ASSERT_FALSE(mt_ep_ejected(&e, now));
 	CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now));
 	/* Away again soon: for longer than the last time. */
