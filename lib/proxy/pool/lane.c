@@ -629,6 +629,19 @@ static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *
 	return NULL;
 }
 
+/* No connection could be opened: counts for the endpoint, as one that fails later does. */
+static mt_noinline void not_opened(struct mt_proxy *p, const struct mt_lanes *ln,
+	const struct mt_exchange *ex, const struct mt_attempt *a, enum mt_close_reason why)
+{
+	struct mt_ep_where at = mt_lanes_where(ln);
+	struct mt_ep_state *ep = mt_attempt_ep(a);
+
+	mt_account_connection(p, ln, true, why);
+	if (ep)
+		mt_ep_blame(p, ep, ex->attempt.cluster ? &ex->attempt.cluster->outlier : NULL, &at,
+			why);
+}
+
 int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(a);
@@ -649,8 +662,12 @@ int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a
 		u = find_other(p, ln, mt_lane_other(role), ex, &why);
 	if (mt_unlikely(!u && role == MT_UP_SERIAL))
 		u = make_room(p, ln, ex, &why);
-	if (!u)
-		return why == MT_CLOSE_OK || ln->n_conns[role] > 0 ? -EAGAIN : -ECONNREFUSED;
+	if (!u && (why == MT_CLOSE_OK || ln->n_conns[role] > 0))
+		return -EAGAIN;
+	if (mt_unlikely(!u)) {
+		not_opened(p, ln, ex, a, why);
+		return -ECONNREFUSED;
+	}
 	if (!mt_up_shares(u))
 		own(p, u, a);
 	if (u->state == MT_UP_CONNECTING) {

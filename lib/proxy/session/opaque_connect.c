@@ -145,6 +145,17 @@ static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_co
 	return mt_cluster_pick(j->cluster, &p->lb, v, j->rnd, p->now, j->tried);
 }
 
+/* No connection could be opened: counts for the endpoint, as one that fails later does. */
+static void not_opened(struct mt_proxy *p, const struct mt_connecting *j, const struct mt_lanes *ln,
+	enum mt_close_reason why)
+{
+	struct mt_ep_where at = mt_lanes_where(ln);
+
+	mt_account_connection(p, ln, true, why);
+	if (__atomic_load_n(&ln->state->id, __ATOMIC_RELAXED) == ln->ep_id)
+		mt_ep_blame(p, ln->state, j->cluster ? &j->cluster->outlier : NULL, &at, why);
+}
+
 /* Opens a connection to the lane group's endpoint. False: none could be opened. */
 static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 {
@@ -172,6 +183,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	if (mt_unlikely(!pr->up)) {
 		mt_count(p->counters, why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
 								     : MT_PROXY_up_connect_failed);
+		not_opened(p, mt_connecting_of(p, pr), ln, why);
 		mt_lanes_conn_left(p, ln, MT_UP_PINNED);
 		return false;
 	}

@@ -163,8 +163,8 @@ static struct mt_stream *open_stream(
 {
 	struct fake_conn *c;
 
-	if (lab.refuse_open) {
-		*why = MT_CLOSE_NO_SOURCE_PORT;
+	if (lab.refuse_open || lab.no_route) {
+		*why = lab.no_route ? MT_CLOSE_UNREACHABLE : MT_CLOSE_NO_SOURCE_PORT;
 		return NULL;
 	}
 	c = fresh();

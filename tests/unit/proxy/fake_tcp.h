@@ -39,6 +39,7 @@ struct lab {
 	struct fake_conn conns[512];
 	uint32_t n;
 	bool refuse_open;
+	bool no_route;	/* to any server */
 	bool puts_back; /* mt_stream_put_back() does */
 	uint16_t entry; /* of clients from now on: by which port they come, and 1 */
 	/*

@@ -504,6 +504,35 @@ static void test_alone(void)
 	finish();
 }
 
+/* No connection can be opened: the endpoint fails, of a service of messages or of bytes. */
+static void test_no_route(void)
+{
+	static const uint16_t ports[] = {CONFIG_SERIAL, CONFIG_SAFE, CONFIG_OPAQUE};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		begin(2, ports[i], 1000);
+		pass(50);
+		lab.no_route = true;
+		for (uint32_t k = 0; k < 3; k++) {
+			CU_ASSERT_EQUAL(put_aside(), 0);
+			if (ports[i] == CONFIG_OPAQUE) {
+				CU_ASSERT_PTR_NULL(lab_client(ports[i]));
+			} else {
+				call("fast");
+			}
+			pass(50);
+		}
+		CU_ASSERT_EQUAL(put_aside(), 2);
+		CU_ASSERT_STRING_EQUAL(told().why, "host unreachable");
+		for (uint32_t e = 0; e < 2; e++)
+			CU_ASSERT_EQUAL(
+				lab.p->ep_stats[lab.snap->clusters[0].eps[e].state->index].failures,
+				3);
+		lab.no_route = false;
+		finish();
+	}
+}
+
 static void errors(uint16_t port, uint32_t limit, uint64_t aside)
 {
 	begin(2, port, 1000);
@@ -658,6 +687,7 @@ const struct mt_test silence_tests[] = {
 	{"the path is silent", test_path},
 	{"no heartbeats in the protocol", test_serial},
 	{"a server alone", test_alone},
+	{"no connection can be opened", test_no_route},
 	{"errors only", test_errors},
 	{"one-way calls that look like others time out", test_one_way},
 	{"another program", test_another_program},
