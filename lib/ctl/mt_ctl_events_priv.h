@@ -24,8 +24,14 @@ const char *mt_ctl_span(uint64_t ns, char buf[MT_CTL_SPAN]);
 
 /* ---- clusters.c ----------------------------------------------------------------------------- */
 
-/* True if the endpoint was ejected and has not answered since. */
-bool mt_ctl_ep_is_out(const struct mt_ep_state *e);
+/* State of an ejection, the same in all views. */
+enum mt_ctl_ejection {
+	MT_CTL_NOT_EJECTED,
+	MT_CTL_EJECTED,	     /* its time is not over */
+	MT_CTL_HEALTH_CHECK, /* its time is over; a worker sends heartbeats */
+	MT_CTL_TRIAL,	     /* a trial call was sent, or the next call is one */
+};
+enum mt_ctl_ejection mt_ctl_ejection(const struct mt_ep_state *e, uint64_t now);
 /* True if it was never ejected, or a change of the configuration ended the ejection. */
 static inline bool mt_ctl_ep_is_forgiven(const struct mt_ep_state *e)
 {
@@ -54,6 +60,12 @@ void mt_events_clusters(struct mt_ctl *c);
 const char *mt_events_lacking_next(const struct mt_ctl *c, uint32_t *pos);
 
 /* ---- outliers.c ----------------------------------------------------------------------------- */
+
+/*
+ * Takes an event of a worker. An ejection of an endpoint that has not returned since the last one
+ * belongs to the same row, and has no line of the log.
+ */
+void mt_outliers_note(struct mt_ctl *c, const struct mt_ep_event *a);
 
 /*
  * When the endpoint ("ADDRESS:PORT") was ejected because it does not answer, ns; 0: it is not

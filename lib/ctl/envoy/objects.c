@@ -23,7 +23,7 @@ static void look_at(struct mt_envoy *e, const struct mt_cluster *cl, uint32_t i,
 	mt_endpoint_name(ep, h->addr);
 	(void)mt_ctl_ep_stats(e->c, ep->state->index, ep->state->id, &h->st);
 	mt_ctl_ep_answers(e->c, ep->state, &h->answers);
-	h->ejected = mt_ep_ejected(ep->state, e->c->now);
+	h->ejected = mt_ep_is_out(ep->state);
 	h->leaving = mt_ep_is_leaving(ep->state, e->c->now);
 	h->draining = __atomic_load_n(&ep->state->draining, __ATOMIC_RELAXED);
 	for (uint32_t k = 1; k < cl->n_levels; k++)

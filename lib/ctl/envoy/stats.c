@@ -86,7 +86,7 @@ static void cluster_stats(struct mt_envoy *e, struct mt_text_buf *out, const str
 	uint32_t healthy = 0;
 
 	for (uint32_t i = 0; i < cl->n_eps; i++) {
-		healthy += !mt_ep_ejected(cl->eps[i].state, e->c->now);
+		healthy += !mt_ep_is_out(cl->eps[i].state);
 		if (!mt_ctl_ep_stats(e->c, cl->eps[i].state->index, cl->eps[i].state->id, &st))
 			continue;
 		sum.requests += st.requests;

@@ -5,14 +5,25 @@
 #include <stdio.h>
 #include <string.h>
 
-bool mt_ctl_ep_is_out(const struct mt_ep_state *e)
+enum mt_ctl_ejection mt_ctl_ejection(const struct mt_ep_state *e, uint64_t now)
 {
-	return __atomic_load_n(&e->back, __ATOMIC_RELAXED) != MT_EP_BACK_NOW;
+	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
+
+	switch (__atomic_load_n(&e->back, __ATOMIC_RELAXED)) {
+	case MT_EP_BACK_NOW:
+		return MT_CTL_NOT_EJECTED;
+	case MT_EP_BACK_TRYING:
+		return MT_CTL_TRIAL;
+	case MT_EP_BACK_ASKED:
+		return now < until ? MT_CTL_EJECTED : MT_CTL_HEALTH_CHECK;
+	default:
+		return now < until ? MT_CTL_EJECTED : MT_CTL_TRIAL;
+	}
 }
 
 bool mt_ctl_ep_takes_traffic(const struct mt_ep_state *e, uint64_t now)
 {
-	return !mt_ctl_ep_is_out(e) && !mt_ep_is_leaving(e, now) &&
+	return !mt_ep_is_out(e) && !mt_ep_is_leaving(e, now) &&
 	       !__atomic_load_n(&e->draining, __ATOMIC_RELAXED);
 }
 
@@ -54,7 +65,7 @@ static void log_lack(const struct mt_cluster *cl)
 		return;
 	}
 	for (uint32_t i = 0; i < cl->n_eps; i++)
-		out += mt_ctl_ep_is_out(cl->eps[i].state);
+		out += mt_ep_is_out(cl->eps[i].state);
 	mt_log(MT_LOG_WARN, "worker",
 		"cluster %s has no endpoint that takes traffic: %u of %u ejected, %u draining or "
 		"leaving; calls go to them nevertheless",

@@ -93,7 +93,7 @@ static void look_at(struct mt_ctl *c, const struct mt_cluster *cl, const struct 
 	uint64_t silent;
 
 	/* The ejection has a line of its own. */
-	if (!mt_ctl_hangs(&n) || mt_ctl_ep_is_out(ep->state) || is_logged(c->events, ep->state))
+	if (!mt_ctl_hangs(&n) || mt_ep_is_out(ep->state) || is_logged(c->events, ep->state))
 		return;
 	silent = mt_ctl_silent(c, ep->state, cl->name, mt_endpoint_name(ep, name), &n);
 	if (silent < MT_HANG_NS)

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checks endpoints, rate limits, and the sources of configuration. */
 #include "mt_health.h"
+#include "mt_ctl_events_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define NAMED	    4	 /* endpoints in a finding; the others are "..." */
 #define CERT_WARN_S 3600 /* warn below this validity; renewal starts at 80 % of the lifetime */
-
-static bool takes_traffic(const struct mt_ep_state *e, uint64_t now)
-{
-	return !__atomic_load_n(&e->draining, __ATOMIC_RELAXED) && !mt_ep_is_leaving(e, now) &&
-	       !mt_ep_ejected(e, now);
-}
 
 /* Endpoints of a cluster that take no traffic. */
 struct out {
@@ -44,8 +39,8 @@ static struct out out_of(const struct mt_health *h, const struct mt_cluster *cl)
 	struct out o = {0};
 
 	for (uint32_t i = 0; i < cl->n_eps; i++)
-		if (!takes_traffic(cl->eps[i].state, h->c->now))
-			add(&o, &cl->eps[i], mt_ep_ejected(cl->eps[i].state, h->c->now));
+		if (!mt_ctl_ep_takes_traffic(cl->eps[i].state, h->c->now))
+			add(&o, &cl->eps[i], mt_ep_is_out(cl->eps[i].state));
 	return o;
 }
 

@@ -129,7 +129,25 @@ static void call_back(struct mt_outliers *o, const struct mt_ep_event *a, const 
 			mt_addr_port_str(&a->addr, a->port, name), cluster);
 }
 
-static void keep(struct mt_ctl *c, const struct mt_ep_event *a)
+/* Makes an ejection part of the endpoint's last one if that has not ended. */
+static bool goes_on(struct mt_outliers *o, const struct mt_ep_event *a, const char *cluster)
+{
+	for (uint32_t i = o->n; i-- > 0;) {
+		struct outlier *e = &o->e[i];
+
+		if (e->a.what != MT_EP_EVENT_EJECTED || !same_endpoint(e, a, cluster))
+			continue;
+		if (!e->open || !e->logged)
+			return false;
+		e->a.until = a->until;
+		e->a.times = a->times;
+		e->a.silent |= a->silent;
+		return true;
+	}
+	return false;
+}
+
+void mt_outliers_note(struct mt_ctl *c, const struct mt_ep_event *a)
 {
 	const char *name =
 		c->env.conf ? mt_upstream_cluster_name(mt_conf_upstreams(c->env.conf), a->cluster)
@@ -146,6 +164,8 @@ static void keep(struct mt_ctl *c, const struct mt_ep_event *a)
 		call_back(c->outliers, a, name);
 		return;
 	}
+	if (a->what == MT_EP_EVENT_EJECTED && goes_on(c->outliers, a, name))
+		return;
 	copy = strdup(name);
 	if (!copy)
 		return;
@@ -171,7 +191,7 @@ static uint64_t take(struct mt_ctl *c)
 		struct mt_proxy *p = mt_worker_proxy(c->env.workers[w]);
 
 		for (uint32_t i = 0; i < PER_TURN && mt_proxy_ep_event(p, &a, &missed); i++)
-			keep(c, &a);
+			mt_outliers_note(c, &a);
 		all += missed;
 	}
 	if (c->outliers && all != c->outliers->missed) {
@@ -213,7 +233,7 @@ static void check_logged(struct mt_ctl *c, const struct mt_strmap *clusters)
 		else if (mt_ctl_ep_is_forgiven(state))
 			log_returned(
 				e, c->now, ": a change of the configuration ended the ejection");
-		else if (!mt_ctl_ep_is_out(state))
+		else if (!mt_ep_is_out(state))
 			log_returned(e, c->now, "");
 	}
 }
@@ -292,21 +312,40 @@ static const struct mt_ep_state *state_of(const struct mt_ctl *c, const struct o
 	return NULL;
 }
 
-/* True if a change of the configuration has ended the ejection before its time. */
-static bool is_forgiven(const struct mt_ctl *c, const struct outlier *e)
+/* State of the endpoint of the event: "ejected", "trial" or "returned". */
+static const char *now_of(const struct mt_ctl *c, const struct outlier *e)
 {
-	const struct mt_ep_state *state =
-		e->a.what == MT_EP_EVENT_EJECTED && e->open ? state_of(c, e) : NULL;
+	const struct mt_ep_event *a = &e->a;
+	const struct mt_ep_state *state;
 
-	return state && mt_ctl_ep_is_forgiven(state);
+	if (a->what != MT_EP_EVENT_EJECTED)
+		return c->now < a->until ? "ejected" : "returned";
+	/* Its end may have no event: the configuration changed, or the event was lost. */
+	if (!e->open || !e->logged)
+		return "returned";
+	state = state_of(c, e);
+	if (state && !mt_ep_is_out(state))
+		return "returned";
+	if (a->checked)
+		return "ejected";
+	if (state)
+		return mt_ctl_ejection(state, c->now) == MT_CTL_EJECTED ? "ejected" : "trial";
+	return c->now < a->until ? "ejected" : "trial";
+}
+
+/* How long the ejection lasts, ns; up to now if its end is not known. */
+static uint64_t lasts(const struct mt_ctl *c, const struct outlier *e, const char *now)
+{
+	bool open = strcmp(now, "trial") == 0 || (e->a.checked && e->open);
+
+	return (open ? c->now : e->a.until) - e->a.at;
 }
 
 static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 {
 	const struct mt_ep_event *a = &e->a;
+	const char *now = now_of(c, e);
 	char name[MT_ADDR_STRLEN];
-	bool forgiven = is_forgiven(c, e);
-	bool ejected = c->now < a->until || (a->checked && e->open);
 	json_t *row = json_object();
 
 	mt_set_time(row, "when", (int64_t)(a->wall / MT_MSEC));
@@ -314,13 +353,8 @@ static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 		MT_M("endpoint", mt_addr_port_str(&a->addr, a->port, name)),
 		MT_M("what", a->what == MT_EP_EVENT_LEAVING ? "leaving" : "ejected"));
 	set_rule(row, a);
-	mt_json_set(row,
-		MT_M("for_ms", ((a->checked && e->open ? c->now : a->until) - a->at) / MT_MSEC),
-		MT_M("now", forgiven  ? "returned"
-			    : ejected ? "ejected"
-			    : e->open ? "trial"
-				      : "returned"));
-	if (!forgiven && ejected && !a->checked)
+	mt_json_set(row, MT_M("for_ms", lasts(c, e, now) / MT_MSEC), MT_M("now", now));
+	if (strcmp(now, "ejected") == 0 && !a->checked && c->now < a->until)
 		mt_json_set(row, MT_M("left_ms", (a->until - c->now) / MT_MSEC));
 	else if (!e->open)
 		mt_set_time(row, "returned", (int64_t)((a->wall + (a->until - a->at)) / MT_MSEC));

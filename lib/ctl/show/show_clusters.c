@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clusters with the sums of their endpoints, and endpoints. */
-#include "mt_ctl_priv.h"
+#include "mt_ctl_events_priv.h"
 #include "mt_ctl_waiting_priv.h"
 #include "tune.h"
 
@@ -31,15 +31,21 @@ static const char *health(const struct mt_ep_state *e, const struct mt_ctl_waiti
 	}
 	if (mt_ep_is_leaving(e, now))
 		return "leaving";
-	if (!mt_ep_ejected(e, now)) {
-		if (!mt_ctl_hangs(n))
-			return "ok";
-		snprintf(buf, size, "silent for %llu s", (unsigned long long)(silence(n) / MT_SEC));
-		return buf;
-	}
-	if (now >= until)
+	switch (mt_ctl_ejection(e, now)) {
+	case MT_CTL_HEALTH_CHECK:
 		return "ejected, health check";
-	snprintf(buf, size, "ejected for %llu s", (until - now + MT_SEC - 1) / MT_SEC);
+	case MT_CTL_TRIAL:
+		return "ejected, trial";
+	case MT_CTL_EJECTED:
+		snprintf(buf, size, "ejected for %llu s",
+			(unsigned long long)((until - now + MT_SEC - 1) / MT_SEC));
+		return buf;
+	case MT_CTL_NOT_EJECTED:
+		break;
+	}
+	if (!mt_ctl_hangs(n))
+		return "ok";
+	snprintf(buf, size, "silent for %llu s", (unsigned long long)(silence(n) / MT_SEC));
 	return buf;
 }
 
@@ -48,7 +54,7 @@ static void set_until(const struct mt_ctl *c, json_t *row, const struct mt_ep_st
 {
 	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
 
-	if (until > c->now && mt_ep_ejected(e, c->now))
+	if (until > c->now && mt_ctl_ejection(e, c->now) == MT_CTL_EJECTED)
 		mt_set_time(row, "ejected_until",
 			(int64_t)((mt_ctl_wall(c) + until - c->now) / MT_MSEC));
 	mt_render_absent(row, "ejected_until ejected_until_unix_ms");

@@ -326,7 +326,7 @@ static uint32_t choose_endpoints(const struct topology *t, const struct mt_clust
 		struct mt_ctl_waiting waiting =
 			mt_ctl_ep_waiting(t->c, cl->name, state->index, state->id);
 		struct mt_ep_stats st = {0};
-		bool ejected = mt_ep_ejected(state, t->c->now);
+		bool ejected = mt_ep_is_out(state);
 		uint32_t i;
 
 		(void)mt_ctl_ep_stats(t->c, state->index, state->id, &st);

@@ -143,7 +143,7 @@ static uint64_t unusual(const struct mt_ctl *c, const struct mt_ep_state *ep)
 uint64_t mt_ctl_silent(const struct mt_ctl *c, const struct mt_ep_state *ep, const char *cluster,
 	const char *endpoint, const struct mt_ctl_waiting *n)
 {
-	uint64_t at = mt_ctl_ep_is_out(ep) ? mt_outliers_silent(c, cluster, endpoint) : 0;
+	uint64_t at = mt_ep_is_out(ep) ? mt_outliers_silent(c, cluster, endpoint) : 0;
 
 	if (at)
 		return MT_MAX(age(c, at), n->unheard);

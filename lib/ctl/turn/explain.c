@@ -6,6 +6,7 @@
  * DRAWS times and shows how often each endpoint is chosen.
  */
 #include "explain.h"
+#include "mt_ctl_events_priv.h"
 
 #include "mt_authorize.h"
 #include "mt_lend.h"
@@ -421,11 +422,15 @@ static const char *state_of(const struct explain *x, const struct mt_cluster *cl
 {
 	const struct mt_ep_state *e = cl->eps[i].state;
 
-	if (mt_cluster_usable(cl, i, x->c->now))
+	enum mt_ctl_ejection out = mt_ctl_ejection(e, x->c->now);
+
+	if (out == MT_CTL_NOT_EJECTED && mt_cluster_usable(cl, i, x->c->now))
 		return "ok";
 	if (__atomic_load_n(&e->draining, __ATOMIC_RELAXED))
 		return "draining";
-	return mt_ep_ejected(e, x->c->now) ? "ejected" : "leaving";
+	if (out != MT_CTL_NOT_EJECTED)
+		return out == MT_CTL_EJECTED ? "ejected" : "trial";
+	return "leaving";
 }
 
 static json_t *endpoint_row(

@@ -38,7 +38,7 @@ static void find_ejected(struct mt_ctl *c, const struct mt_override *o, struct m
 			const struct mt_endpoint *ep = &cl->eps[k];
 
 			if (ep->port != o->port || !mt_addr_eq(&ep->addr, &o->addr) ||
-				!mt_ep_ejected(ep->state, c->now))
+				!mt_ep_is_out(ep->state))
 				continue;
 			a->returns[a->n++] = (struct mt_ask_return){
 				ep->state, ep->state->id, cl->index, ep->addr, ep->port, false};

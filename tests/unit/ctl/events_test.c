@@ -125,6 +125,93 @@ static void test_clusters(void)
 	end(&r);
 }
 
+/* What a worker reports of the first endpoint. */
+static void report(struct rig *r, enum mt_ep_event_what what)
+{
+	const struct mt_cluster *cl = &mt_conf_current(r->conf)->clusters[0];
+	const struct mt_ep_state *state = cl->eps[0].state;
+
+	mt_outliers_note(r->c,
+		&(struct mt_ep_event){.what = what,
+			.why = what == MT_EP_EVENT_EJECTED ? "calls time out" : NULL,
+			.addr = cl->eps[0].addr,
+			.port = cl->eps[0].port,
+			.cluster = cl->index,
+			.times = state->ejections,
+			.at = r->c->now,
+			.until = what == MT_EP_EVENT_EJECTED ? state->ejected_until : r->c->now,
+			.wall = r->c->now});
+}
+
+/* True if `show outliers` has one row, and the views of the first endpoint have these texts. */
+static bool views(struct rig *r, const char *outlier, const char *endpoint, const char *health)
+{
+	json_t *j = mt_show_outliers(r->c, NULL), *row;
+	char *text;
+	bool yes;
+	int code;
+
+	row = json_array_get(json_object_get(j, "outliers"), 0);
+	yes = json_array_size(json_object_get(j, "outliers")) == 1 &&
+	      strcmp(json_string_value(json_object_get(row, "now")), outlier) == 0;
+	json_decref(j);
+	j = mt_show_endpoints(r->c, NULL);
+	row = json_array_get(json_object_get(j, "endpoints"), 0);
+	yes &= strcmp(json_string_value(json_object_get(row, "health")), endpoint) == 0;
+	json_decref(j);
+	text = test_run(r->c, "show health", &code);
+	yes &= !health == !strstr(text, "198.51.100.1:80 ejected");
+	free(text);
+	return yes;
+}
+
+/* Seconds pass without a line of the log. */
+static void quiet(struct rig *r, uint32_t s)
+{
+	for (uint32_t i = 0; i < s; i++)
+		CU_ASSERT(logs(r, 0, 0));
+}
+
+/* A server that is ejected again before it has answered is one incident, and all views agree. */
+static void test_one_incident(void)
+{
+	json_t *j;
+	struct rig r;
+
+	begin(&r);
+	publish(&r, service, two, "");
+	CU_ASSERT(logs(&r, 0, 0));
+	eject(&r, 0);
+	report(&r, MT_EP_EVENT_EJECTED);
+	CU_ASSERT(views(&r, "ejected", "ejected for 5 s", "ejected"));
+	CU_ASSERT(logs(&r, 1, 0));
+	quiet(&r, 5);
+	CU_ASSERT(views(&r, "trial", "ejected, trial", "ejected"));
+	/* The trial fails, and endpoints that take no call are ejected for longer. */
+	CU_ASSERT(mt_ep_try(endpoint(&r, 0), NULL, r.c->now));
+	CU_ASSERT(views(&r, "trial", "ejected, trial", "ejected"));
+	quiet(&r, 10);
+	eject(&r, 0);
+	report(&r, MT_EP_EVENT_EJECTED);
+	CU_ASSERT(views(&r, "ejected", "ejected for 20 s", "ejected"));
+	quiet(&r, 20);
+	CU_ASSERT(mt_ep_try(endpoint(&r, 0), NULL, r.c->now));
+	CU_ASSERT(mt_ep_trial_over(endpoint(&r, 0), r.c->now));
+	report(&r, MT_EP_EVENT_BACK);
+	CU_ASSERT(views(&r, "returned", "ok", NULL));
+	CU_ASSERT(logs(&r, 0, 1));
+	j = mt_show_outliers(r.c, NULL);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(
+				json_array_get(json_object_get(j, "outliers"), 0), "for_ms")),
+		36000);
+	json_decref(j);
+	/* The next one is another. */
+	eject(&r, 0);
+	report(&r, MT_EP_EVENT_EJECTED);
+	CU_ASSERT(logs(&r, 1, 0));
+	end(&r);
+}
+
 /* Endpoints that do not answer: one answers again, one has no calls any more, one is removed. */
 static void test_hangs(void)
 {
@@ -316,6 +403,7 @@ static void one_way(void)
 }
 
 const struct mt_test events_tests[] = {{"clusters without an endpoint", test_clusters},
-	{"endpoints that do not answer", test_hangs}, {"start and end of a lack", test_lack},
-	{"closed services", test_services}, {"many closed services", test_many_services},
-	{"certificates", test_certificates}, {"spans", test_spans}, {"one way", one_way}, {0}};
+	{"ejected again", test_one_incident}, {"endpoints that do not answer", test_hangs},
+	{"start and end of a lack", test_lack}, {"closed services", test_services},
+	{"many closed services", test_many_services}, {"certificates", test_certificates},
+	{"spans", test_spans}, {"one way", one_way}, {0}};
