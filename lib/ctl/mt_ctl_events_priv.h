@@ -95,6 +95,22 @@ const char *mt_events_closed_next(const struct mt_ctl *c, uint32_t *pos, const c
 /* Logs rate limits that start or stop to refuse calls. */
 void mt_events_limits(struct mt_ctl *c);
 
+/* ---- connections.c -------------------------------------------------------------------------- */
+
+/* A limit of the node's connections. */
+struct mt_full {
+	bool on;
+	uint64_t refused;     /* since the start of the process, at the last look */
+	uint64_t before;      /* `refused` before it began */
+	uint64_t since, last; /* ns: the first and the last refusal */
+};
+#define MT_FULL_LIMITS 2
+
+/* Takes the number of refusals. The end comes 60 s after the last one. */
+enum mt_edge mt_full_step(struct mt_full *f, uint64_t refused, uint64_t now);
+/* Logs limits of the node's connections that start or stop to refuse. */
+void mt_events_connections(struct mt_ctl *c);
+
 /* ---- one_way.c ------------------------------------------------------------------------------ */
 
 #define MT_ONE_WAY_NS (30 * MT_SEC)
@@ -176,6 +192,8 @@ struct mt_events {
 	/* limits.c */
 	uint64_t refused;    /* calls that any limit refused, at the last look */
 	uint32_t n_refusing; /* limits that refuse at present */
+	/* connections.c */
+	struct mt_full full[MT_FULL_LIMITS];
 	/* one_way.c */
 	struct mt_one_way *one_way; /* by mt_l4_service.id; NULL: nothing was forwarded yet */
 	/* certificates.c */

@@ -29,6 +29,7 @@ void mt_events_turn(struct mt_ctl *c)
 	mt_events_hangs(c);
 	mt_events_services(c);
 	mt_events_limits(c);
+	mt_events_connections(c);
 	mt_events_one_way(c);
 	mt_events_certificates(c);
 }

@@ -93,7 +93,11 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		return false;
 	}
 	l = p->snap ? mt_snapshot_listener(p->snap, &t->local, t->lport) : NULL;
-	if (!l || mt_downs_full(p)) {
+	if (!l) {
+		mt_count(p->counters, MT_PROXY_down_listener_gone);
+		return false;
+	}
+	if (mt_downs_full(p)) {
 		mt_count(p->counters, MT_PROXY_down_full);
 		return false;
 	}

@@ -402,8 +402,26 @@ static void one_way(void)
 	CU_ASSERT_EQUAL(look(&l, &now, ++sent, 7), 0);
 }
 
+/* A limit of connections: one line at the first refusal, and one 60 s after the last. */
+static void test_full(void)
+{
+	static const struct {
+		uint64_t at, refused; /* s */
+		enum mt_edge edge;
+	} looks[] = {{1, 0, MT_EDGE_NONE}, {2, 4, MT_EDGE_STARTS}, {3, 9, MT_EDGE_NONE},
+		{50, 10, MT_EDGE_NONE}, {109, 10, MT_EDGE_NONE}, {110, 10, MT_EDGE_ENDS},
+		{111, 10, MT_EDGE_NONE}, {200, 11, MT_EDGE_STARTS}};
+	struct mt_full f = {0};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(looks); i++)
+		CU_ASSERT_EQUAL(
+			mt_full_step(&f, looks[i].refused, looks[i].at * MT_SEC), looks[i].edge);
+	CU_ASSERT_EQUAL(f.before, 10);
+	CU_ASSERT_EQUAL(f.since, 200 * MT_SEC);
+}
+
 const struct mt_test events_tests[] = {{"clusters without an endpoint", test_clusters},
 	{"ejected again", test_one_incident}, {"endpoints that do not answer", test_hangs},
 	{"start and end of a lack", test_lack}, {"closed services", test_services},
 	{"many closed services", test_many_services}, {"certificates", test_certificates},
-	{"spans", test_spans}, {"one way", one_way}, {0}};
+	{"spans", test_spans}, {"limits of connections", test_full}, {"one way", one_way}, {0}};
