@@ -463,6 +463,12 @@ enum mt_ctl_state mt_ctl_state_now(const struct mt_ctl *c);
 bool mt_ctl_answers_ready(const struct mt_ctl *c);
 
 /* ---- who.c, socket.c, http.c ---------------------------------------------------------------- */
+/*
+ * Names the first object that is refused and has no last good version, so that the node does not
+ * serve it although it may be ready: a new node has no record of what is to be served. Returns buf,
+ * or NULL if there is none.
+ */
+const char *mt_ctl_not_served(const struct mt_ctl *c, char *buf, size_t size);
 
 #define MT_CTL_CLIENTS 32
 /*

@@ -47,6 +47,7 @@ static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
 		[MT_CTL_DRAINING] = "draining\n",
 	};
 	struct mt_ctl_ready ready;
+	char refused[800];
 
 	if (c->ready_off) {
 		mt_text_add(out, "not ready: an operator ran `ready off`; `ready on` ends it\n");
@@ -56,6 +57,8 @@ static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
 	if (c->state == MT_CTL_SERVING && !ready.ready)
 		return page_waits(&ready, out);
 	mt_text_add(out, "%s", words[c->state]);
+	if (c->state == MT_CTL_SERVING && mt_ctl_not_served(c, refused, sizeof(refused)))
+		mt_text_add(out, "not served: %s\n", refused);
 	return c->state == MT_CTL_SERVING ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_accept.h"
+#include "mt_objects.h"
 #include "suites.h"
 
 #include <arpa/inet.h>
@@ -133,6 +134,44 @@ static void test_empty_compressed(void)
 }
 
 static uint32_t n_waits;
+
+static struct mt_object_table *refused_objects(void *arg)
+{
+	return arg;
+}
+
+/* A new node is ready, but a document is refused and has no last good version. */
+static void test_ready_but(void)
+{
+	struct mt_object o = {
+		.kind = "ServiceEntry", .ns = "shop", .name = "a", .origin = {"a.yaml", 3}};
+	struct mt_object_row rows[] = {{.o = &o, .status = MT_OBJECT_IN_FORCE},
+		{.o = &o, .status = MT_OBJECT_LAST_GOOD}, {.o = &o, .status = MT_OBJECT_REFUSED}};
+	struct mt_object_table t = {.rows = rows, .n = 2};
+	static const char request[] =
+		"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+	struct mt_ctl_env env = {.http_port = free_port(), .objects = refused_objects, .arg = &t};
+	static char buf[4096];
+	struct mt_text_buf text = {0};
+	struct mt_ctl *c;
+
+	mt_addr_parse("127.0.0.1", &env.http_addr);
+	c = test_ctl(&env);
+	mt_ctl_set_state(c, MT_CTL_SERVING);
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 200);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "\r\n\r\nready\n"));
+	CU_ASSERT_PTR_NULL(strstr(buf, "not served"));
+	t.n = 3;
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 200);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf,
+		"\r\n\r\nready\nnot served: ServiceEntry shop/a (a.yaml:3) is refused: `show "
+		"objects"));
+	CU_ASSERT_EQUAL(mt_ctl_command(c, NULL, "--json show ready", 17, &text), 0);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(text.p, "it serves what it can; ServiceEntry shop/a (a.yaml:3)"));
+	mt_text_fini(&text);
+	mt_ctl_destroy(c);
+}
 
 static void waiting(void *arg, struct mt_ctl_ready *out)
 {
@@ -639,6 +678,7 @@ static void test_parked_are_bounded(void)
 const struct mt_test http_tests[] = {
 	{"what is waited for", test_waits},
 	{"ready off and on", test_ready_off},
+	{"ready, with a refused document", test_ready_but},
 	{"waits that a restart ends", test_restart},
 	{"silent connections keep nobody out", test_silent},
 	{"half-asked questions keep nobody out", test_half_asked},
