@@ -2,7 +2,8 @@
 /*
  * Endpoints that do not answer: the log has a line after MT_HANG_NS, before the endpoint is ejected
  * or although nothing ejects it. A look examines at most PER_LOOK endpoints, because there may be
- * 100,000, and all those that it has logged.
+ * 100,000, and all those that it has logged. It writes at most LINES of each kind; others follow
+ * with later looks, if they still apply.
  */
 #include "mt_ctl_events_priv.h"
 
@@ -10,6 +11,7 @@
 
 #define PER_LOOK 4096
 #define LOGGED	 1000 /* at a time; others have no line */
+#define LINES	 20
 
 /* An endpoint that the log reports as silent. */
 struct mt_hang {
@@ -46,8 +48,9 @@ static void look_at_logged(struct mt_ctl *c)
 {
 	struct mt_events *e = c->events;
 	char words[MT_CTL_SPAN];
+	uint32_t lines = 0;
 
-	for (uint32_t i = e->n_hangs; i-- > 0;) {
+	for (uint32_t i = e->n_hangs; i-- > 0 && lines < LINES;) {
 		const struct mt_hang *h = &e->hangs[i];
 		const char *how = ended(c, h);
 
@@ -56,6 +59,7 @@ static void look_at_logged(struct mt_ctl *c)
 		mt_log(MT_LOG_INFO, "worker", "endpoint %s of %s %s, %s after its last answer",
 			h->endpoint, h->cluster, how, mt_ctl_span(c->now - h->since, words));
 		drop(e, i);
+		lines++;
 	}
 }
 
@@ -86,7 +90,8 @@ static void keep(struct mt_ctl *c, const struct mt_cluster *cl, const struct mt_
 	e->n_hangs += h->cluster != NULL;
 }
 
-static void look_at(struct mt_ctl *c, const struct mt_cluster *cl, const struct mt_endpoint *ep)
+/* True if it has logged the endpoint. */
+static bool look_at(struct mt_ctl *c, const struct mt_cluster *cl, const struct mt_endpoint *ep)
 {
 	struct mt_ctl_waiting n = mt_ctl_ep_waiting(c, cl->name, ep->state->index, ep->state->id);
 	char name[MT_ADDR_STRLEN] = "", words[MT_CTL_SPAN];
@@ -94,10 +99,10 @@ static void look_at(struct mt_ctl *c, const struct mt_cluster *cl, const struct 
 
 	/* The ejection has a line of its own. */
 	if (!mt_ctl_hangs(&n) || mt_ep_is_out(ep->state) || is_logged(c->events, ep->state))
-		return;
+		return false;
 	silent = mt_ctl_silent(c, ep->state, cl->name, mt_endpoint_name(ep, name), &n);
 	if (silent < MT_HANG_NS)
-		return;
+		return false;
 	keep(c, cl, ep, name, silent);
 	mt_log(MT_LOG_WARN, "worker",
 		"endpoint %s of %s does not answer: it has sent nothing for %s; waiting now: %llu "
@@ -105,6 +110,7 @@ static void look_at(struct mt_ctl *c, const struct mt_cluster *cl, const struct 
 		name, cl->name, mt_ctl_span(silent, words),
 		(unsigned long long)(n.silent ? n.calls : n.streams),
 		n.silent ? "calls" : "connections");
+	return true;
 }
 
 /* Continues at the cluster where the last look ended. */
@@ -112,6 +118,7 @@ void mt_events_hangs(struct mt_ctl *c)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
 	struct mt_events *e = c->events;
+	uint32_t lines = 0;
 
 	if (!s)
 		return;
@@ -119,8 +126,8 @@ void mt_events_hangs(struct mt_ctl *c)
 	for (uint32_t n = 0, i = 0; i < s->n_clusters && n < PER_LOOK; i++) {
 		const struct mt_cluster *cl = &s->clusters[e->hangs_at++ % s->n_clusters];
 
-		for (uint32_t k = 0; k < cl->n_eps; k++)
-			look_at(c, cl, &cl->eps[k]);
+		for (uint32_t k = 0; k < cl->n_eps && lines < LINES; k++)
+			lines += look_at(c, cl, &cl->eps[k]);
 		n += cl->n_eps + 1;
 	}
 }

@@ -252,6 +252,34 @@ static void test_hangs(void)
 	end(&r);
 }
 
+/* Many endpoints that do not answer have at most 20 lines a second, and as many ends. */
+static void test_many_hangs(void)
+{
+	struct mt_ctl_waiting n[MADE_UP] = {0};
+	char text[2000] = "  endpoints: [{address: 198.51.100.1}";
+	struct rig r;
+
+	for (uint32_t i = 2; i <= 25; i++)
+		sprintf(text + strlen(text), ", {address: 198.51.100.%u}", i);
+	strcat(text, "]\n");
+	begin(&r);
+	publish(&r, service, text, "");
+	made_up_waiting = n;
+	for (uint32_t i = 0; i < 25; i++) {
+		CU_ASSERT_FATAL(endpoint(&r, i)->index < MADE_UP);
+		n[endpoint(&r, i)->index] = (struct mt_ctl_waiting){
+			.calls = 1, .oldest = 11 * MT_SEC, .silent = 11 * MT_SEC};
+	}
+	CU_ASSERT(logs(&r, 20, 0));
+	CU_ASSERT(logs(&r, 5, 0));
+	CU_ASSERT(logs(&r, 0, 0));
+	memset(n, 0, sizeof(n));
+	CU_ASSERT(logs(&r, 0, 20));
+	CU_ASSERT(logs(&r, 0, 5));
+	made_up_waiting = NULL;
+	end(&r);
+}
+
 /* A cluster that never had an endpoint is not reported, nor one whose index was another's. */
 static void test_lack(void)
 {
@@ -422,6 +450,7 @@ static void test_full(void)
 
 const struct mt_test events_tests[] = {{"clusters without an endpoint", test_clusters},
 	{"ejected again", test_one_incident}, {"endpoints that do not answer", test_hangs},
-	{"start and end of a lack", test_lack}, {"closed services", test_services},
-	{"many closed services", test_many_services}, {"certificates", test_certificates},
-	{"spans", test_spans}, {"limits of connections", test_full}, {"one way", one_way}, {0}};
+	{"many that do not answer", test_many_hangs}, {"start and end of a lack", test_lack},
+	{"closed services", test_services}, {"many closed services", test_many_services},
+	{"certificates", test_certificates}, {"spans", test_spans},
+	{"limits of connections", test_full}, {"one way", one_way}, {0}};
