@@ -547,7 +547,7 @@ static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 
 /*
  * The part of the cluster that the client may reach, and by which identity; NULL: none. If no
- * client was given: the whole cluster.
+ * client was given: that which some client may reach.
  */
 static const struct mt_cluster *reached(struct explain *x, const struct mt_cluster *c)
 {
@@ -556,14 +556,20 @@ static const struct mt_cluster *reached(struct explain *x, const struct mt_clust
 		x->said.by_tls ? mt_secure_principal(&x->said.who) : (struct mt_slice){0};
 	char text[512] = "none: the Node's spec.mesh.nodeIdentityUse does not name this client for "
 			 "this service";
+	bool gateway = x->service && x->service->gateway, known = x->said.has_src || name.p;
 	int shows;
 
-	if (!c->lend || (!x->said.has_src && !name.p))
+	/* Without a client: some may use the node's identity, unless the Node lists none. */
+	if (!c->lend || (!known && (gateway || !mt_cluster_need_lend(c))))
 		return c;
+	if (!known)
+		snprintf(text, sizeof(text),
+			"none: the Node's spec.mesh.nodeIdentityUse names no client for this "
+			"service");
 	if (!name.p && b && b->principal)
 		name = (struct mt_slice){
 			(const uint8_t *)b->principal, (uint32_t)strlen(b->principal)};
-	shows = mt_cluster_shows(c, &x->said.view.peer, name, x->service && x->service->gateway);
+	shows = mt_cluster_shows(c, &x->said.view.peer, name, gateway);
 	if (shows == 0)
 		snprintf(text, sizeof(text), "the node's own");
 	else if (shows > 0)

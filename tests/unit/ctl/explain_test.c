@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `explain` on a node with an identity. */
+#include "suites.h"
+
+#include "mt_source.h"
+#include "tls/pki.h"
+
+#define SERVICE                                                                                    \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                                 \
+	"metadata: {name: a, namespace: shop}\nspec:\n  hosts: [a.x]\n"                            \
+	"  addresses: [240.240.1.1]\n  location: MESH_INTERNAL\n  resolution: STATIC\n"            \
+	"  ports: [{number: 80, name: tcp-metaprotocol-thrift, protocol: TCP}]\n"                  \
+	"  endpoints: [{address: 198.51.100.1, labels: {security.istio.io/tlsMode: istio}}]\n"
+#define STRICT                                                                                     \
+	"---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\n"                        \
+	"metadata: {name: p, namespace: shop}\nspec: {mtls: {mode: STRICT}}\n"
+
+/* The answer to `explain` under these documents, on a node with an identity. */
+static char *explained(const char *text, const char *line, int *code)
+{
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_model *m = mt_model_new();
+	struct mt_snapshot *s;
+	struct mt_diags diags;
+	struct mt_conf *conf;
+	struct mt_ctl *c;
+	struct mt_err e;
+	char *answer;
+
+	conf = mt_conf_create(&opts, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	mt_conf_set_identity(conf, pki()->alice);
+	c = test_ctl(&(struct mt_ctl_env){.conf = conf});
+	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t.yaml", text, strlen(text));
+	s = mt_conf_compile(conf, m, &diags, c->now);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(mt_conf_publish(conf, s, c->now, NULL, &e), 0);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	answer = test_run(c, line, code);
+	mt_ctl_destroy(c);
+	mt_conf_destroy(conf);
+	return answer;
+}
+
+/* With an identity a port of messages also forwards TLS as bytes, which is no second protocol. */
+static void test_protocol(void)
+{
+	int code;
+	char *text =
+		explained(SERVICE STRICT, "explain service=a.x method=add src=192.0.2.1", &code);
+
+	CU_ASSERT_EQUAL(code, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "thrift"));
+	CU_ASSERT_PTR_NULL(strstr(text, "give protocol="));
+	free(text);
+	pki_end();
+}
+
+/* No client may use the node's identity: calls are denied, of whichever client. */
+static void test_no_client(void)
+{
+	static const char *const lines[] = {
+		"explain service=a.x method=add", "explain service=a.x method=add src=192.0.2.1"};
+	int code;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(lines); i++) {
+		char *text = explained(SERVICE, lines[i], &code);
+
+		CU_ASSERT_EQUAL(code, 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, "none: the Node's spec.mesh.nodeIdentityUse"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, "answered by Meltemi: denied"));
+		free(text);
+	}
+	pki_end();
+}
+
+const struct mt_test explain_tests[] = {
+	{"the protocol of a service", test_protocol},
+	{"an identity that no client may use", test_no_client},
+	{0},
+};
