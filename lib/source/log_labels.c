@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `labels` of a provider of access logs: a map of YAML as the text of a JSON object, which is a
- * format of lib/accesslog. What is too long for a format ends early, and the format is refused.
+ * format of lib/accesslog. A map that is too long ends early, and the format is refused.
  */
 #include "mt_fields.h"
 
