@@ -3,8 +3,8 @@
 #include "map_fixture.h"
 
 #include "cluster.pb-c.h"
+#include "heap_used.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -608,12 +608,12 @@ static void idle_clusters(void)
 		"\"zone\": \"z1\"}, \"lb_endpoints\": [{\"endpoint\": {\"address\": "
 		"{\"socket_address\": {\"address\": \"10.1.2.3\", \"port_value\":"
 		"20880}}}}]}]}");
-	before = mallinfo2().uordblks;
+	before = heap_used();
 	for (int i = 0; i < N; i++) {
 		mt_xds_map(MT_XDS_CDS, cluster, "xds:mesh", 1, &c[i].m, &why);
 		mt_xds_map(MT_XDS_EDS, endpoints, "xds:mesh", 1, &e[i].m, &why);
 	}
-	each = (mallinfo2().uordblks - before) / N;
+	each = (heap_used() - before) / N;
 	if (each > 2048 || getenv("MT_PRINT"))
 		printf("\n  %zu bytes for a cluster and its assignment; used %zu %zu\n", each,
 			c[0].m.part->region.used, e[0].m.part->region.used);
