@@ -57,7 +57,7 @@ static void add_host(struct mt_build *b, const struct mt_host *h)
 	const struct mt_service_entry *se = h->se;
 	const struct mt_workload *name = by_name(b, h);
 
-	for (const struct mt_unit *u = h->units; u; u = u->next) {
+	for (const struct mt_unit *u = h->over ? NULL : h->units; u; u = u->next) {
 		for (uint32_t k = 0; k < h->n_workloads; k++) {
 			const struct mt_workload *w = h->workloads[k];
 

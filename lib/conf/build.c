@@ -204,6 +204,7 @@ const char *mt_b_host_remedy(struct mt_build *b, const char *host)
 
 static void build_fini(struct mt_build *b)
 {
+	mt_b_work_fini(b);
 	mt_b_policies_fini(b);
 	mt_strmap_fini(&b->inbound_by_ns);
 	mt_strmap_fini(&b->protocols);
@@ -247,6 +248,7 @@ static step_fn *const steps[] = {
 	mt_b_forward_routes,
 	mt_b_policies_index,
 	mt_b_inbound,
+	mt_b_work,
 	mt_b_policies,
 	mt_b_meshed,
 	mt_b_clusters,
@@ -288,6 +290,7 @@ static int finish(struct mt_build *b)
 	if (rc == 0) {
 		mt_b_bound(b);
 		mt_b_places(b);
+		mt_b_work_keep(b);
 	}
 	return rc;
 }
@@ -296,7 +299,7 @@ static int run(struct mt_build *b)
 {
 	int rc;
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++)
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps) && !b->work.over; i++)
 		steps[i](b);
 	/* Routes are compiled only when everything that they refer to is sound. */
 	if (b->tmp.failed || b->snap->region.failed)

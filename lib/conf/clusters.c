@@ -85,7 +85,7 @@ static int passed_clusters(struct mt_build *b, const struct mt_host *h)
 
 	for (struct mt_unit *u = h->units; u && rc == 0; u = u->next) {
 		rc = add_passed(b, h, u, NULL);
-		for (uint32_t i = 0; h->rule && i < h->rule->n_subsets && rc == 0; i++)
+		for (uint32_t i = 0; i < mt_host_subsets(h) && rc == 0; i++)
 			rc = add_passed(b, h, u, &h->rule->subsets[i]);
 	}
 	return rc;
@@ -304,6 +304,8 @@ static const struct mt_closer *closer_of(
 	const struct mt_meta *by;
 	char path[MT_INDEX_PATH];
 
+	if (h->over)
+		return mt_b_closer(b, &h->se->meta);
 	if (!mt_b_forward_closed(b, h, u, &closing))
 		return NULL;
 	by = closing.by->meta;
@@ -342,7 +344,7 @@ static int host_clusters(struct mt_build *b, const struct mt_host *h)
 
 		rc = add_cluster(b, h, u, NULL);
 		u->cluster = b->snap->n_clusters > n ? b->snap->clusters[n] : NULL;
-		for (uint32_t i = 0; h->rule && i < h->rule->n_subsets && rc == 0; i++)
+		for (uint32_t i = 0; i < mt_host_subsets(h) && rc == 0; i++)
 			rc = add_cluster(b, h, u, &h->rule->subsets[i]);
 	}
 	if (rc == 0)
@@ -358,7 +360,7 @@ void mt_b_clusters(struct mt_build *b)
 
 		if (h->rule)
 			check_subset_names(b, h->rule);
-		if (h->rule && mt_host_is_served(h))
+		if (h->rule && mt_host_is_served(h) && !h->over)
 			check_rule(b, h);
 		check_backend_policies(b, h->se);
 		if (b->diags->errors == errors && host_clusters(b, h))

@@ -365,6 +365,10 @@ static int set_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 	struct mt_res_cluster *c = &out->cluster;
 	bool automatic = !s && !u->port->tls_by, clear = s && s->mode.v == MT_TLS_DISABLE;
 
+	if (h->over) {
+		out->guards.closed_by = mt_b_closer(b, &h->se->meta);
+		return out->guards.closed_by ? 0 : -ENOMEM;
+	}
 	if (!automatic && !clear) {
 		c->tls = mt_b_document_tls(b, h, u, subset);
 		if (!c->tls)

@@ -168,31 +168,39 @@ int mt_b_document_service(struct mt_build *b, const struct mt_document_service *
 
 /* ---- which documents say it ---------------------------------------------------------------------- */
 
-/*
- * A patch's own routes, then those of a MetaRouter that has some, then the VirtualService's, then
- * the host itself.
- */
-static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
+const struct mt_rule_list *mt_b_unit_rules(
+	const struct mt_host *h, const struct mt_unit *u, const struct mt_meta **meta)
 {
 	const char *protocol = u->codec->opaque ? NULL : u->protocol;
+	const struct mt_host_routes *of = u->codec->opaque ? &h->bytes : &h->messages;
+	const struct mt_rule_list *list = NULL;
+
+	*meta = &h->se->meta;
+	if (h->over)
+		return NULL;
+	if (u->patch && u->patch->routes.n_rules) {
+		*meta = u->patch_meta;
+		return &u->patch->routes;
+	}
+	if (protocol && h->router && h->router->routes.n_rules) {
+		*meta = &h->router->meta;
+		return &h->router->routes;
+	}
+	if (of->vs)
+		list = mt_b_rule_list(of->vs, protocol);
+	if (!list || !list->n_rules)
+		return NULL;
+	*meta = &of->vs->meta;
+	return list;
+}
+
+static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
+{
 	struct mt_host_routes *of = u->codec->opaque ? &h->bytes : &h->messages;
 
-	f->meta = &h->se->meta;
-	h->router_used |= protocol != NULL;
-	if (u->patch && u->patch->routes.n_rules) {
-		f->meta = u->patch_meta;
-		f->list = &u->patch->routes;
-	} else if (protocol && h->router && h->router->routes.n_rules) {
-		f->meta = &h->router->meta;
-		f->list = &h->router->routes;
-	} else if (of->vs) {
-		f->list = mt_b_rule_list(of->vs, protocol);
-		if (f->list && !f->list->n_rules)
-			f->list = NULL;
-		if (f->list)
-			f->meta = &of->vs->meta;
-		of->used |= f->list != NULL;
-	}
+	f->list = mt_b_unit_rules(h, u, &f->meta);
+	h->router_used |= !u->codec->opaque && u->protocol != NULL;
+	of->used |= of->vs && f->meta == &of->vs->meta;
 }
 
 static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
@@ -256,12 +264,15 @@ int mt_b_document_services(struct mt_build *b)
 {
 	int rc = 0;
 
+	mt_b_work_of_gateways(b);
+	if (b->work.over)
+		return 0;
 	for (uint32_t i = 0; i < b->n_hosts && rc != -ENOMEM; i++) {
 		struct mt_host *h = &b->host_list[i];
 
 		for (struct mt_unit *u = h->units; u && rc != -ENOMEM; u = u->next)
 			rc = route_unit(b, h, u);
-		if (h->units || h->forwards)
+		if ((h->units || h->forwards) && !h->over)
 			warn_unused(b, h);
 	}
 	for (uint32_t i = 0; i < b->n_bound && rc != -ENOMEM; i++)

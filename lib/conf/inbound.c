@@ -62,6 +62,13 @@ void mt_b_inbound(struct mt_build *b)
 	}
 }
 
+uint32_t mt_b_inbound_of(const struct mt_build *b, const char *ns)
+{
+	const struct inbounds *own = mt_strmap_get(&b->inbound_by_ns, ns);
+
+	return own ? own->n : 0;
+}
+
 static bool is_about(const struct mt_inbound *in, const struct mt_policed *to)
 {
 	if (in->p->port.set && in->p->port.v != to->port && in->p->port.v != to->u->port->number.v)

@@ -109,6 +109,9 @@ struct mt_policies_found {
 /* Indexes a list that is complete. */
 void mt_b_policy_index(struct mt_build *b, struct mt_policy_list *list);
 void mt_policy_index_fini(struct mt_policy_list *list);
+/* Returns the number of policies of a namespace (NULL: none) that may be about an instance. */
+uint64_t mt_policy_may_find(
+	const struct mt_policy_bag *bag, const struct mt_host *h, const struct mt_workload *w);
 /*
  * Returns the policies of a list (NULL: none) that may be about an instance; the caller compares
  * each of them. Valid until the next call for this list.

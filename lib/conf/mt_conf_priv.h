@@ -6,6 +6,7 @@
 #include "mt_conf_hash_priv.h"
 #include "mt_conf_numbers_priv.h"
 #include "mt_conf_override_priv.h"
+#include "mt_conf_work_priv.h"
 #include "mt_heap.h"
 #include "mt_idmap.h"
 #include "mt_jwks_store.h"
@@ -82,6 +83,8 @@ struct mt_snap {
 	struct mt_vips_build *vips;	    /* NULL: no host needs an address */
 	struct mt_held_place *places;	    /* of documents (holders.c) */
 	uint32_t n_places;
+	struct mt_held_work *work; /* of documents, by namespace (work.c) */
+	uint32_t n_work;
 	uint64_t credentials;	    /* mt_conf_credentials.turn of its build */
 	struct mt_snap *next;	    /* retired list */
 	uint64_t token;		    /* RCU: quiescent when it has passed */
@@ -251,6 +254,9 @@ struct mt_host {
 	bool own_address;	     /* it is written, readable or not */
 	bool holds;		     /* it was assigned one before, and keeps it */
 	bool has_share;		     /* of the addresses that are assigned */
+	bool over; /* closed, without endpoints and subsets: its work is too much (work.c) */
+	/* The subsets of its rule are closed, because they are too much work (work.c). */
+	bool no_subsets;
 };
 
 struct mt_service_deps;
@@ -301,6 +307,7 @@ struct mt_build {
 	uint32_t n_ports_looked;   /* names of ports that were compared with mistyped ones */
 	uint32_t n_subsets_looked; /* the same of subsets (refs.c) */
 	uint64_t now;
+	struct mt_work work;
 	struct mt_region tmp; /* dies with the build */
 	struct mt_snap *snap;
 	struct mt_strmap protocols; /* struct mt_proto, by lower-case name */
@@ -537,6 +544,12 @@ void mt_b_ranges_add(struct mt_build *b);
 struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, const char *key,
 	uint16_t port, struct mt_origin origin);
 
+/* Number of subsets that have clusters. */
+static inline uint32_t mt_host_subsets(const struct mt_host *h)
+{
+	return h->rule && !h->over && !h->no_subsets ? h->rule->n_subsets : 0;
+}
+
 /* True if some port of the host is served. */
 static inline bool mt_host_is_served(const struct mt_host *h)
 {
@@ -633,6 +646,8 @@ const struct mt_authz *mt_b_guard_both(
 	struct mt_build *b, const struct mt_authz *a, const struct mt_authz *other);
 /* inbound.c: limits in servers' own proxies. */
 void mt_b_inbound(struct mt_build *b);
+/* Number of patches of a namespace. */
+uint32_t mt_b_inbound_of(const struct mt_build *b, const char *ns);
 /* What calls to the instance are judged by, and the limit of its own proxy, if that is this node. */
 const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed *to,
 	const struct mt_authz *rules, uint64_t *hash);

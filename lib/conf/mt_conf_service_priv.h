@@ -99,6 +99,13 @@ void mt_shared_service_put(struct mt_conf *c, struct mt_shared_service *sv);
 /* All are known: the snapshot's list. 0 or -ENOMEM. */
 int mt_b_services_finish(struct mt_build *b);
 
+/*
+ * document_service.c: the rules that clients of a port follow: a patch's own, then those of a
+ * MetaRouter that has some, then the VirtualService's. NULL: none, they go to the host itself.
+ * *meta: of the document with the rules, otherwise the service.
+ */
+const struct mt_rule_list *mt_b_unit_rules(
+	const struct mt_host *h, const struct mt_unit *u, const struct mt_meta **meta);
 /* ---- of documents (document_service.c) ------------------------------------------------------------ */
 
 struct mt_document_service {

@@ -433,6 +433,8 @@ static void look_at_names(struct mt_build *b, const struct mt_host *h)
 
 static void look_at_host(struct mt_build *b, const struct mt_host *h)
 {
+	if (h->over)
+		return;
 	look_at_names(b, h);
 	for (uint32_t k = 0; k < h->n_workloads; k++)
 		look_at(b, h, h->workloads[k]);

@@ -123,6 +123,22 @@ static const struct mt_bag *targeting(const struct mt_policy_list *list, const s
 	return list->targets.map.n ? bag_at(&list->targets, list, &label) : &none;
 }
 
+uint64_t mt_policy_may_find(
+	const struct mt_policy_bag *bag, const struct mt_host *h, const struct mt_workload *w)
+{
+	const struct mt_policy_list *list = bag ? &bag->all : NULL;
+	uint64_t n;
+
+	if (!list)
+		return 0;
+	if (finds_all(list, w))
+		return list->n;
+	n = list->n_whole + (uint64_t)targeting(list, h)->n;
+	for (uint32_t i = 0; list->selectors.map.n && i < w->labels.n_kv; i++)
+		n += bag_at(&list->selectors, list, &w->labels.kv[i])->n;
+	return n;
+}
+
 static int by_place(const void *a, const void *b)
 {
 	const struct mt_policy *const *x = a, *const *y = b;

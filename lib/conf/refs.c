@@ -33,6 +33,15 @@ bool mt_b_leads_nowhere(struct mt_build *b, const struct mt_meta *meta)
 	return key && mt_strmap_get(&b->lost, key);
 }
 
+/* Notes that the document leads to what is not here. */
+static void lose(struct mt_build *b, const struct mt_meta *meta)
+{
+	char *key = key_of(b, meta);
+
+	if (key && !mt_strmap_get(&b->lost, key))
+		mt_strmap_put(&b->lost, key, b, NULL);
+}
+
 /*
  * A destination that is not here keeps its share, and what gets there fails, as everywhere in the field. It is told with each load:
  * what such a document refers to is looked up again, and its routes are compiled again.
@@ -40,11 +49,10 @@ bool mt_b_leads_nowhere(struct mt_build *b, const struct mt_meta *meta)
 static void nowhere(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *field, const char *remedy, const char *words)
 {
-	char full[MT_CONF_PATH], *key = key_of(b, meta);
+	char full[MT_CONF_PATH];
 
-	if (key && !mt_strmap_get(&b->lost, key))
-		mt_strmap_put(&b->lost, key, b, NULL);
-	snprintf(full, sizeof(full), "%s.%s", path, field);
+	lose(b, meta);
+	snprintf(full, sizeof(full), "%.240s.%s", path, field);
 	mt_b_warn(b, meta, line, full, remedy, "%s: what gets there fails", words);
 }
 
@@ -155,6 +163,19 @@ static const struct mt_unit *tell_forwarded(struct mt_build *b, const struct mt_
 	return NULL;
 }
 
+/* Reports a subset that is closed with all of its rule. */
+static void closed_subset(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_dest *d, const struct mt_destination_rule *dr)
+{
+	char words[640];
+
+	snprintf(words, sizeof(words),
+		"subset \"%.64s\" of %.128s is closed, because DestinationRule %.128s/%.128s needs "
+		"too much work",
+		d->subset.s, d->host.s, dr->meta.ns, dr->meta.name);
+	nowhere(b, meta, d->subset.line, path, "subset", "write fewer subsets there", words);
+}
+
 /*
  * Subsets are looked for in the rule and not among the clusters, so that a rule with another mistake in
  * it does not make every route to it look wrong as well.
@@ -166,8 +187,11 @@ static bool check_subset(struct mt_build *b, const struct mt_meta *meta, const c
 	const struct mt_destination_rule *dr = h->rule;
 	char remedy[160], words[256];
 
-	if (find_subset(b, dr, d->subset.s))
-		return true;
+	if (find_subset(b, dr, d->subset.s)) {
+		if (h->no_subsets && tell)
+			closed_subset(b, meta, path, d, dr);
+		return !h->no_subsets;
+	}
 	if (!tell)
 		return false;
 	if (dr && b->n_subsets_looked++ < SUGGESTED_MOST)
@@ -185,11 +209,27 @@ static bool check_subset(struct mt_build *b, const struct mt_meta *meta, const c
 	return false;
 }
 
+/* For "outbound|PORT|SUBSET|HOST" of a host that is closed: its cluster without a subset. */
+static uintptr_t closed_cluster(const struct mt_build *b, const char *name)
+{
+	const char *host = strrchr(name, '|'), *port = strchr(name, '|');
+	const char *subset = port ? strchr(port + 1, '|') : NULL;
+	const struct mt_host *h = host ? mt_strmap_get(&b->hosts, host + 1) : NULL;
+	char whole[512];
+
+	if (!h || !h->over || !subset || subset >= host)
+		return 0;
+	snprintf(whole, sizeof(whole), "%.*s|%s", (int)(subset - name), name, host);
+	return (uintptr_t)mt_strmap_get(&b->clusters, whole);
+}
+
 /* The map holds positions plus one: a NULL is "not there". */
 uint32_t mt_b_find_cluster(const struct mt_build *b, const char *name)
 {
 	uintptr_t at = (uintptr_t)mt_strmap_get(&b->clusters, name);
 
+	if (!at && b->work.closed.n)
+		at = closed_cluster(b, name);
 	return at ? (uint32_t)(at - 1) : MT_NO_CLUSTER;
 }
 
@@ -284,6 +324,24 @@ uint32_t mt_b_find_dest(struct mt_build *b, const struct mt_dest *d, const char 
 	return u ? mt_b_unit_cluster(b, u, d->subset.s) : MT_NO_CLUSTER;
 }
 
+/* True for "outbound|PORT|SUBSET|HOST" of a host whose subsets are closed, which is reported. */
+static bool names_closed_subset(struct mt_build *b, const struct mt_meta *meta, const char *path,
+	const struct mt_text *name, const char *found)
+{
+	const char *host = strrchr(found, '|');
+	const struct mt_host *h = host ? mt_strmap_get(&b->hosts, host + 1) : NULL;
+
+	if (!h || !h->no_subsets || host == found || host[-1] == '|')
+		return false;
+	if (!mt_b_leads_nowhere(b, meta))
+		mt_b_warn(b, meta, name->line, path, "write fewer subsets there",
+			"%.128s is closed, because DestinationRule %.128s/%.128s needs too much "
+			"work: what gets there fails",
+			found, h->rule->meta.ns, h->rule->meta.name);
+	lose(b, meta);
+	return true;
+}
+
 /* The name as clusters of documents have it, with the host in lower case; kept as long as b->deps. */
 static const char *in_lower_case(struct mt_build *b, const char *name)
 {
@@ -315,6 +373,8 @@ uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, cons
 			dep->of.cluster = found;
 		return at;
 	}
+	if (found && names_closed_subset(b, meta, path, name, found))
+		return MT_NO_CLUSTER;
 	for (uint32_t i = 0; i < b->n_clusters && b->diags->errors < 100; i++)
 		mt_suggest_offer(&near, b->clusters_v[i].name);
 	ref_error(b, meta, name->line, path, "",

@@ -34,6 +34,7 @@ static uint64_t hash_host(const struct mt_host *host, uint64_t h)
 	for (const struct mt_unit *u = host->units; u; u = u->next)
 		h = mt_hash_u64(u->codec ? mt_codec_identity(u->codec) : 0,
 			mt_hash_u64(u->port->number.v, h));
+	h = mt_hash_u64((uint64_t)host->no_subsets << 1 | host->over, h);
 	return mt_hash_u64(host->rule ? host->rule->n_subsets + 1 : 0, h);
 }
 

@@ -289,6 +289,8 @@ void mt_b_tell_no_endpoints(struct mt_build *b)
 		if (!h->se->n_ports && !h->se->kubernetes && !h->n_joined)
 			mt_b_warn(b, &h->se->meta, h->se->meta.origin.line, "spec.ports",
 				"write its ports", "it has no ports, and is not served");
+		if (h->over)
+			continue;
 		if (mt_host_is_served(h))
 			tell_unfit(b, h);
 		if (!mt_host_is_served(h) || h->n_workloads || h->n_joined || h->se->n_endpoints)

@@ -152,6 +152,11 @@ struct mt_model {
 	uint32_t n_closings;
 	/* by serial of an object, enum mt_standing + 1; valid as long as closings. NULL: unknown */
 	const struct mt_idmap *standings;
+	/*
+	 * by serial, versions with a last good one that takes their place if they are refused;
+	 * valid as long as closings. NULL: unknown
+	 */
+	const struct mt_idmap *replacing;
 	struct mt_mesh_settings mesh;
 	struct mt_model_names names;
 };

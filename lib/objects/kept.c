@@ -211,8 +211,16 @@ static int keep_secrets(struct mt_kept *k, const struct mt_object_table *t)
 	return rc;
 }
 
+/* A new service that is closed for its work is still new after a restart. */
+static bool is_closed_service(const struct mt_object_row *row)
+{
+	return row->status == MT_OBJECT_FAIL_CLOSED && !row->o->may_restrict;
+}
+
 static bool is_good(const struct mt_object_row *row)
 {
+	if (is_closed_service(row))
+		return false;
 	return row->used == row->o && !row->unusable && !row->absent && row->o->root &&
 	       !row->o->is_node && row->status != MT_OBJECT_IGNORED;
 }

@@ -156,6 +156,7 @@ struct mt_object_table {
 	struct mt_object_row **by_age;
 	struct mt_idmap by_serial;   /* rows, by serial of the version in use */
 	struct mt_idmap standings;   /* of the versions in use, for the model (standing.c) */
+	struct mt_idmap replacing;   /* versions in use that have a last good one, likewise */
 	bool touched;		     /* mt_table_touch() has run */
 	struct mt_closing *closings; /* fail-closed rules of objects that cannot be evaluated */
 	/* times of the table's creation, and of the next end of an exemption (0: none) */

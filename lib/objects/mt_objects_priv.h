@@ -102,7 +102,7 @@ bool mt_order_by_age(struct mt_object_table *t);
 /* table.c: discards the model, because the version in use of some object changed. */
 void mt_table_changed(struct mt_object_table *t);
 
-/* standing.c: gives the model the standings of all versions in use. */
+/* standing.c: gives the model the standings of versions in use, and those that replace others. */
 void mt_table_standings(struct mt_object_table *t, struct mt_model *m);
 
 /* mesh.c: returns the Node; NULL: there is no valid one. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The standing of each object among those that claim one address (mt_model.standings). A restart
- * has no configuration in force, so the last good versions stand for it.
+ * has no configuration in force, so the last good versions stand for it. Also finds versions that
+ * replace a last good one (mt_model.replacing).
  */
 #include "mt_objects_priv.h"
 
@@ -14,9 +15,16 @@ static unsigned int standing_of(const struct mt_object_row *row)
 	       (o->created ? 0 : MT_STANDING_UNDATED);
 }
 
+/* True if mt_row_fall_back() would use the last good version. */
+static bool replaces(const struct mt_object_row *row)
+{
+	return row->used && row->good && row->good != row->used && !row->good_is_bad;
+}
+
 void mt_table_standings(struct mt_object_table *t, struct mt_model *m)
 {
 	mt_idmap_clear(&t->standings);
+	mt_idmap_clear(&t->replacing);
 	if (mt_idmap_reserve(&t->standings, t->n))
 		t->region.failed = true;
 	for (uint32_t i = 0; i < t->n; i++) {
@@ -25,6 +33,9 @@ void mt_table_standings(struct mt_object_table *t, struct mt_model *m)
 		if (row->used && mt_idmap_put(&t->standings, row->used->serial,
 					 (void *)(uintptr_t)(standing_of(row) + 1)))
 			t->region.failed = true;
+		if (replaces(row) && mt_idmap_put(&t->replacing, row->used->serial, t))
+			t->region.failed = true;
 	}
 	m->standings = &t->standings;
+	m->replacing = &t->replacing;
 }

@@ -340,6 +340,7 @@ void mt_table_free(struct mt_object_table *t)
 	mt_model_free(t->model);
 	mt_idmap_fini(&t->by_serial);
 	mt_idmap_fini(&t->standings);
+	mt_idmap_fini(&t->replacing);
 	mt_strmap_fini(&t->troubles);
 	mt_region_fini(&t->words);
 	mt_region_fini(&t->region);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* work.c, work_counts.c: the limit of the work of a build, shared by namespaces. */
+#pragma once
+
+#include "mt_idmap.h"
+#include "mt_model.h"
+#include "mt_strmap.h"
+
+struct mt_build;
+struct mt_destination_rule;
+struct mt_labels;
+
+enum mt_work_kind {
+	MT_WORK_STEPS,	  /* of about 100 ns and 50 bytes each */
+	MT_WORK_CLUSTERS, /* places in the snapshot */
+	MT_WORK_SERVICES, /* counters of terminated ports */
+	MT_WORK_KINDS
+};
+
+/* Demands of one kind. */
+struct mt_demands {
+	struct mt_strmap accounts; /* struct account, by namespace */
+	struct mt_idmap objects;   /* struct object, by serial */
+	uint64_t total;
+};
+
+struct mt_work {
+	struct mt_demands of[MT_WORK_KINDS];
+	struct mt_idmap lists;	 /* steps of struct mt_rule_list, by address */
+	struct mt_idmap subsets; /* labels of subsets (work_subsets.c) */
+	struct mt_idmap closed;	 /* services, and rules without their subsets, by serial */
+	struct mt_idmap held;	 /* struct mt_held_work of the current snapshot, by namespace */
+	bool fixed;		 /* clusters are made: no further services can be closed */
+	bool over;		 /* objects were refused: end the build */
+};
+
+/* The demands of a namespace in a snapshot. */
+struct mt_held_work {
+	uint64_t ns; /* keyed hash */
+	uint64_t n[MT_WORK_KINDS];
+};
+
+/*
+ * Adds to the demand of a document. The number must not depend on what is reused from an earlier
+ * build. `remedy`: for the document that demands this. Resources of discovery services have no
+ * limit.
+ */
+void mt_b_want(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n,
+	const char *remedy);
+/*
+ * Adds to what is left of the demand of a service, or of another namespace's DestinationRule, if it
+ * is closed; after all of mt_b_want() for it.
+ */
+void mt_b_want_closed(
+	struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n);
+/*
+ * If all demands of a kind together exceed its limit, closes services or rules (b->work.closed), or
+ * refuses documents and sets b->work.over. It may be called again after further demands.
+ */
+void mt_b_settle_work(struct mt_build *b);
+/* Notes the demands in the snapshot, which is complete. */
+void mt_b_work_keep(struct mt_build *b);
+void mt_b_work_fini(struct mt_build *b);
+/*
+ * work_subsets.c: the number of subsets of a DestinationRule that an endpoint with these labels is
+ * in, or more than that.
+ */
+uint32_t mt_b_subsets_of(
+	struct mt_build *b, const struct mt_destination_rule *dr, const struct mt_labels *labels);
+/* passing.c: adds the demands of servers with AUTO_PASSTHROUGH. */
+void mt_b_want_passed(struct mt_build *b);
+/* work_counts.c: adds the demands of services and of their routes, and settles. */
+void mt_b_work(struct mt_build *b);
+/* work_counts.c: adds the demands of routes at gateways, and settles. */
+void mt_b_work_of_gateways(struct mt_build *b);

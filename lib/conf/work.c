@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits the work of a build. Documents multiply: ports by endpoints, hosts by rules, endpoints by
+ * policies. The steps and clusters that each document causes are counted before anything is
+ * compiled (work_counts.c). If all together exceed a limit, documents of the namespaces that need
+ * most are refused by name:
+ *
+ * 1. A namespace keeps what it needs in the configuration in force, and more up to the largest
+ *    level that fits (max-min fairness). The level is at least an equal part of a quarter of the
+ *    steps, so that documents in force cannot keep all others out.
+ * 2. If that is too much, those of the namespaces above the largest level that fits.
+ *
+ * New documents are refused first. Documents in force may need more than before, for example by new
+ * subsets. Their services are not refused but closed: they stay without endpoints and subsets, so
+ * that no other document takes their hosts and addresses. New services are closed likewise, if that
+ * leaves little of their demand and no last good version takes their place. A DestinationRule of
+ * another namespace than its services is closed as they are, but loses only its subsets.
+ *
+ * In a namespace, those with the largest demand are refused, so that most of its documents stay.
+ */
+#include "mt_conf_priv.h"
+
+#include "mt_secret_hash.h"
+#include "mt_share.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct object {
+	const struct mt_meta *meta;
+	const char *remedy; /* of most of its demand */
+	uint64_t n, most;
+	uint64_t least;	     /* part of `n` that stays if it is closed */
+	struct object *next; /* of its namespace */
+	bool old, refused;
+	bool replaces; /* if it is refused, its last good version takes its place */
+	bool closable; /* a service, or a rule with subsets of other namespaces' services */
+};
+
+struct account {
+	uint64_t old, all; /* demands: of documents in force; of all */
+	uint64_t held;	   /* part of `all` that is in force */
+	struct object *objects;
+	uint32_t n;
+};
+
+uint64_t mt_conf_steps = 1u << 26;
+uint64_t mt_conf_clusters = MT_UPSTREAM_CLUSTERS_MAX;
+
+/* This part of the steps is for new documents, whatever is in force. */
+#define FLOOR_PART 4
+/* A new service can be closed if at most this part of its demand is left. */
+#define CLOSED_PART 16
+
+/* ---- demands --------------------------------------------------------------------------------- */
+
+/* True if this version of the document is in force. */
+static bool is_old(const struct mt_build *b, const struct mt_meta *meta)
+{
+	const struct mt_idmap *m = b->model->standings;
+	uintptr_t standing = m ? (uintptr_t)mt_idmap_get(m, meta->serial) : 0;
+
+	return standing && !((standing - 1) & MT_STANDING_NEW);
+}
+
+static bool replaces(const struct mt_build *b, const struct mt_meta *meta)
+{
+	const struct mt_idmap *m = b->model->replacing;
+
+	return m && mt_idmap_get(m, meta->serial);
+}
+
+static struct object *object_of(
+	struct mt_build *b, struct mt_demands *d, struct account *own, const struct mt_meta *meta)
+{
+	struct object *o = mt_idmap_get(&d->objects, meta->serial);
+
+	if (o)
+		return o;
+	o = mt_region_alloc(&b->tmp, sizeof(*o));
+	if (!o || mt_idmap_put(&d->objects, meta->serial, o)) {
+		b->tmp.failed = true;
+		return NULL;
+	}
+	*o = (struct object){.meta = meta,
+		.next = own->objects,
+		.old = is_old(b, meta),
+		.replaces = replaces(b, meta)};
+	own->objects = o;
+	own->n++;
+	return o;
+}
+
+void mt_b_want(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n,
+	const char *remedy)
+{
+	struct mt_demands *d = &b->work.of[kind];
+	struct account *own;
+	struct object *o;
+
+	if (!meta->serial || !n)
+		return;
+	own = mt_share_account(&d->accounts, &b->tmp, meta->ns, sizeof(*own));
+	o = own ? object_of(b, d, own, meta) : NULL;
+	if (!o)
+		return;
+	if (n > o->most) {
+		o->most = n;
+		o->remedy = remedy;
+	}
+	o->n += n;
+	own->all += n;
+	own->old += o->old ? n : 0;
+	d->total += n;
+}
+
+void mt_b_want_closed(
+	struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n)
+{
+	struct object *o = mt_idmap_get(&b->work.of[kind].objects, meta->serial);
+
+	if (!o)
+		return;
+	o->least += n;
+	o->closable = true;
+}
+
+/* A limit while it is enforced. */
+struct limit {
+	struct mt_build *b;
+	enum mt_work_kind kind;
+	struct mt_demands *d;
+	uint64_t most, unit;
+	uint64_t part; /* for new documents */
+	const char *what;
+};
+
+/* ---- levels ---------------------------------------------------------------------------------- */
+
+/* The demand that a namespace keeps at a level. */
+typedef uint64_t kept_fn(const struct account *own, uint64_t level);
+
+static uint64_t of_held(const struct account *own, uint64_t level)
+{
+	return MT_MIN(own->held, level);
+}
+
+static uint64_t with_held(const struct account *own, uint64_t level)
+{
+	return MT_MIN(own->all, MT_MAX(level, own->held));
+}
+
+static uint64_t of_all(const struct account *own, uint64_t level)
+{
+	return MT_MIN(own->all, level);
+}
+
+static uint64_t sum_of(const struct mt_demands *d, uint64_t level, kept_fn *kept)
+{
+	const struct account *own;
+	uint64_t sum = 0;
+	uint32_t pos = 0;
+
+	while ((own = mt_strmap_next(&d->accounts, &pos, NULL)) != NULL)
+		sum += kept(own, level);
+	return sum;
+}
+
+/* The largest level from `least` on with which all fit in the limit; `least` if there is none. */
+static uint64_t find_level(const struct limit *l, uint64_t least, kept_fn *kept)
+{
+	uint64_t low = least, high = l->most;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low + 1) / 2;
+
+		if (sum_of(l->d, middle, kept) <= l->most)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
+}
+
+/* ---- demands in force ------------------------------------------------------------------------ */
+
+static uint64_t ns_id(const char *ns)
+{
+	uint64_t h = mt_secret_hash_text(ns, 0);
+
+	return h ? h : 1;
+}
+
+/* Finds the demands in force. False: none are known, as after a restart. */
+static bool index_held(struct mt_build *b)
+{
+	const struct mt_snap *now =
+		b->conf->current ? mt_container_of(b->conf->current, struct mt_snap, pub) : NULL;
+
+	if (b->work.held.n)
+		return true;
+	for (uint32_t i = 0; now && i < now->n_work; i++)
+		if (mt_idmap_put(&b->work.held, now->work[i].ns, &now->work[i]))
+			b->tmp.failed = true;
+	return b->work.held.n > 0;
+}
+
+static uint64_t held_of(const struct limit *l, const char *ns)
+{
+	const struct mt_held_work *h = mt_idmap_get(&l->b->work.held, ns_id(ns));
+
+	return h ? h->n[l->kind] : 0;
+}
+
+/*
+ * Finds the part of the demand of each namespace that it has in the configuration in force, so that
+ * growth of documents in force counts as new, and new versions do not. After a restart that is not
+ * known: documents in force count whole, and have equal parts of the limit if they exceed it.
+ */
+static void find_held(const struct limit *l)
+{
+	bool known = index_held(l->b);
+	struct account *own;
+	uint64_t level;
+	const char *ns;
+	uint32_t pos = 0;
+
+	while ((own = mt_strmap_next(&l->d->accounts, &pos, &ns)) != NULL)
+		own->held = known ? MT_MIN(own->all, held_of(l, ns)) : own->old;
+	level = find_level(l, 0, of_held);
+	for (pos = 0; (own = mt_strmap_next(&l->d->accounts, &pos, NULL)) != NULL;)
+		own->held = of_held(own, level);
+}
+
+void mt_b_work_keep(struct mt_build *b)
+{
+	struct mt_snap *s = b->snap;
+	struct mt_strmap all = {0};
+	struct mt_held_work *h;
+	const struct account *own;
+	const char *ns;
+	uint32_t pos;
+
+	for (int i = 0; i < MT_WORK_KINDS; i++)
+		for (pos = 0; (own = mt_strmap_next(&b->work.of[i].accounts, &pos, &ns)) != NULL;) {
+			h = mt_share_account(&all, &b->tmp, ns, sizeof(*h));
+			if (h)
+				h->n[i] = own->all;
+		}
+	s->work = mt_region_alloc(&s->region, sizeof(*s->work) * MT_MAX(all.n, 1u));
+	for (pos = 0; s->work && (h = mt_strmap_next(&all, &pos, &ns)) != NULL;) {
+		h->ns = ns_id(ns);
+		s->work[s->n_work++] = *h;
+	}
+	mt_strmap_fini(&all);
+}
+
+/* ---- refusals -------------------------------------------------------------------------------- */
+
+/* What becomes of the document. */
+static const char *outcome(const struct object *o, enum mt_diag_severity severity)
+{
+	if (severity != MT_DIAG_CLOSED)
+		return "";
+	return o->meta->kind && strcmp(o->meta->kind, "DestinationRule") == 0
+		       ? "its subsets are closed: "
+		       : "closed, without endpoints and subsets: ";
+}
+
+static void tell(const struct limit *l, const struct object *o, enum mt_diag_severity severity)
+{
+	mt_b_verdict(l->b, severity, o->meta, o->remedy,
+		"%sneeds %llu %s, more than is left for namespace %.253s: all documents together "
+		"may need %llu",
+		outcome(o, severity), (unsigned long long)((o->n + l->unit - 1) / l->unit), l->what,
+		o->meta->ns, (unsigned long long)(l->most / l->unit));
+}
+
+/* Reduces the demand of a document. */
+static void give_back(struct mt_demands *d, struct account *own, struct object *o, uint64_t n)
+{
+	own->all -= n;
+	own->old -= o->old ? n : 0;
+	d->total -= n;
+	o->n -= n;
+}
+
+static void refuse(const struct limit *l, struct account *own, struct object *o)
+{
+	tell(l, o, MT_DIAG_ERROR);
+	give_back(l->d, own, o, o->n);
+	o->refused = true;
+	l->b->work.over = true;
+}
+
+/* Reduces the demand of a service or rule that is closed. */
+static void close_in(struct mt_demands *d, const struct mt_meta *meta)
+{
+	struct account *own = mt_strmap_get(&d->accounts, meta->ns);
+	struct object *o = mt_idmap_get(&d->objects, meta->serial);
+
+	if (own && o && o->n > o->least)
+		give_back(d, own, o, o->n - o->least);
+}
+
+static void close_object(const struct limit *l, const struct object *o)
+{
+	struct mt_work *w = &l->b->work;
+
+	tell(l, o, MT_DIAG_CLOSED);
+	for (int i = 0; i < MT_WORK_KINDS; i++)
+		close_in(&w->of[i], o->meta);
+	if (mt_idmap_put(&w->closed, o->meta->serial, l->b))
+		l->b->tmp.failed = true;
+}
+
+/* True if closing it leaves little enough of its demand. */
+static bool may_close(const struct limit *l, const struct object *o)
+{
+	if (!o->closable || o->n <= o->least || l->b->work.fixed)
+		return false;
+	return o->old || (!o->replaces && o->least <= o->n / CLOSED_PART);
+}
+
+/* Closes or refuses a document. What can be closed and is in force is refused by reduce() only. */
+static void cut(const struct limit *l, struct account *own, struct object *o)
+{
+	if (may_close(l, o))
+		close_object(l, o);
+	else if (!o->old || !o->closable)
+		refuse(l, own, o);
+}
+
+/* The largest first. */
+static int by_size(const void *a, const void *b)
+{
+	const struct object *const *x = a, *const *y = b;
+
+	return ((*x)->n < (*y)->n) - ((*x)->n > (*y)->n);
+}
+
+/* Cuts new documents of a namespace, or those in force, until it demands `most`. */
+static void reduce(const struct limit *l, struct account *own, uint64_t most, bool old)
+{
+	struct object **v = mt_region_alloc(&l->b->tmp, sizeof(struct object *) * own->n);
+	uint32_t n = 0;
+
+	for (struct object *o = own->objects; v && o; o = o->next)
+		if (!o->refused && o->old == old)
+			v[n++] = o;
+	if (n > 1)
+		qsort(v, n, sizeof(struct object *), by_size);
+	for (uint32_t i = 0; i < n && own->all > most; i++)
+		cut(l, own, v[i]);
+	/* Services that need too much even if they are closed; a closed rule needs nothing. */
+	for (uint32_t i = 0; i < n && own->all > most && !l->b->work.fixed; i++)
+		if (!v[i]->refused && v[i]->n)
+			refuse(l, own, v[i]);
+}
+
+static void reduce_all(const struct limit *l, uint64_t level, kept_fn *kept, bool old)
+{
+	struct account *own;
+	uint32_t pos = 0;
+
+	while ((own = mt_strmap_next(&l->d->accounts, &pos, NULL)) != NULL) {
+		uint64_t most = kept(own, level);
+
+		if (own->all > most)
+			reduce(l, own, most, old);
+	}
+}
+
+/*
+ * Documents in force may need less without the new ones that are refused: the next build decides
+ * about them.
+ */
+static void share(const struct limit *l, uint64_t least, kept_fn *kept)
+{
+	uint64_t level = find_level(l, least, kept);
+
+	reduce_all(l, level, kept, false);
+	if (!l->b->work.over)
+		reduce_all(l, level, kept, true);
+}
+
+static void settle(const struct limit *l)
+{
+	uint32_t n = l->d->accounts.n;
+
+	if (l->d->total <= l->most || !n)
+		return;
+	find_held(l);
+	share(l, l->part / n, with_held);
+	if (l->d->total > l->most && !l->b->work.over)
+		share(l, 0, of_all);
+}
+
+void mt_b_settle_work(struct mt_build *b)
+{
+	const struct limit limits[] = {
+		{b, MT_WORK_STEPS, &b->work.of[MT_WORK_STEPS], mt_conf_steps, 1000,
+			mt_conf_steps / FLOOR_PART, "thousand steps of work"},
+		{b, MT_WORK_CLUSTERS, &b->work.of[MT_WORK_CLUSTERS], mt_conf_clusters, 1, 0,
+			"clusters"},
+		{b, MT_WORK_SERVICES, &b->work.of[MT_WORK_SERVICES], MT_SNAPSHOT_SERVICES_MAX, 1, 0,
+			"terminated ports"}};
+
+	/* Documents that are refused for one limit may leave enough of the other. */
+	for (size_t i = 0; i < MT_ARRAY_LEN(limits) && !b->work.over; i++)
+		settle(&limits[i]);
+}
+
+void mt_b_work_fini(struct mt_build *b)
+{
+	for (int i = 0; i < MT_WORK_KINDS; i++) {
+		mt_strmap_fini(&b->work.of[i].accounts);
+		mt_idmap_fini(&b->work.of[i].objects);
+	}
+	mt_idmap_fini(&b->work.lists);
+	mt_idmap_fini(&b->work.subsets);
+	mt_idmap_fini(&b->work.closed);
+	mt_idmap_fini(&b->work.held);
+}

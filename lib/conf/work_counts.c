@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counts the work of a build (work.c) before it is done. A service has the steps of its clusters,
+ * also of subsets and policies (of the endpoints in a cluster): a service that is refused is
+ * closed, but without its DestinationRule or its policies it would be open. Routes are of the
+ * document that routes, but of the service if that document limits calls as well.
+ *
+ * Documents of other namespaces pay for themselves, so that their authors cannot close a service.
+ * Of a DestinationRule that is too much, the subsets are closed: it is not refused, because all
+ * calls need its TLS settings. A limit of another namespace is lost with its document.
+ */
+#include "mt_conf_forward_priv.h"
+#include "mt_conf_policy_priv.h"
+#include "mt_conf_service_priv.h"
+
+#include "mt_share.h"
+
+#include <string.h>
+
+/* A cluster takes about 10 us; its number has a limit of its own (MT_UPSTREAM_CLUSTERS_MAX). */
+#define STEPS_OF_CLUSTER 64
+/* An endpoint of a cluster takes about 300 ns and 400 bytes. */
+#define STEPS_OF_ENDPOINT 8
+/* A subset's cluster has room for each endpoint of its host. */
+#define STEPS_OF_LOOK 1
+/* An address of a port: a listener. */
+#define STEPS_OF_LISTENER 16
+/* A route takes about 1.6 us and 800 bytes. */
+#define STEPS_OF_ROUTE 32
+/* Compiling a regular expression takes about 20 us and some KiB. */
+#define STEPS_OF_REGEX 128
+/* A policy that is compared with an endpoint, which is done twice, takes about 300 ns. */
+#define STEPS_OF_POLICY 3
+/* Names of ports and labels that are compared in one step. */
+#define STEP_OF_NAMES 16
+
+#define ROUTES_REMEDY "write fewer rules, or name fewer hosts in one document"
+
+/* ---- services -------------------------------------------------------------------------------- */
+
+/* Policies and patches of a namespace with which an endpoint is compared. */
+static uint64_t steps_of_ns(const struct mt_build *b, const char *ns, const struct mt_host *h,
+	const struct mt_workload *w)
+{
+	uint64_t n = mt_b_inbound_of(b, ns);
+
+	n += b->policies ? mt_policy_may_find(mt_b_policies_of(b, ns), h, w) : 0;
+	return n * STEPS_OF_POLICY;
+}
+
+/* Steps to compare one endpoint with its policies. */
+static uint64_t steps_of_policies(
+	const struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
+{
+	const char *ns, *root = mt_b_root_namespace(b);
+	uint64_t steps;
+
+	if (!b->policies && !b->n_inbound)
+		return 0;
+	ns = mt_instance_meta(h, w)->ns;
+	steps = steps_of_ns(b, ns, h, w);
+	return strcmp(ns, root) == 0 ? steps : steps + steps_of_ns(b, root, h, w);
+}
+
+static uint64_t outbound_of(const struct mt_build *b, const struct mt_host *h)
+{
+	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS];
+	uint64_t n = 0;
+
+	if (!b->policies)
+		return 0;
+	mt_b_outbound_bags(b, h, bags);
+	for (int i = 0; i < MT_OUTBOUND_BAGS; i++)
+		n += bags[i] ? bags[i]->n_outbound : 0;
+	return n;
+}
+
+static uint32_t count_units(const struct mt_unit *u)
+{
+	uint32_t n = 0;
+
+	for (; u; u = u->next)
+		n++;
+	return n;
+}
+
+/* The work that the endpoints of a host cause. */
+struct endpoints {
+	uint64_t outbound; /* filters in the proxies of clients, for each member */
+	uint64_t n;
+	uint64_t labels;   /* compared in one cluster, to find its members */
+	uint64_t policies; /* of all, each once */
+	uint64_t members;  /* in the cluster of all of them */
+	uint64_t chosen;   /* in the clusters of all subsets: their members */
+};
+
+static void add_endpoint(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
+	struct endpoints *e)
+{
+	uint64_t policies = steps_of_policies(b, h, w);
+	uint64_t one = policies + STEPS_OF_ENDPOINT + e->outbound;
+
+	e->n++;
+	e->labels += (w->labels.n_kv + w->ports.n_kv) / STEP_OF_NAMES;
+	e->policies += policies;
+	e->members += one;
+	if (h->rule && h->rule->n_subsets)
+		e->chosen += one * mt_b_subsets_of(b, h->rule, &w->labels);
+}
+
+static void count_endpoints(struct mt_build *b, const struct mt_host *h, struct endpoints *e)
+{
+	e->outbound = outbound_of(b, h);
+	for (uint32_t i = 0; i < h->n_workloads; i++)
+		add_endpoint(b, h, h->workloads[i], e);
+	/* Endpoints with names that are not resolved have policies as well. */
+	for (uint32_t i = 0; h->se->resolution.v >= MT_RESOLUTION_DNS && i < h->se->n_endpoints;
+		i++)
+		add_endpoint(b, h, &h->se->endpoints[i], e);
+}
+
+static bool is_foreign(const struct mt_host *h, const struct mt_meta *meta)
+{
+	return strcmp(meta->ns, h->se->meta.ns) != 0;
+}
+
+/* Each subset looks at all endpoints, and has its members. */
+static void want_subsets(
+	struct mt_build *b, const struct mt_host *h, uint64_t ports, const struct endpoints *e)
+{
+	const struct mt_destination_rule *dr = h->rule;
+	uint64_t n = dr ? dr->n_subsets : 0, each;
+	const struct mt_meta *meta;
+
+	if (!n)
+		return;
+	meta = is_foreign(h, &dr->meta) ? &dr->meta : &h->se->meta;
+	each = STEPS_OF_CLUSTER + e->labels + e->n * STEPS_OF_LOOK;
+	mt_b_want(b, MT_WORK_STEPS, meta, ports * (n * each + e->chosen),
+		"write fewer ports, subsets, endpoints or policies");
+	mt_b_want(b, MT_WORK_CLUSTERS, meta, ports * n, "write fewer ports or subsets");
+	if (meta != &dr->meta)
+		return;
+	mt_b_want_closed(b, MT_WORK_STEPS, meta, 0);
+	mt_b_want_closed(b, MT_WORK_CLUSTERS, meta, 0);
+}
+
+/* Of all ports and subsets. */
+static void want_clusters(struct mt_build *b, const struct mt_host *h)
+{
+	uint64_t ports = count_units(h->units), forwards = count_units(h->forwards);
+	struct endpoints e = {0};
+
+	count_endpoints(b, h, &e);
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
+		(ports + forwards) * (STEPS_OF_CLUSTER + e.labels + e.members),
+		"write fewer ports, endpoints or policies");
+	want_subsets(b, h, ports, &e);
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
+		(ports + forwards) * h->n_addrs * STEPS_OF_LISTENER,
+		"write fewer ports or addresses");
+	mt_b_want(b, MT_WORK_CLUSTERS, &h->se->meta, ports + forwards,
+		"write fewer ports or subsets");
+	mt_b_want(b, MT_WORK_SERVICES, &h->se->meta, ports, "write fewer ports");
+	/* Policies are compared with each endpoint once more, and filters with each port. */
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, e.policies + (ports + forwards) * e.outbound,
+		"write fewer policies or endpoints");
+	mt_b_want_closed(b, MT_WORK_STEPS, &h->se->meta,
+		(ports + forwards) * (STEPS_OF_CLUSTER + h->n_addrs * STEPS_OF_LISTENER));
+	mt_b_want_closed(b, MT_WORK_CLUSTERS, &h->se->meta, ports + forwards);
+	mt_b_want_closed(b, MT_WORK_SERVICES, &h->se->meta, ports);
+}
+
+/* ---- routes ---------------------------------------------------------------------------------- */
+
+static uint64_t steps_of_rule(const struct mt_rule *r)
+{
+	uint64_t n = MT_MAX(r->n_matches, 1u), steps;
+
+	steps = n * (STEPS_OF_ROUTE + (uint64_t)r->n_dests + r->n_mirrors + r->n_req_mut +
+			    r->n_rsp_mut + r->n_hash_keys);
+	for (uint32_t i = 0; i < r->n_matches; i++)
+		for (uint32_t k = 0; k < r->matches[i].n_conds; k++)
+			steps += r->matches[i].conds[k].op == MT_COND_REGEX ? STEPS_OF_REGEX : 1;
+	return steps;
+}
+
+/* Many services may share a list. */
+static uint64_t steps_of_list(struct mt_build *b, const struct mt_rule_list *list)
+{
+	uintptr_t known = (uintptr_t)mt_idmap_get(&b->work.lists, (uintptr_t)list);
+	uint64_t steps = 1;
+
+	if (known)
+		return known;
+	for (uint32_t i = 0; i < list->n_rules; i++)
+		steps += steps_of_rule(&list->rules[i]);
+	if (mt_idmap_put(&b->work.lists, (uintptr_t)list, (void *)(uintptr_t)steps))
+		b->tmp.failed = true;
+	return steps;
+}
+
+/* True if the document with the routes of a port limits its calls as well. */
+static bool limits(const struct mt_host *h, const struct mt_unit *u, const struct mt_meta *meta)
+{
+	if (u->patch && meta == u->patch_meta)
+		return u->patch->limit != NULL;
+	return h->router && meta == &h->router->meta && h->router->limit;
+}
+
+/* True for documents of the service's namespace, and of the operator's. */
+static bool is_trusted(
+	const struct mt_build *b, const struct mt_host *h, const struct mt_meta *meta)
+{
+	return !is_foreign(h, meta) || strcmp(meta->ns, mt_b_root_namespace(b)) == 0;
+}
+
+static void want_routes(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
+{
+	const struct mt_meta *meta;
+	const struct mt_rule_list *list = mt_b_unit_rules(h, u, &meta);
+
+	/* Without the document its limit would be lost. */
+	if (limits(h, u, meta) && is_trusted(b, h, meta))
+		meta = &h->se->meta;
+	mt_b_want(b, MT_WORK_STEPS, meta, list ? steps_of_list(b, list) : STEPS_OF_ROUTE,
+		ROUTES_REMEDY);
+}
+
+/* ---- gateways -------------------------------------------------------------------------------- */
+
+/* A comparison of a VirtualService with a server, or of two of their hosts, takes about 25 ns. */
+#define STEP_OF_SERVERS 4
+
+/* Servers of a Gateway, and hosts of all of them. */
+struct servers {
+	uint64_t n, n_hosts;
+};
+
+static const char *name_of(struct mt_build *b, const char *ns, const char *name)
+{
+	return strchr(name, '/') ? name : mt_region_printf(&b->tmp, "%s/%s", ns, name);
+}
+
+static void count_servers(struct mt_build *b, struct mt_strmap *all, const struct mt_gateway *g)
+{
+	const char *name = mt_region_printf(&b->tmp, "%s/%s", g->meta.ns, g->meta.name);
+	struct servers *s = name ? mt_share_account(all, &b->tmp, name, sizeof(*s)) : NULL;
+
+	for (uint32_t i = 0; s && i < g->n_servers; i++) {
+		s->n++;
+		s->n_hosts += g->servers[i].n_hosts;
+	}
+}
+
+/* VirtualServices are compared with each server of the Gateways that they name. */
+static void want_servers(struct mt_build *b)
+{
+	const struct mt_model *m = b->model;
+	struct mt_strmap all = {0};
+
+	for (uint32_t i = 0; i < m->gateways.n; i++)
+		count_servers(b, &all, m->gateways.v[i]);
+	for (uint32_t i = 0; all.n && i < m->virtual_services.n; i++) {
+		const struct mt_virtual_service *vs = m->virtual_services.v[i];
+
+		for (uint32_t k = 0; k < vs->n_gateways; k++) {
+			const char *name = name_of(b, vs->meta.ns, vs->gateways[k].s);
+			const struct servers *s = name ? mt_strmap_get(&all, name) : NULL;
+
+			if (s)
+				mt_b_want(b, MT_WORK_STEPS, &vs->meta,
+					(s->n + s->n_hosts * vs->n_hosts) / STEP_OF_SERVERS,
+					"name fewer gateways or hosts");
+		}
+	}
+	mt_strmap_fini(&all);
+}
+
+/* ---- all ------------------------------------------------------------------------------------- */
+
+static void close_hosts(struct mt_build *b)
+{
+	for (uint32_t i = 0; b->work.closed.n && i < b->n_hosts; i++) {
+		struct mt_host *h = &b->host_list[i];
+
+		if (mt_idmap_get(&b->work.closed, h->se->meta.serial)) {
+			h->over = true;
+			h->n_workloads = 0;
+		} else if (h->rule && is_foreign(h, &h->rule->meta)) {
+			h->no_subsets = mt_idmap_get(&b->work.closed, h->rule->meta.serial) != NULL;
+		}
+	}
+}
+
+void mt_b_work(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+
+		want_clusters(b, h);
+		for (const struct mt_unit *u = h->units; u; u = u->next)
+			want_routes(b, h, u);
+	}
+	want_servers(b);
+	mt_b_want_passed(b);
+	mt_b_settle_work(b);
+	b->work.fixed = true;
+	close_hosts(b);
+}
+
+void mt_b_work_of_gateways(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->n_bound; i++) {
+		const struct mt_route_for *f = &b->bound[i].route;
+
+		if (f->list)
+			mt_b_want(b, MT_WORK_STEPS, f->meta, steps_of_list(b, f->list),
+				ROUTES_REMEDY);
+	}
+	mt_b_settle_work(b);
+}
