@@ -234,10 +234,24 @@ static void not_enforced(
 			c, n->key_line, NULL, "accepted, not enforced: %s", instead);
 }
 
+/* Reports a list with too many entries. */
+static bool is_too_long(struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n)
+{
+	char remedy[64];
+
+	if ((f->type != MT_F_LIST && f->type != MT_F_TEXTS) || !f->max || n->n <= f->max)
+		return false;
+	snprintf(remedy, sizeof(remedy), "write at most %u, or divide the document", f->max);
+	mt_f_error(c, n->line, remedy, "has %u entries", n->n);
+	return true;
+}
+
 void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj)
 {
 	void *at = (uint8_t *)obj + f->offset;
 
+	if (is_too_long(c, f, n))
+		return;
 	if (f->status == MT_S_LATER)
 		not_enforced(c, f, n, f->instead);
 	switch (f->type) {

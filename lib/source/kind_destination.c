@@ -351,9 +351,9 @@ static const struct mt_field rule_fields[] = {
 		.help = "policy of calls to the host, and of subsets for members that they do not "
 			"contain"},
 	{"subsets", MT_F_LIST, AT_LIST(struct mt_destination_rule, subsets), .sub = &subset_section,
-		.help = "named groups of the service's endpoints"},
+		.max = MT_LIST_LONG, .help = "named groups of the service's endpoints"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_destination_rule, export_to.v),
-		.count = offsetof(struct mt_destination_rule, export_to.n),
+		.count = offsetof(struct mt_destination_rule, export_to.n), .max = MT_LIST_SHORT,
 		.help = "namespaces of clients, as in a ServiceEntry"},
 	{"workloadSelector", MT_F_POINTER, AT(struct mt_destination_rule, selector),
 		.sub = &selector_section, .help = "nodes that the rule applies to"},

@@ -552,6 +552,7 @@ static const struct mt_field filter_fields[] = {
 		.help = "`labels`: all must be among the Node's metadata.labels"},
 	{"targetRefs", MT_F_LIST, .offset = offsetof(struct mt_envoy_filter, targets),
 		.count = offsetof(struct mt_envoy_filter, n_targets), .sub = &mt_sec_policy_target,
+		.max = MT_LIST_SHORT,
 		.help = "instead of a selector; gateways and waypoints get no MetaProtocolProxy"},
 	{"priority", MT_F_SKIP, .help = "order of filters in Istio"},
 };

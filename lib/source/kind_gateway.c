@@ -76,6 +76,7 @@ static const struct mt_field server_fields[] = {
 	{"port", MT_F_OBJECT, AT(struct mt_gateway_server, port), .sub = &port_section,
 		.required = true, .help = "number and name"},
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_gateway_server, hosts), .host = true,
+		.max = MT_LIST_LONG,
 		.help = "hosts of VirtualServices that may route from here; NAMESPACE/HOST: only "
 			"of that namespace"},
 	{"bind", MT_F_CUSTOM, .custom = read_bind, .help = "an address of the node; default: all"},
@@ -90,7 +91,7 @@ static const struct mt_section server_section = {"gateway server", sizeof(struct
 
 static const struct mt_field gateway_fields[] = {
 	{"servers", MT_F_LIST, AT_LIST(struct mt_gateway, servers), .sub = &server_section,
-		.required = true, .help = "the ports"},
+		.required = true, .max = MT_LIST_LONG, .help = "the ports"},
 	{"selector", MT_F_LABELS, AT(struct mt_gateway, selector),
 		.help = "labels that must all be among the Node's metadata.labels"},
 };

@@ -188,7 +188,8 @@ static const struct mt_field gateway_spec[] = {
 		.help = "policies of the root namespace may name the class by `targetRefs`; it "
 			"does not select the node"},
 	{"listeners", MT_F_LIST, AT_LIST(struct mt_gwapi_gateway, listeners),
-		.sub = &listener_section, .required = true, .help = "the ports"},
+		.sub = &listener_section, .required = true, .max = MT_LIST_LONG,
+		.help = "the ports"},
 	{"tls", MT_F_CUSTOM, .custom = read_tls, .status = MT_S_NOT_SERVED,
 		.help = "no listener of such a Gateway terminates TLS"},
 	{"addresses", MT_F_SKIP, .help = "the node answers on all of its addresses"},
@@ -234,6 +235,7 @@ static const struct mt_section rule_section = {"rule", sizeof(struct mt_gwapi_ru
 
 #define ROUTE_FIELDS                                                                               \
 	{"parentRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_route, parents), .sub = &parent_section, \
+		.max = MT_LIST_SHORT,                                                              \
 		.help = "Gateways of this node, or Services for their clients"},                   \
 	{                                                                                          \
 		"rules", MT_F_LIST, AT_LIST(struct mt_gwapi_route, rules),                         \
@@ -256,6 +258,7 @@ const struct mt_section mt_sec_gwapi_tcp = {"TCPRoute", sizeof(struct mt_gwapi_r
 
 static const struct mt_field tls_route_spec[] = {
 	{"hostnames", MT_F_TEXTS, AT_LIST(struct mt_gwapi_route, hostnames), .host = true,
+		.max = MT_LIST_LONG,
 		.help = "server names that clients send; none: those of the listener"},
 	ROUTE_FIELDS,
 };
@@ -306,9 +309,10 @@ static const struct mt_section to_section = {"the objects that may be referred t
 
 static const struct mt_field grant_spec[] = {
 	{"from", MT_F_LIST, AT_LIST(struct mt_gwapi_grant, from), .sub = &from_section,
-		.required = true, .help = "objects that may refer into this namespace"},
+		.required = true, .max = MT_LIST_SHORT,
+		.help = "objects that may refer into this namespace"},
 	{"to", MT_F_LIST, AT_LIST(struct mt_gwapi_grant, to), .sub = &to_section, .required = true,
-		.help = "objects that they may refer to"},
+		.max = MT_LIST_SHORT, .help = "objects that they may refer to"},
 };
 
 static const struct mt_section grant_spec_section = {"ReferenceGrant",
@@ -359,7 +363,7 @@ static const struct mt_section validation_section = {"validation",
 
 static const struct mt_field backend_tls_spec[] = {
 	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_backend_tls, targets),
-		.sub = &target_section, .required = true,
+		.sub = &target_section, .required = true, .max = MT_LIST_SHORT,
 		.help = "Services with endpoints to be called by TLS only"},
 	{"validation", MT_F_OBJECT, AT(struct mt_gwapi_backend_tls, validation),
 		.sub = &validation_section, .help = "checks of the endpoints' certificates"},

@@ -63,7 +63,7 @@ static const struct mt_field service_fields[] = {
 	{"clusterIPs", MT_F_TEXTS, AT_LIST(struct mt_kube_service, cluster_ips),
 		.help = "addresses of both families"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_service, ports), .sub = &port_section,
-		.help = "the service's ports"},
+		.max = MT_LIST_LONG, .help = "the service's ports"},
 	{"selector", MT_F_LABELS, AT(struct mt_kube_service, selector),
 		.help = "selects WorkloadEntries; Pods are endpoints by EndpointSlices"},
 	{"externalName", MT_F_TEXT, AT(struct mt_kube_service, external_name), .status = MT_S_KEPT,
@@ -196,6 +196,7 @@ static const struct mt_field slice_fields[] = {
 		.help = "endpoints of the Service in the label kubernetes.io/service-name"},
 	{"ports", MT_F_LIST, AT(struct mt_kube_slice, own.ports),
 		.count = offsetof(struct mt_kube_slice, own.n_ports), .sub = &slice_port_section,
+		.max = MT_LIST_LONG,
 		.help = "ports of the endpoints, by names of the Service's ports"},
 };
 
@@ -235,6 +236,7 @@ static const struct mt_field subset_fields[] = {
 		.help = "endpoints without calls, unless the Service has "
 			"`publishNotReadyAddresses`"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_subset, ports), .sub = &slice_port_section,
+		.max = MT_LIST_LONG,
 		.help = "ports of the endpoints, by names of the Service's ports"},
 };
 

@@ -101,8 +101,8 @@ static void read_routes(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field router_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_meta_router, hosts), .required = true, .host = true,
-		.help = "exactly one host, the service"},
-	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_meta_router, gateways),
+		.max = MT_LIST_LONG, .help = "exactly one host, the service"},
+	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_meta_router, gateways), .max = MT_LIST_SHORT,
 		.help = "NAMESPACE/NAME of Gateways that route to this router as well"},
 	{"routes", MT_F_CUSTOM, .custom = read_routes, .sub = &rule_section,
 		.help = "the first that matches is used. They replace the routes and timeouts of "
@@ -113,7 +113,7 @@ static const struct mt_field router_fields[] = {
 	{"globalRateLimit", MT_F_LATER, .harms = true,
 		.help = "global rate limits are not applied"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_meta_router, export_to.v),
-		.count = offsetof(struct mt_meta_router, export_to.n),
+		.count = offsetof(struct mt_meta_router, export_to.n), .max = MT_LIST_SHORT,
 		.help = "namespaces of clients, as in a ServiceEntry"},
 };
 

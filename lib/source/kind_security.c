@@ -47,7 +47,7 @@ static void check_scope(
 	{                                                                                          \
 		"targetRefs", MT_F_LIST, .offset = offsetof(type, scope.targets),                  \
 					 .count = offsetof(type, scope.n_targets),                 \
-					 .sub = &mt_sec_policy_target,                             \
+					 .sub = &mt_sec_policy_target, .max = MT_LIST_SHORT,       \
 					 .help = "services (or Gateways) with their endpoints, "   \
 						 "instead of a selector"                           \
 	}
@@ -224,9 +224,9 @@ static const struct mt_section to_section = {
 
 static const struct mt_field rule_fields[] = {
 	{"from", MT_F_LIST, AT_LIST(struct mt_policy_rule, from), .sub = &from_section,
-		.help = "callers, of which one must match; default: all"},
+		.max = MT_LIST_LONG, .help = "callers, of which one must match; default: all"},
 	{"to", MT_F_LIST, AT_LIST(struct mt_policy_rule, to), .sub = &to_section,
-		.help = "calls, of which one must match; default: all"},
+		.max = MT_LIST_LONG, .help = "calls, of which one must match; default: all"},
 	{"when", MT_F_LIST, AT_LIST(struct mt_policy_rule, when), .sub = &condition_section,
 		.help = "conditions that must all match"},
 };
@@ -314,9 +314,9 @@ static const struct mt_section dubbo_to_section = {"to", sizeof(struct mt_policy
 
 static const struct mt_field dubbo_rule_fields[] = {
 	{"from", MT_F_LIST, AT_LIST(struct mt_policy_rule, from), .sub = &dubbo_from_section,
-		.help = "callers, of which one must match; default: all"},
+		.max = MT_LIST_LONG, .help = "callers, of which one must match; default: all"},
 	{"to", MT_F_LIST, AT_LIST(struct mt_policy_rule, to), .sub = &dubbo_to_section,
-		.help = "calls, of which one must match; default: all"},
+		.max = MT_LIST_LONG, .help = "calls, of which one must match; default: all"},
 };
 
 static const struct mt_section dubbo_rule_section = {"rule", sizeof(struct mt_policy_rule),

@@ -32,13 +32,13 @@ static const char *const resolutions[] = {
 
 static const struct mt_field service_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_service_entry, hosts), .required = true,
-		.host = true, .help = "the service's name, then its aliases"},
-	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_service_entry, addresses),
+		.host = true, .max = MT_LIST_LONG, .help = "the service's name, then its aliases"},
+	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_service_entry, addresses), .max = MT_LIST_LONG,
 		.help = "addresses for clients, or networks of at most 256 addresses, all of which "
 			"are answered; default: one from 240.240.0.0/16, kept in the state "
 			"directory"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_service_entry, ports), .sub = &port_section,
-		.required = true, .help = "the service's ports"},
+		.required = true, .max = MT_LIST_LONG, .help = "the service's ports"},
 	{"location", MT_F_WORD, AT(struct mt_service_entry, location), .words = locations,
 		.help = "MESH_EXTERNAL (default): policies select the service's inline endpoints "
 			"only by `targetRefs`"},
@@ -52,7 +52,7 @@ static const struct mt_field service_fields[] = {
 	{"workloadSelector", MT_F_POINTER, AT(struct mt_service_entry, selector),
 		.sub = &selector_section, .help = "selects WorkloadEntries and Pods as endpoints"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_service_entry, export_to.v),
-		.count = offsetof(struct mt_service_entry, export_to.n),
+		.count = offsetof(struct mt_service_entry, export_to.n), .max = MT_LIST_SHORT,
 		.help = "namespaces of clients: names, `*`, `.` (its own), `~` (none); a node "
 			"without a namespace (spec.mesh) has clients in the service's"},
 	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_service_entry, sans),

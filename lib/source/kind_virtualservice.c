@@ -33,7 +33,7 @@ static const struct mt_field match_fields[] = {
 		.help = "condition on the metadata key `method`"},
 	{"port", MT_F_NUM, AT(struct mt_rule_match, port), .min = 1, .max = 65535,
 		.help = "only at this port of the service"},
-	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways),
+	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways), .max = MT_LIST_SHORT,
 		.help = "only for clients of these gateways (`mesh`: of the service's address)"},
 	{"uri", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
 		.help = "HTTP only: use `headers`"},
@@ -85,7 +85,7 @@ static const struct mt_field tls_match_fields[] = {
 		.help = "only at this port of the service"},
 	{"sourceLabels", MT_F_LABELS, AT(struct mt_rule_match, source_labels),
 		.help = "only on nodes with these metadata.labels; not at gateways"},
-	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways),
+	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways), .max = MT_LIST_SHORT,
 		.help = "only for clients of these gateways (`mesh`: of the service's address)"},
 	{"sourceNamespace", MT_F_TEXT, AT(struct mt_rule_match, source_ns),
 		.help = "only for clients of this namespace: the Node's `spec.mesh.namespace`, "
@@ -387,8 +387,9 @@ static void check_hosts(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field vs_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, hosts), .host = true,
+		.max = MT_LIST_LONG,
 		.help = "the services with these routes; none: for others to delegate to"},
-	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, gateways),
+	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, gateways), .max = MT_LIST_SHORT,
 		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own address; default: "
 			"mesh"},
 	{"http", MT_F_CUSTOM, .custom = read_list, .sub = &rule_section,
@@ -399,7 +400,7 @@ static const struct mt_field vs_fields[] = {
 		.help = "routes of forwarded TLS by server name: at ports of opaque TCP, and at "
 			"gateways with PASSTHROUGH"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_virtual_service, export_to.v),
-		.count = offsetof(struct mt_virtual_service, export_to.n),
+		.count = offsetof(struct mt_virtual_service, export_to.n), .max = MT_LIST_SHORT,
 		.help = "namespaces of clients, as in a ServiceEntry"},
 };
 

@@ -51,10 +51,11 @@ struct mt_field {
 	const char *name;
 	enum mt_field_type type;
 	bool required;
-	bool host;		      /* TEXT and TEXTS: host names (mt_read_host()) */
-	bool blank;		      /* WORD: an empty text is the default, as in Kubernetes */
-	uint16_t offset, count;	      /* offsets of the member and (arrays) of its count */
-	uint32_t min, max;	      /* range of numbers, or of durations in ms */
+	bool host;		/* TEXT and TEXTS: host names (mt_read_host()) */
+	bool blank;		/* WORD: an empty text is the default, as in Kubernetes */
+	uint16_t offset, count; /* offsets of the member and (arrays) of its count */
+	/* range of numbers, or of durations in ms; TEXTS and LIST: `max` entries, 0: no limit */
+	uint32_t min, max;
 	const struct mt_section *sub; /* of CUSTOM fields: for the reference page only */
 	const char *const *words;     /* NULL-terminated */
 	mt_field_fn *custom;
@@ -92,6 +93,13 @@ struct mt_section {
 /* Initialise `offset` and `count` of a row. */
 #define AT(type, member)      .offset = offsetof(type, member)
 #define AT_LIST(type, member) AT(type, member), .count = offsetof(type, n_##member)
+
+/*
+ * Most entries of lists that a load compares with other lists: the first for lists as long as all
+ * ports, the second for lists of a few names. Real meshes have far fewer.
+ */
+#define MT_LIST_LONG  65536u
+#define MT_LIST_SHORT 4096u
 
 #define MT_PATH_MAX 512
 

@@ -153,6 +153,8 @@ static void write_value(struct table *t, const struct mt_field *f, const char *a
 		fprintf(t->out, " as `%s`", as);
 	if (f->type == MT_F_NUM && f->max)
 		fprintf(t->out, " %u-%u", f->min, f->max);
+	if ((f->type == MT_F_LIST || f->type == MT_F_TEXTS) && f->max)
+		fprintf(t->out, ", at most %u", f->max);
 }
 
 /*

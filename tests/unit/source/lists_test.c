@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits of lists. */
+#include "source_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ISTIO(kind)                                                                                \
+	"apiVersion: networking.istio.io/v1\nkind: " kind "\nmetadata: {name: a}\nspec:\n"
+#define SE ISTIO("ServiceEntry")
+#define VS ISTIO("VirtualService")
+#define DR ISTIO("DestinationRule")
+#define AP                                                                                         \
+	"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: "           \
+	"a}\nspec:\n"
+#define AP_RULE AP "  rules:\n  - "
+
+/* Returns `before` with a list of `n` items and `after`. The caller frees it. */
+static char *text_of_list(const char *before, const char *item, uint32_t n, const char *after)
+{
+	char *text = malloc(strlen(before) + (strlen(item) + 2) * n + strlen(after) + 3);
+	char *at;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	at = stpcpy(stpcpy(text, before), "[");
+	for (uint32_t i = 0; i < n; i++)
+		at = stpcpy(stpcpy(at, i ? ", " : ""), item);
+	(void)stpcpy(stpcpy(at, "]"), after);
+	return text;
+}
+
+/* Lists that a load compares with others have limits; as many entries as those are read. */
+static void long_lists(void)
+{
+	static const struct {
+		const char *before, *item, *after;
+		uint32_t most;
+		const char *path;
+	} t[] = {
+		{SE "  hosts: ", "a", "\n  ports: []\n", 65536, "5: error: spec.hosts: "},
+		{SE "  hosts: [a]\n  ports: ", "{}", "\n", 65536, "6: error: spec.ports: "},
+		{SE "  hosts: [a]\n  ports: []\n  exportTo: ", "a", "\n", 4096,
+			"7: error: spec.exportTo: "},
+		{DR "  host: a\n  subsets: ", "{}", "\n", 65536, "6: error: spec.subsets: "},
+		{VS "  hosts: [a]\n  gateways: ", "g", "\n", 4096, "6: error: spec.gateways: "},
+		{AP "  targetRefs: ", "{}", "\n", 4096, "5: error: spec.targetRefs: "},
+		{AP_RULE "from: ", "{}", "\n", 65536, "6: error: spec.rules[0].from: "},
+		{AP_RULE "to: ", "{}", "\n", 65536, "6: error: spec.rules[0].to: "},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
+		for (uint32_t over = 0; over < 2; over++) {
+			char *text =
+				text_of_list(t[i].before, t[i].item, t[i].most + over, t[i].after);
+			struct loaded l = load_text(text);
+			char expect[200];
+
+			snprintf(expect, sizeof(expect),
+				"%shas %u entries (write at most %u, or divide the document)",
+				t[i].path, t[i].most + 1, t[i].most);
+			CU_ASSERT_EQUAL(strstr(first_diag(&l), expect) != NULL, over);
+			unload(&l);
+			free(text);
+		}
+}
+
+const struct mt_test lists_tests[] = {{"long_lists", long_lists}, {0}};
