@@ -34,8 +34,9 @@ static bool is_new(struct mt_build *b, const struct mt_host *h, const char *name
 	return false;
 }
 
-/* Found or compiled, after those that are there. */
-static int take(struct mt_build *b, const struct mt_host *h, struct mt_document_cluster *d)
+/* Found or compiled, after those that are there. `by`: the document that is wrong without room. */
+static int take(struct mt_build *b, const struct mt_host *h, struct mt_document_cluster *d,
+	const struct mt_meta *by)
 {
 	struct mt_snap *s = b->snap;
 	struct mt_cluster_said said = {&d->cluster, NULL, &d->guards, h->se->meta.ns};
@@ -50,7 +51,7 @@ static int take(struct mt_build *b, const struct mt_host *h, struct mt_document_
 	if (!sc) {
 		s->n_clusters--;
 		if (!b->tmp.failed)
-			mt_b_no_room_for_cluster(b, &h->se->meta, &d->cluster);
+			mt_b_no_room_for_cluster(b, by, &d->cluster);
 		return b->tmp.failed ? -ENOMEM : 0;
 	}
 	/* Whoever is a document's is none of the mesh's any more. */
@@ -65,28 +66,31 @@ static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct
 {
 	struct mt_document_cluster d;
 
-	return mt_b_document_cluster(b, h, u, subset, &d) ? -ENOMEM : take(b, h, &d);
+	if (mt_b_document_cluster(b, h, u, subset, &d))
+		return -ENOMEM;
+	return take(b, h, &d, &h->se->meta);
 }
 
 /* A name that nobody could be reached by is none. */
 static int add_passed(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_subset *subset)
+	const struct mt_subset *subset, const struct mt_meta *by)
 {
 	struct mt_document_cluster d;
 
 	if (mt_b_passed_cluster(b, h, u, subset, &d))
 		return -ENOMEM;
-	return d.endpoints.n_eps ? take(b, h, &d) : 0;
+	return d.endpoints.n_eps ? take(b, h, &d, by) : 0;
 }
 
-static int passed_clusters(struct mt_build *b, const struct mt_host *h)
+static int passed_clusters(
+	struct mt_build *b, const struct mt_host *h, const struct mt_meta *gateway)
 {
 	int rc = 0;
 
 	for (struct mt_unit *u = h->units; u && rc == 0; u = u->next) {
-		rc = add_passed(b, h, u, NULL);
+		rc = add_passed(b, h, u, NULL, gateway);
 		for (uint32_t i = 0; i < mt_host_subsets(h) && rc == 0; i++)
-			rc = add_passed(b, h, u, &h->rule->subsets[i]);
+			rc = add_passed(b, h, u, &h->rule->subsets[i], gateway);
 	}
 	return rc;
 }
@@ -328,7 +332,8 @@ static int forwarded_clusters(struct mt_build *b, const struct mt_host *h)
 
 		if (!by)
 			tell_tls_endpoints(b, h, u);
-		rc = mt_b_forwarded_cluster(b, h, u, by, &d) ? -ENOMEM : take(b, h, &d);
+		rc = mt_b_forwarded_cluster(b, h, u, by, &d) ? -ENOMEM
+							     : take(b, h, &d, &h->se->meta);
 		u->cluster = b->snap->n_clusters > n ? b->snap->clusters[n] : NULL;
 	}
 	return rc;
@@ -337,6 +342,7 @@ static int forwarded_clusters(struct mt_build *b, const struct mt_host *h)
 /* All that routes may name, referred to or not: a route that is edited in finds its cluster's state. */
 static int host_clusters(struct mt_build *b, const struct mt_host *h)
 {
+	const struct mt_meta *gateway;
 	int rc = 0;
 
 	for (struct mt_unit *u = h->units; u && rc == 0; u = u->next) {
@@ -349,7 +355,8 @@ static int host_clusters(struct mt_build *b, const struct mt_host *h)
 	}
 	if (rc == 0)
 		rc = forwarded_clusters(b, h);
-	return rc || !mt_b_is_passed(b, h) ? rc : passed_clusters(b, h);
+	gateway = rc ? NULL : mt_b_passed_by(b, h);
+	return gateway ? passed_clusters(b, h, gateway) : rc;
 }
 
 void mt_b_clusters(struct mt_build *b)

@@ -48,6 +48,7 @@ struct server {
 	char path[64];
 	bool used;
 	struct mt_objs routers; /* struct mt_meta_router: those of `by` that may be used here */
+	struct mt_limiters limiters;
 };
 
 /* One document may be bound to several servers, and several ones to a server. Never NULL. */
@@ -229,11 +230,12 @@ static void add_leading(struct mt_build *b, const struct server *sv, struct lead
 }
 
 /* `vs`: the VirtualService with the routes; NULL: they are of a MetaRouter. */
-static const struct mt_meta_router *limiter_of(struct mt_build *b, const struct server *sv,
+static const struct mt_meta_router *limiter_of(struct mt_build *b, struct server *sv,
 	const struct mt_meta *meta, const struct mt_virtual_service *vs,
 	const struct mt_rule_list *list)
 {
 	const struct mt_gateway_limits at = {.routers = &sv->routers,
+		.limiters = &sv->limiters,
 		.gateway = sv->gateway,
 		.name = sv->name,
 		.port = (uint16_t)sv->conf->port.number.v,
@@ -700,6 +702,7 @@ static void add_gateway(struct mt_build *b, const struct mt_gateway *g, const st
 			.by = by ? by : &none, .gateway = g, .conf = &g->servers[j], .name = name};
 
 		add_server(b, &sv, j);
+		mt_limiters_fini(&sv.limiters);
 	}
 }
 

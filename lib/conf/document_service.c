@@ -108,12 +108,21 @@ static void wait_for_gate(const struct mt_gate_guard *gate, struct mt_service *s
 	s->early_ok = s->early_ok && !gate->rules->reads;
 }
 
+/*
+ * The document that is wrong if there is no room for the service: without routes at a gateway, the
+ * Gateway, which passes TLS to the service.
+ */
+static const struct mt_meta *payer(const struct mt_document_service *d)
+{
+	return d->route.gateway && !d->route.list ? d->gate_meta : d->route.meta;
+}
+
 static struct mt_shared_service *make(
 	struct mt_build *b, const struct mt_document_service *d, uint64_t serial, int *rc)
 {
 	const struct mt_service_slot *slot = d->slot;
 	struct mt_route_for route = d->route, *f = &route;
-	const struct mt_service_said said = {slot->unique, slot->name, slot->key, f->meta,
+	const struct mt_service_said said = {slot->unique, slot->name, slot->key, payer(d),
 		f->ns ? f->ns : f->meta->ns, slot->origin, f->port, f->codec, d->opts};
 	struct mt_shared_service *sv = mt_b_service_begin(b, &said);
 

@@ -212,8 +212,8 @@ int mt_b_forwarded_cluster(struct mt_build *b, const struct mt_host *h, const st
 
 /* ---- TLS that is passed on to services by their names (passing.c) ---------------------------------- */
 
-/* Some port of AUTO_PASSTHROUGH is for it. */
-bool mt_b_is_passed(struct mt_build *b, const struct mt_host *h);
+/* The first Gateway with a port of AUTO_PASSTHROUGH for the host. NULL: none. */
+const struct mt_meta *mt_b_passed_by(struct mt_build *b, const struct mt_host *h);
 /* Whether a proxy in front of the instance ends the mesh's mutual TLS at the port. */
 bool mt_b_ends_mtls(
 	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint16_t port);

@@ -250,9 +250,20 @@ uint32_t mt_b_takes_all(const struct mt_rule_list *list, uint32_t from, uint16_t
 void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list);
 
+/* MetaRouters with a limit alone that name the gateway, found once for a port; zeroed at first. */
+struct mt_limiter;
+struct mt_limiters {
+	struct mt_limiter *v; /* in b->tmp */
+	uint32_t n;
+	struct mt_idmap by_host; /* struct mt_limiter, by address of the struct mt_host */
+	bool found;
+};
+void mt_limiters_fini(struct mt_limiters *x);
+
 /* Routes that lead from a port of a gateway. */
 struct mt_gateway_limits {
 	const struct mt_objs *routers; /* MetaRouters that name the gateway */
+	struct mt_limiters *limiters;  /* of these and the port */
 	const struct mt_gateway *gateway;
 	const char *name; /* NAMESPACE/NAME */
 	uint16_t port;
@@ -264,7 +275,8 @@ struct mt_gateway_limits {
 
 /*
  * gateway_limits.c: the first MetaRouter without routes that names the gateway and is for these
- * routes; NULL: none. Warns about others that are for the same calls.
+ * routes; NULL: none. Warns about others that are for the same calls; for routes of MetaRouters
+ * once about each.
  */
 const struct mt_meta_router *mt_b_gateway_limiter(
 	struct mt_build *b, const struct mt_gateway_limits *at);

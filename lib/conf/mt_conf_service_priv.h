@@ -69,7 +69,7 @@ struct mt_shared_service {
 struct mt_service_said {
 	const char *unique;	    /* "documents HOST:PORT", or its listener's name */
 	const char *name, *key;	    /* struct mt_service */
-	const struct mt_meta *meta; /* whose mistakes are told */
+	const struct mt_meta *meta; /* that is refused if there is no room for it */
 	const char *ns;		    /* NULL: not known */
 	struct mt_origin origin;
 	uint16_t port;

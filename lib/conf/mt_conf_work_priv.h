@@ -13,9 +13,14 @@ struct mt_labels;
 enum mt_work_kind {
 	MT_WORK_STEPS,	  /* of about 100 ns and 50 bytes each */
 	MT_WORK_CLUSTERS, /* places in the snapshot */
-	MT_WORK_SERVICES, /* counters of terminated ports */
+	MT_WORK_SERVICES, /* counters of terminated ports, and of routes at ports of gateways */
 	MT_WORK_KINDS
 };
+
+/* A cluster takes about 10 us; its number has a limit of its own (MT_UPSTREAM_CLUSTERS_MAX). */
+#define MT_STEPS_OF_CLUSTER 64
+/* An endpoint of a cluster takes about 300 ns and 400 bytes. */
+#define MT_STEPS_OF_ENDPOINT 8
 
 /* Demands of one kind. */
 struct mt_demands {
@@ -67,8 +72,12 @@ void mt_b_work_fini(struct mt_build *b);
  */
 uint32_t mt_b_subsets_of(
 	struct mt_build *b, const struct mt_destination_rule *dr, const struct mt_labels *labels);
-/* passing.c: adds the demands of servers with AUTO_PASSTHROUGH. */
+/*
+ * passing.c: adds the demands of servers with AUTO_PASSTHROUGH: to compare hosts with them, and
+ * when these are settled, to lead to those that they have.
+ */
 void mt_b_want_passed(struct mt_build *b);
+void mt_b_want_chains(struct mt_build *b);
 /* work_counts.c: adds the demands of services and of their routes, and settles. */
 void mt_b_work(struct mt_build *b);
 /* work_counts.c: adds the demands of routes at gateways, and settles. */

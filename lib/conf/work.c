@@ -46,6 +46,7 @@ struct account {
 
 uint64_t mt_conf_steps = 1u << 26;
 uint64_t mt_conf_clusters = MT_UPSTREAM_CLUSTERS_MAX;
+uint64_t mt_conf_services = MT_SNAPSHOT_SERVICES_MAX;
 
 /* This part of the steps is for new documents, whatever is in force. */
 #define FLOOR_PART 4
@@ -403,7 +404,7 @@ void mt_b_settle_work(struct mt_build *b)
 			mt_conf_steps / FLOOR_PART, "thousand steps of work"},
 		{b, MT_WORK_CLUSTERS, &b->work.of[MT_WORK_CLUSTERS], mt_conf_clusters, 1, 0,
 			"clusters"},
-		{b, MT_WORK_SERVICES, &b->work.of[MT_WORK_SERVICES], MT_SNAPSHOT_SERVICES_MAX, 1, 0,
+		{b, MT_WORK_SERVICES, &b->work.of[MT_WORK_SERVICES], mt_conf_services, 1, 0,
 			"terminated ports"}};
 
 	/* Documents that are refused for one limit may leave enough of the other. */

@@ -17,10 +17,6 @@
 
 #include <string.h>
 
-/* A cluster takes about 10 us; its number has a limit of its own (MT_UPSTREAM_CLUSTERS_MAX). */
-#define STEPS_OF_CLUSTER 64
-/* An endpoint of a cluster takes about 300 ns and 400 bytes. */
-#define STEPS_OF_ENDPOINT 8
 /* A subset's cluster has room for each endpoint of its host. */
 #define STEPS_OF_LOOK 1
 /* An address of a port: a listener. */
@@ -98,7 +94,7 @@ static void add_endpoint(struct mt_build *b, const struct mt_host *h, const stru
 	struct endpoints *e)
 {
 	uint64_t policies = steps_of_policies(b, h, w);
-	uint64_t one = policies + STEPS_OF_ENDPOINT + e->outbound;
+	uint64_t one = policies + MT_STEPS_OF_ENDPOINT + e->outbound;
 
 	e->n++;
 	e->labels += (w->labels.n_kv + w->ports.n_kv) / STEP_OF_NAMES;
@@ -135,7 +131,7 @@ static void want_subsets(
 	if (!n)
 		return;
 	meta = is_foreign(h, &dr->meta) ? &dr->meta : &h->se->meta;
-	each = STEPS_OF_CLUSTER + e->labels + e->n * STEPS_OF_LOOK;
+	each = MT_STEPS_OF_CLUSTER + e->labels + e->n * STEPS_OF_LOOK;
 	mt_b_want(b, MT_WORK_STEPS, meta, ports * (n * each + e->chosen),
 		"write fewer ports, subsets, endpoints or policies");
 	mt_b_want(b, MT_WORK_CLUSTERS, meta, ports * n, "write fewer ports or subsets");
@@ -153,7 +149,7 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 
 	count_endpoints(b, h, &e);
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
-		(ports + forwards) * (STEPS_OF_CLUSTER + e.labels + e.members),
+		(ports + forwards) * (MT_STEPS_OF_CLUSTER + e.labels + e.members),
 		"write fewer ports, endpoints or policies");
 	want_subsets(b, h, ports, &e);
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
@@ -166,7 +162,7 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, e.policies + (ports + forwards) * e.outbound,
 		"write fewer policies or endpoints");
 	mt_b_want_closed(b, MT_WORK_STEPS, &h->se->meta,
-		(ports + forwards) * (STEPS_OF_CLUSTER + h->n_addrs * STEPS_OF_LISTENER));
+		(ports + forwards) * (MT_STEPS_OF_CLUSTER + h->n_addrs * STEPS_OF_LISTENER));
 	mt_b_want_closed(b, MT_WORK_CLUSTERS, &h->se->meta, ports + forwards);
 	mt_b_want_closed(b, MT_WORK_SERVICES, &h->se->meta, ports);
 }
@@ -232,6 +228,9 @@ static void want_routes(struct mt_build *b, const struct mt_host *h, const struc
 /* A comparison of a VirtualService with a server, or of two of their hosts, takes about 25 ns. */
 #define STEP_OF_SERVERS 4
 
+#define SERVERS_REMEDY "name fewer gateways or hosts"
+#define LOOKS_REMEDY   "name fewer gateways, or write fewer rules"
+
 /* Servers of a Gateway, and hosts of all of them. */
 struct servers {
 	uint64_t n, n_hosts;
@@ -253,27 +252,93 @@ static void count_servers(struct mt_build *b, struct mt_strmap *all, const struc
 	}
 }
 
-/* VirtualServices are compared with each server of the Gateways that they name. */
+/*
+ * Comparisons to find out if rules lead from a server, and the hosts that they lead to, which are
+ * looked up. They are made also if no rule does.
+ */
+static uint64_t looks_of(const struct mt_rule_list *l)
+{
+	uint64_t n = l->n_rules;
+
+	for (uint32_t i = 0; i < l->n_rules; i++) {
+		const struct mt_rule *r = &l->rules[i];
+
+		n += (uint64_t)r->n_dests * STEP_OF_SERVERS;
+		for (uint32_t k = 0; k < r->n_matches; k++)
+			n += 1 + (uint64_t)r->matches[k].n_gateways;
+	}
+	return n;
+}
+
+/* Of all lists: ports of a Gateway may have several protocols. */
+static uint64_t looks_of_all(const struct mt_virtual_service *vs)
+{
+	uint64_t n = 1;
+
+	for (uint32_t i = 0; i < vs->n_lists; i++)
+		n += looks_of(&vs->lists[i]);
+	return n;
+}
+
+/*
+ * A VirtualService is compared with each server of the Gateways that it names. Hosts of one of
+ * Gateway API were compared before, where its Gateway was read.
+ */
+static void want_virtual_service(
+	struct mt_build *b, const struct mt_strmap *all, const struct mt_virtual_service *vs)
+{
+	uint64_t hosts = vs->gateway_api ? 0 : vs->n_hosts;
+	uint64_t looks = vs->n_gateways ? looks_of_all(vs) : 0;
+
+	for (uint32_t i = 0; i < vs->n_gateways; i++) {
+		const char *name = name_of(b, vs->meta.ns, vs->gateways[i].s);
+		const struct servers *s = name ? mt_strmap_get(all, name) : NULL;
+
+		if (!s)
+			continue;
+		mt_b_want(b, MT_WORK_STEPS, &vs->meta, s->n_hosts * hosts / STEP_OF_SERVERS,
+			SERVERS_REMEDY);
+		mt_b_want(
+			b, MT_WORK_STEPS, &vs->meta, s->n * looks / STEP_OF_SERVERS, LOOKS_REMEDY);
+	}
+}
+
+/* A service of a MetaRouter at a server, before its routes are compiled: about 1 us and 1 KB. */
+#define STEPS_OF_BOUND 32
+
+/* The routes of a MetaRouter are bound to each server; its limit is looked for there. */
+static void want_meta_router(
+	struct mt_build *b, const struct mt_strmap *all, const struct mt_meta_router *mr)
+{
+	uint64_t looks = looks_of(&mr->routes), each;
+
+	each = (mr->routes.n_rules ? STEPS_OF_BOUND : 1) + looks / STEP_OF_SERVERS;
+	for (uint32_t i = 0; i < mr->n_gateways; i++) {
+		const char *name = name_of(b, mr->meta.ns, mr->gateways[i].s);
+		const struct servers *s = name ? mt_strmap_get(all, name) : NULL;
+
+		if (s)
+			mt_b_want(b, MT_WORK_STEPS, &mr->meta,
+				s->n * each + s->n_hosts / STEP_OF_SERVERS, LOOKS_REMEDY);
+	}
+}
+
+/* Servers of Gateways for other nodes are not served here. */
 static void want_servers(struct mt_build *b)
 {
 	const struct mt_model *m = b->model;
 	struct mt_strmap all = {0};
 
-	for (uint32_t i = 0; i < m->gateways.n; i++)
-		count_servers(b, &all, m->gateways.v[i]);
-	for (uint32_t i = 0; all.n && i < m->virtual_services.n; i++) {
-		const struct mt_virtual_service *vs = m->virtual_services.v[i];
+	for (uint32_t i = 0; i < m->gateways.n; i++) {
+		const struct mt_gateway *g = m->gateways.v[i];
 
-		for (uint32_t k = 0; k < vs->n_gateways; k++) {
-			const char *name = name_of(b, vs->meta.ns, vs->gateways[k].s);
-			const struct servers *s = name ? mt_strmap_get(&all, name) : NULL;
-
-			if (s)
-				mt_b_want(b, MT_WORK_STEPS, &vs->meta,
-					(s->n + s->n_hosts * vs->n_hosts) / STEP_OF_SERVERS,
-					"name fewer gateways or hosts");
-		}
+		if (mt_b_selects_node(b, &g->selector))
+			count_servers(b, &all, g);
 	}
+	for (uint32_t i = 0; all.n && i < m->virtual_services.n; i++)
+		want_virtual_service(b, &all, m->virtual_services.v[i]);
+	for (uint32_t i = 0; all.n && i < m->meta_routers.n; i++)
+		want_meta_router(b, &all, m->meta_routers.v[i]);
 	mt_strmap_fini(&all);
 }
 
@@ -305,8 +370,13 @@ void mt_b_work(struct mt_build *b)
 	want_servers(b);
 	mt_b_want_passed(b);
 	mt_b_settle_work(b);
-	b->work.fixed = true;
 	close_hosts(b);
+	if (!b->work.over) {
+		mt_b_want_chains(b);
+		mt_b_settle_work(b);
+		close_hosts(b);
+	}
+	b->work.fixed = true;
 }
 
 void mt_b_work_of_gateways(struct mt_build *b)
@@ -314,9 +384,11 @@ void mt_b_work_of_gateways(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_bound; i++) {
 		const struct mt_route_for *f = &b->bound[i].route;
 
-		if (f->list)
-			mt_b_want(b, MT_WORK_STEPS, f->meta, steps_of_list(b, f->list),
-				ROUTES_REMEDY);
+		/* What is passed on was counted before (passing.c). */
+		if (!f->list)
+			continue;
+		mt_b_want(b, MT_WORK_STEPS, f->meta, steps_of_list(b, f->list), ROUTES_REMEDY);
+		mt_b_want(b, MT_WORK_SERVICES, f->meta, 1, "name fewer ports of gateways");
 	}
 	mt_b_settle_work(b);
 }
