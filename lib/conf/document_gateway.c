@@ -11,26 +11,28 @@
 #include <stdio.h>
 #include <string.h>
 
-bool mt_b_names_gateway(
-	const struct mt_text *texts, uint32_t n, const char *ns, const struct mt_meta *gateway)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		const char *slash = strchr(texts[i].s, '/');
-		size_t len = slash ? (size_t)(slash - texts[i].s) : strlen(ns);
-		const char *want_ns = slash ? texts[i].s : ns;
+/* Documents that name a Gateway, in their order, and the Gateways of that name. */
+struct naming {
+	struct mt_objs routes;	 /* struct mt_virtual_service */
+	struct mt_objs routers;	 /* struct mt_meta_router */
+	struct mt_objs gateways; /* struct mt_gateway of this node; of Gateway API: by listener */
+	bool reads_messages;	 /* some port of these */
+};
 
-		if (strcmp(slash ? slash + 1 : texts[i].s, gateway->name) == 0 &&
-			len == strlen(gateway->ns) && strncmp(want_ns, gateway->ns, len) == 0)
-			return true;
-	}
-	return false;
+/* The map's key of a Gateway that a document in `ns` names. NULL: no memory. */
+static const char *key_of(struct mt_build *b, const struct mt_text *name, const char *ns)
+{
+	return strchr(name->s, '/') ? name->s : mt_region_printf(&b->tmp, "%s/%s", ns, name->s);
 }
 
-/* Documents that name a Gateway, in their order. */
-struct naming {
-	struct mt_objs routes;	/* struct mt_virtual_service */
-	struct mt_objs routers; /* struct mt_meta_router */
-};
+/* NULL: no memory, or nothing names it. */
+static const struct naming *find_named(
+	struct mt_build *b, const struct mt_strmap *all, const struct mt_text *name, const char *ns)
+{
+	const char *key = key_of(b, name, ns);
+
+	return key ? mt_strmap_get(all, key) : NULL;
+}
 
 /* One port of one Gateway while what it leads to is looked for. */
 struct server {
@@ -495,7 +497,8 @@ static bool reads_messages(struct mt_build *b, const struct mt_gateway *g)
 }
 
 /* Routes of messages only, for gateways of this node that read none, and for no service's own address. */
-static void check_lists(struct mt_build *b, const struct mt_virtual_service *vs)
+static void check_lists(
+	struct mt_build *b, const struct mt_strmap *all, const struct mt_virtual_service *vs)
 {
 	bool here = false;
 
@@ -505,15 +508,12 @@ static void check_lists(struct mt_build *b, const struct mt_virtual_service *vs)
 	for (uint32_t i = 0; i < vs->n_gateways; i++)
 		if (strcmp(vs->gateways[i].s, "mesh") == 0)
 			return;
-	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
-		const struct mt_gateway *g = b->model->gateways.v[i];
+	for (uint32_t i = 0; i < vs->n_gateways; i++) {
+		const struct naming *x = find_named(b, all, &vs->gateways[i], vs->meta.ns);
 
-		if (!mt_b_selects_node(b, &g->selector) ||
-			!mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns, &g->meta))
-			continue;
-		if (reads_messages(b, g))
+		if (x && x->reads_messages)
 			return;
-		here = true;
+		here |= x && x->gateways.n;
 	}
 	if (here)
 		mt_b_unused(b, &vs->meta, vs->meta.origin.line, "spec.http",
@@ -521,16 +521,17 @@ static void check_lists(struct mt_build *b, const struct mt_virtual_service *vs)
 			"no port of its gateways carries messages");
 }
 
-/* Told once, however many ports those gateways have. */
-static void check_exports(struct mt_build *b, const struct mt_virtual_service *vs)
+/* Told once, however many ports those gateways have. All of one name are in one namespace. */
+static void check_exports(
+	struct mt_build *b, const struct mt_strmap *all, const struct mt_virtual_service *vs)
 {
 	const struct mt_gateway *hidden = NULL;
 
-	for (uint32_t i = 0; vs->n_gateways && !hidden && i < b->model->gateways.n; i++) {
-		const struct mt_gateway *g = b->model->gateways.v[i];
+	for (uint32_t i = 0; !hidden && i < vs->n_gateways; i++) {
+		const struct naming *x = find_named(b, all, &vs->gateways[i], vs->meta.ns);
+		const struct mt_gateway *g = x && x->gateways.n ? x->gateways.v[0] : NULL;
 
-		if (!is_exported(b, vs, g) && mt_b_selects_node(b, &g->selector) &&
-			mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns, &g->meta))
+		if (g && !is_exported(b, vs, g))
 			hidden = g;
 	}
 	if (hidden && vs->n_gateways == 1)
@@ -567,8 +568,7 @@ static void pass(struct mt_build *b, struct server *sv)
 static struct naming *naming_of(
 	struct mt_build *b, struct mt_strmap *all, const struct mt_text *name, const char *ns)
 {
-	const char *key =
-		strchr(name->s, '/') ? name->s : mt_region_printf(&b->tmp, "%s/%s", ns, name->s);
+	const char *key = key_of(b, name, ns);
 
 	return key ? mt_share_account(all, &b->tmp, key, sizeof(struct naming)) : NULL;
 }
@@ -592,6 +592,18 @@ static void add_naming(struct mt_build *b, struct mt_strmap *all, const struct g
 	}
 }
 
+/* Adds the Gateway to its name, if some document names it. */
+static void add_named(struct mt_build *b, struct mt_strmap *all, const struct mt_gateway *g)
+{
+	const char *key = mt_region_printf(&b->tmp, "%s/%s", g->meta.ns, g->meta.name);
+	struct naming *x = key ? mt_strmap_get(all, key) : NULL;
+
+	if (!x || !mt_b_selects_node(b, &g->selector))
+		return;
+	put(b, &x->gateways, g);
+	x->reads_messages |= reads_messages(b, g);
+}
+
 static void find_naming(struct mt_build *b, struct mt_strmap *all)
 {
 	const struct mt_model *m = b->model;
@@ -608,6 +620,8 @@ static void find_naming(struct mt_build *b, struct mt_strmap *all)
 
 		add_naming(b, all, &of, mr, true);
 	}
+	for (uint32_t i = 0; i < m->gateways.n; i++)
+		add_named(b, all, m->gateways.v[i]);
 }
 
 /* ---- all Gateways ---------------------------------------------------------------------------- */
@@ -714,8 +728,8 @@ void mt_b_gateways(struct mt_build *b)
 	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
 
-		check_lists(b, vs);
-		check_exports(b, vs);
+		check_lists(b, &all, vs);
+		check_exports(b, &all, vs);
 	}
 	for (uint32_t i = 0; i < b->model->gateways.n; i++)
 		add_gateway(b, b->model->gateways.v[i], &all);

@@ -782,7 +782,3 @@ void *mt_b_limit_conf(struct mt_build *b, const struct mt_meta *meta, const stru
 	const struct mt_codec *codec, const char *name, uint64_t *hash);
 int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
-
-/* document_gateway.c: whether one of the texts names this gateway: NAMESPACE/NAME, or NAME in the namespace of `ns`. */
-bool mt_b_names_gateway(
-	const struct mt_text *texts, uint32_t n, const char *ns, const struct mt_meta *gateway);

@@ -216,6 +216,49 @@ static void limits(void)
 	}
 }
 
+#define BYTES_ONLY                                                                                 \
+	HOST("a", "192.0.2.1")                                                                     \
+	ISTIO("Gateway", "gw")                                                                     \
+	"  servers:\n  - {port: {number: 81, name: tcp}, hosts: ['*']}\n"
+#define NAMES(gateways, more)                                                                      \
+	ISTIO("VirtualService", "v")                                                               \
+	"  hosts: [s.test]\n  gateways: [" gateways "]\n" more LIST("http", "v", "", "a.x")
+#define MESSAGES                                                                                   \
+	ISTIO("Gateway", "messages")                                                               \
+	"  servers:\n  - {port: {number: 80, name: tcp-metaprotocol-dubbo}, hosts: ['*']}\n"
+#define NO_MESSAGES "no port of its gateways carries messages"
+
+/* What is reported of the Gateways that a VirtualService names, with or without a namespace. */
+static void named_gateways(void)
+{
+	static const struct {
+		const char *text, *told;
+		bool is_told;
+	} name_rows[] = {{BYTES_ONLY NAMES("gw", ""), NO_MESSAGES, true},
+		{BYTES_ONLY NAMES("default/gw", ""), NO_MESSAGES, true},
+		{BYTES_ONLY NAMES("gw, mesh", ""), NO_MESSAGES, false},
+		{BYTES_ONLY NAMES("other/gw", ""), NO_MESSAGES, false},
+		{BASE NAMES("gw", ""), NO_MESSAGES, false},
+		{BYTES_ONLY MESSAGES NAMES("gw, messages", ""), NO_MESSAGES, false},
+		{BASE NAMES("gw", "  exportTo: [other]\n"),
+			"not exported to the namespace of gateway default/gw", true},
+		{BASE NAMES("gw", "  exportTo: ['*']\n"), "not exported to the namespace", false}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(name_rows); i++) {
+		struct built b = build_text(NULL, name_rows[i].text);
+		bool is_told = false;
+
+		for (uint32_t k = 0; k < b.diags.n; k++)
+			is_told |= strstr(b.diags.items[k].message, name_rows[i].told) != NULL;
+		CU_ASSERT_EQUAL(is_told, name_rows[i].is_told);
+		if (is_told != name_rows[i].is_told) {
+			fprintf(stderr, "row %zu\n", i);
+			show_diags(&b);
+		}
+		unbuild(&b);
+	}
+}
+
 /* ---- documents of other namespaces ----------------------------------------------------------- */
 
 #define AWESOME(name, address)                                                                     \
@@ -369,6 +412,7 @@ const struct mt_test gateway_routes_tests[] = {
 	{"limit_of_own_namespace", limit_of_own_namespace},
 	{"of_one_port", of_one_port},
 	{"limits", limits},
+	{"named gateways", named_gateways},
 	{"made_again", made_again},
 	{0},
 };
