@@ -169,6 +169,7 @@ static bool can_lead(struct mt_build *b, const struct server *sv,
  */
 struct leading {
 	const struct mt_virtual_service *first;
+	struct mt_idmap names; /* of its hosts, once another one is compared */
 	const struct mt_rule_list *list;
 	struct mt_joining joining;
 	/*
@@ -178,11 +179,11 @@ struct leading {
 	uint32_t n_before;
 };
 
-static bool joins(struct mt_build *b, const struct server *sv, const struct leading *l,
+static bool joins(struct mt_build *b, const struct server *sv, struct leading *l,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list)
 {
-	return !vs->gateway_api && !l->first->gateway_api && mt_b_shares_host(b, vs, l->first) &&
-	       can_lead(b, sv, vs, list, false);
+	return !vs->gateway_api && !l->first->gateway_api &&
+	       mt_b_shares_host(b, &l->names, l->first, vs) && can_lead(b, sv, vs, list, false);
 }
 
 /* Reports the rules of a further VirtualService that have no effect at the server. */
@@ -273,6 +274,7 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 	if (l.first)
 		bind_routes(b, sv, &l.first->meta, l.list,
 			limiter_of(b, sv, &l.first->meta, l.first, l.list), l.first->hosts[0].s);
+	mt_idmap_fini(&l.names);
 }
 
 /*

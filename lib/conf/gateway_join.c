@@ -6,25 +6,30 @@
  */
 #include "mt_conf_listener_priv.h"
 
-#include <string.h>
+#include "mt_secret_hash.h"
 
-static const char *full_name(
-	const struct mt_build *b, const char *host, const char *ns, char full[256])
+/* Of the full name of a host. */
+static uint64_t id_of(const struct mt_build *b, const struct mt_virtual_service *vs, uint32_t i)
 {
-	return mt_long_name(host, ns, mt_model_domain(b->model), full, 256) ? full : host;
+	const char *host = vs->hosts[i].s;
+	char full[256];
+	uint64_t id;
+
+	if (mt_long_name(host, vs->meta.ns, mt_model_domain(b->model), full, sizeof(full)))
+		host = full;
+	id = mt_secret_hash_text(host, 0);
+	return id ? id : 1;
 }
 
-bool mt_b_shares_host(const struct mt_build *b, const struct mt_virtual_service *a,
-	const struct mt_virtual_service *c)
+bool mt_b_shares_host(struct mt_build *b, struct mt_idmap *names,
+	const struct mt_virtual_service *first, const struct mt_virtual_service *vs)
 {
-	for (uint32_t i = 0; i < a->n_hosts; i++)
-		for (uint32_t k = 0; k < c->n_hosts; k++) {
-			char x[256], y[256];
-
-			if (strcmp(full_name(b, a->hosts[i].s, a->meta.ns, x),
-				    full_name(b, c->hosts[k].s, c->meta.ns, y)) == 0)
-				return true;
-		}
+	for (uint32_t i = 0; !names->n && i < first->n_hosts; i++)
+		if (mt_idmap_put(names, id_of(b, first, i), b))
+			b->tmp.failed = true;
+	for (uint32_t i = 0; i < vs->n_hosts; i++)
+		if (mt_idmap_get(names, id_of(b, vs, i)))
+			return true;
 	return false;
 }
 

@@ -236,9 +236,12 @@ struct mt_joining {
 	const char *gateway; /* NAMESPACE/NAME */
 };
 
-/* True if both name the same host. */
-bool mt_b_shares_host(const struct mt_build *b, const struct mt_virtual_service *a,
-	const struct mt_virtual_service *c);
+/*
+ * True if both name the same host. `names`: the first one's, which the first call finds; empty
+ * before it.
+ */
+bool mt_b_shares_host(struct mt_build *b, struct mt_idmap *names,
+	const struct mt_virtual_service *first, const struct mt_virtual_service *vs);
 /*
  * Returns the index of the first rule, from `from` on, that takes every call from this port and
  * gateway, so that no later one is reached; n_rules: none. `ns`: of the document that the rules are

@@ -296,8 +296,9 @@ static void want_virtual_service(
 
 		if (!s)
 			continue;
-		mt_b_want(b, MT_WORK_STEPS, &vs->meta, s->n_hosts * hosts / STEP_OF_SERVERS,
-			SERVERS_REMEDY);
+		/* Its hosts are compared with the server's, and looked for among another one's. */
+		mt_b_want(b, MT_WORK_STEPS, &vs->meta,
+			(s->n + s->n_hosts) * hosts / STEP_OF_SERVERS, SERVERS_REMEDY);
 		mt_b_want(
 			b, MT_WORK_STEPS, &vs->meta, s->n * looks / STEP_OF_SERVERS, LOOKS_REMEDY);
 	}

@@ -329,6 +329,31 @@ static void servers_times_matches(void)
 	scene_end(&sc);
 }
 
+/* Hosts of a VirtualService are looked for at each server. */
+static void servers_times_hosts(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs("---\n" ISTIO("Gateway", "g", "other") "  selector: {}\n  servers:\n", f);
+	for (int i = 0; i < 50; i++)
+		fprintf(f, "  - {port: {number: %d, name: tcp}, hosts: ['*']}\n", 1000 + i);
+	put_services(f, "other", 1, 1, 1);
+	fputs("---\n" ISTIO("VirtualService", "v", "greedy"), f);
+	fputs("  gateways: [other/g]\n  hosts:\n", f);
+	for (int i = 0; i < 1000; i++)
+		fprintf(f, "  - h%d.example\n", i);
+	fputs("  tcp: [{route: [{destination: {host: s0.other.example}}]}]\n", f);
+	/* 1000 hosts at 50 servers, compared and looked for: 25,000 steps. */
+	load(&sc, 20000, f, &text);
+	IS_STATUS(&sc, "VirtualService", "v", "refused");
+	CU_ASSERT(scene_has(&sc, "name fewer gateways or hosts", OVER));
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_REFUSED), 0);
+	scene_end(&sc);
+}
+
 /* Routes of MetaRouters are bound to each server. */
 static void servers_times_routers(void)
 {
@@ -971,6 +996,7 @@ const struct mt_test work_tests[] = {{"hosts times rules", hosts_times_rules},
 	{"policies in subsets", policies_in_subsets}, {"policies by label", policies_by_label},
 	{"a mesh has room", a_mesh_has_room}, {"servers times rules", servers_times_rules},
 	{"servers times matches", servers_times_matches},
+	{"servers times hosts", servers_times_hosts},
 	{"servers times routers", servers_times_routers},
 	{"servers of other nodes", servers_of_other_nodes},
 	{"those in force stay", those_in_force_stay},
