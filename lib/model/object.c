@@ -58,8 +58,8 @@ static const struct {
 	{"no object has this status at present", "nothing"},
 	{"a policy with a part that is not evaluated; STRICT on a node without an identity; a "
 	 "CUSTOM policy without a provider; an EnvoyFilter that protects, or a WasmPlugin; labels "
-	 "of endpoints that are unknown; a service that needs too much "
-	 "[work](configuration.md#work)",
+	 "of endpoints that are unknown; a service, or a DestinationRule with subsets, that "
+	 "needs too much [work](configuration.md#work)",
 		"read the reason; rewrite the part that it names, give the node an identity "
 		"(`spec.identity`), add the Pods, or exempt the object until a date "
 		"(`spec.unenforced`)"},
