@@ -199,8 +199,8 @@ mt_run_fn mt_show_version, mt_show_ready, mt_show_ports, mt_show_workers, mt_sho
 	mt_show_memory, mt_show_counters, mt_show_health, mt_show_errors, mt_show_meaning,
 	mt_show_dns, mt_show_config, mt_show_origin, mt_show_mesh, mt_show_identity, mt_show_xds,
 	mt_show_node, mt_show_stages, mt_show_offloads, mt_show_tables, mt_show_capacity,
-	mt_show_telemetry, mt_run_log_reopen, mt_show_talkers, mt_show_resources, mt_show_topology,
-	mt_show_flows, mt_show_flow_list;
+	mt_show_telemetry, mt_run_log_reopen, mt_show_denied, mt_show_talkers, mt_show_resources,
+	mt_show_topology, mt_show_flows, mt_show_flow_list;
 mt_offer_fn mt_offer_connections, mt_offer_exchanges, mt_offer_slow, mt_offer_flows;
 json_t *mt_none_objects(const char *text);
 /* Number of denials by all workers because of that object. */
@@ -301,6 +301,7 @@ enum mt_ask_what {
 	MT_ASK_EXCHANGES,
 	MT_ASK_SLOW,
 	MT_ASK_HOLDERS,
+	MT_ASK_DENIED,
 	MT_ASK_CLOSE,  /* closes connections */
 	MT_ASK_RETURN, /* ends ejections of endpoints */
 };
@@ -322,6 +323,7 @@ struct mt_ask {
 			struct mt_conn_use use;
 		} rows[MT_ASK_ROWS];
 		struct mt_record calls[MT_ASK_ROWS];
+		struct mt_denied_row denied[MT_DENIED_ROWS];
 		struct mt_ask_holder {
 			struct mt_addr key;
 			uint8_t prefix;
@@ -461,14 +463,14 @@ void mt_ctl_ready(const struct mt_ctl *c, struct mt_ctl_ready *out);
 enum mt_ctl_state mt_ctl_state_now(const struct mt_ctl *c);
 /* True if /ready answers 200. */
 bool mt_ctl_answers_ready(const struct mt_ctl *c);
-
-/* ---- who.c, socket.c, http.c ---------------------------------------------------------------- */
 /*
  * Names the first object that is refused and has no last good version, so that the node does not
  * serve it although it may be ready: a new node has no record of what is to be served. Returns buf,
  * or NULL if there is none.
  */
 const char *mt_ctl_not_served(const struct mt_ctl *c, char *buf, size_t size);
+
+/* ---- who.c, socket.c, http.c ---------------------------------------------------------------- */
 
 #define MT_CTL_CLIENTS 32
 /*

@@ -18,6 +18,7 @@
 #include "mt_proxy_health.h"
 #include "mt_proxy_stats.h"
 #include "mt_slab.h"
+#include "mt_denied.h"
 #include "mt_slow.h"
 #include "mt_stream.h"
 #include "mt_wheel.h"
@@ -275,6 +276,8 @@ bool mt_proxy_return(struct mt_proxy *p, struct mt_ep_state *ep, uint64_t ep_id,
  * false: there is no other.
  */
 bool mt_proxy_record_next(struct mt_proxy *p, uint32_t *idx, struct mt_record *r);
+/* Denied callers since the start. */
+const struct mt_denied *mt_proxy_denied(const struct mt_proxy *p);
 /* The slowest finished calls of this window and the one before it. */
 const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p);
 

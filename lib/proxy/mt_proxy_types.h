@@ -102,6 +102,7 @@ struct mt_proxy {
 	bool moved;    /* another proxy has its objects, so this one must not end them (image.c) */
 	struct mt_drain drain;
 	struct mt_slow slow;
+	struct mt_denied denied;
 	struct mt_method methods[MT_METHODS];
 	struct mt_view view; /* a single one, because a worker handles one message at a time */
 	uint8_t hello[MT_HELLO_MAX]; /* copy of the ClientHello that is being read */

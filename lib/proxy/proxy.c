@@ -277,6 +277,7 @@ void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall)
 	p->now = now;
 	p->wall = wall;
 	p->filter_ctx.now = now;
+	p->denied.by = NULL; /* its text may go with a snapshot after the iteration */
 	mt_readings_begin(p);
 }
 

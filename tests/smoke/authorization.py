@@ -13,6 +13,7 @@ import threading
 import time
 
 from meltemi_lab import Lab, check, equal, main, within
+from meltemi_lab.columns import every_column_selects
 
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
 INTERFACE = "org.apache.dubbo.samples.basic.api.DemoService"
@@ -228,6 +229,15 @@ def judge(lab, daemon, servers, row):
     equal(servers.seen, seen + (1 if bytes_ else 0), f"{what}: byte streams that came to the server")
 
 
+def told_afterwards(daemon):
+    """Who was denied: policy, client and service of calls and byte streams, by which each column selects."""
+    rows = [row for row in daemon.show("denied")["denied"] if row["policy"] == "AuthorizationPolicy shop/p" and row["client"] == "192.0.2.2"]
+    equal({row["service"] for row in rows}, {HOST, "echo.shop"}, "services of denied callers")
+    equal({row["reason"] for row in rows}, {"denied by policy"}, "reasons of denials")
+    check(max(row["denied"] for row in rows) >= CALLS and all(row["at_least"] == row["denied"] for row in rows), f"denials: {rows}")
+    every_column_selects(daemon, ["show denied"], set())
+
+
 def judge_pods(lab, daemon, servers):
     for what, pod, text, status, calls in PODS:
         daemon.write("services.yaml", KUBERNETES + pod)
@@ -415,6 +425,7 @@ def body():
         daemon.start()
         for row in ROWS:
             judge(lab, daemon, servers, row)
+        told_afterwards(daemon)
         judge_pods(lab, daemon, servers)
         judge_gates(lab, daemon)
         counted(lab, daemon)

@@ -87,13 +87,13 @@ CALLED = {"capture read", "close connection"}
 # Lists without rows of a fixed form: lines of text, and what a trace or a filter tells.
 ROWLESS = {("show config", "diagnostics"), ("explain", "filters"), ("trace show", "steps")}
 # Tables without rows in this lab, which has no discovery server, no identity, and nothing in trouble. Other labs walk them:
-# mesh_tls, tokens_are_verified, workloads_by_port, ready_again, slow_calls and documents_on_their_own those of their names,
+# mesh_tls, authorization, tokens_are_verified, workloads_by_port, ready_again, slow_calls and documents_on_their_own those of their names,
 # attack/silence `show outliers`, attack/stopped_uploads the holders of memory, interop/xds/test_admin those of sources;
 # overrides are walked below.
 EMPTY = {("show identity", "identity"), ("show identity", "revocations"), ("show identity", "roots"), ("show mesh", "mesh"),
          ("show xds", "sources"), ("show xds", "streams"), ("show xds", "types"), ("show resources", "resources"), ("show mesh", "versions"),
          ("show xds", "accepted_not_used"), ("show xds", "problems"), ("show exchanges", "exchanges"), ("show last-good", "last_good"),
-         ("show memory", "holders"), ("show memory", "sources"), ("show objects", "closed_by_policy"), ("show outliers", "outliers"),
+         ("show denied", "denied"), ("show memory", "holders"), ("show memory", "sources"), ("show objects", "closed_by_policy"), ("show outliers", "outliers"),
          ("show policies", "policies"), ("show ready", "waits_for"), ("show workloads", "workloads"), ("show config", "diagnostics"),
          ("show overrides", "overrides")}
 

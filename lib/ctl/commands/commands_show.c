@@ -61,6 +61,13 @@ const struct mt_command mt_commands_show[] = {
 		.offer = mt_offer_slow,
 		.selects = true,
 		.run = mt_show_slow},
+	{.words = "show denied",
+		.help = "callers that were denied, by policy, client, service and reason",
+		.more = "The 16 with the most denials since the start; `more`: others. Each "
+			"worker keeps 32: if callers are more, `denied` may contain denials of "
+			"other ones, and `at_least` does not. A null policy: the reason names "
+			"no policy.",
+		.run = mt_show_denied},
 	{.words = "show neighbours",
 		.help = "Ethernet addresses of hosts on the links",
 		.run = mt_show_neighbours},

@@ -119,6 +119,14 @@ static void copy_slow(struct mt_worker *w, struct mt_ask *a)
 			a->calls[a->n++] = a->calls[i];
 }
 
+static void copy_denied(struct mt_worker *w, struct mt_ask *a)
+{
+	const struct mt_denied *d = mt_proxy_denied(mt_worker_proxy(w));
+
+	a->n = d->n;
+	memcpy(a->denied, d->v, d->n * sizeof(d->v[0]));
+}
+
 /* Copies the largest holders of each class; every class gets an equal share of the rows. */
 static void copy_holders(struct mt_worker *w, struct mt_ask *a)
 {
@@ -182,6 +190,10 @@ static void copy_rows(struct mt_worker *w, struct mt_ask *a)
 	}
 	if (a->what == MT_ASK_HOLDERS) {
 		copy_holders(w, a);
+		return;
+	}
+	if (a->what == MT_ASK_DENIED) {
+		copy_denied(w, a);
 		return;
 	}
 	while (a->n < MT_ASK_ROWS && looked++ < LOOK_MAX) {

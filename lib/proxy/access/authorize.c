@@ -406,6 +406,7 @@ void mt_authorize_count(
 	mt_count(p->counters, e == MT_AUTHZ_CLOSED   ? MT_PROXY_exchange_closed
 			      : e == MT_AUTHZ_UNREAD ? MT_PROXY_exchange_unreadable
 						     : MT_PROXY_exchange_denied);
+	p->denied.by = by ? by->by : NULL;
 	if (e == MT_AUTHZ_CLOSED)
 		mt_account_closed(p, by->closer);
 }
@@ -569,7 +570,7 @@ bool mt_authorize_call(struct mt_proxy *p, struct mt_exchange *ex, const struct 
 	mt_authorize_count(p, e, by);
 	mt_exchange_trace_denied(p, ex, ep, by ? by->by : NULL);
 	/* A denial is final: no other endpoint is tried. Callers do not learn the policy. */
-	mt_reply_local(p, ex, MT_REPLY_DENIED, "denied by policy");
+	mt_reply_local(p, ex, MT_REPLY_DENIED, MT_DENIED_BY_POLICY);
 	return false;
 }
 

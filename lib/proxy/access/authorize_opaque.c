@@ -4,13 +4,14 @@
 
 #include "access/mt_access_priv.h"
 
-static void count_bytes(
-	struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by)
+static void count_bytes(struct mt_proxy *p, const struct mt_pair *pr, enum mt_authz_effect e,
+	const struct mt_authz_policy *by)
 {
 	if (e == MT_AUTHZ_CLOSED)
 		mt_authorize_count_closed_opaque(p, by->closer);
 	else
 		mt_count(p->counters, MT_PROXY_opaque_denied);
+	mt_denied_stream(p, pr, by ? by->by : NULL, MT_DENIED_BY_POLICY);
 }
 
 void mt_authorize_count_closed_opaque(struct mt_proxy *p, const struct mt_closer *by)
@@ -33,7 +34,7 @@ bool mt_authorize_opaque(
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return true;
-	count_bytes(p, e, by);
+	count_bytes(p, pr, e, by);
 	return false;
 }
 
@@ -52,7 +53,7 @@ bool mt_authorize_opaque_at_gateway(
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return true;
-	count_bytes(p, e, by);
+	count_bytes(p, pr, e, by);
 	return false;
 }
 
@@ -71,6 +72,7 @@ static bool is_denied_at(
 	c = &p->snap->clusters[at];
 	if (c->closed_by) {
 		mt_authorize_count_closed_opaque(p, c->closed_by);
+		mt_denied_stream(p, pr, c->closed_by->by, MT_DENIED_BY_POLICY);
 		return true;
 	}
 	for (uint32_t i = 0; (c->guards || c->lend) && i < c->n_eps; i++) {
@@ -80,6 +82,7 @@ static bool is_denied_at(
 		/* The node has no identity for it any more. */
 		if (c->eps[i].tls && mt_secure_reach(p, pr->down, gateway, c, &shows) != c) {
 			mt_count(p->counters, MT_PROXY_opaque_no_node_identity);
+			mt_denied_stream(p, pr, NULL, MT_DENIED_NO_IDENTITY);
 			return true;
 		}
 		return c->eps[i].guarded && !mt_authorize_opaque(p, pr, c, i);

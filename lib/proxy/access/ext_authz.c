@@ -78,6 +78,7 @@ bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	/* A call that cannot be described completely is denied, also if the provider fails open. */
 	if (!mt_ext_authz_describe(ask, s)) {
 		*why = unread;
+		p->denied.by = by->by;
 		mt_count(p->counters, MT_PROXY_exchange_unreadable);
 		mt_extauthz_give_back(k->lane, s);
 		return false;
@@ -230,6 +231,7 @@ static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_ext
 		mt_count(p->counters, s->verdict == MT_EXTAUTHZ_DENY
 					      ? MT_PROXY_exchange_denied
 					      : MT_PROXY_exchange_extauthz_failed);
+		p->denied.by = "external authorization";
 		answer(p, ex, MT_REPLY_DENIED, "denied by policy");
 		return;
 	}

@@ -37,8 +37,6 @@ void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex);
 /* Frees the kept changes (mt_exchange.changes_kept). */
 void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
 
-/* ---- authorize*.c ---- */
-
 /* True if the view's message has, or may have, metadata that cannot be read. */
 bool mt_authorize_unreadable(struct mt_view *v);
 
@@ -52,7 +50,18 @@ bool mt_authorize_changed(const struct mt_proxy *p);
  */
 uint64_t mt_authorize_changes_id(const struct mt_authz *a);
 
-/* Counts a denial with this effect by the policy. */
+/* ---- denied.c ---- */
+
+#define MT_DENIED_BY_POLICY   "denied by policy"
+#define MT_DENIED_NO_IDENTITY "this node's identity is not permitted for you"
+/* Notes a denied call, by the policy p->denied.by, or a denied opaque stream (`by` may be NULL). */
+void mt_denied_call(struct mt_proxy *p, const struct mt_exchange *ex, const char *reason);
+void mt_denied_stream(
+	struct mt_proxy *p, const struct mt_pair *pr, const char *by, const char *reason);
+
+/* ---- authorize*.c ---- */
+
+/* Counts a denial with this effect by the policy, and keeps its name for mt_denied_call(). */
 void mt_authorize_count(
 	struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by);
 /*

@@ -169,6 +169,7 @@ static enum mt_tokens_verdict denied(struct mt_proxy *p, enum mt_token_outcome o
 	snprintf(j->text, sizeof(j->text), "unauthenticated: %s", mt_token_words(o));
 	if (rule < t->rules->n)
 		j->by = t->rules->rules[rule].by;
+	p->denied.by = j->by;
 	return MT_TOKENS_ANSWER;
 }
 

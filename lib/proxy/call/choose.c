@@ -22,7 +22,8 @@ static void reply_no_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	mt_count(p->counters, MT_PROXY_exchange_closed);
 	mt_account_closed(p, ex->attempt.cluster->closed_by);
-	mt_reply_local(p, ex, MT_REPLY_DENIED, "denied by policy");
+	p->denied.by = ex->attempt.cluster->closed_by->by;
+	mt_reply_local(p, ex, MT_REPLY_DENIED, MT_DENIED_BY_POLICY);
 }
 
 static int pick(struct mt_proxy *p, const struct mt_exchange *ex)

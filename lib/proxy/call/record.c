@@ -295,6 +295,11 @@ mt_noinline void mt_exchange_record_wanted(struct mt_proxy *p, struct mt_exchang
 	mt_traced_end(p, ex, &r);
 }
 
+const struct mt_denied *mt_proxy_denied(const struct mt_proxy *p)
+{
+	return &p->denied;
+}
+
 const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p)
 {
 	return &p->slow;

@@ -121,8 +121,8 @@ static mt_inline bool to_cluster(struct mt_proxy *p, struct mt_exchange *ex, uin
 		ex->service->gateway, &ex->snap->clusters[at], &ex->attempt.shows);
 	if (mt_unlikely(!ex->attempt.cluster)) {
 		mt_count(p->counters, MT_PROXY_exchange_no_node_identity);
-		mt_reply_local(
-			p, ex, MT_REPLY_DENIED, "this node's identity is not permitted for you");
+		p->denied.by = NULL;
+		mt_reply_local(p, ex, MT_REPLY_DENIED, MT_DENIED_NO_IDENTITY);
 		return false;
 	}
 	ex->attempt.cluster_index = ex->attempt.cluster->index;

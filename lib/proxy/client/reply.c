@@ -158,6 +158,9 @@ void mt_reply_local(
 	struct mt_ref down = ex->down;
 	struct mt_chain out = {0};
 
+	if (mt_unlikely(what == MT_REPLY_DENIED))
+		mt_denied_call(p, ex, text);
+	p->denied.by = NULL;
 	if (ex->origin == MT_CALL_OF_MIRROR) {
 		mt_mirror_failed(p, ex);
 		return;

@@ -67,6 +67,7 @@ static void find_cluster(struct mt_proxy *p, const struct mt_pair *pr, struct mt
 		return;
 	j->denied = true;
 	mt_count(p->counters, MT_PROXY_opaque_no_node_identity);
+	mt_denied_stream(p, pr, NULL, MT_DENIED_NO_IDENTITY);
 }
 
 /* Starts to connect the stream for `proto`, under the current snapshot. NULL: no memory. */
@@ -285,8 +286,10 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 	}
 	if (why == MT_REPLY_NO_ENDPOINT)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
-	if (closed)
-		mt_authorize_count_closed_opaque(p, j->cluster->closed_by);
+	if (!closed)
+		return;
+	mt_authorize_count_closed_opaque(p, j->cluster->closed_by);
+	mt_denied_stream(p, pr, j->cluster->closed_by->by, MT_DENIED_BY_POLICY);
 }
 
 /* True if the policies of the gateway's port, if it is one, allow the stream. */

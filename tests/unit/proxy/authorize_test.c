@@ -109,6 +109,8 @@ static void one_call(const struct row *r)
 		is_denied(c, 7);
 		CU_ASSERT_EQUAL(scene_counted(r->counted), 1);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_denied), 1);
+		CU_ASSERT_EQUAL_FATAL(lab.p->denied.n, 1);
+		CU_ASSERT_STRING_EQUAL(lab.p->denied.v[0].by, "P a/b");
 	}
 	scene_bye(c);
 	scene_stop();

@@ -60,10 +60,10 @@ extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_test
 	stray_tests[], waits_tests[], reading_tests[], evict_tests[], retry_tests[], rejoin_tests[],
 	window_tests[], queue_tests[], wide_tests[], silence_tests[], oneway_tests[],
 	filters_tests[], chain_tests[], chain_selection_tests[], chain_selection_ends_tests[],
-	image_tests[], unacked_tests[], authorize_tests[], secure_tests[], drain_tests[],
-	mirror_tests[], match_tests[], match_wire_tests[], tokens_tests[], ext_authz_tests[],
-	dubbo_tests[], cut_tests[], leave_tests[], worker_drain_tests[], waiting_tests[],
-	close_tests[], codec_data_tests[], fates_tests[], mirror_fates_tests[], natives_tests[],
-	run_tests[], again_tests[], budget_tests[], held_back_tests[], node_limits_tests[],
-	layers_tests[], message_time_tests[], oneway_late_tests[], reply_wait_tests[],
-	resumed_tests[], ext_authz_waits_tests[], call_log_tests[];
+	image_tests[], unacked_tests[], authorize_tests[], denied_tests[], secure_tests[],
+	drain_tests[], mirror_tests[], match_tests[], match_wire_tests[], tokens_tests[],
+	ext_authz_tests[], dubbo_tests[], cut_tests[], leave_tests[], worker_drain_tests[],
+	waiting_tests[], close_tests[], codec_data_tests[], fates_tests[], mirror_fates_tests[],
+	natives_tests[], run_tests[], again_tests[], budget_tests[], held_back_tests[],
+	node_limits_tests[], layers_tests[], message_time_tests[], oneway_late_tests[],
+	reply_wait_tests[], resumed_tests[], ext_authz_waits_tests[], call_log_tests[];
