@@ -349,6 +349,26 @@ void mt_codec_table_finish(struct mt_codec_table *t);
 const char *mt_codec_table_decode(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *p,
 	uint32_t n, struct mt_msg *msg);
 
+/* A place in a message that was read. */
+struct mt_ct_found {
+	uint32_t off, len;
+	bool there, number, is_signed;
+	uint64_t value; /* of a number */
+};
+
+/*
+ * Reads the first message of p[0, n), a part of a stream, and finds `places`, which may be others
+ * than the table's; `found` has one for each. DONE: it has msg->len bytes. MORE: bytes are missing;
+ * msg->len is 0 while the message's length is unknown. BAD: *why is a static text. Any thread.
+ */
+enum mt_decode mt_codec_table_first(const struct mt_codec_table *t, enum mt_dir dir,
+	const uint8_t *p, uint32_t n, const struct mt_ct_place *places, uint32_t n_places,
+	struct mt_ct_found *found, struct mt_msg *msg, const char **why);
+
+/* Reads all entries of containers with metadata into `meta`, which is overwritten. */
+void mt_codec_table_index(const struct mt_codec_table *t, const struct mt_msg *msg,
+	const uint8_t *p, struct mt_metadata *meta);
+
 /*
  * The value of a key in such a message, which may be in p or in scratch (MT_META_SCRATCH bytes).
  * `meta` is overwritten. False: it is not there.

@@ -261,8 +261,8 @@ static const struct mt_codec_table *build(struct cf_build *b, const struct mt_yn
 	return cf_failed(b) ? NULL : t;
 }
 
-const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, struct mt_diags *diags,
-	const char *file, const struct mt_ynode *root)
+static const struct mt_codec_table *compile(struct mt_region *region, struct mt_diags *diags,
+	const char *file, const struct mt_ynode *root, struct mt_codecfile_view *view)
 {
 	const struct mt_codec_table *t = NULL;
 	struct mt_model *model = calloc(1, sizeof(*model));
@@ -277,6 +277,8 @@ const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, stru
 		b->errors = diags->errors;
 		b->spec = mt_region_alloc(&model->region, sizeof(*b->spec));
 		t = b->spec ? build(b, root) : NULL;
+		if (t && view)
+			cf_view(b, view);
 		mt_region_fini(&model->region);
 	}
 	free(b);
@@ -285,7 +287,14 @@ const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, stru
 	return t;
 }
 
+const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, struct mt_diags *diags,
+	const char *file, const struct mt_ynode *root)
+{
+	return compile(region, diags, file, root, NULL);
+}
+
 struct reading {
+	struct mt_codecfile_view *view; /* or NULL */
 	struct mt_region *region;
 	struct mt_diags *diags;
 	const char *file;
@@ -298,13 +307,13 @@ static void document(void *arg, const struct mt_ynode *root)
 	struct reading *r = arg;
 
 	if (r->n++ == 0)
-		r->table = mt_codecfile_compile(r->region, r->diags, r->file, root);
+		r->table = compile(r->region, r->diags, r->file, root, r->view);
 }
 
-const struct mt_codec_table *mt_codecfile_text(struct mt_region *region, struct mt_diags *diags,
-	const char *file, const char *text, size_t len)
+const struct mt_codec_table *mt_codecfile_read(struct mt_region *region, struct mt_diags *diags,
+	const char *file, const char *text, size_t len, struct mt_codecfile_view *view)
 {
-	struct reading r = {.region = region, .diags = diags, .file = file};
+	struct reading r = {.region = region, .diags = diags, .file = file, .view = view};
 	uint32_t errors = diags->errors;
 	struct mt_region tree;
 
@@ -316,4 +325,10 @@ const struct mt_codec_table *mt_codecfile_text(struct mt_region *region, struct 
 			"write one document of kind Codec", "%u documents", r.n);
 	mt_region_fini(&tree);
 	return diags->errors == errors ? r.table : NULL;
+}
+
+const struct mt_codec_table *mt_codecfile_text(struct mt_region *region, struct mt_diags *diags,
+	const char *file, const char *text, size_t len)
+{
+	return mt_codecfile_read(region, diags, file, text, len, NULL);
 }

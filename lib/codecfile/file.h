@@ -261,7 +261,7 @@ struct cf_connections {
 	struct mt_num half_close, idle; /* idle: ms */
 };
 
-#define CF_VARIANTS 8
+#define CF_VARIANTS MT_CODECFILE_VARIANTS
 
 struct cf_variant {
 	struct mt_origin origin;
@@ -375,7 +375,10 @@ extern const char *const cf_use_paths[];
 /* prove.c: tries the templates of the finished table. */
 void cf_prove(struct cf_build *b, const struct mt_codec_table *t);
 
-/* sample.c: the last step, with the finished table. */
+/* view.c: for a document without a mistake, after all else. */
+void cf_view(struct cf_build *b, struct mt_codecfile_view *view);
+
+/* sample.c: with the finished table. */
 mt_field_fn cf_read_samples;
 /* Pairs of digits, and blanks. False: not hexadecimal, or more than `most` bytes. */
 bool cf_parse_hex(const char *s, uint8_t *to, uint32_t most, uint32_t *n);

@@ -15,6 +15,7 @@
  *     refuse.c                             what could never work, such as rules that never apply
  *     sample.c                             messages in the document, decoded by the table
  *     prove.c                              messages of Meltemi's own, written and decoded
+ *     view.c                               names of places, for tools
  *
  * Invariants:
  * - Each mistake is reported with file, line, path and remedy; a document with any has no table.
@@ -37,3 +38,40 @@ const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, stru
 /* Parses a text and compiles its only document. */
 const struct mt_codec_table *mt_codecfile_text(struct mt_region *region, struct mt_diags *diags,
 	const char *file, const char *text, size_t len);
+
+/* ---- for tools ------------------------------------------------------------------------------- */
+
+#define MT_CODECFILE_VARIANTS 8
+
+struct mt_codecfile_place {
+	const char *name;
+	uint32_t line, variant;
+	bool read;	       /* false: nothing uses it, and it cannot be found */
+	struct mt_ct_place at; /* for mt_codec_table_first() */
+};
+
+struct mt_codecfile_sample {
+	enum mt_dir from;
+	uint32_t line, n;
+	const uint8_t *bytes;
+};
+
+/* The parts of a document that its table lacks; in the region of the table. */
+struct mt_codecfile_view {
+	struct {
+		const char *name;  /* NULL: it has none */
+		uint16_t kinds[2]; /* bits by enum mt_msg_kind, by enum mt_dir */
+		bool status, deadline;
+	} variant[MT_CODECFILE_VARIANTS];
+	uint32_t n_variants, n_places, n_samples;
+	struct mt_codecfile_place *places;
+	struct mt_codecfile_sample *samples;
+};
+
+/* As mt_codecfile_text(), and fills the view, which the caller has zeroed. */
+const struct mt_codec_table *mt_codecfile_read(struct mt_region *region, struct mt_diags *diags,
+	const char *file, const char *text, size_t len, struct mt_codecfile_view *view);
+
+/* The words of documents for a kind of message, and for a reason of a local reply. */
+const char *mt_codecfile_kind(enum mt_msg_kind kind);
+const char *mt_codecfile_reason(enum mt_local_reply what);

@@ -588,7 +588,7 @@ bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_di
 	return true;
 }
 
-const char *table_flat(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
+enum mt_decode table_flat_run(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *p, uint32_t n, struct mt_msg *msg)
 {
 	struct table_state *s = r->s;
@@ -608,21 +608,8 @@ const char *table_flat(struct table_run *r, const struct mt_codec_table *t, enum
 		forget(r->trace);
 	rc = run(r, t->codec.max_message, false);
 	if (rc == RUN_BAD)
-		return mt_ct_fault_str((enum mt_ct_fault)msg->flags);
-	if (rc == RUN_WAIT || msg->len > n)
-		return "codec file: bytes are missing at its end";
-	if (msg->len < n)
-		return "codec file: bytes follow its end";
-	return r->trace && r->trace->full ? "codec file: too many parts" : NULL;
-}
-
-const char *mt_codec_table_decode(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *p,
-	uint32_t n, struct mt_msg *msg)
-{
-	struct table_state s;
-	struct table_run r = {.s = &s};
-
-	return table_flat(&r, t, dir, p, n, msg);
+		return MT_DECODE_BAD;
+	return rc == RUN_WAIT || msg->len > n ? MT_DECODE_MORE : MT_DECODE_DONE;
 }
 
 /* Tries the client's program up to the message's length. */

@@ -28,7 +28,7 @@ struct table_run table_look(
 	return r;
 }
 
-static bool is_signed(const struct mt_ct_place *p)
+bool table_is_signed(const struct mt_ct_place *p)
 {
 	return p->flags & MT_CT_SIGNED || p->type == MT_CT_ZIGZAG || p->type == MT_CT_JCE ||
 	       p->type == MT_CT_DECIMAL;
@@ -50,8 +50,8 @@ static bool number(struct table_run *r, const struct mt_ct_meta *m, const struct
 		}
 	}
 	value->p = scratch;
-	value->len = (uint32_t)snprintf(
-		(char *)scratch, NUMBER_MAX, is_signed(p) ? "%lld" : "%llu", (unsigned long long)v);
+	value->len = (uint32_t)snprintf((char *)scratch, NUMBER_MAX,
+		table_is_signed(p) ? "%lld" : "%llu", (unsigned long long)v);
 	return true;
 }
 
@@ -174,6 +174,16 @@ void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct m
 	index_of(&in, meta);
 }
 
+void mt_codec_table_index(const struct mt_codec_table *t, const struct mt_msg *msg,
+	const uint8_t *p, struct mt_metadata *meta)
+{
+	const struct table_source in = {&t->codec, msg, NULL, p};
+
+	meta->n = meta->end = meta->text_used = 0;
+	meta->state = MT_META_ABSENT;
+	index_of(&in, meta);
+}
+
 bool mt_codec_table_value(const struct mt_codec_table *t, const struct mt_msg *msg,
 	const uint8_t *p, const char *name, struct mt_metadata *meta, struct mt_slice *value,
 	uint8_t *scratch)
@@ -183,9 +193,7 @@ bool mt_codec_table_value(const struct mt_codec_table *t, const struct mt_msg *m
 
 	if (leading(&in, &key, value, scratch))
 		return true;
-	meta->n = meta->end = meta->text_used = 0;
-	meta->state = MT_META_ABSENT;
-	index_of(&in, meta);
+	mt_codec_table_index(t, msg, p, meta);
 	return meta->state == MT_META_READ && mt_meta_find(meta, &t->codec, &key, value, scratch);
 }
 

@@ -210,6 +210,14 @@ bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_di
 	const struct mt_chain *c, struct mt_cursor *cur, struct mt_msg *msg);
 
 /*
+ * Runs the program over p[0, n). DONE: it starts with a message of msg->len bytes. MORE: bytes are
+ * missing. BAD: msg->flags is an enum mt_ct_fault. The caller has set r->trace, which may be NULL,
+ * and r->s.
+ */
+enum mt_decode table_flat_run(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
+	const uint8_t *p, uint32_t n, struct mt_msg *msg);
+
+/*
  * Runs the program over p[0, n), which should be one message. NULL, or a static text: what it is
  * not. The caller has set r->trace, which may be NULL, and r->s.
  */
@@ -227,6 +235,9 @@ struct table_source {
 /* A run that reads places of it. s and cur are for the run's use. */
 struct table_run table_look(
 	const struct table_source *in, struct table_state *s, struct mt_cursor *cur);
+
+/* True if numbers at the place may be negative. */
+bool table_is_signed(const struct mt_ct_place *p);
 
 /* True if the place can be found after decode(). */
 bool table_is_kept(const struct mt_ct_place *p);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of places, kinds and samples of a compiled document, for tools. No part of the table. */
+#include "file.h"
+
+/* True if the place can be found after the table's program has run. */
+static bool is_found(const struct cf_place *p)
+{
+	if (p->used)
+		return true;
+	if (p->how != CF_FIXED || p->after.place)
+		return false;
+	return !p->in.place || (p->in.place->used && p->in.place->slotted);
+}
+
+/* A value of a hessian container that another one is found by, without a name. */
+static bool is_made_up(const struct cf_place *p)
+{
+	return p->how == CF_HESSIAN_VALUE && !p->find.s;
+}
+
+static void places(struct cf_build *b, struct mt_codecfile_view *view)
+{
+	for (struct cf_place *p = b->v->places; p; p = p->next) {
+		struct mt_codecfile_place *to;
+
+		if (is_made_up(p))
+			continue;
+		to = mt_region_push(
+			b->region, (void **)&view->places, &view->n_places, sizeof(*to));
+		if (!to)
+			return;
+		to->name = mt_region_strdup(b->region, p->name);
+		to->line = p->origin.line;
+		to->variant = b->variant;
+		to->read = is_found(p);
+		if (to->read)
+			to->at = b->places[cf_content(b, p)];
+	}
+}
+
+static void samples(struct cf_build *b, struct mt_codecfile_view *view)
+{
+	for (uint32_t i = 0; i < b->spec->n_samples; i++) {
+		const struct cf_sample *s = &b->spec->samples[i];
+		struct mt_codecfile_sample *to = mt_region_push(
+			b->region, (void **)&view->samples, &view->n_samples, sizeof(*to));
+		uint8_t *bytes = mt_region_alloc(b->region, CF_SAMPLE_MAX);
+
+		if (!to || !bytes || !cf_parse_hex(s->hex.s, bytes, CF_SAMPLE_MAX, &to->n))
+			return;
+		to->from = (enum mt_dir)s->from.v;
+		to->line = s->origin.line;
+		to->bytes = bytes;
+	}
+}
+
+void cf_view(struct cf_build *b, struct mt_codecfile_view *view)
+{
+	view->n_variants = b->n_variants;
+	for (uint32_t i = 0; i < b->n_variants; i++) {
+		b->v = &b->variants[i];
+		b->variant = i;
+		view->variant[i].name =
+			b->v->name.s ? mt_region_strdup(b->region, b->v->name.s) : NULL;
+		view->variant[i].status = b->v->n_statuses > 0;
+		view->variant[i].deadline = b->v->deadline != NULL;
+		for (uint32_t dir = 0; dir < 2; dir++)
+			view->variant[i].kinds[dir] =
+				(uint16_t)cf_kinds_from(b->v, (enum mt_dir)dir);
+		places(b, view);
+	}
+	samples(b, view);
+}
+
+const char *mt_codecfile_kind(enum mt_msg_kind kind)
+{
+	for (uint32_t i = 0; cf_kind_words[i]; i++)
+		if (cf_kind_of[i] == kind)
+			return cf_kind_words[i];
+	return "unknown";
+}
+
+const char *mt_codecfile_reason(enum mt_local_reply what)
+{
+	return what < MT_REPLY_N ? cf_reason_words[what] : "unknown";
+}
