@@ -32,7 +32,7 @@ static const char bash[] =
 	"\tdone < <(meltemi \"${options[@]}\" --complete -- \"${before[@]}\" "
 	"\"${COMP_WORDS[COMP_CWORD]}\" 2>/dev/null)\n"
 	"\tcase ${before[0]} in\n"
-	"\timport|join|nic|analyse|support|capture) compopt -o default 2>/dev/null ;;\n"
+	"\tcodec|import|join|nic|analyse|support|capture) compopt -o default 2>/dev/null ;;\n"
 	"\tesac\n"
 	"}\n"
 	"complete -F _meltemi meltemi\n";
@@ -57,7 +57,7 @@ static const char zsh[] =
 	"\tfound=(${(f)\"$(meltemi $options --complete -- $before \"${words[CURRENT]}\" "
 	"2>/dev/null | sed 's/:/\\\\:/g; s/\\t/:/')\"})\n"
 	"\t_describe command found\n"
-	"\t[[ ${before[1]} == (import|join|nic|analyse|support|capture) ]] && _files\n"
+	"\t[[ ${before[1]} == (codec|import|join|nic|analyse|support|capture) ]] && _files\n"
 	"}\n"
 	"if [[ ${funcstack[1]} == _meltemi ]]; then\n"
 	"\t_meltemi \"$@\"\n"
@@ -65,12 +65,13 @@ static const char zsh[] =
 	"\tcompdef _meltemi meltemi\n"
 	"fi\n";
 
-static const char fish[] = "function __meltemi_words\n"
-			   "\tset -l before (commandline -opc)[2..]\n"
-			   "\tmeltemi --complete $before (commandline -ct) 2>/dev/null\n"
-			   "end\n"
-			   "complete -c meltemi -f -a '(__meltemi_words)'\n"
-			   "complete -c meltemi -F -n '__fish_seen_subcommand_from import nic'\n";
+static const char fish[] =
+	"function __meltemi_words\n"
+	"\tset -l before (commandline -opc)[2..]\n"
+	"\tmeltemi --complete $before (commandline -ct) 2>/dev/null\n"
+	"end\n"
+	"complete -c meltemi -f -a '(__meltemi_words)'\n"
+	"complete -c meltemi -F -n '__fish_seen_subcommand_from codec import nic'\n";
 
 int completion_script(const char *shell)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "codec.h"
 #include "doctor.h"
 #include "import.h"
 #include "join.h"
@@ -23,6 +24,7 @@ static const char usage[] =
 	"       meltemi [--json] join [--check] [-o OUTDIR] BUNDLE\n"
 	"       meltemi [--json] import [--all] [-o NODE.yaml] FILE|DIRECTORY|-...\n"
 	"       meltemi [--json] analyse [--config NODE.yaml] --directory DIR...\n"
+	"       meltemi [--json] codec test FILE [SAMPLES]...\n"
 	"       meltemi [-s SOCKET] [--json] doctor [--all]\n"
 	"       meltemi [-s SOCKET] [--json] nic [COMMAND]\n"
 	"       meltemi [-s SOCKET] support [-o FILE]\n"
@@ -30,8 +32,8 @@ static const char usage[] =
 	"Queries a running meltemid. Without a command it reads commands from a terminal (with\n"
 	"completion by Tab, help by ?, history) or from standard input. `meltemi join` makes\n"
 	"this machine a member of an Istio mesh, `meltemi import` shows how a node would handle\n"
-	"a mesh's objects, `meltemi analyse --directory DIR` finds problems of policies in files;\n"
-	"none of them needs a daemon.\n"
+	"a mesh's objects, `meltemi analyse --directory DIR` finds problems of policies in files,\n"
+	"`meltemi codec test FILE` checks a codec file; none of them needs a daemon.\n"
 	"\n"
 	"  -s, --socket SOCKET  the daemon's admin.socket (default $MELTEMI_SOCKET, else\n"
 	"                       " SOCKET_DEFAULT ")\n"
@@ -122,6 +124,8 @@ static int run_own(const struct options *o, const struct remote *r, int n, char 
 		return import_run(n, words, o->json);
 	if (strcmp(first, "analyse") == 0)
 		return analyse_run(n, words, o->json);
+	if (strcmp(first, "codec") == 0)
+		return codec_run(n, words, o->json);
 	if (strcmp(first, "completion") == 0)
 		return completion_script(words[1]);
 	if (strcmp(first, "doctor") != 0 && strcmp(first, "support") != 0 &&

@@ -108,12 +108,20 @@ void words_free(struct words *w)
 
 /* Commands of this program, which are known without a daemon. */
 static const struct own_word programs[] = {
+	{"codec", "test a codec file: test FILE [SAMPLES]"},
 	{"completion", "a script that lets bash, zsh or fish complete"},
 	{"doctor", "problems of the daemon and the host, with remedies"},
 	{"import", "how a node would handle a mesh's objects"},
 	{"join", "become a member of an Istio mesh"},
 	{"nic", "network cards of this host"},
 	{"support", "one archive for a bug report"},
+};
+
+static const struct own_word of_codec[] = {
+	{"test", "check a codec file, and read messages by it"},
+	{"--all", "all messages, and all bytes of places"},
+	{"--json", "the same as JSON"},
+	{"--port", "of servers in captures"},
 };
 
 static const struct own_word of_import[] = {
@@ -214,6 +222,11 @@ int words_print(struct client *c, char **given, int n)
 		/* Otherwise it is a file name, which the system's shell completes. */
 		if (given[n - 1][0] == '-')
 			print_own(of_import, MT_ARRAY_LEN(of_import), given[n - 1]);
+		return EXIT_DONE;
+	}
+	if (n > 1 && strcmp(given[0], "codec") == 0) {
+		if (n == 2 || given[n - 1][0] == '-')
+			print_own(of_codec, MT_ARRAY_LEN(of_codec), given[n - 1]);
 		return EXIT_DONE;
 	}
 	if (n > 1 && strcmp(given[0], "nic") == 0) {

@@ -18,7 +18,7 @@ OVERVIEW = 15  # lines of a header's first comment that replaces a page
 PARTS = {
     "lib/ctl/metrics/otlp*.c": {"base", "grpc", "telemetry", "ctl"},
     "lib/telemetry/*.[ch]": {"base", "grpc", "telemetry"},
-    "app/meltemi/*.[ch]": {"base", "model", "source", "x509", "grpc", "ads", "identity"},
+    "app/meltemi/*.[ch]": {"base", "model", "source", "codec", "codecfile", "x509", "grpc", "ads", "identity"},
 }
 
 

@@ -248,7 +248,7 @@ def _documents():
     jobs += _scripts(folder / "real", "check.py", 60, debug, root=False, targets=())
     for name in ("real", "analyse"):
         jobs += _scripts(folder / name, "run.py", 300, debug, root=False, targets=DAEMON)
-    jobs += _scripts(TESTS / "codecfiles", "*.py", 120, debug, root=False, targets=("tests/unit/unit_codecfile",))
+    jobs += _scripts(TESTS / "codecfiles", "*.py", 120, debug, root=False, targets=("tests/unit/unit_codecfile", DAEMON[1]))
     return jobs + _scripts(folder / "istiod", "run.py", 300, debug, root=False, targets=(GOLDEN,))
 
 
