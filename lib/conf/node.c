@@ -280,6 +280,25 @@ static const struct mt_node_port *find_port(const struct mt_node *n, const char 
 	return NULL;
 }
 
+/* What the kernel sends by a TAP leaves by one port, so hosts at another get no answer. */
+static void check_shared_tap(struct node_check *c, uint32_t i, const char *path)
+{
+	const struct mt_node_port *p = &c->n->ports[i];
+
+	for (uint32_t k = 0; k < i; k++) {
+		const struct mt_node_port *other = &c->n->ports[k];
+
+		if (!other->exception.s || strcmp(other->exception.s, p->exception.s) != 0)
+			continue;
+		mt_b_warn(c->b, &c->n->meta, p->exception.line, path,
+			"give each port a TAP of its own",
+			"%.64s is the exception of port %.64s, too: what the kernel sends leaves "
+			"by one of them only",
+			p->exception.s, other->name.s ? other->name.s : "?");
+		return;
+	}
+}
+
 static void check_port(struct node_check *c, uint32_t i)
 {
 	const struct mt_node_port *p = &c->n->ports[i], *exception;
@@ -307,6 +326,8 @@ static void check_port(struct node_check *c, uint32_t i)
 		mt_b_node_error(c->b, p->exception.line, path,
 			"write the name of another of spec.ports, a TAP",
 			"a port cannot be its own exception");
+	else
+		check_shared_tap(c, i, path);
 }
 
 /* A router must be on a network that the port, or any port, has an address of. */

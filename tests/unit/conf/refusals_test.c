@@ -51,6 +51,9 @@ static const struct odd nodes[] = {
 		"spec.ports[0].exception: a port cannot be its own exception"},
 	{NODE "  ports: [{name: p0, device: d, exception: p1}]\n", E, 6,
 		"spec.ports[0].exception: no port \"p1\""},
+	{NODE "  ports:\n  - {name: vm1, device: d, exception: host}\n"
+	      "  - {name: vm2, device: e, exception: host}\n  - {name: host, device: f}\n",
+		W, 8, "spec.ports[1].exception: host is the exception of port vm1, too"},
 	{PORT "  routes: [{to: 0.0.0.0/0, via: 198.51.100.1}]\n", E, 7,
 		"spec.routes[0].via: 198.51.100.1 is on no network of the ports"},
 	/* A router on the link, but outside of all networks, takes a port without a network. */
