@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 accessLogFile: each call of real clients leaves one line, also over renames and copies of the file, reloads under load and the end of the daemon.
-Opaque TCP leaves none. A path outside of the Node's directories is refused by name, and costs no call.
+Opaque TCP leaves none. Formats of two providers give text and JSON, and a format that cannot be read is named. A path outside of the Node's
+directories is refused by name, and costs no call.
 """
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -19,6 +21,20 @@ from meltemi_lab.streams import echo
 
 CALLS = 2000
 MANY = 20000
+PROVIDERS = """apiVersion: v1
+kind: ConfigMap
+metadata: {{name: istio, namespace: istio-system}}
+data:
+  mesh: |
+    defaultProviders: {{accessLogging: [slim, rows]}}
+    extensionProviders:
+    - name: slim
+      envoyFileAccessLog: {{path: {slim}, logFormat: {{text: "{format}"}}}}
+    - name: rows
+      envoyFileAccessLog:
+        path: {rows}
+        logFormat: {{labels: {{code: "%RESPONSE_CODE%", to: ["%UPSTREAM_HOST_WITHOUT_PORT%", "%ROUTE_NAME%:"], trace: "%TRACE_ID%"}}}}
+"""
 SERVICES = {"dubbo": ("240.240.0.10", 20880, r"\S+ /\S+/\S+"), "thrift": ("240.240.9.1", 9090, r"sayHello \S+"),
             "awesomeRPC": ("240.240.0.30", 9200, r"1 \S+")}
 LINES = {protocol: re.compile(rf'\[\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z\] "{words} {protocol}" 200 - via_upstream - "-" [1-9]\d* [1-9]\d* '
@@ -97,6 +113,26 @@ def refused(lab, daemon, log):
     check(not os.path.exists("/etc/calls.log"), "nothing is written elsewhere")
 
 
+def formats(lab, daemon, log):
+    """Two providers with formats of their own; then one that cannot be read, in place of which the last good one is used."""
+    slim, rows = log.with_name("slim.log"), log.with_name("rows.log")
+    daemon.write("mesh.yaml", PROVIDERS.format(slim=slim, rows=rows, format="%REQ(:METHOD)% %RESPONSE_CODE%"))
+    daemon.shell("reload")
+    calls(lab, 500)
+    appears(slim, 500)
+    appears(rows, 500)
+    equal(set(lines(slim)), {"sayHello 200"}, "text lines")
+    all_rows = [json.loads(line) for line in lines(rows)]
+    equal({(row["code"], row["trace"]) for row in all_rows}, {(200, None)}, "values of JSON lines")
+    check({row["to"][0] for row in all_rows} <= {"198.51.100.11", "198.51.100.12"}, "endpoints of JSON lines")
+    daemon.write("mesh.yaml", PROVIDERS.format(slim=slim, rows=rows, format="%REQ(:METHOD)"))
+    check("no access log is written: column 1: " in daemon.check()[1], "--check names the column")
+    daemon.shell("reload")
+    calls(lab, 500)
+    appears(slim, 1000)
+    appears(rows, 1000)
+
+
 def protocols(lab, daemon, log):
     """Other protocols, each with a file of its own, and a stream without calls."""
     for protocol, client in (("thrift", lab.thrift_client), ("awesomeRPC", lab.awesome_client)):
@@ -130,6 +166,7 @@ def body():
         under_load(lab, daemon, log)
         copied(lab, log)
         refused(lab, daemon, log)
+        formats(lab, daemon, log)
         protocols(lab, daemon, log)
         logs_to(daemon, logs / "last.log")
         calls(lab, CALLS)
