@@ -93,6 +93,19 @@ static void ask(struct run *r, uint32_t len)
 	}
 }
 
+/* The method that a call names in its arguments: no longer than other texts in one piece. */
+static void ask_inner(struct run *r, const struct mt_msg *msg, const struct mt_chain *c)
+{
+	static uint8_t scratch[MT_META_SCRATCH];
+	struct mt_slice v;
+
+	if (!r->codec->metadata.inner_method)
+		return;
+	begin(r);
+	r->codec->metadata.inner_method(r->codec, msg, c, &v, scratch);
+	end(r, "inner method", MT_MIN(msg->len, msg->lead_len + MT_META_SCRATCH));
+}
+
 static void use(struct run *r, struct mt_msg *msg, struct mt_chain *c, const struct mt_scan *s)
 {
 	static const struct mt_mutation mu[] = {{"user", "other", 4, 5}, {"aaaaaaa", NULL, 7, 0}};
@@ -104,6 +117,7 @@ static void use(struct run *r, struct mt_msg *msg, struct mt_chain *c, const str
 		view.meta.scan = *s;
 	read_index(r, msg);
 	ask(r, msg->len);
+	ask_inner(r, msg, c);
 	begin(r);
 	r->codec->correlate.save(r->codec, msg, c, &seed);
 	end(r, "save", msg->lead_len);

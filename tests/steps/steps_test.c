@@ -204,6 +204,16 @@ static void long_strings(void)
 	hold(&mt_codec_dubbo, finish(at + sizeof(types), "S\0\0" END), "chunks in front");
 }
 
+/* A generic call, whose method is a long text of letters that are read byte by byte. */
+static void long_inner_method(void)
+{
+	static const char head[] = "\xda\xbb\xc2\0\0\0\0\0\0\0\0\1\0\0\0\0"
+				   "\0\1i\0\7$invoke\22Ljava/lang/String;S\xff\xff";
+	uint32_t at = MANY(MANY(0, head, 1), "\xe2\x82\xac", 65535);
+
+	CU_ASSERT_EQUAL(hold(&mt_codec_dubbo, finish(at, END), "a long inner method").messages, 1);
+}
+
 static void replies(void)
 {
 	static const char head[] = "\xda\xbb\2\x14\0\0\0\0\0\0\0\1\0\0\0\0\x94";
@@ -305,6 +315,7 @@ static const struct mt_test codec_steps[] = {
 	{"dubbo_parameters", many_parameters},
 	{"dubbo_classes", class_definitions},
 	{"dubbo_strings", long_strings},
+	{"dubbo_inner_method", long_inner_method},
 	{"dubbo_replies", replies},
 	{"thrift_unframed", unframed},
 	{"thrift_headers", headers},

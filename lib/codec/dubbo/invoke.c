@@ -19,9 +19,12 @@ static bool is_generic(const struct mt_msg *msg, const struct mt_chain *c, uint8
 	return mt_slice_eq_str(m, "$invoke") || mt_slice_eq_str(m, "$invokeAsync");
 }
 
+/* Bytes before the text of a one-chunk string, at most: the tag and a length. */
+#define STRING_HEAD 3
+
 /*
- * Position and length of the text of a one-chunk string at `off`. false: not such a string, or not
- * all there.
+ * Position and length of the text of a one-chunk string at `off`. false: not such a string, not all
+ * there, or longer than mt_codec_slice() copies, so that no more bytes need a look.
  */
 static bool string_at(
 	const struct mt_chain *c, uint32_t off, uint32_t end, uint32_t *at, uint32_t *len)
@@ -32,7 +35,7 @@ static bool string_at(
 	uint32_t run;
 
 	mt_cursor_init(&cur, c, off);
-	cur.end = end;
+	cur.end = MT_MIN(end, off + STRING_HEAD + MT_META_SCRATCH);
 	while (s.phase != HS_DONE && s.phase != HS_BAD && (run = mt_cursor_run(&cur, &p)) > 0)
 		mt_cursor_skip(&cur, hs_str_feed(&s, p, run));
 	if (s.phase != HS_DONE || s.chunked || s.null)

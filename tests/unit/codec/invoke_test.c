@@ -145,6 +145,33 @@ static void inner_methods(void)
 	}
 }
 
+/* A method of MT_META_SCRATCH bytes is found; a longer one may be any for the server. */
+static void long_methods(void)
+{
+	static uint8_t scratch[MT_META_SCRATCH], p[MT_META_SCRATCH + 256];
+	static char arg[MT_META_SCRATCH + 8];
+
+	for (uint32_t i = 0; i < 8; i++) {
+		uint32_t len = MT_META_SCRATCH + i % 2;
+		struct row r = {"$invoke", arg, 3 + len, i % 2 ? -1 : 1, NULL};
+		struct mt_slice v = {NULL, 0};
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+
+		memset(arg, 'm', sizeof(arg));
+		arg[0] = 'S';
+		arg[1] = (char)(len >> 8);
+		arg[2] = (char)len;
+		env_append(&c, p, message(p, &r), i / 2 * 100);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(mt_codec_dubbo.metadata.inner_method(
+					&mt_codec_dubbo, &msg, &c, &v, scratch),
+			r.rc);
+		CU_ASSERT_EQUAL(v.len, i % 2 ? 0 : len);
+		mt_chain_free(&c);
+	}
+}
+
 /* Of a serialization that is not read nothing is known; neither where the arguments are still to come. */
 static void not_readable(void)
 {
@@ -169,6 +196,7 @@ static void not_readable(void)
 
 const struct mt_test invoke_tests[] = {
 	{"inner_methods", inner_methods},
+	{"long_methods", long_methods},
 	{"not_readable", not_readable},
 	{0},
 };
