@@ -7,6 +7,7 @@
 #include "waits.h"
 #include "../outcomes_seen.h"
 
+#include "mt_filter_inbox.h"
 #include "mt_node_limits.h"
 
 #include <string.h>
@@ -26,6 +27,22 @@ static void check_ledger(struct sim *s, struct mt_worker *w)
 
 	if (wrong)
 		sim_fail(s, "the ledger is not what connections hold: %s", wrong);
+}
+
+/*
+ * Iterations in a row that may leave completions, decisions or calls without steps to the next one.
+ * No worker is saved meanwhile, so an inbox that rings for ever would end all transplants.
+ */
+#define RUNG_MAX 64
+
+static void check_inbox(struct mesh *m, uint32_t i)
+{
+	bool rung = mt_filter_inbox_rung(mt_proxy_inbox(mt_worker_proxy(m->w[i])));
+
+	m->rung[i] = rung ? m->rung[i] + 1 : 0;
+	if (m->rung[i] > RUNG_MAX)
+		sim_fail(m->sim, "worker %u: %u iterations left something in its inbox", i,
+			m->rung[i]);
 }
 
 /* What a turn without work may have changed is looked at now and then. */
@@ -62,6 +79,7 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 	if (m->ns_of_1000_steps)
 		turn_took(m, i, sim_steps() - before);
 
+	check_inbox(m, i);
 	if (m->asked)
 		asked_turn(m->asked, i);
 	config_turn_over(&m->store, i);

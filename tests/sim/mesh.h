@@ -42,6 +42,8 @@ struct mesh {
 	struct mt_rand transplant_rand;
 	bool transplants;
 	uint32_t transplant_every, transplant_turns;
+	/* Iterations in a row that left something in the worker's inbox. */
+	uint32_t rung[SIM_MAX_WORKERS];
 };
 
 void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, uint32_t slot,

@@ -21,6 +21,7 @@
 #define FLOOR_UNANSWERED 1   /* of servers that do not read */
 #define FLOOR_RETRY	 20 /* of each that happens to retries, in as many seeds of retries_mixed */
 #define FLOOR_MOVED	 1
+#define FLOOR_TRANSPLANT 100
 
 static const struct {
 	uint64_t seeds, cells;
@@ -140,6 +141,7 @@ static bool floors(const struct sim_report *r, const struct sim_options *o)
 			printf("floor: fault %s never fired\n", sim_fault_names[i]);
 			ok = false;
 		}
+	ok &= at_least("transplants of workers", r->sum.transplants, FLOOR_TRANSPLANT);
 	ok &= at_least("cells visited", sim_cells_visited(&r->cells), cells_of(r->seeds));
 	return rpc_floors(r) && ok;
 }

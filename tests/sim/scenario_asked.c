@@ -24,6 +24,11 @@
 #define NO_GROUP (1u << 31)
 #define ATTEMPTS 3
 
+/*
+ * Transplants lower the least number of answers. After one, all waiting calls query again, while
+ * the queries of the former worker keep their places until they are answered. Calls beyond get
+ * overload errors.
+ */
 static void add_clients(struct world *w)
 {
 	struct mt_rand *r = &w->sim->plan;
@@ -49,7 +54,7 @@ static void add_clients(struct world *w)
 		if (c->may_lose)
 			c->leave_at = (uint32_t)sim_between(r, 500, 5000);
 		else
-			c->min_answered = CALLS / 8;
+			c->min_answered = w->mesh.transplants ? 1 : CALLS / 8;
 	}
 }
 
@@ -81,8 +86,6 @@ static void run(struct sim *s)
 		1u << MT_REPLY_DENIED | 1u << MT_REPLY_TIMEOUT | 1u << MT_REPLY_OVERLOAD;
 	world_go(w);
 	world_even(w);
-	/* Questions are their worker's: an image of it has no calls that wait for an answer. */
-	w->mesh.transplants = false;
 	w->mesh.reload = reload;
 	w->mesh.reload_arg = w;
 	w->mesh.reload_every = 20 + sim_below(&s->plan, 500);
@@ -107,7 +110,7 @@ static void add_retrying_clients(struct world *w)
 
 		c->may_lose = false;
 		c->leave_at = 0;
-		c->min_answered = CALLS / 4;
+		c->min_answered = w->mesh.transplants ? 1 : CALLS / 4;
 		c->mix = (struct rpc_mix){.req_max = 600,
 			.rep_max = 300,
 			.oneway = 50000,
@@ -158,7 +161,6 @@ static void run_retries(struct sim *s)
 	configure_retries(w, a);
 	world_go(w);
 	world_even(w);
-	w->mesh.transplants = false; /* as above */
 	w->mesh.reload = reload;
 	w->mesh.reload_arg = w;
 	w->mesh.reload_every = 20 + sim_below(&s->plan, 500);

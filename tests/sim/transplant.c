@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transplant.h"
 
+#include "asked.h"
 #include "refs.h"
 
+#include "mt_filter_inbox.h"
 #include "mt_proxy_types.h"
 #include "mt_tcp_priv.h"
 #include "mt_worker_image.h"
@@ -250,6 +252,9 @@ static void move(struct mesh *m, uint32_t i, const struct mt_image *saved)
 	if (sim_one_in(&m->transplant_rand, IN_VAIN))
 		load_in_vain(m, i, im);
 	rc = load(m, i, &im, im.len, &to);
+	/* A worker attaches to its lane when it is made. */
+	if (rc && m->asked)
+		mt_proxy_attach_asks(mt_worker_proxy(m->w[i]), m->asked->lane[i]);
 	if (!rc) {
 		check_pointers(m->sim, m->w[i], to, saved);
 		go_on(m, i, to);
@@ -260,14 +265,23 @@ static void move(struct mesh *m, uint32_t i, const struct mt_image *saved)
 	mt_worker_destroy(to);
 }
 
+/* True if a worker need not be saved at this turn. */
+static bool may_fail(const struct mesh *m, uint32_t i, int rc)
+{
+	/* Streams of a layer lie outside of the worker. */
+	if (m->layer[i] && rc == -ENOTSUP)
+		return true;
+	/* Completions of filters and verdicts are taken first, which the next iterations do. */
+	return rc == -EAGAIN && mt_filter_inbox_rung(mt_worker_proxy(m->w[i])->filters.inbox);
+}
+
 static void transplant(struct mesh *m, uint32_t i)
 {
 	struct mt_proxy_names names = names_of(&m->store);
 	struct mt_image im;
 	int rc = mt_worker_save(m->w[i], &im, &names);
 
-	/* Streams of a layer lie outside of the worker; decisions of filters are taken first. */
-	if (rc && rc != -EAGAIN && !(m->layer[i] && rc == -ENOTSUP))
+	if (rc && !may_fail(m, i, rc))
 		sim_fail(m->sim, "worker %u cannot be saved: %s", i, im.why);
 	if (!rc && !m->layer[i] && is_room(m->pools[i], &im))
 		move(m, i, &im);

@@ -109,13 +109,24 @@ static const char *check_attempt(
 	}
 }
 
+/* A call may be put off until the next iteration, if no steps are left to read its metadata again. */
+static const char *check_put_off(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &p->again)
+		if (n == &ex->queue_node)
+			return NULL;
+	return "is nowhere";
+}
+
 static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	bool timed = mt_list_linked(&ex->deadline.node);
 
 	switch (ex->state) {
 	case MT_EX_ROUTING:
-		return "is nowhere";
+		return check_put_off(p, ex);
 	case MT_EX_ON_DEMAND:
 		return timed && mt_list_linked(&ex->queue_node) ? NULL : "awaits nothing";
 	case MT_EX_SUSPENDED:
