@@ -18,6 +18,15 @@ const struct mt_l4_row *mt_ctl_forwarded_row(
 	const struct mt_snapshot *s, const struct mt_forward *f);
 /* "forwarded", "no endpoints" or "closed". */
 const char *mt_ctl_forwarded_state(const struct mt_snapshot *s, const struct mt_forward *f);
-/* Packets of the service that were refused or dropped, for each reason that it counts. */
+/* A reason to refuse or drop packets that struct mt_l4_stats counts. */
+struct mt_ctl_forward_reason {
+	const char *name; /* label of the metric */
+	size_t off;	  /* of the number in mt_l4_stats */
+};
+#define MT_CTL_FORWARD_REASONS 9
+extern const struct mt_ctl_forward_reason mt_ctl_forward_reasons[MT_CTL_FORWARD_REASONS];
+uint64_t mt_ctl_forward_count(
+	const struct mt_l4_stats *stats, const struct mt_ctl_forward_reason *r);
+/* Packets of the service that were refused or dropped: for each of these reasons, or a limit. */
 uint64_t mt_ctl_forwarded_refused(
 	const struct mt_ctl *c, const struct mt_l4_row *r, const struct mt_l4_stats *stats);

@@ -71,18 +71,13 @@ static void collect_refused(struct mt_collect *k)
 	struct forwarded f;
 
 	while (next(k, &f)) {
-		const struct {
-			const char *reason;
-			uint64_t n;
-		} all[] = {{"closed", f.stats.closed}, {"policy_denied", f.stats.policy_denied},
-			{"denied", f.stats.denied}, {"no_endpoint", f.stats.no_endpoint},
-			{"no_nat_port", f.stats.no_nat_port}, {"no_route", f.stats.no_route},
-			{"neighbour_unknown", f.stats.neighbour_unknown},
-			{"ttl_exceeded", f.stats.ttl_exceeded}, {"table_full", f.stats.table_full}};
+		for (size_t i = 0; i < MT_CTL_FORWARD_REASONS; i++) {
+			const struct mt_ctl_forward_reason *r = &mt_ctl_forward_reasons[i];
+			uint64_t n = mt_ctl_forward_count(&f.stats, r);
 
-		for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
-			if (all[i].n)
-				emit(k, &f, "reason", all[i].reason, all[i].n);
+			if (n)
+				emit(k, &f, "reason", r->name, n);
+		}
 		for (uint32_t i = 0; i < MT_L4_LIMITS; i++) {
 			uint64_t n = mt_ctl_forwarded_limited(k->c, f.s->id, (enum mt_l4_limit)i);
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
 const struct mt_forward *mt_ctl_forward_at(
 	const struct mt_snapshot *s, const struct mt_addr *addr, uint16_t port)
@@ -113,12 +114,33 @@ static uint64_t limited_by_all(const struct mt_ctl *c, const struct mt_l4_row *r
 	return sum;
 }
 
+#define STAT(m) offsetof(struct mt_l4_stats, m)
+const struct mt_ctl_forward_reason mt_ctl_forward_reasons[] = {{"closed", STAT(closed)},
+	{"policy_denied", STAT(policy_denied)}, {"denied", STAT(denied)},
+	{"no_endpoint", STAT(no_endpoint)}, {"no_nat_port", STAT(no_nat_port)},
+	{"no_route", STAT(no_route)}, {"neighbour_unknown", STAT(neighbour_unknown)},
+	{"ttl_exceeded", STAT(ttl_exceeded)}, {"table_full", STAT(table_full)}};
+/* The others are flows, packets of each side, and bytes. */
+_Static_assert(sizeof(struct mt_l4_stats) == (4 + MT_CTL_FORWARD_REASONS) * sizeof(uint64_t),
+	"each reason is listed");
+
+uint64_t mt_ctl_forward_count(
+	const struct mt_l4_stats *stats, const struct mt_ctl_forward_reason *r)
+{
+	uint64_t n;
+
+	memcpy(&n, (const char *)stats + r->off, sizeof(n));
+	return n;
+}
+
 uint64_t mt_ctl_forwarded_refused(
 	const struct mt_ctl *c, const struct mt_l4_row *r, const struct mt_l4_stats *stats)
 {
-	return stats->closed + stats->denied + stats->policy_denied + stats->no_endpoint +
-	       stats->no_nat_port + stats->no_route + stats->neighbour_unknown +
-	       stats->ttl_exceeded + stats->table_full + limited_by_all(c, r);
+	uint64_t sum = limited_by_all(c, r);
+
+	for (size_t i = 0; i < MT_CTL_FORWARD_REASONS; i++)
+		sum += mt_ctl_forward_count(stats, &mt_ctl_forward_reasons[i]);
+	return sum;
 }
 
 static bool has_endpoints(const struct mt_cluster *c, const struct mt_l4_row *r)
