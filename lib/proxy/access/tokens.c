@@ -40,11 +40,14 @@ const uint64_t *mt_proxy_token_counters(const struct mt_proxy *p)
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
-/* The calls that wait for the same token; NULL: it is not being verified. */
+/*
+ * The calls that wait for the same token; NULL: it is not being verified. None join those of
+ * k->unfinished, so that the results of other tokens do not wait for ever more calls.
+ */
 static struct mt_list *under_way(struct mt_tokens *k, const uint8_t *digest)
 {
 	for (uint32_t i = 0; i < MT_TOKEN_SLOTS; i++)
-		if (!mt_list_empty(&k->by_slot[i]) &&
+		if (!mt_list_empty(&k->by_slot[i]) && &k->lane->slots[i] != k->unfinished &&
 			memcmp(k->lane->slots[i].digest, digest, MT_TOKEN_DIGEST) == 0)
 			return &k->by_slot[i];
 	return NULL;
