@@ -278,8 +278,9 @@ void mt_ep_talk(struct mt_ep_state *e, uint16_t way)
 
 void mt_ep_returned(struct mt_ep_state *e, uint64_t now)
 {
-	__atomic_store_n(&e->ejected_until, now, __ATOMIC_RELAXED);
-	__atomic_store_n(&e->back, MT_EP_BACK_NOW, __ATOMIC_RELAXED);
+	/* In this order: mt_ep_claim() of another worker may move the time until it sees `back`. */
+	__atomic_store_n(&e->back, MT_EP_BACK_NOW, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&e->ejected_until, now, __ATOMIC_SEQ_CST);
 	mt_ep_succeeded(e);
 }
 
