@@ -374,14 +374,14 @@ static void reduce_all(const struct limit *l, uint64_t level, kept_fn *kept, boo
 
 /*
  * Documents in force may need less without the new ones that are refused: the next build decides
- * about them.
+ * about them. They stay as they are if the closed ones leave enough.
  */
 static void share(const struct limit *l, uint64_t least, kept_fn *kept)
 {
 	uint64_t level = find_level(l, least, kept);
 
 	reduce_all(l, level, kept, false);
-	if (!l->b->work.over)
+	if (!l->b->work.over && l->d->total > l->most)
 		reduce_all(l, level, kept, true);
 }
 

@@ -188,6 +188,60 @@ static void passing_is_of_some(void)
 	scene_end(&sc);
 }
 
+/* Writes the file of a namespace with a service of 10 ports and many endpoints with proxies. */
+static void put_large(struct scene *sc, const char *ns)
+{
+	char *text, name[32];
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fprintf(f,
+		ISTIO("ServiceEntry", "s0", "%s") "  hosts: [s0.%s.example]\n"
+						  "  location: MESH_INTERNAL\n"
+						  "  resolution: STATIC\n  ports:\n",
+		ns, ns);
+	for (int i = 0; i < 10; i++)
+		fprintf(f, "  - {number: %d, name: tcp-%d}\n", 80 + i, i);
+	fputs("  endpoints:\n", f);
+	for (int i = 0; i < 200; i++)
+		fprintf(f, "  - {address: 203.0.113.%d, labels: {app: a}, serviceAccount: s}\n",
+			i + 1);
+	fclose(f);
+	snprintf(name, sizeof(name), "%s.yaml", ns);
+	scene_write(sc, name, text);
+	free(text);
+}
+
+/*
+ * A Gateway in force that passes TLS on to all hosts stays, if a new service of another namespace
+ * needs too much, and closing that leaves enough.
+ */
+static void passing_outlives_new_hosts(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_meshed(f, "v", 1, 0);
+	put_passing(f, "v", "*/*", 20);
+	scene_begin(&sc);
+	fclose(f);
+	scene_write(&sc, "v.yaml", text);
+	free(text);
+	load_again(&sc, 30000);
+	publish(&sc);
+	put_large(&sc, "greedy");
+	for (int i = 0; i < 3; i++) {
+		load_again(&sc, 30000);
+		CU_ASSERT_STRING_NOT_EQUAL(scene_status(&sc, "Gateway", "pass"), "refused");
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED), 1);
+		CU_ASSERT(sc.s->n_listeners > 0);
+		publish(&sc);
+	}
+	scene_end(&sc);
+}
+
 /* Chains are made for each port and subset at each server. */
 static void chains_are_counted(void)
 {
@@ -273,6 +327,7 @@ const struct mt_test work_gateways_tests[] = {{"servers times rules", servers_ti
 	{"servers times hosts", servers_times_hosts},
 	{"servers times routers", servers_times_routers},
 	{"servers of other nodes", servers_of_other_nodes},
-	{"passing is of some", passing_is_of_some}, {"chains are counted", chains_are_counted},
-	{"chains have places", chains_have_places},
+	{"passing is of some", passing_is_of_some},
+	{"passing outlives new hosts", passing_outlives_new_hosts},
+	{"chains are counted", chains_are_counted}, {"chains have places", chains_have_places},
 	{"routes at ports are counted", routes_at_ports_are_counted}, {0}};
