@@ -81,9 +81,13 @@ static bool is_own(const struct server *sv, const struct mt_meta *meta)
 	return strcmp(meta->ns, sv->gateway->meta.ns) == 0;
 }
 
-/* `limiter`: the MetaRouter with the limits that apply; NULL: none. */
+/*
+ * `limiter`: the MetaRouter with the limits that apply; NULL: none. `joining`: the parts of the list;
+ * NULL: all of it is of `meta`.
+ */
 static void bind_routes(struct mt_build *b, struct server *sv, const struct mt_meta *meta,
-	const struct mt_rule_list *list, const struct mt_meta_router *limiter, const char *host)
+	const struct mt_rule_list *list, const struct mt_meta_router *limiter, const char *host,
+	const struct mt_joining *joining)
 {
 	const struct mt_gateway_server *conf = sv->conf;
 	uint16_t port = (uint16_t)conf->port.number.v;
@@ -116,7 +120,9 @@ static void bind_routes(struct mt_build *b, struct server *sv, const struct mt_m
 		.opts = sv->opts,
 		.gate = sv->gate,
 		.gate_hash = sv->gate_hash,
-		.gate_meta = &sv->gateway->meta};
+		.gate_meta = &sv->gateway->meta,
+		.parts = joining ? joining->parts : NULL,
+		.n_parts = joining ? joining->n_parts : 0};
 	mt_b_listen_add(b, &at, sv->codec, sv->opts, s);
 }
 
@@ -273,7 +279,8 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 	}
 	if (l.first)
 		bind_routes(b, sv, &l.first->meta, l.list,
-			limiter_of(b, sv, &l.first->meta, l.first, l.list), l.first->hosts[0].s);
+			limiter_of(b, sv, &l.first->meta, l.first, l.list), l.first->hosts[0].s,
+			&l.joining);
 	mt_idmap_fini(&l.names);
 }
 
@@ -320,7 +327,7 @@ static void bind_routers(struct mt_build *b, struct server *sv, bool own)
 		if (!mr->routes.n_rules || is_own(sv, &mr->meta) != own)
 			continue;
 		(void)limiter_of(b, sv, &mr->meta, NULL, &mr->routes);
-		bind_routes(b, sv, &mr->meta, &mr->routes, mr, mr->hosts[0].s);
+		bind_routes(b, sv, &mr->meta, &mr->routes, mr, mr->hosts[0].s, NULL);
 	}
 }
 

@@ -69,10 +69,11 @@ static bool keep_matches(struct mt_build *b, struct mt_rule *r, const struct mt_
 	return n > 0;
 }
 
-void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
-	const struct mt_virtual_service *vs, const struct mt_rule_list *list)
+void mt_b_join_routes(struct mt_build *b, struct mt_joining *j, const struct mt_virtual_service *vs,
+	const struct mt_rule_list *list)
 {
 	struct mt_rule_list *to = j->to;
+	struct mt_joined *part;
 
 	to->origin = to->name ? to->origin : list->origin;
 	to->name = to->name ? to->name : list->name;
@@ -91,4 +92,7 @@ void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
 		if (slot)
 			*slot = one;
 	}
+	part = mt_region_push(&b->tmp, (void **)&j->parts, &j->n_parts, sizeof(*part));
+	if (part)
+		*part = (struct mt_joined){&vs->meta, to->n_rules};
 }

@@ -233,7 +233,9 @@ struct mt_tls_door {
 struct mt_joining {
 	struct mt_rule_list *to; /* zeroed at first; in b->tmp */
 	uint16_t port;
-	const char *gateway; /* NAMESPACE/NAME */
+	const char *gateway;	 /* NAMESPACE/NAME */
+	struct mt_joined *parts; /* in b->tmp: of each VirtualService, in the order of `to` */
+	uint32_t n_parts;
 };
 
 /*
@@ -250,8 +252,8 @@ bool mt_b_shares_host(struct mt_build *b, struct mt_idmap *names,
 uint32_t mt_b_takes_all(const struct mt_rule_list *list, uint32_t from, uint16_t port,
 	const char *ns, const char *gateway);
 /* Appends those rules of the VirtualService's list that lead from this port and gateway. */
-void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
-	const struct mt_virtual_service *vs, const struct mt_rule_list *list);
+void mt_b_join_routes(struct mt_build *b, struct mt_joining *j, const struct mt_virtual_service *vs,
+	const struct mt_rule_list *list);
 
 /* MetaRouters with a limit alone that name the gateway, found once for a port; zeroed at first. */
 struct mt_limiter;

@@ -108,6 +108,12 @@ const struct mt_rule_list *mt_b_unit_rules(
 	const struct mt_host *h, const struct mt_unit *u, const struct mt_meta **meta);
 /* ---- of documents (document_service.c) ------------------------------------------------------------ */
 
+/* Rules of a joined list that are of one VirtualService. */
+struct mt_joined {
+	const struct mt_meta *meta;
+	uint32_t end; /* index after its last rule, which is also that of the next one's first */
+};
+
 struct mt_document_service {
 	struct mt_service_slot *slot;
 	struct mt_route_for route;
@@ -118,6 +124,9 @@ struct mt_document_service {
 	const struct mt_gate_guard *gate;
 	uint64_t gate_hash;
 	const struct mt_meta *gate_meta;
+	/* Of joined VirtualServices, in b->tmp; none: all rules are of route.meta. */
+	const struct mt_joined *parts;
+	uint32_t n_parts;
 };
 
 /* Found or compiled, into its slot. 0, -EINVAL after an error, or -ENOMEM. */

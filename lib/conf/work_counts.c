@@ -181,16 +181,25 @@ static uint64_t steps_of_rule(const struct mt_rule *r)
 	return steps;
 }
 
+/* Of the rules of a list from `at` to before `end`. */
+static uint64_t steps_of_rules(const struct mt_rule_list *list, uint32_t at, uint32_t end)
+{
+	uint64_t steps = 0;
+
+	for (; at < end; at++)
+		steps += steps_of_rule(&list->rules[at]);
+	return steps;
+}
+
 /* Many services may share a list. */
 static uint64_t steps_of_list(struct mt_build *b, const struct mt_rule_list *list)
 {
 	uintptr_t known = (uintptr_t)mt_idmap_get(&b->work.lists, (uintptr_t)list);
-	uint64_t steps = 1;
+	uint64_t steps;
 
 	if (known)
 		return known;
-	for (uint32_t i = 0; i < list->n_rules; i++)
-		steps += steps_of_rule(&list->rules[i]);
+	steps = 1 + steps_of_rules(list, 0, list->n_rules);
 	if (mt_idmap_put(&b->work.lists, (uintptr_t)list, (void *)(uintptr_t)steps))
 		b->tmp.failed = true;
 	return steps;
@@ -380,16 +389,28 @@ void mt_b_work(struct mt_build *b)
 	b->work.fixed = true;
 }
 
+/* Each of joined VirtualServices pays for its own rules, so that no author makes another one's too large. */
+static void want_bound(struct mt_build *b, const struct mt_document_service *d)
+{
+	const struct mt_route_for *f = &d->route;
+	uint32_t at = 0;
+
+	if (!d->n_parts)
+		mt_b_want(b, MT_WORK_STEPS, f->meta, steps_of_list(b, f->list), ROUTES_REMEDY);
+	for (uint32_t i = 0; i < d->n_parts; i++) {
+		mt_b_want(b, MT_WORK_STEPS, d->parts[i].meta,
+			1 + steps_of_rules(f->list, at, d->parts[i].end), ROUTES_REMEDY);
+		at = d->parts[i].end;
+	}
+	mt_b_want(b, MT_WORK_SERVICES, f->meta, 1, "name fewer ports of gateways");
+}
+
 void mt_b_work_of_gateways(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->n_bound; i++) {
-		const struct mt_route_for *f = &b->bound[i].route;
-
 		/* What is passed on was counted before (passing.c). */
-		if (!f->list)
-			continue;
-		mt_b_want(b, MT_WORK_STEPS, f->meta, steps_of_list(b, f->list), ROUTES_REMEDY);
-		mt_b_want(b, MT_WORK_SERVICES, f->meta, 1, "name fewer ports of gateways");
+		if (b->bound[i].route.list)
+			want_bound(b, &b->bound[i]);
 	}
 	mt_b_settle_work(b);
 }

@@ -32,6 +32,42 @@ static void servers_times_rules(void)
 	scene_end(&sc);
 }
 
+/* Joined VirtualServices pay for their own rules, whichever is first at the servers. */
+static void joined_pay_for_themselves(void)
+{
+	for (int first = 0; first < 2; first++) {
+		struct scene sc;
+		char *text;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\n" ISTIO("Gateway", "g", "other") "  selector: {}\n  servers:\n", f);
+		for (int i = 0; i < 50; i++)
+			fprintf(f, "  - {port: {number: %d, name: tcp}, hosts: ['*']}\n", 1000 + i);
+		put_services(f, "other", 1, 1, 1);
+		for (int i = 0; i < 2; i++) {
+			bool own = i == first;
+
+			fprintf(f,
+				"---\n" ISTIO(
+					"VirtualService", "%s", "%s") "  hosts: [h.example]\n"
+								      "  gateways: [other/g]\n"
+								      "  tcp:\n",
+				own ? "few" : "many", own ? "other" : "greedy");
+			for (int k = 0; k < (own ? 1 : 100); k++)
+				fputs("  - {match: [{gateways: [other/g]}], route: [{destination: "
+				      "{host: s0.other.example}}]}\n",
+					f);
+		}
+		load(&sc, 100000, f, &text);
+		IS_STATUS(&sc, "VirtualService", "many", "refused");
+		CU_ASSERT(scene_has(&sc, "write fewer rules", OVER));
+		CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_REFUSED), 0);
+		IS_STATUS(&sc, "VirtualService", "few", "in-force");
+		scene_end(&sc);
+	}
+}
+
 /* Rules that lead from no server are looked at for each of them. */
 static void servers_times_matches(void)
 {
@@ -323,6 +359,7 @@ static void routes_at_ports_are_counted(void)
 }
 
 const struct mt_test work_gateways_tests[] = {{"servers times rules", servers_times_rules},
+	{"joined pay for themselves", joined_pay_for_themselves},
 	{"servers times matches", servers_times_matches},
 	{"servers times hosts", servers_times_hosts},
 	{"servers times routers", servers_times_routers},
