@@ -74,11 +74,10 @@ struct winner {
 	unsigned int claim;
 };
 
-/* Refuses the object of a service, or its guest, because another port has its place. */
+/* Refuses the object of a service, or `guest` for it, because another port has its place. */
 static void lose(struct mt_build *b, const struct mt_listen *l, const struct mt_service_slot *s,
-	const struct winner *to, const char *why, unsigned int claim)
+	const struct mt_meta *guest, const struct winner *to, const char *why, unsigned int claim)
 {
-	const struct mt_meta *guest = s->guest;
 	char buf[MT_INDEX_PATH];
 	const char *path =
 		s->at == MT_NO_PORT ? NULL : mt_index_path(buf, "spec.ports", s->at, ".number");
@@ -112,11 +111,12 @@ static unsigned int claim_of(struct mt_build *b, struct mt_listen *l)
 	return best;
 }
 
+/* Two Gateways are in conflict, or a Gateway and a service: guests would not end it. */
 static void lose_chain(struct mt_build *b, const struct mt_listen *l,
 	const struct mt_listen_chain *c, const struct winner *to, unsigned int claim)
 {
 	for (uint32_t i = 0; i < c->n_services; i++)
-		lose(b, l, c->services[i], to, "", claim);
+		lose(b, l, c->services[i], NULL, to, "", claim);
 }
 
 /* True if the winner's claim is better than all others at the listener, which then lose it. */
@@ -190,7 +190,7 @@ static bool put_key(struct mt_build *b, const struct mt_listen *l, const struct 
 		if (to.claim >= claim)
 			return refuse(b, l, at, "annotate it with its own interface",
 				" for the same service key", mt_claim_reason(claim, to.claim));
-		lose(b, l, before, &to, " for the same service key", claim);
+		lose(b, l, before, before->guest, &to, " for the same service key", claim);
 	}
 	if (key)
 		mt_strmap_put(&b->keys, key, s, NULL);

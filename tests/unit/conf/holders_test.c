@@ -251,6 +251,32 @@ static void tls_ports_stay(void)
 	unbuild(&b);
 }
 
+#define PORT_OF(ns, port)                                                                          \
+	"---\napiVersion: networking.istio.io/v1\nkind: Gateway\n"                                 \
+	"metadata: {name: g, namespace: " ns "}\n"                                                 \
+	"spec: {selector: {}, servers: [{port: {number: 8443, name: " port "}, hosts: ['*'], "     \
+	"bind: 192.0.2.50}]}\n"
+#define LEADING(ns, gateway, list)                                                                 \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"                          \
+	"metadata: {name: x, namespace: " ns "}\nspec: {hosts: ['*'], gateways: [" gateway         \
+	"], " list ": [{route: [{destination: {host: a.v}}]}]}\n"
+
+/* Two Gateways are in conflict: the one without the port is refused, and not routes of others there. */
+static void guests_are_not_in_conflict(void)
+{
+#define VICTIMS HOST("v", "192.0.2.1") PORT_OF("v", "tcp") LEADING("v", "g", "tcp")
+	struct built b = build_after(VICTIMS,
+		PORT_OF("m", "tcp-metaprotocol-dubbo") LEADING("w", "m/g", "dubbo") VICTIMS);
+
+	CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, 5, "192.0.2.50:8443 is in use by"));
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	for (uint32_t i = 0; i < b.diags.n; i++)
+		if (b.diags.items[i].severity == MT_DIAG_ERROR)
+			CU_ASSERT_EQUAL(b.diags.items[i].object,
+				((const struct mt_meta *)b.m->gateways.v[0])->serial);
+	unbuild(&b);
+}
+
 /* The error of an object that is refused for another reason as well. */
 #define NONSENSE "{number: 79, name: tcp-metaprotocol}"
 #define WRONG_GATE                                                                                 \
@@ -305,4 +331,6 @@ static void refused_take_nothing(void)
 
 const struct mt_test holders_tests[] = {{"holders_stay", holders_stay},
 	{"older_without_holder", older_without_holder}, {"server_names_stay", server_names_stay},
-	{"tls_ports_stay", tls_ports_stay}, {"refused_take_nothing", refused_take_nothing}, {0}};
+	{"tls_ports_stay", tls_ports_stay},
+	{"guests_are_not_in_conflict", guests_are_not_in_conflict},
+	{"refused_take_nothing", refused_take_nothing}, {0}};
