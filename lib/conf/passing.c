@@ -5,6 +5,7 @@
  * comes: what no proxy is in front of would have policies gone round.
  */
 #include "mt_conf_cluster_priv.h"
+#include "mt_conf_forward_priv.h"
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_policy_priv.h"
 
@@ -75,14 +76,17 @@ static void find_auto(struct mt_build *b)
 #define STEP_OF_HOSTS 4
 /* A chain of a server takes about 1.6 us and 1.6 KB. */
 #define STEPS_OF_CHAIN 32
+/* A name for which there is no cluster takes about 200 ns. */
+#define STEPS_OF_NAME 2
 
 #define REMEDY "write fewer servers with AUTO_PASSTHROUGH, or fewer hosts in them"
 
-/* True if some instance has a proxy of its own. */
+/* True if some instance has a proxy of its own, which may end TLS. */
 static bool has_proxies(const struct mt_host *h)
 {
 	for (uint32_t i = 0; i < h->n_workloads; i++)
-		if (mt_instance_class(h, h->workloads[i]) == MT_INSTANCE_MESHED)
+		if (mt_instance_class(h, h->workloads[i]) == MT_INSTANCE_MESHED &&
+			h->workloads[i]->proxy != MT_PROXY_AMBIENT)
 			return true;
 	return false;
 }
@@ -117,8 +121,46 @@ void mt_b_want_passed(struct mt_build *b)
 			(uint64_t)n * (1 + b->passing[i].server->n_hosts) / STEP_OF_HOSTS, REMEDY);
 }
 
-/* Ports and subsets of a host: each has a name. */
-static uint64_t count_names(const struct mt_host *h)
+/* True if the port or a subset of it has an instance that ends TLS, as a cluster of it would. */
+static bool is_led_to(struct mt_build *b, const struct mt_forward_dest *d)
+{
+	const struct mt_host *h = d->h;
+
+	for (uint32_t i = 0; i < h->n_workloads; i++) {
+		const struct mt_workload *w = h->workloads[i];
+
+		if (mt_b_forward_has(d, w) && mt_b_ends_mtls(b, h, w, mt_b_endpoint_port(d->u, w)))
+			return true;
+	}
+	return false;
+}
+
+/* Ports and subsets of a host that TLS can be passed on to: each has a name. */
+static uint64_t count_names(struct mt_build *b, const struct mt_host *h)
+{
+	uint64_t n = 0;
+
+	for (const struct mt_unit *u = h->units; u; u = u->next) {
+		struct mt_forward_dest d = {.h = h, .u = u};
+
+		if (!is_led_to(b, &d))
+			continue;
+		n++;
+		for (uint32_t i = 0; i < mt_host_subsets(h); i++) {
+			d.subset = &h->rule->subsets[i];
+			n += is_led_to(b, &d);
+		}
+	}
+	return n;
+}
+
+static uint64_t steps_of_cluster(const struct mt_host *h)
+{
+	return MT_STEPS_OF_CLUSTER + (uint64_t)h->n_workloads * MT_STEPS_OF_ENDPOINT;
+}
+
+/* All names of a host, for which clusters are looked for. */
+static uint64_t count_looks(const struct mt_host *h)
 {
 	uint64_t ports = 0;
 
@@ -127,15 +169,10 @@ static uint64_t count_names(const struct mt_host *h)
 	return ports * (1 + (uint64_t)mt_host_subsets(h));
 }
 
-static uint64_t steps_of_cluster(const struct mt_host *h)
-{
-	return MT_STEPS_OF_CLUSTER + (uint64_t)h->n_workloads * MT_STEPS_OF_ENDPOINT;
-}
-
 /* The chains of a host; its clusters are of the first server that has it. */
 static void want_chains_of(struct mt_build *b, const struct mt_host *h)
 {
-	uint64_t names = count_names(h);
+	uint64_t names = 0, looks = count_looks(h);
 	bool first = true;
 
 	for (uint32_t i = 0; i < b->n_passing; i++) {
@@ -144,7 +181,9 @@ static void want_chains_of(struct mt_build *b, const struct mt_host *h)
 
 		if (!is_passed(b, at->gateway, at->server, h))
 			continue;
-		mt_b_want(b, MT_WORK_STEPS, meta, names * STEPS_OF_CHAIN, REMEDY);
+		names = first ? count_names(b, h) : names;
+		mt_b_want(b, MT_WORK_STEPS, meta, names * STEPS_OF_CHAIN + looks * STEPS_OF_NAME,
+			REMEDY);
 		mt_b_want(b, MT_WORK_SERVICES, meta, names, REMEDY);
 		if (!first)
 			continue;
@@ -250,9 +289,11 @@ static void bind(struct port *p, const struct mt_host *h, const struct mt_unit *
 uint32_t mt_b_bind_passing(struct mt_build *b, const struct mt_passing *at)
 {
 	struct port p = {b, at, 0};
+	uint32_t n;
+	const struct mt_host **v = passable(b, &n);
 
-	for (uint32_t i = 0; i < b->n_hosts; i++) {
-		const struct mt_host *h = &b->host_list[i];
+	for (uint32_t i = 0; v && i < n; i++) {
+		const struct mt_host *h = v[i];
 
 		if (!is_passed(b, at->gateway, at->server, h))
 			continue;

@@ -332,6 +332,40 @@ static void chains_have_places(void)
 	}
 }
 
+/* Ports and subsets without an instance that ends the mesh's TLS have no chains, and cost nothing. */
+static void chains_without_members(void)
+{
+	const uint64_t services = mt_conf_services;
+
+	for (int i = 0; i < 3; i++) {
+		struct scene sc;
+		char *text;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		put_meshed(f, "other", 10, 0);
+		if (i == 0)
+			fputs("---\n" SECURITY("PeerAuthentication", "p", "other",
+				      "{mtls: {mode: DISABLE}}"),
+				f);
+		if (i == 1) {
+			fputs("---\n" ISTIO("DestinationRule", "d", "other"), f);
+			fputs("  host: s0.other.example\n  subsets:\n", f);
+			for (int k = 0; k < 10; k++)
+				fprintf(f, "  - {name: v%d, labels: {app: none}}\n", k);
+		}
+		put_passing(f, "greedy", "*/*", 1);
+		/* The service has 10; the Gateway has as many more, unless mTLS is disabled. */
+		mt_conf_services = i ? 20 : 10;
+		scene_load_text(&sc, f, &text);
+		mt_conf_services = services;
+		CU_ASSERT_STRING_NOT_EQUAL(scene_status(&sc, "Gateway", "pass"), "refused");
+		CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_REFUSED), 0);
+		CU_ASSERT_EQUAL(sc.rounds, 1);
+		scene_end(&sc);
+	}
+}
+
 /* Routes have counters at each port of a Gateway. */
 static void routes_at_ports_are_counted(void)
 {
@@ -367,4 +401,5 @@ const struct mt_test work_gateways_tests[] = {{"servers times rules", servers_ti
 	{"passing is of some", passing_is_of_some},
 	{"passing outlives new hosts", passing_outlives_new_hosts},
 	{"chains are counted", chains_are_counted}, {"chains have places", chains_have_places},
+	{"chains without members", chains_without_members},
 	{"routes at ports are counted", routes_at_ports_are_counted}, {0}};
