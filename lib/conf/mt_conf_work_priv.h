@@ -31,12 +31,13 @@ struct mt_demands {
 
 struct mt_work {
 	struct mt_demands of[MT_WORK_KINDS];
-	struct mt_idmap lists;	 /* steps of struct mt_rule_list, by address */
-	struct mt_idmap subsets; /* labels of subsets (work_subsets.c) */
-	struct mt_idmap closed;	 /* services, and rules without their subsets, by serial */
-	struct mt_idmap held;	 /* struct mt_held_work of the current snapshot, by namespace */
-	bool fixed;		 /* clusters are made: no further services can be closed */
-	bool over;		 /* objects were refused: end the build */
+	struct mt_idmap lists;	  /* steps of struct mt_rule_list, by address */
+	struct mt_idmap counters; /* of services at ports, by mt_b_is_counted() */
+	struct mt_idmap subsets;  /* labels of subsets (work_subsets.c) */
+	struct mt_idmap closed;	  /* services, and rules without their subsets, by serial */
+	struct mt_idmap held;	  /* struct mt_held_work of the current snapshot, by namespace */
+	bool fixed;		  /* clusters are made: no further services can be closed */
+	bool over;		  /* objects were refused: end the build */
 };
 
 /* The demands of a namespace in a snapshot. */
@@ -58,6 +59,8 @@ void mt_b_want(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta 
  */
 void mt_b_want_closed(
 	struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n);
+/* True if the counters with this id were counted before; services with one name and port share them. */
+bool mt_b_is_counted(struct mt_build *b, uint64_t id);
 /*
  * If all demands of a kind together exceed its limit, closes services or rules (b->work.closed), or
  * refuses documents and sets b->work.over. It may be called again after further demands.

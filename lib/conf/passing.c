@@ -9,6 +9,8 @@
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_policy_priv.h"
 
+#include "mt_secret_hash.h"
+
 #include <string.h>
 
 /* ---- which services ---------------------------------------------------------------------------------- */
@@ -169,6 +171,12 @@ static uint64_t count_looks(const struct mt_host *h)
 	return ports * (1 + (uint64_t)mt_host_subsets(h));
 }
 
+/* Identifies the counters of a host's names at a port, which servers of several addresses share. */
+static uint64_t counters_of(const struct mt_host *h, const struct mt_gateway_server *s)
+{
+	return mt_secret_hash(&h, sizeof(h), s->port.number.v);
+}
+
 /* The chains of a host; its clusters are of the first server that has it. */
 static void want_chains_of(struct mt_build *b, const struct mt_host *h)
 {
@@ -184,7 +192,8 @@ static void want_chains_of(struct mt_build *b, const struct mt_host *h)
 		names = first ? count_names(b, h) : names;
 		mt_b_want(b, MT_WORK_STEPS, meta, names * STEPS_OF_CHAIN + looks * STEPS_OF_NAME,
 			REMEDY);
-		mt_b_want(b, MT_WORK_SERVICES, meta, names, REMEDY);
+		if (!mt_b_is_counted(b, counters_of(h, at->server)))
+			mt_b_want(b, MT_WORK_SERVICES, meta, names, REMEDY);
 		if (!first)
 			continue;
 		first = false;

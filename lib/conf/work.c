@@ -126,6 +126,16 @@ void mt_b_want_closed(
 	o->closable = true;
 }
 
+bool mt_b_is_counted(struct mt_build *b, uint64_t id)
+{
+	id = id ? id : 1;
+	if (mt_idmap_get(&b->work.counters, id))
+		return true;
+	if (mt_idmap_put(&b->work.counters, id, b))
+		b->tmp.failed = true;
+	return false;
+}
+
 /* A limit while it is enforced. */
 struct limit {
 	struct mt_build *b;
@@ -419,6 +429,7 @@ void mt_b_work_fini(struct mt_build *b)
 		mt_idmap_fini(&b->work.of[i].objects);
 	}
 	mt_idmap_fini(&b->work.lists);
+	mt_idmap_fini(&b->work.counters);
 	mt_idmap_fini(&b->work.subsets);
 	mt_idmap_fini(&b->work.closed);
 	mt_idmap_fini(&b->work.held);

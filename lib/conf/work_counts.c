@@ -13,6 +13,7 @@
 #include "mt_conf_policy_priv.h"
 #include "mt_conf_service_priv.h"
 
+#include "mt_secret_hash.h"
 #include "mt_share.h"
 
 #include <string.h>
@@ -389,7 +390,7 @@ void mt_b_work(struct mt_build *b)
 	b->work.fixed = true;
 }
 
-/* Each of joined VirtualServices pays for its own rules, so that no author makes another one's too large. */
+/* Each of joined VirtualServices pays for its own rules, so that no author charges another one. */
 static void want_bound(struct mt_build *b, const struct mt_document_service *d)
 {
 	const struct mt_route_for *f = &d->route;
@@ -402,7 +403,9 @@ static void want_bound(struct mt_build *b, const struct mt_document_service *d)
 			1 + steps_of_rules(f->list, at, d->parts[i].end), ROUTES_REMEDY);
 		at = d->parts[i].end;
 	}
-	mt_b_want(b, MT_WORK_SERVICES, f->meta, 1, "name fewer ports of gateways");
+	/* The same name and port at several addresses has the same counters. */
+	if (!mt_b_is_counted(b, mt_secret_hash_text(d->slot->name, f->port)))
+		mt_b_want(b, MT_WORK_SERVICES, f->meta, 1, "name fewer ports of gateways");
 }
 
 void mt_b_work_of_gateways(struct mt_build *b)

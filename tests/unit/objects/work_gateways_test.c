@@ -332,6 +332,40 @@ static void chains_have_places(void)
 	}
 }
 
+/* Servers at two addresses of one port share the counters of what they lead to. */
+static void addresses_share_counters(void)
+{
+	const uint64_t services = mt_conf_services;
+
+	for (int i = 0; i < 2; i++) {
+		struct scene sc;
+		char *text;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		put_meshed(f, "other", 10, 0);
+		fputs("---\n" ISTIO("Gateway", "two", "greedy") "  selector: {}\n  servers:\n", f);
+		for (int k = 1; k < 3; k++)
+			fprintf(f,
+				"  - {port: {number: 15443, name: %s}, bind: 192.0.2.%d, hosts: "
+				"['*/*']%s}\n",
+				i ? "tcp" : "tls, protocol: TLS", k,
+				i ? "" : ", tls: {mode: AUTO_PASSTHROUGH}");
+		if (i) {
+			fputs("---\n" ISTIO("VirtualService", "v", "greedy"), f);
+			fputs("  hosts: [h.example]\n  gateways: [two]\n", f);
+			fputs("  tcp: [{route: [{destination: {host: s0.other.example}}]}]\n", f);
+		}
+		mt_conf_services = i ? 11 : 20;
+		scene_load_text(&sc, f, &text);
+		mt_conf_services = services;
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), 0);
+		CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_REFUSED), 0);
+		CU_ASSERT_EQUAL(sc.rounds, 1);
+		scene_end(&sc);
+	}
+}
+
 /* Ports and subsets without an instance that ends the mesh's TLS have no chains, and cost nothing. */
 static void chains_without_members(void)
 {
@@ -401,5 +435,6 @@ const struct mt_test work_gateways_tests[] = {{"servers times rules", servers_ti
 	{"passing is of some", passing_is_of_some},
 	{"passing outlives new hosts", passing_outlives_new_hosts},
 	{"chains are counted", chains_are_counted}, {"chains have places", chains_have_places},
+	{"addresses share counters", addresses_share_counters},
 	{"chains without members", chains_without_members},
 	{"routes at ports are counted", routes_at_ports_are_counted}, {0}};
