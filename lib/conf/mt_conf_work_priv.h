@@ -25,7 +25,7 @@ enum mt_work_kind {
 /* Demands of one kind. */
 struct mt_demands {
 	struct mt_strmap accounts; /* struct account, by namespace */
-	struct mt_idmap objects;   /* struct object, by serial */
+	struct mt_idmap objects;   /* struct object, by mt_b_work_id() */
 	uint64_t total;
 };
 
@@ -34,7 +34,7 @@ struct mt_work {
 	struct mt_idmap lists;	  /* steps of struct mt_rule_list, by address */
 	struct mt_idmap counters; /* of services at ports, by mt_b_is_counted() */
 	struct mt_idmap subsets;  /* labels of subsets (work_subsets.c) */
-	struct mt_idmap closed;	  /* services, and rules without their subsets, by serial */
+	struct mt_idmap closed;	  /* services, and rules at hosts, by mt_b_work_id() */
 	struct mt_idmap held;	  /* struct mt_held_work of the current snapshot, by namespace */
 	bool fixed;		  /* clusters are made: no further services can be closed */
 	bool over;		  /* objects were refused: end the build */
@@ -53,9 +53,23 @@ struct mt_held_work {
  */
 void mt_b_want(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n,
 	const char *remedy);
+/* A host of another namespace than a document. */
+struct mt_work_place {
+	const struct mt_meta *host, *payer; /* payer: whose namespace pays */
+	uint32_t at;			    /* index of the host, from 1 on */
+	const char *closed;		    /* for the report if the document is closed there */
+};
+
 /*
- * Adds to what is left of the demand of a service, or of another namespace's DestinationRule, if it
- * is closed; after all of mt_b_want() for it.
+ * Adds to the demand of a DestinationRule or Gateway at one host. If it is too much, the document is
+ * closed for this host alone, before anything else of the namespace that pays.
+ */
+void mt_b_want_at_host(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta,
+	const struct mt_work_place *place, uint64_t n, const char *remedy);
+/* Identifies a document, or with a place of a host, the document there. */
+uint64_t mt_b_work_id(const struct mt_meta *meta, uint32_t place);
+/*
+ * Adds to what is left of the demand of a service if it is closed; after all of mt_b_want() for it.
  */
 void mt_b_want_closed(
 	struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n);

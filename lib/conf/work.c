@@ -14,7 +14,8 @@
  * subsets. Their services are not refused but closed: they stay without endpoints and subsets, so
  * that no other document takes their hosts and addresses. New services are closed likewise, if that
  * leaves little of their demand and no last good version takes their place. A DestinationRule of
- * another namespace than its services is closed as they are, but loses only its subsets.
+ * another namespace than a service has its subsets closed at this service, whose namespace pays for
+ * them, before anything else of that namespace.
  *
  * In a namespace, those with the largest demand are refused, so that most of its documents stay.
  */
@@ -28,13 +29,17 @@
 
 struct object {
 	const struct mt_meta *meta;
+	const char *ns; /* that pays */
+	uint64_t id;
+	const char *host;   /* the document only at this host; NULL: all of it */
+	const char *closed; /* with `host`: for the report */
 	const char *remedy; /* of most of its demand */
 	uint64_t n, most;
 	uint64_t least;	     /* part of `n` that stays if it is closed */
 	struct object *next; /* of its namespace */
 	bool old, refused;
 	bool replaces; /* if it is refused, its last good version takes its place */
-	bool closable; /* a service, or a rule with subsets of other namespaces' services */
+	bool closable; /* a service, or a document at a host of another namespace */
 };
 
 struct account {
@@ -71,19 +76,30 @@ static bool replaces(const struct mt_build *b, const struct mt_meta *meta)
 	return m && mt_idmap_get(m, meta->serial);
 }
 
-static struct object *object_of(
-	struct mt_build *b, struct mt_demands *d, struct account *own, const struct mt_meta *meta)
+uint64_t mt_b_work_id(const struct mt_meta *meta, uint32_t place)
 {
-	struct object *o = mt_idmap_get(&d->objects, meta->serial);
+	uint64_t h =
+		place ? mt_secret_hash(&meta->serial, sizeof(meta->serial), place) : meta->serial;
+
+	return h ? h : 1;
+}
+
+static struct object *object_of(struct mt_build *b, struct mt_demands *d, struct account *own,
+	const struct mt_meta *meta, uint32_t place)
+{
+	uint64_t id = mt_b_work_id(meta, place);
+	struct object *o = mt_idmap_get(&d->objects, id);
 
 	if (o)
 		return o;
 	o = mt_region_alloc(&b->tmp, sizeof(*o));
-	if (!o || mt_idmap_put(&d->objects, meta->serial, o)) {
+	if (!o || mt_idmap_put(&d->objects, id, o)) {
 		b->tmp.failed = true;
 		return NULL;
 	}
 	*o = (struct object){.meta = meta,
+		.ns = meta->ns,
+		.id = id,
 		.next = own->objects,
 		.old = is_old(b, meta),
 		.replaces = replaces(b, meta)};
@@ -92,19 +108,28 @@ static struct object *object_of(
 	return o;
 }
 
-void mt_b_want(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n,
-	const char *remedy)
+/* Adds to the demand of a document, or with `place`, of the document there. */
+static void want(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta,
+	const struct mt_work_place *place, uint64_t n, const char *remedy)
 {
 	struct mt_demands *d = &b->work.of[kind];
+	const char *ns = place ? place->payer->ns : meta->ns;
 	struct account *own;
 	struct object *o;
 
 	if (!meta->serial || !n)
 		return;
-	own = mt_share_account(&d->accounts, &b->tmp, meta->ns, sizeof(*own));
-	o = own ? object_of(b, d, own, meta) : NULL;
+	own = mt_share_account(&d->accounts, &b->tmp, ns, sizeof(*own));
+	o = own ? object_of(b, d, own, meta, place ? place->at : 0) : NULL;
 	if (!o)
 		return;
+	if (place && !o->host) {
+		o->closable = true;
+		o->ns = ns;
+		o->host = place->host->name;
+		o->closed = place->closed;
+		o->old = o->old && is_old(b, place->host);
+	}
 	if (n > o->most) {
 		o->most = n;
 		o->remedy = remedy;
@@ -115,10 +140,22 @@ void mt_b_want(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta 
 	d->total += n;
 }
 
+void mt_b_want(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n,
+	const char *remedy)
+{
+	want(b, kind, meta, NULL, n, remedy);
+}
+
+void mt_b_want_at_host(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta,
+	const struct mt_work_place *place, uint64_t n, const char *remedy)
+{
+	want(b, kind, meta, place, n, remedy);
+}
+
 void mt_b_want_closed(
 	struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n)
 {
-	struct object *o = mt_idmap_get(&b->work.of[kind].objects, meta->serial);
+	struct object *o = mt_idmap_get(&b->work.of[kind].objects, mt_b_work_id(meta, 0));
 
 	if (!o)
 		return;
@@ -273,18 +310,17 @@ static const char *outcome(const struct object *o, enum mt_diag_severity severit
 {
 	if (severity != MT_DIAG_CLOSED)
 		return "";
-	return o->meta->kind && strcmp(o->meta->kind, "DestinationRule") == 0
-		       ? "its subsets are closed: "
-		       : "closed, without endpoints and subsets: ";
+	return o->host ? o->closed : "closed, without endpoints and subsets: ";
 }
 
 static void tell(const struct limit *l, const struct object *o, enum mt_diag_severity severity)
 {
 	mt_b_verdict(l->b, severity, o->meta, o->remedy,
-		"%sneeds %llu %s, more than is left for namespace %.253s: all documents together "
-		"may need %llu",
+		"%sneeds %llu %s%s%.253s, more than is left for namespace %.253s: all documents "
+		"together may need %llu",
 		outcome(o, severity), (unsigned long long)((o->n + l->unit - 1) / l->unit), l->what,
-		o->meta->ns, (unsigned long long)(l->most / l->unit));
+		o->host ? " for service " : "", o->host ? o->host : "", o->ns,
+		(unsigned long long)(l->most / l->unit));
 }
 
 /* Reduces the demand of a document. */
@@ -305,10 +341,10 @@ static void refuse(const struct limit *l, struct account *own, struct object *o)
 }
 
 /* Reduces the demand of a service or rule that is closed. */
-static void close_in(struct mt_demands *d, const struct mt_meta *meta)
+static void close_in(struct mt_demands *d, const struct object *of)
 {
-	struct account *own = mt_strmap_get(&d->accounts, meta->ns);
-	struct object *o = mt_idmap_get(&d->objects, meta->serial);
+	struct account *own = mt_strmap_get(&d->accounts, of->ns);
+	struct object *o = mt_idmap_get(&d->objects, of->id);
 
 	if (own && o && o->n > o->least)
 		give_back(d, own, o, o->n - o->least);
@@ -320,8 +356,8 @@ static void close_object(const struct limit *l, const struct object *o)
 
 	tell(l, o, MT_DIAG_CLOSED);
 	for (int i = 0; i < MT_WORK_KINDS; i++)
-		close_in(&w->of[i], o->meta);
-	if (mt_idmap_put(&w->closed, o->meta->serial, l->b))
+		close_in(&w->of[i], o);
+	if (mt_idmap_put(&w->closed, o->id, l->b))
 		l->b->tmp.failed = true;
 }
 
@@ -330,23 +366,28 @@ static bool may_close(const struct limit *l, const struct object *o)
 {
 	if (!o->closable || o->n <= o->least || l->b->work.fixed)
 		return false;
-	return o->old || (!o->replaces && o->least <= o->n / CLOSED_PART);
+	return o->host || o->old || (!o->replaces && o->least <= o->n / CLOSED_PART);
 }
 
-/* Closes or refuses a document. What can be closed and is in force is refused by reduce() only. */
+/*
+ * Closes or refuses a document. What can be closed and is in force is refused by reduce() only, and
+ * what is too much at one host never is.
+ */
 static void cut(const struct limit *l, struct account *own, struct object *o)
 {
 	if (may_close(l, o))
 		close_object(l, o);
-	else if (!o->old || !o->closable)
+	else if (!o->host && (!o->old || !o->closable))
 		refuse(l, own, o);
 }
 
-/* The largest first. */
+/* Documents at hosts of other namespaces first, then the largest. */
 static int by_size(const void *a, const void *b)
 {
 	const struct object *const *x = a, *const *y = b;
 
+	if (!(*x)->host != !(*y)->host)
+		return (*x)->host ? -1 : 1;
 	return ((*x)->n < (*y)->n) - ((*x)->n > (*y)->n);
 }
 

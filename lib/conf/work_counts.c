@@ -6,8 +6,8 @@
  * document that routes, but of the service if that document limits calls as well.
  *
  * Documents of other namespaces pay for themselves, so that their authors cannot close a service.
- * Of a DestinationRule that is too much, the subsets are closed: it is not refused, because all
- * calls need its TLS settings. A limit of another namespace is lost with its document.
+ * The subsets of their DestinationRules are paid for by the namespace of the service, and closed at
+ * it alone: the rule is not refused, because all calls need its TLS settings. A limit of another namespace is lost with its document.
  */
 #include "mt_conf_forward_priv.h"
 #include "mt_conf_policy_priv.h"
@@ -125,21 +125,24 @@ static bool is_foreign(const struct mt_host *h, const struct mt_meta *meta)
 static void want_subsets(
 	struct mt_build *b, const struct mt_host *h, uint64_t ports, const struct endpoints *e)
 {
+	static const char few_all[] = "write fewer ports, subsets, endpoints or policies";
+	static const char few[] = "write fewer ports or subsets";
 	const struct mt_destination_rule *dr = h->rule;
-	uint64_t n = dr ? dr->n_subsets : 0, each;
-	const struct mt_meta *meta;
+	uint64_t n = dr ? dr->n_subsets : 0, steps;
+	const struct mt_meta *own = &h->se->meta;
+	const struct mt_work_place place = {
+		own, own, (uint32_t)(h - b->host_list) + 1, "its subsets are closed: "};
 
 	if (!n)
 		return;
-	meta = is_foreign(h, &dr->meta) ? &dr->meta : &h->se->meta;
-	each = MT_STEPS_OF_CLUSTER + e->labels + e->n * STEPS_OF_LOOK;
-	mt_b_want(b, MT_WORK_STEPS, meta, ports * (n * each + e->chosen),
-		"write fewer ports, subsets, endpoints or policies");
-	mt_b_want(b, MT_WORK_CLUSTERS, meta, ports * n, "write fewer ports or subsets");
-	if (meta != &dr->meta)
+	steps = ports * (n * (MT_STEPS_OF_CLUSTER + e->labels + e->n * STEPS_OF_LOOK) + e->chosen);
+	if (is_foreign(h, &dr->meta)) {
+		mt_b_want_at_host(b, MT_WORK_STEPS, &dr->meta, &place, steps, few_all);
+		mt_b_want_at_host(b, MT_WORK_CLUSTERS, &dr->meta, &place, ports * n, few);
 		return;
-	mt_b_want_closed(b, MT_WORK_STEPS, meta, 0);
-	mt_b_want_closed(b, MT_WORK_CLUSTERS, meta, 0);
+	}
+	mt_b_want(b, MT_WORK_STEPS, own, steps, few_all);
+	mt_b_want(b, MT_WORK_CLUSTERS, own, ports * n, few);
 }
 
 /* Of all ports and subsets. */
@@ -360,11 +363,12 @@ static void close_hosts(struct mt_build *b)
 	for (uint32_t i = 0; b->work.closed.n && i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];
 
-		if (mt_idmap_get(&b->work.closed, h->se->meta.serial)) {
+		if (mt_idmap_get(&b->work.closed, mt_b_work_id(&h->se->meta, 0))) {
 			h->over = true;
 			h->n_workloads = 0;
 		} else if (h->rule && is_foreign(h, &h->rule->meta)) {
-			h->no_subsets = mt_idmap_get(&b->work.closed, h->rule->meta.serial) != NULL;
+			h->no_subsets = mt_idmap_get(&b->work.closed,
+						mt_b_work_id(&h->rule->meta, i + 1)) != NULL;
 		}
 	}
 }

@@ -518,6 +518,45 @@ static void foreign_subsets_close_nothing(void)
 	scene_end(&sc);
 }
 
+/* True if the cluster of subset v0 of service s0 is there. */
+static bool has_subset(const struct scene *sc, const char *ns)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "outbound|80|v0|s0.%s.example", ns);
+	for (uint32_t i = 0; i < sc->s->n_clusters; i++)
+		if (strcmp(sc->s->clusters[i].name, name) == 0)
+			return !sc->s->clusters[i].closed_by;
+	return false;
+}
+
+/* A rule for the services of all namespaces loses its subsets of those alone that are too large. */
+static void subsets_close_at_one_host(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_services(f, "other", 1, 10, 1);
+	put_services(f, "greedy", 1, 10, 100);
+	fputs("---\n" ISTIO("DestinationRule", "all", "istio-system"), f);
+	fputs("  host: '*.example'\n  subsets:\n", f);
+	for (int i = 0; i < 4; i++)
+		fprintf(f, "  - {name: v%d, labels: {app: a}}\n", i);
+	load(&sc, 60000, f, &text);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT(has_subset(&sc, "other"));
+		CU_ASSERT_FALSE(has_subset(&sc, "greedy"));
+		IS_STATUS(&sc, "DestinationRule", "all", "fail-closed");
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_IN_FORCE), 1);
+		CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_IN_FORCE), 1);
+		CU_ASSERT(scene_has(&sc, "its subsets are closed: needs", OVER));
+		load_again(&sc, 60000);
+	}
+	scene_end(&sc);
+}
+
 /* The same of an EnvoyFilter. */
 static void limits_of_filters_are_not_lost(void)
 {
@@ -659,5 +698,6 @@ const struct mt_test work_tests[] = {{"hosts times rules", hosts_times_rules},
 	{"limits are not lost", limits_are_not_lost},
 	{"foreign limits close nothing", foreign_limits_close_nothing},
 	{"foreign subsets close nothing", foreign_subsets_close_nothing},
+	{"subsets close at one host", subsets_close_at_one_host},
 	{"limits of filters are not lost", limits_of_filters_are_not_lost},
 	{"ports of one service", ports_of_one_service}, {0}};
