@@ -7,7 +7,8 @@
  *
  * Documents of other namespaces pay for themselves, so that their authors cannot close a service.
  * The subsets of their DestinationRules are paid for by the namespace of the service, and closed at
- * it alone: the rule is not refused, because all calls need its TLS settings. A limit of another namespace is lost with its document.
+ * it alone: the rule is not refused, because all calls need its TLS settings. A limit of another
+ * namespace is lost with its document.
  */
 #include "mt_conf_forward_priv.h"
 #include "mt_conf_policy_priv.h"
