@@ -78,7 +78,7 @@ COLD = {
     "upstream/upstream_registry.c": "compiles configuration",
     "proxy/proxy_node_limits.c": "boot",
     "proxy/proxy_proxy.c": "boot",
-    "proxy/proxy_client_chain_names.c": "compiles configuration",
+    "proxy/proxy_chain_names.c": "compiles configuration",
     "proxy/proxy_snapshot.c": "compiles configuration",
 }
 
