@@ -139,3 +139,9 @@ static inline void mt_call_log_up(
 /* trace.c; the rest of it is in mt_proxy_trace.h */
 /* The name of a status; a static string. */
 const char *mt_exchange_status_name(enum mt_msg_status s);
+
+/* ---- snapshot.c ---- */
+
+/* An object of the worker starts to hold the snapshot; it holds the snapshot no more. */
+void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
+void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);

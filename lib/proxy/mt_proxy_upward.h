@@ -7,11 +7,6 @@
 
 #include "mt_proxy_types.h"
 
-/* ---- proxy.c ---- */
-
-void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
-void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
-
 /* ---- snapshot_move.c ---- */
 
 /* Moves a connection to the current snapshot. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One worker's proxy: birth and death, timers, statistics. */
-#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 #include <string.h>
@@ -258,18 +257,6 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	if (!p->conf.node_limits)
 		mt_node_limits_free(p->node_limits);
 	free(p);
-}
-
-void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s)
-{
-	if (!mt_mutant(MT_MUTANT_snapshot_not_held))
-		mt_snapshot_hold(s, p->worker);
-}
-
-void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s)
-{
-	if (!mt_mutant(MT_MUTANT_snapshot_not_held) && !mt_mutant(MT_MUTANT_snapshot_held))
-		mt_snapshot_drop(s, p->worker);
 }
 
 void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall)

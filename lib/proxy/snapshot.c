@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Const lookups in a snapshot: listener by address and port. */
-#include "mt_snapshot.h"
+/* Const lookups in a snapshot: listener by address and port. Holds of a worker's objects. */
+#include "mt_mutant.h"
+#include "mt_proxy_base.h"
 
 #include <errno.h>
 #include <string.h>
@@ -113,4 +114,16 @@ const struct mt_bound *mt_snapshot_find_bound(
 	const struct mt_bound *b = mt_snapshot_bound_at(s, &ends->remote);
 
 	return b && b->port + 1 == ends->entry ? b : NULL;
+}
+
+void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s)
+{
+	if (!mt_mutant(MT_MUTANT_snapshot_not_held))
+		mt_snapshot_hold(s, p->worker);
+}
+
+void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s)
+{
+	if (!mt_mutant(MT_MUTANT_snapshot_not_held) && !mt_mutant(MT_MUTANT_snapshot_held))
+		mt_snapshot_drop(s, p->worker);
 }
