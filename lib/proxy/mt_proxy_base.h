@@ -76,6 +76,32 @@ static inline void mt_prefetch_object(const void *obj, size_t size)
 		__builtin_prefetch((const char *)obj + at, 1);
 }
 
+/* ---- clients' connections ---- */
+
+/* True if the number of client connections, to listeners of all kinds, has reached its limit. */
+static inline bool mt_downs_full(const struct mt_proxy *p)
+{
+	return p->downs.in_use + p->pairs.in_use + p->selections.in_use +
+		       (p->tls ? p->tls->coming : 0) >=
+	       p->conf.max_down;
+}
+/* Counts an accepted connection that is refused because no object is free. Returns false. */
+static inline bool mt_down_no_room(struct mt_proxy *p)
+{
+	mt_count(p->counters, MT_PROXY_down_full);
+	mt_count(p->counters, MT_PROXY_down_closed);
+	return false;
+}
+/* The address that a client's connection counts for (IPv6: its /64). */
+static inline struct mt_addr mt_client_holder(const struct mt_stream *s)
+{
+	struct mt_addr a = mt_stream_ends(s)->remote;
+
+	if (!mt_addr_is4(&a))
+		a.q[1] = 0;
+	return a;
+}
+
 /* ---- from one object to another ---- */
 
 /* The client connection of an exchange; NULL: it is gone, or the exchange is a mirrored copy. */
@@ -106,6 +132,13 @@ static inline struct mt_exchange *mt_pool_exchange(const struct mt_proxy *p, str
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, exchange);
 
 	return ex && ex->attempt.state ? ex : NULL;
+}
+/* The connection on which the exchange's attempt is sent, or for which it waits; NULL: none. */
+static inline struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const struct mt_attempt *a = mt_exchange_attempt(ex);
+
+	return a ? mt_slab_get(&p->ups, a->up) : NULL;
 }
 static inline const struct mt_call_rules *mt_call_rules_of(const struct mt_exchange *ex)
 {
@@ -145,3 +178,8 @@ const char *mt_exchange_status_name(enum mt_msg_status s);
 /* An object of the worker starts to hold the snapshot; it holds the snapshot no more. */
 void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
+
+/* ---- outcomes.c ---- */
+
+/* The reason for mt_stream_abort() that corresponds to an outcome. */
+enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why);

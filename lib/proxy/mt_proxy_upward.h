@@ -29,8 +29,6 @@ const struct mt_filter_chain_proto *mt_connecting_snap_move(
 
 /* ---- client/downstream.c, downdecode.c ---- */
 
-/* Counts an accepted connection that is refused because no object is free. Returns false. */
-bool mt_down_no_room(struct mt_proxy *p);
 /*
  * downdecode.c. Decodes the received bytes of a client; also called when a reason to pause is gone.
  * Inside the run of a call the connection is only queued (mt_readings), for this or the next loop
@@ -44,16 +42,7 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d);
 void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d);
 /* Resets the connection and ends its exchanges. */
 void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
-/* The reason for mt_stream_abort() that corresponds to an outcome. */
-enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why);
 extern const struct mt_stream_user mt_down_user;
-/* True if the number of client connections, to listeners of all kinds, has reached its limit. */
-static inline bool mt_downs_full(const struct mt_proxy *p)
-{
-	return p->downs.in_use + p->pairs.in_use + p->selections.in_use +
-		       (p->tls ? p->tls->coming : 0) >=
-	       p->conf.max_down;
-}
 
 /* ---- client/chain_selection.c ---- */
 
@@ -141,8 +130,6 @@ uint32_t mt_call_left(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* ---- call/exchange.c ---- */
 
-/* The connection on which the exchange's attempt is sent, or for which it waits; NULL: none. */
-struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex);
 /*
  * Ends and frees an exchange; no other function frees it. If its reply may still come, its place on
  * the server connection becomes a tombstone.
@@ -283,8 +270,6 @@ static inline void mt_up_send(struct mt_up *u, struct mt_chain *c)
 
 /* ---- pool/lane.c ---- */
 
-/* The address that a client's connection counts for (IPv6: its /64). */
-struct mt_addr mt_client_holder(const struct mt_stream *s);
 /* The kind of connection that a call takes. */
 enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange *ex);
 

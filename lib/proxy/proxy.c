@@ -8,14 +8,6 @@
 #define HEALTH_CHECKS                                                                              \
 	1024 /* endpoints that are put aside and asked; others come back by a call on trial */
 
-static const struct mt_outcome rows[] = {
-#define MT_OUTCOME(n, s, w) {#n, s, w},
-#include "proxy_outcomes.def"
-#undef MT_OUTCOME
-};
-
-const struct mt_outcome_set mt_proxy_outcomes = {"proxy", rows, MT_ARRAY_LEN(rows)};
-
 static void set_default(uint32_t *v, uint32_t value)
 {
 	if (*v == 0)

@@ -54,13 +54,6 @@ mt_noinline struct mt_exchange *mt_exchange_new_copy(
 	return ex;
 }
 
-struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
-{
-	const struct mt_attempt *a = mt_exchange_attempt(ex);
-
-	return a ? mt_slab_get(&p->ups, a->up) : NULL;
-}
-
 static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);

@@ -61,13 +61,6 @@ static struct mt_down *down_new(
 	return d;
 }
 
-bool mt_down_no_room(struct mt_proxy *p)
-{
-	mt_count(p->counters, MT_PROXY_down_full);
-	mt_count(p->counters, MT_PROXY_down_closed);
-	return false;
-}
-
 bool mt_down_begin(
 	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
 {
@@ -144,28 +137,6 @@ static void note_given_up(struct mt_proxy *p, const struct mt_down *d, const str
 
 	mt_list_foreach (n, &d->exchanges)
 		mt_silence_given_up(p, mt_list_entry(n, struct mt_exchange, down_node), s);
-}
-
-enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why)
-{
-	switch (why) {
-	case MT_PROXY_slow_reader:
-	case MT_PROXY_message_stalled:
-	case MT_PROXY_up_stalled:
-	case MT_PROXY_chain_timeout:
-		return MT_ABORT_SLOW;
-	case MT_PROXY_up_malformed:
-	case MT_PROXY_hello_too_long:
-	case MT_PROXY_hello_malformed:
-	case MT_PROXY_hello_truncated:
-	case MT_PROXY_hello_late:
-	case MT_PROXY_protocol_unknown:
-		return MT_ABORT_PROTOCOL;
-	case MT_PROXY_reply_truncated:
-		return MT_ABORT_RELAYED;
-	default:
-		return MT_ABORT_CANCELLED;
-	}
 }
 
 void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)

@@ -332,15 +332,6 @@ static mt_inline struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln
 	return u ? u : behind;
 }
 
-struct mt_addr mt_client_holder(const struct mt_stream *s)
-{
-	struct mt_addr a = mt_stream_ends(s)->remote;
-
-	if (!mt_addr_is4(&a))
-		a.q[1] = 0;
-	return a;
-}
-
 struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	const struct mt_down *d = mt_exchange_down(p, ex);
