@@ -32,22 +32,6 @@ struct mt_ep_events {
 	uint32_t tail mt_cache_aligned;	    /* ctl: w, worker: r */
 };
 
-/* Detection of an unresponsive server (silence.c); SHARED and WIDE only. Times in ns. */
-struct mt_silence {
-	uint64_t first_sent; /* first call since the last received byte */
-	uint64_t asked_at;   /* when the outstanding heartbeat was sent; 0: none */
-	uint64_t asked_end;  /* position of its end in the stream; 0: none was sent yet */
-	/*
-	 * With a heartbeat: position acknowledged at the last check; when the acknowledged or sent
-	 * position last changed.
-	 */
-	uint64_t acked, moved;
-	uint64_t not_before; /* earliest time of the next heartbeat */
-	uint64_t vouched;    /* mt_up.last_rx at the last answer to a heartbeat */
-	uint64_t quiet;	     /* a heartbeat is sent after this time without a received byte */
-	uint64_t gap;	     /* the same time while only answers to heartbeats come */
-};
-
 /* Identifies an endpoint for health events and probes, after its lane group may be gone. */
 struct mt_ep_where {
 	struct mt_tls_context *tls; /* of the group; a user that keeps it must hold it */

@@ -10,6 +10,8 @@
  * come round.
  */
 bool mt_id_given(const struct mt_up *u, uint64_t id);
+/* The connection's next id, without a slot of a ring. */
+uint64_t mt_id_next(struct mt_up *u);
 /* Bytes of a ring: its slots, and a bit for each that is busy. */
 size_t mt_ring_size(uint32_t slots);
 /* Takes a free slot for the attempt of this exchange. Returns the slot's id; 0: none is free. */

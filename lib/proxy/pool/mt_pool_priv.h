@@ -7,6 +7,7 @@
 #include "pool/mt_match.h"
 #include "pool/mt_oneway.h"
 #include "pool/mt_reading.h"
+#include "pool/mt_silence.h"
 
 /* lane.c */
 /* This worker's units of the limits of the node, by cluster index. */
@@ -99,6 +100,8 @@ struct mt_lanes *mt_lanes_opaque(
  * (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
  */
 bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
+/* The kind of connection that a call takes. */
+enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange *ex);
 /* Connections of a kind that do not drain. */
 uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role);
 /* The other one of SHARED and WIDE. */
@@ -182,6 +185,33 @@ bool mt_idle_too_old(const struct mt_proxy *p, const struct mt_up *u);
 extern const struct mt_stream_user mt_up_user;
 struct mt_up *mt_up_open(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why);
+/* Arms the connection's timer for the earliest of its limits. */
+void mt_up_arm(struct mt_proxy *p, struct mt_up *u);
+/*
+ * Resets the connection. Unread calls are sent again (retry.c), others get the local reply `what`.
+ */
+void mt_up_kill(
+	struct mt_proxy *p, struct mt_up *u, enum mt_local_reply what, enum mt_proxy_outcome why);
+/*
+ * True if no call, and no acknowledgement of a one-way call, is outstanding on the connection, and
+ * no long reply is being received.
+ */
+bool mt_up_nothing_awaited(const struct mt_up *u);
+/*
+ * The endpoint and the rule for which the end of a connection counts. Call mt_up_blame() while the
+ * connection still has its calls.
+ */
+struct mt_blame {
+	struct mt_ep_state *ep; /* NULL: it counts for none */
+	const struct mt_outlier_rule *rule;
+};
+struct mt_blame mt_up_blame(struct mt_proxy *p, struct mt_up *u);
+/* Sends bytes to the server. */
+static inline void mt_up_send(struct mt_up *u, struct mt_chain *c)
+{
+	u->given += c->len;
+	mt_stream_send(u->s, c);
+}
 struct mt_up *mt_up_of(struct mt_stream *s);
 /* Longest time that data may stay unacknowledged. It is short, because calls then go elsewhere. */
 #define MT_UP_SILENT_MS 1000

@@ -26,8 +26,8 @@
  *   endpoint's 99th percentile, or 1 s while that is not known. Two clients, by address, are
  *   needed, and any reply starts the count again.
  */
-#include "endpoint/mt_endpoint_priv.h"
 #include "mt_strmap.h"
+#include "pool/mt_pool_priv.h"
 
 #define ANSWER	(1 * MT_SEC) /* time for the answer to a heartbeat */
 #define SLOWEST 4	     /* times the endpoint's 99th percentile */

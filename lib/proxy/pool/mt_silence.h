@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* silence.c: servers that do not respond. Included by mt_pool_priv.h. */
+#pragma once
+
+#include "mt_proxy_base.h"
+
+/* Shortest time without a byte after which a heartbeat is sent. */
+#define MT_SILENCE_LEAST (1 * MT_SEC)
+/* Notes that a call was sent on a SHARED or WIDE connection. */
+static inline void mt_silence_sent(struct mt_proxy *p, struct mt_up *u)
+{
+	uint32_t ms = (uint32_t)((p->now + MT_SILENCE_LEAST) / MT_MSEC);
+
+	if (u->silence.first_sent > u->last_rx)
+		return;
+	u->silence.first_sent = p->now;
+	if (!mt_timer_armed(&u->timer) || (int32_t)(u->timer.due_ms - ms) > 0)
+		mt_wheel_arm(&p->wheel, &u->timer, p->now + MT_SILENCE_LEAST);
+}
+/* When mt_silence_look() is due on the connection; MT_NEVER: not. */
+uint64_t mt_silence_due(const struct mt_up *u);
+/* Sends a heartbeat if one is due, or evaluates the outstanding one. May end the connection. */
+void mt_silence_look(struct mt_proxy *p, struct mt_up *u);
+/* The answer to a heartbeat came. */
+void mt_silence_answered(struct mt_proxy *p, struct mt_up *u);
+/* Notes that the server's application responds, although not by a reply. */
+void mt_silence_heard(const struct mt_lanes *ln);
+/*
+ * Counts a call that timed out against its endpoint, which may be ejected, or sends a heartbeat.
+ * Call while the attempt exists.
+ */
+void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex);
+/*
+ * The call's client, of this connection, has closed it before the reply. May eject the endpoint.
+ * Does not end the exchange.
+ */
+void mt_silence_given_up(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_stream *client);
+/* Notes a reply to a call that has ended, because it shows that the server responds. */
+void mt_silence_replied(const struct mt_lanes *ln);
+/* True if the endpoint has answered a heartbeat. */
+bool mt_ep_beats(const struct mt_lanes *ln);
