@@ -224,12 +224,6 @@ bool mt_unacked_look(struct mt_proxy *p, struct mt_up *u);
  */
 bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 
-/* ---- call/health_check.c ---- */
-
-/* Starts the health checks of an ejected endpoint; the first is due after the ejection time. */
-void mt_health_check_begin(
-	struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at);
-
 /* ---- session/opaque.c ---- */
 
 /* What serves the client's address in the current snapshot; NULL: nothing. */

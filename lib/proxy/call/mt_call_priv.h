@@ -284,7 +284,3 @@ void mt_mirror_holds(struct mt_proxy *p, int32_t more);
 const struct mt_endpoint *mt_mirror_endpoint(const struct mt_proxy *p);
 /* The copy ends (side.c). */
 void mt_mirror_ended(struct mt_proxy *p, const struct mt_exchange *copy);
-
-/* health_check.c */
-extern const struct mt_stream_user mt_health_check_user;
-void mt_health_check_timer(struct mt_proxy *p, struct mt_health_check *pr);

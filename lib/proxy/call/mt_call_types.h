@@ -281,19 +281,3 @@ struct mt_asks {
 	uint32_t cluster[MT_ASKS];	/* mt_cluster.index; worker: w, ctl: r */
 	uint32_t tail mt_cache_aligned; /* ctl: w, worker: r */
 };
-
-/* ---- health checks ---- */
-
-/* Probe of an ejected endpoint (health_check.c). */
-struct mt_health_check {
-	struct mt_stream *s; /* NULL: not connected */
-	struct mt_timer timer;
-	struct mt_ep_state *ep;
-	uint64_t ep_id;
-	uint32_t ep_index;
-	struct mt_ep_where at;
-	uint64_t again; /* ns: delay of the next probe if this one fails */
-	bool asked;	/* the heartbeat is sent */
-	struct mt_decoder dec;
-	struct mt_msg msg;
-};

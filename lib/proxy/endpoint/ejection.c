@@ -7,6 +7,10 @@
  * dropped and counted.
  */
 #include "endpoint/mt_endpoint_priv.h"
+#include "mt_tls.h"
+
+/* From the first failed health check to the next one. */
+#define AGAIN (1 * MT_SEC)
 
 static void report(struct mt_proxy *p, const struct mt_ep_where *at, struct mt_ep_event *e)
 {
@@ -48,6 +52,28 @@ void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_out
 		mt_ejection_begin(p, ep, rule, at, mt_close_reason_str(reason), NULL);
 }
 
+/*
+ * Starts the health checks of an ejected endpoint; the first is due after the ejection time.
+ * pool/health_check.c makes them when the timer fires.
+ */
+static void check_later(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
+{
+	struct mt_health_check *pr = mt_slab_alloc(&p->health_checks, NULL);
+
+	if (!pr)
+		return; /* by a call on trial */
+	mt_timer_init(&pr->timer);
+	pr->ep = ep;
+	pr->ep_id = ep->id;
+	pr->ep_index = ep->index;
+	pr->at = *at;
+	if (at->tls)
+		mt_tls_context_hold(at->tls);
+	pr->again = AGAIN;
+	mt_ep_ask(ep);
+	mt_wheel_arm(&p->wheel, &pr->timer, __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED));
+}
+
 static void ejection(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
 	const struct mt_ep_where *at, struct mt_ep_event *e)
 {
@@ -59,7 +85,7 @@ static void ejection(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt
 	e->until = __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED);
 	report(p, at, e);
 	if (at->codec->write.heartbeat)
-		mt_health_check_begin(p, ep, at);
+		check_later(p, ep, at);
 }
 
 void mt_ejection_begin(struct mt_proxy *p, struct mt_ep_state *ep,

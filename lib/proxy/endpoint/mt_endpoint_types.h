@@ -66,3 +66,17 @@ struct mt_closed_stats {
 	uint64_t id; /* mt_closer.id */
 	uint64_t refused;
 };
+
+/* The health checks of an ejected endpoint (ejection.c, pool/health_check.c). */
+struct mt_health_check {
+	struct mt_stream *s; /* NULL: not connected */
+	struct mt_timer timer;
+	struct mt_ep_state *ep;
+	uint64_t ep_id;
+	uint32_t ep_index;
+	struct mt_ep_where at;
+	uint64_t again; /* ns: delay of the next probe if this one fails */
+	bool asked;	/* the heartbeat is sent */
+	struct mt_decoder dec;
+	struct mt_msg msg;
+};

@@ -280,3 +280,8 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
  */
 bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
+
+/* health_check.c */
+extern const struct mt_stream_user mt_health_check_user;
+/* The timer of the checks is due: begins the next one, or ends one that has no answer. */
+void mt_health_check_timer(struct mt_proxy *p, struct mt_health_check *pr);

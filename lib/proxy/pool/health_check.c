@@ -8,12 +8,11 @@
  * has the endpoint. An endpoint that is not known to answer heartbeats, and leaves one unanswered,
  * returns by a call on trial (lib/upstream).
  */
-#include "call/mt_call_priv.h"
+#include "pool/mt_pool_priv.h"
 
 #define ANSWER	(1 * MT_SEC)
-#define AGAIN	(1 * MT_SEC) /* after the first failure; doubled up to LONGEST */
-#define LONGEST (5 * MT_SEC)
-#define AT_ONCE 32 /* connections of this worker */
+#define LONGEST (5 * MT_SEC) /* between two; the time doubles up to this */
+#define AT_ONCE 32	     /* connections of this worker */
 #define BUSY	(MT_SEC / 10)
 
 static struct mt_health_check *of(const struct mt_stream *s)
@@ -240,22 +239,4 @@ void mt_health_check_timer(struct mt_proxy *p, struct mt_health_check *pr)
 		secure(pr, ln);
 		begin(p, pr);
 	}
-}
-
-void mt_health_check_begin(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)
-{
-	struct mt_health_check *pr = mt_slab_alloc(&p->health_checks, NULL);
-
-	if (!pr)
-		return; /* by a call on trial */
-	mt_timer_init(&pr->timer);
-	pr->ep = ep;
-	pr->ep_id = ep->id;
-	pr->ep_index = ep->index;
-	pr->at = *at;
-	if (at->tls)
-		mt_tls_context_hold(at->tls);
-	pr->again = AGAIN;
-	mt_ep_ask(ep);
-	mt_wheel_arm(&p->wheel, &pr->timer, __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED));
 }
