@@ -181,11 +181,6 @@ static inline void mt_exchange_changed(struct mt_exchange *ex)
 bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j);
 void mt_on_demand_stream_left(struct mt_proxy *p, struct mt_connecting *j);
 
-/* ---- call/record.c ---- */
-
-/* Makes the call an exemplar of its service's latency. The view must show its request. */
-void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex);
-
 /* ---- call/retry.c ---- */
 
 enum mt_up_end {

@@ -189,6 +189,11 @@ void mt_exchange_retry_unread(struct mt_proxy *p, struct mt_exchange *ex);
 /* record.c */
 /* Stores the method's name; p->view must show the request. */
 void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex);
+/*
+ * Makes the call an exemplar of its service's latency. The view must show its request. Call when
+ * mt_proxy.exemplar_due is reached.
+ */
+void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_exchange_replied(struct mt_exchange *ex, enum mt_msg_status status, uint64_t now);
 void mt_exchange_answered_here(struct mt_exchange *ex, enum mt_local_reply what);
 void mt_exchange_cut_off(struct mt_exchange *ex);

@@ -53,8 +53,11 @@ static bool find_service(
 		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;
 	}
-	if (MT_COUNTED)
+	if (MT_COUNTED) {
 		mt_account_request(p, ex);
+		if (mt_unlikely(p->now >= p->exemplar_due))
+			mt_exchange_sample(p, ex);
+	}
 	keep_method(p, ex);
 	mt_exchange_trace_service(p, ex);
 	return true;

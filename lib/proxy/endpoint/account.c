@@ -61,7 +61,7 @@ void mt_account_failed(struct mt_proxy *p, const struct mt_attempt *a)
 	hist_of(p, a->ep_index, a->ep_id)->answers.errors++;
 }
 
-void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	struct mt_service_stats *st = mt_stats_service(p, ex->service);
 
@@ -69,8 +69,6 @@ void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex)
 	st->bytes_in += ex->msg.len;
 	mt_hist_add(p->service_hists[ex->service->index].request, MT_SIZE_BUCKETS, MT_SIZE_BITS,
 		ex->msg.len - 1);
-	if (mt_unlikely(p->now >= p->exemplar_due))
-		mt_exchange_sample(p, ex);
 }
 
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex)

@@ -38,7 +38,7 @@ void mt_account_connection(struct mt_proxy *p, const struct mt_lanes *ln, bool c
 void mt_account_unsent(struct mt_proxy *p, const struct mt_lanes *ln, uint32_t calls);
 /* Counts a call that was lost with its connection, or not answered in time. */
 void mt_account_failed(struct mt_proxy *p, const struct mt_attempt *a);
-void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Counts a refusal by an object that fails closed. NULL: by one without a counter of its own. */
 void mt_account_closed(struct mt_proxy *p, const struct mt_closer *by);
