@@ -56,17 +56,6 @@ bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const st
 /* ---- client/evict.c ---- */
 
 void mt_up_evict(struct mt_stream *s, enum mt_class c);
-/* Charges the request of a waiting call to its client. Call again if the request has changed. */
-void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex);
-void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex);
-/* Adds to the truesize of held replies; `more` may be negative. */
-static inline void mt_down_held(struct mt_down *d, int64_t more)
-{
-	d->held += more;
-	if (more && mt_likely(d->s))
-		mt_stream_touch(d->s);
-}
-
 /* ---- client/leave.c ---- */
 
 /* Ends a call that is decoded after its client's FIN, unless it may go on. True if it has ended. */

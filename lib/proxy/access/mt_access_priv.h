@@ -6,11 +6,6 @@
 
 /* ---- overlay.c ---- */
 
-/* Truesize of the retained request and the kept changes of an exchange. */
-static inline uint32_t mt_side_truesize(const struct mt_exchange_side *side)
-{
-	return side->retained.truesize + side->overlay.truesize + side->decision.truesize;
-}
 /* Charges more, or less, to the exchange's client for what is retained. */
 void mt_retained_charge(struct mt_proxy *p, struct mt_exchange *ex, int64_t more);
 /* Appends a change to a chain as bytes. 0 or -ENOMEM; then a part of it may be there. */

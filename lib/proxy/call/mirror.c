@@ -36,13 +36,6 @@ void mt_mirror_ended(struct mt_proxy *p, const struct mt_exchange *copy)
 	p->mirror.bytes -= mt_exchange_side(p, copy)->copied;
 }
 
-void mt_mirror_holds(struct mt_proxy *p, int32_t more)
-{
-	p->mirror.waits += (uint64_t)(int64_t)more;
-	if (p->ledger)
-		mt_ledger_add(p->ledger, MT_CLASS_RETAINED, more);
-}
-
 void mt_proxy_attach_ledger(struct mt_proxy *p, struct mt_ledger *l)
 {
 	p->ledger = l;

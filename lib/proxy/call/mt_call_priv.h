@@ -35,13 +35,6 @@ static mt_inline void mt_call_view(
 	p->filters.text_used = 0;
 }
 
-/* Fewer bytes of the client's calls wait, so its requests may be read on. Any caller. */
-static inline void mt_down_waits_for_less(struct mt_proxy *p, struct mt_down *d)
-{
-	if (mt_unlikely(d->paused_by_bytes) && d->s)
-		mt_reading_again(p, &d->reading);
-}
-
 /* A call does not wait for its next attempt any more, or loses its retained request. */
 static inline void mt_down_backs_off_less(struct mt_proxy *p, struct mt_down *d, uint32_t truesize)
 {
@@ -208,21 +201,6 @@ static inline void mt_exchange_record(struct mt_proxy *p, struct mt_exchange *ex
 		mt_exchange_record_wanted(p, ex);
 }
 
-/*
- * Truesize of what a waiting call holds: its request, or its reply if a filter waits there, and its
- * kept metadata changes, unless these count with its retained request.
- */
-static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
-{
-	uint32_t n = ex->req.truesize;
-
-	if (mt_unlikely(ex->state == MT_EX_FILTERING))
-		n += ex->rsp.truesize;
-	if (mt_unlikely(ex->changes_kept && !ex->retained))
-		n += mt_side_truesize(mt_exchange_side(p, ex));
-	return n;
-}
-
 /* side.c: for exchanges with mt_exchange.side */
 /*
  * The exchange waits no longer: takes it out of the list that it waits in, and frees what it kept.
@@ -283,8 +261,6 @@ void mt_mirror_copy(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_
 void mt_mirror_send(struct mt_proxy *p, struct mt_mirroring *m, bool out);
 /* Ends a copy that would get a local reply. */
 void mt_mirror_failed(struct mt_proxy *p, struct mt_exchange *copy);
-/* Adds to the truesize of copies that wait for connections; `more` may be negative. */
-void mt_mirror_holds(struct mt_proxy *p, int32_t more);
 /* The endpoint that was chosen for the copy that runs. */
 const struct mt_endpoint *mt_mirror_endpoint(const struct mt_proxy *p);
 /* The copy ends (side.c). */

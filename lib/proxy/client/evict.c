@@ -101,38 +101,6 @@ void mt_down_evict(struct mt_stream *s, enum mt_class c)
 		mt_down_reset(p, d, MT_PROXY_evicted_receiving);
 }
 
-/* Charges more, or less, for a waiting call. */
-static void charge(struct mt_proxy *p, const struct mt_exchange *ex, int32_t more)
-{
-	struct mt_down *d = mt_exchange_down(p, ex);
-
-	if (mt_unlikely(!d)) {
-		mt_mirror_holds(p, more);
-		return;
-	}
-	d->pending += (uint32_t)more;
-	if (mt_likely(d->s))
-		mt_stream_touch(d->s);
-}
-
-void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	uint32_t is = mt_exchange_truesize(p, ex);
-
-	charge(p, ex, (int32_t)(is - ex->pending));
-	ex->pending = is;
-}
-
-void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	struct mt_down *d = mt_exchange_down(p, ex);
-
-	charge(p, ex, -(int32_t)ex->pending);
-	ex->pending = 0; /* the bytes are gone, or go with the call */
-	if (mt_likely(d))
-		mt_down_waits_for_less(p, d);
-}
-
 /* ---- server connections ------------------------------------------------------------------------ */
 
 void mt_up_evict(struct mt_stream *s, enum mt_class c)

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* waits.c: what waiting calls and held replies are charged for. Included by mt_pool_priv.h. */
+#pragma once
+
+#include "pool/mt_reading.h"
+
+/* Truesize of the retained request and the kept changes of an exchange. */
+static inline uint32_t mt_side_truesize(const struct mt_exchange_side *side)
+{
+	return side->retained.truesize + side->overlay.truesize + side->decision.truesize;
+}
+
+/*
+ * Truesize of what a waiting call holds: its request, or its reply if a filter waits there, and its
+ * kept metadata changes, unless these count with its retained request.
+ */
+static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	uint32_t n = ex->req.truesize;
+
+	if (mt_unlikely(ex->state == MT_EX_FILTERING))
+		n += ex->rsp.truesize;
+	if (mt_unlikely(ex->changes_kept && !ex->retained))
+		n += mt_side_truesize(mt_exchange_side(p, ex));
+	return n;
+}
+
+/* Fewer bytes of the client's calls wait, so its requests may be read on. Any caller. */
+static inline void mt_down_waits_for_less(struct mt_proxy *p, struct mt_down *d)
+{
+	if (mt_unlikely(d->paused_by_bytes) && d->s)
+		mt_reading_again(p, &d->reading);
+}
+
+/* Charges the request of a waiting call to its client. Call again if the request has changed. */
+void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex);
+/* The call waits no more: it is sent, or it ends. */
+void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* Adds to the truesize of held replies; `more` may be negative. */
+static inline void mt_down_held(struct mt_down *d, int64_t more)
+{
+	d->held += more;
+	if (more && mt_likely(d->s))
+		mt_stream_touch(d->s);
+}
