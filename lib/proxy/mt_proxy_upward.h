@@ -53,9 +53,6 @@ extern const struct mt_stream_user mt_down_user;
 bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
 	const struct mt_filter_chain *chain);
 
-/* ---- client/evict.c ---- */
-
-void mt_up_evict(struct mt_stream *s, enum mt_class c);
 /* ---- client/leave.c ---- */
 
 /* Ends a call that is decoded after its client's FIN, unless it may go on. True if it has ended. */

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What clients and servers make us keep outside of their streams, for the ledger; and who gives way when a class of it has
- * used up its share.
+ * The memory that clients use outside of their streams, for the ledger, and evictions when a class
+ * of it has used up its share. Server connections: pool/upstream.c.
  */
 #include "mt_mutant.h"
 #include "client/mt_client_priv.h"
-
-/* ---- client connections ------------------------------------------------------------------------ */
 
 void mt_down_holds(struct mt_stream *s, struct mt_sums *sums)
 {
@@ -99,28 +97,4 @@ void mt_down_evict(struct mt_stream *s, enum mt_class c)
 		mt_down_reset(p, d, MT_PROXY_evicted_replying);
 	else if (!refuse_message(p, d))
 		mt_down_reset(p, d, MT_PROXY_evicted_receiving);
-}
-
-/* ---- server connections ------------------------------------------------------------------------ */
-
-void mt_up_evict(struct mt_stream *s, enum mt_class c)
-{
-	struct mt_proxy *p = s->user_ctx;
-	struct mt_up *u = mt_up_of(s);
-
-	/* Other people's calls are on it: the reply that is kept until it is whole is one call's alone. */
-	if (mt_up_shares(u) && mt_up_give_up_reply(p, u)) {
-		mt_count(p->counters, MT_PROXY_up_evicted);
-		return;
-	}
-	/* Else it takes no more of them, and goes if that does not help. */
-	if (mt_up_shares(u) && u->state == MT_UP_OPEN) {
-		mt_count(p->counters, MT_PROXY_up_evicted);
-		u->evicted = p->now;
-		mt_up_drain(p, u);
-		return;
-	}
-	if (mt_up_shares(u) && p->now - u->evicted < p->conf.message_ms * MT_MSEC)
-		return;
-	mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_evicted);
 }

@@ -316,6 +316,29 @@ static void on_prefetch(const struct mt_stream *s)
 	mt_prefetch_object(mt_slab_at(&p->ups, s->owner_idx), sizeof(struct mt_up));
 }
 
+/* A class of the ledger is full, and the connection holds much of it. */
+static void on_evict(struct mt_stream *s, enum mt_class c)
+{
+	struct mt_proxy *p = s->user_ctx;
+	struct mt_up *u = mt_up_of(s);
+
+	/* It has calls of several clients; a reply that is kept until it is complete is of one. */
+	if (mt_up_shares(u) && mt_up_give_up_reply(p, u)) {
+		mt_count(p->counters, MT_PROXY_up_evicted);
+		return;
+	}
+	/* Otherwise it takes no further calls, and is reset if that does not help. */
+	if (mt_up_shares(u) && u->state == MT_UP_OPEN) {
+		mt_count(p->counters, MT_PROXY_up_evicted);
+		u->evicted = p->now;
+		mt_up_drain(p, u);
+		return;
+	}
+	if (mt_up_shares(u) && p->now - u->evicted < p->conf.message_ms * MT_MSEC)
+		return;
+	mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_evicted);
+}
+
 const struct mt_stream_user mt_up_user = {
 	.prefetch = on_prefetch,
 	.connected = on_connected,
@@ -323,7 +346,7 @@ const struct mt_stream_user mt_up_user = {
 	.eof = on_eof,
 	.writable = on_writable,
 	.closed = on_closed,
-	.evict = mt_up_evict,
+	.evict = on_evict,
 };
 
 /* ---- timer ---- */
