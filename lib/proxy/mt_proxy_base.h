@@ -183,3 +183,15 @@ void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
 
 /* The reason for mt_stream_abort() that corresponds to an outcome. */
 enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why);
+
+/* ---- timeout.c ---- */
+
+/* The time-out of a call that has a route, ms, from its start on. */
+uint32_t mt_call_timeout(struct mt_proxy *p, struct mt_exchange *ex);
+/* True if its time-out has passed. */
+bool mt_call_is_late(struct mt_proxy *p, struct mt_exchange *ex);
+/*
+ * Time that is left until the call's time-out, ms; at least 1. As long as the call has no route,
+ * the time-out is that of the service or the caller.
+ */
+uint32_t mt_call_left(struct mt_proxy *p, struct mt_exchange *ex);

@@ -108,12 +108,6 @@ void mt_reply_settle(struct mt_proxy *p, struct mt_ref down);
 void mt_call_run(struct mt_proxy *p, struct mt_exchange *ex);
 /* Binds the view to the request of the exchange, and moves its kept changes to the view. */
 void mt_call_show(struct mt_proxy *p, struct mt_exchange *ex);
-/*
- * Time that is left until the call's time-out, ms; at least 1. As long as the call has no route,
- * the time-out is that of the service or the caller.
- */
-uint32_t mt_call_left(struct mt_proxy *p, struct mt_exchange *ex);
-
 /* ---- call/exchange.c ---- */
 
 /*

@@ -111,12 +111,6 @@ static inline bool mt_changes_encode(struct mt_proxy *p, struct mt_exchange *ex)
 bool mt_changes_render(
 	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c);
 
-/* timeout.c */
-/* The time-out of a call that has a route, ms, from its start on. */
-uint32_t mt_call_timeout(struct mt_proxy *p, struct mt_exchange *ex);
-/* True if its time-out has passed. */
-bool mt_call_is_late(struct mt_proxy *p, struct mt_exchange *ex);
-
 /* on_demand.c: clusters that are fetched when they are first used */
 void mt_on_demand_init(struct mt_proxy *p);
 /* True if the call's cluster is such a one; the call then waits, or was answered. */

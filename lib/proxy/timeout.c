@@ -4,7 +4,7 @@
  * the message carries, else the node's. The time-out of one attempt (mt_retry.try_ms) is armed when
  * the attempt is sent (lane.c, arm_try_timeout()).
  */
-#include "call/mt_call_priv.h"
+#include "mt_proxy_base.h"
 
 /* The caller's own time-out in ms; 0: the message has none that can be read. */
 static mt_inline uint32_t carried(struct mt_proxy *p, struct mt_exchange *ex)
