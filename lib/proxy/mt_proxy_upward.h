@@ -98,7 +98,7 @@ void mt_reply_wait(struct mt_down *d, struct mt_exchange *ex);
 /* Call after an exchange has ended: sends, decodes or ends what waited for that. */
 void mt_reply_settle(struct mt_proxy *p, struct mt_ref down);
 
-/* ---- call/run.c, timeout.c ---- */
+/* ---- call/run.c ---- */
 
 /*
  * Advances the call from mt_exchange.step on. Its state is ROUTING, and it is in no list of calls
@@ -106,8 +106,7 @@ void mt_reply_settle(struct mt_proxy *p, struct mt_ref down);
  * the run of another call it is put off until the end of the loop iteration.
  */
 void mt_call_run(struct mt_proxy *p, struct mt_exchange *ex);
-/* Binds the view to the request of the exchange, and moves its kept changes to the view. */
-void mt_call_show(struct mt_proxy *p, struct mt_exchange *ex);
+
 /* ---- call/exchange.c ---- */
 
 /*

@@ -29,6 +29,20 @@ static inline int mt_overlay_keep_view(struct mt_proxy *p, struct mt_exchange *e
 }
 /* Gives the view, which shows the exchange, the kept changes in place of all that it has. */
 void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex);
+/* Binds the view to the request of the exchange, without changes. `d` is its client, or NULL. */
+static mt_inline void mt_call_view(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d)
+{
+	struct mt_view *v = &p->view;
+
+	mt_view_bind(v, ex->codec, &ex->msg, &ex->req);
+	v->peer = mt_likely(d) ? mt_stream_ends(d->s)->remote : (struct mt_addr){0};
+	v->rnd = ex->rnd;
+	/* The view has no changes that could refer to texts of the call before. */
+	p->filters.text_used = 0;
+}
+/* Binds the view to the request of the exchange, and moves its kept changes to the view. */
+void mt_call_show(struct mt_proxy *p, struct mt_exchange *ex);
 /* Frees the kept changes (mt_exchange.changes_kept). */
 void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
 

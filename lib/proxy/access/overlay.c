@@ -112,6 +112,12 @@ void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex)
 		v->n_mutations++;
 }
 
+void mt_call_show(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_call_view(p, ex, mt_exchange_down(p, ex));
+	mt_overlay_restore(p, ex);
+}
+
 void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);

@@ -12,7 +12,7 @@
  */
 void mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete);
 
-/* run.c; mt_call_run() and mt_call_show() are in mt_proxy_upward.h. */
+/* run.c; mt_call_run() is in mt_proxy_upward.h. */
 /* Runs the calls that were put off (mt_proxy.again), at most `budget` of them. Returns how many. */
 uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget);
 
@@ -20,19 +20,6 @@ uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget);
 static mt_inline bool mt_call_log_is_on(const struct mt_proxy *p, const struct mt_snapshot *snap)
 {
 	return mt_unlikely(snap->log) && p->log.ring;
-}
-
-/* Binds the view to the request of the exchange, without changes. `d` is its client, or NULL. */
-static mt_inline void mt_call_view(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d)
-{
-	struct mt_view *v = &p->view;
-
-	mt_view_bind(v, ex->codec, &ex->msg, &ex->req);
-	v->peer = mt_likely(d) ? mt_stream_ends(d->s)->remote : (struct mt_addr){0};
-	v->rnd = ex->rnd;
-	/* The view has no changes that could refer to texts of the call before. */
-	p->filters.text_used = 0;
 }
 
 /* A call does not wait for its next attempt any more, or loses its retained request. */

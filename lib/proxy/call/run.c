@@ -16,12 +16,6 @@
 
 #include <string.h>
 
-void mt_call_show(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	mt_call_view(p, ex, mt_exchange_down(p, ex));
-	mt_overlay_restore(p, ex);
-}
-
 /* ---- service --------------------------------------------------------------------------------- */
 
 /*
