@@ -133,11 +133,8 @@ void mt_exchange_count_reply(
  */
 bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 
-/* ---- call/filters.c, reply_wait.c ---- */
+/* ---- call/reply_wait.c ---- */
 
-/* Applies the local rate limit of an endpoint. False: the call exceeds it, and was answered. */
-bool mt_exchange_within(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit);
 /*
  * Runs the exchange's filters on its complete reply `msg`, which the view shows, and counts the
  * steps that they take as decoding of its connection. The exchange must have filters. False: a

@@ -533,6 +533,19 @@ static void ask_about(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 	mt_reply_local(p, ex, why.reply, why.text);
 }
 
+/* Applies the local rate limit of an endpoint. False: the call exceeds it, and was answered. */
+static bool is_within(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit)
+{
+	struct mt_filter_ctx *ctx = &p->filter_ctx;
+
+	if (limit->type->on_request(limit, &p->view, ctx) == MT_FILTER_NEXT)
+		return true;
+	mt_account_limited(p, ex, ctx->reply);
+	mt_reply_local(p, ex, ctx->reply, ctx->reply_text);
+	return false;
+}
+
 bool mt_authorize_call(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
 	const struct mt_authz *a = ex->attempt.cluster->guards[ep - ex->attempt.cluster->eps];
@@ -556,7 +569,7 @@ bool mt_authorize_call(struct mt_proxy *p, struct mt_exchange *ex, const struct 
 		return false;
 	}
 	if (e == MT_AUTHZ_ALLOWED) {
-		if (a->limit && !mt_exchange_within(p, ex, a->limit))
+		if (a->limit && !is_within(p, ex, a->limit))
 			return false;
 		mt_tokens_hold(p, ex, &token);
 		return true;

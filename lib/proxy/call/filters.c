@@ -71,8 +71,7 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 void mt_filters_answer(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
-	if (what == MT_REPLY_OVER_LIMIT && ex->service)
-		mt_stats_service(p, ex->service)->limited++;
+	mt_account_limited(p, ex, what);
 	mt_reply_local(p, ex, what, text);
 }
 
@@ -100,17 +99,6 @@ bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
 		return false;
 	}
 	mt_filters_answer(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
-	return false;
-}
-
-bool mt_exchange_within(
-	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit)
-{
-	struct mt_filter_ctx *ctx = &p->filter_ctx;
-
-	if (limit->type->on_request(limit, &p->view, ctx) == MT_FILTER_NEXT)
-		return true;
-	mt_filters_answer(p, ex, ctx->reply, ctx->reply_text);
 	return false;
 }
 

@@ -71,6 +71,12 @@ void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex)
 		ex->msg.len - 1);
 }
 
+void mt_account_limited(struct mt_proxy *p, const struct mt_exchange *ex, enum mt_local_reply what)
+{
+	if (what == MT_REPLY_OVER_LIMIT && ex->service)
+		mt_stats_service(p, ex->service)->limited++;
+}
+
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	p->route_hits[ex->route->index]++;

@@ -39,6 +39,8 @@ void mt_account_unsent(struct mt_proxy *p, const struct mt_lanes *ln, uint32_t c
 /* Counts a call that was lost with its connection, or not answered in time. */
 void mt_account_failed(struct mt_proxy *p, const struct mt_attempt *a);
 void mt_account_request(struct mt_proxy *p, const struct mt_exchange *ex);
+/* Counts for the service that a limit, or another filter, answers the call by `what`. */
+void mt_account_limited(struct mt_proxy *p, const struct mt_exchange *ex, enum mt_local_reply what);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Counts a refusal by an object that fails closed. NULL: by one without a counter of its own. */
 void mt_account_closed(struct mt_proxy *p, const struct mt_closer *by);
