@@ -195,3 +195,12 @@ bool mt_call_is_late(struct mt_proxy *p, struct mt_exchange *ex);
  * the time-out is that of the service or the caller.
  */
 uint32_t mt_call_left(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* ---- chain_opaque.c ---- */
+
+/* What serves the client's address in the current snapshot; NULL: nothing. */
+const struct mt_filter_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr);
+static inline const struct mt_service *mt_opaque_service(const struct mt_filter_chain_proto *proto)
+{
+	return proto && proto->n_services ? proto->services[0] : NULL;
+}

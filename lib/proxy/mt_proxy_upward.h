@@ -194,12 +194,3 @@ bool mt_unacked_look(struct mt_proxy *p, struct mt_up *u);
  * kept, so the caller ends this one now.
  */
 bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
-
-/* ---- session/opaque.c ---- */
-
-/* What serves the client's address in the current snapshot; NULL: nothing. */
-const struct mt_filter_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr);
-static inline const struct mt_service *mt_opaque_service(const struct mt_filter_chain_proto *proto)
-{
-	return proto && proto->n_services ? proto->services[0] : NULL;
-}

@@ -71,43 +71,6 @@ void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt
 		(void)mt_stats_service(p, svc);
 }
 
-/* Finds the service's opaque protocol among chains that end TLS (`tls`), or among the others. */
-static const struct mt_filter_chain_proto *proto_of(
-	const struct mt_listener *l, uint64_t service, bool tls)
-{
-	for (uint32_t i = 0; i < l->n_protos; i++) {
-		const struct mt_service *svc = mt_opaque_service(&l->protos[i]);
-
-		if (tls == (l->protos[i].chain->tls != NULL) && svc && l->protos[i].codec->opaque &&
-			(l->decided || svc->id == service))
-			return &l->protos[i];
-	}
-	return NULL;
-}
-
-/*
- * Finds the stream's opaque protocol in the listener: the only one, or that of the same service.
- * NULL: none. If the listener has it only with TLS where the stream is plaintext, or the reverse,
- * the rules of that chain apply to the stream's identity.
- */
-static const struct mt_filter_chain_proto *same_proto(
-	const struct mt_proxy *p, const struct mt_pair *pr, const struct mt_listener *l)
-{
-	uint64_t id = pr->service ? p->service_ids[pr->service - 1] : 0;
-	bool tls = mt_proxy_tls_peer(p, pr->down) != NULL;
-	const struct mt_filter_chain_proto *own = proto_of(l, id, tls);
-
-	return mt_likely(own) ? own : proto_of(l, id, !tls);
-}
-
-const struct mt_filter_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr)
-{
-	const struct mt_tuple *t = mt_stream_ends(pr->down);
-	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
-
-	return l ? same_proto(p, pr, l) : NULL;
-}
-
 struct mt_service_stats *mt_opaque_stats(struct mt_proxy *p, struct mt_pair *pr)
 {
 	if (mt_unlikely(pr->version != (uint32_t)p->snap->version))
