@@ -149,14 +149,6 @@ static inline void mt_exchange_changed(struct mt_exchange *ex)
 		ex->routed = ex->route->id;
 }
 
-/* ---- call/on_demand.c ---- */
-
-/*
- * Lets a stream wait for its on-demand cluster. False: it is known to be absent, or too many wait.
- */
-bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j);
-void mt_on_demand_stream_left(struct mt_proxy *p, struct mt_connecting *j);
-
 /* ---- call/retry.c ---- */
 
 enum mt_up_end {

@@ -99,7 +99,6 @@ bool mt_changes_render(
 	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c);
 
 /* on_demand.c: clusters that are fetched when they are first used */
-void mt_on_demand_init(struct mt_proxy *p);
 /* True if the call's cluster is such a one; the call then waits, or was answered. */
 bool mt_on_demand_call(struct mt_proxy *p, struct mt_exchange *ex);
 /* The call waits no longer; it is not in the list any more. */
@@ -107,8 +106,6 @@ void mt_on_demand_left(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_on_demand_expired(struct mt_proxy *p, struct mt_exchange *ex);
 /* Checks all that waits again, in the next loop iterations. */
 void mt_on_demand_look(struct mt_proxy *p);
-/* Requests a cluster for which nothing waits. */
-void mt_on_demand_request(struct mt_proxy *p, const struct mt_cluster *c);
 /* Call only if mt_on_demand_busy(). Returns how many waiting objects it checked. */
 uint32_t mt_on_demand_turn(struct mt_proxy *p);
 uint64_t mt_on_demand_next(const struct mt_proxy *p);

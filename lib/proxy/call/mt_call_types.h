@@ -257,27 +257,3 @@ struct mt_mirror {
 	struct mt_endpoint ep; /* endpoint of the copy that runs */
 	uint64_t ask_at;       /* ns: when an on-demand cluster may be requested again */
 };
-
-/* ---- waiting for a cluster (on_demand.c) ---- */
-
-struct mt_on_demand_list {
-	struct mt_list list;
-	uint32_t n, look; /* look: number of entries still to be checked */
-};
-
-struct mt_on_demand {
-	struct mt_on_demand_list calls, streams;
-	uint64_t bytes; /* truesize of the waiting calls */
-	/* Counter of answers (mt_demand.serial); NULL: nothing has waited yet. */
-	uint64_t *serial;
-	uint64_t seen;
-};
-
-/* Ring of requested clusters, to the control thread. */
-#define MT_ASKS 256
-
-struct mt_asks {
-	uint32_t head mt_cache_aligned; /* worker: w, ctl: r */
-	uint32_t cluster[MT_ASKS];	/* mt_cluster.index; worker: w, ctl: r */
-	uint32_t tail mt_cache_aligned; /* ctl: w, worker: r */
-};

@@ -4,23 +4,17 @@
  * and with mt_cluster.demand. The check is made only for clusters without endpoints, so other calls
  * pay nothing. A call waits in state MT_EX_ON_DEMAND for the rest of its time-out, but at most
  * demand_ms; a stream waits as its mt_connecting, with its client's bytes in the receive window.
- * - Requests: the first waiting call puts the cluster's index into a ring (struct mt_asks, 256
- *   entries). The control thread reads it with mt_proxy_asked(). Calls that still wait when another
- *   snapshot is adopted request it again, in case a request was lost.
  * - Answers are a snapshot in which the cluster has endpoints, or mt_upstream_absent(), which
  *   raises the registry's serial. A worker compares the serial in each iteration in which something
  *   waits, and then processes the list from its head, 256 per iteration, because answering one call
  *   may end others.
  * - A call that continues is routed again under the new snapshot; its filters do not run again.
  *   While it waits, changes by filters are kept and those by its route are dropped.
- * - Failure: the call gets a local reply (MT_REPLY_NO_CLUSTER), a stream is reset. Until
- *   absent_until calls fail at once without a request.
- * - Limits: pending_max per cluster; four times that and pending_bytes for all.
+ * - Failure: the call gets a local reply (MT_REPLY_NO_CLUSTER), a stream is reset.
+ * Requests and limits: pool/demand.c.
  */
 #include "call/mt_call_priv.h"
 
-/* Limit of waiting calls for all clusters, in multiples of the limit for one. */
-#define ON_DEMAND_FACTOR 4u
 /* Waiting calls that are checked in a loop iteration. */
 #define ON_DEMAND_SLICE 256u
 /* A sleeping worker checks for answers at this interval. */
@@ -28,98 +22,6 @@
 
 static const char too_many[] = "too many calls wait for clusters that are not fetched yet";
 static const char late[] = "the control plane did not send the cluster, or its endpoints, in time";
-
-void mt_on_demand_init(struct mt_proxy *p)
-{
-	mt_list_init(&p->on_demand.calls.list);
-	mt_list_init(&p->on_demand.streams.list);
-}
-
-/* ---- requests -------------------------------------------------------------------------------- */
-
-static bool ask(struct mt_proxy *p, uint32_t cluster)
-{
-	struct mt_asks *a = &p->asks;
-
-	if (a->head - __atomic_load_n(&a->tail, __ATOMIC_ACQUIRE) == MT_ASKS)
-		return false;
-	a->cluster[a->head % MT_ASKS] = cluster;
-	__atomic_store_n(&a->head, a->head + 1, __ATOMIC_RELEASE);
-	return true;
-}
-
-uint32_t mt_proxy_asks(const struct mt_proxy *p)
-{
-	return p->asks.head;
-}
-
-bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster)
-{
-	struct mt_asks *a = &p->asks;
-
-	if (__atomic_load_n(&a->head, __ATOMIC_ACQUIRE) == a->tail)
-		return false;
-	*cluster = a->cluster[a->tail % MT_ASKS];
-	__atomic_store_n(&a->tail, a->tail + 1, __ATOMIC_RELEASE);
-	return true;
-}
-
-/* Why the cluster is not requested now; NULL: it may be. */
-static const char *absent(struct mt_proxy *p, const struct mt_cluster *c)
-{
-	if (p->now >= __atomic_load_n(&c->demand->absent_until, __ATOMIC_ACQUIRE))
-		return NULL;
-	mt_count(p->counters, MT_PROXY_demand_absent);
-	return __atomic_load_n(&c->demand->why, __ATOMIC_RELAXED);
-}
-
-void mt_on_demand_request(struct mt_proxy *p, const struct mt_cluster *c)
-{
-	if (p->now >= __atomic_load_n(&c->demand->absent_until, __ATOMIC_ACQUIRE))
-		(void)ask(p, c->index);
-}
-
-static bool is_full(const struct mt_proxy *p, uint32_t cluster)
-{
-	const struct mt_on_demand *k = &p->on_demand;
-
-	return k->calls.n + k->streams.n >= ON_DEMAND_FACTOR * p->conf.pending_max ||
-	       k->bytes > p->conf.pending_bytes || p->pending[cluster] >= p->conf.pending_max;
-}
-
-/*
- * True if a call or stream may wait for the cluster; `first`: it has not waited yet. The first one
- * that waits requests the cluster. Those that wait longer request it again with each snapshot, in
- * case a request was lost.
- */
-static bool may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first)
-{
-	/* The control thread raises it with each answer. */
-	if (!p->on_demand.serial) {
-		p->on_demand.serial = c->demand->serial;
-		p->on_demand.seen = __atomic_load_n(p->on_demand.serial, __ATOMIC_ACQUIRE);
-	}
-	if ((first && is_full(p, c->index)) ||
-		(p->pending[c->index] == 0 && !ask(p, c->index) && first)) {
-		mt_count(p->counters, MT_PROXY_demand_full);
-		return false;
-	}
-	if (first)
-		mt_count(p->counters, MT_PROXY_demand_waited);
-	return true;
-}
-
-static void add(struct mt_on_demand_list *l, struct mt_list *node)
-{
-	mt_list_add_tail(&l->list, node);
-	l->n++;
-}
-
-static void take(struct mt_on_demand_list *l, struct mt_list *node)
-{
-	mt_list_del(node);
-	l->n--;
-}
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
@@ -131,13 +33,13 @@ bool mt_on_demand_call(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (!c->demand)
 		return false;
-	why = absent(p, c);
+	why = mt_demand_absent(p, c);
 	if (why) {
 		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, why);
 		return true;
 	}
 	mt_compact_waiting(p, &ex->req);
-	if (!may_wait(p, c, first)) {
+	if (!mt_demand_may_wait(p, c, first)) {
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, too_many);
 		return true;
 	}
@@ -162,7 +64,7 @@ bool mt_on_demand_call(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->attempt.queued_size = ex->req.truesize;
 	mt_pending_add(p, ex);
 	p->on_demand.bytes += ex->attempt.queued_size;
-	add(&p->on_demand.calls, &ex->queue_node);
+	mt_demand_add(&p->on_demand.calls, &ex->queue_node);
 	mt_exchange_trace_queued(p, ex, "its cluster has to be fetched");
 	return true;
 }
@@ -188,7 +90,7 @@ static void look_at_call(struct mt_proxy *p)
 	const char *why = NULL;
 
 	if (ex->snap == p->snap && ex->attempt.cluster) {
-		why = absent(p, ex->attempt.cluster);
+		why = mt_demand_absent(p, ex->attempt.cluster);
 		mt_list_del(&ex->queue_node);
 		mt_list_add_tail(&p->on_demand.calls.list, &ex->queue_node);
 		if (why)
@@ -202,32 +104,6 @@ static void look_at_call(struct mt_proxy *p)
 }
 
 /* ---- opaque streams -------------------------------------------------------------------------- */
-
-bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
-{
-	bool first = !j->waited;
-
-	if (absent(p, j->cluster) || !may_wait(p, j->cluster, first))
-		return false;
-	if (first)
-		mt_wheel_arm(&p->wheel, &pr->timer, p->now + j->cluster->demand_ms * MT_MSEC);
-	j->waited = true;
-	j->on_demand = j->cluster->index + 1;
-	p->pending[j->cluster->index]++;
-	mt_pending_settle(p, j->cluster->index, j->cluster->max_pending);
-	add(&p->on_demand.streams, &j->node);
-	return true;
-}
-
-void mt_on_demand_stream_left(struct mt_proxy *p, struct mt_connecting *j)
-{
-	if (!j->on_demand)
-		return;
-	p->pending[j->on_demand - 1]--;
-	mt_pending_settle(p, j->on_demand - 1, 0);
-	j->on_demand = 0;
-	take(&p->on_demand.streams, &j->node);
-}
 
 static void look_at_stream(struct mt_proxy *p)
 {

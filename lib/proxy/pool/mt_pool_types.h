@@ -248,3 +248,27 @@ struct mt_lanes {
 	/* Armed while calls wait and a limit of the node exists (limited.c). */
 	struct mt_timer timer;
 };
+
+/* ---- waiting for a cluster (demand.c, call/on_demand.c) ---- */
+
+struct mt_on_demand_list {
+	struct mt_list list;
+	uint32_t n, look; /* look: number of entries still to be checked */
+};
+
+struct mt_on_demand {
+	struct mt_on_demand_list calls, streams;
+	uint64_t bytes; /* truesize of the waiting calls */
+	/* Counter of answers (mt_demand.serial); NULL: nothing has waited yet. */
+	uint64_t *serial;
+	uint64_t seen;
+};
+
+/* Ring of requested clusters, to the control thread. */
+#define MT_ASKS 256
+
+struct mt_asks {
+	uint32_t head mt_cache_aligned; /* worker: w, ctl: r */
+	uint32_t cluster[MT_ASKS];	/* mt_cluster.index; worker: w, ctl: r */
+	uint32_t tail mt_cache_aligned; /* ctl: w, worker: r */
+};
