@@ -178,6 +178,8 @@ const char *mt_exchange_status_name(enum mt_msg_status s);
 /* An object of the worker starts to hold the snapshot; it holds the snapshot no more. */
 void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
+/* Lets the object that holds *held hold `to` in its place; NULL: none. */
+void mt_snap_switch(struct mt_proxy *p, struct mt_snapshot **held, struct mt_snapshot *to);
 
 /* ---- outcomes.c ---- */
 

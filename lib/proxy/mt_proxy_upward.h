@@ -23,9 +23,6 @@ void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex);
  * the call was answered, because its service or filters have changed.
  */
 bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex);
-/* Moves an unconnected opaque stream to the current snapshot. Returns what serves it, or NULL. */
-const struct mt_filter_chain_proto *mt_connecting_snap_move(
-	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j);
 
 /* ---- client/downstream.c, downdecode.c ---- */
 

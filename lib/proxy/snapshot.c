@@ -127,3 +127,11 @@ void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s)
 	if (!mt_mutant(MT_MUTANT_snapshot_not_held) && !mt_mutant(MT_MUTANT_snapshot_held))
 		mt_snapshot_drop(s, p->worker);
 }
+
+void mt_snap_switch(struct mt_proxy *p, struct mt_snapshot **held, struct mt_snapshot *to)
+{
+	if (to)
+		mt_snap_hold(p, to);
+	mt_snap_drop(p, *held);
+	*held = to;
+}

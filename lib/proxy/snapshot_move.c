@@ -88,14 +88,6 @@ static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s, bool g
 	*cluster = to;
 }
 
-static void switch_snapshot(struct mt_proxy *p, struct mt_snapshot **held, struct mt_snapshot *to)
-{
-	if (to)
-		mt_snap_hold(p, to);
-	mt_snap_drop(p, *held);
-	*held = to;
-}
-
 /* ---- client connections ---- */
 
 static const struct mt_listener *listener_of(const struct mt_proxy *p, const struct mt_stream *s)
@@ -103,15 +95,6 @@ static const struct mt_listener *listener_of(const struct mt_proxy *p, const str
 	const struct mt_tuple *t = mt_stream_ends(s);
 
 	return mt_snapshot_listener(p->snap, &t->local, t->lport);
-}
-
-/* The connection's filter chain and protocol in the current snapshot; NULL: not there any more. */
-static const struct mt_filter_chain_proto *same_proto(const struct mt_proxy *p,
-	const struct mt_stream *s, uint64_t chain, const struct mt_codec *codec, uint8_t opts)
-{
-	const struct mt_listener *l = listener_of(p, s);
-
-	return l ? mt_filter_chain_find(l, chain, codec, opts) : NULL;
 }
 
 /* The connection's chain was removed, or has another protocol now. */
@@ -224,7 +207,7 @@ static uint32_t snap_move_down(struct mt_proxy *p, struct mt_down *d)
 		h = heir_of(p, d, &cost);
 	if (h.to && h.to->idle_s != d->proto->idle_s)
 		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* looks at its new one */
-	switch_snapshot(p, &d->snap, p->snap);
+	mt_snap_switch(p, &d->snap, p->snap);
 	d->proto = h.to;
 	if (h.to)
 		judged_otherwise(p, d, &h);
@@ -261,7 +244,7 @@ static uint32_t snap_move_connecting(struct mt_proxy *p, struct mt_connecting *j
 	if (j->snap == p->snap || j->on_demand || !must_move(p, j->snap))
 		return cost;
 	switch_cluster(p, pr->down, j->gateway, &j->cluster, &j->shows, &j->tried, &cost);
-	switch_snapshot(p, &j->snap, p->snap);
+	mt_snap_switch(p, &j->snap, p->snap);
 	return cost;
 }
 
@@ -369,7 +352,7 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->route = find_route(ex->route, service, &cost);
 	mt_exchange_filters_snap_move(p, ex, service);
 	ex->service = service;
-	switch_snapshot(p, &ex->snap, p->snap);
+	mt_snap_switch(p, &ex->snap, p->snap);
 	return cost;
 }
 
@@ -389,17 +372,8 @@ bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->attempt.cluster = NULL;
 	ex->route = NULL;
 	ex->tried = 0;
-	switch_snapshot(p, &ex->snap, p->snap);
+	mt_snap_switch(p, &ex->snap, p->snap);
 	return ex->service != NULL;
-}
-
-const struct mt_filter_chain_proto *mt_connecting_snap_move(
-	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j)
-{
-	j->cluster = NULL;
-	j->tried = 0;
-	switch_snapshot(p, &j->snap, p->snap);
-	return same_proto(p, s, j->chain_id, j->codec, j->codec_opts);
 }
 
 /* ---- lane groups ---- */

@@ -345,13 +345,26 @@ void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr)
 	mt_opaque_abort_down(p, pr, MT_ABORT_RELAYED);
 }
 
+/* Moves an unconnected stream to the current snapshot. Returns what serves it there, or NULL. */
+static const struct mt_filter_chain_proto *snap_move(
+	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j)
+{
+	const struct mt_tuple *t = mt_stream_ends(s);
+	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+
+	j->cluster = NULL;
+	j->tried = 0;
+	mt_snap_switch(p, &j->snap, p->snap);
+	return l ? mt_filter_chain_find(l, j->chain_id, j->codec, j->codec_opts) : NULL;
+}
+
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
 {
 	struct mt_connecting *j = mt_connecting_of(p, pr);
 	const struct mt_filter_chain_proto *proto;
 
 	if (j->snap != p->snap) {
-		proto = mt_connecting_snap_move(p, pr->down, j);
+		proto = snap_move(p, pr->down, j);
 		find_cluster(p, pr, j, proto);
 	}
 	if (!go_on(p, pr, j)) {
