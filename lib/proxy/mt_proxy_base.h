@@ -180,6 +180,12 @@ void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
 /* Lets the object that holds *held hold `to` in its place; NULL: none. */
 void mt_snap_switch(struct mt_proxy *p, struct mt_snapshot **held, struct mt_snapshot *to);
+/*
+ * The cost of a move to another snapshot, in objects (snapshot_move.c): so many entries of a table,
+ * or filter chains that are matched with a connection, cost as much as one object.
+ */
+#define MT_MOVE_ENTRIES 16
+#define MT_MOVE_CHAINS	4
 
 /* ---- outcomes.c ---- */
 

@@ -9,8 +9,6 @@
 
 /* ---- snapshot_move.c ---- */
 
-/* Moves a connection to the current snapshot. */
-void mt_down_snap_move(struct mt_proxy *p, struct mt_down *d);
 /* Moves an unsent call to the current snapshot. False: its service is gone. */
 bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex);
 /*

@@ -13,10 +13,6 @@
 
 /* Objects checked in one loop iteration, at most. */
 #define SNAP_MOVE_SLICE 256
-/* Entries of a table that cost as much as one object. */
-#define WALK_PER_UNIT 16
-/* Filter chains, matched with a connection, that cost as much. */
-#define CHAINS_PER_UNIT 4
 /* Endpoints whose lane groups are searched at that cost; few, because each is a cache miss. */
 #define NAMED_PER_UNIT 4
 
@@ -47,7 +43,7 @@ static const struct mt_cluster *find_cluster(
 		return p->snap_move_to;
 	while (i < s->n_clusters && s->clusters[i].id != old->id)
 		i++;
-	*cost += i / WALK_PER_UNIT;
+	*cost += i / MT_MOVE_ENTRIES;
 	p->snap_move_from = old;
 	p->snap_move_to = i < s->n_clusters ? &s->clusters[i] : NULL;
 	return p->snap_move_to;
@@ -66,7 +62,7 @@ static uint64_t move_tried(
 		for (uint32_t i = 0; i < n; i++)
 			if (to->eps[i].state == st)
 				moved |= 1ull << i;
-		*cost += n / WALK_PER_UNIT;
+		*cost += n / MT_MOVE_ENTRIES;
 	}
 	return moved;
 }
@@ -97,135 +93,16 @@ static const struct mt_listener *listener_of(const struct mt_proxy *p, const str
 	return mt_snapshot_listener(p->snap, &t->local, t->lport);
 }
 
-/* The connection's chain was removed, or has another protocol now. */
-static void listener_gone(struct mt_proxy *p, struct mt_down *d)
-{
-	mt_count(p->counters, MT_PROXY_down_listener_gone);
-	mt_down_unserve(p, d, MT_REPLY_NO_ROUTE);
-}
-
 static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
 {
 	return held->version < p->snap->keep_from && !mt_mutant(MT_MUTANT_not_rebound);
-}
-
-/* The chain and protocol that serve the connection now; `to` NULL: none. */
-struct heir {
-	const struct mt_filter_chain_proto *to;
-	enum mt_tls_standing standing; /* of the client, by the TLS rules of that chain */
-	bool changed;		       /* another chain than the one that it was accepted by */
-	bool drained;		       /* an operator drains the listener */
-};
-
-/*
- * Finds what serves the connection until its end, because its chain is gone, matches other
- * connections or ends TLS no longer.
- */
-static const struct mt_filter_chain_proto *successor_of(
-	const struct mt_down *d, const struct mt_listener *l)
-{
-	const struct mt_tuple *t = mt_stream_ends(d->s);
-	const struct mt_filter_chain_facts f = {.local = t->local,
-		.remote = t->remote,
-		.lport = t->lport,
-		.rport = t->rport,
-		.tls = d->proto->chain->tls != NULL};
-
-	return mt_filter_chain_successor(l, d->proto, &f);
-}
-
-/* Cost of a search through the listener's protocols that ended at `found`; NULL: at their end. */
-static uint32_t cost_of_walk(const struct mt_listener *l, const struct mt_filter_chain_proto *found)
-{
-	uint32_t n = found ? (uint32_t)(found - l->protos) : l->n_protos;
-
-	return n / WALK_PER_UNIT;
-}
-
-/*
- * Finds the successor of the connection's chain. Adds the cost of the search to *cost, because a
- * listener may have thousands of chains.
- */
-static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, uint32_t *cost)
-{
-	const struct mt_listener *l = listener_of(p, d->s);
-	const struct mt_filter_chain *was = d->proto->chain;
-	struct heir h = {.standing = MT_TLS_STANDS};
-
-	if (!l)
-		return h;
-	h.drained = l->drained;
-	h.to = mt_filter_chain_find(l, was->id, d->codec, d->codec_opts);
-	*cost += cost_of_walk(l, h.to);
-	if (mt_likely(h.to))
-		return h;
-	if (was->tls) {
-		h.to = mt_filter_chain_heir(l, was->kin, d->codec, d->codec_opts);
-		*cost += cost_of_walk(l, h.to);
-	}
-	if (!h.to) {
-		h.to = successor_of(d, l);
-		h.changed = h.to != NULL;
-		*cost += l->n_protos / CHAINS_PER_UNIT;
-	}
-	/* A chain for plaintext has no rules for certificates. */
-	if (h.to && h.to->chain->tls)
-		h.standing = mt_secure_standing(p, d->s, h.to->chain);
-	return h;
-}
-
-/*
- * Drains or denies a connection whose chain is another one, or has other rules for clients than
- * those that accepted it, or if its listener is drained.
- */
-static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct heir *h)
-{
-	if (h->standing == MT_TLS_CONDEMNED) {
-		mt_count(p->counters, MT_PROXY_down_revoked);
-		mt_down_unserve(p, d, MT_REPLY_DENIED);
-	} else if (h->changed && !d->ending) {
-		mt_count(p->counters, MT_PROXY_down_chain_changed);
-		mt_down_drain(p, d);
-	} else if (h->standing == MT_TLS_OUTDATED && !d->ending) {
-		mt_count(p->counters, MT_PROXY_down_tls_outdated);
-		mt_down_drain(p, d);
-	} else if (h->drained && !d->ending) {
-		mt_count(p->counters, MT_PROXY_down_listener_drained);
-		mt_down_drain(p, d);
-	}
-}
-
-/* Returns the cost. */
-static uint32_t snap_move_down(struct mt_proxy *p, struct mt_down *d)
-{
-	struct heir h = {0};
-	uint32_t cost = 1;
-
-	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
-		return cost;
-	if (mt_likely(d->proto))
-		h = heir_of(p, d, &cost);
-	if (h.to && h.to->idle_s != d->proto->idle_s)
-		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* looks at its new one */
-	mt_snap_switch(p, &d->snap, p->snap);
-	d->proto = h.to;
-	if (h.to)
-		judged_otherwise(p, d, &h);
-	else if (!d->unserved)
-		listener_gone(p, d);
-	return cost;
-}
-
-void mt_down_snap_move(struct mt_proxy *p, struct mt_down *d)
-{
-	(void)snap_move_down(p, d);
 }
 
 /* Chooses the chain again, among all of the listener. Returns what it cost. */
 static uint32_t snap_move_selection(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	const struct mt_listener *l = u->snap == p->snap ? NULL : listener_of(p, u->s);
-	uint32_t cost = 1 + (l ? l->n_chains / CHAINS_PER_UNIT : 0);
+	uint32_t cost = 1 + (l ? l->n_chains / MT_MOVE_CHAINS : 0);
 
 	mt_chain_selection_snap_move(p, u);
 	return cost;
@@ -258,7 +135,7 @@ static uint32_t snap_move_pair(struct mt_proxy *p)
 		return 0;
 	if (mt_authorize_opaque_ends(p, pr, &cost))
 		mt_opaque_end_denied(p, pr);
-	return 1 + cost / WALK_PER_UNIT;
+	return 1 + cost / MT_MOVE_ENTRIES;
 }
 
 /* ---- exchanges ---- */
@@ -274,7 +151,7 @@ static const struct mt_route_action *find_route(
 	n = mt_route_count(service->routes);
 	while (i < n && mt_route_at(service->routes, i)->id != old->id)
 		i++;
-	*cost += i / WALK_PER_UNIT;
+	*cost += i / MT_MOVE_ENTRIES;
 	return i < n ? mt_route_at(service->routes, i) : NULL;
 }
 
@@ -299,7 +176,7 @@ bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_down *d = mt_exchange_down(p, ex);
 	const struct mt_service *service = NULL;
 
-	mt_down_snap_move(p, d);
+	(void)mt_down_snap_move(p, d);
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
 	if (!mt_exchange_filters_wait_on(ex->service, service)) {
@@ -364,7 +241,7 @@ bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex)
 
 	struct mt_service *service = NULL;
 
-	mt_down_snap_move(p, d);
+	(void)mt_down_snap_move(p, d);
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
 	mt_exchange_filters_snap_move(p, ex, service);
@@ -494,7 +371,7 @@ static uint32_t snap_move_next(struct mt_proxy *p)
 		return drain_unnamed(p);
 	case MT_SNAP_MOVE_DOWNS:
 		d = mt_slab_next(&p->downs, &p->snap_move_idx);
-		return d ? snap_move_down(p, d) : 0;
+		return d ? mt_down_snap_move(p, d) : 0;
 	case MT_SNAP_MOVE_SELECTIONS:
 		u = mt_slab_next(&p->selections, &p->snap_move_idx);
 		return u ? snap_move_selection(p, u) : 0;

@@ -391,7 +391,7 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 		return;
 	}
 	if (mt_unlikely(d->snap != p->snap))
-		mt_down_snap_move(p, d);
+		(void)mt_down_snap_move(p, d);
 	if (!mt_slab_live(&p->downs, ref) ||
 		(d->ending == MT_DOWN_CLOSING && !mt_down_in_message(d)))
 		return;

@@ -19,6 +19,10 @@ void mt_down_timer(struct mt_proxy *p, struct mt_down *d);
 void mt_down_arm(struct mt_proxy *p, struct mt_down *d);
 uint32_t mt_down_owed(const struct mt_down *d);
 
+/* down_move.c */
+/* Moves a connection to the current snapshot. Returns the cost, in objects. */
+uint32_t mt_down_snap_move(struct mt_proxy *p, struct mt_down *d);
+
 /* worker_drain.c: once p->now has reached p->drain.next */
 void mt_drain_turn(struct mt_proxy *p);
 

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Moves a client connection to the current snapshot: finds the chain and protocol that serve it
+ * there, and drains or denies it if that chain's rules require it.
+ */
+#include "client/mt_client_priv.h"
+
+/* The chain and protocol that serve the connection now; `to` NULL: none. */
+struct heir {
+	const struct mt_filter_chain_proto *to;
+	enum mt_tls_standing standing; /* of the client, by the TLS rules of that chain */
+	bool changed;		       /* another chain than the one that it was accepted by */
+	bool drained;		       /* an operator drains the listener */
+};
+
+/*
+ * Finds what serves the connection until its end, because its chain is gone, matches other
+ * connections or ends TLS no longer.
+ */
+static const struct mt_filter_chain_proto *successor_of(
+	const struct mt_down *d, const struct mt_listener *l)
+{
+	const struct mt_tuple *t = mt_stream_ends(d->s);
+	const struct mt_filter_chain_facts f = {.local = t->local,
+		.remote = t->remote,
+		.lport = t->lport,
+		.rport = t->rport,
+		.tls = d->proto->chain->tls != NULL};
+
+	return mt_filter_chain_successor(l, d->proto, &f);
+}
+
+/* Cost of a search through the listener's protocols that ended at `found`; NULL: at their end. */
+static uint32_t cost_of_walk(const struct mt_listener *l, const struct mt_filter_chain_proto *found)
+{
+	uint32_t n = found ? (uint32_t)(found - l->protos) : l->n_protos;
+
+	return n / MT_MOVE_ENTRIES;
+}
+
+/*
+ * Finds the successor of the connection's chain. Adds the cost of the search to *cost, because a
+ * listener may have thousands of chains.
+ */
+static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, uint32_t *cost)
+{
+	const struct mt_tuple *t = mt_stream_ends(d->s);
+	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+	const struct mt_filter_chain *was = d->proto->chain;
+	struct heir h = {.standing = MT_TLS_STANDS};
+
+	if (!l)
+		return h;
+	h.drained = l->drained;
+	h.to = mt_filter_chain_find(l, was->id, d->codec, d->codec_opts);
+	*cost += cost_of_walk(l, h.to);
+	if (mt_likely(h.to))
+		return h;
+	if (was->tls) {
+		h.to = mt_filter_chain_heir(l, was->kin, d->codec, d->codec_opts);
+		*cost += cost_of_walk(l, h.to);
+	}
+	if (!h.to) {
+		h.to = successor_of(d, l);
+		h.changed = h.to != NULL;
+		*cost += l->n_protos / MT_MOVE_CHAINS;
+	}
+	/* A chain for plaintext has no rules for certificates. */
+	if (h.to && h.to->chain->tls)
+		h.standing = mt_secure_standing(p, d->s, h.to->chain);
+	return h;
+}
+
+/*
+ * Drains or denies a connection whose chain is another one, or has other rules for clients than
+ * those that accepted it, or if its listener is drained.
+ */
+static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct heir *h)
+{
+	if (h->standing == MT_TLS_CONDEMNED) {
+		mt_count(p->counters, MT_PROXY_down_revoked);
+		mt_down_unserve(p, d, MT_REPLY_DENIED);
+	} else if (h->changed && !d->ending) {
+		mt_count(p->counters, MT_PROXY_down_chain_changed);
+		mt_down_drain(p, d);
+	} else if (h->standing == MT_TLS_OUTDATED && !d->ending) {
+		mt_count(p->counters, MT_PROXY_down_tls_outdated);
+		mt_down_drain(p, d);
+	} else if (h->drained && !d->ending) {
+		mt_count(p->counters, MT_PROXY_down_listener_drained);
+		mt_down_drain(p, d);
+	}
+}
+
+/* The connection's chain was removed, or has another protocol now. */
+static void listener_gone(struct mt_proxy *p, struct mt_down *d)
+{
+	mt_count(p->counters, MT_PROXY_down_listener_gone);
+	mt_down_unserve(p, d, MT_REPLY_NO_ROUTE);
+}
+
+uint32_t mt_down_snap_move(struct mt_proxy *p, struct mt_down *d)
+{
+	struct heir h = {0};
+	uint32_t cost = 1;
+
+	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
+		return cost;
+	if (mt_likely(d->proto))
+		h = heir_of(p, d, &cost);
+	if (h.to && h.to->idle_s != d->proto->idle_s)
+		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* looks at its new one */
+	mt_snap_switch(p, &d->snap, p->snap);
+	d->proto = h.to;
+	if (h.to)
+		judged_otherwise(p, d, &h);
+	else if (!d->unserved)
+		listener_gone(p, d);
+	return cost;
+}
