@@ -78,18 +78,8 @@ void mt_reply_local(
  * budget.
  */
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
-/* True if no earlier call of the client waits for a reply. */
-bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex);
 /* Call after replies were sent or held: notes if the client's reply budget (*soft*) is exceeded. */
 void mt_reply_budget(struct mt_proxy *p, struct mt_down *d);
-/*
- * True if `len` bytes of the call's reply may be sent now: it is next in turn, no part of it waits,
- * and the client's send queue has room. Otherwise call mt_reply_wait(), so that the exchange is
- * resumed.
- */
-bool mt_reply_may_go(struct mt_down *d, const struct mt_exchange *ex, uint32_t len);
-/* READY, REPLYING: queues the exchange for its client; one that is queued keeps its place. */
-void mt_reply_wait(struct mt_down *d, struct mt_exchange *ex);
 /* Call after an exchange has ended: sends, decodes or ends what waited for that. */
 void mt_reply_settle(struct mt_proxy *p, struct mt_ref down);
 

@@ -51,11 +51,6 @@ void mt_down_holds(struct mt_stream *s, struct mt_sums *sums);
 void mt_down_evict(struct mt_stream *s, enum mt_class c);
 
 /* reply.c: replies to clients */
-/*
- * Returns the first call that is not one-way; NULL if all are. Many one-way calls may wait for
- * their acknowledgement, so each is passed once.
- */
-struct mt_exchange *mt_reply_first(struct mt_down *d);
 /* READY, REPLYING: bytes of the reply wait here for the client. */
 static inline bool mt_reply_waits(const struct mt_exchange *ex)
 {

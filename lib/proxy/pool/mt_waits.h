@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* waits.c: what waiting calls and held replies are charged for. Included by mt_pool_priv.h. */
+/*
+ * waits.c, turn.c: what waiting calls and held replies are charged for, and their turn. Included by
+ * mt_pool_priv.h.
+ */
 #pragma once
 
 #include "pool/mt_reading.h"
@@ -44,3 +47,21 @@ static inline void mt_down_held(struct mt_down *d, int64_t more)
 	if (more && mt_likely(d->s))
 		mt_stream_touch(d->s);
 }
+
+/* ---- turn.c: replies of a client in turn ---- */
+
+/*
+ * Returns the first call that is not one-way; NULL if all are. Many one-way calls may wait for
+ * their acknowledgement, so each is passed once.
+ */
+struct mt_exchange *mt_reply_first(struct mt_down *d);
+/* True if no earlier call of the client waits for a reply. */
+bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex);
+/*
+ * True if `len` bytes of the call's reply may be sent now: it is next in turn, no part of it waits,
+ * and the client's send queue has room. Otherwise call mt_reply_wait(), so that the exchange is
+ * resumed.
+ */
+bool mt_reply_may_go(struct mt_down *d, const struct mt_exchange *ex, uint32_t len);
+/* READY, REPLYING: queues the exchange for its client; one that is queued keeps its place. */
+void mt_reply_wait(struct mt_down *d, struct mt_exchange *ex);
