@@ -27,33 +27,6 @@ static int take_bytes(struct mt_proxy *p, struct mt_down *d, struct mt_exchange 
 	return rc;
 }
 
-/* All exchange objects are in use: answers the call without one, if the order of replies allows. */
-static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
-{
-	const struct mt_codec *codec = d->codec;
-	uint32_t have = MT_MIN(d->s->rx.len, d->msg.len);
-	struct mt_chain out = {0};
-	struct mt_seed seed = {0};
-
-	codec->correlate.save(codec, &d->msg, &d->s->rx, &seed);
-	if (mt_call_log_is_on(p, d->snap))
-		mt_call_log_message(p, d, MT_REPLY_OVERLOAD, true);
-	mt_count(p->counters, MT_PROXY_reply_overload);
-	mt_chain_drop(&d->s->rx, have);
-	d->skip_left = d->msg.len - have;
-	if (d->msg.kind == MT_MSG_ONEWAY) {
-		mt_count(p->counters, MT_PROXY_exchange_oneway_lost);
-		return;
-	}
-	if ((d->ordered && d->outstanding > 0) ||
-		codec->write.reply(
-			codec, &seed, MT_REPLY_OVERLOAD, "too many calls", &out, p->pools)) {
-		mt_down_reset(p, d, MT_PROXY_reply_unsendable);
-		return;
-	}
-	mt_reply_aside(p, d, &out);
-}
-
 /*
  * The lane of a call that is not short, or may get a long reply, as the client's last calls did. On
  * a connection with short messages it would delay them by its length for as long as the windows
@@ -72,15 +45,13 @@ static mt_noinline enum mt_up_role lane_apart(
 	return ex->msg.len > p->conf.wide_from || d->apart ? MT_UP_WIDE : MT_UP_SHARED;
 }
 
-void mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete)
+bool mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete)
 {
 	struct mt_exchange *ex = mt_exchange_new(p, d);
 	int rc;
 
-	if (mt_unlikely(!ex)) {
-		refuse_without_exchange(p, d);
-		return;
-	}
+	if (mt_unlikely(!ex))
+		return false;
 	ex->msg = d->msg;
 	ex->oneway = d->msg.kind == MT_MSG_ONEWAY;
 	if (mt_unlikely(ex->msg.len > p->conf.wide_from || d->apart))
@@ -95,14 +66,15 @@ void mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete)
 	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
-		return;
+		return true;
 	}
 	if (mt_unlikely(ex->msg.refuse)) {
 		mt_reply_local(p, ex, ex->msg.refuse - 1,
 			mt_local_reply_str((enum mt_local_reply)(ex->msg.refuse - 1)));
-		return;
+		return true;
 	}
 	if (!complete)
 		mt_count(p->counters, MT_PROXY_request_early);
 	mt_call_run(p, ex);
+	return true;
 }

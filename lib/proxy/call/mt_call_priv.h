@@ -8,9 +8,9 @@
 /* begin.c */
 /*
  * Makes and starts the exchange of a request that is decoded, completely or as far as its leading
- * metadata.
+ * metadata. False: all exchange objects are in use, and nothing has changed.
  */
-void mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete);
+bool mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete);
 
 /* run.c; mt_call_run() is in mt_proxy_upward.h. */
 /* Runs the calls that were put off (mt_proxy.again), at most `budget` of them. Returns how many. */

@@ -48,17 +48,50 @@ static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)
 	mt_chain_drop(&d->s->rx, d->msg.len);
 }
 
+/* All exchange objects are in use: answers the call without one, if the order of replies allows. */
+static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
+{
+	const struct mt_codec *codec = d->codec;
+	uint32_t have = MT_MIN(d->s->rx.len, d->msg.len);
+	struct mt_chain out = {0};
+	struct mt_seed seed = {0};
+
+	codec->correlate.save(codec, &d->msg, &d->s->rx, &seed);
+	if (mt_call_log_is_on(p, d->snap))
+		mt_call_log_message(p, d, MT_REPLY_OVERLOAD, true);
+	mt_count(p->counters, MT_PROXY_reply_overload);
+	mt_chain_drop(&d->s->rx, have);
+	d->skip_left = d->msg.len - have;
+	if (d->msg.kind == MT_MSG_ONEWAY) {
+		mt_count(p->counters, MT_PROXY_exchange_oneway_lost);
+		return;
+	}
+	if ((d->ordered && d->outstanding > 0) ||
+		codec->write.reply(
+			codec, &seed, MT_REPLY_OVERLOAD, "too many calls", &out, p->pools)) {
+		mt_down_reset(p, d, MT_PROXY_reply_unsendable);
+		return;
+	}
+	mt_reply_aside(p, d, &out);
+}
+
+static void begin_call(struct mt_proxy *p, struct mt_down *d, bool complete)
+{
+	if (mt_unlikely(!mt_call_begin(p, d, complete)))
+		refuse_without_exchange(p, d);
+}
+
 static void complete_message(struct mt_proxy *p, struct mt_down *d)
 {
 	d->msg_started = 0;
 	switch (d->msg.kind) {
 	case MT_MSG_REQUEST:
 	case MT_MSG_ONEWAY:
-		mt_call_begin(p, d, true);
+		begin_call(p, d, true);
 		return;
 	case MT_MSG_HEARTBEAT:
 		if (mt_mutant(MT_MUTANT_heartbeat_forwarded))
-			mt_call_begin(p, d, true);
+			begin_call(p, d, true);
 		else
 			answer_heartbeat(p, d);
 		return;
@@ -274,7 +307,7 @@ static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
 			return MT_STEP_ON;
 		}
 		d->msg_started = 0;
-		mt_call_begin(p, d, false);
+		begin_call(p, d, false);
 		if (mt_unlikely(!mt_slab_live(&p->downs, ref))) {
 			mt_readings_spend(p);
 			return MT_STEP_STOP;
