@@ -7,21 +7,6 @@
 
 #include "mt_proxy_types.h"
 
-/* ---- snapshot_move.c ---- */
-
-/* Moves an unsent call to the current snapshot. False: its service is gone. */
-bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex);
-/*
- * Moves a call that waits for a verdict at an endpoint to the current snapshot. It is routed again
- * after the verdict, with its changes.
- */
-void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex);
-/*
- * The same for a call that waits for a verdict at a gateway; the current rules decide then. False:
- * the call was answered, because its service or filters have changed.
- */
-bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex);
-
 /* ---- client/downstream.c, downdecode.c ---- */
 
 /*
@@ -50,8 +35,6 @@ bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const st
 
 /* ---- client/leave.c ---- */
 
-/* Ends a call that is decoded after its client's FIN, unless it may go on. True if it has ended. */
-bool mt_leave_call(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex);
 /*
  * Ends a call when its reply comes, because of mt_down.left. Its client's connection may end, and a
  * server connection that the call has alone.

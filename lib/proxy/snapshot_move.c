@@ -155,38 +155,6 @@ static const struct mt_route_action *find_route(
 	return i < n ? mt_route_at(service->routes, i) : NULL;
 }
 
-/*
- * The call is routed again after its verdict. It keeps changes by filters, even of filters that are
- * gone.
- */
-void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	mt_count(p->counters, mt_exchange_snap_move(p, ex) ? MT_PROXY_exchange_snapshot_moved
-							   : MT_PROXY_exchange_snapshot_lost);
-}
-
-static void wait_is_void(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_HERE);
-	mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "its service changed while a filter waited");
-}
-
-bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	struct mt_down *d = mt_exchange_down(p, ex);
-	const struct mt_service *service = NULL;
-
-	(void)mt_down_snap_move(p, d);
-	if (d->proto && ex->service)
-		service = mt_filter_chain_proto_same(d->proto, ex->service);
-	if (!mt_exchange_filters_wait_on(ex->service, service)) {
-		wait_is_void(p, ex);
-		return false;
-	}
-	mt_exchange_renew(p, ex);
-	return true;
-}
-
 /* True if filters wait, or go on after a wait as soon as the call's turn comes (run.c). */
 static bool is_in_filters(const struct mt_exchange *ex)
 {
@@ -212,7 +180,7 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	if (is_in_filters(ex) && !mt_exchange_filters_wait_on(ex->service, service)) {
 		/* Now, while it holds the filters' configuration: the local reply may have to wait. */
-		wait_is_void(p, ex);
+		mt_exchange_wait_is_void(p, ex);
 		return cost;
 	}
 	/*
@@ -231,26 +199,6 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->service = service;
 	mt_snap_switch(p, &ex->snap, p->snap);
 	return cost;
-}
-
-/* ---- waiting for an on-demand cluster ---- */
-
-bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	struct mt_down *d = mt_exchange_down(p, ex);
-
-	struct mt_service *service = NULL;
-
-	(void)mt_down_snap_move(p, d);
-	if (d->proto && ex->service)
-		service = mt_filter_chain_proto_same(d->proto, ex->service);
-	mt_exchange_filters_snap_move(p, ex, service);
-	ex->service = service;
-	ex->attempt.cluster = NULL;
-	ex->route = NULL;
-	ex->tried = 0;
-	mt_snap_switch(p, &ex->snap, p->snap);
-	return ex->service != NULL;
 }
 
 /* ---- lane groups ---- */

@@ -224,7 +224,7 @@ static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_ext
 	bool kept;
 
 	if (is_over(p, ex, s)) {
-		mt_exchange_expired(p, ex);
+		mt_access_user.expired(p, ex);
 		return;
 	}
 	if (!passes) {

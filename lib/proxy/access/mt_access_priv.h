@@ -4,6 +4,18 @@
 
 #include "pool/mt_pool_priv.h"
 
+/* Events of calls that wait for verdicts, reported by access/. call/renew.c has the table. */
+struct mt_access_user {
+	/*
+	 * The verdict has come, and allows the call so far, or it has to be requested again: the call
+	 * goes on in the newest snapshot. `at_gate`: it waited at a gateway's port.
+	 */
+	void (*decided)(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate);
+	/* The call's time is over; the verdict came too late, or not at all. */
+	void (*expired)(struct mt_proxy *p, struct mt_exchange *ex);
+};
+extern const struct mt_access_user mt_access_user;
+
 /* ---- overlay.c ---- */
 
 /* Charges more, or less, to the exchange's client for what is retained. */

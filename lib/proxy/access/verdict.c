@@ -106,15 +106,6 @@ bool mt_verdict_in_front(const struct mt_proxy *p, const struct mt_exchange *ex)
 	return ex->awaits_verdict && !mt_exchange_side(p, ex)->verdict_at_gate;
 }
 
-/* Moves the call to the newest snapshot. False: it was answered. */
-static bool renew(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
-{
-	if (at_gate)
-		return mt_exchange_renew_at_gate(p, ex);
-	mt_exchange_renew(p, ex);
-	return true;
-}
-
 void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	bool at_gate = mt_exchange_side(p, ex)->verdict_at_gate;
@@ -123,13 +114,7 @@ void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_verdict_left(p, ex);
 	/* It was the wait's. A filter that waits next, or the route, arms the call's time-out. */
 	mt_deadline_cancel(&ex->deadline);
-	/* Rules that were published while it waited apply to it. */
-	if (ex->snap != p->snap && !renew(p, ex, at_gate))
-		return;
-	mt_exchange_becomes(ex, MT_EX_ROUTING);
-	if (at_gate)
-		ex->filter_at--; /* the filter of the gateway's rules decides now */
-	mt_call_run(p, ex);
+	mt_access_user.decided(p, ex, at_gate);
 }
 
 uint32_t mt_verdict_turn(struct mt_proxy *p)

@@ -5,6 +5,18 @@
 #include "call/mt_call_filters.h"
 #include "session/mt_session_priv.h"
 
+/* Events of calls, reported to their clients' connections. client/leave.c has the table. */
+struct mt_call_user {
+	/*
+	 * A call was decoded after its client's FIN: ends it, unless it may go on. True if it has
+	 * ended.
+	 */
+	bool (*leaves)(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex);
+	/* A call moves to the current snapshot: moves its client's connection before. */
+	void (*snap_move)(struct mt_proxy *p, struct mt_down *d);
+};
+extern const struct mt_call_user mt_call_user;
+
 /* begin.c */
 /*
  * Makes and starts the exchange of a request that is decoded, completely or as far as its leading
@@ -69,6 +81,17 @@ static inline void mt_again_end(struct mt_proxy *p, struct mt_exchange *ex)
 }
 /* The wait is over (state BACKOFF). */
 void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex);
+
+/* renew.c */
+/* Moves an unsent call to the current snapshot. False: its service is gone. */
+bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex);
+/*
+ * Moves a call that waits for a verdict at an endpoint to the current snapshot. It is routed again
+ * after the verdict, with its changes.
+ */
+void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex);
+/* Answers a call: its service or filters have changed while a filter waited. */
+void mt_exchange_wait_is_void(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* choose.c */
 /* An endpoint of the call's cluster that may take the call. NULL: the call was answered. */

@@ -73,7 +73,7 @@ static mt_inline bool to_service(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (!find_service(p, ex, d->proto) || !metadata_known(p, ex))
 		return false;
-	return mt_likely(!d->eof) || !mt_leave_call(p, d, ex);
+	return mt_likely(!d->eof) || !mt_call_user.leaves(p, d, ex);
 }
 
 /* ---- route, cluster -------------------------------------------------------------------------- */

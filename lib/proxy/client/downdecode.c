@@ -384,8 +384,8 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 	if (d->eof && !waits)
 		mt_oneway_client_ended(p, d);
 	/*
-	 * Not at each reply, because calls that go on are due at leave_at, and mt_leave_call()
-	 * decides about new calls.
+	 * Not at each reply, because calls that go on are due at leave_at, and leave.c decides about
+	 * new calls (mt_call_user.leaves).
 	 */
 	if (mt_down_closed(d) && (!d->leave_at || p->now >= d->leave_at)) {
 		mt_leave(p, d);

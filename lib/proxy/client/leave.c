@@ -151,7 +151,7 @@ void mt_leave(struct mt_proxy *p, struct mt_down *d)
 		mt_down_arm(p, d);
 }
 
-bool mt_leave_call(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
+static bool leaves(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 {
 	if (!mt_down_closed(d) || goes_on(p, d, ex))
 		return false;
@@ -168,3 +168,13 @@ void mt_leave_answered(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_exchange_leave(p, ex, false);
 	mt_reply_settle(p, down);
 }
+
+static void snap_move(struct mt_proxy *p, struct mt_down *d)
+{
+	(void)mt_down_snap_move(p, d);
+}
+
+const struct mt_call_user mt_call_user = {
+	.leaves = leaves,
+	.snap_move = snap_move,
+};
