@@ -7,65 +7,6 @@
 
 #include "mt_proxy_types.h"
 
-/* ---- client/downstream.c, downdecode.c ---- */
-
-/*
- * downdecode.c. Decodes the received bytes of a client; also called when a reason to pause is gone.
- * Inside the run of a call the connection is only queued (mt_readings), for this or the next loop
- * iteration.
- */
-void mt_down_pump(struct mt_proxy *p, struct mt_down *d);
-/*
- * Ends the connection, normally by FIN, if the client has sent FIN or a drain has begun, no call is
- * outstanding, and no further message is expected.
- */
-void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d);
-/* Resets the connection and ends its exchanges. */
-void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
-extern const struct mt_stream_user mt_down_user;
-
-/* ---- client/chain_selection.c ---- */
-
-/*
- * Accepts a client of a listener for which the first bytes select the chain or the protocol.
- * `chain`: the chain, if it is known already; else NULL. False: the client is refused.
- */
-bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
-	const struct mt_filter_chain *chain);
-
-/* ---- client/leave.c ---- */
-
-/*
- * Ends a call when its reply comes, because of mt_down.left. Its client's connection may end, and a
- * server connection that the call has alone.
- */
-void mt_leave_answered(struct mt_proxy *p, struct mt_exchange *ex);
-
-/* ---- client/reply.c ---- */
-
-/* Sends bytes to the client. The time of a slow reader starts with the first unread byte. */
-static inline void mt_reply_send(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
-{
-	if (d->s->tx_queued == 0)
-		d->last_ack = p->now;
-	mt_stream_send(d->s, c);
-}
-/* Sends a complete reply (takes the chain) in its turn, and ends the exchange. */
-void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *reply);
-/* Answers a call by a local reply, usually the protocol's native error, and ends the exchange. */
-void mt_reply_local(
-	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
-/*
- * Sends bytes that belong to no exchange, such as heartbeat answers and refusals without an
- * exchange. While a long reply is forwarded they wait for its end. They count in the client's reply
- * budget.
- */
-void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
-/* Call after replies were sent or held: notes if the client's reply budget (*soft*) is exceeded. */
-void mt_reply_budget(struct mt_proxy *p, struct mt_down *d);
-/* Call after an exchange has ended: sends, decodes or ends what waited for that. */
-void mt_reply_settle(struct mt_proxy *p, struct mt_ref down);
-
 /* ---- call/run.c ---- */
 
 /*

@@ -6,6 +6,20 @@
 
 /* downstream.c */
 struct mt_down *mt_down_of(struct mt_stream *s);
+/*
+ * downdecode.c. Decodes the received bytes of a client; also called when a reason to pause is gone.
+ * Inside the run of a call the connection is only queued (mt_readings), for this or the next loop
+ * iteration.
+ */
+void mt_down_pump(struct mt_proxy *p, struct mt_down *d);
+/*
+ * Ends the connection, normally by FIN, if the client has sent FIN or a drain has begun, no call is
+ * outstanding, and no further message is expected.
+ */
+void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d);
+/* Resets the connection and ends its exchanges. */
+void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
+extern const struct mt_stream_user mt_down_user;
 /* Makes the stream a client connection of this protocol. False: no object is free. */
 bool mt_down_begin(
 	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto);
@@ -79,6 +93,12 @@ static inline bool mt_down_closed(const struct mt_down *d)
  */
 void mt_leave(struct mt_proxy *p, struct mt_down *d);
 
+/*
+ * Ends a call when its reply comes, because of mt_down.left. Its client's connection may end, and a
+ * server connection that the call has alone.
+ */
+void mt_leave_answered(struct mt_proxy *p, struct mt_exchange *ex);
+
 /* ---- chain_selection.c ---- */
 
 /*
@@ -87,6 +107,12 @@ void mt_leave(struct mt_proxy *p, struct mt_down *d);
  */
 extern const struct mt_stream_user mt_chain_selection_user;
 
+/*
+ * Accepts a client of a listener for which the first bytes select the chain or the protocol.
+ * `chain`: the chain, if it is known already; else NULL. False: the client is refused.
+ */
+bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
+	const struct mt_filter_chain *chain);
 /*
  * Call when its timer is due: the client's silence decides, or its time limit has passed. The
  * object may be gone on return, also from the next two functions.

@@ -22,7 +22,7 @@ struct mt_exchange *mt_reply_next(struct mt_proxy *p, struct mt_down *d)
 	return ex && mt_reply_waits(ex) ? ex : NULL;
 }
 
-void mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
+static void note_budget(struct mt_proxy *p, struct mt_down *d)
 {
 	bool unread = d->s->tx_queued >= p->conf.reply_soft;
 
@@ -39,7 +39,7 @@ void mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
 	mt_down_arm(p, d);
 }
 
-void mt_reply_settle(struct mt_proxy *p, struct mt_ref down)
+static void settle(struct mt_proxy *p, struct mt_ref down)
 {
 	struct mt_down *d = mt_slab_get(&p->downs, down);
 
@@ -76,10 +76,10 @@ static void hold(
 	mt_down_held(d, (int64_t)ex->rsp.truesize - before);
 	mt_deadline_cancel(&ex->deadline);
 	mt_reply_wait(d, ex);
-	mt_reply_budget(p, d);
+	note_budget(p, d);
 }
 
-void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *reply)
+static void send_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *reply)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 	struct mt_ref down = ex->down;
@@ -99,8 +99,8 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 	if (mt_unlikely(d->left))
 		d->last_ack =
 			p->now; /* the client has time to acknowledge the end (downstream.c) */
-	mt_reply_budget(p, d);
-	mt_reply_settle(p, down);
+	note_budget(p, d);
+	settle(p, down);
 }
 
 /* Counts a local reply. */
@@ -115,7 +115,7 @@ static void count_local(
 	mt_exchange_trace_local(p, ex, what, text);
 }
 
-void mt_reply_local(
+static void answer(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
 	const struct mt_codec *codec = ex->codec;
@@ -133,7 +133,7 @@ void mt_reply_local(
 	if (ex->oneway) {
 		count_local(p, ex, what, text);
 		mt_exchange_end(p, ex);
-		mt_reply_settle(p, down);
+		settle(p, down);
 		return;
 	}
 	if (ex->state == MT_EX_REPLYING) {
@@ -142,7 +142,7 @@ void mt_reply_local(
 	}
 	if (mt_unlikely(d->left)) {
 		mt_exchange_leave(p, ex, false);
-		mt_reply_settle(p, down);
+		settle(p, down);
 		return;
 	}
 	count_local(p, ex, what, text);
@@ -152,10 +152,10 @@ void mt_reply_local(
 		mt_down_reset(p, d, MT_PROXY_reply_unsendable);
 		return;
 	}
-	mt_reply_whole(p, ex, &out);
+	send_whole(p, ex, &out);
 }
 
-void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
+static void send_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 {
 	if (mt_unlikely(d->left)) {
 		mt_chain_free(c);
@@ -167,7 +167,7 @@ void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 		mt_down_held(d, c->truesize);
 		mt_chain_concat(&d->after, c);
 	}
-	mt_reply_budget(p, d);
+	note_budget(p, d);
 }
 
 /*
@@ -227,5 +227,16 @@ void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
 		send_after(p, d);
 	}
 	d->flushing = false;
-	mt_reply_budget(p, d);
+	note_budget(p, d);
 }
+
+const struct mt_client_user mt_client_user = {
+	.whole = send_whole,
+	.local = answer,
+	.aside = send_aside,
+	.sent = note_budget,
+	.ended = settle,
+	.left = mt_leave_answered,
+	.readable = mt_down_pump,
+	.accepted = mt_chain_selection_accept,
+};

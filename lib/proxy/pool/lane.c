@@ -518,7 +518,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 		(mt_unlikely(a->knows != MT_METHOD_ANSWERS) || mt_attempt_of(p, u->exchange) != a))
 		mt_oneway_sent(p, u, a);
 	if (mt_unlikely(ex->in_message))
-		mt_down_pump(p, mt_exchange_down(p, ex));
+		mt_client_user.readable(p, mt_exchange_down(p, ex));
 	else if (is_oneway(p, u, a))
 		oneway_done(p, u, a);
 	return 0;

@@ -8,6 +8,7 @@
 #include "pool/mt_match.h"
 #include "pool/mt_oneway.h"
 #include "pool/mt_reading.h"
+#include "pool/mt_reply.h"
 #include "pool/mt_silence.h"
 #include "pool/mt_waits.h"
 

@@ -78,7 +78,7 @@ void mt_reading_end(struct mt_proxy *p, struct mt_reading *r)
 static void go_on(struct mt_proxy *p, struct mt_reading *r)
 {
 	if (mt_lies_in(&p->downs, r))
-		mt_down_pump(p, mt_container_of(r, struct mt_down, reading));
+		mt_client_user.readable(p, mt_container_of(r, struct mt_down, reading));
 	else
 		mt_up_pump(p, mt_container_of(r, struct mt_up, reading));
 }

@@ -171,7 +171,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		return false;
 	}
 	mt_count(p->counters, MT_PROXY_down_accepted);
-	return mt_chain_selection_accept(p, s, l, c);
+	return mt_client_user.accepted(p, s, l, c);
 }
 
 static const struct mt_listen_ops above = {on_lookup, on_accept};

@@ -148,7 +148,7 @@ static mt_noinline void drop_whole(
 	mt_chain_drop(&u->s->rx, u->msg.len);
 	if (d) {
 		mt_silence_replied(u->lanes);
-		mt_leave_answered(p, ex);
+		mt_client_user.left(p, ex);
 		return;
 	}
 	mt_exchange_count_reply(p, ex, &u->msg);
@@ -316,7 +316,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 		d = mt_exchange_down(p, ex);
 	if (d && mt_unlikely(d->left)) {
 		mt_silence_replied(u->lanes);
-		mt_leave_answered(p, ex);
+		mt_client_user.left(p, ex);
 		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return true;
 		ex = NULL;

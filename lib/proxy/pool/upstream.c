@@ -278,7 +278,7 @@ static void on_writable(struct mt_stream *s)
 		mt_lane_hungry(p, u->lanes);
 	ex = mt_pool_exchange(p, u->exchange);
 	if (ex && ex->in_message)
-		mt_down_pump(p, mt_exchange_down(p, ex));
+		mt_client_user.readable(p, mt_exchange_down(p, ex));
 }
 
 static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
