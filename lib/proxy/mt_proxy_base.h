@@ -4,7 +4,6 @@
 
 #include "mt_proxy_trace.h"
 #include "mt_proxy_types.h"
-#include "mt_proxy_upward.h"
 #include "mt_states.h"
 
 #include <errno.h>

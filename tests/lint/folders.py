@@ -28,7 +28,7 @@ LONGEST_HEADER = 300  # lines of a header that is not public
 TOP_HEADERS = {"mt_proxy_priv.h", "mt_proxy_image_priv.h"}
 HEAD = """\
 # Functions of lib/proxy that a folder uses although they are in a folder above it: user, owner, function. This list only shrinks
-# (tests/lint/folders.py --update); lib/proxy/mt_proxy_upward.h declares most of them.
+# (tests/lint/folders.py --update).
 """
 
 
@@ -92,7 +92,7 @@ def includes():
             owner = owner_of_header(header)
             if owner and above(user, owner):
                 yield f"lib/proxy/{name} includes {header} of a folder above it"
-            if types and re.search(r"_(?:priv|base|upward)\.h$", header):
+            if types and re.search(r"_(?:priv|base|user)\.h$", header):
                 yield f"lib/proxy/{name} has types, and includes {header}, which has calls"
 
 

@@ -55,6 +55,12 @@ static mt_inline void mt_call_view(
 }
 /* Binds the view to the request of the exchange, and moves its kept changes to the view. */
 void mt_call_show(struct mt_proxy *p, struct mt_exchange *ex);
+/* Notes that the metadata have changed since the call was routed. */
+static inline void mt_exchange_changed(struct mt_exchange *ex)
+{
+	if (ex->route)
+		ex->routed = ex->route->id;
+}
 /* Frees the kept changes (mt_exchange.changes_kept). */
 void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
 

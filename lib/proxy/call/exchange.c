@@ -270,3 +270,15 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	else
 		mt_count(p->counters, MT_PROXY_exchange_answered);
 }
+
+const struct mt_pool_user mt_pool_user = {
+	.rejects = mt_again_rejects,
+	.filters = mt_exchange_filters_reply,
+	.replied = mt_exchange_count_reply,
+	.ended = mt_exchange_end,
+	.unreached = mt_exchange_retry,
+	.sent_oneway = mt_unacked_wait,
+	.acked = mt_unacked_look,
+	.conn_ends = mt_up_end_calls,
+	.peer_ended = mt_up_peer_ended,
+};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * filters.c, reply_wait.c: the filters of a call's service. Included by mt_call_priv.h. The functions
- * for other folders are in mt_proxy_upward.h.
+ * filters.c, reply_wait.c: the filters of a call's service. Included by mt_call_priv.h.
  */
 #pragma once
 
@@ -49,6 +48,13 @@ void mt_filters_answer(
 
 /* ---- reply_wait.c ---- */
 
+/*
+ * Runs the exchange's filters on its complete reply `msg`, which the view shows, and counts the
+ * steps that they take as decoding of its connection. The exchange must have filters. False: a
+ * filter waits, or has answered the call; the bytes of `reply` are taken.
+ */
+bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex,
+	struct mt_reading *reading, const struct mt_msg *msg, struct mt_chain *reply);
 /* ns: the end of the time-out of a call that was sent. */
 uint64_t mt_reply_wait_end(const struct mt_proxy *p, const struct mt_exchange *ex);
 /* The filter at which the reply waits (FILTERING) has decided. */

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "call/mt_call_filters.h"
-#include "session/mt_session_priv.h"
+#include "call/mt_call_retry.h"
 
 /* Events of calls, reported to their clients' connections. client/leave.c has the table. */
 struct mt_call_user {
@@ -24,7 +24,13 @@ extern const struct mt_call_user mt_call_user;
  */
 bool mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete);
 
-/* run.c; mt_call_run() is in mt_proxy_upward.h. */
+/* run.c */
+/*
+ * Advances the call from mt_exchange.step on. Its state is ROUTING, and it is in no list of calls
+ * that wait. Afterwards it is sent or in the pool, waits, or was answered, and may be freed. Inside
+ * the run of another call it is put off until the end of the loop iteration.
+ */
+void mt_call_run(struct mt_proxy *p, struct mt_exchange *ex);
 /* Runs the calls that were put off (mt_proxy.again), at most `budget` of them. Returns how many. */
 uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget);
 
@@ -33,54 +39,6 @@ static mt_inline bool mt_call_log_is_on(const struct mt_proxy *p, const struct m
 {
 	return mt_unlikely(snap->log) && p->log.ring;
 }
-
-/* A call does not wait for its next attempt any more, or loses its retained request. */
-static inline void mt_down_backs_off_less(struct mt_proxy *p, struct mt_down *d, uint32_t truesize)
-{
-	d->backing_off -= truesize;
-	mt_down_waits_for_less(p, d);
-}
-
-/* retained.c */
-/* True if the request is complete, and short enough to be retained. */
-bool mt_retained_fits(const struct mt_exchange *ex);
-/* True if memory for retained requests is left. */
-bool mt_retained_has_room(const struct mt_proxy *p);
-/* Appends the bytes of a request to another chain. 0 or -ENOMEM. */
-int mt_retained_copy(struct mt_proxy *p, const struct mt_chain *from, struct mt_chain *to);
-/* Retains the request of an exchange with a client. False: it does not fit, or memory is short. */
-bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex);
-/* Gives the exchange the retained request in place of its bytes. 0 or -ENOMEM. */
-int mt_retained_restore(struct mt_proxy *p, struct mt_exchange *ex);
-/* Frees the retained request, so that the retry policy allows no further attempt. */
-void mt_retained_drop(struct mt_proxy *p, struct mt_exchange *ex);
-
-/* again.c */
-/* Retains the request, if its retry policy and memory allow that. */
-__attribute__((noinline, hot)) void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex);
-/*
- * Ends the attempt for this reason. True: the call waits for another one. False: the caller answers
- * it by `what`.
- */
-bool mt_again_later(
-	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why, enum mt_local_reply what);
-static inline bool mt_again(
-	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why, enum mt_local_reply what)
-{
-	return mt_unlikely(ex->armed) && mt_again_later(p, ex, why, what);
-}
-/* Returns the unit of the retry budget. */
-void mt_again_unit(struct mt_proxy *p, struct mt_exchange *ex);
-/* Frees the retained request and returns the unit of the retry budget. One of them must exist. */
-void mt_again_ended(struct mt_proxy *p, struct mt_exchange *ex);
-/* The call is answered: there will be no further attempt. */
-static inline void mt_again_end(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	if (mt_unlikely(ex->retained | ex->budgeted))
-		mt_again_ended(p, ex);
-}
-/* The wait is over (state BACKOFF). */
-void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* renew.c */
 /* Moves an unsent call to the current snapshot. False: its service is gone. */
@@ -143,6 +101,21 @@ static inline bool mt_on_demand_busy(const struct mt_proxy *p)
  * too many endpoints were tried, and the call was answered by `what`.
  */
 bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what);
+/*
+ * Ends and frees an exchange; no other function frees it. If its reply may still come, its place on
+ * the server connection becomes a tombstone.
+ */
+void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex);
+/*
+ * mt_exchange.deadline has passed: ends the wait for an on-demand cluster, verdict, filter or
+ * acknowledgement, the back-off, the attempt (mt_retry.try_ms), or the call.
+ */
+void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex);
+/* Runs an unsent call again, at another endpoint, or answers it by `what`. */
+void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what);
+/* Counts the outcome of a reply by the server. */
+void mt_exchange_count_reply(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
 /* Makes the exchange of a mirrored copy of `of`, without a client. */
 struct mt_exchange *mt_exchange_new_copy(struct mt_proxy *p, const struct mt_exchange *of);
@@ -173,12 +146,6 @@ void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a);
 void mt_attempt_time_last(struct mt_proxy *p, const struct mt_up *u);
 /* The attempt no longer counts as outstanding at its endpoint. */
 void mt_attempt_leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a);
-
-/* retry.c */
-/*
- * Starts another attempt of a call that the server has provably not read; its bytes are in `req`.
- */
-void mt_exchange_retry_unread(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* record.c */
 /* Stores the method's name; p->view must show the request. */
@@ -222,17 +189,6 @@ static inline void mt_side_assert_empty(const struct mt_proxy *p, const struct m
 	MT_ASSERT(!side->overlay.head && !side->decision.head && mt_side_truesize(side) == 0);
 #endif
 }
-
-/* ---- unacked.c ---- */
-
-/* The call will be sent again, so it counts as outstanding again. */
-void mt_unacked_again(struct mt_proxy *p, struct mt_exchange *ex);
-/* The server has not acknowledged the call in time; its connection continues without it. */
-void mt_unacked_expired(struct mt_proxy *p, struct mt_exchange *ex);
-/* Ends the call as one that was sent. */
-void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex);
-/* Moves the calls that are acknowledged up to this position to another list. */
-void mt_unacked_take(struct mt_up *u, uint64_t acked, struct mt_list *to);
 
 /* ---- mirror.c ---- */
 

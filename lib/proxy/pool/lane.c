@@ -394,7 +394,7 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 	/* The acknowledgement ends a trial, also of a call that was learned to be one-way. */
 	if (mt_unlikely(a->trial))
 		ex->oneway = true;
-	if (ex->oneway && mt_unacked_wait(p, u, a)) {
+	if (ex->oneway && mt_pool_user.sent_oneway(p, u, a)) {
 		if (!mt_up_shares(u))
 			mt_lane_free_conn(p, u);
 		mt_reply_settle(p, down);
@@ -405,7 +405,7 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 	a->up = MT_REF_NONE;
 	if (!mt_up_shares(u))
 		mt_lane_free_conn(p, u);
-	mt_exchange_end(p, ex);
+	mt_pool_user.ended(p, ex);
 	mt_reply_settle(p, down);
 }
 

@@ -7,6 +7,7 @@
 #include "pool/mt_demand.h"
 #include "pool/mt_match.h"
 #include "pool/mt_oneway.h"
+#include "pool/mt_pool_user.h"
 #include "pool/mt_reading.h"
 #include "pool/mt_reply.h"
 #include "pool/mt_silence.h"

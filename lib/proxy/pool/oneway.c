@@ -357,7 +357,7 @@ static void end_silent(struct mt_proxy *p, struct mt_attempt *a)
 	a->up = MT_REF_NONE;
 	mt_account_oneway(p, ex, true);
 	ex->oneway = true;
-	mt_exchange_end(p, ex);
+	mt_pool_user.ended(p, ex);
 }
 
 void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)

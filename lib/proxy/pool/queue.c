@@ -458,7 +458,7 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 	}
 	mt_pending_settle(p, cluster, max);
 	if (rc == -ECONNREFUSED)
-		mt_exchange_retry(p, ex, MT_REPLY_NO_ENDPOINT);
+		mt_pool_user.unreached(p, ex, MT_REPLY_NO_ENDPOINT);
 	if (q != BULK && mt_slab_get(&p->lanes, ref) == ln && ln->fair[q])
 		ln->fair[q]->credit[bucket] -= cost;
 	return true;

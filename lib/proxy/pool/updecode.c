@@ -67,7 +67,7 @@ void mt_reply_filtered(
 {
 	change_reply(p, ex, msg, reply);
 	mt_resumes_spend(p);
-	mt_exchange_count_reply(p, ex, msg);
+	mt_pool_user.replied(p, ex, msg);
 	mt_reply_whole(p, ex, reply);
 }
 
@@ -82,11 +82,11 @@ static mt_noinline void filter_reply(
 {
 	mt_view_bind(&p->view, ex->codec, &u->msg, reply);
 	mt_reading_use_scan(p, &u->reading);
-	if (ex->filters && !mt_exchange_filters_reply(p, ex, &u->reading, &u->msg, reply))
+	if (ex->filters && !mt_pool_user.filters(p, ex, &u->reading, &u->msg, reply))
 		return;
 	change_reply(p, ex, &u->msg, reply);
 	mt_reading_index(p, &u->reading);
-	mt_exchange_count_reply(p, ex, &u->msg);
+	mt_pool_user.replied(p, ex, &u->msg);
 	mt_reply_whole(p, ex, reply);
 }
 
@@ -136,7 +136,7 @@ static mt_noinline void go_apart(struct mt_proxy *p, const struct mt_exchange *e
 static mt_noinline bool rejected(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 {
 	u->msg.status = mt_codec_classify(u->lanes->codec, &u->msg, &u->s->rx);
-	return u->msg.len <= p->conf.shared_max && mt_again_rejects(p, ex, &u->msg);
+	return u->msg.len <= p->conf.shared_max && mt_pool_user.rejects(p, ex, &u->msg);
 }
 
 /* Drops a complete reply to a mirrored copy, or to a call of a client that has closed. */
@@ -151,8 +151,8 @@ static mt_noinline void drop_whole(
 		mt_client_user.left(p, ex);
 		return;
 	}
-	mt_exchange_count_reply(p, ex, &u->msg);
-	mt_exchange_end(p, ex);
+	mt_pool_user.replied(p, ex, &u->msg);
+	mt_pool_user.ended(p, ex);
 }
 
 /* Drops a complete reply to a call that has another attempt. */
@@ -220,7 +220,7 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		return;
 	}
 	mt_meta_clear(&p->view.meta);
-	mt_exchange_count_reply(p, ex, &u->msg);
+	mt_pool_user.replied(p, ex, &u->msg);
 	mt_reply_whole(p, ex, &reply);
 }
 
@@ -289,7 +289,7 @@ static void forward(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex,
 	a->reply_id = id;
 	go_apart(p, ex);
 	mt_deadline_cancel(&ex->deadline);
-	mt_exchange_count_reply(p, ex, &u->msg);
+	mt_pool_user.replied(p, ex, &u->msg);
 	mt_exchange_trace_reply(p, ex, u);
 	mt_exchange_becomes(ex, MT_EX_REPLYING);
 }
@@ -592,7 +592,7 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 	if (!mt_slab_live(&p->ups, ref) || !u->s)
 		return;
 	if (mt_up_ended(u)) {
-		mt_up_peer_ended(p, u);
+		mt_pool_user.peer_ended(p, u);
 		return;
 	}
 	/* It is idle, or inside a message. */

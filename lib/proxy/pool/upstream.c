@@ -175,7 +175,8 @@ void mt_up_kill(
 		return; /* being killed further up the call chain */
 	u->s = NULL;
 	mt_count(p->counters, why);
-	mt_up_end_calls(p, u, s, MT_UP_END_ABORT, what, mt_local_reply_str(what), mt_abort_of(why));
+	mt_pool_user.conn_ends(
+		p, u, s, MT_UP_END_ABORT, what, mt_local_reply_str(what), mt_abort_of(why));
 	forget_and_feed(p, u);
 }
 
@@ -187,8 +188,8 @@ void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why)
 		return;
 	u->s = NULL;
 	mt_count(p->counters, why);
-	mt_up_end_calls(p, u, s, MT_UP_END_DETACH, MT_REPLY_CONN_LOST, "upstream connection closed",
-		MT_ABORT_CANCELLED);
+	mt_pool_user.conn_ends(p, u, s, MT_UP_END_DETACH, MT_REPLY_CONN_LOST,
+		"upstream connection closed", MT_ABORT_CANCELLED);
 	forget_and_feed(p, u);
 }
 
@@ -263,7 +264,7 @@ static void on_eof(struct mt_stream *s)
 		return;
 	/* A paused reply is delivered first; its end looks at eof again. */
 	if (mt_up_ended(u))
-		mt_up_peer_ended(p, u);
+		mt_pool_user.peer_ended(p, u);
 }
 
 static void on_writable(struct mt_stream *s)
@@ -272,7 +273,7 @@ static void on_writable(struct mt_stream *s)
 	struct mt_up *u = mt_up_of(s);
 	struct mt_exchange *ex;
 
-	if (mt_unlikely(!mt_list_empty(&u->unacked)) && !mt_unacked_look(p, u))
+	if (mt_unlikely(!mt_list_empty(&u->unacked)) && !mt_pool_user.acked(p, u))
 		return;
 	if (mt_up_shares(u))
 		mt_lane_hungry(p, u->lanes);
@@ -299,7 +300,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	blame = mt_up_blame(p, u);
 	if (connecting && reason != MT_CLOSE_OK && !mt_close_is_ours(reason))
 		mt_account_unsent(p, u->lanes, u->n_waiting);
-	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
+	lost = mt_pool_user.conn_ends(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
 	if (!lost.counted)
 		mt_account_connection(p, u->lanes, connecting, reason);
@@ -450,7 +451,7 @@ void mt_up_timer(struct mt_proxy *p, struct mt_up *u)
 			return;
 	}
 	if (u->look_at && p->now >= u->look_at) {
-		mt_up_peer_ended(p, u);
+		mt_pool_user.peer_ended(p, u);
 		return;
 	}
 	if (p->now >= mt_oneway_due(p, u))
