@@ -3,9 +3,7 @@
 """
 Folders of lib/proxy (docs/internals/proxy.md): a folder uses those below it, and hands events up by const tables only.
 
-  tests/lint/folders.py             fails if a function is used against this direction that folders_upward does not list, or if a line
-                                    there is not used any more
-  tests/lint/folders.py --update    removes the lines of uses that are gone; it never adds one
+  tests/lint/folders.py    fails if a function is used against this direction
 """
 
 import os
@@ -17,7 +15,6 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
 PROXY = ROOT / "lib/proxy"
-KEPT = pathlib.Path(__file__).with_name("folders_upward")
 TOP, BASE = "(worker)", "(base)"  # of lib/proxy itself: what stands on all folders, and what all folders stand on
 FOLDERS = (TOP, "client", "call", "session", "access", "pool", "endpoint", BASE)
 BASE_FILES = {"chain.c", "chain_names.c", "chain_opaque.c", "chain_service.c", "deadline.c", "node_limits.c", "outcomes.c", "snapshot.c",
@@ -26,10 +23,6 @@ TABLES = re.compile(r"\.rodata|\.data\.rel\.ro")
 LONGEST_HEADER = 300  # lines of a header that is not public
 # The headers of lib/proxy itself that belong to its top. All folders may include the other ones.
 TOP_HEADERS = {"mt_proxy_priv.h", "mt_proxy_image_priv.h"}
-HEAD = """\
-# Functions of lib/proxy that a folder uses although they are in a folder above it: user, owner, function. This list only shrinks
-# (tests/lint/folders.py --update).
-"""
 
 
 def folder_of(path):
@@ -64,14 +57,6 @@ def upward(found, folders):
 def sources():
     """{name of its object: path below lib/proxy}"""
     return {"proxy_" + str(path.relative_to(PROXY))[:-2].replace("/", "_"): str(path.relative_to(PROXY)) for path in PROXY.rglob("*.c")}
-
-
-def kept():
-    return [tuple(line.split()) for line in KEPT.read_text().splitlines() if line and not line.startswith("#")]
-
-
-def write(rows):
-    KEPT.write_text(HEAD + "".join(f"{user:9} {owner:9} {name}\n" for user, owner, name in sorted(rows)))
 
 
 def owner_of_header(name):
@@ -123,11 +108,9 @@ mt_low              |                |   U  |            NOTYPE|                
         yield f"this check finds {seen} in its own sample"
 
 
-def faults(rows, used):
-    for user, owner, name in sorted(used - set(rows)):
-        yield f"lib/proxy: {user} uses {name}() of {owner}, which is above it"
-    for row in sorted(set(rows) - used):
-        yield f"{KEPT.relative_to(ROOT)}: {' '.join(row)}: not used any more; run tests/lint/folders.py --update"
+def faults(used):
+    for user, owner, name in sorted(used):
+        yield f"lib/proxy: {user} uses {name}() of {owner}, which is above it: move it, or report an event by a table (docs/internals/proxy.md)"
 
 
 def main():
@@ -141,10 +124,8 @@ def main():
         print(f"{archive} has {', '.join(sorted(stale))}, which is not in lib/proxy: build it again")
         return 1
     used = upward(found, {name: folder_of(path) for name, path in known.items()})
-    if sys.argv[1:] == ["--update"]:
-        write(set(kept()) & used)
-    wrong = [*blind_to(), *faults(kept(), used), *includes(), *headers()]
-    print("\n".join(wrong) or f"{len(known)} files in {len(FOLDERS) - 2} folders, {len(used)} uses against the direction")
+    wrong = [*blind_to(), *faults(used), *includes(), *headers()]
+    print("\n".join(wrong) or f"{len(known)} files in {len(FOLDERS) - 2} folders, no use against the direction")
     return 1 if wrong else 0
 
 
