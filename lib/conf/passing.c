@@ -38,11 +38,17 @@ static bool is_admitted(
 	return !s->n_hosts;
 }
 
+static uint32_t place_of(const struct mt_build *b, const struct mt_host *h)
+{
+	return (uint32_t)(h - b->host_list) + 1;
+}
+
 static bool is_passed(struct mt_build *b, const struct mt_gateway *g,
 	const struct mt_gateway_server *s, const struct mt_host *h)
 {
 	return h->units && h->se->location.v != MT_LOCATION_MESH_EXTERNAL && is_auto(s) &&
-	       is_admitted(g, s, h) && mt_b_is_exported_to(b, h->se, g->meta.ns);
+	       is_admitted(g, s, h) && mt_b_is_exported_to(b, h->se, g->meta.ns) &&
+	       !mt_idmap_get(&b->work.closed, mt_b_work_id(&g->meta, place_of(b, h)));
 }
 
 /* A server of AUTO_PASSTHROUGH of this node. */
@@ -171,34 +177,54 @@ static uint64_t count_looks(const struct mt_host *h)
 	return ports * (1 + (uint64_t)mt_host_subsets(h));
 }
 
-/* Identifies the counters of a host's names at a port, which servers of several addresses share. */
-static uint64_t counters_of(const struct mt_host *h, const struct mt_gateway_server *s)
+/*
+ * Identifies the counters of a host's names at a port, which servers of several addresses share, or
+ * with port 0 its clusters. Each Gateway pays for both, because others may be closed at the host.
+ */
+static uint64_t places_of(const struct mt_host *h, const struct mt_gateway *g, uint32_t port)
 {
-	return mt_secret_hash(&h, sizeof(h), s->port.number.v);
+	const void *of[] = {h, g};
+
+	return mt_secret_hash(of, sizeof(of), port);
 }
 
-/* The chains of a host; its clusters are of the first server that has it. */
+/*
+ * A Gateway pays for hosts of all namespaces, because its servers multiply them. Those of others are
+ * left out if they are too much, so that their authors do not have it refused.
+ */
+static void want(struct mt_build *b, enum mt_work_kind kind, const struct mt_gateway *g,
+	const struct mt_host *h, uint64_t n)
+{
+	const struct mt_work_place place = {
+		&h->se->meta, &g->meta, place_of(b, h), "it passes no TLS on to a service: "};
+
+	if (strcmp(g->meta.ns, h->se->meta.ns) == 0)
+		mt_b_want(b, kind, &g->meta, n, REMEDY);
+	else
+		mt_b_want_at_host(b, kind, &g->meta, &place, n, REMEDY);
+}
+
+/* The chains of a host, and its clusters. */
 static void want_chains_of(struct mt_build *b, const struct mt_host *h)
 {
 	uint64_t names = 0, looks = count_looks(h);
-	bool first = true;
+	bool counted = false;
 
 	for (uint32_t i = 0; i < b->n_passing; i++) {
-		const struct mt_auto_server *at = &b->passing[i];
-		const struct mt_meta *meta = &at->gateway->meta;
+		const struct mt_gateway *g = b->passing[i].gateway;
+		const struct mt_gateway_server *s = b->passing[i].server;
 
-		if (!is_passed(b, at->gateway, at->server, h))
+		if (!is_passed(b, g, s, h))
 			continue;
-		names = first ? count_names(b, h) : names;
-		mt_b_want(b, MT_WORK_STEPS, meta, names * STEPS_OF_CHAIN + looks * STEPS_OF_NAME,
-			REMEDY);
-		if (!mt_b_is_counted(b, counters_of(h, at->server)))
-			mt_b_want(b, MT_WORK_SERVICES, meta, names, REMEDY);
-		if (!first)
+		names = counted ? names : count_names(b, h);
+		counted = true;
+		want(b, MT_WORK_STEPS, g, h, names * STEPS_OF_CHAIN + looks * STEPS_OF_NAME);
+		if (!mt_b_is_counted(b, places_of(h, g, s->port.number.v)))
+			want(b, MT_WORK_SERVICES, g, h, names);
+		if (mt_b_is_counted(b, places_of(h, g, 0)))
 			continue;
-		first = false;
-		mt_b_want(b, MT_WORK_CLUSTERS, meta, names, REMEDY);
-		mt_b_want(b, MT_WORK_STEPS, meta, names * steps_of_cluster(h), REMEDY);
+		want(b, MT_WORK_CLUSTERS, g, h, names);
+		want(b, MT_WORK_STEPS, g, h, names * steps_of_cluster(h));
 	}
 }
 

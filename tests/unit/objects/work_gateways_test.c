@@ -289,7 +289,7 @@ static void chains_are_counted(void)
 	put_meshed(f, "other", 20, 20);
 	put_passing(f, "greedy", "*/*", 50);
 	load(&sc, 100000, f, &text);
-	IS_STATUS(&sc, "Gateway", "pass", "refused");
+	IS_STATUS(&sc, "Gateway", "pass", "fail-closed");
 	CU_ASSERT(scene_has(&sc, "AUTO_PASSTHROUGH", OVER));
 	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_REFUSED), 0);
 	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_FAIL_CLOSED), 0);
@@ -324,7 +324,7 @@ static void chains_have_places(void)
 		scene_load(&sc);
 		mt_conf_clusters = clusters;
 		mt_conf_services = services;
-		IS_STATUS(&sc, "Gateway", "pass", "refused");
+		IS_STATUS(&sc, "Gateway", "pass", "fail-closed");
 		CU_ASSERT(scene_has(&sc, "AUTO_PASSTHROUGH", OVER));
 		CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_REFUSED), 0);
 		CU_ASSERT(scene_endpoints(&sc, "s0.other.example") >= 0);
@@ -364,6 +364,64 @@ static void addresses_share_counters(void)
 		CU_ASSERT_EQUAL(sc.rounds, 1);
 		scene_end(&sc);
 	}
+}
+
+/* A Gateway leaves out what is too much of another namespace, and goes on with its own hosts. */
+static void passing_leaves_out_hosts(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_meshed(f, "v", 1, 0);
+	put_meshed(f, "greedy", 100, 0);
+	put_passing(f, "v", "*/*", 20);
+	load(&sc, 60000, f, &text);
+	for (int i = 0; i < 2; i++) {
+		bool own = false, others = false;
+
+		IS_STATUS(&sc, "Gateway", "pass", "fail-closed");
+		CU_ASSERT(scene_has(&sc, "for service s0", "more than is left for namespace v"));
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED), 0);
+		for (uint32_t k = 0; k < sc.s->n_clusters; k++) {
+			const char *name = sc.s->clusters[k].name;
+
+			own |= strcmp(name, "outbound_.80_._.s0.v.example") == 0;
+			others |= strcmp(name, "outbound_.80_._.s0.greedy.example") == 0;
+		}
+		CU_ASSERT(own && !others);
+		load_again(&sc, 60000);
+	}
+	scene_end(&sc);
+}
+
+/* If a host is left out of one Gateway, the next one that passes TLS to it pays for its clusters. */
+static void passing_pays_each(void)
+{
+	const uint64_t clusters = mt_conf_clusters;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_meshed(f, "other", 10, 0);
+	scene_load_text(&sc, f, &text);
+	publish(&sc);
+	f = open_memstream(&text, &size);
+	for (int i = 0; i < 3; i++)
+		put_passing(f, i == 0 ? "greedy" : i == 1 ? "more" : "most", "*/*", 1);
+	fclose(f);
+	scene_write(&sc, "greedy.yaml", text);
+	free(text);
+	mt_conf_clusters = 15;
+	scene_load(&sc);
+	mt_conf_clusters = clusters;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT(sc.s->n_clusters <= 15);
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_REFUSED), 0);
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_FAIL_CLOSED), 0);
+	scene_end(&sc);
 }
 
 /* Ports and subsets without an instance that ends the mesh's TLS have no chains, and cost nothing. */
@@ -436,5 +494,7 @@ const struct mt_test work_gateways_tests[] = {{"servers times rules", servers_ti
 	{"passing outlives new hosts", passing_outlives_new_hosts},
 	{"chains are counted", chains_are_counted}, {"chains have places", chains_have_places},
 	{"addresses share counters", addresses_share_counters},
+	{"passing leaves out hosts", passing_leaves_out_hosts},
+	{"passing pays each", passing_pays_each},
 	{"chains without members", chains_without_members},
 	{"routes at ports are counted", routes_at_ports_are_counted}, {0}};
