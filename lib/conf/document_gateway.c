@@ -648,19 +648,24 @@ static void note_bind(struct mt_build *b, const struct server *sv)
 	mt_b_bind(b, &at, sv->used);
 }
 
-/* A server that is closed until its certificate can be read keeps its names. */
-static void note_names(struct mt_build *b, const struct server *sv)
+/*
+ * A server that is closed until its certificate can be read, or that has no routes for a while,
+ * keeps its address, port and names.
+ */
+static void note_closed(struct mt_build *b, const struct server *sv)
 {
 	const struct mt_gateway_server *conf = sv->conf;
-	struct mt_listen_end *end = mt_region_alloc(&b->tmp, sizeof(*end));
-	const struct mt_listen_port at = {.addr = &conf->bind_addr,
-		.port = (uint16_t)conf->port.number.v,
-		.meta = &sv->gateway->meta,
-		.line = conf->port.number.line,
-		.end = end};
+	struct mt_listen_end *end = conf->tls ? mt_region_alloc(&b->tmp, sizeof(*end)) : NULL;
+	const struct mt_listen_closed closed = {.at = {.addr = &conf->bind_addr,
+							.port = (uint16_t)conf->port.number.v,
+							.meta = &sv->gateway->meta,
+							.line = conf->port.number.line,
+							.end = end},
+		.codec = sv->codec,
+		.opts = sv->opts};
 
-	if (end && mt_b_gateway_names(b, conf, end))
-		mt_b_listen_closed(b, &at);
+	if (!conf->tls || (end && mt_b_gateway_names(b, conf, end)))
+		mt_b_listen_closed(b, &closed);
 }
 
 /* Serves the routes that lead from the server. */
@@ -701,9 +706,9 @@ static void add_server(struct mt_build *b, struct server *sv, uint32_t j)
 		if (!find_codec(b, sv) || !check_bind(b, sv, j) || !check_policies(b, sv))
 			return;
 		bind_server(b, sv, j);
-	} else {
-		note_names(b, sv);
 	}
+	if (!sv->used)
+		note_closed(b, sv);
 	note_bind(b, sv);
 }
 

@@ -362,15 +362,15 @@ void mt_b_listen_tls(
 		l->origin = origin(b, at);
 }
 
-/* ---- names of closed servers ------------------------------------------------------------------- */
+/* ---- places of closed servers ------------------------------------------------------------------ */
 
-void mt_b_listen_closed(struct mt_build *b, const struct mt_listen_port *at)
+void mt_b_listen_closed(struct mt_build *b, const struct mt_listen_closed *closed)
 {
-	struct mt_listen_port *slot =
+	struct mt_listen_closed *slot =
 		mt_region_push(&b->tmp, (void **)&b->closed, &b->n_closed, sizeof(*slot));
 
 	if (slot)
-		*slot = *at;
+		*slot = *closed;
 }
 
 /* Takes the name from the chain that has it, unless that is of the same namespace or was served. */
@@ -387,30 +387,50 @@ static void keep_name(
 		(void)win_name(b, l, n, at);
 }
 
-/* Refuses plaintext messages of others, beside which the server's TLS could not be again. */
-static void keep_port(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at)
+/* True if a service of this codec can share the chain, because their keys differ. */
+static bool may_share(const struct mt_listen_chain *c, const struct mt_codec *codec, uint8_t opts)
 {
+	return mt_codec_same(c->codec, codec) && c->opts == opts && codec->service_key;
+}
+
+/* True if the port and its codec cannot share the listener. */
+static bool conflicts(const struct mt_listen *l, const struct mt_codec *codec, uint8_t opts)
+{
+	return (l->n_chains && !codec->opaque) || (l->last && !may_share(l->last, codec, opts));
+}
+
+/* True if the server could not be at the listener again beside what is there. */
+static bool excludes(const struct mt_listen *l, const struct mt_listen_closed *c)
+{
+	return c->at.end ? l->last && !l->last->codec->opaque : conflicts(l, c->codec, c->opts);
+}
+
+/* Refuses objects of other namespaces that got the address and port only now. */
+static void keep_port(struct mt_build *b, struct mt_listen *l, const struct mt_listen_closed *c)
+{
+	const struct mt_listen_port *at = &c->at;
 	const char *why;
 
-	if (l->last && !l->last->codec->opaque &&
-		mt_b_claim(b, mt_place_id(l->text, NULL), at->meta) < MT_CLAIM_NOT_HELD)
+	if (excludes(l, c) &&
+		mt_b_claim(b, mt_place_id(l->text, NULL), at->meta) < MT_CLAIM_NOT_HELD &&
+		claim_of(b, l) >= MT_CLAIM_NOT_HELD)
 		(void)mt_b_listen_win(b, l, at->meta, at->meta->name, at->line, &why);
 }
 
 void mt_b_keep_closed(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->n_closed; i++) {
-		const struct mt_listen_port *at = &b->closed[i];
+		const struct mt_listen_port *at = &b->closed[i].at;
 		char text[MT_ADDR_STRLEN];
 		struct mt_listen *l;
 
 		mt_addr_port_str(at->addr, at->port, text);
 		l = mt_b_listen_at(b, text) ? mt_b_listen(b, at->addr, at->port) : NULL;
 		if (l)
-			keep_port(b, l, at);
-		for (uint32_t k = 0; l && k < at->end->n_names; k++)
+			keep_port(b, l, &b->closed[i]);
+		for (uint32_t k = 0; l && at->end && k < at->end->n_names; k++)
 			keep_name(b, l, at, at->end->names[k]);
-		if (l && !at->end->n_names)
+		if (l && at->end && !at->end->n_names)
 			keep_name(b, l, at, "*");
 	}
 }
@@ -451,18 +471,6 @@ static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l
 }
 
 /* ---- what is left of a port --------------------------------------------------------------------- */
-
-/* True if a service of this codec can share the chain, because their keys differ. */
-static bool may_share(const struct mt_listen_chain *c, const struct mt_codec *codec, uint8_t opts)
-{
-	return mt_codec_same(c->codec, codec) && c->opts == opts && codec->service_key;
-}
-
-/* True if the port and its codec cannot share the listener. */
-static bool conflicts(const struct mt_listen *l, const struct mt_codec *codec, uint8_t opts)
-{
-	return (l->n_chains && !codec->opaque) || (l->last && !may_share(l->last, codec, opts));
-}
 
 /* Refuses the port, because its object's claim is not better than that of the listener. */
 static void lose_port(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at,

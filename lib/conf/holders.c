@@ -99,16 +99,16 @@ static void add_again(struct mt_build *b, const struct mt_listen_port *at, uint6
 		add_place(b, place, at->meta);
 }
 
-/* Places of servers whose TLS cannot be terminated now stay with the objects that had them. */
+/* Places of servers that serve nothing now stay with the objects that had them. */
 static void add_closed(struct mt_build *b, const struct mt_listen_port *at)
 {
 	char text[MT_ADDR_STRLEN];
 
 	mt_addr_port_str(at->addr, at->port, text);
 	add_again(b, at, mt_place_id(text, NULL));
-	for (uint32_t i = 0; i < at->end->n_names; i++)
+	for (uint32_t i = 0; at->end && i < at->end->n_names; i++)
 		add_again(b, at, mt_place_of_tls(text, at->end->names[i]));
-	if (!at->end->n_names)
+	if (at->end && !at->end->n_names)
 		add_again(b, at, mt_place_of_tls(text, "*"));
 }
 
@@ -128,7 +128,7 @@ void mt_b_places(struct mt_build *b)
 	mt_b_forward_places(b, add_place);
 	mt_b_bind_places(b, add_place);
 	for (uint32_t i = 0; i < b->n_closed; i++)
-		add_closed(b, &b->closed[i]);
+		add_closed(b, &b->closed[i].at);
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 

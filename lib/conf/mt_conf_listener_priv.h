@@ -146,14 +146,21 @@ bool mt_b_listen_win(struct mt_build *b, struct mt_listen *l, const struct mt_me
 void mt_b_listen_tls(
 	struct mt_build *b, const struct mt_listen_port *at, const struct mt_listen_tls *t);
 
+/* A server of a Gateway that serves nothing now: its TLS cannot be terminated, or it has no routes. */
+struct mt_listen_closed {
+	struct mt_listen_port at;     /* `end`: its server names; NULL: plaintext */
+	const struct mt_codec *codec; /* of plaintext */
+	uint8_t opts;
+};
+
 /*
- * Notes a server of a Gateway whose TLS cannot be terminated, with at->end for its names. It keeps
- * those that its object or namespace has in the configuration in force.
+ * Notes the server. It keeps the address, port and names that its object or namespace has in the
+ * configuration in force.
  */
-void mt_b_listen_closed(struct mt_build *b, const struct mt_listen_port *at);
+void mt_b_listen_closed(struct mt_build *b, const struct mt_listen_closed *closed);
 /*
  * Takes the names of closed servers from chains of other namespaces that got them now, and refuses
- * objects with plaintext messages that got the address and port.
+ * objects of other namespaces that got the address and port and with which they cannot share it.
  */
 void mt_b_keep_closed(struct mt_build *b);
 

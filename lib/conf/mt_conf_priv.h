@@ -347,8 +347,8 @@ struct mt_build {
 	uint32_t n_hosts;
 	struct mt_listen **listen_list; /* mt_conf_listener_priv.h */
 	uint32_t n_listens;
-	uint32_t n_binds;	       /* struct mt_bind of all listeners (binds.c) */
-	struct mt_listen_port *closed; /* servers of Gateways whose TLS cannot be terminated */
+	uint32_t n_binds;		 /* struct mt_bind of all listeners (binds.c) */
+	struct mt_listen_closed *closed; /* servers of Gateways that serve nothing now */
 	uint32_t n_closed;
 	struct mt_document_service *bound; /* to gateways' ports and to server names */
 	uint32_t n_bound;

@@ -100,7 +100,7 @@ static const struct {
 	{VICTIM GATE("h", "v", ", bind: " OWN4), VICTIM GATE("h", "v", ", bind: " OWN4),
 		NARROW("z", "m", OWN4), PART("192.0.2.50")},
 	{VICTIM NARROW("h", "v", OWN4), VICTIM GATE("h", "v", ", bind: " OWN4),
-		NARROW("z", "m", OWN4), PART("192.0.2.50")},
+		NARROW("z", "m", OWN4), "192.0.2.50:8443 is in use by h at t:"},
 	{VICTIM, VICTIM GATE("h", "v", ", bind: " OWN4), GATE("z", "m", ", bind: " OWN4),
 		PART("192.0.2.50")},
 	{GATE("y", "u", ", bind: " OWN4) VICTIM, VICTIM GATE("y", "u", ", bind: " OWN4),
@@ -373,6 +373,56 @@ static void closed_server_keeps_port(void)
 	}
 }
 
+/* A server without routes for a while keeps its port from others, and its server names. */
+static void idle_server_keeps(void)
+{
+#define TAKER GATE("z", "m", "") LED("z", "m")
+#define PASSING_B                                                                                  \
+	GATE_OF("g", "v",                                                                          \
+		"{port: {number: 8443, name: tls, protocol: TLS}, hosts: [b.example], tls: "       \
+		"{mode: PASSTHROUGH}}")
+	for (int i = 0; i < 2; i++) {
+		struct mt_conf *c = new_conf();
+		struct built b;
+
+		publish(c, BASE GATE("g", "v", "") LED("g", "v"));
+		publish(c, BASE GATE("g", "v", ""));
+		b = build_text(
+			c, i ? BASE TAKER GATE("g", "v", "") : BASE GATE("g", "v", "") TAKER);
+		CU_ASSERT_TRUE(refuses(&b, "[::]:8443 is in use by g at t:"));
+		unbuild(&b);
+		c = new_conf();
+		publish(c, BASE PASSING_B NAMED("g", "v", "b.example"));
+		publish(c, BASE PASSING_B);
+		CU_ASSERT_EQUAL(name_owner(c, i ? BASE NAMELESS("z", "m") PASSING_B
+						: BASE PASSING_B NAMELESS("z", "m")),
+			'-');
+		CU_ASSERT_EQUAL(name_owner(c, BASE NAMELESS("z", "m")
+						      PASSING_B NAMED("g", "v", "b.example")),
+			'v');
+		mt_conf_destroy(c);
+	}
+}
+
+/* Another Gateway of its namespace may follow it there; a removed one keeps nothing. */
+static void idle_server_yields(void)
+{
+	struct mt_conf *c = new_conf();
+	struct built b;
+
+	publish(c, BASE GATE("g", "v", "") LED("g", "v"));
+	b = build_text(c, BASE GATE("g", "v", "") GATE("h", "v", "") LED("h", "v"));
+	CU_ASSERT_EQUAL(b.diags.errors, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_STRING_EQUAL(cluster_at(b.s, "192.0.2.51"), "outbound|80||a.v");
+	mt_conf_discard(c, b.s, NOW);
+	mt_diags_fini(&b.diags);
+	mt_model_free(b.m);
+	b = build_text(c, BASE TAKER);
+	CU_ASSERT_EQUAL(b.diags.errors, 0);
+	unbuild(&b);
+}
+
 /* Compiles the text as the first load of a process, with the Gateways' standings in their order. */
 static uint32_t errors_after_restart(const char *text, unsigned int first, unsigned int second)
 {
@@ -522,6 +572,7 @@ const struct mt_test binds_tests[] = {{"in_both_orders", in_both_orders},
 	{"both_go_on", both_go_on}, {"closed_server_keeps", closed_server_keeps},
 	{"closed_wide_server_keeps", closed_wide_server_keeps},
 	{"closed_server_keeps_names", closed_server_keeps_names},
+	{"idle_server_keeps", idle_server_keeps}, {"idle_server_yields", idle_server_yields},
 	{"closed_server_keeps_port", closed_server_keeps_port},
 	{"closed_over_a_restart", closed_over_a_restart}, {"over_a_restart", over_a_restart},
 	{"documents_keep_theirs", documents_keep_theirs},
