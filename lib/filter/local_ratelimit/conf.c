@@ -5,6 +5,8 @@
  */
 #include "limit.h"
 
+#include "mt_strmap.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -42,34 +44,35 @@ static bool def_ok(const struct mt_limit_def *def, char *errbuf, size_t errlen)
 	return true;
 }
 
-/* The number of earlier conditions with the same words. */
-static uint32_t ordinal_of(const struct mt_limit *l, uint32_t i, const char *words)
-{
-	uint32_t n = 0;
+/* Conditions that are being compiled. */
+struct conds {
+	struct mt_route_builder *b;
+	struct mt_strmap n; /* number of conditions by their words, which their buckets hold */
+	uint64_t now;
+};
 
-	for (uint32_t k = 0; k < i; k++)
-		n += strcmp(l->buckets[k]->match, words) == 0;
-	return n;
-}
-
-static bool add_cond(struct mt_limit *l, struct mt_route_builder *b, const struct mt_limit_def *def,
-	uint32_t i, uint64_t now, char *errbuf, size_t errlen)
+static bool add_cond(struct mt_limit *l, struct conds *all, const struct mt_limit_def *def,
+	uint32_t i, char *errbuf, size_t errlen)
 {
 	const struct mt_limit_cond_def *c = &def->conds[i];
+	uintptr_t earlier;
 	const struct mt_route_action none = {.name = ""};
 	char words[1024];
 
-	if (mt_route_builder_add(b, c->match, c->n_match, &none, errbuf, errlen) < 0)
+	if (mt_route_builder_add(all->b, c->match, c->n_match, &none, errbuf, errlen) < 0)
 		return false;
 	mt_matcher_str(c->match, c->n_match, words, sizeof(words));
+	earlier = (uintptr_t)mt_strmap_get(&all->n, words);
 	/*
 	 * A condition without a match is not the service's own bucket, although both have the words
 	 * "*".
 	 */
 	l->buckets[i] = mt_limit_bucket_get(l->registry, def->service, words,
-		ordinal_of(l, i, words) + (c->n_match == 0), &c->numbers, now);
-	if (!l->buckets[i]) {
+		(uint32_t)earlier + (c->n_match == 0), &c->numbers, all->now);
+	if (!l->buckets[i] ||
+		mt_strmap_put(&all->n, l->buckets[i]->match, (void *)(earlier + 1), NULL)) {
 		snprintf(errbuf, errlen, "no memory");
+		l->n += l->buckets[i] != NULL;
 		return false;
 	}
 	l->lines[i] = c->line;
@@ -80,25 +83,35 @@ static bool add_cond(struct mt_limit *l, struct mt_route_builder *b, const struc
 	return true;
 }
 
+static bool add_all(struct mt_limit *l, struct conds *all, const struct mt_limit_def *def,
+	char *errbuf, size_t errlen)
+{
+	for (uint32_t i = 0; i < def->n_conds; i++)
+		if (!add_cond(l, all, def, i, errbuf, errlen))
+			return false;
+	return true;
+}
+
 static bool add_conds(struct mt_limit *l, const struct mt_codec *codec,
 	const struct mt_limit_def *def, uint64_t now, char *errbuf, size_t errlen)
 {
-	struct mt_route_builder *b = mt_route_builder_new(codec);
+	struct conds all = {.b = mt_route_builder_new(codec), .now = now};
+	bool added;
 
 	l->buckets = calloc(def->n_conds, sizeof(struct mt_bucket *));
 	l->lines = calloc(def->n_conds, sizeof(*l->lines));
-	if (!b || !l->buckets || !l->lines) {
+	if (!all.b || !l->buckets || !l->lines) {
 		snprintf(errbuf, errlen, "no memory");
-		mt_route_builder_free(b);
+		mt_route_builder_free(all.b);
 		return false;
 	}
-	for (uint32_t i = 0; i < def->n_conds; i++) {
-		if (!add_cond(l, b, def, i, now, errbuf, errlen)) {
-			mt_route_builder_free(b);
-			return false;
-		}
+	added = add_all(l, &all, def, errbuf, errlen);
+	mt_strmap_fini(&all.n);
+	if (!added) {
+		mt_route_builder_free(all.b);
+		return false;
 	}
-	l->conds = mt_route_builder_done(b);
+	l->conds = mt_route_builder_done(all.b);
 	if (!l->conds)
 		snprintf(errbuf, errlen, "no memory");
 	return l->conds != NULL;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define N_CHAINS 1024u
+#define N_CHAINS 32768u /* fits into the index of mt_limit_next() */
 /* How long an unused bucket is kept, so that it can be found again. */
 #define LINGER (10 * 60 * MT_SEC)
 

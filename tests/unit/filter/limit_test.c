@@ -464,6 +464,37 @@ static void test_watch(void)
 	mt_limit_registry_free(reg);
 }
 
+#define MANY 20000u
+
+/* Each of many conditions has a bucket, also the second one with the same words. */
+static void test_many_conditions(void)
+{
+	static struct mt_matcher_def match[MANY];
+	static struct mt_limit_cond_def conds[MANY];
+	static char values[MANY][12];
+	struct mt_limit_def def = {"thrift:9090", false, MIN5, conds, MANY};
+	struct mt_limit_info info;
+	uint32_t idx = 0, n = 0;
+	char err[128];
+	void *l;
+
+	setup();
+	for (uint32_t i = 0; i < MANY; i++) {
+		snprintf(values[i], sizeof(values[i]), "v%u", i / 2);
+		match[i] = (struct mt_matcher_def){.key = "method", EXACT, .value = values[i]};
+		conds[i] = (struct mt_limit_cond_def){&match[i], 1, TEN2, i};
+	}
+	l = mt_limit_compile(reg, &kv_codec, &def, 0, err, sizeof(err));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	mt_limit_commit(reg, 0);
+	while (mt_limit_next(reg, &idx, 1, &info))
+		n++;
+	CU_ASSERT_EQUAL(n, MANY);
+	CU_ASSERT_EQUAL(of_ten(l, "method=v7\n", 1), 2);
+	FREE(l);
+	mt_limit_registry_free(reg);
+}
+
 const struct mt_test limit_tests[] = {
 	{"start and stop of refusing", test_watch},
 	{"a condition charges its own bucket only", test_condition_charges_its_own},
@@ -479,5 +510,6 @@ const struct mt_test limit_tests[] = {
 	{"a bucket lingers from its end", test_lingers_from_its_end},
 	{"fills count from the commit, not from the compile", test_counts_from_commit},
 	{"iteration", test_iteration},
+	{"many conditions", test_many_conditions},
 	{0},
 };
