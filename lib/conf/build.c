@@ -205,6 +205,7 @@ const char *mt_b_host_remedy(struct mt_build *b, const char *host)
 static void build_fini(struct mt_build *b)
 {
 	mt_b_work_fini(b);
+	mt_idmap_fini(&b->exports);
 	mt_b_policies_fini(b);
 	mt_strmap_fini(&b->inbound_by_ns);
 	mt_strmap_fini(&b->protocols);

@@ -29,14 +29,14 @@ static struct mt_exports exports_of(struct mt_text *v, uint32_t n)
 }
 
 static bool is_exported(
-	const struct mt_build *b, const struct mt_service_entry *se, const char *client_ns)
+	struct mt_build *b, const struct mt_service_entry *se, const char *client_ns)
 {
 	const struct mt_mesh_config *c = b->model->mesh.config;
-	struct mt_exports unsaid = {0};
+	struct mt_exports to = se->export_to;
 
-	if (c)
-		unsaid = exports_of(c->service_export, c->n_service_export);
-	return mt_is_exported(&se->export_to, &unsaid, se->meta.ns, client_ns);
+	if (!to.n && c)
+		to = exports_of(c->service_export, c->n_service_export);
+	return mt_b_exports(b, &to, se->meta.ns, client_ns);
 }
 
 static bool is_visible(struct mt_build *b, const struct mt_service_entry *se)
@@ -44,8 +44,7 @@ static bool is_visible(struct mt_build *b, const struct mt_service_entry *se)
 	return is_exported(b, se, mt_b_client_ns(b, se->meta.ns));
 }
 
-bool mt_b_is_exported_to(
-	const struct mt_build *b, const struct mt_service_entry *se, const char *ns)
+bool mt_b_is_exported_to(struct mt_build *b, const struct mt_service_entry *se, const char *ns)
 {
 	return is_exported(b, se, mt_b_client_ns(b, ns));
 }
@@ -66,7 +65,7 @@ bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const st
 {
 	struct mt_exports e = mt_b_rule_exports(b, to, destination);
 
-	return mt_is_exported(&e, &e, meta->ns, mt_b_client_ns(b, service_ns));
+	return mt_b_exports(b, &e, meta->ns, mt_b_client_ns(b, service_ns));
 }
 
 /* The first counts; of one rank, the older one, in whose order they come. */

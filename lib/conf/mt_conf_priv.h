@@ -374,6 +374,7 @@ struct mt_build {
 	bool mesh_context_failed;	     /* it is told */
 	struct mt_idmap secrets,
 		bad_secrets; /* struct mt_kube_secret, by serial: that something names; that are refused */
+	struct mt_idmap exports;	/* exports.c: words of long lists */
 	struct mt_strmap lost;		/* serials of documents that lead to what is not here */
 	struct mt_auto_server *passing; /* of this node, once they are found */
 	uint32_t n_passing;
@@ -446,8 +447,10 @@ void mt_b_index_hosts(struct mt_build *b);
 /* The namespace of clients of a service that is in namespace `ns`. */
 const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
 /* True if clients of a Gateway, or of a service, in namespace `ns` see the service. */
-bool mt_b_is_exported_to(
-	const struct mt_build *b, const struct mt_service_entry *se, const char *ns);
+bool mt_b_is_exported_to(struct mt_build *b, const struct mt_service_entry *se, const char *ns);
+/* exports.c: true if an object of `ns` with this exportTo, which the model holds, is visible. */
+bool mt_b_exports(
+	struct mt_build *b, const struct mt_exports *to, const char *ns, const char *client_ns);
 /* exportTo of a DestinationRule, or of a document that routes: `to`, or the mesh's default. Empty: all. */
 struct mt_exports mt_b_rule_exports(
 	const struct mt_build *b, const struct mt_exports *to, bool destination);

@@ -123,6 +123,9 @@ static void namespaces_do_not(void)
 	unbuild(&b);
 }
 
+/* So many that they are put into a map. */
+#define MANY "a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q"
+
 /* exportTo: names of namespaces, its own, all, none. */
 static void who_sees_it(void)
 {
@@ -136,6 +139,16 @@ static void who_sees_it(void)
 		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: ['*']\n"), "y", true},
 		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: ['~']\n"), "x", false},
 		{ENTRY("a", "x", "1", "198.51.100.1", ""), "y", true},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: [" MANY "]\n"), "y", false},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: [" MANY "]\n"), "q", true},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: [" MANY "]\n"), "x", false},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: [" MANY ", '.']\n"), "x", true},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: [" MANY ", '.']\n"), "y", false},
+		{ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: [" MANY ", '*']\n"), "y", true},
+		/* Lists of two objects are not mixed up. */
+		{ENTRY("b", "w", "2", "198.51.100.2", "  exportTo: [" MANY ", y]\n")
+				ENTRY("a", "x", "1", "198.51.100.1", "  exportTo: [" MANY "]\n"),
+			"y", false},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
