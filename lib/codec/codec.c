@@ -4,14 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
-
-const struct mt_codec *const mt_codecs[] = {
-#define MT_CODEC(folder) &mt_codec_##folder,
-#include "codecs.def"
-#undef MT_CODEC
-	NULL,
-};
 
 const char *mt_local_reply_str(enum mt_local_reply r)
 {
@@ -32,15 +24,6 @@ const char *mt_local_reply_str(enum mt_local_reply r)
 	};
 
 	return (unsigned int)r < MT_REPLY_N ? words[r] : "unknown";
-}
-
-const struct mt_codec *mt_codec_find(const char *name)
-{
-	for (const struct mt_codec *const *c = mt_codecs; *c; c++)
-		if (strcasecmp((*c)->name, name) == 0 ||
-			((*c)->aeraki_name && strcmp((*c)->aeraki_name, name) == 0))
-			return *c;
-	return NULL;
 }
 
 const struct mt_codec *mt_codec_bytes(void)

@@ -437,8 +437,8 @@ struct mt_codec {
 extern const struct mt_codec *const mt_codecs[];
 
 /*
- * Finds the codec that a document or an operator names, case-insensitive, or by Aeraki's codec
- * name; NULL: unknown.
+ * Finds a codec of this build, as mt_codec_registry_find(). A configuration may have more codecs:
+ * what documents and operators name is found in its registry.
  */
 const struct mt_codec *mt_codec_find(const char *name);
 

@@ -341,8 +341,12 @@ static void node_defaults(struct mt_build *b, struct mt_snapshot *s)
 struct mt_snapshot *mt_conf_compile(
 	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now)
 {
-	struct mt_build b = {
-		.conf = c, .model = m, .diags = diags, .errors = diags->errors, .now = now};
+	struct mt_build b = {.conf = c,
+		.model = m,
+		.diags = diags,
+		.errors = diags->errors,
+		.now = now,
+		.codecs = c->codecs};
 	size_t holds = (size_t)MT_MAX(c->o.workers, 1) * MT_CACHE_LINE;
 	int rc;
 
@@ -352,6 +356,7 @@ struct mt_snapshot *mt_conf_compile(
 		return NULL;
 	mt_region_init(&b.snap->region, mt_conf_memory);
 	b.keep = &b.snap->region;
+	b.snap->codecs = mt_codec_registry_hold(c->codecs);
 	if (c->audit)
 		c->audit->n_rows = c->audit->n_gates = 0;
 	node_defaults(&b, &b.snap->pub);

@@ -59,9 +59,11 @@ static uint32_t said(const struct mt_num *n, uint32_t otherwise)
 }
 
 /* `key`: the hash key's name, for as long as the cluster lives. */
-static void set_hash(struct mt_cluster *c, const struct mt_res_hash *h, const char *key)
+static void set_hash(const struct mt_build *b, struct mt_cluster *c, const struct mt_res_hash *h,
+	const char *key)
 {
-	const struct mt_codec *codec = h && h->codec ? mt_codec_find(h->codec) : NULL;
+	const struct mt_codec *codec =
+		h && h->codec ? mt_codec_registry_find(b->codecs, h->codec) : NULL;
 
 	c->hash_by = h && h->source ? MT_LB_HASH_SOURCE : MT_LB_HASH_KEY;
 	if (!key || !codec)
@@ -417,7 +419,7 @@ static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt
 	if (mc->discovery == MT_RES_EDS && !t.endpoints)
 		sc->c.endpoints_resource = sc->name;
 	sc->place = sc->at = sc->eps_at = MT_NO_CLUSTER;
-	set_hash(&sc->c, mc->hash, keep(&at, t.key));
+	set_hash(b, &sc->c, mc->hash, keep(&at, t.key));
 	index = mt_upstream_cluster_get(b->conf->upstreams, sc->name, b->now);
 	if (index < 0) {
 		mt_heap_free(&b->conf->clusters, sc, size);

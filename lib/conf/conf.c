@@ -16,6 +16,7 @@ struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *e
 		return NULL;
 	}
 	c->o = *o;
+	c->codecs = mt_codec_registry_hold(mt_codec_registry_built_in());
 	c->o.workers = MT_MAX(c->o.workers, 1);
 	c->upstreams = mt_upstream_registry_new();
 	c->limits = mt_limit_registry_new(c->o.workers);
@@ -45,6 +46,19 @@ void mt_conf_set_identity(struct mt_conf *c, struct mt_credential *credential)
 	mt_credential_drop(c->identity);
 	c->identity = credential ? mt_credential_hold(credential) : NULL;
 	c->identity_serial++;
+}
+
+void mt_conf_set_codecs(struct mt_conf *c, struct mt_codec_registry *r)
+{
+	mt_codec_registry_hold(r);
+	mt_codec_registry_drop(c->codecs);
+	c->codecs = r;
+}
+
+const struct mt_codec_registry *mt_conf_codecs(const struct mt_conf *c)
+{
+	return c->current ? mt_container_of(c->current, struct mt_snap, pub)->codecs
+			  : mt_codec_registry_built_in();
 }
 
 void mt_conf_set_ports(struct mt_conf *c, const struct mt_node *node)
@@ -85,6 +99,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	mt_conf_providers_fini(&c->providers);
 	mt_credential_drop(c->identity);
 	mt_held_fini(c);
+	mt_codec_registry_drop(c->codecs);
 	if (c->upstreams)
 		mt_upstream_registry_free(c->upstreams);
 	if (c->limits)

@@ -320,14 +320,24 @@ static uint64_t hash_budget(const struct mt_retry_budget_policy *p, uint64_t h)
 	return mt_hash_u64((uint64_t)p->least.v << 1 | p->least.set, h);
 }
 
+/* Identity of the codec that knows the hash key; 0: none. */
+static uint64_t codec_of(const struct mt_build *b, const struct mt_res_hash *h)
+{
+	const struct mt_codec *codec =
+		h->codec ? mt_codec_registry_find(b->codecs, h->codec) : NULL;
+
+	return codec ? mt_codec_identity(codec) : 0;
+}
+
 /* All that is said, as documents have no serial of their own for it. */
-static uint64_t serial_of(const struct mt_document_cluster *d)
+static uint64_t serial_of(const struct mt_build *b, const struct mt_document_cluster *d)
 {
 	const struct mt_res_cluster *c = &d->cluster;
 	uint64_t h = mt_hash_u64(c->lb, 1);
 
 	if (c->hash)
-		h = mt_hash_text(c->hash->codec, mt_hash_text(c->hash->key, h + c->hash->source));
+		h = mt_hash_u64(
+			codec_of(b, c->hash), mt_hash_text(c->hash->key, h + c->hash->source));
 	h = mt_hash_u64((uint64_t)c->ring_min << 1 | c->locality_weighted, h);
 	h = mt_hash_u64((uint64_t)c->port << 1 | c->multiplexing, h);
 	h = mt_hash_u64((uint64_t)c->connect_ms << 32 | c->max_connections, h);
@@ -413,7 +423,7 @@ int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const str
 
 	if (rc == 0)
 		rc = set_endpoints(b, h, u, subset, out);
-	out->cluster.meta.serial = serial_of(out);
+	out->cluster.meta.serial = serial_of(b, out);
 	return rc;
 }
 
@@ -425,7 +435,7 @@ int mt_b_passed_cluster(struct mt_build *b, const struct mt_host *h, const struc
 	out->cluster.multiplexing = false;
 	if (rc == 0)
 		rc = add_endpoints(b, h, u, subset ? &subset->labels : NULL, PASSED, out);
-	out->cluster.meta.serial = serial_of(out);
+	out->cluster.meta.serial = serial_of(b, out);
 	return rc;
 }
 
@@ -597,6 +607,6 @@ int mt_b_forwarded_cluster(struct mt_build *b, const struct mt_host *h, const st
 		rc = -ENOMEM;
 	if (rc == 0 && !closed_by)
 		rc = add_forwarded(b, h, u, out);
-	c->meta.serial = serial_of(out);
+	c->meta.serial = serial_of(b, out);
 	return rc;
 }

@@ -255,13 +255,8 @@ static void tell_more_lend(struct mt_build *b)
 
 static int build(struct mt_build *b)
 {
-	const struct mt_objs *protocols = &b->model->app_protocols;
 	int rc;
 
-	for (uint32_t i = 0; i < protocols->n; i++)
-		b->mesh_build->protocols =
-			mt_hash_u64(((const struct mt_meta *)protocols->v[i])->serial,
-				b->mesh_build->protocols);
 	mt_mesh_names_begin(b);
 	rc = clusters(b);
 	if (rc == 0)
@@ -274,7 +269,8 @@ static int build(struct mt_build *b)
 int mt_b_mesh(struct mt_build *b)
 {
 	const struct mt_model *m = b->model;
-	struct mt_mesh_build mb = {.id = ++b->conf->shared.builds, .protocols = 1};
+	struct mt_mesh_build mb = {
+		.id = ++b->conf->shared.builds, .protocols = mt_b_protocols_hash(b, 1)};
 	int rc;
 
 	if (!m->res_clusters.n && !m->res_listeners.n)

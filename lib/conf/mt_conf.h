@@ -193,6 +193,19 @@ struct mt_conf_work mt_conf_work(const struct mt_conf *c);
  */
 const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *name);
 
+struct mt_codec_registry;
+/*
+ * Sets the codecs that documents and resources can name, from the next compile on, and holds a
+ * reference. Initially they are those of this build. Objects that are alike are shared by snapshots
+ * with the codec of the first, so its codecs must outlive `c`.
+ */
+void mt_conf_set_codecs(struct mt_conf *c, struct mt_codec_registry *r);
+/*
+ * The codecs of the current snapshot, valid until the next reap; before the first publish those of
+ * this build.
+ */
+const struct mt_codec_registry *mt_conf_codecs(const struct mt_conf *c);
+
 /*
  * Sets the node's own identity, from the next compile on, and holds a reference to it. NULL, the
  * initial state: the node has no identity and neither starts nor terminates mutual TLS of the mesh.

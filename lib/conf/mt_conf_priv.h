@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mt_alog.h"
+#include "mt_codec_registry.h"
 #include "mt_conf_hash_priv.h"
 #include "mt_conf_numbers_priv.h"
 #include "mt_conf_override_priv.h"
@@ -81,6 +82,7 @@ struct mt_snap {
 	uint32_t n_providers;
 	struct mt_forward_set *forward_set; /* owns pub.l4; NULL: nothing is forwarded */
 	struct mt_vips_build *vips;	    /* NULL: no host needs an address */
+	struct mt_codec_registry *codecs;   /* held */
 	struct mt_held_place *places;	    /* of documents (holders.c) */
 	uint32_t n_places;
 	struct mt_held_work *work; /* of documents, by namespace (work.c) */
@@ -158,7 +160,8 @@ struct mt_conf {
 	struct mt_credential *identity;	   /* NULL: none; mt_conf_set_identity() */
 	struct mt_held *held;		   /* beside it; mt_conf_set_held() */
 	uint32_t n_held;
-	uint64_t identity_serial; /* grows with each change of these */
+	uint64_t identity_serial;	  /* grows with each change of these */
+	struct mt_codec_registry *codecs; /* mt_conf_set_codecs(); held */
 	struct mt_conf_credentials credentials;
 	struct mt_conf_tokens tokens;
 	struct mt_conf_providers providers;
@@ -310,6 +313,7 @@ struct mt_build {
 	struct mt_work work;
 	struct mt_region tmp; /* dies with the build */
 	struct mt_snap *snap;
+	const struct mt_codec_registry *codecs;
 	struct mt_strmap protocols; /* struct mt_proto, by lower-case name */
 	struct mt_strmap hosts;	    /* struct mt_host, by lower-case host */
 	struct mt_strmap gateways;  /* struct mt_gateway, by "NAMESPACE/NAME" (check.c) */
@@ -513,6 +517,8 @@ int mt_b_dns_table(struct mt_build *b);
 void mt_b_protocols(struct mt_build *b);
 struct mt_proto *mt_b_protocol(struct mt_build *b, const char *name);
 const char *mt_b_protocol_remedy(struct mt_build *b, const char *name);
+/* Hash of what a protocol's name leads to: the codecs, and the documents that name protocols. */
+uint64_t mt_b_protocols_hash(const struct mt_build *b, uint64_t h);
 void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is);
 
 /* empty_subsets.c: subsets that nobody is in, and of those the ones that routes lead to. */

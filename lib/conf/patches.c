@@ -66,7 +66,7 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 
 	*out = proto ? *proto : (struct mt_proto){.name = p->protocol.s};
 	if (p->codec.s)
-		out->codec = mt_codec_find(p->codec.s);
+		out->codec = mt_codec_registry_find(b->codecs, p->codec.s);
 	if (p->multiplexing.set)
 		out->opts = p->multiplexing.v ? MT_CODEC_OPT_MULTIPLEXING : 0;
 	if (out->codec && !out->name)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which codec a port has: by its name, the built-in codecs and ApplicationProtocol documents. */
+/* Which codec a port has: by its name, the registry of codecs and ApplicationProtocol documents. */
 #include "mt_conf_priv.h"
 
 #include <string.h>
@@ -21,10 +21,12 @@ static const char *codec_remedy(struct mt_build *b, const char *word)
 {
 	struct mt_suggest near = {.word = word};
 
-	for (const struct mt_codec *const *c = mt_codecs; *c; c++) {
-		mt_suggest_offer(&near, (*c)->name);
-		if ((*c)->aeraki_name)
-			mt_suggest_offer(&near, (*c)->aeraki_name);
+	for (uint32_t i = 0; i < b->codecs->n; i++) {
+		const struct mt_codec *c = b->codecs->v[i];
+
+		mt_suggest_offer(&near, c->name);
+		if (c->aeraki_name)
+			mt_suggest_offer(&near, c->aeraki_name);
 	}
 	return near.best ? mt_region_printf(&b->tmp, "did you mean %s?", near.best)
 			 : "docs/protocols lists the codecs of this build";
@@ -33,7 +35,7 @@ static const char *codec_remedy(struct mt_build *b, const char *word)
 /* Also for a built-in name: the document says which codec its protocol has. */
 static void add_document(struct mt_build *b, const struct mt_app_protocol *ap)
 {
-	const struct mt_codec *codec = mt_codec_find(ap->codec.s);
+	const struct mt_codec *codec = mt_codec_registry_find(b->codecs, ap->codec.s);
 	struct mt_proto *p;
 
 	if (!codec || codec->opaque) {
@@ -54,9 +56,9 @@ void mt_b_protocols(struct mt_build *b)
 {
 	struct mt_strmap written = {0};
 
-	for (const struct mt_codec *const *c = mt_codecs; *c; c++)
-		if (!(*c)->opaque)
-			add(b, (*c)->name, *c);
+	for (uint32_t i = 0; i < b->codecs->n; i++)
+		if (!b->codecs->v[i]->opaque)
+			add(b, b->codecs->v[i]->name, b->codecs->v[i]);
 	for (uint32_t i = 0; i < b->model->app_protocols.n; i++) {
 		struct mt_app_protocol *ap = b->model->app_protocols.v[i];
 		const char *name = mt_b_lower(b, ap->protocol.s);
@@ -72,6 +74,17 @@ void mt_b_protocols(struct mt_build *b)
 		add_document(b, ap);
 	}
 	mt_strmap_fini(&written);
+}
+
+uint64_t mt_b_protocols_hash(const struct mt_build *b, uint64_t h)
+{
+	const struct mt_objs *documents = &b->model->app_protocols;
+
+	for (uint32_t i = 0; i < b->codecs->n; i++)
+		h = mt_hash_u64(mt_codec_identity(b->codecs->v[i]), h);
+	for (uint32_t i = 0; i < documents->n; i++)
+		h = mt_hash_u64(((const struct mt_meta *)documents->v[i])->serial, h);
+	return mt_hash_u64(documents->n, h);
 }
 
 struct mt_proto *mt_b_protocol(struct mt_build *b, const char *name)

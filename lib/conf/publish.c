@@ -36,6 +36,7 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 	mt_forward_set_put(c, s->forward_set);
 	mt_vips_build_free(s->vips);
 	mt_dns_table_put(s->pub.dns);
+	mt_codec_registry_drop(s->codecs);
 	if (s->pub.lookup)
 		mt_snapshot_index_free(&s->pub);
 	free(s->pub.holds);

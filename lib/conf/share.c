@@ -70,7 +70,7 @@ void mt_b_topology(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		h = hash_host(&b->host_list[i], h);
 	h = hash_documents(&b->model->gateways, h);
-	b->topology = hash_documents(&b->model->app_protocols, h);
+	b->topology = mt_b_protocols_hash(b, h);
 	b->clients = hash_clients(b, 1);
 }
 

@@ -2,6 +2,7 @@
 /* Inside lib/ctl: the ctl object, requests, commands, and the clients of the sockets. */
 #pragma once
 
+#include "mt_codec_registry.h"
 #include "mt_ctl.h"
 #include "mt_expr.h"
 #include "row.h"
@@ -747,6 +748,12 @@ struct mt_ctl {
 static inline struct mt_snapshot *mt_ctl_snapshot(const struct mt_ctl *c)
 {
 	return c->env.conf ? mt_conf_current(c->env.conf) : NULL;
+}
+
+/* The codecs of the current configuration; operators use their names. */
+static inline const struct mt_codec_registry *mt_ctl_codecs(const struct mt_ctl *c)
+{
+	return c->env.conf ? mt_conf_codecs(c->env.conf) : mt_codec_registry_built_in();
 }
 
 /*

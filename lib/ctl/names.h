@@ -27,7 +27,7 @@ void mt_offer_expression(struct mt_ctl *c, uint64_t fields, struct mt_offers *o)
 void mt_offer_values(struct mt_ctl *c, enum mt_expr_field field, uint64_t fields, size_t before,
 	struct mt_offers *o);
 /* Offers ".KEY=" for metadata keys that the protocols define. */
-void mt_offer_keys(struct mt_offers *o);
+void mt_offer_keys(const struct mt_ctl *c, struct mt_offers *o);
 
 /*
  * Like mt_expr_compile(), but also rejects values that a field with fixed values can never have,

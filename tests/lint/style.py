@@ -32,6 +32,7 @@ COLD = {
     "base/base_region.c": "compiles configuration",
     "base/base_std.c": "first and last call of programs",
     "base/base_strmap.c": "compiles configuration",
+    "codec/codec_registry.c": "compiles configuration",
     "observe/observe_capture.c": "the control thread makes and frees captures",
     "observe/observe_trace.c": "the control thread makes and frees traces",
     "steer/steer_steer.c": "boot",

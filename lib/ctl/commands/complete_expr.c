@@ -28,10 +28,12 @@ static const struct values {
 		{"ok", "app_error", "proto_error", "client_closed", "reset", "oneway"}},
 };
 
-static void protocols(struct mt_offers *o)
+static void protocols(const struct mt_ctl *c, struct mt_offers *o)
 {
-	for (uint32_t i = 0; mt_codecs[i]; i++)
-		mt_offer(o, mt_codecs[i]->name, "protocol");
+	const struct mt_codec_registry *r = mt_ctl_codecs(c);
+
+	for (uint32_t i = 0; i < r->n; i++)
+		mt_offer(o, r->v[i]->name, "protocol");
 }
 
 static void packet_protocols(struct mt_offers *o)
@@ -67,7 +69,7 @@ static void values_of(
 	if (field == MT_EXPR_outcome)
 		outcomes(o);
 	if (field == MT_EXPR_proto && fields & MT_EXPR_BIT(service))
-		protocols(o);
+		protocols(c, o);
 	else if (field == MT_EXPR_proto)
 		packet_protocols(o);
 }
@@ -106,7 +108,7 @@ static bool by_size(enum mt_expr_field f)
 	}
 }
 
-static void fields_of(uint64_t fields, struct mt_offers *o)
+static void fields_of(const struct mt_ctl *c, uint64_t fields, struct mt_offers *o)
 {
 	char word[64];
 
@@ -118,23 +120,24 @@ static void fields_of(uint64_t fields, struct mt_offers *o)
 		mt_offer(o, word, mt_expr_fields[f].words);
 	}
 	if (fields & MT_EXPR_BIT(meta0))
-		mt_offer_keys(o);
+		mt_offer_keys(c, o);
 	mt_offer(o, "not", "the condition after it must be false");
 	mt_offer(o, "or", "the conditions before it, or those after it");
 }
 
-void mt_offer_keys(struct mt_offers *o)
+void mt_offer_keys(const struct mt_ctl *c, struct mt_offers *o)
 {
+	const struct mt_codec_registry *r = mt_ctl_codecs(c);
 	char word[96];
 
 	if (o->part[0] != '.') {
 		mt_offer(o, ".", mt_expr_fields[MT_EXPR_meta0].words);
 		return;
 	}
-	for (uint32_t i = 0; mt_codecs[i]; i++)
-		for (const char *const *k = mt_codecs[i]->keys; k && *k; k++) {
+	for (uint32_t i = 0; i < r->n; i++)
+		for (const char *const *k = r->v[i]->keys; k && *k; k++) {
 			snprintf(word, sizeof(word), ".%s=", *k);
-			mt_offer(o, word, mt_codecs[i]->name);
+			mt_offer(o, word, r->v[i]->name);
 		}
 }
 
@@ -155,7 +158,7 @@ void mt_offer_expression(struct mt_ctl *c, uint64_t fields, struct mt_offers *o)
 
 	if (!o->part[open + name]) {
 		sub.words = json_object();
-		fields_of(fields, &sub);
+		fields_of(c, fields, &sub);
 		offer_behind(o, open, &sub);
 		return;
 	}

@@ -691,7 +691,7 @@ json_t *mt_run_explain(struct mt_ctl *c, const struct mt_request *r)
 	struct mt_err e = {""};
 	json_t *error;
 
-	if (mt_said_parse(&x.said, r->args, r->n_args, &e))
+	if (mt_said_parse(&x.said, mt_ctl_codecs(c), r->args, r->n_args, &e))
 		return mt_ctl_error("%s", e.text);
 	if (!x.snap)
 		return mt_ctl_error("there is no configuration yet");

@@ -103,7 +103,7 @@ static int parse_listener(struct mt_said *s, const char *text, struct mt_err *e)
 
 static int parse_protocol(struct mt_said *s, const char *text, struct mt_err *e)
 {
-	s->protocol = mt_codec_find(text);
+	s->protocol = mt_codec_registry_find(s->codecs, text);
 	if (!s->protocol)
 		return mt_err(e, -EINVAL, "protocol=%s: there is no such protocol", text);
 	return 0;
@@ -193,9 +193,11 @@ static bool goes_on(struct mt_said *s, const char *before, const char *word)
 	return true;
 }
 
-int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struct mt_err *e)
+int mt_said_parse(struct mt_said *s, const struct mt_codec_registry *codecs,
+	const char *const *words, uint32_t n, struct mt_err *e)
 {
 	memset(s, 0, sizeof(*s));
+	s->codecs = codecs;
 	for (uint32_t i = 0; i < n; i++)
 		if (!(i && goes_on(s, words[i - 1], words[i])) && parse_word(s, words[i], e))
 			return -EINVAL;
@@ -244,7 +246,7 @@ void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offer
 	}
 	mt_offer(o, "principal=", "the principal in the client's mesh certificate");
 	mt_offer(o, "sni=", "the server name (SNI) of its TLS");
-	mt_offer_keys(o);
+	mt_offer_keys(c, o);
 	if (strncmp(o->part, "listener=", strlen("listener=")) == 0)
 		offer_listeners(c, o);
 	else

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec_test.h"
 
+#include "mt_codec_registry.h"
+
 #include <ctype.h>
 #include <stdio.h>
 
@@ -93,8 +95,45 @@ static void words(void)
 	CU_ASSERT_STRING_EQUAL(mt_local_reply_str(MT_REPLY_N), "unknown");
 }
 
+/* A registry has the codecs of this build first, and each name once. */
+static void registry(void)
+{
+	const struct mt_codec acme = {.name = "acme",
+				      .aeraki_name = "aeraki.meta_protocol.codec.acme"},
+			      again = {.name = "Dubbo"},
+			      aeraki = {.name = "b",
+				      .aeraki_name = "aeraki.meta_protocol.codec.acme"};
+	const struct mt_codec *good[] = {&acme}, *bad[] = {&again}, *twice[] = {&acme, &aeraki};
+	struct mt_codec_registry *r = mt_codec_registry_new(good, 1), *none;
+	uint32_t n = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+	while (mt_codecs[n]) {
+		CU_ASSERT_PTR_EQUAL(r->v[n], mt_codecs[n]);
+		n++;
+	}
+	CU_ASSERT_EQUAL(r->n, n + 1);
+	CU_ASSERT_EQUAL(mt_codec_registry_built_in()->n, n);
+	CU_ASSERT_PTR_EQUAL(mt_codec_registry_find(r, "ACME"), &acme);
+	CU_ASSERT_PTR_EQUAL(mt_codec_registry_find(r, acme.aeraki_name), &acme);
+	CU_ASSERT_PTR_EQUAL(mt_codec_registry_find(r, "dubbo"), &mt_codec_dubbo);
+	CU_ASSERT_PTR_NULL(mt_codec_registry_find(mt_codec_registry_built_in(), "acme"));
+	CU_ASSERT_PTR_NULL(mt_codec_registry_new(bad, 1));
+	CU_ASSERT_PTR_NULL(mt_codec_registry_new(twice, 2));
+	CU_ASSERT_PTR_EQUAL(mt_codec_registry_hold(r), r);
+	mt_codec_registry_drop(r);
+	CU_ASSERT_PTR_EQUAL(mt_codec_registry_find(r, "acme"), &acme);
+	mt_codec_registry_drop(r);
+	mt_codec_registry_drop(NULL);
+	none = mt_codec_registry_new(NULL, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(none);
+	CU_ASSERT_EQUAL(none->n, n);
+	mt_codec_registry_drop(none);
+}
+
 const struct mt_test codec_tests[] = {
 	{"find", find},
+	{"registry", registry},
 	{"keys", keys},
 	{"traits", traits},
 	{"identity", identity},

@@ -127,7 +127,7 @@ int main(int argc, char **argv)
 		{"mesh_policies", mesh_policies_tests}, {"overrides", override_tests},
 		{"owners", owners_tests}, {"watched", watched_tests},
 		{"tls_files", tls_files_tests}, {"publish", publish_tests},
-		{"holders", holders_tests}, {"binds", binds_tests},
+		{"codecs", codecs_tests}, {"holders", holders_tests}, {"binds", binds_tests},
 		{"references", references_tests}, {"refusals", refusals_tests},
 		{"share", share_tests}, {"shares", shares_tests}, {"served", served_tests},
 		{"tls", tls_tests}, {"tls_document", tls_document_tests},

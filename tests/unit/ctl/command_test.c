@@ -736,20 +736,21 @@ static void test_said_callers(void)
 		{".sni=A.Test", "", "", false},
 	};
 	static const char *const bad[] = {"principal=", "principal=spiffe://", "sni="};
+	const struct mt_codec_registry *codecs = mt_codec_registry_built_in();
 	struct mt_said s;
 	struct mt_err e;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
 		const char *const words[] = {"protocol=dubbo", t[i].word};
 
-		CU_ASSERT_EQUAL(mt_said_parse(&s, words, 2, &e), 0);
+		CU_ASSERT_EQUAL(mt_said_parse(&s, codecs, words, 2, &e), 0);
 		CU_ASSERT_EQUAL(s.by_tls, t[i].by_tls);
 		CU_ASSERT_STRING_EQUAL(s.who.principal, t[i].principal);
 		CU_ASSERT_STRING_EQUAL(s.who.sni, t[i].sni);
 		CU_ASSERT_EQUAL(s.who.member, *t[i].principal != '\0');
 	}
 	for (size_t i = 0; i < MT_ARRAY_LEN(bad); i++)
-		CU_ASSERT_EQUAL(mt_said_parse(&s, &bad[i], 1, &e), -EINVAL);
+		CU_ASSERT_EQUAL(mt_said_parse(&s, codecs, &bad[i], 1, &e), -EINVAL);
 }
 
 const struct mt_test command_tests[] = {

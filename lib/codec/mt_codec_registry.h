@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The codecs that a configuration can name: those of this build, and then codecs that are data. A
+ * registry never changes; a configuration with other codecs has another registry. Each name is in
+ * it once. Registries are held, for example by snapshots of lib/conf. Control thread only.
+ */
+#pragma once
+
+#include "mt_codec.h"
+
+struct mt_codec_registry {
+	const struct mt_codec *const *v; /* [n], those of this build first, as in mt_codecs */
+	uint32_t n;
+	uint32_t refs;
+};
+
+/* The registry of a configuration without further codecs. It is static and need not be held. */
+struct mt_codec_registry *mt_codec_registry_built_in(void);
+
+/*
+ * Creates a registry with `n` further codecs, which must outlive it, and returns the caller's
+ * reference. NULL: no memory, or a name is taken.
+ */
+struct mt_codec_registry *mt_codec_registry_new(const struct mt_codec *const *more, uint32_t n);
+
+struct mt_codec_registry *mt_codec_registry_hold(struct mt_codec_registry *r);
+/* Releases a reference; the last one frees the registry. NULL is allowed. */
+void mt_codec_registry_drop(struct mt_codec_registry *r);
+
+/*
+ * Finds the codec that a document or an operator names, case-insensitive, or by Aeraki's codec
+ * name; NULL: unknown.
+ */
+const struct mt_codec *mt_codec_registry_find(const struct mt_codec_registry *r, const char *name);

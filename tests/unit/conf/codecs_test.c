@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Documents and resources name the codecs of a registry, which may change between compilations. */
+#include "conf_test.h"
+#include "conf_texts.h"
+#include "mesh_build.h"
+
+#include "mt_codec_registry.h"
+
+#define ACME "aeraki.meta_protocol.codec.acme"
+
+/* The metadata "colour" has another index in each version. */
+static const char *const keys[2][3] = {{"method", "colour", NULL}, {"colour", "method", NULL}};
+static struct mt_codec versions[2];
+
+/* A registry with a version of the codec acme, which holds its only reference. */
+static struct mt_codec_registry *with_acme(struct mt_conf *c, uint32_t version)
+{
+	struct mt_codec *acme = &versions[version];
+	const struct mt_codec *more[] = {acme};
+	struct mt_codec_registry *r;
+
+	*acme = *mt_codec_find("thrift");
+	acme->name = "acme";
+	acme->aeraki_name = ACME;
+	acme->content = 100 + version;
+	acme->keys = keys[version];
+	r = mt_codec_registry_new(more, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+	mt_conf_set_codecs(c, r);
+	mt_codec_registry_drop(r);
+	return r;
+}
+
+static const struct mt_codec *served_by(const struct mt_snapshot *s, const char *addr)
+{
+	const struct mt_listener *l = listener(s, addr, 20880);
+
+	CU_ASSERT_EQUAL_FATAL(l->n_protos, 1);
+	return l->protos->codec;
+}
+
+#define SERVICE(name, host, addr, port)                                                            \
+	ISTIO("ServiceEntry", name)                                                                \
+	"  hosts: [" host "]\n  addresses: [" addr "]\n  resolution: STATIC\n"                     \
+	"  ports: [{number: 20880, name: " port "}]\n"                                             \
+	"  endpoints: [{address: 198.51.100.1}, {address: 198.51.100.2}]\n"
+#define PROTOCOL                                                                                   \
+	"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: ApplicationProtocol\n"            \
+	"metadata: {name: p}\nspec: {protocol: shop, codec: " ACME "}\n"
+#define HASH                                                                                       \
+	ISTIO("DestinationRule", "h")                                                              \
+	"  host: a.x\n"                                                                            \
+	"  trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: colour}}}\n"
+#define PATCH                                                                                      \
+	"---\napiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: f}\n"  \
+	"spec:\n  configPatches:\n  - applyTo: NETWORK_FILTER\n"                                   \
+	"    match: {listener: {name: 192.0.2.3_20880}}\n    patch:\n"                             \
+	"      operation: REPLACE\n      value:\n        typed_config:\n"                          \
+	"          \"@type\": type.googleapis.com/"                                                \
+	"aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy\n"                                   \
+	"          codec: {name: " ACME "}\n"
+#define DOCUMENTS                                                                                  \
+	SERVICE("a", "a.x", "192.0.2.1", "tcp-metaprotocol-acme")                                  \
+	SERVICE("b", "b.x", "192.0.2.2", "tcp-metaprotocol-shop")                                  \
+	SERVICE("c", "c.x", "192.0.2.3", "tcp-metaprotocol-dubbo") PROTOCOL HASH PATCH
+
+static const struct mt_cluster *cluster_of(const struct mt_snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (strcmp(s->clusters[i].name, name) == 0)
+			return &s->clusters[i];
+	CU_FAIL_FATAL("no such cluster");
+	return NULL;
+}
+
+/* A port's name, an ApplicationProtocol, an EnvoyFilter and a hash key name codecs. */
+static void documents(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct mt_codec_registry *r = NULL;
+	struct mt_model *m = mt_model_new();
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t", DOCUMENTS, strlen(DOCUMENTS));
+	CU_ASSERT_EQUAL(diags.errors, 0);
+	CU_ASSERT_PTR_EQUAL(mt_conf_codecs(conf), mt_codec_registry_built_in());
+	for (uint32_t version = 0; version < 2; version++) {
+		const struct mt_codec *acme = &versions[version];
+		const struct mt_snapshot *s;
+		const struct mt_cluster *c;
+
+		r = with_acme(conf, version);
+		CU_ASSERT_PTR_NOT_EQUAL(mt_conf_codecs(conf), r);
+		s = mesh_publish(conf, m, &diags);
+		CU_ASSERT_PTR_EQUAL(mt_conf_codecs(conf), r);
+		CU_ASSERT_PTR_EQUAL(served_by(s, "192.0.2.1"), acme);
+		CU_ASSERT_PTR_EQUAL(served_by(s, "192.0.2.2"), acme);
+		CU_ASSERT_PTR_EQUAL(served_by(s, "192.0.2.3"), acme);
+		c = cluster_of(s, "outbound|20880||a.x");
+		CU_ASSERT_EQUAL_FATAL(c->n_hash_keys, 1);
+		CU_ASSERT_EQUAL(c->hash_keys->id, version == 0 ? 1 : 0);
+	}
+	/* The snapshot in force keeps its registry. */
+	mt_conf_set_codecs(conf, mt_codec_registry_built_in());
+	CU_ASSERT_PTR_EQUAL(mt_conf_codecs(conf), r);
+	CU_ASSERT_PTR_EQUAL(mt_codec_registry_find(mt_conf_codecs(conf), "acme"), &versions[1]);
+	CU_ASSERT_PTR_NULL(mt_conf_compile(conf, m, &diags, NOW));
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	mt_conf_destroy(conf);
+}
+
+/* A codec of the registry is a remedy. */
+static void remedy(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct built b;
+
+	(void)with_acme(conf, 0);
+	b = build_text(conf,
+		"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: ApplicationProtocol\n"
+		"metadata: {name: p}\nspec: {protocol: p, codec: "
+		"aeraki.meta_protocol.codec.acm}\n");
+	CU_ASSERT_PTR_NULL(b.s);
+	CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, 4, "(did you mean " ACME "?)"));
+	unbuild(&b);
+}
+
+/* A listener of a discovery service is left out while its codec is missing, and follows it. */
+static void resources(void)
+{
+	struct mesh_scene sc = mesh_scene_new();
+	struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 20880);
+	struct mt_proxy_patch *p = mesh_proxy(sc.m, l, "shop", NULL);
+
+	p->codec.s = ACME;
+	mesh_simple_cluster(sc.m, "c");
+	mesh_rule(sc.m, &p->routes, "r", "c");
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(sc.s->n_listeners, 0);
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_LEFT_OUT, "l", "unknown codec \"" ACME "\""));
+	for (uint32_t version = 0; version < 2; version++) {
+		(void)with_acme(sc.conf, version);
+		mesh_load(&sc);
+		CU_ASSERT_PTR_EQUAL(served_by(sc.s, "192.0.2.1"), &versions[version]);
+		CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_LEFT_OUT, "l", ""));
+	}
+	mt_conf_set_codecs(sc.conf, mt_codec_registry_built_in());
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(sc.s->n_listeners, 0);
+	mesh_scene_end(&sc);
+}
+
+/* Services are made again only if the codecs have changed. */
+static void shared(void)
+{
+	struct mesh_scene sc = mesh_scene_new();
+	struct mt_proxy_patch *p =
+		mesh_proxy(sc.m, mesh_listener(sc.m, "l", "192.0.2.1", 20880), "dubbo", NULL);
+	uint64_t made;
+
+	mesh_simple_cluster(sc.m, "c");
+	mesh_rule(sc.m, &p->routes, "r", "c");
+	(void)with_acme(sc.conf, 0);
+	mesh_load(&sc);
+	made = mt_conf_work(sc.conf).services_made;
+	(void)with_acme(sc.conf, 0);
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(mt_conf_work(sc.conf).services_made, made);
+	(void)with_acme(sc.conf, 1);
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(mt_conf_work(sc.conf).services_made, made + 1);
+	mesh_scene_end(&sc);
+}
+
+const struct mt_test codecs_tests[] = {
+	{"documents name codecs of the registry", documents},
+	{"the nearest codec of the registry", remedy},
+	{"resources name codecs of the registry", resources},
+	{"services follow changed codecs", shared},
+	{0},
+};
