@@ -239,6 +239,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.waiting = waiting,
 		.restart = restart,
 		.ready = ready_ask,
+		.state_trouble = state_trouble,
 		.accept = ready_accept,
 		.sources = d->sources,
 		.n_sources = d->n_mesh,

@@ -274,6 +274,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 	publish_retry(d, now);
 	history_turn(d, now);
 	ready_turn(d, now);
+	state_turn(d, now);
 	notify_turn(d, now);
 	mt_ctl_turn(d->ctl, now);
 }

@@ -123,6 +123,15 @@ struct ready {
 	bool told_waits, told_write;
 };
 
+/* Trouble with the state directory (state.c). */
+struct state {
+	int rc; /* -errno: it could not be written at the last try; 0: it could */
+	bool trying;
+	size_t bytes;  /* length of the longest write that failed */
+	uint64_t next; /* ns: when to try again */
+	char words[400];
+};
+
 /* Why the waiting snapshot was compiled, for the history. */
 struct waiting_cause {
 	const char *from;
@@ -266,6 +275,7 @@ struct daemon {
 	bool held_untold; /* not yet passed to the compiler */
 
 	struct notify notify;
+	struct state state;
 	struct ready ready;
 
 	/* control loop */
@@ -307,6 +317,10 @@ void boot_stop(struct daemon *d);
 int config_start(struct daemon *d, struct mt_err *e);
 void config_stop(struct daemon *d);
 int state_start(struct daemon *d, struct mt_err *e);
+/* Notes writes that failed, and tries again until one of that length succeeds. */
+void state_turn(struct daemon *d, uint64_t now);
+/* Why the state directory cannot be written; NULL: the last write succeeded. `arg`: the daemon. */
+const char *state_trouble(void *arg);
 void state_stop(struct daemon *d);
 int memory_start(struct daemon *d, struct mt_err *e);
 void memory_stop(struct daemon *d);

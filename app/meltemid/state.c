@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tests the state directory at start. If it cannot be written, the operator who starts the daemon
- * learns so at once, not months later from the first reload that has something to keep.
+ * learns so at once, not months later from the first reload that has something to keep. While the
+ * daemon runs, a failed write is followed by tests of the same length until one succeeds; health
+ * and a metric report the directory meanwhile.
  */
 #include "daemon.h"
 
@@ -13,27 +15,45 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PROBE ".probe"
-#define LOCK  ".lock"
+#define PROBE	".probe"
+#define LOCK	".lock"
+#define TRY_MIN 32u
+#define TRY_MAX (64u << 20)
+#define TRY_NS	(10 * MT_SEC)
 
 const char *state_dir(const struct daemon *d)
 {
 	return d->node->state_dir.s ? d->node->state_dir.s : "/var/lib/meltemi";
 }
 
-/* Creates, writes and removes a file. 0 or -errno. */
-static int probe(const char *dir)
+/* 0 or -errno. */
+static int write_all(int fd, size_t bytes)
 {
-	static const char text[] = "can this be written?\n";
+	static const char text[65536] = "can this be written?\n";
+
+	while (bytes) {
+		ssize_t n = write(fd, text, MT_MIN(bytes, sizeof(text)));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Creates, writes and removes a file of that length. 0 or -errno. */
+static int probe(const char *dir, size_t bytes)
+{
 	char path[4200];
-	int fd, rc = 0;
+	int fd, rc;
 
 	snprintf(path, sizeof(path), "%s/" PROBE, dir);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, text, sizeof(text) - 1) != (ssize_t)sizeof(text) - 1)
-		rc = errno ? -errno : -EIO;
+	rc = write_all(fd, bytes);
 	if (fsync(fd) && rc == 0)
 		rc = -errno;
 	if (close(fd) && rc == 0)
@@ -80,6 +100,74 @@ static int claim(const char *dir, struct mt_err *e)
 		dir);
 }
 
+/* ---- while it runs -------------------------------------------------------------------------- */
+
+/* A write of a test file; static, because a disk that hangs keeps it for as long as the process. */
+static struct trial {
+	struct mt_task task;
+	struct daemon *d;
+	size_t bytes;
+	char dir[4096];
+} trial;
+
+static int try_it(struct mt_task *t)
+{
+	return probe(trial.dir, trial.bytes);
+}
+
+static void set_trouble(struct daemon *d, int rc)
+{
+	d->state.rc = rc;
+	snprintf(d->state.words, sizeof(d->state.words), "%.300s: %s", state_dir(d), strerror(-rc));
+}
+
+static void tried(struct mt_task *t, int rc)
+{
+	struct daemon *d = trial.d;
+
+	d->state.trying = false;
+	d->state.next = mt_clock_now(&d->clock) + TRY_NS;
+	if (rc == 0) {
+		mt_log(MT_LOG_INFO, "state", "stateDirectory %s can be written again",
+			state_dir(d));
+		d->state.bytes = 0;
+	}
+	set_trouble(d, rc);
+}
+
+void state_turn(struct daemon *d, uint64_t now)
+{
+	size_t bytes = 0;
+	int rc = mt_service_failed(d->service, &bytes);
+
+	if (rc && !d->state.rc)
+		d->state.next = now + TRY_NS;
+	if (rc)
+		set_trouble(d, rc);
+	d->state.bytes = MT_MAX(d->state.bytes, bytes);
+	if (!d->state.rc || d->state.trying || now < d->state.next)
+		return;
+	d->state.trying = true;
+	trial.task = (struct mt_task){.run = try_it, .done = tried};
+	trial.d = d;
+	/* The directory may have room for a short file, but not for the one that failed. */
+	trial.bytes = MT_MIN(MT_MAX(d->state.bytes, TRY_MIN), TRY_MAX);
+	snprintf(trial.dir, sizeof(trial.dir), "%s", state_dir(d));
+	if (mt_service_submit(d->service, &trial.task)) {
+		d->state.trying = false;
+		d->state.next = now + TRY_NS;
+	}
+}
+
+const char *state_trouble(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return d->state.rc ? d->state.words : NULL;
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
 int state_start(struct daemon *d, struct mt_err *e)
 {
 	const char *dir = state_dir(d);
@@ -89,11 +177,12 @@ int state_start(struct daemon *d, struct mt_err *e)
 	if (mkdir(dir, 0700) && errno != EEXIST)
 		rc = -errno;
 	if (rc == 0)
-		rc = probe(dir);
+		rc = probe(dir, TRY_MIN);
 	if (rc == 0)
 		return claim(dir, e);
 	/* Perhaps nothing will have to be kept, so a full disk does not prevent a start. */
 	if (rc == -ENOSPC || rc == -EDQUOT) {
+		set_trouble(d, rc);
 		mt_log(MT_LOG_WARN, "state",
 			"stateDirectory %s: %s: free some space; until then changes that have to "
 			"be kept there wait",

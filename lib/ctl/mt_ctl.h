@@ -167,6 +167,8 @@ struct mt_ctl_env {
 	struct mt_history *history; /* NULL: none */
 	/* Starts draining: no new connections, outstanding calls are finished. May be repeated. */
 	void (*drain)(void *arg);
+	/* Why the state directory cannot be written; NULL: it can. May be NULL. */
+	const char *(*state_trouble)(void *arg);
 	/* Warnings and errors of the last load (lines of mt_diags_print()); NULL: not kept. */
 	const char *(*diagnostics)(void *arg);
 	/* The longest iteration of the control loop within the last one to two minutes, ns. */

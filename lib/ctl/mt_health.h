@@ -31,8 +31,8 @@ void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, c
 
 typedef void mt_check_fn(struct mt_health *h);
 
-mt_check_fn mt_check_access_log, mt_check_state, mt_check_configuration, mt_check_errors,
-	mt_check_workers, mt_check_memory; /* health_node.c */
+mt_check_fn mt_check_access_log, mt_check_state, mt_check_state_directory, mt_check_configuration,
+	mt_check_errors, mt_check_workers, mt_check_memory; /* health_node.c */
 mt_check_fn mt_check_ports, mt_check_spread, mt_check_neighbours, mt_check_names; /* health_net.c */
 /* health_traffic.c */
 mt_check_fn mt_check_endpoints, mt_check_limits, mt_check_control_planes, mt_check_certificates;

@@ -193,7 +193,8 @@ static int hand_over(struct mt_kept *k, char *text, size_t len, bool anew)
 	struct kept_task *t = calloc(1, sizeof(*t));
 
 	if (t)
-		*t = (struct kept_task){.task = {.run = put_text, .done = was_put},
+		*t = (struct kept_task){
+			.task = {.run = put_text, .done = was_put, .state_bytes = MT_MAX(len, 1)},
 			.k = k,
 			.path = strdup(k->path),
 			.text = text,

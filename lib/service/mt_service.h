@@ -39,6 +39,7 @@ struct mt_task {
 	void (*done)(struct mt_task *t, int rc);
 	struct mt_task *next; /* for lib/service only */
 	int rc;
+	size_t state_bytes; /* length of the write to the state directory that it is; 0: none */
 };
 
 struct mt_service;
@@ -54,6 +55,12 @@ void mt_service_free(struct mt_service *s);
  * are outstanding or the thread was given up.
  */
 int mt_service_submit(struct mt_service *s, struct mt_task *t);
+
+/*
+ * Returns the error (-errno) of the last write to the state directory that has failed since the
+ * last call, and its length in `bytes`; 0: none has failed. NULL is allowed.
+ */
+int mt_service_failed(struct mt_service *s, size_t *bytes);
 
 /* File descriptor that is readable when mt_service_turn() has work. */
 int mt_service_fd(const struct mt_service *s);

@@ -56,7 +56,8 @@ void mt_service_replace(struct mt_service *s, const char *path, char *text, size
 	struct mt_err no_memory;
 
 	if (r)
-		*r = (struct replace){.task = {.run = put, .done = was_put},
+		*r = (struct replace){
+			.task = {.run = put, .done = was_put, .state_bytes = MT_MAX(len, 1)},
 			.path = strdup(path),
 			.text = text,
 			.len = len,

@@ -23,6 +23,8 @@ struct mt_service {
 	bool busy, stop;	 /* under the lock */
 	bool left;		 /* the thread frees the service; under the lock */
 	bool stuck;		 /* given up; control thread */
+	int failed;		 /* mt_service_failed(); control thread */
+	size_t failed_bytes;
 	uint64_t patience;
 	int fd;
 };
@@ -172,6 +174,17 @@ int mt_service_submit(struct mt_service *s, struct mt_task *t)
 	return 0;
 }
 
+int mt_service_failed(struct mt_service *s, size_t *bytes)
+{
+	int rc = s ? s->failed : 0;
+
+	if (!rc)
+		return 0;
+	*bytes = s->failed_bytes;
+	s->failed = 0;
+	return rc;
+}
+
 int mt_service_fd(const struct mt_service *s)
 {
 	return s->fd;
@@ -189,6 +202,10 @@ void mt_service_turn(struct mt_service *s)
 	for (; t; t = next) {
 		next = t->next;
 		s->n--;
+		if (t->state_bytes && t->rc < 0) {
+			s->failed = t->rc;
+			s->failed_bytes = t->state_bytes;
+		}
 		t->done(t, t->rc);
 	}
 }

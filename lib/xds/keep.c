@@ -383,6 +383,7 @@ static int hand_over(struct mt_xds *x)
 		free(k);
 		return -ENOMEM;
 	}
+	k->task.state_bytes = (size_t)(k->m.end - k->m.buf);
 	x->keep_dirty = false;
 	x->keep_first = 0;
 	x->keep_writing = true;

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 A state directory that cannot be written is refused at start, with the remedy; one that fills up later makes the newer
-configuration wait: told once, shown by the shell, tried again less and less often, and taken as soon as there is room. Only one
-daemon uses a directory; a lock on the directory, which other users of the host can hold, does not count.
+configuration wait: told once, shown by the shell, health and a metric, tried again less and less often, and taken as soon as
+there is room. Only one daemon uses a directory; a lock on the directory, which other users of the host can hold, does not count.
 """
 
 import fcntl
@@ -63,6 +63,13 @@ def no_space(daemon):
     return reason if "No space left" in reason else ""
 
 
+def shown(daemon):
+    """The state and words of the directory's row in `show health`, and its metric."""
+    row = next(row for row in daemon.show("health")["health"] if row["check"] == "state directory")
+    metric = next(line for line in daemon.http("/metrics")[1].splitlines() if line.startswith("meltemi_state_directory_writable "))
+    return row["state"], "No space left" in row["words"], metric.split()[1]
+
+
 def waits_for_room(lab, daemon):
     state = lab.directory / "state"
     state.mkdir(mode=0o700)
@@ -70,6 +77,7 @@ def waits_for_room(lab, daemon):
     try:
         daemon.write("a.yaml", without_address("a.example"))
         daemon.start()
+        equal(shown(daemon), ("ok", False, "1"), "a directory that can be written")
         fill(state)
         before = daemon.show("config")
         check(not before["newer_waits"], f"something waits already: {before}")
@@ -77,6 +85,7 @@ def waits_for_room(lab, daemon):
         # Until the writer has met the full disk, it waits for the writer.
         waiting = within(10, lambda: no_space(daemon), "the newer configuration waits, and `show config` gives the reason")
         check("stateDirectory" in waiting, f"the field is not named: {waiting}")
+        within(5, lambda: shown(daemon) == ("warning", True, "0"), "health and metric of a full directory")
         equal(daemon.show("config")["version"], before["version"], "configuration in use")
         time.sleep(4)  # tries behind 1 and 2 s more
         equal(daemon.process.errors().count("newer configuration waits"), 1, "lines about it in the log")
@@ -86,6 +95,8 @@ def waits_for_room(lab, daemon):
         after = daemon.show("config")
         check(not after["newer_waits"] and after["services"] == before["services"] + 1, f"after it: {after}")
         check("b.example" in (state / "vips.json").read_text(), "the address was not kept")
+        within(20, lambda: shown(daemon) == ("ok", False, "1"), "health and metric of a directory with room")
+        equal(daemon.process.errors().count("can be written again"), 1, "lines about the end in the log")
         equal(daemon.stop(), 0, "exit status")
     finally:
         subprocess.run(["umount", "-l", str(state)], check=True)

@@ -17,6 +17,7 @@ static const struct {
 } checks[] = {
 	{"state", mt_check_state, "serving"},
 	{"configuration", mt_check_configuration, "the newest documents are in use"},
+	{"state directory", mt_check_state_directory, "it can be written"},
 	{"ports", mt_check_ports, "all links are up"},
 	{"spread", mt_check_spread, "no worker gets much more packets than the others"},
 	{"neighbours", mt_check_neighbours, "every host that is spoken to answers"},

@@ -153,6 +153,18 @@ static void check_objects(struct mt_health *h)
 				t->rows[i].notes[0].text);
 }
 
+void mt_check_state_directory(struct mt_health *h)
+{
+	const struct mt_ctl_env *env = &h->c->env;
+	const char *why = env->state_trouble ? env->state_trouble(env->arg) : NULL;
+
+	if (why)
+		mt_found(h, MT_FOUND_WARNING, "",
+			"is the disk full, read-only or failing? Until it can be written, changes "
+			"that have to be kept wait, and a restart may use older state",
+			"cannot be written: %s", why);
+}
+
 void mt_check_configuration(struct mt_health *h)
 {
 	const struct mt_ctl_env *env = &h->c->env;

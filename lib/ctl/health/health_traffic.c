@@ -168,6 +168,9 @@ static void check_kept(struct mt_health *h, struct mt_xds *x)
 {
 	struct mt_xds_info info;
 
+	/* mt_check_state_directory() has it. */
+	if (h->c->env.state_trouble && h->c->env.state_trouble(h->c->env.arg))
+		return;
 	mt_xds_info(x, &info);
 	if (info.kept_troubled)
 		mt_found(h, MT_FOUND_WARNING, info.name,

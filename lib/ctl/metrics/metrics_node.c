@@ -92,6 +92,13 @@ static void collect_objects(struct mt_collect *k)
 		mt_emit(k, counts[s], {"status", mt_object_status_str(s)});
 }
 
+static void collect_state_directory(struct mt_collect *k)
+{
+	const struct mt_ctl_env *env = &k->c->env;
+
+	mt_emit(k, !(env->state_trouble && env->state_trouble(env->arg)));
+}
+
 static void collect_ready(struct mt_collect *k)
 {
 	mt_emit(k, mt_ctl_answers_ready(k->c));
@@ -169,6 +176,10 @@ const struct mt_family_row mt_families_node[] = {
 		collect_turn, 0},
 	{"meltemi_configuration_objects", MT_GAUGE, "objects", "status",
 		"documents, and items of Lists, by status", collect_objects, 0},
+	{"meltemi_state_directory_writable", MT_GAUGE, "boolean", "",
+		"0: a write to the state directory failed, and none of its length has succeeded "
+		"since",
+		collect_state_directory, 0},
 	{"meltemi_ready", MT_GAUGE, "boolean", "", "1: /ready answers 200", collect_ready, 0},
 	{"meltemi_ready_waits_for", MT_GAUGE, "things", "what",
 		"sources that have not delivered and hosts that are not served again, for which "

@@ -491,6 +491,31 @@ static void test_silent(void)
 	mt_ctl_destroy(c);
 }
 
+static const char *full_directory(void *arg)
+{
+	return arg;
+}
+
+static void test_state_directory(void)
+{
+	struct mt_ctl_env env = {.state_trouble = full_directory,
+		.arg = "/var/lib/meltemi: No space left on device"};
+	struct mt_ctl *c = test_ctl(&env);
+	char *text;
+	int code;
+
+	CU_ASSERT(found(c, "state directory", "", "warning",
+		"cannot be written: /var/lib/meltemi: No space left on device"));
+	/* The remedy of the alert. */
+	text = test_run(c, "show health where check~directory", &code);
+	CU_ASSERT_EQUAL(code, MT_CTL_OK);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "cannot be written"));
+	free(text);
+	c->env.arg = NULL;
+	CU_ASSERT(found(c, "state directory", "", "ok", "it can be written"));
+	mt_ctl_destroy(c);
+}
+
 /* A finding names the endpoints that take no traffic, and why. */
 static void test_endpoints(void)
 {
@@ -588,6 +613,7 @@ const struct mt_test health_tests[] = {
 	{"servers that were never heard", test_answers_in_cluster},
 	{"a cluster is summed once", test_cluster_is_summed_once},
 	{"silence for alerts", test_silent},
+	{"state directory", test_state_directory},
 	{"endpoints without traffic", test_endpoints},
 	{0},
 };

@@ -4,7 +4,7 @@
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"publish", publish_tests}, {"settings", settings_tests},
-		{"tell", tell_tests}, {"workers", workers_tests}, {0}};
+		{"state", state_tests}, {"tell", tell_tests}, {"workers", workers_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

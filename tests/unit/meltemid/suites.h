@@ -3,4 +3,5 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test publish_tests[], settings_tests[], tell_tests[], workers_tests[];
+extern const struct mt_test publish_tests[], settings_tests[], state_tests[], tell_tests[],
+	workers_tests[];

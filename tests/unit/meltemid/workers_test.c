@@ -11,7 +11,7 @@
 
 #define WORKERS 3
 
-enum state {
+enum worker_state {
 	IDLE,
 	BUSY,	/* lib/proxy serves something */
 	OWES,	/* lib/tcp has bytes that a peer has not acknowledged */
@@ -20,7 +20,7 @@ enum state {
 };
 
 static struct worker {
-	enum state state;
+	enum worker_state state;
 	bool lingers;	/* a client has not closed yet */
 	uint32_t calls; /* mt_worker_call() */
 	bool resets;	/* mt_worker_reset_all() was called */
@@ -146,7 +146,7 @@ static void all_are_idle(void)
 
 			workers_begin(n);
 			for (uint32_t i = 0, rest = k; i < n; i++, rest /= STATES) {
-				workers[i].state = (enum state)(rest % STATES);
+				workers[i].state = (enum worker_state)(rest % STATES);
 				all &= workers[i].state == IDLE;
 			}
 			CU_ASSERT_EQUAL(workers_idle(&d), all);

@@ -51,6 +51,11 @@ static struct work work(int number)
 	return (struct work){.task = {.run = run, .done = done}, .number = number};
 }
 
+static void unheard(struct mt_task *t, int rc)
+{
+	n_ended++;
+}
+
 static struct mt_service *begin(void)
 {
 	struct mt_err e;
@@ -71,6 +76,25 @@ static void until_ended(struct mt_service *s, uint32_t n)
 		CU_ASSERT_EQUAL_FATAL(poll(&p, 1, 10000), 1);
 		mt_service_turn(s);
 	}
+}
+
+/* Failed writes of state are reported once; others are their owner's alone. */
+static void failed_state(void)
+{
+	struct mt_service *s = begin();
+	struct work w[] = {work(3), work(0), work(ENOSPC), work(0)};
+	size_t bytes = 0;
+
+	CU_ASSERT_EQUAL(mt_service_failed(NULL, &bytes), 0);
+	for (size_t i = 0; i < MT_ARRAY_LEN(w); i++) {
+		w[i].task.done = unheard;
+		w[i].task.state_bytes = 100 * i;
+		CU_ASSERT_EQUAL(mt_service_submit(s, &w[i].task), 0);
+		until_ended(s, (uint32_t)i + 1);
+		CU_ASSERT_EQUAL(mt_service_failed(s, &bytes), i == 2 ? -ENOSPC : 0);
+	}
+	CU_ASSERT_EQUAL(bytes, 200);
+	mt_service_free(s);
 }
 
 static void in_order_and_elsewhere(void)
@@ -213,8 +237,9 @@ static void files(void)
 int main(int argc, char **argv)
 {
 	const struct mt_test tests[] = {{"in_order_and_elsewhere", in_order_and_elsewhere},
-		{"bounded", bounded}, {"the_end", the_end}, {"without_a_thread", without_a_thread},
-		{"files", files}, {"never_answers", never_answers}, {0}};
+		{"failed_state", failed_state}, {"bounded", bounded}, {"the_end", the_end},
+		{"without_a_thread", without_a_thread}, {"files", files},
+		{"never_answers", never_answers}, {0}};
 	const struct mt_suite suites[] = {{"service", tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
