@@ -4,7 +4,10 @@
 
 #include "mt_ctl_priv.h"
 
-/* Use of a table, or of a pool of packet buffers, of one worker. */
+/*
+ * Use of a table, or of a pool of packet buffers, of one worker. The neighbour table is that of
+ * worker 0, which owns it.
+ */
 struct mt_table_use {
 	const char *table, *setting; /* its name; field of the Node that enlarges it */
 	uint16_t worker;
@@ -14,7 +17,7 @@ struct mt_table_use {
 #define MT_TABLE_USES 40 /* at most, of one worker */
 
 /* Writes at most `max` rows; returns their number. */
-uint32_t mt_table_uses(struct mt_worker *w, struct mt_table_use *uses, uint32_t max);
+uint32_t mt_table_uses(const struct mt_ctl *c, uint16_t w, struct mt_table_use *uses, uint32_t max);
 
 /*
  * Share (0 to 1) of the last minute that worker `w` spent in busy loop iterations; *run_ns: actual

@@ -227,6 +227,8 @@ struct mt_net_neigh_info {
 
 /* Iterates neighbours, on any thread: *idx starts at 0; false at the end. */
 bool mt_net_neigh_next(const struct mt_net *net, uint32_t *idx, struct mt_net_neigh_info *info);
+/* Entries of the neighbour table that are in use, of all workers; *size: all. Any thread. */
+uint32_t mt_net_neigh_in_use(const struct mt_net *net, uint32_t *size);
 
 /* ---- one worker's part --------------------------------------------------------------------- */
 

@@ -266,6 +266,7 @@ struct mt_net {
 	_Atomic uint32_t neigh_done; /* grows when an entry became usable or failed */
 	_Atomic(struct mt_netw *) workers_part[MT_WORKERS_MAX];
 	struct net_neigh *neigh;
+	_Atomic uint32_t neigh_in_use;		      /* entries that are not free */
 	_Atomic uint64_t neigh_new[NET_NEIGH_GROUPS]; /* bits of entries that workers claimed */
 	uint64_t key[2];			      /* of the neighbours' buckets */
 };

@@ -101,6 +101,7 @@ uint32_t net_neigh_get(
 	for (i = b; i < b + ways; i++) {
 		if (!claim(&net->neigh[i], port, a, user_of(ways), word))
 			continue;
+		atomic_fetch_add_explicit(&net->neigh_in_use, 1, memory_order_relaxed);
 		call_owner(net, i);
 		return i;
 	}
@@ -188,6 +189,12 @@ void net_neigh_events(struct mt_netw *w)
 	w->n_wait = 0;
 	for (uint32_t i = 0; i < n; i++)
 		decide(w, &list[i]);
+}
+
+uint32_t mt_net_neigh_in_use(const struct mt_net *net, uint32_t *size)
+{
+	*size = NET_NEIGH_MAX;
+	return atomic_load_explicit(&net->neigh_in_use, memory_order_relaxed);
 }
 
 bool mt_net_neigh_next(const struct mt_net *net, uint32_t *idx, struct mt_net_neigh_info *info)

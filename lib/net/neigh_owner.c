@@ -168,6 +168,7 @@ static void release(struct mt_netw *w, uint32_t idx, uint64_t word)
 	w->owner->neigh[idx].due = MT_NEVER;
 	w->owner->neigh[idx].hold = w->owner->neigh[idx].next = 0;
 	put(w, idx, word, NEIGH_FREE, 0);
+	atomic_fetch_sub_explicit(&w->net->neigh_in_use, 1, memory_order_relaxed);
 }
 
 static void fail(struct mt_netw *w, uint32_t idx, uint64_t word)

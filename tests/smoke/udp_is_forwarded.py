@@ -125,6 +125,8 @@ def tables(daemon, workers):
     equal([row["worker"] for row in shown["workers"]], list(range(workers)), "rows of `show flows`")
     equal((shown["flows"], sum(row["kept"] for row in shown["workers"]), sum(row["made"] for row in shown["workers"])), (2 * FLOWS,) * 3, "flows")
     equal({(row["capacity"], row["evicted"], row["over_share"]) for row in shown["workers"]}, {(2048, 0, 0)}, "spec.flows")
+    kept = {row["worker"]: (row["kept"], row["kept_max"]) for row in shown["workers"]}
+    equal({row["worker"]: (row["in_use"], row["size"]) for row in daemon.show("tables")["tables"] if row["table"] == "kept flows"}, kept, "rows of `show tables`")
     every = listed(daemon)
     equal((every["flows"], every["shown"], len(every["list"])), (2 * FLOWS,) * 3, "rows of `show flows list`")
     equal({(row["service"], row["state"]) for row in every["list"]}, {("nat.example", "kept"), ("full.example", "kept")}, "services and states")

@@ -26,7 +26,7 @@ static void collect_tables(struct mt_collect *k)
 	struct mt_table_use uses[MT_TABLE_USES];
 
 	for (; k->pos < k->c->env.n_workers && !mt_sink_full(k->out); k->pos++) {
-		uint32_t n = mt_table_uses(k->c->env.workers[k->pos], uses, MT_ARRAY_LEN(uses));
+		uint32_t n = mt_table_uses(k->c, (uint16_t)k->pos, uses, MT_ARRAY_LEN(uses));
 		char worker[8];
 
 		snprintf(worker, sizeof(worker), "%u", k->pos);

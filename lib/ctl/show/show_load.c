@@ -162,8 +162,32 @@ static const char *setting_of(const char *slab)
 	return "spec.memory.mb";
 }
 
-uint32_t mt_table_uses(struct mt_worker *w, struct mt_table_use *uses, uint32_t max)
+/* Adds the tables that are not slabs. They have no peak. */
+static uint32_t other_tables(
+	const struct mt_ctl *c, uint16_t w, struct mt_table_use *uses, uint32_t max)
 {
+	const struct mt_l4 *l4 = mt_worker_l4(c->env.workers[w]);
+	struct mt_l4_usage flows;
+	uint32_t n, size, k = 0;
+
+	if (w == 0 && c->env.net && k < max) {
+		n = mt_net_neigh_in_use(c->env.net, &size);
+		uses[k++] = (struct mt_table_use){
+			"neighbours", "fewer hosts on the links", w, n, n, size};
+	}
+	/* Other flows give way to new ones, so that their places are always used sooner or later. */
+	if (l4 && k < max) {
+		mt_l4_usage(l4, &flows);
+		uses[k++] = (struct mt_table_use){
+			"kept flows", "spec.flows", w, flows.kept, flows.kept, flows.kept_max};
+	}
+	return k;
+}
+
+uint32_t mt_table_uses(
+	const struct mt_ctl *c, uint16_t index, struct mt_table_use *uses, uint32_t max)
+{
+	struct mt_worker *w = c->env.workers[index];
 	const struct mt_pools *p = mt_worker_pools(w);
 	const struct mt_slab *slabs[32];
 	uint32_t n = mt_tcp_slabs(mt_worker_tcp(w), slabs, MT_ARRAY_LEN(slabs)), k = 0;
@@ -182,7 +206,7 @@ uint32_t mt_table_uses(struct mt_worker *w, struct mt_table_use *uses, uint32_t 
 	for (uint32_t i = 0; i < n && k < max; i++)
 		uses[k++] = (struct mt_table_use){slabs[i]->name, setting_of(slabs[i]->name),
 			mt_worker_index(w), slabs[i]->in_use, slabs[i]->peak, slabs[i]->cap};
-	return k;
+	return k + other_tables(c, index, uses + k, max - k);
 }
 
 json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r)
@@ -191,7 +215,7 @@ json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r)
 
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
 		struct mt_table_use uses[MT_TABLE_USES];
-		uint32_t n = mt_table_uses(c->env.workers[w], uses, MT_ARRAY_LEN(uses));
+		uint32_t n = mt_table_uses(c, w, uses, MT_ARRAY_LEN(uses));
 
 		for (uint32_t i = 0; i < n; i++)
 			mt_json_add(list, MT_M("table", uses[i].table),
@@ -203,10 +227,10 @@ json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r)
 }
 
 /* The worker's fullest table, by its peak since start. */
-static struct mt_table_use fullest(struct mt_worker *w)
+static struct mt_table_use fullest(const struct mt_ctl *c, uint16_t w)
 {
 	struct mt_table_use uses[MT_TABLE_USES], most = {0};
-	uint32_t n = mt_table_uses(w, uses, MT_ARRAY_LEN(uses));
+	uint32_t n = mt_table_uses(c, w, uses, MT_ARRAY_LEN(uses));
 
 	for (uint32_t i = 0; i < n; i++)
 		if (!most.size || uses[i].peak * most.size > most.peak * uses[i].size)
@@ -231,7 +255,7 @@ json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r)
 	for (uint16_t i = 0; i < c->env.n_workers; i++) {
 		uint64_t run_ns;
 		double busy = 100 * mt_worker_busy(c, i, &run_ns);
-		struct mt_table_use most = fullest(c->env.workers[i]);
+		struct mt_table_use most = fullest(c, i);
 		double full = share(most.peak, most.size);
 		bool cpu = busy >= full;
 

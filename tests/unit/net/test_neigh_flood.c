@@ -21,6 +21,18 @@ static uint32_t generation(void)
 	return atomic_load(&f.net->dst_gen);
 }
 
+/* Entries in use as the node counts them, which are those that it lists. */
+static uint32_t in_use(void)
+{
+	struct mt_net_neigh_info info;
+	uint32_t n = 0, idx = 0, size;
+
+	while (mt_net_neigh_next(f.net, &idx, &info))
+		n++;
+	CU_ASSERT_EQUAL(mt_net_neigh_in_use(f.net, &size), n);
+	return n;
+}
+
 /* A host of the network 10.0.0.0/8, with a station of its own. */
 static void arp_of(uint32_t host, uint8_t station)
 {
@@ -50,17 +62,25 @@ static void open_wide(void)
 static void unused_end(void)
 {
 	struct mt_net_neigh_info info;
-	uint32_t gen, host = 0, idx = 0;
+	uint32_t gen, size, most = 0, host = 0, idx = 0;
 
 	open_wide();
 	gen = generation();
 	for (int i = 0; i < 1200; i++) {
 		for (int k = 0; k < 90 && i < 300; k++)
 			arp_of(++host, 0);
+		if (i % 100 == 0) {
+			uint32_t n = in_use();
+
+			most = MT_MAX(most, n);
+		}
 		fx_clear(&f);
 		fx_turn(&f, 100 * MT_MSEC);
 	}
 	CU_ASSERT(!mt_net_neigh_next(f.net, &idx, &info));
+	CU_ASSERT(most > 1000);
+	CU_ASSERT_EQUAL(mt_net_neigh_in_use(f.net, &size), 0);
+	CU_ASSERT_EQUAL(size, NET_NEIGH_MAX);
 	CU_ASSERT_EQUAL(generation(), gen);
 	CU_ASSERT(fx_close(&f));
 }
