@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Retries by policy with servers of Apache's Thrift libraries for C++, Python and Go, which reply with undeclared exceptions, hang, have
-their connections reset while they execute a call, are stopped, are killed, and refuse connections. Executions are counted at the
-servers: at most as many as the policy allows, more than one only if it names the reason, and calls that were not read are never lost.
+their connections reset while they execute a call, are stopped, are killed, refuse connections, and close them on accept. Executions are
+counted at the servers: at most as many as the policy allows, more than one only if it names the reason, and calls that were not read are
+never lost.
 """
 
 import concurrent.futures
@@ -14,16 +15,20 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "thrift")]
 
-from retry_lab import BOTH, OK, POLICIES, Scene, name_of, rule, virtual_service  # noqa: E402, I001
-from meltemi_lab import Lab, Skip, main  # noqa: E402
+from retry_lab import BOTH, NONE, OK, POLICIES, Scene, name_of, rule, virtual_service  # noqa: E402, I001
+from meltemi_lab import Lab, Skip, equal, main, within  # noqa: E402
 from meltemi_lab.check import Failure  # noqa: E402
-from meltemi_lab.documents import service  # noqa: E402
+from meltemi_lab.documents import service, subsets  # noqa: E402
 from meltemi_lab.paths import INTEROP, PYTHON  # noqa: E402
 
 VIP = "240.240.8.1"
 BUILT = INTEROP / "thrift"
-KINDS = {"C++": [BUILT / "server"], "Python": [PYTHON, HERE.parent / "thrift/server.py"], "Go": [BUILT / "goserver"]}
+FULL, MOST = "C++, full", 2
+KINDS = {"C++": [BUILT / "server"], "Python": [PYTHON, HERE.parent / "thrift/server.py"], "Go": [BUILT / "goserver"],
+         FULL: [BUILT / "server"]}
+OPTIONS = {(FULL, 1): ["--kind", "nonblocking", "--most", MOST]}  # of a server
 BY_NAME = {policy.name: policy for policy in POLICIES}
+PATIENT = "simple: ROUND_ROBIN\n    outlierDetection: {consecutive5xxErrors: 1000}"
 
 
 def build():
@@ -82,7 +87,44 @@ def unknown_method(scene, clients):
     scene.ask = usual
 
 
+def closed_on_accept(lab, kind, servers, port):
+    """
+    s1 has all connections that it takes, and closes new ones as it accepts them. A call that it may have read ends with an error unless
+    the policy names lost connections; all others are answered by s2. s1 executes none.
+    """
+    scene = Scene(lab, kind, servers, port, Clients(lab, kind).ask)
+    crowd = [lab.connect("client", lab.server(1), port) for _ in range(MOST + 1)]
+    equal(crowd[-1].recv(1), b"", "the connection that is one too many")
+    for policy in POLICIES:
+        known(scene, policy)
+        before, errors = opened(lab, policy, port), 0
+        for _ in range(12):
+            name = name_of("good", NONE)
+            answer, counts = scene.ask(policy.name, name), scene.executed(name)
+            errors += answer != OK
+            scene.expect(counts == [0, int(answer == OK)], policy, name, f"closed: answer {answer}, executions {counts}")
+        tried = opened(lab, policy, port) - before
+        scene.expect(errors == 0 or "reset" not in policy.covers, policy, "closed", f"{errors} errors")
+        scene.expect(tried > 0, policy, "closed", "the first server was not tried")
+        print(f"{kind}, {policy.name}: {tried} connections closed on accept, {errors} errors", flush=True)
+    scene.ends()
+    return scene.wrong
+
+
+def known(scene, policy):
+    """Calls until the second server has answered, so that the method is known to answer (a connection without ids needs that for retries)."""
+    within(30, lambda: scene.ask(policy.name, name_of("good", NONE)) == OK, f"{scene.kind}, {policy.name}: the second server answers", step=0)
+
+
+def opened(lab, policy, port):
+    """Connections to s1 so far, for the calls of this policy."""
+    return next(row["connections_opened"] for row in lab.daemon.show("endpoints")["endpoints"]
+                if row["endpoint"] == f"{lab.server(1)}:{port}" and f"|{policy.name}" in row["cluster"])
+
+
 def run(lab, kind, servers, port):
+    if kind == FULL:
+        return closed_on_accept(lab, kind, servers, port)
     clients = Clients(lab, kind)
     scene = Scene(lab, kind, servers, port, clients.ask)
     unknown_method(scene, clients)
@@ -104,12 +146,15 @@ def body():
         for number, (kind, program) in enumerate(KINDS.items()):
             port = 9100 + number
             started[kind] = [lab.run(f"server{n}", f"{program[-1].name}-{number}-{n}",
-                                     [*program, "--port", port, "--tag", "v1", "--id", f"s{n}", "--faults", 1]) for n in (1, 2)], port
+                                     [*program, *OPTIONS.get((kind, n), ()), "--port", port, "--tag", "v1", "--id", f"s{n}", "--faults", 1])
+                             for n in (1, 2)], port
             for policy in POLICIES:
                 host = f"{policy.name}{number}.test"
                 daemon.write(f"{host}.yaml", service(host, VIP, port_of(kind, policy.name), "tcp-metaprotocol-thrift",
                                                      [(lab.server(n), port, {}) for n in (1, 2)]))
                 daemon.write(f"{host}-rule.yaml", virtual_service(host, rule(host, policy.retries)))
+                if kind == FULL:  # it is not ejected
+                    daemon.write(f"{host}-balancer.yaml", subsets(host, (), PATIENT))
         for servers, _ in started.values():
             for server in servers:
                 server.wait_line('"ready"', 30)

@@ -2,7 +2,7 @@
 /*
  * An Apache Thrift server (C++ library); the arguments of server.py. --kind threaded: a thread for
  * each connection; simple: one connection at a time; nonblocking: four threads for the calls of all
- * connections (framed).
+ * connections (framed). --most N: with nonblocking, more connections are closed on accept.
  */
 #include "peer.hpp"
 
@@ -116,10 +116,16 @@ std::shared_ptr<apache::thrift::server::TServer> nonblocking(
 
 	workers->threadFactory(std::make_shared<concurrency::ThreadFactory>());
 	workers->start();
-	return std::make_shared<server::TNonblockingServer>(processor,
+	auto server = std::make_shared<server::TNonblockingServer>(processor,
 		peer::server_protocol(o.text("transport"), o.text("protocol")),
 		std::make_shared<transport::TNonblockingServerSocket>("0.0.0.0", o.number("port")),
 		workers);
+	if (o.number("most") > 0) {
+		/* It is overloaded above this number. */
+		server->setMaxConnections(static_cast<size_t>(o.number("most")) - 1);
+		server->setOverloadAction(server::T_OVERLOAD_CLOSE_ON_ACCEPT);
+	}
+	return server;
 }
 
 std::shared_ptr<apache::thrift::server::TServer> make(const peer::Options &o)
@@ -149,7 +155,7 @@ int main(int argc, char **argv)
 	peer::Options o(argc, argv,
 		{{"port", "9090"}, {"tag", "v1"}, {"id", "s1"}, {"transport", "framed"},
 			{"protocol", "binary"}, {"kind", "threaded"}, {"delay", "0"},
-			{"faults", "0"}});
+			{"faults", "0"}, {"most", "0"}});
 	auto server = make(o);
 
 	signal(SIGPIPE, SIG_IGN);
