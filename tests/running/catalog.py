@@ -25,7 +25,7 @@ LINT = {"lint/debian": DAEMON, "lint/folders": ("lib/libmt_proxy.a",), "lint/met
 
 # Labs of the rotating part: comparisons of load balancing and retries with Envoy's, retries with Java's servers, BoringSSL's test suite,
 # and the CPU time of a thread, which the use of the caches by other programs of the host doubles.
-ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|retries/test_dubbo$|tls/test_bogo$)|smoke/control_turns_are_short$")
+ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|retries/test_dubbo|tls/test_bogo$)|smoke/control_turns_are_short$")
 
 # The instruction counts of single operations and of forwarded packets, and whether these are right. All other benches rotate, because
 # they take 20 to 120 s of a core.

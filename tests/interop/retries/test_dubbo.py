@@ -16,7 +16,7 @@ from meltemi_lab import Lab, check, main, within  # noqa: E402
 from meltemi_lab.check import Failure  # noqa: E402
 from meltemi_lab.documents import service, subsets  # noqa: E402
 
-VERSION, HOST, VIP, PORT, THREADS = "3.2.16", "retries.test", "240.240.8.2", 20880, 32
+HOST, VIP, PORT, THREADS = "retries.test", "240.240.8.2", 20880, 32
 BUSY_MS = 20000  # of a call that takes a thread; four callers more wait for one that is free
 BY_NAME = {policy.name: policy for policy in POLICIES}
 
@@ -24,8 +24,8 @@ BY_NAME = {policy.name: policy for policy in POLICIES}
 class Clients:
     """Apache's consumers; calls choose their policy by an attachment, which a rule matches. A consumer makes one call at a time."""
 
-    def __init__(self, lab):
-        self.usual, self.other = (lab.java_session("client", name, VERSION, f"{VIP}:{PORT}", "--timeout", 60000) for name in ("usual", "other"))
+    def __init__(self, lab, version):
+        self.usual, self.other = (lab.java_session("client", name, version, f"{VIP}:{PORT}", "--timeout", 60000) for name in ("usual", "other"))
         for session in (self.usual, self.other):
             session.wait_line('"ready"')
 
@@ -36,14 +36,14 @@ class Clients:
         return OK if report["answered"] else f"{report['errors']} {report['error_samples']}"
 
 
-def overload(lab, scene):
+def overload(lab, scene, version):
     """
     All threads of s1 are busy, so it replies with status 100 and executes nothing; calls by policies that name overload are answered
     by s2.
     """
     for policy in POLICIES:
         scene.settle(policy)
-    busy = lab.java("client", "busy", VERSION, "Consumer", "--target", f"{lab.server(1)}:{PORT}", "--scenario", "load", "--method", "slow",
+    busy = lab.java("client", "busy", version, "Consumer", "--target", f"{lab.server(1)}:{PORT}", "--scenario", "load", "--method", "slow",
                     "--slow-ms", BUSY_MS, "--millis", BUSY_MS // 2, "--concurrency", THREADS + 4, "--pause-ms", 50, "--timeout", 60000)
     busy.wait_line("calling")
     none, covered = BY_NAME["none"], [policy for policy in POLICIES if "overload" in policy.covers]
@@ -62,10 +62,10 @@ def overload(lab, scene):
     check(busy.result(60)["answered"] >= THREADS, "the provider had threads free")
 
 
-def body():
+def body(version):
     with Lab(servers=2) as lab:
         daemon = lab.meltemi()
-        servers = [lab.java(f"server{n}", f"provider{n}", VERSION, "Provider", "--tag", "v1", "--id", f"s{n}", "--port", PORT,
+        servers = [lab.java(f"server{n}", f"provider{n}", version, "Provider", "--tag", "v1", "--id", f"s{n}", "--port", PORT,
                             "--threads", THREADS, "--faults", 1) for n in (1, 2)]
         daemon.write("service.yaml", service(HOST, VIP, PORT, "tcp-metaprotocol-dubbo", [(lab.server(n), PORT, {}) for n in (1, 2)]))
         rules = "".join(rule(HOST, policy.retries, policy.name, f"match: [{{headers: {{policy: {{exact: {policy.name}}}}}}}], ")
@@ -75,8 +75,8 @@ def body():
         for server in servers:
             server.wait_line('"ready"', 30)
         daemon.start()
-        scene = Scene(lab, "Dubbo", servers, PORT, Clients(lab).ask, never=("error",))  # an exception is a reply as any other
-        overload(lab, scene)
+        scene = Scene(lab, f"Dubbo {version}", servers, PORT, Clients(lab, version).ask, never=("error",))  # an exception is a reply as any other
+        overload(lab, scene, version)
         for policy in POLICIES:
             scene.faults(policy, ("error", "reset", "hang"))
         scene.stops(BY_NAME["try"])
@@ -89,4 +89,5 @@ def body():
         raise Failure(f"{len(scene.wrong)} calls:\n  " + "\n  ".join(scene.wrong))
 
 
-main(body)
+if __name__ == "__main__":
+    main(lambda: body("3.2.16"))
