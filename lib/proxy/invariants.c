@@ -187,11 +187,24 @@ static const char *check_queue(struct mt_proxy *p, const struct mt_lanes *ln, en
 	return NULL;
 }
 
+/* Nothing would free the group any more. */
+static bool is_forgotten(const struct mt_lanes *ln)
+{
+	if (!ln->gone || ln->pinned || ln->n_queued)
+		return false;
+	for (size_t i = 0; i < MT_ARRAY_LEN(ln->n_conns); i++)
+		if (ln->n_conns[i])
+			return false;
+	return true;
+}
+
 static const char *check_lanes(struct mt_proxy *p, const struct mt_lanes *ln)
 {
 	bool safe = mt_correlation_of(ln->codec, ln->codec_opts) == MT_CORR_SAFE;
 	const char *wrong = NULL;
 
+	if (is_forgotten(ln))
+		return "a lane group of a removed endpoint has neither calls nor connections";
 	if (ln->fair[MT_FAIR_NARROW])
 		wrong = check_queue(p, ln, safe ? MT_UP_SHARED : MT_UP_SERIAL);
 	if (!wrong && ln->fair[MT_FAIR_WIDE])

@@ -459,8 +459,11 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 	mt_pending_settle(p, cluster, max);
 	if (rc == -ECONNREFUSED)
 		mt_pool_user.unreached(p, ex, MT_REPLY_NO_ENDPOINT);
-	if (q != BULK && mt_slab_get(&p->lanes, ref) == ln && ln->fair[q])
+	if (mt_slab_get(&p->lanes, ref) != ln)
+		return true;
+	if (q != BULK && ln->fair[q])
 		ln->fair[q]->credit[bucket] -= cost;
+	mt_lanes_maybe_free(p, ln); /* its last call may have found no connection */
 	return true;
 }
 

@@ -129,6 +129,35 @@ static void test_leaving_the_queue(void)
 	end();
 }
 
+/* The endpoint has left, and its last call finds no connection: the group of its connections goes, too. */
+static void test_last_call_of_a_group(void)
+{
+	static const struct mt_proxy_conf conf = {.serial_lanes = 1};
+	struct fake_conn *s;
+	struct toy q;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	greedy = lab_client_from(CONFIG_SERIAL, 1);
+	for (uint64_t i = 1; i <= 2; i++)
+		scene_send_request(greedy, 'Q', i, 64);
+	s = scene_connected_server(0);
+	q = scene_next_sent(s);
+	mt_proxy_adopt(lab.p, config_make(1, 2, 0, true));
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->lanes.in_use, 1);
+	lab.refuse_open = true;
+	scene_answer(s, q.id, 7, 64);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(greedy).first, 7);
+	CU_ASSERT_EQUAL(scene_next_sent(greedy).first, MT_REPLY_NO_ENDPOINT);
+	CU_ASSERT_EQUAL(lab.p->lanes.in_use, 0);
+	lab.refuse_open = false;
+	lab_close(greedy, MT_CLOSE_RESET);
+	scene_stop();
+	config_free(1);
+}
+
 static bool watches, inside;
 static uint32_t seen;
 
@@ -176,5 +205,6 @@ static void test_read_again_later(void)
 const struct mt_test queue_tests[] = {{"each has his turn", test_each_has_his_turn},
 	{"who has the most gives way", test_who_has_the_most_gives_way},
 	{"serial takes turns", test_serial_takes_turns},
-	{"leaving the queue", test_leaving_the_queue}, {"read again later", test_read_again_later},
-	{0}};
+	{"leaving the queue", test_leaving_the_queue},
+	{"last call of a group", test_last_call_of_a_group},
+	{"read again later", test_read_again_later}, {0}};
