@@ -96,7 +96,7 @@ static int init_slabs(struct mt_proxy *p)
 {
 	const struct mt_proxy_conf *c = &p->conf;
 	uint32_t rings = MT_MIN(c->max_up, 4096u);
-	/* Copies take no place of a client's call. */
+	/* Mirrored copies have places of their own, so that they take none from clients' calls. */
 	uint32_t exchanges = c->max_exchanges + c->mirror_max;
 
 	if (mt_slab_init(&p->downs, "downstream", sizeof(struct mt_down), c->max_down) ||

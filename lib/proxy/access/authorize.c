@@ -11,7 +11,7 @@
 /* ---- what the server may read ---------------------------------------------------------------------- */
 
 struct reading_of {
-	struct mt_authz_call call; /* first */
+	struct mt_authz_call call;
 	const struct mt_authorize_request *ask;
 };
 
@@ -154,7 +154,10 @@ static bool is_ambiguous(
 	return false;
 }
 
-/* Values by *pos: 0 is the leading metadata, then come changes, then the message's entries. */
+/*
+ * Reads the key's next value. *pos is where to continue: 0 at the leading metadata, then at changes,
+ * then at the message's entries.
+ */
 static enum mt_authz_read metadata(
 	struct mt_authz_call *c, const struct mt_key *key, uint32_t *pos, struct mt_slice *value)
 {
@@ -206,8 +209,8 @@ static bool add_interface(struct mt_authz_call *c, struct mt_slice name)
 }
 
 /*
- * Adds the name, and each NAME that "GROUP/NAME:VERSION" can be read as, because groups may have
- * slashes and colons, too.
+ * Adds the name, and each NAME if it has the form GROUP/NAME:VERSION. There may be several, because
+ * groups may contain slashes and colons.
  */
 static bool add_names(struct mt_authz_call *c, const struct mt_codec *codec, struct mt_slice name)
 {

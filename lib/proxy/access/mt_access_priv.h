@@ -18,9 +18,9 @@ extern const struct mt_access_user mt_access_user;
 
 /* ---- overlay.c ---- */
 
-/* Charges more, or less, to the exchange's client for what is retained. */
+/* Adds `more` bytes, which may be negative, to what the client is charged for retained requests. */
 void mt_retained_charge(struct mt_proxy *p, struct mt_exchange *ex, int64_t more);
-/* Appends a change to a chain as bytes. 0 or -ENOMEM; then a part of it may be there. */
+/* Appends a change to a chain as bytes. 0, or -ENOMEM: a part of the change may be in the chain. */
 int mt_overlay_put(struct mt_proxy *p, struct mt_chain *to, const struct mt_mutation *m);
 /*
  * Reads the next change from position *at on. False: there is none. Its texts are valid until

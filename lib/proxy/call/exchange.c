@@ -3,7 +3,7 @@
 #include "mt_mutant.h"
 #include "call/mt_call_priv.h"
 
-/* Most endpoints that are tried for a call. */
+/* Largest number of endpoints tried for a call. */
 #define MAX_TRIES 8
 
 static mt_inline struct mt_exchange *born(struct mt_proxy *p, struct mt_snapshot *snap,

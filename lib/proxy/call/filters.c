@@ -21,7 +21,7 @@ void mt_filters_bind(struct mt_proxy *p, const struct mt_exchange *ex, const str
 	ctx->generation = ex->self.gen;
 	ctx->direction = direction;
 	ctx->own = c->bytes ? mt_exchange_side(p, ex)->own : NULL;
-	/* The view's changes do not point there, but into the overlay or a completion. */
+	/* No change of the view points into filters.text: they are in the overlay or a completion. */
 	p->filters.text_used = 0;
 }
 

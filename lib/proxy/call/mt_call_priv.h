@@ -55,7 +55,7 @@ void mt_exchange_wait_is_void(struct mt_proxy *p, struct mt_exchange *ex);
 /* An endpoint of the call's cluster that may take the call. NULL: the call was answered. */
 const struct mt_endpoint *mt_call_choose(struct mt_proxy *p, struct mt_exchange *ex);
 
-/* changes.c; false: the call was answered, because its changes cannot be made. */
+/* changes.c; unless noted, false: the call was answered, because its changes cannot be made. */
 /* Adds the changes of the call's route to those of the view. */
 bool mt_changes_by_route(struct mt_proxy *p, struct mt_exchange *ex);
 /* Retains the request and the view's changes, by filters and route. False: no room for it. */
@@ -119,7 +119,7 @@ void mt_exchange_count_reply(
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
 /* Makes the exchange of a mirrored copy of `of`, without a client. */
 struct mt_exchange *mt_exchange_new_copy(struct mt_proxy *p, const struct mt_exchange *of);
-/* Ends an exchange with its client's connection, which the client or (cut_off) Meltemi ended. */
+/* Ends an exchange, because its client's connection ended; cut_off: Meltemi ended the connection. */
 void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off);
 /* Ends the attempt and all waiting of an exchange that goes on, because its client gets a reply. */
 void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex);

@@ -219,8 +219,8 @@ struct mt_exchange_side {
 	 */
 	uint64_t layered_by;
 	/*
-	 * With mt_exchange.asked, or while it waits for that decision: id of the token rules (struct
-	 * mt_token_rules) that had changed the metadata that the service got; 0: none.
+	 * Id of the token rules (struct mt_token_rules) that changed the metadata sent to the external
+	 * service; 0: none. Valid with mt_exchange.asked, and while the call waits for the decision.
 	 */
 	uint64_t asked_rules;
 	/* With waited_verdict: endpoint that needs it, as position + 1 (0: a gateway) and id. */

@@ -3,8 +3,8 @@
  * The way of a call from a decoded request to a server connection. mt_call_run() is the only way
  * on: service, filters, route, cluster, endpoint, authorization at the endpoint, lane. Each step
  * goes on, or answers the call, or lets it wait. A call that waits is in the list of what it waits
- * for, or has a filter's ticket. mt_exchange.step names the step at which mt_call_run() resumes it;
- * only steps at which a call is resumed have a name.
+ * for, or has a filter's ticket. mt_exchange.step names the step at which mt_call_run() resumes it,
+ * or SERVICE for a new call; other steps have no name.
  *
  * Runs do not nest. A run may end connections, and so attempts of other calls, and may answer calls
  * of other clients, whose next requests could be read then. Such a call is put into mt_proxy.again,

@@ -302,7 +302,7 @@ static uint64_t idle_ns(const struct mt_proxy *p, const struct mt_down *d)
 
 static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d)
 {
-	/* Bytes that wait for a connection or its window are not the client's delay: the call's time-out rules. */
+	/* The client is not late while bytes wait for a server: only the call's time-out applies. */
 	if (mt_down_in_message(d))
 		return d->s->rx.len > 0 ? MT_NEVER : d->last_rx + p->conf.bulk_idle_ms * MT_MSEC;
 	return d->msg_started ? mt_message_due(p, d->s, d->msg_started, d->last_rx) : MT_NEVER;

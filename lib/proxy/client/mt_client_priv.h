@@ -94,8 +94,8 @@ static inline bool mt_down_closed(const struct mt_down *d)
 void mt_leave(struct mt_proxy *p, struct mt_down *d);
 
 /*
- * Ends a call when its reply comes, because of mt_down.left. Its client's connection may end, and a
- * server connection that the call has alone.
+ * The reply came to a call of a client that has left (mt_down.left): ends the call, and perhaps the
+ * client's connection, and a server connection that has this call only.
  */
 void mt_leave_answered(struct mt_proxy *p, struct mt_exchange *ex);
 

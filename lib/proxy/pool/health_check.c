@@ -11,7 +11,7 @@
 #include "pool/mt_pool_priv.h"
 
 #define ANSWER	(1 * MT_SEC)
-#define LONGEST (5 * MT_SEC) /* between two; the time doubles up to this */
+#define LONGEST (5 * MT_SEC) /* time between two checks; it doubles until then */
 #define AT_ONCE 32	     /* connections of this worker */
 #define BUSY	(MT_SEC / 10)
 

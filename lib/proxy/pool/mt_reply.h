@@ -14,7 +14,7 @@ struct mt_client_user {
 	void (*local)(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what,
 		const char *text);
 	void (*aside)(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
-	/* mt_reply_budget(), mt_reply_settle() */
+	/* mt_reply_budget() and mt_reply_settle() */
 	void (*sent)(struct mt_proxy *p, struct mt_down *d);
 	void (*ended)(struct mt_proxy *p, struct mt_ref down);
 	/*

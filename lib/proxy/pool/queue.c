@@ -160,8 +160,8 @@ static struct mt_attempt *last_of(const struct mt_lanes *ln, uint32_t bucket)
  */
 
 /*
- * True if n calls with so many bytes more than this worker's waiting ones for the cluster have too
- * many bytes.
+ * True if this worker's n waiting calls for the cluster, with `more` bytes added, exceed the limit of
+ * bytes.
  */
 static bool too_large(
 	const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t n, uint32_t more)
@@ -475,7 +475,7 @@ void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln)
 		mt_list_add_tail(&p->hungry, &ln->hungry_node);
 }
 
-/* True if calls wait in both queues, and at a limit one kind of connection serves both. */
+/* True if calls wait in both queues, and only one kind of connection takes calls. */
 static bool wait_together(const struct mt_lanes *ln)
 {
 	return ln->fair[NARROW] && ln->fair[WIDE] &&
