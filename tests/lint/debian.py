@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Checks what the Debian packages repeat from other files: version, build dependencies, the driver of each device profile, the options in
-shell completion. Checks also that meltemid accepts the Node document of the package.
+shell completion. Checks also that meltemid accepts the Node document of the package, and that the installed pages are complete: each link
+leads to one of them, as does each name of a page in a manual page, an alert or a message.
 """
 
 import os
@@ -11,6 +12,8 @@ import re
 import subprocess
 import sys
 import tempfile
+
+import links
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
@@ -80,6 +83,30 @@ def sample():
             yield f"debian/node.yaml: --check ends with {done.returncode}: {done.stdout}{done.stderr}"
 
 
-faults = [fault for check in (versions, build_dependencies, drivers, options, sample) for fault in check()]
+def named():
+    """(file, page) of each page that a manual page, an alert or a message names."""
+    for source in (*ROOT.glob("docs/man/*.md"), ROOT / "docs/how-to/prometheus/rules.yml"):
+        yield from ((source, page) for page in re.findall(r"\bdocs/[\w/-]+(?:\.md)?", source.read_text()))
+    for source in (*ROOT.glob("lib/**/*.[ch]"), *ROOT.glob("app/**/*.[ch]"), *ROOT.glob("lib/**/*.def")):
+        for words in re.findall(r'"((?:[^"\\\n]|\\.)*)"', source.read_text()):
+            yield from ((source, page) for page in re.findall(r"\bdocs/[\w/-]+\.md", words))
+
+
+def installed_pages():
+    with tempfile.TemporaryDirectory() as directory:
+        share = pathlib.Path(directory, "share")
+        environment = {**os.environ, "MESON_INSTALL_DESTDIR_PREFIX": directory}
+        subprocess.run([sys.executable, ROOT / "docs/man/installed_pages.py", ROOT / "docs", "share"], check=True, env=environment)
+        top = share / "doc/meltemi"
+        for page in sorted(top.rglob("*.md")):
+            for line, target in links.links_in(page.read_text()):
+                if not (page.parent / target.partition("#")[0]).exists():
+                    yield f"docs/{page.relative_to(top / 'docs')}:{line}: {target} is not installed"
+        for source, page in named():
+            if not (top / page).exists():
+                yield f"{source.relative_to(ROOT)}: {page} is not installed"
+
+
+faults = [fault for check in (versions, build_dependencies, drivers, options, sample, installed_pages) for fault in check()]
 print("\n".join(faults) or "clean")
 sys.exit(bool(faults))

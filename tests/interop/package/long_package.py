@@ -45,7 +45,19 @@ def programs(package, directory):
         check(str(OUT).encode() not in path.read_bytes(), f"{path.name} names the directory of its build")
     if package.name.startswith("meltemi_"):
         zsh_completes(directory)
+        pages(directory / "usr/share")
+    else:
+        check(not [*directory.glob("usr/share/doc/*/docs")], f"{package.name} has pages, too")
     shutil.rmtree(directory)
+
+
+def pages(share):
+    """The alerts name pages that are there, as text; the page on telemetry reaches alerts and dashboard."""
+    names = ["dashboard.json", "rules.yml", "rules_test.yml"]
+    equal(sorted(path.name for path in (share / "meltemi/prometheus").iterdir()), names, "files for Prometheus and Grafana")
+    runbooks = set(re.findall(r"runbook: (docs/.*)#", (share / "meltemi/prometheus/rules.yml").read_text()))
+    equal(sorted(page for page in runbooks if not (share / "doc/meltemi" / page).is_file()), [], "pages of alerts that are not installed")
+    equal(sorted(path.name for path in (share / "doc/meltemi/docs/how-to/prometheus").iterdir()), names, "files beside the page")
 
 
 def zsh_completes(directory):
