@@ -165,6 +165,18 @@ void mt_check_state_directory(struct mt_health *h)
 			"cannot be written: %s", why);
 }
 
+/* True if the last reload failed only because its configuration waits, which `why` explains. */
+static bool is_waiting(const struct mt_ctl *c, const char *why)
+{
+	char start[128];
+
+	if (!why)
+		return false;
+	/* Either text may be truncated. */
+	snprintf(start, sizeof(start), "%s", why);
+	return strstr(c->reload_words, start) != NULL;
+}
+
 void mt_check_configuration(struct mt_health *h)
 {
 	const struct mt_ctl_env *env = &h->c->env;
@@ -174,7 +186,7 @@ void mt_check_configuration(struct mt_health *h)
 	if (why)
 		mt_found(h, MT_FOUND_WARNING, "", NULL,
 			"a newer configuration is not in use yet: %s", why);
-	if (h->c->reloaded_at && !h->c->reload_ok)
+	if (h->c->reloaded_at && !h->c->reload_ok && !is_waiting(h->c, why))
 		mt_found(h, MT_FOUND_FAULT, "",
 			"fix the document and `reload`; the good documents stay in use",
 			"the last reload was refused, or a part of it: %s", h->c->reload_words);

@@ -31,6 +31,24 @@ static char *finding(struct mt_ctl *c, const char *check, const char *about)
 	return text;
 }
 
+/* Number of findings of a check. */
+static size_t rows_of(struct mt_ctl *c, const char *check)
+{
+	char line[64], *out;
+	json_t *all;
+	size_t n;
+	int code;
+
+	snprintf(line, sizeof(line), "--json show health where check=%s", check);
+	out = test_run(c, line, &code);
+	CU_ASSERT_EQUAL(code, MT_CTL_OK);
+	all = json_loads(out, 0, NULL);
+	n = json_array_size(json_object_get(all, "health"));
+	json_decref(all);
+	free(out);
+	return n;
+}
+
 static bool found(struct mt_ctl *c, const char *check, const char *about, const char *state,
 	const char *words)
 {
@@ -516,6 +534,30 @@ static void test_state_directory(void)
 	mt_ctl_destroy(c);
 }
 
+static const char *waits(void *arg)
+{
+	return "vips.json: No space left on device";
+}
+
+/* A configuration that waits is one finding, though the reload that brought it has failed. */
+static void test_waiting(void)
+{
+	struct mt_ctl_env env = {.waiting = waits};
+	struct mt_ctl *c = test_ctl(&env);
+
+	mt_ctl_reloaded(
+		c, false, "a newer configuration waits: vips.json: No space left on device", 1);
+	CU_ASSERT(found(c, "configuration", "", "warning",
+		"a newer configuration is not in use yet: vips.json: No space left on device"));
+	mt_ctl_reloaded(c, false, "x.yaml:3: no such field", 2);
+	CU_ASSERT(found(c, "configuration", "", "warning", "not in use yet"));
+	CU_ASSERT_EQUAL(rows_of(c, "configuration"), 2);
+	mt_ctl_reloaded(
+		c, false, "a newer configuration waits: vips.json: No space left on device", 3);
+	CU_ASSERT_EQUAL(rows_of(c, "configuration"), 1);
+	mt_ctl_destroy(c);
+}
+
 /* A finding names the endpoints that take no traffic, and why. */
 static void test_endpoints(void)
 {
@@ -614,6 +656,7 @@ const struct mt_test health_tests[] = {
 	{"a cluster is summed once", test_cluster_is_summed_once},
 	{"silence for alerts", test_silent},
 	{"state directory", test_state_directory},
+	{"a configuration that waits", test_waiting},
 	{"endpoints without traffic", test_endpoints},
 	{0},
 };
