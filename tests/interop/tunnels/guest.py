@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 A virtual machine without KVM, with Debian's kernel: two servers, each with an interface on the lab's network of servers and a link to its
-client. It starts from a file system in memory, in seconds (kernel.py, inside.py).
+client. It starts from a file system in memory, in seconds (meltemi_lab.emulator, inside.py).
 """
 
 import fcntl
@@ -11,10 +11,8 @@ import pathlib
 import struct
 import subprocess
 
-from meltemi_lab import TESTS, Failure, check, netns
+from meltemi_lab import TESTS, Failure, check, emulator, netns
 from meltemi_lab.direct import CLIENT, VIP4, VIP6
-
-import kernel
 
 HERE = pathlib.Path(__file__).parent
 UP = 300  # seconds: emulation on a machine with other work
@@ -25,7 +23,8 @@ mount -t proc proc /proc && mount -t sysfs sysfs /sys && mount -t tmpfs run /run
 modprobe -a virtio_pci virtio_net
 exec python3 -I -S /lab/inside.py
 """
-OPTIONS = ("-machine", "pc", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "512", "-nodefaults", "-display", "none", "-no-reboot")
+MODULES = ("virtio_pci", "virtio_net", "ipip", "ip6_tunnel", "fou")
+IMPORTS = "import ctypes, hashlib, shlex, struct, threading"
 
 
 def _tap(namespace, name):
@@ -54,15 +53,14 @@ class Guest:
 
     def boot(self):
         """Starts the machine, waits for its program, and gives its servers their addresses and routes."""
-        tree, archive = kernel.made(), self.lab.directory / "guest.cpio"
+        tree, archive = emulator.made(), self.lab.directory / "guest.cpio"
         own = {f"lab/meltemi_lab/{name}": (TESTS / "smoke/meltemi_lab" / name).read_bytes() for name in ("check.py", "direct.py", "netns.py")}
-        kernel.file_system(tree, archive, {"init": INIT.encode(), "lab/inside.py": (HERE / "inside.py").read_bytes(),
-                                           "lab/meltemi_lab/__init__.py": b"", **own})
+        emulator.file_system(tree, archive, {"init": INIT.encode(), "lab/inside.py": (HERE / "inside.py").read_bytes(),
+                                             "lab/meltemi_lab/__init__.py": b"", **own}, MODULES, IMPORTS)
         nics = [word for at, fd in enumerate(self.taps) for word in (
             "-netdev", f"tap,id=n{at},fd={fd}", "-device", f"virtio-net-pci,netdev=n{at},mac=52:54:00:00:0{at // 2 + 1}:0{at % 2 + 1},romfile=")]
         self.machine = self.lab.run("net", "guest", [
-            "qemu-system-x86_64", *OPTIONS, "-kernel", next((tree / "boot").glob("vmlinuz-*")), "-initrd", archive, "-append",
-            "console=ttyS0 net.ifnames=0 panic=-1 loglevel=4", *nics, "-serial", f"file:{self.lab.directory / 'console.log'}", "-serial", "stdio"],
+            *emulator.command(emulator.image(tree), archive, 512, self.lab.directory / "console.log"), *nics, "-serial", "stdio"],
             stdin=subprocess.PIPE, pass_fds=self.taps)
         try:
             self.release = self.machine.wait_line("ready", UP).split()[1]

@@ -20,12 +20,11 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
 
-from meltemi_lab import PATIENCE, ROOT, Lab, check, equal, main, netns, within  # noqa: E402
+from meltemi_lab import PATIENCE, ROOT, Lab, check, emulator, equal, main, netns, within  # noqa: E402
 from meltemi_lab.direct import CLIENT, PORT, SERVERS, VIP4, VIP6, bulk, checksum, datagrams, entry, path_mtu, too_long  # noqa: E402
 from meltemi_lab.page import blocks  # noqa: E402
 
 from guest import Guest  # noqa: E402
-import kernel  # noqa: E402
 
 PAGE = ROOT / "docs/how-to/layer-4.md"
 OVER = {"tunnel-ipip": (20, 40), "tunnel-gue": (32, 52)}  # bytes of outer headers
@@ -176,7 +175,7 @@ def forwarded(lab, daemon, guest, seen, mode):
 
 
 def body():
-    kernel.made()
+    emulator.made()
     with Lab(servers=0, ipv6=True) as lab:
         client = lab.namespace("client")
         netns.run("ip", "-n", client, "route", "replace", f"{VIP4}/32", "via", "192.0.2.1")
