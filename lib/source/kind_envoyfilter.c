@@ -411,12 +411,13 @@ static const struct mt_ynode *find_proxy(const struct mt_ynode *patch)
 
 	if (!type || type->type != MT_Y_SCALAR)
 		return NULL;
-	if (strstr(type->text, PROXY_TYPE))
+	if (strcmp(mt_type_of_url(type->text), PROXY_TYPE) == 0)
 		return typed;
-	if (!strstr(type->text, "TypedStruct"))
+	if (!mt_is_typed_struct(type))
 		return NULL;
 	type = either(typed, "type_url", "typeUrl");
-	if (!type || type->type != MT_Y_SCALAR || !strstr(type->text, PROXY_TYPE))
+	if (!type || type->type != MT_Y_SCALAR ||
+		strcmp(mt_type_of_url(type->text), PROXY_TYPE) != 0)
 		return NULL;
 	return mt_yaml_get(typed, "value");
 }

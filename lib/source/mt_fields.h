@@ -307,6 +307,11 @@ bool mt_group_is_known(const char *group, size_t len);
 mt_restricts_fn mt_restricts_authorization, mt_restricts_peers, mt_restricts_tokens,
 	mt_restricts_always, mt_restricts_patch;
 
+/* The name of the type in a type URL, without the host. */
+const char *mt_type_of_url(const char *url);
+/* True if the type URL is that of a TypedStruct, a map with the type that it stands for. */
+bool mt_is_typed_struct(const struct mt_ynode *url);
+
 /* pieces.c: the start of the next line, and *line + 1; `end` if there is none. */
 const char *mt_next_line(const char *p, const char *end, uint32_t *line);
 /*

@@ -6,7 +6,6 @@
  */
 #include "mt_fields.h"
 
-#include <ctype.h>
 #include <string.h>
 
 static bool is_word(const struct mt_ynode *n, const char *word)
@@ -118,93 +117,212 @@ enum mt_object_restricts mt_restricts_always(
 	return MT_RESTRICTS_CALLS;
 }
 
-/* True if the name or type URL of a filter contains a word that means access control. */
+/* True if the name or type of a filter contains a word that means access control. */
 static bool names_protection(const struct mt_ynode *n)
 {
 	static const char *const words[] = {
 		"rbac", "ext_authz", "jwt_authn", "ext_proc", "lua", "wasm"};
-	char low[256];
-	size_t len = 0;
 
-	for (const char *p = n->text; *p && len < sizeof(low) - 1; p++)
-		low[len++] = (char)tolower((unsigned char)*p);
-	low[len] = '\0';
-	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++)
-		if (strstr(low, words[i]))
+	for (size_t i = 0; n->type == MT_Y_SCALAR && i < MT_ARRAY_LEN(words); i++)
+		if (strcasestr(n->text, words[i]))
+			return true;
+	return false;
+}
+
+/* True if the node is the value of one of these keys. */
+static bool is_at(const struct mt_ynode *n, const char *const *keys)
+{
+	for (; n->key && *keys; keys++)
+		if (strcmp(n->key, *keys) == 0)
 			return true;
 	return false;
 }
 
 static bool has_protection(const struct mt_ynode *n)
 {
-	if (n->key &&
-		(strcmp(n->key, "name") == 0 || strcmp(n->key, "@type") == 0 ||
-			strcmp(n->key, "type_url") == 0) &&
-		n->type == MT_Y_SCALAR)
-		return names_protection(n);
-	for (const struct mt_ynode *k = n->type == MT_Y_SCALAR ? NULL : n->first; k; k = k->next)
-		if (has_protection(k))
+	static const char *const names[] = {"name", "@type", "type_url", "typeUrl", NULL};
+	static const char *const lists[] = {"type_urls", "typeUrls", NULL};
+	bool types = is_at(n, lists);
+
+	if (n->type == MT_Y_SCALAR)
+		return is_at(n, names) && names_protection(n);
+	for (const struct mt_ynode *k = n->first; k; k = k->next)
+		if ((types && names_protection(k)) || has_protection(k))
 			return true;
 	return false;
 }
 
 /* ---- filters --------------------------------------------------------------------------------- */
 
-/*
- * True for filters of Envoy, Istio and Aeraki that are known not to decide which callers may call.
- * Any other filter may do so.
- */
-static bool is_known(const char *type)
-{
-	static const char *const from[] = {"envoy.", "istio.", "io.istio.", "stats.", "aeraki."};
-	static const char *const words[] = {"http_connection_manager", "tcp_proxy",
-		"meta_protocol_proxy", "dubbo_proxy", "thrift_proxy", "redis_proxy", "router",
-		"ratelimit", "rate_limit", "connection_limit", "metadata_exchange",
-		"metadataexchange", "peer_metadata", "istio.stats", "istio_stats",
-		"stats.PluginConfig", "grpc_stats", "grpc_web", "compressor", "fault", "alpn",
-		"sni_cluster", "set_filter_state", "tls_inspector", "http_inspector",
-		"original_dst", "proxy_protocol"};
-	static const char url[] = "type.googleapis.com/";
-	bool ours = false;
+#define NETWORK	 "envoy.extensions.filters.network."
+#define HTTP	 "envoy.extensions.filters.http."
+#define LISTENER "envoy.extensions.filters.listener."
+#define THRIFT	 NETWORK "thrift_proxy."
 
-	if (strncmp(type, url, sizeof(url) - 1) == 0)
-		type += sizeof(url) - 1;
-	for (size_t i = 0; i < MT_ARRAY_LEN(from); i++)
-		ours |= strncmp(type, from[i], strlen(from[i])) == 0;
-	for (size_t i = 0; ours && i < MT_ARRAY_LEN(words); i++)
-		if (strstr(type, words[i]))
+const char *mt_type_of_url(const char *url)
+{
+	const char *slash = strrchr(url, '/');
+
+	return slash ? slash + 1 : url;
+}
+
+/*
+ * True for types of filters of Envoy, Istio and Aeraki that do not decide which callers may call:
+ * proxies, routers, limits, statistics, metadata. A filter of another type may do so. Names do not
+ * count, because Envoy finds a filter by its type, and authors choose names freely.
+ */
+static bool is_harmless_type(const struct mt_ynode *url)
+{
+	static const char *const types[] = {NETWORK
+		"http_connection_manager.v3.HttpConnectionManager",
+		"envoy.config.filter.network.http_connection_manager.v2.HttpConnectionManager",
+		NETWORK "tcp_proxy.v3.TcpProxy",
+		"envoy.config.filter.network.tcp_proxy.v2.TcpProxy",
+		NETWORK "dubbo_proxy.v3.DubboProxy", NETWORK "redis_proxy.v3.RedisProxy",
+		THRIFT "v3.ThriftProxy", "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy",
+		HTTP "router.v3.Router", NETWORK "dubbo_proxy.router.v3.Router",
+		THRIFT "router.v3.Router", HTTP "ratelimit.v3.RateLimit",
+		"envoy.config.filter.http.rate_limit.v2.RateLimit",
+		HTTP "local_ratelimit.v3.LocalRateLimit",
+		HTTP "rate_limit_quota.v3.RateLimitQuotaFilterConfig",
+		NETWORK "ratelimit.v3.RateLimit", NETWORK "local_ratelimit.v3.LocalRateLimit",
+		LISTENER "local_ratelimit.v3.LocalRateLimit",
+		NETWORK "connection_limit.v3.ConnectionLimit",
+		THRIFT "filters.ratelimit.v3.RateLimit",
+		THRIFT "filters.header_to_metadata.v3.HeaderToMetadata",
+		THRIFT "filters.payload_to_metadata.v3.PayloadToMetadata",
+		"envoy.tcp.metadataexchange.config.MetadataExchange",
+		"io.istio.http.peer_metadata.Config", "stats.PluginConfig",
+		"istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
+		HTTP "grpc_stats.v3.FilterConfig", HTTP "grpc_web.v3.GrpcWeb",
+		HTTP "compressor.v3.Compressor", HTTP "decompressor.v3.Decompressor",
+		HTTP "fault.v3.HTTPFault", HTTP "set_filter_state.v3.Config",
+		NETWORK "set_filter_state.v3.Config", NETWORK "sni_cluster.v3.SniCluster",
+		LISTENER "tls_inspector.v3.TlsInspector",
+		LISTENER "http_inspector.v3.HttpInspector", LISTENER "original_dst.v3.OriginalDst",
+		LISTENER "proxy_protocol.v3.ProxyProtocol"};
+
+	for (size_t i = 0; url->type == MT_Y_SCALAR && i < MT_ARRAY_LEN(types); i++)
+		if (strcmp(mt_type_of_url(url->text), types[i]) == 0)
 			return true;
 	return false;
 }
 
-static const char *text_of(const struct mt_ynode *n)
+bool mt_is_typed_struct(const struct mt_ynode *url)
 {
-	return n && n->type == MT_Y_SCALAR ? n->text : NULL;
+	const char *type = url && url->type == MT_Y_SCALAR ? mt_type_of_url(url->text) : "";
+
+	return strcmp(type, "udpa.type.v1.TypedStruct") == 0 ||
+	       strcmp(type, "xds.type.v3.TypedStruct") == 0;
+}
+
+/* True for a configuration of a harmless type, also inside a TypedStruct, which has the type. */
+static bool is_harmless_config(const struct mt_ynode *config)
+{
+	static const char *const type[] = {"@type", NULL};
+	static const char *const inner[] = {"type_url", "typeUrl", NULL};
+	const char *const *keys = type;
+	uint32_t n = 0;
+
+	if (config->type != MT_Y_MAP)
+		return false;
+	if (mt_is_typed_struct(mt_yaml_get(config, "@type")))
+		keys = inner;
+	/* A map may have a key several times. */
+	for (const struct mt_ynode *k = config->first; k; k = k->next) {
+		if (!is_at(k, keys))
+			continue;
+		if (!is_harmless_type(k))
+			return false;
+		n++;
+	}
+	return n > 0;
+}
+
+/* True if a control plane may only send configurations of harmless types. */
+static bool is_harmless_discovery(const struct mt_ynode *discovery)
+{
+	static const char *const lists[] = {"type_urls", "typeUrls", NULL};
+	uint32_t n = 0;
+
+	if (discovery->type != MT_Y_MAP)
+		return false;
+	for (const struct mt_ynode *k = discovery->first; k; k = k->next) {
+		if (!is_at(k, lists))
+			continue;
+		if (k->type != MT_Y_SEQ)
+			return false;
+		for (const struct mt_ynode *url = k->first; url; url = url->next, n++)
+			if (!is_harmless_type(url))
+				return false;
+	}
+	return n > 0;
 }
 
 /*
- * True unless the filter is known by the type of its configuration, as in Envoy, or else by its
- * name.
+ * True for a filter of a harmless type. Without a configuration only a router may have its
+ * exact name, as is usual for those of Dubbo and Thrift; Envoy refuses other filters without a
+ * type, and earlier versions of Envoy looked for such names.
  */
-static bool is_unknown_filter(const struct mt_ynode *filter)
+static bool is_harmless_filter(const struct mt_ynode *filter)
 {
-	const struct mt_ynode *config = mt_yaml_get(filter, "typed_config");
-	const char *type = text_of(mt_yaml_get(config, "type_url"));
+	static const char *const configs[] = {"typed_config", "typedConfig", "config", NULL};
+	static const char *const discoveries[] = {"config_discovery", "configDiscovery", NULL};
+	static const char *const routers[] = {"envoy.filters.http.router",
+		"envoy.filters.dubbo.router", "envoy.filters.thrift.router"};
+	bool configured = false;
 
-	if (!type)
-		type = text_of(mt_yaml_get(config, "@type"));
-	if (!type)
-		type = text_of(mt_yaml_get(filter, "name"));
-	return type && !is_known(type);
+	if (filter->type != MT_Y_MAP)
+		return false;
+	for (const struct mt_ynode *k = filter->first; k; k = k->next) {
+		bool config = is_at(k, configs), discovery = is_at(k, discoveries);
+
+		if ((config && !is_harmless_config(k)) || (discovery && !is_harmless_discovery(k)))
+			return false;
+		configured |= config || discovery;
+	}
+	for (size_t i = 0; !configured && i < MT_ARRAY_LEN(routers); i++)
+		configured = is_word(mt_yaml_get(filter, "name"), routers[i]);
+	return configured;
 }
 
+/* Aeraki finds the filters of a MetaProtocolProxy by their names. */
+static bool is_harmless_meta_filter(const struct mt_ynode *filter)
+{
+	static const char prefix[] = "aeraki.meta_protocol.filters.";
+	static const char *const names[] = {
+		"router", "metadata_exchange", "istio_stats", "local_ratelimit", "ratelimit"};
+	const struct mt_ynode *name = mt_yaml_get(filter, "name");
+	const char *word = name && name->type == MT_Y_SCALAR ? name->text : "";
+
+	if (strncmp(word, prefix, sizeof(prefix) - 1) == 0)
+		word += sizeof(prefix) - 1;
+	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
+		if (strcmp(word, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* True if a list of filters in the value has one that may protect. */
 static bool has_unknown_filter(const struct mt_ynode *n)
 {
-	bool filters = n->key && n->type == MT_Y_SEQ &&
-		       (strcmp(n->key, "filters") == 0 || strcmp(n->key, "http_filters") == 0);
+	static const char *const lists[] = {"filters", "http_filters", "httpFilters",
+		"listener_filters", "listenerFilters", "thrift_filters", "thriftFilters",
+		"dubbo_filters", "dubboFilters", NULL};
+	static const char *const meta[] = {"meta_protocol_filters", "metaProtocolFilters", NULL};
+	/* Their `filters` are conditions of access logs. */
+	static const char *const logs[] = {
+		"and_filter", "andFilter", "or_filter", "orFilter", NULL};
+	bool (*is_harmless)(const struct mt_ynode *) = NULL;
 
-	for (const struct mt_ynode *k = n->type == MT_Y_SCALAR ? NULL : n->first; k; k = k->next)
-		if ((filters && is_unknown_filter(k)) || has_unknown_filter(k))
+	if (n->type == MT_Y_SCALAR || is_at(n, logs))
+		return false;
+	if (n->type == MT_Y_SEQ && is_at(n, lists))
+		is_harmless = is_harmless_filter;
+	else if (n->type == MT_Y_SEQ && is_at(n, meta))
+		is_harmless = is_harmless_meta_filter;
+	for (const struct mt_ynode *k = n->first; k; k = k->next)
+		if ((is_harmless && !is_harmless(k)) || has_unknown_filter(k))
 			return true;
 	return false;
 }
@@ -214,11 +332,14 @@ bool mt_patch_restricts(const struct mt_ynode *p)
 {
 	const struct mt_ynode *patch = mt_yaml_get(p, "patch"), *to = mt_yaml_get(p, "applyTo");
 	const struct mt_ynode *value = mt_yaml_get(patch, "value");
-	bool filter = is_word(to, "NETWORK_FILTER") || is_word(to, "HTTP_FILTER");
+	bool filter = is_word(to, "NETWORK_FILTER") || is_word(to, "HTTP_FILTER") ||
+		      is_word(to, "LISTENER_FILTER") || is_word(to, "EXTENSION_CONFIG");
 
 	if (!patch || is_word(mt_yaml_get(patch, "operation"), "REMOVE"))
 		return false;
-	return has_protection(patch) || (filter && value && is_unknown_filter(value)) ||
+	if (value && mt_yaml_is_null(value))
+		value = NULL;
+	return has_protection(patch) || (filter && value && !is_harmless_filter(value)) ||
 	       (value && has_unknown_filter(value));
 }
 

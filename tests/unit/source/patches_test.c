@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Patches of EnvoyFilters: those with a filter that may protect restrict access. */
+#include "mt_yaml.h"
+#include "source_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct row {
+	const char *patch;
+	bool restricts;
+};
+
+#define URL	 "type.googleapis.com/"
+#define NETWORK	 URL "envoy.extensions.filters.network."
+#define HTTP	 URL "envoy.extensions.filters.http."
+#define TCP	 NETWORK "tcp_proxy.v3.TcpProxy"
+#define HCM	 NETWORK "http_connection_manager.v3.HttpConnectionManager"
+#define STATS	 URL "stats.PluginConfig"
+#define STRUCT	 "'@type': " URL "udpa.type.v1.TypedStruct"
+#define NAME	 "name: envoy.filters.network.fault"
+#define AS(type) "typed_config: {'@type': " type "}"
+
+#define PATCH(to, op, value) "{applyTo: " to ", patch: {operation: " op ", value: " value "}}"
+#define FILTER(fields)	     PATCH("NETWORK_FILTER", "INSERT_FIRST", "{" fields "}")
+#define LISTENER(fields)     PATCH("LISTENER", "MERGE", "{" fields "}")
+#define LOG(filter)                                                                                \
+	FILTER("typed_config: {'@type': " HCM ", access_log: [{name: a, filter: {" filter "}}]}")
+#define META(filters)                                                                              \
+	FILTER("typed_config: {'@type': " URL                                                      \
+	       "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy, metaProtocolFilters: "       \
+	       "[" filters "]}")
+
+static const struct row rows[] = {
+	/* The whole type decides. */
+	{FILTER("name: x, " AS(TCP)), false},
+	{FILTER("name: x, typedConfig: {'@type': " TCP "}"), false},
+	{FILTER("name: x, " AS("example.com/a/stats.PluginConfig")), false},
+	{FILTER("name: x, " AS(URL "acme.stats.PluginConfig")), true},
+	{FILTER(NAME ", " AS(URL "envoy.acme.default_deny.v3.Gate")), true},
+	{FILTER(NAME ", " AS(URL "acme.Auth")), true},
+	{FILTER(NAME ", typedConfig: {'@type': " URL "acme.Auth}"), true},
+	{FILTER(NAME ", typedConfig: {'@type': " URL "acme.Auth}, " AS(STATS)), true},
+	{FILTER("name: x, typed_config: {'@type': " STATS ", '@type': " URL "acme.Auth}"), true},
+	{FILTER("name: x, typed_config: {" STRUCT ", type_url: " STATS "}"), false},
+	{FILTER("name: x, typed_config: {" STRUCT ", typeUrl: " STATS "}"), false},
+	{FILTER(NAME ", typed_config: {" STRUCT ", typeUrl: " URL "acme.Auth}"), true},
+	{FILTER(NAME ", typed_config: {" STRUCT "}"), true},
+	/* Only a TypedStruct has the type of another message. */
+	{FILTER(NAME ", typed_config: {'@type': " URL "acme.Auth, type_url: " STATS "}"), true},
+	/* Without a type, a name says nothing but that of a router. */
+	{FILTER("name: envoy.team.router_auth"), true},
+	{FILTER("name: envoy.filters.network.tcp_proxy"), true},
+	{FILTER("name: envoy.filters.http.router"), false},
+	{FILTER("name: envoy.filters.http.router, " AS(URL "acme.Auth")), true},
+	{FILTER(NAME ", typed_config: {a: b}"), true},
+	{FILTER(AS(URL "acme.Auth")), true},
+	{FILTER(""), true},
+	{PATCH("NETWORK_FILTER", "INSERT_FIRST", "[]"), true},
+	{PATCH("NETWORK_FILTER", "MERGE", "~"), false},
+	{PATCH("NETWORK_FILTER", "REMOVE", "{name: acme}"), false},
+	/* A control plane sends the configuration, of one of the types. */
+	{FILTER("name: envoy.team.router_auth, config_discovery: {type_urls: [" URL "acme.Auth]}"),
+		true},
+	{FILTER("name: x, config_discovery: {type_urls: [" STATS ", " URL "acme.Auth]}"), true},
+	{FILTER("name: x, config_discovery: {type_urls: []}"), true},
+	{FILTER("name: envoy.filters.http.router, configDiscovery: {}"), true},
+	{FILTER("name: x, configDiscovery: {typeUrls: [" STATS "]}"), false},
+	{PATCH("CLUSTER", "MERGE", "{a: {type_urls: [" URL "acme.rbac.Gate]}}"), true},
+	/* Other filters. */
+	{PATCH("HTTP_FILTER", "INSERT_FIRST", "{name: envoy.team.alpn}"), true},
+	{PATCH("HTTP_FILTER", "INSERT_FIRST", "{name: x, " AS(HTTP "fault.v3.HTTPFault") "}"),
+		false},
+	{PATCH("LISTENER_FILTER", "INSERT_FIRST", "{name: x, " AS(URL "acme.Auth") "}"), true},
+	{PATCH("EXTENSION_CONFIG", "ADD", "{name: x, " AS(URL "acme.Auth") "}"), true},
+	/* Filters inside. */
+	{FILTER("name: x, typed_config: {'@type': " HCM ", httpFilters: [{name: acme.router}]}"),
+		true},
+	{FILTER("name: x, typed_config: {'@type': " HCM ", http_filters: [{name: "
+		"envoy.filters.http.router}]}"),
+		false},
+	{LISTENER("filter_chains: [{filters: [{name: envoy.team.router_auth}]}]"), true},
+	{LISTENER("listenerFilters: [{name: envoy.team.tls_inspector}]"), true},
+	{FILTER("typed_config: {'@type': " NETWORK
+		"dubbo_proxy.v3.DubboProxy, dubbo_filters: [{name: envoy.filters.dubbo.router, "
+		"config: {'@type': " NETWORK "dubbo_proxy.router.v3.Router}}]}"),
+		false},
+	{FILTER("typed_config: {'@type': " NETWORK
+		"thrift_proxy.v3.ThriftProxy, thriftFilters: [{name: acme.router}]}"),
+		true},
+	{META("{name: aeraki.meta_protocol.filters.router}"), false},
+	{META("{name: acme.router}"), true},
+	/* Conditions of access logs. */
+	{LOG("and_filter: {filters: [{status_code_filter: {}}, {not_health_check_filter: {}}]}"),
+		false},
+	/* Words of protection count anywhere. */
+	{PATCH("CLUSTER", "MERGE", "{typeUrl: " URL "acme.Lua}"), true},
+};
+
+static void read(void *arg, const struct mt_ynode *root)
+{
+	*(bool *)arg = mt_patch_restricts(root);
+}
+
+static bool restricts(const char *text)
+{
+	struct mt_region region;
+	struct mt_diags diags;
+	bool yes = false;
+
+	mt_region_init(&region, 1 << 20);
+	mt_diags_init(&diags);
+	CU_ASSERT_EQUAL_FATAL(
+		mt_yaml_parse(&region, &diags, "t", text, strlen(text), read, &yes), 0);
+	CU_ASSERT_EQUAL_FATAL(diags.n, 0);
+	mt_diags_fini(&diags);
+	mt_region_fini(&region);
+	return yes;
+}
+
+static void by_type(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		CU_ASSERT_EQUAL(restricts(rows[i].patch), rows[i].restricts);
+		if (restricts(rows[i].patch) != rows[i].restricts)
+			fprintf(stderr, "%s\n", rows[i].patch);
+	}
+}
+
+static void long_names(void)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "{applyTo: CLUSTER, patch: {value: {name: %0300d.rbac}}}", 0);
+	CU_ASSERT(restricts(text));
+}
+
+const struct mt_test patches_tests[] = {{"by_type", by_type}, {"long_names", long_names}, {0}};
