@@ -140,12 +140,7 @@ static bool lacks_list(int error)
 	}
 }
 
-/*
- * Requires no list of the issuer of an anchor, which may be an intermediate authority: OpenSSL
- * cannot verify such a list, because the chain ends at the anchor. An anchor that is the peer's own
- * certificate still needs one.
- */
-static int on_verify(int ok, X509_STORE_CTX *x)
+int mt_x509_on_verify(int ok, X509_STORE_CTX *x)
 {
 	int depth = X509_STORE_CTX_get_error_depth(x);
 	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(x);
@@ -178,7 +173,7 @@ static int read_crl(struct mt_credential *c, const struct mt_credential_texts *t
 			"not all lists of the CRL can be read, or they are more than %d",
 			MT_CREDENTIAL_CRLS);
 	X509_STORE_set_flags(c->trust, X509_V_FLAG_CRL_CHECK | all);
-	X509_STORE_set_verify_cb(c->trust, on_verify);
+	X509_STORE_set_verify_cb(c->trust, mt_x509_on_verify);
 	c->revoked_leaf_only = t->crl_leaf_only;
 	return 0;
 }

@@ -50,6 +50,14 @@ struct mt_credential *mt_credential_hold(struct mt_credential *c);
 /* Releases a reference; the last one frees the credential and wipes the key. NULL is allowed. */
 void mt_credential_drop(struct mt_credential *c);
 
+/*
+ * Verification callback of a store that checks every certificate against lists
+ * (X509_V_FLAG_CRL_CHECK_ALL) and trusts intermediate authorities. Requires no list of the issuer
+ * of an anchor, which may be an intermediate authority: OpenSSL cannot verify such a list, because
+ * the chain ends at the anchor. An anchor that is the peer's own certificate still needs one.
+ */
+int mt_x509_on_verify(int ok, X509_STORE_CTX *x);
+
 /* ---- certificates that were verified earlier: marks.c ---------------------------------------- */
 
 /*

@@ -5,6 +5,7 @@
  */
 #include "mt_ctl_priv.h"
 
+#include "mt_credential.h"
 #include "mt_file.h"
 #include "mt_x509.h"
 
@@ -80,8 +81,8 @@ static int load_key(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
 }
 
 /*
- * Loads the revocation lists. From then on every authority of clients must have a list here that
- * has not expired.
+ * Loads the revocation lists. From then on every authority from the client's issuer up to a root
+ * must have a list here that has not expired.
  */
 static int load_revocations(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
 {
@@ -91,7 +92,8 @@ static int load_revocations(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_
 	if (!l || X509_load_crl_file(l, t->client_revocations, X509_FILETYPE_PEM) < 1)
 		return mt_err(e, -EINVAL, "admin.tls.clientRevocations %s: %s",
 			t->client_revocations, reason());
-	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	X509_STORE_set_verify_cb(store, mt_x509_on_verify);
 	return 0;
 }
 
@@ -107,6 +109,8 @@ static int load(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
 	if (SSL_CTX_load_verify_locations(ctx, t->client_roots, NULL) != 1)
 		return mt_err(
 			e, -EINVAL, "admin.tls.clientRoots %s: %s", t->client_roots, reason());
+	/* A root may be an intermediate authority, because the operator trusts it. */
+	X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN);
 	return t->client_revocations ? load_revocations(ctx, t, e) : 0;
 }
 

@@ -69,3 +69,30 @@ void cert_write(const struct cert *c, const char *cert_file, const char *key_fil
 		fclose(f);
 	}
 }
+
+void cert_revoke(const struct cert *by, const struct cert *revoked, const char *file)
+{
+	X509_CRL *crl = X509_CRL_new();
+	ASN1_TIME *t = ASN1_TIME_new();
+	FILE *f = fopen(file, "a");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	X509_CRL_set_version(crl, 1);
+	X509_CRL_set_issuer_name(crl, X509_get_subject_name(by->x));
+	X509_gmtime_adj(t, 3600);
+	X509_CRL_set1_nextUpdate(crl, t);
+	X509_gmtime_adj(t, -3600);
+	X509_CRL_set1_lastUpdate(crl, t);
+	if (revoked) {
+		X509_REVOKED *entry = X509_REVOKED_new();
+
+		X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked->x));
+		X509_REVOKED_set_revocationDate(entry, t);
+		X509_CRL_add0_revoked(crl, entry);
+	}
+	CU_ASSERT_FATAL(X509_CRL_sign(crl, by->key, EVP_sha256()) > 0);
+	CU_ASSERT_EQUAL(PEM_write_X509_CRL(f, crl), 1);
+	fclose(f);
+	ASN1_TIME_free(t);
+	X509_CRL_free(crl);
+}

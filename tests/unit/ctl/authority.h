@@ -22,5 +22,7 @@ struct cert_words {
 /* Signed by `by`; NULL: by itself. */
 struct cert cert_make(const struct cert_words *w, const struct cert *by);
 void cert_free(struct cert *c);
+/* Appends a revocation list of an authority to a PEM file; `revoked` NULL: an empty one. */
+void cert_revoke(const struct cert *by, const struct cert *revoked, const char *file);
 /* PEM files; NULL: that one is not wanted. */
 void cert_write(const struct cert *c, const char *cert_file, const char *key_file);

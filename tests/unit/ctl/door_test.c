@@ -15,8 +15,9 @@
 
 #define LEADER "spiffe://ops.test/leader"
 
-static char dir[32], node_crt[64], node_key[64], roots[64];
+static char dir[32], node_crt[64], node_key[64], roots[64], lists[64];
 static struct cert ours, theirs, node, leader;
+static const struct cert *between; /* sent by clients after their own; NULL: none */
 static uint64_t now;
 static uint16_t port;
 static struct mt_ctl *c;
@@ -69,6 +70,8 @@ static struct peer peer_begin(const char *from, const struct cert *id, int versi
 		CU_ASSERT_EQUAL(SSL_CTX_use_certificate(ctx, id->x), 1);
 		CU_ASSERT_EQUAL(SSL_CTX_use_PrivateKey(ctx, id->key), 1);
 	}
+	if (between)
+		CU_ASSERT_EQUAL(SSL_CTX_add1_chain_cert(ctx, between->x), 1);
 	if (version)
 		SSL_CTX_set_max_proto_version(ctx, version);
 	p.tls = SSL_new(ctx);
@@ -172,13 +175,14 @@ static void drain(void *arg)
 {
 }
 
-static void start(void)
+static void start_with(bool revocations)
 {
 	struct mt_ctl_env env = {.node = "edge-1",
 		.drain = drain,
 		.tls = {.certificate = node_crt,
 			.key = node_key,
 			.client_roots = roots,
+			.client_revocations = revocations ? lists : NULL,
 			.roles = roles,
 			.n_roles = MT_ARRAY_LEN(roles)}};
 	struct sockaddr_in a = {.sin_family = AF_INET};
@@ -196,15 +200,23 @@ static void start(void)
 	snprintf(node_crt, sizeof(node_crt), "%s/node.crt", dir);
 	snprintf(node_key, sizeof(node_key), "%s/node.pem", dir);
 	snprintf(roots, sizeof(roots), "%s/roots.crt", dir);
+	snprintf(lists, sizeof(lists), "%s/lists.crl", dir);
 	ours = cert_make(&(struct cert_words){.name = "ours", .authority = true}, NULL);
 	theirs = cert_make(&(struct cert_words){.name = "theirs", .authority = true}, NULL);
 	node = cert_make(&(struct cert_words){.name = "node", .alt = "DNS:node.test"}, &ours);
 	leader = cert_make(&(struct cert_words){.alt = "URI:" LEADER}, &ours);
 	cert_write(&node, node_crt, node_key);
 	cert_write(&ours, roots, NULL);
+	if (revocations)
+		cert_revoke(&ours, NULL, lists);
 	signal(SIGPIPE, SIG_IGN); /* as the daemon does */
 	now = MT_SEC;
 	c = test_ctl(&env);
+}
+
+static void start(void)
+{
+	start_with(false);
 }
 
 static void stop(void)
@@ -217,6 +229,7 @@ static void stop(void)
 	unlink(node_crt);
 	unlink(node_key);
 	unlink(roots);
+	unlink(lists);
 	CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
@@ -294,6 +307,58 @@ static void test_not_believed(void)
 		CU_ASSERT_TRUE(all_gone());
 	}
 	stop();
+}
+
+/* Of clients whose certificate is from an intermediate authority, by the roots and lists of the node. */
+static void test_intermediate(void)
+{
+	static const struct {
+		bool root, lists;	 /* the intermediate is the root; there are lists */
+		bool of_root, of_middle; /* whose lists there are */
+		bool revoked;		 /* the root revokes the intermediate */
+		bool served;
+	} t[] = {
+		{.served = true},
+		{.root = true, .served = true},
+		{.lists = true, .of_root = true, .of_middle = true, .served = true},
+		{.lists = true, .of_root = true, .of_middle = true, .revoked = true},
+		{.lists = true, .of_middle = true},
+		{.lists = true, .of_root = true},
+		{.root = true, .lists = true, .of_middle = true, .served = true},
+		{.root = true, .lists = true, .of_root = true, .of_middle = true, .revoked = true},
+		{.root = true, .lists = true, .of_root = true},
+	};
+	char buf[1024];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct cert middle, id;
+		struct peer p;
+		bool served;
+
+		start_with(t[i].lists);
+		middle =
+			cert_make(&(struct cert_words){.name = "middle", .authority = true}, &ours);
+		id = cert_make(&(struct cert_words){.alt = "URI:" LEADER}, &middle);
+		cert_write(t[i].root ? &middle : &ours, roots, NULL);
+		unlink(lists);
+		if (t[i].of_root)
+			cert_revoke(&ours, t[i].revoked ? &middle : NULL, lists);
+		if (t[i].of_middle)
+			cert_revoke(&middle, NULL, lists);
+		between = &middle;
+		p = peer_begin("127.0.0.1", &id, 0);
+		served = shake(&p) && ask(&p, "show version\n", buf, sizeof(buf)) == 0;
+		CU_ASSERT_EQUAL(served, t[i].served);
+		if (served != t[i].served)
+			fprintf(stderr, "row %zu: %s\n", i, c->remote.trouble);
+		CU_ASSERT_STRING_EQUAL(c->remote.trouble, "");
+		between = NULL;
+		peer_end(&p);
+		CU_ASSERT_TRUE(all_gone());
+		cert_free(&id);
+		cert_free(&middle);
+		stop();
+	}
 }
 
 /* What was good when it came does not have to be so for ever. */
@@ -693,6 +758,7 @@ static void test_replaced(void)
 const struct mt_test door_tests[] = {
 	{"roles by certificates", test_roles},
 	{"certificates that are not believed", test_not_believed},
+	{"certificates of an intermediate authority", test_intermediate},
 	{"expired meanwhile", test_expires_meanwhile},
 	{"byte by byte", test_drips},
 	{"handshakes that stop", test_stops_halfway},
