@@ -4,7 +4,7 @@
  * read more than the author of a document may use: keys of other programs, and the node's own. A
  * document may therefore name only files below the directories that the Node lists for its
  * namespace (spec.tlsFiles), wherever symbolic links lead, and never a certificate or a key of the
- * node's own identity.
+ * node's own identity, or with which the node itself serves or connects.
  */
 #include "mt_conf_credentials_priv.h"
 
@@ -96,7 +96,7 @@ static int open_listed(struct mt_build *b, const char *ns, const char *path, boo
 	return rc;
 }
 
-/* ---- the node's own identity ---------------------------------------------------------------- */
+/* ---- the node's own certificates ---------------------------------------------------------------- */
 
 struct mt_own_file {
 	dev_t dev;
@@ -129,6 +129,27 @@ static void add_own_directory(struct mt_build *b, const struct mt_text *director
 	}
 }
 
+static void add_own_pair(
+	struct mt_build *b, const struct mt_text *certificate, const struct mt_text *key)
+{
+	if (certificate->s)
+		add_own(b, certificate->s);
+	if (key->s)
+		add_own(b, key->s);
+}
+
+static void add_own_sources(struct mt_build *b, const struct mt_node *node)
+{
+	for (uint32_t i = 0; i < node->n_sources; i++) {
+		const struct mt_node_xds *x = node->sources[i].xds;
+
+		if (!x)
+			continue;
+		add_own_directory(b, &x->identity);
+		add_own_pair(b, &x->certificate, &x->key);
+	}
+}
+
 /* Once in a build, because files may be replaced between two. */
 static void find_own(struct mt_build *b)
 {
@@ -139,17 +160,11 @@ static void find_own(struct mt_build *b)
 		add_own_directory(b, &node->identity->directory);
 	for (uint32_t i = 0; i < node->n_identities; i++)
 		add_own_directory(b, &node->identities[i].directory);
-	for (uint32_t i = 0; i < node->n_sources; i++) {
-		const struct mt_node_xds *x = node->sources[i].xds;
-
-		if (!x)
-			continue;
-		add_own_directory(b, &x->identity);
-		if (x->certificate.s)
-			add_own(b, x->certificate.s);
-		if (x->key.s)
-			add_own(b, x->key.s);
-	}
+	add_own_sources(b, node);
+	if (node->admin.tls)
+		add_own_pair(b, &node->admin.tls->certificate, &node->admin.tls->key);
+	if (node->otlp)
+		add_own_pair(b, &node->otlp->certificate, &node->otlp->key);
 }
 
 static bool is_own_file(struct mt_build *b, int fd)

@@ -188,6 +188,20 @@ static const struct {
 	{LISTS("@") ", sources: [{xds: {servers: [a.x:1], nodeId: n, certificate: @/tls/chain, "
 		    "key: @/tls/key}}]",
 		GOOD, "clientCertificate", IS_OWN("/tls/chain")},
+	{LISTS("@") ", admin: {tls: {listen: '127.0.0.1:1', certificate: @/tls/chain, key: "
+		    "@/tls/key, clientRoots: @/tls/roots, roles: [{identity: a, role: view}]}}",
+		GOOD, "clientCertificate", IS_OWN("/tls/chain")},
+	{LISTS("@") ", admin: {tls: {listen: '127.0.0.1:1', certificate: @/tls/below/chain, key: "
+		    "@/tls/key, clientRoots: @/tls/roots, roles: [{identity: a, role: view}]}}",
+		GOOD, "privateKey", IS_OWN("/tls/key")},
+	{LISTS("@") ", otlp: {endpoint: 'https://c:1', roots: @/tls/roots, certificate: "
+		    "@/tls/chain, key: @/tls/key}",
+		GOOD, "clientCertificate", IS_OWN("/tls/chain")},
+	{LISTS("@") ", otlp: {endpoint: 'https://c:1', roots: @/tls/roots, certificate: "
+		    "@/tls/below/chain, key: @/tls/key}",
+		GOOD, "privateKey", IS_OWN("/tls/key")},
+	{LISTS("@") ", otlp: {endpoint: 'https://c:1', roots: @/tls/roots}", ROOTS("@/tls/roots"),
+		NULL, NULL},
 	{LISTS("@") ", identity: {directory: @/agent}", ROOTS("@/tls/roots"), NULL, NULL},
 	{LISTS("@"), PAIR("@/own/cert-chain.pem", "@/own/key.pem"), "privateKey",
 		IS_OWN("/own/key.pem")},
