@@ -272,7 +272,9 @@ static void tell(struct mt_lookup *l)
 	for (int i = 0; i < 2; i++) {
 		int status = all ? l->of[i].status : ARES_ENOMEM;
 
-		if (status == ARES_SUCCESS || status == ARES_ENODATA)
+		/* NXDOMAIN for one family only means no addresses, because the name exists. */
+		if (status == ARES_SUCCESS || status == ARES_ENODATA ||
+			(status == ARES_ENOTFOUND && l->of[!i].n))
 			continue;
 		r.failed[i] = r.why = words_of(status);
 	}
