@@ -332,6 +332,9 @@ static enum mt_dns_verdict by_table(struct reply *r, uint32_t *n)
 {
 	struct dns_found *f = &r->found;
 
+	/* A wildcard or a zone may cover probes. They are forwarded, so that loops are found. */
+	if (dns_is_probe_name(&r->q.name))
+		return elsewhere(r, n);
 	dns_table_lookup(r->t, &r->q.name, f);
 	if (f->kind == DNS_NONE)
 		return elsewhere(r, n);

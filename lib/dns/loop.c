@@ -6,9 +6,12 @@
  *
  * Each server gets a query for a secret name, a probe: when it is new, when a query had no answer,
  * and every 30 s while it loops. If the name comes back as a query of a client, the server loops,
- * and gets no queries. Answers to probes are not read. The name is below "test" (RFC 6761), so that
- * no server has it, and it differs each time, so that no cache has it.
+ * and gets no queries. Answers to probes are not read. The name is below "example.com": servers
+ * should look up such names like others (RFC 6761 section 6.5), while many answer names below
+ * "test" or "invalid" themselves. No server has the name, and it differs each time, so that no
+ * cache has it. No host and no zone of the table answers it either (answer.c).
  */
+#include "mt_dns_priv.h"
 #include "mt_dns_server_priv.h"
 #include "mt_rand.h"
 
@@ -20,8 +23,14 @@
 #define LABEL  16 /* hexadecimal digits: 64 random bits */
 
 /* The rest of the name on the wire, with the root, then type A and class IN. */
-static const uint8_t rest[] = "\12loop-check\7meltemi\4test\0\0\1\0\1";
+static const uint8_t rest[] = "\12loop-check\7meltemi\7example\3com\0\0\1\0\1";
 #define REST (sizeof(rest) - 1)
+
+bool dns_is_probe_name(const struct dns_name *n)
+{
+	return n->len == 1 + LABEL + REST - 4 && n->b[0] == LABEL &&
+	       memcmp(n->b + 1 + LABEL, rest, REST - 4) == 0;
+}
 
 static char low(uint8_t c)
 {

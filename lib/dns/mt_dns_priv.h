@@ -65,6 +65,9 @@ void dns_name_cut(const struct dns_name *n, uint32_t at, struct dns_name *out);
 /* Joins `a` and `b`, in this order. False: too long. */
 bool dns_name_join(const struct dns_name *a, const struct dns_name *b, struct dns_name *out);
 
+/* loop.c: true for names of probes, also of those that other nodes send. */
+bool dns_is_probe_name(const struct dns_name *n);
+
 /* query.c */
 struct dns_query {
 	const uint8_t *msg;

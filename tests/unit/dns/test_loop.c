@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct wire_query www = {.name = "Www.Example.org", .type = A, .id = 4711};
@@ -117,7 +118,7 @@ static void test_loop(void)
 static void test_only_loops(void)
 {
 	static const struct wire_query foreign = {
-		.name = "0123456789abcdef.loop-check.meltemi.test", .type = A, .id = 5};
+		.name = "0123456789abcdef.loop-check.meltemi.example.com", .type = A, .id = 5};
 	struct mt_dns_upstream_info info;
 	struct asked a, round;
 	struct lab l;
@@ -157,5 +158,35 @@ static void test_only_loops(void)
 	lab_close(&l);
 }
 
+/* No host and no zone of the mesh answers a probe, whatever it covers. */
+static void test_covered(void)
+{
+	static const char *const zones[] = {"example.com"};
+	static const struct mt_dns_rules rules[] = {
+		{.ttl = 30}, {.zones = zones, .n_zones = 1, .ttl = 30}};
+	const struct mt_addr addr = mt_addr4(0x010000f0);
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rules); i++) {
+		struct mt_dns_builder *b = mt_dns_builder_new(&rules[i]);
+		struct mt_dns_upstream_info info;
+		struct asked round;
+		struct lab l;
+
+		lab_open(&l, 1, 0);
+		mt_dns_table_put(l.t);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS,
+					i ? "a.example.com" : "*.example.com", &addr, 1),
+			0);
+		l.t = mt_dns_builder_finish(b, NULL);
+		CU_ASSERT_TRUE(lab_probed(&l, 0, &round));
+		/* Unbound and others answer names below "test" themselves. */
+		CU_ASSERT_PTR_NOT_NULL(memmem(round.b, round.len, "\7example\3com", 13));
+		send_back(&l, &round);
+		CU_ASSERT(mt_dns_server_upstream(l.s, 0, &info) && info.loops);
+		lab_close(&l);
+	}
+}
+
 const struct mt_test loop_tests[] = {{"host_servers", test_host_servers}, {"loop", test_loop},
-	{"only_loops", test_only_loops}, {0}};
+	{"only_loops", test_only_loops}, {"covered", test_covered}, {0}};
