@@ -7,6 +7,7 @@ configuration and its rights, and what a purge leaves.
 
 import pathlib
 import shutil
+import stat
 import subprocess
 import sys
 
@@ -66,6 +67,28 @@ def rights():
     node.write_text(NODE)
 
 
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def readers():
+    """Others cannot read the Node document of a first installation. An upgrade leaves its mode, and names headers that others can read."""
+    node = ETC / "node.yaml"
+    node.chmod(0o644)
+    run("postinst", "configure", "")
+    equal((oct(mode_of(node)), node.group()), (oct(0o640), "meltemi"), "mode and group of a first installation")
+    upgrade("the new version accepts /etc/meltemi/node.yaml", "a document that others cannot read")
+    node.chmod(0o644)
+    upgrade("the new version accepts /etc/meltemi/node.yaml", "a document without headers that others can read")
+    node.write_text(NODE.replace("spec:", "spec:\n  otlp: {endpoint: 'http://192.0.2.1:4317', headers: {authorization: Bearer abc}}"))
+    lines = run("postinst", "configure", "0.1.0")
+    check(any(f"chgrp meltemi {node} && chmod 0640 {node}" in line for line in lines), f"headers that others can read: {lines}")
+    equal(oct(mode_of(node)), oct(0o644), "mode after an upgrade")
+    node.chmod(0o640)
+    check(not any("headers" in line for line in run("postinst", "configure", "0.1.0")), "headers that others cannot read")
+    node.write_text(NODE)
+
+
 def purged():
     """The purge removes what meltemid printed, and the user, but no rule that the operator wrote."""
     rules = pathlib.Path("/etc/udev/rules.d/70-meltemi.rules")
@@ -88,6 +111,7 @@ def body():
     reports()
     files_not_listed()
     rights()
+    readers()
     purged()
 
 
