@@ -128,7 +128,7 @@ static uint64_t policy_hash(const struct mt_cluster *c, const struct mt_cluster_
 
 	h = mt_hash_u64((uint64_t)c->hash_by << 1 | c->multiplexing, h);
 	for (uint32_t i = 0; i < c->n_hash_keys; i++)
-		h = mt_strhash(c->hash_keys[i].name, h);
+		h = mt_hash_text(c->hash_keys[i].name, h);
 	if (g && g->closed_by)
 		h = mt_hash_u64(g->closed_by->id, h);
 	h = mt_hash_u64(g ? g->hash : 0, h);

@@ -21,7 +21,7 @@ static uint64_t names_of(const struct mt_listener *l)
 		h = mt_hash_u64(l->chains[k].tls ? mt_tls_context_id(l->chains[k].tls) : 0, h);
 	for (uint32_t k = 0; k < l->n_chains; k++)
 		for (uint32_t i = 0; i < l->chains[k].match.n_server_names; i++)
-			h = mt_strhash(l->chains[k].match.server_names[i], h + k);
+			h = mt_hash_text(l->chains[k].match.server_names[i], h + k);
 	return h;
 }
 

@@ -309,7 +309,7 @@ static uint64_t hash_endpoints(const struct mt_res_endpoints *e, uint64_t h)
 
 		h = mt_hash_text(l->subzone, mt_hash_text(l->zone, mt_hash_text(l->region, h)));
 		h = mt_hash_u64((uint64_t)l->priority << 32 | l->weight, h);
-		h = mt_hash_words(l->eps, sizeof(*l->eps) * l->n_eps, mt_hash_u64(l->n_eps, h));
+		h = mt_secret_hash(l->eps, sizeof(*l->eps) * l->n_eps, mt_hash_u64(l->n_eps, h));
 	}
 	return mt_hash_u64(e->n_localities, h);
 }

@@ -9,10 +9,13 @@
 
 #include <string.h>
 
-/* Of what is compared with what was said before: it leaves no process, so it may be a quick one. */
+/*
+ * Hashes that decide if documents contain the same as before. Keyed, so that no author can write a
+ * change that is taken for none.
+ */
 static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)
 {
-	return mt_hash_words(&v, sizeof(v), h);
+	return mt_secret_hash(&v, sizeof(v), h);
 }
 
 /*
@@ -37,5 +40,5 @@ static inline uint64_t mt_id_of_name(const struct mt_meta *meta)
 /* With the end of the text, so that "ab", "c" and "a", "bc" differ. NULL: none. */
 static inline uint64_t mt_hash_text(const char *s, uint64_t h)
 {
-	return s ? mt_hash_words(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
+	return s ? mt_secret_hash(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
 }

@@ -46,7 +46,7 @@ static uint64_t hash_of(const struct mt_build *b, uint32_t at)
 	uint64_t h = (uint64_t)c->guards_read << 1 | c->guards_search;
 
 	for (uint32_t i = 0; i < c->n_hash_keys; i++)
-		h = mt_strhash(c->hash_keys[i].name, h + 1);
+		h = mt_hash_text(c->hash_keys[i].name, h + 1);
 	return h;
 }
 

@@ -2,6 +2,7 @@
 /* Builds the table: collects hosts, then lays them out for lookups. Control thread. */
 #include "mt_dns_priv.h"
 #include "mt_rand.h"
+#include "mt_secret_hash.h"
 
 #include <errno.h>
 #include <string.h>
@@ -187,12 +188,13 @@ int mt_dns_builder_add(struct mt_dns_builder *b, enum mt_dns_origin origin, cons
 static void digest_name(const struct dns_name *n, uint64_t d[2])
 {
 	for (int i = 0; i < 2; i++)
-		d[i] = mt_hash_bytes(n->b, n->len, d[i] + n->len);
+		d[i] = mt_secret_hash(n->b, n->len, d[i] + n->len);
 }
 
 /*
  * Hashes hosts independently of their order, because sources list them in any order; rules in
- * order.
+ * order. The hashes alone decide if a table is the one before, so they are keyed: authors of
+ * documents cannot make hosts with hashes that add up to the same.
  */
 static void digest(const struct mt_dns_builder *b, uint64_t out[2])
 {
@@ -211,15 +213,15 @@ static void digest(const struct mt_dns_builder *b, uint64_t out[2])
 
 		for (int k = 0; k < 2; k++) {
 			uint64_t x =
-				mt_hash_bytes(h->name.b, h->name.len, (uint64_t)(h->kind + k * 8));
+				mt_secret_hash(h->name.b, h->name.len, (uint64_t)(h->kind + k * 8));
 
 			x ^= (uint64_t)h->origin << 1 | h->differs;
 
-			sum[k] += mt_hash_bytes(h->addrs, h->n_addrs * sizeof(*h->addrs), x);
+			sum[k] += mt_secret_hash(h->addrs, h->n_addrs * sizeof(*h->addrs), x);
 		}
 	}
-	out[0] = mt_hash_bytes(&sum[0], sizeof(sum[0]), d[0]);
-	out[1] = mt_hash_bytes(&sum[1], sizeof(sum[1]), d[1]);
+	out[0] = mt_secret_hash(&sum[0], sizeof(sum[0]), d[0]);
+	out[1] = mt_secret_hash(&sum[1], sizeof(sum[1]), d[1]);
 }
 
 static uint32_t slots_for(uint32_t n)

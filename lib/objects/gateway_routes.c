@@ -6,6 +6,8 @@
  */
 #include "mt_gateway_api_priv.h"
 
+#include "mt_secret_hash.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -154,7 +156,7 @@ static struct mt_virtual_service *make_service(struct mt_gwapi *x, const struct 
 
 static uint64_t stamp_text(const char *s, uint64_t h)
 {
-	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : h + 1;
+	return s ? mt_secret_hash(s, strlen(s) + 1, h) : h + 1;
 }
 
 /*
@@ -170,12 +172,12 @@ static void stamp(const struct mt_virtual_service *vs)
 		const struct mt_dest *d = &r->dests[i].dest;
 		const uint32_t n[] = {d->port.number.v, d->refused, r->dests[i].weight.v};
 
-		h = mt_hash_bytes(n, sizeof(n), stamp_text(d->host.s, h));
+		h = mt_secret_hash(n, sizeof(n), stamp_text(d->host.s, h));
 	}
 	for (uint32_t i = 0; i < r->n_matches; i++) {
 		const struct mt_rule_match *m = &r->matches[i];
 
-		h = mt_hash_bytes(&m->port.v, sizeof(m->port.v), h);
+		h = mt_secret_hash(&m->port.v, sizeof(m->port.v), h);
 		for (uint32_t k = 0; k < m->n_sni; k++)
 			h = stamp_text(m->sni[k].s, h);
 		for (uint32_t k = 0; k < m->n_gateways; k++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What two snapshots have in common is made once, and only while it would come out the same. */
 #include "conf_test.h"
+#include "mt_conf_hash_priv.h"
 #include "mt_strmap.h"
 
 #include <stdio.h>
@@ -38,6 +39,20 @@ static void forged_names(void)
 	CU_ASSERT_NOT_EQUAL(cluster(b.s, "outbound|1||aiadjhbobblkcaip.x")->id,
 		cluster(b.s, "outbound|1||plhnpnlnfbknniff.x")->id);
 	unbuild(&b);
+}
+
+/* Hashes that decide what is unchanged have the process's secret key. */
+static void secret_hashes(void)
+{
+	uint64_t number[2], text[2];
+
+	for (uint8_t i = 0; i < 2; i++) {
+		mt_secret_hash_set_key((const uint8_t[16]){i});
+		number[i] = mt_hash_u64(1, 2);
+		text[i] = mt_hash_text("a", 2);
+	}
+	CU_ASSERT_NOT_EQUAL(number[0], number[1]);
+	CU_ASSERT_NOT_EQUAL(text[0], text[1]);
 }
 
 /* A file as the cache of lib/source keeps it. */
@@ -518,6 +533,7 @@ static void names_of_instances(void)
 
 const struct mt_test share_tests[] = {
 	{"forged_names", forged_names},
+	{"secret_hashes", secret_hashes},
 	{"names_of_instances", names_of_instances},
 	{"unchanged_clusters_are_shared", unchanged_clusters_are_shared},
 	{"clusters_that_change", clusters_that_change},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table's making: names that DNS has not, sharing, size. */
 #include "mt_dns_priv.h"
+#include "mt_secret_hash.h"
 #include "wire.h"
 
 #include <stdio.h>
@@ -86,6 +87,23 @@ static void test_shared(void)
 	for (int i = 0; i < 4; i++)
 		mt_dns_table_put(t);
 	mt_dns_table_put(NULL);
+}
+
+/* Authors choose hosts, so their digests have the process's secret key. */
+static void test_secret(void)
+{
+	struct mt_dns_table *t[2];
+
+	for (uint8_t i = 0; i < 2; i++) {
+		mt_secret_hash_set_key((const uint8_t[16]){i});
+		t[i] = two("a.b", "c.d", 30, NULL);
+	}
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_NOT_EQUAL(t[0]->digest[i], t[1]->digest[i]);
+		CU_ASSERT_NOT_EQUAL(t[0]->digest[i], 0);
+	}
+	mt_dns_table_put(t[0]);
+	mt_dns_table_put(t[1]);
 }
 
 static void test_listing(void)
@@ -205,5 +223,5 @@ static void test_chosen_names(void)
 }
 
 const struct mt_test table_tests[] = {{"chosen_names", test_chosen_names}, {"names", test_names},
-	{"bad_rules", test_bad_rules}, {"shared", test_shared}, {"listing", test_listing},
-	{"long_domain", test_long_domain}, {"many", test_many}, {0}};
+	{"bad_rules", test_bad_rules}, {"shared", test_shared}, {"secret", test_secret},
+	{"listing", test_listing}, {"long_domain", test_long_domain}, {"many", test_many}, {0}};
