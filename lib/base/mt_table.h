@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "mt_addr.h"
+#include "mt_addr_hash.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -122,13 +122,6 @@ static inline uint32_t mt_table_first(
  * A keyed hash of a tuple for such tables: without the key an attacker cannot aim at one bucket.
  * Multiplies and folds both addresses and the ports.
  */
-static inline uint64_t mt_fold64(uint64_t a, uint64_t b)
-{
-	unsigned __int128 r = (unsigned __int128)a * b;
-
-	return (uint64_t)r ^ (uint64_t)(r >> 64);
-}
-
 static inline uint32_t mt_tuple_hash(const struct mt_tuple *t, const uint64_t key[2])
 {
 	uint64_t ports = (uint64_t)t->lport << 16 | t->rport;

@@ -6,6 +6,7 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {
 		{"accept", accept_tests},
 		{"addr", addr_tests},
+		{"addr hash", addr_hash_tests},
 		{"escape", escape_tests},
 		{"file", file_tests},
 		{"heap", heap_tests},
