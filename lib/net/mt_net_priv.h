@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "mt_addr_hash.h"
 #include "mt_net.h"
 #include "mt_net_cksum.h"
 
@@ -104,17 +105,10 @@ struct mt_net_old {
 
 int net_set_init(struct net_set *s, uint32_t cap);
 void net_set_fini(struct net_set *s);
-static inline uint32_t net_addr_hash(const struct mt_addr *a)
-{
-	uint64_t x = (a->q[0] ^ mt_rotl64(a->q[1], 29)) * 0x9e3779b97f4a7c15ull;
-
-	return (uint32_t)(x >> 32);
-}
-
 static inline const struct net_addr *net_set_find(const struct net_set *s, const struct mt_addr *a)
 {
-	for (uint32_t i = net_addr_hash(a) & s->mask; s->slots[i]; i = (i + 1) & s->mask) {
-		const struct net_addr *e = &s->list[s->slots[i] - 1];
+	for (uint32_t i = mt_addr_hash(a) & s->mask; s->slots[i]; i = (i + 1) & s->mask) {
+		const struct net_addr *e = &s->list[(size_t)s->slots[i] - 1];
 
 		if (mt_addr_eq(&e->addr, a))
 			return e;

@@ -8,6 +8,7 @@ int net_set_init(struct net_set *s, uint32_t cap)
 {
 	uint32_t slots = rte_align32pow2(MT_MAX(2 * cap, 8u));
 
+	mt_addr_hash_ready();
 	s->n = 0;
 	s->mask = slots - 1;
 	s->slots = calloc(slots, sizeof(*s->slots));
@@ -28,7 +29,7 @@ void net_set_fini(struct net_set *s)
 
 void net_set_add(struct net_set *s, const struct net_addr *a)
 {
-	uint32_t i = net_addr_hash(&a->addr) & s->mask;
+	uint32_t i = mt_addr_hash(&a->addr) & s->mask;
 
 	if (net_set_find(s, &a->addr))
 		return;
@@ -40,16 +41,9 @@ void net_set_add(struct net_set *s, const struct net_addr *a)
 
 /* ---- sets of (address, port, protocol) ------------------------------------------------------ */
 
-static uint32_t row_hash(const struct mt_addr *a, uint16_t port, uint8_t proto)
-{
-	uint64_t x = a->q[0] ^ mt_rotl64(a->q[1], 29) ^ ((uint64_t)proto << 16 | port);
-
-	return (uint32_t)((x * 0x9e3779b97f4a7c15ull) >> 32);
-}
-
 bool net_rows_has(const struct net_rows *r, const struct mt_addr *a, uint16_t port, uint8_t proto)
 {
-	for (uint32_t i = row_hash(a, port, proto) & r->mask; r->slots[i].port;
+	for (uint32_t i = mt_addr_port_hash(a, port, proto) & r->mask; r->slots[i].port;
 		i = (i + 1) & r->mask) {
 		const struct mt_net_row *row = &r->slots[i];
 
@@ -63,13 +57,15 @@ int net_rows_init(struct net_rows *r, const struct mt_net_row *rows, uint32_t n)
 {
 	uint32_t slots = rte_align32pow2(MT_MAX(2 * n, 2u));
 
+	mt_addr_hash_ready();
 	r->n = 0;
 	r->mask = slots - 1;
 	r->slots = calloc(slots, sizeof(*r->slots));
 	if (!r->slots)
 		return -ENOMEM;
 	for (uint32_t k = 0; k < n; k++) {
-		uint32_t i = row_hash(&rows[k].addr, rows[k].port, rows[k].proto) & r->mask;
+		uint32_t i =
+			mt_addr_port_hash(&rows[k].addr, rows[k].port, rows[k].proto) & r->mask;
 
 		if (rows[k].port == 0 ||
 			net_rows_has(r, &rows[k].addr, rows[k].port, rows[k].proto))

@@ -9,7 +9,7 @@ int main(int argc, char **argv)
 		{"output", net_output_tests}, {"icmp", net_icmp_tests},
 		{"threads", net_threads_tests}, {"cksum", net_cksum_tests}, {"sums", net_sum_tests},
 		{"udp", net_udp_tests}, {"bound", net_bound_tests}, {"forward", net_forward_tests},
-		{0}};
+		{"sets", net_set_tests}, {0}};
 
 	fx_eal();
 	return mt_test_main(suites, argc, argv);
