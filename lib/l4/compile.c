@@ -77,7 +77,7 @@ static int check_service(const struct mt_l4_conf *c, const struct mt_l4_service_
 static int add_row(struct mt_l4_set *s, const struct mt_l4_row *r, struct mt_err *e)
 {
 	const struct mt_l4_row *same = mt_l4_row(s, &r->addr, r->port, r->proto);
-	uint32_t i = l4_row_hash(&r->addr, r->port, r->proto) & s->mask;
+	uint32_t i = mt_addr_port_hash(&r->addr, r->port, r->proto) & s->mask;
 	char at[MT_ADDR_STRLEN];
 
 	if (same)
@@ -276,6 +276,7 @@ static struct mt_l4_set *new_set(const struct mt_l4_conf *c)
 
 	if (!s)
 		return NULL;
+	mt_addr_hash_ready();
 	s->generation = ++generations;
 	for (uint32_t i = 0; i < c->n_services; i++) {
 		rows += c->services[i].n_vips;

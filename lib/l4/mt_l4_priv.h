@@ -429,9 +429,6 @@ static inline enum mt_l4_mode l4_mode_of(const struct l4_entry *pair)
 	return mt_addr_eq(&client, &source) ? MT_L4_NAT : MT_L4_NAT_FULL;
 }
 
-/* set.c: the slot of a row, before the mask. */
-uint32_t l4_row_hash(const struct mt_addr *a, uint16_t port, uint8_t proto);
-
 struct l4_ranges {
 	struct mt_addr_range *v; /* sorted, disjoint; IPv4 first */
 	uint32_t *rules;	 /* by range: mt_l4_network.rule */

@@ -4,17 +4,10 @@
 
 #include <string.h>
 
-uint32_t l4_row_hash(const struct mt_addr *a, uint16_t port, uint8_t proto)
-{
-	uint64_t x = a->q[0] ^ mt_rotl64(a->q[1], 29) ^ ((uint64_t)proto << 16 | port);
-
-	return (uint32_t)((x * 0x9e3779b97f4a7c15ull) >> 32);
-}
-
 const struct mt_l4_row *mt_l4_row(
 	const struct mt_l4_set *s, const struct mt_addr *a, uint16_t port, uint8_t proto)
 {
-	for (uint32_t i = l4_row_hash(a, port, proto) & s->mask; s->slots[i];
+	for (uint32_t i = mt_addr_port_hash(a, port, proto) & s->mask; s->slots[i];
 		i = (i + 1) & s->mask) {
 		const struct mt_l4_row *r = &s->rows[s->slots[i] - 1];
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Services compiled into a set, the set read, and what the compiler refuses. */
+#include "crowd.h"
 #include "mt_l4.h"
 #include "test_l4.h"
 
@@ -370,6 +371,28 @@ static void test_key(void)
 	mt_l4_set_free(c);
 }
 
+/* Addresses that an author chose so that their hashes would be equal without a key. */
+static void test_chosen_addresses(void)
+{
+	static struct mt_addr vips[CROWD];
+	struct mt_l4_set *set;
+
+	scene();
+	for (uint32_t i = 0; i < CROWD; i++)
+		vips[i] = crowd_addr(i);
+	s.services[0].vips = vips;
+	s.services[0].n_vips = CROWD;
+	set = compiled();
+	CU_ASSERT(crowd_longest_row(set->slots, set->mask + 1) <= CROWD_ROW);
+	for (uint32_t i = 0; i < CROWD; i++) {
+		const struct mt_l4_row *r = mt_l4_row(set, &vips[i], 4000, IPPROTO_UDP);
+
+		CU_ASSERT(r && mt_addr_eq(&r->addr, &vips[i]));
+	}
+	CU_ASSERT_PTR_NULL(mt_l4_row(set, &vips[0], 4001, IPPROTO_UDP));
+	mt_l4_set_free(set);
+}
+
 static void refused(const char *words)
 {
 	struct mt_l4_set *set = NULL;
@@ -424,4 +447,5 @@ const struct mt_test set_tests[] = {{"rows and services are found", test_found},
 	{"far_candidate", test_far_candidate}, {"parts of the endpoints", test_parts},
 	{"far_in_part", test_far_in_part}, {"large_part", test_large_part},
 	{"a refused share", test_refused_share}, {"key of the choice", test_key},
-	{"refusals of the compiler", test_refusals}, {0}};
+	{"chosen addresses", test_chosen_addresses}, {"refusals of the compiler", test_refusals},
+	{0}};
