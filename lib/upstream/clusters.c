@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cluster indexes by name: an open-addressed hash table of pointers, an array by index, and a queue
- * of entries without references (oldest first). Control thread only.
+ * of entries without references (oldest first). Authors of documents choose the names, so the hash
+ * is secret: that a row of used slots is longer than 256 has a chance below 10^-12. A search, and a
+ * removal, go through one row. Control thread only.
  */
+#include "mt_secret_hash.h"
 #include "mt_upstream_priv.h"
 
 #include <errno.h>
@@ -105,7 +108,7 @@ static void reset(struct mt_cluster_entry *e)
 
 static struct mt_cluster_entry *get(struct mt_cluster_index *x, const char *name, uint64_t now)
 {
-	uint64_t id = mt_balance_hash(name, strlen(name), 0);
+	uint64_t id = mt_secret_hash_text(name, 0);
 	struct mt_cluster_entry *e;
 	char *copy;
 
@@ -208,7 +211,7 @@ struct mt_demand *mt_upstream_demand(struct mt_upstream_registry *r, uint32_t in
 void mt_upstream_absent(
 	struct mt_upstream_registry *r, const char *name, uint64_t until, const char *why)
 {
-	uint64_t id = mt_balance_hash(name, strlen(name), 0);
+	uint64_t id = mt_secret_hash_text(name, 0);
 	struct mt_cluster_entry *e = r->clusters.n ? *find_slot(&r->clusters, id, name) : NULL;
 
 	if (!e)

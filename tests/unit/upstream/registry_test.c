@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_upstream_priv.h"
 #include "suites.h"
 
 #include <stdio.h>
@@ -111,10 +112,51 @@ static void test_room(void)
 	mt_upstream_registry_free(r);
 }
 
+#define CHOSEN 1000
+
+/* Names whose XXH64 agree in their low 12 bits. */
+static const char *chosen(uint32_t i)
+{
+	static char names[CHOSEN][16];
+	static uint32_t n, next;
+
+	for (; n < CHOSEN; next++) {
+		int len = snprintf(names[n], sizeof(names[n]), "c%u", next);
+
+		n += (mt_balance_hash(names[n], (size_t)len, 0) & 0xfff) == 7;
+	}
+	return names[i];
+}
+
+static uint32_t longest_row(const struct mt_cluster_index *x)
+{
+	uint32_t row = 0, most = 0;
+
+	for (uint32_t i = 0; i < 2 * x->n_slots; i++) {
+		row = x->slots[i & (x->n_slots - 1)] ? row + 1 : 0;
+		most = MT_MAX(most, row);
+	}
+	return most;
+}
+
+/* Names that an author chose so that their hashes would be equal without a key. */
+static void test_chosen(void)
+{
+	struct mt_upstream_registry *r = mt_upstream_registry_new();
+
+	for (uint32_t i = 0; i < CHOSEN; i++)
+		CU_ASSERT_EQUAL(mt_upstream_cluster_get(r, chosen(i), 0), i);
+	CU_ASSERT(longest_row(&r->clusters) <= 256);
+	for (uint32_t i = 0; i < CHOSEN; i++)
+		CU_ASSERT_EQUAL(mt_upstream_cluster_get(r, chosen(i), 0), i);
+	mt_upstream_registry_free(r);
+}
+
 const struct mt_test registry_tests[] = {
 	{"found by cluster, address and port", test_identity},
 	{"kept for a while after the last reference", test_linger},
 	{"churn reuses indexes", test_churn},
 	{"room for so many", test_room},
+	{"chosen names", test_chosen},
 	{0},
 };
