@@ -6,12 +6,20 @@
  * is kept because a lookup merges the lists by place.
  */
 #include "mt_route_priv.h"
+#include "mt_secret_hash.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* With fewer routes, testing them costs no more than hashing a value. */
 #define WORTH_AN_INDEX 4
+
+/*
+ * Used slots in a row, and so slots that a lookup goes through. Chance brings more together in less
+ * than one of 10^12 tables, which are at most half full; values that an author chose for it do.
+ * Then the table's hashes are secret ones, which cost more.
+ */
+#define ROW_MAX 256
 
 struct item {
 	uint64_t hash;
@@ -109,20 +117,55 @@ static int shorten(struct mt_route_table *t, struct mt_route *r, const struct mt
 	return 0;
 }
 
-static void insert(struct mt_exact_index *x, const struct item *first, uint32_t at, uint32_t n)
+static uint64_t hash_in(const struct mt_exact_index *x, const void *value, uint32_t len)
 {
-	uint32_t i = (uint32_t)first->hash & x->mask;
+	return mt_unlikely(x->secret) ? mt_secret_hash(value, len, 0)
+				      : mt_balance_hash(value, len, 0);
+}
 
-	while (x->slots[i].value)
-		i = (i + 1) & x->mask;
-	x->slots[i] =
-		(struct mt_exact_slot){first->hash, first->cond->value, first->cond->len, at, n};
+/* False if the value would be further from its slot than chance explains. */
+static bool insert(struct mt_exact_index *x, const struct item *first, uint32_t at, uint32_t n)
+{
+	const struct mt_cond *c = first->cond;
+	uint64_t hash = hash_in(x, c->value, c->len);
+	uint32_t i = (uint32_t)hash & x->mask, row = 0;
+
+	for (; x->slots[i].value; i = (i + 1) & x->mask)
+		if (++row == ROW_MAX && !x->secret)
+			return false;
+	x->slots[i] = (struct mt_exact_slot){hash, c->value, c->len, at, n};
+	return true;
+}
+
+static bool has_long_row(const struct mt_exact_index *x)
+{
+	uint32_t row = 0;
+
+	/* A row may go on at the table's start. */
+	for (uint32_t i = 0; i <= x->mask + ROW_MAX && row <= ROW_MAX; i++)
+		row = x->slots[i & x->mask].value ? row + 1 : 0;
+	return row > ROW_MAX;
+}
+
+/* False if more slots in a row are in use than chance explains. */
+static bool fill(struct mt_exact_index *x, const struct work *w, uint32_t n)
+{
+	uint32_t start = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (i + 1 < n && value_cmp(&w->items[i], &w->items[i + 1]) == 0)
+			continue;
+		if (!insert(x, &w->items[start], start, i + 1 - start))
+			return false;
+		start = i + 1;
+	}
+	return !has_long_row(x);
 }
 
 static int build_one(struct mt_route_table *t, const struct work *w, uint8_t slot)
 {
 	struct mt_exact_index *x = &t->index[t->n_index];
-	uint32_t distinct, n = collect(t, w, slot, &distinct), size = 8, start = 0;
+	uint32_t distinct, n = collect(t, w, slot, &distinct), size = 8;
 
 	while (size < distinct * 2)
 		size *= 2;
@@ -140,10 +183,11 @@ static int build_one(struct mt_route_table *t, const struct work *w, uint8_t slo
 		w->done[it->place] = true;
 		if (shorten(t, &t->routes[it->place], it->cond) < 0)
 			return -ENOMEM;
-		if (i + 1 == n || value_cmp(it, it + 1) != 0) {
-			insert(x, it, start, i + 1 - start);
-			start = i + 1;
-		}
+	}
+	if (!fill(x, w, n)) {
+		memset(x->slots, 0, sizeof(*x->slots) * size);
+		x->secret = true;
+		fill(x, w, n);
 	}
 	t->n_index++;
 	return 0;
@@ -183,7 +227,7 @@ int mt_route_index_build(struct mt_route_table *t)
 
 const uint32_t *mt_exact_find(const struct mt_exact_index *x, struct mt_slice value, uint32_t *n)
 {
-	uint64_t hash = mt_balance_hash(value.p, value.len, 0);
+	uint64_t hash = hash_in(x, value.p, value.len);
 
 	for (uint32_t i = (uint32_t)hash & x->mask; x->slots[i].value; i = (i + 1) & x->mask) {
 		const struct mt_exact_slot *s = &x->slots[i];

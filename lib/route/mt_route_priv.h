@@ -82,6 +82,7 @@ struct mt_exact_slot {
 struct mt_exact_index {
 	struct mt_key key;
 	uint8_t slot;
+	bool secret;   /* hashes are those of mt_secret_hash.h */
 	uint32_t mask; /* of slots */
 	struct mt_exact_slot *slots;
 	uint32_t *places;

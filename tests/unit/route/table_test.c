@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_rand.h"
+#include "mt_route_priv.h"
 #include "suites.h"
 
 #include <errno.h>
@@ -299,11 +300,66 @@ static void test_copies(void)
 	mt_route_builder_free(b);
 }
 
+#define CHOSEN 1024
+
+/* Values whose hashes agree in the bits that a table of twice as many slots uses. */
+static const char *chosen(uint32_t i)
+{
+	static char values[CHOSEN][16];
+	static uint32_t n, next;
+
+	for (; n < CHOSEN; next++) {
+		int len = snprintf(values[n], sizeof(values[n]), "v%u", next);
+
+		n += (mt_balance_hash(values[n], (size_t)len, 0) & (2 * CHOSEN - 1)) == 7;
+	}
+	return values[i];
+}
+
+/* An author's values do not make lookups slow; usual ones have the hash that is cheap. */
+static void test_chosen(void)
+{
+	for (int crowded = 0; crowded < 2; crowded++) {
+		struct mt_route_builder *b = mt_route_builder_new(&kv_codec);
+		struct mt_matcher_def def = {.key = "method", .op = MT_MATCH_EXACT};
+		struct mt_route_table *t;
+		const struct mt_exact_index *x;
+		uint32_t row = 0, most = 0, found, n;
+		char value[16];
+
+		for (uint32_t i = 0; i < CHOSEN; i++) {
+			snprintf(value, sizeof(value), "m%u", i);
+			def.value = crowded ? chosen(i) : value;
+			add(b, &def, 1, i);
+		}
+		t = mt_route_builder_done(b);
+		CU_ASSERT_EQUAL_FATAL(t->n_index, 1);
+		x = &t->index[0];
+		for (uint32_t i = 0; i <= 2 * x->mask; i++) {
+			row = x->slots[i & x->mask].value ? row + 1 : 0;
+			most = MT_MAX(most, row);
+		}
+		CU_ASSERT(most <= 256);
+		for (uint32_t i = 0; i < CHOSEN; i++) {
+			const char *v = crowded ? chosen(i) : value;
+
+			snprintf(value, sizeof(value), "m%u", i);
+			found = *mt_exact_find(
+				x, (struct mt_slice){(const uint8_t *)v, (uint32_t)strlen(v)}, &n);
+			CU_ASSERT(found == i && n == 1);
+		}
+		CU_ASSERT_PTR_NULL(
+			mt_exact_find(x, (struct mt_slice){(const uint8_t *)"none", 4}, &n));
+		mt_route_table_free(t);
+	}
+}
+
 const struct mt_test table_tests[] = {
 	{"first match wins", test_precedence},
 	{"random tables against the definition", test_random},
 	{"cost does not grow with routes", test_cost},
 	{"weights", test_weights},
 	{"copies and refusals", test_copies},
+	{"chosen values", test_chosen},
 	{0},
 };
