@@ -270,7 +270,19 @@ static void rename_all(struct mt_alog_list *list, const struct mt_alog_want *wan
 
 static bool same_outputs(const struct mt_alog_list *a, const struct mt_alog_list *b)
 {
-	return a->n == b->n && memcmp(a->v, b->v, a->n * sizeof(a->v[0])) == 0;
+	return a->n == b->n && memcmp(a->v, b->v, a->n * sizeof(a->v[0])) == 0 &&
+	       memcmp(a->keys, b->keys, a->n * sizeof(a->keys[0])) == 0 &&
+	       memcmp(a->general, b->general, a->n * sizeof(a->general[0])) == 0;
+}
+
+/* Which calls each output gets. */
+static void set_scopes(struct mt_alog_list *list, const struct mt_alog_want *wanted)
+{
+	for (uint32_t i = 0; i < list->n; i++) {
+		list->keys[i] = wanted[i].key;
+		list->general[i] = wanted[i].general;
+		list->any_general |= wanted[i].general;
+	}
 }
 
 int mt_alog_set(struct mt_alog *l, const struct mt_alog_want *wanted, uint32_t n, struct mt_err *e)
@@ -284,6 +296,8 @@ int mt_alog_set(struct mt_alog *l, const struct mt_alog_want *wanted, uint32_t n
 	if (l->stopped || (!n && !l->now.n))
 		return 0;
 	rc = fill(l, wanted, n, &to, e);
+	if (rc == 0)
+		set_scopes(&to, wanted);
 	if (rc == 0 && same_outputs(&to, &l->now)) {
 		rename_all(&l->now, wanted);
 		return 0;

@@ -43,6 +43,19 @@ static bool stopping(const struct mt_alog *l)
 
 /* ---- entries -------------------------------------------------------------------------------- */
 
+/* True if output i gets the line of the entry. */
+static bool is_for(const struct mt_alog_list *list, uint32_t i, const struct mt_alog_entry *entry)
+{
+	const struct mt_alog_scope *s = entry->scope;
+
+	if (!s)
+		return list->general[i] || (!entry->host && !list->any_general);
+	for (uint32_t k = 0; k < s->n; k++)
+		if (s->keys[k] == list->keys[i])
+			return true;
+	return false;
+}
+
 static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t now)
 {
 	char name[MT_ALOG_EXCHANGE_NAME];
@@ -52,6 +65,8 @@ static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t n
 	for (uint32_t i = 0; i < l->list->n; i++) {
 		struct mt_alog_output *o = l->list->v[i];
 
+		if (!is_for(l->list, i, entry))
+			continue;
 		mt_alog_render(o->format, &r, now, &l->line);
 		(void)mt_alog_sink_put(o->sink, l->line.text, l->line.len);
 	}

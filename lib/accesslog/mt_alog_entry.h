@@ -12,12 +12,19 @@
 #define MT_ALOG_ENTRY_TEXT 256	      /* most bytes of an interface or method */
 #define MT_ALOG_NO_TEXT	   UINT16_MAX /* length of a text that is not set */
 
+/* The outputs of a service's calls, by mt_alog_want.key. */
+struct mt_alog_scope {
+	uint32_t n;
+	uint64_t keys[];
+};
+
 struct mt_alog_entry {
 	uint64_t wall; /* ns since 1970: the start */
 	/* ns, of one clock; connecting, sent, replied: of the last attempt that came so far; 0: none */
 	uint64_t started, connecting, sent, replied, ended;
 	uint64_t bytes_in, bytes_out;		       /* of the request, of the reply */
 	const char *protocol, *host, *route, *cluster; /* NULL: not known */
+	const struct mt_alog_scope *scope;	       /* NULL: outputs by mt_alog_want.general */
 	struct mt_ref exchange;
 	uint32_t flags; /* enum mt_response_flag in addition to the ending's; planned: always 0 */
 	uint16_t code;	/* replaces that of the ending; 0: does not */

@@ -21,6 +21,8 @@
 
 enum mt_alog_encoding { MT_ALOG_TEXT, MT_ALOG_JSON };
 
+extern const char mt_alog_envoy_format[]; /* text, of loggers without a format */
+
 struct mt_alog_spec {
 	const char *text; /* NULL: Istio's default format of the encoding */
 	size_t len;

@@ -40,6 +40,9 @@ struct mt_alog_list {
 	uint64_t version;
 	uint32_t n;
 	struct mt_alog_output *v[MT_ALOG_OUTPUTS];
+	/* Of each output, as in struct mt_alog_want. */
+	uint64_t keys[MT_ALOG_OUTPUTS];
+	bool general[MT_ALOG_OUTPUTS], any_general;
 };
 
 struct mt_alog {

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The access log: outputs of the MeshConfig, in directories that the Node permits. As in Istio,
- * file providers that defaultProviders names are used in place of accessLogFile. An output that
- * cannot be used gives a warning and costs nothing else. If its format cannot be read, the output
- * goes on as it is in the current snapshot.
+ * The access log: outputs of the MeshConfig and of proxies from discovery services, in directories
+ * that the Node permits. As in Istio, file providers that defaultProviders names are used in place
+ * of accessLogFile. An output that cannot be used gives a warning and costs nothing else. If its
+ * format cannot be read, the output goes on as it is in the current snapshot.
+ *
+ * Each provider of the MeshConfig is an output of its own, as in Istio. Outputs of proxies have keys,
+ * which are hashes of path and format as the resources have them, so that proxies with the same log
+ * share an output. The scope of a proxy's service has the keys of its logs.
  */
 #include "mt_conf_priv.h"
+#include "mt_idmap.h"
+#include "mt_secret_hash.h"
 
 #include <errno.h>
 #include <strings.h>
@@ -16,6 +22,8 @@ struct about {
 	const char *document;		/* name of the output */
 	const char *path_field, *field; /* paths of place and format */
 	uint32_t path_line, line;
+	bool general;
+	uint64_t key;
 };
 
 /* ---- places --------------------------------------------------------------------------------- */
@@ -125,7 +133,9 @@ static void keep(struct mt_build *b, const struct about *a, const struct mt_alog
 	if (spec->text)
 		o->spec.text = mt_region_strdup(r, spec->text);
 	o->document = mt_region_strdup(r, a->document);
-	o->field = a->path_field;
+	o->field = mt_region_strdup(r, a->path_field);
+	o->key = a->key;
+	o->general = a->general;
 	o->origin.file = mt_region_strdup(r, a->meta->origin.file);
 	o->origin.line = a->path_line;
 }
@@ -136,7 +146,7 @@ static bool is_full(struct mt_build *b, const struct about *a)
 
 	if (!log || log->n_outputs < MT_ALOG_OUTPUTS)
 		return false;
-	mt_b_warn(b, a->meta, a->path_line, a->path_field, "use fewer providers",
+	mt_b_warn(b, a->meta, a->path_line, a->path_field, "use fewer providers and logs",
 		"no access log is written: a node has at most %d outputs", MT_ALOG_OUTPUTS);
 	return true;
 }
@@ -175,6 +185,7 @@ static void add_mesh_output(struct mt_build *b, const struct mt_mesh_config *c, 
 		.path_line = line,
 		.field = "accessLogFormat",
 		.line = format->s ? format->line : line,
+		.general = true,
 	};
 	struct mt_alog_spec spec = spec_of(format->s, c->access_log_json.v, false);
 
@@ -198,6 +209,7 @@ static void add_provider(
 				 ? "extensionProviders[].envoyFileAccessLog.logFormat.labels"
 				 : "extensionProviders[].envoyFileAccessLog.logFormat.text",
 		.line = format->s ? format->line : l->origin.line,
+		.general = true,
 	};
 	bool json = format == &l->format.labels;
 	bool empty = json && strcmp(format->s, "{}") == 0;
@@ -282,6 +294,109 @@ static void note_unused(struct mt_build *b, const struct mt_mesh_config *c)
 	}
 }
 
+/* ---- discovery services --------------------------------------------------------------------- */
+
+static struct mt_alog_spec spec_of_chain(const struct mt_chain_log *l)
+{
+	return spec_of(l->format.s ? l->format.s : mt_alog_envoy_format, l->json, l->omit_empty);
+}
+
+static uint64_t key_of(const struct mt_chain_log *l)
+{
+	struct mt_alog_spec spec = spec_of_chain(l);
+	uint64_t seed = 1u + spec.encoding * 2u + spec.omit_empty;
+
+	return mt_secret_hash_text(spec.text, mt_secret_hash_text(l->path.s, seed));
+}
+
+static bool has_key(const struct mt_alog_scope *s, uint64_t key)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->keys[i] == key)
+			return true;
+	return false;
+}
+
+/* Keys of a proxy's logs in their order. A log that the proxy has twice has two keys: two lines. */
+static struct mt_alog_scope *scope_of(struct mt_region *r, const struct mt_proxy_patch *p)
+{
+	struct mt_alog_scope *s = mt_region_alloc(r, sizeof(*s) + p->n_logs * sizeof(s->keys[0]));
+
+	for (uint32_t i = 0; s && i < p->n_logs; i++) {
+		uint64_t key = key_of(&p->logs[i]);
+
+		while (!key || has_key(s, key))
+			key = mt_secret_hash(NULL, 0, key + 1);
+		s->keys[s->n++] = key;
+	}
+	return s;
+}
+
+const struct mt_alog_scope *mt_b_log_scope(struct mt_region *r, const struct mt_proxy_patch *p)
+{
+	return p->logs ? scope_of(r, p) : NULL;
+}
+
+/* Outputs of proxies, also refused ones: many proxies may have the same log. */
+struct discovered {
+	struct mt_build *b;
+	struct mt_idmap keys;
+};
+
+static void add_chain_log(struct discovered *d, const struct mt_meta *meta,
+	const struct mt_chain_log *l, uint64_t key)
+{
+	struct mt_build *b = d->b;
+	struct mt_alog_spec spec = spec_of_chain(l);
+	struct about a = {
+		.meta = meta,
+		.path_field = l->field,
+		.path_line = meta->origin.line,
+		.field = l->field,
+		.line = meta->origin.line,
+		.key = key,
+	};
+
+	if (mt_idmap_get(&d->keys, key))
+		return;
+	if (mt_idmap_put(&d->keys, key, d))
+		b->tmp.failed = true;
+	a.document = mt_region_printf(&b->tmp, "%s %s: %s", meta->kind, meta->name, l->field);
+	add_output(b, &a, l->path.s, &spec);
+}
+
+static void add_chain(
+	struct discovered *d, const struct mt_meta *meta, const struct mt_res_chain *c)
+{
+	const struct mt_proxy_patch *p = c->proxy;
+	const struct mt_alog_scope *s = p ? mt_b_log_scope(&d->b->tmp, p) : NULL;
+
+	for (uint32_t i = 0; s && i < s->n; i++)
+		add_chain_log(d, meta, &p->logs[i], s->keys[i]);
+}
+
+static void add_discovered(struct mt_build *b)
+{
+	const struct mt_objs *listeners = &b->model->res_listeners;
+	const struct mt_objs *extensions = &b->model->res_extensions;
+	struct discovered d = {.b = b};
+
+	for (uint32_t i = 0; i < listeners->n; i++) {
+		const struct mt_res_listener *l = listeners->v[i];
+
+		for (uint32_t k = 0; k < l->n_chains; k++)
+			add_chain(&d, &l->meta, &l->chains[k]);
+		if (l->fallback)
+			add_chain(&d, &l->meta, l->fallback);
+	}
+	for (uint32_t i = 0; i < extensions->n; i++) {
+		const struct mt_res_extension *e = extensions->v[i];
+
+		add_chain(&d, &e->meta, &e->chain);
+	}
+	mt_idmap_fini(&d.keys);
+}
+
 /* ---- all ------------------------------------------------------------------------------------ */
 
 /* Telemetry that would end the log in Istio. The reader has noted the other kinds. */
@@ -301,15 +416,20 @@ static void note_telemetry(struct mt_build *b)
 	}
 }
 
-void mt_b_access_log(struct mt_build *b)
+static void add_mesh(struct mt_build *b, const struct mt_mesh_config *c)
 {
-	const struct mt_mesh_config *c = b->model->mesh.config;
-
-	if (!c)
-		return;
 	note_unused(b, c);
 	if (!use_defaults(b, c) && c->access_log.s && *c->access_log.s)
 		add_mesh_output(b, c, c->access_log.s, c->access_log.line, "accessLogFile");
 	if (b->snap->pub.log)
 		note_telemetry(b);
+}
+
+void mt_b_access_log(struct mt_build *b)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+
+	if (c)
+		add_mesh(b, c);
+	add_discovered(b);
 }

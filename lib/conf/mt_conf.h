@@ -101,6 +101,8 @@ struct mt_access_output {
 	struct mt_alog_spec spec;
 	const char *document; /* "MeshConfig NAME: accessLogFile" */
 	const char *field;    /* with the path of the place */
+	uint64_t key;	      /* in scopes of services */
+	bool general;	      /* for services without a scope */
 	struct mt_origin origin;
 };
 

@@ -503,6 +503,8 @@ void mt_b_node(struct mt_build *b);
 
 /* access_log.c */
 void mt_b_access_log(struct mt_build *b);
+/* The outputs of a proxy's calls, in `r`, which remembers a failure; NULL: the MeshConfig's. */
+const struct mt_alog_scope *mt_b_log_scope(struct mt_region *r, const struct mt_proxy_patch *p);
 
 /* dns.c: the Node's `dns`, and the names that are answered for. */
 void mt_b_dns_check(struct mt_build *b);

@@ -267,6 +267,13 @@ struct mt_gateway {
 	uint32_t listener;
 };
 
+/* One access_log of a proxy: a file, stdout or stderr. */
+struct mt_chain_log {
+	struct mt_text path, format; /* format: not set: Envoy's default */
+	bool json, omit_empty;
+	const char *field; /* "filter_chains[0].filters[0].typed_config.access_log[0]" */
+};
+
 /*
  * A MetaProtocolProxy, which replaces the TCP proxy of one listener, or is part of a listener's own
  * chain.
@@ -283,6 +290,8 @@ struct mt_proxy_patch {
 	struct mt_text routes_name; /* routes of this name, from a discovery service */
 	struct mt_limit_conf *limit;
 	struct mt_num idle_ms;
+	struct mt_chain_log *logs; /* NULL: it cannot have any, the MeshConfig's are used */
+	uint32_t n_logs;
 };
 
 struct mt_envoy_filter {

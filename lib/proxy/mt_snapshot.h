@@ -14,6 +14,7 @@
 #include "mt_upstream.h"
 
 struct mt_access_log;
+struct mt_alog_scope;
 struct mt_dns_table;
 struct mt_l4_set;
 
@@ -67,6 +68,8 @@ struct mt_service {
 	 * for calls, and by the proxy itself for opaque TCP.
 	 */
 	const struct mt_gate_guard *gate;
+	/* Outputs of the access log for its calls; NULL: those of the MeshConfig. */
+	const struct mt_alog_scope *log_scope;
 	/*
 	 * The service is a gateway's: for its clients the node presents its own identity to endpoints
 	 * (mt_cluster.lend), whatever identity a client has.

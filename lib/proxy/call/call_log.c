@@ -113,6 +113,7 @@ static mt_inline void fill_names(const struct mt_exchange *ex, struct mt_alog_en
 {
 	e->protocol = ex->codec->name;
 	e->host = ex->service ? ex->service->name : NULL;
+	e->scope = ex->service ? ex->service->log_scope : NULL;
 	e->route = ex->route && ex->route->name[0] ? ex->route->name : NULL;
 	e->cluster = ex->attempt.cluster ? ex->attempt.cluster->name : NULL;
 }

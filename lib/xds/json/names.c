@@ -18,6 +18,7 @@ struct type_row {
 	const ProtobufCMessageDescriptor *type;
 };
 
+#define LOGS   "envoy.extensions.access_loggers."
 #define THRIFT "envoy.extensions.filters.network.thrift_proxy."
 #define TLS    "envoy.extensions.transport_sockets.tls.v3."
 #define META   "aeraki.meta_protocol_proxy."
@@ -38,6 +39,9 @@ static const struct type_row types[] = {
 	{THRIFT "v3.ThriftProxy", &xds__thrift_proxy__descriptor},
 	{"envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy",
 		&xds__dubbo_proxy__descriptor},
+	{LOGS "file.v3.FileAccessLog", &xds__file_access_log__descriptor},
+	{LOGS "stream.v3.StdoutAccessLog", &xds__stdout_access_log__descriptor},
+	{LOGS "stream.v3.StderrAccessLog", &xds__stderr_access_log__descriptor},
 	{TLS "Secret", &xds__secret__descriptor},
 	{TLS "UpstreamTlsContext", &xds__upstream_tls_context__descriptor},
 	{TLS "DownstreamTlsContext", &xds__downstream_tls_context__descriptor},

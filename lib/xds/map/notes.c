@@ -104,7 +104,7 @@ static const struct mt_xds_row assignment_policy[] = {
 static const struct mt_xds_row listener[] = {
 	TOLD("use_original_dst", "a connection is taken by the address it was made to"),
 	MEANS_NOTHING("metadata"),
-	TOLD("access_log", "the MeshConfig alone decides about access logs"),
+	TOLD("access_log", "connections without a chain leave no line"),
 	MEANS_NOTHING("per_connection_buffer_limit_bytes"),
 	MEANS_NOTHING("transparent"),
 	MEANS_NOTHING("freebind"),
@@ -134,7 +134,7 @@ static const struct mt_xds_row chain_match[] = {
 };
 static const struct mt_xds_row tcp_proxy[] = {
 	MEANS_NOTHING("stat_prefix"),
-	TOLD("access_log", "the MeshConfig alone decides about access logs"),
+	TOLD("access_log", "opaque TCP leaves no line"),
 	TOLD("downstream_idle_timeout", "idle_timeout holds"),
 	TOLD("upstream_idle_timeout", "idle_timeout holds"),
 	TOLD("max_connect_attempts", "attempts are Meltemi's own"),
@@ -152,7 +152,12 @@ static const struct mt_xds_row tcp_proxy[] = {
 static const struct mt_xds_row meta_proxy[] = {
 	MEANS_NOTHING("stat_prefix"),
 	TOLD("tracing", "no spans are sent"),
-	TOLD("access_log", "the MeshConfig alone decides about access logs"),
+};
+static const struct mt_xds_row access_log[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row format_string[] = {
+	MEANS_NOTHING("content_type"),
+	MEANS_NOTHING("formatters"),
+	TOLD("json_format_options", "members are sorted by name"),
 };
 static const struct mt_xds_row meta_codec[] = {MEANS_NOTHING("config")};
 static const struct mt_xds_row meta_routes[] = {MEANS_NOTHING("name")};
@@ -161,7 +166,6 @@ static const struct mt_xds_row thrift_proxy[] = {
 	MEANS_NOTHING("stat_prefix"),
 	MEANS_NOTHING("payload_passthrough"),
 	TOLD("max_requests_per_connection", "connections are used as long as they work"),
-	TOLD("access_log", "the MeshConfig alone decides about access logs"),
 	MEANS_NOTHING("header_keys_preserve_case"),
 };
 static const struct mt_xds_row thrift_routes[] = {MEANS_NOTHING("name")};
@@ -285,6 +289,8 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(filter_chain, chain),
 	ROWS(filter_chain_match, chain_match),
 	ROWS(tcp_proxy, tcp_proxy),
+	ROWS(access_log, access_log),
+	ROWS(substitution_format_string, format_string),
 	ROWS(meta_protocol_proxy, meta_proxy),
 	ROWS(meta_codec, meta_codec),
 	ROWS(meta_route_configuration, meta_routes),

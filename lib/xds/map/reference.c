@@ -12,7 +12,7 @@
 /* Parts in the order of the page. Each lists the messages that no earlier part has listed. */
 static const struct {
 	const char *title;
-	const ProtobufCMessageDescriptor *roots[3];
+	const ProtobufCMessageDescriptor *roots[4];
 	const char *what; /* title for fields without a row; NULL: ENFORCED */
 } parts[] = {
 	{"Where resources come from", {&xds__config_source__descriptor}, NULL},
@@ -21,6 +21,10 @@ static const struct {
 	{"Listeners (LDS)", {&xds__listener__descriptor}, NULL},
 	{"tcp_proxy", {&xds__tcp_proxy__descriptor}, NULL},
 	{"Routes (RDS)", {&xds__route_configuration__descriptor}, NULL},
+	{"Access logs",
+		{&xds__access_log__descriptor, &xds__file_access_log__descriptor,
+			&xds__stdout_access_log__descriptor, &xds__stderr_access_log__descriptor},
+		"Used; a log with an unsupported value has no lines"},
 	{"MetaProtocol proxy",
 		{&xds__meta_protocol_proxy__descriptor, &xds__meta_local_rate_limit__descriptor},
 		NULL},

@@ -278,6 +278,8 @@ bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_
 		return mt_xm_bad(m, "protocol", "not one that is spoken here");
 	if (t->transport || t->protocol)
 		mt_xm_note(m, MT_XDS_NOTE_thrift_fixed, t->transport ? "transport" : "protocol");
+	if (!mt_xm_access_logs(m, t->access_log, t->n_access_log, p))
+		return false;
 	for (size_t i = 0; i < t->n_thrift_filters; i++) {
 		const Xds__ThriftFilter *f = t->thrift_filters[i];
 		bool typed = f->config_type_case == XDS__THRIFT_FILTER__CONFIG_TYPE_TYPED_CONFIG;

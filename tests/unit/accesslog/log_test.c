@@ -35,13 +35,13 @@ static struct mt_alog_want wants(const char *name, const char *format)
 {
 	return (struct mt_alog_want){"MeshConfig: accessLogFile",
 		{(char *)(uintptr_t)sinks_directory(), (char *)(uintptr_t)name, 0},
-		{format, format ? strlen(format) : 0, MT_ALOG_TEXT, false}};
+		{format, format ? strlen(format) : 0, MT_ALOG_TEXT, false}, 0, true};
 }
 
 static struct mt_alog_want wants_descriptor(int fd, const char *format)
 {
 	return (struct mt_alog_want){"MeshConfig: accessLogFile", {NULL, NULL, fd},
-		{format, strlen(format), MT_ALOG_TEXT, false}};
+		{format, strlen(format), MT_ALOG_TEXT, false}, 0, true};
 }
 
 static void set(struct mt_alog *l, const struct mt_alog_want *w, uint32_t n)
@@ -429,6 +429,97 @@ static void test_reopen(void)
 	free_log(l);
 }
 
+/* ---- scopes --------------------------------------------------------------------------------- */
+
+static void add_for(struct mt_alog *l, const char *host, const struct mt_alog_scope *scope)
+{
+	struct mt_byte_ring *r = mt_alog_ring(l, 0);
+	struct mt_alog_entry *e =
+		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	memset(e, 0, sizeof(*e));
+	e->interface_len = e->method_len = MT_ALOG_NO_TEXT;
+	e->host = host;
+	e->scope = scope;
+	mt_byte_ring_publish(r);
+}
+
+/* Entries of each kind: without a service, of one without a scope, and with keys 1, 2, both, none. */
+static void add_kinds(struct mt_alog *l)
+{
+	static const struct mt_alog_scope one = {1, {1}}, two = {1, {2}}, both = {2, {2, 1}},
+					  none = {0};
+
+	add_for(l, NULL, NULL);
+	add_for(l, "a", NULL);
+	add_for(l, "a", &one);
+	add_for(l, "a", &one);
+	add_for(l, "a", &two);
+	add_for(l, "a", &both);
+	add_for(l, "a", &none);
+}
+
+/* Lines of each output after the log has stopped. */
+static void stop_with(struct mt_alog *l, uint64_t a, uint64_t b, uint64_t c)
+{
+	mt_alog_stop(l, MT_ALOG_STOP);
+	CU_ASSERT_EQUAL(counted(l, 0).sink.written, a);
+	CU_ASSERT_EQUAL(counted(l, 1).sink.written, b);
+	CU_ASSERT_EQUAL(counted(l, 2).sink.written, c);
+	mt_alog_free(l);
+}
+
+/* A call leaves a line in the outputs of its service's scope. */
+static void test_scopes(void)
+{
+	struct mt_alog_want w[] = {wants("scope_general", "%REQ(:AUTHORITY)%"),
+		wants("scope_1", FORMAT), wants("scope_2", FORMAT)};
+	struct mt_alog *l = log_new(1);
+
+	w[1].key = 1;
+	w[2].key = 2;
+	w[1].general = w[2].general = false;
+	set(l, w, 3);
+	add_kinds(l);
+	stop_with(l, 2, 3, 2);
+	/* Without a general output, calls without a service leave a line in each. */
+	l = log_new(1);
+	w[0].general = false;
+	w[0].key = 3;
+	set(l, w, 3);
+	add_kinds(l);
+	stop_with(l, 1, 4, 3);
+	/* An output may be both. */
+	l = log_new(1);
+	w[1].general = true;
+	set(l, w, 3);
+	add_kinds(l);
+	stop_with(l, 0, 5, 2);
+}
+
+/* Outputs stay while their keys change. */
+static void test_scopes_change(void)
+{
+	static const struct mt_alog_scope two = {1, {2}};
+	struct mt_alog_want w = wants("changing", FORMAT);
+	struct mt_alog *l = log_new(1);
+
+	w.key = 1;
+	set(l, &w, 1);
+	add_all(mt_alog_ring(l, 0), 0, 1);
+	CU_ASSERT_TRUE(wrote(l, 0, 1));
+	w.key = 2;
+	set(l, &w, 1);
+	for (uint32_t n = 0; n < 10000 && counted(l, 0).sink.written == 1; n++) {
+		add_for(l, "a", &two);
+		usleep(1000);
+	}
+	CU_ASSERT_TRUE(counted(l, 0).sink.written > 1);
+	CU_ASSERT_EQUAL(counted(l, 0).number, 1);
+	free_log(l);
+}
+
 /* ---- totals --------------------------------------------------------------------------------- */
 
 static struct mt_alog_total total(const struct mt_alog *l, uint32_t i)
@@ -612,6 +703,8 @@ const struct mt_test log_tests[] = {
 	{"a bad format changes nothing", test_bad_format},
 	{"outputs have a limit", test_too_many},
 	{"a renamed file is opened again", test_reopen},
+	{"scopes of services", test_scopes},
+	{"scopes change", test_scopes_change},
 	{"totals rise over outputs that come and go", test_totals},
 	{"totals keep losses", test_total_lost},
 	{"totals have a limit", test_many_totals},

@@ -2,6 +2,7 @@
 /* Resources in the shapes that istiod and Aeraki send them, mapped, listed and compiled as the daemon does it. */
 #include "conf_test.h"
 
+#include "mt_alog.h"
 #include "mt_pb_json.h"
 #include "mt_xds_map.h"
 
@@ -23,6 +24,11 @@
 	"{'name': 'envoy.filters.network.tcp_proxy', 'typed_config': {'@type': "                   \
 	"'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', "           \
 	"'stat_prefix': 'x', 'cluster': '" cluster "'}}"
+
+#define LOG(path, format)                                                                          \
+	"{'name': 'envoy.access_loggers.file', 'typedConfig': {'@type': "                          \
+	"'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog', 'path': "    \
+	"'" path "', 'logFormat': {'textFormatSource': {'inlineString': '" format "'}}}}"
 
 static const struct {
 	enum mt_xds_type type;
@@ -50,10 +56,16 @@ static const struct {
 				 "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy', 'value': "
 				 "{'statPrefix': 'outbound|20880||org.example.demo', "
 				 "'applicationProtocol': 'dubbo', "
-				 "'codec': {'name': 'aeraki.meta_protocol.codec.dubbo'}, 'rds': "
-				 "{'configSource': {'ads': "
-				 "{}, 'resourceApiVersion': 'V3'}, 'routeConfigName': "
-				 "'org.example.demo_20880'}}}}]}]}"},
+				 "'accessLog': [" LOG("/dev/stdout", "%PROTOCOL%") ", " LOG(
+					 "/etc/passwd", "%PROTOCOL%") ", " LOG("/dev/stdout",
+					 "%NOTHING_OF_ENVOY%") "], "
+							       "'codec': {'name': "
+							       "'aeraki.meta_protocol.codec.dubbo'}"
+							       ", 'rds': "
+							       "{'configSource': {'ads': "
+							       "{}, 'resourceApiVersion': 'V3'}, "
+							       "'routeConfigName': "
+							       "'org.example.demo_20880'}}}}]}]}"},
 	{MT_XDS_LDS, "{'name': '240.240.0.2_7000', " ADDRESS("240.240.0.2",
 			     "7000") ", "
 				     "'bind_to_port': false, 'traffic_direction': 'OUTBOUND', "
@@ -115,6 +127,22 @@ static struct mt_model *part(enum mt_xds_type type, const char *text, uint64_t s
 	return out.part;
 }
 
+/* The listener's logs that can be used, and the scope that leads its service's calls there. */
+static void check_log(const struct mt_snapshot *s, const struct mt_service *svc)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s->log);
+	CU_ASSERT_EQUAL_FATAL(s->log->n_outputs, 1);
+	CU_ASSERT_STRING_EQUAL(s->log->outputs[0].document,
+		"Listener 240.240.0.1_20880: "
+		"filter_chains[0].filters[0].typed_config.access_log[0]");
+	CU_ASSERT_STRING_EQUAL(s->log->outputs[0].spec.text, "%PROTOCOL%");
+	CU_ASSERT_EQUAL(s->log->outputs[0].place.fd, 1);
+	CU_ASSERT_FALSE(s->log->outputs[0].general);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(svc->log_scope);
+	CU_ASSERT_EQUAL(svc->log_scope->n, 3);
+	CU_ASSERT_EQUAL(svc->log_scope->keys[0], s->log->outputs[0].key);
+}
+
 static void check(const struct mt_snapshot *s)
 {
 	const struct mt_listener *l = listener(s, "240.240.0.1", 20880);
@@ -126,6 +154,7 @@ static void check(const struct mt_snapshot *s)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
 	CU_ASSERT_STRING_EQUAL(l->protos->codec->name, "dubbo");
 	CU_ASSERT_STRING_EQUAL(l->protos->services[0]->name, "org.example.demo");
+	check_log(s, l->protos->services[0]);
 	CU_ASSERT_EQUAL_FATAL(mt_route_count(l->protos->services[0]->routes), 2);
 	a = mt_route_at(l->protos->services[0]->routes, 0);
 	CU_ASSERT_STRING_EQUAL(a->name, "v2");
@@ -162,9 +191,9 @@ static void istio(void)
 	}
 	s = mt_conf_compile(conf, m, &diags, NOW);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	/* One line for all that needs a redirecting kernel. */
-	CU_ASSERT_EQUAL(diags.n, 1);
-	if (diags.n != 1)
+	/* One for all that needs a redirecting kernel, and two for logs that are not written. */
+	CU_ASSERT_EQUAL(diags.n, 3);
+	if (diags.n != 3)
 		mt_diags_print(&diags, stdout);
 	check(s);
 	mt_conf_discard(conf, s, NOW);
@@ -173,7 +202,84 @@ static void istio(void)
 	mt_conf_destroy(conf);
 }
 
+/* ---- logs ----------------------------------------------------------------------------------- */
+
+#define A LOG("/dev/stdout", "%PROTOCOL%")
+#define B LOG("/dev/stderr", "%PROTOCOL%")
+#define LOGGED(address, logs)                                                                      \
+	"{'name': '" address "_20880', " ADDRESS(address,                                          \
+		"20880") ", 'filter_chains': "                                                     \
+			 "[{'filters': [{'name': 'p', 'typed_config': {'@type': "                  \
+			 "'type.googleapis.com/"                                                   \
+			 "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy', "                 \
+			 "'application_protocol': "                                                \
+			 "'dubbo', 'codec': {'name': 'aeraki.meta_protocol.codec.dubbo'}, "        \
+			 "'access_log': [" logs                                                    \
+			 "], 'route_config': {'name': 'r', 'routes': [{'name': 'all', 'match': "   \
+			 "{'metadata': []}, 'route': {'cluster': "                                 \
+			 "'outbound|20880||org.example.demo'}}]}}}]}]}"
+
+static const struct mt_alog_scope *scope_at(const struct mt_snapshot *s, const char *address)
+{
+	const struct mt_listener *l = listener(s, address, 20880);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l->protos->services[0]->log_scope);
+	return l->protos->services[0]->log_scope;
+}
+
+/* Proxies share outputs. A log that a proxy has twice is two outputs, and has two lines a call. */
+static void check_shared(const struct mt_snapshot *s)
+{
+	const struct mt_access_output *o;
+	const struct mt_alog_scope *scope;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s->log);
+	CU_ASSERT_EQUAL_FATAL(s->log->n_outputs, 3);
+	o = s->log->outputs;
+	CU_ASSERT_EQUAL(o[0].place.fd, 1);
+	CU_ASSERT_EQUAL(o[1].place.fd, 1);
+	CU_ASSERT_EQUAL(o[2].place.fd, 2);
+	CU_ASSERT_TRUE(o[0].key && o[1].key && o[0].key != o[1].key);
+	scope = scope_at(s, "240.240.0.1");
+	CU_ASSERT_EQUAL_FATAL(scope->n, 2);
+	CU_ASSERT_TRUE(scope->keys[0] == o[0].key && scope->keys[1] == o[1].key);
+	scope = scope_at(s, "240.240.0.2");
+	CU_ASSERT_EQUAL_FATAL(scope->n, 2);
+	CU_ASSERT_TRUE(scope->keys[0] == o[2].key && scope->keys[1] == o[0].key);
+	CU_ASSERT_EQUAL(scope_at(s, "240.240.0.3")->n, 0);
+}
+
+static void shared_logs(void)
+{
+	static const char *const listeners[] = {LOGGED("240.240.0.1", A ", " A),
+		LOGGED("240.240.0.2", B ", " A), LOGGED("240.240.0.3", "")};
+	struct mt_conf *conf = new_conf();
+	struct mt_model *m = mt_model_new();
+	struct mt_snapshot *s;
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	for (size_t i = 0; i < MT_ARRAY_LEN(listeners) + 1; i++) {
+		struct mt_model *p = i ? part(MT_XDS_LDS, listeners[i - 1], i + 1)
+				       : part(MT_XDS_CDS, resources[0].text, i + 1);
+
+		CU_ASSERT_EQUAL(mt_model_share(m, p), 0);
+		mt_model_free(p);
+	}
+	s = mt_conf_compile(conf, m, &diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	if (diags.warnings)
+		mt_diags_print(&diags, stdout);
+	check_shared(s);
+	mt_conf_discard(conf, s, NOW);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	mt_conf_destroy(conf);
+}
+
 const struct mt_test mesh_istio_tests[] = {
 	{"istio", istio},
+	{"logs that proxies share", shared_logs},
 	{0},
 };

@@ -85,8 +85,8 @@ static void log_call(struct mt_alog *log)
 static void test_repaired(void)
 {
 	char dir[] = "/tmp/unit-ctl-XXXXXX", missing[64], path[] = "missing/calls.log";
-	struct mt_alog_want want = {
-		"MeshConfig mesh: accessLogFile", {dir, path, 0}, {NULL, 0, MT_ALOG_TEXT, false}};
+	struct mt_alog_want want = {"MeshConfig mesh: accessLogFile", {dir, path, 0},
+		{NULL, 0, MT_ALOG_TEXT, false}, 0, true};
 	struct mt_ctl_env env = {.node = "edge-1"};
 	struct mt_err e = {""};
 	struct mt_ctl *c;

@@ -124,11 +124,11 @@ static void what_a_proxy_does_not_do(void)
 	struct mapped m = map_text(MT_XDS_LDS, in_text(aeraki_listener, camel));
 
 	CU_ASSERT_STRING_EQUAL(ignored_str(&m), WHERE
-		"access_log: the MeshConfig alone decides about access "
-		"logs\n" WHERE
 		"meta_protocol_filters[0]: metadata_exchange: peers' metadata are not "
 		"exchanged\n" WHERE
-		"meta_protocol_filters[1]: istio_stats: Meltemi's own metrics are always on\n");
+		"meta_protocol_filters[1]: istio_stats: Meltemi's own metrics are always on\n" WHERE
+		"access_log[0].typed_config: any but files, stdout and stderr: no line is "
+		"written\n");
 	unmap(&m);
 	m = map_text(MT_XDS_LDS,
 		in_text(aeraki_listener,

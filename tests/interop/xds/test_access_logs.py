@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+access_log of listeners from a discovery server: calls of a Dubbo proxy leave text and JSON lines in two files, calls of a Thrift proxy leave
+lines in a file of its own, and those of a proxy without access_log leave none. The log of a MeshConfig gets none of them.
+"""
+
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import mesh  # noqa: E402
+from world import HOST, PORT, THRIFT, THRIFT_PORT, THRIFT_VIP, VIP, world  # noqa: E402, I001  (makes meltemi_lab known)
+from meltemi_lab import check, equal, main, within  # noqa: E402
+from meltemi_lab.access_log import MESH  # noqa: E402
+
+CALLS = 500
+
+
+def file_log(path, form):
+    return {"name": "envoy.access_loggers.file", "typedConfig": {
+        "@type": mesh.TYPE + "envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": str(path), "logFormat": form}}
+
+
+def lines(path):
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def call_all(w):
+    report = w.lab.dubbo_client(f"{VIP}:{PORT}", count=CALLS, outstanding=4).result()
+    equal((report["answered"], report["failed"]), (CALLS, 0), "Dubbo calls")
+    report = w.lab.thrift_client(f"{THRIFT_VIP}:{THRIFT_PORT}", scenario="load", count=50).result()
+    equal((report["answered"], report["failed"]), (50, 0), "Thrift calls")
+
+
+def listeners(w, dubbo, thrift):
+    return (mesh.service(HOST, VIP, PORT, "dubbo", [w.endpoint(1)], **dubbo) +
+            mesh.service(THRIFT, THRIFT_VIP, THRIFT_PORT, "thrift", [w.endpoint(1, THRIFT_PORT)], kind=mesh.meta_binary, **thrift))
+
+
+def body():
+    with world() as w:
+        w.peers(dubbo=1)
+        logs = w.lab.directory / "logs"
+        logs.mkdir()
+        text, rows, thrift, of_mesh = (logs / name for name in ("text.log", "rows.log", "thrift.log", "mesh.log"))
+        server = w.server()
+        server.apply(*listeners(w, {"accessLog": [
+            file_log(text, {"textFormatSource": {"inlineString": "%REQ(:METHOD)% %RESPONSE_CODE% %UPSTREAM_CLUSTER%\\n"}}),
+            file_log(rows, {"jsonFormat": {"code": "%RESPONSE_CODE%", "trace": "%TRACE_ID%"}, "omitEmptyValues": True}),
+            file_log("/etc/calls.log", {"textFormat": "x"})]}, {"accessLog": [file_log(thrift, {"textFormat": "%PROTOCOL%"})]}))
+        daemon = w.meltemi(files=True)
+        daemon.node.write_text(daemon.node.read_text() + f"  accessLog: {{directories: [{logs}]}}\n")
+        daemon.write("mesh.yaml", MESH.format(path=of_mesh))
+        daemon.start()
+        w.serves(["v1/s1"])
+        within(5, lambda: len(lines(rows)) >= 100, "lines of the first calls")
+        before = len(lines(rows))
+        call_all(w)
+        within(5, lambda: len(lines(rows)) == before + CALLS and len(lines(thrift)) == 50, "all lines")
+        equal(set(lines(text)), {f"sayHello 200 {mesh.name_of(HOST, PORT)}"}, "text lines")
+        equal({json.dumps(json.loads(line)) for line in lines(rows)}, {'{"code": 200}'}, "JSON lines")
+        equal((set(lines(thrift)), lines(of_mesh)), ({"thrift"}, []), "lines of Thrift, and of the MeshConfig")
+        check(not pathlib.Path("/etc/calls.log").exists(), "nothing is written elsewhere")
+        server.apply(*listeners(w, {}, {"accessLog": [file_log(thrift, {"textFormat": "%PROTOCOL%"})]}))
+        within(5, lambda: len(daemon.show("telemetry")["sinks"]) == 2, "the outputs that are left")
+        call_all(w)
+        within(5, lambda: len(lines(thrift)) == 100, "lines of Thrift")
+        equal((len(lines(rows)), lines(of_mesh)), (before + CALLS, []), "lines of a proxy without access_log")
+
+
+main(body)

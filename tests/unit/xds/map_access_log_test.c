@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* access_log of proxies for messages: loggers, formats, and what is not written. */
+#include "map_fixture.h"
+
+#include "listener.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LISTENER                                                                                   \
+	"{'name': 'l', 'address': {'socket_address': {'address': '192.0.2.1', 'port_value': "      \
+	"80}}, "                                                                                   \
+	"'filter_chains': [{'filters': [{'name': 'p', 'typed_config': %s}]}]}"
+#define META                                                                                       \
+	"{'@type': 'type.googleapis.com/aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy', "   \
+	"'codec': {'name': 'dubbo'}, 'route_config': {'routes': [{'route': {'cluster': 'c'}}]}"
+#define THRIFT                                                                                     \
+	"{'@type': 'type.googleapis.com/envoy.extensions.filters.network.thrift_proxy.v3."         \
+	"ThriftProxy', 'route_config': {'routes': [{'match': {'method_name': ''}, 'route': "       \
+	"{'cluster': 'c'}}]}"
+#define LOGS	 "type.googleapis.com/envoy.extensions.access_loggers."
+#define FILE_LOG "{'name': 'a', 'typed_config': {'@type': '" LOGS "file.v3.FileAccessLog', 'path': "
+
+/* Each log as "PATH json omit FORMAT"; a format that is not set is "default". */
+static const char *logs_of(const char *proxy, const char *logs, const char **ignored)
+{
+	static char found[1024];
+	char config[2048];
+	struct mapped m;
+	const struct mt_res_listener *l;
+	size_t n = 0;
+
+	snprintf(config, sizeof(config), "%s, 'access_log': [%s]}", proxy, logs);
+	m = map_text(MT_XDS_LDS, in_text(LISTENER, config));
+	if (m.rc)
+		printf("\n  %s\n", m.why.text);
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	l = (const void *)m.m.meta;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l->chains[0].proxy);
+	CU_ASSERT_PTR_NOT_NULL(l->chains[0].proxy->logs);
+	found[0] = '\0';
+	for (uint32_t i = 0; i < l->chains[0].proxy->n_logs; i++) {
+		const struct mt_chain_log *c = &l->chains[0].proxy->logs[i];
+
+		n += (size_t)snprintf(found + n, sizeof(found) - n, "%s%s%s%s %s", i ? "; " : "",
+			c->path.s, c->json ? " json" : "", c->omit_empty ? " omit" : "",
+			c->format.s ? c->format.s : "default");
+	}
+	if (ignored) {
+		static char words[1024];
+
+		snprintf(words, sizeof(words), "%s", ignored_str(&m));
+		*ignored = words;
+	}
+	unmap(&m);
+	return found;
+}
+
+static void loggers(void)
+{
+	CU_ASSERT_STRING_EQUAL(logs_of(META, "", NULL), "");
+	CU_ASSERT_STRING_EQUAL(logs_of(META, FILE_LOG "'/var/log/meltemi/a.log'}}", NULL),
+		"/var/log/meltemi/a.log default");
+	CU_ASSERT_STRING_EQUAL(
+		logs_of(THRIFT, FILE_LOG "'/dev/stdout'}}", NULL), "/dev/stdout default");
+	CU_ASSERT_STRING_EQUAL(logs_of(META,
+				       "{'name': 'a', 'typed_config': {'@type': '" LOGS
+				       "stream.v3.StdoutAccessLog'}}, {'name': 'b', "
+				       "'typed_config': {'@type': '" LOGS
+				       "stream.v3.StderrAccessLog', 'log_format': {'text_format': "
+				       "'x'}}}",
+				       NULL),
+		"/dev/stdout default; /dev/stderr x");
+}
+
+static void formats(void)
+{
+	CU_ASSERT_STRING_EQUAL(
+		logs_of(META, FILE_LOG "'/a', 'format': '%PROTOCOL%'}}", NULL), "/a %PROTOCOL%");
+	CU_ASSERT_STRING_EQUAL(logs_of(META, FILE_LOG "'/a', 'format': ''}}", NULL), "/a default");
+	CU_ASSERT_STRING_EQUAL(logs_of(META,
+				       FILE_LOG "'/a', 'log_format': {'text_format_source': "
+						"{'inline_string': 'x'}}}}",
+				       NULL),
+		"/a x");
+	CU_ASSERT_STRING_EQUAL(logs_of(META,
+				       FILE_LOG "'/a', 'log_format': {'json_format': {'b': "
+						"'%DURATION%', 'a': {'n': [1, 2.5, true, null]}}, "
+						"'omit_empty_values': true}}}",
+				       NULL),
+		"/a json omit {\"a\": {\"n\": [1, 2.5, true, null]}, \"b\": \"%DURATION%\"}");
+	CU_ASSERT_STRING_EQUAL(
+		logs_of(META, FILE_LOG "'/a', 'typed_json_format': {'b': '%DURATION%'}}}", NULL),
+		"/a json {\"b\": \"%DURATION%\"}");
+	CU_ASSERT_STRING_EQUAL(logs_of(META, FILE_LOG "'/a', 'json_format': {'b': 'x'}}}", NULL),
+		"/a json {\"b\": \"x\"}");
+}
+
+/* Logs that are not written cost neither the others nor the listener, and are named. */
+static void not_written(void)
+{
+#define WHERE "filter_chains[0].filters[0].typed_config.access_log[0]"
+	static const struct {
+		const char *log, *words;
+	} rows[] = {
+		{"{'name': 'envoy.access_loggers.file'}", ".typed_config: any but files"},
+		{"{'name': 'a', 'typed_config': {'@type': '" LOGS
+		 "grpc.v3.TcpGrpcAccessLogConfig'}}",
+			".typed_config: any but files"},
+		{FILE_LOG "'/a'}, 'filter': {'not_health_check_filter': {}}}",
+			".filter: filters are not evaluated"},
+		{FILE_LOG "''}}", ".typed_config: without a path"},
+		{FILE_LOG "'/a\\n'}}", ".typed_config: without a path"},
+		{FILE_LOG "'/a', 'log_format': {}}}", ".typed_config: without a path, or"},
+		{FILE_LOG "'/a', 'log_format': {'text_format_source': {'filename': '/f'}}}}",
+			".typed_config: without a path, or"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const char *ignored;
+		char all[512];
+
+		snprintf(all, sizeof(all), "%s, " FILE_LOG "'/other'}}", rows[i].log);
+		CU_ASSERT_STRING_EQUAL(logs_of(META, all, &ignored), "/other default");
+		CU_ASSERT_PTR_NOT_NULL(strstr(ignored, rows[i].words));
+		CU_ASSERT_PTR_NOT_NULL(strstr(ignored, WHERE));
+		if (!strstr(ignored, rows[i].words))
+			printf("\n  %s: %s\n", rows[i].words, ignored);
+	}
+#undef WHERE
+}
+
+const struct mt_test map_access_log_tests[] = {{"loggers", loggers}, {"log_formats", formats},
+	{"logs that are not written", not_written}, {0}};
