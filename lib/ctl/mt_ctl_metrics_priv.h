@@ -158,5 +158,14 @@ void mt_examples_add(const struct mt_ctl *c, uint32_t index, uint64_t id, struct
  */
 const struct mt_example *mt_examples_of(const struct mt_series *s, const uint64_t *bounds,
 	uint32_t n, double unit, struct mt_example to[MT_LATENCY_BOUNDS_MAX + 1]);
+/* Requests of a service without a good reply, by the flags of access logs; rows[0] has none. */
+struct mt_istio_bad {
+	uint32_t n;
+	struct {
+		uint32_t flags; /* enum mt_response_flag */
+		uint64_t requests;
+	} rows[MT_REPLY_N + 3];
+};
+void mt_istio_bad_requests(const struct mt_service_stats *st, struct mt_istio_bad *to);
 /* Appends Istio's labels of a service as text. */
 void mt_istio_labels(const struct mt_ctl *c, const char *host, struct mt_text_buf *out);

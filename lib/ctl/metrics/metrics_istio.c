@@ -2,9 +2,11 @@
 /*
  * Istio's standard metrics, with the labels of Aeraki's MetaProtocol proxy: response_code is 0 for
  * a good reply and 1 for any other. Aeraki does not count local replies; they are counted here,
- * with response_flags in Envoy's letters.
+ * with the response_flags that access logs have (lib/observe/endings.def).
  */
 #include "mt_ctl_metrics_priv.h"
+
+#include "mt_codec_ending.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,23 +59,6 @@ void mt_istio_labels(const struct mt_ctl *c, const char *host, struct mt_text_bu
 	mt_labels_add(out, l, MT_ARRAY_LEN(l));
 }
 
-/* Flags of Envoy's access logs, which Istio's dashboards use. */
-static const char *const flags[MT_REPLY_N] = {
-	[MT_REPLY_NO_ROUTE] = "NR",
-	[MT_REPLY_NO_CLUSTER] = "NC",
-	[MT_REPLY_NO_ENDPOINT] = "UH",
-	[MT_REPLY_OVER_LIMIT] = "RL",
-	[MT_REPLY_OVERLOAD] = "UO",
-	[MT_REPLY_TIMEOUT] = "UT",
-	[MT_REPLY_CONN_LOST] = "UC",
-	[MT_REPLY_BAD_REQUEST] = "DPE",
-	[MT_REPLY_BAD_REPLY] = "UPE",
-	[MT_REPLY_UNSUPPORTED] = "LR",
-	[MT_REPLY_DENIED] = "UAEX",
-	[MT_REPLY_TOO_LARGE] = "IH",
-	[MT_REPLY_NO_UPGRADE] = "LR",
-};
-
 /* The next service that has requests: opaque TCP, or with messages. NULL as mt_collect_next(). */
 static const struct mt_series *next(struct mt_collect *k, bool opaque)
 {
@@ -85,24 +70,45 @@ static const struct mt_series *next(struct mt_collect *k, bool opaque)
 	return NULL;
 }
 
+/* Adds calls that had no good reply and ended in this way. Ways with the same flags are one row. */
+static void add_ending(struct mt_istio_bad *bad, const struct mt_call_end *end, uint64_t n)
+{
+	uint32_t flags = mt_endings[mt_ending_of(end)].flags, i = 0;
+
+	while (i < bad->n && bad->rows[i].flags != flags)
+		i++;
+	if (i == bad->n) {
+		if (!n)
+			return;
+		bad->rows[bad->n++].flags = flags;
+	}
+	bad->rows[i].requests += n;
+}
+
+void mt_istio_bad_requests(const struct mt_service_stats *st, struct mt_istio_bad *to)
+{
+	/* A service has this row also without such calls. */
+	*to = (struct mt_istio_bad){.n = 1};
+	to->rows[0].requests = st->app_error + st->proto_error;
+	add_ending(to, &(struct mt_call_end){.kind = MT_CALL_END_CLIENT}, st->client_left);
+	add_ending(to, &(struct mt_call_end){.kind = MT_CALL_END_RESET}, st->cut_off);
+	for (uint32_t i = 0; i < MT_REPLY_N; i++)
+		add_ending(to, &(struct mt_call_end){.kind = MT_CALL_END_LOCAL, .reply = i},
+			st->local[i]);
+}
+
 static void write_requests(struct mt_collect *k, const struct mt_series *s)
 {
 	const struct mt_service_stats *st = &mt_service_of(s)->stats;
-	char more[64];
+	char flags[MT_FLAGS_TEXT], more[MT_FLAGS_TEXT + 64];
+	struct mt_istio_bad bad;
 
 	mt_emit_made(k, s->istio, "response_code=\"0\",response_flags=\"-\"", st->ok + st->oneway);
-	mt_emit_made(k, s->istio, "response_code=\"1\",response_flags=\"-\"",
-		st->app_error + st->proto_error);
-	if (st->client_left)
-		mt_emit_made(
-			k, s->istio, "response_code=\"1\",response_flags=\"DC\"", st->client_left);
-	for (int i = 0; i < MT_REPLY_N; i++) {
-		/* A local reset has one flag, whether it ended the call or the connection. */
-		uint64_t n = st->local[i] + (i == MT_REPLY_UNSUPPORTED ? st->cut_off : 0);
-
-		snprintf(more, sizeof(more), "response_code=\"1\",response_flags=\"%s\"", flags[i]);
-		if (n)
-			mt_emit_made(k, s->istio, more, n);
+	mt_istio_bad_requests(st, &bad);
+	for (uint32_t i = 0; i < bad.n; i++) {
+		mt_flags_text(bad.rows[i].flags, false, flags);
+		snprintf(more, sizeof(more), "response_code=\"1\",response_flags=\"%s\"", flags);
+		mt_emit_made(k, s->istio, more, bad.rows[i].requests);
 	}
 }
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `show telemetry`, `log reopen`, and the check of `show health`, with a real log and file. */
+/*
+ * `show telemetry`, `log reopen`, and the check of `show health`, with a real log and file. Flags of
+ * istio_requests_total.
+ */
 #include "suites.h"
 
 #include "mt_alog.h"
+#include "mt_ending.h"
 #include "mt_ctl_metrics_priv.h"
 
 #include <sys/stat.h>
@@ -125,5 +129,66 @@ static void test_repaired(void)
 	CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
-const struct mt_test telemetry_tests[] = {
-	{"no log", test_none}, {"a directory is missing", test_repaired}, {0}};
+/* Requests with these flags; each pair of flags has one row. */
+static uint64_t with_flags(const struct mt_istio_bad *bad, uint32_t flags)
+{
+	uint64_t n = 0;
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < bad->n; i++)
+		if (bad->rows[i].flags == flags) {
+			n += bad->rows[i].requests;
+			found++;
+		}
+	CU_ASSERT(found <= 1);
+	return n;
+}
+
+/* The metric has the flags that the access log of the same calls has. */
+static void test_flags(void)
+{
+	static const struct {
+		enum mt_local_reply reply;
+		uint32_t flags;
+	} rows[] = {
+		{MT_REPLY_NO_ROUTE, MT_FLAG_NR},
+		{MT_REPLY_NO_CLUSTER, MT_FLAG_NC},
+		{MT_REPLY_NO_ENDPOINT, MT_FLAG_UH},
+		{MT_REPLY_OVER_LIMIT, MT_FLAG_RL},
+		{MT_REPLY_OVERLOAD, MT_FLAG_OM},
+		{MT_REPLY_TIMEOUT, MT_FLAG_UT},
+		{MT_REPLY_CONN_LOST, MT_FLAG_UC},
+		{MT_REPLY_BAD_REQUEST, MT_FLAG_DPE},
+		{MT_REPLY_BAD_REPLY, MT_FLAG_UPE},
+		{MT_REPLY_UNSUPPORTED, 0},
+		{MT_REPLY_DENIED, 0},
+		{MT_REPLY_TOO_LARGE, 0},
+		{MT_REPLY_NO_UPGRADE, 0},
+	};
+	struct mt_service_stats all = {
+		.app_error = 1, .proto_error = 2, .client_left = 5, .cut_off = 7};
+	struct mt_istio_bad bad;
+
+	CU_ASSERT_EQUAL(MT_ARRAY_LEN(rows), MT_REPLY_N);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_service_stats one = {0};
+
+		one.local[rows[i].reply] = 3;
+		all.local[rows[i].reply] = 10;
+		mt_istio_bad_requests(&one, &bad);
+		CU_ASSERT_EQUAL(bad.n, rows[i].flags ? 2 : 1);
+		CU_ASSERT_EQUAL(with_flags(&bad, rows[i].flags), 3);
+	}
+	mt_istio_bad_requests(&all, &bad);
+	CU_ASSERT_EQUAL(bad.n, 12);
+	CU_ASSERT_EQUAL(with_flags(&bad, 0), 43);
+	CU_ASSERT_EQUAL(with_flags(&bad, MT_FLAG_DC), 5);
+	CU_ASSERT_EQUAL(with_flags(&bad, MT_FLAG_LR), 7);
+	CU_ASSERT_EQUAL(with_flags(&bad, MT_FLAG_OM), 10);
+	all = (struct mt_service_stats){0};
+	mt_istio_bad_requests(&all, &bad);
+	CU_ASSERT_EQUAL(bad.n, 1);
+}
+
+const struct mt_test telemetry_tests[] = {{"no log", test_none},
+	{"a directory is missing", test_repaired}, {"flags of Istio's metric", test_flags}, {0}};
