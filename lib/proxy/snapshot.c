@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Const lookups in a snapshot: listener by address and port. Holds of a worker's objects. */
+#include "mt_addr_hash.h"
 #include "mt_mutant.h"
 #include "mt_proxy_base.h"
 
@@ -14,12 +15,7 @@ struct lookup {
 
 static uint32_t hash_of(const struct mt_addr *a, uint16_t port)
 {
-	uint64_t h = a->q[0] * 0x9e3779b97f4a7c15ull ^ a->q[1];
-
-	/* The last bytes of an address are the upper ones here, and no product carries those down. */
-	h ^= (uint64_t)port << 16;
-	h = (h ^ h >> 32) * 0xff51afd7ed558ccdull;
-	return (uint32_t)(h >> 32);
+	return mt_addr_port_hash(a, port, 0);
 }
 
 int mt_snapshot_index(struct mt_snapshot *s)
@@ -27,6 +23,7 @@ int mt_snapshot_index(struct mt_snapshot *s)
 	uint32_t size = 16;
 	struct lookup *l;
 
+	mt_addr_hash_ready();
 	while (size < 2 * s->n_listeners)
 		size *= 2;
 	l = calloc(1, sizeof(*l) + size * sizeof(l->slots[0]));

@@ -66,4 +66,5 @@ extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_test
 	waiting_tests[], close_tests[], codec_data_tests[], fates_tests[], mirror_fates_tests[],
 	natives_tests[], run_tests[], again_tests[], budget_tests[], held_back_tests[],
 	node_limits_tests[], layers_tests[], message_time_tests[], oneway_late_tests[],
-	reply_wait_tests[], resumed_tests[], ext_authz_waits_tests[], call_log_tests[];
+	reply_wait_tests[], resumed_tests[], ext_authz_waits_tests[], call_log_tests[],
+	chosen_tests[];
