@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses of listeners that authors chose so that their hashes would be equal without a key. */
+/* Addresses of listeners, and their server names, that authors chose so that their hashes would be equal without a key. */
 #include "crowd.h"
+#include "mt_strmap.h"
 #include "scene.h"
+
+#include <stdio.h>
 
 /* What mt_snapshot.lookup points to. */
 struct lookup {
@@ -39,4 +42,49 @@ static void addresses(void)
 	mt_snapshot_index_free(&s);
 }
 
-const struct mt_test chosen_tests[] = {{"addresses of listeners", addresses}, {0}};
+#define NAMES 1000
+
+/* Names that agree in the low 12 bits of their FNV-1a. */
+static const char *chosen_name(uint32_t i)
+{
+	static char names[NAMES][24];
+	static uint32_t n, next;
+
+	for (; n < NAMES; next++) {
+		int len = snprintf(names[n], sizeof(names[n]), "h%u.example", next);
+
+		n += (mt_hash_bytes(names[n], (size_t)len, 1) & 0xfff) == 7;
+	}
+	return names[i];
+}
+
+static void names_of_chains(void)
+{
+	static struct mt_filter_chain chains[NAMES];
+	static const char *names[NAMES];
+	struct mt_listener l = {.chains = chains, .n_chains = NAMES};
+	uint32_t row = 0, most = 0, chain;
+
+	for (uint32_t i = 0; i < NAMES; i++) {
+		names[i] = chosen_name(i);
+		chains[i] = (struct mt_filter_chain){
+			.match = {.server_names = &names[i], .n_server_names = 1}};
+	}
+	CU_ASSERT_EQUAL_FATAL(mt_chain_names_build(&l), 0);
+	for (uint32_t i = 0; i <= 2 * l.names->mask; i++) {
+		row = l.names->slots[i & l.names->mask].name ? row + 1 : 0;
+		most = MT_MAX(most, row);
+	}
+	CU_ASSERT(most <= CROWD_ROW);
+	for (uint32_t i = 0; i < NAMES; i++) {
+		struct mt_slice s = {(const uint8_t *)names[i], (uint32_t)strlen(names[i])};
+		uint32_t at = 0;
+
+		CU_ASSERT(mt_chain_names_next(l.names, s, &at, &chain) && chain == i);
+		CU_ASSERT(!mt_chain_names_next(l.names, s, &at, &chain));
+	}
+	free(l.names);
+}
+
+const struct mt_test chosen_tests[] = {
+	{"addresses of listeners", addresses}, {"server names of chains", names_of_chains}, {0}};
