@@ -53,7 +53,7 @@ static mt_inline void mt_call_view(
 	/* The view has no changes that could refer to texts of the call before. */
 	p->filters.text_used = 0;
 }
-/* Binds the view to the request of the exchange, and moves its kept changes to the view. */
+/* Binds the view to the request of the exchange, and restores the kept changes in the view. */
 void mt_call_show(struct mt_proxy *p, struct mt_exchange *ex);
 /* Notes that the metadata have changed since the call was routed. */
 static inline void mt_exchange_changed(struct mt_exchange *ex)
