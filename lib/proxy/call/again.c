@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Further attempts of a call by the retry policy of its route (struct mt_retry). Calls that were
- * not read are sent again without one (retry.c); such attempts come first and do not count here.
- * - Before the first attempt the request is retained (retained.c). If it is not, the call goes on
- *   without further attempts.
+ * Further attempts of a call by the retry policy of its route (struct mt_retry). Calls that the
+ * server has provably not read are sent again without a policy (retry.c); these attempts come first
+ * and are not counted here.
+ * - Before the first attempt the request is retained (retained.c). A call whose request cannot be
+ *   retained has no further attempts.
  * - An attempt that was sent ends after mt_retry.try_ms (lane.c, arm_try_timeout()), as if its
- *   connection had ended (MT_RETRY_LOST). Without another attempt this ends the call, also if the
- *   policy allows none or the request is not retained.
- * - mt_again() decides at the end of an attempt. The call waits in MT_EX_BACKOFF, in no list but
- *   that of its deadline, and starts at MT_CALL_ENDPOINT: service, route and cluster stay, found by
- *   their ids if the snapshot is replaced meanwhile.
- * - A reply that is an error of a class that the policy names is dropped if the call has another
- *   attempt, and forwarded otherwise. Only complete replies are classified; long ones are
- *   forwarded.
- * - A call that the server may have read is repeated only if the policy allows it, and on a
- *   connection without ids only if its method is known to answer (oneway.c): another call must not
- *   get a late reply.
+ *   connection had ended (MT_RETRY_LOST). If the call has no other attempt, the call ends, too.
+ *   try_ms applies even if the policy allows no attempts or the request is not retained.
+ * - mt_again() decides at the end of an attempt. A call with another attempt waits in
+ *   MT_EX_BACKOFF, in no list but that of its deadline, and then runs from MT_CALL_ENDPOINT on. It
+ *   keeps its service, route and cluster, which are found by their ids if the call moves to another
+ *   snapshot meanwhile.
+ * - If a reply is an error of a class that the policy names, and the call has another attempt, the
+ *   reply is dropped; otherwise it is forwarded. Only complete replies are classified; long replies
+ *   are forwarded.
+ * - A call that the server may have read is repeated only if the policy allows this. If its
+ *   connection is serial, its method must also be known to answer (oneway.c), because another call
+ *   must not get a late reply.
  * - The retained bytes of calls in MT_EX_BACKOFF count as bytes that wait (mt_down.backing_off):
  *   with too many of them the client's requests are not decoded (downdecode.c).
  * - A further attempt takes a unit of its cluster's retry budget (mt_retry_budget.h), from its
@@ -25,7 +27,7 @@
 #include "mt_mutant.h"
 #include "call/mt_call_priv.h"
 
-/* A wait has one of so many lengths: there are few deadline lists. */
+/* Number of lengths that a back-off may have; few, because there are few deadline lists. */
 #define STEPS 16u
 
 void mt_again_unit(struct mt_proxy *p, struct mt_exchange *ex)
@@ -61,7 +63,10 @@ void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->armed = true;
 }
 
-/* On a connection without ids, its late reply must not be taken for that of another call. */
+/*
+ * True if the call may be repeated. On a serial connection the late reply to the attempt before
+ * must not be taken for the reply to another call.
+ */
 static bool may_repeat(struct mt_proxy *p, const struct mt_exchange *ex, enum mt_retry_on why)
 {
 	const struct mt_attempt *a = &ex->attempt;
@@ -75,8 +80,8 @@ static bool may_repeat(struct mt_proxy *p, const struct mt_exchange *ex, enum mt
 }
 
 /*
- * ms before the n-th attempt; at least 1, so that it never begins inside of what has ended the one
- * before.
+ * ms to wait before the n-th attempt; at least 1, so that the attempt never begins inside the event
+ * that has ended the attempt before.
  */
 static uint32_t back_off(struct mt_proxy *p, const struct mt_retry *retry, uint32_t n)
 {
@@ -110,8 +115,8 @@ static const struct mt_retry *policy_of(
 }
 
 /*
- * Takes a unit of the cluster's retry budget, in place of that of the attempt before. False: the
- * budget is used up.
+ * Gives back the unit of the attempt before, if there is one, and takes a unit of the cluster's
+ * retry budget. True also if the cluster has no budget. False: the budget is used up.
  */
 static bool take_unit(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -141,7 +146,7 @@ static void wait_for_next(struct mt_proxy *p, struct mt_exchange *ex, const stru
 		mt_exchange_waits_no_more(p, ex);
 	mt_chain_free(&ex->req);
 	mt_exchange_becomes(ex, MT_EX_BACKOFF);
-	/* The policies of the next endpoint decide again, and may need as many waits. */
+	/* The policies of the next endpoint decide again; their waits are counted anew. */
 	mt_ext_authz_forget(p, ex);
 	ex->waited_verdict = false;
 	if (ex->token)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attempts: how one starts at an endpoint, and what it leaves at its end. */
+/* Starts attempts at endpoints, and ends them: they leave their queue, connection and endpoint. */
 #include "mt_mutant.h"
 #include "call/mt_call_priv.h"
 
@@ -34,7 +34,7 @@ struct mt_attempt *mt_attempt_new(
 	return a;
 }
 
-/* Takes the attempt off the queue of its lane group or the waiting list of its connection. */
+/* Takes the attempt out of the queue or list in which it is. */
 static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
 {
 	if (mt_likely(!mt_list_linked(&a->node)))
@@ -48,7 +48,7 @@ static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
 		mt_lanes_maybe_free(p, ln);
 		return;
 	}
-	/* Else its connection ends (retry.c). */
+	/* A list of the connection, or of retry.c if the connection ends. */
 	mt_list_del(&a->node);
 	if (a->state == MT_ATTEMPT_CONNECTING)
 		((struct mt_up *)mt_slab_get(&p->ups, a->up))->n_waiting--;
@@ -72,8 +72,9 @@ static void leave_shared(struct mt_proxy *p, struct mt_attempt *a, struct mt_up 
 }
 
 /*
- * Without ids the late reply could be taken for the next call's, so no other call follows. The
- * connection still waits for that reply, which shows that the server responds (silence.c).
+ * The server does not echo ids, so the late reply could be taken for the reply to a later call. The
+ * connection takes no other call. It still waits for the late reply, which shows that the server
+ * responds (silence.c).
  */
 static mt_noinline void skip_without_ids(struct mt_proxy *p, struct mt_up *u)
 {
@@ -90,7 +91,7 @@ void mt_attempt_time_last(struct mt_proxy *p, const struct mt_up *u)
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_call_left(p, ex));
 }
 
-/* Leaves a connection that carries one call at a time: it waits for the late reply, or is reset. */
+/* Leaves a connection that is not shared; the connection waits for the late reply, or is reset. */
 static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 {
 	const struct mt_exchange *ex = mt_attempt_exchange(a);
@@ -121,8 +122,9 @@ static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 }
 
 /*
- * A one-way call is acknowledged, or ends before. After the last one, its connection is idle or
- * drained, or is closed for a call that waits (lane.c, make_room()).
+ * Leaves the connection of a one-way call that was acknowledged, or that ends before. When no such
+ * call is left, the connection may be idle or drained, or may be closed to make room for a call
+ * that waits (lane.c, make_room()).
  */
 static void leave_unacked(struct mt_proxy *p, struct mt_up *u)
 {
@@ -167,7 +169,7 @@ void mt_attempt_leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a)
 		mt_budget_count(a->counted, p->worker, -1);
 }
 
-/* Ends the attempt's own time-out; run.c arms the rest of the call's if the call goes on. */
+/* Ends the attempt's own time-out. If the call goes on, run.c arms the rest of its time-out. */
 static mt_noinline void end_time(struct mt_attempt *a)
 {
 	mt_deadline_cancel(&mt_attempt_exchange(a)->deadline);

@@ -8,9 +8,9 @@
 static const uint8_t may_send[][MT_STATES_MAX] = {
 	/*                          none queued connecting sending sent unacked */
 	[MT_ATTEMPT_NONE]       = { 0,   1,     0,         0,      0,   0 },
-	/* queued: it found no connection at once, and is put into the queue */
+	/* to queued: the attempt found no connection at once, and is put into the queue */
 	[MT_ATTEMPT_QUEUED]     = { 1,   1,     1,         1,      1,   0 },
-	/* queued: its connection opened and has no free id */
+	/* to queued: the attempt's connection has opened, and has no free id */
 	[MT_ATTEMPT_CONNECTING] = { 1,   1,     0,         1,      1,   0 },
 	[MT_ATTEMPT_SENDING]    = { 1,   0,     0,         0,      1,   0 },
 	[MT_ATTEMPT_SENT]       = { 1,   0,     0,         0,      0,   1 },

@@ -9,8 +9,8 @@
 #define REFUSE_BELOW_PCT 20
 
 /*
- * Moves the bytes of the message that are there to the exchange. On -ENOMEM the exchange has none
- * of them, and the client's bytes are skipped.
+ * Moves the bytes of the message that have come to the exchange. On -ENOMEM the exchange may have a
+ * part of them; the others are dropped.
  */
 static int take_bytes(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 {
@@ -28,14 +28,14 @@ static int take_bytes(struct mt_proxy *p, struct mt_down *d, struct mt_exchange 
 }
 
 /*
- * The lane of a call that is not short, or may get a long reply, as the client's last calls did. On
- * a connection with short messages it would delay them by its length for as long as the windows
- * need in either direction. (A long message that is not complete exceeds shared_max.)
+ * The lane of a call that is not short, or whose client's last calls had long replies. Short
+ * messages on the same connection would be delayed until the windows have admitted the long request
+ * or reply. (A long message that is not complete exceeds shared_max.)
  */
 static mt_noinline enum mt_up_role lane_apart(
 	struct mt_proxy *p, struct mt_down *d, const struct mt_exchange *ex)
 {
-	/* The client has bulk lanes until it has read most of its replies. */
+	/* Calls of a client with own_lane use bulk lanes until it has read most of its replies. */
 	if (d->own_lane && d->s->tx_queued + d->held <= p->conf.reply_soft / 2)
 		d->own_lane = false;
 	if (ex->msg.len > p->conf.shared_max || d->own_lane)

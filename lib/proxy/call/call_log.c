@@ -16,7 +16,7 @@ void mt_proxy_attach_log(struct mt_proxy *p, struct mt_byte_ring *ring)
 
 /* ---- start ---------------------------------------------------------------------------------- */
 
-/* Copies the value of a leading key. Others would need a search, which a log must not cause. */
+/* Copies the value of a leading key. Other keys need a search, which a log must not cause. */
 static mt_inline uint16_t copy(struct mt_view *v, uint8_t field, const struct mt_key *key, char *to)
 {
 	struct mt_slice value;
@@ -30,8 +30,8 @@ static mt_inline uint16_t copy(struct mt_view *v, uint8_t field, const struct mt
 }
 
 /*
- * Fills the texts from the message that the view shows. `proto` NULL: the configuration has no
- * listener of the client any more.
+ * Fills the texts from the message that the view shows. `proto` NULL: the listener of the client is
+ * not in the configuration any more.
  */
 static mt_inline void copy_texts(
 	struct mt_view *v, const struct mt_filter_chain_proto *proto, struct mt_call_note *n)
@@ -47,7 +47,7 @@ static mt_inline void copy_texts(
 	n->method_len = copy(v, c->method_field, &c->method_key, method);
 }
 
-/* Sets all fields but the texts. */
+/* Sets the addresses, the ports and `attempts`. */
 static mt_inline void start(const struct mt_down *d, struct mt_call_note *n)
 {
 	const struct mt_tuple *ends = mt_stream_ends(d->s);
@@ -126,7 +126,7 @@ static mt_inline void fill_times(
 	e->connecting = ex->attempt.connecting;
 	e->sent = ex->attempt.sent;
 	e->replied = ex->attempt.replied;
-	/* A one-way call takes as long as it takes to send it, as in `show slow`. */
+	/* The time of a one-way call ends when the call is sent, as in `show slow`. */
 	e->ended = ex->oneway && ex->attempt.sent ? ex->attempt.sent : p->now;
 }
 
@@ -152,7 +152,7 @@ SAME(method_len);
 SAME(attempts);
 SAME(texts);
 
-/* An entry with the note and its texts; NULL: the ring is full. */
+/* Reserves an entry, and copies the note with its texts into it. NULL: the ring is full. */
 static mt_inline struct mt_alog_entry *reserve(struct mt_proxy *p, const struct mt_call_note *n)
 {
 	const uint32_t to = offsetof(struct mt_alog_entry, client);
@@ -161,7 +161,7 @@ static mt_inline struct mt_alog_entry *reserve(struct mt_proxy *p, const struct 
 
 	if (mt_unlikely(!e))
 		return NULL;
-	/* A constant length, which takes few instructions. */
+	/* The length is constant, so the copy takes few instructions. */
 	memcpy((char *)e + to, (const char *)n + offsetof(struct mt_call_note, client),
 		sizeof(*e) - to);
 	memcpy(e->texts, n->texts, len - sizeof(*e));

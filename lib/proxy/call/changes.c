@@ -6,11 +6,11 @@
  * endpoint is authorized. A call that requires its changes (mt_exchange.must_change) gets a local
  * reply if they cannot be made.
  *
- * - If no endpoint of the cluster makes a second layer, the message is changed in place, and later
- *   attempts send it as it is.
- * - Else the request is retained first as the client sent it, and the first layer is kept with it
- *   (overlay.c). Every attempt begins with these.
- * - If it cannot be retained (retained.c), the message is changed in place, too. Then later
+ * - If no policy of the cluster's endpoints makes a second layer, the message is changed in place,
+ *   and later attempts send the changed message.
+ * - Otherwise the request is first retained as the client sent it, and the first layer is kept with
+ *   the request (overlay.c). Every attempt begins with both.
+ * - If the request cannot be retained (retained.c), both layers are written in place. Then later
  *   attempts may go only to endpoints with policies that make the same changes.
  */
 #include "mt_mutant.h"
@@ -61,7 +61,7 @@ bool mt_changes_render(
 	       nothing_to_change(v);
 }
 
-/* Retains the request, and these changes by filters and route. */
+/* Retains the request, and keeps `change`, which filters, gateway and route have made. */
 static void retain(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_mutation *change, uint32_t n)
 {
@@ -74,7 +74,7 @@ mt_noinline bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_view *v = &p->view;
 	bool ok;
 
-	/* Policies of the next endpoint may change the request, too. */
+	/* The policies of the endpoint of a later attempt may change the request, too. */
 	if (mt_unlikely(ex->attempt.cluster->guards_change) && v->n_mutations && !ex->layered)
 		retain(p, ex, v->mutations, v->n_mutations);
 	if (mt_unlikely(ex->changes_kept) && !ex->retained)
@@ -111,8 +111,9 @@ mt_noinline bool mt_changes_by_route(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /*
- * Kept changes that have come since the request was retained are in buffers, under the same limits
- * as those of longer requests. Without room the call goes on, but has no further attempts.
+ * True if a retained call has kept changes, but memory for retained requests is short. Kept changes
+ * are in buffers, with the same limits as the buffers of retained requests. The caller drops the
+ * retained request, so that the call goes on without further attempts.
  */
 static bool lacks_room(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
@@ -129,7 +130,7 @@ static void disarm(struct mt_proxy *p, struct mt_exchange *ex)
 mt_noinline bool mt_changes_renew(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (mt_overlay_keep_view(p, ex) == 0) {
-		/* Before its first attempt the call is armed again (run.c), which tests the room. */
+		/* Before the first attempt, run.c arms the call again and tests the room again. */
 		if (lacks_room(p, ex))
 			mt_retained_drop(p, ex);
 		return true;
@@ -174,7 +175,7 @@ mt_noinline bool mt_changes_by_endpoint(
 	ex->layered = true;
 	if (mt_unlikely(lacks_room(p, ex)))
 		disarm(p, ex);
-	/* Only a request with buffers may be given up later (evict.c). */
+	/* Only a retained request with buffers may be dropped later (evict.c). */
 	if (!ex->retained || mt_side_truesize(side))
 		side->layered_by = id_of(ex, ep);
 	return true;

@@ -2,12 +2,12 @@
 /* Chooses the endpoint of an attempt. */
 #include "call/mt_call_priv.h"
 
-/* Endpoints that are tested, at most, to find one that is not overloaded. */
+/* Maximum number of endpoints that are tested to find one that is not overloaded. */
 #define TESTED 3u
 
 /*
- * Endpoints to test. With a hashing balancer only the picked one, because it may have data of its
- * callers that other endpoints do not have.
+ * Number of endpoints to test. With a hashing balancer only the picked endpoint is tested, because
+ * it may have data of its callers that other endpoints do not have.
  */
 static uint32_t tested(const struct mt_cluster *c)
 {
@@ -36,9 +36,9 @@ static int pick(struct mt_proxy *p, const struct mt_exchange *ex)
 }
 
 /*
- * The endpoint whose policies needed the verdict for which the call has waited; -1: none, or it is
- * not in rotation any more. With another one, which may have other token rules, the call would have
- * to wait again, and by turns forever.
+ * Position of the endpoint whose policies needed the verdict for which the call has waited; -1:
+ * none, or this endpoint cannot be used any more. Another endpoint may have other token rules, so
+ * the call could wait again, and in turn for two endpoints without end.
  */
 static mt_noinline int verdict_at(struct mt_proxy *p, struct mt_exchange *ex)
 {

@@ -116,7 +116,7 @@ void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 		mt_unacked_end(p, ex);
 		return;
 	}
-	/* An answered exchange was counted then. */
+	/* An exchange that was answered was counted with its answer. */
 	if (!ex->status || cut_off)
 		mt_count(p->counters,
 			cut_off ? MT_PROXY_exchange_reset : MT_PROXY_exchange_client_closed);
@@ -127,7 +127,10 @@ void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 	mt_exchange_end(p, ex);
 }
 
-/* True if the call was one-way, and has ended; others may still be out on its connection. */
+/*
+ * True if the method of the call never has a reply, so that the call has ended as one-way. Arms the
+ * time-out of the last call that is left on the connection, if it is not armed.
+ */
 static bool in_doubt_expired(struct mt_proxy *p, struct mt_exchange *ex, struct mt_ref up)
 {
 	struct mt_up *u;
@@ -215,7 +218,7 @@ void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local
 		mt_call_run(p, ex);
 }
 
-/* The endpoint has answered. */
+/* Counts the answer for the endpoint. */
 static mt_inline void endpoint_answered(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {
@@ -241,7 +244,7 @@ void mt_exchange_count_attempt(
 		mt_account_attempt(p, &ex->attempt, reply);
 }
 
-/* The reply has counted for its endpoint when it came. */
+/* Counts a reply that waited for a filter. For its endpoint the reply was counted when it came. */
 static mt_noinline void count_filtered(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply)
 {

@@ -9,7 +9,7 @@ static const uint8_t may[][MT_STATES_MAX] = {
 	[MT_EX_ON_DEMAND] = { 1,      0,        0,        0,      0,     0,        0,       1,    1 },
 	[MT_EX_SUSPENDED] = { 1,      0,        0,        0,      0,     0,        0,       1,    1 },
 	[MT_EX_BACKOFF]   = { 1,      0,        0,        0,      0,     0,        0,       1,    1 },
-	/* routing: another attempt follows */
+	/* to routing: another attempt follows */
 	[MT_EX_TRYING]    = { 1,      0,        0,        1,      0,     1,        1,       1,    1 },
 	[MT_EX_FILTERING] = { 0,      0,        0,        0,      0,     0,        0,       1,    1 },
 	[MT_EX_REPLYING]  = { 0,      0,        0,        0,      0,     0,        0,       0,    1 },

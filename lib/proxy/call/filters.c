@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs a service's filters on an exchange. An exchange keeps the filters with which it started, in
- * the snapshot that it holds: they get its request, its reply and its end. If it moves to a
- * configuration with other filters, they get its end at that moment.
+ * the snapshot that it holds; these filters get its request, its reply and its end. If the exchange
+ * moves to a configuration with other filters, the filters with which it started get its end then.
  */
 #include "call/mt_call_priv.h"
 
 #include <string.h>
 
-/* Completions that are processed in a loop iteration. */
+/* Maximum number of completions that are processed in a loop iteration. */
 #define COMPLETIONS 256
 
 void mt_filters_bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filters *c,
@@ -21,7 +21,7 @@ void mt_filters_bind(struct mt_proxy *p, const struct mt_exchange *ex, const str
 	ctx->generation = ex->self.gen;
 	ctx->direction = direction;
 	ctx->own = c->bytes ? mt_exchange_side(p, ex)->own : NULL;
-	/* No change of the view points into filters.text: they are in the overlay or a completion. */
+	/* The view's changes are in the overlay or a completion; none points into filters.text. */
 	p->filters.text_used = 0;
 }
 
@@ -44,7 +44,11 @@ uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx)
  * ---- requests -----------------------------------------------------------------------------------
  */
 
-/* A filter waits. The call's time-out continues, and ends the wait if nothing else does. */
+/*
+ * Suspends the call for the filter at which the context stopped. The filter's time-out limits the
+ * wait if it has one (mt_filter.wait_ms) that is shorter than the rest of the call's time-out;
+ * otherwise this rest does.
+ */
 static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filters *c)
 {
 	uint32_t left = mt_call_left(p, ex);
@@ -108,7 +112,7 @@ static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ti
 	struct mt_ref ref = {t->exchange, t->generation};
 	struct mt_exchange *ex;
 
-	/* A filter passes the ticket, so it may have any value. */
+	/* The ticket comes from a filter, so its fields may have any value. */
 	if (t->exchange >= p->exchanges.cap || !(t->generation & 1))
 		return NULL;
 	ex = mt_slab_get(&p->exchanges, ref);
@@ -117,7 +121,7 @@ static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ti
 	return ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING ? ex : NULL;
 }
 
-/* Adds the filter's changes to those that the call keeps. 0 or -ENOMEM. */
+/* Adds the filter's changes to the call's kept changes. 0 or -ENOMEM. */
 static int keep_changes(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_resume *r)
 {
@@ -142,7 +146,7 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 		mt_filters_answer(p, ex, r->reply, r->text);
 		return true;
 	}
-	/* The wait may have had a time-out of its own. */
+	/* The deadline may be the filter's. The next filter that waits, or run.c, arms another. */
 	if (ex->filters->request[ex->filter_at - 1].f->type->wait_ms)
 		mt_deadline_cancel(&ex->deadline);
 	if (mt_unlikely(keep_changes(p, ex, r))) {

@@ -7,17 +7,17 @@
  * table mt_call_rules has the rules for it.
  * - Selection: calls with mirrors leave the hot path before their endpoint is chosen. Mirrors and
  *   endpoints are chosen and authorized while the view shows the call and its caller. Then the
- *   bytes are copied, with the view's changes, and the call is sent. If an endpoint has got it, the
- *   copies are sent, to the endpoints already chosen.
+ *   bytes are copied, with the view's changes, and the call is sent. If the call was sent or waits
+ *   in the pool, the copies are sent to the endpoints already chosen.
  * - Limits: those of retained requests (retained.c), and mirror_max and mirror_bytes in total. The
  *   slab of exchanges has extra places for copies. All copies wait in one bucket of an endpoint's
- *   queue (queue.c), as those of one client.
+ *   queue (queue.c), as if they were calls of one client.
  * - End: by their deadline or with their connection, like any call. mt_proxy_idle() does not wait
  *   for them. They are part of a worker's image.
  */
 #include "call/mt_call_priv.h"
 
-/* Time-out of a copy, at most, if neither route nor service has one. */
+/* Maximum time-out of a copy if neither the route nor the service has a time-out. */
 #define PATIENCE_MS 15000u
 
 /* ---- accounts -------------------------------------------------------------------------------- */
@@ -53,7 +53,7 @@ uint32_t mt_proxy_copies(const struct mt_proxy *p)
 
 /* ---- selection ------------------------------------------------------------------------------- */
 
-/* Requests an on-demand cluster, as a call would; once a second is enough. */
+/* Requests an on-demand cluster, as a call would, but at most once a second. */
 static void ask_for(struct mt_proxy *p, const struct mt_cluster *c)
 {
 	if (!c->demand || p->now < p->mirror.ask_at)
@@ -63,8 +63,8 @@ static void ask_for(struct mt_proxy *p, const struct mt_cluster *c)
 }
 
 /*
- * The endpoint that gets a copy; NULL: none, for the reason *why. It is chosen as for the call, but
- * only one endpoint is tested.
+ * The endpoint that gets a copy; NULL: none, for the reason *why. The endpoint is chosen as for the
+ * call, but only one endpoint is tested.
  */
 static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_cluster **c, uint8_t *shows, enum mt_proxy_outcome *why)
@@ -116,7 +116,10 @@ static const char *words_of(enum mt_proxy_outcome why)
 	}
 }
 
-/* The time-out of a copy: that of the route or service, else the caller's, at most PATIENCE_MS. */
+/*
+ * ms: the time-out of a copy, which is the rest of the call's time-out. If neither the route nor
+ * the service has a time-out, the copy's is at most PATIENCE_MS.
+ */
 static uint32_t patience(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	uint32_t left = mt_call_left(p, ex);
@@ -156,11 +159,17 @@ bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirr
 
 /* ---- copies ---------------------------------------------------------------------------------- */
 
-/* The request with the view's changes. Copying merges the bytes that are few in each buffer. */
+/*
+ * Makes the bytes of a copy: the request with the view's changes. False: memory is short, or the
+ * changes cannot be made and the call requires them.
+ */
 static bool render(
 	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *req)
 {
-	/* Before a codec would read the copy's bytes for the index, which outlives the copy. */
+	/*
+	 * Builds the index from the call's bytes. A codec would otherwise build it from the copy's
+	 * bytes, and it outlives the copy.
+	 */
 	if (p->view.n_mutations)
 		mt_view_read(&p->view);
 	*msg = ex->msg;
@@ -214,7 +223,7 @@ static void send_one(
 	mt_count(p->counters, MT_PROXY_mirror_started);
 	mt_deadline_arm(&p->deadlines, &copy->deadline, p->now, ms);
 	p->mirror.ep = *ep;
-	p->mirror.ep.guarded = false; /* the call's own client was authorized */
+	p->mirror.ep.guarded = false; /* the call's client was authorized */
 	copy->step = MT_CALL_ENDPOINT;
 	mt_call_run(p, copy);
 }
@@ -238,7 +247,10 @@ void mt_mirror_send(struct mt_proxy *p, struct mt_mirroring *m, bool out)
 
 void mt_mirror_failed(struct mt_proxy *p, struct mt_exchange *copy)
 {
-	/* Otherwise it was answered, by a long reply that ended too early. */
+	/*
+	 * A copy with a status was answered, by a long reply that ended too early; it does not
+	 * count as failed.
+	 */
 	if (!copy->status)
 		mt_count(p->counters, MT_PROXY_mirror_failed);
 	mt_exchange_end(p, copy);

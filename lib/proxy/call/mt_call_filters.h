@@ -13,20 +13,23 @@
  * must have filters. False: the call waits, or was answered.
  */
 bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
-/* Gives the exchange's filters its end. It must have filters. */
+/* Notifies the exchange's filters of its end. The exchange must have filters. */
 void mt_exchange_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt_filter_ended how);
-/* The exchange moves to its service in another snapshot; `to` NULL: its service is gone. */
+/*
+ * Gives the exchange the filters of its service in another snapshot; if they differ, notifies its
+ * filters of its end. `to` NULL: the service is gone.
+ */
 void mt_exchange_filters_snap_move(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_service *to);
 /* True if both services have the same filters in the same places. `b` may be NULL. */
 bool mt_exchange_filters_same(const struct mt_service *a, const struct mt_service *b);
 /*
- * True if an exchange that a filter of `a` suspended may continue with the filters of `b`: they are
- * the same, and filters that keep data of an exchange, or share their configuration with other
- * threads, have the same configuration.
+ * True if an exchange that a filter of `a` suspended may continue with the filters of `b`: both
+ * are the same, and filters that keep data of an exchange, get its end, or share their
+ * configuration with other threads, have the same configuration.
  */
 bool mt_exchange_filters_wait_on(const struct mt_service *a, const struct mt_service *b);
-/* Processes completions of other threads. Returns how many. */
+/* Processes completions by other threads, and verdicts that have come. Returns how many. */
 uint32_t mt_exchange_filters_turn(struct mt_proxy *p);
 /* Implements mt_filter_ctx.left: ns until the exchange of the context times out. */
 uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx);
@@ -34,7 +37,7 @@ uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx);
 /* Makes the worker's filter context that of this exchange. */
 void mt_filters_bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filters *c,
 	enum mt_filter_direction direction, uint32_t at);
-/* Runs the filters of the context that was bound, from its place on, on the view. */
+/* Runs filters in the bound context, from its position on, on the message that the view shows. */
 static inline enum mt_filter_verdict mt_filters_run(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_step *steps, uint32_t n)
 {
@@ -50,7 +53,7 @@ void mt_filters_answer(
 
 /*
  * Runs the exchange's filters on its complete reply `msg`, which the view shows, and counts the
- * steps that they take as decoding of its connection. The exchange must have filters. False: a
+ * filters' steps as decoding of the server connection. The exchange must have filters. False: a
  * filter waits, or has answered the call; the bytes of `reply` are taken.
  */
 bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex,

@@ -2,8 +2,8 @@
 /*
  * Entries of the access log (call_log.c): one for each client's call that began under a snapshot
  * with a log, written when the call ends. Calls that are refused before they have an exchange get
- * one, too; mirrored copies and health checks get none. Calls begin and end as without a log, and a
- * value that is not known is left out.
+ * an entry, too; mirrored copies and health checks get none. The log does not change how calls
+ * begin and end. An entry leaves out values that are not known.
  */
 #pragma once
 
@@ -18,14 +18,14 @@ struct mt_proxy;
 
 /* How a call ended with its client's connection. */
 enum mt_call_left {
-	MT_CALL_STAYED, /* it did not */
+	MT_CALL_STAYED, /* the call did not end with it */
 	MT_CALL_LEFT,	/* the client closed */
 	MT_CALL_CUT,	/* Meltemi reset the connection */
 };
 
 /*
- * Values for the entry that are kept while the call is under way, because its bytes and connections
- * are gone at its end. Notes that are never used take no memory.
+ * Values for the entry that are kept while the call is under way, because the call's bytes and
+ * connections are gone when it ends. Notes that are never used take no memory.
  */
 struct mt_call_note {
 	uint32_t len; /* of the request as the client sent it */
@@ -37,7 +37,7 @@ struct mt_call_note {
 	char texts[2 * MT_ALOG_ENTRY_TEXT];
 };
 
-/* Most notes of a worker; entries of further calls at a time have no texts and no client. */
+/* Maximum number of a worker's notes; entries of calls without a note have no texts, no client. */
 #define MT_CALL_NOTES 65536u
 /* mt_exchange.note of a call that is logged without a note */
 #define MT_CALL_NO_NOTE UINT32_MAX
@@ -53,6 +53,6 @@ struct mt_call_end mt_exchange_end_of(const struct mt_exchange *ex);
 void mt_call_log_note(struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex);
 /* Writes the entry of a call that ends. */
 void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex);
-/* The same for a message that is answered without an exchange; `readable`: it is decoded. */
+/* Writes the entry of a message that is answered without an exchange; `readable`: it is decoded. */
 void mt_call_log_message(
 	struct mt_proxy *p, struct mt_down *d, enum mt_local_reply what, bool readable);

@@ -13,18 +13,18 @@ enum mt_call_origin {
 };
 
 /*
- * Rules for the exchanges of an origin. Counters of services and routes, and filters, need no rule:
- * a copy has no service and no route.
+ * Rules for the exchanges of an origin. Filters and the counters of services and routes need no
+ * rule, because a copy has no service and no route.
  */
 struct mt_call_rules {
 	/*
-	 * Counters of its end (enum mt_proxy_outcome): answered by a server; one-way by its message;
-	 * learned to be one-way (oneway.c).
+	 * Counters of the exchange's end (enum mt_proxy_outcome): it was answered by a server; it
+	 * was one-way by the type of its message; its method was learned to be one-way (oneway.c).
 	 */
 	uint16_t answered, oneway, oneway_learnt;
 	bool recorded;	   /* in records, traces and `show exchanges` (record.c) */
 	bool sent_again;   /* to another endpoint, or because it was not read (retry.c) */
-	bool acknowledged; /* as a one-way call it lives until it is acknowledged (unacked.c) */
+	bool acknowledged; /* a one-way call lives until it is acknowledged (unacked.c) */
 };
 
 extern const struct mt_call_rules mt_call_rules[MT_CALL_ORIGINS];

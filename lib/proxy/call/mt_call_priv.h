@@ -8,11 +8,11 @@
 /* Events of calls, reported to their clients' connections. client/leave.c has the table. */
 struct mt_call_user {
 	/*
-	 * A call was decoded after its client's FIN: ends it, unless it may go on. True if it has
-	 * ended.
+	 * Ends a call that was decoded after its client's FIN, unless the call may go on. True if
+	 * the call has ended.
 	 */
 	bool (*leaves)(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex);
-	/* A call moves to the current snapshot: moves its client's connection before. */
+	/* Moves a client connection to the current snapshot before one of its calls moves. */
 	void (*snap_move)(struct mt_proxy *p, struct mt_down *d);
 };
 extern const struct mt_call_user mt_call_user;
@@ -28,7 +28,8 @@ bool mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete);
 /*
  * Advances the call from mt_exchange.step on. Its state is ROUTING, and it is in no list of calls
  * that wait. Afterwards it is sent or in the pool, waits, or was answered, and may be freed. Inside
- * the run of another call it is put off until the end of the loop iteration.
+ * the run of another call, and while no steps are left for resumed calls, the run is put off until
+ * the end of this or the next loop iteration.
  */
 void mt_call_run(struct mt_proxy *p, struct mt_exchange *ex);
 /* Runs the calls that were put off (mt_proxy.again), at most `budget` of them. Returns how many. */
@@ -48,44 +49,44 @@ bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex);
  * after the verdict, with its changes.
  */
 void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex);
-/* Answers a call: its service or filters have changed while a filter waited. */
+/* Answers a call, because its service or filters have changed while a filter waited. */
 void mt_exchange_wait_is_void(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* choose.c */
 /* An endpoint of the call's cluster that may take the call. NULL: the call was answered. */
 const struct mt_endpoint *mt_call_choose(struct mt_proxy *p, struct mt_exchange *ex);
 
-/* changes.c; unless noted, false: the call was answered, because its changes cannot be made. */
+/* changes.c: unless noted, false: the call was answered, because its changes cannot be made. */
 /* Adds the changes of the call's route to those of the view. */
 bool mt_changes_by_route(struct mt_proxy *p, struct mt_exchange *ex);
-/* Retains the request and the view's changes, by filters and route. False: no room for it. */
+/* Retains the request, and the view's changes by filters and route. False: not possible. */
 bool mt_changes_retain(struct mt_proxy *p, struct mt_exchange *ex);
-/* A retained call was routed again: keeps the view's changes for its further attempts. */
+/* Keeps the view's changes for further attempts of a retained call that was routed again. */
 bool mt_changes_renew(struct mt_proxy *p, struct mt_exchange *ex);
-/* Authorizes the call at an endpoint, and adds its policies' changes. False, too: it waits. */
+/* Authorizes the call at an endpoint, adds its policies' changes. False also if the call waits. */
 bool mt_changes_by_endpoint(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
-/* Writes the view's changes into the attempt's message. There must be one, or a kept one. */
+/* Writes the view's changes into the message. The view must have changes, or the call kept ones. */
 bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex);
-/* The same if there are changes. */
+/* Calls mt_changes_write() if there are changes. */
 static inline bool mt_changes_encode(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	return mt_likely(p->view.n_mutations == 0 && !ex->changes_kept) || mt_changes_write(p, ex);
 }
 /*
- * Writes the view's changes into these bytes of the exchange's request. True also if there is
- * nothing to change. False: they cannot be made; nothing has changed.
+ * Writes the view's changes into `msg` and `c`, the exchange's request or a copy of it. True also
+ * if there is nothing to change. False: the changes cannot be made, and nothing has changed.
  */
 bool mt_changes_render(
 	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c);
 
 /* on_demand.c: clusters that are fetched when they are first used */
-/* True if the call's cluster is such a one; the call then waits, or was answered. */
+/* True if the call's cluster must be fetched; the call then waits, or was answered. */
 bool mt_on_demand_call(struct mt_proxy *p, struct mt_exchange *ex);
-/* The call waits no longer; it is not in the list any more. */
+/* Subtracts a call that has left the list from the counts of waiting calls. */
 void mt_on_demand_left(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_on_demand_expired(struct mt_proxy *p, struct mt_exchange *ex);
-/* Checks all that waits again, in the next loop iterations. */
+/* Requests that the next loop iterations check all waiting calls and streams again. */
 void mt_on_demand_look(struct mt_proxy *p);
 /* Call only if mt_on_demand_busy(). Returns how many waiting objects it checked. */
 uint32_t mt_on_demand_turn(struct mt_proxy *p);
@@ -97,8 +98,9 @@ static inline bool mt_on_demand_busy(const struct mt_proxy *p)
 
 /* exchange.c */
 /*
- * Ends an attempt that was never sent. True: the call may be run again, at another endpoint. False:
- * too many endpoints were tried, and the call was answered by `what`.
+ * Ends an attempt that was never sent. True: the caller may run the call again, at another
+ * endpoint. False: the call waits for an attempt by the retry policy, or was answered: by `what` if
+ * too many endpoints were tried or the call is sent only once, or because memory is short.
  */
 bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what);
 /*
@@ -111,7 +113,7 @@ void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex);
  * acknowledgement, the back-off, the attempt (mt_retry.try_ms), or the call.
  */
 void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex);
-/* Runs an unsent call again, at another endpoint, or answers it by `what`. */
+/* Calls mt_exchange_may_retry(), and runs the call if that returns true. */
 void mt_exchange_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what);
 /* Counts the outcome of a reply by the server. */
 void mt_exchange_count_reply(
@@ -121,30 +123,30 @@ struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
 struct mt_exchange *mt_exchange_new_copy(struct mt_proxy *p, const struct mt_exchange *of);
 /* Ends an exchange, because its client's connection ended; cut_off: Meltemi ended the connection. */
 void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off);
-/* Ends the attempt and all waiting of an exchange that goes on, because its client gets a reply. */
+/* Ends the exchange's attempt and wait, if it has any; the exchange itself stays. */
 void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex);
 /*
- * Counts a reply for its endpoint only, because a filter waits at it, or answers instead. The
- * attempt is under way.
+ * Counts a reply for its endpoint only, because a filter waits at the reply, or answers the call
+ * instead. Call while the attempt is under way.
  */
 void mt_exchange_count_attempt(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 
 /* attempt.c */
-/* Starts an attempt at the endpoint; it counts there from now on. */
+/* Starts an attempt, which counts at the endpoint from now on. */
 struct mt_attempt *mt_attempt_new(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
 /*
  * Ends the attempt: it leaves its queue, connection and endpoint. Its place on a shared connection
- * becomes a tombstone. A connection that it had alone may end.
+ * becomes a tombstone. A connection that is not shared may end.
  */
 void mt_attempt_end(struct mt_proxy *p, struct mt_attempt *a);
 /*
- * A call on the connection has ended alone: arms the time-out of the one before it, if it had none
- * (oneway.c).
+ * Arms the time-out of the last call on the connection, if it is not armed because that of a later
+ * call applied, and the later call has ended (oneway.c).
  */
 void mt_attempt_time_last(struct mt_proxy *p, const struct mt_up *u);
-/* The attempt no longer counts as outstanding at its endpoint. */
+/* Removes the attempt from its endpoint's outstanding calls. */
 void mt_attempt_leave_endpoint(struct mt_proxy *p, const struct mt_attempt *a);
 
 /* record.c */
@@ -171,12 +173,13 @@ static inline void mt_exchange_record(struct mt_proxy *p, struct mt_exchange *ex
 
 /* side.c: for exchanges with mt_exchange.side */
 /*
- * The exchange waits no longer: takes it out of the list that it waits in, and frees what it kept.
+ * Ends a wait of the exchange: takes it out of the list in which it waits, and frees what it kept
+ * only for the wait.
  */
 void mt_side_wait_ends(struct mt_proxy *p, struct mt_exchange *ex);
 /* The exchange ends: frees all that belongs to it outside of its object. Runs its filters' end. */
 void mt_side_end(struct mt_proxy *p, struct mt_exchange *ex);
-/* The worker ends with this exchange still open. */
+/* Frees data of an exchange that is open when its worker ends. */
 void mt_side_stop(struct mt_proxy *p, struct mt_exchange *ex);
 /* Debug builds and the simulator: asserts that nothing of an exchange with this index is left. */
 static inline void mt_side_assert_empty(const struct mt_proxy *p, const struct mt_exchange *ex)
@@ -212,13 +215,13 @@ bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirr
 /* Makes the copies, with the view's changes. */
 void mt_mirror_copy(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_mirroring *m);
 /*
- * Sends the copies if the call was sent (`out`); otherwise frees them, because a local reply is not
- * mirrored.
+ * Sends the copies if the call was sent or waits in the pool (`out`). Otherwise frees them, because
+ * calls that get a local reply are not mirrored.
  */
 void mt_mirror_send(struct mt_proxy *p, struct mt_mirroring *m, bool out);
 /* Ends a copy that would get a local reply. */
 void mt_mirror_failed(struct mt_proxy *p, struct mt_exchange *copy);
 /* The endpoint that was chosen for the copy that runs. */
 const struct mt_endpoint *mt_mirror_endpoint(const struct mt_proxy *p);
-/* The copy ends (side.c). */
+/* Subtracts a copy that ends from the counts of copies (side.c). */
 void mt_mirror_ended(struct mt_proxy *p, const struct mt_exchange *copy);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * retained.c, again.c, retry.c, unacked.c: further attempts of calls, and what ends with a server
- * connection. Included by mt_call_priv.h.
+ * retained.c, again.c, retry.c, unacked.c: further attempts of calls, and the calls on a server
+ * connection that ends. Included by mt_call_priv.h.
  */
 #pragma once
 
 #include "session/mt_session_priv.h"
 
-/* A call does not wait for its next attempt any more, or loses its retained request. */
+/*
+ * Subtracts a call from mt_down.backing_off, because it does not wait for its next attempt any
+ * more, or loses its retained request.
+ */
 static inline void mt_down_backs_off_less(struct mt_proxy *p, struct mt_down *d, uint32_t truesize)
 {
 	d->backing_off -= truesize;
@@ -34,11 +37,12 @@ void mt_retained_drop(struct mt_proxy *p, struct mt_exchange *ex);
  * the call waits for another attempt, and the caller drops the reply.
  */
 bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
-/* Retains the request, if its retry policy and memory allow that. */
+/* Retains the request for further attempts if the retry policy, length and memory allow this. */
 __attribute__((noinline, hot)) void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex);
 /*
- * Ends the attempt for this reason. True: the call waits for another one. False: the caller answers
- * it by `what`.
+ * Ends the attempt if the retry policy allows another one for the reason `why`. True: the call
+ * waits for the next attempt; if its route is gone after the wait, it is answered by `what`. False:
+ * the retained request is dropped, and the caller answers the call.
  */
 bool mt_again_later(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why, enum mt_local_reply what);
@@ -51,13 +55,13 @@ static inline bool mt_again(
 void mt_again_unit(struct mt_proxy *p, struct mt_exchange *ex);
 /* Frees the retained request and returns the unit of the retry budget. One of them must exist. */
 void mt_again_ended(struct mt_proxy *p, struct mt_exchange *ex);
-/* The call is answered: there will be no further attempt. */
+/* Ends what a call has for further attempts, because it is answered. */
 static inline void mt_again_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (mt_unlikely(ex->retained | ex->budgeted))
 		mt_again_ended(p, ex);
 }
-/* The wait is over (state BACKOFF). */
+/* Runs or answers a call whose back-off is over. */
 void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* retry.c */
@@ -66,35 +70,36 @@ void mt_again_wake(struct mt_proxy *p, struct mt_exchange *ex);
  */
 void mt_exchange_retry_unread(struct mt_proxy *p, struct mt_exchange *ex);
 /*
- * Ends the stream as `how` specifies. Calls that the server provably has not read are sent again;
- * all others get the local reply `what` and are returned.
+ * Ends the stream as `how` specifies. Calls that the server provably has not read are sent again.
+ * Other calls get the local reply `what`, unless they wait for an attempt by the retry policy or
+ * are known to be one-way. Returns whether there were other calls.
  */
 struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s,
 	enum mt_up_end how, enum mt_local_reply what, const char *text, enum mt_abort_reason why);
 /*
- * Ends a connection after its server's FIN, when all bytes before the FIN are decoded. Waits if it
- * is not known yet which calls were read.
+ * Ends a connection after its server's FIN, when all bytes before the FIN are decoded. Waits while
+ * it is not known yet which calls the server has read.
  */
 void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u);
 
 /* ---- unacked.c ---- */
 
-/* The call will be sent again, so it counts as outstanding again. */
+/* Counts the call as outstanding again, because it will be sent again. */
 void mt_unacked_again(struct mt_proxy *p, struct mt_exchange *ex);
-/* The server has not acknowledged the call in time; its connection continues without it. */
+/* Ends a call that was not acknowledged in time; its connection continues. */
 void mt_unacked_expired(struct mt_proxy *p, struct mt_exchange *ex);
-/* Ends the call as one that was sent. */
+/* Ends the call, and counts it as sent. */
 void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex);
 /* Moves the calls that are acknowledged up to this position to another list. */
 void mt_unacked_take(struct mt_up *u, uint64_t acked, struct mt_list *to);
 /*
- * The server's TCP stack has acknowledged bytes, and one-way calls wait for that: ends those that
- * are delivered. False: the connection is gone.
+ * Ends the one-way calls that the server's TCP stack has acknowledged completely. False: the
+ * connection is gone.
  */
 bool mt_unacked_look(struct mt_proxy *p, struct mt_up *u);
 /*
  * Keeps the exchange of a one-way call that was sent completely until its bytes are acknowledged.
- * It no longer counts at its endpoint or in its client's limit. False: too many such calls are
- * kept, so the caller ends this one now.
+ * The call no longer counts at its endpoint or in its client's limit. False: too many such calls
+ * are kept, or it is a mirrored copy; the caller ends the call now.
  */
 bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);

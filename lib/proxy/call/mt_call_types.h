@@ -10,7 +10,7 @@
 /* ---- exchange ---- */
 
 enum mt_ex_state {
-	MT_EX_ROUTING,	 /* mt_call_run() leads it, or it is in mt_proxy.again: no attempt yet */
+	MT_EX_ROUTING,	 /* no attempt: mt_call_run() runs it, or it is in mt_proxy.again */
 	MT_EX_ON_DEMAND, /* waits for an on-demand cluster (on_demand.c) */
 	MT_EX_SUSPENDED, /* a filter waits, or the call waits for a verdict (filters.c, verdict.c) */
 	MT_EX_BACKOFF,	 /* waits for its next attempt by the retry policy (again.c) */
@@ -26,7 +26,7 @@ enum mt_call_step {
 	MT_CALL_SERVICE,  /* the request was decoded */
 	MT_CALL_FILTERS,  /* the filters, from mt_exchange.filter_at on */
 	MT_CALL_ROUTE,	  /* the route, again and in the newest snapshot */
-	MT_CALL_ENDPOINT, /* another endpoint; ROUTE if the call has no cluster any more */
+	MT_CALL_ENDPOINT, /* choice of the endpoint; ROUTE if the call has no cluster any more */
 };
 
 enum mt_attempt_state {
@@ -49,9 +49,9 @@ enum mt_receive {
 };
 
 /*
- * A try of an exchange at an endpoint (attempt.c). It lies in its exchange, which has one at a
- * time. Pools name it by the reference of its exchange. When it ends, every list, id-ring slot and
- * connection has dropped it, so no reference to an earlier attempt can be met in a later one.
+ * A try of an exchange at an endpoint (attempt.c). It is a member of its exchange, which has one
+ * attempt at a time. Pools refer to it by the reference of its exchange. When an attempt ends,
+ * every list, id-ring slot and connection drops its reference, so none leads to a later attempt.
  */
 struct mt_attempt {
 	/*
@@ -61,7 +61,7 @@ struct mt_attempt {
 	struct mt_list node;
 	enum mt_attempt_state state : 8;
 	uint8_t bucket; /* QUEUED: bucket in mt_lanes.fair */
-	/* Its acknowledgement, if it is one-way, returns an ejected endpoint to rotation. */
+	/* A trial of an ejected endpoint. One-way: its acknowledgement ends the ejection. */
 	bool trial;
 	/* SERIAL (oneway.c): what was known about the method when the call was sent. */
 	enum mt_method_state knows : 8;
@@ -69,17 +69,20 @@ struct mt_attempt {
 	bool timed; /* mt_exchange.deadline is that of the attempt (lane.c), not of the call */
 	uint32_t ep_index;
 	struct mt_ref up; /* the connection; none: not yet, or not any more */
-	/* Lane group; after its end that of the last attempt, for the record. */
+	/* Lane group; kept after the end of the attempt, for the record. */
 	struct mt_ref lanes;
 	uint32_t reply_left; /* BODY: bytes of the reply that have not come yet */
 	uint64_t up_id;	     /* id of the call on the connection, with MT_CORR_SAFE */
-	/* Positions of its first and last byte in the connection's stream (struct mt_stream_pos). */
+	/*
+	 * Positions in the connection's stream (struct mt_stream_pos) of its first byte, and of the
+	 * byte after its last.
+	 */
 	uint64_t first, last;
 	/* The endpoint for which it counts; NULL: none. Later another endpoint may use this memory. */
 	struct mt_ep_state *ep;
 	uint64_t ep_id;
 	uint64_t picked; /* ns: when the endpoint was picked */
-	/* Where it counts as an outstanding call (mt_budget_count()); NULL: nowhere. */
+	/* Account in which it counts as an outstanding call (mt_budget_count()); NULL: none. */
 	struct mt_budget_account *counted;
 	/* SERIAL (oneway.c): hash of the method's name (0: none), hash of service and method. */
 	uint64_t method, method_key;
@@ -89,7 +92,7 @@ struct mt_attempt {
 	 */
 	uint64_t reply_progress, reply_id;
 
-	/* Chosen by routing, or by the end of the attempt before, so valid while state is NONE. */
+	/* Set by routing, or at the end of the attempt before; these fields are valid in NONE. */
 	/*
 	 * In mt_exchange.snap. NULL: not chosen yet, or not in the configuration any more; it may
 	 * become NULL after the call was sent (snapshot_move.c).
@@ -102,11 +105,11 @@ struct mt_attempt {
 	uint8_t lane;  /* enum mt_up_role if ids identify replies: SHARED, WIDE or BULK */
 	bool fresh;    /* to be sent on an unused connection, if one can be opened */
 
-	/* For the record, of the last attempt that came so far. */
+	/* For the record: each value is of the last attempt that had one. */
 	uint32_t reply_len;
 	/*
-	 * ns; 0: not yet. Start of the last wait for a connection that opens; sent; answered by the
-	 * server.
+	 * ns; 0: not yet. Start of the last wait for a connection that opens; when the call was
+	 * sent; when the server answered it.
 	 */
 	uint64_t connecting, sent, replied;
 };
@@ -115,10 +118,10 @@ struct mt_exchange {
 	struct mt_list down_node; /* mt_down.exchanges, in the order of requests; a copy: no list */
 	/*
 	 * ON_DEMAND: mt_on_demand.calls; READY, REPLYING: mt_down.waiting; ROUTING: mt_proxy.again;
-	 * SUSPENDED until a verdict: the list of calls with the same question.
+	 * SUSPENDED until a verdict: the list of calls that wait for the same verdict.
 	 */
 	struct mt_list queue_node;
-	/* Of the call, its attempt, back-off, or another wait; see mt_exchange_expired(). */
+	/* Of the call, its attempt, its back-off or another wait: see mt_exchange_expired(). */
 	struct mt_deadline deadline;
 	struct mt_ref down;
 	struct mt_ref self;
@@ -126,7 +129,7 @@ struct mt_exchange {
 	enum mt_call_step step : 8;
 	enum mt_call_origin origin : 8;
 	uint8_t tries;
-	/* Transparent retries: times it was sent again because it was not read. */
+	/* Transparent retries: times that it was sent again because the server had not read it. */
 	uint8_t retries;
 	/* SUSPENDED, FILTERING: number of the wait in tickets; the filter to continue with. */
 	uint8_t filter_at;
@@ -134,8 +137,8 @@ struct mt_exchange {
 	bool oneway;
 	/* SUSPENDED until a token is verified or an external authorization decides (verdict.c). */
 	bool awaits_verdict;
-	bool waited_verdict; /* it has waited so before */
-	bool must_change;    /* must not be sent without its metadata changes */
+	bool waited_verdict; /* it has waited for a verdict before */
+	bool must_change;    /* it must not be sent without its changes */
 	bool changes_kept;   /* mt_exchange_side.overlay or .decision has changes (overlay.c) */
 	bool retained;	     /* mt_exchange_side has the request (retained.c) */
 	bool armed;	     /* its retry policy may give it further attempts (again.c) */
@@ -157,11 +160,12 @@ struct mt_exchange {
 	uint8_t status; /* how it was answered (record.c); 0: not answered */
 	uint8_t codec_opts;
 	uint8_t left; /* enum mt_call_left */
-	/* Cache entry of its token, removed from the metadata (mt_token_cache_held()); 0: none. */
+	/* Cache entry of its token, which may be gone from `msg` (mt_token_cache_held()); 0: none. */
 	uint16_t token;
 	/*
-	 * mt_authz_policy.asks_id of the external provider that has allowed the call, for the gateway's
-	 * port until it has passed that, then for endpoints; 0: none.
+	 * mt_authz_policy.asks_id of the external provider that has allowed the call; 0: none.
+	 * Until the call has passed the gateway's port this is the port's provider, then an
+	 * endpoint's.
 	 */
 	uint32_t asked;
 	uint32_t note; /* index in mt_call_log.notes + 1, or MT_CALL_NO_NOTE; 0: not logged */
@@ -181,8 +185,8 @@ struct mt_exchange {
 	struct mt_service *service;
 	const struct mt_route_action *route;
 	/*
-	 * The filters in `snap` with which it started (filters.c). NULL: none, or no filter needs this
-	 * exchange any more.
+	 * The filters in `snap` with which the exchange started (filters.c). NULL: none, or no
+	 * filter needs the exchange any more.
 	 */
 	const struct mt_filters *filters;
 	uint32_t pending;  /* its part of mt_down.pending, while it waits */
@@ -223,13 +227,13 @@ struct mt_exchange_side {
 	 * service; 0: none. Valid with mt_exchange.asked, and while the call waits for the decision.
 	 */
 	uint64_t asked_rules;
-	/* With waited_verdict: endpoint that needs it, as position + 1 (0: a gateway) and id. */
+	/* With waited_verdict: endpoint that needs the verdict: position + 1 (0: a gateway), id. */
 	uint32_t verdict_at;
 	uint64_t verdict_ep;
 	/* Repeated waits; the client bucket that the call counts for. */
 	uint8_t verdict_waits, verdict_client;
 	bool verdict_at_gate;
-	/* Waits for an external authorization decision (ext_authz.c), else for its token. */
+	/* Waits for an external authorization decision (ext_authz.c); false: for its token. */
 	bool asks;
 	uint32_t verdict_bytes;
 	uint8_t attempts; /* has_policy: attempts by the retry policy, so far (again.c) */
