@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls and opaque streams that are routed to an on-demand cluster: a placeholder without endpoints
- * and with mt_cluster.demand. The check is made only for clusters without endpoints, so other calls
- * pay nothing. A call waits in state MT_EX_ON_DEMAND for the rest of its time-out, but at most
- * demand_ms; a stream waits as its mt_connecting, with its client's bytes in the receive window.
- * - Answers are a snapshot in which the cluster has endpoints, or mt_upstream_absent(), which
- *   raises the registry's serial. A worker compares the serial in each iteration in which something
- *   waits, and then processes the list from its head, 256 per iteration, because answering one call
- *   may end others.
- * - A call that continues is routed again under the new snapshot; its filters do not run again.
- *   While it waits, changes by filters are kept and those by its route are dropped.
+ * and with mt_cluster.demand. Only calls of clusters without endpoints are checked for `demand`, so
+ * other calls pay nothing. A call waits in state MT_EX_ON_DEMAND for the rest of its time-out, but
+ * at most demand_ms; a stream waits as its mt_connecting, with its client's bytes in the receive
+ * window.
+ * - Answers are a new snapshot, in which the cluster may have endpoints, and mt_upstream_absent(),
+ *   which raises the registry's serial. A worker compares the serial in each iteration in which
+ *   something waits. After an answer it processes the lists of calls and of streams, 256 entries
+ *   of each in an iteration. It always takes the head, because the end of a call may end others.
+ * - A call that continues is routed again in the new snapshot; its filters do not run again. While
+ *   the call waits, changes by its filters are kept. Those by its route are made after the wait.
  * - Failure: the call gets a local reply (MT_REPLY_NO_CLUSTER), a stream is reset.
  * Requests and limits: pool/demand.c.
  */
 #include "call/mt_call_priv.h"
 
-/* Waiting calls that are checked in a loop iteration. */
+/* Waiting calls that are checked in a loop iteration; the same number of streams. */
 #define ON_DEMAND_SLICE 256u
 /* A sleeping worker checks for answers at this interval. */
 #define ON_DEMAND_STEP (1 * MT_MSEC)
@@ -43,7 +44,7 @@ bool mt_on_demand_call(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, too_many);
 		return true;
 	}
-	/* The time limit of the wait runs from its start, also if the call waits again. */
+	/* A call that waits again keeps an armed deadline: demand_ms run from the first wait. */
 	if (first || !mt_list_linked(&ex->deadline.node)) {
 		uint32_t left = mt_call_left(p, ex);
 
@@ -140,7 +141,10 @@ static uint32_t look(
 uint32_t mt_on_demand_turn(struct mt_proxy *p)
 {
 	struct mt_on_demand *k = &p->on_demand;
-	/* NULL in a loaded worker if its snapshot has no placeholder any more: all go on. */
+	/*
+	 * NULL in a worker that was loaded from an image, if its snapshot has no placeholder: all
+	 * waiting calls and streams go on.
+	 */
 	uint64_t serial = k->serial ? __atomic_load_n(k->serial, __ATOMIC_ACQUIRE) : k->seen;
 
 	if (serial != k->seen) {

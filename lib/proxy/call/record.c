@@ -8,10 +8,10 @@
 
 #include <string.h>
 
-#define STATUS_OF_LOCAL 16 /* above those of replies */
+#define STATUS_OF_LOCAL 16 /* above the status of every reply */
 #define STATUS_CUT_OFF	UINT8_MAX
 
-/* Keys without case: as headers they are capitalized, as metadata in any way. */
+/* Keys compared without case: headers have them capitalized, other metadata in any case. */
 #define KEY(text)                                                                                  \
 	{                                                                                          \
 		.name = text, .len = sizeof(text) - 1, .id = -1, .icase = true,                    \
@@ -47,7 +47,7 @@ static const char *state_of(const struct mt_exchange *ex)
 	return a && ex->state == MT_EX_TRYING ? attempt_names[a->state] : state_names[ex->state];
 }
 
-/* ---- while its bytes are there ------------------------------------------------------------------- */
+/* ---- while the request's bytes exist --------------------------------------------------------- */
 
 void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -66,7 +66,7 @@ static struct mt_slice value_of(struct mt_view *v, const struct mt_key *key)
 	return mt_view_get(v, key, &value) ? value : (struct mt_slice){NULL, 0};
 }
 
-/* Values may share the view's scratch: each is used before the next is asked for. */
+/* Values may share the view's scratch, so each value is used before the next one is read. */
 static bool find_b3_ids(struct mt_view *v, struct mt_span *s)
 {
 	uint8_t trace[2 * MT_TRACE_ID];
@@ -110,19 +110,20 @@ uint32_t mt_proxy_sampling(const struct mt_proxy *p)
 }
 
 /*
- * Which trace a call belongs to can only be read while its request is there, when nobody knows how long it will take; so one call of a
- * millisecond (as long as nobody tunes that) is read, whatever it is. The others cost a comparison.
+ * The trace of a call can be read only while the request's bytes exist, before it is known how long
+ * the call takes. So the first call after each exemplar_ms (1 ms unless the operator changes it) is
+ * sampled. All other calls cost a comparison.
  */
 void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	p->exemplar_due = p->now + p->exemplar_ms * MT_MSEC;
 	ex->sampled = true;
-	/* Of one that is still arriving only leading metadata may be asked for. */
+	/* While the request is still arriving, only its leading metadata may be read. */
 	if (ex->msg.len && ex->req.len >= ex->msg.len)
 		find_span(&p->view, &ex->span);
 }
 
-/* ---- how it ended -------------------------------------------------------------------------------- */
+/* ---- how the exchange ended ------------------------------------------------------------------ */
 
 void mt_exchange_replied(struct mt_exchange *ex, enum mt_msg_status status, uint64_t now)
 {
@@ -184,7 +185,7 @@ enum mt_filter_ended mt_exchange_ended(const struct mt_exchange *ex)
 	return ex->oneway ? MT_FILTER_ENDED_ONEWAY : MT_FILTER_ENDED_CLIENT_LEFT;
 }
 
-/* ---- the record ---------------------------------------------------------------------------------- */
+/* ---- the record ------------------------------------------------------------------------------ */
 
 static uint32_t us(uint64_t from, uint64_t to)
 {
@@ -193,13 +194,13 @@ static uint32_t us(uint64_t from, uint64_t to)
 	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
-/* True if a server's reply has counted for the service; not if a filter answered instead. */
+/* True if a server's reply has counted for the service; false if a filter answered instead. */
 static bool is_answered(const struct mt_exchange *ex)
 {
 	return ex->status && ex->status < STATUS_OF_LOCAL;
 }
 
-/* When its reply counted for the service: an exemplar has the latency of the histogram. */
+/* When the reply counted for the service, so that exemplar and histogram have the same latency. */
 static uint64_t answered_at(
 	const struct mt_proxy *p, const struct mt_exchange *ex, uint64_t replied)
 {
@@ -208,10 +209,10 @@ static uint64_t answered_at(
 	return replied;
 }
 
-/* Where its time went: each part ends where the next one begins. */
+/* Fills in the parts of the exchange's time; each part ends where the next one begins. */
 static void fill_times(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)
 {
-	/* One-way calls take as long as it takes to send them; what comes then is the network's time. */
+	/* A one-way call ends when it is sent; the time to its acknowledgement is the network's. */
 	uint64_t now = ex->oneway && ex->attempt.sent ? ex->attempt.sent : p->now;
 	uint64_t sent = ex->attempt.sent ? ex->attempt.sent : now;
 	uint64_t replied = ex->attempt.replied ? ex->attempt.replied : now;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Moves calls that go on after a wait to the newest snapshot, with their clients. Calls that are
- * sent finish under theirs, unless it must retire (snapshot_move.c).
+ * Moves calls that go on after a wait to the newest snapshot, with their clients. Calls that were
+ * sent finish under their own snapshot, unless that snapshot must retire (snapshot_move.c).
  */
 #include "call/mt_call_priv.h"
 
@@ -39,8 +39,8 @@ void mt_exchange_wait_is_void(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /*
- * As mt_exchange_renew(), for a call that waited at a gateway; the current rules decide then. False:
- * the call was answered, because its service or filters have changed.
+ * Does the same as mt_exchange_renew() for a call that waited at a gateway, about which the current
+ * rules decide next. False: the call was answered, because its service or filters have changed.
  */
 static bool renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -69,12 +69,12 @@ static bool renew(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
 
 static void decided(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
 {
-	/* Rules that were published while it waited apply to it. */
+	/* Rules that were published while the call waited apply to the call. */
 	if (ex->snap != p->snap && !renew(p, ex, at_gate))
 		return;
 	mt_exchange_becomes(ex, MT_EX_ROUTING);
 	if (at_gate)
-		ex->filter_at--; /* the filter of the gateway's rules decides now */
+		ex->filter_at--; /* runs the filter of the gateway's rules again */
 	mt_call_run(p, ex);
 }
 

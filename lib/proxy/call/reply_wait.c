@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filters at replies. They run on a complete reply that the client is about to get: retries by
- * policy have been decided (again.c), so they run once for a call. One of them may wait
+ * Filters at replies. They run on a complete reply that the client is about to get. Retries by
+ * policy were decided before (again.c), so these filters run once for a call. A filter may wait
  * (MT_EX_FILTERING). During the wait
- * - the attempt has ended. The reply has left its connection, which serves other calls; the
- *   connection's end does not matter any more;
+ * - the attempt has ended. The reply has left its connection, which serves other calls; the end of
+ *   this connection does not affect the call any more;
  * - the reply is in mt_exchange.rsp, charged to the client as bytes that wait
  *   (mt_exchange.pending). If the class is full, the call gets a local reply (evict.c);
  * - the view's changes so far are kept as bytes (overlay.c);
- * - the call's time-out continues, but not that of its attempt, and the filter may have a shorter
- *   one (mt_filter.wait_ms);
+ * - the call's time-out continues, but not that of its attempt. The filter may have a shorter
+ *   time-out (mt_filter.wait_ms);
  * - later replies of an ordered client wait behind this one (reply.c).
  * A reply counts for its endpoint when it has come, and for its service when it is forwarded. If a
- * filter or Meltemi answers instead, the service counts only that local reply.
+ * filter or Meltemi answers instead, the service counts only the local reply.
  */
 #include "call/mt_call_priv.h"
 
@@ -21,7 +21,10 @@ uint64_t mt_reply_wait_end(const struct mt_proxy *p, const struct mt_exchange *e
 	/* `until` is the end of the call's time-out; the deadline may be that of the attempt. */
 	if (ex->has_policy || ex->state == MT_EX_FILTERING)
 		return mt_exchange_side(p, ex)->until;
-	/* Armed when the call was routed. Behind later calls in doubt it is not in a list any more. */
+	/*
+	 * The deadline was armed when the call was routed. `at` stays valid if a later call in
+	 * doubt has taken the deadline out of its list (oneway.c).
+	 */
 	return ex->deadline.at;
 }
 
@@ -43,7 +46,7 @@ static void take(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg
 	mt_chain_concat(&ex->rsp, reply);
 }
 
-/* Arms the rest of the call's time-out, or the filter's if that ends earlier. */
+/* Arms the rest of the call's time-out, or the filter's time-out if this ends earlier. */
 static void arm(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter *type)
 {
 	uint64_t until = mt_exchange_side(p, ex)->until;

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Retained requests: bytes of a request as the client sent it, kept apart from those that are sent,
- * because ids and changes are written in place, and TCP frees what is acknowledged. A call keeps
- * them for further attempts: by its retry policy (again.c), and if its endpoint's policies change
- * it (changes.c). Each attempt begins with these bytes, to which the changes of filters and route
- * (overlay.c) and those of its own endpoint are made. A mirrored copy gets such bytes, with the
- * changes of filters and route, as its own (mirror.c).
+ * Retained requests: bytes of a request as the client sent it, kept apart from the bytes that are
+ * sent, because ids and changes are written in place, and TCP frees acknowledged bytes. A call
+ * retains its request for further attempts if its route has a retry policy (again.c), or if
+ * endpoints' policies may change the request (changes.c). Each further attempt begins with the
+ * retained bytes, to which the changes of filters and route (overlay.c) and those of its own
+ * endpoint are made. A mirrored copy gets bytes of its own in the same way, with the changes of
+ * filters and route (mirror.c).
  * - Only complete requests of at most 64 KiB are retained.
- * - Short ones are in mt_exchange_side, which has room for them. Buffers of longer ones and of
- *   kept changes are charged to the client (MT_CLASS_RETAINED), those of copies that wait for a
- *   connection as a sum. If memory is short, or the class has used up its share, no request that
- *   needs such buffers is retained.
- * - Requests above 1,400 B share the buffers of the request that is sent, which are not written any
- *   more then: a changed id or prefix is in a copy of the first bytes. Each of them is charged the
- *   whole buffers. Requests with mostly empty buffers are copied, so that they pin less.
+ * - Short requests are in mt_exchange_side, which has room for them. Buffers of longer requests and
+ *   of kept changes are charged to the client (MT_CLASS_RETAINED); buffers of mirrored copies that
+ *   wait for a connection are charged as one sum. If memory is short, or the class has used up its
+ *   share, no request that needs such buffers is retained.
+ * - A retained request above 1,400 B shares the buffers of the request that is sent. Shared buffers
+ *   are not written: a changed id or prefix is in a copy of the first bytes. Each of the two
+ *   requests is charged the whole buffers. Requests with mostly empty buffers are copied, so that
+ *   less memory is pinned.
  */
 #include "mt_mutant.h"
 #include "call/mt_call_priv.h"
@@ -24,7 +26,10 @@
 #define LONGEST 65536u
 /* Up to this length a copy costs no more than a clone (docs/design.md, section 4). */
 #define SHARE_FROM 1400u
-/* Below this share of free data mbufs none is retained; calls are refused below 20 %. */
+/*
+ * Below this share of free data mbufs no request that needs buffers is retained; calls are refused
+ * below 20 %.
+ */
 #define RETAIN_ABOVE_PCT 30
 
 bool mt_retained_fits(const struct mt_exchange *ex)
@@ -52,7 +57,7 @@ int mt_retained_copy(struct mt_proxy *p, const struct mt_chain *from, struct mt_
 	return mt_chain_copy(from, 0, from->len, to, p->pools);
 }
 
-/* Keeps the request in buffers of its own, or shares those that are sent. */
+/* Keeps the request in buffers of its own, or shares the buffers of the request that is sent. */
 static mt_noinline bool keep_long(
 	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_chain *to)
 {
@@ -71,7 +76,10 @@ static void keep_here(const struct mt_exchange *ex, struct mt_exchange_side *sid
 		mt_chain_read(&ex->req, 0, side->bytes, side->n_bytes);
 }
 
-/* Only buffers are limited, charged, and freed at the end of the call (mt_exchange.side). */
+/*
+ * Keeps the request. Bytes kept in the side object are free; only buffers are limited, charged, and
+ * freed at the end of the call (mt_exchange.side).
+ */
 bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
@@ -96,7 +104,7 @@ bool mt_retained_keep(struct mt_proxy *p, struct mt_exchange *ex)
 	return true;
 }
 
-/* True if the exchange waits, and will need its kept changes after that. */
+/* True if the exchange waits, and will need its kept changes after the wait. */
 static bool waits_for_changes(const struct mt_exchange *ex)
 {
 	return ex->pending && ex->state <= MT_EX_SUSPENDED;

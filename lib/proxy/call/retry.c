@@ -2,9 +2,11 @@
 /*
  * Decides about the calls on a server connection that ends. Calls that the server's application has
  * provably not read (mt_stream_unread()) are sent again in every protocol: first on any connection,
- * then on an unused one. Their bytes are the retained ones (retained.c), or are copied out of the
- * old connection's send queue. The connection is aborted before they are sent again, so that no
- * call can run twice. All other calls may have run, so their clients get a local reply.
+ * then on an unused one. Their bytes are retained (retained.c), or are copied out of the old
+ * connection's send queue. The old connection is aborted before these calls are sent again, so that
+ * no call can run twice. One-way calls that are acknowledged, or that the transport still delivers,
+ * end as sent. All other calls may have run: unless their retry policy allows another attempt
+ * (again.c), their clients get a local reply.
  */
 #include "mt_mutant.h"
 #include "call/mt_call_priv.h"
@@ -17,13 +19,13 @@ enum fate { FATE_LOST, FATE_RETRY, FATE_NOT_KNOWN };
 /* Attempts (mt_attempt.node) that have left the connection and are still to be processed. */
 struct ended {
 	struct mt_list repeat, lost;
-	struct mt_list unread; /* but sent too often, or not all its bytes are there any more */
-	struct mt_list sent;   /* one-way; acknowledged, or the transport still delivers them */
+	struct mt_list unread; /* but not sent again, because take_back() failed */
+	struct mt_list sent;   /* one-way; acknowledged, or the transport still delivers it */
 };
 
 /*
- * True if the call can be sent again although the server has a part of it: the server needs all of
- * it, and it is retained, because TCP has freed that part.
+ * True if the call can be sent again although the server has a part of the request: the server
+ * executes complete requests only, and the request is retained (TCP has freed the part).
  */
 static bool needs_last(const struct mt_codec *codec, const struct mt_attempt *a)
 {
@@ -33,7 +35,7 @@ static bool needs_last(const struct mt_codec *codec, const struct mt_attempt *a)
 static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 	const struct mt_stream_end *e, const struct mt_attempt *a)
 {
-	/* The server must not have this byte. */
+	/* While the server has not acknowledged this byte, the call may still prove unread. */
 	uint64_t key = needs_last(codec, a) ? a->last - 1 : a->first;
 
 	switch (mt_up_unread(p, e, a->first, a->last)) {
@@ -53,8 +55,9 @@ static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 }
 
 /*
- * Gives the exchange its request again. False: it is not retained and TCP does not have all of its
- * bytes, it was sent too often, or it is sent once only.
+ * Gives the exchange its request again. False: the call was sent too often, is of an origin that is
+ * sent once only, or its bytes are not available: neither retained nor all in TCP's queue, or
+ * memory is short.
  */
 static bool take_back(struct mt_proxy *p, const struct mt_stream *s, const struct mt_attempt *a)
 {
@@ -70,7 +73,7 @@ static bool take_back(struct mt_proxy *p, const struct mt_stream *s, const struc
 /* Position of a walk over the attempts that are outstanding on a connection. */
 struct walk {
 	uint32_t slot;
-	struct mt_list *behind, *unacked; /* the next one */
+	struct mt_list *behind, *unacked; /* next node of each list; NULL: not begun */
 };
 
 static struct mt_attempt *next_unringed(struct mt_proxy *p, struct mt_up *u, struct walk *w)
@@ -111,7 +114,7 @@ static struct mt_attempt *next_ringed(struct mt_proxy *p, struct mt_up *u, struc
 	return NULL;
 }
 
-/* The next attempt; NULL: none. The caller may take it off the connection before the next call. */
+/* The next attempt; NULL: none. The caller may take it off the connection before it calls again. */
 static struct mt_attempt *next_out(struct mt_proxy *p, struct mt_up *u, struct walk *w)
 {
 	struct mt_attempt *a = u->ring ? next_ringed(p, u, w) : next_unringed(p, u, w);
@@ -160,7 +163,10 @@ static void take_all(struct mt_proxy *p, struct mt_up *u, const struct mt_stream
 	}
 }
 
-/* The transport delivers what it has, which is all that one-way calls need. */
+/*
+ * Moves lost one-way calls to the sent ones: the transport still delivers their bytes, and they
+ * need no reply.
+ */
 static void let_go(struct ended *out)
 {
 	struct mt_list *n, *tmp;
@@ -188,7 +194,7 @@ void mt_exchange_retry_unread(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_call_run(p, ex);
 }
 
-/* True if it is counted as a failure of the endpoint. */
+/* Ends a failed attempt. True if the attempt is counted as a failure of the endpoint. */
 static bool fail(struct mt_proxy *p, struct mt_attempt *a, enum mt_retry_on why,
 	enum mt_local_reply what, const char *text)
 {
@@ -203,8 +209,9 @@ static bool fail(struct mt_proxy *p, struct mt_attempt *a, enum mt_retry_on why,
 }
 
 /*
- * The end of each attempt may end others, which leave the lists by themselves, and connections.
- * True if any is counted as a failure of the endpoint.
+ * Ends the attempts of all lists, or sends their calls again. Each end may end connections and
+ * other attempts, which leave these lists by themselves. True if any attempt is counted as a
+ * failure of the endpoint.
  */
 static bool deal_with(
 	struct mt_proxy *p, struct ended *e, enum mt_local_reply what, const char *text)
@@ -263,7 +270,7 @@ struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt
 	struct ended e;
 	bool abort;
 
-	mt_up_becomes(u, MT_UP_DRAINING); /* so that no call takes it */
+	mt_up_becomes(u, MT_UP_DRAINING); /* so that no call takes the connection */
 	if (mt_mutant(MT_MUTANT_lost_exchange))
 		u->outstanding = u->tombstones = 0;
 	retry_waiting(p, u);
@@ -281,7 +288,7 @@ struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt
 	return lost;
 }
 
-/* True if it is still unknown whether some call was read. Lost calls get their local replies. */
+/* True if it is still unknown whether some call was read. Calls that are known to be lost end. */
 static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
@@ -296,7 +303,7 @@ static bool must_wait(struct mt_proxy *p, struct mt_up *u)
 	while ((a = next_out(p, u, &w))) {
 		enum fate fate = fate_of(p, codec, &e, a);
 
-		/* It needs only an acknowledgement, which may still come. */
+		/* A sent one-way call needs only an acknowledgement, which may still come. */
 		if (a->state == MT_ATTEMPT_UNACKED && fate == FATE_LOST && !e.reset)
 			fate = FATE_NOT_KNOWN;
 		wait |= fate == FATE_NOT_KNOWN;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way of a call from a decoded request to a server connection. mt_call_run() is the only way
- * on: service, filters, route, cluster, endpoint, authorization at the endpoint, lane. Each step
- * goes on, or answers the call, or lets it wait. A call that waits is in the list of what it waits
- * for, or has a filter's ticket. mt_exchange.step names the step at which mt_call_run() resumes it,
- * or SERVICE for a new call; other steps have no name.
+ * The way of a call from a decoded request to a server connection. Only mt_call_run() advances a
+ * call: service, filters, route, cluster, endpoint, authorization at the endpoint, lane. Each step
+ * continues with the next one, answers the call, or lets it wait. A call that waits is in a list of
+ * calls with the same wait, or has a filter's ticket. mt_exchange.step names the step at which
+ * mt_call_run() resumes the call, or SERVICE for a new call; other steps have no name.
  *
- * Runs do not nest. A run may end connections, and so attempts of other calls, and may answer calls
- * of other clients, whose next requests could be read then. Such a call is put into mt_proxy.again,
- * and such a client into the queue of mt_readings. Both go on at the end of this or the next loop
- * iteration. So does a resumed call if reading such calls' metadata again has taken its share of
- * the iteration (mt_resumes_may()).
+ * Runs do not nest. A run may end connections with attempts of other calls, which could then run
+ * again, and may answer calls of other clients, whose next requests could then be read. These calls
+ * are put into mt_proxy.again, and these clients into the queue of mt_readings. Both lists are
+ * served at the end of this or the next loop iteration. A resumed call is put into mt_proxy.again,
+ * too, if resumed calls have used up the iteration's steps for reading their metadata again
+ * (mt_resumes_may()).
  */
 #include "call/mt_call_priv.h"
 
@@ -19,9 +20,9 @@
 /* ---- service --------------------------------------------------------------------------------- */
 
 /*
- * Keeps the start of the method's name for the shell, because the message's bytes will be gone. As
- * a rule the name is where the decoder found it, with enough of the message after it for a copy of
- * fixed size.
+ * Keeps the start of the method's name for the shell, because the message's bytes are freed before
+ * the call ends. Usually the decoder has found the name, and enough bytes follow its start for a
+ * copy of fixed size.
  */
 static void keep_method(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -79,8 +80,8 @@ static mt_inline bool to_service(struct mt_proxy *p, struct mt_exchange *ex)
 /* ---- route, cluster -------------------------------------------------------------------------- */
 
 /*
- * Routes a call once more, in another snapshot. Its metadata changes may have removed what its
- * route matched, so it keeps the route as long as there is one with the same id.
+ * Routes a call once more, in another snapshot. Metadata changes may have removed what the route
+ * matched, so a changed call keeps its route as long as the snapshot has one with the same id.
  */
 static mt_noinline const struct mt_route_action *same_route(
 	struct mt_proxy *p, struct mt_exchange *ex, uint32_t *idx)
@@ -94,7 +95,7 @@ static mt_noinline const struct mt_route_action *same_route(
 	return mt_route_lookup(t, &p->view, idx);
 }
 
-/* The cluster of the route, which is the service's idx-th. */
+/* Chooses the cluster of the route, which is at `idx` in the table. False: answered, or waits. */
 static mt_inline bool to_cluster(struct mt_proxy *p, struct mt_exchange *ex, uint32_t idx)
 {
 	uint32_t at;
@@ -124,7 +125,7 @@ static mt_inline bool to_cluster(struct mt_proxy *p, struct mt_exchange *ex, uin
 	}
 	ex->attempt.cluster_index = ex->attempt.cluster->index;
 	mt_exchange_trace_route(p, ex, idx);
-	/* Before the route's changes, because the call is routed again when its cluster is there. */
+	/* The wait comes before the route's changes, because the call is routed again after it. */
 	return mt_likely(ex->attempt.cluster->n_eps) || !mt_on_demand_call(p, ex);
 }
 
@@ -182,7 +183,7 @@ static bool to_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 	while (mt_unlikely((tried = try_endpoint(p, ex)) == MT_TRIED_UNREACHED)) {
 		if (!mt_exchange_may_retry(p, ex, MT_REPLY_NO_ENDPOINT))
 			return false;
-		/* Calls of the connections that could not be had may have used the view. */
+		/* The view's changes are in the message now, or the message was restored. */
 		mt_call_show(p, ex);
 	}
 	return tried == MT_TRIED_OUT;
@@ -195,7 +196,7 @@ static mt_inline bool is_copied(const struct mt_proxy *p, const struct mt_exchan
 	       !ex->tries && !ex->retries && !(ex->has_policy && mt_exchange_side(p, ex)->attempts);
 }
 
-/* The copies are sent after the call; each has a run of its own. */
+/* Makes the mirrored copies and sends them after the call. Each copy has a run of its own. */
 static mt_noinline void mirror_and_to_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_mirroring copies;
@@ -232,8 +233,8 @@ static mt_noinline void copy_and_to_endpoint(struct mt_proxy *p, struct mt_excha
 /* ---- the run --------------------------------------------------------------------------------- */
 
 /*
- * Moves a call without a cluster to the newest snapshot. False: the call was answered. Its time-out
- * may have passed without notice, if more were due than are looked at in a loop iteration. (A
+ * Moves a call without a cluster to the newest snapshot. False: the call was answered. The call may
+ * be late already, because a loop iteration serves only a limited number of expired deadlines. (A
  * one-way call is sent late rather than lost.)
  */
 static mt_noinline bool resume(struct mt_proxy *p, struct mt_exchange *ex)
@@ -270,8 +271,8 @@ static mt_inline void lead(struct mt_proxy *p, struct mt_exchange *ex)
 		break;
 	case MT_CALL_ENDPOINT:
 		/*
-		 * Not armed if a later call's time-out applied instead (oneway.c), or if the
-		 * attempt before had its own (attempt.c).
+		 * The deadline is not armed if a later call's time-out applied instead (oneway.c),
+		 * or if the attempt before had a time-out of its own (attempt.c).
 		 */
 		if (!mt_list_linked(&ex->deadline.node))
 			mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_call_left(p, ex));
@@ -282,7 +283,7 @@ static mt_inline void lead(struct mt_proxy *p, struct mt_exchange *ex)
 		to_endpoint(p, ex);
 }
 
-/* A call that would have to run inside the run of another one, or for which no steps are left. */
+/* Puts off a call that would run inside the run of another one, or for which no steps are left. */
 static mt_noinline void put_off(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	ex->side = true;
@@ -290,7 +291,10 @@ static mt_noinline void put_off(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_list_add_tail(&p->again, &ex->queue_node);
 }
 
-/* True for a call that goes on after a wait. The endpoint of a copy is known for one run only. */
+/*
+ * True for a call that goes on after a wait. False for a mirrored copy, because the copy's endpoint
+ * is known for one run only.
+ */
 static mt_inline bool is_resumed(const struct mt_exchange *ex)
 {
 	return mt_unlikely(ex->step != MT_CALL_SERVICE) && ex->origin != MT_CALL_OF_MIRROR;
@@ -316,7 +320,7 @@ uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget)
 	struct mt_list now, *n;
 	uint32_t runs = 0;
 
-	/* Calls that are put off meanwhile run in the next iteration, */
+	/* Calls that are put off during these runs are served in the next iteration. */
 	mt_list_init(&now);
 	mt_resumes_begin(p);
 	if (!mt_list_empty(&p->again))
@@ -325,7 +329,7 @@ uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget)
 		mt_list_del(n);
 		mt_call_run(p, mt_list_entry(n, struct mt_exchange, queue_node));
 	}
-	/* after those for which no budget or no steps were left. */
+	/* Calls that had no budget or no steps left go before the calls put off meanwhile. */
 	if (!mt_list_empty(&p->again))
 		mt_list_splice_tail(&now, &p->again);
 	if (!mt_list_empty(&now))

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frees what belongs to an exchange outside of its object: filters that want its end, the cache
+ * Frees what belongs to an exchange outside of its object: filters to notify of its end, the cache
  * entry of its token, kept metadata changes, its request if retained, its unit of a retry budget,
  * its place among calls that wait for a verdict or an on-demand cluster, or among copies for
- * mirrors. On every path an exchange
- * ends in mt_exchange_end(), which calls mt_side_end(), so that the next exchange with the same
- * index finds nothing. An exchange that is answered early, and kept until its client reads, loses
- * what it kept for waiting at once (mt_side_wait_ends()).
+ * mirrors. On every path an exchange ends in mt_exchange_end(), which calls mt_side_end(), so that
+ * the next exchange with the same index finds nothing. An exchange that is answered early stays
+ * until its client reads, but what it kept for its wait is freed at once (mt_side_wait_ends()).
  */
 #include "call/mt_call_priv.h"
 
@@ -21,12 +20,12 @@ static void leave_list(struct mt_proxy *p, struct mt_exchange *ex)
 
 mt_noinline void mt_side_wait_ends(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	/* In later states queue_node is in its client's list of replies that wait. */
+	/* In later states queue_node is in the client's list of replies that wait. */
 	if (ex->state <= MT_EX_SUSPENDED && mt_list_linked(&ex->queue_node))
 		leave_list(p, ex);
 	if (ex->changes_kept && !ex->retained)
 		mt_overlay_drop(p, ex);
-	/* Another reply takes the place of the one that waits for a filter, or none follows. */
+	/* Drops a reply that waits for a filter: another reply takes its place, or none follows. */
 	if (ex->state == MT_EX_FILTERING)
 		mt_chain_free(&ex->rsp);
 }
@@ -48,7 +47,7 @@ mt_noinline void mt_side_end(struct mt_proxy *p, struct mt_exchange *ex)
 
 void mt_side_stop(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	/* If the exchange has moved to another worker, its filters get its end there. */
+	/* If the exchange has moved to another worker, its filters get notice of its end there. */
 	if (ex->filters && !p->moved)
 		mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);
 	if (ex->changes_kept)

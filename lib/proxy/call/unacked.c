@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One-way calls that were sent. Only the acknowledgement of the server's TCP stack shows that the
- * server has them, so until then their attempts stay in mt_up.unacked. If the connection ends
- * before and the server has provably not read such a call, it is sent again like any other
- * (retry.c). Meanwhile they delay only their client's FIN, for message_ms at most.
+ * One-way calls that were sent. Only an acknowledgement by the server's TCP stack shows that the
+ * server has them, so their attempts stay in mt_up.unacked until they are acknowledged. If the
+ * connection ends earlier and the server has provably not read such a call, the call is sent again
+ * like any other (retry.c). Unacknowledged calls delay only the answer to their client's FIN, for
+ * message_ms at most.
  */
 #include "call/mt_call_priv.h"
 
-/* At most this part of all exchanges may be such calls; further ones end when they are sent. */
+/* At most 1 / UNACKED_PART of all exchanges may be such calls; further ones end when sent. */
 #define UNACKED_PART 4
 
-/* Ends all that the call needs except its delivery. */
+/* Releases what the call no longer needs: its filters, its time-out, its place at the endpoint. */
 static void release(struct mt_proxy *p, struct mt_exchange *ex, struct mt_attempt *a)
 {
 	if (mt_unlikely(ex->filters))
 		mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_ONEWAY);
 	/*
-	 * The call's time-out does not limit its delivery. A server that acknowledges other data and
-	 * takes none must not keep it forever.
+	 * The call's time-out does not limit its delivery; message_ms does, so that a server that
+	 * never opens its window does not keep the call forever.
 	 */
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, p->conf.message_ms);
 	mt_attempt_leave_endpoint(p, a);
 }
 
-/* True above the limits of all clients, or of this one. */
+/* True if all clients together, or this one, have reached their limit of such calls. */
 static bool too_many(const struct mt_proxy *p, const struct mt_down *d)
 {
 	return p->n_unacked >= p->conf.max_exchanges / UNACKED_PART ||
@@ -82,7 +83,7 @@ static void delivered(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 	mt_unacked_end(p, ex);
 }
 
-/* The first attempt if it is acknowledged up to there; else NULL. */
+/* The first attempt if all its bytes are acknowledged; else NULL. */
 static struct mt_attempt *first_acked(const struct mt_up *u, uint64_t acked)
 {
 	const struct mt_list *n = u->unacked.next;

@@ -5,40 +5,40 @@
 #include "mt_proxy.h"
 
 /*
- * An opaque TCP connection: the client's stream and the server's. One cache line, because a million
- * of them may be idle. Both streams refer to it.
+ * An opaque TCP connection: the client's stream and the server's. A pair takes one cache line,
+ * because a million pairs may be idle. Both streams refer to their pair.
  */
 struct mt_pair {
 	struct mt_stream *down, *up; /* NULL: gone, or not open yet */
 	struct mt_lanes *lanes;	     /* lane group of `up`; NULL: none */
-	/* For a half-closed stream, fin_waits, or the wait for a cluster. */
+	/* Armed while the stream is half-closed, waits for a cluster, or has fin_waits or `cut`. */
 	struct mt_timer timer;
-	uint32_t last_ms; /* ms: last event; with fin_waits: last event before that */
-	/* Index of its struct mt_connecting + 1; 0: both ends are connected. */
+	/* ms: last event; with fin_waits: last event before; with `cut`: last acknowledgement. */
+	uint32_t last_ms;
+	/* Index of its struct mt_connecting + 1; 0: the stream is not connecting to a server. */
 	uint32_t connecting;
 	bool fin_to_up : 1, fin_to_down : 1; /* FINs forwarded */
 	/* The server's FIN is held back, until it is known whether the server has read anything. */
 	bool fin_waits : 1;
 	uint8_t again : 2; /* number of reconnects to a server (opaque_connect.c) */
 	bool cut : 1;	   /* one side was cut off; the other side still gets data (opaque_cut.c) */
-	/* The client's TLS is forwarded, and its server name was seen but not kept. */
+	/* The client's TLS is forwarded; its server name was read for chain selection, not kept. */
 	bool sni_unkept : 1;
 	bool waits : 1;	   /* the server got bytes, and has sent none since (waiting.c) */
-	bool answered : 1; /* the server has sent bytes after it got some */
+	bool answered : 1; /* the server has sent bytes after it got bytes */
 	/*
-	 * The client counts as plaintext because it was silent where TLS is accepted, and has sent
-	 * nothing since: its first bytes must not be a ClientHello.
+	 * The client was silent where TLS is accepted, so it counts as plaintext. Its first bytes
+	 * must not be a ClientHello; too few have come to decide.
 	 */
 	bool unheard : 1;
 	/*
-	 * Service that counts its bytes: mt_service.index + 1 of the service to which the client's
-	 * address leads, 0: none. Valid for the snapshot with this `version` (lower half); looked up
-	 * again for another snapshot.
+	 * mt_service.index + 1 of the service that counts the stream's bytes; 0: none. Valid for
+	 * the snapshot with this `version` (lower half); looked up again for another snapshot.
 	 */
 	uint16_t service;
 	union {
 		uint32_t version;
-		/* ms: with `cut`, when that happened; bytes are not counted then. */
+		/* ms: with `cut`, when the side was cut off; no bytes are counted after that. */
 		uint32_t cut_ms;
 	};
 };
@@ -50,7 +50,7 @@ struct mt_connecting {
 	uint8_t codec_opts;
 	uint8_t tries;
 	bool denied;	 /* a policy denied it: no other endpoint is tried */
-	bool over_limit; /* refused by a local rate limit, at any endpoint */
+	bool over_limit; /* a local rate limit refused it: no other endpoint is tried */
 	bool limited;	 /* a limit of Meltemi prevented a server connection */
 	bool gateway;	 /* the client uses a gateway */
 	uint8_t shows;	 /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
@@ -61,12 +61,12 @@ struct mt_connecting {
 	uint64_t tried;			  /* bit set of positions in the cluster */
 	uint64_t rnd;
 	/*
-	 * After a reconnect: data that the previous server has not read, to be sent first. Charged to
-	 * the client's stream.
+	 * After a reconnect: data that the previous server has not read, to be sent first. Charged
+	 * to the client's stream.
 	 */
 	struct mt_chain given;
 	uint32_t pair; /* index in mt_proxy.pairs */
-	/* While it waits for an on-demand cluster (on_demand.c): */
+	/* While the stream waits for an on-demand cluster (on_demand.c): */
 	struct mt_list node; /* mt_on_demand.streams */
 	uint32_t on_demand;  /* index of the cluster + 1; 0: does not wait */
 	bool waited;

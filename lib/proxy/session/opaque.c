@@ -2,9 +2,9 @@
 /*
  * Opaque TCP: one server connection per client connection, connected as soon as the client is
  * accepted, because the server may speak first. A FIN is forwarded as a FIN. A reset is forwarded
- * when the other side has the bytes that were acknowledged before it (opaque_cut.c). Bytes that
- * cannot be sent on one side stay in the receive window of the other, so TCP's flow control limits
- * the memory of a stream.
+ * when the other side has acknowledged the bytes that came before the reset (opaque_cut.c). Bytes
+ * that cannot be sent on one side stay in the receive window of the other, so TCP's flow control
+ * limits the memory of a stream.
  */
 #include "mt_hello.h"
 #include "mt_mutant.h"
@@ -116,7 +116,7 @@ static void pass_fin(struct mt_stream *to)
 		mt_stream_shutdown(to);
 }
 
-/* A record header, and the message type after it: more bytes cannot show anything but TLS. */
+/* Record header and message type: a client that these bytes do not show as plaintext uses TLS. */
 #define HELLO_SHOWN 6
 
 /*
@@ -170,7 +170,7 @@ static void pump(struct mt_proxy *p, struct mt_pair *pr)
 	}
 	out = pass(pr->up, pr->down);
 	if (mt_likely(out))
-		pr->up->no_reclaim = true; /* the client has bytes of it: no reconnect */
+		pr->up->no_reclaim = true; /* the client has bytes of this server: no reconnect */
 	if (has_ended(pr->up) && !pr->fin_to_down && !mt_opaque_fin_waits(p, pr)) {
 		pr->fin_to_down = true;
 		pass_fin(pr->down);
@@ -234,8 +234,8 @@ static void on_connected(struct mt_stream *s)
 }
 
 /*
- * Sends what a side that was cut off has left to the other one, whatever room that has: a receive
- * window at most.
+ * Sends the bytes received from a side that was cut off to the other side, even if that has no room
+ * in its send queue. They are a receive window at most.
  */
 static void pass_rest(struct mt_proxy *p, struct mt_pair *pr, struct mt_stream *from)
 {
@@ -246,8 +246,8 @@ static void pass_rest(struct mt_proxy *p, struct mt_pair *pr, struct mt_stream *
 	uint32_t n = from->rx.len;
 
 	/*
-	 * A FIN that crossed bytes for the server (fin_waits) is not passed on, because the reset
-	 * means more. The few bytes of a client that is unheard may be TLS.
+	 * With fin_waits the server's FIN is not forwarded: the other side gets only the reset. The
+	 * few bytes of a client that is `unheard` are not forwarded, because they may be TLS.
 	 */
 	if (!to || passed || pr->fin_waits || (!is_up && pr->unheard))
 		return;
@@ -280,7 +280,7 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 		mt_opaque_cut(p, pr);
 		return;
 	}
-	/* Both FINs are acknowledged; TCP delivers what is still queued to the client. */
+	/* Both FINs are acknowledged. TCP still delivers bytes that are queued for the client. */
 	if (pr->down)
 		mt_stream_detach(pr->down);
 	mt_opaque_free(p, pr);
@@ -345,7 +345,7 @@ void mt_opaque_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_proxy_outcome
 	mt_opaque_abort_down(p, pr, reset);
 }
 
-/* May be called for either side, because both are charged together. */
+/* The ledger may call this for either side, because both are charged together. */
 static void on_evict(struct mt_stream *s, enum mt_class c)
 {
 	mt_opaque_end(s->user_ctx, mt_pair_of(s), MT_PROXY_evicted_streaming, MT_ABORT_SLOW);

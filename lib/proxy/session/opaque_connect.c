@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connects an opaque stream to a server: selects the endpoint and opens a connection of the
- * stream's own. If the server ends it, has sent nothing and provably has read nothing
- * (mt_stream_unread(), or nothing was sent), the stream is connected again, and its client does not
- * notice.
- * - The first time another endpoint is chosen; the second time, or if there is no other, any
- *   endpoint. Two reconnects at most.
- * - The bytes are copied from the old connection's send queue, while TCP still holds all of them.
- *   They wait in mt_connecting.given, charged to the client's stream as *streaming*, and are sent
- *   first. The client's FIN is sent again.
- * - The stream uses the current snapshot: the service to which the client's address now leads. In
- *   the service's counters it stays one request.
- * - Such a server may close only its sending side, so its FIN is not the end of the stream, and
- *   MT_UNREAD_IF_WHOLE_CLOSE is not a proof.
+ * Connects an opaque stream to a server: selects the endpoint and opens a connection that only this
+ * stream uses. If the server ends the connection, has sent nothing and provably has read nothing
+ * (mt_stream_unread(), or nothing was sent to it), the stream is connected again, and its client
+ * does not notice.
+ * - The first reconnect goes to another endpoint. The second one, or the first if no connection to
+ *   another endpoint can be opened, goes to any endpoint. There are two reconnects at most.
+ * - The client's bytes are copied from the old connection's send queue, if TCP still holds all of
+ *   them. They wait in mt_connecting.given, charged to the client's stream as *streaming*, and are
+ *   sent first on the new connection. The client's FIN is sent again.
+ * - A reconnect uses the stream's service in the current snapshot (chain_opaque.c). In the
+ *   service's counters the stream stays one request.
+ * - A server of opaque TCP may close only its sending side, so its FIN is not the end of the
+ *   stream, and MT_UNREAD_IF_WHOLE_CLOSE is not a proof.
  * - A server's FIN without data, which client bytes have crossed, is held back (mt_pair.fin_waits)
  *   until those bytes are acknowledged, answered by RST, or unanswered for a retransmission
- *   time-out. It is checked every 50 ms, for 3 s at most. A client that got a FIN also gets a reset
- *   that follows.
+ *   time-out. The bytes are checked every 50 ms, for 3 s at most. If the FIN was forwarded to the
+ *   client, a reset that follows is forwarded, too, and there is no reconnect.
  */
 #include "mt_authz.h"
 #include "mt_mutant.h"
@@ -28,7 +28,7 @@
 /* Times that a stream is connected again: first to another endpoint, then to any. */
 #define RETRIES 2
 
-/* NULL: the control plane has not sent the cluster of that name yet. */
+/* The cluster at this index. NULL: the control plane has not sent the destination's cluster yet. */
 static const struct mt_cluster *cluster_at(const struct mt_snapshot *s, uint32_t at)
 {
 	return mt_likely(at != MT_ROUTE_NO_CLUSTER) ? &s->clusters[at] : NULL;
@@ -70,7 +70,7 @@ static void find_cluster(struct mt_proxy *p, const struct mt_pair *pr, struct mt
 	mt_denied_stream(p, pr, NULL, MT_DENIED_NO_IDENTITY);
 }
 
-/* Starts to connect the stream for `proto`, under the current snapshot. NULL: no memory. */
+/* Makes the data to connect the stream for `proto`, in the current snapshot. NULL: none is free. */
 static struct mt_connecting *connecting_new(
 	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
@@ -146,7 +146,7 @@ static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_co
 	return mt_cluster_pick(j->cluster, &p->lb, v, j->rnd, p->now, j->tried);
 }
 
-/* No connection could be opened: counts for the endpoint, as one that fails later does. */
+/* Counts for the endpoint that a connection could not be opened, like one that fails later. */
 static void not_opened(struct mt_proxy *p, const struct mt_connecting *j, const struct mt_lanes *ln,
 	enum mt_close_reason why)
 {
@@ -157,7 +157,7 @@ static void not_opened(struct mt_proxy *p, const struct mt_connecting *j, const 
 		mt_ep_blame(p, ln->state, j->cluster ? &j->cluster->outlier : NULL, &at, why);
 }
 
-/* Opens a connection to the lane group's endpoint. False: none could be opened. */
+/* Opens a connection to the lane group's endpoint. False: no connection could be opened. */
 static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 {
 	enum mt_close_reason why;
@@ -198,7 +198,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	return true;
 }
 
-/* Takes a token of the rate limit, as a call does. False: there is none. */
+/* Takes a token of the rate limit, as a call does. False: no token is left. */
 static bool is_within(
 	struct mt_proxy *p, struct mt_connecting *j, const struct mt_filter_inst *limit)
 {
@@ -223,7 +223,10 @@ static bool may_reach(
 	return !j->denied && (!guard->limit || is_within(p, j, guard->limit));
 }
 
-/* Connects to the next endpoint that was not tried. False: none is left, or a limit is reached. */
+/*
+ * Connects to the next endpoint that was not tried. False: no endpoint is left, a limit is reached,
+ * or a policy denies the stream.
+ */
 static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	while (j->cluster && !j->limited &&
@@ -270,7 +273,7 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 	struct mt_service_stats *st;
 	bool closed = j->cluster && j->cluster->closed_by;
 
-	/* A server has served it before. */
+	/* The stream was open before, so only its end is counted. */
 	if (mt_opaque_was_joined(pr)) {
 		mt_opaque_count_closed(p, pr);
 		return;
@@ -292,7 +295,7 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 	mt_denied_stream(p, pr, j->cluster->closed_by->by, MT_DENIED_BY_POLICY);
 }
 
-/* True if the policies of the gateway's port, if it is one, allow the stream. */
+/* True if the service is not at a gateway's port, or the port's policies allow the stream. */
 static bool comes_in(
 	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
@@ -304,7 +307,7 @@ static bool comes_in(
 	return false;
 }
 
-/* True if the service's limits admit the stream. Only services with messages have filters. */
+/* True if the service's rate limits admit the stream. Other filters exist only with messages. */
 static bool filters_pass(
 	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
@@ -334,7 +337,7 @@ bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
 		return true;
 	mt_opaque_joins_nobody(p, pr);
 	mt_opaque_free(p, pr);
-	return false; /* answered by RST */
+	return false; /* the caller resets the client */
 }
 
 void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr)
@@ -345,7 +348,10 @@ void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr)
 	mt_opaque_abort_down(p, pr, MT_ABORT_RELAYED);
 }
 
-/* Moves an unconnected stream to the current snapshot. Returns what serves it there, or NULL. */
+/*
+ * Moves an unconnected stream to the current snapshot. Returns the stream's protocol there; NULL:
+ * none.
+ */
 static const struct mt_filter_chain_proto *snap_move(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j)
 {
@@ -418,9 +424,9 @@ void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr)
 	mt_opaque_leave_connecting(p, pr);
 }
 
-/* ---- joined again ---- */
+/* ---- reconnects ---- */
 
-/* True if the server has sent nothing that may have reached the client. */
+/* True if no byte came from the server, and its FIN, if it has sent one, was not forwarded. */
 static bool said_nothing(const struct mt_pair *pr)
 {
 	return !pr->fin_to_down && pr->up->rx.len == 0 &&
@@ -446,7 +452,7 @@ bool mt_opaque_fin_waits(struct mt_proxy *p, struct mt_pair *pr)
 	return pr->fin_waits;
 }
 
-/* The endpoint's bit in mt_connecting.tried; 0: it is not in the cluster, or beyond the bits. */
+/* The endpoint's bit in mt_connecting.tried; 0: not in the cluster, or its position has no bit. */
 static uint64_t place_of(const struct mt_cluster *c, const struct mt_ep_state *ep)
 {
 	for (uint32_t i = 0; c && i < MT_MIN(c->n_eps, 64u); i++)
@@ -455,7 +461,10 @@ static uint64_t place_of(const struct mt_cluster *c, const struct mt_ep_state *e
 	return 0;
 }
 
-/* Connects to another endpoint than `from` the first time; then, or if none is left, to any. */
+/*
+ * Connects the first time to an endpoint other than `from`; the second time, or if no other could
+ * be connected, to any endpoint.
+ */
 static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_ep_state *from)
 {
 	struct mt_connecting *j = mt_connecting_of(p, pr);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ends a byte stream of which one side was cut off (a reset, a path that is silent). What this node
- * has acknowledged to that side is delivered to the other one, which is then reset. Without the
- * reset its peer would take a part for the whole stream. An earlier reset would lose bytes that the
- * side that was cut off takes for delivered. The side that is left is not read. It is reset earlier
- * if it acknowledges nothing for message_ms, if delivery takes longer than half_closed_s, or if
- * memory for byte streams is short.
+ * Ends an opaque stream of which one side was cut off (by a reset, or because its path is silent).
+ * The bytes that this node has acknowledged to the cut-off side are delivered to the other side,
+ * which is then reset. Without the reset the other side would take a part for the whole stream. An
+ * earlier reset would lose bytes that the cut-off side takes for delivered. The other side is not
+ * read. It is reset before it has all bytes if it acknowledges nothing for message_ms, if delivery
+ * takes longer than half_closed_s, or if memory for opaque streams is short.
  */
 #include "session/mt_session_priv.h"
 
 /*
  * Time from the last acknowledgement to the reset if a FIN was sent. Stream positions do not show
- * that a FIN was acknowledged, and the peer's program should see the FIN.
+ * that a FIN was acknowledged, and the peer's program should see the FIN before the reset.
  */
 #define AFTER_FIN_MS 100u
 
@@ -55,7 +55,7 @@ static void give_up(struct mt_proxy *p, struct mt_pair *pr)
 	end(p, pr, MT_ABORT_SLOW);
 }
 
-/* Time until the reset unless something is acknowledged before, ms; 0: reset now. */
+/* Time in ms until the reset if nothing more is acknowledged; 0: reset now. */
 static uint32_t time_left(const struct mt_proxy *p, const struct mt_pair *pr)
 {
 	uint32_t quiet = mt_opaque_ms(p) - pr->last_ms, all = mt_opaque_ms(p) - pr->cut_ms;
