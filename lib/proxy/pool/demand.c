@@ -2,11 +2,12 @@
 /*
  * Waits for on-demand clusters: placeholders without endpoints and with mt_cluster.demand.
  * - Requests: the first call or stream that waits puts the cluster's index into a ring (struct
- *   mt_asks, 256 entries). The control thread reads it with mt_proxy_asked(). Calls that still wait
- *   when another snapshot is adopted request it again, in case a request was lost.
- * - Until absent_until calls fail at once without a request.
- * - Limits: pending_max per cluster; four times that and pending_bytes for all.
- * How calls wait and go on: call/on_demand.c.
+ *   mt_asks, 256 entries), which the control thread reads with mt_proxy_asked(). A call or stream
+ *   that waits alone requests its cluster again at each new snapshot, in case a request was lost.
+ * - Until mt_demand.absent_until, calls for the cluster fail at once, without a request.
+ * - Limits of this worker: pending_max waiting calls per cluster; 4 * pending_max calls and
+ *   pending_bytes for all clusters together.
+ * How calls wait and continue: call/on_demand.c.
  */
 #include "pool/mt_pool_priv.h"
 
@@ -70,7 +71,7 @@ static bool is_full(const struct mt_proxy *p, uint32_t cluster)
 
 bool mt_demand_may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first)
 {
-	/* The control thread raises it with each answer. */
+	/* The control thread raises this counter with each answer. */
 	if (!p->on_demand.serial) {
 		p->on_demand.serial = c->demand->serial;
 		p->on_demand.seen = __atomic_load_n(p->on_demand.serial, __ATOMIC_ACQUIRE);

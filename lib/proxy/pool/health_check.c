@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Health checks of ejected endpoints, in protocols with heartbeats: the worker that ejected the
- * endpoint opens a connection and sends one heartbeat, once the ejection time is over, and waits 1
- * s for the answer; then again after 1, 2, 4, 5, 5 s and so on. The kernel of a stopped program
- * accepts connections, so a connection alone proves nothing. At most 1,024 endpoints per worker, 32
- * at a time. A probe holds no pointer into a snapshot, and ends when the configuration no longer
- * has the endpoint. An endpoint that is not known to answer heartbeats, and leaves one unanswered,
- * returns by a call on trial (lib/upstream).
+ * Health checks of ejected endpoints, in protocols with heartbeats. When the ejection time is over,
+ * the worker that ejected the endpoint opens a connection, sends one heartbeat, and waits 1 s for
+ * the answer. A failed check is repeated after 1, 2, 4, 5, 5 s and so on. A connection without an
+ * answer proves nothing, because the kernel accepts connections for a stopped program. A worker
+ * checks at most 1,024 endpoints, 32 of them at a time. A check holds no pointer into a snapshot,
+ * and ends when the configuration no longer contains the endpoint. If an endpoint that is not known
+ * to answer heartbeats leaves one unanswered, it returns by a call on trial (lib/upstream) instead.
  */
 #include "pool/mt_pool_priv.h"
 
 #define ANSWER	(1 * MT_SEC)
-#define LONGEST (5 * MT_SEC) /* time between two checks; it doubles until then */
-#define AT_ONCE 32	     /* connections of this worker */
+#define LONGEST (5 * MT_SEC) /* longest time between two checks; the time doubles up to this */
+#define AT_ONCE 32	     /* maximum number of simultaneous connections of this worker */
 #define BUSY	(MT_SEC / 10)
 
 static struct mt_health_check *of(const struct mt_stream *s)
@@ -35,7 +35,11 @@ static bool is_another(const struct mt_health_check *pr)
 	return __atomic_load_n(&pr->ep->id, __ATOMIC_RELAXED) != pr->ep_id;
 }
 
-/* An operator has ended the ejection meanwhile, or the endpoint is reached in another way now. */
+/*
+ * True if no check is needed: the endpoint's state belongs to another endpoint, or the endpoint no
+ * longer waits for a check, because an operator has ended the ejection, or because it is reached in
+ * another way now.
+ */
 static bool is_over(const struct mt_health_check *pr)
 {
 	return is_another(pr) ||
@@ -56,7 +60,7 @@ static void let_go(struct mt_proxy *p, struct mt_health_check *pr)
 	pr->s = NULL;
 }
 
-/* Its connection is gone or useless. */
+/* The connection of the check has ended or is useless: schedules the next check. */
 static void failed(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	mt_count(p->counters, MT_PROXY_probe_failed);
@@ -108,7 +112,7 @@ static void on_connected(struct mt_stream *s)
 	mt_wheel_arm(&p->wheel, &pr->timer, p->now + ANSWER);
 }
 
-/* Reads on to the answer; what else a server says to a new connection is skipped. */
+/* Reads up to the answer, and skips other messages that the server sends. */
 static void on_readable(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
@@ -149,7 +153,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct mt_health_check *pr = of(s);
 
-	/* Its program has ended; the next one may be another. */
+	/* The server program has ended, and the next one may not answer heartbeats. */
 	if (reason == MT_CLOSE_REFUSED && !is_another(pr))
 		__atomic_store_n(&pr->ep->beats, false, __ATOMIC_RELAXED);
 	failed(s->user_ctx, pr);
@@ -166,8 +170,9 @@ const struct mt_stream_user mt_health_check_user = {
 /* ---- when ---- */
 
 /*
- * They stand as long as the configuration has the endpoint, and this protocol for it. NULL: it has not. The node's own
- * identity asks, if there are connections by it: a caller's may be one that the endpoint does not take.
+ * A lane group of the endpoint in this protocol; a group exists while the configuration contains
+ * both. NULL: it no longer does. Prefers a group with the node's own identity, because the endpoint
+ * may refuse a caller's identity.
  */
 static const struct mt_lanes *lanes_of(const struct mt_proxy *p, const struct mt_health_check *pr)
 {
@@ -183,7 +188,7 @@ static const struct mt_lanes *lanes_of(const struct mt_proxy *p, const struct mt
 	return of_caller;
 }
 
-/* By what calls to it are secured now. */
+/* Takes the TLS context of the group, which may have changed since the last check. */
 static void secure(struct mt_health_check *pr, const struct mt_lanes *ln)
 {
 	if (ln->tls == pr->at.tls)
@@ -215,7 +220,7 @@ static void begin(struct mt_proxy *p, struct mt_health_check *pr)
 	mt_decoder_init(&pr->dec, pr->at.codec, MT_DIR_UP, pr->at.codec_opts, &pr->s->rx);
 }
 
-/* The heartbeat was sent and not answered in time. */
+/* The heartbeat was not answered in time: repeats the check later, or ends the checks. */
 static void unanswered(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	bool known = __atomic_load_n(&pr->ep->beats, __ATOMIC_RELAXED);

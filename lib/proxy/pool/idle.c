@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long an endpoint leaves a connection idle before it ends it, learnt from its FINs: a call on a connection that is about
- * as old may cross the end. Such connections are not picked while another can be had.
+ * Learns from an endpoint's FINs and resets for how long it leaves connections idle. A call on a
+ * connection that has been idle for about this time may cross the endpoint's FIN, so such a
+ * connection is used only if no other one is found or can be opened.
  */
 #include "pool/mt_pool_priv.h"
 
-/* FINs at about the same age that are believed at once; one alone is, from BELIEVED on, if no other contradicts it. */
+/*
+ * An idle time is believed after ENOUGH ends of connections that were idle for about as long. After
+ * fewer it is believed if it is at least BELIEVED and no other end follows within TOGETHER.
+ */
 #define ENOUGH	 3
 #define BELIEVED MT_SEC
-/* FINs of different ages within this time are a server that ends, not one that waits. */
+/* Different idle times within this time teach nothing, because the server itself seems to end. */
 #define TOGETHER MT_SEC
-/* As late may a FIN be that is due, and not count as missing. */
+/* A learned time is forgotten if a connection stays idle for twice that time and LATE. */
 #define LATE MT_SEC
 
 static uint64_t age_of(const struct mt_proxy *p, const struct mt_up *u)
@@ -56,7 +60,7 @@ bool mt_idle_too_old(const struct mt_proxy *p, const struct mt_up *u)
 	if (!l->learnt && l->age >= BELIEVED && p->now - l->at >= TOGETHER)
 		l->learnt = l->age;
 	age = age_of(p, u);
-	/* It is open after twice the time: the endpoint has other reasons. */
+	/* The connection is still open, so the endpoint ended others for another reason. */
 	if (l->learnt && age > 2 * l->learnt + LATE)
 		*l = (struct mt_idle_limit){0};
 	return l->learnt && age > l->learnt / 5 * 4;

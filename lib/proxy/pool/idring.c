@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ids of calls on server connections. Each connection counts from a random start, so it can tell
- * the id of an earlier call from one that it never gave out.
+ * Ids of calls on server connections. A connection counts its ids from a random start. The start
+ * and the next id tell which ids it has given to calls (mt_id_given()).
  *
- * The id ring of a shared connection: a monotonic id, slot = id & (N - 1). A busy slot (live or
- * tombstone) is skipped, and a reply must match the whole id, so an id that comes back late can never
- * meet another call. A bit for each slot says whether it is busy: while fewer than N are out, a free one is
- * found at once, however the busy ones lie.
+ * The id ring of a shared connection has N slots: slot = id & (N - 1). Ids increase. A busy slot
+ * (live or tombstone) is skipped and a reply must match the whole id, so a late reply never matches
+ * another call. A bitmap shows the busy slots, so that a free slot is found without a visit to each
+ * busy one.
  */
 #include "mt_mutant.h"
 #include "pool/mt_pool_priv.h"
 
-/* Continues at `id`, after the last id of the codec. */
+/* The codec has no id after the last one: continues at `id`. */
 static mt_noinline void start_over(struct mt_up *u, uint64_t id)
 {
 	u->next_id = id;
@@ -56,7 +56,7 @@ size_t mt_ring_size(uint32_t slots)
 	return slots * sizeof(struct mt_slot) + (slots + 63) / 64 * sizeof(uint64_t);
 }
 
-/* The first free slot from `from` on, round the ring; there is one. */
+/* The first free slot from `from` on; after the last slot follows slot 0. One must be free. */
 static uint32_t free_slot(const struct mt_proxy *p, const struct mt_up *u, uint32_t from)
 {
 	uint32_t n = p->conf.ring_slots, words = (n + 63) / 64, w = from / 64;
@@ -70,17 +70,17 @@ static uint32_t free_slot(const struct mt_proxy *p, const struct mt_up *u, uint3
 	return w * 64 + (uint32_t)__builtin_ctzll(free);
 }
 
-/* The next id whose slot is free; those between are left out. */
+/* Returns the next id whose slot is free, and skips the ids before it. */
 static mt_noinline uint64_t skip_busy(const struct mt_proxy *p, struct mt_up *u, uint64_t id)
 {
 	const struct mt_codec *codec = u->lanes->codec;
 	uint64_t mask = p->conf.ring_slots - 1;
 	uint64_t slot = free_slot(p, u, (uint32_t)(id & mask));
 
-	/* Replies with skipped ids count as late, which does no harm. */
+	/* Replies with skipped ids count as late (mt_id_given()), which does no harm. */
 	id += (slot - id) & mask;
 	u->next_id = id;
-	/* Round: the ids of a codec are more than a ring has slots. */
+	/* Starts over with the same slot: a codec has more ids than a ring has slots. */
 	if (id > codec->id_max)
 		start_over(u, codec->id_min + ((slot - codec->id_min) & mask));
 	return next_id(codec, u);

@@ -9,11 +9,11 @@
 #include "mt_mutant.h"
 #include "pool/mt_pool_priv.h"
 
-/* Below these bytes of truesize the windows are not checked. */
+/* With less truesize than this in the send queue, the windows are not checked. */
 #define AHEAD_FOR_SURE (8 * 1024)
-/* SHARED, and WIDE: a second one opens when the first takes no more. */
+/* Maximum of each of SHARED and WIDE; the second one opens when the first takes no more calls. */
 #define SHARED_MAX_CONNS 2
-/* Those that drain and wait for slow calls do not count, up to this many in all. */
+/* Connections that drain do not count in SHARED_MAX_CONNS; with them, this is the maximum. */
 #define SHARED_MAX_ALL 8
 
 enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts)
@@ -58,8 +58,9 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 }
 
 /*
- * Opaque TCP (TLS that is forwarded by a port for messages) has a group of its own, so that neither
- * ends the connections of the other.
+ * True if the group belongs to another endpoint or has another protocol. Opaque TCP is no other
+ * protocol: a port for messages may also forward TLS, in a separate group, and neither group ends
+ * the other.
  */
 static bool is_outdated(
 	const struct mt_lanes *ln, const struct mt_codec *codec, const struct mt_ep_state *st)
@@ -68,10 +69,7 @@ static bool is_outdated(
 	       (!mt_codec_same(ln->codec, codec) && !ln->codec->opaque && !codec->opaque);
 }
 
-/*
- * The index belongs to another endpoint now, or the port has another protocol: drains the old
- * groups.
- */
+/* Drains outdated groups: the index belongs to another endpoint now, or the protocol changed. */
 static mt_noinline void drain_outdated(
 	struct mt_proxy *p, const struct mt_codec *codec, const struct mt_ep_state *st)
 {
@@ -87,7 +85,7 @@ static mt_noinline void drain_outdated(
 	}
 }
 
-/* `shows` is read only if the endpoint has TLS. */
+/* `shows`: mt_cluster_shows(); read only if the endpoint has TLS. */
 static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_codec *codec,
 	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class,
 	const uint8_t *shows)
@@ -100,7 +98,7 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 		drain_outdated(p, codec, ep->state);
 		ln = p->lanes_by_ep[ep->state->index];
 	}
-	/* A reload may change options: connections under the old ones end when they are idle. */
+	/* A reload may change options; connections with the old options end when they are idle. */
 	while (ln && mt_unlikely(!mt_codec_same(ln->codec, codec) || ln->lane_class != lane_class ||
 				 ln->codec_opts != opts ||
 				 (ln->tls != tls && !mt_lanes_secured(ln, tls))))
@@ -160,7 +158,7 @@ void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln)
 	if (*at)
 		*at = ln->next_class;
 	ln->next_class = NULL;
-	/* Closing its last connection must not free the group under the loops' feet. */
+	/* The end of the last connection must not free the group, which the loops still use. */
 	ln->pinned = true;
 	ln->gone = true;
 	for (int role = MT_UP_SHARED; role <= MT_UP_BULK; role++) {
@@ -178,7 +176,10 @@ enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange
 	return (enum mt_up_role)ex->attempt.lane;
 }
 
-/* Most connections of a kind to one endpoint; a configured limit for the cluster applies, too. */
+/*
+ * Maximum number of connections of a role to one endpoint. mt_lanes_conn_begin() also applies the
+ * configured limit of the cluster.
+ */
 static uint32_t most_conns(
 	const struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
 {
@@ -206,7 +207,7 @@ uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role)
 
 /*
  * Opens a connection if the limits allow one more; otherwise returns NULL, and *why is MT_CLOSE_OK.
- * `spare`: another one could take the call.
+ * `spare`: connection that takes the call if none is opened; the refusal is then not counted.
  */
 static struct mt_up *open_one(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role,
 	const struct mt_up *spare, enum mt_close_reason *why)
@@ -224,8 +225,9 @@ static struct mt_up *open_one(struct mt_proxy *p, struct mt_lanes *ln, enum mt_u
 		n += mt_lanes_taking(ln, mt_lane_other(role));
 	}
 	/*
-	 * One connection of each kind is always allowed, because calls would otherwise wait until they
-	 * time out. SHARED and WIDE substitute for each other.
+	 * The first connection of a kind may exceed the cluster's limit, because calls would
+	 * otherwise wait until they time out. SHARED and WIDE count as one kind, because each takes
+	 * the other's calls.
 	 */
 	if (!mt_lanes_conn_begin(p, ln, role, n == 0)) {
 		mt_count_n(p->counters, MT_PROXY_up_limited, !spare);
@@ -238,8 +240,8 @@ static struct mt_up *open_one(struct mt_proxy *p, struct mt_lanes *ln, enum mt_u
 }
 
 /*
- * True if a shared connection takes one more call. It gets the bytes that its windows admit and a
- * few more; other calls wait in the queue, which is fair to clients.
+ * True if a shared connection takes one more call. A connection gets the bytes that its windows
+ * admit and a few more; other calls wait in the queue, which is fair to clients.
  */
 static bool takes_more(struct mt_stream *s)
 {
@@ -254,9 +256,10 @@ static bool takes_more(struct mt_stream *s)
 }
 
 /*
- * A shared connection with room that is open and read by its server, or one that is opening.
- * *behind: a connection for the case that no other is found, because calls on it would wait for the
- * end of a long reply, or its server may be closing it after a long idle time.
+ * Returns an open shared connection with a free id, that takes_more() and whose server has sent no
+ * FIN, or one that is opening. *behind: a worse one, to use if none is found or opened, because a
+ * call would wait for the end of a long reply there, or the server may be closing the connection
+ * after a long idle time.
  */
 static mt_inline struct mt_up *find_shared(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, struct mt_up **behind)
@@ -281,9 +284,9 @@ static mt_inline struct mt_up *find_shared(
 }
 
 /*
- * Finds a free connection that does not drain and has not been ended by its server, also if its
- * `eof` is not reported yet. *behind: one to use if none can be opened. It was idle for long, as were
- * those after it; or the call is one-way and does not suit it.
+ * Finds a free connection that does not drain and whose server has sent no FIN, not even one that
+ * eof() has not reported yet. *behind: a worse one, to use if none can be opened. Its server may be
+ * closing it after a long idle time, or the call is one-way and does not suit it.
  */
 static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln,
 	enum mt_up_role role, const struct mt_exchange *ex, struct mt_up **behind)
@@ -300,7 +303,7 @@ static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln
 				*behind = u;
 			continue;
 		}
-		/* The oldest one may show that age does not matter. */
+		/* If the oldest one has outlived the learned idle time, that time is forgotten. */
 		if (mt_likely(!mt_idle_too_old(p, u)) ||
 			!mt_idle_too_old(p, mt_list_entry(ln->idle[role].prev, struct mt_up, node)))
 			return u;
@@ -312,14 +315,14 @@ static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln
 
 /*
  * A connection for this role, opened if needed. NULL: the call has to wait if *why is MT_CLOSE_OK;
- * otherwise none could be opened for that reason.
+ * otherwise *why is the reason why no connection could be opened.
  */
 static mt_inline struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln,
 	enum mt_up_role role, const struct mt_exchange *ex, enum mt_close_reason *why)
 {
 	struct mt_up *behind = NULL, *u;
 
-	/* If none can be opened, any connection is used, because other calls wait after this one. */
+	/* If no unused connection opens, the call takes any, because others wait after it. */
 	if (mt_unlikely(ex->attempt.fresh && role == mt_lane_role(ln, ex)) &&
 		(u = open_one(p, ln, role, NULL, why)))
 		return u;
@@ -391,7 +394,7 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 
 	u->unanswered |= ex->oneway && u->role == MT_UP_SERIAL &&
 			 !mt_mutant(MT_MUTANT_reply_position_ignored);
-	/* The acknowledgement ends a trial, also of a call that was learned to be one-way. */
+	/* The acknowledgement ends a call on trial, also one that was learned to be one-way. */
 	if (mt_unlikely(a->trial))
 		ex->oneway = true;
 	if (ex->oneway && mt_pool_user.sent_oneway(p, u, a)) {
@@ -410,8 +413,8 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 }
 
 /*
- * Writes an id of the connection's into a message for a connection that carries one call at a
- * time.
+ * Gives the call the next id of a connection that carries one call at a time, and writes the id
+ * into the request.
  */
 static mt_inline int give_own_id(
 	struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, struct mt_exchange *ex)
@@ -424,7 +427,7 @@ static mt_inline int give_own_id(
 	return mt_codec_set_id(codec, &ex->msg, &ex->req, a->up_id, p->pools);
 }
 
-/* Writes an id of the connection's into a message for a shared connection. */
+/* Gives the call an id of a shared connection, and writes the id into the request. */
 static int give_shared_id(
 	struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, struct mt_exchange *ex)
 {
@@ -446,9 +449,9 @@ static int give_shared_id(
 }
 
 /*
- * Answers a call because there was no memory to write its id. Nothing was sent, so a
- * connection that the call has alone is free again, unless calls of the same client wait for it, or
- * have taken it meanwhile.
+ * Answers a call because there was no memory to write its id. Nothing was sent, so a connection
+ * that the call has alone is free again, unless calls of the same client wait for this connection,
+ * or have taken it meanwhile.
  */
 static mt_noinline void no_id(
 	struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a, struct mt_exchange *ex)
@@ -467,9 +470,9 @@ static mt_noinline void no_id(
 }
 
 /*
- * The call is sent completely: arms the time-out of the attempt (mt_retry.try_ms), if it ends
- * before the call's. mt_exchange_expired() handles both. If the call has another attempt, the
- * call's is armed again (attempt.c).
+ * The call is sent completely: arms the time-out of the attempt (mt_retry.try_ms) instead of the
+ * call's time-out, if the attempt's ends first. mt_exchange_expired() handles both. If the call has
+ * another attempt, the call's time-out is armed again (run.c, again.c).
  */
 static mt_noinline void arm_try_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -483,8 +486,8 @@ static mt_noinline void arm_try_timeout(struct mt_proxy *p, struct mt_exchange *
 }
 
 /*
- * The connection is open. -EAGAIN: no slot after all, the call is still the caller's. -ECANCELED:
- * it was answered.
+ * Sends the call on an open connection and returns 0. -EAGAIN: the id ring has no free slot, and
+ * the caller keeps the call. -ECANCELED: the call was answered, for lack of memory.
  */
 static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
@@ -538,7 +541,7 @@ static void wait_for(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	mt_exchange_trace_waits(p, ex, u);
 }
 
-/* A connection that the client's calls share, or that is bound to it. */
+/* Gives the call a connection that its client's calls share, or that is bound to the client. */
 static int join(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
 	if (u->state == MT_UP_CONNECTING) {
@@ -553,8 +556,8 @@ static int join(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 }
 
 /*
- * True if no connection takes calls of this kind, because of a limit or of missing room for ids,
- * but one of the other kind does.
+ * True if no SHARED connection takes calls, but a WIDE one does, or the reverse. A limit, or a lack
+ * of id rings, may prevent a connection of the call's role.
  */
 static bool lacks(const struct mt_lanes *ln, enum mt_up_role role)
 {
@@ -562,7 +565,7 @@ static bool lacks(const struct mt_lanes *ln, enum mt_up_role role)
 	       mt_lanes_taking(ln, mt_lane_other(role)) > 0;
 }
 
-/* Rare, so find_conn() is not inlined a second time in mt_lane_assign(). */
+/* find_conn() for rare cases, so that mt_lane_assign() inlines it only once. */
 static mt_noinline struct mt_up *find_other(struct mt_proxy *p, struct mt_lanes *ln,
 	enum mt_up_role role, const struct mt_exchange *ex, enum mt_close_reason *why)
 {
@@ -587,10 +590,11 @@ struct mt_up *mt_lane_gives_way(const struct mt_lanes *ln)
 }
 
 /*
- * Called when no serial connection can be had. Gives up one idle connection that does not suit the
- * call: the oldest that can close at once, else one that closes when what was sent on it is
- * acknowledged. Returns a connection in its place, or NULL. While one closes, no other one drains,
- * but the first one that is acknowledged wakes the queue (attempt.c) and is given up at once.
+ * Called if no serial connection is free or can be opened. Closes the oldest idle connection that
+ * does not suit the call and on which all one-way calls are acknowledged, and opens one in its
+ * place. Without such a connection it drains the oldest one with unacknowledged calls, or, if one
+ * drains already or none exists, may half-close a bound one, and returns NULL. The first connection
+ * whose calls are acknowledged wakes the queue (attempt.c), and is closed for a waiting call.
  */
 static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *ln,
 	const struct mt_exchange *ex, enum mt_close_reason *why)
@@ -598,7 +602,7 @@ static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *
 	struct mt_list *idle = &ln->idle[MT_UP_SERIAL];
 	struct mt_up *closing = mt_lane_gives_way(ln), *later = NULL;
 
-	/* Its end wakes the queue. */
+	/* The end of this connection wakes the queue. */
 	if (closing && mt_up_nothing_awaited(closing))
 		return NULL;
 	for (struct mt_list *n = idle->prev; n != idle; n = n->prev) {
@@ -620,7 +624,7 @@ static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *
 	return NULL;
 }
 
-/* No connection could be opened: counts for the endpoint, as one that fails later does. */
+/* Counts a connection that could not be opened against the endpoint, like one that fails later. */
 static mt_noinline void not_opened(struct mt_proxy *p, const struct mt_lanes *ln,
 	const struct mt_exchange *ex, const struct mt_attempt *a, enum mt_close_reason why)
 {
@@ -701,7 +705,7 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 		d->retry_at = p->now + MT_RETRY_NS;
 	}
 	ex->req_left -= n;
-	u->last_tx = d->last_rx = p->now; /* while they waited the client may have had no window */
+	u->last_tx = d->last_rx = p->now; /* waiting bytes may have closed the client's window */
 	if (part.len) {
 		mt_up_send(u, &part);
 		a->last = u->given;
@@ -711,7 +715,7 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 	ex->in_message = false;
 	d->cur = MT_REF_NONE;
 	mt_attempt_becomes(a, MT_ATTEMPT_SENT);
-	/* The server may reply before it has all of the request. */
+	/* Not if the reply has begun, which a server may send before it has the whole request. */
 	if (mt_unlikely(ex->has_policy) && a->receive == MT_RECEIVE_NONE)
 		arm_try_timeout(p, ex);
 	if (is_oneway(p, u, a))
@@ -721,7 +725,7 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 /* Ends a free connection that must carry no other call. */
 static void end_free(struct mt_proxy *p, struct mt_up *u)
 {
-	/* Otherwise it ends when they are acknowledged, or by retry.c if its server has ended it. */
+	/* Unacknowledged one-way calls: their acknowledgement, or retry.c after a FIN, ends it. */
 	if (mt_list_empty(&u->unacked))
 		mt_up_close(
 			p, u, u->state == MT_UP_DRAINING ? MT_PROXY_up_drained : MT_PROXY_up_eof);
@@ -733,7 +737,7 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 
 	u->exchange = MT_REF_NONE;
 	u->out_id = 0;
-	/* Not inside its decode loop, which calls this function again at its end. */
+	/* Not inside the connection's decode loop, whose end calls this function again. */
 	if (mt_unlikely(u->decoding)) {
 		u->release = true;
 		return;
@@ -743,7 +747,7 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 	if (mt_unlikely(u->bound)) {
 		if (mt_oneway_keep(p, u))
 			return;
-		/* A call on it had no reply: if that still comes, no other client may get it. */
+		/* A call on it had no reply. No other client may get a late reply to that call. */
 		if (!u->s->rx_eof)
 			mt_up_becomes(u, MT_UP_DRAINING);
 	}

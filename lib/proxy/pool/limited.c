@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Limits of the node at a lane group. Units that other workers return, or need, cause no event of
- * this worker's connections. So while calls wait, a timer of the group looks for both.
+ * Limits of the node at a lane group. This worker gets no event if another worker returns or needs
+ * a unit. So while calls wait, a timer of the group checks for both.
  */
 #include "pool/mt_pool_priv.h"
 
-/* ns between two checks; after one that left something to do. */
+/* ns until the next check; LOOK_AGAIN after a check that refused YIELD_AT_ONCE calls. */
 #define LOOK_EVERY (10 * MT_MSEC)
 #define LOOK_AGAIN MT_MSEC
-/* Most waiting calls that one look refuses. */
+/* Maximum number of waiting calls that one check refuses. */
 #define YIELD_AT_ONCE 32
 
 bool mt_conns_take(struct mt_proxy *p, struct mt_lanes *ln, bool beyond)
@@ -25,7 +25,10 @@ bool mt_conns_take(struct mt_proxy *p, struct mt_lanes *ln, bool beyond)
 	return !ln->limited;
 }
 
-/* Calls wait because of the limit of connections, if it has not gone meanwhile. */
+/*
+ * The limit of connections made calls wait: serves the queue if a unit is left or the limit no
+ * longer exists, otherwise notes that this worker needs a unit.
+ */
 static void look_for_unit(struct mt_proxy *p, struct mt_lanes *ln)
 {
 	struct mt_units units = mt_conns_units(p, ln->cluster_index);

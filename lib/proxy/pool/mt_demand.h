@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demand.c: requests of on-demand clusters, and what waits. Included by mt_pool_priv.h. */
+/* demand.c: requests of on-demand clusters, and waits for them. Included by mt_pool_priv.h. */
 #pragma once
 
 #include "mt_proxy_base.h"
 
 void mt_on_demand_init(struct mt_proxy *p);
-/* Requests a cluster for which nothing waits. */
+/* Requests a cluster for a call that does not wait; not if the cluster is known to be absent. */
 void mt_on_demand_request(struct mt_proxy *p, const struct mt_cluster *c);
-/* Why the cluster is not requested now; NULL: it may be. */
+/* Returns why the cluster is known to be absent; NULL: it may be requested. */
 const char *mt_demand_absent(struct mt_proxy *p, const struct mt_cluster *c);
 /*
- * True if a call or stream may wait for the cluster; `first`: it has not waited yet. The first one
- * that waits requests the cluster. Those that wait longer request it again with each snapshot, in
- * case a request was lost.
+ * True if a call or stream may wait for the cluster; `first`: it has not waited yet. Requests the
+ * cluster if no other one waits for it. Called again at each new snapshot, so one that waits alone
+ * repeats the request, in case it was lost.
  */
 bool mt_demand_may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first);
-/* Puts a call or a stream to the end of its list. */
+/* Adds a call or a stream to the end of its list. */
 void mt_demand_add(struct mt_on_demand_list *l, struct mt_list *node);
 /*
- * Lets a stream wait for its on-demand cluster. False: it is known to be absent, or too many wait.
+ * Lets a stream wait for its on-demand cluster. False: the cluster is known to be absent, or too
+ * many calls and streams wait.
  */
 bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j);
 /* The stream waits no longer; does nothing if it did not wait. */

@@ -8,8 +8,8 @@
 /* ---- oneway.c ---- */
 
 /*
- * The connection of this group that the call has to share with its client's last call; NULL: the
- * call may take any.
+ * The connection of this group that the call must share with its client's earlier calls; NULL: the
+ * call may take any connection.
  */
 struct mt_up *mt_oneway_shared(
 	struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
@@ -21,7 +21,8 @@ static inline struct mt_up *mt_oneway_conn(
 	return mt_likely(!d || mt_ref_is_none(d->serial)) ? NULL : mt_oneway_shared(p, ln, ex);
 }
 /*
- * The endpoint of that connection, as if the balancer had picked it; NULL: the call may take any.
+ * The endpoint of the connection that the call must share, noted as tried; NULL: the call may take
+ * any endpoint.
  */
 const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange *ex);
 static inline const struct mt_endpoint *mt_oneway_endpoint(
@@ -30,23 +31,25 @@ static inline const struct mt_endpoint *mt_oneway_endpoint(
 	return mt_likely(mt_ref_is_none(mt_exchange_down(p, ex)->serial)) ? NULL
 									  : mt_oneway_bound(p, ex);
 }
-/* A call that may be one-way is given to the connection. */
+/* Call before a call that may be one-way is sent on the connection, which is in doubt then. */
 void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex);
-/* The call was sent, possibly after others. */
+/* Call when the call was sent, first or after others: adds it to the calls on the connection. */
 void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /*
- * The call was sent, and its method never has a reply. True: the call may end, and the connection
- * is bound to its client. False: earlier calls are outstanding, or the server does not read.
+ * Call when a call was sent whose method never has a reply. True: the call may end, and the
+ * connection is bound to its client. False: earlier calls are outstanding, or the server does not
+ * read.
  */
 bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a);
 /* Takes the attempt off the connection. */
 void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /*
- * The last call on the connection, if its time-out is not armed; else NULL. It is not armed if the
- * time-out of a later call applied to it, and that call has ended.
+ * The last call on the connection, if its time-out is not armed; else NULL. The time-out was
+ * cancelled when a later call was sent, because that call's applied to both; the later call has
+ * ended.
  */
 struct mt_exchange *mt_oneway_untimed(struct mt_proxy *p, const struct mt_up *u);
-/* The first call is answered: makes the next one the first. */
+/* The first call has ended: makes the next one the first. */
 void mt_oneway_next(struct mt_proxy *p, struct mt_up *u);
 /*
  * mt_match() for a connection in doubt. Calls before the answered one had no reply: they end, and
@@ -63,34 +66,35 @@ void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u);
  */
 bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u);
 /*
- * Sends FIN after the last call. The replies that come before the server's FIN show which calls it
- * answers.
+ * Sends FIN after the last call. The replies that come before the server's FIN show which calls the
+ * server answers.
  */
 void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u);
 /*
- * Half-closes a bound connection without a call, if fewer connections are ending than calls are
- * `waiting` for one.
+ * Sends FIN on the bound connection that has been idle for longest, if fewer connections are ending
+ * than calls are `waiting` for one.
  */
 void mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln, uint32_t waiting);
-/* The connection no longer counts as bound to a client. */
+/* The connection no longer counts in mt_lanes.n_bound. */
 void mt_oneway_unbound(struct mt_up *u);
 /* A call on a connection in doubt ends without a reply. */
 void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a);
 /*
- * The client will send nothing more: mt_oneway_ask() on its connections with a last call that may
- * be one-way.
+ * The client has sent FIN: mt_oneway_ask() on each of its connections whose last call may be
+ * one-way.
  */
 void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d);
+/* The client's connection has ended: closes its bound connection if that has no call. */
 void mt_oneway_client_gone(struct mt_proxy *p, struct mt_down *d);
 /*
- * The call has timed out, or its connection is lost. True: its method never has a reply, so the
- * call has ended as a one-way call.
+ * Call when a call has timed out, or its connection is lost. True: its method never has a reply, so
+ * the call has ended as a one-way call.
  */
 bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex);
 bool mt_oneway_lost(struct mt_proxy *p, struct mt_attempt *a);
 /*
- * The server's FIN came after mt_oneway_ask(): calls that it acknowledged and did not answer are
- * one-way.
+ * Call when the server's FIN came after mt_oneway_ask(): calls that the server acknowledged and did
+ * not answer end as one-way calls, unless their method is known to answer.
  */
 void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u);
 /* When mt_oneway_ask() is due because many calls wait without a reply; MT_NEVER: not. */

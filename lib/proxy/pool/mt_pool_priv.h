@@ -25,7 +25,7 @@ static inline struct mt_units mt_pending_units(const struct mt_proxy *p, uint32_
 	return mt_units_of(p->node_limits, p->worker, cluster, MT_NODE_PENDING);
 }
 
-/* Makes the account of the limit have the worker's present number; `max` 0: there is no limit. */
+/* Sets the worker's units of the limit to its present number; `max` 0: there is no limit. */
 static inline void mt_conns_settle(struct mt_proxy *p, uint32_t cluster, uint32_t max)
 {
 	mt_units_set(mt_conns_units(p, cluster), p->cluster_conns[cluster], max);
@@ -37,14 +37,14 @@ static inline void mt_pending_settle(struct mt_proxy *p, uint32_t cluster, uint3
 }
 
 /*
- * limited.c. Takes a unit for one more connection of a cluster with a limit; `beyond` forces one if
- * none is left. False: none.
+ * limited.c. Takes a unit for one more connection of a cluster with a limit. False: no unit is
+ * left. `beyond`: forces a unit then, and returns true.
  */
 bool mt_conns_take(struct mt_proxy *p, struct mt_lanes *ln, bool beyond);
 
 /*
- * Counts a connection that is to be opened. False: the cluster has as many as
- * connectionPool.tcp.maxConnections allows. `beyond`: it may exceed that.
+ * Counts a connection that is to be opened. False: the cluster has as many connections as
+ * connectionPool.tcp.maxConnections allows. `beyond`: this connection may exceed the limit.
  */
 static inline bool mt_lanes_conn_begin(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, bool beyond)
@@ -56,7 +56,7 @@ static inline bool mt_lanes_conn_begin(
 	return true;
 }
 
-/* The connection has ended, or could not be opened. */
+/* Call when a counted connection has ended or could not be opened: no longer counts it. */
 static inline void mt_lanes_conn_left(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
 {
 	ln->n_conns[role]--;
@@ -64,13 +64,16 @@ static inline void mt_lanes_conn_left(struct mt_proxy *p, struct mt_lanes *ln, e
 	mt_conns_settle(p, ln->cluster_index, ln->conns_max);
 }
 
-/* Most calls of the node that may wait for the exchange's cluster; 0: pending_max of a worker. */
+/*
+ * Maximum number of the node's calls that may wait for the exchange's cluster; 0: none, each worker
+ * has pending_max.
+ */
 static inline uint32_t mt_pending_most(const struct mt_exchange *ex)
 {
 	return ex->attempt.cluster ? ex->attempt.cluster->max_pending : 0;
 }
 
-/* A call is put into its cluster's queue, or leaves it. */
+/* Counts a call that begins to wait for its cluster, or for a connection to the cluster. */
 static inline void mt_pending_add(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	p->pending[ex->attempt.cluster_index]++;
@@ -78,7 +81,7 @@ static inline void mt_pending_add(struct mt_proxy *p, const struct mt_exchange *
 	mt_pending_settle(p, ex->attempt.cluster_index, mt_pending_most(ex));
 }
 
-/* The call leaves, but keeps its unit of the node's limit until mt_pending_settle(). */
+/* No longer counts the call, which keeps its unit of the node's limit until mt_pending_settle(). */
 static inline void mt_pending_leave(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	p->pending[ex->attempt.cluster_index]--;
@@ -91,24 +94,24 @@ static inline void mt_pending_sub(struct mt_proxy *p, const struct mt_exchange *
 	mt_pending_settle(p, ex->attempt.cluster_index, mt_pending_most(ex));
 }
 
-/* The group for the exchange's endpoint and dialect, made if need be; NULL: no memory. */
+/* The lane group for the endpoint and the exchange's dialect, made if needed; NULL: no memory. */
 struct mt_lanes *mt_lanes_get(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep);
-/* The same for a byte stream. */
+/* As mt_lanes_get(), for an opaque TCP stream. */
 struct mt_lanes *mt_lanes_opaque(
 	struct mt_proxy *p, const struct mt_connecting *j, const struct mt_endpoint *ep);
 /*
- * True if a call may take one of the endpoint's bulk connections. There are few of them, and a
- * client that does not read occupies one for long. So the number of free ones must exceed the
- * number that the client's address has, and twice the number that the client's connection has
+ * True if a call may take one of the endpoint's bulk connections. They are few, and a client that
+ * does not read occupies one for long. So the number of those that have no call, or may be opened,
+ * must exceed the number that the client's address has, and twice that of the client's connection
  * (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
  */
 bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
-/* The kind of connection that a call takes. */
+/* The role of the connection that a call takes. */
 enum mt_up_role mt_lane_role(const struct mt_lanes *ln, const struct mt_exchange *ex);
-/* Connections of a kind that do not drain. */
+/* Number of connections of a role that do not drain. */
 uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role);
-/* The other one of SHARED and WIDE. */
+/* WIDE for SHARED, SHARED for WIDE. */
 static inline enum mt_up_role mt_lane_other(enum mt_up_role role)
 {
 	return role == MT_UP_SHARED ? MT_UP_WIDE : MT_UP_SHARED;
@@ -116,21 +119,22 @@ static inline enum mt_up_role mt_lane_other(enum mt_up_role role)
 /* mt_client_holder() for a call's client. */
 struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex);
 /*
- * Gives the call a connection and returns 0. -EAGAIN: it has to wait in the queue. -ECANCELED: it
- * was answered, for lack of memory. -ECONNREFUSED: no connection can be had.
+ * Gives the call a connection and returns 0. -EAGAIN: the call has to wait in the queue.
+ * -ECANCELED: the call was answered, for lack of memory. -ECONNREFUSED: no connection can be
+ * opened.
  */
 int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
 /*
- * queue.c. The call waits for a connection, for which another one may be refused. False: it was
- * refused itself.
+ * queue.c. Queues the call until a connection is free; other waiting calls may be refused in its
+ * favour. False: the call itself was refused.
  */
 bool mt_queue_add(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
-/* Takes the call out of the queue, which may be freed. */
+/* Removes the call from its queue; an mt_fair that becomes empty is freed. */
 void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
 /* The result of giving an attempt to the pool of its endpoint. */
 enum mt_tried {
 	MT_TRIED_OUT,	    /* sent, or it waits for a connection of the pool */
-	MT_TRIED_UNREACHED, /* no connection to the endpoint can be had; the call is the caller's */
+	MT_TRIED_UNREACHED, /* no connection to the endpoint opens; the caller keeps the call */
 	MT_TRIED_ENDED,	    /* the call was answered, or waits outside of the pool */
 };
 
@@ -147,27 +151,27 @@ void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln);
 /* The call of this queue (MT_FAIR_*) that is served next; NULL: none. Changes nothing. */
 const struct mt_attempt *mt_queue_head(const struct mt_lanes *ln, uint32_t queue);
 /*
- * A serial connection without a call that closes as soon as its one-way calls are acknowledged,
- * preferably one on which all are; NULL: there is none.
+ * A serial connection without a call that closes when its one-way calls are acknowledged,
+ * preferably one on which all are acknowledged; NULL: there is none.
  */
 struct mt_up *mt_lane_gives_way(const struct mt_lanes *ln);
-/* limited.c. Calls wait, and the cluster has limits of the node: arms the group's timer. */
+/* limited.c. Arms the group's timer; call if calls wait and the cluster has a limit of the node. */
 void mt_lanes_look_later(struct mt_proxy *p, struct mt_lanes *ln);
-/* mt_lanes.timer is due. */
+/* mt_lanes.timer is due: checks the limits of the node. */
 void mt_lanes_timer(struct mt_proxy *p, struct mt_lanes *ln);
 /*
- * Refuses waiting calls of the clients with the most, at most n, while more wait for the cluster on
- * all workers than its limit, on this one more than its even share, and another worker needed
- * places. Returns how many; the group may be freed then.
+ * Refuses at most n waiting calls, those of the clients with most calls first, while all of these
+ * hold: the calls of all workers for the cluster exceed its limit, those of this worker exceed its
+ * even share, and a worker needed a place. Returns their number; the group may be freed then.
  */
 uint32_t mt_queue_yield(struct mt_proxy *p, struct mt_lanes *ln, uint32_t n);
 /* Gives waiting calls to connections; at most about `budget` of them. Returns how many. */
 uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget);
-/* The connection is open: sends what waited for it. */
+/* The connection is open: sends the calls that waited for it to open. */
 void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u);
-/* More bytes of a long request. */
+/* Sends received bytes of a long request, as far as the server takes them. */
 void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
-/* The reply of a SERIAL or BULK connection is complete: it is free again. */
+/* The call of a SERIAL or BULK connection is over: frees the connection, or ends it. */
 void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u);
 void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln);
 /* Frees a group whose endpoint is gone and that has neither connections nor queued calls. */
@@ -180,16 +184,16 @@ uint32_t mt_lanes_serial_max(const struct mt_proxy *p, const struct mt_lanes *ln
 uint8_t mt_fair_bucket(const struct mt_proxy *p, const struct mt_addr *a);
 
 /* idle.c */
-/* The server ends a connection on which nothing is awaited. */
+/* Call when a server ends a connection on which nothing is awaited: learns its idle time. */
 void mt_idle_ended(struct mt_proxy *p, const struct mt_up *u);
-/* Idle for about as long as its endpoint leaves connections idle. */
+/* True if the connection was idle for almost as long as its endpoint leaves connections idle. */
 bool mt_idle_too_old(const struct mt_proxy *p, const struct mt_up *u);
 
 /* upstream.c */
 extern const struct mt_stream_user mt_up_user;
 struct mt_up *mt_up_open(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why);
-/* Arms the connection's timer for the earliest of its limits. */
+/* Arms the connection's timer for the earliest of its deadlines. */
 void mt_up_arm(struct mt_proxy *p, struct mt_up *u);
 /*
  * Resets the connection. Unread calls are sent again (retry.c), others get the local reply `what`.
@@ -202,11 +206,11 @@ void mt_up_kill(
  */
 bool mt_up_nothing_awaited(const struct mt_up *u);
 /*
- * The endpoint and the rule for which the end of a connection counts. Call mt_up_blame() while the
- * connection still has its calls.
+ * Endpoint against which the end of a connection counts, and the outlier rule that applies. Call
+ * mt_up_blame() while the connection still has its calls.
  */
 struct mt_blame {
-	struct mt_ep_state *ep; /* NULL: it counts for none */
+	struct mt_ep_state *ep; /* NULL: the end counts against none */
 	const struct mt_outlier_rule *rule;
 };
 struct mt_blame mt_up_blame(struct mt_proxy *p, struct mt_up *u);
@@ -217,17 +221,20 @@ static inline void mt_up_send(struct mt_up *u, struct mt_chain *c)
 	mt_stream_send(u->s, c);
 }
 struct mt_up *mt_up_of(struct mt_stream *s);
-/* Longest time that data may stay unacknowledged. It is short, because calls then go elsewhere. */
+/* Longest time for which data may stay unacknowledged; short, so that calls soon go elsewhere. */
 #define MT_UP_SILENT_MS 1000
 /*
  * Decodes the received bytes of a server. Does nothing while the connection is paused, so that its
  * window closes.
  */
 void mt_up_pump(struct mt_proxy *p, struct mt_up *u);
-/* The client can take more of the long reply: goes on reading it. */
+/* The client can take more of the long reply: continues to read it. */
 void mt_up_resume(struct mt_proxy *p, struct mt_up *u);
 void mt_up_timer(struct mt_proxy *p, struct mt_up *u);
-/* No new calls; closes when the last one is answered. */
+/*
+ * Gives an open connection no further calls, and closes it when nothing is awaited on it. Does
+ * nothing while it is connecting.
+ */
 void mt_up_drain(struct mt_proxy *p, struct mt_up *u);
 /* True if the server has sent FIN, and nothing that came before it is still to be decoded. */
 static inline bool mt_up_ended(const struct mt_up *u)
@@ -239,22 +246,22 @@ static inline bool mt_up_ended(const struct mt_up *u)
  * local reply.
  */
 void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why);
-/* Forgets the connection (its stream is gone or let go). */
+/* Frees the connection object; its stream must have ended or been detached. */
 void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
 
-/* uprequest.c: answers the heartbeat, or the request, that u->msg is; it stays in rx. */
+/* uprequest.c: answers the heartbeat or request u->msg, which stays in s->rx. */
 void mt_up_heartbeat(struct mt_proxy *p, struct mt_up *u);
 void mt_up_request(struct mt_proxy *p, struct mt_up *u);
 
 /*
  * After a server's FIN, its TCP stack answers data that crossed the FIN by a RST. Until the RST
  * comes, or a retransmission time-out passes without it, it is unknown if calls were read. Interval
- * of the checks, and their end.
+ * of the checks, and the time after which they end.
  */
 #define MT_LOOK_AGAIN (50 * MT_MSEC)
 #define MT_LOOK_UNTIL (3 * MT_SEC)
 
-/* Proof that the server has not read the bytes [first, last). With unread_strict: never sent. */
+/* Proof that the server has not read bytes [first, last); unread_strict: that none was sent. */
 static inline enum mt_unread mt_up_unread(
 	const struct mt_proxy *p, const struct mt_stream_end *e, uint64_t first, uint64_t last)
 {
@@ -262,7 +269,7 @@ static inline enum mt_unread mt_up_unread(
 				     : mt_stream_unread(e, first, last);
 }
 
-/* updecode.c: what comes from servers */
+/* updecode.c: decoding of what servers send */
 /* The attempt leaves the connection, which reads and drops the rest of its long reply. */
 static inline void mt_up_skip_rest(struct mt_up *u, const struct mt_attempt *a)
 {
@@ -272,8 +279,8 @@ static inline void mt_up_skip_rest(struct mt_up *u, const struct mt_attempt *a)
 }
 void mt_up_message(struct mt_proxy *p, struct mt_up *u);
 /*
- * All filters have passed the complete reply `msg`, which the view shows: makes the view's changes
- * and the route's, counts it and sends it to the client.
+ * All filters have passed the complete reply `msg`, which the view shows: applies the changes of
+ * the view and of the route to the reply, counts it and sends it to the client.
  */
 void mt_reply_filtered(
 	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *reply);
@@ -287,5 +294,5 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
 /* health_check.c */
 extern const struct mt_stream_user mt_health_check_user;
-/* The timer of the checks is due: begins the next one, or ends one that has no answer. */
+/* The timer is due: begins the next check, or ends one whose heartbeat was not answered. */
 void mt_health_check_timer(struct mt_proxy *p, struct mt_health_check *pr);

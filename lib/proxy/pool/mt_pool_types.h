@@ -26,8 +26,9 @@ struct mt_readings {
 /* ---- upstream ---- */
 
 /*
- * SHARED and WIDE connections carry calls of many clients; WIDE those with bytes that would delay
- * short calls. PINNED: server connections of opaque TCP (struct mt_pair), which are only counted.
+ * SHARED and WIDE connections carry calls of many clients; WIDE carries longer messages, which
+ * would delay short ones. PINNED: server connections of opaque TCP (struct mt_pair), which lane
+ * groups only count.
  */
 enum mt_up_role { MT_UP_SHARED, MT_UP_WIDE, MT_UP_SERIAL, MT_UP_BULK, MT_UP_PINNED, MT_UP_ROLES };
 enum mt_up_state { MT_UP_CONNECTING, MT_UP_OPEN, MT_UP_DRAINING, MT_UP_N_STATES };
@@ -38,7 +39,7 @@ enum mt_up_state { MT_UP_CONNECTING, MT_UP_OPEN, MT_UP_DRAINING, MT_UP_N_STATES 
  */
 struct mt_slot {
 	uint64_t id;
-	struct mt_ref exchange; /* its attempt was sent with this id */
+	struct mt_ref exchange; /* call whose attempt was sent with this id */
 };
 
 /* How a server sets the ids of its replies (match.c). */
@@ -65,10 +66,10 @@ struct mt_unanswered {
 	} call[MT_UNANSWERED];
 };
 
-/* A long reply that no call waits for (any more); it is read and dropped. */
+/* A long reply for which no call waits (any longer), and which is read and dropped. */
 struct mt_up_skip {
 	uint32_t left;	   /* bytes that have not come yet; 0: nothing is skipped */
-	bool late;	   /* it does not answer the outstanding call */
+	bool late;	   /* the reply does not answer the outstanding call */
 	uint64_t progress; /* ns: when the last bytes came */
 	uint64_t id;	   /* as the server sent it */
 };
@@ -77,16 +78,16 @@ struct mt_up_skip {
 struct mt_silence {
 	uint64_t first_sent; /* first call since the last received byte */
 	uint64_t asked_at;   /* when the outstanding heartbeat was sent; 0: none */
-	uint64_t asked_end;  /* position of its end in the stream; 0: none was sent yet */
+	uint64_t asked_end;  /* stream position of the last heartbeat's end; 0: none was sent */
 	/*
-	 * With a heartbeat: position acknowledged at the last check; when the acknowledged or sent
-	 * position last changed.
+	 * With a heartbeat: acknowledged position at the last check; time when it was sent, or of
+	 * the last check that found a new acknowledgement or bytes in flight.
 	 */
 	uint64_t acked, moved;
 	uint64_t not_before; /* earliest time of the next heartbeat */
 	uint64_t vouched;    /* mt_up.last_rx at the last answer to a heartbeat */
 	uint64_t quiet;	     /* a heartbeat is sent after this time without a received byte */
-	uint64_t gap;	     /* the same time while only answers to heartbeats come */
+	uint64_t gap;	     /* used if longer than `quiet`, while only answers come */
 };
 
 struct mt_up {
@@ -105,24 +106,24 @@ struct mt_up {
 	struct mt_msg msg;
 	struct mt_reading reading;
 	struct mt_slot *ring; /* SHARED, WIDE */
-	uint64_t *ring_busy;  /* a bit for each slot; stored after the slots */
-	uint32_t outstanding; /* used slots, with the tombstones */
+	uint64_t *ring_busy;  /* a bit for each slot: it is busy; stored after the slots */
+	uint32_t outstanding; /* busy slots, including the tombstones */
 	uint32_t tombstones;
 	uint64_t next_id;
-	struct mt_ref exchange; /* SERIAL, BULK: its attempt is the outstanding call */
+	struct mt_ref exchange; /* SERIAL, BULK: call with the outstanding attempt */
 	/* To find the call of a reply (match.c): */
 	uint64_t first_id;	  /* first id that was used */
 	uint32_t n_unknown;	  /* replies with ids that were never used */
 	uint8_t ids_started_over; /* how often next_id has wrapped; at most 2 */
-	enum mt_ids ids : 8;	  /* SERIAL: as found by its replies */
-	/* SERIAL: a one-way call was sent on it, to which the server may reply. */
+	enum mt_ids ids : 8;	  /* SERIAL: learned from its replies */
+	/* SERIAL: a one-way call was sent on the connection, and the server may reply to it. */
 	bool unanswered;
-	bool in_doubt;	     /* SERIAL: it has or had a call that may be one-way (oneway.c) */
+	bool in_doubt;	     /* SERIAL: has or had a call that may be one-way (oneway.c) */
 	uint64_t out_id;     /* SERIAL, BULK: id of the call with an outstanding reply; 0: none */
 	uint64_t out_method; /* SERIAL: mt_attempt.method of that call */
 	/*
-	 * BULK, while busy: client connection and client address (IPv6: its /64) of the call that it
-	 * has or had (mt_lane_has_share()). SERIAL, in doubt: the client with calls that share the
+	 * BULK, while busy: client connection and client address (IPv6: its /64) of the call, which
+	 * may have ended (mt_lane_has_share()). SERIAL, in doubt: the client whose calls share the
 	 * connection.
 	 */
 	struct mt_ref client;
@@ -130,10 +131,10 @@ struct mt_up {
 	/* SERIAL, in doubt (oneway.c): */
 	struct mt_list behind; /* the attempts after that of `exchange`, in the order of sending */
 	uint32_t n_behind;
-	bool bound;   /* a call on it had no reply, so it takes only calls of this client */
+	bool bound;   /* a call had no reply, so the connection takes only calls of `client` */
 	bool counted; /* counts in mt_lanes.n_bound */
 	uint32_t unanswered_at; /* index in mt_proxy.unanswered + 1; 0: none */
-	uint32_t ep_at; /* last position of its endpoint in a cluster, which is searched first */
+	uint32_t ep_at; /* position where its endpoint was last found in a cluster; tried first */
 	uint64_t owner; /* mt_service.owner of its calls */
 	/* mt_attempt.method_key of a call without its client, which has closed; 0: none. */
 	uint64_t left;
@@ -144,7 +145,7 @@ struct mt_up {
 	struct mt_ref reply;
 	struct mt_up_skip skip;
 	bool release;		/* SERIAL, BULK: free the connection when the reply is complete */
-	bool comes_whole;	/* with msg_started: `msg` describes the incomplete message */
+	bool comes_whole;	/* with msg_started: `msg` has the message's leading fields */
 	struct mt_list waiting; /* attempts to send when the connection is open */
 	struct mt_list unacked; /* one-way attempts, in the order of sending */
 	uint32_t n_waiting;
@@ -153,7 +154,7 @@ struct mt_up {
 	/* ns: start of an incomplete message that is not forwarded in parts; 0: none. */
 	uint64_t msg_started;
 	uint64_t retry_at; /* ns: when to decode again without new bytes; 0: never */
-	/* SHARED, WIDE; ns: when it began to drain because of its memory; 0: it did not. */
+	/* SHARED, WIDE; ns: when its use of memory made it drain; 0: it did not. */
 	uint64_t evicted;
 	uint64_t given; /* bytes passed to the stream so far */
 	/*
@@ -177,16 +178,16 @@ static inline bool mt_up_in_reply(const struct mt_up *u)
 }
 
 /*
- * Idle time after which an endpoint closes connections, learned from its FINs (idle.c). Times in
- * ns.
+ * Idle time after which an endpoint ends connections, learned from its FINs and resets (idle.c).
+ * Times in ns.
  */
 struct mt_idle_limit {
 	uint64_t learnt; /* 0: unknown */
-	/* Shortest idle time of the last similar FINs, and the time of the last of them. */
+	/* Shortest idle time of the last ends with similar idle times; time of the last of them. */
 	uint64_t age, at;
-	/* Until then learn nothing, because the server itself seems to end. */
+	/* Nothing is learned before this time, because the server itself seems to end. */
 	uint64_t nothing_until;
-	uint32_t n; /* number of similar FINs */
+	uint32_t n; /* number of ends with similar idle times */
 };
 
 /* Attempts that wait for connections to an endpoint, in buckets by client address (queue.c). */
@@ -196,7 +197,7 @@ struct mt_fair {
 	uint64_t busy; /* a bit for each non-empty bucket */
 	uint32_t at;   /* the bucket that is being served */
 	uint32_t n[MT_FAIR_BUCKETS];
-	int32_t credit[MT_FAIR_BUCKETS]; /* bytes left in its round */
+	int32_t credit[MT_FAIR_BUCKETS]; /* bytes left to the bucket in this round */
 	struct mt_list bucket[MT_FAIR_BUCKETS];
 };
 
@@ -211,20 +212,20 @@ struct mt_lanes {
 	struct mt_ep_state *state; /* in lib/upstream's registry, which outlives snapshots */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
-	uint8_t lane_class;  /* dialect (mt_msg.lane_class): dialects never share a connection */
+	uint8_t lane_class;  /* dialect (mt_msg.lane_class); dialects never share a connection */
 	enum mt_ids ids : 8; /* SERIAL: last result of its connections (mt_up.ids) */
-	struct mt_lanes *next_class; /* next group of the endpoint, with another dialect */
+	struct mt_lanes *next_class; /* next group of the endpoint: other dialect, options, TLS */
 	struct mt_tls_context *tls;  /* held; NULL: plaintext */
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t connect_ms;
 	uint32_t cluster_index; /* mt_proxy.cluster_conns */
-	uint32_t conns_max; /* most connections of the node to the whole cluster; 0: any number */
-	bool gone;	    /* the endpoint left the configuration */
-	bool limited;	    /* conns_max refused the last connection that a call needed */
-	bool pinned;	    /* must not be freed at the moment */
-	bool of_caller;	    /* `tls` presents a caller's identity, not the node's */
-	uint16_t way;	    /* mt_endpoint_way() */
+	uint32_t conns_max;	/* maximum of the node's connections to the cluster; 0: no limit */
+	bool gone;	/* drains: its endpoint left the configuration, or the protocol changed */
+	bool limited;	/* conns_max refused the last connection that a call needed */
+	bool pinned;	/* must not be freed now: its connections are being drained */
+	bool of_caller; /* `tls` presents a caller's identity instead of the node's */
+	uint16_t way;	/* mt_endpoint_way() */
 	uint32_t n_conns[MT_UP_ROLES];	   /* by role, including opening ones */
 	uint32_t n_queued;		   /* attempts in `fair` and `bulk` */
 	struct mt_list conns[MT_UP_ROLES]; /* by role */
@@ -233,17 +234,17 @@ struct mt_lanes {
 	uint64_t seen; /* version of the last snapshot that contains the endpoint */
 	struct mt_fair *fair[MT_FAIR_QUEUES]; /* waiting attempts; NULL: none */
 	/*
-	 * While both queues wait for one connection: how many more bytes per address SHARED calls have
-	 * sent than WIDE calls.
+	 * While both queues wait for the same connections: bytes per busy bucket that SHARED calls
+	 * have sent, minus those of WIDE calls.
 	 */
 	int32_t narrow_ahead;
 	struct mt_list bulk; /* waiting attempts for BULK connections */
 	struct mt_idle_limit idle_limit;
 	struct mt_addr bulk_last; /* client address that got the last bulk connection */
-	/* No attempt in `bulk` may get a connection, and nothing has changed since that check. */
+	/* The last check found no attempt in `bulk` that may have one; nothing changed since. */
 	bool bulk_in_vain;
 	uint32_t n_bound; /* SERIAL: connections bound to a client (mt_up.bound) */
-	/* In mt_proxy.hungry: a connection may be free for the queue. */
+	/* In mt_proxy.hungry, because a connection may be free for waiting calls. */
 	struct mt_list hungry_node;
 	/* Armed while calls wait and a limit of the node exists (limited.c). */
 	struct mt_timer timer;

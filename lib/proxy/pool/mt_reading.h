@@ -4,25 +4,23 @@
 
 #include "mt_proxy_base.h"
 
-/* reading.c: the decoding of one connection does not delay a loop iteration */
+/* reading.c: limits the decoding of a connection, so that it does not delay a loop iteration */
 void mt_readings_init(struct mt_proxy *p);
-/* A loop iteration begins. */
+/* A loop iteration begins: sets its steps. */
 void mt_readings_begin(struct mt_proxy *p);
-/* Continues connections that wait. Returns how many. */
+/* Continues decoding of queued connections. Returns their number. */
 uint32_t mt_readings_turn(struct mt_proxy *p);
-/*
- * Steps of a connection in a loop iteration: 64 KiB of the costliest bytes, 256 KiB of usual ones.
- */
+/* Steps of a connection per iteration: 64 KiB of the costliest bytes, 256 KiB of usual ones. */
 #define MT_READING_SHARE 16384
 /* Steps of a message, however short it is. */
 #define MT_READING_MESSAGE 64
-/* Queues the connection; it is read on at the end of this loop iteration or of a later one. */
+/* Queues the connection, to decode more at the end of this loop iteration or of a later one. */
 static inline void mt_reading_again(struct mt_proxy *p, struct mt_reading *r)
 {
 	if (!mt_list_linked(&r->node))
 		mt_list_add_tail(&p->readings.queue, &r->node);
 }
-/* The same for a connection that has no steps left. */
+/* As mt_reading_again(), for a connection that has no steps left; counts it. */
 void mt_reading_wait(struct mt_proxy *p, struct mt_reading *r);
 /* True if the connection may decode more in this loop iteration; otherwise it is queued. */
 static inline bool mt_reading_may(struct mt_proxy *p, struct mt_reading *r)
@@ -55,14 +53,14 @@ static inline enum mt_decode mt_reading_decode(
 	d->steps = may;
 	rc = mt_decoder_run(d, msg);
 	mt_reading_spend(p, r, may - d->steps + MT_READING_MESSAGE);
-	/* It may have stopped for want of steps only. */
+	/* The decoder may have stopped only because no steps were left. */
 	if (mt_unlikely(rc == MT_DECODE_MORE && d->steps == 0))
 		mt_reading_wait(p, r);
 	return rc;
 }
-/* Starts a scan for the trailing metadata of a message, for searches in them. False: no memory. */
+/* Starts a scan that finds a message's trailing metadata, for searches. False: no memory. */
 bool mt_reading_begin_scan(struct mt_proxy *p, struct mt_reading *r);
-/* Continues the scan. True: they are found. */
+/* Continues the scan. True: it is complete. */
 bool mt_reading_scan(struct mt_proxy *p, struct mt_reading *r, const struct mt_codec *codec,
 	struct mt_msg *msg, const struct mt_chain *c);
 /* Gives the position of the trailing metadata to the view, which must show the message. */
@@ -73,37 +71,37 @@ static inline void mt_reading_use_scan(struct mt_proxy *p, const struct mt_readi
 }
 void mt_reading_end_scan(struct mt_proxy *p, struct mt_reading *r);
 /*
- * Charges the connection, which has brought the view's messages, for their indexes.
- * struct mt_metadata.took keeps steps over changes of a message and over other messages in the
- * view, until this function, mt_resumes_spend() or mt_readings_spend() charges them.
+ * Charges the connection for the metadata indexes of its messages that the view has shown.
+ * mt_metadata.took adds up these steps, also when a message is changed or the view shows another
+ * one, until this function, mt_resumes_spend() or mt_readings_spend() charges them.
  */
 static inline void mt_reading_index(struct mt_proxy *p, struct mt_reading *r)
 {
 	mt_reading_spend(p, r, p->view.meta.took);
 	p->view.meta.took = 0;
 }
-/* As mt_reading_index(), if the connection has ended meanwhile. */
+/* As mt_reading_index(), for a connection that has ended: charges only the loop iteration. */
 static inline void mt_readings_spend(struct mt_proxy *p)
 {
 	p->readings.left -= MT_MIN(p->readings.left, p->view.meta.took);
 	p->view.meta.took = 0;
 }
-/* The view's message was dispatched: its index counts for the turn, its walk is over. */
+/* The view's message was dispatched: charges its index and ends its scan. */
 static inline void mt_reading_used(struct mt_proxy *p, struct mt_reading *r)
 {
 	mt_reading_index(p, r);
 	if (mt_unlikely(r->scan))
 		mt_reading_end_scan(p, r);
 }
-/* The connection ends. */
+/* The connection ends: removes it from the queue and ends its scan. */
 void mt_reading_end(struct mt_proxy *p, struct mt_reading *r);
 
 /*
- * After a wait, and for another attempt, the index of a message is read again, also if its
- * connection is gone. Each source of resumed calls (events of connections, the list of calls that
- * were put off, delays, completions, verdicts) begins with MT_RESUME_STEPS. On-demand answers do
- * not; they use the rest. A call that finds no steps left is put off (run.c), and the next reply
- * stays with its filter.
+ * After a wait, and for another attempt, the index of a message is read again, also if the
+ * message's connection has ended. Each source of resumed calls (events of connections, the list of
+ * calls that were put off, delays, completions, verdicts) begins with MT_RESUME_STEPS. On-demand
+ * answers use what the source before them left. If no steps are left, a call is put off (run.c),
+ * and a reply stays with its filter.
  */
 #define MT_RESUME_STEPS 8192
 static inline void mt_resumes_begin(struct mt_proxy *p)

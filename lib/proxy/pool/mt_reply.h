@@ -18,8 +18,8 @@ struct mt_client_user {
 	void (*sent)(struct mt_proxy *p, struct mt_down *d);
 	void (*ended)(struct mt_proxy *p, struct mt_ref down);
 	/*
-	 * The reply has come to a call of a client that has closed (mt_down.left): ends the call, and
-	 * perhaps its client's connection, and a server connection that it has alone.
+	 * A reply has come to a call whose client has closed (mt_down.left): ends the call. May end
+	 * the client's connection, and a server connection that carries this call alone.
 	 */
 	void (*left)(struct mt_proxy *p, struct mt_exchange *ex);
 	/* A reason to pause a client's connection is gone: decodes what it has received. */
@@ -30,14 +30,14 @@ struct mt_client_user {
 };
 extern const struct mt_client_user mt_client_user;
 
-/* Sends bytes to the client. The time of a slow reader starts with the first unread byte. */
+/* Sends bytes to the client. The time limit of a slow reader starts with the first unread byte. */
 static inline void mt_reply_send(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 {
 	if (d->s->tx_queued == 0)
 		d->last_ack = p->now;
 	mt_stream_send(d->s, c);
 }
-/* Sends a complete reply (takes the chain) in its turn, and ends the exchange. */
+/* Sends a complete reply (takes the chain) when its turn comes, and ends the exchange. */
 static inline void mt_reply_whole(
 	struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *reply)
 {
@@ -51,8 +51,8 @@ static inline void mt_reply_local(
 }
 /*
  * Sends bytes that belong to no exchange, such as heartbeat answers and refusals without an
- * exchange. While a long reply is forwarded they wait for its end. They count in the client's reply
- * budget.
+ * exchange. While a long reply is being forwarded, these bytes wait for its end. They count in the
+ * client's reply budget.
  */
 static inline void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 {
@@ -63,7 +63,7 @@ static inline void mt_reply_budget(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_client_user.sent(p, d);
 }
-/* Call after an exchange has ended: sends, decodes or ends what waited for that. */
+/* Call after an exchange has ended: sends, decodes or ends what waited for its end. */
 static inline void mt_reply_settle(struct mt_proxy *p, struct mt_ref down)
 {
 	mt_client_user.ended(p, down);

@@ -4,7 +4,7 @@
 
 #include "mt_proxy_base.h"
 
-/* Shortest time without a byte after which a heartbeat is sent. */
+/* Shortest time without a received byte after which a heartbeat is sent. */
 #define MT_SILENCE_LEAST (1 * MT_SEC)
 /* Notes that a call was sent on a SHARED or WIDE connection. */
 static inline void mt_silence_sent(struct mt_proxy *p, struct mt_up *u)
@@ -23,16 +23,16 @@ uint64_t mt_silence_due(const struct mt_up *u);
 void mt_silence_look(struct mt_proxy *p, struct mt_up *u);
 /* The answer to a heartbeat came. */
 void mt_silence_answered(struct mt_proxy *p, struct mt_up *u);
-/* Notes that the server's application responds, although not by a reply. */
+/* Notes a response of the server's application that is not a reply. */
 void mt_silence_heard(const struct mt_lanes *ln);
 /*
- * Counts a call that timed out against its endpoint, which may be ejected, or sends a heartbeat.
- * Call while the attempt exists.
+ * Call if a call has timed out, while its attempt exists. May send a heartbeat, and may count the
+ * call against its endpoint, which may be ejected.
  */
 void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex);
 /*
- * The call's client, of this connection, has closed it before the reply. May eject the endpoint.
- * Does not end the exchange.
+ * Call if the client has closed its connection (`client`) before the reply. May count the call
+ * against its endpoint, which may be ejected. Does not end the exchange.
  */
 void mt_silence_given_up(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_stream *client);

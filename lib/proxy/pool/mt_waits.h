@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * waits.c, turn.c: what waiting calls and held replies are charged for, and their turn. Included by
- * mt_pool_priv.h.
+ * waits.c, turn.c: memory that waiting calls and held replies are charged for, and the order of a
+ * client's replies. Included by mt_pool_priv.h.
  */
 #pragma once
 
@@ -14,8 +14,8 @@ static inline uint32_t mt_side_truesize(const struct mt_exchange_side *side)
 }
 
 /*
- * Truesize of what a waiting call holds: its request, or its reply if a filter waits there, and its
- * kept metadata changes, unless these count with its retained request.
+ * Truesize of what a waiting call holds: its request, also its reply if the reply waits at a
+ * filter, and its kept metadata changes, unless these count with its retained request.
  */
 static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
@@ -28,7 +28,7 @@ static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const stru
 	return n;
 }
 
-/* Fewer bytes of the client's calls wait, so its requests may be read on. Any caller. */
+/* Fewer bytes of the client's calls wait: if these paused its requests, queues it for decoding. */
 static inline void mt_down_waits_for_less(struct mt_proxy *p, struct mt_down *d)
 {
 	if (mt_unlikely(d->paused_by_bytes) && d->s)
@@ -37,7 +37,7 @@ static inline void mt_down_waits_for_less(struct mt_proxy *p, struct mt_down *d)
 
 /* Charges the request of a waiting call to its client. Call again if the request has changed. */
 void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex);
-/* The call waits no more: it is sent, or it ends. */
+/* The call no longer waits, because it is sent or ends: its client is no longer charged. */
 void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* Adds to the truesize of held replies; `more` may be negative. */
@@ -51,8 +51,8 @@ static inline void mt_down_held(struct mt_down *d, int64_t more)
 /* ---- turn.c: replies of a client in turn ---- */
 
 /*
- * Returns the first call that is not one-way; NULL if all are. Many one-way calls may wait for
- * their acknowledgement, so each is passed once.
+ * Returns the client's first call that is not one-way; NULL if all are. Many one-way calls may wait
+ * for their acknowledgement, so the search skips each of them only once.
  */
 struct mt_exchange *mt_reply_first(struct mt_down *d);
 /* True if no earlier call of the client waits for a reply. */
@@ -63,5 +63,5 @@ bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex);
  * resumed.
  */
 bool mt_reply_may_go(struct mt_down *d, const struct mt_exchange *ex, uint32_t len);
-/* READY, REPLYING: queues the exchange for its client; one that is queued keeps its place. */
+/* READY, REPLYING: adds the exchange to mt_down.waiting, unless it is in a list already. */
 void mt_reply_wait(struct mt_down *d, struct mt_exchange *ex);
