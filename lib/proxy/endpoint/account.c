@@ -5,9 +5,9 @@
  * mt_route_action.index, which lib/conf keeps as long as a snapshot names the route, so that hits
  * continue over reloads) and of its endpoint. The endpoint's histogram is coarse, with 16-bit
  * counters that are halved when one is full, so that 100,000 endpoints stay small and older calls
- * count less. It names its endpoint, because the place may be reused. All arrays are reserved
- * address space by stable index, with one writer, and the control thread reads them with relaxed
- * loads.
+ * count less. The histogram contains the id of its endpoint, because the place may be reused. All
+ * arrays are reserved address space by stable index, with one writer, and the control thread reads
+ * them with relaxed loads.
  *
  * bench/path/metrics_cost.py compares instructions per exchange with a build without counters
  * (MT_UNCOUNTED): at most 5 % more. Against a build without trace checks (MT_UNTRACED) it allows
@@ -18,8 +18,9 @@
 #include <string.h>
 
 /*
- * False if another endpoint has the place by now: a late result must neither count for it nor wipe
- * its numbers. attempt.c and opaque_connect.c enter the id when they pick an endpoint.
+ * False if another endpoint has the place by now, because a late result must neither count for that
+ * endpoint nor clear its numbers. attempt.c and opaque_connect.c write the id when they pick an
+ * endpoint.
  */
 static bool has_place(const struct mt_proxy *p, uint32_t ep_index, uint64_t ep_id)
 {
@@ -116,7 +117,7 @@ static mt_inline void count_answer(
 	struct mt_service_stats *st;
 
 	if (mt_unlikely(!ex->service)) {
-		/* The service's counters are gone with it. */
+		/* The service is gone with its counters, or the call is a mirrored copy. */
 		mt_count(p->counters, mt_call_rules_of(ex)->answered);
 		return;
 	}
@@ -161,7 +162,7 @@ void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_
 	struct mt_service_stats *st;
 
 	if (!ex->service || ex->status)
-		return; /* gone with its numbers, or counted by its answer */
+		return; /* the service is gone, or the answer was counted */
 	st = mt_stats_service(p, ex->service);
 	if (cut_off)
 		st->cut_off++;
@@ -171,7 +172,7 @@ void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_
 
 /*
  * Clears counters and histograms, because another service had the index. Meanwhile the id is 0, so
- * that a reader takes them for neither's.
+ * that a reader takes them for those of neither service.
  */
 static mt_noinline void begin_service(struct mt_proxy *p, const struct mt_service *s)
 {
@@ -193,7 +194,7 @@ struct mt_service_stats *mt_stats_service(struct mt_proxy *p, const struct mt_se
 
 /*
  * Clears the counter, because another object had the place. Meanwhile the id is 0, so that a reader
- * takes it for neither's.
+ * takes it for that of neither object.
  */
 static mt_noinline void begin_closed(struct mt_closed_stats *s, uint64_t id)
 {

@@ -7,17 +7,17 @@
  * A worker measures for each endpoint the pace (the time between two replies, in windows of at
  * least 20 ms and 8 replies that had at least 32 calls outstanding throughout), the mean response
  * time of the last window, and the lowest such mean, from before there was a queue. Outstanding
- * calls times pace is the expected wait of a new call (Little's law). A call is refused if that is
- * more than
+ * calls times pace is the expected wait of a new call (Little's law). A call is refused if this
+ * wait is longer than
  *
  *     max(half of its remaining time,
  *         min(twice the lowest mean, three quarters of its remaining time))
  *
  * - The pace rises by at most a quarter per window, because replies arrive in bursts after a pause
  *   of the network. A window that consisted mostly of one silence of more than half a second does
- *   not change it, unless the previous one did too. A pace older than a second refuses only if the
- *   replies of the current window confirm it.
- * - The pace of an endpoint with little to do is no measure of its capacity, so fewer than 64
+ *   not change it, unless the previous window did, too. A pace older than a second refuses only if
+ *   the replies of the current window confirm it.
+ * - The pace of an endpoint with little to do does not show its capacity, so fewer than 64
  *   outstanding calls are never too many. Fewer than 1,024 are too many only if replies take twice
  *   as long as before and more than 32 ms, or a third of the call's remaining time. So a service
  *   with slow but parallel calls is not limited, nor are calls with long time-outs.
@@ -25,14 +25,14 @@
 #include "mt_mutant.h"
 #include "endpoint/mt_endpoint_priv.h"
 
-#define WINDOW	(20 * MT_MSEC) /* at least, and until so many replies have come */
+#define WINDOW	(20 * MT_MSEC) /* a window lasts at least so long, and until ENOUGH replies came */
 #define ENOUGH	8
-#define STALE	(1 * MT_SEC) /* what was known so long ago is replaced, not averaged */
+#define STALE	(1 * MT_SEC) /* an older pace is replaced, not averaged */
 #define FEW	MT_ADMIT_FEW
-#define BUSY	(FEW / 2) /* so many calls out: there is work */
+#define BUSY	(FEW / 2) /* with so many outstanding calls the endpoint always has work */
 #define MANY	1024
 #define LONG_NS (32 * MT_MSEC) /* replies faster than this show no queue */
-#define DRIFT	1024	       /* a share of `least` per window: doubles in about 14 s */
+#define DRIFT	1024	       /* `least` rises by at most 1/DRIFT per window: doubles in 14 s */
 
 static void note_queue(struct mt_admit *a)
 {
@@ -41,13 +41,14 @@ static void note_queue(struct mt_admit *a)
 		a->queueing = a->mean > LONG_NS && a->mean > 2 * a->least;
 		return;
 	}
-	/* `least` stays as it was before: under load there is nothing to be learned about it. */
+	/* Keep `least`, because under load the mean does not show the time without a queue. */
 	a->queueing = a->mean > LONG_NS / 2 && a->mean > a->least + a->least / 4;
 }
 
 /*
- * True if one silence was most of the window: the network or the server stood still. A second such
- * window in a row shows how the server works, for example with a few long calls at a time.
+ * True if most of the window was one silence, in which the network or the server stood still. False
+ * if this was also true of the previous window: then the silence shows how the server works, for
+ * example with a few long calls at a time.
  */
 static bool stood_still(struct mt_admit *a, uint64_t now)
 {
@@ -59,10 +60,10 @@ static bool stood_still(struct mt_admit *a, uint64_t now)
 }
 
 /*
- * Takes the pace from a window with calls outstanding from its start to its end. It rises by a
- * quarter at most, because after a pause, for example of the network, replies come in a burst.
- * After a longer pause the pace is kept, and counts as known, because the burst does not show a new
- * one.
+ * Learns the pace from a window in which at least BUSY calls were always outstanding. The pace
+ * rises by a quarter at most, because after a pause, for example of the network, replies come in a
+ * burst. After a longer pause (stood_still()) the pace is kept and counts as learned now, because
+ * the burst does not show a new one.
  */
 static void note_pace(struct mt_admit *a, uint64_t now)
 {
@@ -111,13 +112,16 @@ void mt_admit_answered(struct mt_proxy *p, const struct mt_attempt *at)
 		end_window(a, p->now, p->ep_stats[at->ep_index].outstanding >= BUSY);
 }
 
-/* The longest wait that is accepted for a call with so much time left. */
+/* Returns the longest wait that is accepted for a call with this time left. */
 static uint64_t most(const struct mt_admit *a, uint64_t left)
 {
 	return MT_MAX(left / 2, MT_MIN(2 * a->least, left - left / 4));
 }
 
-/* By what has come in this window so far. */
+/*
+ * True if the endpoint can answer `out` calls within `wait`, at the rate of replies in the current
+ * window.
+ */
 static bool in_time(const struct mt_proxy *p, const struct mt_admit *a, uint64_t out, uint64_t wait)
 {
 	uint64_t passed = p->now - a->since;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ejections and returns of endpoints. lib/upstream (outlier.c) counts failures and decides. This
- * file passes it results of connections (mt_ep_blame()) and error replies (mt_ep_answered());
- * silence.c passes time-outs, calls that clients gave up, and unanswered heartbeats. Each ejection
- * and return is reported to the control thread through a ring. An event that finds the ring full is
- * dropped and counted.
+ * file passes lib/upstream the results of connections (mt_ep_blame()) and error replies
+ * (mt_ep_answered()); silence.c passes time-outs, calls that clients gave up, and unanswered
+ * heartbeats. Each ejection and return is reported to the control thread through a ring. An event
+ * that finds the ring full is dropped and counted.
  */
 #include "endpoint/mt_endpoint_priv.h"
 #include "mt_tls.h"
@@ -61,7 +61,7 @@ static void check_later(struct mt_proxy *p, struct mt_ep_state *ep, const struct
 	struct mt_health_check *pr = mt_slab_alloc(&p->health_checks, NULL);
 
 	if (!pr)
-		return; /* by a call on trial */
+		return; /* the endpoint returns by a trial call */
 	mt_timer_init(&pr->timer);
 	pr->ep = ep;
 	pr->ep_id = ep->id;
@@ -169,7 +169,10 @@ void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const stru
 			mt_ejection_begin(p, ep, rule, &at, "replies are errors", NULL);
 		return;
 	}
-	/* A refusal by another Meltemi counts neither way, unless it answers the trial itself. */
+	/*
+	 * A refusal by another Meltemi is neither a success nor a failure, unless it answers the
+	 * trial call.
+	 */
 	if (!a->trial && status == MT_STATUS_REFUSED)
 		return;
 	if (mt_ep_on_trial(ep))
@@ -193,7 +196,10 @@ void mt_ep_said(struct mt_proxy *p, const struct mt_lanes *ln, bool leaves)
 		mt_ep_leaving(ln->state, p->now);
 	else
 		mt_ep_stays(ln->state, p->now);
-	/* A server announces it on each of its connections; only the first one is reported. */
+	/*
+	 * A server announces its shutdown on each connection; only the first announcement is
+	 * reported.
+	 */
 	if (was != leaves)
 		report(p, &at, &e);
 }

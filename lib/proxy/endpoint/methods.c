@@ -3,16 +3,16 @@
  * Learns whether servers reply to the calls of a method, for serial protocols. oneway.c finds the
  * evidence. Each worker has MT_METHODS entries, in sets of four. Clients choose the names of
  * methods, so these rules keep one client from displacing what others have taught:
- * 1. A reply that is a protocol error teaches nothing, because its server does not have the method,
- *    or could not run it, and any client may cause one. It adds no entry, so there are at most as
- *    many names as servers have methods, unless a server accepts any name. It leaves a silent
- *    method silent.
- * 2. In a full set, the namespace with the most entries gives one up, and in it the service with
- *    the most. So methods of a namespace displace those of another only while the other has more,
- *    or as many. Services are compared within a namespace only, because a namespace has as many as
- *    it likes. Of what is left, entries without enough evidence go first, then the least recently
- *    used.
- * 3. The worker's secret is the start of a name's hash and a factor at each of its words, so
+ * 1. A reply that is a protocol error teaches nothing, because any client can cause one, by a
+ *    method that the server does not have or cannot run. Such a reply adds no entry, so there are
+ *    at most as many names as servers have methods, unless a server accepts any name. A silent
+ *    method stays silent.
+ * 2. In a full set, an entry of the namespace with the most entries is replaced, and within this
+ *    namespace one of the service with the most. So a namespace displaces entries of another one
+ *    only while that has at least as many, the new entry included. Services are compared only
+ *    within a namespace, because a namespace may have any number of services. Among the remaining
+ *    entries, those without enough evidence go first, then the least recently used.
+ * 3. The hash of a name starts with the worker's secret and is multiplied by it at each word, so
  *    clients can neither choose the set or key of a name nor find two names with one key.
  */
 #include "endpoint/mt_endpoint_priv.h"
@@ -22,12 +22,12 @@
 
 #define WAYS 4
 /*
- * Replies to later calls, or ends of connections, after which a method is silent if no reply to its
- * own calls has come.
+ * Observations after which a method is silent: replies to later calls, or ends of connections,
+ * while no reply to its own calls has come.
  */
 #define SUSPECTS 3
 
-/* Not for names: differences of two words can cancel each other under every secret. */
+/* Not used for names, because differences of two words can cancel each other under every secret. */
 static uint64_t mix(uint64_t h, uint64_t w)
 {
 	h = (h ^ w) * 0x9e3779b97f4a7c15ull;
@@ -47,7 +47,7 @@ uint64_t mt_method_hash(const struct mt_proxy *p, const uint8_t *s, uint32_t n)
 	return mt_fold64(h ^ w, factor) | 1;
 }
 
-/* Of the message that `c` begins with; 0: it names none. */
+/* Returns the hash of the method that the message at the start of `c` names; 0: it names none. */
 static uint64_t method_of(struct mt_proxy *p, const struct mt_codec *codec,
 	const struct mt_msg *msg, const struct mt_chain *c)
 {
@@ -89,7 +89,7 @@ static bool is_of_namespace(uint64_t a, uint64_t b)
 	return a >> MT_OWNER_NS == b >> MT_OWNER_NS;
 }
 
-/* Entries of a namespace and of a service in a full set, with the new one. */
+/* Numbers of entries that a namespace and a service have in a full set, the new entry included. */
 struct share {
 	uint32_t ns, service;
 };
@@ -105,7 +105,10 @@ static struct share share_of(const struct mt_method *set, uint64_t owner, uint64
 	return n;
 }
 
-/* True if no namespace has more than entry i's, and in that no service has more than its own. */
+/*
+ * True if no namespace has more entries than that of entry i, and no service of this namespace has
+ * more than that of entry i.
+ */
 static bool has_most(const struct mt_method *set, const struct share *share, uint32_t i)
 {
 	for (uint32_t k = 0; k < WAYS; k++) {
@@ -118,7 +121,7 @@ static bool has_most(const struct mt_method *set, const struct share *share, uin
 	return true;
 }
 
-/* True if `a` goes before `b`; has_most() is true of both. */
+/* True if `a` is replaced before `b`; has_most() is true for both. */
 static bool gives_way(const struct mt_method *a, const struct mt_method *b)
 {
 	bool unknown = a->state == MT_METHOD_UNKNOWN;
@@ -128,7 +131,7 @@ static bool gives_way(const struct mt_method *a, const struct mt_method *b)
 	return a->used < b->used;
 }
 
-/* The place of the set that a method of this owner gets. */
+/* Returns the entry of the set that a new method of this owner gets. */
 static struct mt_method *make_room(struct mt_method *set, uint64_t owner)
 {
 	struct mt_method *found = NULL;
@@ -173,7 +176,7 @@ bool mt_method_may_be_silent(struct mt_proxy *p, const struct mt_exchange *ex)
 		return false;
 	if (a && a->method)
 		return mt_method_known(p, a) != MT_METHOD_ANSWERS;
-	/* Parts of it are sent, among them the method. */
+	/* The first parts of the request are sent, and the method was in them. */
 	if (ex->req.len < ex->msg.lead_len)
 		return true;
 	method = method_of(p, ex->codec, &ex->msg, &ex->req);

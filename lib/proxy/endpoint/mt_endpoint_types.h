@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Types of endpoint/: health, speed and what is known of endpoints and their methods. */
+/* Types of endpoint/: health and speed of endpoints, and knowledge about their methods. */
 #pragma once
 
 #include "endpoint/mt_waiting.h"
@@ -19,7 +19,7 @@ struct mt_method {
 	uint64_t used;	/* ns */
 	uint64_t owner; /* mt_service.owner */
 	enum mt_method_state state : 8;
-	uint8_t suspects; /* UNKNOWN: calls without a reply so far */
+	uint8_t suspects; /* UNKNOWN: observations of calls without a reply so far */
 };
 
 /* Ring of endpoints' health events, to the control thread (ejection.c). */
@@ -32,9 +32,9 @@ struct mt_ep_events {
 	uint32_t tail mt_cache_aligned;	    /* ctl: w, worker: r */
 };
 
-/* Identifies an endpoint for health events and probes, after its lane group may be gone. */
+/* Identifies an endpoint for health events and checks, which may outlive its lane group. */
 struct mt_ep_where {
-	struct mt_tls_context *tls; /* of the group; a user that keeps it must hold it */
+	struct mt_tls_context *tls; /* of the lane group; hold it if this struct is kept */
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t cluster; /* index */
@@ -47,17 +47,18 @@ struct mt_ep_where {
 
 /* Speed of an endpoint's replies to this worker (admit.c). Times in ns. */
 struct mt_admit {
-	uint64_t ep_id;	   /* the endpoint; another one may use this place later */
+	uint64_t ep_id;	   /* mt_ep_state.id; another endpoint may use this place later */
 	uint64_t since;	   /* start of the window */
 	uint64_t took, n;  /* in the window: sum of the replies' times, and their number */
 	uint64_t last;	   /* time of the last reply */
 	uint64_t silence;  /* longest time without a reply in the window */
 	uint64_t pace;	   /* time between two replies while calls are outstanding; 0: unknown */
 	uint64_t known_at; /* when `pace` was last learned */
-	/* Mean time of replies in the last window; the same without a queue. */
+	/* `mean`: mean time of the replies in the last window. */
+	/* `least`: lowest such mean while calls did not wait for each other; rises slowly. */
 	uint64_t mean, least;
 	bool busy;	  /* at least BUSY calls (admit.c) outstanding all through the window */
-	bool stood_still; /* no reply came during most of the previous window */
+	bool stood_still; /* most of the previous window was one silence */
 	bool queueing;	  /* calls wait for each other */
 };
 
@@ -75,8 +76,8 @@ struct mt_health_check {
 	uint64_t ep_id;
 	uint32_t ep_index;
 	struct mt_ep_where at;
-	uint64_t again; /* ns: delay of the next probe if this one fails */
-	bool asked;	/* the heartbeat is sent */
+	uint64_t again; /* ns: delay of the next check if this one fails */
+	bool asked;	/* the heartbeat was sent */
 	struct mt_decoder dec;
 	struct mt_msg msg;
 };

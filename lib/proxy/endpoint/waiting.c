@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds calls that wait for an answer of their endpoint: their number, the oldest of them, and
- * since when calls have waited there. Together with the time of the endpoint's last bytes
- * (mt_ep_stats.heard) this shows a server with a TCP stack that acknowledges calls and an
- * application that does not answer them, in every protocol and with any time-outs.
+ * Finds calls that wait for an answer, by endpoint: their number, the oldest call, and since when
+ * calls have waited. Together with the time of the endpoint's last bytes (mt_ep_stats.heard) the
+ * results show a server with a TCP stack that acknowledges calls and an application that does not
+ * answer them, in every protocol and with any time-outs.
  *
  * - While calls are under way, a pass over all exchanges starts every 500 ms. It takes at most 128
  *   attempts in a step and one step per ms, so that it uses about a percent of a core at most. If
- *   all exchanges of a worker have an attempt, a pass takes half a second. So a call costs nothing
- *   here until it has waited.
- * - A call waits from its last byte on until its reply, or the first part of a long one, is
- *   forwarded. Calls that are queued, that are still arriving, or of a client that has left do not
- *   wait.
- * - An opaque stream waits if its server got bytes and has sent none since. Such streams are
- *   counted as they begin and end to wait, because there may be a million. Servers that only
- *   receive have many of them; how many streams were answered before shows which kind a server is.
+ *   all exchanges of a worker have an attempt, a pass takes half a second. A call that is answered
+ *   before a pass examines it costs nothing here.
+ * - A call waits from the sending of its last byte until its reply, or the first part of a long
+ *   one, is forwarded. Calls that are queued or still arriving, and calls of a client that has
+ *   left, do not count.
+ * - An opaque stream waits if its server got bytes and has sent none since. No pass examines
+ *   streams, because there may be a million: they are counted when their wait begins and ends. A
+ *   server that only receives has many waiting streams; the number of streams that it has answered
+ *   distinguishes it from a silent server.
  * - Clients that give up and try again leave moments in which nothing waits. Until the endpoint
- *   sends something, pauses of MT_WAITING_PAUSE do not end its silence.
- * - Results of passes are published whole: the control thread reads those of the last complete pass
- *   while the worker writes the next ones to the other array. If the reader is interrupted for
- *   longer than a pass, it finds another number of the pass in the entry.
+ *   sends something, pauses of at most MT_WAITING_PAUSE do not end its silence.
+ * - The results of a pass become visible all at once: the control thread reads those of the last
+ *   complete pass while the worker writes the next ones to the other array. If the reader is
+ *   interrupted for longer than a pass, it finds the number of a later pass in the entry.
  */
 #include "endpoint/mt_endpoint_priv.h"
 
 #define EVERY  (500 * MT_MSEC) /* from the start of a pass to that of the next */
 #define STEP   (1 * MT_MSEC)
-#define CALLS  128  /* looked at in a step */
-#define PLACES 4096 /* looked at in a step; most of them may be free */
+#define CALLS  128  /* attempts examined in a step, at most */
+#define PLACES 4096 /* exchanges examined in a step, at most; most may be free */
 
 static inline void set(uint64_t *to, uint64_t value)
 {
@@ -34,8 +35,8 @@ static inline void set(uint64_t *to, uint64_t value)
 }
 
 /*
- * Returns the numbers kept for this index, cleared if the endpoint is new there. Does not clear
- * them if the index belongs to another endpoint by now.
+ * Returns the data kept for this index. Clears all but `n` first if endpoint `id` is new there, but
+ * not if the index belongs to another endpoint by now.
  */
 static struct mt_waiting_kept *kept_of(struct mt_proxy *p, uint32_t index, uint64_t id)
 {
@@ -50,7 +51,10 @@ static struct mt_waiting_kept *kept_of(struct mt_proxy *p, uint32_t index, uint6
 	return k;
 }
 
-/* Begins a silence, unless one goes on: what was sent at that time waits. */
+/*
+ * Notes that something that was sent at `sent` waits now. Begins a new silence after bytes of the
+ * endpoint or a long pause.
+ */
 static void waits_since(struct mt_waiting_since *s, uint64_t sent, uint64_t heard, uint64_t now)
 {
 	if (s->first <= heard || now - s->last > MT_WAITING_PAUSE)
@@ -58,7 +62,10 @@ static void waits_since(struct mt_waiting_since *s, uint64_t sent, uint64_t hear
 	set(&s->last, now);
 }
 
-/* The endpoint's entry of the pass under way; `sent` is when its first call was sent. */
+/*
+ * Returns the entry of the attempt's endpoint in the pass under way. A new entry has `sent` as the
+ * time of its oldest call.
+ */
 static struct mt_waiting_ep *entry_of(struct mt_proxy *p, const struct mt_attempt *a, uint64_t sent)
 {
 	const struct mt_waiting *w = &p->waiting;
@@ -66,7 +73,10 @@ static struct mt_waiting_ep *entry_of(struct mt_proxy *p, const struct mt_attemp
 
 	if (mt_likely(e->pass == w->pass))
 		return e;
-	/* A reader of the pass before the last one must not take the new fields for old ones. */
+	/*
+	 * A reader that still reads the results of two passes ago must not take new fields for old
+	 * ones.
+	 */
 	__atomic_store_n(&e->pass, 0, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	set(&e->id, a->ep_id);
@@ -102,7 +112,7 @@ static void begin(struct mt_proxy *p)
 	struct mt_waiting *w = &p->waiting;
 
 	w->pass = w->done + 1;
-	/* 0 is none; odd and even numbers still take turns. */
+	/* 0 means that no pass is under way. After 2 odd and even numbers still alternate. */
 	if (mt_unlikely(w->pass == 0))
 		w->pass = 2;
 	w->at = 0;
@@ -159,7 +169,7 @@ void mt_waiting_asked(struct mt_proxy *p, struct mt_pair *pr)
 	__atomic_store_n(&k->n, k->n + 1, __ATOMIC_RELAXED);
 }
 
-/* Ends the stream's wait. Inline, because every request of an opaque stream is waited for. */
+/* Ends the stream's wait. Inline, because this happens at every answer of an opaque stream. */
 static mt_inline struct mt_waiting_kept *stop(struct mt_proxy *p, struct mt_pair *pr)
 {
 	struct mt_waiting_kept *k = kept_of(p, pr->lanes->ep_index, pr->lanes->ep_id);
@@ -197,7 +207,7 @@ void mt_waiting_ended(struct mt_proxy *p, struct mt_pair *pr, bool by_server)
 
 /* ---- for the control thread ----------------------------------------------------------------- */
 
-/* Copies the entry if it is of the pass `done`, and stays so meanwhile. */
+/* Copies the entry. False if it is not of the pass `done`, or was changed during the copy. */
 static bool read_entry(const struct mt_waiting_ep *e, uint32_t done, struct mt_waiting_ep *to)
 {
 	if (__atomic_load_n(&e->pass, __ATOMIC_ACQUIRE) != done)
@@ -209,18 +219,21 @@ static bool read_entry(const struct mt_waiting_ep *e, uint32_t done, struct mt_w
 	return __atomic_load_n(&e->pass, __ATOMIC_RELAXED) == done;
 }
 
-/* When the silence began; 0: nothing waits, or a pause or the endpoint's bytes ended it. */
+/*
+ * Returns when the silence began; 0: nothing waits, and bytes of the endpoint or a long pause ended
+ * the silence.
+ */
 static uint64_t began_of(const struct mt_waiting_since *s, bool waits, uint64_t heard, uint64_t now)
 {
 	uint64_t first = mt_count_read(&s->first), last = mt_count_read(&s->last);
 
 	if (waits)
 		return first;
-	/* The worker's clock may be ahead. */
+	/* `now` may be before `last`, because the worker's clock may be ahead. */
 	return first > heard && (now <= last || now - last <= MT_WAITING_PAUSE) ? first : 0;
 }
 
-/* Sets what is kept of the endpoint; n->calls and n->heard are set. */
+/* Adds the data kept for the endpoint to `n`; n->calls and n->heard must be set. */
 static void add_kept(
 	const struct mt_waiting_kept *k, uint64_t id, uint64_t now, struct mt_ep_waiting *n)
 {
@@ -233,7 +246,7 @@ static void add_kept(
 	n->streams_since = began_of(&k->streams, n->streams, n->heard, now);
 }
 
-/* Sets the calls that the last complete pass found. */
+/* Sets n->calls and n->oldest to the results of the last complete pass. */
 static void add_calls(
 	const struct mt_waiting *w, uint32_t index, uint64_t id, struct mt_ep_waiting *n)
 {
@@ -261,7 +274,7 @@ struct mt_ep_waiting mt_proxy_ep_waiting(
 		__atomic_load_n(&p->ep_stats[index].id, __ATOMIC_ACQUIRE) != id)
 		return n;
 	n.heard = mt_count_read(&p->ep_stats[index].heard);
-	/* As a rule nothing waits, and the entry need not be read. */
+	/* Usually no call is outstanding, and the entry need not be read. */
 	if (mt_count_read(&p->ep_stats[index].outstanding))
 		add_calls(w, index, id, &n);
 	add_kept(&w->kept[index], id, now, &n);

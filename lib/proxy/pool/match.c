@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Decides which call a reply answers.
- * 1. Every call is sent with an id of its connection's. A reply with the id of the call that
- *    waits answers it.
- * 2. A reply with another id that the connection has given out is late, because no call waits for
- *    it any more: it is skipped.
+ * 1. Every call is sent with an id that its connection has chosen. A reply with the id of an
+ *    outstanding call answers this call.
+ * 2. A reply with another id that the connection has given out is late and is skipped, because no
+ *    call waits for it any more.
  * 3. A reply with an id that the connection never gave out answers no call. Where the protocol
- *    tells replies apart by their ids (SHARED, WIDE, BULK) it is skipped, and the connection
- *    drains when it has brought UNKNOWN_MAX of them. A SERIAL connection ends, because its
- *    replies cannot be trusted, and its call gets the native error.
+ *    tells replies apart by their ids (SHARED, WIDE, BULK) it is skipped, and the connection drains
+ *    after UNKNOWN_MAX such replies. A SERIAL connection ends, because its replies cannot be
+ *    trusted, and its call gets the native error.
  * 4. Some servers answer every call with id 0. A SERIAL connection learns this from its first
- *    reply. There a reply answers the call that is out if it names the same method and no earlier
- *    call of the connection can still be answered.
+ *    reply. On such a connection a reply answers the outstanding call if both have the same method,
+ *    and no earlier call of the connection can still be answered.
  */
 #include "mt_mutant.h"
 #include "pool/mt_pool_priv.h"
 
-/* Replies with ids that the connection never gave out; after so many it takes no further call. */
+/* Replies with ids that the connection never gave out, after which it takes no further call. */
 #define UNKNOWN_MAX 16
 
 static void count_late(struct mt_proxy *p)
@@ -54,7 +54,7 @@ static enum mt_whose match_shared(struct mt_proxy *p, struct mt_up *u, struct mt
 	if (mt_unlikely(!slot))
 		return skip(p, u);
 	*ex = mt_pool_exchange(p, slot->exchange);
-	/* The slot was cleared when an earlier attempt of the exchange ended. */
+	/* If an earlier attempt of the exchange ended, its slot was cleared. */
 	MT_ASSERT(!*ex || mt_ref_eq((*ex)->attempt.up, u->self));
 	if (mt_unlikely(!*ex))
 		count_late(p);
@@ -66,7 +66,7 @@ bool mt_match_by_position(const struct mt_up *u)
 	return u->msg.id == 0 && u->ids != MT_IDS_ECHOED && !u->unanswered;
 }
 
-/* Matches a reply that does not have the id of the call that is out. */
+/* Matches a reply that does not have the id of the outstanding call. */
 static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u)
 {
 	if (u->role == MT_UP_BULK)
@@ -91,7 +91,7 @@ static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u
 	return MT_WHOSE_CALL;
 }
 
-/* Matches on SERIAL and BULK connections, where one call at a time is out. */
+/* Matches on SERIAL and BULK connections, which have one outstanding call at a time. */
 static enum mt_whose match_own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex)
 {
 	enum mt_whose whose;

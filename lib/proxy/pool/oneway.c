@@ -6,39 +6,41 @@
  * - In doubt: a server executes the calls of a serial connection in order. So after a call of a
  *   method that is not known to answer, its client's next call goes to the same endpoint (unless a
  *   hash binds it to another) and shares the connection. mt_down.serial names that connection,
- *   mt_up.client the client, mt_up.exchange the first call, mt_up.behind the others. The time-out
- *   of the last call applies to all of them, so a client does not wait for earlier ones. If that
- *   one ends alone, the call before it has its own time-out again.
+ *   mt_up.client the client, mt_up.exchange the first call, mt_up.behind the others. Only the
+ *   time-out of the last call runs, for all of them. If the last call ends alone, the time-out of
+ *   the call before it runs again.
  * - Evidence: a reply belongs to the call with its id (without echoed ids: the first call of its
- *   method). Calls before that one have no reply and end as one-way calls. Three such observations
- *   without any reply make a method silent; one reply that is not a protocol error makes it answer,
- *   for good.
- * - Silent calls end when they are sent, if no reply to an earlier call of the client is
+ *   method). Earlier calls of the connection have no reply and end as one-way calls. Three such
+ *   observations without any reply make a method silent; one reply that is not a protocol error
+ *   makes the method one that answers, for good.
+ * - Calls of silent methods end when they are sent, if no reply to an earlier call of the client is
  *   outstanding and the server reads. Otherwise they keep their place in order. Without evidence a
  *   call without a reply gets a local reply at its time-out.
  * - Wrong guesses: a connection on which a call had no reply is *bound* to its client for as long
  *   as both exist. A reply on it for which no call waits goes to that client with the client's id
- *   (the last 64 are kept), without reply filters, and its method counts as one that answers.
- * - Test by FIN (mt_oneway_ask()): a FIN from us makes a server finish. It is sent when the client
- *   ends or leaves after a call that may be one-way, when such a call expires, when 64 calls wait
- *   after one that is a second old, or when a connection is needed. A server's FIN without a reply
- *   is one observation. After the time-out of a message the connection is reset.
+ *   (the ids of the last 64 such calls are kept), without reply filters, and its method counts as
+ *   one that answers.
+ * - Test by FIN (mt_oneway_ask()): a FIN of Meltemi makes a server finish. Meltemi sends it when
+ *   the client ends or leaves after a call that may be one-way, when such a call expires, when 64
+ *   calls wait after one that is a second old, or when a connection is needed. A server's FIN
+ *   without a reply is one observation. After the time-out of a message the connection is reset.
  * - Limits: bound connections are at most a quarter of an endpoint's serial ones; above that the
  *   longest idle one is closed. If calls wait for a connection, as many connections are closed as
  *   calls wait, the longest idle ones first. The number of calls in doubt has no limit: if they
- *   take all serial connections of an endpoint, the calls that would decide may wait until their
- *   time-out. A FIN could decide, but a server that does not answer after a FIN would lose calls.
+ *   take all serial connections of an endpoint, the later calls that would be evidence may wait
+ *   until their time-out. A FIN could bring evidence, but calls would be lost at a server that does
+ *   not answer after a FIN.
  */
 #include "pool/mt_pool_priv.h"
 
 /*
- * Calls without a reply on one connection, and the age of the oldest, from which Meltemi sends a FIN
- * to learn whether replies will come.
+ * Number of calls without a reply on one connection, and age of the oldest, from which Meltemi
+ * sends a FIN to learn if replies will come.
  */
 #define MANY	 64
 #define MANY_FOR MT_SEC
 
-/* ---- the connection that a client's calls share --------------------------------------------------- */
+/* ---- the connection that a client's calls share ---------------------------------------------- */
 
 static uint64_t owner_of(const struct mt_attempt *a)
 {
@@ -101,7 +103,9 @@ static bool shares(struct mt_proxy *p, const struct mt_up *u)
 		return false;
 	if (a && mt_method_known(p, a) != MT_METHOD_ANSWERS)
 		return true;
-	/* Nothing depends on it, so it is not kept while other calls wait for a connection. */
+	/*
+	 * The last call is not in doubt: share a bound connection, unless other calls wait for one.
+	 */
 	return u->bound && !u->lanes->fair[MT_FAIR_NARROW];
 }
 
@@ -147,7 +151,7 @@ const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange
 	return &c->eps[at];
 }
 
-/* ---- calls go out, and end without a reply -------------------------------------------------------- */
+/* ---- calls go out, and end without a reply --------------------------------------------------- */
 
 static void append(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
@@ -155,7 +159,10 @@ static void append(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 					  ? mt_attempt_of(p, u->exchange)
 					  : mt_list_entry(u->behind.prev, struct mt_attempt, node);
 
-	/* Later calls show whether `last` has a reply; the last call's time-out is for all. */
+	/*
+	 * Replies to later calls show whether `last` has one; only the time-out of the last call
+	 * runs.
+	 */
 	if (last)
 		mt_deadline_cancel(&mt_attempt_exchange(last)->deadline);
 	mt_list_add_tail(&u->behind, &a->node);
@@ -188,7 +195,10 @@ void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	}
 	if (a->knows == MT_METHOD_ANSWERS)
 		return;
-	/* Not d->serial: later calls may have taken another connection while this one waited. */
+	/*
+	 * Do not set d->serial, because later calls may have taken another connection while this
+	 * call waited.
+	 */
 	u->owner = ex->service ? ex->service->owner : 0;
 	if (mt_likely(d) && mt_unlikely(d->eof) && !ex->in_message)
 		mt_oneway_ask(p, u);
@@ -207,7 +217,10 @@ void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u)
 	mt_up_arm(p, u);
 }
 
-/* Its end depends on the server alone: a FIN was sent on it and none of its calls is awaited. */
+/*
+ * True if the end of the connection depends on the server alone: Meltemi has sent a FIN, and no
+ * call waits for a reply.
+ */
 static bool is_ending(const struct mt_up *u)
 {
 	return u->s && u->s->tx_shut && mt_ref_is_none(u->exchange) && mt_list_empty(&u->behind);
@@ -270,7 +283,7 @@ void mt_oneway_unbound(struct mt_up *u)
 	u->lanes->n_bound--;
 }
 
-/* ---- unanswered calls of a bound connection ------------------------------------------------------- */
+/* ---- unanswered calls of a bound connection -------------------------------------------------- */
 
 static struct mt_unanswered *unanswered_of(struct mt_proxy *p, const struct mt_up *u)
 {
@@ -279,7 +292,7 @@ static struct mt_unanswered *unanswered_of(struct mt_proxy *p, const struct mt_u
 
 /*
  * Finds the unanswered call with this id. id 0: the first call of the method, preferably one that
- * was not overtaken. NULL: none, or it was too long ago.
+ * was not overtaken. NULL: there is none in the ring, which keeps the last MT_UNANSWERED.
  */
 static struct mt_unanswered_call *find_unanswered(
 	struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
@@ -300,7 +313,7 @@ static struct mt_unanswered_call *find_unanswered(
 	return overtaken;
 }
 
-/* Records a call without a reply. Without memory for it, a reply that still comes is skipped. */
+/* Records a call without a reply. If memory is short, a reply that still comes is skipped. */
 static void note_unanswered(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
 {
 	const struct mt_exchange *ex = mt_attempt_exchange(a);
@@ -335,7 +348,7 @@ bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 	const struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 
-	/* After other calls, or if the server does not read, it keeps its place in order. */
+	/* After other calls, or if the server does not read, the call keeps its place in order. */
 	if (first_call(p, u) != a || (d && !mt_reply_is_first(d, ex)) ||
 		mt_stream_sendable(u->s) == 0)
 		return false;
@@ -389,9 +402,9 @@ void mt_oneway_next(struct mt_proxy *p, struct mt_up *u)
 	u->exchange = mt_attempt_exchange(a)->self;
 }
 
-/* ---- replies -------------------------------------------------------------------------------------- */
+/* ---- replies --------------------------------------------------------------------------------- */
 
-/* Finds the call that is out with this id; id 0: the first one of the method. */
+/* Finds the outstanding call with this id; id 0: the first one of the method. */
 static struct mt_attempt *find_call(
 	struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
 {
@@ -423,15 +436,17 @@ static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_atte
 }
 
 /*
- * False for a protocol error: the server may not have a method of that name, and also replies with
- * errors to one-way calls that it cannot run.
+ * False for a protocol error, because the server may not have a method of that name, and also sends
+ * errors for one-way calls that it cannot run.
  */
 static bool teaches(const struct mt_up *u)
 {
 	return u->msg.status != MT_STATUS_SERVER_ERROR;
 }
 
-/* Matches a reply that answers none of the calls that are out. id 0: the reply has none. */
+/*
+ * Matches a reply that answers no outstanding call. id 0: the reply has no id of this connection.
+ */
 static enum mt_whose match_ended(struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
 {
 	const struct mt_down *d = u->bound ? mt_slab_get(&p->downs, u->client) : NULL;
@@ -459,8 +474,8 @@ mt_noinline enum mt_whose mt_oneway_match(
 		return MT_WHOSE_NONE;
 	method = mt_method_of_reply(p, u);
 	/*
-	 * Without ids replies come in the order of their calls, and calls that are out were sent
-	 * after unanswered ones.
+	 * Without ids replies come in the order of their calls, and the outstanding calls were sent
+	 * after the unanswered ones.
 	 */
 	c = id ? NULL : find_unanswered(p, u, 0, method);
 	if (!c || c->overtaken)
@@ -498,7 +513,7 @@ void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u)
 	mt_chain_free(&reply);
 }
 
-/* ---- ends ----------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
 {
@@ -564,7 +579,7 @@ bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		return false;
 	end_silent(p, a);
 	mt_oneway_ask(p, u);
-	/* If a FIN was sent before, only skip_until limits the wait for the server's now. */
+	/* If a FIN was sent before, only skip_until limits the wait for the server's FIN now. */
 	mt_up_arm(p, u);
 	mt_reply_settle(p, down);
 	return true;

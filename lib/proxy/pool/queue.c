@@ -10,20 +10,17 @@
 #include "pool/mt_pool_priv.h"
 #include "mt_strmap.h"
 
-/* The most, in multiples of pending_bytes, for a cluster with a limit of its own. */
+/* Maximum bytes of a cluster with a limit of its own, in multiples of pending_bytes. */
 #define PENDING_MORE 8
 /*
  * Bytes that a bucket may send in a round, so that a new call waits for no more of each other
  * bucket.
  */
 #define QUANTUM 2048
-/* Most calls that give way to one. */
+/* Maximum number of waiting calls that are refused for one new call. */
 #define GIVE_WAY 4
 
-/*
- * ---- turns
- * -----------------------------------------------------------------------------------------
- */
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 uint8_t mt_fair_bucket(const struct mt_proxy *p, const struct mt_addr *a)
 {
@@ -84,7 +81,7 @@ static void fair_put(struct mt_fair *f, struct mt_attempt *a, bool first)
 	f->busy |= 1ull << a->bucket;
 }
 
-/* The call that is next; the queue is not empty. */
+/* Returns the next call; the queue must not be empty. */
 static struct mt_attempt *fair_next(struct mt_fair *f)
 {
 	while (!(f->busy >> f->at & 1) || f->credit[f->at] <= 0) {
@@ -145,7 +142,7 @@ static uint32_t bucket_of_most(const struct mt_lanes *ln)
 	return most;
 }
 
-/* The last call of the bucket in the queue with more of its calls; there is one. */
+/* Returns the last call of the bucket, from the queue with more of its calls. There must be one. */
 static struct mt_attempt *last_of(const struct mt_lanes *ln, uint32_t bucket)
 {
 	const struct mt_fair *narrow = ln->fair[NARROW], *wide = ln->fair[WIDE];
@@ -154,14 +151,11 @@ static struct mt_attempt *last_of(const struct mt_lanes *ln, uint32_t bucket)
 	return mt_list_entry((w ? wide : narrow)->bucket[bucket].prev, struct mt_attempt, node);
 }
 
-/*
- * ---- waiting
- * ----------------------------------------------------------------------------------------
- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 /*
- * True if this worker's n waiting calls for the cluster, with `more` bytes added, exceed the limit of
- * bytes.
+ * True if this worker's n waiting calls for the cluster, with `more` bytes added, exceed the limit
+ * of bytes.
  */
 static bool too_large(
 	const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t n, uint32_t more)
@@ -169,15 +163,17 @@ static bool too_large(
 	uint64_t all = (uint64_t)p->pending_size[ex->attempt.cluster_index] + more;
 	uint64_t bytes = p->conf.pending_bytes, max = mt_pending_most(ex);
 
-	/* For calls of usual size. One cluster must not take the buffers of all. */
+	/*
+	 * A higher limit of calls raises that of bytes, but one cluster must not take all buffers.
+	 */
 	if (mt_unlikely(max > p->conf.pending_max))
 		bytes = MT_MIN(bytes / p->conf.pending_max * max, PENDING_MORE * bytes);
 	return n > 1 && all > bytes;
 }
 
 /*
- * True if more calls than a limit of the node wait for the cluster, and this worker has to refuse
- * some, because it has more than its even share.
+ * True if more calls wait for the cluster than the node's limit allows, and this worker has to
+ * refuse some, because it has more than its even share.
  */
 static bool is_over_node(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
@@ -188,7 +184,7 @@ static bool is_over_node(const struct mt_proxy *p, const struct mt_exchange *ex)
 	       mt_units_over(units, max);
 }
 
-/* True if more waits for the cluster than its limits allow. */
+/* True if more calls or bytes wait for the cluster than its limits allow. */
 static bool is_over(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	uint32_t cluster = ex->attempt.cluster_index;
@@ -202,8 +198,8 @@ static bool is_over(const struct mt_proxy *p, const struct mt_exchange *ex)
 /*
  * True if one more call may wait. A unit of the node's limit is then taken for it, until
  * mt_pending_add() counts the call or mt_pending_settle() returns the unit. If other workers have
- * all units, mt_pending_add() forces one up to this worker's even share; a worker with more than
- * its own then refuses a call (mt_queue_yield()).
+ * all units, mt_pending_add() forces a unit while this worker has less than its even share; a
+ * worker that has more than its share then refuses a call (mt_queue_yield()).
  */
 static bool has_place(struct mt_proxy *p, const struct mt_exchange *ex)
 {
@@ -224,7 +220,10 @@ static bool has_place(struct mt_proxy *p, const struct mt_exchange *ex)
 	return true;
 }
 
-/* At the limits: true if no call of another bucket gives way, because this bucket has the most. */
+/*
+ * True if the call is refused at the limits: it needs a bulk connection, or its bucket, with the
+ * call, has at least as many waiting calls as each other bucket.
+ */
 static bool refused(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
 	if (queue_of(ln, ex) == BULK)
@@ -237,7 +236,10 @@ static void refuse(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
 }
 
-/* At the limit, calls of the bucket with the most calls are refused. */
+/*
+ * Refuses calls of the bucket with the most while the limits are exceeded, but none of the bucket
+ * of `a`.
+ */
 static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_attempt *a)
 {
 	struct mt_ref ref = ln->self;
@@ -259,7 +261,10 @@ static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_at
 	}
 }
 
-/* A waiting call of the bucket with the most, else the last one for a bulk connection, or NULL. */
+/*
+ * Returns the last waiting call of the bucket with the most, else the last one for a bulk
+ * connection, or NULL.
+ */
 static struct mt_attempt *last_waiting(const struct mt_lanes *ln)
 {
 	if (ln->fair[NARROW] || ln->fair[WIDE])
@@ -336,9 +341,9 @@ void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 }
 
 /*
- * True if the call may overtake waiting ones. Those that wait for a bulk connection have no share
- * of one, but this client may have. A call that shares its client's connection takes no other one
- * (oneway.c).
+ * True if the call may overtake waiting calls. The clients of waiting bulk calls have no free share
+ * of the bulk connections, but the client of this call may have one. A call that shares its
+ * client's connection takes no other one (oneway.c).
  */
 static bool passes_by(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
@@ -353,7 +358,9 @@ enum mt_tried mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_
 	int rc = -EAGAIN;
 
 	a->lanes = ln->self;
-	/* Queue it after the waiting calls; a connection may have become free in this iteration. */
+	/*
+	 * Queue the call after waiting ones; a connection may have become free in this iteration.
+	 */
 	if (mt_unlikely(ln->n_queued) && !is_empty(ln, queue_of(ln, ex)) && !passes_by(p, ln, ex))
 		mt_lane_hungry(p, ln);
 	else
@@ -366,14 +373,14 @@ enum mt_tried mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_
 }
 
 /*
- * The first waiting call of a client that may have a bulk connection; the calls before it go to the
- * end.
+ * Returns the first waiting call of a client that may have a bulk connection; the calls before it
+ * go to the end. `of_others`: not of the client that got the last bulk connection.
  */
 static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, bool of_others)
 {
 	struct mt_list *queue = &ln->bulk, *first;
 
-	/* At most as many as wait for the whole cluster. */
+	/* Examine each call once at most: no more calls than these wait for the whole cluster. */
 	for (uint32_t n = p->pending[ln->cluster_index]; n; n--) {
 		const struct mt_exchange *ex;
 		struct mt_attempt *a;
@@ -392,7 +399,7 @@ static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, boo
 	return NULL;
 }
 
-/* The next call; NULL: none can be sent now. Bulk connections are shared round robin. */
+/* Returns the next call; NULL: none can be sent now. Bulk connections are shared round robin. */
 static struct mt_attempt *next_queued(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 {
 	struct mt_attempt *a;
@@ -422,7 +429,7 @@ static void put_back(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, stru
 		mt_list_add(&ln->bulk, &a->node);
 		return;
 	}
-	f = fair_of(p, ln, q); /* it exists, or mt_queue_del() has just freed one */
+	f = fair_of(p, ln, q); /* it exists, or leave_queue() has just freed one */
 	fair_put(f, a, true);
 	f->at = a->bucket;
 	if (f->credit[a->bucket] <= 0)
@@ -446,14 +453,14 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 	max = mt_pending_most(ex);
 	bucket = a->bucket;
 	cost = cost_of(ln, ex);
-	/* Before mt_lane_assign(), because the exchange may have ended after it. */
+	/* Leave the queue before mt_lane_assign(), because the exchange may have ended after it. */
 	mt_pending_leave(p, ex);
 	leave_queue(p, ln, a);
 	if (mt_mutant(MT_MUTANT_pending_not_returned))
 		p->pending_size[ex->attempt.cluster_index] += ex->attempt.queued_size;
 	rc = mt_lane_assign(p, ln, a);
 	if (rc == -EAGAIN) {
-		put_back(p, ln, q, a); /* no other worker got its place */
+		put_back(p, ln, q, a); /* the call kept its unit of the limit */
 		return false;
 	}
 	mt_pending_settle(p, cluster, max);
@@ -482,7 +489,7 @@ static bool wait_together(const struct mt_lanes *ln)
 	       (mt_lanes_taking(ln, MT_UP_SHARED) == 0 || mt_lanes_taking(ln, MT_UP_WIDE) == 0);
 }
 
-/* Serves both queues then, with equal bytes for each address in either. */
+/* Serves both queues while wait_together(), with equal bytes for each bucket of either. */
 static uint32_t feed_both(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
 {
 	struct mt_ref ref = ln->self;

@@ -90,7 +90,7 @@ uint32_t mt_readings_turn(struct mt_proxy *p)
 
 	p->readings.left += TURN_STEPS / 2;
 	mt_list_init(&served);
-	/* Those that enter the queue meanwhile go on in the next turn, */
+	/* Connections that enter the queue meanwhile wait for the next iteration. */
 	if (!mt_list_empty(&p->readings.queue))
 		mt_list_splice_tail(&served, &p->readings.queue);
 	while (!mt_list_empty(&served) && p->readings.left) {
@@ -100,7 +100,7 @@ uint32_t mt_readings_turn(struct mt_proxy *p)
 		go_on(p, mt_list_entry(node, struct mt_reading, node));
 		n++;
 	}
-	/* after those for which no steps were left. */
+	/* They follow the connections for which no steps were left. */
 	if (!mt_list_empty(&p->readings.queue))
 		mt_list_splice_tail(&served, &p->readings.queue);
 	if (!mt_list_empty(&served))

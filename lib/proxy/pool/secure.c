@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TLS of client and server connections. A client's connection is in chain selection until its
- * ClientHello is complete, then in the TLS layer until the end of the handshake. Then it returns as
- * another stream, which continues in the same chain.
+ * ClientHello is complete, then in the TLS layer until the end of the handshake. Then the TLS layer
+ * passes it to the proxy as a new stream, which continues in the same chain.
  */
 #include "mt_secure.h"
 
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* ---- to servers ---------------------------------------------------------------------------------- */
+/* ---- to servers ------------------------------------------------------------------------------ */
 
 struct mt_stream *mt_open(
 	struct mt_proxy *p, const struct mt_stream_to *to, enum mt_close_reason *why)
@@ -30,7 +30,7 @@ bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls)
 	return true;
 }
 
-/* ---- whose name is borrowed ------------------------------------------------------------------------ */
+/* ---- identity of callers at servers ---------------------------------------------------------- */
 
 struct mt_slice mt_secure_principal(const struct mt_tls_peer *peer)
 {
@@ -42,7 +42,7 @@ struct mt_slice mt_secure_principal(const struct mt_tls_peer *peer)
 		(const uint8_t *)peer->principal + len, (uint32_t)strlen(peer->principal + len)};
 }
 
-/* Names that other authorities have signed are nobody's in the mesh. */
+/* Returns the peer's principal; empty if it is in no trust domain of the context. */
 static struct mt_slice member(const struct mt_tls_peer *peer)
 {
 	return peer && peer->member ? mt_secure_principal(peer) : (struct mt_slice){0};
@@ -77,7 +77,7 @@ const struct mt_cluster *mt_secure_judge_for_call(const struct mt_proxy *p, stru
 	return to;
 }
 
-/* ---- of clients ------------------------------------------------------------------------------------ */
+/* ---- of clients ------------------------------------------------------------------------------ */
 
 static const struct mt_listener *listener_of(const struct mt_proxy *p, const struct mt_stream *s)
 {
@@ -86,7 +86,7 @@ static const struct mt_listener *listener_of(const struct mt_proxy *p, const str
 	return p->snap ? mt_snapshot_listener(p->snap, &t->local, t->lport) : NULL;
 }
 
-/* Asked once the whole hello is there, and again if its handshake has to wait. */
+/* Selects the context when the ClientHello is complete, and again if the hello waits for room. */
 static struct mt_tls_context *choose_context(void *arg, const struct mt_stream *lower, int listener,
 	const struct mt_hello_says *says, uint64_t *tag)
 {
@@ -136,7 +136,7 @@ bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s)
 	return true;
 }
 
-/* Nobody listens by it: connections come by the transport below. */
+/* Not used to listen: connections come from the transport below the TLS layer. */
 static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 {
 	(void)arg;
@@ -145,7 +145,7 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 	return -1;
 }
 
-/* Its handshake is over. */
+/* The handshake of a client connection is complete. */
 static bool on_accept(void *arg, struct mt_stream *s, int listener)
 {
 	struct mt_proxy *p = arg;
@@ -165,7 +165,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		mt_count(p->counters, MT_PROXY_down_listener_gone);
 		return false;
 	}
-	/* While its handshake was under way the rules may have changed. */
+	/* The rules may have changed during the handshake. */
 	if (mt_secure_standing(p, s, c) == MT_TLS_CONDEMNED) {
 		mt_count(p->counters, MT_PROXY_down_revoked);
 		return false;

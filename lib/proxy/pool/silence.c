@@ -2,29 +2,31 @@
 /*
  * Servers with a TCP stack that acknowledges and an application that does not respond. (lib/tcp
  * detects dead paths.)
- * - Heartbeats: in protocols that have them, a shared connection with outstanding calls sends one
- *   after max(1 s, 4 times the endpoint's 99th percentile) without a byte, and when a call times
- *   out with nothing received since. At most one is outstanding and at most one starts per second.
- *   No further one is sent until the server's TCP stack has acknowledged the last one.
+ * - Heartbeats: in protocols that have them, a heartbeat is sent on a shared connection with
+ *   outstanding calls after max(1 s, 4 times the endpoint's 99th percentile) without a byte, and
+ *   when a call times out with nothing received since. At most one is outstanding and at most one
+ *   starts per second. No further heartbeat is sent until the server's TCP stack has acknowledged
+ *   the last one.
  * - Answered: the server is alive, however long its calls take. The next heartbeats follow after 2,
  *   4, 8 s and so on, up to the codec's heartbeat_s, as long as nothing else arrives and no call is
  *   sent. So a long poll of 300 s costs ten heartbeats and no ejection.
  * - Not answered within 1 s of being acknowledged: the endpoint is ejected and the connection
- *   reset. Provably unread calls are sent elsewhere, others get a local reply. If the worker is
- *   more than 250 ms late, it waits half a second more, because the answer may be waiting unread.
- * - Not deliverable: the same applies if nothing is in flight and the TCP stack has taken nothing
- *   for 5 s, because the application has not opened the window. A server that reads slowly is only
- *   slow.
- * - Servers without heartbeat support are not ejected for that (mt_ep_state.beats; a refused
- *   connection clears it, since another program may start). To find out, a connection to an unknown
- *   endpoint sends one heartbeat a second after it was opened.
+ *   reset. Provably unread calls are sent to another endpoint, others get a local reply. If the
+ *   worker checks more than 250 ms late, it waits half a second more, because the answer may be
+ *   waiting unread.
+ * - Not deliverable: the endpoint is also ejected and the connection reset if nothing is in flight
+ *   and the server's TCP stack has taken nothing for 5 s, because its application has not opened
+ *   the window. A server that reads slowly is only slow.
+ * - Servers without heartbeat support are not ejected for a missing answer (mt_ep_state.beats; a
+ *   refused connection clears it, since another program may start). To find out, a connection to an
+ *   unknown endpoint sends one heartbeat a second after it was opened.
  * - Without heartbeat support, and for calls that have a connection alone, lib/upstream counts
  *   consecutive time-outs. Only calls count that were sent completely, or that waited for a shared
  *   connection's window. A server's FIN after ours (oneway.c) starts the count again.
- * - There, clients that close their connection while a call waits are evidence, too, because their
- *   own time-out may be shorter: of calls that were sent completely and have waited for the
- *   endpoint's 99th percentile, or 1 s while that is not known. Two clients, by address, are
- *   needed, and any reply starts the count again.
+ * - In these cases, a client that closes its connection while a call waits is evidence, too,
+ *   because its own time-out may be shorter. The call must have been sent completely and have
+ *   waited for the endpoint's 99th percentile, or 1 s while that is not known. Such calls of two
+ *   clients, by address, are needed, and any reply starts the count again.
  */
 #include "mt_strmap.h"
 #include "pool/mt_pool_priv.h"
@@ -64,8 +66,8 @@ bool mt_ep_beats(const struct mt_lanes *ln)
 }
 
 /*
- * True if a heartbeat is needed to learn if the endpoint answers them: it has answered none, and
- * none was sent on this connection.
+ * True if a heartbeat is needed to learn if the endpoint answers heartbeats: it has answered none,
+ * and none was sent on this connection.
  */
 static bool to_be_learnt(const struct mt_up *u)
 {
@@ -86,7 +88,10 @@ uint64_t mt_silence_due(const struct mt_up *u)
 	if (mt_up_nothing_awaited(u))
 		return MT_NEVER;
 	at = u->last_rx + MT_MAX(s->quiet, s->gap);
-	/* No byte has come since that call was sent, so the longer gap does not apply to it. */
+	/*
+	 * No byte has come since the first outstanding call was sent: the longer gap does not
+	 * apply.
+	 */
 	if (s->first_sent >= u->last_rx)
 		at = MT_MIN(at, s->first_sent + s->quiet);
 	return MT_MAX(at, s->not_before);
@@ -159,7 +164,7 @@ static void give_up(struct mt_proxy *p, struct mt_up *u)
 	mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_silent);
 }
 
-/* Does not eject the endpoint, because it may not support heartbeats, and delays the next one. */
+/* Delays the next heartbeat. Does not eject the endpoint, because it may not support heartbeats. */
 static void not_to_blame(struct mt_proxy *p, struct mt_up *u)
 {
 	rest(u);
@@ -196,7 +201,7 @@ static void check_answer(struct mt_proxy *p, struct mt_up *u)
 	}
 	if (p->now < due)
 		return;
-	/* It is still in transit; lib/tcp ends the connection if the path is dead. */
+	/* The heartbeat is still in transit; lib/tcp ends the connection if the path is dead. */
 	if (on_its_way(p, u))
 		s->asked_at = p->now;
 	else if (p->now - due > LATE)
@@ -226,7 +231,7 @@ void mt_silence_look(struct mt_proxy *p, struct mt_up *u)
 		ask(p, u);
 }
 
-/* True if only the server's window delays the call: an open connection has a free id for it. */
+/* True if only the server's window delays the call, because an open connection has a free id. */
 static bool is_shut_out(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
 	enum mt_up_role role = mt_lane_role(ln, ex);
@@ -244,8 +249,8 @@ static bool is_shut_out(struct mt_proxy *p, const struct mt_lanes *ln, const str
 }
 
 /*
- * The lane group of the server that has the call, or delays it by a closed window. NULL: the
- * time-out is not known to be the server's fault.
+ * Returns the lane group of the server that has the call, or delays it by a closed window. NULL:
+ * the time-out is not known to be the server's fault.
  */
 static const struct mt_lanes *waits_for(struct mt_proxy *p, const struct mt_exchange *ex,
 	const struct mt_attempt *a, const struct mt_up *u)
@@ -276,8 +281,8 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 		p->now >= u->silence.not_before)
 		ask(p, u);
 	/*
-	 * Only heartbeats eject an endpoint that answers them, unless the cluster's own rule
-	 * counts.
+	 * An endpoint that answers heartbeats is ejected by them alone, unless the rule of the
+	 * cluster counts failures.
 	 */
 	if (beats && mt_ep_beats(ln) && !(rule && rule->failures))
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The turn of replies: which call of a client may have bytes sent, and which reply waits. */
+/* Order of replies: which call of a client may send reply bytes, and which reply waits. */
 #include "mt_mutant.h"
 #include "pool/mt_pool_priv.h"
 

@@ -5,10 +5,10 @@
 /* clang-format off */
 static const uint8_t may[][MT_STATES_MAX] = {
 	/*                      connecting open draining gone */
-	/* gone: it could not be opened */
+	/* gone: the connection could not be opened */
 	[MT_UP_CONNECTING]  = { 0,         1,   1,       1 },
 	[MT_UP_OPEN]        = { 0,         0,   1,       0 },
-	/* draining: another reason to drain, or its end */
+	/* draining: again for another reason; gone: the end of the connection */
 	[MT_UP_DRAINING]    = { 0,         0,   1,       1 },
 	[MT_UP_N_STATES]    = { 0 },
 };

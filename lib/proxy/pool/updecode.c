@@ -20,7 +20,7 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 		return;
 	}
 	if (!ex && mt_attempt_of(p, u->exchange))
-		return; /* the call has ended; another one of its client is outstanding (oneway.c) */
+		return; /* the call has ended; another of its client is out (oneway.c) */
 	u->exchange = MT_REF_NONE;
 	u->out_id = 0;
 	if (mt_unlikely(!mt_list_empty(&u->behind))) {
@@ -30,7 +30,7 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 	/* The server answered before it had the whole request, so the rest is never sent. */
 	if (half_sent)
 		mt_up_becomes(u, MT_UP_DRAINING);
-	u->release = true; /* after() does that, when the decode loop has finished this message */
+	u->release = true; /* after() frees it, when the decode loop has finished this message */
 }
 
 static bool adds_any(const struct mt_view *v)
@@ -110,18 +110,18 @@ static int restore(
 }
 
 /*
- * Ends a connection of one call at a time that has brought a reply to no call, because none of its
- * replies can be trusted.
+ * Ends a connection that carries one call at a time, after a reply that answers no call, because
+ * none of its replies can be trusted.
  */
 static mt_noinline void not_asked(struct mt_proxy *p, struct mt_up *u)
 {
-	/* This address may have a server that does not echo ids, besides others that do. */
+	/* A server at this address may not echo ids, although others there do. */
 	if (u->msg.id == 0 && u->ids == MT_IDS_UNKNOWN)
 		u->lanes->ids = MT_IDS_UNKNOWN;
 	mt_up_kill(p, u, MT_REPLY_BAD_REPLY, MT_PROXY_up_unknown_reply);
 }
 
-/* After a reply that is not short, this many calls of its client minus one use the wide lane. */
+/* After a reply that is not short, the next APART - 1 calls of its client use the wide lane. */
 #define APART 65
 
 static mt_noinline void go_apart(struct mt_proxy *p, const struct mt_exchange *ex)
@@ -132,7 +132,7 @@ static mt_noinline void go_apart(struct mt_proxy *p, const struct mt_exchange *e
 		d->apart = APART;
 }
 
-/* True: the reply is an error, the call has another attempt, and the caller drops the reply. */
+/* True if the reply is an error and the call has another attempt; the caller drops the reply. */
 static mt_noinline bool rejected(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex)
 {
 	u->msg.status = mt_codec_classify(u->lanes->codec, &u->msg, &u->s->rx);
@@ -268,7 +268,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 	mt_chain_drop(&u->s->rx, len);
 }
 
-/* The long reply in u->msg, which came with this id, is read and dropped. */
+/* Begins to skip the long reply in u->msg, which came with this id. */
 static void skip_reply(const struct mt_proxy *p, struct mt_up *u, uint64_t id, bool late)
 {
 	u->reply = MT_REF_NONE;
@@ -276,7 +276,7 @@ static void skip_reply(const struct mt_proxy *p, struct mt_up *u, uint64_t id, b
 		(struct mt_up_skip){.left = u->msg.len, .late = late, .progress = p->now, .id = id};
 }
 
-/* The long reply in u->msg, which came with this id, is forwarded while it arrives. */
+/* Begins to forward the long reply in u->msg, which came with this id, while it arrives. */
 static void forward(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint64_t id)
 {
 	struct mt_attempt *a = &ex->attempt;
@@ -358,8 +358,8 @@ static void finish_skipped(struct mt_proxy *p, struct mt_up *u)
 }
 
 /*
- * Forwards bytes of a long reply to the client, or keeps them until the client reads. Drops those
- * to a mirrored copy.
+ * Forwards bytes of a long reply to the client, or keeps them until the client reads. Drops the
+ * bytes for a mirrored copy.
  */
 static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint32_t n)
 {
@@ -398,7 +398,7 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 	mt_reply_budget(p, d);
 }
 
-/* More bytes of a long reply that is skipped. */
+/* Drops received bytes of a long reply that is skipped. */
 static void skip_more(struct mt_proxy *p, struct mt_up *u)
 {
 	uint32_t n = MT_MIN(u->s->rx.len, u->skip.left);
@@ -429,7 +429,7 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
 		return;
 	ex = mt_pool_exchange(p, u->reply);
 	if (!ex) {
-		/* It ended when a part was passed to its client. */
+		/* The exchange ended when a part was passed to its client. */
 		if (!u->skip.left)
 			finish_skipped(p, u);
 	} else if (!ex->attempt.reply_left) {
@@ -437,7 +437,7 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u)
 	}
 }
 
-/* Scans a reply that is not short as it arrives, if filters or its route read its metadata. */
+/* Begins to scan a reply that is not short, if filters or its route read its metadata. */
 static void look_through(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
@@ -449,12 +449,12 @@ static void look_through(struct mt_proxy *p, struct mt_up *u)
 		return;
 	slot = mt_up_shares(u) ? mt_ring_find(p, u, u->msg.id) : NULL;
 	ex = mt_pool_exchange(p, slot ? slot->exchange : u->exchange);
-	/* Without memory for the scan the changes are not made; that is counted. */
+	/* Without memory for the scan the reply's metadata is not changed, which is counted. */
 	if (ex && needs_whole(ex))
 		(void)mt_reading_begin_scan(p, &u->reading);
 }
 
-/* The message's leading fields are known, and it is kept until it is complete. */
+/* Notes that the message's leading fields are known; the message is kept until it is complete. */
 static void begin_whole(struct mt_proxy *p, struct mt_up *u)
 {
 	u->comes_whole = true;
@@ -488,7 +488,7 @@ bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u)
 	return true;
 }
 
-/* Processes a complete message, when it is scanned. */
+/* Processes a complete message, after its scan if it needs one. */
 static enum mt_step whole_message(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = u->self;
@@ -563,7 +563,7 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 
 /*
  * True if a connection that carries one call at a time is free and in the middle of a message, so
- * that the next call's reply would have to wait for its end.
+ * that the next call's reply would have to wait for the end of this message.
  */
 static bool brings_unasked(const struct mt_up *u)
 {
@@ -571,7 +571,7 @@ static bool brings_unasked(const struct mt_up *u)
 	       (u->s->rx.len || mt_up_in_reply(u));
 }
 
-/* The end of the decode loop: frees or closes the connection, if that was put off until now. */
+/* Ends a run of the decode loop: frees or closes the connection, if the loop has put this off. */
 static void after(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = u->self;
@@ -595,7 +595,7 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 		mt_pool_user.peer_ended(p, u);
 		return;
 	}
-	/* It is idle, or inside a message. */
+	/* The connection is idle, or inside a message. */
 	if ((mt_up_shares(u) && u->outstanding == u->tombstones) || mt_up_in_reply(u) ||
 		u->msg_started || u->retry_at)
 		mt_up_arm(p, u);

@@ -25,7 +25,7 @@ static void begin_ids(struct mt_proxy *p, struct mt_up *u)
 
 	/* Servers that omit ids are supported where the protocol allows one call at a time. */
 	u->ids = u->role == MT_UP_SERIAL ? MT_IDS_UNKNOWN : MT_IDS_ECHOED;
-	/* A random start: ids of an earlier connection are not met again soon. */
+	/* Start at random, so that ids of an earlier connection are not used again soon. */
 	if (codec->id_max)
 		u->first_id = u->next_id =
 			codec->id_min + mt_rand_u64(&p->rnd) % (codec->id_max - codec->id_min);
@@ -93,7 +93,7 @@ struct mt_up *mt_up_open(
 		return NULL;
 	}
 	*why = MT_CLOSE_OK;
-	u->s->yields = role == MT_UP_BULK; /* the rest stays with its client */
+	u->s->yields = role == MT_UP_BULK; /* under pressure, further bytes stay at the client */
 	mt_decoder_init(&u->dec, ln->codec, MT_DIR_UP, ln->codec_opts, &u->s->rx);
 	u->last_rx = u->last_tx = p->now;
 	u->silence.quiet = MT_SILENCE_LEAST;
@@ -127,7 +127,9 @@ static void forget_and_feed(struct mt_proxy *p, struct mt_up *u)
 	mt_up_forget(p, u);
 }
 
-/* One of the attempts that depend on the connection, for the endpoint's health. */
+/*
+ * Returns one of the attempts that depend on the connection; it identifies the endpoint to blame.
+ */
 static const struct mt_attempt *any_call(struct mt_proxy *p, struct mt_up *u)
 {
 	if (!mt_list_empty(&u->waiting))
@@ -172,7 +174,7 @@ void mt_up_kill(
 	struct mt_stream *s = u->s;
 
 	if (!s)
-		return; /* being killed further up the call chain */
+		return; /* a caller further up is ending it */
 	u->s = NULL;
 	mt_count(p->counters, why);
 	mt_pool_user.conn_ends(
@@ -203,13 +205,13 @@ bool mt_up_nothing_awaited(const struct mt_up *u)
 void mt_up_drain(struct mt_proxy *p, struct mt_up *u)
 {
 	if (!u->s || u->state == MT_UP_CONNECTING)
-		return; /* nothing sent on it yet: `connected` looks at lanes->gone again */
+		return; /* nothing was sent on it yet: on_connected() checks lanes->gone */
 	mt_up_becomes(u, MT_UP_DRAINING);
 	if (!mt_up_shares(u) && !u->busy) {
 		mt_list_del(&u->node);
 		mt_list_add(&u->lanes->conns[u->role], &u->node);
 	}
-	/* Not inside its own decode loop: the end of that looks again. */
+	/* Inside the decode loop of the connection, after() closes it instead. */
 	if (mt_up_nothing_awaited(u) && !u->decoding)
 		mt_up_close(p, u, MT_PROXY_up_drained);
 }
@@ -231,7 +233,7 @@ static void on_connected(struct mt_stream *s)
 		mt_up_drain(p, u);
 		return;
 	}
-	/* Its call may have left while it connected. */
+	/* The call may have ended while the connection was opening. */
 	if (!mt_up_shares(u) && mt_ref_is_none(u->exchange)) {
 		mt_lane_free_conn(p, u);
 		return;
@@ -262,7 +264,7 @@ static void on_eof(struct mt_stream *s)
 	mt_up_pump(p, u);
 	if (!mt_slab_live(&p->ups, ref))
 		return;
-	/* A paused reply is delivered first; its end looks at eof again. */
+	/* A paused reply is delivered first; then the FIN is checked again. */
 	if (mt_up_ended(u))
 		mt_pool_user.peer_ended(p, u);
 }
@@ -304,7 +306,9 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
 	if (!lost.counted)
 		mt_account_connection(p, u->lanes, connecting, reason);
-	/* A server that ends an idle connection does no harm: what crossed its end is sent again. */
+	/*
+	 * The end of an idle connection does no harm, because calls that crossed it are sent again.
+	 */
 	if (reason != MT_CLOSE_OK && (connecting || lost.any))
 		blame_endpoint(p, u, &blame, reason);
 	forget_and_feed(p, u);
@@ -323,12 +327,15 @@ static void on_evict(struct mt_stream *s, enum mt_class c)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_up *u = mt_up_of(s);
 
-	/* It has calls of several clients; a reply that is kept until it is complete is of one. */
+	/*
+	 * The connection has calls of several clients: give up only a reply that is kept until it
+	 * is complete, which belongs to one client.
+	 */
 	if (mt_up_shares(u) && mt_up_give_up_reply(p, u)) {
 		mt_count(p->counters, MT_PROXY_up_evicted);
 		return;
 	}
-	/* Otherwise it takes no further calls, and is reset if that does not help. */
+	/* Otherwise drain the connection; it is reset if memory is still short after message_ms. */
 	if (mt_up_shares(u) && u->state == MT_UP_OPEN) {
 		mt_count(p->counters, MT_PROXY_up_evicted);
 		u->evicted = p->now;
@@ -356,16 +363,22 @@ static uint64_t idle_limit(const struct mt_proxy *p, const struct mt_up *u)
 {
 	uint64_t idle = p->conf.up_idle_s * MT_SEC;
 
-	/* Up to a quarter of jitter by index: pools opened together do not close together. */
+	/*
+	 * Up to a quarter of jitter by index, so that connections opened together do not close
+	 * together.
+	 */
 	return idle + idle / 4 * (u->self.idx % 16) / 16;
 }
 
-/* An idle connection that other workers may need is examined so often, and closed after this. */
+/*
+ * Interval of checks of an idle connection, and idle time after which it is closed if another
+ * worker needs one.
+ */
 #define SPARE_IDLE MT_SEC
 
 /*
- * True if the connection is idle, and this worker has more than its even share of those that are
- * limited for the node: others may lack some.
+ * True if the connection is idle, and this worker has more than its even share of the connections
+ * that the node's limit allows, so that other workers may lack some.
  */
 static bool is_spare(const struct mt_proxy *p, const struct mt_up *u)
 {
@@ -377,8 +390,9 @@ static bool is_spare(const struct mt_proxy *p, const struct mt_up *u)
 }
 
 /*
- * The next deadline of a connection with a limit of the node; `at`: without one. Also one that is
- * not spare is examined, because it may be as soon as the worker opens others.
+ * Returns the next deadline of a connection with a limit of the node; `at` is the deadline without
+ * the limit. A connection that is not spare is examined, too, because it becomes spare when the
+ * worker opens others.
  */
 static mt_noinline uint64_t spare_deadline(
 	const struct mt_proxy *p, const struct mt_up *u, uint64_t at)
@@ -399,7 +413,7 @@ static mt_noinline bool gives_way(const struct mt_proxy *p, const struct mt_up *
 	       mt_units_wanted(mt_conns_units(p, u->lanes->cluster_index), p->now);
 }
 
-/* When a message that the server has begun is given up. */
+/* Returns when a message that the server has begun is given up. */
 static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_up *u)
 {
 	const struct mt_attempt *a = mt_attempt_of(p, u->reply);

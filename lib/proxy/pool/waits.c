@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of calls that wait, charged to their clients; that of mirrored copies to the worker. */
+/*
+ * Charges the memory of waiting calls to their clients, and that of mirrored copies to the worker.
+ */
 #include "pool/mt_pool_priv.h"
 
 /* Adds to the truesize of copies that wait for connections; `more` may be negative. */
@@ -10,7 +12,7 @@ static void copies_hold(struct mt_proxy *p, int32_t more)
 		mt_ledger_add(p->ledger, MT_CLASS_RETAINED, more);
 }
 
-/* Charges more, or less, for a waiting call. */
+/* Adds `more`, which may be negative, to the charge for waiting calls. */
 static void charge(struct mt_proxy *p, const struct mt_exchange *ex, int32_t more)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
