@@ -10,15 +10,15 @@
 #include "client/mt_client_priv.h"
 #include "mt_tls_alert.h"
 
-#define SNIFFED 512 /* bytes that codecs are shown */
+#define SNIFFED 512 /* maximum number of bytes for `sniff` */
 
 /* Decision about a connection. */
 struct verdict {
-	const struct mt_filter_chain_proto *proto; /* NULL: one of the others */
+	const struct mt_filter_chain_proto *proto; /* NULL: waits, to_tls or refused */
 	enum mt_proxy_outcome why;		   /* of a refusal */
 	bool waits;
-	bool to_tls;  /* its handshake begins */
-	bool unheard; /* plaintext by silence, where a ClientHello was possible */
+	bool to_tls;  /* the TLS layer gets the connection */
+	bool unheard; /* plaintext by silence; the client could have sent a ClientHello */
 };
 
 static const struct verdict wait_on = {.waits = true};
@@ -52,8 +52,8 @@ static struct mt_filter_chain_facts facts_of(const struct mt_chain_selection *u)
 /* ---- deciding ---------------------------------------------------------------------------------- */
 
 /*
- * Finds the protocol of the received bytes. Waits if a codec needs more of them, unless `all`: no
- * more are awaited.
+ * Finds the protocol of the received bytes. If a codec needs more bytes, waits for them, unless
+ * `all` is set.
  */
 static struct verdict sniff(const struct mt_chain_selection *u, bool all)
 {
@@ -107,15 +107,15 @@ static const struct mt_filter_chain_proto *server_first(const struct mt_chain_se
 	return NULL;
 }
 
-/* True if a client that is silent never counts as plaintext; a FIN shows that no byte will come. */
+/* True if silence never selects a plaintext chain, and bytes may still come (no FIN). */
 static bool waits_for_client(const struct mt_chain_selection *u)
 {
 	return mt_unlikely(u->listener->detect_ms == MT_LISTENER_DETECT_NEVER) && !u->s->rx_eof;
 }
 
 /*
- * Returns what serves the client if it sends nothing, or nothing more; NULL: nothing does. Without
- * a chain the bytes present are the start of a ClientHello, and its rest has to come.
+ * Returns the protocol for a client that sends nothing, or nothing more; NULL: none. If no chain is
+ * selected, received bytes are the start of a ClientHello, whose rest has to come.
  */
 static const struct mt_filter_chain_proto *for_silence(const struct mt_chain_selection *u)
 {
@@ -124,18 +124,18 @@ static const struct mt_filter_chain_proto *for_silence(const struct mt_chain_sel
 	return u->chain ? sniff(u, true).proto : NULL;
 }
 
-/* It is not silent: its first bytes have to wait, and come again. */
+/* True if the client is not silent: its first bytes were put back and have to come again. */
 static bool is_heard(const struct mt_chain_selection *u)
 {
 	return u->put_back && u->s->rx.len == 0;
 }
 
-/* How often the time of a message they may need for that. */
+/* A client whose first bytes must come again has this many times message_ms for it. */
 #define HEARD_TIMES 3
 
 /*
- * Protocol detection time-out, ms. After the first bytes there always is one, because they belong
- * to a chain without TLS.
+ * Protocol detection time-out, ms. A listener without one (MT_LISTENER_DETECT_NEVER) waits without
+ * it for the first bytes only; then the default applies.
  */
 static uint32_t detect_ms(const struct mt_chain_selection *u)
 {
@@ -144,7 +144,7 @@ static uint32_t detect_ms(const struct mt_chain_selection *u)
 	return mt_unlikely(ms == MT_LISTENER_DETECT_NEVER) ? MT_LISTENER_DETECT_MS : ms;
 }
 
-/* Returns until when the next byte is waited for. */
+/* Time until which the client may send its next byte. */
 static uint64_t patience(const struct mt_proxy *p, const struct mt_chain_selection *u)
 {
 	uint64_t since = u->first_at ? u->first_at : u->since;
@@ -205,7 +205,7 @@ static struct verdict decide(struct mt_proxy *p, struct mt_chain_selection *u)
 	return u->chain ? sniff(u, u->s->rx_eof) : by_bytes(p, u);
 }
 
-/* ---- what comes of it -------------------------------------------------------------------------- */
+/* ---- acting on the decision ------------------------------------------------------------------ */
 
 static void selection_free(struct mt_proxy *p, struct mt_chain_selection *u)
 {
@@ -214,7 +214,7 @@ static void selection_free(struct mt_proxy *p, struct mt_chain_selection *u)
 	mt_slab_free(&p->selections, u);
 }
 
-/* The connection ends as it is. */
+/* Counts the end of the connection and frees the selection. Does not end the stream. */
 static void end(struct mt_proxy *p, struct mt_chain_selection *u, enum mt_proxy_outcome why)
 {
 	mt_count(p->counters, why);
@@ -263,7 +263,7 @@ static void finish(struct mt_proxy *p, struct mt_chain_selection *u)
 	mt_stream_detach(s);
 }
 
-/* Gives the connection to the TLS layer. False: the layer refuses it, so the caller resets it. */
+/* Gives the connection to the TLS layer. False: refused, so the caller resets the connection. */
 static bool begin_tls(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	struct mt_stream *s = u->s;
@@ -279,13 +279,13 @@ static void outdated(struct mt_proxy *p, struct mt_down *d)
 	mt_down_drain(p, d);
 }
 
-/* Gives the connection to its protocol. False: it is refused, so the caller resets it. */
+/* Gives the connection to its protocol. False: refused, so the caller resets the connection. */
 static bool hand_over(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict v)
 {
 	const struct mt_filter_chain_proto *proto = v.proto;
 	struct mt_stream *s = u->s;
 
-	/* The protocol starts under the current snapshot, so `v` must be from that one, too. */
+	/* The protocol starts under the current snapshot, so `v` must be from this snapshot. */
 	MT_ASSERT(u->snap == p->snap);
 	selection_free(p, u);
 	if (s->user == &mt_chain_selection_user)
@@ -296,7 +296,7 @@ static bool hand_over(struct mt_proxy *p, struct mt_chain_selection *u, struct v
 		return mt_opaque_begin(p, s, proto, v.unheard);
 	if (!mt_down_begin(p, s, proto))
 		return false;
-	/* The rules of its chain have changed since its handshake. */
+	/* The chain's rules for clients have changed since the handshake. */
 	if (proto->chain->tls && mt_secure_standing(p, s, proto->chain) == MT_TLS_OUTDATED)
 		outdated(p, mt_down_of(s));
 	return true;
@@ -307,7 +307,7 @@ static void arm(struct mt_proxy *p, struct mt_chain_selection *u)
 	mt_wheel_arm(&p->wheel, &u->timer, patience(p, u));
 }
 
-/* Forgets the received part of the first message, because it was put back and comes again. */
+/* Forgets the received bytes, which were put back and will come again. */
 static void forget(struct mt_chain_selection *u)
 {
 	u->put_back = true;
@@ -321,7 +321,7 @@ static void act(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict
 {
 	struct mt_stream *s = u->s;
 
-	/* The walk that ends clients may be past the place that it would get. */
+	/* The pass that drains clients may have visited the slab slot of the new client already. */
 	if (mt_unlikely(p->draining || u->listener->drained) && (v.proto || v.to_tls))
 		v = refuse(MT_PROXY_down_draining);
 	if (v.waits) {
@@ -347,7 +347,7 @@ static void act(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict
 	}
 }
 
-/* Begins under the listener, of the current snapshot; `chain` NULL: nothing is known. */
+/* Starts the selection at a listener of the current snapshot. `chain` NULL: none is known. */
 static void look_at(struct mt_proxy *p, struct mt_chain_selection *u, const struct mt_listener *l,
 	const struct mt_filter_chain *chain)
 {
@@ -378,7 +378,7 @@ bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const st
 		return hand_over(p, u, v);
 	if (v.to_tls)
 		return begin_tls(p, u);
-	/* Nothing is said inside accept(). */
+	/* A TLS alert cannot be sent inside accept(), so `readable` is requested for it. */
 	if (!v.waits && !is_bad_hello(v)) {
 		end(p, u, v.why);
 		return false;
@@ -388,7 +388,7 @@ bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const st
 	s->user_ctx = p;
 	s->owner_idx = mt_slab_idx(&p->selections, u);
 	s->tx_high = p->conf.reply_soft;
-	/* Charged separately: its class may change when the protocol is known. */
+	/* The ledger settles this stream: its class may change when the protocol is known. */
 	mt_stream_touch(s);
 	arm(p, u);
 	if (!v.waits) {
@@ -427,7 +427,7 @@ void mt_chain_selection_snap_move(struct mt_proxy *p, struct mt_chain_selection 
 
 void mt_chain_selection_timer(struct mt_proxy *p, struct mt_chain_selection *u)
 {
-	/* A turn takes over a snapshot before its timers, and rebinds after them. */
+	/* A loop iteration takes a snapshot before its timers, and moves connections after them. */
 	if (mt_unlikely(u->snap != p->snap))
 		mt_chain_selection_snap_move(p, u);
 	else if (p->now < patience(p, u))
@@ -438,7 +438,7 @@ void mt_chain_selection_timer(struct mt_proxy *p, struct mt_chain_selection *u)
 
 /* ---- events ------------------------------------------------------------------------------------ */
 
-/* Bytes, or FIN. */
+/* Handles new bytes, or a FIN. */
 static void on_more(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
@@ -464,7 +464,7 @@ static void on_evict(struct mt_stream *s, enum mt_class c)
 
 static void never(struct mt_stream *s)
 {
-	/* Nothing is sent before it is decided, and clients are connected when they are accepted. */
+	/* Nothing is sent before the decision, and clients are connected when they are accepted. */
 }
 
 const struct mt_stream_user mt_chain_selection_user = {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections that an operator closes, each in its protocol's own way. A client connection drains
- * as that of a removed listener (drain.c), or is reset. A server connection gets no new calls and
- * ends after the last reply, or its calls get local replies. An opaque stream has no end of a
- * message to wait for: both sides are reset.
+ * Connections that an operator closes, each in the way of its protocol. A client connection drains
+ * like one of a removed listener (drain.c), or is reset. A server connection gets no new calls and
+ * ends after the last reply, or its calls get local replies. Both sides of an opaque stream are
+ * reset, because it has no messages whose end could be awaited.
  */
 #include "client/mt_client_priv.h"
 
@@ -49,7 +49,7 @@ enum mt_conn_closing mt_proxy_close(struct mt_proxy *p, const struct mt_stream *
 			MT_PROXY_down_closed_by_operator);
 		return MT_CONN_CLOSED;
 	}
-	/* One side of the stream has ended already, and the rest is on its way to this one. */
+	/* The other side of the stream has ended; its last bytes are being sent to this side. */
 	if (s->user == &mt_pair_cut_user)
 		return MT_CONN_DRAINS;
 	if (s->user != &mt_pair_down_user && s->user != &mt_pair_up_user)

@@ -9,13 +9,13 @@
 struct heir {
 	const struct mt_filter_chain_proto *to;
 	enum mt_tls_standing standing; /* of the client, by the TLS rules of that chain */
-	bool changed;		       /* another chain than the one that it was accepted by */
+	bool changed;		       /* `to` was found by successor_of() */
 	bool drained;		       /* an operator drains the listener */
 };
 
 /*
- * Finds what serves the connection until its end, because its chain is gone, matches other
- * connections or ends TLS no longer.
+ * For a connection whose chain is gone, matches other connections now or no longer terminates TLS:
+ * finds the protocol that serves the connection until it closes.
  */
 static const struct mt_filter_chain_proto *successor_of(
 	const struct mt_down *d, const struct mt_listener *l)
@@ -30,7 +30,7 @@ static const struct mt_filter_chain_proto *successor_of(
 	return mt_filter_chain_successor(l, d->proto, &f);
 }
 
-/* Cost of a search through the listener's protocols that ended at `found`; NULL: at their end. */
+/* Cost of a search through the listener's protocols that ended at `found`; NULL: found none. */
 static uint32_t cost_of_walk(const struct mt_listener *l, const struct mt_filter_chain_proto *found)
 {
 	uint32_t n = found ? (uint32_t)(found - l->protos) : l->n_protos;
@@ -39,8 +39,8 @@ static uint32_t cost_of_walk(const struct mt_listener *l, const struct mt_filter
 }
 
 /*
- * Finds the successor of the connection's chain. Adds the cost of the search to *cost, because a
- * listener may have thousands of chains.
+ * Finds the chain and protocol that serve the connection now. Adds the cost of the search to *cost,
+ * because a listener may have thousands of chains.
  */
 static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, uint32_t *cost)
 {
@@ -72,8 +72,8 @@ static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, ui
 }
 
 /*
- * Drains or denies a connection whose chain is another one, or has other rules for clients than
- * those that accepted it, or if its listener is drained.
+ * Denies all calls of a connection that the chain's rules for clients condemn. Drains a connection
+ * that another chain serves now, that is outdated by these rules, or whose listener is drained.
  */
 static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct heir *h)
 {
@@ -92,7 +92,7 @@ static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct
 	}
 }
 
-/* The connection's chain was removed, or has another protocol now. */
+/* Drains a connection that no chain and protocol of the current snapshot serve. */
 static void listener_gone(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_count(p->counters, MT_PROXY_down_listener_gone);
@@ -109,7 +109,7 @@ uint32_t mt_down_snap_move(struct mt_proxy *p, struct mt_down *d)
 	if (mt_likely(d->proto))
 		h = heir_of(p, d, &cost);
 	if (h.to && h.to->idle_s != d->proto->idle_s)
-		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* looks at its new one */
+		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* the timer uses the new idle time */
 	mt_snap_switch(p, &d->snap, p->snap);
 	d->proto = h.to;
 	if (h.to)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The phases of ending a client connection (drain.c). Rows: state; columns: the next one. */
+/* The phases of ending a client connection (drain.c). Rows: state; columns: next state. */
 #include "mt_states.h"
 
 /* clang-format off */
@@ -9,7 +9,7 @@ static const uint8_t may[][MT_STATES_MAX] = {
 	[MT_DOWN_DRAINING]  = { 0,      0,       1,   0,      1,      1 },
 	[MT_DOWN_LAST]      = { 0,      0,       0,   1,      1,      1 },
 	[MT_DOWN_REFUSES]   = { 0,      0,       0,   0,      1,      1 },
-	/* closing: another reason to close, or the pseudo-client of a copy for a mirror */
+	/* closing again: a second reason to close, or the pseudo-client of a mirrored copy */
 	[MT_DOWN_CLOSING]   = { 0,      0,       0,   0,      1,      1 },
 	[MT_DOWN_N_STATES]  = { 0 },
 };

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What comes from clients: the decode loop of a downstream connection. */
+/* Receives messages from clients: the decode loop of a client connection. */
 #include "mt_mutant.h"
 #include "client/mt_client_priv.h"
 
-/* A malformed message: the native error if enough of it is known, then FIN. */
+/*
+ * Handles a malformed message: sends the protocol's own error if enough of the message is known and
+ * no other reply has to come first. The connection ends after the outstanding replies.
+ */
 static void bad_message(struct mt_proxy *p, struct mt_down *d)
 {
 	const struct mt_codec *codec = d->codec;
@@ -48,7 +51,10 @@ static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)
 	mt_chain_drop(&d->s->rx, d->msg.len);
 }
 
-/* All exchange objects are in use: answers the call without one, if the order of replies allows. */
+/*
+ * All exchange objects are in use: answers the call without one, or resets the connection if no
+ * reply can be made or the order of replies forbids it.
+ */
 static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
 {
 	const struct mt_codec *codec = d->codec;
@@ -135,8 +141,8 @@ static bool may_start_early(struct mt_proxy *p, struct mt_down *d)
 }
 
 /*
- * Scans a message that is not short as it arrives, if its service searches metadata after the
- * leading ones.
+ * Starts to scan a message longer than MT_SCAN_AT_ONCE, if its service searches metadata after the
+ * leading ones. The scan continues as the message arrives.
  */
 static void look_through(struct mt_proxy *p, struct mt_down *d)
 {
@@ -158,13 +164,13 @@ static bool looked_through(struct mt_proxy *p, struct mt_down *d)
 	return !d->reading.scan || mt_reading_scan(p, &d->reading, d->codec, &d->msg, &d->s->rx);
 }
 
-/* Time after which a client that is held back by the pressure on a class is looked at again. */
+/* Interval of the checks of a client that is held back because a class is under pressure. */
 #define PRESSED_PAUSE (10 * MT_MSEC)
 
 /*
  * True if the connection holds more of a pressed class than half of an equal part of the share, or,
  * if the connections of its address together hold that much, more than its own part of that half
- * (mt_ledger_part_of()). The ledger has the values of the iteration before.
+ * (mt_ledger_part_of()). The ledger has the values of the last loop iteration.
  */
 static mt_noinline bool above_part(
 	const struct mt_ledger *l, const struct mt_down *d, enum mt_class c, uint32_t bytes)
@@ -182,8 +188,8 @@ static mt_noinline bool above_part(
 
 /*
  * True if a class of the ledger is above half of its share, and the connection above its part. So
- * clients are held back before any is evicted, however many connections an address has. Looked at
- * again by a timer, because the pressure may end without an event of this client.
+ * clients are held back before any is evicted, however many connections an address has. Sets a time
+ * for the next check, because the pressure may end without an event of this client.
  */
 static bool is_pressed(struct mt_proxy *p, struct mt_down *d, enum mt_class c, uint32_t bytes)
 {
@@ -195,8 +201,8 @@ static bool is_pressed(struct mt_proxy *p, struct mt_down *d, enum mt_class c, u
 }
 
 /*
- * True if too many bytes of its calls wait: for a connection, a verdict, a cluster, or their next
- * attempt. Other events than the client's wake each of these calls.
+ * True if too many bytes of the client's calls wait in Meltemi, for example for a connection or the
+ * next attempt. Each of these waits ends without an event of the client.
  */
 static bool waits_for_much(struct mt_proxy *p, struct mt_down *d)
 {
@@ -214,8 +220,8 @@ static bool over_limits(struct mt_proxy *p, struct mt_down *d)
 	if (d->s->tx_queued + d->held > p->conf.reply_soft) {
 		mt_count(p->counters, MT_PROXY_paused_budget);
 		/*
-		 * If nothing is queued, replies that wait for their turn exceed the budget, and
-		 * their turn resumes decoding.
+		 * If tx_queued is 0, replies that wait for their turn exceed the budget. Decoding
+		 * resumes when they are sent.
 		 */
 		d->s->want_writable |= d->s->tx_queued > 0;
 		return true;
@@ -233,8 +239,8 @@ static bool over_limits(struct mt_proxy *p, struct mt_down *d)
 }
 
 /*
- * Forwards more bytes of a long request, or drops them if its exchange has ended. True if that was
- * the last one.
+ * Forwards more bytes of a long request, or drops them if it has no exchange. True if the request
+ * is complete now.
  */
 static bool continue_message(struct mt_proxy *p, struct mt_down *d)
 {
@@ -271,7 +277,7 @@ static enum mt_step part_of_message(struct mt_proxy *p, struct mt_down *d)
 	return MT_STEP_PART;
 }
 
-/* The message is complete, perhaps not yet looked through. */
+/* Handles a complete message, whose scan may not be finished. */
 static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = d->self;
@@ -281,7 +287,7 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 		d->msg.refuse = d->unserved;
 	look_through(p, d);
 	if (!looked_through(p, d)) {
-		d->msg_started = 0; /* it is complete: the client's time limit ends */
+		d->msg_started = 0; /* the client's time limit ends with its last byte */
 		return MT_STEP_PART;
 	}
 	complete_message(p, d);
@@ -349,7 +355,7 @@ static enum mt_step step(struct mt_proxy *p, struct mt_down *d)
 	return decode(p, d);
 }
 
-/* The client sent FIN in the middle of a message: the message will never be complete. */
+/* Handles the client's FIN when all is decoded: gives up a message that it cut off. */
 static void cut_off(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, d->cur);
@@ -384,8 +390,8 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 	if (d->eof && !waits)
 		mt_oneway_client_ended(p, d);
 	/*
-	 * Not at each reply, because calls that go on are due at leave_at, and leave.c decides about
-	 * new calls (mt_call_user.leaves).
+	 * Not at each reply, because calls that go on are checked at leave_at, and new calls by
+	 * mt_call_user.leaves.
 	 */
 	if (mt_down_closed(d) && (!d->leave_at || p->now >= d->leave_at)) {
 		mt_leave(p, d);
@@ -401,8 +407,8 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 }
 
 /*
- * Forgets the received part of a message, which was put back and comes again, but not what it has
- * shown of the connection (dec.conn).
+ * Forgets the received part of a message, which was put back and will come again. Keeps what the
+ * decoder knows about the connection (dec.conn).
  */
 static void forget_message(struct mt_proxy *p, struct mt_down *d)
 {

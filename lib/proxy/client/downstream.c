@@ -17,7 +17,7 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 	if (mt_unlikely(!p->snap))
 		return -1;
 	l = mt_snapshot_listener(p->snap, local, lport);
-	/* A SYN is refused, not a connection that the client believes to have: nothing was sent yet, and it goes elsewhere. */
+	/* Refuse the SYN: the client has sent no data yet, and can connect elsewhere. */
 	if (mt_unlikely(l && (p->draining || l->drained))) {
 		mt_count(p->counters, MT_PROXY_down_draining);
 		return -1;
@@ -79,7 +79,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	const struct mt_tuple *t = mt_stream_ends(s);
 	const struct mt_listener *l;
 
-	/* The snapshot may have changed since the SYN: the index is not used. */
+	/* The snapshot may have changed since the SYN, so the index is not used. */
 	(void)listener;
 	if (p->draining) {
 		mt_count(p->counters, MT_PROXY_down_draining);
@@ -121,7 +121,7 @@ void mt_down_free(struct mt_proxy *p, struct mt_down *d)
 	mt_slab_free(&p->downs, d);
 }
 
-/* The client has gone: its exchanges end, their replies will be recognised as unwanted. */
+/* Ends the exchanges of a client that is gone; late replies are recognised as unwanted. */
 static void end_exchanges(struct mt_proxy *p, struct mt_down *d, bool cut_off)
 {
 	struct mt_list *n;
@@ -130,7 +130,7 @@ static void end_exchanges(struct mt_proxy *p, struct mt_down *d, bool cut_off)
 		mt_exchange_leave(p, mt_list_entry(n, struct mt_exchange, down_node), cut_off);
 }
 
-/* The client has reset its connection: calls that wait may be evidence against endpoints. */
+/* Call after the client's reset: calls that wait may be evidence against their endpoints. */
 static void note_given_up(struct mt_proxy *p, const struct mt_down *d, const struct mt_stream *s)
 {
 	const struct mt_list *n;
@@ -157,7 +157,7 @@ uint32_t mt_down_owed(const struct mt_down *d)
 	return d->outstanding + d->unacked;
 }
 
-/* Requests that were acknowledged before an end that we want are served. */
+/* True if requests that TCP has acknowledged, or further ones, must be served before the end. */
 static bool has_more(const struct mt_down *d)
 {
 	if (d->ending == MT_DOWN_CLOSING)
@@ -168,10 +168,13 @@ static bool has_more(const struct mt_down *d)
 	       (d->ending == MT_DOWN_DRAINING || mt_down_in_message(d) || mt_stream_coming(d->s));
 }
 
-/* Time without an acknowledgement after which queued replies are given up. */
+/* Queued replies are dropped after this time without an acknowledgement. */
 #define TAIL MT_SEC
 
-/* A reset would drop replies that are queued, and a client that reads on takes them (leave.c). */
+/*
+ * True if the reset has to wait, because it would drop queued replies that the client may still
+ * read (leave.c).
+ */
 static bool delivers(struct mt_proxy *p, struct mt_down *d)
 {
 	uint64_t until = d->last_ack + TAIL;
@@ -233,7 +236,7 @@ static void on_eof(struct mt_stream *s)
 			return;
 	}
 	mt_down_pump(p, d);
-	/* A closing connection is not pumped: what is left of it ends here. */
+	/* mt_down_pump() may do nothing for a closing connection, so check its end here. */
 	if (mt_slab_live(&p->downs, ref) && d->ending)
 		mt_down_maybe_finish(p, d);
 }
@@ -310,7 +313,7 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d
 
 static uint64_t slow_deadline(const struct mt_proxy *p, const struct mt_down *d)
 {
-	/* With nothing unread it is the server that others wait for. */
+	/* If nothing is unread, held replies wait for a server, not for the client. */
 	if (!d->above_soft_since || d->s->tx_queued == 0 ||
 		d->s->tx_queued + d->held < p->conf.reply_soft)
 		return MT_NEVER;
@@ -340,7 +343,10 @@ static void arm_anew(struct mt_proxy *p, struct mt_down *d)
 	mt_wheel_arm(&p->wheel, &d->timer, at);
 }
 
-/* Nothing but idle time will end it: that moves on with each call, and the timer that is armed finds it early enough. */
+/*
+ * True if only the idle time-out can end the connection. Each call postpones the time-out, so the
+ * timer that is armed already fires early enough.
+ */
 static bool only_idles(const struct mt_down *d)
 {
 	return !d->msg_started && !d->retry_at && !d->leave_at && !d->above_soft_since &&
@@ -362,7 +368,10 @@ static void stalled(struct mt_proxy *p, struct mt_down *d)
 		mt_down_reset(p, d, MT_PROXY_message_stalled);
 		return;
 	}
-	/* It ends all the same: what it is owed still goes. */
+	/*
+	 * The connection is draining and would end anyway; replies that are due to it are still
+	 * sent.
+	 */
 	mt_down_cut_short(p, d, MT_PROXY_message_stalled);
 	if (mt_slab_live(&p->downs, ref))
 		mt_down_arm(p, d);

@@ -15,25 +15,32 @@
  *    another Meltemi sends the call elsewhere.
  *
  * While the whole worker leaves but still accepts clients (worker_drain.c), step 1 lasts until the
- * client is quiet. When it closes, each connection is in step 2 for a fifth of a second, then in
- * step 3, and a message that has begun has one second.
+ * client is quiet. From mt_proxy_drain() on, each connection is in step 2 for a fifth of a second,
+ * then in step 3; a message that has begun may take one second.
  *
- * A connection that has been quiet for a second ends at once if its protocol has no notification;
- * so does an idle one. A message that has begun has 10 s; if it stalls, outstanding replies are
- * still sent. mt_proxy_drain() refuses new connections at their SYN, so that no client sends data
- * on one.
+ * A connection that has been quiet for a second ends at once if its client was not notified; so
+ * does a connection at its idle time-out. A message that stalls (message_ms, 10 s) during
+ * the drain is given up, and outstanding replies are still sent (step 4). If a part of that message
+ * was forwarded, the connection is reset. mt_proxy_drain() refuses new connections at their SYN, so
+ * that no client sends data on one.
  */
 #include "client/mt_client_priv.h"
 
-/* Nothing came and nothing was answered for so long: it has heard, or asks for nothing more. */
+/*
+ * A client that sends and acknowledges nothing for this time has handled the GOAWAY, or has no more
+ * requests.
+ */
 #define QUIET_NS MT_SEC
-/* A client that is never quiet is looked at so often for a moment between its messages. */
+/* Interval of the checks if a client that is never quiet is between two messages. */
 #define LOOK_NS (10 * MT_MSEC)
 
-/* Of the time of a drain: when it is looked for such a moment, and when there need be none. The rest is for what is owed. */
+/*
+ * Step 2 starts after drain_ms / SERVED_PART, step 3 after drain_ms / LAST_PART, and step 4 after
+ * LAST_PART * drain_ms / SERVED_PART. The rest of drain_ms is for outstanding replies.
+ */
 #define SERVED_PART 3
 #define LAST_PART   2
-/* The same of a worker that closes. */
+/* Start of steps 3 and 4 after mt_proxy_drain(), if mt_proxy_leave() came before. */
 #define CLOSE_LAST_NS (200 * MT_MSEC)
 #define CLOSE_CUT_NS  MT_SEC
 
@@ -65,7 +72,7 @@ static uint64_t quiet_at(const struct mt_down *d)
 	return (d->told ? MT_MAX(last, d->drain_started) : last) + QUIET_NS;
 }
 
-/* Between two messages, and all of those that have come are taken. */
+/* True if the connection is between two messages, and no received bytes are left. */
 static bool between(const struct mt_down *d)
 {
 	return d->s->rx.len == 0 && !d->msg_started && !mt_down_in_message(d) &&
@@ -85,7 +92,7 @@ static bool open_still(const struct mt_proxy *p)
 	return p->drain.leave_at && !p->draining;
 }
 
-/* When to look again, or 0: there is nothing to look for. */
+/* Time of the drain's next check; 0: none. */
 static uint64_t next_look(const struct mt_proxy *p, const struct mt_down *d)
 {
 	uint64_t quiet = MT_MAX(quiet_at(d), p->now + LOOK_NS);
@@ -120,7 +127,7 @@ static struct due due(const struct mt_proxy *p, const struct mt_down *d)
 		.cut = age >= drain_ns(p) / SERVED_PART * LAST_PART};
 }
 
-/* The same time is for what found no memory: it is not put off, and not forgotten. */
+/* retry_at is also for retries after a lack of memory, so it may only become earlier. */
 static void look_at(struct mt_down *d, uint64_t at)
 {
 	if (!d->retry_at || (at && at < d->retry_at))
@@ -181,8 +188,8 @@ void mt_down_close(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_down_becomes(d, MT_DOWN_CLOSING);
 	d->msg_started = 0;
-	d->paused_by_bytes = false; /* nothing of it is decoded any more */
-	/* The rest of a message that was taken still goes; one that has only begun does not. */
+	d->paused_by_bytes = false; /* no further message is decoded */
+	/* Drop received bytes, unless they belong to a message whose first part was taken. */
 	if (d->s && !mt_down_in_message(d))
 		mt_stream_drop(d->s, d->s->rx.len);
 	mt_down_maybe_finish(p, d);

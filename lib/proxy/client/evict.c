@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory that clients use outside of their streams, for the ledger, and evictions when a class
- * of it has used up its share. Server connections: pool/upstream.c.
+ * Reports to the ledger the memory that client connections use outside of their streams, and evicts
+ * a connection's memory when a class of the ledger has used up its share. For server connections
+ * see pool/upstream.c.
  */
 #include "mt_mutant.h"
 #include "client/mt_client_priv.h"
@@ -17,7 +18,10 @@ void mt_down_holds(struct mt_stream *s, struct mt_sums *sums)
 		d->pending | d->retained | (mt_mutant(MT_MUTANT_hold_dropped_early) ? 0 : d->held);
 }
 
-/* It is in the middle of a message and nothing else is on its way: told in the protocol's words, then FIN. */
+/*
+ * Sends a local reply to the incomplete request of a client without outstanding calls, then FIN.
+ * False: no reply is possible.
+ */
 static bool refuse_message(struct mt_proxy *p, struct mt_down *d)
 {
 	const struct mt_codec *codec = d->codec;
@@ -42,7 +46,7 @@ static bool refuse_message(struct mt_proxy *p, struct mt_down *d)
 	return true;
 }
 
-/* Answers a call that waits. */
+/* Sends a local reply to a call that waits. */
 static void refuse_waiting(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (ex->pending)
@@ -50,8 +54,8 @@ static void refuse_waiting(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /*
- * Gives up the retained request of a call with buffers for it, and so its retry policy. Answers the
- * call if it waits for another attempt.
+ * Drops the retained request of a call if buffers hold it, so that the call is not retried by
+ * policy. A call that waits for another attempt gets a local reply instead.
  */
 static void refuse_retries(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -63,7 +67,7 @@ static void refuse_retries(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_retained_drop(p, ex);
 }
 
-/* Refuses something of each call of a client. Other calls and the connection go on. */
+/* Calls `refuse` for each call of a client. Calls that it spares and the connection continue. */
 static void refuse_calls(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome counted,
 	void (*refuse)(struct mt_proxy *p, struct mt_exchange *ex))
 {
@@ -71,7 +75,10 @@ static void refuse_calls(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_ou
 	struct mt_list *n, *tmp;
 
 	mt_count(p->counters, counted);
-	/* Meanwhile an answer neither begins other calls nor ends those whose replies waited for it. */
+	/*
+	 * During the loop a local reply must not start further calls. It must not cause the replies
+	 * that waited for it to be sent, either, because their calls would end.
+	 */
 	d->decoding = d->flushing = true;
 	mt_list_foreach_safe (n, tmp, &d->exchanges) {
 		refuse(p, mt_list_entry(n, struct mt_exchange, down_node));

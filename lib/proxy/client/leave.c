@@ -8,23 +8,24 @@
  *   complete and not decoded when the FIN came. Late replies are skipped (match.c).
  * - One-way calls go on: they are sent, and kept until they are acknowledged.
  * - On a serial connection a call of two-way type may be one-way (oneway.c). Such a call is sent,
- *   too, and its connection is tested by FIN. Until a result comes, all calls on
- *   that connection stay, for WAIT without a byte from the server. Their replies are forwarded,
- *   because the FIN may be the test of another Meltemi, which goes on reading.
- * - If a filter waits at such a call's reply (reply_wait.c), the call stays as long as the wait.
- * - Another Meltemi also tests behind two-way calls, of methods that it does not know yet, while
- *   their clients wait. So if several calls of a client are out on serial connections, or some were
- *   one-way without the type (mt_down.several), all stay, and as long as a tester waits.
+ *   too, and its connection is tested by FIN. All calls on that connection stay until the test has
+ *   a result, or the server has sent nothing for WAIT. Their replies are forwarded, because the
+ *   client's FIN may be the test of another Meltemi, which goes on reading.
+ * - If a filter waits at such a call's reply (reply_wait.c), the call stays until the wait ends.
+ * - Another Meltemi also tests by FIN after two-way calls of methods that it does not know yet,
+ *   while its clients wait. So if several calls of a client are outstanding on serial connections,
+ *   or some were one-way without the type (mt_down.several), all its calls stay, for as long as the
+ *   other Meltemi waits (message_ms).
  * - A long reply that is being forwarded goes on. The client's host resets the connection if
  *   nothing reads it.
  * - After a call has ended without its reply (mt_down.left), no further reply is forwarded, so that
  *   a client which reads after all cannot take it for the missing one. The client's connection ends
- *   by a reset, because a FIN would prove to another Meltemi that the call has none (oneway.c). It
- *   comes after the bytes that are queued (downstream.c).
+ *   by a reset, because a FIN would prove to another Meltemi that the call has no reply (oneway.c).
+ *   The reset comes after the bytes that are queued (downstream.c).
  */
 #include "client/mt_client_priv.h"
 
-/* Time for the test by FIN, after the call was sent, the client's FIN and each reply. */
+/* Time for the test by FIN, from the latest of: call sent, client's FIN, server's last bytes. */
 #define WAIT MT_SEC
 
 static uint64_t wait_until(const struct mt_proxy *p, const struct mt_down *d,
@@ -37,7 +38,7 @@ static uint64_t wait_until(const struct mt_proxy *p, const struct mt_down *d,
 	return last + (d->several ? p->conf.message_ms * MT_MSEC : WAIT);
 }
 
-/* mt_down.several, at the client's FIN. */
+/* Value of mt_down.several at the client's FIN. */
 static bool has_several(struct mt_proxy *p, const struct mt_down *d)
 {
 	const struct mt_up *u = mt_slab_get(&p->ups, d->serial);
@@ -46,7 +47,7 @@ static bool has_several(struct mt_proxy *p, const struct mt_down *d)
 	       (d->outstanding > 1 || (u && u->bound && mt_ref_eq(u->client, d->self)));
 }
 
-/* True if the call, which has the form of a two-way call, is sent or waits for the test. */
+/* True if a call of two-way type must still be sent, or stays because of the test by FIN. */
 static bool may_be_oneway(struct mt_proxy *p, const struct mt_down *d, const struct mt_exchange *ex)
 {
 	const struct mt_attempt *a = mt_exchange_attempt(ex);
@@ -69,7 +70,7 @@ static bool goes_on(struct mt_proxy *p, const struct mt_down *d, const struct mt
 	       may_be_oneway(p, d, ex);
 }
 
-/* When a call that goes on is looked at again. */
+/* Time of the next check of a call that goes on; MT_NEVER: it needs none. */
 static uint64_t next_look(struct mt_proxy *p, const struct mt_down *d, const struct mt_exchange *ex)
 {
 	const struct mt_attempt *a = mt_exchange_attempt(ex);
@@ -81,7 +82,7 @@ static uint64_t next_look(struct mt_proxy *p, const struct mt_down *d, const str
 		       : p->now + WAIT;
 }
 
-/* From here on no reply is forwarded; what is queued has its time (downstream.c). */
+/* Stops the forwarding of replies. Replies that are queued have TAIL from now on (downstream.c). */
 static void set_left(struct mt_proxy *p, struct mt_down *d)
 {
 	if (!d->left)
@@ -91,7 +92,7 @@ static void set_left(struct mt_proxy *p, struct mt_down *d)
 
 static void end(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 {
-	/* The test has shown nothing, but earlier ones have. */
+	/* The test had no result, but the method is known to have no reply. */
 	if (mt_oneway_expired(p, ex))
 		return;
 	set_left(p, d);
@@ -99,7 +100,10 @@ static void end(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 	mt_exchange_leave(p, ex, false);
 }
 
-/* The next call that ends, from `from` on. Lowers *at to the next look at one that goes on. */
+/*
+ * The first call, from `from` on, that must end; NULL: none. Lowers *at to the next check of the
+ * calls before it, which go on.
+ */
 static struct mt_exchange *next_to_end(
 	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *from, uint64_t *at)
 {
@@ -133,7 +137,7 @@ void mt_leave(struct mt_proxy *p, struct mt_down *d)
 	uint64_t at = MT_NEVER;
 
 	d->several = d->several || has_several(p, d);
-	/* It must not end under this loop. */
+	/* The client connection must not finish inside this loop. */
 	d->decoding = true;
 	while ((ex = next_to_end(p, d, ex, &at))) {
 		behind = ref_behind(d, ex);
@@ -141,7 +145,7 @@ void mt_leave(struct mt_proxy *p, struct mt_down *d)
 		if (!mt_slab_live(&p->downs, self))
 			return;
 		ex = mt_slab_get(&p->exchanges, behind);
-		/* A connection that ended with it may have ended others. */
+		/* The next call has ended, too, with a server connection: start again. */
 		if (!ex && !mt_ref_is_none(behind))
 			ex = mt_reply_first(d);
 	}

@@ -37,7 +37,7 @@ uint32_t mt_down_owed(const struct mt_down *d);
 /* Moves a connection to the current snapshot. Returns the cost, in objects. */
 uint32_t mt_down_snap_move(struct mt_proxy *p, struct mt_down *d);
 
-/* worker_drain.c: once p->now has reached p->drain.next */
+/* worker_drain.c: continues the worker's drain; call when p->now has reached p->drain.next. */
 void mt_drain_turn(struct mt_proxy *p);
 
 /* drain.c: drain of a client connection */
@@ -60,20 +60,20 @@ void mt_down_cut_short(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outc
 /* Continues a drain when its timer fires. False: the connection has ended. */
 bool mt_down_drain_on(struct mt_proxy *p, struct mt_down *d);
 
-/* evict.c: the ledger's part of streams' users (mt_stream.h: holds, evict) */
+/* evict.c: `holds` and `evict` of mt_down_user (mt_stream.h), for the ledger */
 void mt_down_holds(struct mt_stream *s, struct mt_sums *sums);
 void mt_down_evict(struct mt_stream *s, enum mt_class c);
 
 /* reply.c: replies to clients */
-/* READY, REPLYING: bytes of the reply wait here for the client. */
+/* True if bytes of the call's reply (state READY or REPLYING) wait here for the client. */
 static inline bool mt_reply_waits(const struct mt_exchange *ex)
 {
 	return (ex->state == MT_EX_READY || ex->state == MT_EX_REPLYING) &&
 	       mt_list_linked(&ex->queue_node);
 }
 /*
- * The waiting reply that is next in turn, with which the client's `writable` continues. NULL: none
- * waits, or the next one in turn has not come.
+ * The waiting reply that is sent next, as soon as the client's send queue has room. NULL: no reply
+ * waits, or the reply that is next in turn has not come.
  */
 struct mt_exchange *mt_reply_next(struct mt_proxy *p, struct mt_down *d);
 /* Sends waiting replies in turn, as far as the client's send queue has room. */
@@ -89,13 +89,13 @@ static inline bool mt_down_closed(const struct mt_down *d)
 
 /*
  * Ends the calls of a client that has closed its connection, except those that go on, and sets
- * mt_down.leave_at. Does not close the connection, but look whether it is still there.
+ * mt_down.leave_at. Does not finish the connection, but it may have been reset on return.
  */
 void mt_leave(struct mt_proxy *p, struct mt_down *d);
 
 /*
- * The reply came to a call of a client that has left (mt_down.left): ends the call, and perhaps the
- * client's connection, and a server connection that has this call only.
+ * Call when a reply comes to a call of a client that has left (mt_down.left): ends the call, and
+ * perhaps the client's connection, and a server connection that has this call only.
  */
 void mt_leave_answered(struct mt_proxy *p, struct mt_exchange *ex);
 
@@ -114,12 +114,12 @@ extern const struct mt_stream_user mt_chain_selection_user;
 bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
 	const struct mt_filter_chain *chain);
 /*
- * Call when its timer is due: the client's silence decides, or its time limit has passed. The
- * object may be gone on return, also from the next two functions.
+ * Call when the object's timer fires: the client's silence decides, or its time limit has passed.
+ * The object may be gone on return, as after the next two functions.
  */
 void mt_chain_selection_timer(struct mt_proxy *p, struct mt_chain_selection *u);
 /* Starts the selection again with the listener in the current snapshot. */
 void mt_chain_selection_snap_move(struct mt_proxy *p, struct mt_chain_selection *u);
-/* Resets the client and counts that as `why`. */
+/* Resets the client connection and counts the reset as `why`. */
 void mt_chain_selection_reset(
 	struct mt_proxy *p, struct mt_chain_selection *u, enum mt_proxy_outcome why);

@@ -8,14 +8,14 @@
 
 /* The drain of the worker (worker_drain.c). Times in ns. */
 struct mt_drain {
-	/* mt_proxy_leave(), 0: not called; mt_proxy_drain() after that, 0: not yet */
+	/* times of mt_proxy_leave() and of a later mt_proxy_drain(); 0: not called */
 	uint64_t leave_at, close_at;
 	uint64_t accepted_at; /* when the last client was accepted; 0: none */
 	uint64_t next;	      /* start of the next pass or slice over the clients; MT_NEVER: none */
 	uint32_t down, selections; /* where the pass continues */
 	bool looks;		   /* the pass only looks for lasting work */
-	bool lasting;		   /* it has found some */
-	bool brief;		   /* the last complete pass found none, and no opaque stream */
+	bool lasting;		   /* this pass has found lasting work */
+	bool brief;		   /* last complete pass: no lasting work, no opaque stream */
 	bool lasted;		   /* some complete pass found lasting work */
 };
 
@@ -45,8 +45,8 @@ struct mt_down {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	/*
-	 * `proto` is NULL if its listener or filter chain is not in the configuration any more
-	 * (`unserved`).
+	 * `proto` is NULL if no filter chain and protocol in the configuration serve the connection
+	 * any more (`unserved`).
 	 */
 	struct mt_snapshot *snap; /* held */
 	const struct mt_filter_chain_proto *proto;
@@ -55,7 +55,8 @@ struct mt_down {
 	struct mt_reading reading;
 	struct mt_list exchanges;
 	/*
-	 * In `exchanges`: the exchanges before it are all one-way; the list's head: all exchanges are.
+	 * A position in `exchanges`: all before it are one-way. Equal to the list's head if all
+	 * exchanges are one-way.
 	 */
 	struct mt_list *owed;
 	/*
@@ -65,20 +66,24 @@ struct mt_down {
 	struct mt_list waiting;
 	uint32_t outstanding; /* exchanges, without those with mt_exchange.unacked */
 	uint32_t unacked;     /* exchanges with mt_exchange.unacked */
-	uint32_t skip_left;   /* bytes to skip of a message, because its exchange has ended */
+	uint32_t skip_left;   /* bytes to skip of a message, because it has no exchange */
 	uint32_t held;	      /* truesize of the waiting replies and of `after` */
-	uint32_t pending;     /* truesize of its calls that wait in Meltemi */
-	uint32_t retained;    /* truesize of its requests that are kept for another attempt */
+	uint32_t pending;     /* truesize of the client's calls that wait in Meltemi */
+	uint32_t retained;    /* truesize of requests that are kept for another attempt */
 	uint32_t backing_off; /* the part of `retained` of calls that wait for an attempt */
 	/* Exchange of the long reply that is being forwarded; no other bytes may be sent. */
 	struct mt_ref streaming;
 	struct mt_chain after; /* bytes without an exchange, to be sent after the long reply */
 	struct mt_ref cur;     /* exchange of the request that is still arriving */
-	/* Server connection of its last call in doubt (oneway.c), if mt_up.client names this client. */
+	/*
+	 * Server connection of the client's last call in doubt (oneway.c), if mt_up.client names
+	 * this client.
+	 */
 	struct mt_ref serial;
-	struct mt_timer timer; /* earliest of idle, stalled message and slow reader */
+	/* Earliest of idle, stalled message, slow reader, `retry_at` and `leave_at`. */
+	struct mt_timer timer;
 	uint64_t last_rx, last_ack;
-	/* ns: since when its unread replies exceed mt_proxy_conf.reply_soft; 0: they do not. */
+	/* ns: since when unread and held replies reach mt_proxy_conf.reply_soft; 0: they do not. */
 	uint64_t above_soft_since;
 	uint64_t msg_started; /* ns: start of the incomplete message; 0: none */
 	/*
@@ -86,29 +91,33 @@ struct mt_down {
 	 * never.
 	 */
 	uint64_t retry_at;
-	/* ns: after the client's FIN, when to end its calls that may be one-way (leave.c); 0: never. */
+	/*
+	 * ns: after the client's FIN, when to check calls that go on (leave.c), or to drop queued
+	 * replies (downstream.c); 0: never.
+	 */
 	uint64_t leave_at;
 	bool flushing; /* prevents re-entry of mt_reply_flush() */
 	bool ordered;  /* replies must have the order of the requests */
 	bool decoding; /* prevents re-entry by replies from inside of the decode loop */
 	bool paused;
 	/*
-	 * Paused because of the bytes of its waiting calls. If one of them leaves, `reading` is queued.
+	 * Paused because too many bytes of the client's calls wait. When one of these calls stops
+	 * waiting, `reading` is queued.
 	 */
 	bool paused_by_bytes;
 	bool eof;
-	bool several; /* at the client's FIN the test of another Meltemi was possible (leave.c) */
+	bool several; /* the client's FIN may be a test by another Meltemi (leave.c) */
 	bool left;    /* closed by its client while a call waited; no reply may follow (leave.c) */
 	uint8_t ending; /* enum mt_down_ending */
 	bool told;	/* GOAWAY was sent */
-	bool own_lane;	/* was above mt_proxy_conf.reply_soft: its calls use bulk connections */
+	bool own_lane;	/* unread replies reached reply_soft: new calls use bulk connections */
 	/*
-	 * Number of next calls that use WIDE instead of SHARED connections, because an earlier reply
-	 * was not short; the last of them is SHARED again. Not 0 with own_lane.
+	 * 1 + number of next calls that use WIDE instead of SHARED connections, because an earlier
+	 * reply was not short; 0: none. At least 1 with own_lane.
 	 */
 	uint8_t apart;
 	/*
-	 * enum mt_local_reply + 1: all requests get this local reply, because `proto` is NULL; else 0.
+	 * enum mt_local_reply + 1: all requests get this local reply; 0: requests are served.
 	 */
 	uint8_t unserved;
 	struct mt_lent lent;
@@ -120,7 +129,7 @@ struct mt_chain_selection {
 	struct mt_stream *s;
 	struct mt_snapshot *snap; /* held */
 	const struct mt_listener *listener;
-	/* NULL: not selected; else only its protocol is not selected. */
+	/* NULL: not selected yet. If set, only the chain's protocol is not selected yet. */
 	const struct mt_filter_chain *chain;
 	bool put_back;	       /* its first bytes were put back (mt_stream_put_back()) */
 	bool asks_bytes;       /* addresses and ports do not suffice to select the chain */

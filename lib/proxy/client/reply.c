@@ -98,7 +98,7 @@ static void send_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_cha
 	mt_exchange_end(p, ex);
 	if (mt_unlikely(d->left))
 		d->last_ack =
-			p->now; /* the client has time to acknowledge the end (downstream.c) */
+			p->now; /* time for the client to acknowledge the reply (downstream.c) */
 	note_budget(p, d);
 	settle(p, down);
 }
@@ -171,8 +171,8 @@ static void send_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c
 }
 
 /*
- * Sends what is held of a reply, or resumes its server connection. The end of a complete reply ends
- * its exchange.
+ * Sends the held bytes of a reply. If the reply is complete now, ends its exchange; otherwise
+ * resumes the server connection if that is paused.
  */
 static void go_on(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 {
@@ -219,7 +219,7 @@ void mt_reply_flush(struct mt_proxy *p, struct mt_down *d)
 		return;
 	d->flushing = true;
 	send_after(p, d);
-	/* Without room, mt_stream_sendable() requests the event that continues here. */
+	/* If there is no room, mt_stream_sendable() requests `writable`, which calls this again. */
 	while ((ex = mt_reply_next(p, d)) && mt_stream_sendable(d->s) > 0) {
 		go_on(p, d, ex);
 		if (!mt_slab_live(&p->downs, ref) || !d->s)

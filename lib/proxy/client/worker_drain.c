@@ -2,21 +2,22 @@
 /*
  * Drain of the whole worker, by passes over its clients in slices, because ending all of them at
  * once would delay a loop iteration.
- * 1. mt_proxy_leave(): new clients are accepted. One pass starts to drain each connected client
- *    (drain.c). Further passes look for calls, messages and opaque streams that last, so that
- *    the daemon can choose a moment when the next step is short.
+ * 1. mt_proxy_leave(): new clients are still accepted. One pass starts to drain each connected
+ *    client (drain.c). Further passes look for calls, messages and opaque streams that last, so
+ *    that the daemon can choose a moment when the next step is short.
  * 2. mt_proxy_drain(): new clients are refused. One pass ends each client between two messages.
- * Without step 1, step 2 does the pass of step 1.
+ * If mt_proxy_leave() was not called, the pass of step 2 only starts to drain each client, as in
+ * step 1.
  * Opaque streams end by themselves, or when the daemon ends.
  */
 #include "client/mt_client_priv.h"
 
 #define SLICE 256 /* clients in one loop iteration */
-/* Work that is under way for so long delays step 2. */
+/* Calls and messages older than this are lasting work. */
 #define BRIEF_NS (500 * MT_MSEC)
-/* No client was accepted for so long: those that come one by one have gone elsewhere. */
+/* If no client was accepted for this time, new clients connect elsewhere. */
 #define QUIET_NS MT_SEC
-/* Pause between passes that look for it. */
+/* Pause between passes that look for lasting work. */
 #define PASS_NS (50 * MT_MSEC)
 
 static bool lasts(const struct mt_proxy *p, struct mt_down *d)
@@ -40,7 +41,7 @@ static void visit(struct mt_proxy *p, struct mt_down *d)
 		return;
 	}
 	mt_down_drain(p, d);
-	/* One that is drained already has waited for its client until now. */
+	/* In step 1 a draining connection waits for its client; its timer starts step 2 now. */
 	if (!p->drain.close_at || !mt_slab_live(&p->downs, ref) || !d->s || !d->drain_started)
 		return;
 	d->retry_at = p->now;
