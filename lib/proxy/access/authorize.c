@@ -42,7 +42,10 @@ bool mt_authorize_is_overlaid(
 	return false;
 }
 
-/* The next value that filters and the route have set for the key; the server gets the last one. */
+/*
+ * Finds the next value that a change sets for the key. Of several changes with exactly the same
+ * name only the last counts, because the server gets its value.
+ */
 static bool next_change(
 	const struct mt_view *v, const struct mt_key *key, uint32_t *at, struct mt_slice *value)
 {
@@ -72,13 +75,16 @@ bool mt_authorize_unreadable(struct mt_view *v)
 	}
 }
 
-/* The same for a message that may still be arriving. */
+/* True if the metadata cannot be read, which is also so while the message is still arriving. */
 static bool is_unreadable(const struct mt_authorize_request *a)
 {
 	return (!a->whole && a->v->codec->metadata.index) || mt_authorize_unreadable(a->v);
 }
 
-/* The message's next value of the key. *at: MT_AUTHZ_LAST as in mt_authz_reader. */
+/*
+ * Reads the key's next value in the message, from entry *at on, that no change replaces. Sets *at
+ * to the entry to continue with, or to MT_AUTHZ_LAST (mt_authz_reader).
+ */
 static enum mt_authz_read next_entry(const struct mt_authorize_request *a, const struct mt_key *key,
 	uint32_t *at, struct mt_slice *value)
 {
@@ -122,8 +128,8 @@ static bool is_more_than_a_name(struct mt_slice name)
 }
 
 /*
- * True if a service name may contain the part (group or version), so that the server may not use
- * the metadata for it.
+ * True if a service name of the call may contain a group or a version. Then the server may ignore
+ * the metadata with the group or version.
  */
 static bool is_in_a_name(struct mt_authz_call *c)
 {
@@ -155,8 +161,8 @@ static bool is_ambiguous(
 }
 
 /*
- * Reads the key's next value. *pos is where to continue: 0 at the leading metadata, then at changes,
- * then at the message's entries.
+ * Reads the key's next value. *pos is where to continue. 0: leading metadata; 1 + i: change i of
+ * the view; 1 + v->n_mutations + i: entry i of the message.
  */
 static enum mt_authz_read metadata(
 	struct mt_authz_call *c, const struct mt_key *key, uint32_t *pos, struct mt_slice *value)
@@ -195,7 +201,7 @@ enum mt_authz_read mt_authorize_metadata(const struct mt_authorize_request *ask,
 	return metadata(&r.call, key, pos, value);
 }
 
-/* False: the call has more names than there is room for. */
+/* Adds the name if it is new. False: the call has more than MT_AUTHZ_INTERFACES names. */
 static bool add_interface(struct mt_authz_call *c, struct mt_slice name)
 {
 	for (uint32_t i = 0; i < c->n_interfaces; i++)
@@ -209,8 +215,8 @@ static bool add_interface(struct mt_authz_call *c, struct mt_slice name)
 }
 
 /*
- * Adds the name, and each NAME if it has the form GROUP/NAME:VERSION. There may be several, because
- * groups may contain slashes and colons.
+ * Adds the name. If it has the form GROUP/NAME:VERSION, adds every part that may be NAME, too;
+ * groups may contain slashes and colons, so several parts may be.
  */
 static bool add_names(struct mt_authz_call *c, const struct mt_codec *codec, struct mt_slice name)
 {
@@ -229,7 +235,7 @@ static bool add_names(struct mt_authz_call *c, const struct mt_codec *codec, str
 	return true;
 }
 
-/* Adds all values that the server may use as the service's name, of each key that it may read. */
+/* Adds all values of the keys from which the server may take the service's name. */
 static enum mt_authz_read add_aliases(struct mt_authz_call *c, const struct mt_codec *codec)
 {
 	for (uint32_t k = 0; k < codec->n_service_aliases; k++)
@@ -241,8 +247,8 @@ static enum mt_authz_read add_aliases(struct mt_authz_call *c, const struct mt_c
 			if (!v.p)
 				break;
 			/*
-			 * A value in `scratch` is a number: not a name, and overwritten by the next
-			 * one.
+			 * A value in `scratch` is a number, which is not a name, and the next
+			 * number overwrites it.
 			 */
 			if (v.p == ask_of(c)->scratch->value || !add_names(c, codec, v))
 				return MT_AUTHZ_UNREADABLE;
@@ -278,8 +284,8 @@ static enum mt_authz_read interfaces(struct mt_authz_call *c)
 }
 
 /*
- * True if no method has such a name. A server that splits names ("SERVICE:METHOD" of Thrift; Apache
- * Thrift for C++ skips empty parts) may find another method in it than Meltemi.
+ * True if the text is not a method's name. A server that splits names ("SERVICE:METHOD" of Thrift;
+ * Apache Thrift for C++ skips empty parts) may find another method in the text than Meltemi.
  */
 static bool is_no_method(struct mt_slice name)
 {
@@ -309,7 +315,7 @@ static enum mt_authz_read methods(struct mt_authz_call *c)
 
 static const struct mt_authz_reader reader = {interfaces, methods, metadata};
 
-/* ---- who calls ------------------------------------------------------------------------------------- */
+/* ---- identity of the caller ------------------------------------------------------------------------ */
 
 static struct mt_slice text_of(const char *s)
 {
@@ -317,8 +323,8 @@ static struct mt_slice text_of(const char *s)
 }
 
 /*
- * At endpoints only members of the mesh have a name. A gateway may accept certificates of
- * authorities that sign any name, and their names count only at the gateway's port.
+ * At endpoints only members of the mesh have a principal. A gateway may also accept certificates of
+ * authorities that sign any name; principals of such certificates count only at the gateway's port.
  */
 static void identify_by_tls(struct mt_authz_call *c, const struct mt_tls_peer *who, bool at_gate)
 {
@@ -330,9 +336,10 @@ static void identify_by_tls(struct mt_authz_call *c, const struct mt_tls_peer *w
 }
 
 /*
- * Identifies the caller by its certificate, else by the port that it comes in by, which counts like
- * a certificate. On such a port a caller whose name is ambiguous or not configured is `unnamed`,
- * not anonymous: it could have caused that to avoid a name that is denied.
+ * Identifies the caller by its certificate, else by the workload port where it entered
+ * (ask->bound), which counts like a certificate. If the port's principal is ambiguous or not
+ * configured, the caller is `unnamed`, not anonymous, because it could have caused the ambiguity to
+ * evade a policy that denies its principal.
  */
 static void identify(struct mt_authz_call *c, const struct mt_authorize_request *ask, bool at_gate)
 {
@@ -353,14 +360,14 @@ bool mt_authorize_read_fields(const struct mt_authorize_request *ask, struct mt_
 	struct mt_authz_call *c = &r.call;
 
 	identify(c, ask, ask->gate != NULL);
-	/* With several names the service could allow one of them, and the server use another. */
+	/* With several names the external service could allow one, and the server use another. */
 	if (is_unreadable(ask) || interfaces(c) != MT_AUTHZ_READ || c->n_interfaces != 1 ||
 		methods(c) != MT_AUTHZ_READ)
 		return false;
 	*t = (struct mt_authorize_fields){.principal = c->principal,
 		.sni = c->sni,
 		.interface = c->interfaces[0],
-		/* The last is the method that is called through a generic one. */
+		/* If the call's method is a generic one, the last is the method that it runs. */
 		.method = c->methods[c->n_methods - 1]};
 	return true;
 }
@@ -414,7 +421,7 @@ void mt_authorize_count(
 		mt_account_closed(p, by->closer);
 }
 
-/* Of the call's own client, whoever else asks in his place. */
+/* Returns the request to authorize the call's client at `ep`, for the call or a copy of it. */
 static struct mt_authorize_request ask_for(struct mt_proxy *p, const struct mt_exchange *ex,
 	const struct mt_cluster *c, const struct mt_endpoint *ep)
 {
@@ -432,7 +439,7 @@ static struct mt_authorize_request ask_for(struct mt_proxy *p, const struct mt_e
 		.whole = !ex->in_message};
 }
 
-/* ---- what an endpoint's policies change ---- */
+/* ---- changes by an endpoint's policies ---- */
 
 static void layer_begin(struct mt_proxy *p)
 {
@@ -471,7 +478,10 @@ static uint64_t add_id(uint64_t id, uint64_t more)
 	return mt_hash_words(&more, sizeof(more), id);
 }
 
-/* Both kinds of ids are counted from 1, so the lowest bit separates them. */
+/*
+ * Ids of token rules and of external providers both start at 1 and may be equal, so a lowest bit is
+ * added that tells the kinds apart.
+ */
 uint64_t mt_authorize_changes_id(const struct mt_authz *a)
 {
 	uint64_t id = 0;
@@ -486,7 +496,7 @@ uint64_t mt_authorize_changes_id(const struct mt_authz *a)
 	return id;
 }
 
-/* The call was not sent to the endpoint, which is to be chosen again after the wait (choose.c). */
+/* Notes that the call was not sent to the endpoint; choose.c chooses it again after the wait. */
 static void put_back(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
@@ -522,7 +532,7 @@ static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struc
 	return false;
 }
 
-/* Queries an external authorization service; without it, answers the call. */
+/* Queries the external authorization service of `by`. If this fails, answers the call. */
 static void ask_about(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep,
 	const struct mt_authorize_request *ask, const struct mt_authz_policy *by)
 {
@@ -578,7 +588,7 @@ bool mt_authorize_call(struct mt_proxy *p, struct mt_exchange *ex, const struct 
 		return true;
 	}
 	if (e == MT_AUTHZ_ASK) {
-		/* Its token may be removed by then. */
+		/* The cache must not evict the claims while the call waits. */
 		mt_tokens_hold(p, ex, &token);
 		ask_about(p, ex, ep, &ask, by);
 		return false;
@@ -601,7 +611,7 @@ bool mt_authorize_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct 
 	ask.asked = 0;
 	if (mt_likely(!ep->guarded))
 		return true;
-	/* A copy's endpoint does not get the claims of the call's token. */
+	/* Copies do not get the claims of the call's token, so token rules would deny them. */
 	if (c->guards[ep - c->eps]->tokens ||
 		mt_authorize_at_endpoint(&ask, &by) != MT_AUTHZ_ALLOWED)
 		return false;

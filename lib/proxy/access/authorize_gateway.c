@@ -79,7 +79,7 @@ void mt_authorize_explain(const struct mt_filter_inst *f, struct mt_view *v,
 	const struct mt_tls_peer *who, const struct mt_bound *bound, int64_t now_s,
 	struct mt_filter_told *told)
 {
-	static struct mt_authorize_scratch scratch; /* the control thread's */
+	static struct mt_authorize_scratch scratch; /* control thread only */
 	struct mt_authorize_request ask = {.v = v,
 		.peer = v->peer,
 		.who = who,
@@ -110,7 +110,7 @@ static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint
 	mt_authorize_explain(f, v, NULL, NULL, (int64_t)(now / MT_SEC), told);
 }
 
-/* It is the snapshot's. */
+/* The snapshot owns the configuration. */
 static void keep_conf(void *conf)
 {
 }

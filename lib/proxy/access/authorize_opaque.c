@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Authorizes opaque streams at gateways' ports and endpoints: at their start, and after changes. */
+/* Authorizes opaque streams at gateways' ports and endpoints, at the start and in new snapshots. */
 #include "mt_authorize.h"
 
 #include "access/mt_access_priv.h"
@@ -58,8 +58,8 @@ bool mt_authorize_opaque_at_gateway(
 }
 
 /*
- * True if the current rules deny the stream at its endpoint in cluster `at`. Adds the number of
- * endpoints that it searched to *cost.
+ * True if the current rules deny the stream at its endpoint in the cluster with index `at`; counts
+ * the denial. Adds the number of endpoints that it searched to *cost.
  */
 static bool is_denied_at(
 	struct mt_proxy *p, const struct mt_pair *pr, uint32_t at, bool gateway, uint32_t *cost)
@@ -79,7 +79,7 @@ static bool is_denied_at(
 		(*cost)++;
 		if (c->eps[i].state != pr->lanes->state)
 			continue;
-		/* The node has no identity for it any more. */
+		/* The node has no identity any more that it may present for this client. */
 		if (c->eps[i].tls && mt_secure_reach(p, pr->down, gateway, c, &shows) != c) {
 			mt_count(p->counters, MT_PROXY_opaque_no_node_identity);
 			mt_denied_stream(p, pr, NULL, MT_DENIED_NO_IDENTITY);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The most frequent denied callers. */
+/* Table of the most frequently denied callers. */
 #include "access/mt_access_priv.h"
 #include "mt_denied.h"
 
 #include <string.h>
 
-/* True if the stored text is that of `text`, which may be longer. */
+/* True if put_text() would store `text` as `stored`. */
 static bool is_text(const char *stored, size_t size, const char *text)
 {
 	return strncmp(stored, text, size - 1) == 0;
@@ -33,7 +33,7 @@ static struct mt_denied_row *find(struct mt_denied *d, const struct mt_addr *cli
 	return NULL;
 }
 
-/* A free row, or that with the fewest denials, whose number goes on. */
+/* Returns a free row, or the row with the fewest denials, which keeps its count (Space-Saving). */
 static struct mt_denied_row *take_row(struct mt_denied *d)
 {
 	struct mt_denied_row *least = &d->v[0];

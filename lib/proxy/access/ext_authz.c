@@ -31,7 +31,10 @@ static const struct mt_unasked full = {MT_REPLY_OVERLOAD,
 			       too_often = {MT_REPLY_OVERLOAD, mt_verdict_too_often},
 			       unread = {MT_REPLY_DENIED, "denied by policy"};
 
-/* The last quarter of slots is for client addresses that have less than a quarter of all. */
+/*
+ * True if the client may use a slot. The last quarter of the slots is for client buckets that have
+ * less than a quarter of all.
+ */
 static bool has_room(const struct mt_proxy *p)
 {
 	const struct mt_extauthz_lane *l = p->ext_authz.lane;
@@ -75,7 +78,7 @@ bool mt_ext_authz_begin(struct mt_proxy *p, struct mt_exchange *ex,
 		mt_count(p->counters, MT_PROXY_extauthz_full);
 		return false;
 	}
-	/* A call that cannot be described completely is denied, also if the provider fails open. */
+	/* A call that cannot be described completely is denied, even if the provider fails open. */
 	if (!mt_ext_authz_describe(ask, s)) {
 		*why = unread;
 		p->denied.by = by->by;
@@ -124,7 +127,7 @@ static bool change(struct mt_proxy *p, const struct mt_mutation *m)
 	return mt_metadata_strip(p, &key) && mt_filter_change(&p->filters, &p->view, m);
 }
 
-/* At a gateway: adds the changes of the service to those of filters, for all endpoints. */
+/* At a gateway: adds the service's changes to the kept ones, so that all endpoints get them. */
 static bool change_at_gateway(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_extauthz_slot *s)
 {
@@ -139,7 +142,7 @@ static bool change_at_gateway(
 	return mt_overlay_keep_view(p, ex) == 0;
 }
 
-/* Keeps the changes of the service for endpoints with a policy that queries it. */
+/* Keeps the service's changes for endpoints with a policy that queries this service. */
 static bool keep_decision(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_extauthz_slot *s)
 {
@@ -207,9 +210,9 @@ static void answer(
 }
 
 /*
- * True if the call has timed out. An iteration processes a limited number of expired deadlines
- * before it comes to decisions, and a deadline may expire later than the time that the service was
- * given.
+ * True if the call has timed out. Its deadline may not have been processed: an iteration processes
+ * a limited number of expired deadlines before decisions, and the time that the service was given
+ * may end before the deadline.
  */
 static bool is_over(
 	const struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_extauthz_slot *s)
@@ -245,7 +248,7 @@ static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_ext
 	mt_verdict_go_on(p, ex);
 }
 
-/* The query ends. One by the worker before (image.c) counts for no client. */
+/* Ends a slot's query. A query by the worker that was saved (image.c) counts for no client. */
 static void query_ends(struct mt_ext_authz_calls *k, uint32_t slot)
 {
 	if (k->client[slot] < MT_VERDICT_CLIENTS)
@@ -253,7 +256,7 @@ static void query_ends(struct mt_ext_authz_calls *k, uint32_t slot)
 	k->client[slot] = MT_VERDICT_CLIENTS;
 }
 
-/* The next answer. NULL: there is none, or the next iteration continues for want of steps. */
+/* The next answer. NULL: there is none, or no steps are left and the next iteration continues. */
 static struct mt_extauthz_slot *next_answer(struct mt_proxy *p)
 {
 	if (mt_likely(mt_resumes_may(p)))
@@ -273,7 +276,7 @@ uint32_t mt_ext_authz_turn(struct mt_proxy *p)
 		struct mt_list *waiting = &k->by_slot[mt_extauthz_index(k->lane, s)];
 
 		query_ends(k, mt_extauthz_index(k->lane, s));
-		/* Its call may have left. */
+		/* The call may have left the slot's list. */
 		if (!mt_list_empty(waiting))
 			told(p, mt_list_entry(waiting->next, struct mt_exchange, queue_node), s);
 		mt_extauthz_give_back(k->lane, s);

@@ -7,8 +7,8 @@
 
 /*
  * True if the text is UTF-8 without NUL. Protobuf's strings are UTF-8 ("Protocol Buffers Version 3
- * Language Specification", scalar types), and here they end with a NUL. A server fails with
- * anything else, so with failOpen a caller could get past it by such a text.
+ * Language Specification", scalar types), and here they end with a NUL. A service fails on any
+ * other text, so with failOpen a caller could send such a text to be allowed.
  */
 static bool is_text(struct mt_slice v)
 {

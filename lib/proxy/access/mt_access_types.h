@@ -19,26 +19,27 @@ struct mt_layer {
 
 /* ---- verdict.c ---- */
 
-#define MT_VERDICT_WAIT	   1024 /* calls that may wait; a quarter of them per client address */
-#define MT_VERDICT_CLIENTS 64	/* as MT_FAIR_BUCKETS */
+#define MT_VERDICT_WAIT	   1024 /* maximum of waiting calls; a quarter for each client bucket */
+#define MT_VERDICT_CLIENTS 64	/* equals MT_FAIR_BUCKETS */
 
 /* Calls of a worker that wait for a verdict. */
 struct mt_verdicts {
 	uint32_t n;	/* calls that wait */
-	uint64_t bytes; /* truesize of those */
+	uint64_t bytes; /* truesize of their requests */
 	uint16_t by_client[MT_VERDICT_CLIENTS];
-	struct mt_list moved; /* those that waited in another worker (image.c): to query again */
+	/* Waiting calls that were loaded (image.c), and have to request their verdicts again. */
+	struct mt_list moved;
 };
 
 /* ---- ext_authz.c ---- */
 
 /* Queries of a worker, by slot. */
 struct mt_ext_authz_calls {
-	struct mt_extauthz_lane *lane; /* NULL: no service can be queried: deny all calls */
+	struct mt_extauthz_lane *lane; /* NULL: calls that need a query get a local reply */
 	struct mt_list by_slot
-		[MT_EXTAUTHZ_SLOTS]; /* the call that waits for its answer; empty: it has left */
-	/* Client bucket of that call; MT_VERDICT_CLIENTS: this worker has not queried. */
+		[MT_EXTAUTHZ_SLOTS]; /* call that waits for the slot's answer; empty: it has left */
+	/* Client bucket of the slot's query; MT_VERDICT_CLIENTS: no query of this worker. */
 	uint8_t client[MT_EXTAUTHZ_SLOTS];
 	uint8_t by_client
-		[MT_VERDICT_CLIENTS]; /* queries under way, also those of calls that have left */
+		[MT_VERDICT_CLIENTS]; /* queries under way, even those whose calls have left */
 };

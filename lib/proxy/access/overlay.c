@@ -6,7 +6,7 @@
  *   are kept while the exchange waits, and as long as its request is retained.
  * - `decision`: changes by an external authorization service (mt_exchange.asked). They are added to
  *   the view when the call is authorized at an endpoint with a policy that queries this service.
- * Changes by tokens are not kept, because tokens are read again for each attempt.
+ * Changes by token rules of endpoints are not kept, because they are made again for each attempt.
  */
 #include "access/mt_access_priv.h"
 
@@ -41,7 +41,7 @@ bool mt_overlay_next(
 	mt_chain_read(from, *at, &r, sizeof(r));
 	*at += (uint32_t)sizeof(r);
 	p->overlay_used += (uint32_t)r.key_len + 1 + r.value_len;
-	/* Both kinds are limited where they come from (mt_filter_change(), MT_EXTAUTHZ_BYTES). */
+	/* mt_filter_change() limits `overlay`, and MT_EXTAUTHZ_BYTES limits `decision`. */
 	MT_ASSERT(p->overlay_used <= sizeof(p->overlay));
 	mt_chain_read(from, *at, to, r.key_len);
 	to[r.key_len] = '\0';
@@ -107,7 +107,7 @@ void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!ex->changes_kept)
 		return;
 	p->overlay_used = 0;
-	/* They came from one view, so there is room. */
+	/* The changes came from one view, so this view has room for them. */
 	while (mt_overlay_next(p, overlay, &at, &v->mutations[v->n_mutations]))
 		v->n_mutations++;
 }
@@ -122,7 +122,7 @@ void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
 
-	/* Without its changes the decision is worth nothing, unless they are in the message. */
+	/* The decision is valid only with its changes: kept here, or written into the message. */
 	if (side->decision.len && !ex->layered)
 		ex->asked = 0;
 	mt_chain_free(&side->overlay);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokens of calls: looked up in the cache, verified by another thread, decided. */
+/* Evaluates tokens of calls, by the cache or after another thread has verified the token. */
 #include "access/mt_access_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Value of mt_exchange.token: a valid token was removed, and its claims could not be kept. */
+/* Value of mt_exchange.token: the token was valid, but the cache does not have its claims. */
 #define LOST UINT16_MAX
 
 void mt_tokens_init(struct mt_proxy *p)
@@ -41,8 +41,9 @@ const uint64_t *mt_proxy_token_counters(const struct mt_proxy *p)
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 /*
- * The calls that wait for the same token; NULL: it is not being verified. None join those of
- * k->unfinished, so that the results of other tokens do not wait for ever more calls.
+ * List of calls that wait for the token with this digest; NULL: the token is not being verified. No
+ * call joins the list of k->unfinished, because results of other tokens are taken only when that
+ * list is empty.
  */
 static struct mt_list *under_way(struct mt_tokens *k, const uint8_t *digest)
 {
@@ -96,7 +97,10 @@ static void go_on(struct mt_proxy *p, struct mt_list *list)
 	mt_verdict_go_on(p, mt_list_entry(list->next, struct mt_exchange, queue_node));
 }
 
-/* Resumes calls that wait for a slot, while one is free; the others in the next iteration. */
+/*
+ * Resumes calls that wait for a slot, while a slot is free. If no steps are left, the next
+ * iteration continues.
+ */
 static void fill_slots(struct mt_proxy *p)
 {
 	struct mt_tokens *k = &p->tokens;
@@ -110,7 +114,7 @@ static void fill_slots(struct mt_proxy *p)
 	}
 }
 
-/* The slot with the next result: that of the iteration before if calls still wait for it. */
+/* Slot with the next result; first k->unfinished, for whose result calls still wait. NULL: none. */
 static struct mt_token_slot *next_result(struct mt_tokens *k)
 {
 	struct mt_token_slot *s = k->unfinished;
@@ -125,8 +129,9 @@ static struct mt_token_slot *next_result(struct mt_tokens *k)
 }
 
 /*
- * Resumes the calls that wait for this result. False: no steps are left for all of them. They must
- * not be put off, because only k->fresh has a result that found no place in the cache.
+ * Resumes the calls that wait for the slot's result. False: steps ran out, and some calls still
+ * wait. Without steps mt_call_run() would put a call off until k->fresh is NULL; a result that
+ * found no place in the cache is only in k->fresh.
  */
 static bool use(struct mt_proxy *p, struct mt_token_slot *s)
 {
@@ -183,7 +188,10 @@ static enum mt_tokens_verdict overloaded(struct mt_tokens_judged *j, const char 
 	return MT_TOKENS_ANSWER;
 }
 
-/* The call requires the metadata changes of its token. */
+/*
+ * Requires the call's metadata changes, which include those of its token. `ok` false: the token's
+ * changes could not be made.
+ */
 static enum mt_tokens_verdict changed(
 	struct mt_proxy *p, struct mt_exchange *ex, bool ok, struct mt_tokens_judged *j)
 {
@@ -193,7 +201,10 @@ static enum mt_tokens_verdict changed(
 	return MT_TOKENS_PASS;
 }
 
-/* The token is not in the message any more: a gateway, or the attempt before, has removed it. */
+/*
+ * Uses the claims that the call keeps: the gateway's rules, or those of the endpoint of an earlier
+ * attempt, have made the token's changes already, and may have removed the token.
+ */
 static enum mt_tokens_verdict again(struct mt_proxy *p, const struct mt_exchange *ex,
 	const struct mt_authz_tokens *t, struct mt_tokens_judged *j)
 {
@@ -210,7 +221,7 @@ static enum mt_tokens_verdict valid(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, uint32_t rule,
 	const struct mt_claims *claims, struct mt_tokens_judged *j)
 {
-	/* With ex->token it was counted at an earlier endpoint. */
+	/* With ex->token the valid token was counted before. */
 	if (!ex->token)
 		mt_count(p->tokens.counters, MT_TOKEN_valid);
 	j->claims = claims;
@@ -233,7 +244,7 @@ static enum mt_tokens_verdict look_up(struct mt_proxy *p, struct mt_exchange *ex
 			return valid(p, ex, t, f, j->known->rule, &j->known->claims, j);
 		return denied(p, o, t, UINT32_MAX, j);
 	}
-	/* The result that arrived in this iteration and found no place in the cache. */
+	/* The calls of `fresh` are being resumed; its result found no place in the cache. */
 	if (fresh && memcmp(fresh->digest, digest, sizeof(digest)) == 0) {
 		if (fresh->result.outcome == MT_TOKEN_valid)
 			return valid(p, ex, t, f, fresh->result.rule, &fresh->result.claims, j);
@@ -271,13 +282,13 @@ enum mt_tokens_verdict mt_tokens_judge(struct mt_proxy *p, struct mt_exchange *e
 
 void mt_tokens_hold(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_tokens_judged *j)
 {
-	/* The endpoint's rules find no token, so a token held for another one is not for them. */
+	/* These rules use no token, so claims that were held for other rules are dropped. */
 	if (!j->claims) {
 		if (ex->token)
 			mt_tokens_drop(p, ex);
 		return;
 	}
-	/* Without `known`, they are those of the token that it holds, or of none that lasts. */
+	/* Without `known`, j->claims are those that the call holds, or are not in the cache. */
 	if (ex->token && !j->known)
 		return;
 	if (ex->token)

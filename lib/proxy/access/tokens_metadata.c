@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* ---- found ----------------------------------------------------------------------------------------- */
+/* ---- search ---------------------------------------------------------------------------------------- */
 
 static void found(struct mt_tokens_found *f, uint64_t rules, struct mt_slice t, char *token)
 {
@@ -76,7 +76,7 @@ const char *mt_tokens_explain(const struct mt_authorize_request *ask,
 	return NULL;
 }
 
-/* ---- changed --------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------------- */
 
 /* Copies a text; the copy is valid until the view shows another call. NULL: no room. */
 static char *keep(struct mt_proxy *p, const void *text, uint32_t len)

@@ -8,8 +8,8 @@
 _Static_assert(MT_VERDICT_CLIENTS == MT_FAIR_BUCKETS, "they are counted by mt_fair_bucket()");
 
 /*
- * Times that an attempt may wait (those at a gateway count for the first one); rules of another
- * endpoint, and changed rules, may need a wait each.
+ * Maximum number of an attempt's waits; waits at a gateway count for the first attempt. Rules of
+ * another endpoint, and changed rules, may need another wait.
  */
 #define WAITS 4
 
@@ -29,8 +29,8 @@ static bool is_full(const struct mt_proxy *p, const struct mt_exchange *ex, uint
 }
 
 /*
- * Suspends a call before its endpoint, without the changes of the endpoint's policies. At a
- * gateway's port the filter chain keeps the changes.
+ * Suspends a call that waits at an endpoint: undoes the changes by the endpoint's policies, and
+ * keeps the others. At a gateway's port the filter chain suspends the call. False: no memory.
  */
 static bool suspend(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -112,7 +112,7 @@ void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
 
 	mt_list_del(&ex->queue_node);
 	mt_verdict_left(p, ex);
-	/* It was the wait's. A filter that waits next, or the route, arms the call's time-out. */
+	/* It was the wait's deadline. The run, or a filter that waits, arms the call's time-out. */
 	mt_deadline_cancel(&ex->deadline);
 	mt_access_user.decided(p, ex, at_gate);
 }
