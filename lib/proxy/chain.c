@@ -10,8 +10,8 @@
  * The rank of a chain is a number with a field for each criterion, the first criterion in the
  * highest bits. A field is 0 if the connection does not match, 1 if the chain has no such
  * criterion, and greater for a more specific match. The greatest rank is therefore that of the
- * chain that Envoy finds by narrowing the set criterion by criterion. If one of its fields is 0, no
- * chain matches.
+ * chain that Envoy finds by narrowing the set criterion by criterion. If a field of the greatest
+ * rank is 0, no chain matches.
  */
 enum criterion { DST_PORT, DST, SERVER_NAME, TRANSPORT, ALPN, SOURCE, SRC, SRC_PORT, N_CRITERIA };
 
@@ -145,9 +145,9 @@ static uint32_t rank(const struct mt_filter_chain_match *m, enum criterion k,
 }
 
 /*
- * Returns the chain's rank. Stops at the first criterion that does not match, because later ones
- * cannot change the result, or when the rank falls below `best`. A client's names are therefore not
- * searched for chains that its address has excluded.
+ * Returns the chain's rank; *fits: no criterion failed. Stops at the first criterion that does not
+ * match, because later ones cannot change the result, or when the rank falls below `best`.
+ * Therefore server names are not compared for chains that the connection's address has excluded.
  */
 static uint64_t rank_all(const struct mt_filter_chain_match *m,
 	const struct mt_filter_chain_facts *f, uint64_t best, bool *fits)
@@ -166,7 +166,7 @@ static uint64_t rank_all(const struct mt_filter_chain_match *m,
 	return sum << left;
 }
 
-/* Number of chains with a match, without the default chain. */
+/* Number of chains with match criteria: all except the default chain. */
 static uint32_t n_matching(const struct mt_listener *l)
 {
 	return l->n_chains - l->has_fallback;
@@ -178,14 +178,14 @@ struct choice {
 	uint64_t best;
 };
 
-/* Of chains with equal ranks the first of the listener is kept, in any order of calls. */
+/* Keeps the chain with the greater rank; of equal ranks, the first one in the listener. */
 static void consider(
 	struct choice *c, const struct mt_filter_chain *one, const struct mt_filter_chain_facts *f)
 {
 	bool fits;
 	uint64_t sum = rank_all(&one->match, f, c->best, &fits);
 
-	/* A chain that does not match in the end may still have excluded others. */
+	/* A chain that a later criterion rejects still excludes chains of lower rank. */
 	if (sum > c->best || (sum == c->best && fits && c->found && one < c->found)) {
 		c->best = sum;
 		c->found = fits ? one : NULL;
@@ -259,8 +259,8 @@ static uint64_t hash_prefixes(const struct mt_prefix *p, uint32_t n, uint64_t h)
 }
 
 /*
- * `tls`: hash of the rules of TLS that also identify the chain; 0: none. Other rules make another
- * chain, because they would have decided differently about its clients.
+ * Returns a hash that identifies the chain. `tls`: hash of its TLS rules; 0: none. Other rules make
+ * another chain, because they might have decided differently about the chain's clients.
  */
 static uint64_t identity(const struct mt_filter_chain *c, bool fallback, uint64_t tls)
 {
@@ -281,7 +281,7 @@ static bool takes_all(const struct mt_filter_chain_match *m)
 	       !m->n_src_ports;
 }
 
-/* Without a name if the codec has no leading key for it. */
+/* The key of the codec's service key; without a name if that is not a leading key. */
 static struct mt_key interface_key(const struct mt_codec *codec)
 {
 	struct mt_key key = {.id = -1};
@@ -353,8 +353,8 @@ static bool is_for_ends(
 }
 
 /*
- * True if the chain has the old one's service; a keyed protocol finds its service with each
- * message.
+ * True if the protocol has the service of `old`, or a service key, by which each message finds its
+ * service.
  */
 static bool has_its_service(
 	const struct mt_filter_chain_proto *to, const struct mt_filter_chain_proto *old)
@@ -381,12 +381,15 @@ const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_li
 		if (!mt_codec_same(p->codec, old->codec) || p->codec_opts != old->codec_opts ||
 			c->refuse || !is_for_ends(&c->match, f) || !has_its_service(p, old))
 			continue;
-		/* TLS that passes through a chain is not ended here, so the old chain shows whether it is TLS. */
+		/*
+		 * If TLS is forwarded as bytes, the node does not terminate it and f->tls is false.
+		 * The old chain then shows whether the bytes are TLS.
+		 */
 		if (ends == f->tls && (ends || !is_for_tls(c) || is_for_tls(old->chain)))
 			return p;
 		/*
-		 * A chain for plaintext serves a client whose TLS was ended; one for TLS never
-		 * serves plaintext.
+		 * Without a better chain, one for plaintext serves a client whose TLS was
+		 * terminated. A chain with transport TLS never serves plaintext.
 		 */
 		if (!ends && !plain && !is_for_tls(c))
 			plain = p;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chains of a listener by the server names that they ask for: where thousands differ in one exact name only, a connection looks at those of its own
- * name and at the rest. Made on the control thread with the snapshot's index, then never changed.
+ * Index of a listener's chains by the server names that they match. If thousands of chains differ
+ * only in one exact name, the search for a connection's chain visits only those with its name and
+ * the chains in mt_chain_names.rest. The control thread builds the index in mt_snapshot_index().
+ * The index never changes afterwards.
  */
 #include "mt_secret_hash.h"
 #include "mt_snapshot.h"
@@ -10,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fewer are gone through as fast. */
+/* With fewer exact names, a search of all chains is as fast as the index. */
 #define LEAST 16
 
 /*
@@ -22,7 +24,11 @@ static uint32_t hash_of(const uint8_t *p, uint32_t len)
 	return (uint32_t)mt_secret_hash(p, len, 1);
 }
 
-/* Whoever asks for another name does not get it, whatever else he is: it names no address, so it takes nobody from others either. */
+/*
+ * True if the chain needs to be visited only for its exact server names. A chain with a destination
+ * must always be visited, because even if its server name does not match it excludes less specific
+ * chains.
+ */
 static bool is_by_name(const struct mt_filter_chain *c)
 {
 	const struct mt_filter_chain_match *m = &c->match;
@@ -93,7 +99,7 @@ bool mt_chain_names_next(
 {
 	uint32_t hash = *at <= n->mask ? hash_of(name.p, name.len) : 0, i;
 
-	/* `at`: how many slots were looked at, and behind them how many of the rest. */
+	/* *at counts the visited slots; above n->mask, also the visited entries of n->rest. */
 	for (; *at <= n->mask; ++*at) {
 		const struct mt_chain_name *s = &n->slots[(hash + *at) & n->mask];
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which chain's protocol, and so which service, an opaque stream has in the current snapshot. */
+/* Finds the protocol of an opaque stream, with its chain and service, in the current snapshot. */
 #include "mt_proxy_base.h"
 #include "mt_secure.h"
 
-/* Finds the service's opaque protocol among chains that end TLS (`tls`), or among the others. */
+/*
+ * Finds the opaque protocol of the service, or of a listener with one protocol, among the chains
+ * that terminate TLS (`tls`) or among the others. NULL: none.
+ */
 static const struct mt_filter_chain_proto *proto_of(
 	const struct mt_listener *l, uint64_t service, bool tls)
 {
@@ -18,9 +21,9 @@ static const struct mt_filter_chain_proto *proto_of(
 }
 
 /*
- * Finds the stream's opaque protocol in the listener: the only one, or that of the same service.
- * NULL: none. If the listener has it only with TLS where the stream is plaintext, or the reverse,
- * the rules of that chain apply to the stream's identity.
+ * Finds the stream's opaque protocol in the listener: the only one, or one of the stream's service.
+ * NULL: none. Prefers a chain that terminates TLS if the stream uses TLS, and otherwise one that
+ * does not. The rules of the other kind of chain, if it is the only one, apply to the stream, too.
  */
 static const struct mt_filter_chain_proto *same_proto(
 	const struct mt_proxy *p, const struct mt_pair *pr, const struct mt_listener *l)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which of a chain's services a message is for. */
+/* Finds the service of a chain to which a message belongs. */
 #include "mt_snapshot.h"
 
 #include <string.h>

@@ -2,8 +2,8 @@
 /*
  * Exchange time-outs. All exchanges with the same time-out expire in the order in which they were
  * armed, so a FIFO for each distinct value needs no sorting. Values come from the configuration and
- * are few. If clients use many different ones, further values share the list of the next longer
- * one.
+ * are few. If clients use many different values, further ones share the list of the next longer
+ * value.
  */
 #include "mt_mutant.h"
 #include "mt_proxy_base.h"
@@ -13,7 +13,10 @@ void mt_deadlines_init(struct mt_deadlines *d)
 	d->n = 0;
 }
 
-/* The list for this value; with all lists taken the shortest that is longer. */
+/*
+ * Returns the list for *ms. If all lists are taken, returns the list with the shortest longer value
+ * and sets *ms to that value.
+ */
 static struct mt_list *list_for(struct mt_deadlines *d, uint32_t *ms)
 {
 	uint32_t best = UINT32_MAX;
@@ -36,14 +39,14 @@ static struct mt_list *list_for(struct mt_deadlines *d, uint32_t *ms)
 		for (uint32_t i = 1; i < d->n; i++)
 			if (d->lists[i].ms > d->lists[best].ms)
 				best = i;
-		/* Never shorter than required: the longest list becomes longer, its order holds. */
+		/* All lists are shorter: raise the longest; its entries stay in order. */
 		d->lists[best].ms = *ms;
 	}
 	*ms = d->lists[best].ms;
 	return &d->lists[best].fifo;
 }
 
-/* Empty lists give their place to other values, so that rare values do not keep all places. */
+/* Removes one empty list, if there is one, so that rare values do not keep all lists. */
 static void reuse_empty(struct mt_deadlines *d)
 {
 	for (uint32_t i = 0; i < d->n; i++) {
@@ -75,7 +78,7 @@ uint32_t mt_deadline_round(struct mt_deadlines *d, uint32_t ms)
 	for (uint32_t i = 0; i < d->n; i++)
 		if (d->lists[i].ms == ms)
 			return ms;
-	/* Two leading bits stay: fewer than 40 values below the longest time-out. */
+	/* Keep the two leading bits: fewer than 40 different values up to 300,000 ms. */
 	step = 1u << (30 - __builtin_clz(ms));
 	return (ms + step - 1) & ~(step - 1);
 }

@@ -24,9 +24,9 @@ void mt_proxy_moved(struct mt_proxy *p)
 	p->moved = true;
 }
 
-/* ---- what connections have ---------------------------------------------------------------------- */
+/* ---- connections -------------------------------------------------------------------------- */
 
-/* The cursor searches its position again, because the bytes are in other buffers. */
+/* A loaded cursor searches its position again, because the bytes are in other buffers. */
 static void cursor(struct mt_image *im, struct mt_cursor *cur)
 {
 	mt_image_pointer(im, &cur->chain);
@@ -42,7 +42,7 @@ static void decoder(struct mt_image *im, const struct proxy_image *x, struct mt_
 		d->why = NULL;
 }
 
-/* A walk through a long message begins again. */
+/* After loading, the scan of a long message starts again. */
 static void reading(struct mt_image *im, struct mt_reading *r)
 {
 	mt_image_list(im, &r->node);
@@ -267,12 +267,12 @@ static void objects(struct mt_image *im, struct proxy_image *x)
 
 /* ---- by index ----------------------------------------------------------------------------------- */
 
-/* Returns the number of elements to save; when loading, that of the image, at most `max`. */
+/* Saves n and returns it; or returns the number in the image, 0 if it is above `max`. */
 static uint32_t count_of(struct mt_image *im, uint32_t n, uint32_t max)
 {
 	MT_IMAGE(im, n);
 	if (!im->loading)
-		return n; /* also after a failure, because the worker goes on */
+		return n; /* also after an error, because the saved worker continues to run */
 	if (n > max)
 		mt_image_fail(im, -EINVAL, "the image has more than there is room for");
 	return im->error ? 0 : n;
@@ -402,7 +402,7 @@ static void on_demand_list(struct mt_image *im, struct mt_on_demand_list *k)
 	MT_IMAGE(im, k->look);
 }
 
-/* All clusters share the counter of answers. */
+/* After loading, any on-demand cluster provides the serial, which all of them share. */
 static void on_demand(struct mt_image *im, struct mt_proxy *p)
 {
 	struct mt_on_demand *k = &p->on_demand;
@@ -426,7 +426,7 @@ void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_pro
 	mt_image_same(im, p->workers, "there is another number of workers");
 	mt_image_same(im, mt_ring_size(p->conf.ring_slots), "connections have other id rings");
 	if (im->loading)
-		p->moved = true; /* until all of it is here */
+		p->moved = true; /* until all objects are loaded */
 	else
 		mt_filter_flush(&p->filters);
 	numbers(im, p);

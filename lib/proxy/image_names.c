@@ -59,8 +59,9 @@ void mt_name_budget(
 }
 
 /*
- * Saves or loads the position of `part`, plus 1, in an array of n parts of `size` bytes; NULL: 0.
- * Returns it. If a loaded position is outside of the array, the image fails, and it returns 0.
+ * Saves or loads the position of `part` in an array of n parts of `size` bytes, plus 1; NULL: 0.
+ * Returns this number. If `part` or the position is outside of the array, the image fails and 0 is
+ * returned.
  */
 static uint32_t place_in(
 	struct mt_image *im, const void *base, uint32_t n, size_t size, const void *part)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks between loop iterations, for tests and the simulator, that everything that waits can be
- * woken.
+ * Checks between loop iterations, for tests and the simulator, that some event or timer will wake
+ * each object that waits.
  */
 #include "mt_proxy_priv.h"
 
-/* A paused server connection is known to the client that it waits for. */
+/* If a server connection is paused, its reply is in the list of the client for which it waits. */
 static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 {
 	const struct mt_exchange *ex = mt_slab_get(&p->exchanges, u->reply);
@@ -22,7 +22,7 @@ static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 				  : "a server connection is paused and its client does not know";
 }
 
-/* What is held of replies; and each of them is one that can be woken. */
+/* The held bytes of a client are those of its waiting replies, and each reply can continue. */
 static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
 {
 	uint32_t held = d->after.truesize;
@@ -41,7 +41,7 @@ static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
 	return held == d->held ? NULL : "a client's held replies are not what was counted";
 }
 
-/* A filter's thread, or the call's time-out, goes on with a reply at which a filter waits. */
+/* A reply at which a filter waits is charged, and has a time-out. */
 static const char *check_filtering(const struct mt_exchange *ex)
 {
 	if (!ex->filters || !ex->side || ex->filter_at <= MT_FILTER_WAIT_OF_REPLY)
@@ -54,7 +54,7 @@ static const char *check_filtering(const struct mt_exchange *ex)
 						  : "a reply waits for a filter without a time-out";
 }
 
-/* What its calls that wait are charged. */
+/* The sums that a client is charged are those of its waiting, retained and backed-off calls. */
 static const char *check_pending(const struct mt_proxy *p, const struct mt_down *d)
 {
 	uint32_t pending = 0, retained = 0, backing_off = 0;
@@ -72,7 +72,7 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 			return "a call that waits is not charged what it is";
 		if (ex->req.truesize && !ex->pending)
 			return "a request is kept and not charged";
-		/* It was put off; side.c takes it off the list (run.c). */
+		/* The call's run was put off (run.c); side.c removes the call from the list. */
 		if (ex->state == MT_EX_ROUTING && (!mt_list_linked(&ex->queue_node) || !ex->side))
 			return "a call that is routed is in no list";
 		if (ex->changes_kept && !ex->retained && ex->state > MT_EX_SUSPENDED &&
@@ -104,7 +104,7 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 	return pending == d->pending ? NULL : "a client's waiting calls are not what was counted";
 }
 
-/* An event of the client's, or the end of an earlier reply, goes on with what waits for it. */
+/* If replies wait for a client, its next event or the end of an earlier reply continues them. */
 static const char *check_down(struct mt_proxy *p, struct mt_down *d)
 {
 	bool waits = !mt_list_empty(&d->waiting) || d->after.len;
@@ -121,7 +121,7 @@ static const char *check_down(struct mt_proxy *p, struct mt_down *d)
 	return check_held(p, d);
 }
 
-/* A connection that could take what waits, now. */
+/* True if the connection could take a waiting call now. */
 static bool could_take(const struct mt_proxy *p, const struct mt_up *u)
 {
 	if (u->state != MT_UP_OPEN || !u->s || u->s->rx_eof)
@@ -133,7 +133,7 @@ static bool could_take(const struct mt_proxy *p, const struct mt_up *u)
 	return u->outstanding < p->conf.ring_slots && u->s->tx_queued < u->s->tx_high / 2;
 }
 
-/* Others wait until a connection of their clients' is free. */
+/* True if a call that waits for a bulk connection has a share left (mt_lane_has_share()). */
 static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
 {
 	const struct mt_list *n;
@@ -146,8 +146,9 @@ static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
 }
 
 /*
- * True if the idle connection may stay although calls wait: it does not suit the next one, another
- * one is closing, and it cannot close earlier than that (lane.c, make_room()).
+ * True if the idle connection may stay although calls wait: it does not suit the next call, and
+ * another connection gives way to that call and closes no later than this one could (lane.c,
+ * make_room()).
  */
 static bool may_stay(const struct mt_lanes *ln, const struct mt_up *u)
 {
@@ -161,7 +162,7 @@ static bool may_stay(const struct mt_lanes *ln, const struct mt_up *u)
 	       (mt_up_nothing_awaited(closing) && mt_timer_armed(&closing->timer));
 }
 
-/* Calls wait for a connection that is busy, connects or drains: its next event feeds them. */
+/* Calls wait only for connections that are busy, connect or drain; their events feed the queue. */
 static const char *check_queue(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
 {
 	const struct mt_list *n;
@@ -187,7 +188,7 @@ static const char *check_queue(struct mt_proxy *p, const struct mt_lanes *ln, en
 	return NULL;
 }
 
-/* Nothing would free the group any more. */
+/* True if the endpoint is gone and no call or connection is left whose end frees the group. */
 static bool is_forgotten(const struct mt_lanes *ln)
 {
 	if (!ln->gone || ln->pinned || ln->n_queued)
@@ -214,7 +215,10 @@ static const char *check_lanes(struct mt_proxy *p, const struct mt_lanes *ln)
 	return wrong;
 }
 
-/* A byte stream's server is connected, or comes; its FIN is passed on or looked at again. */
+/*
+ * An opaque stream has a server connection or waits for its cluster. A stream without a connection,
+ * or with a FIN that waits, has a timer. A stream that lost a side has the other one and a timer.
+ */
 static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr)
 {
 	const struct mt_connecting *j = mt_connecting_of(p, pr);
@@ -231,7 +235,7 @@ static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr
 	return NULL;
 }
 
-/* Copies are counted, and what waits of them is charged. */
+/* All copies are counted, and the waiting ones are charged. */
 static const char *check_copies(struct mt_proxy *p)
 {
 	const struct mt_mirror *m = &p->mirror;
@@ -255,7 +259,7 @@ static const char *check_copies(struct mt_proxy *p)
 	return waits == m->waits ? NULL : "waiting copies are not what was charged";
 }
 
-/* Units of a node's limit that a worker has and does not use are missing to the other workers. */
+/* A worker has no unit of a node's limit that it does not use: the other workers would lack it. */
 static const char *check_units(const struct mt_proxy *p)
 {
 	for (uint32_t i = 0; p->snap && i < p->snap->n_clusters; i++) {

@@ -33,7 +33,7 @@ struct mt_authorize_request {
 	struct mt_addr local;		  /* with `gate`: the called address; zero: unknown */
 	const struct mt_service *service; /* NULL: not in the configuration any more */
 	struct mt_authorize_scratch *scratch;
-	uint32_t asked;			/* mt_exchange.asked */
+	uint32_t asked;			/* as mt_exchange.asked */
 	const struct mt_claims *claims; /* of the caller's valid token; NULL: it has none */
 	bool whole;			/* the message is complete */
 	bool sni_unkept;		/* of opaque TCP: mt_pair.sni_unkept */
@@ -62,7 +62,7 @@ struct mt_authorize_fields {
 /* Fills *t. False: the call cannot be read, or the server may read it as several calls. */
 bool mt_authorize_read_fields(
 	const struct mt_authorize_request *ask, struct mt_authorize_fields *t);
-/* True if one of the view's changes, from index `from` on, is of exactly this name. */
+/* True if one of the view's changes, from index `from` on, has exactly this name. */
 bool mt_authorize_is_overlaid(
 	const struct mt_view *v, uint32_t from, const uint8_t *name, uint32_t len);
 /*

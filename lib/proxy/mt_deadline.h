@@ -21,14 +21,14 @@ struct mt_deadlines {
 };
 
 void mt_deadlines_init(struct mt_deadlines *d);
-/* Rounds the time-out up to one that has a list when all lists are taken. */
+/* Arms `e`, armed or not. If all lists are taken, the time-out is rounded up to that of a list. */
 void mt_deadline_arm(struct mt_deadlines *d, struct mt_deadline *e, uint64_t now, uint32_t ms);
 void mt_deadline_cancel(struct mt_deadline *e);
 /*
- * A time-out that a client chose, as it is armed: rounded up by at most a half when there are many
- * different ones already, so that lists are left for those of the configuration.
+ * Rounds up a time-out that a client chose, by at most a half, if a quarter of the lists is taken.
+ * So lists are left for time-outs of the configuration.
  */
 uint32_t mt_deadline_round(struct mt_deadlines *d, uint32_t ms);
-/* Takes one expired entry off its list, or NULL. */
+/* Removes an expired entry from its list and returns it; NULL: there is none. */
 struct mt_deadline *mt_deadlines_pop(struct mt_deadlines *d, uint64_t now);
 uint64_t mt_deadlines_next(const struct mt_deadlines *d);

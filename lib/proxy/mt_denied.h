@@ -15,10 +15,10 @@
 
 struct mt_denied_row {
 	struct mt_addr client;
-	uint64_t count; /* since the start, with those of rows that gave way to this one */
-	uint64_t over;	/* at most so many of them are of such rows */
+	uint64_t count; /* denials since the start, with those of rows that gave way */
+	uint64_t over;	/* how many of them, at most, belong to such rows */
 	uint64_t last;	/* wall clock, ns */
-	/* Texts may be cut off; by "": no policy, but the reason. */
+	/* Texts may be cut off. `by`: the policy; "": no policy denied the call, see `reason`. */
 	char by[MT_DENIED_BY];
 	char service[MT_DENIED_SERVICE];
 	char reason[MT_DENIED_REASON];
@@ -30,8 +30,8 @@ struct mt_denied {
 	const char *by; /* policy of the call that is being denied; NULL: none */
 };
 
-/* Counts a denial by d->by, and clears that. `wall`: ns. Worker only. */
+/* Counts a denial by the policy d->by, and sets d->by to NULL. `wall`: ns. Worker only. */
 void mt_denied_note(struct mt_denied *d, const struct mt_addr *client, const char *service,
 	const char *reason, uint64_t wall);
-/* True if two rows are of the same policy, client, service and reason. */
+/* True if two rows have the same policy, client, service and reason. */
 bool mt_denied_same(const struct mt_denied_row *a, const struct mt_denied_row *b);

@@ -36,7 +36,7 @@ struct mt_prefix {
 };
 
 /*
- * Which connections a chain is for. A list matches if one of its entries does; an empty list, a 0
+ * Connections that a chain matches. A list matches if one of its entries does; an empty list, a 0
  * or ANY matches every connection.
  */
 struct mt_filter_chain_match {
@@ -116,7 +116,10 @@ struct mt_chain_name {
 struct mt_chain_names {
 	uint32_t mask, n_rest;
 	uint32_t *rest; /* indexes of all other chains; stored after the slots */
-	/* No chain in `rest` has a destination: the server name is needed for every connection. */
+	/*
+	 * True if no chain in `rest` has a destination address or port. The server name is then
+	 * needed for every connection.
+	 */
 	bool asks;
 	struct mt_chain_name slots[];
 };
@@ -161,16 +164,16 @@ const struct mt_filter_chain_proto *mt_filter_chain_heir(
 	const struct mt_listener *l, uint64_t kin, const struct mt_codec *codec, uint8_t opts);
 
 /*
- * Finds the protocol that serves a connection until its end when its chain is gone: one with the
+ * Finds the protocol that serves a connection until it closes if its chain is gone: one with the
  * codec and a service of `old`, of a chain for the connection's addresses and ports. Server names
- * and application protocols are not compared, because they chose the old chain. `f->tls`: TLS of
- * the connection is ended; chains that end TLS are preferred then, else one for plaintext serves
- * it. NULL: none.
+ * and application protocols are not compared, because they selected the old chain. `f->tls`: the
+ * node terminated TLS of the connection; a chain that terminates TLS is then preferred to one for
+ * plaintext. NULL: none.
  */
 const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_listener *l,
 	const struct mt_filter_chain_proto *old, const struct mt_filter_chain_facts *f);
 
-/* Sets the fields of a listener's chains and protocols that mt_snapshot_index() is to set. */
+/* Sets the derived fields of a listener, its chains and protocols. Part of mt_snapshot_index(). */
 void mt_listener_link(struct mt_listener *l);
 /*
  * Builds mt_listener.names if the listener has at least 16 exact names; the listener's owner frees

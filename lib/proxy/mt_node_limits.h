@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Limits that documents give for the whole node, and that workers use up one by one: connections
+ * Limits that documents set for the whole node, and of which workers take single units: connections
  * to a cluster's endpoints, and calls that wait for one (connectionPool of a DestinationRule). A
- * worker takes a unit before it opens a connection or lets a call wait, and returns it at the end.
+ * worker takes a unit before it opens a connection or queues a call, and returns it at the end.
  *
  * A unit is free, in use, or kept. The shared word of a limit counts the units that are not free.
  * A worker keeps a few units that it has returned, in a word of its own, and takes these first. So
@@ -11,10 +11,10 @@
  * - At most `max` units are in use, whatever the number of workers, and none is refused while
  *   fewer are. Exceptions are units that were forced (mt_units_set()), and a limit that was
  *   lowered.
- * - A returned unit wakes no worker: one that waits for it looks again (mt_units_left()).
+ * - A returned unit wakes no worker. A worker that waits for one checks again (mt_units_left()).
  * - Workers write the shared word when they take more units than they keep, or return more than
- *   they may keep (1/8 of max / workers), and for each unit if max is below 8 for each worker.
- *   Nothing is written when a unit is refused.
+ *   they may keep (1/8 of max / workers; none at the limit), and for each unit if max is below 8
+ *   for each worker. A refusal writes nothing, unless more than `max` units are taken.
  * - Limits are in snapshots, so the caller passes `max`, and workers need not agree on a change.
  *   Accounts are by cluster index, which belongs to the cluster's name in all snapshots.
  *
@@ -32,8 +32,8 @@ enum mt_node_limit {
 
 /* A worker's units of one limit of one cluster. */
 struct mt_units_own {
-	uint32_t used; /* in use; of the worker alone */
-	uint32_t kept; /* atomic, others take from it; never more than a part of the limit */
+	uint32_t used; /* in use; only the worker writes it */
+	uint32_t kept; /* returned; atomic, because other workers take from it */
 };
 
 struct mt_units_of_cluster {
@@ -48,7 +48,7 @@ struct mt_node_limits {
 	struct mt_units_of_cluster *own;
 };
 
-/* Makes the accounts for that many workers; the caller frees them. NULL: no memory. Boot only. */
+/* Makes the accounts for `workers` workers; the caller frees them. NULL: no memory. Boot only. */
 struct mt_node_limits *mt_node_limits_new(uint16_t workers);
 /* Frees the accounts after the last worker has ended; NULL is allowed. */
 void mt_node_limits_free(struct mt_node_limits *l);
@@ -84,12 +84,12 @@ bool mt_units_left(struct mt_units u, uint32_t max);
 /* True if more than `max` units are taken, because some were forced or the limit became lower. */
 bool mt_units_over(struct mt_units u, uint32_t max);
 
-/* mt_units_set() if the number changes. */
+/* The part of mt_units_set() for a number that changes. */
 void mt_units_settle(struct mt_units u, uint32_t n, uint32_t max);
 /*
  * Makes n the number of units that the worker uses: returns the others, or forces those that are
- * missing, also beyond `max`. Without a limit (max 0) nothing is forced, so what began without one
- * is counted only when there is one. The worker only.
+ * missing, also beyond `max`. Without a limit (max 0) no unit is forced, so connections and calls
+ * that begin without a limit are counted once there is one. The worker only.
  */
 static inline void mt_units_set(struct mt_units u, uint32_t n, uint32_t max)
 {
@@ -105,16 +105,16 @@ void mt_units_want(struct mt_units u, uint64_t now);
 bool mt_units_wanted(struct mt_units u, uint64_t now);
 /* Units that each worker has if all use the same number; at least 1. */
 uint32_t mt_units_even(struct mt_units u, uint32_t max);
-/* The same rounded down: if all workers have no more, they have no more than the limit. */
+/* As mt_units_even(), but rounded down: the shares of all workers together are at most `max`. */
 static inline uint32_t mt_units_share(struct mt_units u, uint32_t max)
 {
 	return max / u.limits->workers;
 }
-/* ns: how long a worker has one of the remaining units, before the next worker has it. */
+/* ns: how long one of the max % workers remaining units is a worker's, then the next worker's. */
 #define MT_UNITS_TURN MT_SEC
 /*
- * The worker's share, and one of the units that remain while it is the worker's turn. With fewer
- * units than workers each worker therefore has one at times.
+ * Returns the worker's share, plus 1 while it is the worker's turn to have one of the remaining
+ * units. So each worker has a unit at times, even if there are fewer units than workers.
  */
 static inline uint32_t mt_units_turn(struct mt_units u, uint32_t max, uint64_t now)
 {

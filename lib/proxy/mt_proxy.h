@@ -43,8 +43,8 @@ struct mt_proxy_conf {
 	uint32_t max_down;	/* client connections (32,768) */
 	uint32_t max_exchanges; /* calls under way, without copies for mirrors (65,536) */
 	/*
-	 * Server connections for calls (16,384). An opaque stream gets a server connection only while
-	 * there are fewer than this many of both kinds.
+	 * Server connections for calls (16,384). An opaque stream gets a server connection only
+	 * while calls' connections and opaque streams together are fewer than this.
 	 */
 	uint32_t max_up;
 	uint32_t ring_slots; /* ids of a shared connection; a power of two (1,024) */
@@ -61,9 +61,9 @@ struct mt_proxy_conf {
 	uint32_t serial_lanes; /* connections per endpoint of a serial codec (256) */
 	/* bytes of unread replies of a client above which its requests wait (262,144) */
 	uint32_t reply_soft;
-	uint32_t slow_ms;	/* above reply_soft without an acknowledgement (10,000) */
+	uint32_t slow_ms;	/* a client above reply_soft acknowledges nothing (10,000) */
 	uint32_t pending_max;	/* waiting calls per cluster without max_pending (1,024) */
-	uint32_t pending_bytes; /* truesize of these; a single call may exceed it (16,777,216) */
+	uint32_t pending_bytes; /* truesize of these calls; one call may exceed it (16,777,216) */
 	/*
 	 * truesize of a client connection's calls that wait in the worker, above which its requests
 	 * are not decoded (4,194,304); a single call may exceed it
@@ -71,12 +71,12 @@ struct mt_proxy_conf {
 	uint32_t waiting_soft;
 	uint32_t down_outstanding; /* calls under way per client connection (1,024) */
 	uint32_t connect_ms;	   /* (1,000) */
-	uint32_t message_ms;	   /* until a started message is complete (10,000) */
-	/* bytes/s; the bytes of a message that have come give it more time at this rate (500) */
+	uint32_t message_ms;	   /* from a message's start until it is complete (10,000) */
+	/* bytes/s: each byte of a message that has arrived extends message_ms at this rate (500) */
 	uint32_t message_rate;
 	/*
-	 * Longest time-out that a message may carry, and the time-out of a call without any, unless
-	 * the snapshot has one (300,000).
+	 * Limit of the time-out that a message carries. Also the time-out of a call if neither its
+	 * message nor the snapshot has one (300,000).
 	 */
 	uint32_t exchange_ms;
 	uint32_t grace_ms;	/* added to a deadline that the message carries (100) */
@@ -85,7 +85,7 @@ struct mt_proxy_conf {
 	uint32_t half_closed_s; /* opaque streams with one direction closed (300) */
 	uint32_t drain_ms;	/* until a draining client connection is cut short (30,000) */
 	uint32_t mirror_max;	/* copies for mirrors under way (max_exchanges / 64) */
-	uint32_t mirror_bytes;	/* truesize of these (4,194,304) */
+	uint32_t mirror_bytes;	/* truesize of these copies (4,194,304) */
 	/* Count all transmitted bytes as read by the server, whatever its TCP stack acknowledges. */
 	bool unread_strict;
 	/*
@@ -150,8 +150,9 @@ void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s);
 void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall);
 /*
  * Runs what is due: timers, call time-outs, queued calls, and slices of long work. Call once per
- * loop iteration, after input and stream events. `budget` limits timers with time-outs, and the
- * queued calls that are sent. Returns the work done, in such units.
+ * loop iteration, after input and stream events. `budget` limits, each by itself: timers and
+ * time-outs together; calls whose run was put off; queued calls that are sent. Returns the work
+ * done, in such items.
  */
 uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget);
 /* When mt_proxy_timers() has work again, monotonic ns; at most p->now if it has work already. */
@@ -176,21 +177,22 @@ void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
 void mt_proxy_leave(struct mt_proxy *p);
 /*
  * Starts to drain the worker: new clients are refused, and mt_proxy_timers() drains the connected
- * ones in slices. After mt_proxy_leave(), clients had their time: each is closed between two
- * messages, within a second unless a reply is outstanding for longer. The drain is complete when
- * mt_proxy_idle() returns true.
+ * ones in slices. If mt_proxy_leave() was called before, clients have had time to leave, so each
+ * is closed between two messages, within a second unless a reply is outstanding for longer. The
+ * drain is complete when mt_proxy_idle() returns true.
  */
 void mt_proxy_drain(struct mt_proxy *p);
 /* True if mt_proxy_idle(), and no client was accepted for a second. */
 bool mt_proxy_left(const struct mt_proxy *p);
 /*
- * True if the last complete pass after mt_proxy_leave() found no call and no message that was under
- * way for more than half a second, and no opaque stream. So mt_proxy_drain() would be short.
+ * True if the last complete pass after mt_proxy_leave() found no opaque stream, and no call or
+ * message that had been under way for more than half a second. A drain by mt_proxy_drain() would
+ * then be short.
  */
 bool mt_proxy_brief(const struct mt_proxy *p);
 /*
- * True if some pass after mt_proxy_leave() found a call or message that was under way for more than
- * half a second: after mt_proxy_drain(), such work needs time until its replies are delivered.
+ * True if some pass after mt_proxy_leave() found a call or message that had been under way for more
+ * than half a second. After mt_proxy_drain(), such work needs time until its replies are delivered.
  */
 bool mt_proxy_lasted(const struct mt_proxy *p);
 /* True if no client is connected and no call is under way. Copies for mirrors do not count. */
@@ -224,7 +226,7 @@ const char *mt_local_reply_name(enum mt_local_reply what);
  * cluster. False: there is none. Control thread only.
  */
 bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster);
-/* Number of such requests since start, modulo 2^32. */
+/* Number of requests for on-demand clusters since start, modulo 2^32. */
 uint32_t mt_proxy_asks(const struct mt_proxy *p);
 
 #define MT_CONN_PEER 256
@@ -236,37 +238,37 @@ struct mt_conn_use {
 	uint16_t tls;	  /* 0x0303, 0x0304; 0: plaintext, or not connected yet */
 	uint8_t cipher;	  /* enum mt_tls_cipher */
 	/*
-	 * The URI of the certificate that the other end has shown; "certificate": it has none;
+	 * URI in the certificate of the other end; "certificate": the certificate has no URI;
 	 * "": no certificate was verified.
 	 */
 	char peer[MT_CONN_PEER];
 };
 
 /*
- * Copies the use of a worker's TCP stream: without calls and cluster if the proxy does not use the
- * stream. For a TLS connection it is the use of the TLS stream above it.
+ * Copies the use of a worker's TCP stream `s`, or of the TLS stream above it if there is one. If
+ * the proxy does not use the stream, the copy has no calls and no cluster.
  */
 void mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s, struct mt_conn_use *use);
 
 /* Result of mt_proxy_close(). */
 enum mt_conn_closing {
-	MT_CONN_LEFT,	/* nothing: no client or call uses the stream, or it is not open yet */
+	MT_CONN_LEFT,	/* unchanged: no client or call uses the stream, or it is not open yet */
 	MT_CONN_DRAINS, /* the connection ends after its outstanding calls */
 	MT_CONN_CLOSED, /* the connection has ended */
 };
 
 /*
- * Closes a connection of the transport below for an operator. A client connection drains as that of
- * a removed listener; a server connection gets no new calls. `at_once`: the client is reset, or the
- * calls at the server get local replies. Both sides of an opaque stream are reset in any case. Call
- * between loop iterations.
+ * Closes a connection of the transport for an operator. A client connection drains as if its
+ * listener had been removed; a server connection gets no new calls. `at_once`: the client is reset,
+ * or the calls at the server get local replies. Both sides of an opaque stream are reset in any
+ * case. Call between loop iterations.
  */
 enum mt_conn_closing mt_proxy_close(struct mt_proxy *p, const struct mt_stream *s, bool at_once);
 
 /*
- * Ends the ejection of an endpoint for an operator. `port` and `addr` name it in the event; its
- * state may belong to another endpoint than `ep_id` by now. True if it was ejected. Call between
- * loop iterations.
+ * Ends the ejection of an endpoint for an operator. `port` and `addr` name the endpoint in the
+ * event. False: the endpoint was not ejected, or `ep` belongs to another endpoint than `ep_id` by
+ * now. Call between loop iterations.
  */
 bool mt_proxy_return(struct mt_proxy *p, struct mt_ep_state *ep, uint64_t ep_id, uint32_t cluster,
 	const struct mt_addr *addr, uint16_t port);
@@ -286,7 +288,7 @@ const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p);
  * Excludes lib/tcp's objects and the payload. An opaque stream takes less.
  */
 uint32_t mt_proxy_pair_bytes(uint32_t calls);
-/* Most memory of a worker for calls that are logged, without its ring. */
+/* Maximum bytes of a worker's notes on calls for the access log, without the ring of entries. */
 uint64_t mt_proxy_log_bytes(void);
 /* Writes up to `max` of the proxy's main slabs to slabs[], for `show memory`; returns how many. */
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max);

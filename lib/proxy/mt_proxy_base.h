@@ -19,15 +19,15 @@ static inline bool mt_lies_in(const struct mt_slab *s, const void *obj)
 
 /* How a step of a decode loop ended. */
 enum mt_step {
-	MT_STEP_ON,   /* the connection is still there */
-	MT_STEP_STOP, /* no bytes, no work is possible with them now, or the connection is gone */
+	MT_STEP_ON,   /* the connection exists; the loop may continue */
+	MT_STEP_STOP, /* no bytes are left, none can be processed now, or the connection is gone */
 	MT_STEP_PART, /* rx starts with a message that is incomplete or not scanned yet */
 };
 
 /*
  * Classifies what a decode loop left in rx; `epoch` is that of rx before the loop. The start of an
  * incomplete message, up to `len` bytes, does not close the window, because its rest could not
- * arrive otherwise. Bytes that were not decoded close it.
+ * arrive otherwise. Bytes that were not decoded close the window.
  */
 static inline void mt_rx_settle(struct mt_stream *s, enum mt_step did, uint32_t epoch, uint32_t len)
 {
@@ -41,10 +41,10 @@ static inline void mt_rx_settle(struct mt_stream *s, enum mt_step did, uint32_t 
 #define MT_LAYER_RECORD 16640u
 
 /*
- * When the incomplete message in rx, which is kept until it is complete, is given up: message_ms
- * after its start, and a second more for each message_rate bytes that have come; but message_ms
- * after the last byte at the latest. Bytes of a record that is incomplete are not in rx,
- * and the time of a whole record is added for them. `started` and `last_rx` are ns.
+ * Returns when to give up the incomplete message that is kept in rx, ns: message_ms after its
+ * start, and a second more for each message_rate bytes that have arrived; but message_ms after the
+ * last byte at the latest. The bytes of an incomplete TLS record are not in rx yet, so the time of
+ * a whole record is added to both. `started` and `last_rx` are ns.
  */
 static inline uint64_t mt_message_due(
 	const struct mt_proxy *p, const struct mt_stream *s, uint64_t started, uint64_t last_rx)
@@ -57,8 +57,8 @@ static inline uint64_t mt_message_due(
 }
 
 /*
- * A request that waits is copied into as few buffers as possible if it pins this many times its
- * bytes, because a client may have sent it byte by byte, and many may wait.
+ * A waiting request is copied into as few buffers as possible if its buffers occupy more than this
+ * many times its bytes. A client may have sent it byte by byte, and many requests may wait.
  */
 #define MT_COMPACT_RATIO 2
 
@@ -91,7 +91,7 @@ static inline bool mt_down_no_room(struct mt_proxy *p)
 	mt_count(p->counters, MT_PROXY_down_closed);
 	return false;
 }
-/* The address that a client's connection counts for (IPv6: its /64). */
+/* The address to which a client's connection is counted in limits by client (IPv6: its /64). */
 static inline struct mt_addr mt_client_holder(const struct mt_stream *s)
 {
 	struct mt_addr a = mt_stream_ends(s)->remote;
@@ -125,7 +125,7 @@ static inline struct mt_attempt *mt_attempt_of(const struct mt_proxy *p, struct 
 
 	return ex ? mt_exchange_attempt(ex) : NULL;
 }
-/* The exchange that a slot or connection names; NULL: none. */
+/* The exchange that a slot or connection names; NULL: it is gone or has no attempt under way. */
 static inline struct mt_exchange *mt_pool_exchange(const struct mt_proxy *p, struct mt_ref exchange)
 {
 	struct mt_exchange *ex = mt_slab_get(&p->exchanges, exchange);
@@ -155,7 +155,7 @@ static inline struct mt_call_note *mt_call_note_of(
 {
 	return ex->note == MT_CALL_NO_NOTE ? NULL : mt_slab_at(&p->log.notes, ex->note - 1);
 }
-/* The access log: notes on which connection the call is sent. */
+/* Notes, for the access log, an attempt and the connection on which it is sent. */
 static inline void mt_call_log_up(
 	const struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_up *u)
 {
@@ -168,20 +168,20 @@ static inline void mt_call_log_up(
 	n->attempts += n->attempts < UINT8_MAX;
 }
 
-/* trace.c; the rest of it is in mt_proxy_trace.h */
+/* trace.c; its other functions are in mt_proxy_trace.h */
 /* The name of a status; a static string. */
 const char *mt_exchange_status_name(enum mt_msg_status s);
 
 /* ---- snapshot.c ---- */
 
-/* An object of the worker starts to hold the snapshot; it holds the snapshot no more. */
+/* Counts an object of the worker that starts to hold the snapshot, or that stops to hold it. */
 void mt_snap_hold(struct mt_proxy *p, struct mt_snapshot *s);
 void mt_snap_drop(struct mt_proxy *p, struct mt_snapshot *s);
-/* Lets the object that holds *held hold `to` in its place; NULL: none. */
+/* Lets the object that holds *held hold `to` instead; `to` NULL: it holds none then. */
 void mt_snap_switch(struct mt_proxy *p, struct mt_snapshot **held, struct mt_snapshot *to);
 /*
- * The cost of a move to another snapshot, in objects (snapshot_move.c): so many entries of a table,
- * or filter chains that are matched with a connection, cost as much as one object.
+ * The cost of a move to another snapshot, in objects (snapshot_move.c): this many entries of a
+ * table, or filter chains that are compared with a connection, cost as much as one object.
  */
 #define MT_MOVE_ENTRIES 16
 #define MT_MOVE_CHAINS	4
@@ -193,19 +193,19 @@ enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why);
 
 /* ---- timeout.c ---- */
 
-/* The time-out of a call that has a route, ms, from its start on. */
+/* The time-out of a call that has a route, ms from the call's start. */
 uint32_t mt_call_timeout(struct mt_proxy *p, struct mt_exchange *ex);
-/* True if its time-out has passed. */
+/* True if the call's time-out has passed. */
 bool mt_call_is_late(struct mt_proxy *p, struct mt_exchange *ex);
 /*
  * Time that is left until the call's time-out, ms; at least 1. As long as the call has no route,
- * the time-out is that of the service or the caller.
+ * the time-out is that of the service, the caller or the node.
  */
 uint32_t mt_call_left(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* ---- chain_opaque.c ---- */
 
-/* What serves the client's address in the current snapshot; NULL: nothing. */
+/* The protocol that serves an opaque stream in the current snapshot; NULL: none. */
 const struct mt_filter_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr);
 static inline const struct mt_service *mt_opaque_service(const struct mt_filter_chain_proto *proto)
 {

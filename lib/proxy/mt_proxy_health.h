@@ -16,12 +16,12 @@ struct mt_ep_checked {
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t cluster;  /* mt_cluster.index */
-	const char *why;   /* of the last failure; NULL: it is healthy again; static */
-	uint32_t failures; /* in a row, with which it became unhealthy */
+	const char *why;   /* cause of the last failure; NULL: healthy again; static */
+	uint32_t failures; /* failures in a row that made the endpoint unhealthy */
 };
 /*
- * Ejects the endpoint, or ends its ejection, and reports the event. On the worker that checks the
- * endpoint, in a loop iteration.
+ * Ejects the endpoint, or ends its ejection, and reports the event. Call on the worker that checks
+ * the endpoint, in a loop iteration.
  */
 void mt_proxy_ep_checked(struct mt_proxy *p, const struct mt_ep_checked *c);
 
@@ -37,12 +37,12 @@ struct mt_ep_event {
 	const char *why;
 	struct mt_addr addr;
 	uint16_t port;
-	bool silent;	  /* EJECTED: because it did not answer, though it could be reached */
+	bool silent;	  /* EJECTED: the endpoint could be reached but did not answer */
 	bool checked;	  /* EJECTED: by health checks, until these succeed; `until` is `at` */
 	uint8_t times;	  /* EJECTED: ejections in a row, with this one */
 	uint32_t cluster; /* mt_cluster.index */
 	uint32_t failures, errors; /* EJECTED: of the cluster's struct mt_outlier_rule */
-	const char *rule; /* EJECTED: the rule, if it was not one of those; else NULL; static */
+	const char *rule;	   /* EJECTED: a rule other than these two, or NULL; static */
 	/* Monotonic ns: `at` of the event. `until`: the ejection's or announcement's end, else `at`. */
 	uint64_t at, until;
 	uint64_t wall; /* `at` by the wall clock, ns */

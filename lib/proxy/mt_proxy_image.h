@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Saves a worker's proxy to an image and loads it from one (lib/image): clients and servers with
- * the calls on their connections, queues, learned methods and idle times, and counters. Diagnostic
- * data are not saved: slow calls, exemplars, traces, and health events not read yet.
+ * the calls on their connections, queues, learned methods and idle times, and counters. Not saved:
+ * slow calls, exemplars, traces, denied callers, counters of tokens, and health events that the
+ * control thread has not read.
  */
 #pragma once
 

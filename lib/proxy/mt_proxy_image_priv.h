@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image_names.c: pointers that lead out of the worker, as names. */
+/* Saves and loads pointers to objects outside of the worker as names (image_names.c). */
 #pragma once
 
 #include "mt_proxy_image.h"
@@ -10,7 +10,10 @@ struct proxy_image {
 	const struct mt_proxy_names *names;
 };
 
-/* Each may be NULL in the object. `in`, `of`: the snapshot, listener or service that it is a part of, loaded before. */
+/*
+ * Each saves or loads a pointer, which may be NULL. `in`, `of`: the snapshot, listener or service
+ * to which the object belongs; load it first.
+ */
 void mt_name_codec(struct mt_image *im, const struct proxy_image *x, const struct mt_codec **codec);
 void mt_name_endpoint(struct mt_image *im, const struct proxy_image *x, struct mt_ep_state **ep);
 void mt_name_budget(

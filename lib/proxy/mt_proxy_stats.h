@@ -38,8 +38,8 @@ struct mt_service_stats {
 /* By mt_service.index; NULL: index too large. Any thread. */
 const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index);
 /*
- * The mt_service.id to which the statistics at this index belong. A service may take over an index,
- * but the statistics stay with the former one until the first call of the new one. 0: none. Any
+ * The mt_service.id to which the statistics at this index belong. If a service takes over an index,
+ * the statistics belong to the former service until the first call of the new one. 0: none. Any
  * thread; read it before and after the statistics.
  */
 uint64_t mt_proxy_service_id(const struct mt_proxy *p, uint32_t index);
@@ -120,23 +120,25 @@ const struct mt_ep_hist *mt_proxy_ep_hist(const struct mt_proxy *p, uint32_t ind
  */
 struct mt_ep_waiting {
 	uint64_t calls;	 /* sent completely, without a byte of their reply yet */
-	uint64_t oldest; /* when the oldest of them was sent; 0: no call waits */
+	uint64_t oldest; /* when the oldest of `calls` was sent; 0: no call waits */
 	/*
-	 * When the first of the calls was sent that have waited since then, one after another with
-	 * pauses of at most MT_WAITING_PAUSE: the endpoint has sent nothing since, or the oldest call
-	 * is older than its last bytes. 0: none. May be set without calls, during a pause.
+	 * Start of the period in which some call always waited, apart from pauses of at most
+	 * MT_WAITING_PAUSE: when the period's first call was sent. After bytes from the endpoint
+	 * the period starts with the oldest call that still waits. 0: none. May be set without
+	 * calls, during a pause.
 	 */
 	uint64_t since;
 	uint64_t heard; /* mt_ep_stats.heard */
-	/* Opaque streams now that wait: the server got bytes, and has sent none since. */
+	/* Opaque streams that wait now: the server got bytes and has sent none since. */
 	uint64_t streams;
-	uint64_t streams_since; /* the same of streams */
+	/* As `since`, for opaque streams; bytes do not end the period while a stream waits. */
+	uint64_t streams_since;
 	/* Opaque streams that got an answer; those that the server ended without one. */
 	uint64_t answered, unanswered;
 };
 /*
- * Clients with short time-outs leave, and try again a moment later. Until then a server that does
- * not answer has nothing to answer.
+ * ns: longest pause without a waiting call that does not end the period of `since`. Clients with
+ * short time-outs give up and try again a moment later, and meanwhile no call may wait.
  */
 #define MT_WAITING_PAUSE (3 * MT_SEC)
 /* By mt_ep_state.index and id; all 0 if the index has another endpoint. Any thread. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the journey of a traced exchange is told: one line at each place where something is known. mt_exchange_trace_…() tests whether the
- * exchange is traced, which is all that it costs as a rule; mt_traced_…() in trace.c is the rest.
+ * Steps of traced exchanges: one function for each place at which the proxy records a step.
+ * mt_exchange_trace_…() tests whether the exchange is traced, the only cost if it is not;
+ * mt_traced_…() in trace.c records the step.
  */
 #pragma once
 
 #include "mt_proxy_types.h"
 
-/* A request is decoded: it may be one to be traced. */
+/* A request was decoded. Starts its trace if the trace's expression may match it. */
 void mt_traced_begin(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete);
 static inline void mt_exchange_trace_begin(
 	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex, bool complete)
@@ -47,7 +48,10 @@ static inline void mt_exchange_trace_mutated(
 		mt_traced_mutated(p, ex, n, ok);
 }
 
-/* An endpoint is about to be picked: mt_exchange_trace_endpoint() says why this one by what is counted until then. */
+/*
+ * An endpoint is about to be picked. Copies the balancer's counters; by those that have changed,
+ * mt_exchange_trace_endpoint() records why the endpoint was picked.
+ */
 void mt_traced_pick(struct mt_proxy *p);
 static inline void mt_exchange_trace_pick(struct mt_proxy *p, const struct mt_exchange *ex)
 {
@@ -130,7 +134,7 @@ static inline void mt_exchange_trace_retry_unread(struct mt_proxy *p, struct mt_
 		mt_traced_retry_unread(p, ex);
 }
 
-/* The reply is what the connection has decoded. */
+/* The connection has decoded the reply, `u->msg`. */
 void mt_traced_reply(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u);
 static inline void mt_exchange_trace_reply(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_up *u)
@@ -148,7 +152,7 @@ static inline void mt_exchange_trace_local(
 		mt_traced_local(p, ex, what, text);
 }
 
-/* The reply goes to the client. */
+/* The reply is sent to the client. */
 void mt_traced_client(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
 	const struct mt_chain *reply);
 static inline void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchange *ex,
@@ -158,7 +162,7 @@ static inline void mt_exchange_trace_client(struct mt_proxy *p, struct mt_exchan
 		mt_traced_client(p, ex, d, reply);
 }
 
-/* It waits for those of earlier calls. */
+/* The reply waits for replies to earlier calls. */
 void mt_traced_held(struct mt_proxy *p, struct mt_exchange *ex);
 static inline void mt_exchange_trace_held(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -166,7 +170,7 @@ static inline void mt_exchange_trace_held(struct mt_proxy *p, struct mt_exchange
 		mt_traced_held(p, ex);
 }
 
-/* A part of a long reply goes to the client; `left` bytes are still to come. */
+/* A part of a long reply is sent to the client; `left` bytes are still to come. */
 void mt_traced_part(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_down *d,
 	const struct mt_chain *part, uint32_t left);
 static inline void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange *ex,
@@ -176,5 +180,5 @@ static inline void mt_exchange_trace_part(struct mt_proxy *p, struct mt_exchange
 		mt_traced_part(p, ex, d, part, left);
 }
 
-/* It is over: mt_exchange_record() has asked whether it is traced. */
+/* The exchange ended. The caller has tested whether it is traced. */
 void mt_traced_end(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_record *r);

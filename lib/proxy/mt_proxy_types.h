@@ -54,14 +54,14 @@ struct mt_proxy {
 	uint32_t n_unacked;  /* exchanges with mt_exchange.unacked */
 	/* Random, so that clients cannot choose their bucket in a fair queue. */
 	uint64_t fair_salt;
-	uint32_t health_checks_out; /* open connections of probes */
+	uint32_t health_checks_out; /* open connections of health checks */
 	struct mt_readings readings;
-	/* MT_PROXY_EPS_MAX entries of reserved address space; linked by next_class. */
+	/* By endpoint index (reserved address space): first lane group, linked by next_class. */
 	struct mt_lanes **lanes_by_ep;
 	uint32_t *pending;	 /* by cluster index: waiting calls and opaque streams */
 	uint32_t *pending_size;	 /* by cluster index: truesize of the calls */
 	uint32_t *cluster_conns; /* by cluster index: connections to its endpoints */
-	/* Of all workers: pending and cluster_conns of clusters that have limits. */
+	/* Shared by all workers: waiting calls and connections of clusters that have limits. */
 	struct mt_node_limits *node_limits;
 	struct mt_lb_worker lb;
 	struct mt_filter_worker filters;
@@ -80,7 +80,7 @@ struct mt_proxy {
 	struct mt_admit *admit;		/* by endpoint index */
 	struct mt_waiting waiting;
 	struct mt_list hungry; /* lane groups to serve at the end of the loop iteration */
-	/* Calls to run at the end of this or the next iteration: a run was under way (run.c). */
+	/* Calls to run at the end of this or the next iteration; another run was under way. */
 	struct mt_list again;
 	bool running; /* inside mt_call_run() */
 	struct mt_on_demand on_demand;
@@ -96,10 +96,10 @@ struct mt_proxy {
 		MT_SNAP_MOVE_CONNECTING,
 		MT_SNAP_MOVE_EXCHANGES,
 	} snap_moving;
-	/* Last result of the search for a cluster: old and new. */
+	/* Last cluster that was searched for in the new snapshot, and the result. */
 	const struct mt_cluster *snap_move_from, *snap_move_to;
 	bool draining; /* refuses new clients */
-	bool moved;    /* another proxy has its objects, so this one must not end them (image.c) */
+	bool moved;    /* do not end its objects: another proxy has them, or not all are loaded */
 	struct mt_drain drain;
 	struct mt_slow slow;
 	struct mt_denied denied;

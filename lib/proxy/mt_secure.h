@@ -36,8 +36,7 @@ bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls);
 const struct mt_cluster *mt_secure_judge(const struct mt_proxy *p, const struct mt_stream *s,
 	bool gateway, const struct mt_cluster *c, uint8_t *shows);
 /*
- * As mt_secure_judge(), but without work for a cluster that needs no decision; *shows is not set
- * then.
+ * As mt_secure_judge(). Returns a cluster that needs no decision at once, without setting *shows.
  */
 static inline const struct mt_cluster *mt_secure_reach(const struct mt_proxy *p,
 	const struct mt_stream *s, bool gateway, const struct mt_cluster *c, uint8_t *shows)
@@ -75,7 +74,7 @@ static inline const struct mt_tls_peer *mt_proxy_tls_peer(
 								  : NULL;
 }
 
-/* The stream that the proxy uses, of a stream of the transport below TLS. */
+/* The TLS stream above `s`, a stream of the transport; without one `s` itself. */
 static inline const struct mt_stream *mt_secure_top(
 	const struct mt_proxy *p, const struct mt_stream *s)
 {
@@ -97,7 +96,7 @@ struct mt_slice mt_secure_principal(const struct mt_tls_peer *peer);
  */
 const struct mt_filter_chain *mt_secure_chain(
 	const struct mt_stream *s, const struct mt_listener *l);
-/* Evaluates if a chain that terminates TLS would accept the peer of this TLS stream now. */
+/* Evaluates whether a chain that terminates TLS would accept the peer of this TLS stream now. */
 enum mt_tls_standing mt_secure_standing(
 	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_filter_chain *c);
 /*

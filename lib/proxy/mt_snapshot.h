@@ -82,8 +82,8 @@ struct mt_service {
 };
 
 /*
- * Most services of a snapshot, and the size of workers' arrays of service counters: mt_pair.service
- * has 16 bits, and 0 is none.
+ * Maximum number of services of a snapshot, and size of workers' arrays of service counters.
+ * mt_pair.service, an index plus 1, has 16 bits.
  */
 #define MT_SNAPSHOT_SERVICES_MAX UINT16_MAX
 
@@ -169,7 +169,7 @@ struct mt_snapshot {
 	uint64_t keep_from;
 	/*
 	 * Time-out of a call for which nothing else specifies one; 0: mt_proxy_conf.exchange_ms.
-	 * With its place in the Node document.
+	 * timeout_file and timeout_line are its place in the Node document.
 	 */
 	uint32_t timeout_ms, timeout_line;
 	const char *timeout_file;
@@ -182,19 +182,20 @@ struct mt_snapshot {
 	const struct mt_closer **closers; /* objects that fail closed, sorted by name */
 	uint32_t n_closers;
 	/*
-	 * One past the largest index ever used. Only tests read them: workers' arrays have fixed sizes.
+	 * One past the largest index ever used. Only tests read these numbers, because workers'
+	 * arrays have fixed sizes.
 	 */
 	uint32_t max_cluster_index, max_ep_index, max_service_index;
 	const struct mt_forward *forwards; /* sorted by address, port and protocol */
 	uint32_t n_forwards;
-	struct mt_l4_set *l4;	      /* the same, as lib/l4 reads it; NULL: nothing is forwarded */
+	struct mt_l4_set *l4;	      /* `forwards` as lib/l4 reads them; NULL: none */
 	const struct mt_bound *bound; /* sorted by address */
 	uint32_t n_bound;
 	struct mt_dns_table *dns; /* names that the node's DNS service answers; NULL: none */
-	/* Calls that begin under this snapshot leave a line; NULL: none does. */
+	/* Access log of the calls that begin under this snapshot; NULL: they are not logged. */
 	const struct mt_access_log *log;
 	void *lookup; /* hash table of listeners, built by mt_snapshot_index() */
-	/* [worker * MT_HOLD_STRIDE]: objects that hold this snapshot; worker: w, ctl: r. */
+	/* [worker * MT_HOLD_STRIDE]: objects that hold this snapshot; written by the worker. */
 	uint32_t *holds;
 	void *arena; /* lib/conf's memory */
 };
@@ -238,7 +239,7 @@ const struct mt_listener *mt_snapshot_listener(
 const struct mt_bound *mt_snapshot_bound_at(const struct mt_snapshot *s, const struct mt_addr *a);
 /*
  * The binding of a stream's remote address; NULL: none, or the stream entered by another port.
- * mt_snapshot_bound() is the same, without a search in snapshots without bindings.
+ * mt_snapshot_bound() returns the same, but does not search a snapshot without bindings.
  */
 const struct mt_bound *mt_snapshot_find_bound(
 	const struct mt_snapshot *s, const struct mt_stream *from);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which state of an object may follow which. Each object with states has a const table, in a file
- * of its own, and one function here that changes its state. The tables dispatch nothing: builds
+ * Allowed changes of objects' states. Each object with states has a const table, in a file of its
+ * own, and one function here that changes its state. The tables dispatch nothing: builds
  * with MT_STATES (debug builds and the simulator) stop at a change that the table does not have,
  * and note the changes that happen, so that a test can list those that never do
  * (tests/lint/state_changes.py). Other builds only store the new state.
@@ -28,7 +28,7 @@ extern const struct mt_states mt_attempt_states, mt_receive_states; /* call/atte
 extern const struct mt_states mt_down_states; /* client/down_states.c; its end: MT_DOWN_N_STATES */
 extern const struct mt_states mt_up_states;   /* pool/up_states.c; its end: MT_UP_N_STATES */
 
-/* All of them, for tests; NULL ends the list. */
+/* All tables of states, for tests; NULL ends the list. */
 extern const struct mt_states *const mt_states_all[];
 
 /* Notes the change; aborts if the table does not have it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tokens of calls, for endpoints and gateway ports that verify them (lib/jwt). The result for a
- * token is looked up in a cache. If it is not there, a thread verifies the token, and the call
+ * token is looked up in a cache. If the cache has none, a thread verifies the token, and the call
  * waits like one that a filter has suspended.
  */
 #pragma once
@@ -38,7 +38,7 @@ struct mt_tokens {
 /* Result of mt_tokens_find(). */
 struct mt_tokens_found {
 	enum mt_authz_read read;
-	uint32_t n; /* different tokens; 2: more than one */
+	uint32_t n; /* number of different tokens; 2: two or more */
 	bool too_long;
 	/* Bit set of the rules that search every place where the token was found. */
 	uint64_t allowed;

@@ -8,15 +8,16 @@
  * become fewer in between: a worker that returns one keeps it only if the shared word, read after
  * that, is below the limit, and otherwise moves it to the shared word, which changes. So at the
  * second read all units are in use or about to be returned. All accesses are sequentially
- * consistent, because the one side stores the kept units and then loads the shared word, and the
- * other side does the reverse. Units are never moved between workers without being used.
+ * consistent, because a worker that returns a unit stores its kept units and then loads the shared
+ * word, and a worker that takes one accesses them in the reverse order. A worker takes a unit that
+ * another one keeps only to use it, or to reduce the units beyond `max`.
  */
 #include "mt_node_limits.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* A worker keeps this part of its even share at most. */
+/* A worker keeps at most 1 / KEEP_PART of its even share. */
 #define KEEP_PART 8u
 /* ns: how often a worker notes that it needs a unit, and how long the note counts. */
 #define WANT_EVERY  (200 * MT_MSEC)
@@ -91,7 +92,7 @@ static uint32_t taken_in(uint64_t word)
 	return (uint32_t)word;
 }
 
-/* Changes the number of taken units unless the word has changed; then *word is the new one. */
+/* Adds `by` to the taken units. False: the word was not *word, which is set to the current one. */
 static bool change(const struct mt_units *u, uint64_t *word, uint32_t by)
 {
 	uint64_t next = ((*word >> 32) + 1) << 32 | (uint32_t)(taken_in(*word) + by);
@@ -100,7 +101,7 @@ static bool change(const struct mt_units *u, uint64_t *word, uint32_t by)
 		word_of(u), word, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-/* `by`: also less than 0, as a number without sign. */
+/* Adds `by`, which may be negative (modulo 2^32), to the number of taken units. */
 static void add(const struct mt_units *u, uint32_t by)
 {
 	uint64_t word = read_word(u);
@@ -109,7 +110,7 @@ static void add(const struct mt_units *u, uint32_t by)
 		;
 }
 
-/* At most n of the units that a worker keeps; returns how many. */
+/* Takes at most n of the units that a worker keeps; returns how many it took. */
 static uint32_t take_kept(struct mt_units_own *own, uint32_t n)
 {
 	uint32_t kept = __atomic_load_n(&own->kept, __ATOMIC_SEQ_CST), take;
@@ -148,7 +149,7 @@ static mt_noinline bool take_shared(const struct mt_units *u, uint32_t max)
 		} else if (take_of_any(u)) {
 			if (taken_in(word) <= max)
 				return true;
-			/* More than `max` are in use: give it up to reduce them. */
+			/* More than `max` units are taken: free the kept one, do not use it. */
 			add(u, (uint32_t)-1);
 			word = read_word(u);
 		} else {
@@ -177,7 +178,7 @@ bool mt_units_left(struct mt_units u, uint32_t max)
 	uint32_t taken = taken_in(read_word(&u));
 	struct mt_units of = u;
 
-	/* Also beyond a limit that was lowered, kept units are not in use. */
+	/* Kept units are not in use, so one may be left even if the limit was lowered. */
 	for (of.worker = 0; taken >= max && of.worker < u.limits->workers; of.worker++)
 		taken -= MT_MIN(taken, __atomic_load_n(&mt_units_own(of)->kept, __ATOMIC_RELAXED));
 	return taken < max;
@@ -211,7 +212,7 @@ static void give_back(const struct mt_units *u, uint32_t n, uint32_t max)
 	if (keep) {
 		__atomic_fetch_add(&mt_units_own(*u)->kept, keep, __ATOMIC_SEQ_CST);
 		n -= keep;
-		/* Others look for units since: they may not have seen these. */
+		/* The limit is reached: others may have missed these units in their search. */
 		if (taken_in(read_word(u)) >= max)
 			n += take_kept(mt_units_own(*u), keep);
 	}
@@ -231,7 +232,7 @@ void mt_units_settle(struct mt_units u, uint32_t n, uint32_t max)
 		give_back(&u, used - n, max);
 }
 
-/* ---- units that others keep in use --------------------------------------------------------- */
+/* ---- units that a worker needs ------------------------------------------------------------- */
 
 void mt_units_want(struct mt_units u, uint64_t now)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One worker's proxy: birth and death, timers, statistics. */
+/* One worker's proxy: creation and end, timers, use of connections. */
 #include "mt_proxy_priv.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
 #define HEALTH_CHECKS                                                                              \
-	1024 /* endpoints that are put aside and asked; others come back by a call on trial */
+	1024 /* ejected endpoints that get health checks; further ones return by a trial call */
 
 static void set_default(uint32_t *v, uint32_t value)
 {
@@ -256,7 +256,7 @@ void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall)
 	p->now = now;
 	p->wall = wall;
 	p->filter_ctx.now = now;
-	p->denied.by = NULL; /* its text may go with a snapshot after the iteration */
+	p->denied.by = NULL; /* its snapshot may be freed after an iteration */
 	mt_readings_begin(p);
 }
 
@@ -278,7 +278,7 @@ static void fire(void *arg, struct mt_timer *t)
 		mt_opaque_timer(p, mt_container_of(t, struct mt_pair, timer));
 }
 
-/* What filters have held back for long enough. */
+/* Resumes exchanges whose timed wait in a filter has ended; returns how many. */
 static uint32_t resume_waiting(struct mt_proxy *p)
 {
 	struct mt_filter_resume r = {.verdict = MT_FILTER_NEXT};
@@ -368,7 +368,7 @@ uint64_t *mt_proxy_counters(struct mt_proxy *p)
 
 uint32_t mt_proxy_pair_bytes(uint32_t calls)
 {
-	/* A slab keeps two numbers of an object. */
+	/* A slab stores two 32-bit numbers for each object. */
 	return sizeof(struct mt_down) + sizeof(struct mt_up) + 4 * sizeof(uint32_t) +
 	       calls * (uint32_t)(sizeof(struct mt_exchange) + 2 * sizeof(uint32_t));
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Moves a worker from one snapshot to the next, in slices. Lane groups of endpoints that the new
- * one does not have drain; client connections move at once. Exchanges, and opaque streams that
- * connect, finish under the snapshot with which they started, unless that is too old
- * (mt_snapshot.keep_from). Then what they still need of it is found in the new one by its stable
- * id; what is not found is NULL.
+ * snapshot does not have drain; client connections move. Exchanges, and opaque streams that
+ * connect, finish under the snapshot with which they started, unless this is too old
+ * (mt_snapshot.keep_from). Then the parts of it that they still need are found in the new snapshot
+ * by stable ids; a part that is not found becomes NULL.
  */
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
 #include <string.h>
 
-/* Objects checked in one loop iteration, at most. */
+/* Maximum cost in one loop iteration; an object costs 1 or more. */
 #define SNAP_MOVE_SLICE 256
-/* Endpoints whose lane groups are searched at that cost; few, because each is a cache miss. */
+/* Endpoints whose lane groups are marked at a cost of 1; few, because each is a cache miss. */
 #define NAMED_PER_UNIT 4
 
 void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
@@ -49,7 +49,7 @@ static const struct mt_cluster *find_cluster(
 	return p->snap_move_to;
 }
 
-/* Converts positions of endpoints to those of the new snapshot. */
+/* Converts a bit set of endpoint positions in `from` to one of positions in `to`. */
 static uint64_t move_tried(
 	const struct mt_cluster *from, const struct mt_cluster *to, uint64_t tried, uint32_t *cost)
 {
@@ -67,7 +67,7 @@ static uint64_t move_tried(
 	return moved;
 }
 
-/* Replaces the cluster and what depends on it. `s`: the client's connection; NULL: it has left. */
+/* Replaces the cluster and what depends on it. `s`: the client's stream; NULL: it is gone. */
 static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s, bool gateway,
 	const struct mt_cluster **cluster, uint8_t *shows, uint64_t *tried, uint32_t *cost)
 {
@@ -98,7 +98,7 @@ static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
 	return held->version < p->snap->keep_from && !mt_mutant(MT_MUTANT_not_rebound);
 }
 
-/* Chooses the chain again, among all of the listener. Returns what it cost. */
+/* Selects the chain again, among all chains of the listener. Returns the cost. */
 static uint32_t snap_move_selection(struct mt_proxy *p, struct mt_chain_selection *u)
 {
 	const struct mt_listener *l = u->snap == p->snap ? NULL : listener_of(p, u->s);
@@ -110,7 +110,7 @@ static uint32_t snap_move_selection(struct mt_proxy *p, struct mt_chain_selectio
 
 /*
  * An opaque stream keeps the snapshot with its cluster until it is connected, because it may have
- * to try another endpoint, unless it must move. Afterwards it needs none. Returns the cost.
+ * to try another endpoint, unless it must move. Afterwards it needs no snapshot. Returns the cost.
  */
 static uint32_t snap_move_connecting(struct mt_proxy *p, struct mt_connecting *j)
 {
@@ -125,7 +125,7 @@ static uint32_t snap_move_connecting(struct mt_proxy *p, struct mt_connecting *j
 	return cost;
 }
 
-/* Ends the next stream if the rules deny it now. Returns the cost; 0: that was the last one. */
+/* Ends the next stream if the rules deny it now. Returns the cost; 0: no stream is left. */
 static uint32_t snap_move_pair(struct mt_proxy *p)
 {
 	struct mt_pair *pr = mt_slab_next(&p->pairs, &p->snap_move_idx);
@@ -140,7 +140,10 @@ static uint32_t snap_move_pair(struct mt_proxy *p)
 
 /* ---- exchanges ---- */
 
-/* After a call is sent, only changes of its reply and the retry policy are read of its route. */
+/*
+ * The route with the same id; NULL: none, or the old one has neither changes of replies nor
+ * retries, which are all that is read of a route after the call was sent.
+ */
 static const struct mt_route_action *find_route(
 	const struct mt_route_action *old, const struct mt_service *service, uint32_t *cost)
 {
@@ -155,7 +158,7 @@ static const struct mt_route_action *find_route(
 	return i < n ? mt_route_at(service->routes, i) : NULL;
 }
 
-/* True if filters wait, or go on after a wait as soon as the call's turn comes (run.c). */
+/* True if a filter waits, or has waited and the call's filters go on in its turn (run.c). */
 static bool is_in_filters(const struct mt_exchange *ex)
 {
 	return ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING ||
@@ -179,7 +182,10 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		return cost;
 	}
 	if (is_in_filters(ex) && !mt_exchange_filters_wait_on(ex->service, service)) {
-		/* Now, while it holds the filters' configuration: the local reply may have to wait. */
+		/*
+		 * The local reply may have to wait, so end the filters now, while the exchange
+		 * holds their configuration.
+		 */
 		mt_exchange_wait_is_void(p, ex);
 		return cost;
 	}
@@ -269,7 +275,10 @@ static bool mark_named(struct mt_proxy *p)
 	return true;
 }
 
-/* New groups are marked when they are made (pool/lane.c). Returns the cost; 0: none is left. */
+/*
+ * Drains the next lane group if it is not marked; a new group is marked when it is made
+ * (pool/lane.c). Returns the cost; 0: no group is left.
+ */
 static uint32_t drain_unnamed(struct mt_proxy *p)
 {
 	struct mt_lanes *ln = mt_slab_next(&p->lanes, &p->snap_move_idx);

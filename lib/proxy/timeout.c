@@ -16,8 +16,8 @@ static mt_inline uint32_t carried(struct mt_proxy *p, struct mt_exchange *ex)
 	if (ex->msg.timeout_ms || !key->name || ex->in_message)
 		return ex->msg.timeout_ms;
 	/*
-	 * With a scratch of its own: a filter that requests the time left may have values in the
-	 * view's scratch.
+	 * Uses another scratch than the view's, because a filter that requests the time left may
+	 * have values in that one.
 	 */
 	if (!mt_view_get_in(&p->view, key, &v, p->deadline_scratch) || v.len > 8)
 		return 0;
@@ -29,7 +29,7 @@ static mt_inline uint32_t carried(struct mt_proxy *p, struct mt_exchange *ex)
 	return ms;
 }
 
-/* `configured` 0: the configuration has none. */
+/* A call's time-out, ms. `configured`: that of its route or service; 0: none. */
 static mt_inline uint32_t timeout_of(
 	struct mt_proxy *p, struct mt_exchange *ex, uint32_t configured)
 {
@@ -48,7 +48,7 @@ uint32_t mt_call_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 	return timeout_of(p, ex, mt_snapshot_timeout(ex->route, ex->service));
 }
 
-/* Of a call that may have no route. */
+/* The time-out of a call that may have no route or service yet, ms. */
 static uint32_t whole(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	uint32_t configured = 0;

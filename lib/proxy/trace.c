@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Steps of traced exchanges, for their traces. Called only while something is traced. Does not
- * affect the exchanges.
+ * Records the steps of traced exchanges. Called only while exchanges are traced, and does not
+ * affect them.
  */
 #include "mt_proxy_base.h"
 #include "mt_trace.h"
@@ -52,7 +52,7 @@ static uint64_t key_of(const struct mt_proxy *p, const struct mt_exchange *ex)
 	return (uint64_t)ref.gen << 32 | ref.idx;
 }
 
-/* NULL: not traced any more; clears mt_exchange.trace, so that later steps cost nothing. */
+/* The trace; NULL: it has ended, and mt_exchange.trace is cleared: later steps cost nothing. */
 static struct mt_trace_journey *journey(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_trace_journey *j = mt_trace_journey(p->trace, ex->trace, key_of(p, ex));
@@ -106,8 +106,8 @@ static void copy(struct mt_proxy *p, const struct mt_trace_journey *j, enum mt_c
 }
 
 /*
- * Reads the metadata that the expression needs. A value of the view is valid until its next one, so
- * `bytes` keeps them.
+ * Reads the metadata that the expression needs. A value that the view returns is valid only until
+ * the next one, so values are copied to `bytes`.
  */
 static void know_metadata(struct mt_proxy *p, struct mt_exchange *ex, bool complete,
 	struct mt_expr_values *v, uint8_t bytes[MT_EXPR_KEYS][MT_TRACE_VALUE])
@@ -409,7 +409,7 @@ void mt_traced_client(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 	t = mt_stream_ends(d->s);
 	STEP(client_reply, ((const char *[]){mt_addr_port_str(&t->remote, t->rport, client)}),
 		((uint64_t[]){reply->len}));
-	/* The end of a long reply is not recorded. */
+	/* The end of a long reply has no bytes here and is not captured. */
 	if (reply->len)
 		copy(p, j, MT_CAPTURE_ANSWER, d->s, reply, reply->len);
 	mt_trace_watch(p->trace, j, t);
