@@ -41,7 +41,7 @@ struct mt_ep_event {
 	bool checked;	  /* EJECTED: by health checks, until these succeed; `until` is `at` */
 	uint8_t times;	  /* EJECTED: ejections in a row, with this one */
 	uint32_t cluster; /* mt_cluster.index */
-	uint32_t failures, errors; /* EJECTED: of the cluster's struct mt_outlier_rule */
+	uint32_t failures, errors; /* EJECTED: limits in the cluster's mt_outlier_rule */
 	const char *rule;	   /* EJECTED: a rule other than these two, or NULL; static */
 	/* Monotonic ns: `at` of the event. `until`: the ejection's or announcement's end, else `at`. */
 	uint64_t at, until;

@@ -80,7 +80,10 @@ struct mt_proxy {
 	struct mt_admit *admit;		/* by endpoint index */
 	struct mt_waiting waiting;
 	struct mt_list hungry; /* lane groups to serve at the end of the loop iteration */
-	/* Calls to run at the end of this or the next iteration; another run was under way. */
+	/*
+	 * Calls to run at the end of this or the next iteration: another run was under way, or no
+	 * steps were left.
+	 */
 	struct mt_list again;
 	bool running; /* inside mt_call_run() */
 	struct mt_on_demand on_demand;

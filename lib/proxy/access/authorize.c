@@ -508,7 +508,7 @@ static void put_back(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 	side->verdict_ep = ep->state->id;
 }
 
-/* False: the call waits or was answered (token->reply_given), or its metadata cannot be read. */
+/* False: token->reply_given (the call waits or was answered), or its metadata cannot be read. */
 static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep,
 	const struct mt_authorize_request *ask, struct mt_tokens_judged *token)
 {

@@ -114,7 +114,7 @@ static void fill_slots(struct mt_proxy *p)
 	}
 }
 
-/* Slot with the next result; first k->unfinished, for whose result calls still wait. NULL: none. */
+/* Slot with the next result, or NULL. k->unfinished is first: calls still wait for its result. */
 static struct mt_token_slot *next_result(struct mt_tokens *k)
 {
 	struct mt_token_slot *s = k->unfinished;

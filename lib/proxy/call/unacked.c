@@ -42,7 +42,7 @@ bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	mt_attempt_becomes(a, MT_ATTEMPT_UNACKED);
 	ex->unacked = true;
 	mt_list_add_tail(&u->unacked, &a->node);
-	u->s->want_writable = true; /* the next acknowledgement */
+	u->s->want_writable = true; /* writable() reports the next acknowledgement */
 	p->n_unacked++;
 	d->outstanding--;
 	d->unacked++;

@@ -112,7 +112,7 @@ static void begin(struct mt_proxy *p)
 	struct mt_waiting *w = &p->waiting;
 
 	w->pass = w->done + 1;
-	/* 0 means that no pass is under way. After 2 odd and even numbers still alternate. */
+	/* 0 means that no pass is under way; 2 is even like 0, so odd and even numbers alternate. */
 	if (mt_unlikely(w->pass == 0))
 		w->pass = 2;
 	w->at = 0;

@@ -357,7 +357,7 @@ bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 	return true;
 }
 
-/* Ends a call that will get no reply as a one-way call. */
+/* The call will get no reply: ends it as a one-way call. */
 static void end_silent(struct mt_proxy *p, struct mt_attempt *a)
 {
 	struct mt_exchange *ex = mt_attempt_exchange(a);

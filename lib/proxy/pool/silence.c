@@ -19,7 +19,7 @@
  *   the window. A server that reads slowly is only slow.
  * - Servers without heartbeat support are not ejected for a missing answer (mt_ep_state.beats; a
  *   refused connection clears it, since another program may start). To find out, a connection to an
- *   unknown endpoint sends one heartbeat a second after it was opened.
+ *   unknown endpoint sends one heartbeat when it has been open for 1 s.
  * - Without heartbeat support, and for calls that have a connection alone, lib/upstream counts
  *   consecutive time-outs. Only calls count that were sent completely, or that waited for a shared
  *   connection's window. A server's FIN after ours (oneway.c) starts the count again.
