@@ -48,7 +48,7 @@ def body():
         text, rows, thrift, of_mesh = (logs / name for name in ("text.log", "rows.log", "thrift.log", "mesh.log"))
         server = w.server()
         server.apply(*listeners(w, {"accessLog": [
-            file_log(text, {"textFormatSource": {"inlineString": "%REQ(:METHOD)% %RESPONSE_CODE% %UPSTREAM_CLUSTER%\\n"}}),
+            file_log(text, {"textFormatSource": {"inlineString": "%REQ(:METHOD)% %RESPONSE_CODE% %UPSTREAM_CLUSTER%\n"}}),
             file_log(rows, {"jsonFormat": {"code": "%RESPONSE_CODE%", "trace": "%TRACE_ID%"}, "omitEmptyValues": True}),
             file_log("/etc/calls.log", {"textFormat": "x"})]}, {"accessLog": [file_log(thrift, {"textFormat": "%PROTOCOL%"})]}))
         daemon = w.meltemi(files=True)

@@ -30,6 +30,7 @@ envoy.extensions.filters.network.thrift_proxy.v3.thrift_proxy_pb2 envoy.extensio
 envoy.extensions.transport_sockets.tls.v3.tls_pb2
 envoy.extensions.load_balancing_policies.wrr_locality.v3.wrr_locality_pb2 envoy.type.v3.token_bucket_pb2 google.rpc.status_pb2
 google.rpc.error_details_pb2 xds.type.v3.typed_struct_pb2
+envoy.extensions.access_loggers.file.v3.file_pb2 envoy.extensions.access_loggers.stream.v3.stream_pb2
 """.split()
 ELSEWHERE = ("aeraki.", "istio.")
 # Compared by themselves: xds-protos comes with an old part of them, under the same names.
