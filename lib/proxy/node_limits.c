@@ -92,7 +92,10 @@ static uint32_t taken_in(uint64_t word)
 	return (uint32_t)word;
 }
 
-/* Adds `by` to the taken units. False: the word was not *word, which is set to the current one. */
+/*
+ * Adds `by` to the taken units if the word still is *word, and counts the change in its upper half.
+ * False: it is not; sets *word to the current value.
+ */
 static bool change(const struct mt_units *u, uint64_t *word, uint32_t by)
 {
 	uint64_t next = ((*word >> 32) + 1) << 32 | (uint32_t)(taken_in(*word) + by);

@@ -37,7 +37,7 @@ static bool is_another(const struct mt_health_check *pr)
 
 /*
  * True if no check is needed: the endpoint's state belongs to another endpoint, or the endpoint no
- * longer waits for a check, because an operator has ended the ejection, or because it is reached in
+ * longer waits for a check. An operator may have ended the ejection, or the endpoint is reached in
  * another way now.
  */
 static bool is_over(const struct mt_health_check *pr)
@@ -46,7 +46,7 @@ static bool is_over(const struct mt_health_check *pr)
 	       __atomic_load_n(&pr->ep->back, __ATOMIC_RELAXED) != MT_EP_BACK_ASKED;
 }
 
-/* Ends the health check; a trial call may return the endpoint. */
+/* Ends the health check. The endpoint may return by a call on trial instead. */
 static void give_up(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	if (!is_another(pr))
@@ -220,7 +220,10 @@ static void begin(struct mt_proxy *p, struct mt_health_check *pr)
 	mt_decoder_init(&pr->dec, pr->at.codec, MT_DIR_UP, pr->at.codec_opts, &pr->s->rx);
 }
 
-/* The heartbeat was not answered in time: repeats the check later, or ends the checks. */
+/*
+ * The heartbeat was not answered in time. Repeats the check later if the endpoint is known to
+ * answer heartbeats; otherwise ends the checks.
+ */
 static void unanswered(struct mt_proxy *p, struct mt_health_check *pr)
 {
 	bool known = __atomic_load_n(&pr->ep->beats, __ATOMIC_RELAXED);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Learns from an endpoint's FINs and resets for how long it leaves connections idle. A call on a
- * connection that has been idle for about this time may cross the endpoint's FIN, so such a
+ * connection that has been idle for about this time may cross the endpoint's FIN. So such a
  * connection is used only if no other one is found or can be opened.
  */
 #include "pool/mt_pool_priv.h"
@@ -14,7 +14,7 @@
 #define BELIEVED MT_SEC
 /* Different idle times within this time teach nothing, because the server itself seems to end. */
 #define TOGETHER MT_SEC
-/* A learned time is forgotten if a connection stays idle for twice that time and LATE. */
+/* A learned time is forgotten if a connection stays idle for twice this time plus LATE. */
 #define LATE MT_SEC
 
 static uint64_t age_of(const struct mt_proxy *p, const struct mt_up *u)

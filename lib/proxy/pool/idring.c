@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ids of calls on server connections. A connection counts its ids from a random start. The start
- * and the next id tell which ids it has given to calls (mt_id_given()).
+ * and the next id show which ids it has given to calls (mt_id_given()).
  *
  * The id ring of a shared connection has N slots: slot = id & (N - 1). Ids increase. A busy slot
  * (live or tombstone) is skipped and a reply must match the whole id, so a late reply never matches
@@ -56,7 +56,7 @@ size_t mt_ring_size(uint32_t slots)
 	return slots * sizeof(struct mt_slot) + (slots + 63) / 64 * sizeof(uint64_t);
 }
 
-/* The first free slot from `from` on; after the last slot follows slot 0. One must be free. */
+/* Returns the first free slot from `from` on; slot 0 follows the last slot. One must be free. */
 static uint32_t free_slot(const struct mt_proxy *p, const struct mt_up *u, uint32_t from)
 {
 	uint32_t n = p->conf.ring_slots, words = (n + 63) / 64, w = from / 64;

@@ -58,9 +58,9 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 }
 
 /*
- * True if the group belongs to another endpoint or has another protocol. Opaque TCP is no other
- * protocol: a port for messages may also forward TLS, in a separate group, and neither group ends
- * the other.
+ * True if the group belongs to another endpoint or has another protocol. Opaque TCP does not count
+ * as another protocol: a port for messages may also forward TLS, in a separate group, and neither
+ * group ends the other.
  */
 static bool is_outdated(
 	const struct mt_lanes *ln, const struct mt_codec *codec, const struct mt_ep_state *st)
@@ -206,8 +206,9 @@ uint32_t mt_lanes_taking(const struct mt_lanes *ln, enum mt_up_role role)
 }
 
 /*
- * Opens a connection if the limits allow one more; otherwise returns NULL, and *why is MT_CLOSE_OK.
- * `spare`: connection that takes the call if none is opened; the refusal is then not counted.
+ * Opens a connection if the limits allow one more. NULL: *why is MT_CLOSE_OK if they do not,
+ * otherwise the reason why none could be opened. `spare`: connection that takes the call if none is
+ * opened; a refusal at the cluster's limit is then not counted.
  */
 static struct mt_up *open_one(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role,
 	const struct mt_up *spare, enum mt_close_reason *why)
@@ -256,10 +257,10 @@ static bool takes_more(struct mt_stream *s)
 }
 
 /*
- * Returns an open shared connection with a free id, that takes_more() and whose server has sent no
- * FIN, or one that is opening. *behind: a worse one, to use if none is found or opened, because a
- * call would wait for the end of a long reply there, or the server may be closing the connection
- * after a long idle time.
+ * Returns an open shared connection with a free id that takes_more() and whose server has sent no
+ * FIN; else a connection that is opening, or NULL. *behind: a worse open connection, to use if none
+ * is found or opened. There the call would wait for the end of a long reply, or the server may be
+ * closing the connection after a long idle time.
  */
 static mt_inline struct mt_up *find_shared(
 	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, struct mt_up **behind)
@@ -284,9 +285,9 @@ static mt_inline struct mt_up *find_shared(
 }
 
 /*
- * Finds a free connection that does not drain and whose server has sent no FIN, not even one that
- * eof() has not reported yet. *behind: a worse one, to use if none can be opened. Its server may be
- * closing it after a long idle time, or the call is one-way and does not suit it.
+ * Returns a free connection that does not drain and whose server has sent no FIN (rx_eof is set
+ * before eof() reports it). *behind: a worse connection, to use if none can be opened. Its server
+ * may be closing it after a long idle time, or the call is one-way and does not suit it.
  */
 static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln,
 	enum mt_up_role role, const struct mt_exchange *ex, struct mt_up **behind)
@@ -303,7 +304,10 @@ static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln
 				*behind = u;
 			continue;
 		}
-		/* If the oldest one has outlived the learned idle time, that time is forgotten. */
+		/*
+		 * If the oldest connection has far outlived the learned idle time, the check of it
+		 * forgets this time, so any connection may be used.
+		 */
 		if (mt_likely(!mt_idle_too_old(p, u)) ||
 			!mt_idle_too_old(p, mt_list_entry(ln->idle[role].prev, struct mt_up, node)))
 			return u;
@@ -314,15 +318,18 @@ static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln
 }
 
 /*
- * A connection for this role, opened if needed. NULL: the call has to wait if *why is MT_CLOSE_OK;
- * otherwise *why is the reason why no connection could be opened.
+ * Returns a connection of this role; opens one if needed. NULL: *why is MT_CLOSE_OK if the call has
+ * to wait, otherwise the reason why no connection could be opened.
  */
 static mt_inline struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln,
 	enum mt_up_role role, const struct mt_exchange *ex, enum mt_close_reason *why)
 {
 	struct mt_up *behind = NULL, *u;
 
-	/* If no unused connection opens, the call takes any, because others wait after it. */
+	/*
+	 * A call with attempt.fresh takes a new connection of its role. If none can be opened, it
+	 * takes any: a wait for a new one would delay the calls queued after it.
+	 */
 	if (mt_unlikely(ex->attempt.fresh && role == mt_lane_role(ln, ex)) &&
 		(u = open_one(p, ln, role, NULL, why)))
 		return u;
@@ -394,7 +401,10 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 
 	u->unanswered |= ex->oneway && u->role == MT_UP_SERIAL &&
 			 !mt_mutant(MT_MUTANT_reply_position_ignored);
-	/* The acknowledgement ends a call on trial, also one that was learned to be one-way. */
+	/*
+	 * A call on trial ends when it is acknowledged, also if its method was learned to be
+	 * one-way.
+	 */
 	if (mt_unlikely(a->trial))
 		ex->oneway = true;
 	if (ex->oneway && mt_pool_user.sent_oneway(p, u, a)) {
@@ -450,8 +460,8 @@ static int give_shared_id(
 
 /*
  * Answers a call because there was no memory to write its id. Nothing was sent, so a connection
- * that the call has alone is free again, unless calls of the same client wait for this connection,
- * or have taken it meanwhile.
+ * that the call has alone is free again. The connection is not free if calls of the same client
+ * wait for it, or have taken it meanwhile.
  */
 static mt_noinline void no_id(
 	struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a, struct mt_exchange *ex)
@@ -556,8 +566,8 @@ static int join(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 }
 
 /*
- * True if no SHARED connection takes calls, but a WIDE one does, or the reverse. A limit, or a lack
- * of id rings, may prevent a connection of the call's role.
+ * True if no connection of this role takes calls, but one of the other role does (SHARED and WIDE).
+ * A limit, or a lack of id rings, may prevent a connection of the call's role.
  */
 static bool lacks(const struct mt_lanes *ln, enum mt_up_role role)
 {
@@ -590,11 +600,14 @@ struct mt_up *mt_lane_gives_way(const struct mt_lanes *ln)
 }
 
 /*
- * Called if no serial connection is free or can be opened. Closes the oldest idle connection that
- * does not suit the call and on which all one-way calls are acknowledged, and opens one in its
- * place. Without such a connection it drains the oldest one with unacknowledged calls, or, if one
- * drains already or none exists, may half-close a bound one, and returns NULL. The first connection
- * whose calls are acknowledged wakes the queue (attempt.c), and is closed for a waiting call.
+ * Call if no serial connection is free and none can be opened. Checks the idle connections that do
+ * not suit the call, the oldest first:
+ * 1. If nothing is outstanding on one of them, closes it and opens a connection in its place.
+ * 2. Otherwise drains the oldest of them, unless a connection without a call drains already.
+ * 3. If one drains already, or there is no such idle connection, a bound connection may be
+ *    half-closed (mt_oneway_make_room()).
+ * Returns NULL in cases 2 and 3. The first connection with all calls acknowledged wakes the queue
+ * (attempt.c), and is closed for a waiting call.
  */
 static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *ln,
 	const struct mt_exchange *ex, enum mt_close_reason *why)
@@ -618,7 +631,7 @@ static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *
 			later = u;
 	}
 	if (!later || closing)
-		mt_oneway_make_room(p, ln, ln->n_queued + 1); /* this call is not queued */
+		mt_oneway_make_room(p, ln, ln->n_queued + 1); /* + 1: this call is not queued yet */
 	else
 		mt_up_drain(p, later);
 	return NULL;
@@ -705,7 +718,8 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 		d->retry_at = p->now + MT_RETRY_NS;
 	}
 	ex->req_left -= n;
-	u->last_tx = d->last_rx = p->now; /* waiting bytes may have closed the client's window */
+	/* The client's window may have been closed while its bytes waited. */
+	u->last_tx = d->last_rx = p->now;
 	if (part.len) {
 		mt_up_send(u, &part);
 		a->last = u->given;
@@ -725,7 +739,10 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 /* Ends a free connection that must carry no other call. */
 static void end_free(struct mt_proxy *p, struct mt_up *u)
 {
-	/* Unacknowledged one-way calls: their acknowledgement, or retry.c after a FIN, ends it. */
+	/*
+	 * With unacknowledged one-way calls the connection ends later: when they are acknowledged,
+	 * or by retry.c after the server's FIN.
+	 */
 	if (mt_list_empty(&u->unacked))
 		mt_up_close(
 			p, u, u->state == MT_UP_DRAINING ? MT_PROXY_up_drained : MT_PROXY_up_eof);
@@ -747,7 +764,10 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 	if (mt_unlikely(u->bound)) {
 		if (mt_oneway_keep(p, u))
 			return;
-		/* A call on it had no reply. No other client may get a late reply to that call. */
+		/*
+		 * A call on the connection had no reply. Drain it, so that no other client gets a
+		 * late reply to this call.
+		 */
 		if (!u->s->rx_eof)
 			mt_up_becomes(u, MT_UP_DRAINING);
 	}

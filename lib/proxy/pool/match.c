@@ -16,7 +16,9 @@
 #include "mt_mutant.h"
 #include "pool/mt_pool_priv.h"
 
-/* Replies with ids that the connection never gave out, after which it takes no further call. */
+/*
+ * A connection takes no further call after this number of replies with ids that it never gave out.
+ */
 #define UNKNOWN_MAX 16
 
 static void count_late(struct mt_proxy *p)
@@ -54,7 +56,7 @@ static enum mt_whose match_shared(struct mt_proxy *p, struct mt_up *u, struct mt
 	if (mt_unlikely(!slot))
 		return skip(p, u);
 	*ex = mt_pool_exchange(p, slot->exchange);
-	/* If an earlier attempt of the exchange ended, its slot was cleared. */
+	/* The slot of an earlier attempt was cleared when that attempt ended. */
 	MT_ASSERT(!*ex || mt_ref_eq((*ex)->attempt.up, u->self));
 	if (mt_unlikely(!*ex))
 		count_late(p);

@@ -5,14 +5,14 @@
 #include "mt_proxy_base.h"
 
 void mt_on_demand_init(struct mt_proxy *p);
-/* Requests a cluster for a call that does not wait; not if the cluster is known to be absent. */
+/* Requests a mirror's cluster, unless it is known to be absent. No call waits for the answer. */
 void mt_on_demand_request(struct mt_proxy *p, const struct mt_cluster *c);
 /* Returns why the cluster is known to be absent; NULL: it may be requested. */
 const char *mt_demand_absent(struct mt_proxy *p, const struct mt_cluster *c);
 /*
- * True if a call or stream may wait for the cluster; `first`: it has not waited yet. Requests the
- * cluster if no other one waits for it. Called again at each new snapshot, so one that waits alone
- * repeats the request, in case it was lost.
+ * True if a call or stream may wait for the cluster. `first`: it has not waited yet. Requests the
+ * cluster if no other call or stream waits for it. Each new snapshot leads to another call of this
+ * function, so a call or stream that waits alone repeats a request that was lost.
  */
 bool mt_demand_may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first);
 /* Adds a call or a stream to the end of its list. */

@@ -24,15 +24,15 @@ void mt_ring_bury(struct mt_up *u, struct mt_slot *slot);
 
 /* match.c: which call a reply answers */
 enum mt_whose {
-	MT_WHOSE_CALL, /* the call that holds the slot or the connection; its client may have left */
+	MT_WHOSE_CALL,	 /* the call of the slot or the connection; it may have ended */
 	MT_WHOSE_LATE,	 /* no call waits for the reply, which is skipped */
 	MT_WHOSE_CLIENT, /* an unanswered call of the client that the connection is bound to */
 	MT_WHOSE_NONE,	 /* no call of this connection, which therefore ends */
 };
 
 /*
- * Whether the server echoes ids: as the replies on this connection show, or, before the first one,
- * those on other connections of its group.
+ * Returns whether the server echoes ids, as replies on this connection have shown; before the first
+ * reply, as replies on the group's other connections have.
  */
 static inline enum mt_ids mt_ids_known(const struct mt_up *u)
 {
@@ -52,8 +52,8 @@ static mt_inline bool mt_up_suits(const struct mt_up *u, const struct mt_exchang
 /* Notes whether a reply echoes ids. If so, waiting calls may take more connections. */
 void mt_ids_learn(struct mt_proxy *p, struct mt_up *u, enum mt_ids ids);
 /*
- * Finds the call that u->msg answers. *ex: its exchange, NULL if its client has left. Counts
- * replies that are skipped.
+ * Finds the call that u->msg answers. *ex: its exchange; NULL if the call has ended, or none is
+ * found. Counts replies that are skipped.
  */
 enum mt_whose mt_match(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex);
 /*

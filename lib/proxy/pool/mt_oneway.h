@@ -21,8 +21,8 @@ static inline struct mt_up *mt_oneway_conn(
 	return mt_likely(!d || mt_ref_is_none(d->serial)) ? NULL : mt_oneway_shared(p, ln, ex);
 }
 /*
- * The endpoint of the connection that the call must share, noted as tried; NULL: the call may take
- * any endpoint.
+ * Returns the endpoint of the connection that the call must share, and adds it to
+ * mt_exchange.tried. NULL: the call may take any endpoint.
  */
 const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange *ex);
 static inline const struct mt_endpoint *mt_oneway_endpoint(
@@ -33,20 +33,20 @@ static inline const struct mt_endpoint *mt_oneway_endpoint(
 }
 /* Call before a call that may be one-way is sent on the connection, which is in doubt then. */
 void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex);
-/* Call when the call was sent, first or after others: adds it to the calls on the connection. */
+/* Call after a call was sent: adds it to the connection's calls, as the first or the last one. */
 void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /*
- * Call when a call was sent whose method never has a reply. True: the call may end, and the
- * connection is bound to its client. False: earlier calls are outstanding, or the server does not
+ * Call after a call of a silent method was sent. True: the call may end, and the connection is now
+ * bound to the client. False: a reply to an earlier call is outstanding, or the server does not
  * read.
  */
 bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a);
 /* Takes the attempt off the connection. */
 void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /*
- * The last call on the connection, if its time-out is not armed; else NULL. The time-out was
- * cancelled when a later call was sent, because that call's applied to both; the later call has
- * ended.
+ * Returns the last call on the connection if its time-out is not armed and no byte of its reply is
+ * forwarded; else NULL. Such a time-out was cancelled when a later call was sent, because the later
+ * call's time-out was for both. The later call has ended since.
  */
 struct mt_exchange *mt_oneway_untimed(struct mt_proxy *p, const struct mt_up *u);
 /* The first call has ended: makes the next one the first. */
@@ -71,24 +71,27 @@ bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u);
  */
 void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u);
 /*
- * Sends FIN on the bound connection that has been idle for longest, if fewer connections are ending
- * than calls are `waiting` for one.
+ * Sends FIN on the bound connection that has been idle for longest. Does nothing while at least as
+ * many connections are ending as calls wait for one (`waiting`).
  */
 void mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln, uint32_t waiting);
 /* The connection no longer counts in mt_lanes.n_bound. */
 void mt_oneway_unbound(struct mt_up *u);
-/* A call on a connection in doubt ends without a reply. */
+/* Call when a call on a connection in doubt has ended without a reply: mt_oneway_ask(). */
 void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a);
 /*
  * The client has sent FIN: mt_oneway_ask() on each of its connections whose last call may be
  * one-way.
  */
 void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d);
-/* The client's connection has ended: closes its bound connection if that has no call. */
+/*
+ * The client's connection has ended: closes the server connection that is bound to it, if no call
+ * is outstanding there.
+ */
 void mt_oneway_client_gone(struct mt_proxy *p, struct mt_down *d);
 /*
- * Call when a call has timed out, or its connection is lost. True: its method never has a reply, so
- * the call has ended as a one-way call.
+ * mt_oneway_expired(): call when a call has timed out. mt_oneway_lost(): call when its connection
+ * is lost. True: the call's method never has a reply, so the call has ended as a one-way call.
  */
 bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex);
 bool mt_oneway_lost(struct mt_proxy *p, struct mt_attempt *a);

@@ -14,7 +14,7 @@
 #include "pool/mt_waits.h"
 
 /* lane.c */
-/* This worker's units of the limits of the node, by cluster index. */
+/* Return this worker's units of the node's limits for a cluster. */
 static inline struct mt_units mt_conns_units(const struct mt_proxy *p, uint32_t cluster)
 {
 	return mt_units_of(p->node_limits, p->worker, cluster, MT_NODE_CONNS);
@@ -25,7 +25,7 @@ static inline struct mt_units mt_pending_units(const struct mt_proxy *p, uint32_
 	return mt_units_of(p->node_limits, p->worker, cluster, MT_NODE_PENDING);
 }
 
-/* Sets the worker's units of the limit to its present number; `max` 0: there is no limit. */
+/* Sets the worker's units to its number of connections, or of waiting calls; `max` 0: no limit. */
 static inline void mt_conns_settle(struct mt_proxy *p, uint32_t cluster, uint32_t max)
 {
 	mt_units_set(mt_conns_units(p, cluster), p->cluster_conns[cluster], max);
@@ -65,8 +65,8 @@ static inline void mt_lanes_conn_left(struct mt_proxy *p, struct mt_lanes *ln, e
 }
 
 /*
- * Maximum number of the node's calls that may wait for the exchange's cluster; 0: none, each worker
- * has pending_max.
+ * Returns how many calls of the node may wait for the exchange's cluster. 0: the node has no limit,
+ * so pending_max of each worker applies.
  */
 static inline uint32_t mt_pending_most(const struct mt_exchange *ex)
 {
@@ -101,9 +101,9 @@ struct mt_lanes *mt_lanes_get(
 struct mt_lanes *mt_lanes_opaque(
 	struct mt_proxy *p, const struct mt_connecting *j, const struct mt_endpoint *ep);
 /*
- * True if a call may take one of the endpoint's bulk connections. They are few, and a client that
- * does not read occupies one for long. So the number of those that have no call, or may be opened,
- * must exceed the number that the client's address has, and twice that of the client's connection
+ * True if the call may take one of the endpoint's bulk connections. They are few, and a client that
+ * does not read occupies one for long. So the connections left (free, or not opened yet) must be
+ * more than the client's address occupies, and more than twice those that its connection occupies
  * (dynamic thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
  */
 bool mt_lane_has_share(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);
@@ -116,7 +116,7 @@ static inline enum mt_up_role mt_lane_other(enum mt_up_role role)
 {
 	return role == MT_UP_SHARED ? MT_UP_WIDE : MT_UP_SHARED;
 }
-/* mt_client_holder() for a call's client. */
+/* mt_client_holder() of the call's client; zero for a mirrored copy. */
 struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex);
 /*
  * Gives the call a connection and returns 0. -EAGAIN: the call has to wait in the queue.
@@ -144,15 +144,15 @@ enum mt_tried {
  */
 enum mt_tried mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);
 /*
- * Call when a connection of the group became free, open or gone. Its waiting calls are sent at the
- * end of the loop iteration, because sending may answer and end any call.
+ * Call when a connection of the group became free, open or gone, or takes more calls. Waiting calls
+ * are sent at the end of the loop iteration, because sending may answer and end any call.
  */
 void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln);
 /* The call of this queue (MT_FAIR_*) that is served next; NULL: none. Changes nothing. */
 const struct mt_attempt *mt_queue_head(const struct mt_lanes *ln, uint32_t queue);
 /*
- * A serial connection without a call that closes when its one-way calls are acknowledged,
- * preferably one on which all are acknowledged; NULL: there is none.
+ * Returns a draining serial connection without a call; it closes when its one-way calls are
+ * acknowledged. Prefers one with nothing outstanding, because this one closes next. NULL: none.
  */
 struct mt_up *mt_lane_gives_way(const struct mt_lanes *ln);
 /* limited.c. Arms the group's timer; call if calls wait and the cluster has a limit of the node. */
@@ -160,21 +160,21 @@ void mt_lanes_look_later(struct mt_proxy *p, struct mt_lanes *ln);
 /* mt_lanes.timer is due: checks the limits of the node. */
 void mt_lanes_timer(struct mt_proxy *p, struct mt_lanes *ln);
 /*
- * Refuses at most n waiting calls, those of the clients with most calls first, while all of these
- * hold: the calls of all workers for the cluster exceed its limit, those of this worker exceed its
- * even share, and a worker needed a place. Returns their number; the group may be freed then.
+ * Refuses up to n waiting calls, first those of the bucket with the most. Three conditions must
+ * hold each time: all workers' calls for the cluster exceed its limit, this worker's exceed its
+ * even share, and a worker needed a place in the last 2 s. Returns how many. May free the group.
  */
 uint32_t mt_queue_yield(struct mt_proxy *p, struct mt_lanes *ln, uint32_t n);
-/* Gives waiting calls to connections; at most about `budget` of them. Returns how many. */
+/* Serves mt_proxy.hungry: at most `budget` waiting calls leave their queues. Returns how many. */
 uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget);
 /* The connection is open: sends the calls that waited for it to open. */
 void mt_lane_flush_waiting(struct mt_proxy *p, struct mt_up *u);
-/* Sends received bytes of a long request, as far as the server takes them. */
+/* Sends all received bytes of a long request, unless the server connection's send queue is full. */
 void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /* The call of a SERIAL or BULK connection is over: frees the connection, or ends it. */
 void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u);
 void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln);
-/* Frees a group whose endpoint is gone and that has neither connections nor queued calls. */
+/* Frees the group if it is `gone`, has no connection or queued call, and is not `pinned`. */
 void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln);
 enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts);
 
@@ -184,7 +184,7 @@ uint32_t mt_lanes_serial_max(const struct mt_proxy *p, const struct mt_lanes *ln
 uint8_t mt_fair_bucket(const struct mt_proxy *p, const struct mt_addr *a);
 
 /* idle.c */
-/* Call when a server ends a connection on which nothing is awaited: learns its idle time. */
+/* Call when a server ends a connection on which nothing is awaited: learns the idle time. */
 void mt_idle_ended(struct mt_proxy *p, const struct mt_up *u);
 /* True if the connection was idle for almost as long as its endpoint leaves connections idle. */
 bool mt_idle_too_old(const struct mt_proxy *p, const struct mt_up *u);
@@ -254,14 +254,14 @@ void mt_up_heartbeat(struct mt_proxy *p, struct mt_up *u);
 void mt_up_request(struct mt_proxy *p, struct mt_up *u);
 
 /*
- * After a server's FIN, its TCP stack answers data that crossed the FIN by a RST. Until the RST
- * comes, or a retransmission time-out passes without it, it is unknown if calls were read. Interval
- * of the checks, and the time after which they end.
+ * A server's TCP stack sends RST in answer to data that crossed the server's FIN. Until the RST
+ * comes, or a retransmission time-out passes without it, it is unknown if calls were read.
+ * MT_LOOK_AGAIN is the interval of the checks, MT_LOOK_UNTIL the time after which they end.
  */
 #define MT_LOOK_AGAIN (50 * MT_MSEC)
 #define MT_LOOK_UNTIL (3 * MT_SEC)
 
-/* Proof that the server has not read bytes [first, last); unread_strict: that none was sent. */
+/* Tests if bytes [first, last) are provably unread; unread_strict: if none of them was sent. */
 static inline enum mt_unread mt_up_unread(
 	const struct mt_proxy *p, const struct mt_stream_end *e, uint64_t first, uint64_t last)
 {

@@ -19,7 +19,7 @@ struct mt_readings {
 	struct mt_list queue; /* connections that continue in a later iteration */
 	uint32_t turn;
 	uint32_t left; /* decoding steps left in this iteration */
-	/* Steps left for the metadata of messages that are read again after a wait. */
+	/* Steps left to read metadata again, after a wait or for another attempt. */
 	uint32_t resumes;
 };
 
@@ -66,7 +66,7 @@ struct mt_unanswered {
 	} call[MT_UNANSWERED];
 };
 
-/* A long reply for which no call waits (any longer), and which is read and dropped. */
+/* A long reply that is read and dropped, because no call waits for it. */
 struct mt_up_skip {
 	uint32_t left;	   /* bytes that have not come yet; 0: nothing is skipped */
 	bool late;	   /* the reply does not answer the outstanding call */
@@ -76,29 +76,33 @@ struct mt_up_skip {
 
 /* Detection of an unresponsive server (silence.c); SHARED and WIDE only. Times in ns. */
 struct mt_silence {
-	uint64_t first_sent; /* first call since the last received byte */
-	uint64_t asked_at;   /* when the outstanding heartbeat was sent; 0: none */
+	uint64_t first_sent; /* when the first call after the last received byte was sent */
+	uint64_t asked_at;   /* start of the wait for a heartbeat's answer; 0: none is awaited */
 	uint64_t asked_end;  /* stream position of the last heartbeat's end; 0: none was sent */
 	/*
-	 * With a heartbeat: acknowledged position at the last check; time when it was sent, or of
-	 * the last check that found a new acknowledgement or bytes in flight.
+	 * While an answer is awaited. `acked`: stream position that the server had acknowledged at
+	 * the last check. `moved`: when the wait began, or the last check that found a new
+	 * acknowledgement or bytes in flight.
 	 */
 	uint64_t acked, moved;
 	uint64_t not_before; /* earliest time of the next heartbeat */
-	uint64_t vouched;    /* mt_up.last_rx at the last answer to a heartbeat */
+	uint64_t vouched;    /* mt_up.last_rx when `gap` was last raised */
 	uint64_t quiet;	     /* a heartbeat is sent after this time without a received byte */
-	uint64_t gap;	     /* used if longer than `quiet`, while only answers come */
+	uint64_t gap; /* used if longer than `quiet`, while only answers to heartbeats come */
 };
 
 struct mt_up {
 	struct mt_ref self;
 	struct mt_stream *s;
-	/* In mt_lanes.conns[role], or in .idle (SERIAL, BULK without a call). */
+	/*
+	 * In mt_lanes.idle[role] if SERIAL or BULK, open, not bound and without a call; else in
+	 * .conns[role].
+	 */
 	struct mt_list node;
 	struct mt_lanes *lanes;
 	enum mt_up_role role;
 	enum mt_up_state state;
-	bool busy; /* SERIAL, BULK: has a call (mt_up.exchange, or its tombstone) */
+	bool busy; /* SERIAL, BULK: has a call or its tombstone, or tests by FIN (oneway.c) */
 	bool used; /* has carried a call */
 	bool decoding, eof;
 	bool paused; /* its long reply waits for the client; the exchange is in mt_down.waiting */
@@ -106,7 +110,7 @@ struct mt_up {
 	struct mt_msg msg;
 	struct mt_reading reading;
 	struct mt_slot *ring; /* SHARED, WIDE */
-	uint64_t *ring_busy;  /* a bit for each slot: it is busy; stored after the slots */
+	uint64_t *ring_busy;  /* a bit for each slot, set if it is busy; stored after the slots */
 	uint32_t outstanding; /* busy slots, including the tombstones */
 	uint32_t tombstones;
 	uint64_t next_id;
@@ -114,17 +118,18 @@ struct mt_up {
 	/* To find the call of a reply (match.c): */
 	uint64_t first_id;	  /* first id that was used */
 	uint32_t n_unknown;	  /* replies with ids that were never used */
-	uint8_t ids_started_over; /* how often next_id has wrapped; at most 2 */
+	uint8_t ids_started_over; /* how often next_id has wrapped; counted up to 2 */
 	enum mt_ids ids : 8;	  /* SERIAL: learned from its replies */
 	/* SERIAL: a one-way call was sent on the connection, and the server may reply to it. */
 	bool unanswered;
-	bool in_doubt;	     /* SERIAL: has or had a call that may be one-way (oneway.c) */
+	/* SERIAL: has had a call that may be one-way since it was last idle (oneway.c). */
+	bool in_doubt;
 	uint64_t out_id;     /* SERIAL, BULK: id of the call with an outstanding reply; 0: none */
 	uint64_t out_method; /* SERIAL: mt_attempt.method of that call */
 	/*
-	 * BULK, while busy: client connection and client address (IPv6: its /64) of the call, which
-	 * may have ended (mt_lane_has_share()). SERIAL, in doubt: the client whose calls share the
-	 * connection.
+	 * BULK, while busy: client connection and client address (IPv6: its /64) of the call, for
+	 * mt_lane_has_share(); the call may have ended. SERIAL, in doubt: `client` is the client
+	 * connection with the calls that share this connection.
 	 */
 	struct mt_ref client;
 	struct mt_addr from;
@@ -136,16 +141,19 @@ struct mt_up {
 	uint32_t unanswered_at; /* index in mt_proxy.unanswered + 1; 0: none */
 	uint32_t ep_at; /* position where its endpoint was last found in a cluster; tried first */
 	uint64_t owner; /* mt_service.owner of its calls */
-	/* mt_attempt.method_key of a call without its client, which has closed; 0: none. */
+	/*
+	 * mt_attempt.method_key of the first call that ended before its reply and has a method that
+	 * is not known to answer; 0: none.
+	 */
 	uint64_t left;
 	/*
-	 * Exchange of the long reply that is being forwarded; its attempt's receive half has the state.
-	 * None: no reply is being forwarded.
+	 * Exchange of the long reply that is being forwarded; none: no reply is being forwarded.
+	 * The progress is in mt_attempt.reply_left and reply_progress.
 	 */
 	struct mt_ref reply;
 	struct mt_up_skip skip;
-	bool release;		/* SERIAL, BULK: free the connection when the reply is complete */
-	bool comes_whole;	/* with msg_started: `msg` has the message's leading fields */
+	bool release;	  /* SERIAL, BULK: the connection is freed at the end of the decode loop */
+	bool comes_whole; /* with msg_started: `msg` has the message's leading fields */
 	struct mt_list waiting; /* attempts to send when the connection is open */
 	struct mt_list unacked; /* one-way attempts, in the order of sending */
 	uint32_t n_waiting;
@@ -158,8 +166,8 @@ struct mt_up {
 	uint64_t evicted;
 	uint64_t given; /* bytes passed to the stream so far */
 	/*
-	 * ns: when the server ended the connection while calls were outstanding, and when to check
-	 * again if the calls were read (retry.c).
+	 * ns: when the server's FIN was first processed; when to check again if outstanding calls
+	 * were read (retry.c). 0: never.
 	 */
 	uint64_t ended_at, look_at;
 	struct mt_silence silence;
@@ -183,7 +191,7 @@ static inline bool mt_up_in_reply(const struct mt_up *u)
  */
 struct mt_idle_limit {
 	uint64_t learnt; /* 0: unknown */
-	/* Shortest idle time of the last ends with similar idle times; time of the last of them. */
+	/* Of the last ends with similar idle times: shortest idle time; time of the last one. */
 	uint64_t age, at;
 	/* Nothing is learned before this time, because the server itself seems to end. */
 	uint64_t nothing_until;
@@ -219,9 +227,10 @@ struct mt_lanes {
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t connect_ms;
-	uint32_t cluster_index; /* mt_proxy.cluster_conns */
+	uint32_t cluster_index; /* index in mt_proxy.cluster_conns */
 	uint32_t conns_max;	/* maximum of the node's connections to the cluster; 0: no limit */
-	bool gone;	/* drains: its endpoint left the configuration, or the protocol changed */
+	/* Drains: its endpoint left the configuration, or the protocol or TLS context changed. */
+	bool gone;
 	bool limited;	/* conns_max refused the last connection that a call needed */
 	bool pinned;	/* must not be freed now: its connections are being drained */
 	bool of_caller; /* `tls` presents a caller's identity instead of the node's */
@@ -229,9 +238,12 @@ struct mt_lanes {
 	uint32_t n_conns[MT_UP_ROLES];	   /* by role, including opening ones */
 	uint32_t n_queued;		   /* attempts in `fair` and `bulk` */
 	struct mt_list conns[MT_UP_ROLES]; /* by role */
-	/* By role, for SERIAL and BULK: open connections without a call, most recently used first. */
+	/*
+	 * By role, for SERIAL and BULK: open connections without a call that are not bound, most
+	 * recently used first.
+	 */
 	struct mt_list idle[MT_UP_ROLES];
-	uint64_t seen; /* version of the last snapshot that contains the endpoint */
+	uint64_t seen; /* version of the last snapshot with the endpoint and this TLS context */
 	struct mt_fair *fair[MT_FAIR_QUEUES]; /* waiting attempts; NULL: none */
 	/*
 	 * While both queues wait for the same connections: bytes per busy bucket that SHARED calls
@@ -241,10 +253,13 @@ struct mt_lanes {
 	struct mt_list bulk; /* waiting attempts for BULK connections */
 	struct mt_idle_limit idle_limit;
 	struct mt_addr bulk_last; /* client address that got the last bulk connection */
-	/* The last check found no attempt in `bulk` that may have one; nothing changed since. */
+	/*
+	 * next_queued() found no call in `bulk` of a client that may take a bulk connection, and
+	 * nothing has changed since.
+	 */
 	bool bulk_in_vain;
-	uint32_t n_bound; /* SERIAL: connections bound to a client (mt_up.bound) */
-	/* In mt_proxy.hungry, because a connection may be free for waiting calls. */
+	uint32_t n_bound; /* SERIAL: connections with mt_up.counted, which are bound to a client */
+	/* In mt_proxy.hungry if a connection may have become free for waiting calls. */
 	struct mt_list hungry_node;
 	/* Armed while calls wait and a limit of the node exists (limited.c). */
 	struct mt_timer timer;

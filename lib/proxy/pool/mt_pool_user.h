@@ -7,12 +7,16 @@
 enum mt_up_end {
 	MT_UP_END_GONE, /* the stream has ended: inside closed() */
 	MT_UP_END_ABORT,
-	MT_UP_END_DETACH, /* aborted instead if a call has to be sent again */
+	MT_UP_END_DETACH, /* aborted instead if a call is provably unread */
 };
 /* The calls that ended with their connection. */
 struct mt_up_lost {
 	bool any;
-	bool counted; /* as the endpoint's failures; not if all calls are known to have no reply */
+	/*
+	 * Some of them count as failures of the endpoint. Calls that are known to have no reply do
+	 * not.
+	 */
+	bool counted;
 };
 
 /* call/exchange.c has the table. */
@@ -37,9 +41,8 @@ struct mt_pool_user {
 	/* A one-way call was sent. False: the call ends now. (mt_unacked_wait()) */
 	bool (*sent_oneway)(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 	/*
-	 * Bytes were acknowledged while one-way calls wait for this. False: the connection has
-	 * ended.
-	 * (mt_unacked_look())
+	 * Bytes were acknowledged, and one-way calls wait for their acknowledgement. False: the
+	 * connection has ended. (mt_unacked_look())
 	 */
 	bool (*acked)(struct mt_proxy *p, struct mt_up *u);
 	/* The connection ends: ends its calls, and its stream by `how`. (mt_up_end_calls()) */

@@ -8,11 +8,11 @@
 void mt_readings_init(struct mt_proxy *p);
 /* A loop iteration begins: sets its steps. */
 void mt_readings_begin(struct mt_proxy *p);
-/* Continues decoding of queued connections. Returns their number. */
+/* Continues to decode queued connections. Returns the number of served connections. */
 uint32_t mt_readings_turn(struct mt_proxy *p);
 /* Steps of a connection per iteration: 64 KiB of the costliest bytes, 256 KiB of usual ones. */
 #define MT_READING_SHARE 16384
-/* Steps of a message, however short it is. */
+/* Steps that each run of the decoder costs in addition, also for a short message. */
 #define MT_READING_MESSAGE 64
 /* Queues the connection, to decode more at the end of this loop iteration or of a later one. */
 static inline void mt_reading_again(struct mt_proxy *p, struct mt_reading *r)
@@ -71,9 +71,9 @@ static inline void mt_reading_use_scan(struct mt_proxy *p, const struct mt_readi
 }
 void mt_reading_end_scan(struct mt_proxy *p, struct mt_reading *r);
 /*
- * Charges the connection for the metadata indexes of its messages that the view has shown.
- * mt_metadata.took adds up these steps, also when a message is changed or the view shows another
- * one, until this function, mt_resumes_spend() or mt_readings_spend() charges them.
+ * Charges the connection for indexing the metadata of its messages. mt_metadata.took sums up these
+ * steps, also over changes of a message and over several messages in the view. The sum grows until
+ * this function, mt_resumes_spend() or mt_readings_spend() charges it.
  */
 static inline void mt_reading_index(struct mt_proxy *p, struct mt_reading *r)
 {
@@ -97,11 +97,11 @@ static inline void mt_reading_used(struct mt_proxy *p, struct mt_reading *r)
 void mt_reading_end(struct mt_proxy *p, struct mt_reading *r);
 
 /*
- * After a wait, and for another attempt, the index of a message is read again, also if the
+ * After a wait, and for another attempt, a message's metadata is indexed again, also if the
  * message's connection has ended. Each source of resumed calls (events of connections, the list of
- * calls that were put off, delays, completions, verdicts) begins with MT_RESUME_STEPS. On-demand
- * answers use what the source before them left. If no steps are left, a call is put off (run.c),
- * and a reply stays with its filter.
+ * calls that were put off, delays, completions, verdicts) may use MT_RESUME_STEPS for this.
+ * On-demand answers use what the source before them left. If no steps are left, a call is put off
+ * (run.c), and a reply stays with its filter.
  */
 #define MT_RESUME_STEPS 8192
 static inline void mt_resumes_begin(struct mt_proxy *p)

@@ -22,7 +22,7 @@ struct mt_client_user {
 	 * the client's connection, and a server connection that carries this call alone.
 	 */
 	void (*left)(struct mt_proxy *p, struct mt_exchange *ex);
-	/* A reason to pause a client's connection is gone: decodes what it has received. */
+	/* A reason to pause a client's connection is gone: decodes the received bytes. */
 	void (*readable)(struct mt_proxy *p, struct mt_down *d);
 	/* The TLS layer has accepted a client of this chain. False: the client is refused. */
 	bool (*accepted)(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,

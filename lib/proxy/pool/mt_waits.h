@@ -14,8 +14,8 @@ static inline uint32_t mt_side_truesize(const struct mt_exchange_side *side)
 }
 
 /*
- * Truesize of what a waiting call holds: its request, also its reply if the reply waits at a
- * filter, and its kept metadata changes, unless these count with its retained request.
+ * Truesize of what a waiting call holds: its request; its reply, if this waits at a filter; its
+ * kept metadata changes, unless they count with its retained request.
  */
 static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
@@ -28,14 +28,20 @@ static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const stru
 	return n;
 }
 
-/* Fewer bytes of the client's calls wait: if these paused its requests, queues it for decoding. */
+/*
+ * Call when fewer bytes of the client's calls wait. If these bytes had paused its requests, queues
+ * the client connection to be decoded.
+ */
 static inline void mt_down_waits_for_less(struct mt_proxy *p, struct mt_down *d)
 {
 	if (mt_unlikely(d->paused_by_bytes) && d->s)
 		mt_reading_again(p, &d->reading);
 }
 
-/* Charges the request of a waiting call to its client. Call again if the request has changed. */
+/*
+ * Charges what a waiting call holds (mt_exchange_truesize()) to its client; a mirrored copy: to the
+ * worker. Call again when this has changed.
+ */
 void mt_exchange_waits(struct mt_proxy *p, struct mt_exchange *ex);
 /* The call no longer waits, because it is sent or ends: its client is no longer charged. */
 void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex);
@@ -58,9 +64,9 @@ struct mt_exchange *mt_reply_first(struct mt_down *d);
 /* True if no earlier call of the client waits for a reply. */
 bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex);
 /*
- * True if `len` bytes of the call's reply may be sent now: it is next in turn, no part of it waits,
- * and the client's send queue has room. Otherwise call mt_reply_wait(), so that the exchange is
- * resumed.
+ * True if `len` bytes of the call's reply may be sent now. The reply must be next in turn, no part
+ * of it may wait, and the client's send queue must have room unless `len` is 0. Otherwise call
+ * mt_reply_wait(), so that the exchange is resumed.
  */
 bool mt_reply_may_go(struct mt_down *d, const struct mt_exchange *ex, uint32_t len);
 /* READY, REPLYING: adds the exchange to mt_down.waiting, unless it is in a list already. */

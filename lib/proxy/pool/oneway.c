@@ -4,38 +4,39 @@
  * as type CALL. Waiting for a reply would hold a serial connection and, because replies are
  * ordered, all later calls of the client. methods.c learns such methods. Serial protocols only.
  * - In doubt: a server executes the calls of a serial connection in order. So after a call of a
- *   method that is not known to answer, its client's next call goes to the same endpoint (unless a
- *   hash binds it to another) and shares the connection. mt_down.serial names that connection,
- *   mt_up.client the client, mt_up.exchange the first call, mt_up.behind the others. Only the
- *   time-out of the last call runs, for all of them. If the last call ends alone, the time-out of
- *   the call before it runs again.
- * - Evidence: a reply belongs to the call with its id (without echoed ids: the first call of its
+ *   method that is not known to answer, the client's next call shares the connection. If a hash
+ *   selects another endpoint, the next call goes there instead. mt_down.serial is the shared
+ *   connection, mt_up.client the client, mt_up.exchange the first call; mt_up.behind has the
+ *   others. Only the time-out of the last call runs, for all of them. If the last call ends alone,
+ *   the time-out of the call before it runs again.
+ * - Evidence: a reply belongs to the call with its id (without echoed ids: to the first call of its
  *   method). Earlier calls of the connection have no reply and end as one-way calls. Three such
- *   observations without any reply make a method silent; one reply that is not a protocol error
+ *   observations without any reply make a method silent. One reply that is not a protocol error
  *   makes the method one that answers, for good.
  * - Calls of silent methods end when they are sent, if no reply to an earlier call of the client is
  *   outstanding and the server reads. Otherwise they keep their place in order. Without evidence a
  *   call without a reply gets a local reply at its time-out.
  * - Wrong guesses: a connection on which a call had no reply is *bound* to its client for as long
- *   as both exist. A reply on it for which no call waits goes to that client with the client's id
- *   (the ids of the last 64 such calls are kept), without reply filters, and its method counts as
- *   one that answers.
- * - Test by FIN (mt_oneway_ask()): a FIN of Meltemi makes a server finish. Meltemi sends it when
- *   the client ends or leaves after a call that may be one-way, when such a call expires, when 64
- *   calls wait after one that is a second old, or when a connection is needed. A server's FIN
- *   without a reply is one observation. After the time-out of a message the connection is reset.
- * - Limits: bound connections are at most a quarter of an endpoint's serial ones; above that the
- *   longest idle one is closed. If calls wait for a connection, as many connections are closed as
- *   calls wait, the longest idle ones first. The number of calls in doubt has no limit: if they
- *   take all serial connections of an endpoint, the later calls that would be evidence may wait
- *   until their time-out. A FIN could bring evidence, but calls would be lost at a server that does
- *   not answer after a FIN.
+ *   as both exist. If no call waits for a reply on it, the client gets this reply with the client's
+ *   id, without reply filters. The ids of the last 64 unanswered calls are kept for this. The
+ *   reply's method then counts as one that answers.
+ * - Test by FIN (mt_oneway_ask()): a server finishes when it gets a FIN. Meltemi sends the FIN if
+ *   the client ends or leaves after a call that may be one-way, or if such a call expires. It also
+ *   sends the FIN if 64 calls wait after a call that was sent a second ago, or if a connection is
+ *   needed. A server's FIN without a reply is one observation. After the time-out of a message the
+ *   connection is reset.
+ * - Limits: bound connections are at most a quarter of an endpoint's serial ones (at least one);
+ *   above that the longest idle one is closed. If calls wait for a connection, as many connections
+ *   are closed as calls wait, the longest idle ones first. The number of calls in doubt has no
+ *   limit. If they take all serial connections of an endpoint, the later calls that would be
+ *   evidence may wait until their time-out. A FIN could bring evidence, but calls would be lost at
+ *   a server that does not answer after a FIN.
  */
 #include "pool/mt_pool_priv.h"
 
 /*
- * Number of calls without a reply on one connection, and age of the oldest, from which Meltemi
- * sends a FIN to learn if replies will come.
+ * A FIN tests if replies will come. Meltemi sends it when MANY calls wait after the first call on a
+ * connection, and the first call was sent MANY_FOR ago.
  */
 #define MANY	 64
 #define MANY_FOR MT_SEC
@@ -87,7 +88,10 @@ static struct mt_up *of_client(struct mt_proxy *p, const struct mt_exchange *ex)
 		d->serial = MT_REF_NONE;
 		return NULL;
 	}
-	/* A call that is sent in parts, or needs an unused connection, does not share one. */
+	/*
+	 * The connection takes no further call, or the call does not share one: it is one-way, is
+	 * sent in parts, or needs an unused connection.
+	 */
 	if (u->state == MT_UP_DRAINING || u->s->rx_eof || ex->oneway || ex->in_message ||
 		ex->attempt.fresh)
 		return NULL;
@@ -104,7 +108,8 @@ static bool shares(struct mt_proxy *p, const struct mt_up *u)
 	if (a && mt_method_known(p, a) != MT_METHOD_ANSWERS)
 		return true;
 	/*
-	 * The last call is not in doubt: share a bound connection, unless other calls wait for one.
+	 * The last call is not in doubt: share a bound connection, unless other calls wait for a
+	 * connection.
 	 */
 	return u->bound && !u->lanes->fair[MT_FAIR_NARROW];
 }
@@ -122,7 +127,7 @@ static uint32_t place_of(const struct mt_cluster *c, struct mt_up *u)
 {
 	const struct mt_ep_state *ep = u->lanes->state;
 
-	/* Each cluster has its own states. */
+	/* Each cluster has its own endpoint states. */
 	if (u->lanes->cluster_index != c->index)
 		return c->n_eps;
 	if (u->ep_at < c->n_eps && c->eps[u->ep_at].state == ep)
@@ -160,8 +165,8 @@ static void append(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 					  : mt_list_entry(u->behind.prev, struct mt_attempt, node);
 
 	/*
-	 * Replies to later calls show whether `last` has one; only the time-out of the last call
-	 * runs.
+	 * Replies to later calls show if `last` has a reply. So its time-out ends, and that of `a`
+	 * is for both.
 	 */
 	if (last)
 		mt_deadline_cancel(&mt_attempt_exchange(last)->deadline);
@@ -334,7 +339,7 @@ static void note_unanswered(struct mt_proxy *p, struct mt_up *u, const struct mt
 	};
 }
 
-/* Marks the recorded calls, because a later call is answered. */
+/* Marks the recorded calls as overtaken, because a later call is answered. */
 static void overtake_unanswered(struct mt_proxy *p, const struct mt_up *u)
 {
 	struct mt_unanswered *t = unanswered_of(p, u);
@@ -348,7 +353,10 @@ bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 	const struct mt_exchange *ex = mt_attempt_exchange(a);
 	struct mt_down *d = mt_exchange_down(p, ex);
 
-	/* After other calls, or if the server does not read, the call keeps its place in order. */
+	/*
+	 * If earlier calls are outstanding, or the server does not read, the call keeps its place
+	 * in order.
+	 */
 	if (first_call(p, u) != a || (d && !mt_reply_is_first(d, ex)) ||
 		mt_stream_sendable(u->s) == 0)
 		return false;
@@ -388,7 +396,7 @@ struct mt_exchange *mt_oneway_untimed(struct mt_proxy *p, const struct mt_up *u)
 	const struct mt_attempt *a = last_call(p, u);
 	struct mt_exchange *ex = a ? mt_attempt_exchange(a) : NULL;
 
-	/* A reply that is being forwarded has no time-out on purpose. */
+	/* A call has no time-out while its reply is forwarded. */
 	if (!ex || a->receive != MT_RECEIVE_NONE)
 		return NULL;
 	return mt_list_linked(&ex->deadline.node) ? NULL : ex;
@@ -413,18 +421,18 @@ static struct mt_attempt *find_call(
 
 	for (; a && (id ? a->up_id != id : a->method != method); passed++)
 		a = next_call(u, a);
-	mt_reading_spend(p, &u->reading, passed); /* a reply to no call costs the search */
+	mt_reading_spend(p, &u->reading, passed); /* charge the search, also if it finds no call */
 	return a;
 }
 
-/* Ends the calls before `a`, which is answered, as calls without a reply. */
+/* `a` is answered: ends the calls before it as calls without a reply. */
 static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
 {
 	struct mt_attempt *before;
 	uint64_t seen = 0;
 
 	while ((before = first_call(p, u)) != a) {
-		/* Many calls of a method are one observation. */
+		/* Successive calls of one method are one observation. */
 		if (before->method_key != seen)
 			mt_method_silent(p, before->method_key, owner_of(before));
 		seen = before->method_key;
@@ -436,8 +444,8 @@ static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_atte
 }
 
 /*
- * False for a protocol error, because the server may not have a method of that name, and also sends
- * errors for one-way calls that it cannot run.
+ * False for a protocol error, because such a reply does not show that the method answers. A server
+ * also sends errors for methods that it does not have, and for one-way calls that it cannot run.
  */
 static bool teaches(const struct mt_up *u)
 {
@@ -445,7 +453,8 @@ static bool teaches(const struct mt_up *u)
 }
 
 /*
- * Matches a reply that answers no outstanding call. id 0: the reply has no id of this connection.
+ * Matches a reply that answers no outstanding call. id 0: the connection has not given out the id
+ * of this reply.
  */
 static enum mt_whose match_ended(struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
 {
@@ -459,7 +468,10 @@ static enum mt_whose match_ended(struct mt_proxy *p, struct mt_up *u, uint64_t i
 	if (!id && !left)
 		return MT_WHOSE_NONE;
 	mt_count(p->counters, MT_PROXY_up_late_reply);
-	/* If the client of the last call has left, no other reply is awaited. */
+	/*
+	 * If the last call ended before its reply (`left`), this reply is the last one that was
+	 * awaited.
+	 */
 	return left ? MT_WHOSE_CALL : MT_WHOSE_LATE;
 }
 
@@ -474,8 +486,9 @@ mt_noinline enum mt_whose mt_oneway_match(
 		return MT_WHOSE_NONE;
 	method = mt_method_of_reply(p, u);
 	/*
-	 * Without ids replies come in the order of their calls, and the outstanding calls were sent
-	 * after the unanswered ones.
+	 * Without ids, replies come in the order of their calls. The unanswered calls were sent
+	 * before the outstanding ones. So an unanswered call of the method comes first, unless a
+	 * later call was answered.
 	 */
 	c = id ? NULL : find_unanswered(p, u, 0, method);
 	if (!c || c->overtaken)
@@ -523,7 +536,10 @@ bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
 		return false;
 	u->busy = u->s->tx_shut;
 	mt_up_arm(p, u);
-	/* The client's calls have another connection, or other calls wait for one. */
+	/*
+	 * Send FIN if the client's calls no longer go to this connection, or if calls are queued
+	 * and fewer connections are ending than calls wait.
+	 */
 	if (mt_slab_get(&p->ups, d->serial) != u ||
 		(u->lanes->n_queued > 0 && !is_room_coming(u->lanes, u->lanes->n_queued)))
 		mt_oneway_ask(p, u);
@@ -535,7 +551,7 @@ void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt
 	if (!u->left && mt_method_known(p, a) != MT_METHOD_ANSWERS)
 		u->left = a->method_key;
 	mt_oneway_ask(p, u);
-	/* If a FIN was sent before, wait for message_ms, not for the call's time-out. */
+	/* After a FIN, wait for message_ms at most, not until the call's time-out. */
 	if (u->s && u->s->tx_shut)
 		u->skip_until = MT_MIN(u->skip_until, p->now + p->conf.message_ms * MT_MSEC);
 	mt_up_arm(p, u);

@@ -13,7 +13,7 @@
 /* Maximum bytes of a cluster with a limit of its own, in multiples of pending_bytes. */
 #define PENDING_MORE 8
 /*
- * Bytes that a bucket may send in a round, so that a new call waits for no more of each other
+ * Bytes that each bucket may send in a round. They bound the wait of a new call for each other
  * bucket.
  */
 #define QUANTUM 2048
@@ -155,7 +155,7 @@ static struct mt_attempt *last_of(const struct mt_lanes *ln, uint32_t bucket)
 
 /*
  * True if this worker's n waiting calls for the cluster, with `more` bytes added, exceed the limit
- * of bytes.
+ * of bytes. False for one call, so that it may wait, whatever its length.
  */
 static bool too_large(
 	const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t n, uint32_t more)
@@ -164,7 +164,8 @@ static bool too_large(
 	uint64_t bytes = p->conf.pending_bytes, max = mt_pending_most(ex);
 
 	/*
-	 * A higher limit of calls raises that of bytes, but one cluster must not take all buffers.
+	 * A higher limit of calls raises the limit of bytes, but one cluster must not take all
+	 * buffers.
 	 */
 	if (mt_unlikely(max > p->conf.pending_max))
 		bytes = MT_MIN(bytes / p->conf.pending_max * max, PENDING_MORE * bytes);
@@ -172,8 +173,8 @@ static bool too_large(
 }
 
 /*
- * True if more calls wait for the cluster than the node's limit allows, and this worker has to
- * refuse some, because it has more than its even share.
+ * True if more calls wait for the cluster than the node's limit allows, and this worker has more
+ * than its even share. Then this worker has to refuse some calls.
  */
 static bool is_over_node(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
@@ -184,7 +185,10 @@ static bool is_over_node(const struct mt_proxy *p, const struct mt_exchange *ex)
 	       mt_units_over(units, max);
 }
 
-/* True if more calls or bytes wait for the cluster than its limits allow. */
+/*
+ * True if this worker has to refuse a call that waits for the cluster, because too many bytes or
+ * too many calls wait. A limit of the node applies to the calls of all workers (is_over_node()).
+ */
 static bool is_over(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	uint32_t cluster = ex->attempt.cluster_index;
@@ -196,10 +200,10 @@ static bool is_over(const struct mt_proxy *p, const struct mt_exchange *ex)
 }
 
 /*
- * True if one more call may wait. A unit of the node's limit is then taken for it, until
- * mt_pending_add() counts the call or mt_pending_settle() returns the unit. If other workers have
- * all units, mt_pending_add() forces a unit while this worker has less than its even share; a
- * worker that has more than its share then refuses a call (mt_queue_yield()).
+ * True if one more call may wait. If the node has a limit, takes a unit for the call, which
+ * mt_pending_add() uses or mt_pending_settle() returns. If no unit is left, the call may wait while
+ * this worker has less than its even share, and mt_pending_add() forces a unit. A worker with more
+ * than its share then refuses a call (mt_queue_yield()).
  */
 static bool has_place(struct mt_proxy *p, const struct mt_exchange *ex)
 {
@@ -221,8 +225,8 @@ static bool has_place(struct mt_proxy *p, const struct mt_exchange *ex)
 }
 
 /*
- * True if the call is refused at the limits: it needs a bulk connection, or its bucket, with the
- * call, has at least as many waiting calls as each other bucket.
+ * Call at the limits. True if the call itself is refused: it needs a bulk connection, or its
+ * bucket, with the call, has at least as many waiting calls as each other bucket.
  */
 static bool refused(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
@@ -237,8 +241,8 @@ static void refuse(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /*
- * Refuses calls of the bucket with the most while the limits are exceeded, but none of the bucket
- * of `a`.
+ * Refuses up to GIVE_WAY calls while the limits are exceeded, each of the bucket with the most
+ * calls. Stops when that is the bucket of `a`.
  */
 static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_attempt *a)
 {
@@ -262,8 +266,8 @@ static void give_way(struct mt_proxy *p, struct mt_lanes *ln, const struct mt_at
 }
 
 /*
- * Returns the last waiting call of the bucket with the most, else the last one for a bulk
- * connection, or NULL.
+ * Returns the last waiting call of the bucket with the most calls. Without such calls: the last
+ * call that waits for a bulk connection, or NULL.
  */
 static struct mt_attempt *last_waiting(const struct mt_lanes *ln)
 {
@@ -341,9 +345,11 @@ void mt_queue_del(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
 }
 
 /*
- * True if the call may overtake waiting calls. The clients of waiting bulk calls have no free share
- * of the bulk connections, but the client of this call may have one. A call that shares its
- * client's connection takes no other one (oneway.c).
+ * True if the call may overtake waiting calls:
+ * - It shares its client's connection and takes no other one (oneway.c).
+ * - It needs a bulk connection, and the group is not in mt_proxy.hungry. Then the clients of the
+ *   waiting bulk calls have no free share of these connections, but the client of this call may
+ *   have one.
  */
 static bool passes_by(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex)
 {
@@ -359,7 +365,8 @@ enum mt_tried mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_
 
 	a->lanes = ln->self;
 	/*
-	 * Queue the call after waiting ones; a connection may have become free in this iteration.
+	 * Queue the call after the waiting ones, and serve them soon: a connection may have become
+	 * free in this iteration.
 	 */
 	if (mt_unlikely(ln->n_queued) && !is_empty(ln, queue_of(ln, ex)) && !passes_by(p, ln, ex))
 		mt_lane_hungry(p, ln);
@@ -374,13 +381,16 @@ enum mt_tried mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_
 
 /*
  * Returns the first waiting call of a client that may have a bulk connection; the calls before it
- * go to the end. `of_others`: not of the client that got the last bulk connection.
+ * go to the end. `of_others`: skips calls from the address that got the last bulk connection.
  */
 static struct mt_attempt *next_bulk(struct mt_proxy *p, struct mt_lanes *ln, bool of_others)
 {
 	struct mt_list *queue = &ln->bulk, *first;
 
-	/* Examine each call once at most: no more calls than these wait for the whole cluster. */
+	/*
+	 * Examine each call at least once: this list has at most as many calls as wait for the
+	 * cluster.
+	 */
 	for (uint32_t n = p->pending[ln->cluster_index]; n; n--) {
 		const struct mt_exchange *ex;
 		struct mt_attempt *a;
@@ -429,7 +439,7 @@ static void put_back(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, stru
 		mt_list_add(&ln->bulk, &a->node);
 		return;
 	}
-	f = fair_of(p, ln, q); /* it exists, or leave_queue() has just freed one */
+	f = fair_of(p, ln, q); /* succeeds: it exists, or leave_queue() has just freed one */
 	fair_put(f, a, true);
 	f->at = a->bucket;
 	if (f->credit[a->bucket] <= 0)
@@ -470,7 +480,8 @@ static bool feed_one(struct mt_proxy *p, struct mt_lanes *ln, enum queue q)
 		return true;
 	if (q != BULK && ln->fair[q])
 		ln->fair[q]->credit[bucket] -= cost;
-	mt_lanes_maybe_free(p, ln); /* its last call may have found no connection */
+	/* The group's last call may have left it without a connection. */
+	mt_lanes_maybe_free(p, ln);
 	return true;
 }
 
@@ -482,14 +493,14 @@ void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln)
 		mt_list_add_tail(&p->hungry, &ln->hungry_node);
 }
 
-/* True if calls wait in both queues, and only one kind of connection takes calls. */
+/* True if calls wait in both queues, and at most one kind of connection takes calls. */
 static bool wait_together(const struct mt_lanes *ln)
 {
 	return ln->fair[NARROW] && ln->fair[WIDE] &&
 	       (mt_lanes_taking(ln, MT_UP_SHARED) == 0 || mt_lanes_taking(ln, MT_UP_WIDE) == 0);
 }
 
-/* Serves both queues while wait_together(), with equal bytes for each bucket of either. */
+/* Serves both queues while wait_together(), so that all their buckets send equally many bytes. */
 static uint32_t feed_both(struct mt_proxy *p, struct mt_lanes *ln, uint32_t budget)
 {
 	struct mt_ref ref = ln->self;

@@ -100,7 +100,9 @@ uint32_t mt_readings_turn(struct mt_proxy *p)
 		go_on(p, mt_list_entry(node, struct mt_reading, node));
 		n++;
 	}
-	/* They follow the connections for which no steps were left. */
+	/*
+	 * Connections that entered the queue meanwhile follow those for which no steps were left.
+	 */
 	if (!mt_list_empty(&p->readings.queue))
 		mt_list_splice_tail(&served, &p->readings.queue);
 	if (!mt_list_empty(&served))

@@ -2,24 +2,24 @@
 /*
  * Servers with a TCP stack that acknowledges and an application that does not respond. (lib/tcp
  * detects dead paths.)
- * - Heartbeats: in protocols that have them, a heartbeat is sent on a shared connection with
- *   outstanding calls after max(1 s, 4 times the endpoint's 99th percentile) without a byte, and
- *   when a call times out with nothing received since. At most one is outstanding and at most one
- *   starts per second. No further heartbeat is sent until the server's TCP stack has acknowledged
- *   the last one.
+ * - Heartbeats, in protocols that have them: a shared connection with outstanding calls sends one
+ *   after max(1 s, 4 times the endpoint's 99th percentile) without a byte. It also sends one when a
+ *   call times out and nothing was received since the call was sent. At most one is outstanding and
+ *   at most one starts per second. No further heartbeat is sent until the server's TCP stack has
+ *   acknowledged the last one.
  * - Answered: the server is alive, however long its calls take. The next heartbeats follow after 2,
- *   4, 8 s and so on, up to the codec's heartbeat_s, as long as nothing else arrives and no call is
+ *   4, 8 s and so on, up to the codec's heartbeat_s, while nothing else arrives and no call is
  *   sent. So a long poll of 300 s costs ten heartbeats and no ejection.
  * - Not answered within 1 s of being acknowledged: the endpoint is ejected and the connection
  *   reset. Provably unread calls are sent to another endpoint, others get a local reply. If the
  *   worker checks more than 250 ms late, it waits half a second more, because the answer may be
  *   waiting unread.
- * - Not deliverable: the endpoint is also ejected and the connection reset if nothing is in flight
- *   and the server's TCP stack has taken nothing for 5 s, because its application has not opened
- *   the window. A server that reads slowly is only slow.
- * - Servers without heartbeat support are not ejected for a missing answer (mt_ep_state.beats; a
- *   refused connection clears it, since another program may start). To find out, a connection to an
- *   unknown endpoint sends one heartbeat when it has been open for 1 s.
+ * - Not deliverable: nothing is in flight, and the server's TCP stack has taken nothing for 5 s,
+ *   because its application has not opened the window. Then, too, the endpoint is ejected and the
+ *   connection reset. A server that reads slowly is only slow.
+ * - Servers without heartbeat support are not ejected for a missing answer. The first answer sets
+ *   mt_ep_state.beats. A refused health check clears it, because another program may start. While
+ *   it is not set, each shared connection sends one heartbeat when it has been open for 1 s.
  * - Without heartbeat support, and for calls that have a connection alone, lib/upstream counts
  *   consecutive time-outs. Only calls count that were sent completely, or that waited for a shared
  *   connection's window. A server's FIN after ours (oneway.c) starts the count again.
@@ -172,9 +172,9 @@ static void not_to_blame(struct mt_proxy *p, struct mt_up *u)
 }
 
 /*
- * True if the heartbeat is not acknowledged yet and may still be. False also if nothing is in
- * flight and the server's TCP stack has taken nothing for FULL, because its window is closed and
- * the application does not read.
+ * True if the heartbeat is not acknowledged yet and may still be. Otherwise it is acknowledged, or
+ * nothing is in flight and the server's TCP stack has taken nothing for FULL: its window is closed,
+ * and the application does not read.
  */
 static bool on_its_way(const struct mt_proxy *p, struct mt_up *u)
 {
@@ -201,7 +201,10 @@ static void check_answer(struct mt_proxy *p, struct mt_up *u)
 	}
 	if (p->now < due)
 		return;
-	/* The heartbeat is still in transit; lib/tcp ends the connection if the path is dead. */
+	/*
+	 * Wait on while the heartbeat is in transit: lib/tcp ends the connection if the path is
+	 * dead.
+	 */
 	if (on_its_way(p, u))
 		s->asked_at = p->now;
 	else if (p->now - due > LATE)
@@ -281,8 +284,8 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 		p->now >= u->silence.not_before)
 		ask(p, u);
 	/*
-	 * An endpoint that answers heartbeats is ejected by them alone, unless the rule of the
-	 * cluster counts failures.
+	 * If an endpoint answers heartbeats, only a missing answer ejects it, unless the rule of
+	 * the cluster counts failures.
 	 */
 	if (beats && mt_ep_beats(ln) && !(rule && rule->failures))
 		return;

@@ -20,7 +20,7 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 		return;
 	}
 	if (!ex && mt_attempt_of(p, u->exchange))
-		return; /* the call has ended; another of its client is out (oneway.c) */
+		return; /* the call has ended; a later call is out on the connection (oneway.c) */
 	u->exchange = MT_REF_NONE;
 	u->out_id = 0;
 	if (mt_unlikely(!mt_list_empty(&u->behind))) {
@@ -30,7 +30,7 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 	/* The server answered before it had the whole request, so the rest is never sent. */
 	if (half_sent)
 		mt_up_becomes(u, MT_UP_DRAINING);
-	u->release = true; /* after() frees it, when the decode loop has finished this message */
+	u->release = true; /* after() frees it at the end of the decode loop */
 }
 
 static bool adds_any(const struct mt_view *v)
@@ -41,7 +41,7 @@ static bool adds_any(const struct mt_view *v)
 	return false;
 }
 
-/* Makes the view's changes, and those of the route's responseMutation. */
+/* Applies the changes of the view, and of the route's responseMutation, to the reply. */
 static void change_reply(
 	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
 {
@@ -115,7 +115,7 @@ static int restore(
  */
 static mt_noinline void not_asked(struct mt_proxy *p, struct mt_up *u)
 {
-	/* A server at this address may not echo ids, although others there do. */
+	/* This server may not echo ids, although another one at the same address does. */
 	if (u->msg.id == 0 && u->ids == MT_IDS_UNKNOWN)
 		u->lanes->ids = MT_IDS_UNKNOWN;
 	mt_up_kill(p, u, MT_REPLY_BAD_REPLY, MT_PROXY_up_unknown_reply);
@@ -358,8 +358,8 @@ static void finish_skipped(struct mt_proxy *p, struct mt_up *u)
 }
 
 /*
- * Forwards bytes of a long reply to the client, or keeps them until the client reads. Drops the
- * bytes for a mirrored copy.
+ * Forwards bytes of a long reply to the client, or keeps them until the reply is in turn and the
+ * client reads. Drops the bytes for a mirrored copy.
  */
 static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex, uint32_t n)
 {
@@ -383,7 +383,7 @@ static void pass_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *e
 		mt_count(p->counters, MT_PROXY_no_memory);
 		u->retry_at =
 			p->now +
-			MT_RETRY_NS; /* no further bytes may arrive that would continue this */
+			MT_RETRY_NS; /* a timer continues, because maybe no further bytes arrive */
 	}
 	a->reply_left -= part.len;
 	if (goes) {
@@ -562,8 +562,8 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 }
 
 /*
- * True if a connection that carries one call at a time is free and in the middle of a message, so
- * that the next call's reply would have to wait for the end of this message.
+ * True if a connection that carries one call at a time is free, not bound, and inside a message.
+ * The next call's reply would have to wait for the end of this message.
  */
 static bool brings_unasked(const struct mt_up *u)
 {
@@ -595,7 +595,10 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 		mt_pool_user.peer_ended(p, u);
 		return;
 	}
-	/* The connection is idle, or inside a message. */
+	/*
+	 * The timer has a new deadline: the connection is idle, inside a message, or has to decode
+	 * again.
+	 */
 	if ((mt_up_shares(u) && u->outstanding == u->tombstones) || mt_up_in_reply(u) ||
 		u->msg_started || u->retry_at)
 		mt_up_arm(p, u);

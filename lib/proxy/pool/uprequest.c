@@ -14,9 +14,9 @@ static bool half_sent(struct mt_proxy *p, struct mt_up *u)
 }
 
 /*
- * True if an answer may be sent now. No answer goes into the middle of a long request, after this
- * node's FIN, or to a server that does not read earlier answers, because unacknowledged answers
- * hold buffers of the worker.
+ * True if an answer may be sent now. No answer goes into the middle of a long request, or after
+ * this node's FIN. A server that does not read earlier answers gets no further ones, because
+ * unacknowledged answers hold buffers of the worker.
  */
 static bool may_answer(struct mt_proxy *p, struct mt_up *u)
 {

@@ -93,7 +93,8 @@ struct mt_up *mt_up_open(
 		return NULL;
 	}
 	*why = MT_CLOSE_OK;
-	u->s->yields = role == MT_UP_BULK; /* under pressure, further bytes stay at the client */
+	/* Under pressure, the rest of a request stays at the client. */
+	u->s->yields = role == MT_UP_BULK;
 	mt_decoder_init(&u->dec, ln->codec, MT_DIR_UP, ln->codec_opts, &u->s->rx);
 	u->last_rx = u->last_tx = p->now;
 	u->silence.quiet = MT_SILENCE_LEAST;
@@ -377,8 +378,8 @@ static uint64_t idle_limit(const struct mt_proxy *p, const struct mt_up *u)
 #define SPARE_IDLE MT_SEC
 
 /*
- * True if the connection is idle, and this worker has more than its even share of the connections
- * that the node's limit allows, so that other workers may lack some.
+ * True if the connection is idle, and this worker has more connections than its even share of the
+ * node's limit. Other workers may then lack some.
  */
 static bool is_spare(const struct mt_proxy *p, const struct mt_up *u)
 {
@@ -390,9 +391,9 @@ static bool is_spare(const struct mt_proxy *p, const struct mt_up *u)
 }
 
 /*
- * Returns the next deadline of a connection with a limit of the node; `at` is the deadline without
- * the limit. A connection that is not spare is examined, too, because it becomes spare when the
- * worker opens others.
+ * Returns the next deadline of a connection if its cluster has a limit of the node; `at` is the
+ * deadline without the limit. Idle connections that are not spare are checked, too, because they
+ * become spare when the worker opens others.
  */
 static mt_noinline uint64_t spare_deadline(
 	const struct mt_proxy *p, const struct mt_up *u, uint64_t at)
@@ -404,7 +405,7 @@ static mt_noinline uint64_t spare_deadline(
 	return MT_MIN(at, MT_MAX(p->now, last) + SPARE_IDLE);
 }
 
-/* True if the connection is idle and another worker needs one. */
+/* True if the connection is spare, has been idle for SPARE_IDLE, and a worker needs one. */
 static mt_noinline bool gives_way(const struct mt_proxy *p, const struct mt_up *u)
 {
 	uint64_t last = MT_MAX(u->last_rx, u->last_tx);
@@ -441,7 +442,8 @@ static uint64_t next_deadline(struct mt_proxy *p, const struct mt_up *u)
 	at = MT_MIN(at, stall_deadline(p, u));
 	if (u->busy && mt_ref_is_none(u->exchange))
 		at = MT_MIN(at, u->skip_until);
-	if (mt_up_nothing_awaited(u)) /* draining: its last call has left without an answer */
+	/* draining: close it now, because its last call has ended */
+	if (mt_up_nothing_awaited(u))
 		at = u->state == MT_UP_DRAINING ? p->now : MT_MIN(at, last + idle_limit(p, u));
 	at = MT_MIN(at, mt_silence_due(u));
 	return mt_unlikely(u->lanes->conns_max) ? spare_deadline(p, u, at) : at;

@@ -39,7 +39,7 @@ void mt_exchange_waits_no_more(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_down *d = mt_exchange_down(p, ex);
 
 	charge(p, ex, -(int32_t)ex->pending);
-	ex->pending = 0; /* the bytes are gone, or go with the call */
+	ex->pending = 0; /* the bytes were sent, or are freed with the call */
 	if (mt_likely(d))
 		mt_down_waits_for_less(p, d);
 }
