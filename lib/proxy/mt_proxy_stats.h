@@ -119,7 +119,7 @@ const struct mt_ep_hist *mt_proxy_ep_hist(const struct mt_proxy *p, uint32_t ind
  * (waiting.c). Times in monotonic ns.
  */
 struct mt_ep_waiting {
-	uint64_t calls;	 /* sent completely, without a byte of their reply yet */
+	uint64_t calls;	 /* sent completely, not one-way; no byte of their reply is forwarded yet */
 	uint64_t oldest; /* when the oldest of `calls` was sent; 0: no call waits */
 	/*
 	 * Start of the period in which some call always waited, apart from pauses of at most

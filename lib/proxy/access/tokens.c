@@ -41,9 +41,9 @@ const uint64_t *mt_proxy_token_counters(const struct mt_proxy *p)
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 /*
- * List of calls that wait for the token with this digest; NULL: the token is not being verified. No
- * call joins the list of k->unfinished, because results of other tokens are taken only when that
- * list is empty.
+ * List of calls that wait for the token with this digest; NULL: the token is not being verified.
+ * Leaves out the list of k->unfinished: if calls could still join that list, it might never become
+ * empty, and until it is empty no result of another token is taken (next_result()).
  */
 static struct mt_list *under_way(struct mt_tokens *k, const uint8_t *digest)
 {
@@ -221,7 +221,7 @@ static enum mt_tokens_verdict valid(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, uint32_t rule,
 	const struct mt_claims *claims, struct mt_tokens_judged *j)
 {
-	/* With ex->token the valid token was counted before. */
+	/* If the call has ex->token, its valid token was counted before. */
 	if (!ex->token)
 		mt_count(p->tokens.counters, MT_TOKEN_valid);
 	j->claims = claims;

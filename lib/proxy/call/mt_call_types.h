@@ -25,7 +25,7 @@ enum mt_ex_state {
 enum mt_call_step {
 	MT_CALL_SERVICE,  /* the request was decoded */
 	MT_CALL_FILTERS,  /* the filters, from mt_exchange.filter_at on */
-	MT_CALL_ROUTE,	  /* the route, again and in the newest snapshot */
+	MT_CALL_ROUTE,	  /* the route, chosen again in the newest snapshot */
 	MT_CALL_ENDPOINT, /* choice of the endpoint; ROUTE if the call has no cluster any more */
 };
 

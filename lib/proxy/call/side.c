@@ -20,7 +20,7 @@ static void leave_list(struct mt_proxy *p, struct mt_exchange *ex)
 
 mt_noinline void mt_side_wait_ends(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	/* In later states queue_node is in the client's list of replies that wait. */
+	/* In later states queue_node is in no list but the client's list of replies that wait. */
 	if (ex->state <= MT_EX_SUSPENDED && mt_list_linked(&ex->queue_node))
 		leave_list(p, ex);
 	if (ex->changes_kept && !ex->retained)

@@ -313,7 +313,7 @@ static uint64_t stall_deadline(const struct mt_proxy *p, const struct mt_down *d
 
 static uint64_t slow_deadline(const struct mt_proxy *p, const struct mt_down *d)
 {
-	/* If nothing is unread, held replies wait for a server, not for the client. */
+	/* If the send queue is empty, held replies wait for a server, not for the client. */
 	if (!d->above_soft_since || d->s->tx_queued == 0 ||
 		d->s->tx_queued + d->held < p->conf.reply_soft)
 		return MT_NEVER;

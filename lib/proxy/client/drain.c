@@ -8,11 +8,12 @@
  *    FIN.
  * 3. Refuses, from half of drain_ms on, between two messages: received data is not acknowledged
  *    (mt_stream_refuse()). FIN when no reply is outstanding.
- * 4. Closing, after two thirds of drain_ms, or at once after undecodable input or for excessive
- *    memory use: do not decode. FIN when no reply is outstanding. After the FIN further data is not
- *    acknowledged, and the connection is reset a tenth of a second after the client has all
- *    replies. So the client's host can prove that this data was not read (mt_stream_unread());
- *    another Meltemi sends the call elsewhere.
+ * 4. Closing, if step 2 still lasts after two thirds of drain_ms because a message has not ended,
+ *    or at once after undecodable input or for excessive memory use: do not decode. FIN when no
+ *    reply is outstanding.
+ * After the FIN, in each step, further data is not acknowledged, and the connection is reset a
+ * tenth of a second after the client has all replies. So the client's host can prove that this data
+ * was not read (mt_stream_unread()); another Meltemi sends the call elsewhere.
  *
  * While the whole worker leaves but still accepts clients (worker_drain.c), step 1 lasts until the
  * client is quiet. From mt_proxy_drain() on, each connection is in step 2 for a fifth of a second,
@@ -35,8 +36,9 @@
 #define LOOK_NS (10 * MT_MSEC)
 
 /*
- * Step 2 starts after drain_ms / SERVED_PART, step 3 after drain_ms / LAST_PART, and step 4 after
- * LAST_PART * drain_ms / SERVED_PART. The rest of drain_ms is for outstanding replies.
+ * Step 2 starts after drain_ms / SERVED_PART at the latest, step 3 after drain_ms / LAST_PART. If
+ * step 2 still lasts after LAST_PART * drain_ms / SERVED_PART, step 4 follows. The rest of drain_ms
+ * is for outstanding replies.
  */
 #define SERVED_PART 3
 #define LAST_PART   2

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything that an exchange adds to counters: of its service (outcomes, local replies by reason,
- * a histogram of latency with 16 buckets per power of two, and two of sizes), of its route (by
- * mt_route_action.index, which lib/conf keeps as long as a snapshot names the route, so that hits
- * continue over reloads) and of its endpoint. The endpoint's histogram is coarse, with 16-bit
- * counters that are halved when one is full, so that 100,000 endpoints stay small and older calls
- * count less. The histogram contains the id of its endpoint, because the place may be reused. All
- * arrays are reserved address space by stable index, with one writer, and the control thread reads
- * them with relaxed loads.
+ * Counts exchanges.
+ * - For the service: outcomes, local replies by reason, a histogram of latency with 16 buckets per
+ *   power of two, and two histograms of sizes.
+ * - For the route: hits, by mt_route_action.index. lib/conf keeps this index as long as a snapshot
+ *   names the route, so that hits continue over reloads.
+ * - For the endpoint: a coarse histogram of latency. Its 16-bit counters are halved when one of
+ *   them is full, so that 100,000 endpoints stay small and older calls count less. The histogram
+ *   contains the id of its endpoint, because another endpoint may get the place.
+ * All arrays are in reserved address space and have stable indexes. Each has one writer; the
+ * control thread reads them with relaxed loads.
  *
  * bench/path/metrics_cost.py compares instructions per exchange with a build without counters
  * (MT_UNCOUNTED): at most 5 % more. Against a build without trace checks (MT_UNTRACED) it allows

@@ -52,8 +52,8 @@ static struct mt_waiting_kept *kept_of(struct mt_proxy *p, uint32_t index, uint6
 }
 
 /*
- * Notes that something that was sent at `sent` waits now. Begins a new silence after bytes of the
- * endpoint or a long pause.
+ * Notes that a call or stream, sent at `sent`, waits now. Begins a new silence if the endpoint has
+ * sent bytes since the last one began, or if nothing has waited for longer than MT_WAITING_PAUSE.
  */
 static void waits_since(struct mt_waiting_since *s, uint64_t sent, uint64_t heard, uint64_t now)
 {
