@@ -84,7 +84,8 @@ struct mt_ep_stats {
 	uint32_t streams; /* part of conns_active: opaque streams */
 	/*
 	 * The mt_ep_state.id to which requests, failures, connect_failed, conns_opened and heard
-	 * belong. The other fields are current numbers of whichever endpoint has the index.
+	 * belong. The other fields are current numbers, and count calls and connections of every
+	 * endpoint that has had the index.
 	 */
 	uint64_t id;
 };

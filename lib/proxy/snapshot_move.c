@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Moves a worker from one snapshot to the next, in slices. Lane groups of endpoints that the new
- * snapshot does not have drain; client connections move. Exchanges, and opaque streams that
- * connect, finish under the snapshot with which they started, unless this is too old
+ * Moves a worker from one snapshot to the next, in slices. Lane groups drain if their endpoint is
+ * not in the new snapshot; client connections move. Exchanges, and opaque streams that are
+ * connecting, finish under the snapshot with which they started, unless that snapshot is too old
  * (mt_snapshot.keep_from). Then the parts of it that they still need are found in the new snapshot
  * by stable ids; a part that is not found becomes NULL.
  */
@@ -190,8 +190,9 @@ static uint32_t snap_move_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		return cost;
 	}
 	/*
-	 * Only a call that was not sent, or has a retry policy, may go to another endpoint of the same
-	 * cluster. A transparent retry of another call routes it again.
+	 * Only a call with an attempt that is not sent yet, or with a retry policy, may go to another
+	 * endpoint of the same cluster. Any other call loses its cluster, so that a transparent retry
+	 * routes the call again.
 	 */
 	if (ex->armed || (a && a->state <= MT_ATTEMPT_CONNECTING))
 		switch_cluster(p, d ? d->s : NULL, ex->service && ex->service->gateway,

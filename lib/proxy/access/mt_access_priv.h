@@ -32,7 +32,10 @@ bool mt_overlay_next(
 /* Replaces `old`, a chain of the exchange, by the content of `by`, which becomes empty. */
 void mt_overlay_replace(
 	struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain *old, struct mt_chain *by);
-/* Replaces the kept changes by filters, gateway and route by these. 0, or -ENOMEM. */
+/*
+ * Replaces the kept changes, which filters, gateway and route have made, with the n changes of `m`.
+ * 0, or -ENOMEM.
+ */
 int mt_overlay_keep(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_mutation *m, uint32_t n);
 /* Keeps the view's changes, as mt_overlay_keep(). */

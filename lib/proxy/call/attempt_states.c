@@ -8,7 +8,7 @@
 static const uint8_t may_send[][MT_STATES_MAX] = {
 	/*                          none queued connecting sending sent unacked */
 	[MT_ATTEMPT_NONE]       = { 0,   1,     0,         0,      0,   0 },
-	/* to queued: the attempt found no connection at once, and is put into the queue */
+	/* to queued: a new attempt is QUEUED before it enters a queue, and enters one only if needed */
 	[MT_ATTEMPT_QUEUED]     = { 1,   1,     1,         1,      1,   0 },
 	/* to queued: the attempt's connection has opened, and has no free id */
 	[MT_ATTEMPT_CONNECTING] = { 1,   1,     0,         1,      1,   0 },

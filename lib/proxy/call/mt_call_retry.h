@@ -77,8 +77,8 @@ void mt_exchange_retry_unread(struct mt_proxy *p, struct mt_exchange *ex);
 struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s,
 	enum mt_up_end how, enum mt_local_reply what, const char *text, enum mt_abort_reason why);
 /*
- * Ends a connection after its server's FIN, when all bytes before the FIN are decoded. Waits while
- * it is not known yet which calls the server has read.
+ * Ends a connection after its server's FIN, when all bytes before the FIN are decoded. While it is
+ * not known which calls the server has read, drains the connection instead, and checks again later.
  */
 void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u);
 

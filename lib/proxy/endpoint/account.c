@@ -174,7 +174,7 @@ void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_
 
 /*
  * Clears counters and histograms, because another service had the index. Meanwhile the id is 0, so
- * that a reader takes them for those of neither service.
+ * that a reader assigns them to neither service.
  */
 static mt_noinline void begin_service(struct mt_proxy *p, const struct mt_service *s)
 {

@@ -106,8 +106,8 @@ void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_out
 /*
  * Call after a function of lib/upstream has ejected the endpoint. Reports the ejection to the
  * control thread. Starts health checks, which end the ejection, if the codec has heartbeats. `why`
- * and `by` are static; `by` names the rule of lib/proxy that ejected the endpoint, NULL: `rule`
- * did.
+ * and `by` are static; `by` names the built-in rule that caused the ejection, NULL: the outlier
+ * rule did.
  */
 void mt_ejection_begin(struct mt_proxy *p, struct mt_ep_state *ep,
 	const struct mt_outlier_rule *rule, const struct mt_ep_where *at, const char *why,

@@ -85,7 +85,7 @@ static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u
 		return MT_WHOSE_NONE;
 	mt_ids_learn(p, u, MT_IDS_ABSENT);
 	/*
-	 * The call's client has left. This reply does not prove which call it answers, so no other
+	 * If the call's client has left, this reply does not prove which call it answers, so no other
 	 * call may follow on the connection.
 	 */
 	if (!mt_attempt_of(p, u->exchange))

@@ -22,8 +22,8 @@ struct mt_up_lost {
 /* call/exchange.c has the table. */
 struct mt_pool_user {
 	/*
-	 * A complete reply is an error. True: the call waits for another attempt, and the pool drops
-	 * the reply. (mt_again_rejects())
+	 * Called for a complete reply that is an error, before the reply leaves its connection. True:
+	 * the call waits for another attempt, and the pool drops the reply. (mt_again_rejects())
 	 */
 	bool (*rejects)(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 	/*

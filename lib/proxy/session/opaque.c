@@ -116,7 +116,10 @@ static void pass_fin(struct mt_stream *to)
 		mt_stream_shutdown(to);
 }
 
-/* Record header and message type: a client that these bytes do not show as plaintext uses TLS. */
+/*
+ * Length of a TLS record header and the message type. If so many bytes may still be the start of a
+ * ClientHello, the client uses TLS.
+ */
 #define HELLO_SHOWN 6
 
 /*
@@ -280,7 +283,10 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 		mt_opaque_cut(p, pr);
 		return;
 	}
-	/* Both FINs are acknowledged. TCP still delivers bytes that are queued for the client. */
+	/*
+	 * The server connection has ended in order in both directions. TCP still delivers the bytes
+	 * that are queued for the client, and then a FIN.
+	 */
 	if (pr->down)
 		mt_stream_detach(pr->down);
 	mt_opaque_free(p, pr);
