@@ -217,6 +217,15 @@ uint32_t mt_chain_append_pkt(struct mt_chain *c, struct rte_mbuf *pkt, uint32_t 
 /* Moves all of src to the end of dst; src is empty then. */
 void mt_chain_concat(struct mt_chain *dst, struct mt_chain *src);
 
+/* Returns all of src as a chain of its own; src is empty then. */
+static inline struct mt_chain mt_chain_take(struct mt_chain *src)
+{
+	struct mt_chain all = *src;
+
+	*src = (struct mt_chain){.epoch = all.epoch + 1};
+	return all;
+}
+
 /* Frees the first n bytes (n <= len). */
 void mt_chain_drop(struct mt_chain *c, uint32_t n);
 

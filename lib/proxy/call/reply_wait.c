@@ -118,13 +118,13 @@ static void drop(struct mt_proxy *p, struct mt_exchange *ex)
 /* All filters have passed the reply. */
 static void pass(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_chain reply = {0};
+	struct mt_chain reply;
 
 	if (mt_unlikely(mt_exchange_down(p, ex)->left)) {
 		drop(p, ex);
 		return;
 	}
-	mt_chain_concat(&reply, &ex->rsp);
+	reply = mt_chain_take(&ex->rsp);
 	mt_reply_filtered(p, ex, &mt_exchange_side(p, ex)->reply, &reply);
 }
 

@@ -92,12 +92,12 @@ void mt_opaque_count_closed(struct mt_proxy *p, struct mt_pair *pr)
 /* Forwards bytes from one side to the other, and returns their number. */
 static uint32_t pass(struct mt_stream *from, struct mt_stream *to)
 {
-	struct mt_chain c = {0};
+	struct mt_chain c;
 	uint32_t n;
 
 	if (from->rx.len == 0 || mt_stream_sendable(to) == 0)
 		return 0;
-	mt_chain_concat(&c, &from->rx);
+	c = mt_chain_take(&from->rx);
 	n = c.len;
 	mt_stream_consumed(from);
 	mt_stream_send(to, &c);

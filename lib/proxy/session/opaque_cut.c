@@ -81,9 +81,8 @@ void mt_opaque_cut_timer(struct mt_proxy *p, struct mt_pair *pr)
 
 void mt_opaque_pass_rest(struct mt_stream *from, struct mt_stream *to)
 {
-	struct mt_chain rest = {0};
+	struct mt_chain rest = mt_chain_take(&from->rx);
 
-	mt_chain_concat(&rest, &from->rx);
 	if (rest.len)
 		mt_stream_send(to, &rest);
 	if (from->rx_eof)

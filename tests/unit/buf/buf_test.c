@@ -257,6 +257,24 @@ static void op_move(struct oracle *from, struct oracle *to, bool forward)
 	from->len -= n;
 }
 
+/* Takes all of a chain, and adds it to another one or puts it back. */
+static void op_take(struct oracle *from, struct oracle *to)
+{
+	struct mt_chain all = mt_chain_take(&from->c);
+
+	CU_ASSERT_EQUAL(all.len, from->len);
+	CU_ASSERT(!from->c.head && !from->c.tail && from->c.len == 0);
+	CU_ASSERT(from->c.truesize == 0 && from->c.segs == 0);
+	if (to->len + from->len > MAX) {
+		mt_chain_concat(&from->c, &all);
+		return;
+	}
+	mt_chain_concat(&to->c, &all);
+	memcpy(to->bytes + to->len, from->bytes, from->len);
+	to->len += from->len;
+	from->len = 0;
+}
+
 static void op_splice(struct oracle *o)
 {
 	uint8_t ins[200];
@@ -346,7 +364,7 @@ static void test_random_ops(void)
 	for (int i = 0; i < 20000; i++) {
 		struct oracle *o = below(2) ? &a : &b, *other = o == &a ? &b : &a;
 
-		switch (below(16)) {
+		switch (below(17)) {
 		case 0:
 		case 1:
 			op_append_pkt(o);
@@ -389,6 +407,9 @@ static void test_random_ops(void)
 			break;
 		case 14:
 			op_move_head(o, other);
+			break;
+		case 15:
+			op_take(o, other);
 			break;
 		default:
 			op_reads(o);
