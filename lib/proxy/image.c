@@ -301,6 +301,7 @@ static void by_cluster(struct mt_image *im, const struct proxy_image *x)
 
 	FIRST_OF(im, p->pending, n);
 	FIRST_OF(im, p->pending_size, n);
+	FIRST_OF(im, p->asked_under, n);
 	FIRST_OF(im, p->cluster_conns, n);
 	FIRST_OF(im, p->lb.rr, n);
 }

@@ -60,6 +60,8 @@ struct mt_proxy {
 	struct mt_lanes **lanes_by_ep;
 	uint32_t *pending;	 /* by cluster index: waiting calls and opaque streams */
 	uint32_t *pending_size;	 /* by cluster index: truesize of the calls */
+	/* By cluster index: lower half of the version of the snapshot that last requested it. */
+	uint32_t *asked_under;
 	uint32_t *cluster_conns; /* by cluster index: connections to its endpoints */
 	/* Shared by all workers: waiting calls and connections of clusters that have limits. */
 	struct mt_node_limits *node_limits;

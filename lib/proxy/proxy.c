@@ -65,6 +65,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	p->pending = reserve(sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
+	p->asked_under = reserve(sizeof(*p->asked_under) * MT_PROXY_CLUSTERS_MAX);
 	p->cluster_conns = reserve(sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	p->service_stats = reserve(sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	p->service_ids = reserve(sizeof(*p->service_ids) * MT_PROXY_SERVICES_MAX);
@@ -83,11 +84,11 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
-	return p->sides && p->lanes_by_ep && p->pending && p->pending_size && p->cluster_conns &&
-			       p->service_ids && p->service_stats && p->service_hists &&
-			       p->exemplars && p->ep_stats && p->ep_hists && p->route_hits &&
-			       p->closed && p->admit && p->waiting.of[0] && p->waiting.of[1] &&
-			       p->waiting.kept && p->lb.outstanding && p->lb.rr
+	return p->sides && p->lanes_by_ep && p->pending && p->pending_size && p->asked_under &&
+			       p->cluster_conns && p->service_ids && p->service_stats &&
+			       p->service_hists && p->exemplars && p->ep_stats && p->ep_hists &&
+			       p->route_hits && p->closed && p->admit && p->waiting.of[0] &&
+			       p->waiting.of[1] && p->waiting.kept && p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -231,6 +232,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
+	unreserve(p->asked_under, sizeof(*p->asked_under) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->cluster_conns, sizeof(*p->cluster_conns) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->service_stats, sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->service_ids, sizeof(*p->service_ids) * MT_PROXY_SERVICES_MAX);

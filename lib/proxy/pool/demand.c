@@ -2,8 +2,9 @@
 /*
  * Waits for on-demand clusters: placeholders without endpoints and with mt_cluster.demand.
  * - Requests: the first call or stream that waits puts the cluster's index into a ring (struct
- *   mt_asks, 256 entries), which the control thread reads with mt_proxy_asked(). A call or stream
- *   that waits alone requests its cluster again at each new snapshot, in case a request was lost.
+ *   mt_asks, 256 entries), which the control thread reads with mt_proxy_asked(). At each new
+ *   snapshot the first call or stream that waits again, or begins to, repeats the request, in case
+ *   it was lost.
  * - Until mt_demand.absent_until, calls for the cluster fail at once, without a request.
  * - Limits of this worker: pending_max waiting calls per cluster; 4 * pending_max calls and
  *   pending_bytes for all clusters together.
@@ -28,7 +29,14 @@ static bool ask(struct mt_proxy *p, uint32_t cluster)
 		return false;
 	a->cluster[a->head % MT_ASKS] = cluster;
 	__atomic_store_n(&a->head, a->head + 1, __ATOMIC_RELEASE);
+	p->asked_under[cluster] = (uint32_t)p->snap->version;
 	return true;
+}
+
+/* True if calls or streams wait for the cluster, and it was requested under this snapshot. */
+static bool is_asked(const struct mt_proxy *p, uint32_t cluster)
+{
+	return p->pending[cluster] && p->asked_under[cluster] == (uint32_t)p->snap->version;
 }
 
 uint32_t mt_proxy_asks(const struct mt_proxy *p)
@@ -77,7 +85,7 @@ bool mt_demand_may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool fir
 		p->on_demand.seen = __atomic_load_n(p->on_demand.serial, __ATOMIC_ACQUIRE);
 	}
 	if ((first && is_full(p, c->index)) ||
-		(p->pending[c->index] == 0 && !ask(p, c->index) && first)) {
+		(!is_asked(p, c->index) && !ask(p, c->index) && first && !p->pending[c->index])) {
 		mt_count(p->counters, MT_PROXY_demand_full);
 		return false;
 	}

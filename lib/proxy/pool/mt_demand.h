@@ -11,8 +11,9 @@ void mt_on_demand_request(struct mt_proxy *p, const struct mt_cluster *c);
 const char *mt_demand_absent(struct mt_proxy *p, const struct mt_cluster *c);
 /*
  * True if a call or stream may wait for the cluster. `first`: it has not waited yet. Requests the
- * cluster if no other call or stream waits for it. Each new snapshot leads to another call of this
- * function, so a call or stream that waits alone repeats a request that was lost.
+ * cluster if no other call or stream waits for it, or if the cluster was not requested under this
+ * snapshot. Waiting calls and streams call this function again at each new snapshot, so a request
+ * that was lost is repeated once.
  */
 bool mt_demand_may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first);
 /* Adds a call or a stream to the end of its list. */

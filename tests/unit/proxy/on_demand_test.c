@@ -164,6 +164,33 @@ static void not_longer_than_that(void)
 	stop();
 }
 
+/* A request that was lost is repeated once under each snapshot, however many calls wait. */
+static void asked_again_by_many(void)
+{
+	struct fake_conn *c, *o;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 40);
+	scene_send_request(c, 'Q', 2, 40);
+	o = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_EQUAL(asked(), 1);
+	for (int gen = 1; gen < 3; gen++) {
+		adopt(only_named(config_make(gen, (uint64_t)gen + 1, 0, true)));
+		CU_ASSERT_EQUAL(lab.p->on_demand.calls.n, (uint32_t)gen + 1);
+		CU_ASSERT_EQUAL(lab.p->on_demand.streams.n, 1);
+		CU_ASSERT_EQUAL(asked(), 1);
+		scene_send_request(c, 'Q', 2 + (uint64_t)gen, 40);
+		CU_ASSERT_EQUAL(asked(), 0);
+		lab_close(o, MT_CLOSE_RESET);
+		o = lab_client(CONFIG_OPAQUE);
+		CU_ASSERT_EQUAL(asked(), 0);
+	}
+	lab_close(o, MT_CLOSE_RESET);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
 /* What the wait took is no longer there for the call itself. */
 static void the_time_out_goes_on(void)
 {
@@ -482,6 +509,7 @@ const struct mt_test on_demand_tests[] = {
 	{"a_hundred_calls_are_one_question", a_hundred_calls_are_one_question},
 	{"one_that_does_not_exist", one_that_does_not_exist},
 	{"not_longer_than_that", not_longer_than_that},
+	{"asked again by many", asked_again_by_many},
 	{"the_time_out_goes_on", the_time_out_goes_on},
 	{"no_more_than_so_many", no_more_than_so_many},
 	{"byte_streams_wait_as_well", byte_streams_wait_as_well},
