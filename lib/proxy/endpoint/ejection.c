@@ -170,10 +170,10 @@ void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const stru
 		return;
 	}
 	/*
-	 * A refusal by another Meltemi is neither a success nor a failure, unless it answers the
-	 * trial call.
+	 * A refusal by another Meltemi is neither a success nor a failure. But if it answers the
+	 * trial call of an ejected endpoint, the endpoint returns.
 	 */
-	if (!a->trial && status == MT_STATUS_REFUSED)
+	if (status == MT_STATUS_REFUSED && !(a->trial && mt_ep_on_trial(ep)))
 		return;
 	if (mt_ep_on_trial(ep))
 		mt_ep_answered_trial(p, ep, &at);

@@ -139,6 +139,43 @@ static void test_failures_of_another_way(void)
 	scene_stop();
 }
 
+/*
+ * Another Meltemi refuses the trial call: the endpoint returns. If the endpoint has returned
+ * before, the refusal is no success, so failures since then still count.
+ */
+static void test_refused_trial(void)
+{
+	for (int before = 0; before < 2; before++) {
+		struct fake_conn *c, *s;
+		struct mt_ep_state *e;
+
+		scene_start(1);
+		scene_patient();
+		e = lab.snap->clusters[0].eps[0].state;
+		for (int i = 0; i < 3; i++)
+			mt_ep_failed(e, lab.now);
+		lab_advance(6 * MT_SEC);
+		c = lab_client(CONFIG_SAFE);
+		scene_send_request(c, 'Q', 1, 64);
+		s = scene_connected_server(0);
+		CU_ASSERT_EQUAL(lab.p->lb.counters[MT_UPSTREAM_trial], 1);
+		CU_ASSERT_TRUE(mt_ep_on_trial(e));
+		if (before) {
+			mt_ep_returned(e, lab.now);
+			mt_ep_failed(e, lab.now);
+		}
+		toy_make(scene_buf, 'P', scene_next_sent(s).id, "done", 40);
+		scene_buf[2] = TOY_REFUSED;
+		lab_feed(s, scene_buf, 40);
+		CU_ASSERT_EQUAL(scene_next_sent(c).status, TOY_REFUSED);
+		CU_ASSERT_EQUAL(lab.p->lb.counters[MT_UPSTREAM_returned], !before);
+		CU_ASSERT_FALSE(mt_ep_is_out(e));
+		CU_ASSERT_EQUAL(e->recent != 0, before);
+		lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
 /* Nobody asks: what finds no place is counted, and the ring goes on behind it. */
 static void test_asides_missed(void)
 {
@@ -603,6 +640,7 @@ const struct mt_test life_tests[] = {
 	{"drain event", test_drain_event},
 	{"what happens to endpoints", test_asides},
 	{"failures of another way", test_failures_of_another_way},
+	{"a refused trial", test_refused_trial},
 	{"nobody asks what happens to endpoints", test_asides_missed},
 	{"drain event and no answer", test_drain_after_timeout},
 	{"reload", test_reload},

@@ -255,6 +255,7 @@ static const struct mt_error_class classes[] = {
 	{TOY_UNAVAILABLE, MT_STATUS_UNAVAILABLE, "unavailable", NULL},
 	{TOY_DEADLINE, MT_STATUS_DEADLINE, "deadline", NULL},
 	{TOY_CALLER, MT_STATUS_CALLER_ERROR, "caller", NULL},
+	{TOY_REFUSED, MT_STATUS_REFUSED, "refused", NULL},
 };
 
 #define TOY_COMMON                                                                                 \

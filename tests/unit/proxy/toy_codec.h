@@ -32,7 +32,7 @@ extern struct toy_noted toy_noted;
 extern bool toy_tired;
 
 /* Statuses of replies with a class of their own; 0 is a success, others are server errors. */
-enum { TOY_SERVER_ERROR = 1, TOY_OVERLOAD, TOY_UNAVAILABLE, TOY_DEADLINE, TOY_CALLER };
+enum { TOY_SERVER_ERROR = 1, TOY_OVERLOAD, TOY_UNAVAILABLE, TOY_DEADLINE, TOY_CALLER, TOY_REFUSED };
 
 /* Writes a message of `len` bytes in all (>= TOY_HEADER): a body of its id's low byte. */
 void toy_make(uint8_t *buf, char kind, uint64_t id, const char *method, uint32_t len);
