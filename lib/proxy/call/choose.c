@@ -4,6 +4,8 @@
 
 /* Maximum number of endpoints that are tested to find one that is not overloaded. */
 #define TESTED 3u
+/* Maximum number of positions that are searched for an endpoint that has another one now. */
+#define SEARCHED 32u
 
 /*
  * Number of endpoints to test. With a hashing balancer only the picked endpoint is tested, because
@@ -36,6 +38,23 @@ static int pick(struct mt_proxy *p, const struct mt_exchange *ex)
 }
 
 /*
+ * Position of the endpoint with this id, which was at position `was` in an older snapshot. Searches
+ * only near that position, because a cluster may have many endpoints. c->n_eps: it is not there.
+ */
+static uint32_t find_near(const struct mt_cluster *c, uint32_t was, uint64_t id)
+{
+	uint32_t n = MT_MIN(c->n_eps, SEARCHED);
+	uint32_t from = MT_MIN(was > n / 2 ? was - n / 2 : 0, c->n_eps - n);
+
+	if (was < c->n_eps && c->eps[was].state->id == id)
+		return was;
+	for (uint32_t i = from; i < from + n; i++)
+		if (c->eps[i].state->id == id)
+			return i;
+	return c->n_eps;
+}
+
+/*
  * Position of the endpoint whose policies needed the verdict for which the call has waited; -1:
  * none, or this endpoint cannot be used any more. Another endpoint may have other token rules, so
  * the call could wait again, and in turn for two endpoints without end.
@@ -44,11 +63,13 @@ static mt_noinline int verdict_at(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_cluster *c = ex->attempt.cluster;
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
-	uint32_t at = side->verdict_at - 1;
+	uint32_t at;
 
+	if (!side->verdict_at)
+		return -1;
+	at = find_near(c, side->verdict_at - 1, side->verdict_ep);
 	side->verdict_at = 0;
-	if (at >= c->n_eps || c->eps[at].state->id != side->verdict_ep ||
-		(at < 64 && ex->tried >> at & 1) || !mt_cluster_usable(c, at, p->now))
+	if (at == c->n_eps || (at < 64 && ex->tried >> at & 1) || !mt_cluster_usable(c, at, p->now))
 		return -1;
 	return (int)at;
 }

@@ -227,7 +227,10 @@ struct mt_exchange_side {
 	 * service; 0: none. Valid with mt_exchange.asked, and while the call waits for the decision.
 	 */
 	uint64_t asked_rules;
-	/* With waited_verdict: endpoint that needs the verdict: position + 1 (0: a gateway), id. */
+	/*
+	 * With waited_verdict: endpoint that needs the verdict: position + 1 when the wait began (0: a
+	 * gateway), id.
+	 */
 	uint32_t verdict_at;
 	uint64_t verdict_ep;
 	/* Repeated waits; the client bucket that the call counts for. */

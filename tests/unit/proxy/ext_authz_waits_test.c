@@ -139,6 +139,45 @@ static void moved_at_gate(void)
 	judged_stop();
 }
 
+/*
+ * A new snapshot has two endpoints before the one that needed the verdict. The calls go to that one
+ * all the same, because the others deny them.
+ */
+static void to_its_endpoint(void)
+{
+	enum { CALLS = 6 };
+	struct mt_ep_state *states[3];
+	struct mt_endpoint *eps;
+	struct mt_snapshot *s;
+	struct fake_conn *c;
+
+	judged_start(false);
+	scene_patient();
+	c = lab_client(CONFIG_NAMED);
+	for (uint64_t i = 1; i <= CALLS; i++)
+		scene_send_request(c, 'Q', i, 64);
+	s = config_make(1, lab.snap->version + 1, 3, true);
+	eps = s->clusters[0].eps;
+	for (uint32_t i = 0; i < 3; i++)
+		states[i] = eps[i].state;
+	for (uint32_t i = 0; i < 3; i++)
+		eps[i].state = states[(i + 1) % 3];
+	judged_guard_all(s, &judged.other_guard, judged.other_guards);
+	judged.other_guards[2] = &judged.guard;
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+	for (uint64_t i = 1; i <= CALLS; i++)
+		judged_say(judged_question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), 0);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	for (uint64_t i = 1; i <= CALLS; i++)
+		judged_answered(c, i);
+	CU_ASSERT_PTR_NULL(mt_extauthz_lane_asked(judged.lane));
+	lab_close(c, MT_CLOSE_RESET);
+	judged_stop();
+	config_free(1);
+}
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 /* Each attempt by a retry policy may wait as often as the first one. */
@@ -229,6 +268,7 @@ const struct mt_test ext_authz_waits_tests[] = {
 	{"disarmed while it waits", disarmed_while_it_waits},
 	{"moved while it waits", moved},
 	{"moved at a gate", moved_at_gate},
+	{"to its endpoint", to_its_endpoint},
 	{"each attempt waits", each_attempt_waits},
 	{"costly at a gate", costly_at_gate},
 	{0},
