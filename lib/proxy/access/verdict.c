@@ -17,7 +17,7 @@ const char mt_verdict_too_often[] = "it has waited for four verdicts and needs a
 
 bool mt_verdict_may_wait(const struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	return !ex->waited_verdict || mt_exchange_side(p, ex)->verdict_waits + 1 < WAITS;
+	return !ex->waited_verdict || mt_exchange_side(p, ex)->verdict_waits < WAITS;
 }
 
 static bool is_full(const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t client)
@@ -52,7 +52,7 @@ bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
 	struct mt_verdicts *k = &p->verdicts;
 	uint8_t client = mt_fair_bucket(p, &p->view.peer);
 
-	side->verdict_waits = ex->waited_verdict ? (uint8_t)(side->verdict_waits + 1) : 0;
+	side->verdict_waits = ex->waited_verdict ? (uint8_t)(side->verdict_waits + 1) : 1;
 	if (is_full(p, ex, client) || (!at_gate && !suspend(p, ex)))
 		return false;
 	ex->awaits_verdict = ex->waited_verdict = ex->side = true;
@@ -122,7 +122,12 @@ uint32_t mt_verdict_turn(struct mt_proxy *p)
 	struct mt_list *node;
 	uint32_t n = 0;
 
-	for (; (node = mt_list_first(&p->verdicts.moved)); n++)
-		mt_verdict_go_on(p, mt_list_entry(node, struct mt_exchange, queue_node));
+	for (; (node = mt_list_first(&p->verdicts.moved)); n++) {
+		struct mt_exchange *ex = mt_list_entry(node, struct mt_exchange, queue_node);
+
+		/* The call waits for the same verdict again. */
+		mt_exchange_side(p, ex)->verdict_waits--;
+		mt_verdict_go_on(p, ex);
+	}
 	return n;
 }

@@ -233,7 +233,7 @@ struct mt_exchange_side {
 	 */
 	uint32_t verdict_at;
 	uint64_t verdict_ep;
-	/* Repeated waits; the client bucket that the call counts for. */
+	/* With waited_verdict: waits so far. The client bucket that the call counts for. */
 	uint8_t verdict_waits, verdict_client;
 	bool verdict_at_gate;
 	/* Waits for an external authorization decision (ext_authz.c); false: for its token. */

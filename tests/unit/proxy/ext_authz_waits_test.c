@@ -223,6 +223,28 @@ static void remove_metadata(struct mt_extauthz_slot *s)
 	change->remove = true;
 }
 
+/* A move to another worker is no wait of the call: it may still wait as often as without. */
+static void moves_are_no_waits(void)
+{
+	struct mt_extauthz_call *q;
+	struct fake_conn *c;
+
+	judged_start(false);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	for (uint32_t i = 0; i < 6; i++) {
+		q = judged_question();
+		moved_to_another(attach);
+		lab_advance(MT_MSEC);
+		CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
+		judged_say(q, MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	}
+	judged_say(judged_question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	judged_answered(c, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	judged_stop();
+}
+
 /* Changes of the service at a gateway read the calls' metadata: a few costly ones in an iteration. */
 static void costly_at_gate(void)
 {
@@ -270,6 +292,7 @@ const struct mt_test ext_authz_waits_tests[] = {
 	{"moved at a gate", moved_at_gate},
 	{"to its endpoint", to_its_endpoint},
 	{"each attempt waits", each_attempt_waits},
+	{"moves are no waits", moves_are_no_waits},
 	{"costly at a gate", costly_at_gate},
 	{0},
 };
