@@ -17,7 +17,12 @@ struct mt_call_end {
 	enum mt_call_end_kind kind;
 	enum mt_msg_status status; /* REPLY */
 	enum mt_local_reply reply; /* LOCAL */
+	enum mt_ending ending;	   /* LOCAL: more exact than `reply`; MT_ENDING_ok: not known */
 	bool started;		   /* LOCAL, RESET: a part of the reply was forwarded */
 };
 
 enum mt_ending mt_ending_of(const struct mt_call_end *e);
+/* The ending of a local reply without an exact reason. */
+enum mt_ending mt_ending_of_reply(enum mt_local_reply reply);
+/* The local reply to a call that ends in this way; MT_REPLY_N: a call with it gets none. */
+enum mt_local_reply mt_reply_of_ending(enum mt_ending ending);

@@ -164,7 +164,7 @@ struct mt_istio_bad {
 	struct {
 		uint32_t flags; /* enum mt_response_flag */
 		uint64_t requests;
-	} rows[MT_REPLY_N + 3];
+	} rows[MT_N_ENDINGS];
 };
 void mt_istio_bad_requests(const struct mt_service_stats *st, struct mt_istio_bad *to);
 /* Appends Istio's labels of a service as text. */

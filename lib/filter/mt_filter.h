@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "mt_ending.h"
 #include "mt_filter_abi.h"
 #include "mt_list.h"
 #include "mt_outcome.h"
@@ -75,6 +76,11 @@ struct mt_filter_ctx {
 	uint16_t worker;
 	uint16_t workers;	   /* the number of workers, which share exact buckets */
 	enum mt_local_reply reply; /* for MT_FILTER_REPLY: the local reply and its text */
+	/*
+	 * With MT_FILTER_REPLY: the reason for access logs and metrics, if it is more exact than
+	 * `reply`. The worker sets it to MT_ENDING_ok when it has read it.
+	 */
+	enum mt_ending ending;
 	const char *reply_text;
 	/* the place after the filter that runs, or that stopped the chain */
 	uint32_t at;

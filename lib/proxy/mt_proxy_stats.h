@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "mt_ending.h"
 #include "mt_exemplar.h"
 #include "mt_hist.h"
 #include "mt_snapshot.h"
@@ -31,8 +32,11 @@ struct mt_service_stats {
 	 */
 	uint64_t oneway, client_left, cut_off;
 	uint64_t opened, closed; /* opaque streams: connected to a server; ended after that */
-	/* Requests with a local reply, or dropped if they were one-way, by reason. */
-	uint64_t local[MT_REPLY_N];
+	/*
+	 * Requests with a local reply, or dropped if they were one-way, and opaque streams that got no
+	 * server, by enum mt_ending.
+	 */
+	uint64_t local[MT_N_ENDINGS];
 	uint64_t latency_sum_us; /* of replies by servers */
 };
 /* By mt_service.index; NULL: index too large. Any thread. */

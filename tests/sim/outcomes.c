@@ -5,6 +5,8 @@
  */
 #include "mesh.h"
 
+#include "mt_codec_ending.h"
+
 #include <stdio.h>
 
 static void add_set(struct sim_outcomes *o, uint32_t worker, const struct mt_outcome_set *set,
@@ -14,8 +16,17 @@ static void add_set(struct sim_outcomes *o, uint32_t worker, const struct mt_out
 		sim_trace_outcome(o, set->room, worker, set->rows[i].name, counters[i]);
 }
 
+/* MT_REPLY_N: what ends in this way gets no local reply. */
+static enum mt_local_reply reply_of(enum mt_ending e)
+{
+	if (e == MT_ENDING_connection_denied)
+		return MT_REPLY_DENIED;
+	return e == MT_ENDING_connection_limited ? MT_REPLY_OVER_LIMIT : mt_reply_of_ending(e);
+}
+
 static void add_service(struct sim_outcomes *o, uint32_t at, const struct mt_service_stats *st)
 {
+	uint64_t local[MT_REPLY_N + 1] = {0};
 	char name[16];
 
 	if (!st)
@@ -32,9 +43,11 @@ static void add_service(struct sim_outcomes *o, uint32_t at, const struct mt_ser
 	sim_trace_outcome(o, "service", at, "client_left", st->client_left);
 	sim_trace_outcome(o, "service", at, "cut_off", st->cut_off);
 	sim_trace_outcome(o, "service", at, "latency_sum_us", st->latency_sum_us);
+	for (int i = 0; i < MT_N_ENDINGS; i++)
+		local[reply_of((enum mt_ending)i)] += st->local[i];
 	for (uint32_t why = 0; why < MT_REPLY_N; why++) {
 		snprintf(name, sizeof(name), "local_%u", why);
-		sim_trace_outcome(o, "service", at, name, st->local[why]);
+		sim_trace_outcome(o, "service", at, name, local[why]);
 	}
 }
 

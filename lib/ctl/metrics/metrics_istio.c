@@ -6,7 +6,7 @@
  */
 #include "mt_ctl_metrics_priv.h"
 
-#include "mt_codec_ending.h"
+#include "mt_ending.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,9 +71,9 @@ static const struct mt_series *next(struct mt_collect *k, bool opaque)
 }
 
 /* Adds calls that had no good reply and ended in this way. Ways with the same flags are one row. */
-static void add_ending(struct mt_istio_bad *bad, const struct mt_call_end *end, uint64_t n)
+static void add_ending(struct mt_istio_bad *bad, enum mt_ending ending, uint64_t n)
 {
-	uint32_t flags = mt_endings[mt_ending_of(end)].flags, i = 0;
+	uint32_t flags = mt_endings[ending].flags, i = 0;
 
 	while (i < bad->n && bad->rows[i].flags != flags)
 		i++;
@@ -90,11 +90,10 @@ void mt_istio_bad_requests(const struct mt_service_stats *st, struct mt_istio_ba
 	/* A service has this row also without such calls. */
 	*to = (struct mt_istio_bad){.n = 1};
 	to->rows[0].requests = st->app_error + st->proto_error;
-	add_ending(to, &(struct mt_call_end){.kind = MT_CALL_END_CLIENT}, st->client_left);
-	add_ending(to, &(struct mt_call_end){.kind = MT_CALL_END_RESET}, st->cut_off);
-	for (uint32_t i = 0; i < MT_REPLY_N; i++)
-		add_ending(to, &(struct mt_call_end){.kind = MT_CALL_END_LOCAL, .reply = i},
-			st->local[i]);
+	add_ending(to, MT_ENDING_client_closed, st->client_left);
+	add_ending(to, MT_ENDING_reset, st->cut_off);
+	for (uint32_t i = 0; i < MT_N_ENDINGS; i++)
+		add_ending(to, i, st->local[i]);
 }
 
 static void write_requests(struct mt_collect *k, const struct mt_series *s)

@@ -31,6 +31,7 @@ static enum mt_filter_verdict on_request(
 	if (hits(v->rnd, ABORT_SEED, c->abort_ppm)) {
 		mt_count(ctx->fw->counters, MT_FILTER_fault_aborted);
 		ctx->reply = MT_REPLY_OVERLOAD;
+		ctx->ending = MT_ENDING_fault;
 		ctx->reply_text = "fault injected by the operator";
 		return MT_FILTER_REPLY;
 	}

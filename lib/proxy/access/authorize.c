@@ -525,7 +525,7 @@ static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struc
 		break;
 	case MT_TOKENS_ANSWER:
 		mt_exchange_trace_denied(p, ex, ep, token->by);
-		mt_reply_local(p, ex, token->reply, token->text);
+		mt_reply_ending(p, ex, token->ending, token->text);
 		break;
 	}
 	token->reply_given = true;
@@ -543,7 +543,7 @@ static void ask_about(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 		return;
 	}
 	mt_exchange_trace_denied(p, ex, ep, by->by);
-	mt_reply_local(p, ex, why.reply, why.text);
+	mt_reply_ending(p, ex, why.ending, why.text);
 }
 
 /* Applies the local rate limit of an endpoint. False: the call exceeds it, and was answered. */

@@ -6,6 +6,13 @@
 
 #include <stdio.h>
 
+static void set_reply(struct mt_filter_ctx *ctx, enum mt_ending ending, const char *text)
+{
+	ctx->reply = mt_reply_of_ending(ending);
+	ctx->ending = ending;
+	ctx->reply_text = text;
+}
+
 static enum mt_filter_verdict ask_gate(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
@@ -38,8 +45,7 @@ static enum mt_filter_verdict ask_gate(
 	case MT_TOKENS_WAITS:
 		return MT_FILTER_SUSPEND;
 	case MT_TOKENS_ANSWER:
-		ctx->reply = token.reply;
-		ctx->reply_text = p->filters.answer;
+		set_reply(ctx, token.ending, p->filters.answer);
 		snprintf(p->filters.answer, sizeof(p->filters.answer), "%s", token.text);
 		return MT_FILTER_REPLY;
 	case MT_TOKENS_UNREAD:
@@ -52,16 +58,14 @@ static enum mt_filter_verdict ask_gate(
 			mt_tokens_drop(p, ex);
 		return MT_FILTER_NEXT;
 	}
-	ctx->reply = MT_REPLY_DENIED;
-	ctx->reply_text = "denied by policy";
+	set_reply(ctx, MT_ENDING_denied, MT_DENIED_BY_POLICY);
 	if (e == MT_AUTHZ_ASK) {
 		struct mt_unasked why;
 
 		mt_tokens_hold(p, ex, &token);
 		if (mt_ext_authz_begin(p, ex, &ask, by, &why))
 			return MT_FILTER_SUSPEND;
-		ctx->reply = why.reply;
-		ctx->reply_text = why.text;
+		set_reply(ctx, why.ending, why.text);
 		return MT_FILTER_REPLY;
 	}
 	mt_authorize_count(p, e, by);

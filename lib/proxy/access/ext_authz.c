@@ -26,10 +26,10 @@ void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static const struct mt_unasked full = {MT_REPLY_OVERLOAD,
+static const struct mt_unasked full = {MT_ENDING_overload,
 				       "too many calls wait for an authorization decision"},
-			       too_often = {MT_REPLY_OVERLOAD, mt_verdict_too_often},
-			       unread = {MT_REPLY_DENIED, "denied by policy"};
+			       too_often = {MT_ENDING_overload, mt_verdict_too_often},
+			       unread = {MT_ENDING_denied, MT_DENIED_BY_POLICY};
 
 /*
  * True if the client may use a slot. The last quarter of the slots is for client buckets that have
@@ -202,11 +202,11 @@ void mt_ext_authz_forget(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 static void answer(
-	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_ending ending, const char *text)
 {
 	mt_list_del(&ex->queue_node);
 	mt_verdict_left(p, ex);
-	mt_reply_local(p, ex, what, text);
+	mt_reply_ending(p, ex, ending, text);
 }
 
 /*
@@ -224,24 +224,24 @@ static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_ext
 {
 	bool passes = s->verdict == MT_EXTAUTHZ_ALLOW ||
 		      (s->verdict == MT_EXTAUTHZ_UNJUDGED && s->fails_open);
-	bool kept;
+	bool denied = s->verdict == MT_EXTAUTHZ_DENY, kept;
 
 	if (is_over(p, ex, s)) {
 		mt_access_user.expired(p, ex);
 		return;
 	}
 	if (!passes) {
-		mt_count(p->counters, s->verdict == MT_EXTAUTHZ_DENY
-					      ? MT_PROXY_exchange_denied
-					      : MT_PROXY_exchange_extauthz_failed);
+		mt_count(p->counters,
+			denied ? MT_PROXY_exchange_denied : MT_PROXY_exchange_extauthz_failed);
 		p->denied.by = "external authorization";
-		answer(p, ex, MT_REPLY_DENIED, "denied by policy");
+		answer(p, ex, denied ? MT_ENDING_ext_authz_denied : MT_ENDING_ext_authz_error,
+			MT_DENIED_BY_POLICY);
 		return;
 	}
 	kept = keep_changes(p, ex, s);
 	mt_resumes_spend(p);
 	if (!kept) {
-		answer(p, ex, MT_REPLY_OVERLOAD, "its metadata cannot be changed as it has to be");
+		answer(p, ex, MT_ENDING_overload, "its metadata cannot be changed as it has to be");
 		return;
 	}
 	ex->asked = s->asked;

@@ -133,14 +133,14 @@ enum mt_tokens_verdict {
 	MT_TOKENS_PASS,	  /* the call may go on, with `claims` if it has a token */
 	MT_TOKENS_WAITS,  /* the call waits; mt_call_run() resumes it */
 	MT_TOKENS_UNREAD, /* the metadata cannot be read, and may contain a token */
-	MT_TOKENS_ANSWER, /* denied or refused: `reply` and `text` */
+	MT_TOKENS_ANSWER, /* denied or refused: `ending` and `text` */
 };
 
 struct mt_tokens_judged {
 	const struct mt_claims *claims; /* valid until the call has been authorized */
 	struct mt_token_known *known;	/* cache entry of `claims`; NULL: none */
 	const char *by;			/* the policy that denies */
-	enum mt_local_reply reply;
+	enum mt_ending ending;
 	bool reply_given; /* the call was answered, or waits */
 	char text[96];
 };
@@ -218,7 +218,7 @@ bool mt_verdict_in_front(const struct mt_proxy *p, const struct mt_exchange *ex)
 void mt_ext_authz_init(struct mt_proxy *p);
 /* The local reply if the service cannot be queried. */
 struct mt_unasked {
-	enum mt_local_reply reply;
+	enum mt_ending ending;
 	const char *text;
 };
 /*

@@ -173,7 +173,7 @@ static enum mt_tokens_verdict denied(struct mt_proxy *p, enum mt_token_outcome o
 {
 	mt_count(p->tokens.counters, o);
 	mt_count(p->counters, MT_PROXY_exchange_unauthenticated);
-	j->reply = MT_REPLY_DENIED;
+	j->ending = MT_ENDING_token_refused;
 	snprintf(j->text, sizeof(j->text), "unauthenticated: %s", mt_token_words(o));
 	if (rule < t->rules->n)
 		j->by = t->rules->rules[rule].by;
@@ -183,7 +183,7 @@ static enum mt_tokens_verdict denied(struct mt_proxy *p, enum mt_token_outcome o
 
 static enum mt_tokens_verdict overloaded(struct mt_tokens_judged *j, const char *why)
 {
-	j->reply = MT_REPLY_OVERLOAD;
+	j->ending = MT_ENDING_overload;
 	snprintf(j->text, sizeof(j->text), "%s", why);
 	return MT_TOKENS_ANSWER;
 }

@@ -19,7 +19,8 @@ static uint32_t tested(const struct mt_cluster *c)
 static void reply_no_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (!ex->attempt.cluster->closed_by) {
-		mt_reply_local(p, ex, MT_REPLY_NO_ENDPOINT, "no endpoint left");
+		mt_reply_ending(p, ex, ex->tries ? MT_ENDING_connect_failed : MT_ENDING_no_endpoint,
+			"no endpoint left");
 		return;
 	}
 	mt_count(p->counters, MT_PROXY_exchange_closed);

@@ -147,6 +147,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_attempt *a = mt_exchange_attempt(ex);
 	struct mt_up *u = mt_exchange_up(p, ex);
+	bool of_attempt = a && a->timed;
 	struct mt_ref own = MT_REF_NONE;
 
 	if (mt_unlikely(ex->unacked)) {
@@ -173,7 +174,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!a || !mt_again(p, ex, MT_RETRY_LOST, MT_REPLY_TIMEOUT)) {
 		if (ex->service)
 			mt_stats_service(p, ex->service)->timeouts++;
-		mt_reply_local(p, ex, MT_REPLY_TIMEOUT,
+		mt_reply_ending(p, ex, of_attempt ? MT_ENDING_try_timeout : MT_ENDING_timeout,
 			mt_unlikely(ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING)
 				? mt_verdict_expired(p, ex)
 				: "upstream did not answer in time");
@@ -199,6 +200,8 @@ bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_l
 	if (ex->tries >= MT_MIN(n, (uint32_t)MAX_TRIES) || !mt_call_rules_of(ex)->sent_again) {
 		if (mt_again(p, ex, MT_RETRY_UNSENT, what))
 			return false;
+		if (what == MT_REPLY_NO_ENDPOINT)
+			ex->ending = MT_ENDING_connect_failed;
 		mt_reply_local(p, ex, what, "no endpoint could be reached");
 		return false;
 	}

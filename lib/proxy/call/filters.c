@@ -79,6 +79,15 @@ void mt_filters_answer(
 	mt_reply_local(p, ex, what, text);
 }
 
+void mt_filters_stopped(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_filter_ctx *ctx = &p->filter_ctx;
+
+	ex->ending = (uint8_t)ctx->ending;
+	ctx->ending = MT_ENDING_ok;
+	mt_filters_answer(p, ex, ctx->reply, ctx->reply_text);
+}
+
 static mt_noinline void begin_lasting(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filters *c)
 {
@@ -102,7 +111,7 @@ bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex)
 		suspend(p, ex, c);
 		return false;
 	}
-	mt_filters_answer(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
+	mt_filters_stopped(p, ex);
 	return false;
 }
 

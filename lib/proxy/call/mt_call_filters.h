@@ -45,9 +45,11 @@ static inline enum mt_filter_verdict mt_filters_run(
 		return mt_traced_filters(p, ex, steps, n);
 	return mt_filter_run(steps, n, &p->view, &p->filter_ctx);
 }
-/* Answers the call as a filter decided. */
+/* Answers the call as a filter decided later. */
 void mt_filters_answer(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text);
+/* Answers the call as the filter decided that has stopped mt_filters_run(). */
+void mt_filters_stopped(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* ---- reply_wait.c ---- */
 

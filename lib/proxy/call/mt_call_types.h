@@ -160,6 +160,8 @@ struct mt_exchange {
 	uint8_t status; /* how it was answered (record.c); 0: not answered */
 	uint8_t codec_opts;
 	uint8_t left; /* enum mt_call_left */
+	/* enum mt_ending of its local reply, if more exact than the reply; else MT_ENDING_ok. */
+	uint8_t ending;
 	/* Cache entry of its token, which may be gone from `msg` (mt_token_cache_held()); 0: none. */
 	uint16_t token;
 	/*

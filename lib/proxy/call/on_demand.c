@@ -80,7 +80,7 @@ void mt_on_demand_left(struct mt_proxy *p, struct mt_exchange *ex)
 void mt_on_demand_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_count(p->counters, MT_PROXY_demand_late);
-	mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, late);
+	mt_reply_ending(p, ex, MT_ENDING_on_demand_late, late);
 }
 
 /* Resumes or ends the first waiting call, or moves it to the end of the list. */

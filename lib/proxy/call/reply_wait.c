@@ -101,7 +101,7 @@ bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex,
 		return false;
 	}
 	mt_chain_free(reply);
-	mt_filters_answer(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
+	mt_filters_stopped(p, ex);
 	return false;
 }
 
@@ -149,5 +149,5 @@ void mt_reply_wait_over(
 	else if (verdict == MT_FILTER_SUSPEND)
 		suspend(p, ex, p->filter_ctx.at);
 	else
-		mt_filters_answer(p, ex, p->filter_ctx.reply, p->filter_ctx.reply_text);
+		mt_filters_stopped(p, ex);
 }

@@ -120,7 +120,7 @@ static mt_inline bool to_cluster(struct mt_proxy *p, struct mt_exchange *ex, uin
 	if (mt_unlikely(!ex->attempt.cluster)) {
 		mt_count(p->counters, MT_PROXY_exchange_no_node_identity);
 		p->denied.by = NULL;
-		mt_reply_local(p, ex, MT_REPLY_DENIED, MT_DENIED_NO_IDENTITY);
+		mt_reply_ending(p, ex, MT_ENDING_no_identity, MT_DENIED_NO_IDENTITY);
 		return false;
 	}
 	ex->attempt.cluster_index = ex->attempt.cluster->index;

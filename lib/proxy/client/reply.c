@@ -110,7 +110,8 @@ static void count_local(
 	mt_count(p->counters,
 		ex->oneway ? MT_PROXY_exchange_oneway_lost : MT_PROXY_reply_no_route + what);
 	if (ex->service)
-		mt_stats_service(p, ex->service)->local[what]++;
+		mt_stats_service(p, ex->service)
+			->local[ex->ending ? ex->ending : mt_ending_of_reply(what)]++;
 	mt_exchange_answered_here(ex, what);
 	mt_exchange_trace_local(p, ex, what, text);
 }

@@ -262,7 +262,7 @@ uint64_t mt_service_local_replies(const struct mt_service_stats *st)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < MT_REPLY_N; i++)
+	for (uint32_t i = 0; i < MT_N_ENDINGS; i++)
 		sum += st->local[i];
 	return sum;
 }

@@ -237,7 +237,7 @@ static bool refused(struct mt_proxy *p, const struct mt_lanes *ln, const struct 
 
 static void refuse(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many calls wait for this service");
+	mt_reply_ending(p, ex, MT_ENDING_breaker, "too many calls wait for this service");
 }
 
 /*

@@ -266,11 +266,23 @@ static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *
 	return try_next(p, pr, j);
 }
 
+/* Why the stream gets no server; `closed`: an operator has closed the cluster. */
+static enum mt_ending why_nobody(const struct mt_connecting *j, bool closed)
+{
+	if (closed || j->denied)
+		return MT_ENDING_connection_denied;
+	if (j->over_limit)
+		return MT_ENDING_connection_limited;
+	if (j->limited)
+		return MT_ENDING_overload;
+	return j->tries ? MT_ENDING_connect_failed : MT_ENDING_no_endpoint;
+}
+
 void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 {
 	const struct mt_connecting *j = mt_connecting_of(p, pr);
-	enum mt_local_reply why = j->limited ? MT_REPLY_OVERLOAD : MT_REPLY_NO_ENDPOINT;
 	struct mt_service_stats *st;
+	enum mt_ending why;
 	bool closed = j->cluster && j->cluster->closed_by;
 
 	/* The stream was open before, so only its end is counted. */
@@ -278,16 +290,13 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 		mt_opaque_count_closed(p, pr);
 		return;
 	}
-	if (closed || j->denied)
-		why = MT_REPLY_DENIED;
-	else if (j->over_limit)
-		why = MT_REPLY_OVER_LIMIT;
+	why = why_nobody(j, closed);
 	st = mt_opaque_stats(p, pr);
 	if (st) {
 		st->local[why]++;
-		st->limited += why == MT_REPLY_OVER_LIMIT;
+		st->limited += why == MT_ENDING_connection_limited;
 	}
-	if (why == MT_REPLY_NO_ENDPOINT)
+	if (why == MT_ENDING_no_endpoint || why == MT_ENDING_connect_failed)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
 	if (!closed)
 		return;

@@ -43,4 +43,34 @@ static void local_replies(void)
 	}
 }
 
-const struct mt_test ending_tests[] = {{"replies", replies}, {"local replies", local_replies}, {0}};
+/* An exact ending has the local reply that the call gets, and a code of an error. */
+static void exact_endings(void)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < MT_REPLY_N; i++)
+		CU_ASSERT_EQUAL(mt_reply_of_ending(mt_ending_of_reply((enum mt_local_reply)i)), i);
+	for (int i = 0; i < MT_N_ENDINGS; i++) {
+		struct mt_call_end e = {.kind = MT_CALL_END_LOCAL,
+			.reply = mt_reply_of_ending((enum mt_ending)i),
+			.ending = (enum mt_ending)i};
+
+		if (e.reply == MT_REPLY_N)
+			continue;
+		n++;
+		CU_ASSERT_EQUAL(mt_ending_of(&e), i);
+		CU_ASSERT_TRUE(mt_endings[i].code >= 400);
+	}
+	CU_ASSERT_EQUAL(n, MT_REPLY_N + 9);
+	CU_ASSERT_EQUAL(mt_reply_of_ending(MT_ENDING_ok), MT_REPLY_N);
+	CU_ASSERT_EQUAL(mt_reply_of_ending(MT_ENDING_no_chain), MT_REPLY_N);
+	CU_ASSERT_EQUAL(mt_reply_of_ending(MT_ENDING_ext_authz_denied), MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(mt_ending_of(&(struct mt_call_end){.kind = MT_CALL_END_LOCAL,
+				.reply = MT_REPLY_CONN_LOST,
+				.ending = MT_ENDING_connection_lost,
+				.started = true}),
+		MT_ENDING_lost_in_reply);
+}
+
+const struct mt_test ending_tests[] = {{"replies", replies}, {"local replies", local_replies},
+	{"exact endings", exact_endings}, {0}};

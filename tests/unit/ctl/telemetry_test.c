@@ -148,40 +148,49 @@ static uint64_t with_flags(const struct mt_istio_bad *bad, uint32_t flags)
 static void test_flags(void)
 {
 	static const struct {
-		enum mt_local_reply reply;
+		enum mt_ending ending;
 		uint32_t flags;
 	} rows[] = {
-		{MT_REPLY_NO_ROUTE, MT_FLAG_NR},
-		{MT_REPLY_NO_CLUSTER, MT_FLAG_NC},
-		{MT_REPLY_NO_ENDPOINT, MT_FLAG_UH},
-		{MT_REPLY_OVER_LIMIT, MT_FLAG_RL},
-		{MT_REPLY_OVERLOAD, MT_FLAG_OM},
-		{MT_REPLY_TIMEOUT, MT_FLAG_UT},
-		{MT_REPLY_CONN_LOST, MT_FLAG_UC},
-		{MT_REPLY_BAD_REQUEST, MT_FLAG_DPE},
-		{MT_REPLY_BAD_REPLY, MT_FLAG_UPE},
-		{MT_REPLY_UNSUPPORTED, 0},
-		{MT_REPLY_DENIED, 0},
-		{MT_REPLY_TOO_LARGE, 0},
-		{MT_REPLY_NO_UPGRADE, 0},
+		{MT_ENDING_no_route, MT_FLAG_NR},
+		{MT_ENDING_no_cluster, MT_FLAG_NC},
+		{MT_ENDING_no_endpoint, MT_FLAG_UH},
+		{MT_ENDING_connect_failed, MT_FLAG_UF},
+		{MT_ENDING_over_local_limit, MT_FLAG_RL},
+		{MT_ENDING_overload, MT_FLAG_OM},
+		{MT_ENDING_breaker, MT_FLAG_UO},
+		{MT_ENDING_fault, MT_FLAG_FI},
+		{MT_ENDING_timeout, MT_FLAG_UT},
+		{MT_ENDING_try_timeout, MT_FLAG_UT},
+		{MT_ENDING_connection_lost, MT_FLAG_UC},
+		{MT_ENDING_bad_request, MT_FLAG_DPE},
+		{MT_ENDING_bad_reply, MT_FLAG_UPE},
+		{MT_ENDING_ext_authz_denied, MT_FLAG_UAEX},
+		{MT_ENDING_ext_authz_error, MT_FLAG_UAEX},
+		{MT_ENDING_on_demand_late, 0},
+		{MT_ENDING_unsupported, 0},
+		{MT_ENDING_denied, 0},
+		{MT_ENDING_no_identity, 0},
+		{MT_ENDING_token_refused, 0},
+		{MT_ENDING_too_large, 0},
+		{MT_ENDING_no_upgrade, 0},
 	};
 	struct mt_service_stats all = {
 		.app_error = 1, .proto_error = 2, .client_left = 5, .cut_off = 7};
 	struct mt_istio_bad bad;
 
-	CU_ASSERT_EQUAL(MT_ARRAY_LEN(rows), MT_REPLY_N);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct mt_service_stats one = {0};
 
-		one.local[rows[i].reply] = 3;
-		all.local[rows[i].reply] = 10;
+		one.local[rows[i].ending] = 3;
+		all.local[rows[i].ending] = 10;
 		mt_istio_bad_requests(&one, &bad);
 		CU_ASSERT_EQUAL(bad.n, rows[i].flags ? 2 : 1);
 		CU_ASSERT_EQUAL(with_flags(&bad, rows[i].flags), 3);
 	}
 	mt_istio_bad_requests(&all, &bad);
-	CU_ASSERT_EQUAL(bad.n, 12);
-	CU_ASSERT_EQUAL(with_flags(&bad, 0), 43);
+	CU_ASSERT_EQUAL(bad.n, 16);
+	CU_ASSERT_EQUAL(with_flags(&bad, 0), 73);
+	CU_ASSERT_EQUAL(with_flags(&bad, MT_FLAG_UAEX), 20);
 	CU_ASSERT_EQUAL(with_flags(&bad, MT_FLAG_DC), 5);
 	CU_ASSERT_EQUAL(with_flags(&bad, MT_FLAG_LR), 7);
 	CU_ASSERT_EQUAL(with_flags(&bad, MT_FLAG_OM), 10);

@@ -111,6 +111,7 @@ static void one_call(const struct row *r)
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_denied), 1);
 		CU_ASSERT_EQUAL_FATAL(lab.p->denied.n, 1);
 		CU_ASSERT_STRING_EQUAL(lab.p->denied.v[0].by, "P a/b");
+		scene_line_is("403 - rbac_access_denied_matched_policy[none]");
 	}
 	scene_bye(c);
 	scene_stop();
@@ -222,7 +223,7 @@ static void test_bytes(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
 	st = mt_proxy_service_stats(lab.p, 1);
-	CU_ASSERT_EQUAL(st->local[MT_REPLY_DENIED], 1);
+	CU_ASSERT_EQUAL(st->local[MT_ENDING_connection_denied], 1);
 	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.3.0/24");
 	c = lab_client(CONFIG_OPAQUE);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
@@ -445,7 +446,7 @@ static void test_gate_bytes(void)
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), 1);
 	st = mt_proxy_service_stats(lab.p, 1);
-	CU_ASSERT_EQUAL(st->local[MT_REPLY_DENIED], 1);
+	CU_ASSERT_EQUAL(st->local[MT_ENDING_connection_denied], 1);
 	write_rule(MT_AUTHZ_CLOSE, MT_AUTHZ_PEER, "192.0.2.0/24");
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_closed), 1);

@@ -83,7 +83,7 @@ static void test_names(void)
 	e = only();
 	CU_ASSERT_STRING_EQUAL(scene_logged_interface(e), "a.B");
 	CU_ASSERT_STRING_EQUAL(scene_logged_method(e), "m");
-	CU_ASSERT_EQUAL(e->ending, MT_ENDING_no_endpoint);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_connect_failed);
 	CU_ASSERT_EQUAL(e->attempts, 0);
 	CU_ASSERT_EQUAL(e->replied, 0);
 	scene_bye(c);

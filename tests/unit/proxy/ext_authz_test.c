@@ -144,6 +144,8 @@ static void check_verdict(bool fail_open, enum mt_extauthz_verdict v, enum mt_pr
 		judged_is_told(c, 1, MT_REPLY_DENIED);
 		CU_ASSERT_EQUAL(scene_counted(counted), 1);
 		CU_ASSERT_EQUAL(lab_n_servers(), 0);
+		scene_line_is(v == MT_EXTAUTHZ_DENY ? "403 UAEX ext_authz_denied"
+						    : "403 UAEX ext_authz_error");
 	}
 	lab_close(c, MT_CLOSE_RESET);
 	judged_stop();

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scene.h"
 
+#include "mt_alog_format.h"
 #include "toy_ids.h"
 #include "../../outcomes_seen.h"
+
+#include <stdio.h>
+#include <string.h>
 
 uint8_t scene_buf[SCENE_BUF];
 static uint32_t data_full, ctrl_full;
@@ -50,6 +54,43 @@ const struct mt_alog_entry *scene_logged(void)
 	mt_byte_ring_pop(&log_ring);
 	n_logged++;
 	return (const struct mt_alog_entry *)(const void *)copy;
+}
+
+static void renders(const struct mt_alog_entry *e, enum mt_alog_encoding encoding,
+	const char *format, const char *expected)
+{
+	const struct mt_alog_spec spec = {
+		.text = format, .len = strlen(format), .encoding = encoding};
+	struct mt_alog_format *f = mt_alog_compile(&spec, NULL);
+	char name[MT_ALOG_EXCHANGE_NAME];
+	struct mt_alog_line line;
+	struct mt_alog_record r;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	mt_alog_entry_view(e, name, &r);
+	mt_alog_render(f, &r, 0, &line);
+	line.text[line.len] = '\0';
+	CU_ASSERT_STRING_EQUAL(line.text, expected);
+	if (strcmp(line.text, expected) != 0)
+		fprintf(stderr, "%s in place of %s", line.text, expected);
+	mt_alog_format_free(f);
+}
+
+void scene_line_is(const char *expected)
+{
+	const struct mt_alog_entry *e = scene_logged();
+	char code[8], flags[64], details[128], line[256];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL_FATAL(sscanf(expected, "%7s %63s %127s", code, flags, details), 3);
+	snprintf(line, sizeof(line), "%s\n", expected);
+	renders(e, MT_ALOG_TEXT, "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%", line);
+	snprintf(line, sizeof(line), "{\"code\":%s,\"details\":\"%s\",\"flags\":\"%s\"}\n", code,
+		details, flags);
+	renders(e, MT_ALOG_JSON,
+		"{\"code\":\"%RESPONSE_CODE%\",\"details\":\"%RESPONSE_CODE_DETAILS%\","
+		"\"flags\":\"%RESPONSE_FLAGS%\"}",
+		line);
 }
 
 void scene_unlogged(uint64_t n)

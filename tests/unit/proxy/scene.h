@@ -21,6 +21,11 @@ void scene_start(uint32_t n_eps);
  * call.
  */
 const struct mt_alog_entry *scene_logged(void);
+/*
+ * The next entry has this response code, these flags and details in a line of text and of JSON:
+ * "503 UH no_healthy_upstream".
+ */
+void scene_line_is(const char *line);
 /* Another proxy has the scene's objects from now on, and writes to the same log. */
 void scene_log_of(struct mt_proxy *p);
 /* So many calls or malformed messages of this scene had no log. */
@@ -55,16 +60,16 @@ void scene_bye(struct fake_conn *c);
 void scene_starve(void);
 void scene_relieve(void);
 
-extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_tests[],
-	snapshot_move_tests[], admit_tests[], bounds_tests[], on_demand_tests[], record_tests[],
-	stray_tests[], waits_tests[], reading_tests[], evict_tests[], retry_tests[], rejoin_tests[],
-	window_tests[], queue_tests[], wide_tests[], silence_tests[], oneway_tests[],
-	filters_tests[], chain_tests[], chain_selection_tests[], chain_selection_ends_tests[],
-	image_tests[], unacked_tests[], authorize_tests[], denied_tests[], secure_tests[],
-	drain_tests[], mirror_tests[], match_tests[], match_wire_tests[], tokens_tests[],
-	ext_authz_tests[], dubbo_tests[], cut_tests[], leave_tests[], worker_drain_tests[],
-	waiting_tests[], close_tests[], codec_data_tests[], fates_tests[], mirror_fates_tests[],
-	natives_tests[], run_tests[], again_tests[], budget_tests[], held_back_tests[],
-	node_limits_tests[], layers_tests[], message_time_tests[], oneway_late_tests[],
-	reply_wait_tests[], resumed_tests[], ext_authz_waits_tests[], call_log_tests[],
-	chosen_tests[];
+extern const struct mt_test calls_tests[], endings_tests[], long_tests[], ends_tests[],
+	life_tests[], snapshot_move_tests[], admit_tests[], bounds_tests[], on_demand_tests[],
+	record_tests[], stray_tests[], waits_tests[], reading_tests[], evict_tests[], retry_tests[],
+	rejoin_tests[], window_tests[], queue_tests[], wide_tests[], silence_tests[],
+	oneway_tests[], filters_tests[], chain_tests[], chain_selection_tests[],
+	chain_selection_ends_tests[], image_tests[], unacked_tests[], authorize_tests[],
+	denied_tests[], secure_tests[], drain_tests[], mirror_tests[], match_tests[],
+	match_wire_tests[], tokens_tests[], ext_authz_tests[], dubbo_tests[], cut_tests[],
+	leave_tests[], worker_drain_tests[], waiting_tests[], close_tests[], codec_data_tests[],
+	fates_tests[], mirror_fates_tests[], natives_tests[], run_tests[], again_tests[],
+	budget_tests[], held_back_tests[], node_limits_tests[], layers_tests[],
+	message_time_tests[], oneway_late_tests[], reply_wait_tests[], resumed_tests[],
+	ext_authz_waits_tests[], call_log_tests[], chosen_tests[];

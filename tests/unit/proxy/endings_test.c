@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each cause of an end, and the response code, flags and details that its line of the access log
+ * has. Those of policies, tokens and external authorization are in the tests of these.
+ */
+#include "scene.h"
+
+#include "mt_filter_fault.h"
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+
+#define SAFE 0 /* index of a listener */
+
+static struct fake_conn *client;
+
+static void start(uint32_t n_eps)
+{
+	scene_start(n_eps);
+	scene_patient();
+	client = lab_client(CONFIG_SAFE);
+}
+
+static void stop(void)
+{
+	CU_ASSERT_PTR_NULL(scene_logged());
+	if (client->live)
+		lab_close(client, MT_CLOSE_RESET);
+	lab_flush_detached();
+	lab_advance(20 * MT_SEC);
+	scene_stop();
+}
+
+/* The server has the client's call. */
+static struct fake_conn *sent(uint64_t *id)
+{
+	struct fake_conn *s;
+
+	scene_send_request(client, 'Q', 1, 64);
+	s = scene_connected_server(0);
+	*id = scene_next_sent(s).id;
+	return s;
+}
+
+/* ---- the server replies ---------------------------------------------------------------------- */
+
+static void replies(void)
+{
+	static const struct {
+		uint8_t status;
+		const char *line;
+	} rows[] = {
+		{0, "200 - via_upstream"},
+		{TOY_SERVER_ERROR, "500 - via_upstream"},
+		{TOY_OVERLOAD, "503 - via_upstream"},
+		{TOY_UNAVAILABLE, "503 - via_upstream"},
+		{TOY_DEADLINE, "504 - via_upstream"},
+		{TOY_CALLER, "400 - via_upstream"},
+		{TOY_REFUSED, "503 - via_upstream"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct fake_conn *s;
+		uint64_t id;
+
+		start(1);
+		s = sent(&id);
+		toy_make(scene_buf, 'P', id, "done", 40);
+		scene_buf[2] = rows[i].status;
+		lab_feed(s, scene_buf, 40);
+		scene_line_is(rows[i].line);
+		stop();
+	}
+}
+
+static void one_way(void)
+{
+	struct fake_conn *s;
+
+	start(1);
+	scene_send_request(client, 'O', 1, 64);
+	s = scene_connected_server(0);
+	lab_take(s, scene_buf, 64);
+	scene_line_is("200 - via_upstream");
+	stop();
+}
+
+/* ---- the request is not forwarded ------------------------------------------------------------ */
+
+static void bad_requests(void)
+{
+	start(1);
+	lab.snap->listeners[SAFE].protos->services[0]->searches = true;
+	toy_make(scene_buf, 'Q', 1, "huge", 64);
+	lab_feed(client, scene_buf, 64);
+	scene_line_is("413 - request_payload_too_large");
+	lab_feed(client, "this is no message of the toy codec", 32);
+	scene_line_is("400 DPE meltemi:bad_request");
+	stop();
+}
+
+static void no_route(void)
+{
+	struct mt_filter_chain_proto *proto;
+	uint32_t n;
+
+	start(1);
+	proto = (struct mt_filter_chain_proto *)lab.snap->listeners[SAFE].protos;
+	n = proto->n_services;
+	proto->n_services = 0;
+	scene_send_request(client, 'Q', 1, 64);
+	scene_line_is("404 NR route_not_found");
+	proto->n_services = n;
+	stop();
+}
+
+static void no_cluster(void)
+{
+	static uint64_t serial;
+	struct mt_demand demand = {.serial = &serial};
+
+	start(0);
+	config_only_named(lab.snap, &demand, 200);
+	scene_send_request(client, 'Q', 1, 64);
+	lab_advance(201 * MT_MSEC);
+	scene_line_is("503 - meltemi:on_demand_late");
+	demand.absent_until = lab.now + MT_SEC;
+	demand.why = "no such cluster";
+	scene_send_request(client, 'Q', 2, 64);
+	scene_line_is("503 NC cluster_not_found");
+	stop();
+}
+
+static enum mt_filter_verdict limits(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	ctx->reply = MT_REPLY_OVER_LIMIT;
+	ctx->reply_text = "over limit";
+	return MT_FILTER_REPLY;
+}
+
+/* A fault, and after it a limit: the reason of the first call is not that of the second one. */
+static void filters(void)
+{
+	static const struct mt_filter limiter = {.name = "limiter", .on_request = limits};
+	struct mt_fault_conf conf = {.abort_ppm = MT_FAULT_ALL};
+	struct mt_filter_inst chain[] = {
+		{.type = mt_filter_find("fault"), .conf = mt_fault_compile(&conf)}};
+
+	start(1);
+	scene_filters(chain, 1);
+	scene_send_request(client, 'Q', 1, 64);
+	scene_line_is("503 FI fault_filter_abort");
+	chain[0].type->free_conf(chain[0].conf);
+	chain[0] = (struct mt_filter_inst){.type = &limiter};
+	scene_filters(chain, 1);
+	scene_send_request(client, 'Q', 2, 64);
+	scene_line_is("429 RL local_rate_limited");
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, SAFE)->local[MT_ENDING_fault], 1);
+	stop();
+}
+
+static void overload(void)
+{
+	scene_start_with(
+		1, &(struct mt_proxy_conf){
+			   .max_down = 64, .max_up = 64, .max_exchanges = 2, .mirror_max = 1});
+	scene_patient();
+	client = lab_client(CONFIG_SAFE);
+	for (uint64_t id = 0; id <= lab.p->exchanges.cap; id++)
+		scene_send_request(client, 'Q', id, 64);
+	scene_line_is("503 OM overload");
+	lab_close(client, MT_CLOSE_RESET);
+	while (scene_logged())
+		continue;
+	stop();
+}
+
+static void breaker(void)
+{
+	struct fake_conn *others[2];
+
+	scene_start_with(1, &(struct mt_proxy_conf){
+				    .serial_lanes = 1, .pending_max = 1, .pending_bytes = 8192});
+	lab.snap->clusters[0].max_connections = lab.snap->clusters[0].max_pending = 1;
+	for (uint64_t i = 0; i < 2; i++) {
+		others[i] = lab_client(CONFIG_SERIAL);
+		scene_send_request(others[i], 'Q', i, 64);
+	}
+	client = lab_client(CONFIG_SERIAL);
+	scene_send_request(client, 'Q', 2, 64);
+	scene_line_is("503 UO upstream_reset_before_response_started{overflow}");
+	for (uint32_t i = 0; i < 2; i++) {
+		lab_close(others[i], MT_CLOSE_RESET);
+		scene_line_is("0 DC downstream_remote_disconnect");
+	}
+	stop();
+}
+
+/* ---- no reply, or only a part of it ---------------------------------------------------------- */
+
+static void no_endpoint(void)
+{
+	start(0);
+	scene_send_request(client, 'Q', 1, 64);
+	scene_line_is("503 UH no_healthy_upstream");
+	stop();
+	start(1);
+	scene_send_request(client, 'Q', 1, 64);
+	lab_close(lab_server(0), MT_CLOSE_REFUSED);
+	scene_line_is("503 UF upstream_reset_before_response_started{connection_failure}");
+	stop();
+}
+
+static void connection_lost(void)
+{
+	static uint8_t whole[200000];
+	struct fake_conn *s;
+	uint64_t id;
+
+	start(1);
+	s = sent(&id);
+	lab_close(s, MT_CLOSE_RESET);
+	scene_line_is("503 UC upstream_reset_before_response_started{connection_termination}");
+	s = sent(&id);
+	toy_make(whole, 'P', id, "abcd", sizeof(whole));
+	lab_feed(s, whole, 70000);
+	lab_close(s, MT_CLOSE_RESET);
+	scene_line_is("503 UC upstream_reset_after_response_started{connection_termination}");
+	lab_flush_detached();
+	stop();
+}
+
+static void bad_reply(void)
+{
+	struct fake_conn *s;
+	uint64_t id;
+
+	start(1);
+	s = sent(&id);
+	lab_feed(s, "this is no message of the toy codec", 32);
+	scene_line_is("502 UPE upstream_reset_before_response_started{protocol_error}");
+	stop();
+}
+
+static void timeouts(void)
+{
+	static const struct mt_retry times = {.on = MT_RETRY_LOST, .try_ms = 100};
+	struct mt_route_action *a;
+	uint64_t id;
+
+	scene_start(1);
+	client = lab_client(CONFIG_SAFE);
+	(void)sent(&id);
+	lab_advance(1001 * MT_MSEC);
+	scene_line_is("504 UT response_timeout");
+	a = (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[SAFE].protos->services[0]->routes, 0);
+	a->retry = &times;
+	a->retries = true;
+	scene_send_request(client, 'Q', 2, 64);
+	lab_advance(101 * MT_MSEC);
+	scene_line_is("504 UT upstream_per_try_timeout");
+	a->retry = NULL;
+	a->retries = false;
+	stop();
+}
+
+static void client_leaves(void)
+{
+	uint64_t id;
+
+	start(1);
+	(void)sent(&id);
+	lab_close(client, MT_CLOSE_RESET);
+	scene_line_is("0 DC downstream_remote_disconnect");
+	stop();
+}
+
+const struct mt_test endings_tests[] = {{"replies", replies}, {"one way", one_way},
+	{"bad requests", bad_requests}, {"no route", no_route}, {"no cluster", no_cluster},
+	{"filters", filters}, {"overload", overload}, {"breaker", breaker},
+	{"no endpoint", no_endpoint}, {"connection lost", connection_lost},
+	{"bad reply", bad_reply}, {"time-outs", timeouts}, {"the client leaves", client_leaves},
+	{0}};
