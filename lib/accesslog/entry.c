@@ -12,15 +12,19 @@ static struct mt_slice slice(const char *p, uint16_t len)
 
 static void set_texts(const struct mt_alog_entry *from, char *name, struct mt_alog_record *to)
 {
-	uint16_t skip = from->interface_len == MT_ALOG_NO_TEXT ? 0 : from->interface_len;
+	const char *text = from->texts;
 	uint32_t n;
 
 	mt_alog_set_text(to, MT_ALOG_PROTOCOL, from->protocol);
 	mt_alog_set_text(to, MT_ALOG_AUTHORITY, from->host);
 	mt_alog_set_text(to, MT_ALOG_ROUTE, from->route);
 	mt_alog_set_text(to, MT_ALOG_CLUSTER, from->cluster);
-	to->texts[MT_ALOG_INTERFACE] = slice(from->texts, from->interface_len);
-	to->texts[MT_ALOG_METHOD] = slice(from->texts + skip, from->method_len);
+	to->texts[MT_ALOG_INTERFACE] = slice(text, from->interface_len);
+	text += to->texts[MT_ALOG_INTERFACE].len;
+	to->texts[MT_ALOG_METHOD] = slice(text, from->method_len);
+	text += to->texts[MT_ALOG_METHOD].len;
+	if (from->reason_len)
+		to->texts[MT_ALOG_REASON] = slice(text, from->reason_len);
 	n = mt_alog_digits(name, from->worker);
 	name[n++] = '-';
 	n += mt_alog_digits(name + n, from->exchange.idx);

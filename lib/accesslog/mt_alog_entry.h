@@ -9,8 +9,9 @@
 
 #include "mt_alog_record.h"
 
-#define MT_ALOG_ENTRY_TEXT 256	      /* most bytes of an interface or method */
-#define MT_ALOG_NO_TEXT	   UINT16_MAX /* length of a text that is not set */
+#define MT_ALOG_ENTRY_TEXT  256	       /* most bytes of an interface or method */
+#define MT_ALOG_REASON_TEXT 120	       /* most bytes of a reason */
+#define MT_ALOG_NO_TEXT	    UINT16_MAX /* length of a text that is not set */
 
 /* The outputs of a service's calls, by mt_alog_want.key. */
 struct mt_alog_scope {
@@ -35,14 +36,16 @@ struct mt_alog_entry {
 	struct mt_addr client, local, up_local; /* from here on as in struct mt_call_note */
 	uint16_t client_port, local_port, up_local_port;
 	uint16_t interface_len, method_len; /* at most MT_ALOG_ENTRY_TEXT, or MT_ALOG_NO_TEXT */
+	uint16_t reason_len; /* of MT_ALOG_REASON, at most MT_ALOG_REASON_TEXT; 0: not set */
 	uint8_t attempts;
-	char texts[]; /* the interface, then the method */
+	char texts[]; /* the interface, the method, the reason */
 };
 
 /* Bytes of a ring that an entry with these texts needs. */
-static inline uint32_t mt_alog_entry_size(uint16_t interface_len, uint16_t method_len)
+static inline uint32_t mt_alog_entry_size(
+	uint16_t interface_len, uint16_t method_len, uint16_t reason_len)
 {
-	return (uint32_t)sizeof(struct mt_alog_entry) +
+	return (uint32_t)sizeof(struct mt_alog_entry) + reason_len +
 	       (interface_len == MT_ALOG_NO_TEXT ? 0u : interface_len) +
 	       (method_len == MT_ALOG_NO_TEXT ? 0u : method_len);
 }

@@ -88,6 +88,8 @@ uint64_t mt_authorize_changes_id(const struct mt_authz *a);
 
 #define MT_DENIED_BY_POLICY   "denied by policy"
 #define MT_DENIED_NO_IDENTITY "this node's identity is not permitted for you"
+/* Before the reason why a token is refused. */
+#define MT_DENIED_TOKEN "unauthenticated: "
 /*
  * Add a denied call or opaque stream to the table of denied callers. The policy of a call is
  * p->denied.by, that of a stream `by`; NULL: none.

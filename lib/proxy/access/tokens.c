@@ -174,7 +174,7 @@ static enum mt_tokens_verdict denied(struct mt_proxy *p, enum mt_token_outcome o
 	mt_count(p->tokens.counters, o);
 	mt_count(p->counters, MT_PROXY_exchange_unauthenticated);
 	j->ending = MT_ENDING_token_refused;
-	snprintf(j->text, sizeof(j->text), "unauthenticated: %s", mt_token_words(o));
+	snprintf(j->text, sizeof(j->text), MT_DENIED_TOKEN "%s", mt_token_words(o));
 	if (rule < t->rules->n)
 		j->by = t->rules->rules[rule].by;
 	p->denied.by = j->by;

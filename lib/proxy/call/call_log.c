@@ -58,6 +58,7 @@ static mt_inline void start(const struct mt_down *d, struct mt_call_note *n)
 	n->client_port = ends->rport;
 	n->local_port = ends->lport;
 	n->up_local_port = 0;
+	n->reason_len = 0;
 	n->attempts = 0;
 }
 
@@ -79,6 +80,24 @@ mt_noinline void mt_call_log_note(
 }
 
 /* ---- end ------------------------------------------------------------------------------------ */
+
+static mt_inline uint32_t texts_len(const struct mt_call_note *n)
+{
+	return mt_alog_entry_size(n->interface_len, n->method_len, n->reason_len) -
+	       (uint32_t)sizeof(struct mt_alog_entry);
+}
+
+mt_noinline void mt_call_log_reason(
+	struct mt_proxy *p, const struct mt_exchange *ex, const char *reason)
+{
+	struct mt_call_note *n = mt_call_note_of(p, ex);
+	uint16_t len = (uint16_t)strnlen(reason, MT_ALOG_REASON_TEXT);
+
+	if (!n || n->reason_len)
+		return;
+	memcpy(n->texts + texts_len(n), reason, len);
+	n->reason_len = len;
+}
 
 /*
  * Bytes of the reply that went to the client. A reply that a filter refused, or whose client had
@@ -148,7 +167,7 @@ static mt_inline void fill_endpoint(
 		"a note is copied as it is")
 SAME(up_local);
 SAME(up_local_port);
-SAME(method_len);
+SAME(reason_len);
 SAME(attempts);
 SAME(texts);
 
@@ -156,15 +175,16 @@ SAME(texts);
 static mt_inline struct mt_alog_entry *reserve(struct mt_proxy *p, const struct mt_call_note *n)
 {
 	const uint32_t to = offsetof(struct mt_alog_entry, client);
-	uint32_t len = mt_alog_entry_size(n->interface_len, n->method_len);
-	struct mt_alog_entry *e = mt_byte_ring_reserve(p->log.ring, len);
+	uint32_t len = texts_len(n);
+	struct mt_alog_entry *e =
+		mt_byte_ring_reserve(p->log.ring, (uint32_t)sizeof(struct mt_alog_entry) + len);
 
 	if (mt_unlikely(!e))
 		return NULL;
 	/* The length is constant, so the copy takes few instructions. */
 	memcpy((char *)e + to, (const char *)n + offsetof(struct mt_call_note, client),
 		sizeof(*e) - to);
-	memcpy(e->texts, n->texts, len - sizeof(*e));
+	memcpy(e->texts, n->texts, len);
 	return e;
 }
 

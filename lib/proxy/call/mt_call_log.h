@@ -32,9 +32,9 @@ struct mt_call_note {
 	/* As in struct mt_alog_entry, which gets a copy: */
 	struct mt_addr client, local, up_local;
 	uint16_t client_port, local_port, up_local_port;
-	uint16_t interface_len, method_len;
+	uint16_t interface_len, method_len, reason_len;
 	uint8_t attempts; /* times that the call was sent */
-	char texts[2 * MT_ALOG_ENTRY_TEXT];
+	char texts[2 * MT_ALOG_ENTRY_TEXT + MT_ALOG_REASON_TEXT];
 };
 
 /* Maximum number of a worker's notes; entries of calls without a note have no texts, no client. */
@@ -51,6 +51,8 @@ struct mt_call_log {
 struct mt_call_end mt_exchange_end_of(const struct mt_exchange *ex);
 /* Notes the start of a call; p->view shows its request. */
 void mt_call_log_note(struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex);
+/* Notes the reason of the call's local reply, for the details of its entry. */
+void mt_call_log_reason(struct mt_proxy *p, const struct mt_exchange *ex, const char *reason);
 /* Writes the entry of a call that ends. */
 void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex);
 /* Writes the entry of a message that is answered without an exchange; `readable`: it is decoded. */

@@ -3,6 +3,8 @@
 #include "mt_mutant.h"
 #include "client/mt_client_priv.h"
 
+#include <string.h>
+
 /* The rows of proxy_outcomes.def have the order of enum mt_local_reply. */
 _Static_assert(
 	MT_PROXY_reply_no_upgrade - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
@@ -116,6 +118,24 @@ static void count_local(
 	mt_exchange_trace_local(p, ex, what, text);
 }
 
+/* The reason of a denial, for the details of its entry in the access log; NULL: none. */
+static const char *reason_of(
+	const struct mt_proxy *p, const struct mt_exchange *ex, const char *text)
+{
+	if (ex->ending == MT_ENDING_token_refused)
+		return text + strlen(MT_DENIED_TOKEN);
+	return ex->ending && ex->ending != MT_ENDING_denied ? NULL : p->denied.by;
+}
+
+static mt_noinline void deny(struct mt_proxy *p, struct mt_exchange *ex, const char *text)
+{
+	const char *reason = reason_of(p, ex, text);
+
+	if (ex->note && reason)
+		mt_call_log_reason(p, ex, reason);
+	mt_denied_call(p, ex, text);
+}
+
 static void answer(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
@@ -125,7 +145,7 @@ static void answer(
 	struct mt_chain out = {0};
 
 	if (mt_unlikely(what == MT_REPLY_DENIED))
-		mt_denied_call(p, ex, text);
+		deny(p, ex, text);
 	p->denied.by = NULL;
 	if (ex->origin == MT_CALL_OF_MIRROR) {
 		mt_mirror_failed(p, ex);

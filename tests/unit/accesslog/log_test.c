@@ -92,7 +92,8 @@ static bool add(struct mt_byte_ring *r, uint32_t number)
 	char method[64];
 	uint16_t n =
 		(uint16_t)snprintf(method, sizeof(method), "line %010u ...............", number);
-	struct mt_alog_entry *e = mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, n));
+	struct mt_alog_entry *e =
+		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, n, 0));
 
 	if (!e)
 		return false;
@@ -150,7 +151,8 @@ static void fill(struct mt_alog_entry *e, const char *interface, const char *met
 /* The line of the entry is that of record_of_call(). */
 static void test_entry(void)
 {
-	char bytes[sizeof(struct mt_alog_entry) + 2 * MT_ALOG_ENTRY_TEXT]
+	static const char policy[] = "AuthorizationPolicy a/b";
+	char bytes[sizeof(struct mt_alog_entry) + 2 * MT_ALOG_ENTRY_TEXT + MT_ALOG_REASON_TEXT]
 		__attribute__((aligned(8)));
 	struct mt_alog_entry *e = (struct mt_alog_entry *)(void *)bytes;
 	char name[MT_ALOG_EXCHANGE_NAME], expected[MT_ALOG_LINE];
@@ -164,6 +166,13 @@ static void test_entry(void)
 	CU_ASSERT_STRING_EQUAL(
 		line_of("%STREAM_ID% %UPSTREAM_REQUEST_ATTEMPT_COUNT%", MT_ALOG_TEXT, false, &r),
 		"2-17-3 1\n");
+	e->ending = MT_ENDING_denied;
+	e->reason_len = sizeof(policy) - 1;
+	memcpy(e->texts + e->interface_len + e->method_len, policy, e->reason_len);
+	mt_alog_entry_view(e, name, &r);
+	CU_ASSERT_STRING_EQUAL(
+		line_of("%REQ(:METHOD)% %RESPONSE_CODE_DETAILS%", MT_ALOG_TEXT, false, &r),
+		"sayHello rbac_access_denied_matched_policy[AuthorizationPolicy_a/b]\n");
 }
 
 /* All that an entry does not have is "-". */
@@ -435,7 +444,7 @@ static void add_for(struct mt_alog *l, const char *host, const struct mt_alog_sc
 {
 	struct mt_byte_ring *r = mt_alog_ring(l, 0);
 	struct mt_alog_entry *e =
-		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT));
+		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, 0));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
 	memset(e, 0, sizeof(*e));

@@ -111,7 +111,7 @@ static void one_call(const struct row *r)
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_denied), 1);
 		CU_ASSERT_EQUAL_FATAL(lab.p->denied.n, 1);
 		CU_ASSERT_STRING_EQUAL(lab.p->denied.v[0].by, "P a/b");
-		scene_line_is("403 - rbac_access_denied_matched_policy[none]");
+		scene_line_is("403 - rbac_access_denied_matched_policy[P_a/b]");
 	}
 	scene_bye(c);
 	scene_stop();

@@ -49,7 +49,7 @@ const struct mt_alog_entry *scene_logged(void)
 	if (!e)
 		return NULL;
 	CU_ASSERT_FATAL(len <= sizeof(copy));
-	CU_ASSERT_EQUAL(len, mt_alog_entry_size(e->interface_len, e->method_len));
+	CU_ASSERT_EQUAL(len, mt_alog_entry_size(e->interface_len, e->method_len, e->reason_len));
 	memcpy(copy, e, len);
 	mt_byte_ring_pop(&log_ring);
 	n_logged++;

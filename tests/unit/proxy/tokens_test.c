@@ -175,10 +175,10 @@ static void test_not_valid(void)
 	scene_send_request(c, 'Q', 1, 64);
 	until_verified(0);
 	is_told(c, 1, MT_REPLY_DENIED);
-	scene_line_is("401 - jwt_authn_access_denied");
+	scene_line_is("401 - jwt_authn_access_denied{its_token's_signature_is_wrong}");
 	scene_send_request(c, 'Q', 2, 64);
 	is_told(c, 2, MT_REPLY_DENIED);
-	scene_line_is("401 - jwt_authn_access_denied");
+	scene_line_is("401 - jwt_authn_access_denied{its_token's_signature_is_wrong}");
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unauthenticated), 2);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_waited), 1);
