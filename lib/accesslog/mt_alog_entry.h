@@ -27,7 +27,7 @@ struct mt_alog_entry {
 	const char *protocol, *host, *route, *cluster; /* NULL: not known */
 	const struct mt_alog_scope *scope;	       /* NULL: outputs by mt_alog_want.general */
 	struct mt_ref exchange;
-	uint32_t flags; /* enum mt_response_flag in addition to the ending's; planned: always 0 */
+	uint32_t flags; /* enum mt_response_flag in addition to the ending's */
 	uint16_t code;	/* replaces that of the ending; 0: does not */
 	uint16_t worker;
 	uint16_t endpoint_port;

@@ -3,6 +3,7 @@
 #include "mt_filter_inbox.h"
 #include "mt_filter_priv.h"
 
+#include "mt_filter_fault.h"
 #include "mt_mutant.h"
 
 #include <string.h>

@@ -7,6 +7,8 @@
 
 #include "mt_filter.h"
 
+extern const struct mt_filter mt_filter_fault;
+
 #define MT_FAULT_DELAY_MAX_MS 60000u
 #define MT_FAULT_ALL	      1000000u /* parts per million: every request */
 

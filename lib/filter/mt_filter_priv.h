@@ -4,7 +4,6 @@
 
 #include "mt_filter_limit.h"
 
-extern const struct mt_filter mt_filter_fault;
 extern const struct mt_filter mt_filter_local_ratelimit;
 extern const struct mt_filter mt_filter_mutation;
 

@@ -100,15 +100,18 @@ static uint32_t left(const struct mt_proxy *p, const struct mt_exchange_side *si
 
 /* The policy that gives the call another attempt; NULL: none. */
 static const struct mt_retry *policy_of(
-	struct mt_proxy *p, const struct mt_exchange *ex, enum mt_retry_on why)
+	struct mt_proxy *p, struct mt_exchange *ex, enum mt_retry_on why)
 {
 	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
 	const struct mt_retry *retry = ex->route ? ex->route->retry : NULL;
 	const struct mt_down *d = mt_exchange_down(p, ex);
 
-	if (!retry || !ex->attempt.cluster || !(retry->on & why) ||
-		side->attempts >= retry->attempts)
+	if (!retry || !ex->attempt.cluster || !(retry->on & why))
 		return NULL;
+	if (side->attempts >= retry->attempts) {
+		ex->exhausted = retry->attempts > 0;
+		return NULL;
+	}
 	if (ex->state == MT_EX_REPLYING || !d || !d->s || d->left || p->now >= side->until)
 		return NULL;
 	return may_repeat(p, ex, why) ? retry : NULL;

@@ -125,7 +125,7 @@ static mt_inline void fill_end(
 	e->bytes_out = sent_to_client(ex, &end);
 	e->bytes_in = n ? n->len : ex->msg.len;
 	e->code = 0;
-	e->flags = 0;
+	e->flags = (ex->exhausted ? MT_FLAG_URX : 0u) | (ex->delayed ? MT_FLAG_DI : 0u);
 }
 
 static mt_inline void fill_names(const struct mt_exchange *ex, struct mt_alog_entry *e)

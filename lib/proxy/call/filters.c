@@ -6,6 +6,8 @@
  */
 #include "call/mt_call_priv.h"
 
+#include "mt_filter_fault.h"
+
 #include <string.h>
 
 /* Maximum number of completions that are processed in a loop iteration. */
@@ -56,6 +58,7 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 
 	ex->filters = c;
 	ex->side = true;
+	ex->delayed |= c->request[p->filter_ctx.at - 1].f->type == &mt_filter_fault;
 	if (mt_unlikely(mt_overlay_keep_view(p, ex))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");

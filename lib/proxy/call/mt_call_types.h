@@ -144,6 +144,8 @@ struct mt_exchange {
 	bool armed;	     /* its retry policy may give it further attempts (again.c) */
 	bool has_policy;     /* its route has a retry policy, and it is not one-way (again.c) */
 	bool layered;	     /* `req` has changes by its endpoint's policies (changes.c) */
+	bool exhausted;	     /* its policy has no attempt left that it would give it */
+	bool delayed;	     /* an injected fault has delayed it */
 	bool budgeted;	     /* it has a unit of mt_exchange_side.budget (again.c) */
 	bool unacked;	     /* its attempt is UNACKED, or was until its connection ended */
 	bool in_message;     /* the client is still sending this request */

@@ -160,6 +160,25 @@ static void filters(void)
 	stop();
 }
 
+/* A fault delays the call, which goes on. */
+static void delayed(void)
+{
+	struct mt_fault_conf conf = {.delay_ppm = MT_FAULT_ALL, .delay_ms = 50};
+	struct mt_filter_inst chain[] = {
+		{.type = mt_filter_find("fault"), .conf = mt_fault_compile(&conf)}};
+	struct fake_conn *s;
+
+	start(1);
+	scene_filters(chain, 1);
+	scene_send_request(client, 'Q', 1, 64);
+	lab_advance(51 * MT_MSEC);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 1, 40);
+	scene_line_is("200 DI via_upstream");
+	stop();
+	chain[0].type->free_conf(chain[0].conf);
+}
+
 static void overload(void)
 {
 	scene_start_with(
@@ -266,6 +285,45 @@ static void timeouts(void)
 	stop();
 }
 
+/* The policy's attempts are used up; the last one's reply is forwarded, or its connection ends. */
+static void attempts_used_up(void)
+{
+	static const struct mt_retry policy = {.on = MT_RETRY_OVERLOAD | MT_RETRY_LOST,
+		.attempts = 1,
+		.base_ms = 10,
+		.max_ms = 10};
+
+	for (int lost = 0; lost < 2; lost++) {
+		struct mt_route_action *a;
+		struct fake_conn *s = NULL;
+		uint64_t id;
+
+		start(1);
+		a = (struct mt_route_action *)mt_route_at(
+			lab.snap->listeners[SAFE].protos->services[0]->routes, 0);
+		a->retry = &policy;
+		a->retries = true;
+		(void)sent(&id);
+		for (int i = 0; i < 2; i++) {
+			s = lab_server(0);
+			if (i)
+				id = scene_next_sent(s).id;
+			if (i && lost)
+				break;
+			toy_make(scene_buf, 'P', id, "done", 40);
+			scene_buf[2] = TOY_OVERLOAD;
+			lab_feed(s, scene_buf, 40);
+			lab_advance(11 * MT_MSEC);
+		}
+		if (lost)
+			lab_close(s, MT_CLOSE_RESET);
+		scene_line_is(lost ? "503 UC,URX upstream_reset_before_response_started"
+				     "{connection_termination}"
+				   : "503 URX via_upstream");
+		stop();
+	}
+}
+
 static void client_leaves(void)
 {
 	uint64_t id;
@@ -281,5 +339,5 @@ const struct mt_test endings_tests[] = {{"replies", replies}, {"one way", one_wa
 	{"bad requests", bad_requests}, {"no route", no_route}, {"no cluster", no_cluster},
 	{"filters", filters}, {"overload", overload}, {"breaker", breaker},
 	{"no endpoint", no_endpoint}, {"connection lost", connection_lost},
-	{"bad reply", bad_reply}, {"time-outs", timeouts}, {"the client leaves", client_leaves},
-	{0}};
+	{"bad reply", bad_reply}, {"time-outs", timeouts}, {"delayed", delayed},
+	{"attempts used up", attempts_used_up}, {"the client leaves", client_leaves}, {0}};
