@@ -30,7 +30,16 @@ static void set_texts(const struct mt_alog_entry *from, char *name, struct mt_al
 	n += mt_alog_digits(name + n, from->exchange.idx);
 	name[n++] = '-';
 	n += mt_alog_digits(name + n, from->exchange.gen);
-	to->texts[MT_ALOG_STREAM_ID] = (struct mt_slice){(const uint8_t *)name, n};
+	if (from->exchange.gen)
+		to->texts[MT_ALOG_STREAM_ID] = (struct mt_slice){(const uint8_t *)name, n};
+}
+
+static void set_stream_points(const struct mt_alog_entry *from, struct mt_alog_record *to)
+{
+	mt_alog_set_point(to, MT_ALOG_DS_CX_BEG, from->started);
+	mt_alog_set_point(to, MT_ALOG_DS_CX_END, from->ended);
+	if (from->sent)
+		mt_alog_set_point(to, MT_ALOG_US_CX_END, from->sent);
 }
 
 /* The times of `show slow`; of other points nothing is known. */
@@ -38,10 +47,14 @@ static void set_points(const struct mt_alog_entry *from, struct mt_alog_record *
 {
 	to->wall = from->wall;
 	mt_alog_set_point(to, MT_ALOG_STARTED, from->started);
-	mt_alog_set_point(to, MT_ALOG_DS_RX_BEG, from->started);
 	mt_alog_set_point(to, MT_ALOG_ENDED, from->ended);
 	if (from->connecting)
 		mt_alog_set_point(to, MT_ALOG_US_CX_BEG, from->connecting);
+	if (from->type == MT_ALOG_TCP_END) {
+		set_stream_points(from, to);
+		return;
+	}
+	mt_alog_set_point(to, MT_ALOG_DS_RX_BEG, from->started);
 	if (from->sent)
 		mt_alog_set_point(to, MT_ALOG_US_TX_END, from->sent);
 	if (from->replied)
@@ -63,6 +76,7 @@ void mt_alog_entry_view(const struct mt_alog_entry *from, char name[MT_ALOG_EXCH
 	struct mt_alog_record *to)
 {
 	memset(to, 0, sizeof(*to));
+	to->type = (enum mt_alog_type)from->type;
 	to->ending = (enum mt_ending)from->ending;
 	to->flags = from->flags;
 	to->code = from->code;

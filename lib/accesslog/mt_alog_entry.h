@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call as a worker writes it to its ring of bytes, when the call has ended. Names of the
- * configuration are pointers, so that a worker copies little: they belong to the snapshot that the
- * call held, and mt_alog_passed() is true when no unread entry can point to it. Texts of the client
- * are copied and follow the entry.
+ * A call, an opaque stream or a refused connection, as a worker writes it to its ring of bytes at
+ * its end. Names of the configuration are pointers, so that a worker copies little: they belong to
+ * a snapshot that the call or the worker held, and mt_alog_passed() is true when no unread entry
+ * can point to it. Texts of the client and the reason are copied and follow the entry.
  */
 #pragma once
 
@@ -21,7 +21,10 @@ struct mt_alog_scope {
 
 struct mt_alog_entry {
 	uint64_t wall; /* ns since 1970: the start */
-	/* ns, of one clock; connecting, sent, replied: of the last attempt that came so far; 0: none */
+	/*
+	 * ns, of one clock; connecting, sent, replied: of the last attempt that came so far; `sent`
+	 * of an opaque stream: when its server was connected; 0: none
+	 */
 	uint64_t started, connecting, sent, replied, ended;
 	uint64_t bytes_in, bytes_out;		       /* of the request, of the reply */
 	const char *protocol, *host, *route, *cluster; /* NULL: not known */
@@ -32,6 +35,7 @@ struct mt_alog_entry {
 	uint16_t worker;
 	uint16_t endpoint_port;
 	uint8_t ending;				/* enum mt_ending */
+	uint8_t type;				/* enum mt_alog_type */
 	struct mt_addr endpoint;		/* all zero: not known, as the next three */
 	struct mt_addr client, local, up_local; /* from here on as in struct mt_call_note */
 	uint16_t client_port, local_port, up_local_port;

@@ -153,6 +153,14 @@ static void details(const struct mt_alog_record *r, struct mt_alog_value *v)
 	add(v, e->bracket + 1, 1);
 }
 
+/* Connections and opaque streams have no code. */
+static uint32_t code(const struct mt_alog_record *r)
+{
+	if (r->type != MT_ALOG_DOWNSTREAM_END)
+		return 0;
+	return r->code ? r->code : mt_endings[r->ending].code;
+}
+
 static bool ends_connection(const struct mt_alog_record *r)
 {
 	return r->ending == MT_ENDING_no_chain || r->ending == MT_ENDING_connection_denied ||
@@ -333,7 +341,7 @@ static mt_inline void find(const struct mt_alog_piece *p, uint8_t source,
 		address(p, r, v);
 		break;
 	case MT_ALOG_CODE:
-		set_number(v, r->code ? r->code : mt_endings[r->ending].code);
+		set_number(v, code(r));
 		break;
 	case MT_ALOG_DETAILS:
 		details(r, v);

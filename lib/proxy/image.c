@@ -100,9 +100,11 @@ static void selections(struct mt_image *im, void *obj, void *arg)
 
 static void pair(struct mt_image *im, void *obj, void *arg)
 {
+	const struct proxy_image *x = arg;
 	struct mt_pair *pr = obj;
 
-	(void)arg;
+	if (pr->logged)
+		MT_IMAGE(im, x->p->stream_notes[mt_slab_idx(&x->p->pairs, pr)]);
 	mt_image_pointer(im, &pr->down);
 	mt_image_pointer(im, &pr->up);
 	mt_image_pointer(im, &pr->lanes);
@@ -256,7 +258,7 @@ static void objects(struct mt_image *im, struct proxy_image *x)
 	mt_image_slab(im, &p->rings, NULL, NULL);
 	mt_image_slab(im, &p->unanswered, NULL, NULL);
 	mt_image_slab(im, &p->selections, selections, x);
-	mt_image_slab(im, &p->pairs, pair, NULL);
+	mt_image_slab(im, &p->pairs, pair, x);
 	mt_image_slab(im, &p->connecting, connecting, x);
 	mt_image_slab(im, &p->health_checks, health_check, x);
 	mt_image_slab(im, &p->exchanges, exchange, x);

@@ -5,6 +5,7 @@
 #include "mt_proxy_trace.h"
 #include "mt_proxy_types.h"
 #include "mt_states.h"
+#include "mt_stream_log.h"
 
 #include <errno.h>
 
@@ -149,6 +150,11 @@ static inline struct mt_exchange_side *mt_exchange_side(
 	return &p->sides[ex->self.idx];
 }
 
+/* True if calls and streams under this snapshot leave entries of the access log. */
+static mt_inline bool mt_call_log_is_on(const struct mt_proxy *p, const struct mt_snapshot *snap)
+{
+	return mt_unlikely(snap->log) && p->log.ring;
+}
 /* The note of a call with mt_exchange.note; NULL: it has none. */
 static inline struct mt_call_note *mt_call_note_of(
 	const struct mt_proxy *p, const struct mt_exchange *ex)

@@ -58,8 +58,8 @@ struct mt_proxy {
 	struct mt_readings readings;
 	/* By endpoint index (reserved address space): first lane group, linked by next_class. */
 	struct mt_lanes **lanes_by_ep;
-	uint32_t *pending;	 /* by cluster index: waiting calls and opaque streams */
-	uint32_t *pending_size;	 /* by cluster index: truesize of the calls */
+	uint32_t *pending;	/* by cluster index: waiting calls and opaque streams */
+	uint32_t *pending_size; /* by cluster index: truesize of the calls */
 	/* By cluster index: lower half of the version of the snapshot that last requested it. */
 	uint32_t *asked_under;
 	uint32_t *cluster_conns; /* by cluster index: connections to its endpoints */
@@ -128,4 +128,5 @@ struct mt_proxy {
 	struct mt_tokens tokens;
 	struct mt_ext_authz_calls ext_authz;
 	struct mt_call_log log;
+	struct mt_stream_note *stream_notes; /* by pair index (reserved address space) */
 };

@@ -62,6 +62,7 @@ static void unreserve(void *p, size_t len)
 static int reserve_arrays(struct mt_proxy *p)
 {
 	p->sides = reserve(sizeof(*p->sides) * p->exchanges.cap);
+	p->stream_notes = reserve(sizeof(*p->stream_notes) * p->pairs.cap);
 	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	p->pending = reserve(sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
@@ -84,11 +85,12 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
-	return p->sides && p->lanes_by_ep && p->pending && p->pending_size && p->asked_under &&
-			       p->cluster_conns && p->service_ids && p->service_stats &&
-			       p->service_hists && p->exemplars && p->ep_stats && p->ep_hists &&
-			       p->route_hits && p->closed && p->admit && p->waiting.of[0] &&
-			       p->waiting.of[1] && p->waiting.kept && p->lb.outstanding && p->lb.rr
+	return p->sides && p->stream_notes && p->lanes_by_ep && p->pending && p->pending_size &&
+			       p->asked_under && p->cluster_conns && p->service_ids &&
+			       p->service_stats && p->service_hists && p->exemplars &&
+			       p->ep_stats && p->ep_hists && p->route_hits && p->closed &&
+			       p->admit && p->waiting.of[0] && p->waiting.of[1] &&
+			       p->waiting.kept && p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -206,7 +208,7 @@ static void free_chains(struct mt_proxy *p)
 
 void mt_proxy_destroy(struct mt_proxy *p)
 {
-	const uint32_t exchanges = p->exchanges.cap;
+	const uint32_t exchanges = p->exchanges.cap, pairs = p->pairs.cap;
 
 	mt_filter_inbox_close(p->filters.inbox);
 	free_chains(p);
@@ -229,6 +231,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->health_checks);
 	mt_slab_fini(&p->log.notes);
 	unreserve(p->sides, sizeof(*p->sides) * exchanges);
+	unreserve(p->stream_notes, sizeof(*p->stream_notes) * pairs);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);

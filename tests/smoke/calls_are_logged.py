@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 accessLogFile: each call of real clients leaves one line, also over renames and copies of the file, reloads under load and the end of the daemon.
-Opaque TCP leaves none. Formats of two providers give text and JSON, and a format that cannot be read is named. A path outside of the Node's
-directories is refused by name, and costs no call.
+An opaque TCP connection leaves one, too. Formats of two providers give text and JSON, and a format that cannot be read is named. A path
+outside of the Node's directories is refused by name, and costs no call.
 """
 
 import itertools
@@ -41,6 +41,8 @@ LINES = {protocol: re.compile(rf'\[\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z\] 
                               rf'\d+ (\d+|-) "-" "-" "-" "\S+" "198\.51\.100\.1[12]:{port}" outbound\|{port}\|\S*\|\S+ 198\.51\.100\.1:\d+ '
                               rf'{re.escape(vip)}:{port} 192\.0\.2\.2:\d+ - \S+')
          for protocol, (vip, port, words) in SERVICES.items()}
+STREAM = re.compile(r'\[\S+\] "- - tcp" 0 - - - "-" 5 5 \d+ - "-" "-" "-" "\S+" "198\.51\.100\.11:7000" \S+ 198\.51\.100\.1:\d+ '
+                    r'240\.240\.9\.2:7000 192\.0\.2\.2:\d+ - -')
 
 
 def lines(path):
@@ -145,8 +147,8 @@ def protocols(lab, daemon, log):
     with lab.listening("server1", 7000, echo), lab.connect("client", "240.240.9.2", 7000) as sock:
         sock.sendall(b"hello")
         equal(sock.recv(5), b"hello", "bytes of a stream")
-    time.sleep(1)
-    appears(own, 250)
+    appears(own, 251)
+    check(STREAM.fullmatch(lines(own)[-1]), f"the line of a stream: {lines(own)[-1]}")
 
 
 def body():

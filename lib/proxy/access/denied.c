@@ -93,6 +93,8 @@ void mt_denied_stream(
 
 	if (!pr->down)
 		return;
+	if (pr->logged && by)
+		mt_stream_log_reason(p, pr, by);
 	p->denied.by = by;
 	mt_denied_note(&p->denied, &mt_stream_ends(pr->down)->remote, service ? service->name : "",
 		reason, p->wall);

@@ -122,6 +122,7 @@ static mt_inline void fill_end(
 		end.kind = ex->left == MT_CALL_CUT ? MT_CALL_END_RESET : MT_CALL_END_CLIENT;
 	end.started = ex->state == MT_EX_REPLYING;
 	e->ending = (uint8_t)mt_ending_of(&end);
+	e->type = MT_ALOG_DOWNSTREAM_END;
 	e->bytes_out = sent_to_client(ex, &end);
 	e->bytes_in = n ? n->len : ex->msg.len;
 	e->code = 0;

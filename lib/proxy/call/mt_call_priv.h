@@ -35,12 +35,6 @@ void mt_call_run(struct mt_proxy *p, struct mt_exchange *ex);
 /* Runs the calls that were put off (mt_proxy.again), at most `budget` of them. Returns how many. */
 uint32_t mt_call_turn(struct mt_proxy *p, uint32_t budget);
 
-/* True if calls under this snapshot leave entries of the access log (mt_call_log.h). */
-static mt_inline bool mt_call_log_is_on(const struct mt_proxy *p, const struct mt_snapshot *snap)
-{
-	return mt_unlikely(snap->log) && p->log.ring;
-}
-
 /* renew.c */
 /* Moves an unsent call to the current snapshot. False: its service is gone. */
 bool mt_exchange_snap_move(struct mt_proxy *p, struct mt_exchange *ex);

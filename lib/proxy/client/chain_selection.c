@@ -214,9 +214,32 @@ static void selection_free(struct mt_proxy *p, struct mt_chain_selection *u)
 	mt_slab_free(&p->selections, u);
 }
 
+/* The ending of a refusal, for the access log; MT_N_ENDINGS: the connection leaves no entry. */
+static enum mt_ending ending_of(enum mt_proxy_outcome why)
+{
+	switch (why) {
+	case MT_PROXY_chain_unmatched:
+	case MT_PROXY_chain_refused:
+		return MT_ENDING_no_chain;
+	case MT_PROXY_hello_malformed:
+	case MT_PROXY_hello_too_long:
+	case MT_PROXY_hello_truncated:
+	case MT_PROXY_protocol_unknown:
+		return MT_ENDING_bad_request;
+	case MT_PROXY_down_draining:
+		return MT_ENDING_drained;
+	default:
+		return MT_N_ENDINGS;
+	}
+}
+
 /* Counts the end of the connection and frees the selection. Does not end the stream. */
 static void end(struct mt_proxy *p, struct mt_chain_selection *u, enum mt_proxy_outcome why)
 {
+	enum mt_ending ending = ending_of(why);
+
+	if (ending != MT_N_ENDINGS)
+		mt_stream_log_refused(p, u->s, u->since, ending);
 	mt_count(p->counters, why);
 	mt_count(p->counters, MT_PROXY_down_closed);
 	selection_free(p, u);

@@ -92,6 +92,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	}
 	if (mt_downs_full(p)) {
 		mt_count(p->counters, MT_PROXY_down_full);
+		mt_stream_log_refused(p, s, p->now, MT_ENDING_overload);
 		return false;
 	}
 	if (mt_unlikely(l->drained)) {

@@ -31,6 +31,7 @@ struct mt_pair {
 	 * must not be a ClientHello; too few have come to decide.
 	 */
 	bool unheard : 1;
+	bool logged : 1; /* leaves an entry of the access log (stream_log.c) */
 	/*
 	 * mt_service.index + 1 of the service that counts the stream's bytes; 0: none. Valid for
 	 * the snapshot with this `version` (lower half); looked up again for another snapshot.

@@ -24,6 +24,9 @@ void mt_opaque_free(struct mt_proxy *p, struct mt_pair *pr)
 	mt_count(p->counters, MT_PROXY_down_closed);
 	mt_wheel_cancel(&p->wheel, &pr->timer);
 	mt_opaque_leave_connecting(p, pr);
+#ifdef MT_STATES
+	MT_ASSERT(!pr->logged);
+#endif
 	mt_slab_free(&p->pairs, pr);
 }
 
@@ -32,6 +35,8 @@ void mt_opaque_forget_up(struct mt_proxy *p, struct mt_pair *pr)
 	struct mt_lanes *ln = pr->lanes;
 
 	mt_waiting_ended(p, pr, false);
+	if (mt_unlikely(pr->logged))
+		mt_stream_log_up(p, pr);
 	pr->up = NULL;
 	pr->lanes = NULL;
 	mt_lanes_conn_left(p, ln, MT_UP_PINNED);
@@ -85,6 +90,12 @@ void mt_opaque_count_closed(struct mt_proxy *p, struct mt_pair *pr)
 
 	if (st)
 		st->closed++;
+}
+
+static void log_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_ending ending)
+{
+	if (mt_unlikely(pr->logged))
+		mt_stream_log_end(p, pr, ending);
 }
 
 /* ---- bytes ---- */
@@ -279,6 +290,7 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 		pass_rest(p, pr, s);
 	mt_opaque_forget_up(p, pr);
 	mt_opaque_count_closed(p, pr);
+	log_end(p, pr, MT_ENDING_stream);
 	if (reason != MT_CLOSE_OK) {
 		mt_opaque_cut(p, pr);
 		return;
@@ -304,10 +316,12 @@ static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 	mt_opaque_count_closed(p, pr);
 	if (up && reason != MT_CLOSE_OK && !pr->connecting) {
 		pass_rest(p, pr, s);
+		log_end(p, pr, MT_ENDING_stream);
 		pr->down = NULL;
 		mt_opaque_cut(p, pr);
 		return;
 	}
+	log_end(p, pr, mt_opaque_was_joined(pr) ? MT_ENDING_stream : MT_ENDING_client_closed);
 	if (up && reason == MT_CLOSE_OK) {
 		mt_opaque_forget_up(p, pr);
 		mt_stream_detach(up);
@@ -333,6 +347,7 @@ void mt_opaque_end_denied(struct mt_proxy *p, struct mt_pair *pr)
 		mt_opaque_joins_nobody(p, pr);
 	else
 		mt_opaque_count_closed(p, pr);
+	log_end(p, pr, MT_ENDING_connection_denied);
 	abort_up(p, pr, MT_ABORT_CANCELLED);
 	mt_opaque_abort_down(p, pr, MT_ABORT_CANCELLED);
 }
@@ -347,6 +362,7 @@ void mt_opaque_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_proxy_outcome
 	} else {
 		mt_opaque_count_closed(p, pr);
 	}
+	log_end(p, pr, MT_ENDING_reset);
 	abort_up(p, pr, reset);
 	mt_opaque_abort_down(p, pr, reset);
 }

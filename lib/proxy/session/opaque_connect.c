@@ -191,6 +191,8 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	mt_stream_class(pr->up, MT_CLASS_STREAMING, MT_CLASS_STREAMING);
 	pr->up->yields = true;
 	pr->lanes = ln;
+	if (mt_unlikely(pr->logged))
+		mt_stream_log_connect(p, pr);
 	mt_count(p->counters, MT_PROXY_up_opened);
 	p->ep_stats[ln->ep_index].conns_opened++;
 	p->ep_stats[ln->ep_index].conns_active++;
@@ -274,23 +276,21 @@ static enum mt_ending why_nobody(const struct mt_connecting *j, bool closed)
 	if (j->over_limit)
 		return MT_ENDING_connection_limited;
 	if (j->limited)
-		return MT_ENDING_overload;
+		return j->cluster && j->cluster->demand ? MT_ENDING_no_cluster : MT_ENDING_overload;
 	return j->tries ? MT_ENDING_connect_failed : MT_ENDING_no_endpoint;
 }
 
-void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
+/* `closed`: an operator has closed the cluster. */
+static void count_nobody(struct mt_proxy *p, struct mt_pair *pr, enum mt_ending why, bool closed)
 {
 	const struct mt_connecting *j = mt_connecting_of(p, pr);
 	struct mt_service_stats *st;
-	enum mt_ending why;
-	bool closed = j->cluster && j->cluster->closed_by;
 
 	/* The stream was open before, so only its end is counted. */
 	if (mt_opaque_was_joined(pr)) {
 		mt_opaque_count_closed(p, pr);
 		return;
 	}
-	why = why_nobody(j, closed);
 	st = mt_opaque_stats(p, pr);
 	if (st) {
 		st->local[why]++;
@@ -302,6 +302,17 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 		return;
 	mt_authorize_count_closed_opaque(p, j->cluster->closed_by);
 	mt_denied_stream(p, pr, j->cluster->closed_by->by, MT_DENIED_BY_POLICY);
+}
+
+void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
+{
+	const struct mt_connecting *j = mt_connecting_of(p, pr);
+	bool closed = j->cluster && j->cluster->closed_by;
+	enum mt_ending why = why_nobody(j, closed);
+
+	count_nobody(p, pr, why, closed);
+	if (mt_unlikely(pr->logged))
+		mt_stream_log_end(p, pr, why);
 }
 
 /* True if the service is not at a gateway's port, or the port's policies allow the stream. */
@@ -337,6 +348,7 @@ bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
 	if (!pr)
 		return mt_down_no_room(p);
 	pr->unheard = unheard;
+	mt_stream_log_begin(p, pr);
 	mt_opaque_count_for(p, pr, mt_opaque_service(proto));
 	st = mt_opaque_stats(p, pr);
 	if (mt_likely(st))
@@ -421,6 +433,8 @@ void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr)
 
 	if (mt_likely(!pr->again))
 		count_joined(p, pr);
+	if (mt_unlikely(pr->logged))
+		mt_stream_log_connected(p, pr);
 	if (mt_unlikely(mt_ep_on_trial(j->ep)))
 		mt_ep_answered_trial(p, j->ep, &at);
 	else

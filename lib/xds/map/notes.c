@@ -104,7 +104,8 @@ static const struct mt_xds_row assignment_policy[] = {
 static const struct mt_xds_row listener[] = {
 	TOLD("use_original_dst", "a connection is taken by the address it was made to"),
 	MEANS_NOTHING("metadata"),
-	TOLD("access_log", "connections without a chain leave no line"),
+	TOLD("access_log",
+		"connections without a chain leave lines in logs of the MeshConfig only"),
 	MEANS_NOTHING("per_connection_buffer_limit_bytes"),
 	MEANS_NOTHING("transparent"),
 	MEANS_NOTHING("freebind"),
@@ -134,7 +135,7 @@ static const struct mt_xds_row chain_match[] = {
 };
 static const struct mt_xds_row tcp_proxy[] = {
 	MEANS_NOTHING("stat_prefix"),
-	TOLD("access_log", "opaque TCP leaves no line"),
+	TOLD("access_log", "opaque TCP leaves lines in logs of the MeshConfig only"),
 	TOLD("downstream_idle_timeout", "idle_timeout holds"),
 	TOLD("upstream_idle_timeout", "idle_timeout holds"),
 	TOLD("max_connect_attempts", "attempts are Meltemi's own"),

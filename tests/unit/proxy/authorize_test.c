@@ -224,6 +224,7 @@ static void test_bytes(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
 	st = mt_proxy_service_stats(lab.p, 1);
 	CU_ASSERT_EQUAL(st->local[MT_ENDING_connection_denied], 1);
+	scene_line_is("0 - rbac_access_denied_matched_policy[P_a/b]");
 	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.3.0/24");
 	c = lab_client(CONFIG_OPAQUE);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);

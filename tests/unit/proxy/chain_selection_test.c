@@ -440,8 +440,10 @@ static void test_by_address(void)
 	CU_ASSERT_EQUAL(lab_n_servers(), 1);
 	CU_ASSERT_PTR_NULL(lab_client_from(CONFIG_SAFE, 3));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_refused), 1);
+	scene_line_is("0 NR filter_chain_not_found");
 	CU_ASSERT_PTR_NULL(lab_client_from(CONFIG_SAFE, 4));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_unmatched), 1);
+	scene_line_is("0 NR filter_chain_not_found");
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_waited), 0);
 	lab_close(c, MT_CLOSE_RESET);
 	undecided_stop();

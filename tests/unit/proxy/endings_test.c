@@ -3,6 +3,7 @@
  * Each cause of an end, and the response code, flags and details that its line of the access log
  * has. Those of policies, tokens and external authorization are in the tests of these.
  */
+#include "moved.h"
 #include "scene.h"
 
 #include "mt_filter_fault.h"
@@ -335,9 +336,136 @@ static void client_leaves(void)
 	stop();
 }
 
+/* ---- opaque streams -------------------------------------------------------------------------- */
+
+/* Bytes and addresses are those of the stream, and the entry comes at its end. */
+static void stream(void)
+{
+	const struct mt_alog_entry *e;
+	struct mt_tuple down, up;
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_OPAQUE);
+	down = c->t;
+	lab_feed(c, "early", 5);
+	lab_advance(30 * MT_MSEC);
+	s = scene_connected_server(0);
+	up = s->t;
+	lab_advance(50 * MT_MSEC);
+	lab_feed(s, "banner", 6);
+	lab_take(c, scene_buf, 6);
+	lab_fin(c);
+	lab_fin(s);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	lab_close(s, MT_CLOSE_OK);
+	e = scene_logged();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL(e->type, MT_ALOG_TCP_END);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_stream);
+	CU_ASSERT_STRING_EQUAL(e->protocol, "tcp");
+	CU_ASSERT_STRING_EQUAL(e->host, "toys");
+	CU_ASSERT_STRING_EQUAL(e->cluster, "toys");
+	CU_ASSERT_EQUAL(e->bytes_in, 5);
+	CU_ASSERT_EQUAL(e->bytes_out, 6);
+	CU_ASSERT_EQUAL(e->attempts, 1);
+	CU_ASSERT_EQUAL(e->sent - e->started, 30 * MT_MSEC);
+	CU_ASSERT_EQUAL(e->ended - e->started, 80 * MT_MSEC);
+	CU_ASSERT_TRUE(mt_addr_eq(&e->client, &down.remote));
+	CU_ASSERT_EQUAL(e->local_port, down.lport);
+	CU_ASSERT_TRUE(mt_addr_eq(&e->endpoint, &up.remote));
+	CU_ASSERT_EQUAL(e->endpoint_port, up.rport);
+	CU_ASSERT_EQUAL(e->up_local_port, up.lport);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	scene_stop();
+}
+
+/* A client is cut off, and the rest of its bytes goes to the server. */
+static void cut_stream(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_OPAQUE);
+	s = scene_connected_server(0);
+	lab_feed(c, "hello", 5);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_line_is("0 - -");
+	lab_take(s, scene_buf, 5);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	lab_advance(20 * MT_SEC);
+	scene_stop();
+}
+
+static void stream_without_server(void)
+{
+	struct fake_conn *c;
+
+	scene_start(0);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	scene_line_is("0 UH no_healthy_upstream");
+	scene_stop();
+	scene_start(1);
+	c = lab_client(CONFIG_OPAQUE);
+	lab_close(lab_server(0), MT_CLOSE_REFUSED);
+	scene_line_is("0 UF upstream_reset_before_response_started{connection_failure}");
+	CU_ASSERT_TRUE(c->aborted);
+	c = lab_client(CONFIG_OPAQUE);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_line_is("0 DC downstream_remote_disconnect");
+	scene_stop();
+}
+
+/* Another worker goes on with a stream, and writes its entry. */
+static void moved_stream(void)
+{
+	const struct mt_alog_entry *e;
+	struct fake_conn *c, *s;
+	uint64_t opened;
+
+	scene_start(1);
+	opened = lab.now;
+	c = lab_client(CONFIG_OPAQUE);
+	s = scene_connected_server(0);
+	lab_feed(c, "hello", 5);
+	lab_advance(10 * MT_MSEC);
+	moved_to_another(NULL);
+	lab_take(s, scene_buf, 5);
+	lab_advance(10 * MT_MSEC);
+	lab_close(s, MT_CLOSE_RESET);
+	e = scene_logged();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL(e->started, opened);
+	CU_ASSERT_EQUAL(e->sent, opened);
+	CU_ASSERT_EQUAL(e->bytes_in, 5);
+	lab_flush_detached();
+	scene_stop();
+}
+
+/* A stream that began without a log leaves no entry. */
+static void unlogged_stream(void)
+{
+	const struct mt_access_log *log;
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	log = lab.snap->log;
+	lab.snap->log = NULL;
+	c = lab_client(CONFIG_OPAQUE);
+	s = scene_connected_server(0);
+	lab.snap->log = log;
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	CU_ASSERT_TRUE(s->aborted);
+	scene_stop();
+}
+
 const struct mt_test endings_tests[] = {{"replies", replies}, {"one way", one_way},
 	{"bad requests", bad_requests}, {"no route", no_route}, {"no cluster", no_cluster},
 	{"filters", filters}, {"overload", overload}, {"breaker", breaker},
 	{"no endpoint", no_endpoint}, {"connection lost", connection_lost},
 	{"bad reply", bad_reply}, {"time-outs", timeouts}, {"delayed", delayed},
-	{"attempts used up", attempts_used_up}, {"the client leaves", client_leaves}, {0}};
+	{"attempts used up", attempts_used_up}, {"the client leaves", client_leaves},
+	{"a stream", stream}, {"a stream that is cut off", cut_stream},
+	{"a stream that moves", moved_stream}, {"a stream without a server", stream_without_server},
+	{"a stream without a log", unlogged_stream}, {0}};

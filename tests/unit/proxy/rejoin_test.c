@@ -411,6 +411,7 @@ static void test_limits(void)
 		CU_ASSERT_EQUAL(lab_n_servers(), 2);
 		st = mt_proxy_service_stats(lab.p, 1);
 		CU_ASSERT(st->limited == 1 && st->local[MT_ENDING_connection_limited] == 1);
+		scene_line_is("0 RL local_rate_limited");
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_over_limit), 1);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
 		s = config_make(2, 2, 2, true);

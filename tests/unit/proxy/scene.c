@@ -22,14 +22,15 @@ void scene_full(void)
 
 static uint64_t log_bytes[MT_BYTE_RING_SIZE / sizeof(uint64_t)];
 static struct mt_byte_ring log_ring;
-static uint64_t n_logged; /* entries that were read */
-static bool log_moved;	  /* the counters of the first proxy are gone */
+static uint64_t n_logged;  /* entries of calls and messages that were read */
+static uint64_t n_streams; /* entries of opaque streams and refused connections that were read */
+static bool log_moved;	   /* the counters of the first proxy are gone */
 
 static void start_log(void)
 {
 	mt_byte_ring_init(&log_ring, log_bytes, sizeof(log_bytes));
 	mt_proxy_attach_log(lab.p, &log_ring);
-	n_logged = 0;
+	n_logged = n_streams = 0;
 	log_moved = false;
 }
 
@@ -51,8 +52,11 @@ const struct mt_alog_entry *scene_logged(void)
 	CU_ASSERT_FATAL(len <= sizeof(copy));
 	CU_ASSERT_EQUAL(len, mt_alog_entry_size(e->interface_len, e->method_len, e->reason_len));
 	memcpy(copy, e, len);
+	if (e->type == MT_ALOG_DOWNSTREAM_END)
+		n_logged++;
+	else
+		n_streams++;
 	mt_byte_ring_pop(&log_ring);
-	n_logged++;
 	return (const struct mt_alog_entry *)(const void *)copy;
 }
 
@@ -79,14 +83,19 @@ static void renders(const struct mt_alog_entry *e, enum mt_alog_encoding encodin
 void scene_line_is(const char *expected)
 {
 	const struct mt_alog_entry *e = scene_logged();
-	char code[8], flags[64], details[128], line[256];
+	char code[8], flags[64], details[128], line[256], quoted[132];
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
 	CU_ASSERT_EQUAL_FATAL(sscanf(expected, "%7s %63s %127s", code, flags, details), 3);
+	/* What is not known is null. */
+	if (strcmp(details, "-") == 0)
+		strcpy(quoted, "null");
+	else
+		snprintf(quoted, sizeof(quoted), "\"%s\"", details);
 	snprintf(line, sizeof(line), "%s\n", expected);
 	renders(e, MT_ALOG_TEXT, "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%", line);
-	snprintf(line, sizeof(line), "{\"code\":%s,\"details\":\"%s\",\"flags\":\"%s\"}\n", code,
-		details, flags);
+	snprintf(line, sizeof(line), "{\"code\":%s,\"details\":%s,\"flags\":\"%s\"}\n", code,
+		quoted, flags);
 	renders(e, MT_ALOG_JSON,
 		"{\"code\":\"%RESPONSE_CODE%\",\"details\":\"%RESPONSE_CODE_DETAILS%\","
 		"\"flags\":\"%RESPONSE_FLAGS%\"}",
