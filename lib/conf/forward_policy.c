@@ -286,17 +286,11 @@ static void consider_endpoint(struct look *l)
 /* Filters in the proxies of clients; this node stands in their place. */
 static void consider_clients(struct look *l)
 {
-	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS];
+	struct mt_policy_walk walk = mt_b_policies_behind(l->b, l->to->h, l->to->u);
 
-	mt_b_outbound_bags(l->b, l->to->h, bags);
-	for (int i = 0; i < MT_OUTBOUND_BAGS; i++)
-		for (uint32_t k = 0; bags[i] && k < bags[i]->n_outbound; k++) {
-			struct mt_policy *p = bags[i]->outbound[k];
-
-			if (!p->of.closing->harmless &&
-				mt_policy_stands_behind(l->b, p, l->to->h, l->to->u))
-				fail_closed(l, p, "cannot be evaluated");
-		}
+	for (struct mt_policy *p; (p = mt_policy_next(&walk)) != NULL;)
+		if (!p->of.closing->harmless)
+			fail_closed(l, p, "cannot be evaluated");
 }
 
 /* Of all endpoints of a destination. */

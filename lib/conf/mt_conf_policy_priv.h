@@ -14,9 +14,17 @@ enum mt_policy_kind {
 	MT_POLICY_OF_CLOSING,
 };
 
+/* Sizes of policies, for counts of their work. */
+struct mt_policy_sum {
+	uint64_t n;	   /* policies */
+	uint64_t rules;	   /* in all of them */
+	uint64_t at_ports; /* rules and values of those that depend on ports; 0: none does */
+};
+
 /* A policy while it is compiled, and what it was found to be about. */
 struct mt_policy {
 	enum mt_policy_kind kind;
+	struct mt_policy_sum size; /* of this one */
 	const struct mt_meta *meta;
 	const struct mt_policy_scope *scope;
 	union {
@@ -70,7 +78,8 @@ struct mt_policies {
 	 */
 	struct mt_policy **drifting;
 	uint32_t n_drifting;
-	uint32_t n_outbound; /* filters in the proxies of clients, in all bags */
+	uint32_t n_outbound;	/* filters in the proxies of clients, in all bags */
+	struct mt_idmap groups; /* struct mt_policy_group (policy_groups.c) */
 	/* Bits of ports: of services and their endpoints; of gateways. NULL: there are no filters. */
 	uint64_t *ports, *gateway_ports;
 	/* Who may call at all. */
@@ -90,14 +99,29 @@ struct mt_policy_list {
 	struct mt_policy **whole;
 	uint32_t n_whole;
 	struct mt_policy **found, **more; /* room for results */
+	struct mt_policy_sum all_sum, whole_sum;
+	struct mt_idmap sums; /* struct mt_policy_sum of what one label finds, by struct mt_bag */
 };
 
 /* Of one namespace. */
 struct mt_policy_bag {
 	struct mt_policy_list all, peers; /* peers: PeerAuthentications alone */
-	/* Filters in the proxies of the namespace's clients. */
-	struct mt_policy **outbound;
-	uint32_t n_outbound;
+};
+
+/* Some policies of one namespace, the oldest first. */
+struct mt_policy_group {
+	struct mt_policy **v;
+	uint32_t n, n_closing; /* closing: those that are not harmless */
+	uint64_t at_ports;     /* of their sizes */
+};
+
+/* Visits the policies of some groups, those of each namespace by age. */
+#define MT_POLICY_BAGS	 3
+#define MT_POLICY_GROUPS 3
+struct mt_policy_walk {
+	const struct mt_policy_group *of[MT_POLICY_BAGS][MT_POLICY_GROUPS];
+	uint32_t at[MT_POLICY_BAGS][MT_POLICY_GROUPS];
+	uint32_t bag;
 };
 
 /* policy_find.c: those that may be about an instance, the oldest first. */
@@ -109,9 +133,33 @@ struct mt_policies_found {
 /* Indexes a list that is complete. */
 void mt_b_policy_index(struct mt_build *b, struct mt_policy_list *list);
 void mt_policy_index_fini(struct mt_policy_list *list);
-/* Returns the number of policies of a namespace (NULL: none) that may be about an instance. */
-uint64_t mt_policy_may_find(
-	const struct mt_policy_bag *bag, const struct mt_host *h, const struct mt_workload *w);
+/*
+ * Returns what policies of a namespace (NULL: none) contain that may be about an instance because
+ * of its labels. *id: equal for instances that have the same ones. It looks for each label.
+ */
+struct mt_policy_sum mt_policy_by_labels(
+	const struct mt_policy_bag *bag, const struct mt_workload *w, uint64_t *id);
+/* The same of those that may be about all instances of the service. */
+struct mt_policy_sum mt_policy_by_host(const struct mt_policy_bag *bag, const struct mt_host *h,
+	const struct mt_workload *w, uint64_t *id);
+/* work_policies.c: steps to compile the sets of policies of a service's endpoints. */
+struct mt_policy_sets {
+	uint64_t once;	   /* of those without conditions on ports */
+	uint64_t at_ports; /* of the others, for each port */
+};
+
+/*
+ * Returns the steps to compare an endpoint once with the policies that it may have, and adds those
+ * of their set, if it is new.
+ */
+uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
+	const struct mt_workload *w, struct mt_policy_sets *to);
+/* policy_gateways.c: the steps to compile the policies of a Gateway for its servers. */
+uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway *g);
+
+void mt_policy_sum_add(struct mt_policy_sum *to, const struct mt_policy_sum *more);
+/* policy_size.c: sets p->size. */
+void mt_policy_measure(struct mt_policy *p);
 /*
  * Returns the policies of a list (NULL: none) that may be about an instance; the caller compares
  * each of them. Valid until the next call for this list.
@@ -157,13 +205,19 @@ bool mt_policy_stands_before(
 	const struct mt_policy *p, const struct mt_workload *w, const struct mt_unit *u);
 bool mt_policy_stands_before_any(
 	const struct mt_policy *p, const struct mt_host *h, const struct mt_workload *w);
-bool mt_policy_stands_behind(const struct mt_build *b, const struct mt_policy *p,
-	const struct mt_host *h, const struct mt_unit *u);
 bool mt_policy_is_outbound(const struct mt_policy *p);
-/* Bags with filters for clients of the host: the root's, and that of the clients. NULL: none. */
-#define MT_OUTBOUND_BAGS 2
-void mt_b_outbound_bags(const struct mt_build *b, const struct mt_host *h,
-	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS]);
+bool mt_policy_is_in_chain(const struct mt_closing_place *at, enum mt_port_web web);
+/* policy_groups.c: after the policies are known by namespace. */
+void mt_b_policy_groups(struct mt_build *b);
+/* Filters in the proxies of a service's clients that are about the port, also harmless ones. */
+struct mt_policy_walk mt_b_policies_behind(
+	const struct mt_build *b, const struct mt_host *h, const struct mt_unit *u);
+/* Policies that are about a Gateway of this node. */
+struct mt_policy_walk mt_b_policies_at(const struct mt_build *b, const struct mt_gateway *g);
+/* The next policy; NULL: there is none. */
+struct mt_policy *mt_policy_next(struct mt_policy_walk *w);
+/* Their sums, or more if a policy is in several groups. */
+struct mt_policy_group mt_policy_walk_sum(const struct mt_policy_walk *w);
 bool mt_policy_stands_at(
 	const struct mt_build *b, const struct mt_policy *p, uint16_t port, enum mt_port_web web);
 bool mt_policy_is_of_gateways(const struct mt_policy *p);
@@ -178,9 +232,6 @@ const struct mt_authz *mt_b_guard_gate(
 /* policy_guards.c: what calls of the service's clients are judged by, wherever they are led; NULL: nothing. */
 const struct mt_authz *mt_b_guard_clients(
 	struct mt_build *b, const struct mt_host *h, const struct mt_unit *u, uint64_t *hash);
-/* policy_gateways.c: whether it is about the gateway, which is this node; and about that port. */
-bool mt_policy_is_about(
-	const struct mt_build *b, const struct mt_policy *p, const struct mt_gateway *g);
 /* The namespace of the node at a gateway. */
 const char *mt_gateway_ns(const struct mt_build *b, const struct mt_gateway *g);
 /* policy_gateways.c: it is about that port of a gateway. */

@@ -34,6 +34,8 @@ struct mt_work {
 	struct mt_idmap lists;	  /* steps of struct mt_rule_list, by address */
 	struct mt_idmap counters; /* of services at ports, by mt_b_is_counted() */
 	struct mt_idmap subsets;  /* labels of subsets (work_subsets.c) */
+	struct mt_idmap found;	  /* policies of endpoints with many labels (work_policies.c) */
+	struct mt_idmap sets;	  /* sets of policies that are counted, by service */
 	struct mt_idmap closed;	  /* services, and rules at hosts, by mt_b_work_id() */
 	struct mt_idmap held;	  /* struct mt_held_work of the current snapshot, by namespace */
 	bool fixed;		  /* clusters are made: no further services can be closed */

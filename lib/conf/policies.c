@@ -193,7 +193,8 @@ static void add_policy(struct mt_build *b, const struct mt_policy *p)
 {
 	struct mt_policies *all = b->policies;
 
-	all->v[all->n++] = *p;
+	all->v[all->n] = *p;
+	mt_policy_measure(&all->v[all->n++]);
 }
 
 static void add_all(struct mt_build *b)
@@ -338,40 +339,14 @@ static bool has_nothing(const struct mt_policy *p)
 	       !p->selected[MT_INSTANCE_BARE];
 }
 
-static void find_outbound(struct mt_build *b)
-{
-	struct mt_policies *all = b->policies;
-
-	for (uint32_t i = 0; i < all->n; i++) {
-		struct mt_policy_bag *bag;
-		struct mt_policy **slot;
-
-		if (!mt_policy_is_outbound(&all->v[i]))
-			continue;
-		bag = mt_strmap_get(&all->by_ns, all->v[i].meta->ns);
-		slot = mt_region_push(
-			&b->tmp, (void **)&bag->outbound, &bag->n_outbound, sizeof(*slot));
-		if (!slot)
-			return;
-		*slot = &all->v[i];
-		all->n_outbound++;
-	}
-}
-
 static void look_at_port(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
 {
-	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS];
+	struct mt_policy_walk walk = mt_b_policies_behind(b, h, u);
 
-	mt_b_outbound_bags(b, h, bags);
-	for (int i = 0; i < MT_OUTBOUND_BAGS; i++)
-		for (uint32_t k = 0; bags[i] && k < bags[i]->n_outbound; k++) {
-			struct mt_policy *p = bags[i]->outbound[k];
-
-			if (!mt_policy_stands_behind(b, p, h, u))
-				continue;
-			touch(b, p, h);
-			closes(p, h);
-		}
+	for (struct mt_policy *p; (p = mt_policy_next(&walk)) != NULL;) {
+		touch(b, p, h);
+		closes(p, h);
+	}
 }
 
 /* A service, with and without instances: the node stands where its clients' proxies do. */
@@ -523,7 +498,7 @@ void mt_b_policies_index(struct mt_build *b)
 	mt_b_policy_callers(b);
 	add_all(b);
 	index_by_ns(b);
-	find_outbound(b);
+	mt_b_policy_groups(b);
 }
 
 void mt_b_policies(struct mt_build *b)
@@ -553,6 +528,7 @@ void mt_b_policies_fini(struct mt_build *b)
 		mt_policy_index_fini(&bag->all);
 		mt_policy_index_fini(&bag->peers);
 	}
+	mt_idmap_fini(&b->policies->groups);
 	for (uint32_t i = 0; i < b->policies->n; i++) {
 		mt_idmap_fini(&b->policies->v[i].server_ports);
 		mt_idmap_fini(&b->policies->v[i].service_ports);

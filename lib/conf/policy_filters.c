@@ -9,7 +9,7 @@ static bool is_filter(const struct mt_policy *p)
 	return p->kind == MT_POLICY_OF_CLOSING && p->of.closing->n_places;
 }
 
-static bool is_in_chain(const struct mt_closing_place *at, enum mt_port_web web)
+bool mt_policy_is_in_chain(const struct mt_closing_place *at, enum mt_port_web web)
 {
 	if (at->chain == MT_CHAIN_HTTP)
 		return web != MT_WEB_NOT;
@@ -25,7 +25,7 @@ struct filtered {
 
 static bool stands(const struct mt_closing_place *at, const struct filtered *f)
 {
-	return (at->contexts & f->context) && is_in_chain(at, f->web) &&
+	return (at->contexts & f->context) && mt_policy_is_in_chain(at, f->web) &&
 	       (!at->port || at->port == f->port || at->port == f->other);
 }
 
@@ -69,29 +69,6 @@ bool mt_policy_is_outbound(const struct mt_policy *p)
 	for (uint32_t i = 0; is_filter(p) && i < p->of.closing->n_places; i++)
 		any |= (p->of.closing->places[i].contexts & MT_CONTEXT_OUTBOUND) != 0;
 	return any;
-}
-
-void mt_b_outbound_bags(const struct mt_build *b, const struct mt_host *h,
-	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS])
-{
-	const char *root = mt_b_root_namespace(b), *ns = mt_b_client_ns(b, h->se->meta.ns);
-
-	bags[0] = mt_b_policies_of(b, root);
-	bags[1] = strcmp(ns, root) == 0 ? NULL : mt_b_policies_of(b, ns);
-}
-
-/* A filter of one namespace is in the proxies of that one's clients; one with a selector, in those that have its labels. */
-bool mt_policy_stands_behind(const struct mt_build *b, const struct mt_policy *p,
-	const struct mt_host *h, const struct mt_unit *u)
-{
-	const struct filtered f = {MT_CONTEXT_OUTBOUND, u->port->number.v, u->port->number.v,
-		(enum mt_port_web)u->web};
-	const struct mt_labels *want = mt_policy_selector(p);
-
-	if (strcmp(p->meta->ns, mt_b_root_namespace(b)) != 0 &&
-		strcmp(p->meta->ns, mt_b_client_ns(b, h->se->meta.ns)) != 0)
-		return false;
-	return (!want || mt_b_selects_node(b, want)) && one_stands(p, &f);
 }
 
 /* Sets of ports: bits. NULL: there are no filters, or there is no memory. */

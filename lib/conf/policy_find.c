@@ -7,6 +7,8 @@
  */
 #include "mt_conf_policy_priv.h"
 
+#include "mt_secret_hash.h"
+
 #include <stdlib.h>
 
 /* Comparing so few policies is cheaper than hashing the labels of an instance. */
@@ -14,11 +16,31 @@
 
 /* ---- the index ------------------------------------------------------------------------------- */
 
-static void add_label(
-	struct mt_build *b, struct mt_by_label *x, const struct mt_policy *p, struct mt_kv *label)
+/* Adds the policy to the sum of what the label finds. */
+static void add_to_sum(struct mt_build *b, struct mt_policy_list *list, const struct mt_bag *bag,
+	const struct mt_policy *p)
 {
+	struct mt_policy_sum *sum = mt_idmap_get(&list->sums, (uintptr_t)bag);
+
+	if (!sum) {
+		sum = mt_region_alloc(&b->tmp, sizeof(*sum));
+		if (!sum || mt_idmap_put(&list->sums, (uintptr_t)bag, sum)) {
+			b->tmp.failed = true;
+			return;
+		}
+		*sum = (struct mt_policy_sum){0};
+	}
+	mt_policy_sum_add(sum, &p->size);
+}
+
+static void add_label(struct mt_build *b, struct mt_policy_list *list, struct mt_by_label *x,
+	const struct mt_policy *p, struct mt_kv *label)
+{
+	const struct mt_labels labels = {label, 1};
+
 	x->region = &b->tmp;
-	mt_by_label_add(x, p->meta->ns, &(const struct mt_labels){label, 1}, (void *)p);
+	mt_by_label_add(x, p->meta->ns, &labels, (void *)p);
+	add_to_sum(b, list, mt_by_label_find(x, p->meta->ns, &labels), p);
 }
 
 static struct mt_kv target_label(const struct mt_policy_target *t)
@@ -52,11 +74,11 @@ static void add_targets(struct mt_build *b, struct mt_policy_list *list, const s
 
 	if (s->target) {
 		label = target_label(s->target);
-		add_label(b, &list->targets, p, &label);
+		add_label(b, list, &list->targets, p, &label);
 	}
 	for (uint32_t i = 0; i < s->n_targets; i++) {
 		label = target_label(&s->targets[i]);
-		add_label(b, &list->targets, p, &label);
+		add_label(b, list, &list->targets, p, &label);
 	}
 }
 
@@ -69,12 +91,22 @@ static void add_whole(struct mt_build *b, struct mt_policy_list *list, struct mt
 		*slot = p;
 }
 
+static void sum_list(struct mt_build *b, struct mt_policy_list *list)
+{
+	for (uint32_t i = 0; i < list->n; i++)
+		mt_policy_sum_add(&list->all_sum, &list->v[i]->size);
+	for (uint32_t i = 0; i < list->n_whole; i++)
+		mt_policy_sum_add(&list->whole_sum, &list->whole[i]->size);
+}
+
 void mt_b_policy_index(struct mt_build *b, struct mt_policy_list *list)
 {
 	struct mt_by_label all = {.region = &b->tmp};
 
-	if (list->n <= FEW)
+	if (list->n <= FEW) {
+		sum_list(b, list);
 		return;
+	}
 	for (uint32_t i = 0; i < list->n; i++)
 		if (!mt_policy_has_targets(list->v[i]) && mt_policy_selector(list->v[i]))
 			mt_by_label_add(&all, list->v[i]->meta->ns, mt_policy_selector(list->v[i]),
@@ -86,11 +118,12 @@ void mt_b_policy_index(struct mt_build *b, struct mt_policy_list *list)
 		if (mt_policy_has_targets(p))
 			add_targets(b, list, p);
 		else if (want)
-			add_label(b, &list->selectors, p, rarest_of(&all, p->meta->ns, want));
+			add_label(b, list, &list->selectors, p, rarest_of(&all, p->meta->ns, want));
 		else
 			add_whole(b, list, p);
 	}
 	mt_by_label_fini(&all);
+	sum_list(b, list);
 	list->found = mt_region_alloc(&b->tmp, sizeof(*list->found) * list->n);
 	list->more = mt_region_alloc(&b->tmp, sizeof(*list->more) * list->n);
 }
@@ -99,6 +132,7 @@ void mt_policy_index_fini(struct mt_policy_list *list)
 {
 	mt_by_label_fini(&list->selectors);
 	mt_by_label_fini(&list->targets);
+	mt_idmap_fini(&list->sums);
 }
 
 /* ---- what an instance finds ------------------------------------------------------------------ */
@@ -123,20 +157,56 @@ static const struct mt_bag *targeting(const struct mt_policy_list *list, const s
 	return list->targets.map.n ? bag_at(&list->targets, list, &label) : &none;
 }
 
-uint64_t mt_policy_may_find(
-	const struct mt_policy_bag *bag, const struct mt_host *h, const struct mt_workload *w)
+void mt_policy_sum_add(struct mt_policy_sum *to, const struct mt_policy_sum *more)
+{
+	to->n += more->n;
+	to->rules += more->rules;
+	to->at_ports += more->at_ports;
+}
+
+/* Adds what one label or target finds. */
+static void add_bag_sum(const struct mt_policy_list *list, const struct mt_bag *bag,
+	struct mt_policy_sum *to, uint64_t *id)
+{
+	const struct mt_policy_sum *sum = mt_idmap_get(&list->sums, (uintptr_t)bag);
+
+	if (!sum)
+		return;
+	mt_policy_sum_add(to, sum);
+	*id += mt_secret_hash(&bag, sizeof(bag), 0);
+}
+
+struct mt_policy_sum mt_policy_by_labels(
+	const struct mt_policy_bag *bag, const struct mt_workload *w, uint64_t *id)
 {
 	const struct mt_policy_list *list = bag ? &bag->all : NULL;
-	uint64_t n;
+	struct mt_policy_sum sum = {0};
 
+	*id = mt_secret_hash(&list, sizeof(list), 0);
 	if (!list)
-		return 0;
-	if (finds_all(list, w))
-		return list->n;
-	n = list->n_whole + (uint64_t)targeting(list, h)->n;
+		return sum;
+	if (finds_all(list, w)) {
+		(*id)++;
+		return list->all_sum;
+	}
 	for (uint32_t i = 0; list->selectors.map.n && i < w->labels.n_kv; i++)
-		n += bag_at(&list->selectors, list, &w->labels.kv[i])->n;
-	return n;
+		add_bag_sum(list, bag_at(&list->selectors, list, &w->labels.kv[i]), &sum, id);
+	return sum;
+}
+
+struct mt_policy_sum mt_policy_by_host(const struct mt_policy_bag *bag, const struct mt_host *h,
+	const struct mt_workload *w, uint64_t *id)
+{
+	const struct mt_policy_list *list = bag ? &bag->all : NULL;
+	struct mt_policy_sum sum = {0};
+
+	*id = 0;
+	/* mt_policy_by_labels() has counted all of them. */
+	if (!list || finds_all(list, w))
+		return sum;
+	sum = list->whole_sum;
+	add_bag_sum(list, targeting(list, h), &sum, id);
+	return sum;
 }
 
 static int by_place(const void *a, const void *b)

@@ -4,52 +4,12 @@
 
 #include <string.h>
 
-/* A class is of no namespace: the root namespace speaks of it. */
-static bool is_about(const struct mt_build *b, const struct mt_policy_target *t,
-	const struct mt_policy *p, const struct mt_gateway *g)
-{
-	const char *name = g->gateway_api ? g->gateway_api : g->meta.name;
-
-	if (strcmp(t->kind.s, "GatewayClass") == 0)
-		return g->gateway_class && strcmp(t->name.s, g->gateway_class) == 0 &&
-		       strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0;
-	return strcmp(t->kind.s, "Gateway") == 0 && strcmp(t->name.s, name) == 0 &&
-	       strcmp(p->meta->ns, g->meta.ns) == 0;
-}
-
-static bool targets(const struct mt_build *b, const struct mt_policy *p, const struct mt_gateway *g)
-{
-	if (p->scope->target && is_about(b, p->scope->target, p, g))
-		return true;
-	for (uint32_t i = 0; i < p->scope->n_targets; i++)
-		if (is_about(b, &p->scope->targets[i], p, g))
-			return true;
-	return false;
-}
+/* Values that are compiled in one step. */
+#define STEP_OF_VALUES 2
 
 const char *mt_gateway_ns(const struct mt_build *b, const struct mt_gateway *g)
 {
 	return b->model->mesh.ns ? b->model->mesh.ns : g->meta.ns;
-}
-
-static bool selects(const struct mt_build *b, const struct mt_policy *p, const struct mt_gateway *g)
-{
-	const struct mt_labels *want = mt_policy_selector(p);
-
-	if (mt_policy_has_targets(p))
-		return targets(b, p, g);
-	if (want && !mt_b_selects_node(b, want))
-		return false;
-	return strcmp(p->meta->ns, mt_gateway_ns(b, g)) == 0 ||
-	       strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0;
-}
-
-/* Which certificates a gateway asks for is its own word; and Aeraki's policies are those of servers. */
-bool mt_policy_is_about(
-	const struct mt_build *b, const struct mt_policy *p, const struct mt_gateway *g)
-{
-	return p->kind != MT_POLICY_OF_PEERS && !mt_policy_is_dubbo(p) &&
-	       mt_policy_is_of_gateways(p) && selects(b, p, g);
 }
 
 /* Its hosts, each once: "NAMESPACE/HOST" says whose routes may be bound. */
@@ -77,26 +37,12 @@ static void found_at(struct mt_build *b, struct mt_policy *p, const struct mt_ga
 		touch_server(b, p, &g->servers[i]);
 }
 
-/* Policies of a namespace. */
-static void find_in(struct mt_build *b, const struct mt_gateway *g, const char *ns)
-{
-	const struct mt_policy_bag *bag = mt_b_policies_of(b, ns);
-
-	for (uint32_t i = 0; bag && i < bag->all.n; i++)
-		if (mt_policy_is_about(b, bag->all.v[i], g))
-			found_at(b, bag->all.v[i], g);
-}
-
-/* Policies of other namespaces are not about the Gateway. */
 static void find_all(struct mt_build *b, const struct mt_gateway *g)
 {
-	const char *own = mt_gateway_ns(b, g), *root = mt_b_root_namespace(b);
+	struct mt_policy_walk walk = mt_b_policies_at(b, g);
 
-	find_in(b, g, root);
-	if (strcmp(own, root) != 0)
-		find_in(b, g, own);
-	if (strcmp(g->meta.ns, own) != 0 && strcmp(g->meta.ns, root) != 0)
-		find_in(b, g, g->meta.ns);
+	for (struct mt_policy *p; (p = mt_policy_next(&walk)) != NULL;)
+		found_at(b, p, g);
 }
 
 void mt_b_policies_at_gateways(struct mt_build *b)
@@ -107,6 +53,14 @@ void mt_b_policies_at_gateways(struct mt_build *b)
 		if (mt_b_selects_node(b, &g->selector))
 			find_all(b, g);
 	}
+}
+
+uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway *g)
+{
+	const struct mt_policy_walk walk = mt_b_policies_at(b, g);
+	const struct mt_policy_group sum = mt_policy_walk_sum(&walk);
+
+	return sum.n * (1ull + g->n_servers) + sum.at_ports * g->n_servers / STEP_OF_VALUES;
 }
 
 void mt_policy_touch_gate(struct mt_build *b, struct mt_policy *p, const struct mt_gate *at)

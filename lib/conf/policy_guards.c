@@ -65,7 +65,7 @@ static bool gather_tokens(struct gathered *g, struct mt_policy *p)
 	return true;
 }
 
-/* ---- each compiled once for each codec -------------------------------------------------------------- */
+/* ---- compiled policies ----------------------------------------------------------------------- */
 
 static struct mt_authz_policy *compile(
 	struct mt_build *b, const struct mt_policy *p, const struct mt_policed *to, bool closing)
@@ -117,17 +117,21 @@ static void note_told(struct mt_policy *p, const struct mt_authz_policy *c, cons
 	}
 }
 
-/* NULL: it is nobody's there, or there is no memory. */
+/*
+ * Each policy is compiled once for each codec, and one with conditions on ports for each port. NULL:
+ * it is nobody's there, or there is no memory.
+ */
 static struct mt_authz_policy *compiled(
 	struct mt_build *b, struct mt_policy *p, const struct mt_policed *to, bool closing)
 {
 	const char *codec = to->u->codec->name;
+	bool by_port = !closing && p->size.at_ports;
 	struct mt_authz_policy *c;
 	char key[64];
 
 	snprintf(key, sizeof(key), "%u %s %u %u", (uint32_t)(p - b->policies->v),
-		closing ? "closed" : codec, closing ? 0 : to->port,
-		closing ? 0 : to->u->port->number.v);
+		closing ? "closed" : codec, by_port ? to->port : 0,
+		by_port ? to->u->port->number.v : 0);
 	c = mt_strmap_get(&b->policies->compiled, key);
 	if (!c) {
 		c = compile(b, p, to, closing);
@@ -227,17 +231,11 @@ static void consider_drifting(struct gathered *g)
 /* Filters in the proxies of clients, in whose place this node stands. */
 static void consider_clients(struct gathered *g)
 {
-	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS];
+	struct mt_policy_walk walk = mt_b_policies_behind(g->b, g->to->h, g->to->u);
 
-	mt_b_outbound_bags(g->b, g->to->h, bags);
-	for (int i = 0; i < MT_OUTBOUND_BAGS; i++)
-		for (uint32_t k = 0; bags[i] && k < bags[i]->n_outbound; k++) {
-			struct mt_policy *p = bags[i]->outbound[k];
-
-			if (!p->of.closing->harmless &&
-				mt_policy_stands_behind(g->b, p, g->to->h, g->to->u))
-				gather(g, p, compiled(g->b, p, g->to, true));
-		}
+	for (struct mt_policy *p; (p = mt_policy_next(&walk)) != NULL;)
+		if (!p->of.closing->harmless)
+			gather(g, p, compiled(g->b, p, g->to, true));
 }
 
 /* ---- the object -------------------------------------------------------------------------------------- */
@@ -602,8 +600,7 @@ static void consider_at(struct gathered *g, struct mt_policy *p, const struct mt
 	bool closing = p->kind == MT_POLICY_OF_CLOSING;
 	struct mt_authz_policy *c = NULL;
 
-	if (!mt_policy_is_about(g->b, p, at->gateway) ||
-		!mt_policy_stands_at(g->b, p, g->to->port, at->web) ||
+	if (!mt_policy_stands_at(g->b, p, g->to->port, at->web) ||
 		(closing && p->of.closing->messages_only && at->codec->opaque))
 		return;
 	if (p->kind == MT_POLICY_OF_TOKENS) {
@@ -621,28 +618,16 @@ static void consider_at(struct gathered *g, struct mt_policy *p, const struct mt
 	p->closes |= c->closes;
 }
 
-static void consider_all_at(struct gathered *g, const char *ns, const struct mt_gate *at)
-{
-	const struct mt_policy_bag *bag = mt_b_policies_of(g->b, ns);
-
-	for (uint32_t i = 0; bag && i < bag->all.n; i++)
-		consider_at(g, bag->all.v[i], at);
-}
-
 const struct mt_authz *mt_b_guard_gate(struct mt_build *b, const struct mt_gate *at, uint64_t *hash)
 {
-	const char *own = mt_gateway_ns(b, at->gateway), *root = mt_b_root_namespace(b);
-	const char *ns = at->gateway->meta.ns; /* of those with targets */
 	const struct mt_se_port port = {.number = at->server->port.number};
 	const struct mt_unit u = {.port = &port, .codec = at->codec};
 	const struct mt_policed to = {.u = &u, .port = (uint16_t)port.number.v};
+	struct mt_policy_walk walk = mt_b_policies_at(b, at->gateway);
 	struct gathered g = {.b = b, .to = &to};
 
-	consider_all_at(&g, root, at);
-	if (strcmp(own, root) != 0)
-		consider_all_at(&g, own, at);
-	if (strcmp(ns, own) != 0 && strcmp(ns, root) != 0)
-		consider_all_at(&g, ns, at);
+	for (struct mt_policy *p; (p = mt_policy_next(&walk)) != NULL;)
+		consider_at(&g, p, at);
 	return unless_idle(finish(&g, hash));
 }
 

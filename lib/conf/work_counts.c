@@ -27,8 +27,6 @@
 #define STEPS_OF_ROUTE 32
 /* Compiling a regular expression takes about 20 us and some KiB. */
 #define STEPS_OF_REGEX 128
-/* A policy that is compared with an endpoint, which is done twice, takes about 300 ns. */
-#define STEPS_OF_POLICY 3
 /* Names of ports and labels that are compared in one step. */
 #define STEP_OF_NAMES 16
 
@@ -36,41 +34,24 @@
 
 /* ---- services -------------------------------------------------------------------------------- */
 
-/* Policies and patches of a namespace with which an endpoint is compared. */
-static uint64_t steps_of_ns(const struct mt_build *b, const char *ns, const struct mt_host *h,
-	const struct mt_workload *w)
+/* Filters in the proxies of clients, of all ports. All endpoints of a port have those that close. */
+struct outbound {
+	uint64_t n, n_closing;
+};
+
+static struct outbound outbound_of(
+	const struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
 {
-	uint64_t n = mt_b_inbound_of(b, ns);
+	struct outbound all = {0};
 
-	n += b->policies ? mt_policy_may_find(mt_b_policies_of(b, ns), h, w) : 0;
-	return n * STEPS_OF_POLICY;
-}
+	for (; b->policies && b->policies->n_outbound && u; u = u->next) {
+		const struct mt_policy_walk walk = mt_b_policies_behind(b, h, u);
+		const struct mt_policy_group sum = mt_policy_walk_sum(&walk);
 
-/* Steps to compare one endpoint with its policies. */
-static uint64_t steps_of_policies(
-	const struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
-{
-	const char *ns, *root = mt_b_root_namespace(b);
-	uint64_t steps;
-
-	if (!b->policies && !b->n_inbound)
-		return 0;
-	ns = mt_instance_meta(h, w)->ns;
-	steps = steps_of_ns(b, ns, h, w);
-	return strcmp(ns, root) == 0 ? steps : steps + steps_of_ns(b, root, h, w);
-}
-
-static uint64_t outbound_of(const struct mt_build *b, const struct mt_host *h)
-{
-	const struct mt_policy_bag *bags[MT_OUTBOUND_BAGS];
-	uint64_t n = 0;
-
-	if (!b->policies)
-		return 0;
-	mt_b_outbound_bags(b, h, bags);
-	for (int i = 0; i < MT_OUTBOUND_BAGS; i++)
-		n += bags[i] ? bags[i]->n_outbound : 0;
-	return n;
+		all.n += sum.n;
+		all.n_closing += sum.n_closing;
+	}
+	return all;
 }
 
 static uint32_t count_units(const struct mt_unit *u)
@@ -84,31 +65,35 @@ static uint32_t count_units(const struct mt_unit *u)
 
 /* The work that the endpoints of a host cause. */
 struct endpoints {
-	uint64_t outbound; /* filters in the proxies of clients, for each member */
+	struct outbound outbound; /* of the ports that are terminated */
 	uint64_t n;
 	uint64_t labels;   /* compared in one cluster, to find its members */
 	uint64_t policies; /* of all, each once */
 	uint64_t members;  /* in the cluster of all of them */
 	uint64_t chosen;   /* in the clusters of all subsets: their members */
+	uint64_t n_chosen;
+	struct mt_policy_sets sets;
 };
 
 static void add_endpoint(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
 	struct endpoints *e)
 {
-	uint64_t policies = steps_of_policies(b, h, w);
-	uint64_t one = policies + MT_STEPS_OF_ENDPOINT + e->outbound;
+	uint64_t policies = mt_b_steps_of_policies(b, h, w, &e->sets);
+	uint64_t one = policies + MT_STEPS_OF_ENDPOINT, n = 0;
 
 	e->n++;
 	e->labels += (w->labels.n_kv + w->ports.n_kv) / STEP_OF_NAMES;
 	e->policies += policies;
 	e->members += one;
 	if (h->rule && h->rule->n_subsets)
-		e->chosen += one * mt_b_subsets_of(b, h->rule, &w->labels);
+		n = mt_b_subsets_of(b, h->rule, &w->labels);
+	e->chosen += one * n;
+	e->n_chosen += n;
 }
 
 static void count_endpoints(struct mt_build *b, const struct mt_host *h, struct endpoints *e)
 {
-	e->outbound = outbound_of(b, h);
+	e->outbound = outbound_of(b, h, h->units);
 	for (uint32_t i = 0; i < h->n_workloads; i++)
 		add_endpoint(b, h, h->workloads[i], e);
 	/* Endpoints with names that are not resolved have policies as well. */
@@ -136,7 +121,8 @@ static void want_subsets(
 
 	if (!n)
 		return;
-	steps = ports * (n * (MT_STEPS_OF_CLUSTER + e->labels + e->n * STEPS_OF_LOOK) + e->chosen);
+	steps = ports * (n * (MT_STEPS_OF_CLUSTER + e->labels + e->n * STEPS_OF_LOOK) + e->chosen) +
+		e->outbound.n_closing * e->n_chosen;
 	if (is_foreign(h, &dr->meta)) {
 		mt_b_want_at_host(b, MT_WORK_STEPS, &dr->meta, &place, steps, few_all);
 		mt_b_want_at_host(b, MT_WORK_CLUSTERS, &dr->meta, &place, ports * n, few);
@@ -150,6 +136,7 @@ static void want_subsets(
 static void want_clusters(struct mt_build *b, const struct mt_host *h)
 {
 	uint64_t ports = count_units(h->units), forwards = count_units(h->forwards);
+	const struct outbound forwarded = outbound_of(b, h, h->forwards);
 	struct endpoints e = {0};
 
 	count_endpoints(b, h, &e);
@@ -163,9 +150,13 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 	mt_b_want(b, MT_WORK_CLUSTERS, &h->se->meta, ports + forwards,
 		"write fewer ports or subsets");
 	mt_b_want(b, MT_WORK_SERVICES, &h->se->meta, ports, "write fewer ports");
-	/* Policies are compared with each endpoint once more, and filters with each port. */
-	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, e.policies + (ports + forwards) * e.outbound,
+	/* Policies are compared with each endpoint once more. */
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
+		e.policies + e.outbound.n + forwarded.n +
+			(e.outbound.n_closing + forwarded.n_closing) * e.n,
 		"write fewer policies or endpoints");
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, e.sets.once + ports * e.sets.at_ports,
+		"write fewer ports, or policies with conditions on ports");
 	mt_b_want_closed(b, MT_WORK_STEPS, &h->se->meta,
 		(ports + forwards) * (MT_STEPS_OF_CLUSTER + h->n_addrs * STEPS_OF_LISTENER));
 	mt_b_want_closed(b, MT_WORK_CLUSTERS, &h->se->meta, ports + forwards);
@@ -242,6 +233,7 @@ static void want_routes(struct mt_build *b, const struct mt_host *h, const struc
 /* A comparison of a VirtualService with a server, or of two of their hosts, takes about 25 ns. */
 #define STEP_OF_SERVERS 4
 
+#define GATES_REMEDY   "write fewer servers, or fewer policies with conditions on ports"
 #define SERVERS_REMEDY "name fewer gateways or hosts"
 #define LOOKS_REMEDY   "name fewer gateways, or write fewer rules"
 
@@ -347,8 +339,10 @@ static void want_servers(struct mt_build *b)
 	for (uint32_t i = 0; i < m->gateways.n; i++) {
 		const struct mt_gateway *g = m->gateways.v[i];
 
-		if (mt_b_selects_node(b, &g->selector))
-			count_servers(b, &all, g);
+		if (!mt_b_selects_node(b, &g->selector))
+			continue;
+		count_servers(b, &all, g);
+		mt_b_want(b, MT_WORK_STEPS, &g->meta, mt_b_steps_at_gateway(b, g), GATES_REMEDY);
 	}
 	for (uint32_t i = 0; all.n && i < m->virtual_services.n; i++)
 		want_virtual_service(b, &all, m->virtual_services.v[i]);

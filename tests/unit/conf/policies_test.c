@@ -453,6 +453,44 @@ static void shared_and_whole(void)
 	unbuild(&b);
 }
 
+#define TWO_PORTS                                                                                  \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, namespace: "  \
+	"x}\nspec:\n  hosts: [a.test]\n  location: MESH_INTERNAL\n  resolution: STATIC\n"          \
+	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo}, {number: 82, name: "                \
+	"tcp-metaprotocol-dubbo-2}]\n  endpoints: [{address: 198.51.100.1}]\n"
+
+/* A policy is compiled once for all ports of a protocol, unless it depends on ports. */
+static void shared_by_ports(void)
+{
+	static const struct {
+		const char *text;
+		bool shared;
+	} port_rows[] = {
+		{NODE TWO_PORTS AP("{rules: [{to: [{operation: {methods: [m]}}]}]}"), true},
+		{NODE TWO_PORTS AP("{action: DENY, rules: [{from: [{source: {ipBlocks: "
+				   "[10.0.0.1]}}]}]}"),
+			true},
+		{NODE TWO_PORTS AP("{rules: [{when: [{key: source.ip, values: [10.0.0.1]}]}]}"),
+			true},
+		{NODE TWO_PORTS AP("{rules: [{to: [{operation: {ports: ['80']}}]}]}"), false},
+		{NODE TWO_PORTS AP("{rules: [{to: [{operation: {notPorts: ['81']}}]}]}"), false},
+		{NODE TWO_PORTS AP("{rules: [{when: [{key: destination.port, notValues: "
+				   "['81']}]}]}"),
+			false}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(port_rows); i++) {
+		struct built b = build_text(NULL, port_rows[i].text);
+		const struct mt_cluster *one, *other;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		one = cluster(b.s, "outbound|80||a.test");
+		other = cluster(b.s, "outbound|82||a.test");
+		CU_ASSERT_FATAL(one->guards && other->guards);
+		CU_ASSERT_EQUAL(one->guards[0] == other->guards[0], port_rows[i].shared);
+		unbuild(&b);
+	}
+}
+
 /* Two of one name are two opinions, and who calls has to pass both. */
 static void twins(void)
 {
@@ -671,6 +709,7 @@ const struct mt_test policies_tests[] = {
 	{"instances_that_expect_tls", instances_that_expect_tls},
 	{"what_guards_whom", what_guards_whom},
 	{"shared_and_whole", shared_and_whole},
+	{"shared_by_ports", shared_by_ports},
 	{"twins", twins},
 	{"workloads_of_one_address", workloads_of_one_address},
 	{"tokens_of_one_address", tokens_of_one_address},

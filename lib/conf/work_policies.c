@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counts the policies of endpoints before they are compared and compiled (work_counts.c). Endpoints
+ * of a service with the same policies share one set of them. If a policy depends on ports, it and
+ * its sets are compiled for each port. Services may share both; each pays whole, because the others
+ * may be closed.
+ */
+#include "mt_conf_policy_priv.h"
+
+#include "mt_secret_hash.h"
+
+#include <string.h>
+
+/* A policy that is compared with an endpoint, which is done twice, takes about 300 ns. */
+#define STEPS_OF_POLICY 3
+/* A set with this many rules has an index, of about 8 KiB for each 64 rules (lib/authz). */
+#define INDEX_LEAST 16
+#define INDEX_MOST  1024
+#define INDEX_STEPS 192
+/* Values that are compiled in one step. */
+#define STEP_OF_VALUES 2
+/* Labels are looked for again in each service with the endpoint, if they are few. */
+#define FEW_LABELS 16
+
+/* Policies that an endpoint finds. */
+struct found {
+	struct mt_policy_sum sum;
+	uint64_t id;
+	uint64_t looks; /* for labels, if they are many */
+};
+
+static uint64_t id_of(const void *of, size_t size, uint64_t what)
+{
+	uint64_t h = mt_secret_hash(of, size, what);
+
+	return h ? h : 1;
+}
+
+/* Several services may select an endpoint with many labels: they are looked for once. */
+static struct found find(
+	struct mt_build *b, const struct mt_policy_bag *bag, const struct mt_workload *w)
+{
+	const void *of[] = {bag, w->labels.kv};
+	uint64_t key = id_of(of, sizeof(of), w->labels_unknown);
+	struct found f = {.looks = 0}, *known;
+
+	if (w->labels.n_kv <= FEW_LABELS) {
+		f.sum = mt_policy_by_labels(bag, w, &f.id);
+		return f;
+	}
+	known = mt_idmap_get(&b->work.found, key);
+	if (known)
+		return *known;
+	f.sum = mt_policy_by_labels(bag, w, &f.id);
+	known = mt_region_alloc(&b->tmp, sizeof(*known));
+	if (!known || mt_idmap_put(&b->work.found, key, known))
+		b->tmp.failed = true;
+	else
+		*known = f;
+	return f;
+}
+
+/* Adds the policies of a namespace, and their id. */
+static void add_ns(struct mt_build *b, const char *ns, const struct mt_host *h,
+	const struct mt_workload *w, struct found *to)
+{
+	const struct mt_policy_bag *bag = mt_b_policies_of(b, ns);
+	struct mt_policy_sum of_host;
+	struct found f;
+	uint64_t id;
+
+	if (!bag)
+		return;
+	f = find(b, bag, w);
+	to->looks += w->labels.n_kv > FEW_LABELS && bag->all.selectors.map.n ? w->labels.n_kv : 0;
+	of_host = mt_policy_by_host(bag, h, w, &id);
+	mt_policy_sum_add(&to->sum, &f.sum);
+	mt_policy_sum_add(&to->sum, &of_host);
+	to->id += f.id + id;
+}
+
+/* The endpoint's own ports, which a set that depends on ports is compiled for. */
+static uint64_t ports_id(const struct mt_workload *w)
+{
+	uint64_t id = 0;
+
+	for (uint32_t i = 0; i < w->ports.n_kv; i++)
+		id += mt_secret_hash_text(
+			w->ports.kv[i].value, mt_secret_hash_text(w->ports.kv[i].key, 0));
+	return id;
+}
+
+static uint64_t steps_of_set(const struct mt_policy_sum *s)
+{
+	if (s->rules < INDEX_LEAST || s->rules > INDEX_MOST)
+		return s->rules;
+	return s->rules + INDEX_STEPS / 2 + s->rules * INDEX_STEPS / 64;
+}
+
+/* Adds the set if no other endpoint of the service has it. */
+static void add_set(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
+	const struct found *f, struct mt_policy_sets *to)
+{
+	const uint64_t of[] = {
+		(uintptr_t)h, f->id + (f->sum.at_ports ? ports_id(w) : 0), f->sum.at_ports > 0};
+	uint64_t id = id_of(of, sizeof(of), 0);
+
+	if (mt_idmap_get(&b->work.sets, id))
+		return;
+	if (mt_idmap_put(&b->work.sets, id, b))
+		b->tmp.failed = true;
+	*(f->sum.at_ports ? &to->at_ports : &to->once) +=
+		steps_of_set(&f->sum) + f->sum.at_ports / STEP_OF_VALUES;
+}
+
+uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
+	const struct mt_workload *w, struct mt_policy_sets *to)
+{
+	const char *ns, *root = mt_b_root_namespace(b);
+	struct found f = {.id = 0};
+	uint64_t n;
+
+	if (!b->policies && !b->n_inbound)
+		return 0;
+	ns = mt_instance_meta(h, w)->ns;
+	n = mt_b_inbound_of(b, ns);
+	if (strcmp(ns, root) != 0)
+		n += mt_b_inbound_of(b, root);
+	if (b->policies) {
+		add_ns(b, ns, h, w, &f);
+		if (strcmp(ns, root) != 0)
+			add_ns(b, root, h, w, &f);
+		add_set(b, h, w, &f, to);
+	}
+	return (n + f.sum.n) * STEPS_OF_POLICY + f.looks;
+}
