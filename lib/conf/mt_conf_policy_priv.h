@@ -69,7 +69,8 @@ struct mt_policies {
 	struct mt_policy *v;
 	uint32_t n;
 	struct mt_strmap by_ns; /* struct mt_policy_bag */
-	struct mt_strmap guards, compiled, touched;
+	struct mt_strmap guards, compiled;
+	struct mt_idmap touched; /* hosts of Gateways, by policy */
 	bool told;	  /* what is looked at is a discovery service's */
 	uint32_t n_alike; /* how many instances are looked at as one */
 	/*
@@ -112,7 +113,7 @@ struct mt_policy_bag {
 struct mt_policy_group {
 	struct mt_policy **v;
 	uint32_t n, n_closing; /* closing: those that are not harmless */
-	uint64_t at_ports;     /* of their sizes */
+	struct mt_policy_sum sum;
 };
 
 /* Visits the policies of some groups, those of each namespace by age. */
@@ -154,6 +155,8 @@ struct mt_policy_sets {
  */
 uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
 	const struct mt_workload *w, struct mt_policy_sets *to);
+/* work_policies.c: the steps to compile a set of policies; if it depends on ports, for each port. */
+uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s);
 /* policy_gateways.c: the steps to compile the policies of a Gateway for its servers. */
 uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway *g);
 

@@ -49,7 +49,7 @@ static void add(struct mt_build *b, uint64_t id, struct mt_policy *p)
 		return;
 	*slot = p;
 	to->n_closing += p->kind == MT_POLICY_OF_CLOSING && !p->of.closing->harmless;
-	to->at_ports += p->size.at_ports;
+	mt_policy_sum_add(&to->sum, &p->size);
 }
 
 /* A filter with a selector is in the proxies of clients that have its labels. */
@@ -202,9 +202,11 @@ struct mt_policy_group mt_policy_walk_sum(const struct mt_policy_walk *w)
 		for (int k = 0; k < MT_POLICY_GROUPS; k++) {
 			const struct mt_policy_group *of = w->of[i][k];
 
-			sum.n += of ? of->n : 0;
-			sum.n_closing += of ? of->n_closing : 0;
-			sum.at_ports += of ? of->at_ports : 0;
+			if (!of)
+				continue;
+			sum.n += of->n;
+			sum.n_closing += of->n_closing;
+			mt_policy_sum_add(&sum.sum, &of->sum);
 		}
 	return sum;
 }

@@ -233,7 +233,7 @@ static void want_routes(struct mt_build *b, const struct mt_host *h, const struc
 /* A comparison of a VirtualService with a server, or of two of their hosts, takes about 25 ns. */
 #define STEP_OF_SERVERS 4
 
-#define GATES_REMEDY   "write fewer servers, or fewer policies with conditions on ports"
+#define GATES_REMEDY   "write fewer servers, hosts, or policies with conditions on ports"
 #define SERVERS_REMEDY "name fewer gateways or hosts"
 #define LOOKS_REMEDY   "name fewer gateways, or write fewer rules"
 

@@ -90,11 +90,13 @@ static uint64_t ports_id(const struct mt_workload *w)
 	return id;
 }
 
-static uint64_t steps_of_set(const struct mt_policy_sum *s)
+uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s)
 {
+	uint64_t steps = s->rules + s->at_ports / STEP_OF_VALUES;
+
 	if (s->rules < INDEX_LEAST || s->rules > INDEX_MOST)
-		return s->rules;
-	return s->rules + INDEX_STEPS / 2 + s->rules * INDEX_STEPS / 64;
+		return steps;
+	return steps + INDEX_STEPS / 2 + s->rules * INDEX_STEPS / 64;
 }
 
 /* Adds the set if no other endpoint of the service has it. */
@@ -109,8 +111,7 @@ static void add_set(struct mt_build *b, const struct mt_host *h, const struct mt
 		return;
 	if (mt_idmap_put(&b->work.sets, id, b))
 		b->tmp.failed = true;
-	*(f->sum.at_ports ? &to->at_ports : &to->once) +=
-		steps_of_set(&f->sum) + f->sum.at_ports / STEP_OF_VALUES;
+	*(f->sum.at_ports ? &to->at_ports : &to->once) += mt_b_steps_of_set(&f->sum);
 }
 
 uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,

@@ -62,6 +62,58 @@ static void policies_at_servers(void)
 	}
 }
 
+/* Rules of a set that depends on ports have an index for each server. */
+static void rules_at_servers(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int at = 0; at < 2; at++) {
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\n" ISTIO("Gateway", "g", "greedy") "  selector: {}\n  servers:\n", f);
+		for (int i = 0; i < 50; i++)
+			fprintf(f, "  - {port: {number: %d, name: tcp}, hosts: ['*']}\n", 1000 + i);
+		fputs("---\n" SECURITY("AuthorizationPolicy", "p", "greedy", ""), f);
+		fputs("  action: DENY\n  rules:\n", f);
+		for (int i = 0; i < 100; i++)
+			fprintf(f, "  - to: [{operation: {%s: ['80']}}]\n",
+				at ? "ports" : "methods");
+		load(&sc, 20000, f, &text);
+		CU_ASSERT_EQUAL(strcmp(scene_status(&sc, "Gateway", "g"), "refused") == 0, at);
+		scene_end(&sc);
+	}
+}
+
+/* Hosts of a Gateway are noted for each of its policies. */
+static void policies_times_hosts(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int many = 0; many < 2; many++) {
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\n" ISTIO("Gateway", "g", "greedy") "  selector: {}\n  servers:\n"
+							      "  - port: {number: 80, name: tcp}\n"
+							      "    hosts:\n",
+			f);
+		for (int i = 0; i < (many ? 500 : 1); i++)
+			fprintf(f, "    - h%d.example\n", i);
+		for (int i = 0; i < 50; i++)
+			fprintf(f,
+				"---\n" SECURITY("AuthorizationPolicy", "p%d", "greedy",
+					"{action: DENY, rules: [{from: [{source: {ipBlocks: "
+					"[10.0.0.1]}}]}]}"),
+				i);
+		load(&sc, 20000, f, &text);
+		CU_ASSERT_EQUAL(strcmp(scene_status(&sc, "Gateway", "g"), "refused") == 0, many);
+		scene_end(&sc);
+	}
+}
+
 /* A Gateway pays for no policies that are about others. */
 static void policies_of_others(void)
 {
@@ -188,5 +240,6 @@ static void labels_not_known(void)
 
 const struct mt_test work_conds_tests[] = {{"policies at ports", policies_at_ports},
 	{"policies at servers", policies_at_servers}, {"policies of others", policies_of_others},
+	{"rules at servers", rules_at_servers}, {"policies times hosts", policies_times_hosts},
 	{"filters of clients", filters_of_clients}, {"labels of endpoints", labels_of_endpoints},
 	{"labels not known", labels_not_known}, {0}};
