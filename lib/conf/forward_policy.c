@@ -286,11 +286,10 @@ static void consider_endpoint(struct look *l)
 /* Filters in the proxies of clients; this node stands in their place. */
 static void consider_clients(struct look *l)
 {
-	struct mt_policy_walk walk = mt_b_policies_behind(l->b, l->to->h, l->to->u);
+	struct mt_policy_walk walk = mt_b_policies_closing(l->b, l->to->h, l->to->u);
 
 	for (struct mt_policy *p; (p = mt_policy_next(&walk)) != NULL;)
-		if (!p->of.closing->harmless)
-			fail_closed(l, p, "cannot be evaluated");
+		fail_closed(l, p, "cannot be evaluated");
 }
 
 /* Of all endpoints of a destination. */

@@ -71,8 +71,8 @@ struct mt_policies {
 	struct mt_strmap by_ns; /* struct mt_policy_bag */
 	struct mt_strmap guards, compiled;
 	struct mt_idmap touched; /* hosts of Gateways, by policy */
-	bool told;	  /* what is looked at is a discovery service's */
-	uint32_t n_alike; /* how many instances are looked at as one */
+	bool told;		 /* what is looked at is a discovery service's */
+	uint32_t n_alike;	 /* how many instances are looked at as one */
 	/*
 	 * Those that protect, and select nothing in their namespace, while there are instances whose namespace nobody has
 	 * written: it may be theirs.
@@ -112,7 +112,7 @@ struct mt_policy_bag {
 /* Some policies of one namespace, the oldest first. */
 struct mt_policy_group {
 	struct mt_policy **v;
-	uint32_t n, n_closing; /* closing: those that are not harmless */
+	uint32_t n;
 	struct mt_policy_sum sum;
 };
 
@@ -214,6 +214,9 @@ bool mt_policy_is_in_chain(const struct mt_closing_place *at, enum mt_port_web w
 void mt_b_policy_groups(struct mt_build *b);
 /* Filters in the proxies of a service's clients that are about the port, also harmless ones. */
 struct mt_policy_walk mt_b_policies_behind(
+	const struct mt_build *b, const struct mt_host *h, const struct mt_unit *u);
+/* Those of them that deny calls. */
+struct mt_policy_walk mt_b_policies_closing(
 	const struct mt_build *b, const struct mt_host *h, const struct mt_unit *u);
 /* Policies that are about a Gateway of this node. */
 struct mt_policy_walk mt_b_policies_at(const struct mt_build *b, const struct mt_gateway *g);

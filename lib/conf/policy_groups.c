@@ -12,6 +12,7 @@
 
 enum group {
 	BEHIND,	    /* filters in the proxies of clients, by port and protocol */
+	CLOSING,    /* those of them that deny calls */
 	OF_NODE,    /* of Gateways of this node, whatever their names */
 	OF_GATEWAY, /* by name */
 	OF_CLASS,
@@ -48,8 +49,15 @@ static void add(struct mt_build *b, uint64_t id, struct mt_policy *p)
 	if (!slot)
 		return;
 	*slot = p;
-	to->n_closing += p->kind == MT_POLICY_OF_CLOSING && !p->of.closing->harmless;
 	mt_policy_sum_add(&to->sum, &p->size);
+}
+
+static void add_at_port(struct mt_build *b, const struct mt_policy_bag *bag, struct mt_policy *p,
+	uint64_t port, uint64_t web)
+{
+	add(b, id_of(bag, BEHIND, port << 8 | web, NULL), p);
+	if (!p->of.closing->harmless)
+		add(b, id_of(bag, CLOSING, port << 8 | web, NULL), p);
 }
 
 /* A filter with a selector is in the proxies of clients that have its labels. */
@@ -67,10 +75,7 @@ static void add_behind(struct mt_build *b, const struct mt_policy_bag *bag, stru
 		for (int web = MT_WEB_NOT; web <= MT_WEB; web++)
 			if ((at->contexts & MT_CONTEXT_OUTBOUND) &&
 				mt_policy_is_in_chain(at, (enum mt_port_web)web))
-				add(b,
-					id_of(bag, BEHIND, (uint64_t)at->port << 8 | (uint64_t)web,
-						NULL),
-					p);
+				add_at_port(b, bag, p, at->port, (uint64_t)web);
 	}
 }
 
@@ -124,8 +129,8 @@ static const struct mt_policy_group *group_of(const struct mt_build *b,
 	return mt_idmap_get(&b->policies->groups, id_of(bag, group, port, name));
 }
 
-struct mt_policy_walk mt_b_policies_behind(
-	const struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
+static struct mt_policy_walk behind(const struct mt_build *b, const struct mt_host *h,
+	const struct mt_unit *u, enum group group)
 {
 	const char *root = mt_b_root_namespace(b), *ns = mt_b_client_ns(b, h->se->meta.ns);
 	const uint64_t port = (uint64_t)u->port->number.v << 8 | (uint64_t)u->web;
@@ -138,10 +143,22 @@ struct mt_policy_walk mt_b_policies_behind(
 
 		if (!bag || (i && strcmp(ns, root) == 0))
 			continue;
-		w.of[i][0] = group_of(b, bag, BEHIND, u->web, NULL);
-		w.of[i][1] = group_of(b, bag, BEHIND, port, NULL);
+		w.of[i][0] = group_of(b, bag, group, u->web, NULL);
+		w.of[i][1] = group_of(b, bag, group, port, NULL);
 	}
 	return w;
+}
+
+struct mt_policy_walk mt_b_policies_behind(
+	const struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
+{
+	return behind(b, h, u, BEHIND);
+}
+
+struct mt_policy_walk mt_b_policies_closing(
+	const struct mt_build *b, const struct mt_host *h, const struct mt_unit *u)
+{
+	return behind(b, h, u, CLOSING);
 }
 
 /* Policies of other namespaces are not about the Gateway. A class is of the root namespace. */
@@ -205,7 +222,6 @@ struct mt_policy_group mt_policy_walk_sum(const struct mt_policy_walk *w)
 			if (!of)
 				continue;
 			sum.n += of->n;
-			sum.n_closing += of->n_closing;
 			mt_policy_sum_add(&sum.sum, &of->sum);
 		}
 	return sum;

@@ -231,11 +231,10 @@ static void consider_drifting(struct gathered *g)
 /* Filters in the proxies of clients, in whose place this node stands. */
 static void consider_clients(struct gathered *g)
 {
-	struct mt_policy_walk walk = mt_b_policies_behind(g->b, g->to->h, g->to->u);
+	struct mt_policy_walk walk = mt_b_policies_closing(g->b, g->to->h, g->to->u);
 
 	for (struct mt_policy *p; (p = mt_policy_next(&walk)) != NULL;)
-		if (!p->of.closing->harmless)
-			gather(g, p, compiled(g->b, p, g->to, true));
+		gather(g, p, compiled(g->b, p, g->to, true));
 }
 
 /* ---- the object -------------------------------------------------------------------------------------- */

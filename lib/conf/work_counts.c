@@ -27,6 +27,8 @@
 #define STEPS_OF_ROUTE 32
 /* Compiling a regular expression takes about 20 us and some KiB. */
 #define STEPS_OF_REGEX 128
+/* A filter that denies calls to an endpoint takes about 400 ns. */
+#define STEPS_OF_FILTER 4
 /* Names of ports and labels that are compared in one step. */
 #define STEP_OF_NAMES 16
 
@@ -45,11 +47,11 @@ static struct outbound outbound_of(
 	struct outbound all = {0};
 
 	for (; b->policies && b->policies->n_outbound && u; u = u->next) {
-		const struct mt_policy_walk walk = mt_b_policies_behind(b, h, u);
-		const struct mt_policy_group sum = mt_policy_walk_sum(&walk);
+		const struct mt_policy_walk behind = mt_b_policies_behind(b, h, u);
+		const struct mt_policy_walk closing = mt_b_policies_closing(b, h, u);
 
-		all.n += sum.n;
-		all.n_closing += sum.n_closing;
+		all.n += mt_policy_walk_sum(&behind).n;
+		all.n_closing += mt_policy_walk_sum(&closing).n;
 	}
 	return all;
 }
@@ -122,7 +124,7 @@ static void want_subsets(
 	if (!n)
 		return;
 	steps = ports * (n * (MT_STEPS_OF_CLUSTER + e->labels + e->n * STEPS_OF_LOOK) + e->chosen) +
-		e->outbound.n_closing * e->n_chosen;
+		e->outbound.n_closing * e->n_chosen * STEPS_OF_FILTER;
 	if (is_foreign(h, &dr->meta)) {
 		mt_b_want_at_host(b, MT_WORK_STEPS, &dr->meta, &place, steps, few_all);
 		mt_b_want_at_host(b, MT_WORK_CLUSTERS, &dr->meta, &place, ports * n, few);
@@ -138,8 +140,12 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 	uint64_t ports = count_units(h->units), forwards = count_units(h->forwards);
 	const struct outbound forwarded = outbound_of(b, h, h->forwards);
 	struct endpoints e = {0};
+	uint64_t closing, filters;
 
 	count_endpoints(b, h, &e);
+	closing = (e.outbound.n_closing + forwarded.n_closing) * STEPS_OF_FILTER;
+	/* A port is compared with its filters also if the service is closed. */
+	filters = e.outbound.n + forwarded.n + closing;
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
 		(ports + forwards) * (MT_STEPS_OF_CLUSTER + e.labels + e.members),
 		"write fewer ports, endpoints or policies");
@@ -151,14 +157,13 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 		"write fewer ports or subsets");
 	mt_b_want(b, MT_WORK_SERVICES, &h->se->meta, ports, "write fewer ports");
 	/* Policies are compared with each endpoint once more. */
-	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
-		e.policies + e.outbound.n + forwarded.n +
-			(e.outbound.n_closing + forwarded.n_closing) * e.n,
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, e.policies + filters + closing * e.n,
 		"write fewer policies or endpoints");
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, e.sets.once + ports * e.sets.at_ports,
 		"write fewer ports, or policies with conditions on ports");
 	mt_b_want_closed(b, MT_WORK_STEPS, &h->se->meta,
-		(ports + forwards) * (MT_STEPS_OF_CLUSTER + h->n_addrs * STEPS_OF_LISTENER));
+		(ports + forwards) * (MT_STEPS_OF_CLUSTER + h->n_addrs * STEPS_OF_LISTENER) +
+			filters);
 	mt_b_want_closed(b, MT_WORK_CLUSTERS, &h->se->meta, ports + forwards);
 	mt_b_want_closed(b, MT_WORK_SERVICES, &h->se->meta, ports);
 }

@@ -143,6 +143,20 @@ static void policies_of_others(void)
 	}
 }
 
+/* Writes a filter in the proxies of clients that closes a port. */
+static void put_filter(FILE *f, int i, int port)
+{
+	fprintf(f,
+		"---\n" ISTIO("EnvoyFilter", "f%d",
+			"greedy") "  configPatches: [{applyTo: NETWORK_FILTER, match: {context: "
+				  "SIDECAR_OUTBOUND, listener: {portNumber: %d}}, patch: "
+				  "{operation: INSERT_FIRST, value: {name: "
+				  "envoy.filters.network.rbac, typed_config: {'@type': "
+				  "type.googleapis.com/"
+				  "envoy.extensions.filters.network.rbac.v3.RBAC}}}}]\n",
+		i, port);
+}
+
 /* Filters in the proxies of clients count for the endpoints of the ports that they close. */
 static void filters_of_clients(void)
 {
@@ -155,23 +169,29 @@ static void filters_of_clients(void)
 
 		put_services(f, "greedy", 1, 100, 1);
 		for (int i = 0; i < 100; i++)
-			fprintf(f,
-				"---\n" ISTIO("EnvoyFilter", "f%d",
-					"greedy") "  configPatches: [{applyTo: NETWORK_FILTER, "
-						  "match: {context: SIDECAR_OUTBOUND, listener: "
-						  "{portNumber: %d}}, patch: {operation: "
-						  "INSERT_FIRST, value: {name: "
-						  "envoy.filters.network.rbac, typed_config: "
-						  "{'@type': type.googleapis.com/"
-						  "envoy.extensions.filters.network.rbac.v3.RBAC"
-						  "}}}}]\n",
-				i, closes ? 80 : 9999);
+			put_filter(f, i, closes ? 80 : 9999);
 		/* Each endpoint is compared with each filter, whether it closes the port or not. */
 		load(&sc, 66000, f, &text);
 		CU_ASSERT_EQUAL(scene_has(&sc, "fewer", OVER), closes);
 		IS_STATUS(&sc, "ServiceEntry", "s0", closes ? "fail-closed" : "in-force");
 		scene_end(&sc);
 	}
+}
+
+/* Closed services are compared with filters of clients as well: they are refused if that is much. */
+static void filters_of_closed(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_services(f, "greedy", 20, 1, 1);
+	for (int i = 0; i < 400; i++)
+		put_filter(f, i, 80);
+	load(&sc, 6000, f, &text);
+	CU_ASSERT(count(&sc, "greedy", MT_OBJECT_REFUSED) >= 15);
+	scene_end(&sc);
 }
 
 /* Each label of an endpoint is looked for among those of policies, in each service that has it. */
@@ -240,6 +260,6 @@ static void labels_not_known(void)
 
 const struct mt_test work_conds_tests[] = {{"policies at ports", policies_at_ports},
 	{"policies at servers", policies_at_servers}, {"policies of others", policies_of_others},
+	{"filters of clients", filters_of_clients}, {"filters of closed", filters_of_closed},
 	{"rules at servers", rules_at_servers}, {"policies times hosts", policies_times_hosts},
-	{"filters of clients", filters_of_clients}, {"labels of endpoints", labels_of_endpoints},
-	{"labels not known", labels_not_known}, {0}};
+	{"labels of endpoints", labels_of_endpoints}, {"labels not known", labels_not_known}, {0}};
