@@ -5,13 +5,22 @@
  */
 #include "mt_conf_listener_priv.h"
 
-/* True if a host of the VirtualService is a wildcard for the MetaRouter's. */
+#include <string.h>
+
+/* A service may be written by its host, or as NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc. */
+#define FORMS 4
+
+/*
+ * True if a host of the VirtualService is a wildcard for the MetaRouter's. It depends only on how
+ * the service is written.
+ */
 static bool covers_host(
 	struct mt_build *b, const struct mt_virtual_service *vs, const struct mt_meta_router *mr)
 {
 	const char *written = mr->hosts[0].s, *ns = mr->meta.ns;
 	char full[256];
-	bool is_short = mt_long_name(written, ns, mt_model_domain(b->model), full, sizeof(full));
+	bool is_short = !mt_strmap_get(&b->hosts, written) &&
+			mt_long_name(written, ns, mt_model_domain(b->model), full, sizeof(full));
 
 	for (uint32_t i = 0; i < vs->n_hosts; i++) {
 		const char *word = vs->hosts[i].s;
@@ -29,6 +38,9 @@ struct led {
 	uint32_t n;		      /* destinations */
 	const struct mt_host **hosts; /* each destination's once */
 	uint32_t n_hosts;
+	/* How the one destination is written in MetaRouters that no wildcard is for. */
+	const char *uncovered[FORMS];
+	uint32_t n_uncovered;
 };
 
 static void put(struct mt_build *b, struct mt_idmap *m, const struct mt_host *h, uintptr_t n)
@@ -82,13 +94,29 @@ static bool has_limit_alone(const struct mt_meta_router *mr)
 	return !mr->routes.n_rules && mr->limit;
 }
 
+/* Compares each form with the hosts of the VirtualService once, for all MetaRouters. */
+static bool is_covered(struct mt_build *b, const struct mt_gateway_limits *at, struct led *to,
+	const struct mt_meta_router *mr)
+{
+	const char *written = mr->hosts[0].s;
+
+	for (uint32_t i = 0; i < to->n_uncovered; i++)
+		if (strcmp(to->uncovered[i], written) == 0)
+			return false;
+	if (covers_host(b, at->vs, mr))
+		return true;
+	if (to->n_uncovered < FORMS)
+		to->uncovered[to->n_uncovered++] = written;
+	return false;
+}
+
 /* By a wildcard as well, if all calls go to the host. */
-static bool applies(struct mt_build *b, const struct mt_gateway_limits *at, const struct led *to,
+static bool applies(struct mt_build *b, const struct mt_gateway_limits *at, struct led *to,
 	const struct mt_meta_router *mr, const struct mt_host *h)
 {
 	if (!at->vs)
 		return false;
-	return names_host(to, h) || (to->n && count(to, h) == to->n && covers_host(b, at->vs, mr));
+	return names_host(to, h) || (to->n && count(to, h) == to->n && is_covered(b, at, to, mr));
 }
 
 static void tell(struct mt_build *b, const struct mt_gateway_limits *at,
@@ -159,7 +187,7 @@ void mt_limiters_fini(struct mt_limiters *x)
 
 /* The first one that is for the routes of a VirtualService. */
 static const struct mt_meta_router *choose(
-	struct mt_build *b, const struct mt_gateway_limits *at, const struct led *to)
+	struct mt_build *b, const struct mt_gateway_limits *at, struct led *to)
 {
 	const struct mt_meta_router *limiter = NULL;
 
