@@ -266,7 +266,7 @@ void mt_b_check(struct mt_build *b)
 		mt_b_tell_route_keys(b, vs);
 		mt_b_tell_sources(b, vs);
 		mt_b_tell_unrouted(b, vs);
-		if (mt_b_was_checked(b, &vs->meta))
+		if (mt_b_was_checked(b, &vs->meta, vs->lists, vs->n_lists))
 			continue;
 		for (uint32_t j = 0; j < vs->n_lists; j++) {
 			check_list_name(b, &vs->meta, &vs->lists[j]);
@@ -280,12 +280,12 @@ void mt_b_check(struct mt_build *b)
 			check_gateways(b, &mr->meta, mr->gateways, mr->n_gateways, 1);
 		mt_b_tell_router_keys(b, mr);
 		mt_b_tell_unrouted_of_router(b, mr);
-		if (mt_b_was_checked(b, &mr->meta))
+		if (mt_b_was_checked(b, &mr->meta, NULL, 0))
 			continue;
 		check_list(b, &mr->meta, &mr->routes, "spec.");
 		check_limit(b, &mr->meta, mr->limit, "spec.localRateLimit");
 	}
 	for (uint32_t i = 0; i < m->envoy_filters.n; i++)
-		if (!mt_b_was_checked(b, m->envoy_filters.v[i]))
+		if (!mt_b_was_checked(b, m->envoy_filters.v[i], NULL, 0))
 			check_filter(b, m->envoy_filters.v[i]);
 }

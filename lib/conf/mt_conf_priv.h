@@ -150,7 +150,7 @@ struct mt_conf {
 	uint64_t old_checks_token;
 	uint64_t version;
 	/* Documents whose references were found good where names led as `topology` says. */
-	uint64_t topology, *checked; /* sorted serials */
+	uint64_t topology, *checked; /* sorted ids (share.c) */
 	uint32_t n_checked;
 	struct mt_shared shared;
 	struct mt_conf_items items; /* of the last publish */
@@ -721,8 +721,12 @@ uint32_t mt_b_rule_dest(struct mt_build *b, const struct mt_meta *meta, const ch
 
 /* share.c: what the current snapshot has that this one would make again. */
 void mt_b_topology(struct mt_build *b);
-/* Whether the document's references were found good, and lead where they led then. */
-bool mt_b_was_checked(const struct mt_build *b, const struct mt_meta *meta);
+/*
+ * True if all references of a document with these lists of rules were found good, and lead where
+ * they led then.
+ */
+bool mt_b_was_checked(const struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_rule_list *lists, uint32_t n);
 /* After a build without errors. */
 void mt_b_remember_checked(struct mt_build *b);
 /* check.c: what every document refers to, used or not. */

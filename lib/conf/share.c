@@ -76,40 +76,62 @@ void mt_b_topology(struct mt_build *b)
 
 /* ---- references ---------------------------------------------------------------------------------- */
 
-static int by_serial(const void *a, const void *b)
+static int by_id(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
 	return (*x > *y) - (*x < *y);
 }
 
-bool mt_b_was_checked(const struct mt_build *b, const struct mt_meta *meta)
+/*
+ * Identifies a document and the lists that were made of it and others. They may change without the
+ * document, as those of a TCPRoute by a ReferenceGrant.
+ */
+static uint64_t checked_id(const struct mt_meta *meta, const struct mt_rule_list *lists, uint32_t n)
 {
+	uint64_t h = meta->serial;
+
+	for (uint32_t i = 0; i < n; i++)
+		h = lists[i].made_of ? mt_hash_u64(lists[i].made_of, h) : h;
+	return h;
+}
+
+bool mt_b_was_checked(const struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_rule_list *lists, uint32_t n)
+{
+	uint64_t id = checked_id(meta, lists, n);
+
 	return b->conf->n_checked && b->conf->topology == b->topology && meta->serial &&
-	       bsearch(&meta->serial, b->conf->checked, b->conf->n_checked, sizeof(uint64_t),
-		       by_serial);
+	       bsearch(&id, b->conf->checked, b->conf->n_checked, sizeof(id), by_id);
+}
+
+/* Notes a document in b->conf->checked, which has room for all. */
+static void remember(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_rule_list *lists, uint32_t n)
+{
+	if (!mt_b_leads_nowhere(b, meta))
+		b->conf->checked[b->conf->n_checked++] = checked_id(meta, lists, n);
 }
 
 void mt_b_remember_checked(struct mt_build *b)
 {
 	const struct mt_model *m = b->model;
-	const struct mt_objs *const all[] = {
-		&m->virtual_services, &m->meta_routers, &m->envoy_filters};
-	uint32_t n = 0;
-	uint64_t *v;
+	const size_t n = m->virtual_services.n + m->meta_routers.n + m->envoy_filters.n;
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
-		n += all[i]->n;
-	v = malloc(sizeof(*v) * (n + 1));
 	free(b->conf->checked);
-	b->conf->checked = v;
+	b->conf->checked = malloc(sizeof(*b->conf->checked) * (n + 1));
 	b->conf->n_checked = 0;
 	b->conf->topology = b->topology;
-	for (size_t i = 0; v && i < MT_ARRAY_LEN(all); i++)
-		for (uint32_t k = 0; k < all[i]->n; k++)
-			if (!mt_b_leads_nowhere(b, all[i]->v[k]))
-				v[b->conf->n_checked++] =
-					((const struct mt_meta *)all[i]->v[k])->serial;
-	if (v)
-		qsort(v, b->conf->n_checked, sizeof(*v), by_serial);
+	if (!b->conf->checked)
+		return;
+	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
+		const struct mt_virtual_service *vs = m->virtual_services.v[i];
+
+		remember(b, &vs->meta, vs->lists, vs->n_lists);
+	}
+	for (uint32_t i = 0; i < m->meta_routers.n; i++)
+		remember(b, m->meta_routers.v[i], NULL, 0);
+	for (uint32_t i = 0; i < m->envoy_filters.n; i++)
+		remember(b, m->envoy_filters.v[i], NULL, 0);
+	qsort(b->conf->checked, b->conf->n_checked, sizeof(*b->conf->checked), by_id);
 }

@@ -113,6 +113,36 @@ static void a_port_of_a_gateway(void)
 	scene_end(&sc);
 }
 
+/* What a route leads to by a new grant is looked up, though the route is the same. */
+static void references_that_are_granted(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+	scene_write(&sc, "a.yaml",
+		SERVICES GATEWAY("g", "") TCP("r", "x",
+			PARENT TO(
+				"{name: u, namespace: y, port: 99}")) "---\napiVersion: v1\n"
+								      "kind: Endpoints\nmetadata: "
+								      "{name: u, namespace: "
+								      "y}\nsubsets: [{addresses: "
+								      "[{ip: 198.51.100.9}], "
+								      "ports: [{name: tcp-a, port: "
+								      "80}]}]\n");
+	scene_load(&sc);
+	CU_ASSERT(scene_has(&sc, "spec.rules[0]", "no ReferenceGrant of namespace y"));
+	CU_ASSERT_FALSE(scene_has(&sc, "a.yaml", "has no served port 99"));
+	scene_write(&sc, "b.yaml",
+		OF("v1beta1", "ReferenceGrant", "yes",
+			"y") "{from: [{group: gateway.networking.k8s.io, kind: TCPRoute, "
+			     "namespace: x}], to: [{group: '', kind: Service, name: u}]}\n");
+	scene_load(&sc);
+	CU_ASSERT_FALSE(scene_has(&sc, "spec.rules[0]", "no ReferenceGrant"));
+	CU_ASSERT(scene_has(&sc, "a.yaml", "has no served port 99"));
+	scene_end(&sc);
+}
+
 /* What nobody has granted, and what is no Service, keeps its share and fails. */
 static void references_that_are_refused(void)
 {
@@ -639,6 +669,7 @@ const struct mt_test gateway_api_tests[] = {
 	{"parents_times_names", parents_times_names},
 	{"a_port_of_a_gateway", a_port_of_a_gateway},
 	{"references_that_are_refused", references_that_are_refused},
+	{"references_that_are_granted", references_that_are_granted},
 	{"who_is_admitted", who_is_admitted},
 	{"two_for_one_listener", two_for_one_listener},
 	{"clients_of_a_service", clients_of_a_service},
