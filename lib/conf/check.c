@@ -59,7 +59,6 @@ static void check_rule(
 static void check_list(struct mt_build *b, const struct mt_meta *meta, const struct mt_rule_list *l,
 	const char *prefix)
 {
-	mt_b_tell_unreached(b, meta, l, prefix);
 	for (uint32_t i = 0; i < l->n_rules; i++) {
 		char path[128];
 
@@ -249,6 +248,17 @@ static void check_tls_modes(struct mt_build *b, const struct mt_destination_rule
 	}
 }
 
+/* Warnings that depend on the filter alone, at each load. */
+static void tell_unreached(struct mt_build *b, const struct mt_envoy_filter *ef)
+{
+	char path[64];
+
+	for (uint32_t i = 0; i < ef->n_patches; i++) {
+		snprintf(path, sizeof(path), "spec.configPatches[%u].", i);
+		mt_b_tell_unreached(b, &ef->meta, &ef->patches[i].routes, path);
+	}
+}
+
 void mt_b_check(struct mt_build *b)
 {
 	const struct mt_model *m = b->model;
@@ -266,6 +276,8 @@ void mt_b_check(struct mt_build *b)
 		mt_b_tell_route_keys(b, vs);
 		mt_b_tell_sources(b, vs);
 		mt_b_tell_unrouted(b, vs);
+		for (uint32_t j = 0; j < vs->n_lists; j++)
+			mt_b_tell_unreached(b, &vs->meta, &vs->lists[j], "spec.");
 		if (mt_b_was_checked(b, &vs->meta, vs->lists, vs->n_lists))
 			continue;
 		for (uint32_t j = 0; j < vs->n_lists; j++) {
@@ -280,12 +292,17 @@ void mt_b_check(struct mt_build *b)
 			check_gateways(b, &mr->meta, mr->gateways, mr->n_gateways, 1);
 		mt_b_tell_router_keys(b, mr);
 		mt_b_tell_unrouted_of_router(b, mr);
+		mt_b_tell_unreached(b, &mr->meta, &mr->routes, "spec.");
 		if (mt_b_was_checked(b, &mr->meta, NULL, 0))
 			continue;
 		check_list(b, &mr->meta, &mr->routes, "spec.");
 		check_limit(b, &mr->meta, mr->limit, "spec.localRateLimit");
 	}
-	for (uint32_t i = 0; i < m->envoy_filters.n; i++)
-		if (!mt_b_was_checked(b, m->envoy_filters.v[i], NULL, 0))
-			check_filter(b, m->envoy_filters.v[i]);
+	for (uint32_t i = 0; i < m->envoy_filters.n; i++) {
+		const struct mt_envoy_filter *ef = m->envoy_filters.v[i];
+
+		tell_unreached(b, ef);
+		if (!mt_b_was_checked(b, &ef->meta, NULL, 0))
+			check_filter(b, ef);
+	}
 }

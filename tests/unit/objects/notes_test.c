@@ -79,6 +79,31 @@ static void empty_subset(void)
 	scene_end(&sc);
 }
 
+/* A rule that no call reaches is told at each load, also if nothing has changed. */
+static void unreached_rule(void)
+{
+	static const char rules[] = "dubbo: [{route: [{destination: {host: a.x}}]}, "
+				    "{match: [{headers: {k: {exact: v}}}], "
+				    "route: [{destination: {host: a.x}}]}]\n";
+	struct scene sc;
+	char text[1024];
+
+	scene_begin(&sc);
+	snprintf(text, sizeof(text),
+		SERVICE("a", "x", "198.51.100.1") "---\n" ISTIO(
+			"VirtualService", "v", "x") "  hosts: [a.x]\n  %s",
+		rules);
+	scene_write(&sc, "a.yaml", text);
+	for (int i = 0; i < 2; i++) {
+		scene_load(&sc);
+		IS_STATUS(&sc, "VirtualService", "v", "in-force-with-notes");
+		CU_ASSERT_STRING_EQUAL(note_of(&sc, "VirtualService", "v"),
+			"it is never reached: dubbo[0] matches every call "
+			"(write the rule that takes all last)");
+	}
+	scene_end(&sc);
+}
+
 /* Calls in a protocol that nothing reads go through. */
 static void unknown_protocol(void)
 {
@@ -125,6 +150,7 @@ static void names_of_certificates(void)
 const struct mt_test notes_tests[] = {
 	{"other_gateways", other_gateways},
 	{"empty_subset", empty_subset},
+	{"unreached_rule", unreached_rule},
 	{"unknown_protocol", unknown_protocol},
 	{"names_of_certificates", names_of_certificates},
 	{0},
