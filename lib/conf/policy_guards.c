@@ -127,7 +127,7 @@ static struct mt_authz_policy *compiled(
 	const char *codec = to->u->codec->name;
 	bool by_port = !closing && p->size.at_ports;
 	struct mt_authz_policy *c;
-	char key[64];
+	char key[128]; /* a codec has a name of at most 63 bytes */
 
 	snprintf(key, sizeof(key), "%u %s %u %u", (uint32_t)(p - b->policies->v),
 		closing ? "closed" : codec, by_port ? to->port : 0,

@@ -4,6 +4,7 @@
 #include "conf_texts.h"
 #include "mesh_build.h"
 
+#include "mt_authz.h"
 #include "mt_codec_registry.h"
 
 #define ACME "aeraki.meta_protocol.codec.acme"
@@ -111,6 +112,43 @@ static void documents(void)
 	mt_conf_destroy(conf);
 }
 
+/* A policy has other rules at each port, however long the codec's name is. */
+static void long_name(void)
+{
+	static const char name[] =
+		"a23456789_123456789_123456789_123456789_123456789_123456789_123";
+	struct mt_conf *conf = new_conf();
+	struct mt_codec codec = *mt_codec_find("thrift");
+	const struct mt_codec *more[] = {&codec};
+	struct mt_codec_registry *r;
+	const struct mt_cluster *c;
+	struct built b;
+
+	codec.name = name;
+	codec.aeraki_name = ACME;
+	codec.content = 102;
+	r = mt_codec_registry_new(more, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+	mt_conf_set_codecs(conf, r);
+	mt_codec_registry_drop(r);
+	b = build_text(conf,
+		ISTIO("ServiceEntry",
+			"a") "  hosts: [a.x]\n  location: MESH_INTERNAL\n  resolution: STATIC\n"
+			     "  ports: [{number: 80, name: tcp-metaprotocol-shop},"
+			     " {number: 81, name: tcp-metaprotocol-shop-2}]\n"
+			     "  endpoints: [{address: 198.51.100.1}]\n" PROTOCOL
+			     "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+			     "metadata: {name: p}\nspec: {action: DENY, rules: "
+			     "[{to: [{operation: {ports: ['81']}}]}]}\n");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_PTR_NULL(cluster_of(b.s, "outbound|80||a.x")->guards);
+	c = cluster_of(b.s, "outbound|81||a.x");
+	CU_ASSERT_FATAL(c->guards && c->guards[0]);
+	CU_ASSERT_EQUAL_FATAL(c->guards[0]->n_deny, 1);
+	CU_ASSERT_EQUAL(c->guards[0]->deny[0]->n_rules, 1);
+	unbuild(&b);
+}
+
 /* A codec of the registry is a remedy. */
 static void remedy(void)
 {
@@ -176,6 +214,7 @@ static void shared(void)
 
 const struct mt_test codecs_tests[] = {
 	{"documents name codecs of the registry", documents},
+	{"policies at ports of a codec with a long name", long_name},
 	{"the nearest codec of the registry", remedy},
 	{"resources name codecs of the registry", resources},
 	{"services follow changed codecs", shared},
