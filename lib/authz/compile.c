@@ -191,64 +191,109 @@ static bool compile_rule(
 	return true;
 }
 
-static void compile_rules(struct mt_authz_build *b, const struct mt_authorization_policy *p)
+/* Compiled rules of a policy, whatever the port. */
+struct mt_authz_rules {
+	const struct mt_authorization_policy *of;
+	const char *by; /* "KIND NAMESPACE/NAME" */
+	const struct mt_codec *codec;
+	const struct mt_authz_callers *who;
+	struct mt_authz_rule *v;
+	const char **missing; /* of each rule, the first field that the codec lacks */
+};
+
+static uint8_t action_of(const struct mt_authorization_policy *p)
 {
-	struct mt_authz_rule *r = mt_region_alloc(b->r, sizeof(*r) * MT_MAX(p->n_rules, 1u));
-	const char **note = mt_authz_build_denies(b) ? &b->p->dropped : &b->p->vanished;
+	static const uint8_t actions[] = {[MT_POLICY_ALLOW] = MT_AUTHZ_ALLOW,
+		[MT_POLICY_DENY] = MT_AUTHZ_DENY,
+		[MT_POLICY_AUDIT] = MT_AUTHZ_ALLOW,
+		[MT_POLICY_CUSTOM] = MT_AUTHZ_CLOSE};
 
-	b->p->rules = r;
-	for (uint32_t i = 0; r && i < p->n_rules; i++) {
-		struct mt_authz_rule *to = &r[b->p->n_rules];
-
-		*to = (struct mt_authz_rule){.line = p->rules[i].origin.line};
-		if (!compile_rule(b, &p->rules[i], to))
-			return;
-		if (never_fits_here(b, to))
-			continue;
-		if (b->missing && !*note)
-			*note = mt_region_strdup(b->r, b->missing);
-		/*
-		 * Leave out an ALLOW rule on a field that the codec lacks, because it matches no
-		 * call.
-		 */
-		if (b->missing && !mt_authz_build_denies(b))
-			continue;
-		look_at_operations(b, to);
-		b->p->n_rules++;
-	}
+	MT_ASSERT(p->action.v != MT_POLICY_AUDIT);
+	return actions[p->action.v];
 }
 
-static struct mt_authz_policy *begin(
-	struct mt_region *r, enum mt_authz_action action, const struct mt_meta *meta)
+struct mt_authz_rules *mt_authz_rules_of(struct mt_region *r,
+	const struct mt_authorization_policy *p, const struct mt_codec *codec,
+	const struct mt_authz_callers *who)
+{
+	static const struct mt_authz_callers nobody;
+	struct mt_authz_policy shape = {.action = action_of(p)};
+	struct mt_authz_build b = {
+		.r = r, .codec = codec, .p = &shape, .ns = p->meta.ns, .who = who ? who : &nobody};
+	struct mt_authz_rules *rules = mt_region_alloc(r, sizeof(*rules));
+	const size_t n = MT_MAX(p->n_rules, 1u);
+
+	if (!rules)
+		return NULL;
+	*rules = (struct mt_authz_rules){.of = p,
+		.by = mt_region_printf(r, "%s %s/%s", p->meta.kind, p->meta.ns, p->meta.name),
+		.codec = codec,
+		.who = b.who,
+		.v = mt_region_alloc(r, sizeof(*rules->v) * n),
+		.missing = mt_region_alloc(r, sizeof(*rules->missing) * n)};
+	for (uint32_t i = 0; !r->failed && i < p->n_rules; i++) {
+		rules->v[i] = (struct mt_authz_rule){.line = p->rules[i].origin.line};
+		if (!compile_rule(&b, &p->rules[i], &rules->v[i]))
+			return NULL;
+		rules->missing[i] = b.missing ? mt_region_strdup(r, b.missing) : NULL;
+	}
+	return r->failed ? NULL : rules;
+}
+
+/*
+ * True if the rule is one of the policy at the ports. An ALLOW rule on a field that the codec lacks
+ * is left out, because it matches no call.
+ */
+static bool is_kept(const struct mt_authz_build *b, const struct mt_authz_rules *rules, uint32_t i)
+{
+	return !never_fits_here(b, &rules->v[i]) &&
+	       (!rules->missing[i] || mt_authz_build_denies(b));
+}
+
+/* Notes the first field that the codec lacks, of the rules for these ports. */
+static void note_missing(const struct mt_authz_build *b, const struct mt_authz_rules *rules)
+{
+	const char **note = mt_authz_build_denies(b) ? &b->p->dropped : &b->p->vanished;
+
+	for (uint32_t i = 0; i < rules->of->n_rules && !*note; i++)
+		if (rules->missing[i] && !never_fits_here(b, &rules->v[i]))
+			*note = rules->missing[i];
+}
+
+struct mt_authz_policy *mt_authz_at_ports(
+	struct mt_region *r, const struct mt_authz_rules *rules, const struct mt_authz_ports *at)
 {
 	struct mt_authz_policy *p = mt_region_alloc(r, sizeof(*p));
+	const struct mt_authz_build b = {
+		.r = r, .codec = rules->codec, .p = p, .at = at, .who = rules->who};
+	uint32_t n = 0;
 
 	if (!p)
 		return NULL;
-	p->action = (uint8_t)action;
-	p->serial = meta->serial;
-	p->by = mt_region_printf(r, "%s %s/%s", meta->kind, meta->ns, meta->name);
-	return p->by ? p : NULL;
+	*p = (struct mt_authz_policy){
+		.action = action_of(rules->of), .serial = rules->of->meta.serial, .by = rules->by};
+	note_missing(&b, rules);
+	for (uint32_t i = 0; i < rules->of->n_rules; i++)
+		n += is_kept(&b, rules, i);
+	p->rules = n == rules->of->n_rules ? rules->v
+					   : mt_region_alloc(r, sizeof(*p->rules) * MT_MAX(n, 1u));
+	for (uint32_t i = 0; p->rules && p->n_rules < n; i++) {
+		if (!is_kept(&b, rules, i))
+			continue;
+		if (p->rules != rules->v)
+			p->rules[p->n_rules] = rules->v[i];
+		look_at_operations(&b, &p->rules[p->n_rules++]);
+	}
+	return r->failed ? NULL : p;
 }
 
 struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
 	const struct mt_authorization_policy *p, const struct mt_codec *codec,
 	const struct mt_authz_ports *at, const struct mt_authz_callers *who)
 {
-	static const struct mt_authz_callers nobody;
-	static const uint8_t actions[] = {[MT_POLICY_ALLOW] = MT_AUTHZ_ALLOW,
-		[MT_POLICY_DENY] = MT_AUTHZ_DENY,
-		[MT_POLICY_AUDIT] = MT_AUTHZ_ALLOW,
-		[MT_POLICY_CUSTOM] = MT_AUTHZ_CLOSE};
-	struct mt_authz_build b = {
-		.r = r, .codec = codec, .ns = p->meta.ns, .at = at, .who = who ? who : &nobody};
+	const struct mt_authz_rules *rules = mt_authz_rules_of(r, p, codec, who);
 
-	MT_ASSERT(p->action.v != MT_POLICY_AUDIT);
-	b.p = begin(r, actions[p->action.v], &p->meta);
-	if (!b.p)
-		return NULL;
-	compile_rules(&b, p);
-	return r->failed ? NULL : b.p;
+	return rules ? mt_authz_at_ports(r, rules, at) : NULL;
 }
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
@@ -313,6 +358,19 @@ const struct mt_authz_tokens *mt_authz_tokens_for(
 	t->places = keys_of(&b, place_of, rules->n_places, rules);
 	t->sanitized = keys_of(&b, sanitized_of, rules->n_sanitized, rules);
 	return r->failed ? NULL : t;
+}
+
+static struct mt_authz_policy *begin(
+	struct mt_region *r, enum mt_authz_action action, const struct mt_meta *meta)
+{
+	struct mt_authz_policy *p = mt_region_alloc(r, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->action = (uint8_t)action;
+	p->serial = meta->serial;
+	p->by = mt_region_printf(r, "%s %s/%s", meta->kind, meta->ns, meta->name);
+	return p->by ? p : NULL;
 }
 
 struct mt_authz_policy *mt_authz_compile_tokens(struct mt_region *r,

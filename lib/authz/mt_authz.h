@@ -297,6 +297,17 @@ struct mt_authz_callers {
 struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
 	const struct mt_authorization_policy *p, const struct mt_codec *codec,
 	const struct mt_authz_ports *at, const struct mt_authz_callers *who);
+/*
+ * The same in two steps, so that the conditions of a policy are compiled once for many ports: all
+ * rules, and the policy at some ports. It shares conditions, or all of its rules, with `rules`, and
+ * both must be in one region. The second step reads `p` and `who` again.
+ */
+struct mt_authz_rules;
+struct mt_authz_rules *mt_authz_rules_of(struct mt_region *r,
+	const struct mt_authorization_policy *p, const struct mt_codec *codec,
+	const struct mt_authz_callers *who);
+struct mt_authz_policy *mt_authz_at_ports(
+	struct mt_region *r, const struct mt_authz_rules *rules, const struct mt_authz_ports *at);
 /* True if messages of the codec may carry tokens. */
 bool mt_authz_carries(const struct mt_codec *codec);
 /*

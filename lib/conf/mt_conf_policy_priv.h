@@ -70,6 +70,7 @@ struct mt_policies {
 	uint32_t n;
 	struct mt_strmap by_ns; /* struct mt_policy_bag */
 	struct mt_strmap guards, compiled;
+	struct mt_strmap rules;	 /* struct mt_authz_rules, by policy and codec */
 	struct mt_idmap touched; /* hosts of Gateways, by policy */
 	bool told;		 /* what is looked at is a discovery service's */
 	uint32_t n_alike;	 /* how many instances are looked at as one */

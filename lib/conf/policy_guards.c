@@ -67,16 +67,36 @@ static bool gather_tokens(struct gathered *g, struct mt_policy *p)
 
 /* ---- compiled policies ----------------------------------------------------------------------- */
 
+/* Conditions are compiled once for each codec, for all ports. */
+static struct mt_authz_policy *compile_at(
+	struct mt_build *b, const struct mt_policy *p, const struct mt_policed *to)
+{
+	const struct mt_authz_ports at = {to->port, (uint16_t)to->u->port->number.v};
+	const struct mt_codec *codec = to->u->codec;
+	struct mt_region *r = &b->snap->region;
+	struct mt_authz_rules *rules;
+	char key[128]; /* a codec has a name of at most 63 bytes */
+
+	snprintf(key, sizeof(key), "%u %s", (uint32_t)(p - b->policies->v), codec->name);
+	rules = mt_strmap_get(&b->policies->rules, key);
+	if (!rules) {
+		rules = mt_authz_rules_of(r, p->of.authorization, codec, &b->policies->callers);
+		if (!rules)
+			return NULL;
+		mt_strmap_put(&b->policies->rules, mt_region_strdup(&b->tmp, key), rules, NULL);
+	}
+	return mt_authz_at_ports(r, rules, &at);
+}
+
 static struct mt_authz_policy *compile(
 	struct mt_build *b, const struct mt_policy *p, const struct mt_policed *to, bool closing)
 {
-	const struct mt_authz_ports at = {to->port, (uint16_t)to->u->port->number.v};
 	const struct mt_codec *codec = to->u->codec;
 	struct mt_region *r = &b->snap->region;
 	char by[512];
 
 	if (!closing && p->kind == MT_POLICY_OF_AUTHORIZATION)
-		return mt_authz_compile(r, p->of.authorization, codec, &at, &b->policies->callers);
+		return compile_at(b, p, to);
 	if (!closing && p->kind == MT_POLICY_OF_TOKENS)
 		return mt_authz_compile_tokens(r, p->of.tokens, codec);
 	snprintf(by, sizeof(by), "%s %s/%s", p->meta->kind, p->meta->ns, p->meta->name);

@@ -571,6 +571,44 @@ static void what_is_told(void)
 	look(told_of_members, MT_ARRAY_LEN(told_of_members), &callers);
 }
 
+/* A policy at many ports has its conditions once, and at each the rules for that port. */
+static void conditions_of_all_ports(void)
+{
+	static const struct row row = {
+		.spec = {"{action: DENY, rules: [{to: [{operation: {ports: ['80']}}]}, "
+			 "{to: [{operation: {ports: ['81']}}], "
+			 "from: [{source: {principals: [a]}}]}, "
+			 "{to: [{operation: {hosts: [b], notPorts: ['80']}}]}]}"}};
+	static const struct mt_authz_ports at[] = {{80, 80}, {81, 81}, {82, 82}};
+	static const uint32_t n_rules[] = {1, 2, 1};
+	const struct mt_codec *codec = mt_codec_find("dubbo");
+	struct mt_model *m = read_row(&row);
+	struct mt_authz_policy *p[3];
+	struct mt_authz_rules *all;
+	struct mt_region mem;
+	size_t used;
+
+	mt_region_init(&mem, 1 << 20);
+	all = mt_authz_rules_of(&mem, m->authorization_policies.v[0], codec, &callers);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(all);
+	for (int i = 0; i < 3; i++) {
+		p[i] = mt_authz_at_ports(&mem, all, &at[i]);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(p[i]);
+		CU_ASSERT_EQUAL_FATAL(p[i]->n_rules, n_rules[i]);
+	}
+	CU_ASSERT_PTR_EQUAL(p[1]->rules[1].to, p[2]->rules[0].to);
+	/* What the codec lacks is told where the rule applies. */
+	CU_ASSERT_PTR_NULL(p[0]->dropped);
+	CU_ASSERT_STRING_EQUAL(p[1]->dropped, "hosts");
+	/* At any port all rules apply, and none is copied. */
+	used = mem.used;
+	p[0] = mt_authz_at_ports(&mem, all, NULL);
+	CU_ASSERT_EQUAL_FATAL(p[0]->n_rules, 3);
+	CU_ASSERT(mem.used - used <= sizeof(*p[0]) + 16);
+	mt_region_fini(&mem);
+	mt_model_free(m);
+}
+
 /* PeerAuthentication's STRICT, of messages and of bytes. */
 static void who_shows_no_certificate(void)
 {
@@ -601,6 +639,7 @@ const struct mt_test rows_tests[] = {
 	{"bytes_of_messages", bytes_of_messages},
 	{"calls_with_tokens", calls_with_tokens},
 	{"what_is_told", what_is_told},
+	{"conditions_of_all_ports", conditions_of_all_ports},
 	{"who_shows_no_certificate", who_shows_no_certificate},
 	{0},
 };
