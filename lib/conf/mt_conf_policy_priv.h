@@ -14,17 +14,25 @@ enum mt_policy_kind {
 	MT_POLICY_OF_CLOSING,
 };
 
-/* Sizes of policies, for counts of their work. */
+/* Sizes of policies, for counts of their work. Parts of rules are compared in a step. */
+#define MT_PARTS_OF_STEP 4
 struct mt_policy_sum {
 	uint64_t n;	   /* policies */
+	uint64_t twins;	   /* of these: others have their names, so that there are more sets */
 	uint64_t rules;	   /* in all of them */
-	uint64_t at_ports; /* rules and values of those that depend on ports; 0: none does */
+	uint64_t dubbo;	   /* of these: in a set of their own */
+	uint64_t parts;	   /* conditions of the rules, and ports in them */
+	uint64_t values;   /* in fields that an index may have */
+	uint64_t keys;	   /* conditions on metadata */
+	uint8_t fields;	   /* other fields that an index may have: bits */
+	uint64_t at_ports; /* steps for each port, of those that depend on ports */
 };
 
 /* A policy while it is compiled, and what it was found to be about. */
 struct mt_policy {
 	enum mt_policy_kind kind;
 	struct mt_policy_sum size; /* of this one */
+	bool by_port;		   /* a rule depends on ports */
 	const struct mt_meta *meta;
 	const struct mt_policy_scope *scope;
 	union {
@@ -72,7 +80,7 @@ struct mt_policies {
 	struct mt_strmap guards, compiled;
 	struct mt_strmap rules;	 /* struct mt_authz_rules, by policy and codec */
 	struct mt_idmap touched; /* hosts of Gateways, by policy */
-	bool told;		 /* what is looked at is a discovery service's */
+	bool told;		 /* a discovery service's instances are examined */
 	uint32_t n_alike;	 /* how many instances are looked at as one */
 	/*
 	 * Those that protect, and select nothing in their namespace, while there are instances whose namespace nobody has
@@ -82,6 +90,7 @@ struct mt_policies {
 	uint32_t n_drifting;
 	uint32_t n_outbound;	/* filters in the proxies of clients, in all bags */
 	struct mt_idmap groups; /* struct mt_policy_group (policy_groups.c) */
+	struct mt_idmap names;	/* of AuthorizationPolicies, to find twins */
 	/* Bits of ports: of services and their endpoints; of gateways. NULL: there are no filters. */
 	uint64_t *ports, *gateway_ports;
 	/* Who may call at all. */
@@ -148,6 +157,7 @@ struct mt_policy_sum mt_policy_by_host(const struct mt_policy_bag *bag, const st
 struct mt_policy_sets {
 	uint64_t once;	   /* of those without conditions on ports */
 	uint64_t at_ports; /* of the others, for each port */
+	uint64_t rules;	   /* to compare all endpoints' rules with one forwarded port */
 };
 
 /*
@@ -156,7 +166,7 @@ struct mt_policy_sets {
  */
 uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
 	const struct mt_workload *w, struct mt_policy_sets *to);
-/* work_policies.c: the steps to compile a set of policies; if it depends on ports, for each port. */
+/* work_policies.c: the steps to make a set of policies; if it depends on ports, for each port. */
 uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s);
 /* policy_gateways.c: the steps to compile the policies of a Gateway for its servers. */
 uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway *g);

@@ -189,12 +189,27 @@ bool mt_policy_may_fit(const struct mt_build *b, const struct mt_policy *p, cons
 
 /* ---- all of them ----------------------------------------------------------------------------------- */
 
+/* True if a policy of this name was added before. */
+static bool has_twin(struct mt_build *b, const struct mt_policy *p)
+{
+	uint64_t id = mt_id_of_name(p->meta) ^ (uint64_t)mt_policy_is_dubbo(p);
+
+	id = id ? id : 1;
+	if (mt_idmap_get(&b->policies->names, id))
+		return true;
+	if (mt_idmap_put(&b->policies->names, id, b))
+		b->tmp.failed = true;
+	return false;
+}
+
 static void add_policy(struct mt_build *b, const struct mt_policy *p)
 {
 	struct mt_policies *all = b->policies;
+	struct mt_policy *to = &all->v[all->n++];
 
-	all->v[all->n] = *p;
-	mt_policy_measure(&all->v[all->n++]);
+	*to = *p;
+	mt_policy_measure(to);
+	to->size.twins = p->kind == MT_POLICY_OF_AUTHORIZATION && has_twin(b, p);
 }
 
 static void add_all(struct mt_build *b)
@@ -529,6 +544,7 @@ void mt_b_policies_fini(struct mt_build *b)
 		mt_policy_index_fini(&bag->peers);
 	}
 	mt_idmap_fini(&b->policies->groups);
+	mt_idmap_fini(&b->policies->names);
 	for (uint32_t i = 0; i < b->policies->n; i++) {
 		mt_idmap_fini(&b->policies->v[i].server_ports);
 		mt_idmap_fini(&b->policies->v[i].service_ports);

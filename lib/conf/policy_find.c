@@ -160,7 +160,13 @@ static const struct mt_bag *targeting(const struct mt_policy_list *list, const s
 void mt_policy_sum_add(struct mt_policy_sum *to, const struct mt_policy_sum *more)
 {
 	to->n += more->n;
+	to->twins += more->twins;
 	to->rules += more->rules;
+	to->dubbo += more->dubbo;
+	to->parts += more->parts;
+	to->values += more->values;
+	to->keys += more->keys;
+	to->fields |= more->fields;
 	to->at_ports += more->at_ports;
 }
 

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* A host that is noted for a policy, or that was, takes about 200 ns and 100 bytes. */
-#define STEPS_OF_HOST 2
+/* A host that is noted for a policy, and shown of it, takes about 1.8 us and 100 bytes. */
+#define STEPS_OF_HOST 18
 
 const char *mt_gateway_ns(const struct mt_build *b, const struct mt_gateway *g)
 {
@@ -66,7 +66,7 @@ void mt_b_policies_at_gateways(struct mt_build *b)
 	}
 }
 
-/* Hosts are noted for each policy, with all servers and with each one. */
+/* Hosts are noted for each policy. */
 uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway *g)
 {
 	const struct mt_policy_walk walk = mt_b_policies_at(b, g);
@@ -75,7 +75,7 @@ uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway
 
 	for (uint32_t i = 0; i < g->n_servers; i++)
 		hosts += g->servers[i].n_hosts;
-	return all.n * (1 + g->n_servers + 2 * STEPS_OF_HOST * hosts) +
+	return all.n * (1 + g->n_servers + STEPS_OF_HOST * hosts) +
 	       sets * mt_b_steps_of_set(&all.sum);
 }
 

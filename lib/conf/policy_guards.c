@@ -138,14 +138,14 @@ static void note_told(struct mt_policy *p, const struct mt_authz_policy *c, cons
 }
 
 /*
- * Each policy is compiled once for each codec, and one with conditions on ports for each port. NULL:
- * it is nobody's there, or there is no memory.
+ * Makes each policy once for each codec, and one with conditions on ports once for each port. NULL:
+ * no caller has a token there, or there is no memory.
  */
 static struct mt_authz_policy *compiled(
 	struct mt_build *b, struct mt_policy *p, const struct mt_policed *to, bool closing)
 {
 	const char *codec = to->u->codec->name;
-	bool by_port = !closing && p->size.at_ports;
+	bool by_port = !closing && p->by_port;
 	struct mt_authz_policy *c;
 	char key[128]; /* a codec has a name of at most 63 bytes */
 

@@ -11,21 +11,6 @@
 
 #define DESTINATION_PORT "destination.port"
 
-static bool names_ports(const struct mt_authorization_policy *a)
-{
-	for (uint32_t i = 0; i < a->n_rules; i++) {
-		const struct mt_policy_rule *r = &a->rules[i];
-
-		for (uint32_t k = 0; k < r->n_to; k++)
-			if (r->to[k].operation && r->to[k].operation->ports.n)
-				return true;
-		for (uint32_t k = 0; k < r->n_when; k++)
-			if (r->when[k].key.s && strcmp(r->when[k].key.s, DESTINATION_PORT) == 0)
-				return true;
-	}
-	return false;
-}
-
 /* `service`: the port of the service that leads to it; 0: none. */
 static void add(struct mt_build *b, struct mt_policy *p, uint16_t server, uint16_t service)
 {
@@ -53,9 +38,7 @@ static void add_containers(struct mt_build *b, struct mt_policy *p, const struct
 void mt_policy_note_ports(struct mt_build *b, struct mt_policy *p, const struct mt_host *h,
 	const struct mt_workload *w)
 {
-	if (p->kind == MT_POLICY_OF_PEERS ? !p->of.peers->n_ports
-					  : p->kind != MT_POLICY_OF_AUTHORIZATION ||
-						    !names_ports(p->of.authorization))
+	if (p->kind == MT_POLICY_OF_PEERS ? !p->of.peers->n_ports : !p->by_port)
 		return;
 	p->ports_unknown |= b->policies->told || w->labels_unknown;
 	if (p->ports_unknown)

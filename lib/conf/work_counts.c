@@ -36,7 +36,7 @@
 
 /* ---- services -------------------------------------------------------------------------------- */
 
-/* Filters in the proxies of clients, of all ports. All endpoints of a port have those that close. */
+/* Filters in the proxies of clients, of all ports. Endpoints of a port have those that close. */
 struct outbound {
 	uint64_t n, n_closing;
 };
@@ -140,6 +140,7 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 	uint64_t ports = count_units(h->units), forwards = count_units(h->forwards);
 	const struct outbound forwarded = outbound_of(b, h, h->forwards);
 	struct endpoints e = {0};
+	uint64_t unserved = h->se->n_ports - MT_MIN(h->se->n_ports, ports + forwards);
 	uint64_t closing, filters;
 
 	count_endpoints(b, h, &e);
@@ -156,10 +157,12 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 	mt_b_want(b, MT_WORK_CLUSTERS, &h->se->meta, ports + forwards,
 		"write fewer ports or subsets");
 	mt_b_want(b, MT_WORK_SERVICES, &h->se->meta, ports, "write fewer ports");
-	/* Policies are compared with each endpoint once more. */
-	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, e.policies + filters + closing * e.n,
+	/* Policies are compared with each endpoint once more, and with ports that are not served. */
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
+		e.policies * (1 + unserved) + filters + closing * e.n,
 		"write fewer policies or endpoints");
-	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, e.sets.once + ports * e.sets.at_ports,
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
+		e.sets.once + ports * e.sets.at_ports + forwards * e.sets.rules,
 		"write fewer ports, or policies with conditions on ports");
 	mt_b_want_closed(b, MT_WORK_STEPS, &h->se->meta,
 		(ports + forwards) * (MT_STEPS_OF_CLUSTER + h->n_addrs * STEPS_OF_LISTENER) +

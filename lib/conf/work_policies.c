@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Counts the policies of endpoints before they are compared and compiled (work_counts.c). Endpoints
- * of a service with the same policies share one set of them. If a policy depends on ports, it and
- * its sets are compiled for each port. Services may share both; each pays whole, because the others
- * may be closed.
+ * of a service with the same policies share one set of them. If a policy depends on ports, its
+ * rules are chosen and its sets are made for each port. Services may share both; each pays whole,
+ * because the others may be closed.
  */
 #include "mt_conf_policy_priv.h"
 
@@ -13,12 +13,19 @@
 
 /* A policy that is compared with an endpoint, which is done twice, takes about 300 ns. */
 #define STEPS_OF_POLICY 3
-/* A set with this many rules has an index, of about 8 KiB for each 64 rules (lib/authz). */
-#define INDEX_LEAST 16
-#define INDEX_MOST  1024
-#define INDEX_STEPS 192
-/* Values that are compiled in one step. */
-#define STEP_OF_VALUES 2
+/* A set with this many rules has an index (lib/authz). */
+#define INDEX_LEAST	16
+#define INDEX_MOST	1024
+#define INDEX_FIELDS	UINT64_C(12)
+#define INDEX_KEYS	UINT64_C(24)
+#define INDEX_SAMPLES	256
+#define STEPS_OF_INDEX	64
+#define STEPS_OF_FIELD	128
+#define STEPS_OF_BITS	4
+#define STEPS_OF_PART	5
+#define STEPS_OF_SAMPLE 10
+/* Values that are compared in one step. */
+#define STEP_OF_VALUES 4
 /* Labels are looked for again in each service with the endpoint, if they are few. */
 #define FEW_LABELS 16
 
@@ -90,13 +97,32 @@ static uint64_t ports_id(const struct mt_workload *w)
 	return id;
 }
 
+/*
+ * Steps of the index: for each field up to two tables with a bit for each rule, and a search for
+ * the bytes that differ most, in samples of the values.
+ */
+static uint64_t steps_of_index(const struct mt_policy_sum *s)
+{
+	uint64_t fields = (uint64_t)__builtin_popcount(s->fields) + s->keys, samples;
+	/* A set has fewer rules than all policies if the others are for other ports or protocols. */
+	bool parted = s->at_ports || (s->dubbo && s->dubbo < s->rules);
+	uint64_t rules = MT_MIN(s->rules, INDEX_MOST);
+
+	if (s->rules < INDEX_LEAST || (s->rules > INDEX_MOST && !parted))
+		return 0;
+	fields = MT_MIN(fields, INDEX_FIELDS);
+	samples = MT_MIN(s->values, fields * INDEX_SAMPLES);
+	return STEPS_OF_INDEX +
+	       fields * (STEPS_OF_FIELD + rules * STEPS_OF_BITS + s->parts * STEPS_OF_PART) +
+	       s->parts * MT_MIN(s->keys, INDEX_KEYS) + samples * STEPS_OF_SAMPLE +
+	       s->values / STEP_OF_VALUES;
+}
+
 uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s)
 {
-	uint64_t steps = s->rules + s->at_ports / STEP_OF_VALUES;
-
-	if (s->rules < INDEX_LEAST || s->rules > INDEX_MOST)
-		return steps;
-	return steps + INDEX_STEPS / 2 + s->rules * INDEX_STEPS / 64;
+	/* Each twin has a set of all policies. */
+	return s->rules + s->at_ports + (1 + s->twins) * steps_of_index(s) +
+	       s->twins * (s->n + s->rules);
 }
 
 /* Adds the set if no other endpoint of the service has it. */
@@ -132,6 +158,7 @@ uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
 		if (strcmp(ns, root) != 0)
 			add_ns(b, root, h, w, &f);
 		add_set(b, h, w, &f, to);
+		to->rules += f.sum.rules + f.sum.parts / MT_PARTS_OF_STEP;
 	}
 	return (n + f.sum.n) * STEPS_OF_POLICY + f.looks;
 }

@@ -4,15 +4,16 @@
 
 #include <string.h>
 
-/* Writes a policy of 4,000 principals with one condition of this kind. */
+/* Writes a policy of 300 rules with one condition of this kind. */
 static void put_policy_of(FILE *f, const char *of, const char *kind)
 {
 	fprintf(f, "---\n" SECURITY("AuthorizationPolicy", "p", "greedy", ""));
-	fprintf(f, "  %s\n", of);
-	fprintf(f, "  rules:\n  - to: [{operation: {%s: ['80']}}]\n    from:\n", kind);
-	fputs("    - source:\n        principals:\n", f);
-	for (int i = 0; i < 4000; i++)
-		fprintf(f, "        - cluster.local/ns/x/sa/a%d\n", i);
+	fprintf(f, "  %s\n  rules:\n", of);
+	for (int i = 0; i < 300; i++)
+		fprintf(f,
+			"  - {to: [{operation: {%s: ['80']}}], from: [{source: {principals: "
+			"[cluster.local/ns/x/sa/a%d]}}]}\n",
+			kind, i);
 }
 
 static void put_policy(FILE *f, const char *kind)
@@ -20,7 +21,7 @@ static void put_policy(FILE *f, const char *kind)
 	put_policy_of(f, "action: ALLOW", kind);
 }
 
-/* A policy is compiled once for all ports, but for each one if it has conditions on ports. */
+/* A policy is compiled once for all ports, but its rules are chosen for each if they depend on it. */
 static void policies_at_ports(void)
 {
 	struct scene sc;
@@ -39,7 +40,87 @@ static void policies_at_ports(void)
 	}
 }
 
-/* They are compiled for each server of a Gateway as well. */
+/* Policies of one name have a set for each of them. */
+static void policies_of_one_name(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int one = 0; one < 2; one++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_services(f, "greedy", 1, 1, 1);
+		for (int i = 0; i < 40; i++)
+			fprintf(f,
+				"---\n" SECURITY("AuthorizationPolicy", "p%d", "greedy",
+					"{action: DENY, rules: [{from: [{source: {ipBlocks: "
+					"[10.0.0.%d]}}]}]}"),
+				one ? 0 : i, i);
+		load(&sc, 8000, f, &text);
+		IS_STATUS(&sc, "ServiceEntry", "s0", one ? "fail-closed" : "in-force");
+		scene_end(&sc);
+	}
+}
+
+/* Ports that are not served are noted for each endpoint and policy. */
+static void ports_not_served(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int many = 0; many < 2; many++) {
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\n" ISTIO("ServiceEntry", "s", "greedy"), f);
+		fputs("  hosts: [s.greedy.example]\n  resolution: STATIC\n  ports:\n"
+		      "  - {number: 80, name: tcp-metaprotocol-dubbo}\n",
+			f);
+		for (int i = 0; i < (many ? 200 : 1); i++)
+			fprintf(f, "  - {number: %d, name: udp-%d, protocol: UDP}\n", 1000 + i, i);
+		fputs("  endpoints: [{address: 198.51.100.1}, {address: 198.51.100.2}]\n", f);
+		for (int i = 0; i < 15; i++)
+			fprintf(f,
+				"---\n" SECURITY("AuthorizationPolicy", "p%d", "greedy",
+					"{action: DENY, rules: [{to: [{operation: {ports: "
+					"['%d']}}]}]}"),
+				i, i + 1);
+		load(&sc, 8000, f, &text);
+		CU_ASSERT_EQUAL(
+			strcmp(scene_status(&sc, "ServiceEntry", "s"), "fail-closed") == 0, many);
+		scene_end(&sc);
+	}
+}
+
+/* At a forwarded port they are compared for each endpoint. */
+static void policies_at_forwards(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int many = 0; many < 2; many++) {
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+		      "metadata: {name: s, namespace: greedy, annotations: "
+		      "{meltemi.io/forwarding: nat}}\n"
+		      "spec:\n  hosts: [s.greedy.example]\n  addresses: [203.0.113.1]\n"
+		      "  location: MESH_INTERNAL\n  resolution: STATIC\n"
+		      "  ports: [{number: 80, name: tcp}]\n  endpoints: [",
+			f);
+		for (int i = 0; i < (many ? 100 : 10); i++)
+			fprintf(f, "%s{address: 198.51.100.%d}", i ? ", " : "", i + 1);
+		fputs("]\n", f);
+		put_policy(f, "methods");
+		load(&sc, 20000, f, &text);
+		CU_ASSERT_EQUAL(scene_has(&sc, "write fewer ports", OVER), many);
+		scene_end(&sc);
+	}
+}
+
+/* They are chosen for each server of a Gateway as well. */
 static void policies_at_servers(void)
 {
 	struct scene sc;
@@ -54,7 +135,7 @@ static void policies_at_servers(void)
 		for (int i = 0; i < 50; i++)
 			fprintf(f, "  - {port: {number: %d, name: tcp}, hosts: ['*']}\n", 1000 + i);
 		put_policy(f, at ? "ports" : "methods");
-		load(&sc, 20000, f, &text);
+		load(&sc, 60000, f, &text);
 		CU_ASSERT_EQUAL(strcmp(scene_status(&sc, "Gateway", "g"), "refused") == 0, at);
 		CU_ASSERT_EQUAL(scene_has(&sc, "policies with conditions on ports", OVER), at);
 		IS_STATUS(&sc, "ServiceEntry", "s0", "in-force");
@@ -259,6 +340,8 @@ static void labels_not_known(void)
 }
 
 const struct mt_test work_conds_tests[] = {{"policies at ports", policies_at_ports},
+	{"policies of one name", policies_of_one_name}, {"ports not served", ports_not_served},
+	{"policies at forwards", policies_at_forwards},
 	{"policies at servers", policies_at_servers}, {"policies of others", policies_of_others},
 	{"filters of clients", filters_of_clients}, {"filters of closed", filters_of_closed},
 	{"rules at servers", rules_at_servers}, {"policies times hosts", policies_times_hosts},

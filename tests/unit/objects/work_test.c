@@ -229,6 +229,75 @@ static void a_mesh_has_room(void)
 	scene_end(&sc);
 }
 
+/* Writes a policy with conditions on 10 ports, in all rules. */
+static void put_port_policy(FILE *f, const char *name, int i, const char *ns, int rules)
+{
+	fprintf(f, "---\n" SECURITY("AuthorizationPolicy", "%s%d", "%s", ""), name, i, ns);
+	fprintf(f, "  action: DENY\n  rules:\n");
+	for (int k = 0; k < rules; k++)
+		fprintf(f,
+			"  - to: [{operation: {ports: ['80', '81', '82', '%d', '4', '5', '6', '7', "
+			"'8', '9']}}]\n    from: [{source: {namespaces: [n%d, a, b, c]}}]\n",
+			10 + i, k);
+}
+
+/* 10,000 services with 3 ports, and 5 policies of the mesh, need at most a quarter of the limit. */
+static void policies_of_a_mesh_have_room(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	for (int i = 0; i < 100; i++) {
+		char ns[16];
+
+		snprintf(ns, sizeof(ns), "n%d", i);
+		put_services(f, ns, 1, 1, 3);
+		put_policies(f, ns, 3);
+	}
+	for (int i = 0; i < 5; i++)
+		put_port_policy(f, "mesh", i, "istio-system", 1);
+	load(&sc, 100 * mt_conf_steps / 4 / 10000, f, &text);
+	CU_ASSERT_EQUAL(
+		count(&sc, "n99", MT_OBJECT_REFUSED) + count(&sc, "n0", MT_OBJECT_REFUSED), 0);
+	for (int i = 0; i < 100; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "s0.n%d.example", i);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, name), 1);
+	}
+	CU_ASSERT_FALSE(scene_has(&sc, "", "thousand steps of work"));
+	scene_end(&sc);
+}
+
+/* So does a Gateway with 500 servers and 200 policies, or with 500 hosts. */
+static void policies_of_a_gateway_have_room(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int hosts = 0; hosts < 2; hosts++) {
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\n" ISTIO("Gateway", "g", "x") "  selector: {}\n  servers:\n", f);
+		for (int i = 0; i < (hosts ? 1 : 500); i++) {
+			fprintf(f, "  - port: {number: %d, name: tcp}\n    hosts: [h0.example",
+				1000 + i);
+			for (int k = 1; k < (hosts ? 500 : 1); k++)
+				fprintf(f, ", h%d.example", k);
+			fputs("]\n", f);
+		}
+		for (int i = 0; i < 200; i++)
+			put_port_policy(f, "p", i, "x", 1);
+		load(&sc, mt_conf_steps / 4, f, &text);
+		CU_ASSERT_FALSE(scene_has(&sc, "", "thousand steps of work"));
+		CU_ASSERT_EQUAL(count(&sc, "x", MT_OBJECT_REFUSED), 0);
+		scene_end(&sc);
+	}
+}
+
 /* Whatever new namespaces need, and after a restart as well. */
 static void those_in_force_stay(void)
 {
@@ -687,7 +756,10 @@ const struct mt_test work_tests[] = {{"hosts times rules", hosts_times_rules},
 	{"reuse is counted", reuse_is_counted}, {"hosts times subsets", hosts_times_subsets},
 	{"endpoints times policies", endpoints_times_policies},
 	{"policies in subsets", policies_in_subsets}, {"policies by label", policies_by_label},
-	{"a mesh has room", a_mesh_has_room}, {"those in force stay", those_in_force_stay},
+	{"a mesh has room", a_mesh_has_room},
+	{"policies of a mesh have room", policies_of_a_mesh_have_room},
+	{"policies of a gateway have room", policies_of_a_gateway_have_room},
+	{"those in force stay", those_in_force_stay},
 	{"new namespaces have a quarter", new_namespaces_have_a_quarter},
 	{"small namespaces have all", small_namespaces_have_all},
 	{"clusters have shares", clusters_have_shares},
