@@ -6,7 +6,7 @@
 #include "../mt_filter_priv.h"
 #include "mt_filter_limit_watch.h"
 
-#include "mt_balance.h"
+#include "mt_secret_hash.h"
 
 #include <string.h>
 #include <strings.h>
@@ -54,12 +54,13 @@ void mt_limit_registry_free(struct mt_limit_registry *r)
 	free(r);
 }
 
+/* Authors choose the words, so the hash has a key: no document can fill one chain. */
 static struct mt_bucket **chain_of(
 	struct mt_limit_registry *r, const char *service, const char *match, uint32_t ordinal)
 {
-	uint64_t h = mt_balance_hash(service, strlen(service), ordinal);
+	uint64_t h = mt_secret_hash_text(service, ordinal);
 
-	return &r->chains[mt_balance_hash(match, strlen(match), h) % N_CHAINS];
+	return &r->chains[mt_secret_hash_text(match, h) % N_CHAINS];
 }
 
 static bool is(const struct mt_bucket *b, const char *service, const char *match, uint32_t ordinal)
@@ -317,7 +318,8 @@ bool mt_limit_next(
 			if (b->state != MT_BUCKET_LIVE || b->refs == 0 || at++ != place)
 				continue;
 			mt_limit_describe(b, now, info);
-			*idx = chain << 16 | (place + 1);
+			/* The place after the last that fits is the first one of the next chain. */
+			*idx = (chain << 16) + place + 1;
 			return true;
 		}
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suites.h"
 
+#include "mt_balance.h"
 #include "mt_filter_limit_watch.h"
 
 #include <stdio.h>
@@ -495,6 +496,49 @@ static void test_many_conditions(void)
 	mt_limit_registry_free(reg);
 }
 
+/* Whether a hash without a key, which an author can compute, puts the bucket into chain 1. */
+static bool is_in_chain_1(const struct mt_matcher_def *match)
+{
+	char words[64];
+	uint64_t h = mt_balance_hash("thrift:9090", 11, 0);
+
+	mt_matcher_str(match, 1, words, sizeof(words));
+	return mt_balance_hash(words, strlen(words), h) % 32768 == 1;
+}
+
+#define CHOSEN 64u
+
+/* Conditions that an author chose for a hash without a key do not share a chain. */
+static void test_chosen_conditions(void)
+{
+	static struct mt_matcher_def match[CHOSEN];
+	static struct mt_limit_cond_def conds[CHOSEN];
+	static char values[CHOSEN][16];
+	struct mt_limit_def def = {"thrift:9090", false, MIN5, conds, CHOSEN};
+	struct mt_limit_info info;
+	uint32_t idx = 0, last = 0, n_chains = 0, tried = 0;
+	char err[128];
+	void *l;
+
+	setup();
+	for (uint32_t n = 0; n < CHOSEN; n++) {
+		match[n] = (struct mt_matcher_def){.key = "method", EXACT, .value = values[n]};
+		do
+			snprintf(values[n], sizeof(values[n]), "v%u", tried++);
+		while (!is_in_chain_1(&match[n]));
+		conds[n] = (struct mt_limit_cond_def){&match[n], 1, TEN2, n};
+	}
+	l = mt_limit_compile(reg, &kv_codec, &def, 0, err, sizeof(err));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	mt_limit_commit(reg, 0);
+	/* The upper half of the index is the chain. */
+	for (; mt_limit_next(reg, &idx, 1, &info); last = idx)
+		n_chains += idx >> 16 != last >> 16;
+	CU_ASSERT(n_chains > CHOSEN / 2);
+	FREE(l);
+	mt_limit_registry_free(reg);
+}
+
 const struct mt_test limit_tests[] = {
 	{"start and stop of refusing", test_watch},
 	{"a condition charges its own bucket only", test_condition_charges_its_own},
@@ -511,5 +555,6 @@ const struct mt_test limit_tests[] = {
 	{"fills count from the commit, not from the compile", test_counts_from_commit},
 	{"iteration", test_iteration},
 	{"many conditions", test_many_conditions},
+	{"conditions chosen for their hash", test_chosen_conditions},
 	{0},
 };
