@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decides whether an object of a kind that restricts access can change the outcome of some call.
- * Works on the document as written, before its fields are read, so that errors in other fields do
- * not make it harmless. In doubt the object restricts.
+ * Decides whether an object of a kind that restricts access can change the
+ * outcome of some call. Works on the document as written, before its fields are
+ * read, so that errors in other fields do not make it harmless. In doubt the
+ * object restricts.
  */
 #include "mt_fields.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static bool is_word(const struct mt_ynode *n, const char *word)
@@ -19,8 +21,8 @@ static bool is_empty(const struct mt_ynode *n)
 }
 
 /*
- * True if the map has only these keys. Another key may be a misspelled one that would have
- * restricted.
+ * True if the map has only these keys. Another key may be a misspelled one that
+ * would have restricted.
  */
 static bool has_only(const struct mt_ynode *n, const char *const *names)
 {
@@ -39,7 +41,8 @@ static bool has_only(const struct mt_ynode *n, const char *const *names)
 	return true;
 }
 
-/* AuthorizationPolicy: istio.io/latest/docs/reference/config/security/authorization-policy */
+/* AuthorizationPolicy:
+ * istio.io/latest/docs/reference/config/security/authorization-policy */
 enum mt_object_restricts mt_restricts_authorization(
 	const struct mt_ynode *meta, const struct mt_ynode *spec)
 {
@@ -54,7 +57,8 @@ enum mt_object_restricts mt_restricts_authorization(
 		return MT_RESTRICTS_NOT;
 	if (!has_only(spec, known))
 		return MT_RESTRICTS_CALLS;
-	/* DENY without rules denies nothing; an ALLOW rule without conditions allows everything. */
+	/* DENY without rules denies nothing; an ALLOW rule without conditions allows
+   * everything. */
 	if (!allow)
 		return is_empty(rules) && is_word(action, "DENY") ? MT_RESTRICTS_NOT
 								  : MT_RESTRICTS_CALLS;
@@ -66,8 +70,8 @@ enum mt_object_restricts mt_restricts_authorization(
 }
 
 /*
- * True if the mode accepts plaintext, alone or besides TLS. A node without certificates does the
- * same anyway.
+ * True if the mode accepts plaintext, alone or besides TLS. A node without
+ * certificates does the same anyway.
  */
 static bool is_lax(const struct mt_ynode *mtls)
 {
@@ -117,18 +121,6 @@ enum mt_object_restricts mt_restricts_always(
 	return MT_RESTRICTS_CALLS;
 }
 
-/* True if the name or type of a filter contains a word that means access control. */
-static bool names_protection(const struct mt_ynode *n)
-{
-	static const char *const words[] = {
-		"rbac", "ext_authz", "jwt_authn", "ext_proc", "lua", "wasm"};
-
-	for (size_t i = 0; n->type == MT_Y_SCALAR && i < MT_ARRAY_LEN(words); i++)
-		if (strcasestr(n->text, words[i]))
-			return true;
-	return false;
-}
-
 /* True if the node is the value of one of these keys. */
 static bool is_at(const struct mt_ynode *n, const char *const *keys)
 {
@@ -138,21 +130,9 @@ static bool is_at(const struct mt_ynode *n, const char *const *keys)
 	return false;
 }
 
-static bool has_protection(const struct mt_ynode *n)
-{
-	static const char *const names[] = {"name", "@type", "type_url", "typeUrl", NULL};
-	static const char *const lists[] = {"type_urls", "typeUrls", NULL};
-	bool types = is_at(n, lists);
-
-	if (n->type == MT_Y_SCALAR)
-		return is_at(n, names) && names_protection(n);
-	for (const struct mt_ynode *k = n->first; k; k = k->next)
-		if ((types && names_protection(k)) || has_protection(k))
-			return true;
-	return false;
-}
-
-/* ---- filters --------------------------------------------------------------------------------- */
+/* ---- filters
+ * ---------------------------------------------------------------------------------
+ */
 
 #define NETWORK	 "envoy.extensions.filters.network."
 #define HTTP	 "envoy.extensions.filters.http."
@@ -167,15 +147,17 @@ const char *mt_type_of_url(const char *url)
 }
 
 /*
- * True for types of filters of Envoy, Istio and Aeraki that do not decide which callers may call:
- * proxies, routers, limits, statistics, metadata. A filter of another type may do so. Names do not
- * count, because Envoy finds a filter by its type, and authors choose names freely.
+ * True for types of filters of Envoy, Istio and Aeraki that do not decide which
+ * callers may call: proxies, routers, limits, statistics, metadata. A filter of
+ * another type may do so. Names do not count, because Envoy finds a filter by
+ * its type, and authors choose names freely.
  */
 static bool is_harmless_type(const struct mt_ynode *url)
 {
 	static const char *const types[] = {NETWORK
 		"http_connection_manager.v3.HttpConnectionManager",
-		"envoy.config.filter.network.http_connection_manager.v2.HttpConnectionManager",
+		"envoy.config.filter.network.http_connection_manager.v2."
+		"HttpConnectionManager",
 		NETWORK "tcp_proxy.v3.TcpProxy",
 		"envoy.config.filter.network.tcp_proxy.v2.TcpProxy",
 		NETWORK "dubbo_proxy.v3.DubboProxy", NETWORK "redis_proxy.v3.RedisProxy",
@@ -216,7 +198,8 @@ bool mt_is_typed_struct(const struct mt_ynode *url)
 	       strcmp(type, "xds.type.v3.TypedStruct") == 0;
 }
 
-/* True for a configuration of a harmless type, also inside a TypedStruct, which has the type. */
+/* True for a configuration of a harmless type, also inside a TypedStruct, which
+ * has the type. */
 static bool is_harmless_config(const struct mt_ynode *config)
 {
 	static const char *const type[] = {"@type", NULL};
@@ -260,9 +243,10 @@ static bool is_harmless_discovery(const struct mt_ynode *discovery)
 }
 
 /*
- * True for a filter of a harmless type. Without a configuration only a router may have its
- * exact name, as is usual for those of Dubbo and Thrift; Envoy refuses other filters without a
- * type, and earlier versions of Envoy looked for such names.
+ * True for a filter of a harmless type. Without a configuration only a router
+ * may have its exact name, as is usual for those of Dubbo and Thrift; Envoy
+ * refuses other filters without a type, and earlier versions of Envoy looked
+ * for such names.
  */
 static bool is_harmless_filter(const struct mt_ynode *filter)
 {
@@ -300,6 +284,50 @@ static bool is_harmless_meta_filter(const struct mt_ynode *filter)
 	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
 		if (strcmp(word, names[i]) == 0)
 			return true;
+	return false;
+}
+
+/*
+ * True if the name or type of a filter contains a word that means access
+ * control. `whole`: not as a part of a longer word, as "lua" is of
+ * "evaluation".
+ */
+static bool names_protection(const struct mt_ynode *n, bool whole)
+{
+	static const char *const words[] = {
+		"rbac", "ext_authz", "jwt_authn", "ext_proc", "lua", "wasm"};
+
+	for (size_t i = 0; n->type == MT_Y_SCALAR && i < MT_ARRAY_LEN(words); i++) {
+		const char *at = n->text;
+
+		for (; (at = strcasestr(at, words[i])) != NULL; at++) {
+			bool starts = at == n->text || !isalpha((unsigned char)at[-1]);
+
+			if (!whole || (starts && !isalpha((unsigned char)at[strlen(words[i])])))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool has_protection(const struct mt_ynode *n)
+{
+	static const char *const name[] = {"name", NULL};
+	static const char *const type[] = {"@type", "type_url", "typeUrl", NULL};
+	static const char *const lists[] = {"type_urls", "typeUrls", NULL};
+	bool types = is_at(n, lists);
+	/* The name of a filter of a harmless type does not count. */
+	bool harmless = is_harmless_filter(n);
+
+	if (n->type == MT_Y_SCALAR)
+		return (is_at(n, name) && names_protection(n, true)) ||
+		       (is_at(n, type) && names_protection(n, false));
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		if (harmless && is_at(k, name))
+			continue;
+		if ((types && names_protection(k, false)) || has_protection(k))
+			return true;
+	}
 	return false;
 }
 

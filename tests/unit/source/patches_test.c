@@ -93,6 +93,16 @@ static const struct row rows[] = {
 	/* Conditions of access logs. */
 	{LOG("and_filter: {filters: [{status_code_filter: {}}, {not_health_check_filter: {}}]}"),
 		false},
+	/* The name of a filter of a harmless type does not count, nor do parts of other words. */
+	{FILTER("name: rbac, " AS(TCP)), false},
+	{FILTER("name: rbac, " AS(URL "acme.Auth")), true},
+	{FILTER("name: rbac"), true},
+	{PATCH("CLUSTER", "MERGE", "{name: outbound|80||evaluation.x}"), false},
+	{PATCH("CLUSTER", "MERGE", "{name: lua_evaluation}"), true},
+	{PATCH("CLUSTER", "MERGE", "{name: evaluation_LUA}"), true},
+	{PATCH("CLUSTER", "MERGE", "{name: my-ext_authz}"), true},
+	{PATCH("CLUSTER", "MERGE", "{name: my-ext_authz2}"), true},
+	{PATCH("CLUSTER", "MERGE", "{'@type': " URL "acme.MyLua}"), true},
 	/* Words of protection count anywhere. */
 	{PATCH("CLUSTER", "MERGE", "{typeUrl: " URL "acme.Lua}"), true},
 };
