@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decides whether an object of a kind that restricts access can change the
- * outcome of some call. Works on the document as written, before its fields are
- * read, so that errors in other fields do not make it harmless. In doubt the
- * object restricts.
+ * Decides whether an object of a kind that restricts access can change the outcome of some call.
+ * Works on the document as written, before its fields are read, so that errors in other fields do
+ * not make it harmless. In doubt the object restricts.
  */
 #include "mt_fields.h"
 
@@ -21,8 +20,8 @@ static bool is_empty(const struct mt_ynode *n)
 }
 
 /*
- * True if the map has only these keys. Another key may be a misspelled one that
- * would have restricted.
+ * True if the map has only these keys. Another key may be a misspelled one that would have
+ * restricted.
  */
 static bool has_only(const struct mt_ynode *n, const char *const *names)
 {
@@ -41,8 +40,7 @@ static bool has_only(const struct mt_ynode *n, const char *const *names)
 	return true;
 }
 
-/* AuthorizationPolicy:
- * istio.io/latest/docs/reference/config/security/authorization-policy */
+/* AuthorizationPolicy: istio.io/latest/docs/reference/config/security/authorization-policy */
 enum mt_object_restricts mt_restricts_authorization(
 	const struct mt_ynode *meta, const struct mt_ynode *spec)
 {
@@ -57,8 +55,7 @@ enum mt_object_restricts mt_restricts_authorization(
 		return MT_RESTRICTS_NOT;
 	if (!has_only(spec, known))
 		return MT_RESTRICTS_CALLS;
-	/* DENY without rules denies nothing; an ALLOW rule without conditions allows
-   * everything. */
+	/* DENY without rules denies nothing; an ALLOW rule without conditions allows everything. */
 	if (!allow)
 		return is_empty(rules) && is_word(action, "DENY") ? MT_RESTRICTS_NOT
 								  : MT_RESTRICTS_CALLS;
@@ -70,8 +67,8 @@ enum mt_object_restricts mt_restricts_authorization(
 }
 
 /*
- * True if the mode accepts plaintext, alone or besides TLS. A node without
- * certificates does the same anyway.
+ * True if the mode accepts plaintext, alone or besides TLS. A node without certificates does the
+ * same anyway.
  */
 static bool is_lax(const struct mt_ynode *mtls)
 {
@@ -130,9 +127,7 @@ static bool is_at(const struct mt_ynode *n, const char *const *keys)
 	return false;
 }
 
-/* ---- filters
- * ---------------------------------------------------------------------------------
- */
+/* ---- filters --------------------------------------------------------------------------------- */
 
 #define NETWORK	 "envoy.extensions.filters.network."
 #define HTTP	 "envoy.extensions.filters.http."
@@ -147,17 +142,15 @@ const char *mt_type_of_url(const char *url)
 }
 
 /*
- * True for types of filters of Envoy, Istio and Aeraki that do not decide which
- * callers may call: proxies, routers, limits, statistics, metadata. A filter of
- * another type may do so. Names do not count, because Envoy finds a filter by
- * its type, and authors choose names freely.
+ * True for types of filters of Envoy, Istio and Aeraki that do not decide which callers may call:
+ * proxies, routers, limits, statistics, metadata. A filter of another type may do so. Names do not
+ * count, because Envoy finds a filter by its type, and authors choose names freely.
  */
 static bool is_harmless_type(const struct mt_ynode *url)
 {
 	static const char *const types[] = {NETWORK
 		"http_connection_manager.v3.HttpConnectionManager",
-		"envoy.config.filter.network.http_connection_manager.v2."
-		"HttpConnectionManager",
+		"envoy.config.filter.network.http_connection_manager.v2.HttpConnectionManager",
 		NETWORK "tcp_proxy.v3.TcpProxy",
 		"envoy.config.filter.network.tcp_proxy.v2.TcpProxy",
 		NETWORK "dubbo_proxy.v3.DubboProxy", NETWORK "redis_proxy.v3.RedisProxy",
@@ -176,11 +169,11 @@ static bool is_harmless_type(const struct mt_ynode *url)
 		"envoy.tcp.metadataexchange.config.MetadataExchange",
 		"io.istio.http.peer_metadata.Config", "stats.PluginConfig",
 		"istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
-		HTTP "grpc_stats.v3.FilterConfig", HTTP "grpc_web.v3.GrpcWeb",
-		HTTP "compressor.v3.Compressor", HTTP "decompressor.v3.Decompressor",
-		HTTP "fault.v3.HTTPFault", HTTP "set_filter_state.v3.Config",
-		NETWORK "set_filter_state.v3.Config", NETWORK "sni_cluster.v3.SniCluster",
-		LISTENER "tls_inspector.v3.TlsInspector",
+		HTTP "upstream_codec.v3.UpstreamCodec", HTTP "grpc_stats.v3.FilterConfig",
+		HTTP "grpc_web.v3.GrpcWeb", HTTP "compressor.v3.Compressor",
+		HTTP "decompressor.v3.Decompressor", HTTP "fault.v3.HTTPFault",
+		HTTP "set_filter_state.v3.Config", NETWORK "set_filter_state.v3.Config",
+		NETWORK "sni_cluster.v3.SniCluster", LISTENER "tls_inspector.v3.TlsInspector",
 		LISTENER "http_inspector.v3.HttpInspector", LISTENER "original_dst.v3.OriginalDst",
 		LISTENER "proxy_protocol.v3.ProxyProtocol"};
 
@@ -198,8 +191,7 @@ bool mt_is_typed_struct(const struct mt_ynode *url)
 	       strcmp(type, "xds.type.v3.TypedStruct") == 0;
 }
 
-/* True for a configuration of a harmless type, also inside a TypedStruct, which
- * has the type. */
+/* True for a configuration of a harmless type, also inside a TypedStruct, which has the type. */
 static bool is_harmless_config(const struct mt_ynode *config)
 {
 	static const char *const type[] = {"@type", NULL};
@@ -243,10 +235,9 @@ static bool is_harmless_discovery(const struct mt_ynode *discovery)
 }
 
 /*
- * True for a filter of a harmless type. Without a configuration only a router
- * may have its exact name, as is usual for those of Dubbo and Thrift; Envoy
- * refuses other filters without a type, and earlier versions of Envoy looked
- * for such names.
+ * True for a filter of a harmless type. Without a configuration only a router may have its
+ * exact name, as is usual for those of Dubbo and Thrift; Envoy refuses other filters without a
+ * type, and earlier versions of Envoy looked for such names.
  */
 static bool is_harmless_filter(const struct mt_ynode *filter)
 {
@@ -288,9 +279,8 @@ static bool is_harmless_meta_filter(const struct mt_ynode *filter)
 }
 
 /*
- * True if the name or type of a filter contains a word that means access
- * control. `whole`: not as a part of a longer word, as "lua" is of
- * "evaluation".
+ * True if the name or type of a filter contains a word that means access control. `whole`: not as a
+ * part of a longer word, as "lua" is of "evaluation".
  */
 static bool names_protection(const struct mt_ynode *n, bool whole)
 {
@@ -335,8 +325,9 @@ static bool has_protection(const struct mt_ynode *n)
 static bool has_unknown_filter(const struct mt_ynode *n)
 {
 	static const char *const lists[] = {"filters", "http_filters", "httpFilters",
-		"listener_filters", "listenerFilters", "thrift_filters", "thriftFilters",
-		"dubbo_filters", "dubboFilters", NULL};
+		"upstream_http_filters", "upstreamHttpFilters", "listener_filters",
+		"listenerFilters", "thrift_filters", "thriftFilters", "dubbo_filters",
+		"dubboFilters", NULL};
 	static const char *const meta[] = {"meta_protocol_filters", "metaProtocolFilters", NULL};
 	/* Their `filters` are conditions of access logs. */
 	static const char *const logs[] = {
@@ -355,6 +346,28 @@ static bool has_unknown_filter(const struct mt_ynode *n)
 	return false;
 }
 
+/*
+ * True for a value of a listener or filter chain that accepts some callers only: by TLS, as its
+ * settings may require certificates of certain callers, or by the source of connections.
+ */
+static bool selects_callers(const struct mt_ynode *n)
+{
+	static const char *const all[] = {"transport_socket", "transportSocket",
+		"filter_chain_matcher", "filterChainMatcher", NULL};
+	static const char *const matches[] = {"filter_chain_match", "filterChainMatch", NULL};
+	/* Conditions that do not depend on the caller. */
+	static const char *const known[] = {"destination_port", "destinationPort", "prefix_ranges",
+		"prefixRanges", "server_names", "serverNames", "transport_protocol",
+		"transportProtocol", "application_protocols", "applicationProtocols", NULL};
+
+	if ((is_at(n, all) && !is_empty(n)) || (is_at(n, matches) && !has_only(n, known)))
+		return true;
+	for (const struct mt_ynode *k = n->type == MT_Y_SCALAR ? NULL : n->first; k; k = k->next)
+		if (selects_callers(k))
+			return true;
+	return false;
+}
+
 /* Only what a patch adds can restrict; what it removes or matches does not. */
 bool mt_patch_restricts(const struct mt_ynode *p)
 {
@@ -362,13 +375,14 @@ bool mt_patch_restricts(const struct mt_ynode *p)
 	const struct mt_ynode *value = mt_yaml_get(patch, "value");
 	bool filter = is_word(to, "NETWORK_FILTER") || is_word(to, "HTTP_FILTER") ||
 		      is_word(to, "LISTENER_FILTER") || is_word(to, "EXTENSION_CONFIG");
+	bool callers = is_word(to, "LISTENER") || is_word(to, "FILTER_CHAIN");
 
 	if (!patch || is_word(mt_yaml_get(patch, "operation"), "REMOVE"))
 		return false;
 	if (value && mt_yaml_is_null(value))
 		value = NULL;
 	return has_protection(patch) || (filter && value && !is_harmless_filter(value)) ||
-	       (value && has_unknown_filter(value));
+	       (value && has_unknown_filter(value)) || (callers && value && selects_callers(value));
 }
 
 enum mt_object_restricts mt_restricts_patch(

@@ -17,6 +17,7 @@ struct row {
 #define TCP	 NETWORK "tcp_proxy.v3.TcpProxy"
 #define HCM	 NETWORK "http_connection_manager.v3.HttpConnectionManager"
 #define STATS	 URL "stats.PluginConfig"
+#define TLS	 URL "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 #define STRUCT	 "'@type': " URL "udpa.type.v1.TypedStruct"
 #define NAME	 "name: envoy.filters.network.fault"
 #define AS(type) "typed_config: {'@type': " type "}"
@@ -24,6 +25,7 @@ struct row {
 #define PATCH(to, op, value) "{applyTo: " to ", patch: {operation: " op ", value: " value "}}"
 #define FILTER(fields)	     PATCH("NETWORK_FILTER", "INSERT_FIRST", "{" fields "}")
 #define LISTENER(fields)     PATCH("LISTENER", "MERGE", "{" fields "}")
+#define CHAIN(fields)	     PATCH("FILTER_CHAIN", "MERGE", "{" fields "}")
 #define LOG(filter)                                                                                \
 	FILTER("typed_config: {'@type': " HCM ", access_log: [{name: a, filter: {" filter "}}]}")
 #define META(filters)                                                                              \
@@ -90,6 +92,31 @@ static const struct row rows[] = {
 		true},
 	{META("{name: aeraki.meta_protocol.filters.router}"), false},
 	{META("{name: acme.router}"), true},
+	/* Filters of a router towards upstreams. */
+	{FILTER("typed_config: {'@type': " HTTP "router.v3.Router, upstream_http_filters: [{name: "
+		"x, " AS(URL "acme.Auth") "}]}"),
+		true},
+	{FILTER("typed_config: {'@type': " HTTP "router.v3.Router, upstreamHttpFilters: [{name: "
+		"x, " AS(URL "acme.Auth") "}]}"),
+		true},
+	{FILTER("typed_config: {'@type': " HTTP "router.v3.Router, upstream_http_filters: [{name: "
+		"x, " AS(HTTP "upstream_codec.v3.UpstreamCodec") "}]}"),
+		false},
+	/* TLS and sources of connections select callers. */
+	{CHAIN("transport_socket: {name: tls, " AS(TLS) "}"), true},
+	{CHAIN("transportSocket: {}"), false},
+	{CHAIN("filter_chain_match: {source_prefix_ranges: [{address_prefix: 10.0.0.0}]}"), true},
+	{CHAIN("filterChainMatch: {directSourcePrefixRanges: [{addressPrefix: 10.0.0.0}]}"), true},
+	{CHAIN("filter_chain_match: {source_ports: [7]}"), true},
+	{CHAIN("filter_chain_match: {source_type: EXTERNAL}"), true},
+	{CHAIN("filter_chain_match: {destination_port: 7, serverNames: [a]}"), false},
+	{CHAIN("filter_chain_match: {}"), false},
+	{CHAIN("tcp_keepalive: {}"), false},
+	{LISTENER("filter_chains: [{transportSocket: {name: tls, " AS(TLS) "}}]"), true},
+	{LISTENER("filterChains: [{filterChainMatch: {sourceType: EXTERNAL}}]"), true},
+	{LISTENER("filter_chain_matcher: {matcher_tree: {}}"), true},
+	{LISTENER("per_connection_buffer_limit_bytes: 7"), false},
+	{PATCH("CLUSTER", "MERGE", "{transport_socket: {name: tls, " AS(TLS) "}}"), false},
 	/* Conditions of access logs. */
 	{LOG("and_filter: {filters: [{status_code_filter: {}}, {not_health_check_filter: {}}]}"),
 		false},
