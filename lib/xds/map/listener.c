@@ -12,7 +12,8 @@
 #define FILTERS_MAX   64u
 #define MATCHES_MAX   4096u
 
-#define NETWORK "envoy.extensions.filters.network."
+#define NETWORK	  "envoy.extensions.filters.network."
+#define LISTENING "envoy.extensions.filters.listener."
 
 /* ---- filter_chain_match ---------------------------------------------------------------------- */
 
@@ -381,28 +382,85 @@ static bool addresses(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_l
 }
 
 /*
- * Listener filters are noted and not run. PROXY protocol is rejected, because it consumes bytes of
- * a connection.
+ * True for types of listener filters that do not decide which clients may connect. As with filters
+ * of chains, names do not count; but without a type a filter may have the exact name of one of
+ * Envoy's.
  */
-static bool listener_filters(struct mt_xmap *m, const Xds__Listener *l)
+static bool is_harmless_listening(const char *type, const char *name)
 {
-	static const char proxy[] =
-		"envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol";
+	static const char *const types[] = {LISTENING "tls_inspector.v3.TlsInspector",
+		LISTENING "http_inspector.v3.HttpInspector",
+		LISTENING "original_dst.v3.OriginalDst", LISTENING "original_src.v3.OriginalSrc",
+		LISTENING "local_ratelimit.v3.LocalRateLimit"};
+	static const char *const names[] = {"envoy.filters.listener.tls_inspector",
+		"envoy.filters.listener.http_inspector", "envoy.filters.listener.original_dst",
+		"envoy.filters.listener.original_src"};
 
+	for (size_t i = 0; i < MT_ARRAY_LEN(types); i++)
+		if (strcmp(types[i], type) == 0)
+			return true;
+	for (size_t i = 0; !*type && name && i < MT_ARRAY_LEN(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* True if a control plane may only send configurations of harmless types. */
+static bool is_harmless_discovery(const Xds__ExtensionConfigSource *e)
+{
+	bool harmless = e->n_type_urls > 0;
+
+	for (size_t i = 0; i < e->n_type_urls; i++)
+		harmless &= is_harmless_listening(mt_pb_type_name(e->type_urls[i]), NULL);
+	return harmless;
+}
+
+static bool listener_filter(struct mt_xmap *m, const Xds__ListenerFilter *f, bool *protects)
+{
+	bool here = f->config_type_case == XDS__LISTENER_FILTER__CONFIG_TYPE_TYPED_CONFIG;
+	bool harmless;
+	struct mt_xm_any any;
+
+	if (!mt_xm_open(m, "typed_config", here ? f->typed_config : NULL, &any))
+		return false;
+	if (strcmp(any.type, LISTENING "proxy_protocol.v3.ProxyProtocol") == 0)
+		return mt_xm_bad(m, NULL, "the PROXY protocol is not read");
+	if (f->config_type_case == XDS__LISTENER_FILTER__CONFIG_TYPE_CONFIG_DISCOVERY)
+		harmless = is_harmless_discovery(f->config_discovery);
+	else
+		harmless = is_harmless_listening(any.type, f->name);
+	mt_xm_note(
+		m, harmless ? MT_XDS_NOTE_listener_filter : MT_XDS_NOTE_listener_protection, NULL);
+	*protects |= !harmless;
+	return true;
+}
+
+/*
+ * Listener filters are noted and not run. PROXY protocol is rejected, because it consumes bytes of
+ * a connection. *protects: one of them may refuse clients.
+ */
+static bool listener_filters(struct mt_xmap *m, const Xds__Listener *l, bool *protects)
+{
 	for (size_t i = 0; i < l->n_listener_filters; i++) {
-		const Xds__ListenerFilter *f = l->listener_filters[i];
 		uint32_t mark = mt_xm_at(m, "listener_filters", i);
-		bool here = f->config_type_case == XDS__LISTENER_FILTER__CONFIG_TYPE_TYPED_CONFIG;
-		struct mt_xm_any any;
 
-		if (!mt_xm_open(m, "typed_config", here ? f->typed_config : NULL, &any))
+		if (!listener_filter(m, l->listener_filters[i], protects))
 			return false;
-		if (strcmp(any.type, proxy) == 0)
-			return mt_xm_bad(m, NULL, "the PROXY protocol is not read");
-		mt_xm_note(m, MT_XDS_NOTE_listener_filter, NULL);
 		mt_xm_out(m, mark);
 	}
 	return true;
+}
+
+/* A chain that is not served for another reason keeps it. */
+static void close_chains(struct mt_res_listener *l)
+{
+	static const char why[] = "a filter of its listener is not run here and may protect";
+
+	for (uint32_t i = 0; i < l->n_chains; i++)
+		if (!l->chains[i].unserved)
+			l->chains[i].unserved = why;
+	if (l->fallback && !l->fallback->unserved)
+		l->fallback->unserved = why;
 }
 
 static bool chains(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_listener *out)
@@ -432,6 +490,7 @@ static bool chains(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_list
 bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l)
 {
 	struct mt_res_listener *out = mt_xm_alloc(m, sizeof(*out));
+	bool protects = false;
 
 	if (!out || !mt_xm_add(m, &m->out->part->res_listeners, &out->meta, "Listener", l->name))
 		return false;
@@ -440,9 +499,13 @@ bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l)
 	out->direction = (enum mt_res_direction)l->traffic_direction;
 	out->bound = !l->bind_to_port || l->bind_to_port->value;
 	out->detect.set = l->listener_filters_timeout != NULL;
-	return mt_xm_ms(m, "listener_filters_timeout", l->listener_filters_timeout, 0,
-		       &out->detect.v) &&
-	       addresses(m, l, out) && listener_filters(m, l) && chains(m, l, out);
+	if (!mt_xm_ms(m, "listener_filters_timeout", l->listener_filters_timeout, 0,
+		    &out->detect.v) ||
+		!addresses(m, l, out) || !listener_filters(m, l, &protects) || !chains(m, l, out))
+		return false;
+	if (protects)
+		close_chains(out);
+	return true;
 }
 
 /* Maps an ECDS resource, for a filter with config_discovery. */

@@ -397,6 +397,65 @@ static void harmless_filters(void)
 	}
 }
 
+static const char *or_none(const char *words)
+{
+	return words ? words : "";
+}
+
+#define LISTENING	 "envoy.extensions.filters.listener."
+#define DISCOVERED(type) "{'name': 'x', 'config_discovery': {'type_urls': [" type "]}}"
+#define TYPE_URL(type)	 "'type.googleapis.com/" type "'"
+
+/* A listener filter that may protect closes all chains of its listener. */
+static void listener_filters(void)
+{
+	static const struct {
+		const char *filter;
+		bool served;
+	} rows[] = {
+		{TYPED("rbac", LISTENING "tls_inspector.v3.TlsInspector"), true},
+		{TYPED("x", LISTENING "http_inspector.v3.HttpInspector"), true},
+		{TYPED("x", LISTENING "original_dst.v3.OriginalDst"), true},
+		{TYPED("x", LISTENING "original_src.v3.OriginalSrc"), true},
+		{TYPED("x", LISTENING "local_ratelimit.v3.LocalRateLimit"), true},
+		{"{'name': 'envoy.filters.listener.tls_inspector'}", true},
+		{"{'name': 'x', 'typed_config': {'@type': "
+		 "'type.googleapis.com/udpa.type.v1.TypedStruct', 'type_url': "
+		 "'type.googleapis.com/" LISTENING "original_dst.v3.OriginalDst', 'value': {}}}",
+			true},
+		{DISCOVERED(TYPE_URL(LISTENING "tls_inspector.v3.TlsInspector")), true},
+		{TYPED("envoy.filters.listener.tls_inspector", "team.Gate"), false},
+		{TYPED("x", "envoy.acme.filters.listener.tls_inspector.v3.TlsInspector"), false},
+		{"{'name': 'envoy.filters.listener.tls_inspector.gate'}", false},
+		{"{'name': 'x'}", false},
+		{DISCOVERED(""), false},
+		{DISCOVERED(TYPE_URL(LISTENING "tls_inspector.v3.TlsInspector") ", " TYPE_URL(
+			 "team.Gate")),
+			false},
+		{"{'name': 'envoy.filters.listener.tls_inspector', 'config_discovery': {}}", false},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = map_text(MT_XDS_LDS,
+			in_text("{'name': 'l', " ADDRESS("192.0.2.1",
+					"80") ", 'listener_filters': [%s], 'filter_chains': "
+					      "[{'filters': [" TCP1 "]}, {}], "
+					      "'default_filter_chain': {'filters': [" TCP1 "]}}",
+				rows[i].filter));
+		const char *why =
+			rows[i].served ? ""
+				       : "a filter of its listener is not run here and may protect";
+
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT_STRING_EQUAL(or_none(listener(&m)->chains[0].unserved), why);
+		CU_ASSERT_STRING_EQUAL(or_none(listener(&m)->fallback->unserved), why);
+		/* One that is not served anyway keeps its reason. */
+		CU_ASSERT_STRING_EQUAL(listener(&m)->chains[1].unserved, "it has no filters");
+		CU_ASSERT_EQUAL(m.m.n_ignored, 2);
+		unmap(&m);
+	}
+}
+
 /* What istiod sends each sidecar besides its services' listeners: all of it is taken, none of HTTP is served. */
 static void listeners_of_istio(void)
 {
@@ -641,5 +700,5 @@ const struct mt_test map_listener_tests[] = {{"detection", detection},
 	{"one_proxy_in_all_forms", one_proxy_in_all_forms},
 	{"what_a_proxy_does_not_do", what_a_proxy_does_not_do}, {"inline_routes", inline_routes},
 	{"bytes", bytes}, {"other_proxies", other_proxies}, {"harmless_filters", harmless_filters},
-	{"listeners_of_istio", listeners_of_istio}, {"extensions", extensions},
-	{"envoys_own", envoys_own}, {0}};
+	{"listener_filters", listener_filters}, {"listeners_of_istio", listeners_of_istio},
+	{"extensions", extensions}, {"envoys_own", envoys_own}, {0}};
