@@ -103,6 +103,8 @@ static SSL_CTX *context(struct client *c)
 	if (ok && SSL_CTX_check_private_key(ctx) != 1)
 		ok = fail(c, "--key %s: is not that of %s", r->key, r->cert);
 	if (ok) {
+		/* A root may be an intermediate authority, because the operator trusts it. */
+		X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN);
 		SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 		return ctx;

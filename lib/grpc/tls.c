@@ -53,6 +53,8 @@ static int use_texts(SSL_CTX *ctx, const struct mt_grpc_tls *t, struct mt_err *e
 {
 	if (!t->anybody && (!t->roots || each_certificate(t->roots, trust, ctx) == 0))
 		return mt_err(e, -EINVAL, "the trusted roots hold no PEM certificate");
+	/* A root may be an intermediate authority, because the operator trusts it. */
+	X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN);
 	return t->chain ? use_identity(ctx, t, e) : 0;
 }
 

@@ -101,6 +101,8 @@ static SSL_CTX *context(const char *roots, struct mt_probe *p)
 	mt_x509_list_free(list);
 	if (!ctx)
 		return NULL;
+	/* A root may be an intermediate authority, as for the daemon's own connections. */
+	X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN);
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, on_verify);
 	SSL_CTX_set_alpn_protos(ctx, h2, sizeof(h2) - 1);

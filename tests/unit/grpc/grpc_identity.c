@@ -34,7 +34,8 @@ struct identity identity_new(const struct identity *ca, const char *san)
 	return identity_called(ca, san, NULL);
 }
 
-struct identity identity_called(const struct identity *ca, const char *san, const char *cn)
+static struct identity make(
+	const struct identity *ca, const char *san, const char *cn, const char *constraints)
 {
 	static long serial = 1;
 	struct identity id = {.key = mt_crypto_new_key(), .cert = X509_new()};
@@ -51,8 +52,7 @@ struct identity identity_called(const struct identity *ca, const char *san, cons
 			name, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1, 0);
 	X509_set_issuer_name(id.cert, ca ? X509_get_subject_name(ca->cert) : name);
 	X509_set_pubkey(id.cert, id.key);
-	extend(id.cert, ca ? ca->cert : id.cert, NID_basic_constraints,
-		ca ? "CA:FALSE" : "CA:TRUE");
+	extend(id.cert, ca ? ca->cert : id.cert, NID_basic_constraints, constraints);
 	extend(id.cert, ca ? ca->cert : id.cert, NID_subject_alt_name, san);
 	CU_ASSERT_FATAL(X509_sign(id.cert, ca ? ca->key : id.key, EVP_sha256()) > 0);
 	out = BIO_new(BIO_s_mem());
@@ -62,6 +62,16 @@ struct identity identity_called(const struct identity *ca, const char *san, cons
 	PEM_write_bio_PrivateKey(out, id.key, NULL, NULL, 0, NULL, NULL);
 	id.key_pem = text_of(out);
 	return id;
+}
+
+struct identity identity_called(const struct identity *ca, const char *san, const char *cn)
+{
+	return make(ca, san, cn, ca ? "CA:FALSE" : "CA:TRUE");
+}
+
+struct identity identity_authority(const struct identity *ca, const char *san)
+{
+	return make(ca, san, NULL, "CA:TRUE");
 }
 
 void identity_free(struct identity *id)

@@ -60,6 +60,8 @@ struct identity {
 struct identity identity_new(const struct identity *ca, const char *san);
 /* The same with a common name; NULL: without. */
 struct identity identity_called(const struct identity *ca, const char *san, const char *cn);
+/* An authority below `ca`. */
+struct identity identity_authority(const struct identity *ca, const char *san);
 void identity_free(struct identity *id);
 /* A server's context; `clients` NULL: it asks for no certificate. */
 SSL_CTX *server_tls(const struct identity *id, const struct identity *clients);

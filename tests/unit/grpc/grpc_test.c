@@ -574,6 +574,28 @@ static void tls(void)
 	identity_free(&ca);
 }
 
+/* A client that trusts an intermediate authority need not have the root. */
+static void tls_intermediate(void)
+{
+	struct identity ca = identity_new(NULL, "DNS:ca.x");
+	struct identity between = identity_authority(&ca, "DNS:between.x");
+	struct identity server = identity_new(&between, "DNS:istiod.x");
+	const struct mt_grpc_tls tls = {.roots = between.cert_pem, .server_name = "istiod.x"};
+	struct server s;
+	struct client c;
+	const char *at;
+
+	server_start(&s, ECHO, server_tls(&server, NULL));
+	at = address(&s);
+	client_start(&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1, .tls = &tls});
+	until(&c, &s, &c.ups, 1);
+	CU_ASSERT_EQUAL(c.downs, 0);
+	both_stop(&s, &c);
+	identity_free(&server);
+	identity_free(&between);
+	identity_free(&ca);
+}
+
 const struct mt_test grpc_tests[] = {
 	{"echo", echo},
 	{"ends", ends},
@@ -589,5 +611,6 @@ const struct mt_test grpc_tests[] = {
 	{"bad_addresses", bad_addresses},
 	{"goodbye", goodbye},
 	{"tls", tls},
+	{"tls_intermediate", tls_intermediate},
 	{0},
 };
