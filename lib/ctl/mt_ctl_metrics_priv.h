@@ -76,6 +76,11 @@ bool mt_scrape_next(struct mt_scrape *s, struct mt_sink *out, bool *failed);
 /* For collectors, while a slice is made: series `i` of a kind; NULL after the last. */
 const struct mt_series *mt_scrape_series(
 	const struct mt_ctl *c, enum mt_series_kind kind, uint32_t i);
+/*
+ * Identifies a series for mt_fold_own(). Authors of documents choose the labels, so this hash has a
+ * key: they cannot make labels that share an identity, or places in the fold's table.
+ */
+uint64_t mt_series_identity(const char *const label[MT_SERIES_LABELS]);
 /* Number of items without series of their own. */
 uint32_t mt_scrape_folded(const struct mt_ctl *c, enum mt_series_kind kind);
 

@@ -6,7 +6,7 @@
  */
 #include "mt_ctl_events_priv.h"
 #include "mt_ctl_metrics_priv.h"
-#include "mt_strmap.h"
+#include "mt_secret_hash.h"
 
 #include <errno.h>
 #include <string.h>
@@ -265,12 +265,12 @@ void mt_scrape_free(struct mt_scrape *s)
 
 /* ---- values --------------------------------------------------------------------------------- */
 
-static uint64_t identity(const struct key *k)
+uint64_t mt_series_identity(const char *const label[MT_SERIES_LABELS])
 {
 	uint64_t h = 1;
 
-	for (int i = 0; i < MT_SERIES_LABELS && k->label[i]; i++)
-		h = mt_hash_bytes(k->label[i], strlen(k->label[i]) + 1, h);
+	for (int i = 0; i < MT_SERIES_LABELS && label[i]; i++)
+		h = mt_secret_hash(label[i], strlen(label[i]) + 1, h);
 	return h;
 }
 
@@ -330,7 +330,7 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 	}
 	if (!values)
 		return at;
-	if (mt_fold_own(s->c->folds[kind], identity(first), values)) {
+	if (mt_fold_own(s->c->folds[kind], mt_series_identity(first->label), values)) {
 		add_row(s, kind, first, values);
 		if (s->examples && kind == MT_SERIES_SERVICE && !first->opaque && values[0])
 			add_examples(s, first, &t->keys[at]);

@@ -3,6 +3,7 @@
 
 #include "mt_ctl_metrics_priv.h"
 #include "mt_source.h"
+#include "mt_strmap.h"
 
 static char *scraped(struct mt_ctl *c)
 {
@@ -116,8 +117,33 @@ static void ages_of_others(void)
 	mt_conf_destroy(conf);
 }
 
+/* Where a search in a table of 4,096 places begins. */
+static uint32_t place_of(uint64_t hash)
+{
+	return (uint32_t)(hash ^ hash >> 32) & 4095;
+}
+
+/* Services whose names an author chose for a hash without a key do not share a place in the fold. */
+static void chosen_names(void)
+{
+	uint32_t n_same = 0, tried = 0;
+	char name[16];
+
+	for (uint32_t n = 0; n < 64; n++) {
+		do
+			snprintf(name, sizeof(name), "s%u.x", tried++);
+		while (place_of(mt_hash_bytes(name, strlen(name) + 1, 1)) != 7);
+		n_same += place_of(mt_series_identity((const char *[MT_SERIES_LABELS]){name})) == 7;
+	}
+	CU_ASSERT(n_same < 8);
+	/* Where one label ends makes a difference. */
+	CU_ASSERT_NOT_EQUAL(mt_series_identity((const char *[MT_SERIES_LABELS]){"ab", "c"}),
+		mt_series_identity((const char *[MT_SERIES_LABELS]){"a", "bc"}));
+}
+
 const struct mt_test load_tests[] = {
 	{"drops", drops},
 	{"ages of endpoints without series of their own", ages_of_others},
+	{"names chosen for their hash", chosen_names},
 	{0},
 };
