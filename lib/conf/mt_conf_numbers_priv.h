@@ -94,7 +94,10 @@ struct mt_vips_build {
 
 /* vips_file.c. */
 int mt_vips_load(struct mt_vips *v, const char *state_dir, bool read_only, struct mt_err *err);
-/* The file that says what is in *v, from malloc(), and its hash; NULL: no memory. */
+/*
+ * The file that says what is in *v, from malloc(), and its hash; NULL: no memory. The hash has a
+ * key, because authors choose the hosts: a file of another one's hash would not be written.
+ */
 char *mt_vips_text(const struct mt_vips *v, uint64_t *hash);
 /* Begins to write it, which takes the text over; v->disk tells the end. */
 void mt_vips_write(struct mt_vips *v, const char *state_dir, char *text, uint64_t hash);

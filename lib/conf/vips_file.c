@@ -6,6 +6,7 @@
  */
 #include "mt_conf_priv.h"
 #include "mt_file.h"
+#include "mt_secret_hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -186,7 +187,7 @@ char *mt_vips_text(const struct mt_vips *v, uint64_t *hash)
 		free(text);
 		return NULL;
 	}
-	*hash = mt_hash_bytes(text, len, 0) | 1;
+	*hash = mt_secret_hash(text, len, 0) | 1;
 	return text;
 }
 

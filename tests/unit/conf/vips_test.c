@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Allocated addresses: given in order, kept over restarts, never another's. */
 #include "conf_test.h"
+#include "mt_conf_priv.h"
 #include "mt_file.h"
 #include "mt_service.h"
+#include "mt_strmap.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -610,6 +612,26 @@ static void refused_elsewhere(void)
 	remove_dir();
 }
 
+/* Authors cannot compute the hash that decides whether the file is written. */
+static void hash_with_a_key(void)
+{
+	struct mt_vips v = {0};
+	struct mt_addr a;
+	uint64_t hash, again;
+	char *text, *same;
+
+	CU_ASSERT_EQUAL_FATAL(mt_addr_parse("240.240.0.1", &a), 0);
+	CU_ASSERT_EQUAL_FATAL(mt_vips_put(&v, "a.x", &a), 0);
+	text = mt_vips_text(&v, &hash);
+	same = mt_vips_text(&v, &again);
+	CU_ASSERT_FATAL(text && same);
+	CU_ASSERT_EQUAL(hash, again);
+	CU_ASSERT_NOT_EQUAL(hash, mt_hash_bytes(text, strlen(text), 0) | 1);
+	free(text);
+	free(same);
+	mt_vips_fini(&v);
+}
+
 const struct mt_test vips_tests[] = {
 	{"kept_over_restarts", kept_over_restarts},
 	{"written_and_given", written_and_given},
@@ -628,5 +650,6 @@ const struct mt_test vips_tests[] = {
 	{"published_when_written", published_when_written},
 	{"given_up_behind_the_write", given_up_behind_the_write},
 	{"refused_elsewhere", refused_elsewhere},
+	{"hash_with_a_key", hash_with_a_key},
 	{0},
 };
