@@ -101,9 +101,10 @@ static int open_listed(struct mt_build *b, const char *ns, const char *path, boo
 struct mt_own_file {
 	dev_t dev;
 	ino_t ino;
+	const char *of; /* the Node's section that names it; NULL: it is of the node's identity */
 };
 
-static void add_own(struct mt_build *b, const char *path)
+static void add_own(struct mt_build *b, const char *path, const char *of)
 {
 	struct mt_own_file *slot;
 	struct stat st;
@@ -113,7 +114,7 @@ static void add_own(struct mt_build *b, const char *path)
 	slot = mt_region_push(
 		&b->tmp, (void **)&b->own_files, &b->n_own_files, sizeof(*b->own_files));
 	if (slot)
-		*slot = (struct mt_own_file){st.st_dev, st.st_ino};
+		*slot = (struct mt_own_file){st.st_dev, st.st_ino, of};
 }
 
 /* As lib/identity names them: of an agent's directory, and of one that `meltemi join` filled. */
@@ -125,17 +126,17 @@ static void add_own_directory(struct mt_build *b, const struct mt_text *director
 		const char *path = mt_region_printf(&b->tmp, "%s/%s", directory->s, names[i]);
 
 		if (path)
-			add_own(b, path);
+			add_own(b, path, NULL);
 	}
 }
 
-static void add_own_pair(
-	struct mt_build *b, const struct mt_text *certificate, const struct mt_text *key)
+static void add_own_pair(struct mt_build *b, const struct mt_text *certificate,
+	const struct mt_text *key, const char *of)
 {
 	if (certificate->s)
-		add_own(b, certificate->s);
+		add_own(b, certificate->s, of);
 	if (key->s)
-		add_own(b, key->s);
+		add_own(b, key->s, of);
 }
 
 static void add_own_sources(struct mt_build *b, const struct mt_node *node)
@@ -146,7 +147,7 @@ static void add_own_sources(struct mt_build *b, const struct mt_node *node)
 		if (!x)
 			continue;
 		add_own_directory(b, &x->identity);
-		add_own_pair(b, &x->certificate, &x->key);
+		add_own_pair(b, &x->certificate, &x->key, "spec.sources[].xds");
 	}
 }
 
@@ -162,22 +163,28 @@ static void find_own(struct mt_build *b)
 		add_own_directory(b, &node->identities[i].directory);
 	add_own_sources(b, node);
 	if (node->admin.tls)
-		add_own_pair(b, &node->admin.tls->certificate, &node->admin.tls->key);
+		add_own_pair(
+			b, &node->admin.tls->certificate, &node->admin.tls->key, "spec.admin.tls");
 	if (node->otlp)
-		add_own_pair(b, &node->otlp->certificate, &node->otlp->key);
+		add_own_pair(b, &node->otlp->certificate, &node->otlp->key, "spec.otlp");
 }
 
-static bool is_own_file(struct mt_build *b, int fd)
+/* *of as in struct mt_own_file. */
+static bool is_own_file(struct mt_build *b, int fd, const char **of)
 {
 	struct stat st;
 
+	*of = NULL;
 	if (!b->own_files_found)
 		find_own(b);
 	if (fstat(fd, &st))
 		return true;
-	for (uint32_t i = 0; i < b->n_own_files; i++)
-		if (b->own_files[i].dev == st.st_dev && b->own_files[i].ino == st.st_ino)
-			return true;
+	for (uint32_t i = 0; i < b->n_own_files; i++) {
+		if (b->own_files[i].dev != st.st_dev || b->own_files[i].ino != st.st_ino)
+			continue;
+		*of = b->own_files[i].of;
+		return true;
+	}
 	return false;
 }
 
@@ -208,11 +215,19 @@ int mt_b_refuse_own(struct mt_refusal *r, const char *path, struct mt_err *e)
 		path);
 }
 
+static int refuse_nodes(struct mt_refusal *r, const char *path, const char *of, struct mt_err *e)
+{
+	*r = (struct mt_refusal){true, "write a certificate and a key of the documents' own"};
+	return mt_err(
+		e, -EPERM, "%s: it is of the Node's %s, which documents cannot use", path, of);
+}
+
 /* ---- both ----------------------------------------------------------------------------------- */
 
 int mt_b_tls_file_open(
 	struct mt_build *b, const struct mt_tls_file *f, struct mt_refusal *r, struct mt_err *e)
 {
+	const char *of;
 	bool listed;
 	int fd;
 
@@ -244,9 +259,9 @@ int mt_b_tls_file_open(
 			f->path);
 	if (fd < 0)
 		return mt_file_not_opened(f->path, f->kind, -fd, e);
-	if (f->own_is_refused && is_own_file(b, fd)) {
+	if (f->own_is_refused && is_own_file(b, fd, &of)) {
 		close(fd);
-		return mt_b_refuse_own(r, f->path, e);
+		return of ? refuse_nodes(r, f->path, of, e) : mt_b_refuse_own(r, f->path, e);
 	}
 	return fd;
 }

@@ -142,8 +142,9 @@ static struct built build(struct mt_conf *conf, const char *node, const char *tl
 #define GOOD	     PAIR("@/tls/chain", "@/tls/key")
 #define IN_NONE(path)                                                                              \
 	path ": it is in no directory that the Node's spec.tlsFiles lists for namespace default"
-#define LEADS_OUT(path) path ": a symbolic link leads out of the directory of the Node's"
-#define IS_OWN(path)	path ": it is of the node's own identity"
+#define LEADS_OUT(path)		path ": a symbolic link leads out of the directory of the Node's"
+#define IS_OWN(path)		path ": it is of the node's own identity"
+#define IS_NODES(path, section) path ": it is of the Node's " section ", which documents cannot use"
 
 static const struct {
 	const char *node, *tls, *field, *words; /* words NULL: it is served */
@@ -187,19 +188,19 @@ static const struct {
 		PAIR("@/tls/chain", "@/agent/key.pem"), "privateKey", IS_OWN("/agent/key.pem")},
 	{LISTS("@") ", sources: [{xds: {servers: [a.x:1], nodeId: n, certificate: @/tls/chain, "
 		    "key: @/tls/key}}]",
-		GOOD, "clientCertificate", IS_OWN("/tls/chain")},
+		GOOD, "clientCertificate", IS_NODES("/tls/chain", "spec.sources[].xds")},
 	{LISTS("@") ", admin: {tls: {listen: '127.0.0.1:1', certificate: @/tls/chain, key: "
 		    "@/tls/key, clientRoots: @/tls/roots, roles: [{identity: a, role: view}]}}",
-		GOOD, "clientCertificate", IS_OWN("/tls/chain")},
+		GOOD, "clientCertificate", IS_NODES("/tls/chain", "spec.admin.tls")},
 	{LISTS("@") ", admin: {tls: {listen: '127.0.0.1:1', certificate: @/tls/below/chain, key: "
 		    "@/tls/key, clientRoots: @/tls/roots, roles: [{identity: a, role: view}]}}",
-		GOOD, "privateKey", IS_OWN("/tls/key")},
+		GOOD, "privateKey", IS_NODES("/tls/key", "spec.admin.tls")},
 	{LISTS("@") ", otlp: {endpoint: 'https://c:1', roots: @/tls/roots, certificate: "
 		    "@/tls/chain, key: @/tls/key}",
-		GOOD, "clientCertificate", IS_OWN("/tls/chain")},
+		GOOD, "clientCertificate", IS_NODES("/tls/chain", "spec.otlp")},
 	{LISTS("@") ", otlp: {endpoint: 'https://c:1', roots: @/tls/roots, certificate: "
 		    "@/tls/below/chain, key: @/tls/key}",
-		GOOD, "privateKey", IS_OWN("/tls/key")},
+		GOOD, "privateKey", IS_NODES("/tls/key", "spec.otlp")},
 	{LISTS("@") ", otlp: {endpoint: 'https://c:1', roots: @/tls/roots}", ROOTS("@/tls/roots"),
 		NULL, NULL},
 	{LISTS("@") ", identity: {directory: @/agent}", ROOTS("@/tls/roots"), NULL, NULL},
@@ -266,6 +267,13 @@ static void remedies(void)
 	b = build(conf, LISTS("@"), PAIR("@/tls/copy", "@/tls/copied-key"));
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_UNREADABLE, LINE,
 		"(write mode: ISTIO_MUTUAL; the Node's spec.mesh.nodeIdentityUse lists"));
+	unbuild(&b);
+	b = build(NULL,
+		LISTS("@") ", otlp: {endpoint: 'https://c:1', roots: @/tls/roots, certificate: "
+			   "@/tls/chain, key: @/tls/key}",
+		GOOD);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_UNREADABLE, LINE,
+		"(write a certificate and a key of the documents' own)"));
 	unbuild(&b);
 	clean();
 }
