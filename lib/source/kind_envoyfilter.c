@@ -276,6 +276,7 @@ static const struct mt_field limit_fields[] = {
 	{"tokenBucket", MT_F_POINTER, AT(struct mt_limit_conf, bucket), .sub = &mt_sec_bucket,
 		.help = "for calls that no condition matches"},
 	{"conditions", MT_F_LIST, AT_LIST(struct mt_limit_conf, conds), .sub = &condition_section,
+		.max = MT_LIST_CONDITIONS,
 		.help = "the first that matches decides, by its own bucket"},
 };
 

@@ -100,6 +100,8 @@ struct mt_section {
  */
 #define MT_LIST_LONG  65536u
 #define MT_LIST_SHORT 4096u
+/* Of conditions of a local rate limit: each has a bucket for each port and each endpoint. */
+#define MT_LIST_CONDITIONS 1000u
 
 #define MT_PATH_MAX 512
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define FILL_MIN_MS    50u
-#define CONDITIONS_MAX 4096u
+#define CONDITIONS_MAX 1000u
 #define FILTERS_MAX    64u
 
 #define META "aeraki.meta_protocol_proxy."

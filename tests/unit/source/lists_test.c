@@ -11,6 +11,17 @@
 #define SE ISTIO("ServiceEntry")
 #define VS ISTIO("VirtualService")
 #define DR ISTIO("DestinationRule")
+#define MR                                                                                         \
+	"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\nmetadata: {name: "         \
+	"a}\nspec:\n"
+#define EF_LIMIT                                                                                   \
+	"apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: a}\n"       \
+	"spec:\n  configPatches: [{applyTo: NETWORK_FILTER, match: {context: SIDECAR_INBOUND, "    \
+	"listener: {name: virtualInbound, filterChain: {destinationPort: 80}}}, patch: "           \
+	"{operation: "                                                                             \
+	"REPLACE, value: {name: m, typed_config: {'@type': type.googleapis.com/"                   \
+	"aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy, applicationProtocol: dubbo, "       \
+	"metaProtocolFilters: [{name: aeraki.meta_protocol.filters.local_ratelimit, config: {"
 #define AP                                                                                         \
 	"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: "           \
 	"a}\nspec:\n"
@@ -44,6 +55,9 @@ static void long_lists(void)
 			"7: error: spec.exportTo: "},
 		{DR "  host: a\n  subsets: ", "{}", "\n", 65536, "6: error: spec.subsets: "},
 		{VS "  hosts: [a]\n  gateways: ", "g", "\n", 4096, "6: error: spec.gateways: "},
+		{MR "  localRateLimit:\n    conditions: ", "{}", "\n", 1000,
+			"6: error: spec.localRateLimit.conditions: "},
+		{EF_LIMIT "conditions: ", "{}", "}}]}}}}]\n", 1000, ".config.conditions: "},
 		{AP "  targetRefs: ", "{}", "\n", 4096, "5: error: spec.targetRefs: "},
 		{AP_RULE "from: ", "{}", "\n", 65536, "6: error: spec.rules[0].from: "},
 		{AP_RULE "to: ", "{}", "\n", 65536, "6: error: spec.rules[0].to: "},
