@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"cel", cel_tests},
+		{"limits", limit_tests},
+		{"vectors", vector_tests},
+		{0},
+	};
+
+	return mt_test_main(suites, argc, argv);
+}
