@@ -14,6 +14,7 @@ import shutil
 import subprocess
 
 from meltemi_lab import ROOT, TESTS, Failure, check, emulator, netns
+from meltemi_lab.paths import PYTHON
 from meltemi_lab.unit_rights import USER
 
 HERE = pathlib.Path(__file__).parent
@@ -44,6 +45,12 @@ def directory(path, conf):
     netns.run("systemd-tmpfiles", "--create", str(conf))
 
 
+def _as_owner(umask):
+    """The words that start a command as the emulator's user. libvirt's umask is 002."""
+    return ["sh", "-c", f'umask {umask} && exec "$@"', "sh",
+            "setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", f"--groups={grp.getgrnam('kvm').gr_gid}", "--"]
+
+
 class Guest:
     def __init__(self, lab, socket):
         self.lab, self.socket, self.machine = lab, socket, None
@@ -55,14 +62,16 @@ class Guest:
         emulator.file_system(tree, self.archive, {"init": INIT.encode(), "etc/resolv.conf": RESOLVER.encode(),
                                                   "lab/inside.py": (HERE / "inside.py").read_bytes()}, ("virtio_pci", "virtio_net"), imports)
 
+    def closed(self):
+        """Makes a socket without a right for its group, which limits the access control list, too."""
+        netns.run(*_as_owner("022"), PYTHON, "-c", f"import socket; socket.socket(socket.AF_UNIX).bind('{self.socket}')")
+
     def start(self):
         """Starts the emulator, which waits for Meltemi."""
         self.console.touch()
         os.chown(self.console, OWNER, OWNER)
         self.machine = self.lab.run("client", "qemu", [
-            # libvirt starts it with this umask, too.
-            "sh", "-c", 'umask 002 && exec "$@"', "sh", "setpriv", f"--reuid={OWNER}", f"--regid={OWNER}", f"--groups={grp.getgrnam('kvm').gr_gid}", "--",
-            *emulator.command(self.kernel, self.archive, 256, self.console), "-object", "memory-backend-memfd,id=memory,size=256M,share=on",
+            *_as_owner("002"), *emulator.command(self.kernel, self.archive, 256, self.console), "-object", "memory-backend-memfd,id=memory,size=256M,share=on",
             "-machine", "memory-backend=memory", "-chardev", f"socket,id=meltemi,path={self.socket},server=on,wait=off",
             "-netdev", "vhost-user,id=net,chardev=meltemi",
             # With interrupts by messages QEMU 7.2 crashes when it emulates the processor.

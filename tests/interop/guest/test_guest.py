@@ -4,8 +4,8 @@
 A virtual machine on a vhost-user port calls a service of the mesh by its DNS name, with an unchanged client of the Apache Thrift library:
 routed by method, limited, authorized by the principal of its address, and with mutual TLS to the server under its own identity. All other
 destinations go to the kernel by an exception TAP. The port connects by itself: to a socket that is made after the start, after a restart of
-the daemon under the running guest, and after one of the emulator. The daemon has the rights of the unit, and the sockets' directory is
-that of the package.
+the daemon under the running guest, and after one of the emulator. The daemon has the rights of the unit, thus no capability, and the
+sockets' directory is that of the package.
 """
 
 import json
@@ -104,7 +104,9 @@ class World:
             lab.thrift_server(number, f"v{number}").wait_line("ready")
         self.sidecar = self._sidecar()
         self._outside()
-        self.daemon = lab.meltemi(name="host", mb=256, ports=PORTS.format(socket=self.socket, gateway=GATEWAY, buyer=BUYER, other=OTHER, mac=MAC).splitlines())
+        ports = PORTS.format(socket=self.socket, gateway=GATEWAY, buyer=BUYER, other=OTHER, mac=MAC).splitlines()
+        # The daemon's user owns the daemon's directory, and root the lab's: systemd-tmpfiles makes nothing for root in another user's.
+        self.daemon = lab.meltemi(name="host", mb=256, ports=ports)
         folder = self.daemon.directory / "identity"
         folder.mkdir()
         cert, key = self.authority.sign("buyer", f"URI:spiffe://{ACCOUNT % 'buyer'}")
@@ -180,6 +182,10 @@ def start(world):
     world.daemon.wait_log(f"vm1: no link: there is no socket {world.socket}")
     faults = [row["words"] for row in world.daemon.show("health")["health"] if row["about"] == "vm1"]
     equal(faults, [f"the link is down: there is no socket {world.socket}"], "health")
+    if not unit.sanitized():
+        unit.is_confined(world.daemon)
+        world.guest.closed()
+        world.daemon.wait_log(f"vm1: no link: not permitted to connect to socket {world.socket}")
     world.guest.start()
     world.up("the port connects to the guest")
     world.guest.wait()
