@@ -2,6 +2,9 @@
 /* Limits of a forwarded port in the Node: rates, and numbers that contradict each other. */
 #include "mt_fields.h"
 
+#include "mt_model_guest.h"
+
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,20 +17,18 @@ static void read_rate(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min,
 	struct mt_num *out)
 {
 	struct mt_text word = {0};
-	uint64_t v = 0;
-	size_t digits;
+	uint32_t v = 0;
+	int rc;
 
 	if (!mt_read_text(c, n, &word))
 		return;
-	digits = strspn(word.s, "0123456789");
-	for (size_t i = 0; i < digits && v <= UINT32_MAX; i++)
-		v = v * 10 + (uint64_t)(word.s[i] - '0');
-	if (!digits || strcmp(word.s + digits, "/s") != 0)
+	rc = mt_rate_parse(word.s, strlen(word.s), &v);
+	if (rc == -EINVAL)
 		mt_f_error(c, n->line, remedy, "\"%.64s\" is not a rate", word.s);
-	else if (v < min || v > UINT32_MAX)
+	else if (rc || v < min)
 		mt_f_error(c, n->line, remedy, "%.64s is out of range", word.s);
 	else
-		*out = (struct mt_num){(uint32_t)v, n->line, true};
+		*out = (struct mt_num){v, n->line, true};
 }
 
 static void read_new_connections(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -2,7 +2,7 @@
 /* Workloads that are bound to a port of `side: workloads`. */
 #include "mt_fields.h"
 
-#include <ctype.h>
+#include "mt_model_guest.h"
 
 static void read_address(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -13,31 +13,11 @@ static void read_address(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			"\"%.64s\" is not an address", n->text);
 }
 
-/* Parses six hexadecimal bytes between colons. False: not the address of a single station. */
-static bool parse_mac(const char *s, uint8_t mac[6])
-{
-	for (int i = 0; i < 6; i++) {
-		unsigned int v = 0;
-
-		for (int k = 0; k < 2; k++, s++) {
-			if (!isxdigit((unsigned char)*s))
-				return false;
-			v = v * 16 + (isdigit((unsigned char)*s)
-						     ? (unsigned int)(*s - '0')
-						     : (unsigned int)(tolower(*s) - 'a' + 10));
-		}
-		if (*s++ != (i < 5 ? ':' : '\0'))
-			return false;
-		mac[i] = (uint8_t)v;
-	}
-	return !(mac[0] & 1) && (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
-}
-
 static void read_mac(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node_bound *b = obj;
 
-	if (mt_read_text(c, n, &b->mac_text) && !parse_mac(b->mac_text.s, b->mac))
+	if (mt_read_text(c, n, &b->mac_text) && mt_mac_parse(b->mac_text.s, b->mac))
 		mt_f_error(c, n->line, "write it in quotes, like \"52:54:00:12:34:56\"",
 			"\"%.64s\" is not the Ethernet address of a station", n->text);
 }

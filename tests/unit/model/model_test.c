@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
 #include "mt_by_label.h"
 #include "mt_diag.h"
 #include "mt_model.h"
-#include "mt_test.h"
 
 #include <stdio.h>
 
@@ -277,7 +278,7 @@ int main(int argc, char **argv)
 		{"hosts", hosts},
 		{0},
 	};
-	const struct mt_suite suites[] = {{"model", tests}, {0}};
+	const struct mt_suite suites[] = {{"model", tests}, {"guest", guest_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }
