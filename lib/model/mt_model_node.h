@@ -5,6 +5,7 @@
 #include "mt_content_hash.h"
 #include "mt_log.h"
 #include "mt_model_forwarding.h"
+#include "mt_model_guest.h"
 #include "mt_model_types.h"
 
 /*
@@ -296,7 +297,8 @@ struct mt_node {
 	uint32_t n_source_addresses;
 	struct mt_node_forwarding *forwarding;
 	uint32_t n_forwarding;
-	struct mt_node_nat *nat; /* NULL: not written */
+	struct mt_node_nat *nat;       /* NULL: not written */
+	struct mt_node_guests *guests; /* NULL: not written; nothing uses it yet */
 	struct mt_node_memory memory;
 	struct mt_node_locality locality;
 	struct mt_node_defaults defaults;

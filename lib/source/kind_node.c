@@ -488,6 +488,11 @@ static const struct mt_field node_fields[] = {
 	{"group", MT_F_TEXT, AT(struct mt_node, group),
 		.help = "nodes of one group with the same documents choose the same endpoint for a "
 			"flow that is forwarded at layer 4; default: the group without a name"},
+	{"guests", MT_F_POINTER, AT(struct mt_node, guests), .sub = &mt_sec_node_guests,
+		.status = MT_S_LATER, .harms = true,
+		.instead = "no guest is connected yet; write a port for each guest",
+		.help = "virtual machines of WorkloadEntries. Not served yet: [write a port]"
+			"(../how-to/guests.md) for each"},
 	{"memory", MT_F_OBJECT, AT(struct mt_node, memory), .sub = &memory_section,
 		.help = "packet buffers"},
 	{"locality", MT_F_OBJECT, AT(struct mt_node, locality), .sub = &locality_section,
@@ -598,6 +603,7 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	mt_check_unenforced(c, node);
 	mt_check_identities(c, node);
 	mt_check_forwarding(c, node);
+	mt_check_guests(c, node);
 	if (node->mesh)
 		mt_beside_the_node(c, &node->mesh->config);
 	if (node->jwks)

@@ -249,11 +249,12 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 	mt_sec_node_demand, mt_sec_node_log, mt_sec_node_tls, mt_sec_node_tls_files,
 	mt_sec_node_access_log, mt_sec_node_otlp, mt_sec_node_mesh, mt_sec_node_identity,
 	mt_sec_node_held, mt_sec_node_unenforced, mt_sec_node_forwarding, mt_sec_forwarding_limits,
-	mt_sec_node_nat, mt_sec_kube_service, mt_sec_kube_slice, mt_sec_kube_endpoints,
-	mt_sec_kube_pod, mt_sec_kube_namespace, mt_sec_kube_secret, mt_sec_mesh_config,
-	mt_sec_config_map, mt_sec_authorization, mt_sec_dubbo_authorization, mt_sec_peers,
-	mt_sec_tokens, mt_sec_gwapi_gateway, mt_sec_gwapi_tcp, mt_sec_gwapi_tls, mt_sec_gwapi_grant,
-	mt_sec_gwapi_backend_tls, mt_sec_locality, mt_sec_telemetry, mt_sec_proxy_config;
+	mt_sec_node_nat, mt_sec_node_guests, mt_sec_kube_service, mt_sec_kube_slice,
+	mt_sec_kube_endpoints, mt_sec_kube_pod, mt_sec_kube_namespace, mt_sec_kube_secret,
+	mt_sec_mesh_config, mt_sec_config_map, mt_sec_authorization, mt_sec_dubbo_authorization,
+	mt_sec_peers, mt_sec_tokens, mt_sec_gwapi_gateway, mt_sec_gwapi_tcp, mt_sec_gwapi_tls,
+	mt_sec_gwapi_grant, mt_sec_gwapi_backend_tls, mt_sec_locality, mt_sec_telemetry,
+	mt_sec_proxy_config;
 
 /* kind_kubernetes.c: `unknown` of a section: warns about a key without a row, which is no error. */
 bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
@@ -283,6 +284,8 @@ void mt_read_address_list(
  * addresses.
  */
 void mt_check_forwarding(struct mt_fctx *c, const struct mt_node *node);
+/* kind_node_guests.c: checks that networks of guests do not overlap others. */
+void mt_check_guests(struct mt_fctx *c, const struct mt_node *node);
 /* kind_node_limits.c: checks that the port's mode can have its limits. */
 void mt_check_forwarding_limits(struct mt_fctx *c, const struct mt_node_forwarding *f);
 /* kind_node.c: resolves a path relative to the directory of the Node's file. */
