@@ -2,7 +2,10 @@
 /* Traffic: services, routes, limits. */
 #include "mt_ctl_priv.h"
 
+#include "mt_region.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- services ------------------------------------------------------------------------------- */
@@ -174,22 +177,48 @@ json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r)
 
 /* ---- limits --------------------------------------------------------------------------------- */
 
+static int by_name(const void *a, const void *b)
+{
+	const struct mt_limit_info *x = a, *y = b;
+	int order = strcmp(x->service, y->service);
+
+	return order ? order : strcmp(x->match, y->match);
+}
+
+static void add_limit(json_t *list, const struct mt_limit_info *info)
+{
+	mt_json_add(list, MT_M("service", info->service), MT_M("match", info->match),
+		MT_M("tokens", info->tokens), MT_M("claimed", info->claimed),
+		MT_M("max", info->numbers.max_tokens),
+		MT_M("per_fill", info->numbers.tokens_per_fill),
+		MT_M("fill_ms", info->numbers.fill_ns / MT_MSEC), MT_M("admitted", info->admitted),
+		MT_M("refused", info->refused), MT_M("would_refuse", info->would_refuse),
+		MT_M("mode", info->report_only ? "report only" : "enforced"),
+		MT_M("numbers", info->turned ? "turned" : "configured"));
+}
+
+/* In the order of names, because the registry has another order in each process. */
 json_t *mt_show_limits(struct mt_ctl *c, const struct mt_request *r)
 {
 	struct mt_limit_registry *reg = c->env.conf ? mt_conf_limits(c->env.conf) : NULL;
-	struct mt_limit_info info;
+	struct mt_limit_info *infos = NULL;
+	struct mt_region region;
 	json_t *list = json_array();
-	uint32_t idx = 0;
+	uint32_t idx = 0, n = 0;
 
-	while (reg && mt_limit_next(reg, &idx, c->now, &info))
-		mt_json_add(list, MT_M("service", info.service), MT_M("match", info.match),
-			MT_M("tokens", info.tokens), MT_M("claimed", info.claimed),
-			MT_M("max", info.numbers.max_tokens),
-			MT_M("per_fill", info.numbers.tokens_per_fill),
-			MT_M("fill_ms", info.numbers.fill_ns / MT_MSEC),
-			MT_M("admitted", info.admitted), MT_M("refused", info.refused),
-			MT_M("would_refuse", info.would_refuse),
-			MT_M("mode", info.report_only ? "report only" : "enforced"),
-			MT_M("numbers", info.turned ? "turned" : "configured"));
+	mt_region_init(&region, 0);
+	for (struct mt_limit_info info; reg && mt_limit_next(reg, &idx, c->now, &info);) {
+		struct mt_limit_info *to =
+			mt_region_push(&region, (void **)&infos, &n, sizeof(*infos));
+
+		if (!to)
+			break;
+		*to = info;
+	}
+	if (n)
+		qsort(infos, n, sizeof(*infos), by_name);
+	for (uint32_t i = 0; i < n; i++)
+		add_limit(list, &infos[i]);
+	mt_region_fini(&region);
 	return mt_json_object(MT_M("limits", list));
 }
