@@ -58,7 +58,6 @@ static enum mt_filter_verdict ask_gate(
 			mt_tokens_drop(p, ex);
 		return MT_FILTER_NEXT;
 	}
-	set_reply(ctx, MT_ENDING_denied, MT_DENIED_BY_POLICY);
 	if (e == MT_AUTHZ_ASK) {
 		struct mt_unasked why;
 
@@ -69,6 +68,7 @@ static enum mt_filter_verdict ask_gate(
 		return MT_FILTER_REPLY;
 	}
 	mt_authorize_count(p, e, by);
+	set_reply(ctx, MT_ENDING_denied, MT_DENIED_BY_POLICY);
 	return MT_FILTER_REPLY;
 }
 

@@ -58,6 +58,8 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 
 	ex->filters = c;
 	ex->side = true;
+	/* The next call that a filter answers would get this ending. */
+	MT_ASSERT(p->filter_ctx.ending == MT_ENDING_ok);
 	ex->delayed |= c->request[p->filter_ctx.at - 1].f->type == &mt_filter_fault;
 	if (mt_unlikely(mt_overlay_keep_view(p, ex))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
