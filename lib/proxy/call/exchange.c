@@ -201,7 +201,7 @@ bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_l
 		if (mt_again(p, ex, MT_RETRY_UNSENT, what))
 			return false;
 		if (what == MT_REPLY_NO_ENDPOINT)
-			ex->ending = MT_ENDING_connect_failed;
+			ex->local_ending = MT_ENDING_connect_failed;
 		mt_reply_local(p, ex, what, "no endpoint could be reached");
 		return false;
 	}

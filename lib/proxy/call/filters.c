@@ -88,7 +88,7 @@ void mt_filters_stopped(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_filter_ctx *ctx = &p->filter_ctx;
 
-	ex->ending = (uint8_t)ctx->ending;
+	ex->local_ending = (uint8_t)ctx->ending;
 	ctx->ending = MT_ENDING_ok;
 	mt_filters_answer(p, ex, ctx->reply, ctx->reply_text);
 }

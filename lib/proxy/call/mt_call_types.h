@@ -163,7 +163,7 @@ struct mt_exchange {
 	uint8_t codec_opts;
 	uint8_t left; /* enum mt_call_left */
 	/* enum mt_ending of its local reply, if more exact than the reply; else MT_ENDING_ok. */
-	uint8_t ending;
+	uint8_t local_ending;
 	/* Cache entry of its token, which may be gone from `msg` (mt_token_cache_held()); 0: none. */
 	uint16_t token;
 	/*

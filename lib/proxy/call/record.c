@@ -163,7 +163,7 @@ struct mt_call_end mt_exchange_end_of(const struct mt_exchange *ex)
 	if (ex->status >= STATUS_OF_LOCAL)
 		return (struct mt_call_end){.kind = MT_CALL_END_LOCAL,
 			.reply = (enum mt_local_reply)(ex->status - STATUS_OF_LOCAL),
-			.ending = (enum mt_ending)ex->ending};
+			.ending = (enum mt_ending)ex->local_ending};
 	return (struct mt_call_end){.kind = ex->oneway ? MT_CALL_END_ONEWAY : MT_CALL_END_CLIENT};
 }
 

@@ -113,7 +113,7 @@ static void count_local(
 		ex->oneway ? MT_PROXY_exchange_oneway_lost : MT_PROXY_reply_no_route + what);
 	if (ex->service)
 		mt_stats_service(p, ex->service)
-			->local[ex->ending ? ex->ending : mt_ending_of_reply(what)]++;
+			->local[ex->local_ending ? ex->local_ending : mt_ending_of_reply(what)]++;
 	mt_exchange_answered_here(ex, what);
 	mt_exchange_trace_local(p, ex, what, text);
 }
@@ -122,9 +122,9 @@ static void count_local(
 static const char *reason_of(
 	const struct mt_proxy *p, const struct mt_exchange *ex, const char *text)
 {
-	if (ex->ending == MT_ENDING_token_refused)
+	if (ex->local_ending == MT_ENDING_token_refused)
 		return text + strlen(MT_DENIED_TOKEN);
-	return ex->ending && ex->ending != MT_ENDING_denied ? NULL : p->denied.by;
+	return ex->local_ending && ex->local_ending != MT_ENDING_denied ? NULL : p->denied.by;
 }
 
 static mt_noinline void deny(struct mt_proxy *p, struct mt_exchange *ex, const char *text)

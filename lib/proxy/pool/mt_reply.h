@@ -56,7 +56,7 @@ static inline void mt_reply_local(
 static inline void mt_reply_ending(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_ending ending, const char *text)
 {
-	ex->ending = (uint8_t)ending;
+	ex->local_ending = (uint8_t)ending;
 	mt_client_user.local(p, ex, mt_reply_of_ending(ending), text);
 }
 /*
