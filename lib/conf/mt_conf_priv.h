@@ -519,6 +519,7 @@ int mt_b_dns_table(struct mt_build *b);
 void mt_b_protocols(struct mt_build *b);
 struct mt_proto *mt_b_protocol(struct mt_build *b, const char *name);
 const char *mt_b_protocol_remedy(struct mt_build *b, const char *name);
+const char *mt_b_codec_remedy(struct mt_build *b, const char *word);
 /* Hash of what a protocol's name leads to: the codecs, and the documents that name protocols. */
 uint64_t mt_b_protocols_hash(const struct mt_build *b, uint64_t h);
 void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is);

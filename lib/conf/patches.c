@@ -62,7 +62,6 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out)
 {
 	const struct mt_proto *proto = p->protocol.s ? mt_b_protocol(b, p->protocol.s) : NULL;
-	const struct mt_text *bad = p->codec.s ? &p->codec : &p->protocol;
 
 	*out = proto ? *proto : (struct mt_proto){.name = p->protocol.s};
 	if (p->codec.s)
@@ -73,9 +72,12 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 		out->name = out->codec->name;
 	if (out->codec && !out->codec->opaque)
 		return true;
-	if (bad->s)
-		mt_b_error(b, meta, bad->line, path, mt_b_protocol_remedy(b, bad->s),
-			"unknown %s \"%.96s\"", p->codec.s ? "codec" : "protocol", bad->s);
+	if (p->codec.s)
+		mt_b_error(b, meta, p->codec.line, path, mt_b_codec_remedy(b, p->codec.s),
+			"unknown codec \"%.96s\"", p->codec.s);
+	else if (p->protocol.s)
+		mt_b_error(b, meta, p->protocol.line, path, mt_b_protocol_remedy(b, p->protocol.s),
+			"unknown protocol \"%.96s\"", p->protocol.s);
 	else
 		mt_b_error(b, meta, p->origin.line, path, "add applicationProtocol and codec",
 			"the patch names no codec");

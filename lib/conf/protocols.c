@@ -17,7 +17,7 @@ static struct mt_proto *add(struct mt_build *b, const char *name, const struct m
 	return p;
 }
 
-static const char *codec_remedy(struct mt_build *b, const char *word)
+const char *mt_b_codec_remedy(struct mt_build *b, const char *word)
 {
 	struct mt_suggest near = {.word = word};
 
@@ -39,8 +39,8 @@ static void add_document(struct mt_build *b, const struct mt_app_protocol *ap)
 	struct mt_proto *p;
 
 	if (!codec || codec->opaque) {
-		mt_b_error(b, &ap->meta, ap->codec.line, "spec.codec", codec_remedy(b, ap->codec.s),
-			"unknown codec \"%.96s\"", ap->codec.s);
+		mt_b_error(b, &ap->meta, ap->codec.line, "spec.codec",
+			mt_b_codec_remedy(b, ap->codec.s), "unknown codec \"%.96s\"", ap->codec.s);
 		return;
 	}
 	p = add(b, ap->protocol.s, codec);

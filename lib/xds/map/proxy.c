@@ -2,8 +2,6 @@
 /* Maps MetaProtocolProxy and its filters. */
 #include "mt_xds_map_priv.h"
 
-#include "mt_codec.h"
-
 #include <string.h>
 
 #define FILL_MIN_MS    50u
@@ -168,17 +166,10 @@ static bool filters(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct m
 
 /* ---- the proxy ------------------------------------------------------------------------------- */
 
-static bool codec(
-	struct mt_xmap *m, const char *field, const Xds__MetaCodec *c, struct mt_proxy_patch *out)
-{
-	const struct mt_codec *found = mt_codec_find(c->name);
-
-	if (!found || found->opaque)
-		return mt_xm_bad(m, field, "no such codec \"%.80s\"", c->name);
-	return mt_xm_name_text(m, field, c->name, &out->codec);
-}
-
-/* The newer field `protocol` takes precedence where it is set. */
+/*
+ * The newer field `protocol` takes precedence where it is set. lib/conf finds the codec, because
+ * the codecs of a configuration change without a new resource.
+ */
 static bool protocol(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_proxy_patch *out)
 {
 	const Xds__MetaApplicationProtocol *a = p->protocol;
@@ -193,9 +184,9 @@ static bool protocol(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct 
 	if (a)
 		out->multiplexing = (struct mt_num){.v = a->multiplexing != 0, .set = true};
 	if (newer)
-		return codec(m, "protocol.codec.name", a->codec, out);
+		return mt_xm_name_text(m, "protocol.codec.name", a->codec->name, &out->codec);
 	if (p->codec && *p->codec->name)
-		return codec(m, "codec.name", p->codec, out);
+		return mt_xm_name_text(m, "codec.name", p->codec->name, &out->codec);
 	return out->protocol.s ||
 	       mt_xm_bad(m, "application_protocol", "neither a protocol nor a codec is named");
 }

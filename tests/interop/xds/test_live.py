@@ -76,7 +76,7 @@ def bad_resources(w, server):
     good = mesh.service("late.example", "240.240.1.3", PORT, "dubbo", [w.endpoint(2)])
     server.apply(*bad, *good, unreadable=["unreadable-cluster"])
     server.refused("cds", "bad-cluster: ", "unreadable-cluster: ")
-    server.refused("lds", "bad-listener: filter_chains[0].filters[0]")
+    server.refused("lds", 'bad-listener: filter_chains: unknown codec "aeraki.meta_protocol.codec.no-such-protocol"')
     w.serves([V2], target=f"240.240.1.3:{PORT}")
     out_of_place(w, server)
     for name in ("bad-cluster", "unreadable-cluster", "bad-listener", "second-listener"):

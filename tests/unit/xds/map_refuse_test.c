@@ -285,9 +285,8 @@ static const struct {
 	{RDS, R("{'match': {'path_separated_prefix': '/a'}, 'route': {'cluster': 'c'}}"),
 		RAT "match: messages have no path; only the prefix \"/\" holds"},
 	/* MetaProtocol */
-	{LDS, META("'codec': {'name': 'foo'}"), AT "codec.name: no such codec \"foo\""},
-	{LDS, META("'protocol': {'codec': {'name': 'opaque'}}"),
-		AT "protocol.codec.name: no such codec \"opaque\""},
+	{LDS, META("'codec': {'name': 'a b'}"),
+		AT "codec.name: \"a b\" has a character that no name may have"},
 	{LDS, META("'stat_prefix': 'x'"),
 		AT "application_protocol: neither a protocol nor a codec is named"},
 	{LDS, META("'codec': {'name': 'dubbo'}"), AT "rds: missing, and no route_config"},
