@@ -45,7 +45,7 @@ static void name_directory(struct daemon *d, const char *path, bool confined)
 /* Lists the directories of the arguments and of the Node. 0, or -ENOMEM: the list is as it was. */
 static int name_directories(struct daemon *d, const struct mt_node *node)
 {
-	size_t most = (size_t)d->args.n_dirs + node->n_sources + 1;
+	size_t most = (size_t)d->args.n_dirs + node->n_codecs + node->n_sources + 2;
 	const char **dirs = calloc(most, sizeof(*dirs));
 	bool *confined = calloc(most, sizeof(*confined));
 
@@ -61,6 +61,10 @@ static int name_directories(struct daemon *d, const struct mt_node *node)
 	d->n_dirs = 0;
 	for (uint32_t i = 0; i < d->args.n_dirs; i++)
 		name_directory(d, d->args.dirs[i], false);
+	for (uint32_t i = 0; i < node->n_codecs; i++)
+		name_directory(d, node->codecs[i].s, false);
+	if (access(mt_source_codecs, F_OK) == 0)
+		name_directory(d, mt_source_codecs, false);
 	for (uint32_t i = 0; i < node->n_sources; i++)
 		if (node->sources[i].directory.s)
 			name_directory(

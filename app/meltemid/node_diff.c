@@ -445,6 +445,7 @@ bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, 
 	add(&l, same_identity(a->identity, b->identity), "spec.identity");
 	add(&l, same_held(a, b), "spec.identities");
 	add(&l, same_tls_files(a, b), "spec.tlsFiles");
+	add(&l, same_texts(a->codecs, a->n_codecs, b->codecs, b->n_codecs), "spec.codecs");
 	add(&l, same_access_log(a->access_log, b->access_log), "spec.accessLog");
 	add(&l, same_directories(a, b), "spec.sources (directories)");
 	add(&l, same_roles(a->admin.tls, b->admin.tls), "spec.admin.tls.roles");

@@ -146,6 +146,7 @@ struct mt_model {
 	struct mt_objs services, slices, pods, namespaces, secrets, mesh_configs;
 	struct mt_objs gwapi_gateways, gwapi_routes, gwapi_grants, gwapi_backend_tls;
 	struct mt_objs proxy_settings; /* Telemetry and ProxyConfig */
+	struct mt_objs codecs;	       /* struct mt_codec_document */
 	struct mt_node *node;	       /* NULL: no Node document */
 	/* valid as long as the table of objects that made them */
 	const struct mt_closing *closings;

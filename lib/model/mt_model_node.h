@@ -313,6 +313,8 @@ struct mt_node {
 	uint32_t n_identities;
 	struct mt_node_tls_files *tls_files;
 	uint32_t n_tls_files;
+	struct mt_text *codecs; /* directories of documents of kind Codec */
+	uint32_t n_codecs;
 	struct mt_node_mesh *mesh; /* NULL: not written */
 	struct mt_node_unenforced *unenforced;
 	uint32_t n_unenforced;

@@ -270,6 +270,15 @@ struct mt_destination_rule {
 	struct mt_selector *selector; /* labels of clients; NULL: all */
 };
 
+struct mt_ynode;
+
+/* A protocol as data (kind Codec). lib/codecfile reads its spec and compiles it. */
+struct mt_codec_document {
+	struct mt_meta meta;
+	const struct mt_ynode *spec;
+	bool installed; /* of MT_SOURCE_CODECS; a document of the Node's spec.codecs precedes it */
+};
+
 struct mt_app_protocol {
 	struct mt_meta meta;
 	struct mt_text protocol, codec;

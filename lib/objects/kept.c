@@ -96,6 +96,9 @@ static struct mt_source_place place_of(char *key)
 	}
 	p.mesh_config = lines[2] && strcmp(lines[2], "MeshConfig") == 0;
 	p.ns = lines[3] && *lines[3] ? lines[3] : NULL;
+	if (lines[2] && strcmp(lines[2], "Codec") == 0)
+		p.codecs = strcmp(lines[0], MT_SOURCE_INSTALLED_CODECS) == 0 ? MT_CODECS_INSTALLED
+									     : MT_CODECS_OF_NODE;
 	return p;
 }
 

@@ -262,7 +262,8 @@ static bool same_name(const char *a, const char *b)
 static bool same_place(const struct mt_source_place *a, const struct mt_source_place *b)
 {
 	return strcmp(a->source, b->source) == 0 && same_name(a->ns, b->ns) &&
-	       same_name(a->only, b->only) && a->mesh_config == b->mesh_config;
+	       same_name(a->only, b->only) && a->mesh_config == b->mesh_config &&
+	       a->codecs == b->codecs;
 }
 
 /* If the place of the file changed, its content means something else: forces a new parse. */

@@ -40,6 +40,7 @@ struct load {
 	uint32_t self; /* index + 1 of a source limited to some namespaces; 0: another; OF_ALL */
 	struct mt_source_limits used; /* by that source */
 	bool exceeded;		      /* one of its limits: read no more of it */
+	bool installed;		      /* there is a directory of installed codecs */
 	struct listed *listed;
 	struct mt_root_place *places; /* by index in reading->roots */
 	uint32_t n_listed, n_places;
@@ -598,9 +599,20 @@ static void note_root(struct load *l, const char *directory, const char *only)
 	r->n_roots++;
 }
 
+/*
+ * Directories of codecs come first, because a source may contain one: then its documents are read
+ * as codecs.
+ */
 static void note_roots(
 	struct load *l, const struct mt_node *node, const char *const *directories, uint32_t n)
 {
+	struct stat st;
+
+	for (uint32_t i = 0; node && i < node->n_codecs; i++)
+		note_root(l, node->codecs[i].s, NULL);
+	l->installed = node && stat(mt_source_codecs, &st) == 0;
+	if (l->installed)
+		note_root(l, mt_source_codecs, NULL);
 	for (uint32_t i = 0; node && i < node->n_sources; i++)
 		if (node->sources[i].directory.s)
 			note_root(l, node->sources[i].directory.s,
@@ -616,6 +628,21 @@ static void read_source(struct load *l, const struct mt_node_source *s)
 		.only = l->reading->roots[l->at].only};
 
 	read_root(l, &place);
+}
+
+const char *mt_source_codecs = MT_SOURCE_CODECS;
+
+static void read_codecs(struct load *l, const struct mt_node *node)
+{
+	static const struct mt_source_place of_node = {
+		.source = MT_SOURCE_OF_CODECS, .codecs = MT_CODECS_OF_NODE};
+	static const struct mt_source_place installed = {
+		.source = MT_SOURCE_INSTALLED_CODECS, .codecs = MT_CODECS_INSTALLED};
+
+	for (uint32_t i = 0; node && i < node->n_codecs; i++)
+		read_root(l, &of_node);
+	if (l->installed)
+		read_root(l, &installed);
 }
 
 static const struct mt_source_place mesh_config = {
@@ -641,6 +668,7 @@ static void read_all(
 	/* Without memory a limit of namespaces might be missing. */
 	if (l->region.failed)
 		return;
+	read_codecs(l, node);
 	for (uint32_t i = 0; node && i < node->n_sources; i++)
 		if (node->sources[i].directory.s)
 			read_source(l, &node->sources[i]);

@@ -75,6 +75,9 @@ static const char *const slice_versions[] = {"v1", "v1beta1", NULL};
 
 #define GATEWAY_API  "gateway.networking.k8s.io"
 #define LIST(member) offsetof(struct mt_model, member)
+#define CODEC_NOTE                                                                                 \
+	"A protocol as data, in a directory of the Node's `codecs`. Not used yet. [Codec "         \
+	"files](../protocols/codec-files.md) has its fields."
 
 const struct mt_kind mt_kinds[] = {
 	{"Node", "meltemi.io", node_versions, &mt_sec_node, sizeof(struct mt_node), .list = 0,
@@ -126,6 +129,9 @@ const struct mt_kind mt_kinds[] = {
 	{"ApplicationProtocol", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_app_protocol,
 		sizeof(struct mt_app_protocol), .list = LIST(app_protocols),
 		.note = "Names the codec of a protocol. Built-in protocols need none.",
+		.cluster = true},
+	{"Codec", "meltemi.io", node_versions, &mt_sec_codec, sizeof(struct mt_codec_document),
+		.list = LIST(codecs), .note = CODEC_NOTE, .complete = mt_codec_complete,
 		.cluster = true},
 	{"Service", "", core_versions, &mt_sec_kube_service, sizeof(struct mt_kube_service),
 		.list = LIST(services), .kubernetes = true,
@@ -708,7 +714,10 @@ static void read_object(struct mt_fctx *c, const struct mt_ynode *root)
 		return;
 	mt_path_pop(c, 0);
 	if (classify(c, root, o, &k)) {
-		if (mt_place_excludes(c->place, k, o->ns))
+		if (c->place->codecs && k->spec != &mt_sec_codec)
+			mt_f_error(c, root->line, "move it to a directory of spec.sources",
+				"only documents of kind Codec are read from spec.codecs");
+		else if (mt_place_excludes(c->place, k, o->ns))
 			exclude(c, o, k);
 		else
 			read_known(c, k, o);

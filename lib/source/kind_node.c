@@ -519,6 +519,11 @@ static const struct mt_field node_fields[] = {
 		.help = "directories from which documents may name files of certificates, keys, "
 			"roots and revocation lists; the node's own certificate and key are "
 			"refused there too; followed without a restart; default: none"},
+	{"codecs", MT_F_TEXTS, AT_LIST(struct mt_node, codecs), .max = 16,
+		.help = "directories of documents of kind Codec, which must not contain others; "
+			"they are not used yet; relative to this file; followed without a restart; "
+			"default: none besides "
+			"/usr/share/meltemi/codecs"},
 	{"mesh", MT_F_POINTER, AT(struct mt_node, mesh), .sub = &mt_sec_node_mesh,
 		.help = "the node's place in the mesh, followed without a restart"},
 	{"unenforced", MT_F_LIST, AT_LIST(struct mt_node, unenforced),
@@ -604,6 +609,8 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	mt_check_identities(c, node);
 	mt_check_forwarding(c, node);
 	mt_check_guests(c, node);
+	for (uint32_t i = 0; i < node->n_codecs; i++)
+		mt_beside_the_node(c, &node->codecs[i]);
 	if (node->mesh)
 		mt_beside_the_node(c, &node->mesh->config);
 	if (node->jwks)

@@ -81,6 +81,7 @@ struct mt_source_blob {
 	char *text, *path;
 	char *source, *ns, *only; /* as in struct mt_source_place */
 	bool mesh_config;
+	uint8_t codecs;
 };
 
 /* Takes ownership of the text, also if it returns NULL (no memory). */

@@ -68,6 +68,9 @@
 
 /* Source of objects that are documents, unless the Node names the source of their directory. */
 #define MT_SOURCE_DOCUMENTS "documents"
+/* Sources of documents of kind Codec: directories of the Node's spec.codecs, and of packages. */
+#define MT_SOURCE_OF_CODECS	   "codecs"
+#define MT_SOURCE_INSTALLED_CODECS "installed"
 
 /* A longer file is rejected before it is read. */
 #define MT_SOURCE_FILE_MAX (16u << 20)
@@ -91,6 +94,13 @@
 /* A file with more objects is rejected. */
 #define MT_SOURCE_OBJECTS_MAX 100000u
 
+/* A place with documents of kind Codec has no others. */
+enum mt_source_codecs { MT_CODECS_NONE, MT_CODECS_OF_NODE, MT_CODECS_INSTALLED };
+
+/* The directory of codecs that packages install; another one in tests. It may be missing. */
+#define MT_SOURCE_CODECS "/usr/share/meltemi/codecs"
+extern const char *mt_source_codecs;
+
 /* Where documents are read from: defaults for the identities of their objects. */
 struct mt_source_place {
 	const char *source; /* mt_object.source */
@@ -99,6 +109,7 @@ struct mt_source_place {
 	/* Namespaces that its objects may be in, divided by ", "; NULL: all, and no namespace. */
 	const char *only;
 	bool mesh_config; /* the file is a MeshConfig and not documents */
+	uint8_t codecs;	  /* enum mt_source_codecs */
 };
 
 extern const struct mt_source_place mt_source_anywhere;
@@ -228,11 +239,11 @@ int mt_source_texts_read(const struct mt_source_texts *t, const struct mt_source
 	struct mt_source_reading *r, struct mt_diags *diags);
 
 /*
- * Reads a whole configuration: the Node's file (NULL: none), the directories that its `sources`
- * name (relative to the Node's file), and `n` further directories (-d). Directories are read with
- * everything below them that is not hidden. A file or directory that is named twice is read once.
- * `diags` gets every error, with the object or file that it is about. `cache` NULL: read
- * everything. 0 or -ENOMEM.
+ * Reads a whole configuration: the Node's file (NULL: none), the directories that its `codecs` and
+ * `sources` name (relative to the Node's file), installed codecs, and `n` further directories (-d).
+ * Directories are read with everything below them that is not hidden. A file or directory that is
+ * named twice is read once. `diags` gets every error, with the object or file that it is about.
+ * `cache` NULL: read everything. 0 or -ENOMEM.
  */
 int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,
 	struct mt_diags *diags, const char *node_file, const char *const *directories, uint32_t n);

@@ -243,7 +243,9 @@ static void write_kind(FILE *out, const struct mt_kind *k)
 		fprintf(out, "%s`%s%s%s`", i ? ", " : "", k->group, *k->group ? "/" : "",
 			k->versions[i]);
 	fputc('\n', out);
-	write_table(out, k->spec, k->kubernetes ? "" : "spec.", !k->kubernetes);
+	/* Other code reads the fields of some kinds; their notes lead to a page. */
+	if (k->spec->n_fields)
+		write_table(out, k->spec, k->kubernetes ? "" : "spec.", !k->kubernetes);
 }
 
 /* Writes the tables that a kind's own refers to. */

@@ -28,7 +28,8 @@ struct mt_source_blob *mt_blob_new(
 		.source = strdup(place->source),
 		.ns = place->ns ? strdup(place->ns) : NULL,
 		.only = place->only ? strdup(place->only) : NULL,
-		.mesh_config = place->mesh_config};
+		.mesh_config = place->mesh_config,
+		.codecs = place->codecs};
 	if (b->path && b->source && !b->ns == !place->ns && !b->only == !place->only)
 		return b;
 	mt_blob_put(b);
@@ -37,8 +38,11 @@ struct mt_source_blob *mt_blob_new(
 
 struct mt_source_place mt_blob_place(const struct mt_source_blob *b)
 {
-	return (struct mt_source_place){
-		.source = b->source, .ns = b->ns, .only = b->only, .mesh_config = b->mesh_config};
+	return (struct mt_source_place){.source = b->source,
+		.ns = b->ns,
+		.only = b->only,
+		.mesh_config = b->mesh_config,
+		.codecs = b->codecs};
 }
 
 void mt_blob_put(struct mt_source_blob *b)
