@@ -69,6 +69,8 @@ static struct mt_snapshot *compile(
 	struct mt_model *m = join(d, t, diags, now);
 	struct mt_snapshot *s = m ? mt_conf_compile(d->conf, m, diags, now) : NULL;
 
+	if (m && mt_codec_store_load(d->codecs, m, diags))
+		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL, "no memory");
 	if (m && m->node)
 		check_machine(m->node, diags);
 	if (m && m->node && d->args.check) {
@@ -228,7 +230,8 @@ static int first_load(
 	int rc;
 
 	d->files = mt_source_cache_new();
-	if (!d->files)
+	d->codecs = mt_codec_store_new();
+	if (!d->files || !d->codecs)
 		return mt_err(e, -ENOMEM, "no memory");
 	rc = read_documents(d, r, diags);
 	d->read_words = tell_words(diags);
@@ -308,6 +311,8 @@ void config_stop(struct daemon *d)
 		mt_model_free(d->node_part);
 	mt_source_cache_free(d->files);
 	d->files = NULL;
+	mt_codec_store_free(d->codecs);
+	d->codecs = NULL;
 	free(d->rcu);
 	free(d->diagnostics);
 	free(d->read_words);

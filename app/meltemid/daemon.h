@@ -9,6 +9,7 @@
 
 #include "mt_aead.h"
 #include "mt_alog.h"
+#include "mt_codecfile.h"
 #include "mt_conf.h"
 #include "mt_ctl.h"
 #include "mt_dns_server.h"
@@ -175,6 +176,7 @@ struct daemon {
 
 	/* configuration */
 	struct mt_source_cache *files; /* contents of the files when last read */
+	struct mt_codec_store *codecs; /* compiled documents of kind Codec */
 	const struct mt_node *node;    /* as at the start: its settings stay */
 	struct mt_model *node_part;    /* the model that owns `node` */
 	struct mt_kept *kept;	       /* the last good version of each object */

@@ -21,18 +21,13 @@ static bool good_name(const char *s)
 	return true;
 }
 
-static bool read_name(struct cf_build *b, const struct mt_ynode *root)
+static bool check_name(struct cf_build *b, const char *name, uint32_t line)
 {
-	const struct mt_ynode *n = mt_yaml_get(mt_yaml_get(root, "metadata"), "name");
 	bool taken = false;
 
-	if (!n || n->type != MT_Y_SCALAR || !*n->text) {
-		cf_error(b, "metadata.name", root->line, "add it", "the codec has no name");
-		return false;
-	}
-	b->name = n->text;
+	b->name = name;
 	if (!good_name(b->name)) {
-		cf_error(b, "metadata.name", n->line,
+		cf_error(b, "metadata.name", line,
 			"use lower-case letters, digits and _, up to 63, with a letter first",
 			"\"%.64s\" cannot be a word of a port name", b->name);
 		return false;
@@ -41,8 +36,18 @@ static bool read_name(struct cf_build *b, const struct mt_ynode *root)
 		taken |= strcmp(reserved[i], b->name) == 0;
 	if (!taken && !mt_codec_find(b->name))
 		return true;
-	cf_error(b, "metadata.name", n->line, "choose another name",
+	cf_error(b, "metadata.name", line, "choose another name",
 		"\"%.64s\" is a protocol that Meltemi knows already", b->name);
+	return false;
+}
+
+static bool read_name(struct cf_build *b, const struct mt_ynode *root)
+{
+	const struct mt_ynode *n = mt_yaml_get(mt_yaml_get(root, "metadata"), "name");
+
+	if (n && n->type == MT_Y_SCALAR && *n->text)
+		return check_name(b, n->text, n->line);
+	cf_error(b, "metadata.name", root->line, "add it", "the codec has no name");
 	return false;
 }
 
@@ -237,14 +242,12 @@ static bool accept(struct cf_build *b, struct mt_codec_table *t)
 	return false;
 }
 
-static const struct mt_codec_table *build(struct cf_build *b, const struct mt_ynode *root)
+/* The named codec of a spec. */
+static const struct mt_codec_table *build(struct cf_build *b, const struct mt_ynode *spec)
 {
-	const struct mt_ynode *spec = read_head(b, root);
 	struct mt_codec_table *t;
 	uint16_t entry[2] = {0, 0};
 
-	if (!spec || !read_name(b, root))
-		return NULL;
 	if (!cf_read_spec(b->c, spec, b->spec) || !choose_variants(b) || !cf_resolve(b))
 		return NULL;
 	cf_refuse(b);
@@ -261,8 +264,27 @@ static const struct mt_codec_table *build(struct cf_build *b, const struct mt_yn
 	return cf_failed(b) ? NULL : t;
 }
 
+/* A document, or an object of a configuration. */
+struct subject {
+	const char *file;
+	const struct mt_ynode *root;	    /* NULL: an object */
+	const struct mt_codec_document *of; /* the object */
+};
+
+static const struct mt_codec_table *build_subject(struct cf_build *b, const struct subject *s)
+{
+	const struct mt_ynode *spec;
+
+	if (!s->root)
+		return check_name(b, s->of->meta.name, s->of->meta.origin.line)
+			       ? build(b, s->of->spec)
+			       : NULL;
+	spec = read_head(b, s->root);
+	return spec && read_name(b, s->root) ? build(b, spec) : NULL;
+}
+
 static const struct mt_codec_table *compile(struct mt_region *region, struct mt_diags *diags,
-	const char *file, const struct mt_ynode *root, struct mt_codecfile_view *view)
+	const struct subject *subject, struct mt_codecfile_view *view)
 {
 	const struct mt_codec_table *t = NULL;
 	struct mt_model *model = calloc(1, sizeof(*model));
@@ -271,12 +293,16 @@ static const struct mt_codec_table *compile(struct mt_region *region, struct mt_
 
 	if (model && c && b) {
 		mt_region_init(&model->region, 0);
-		*c = (struct mt_fctx){.model = model, .diags = diags, .file = file};
+		*c = (struct mt_fctx){.model = model, .diags = diags, .file = subject->file};
+		if (subject->of) {
+			c->serial = subject->of->meta.serial;
+			c->ns = subject->of->meta.ns;
+		}
 		b->c = c;
 		b->region = region;
 		b->errors = diags->errors;
 		b->spec = mt_region_alloc(&model->region, sizeof(*b->spec));
-		t = b->spec ? build(b, root) : NULL;
+		t = b->spec ? build_subject(b, subject) : NULL;
 		if (t && view)
 			cf_view(b, view);
 		mt_region_fini(&model->region);
@@ -290,7 +316,15 @@ static const struct mt_codec_table *compile(struct mt_region *region, struct mt_
 const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, struct mt_diags *diags,
 	const char *file, const struct mt_ynode *root)
 {
-	return compile(region, diags, file, root, NULL);
+	return compile(region, diags, &(struct subject){.file = file, .root = root}, NULL);
+}
+
+const struct mt_codec_table *mt_codecfile_object(
+	struct mt_region *region, struct mt_diags *diags, const struct mt_codec_document *d)
+{
+	const struct subject s = {.file = d->meta.origin.file, .of = d};
+
+	return compile(region, diags, &s, NULL);
 }
 
 struct reading {
@@ -307,7 +341,8 @@ static void document(void *arg, const struct mt_ynode *root)
 	struct reading *r = arg;
 
 	if (r->n++ == 0)
-		r->table = compile(r->region, r->diags, r->file, root, r->view);
+		r->table = compile(r->region, r->diags,
+			&(struct subject){.file = r->file, .root = root}, r->view);
 }
 
 const struct mt_codec_table *mt_codecfile_read(struct mt_region *region, struct mt_diags *diags,

@@ -5,7 +5,8 @@
 void cf_error(struct cf_build *b, const char *path, uint32_t line, const char *remedy,
 	const char *fmt, ...)
 {
-	const struct mt_meta about = {.origin = {b->c->file, line}};
+	const struct mt_meta about = {
+		.origin = {b->c->file, line}, .serial = b->c->serial, .ns = b->c->ns};
 	char text[512];
 	va_list ap;
 

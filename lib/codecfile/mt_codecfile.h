@@ -16,6 +16,7 @@
  *     sample.c                             messages in the document, decoded by the table
  *     prove.c                              messages of Meltemi's own, written and decoded
  *     view.c                               names of places, for tools
+ *     store.c                              documents of a configuration
  *
  * Invariants:
  * - Each mistake is reported with file, line, path and remedy; a document with any has no table.
@@ -38,6 +39,34 @@ const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, stru
 /* Parses a text and compiles its only document. */
 const struct mt_codec_table *mt_codecfile_text(struct mt_region *region, struct mt_diags *diags,
 	const char *file, const char *text, size_t len);
+
+/* ---- documents of a configuration ------------------------------------------------------------ */
+
+struct mt_codec_document;
+struct mt_model;
+
+/* Compiles an object that lib/source has read; mistakes are errors of the object. */
+const struct mt_codec_table *mt_codecfile_object(
+	struct mt_region *region, struct mt_diags *diags, const struct mt_codec_document *d);
+
+/* Most documents of kind Codec. */
+#define MT_CODECFILE_MAX 64
+
+/* Tables of the objects of the last load. */
+struct mt_codec_store;
+
+/* NULL: no memory. */
+struct mt_codec_store *mt_codec_store_new(void);
+/* NULL is allowed. */
+void mt_codec_store_free(struct mt_codec_store *s);
+/*
+ * Compiles the codecs of a model, unless the last load has compiled the same version of the object.
+ * Mistakes are errors of the objects in `diags`. A document of the Node's spec.codecs precedes an
+ * installed one of its name. 0 or -ENOMEM.
+ */
+int mt_codec_store_load(struct mt_codec_store *s, const struct mt_model *m, struct mt_diags *diags);
+/* The table of the object with this serial, of the last load; NULL: it has none. */
+const struct mt_codec_table *mt_codec_store_find(const struct mt_codec_store *s, uint64_t serial);
 
 /* ---- for tools ------------------------------------------------------------------------------- */
 

@@ -97,6 +97,24 @@ check team 1 "docs/team/prod.yaml:3: error: metadata.namespace: \"prod\" is not 
 rm "$work/docs/team/prod.yaml"
 check team 0 ""
 cp "$work/node-of-all" "$work/node.yaml"
+# Codec files are checked in the directories of the Node's spec.codecs, and not served yet.
+fresh
+mkdir "$work/codecs"
+cp "$here/../codecfiles/files/awesome.yaml" "$work/codecs/"
+echo "  codecs: [codecs]" >>"$work/node.yaml"
+check codecs 0 "codecs/awesome.yaml:2: no effect: codec files are checked, but not served yet"
+check codecs 0 " 0 warnings" --strict
+sed -i 's/^  calls: .*/  calls: often/' "$work/codecs/awesome.yaml"
+check codec-mistake 1 "codecs/awesome.yaml:6: error: spec.calls: "
+sed -i 's/^  calls: .*/  calls: serial/' "$work/codecs/awesome.yaml"
+cp "$here/bad/protocol-unknown-codec.yaml" "$work/docs/dubbo-application-protocol.yaml"
+sed -i "s/codec.dubo/codec.awesome/" "$work/docs/dubbo-application-protocol.yaml"
+check codec-named 1 "unknown codec \"aeraki.meta_protocol.codec.awesome\" (codec files are checked, but not served yet)"
+cp "$work/codecs/awesome.yaml" "$work/docs/"
+check codec-elsewhere 1 "docs/awesome.yaml:2: error: codecs are read only from directories of spec.codecs (move the document"
+cp "$here/bad/protocol-unknown-codec.yaml" "$work/codecs/"
+check codecs-only 1 "codecs/protocol-unknown-codec.yaml:1: error: only documents of kind Codec are read from spec.codecs (move it"
+cp "$work/node-of-all" "$work/node.yaml"
 # Whatever makes the exit code 1 has a line.
 fresh
 cp "$here/odd/one-name-a.yaml" "$here/odd/one-name-b.yaml" "$work/docs/"

@@ -36,4 +36,5 @@ uint32_t lines_each(const char *name,
 const char *const *file_names(void);
 
 extern const struct mt_test frames_tests[], tiny_tests[], mistakes_tests[], id_tests[],
-	edge_tests[], mutate_tests[], template_tests[], page_tests[], given_tests[], view_tests[];
+	edge_tests[], mutate_tests[], template_tests[], page_tests[], given_tests[], view_tests[],
+	store_tests[];
