@@ -396,18 +396,23 @@ struct mt_codec {
 			struct mt_pools *p);
 
 		/*
-		 * Appends the answer to a heartbeat, or, if msg is NULL, our own heartbeat request
-		 * with `id`. Returns 0, -ENOMEM, or -ENOTSUP: a codec that is data has no such
-		 * message. NULL: the protocol has none.
+		 * Appends Meltemi's own heartbeat to a server, with `id`. Returns 0, or -ENOMEM.
+		 * NULL: servers get no heartbeats.
 		 */
-		int (*heartbeat)(const struct mt_codec *self, const struct mt_msg *msg,
-			const struct mt_chain *c, uint64_t id, struct mt_chain *out,
+		int (*heartbeat)(const struct mt_codec *self, uint64_t id, struct mt_chain *out,
 			struct mt_pools *p);
+		/*
+		 * Appends the answer to the heartbeat `msg` at the start of `c`. Returns 0,
+		 * -ENOMEM, or -ENOTSUP: there is none for this heartbeat. NULL: heartbeats are not
+		 * answered.
+		 */
+		int (*heartbeat_reply)(const struct mt_codec *self, const struct mt_msg *msg,
+			const struct mt_chain *c, struct mt_chain *out, struct mt_pools *p);
 
 		/*
 		 * Appends a message that stops a client from sending more requests on its
-		 * connection; those already sent are answered. Returns 0, or -ENOMEM or -ENOTSUP as
-		 * heartbeat(). NULL: the protocol has no such message.
+		 * connection; those already sent are answered. Returns 0, or -ENOMEM. NULL: the
+		 * protocol has no such message.
 		 */
 		int (*goaway)(const struct mt_codec *self, uint64_t id, struct mt_chain *out,
 			struct mt_pools *p);

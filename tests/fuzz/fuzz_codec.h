@@ -105,7 +105,9 @@ static void fuzz_use(const struct mt_codec *codec, const struct mt_decoder *by, 
 	codec->correlate.save(codec, msg, c, &seed);
 	MT_ASSERT(codec->write.reply(codec, &seed, MT_REPLY_TIMEOUT, "timeout", &out, p) == 0);
 	if (codec->write.heartbeat)
-		MT_ASSERT(codec->write.heartbeat(codec, msg, c, 1, &out, p) == 0);
+		MT_ASSERT(codec->write.heartbeat(codec, 1, &out, p) == 0);
+	if (codec->write.heartbeat_reply)
+		MT_ASSERT(codec->write.heartbeat_reply(codec, msg, c, &out, p) == 0);
 	mt_chain_free(&out);
 	if (codec->rewrite.mutate)
 		codec->rewrite.mutate(codec, msg, c, &fuzz_view.meta, mu, MT_ARRAY_LEN(mu), p);

@@ -161,10 +161,16 @@ static int reply(const struct mt_codec *self, const struct mt_seed *seed, enum m
 	return small(out, p, TOY_REPLY, (uint8_t)(TOY_NATIVE + what), seed->id);
 }
 
-static int heartbeat(const struct mt_codec *self, const struct mt_msg *msg,
-	const struct mt_chain *c, uint64_t id, struct mt_chain *out, struct mt_pools *p)
+static int heartbeat(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p)
 {
-	return small(out, p, msg ? TOY_HEARTBEAT_REPLY : TOY_HEARTBEAT, 0, msg ? msg->id : id);
+	return small(out, p, TOY_HEARTBEAT, 0, id);
+}
+
+static int heartbeat_reply(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_chain *out, struct mt_pools *p)
+{
+	return small(out, p, TOY_HEARTBEAT_REPLY, 0, msg->id);
 }
 
 static int goaway(
@@ -179,7 +185,8 @@ static const char *const keys[] = {"route", NULL};
 	.max_message = 1u << 20, .heartbeat_s = 60, .keys = keys, .leading_keys = 1u << KEY_ROUTE, \
 	.frame.sniff = sniff, .frame.decode = decode, .metadata.leading = metadata,                \
 	.correlate.save = save, .correlate.set_id = put_id, .correlate.restore_id = restore_id,    \
-	.write.reply = reply, .write.heartbeat = heartbeat, .write.goaway = goaway
+	.write.reply = reply, .write.heartbeat = heartbeat,                                        \
+	.write.heartbeat_reply = heartbeat_reply, .write.goaway = goaway
 
 const struct mt_codec toy_safe = {
 	.name = "toy",

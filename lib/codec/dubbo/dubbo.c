@@ -93,24 +93,29 @@ nomem:
 /* The longest known null is protostuff's, 60 bytes. */
 #define EVENT_BODY_MAX 256
 
+static int heartbeat(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p)
+{
+	uint8_t buf[DUBBO_HEADER + 1];
+
+	put_header(buf, DUBBO_REQUEST | DUBBO_TWO_WAY | DUBBO_EVENT | DUBBO_SER_HESSIAN, 0, id, 1);
+	buf[DUBBO_HEADER] = 'N';
+	return mt_chain_write(out, p, buf, sizeof(buf));
+}
+
 /*
  * The answer carries null in the request's serialization. A heartbeat's body is null, so it is
  * echoed for serializations that this codec does not read. If the body is too long to be null, the
  * answer carries hessian2's null. The heartbeat's sender then reports an error, but accepts the
  * answer as a sign of life.
  */
-static int heartbeat(const struct mt_codec *self, const struct mt_msg *msg,
-	const struct mt_chain *c, uint64_t id, struct mt_chain *out, struct mt_pools *p)
+static int heartbeat_reply(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_chain *out, struct mt_pools *p)
 {
 	uint8_t buf[DUBBO_HEADER + EVENT_BODY_MAX];
 	uint32_t body = 1;
 
 	buf[DUBBO_HEADER] = 'N';
-	if (!msg) {
-		put_header(buf, DUBBO_REQUEST | DUBBO_TWO_WAY | DUBBO_EVENT | DUBBO_SER_HESSIAN, 0,
-			id, body);
-		return mt_chain_write(out, p, buf, DUBBO_HEADER + body);
-	}
 	if (msg->variant != DUBBO_SER_HESSIAN && msg->len <= sizeof(buf) && c->len >= msg->len) {
 		body = msg->len - DUBBO_HEADER;
 		mt_chain_read(c, DUBBO_HEADER, buf + DUBBO_HEADER, body);
@@ -205,6 +210,7 @@ const struct mt_codec mt_codec_dubbo = {
 	.rewrite.reads_added = dubbo_reads_added,
 	.write.reply = reply,
 	.write.heartbeat = heartbeat,
+	.write.heartbeat_reply = heartbeat_reply,
 	.write.goaway = goaway,
 	.errors.classes = dubbo_classes,
 	.errors.n_classes = DUBBO_CLASSES,

@@ -258,8 +258,10 @@ void table_save(const struct mt_codec *self, const struct mt_msg *msg, const str
 void table_save_from(const struct table_source *in, struct mt_seed *seed);
 int table_reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt_local_reply what,
 	const char *text, struct mt_chain *out, struct mt_pools *p);
-int table_heartbeat(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
-	uint64_t id, struct mt_chain *out, struct mt_pools *p);
+int table_heartbeat(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p);
+int table_heartbeat_reply(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_chain *out, struct mt_pools *p);
 int table_goaway(
 	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p);
 /* True if the templates can be written for any seed. */

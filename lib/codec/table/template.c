@@ -372,17 +372,22 @@ int table_reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt
 	return append(table_of(self), MT_CT_USE_REPLY, seed, what, text, out, p);
 }
 
-int table_heartbeat(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
-	uint64_t id, struct mt_chain *out, struct mt_pools *p)
+int table_heartbeat(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p)
+{
+	const struct mt_seed seed = {.id = id};
+
+	return append(table_of(self), MT_CT_USE_HEARTBEAT, &seed, 0, "", out, p);
+}
+
+int table_heartbeat_reply(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_chain *out, struct mt_pools *p)
 {
 	const struct table_source in = {self, msg, c, NULL};
-	struct mt_seed seed = {.id = id};
+	struct mt_seed seed;
 
-	if (msg)
-		table_save_from(&in, &seed);
-	seed.id = id;
-	return append(
-		table_of(self), msg ? MT_CT_USE_ANSWER : MT_CT_USE_HEARTBEAT, &seed, 0, "", out, p);
+	table_save_from(&in, &seed);
+	return append(table_of(self), MT_CT_USE_ANSWER, &seed, 0, "", out, p);
 }
 
 int table_goaway(const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p)
@@ -403,6 +408,8 @@ void table_finish_templates(struct mt_codec_table *t)
 			w->reply = table_reply;
 		else if (use == MT_CT_USE_GOAWAY)
 			w->goaway = table_goaway;
+		else if (use == MT_CT_USE_ANSWER)
+			w->heartbeat_reply = table_heartbeat_reply;
 		else
 			w->heartbeat = table_heartbeat;
 	}

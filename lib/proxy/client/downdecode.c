@@ -36,19 +36,19 @@ static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)
 {
 	const struct mt_codec *codec = d->codec;
 	struct mt_chain out = {0};
+	int rc = -ENOTSUP;
 
-	if (codec->write.heartbeat &&
-		codec->write.heartbeat(codec, &d->msg, &d->s->rx, d->msg.id, &out, p->pools) == 0) {
+	if (codec->write.heartbeat_reply)
+		rc = codec->write.heartbeat_reply(codec, &d->msg, &d->s->rx, &out, p->pools);
+	mt_chain_drop(&d->s->rx, d->msg.len);
+	if (rc == 0) {
 		mt_count(p->counters, MT_PROXY_heartbeat_answered);
-		mt_chain_drop(&d->s->rx, d->msg.len);
 		mt_reply_aside(p, d, &out);
 		return;
 	}
-	if (codec->write.heartbeat) {
+	if (rc == -ENOMEM)
 		mt_count(p->counters, MT_PROXY_no_memory);
-		mt_chain_free(&out);
-	}
-	mt_chain_drop(&d->s->rx, d->msg.len);
+	mt_chain_free(&out);
 }
 
 /*

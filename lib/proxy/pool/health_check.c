@@ -101,7 +101,7 @@ static void on_connected(struct mt_stream *s)
 	const struct mt_codec *codec = pr->at.codec;
 	struct mt_chain out = {0};
 
-	if (codec->write.heartbeat(codec, NULL, NULL, codec->id_min, &out, p->pools)) {
+	if (codec->write.heartbeat(codec, codec->id_min, &out, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 		abort_it(p, pr, MT_ABORT_CANCELLED);

@@ -109,7 +109,7 @@ static void ask(struct mt_proxy *p, struct mt_up *u)
 		s->asked_at = s->moved = p->now;
 		return;
 	}
-	if (codec->write.heartbeat(codec, NULL, NULL, mt_id_next(u), &out, p->pools)) {
+	if (codec->write.heartbeat(codec, mt_id_next(u), &out, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 		return;

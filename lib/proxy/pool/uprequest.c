@@ -27,16 +27,19 @@ void mt_up_heartbeat(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
 	struct mt_chain out = {0};
+	int rc;
 
-	if (!codec->write.heartbeat)
+	if (!codec->write.heartbeat_reply)
 		return;
 	/* Bytes that are on their way show that this node is alive. */
 	if (!may_answer(p, u)) {
 		mt_count(p->counters, MT_PROXY_up_heartbeat_dropped);
 		return;
 	}
-	if (codec->write.heartbeat(codec, &u->msg, &u->s->rx, u->msg.id, &out, p->pools)) {
-		mt_count(p->counters, MT_PROXY_no_memory);
+	rc = codec->write.heartbeat_reply(codec, &u->msg, &u->s->rx, &out, p->pools);
+	if (rc) {
+		if (rc == -ENOMEM)
+			mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 		return;
 	}

@@ -149,15 +149,14 @@ static void heartbeats(void)
 	uint32_t n = env_vector("dubbo/heartbeat", p);
 	struct mt_msg msg;
 
-	CU_ASSERT_EQUAL(
-		mt_codec_dubbo.write.heartbeat(&mt_codec_dubbo, NULL, NULL, 8, &out, &env_pools),
-		0);
+	CU_ASSERT_EQUAL(mt_codec_dubbo.write.heartbeat(&mt_codec_dubbo, 8, &out, &env_pools), 0);
 	CU_ASSERT(env_equal(&out, p, n));
 	mt_chain_free(&out);
 	env_append(&c, p, n, 0);
 	CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
 	CU_ASSERT_EQUAL(
-		mt_codec_dubbo.write.heartbeat(&mt_codec_dubbo, &msg, &c, 0, &out, &env_pools), 0);
+		mt_codec_dubbo.write.heartbeat_reply(&mt_codec_dubbo, &msg, &c, &out, &env_pools),
+		0);
 	n = env_vector("dubbo/heartbeat-reply", p);
 	CU_ASSERT(env_equal(&out, p, n));
 	mt_chain_free(&out);
@@ -185,8 +184,8 @@ static void heartbeats_are_echoed(void)
 		env_append(&c, p, 16 + len, i % 5);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, dir, &c, &msg), MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(msg.kind, MT_MSG_HEARTBEAT);
-		CU_ASSERT_EQUAL(mt_codec_dubbo.write.heartbeat(
-					&mt_codec_dubbo, &msg, &c, msg.id, &out, &env_pools),
+		CU_ASSERT_EQUAL(mt_codec_dubbo.write.heartbeat_reply(
+					&mt_codec_dubbo, &msg, &c, &out, &env_pools),
 			0);
 		p[2] = 0x20 | 12;
 		p[3] = 20;

@@ -337,10 +337,10 @@ static void beats(void)
 		at_file = rows[i].file;
 		mt_region_init(&region, 0);
 		codec = &file_compile(&region, rows[i].file)->codec;
-		CHECK(codec->write.heartbeat(codec, NULL, NULL, 7, &own, &env_pools) == 0);
+		CHECK(codec->write.heartbeat(codec, 7, &own, &env_pools) == 0);
 		CHECK(is_hex(&own, rows[i].heartbeat));
 		CHECK(env_decode(codec, MT_DIR_DOWN, &own, &msg) == MT_DECODE_DONE);
-		CHECK(codec->write.heartbeat(codec, &msg, &own, 7, &answer, &env_pools) == 0);
+		CHECK(codec->write.heartbeat_reply(codec, &msg, &own, &answer, &env_pools) == 0);
 		CHECK(is_hex(&answer, rows[i].answer));
 		CHECK(codec->heartbeat_s == (strcmp(at_file, "sofabolt1") == 0 ? 15 : 60));
 		mt_chain_free(&own);
@@ -379,10 +379,10 @@ static void server_beats(void)
 		codec = &file_compile(&region, at_file)->codec;
 		env_append(&c, (const uint8_t *)"\3", 1, 0);
 		CHECK(env_decode(codec, MT_DIR_UP, &c, &msg) == MT_DECODE_DONE);
-		CHECK(codec->write.heartbeat(codec, &msg, &c, 0, &out, &env_pools) == 0);
+		CHECK(codec->write.heartbeat_reply(codec, &msg, &c, &out, &env_pools) == 0);
 		CHECK(is_hex(&out, "04"));
 		/* It has none of its own. */
-		CHECK(codec->write.heartbeat(codec, NULL, NULL, 0, &out, &env_pools) == -ENOTSUP);
+		CHECK(!codec->write.heartbeat);
 		mt_chain_free(&c);
 		mt_chain_free(&out);
 		mt_region_fini(&region);
@@ -406,7 +406,8 @@ static void goaway(void)
 	mt_chain_free(&out);
 	/* A file without templates closes connections instead. */
 	codec = &file_compile(&region, "motan1")->codec;
-	CU_ASSERT(!codec->write.reply && !codec->write.heartbeat && !codec->write.goaway);
+	CU_ASSERT(!codec->write.reply && !codec->write.heartbeat && !codec->write.heartbeat_reply &&
+		  !codec->write.goaway);
 	mt_region_fini(&region);
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }

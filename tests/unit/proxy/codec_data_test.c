@@ -29,6 +29,9 @@ struct described {
 #define WHOLE	(HEADER + 1)
 #define LONGEST 65536
 
+/* Kinds in every layout: a heartbeat, its answer, and a heartbeat without an answer. */
+enum { BEAT = 0x70, BEAT_REPLY, LONELY_BEAT };
+
 static const struct layout first_layout = {.magic = 'D',
 	.header = HEADER,
 	.kind_at = 1,
@@ -44,6 +47,13 @@ static const struct layout *layout_of(const struct mt_codec *self)
 	return &mt_container_of(self, struct described, codec)->at;
 }
 
+static enum mt_msg_kind kind_of(const struct layout *at, uint8_t kind)
+{
+	if (kind == BEAT || kind == LONELY_BEAT)
+		return MT_MSG_HEARTBEAT;
+	return kind == at->call ? MT_MSG_REQUEST : MT_MSG_REPLY;
+}
+
 static enum mt_decode head(const struct layout *at, struct mt_decoder *d, struct mt_msg *msg)
 {
 	uint8_t tmp[HEADER];
@@ -57,7 +67,7 @@ static enum mt_decode head(const struct layout *at, struct mt_decoder *d, struct
 		.can_reply = true};
 	if (h[0] != at->magic || msg->len < at->header || msg->len > d->max_message)
 		return mt_decode_bad(d, "no message of this layout");
-	msg->kind = h[at->kind_at] == at->call ? MT_MSG_REQUEST : MT_MSG_REPLY;
+	msg->kind = kind_of(at, h[at->kind_at]);
 	msg->status = h[at->status_at] ? MT_STATUS_SERVER_ERROR : MT_STATUS_OK;
 	d->step = 1;
 	return MT_DECODE_LEADING;
@@ -97,6 +107,19 @@ static int reply(const struct mt_codec *self, const struct mt_seed *seed, enum m
 	uint8_t m[WHOLE];
 
 	put(at, at->answer, at->failed, (uint32_t)seed->id, (uint8_t)what, m);
+	return mt_chain_write(out, p, m, sizeof(m));
+}
+
+static int heartbeat_reply(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_chain *out, struct mt_pools *p)
+{
+	const struct layout *at = layout_of(self);
+	uint8_t h[HEADER], m[WHOLE];
+
+	mt_chain_read(c, 0, h, sizeof(h));
+	if (h[at->kind_at] == LONELY_BEAT)
+		return -ENOTSUP;
+	put(at, BEAT_REPLY, 0, (uint32_t)msg->id, 0, m);
 	return mt_chain_write(out, p, m, sizeof(m));
 }
 
@@ -141,6 +164,14 @@ static void call(struct fake_conn *c, const struct layout *at, uint32_t id, uint
 	CU_ASSERT_TRUE_FATAL(lab_feed(c, m, sizeof(m)));
 }
 
+static void beat(struct fake_conn *c, const struct layout *at, uint8_t kind, uint32_t id)
+{
+	uint8_t m[WHOLE];
+
+	put(at, kind, 0, id, 0, m);
+	CU_ASSERT_TRUE_FATAL(lab_feed(c, m, sizeof(m)));
+}
+
 static void answer(struct fake_conn *s, const struct layout *at, uint32_t id, uint8_t body)
 {
 	uint8_t m[WHOLE];
@@ -159,6 +190,16 @@ static uint32_t got_call(struct fake_conn *s, const struct layout *at, uint8_t b
 	CU_ASSERT_EQUAL(m[at->kind_at], at->call);
 	CU_ASSERT_EQUAL(m[at->header], body);
 	return mt_get_be32(m + at->id_at);
+}
+
+/* The next message that was sent is the answer to the heartbeat with this id. */
+static void got_beat_reply(struct fake_conn *c, const struct layout *at, uint32_t id)
+{
+	uint8_t want[WHOLE], m[WHOLE] = {0};
+
+	put(at, BEAT_REPLY, 0, id, 0, want);
+	CU_ASSERT_EQUAL(lab_take(c, m, sizeof(m)), sizeof(m));
+	CU_ASSERT_EQUAL(memcmp(m, want, sizeof(m)), 0);
 }
 
 /* The next message that was sent to a client is this one, to the byte. */
@@ -241,6 +282,41 @@ static void test_native_errors(void)
 	lab_feed(c, "not a message", 13);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_malformed), 1);
 	lab_advance(20 * MT_SEC);
+	scene_stop();
+}
+
+/*
+ * A protocol whose heartbeats are answered, apart from one kind, and that has none for servers: a
+ * silent server gets none, and a heartbeat without an answer is no lack of memory.
+ */
+static void test_heartbeats(void)
+{
+	const struct layout *at = &first_layout;
+	struct described codec;
+	struct fake_conn *c = start(&codec), *s;
+	uint32_t id;
+
+	codec.codec.write.heartbeat_reply = heartbeat_reply;
+	codec.codec.heartbeat_s = 4;
+	scene_patient();
+	beat(c, at, BEAT, 5);
+	got_beat_reply(c, at, 5);
+	beat(c, at, LONELY_BEAT, 6);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	call(c, at, 1, 0x31);
+	s = scene_connected_server(0);
+	id = got_call(s, at, 0x31);
+	lab_advance(20 * MT_SEC);
+	CU_ASSERT_EQUAL(s->sent.len, 0);
+	beat(s, at, LONELY_BEAT, 7);
+	beat(s, at, BEAT, 8);
+	got_beat_reply(s, at, 8);
+	answer(s, at, id, 0x41);
+	got_answer(c, at, 0, 1, 0x41);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_heartbeat_answered), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_heartbeat_sent), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_no_memory), 0);
+	lab_close(c, MT_CLOSE_RESET);
 	scene_stop();
 }
 
@@ -340,6 +416,7 @@ static void test_image(void)
 const struct mt_test codec_data_tests[] = {
 	{"calls", test_calls},
 	{"native errors", test_native_errors},
+	{"heartbeats", test_heartbeats},
 	{"reloaded alike", test_reloaded_alike},
 	{"changed", test_changed},
 	{"image", test_image},

@@ -222,12 +222,21 @@ static int toy_reply(const struct mt_codec *self, const struct mt_seed *seed,
 	return mt_chain_write(out, p, m, sizeof(m));
 }
 
-static int toy_heartbeat(const struct mt_codec *self, const struct mt_msg *msg,
-	const struct mt_chain *c, uint64_t id, struct mt_chain *out, struct mt_pools *p)
+static int toy_heartbeat(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p)
 {
 	uint8_t m[TOY_HEADER];
 
-	toy_make(m, msg ? 'h' : 'H', id, "beat", sizeof(m));
+	toy_make(m, 'H', id, "beat", sizeof(m));
+	return mt_chain_write(out, p, m, sizeof(m));
+}
+
+static int toy_heartbeat_reply(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_chain *out, struct mt_pools *p)
+{
+	uint8_t m[TOY_HEADER];
+
+	toy_make(m, 'h', msg->id, "beat", sizeof(m));
 	return mt_chain_write(out, p, m, sizeof(m));
 }
 
@@ -274,6 +283,7 @@ const struct mt_codec toy_codec = {.name = "toy",
 	.correlation_mux = MT_CORR_SAFE,
 	.heartbeat_s = 30,
 	.write.heartbeat = toy_heartbeat,
+	.write.heartbeat_reply = toy_heartbeat_reply,
 	.write.goaway = toy_goaway,
 	TOY_COMMON};
 const struct mt_codec toy_serial_codec = {.name = "toyserial",
