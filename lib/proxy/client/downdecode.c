@@ -72,7 +72,7 @@ static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
 		mt_count(p->counters, MT_PROXY_exchange_oneway_lost);
 		return;
 	}
-	if ((d->ordered && d->outstanding > 0) ||
+	if ((d->ordered && d->outstanding > 0) || !codec->write.reply ||
 		codec->write.reply(
 			codec, &seed, MT_REPLY_OVERLOAD, "too many calls", &out, p->pools)) {
 		mt_down_reset(p, d, MT_PROXY_reply_unsendable);

@@ -213,12 +213,18 @@ static void got_answer(
 	CU_ASSERT_EQUAL(memcmp(m, want, sizeof(m)), 0);
 }
 
-static struct fake_conn *start(struct described *codec)
+static struct fake_conn *start_with(struct described *codec, const struct mt_proxy_conf *conf)
 {
 	load(codec, &first_layout);
-	scene_start(1);
+	scene_start_with(1, conf);
 	config_speak(lab.snap, 0, &codec->codec, 0);
 	return lab_client(CONFIG_SAFE);
+}
+
+static struct fake_conn *start(struct described *codec)
+{
+	return start_with(codec,
+		&(struct mt_proxy_conf){.max_down = 64, .max_up = 64, .max_exchanges = 4096});
 }
 
 /* The next snapshot has this codec. */
@@ -280,6 +286,35 @@ static void test_native_errors(void)
 	CU_ASSERT_EQUAL(c->sent.len, 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
 	lab_feed(c, "not a message", 13);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_malformed), 1);
+	lab_advance(20 * MT_SEC);
+	scene_stop();
+}
+
+/* A protocol without errors: Meltemi resets the client's connection instead. */
+static void test_no_native_errors(void)
+{
+	const struct layout *at = &first_layout;
+	const struct mt_proxy_conf conf = {.max_down = 64, .max_up = 64, .max_exchanges = 1};
+	struct described codec;
+	struct fake_conn *a = start_with(&codec, &conf), *b = lab_client(CONFIG_SAFE), *s;
+
+	codec.codec.write.reply = NULL;
+	call(a, at, 1, 0x31);
+	s = scene_connected_server(0);
+	(void)got_call(s, at, 0x31);
+	/* There is no object for this call. */
+	call(b, at, 2, 0x32);
+	CU_ASSERT_TRUE(b->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_unsendable), 1);
+	CU_ASSERT_FALSE(a->aborted);
+	/* This one times out. */
+	lab_advance(1100 * MT_MSEC);
+	CU_ASSERT_TRUE(a->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_unsendable), 2);
+	/* Bytes of another protocol. */
+	a = lab_client(CONFIG_SAFE);
+	lab_feed(a, "not a message", 13);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_malformed), 1);
 	lab_advance(20 * MT_SEC);
 	scene_stop();
@@ -416,6 +451,7 @@ static void test_image(void)
 const struct mt_test codec_data_tests[] = {
 	{"calls", test_calls},
 	{"native errors", test_native_errors},
+	{"no native errors", test_no_native_errors},
 	{"heartbeats", test_heartbeats},
 	{"reloaded alike", test_reloaded_alike},
 	{"changed", test_changed},
