@@ -316,8 +316,8 @@ struct mt_codec {
 		/*
 		 * Writes Meltemi's id into the message that `c` starts with and of which at least
 		 * lead_len bytes are there. The length may change; msg is updated. Returns 0, or
-		 * -ENOMEM with nothing changed. NULL if the codec has no ids. Call it by
-		 * mt_codec_set_id().
+		 * with nothing changed -ENOMEM, or -ENOTSUP: the message has no room for the id.
+		 * NULL if the codec has no ids. Call it by mt_codec_set_id().
 		 */
 		int (*set_id)(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
 			uint64_t id, struct mt_pools *p);

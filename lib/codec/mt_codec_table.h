@@ -9,9 +9,6 @@
  * A table is const and has no owner. It contains indices instead of addresses, apart from those of
  * its own arrays. mt_codec_table_check() accepts only tables that the interpreter can run on any
  * bytes: no op reads outside of the table, no loop is without a bound, and nothing is allocated.
- *
- * Of a codec that is a table, correlate.set_id() and restore_id() also return -ENOTSUP, with
- * nothing changed: the message has no room for the id.
  */
 #pragma once
 

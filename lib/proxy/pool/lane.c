@@ -459,20 +459,25 @@ static int give_shared_id(
 }
 
 /*
- * Answers a call because there was no memory to write its id. Nothing was sent, so a connection
- * that the call has alone is free again. The connection is not free if calls of the same client
- * wait for it, or have taken it meanwhile.
+ * Answers a call because its id could not be written: for lack of memory, or because the message
+ * has no room for it (-ENOTSUP). Nothing was sent, so a connection that the call has alone is free
+ * again. The connection is not free if calls of the same client wait for it, or have taken it
+ * meanwhile.
  */
-static mt_noinline void no_id(
-	struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a, struct mt_exchange *ex)
+static mt_noinline void no_id(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a,
+	struct mt_exchange *ex, int rc)
 {
 	struct mt_ref own =
 		mt_ref_eq(u->exchange, mt_attempt_exchange(a)->self) ? u->self : MT_REF_NONE;
 
 	if (!mt_ref_is_none(own))
 		u->exchange = MT_REF_NONE;
-	mt_count(p->counters, MT_PROXY_no_memory);
-	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+	if (rc == -ENOTSUP) {
+		mt_reply_local(p, ex, MT_REPLY_UNSUPPORTED, "the id cannot be written");
+	} else {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+	}
 	u = mt_slab_get(&p->ups, own);
 	if (u && u->s && mt_list_empty(&u->waiting) && mt_list_empty(&u->behind) &&
 		mt_ref_is_none(u->exchange))
@@ -497,7 +502,7 @@ static mt_noinline void arm_try_timeout(struct mt_proxy *p, struct mt_exchange *
 
 /*
  * Sends the call on an open connection and returns 0. -EAGAIN: the id ring has no free slot, and
- * the caller keeps the call. -ECANCELED: the call was answered, for lack of memory.
+ * the caller keeps the call. -ECANCELED: the call was answered, because its id was not written.
  */
 static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
@@ -509,7 +514,7 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	if (mt_unlikely(rc == -EAGAIN))
 		return rc;
 	if (mt_unlikely(rc)) {
-		no_id(p, u, a, ex);
+		no_id(p, u, a, ex, rc);
 		return -ECANCELED;
 	}
 	a->up = u->self;

@@ -109,6 +109,17 @@ static int restore(
 	return mt_codec_restore_id(codec, &u->msg, reply, &ex->seed, p->pools);
 }
 
+/* Answers a call because its reply could not be forwarded with the client's id. */
+static mt_noinline void not_restored(struct mt_proxy *p, struct mt_exchange *ex, int rc)
+{
+	if (rc == -ENOTSUP) {
+		mt_reply_local(p, ex, MT_REPLY_BAD_REPLY, "the id cannot be written");
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_no_memory);
+	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+}
+
 /*
  * Ends a connection that carries one call at a time, after a reply that answers no call, because
  * none of its replies can be trusted.
@@ -211,8 +222,7 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		rc = restore(p, u, ex, &reply);
 	if (mt_unlikely(rc)) {
 		mt_chain_free(&reply);
-		mt_count(p->counters, MT_PROXY_no_memory);
-		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		not_restored(p, ex, rc);
 		return;
 	}
 	if (has_reader(u, ex)) {
@@ -301,6 +311,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	struct mt_ref ref = u->self;
 	struct mt_exchange *ex;
 	enum mt_whose whose;
+	int rc = 0;
 
 	if (u->msg.kind != MT_MSG_REPLY || u->msg.len <= p->conf.shared_max)
 		return false;
@@ -321,10 +332,11 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 			return true;
 		ex = NULL;
 	}
-	if (ex && d && restore(p, u, ex, &u->s->rx)) {
+	if (ex && d)
+		rc = restore(p, u, ex, &u->s->rx);
+	if (rc) {
 		/* Only this reply is skipped; other calls on the connection continue. */
-		mt_count(p->counters, MT_PROXY_no_memory);
-		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		not_restored(p, ex, rc);
 		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return true;
 		ex = NULL;

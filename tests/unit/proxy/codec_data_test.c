@@ -123,6 +123,31 @@ static int heartbeat_reply(const struct mt_codec *self, const struct mt_msg *msg
 	return mt_chain_write(out, p, m, sizeof(m));
 }
 
+/* Bodies of messages without room for an id of Meltemi's, and for the client's. */
+enum { NARROW_CALL = 0x60, NARROW_ANSWER };
+
+/* As of an id whose length is in the message, for example. */
+static int write_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	uint64_t id, struct mt_pools *p)
+{
+	const struct layout *at = layout_of(self);
+	uint8_t *m = mt_chain_own_prefix(c, WHOLE, p);
+
+	if (!m)
+		return -ENOMEM;
+	if (m[at->header] == NARROW_CALL || m[at->header] == NARROW_ANSWER)
+		return -ENOTSUP;
+	mt_put_be32(m + at->id_at, (uint32_t)id);
+	msg->id = id;
+	return 0;
+}
+
+static int restore_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	const struct mt_seed *seed, struct mt_pools *p)
+{
+	return write_id(self, msg, c, seed->id, p);
+}
+
 /* FNV-1a. */
 static uint64_t hash_of(const struct layout *at)
 {
@@ -320,6 +345,34 @@ static void test_no_native_errors(void)
 	scene_stop();
 }
 
+/* An id that a message has no room for is no lack of memory, and other calls go on. */
+static void test_no_room_for_ids(void)
+{
+	const struct layout *at = &first_layout;
+	struct described codec;
+	struct fake_conn *c = start(&codec), *s;
+	uint32_t id;
+
+	codec.codec.correlate.id_width = 0;
+	codec.codec.correlate.set_id = write_id;
+	codec.codec.correlate.restore_id = restore_id;
+	call(c, at, 1, 0x31);
+	s = scene_connected_server(0);
+	id = got_call(s, at, 0x31);
+	call(c, at, 2, NARROW_CALL);
+	CU_ASSERT_EQUAL(s->sent.len, 0);
+	got_answer(c, at, at->failed, 2, MT_REPLY_UNSUPPORTED);
+	answer(s, at, id, NARROW_ANSWER);
+	got_answer(c, at, at->failed, 1, MT_REPLY_BAD_REPLY);
+	call(c, at, 3, 0x33);
+	answer(s, at, got_call(s, at, 0x33), 0x43);
+	got_answer(c, at, 0, 3, 0x43);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_no_memory), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /*
  * A protocol whose heartbeats are answered, apart from one kind, and that has none for servers: a
  * silent server gets none, and a heartbeat without an answer is no lack of memory.
@@ -452,6 +505,7 @@ const struct mt_test codec_data_tests[] = {
 	{"calls", test_calls},
 	{"native errors", test_native_errors},
 	{"no native errors", test_no_native_errors},
+	{"no room for ids", test_no_room_for_ids},
 	{"heartbeats", test_heartbeats},
 	{"reloaded alike", test_reloaded_alike},
 	{"changed", test_changed},
