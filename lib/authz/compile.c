@@ -175,7 +175,7 @@ static struct mt_authz_conds *several(struct mt_authz_build *b, uint32_t n)
 static bool compile_rule(
 	struct mt_authz_build *b, const struct mt_policy_rule *from, struct mt_authz_rule *to)
 {
-	b->missing = NULL;
+	b->missing = b->other = NULL;
 	to->from = several(b, from->n_from);
 	to->to = several(b, from->n_to);
 	if (!to->from || !to->to)
@@ -198,7 +198,8 @@ struct mt_authz_rules {
 	const struct mt_codec *codec;
 	const struct mt_authz_callers *who;
 	struct mt_authz_rule *v;
-	const char **missing; /* of each rule, the first field that the codec lacks */
+	/* Of each rule, the first field that the codec lacks, and as in mt_authz_policy.other. */
+	const char **missing, **other;
 };
 
 static uint8_t action_of(const struct mt_authorization_policy *p)
@@ -230,12 +231,14 @@ struct mt_authz_rules *mt_authz_rules_of(struct mt_region *r,
 		.codec = codec,
 		.who = b.who,
 		.v = mt_region_alloc(r, sizeof(*rules->v) * n),
-		.missing = mt_region_alloc(r, sizeof(*rules->missing) * n)};
+		.missing = mt_region_alloc(r, sizeof(*rules->missing) * n),
+		.other = mt_region_alloc(r, sizeof(*rules->other) * n)};
 	for (uint32_t i = 0; !r->failed && i < p->n_rules; i++) {
 		rules->v[i] = (struct mt_authz_rule){.line = p->rules[i].origin.line};
 		if (!compile_rule(&b, &p->rules[i], &rules->v[i]))
 			return NULL;
 		rules->missing[i] = b.missing ? mt_region_strdup(r, b.missing) : NULL;
+		rules->other[i] = b.other ? mt_region_strdup(r, b.other) : NULL;
 	}
 	return r->failed ? NULL : rules;
 }
@@ -260,6 +263,14 @@ static void note_missing(const struct mt_authz_build *b, const struct mt_authz_r
 			*note = rules->missing[i];
 }
 
+/* Notes the first field of the rules for these ports that cannot be evaluated. */
+static void note_other(const struct mt_authz_build *b, const struct mt_authz_rules *rules)
+{
+	for (uint32_t i = 0; i < rules->of->n_rules && !b->p->other; i++)
+		if (!never_fits_here(b, &rules->v[i]))
+			b->p->other = rules->other[i];
+}
+
 struct mt_authz_policy *mt_authz_at_ports(
 	struct mt_region *r, const struct mt_authz_rules *rules, const struct mt_authz_ports *at)
 {
@@ -273,6 +284,7 @@ struct mt_authz_policy *mt_authz_at_ports(
 	*p = (struct mt_authz_policy){
 		.action = action_of(rules->of), .serial = rules->of->meta.serial, .by = rules->by};
 	note_missing(&b, rules);
+	note_other(&b, rules);
 	for (uint32_t i = 0; i < rules->of->n_rules; i++)
 		n += is_kept(&b, rules, i);
 	p->rules = n == rules->of->n_rules ? rules->v

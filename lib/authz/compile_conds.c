@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 struct mt_authz_cond *mt_authz_add(struct mt_authz_build *b, struct mt_authz_conds *l,
 	uint8_t field, const struct mt_texts *yes, const struct mt_texts *no)
@@ -71,6 +72,17 @@ static bool has_names(const struct mt_codec *codec)
 	return !codec->opaque && codec->method_key.name != NULL;
 }
 
+static bool is_key(const struct mt_key *key, const char *name)
+{
+	return name && (key->icase ? strcasecmp(key->name, name) : strcmp(key->name, name)) == 0;
+}
+
+/* True if the key names the service or the method. */
+static bool is_name(const struct mt_codec *codec, const struct mt_key *key)
+{
+	return is_key(key, codec->service_key) || is_key(key, codec->method_key.name);
+}
+
 bool mt_authz_carries(const struct mt_codec *codec)
 {
 	return !codec->opaque && (codec->metadata.index || codec->metadata.leading);
@@ -88,6 +100,19 @@ static struct mt_authz_cond *add_if(struct mt_authz_build *b, struct mt_authz_co
 	if ((yes->n || no->n) && !b->missing)
 		b->missing = name;
 	return NULL;
+}
+
+/*
+ * Adds a condition on service or method. It cannot be evaluated if servers may execute another one
+ * than the message names.
+ */
+static void add_name(struct mt_authz_build *b, struct mt_authz_conds *l, uint8_t field,
+	const char *name, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	bool has = has_names(b->codec), other = b->codec->executes_other;
+
+	if (add_if(b, l, has, other ? MT_AUTHZ_UNKNOWN : field, name, yes, no) && other)
+		b->other = b->other ? b->other : name;
 }
 
 void mt_authz_source(
@@ -117,18 +142,16 @@ static bool has_template(const struct mt_texts *l)
 void mt_authz_operation(
 	struct mt_authz_build *b, struct mt_authz_conds *l, const struct mt_policy_operation *o)
 {
-	bool names = has_names(b->codec);
-	uint8_t path = MT_AUTHZ_PATH;
-
 	if (!o)
 		return;
-	if (has_template(&o->paths) || has_template(&o->not_paths))
-		path = MT_AUTHZ_UNKNOWN;
 	mt_authz_add(b, l, MT_AUTHZ_PORT, &o->ports, &o->not_ports);
 	add_if(b, l, false, MT_AUTHZ_NOBODY, "hosts", &o->hosts, &o->not_hosts);
-	add_if(b, l, names, MT_AUTHZ_METHOD, "methods", &o->methods, &o->not_methods);
-	add_if(b, l, names, path, "paths", &o->paths, &o->not_paths);
-	add_if(b, l, names, MT_AUTHZ_INTERFACE, "interfaces", &o->interfaces, &o->not_interfaces);
+	add_name(b, l, MT_AUTHZ_METHOD, "methods", &o->methods, &o->not_methods);
+	add_name(b, l,
+		has_template(&o->paths) || has_template(&o->not_paths) ? MT_AUTHZ_UNKNOWN
+								       : MT_AUTHZ_PATH,
+		"paths", &o->paths, &o->not_paths);
+	add_name(b, l, MT_AUTHZ_INTERFACE, "interfaces", &o->interfaces, &o->not_interfaces);
 }
 
 struct condition_kind {
@@ -276,5 +299,9 @@ void mt_authz_condition(
 
 		w->key = mt_authz_key_of(
 			b, c->key.s + n, strlen(c->key.s) - n - 1, mt_authz_build_denies(b));
+		if (b->codec->executes_other && w->key.name && is_name(b->codec, &w->key)) {
+			w->field = MT_AUTHZ_UNKNOWN;
+			b->other = b->other ? b->other : c->key.s;
+		}
 	}
 }

@@ -241,6 +241,11 @@ struct mt_authz_policy {
 	const char *dropped;
 	/* ALLOW: the first field that the codec lacks; the rule with it was left out */
 	const char *vanished;
+	/*
+	 * the first field that cannot be evaluated, because servers of the codec may execute
+	 * another service or method than it names
+	 */
+	const char *other;
 	bool closes;	 /* a call may match a rule of CLOSE, or a rule that cannot be evaluated */
 	bool closes_all; /* DENY, CLOSE: every call at the policy's ports matches such a rule */
 	bool admits;	 /* ALLOW: some call may match a rule */

@@ -13,6 +13,8 @@ struct mt_authz_build {
 	const struct mt_authz_ports *at; /* NULL: any ports */
 	const struct mt_authz_callers *who;
 	const char *missing; /* the first field of the current rule that the codec lacks */
+	/* The first field of the current rule as in mt_authz_policy.other. */
+	const char *other;
 };
 
 static inline bool mt_authz_build_denies(const struct mt_authz_build *b)

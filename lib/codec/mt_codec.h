@@ -261,8 +261,7 @@ struct mt_codec {
 	uint32_t n_service_parts;
 	/*
 	 * Servers may execute another service or method than the metadata name (the body of a
-	 * SOFABolt request names them again). lib/proxy does not read it yet; before codec files
-	 * are loaded, authorization by either must deny.
+	 * SOFABolt request names them again). Authorization by either denies.
 	 */
 	bool executes_other;
 	/* Objects of kind DubboAuthorizationPolicy authorize its calls. */

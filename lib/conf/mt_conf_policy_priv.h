@@ -51,7 +51,7 @@ struct mt_policy {
 	const struct mt_host *last_closed;
 	uint32_t n_hosts, n_closed_hosts; /* that it is about; of a closing: that it closes */
 	/* Of authorization: what compiling it for ports has told. */
-	const char *dropped, *dropped_by, *vanished, *vanished_by;
+	const char *dropped, *dropped_by, *vanished, *vanished_by, *other, *other_by;
 	uint32_t n_enforced, n_closed; /* instances' ports */
 	const char *keeps_token; /* of tokens: a protocol whose messages cannot be rid of one */
 	bool enforced, closes;

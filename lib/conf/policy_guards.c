@@ -135,6 +135,10 @@ static void note_told(struct mt_policy *p, const struct mt_authz_policy *c, cons
 		p->vanished = c->vanished;
 		p->vanished_by = codec;
 	}
+	if (c->other && !p->other) {
+		p->other = c->other;
+		p->other_by = codec;
+	}
 }
 
 /*

@@ -177,6 +177,14 @@ static void tell_authorization(struct mt_build *b, const struct mt_policy *p)
 			"%s has no \"%s\": a rule with it allows nothing there", p->vanished_by,
 			p->vanished);
 	}
+	if (p->other) {
+		mt_b_warn(b, p->meta, p->meta->origin.line, "spec.rules",
+			"if they execute what it names, write \"executes: named\" in the codec "
+			"file",
+			"servers of %s may execute another service or method than \"%s\" names: "
+			"calls that match the rest of its rule are denied there",
+			p->other_by, p->other);
+	}
 	if (!tell_unsure(b, p) && p->closes)
 		tell_closed(b, p);
 }

@@ -263,6 +263,8 @@ static enum mt_authz_read interfaces(struct mt_authz_call *c)
 	struct mt_slice v;
 	bool more;
 
+	if (mt_unlikely(codec->executes_other))
+		return MT_AUTHZ_UNREADABLE;
 	if (codec->service_key && codec->metadata.leading) {
 		struct mt_key key = mt_key_make(codec, codec->service_key);
 
@@ -299,7 +301,7 @@ static enum mt_authz_read methods(struct mt_authz_call *c)
 	struct mt_slice v;
 	int inner = 0;
 
-	if (!codec->metadata.leading ||
+	if (codec->executes_other || !codec->metadata.leading ||
 		!codec->metadata.leading(codec, a->v->msg, a->v->chain, &codec->method_key, &v,
 			a->scratch->method) ||
 		is_no_method(v))

@@ -343,6 +343,11 @@ static struct mt_model *read_row(const struct row *r)
 	return m;
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static bool judge_row(const struct row *r)
 {
 	const struct mt_codec *codec = mt_codec_find(r->codec ? r->codec : "dubbo");
@@ -447,6 +452,59 @@ static void bytes_of_messages(void)
 	}
 }
 
+/* ---- servers that may execute another service or method ------------------------------------------- */
+
+/* Of dubbo, if its servers did so: no rule can be evaluated by service or method. */
+static const struct {
+	const char *spec;
+	enum mt_authz_effect effect;
+	const char *other;
+} of_others[] = {
+	{ALLOW("{}"), MT_AUTHZ_ALLOWED, NULL},
+	{ALLOW(OP("ports: ['20880']")), MT_AUTHZ_ALLOWED, NULL},
+	{ALLOW(OP("methods: [get]")), MT_AUTHZ_CLOSED, "methods"},
+	{ALLOW(OP("notMethods: [put]")), MT_AUTHZ_CLOSED, "methods"},
+	{ALLOW(OP("paths: ['*']")), MT_AUTHZ_CLOSED, "paths"},
+	{ALLOW(OP("methods: [get]") ", " OP("ports: ['20880']")), MT_AUTHZ_ALLOWED, "methods"},
+	{DENY(OP("methods: [put]")), MT_AUTHZ_CLOSED, "methods"},
+	{DENY(OP("paths: [/x.Y/*]")), MT_AUTHZ_CLOSED, "paths"},
+	{DENY(OP("paths: [/x.Y/*], ports: ['1']")), MT_AUTHZ_ALLOWED, "paths"},
+	{CUSTOM(OP("methods: [put]")), MT_AUTHZ_CLOSED, "methods"},
+	{DENY(WHEN("request.headers[method]", "values: [put]")), MT_AUTHZ_CLOSED,
+		"request.headers[method]"},
+	{DENY(WHEN("request.headers[Interface]", "values: [x]")), MT_AUTHZ_CLOSED,
+		"request.headers[Interface]"},
+	{ALLOW(WHEN("request.headers[interface]", "values: [x]")), MT_AUTHZ_CLOSED,
+		"request.headers[interface]"},
+	{DENY(WHEN("request.headers[k]", "values: [v]")), MT_AUTHZ_ALLOWED, NULL},
+};
+
+static void other_names(void)
+{
+	struct mt_codec codec = *mt_codec_find("dubbo");
+
+	codec.executes_other = true;
+	for (size_t i = 0; i < MT_ARRAY_LEN(of_others); i++) {
+		const struct row r = {.spec = {of_others[i].spec}};
+		const struct said s = whole(&(struct said){0});
+		struct mt_model *m = read_row(&r);
+		const struct mt_authz_policy *by;
+		struct mt_authz_policy *p;
+		struct mt_region mem;
+		enum mt_authz_effect e;
+
+		mt_region_init(&mem, 1 << 20);
+		p = mt_authz_compile(&mem, m->authorization_policies.v[0], &codec, NULL, &callers);
+		CU_ASSERT_TRUE(is_same(p->other, of_others[i].other));
+		e = said_judge(&s, mt_authz_set(&mem, &p, 1, NULL), &codec, &by, NULL);
+		if (e != of_others[i].effect)
+			fprintf(stderr, "%s: %d\n", of_others[i].spec, e);
+		CU_ASSERT_EQUAL(e, of_others[i].effect);
+		mt_region_fini(&mem);
+		mt_model_free(m);
+	}
+}
+
 /* ---- tokens, and what is told ---------------------------------------------------------------------- */
 
 struct token_row {
@@ -540,11 +598,6 @@ static const struct told_row told_of_members[] = {
 	{ALLOW(FROM("serviceAccounts: ['a*']")), "dubbo", NULL, NULL, true, false},
 };
 
-static bool is_same(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static void look(const struct told_row *v, size_t n, const struct mt_authz_callers *who)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -637,6 +690,7 @@ static void who_shows_no_certificate(void)
 const struct mt_test rows_tests[] = {
 	{"what_a_rule_means", what_a_rule_means},
 	{"bytes_of_messages", bytes_of_messages},
+	{"other_names", other_names},
 	{"calls_with_tokens", calls_with_tokens},
 	{"what_is_told", what_is_told},
 	{"conditions_of_all_ports", conditions_of_all_ports},

@@ -43,6 +43,7 @@ static const struct mt_codec *served_by(const struct mt_snapshot *s, const char 
 #define SERVICE(name, host, addr, port)                                                            \
 	ISTIO("ServiceEntry", name)                                                                \
 	"  hosts: [" host "]\n  addresses: [" addr "]\n  resolution: STATIC\n"                     \
+	"  location: MESH_INTERNAL\n"                                                              \
 	"  ports: [{number: 20880, name: " port "}]\n"                                             \
 	"  endpoints: [{address: 198.51.100.1}, {address: 198.51.100.2}]\n"
 #define PROTOCOL                                                                                   \
@@ -165,6 +166,29 @@ static void remedy(void)
 	unbuild(&b);
 }
 
+/* A policy by what servers of a codec need not execute is reported with its remedy. */
+static void other_names(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct built b;
+
+	(void)with_acme(conf, 0);
+	versions[0].executes_other = true;
+	b = build_text(conf,
+		SERVICE("a", "a.x", "192.0.2.1",
+			"tcp-metaprotocol-acme") "---\napiVersion: security.istio.io/v1\nkind: "
+						 "AuthorizationPolicy\n"
+						 "metadata: {name: p}\n"
+						 "spec: {action: DENY, rules: [{to: [{operation: "
+						 "{methods: [x]}}]}]}\n");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 13,
+		"servers of acme may execute another service or method than \"methods\" names"));
+	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 13, "\"executes: named\""));
+	CU_ASSERT(has_diag(&b, MT_DIAG_CLOSED, 13, "a condition cannot be evaluated"));
+	unbuild(&b);
+}
+
 /* A listener of a discovery service is left out while its codec is missing, and follows it. */
 static void resources(void)
 {
@@ -216,6 +240,7 @@ const struct mt_test codecs_tests[] = {
 	{"documents name codecs of the registry", documents},
 	{"policies at ports of a codec with a long name", long_name},
 	{"the nearest codec of the registry", remedy},
+	{"names of what servers need not execute", other_names},
 	{"resources name codecs of the registry", resources},
 	{"services follow changed codecs", shared},
 	{0},

@@ -6,6 +6,7 @@
 #include "scene.h"
 
 #include "moved.h"
+#include "mt_authz.h"
 #include "mt_codec_priv.h"
 #include "mt_proxy_priv.h"
 
@@ -146,6 +147,15 @@ static int restore_id(const struct mt_codec *self, struct mt_msg *msg, struct mt
 	const struct mt_seed *seed, struct mt_pools *p)
 {
 	return write_id(self, msg, c, seed->id, p);
+}
+
+/* The method is the body. */
+static bool method_of(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
+{
+	*value = (struct mt_slice){mt_chain_peek(c, layout_of(self)->header, 1, scratch), 1};
+	return key->id == 0 && value->p;
 }
 
 /* FNV-1a. */
@@ -373,6 +383,46 @@ static void test_no_room_for_ids(void)
 	scene_stop();
 }
 
+static void denied_by_name(bool executes_other, uint8_t method, enum mt_proxy_outcome counted)
+{
+	const struct layout *at = &first_layout;
+	const struct mt_authz_value x = {
+		.match = MT_AUTHZ_EXACT, .text = {(const uint8_t *)"x", 1}};
+	struct mt_authz_cond cond = {
+		.field = MT_AUTHZ_METHOD, .n_values = 1, .values = (struct mt_authz_value *)&x};
+	struct mt_authz_conds conds = {&cond, 1};
+	struct mt_authz_rule rule = {.to = &conds, .n_to = 1, .by_method = true};
+	const struct mt_authz_policy policy = {
+		.action = MT_AUTHZ_DENY, .by = "P a/b", .rules = &rule, .n_rules = 1};
+	const struct mt_authz_policy *policies[] = {&policy};
+	const struct mt_authz guard = {.deny = policies, .n_deny = 1}, *guards[] = {&guard};
+	struct described codec;
+	struct fake_conn *c = start(&codec);
+
+	codec.codec.executes_other = executes_other;
+	codec.codec.method_key = (struct mt_key){.name = "method", .len = 6, .id = 0};
+	codec.codec.metadata.leading = method_of;
+	lab.snap->clusters[0].guards = guards;
+	lab.snap->clusters[0].eps[0].guarded = true;
+	call(c, at, 1, method);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	got_answer(c, at, at->failed, 1, MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(scene_counted(counted), 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/*
+ * Where servers may execute another method than the message names, no rule decides by it, also one
+ * that was compiled as if it could.
+ */
+static void test_other_names(void)
+{
+	denied_by_name(false, 'x', MT_PROXY_exchange_denied);
+	denied_by_name(true, 'x', MT_PROXY_exchange_unreadable);
+	denied_by_name(true, 'y', MT_PROXY_exchange_unreadable);
+}
+
 /*
  * A protocol whose heartbeats are answered, apart from one kind, and that has none for servers: a
  * silent server gets none, and a heartbeat without an answer is no lack of memory.
@@ -506,6 +556,7 @@ const struct mt_test codec_data_tests[] = {
 	{"native errors", test_native_errors},
 	{"no native errors", test_no_native_errors},
 	{"no room for ids", test_no_room_for_ids},
+	{"names of what servers need not execute", test_other_names},
 	{"heartbeats", test_heartbeats},
 	{"reloaded alike", test_reloaded_alike},
 	{"changed", test_changed},
