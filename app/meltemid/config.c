@@ -61,16 +61,29 @@ static struct mt_model *join(
 
 /* ---- compiled ----------------------------------------------------------------------------- */
 
+/*
+ * Gives the compiler the codecs of the model. False: some have mistakes. Then documents that name
+ * them are not compiled, because they would be refused, too.
+ */
+static bool load_codecs(struct daemon *d, const struct mt_model *m, struct mt_diags *diags)
+{
+	uint32_t errors = diags->errors;
+
+	if (mt_codec_store_load(d->codecs, m, diags))
+		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL, "no memory");
+	mt_conf_set_codecs(d->conf, mt_codec_store_registry(d->codecs));
+	return diags->errors == errors;
+}
+
 /* The compiled snapshot, or NULL with the reasons in diags. */
 static struct mt_snapshot *compile(
 	struct daemon *d, struct mt_object_table *t, struct mt_diags *diags, uint64_t now)
 {
 	uint32_t errors = diags->errors;
 	struct mt_model *m = join(d, t, diags, now);
-	struct mt_snapshot *s = m ? mt_conf_compile(d->conf, m, diags, now) : NULL;
+	bool good = m && load_codecs(d, m, diags);
+	struct mt_snapshot *s = good ? mt_conf_compile(d->conf, m, diags, now) : NULL;
 
-	if (m && mt_codec_store_load(d->codecs, m, diags))
-		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL, "no memory");
 	if (m && m->node)
 		check_machine(m->node, diags);
 	if (m && m->node && d->args.check) {

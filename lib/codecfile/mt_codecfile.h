@@ -51,13 +51,16 @@ const struct mt_codec_table *mt_codecfile_object(
 
 /* Most documents of kind Codec. */
 #define MT_CODECFILE_MAX 64
+/* Most different tables of a store. */
+#define MT_CODECFILE_TABLES 1024
 
-/* Tables of the objects of the last load. */
+/* Tables of the objects of the last load. Control thread only. */
 struct mt_codec_store;
+struct mt_codec_registry;
 
 /* NULL: no memory. */
 struct mt_codec_store *mt_codec_store_new(void);
-/* NULL is allowed. */
+/* Nothing uses its codecs any more. NULL is allowed. */
 void mt_codec_store_free(struct mt_codec_store *s);
 /*
  * Compiles the codecs of a model, unless the last load has compiled the same version of the object.
@@ -65,6 +68,11 @@ void mt_codec_store_free(struct mt_codec_store *s);
  * installed one of its name. 0 or -ENOMEM.
  */
 int mt_codec_store_load(struct mt_codec_store *s, const struct mt_model *m, struct mt_diags *diags);
+/*
+ * The codecs of this build and those of the last load, for mt_conf_set_codecs(); held by the store
+ * until the next load. The same registry as before if the codecs are the same.
+ */
+struct mt_codec_registry *mt_codec_store_registry(const struct mt_codec_store *s);
 /* The table of the object with this serial, of the last load; NULL: it has none. */
 const struct mt_codec_table *mt_codec_store_find(const struct mt_codec_store *s, uint64_t serial);
 

@@ -1,41 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The codecs of a model, compiled. A document is compiled once for each version of its object; its
- * table stays as long as loads have the object.
+ * The codecs of a model, compiled. A document is compiled once for each version of its object.
+ * Tables stay until the store is freed, because connections keep the codec that they began with. A
+ * document that compiles to a table that the store has gets that one, so that its connections stay.
  */
 #include "file.h"
 
+#include "mt_codec_registry.h"
+
 #include <errno.h>
+
+/* A table, and the memory that it is in. */
+struct kept_table {
+	struct mt_region region;
+	const struct mt_codec_table *table;
+};
 
 /* An object that was compiled without mistakes. */
 struct entry {
 	uint64_t serial;
 	bool used; /* by the current load */
-	struct mt_region region;
 	const struct mt_codec_table *table;
 };
 
 struct mt_codec_store {
 	struct entry v[MT_CODECFILE_MAX];
 	uint32_t n;
+	struct mt_codec_registry *registry; /* of the last load; held */
+	uint32_t n_tables;
+	struct kept_table tables[MT_CODECFILE_TABLES];
 };
 
 struct mt_codec_store *mt_codec_store_new(void)
 {
-	return calloc(1, sizeof(struct mt_codec_store));
-}
+	struct mt_codec_store *s = calloc(1, sizeof(*s));
 
-static void drop(struct mt_codec_store *s, uint32_t i)
-{
-	mt_region_fini(&s->v[i].region);
-	s->v[i] = s->v[--s->n];
+	if (s)
+		s->registry = mt_codec_registry_hold(mt_codec_registry_built_in());
+	return s;
 }
 
 void mt_codec_store_free(struct mt_codec_store *s)
 {
-	while (s && s->n)
-		drop(s, s->n - 1);
+	if (!s)
+		return;
+	mt_codec_registry_drop(s->registry);
+	for (uint32_t i = 0; i < s->n_tables; i++)
+		mt_region_fini(&s->tables[i].region);
 	free(s);
+}
+
+struct mt_codec_registry *mt_codec_store_registry(const struct mt_codec_store *s)
+{
+	return s->registry;
 }
 
 static struct entry *find(struct mt_codec_store *s, uint64_t serial)
@@ -46,25 +63,42 @@ static struct entry *find(struct mt_codec_store *s, uint64_t serial)
 	return NULL;
 }
 
-static bool compile(
+static const struct mt_codec_table *find_alike(
+	const struct mt_codec_store *s, const struct mt_codec_table *t)
+{
+	for (uint32_t i = 0; i < s->n_tables; i++)
+		if (mt_codec_same(&s->tables[i].table->codec, &t->codec))
+			return s->tables[i].table;
+	return NULL;
+}
+
+static void refuse(struct mt_diags *diags, const struct mt_codec_document *d, const char *remedy,
+	const char *what, uint32_t most)
+{
+	mt_diag_object(diags, MT_DIAG_ERROR, &d->meta, d->meta.origin.line, NULL, remedy,
+		"there are %u %s already", most, what);
+}
+
+/* Compiles the document. NULL: it has mistakes, which are in `diags`, or there is no memory. */
+static const struct mt_codec_table *compile(
 	struct mt_codec_store *s, const struct mt_codec_document *d, struct mt_diags *diags)
 {
-	struct entry *e = find(s, d->meta.serial);
+	struct mt_region region;
+	const struct mt_codec_table *t, *alike;
 
-	if (e) {
-		e->used = true;
-		return true;
+	mt_region_init(&region, 0);
+	t = mt_codecfile_object(&region, diags, d);
+	alike = t ? find_alike(s, t) : NULL;
+	if (t && !alike && s->n_tables == MT_CODECFILE_TABLES) {
+		refuse(diags, d, "restart the node", "versions of codecs", MT_CODECFILE_TABLES);
+		t = NULL;
 	}
-	MT_ASSERT(s->n < MT_CODECFILE_MAX);
-	e = &s->v[s->n];
-	*e = (struct entry){.serial = d->meta.serial, .used = true};
-	mt_region_init(&e->region, 0);
-	e->table = mt_codecfile_object(&e->region, diags, d);
-	if (e->table)
-		s->n++;
-	else
-		mt_region_fini(&e->region);
-	return e->table != NULL;
+	if (!t || alike) {
+		mt_region_fini(&region);
+		return alike;
+	}
+	s->tables[s->n_tables++] = (struct kept_table){region, t};
+	return t;
 }
 
 /* The document with the same name that is used instead of an installed one; NULL: none. */
@@ -80,20 +114,63 @@ static const struct mt_codec_document *instead(
 	return NULL;
 }
 
-static int load(struct mt_codec_store *s, const struct mt_model *m,
-	const struct mt_codec_document *d, struct mt_diags *diags)
+static int load(struct mt_codec_store *s, const struct mt_codec_document *d, struct mt_diags *diags)
 {
-	const struct mt_codec_document *other = instead(m, d);
+	struct entry *e = find(s, d->meta.serial);
+	const struct mt_codec_table *t = e ? e->table : NULL;
 	uint32_t errors = diags->errors;
 
-	if (other)
-		mt_diag_object(diags, MT_DIAG_SHADOWED, &d->meta, d->meta.origin.line, NULL, NULL,
-			"codec %s of %s is used", d->meta.name, other->meta.origin.file);
-	else if (compile(s, d, diags))
-		mt_diag_object(diags, MT_DIAG_INERT, &d->meta, d->meta.origin.line, NULL, NULL,
-			"codec files are checked, but not served yet");
-	else if (diags->errors == errors)
+	if (!e) {
+		t = compile(s, d, diags);
+		if (!t)
+			return diags->errors == errors ? -ENOMEM : 0;
+		MT_ASSERT(s->n < MT_CODECFILE_MAX);
+		s->v[s->n++] = (struct entry){.serial = d->meta.serial, .used = true, .table = t};
+	}
+	if (t->codec.correlation == MT_CORR_SERIAL)
+		mt_diag_object(diags, MT_DIAG_INERT, &d->meta, d->meta.origin.line, "spec.calls",
+			NULL, "codec files with \"calls: serial\" are checked, but not served yet");
+	return 0;
+}
+
+/* Forgets objects that the model does not have, so that there is room for its own. */
+static void forget(struct mt_codec_store *s, const struct mt_model *m)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		s->v[i].used = false;
+	for (uint32_t i = 0; i < MT_MIN(m->codecs.n, (uint32_t)MT_CODECFILE_MAX); i++) {
+		const struct mt_codec_document *d = m->codecs.v[i];
+		struct entry *e = find(s, d->meta.serial);
+
+		if (e)
+			e->used = true;
+	}
+	for (uint32_t i = s->n; i-- > 0;)
+		if (!s->v[i].used)
+			s->v[i] = s->v[--s->n];
+}
+
+/* Makes the registry of the codecs in the model's order, unless the last load had the same. */
+static int make_registry(struct mt_codec_store *s, const struct mt_model *m)
+{
+	const struct mt_codec *served[MT_CODECFILE_MAX];
+	struct mt_codec_registry *r = s->registry;
+	uint32_t n = 0, first = mt_codec_registry_built_in()->n;
+
+	for (uint32_t i = 0; i < m->codecs.n; i++) {
+		const struct mt_codec_document *d = m->codecs.v[i];
+		const struct entry *e = instead(m, d) ? NULL : find(s, d->meta.serial);
+
+		if (e && e->table->codec.correlation != MT_CORR_SERIAL)
+			served[n++] = &e->table->codec;
+	}
+	if (r->n == first + n && memcmp(r->v + first, served, n * sizeof(served[0])) == 0)
+		return 0;
+	r = mt_codec_registry_new(served, n);
+	if (!r)
 		return -ENOMEM;
+	mt_codec_registry_drop(s->registry);
+	s->registry = r;
 	return 0;
 }
 
@@ -101,28 +178,20 @@ int mt_codec_store_load(struct mt_codec_store *s, const struct mt_model *m, stru
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < s->n; i++)
-		s->v[i].used = false;
-	for (uint32_t i = 0; i < m->codecs.n; i++) {
-		const struct mt_codec_document *d = m->codecs.v[i];
-		struct entry *e = find(s, d->meta.serial);
-
-		if (e)
-			e->used = i < MT_CODECFILE_MAX;
-	}
-	for (uint32_t i = s->n; i-- > 0;)
-		if (!s->v[i].used)
-			drop(s, i);
+	forget(s, m);
 	for (uint32_t i = 0; i < m->codecs.n && rc == 0; i++) {
-		const struct mt_codec_document *d = m->codecs.v[i];
+		const struct mt_codec_document *d = m->codecs.v[i], *other = instead(m, d);
 
-		if (i < MT_CODECFILE_MAX)
-			rc = load(s, m, d, diags);
+		if (other)
+			mt_diag_object(diags, MT_DIAG_SHADOWED, &d->meta, d->meta.origin.line, NULL,
+				NULL, "codec %s of %s is used", d->meta.name,
+				other->meta.origin.file);
+		else if (i < MT_CODECFILE_MAX)
+			rc = load(s, d, diags);
 		else
-			mt_diag_object(diags, MT_DIAG_ERROR, &d->meta, d->meta.origin.line, NULL,
-				"remove others", "there are %u codecs already", MT_CODECFILE_MAX);
+			refuse(diags, d, "remove others", "codecs", MT_CODECFILE_MAX);
 	}
-	return rc;
+	return rc ? rc : make_registry(s, m);
 }
 
 const struct mt_codec_table *mt_codec_store_find(const struct mt_codec_store *s, uint64_t serial)

@@ -197,6 +197,11 @@ struct mt_proto {
 	const char *name;
 	const struct mt_codec *codec;
 	uint8_t opts; /* MT_CODEC_OPT_* */
+	/*
+	 * The codec of a file: names of ports mean it only as tcp-metaprotocol-NAME, because other
+	 * words may have been chosen before there was such a file.
+	 */
+	bool of_file;
 };
 
 /* A service as listeners name it before it is compiled. */

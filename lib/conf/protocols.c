@@ -17,7 +17,7 @@ static struct mt_proto *add(struct mt_build *b, const char *name, const struct m
 	return p;
 }
 
-/* What to do about a name of a codec file; NULL: there is none of this name. */
+/* Why the codec file of this name is not in the registry; NULL: there is none of this name. */
 static const char *unserved(const struct mt_build *b, const char *word)
 {
 	static const char aeraki[] = "aeraki.meta_protocol.codec.";
@@ -27,7 +27,8 @@ static const char *unserved(const struct mt_build *b, const char *word)
 		const struct mt_codec_document *d = b->model->codecs.v[i];
 
 		if (strcasecmp(d->meta.name, word) == 0)
-			return "codec files are checked, but not served yet";
+			return "codec files with \"calls: serial\" are checked, but not served "
+			       "yet";
 	}
 	return NULL;
 }
@@ -74,9 +75,13 @@ void mt_b_protocols(struct mt_build *b)
 {
 	struct mt_strmap written = {0};
 
-	for (uint32_t i = 0; i < b->codecs->n; i++)
-		if (!b->codecs->v[i]->opaque)
-			add(b, b->codecs->v[i]->name, b->codecs->v[i]);
+	for (uint32_t i = 0; i < b->codecs->n; i++) {
+		const struct mt_codec *codec = b->codecs->v[i];
+		struct mt_proto *p = codec->opaque ? NULL : add(b, codec->name, codec);
+
+		if (p)
+			p->of_file = codec->content != 0;
+	}
 	for (uint32_t i = 0; i < b->model->app_protocols.n; i++) {
 		struct mt_app_protocol *ap = b->model->app_protocols.v[i];
 		const char *name = mt_b_lower(b, ap->protocol.s);
@@ -189,12 +194,15 @@ static bool metaprotocol(struct mt_build *b, const char *rest, struct mt_port_is
 	return true;
 }
 
-/* The word says it all; false: it says nothing. */
-static bool by_word(struct mt_build *b, const char *word, size_t len, struct mt_port_is *is)
+/* The word says it all; false: it says nothing. `files`: it may be the name of a codec file. */
+static bool by_word(
+	struct mt_build *b, const char *word, size_t len, bool files, struct mt_port_is *is)
 {
 	bool known;
 
 	is->proto = proto_of(b, word, len);
+	if (is->proto && !files && is->proto->of_file)
+		is->proto = NULL;
 	if (is->proto) {
 		is->kind = MT_PORT_MESSAGES;
 		return true;
@@ -244,17 +252,17 @@ static void find_kind(struct mt_build *b, const struct mt_port_words *w, struct 
 		return;
 	if (app) {
 		app += strncmp(app, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
-		(void)by_word(b, app, strlen(app), is);
+		(void)by_word(b, app, strlen(app), true, is);
 		return;
 	}
 	if (dash && metaprotocol(b, dash + 1, is))
 		return;
 	/* A ServiceEntry's own word comes where the name says none that is read. */
 	if (same_token(w->name, first, "tcp") && dash &&
-		by_word(b, dash + 1, strcspn(dash + 1, "-"), &second) && second.proto)
+		by_word(b, dash + 1, strcspn(dash + 1, "-"), false, &second) && second.proto)
 		*is = second;
-	else if (!by_word(b, w->name, first, is) && w->protocol && !w->kubernetes)
-		(void)by_word(b, w->protocol, strlen(w->protocol), is);
+	else if (!by_word(b, w->name, first, false, is) && w->protocol && !w->kubernetes)
+		(void)by_word(b, w->protocol, strlen(w->protocol), false, is);
 	else if (!is->proto && !is->told && w->protocol && !w->kubernetes)
 		is->told = web_only(w->protocol);
 }

@@ -76,8 +76,8 @@ static const char *const slice_versions[] = {"v1", "v1beta1", NULL};
 #define GATEWAY_API  "gateway.networking.k8s.io"
 #define LIST(member) offsetof(struct mt_model, member)
 #define CODEC_NOTE                                                                                 \
-	"A protocol as data, in a directory of the Node's `codecs`. Checked, but not served yet. " \
-	"[Codec files](../protocols/codec-files.md) has its fields."
+	"A protocol as data, in a directory of the Node's `codecs`. [Codec "                       \
+	"files](../protocols/codec-files.md) has its fields."
 
 const struct mt_kind mt_kinds[] = {
 	{"Node", "meltemi.io", node_versions, &mt_sec_node, sizeof(struct mt_node), .list = 0,

@@ -520,10 +520,9 @@ static const struct mt_field node_fields[] = {
 			"roots and revocation lists; the node's own certificate and key are "
 			"refused there too; followed without a restart; default: none"},
 	{"codecs", MT_F_TEXTS, AT_LIST(struct mt_node, codecs), .max = 16,
-		.help = "directories of documents of kind Codec, which must not contain others; "
-			"they are checked, but [not served "
-			"yet](../protocols/codec-files.md#files-in-the-daemon); relative to this "
-			"file; followed without a restart; default: none besides "
+		.help = "directories of documents of kind Codec, which must not contain others "
+			"([codec files](../protocols/codec-files.md#files-in-the-daemon)); "
+			"relative to this file; followed without a restart; default: none besides "
 			"/usr/share/meltemi/codecs"},
 	{"mesh", MT_F_POINTER, AT(struct mt_node, mesh), .sub = &mt_sec_node_mesh,
 		.help = "the node's place in the mesh, followed without a restart"},

@@ -97,19 +97,20 @@ check team 1 "docs/team/prod.yaml:3: error: metadata.namespace: \"prod\" is not 
 rm "$work/docs/team/prod.yaml"
 check team 0 ""
 cp "$work/node-of-all" "$work/node.yaml"
-# Codec files are checked in the directories of the Node's spec.codecs, and not served yet.
+# Codec files are read from the directories of the Node's spec.codecs.
 fresh
 mkdir "$work/codecs"
 cp "$here/../codecfiles/files/awesome.yaml" "$work/codecs/"
 echo "  codecs: [codecs]" >>"$work/node.yaml"
-check codecs 0 "codecs/awesome.yaml:2: no effect: codec files are checked, but not served yet"
+cp "$here/bad/protocol-unknown-codec.yaml" "$work/docs/dubbo-application-protocol.yaml"
+sed -i "s/codec.dubo/codec.awesome/; s/protocol: dubbo/protocol: shop/" "$work/docs/dubbo-application-protocol.yaml"
 check codecs 0 " 0 warnings" --strict
 sed -i 's/^  calls: .*/  calls: often/' "$work/codecs/awesome.yaml"
 check codec-mistake 1 "codecs/awesome.yaml:6: error: spec.calls: "
 sed -i 's/^  calls: .*/  calls: serial/' "$work/codecs/awesome.yaml"
-cp "$here/bad/protocol-unknown-codec.yaml" "$work/docs/dubbo-application-protocol.yaml"
-sed -i "s/codec.dubo/codec.awesome/" "$work/docs/dubbo-application-protocol.yaml"
-check codec-named 1 "unknown codec \"aeraki.meta_protocol.codec.awesome\" (codec files are checked, but not served yet)"
+serial="codec files with \"calls: serial\" are checked, but not served yet"
+check codec-serial 1 "codecs/awesome.yaml:2: no effect: spec.calls: $serial"
+check codec-named 1 "unknown codec \"aeraki.meta_protocol.codec.awesome\" ($serial)"
 cp "$work/codecs/awesome.yaml" "$work/docs/"
 check codec-elsewhere 1 "docs/awesome.yaml:2: error: codecs are read only from directories of spec.codecs (move the document"
 cp "$here/bad/protocol-unknown-codec.yaml" "$work/codecs/"

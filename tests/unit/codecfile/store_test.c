@@ -2,6 +2,7 @@
 /* Objects of kind Codec, as loads of the daemon compile them. */
 #include "codecfile_test.h"
 
+#include "mt_codec_registry.h"
 #include "mt_source.h"
 
 #define CODEC(name, min)                                                                           \
@@ -10,6 +11,15 @@
 	"  frame: {length: total, min: " min ", max: 100}\n  messages:\n"                          \
 	"  - {is: request, from: client, when: {kind: 1}}\n"                                       \
 	"  - {is: reply, from: server, when: {kind: 2}}\n"
+
+/* Its calls share connections. */
+#define SHARED(min, comment)                                                                       \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: shared}\nspec:\n" comment        \
+	"  calls: multiplexed\n  places:\n    total: {at: 0, size: 1}\n"                           \
+	"    kind: {at: 1, size: 1}\n    id: {at: 2, size: 4}\n"                                   \
+	"  frame: {length: total, min: " min ", max: 100}\n  messages:\n"                          \
+	"  - {is: request, from: client, when: {kind: 1}}\n"                                       \
+	"  - {is: reply, from: server, when: {kind: 2}}\n  id: id\n"
 
 struct scene {
 	struct mt_codec_store *store;
@@ -120,6 +130,79 @@ static void mistakes(void)
 	end(&sc);
 }
 
+/*
+ * The registry has codecs whose calls share connections. It and the table stay if a document means
+ * the same as before, and a table stays also after a change, for connections that use it.
+ */
+static void registry(void)
+{
+	struct mt_codec_registry *built_in = mt_codec_registry_built_in(), *r;
+	const struct mt_codec_table *t;
+	const struct mt_codec *codec;
+	struct scene sc;
+	uint64_t first, alike, other;
+
+	begin(&sc);
+	CU_ASSERT_PTR_EQUAL(mt_codec_store_registry(sc.store), built_in);
+	add(&sc, MT_CODECS_OF_NODE, "a.yaml", CODEC("a", "2"));
+	first = add(&sc, MT_CODECS_OF_NODE, "s.yaml", SHARED("6", ""));
+	load(&sc, 0);
+	CU_ASSERT_EQUAL(sc.diags.errors, 0);
+	CU_ASSERT_EQUAL(sc.diags.n, 1);
+	r = mt_codec_store_registry(sc.store);
+	CU_ASSERT_EQUAL(r->n, built_in->n + 1);
+	CU_ASSERT_PTR_NULL(mt_codec_registry_find(r, "a"));
+	t = mt_codec_store_find(sc.store, first);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	codec = mt_codec_registry_find(r, "aeraki.meta_protocol.codec.shared");
+	CU_ASSERT_PTR_EQUAL(codec, &t->codec);
+	load(&sc, 0);
+	CU_ASSERT_PTR_EQUAL(mt_codec_store_registry(sc.store), r);
+	/* Only a comment. */
+	alike = add(&sc, MT_CODECS_OF_NODE, "s.yaml", SHARED("6", "  # of the shop\n"));
+	load(&sc, 2);
+	CU_ASSERT_PTR_EQUAL(mt_codec_store_find(sc.store, alike), t);
+	CU_ASSERT_PTR_NULL(mt_codec_store_find(sc.store, first));
+	CU_ASSERT_PTR_EQUAL(mt_codec_store_registry(sc.store), r);
+	other = add(&sc, MT_CODECS_OF_NODE, "s.yaml", SHARED("7", ""));
+	load(&sc, 3);
+	CU_ASSERT_PTR_NOT_EQUAL(mt_codec_store_find(sc.store, other), t);
+	CU_ASSERT_FALSE(mt_codec_same(
+		mt_codec_registry_find(mt_codec_store_registry(sc.store), "shared"), codec));
+	CU_ASSERT_STRING_EQUAL(codec->name, "shared");
+	load(&sc, 4);
+	CU_ASSERT_EQUAL(mt_codec_store_registry(sc.store)->n, built_in->n);
+	end(&sc);
+}
+
+/* Each different table takes a place, and then a new one is refused. */
+static void tables(void)
+{
+	char text[1024];
+	struct scene sc;
+
+	begin(&sc);
+	for (uint32_t i = 0; i <= MT_CODECFILE_TABLES; i++) {
+		snprintf(text, sizeof(text), CODEC("c%u", "2"), i);
+		add(&sc, MT_CODECS_OF_NODE, "c.yaml", text);
+		load(&sc, i);
+		CU_ASSERT_EQUAL(sc.diags.errors, i == MT_CODECFILE_TABLES);
+		mt_diags_fini(&sc.diags);
+		mt_diags_init(&sc.diags);
+	}
+	load(&sc, MT_CODECFILE_TABLES);
+	CU_ASSERT_PTR_NOT_NULL(strstr(
+		told(&sc, sc.objects.v[MT_CODECFILE_TABLES]->serial)->message, "1024 versions"));
+	/* An earlier one is there. */
+	snprintf(text, sizeof(text), CODEC("c%u", "2"), 7);
+	mt_diags_fini(&sc.diags);
+	mt_diags_init(&sc.diags);
+	add(&sc, MT_CODECS_OF_NODE, "c.yaml", text);
+	load(&sc, MT_CODECFILE_TABLES + 1);
+	CU_ASSERT_EQUAL(sc.diags.errors, 0);
+	end(&sc);
+}
+
 /* A codec of the Node precedes an installed one, in any order. */
 static void shadowed(void)
 {
@@ -168,5 +251,7 @@ const struct mt_test store_tests[] = {
 	{"mistakes of objects", mistakes},
 	{"installed codecs", shadowed},
 	{"most documents", limit},
+	{"the registry", registry},
+	{"most tables", tables},
 	{0},
 };

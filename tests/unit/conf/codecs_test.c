@@ -150,6 +150,39 @@ static void long_name(void)
 	unbuild(&b);
 }
 
+/* A port has the codec of a file only if its words can mean nothing else. */
+static void words(void)
+{
+	static const struct {
+		const char *port;
+		bool messages;
+	} rows[] = {
+		{"tcp-metaprotocol-acme", true},
+		{"tcp-metaprotocol-ACME-x", true},
+		{"acme", false},
+		{"acme-x", false},
+		{"tcp-acme", false},
+		{"x, protocol: acme", false},
+		{"tcp-thrift", true},
+		/* An ApplicationProtocol. */
+		{"shop", true},
+	};
+	char text[2048];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_conf *conf = new_conf();
+		struct built b;
+
+		(void)with_acme(conf, 0);
+		snprintf(text, sizeof(text), SERVICE("a", "a.x", "192.0.2.1", "%s") PROTOCOL,
+			rows[i].port);
+		b = build_text(conf, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_EQUAL(served_by(b.s, "192.0.2.1")->opaque, !rows[i].messages);
+		unbuild(&b);
+	}
+}
+
 /* A codec of the registry is a remedy. */
 static void remedy(void)
 {
@@ -239,6 +272,7 @@ static void shared(void)
 const struct mt_test codecs_tests[] = {
 	{"documents name codecs of the registry", documents},
 	{"policies at ports of a codec with a long name", long_name},
+	{"words of ports that name codecs of files", words},
 	{"the nearest codec of the registry", remedy},
 	{"names of what servers need not execute", other_names},
 	{"resources name codecs of the registry", resources},

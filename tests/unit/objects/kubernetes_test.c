@@ -2,6 +2,8 @@
 /* Services, slices and Pods as documents: what is served of them, and what becomes of each. */
 #include "objects_test.h"
 
+#include "mt_codec_registry.h"
+
 #define META(name, more) "metadata: {name: " name ", namespace: x" more "}\n"
 #define KUBE(name, spec)                                                                           \
 	"---\napiVersion: v1\nkind: Service\n" META(name,                                          \
@@ -357,8 +359,47 @@ static void ports(void)
 	}
 }
 
+/* Of a Service's port, appProtocol alone names a codec of a file. */
+static void codec_of_a_file(void)
+{
+	static const struct {
+		const char *port;
+		bool served;
+	} rows[] = {
+		{"name: p, appProtocol: acme", true},
+		{"name: acme", false},
+	};
+	struct mt_codec acme = *mt_codec_find("thrift");
+	const struct mt_codec *more[] = {&acme};
+
+	acme.name = "acme";
+	acme.aeraki_name = "aeraki.meta_protocol.codec.acme";
+	acme.content = 100;
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_codec_registry *r = mt_codec_registry_new(more, 1);
+		struct scene sc;
+		char text[200];
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+		scene_begin(&sc);
+		mt_conf_set_codecs(sc.conf, r);
+		mt_codec_registry_drop(r);
+		snprintf(text, sizeof(text),
+			"apiVersion: v1\nkind: Service\n" META(
+				"s", "") "spec: {clusterIP: 10.96.0.1, ports: [{port: 80, %s}]}\n",
+			rows[i].port);
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+		CU_ASSERT_EQUAL_FATAL(sc.s->n_listeners, 1);
+		CU_ASSERT_EQUAL(sc.s->listeners[0].protos->codec == &acme, rows[i].served);
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test kubernetes_tests[] = {
 	{"ports", ports},
+	{"a codec of a file", codec_of_a_file},
 	{"a_service", a_service},
 	{"endpoints", endpoints},
 	{"drains", drains},
