@@ -471,12 +471,14 @@ static inline bool mt_codec_same(const struct mt_codec *a, const struct mt_codec
 int mt_codec_put_id(const struct mt_codec *codec, struct mt_msg *msg, struct mt_chain *c,
 	uint64_t id, struct mt_pools *p);
 
-/* Writes Meltemi's id into a message, as correlate.set_id(); the codec has ids. */
+/* Writes Meltemi's id into a message, as correlate.set_id(). 0 if the codec has no ids. */
 static inline int mt_codec_set_id(const struct mt_codec *codec, struct mt_msg *msg,
 	struct mt_chain *c, uint64_t id, struct mt_pools *p)
 {
 	if (codec->correlate.id_width)
 		return mt_codec_put_id(codec, msg, c, id, p);
+	if (!codec->correlate.set_id)
+		return 0;
 	return codec->correlate.set_id(codec, msg, c, id, p);
 }
 

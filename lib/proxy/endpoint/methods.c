@@ -172,7 +172,7 @@ bool mt_method_may_be_silent(struct mt_proxy *p, const struct mt_exchange *ex)
 	const struct mt_method *m;
 	uint64_t method;
 
-	if (!ex->codec->method_key.name)
+	if (!ex->codec->method_key.name || !ex->codec->id_max)
 		return false;
 	if (a && a->method)
 		return mt_method_known(p, a) != MT_METHOD_ANSWERS;
@@ -219,7 +219,8 @@ void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_
 
 	a->knows = MT_METHOD_ANSWERS;
 	a->method = method_of(p, ex->codec, &ex->msg, &ex->req);
-	if (!a->method || ex->oneway)
+	/* Without ids of Meltemi's no reply shows that an earlier call had none. */
+	if (!a->method || ex->oneway || !ex->codec->id_max)
 		return;
 	a->method_key = mt_method_key(a->method, ex->service ? ex->service->owner : 0);
 	m = find(p, a->method_key);

@@ -37,7 +37,9 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 	ln->codec = codec;
 	ln->codec_opts = opts;
 	ln->lane_class = lane_class;
-	ln->ids = mt_correlation_of(codec, opts) == MT_CORR_SAFE ? MT_IDS_ECHOED : MT_IDS_UNKNOWN;
+	ln->ids = !codec->id_max				   ? MT_IDS_ABSENT
+		  : mt_correlation_of(codec, opts) == MT_CORR_SAFE ? MT_IDS_ECHOED
+								   : MT_IDS_UNKNOWN;
 	MT_ASSERT(!ep->tls == !tls);
 	ln->tls = tls ? mt_tls_context_hold(tls) : NULL;
 	ln->of_caller = tls && tls != c->tls;

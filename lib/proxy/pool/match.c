@@ -12,6 +12,9 @@
  * 4. Some servers answer every call with id 0. A SERIAL connection learns this from its first
  *    reply. On such a connection a reply answers the outstanding call if both have the same method,
  *    and no earlier call of the connection can still be answered.
+ * 5. In protocols without ids of Meltemi's (codec files with calls: serial) messages keep the ids
+ *    of their clients, if they have any. A reply answers the outstanding call as in 4., but need
+ *    not name a method; if it has an id, that must be the call's.
  */
 #include "mt_mutant.h"
 #include "pool/mt_pool_priv.h"
@@ -68,11 +71,29 @@ bool mt_match_by_position(const struct mt_up *u)
 	return u->msg.id == 0 && u->ids != MT_IDS_ECHOED && !u->unanswered;
 }
 
+/* Matches a reply in a protocol without ids of Meltemi's. */
+static mt_noinline enum mt_whose match_without_ids(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_exchange *ex = mt_pool_exchange(p, u->exchange);
+	uint64_t method;
+
+	if (!u->out_id || u->unanswered)
+		return MT_WHOSE_NONE;
+	method = mt_method_of_reply(p, u);
+	if ((method && method != u->out_method) || (ex && u->msg.id && u->msg.id != ex->seed.id))
+		return MT_WHOSE_NONE;
+	if (!mt_attempt_of(p, u->exchange))
+		mt_up_becomes(u, MT_UP_DRAINING);
+	return MT_WHOSE_CALL;
+}
+
 /* Matches a reply that does not have the id of the outstanding call. */
 static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u)
 {
 	if (u->role == MT_UP_BULK)
 		return skip(p, u);
+	if (!u->lanes->codec->id_max)
+		return match_without_ids(p, u);
 	if (mt_id_given(u, u->msg.id)) {
 		if (u->ids == MT_IDS_UNKNOWN)
 			mt_ids_learn(p, u, MT_IDS_ECHOED);
@@ -93,13 +114,19 @@ static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u
 	return MT_WHOSE_CALL;
 }
 
+/* True if the reply has the id of the outstanding call, and not by accident. */
+static mt_inline bool has_own_id(const struct mt_up *u)
+{
+	return u->msg.id == u->out_id && u->out_id &&
+	       (mt_likely(u->ids == MT_IDS_ECHOED) || u->lanes->codec->id_max);
+}
+
 /* Matches on SERIAL and BULK connections, which have one outstanding call at a time. */
 static enum mt_whose match_own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex)
 {
 	enum mt_whose whose;
 
-	if (mt_likely(u->msg.id == u->out_id && u->out_id) ||
-		(u->out_id && mt_mutant(MT_MUTANT_reply_id_ignored))) {
+	if (mt_likely(has_own_id(u)) || (u->out_id && mt_mutant(MT_MUTANT_reply_id_ignored))) {
 		if (mt_unlikely(u->ids != MT_IDS_ECHOED))
 			mt_ids_learn(p, u, MT_IDS_ECHOED);
 	} else {

@@ -23,12 +23,17 @@ static void begin_ids(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
 
+	/* Without ids of Meltemi's, calls are counted, and the numbers stay here. */
+	if (mt_unlikely(!codec->id_max)) {
+		u->ids = MT_IDS_ABSENT;
+		u->first_id = u->next_id = 1;
+		return;
+	}
 	/* Servers that omit ids are supported where the protocol allows one call at a time. */
 	u->ids = u->role == MT_UP_SERIAL ? MT_IDS_UNKNOWN : MT_IDS_ECHOED;
 	/* Start at random, so that ids of an earlier connection are not used again soon. */
-	if (codec->id_max)
-		u->first_id = u->next_id =
-			codec->id_min + mt_rand_u64(&p->rnd) % (codec->id_max - codec->id_min);
+	u->first_id = u->next_id =
+		codec->id_min + mt_rand_u64(&p->rnd) % (codec->id_max - codec->id_min);
 }
 
 static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)

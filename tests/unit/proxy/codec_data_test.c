@@ -304,6 +304,112 @@ static void test_calls(void)
 	stop(b);
 }
 
+/* As of a codec file with calls: serial: messages keep the ids of their clients. */
+static struct fake_conn *start_serial(struct described *codec)
+{
+	struct fake_conn *c;
+
+	load(codec, &first_layout);
+	codec->codec.correlation = codec->codec.correlation_mux = MT_CORR_SERIAL;
+	codec->codec.id_min = codec->codec.id_max = 0;
+	codec->codec.correlate.id_width = 0;
+	codec->codec.method_key = (struct mt_key){.name = "method", .len = 6, .id = 0};
+	codec->codec.metadata.leading = method_of;
+	scene_start(1);
+	config_speak(lab.snap, 0, &codec->codec, 0);
+	c = lab_client(CONFIG_SAFE);
+	return c;
+}
+
+/* One call at a time, matched by position; a client's next call waits for its turn, or goes elsewhere. */
+static void test_serial(void)
+{
+	const struct layout *at = &first_layout;
+	struct described codec;
+	struct fake_conn *a = start_serial(&codec), *b = lab_client(CONFIG_SAFE), *s;
+
+	/* Ids that are also the numbers of calls on their connection, and that are not. */
+	for (uint32_t i = 1; i < 5; i++) {
+		call(a, at, i < 3 ? i : 70 + i, 0x31);
+		s = scene_connected_server(0);
+		CU_ASSERT_EQUAL(got_call(s, at, 0x31), i < 3 ? i : 70 + i);
+		answer(s, at, i < 3 ? i : 70 + i, 0x31);
+		got_answer(a, at, 0, i < 3 ? i : 70 + i, 0x31);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	call(a, at, 7, 0x31);
+	call(b, at, 7, 0x32);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+	CU_ASSERT_EQUAL(got_call(s, at, 0x31), 7);
+	CU_ASSERT_EQUAL(got_call(scene_connected_server(1), at, 0x32), 7);
+	answer(lab_server(1), at, 7, 0x32);
+	got_answer(b, at, 0, 7, 0x32);
+	answer(s, at, 7, 0x31);
+	got_answer(a, at, 0, 7, 0x31);
+	lab_close(b, MT_CLOSE_RESET);
+	lab_close(a, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* After a time-out the connection ends; after its client has left it waits for the late reply. */
+static void test_serial_late(void)
+{
+	const struct layout *at = &first_layout;
+	struct described codec;
+	struct fake_conn *a = start_serial(&codec), *b = lab_client(CONFIG_SAFE), *s, *other;
+
+	call(a, at, 1, 0x31);
+	s = scene_connected_server(0);
+	(void)got_call(s, at, 0x31);
+	lab_advance(1100 * MT_MSEC);
+	got_answer(a, at, at->failed, 1, MT_REPLY_TIMEOUT);
+	CU_ASSERT_TRUE(s->aborted);
+	call(a, at, 2, 0x31);
+	s = scene_connected_server(0);
+	(void)got_call(s, at, 0x31);
+	lab_advance(100 * MT_MSEC);
+	lab_close(a, MT_CLOSE_RESET);
+	CU_ASSERT_FALSE(s->aborted);
+	call(b, at, 2, 0x31);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+	other = scene_connected_server(1);
+	(void)got_call(other, at, 0x31);
+	answer(s, at, 2, 0x31);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	CU_ASSERT_EQUAL(b->sent.len, 0);
+	CU_ASSERT_TRUE(s->detached);
+	answer(other, at, 2, 0x31);
+	got_answer(b, at, 0, 2, 0x31);
+	lab_close(b, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* A reply with another id or method than the call, and one without a call, end their connection. */
+static void test_serial_others(void)
+{
+	const struct layout *at = &first_layout;
+	struct described codec;
+	struct fake_conn *c = start_serial(&codec), *s;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		call(c, at, 10 + i, 0x31);
+		s = scene_connected_server(0);
+		(void)got_call(s, at, 0x31);
+		if (i == 2) {
+			answer(s, at, 10 + i, 0x31);
+			got_answer(c, at, 0, 10 + i, 0x31);
+			answer(s, at, 10 + i, 0x31);
+		} else {
+			answer(s, at, i ? 10 + i : 99, i ? 0x32 : 0x31);
+			got_answer(c, at, at->failed, 10 + i, MT_REPLY_BAD_REPLY);
+		}
+		CU_ASSERT_TRUE(s->aborted);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), 1 + i);
+	}
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* A call that no server answers, and bytes of another protocol. */
 static void test_native_errors(void)
 {
@@ -553,6 +659,9 @@ static void test_image(void)
 
 const struct mt_test codec_data_tests[] = {
 	{"calls", test_calls},
+	{"one call at a time", test_serial},
+	{"one call at a time, a late reply", test_serial_late},
+	{"one call at a time, replies of others", test_serial_others},
 	{"native errors", test_native_errors},
 	{"no native errors", test_no_native_errors},
 	{"no room for ids", test_no_room_for_ids},
