@@ -116,20 +116,16 @@ static const struct mt_codec_document *instead(
 
 static int load(struct mt_codec_store *s, const struct mt_codec_document *d, struct mt_diags *diags)
 {
-	struct entry *e = find(s, d->meta.serial);
-	const struct mt_codec_table *t = e ? e->table : NULL;
+	const struct mt_codec_table *t;
 	uint32_t errors = diags->errors;
 
-	if (!e) {
-		t = compile(s, d, diags);
-		if (!t)
-			return diags->errors == errors ? -ENOMEM : 0;
-		MT_ASSERT(s->n < MT_CODECFILE_MAX);
-		s->v[s->n++] = (struct entry){.serial = d->meta.serial, .used = true, .table = t};
-	}
-	if (t->codec.correlation == MT_CORR_SERIAL)
-		mt_diag_object(diags, MT_DIAG_INERT, &d->meta, d->meta.origin.line, "spec.calls",
-			NULL, "codec files with \"calls: serial\" are checked, but not served yet");
+	if (find(s, d->meta.serial))
+		return 0;
+	t = compile(s, d, diags);
+	if (!t)
+		return diags->errors == errors ? -ENOMEM : 0;
+	MT_ASSERT(s->n < MT_CODECFILE_MAX);
+	s->v[s->n++] = (struct entry){.serial = d->meta.serial, .used = true, .table = t};
 	return 0;
 }
 
@@ -161,7 +157,7 @@ static int make_registry(struct mt_codec_store *s, const struct mt_model *m)
 		const struct mt_codec_document *d = m->codecs.v[i];
 		const struct entry *e = instead(m, d) ? NULL : find(s, d->meta.serial);
 
-		if (e && e->table->codec.correlation != MT_CORR_SERIAL)
+		if (e)
 			served[n++] = &e->table->codec;
 	}
 	if (r->n == first + n && memcmp(r->v + first, served, n * sizeof(served[0])) == 0)

@@ -17,29 +17,10 @@ static struct mt_proto *add(struct mt_build *b, const char *name, const struct m
 	return p;
 }
 
-/* Why the codec file of this name is not in the registry; NULL: there is none of this name. */
-static const char *unserved(const struct mt_build *b, const char *word)
-{
-	static const char aeraki[] = "aeraki.meta_protocol.codec.";
-
-	word += strncmp(word, aeraki, sizeof(aeraki) - 1) == 0 ? sizeof(aeraki) - 1 : 0;
-	for (uint32_t i = 0; i < b->model->codecs.n; i++) {
-		const struct mt_codec_document *d = b->model->codecs.v[i];
-
-		if (strcasecmp(d->meta.name, word) == 0)
-			return "codec files with \"calls: serial\" are checked, but not served "
-			       "yet";
-	}
-	return NULL;
-}
-
 const char *mt_b_codec_remedy(struct mt_build *b, const char *word)
 {
 	struct mt_suggest near = {.word = word};
-	const char *file = unserved(b, word);
 
-	if (file)
-		return file;
 	for (uint32_t i = 0; i < b->codecs->n; i++) {
 		const struct mt_codec *c = b->codecs->v[i];
 
@@ -48,7 +29,8 @@ const char *mt_b_codec_remedy(struct mt_build *b, const char *word)
 			mt_suggest_offer(&near, c->aeraki_name);
 	}
 	return near.best ? mt_region_printf(&b->tmp, "did you mean %s?", near.best)
-			 : "docs/protocols lists the codecs of this build";
+			 : "docs/protocols lists the codecs of this build; codec files are in "
+			   "directories of the Node's spec.codecs";
 }
 
 /* Also for a built-in name: the document says which codec its protocol has. */
@@ -118,12 +100,9 @@ struct mt_proto *mt_b_protocol(struct mt_build *b, const char *name)
 const char *mt_b_protocol_remedy(struct mt_build *b, const char *name)
 {
 	struct mt_suggest near = {.word = name};
-	const char *file = unserved(b, name);
 	const struct mt_proto *p;
 	uint32_t pos = 0;
 
-	if (file)
-		return file;
 	while ((p = mt_strmap_next(&b->protocols, &pos, NULL)) != NULL)
 		mt_suggest_offer(&near, p->name);
 	return near.best ? mt_region_printf(&b->tmp, "did you mean %s?", near.best)
