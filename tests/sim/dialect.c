@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dialect.h"
+#include "codec_file.h"
 #include "toy.h"
 
 #include <string.h>
@@ -51,7 +52,7 @@ static void draw_dubbo(struct protocol *p, struct mt_rand *r, bool serial)
 static void draw_awesome(struct protocol *p, struct mt_rand *r, bool serial)
 {
 	*p = (struct protocol){
-		.codec = mt_codec_find("awesomerpc"),
+		.codec = sim_codec_file() ? &sim_codec_file()->codec : mt_codec_find("awesomerpc"),
 		.route_key = "route",
 		.route_leads = true,
 		.dialects = &dialect_awesome,
@@ -90,6 +91,8 @@ void protocol_draw(struct protocol *p, struct mt_rand *r, enum protocol_want wan
 		draw_thrift(p, r, true);
 	else if (serial)
 		one[sim_below(r, MT_ARRAY_LEN(one))](p, r, true);
+	else if (sim_codec_file())
+		draw_awesome(p, r, false);
 	else
 		safe[sim_below(r, MT_ARRAY_LEN(safe))](p, r, false);
 }

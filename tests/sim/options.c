@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "options.h"
 
+#include "codec_file.h"
 #include "mutants.h"
 
 #include "mt_slab_debug.h"
@@ -14,7 +15,7 @@
 static const char usage[] =
 	"usage: sim [--seeds A-B] [--jobs N|all] [--workers N] [--scenario NAME] [--mutant NAME]\n"
 	"           [--list-mutants] [--list-scenarios] [--keep-going] [--verbose] [--json]\n"
-	"           [--transplant] [--trace-hash] [--cases FILE]\n"
+	"           [--transplant] [--trace-hash] [--cases FILE] [--codec-file FILE]\n"
 	"\n"
 	"Runs seeds A to B (default 1-2000) on the simulated network. The last line is JSON.\n"
 	"--jobs shares the seeds among processes (all: one per CPU; 512 MB each). The sums are "
@@ -25,6 +26,9 @@ static const char usage[] =
 	"--trace-hash prints a line \"scenario seed hash\" for each seed "
 	"(tests/sim/trace_hashes.py).\n"
 	"--cases runs what such a file's lines name, with one process.\n"
+	"--codec-file: awesomeRPC by a codec file, in the place of all protocols whose calls "
+	"share\n"
+	"connections.\n"
 	"Exit: 0 all seeds passed and the floors hold, 1 a seed failed, 2 wrong arguments.\n";
 
 enum {
@@ -41,6 +45,7 @@ enum {
 	O_TRANSPLANT,
 	O_TRACE_HASH,
 	O_CASES,
+	O_CODEC_FILE,
 	O_HELP
 };
 
@@ -58,6 +63,7 @@ static const struct option longs[] = {
 	{"transplant", no_argument, NULL, O_TRANSPLANT},
 	{"trace-hash", no_argument, NULL, O_TRACE_HASH},
 	{"cases", required_argument, NULL, O_CASES},
+	{"codec-file", required_argument, NULL, O_CODEC_FILE},
 	{"help", no_argument, NULL, O_HELP},
 	{0},
 };
@@ -163,6 +169,8 @@ static int one(int c, struct sim_options *o)
 	case O_CASES:
 		o->cases = optarg;
 		return -1;
+	case O_CODEC_FILE:
+		return sim_codec_file_read(optarg) ? -1 : wrong("--codec-file wants a codec file");
 	case O_HELP:
 		fputs(usage, stdout);
 		return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "world.h"
+#include "codec_file.h"
 #include "steps.h"
 #include "toy.h"
 
@@ -157,10 +158,15 @@ void world_few_ids(struct world *w)
 {
 	struct config_listener *l = &w->config.listener[0];
 
-	w->few_ids = *l->codec;
-	w->few_ids.id_min = 1u << 21;
-	w->few_ids.id_max = w->few_ids.id_min + 4095;
-	l->codec = &w->few_ids;
+	struct mt_codec *few = &w->few_ids.codec;
+
+	/* A codec of a table finds it by its own address. */
+	if (sim_codec_file())
+		w->few_ids = *sim_codec_file();
+	*few = *l->codec;
+	few->id_min = 1u << 21;
+	few->id_max = few->id_min + 4095;
+	l->codec = few;
 }
 
 /* More services, each on a listener of its own, balanced in any way; workers that stand still. */

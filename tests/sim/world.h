@@ -5,6 +5,7 @@
 #include "app_rpc.h"
 #include "app_stream.h"
 #include "mesh.h"
+#include "mt_codec_table.h"
 #include "own.h"
 #include "peer.h"
 
@@ -41,8 +42,9 @@ struct world {
 		bool down, up; /* between clients and the node, between the node and servers */
 	} layer;
 	enum mt_proxy_outcome
-		must_count;	 /* the node counts this once at least; 0: no matter what */
-	struct mt_codec few_ids; /* world_few_ids(): the codec, but for its range of ids */
+		must_count; /* the node counts this once at least; 0: no matter what */
+	/* world_few_ids(): the codec, but for its range of ids; others are tables of codec files */
+	struct mt_codec_table few_ids;
 };
 
 /*
