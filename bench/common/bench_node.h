@@ -27,10 +27,12 @@ struct mt_net *bench_node_net(const struct bench_wire wire[2], uint32_t workers,
 
 /*
  * Loads, compiles and publishes the document that `write` writes, from a directory of its own.
- * Keeps a reference to `identity`; NULL: the node has no mesh identity.
+ * Keeps a reference to `identity`; NULL: the node has no mesh identity. `codecs` NULL: those of the
+ * build.
  */
 struct mt_conf *bench_node_conf(uint32_t workers, struct mt_credential *identity,
-	void (*write)(FILE *f, const void *arg), const void *arg, uint64_t now);
+	struct mt_codec_registry *codecs, void (*write)(FILE *f, const void *arg), const void *arg,
+	uint64_t now);
 
 /*
  * Writes a Node document followed by a line of dashes. Clients may use the node's identity,

@@ -91,7 +91,8 @@ static bool load(struct mt_conf *conf, const char *dir, uint64_t now)
 }
 
 struct mt_conf *bench_node_conf(uint32_t workers, struct mt_credential *identity,
-	void (*write)(FILE *f, const void *arg), const void *arg, uint64_t now)
+	struct mt_codec_registry *codecs, void (*write)(FILE *f, const void *arg), const void *arg,
+	uint64_t now)
 {
 	struct mt_conf_options co = {.workers = (uint16_t)workers};
 	char dir[] = "/tmp/meltemi-bench-XXXXXX", path[64];
@@ -104,6 +105,8 @@ struct mt_conf *bench_node_conf(uint32_t workers, struct mt_credential *identity
 	if (!conf)
 		bench_die("conf", &e);
 	mt_conf_set_identity(conf, identity);
+	if (codecs)
+		mt_conf_set_codecs(conf, codecs);
 	MT_ASSERT(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/bench.yaml", dir);
 	f = fopen(path, "we");

@@ -6,7 +6,10 @@ static void service(FILE *f, const struct path_options *o)
 {
 	static const char *const ports[] = {
 		"tcp-metaprotocol-thrift", "tcp-metaprotocol-dubbo", "tcp"};
+	char port[96];
 
+	snprintf(port, sizeof(port), "%s%s", o->protocol ? "tcp-metaprotocol-" : ports[o->codec],
+		o->protocol ? o->protocol : "");
 	fprintf(f,
 		"apiVersion: networking.istio.io/v1alpha3\nkind: ServiceEntry\n"
 		"metadata: {name: bench, namespace: bench}\n"
@@ -14,7 +17,7 @@ static void service(FILE *f, const struct path_options *o)
 		"  resolution: STATIC\n"
 		"  ports: [{number: %d, name: %s, protocol: TCP}]\n"
 		"  endpoints: [{address: " PATH_SERVER "%s}]\n",
-		PATH_VIP, BENCH_PORT, ports[o->codec], o->tls & PATH_TLS_UP ? BENCH_MESHED : "");
+		PATH_VIP, BENCH_PORT, port, o->tls & PATH_TLS_UP ? BENCH_MESHED : "");
 	if (o->multiplexing)
 		fprintf(f, "---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: "
 			   "ApplicationProtocol\n"
@@ -49,8 +52,9 @@ static void router(FILE *f, const struct path_options *o)
 	fprintf(f,
 		"  - name: all\n    match: {attributes: {method: {exact: echo}%s}}\n"
 		"    route: [{destination: {host: bench.echo}}]\n",
-		o->codec == BENCH_DUBBO ? ", interface: {prefix: bench}, user: {exact: jason}"
-					: "");
+		o->codec != BENCH_DUBBO ? ""
+		: o->protocol		? ", interface: {prefix: bench}"
+					: ", interface: {prefix: bench}, user: {exact: jason}");
 	fprintf(f, "  localRateLimit:\n    tokenBucket: {fillInterval: 1s, maxTokens: 2000000000, "
 		   "tokensPerFill: 2000000000}\n");
 }

@@ -287,16 +287,14 @@ static void report_options(void)
 {
 	const struct path_options *o = &b.o;
 
-	printf("{\"bench\":\"path\",\"codec\":\"%s\",\"link\":\"%s\",\"peer\":\"%s\",\"tls\":\"%"
-	       "s\","
-	       "\"cipher\":\"%s\",\"mtu\":%u,"
-	       "\"size\":%u,"
-	       "\"conns\":%u,"
-	       "\"outstanding\":%u,\"routes\":%u,\"policies\":%s,\"multiplexing\":%s,"
-	       "\"workers\":%u,\"threads\":%s,\"churn\":%s,\"flows\":%u,",
-		bench_codec_names[o->codec], bench_link_names[o->link], path_peer_names[o->peer],
-		path_tls_names[o->tls], o->tls ? bench_cipher_names[o->cipher] : "", o->mtu,
-		o->size, o->conns, o->outstanding, o->routes, o->policies ? "true" : "false",
+	printf("{\"bench\":\"path\",\"codec\":\"%s\",\"codec_file\":%s,\"link\":\"%s\","
+	       "\"peer\":\"%s\",\"tls\":\"%s\",\"cipher\":\"%s\",\"mtu\":%u,\"size\":%u,"
+	       "\"conns\":%u,\"outstanding\":%u,\"routes\":%u,\"policies\":%s,"
+	       "\"multiplexing\":%s,\"workers\":%u,\"threads\":%s,\"churn\":%s,\"flows\":%u,",
+		bench_codec_names[o->codec], o->codec_file ? "true" : "false",
+		bench_link_names[o->link], path_peer_names[o->peer], path_tls_names[o->tls],
+		o->tls ? bench_cipher_names[o->cipher] : "", o->mtu, o->size, o->conns,
+		o->outstanding, o->routes, o->policies ? "true" : "false",
 		o->multiplexing ? "true" : "false", o->workers, o->threads ? "true" : "false",
 		o->churn ? "true" : "false", o->flows);
 }

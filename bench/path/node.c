@@ -3,6 +3,8 @@
 #include "path.h"
 
 #include "bench_counters.h"
+#include "mt_codec_registry.h"
+#include "mt_codecfile.h"
 #include "mt_node_limits.h"
 
 #include <errno.h>
@@ -192,6 +194,33 @@ static void expose(struct path_node *b)
 	mt_net_vips_use(b->net, set, NULL);
 }
 
+/* Reads the codec file, and completes `o` by the name of its codec. Until the program ends. */
+static struct mt_codec_registry *read_codec(struct path_options *o)
+{
+	static char text[64 * 1024];
+	static struct mt_region region;
+	const struct mt_codec_table *t;
+	const struct mt_codec *codec;
+	struct mt_codec_registry *r;
+	struct mt_diags diags;
+	FILE *f = fopen(o->codec_file, "r");
+	size_t n = f ? fread(text, 1, sizeof(text), f) : 0;
+
+	if (f)
+		fclose(f);
+	mt_diags_init(&diags);
+	mt_region_init(&region, 0);
+	t = mt_codecfile_text(&region, &diags, o->codec_file, text, n);
+	mt_diags_print(&diags, stderr);
+	mt_diags_fini(&diags);
+	codec = t ? &t->codec : NULL;
+	r = codec ? mt_codec_registry_new(&codec, 1) : NULL;
+	if (!r)
+		bench_die("the codec file cannot be used", NULL);
+	o->protocol = codec->name;
+	return r;
+}
+
 void path_node_up(struct path_node *b)
 {
 	struct mt_eal_info info;
@@ -212,7 +241,8 @@ void path_node_up(struct path_node *b)
 	b->net = bench_node_net(b->wire, b->o.workers, &b->steer, &b->vip, 1);
 	if (b->o.tls)
 		bench_tls_make(&b->tls, b->o.workers, b->o.cipher);
-	b->conf = bench_node_conf(b->o.workers, b->tls.meltemi, path_documents, &b->o, now);
+	b->conf = bench_node_conf(b->o.workers, b->tls.meltemi,
+		b->o.codec_file ? read_codec(&b->o) : NULL, path_documents, &b->o, now);
 	if (b->o.forwarding)
 		expose(b);
 	b->node_limits = mt_node_limits_new((uint16_t)b->o.workers);

@@ -23,6 +23,7 @@ static const char usage[] =
 	"Usage: path [OPTION]...\n"
 	"Measures one worker of Meltemi inline: cycles around its turns only.\n\n"
 	"  --codec thrift|dubbo|tcp   protocol (thrift)\n"
+	"  --codec-file FILE          Meltemi reads the protocol by this codec file\n"
 	"  --size N                   bytes of the string in request and reply (20)\n"
 	"  --conns N                  client connections of each worker, 1-30000 (64)\n"
 	"  --outstanding N            requests under way on each (1)\n"
@@ -77,6 +78,7 @@ static const char usage[] =
 
 enum {
 	O_CODEC = 1,
+	O_CODEC_FILE,
 	O_SIZE,
 	O_CONNS,
 	O_OUT,
@@ -107,6 +109,7 @@ enum {
 
 static const struct option longs[] = {
 	{"codec", required_argument, NULL, O_CODEC},
+	{"codec-file", required_argument, NULL, O_CODEC_FILE},
 	{"size", required_argument, NULL, O_SIZE},
 	{"conns", required_argument, NULL, O_CONNS},
 	{"outstanding", required_argument, NULL, O_OUT},
@@ -143,6 +146,9 @@ static void set(struct path_options *o, int opt, const char *arg)
 	switch (opt) {
 	case O_CODEC:
 		o->codec = (enum bench_codec)bench_word("codec", arg, bench_codec_names);
+		break;
+	case O_CODEC_FILE:
+		o->codec_file = arg;
 		break;
 	case O_SIZE:
 		o->size = bench_number("size", arg, 1, 1000000);

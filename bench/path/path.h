@@ -30,6 +30,7 @@ enum path_watch_kind {
 
 struct path_options {
 	enum bench_codec codec;
+	const char *codec_file, *protocol; /* of the codec file; NULL: Meltemi's own codec */
 	enum bench_link link;
 	enum path_peer_kind peer;
 	enum path_tls tls;

@@ -38,7 +38,8 @@ static void make_worker(uint32_t max)
 		wc.tls.aead = scale.tls.ends[0].aead;
 		wc.tls.streams = tcp.max_conns;
 	}
-	scale.conf = bench_node_conf(1, scale.tls.meltemi, scale_documents, &scale.o, scale.now);
+	scale.conf =
+		bench_node_conf(1, scale.tls.meltemi, NULL, scale_documents, &scale.o, scale.now);
 	wc.current = mt_conf_slot(scale.conf);
 	scale.worker = mt_worker_create(&wc);
 	if (!scale.worker)
