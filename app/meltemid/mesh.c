@@ -39,6 +39,22 @@ static void refuse_plaintext(struct daemon *d, struct mt_xds_bootstrap *b,
 		server);
 }
 
+/* Documents cannot use certificates and keys with which the node connects. */
+static int refuse_to_documents(struct daemon *d, const struct mt_xds_bootstrap *b)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < b->n_servers && rc == 0; i++) {
+		const struct mt_xds_tls *t = b->servers[i].tls;
+
+		if (t && t->chain.file)
+			rc = mt_conf_own_file(d->conf, t->chain.file);
+		if (t && t->key.file && rc == 0)
+			rc = mt_conf_own_file(d->conf, t->key.file);
+	}
+	return rc;
+}
+
 static struct mt_xds_bootstrap *bootstrap_of(
 	struct daemon *d, const struct mt_node_xds *n, uint32_t i, struct mt_diags *diags)
 {
@@ -52,6 +68,10 @@ static struct mt_xds_bootstrap *bootstrap_of(
 		mt_xds_bootstrap_identify(b, MT_SECRET_IDENTITY, MT_SECRET_ROOTS);
 	if (b)
 		refuse_plaintext(d, b, n, i, diags);
+	if (b && refuse_to_documents(d, b)) {
+		mt_xds_bootstrap_free(b);
+		b = NULL;
+	}
 	if (b || diags->errors == errors)
 		return b;
 	snprintf(path, sizeof(path), "spec.sources[%u].xds.bootstrap", i);

@@ -230,6 +230,12 @@ struct mt_conf_held {
 int mt_conf_set_held(struct mt_conf *c, const struct mt_conf_held *v, uint32_t n);
 
 /*
+ * Adds a certificate or key of the node that a bootstrap file of a discovery server names, from the
+ * next compile on: documents cannot use it. 0 or -ENOMEM.
+ */
+int mt_conf_own_file(struct mt_conf *c, const char *path);
+
+/*
  * Sets the Node with the ports that the daemon started with, from the next compile on. `node` must
  * outlive `c`. struct mt_bound contains indexes of these ports. NULL, the initial state: the ports
  * of the document that is compiled.

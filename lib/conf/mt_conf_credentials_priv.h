@@ -91,6 +91,8 @@ int mt_b_tls_file_open(
 uint64_t mt_b_tls_lists(const struct mt_build *b, const char *ns, const char *path, uint64_t hash);
 /* True if its key is that of the node's own identity, or of one that the node holds. */
 bool mt_b_is_own_key(const struct mt_build *b, const struct mt_credential *c);
+/* Frees the list of mt_conf_own_file(). */
+void mt_own_paths_fini(struct mt_conf *c);
 /* Fills *r and *e for a file of the node's own identity; returns -EPERM. */
 int mt_b_refuse_own(struct mt_refusal *r, const char *path, struct mt_err *e);
 

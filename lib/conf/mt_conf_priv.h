@@ -160,6 +160,7 @@ struct mt_conf {
 	struct mt_credential *identity;	   /* NULL: none; mt_conf_set_identity() */
 	struct mt_held *held;		   /* beside it; mt_conf_set_held() */
 	uint32_t n_held;
+	struct mt_own_path *own_paths;	  /* mt_conf_own_file() */
 	uint64_t identity_serial;	  /* grows with each change of these */
 	struct mt_codec_registry *codecs; /* mt_conf_set_codecs(); held */
 	struct mt_conf_credentials credentials;

@@ -151,6 +151,40 @@ static void add_own_sources(struct mt_build *b, const struct mt_node *node)
 	}
 }
 
+struct mt_own_path {
+	struct mt_own_path *next;
+	char path[];
+};
+
+int mt_conf_own_file(struct mt_conf *c, const char *path)
+{
+	struct mt_own_path *own = c->own_paths;
+	size_t size = strlen(path) + 1;
+
+	while (own && strcmp(own->path, path) != 0)
+		own = own->next;
+	if (own)
+		return 0;
+	own = malloc(sizeof(*own) + size);
+	if (!own)
+		return -ENOMEM;
+	own->next = c->own_paths;
+	memcpy(own->path, path, size);
+	c->own_paths = own;
+	return 0;
+}
+
+void mt_own_paths_fini(struct mt_conf *c)
+{
+	struct mt_own_path *next;
+
+	for (struct mt_own_path *own = c->own_paths; own; own = next) {
+		next = own->next;
+		free(own);
+	}
+	c->own_paths = NULL;
+}
+
 /* Once in a build, because files may be replaced between two. */
 static void find_own(struct mt_build *b)
 {
@@ -167,6 +201,8 @@ static void find_own(struct mt_build *b)
 			b, &node->admin.tls->certificate, &node->admin.tls->key, "spec.admin.tls");
 	if (node->otlp)
 		add_own_pair(b, &node->otlp->certificate, &node->otlp->key, "spec.otlp");
+	for (const struct mt_own_path *own = b->conf->own_paths; own; own = own->next)
+		add_own(b, own->path, "spec.sources[].xds.bootstrap");
 }
 
 /* *of as in struct mt_own_file. */

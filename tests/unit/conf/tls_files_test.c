@@ -278,6 +278,24 @@ static void remedies(void)
 	clean();
 }
 
+/* What the daemon found in a bootstrap file, from the next compile on. */
+static void of_a_bootstrap(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct built b;
+
+	prepare();
+	CU_ASSERT_EQUAL(mt_conf_own_file(conf, in_dir("agent/key.pem")), 0);
+	CU_ASSERT_EQUAL(mt_conf_own_file(conf, in_dir("tls/key")), 0);
+	CU_ASSERT_EQUAL(mt_conf_own_file(conf, in_dir("tls/key")), 0);
+	b = build(conf, LISTS("@"), GOOD);
+	CU_ASSERT_TRUE(is_closed(&b));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_UNREADABLE, LINE,
+		IS_NODES("/tls/key", "spec.sources[].xds.bootstrap")));
+	unbuild(&b);
+	clean();
+}
+
 /* The same process, later: of one build nothing but the credentials is left. */
 static void again(struct built *b, const char *node)
 {
@@ -359,6 +377,7 @@ static void narrowed(void)
 const struct mt_test tls_files_tests[] = {
 	{"as_listed", as_listed},
 	{"remedies", remedies},
+	{"of_a_bootstrap", of_a_bootstrap},
 	{"taken_away", taken_away},
 	{"narrowed", narrowed},
 	{0},
