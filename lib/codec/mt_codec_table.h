@@ -87,7 +87,11 @@ enum mt_ct_code {
 	MT_CT_NUMERAL, /* the varint at place */
 	MT_CT_HESSIAN, /* the characters of the hessian string at place */
 	MT_CT_WALK,    /* the targets of walk n in container `within` */
-	MT_CT_HOLD,    /* waits for the place (of `slot`), which must end before MT_CT_LEAD */
+	/*
+	 * Waits for the place (of `slot`), which must end before MT_CT_LEAD, and have at most n bytes
+	 * unless n is 0. Otherwise the message is refused as too long.
+	 */
+	MT_CT_HOLD,
 	/* The message's length: */
 	MT_CT_LENGTH, /* + place * lo */
 	MT_CT_OFFSET, /* + offset of place */

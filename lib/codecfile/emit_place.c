@@ -214,9 +214,20 @@ void cf_fit(struct cf_build *b, struct cf_place *p)
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_FIT, .within = p->slot});
 }
 
-void cf_hold(struct cf_build *b, struct cf_place *p)
+static void hold(struct cf_build *b, struct cf_place *p, uint32_t most)
 {
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_HOLD,
 			 .slot = p->slotted ? p->slot : MT_CT_NONE,
-			 .place = cf_content(b, p)});
+			 .place = cf_content(b, p),
+			 .n = most});
+}
+
+void cf_hold(struct cf_build *b, struct cf_place *p)
+{
+	hold(b, p, 0);
+}
+
+void cf_hold_value(struct cf_build *b, struct cf_place *p)
+{
+	hold(b, p, MT_META_SCRATCH);
 }

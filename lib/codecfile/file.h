@@ -416,6 +416,8 @@ uint16_t cf_after(struct cf_build *b, struct cf_place *p);
 void cf_fit(struct cf_build *b, struct cf_place *p);
 /* Waits for its bytes. */
 void cf_hold(struct cf_build *b, struct cf_place *p);
+/* The same; refuses a message in which the place is longer than MT_META_SCRATCH. */
+void cf_hold_value(struct cf_build *b, struct cf_place *p);
 /* Finds no place yet: another branch begins. */
 void cf_forget(struct cf_build *b);
 

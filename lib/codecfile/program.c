@@ -235,7 +235,7 @@ static void metadata(struct cf_build *b, uint32_t kind)
 			continue;
 		cf_find(b, m->place.place);
 		cf_fit(b, m->place.place);
-		cf_hold(b, m->place.place);
+		cf_hold_value(b, m->place.place);
 	}
 	for (uint32_t i = 0; i < b->v->n_searches; i++) {
 		struct cf_search *s = &b->v->searches[i];

@@ -348,6 +348,15 @@ static uint64_t mix(uint64_t h, const void *p, size_t n)
 	return h ^ h >> 29;
 }
 
+/* NULL differs from every name. */
+static uint64_t mix_name(uint64_t h, const char *name)
+{
+	const uint8_t has = name != NULL;
+
+	h = mix(h, &has, 1);
+	return has ? mix(h, name, strlen(name) + 1) : h;
+}
+
 static uint64_t content(const struct mt_codec_table *t)
 {
 	const struct mt_codec *c = &t->codec;
@@ -359,6 +368,8 @@ static uint64_t content(const struct mt_codec_table *t)
 	uint64_t h = mt_strhash(c->name, c->version);
 
 	h = mix(h, traits, sizeof(traits));
+	h = mix_name(h, c->service_key);
+	h = mix_name(h, c->method_key.name);
 	h = mix(h, t->ops, t->n_ops * sizeof(*t->ops));
 	h = mix(h, t->places, t->n_places * sizeof(*t->places));
 	h = mix(h, t->walks, t->n_walks * sizeof(*t->walks));

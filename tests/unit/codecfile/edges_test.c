@@ -386,5 +386,46 @@ static void too_long(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
-const struct mt_test edge_tests[] = {
-	{"containers", containers}, {"boundaries", boundaries}, {"too long", too_long}, {0}};
+/*
+ * Metadata that are longer than Meltemi reads: the message is refused, because policies would find
+ * nothing there, also if only a part of the text is the value.
+ */
+static void long_metadata(void)
+{
+	static const char *const docs[] = {
+		SPEC("    size: {at: 0, size: 2}\n    id: {at: 2, size: 4}\n"
+		     "    name: {at: 6, length: size}\n",
+			"{end: name, max: 100000}") "  metadata: {name: name}\n",
+		SPEC("    size: {at: 0, size: 2}\n    id: {at: 2, size: 4}\n"
+		     "    name: {at: 6, length: size}\n",
+			"{end: name, max: 100000}") "  metadata: {name: {place: name, split: "
+						    "\"?\"}}\n"};
+	static struct bytes m;
+
+	for (uint32_t i = 0; i < 2 * MT_ARRAY_LEN(docs); i++) {
+		uint32_t size = MT_META_SCRATCH + i % 2;
+		struct mt_chain c = {0};
+		struct mt_region region;
+		struct mt_msg msg;
+
+		mt_region_init(&region, 0);
+		m.n = 0;
+		m.b[m.n++] = (uint8_t)(size >> 8);
+		m.b[m.n++] = (uint8_t)size;
+		memcpy(m.b + m.n, "\0\0\0\7", 4);
+		m.n += 4;
+		add_fill(&m, size);
+		m.b[9] = '?';
+		env_append(&c, m.b, m.n, 0);
+		CU_ASSERT_EQUAL(env_decode(&file_compile(&region, docs[i / 2])->codec, MT_DIR_DOWN,
+					&c, &msg),
+			MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(msg.refuse, i % 2 ? 1 + MT_REPLY_TOO_LARGE : 0);
+		mt_chain_free(&c);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test edge_tests[] = {{"containers", containers}, {"boundaries", boundaries},
+	{"too long", too_long}, {"long metadata", long_metadata}, {0}};

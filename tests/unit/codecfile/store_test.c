@@ -174,6 +174,43 @@ static void registry(void)
 	end(&sc);
 }
 
+/* Two words of a message, which service and method may name. */
+#define WORDS(names)                                                                               \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: words}\nspec:\n"                 \
+	"  calls: serial\n" names "  places:\n    total: {at: 0, size: 1}\n"                       \
+	"    kind: {at: 1, size: 1}\n    one: {at: 2, size: 2, type: text}\n"                      \
+	"    two: {at: 4, size: 2, type: text}\n"                                                  \
+	"  frame: {length: total, min: 6, max: 100}\n  messages:\n"                                \
+	"  - {is: request, from: client, when: {kind: 1}}\n"                                       \
+	"  - {is: reply, from: server, when: {kind: 2}}\n"                                         \
+	"  metadata: {one: one, two: two}\n"
+
+/* Codecs that differ only in the key of the service or method are different ones. */
+static void named(void)
+{
+	static const char *const texts[] = {WORDS(""), WORDS("  method: one\n"),
+		WORDS("  method: two\n"), WORDS("  service: one\n"), WORDS("  service: two\n"),
+		WORDS("  service: two\n  method: one\n")};
+	struct scene sc;
+
+	begin(&sc);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		uint64_t serial = add(&sc, MT_CODECS_OF_NODE, "w.yaml", texts[i]);
+		const struct mt_codec_table *t;
+
+		load(&sc, i);
+		t = mt_codec_store_find(sc.store, serial);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+		CU_ASSERT_EQUAL(!t->codec.service_key, i < 3);
+		CU_ASSERT_EQUAL(!t->codec.method_key.name, i == 0 || i == 3 || i == 4);
+		if (i == 1 || i == 2)
+			CU_ASSERT_STRING_EQUAL(t->codec.method_key.name, i == 1 ? "one" : "two");
+		if (i >= 3)
+			CU_ASSERT_STRING_EQUAL(t->codec.service_key, i == 3 ? "one" : "two");
+	}
+	end(&sc);
+}
+
 /* Each different table takes a place, and then a new one is refused. */
 static void tables(void)
 {
@@ -251,6 +288,7 @@ const struct mt_test store_tests[] = {
 	{"installed codecs", shadowed},
 	{"most documents", limit},
 	{"the registry", registry},
+	{"service and method", named},
 	{"most tables", tables},
 	{0},
 };
