@@ -8,8 +8,9 @@
 #define CF_ID_STEP 4096u
 
 /* Words of port names that mean something else, besides the codecs of this build. */
-static const char *const reserved[] = {"tcp", "udp", "http", "http2", "https", "grpc", "grpc-web",
-	"tls", "redis", "mysql", "mongo", "thrift", "dubbo", "metaprotocol", "opaque"};
+static const char *const reserved[] = {"tcp", "udp", "http", "http1", "http2", "https", "h2c", "ws",
+	"wss", "websocket", "grpc", "grpc-web", "tls", "redis", "mysql", "mongo", "thrift", "dubbo",
+	"metaprotocol", "opaque"};
 
 static bool good_name(const char *s)
 {

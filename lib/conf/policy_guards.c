@@ -151,11 +151,11 @@ static struct mt_authz_policy *compiled(
 	const char *codec = to->u->codec->name;
 	bool by_port = !closing && p->by_port;
 	struct mt_authz_policy *c;
-	char key[128]; /* a codec has a name of at most 63 bytes */
+	/* A codec has a name of at most 63 bytes, which is not "-". */
+	char key[128];
 
 	snprintf(key, sizeof(key), "%u %s %u %u", (uint32_t)(p - b->policies->v),
-		closing ? "closed" : codec, by_port ? to->port : 0,
-		by_port ? to->u->port->number.v : 0);
+		closing ? "-" : codec, by_port ? to->port : 0, by_port ? to->u->port->number.v : 0);
 	c = mt_strmap_get(&b->policies->compiled, key);
 	if (!c) {
 		c = compile(b, p, to, closing);

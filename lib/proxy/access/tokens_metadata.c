@@ -108,7 +108,29 @@ static bool is_named(const struct mt_key *key, const void *name, uint32_t len)
 	return len == key->len && strncasecmp(name, key->name, len) == 0;
 }
 
-bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key)
+/* True if the message of a codec file has the key at a place of its own, which is not changed. */
+static bool has_at_place(struct mt_proxy *p, const struct mt_key *key)
+{
+	const struct mt_codec *codec = p->view.codec;
+	uint8_t *scratch = p->authorize_scratch.value;
+	struct mt_slice value;
+
+	for (uint32_t i = 0; codec->content && codec->keys && codec->keys[i]; i++) {
+		const char *name = codec->keys[i];
+		struct mt_key k;
+
+		if (!is_named(key, name, (uint32_t)strlen(name)))
+			continue;
+		k = mt_key_make(codec, name);
+		k.id = (int16_t)i;
+		if (codec->metadata.leading(codec, p->view.msg, p->view.chain, &k, &value, scratch))
+			return true;
+	}
+	return false;
+}
+
+/* Removes the key from changes and entries. */
+static bool strip(struct mt_proxy *p, const struct mt_key *key)
 {
 	struct mt_view *v = &p->view;
 	uint32_t n = v->n_mutations;
@@ -128,6 +150,11 @@ bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key)
 		if (!change(p, v->meta.entry[i].key, v->meta.entry[i].key_len, NULL, 0))
 			return false;
 	return true;
+}
+
+bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key)
+{
+	return !has_at_place(p, key) && strip(p, key);
 }
 
 bool mt_tokens_sanitize(struct mt_proxy *p, const struct mt_authz_tokens *t)
@@ -172,7 +199,7 @@ bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32
 
 	for (uint32_t i = 0; strips && ok && i < t->rules->n_places; i++)
 		if (t->rules->places[i].rules >> rule & 1)
-			ok = mt_metadata_strip(p, &t->places[i]);
+			ok = strip(p, &t->places[i]);
 	if (ok && r->payload_to)
 		ok = payload(p, r->payload_to, len);
 	for (uint32_t i = 0; ok && i < r->n_outputs; i++)

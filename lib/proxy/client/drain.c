@@ -51,13 +51,23 @@ static uint64_t drain_ns(const struct mt_proxy *p)
 	return p->conf.drain_ms * MT_MSEC;
 }
 
+/* A random id of the codec's range, of at most 31 bits; 0: the codec has no ids. */
+static uint64_t id_of_goaway(struct mt_proxy *p, const struct mt_codec *codec)
+{
+	uint64_t id = mt_rand_u64(&p->rnd) & INT32_MAX;
+
+	if (!codec->id_max || codec->id_max >= INT32_MAX)
+		return codec->id_max ? id : 0;
+	return codec->id_min + id % (codec->id_max - codec->id_min);
+}
+
 static void tell(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_chain out = {0};
 
 	if (!d->codec->write.goaway || d->eof)
 		return;
-	if (d->codec->write.goaway(d->codec, mt_rand_u64(&p->rnd) & INT32_MAX, &out, p->pools)) {
+	if (d->codec->write.goaway(d->codec, id_of_goaway(p, d->codec), &out, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 		return;

@@ -98,22 +98,26 @@ static bool needs_whole(const struct mt_exchange *ex)
 	return ex->filters && ex->filters->n_reply;
 }
 
-/* Writes the client's id into the reply. */
+/* Writes the client's id into the reply. -EBADMSG: the reply contradicts its codec file. */
 static int restore(
 	struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex, struct mt_chain *reply)
 {
 	const struct mt_codec *codec = u->lanes->codec;
 
+	if (mt_unlikely(u->msg.refuse) && codec->content)
+		return -EBADMSG;
 	if (mt_mutant(MT_MUTANT_id_not_restored))
 		return 0;
 	return mt_codec_restore_id(codec, &u->msg, reply, &ex->seed, p->pools);
 }
 
-/* Answers a call because its reply could not be forwarded with the client's id. */
+/* Answers a call because its reply could not be forwarded, restore(). */
 static mt_noinline void not_restored(struct mt_proxy *p, struct mt_exchange *ex, int rc)
 {
-	if (rc == -ENOTSUP) {
-		mt_reply_local(p, ex, MT_REPLY_BAD_REPLY, "the id cannot be written");
+	if (rc == -ENOTSUP || rc == -EBADMSG) {
+		mt_reply_local(p, ex, MT_REPLY_BAD_REPLY,
+			rc == -EBADMSG ? "the reply contradicts the codec file"
+				       : "the id cannot be written");
 		return;
 	}
 	mt_count(p->counters, MT_PROXY_no_memory);

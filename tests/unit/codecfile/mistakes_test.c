@@ -368,6 +368,9 @@ static void heads(void)
 			"\"dubbo\" is a protocol that Meltemi knows already"},
 		{"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: redis}\nspec: {}\n",
 			"choose another name"},
+		/* The appProtocol kubernetes.io/ws. */
+		{"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: ws}\nspec: {}\n",
+			"choose another name"},
 		{"a: b\n---\nc: d\n", "error"},
 		{"[a]\n", "not a document of Meltemi"},
 	};
