@@ -5,6 +5,7 @@
  * own bucket, whatever service they are for.
  */
 #include "mt_conf_policy_priv.h"
+#include "mt_conf_service_priv.h"
 
 #include "mt_filter_limit.h"
 #include "mt_share.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A local rate limit to the filter that applies it. */
-#include "mt_conf_priv.h"
+#include "mt_conf_service_priv.h"
 
 #include <errno.h>
 #include <string.h>

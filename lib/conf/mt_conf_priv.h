@@ -441,9 +441,6 @@ const char *mt_b_host_remedy(struct mt_build *b, const char *host);
 int mt_b_mesh(struct mt_build *b);
 /* What a route's destination leads to; `at`: the document's cluster of this name. */
 uint32_t mt_b_mesh_cluster(struct mt_build *b, const char *path, const char *name, uint32_t at);
-/* patches.c: the codec of a proxy, by its own name, else by the protocol's; false after an error. */
-bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
-	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out);
 
 /* index.c: documents by what they are about; duplicates. */
 void mt_b_index(struct mt_build *b);
@@ -797,10 +794,3 @@ int mt_b_route_service(
 const struct mt_rule_list *mt_b_rule_list(
 	const struct mt_virtual_service *vs, const char *protocol);
 struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match *m);
-
-/* limits.c */
-/* A filter's configuration; `name` is its buckets' identity. NULL after an error, or without memory. */
-void *mt_b_limit_conf(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
-	const struct mt_codec *codec, const char *name, uint64_t *hash);
-int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
-	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);

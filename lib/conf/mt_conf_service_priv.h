@@ -133,3 +133,17 @@ struct mt_document_service {
 int mt_b_document_service(struct mt_build *b, const struct mt_document_service *d);
 /* All of them, after whatever they lead to. */
 int mt_b_document_services(struct mt_build *b);
+
+/* ---- limits and proxies --------------------------------------------------------------------------- */
+
+/*
+ * limits.c: a filter's configuration; `name` is its buckets' identity. NULL after an error, or
+ * without memory.
+ */
+void *mt_b_limit_conf(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
+	const struct mt_codec *codec, const char *name, uint64_t *hash);
+int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
+	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
+/* patches.c: the codec of a proxy, by its own name, else by the protocol's; false after an error. */
+bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* EnvoyFilter: a MetaProtocolProxy in place of the TCP proxy of one listener. */
+#include "mt_conf_service_priv.h"
 #include "mt_conf_unmatched_priv.h"
 
 #include <stdio.h>
