@@ -167,6 +167,15 @@ static void check_xds_name(struct mt_fctx *c, const struct mt_text *name)
 			"\"%.64s\" cannot be the name of a source", name->s);
 }
 
+/* Documents of kind Codec have sources of their own, which are part of their identity. */
+static void check_source_name(struct mt_fctx *c, const struct mt_text *name)
+{
+	if (name->s && (strcmp(name->s, MT_SOURCE_OF_CODECS) == 0 ||
+			       strcmp(name->s, MT_SOURCE_INSTALLED_CODECS) == 0))
+		mt_f_error(c, name->line, "choose another name",
+			"\"%s\" is the source of codec files", name->s);
+}
+
 /* Accepts HOST:PORT and unix:/PATH. */
 static void check_server(struct mt_fctx *c, const struct mt_text *server)
 {
@@ -283,6 +292,7 @@ static void check_source(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			"write xds.name; resources of a discovery server have their namespaces",
 			"name, namespace and namespaces are a directory's");
 	check_xds_name(c, &s->name);
+	check_source_name(c, &s->name);
 	mt_check_label(c, &s->ns, "namespace");
 	check_source_namespaces(c, n, s);
 	if (!s->directory.s == !s->xds)
@@ -298,7 +308,7 @@ static const struct mt_field source_fields[] = {
 			"relative path starts at the Node's file"},
 	{"name", MT_F_TEXT, AT(struct mt_node_source, name),
 		.help = "with `directory`: name of the source, which is part of its objects' "
-			"identity; default: documents"},
+			"identity; not `codecs` or `installed`; default: documents"},
 	{"namespace", MT_F_TEXT, AT(struct mt_node_source, ns),
 		.help = "with `directory`: namespace of objects without one, as with `kubectl "
 			"apply -n`; default: default"},

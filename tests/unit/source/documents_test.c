@@ -321,6 +321,12 @@ static const struct bad_document bad_documents[] = {
 		"5: error: spec.sources[0].xds: a certificate and its key belong together"},
 	{NODE "  sources: [{xds: {bootstrap: f, name: ../x}}]\n",
 		"5: error: spec.sources[0].xds: \"../x\" cannot be the name of a source"},
+	{NODE "  sources: [{directory: d, name: codecs}]\n",
+		"5: error: spec.sources[0]: \"codecs\" is the source of codec files (choose "
+		"another name)"},
+	{NODE "  sources: [{directory: d, name: installed}]\n",
+		"5: error: spec.sources[0]: \"installed\" is the source of codec files (choose "
+		"another name)"},
 	{NODE "  sources:\n  - {xds: {bootstrap: f}}\n  - {xds: {bootstrap: g}}\n",
 		"7: error: spec.sources[1].xds.name: \"mesh\" is already the source on line 6"},
 };
