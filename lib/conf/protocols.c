@@ -33,7 +33,18 @@ const char *mt_b_codec_remedy(struct mt_build *b, const char *word)
 			   "directories of the Node's spec.codecs";
 }
 
-/* Also for a built-in name: the document says which codec its protocol has. */
+static bool is_built_in(const char *protocol)
+{
+	const struct mt_codec *codec =
+		mt_codec_registry_find(mt_codec_registry_built_in(), protocol);
+
+	return codec && !codec->opaque;
+}
+
+/*
+ * Also for a built-in name: the document says which codec its protocol has. This cannot be the
+ * codec of a file, to which DubboAuthorizationPolicies, for example, would not apply.
+ */
 static void add_document(struct mt_build *b, const struct mt_app_protocol *ap)
 {
 	const struct mt_codec *codec = mt_codec_registry_find(b->codecs, ap->codec.s);
@@ -42,6 +53,13 @@ static void add_document(struct mt_build *b, const struct mt_app_protocol *ap)
 	if (!codec || codec->opaque) {
 		mt_b_error(b, &ap->meta, ap->codec.line, "spec.codec",
 			mt_b_codec_remedy(b, ap->codec.s), "unknown codec \"%.96s\"", ap->codec.s);
+		return;
+	}
+	if (codec->content && is_built_in(ap->protocol.s)) {
+		mt_b_error(b, &ap->meta, ap->protocol.line, "spec.protocol",
+			"choose another name, and use it in names of ports",
+			"\"%.64s\" is a built-in protocol, which cannot have the codec of a file",
+			ap->protocol.s);
 		return;
 	}
 	p = add(b, ap->protocol.s, codec);

@@ -199,6 +199,40 @@ static void remedy(void)
 	unbuild(&b);
 }
 
+#define AS(protocol, codec)                                                                        \
+	"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: ApplicationProtocol\n"                 \
+	"metadata: {name: p}\nspec: {protocol: " protocol ", codec: " codec "}\n"
+
+/* A built-in protocol does not get the codec of a file, to which its policies would not apply. */
+static void built_in_names(void)
+{
+	static const struct {
+		const char *text;
+		bool refused;
+	} rows[] = {
+		{AS("dubbo", ACME), true},
+		{AS("Dubbo", ACME), true},
+		{AS("thrift", "acme"), true},
+		{AS("dubbo2", ACME), false},
+		{AS("acme", ACME), false},
+		{AS("dubbo", "aeraki.meta_protocol.codec.thrift"), false},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_conf *conf = new_conf();
+		struct built b;
+
+		(void)with_acme(conf, 0);
+		b = build_text(conf, rows[i].text);
+		CU_ASSERT_EQUAL(b.s == NULL, rows[i].refused);
+		CU_ASSERT_EQUAL(
+			has_diag(&b, MT_DIAG_ERROR, 4,
+				"is a built-in protocol, which cannot have the codec of a file"),
+			rows[i].refused);
+		unbuild(&b);
+	}
+}
+
 /* A policy by what servers of a codec need not execute is reported with its remedy. */
 static void other_names(void)
 {
@@ -274,6 +308,7 @@ const struct mt_test codecs_tests[] = {
 	{"policies at ports of a codec with a long name", long_name},
 	{"words of ports that name codecs of files", words},
 	{"the nearest codec of the registry", remedy},
+	{"names of built-in protocols", built_in_names},
 	{"names of what servers need not execute", other_names},
 	{"resources name codecs of the registry", resources},
 	{"services follow changed codecs", shared},
