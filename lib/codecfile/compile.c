@@ -107,6 +107,38 @@ static uint64_t highest(const struct cf_place *p)
 	return p->size.v < 8 ? (1ull << (8 * p->size.v - (p->is_signed.v != 0))) - 1 : INT64_MAX;
 }
 
+/*
+ * The least highest id if there are one-way calls: nine digits, or four bytes. The end of a one-way
+ * call is unknown, so its id must not be used again soon: the server may answer it late, with an
+ * error for example, and another call with this id would get the answer.
+ */
+#define CF_ID_ONEWAY 999999999u
+
+static bool has_oneway_id(const struct cf_variant *v)
+{
+	if (!(cf_kinds_from(v, MT_DIR_DOWN) >> MT_MSG_ONEWAY & 1))
+		return false;
+	for (uint32_t i = 0; i < v->n_ids; i++)
+		if (!v->ids[i].kinds.bits || v->ids[i].kinds.bits >> MT_MSG_ONEWAY & 1)
+			return true;
+	return false;
+}
+
+/* All variants take ids from one range. */
+static bool check_oneway(struct cf_build *b, uint64_t highest_id, const struct cf_ref *narrow)
+{
+	bool oneway = false;
+
+	for (uint32_t i = 0; i < b->n_variants; i++)
+		oneway |= has_oneway_id(&b->variants[i]);
+	if (!oneway || highest_id >= CF_ID_ONEWAY)
+		return true;
+	cf_error(b, narrow ? narrow->path : "spec.id", narrow ? narrow->line : 0,
+		"write \"calls: serial\"",
+		"with one-way calls, ids that clients share need four bytes or nine digits");
+	return false;
+}
+
 /* Ids that Meltemi may choose: of one width, so that no message changes its length twice. */
 static bool id_range(struct cf_build *b, struct mt_codec *c)
 {
@@ -125,6 +157,8 @@ static bool id_range(struct cf_build *b, struct mt_codec *c)
 			if (r->place->how != CF_FIXED)
 				min = 1u << 30;
 		}
+	if (!check_oneway(b, max, narrow))
+		return false;
 	if (max + 1 >= min + CF_ID_STEP) {
 		c->id_min = min;
 		c->id_max = (max + 1) / CF_ID_STEP * CF_ID_STEP - 1;

@@ -307,6 +307,56 @@ static void parts(void)
 	}
 }
 
+#define NARROW                                                                                     \
+	"with one-way calls, ids that clients share need four bytes or nine digits (write "        \
+	"\"calls: serial\")"
+
+/* Ids with few values are not shared if calls have them that are never answered. */
+static void oneway_ids(void)
+{
+	static const struct {
+		const char *calls, *place, *oneway, *id, *expect;
+	} docs[] = {
+		{"multiplexed", "size: 4", "client", "id", NULL},
+		{"multiplexed", "size: 3", "client", "id", "18: error: spec.id: " NARROW},
+		{"multiplexed", "size: 2", "client", "id", NARROW},
+		{"multiplexed", "size: 9, type: decimal", "client", "id", NULL},
+		{"multiplexed", "size: 8, type: decimal", "client", "id", NARROW},
+		{"multiplexed", "size: 2", "client",
+			"[{place: id, for: [request, oneway]}, {place: id, for: reply}]", NARROW},
+		/* These one-way messages have no id, or are no calls. */
+		{"multiplexed", "size: 2", "client", "{place: id, for: [request, reply]}", NULL},
+		{"multiplexed", "size: 2", "server", "id", NULL},
+		{"serial", "size: 2", "client", "id", NULL},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(docs); i++) {
+		struct mt_region region;
+		struct mt_diags diags;
+		char text[2048];
+
+		snprintf(text, sizeof(text),
+			HEAD "  calls: %s\n  places:\n    magic: {at: 0, size: 2}\n"
+			     "    length: {at: 2, size: 4}\n    kind: {at: 6, size: 1}\n"
+			     "    id: {at: 8, %s}\n    name: {at: 20, count: 2}\n"
+			     "  match: {magic: 0x1234}\n  frame: {length: length, max: 1000}\n"
+			     "  messages:\n"
+			     "  - {is: request, from: client, when: {kind: 1}}\n"
+			     "  - {is: reply, from: server, when: {kind: 2}}\n"
+			     "  - {is: oneway, from: %s, when: {kind: 3}}\n"
+			     "  id: %s\n  metadata: {name: name}\n",
+			docs[i].calls, docs[i].place, docs[i].oneway, docs[i].id);
+		if (docs[i].expect) {
+			expect_error(text, docs[i].expect);
+			continue;
+		}
+		CU_ASSERT_PTR_NOT_NULL(compile(&region, &diags, text));
+		mt_diags_print(&diags, stderr);
+		mt_diags_fini(&diags);
+		mt_region_fini(&region);
+	}
+}
+
 static void cycle(void)
 {
 	char text[4096];
@@ -502,6 +552,7 @@ static void identity(void)
 const struct mt_test mistakes_tests[] = {
 	{"heads", heads},
 	{"parts", parts},
+	{"ids of one-way calls", oneway_ids},
 	{"cycle", cycle},
 	{"copied texts", copied_texts},
 	{"too_dear", too_dear},
