@@ -2,8 +2,11 @@
 /* A codec file through the proxy, beside the native codec of the same protocol: awesomeRPC. */
 #include "scene.h"
 
+#include "mt_authz.h"
 #include "mt_codec_priv.h"
 #include "mt_codecfile.h"
+#include "mt_proxy_priv.h"
+#include "mt_token.h"
 
 #include <string.h>
 
@@ -13,25 +16,31 @@
 
 static struct mt_region region;
 
+static const struct mt_codec *compile(const char *name, const char *text, size_t n)
+{
+	const struct mt_codec_table *t;
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	mt_region_init(&region, 0);
+	t = mt_codecfile_text(&region, &diags, name, text, n);
+	mt_diags_print(&diags, stderr);
+	mt_diags_fini(&diags);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	return &t->codec;
+}
+
 /* The codec of tests/codecfiles/files/awesome.yaml. */
 static const struct mt_codec *of_file(void)
 {
 	static char text[8192];
-	const struct mt_codec_table *t;
-	struct mt_diags diags;
 	FILE *f = fopen(MT_CODECFILES "/files/awesome.yaml", "r");
 	size_t n;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	n = fread(text, 1, sizeof(text), f);
 	fclose(f);
-	mt_diags_init(&diags);
-	mt_region_init(&region, 0);
-	t = mt_codecfile_text(&region, &diags, "awesome.yaml", text, n);
-	mt_diags_print(&diags, stderr);
-	mt_diags_fini(&diags);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
-	return &t->codec;
+	return compile("awesome.yaml", text, n);
 }
 
 static void put(uint8_t *m, uint32_t id, uint16_t cmd, uint16_t result, uint32_t len)
@@ -151,9 +160,194 @@ static void test_file_again(void)
 	mt_region_fini(&region);
 }
 
+/* ---- a protocol with ids of two bytes ---------------------------------------------------------- */
+
+static const char small_text[] =
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: small}\nspec:\n"
+	"  calls: multiplexed\n"
+	"  places:\n"
+	"    kind: {at: 0, size: 1}\n"
+	"    version: {at: 1, size: 1}\n"
+	"    id: {at: 2, size: 2}\n"
+	"    length: {at: 4, size: 4}\n"
+	"    result: {at: 8, size: 1}\n"
+	"    body: {at: 9, to: 0, holds: protobuf}\n"
+	"    user: {in: body, find: 1}\n"
+	"  frame: {length: length, min: 9, max: 1000000}\n"
+	"  messages:\n"
+	"  - {is: request, from: client, when: {kind: 1}}\n"
+	"  - {is: reply, from: server, when: {kind: 2}}\n"
+	"  - {is: event, event: drain, from: server, when: {kind: 3}}\n"
+	"  id: id\n"
+	"  metadata: {user: user}\n"
+	"  check: {version: 1}\n"
+	"  localReplies:\n"
+	"    codes: {overload: 4, bad_reply: 8, default: 99}\n"
+	"    write: [{hex: \"0201\"}, {value: id, size: 2}, {hex: \"00000009\"}, "
+	"{value: code, size: 1}]\n"
+	"  goaway: [{hex: \"0301\"}, {value: id, size: 2}, {hex: \"0000000900\"}]\n";
+
+enum { SMALL = 9, SMALL_CALL = 1, SMALL_REPLY = 2, SMALL_GOAWAY = 3 };
+
+static uint8_t small[100000];
+
+/* Makes a message in `small`, with zeros as its body. */
+static void small_make(uint8_t kind, uint8_t version, uint16_t id, uint8_t result, uint32_t len)
+{
+	MT_ASSERT(len >= SMALL && len <= sizeof(small));
+	memset(small, 0, len);
+	small[0] = kind;
+	small[1] = version;
+	small[2] = (uint8_t)(id >> 8);
+	small[3] = (uint8_t)id;
+	mt_put_be32(small + 4, len);
+	small[8] = result;
+}
+
+/* A call; `user` NULL: without that metadata. */
+static void small_call(struct fake_conn *c, uint16_t id, const char *user)
+{
+	uint32_t n = user ? (uint32_t)strlen(user) : 0, len = user ? SMALL + 2 + n : SMALL;
+
+	small_make(SMALL_CALL, 1, id, 0, len);
+	if (user) {
+		small[SMALL] = 1 << 3 | 2; /* field 1, with a length */
+		small[SMALL + 1] = (uint8_t)n;
+		memcpy(small + SMALL + 2, user, n);
+	}
+	CU_ASSERT_TRUE_FATAL(lab_feed(c, small, len));
+}
+
+static void small_answer(struct fake_conn *s, uint8_t version, uint16_t id, uint32_t len)
+{
+	small_make(SMALL_REPLY, version, id, 0, len);
+	for (uint32_t at = 0; at < len; at += 10000)
+		CU_ASSERT_TRUE_FATAL(lab_feed(s, small + at, MT_MIN(10000u, len - at)));
+}
+
+/* The next message that was sent has this kind and result, and nothing follows. Returns its id. */
+static uint16_t small_took(struct fake_conn *c, uint8_t kind, uint8_t result, uint32_t len)
+{
+	uint8_t m[64] = {0};
+	uint16_t id;
+
+	CU_ASSERT_FATAL(len <= sizeof(m));
+	CU_ASSERT_EQUAL(lab_take(c, m, len), len);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	id = (uint16_t)(m[2] << 8 | m[3]);
+	CU_ASSERT_EQUAL(m[0], kind);
+	CU_ASSERT_EQUAL(m[1], 1);
+	CU_ASSERT_EQUAL(mt_get_be32(m + 4), len);
+	CU_ASSERT_EQUAL(m[8], result);
+	return id;
+}
+
+static struct fake_conn *small_start(void)
+{
+	const struct mt_codec *codec = compile("small.yaml", small_text, strlen(small_text));
+
+	scene_start(1);
+	config_speak(lab.snap, 0, codec, 0);
+	return lab_client(CONFIG_SAFE);
+}
+
+static void small_stop(void)
+{
+	scene_stop();
+	mt_region_fini(&region);
+}
+
+/* A call with this id is answered by the server of the only connection. */
+static void small_passes(struct fake_conn *c, uint16_t id)
+{
+	struct fake_conn *s;
+
+	small_call(c, id, NULL);
+	s = scene_connected_server(0);
+	small_answer(s, 1, small_took(s, SMALL_CALL, 0, SMALL), SMALL);
+	CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 0, SMALL), id);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+}
+
+/*
+ * Metadata at a place of a message cannot be removed. A call that has there what only a claim of
+ * its token may set gets an error; a call without it passes.
+ */
+static void test_claims(void)
+{
+	static const char *sanitized[] = {"User"};
+	static struct mt_token_rule rule = {.by = "RequestAuthentication a/b"};
+	static struct mt_token_rules rules = {
+		.id = 1, .n = 1, .rules = &rule, .n_sanitized = 1, .sanitized = sanitized};
+	struct fake_conn *c = small_start();
+	struct mt_key key = mt_key_make(lab.snap->listeners[0].protos->codec, "User");
+	struct mt_authz_tokens tokens = {.rules = &rules, .sanitized = &key};
+	struct mt_authz guard = {.tokens = &tokens, .reads = true, .searches = true};
+	const struct mt_authz *guards[] = {&guard};
+
+	key.icase = true;
+	lab.snap->clusters[0].guards = guards;
+	lab.snap->clusters[0].eps[0].guarded = true;
+	small_call(c, 7, "eve");
+	CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 4, SMALL), 7);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	small_passes(c, 8);
+	small_call(c, 9, "eve");
+	CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 4, SMALL), 9);
+	CU_ASSERT_EQUAL(scene_connected_server(0)->sent.len, 0);
+	lab_close(c, MT_CLOSE_RESET);
+	small_stop();
+}
+
+/* A reply that contradicts the file does not reach the client, although its id could be written. */
+static void check_contradiction(uint32_t len, bool early)
+{
+	struct fake_conn *c = small_start(), *s;
+
+	small_call(c, 7, NULL);
+	s = scene_connected_server(0);
+	small_answer(s, 2, small_took(s, SMALL_CALL, 0, SMALL), len);
+	CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 8, SMALL), 7);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_early), early);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_no_memory), 0);
+	CU_ASSERT_FALSE(c->aborted);
+	CU_ASSERT_FALSE(s->aborted);
+	/* The connection goes on. */
+	small_passes(c, 8);
+	lab_close(c, MT_CLOSE_RESET);
+	small_stop();
+}
+
+static void test_contradictions(void)
+{
+	check_contradiction(SMALL, false);
+	check_contradiction(SMALL + 100, false);
+	check_contradiction(sizeof(small), true);
+}
+
+/* What tells a client to stop has an id that its place can hold. */
+static void test_goaway(void)
+{
+	struct fake_conn *c = small_start();
+
+	small_passes(c, 7);
+	mt_proxy_drain(lab.p);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_no_memory), 0);
+	CU_ASSERT(small_took(c, SMALL_GOAWAY, 0, SMALL) >= 4096);
+	for (uint32_t i = 0; i < 3; i++)
+		lab_advance(900 * MT_MSEC);
+	CU_ASSERT_TRUE(c->detached);
+	small_stop();
+}
+
 const struct mt_test codec_file_tests[] = {
 	{"the native codec", test_native},
 	{"the file", test_file},
 	{"the file, read again", test_file_again},
+	{"metadata at places, and claims", test_claims},
+	{"replies that contradict their file", test_contradictions},
+	{"goaway with an id of two bytes", test_goaway},
 	{0},
 };
