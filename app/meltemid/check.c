@@ -255,8 +255,8 @@ void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt
 	mt_diag_object(diags, MT_DIAG_WARNING, &n->meta,
 		n->n_routes ? n->routes[0].origin.line : n->meta.origin.line, "spec.routes",
 		"write a route to it, or correct the networks of spec.ports",
-		"no port and no route leads to %s of %s, and %u endpoints in all: calls to them "
-		"fail",
+		"no port and no route leads to %s of %s, and %u endpoints in all: calls go to "
+		"them only if their clusters have no others, and fail",
 		mt_addr_str(first, text), of->name, lost);
 }
 

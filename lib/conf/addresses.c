@@ -74,6 +74,13 @@ const struct mt_node_port *mt_b_own_port(const struct mt_build *b, const struct 
 	return NULL;
 }
 
+bool mt_b_reaches(const struct mt_build *b, const struct mt_addr *a)
+{
+	const struct mt_node *n = b->conf->started_as ? b->conf->started_as : b->model->node;
+
+	return !n || mt_node_reaches(n, a);
+}
+
 /* Why no host can have it because of the networks that the node is connected to. */
 static const char *not_a_host_here(const struct mt_build *b, const struct mt_addr *a)
 {

@@ -311,6 +311,23 @@ static void set_levels(
 		c->n_levels = 0;
 }
 
+/*
+ * Endpoints to which no port and no route leads, for example those of a family that no port has,
+ * get no calls while the cluster has others. If it has no others, calls go to them and fail.
+ */
+static void drain_unreached(struct mt_build *b, struct mt_cluster *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		n += !mt_b_reaches(b, &c->eps[i].addr);
+	c->drains |= n > 0;
+	c->skips_unreached = n > 0 && n < c->n_eps;
+	for (uint32_t i = 0; n && i < c->n_eps; i++)
+		if ((c->skips_unreached || !c->eps[i].drain) && !mt_b_reaches(b, &c->eps[i].addr))
+			c->eps[i].drain = MT_EP_DRAIN_NO_ROUTE;
+}
+
 static int fill(struct mt_build *b, struct mt_shared_cluster *sc,
 	const struct mt_cluster_said *said, const struct mt_endpoint_plan *plan, uint32_t *firsts)
 {
@@ -359,6 +376,7 @@ static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
 	if (!firsts || allocate(&sc->c, said->guards, &plan) || add_zones(sc, e))
 		return -ENOMEM;
 	rc = fill(b, sc, said, &plan, firsts);
+	drain_unreached(b, &sc->c);
 	if (rc == 0 && sc->c.levels)
 		set_levels(&sc->c, &plan, firsts);
 	return rc;

@@ -276,12 +276,15 @@ static bool check_nat(struct mt_build *b, const struct mt_host *h, const struct 
 
 /* ---- services ---------------------------------------------------------------------------- */
 
-/* A drained endpoint stays among them, so that its flows go on, but gets no new ones. */
+/*
+ * A drained endpoint stays among them, so that its flows go on, but gets no new ones. One without a
+ * route has its weight, because it is there only if no other one has a route.
+ */
 static uint32_t weight_of(
 	const struct mt_build *b, const struct mt_cluster *c, const struct mt_endpoint *ep)
 {
-	bool drains =
-		ep->drain || mt_overrides_drains(&b->conf->overrides, c->name, &ep->addr, ep->port);
+	bool drains = (ep->drain && ep->drain != MT_EP_DRAIN_NO_ROUTE) ||
+		      mt_overrides_drains(&b->conf->overrides, c->name, &ep->addr, ep->port);
 
 	return drains ? 0 : ep->weight;
 }
@@ -312,15 +315,23 @@ static void fill_lost(
 		.refuses = true};
 }
 
+/* True if packets of the port can be sent to the endpoint. */
+static bool is_reached(
+	const struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c, uint32_t i)
+{
+	const struct mt_endpoint *ep = &c->eps[i];
+
+	return mt_b_forward_reaches(b, (enum mt_forwarding)u->forwarding, &ep->addr) &&
+	       !(c->skips_unreached && ep->drain == MT_EP_DRAIN_NO_ROUTE);
+}
+
 /* The weight of each endpoint, MT_FORWARD_NOT for those that packets cannot reach. */
 static uint32_t *weights_of(struct mt_build *b, const struct mt_unit *u, const struct mt_cluster *c)
 {
 	uint32_t *w = mt_region_alloc(&b->tmp, sizeof(*w) * MT_MAX(c->n_eps, 1u));
 
 	for (uint32_t i = 0; w && i < c->n_eps; i++)
-		w[i] = mt_b_forward_reaches(b, (enum mt_forwarding)u->forwarding, &c->eps[i].addr)
-			       ? weight_of(b, c, &c->eps[i])
-			       : MT_FORWARD_NOT;
+		w[i] = is_reached(b, u, c, i) ? weight_of(b, c, &c->eps[i]) : MT_FORWARD_NOT;
 	return w;
 }
 

@@ -230,7 +230,6 @@ static void add_named(struct gathering *g, struct mt_host *h, const struct mt_se
 {
 	struct mt_build *b = g->b;
 	const struct mt_model_names *names = &b->model->names;
-	const struct mt_node *node = b->model->node;
 	struct named x = {.se = se, .w = w};
 
 	if (!names->find || !by_names(se))
@@ -241,7 +240,7 @@ static void add_named(struct gathering *g, struct mt_host *h, const struct mt_se
 	for (uint32_t i = 0; i < x.state.n; i++) {
 		const struct mt_addr *a = &x.state.addrs[i];
 
-		if (node && !mt_node_reaches(node, a)) {
+		if (!mt_b_reaches(b, a)) {
 			x.n_lost[mt_addr_is4(a)]++;
 			continue;
 		}

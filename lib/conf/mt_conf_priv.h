@@ -495,6 +495,8 @@ const char *mt_b_not_servable(const struct mt_build *b, const struct mt_addr *a)
 const char *mt_addr_not_a_host(const struct mt_addr *a, uint8_t prefix);
 /* The port whose own address it is; NULL: none. */
 const struct mt_node_port *mt_b_own_port(const struct mt_build *b, const struct mt_addr *a);
+/* True if a port's network or a route leads to it, or if there is no Node. */
+bool mt_b_reaches(const struct mt_build *b, const struct mt_addr *a);
 /* An address that clients are to reach: reports what is wrong; true: it can be served. */
 bool mt_b_serve_address(struct mt_build *b, const struct mt_meta *meta, uint32_t line,
 	const char *path, const struct mt_addr *a);

@@ -76,6 +76,7 @@ enum mt_ep_drain {
 	MT_EP_DRAIN_OPERATOR,	 /* `drain endpoint` */
 	MT_EP_DRAIN_LABEL,	 /* MT_DRAIN_LABEL */
 	MT_EP_DRAIN_TERMINATING, /* its EndpointSlice, Pod or WorkloadEntry */
+	MT_EP_DRAIN_NO_ROUTE,	 /* no port and no route of the node leads to it */
 };
 
 /* Label of a workload that drains while its value is "true". */
@@ -104,7 +105,7 @@ struct mt_endpoint {
 	bool guarded : 1;  /* its policy in mt_cluster.guards authorizes calls to it */
 	bool meshed : 1;   /* its source marks it as having a sidecar */
 	bool tls : 1;	   /* connections to it use TLS (mt_cluster_tls()) */
-	uint8_t drain : 2; /* enum mt_ep_drain, by documents */
+	uint8_t drain : 3; /* enum mt_ep_drain, by documents */
 };
 
 struct mt_authz;
@@ -183,7 +184,9 @@ struct mt_cluster {
 	uint32_t index;	  /* small, stable across snapshots */
 	enum mt_lb lb;
 	enum mt_lb_hash hash_by;
-	bool drains;	/* documents drain some of its endpoints */
+	bool drains; /* documents drain some of its endpoints */
+	/* Some endpoints are reached: those with MT_EP_DRAIN_NO_ROUTE are never picked. */
+	bool skips_unreached;
 	uint32_t n_out; /* endpoints that the control plane takes out of rotation; not in eps */
 	struct mt_key hash_keys[MT_CLUSTER_HASH_KEYS];
 	uint32_t n_hash_keys;
@@ -320,7 +323,8 @@ struct mt_lb_worker {
 
 /*
  * Picks an endpoint for this exchange by the cluster's balancer. Skips endpoints that are ejected,
- * leaving or draining; if all are, picks one of them, preferably one that is not draining. `tried`
+ * leaving or draining; if all are, picks one of them, preferably one that is not draining, and
+ * never an endpoint without a route if another one has a route (skips_unreached). `tried`
  * is a bit set of endpoint positions that this exchange has tried (positions >= 64 are not
  * remembered). `v` may be NULL (opaque TCP that is not balanced by hash). Returns an index in
  * c->eps, or -1 if the cluster has no endpoint or all were tried. Counts the outcome in

@@ -92,9 +92,15 @@ static uint32_t round_robin(const struct mt_cluster *c, struct mt_lb_worker *w, 
 	return mt_wseq_at(&c->wseq, x, c->n_eps);
 }
 
+/* True if no call may be sent to the endpoint, because no route leads to it, but to others. */
+static bool is_skipped(const struct mt_cluster *c, uint32_t i)
+{
+	return c->skips_unreached && c->eps[i].drain == MT_EP_DRAIN_NO_ROUTE;
+}
+
 /*
- * The first usable endpoint from `first` on. Otherwise, if `any`, the first untried one, preferably
- * not draining. Otherwise -1.
+ * The first usable endpoint from `first` on. Otherwise, if `any`, the first untried one that is not
+ * skipped, preferably not draining. Otherwise -1.
  */
 static int walk(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t first, uint64_t now,
 	uint64_t tried, bool any)
@@ -102,7 +108,7 @@ static int walk(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t fir
 	int fallback = -1, last_resort = -1;
 
 	for (uint32_t k = 0, i = first; k < c->n_eps; k++, i = i + 1 < c->n_eps ? i + 1 : 0) {
-		if (tried_before(tried, i))
+		if (tried_before(tried, i) || is_skipped(c, i))
 			continue;
 		if (usable(c, i, now, tried)) {
 			mt_count(w->counters, MT_UPSTREAM_rerouted);

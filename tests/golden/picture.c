@@ -26,7 +26,7 @@
 #define FILES_MAX 8u
 #define SAME_NODE (1ull << 41)
 
-/* For directories without a Node: networks in which every test's addresses can be, and names. */
+/* For directories without a Node: networks and routes that lead to every test's addresses, and names. */
 static const char some_node[] =
 	"apiVersion: meltemi.io/v1\n"
 	"kind: Node\n"
@@ -34,6 +34,8 @@ static const char some_node[] =
 	"spec:\n"
 	"  ports: [{name: p0, device: net_null0, addresses: [10.255.255.1/8, "
 	"\"2001:db8:ffff::1/32\"]}]\n"
+	"  routes: [{to: 0.0.0.0/0, via: 10.255.255.2}, {to: \"::/0\", via: "
+	"\"2001:db8:ffff::2\"}]\n"
 	"  dns: {}\n";
 
 struct input {

@@ -9,19 +9,23 @@
 #define NAMED	    4	 /* endpoints in a finding; the others are "..." */
 #define CERT_WARN_S 3600 /* warn below this validity; renewal starts at 80 % of the lifetime */
 
-/* Endpoints of a cluster that take no traffic. */
+/* Endpoints of a cluster that take no traffic; unreached: no port and no route leads to them. */
 struct out {
-	uint32_t n, ejected;
+	uint32_t n, ejected, unreached;
 	char names[NAMED * (MT_ADDR_STRLEN + 16)];
 };
 
 /* Adds "ADDRESS:PORT STATE" to the names, or "..." once. */
-static void add(struct out *o, const struct mt_endpoint *ep, bool ejected)
+static void add(struct out *o, const struct mt_endpoint *ep)
 {
+	uint8_t drains = __atomic_load_n(&ep->state->draining, __ATOMIC_RELAXED);
+	bool unreached = drains == MT_EP_DRAIN_NO_ROUTE;
+	bool ejected = !unreached && mt_ep_is_out(ep->state);
 	size_t at = strlen(o->names);
 	char name[MT_ADDR_STRLEN];
 
 	o->ejected += ejected;
+	o->unreached += unreached;
 	if (o->n++ > NAMED)
 		return;
 	if (o->n > NAMED)
@@ -29,9 +33,10 @@ static void add(struct out *o, const struct mt_endpoint *ep, bool ejected)
 	else
 		snprintf(o->names + at, sizeof(o->names) - at, "%s%s %s", at ? ", " : "",
 			mt_endpoint_name(ep, name),
-			ejected							  ? "ejected"
-			: __atomic_load_n(&ep->state->draining, __ATOMIC_RELAXED) ? "draining"
-										  : "leaving");
+			unreached ? "no route"
+			: ejected ? "ejected"
+			: drains  ? "draining"
+				  : "leaving");
 }
 
 static struct out out_of(const struct mt_health *h, const struct mt_cluster *cl)
@@ -40,8 +45,18 @@ static struct out out_of(const struct mt_health *h, const struct mt_cluster *cl)
 
 	for (uint32_t i = 0; i < cl->n_eps; i++)
 		if (!mt_ctl_ep_takes_traffic(cl->eps[i].state, h->c->now))
-			add(&o, &cl->eps[i], mt_ep_is_out(cl->eps[i].state));
+			add(&o, &cl->eps[i]);
 	return o;
+}
+
+static const char *remedy_of(const struct out *o)
+{
+	if (o->ejected)
+		return "are the servers up? `show outliers`";
+	if (o->unreached)
+		return "write a route to them in the Node's spec.routes, if they are to be used";
+	return "`show endpoints` has the reasons of drains; `return endpoint ADDRESS:PORT` ends a "
+	       "drain by an operator";
 }
 
 static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
@@ -64,10 +79,7 @@ static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 			"no server%s: every request to it is refused",
 			cl->n_out ? " in it (all are reported unhealthy)" : "");
 	else if (o.n == cl->n_eps)
-		mt_found(h, MT_FOUND_FAULT, cl->name,
-			o.ejected ? "are the servers up? `show outliers`"
-				  : "`show endpoints` has the reasons of drains; `return endpoint "
-				    "ADDRESS:PORT` ends a drain by an operator",
+		mt_found(h, MT_FOUND_FAULT, cl->name, remedy_of(&o),
 			"none of its %u servers takes traffic, so calls go to them nevertheless: "
 			"%s",
 			cl->n_eps, o.names);
@@ -75,6 +87,11 @@ static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 		mt_found(h, MT_FOUND_WARNING, cl->name,
 			"is that server up, and does it answer? It is tried again by itself",
 			"%u of %u servers take no traffic: %s", o.n, cl->n_eps, o.names);
+	else if (o.unreached)
+		mt_found(h, MT_FOUND_NOTE, cl->name, remedy_of(&o),
+			"%u of %u servers take no traffic: %s: no port and no route of the node "
+			"leads to them",
+			o.n, cl->n_eps, o.names);
 }
 
 /*

@@ -188,8 +188,9 @@ const struct mt_family_row mt_families_service[] = {
 		"for 2 s; or it was ejected because it did not answer. 0: none of this",
 		collect_age, EP(silent)},
 	{"meltemi_endpoint_up", MT_GAUGE, "boolean", "cluster, endpoint",
-		"1: the endpoint takes traffic; 0: it is ejected and has not answered since, or "
-		"it drains; endpoints without series of their own have no value",
+		"1: the endpoint takes traffic; 0: it is ejected and has not answered since, it "
+		"drains, or no route leads to it; endpoints without series of their own have no "
+		"value",
 		collect_up, EP(up)},
 	{"meltemi_route_requests_total", MT_COUNTER, "requests", "service, route, match",
 		"requests that a route was chosen for", collect_route, 0},

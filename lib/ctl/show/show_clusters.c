@@ -28,6 +28,8 @@ static const char *health(const struct mt_ep_state *e, const struct mt_ctl_waiti
 		return "draining by its label";
 	case MT_EP_DRAIN_TERMINATING:
 		return "draining, terminates";
+	case MT_EP_DRAIN_NO_ROUTE:
+		return "no route";
 	}
 	if (mt_ep_is_leaving(e, now))
 		return "leaving";

@@ -421,13 +421,13 @@ static void draw(struct explain *x, struct tally *tallies)
 static const char *state_of(const struct explain *x, const struct mt_cluster *cl, uint32_t i)
 {
 	const struct mt_ep_state *e = cl->eps[i].state;
-
+	uint8_t drains = __atomic_load_n(&e->draining, __ATOMIC_RELAXED);
 	enum mt_ctl_ejection out = mt_ctl_ejection(e, x->c->now);
 
 	if (out == MT_CTL_NOT_EJECTED && mt_cluster_usable(cl, i, x->c->now))
 		return "ok";
-	if (__atomic_load_n(&e->draining, __ATOMIC_RELAXED))
-		return "draining";
+	if (drains)
+		return drains == MT_EP_DRAIN_NO_ROUTE ? "no route" : "draining";
 	if (out != MT_CTL_NOT_EJECTED)
 		return out == MT_CTL_EJECTED ? "ejected" : "trial";
 	return "leaving";

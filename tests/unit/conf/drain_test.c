@@ -106,6 +106,139 @@ static void of_forwarded_ports(void)
 	mt_conf_destroy(conf);
 }
 
+/* ---- endpoints without a route ----------------------------------------------------------- */
+
+#define NODE(addresses, routes)                                                                    \
+	"---\napiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n  ports: "        \
+	"[{name: p0, device: net_null0, addresses: [" addresses "]}]\n  routes: [" routes "]\n"
+#define ONLY4 NODE("203.0.113.9/24", "{to: 0.0.0.0/0, via: 203.0.113.1}")
+#define BOTH                                                                                       \
+	NODE("203.0.113.9/24, 2001:db8:f::9/64",                                                   \
+		"{to: 0.0.0.0/0, via: 203.0.113.1}, {to: '::/0', via: '2001:db8:f::1'}")
+#define NEAR4 NODE("203.0.113.9/24", "{to: 198.51.100.0/24, via: 203.0.113.1}")
+#define PAIR(annotations, port, first, second)                                                     \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: a, namespace: x, annotations: {" annotations "}}\nspec:\n"               \
+	"  hosts: [a.x]\n  addresses: [192.0.2.1, '2001:db8::1']\n  location: MESH_INTERNAL\n"     \
+	"  resolution: STATIC\n  ports: [" port "]\n  endpoints:\n"                                \
+	"  - {address: '" first "'}\n  - {address: '" second "'}\n"
+#define RULE(policy)                                                                               \
+	"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"                         \
+	"metadata: {name: a, namespace: x}\nspec: {host: a.x, trafficPolicy: {" policy "}}\n"
+#define BY(lb) RULE("loadBalancer: {" lb "}")
+#define FOUR   "198.51.100.7"
+#define FAR4   "192.0.2.77"
+#define SIX    "2001:db8::7"
+#define MIXED  PAIR("", TCP, FOUR, SIX)
+
+/* Picks of the cluster's endpoint i among 1,000. */
+static uint32_t picks_of(const struct mt_cluster *c, int i)
+{
+	struct mt_lb_worker w = {0};
+	uint32_t n = 0;
+
+	for (uint64_t k = 0; k < 1000; k++)
+		n += mt_cluster_pick(c, &w, NULL, k * 0x9e3779b97f4a7c15u, NOW, 0) == i;
+	return n;
+}
+
+/* True if all calls go to endpoint `at`, and a call that has tried it finds no other. */
+static bool takes_all(const struct mt_cluster *c, int at)
+{
+	struct mt_lb_worker w = {0};
+
+	return picks_of(c, at) == 1000 && mt_cluster_pick(c, &w, NULL, 1, NOW, 1ull << at) == -1;
+}
+
+static void without_route(void)
+{
+	static const char *const mixed[] = {MIXED ONLY4, MIXED ONLY4 BY("simple: ROUND_ROBIN"),
+		MIXED ONLY4 BY("simple: RANDOM"), MIXED ONLY4 BY("simple: LEAST_REQUEST"),
+		MIXED ONLY4 BY("consistentHash: {useSourceIp: true, maglev: {tableSize: 251}}"),
+		MIXED ONLY4 BY("consistentHash: {useSourceIp: true, ringHash: {}}"),
+		MIXED ONLY4 BY("simple: ROUND_ROBIN, warmup: {duration: 60s}"),
+		MIXED ONLY4 RULE("outlierDetection: {minHealthPercent: 90}"),
+		PAIR("", TCP, FOUR, FAR4) NEAR4};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(mixed); i++) {
+		const struct mt_cluster *c;
+
+		conf = new_conf();
+		c = cluster(publish(mixed[i], NULL), CLUSTER);
+		CU_ASSERT_EQUAL_FATAL(c->n_eps, 2);
+		CU_ASSERT_EQUAL(c->eps[0].state->draining, MT_EP_DRAIN_NONE);
+		CU_ASSERT_EQUAL(c->eps[1].state->draining, MT_EP_DRAIN_NO_ROUTE);
+		CU_ASSERT(takes_all(c, 0));
+		mt_conf_destroy(conf);
+	}
+}
+
+/* The Node that the daemon started with decides, because ports and routes need a restart. */
+static void route_comes(void)
+{
+	struct built started = build_text(NULL, ONLY4);
+	const struct mt_cluster *c;
+
+	conf = new_conf();
+	c = cluster(publish(MIXED BOTH, NULL), CLUSTER);
+	CU_ASSERT(picks_of(c, 1) > 300);
+	c = cluster(publish(MIXED ONLY4, NULL), CLUSTER);
+	CU_ASSERT(takes_all(c, 0));
+	c = cluster(publish(MIXED BOTH, NULL), CLUSTER);
+	CU_ASSERT(picks_of(c, 1) > 300);
+	mt_conf_set_ports(conf, started.m->node);
+	c = cluster(publish(MIXED BOTH, NULL), CLUSTER);
+	CU_ASSERT(takes_all(c, 0));
+	mt_conf_destroy(conf);
+	unbuild(&started);
+	/* Without a Node, as in tests of documents, each address is reached. */
+	conf = new_conf();
+	CU_ASSERT(picks_of(cluster(publish(MIXED, NULL), CLUSTER), 1) > 300);
+	mt_conf_destroy(conf);
+}
+
+/* If no endpoint is reached, calls go to all of them, so that they end with the reason. */
+static void none_with_route(void)
+{
+	const struct mt_cluster *c;
+
+	conf = new_conf();
+	c = cluster(publish(PAIR("", TCP, SIX, "2001:db8::8") ONLY4, NULL), CLUSTER);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(c->eps[i].state->draining, MT_EP_DRAIN_NO_ROUTE);
+		CU_ASSERT(picks_of(c, i) > 0);
+	}
+	mt_conf_destroy(conf);
+}
+
+static uint32_t forwarded_to(const struct mt_snapshot *s, const char *at)
+{
+	struct mt_addr vip;
+	const struct mt_l4_row *r;
+
+	CU_ASSERT_EQUAL(mt_addr_parse(at, &vip), 0);
+	r = mt_l4_row(s->l4, &vip, 80, IPPROTO_UDP);
+	return r && r->group ? r->group->n_endpoints : 0;
+}
+
+/* A forwarded port has only the endpoints with a route, if there are any. */
+static void forwarded_without_route(void)
+{
+	conf = new_conf();
+	CU_ASSERT_EQUAL(
+		forwarded_to(publish(PAIR(NAT, UDP, FOUR, FAR4) BOTH, NULL), "192.0.2.1"), 2);
+	CU_ASSERT_EQUAL(
+		forwarded_to(publish(PAIR(NAT, UDP, FOUR, FAR4) NEAR4, NULL), "192.0.2.1"), 1);
+	CU_ASSERT_EQUAL(
+		forwarded_to(publish(PAIR(NAT, UDP, FOUR, SIX) BOTH, NULL), "2001:db8::1"), 1);
+	CU_ASSERT_EQUAL(
+		forwarded_to(publish(PAIR(NAT, UDP, FOUR, SIX) ONLY4, NULL), "2001:db8::1"), 0);
+	CU_ASSERT_EQUAL(
+		forwarded_to(publish(PAIR(NAT, UDP, FAR4, "192.0.2.78") NEAR4, NULL), "192.0.2.1"),
+		2);
+	mt_conf_destroy(conf);
+}
+
 /* ---- WorkloadEntries ------------------------------------------------------------------ */
 
 #define SELECTED                                                                                   \
@@ -190,4 +323,6 @@ static void all_unhealthy(void)
 
 const struct mt_test drain_tests[] = {{"by_label", by_label},
 	{"of_forwarded_ports", of_forwarded_ports}, {"workload_entries", workload_entries},
-	{"all_unhealthy", all_unhealthy}, {0}};
+	{"all_unhealthy", all_unhealthy}, {"without_route", without_route},
+	{"route_comes", route_comes}, {"none_with_route", none_with_route},
+	{"forwarded_without_route", forwarded_without_route}, {0}};

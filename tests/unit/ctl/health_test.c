@@ -587,6 +587,19 @@ static void test_endpoints(void)
 	cl.n_eps = 6;
 	states[3] = states[4] = states[5] = states[0];
 	CU_ASSERT(is_finding(c, "one", "fault", "192.0.2.7:1003 ejected, ..."));
+	/* An endpoint without a route is a note while others take calls, ejected or not. */
+	cl.n_eps = 2;
+	states[0] = (struct mt_ep_state){0};
+	states[1].draining = MT_EP_DRAIN_NO_ROUTE;
+	CU_ASSERT(is_finding(c, "one", "note",
+		"1 of 2 servers take no traffic: 192.0.2.7:1001 no route: no port and no route of "
+		"the node leads to them"));
+	states[1].back = MT_EP_BACK_TRIAL;
+	CU_ASSERT(is_finding(c, "one", "note", "192.0.2.7:1001 no route"));
+	states[0] = states[1];
+	CU_ASSERT(is_finding(c, "one", "fault",
+		"none of its 2 servers takes traffic, so calls go to them nevertheless: "
+		"192.0.2.7:1000 no route, 192.0.2.7:1001 no route"));
 	c->env.conf = NULL;
 	snapshot = NULL;
 	mt_ctl_destroy(c);

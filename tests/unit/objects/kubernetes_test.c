@@ -91,15 +91,15 @@ static void a_service(void)
 static void drains(void)
 {
 	static const char slices[] = SLICE("s-1", "",
-		"- {addresses: [10.0.0.1]}\n"
-		"- {addresses: [10.0.0.2], conditions: {ready: false, terminating: true}}\n"
-		"- {addresses: [10.0.0.3], conditions: {ready: false, serving: false}}\n"
-		"- {addresses: [10.0.0.5], conditions: {serving: false, terminating: true}}\n"
-		"- {addresses: [10.0.0.4], targetRef: {kind: Pod, name: v1}}\n");
+		"- {addresses: [192.0.2.21]}\n"
+		"- {addresses: [192.0.2.22], conditions: {ready: false, terminating: true}}\n"
+		"- {addresses: [192.0.2.23], conditions: {ready: false, serving: false}}\n"
+		"- {addresses: [192.0.2.25], conditions: {serving: false, terminating: true}}\n"
+		"- {addresses: [192.0.2.24], targetRef: {kind: Pod, name: v1}}\n");
 	static const char pod[] = "---\napiVersion: v1\nkind: Pod\n"
 				  "metadata: {name: v1, namespace: x, labels: "
 				  "{meltemi.io/drain: 'true'}}\n"
-				  "status: {podIP: 10.0.0.4}\n";
+				  "status: {podIP: 192.0.2.24}\n";
 	static const char all[] = KUBE("s", ", publishNotReadyAddresses: true");
 	const struct mt_cluster *c;
 	struct scene sc;
@@ -140,8 +140,8 @@ static void deleted_pods(void)
 	scene_begin(&sc);
 	scene_write(&sc, "a.yaml", entry);
 	scene_write(&sc, "b.yaml",
-		SELECTED_POD("p1", "", "10.0.0.1") SELECTED_POD(
-			"p2", ", deletionTimestamp: '2026-11-27T10:00:00Z'", "10.0.0.2"));
+		SELECTED_POD("p1", "", "192.0.2.21") SELECTED_POD(
+			"p2", ", deletionTimestamp: '2026-11-27T10:00:00Z'", "192.0.2.22"));
 	scene_load(&sc);
 	c = find(&sc, "outbound|80||a.x");
 	CU_ASSERT_EQUAL_FATAL(c->n_eps, 2);
