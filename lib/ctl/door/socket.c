@@ -11,6 +11,7 @@
 #include "mt_accept.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <openssl/err.h>
 #include <stdio.h>
@@ -72,19 +73,53 @@ int mt_ctl_watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op)
 	return epoll_ctl(c->epoll, op, fd, &ev) == 0 ? 0 : -errno;
 }
 
+/*
+ * Opens the socket file for fchownat(). Another user may own the directory, and put a link to
+ * another file in its place, also a hard link if fs.protected_hardlinks is 0. -EXDEV: it is not the
+ * file that this process has made. Otherwise a descriptor or -errno.
+ */
+static int open_own(const char *path)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_nlink == 1 &&
+		st.st_uid == geteuid())
+		return fd;
+	close(fd);
+	return -EXDEV;
+}
+
+static int give(const char *path, gid_t gid)
+{
+	int fd = open_own(path), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+	close(fd);
+	return rc;
+}
+
 /* Gives the socket to a group. Call before listen(), so that no client can connect earlier. */
 static int set_group(const char *path, const char *name, struct mt_err *e)
 {
 	struct group *g = getgrnam(name);
 	char *end;
 	unsigned long gid = strtoul(name, &end, 10);
+	int rc;
 
 	if (!g && (*end || end == name || gid >= UINT32_MAX))
 		return mt_err(e, -ENOENT, "admin.viewGroup %s: there is no such group", name);
-	/* Another user may own the directory: a link of that name is not followed. */
-	if (lchown(path, (uid_t)-1, g ? g->gr_gid : (gid_t)gid) != 0)
-		return mt_err(e, -errno, "admin.viewGroup %s: %s", name, strerror(errno));
-	return 0;
+	rc = give(path, g ? g->gr_gid : (gid_t)gid);
+	if (rc == -EXDEV)
+		return mt_err(e, rc,
+			"admin.viewSocket %s: another process has replaced it; use a directory in "
+			"which only the daemon's user may write",
+			path);
+	return rc ? mt_err(e, rc, "admin.viewGroup %s: %s", name, strerror(-rc)) : 0;
 }
 
 static int bind_door(struct mt_door *d, const struct sockaddr_un *a, struct mt_err *e)

@@ -309,44 +309,88 @@ static void test_never_reads(void)
 	teardown(c);
 }
 
-static const char *link_to; /* bind() puts a link to it in the place of the next socket */
+/* bind() replaces the viewers' socket by a link to link_to, made by this. */
+static int (*make_link)(const char *to, const char *name);
+static const char *link_to;
 
 int bind(int fd, const struct sockaddr *a, socklen_t len)
 {
 	int rc = (int)syscall(SYS_bind, fd, a, len);
 	const char *name = ((const struct sockaddr_un *)a)->sun_path;
 
-	if (rc == 0 && link_to) {
+	if (rc == 0 && make_link && strstr(name, "view")) {
 		CU_ASSERT_EQUAL(unlink(name), 0);
-		CU_ASSERT_EQUAL(symlink(link_to, name), 0);
+		CU_ASSERT_EQUAL(make_link(link_to, name), 0);
+		make_link = NULL;
 	}
 	return rc;
+}
+
+/* Opens a socket with a group, in whose place bind() puts a link: nothing changes at its target. */
+static void group_of_link(int (*make)(const char *to, const char *name), const char *to)
+{
+	char view[96], group[16];
+	struct mt_ctl_env env = {.socket = path, .view_socket = view, .view_group = group};
+	struct stat before, after;
+	struct mt_err e = {""};
+
+	snprintf(view, sizeof(view), "%s/view.sock", dir);
+	/* Of another group, so that a change of the target's would be seen. */
+	snprintf(group, sizeof(group), "%u", geteuid() ? getegid() : 64747);
+	CU_ASSERT_EQUAL(stat(to, &before), 0);
+	link_to = to;
+	make_link = make;
+	CU_ASSERT_PTR_NULL(mt_ctl_create(&env, 0, &e));
+	CU_ASSERT_PTR_NULL(make_link);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "view.sock: another process has replaced it"));
+	CU_ASSERT_EQUAL(stat(to, &after), 0);
+	CU_ASSERT_EQUAL(after.st_gid, before.st_gid);
+	unlink(view);
 }
 
 /* Whoever may write the directory can replace the socket before it gets its group. */
 static void test_group_of_link(void)
 {
-	char view[96], file[96], group[16];
-	struct mt_ctl_env env = {.socket = path, .view_socket = view, .view_group = group};
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	struct mt_ctl *c = setup();
-	struct stat before, after;
+	char file[96];
+	int fd;
+
+	mt_ctl_destroy(c);
+	snprintf(file, sizeof(file), "%s/file", dir);
+	close(open(file, O_WRONLY | O_CREAT, 0600));
+	group_of_link(symlink, file);
+	group_of_link(link, file);
+	unlink(file);
+	/* The socket of another program. */
+	strcpy(a.sun_path, file);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	group_of_link(symlink, file);
+	group_of_link(link, file);
+	close(fd);
+	unlink(file);
+	rmdir(dir);
+}
+
+/* The socket itself gets the group. */
+static void test_group(void)
+{
+	char view[96], group[16];
+	struct mt_ctl_env env = {.socket = path, .view_socket = view, .view_group = group};
+	gid_t gid = geteuid() ? getegid() : 64747;
+	struct mt_ctl *c = setup();
 	struct mt_err e = {""};
+	struct stat st;
 
 	mt_ctl_destroy(c);
 	snprintf(view, sizeof(view), "%s/view.sock", dir);
-	snprintf(file, sizeof(file), "%s/file", dir);
-	snprintf(group, sizeof(group), "%u", getegid());
-	close(open(file, O_WRONLY | O_CREAT, 0600));
-	CU_ASSERT_EQUAL(stat(file, &before), 0);
-	usleep(20000); /* a later change has another time */
-	link_to = file;
+	snprintf(group, sizeof(group), "%u", gid);
 	c = mt_ctl_create(&env, 0, &e);
-	link_to = NULL;
-	CU_ASSERT_PTR_NOT_NULL(c);
-	CU_ASSERT_EQUAL(stat(file, &after), 0);
-	CU_ASSERT_EQUAL(after.st_ctim.tv_sec, before.st_ctim.tv_sec);
-	CU_ASSERT_EQUAL(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
-	unlink(file);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_EQUAL(lstat(view, &st), 0);
+	CU_ASSERT(S_ISSOCK(st.st_mode));
+	CU_ASSERT_EQUAL(st.st_gid, gid);
 	teardown(c);
 }
 
@@ -495,6 +539,7 @@ const struct mt_test socket_tests[] = {
 	{"a line that drips", test_drip},
 	{"a client that never reads", test_never_reads},
 	{"the group of a link", test_group_of_link},
+	{"the group of a socket", test_group},
 	{"old sockets", test_old_socket},
 	{"an answer that comes later", test_later},
 	{"an answer that comes later, to nobody", test_later_and_gone},
