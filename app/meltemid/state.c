@@ -3,7 +3,8 @@
  * Tests the state directory at start. If it cannot be written, the operator who starts the daemon
  * learns so at once, not months later from the first reload that has something to keep. While the
  * daemon runs, a failed write is followed by tests of the same length until one succeeds; health
- * and a metric report the directory meanwhile.
+ * and a metric report the directory meanwhile. Others may share the disk, so a test first compares
+ * the free space, then allocates a file of that length, and writes only its start.
  */
 #include "daemon.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define PROBE	".probe"
@@ -43,17 +45,45 @@ static int write_all(int fd, size_t bytes)
 	return 0;
 }
 
-/* Creates, writes and removes a file of that length. 0 or -errno. */
+/* False if so little is free that a file of that length cannot be written. */
+static bool has_room(const char *dir, size_t bytes)
+{
+	struct statvfs v;
+	uint64_t blocks;
+
+	/* Some file systems do not report their size. */
+	if (statvfs(dir, &v) || !v.f_blocks || !v.f_frsize)
+		return true;
+	blocks = geteuid() ? v.f_bavail : v.f_bfree;
+	return blocks >= (bytes + v.f_frsize - 1) / v.f_frsize;
+}
+
+/* Makes the file that long, by allocation if the file system has that. 0 or -errno. */
+static int extend(int fd, size_t bytes)
+{
+	size_t start = MT_MIN(bytes, (size_t)TRY_MIN);
+	int rc = write_all(fd, start);
+
+	if (rc || bytes == start)
+		return rc;
+	if (fallocate(fd, 0, 0, (off_t)bytes) == 0)
+		return 0;
+	return errno == EOPNOTSUPP || errno == ENOSYS ? write_all(fd, bytes - start) : -errno;
+}
+
+/* Creates, extends and removes a file of that length. 0 or -errno. */
 static int probe(const char *dir, size_t bytes)
 {
 	char path[4200];
 	int fd, rc;
 
+	if (!has_room(dir, bytes))
+		return -ENOSPC;
 	snprintf(path, sizeof(path), "%s/" PROBE, dir);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, bytes);
+	rc = extend(fd, bytes);
 	if (fsync(fd) && rc == 0)
 		rc = -errno;
 	if (close(fd) && rc == 0)

@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define LONG 4096
@@ -104,4 +106,98 @@ static void nearly_full(void)
 	CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
-const struct mt_test state_tests[] = {{"a directory that is nearly full", nearly_full}, {0}};
+/* ---- trials are cheap ----------------------------------------------------------------- */
+
+static fsblkcnt_t free_blocks; /* of 4,096 bytes, as statvfs() reports them; 0: the real ones */
+static uint32_t n_allocated;
+static int allocate_rc; /* -errno of fallocate(); 0: the real result */
+
+/* Names of these functions with 64-bit offsets, as the linker sees them. */
+int __real_statvfs64(const char *path, struct statvfs *v);
+int __wrap_statvfs64(const char *path, struct statvfs *v);
+int __real_fallocate64(int fd, int mode, off_t offset, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len);
+
+int __wrap_statvfs64(const char *path, struct statvfs *v)
+{
+	int rc = __real_statvfs64(path, v);
+
+	if (free_blocks) {
+		v->f_frsize = 4096;
+		v->f_blocks = 1u << 20;
+		v->f_bavail = v->f_bfree = free_blocks;
+	}
+	return rc;
+}
+
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
+{
+	n_allocated++;
+	errno = -allocate_rc;
+	return allocate_rc ? -1 : __real_fallocate64(fd, mode, offset, len);
+}
+
+/* Bytes that this process has written, to anything. */
+static uint64_t written(void)
+{
+	FILE *f = fopen("/proc/self/io", "r");
+	unsigned long long n = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_EQUAL(fscanf(f, "rchar: %*u wchar: %llu", &n), 1);
+	fclose(f);
+	return n;
+}
+
+#define BIG (64u << 20)
+
+/* Runs a trial of BIG bytes. Returns how many bytes it wrote. */
+static uint64_t big_trial(void)
+{
+	uint64_t before = written();
+
+	n_allocated = 0;
+	d.state.rc = -ENOSPC;
+	d.state.bytes = BIG;
+	try_at(UINT64_MAX);
+	return written() - before;
+}
+
+/* A trial of a long file takes no room that others need, and writes little. */
+static void cheap(void)
+{
+	char dir[] = "/tmp/meltemi-state-XXXXXX";
+	struct mt_node node = {0};
+	struct mt_err e;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	node.state_dir.s = dir;
+	d = (struct daemon){.node = &node, .service = mt_service_new("test", &e)};
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d.service);
+
+	/* There is not enough room: nothing is tried. */
+	free_blocks = BIG / 4096 - 1;
+	CU_ASSERT(big_trial() < 4096);
+	CU_ASSERT_EQUAL(n_allocated, 0);
+	CU_ASSERT_EQUAL(d.state.rc, -ENOSPC);
+	/* There is, but the file cannot be that long, for example by a quota. */
+	free_blocks = BIG / 4096;
+	allocate_rc = -EDQUOT;
+	CU_ASSERT(big_trial() < 4096);
+	CU_ASSERT_EQUAL(n_allocated, 1);
+	CU_ASSERT_EQUAL(d.state.rc, -EDQUOT);
+	/* A file system without allocation. */
+	allocate_rc = -EOPNOTSUPP;
+	CU_ASSERT(big_trial() >= BIG);
+	CU_ASSERT_EQUAL(d.state.rc, 0);
+	allocate_rc = 0;
+	CU_ASSERT(big_trial() < 4096);
+	CU_ASSERT_EQUAL(d.state.rc, 0);
+	free_blocks = 0;
+
+	mt_service_free(d.service);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+const struct mt_test state_tests[] = {
+	{"a directory that is nearly full", nearly_full}, {"trials are cheap", cheap}, {0}};
