@@ -253,16 +253,22 @@ struct mt_net {
 	const struct mt_steer *steer;
 	_Atomic(struct net_table *) table;
 	_Atomic(struct net_served *) served;
-	_Atomic uint32_t dst_gen;    /* grows when cached destinations are stale */
-	_Atomic uint32_t conf_gen;   /* grows with each new table or VIP set */
-	_Atomic uint32_t announced;  /* the conf_gen whose announcements are done */
-	_Atomic uint32_t neigh_kick; /* grows when a worker claimed an entry */
-	_Atomic uint32_t neigh_done; /* grows when an entry became usable or failed */
+	_Atomic uint32_t dst_gen;   /* grows when cached destinations are stale */
+	_Atomic uint32_t conf_gen;  /* grows with each new table or VIP set */
+	_Atomic uint32_t announced; /* the conf_gen whose announcements are done */
 	_Atomic(struct mt_netw *) workers_part[MT_WORKERS_MAX];
 	struct net_neigh *neigh;
-	_Atomic uint32_t neigh_in_use;		      /* entries that are not free */
-	_Atomic uint64_t neigh_new[NET_NEIGH_GROUPS]; /* bits of entries that workers claimed */
-	uint64_t key[2];			      /* of the neighbours' buckets */
+	uint64_t key[2]; /* of the neighbours' buckets */
+	/*
+	 * The fields above are read with packets. Those below change with each new neighbour, which
+	 * a flood of forged clients makes many of, so they have cache lines of their own.
+	 */
+	/* Grows when an entry became usable or failed; the owner writes it. */
+	_Atomic uint32_t neigh_done mt_cache_aligned;
+	/* Written by each worker that claims an entry: grows; entries that are not free; their bits */
+	_Atomic uint32_t neigh_kick mt_cache_aligned;
+	_Atomic uint32_t neigh_in_use;
+	_Atomic uint64_t neigh_new[NET_NEIGH_GROUPS] mt_cache_aligned;
 };
 
 /* ---- one worker ---------------------------------------------------------------------------- */

@@ -36,9 +36,10 @@ struct mt_net *mt_net_create(struct mt_port *const *ports, uint16_t n_ports, uin
 	MT_ASSERT(n_ports <= MT_PORTS_MAX && workers > 0 && workers <= MT_WORKERS_MAX);
 	MT_ASSERT(workers == 1 || (steer && steer->workers == workers));
 	net_sum_choose();
-	net = calloc(1, sizeof(*net));
+	net = aligned_alloc(MT_CACHE_LINE, sizeof(*net));
 	if (!net)
 		return NULL;
+	memset(net, 0, sizeof(*net));
 	for (uint16_t i = 0; i < n_ports; i++)
 		net->ports[i] = ports[i];
 	net->n_ports = n_ports;

@@ -58,6 +58,27 @@ static void open_wide(void)
 	fx_clear(&f);
 }
 
+/* The index of the cache line of a field. */
+#define LINE(field) (offsetof(struct mt_net, field) / MT_CACHE_LINE)
+
+/* What workers write for a new neighbour shares no cache line with what they read for packets. */
+static void lines_apart(void)
+{
+	static const size_t read[] = {LINE(ports), LINE(n_ports), LINE(steer), LINE(table),
+		LINE(served), LINE(dst_gen), LINE(conf_gen), LINE(neigh), LINE(key[1])};
+	static const size_t written[] = {
+		LINE(neigh_done), LINE(neigh_kick), LINE(neigh_in_use), LINE(neigh_new)};
+
+	open_quiet(1);
+	CU_ASSERT_EQUAL((uintptr_t)f.net % MT_CACHE_LINE, 0);
+	for (size_t i = 0; i < MT_ARRAY_LEN(written); i++)
+		for (size_t k = 0; k < MT_ARRAY_LEN(read); k++)
+			CU_ASSERT(written[i] > read[k]);
+	/* The owner's alone. */
+	CU_ASSERT_NOT_EQUAL(LINE(neigh_done), LINE(neigh_kick));
+	CU_ASSERT(fx_close(&f));
+}
+
 /* Forged requests make entries that nothing uses: their ends leave cached destinations alone. */
 static void unused_end(void)
 {
@@ -413,6 +434,7 @@ static void router_asks_first(void)
 }
 
 const struct mt_test net_neigh_flood_tests[] = {
+	{"lines_apart", lines_apart},
 	{"unused_end", unused_end},
 	{"many_alternate", many_alternate},
 	{"flood_leaves_room", flood_leaves_room},
