@@ -6,6 +6,7 @@
  */
 #include "daemon_path.h"
 #include "import.h"
+#include "print_error.h"
 
 #include <errno.h>
 #include <string.h>
@@ -114,7 +115,7 @@ static int with_node(const struct ask *a)
 	argv[n] = NULL;
 	daemon_path(program, sizeof(program));
 	execvp(program, (char **)argv);
-	import_error("meltemid cannot be run: %s", strerror(errno));
+	print_error("meltemid cannot be run: %s", strerror(errno));
 	return EXIT_UNREACHABLE;
 }
 

@@ -2,13 +2,13 @@
 #include "codec.h"
 #include "options.h"
 #include "packets.h"
+#include "print_error.h"
 
 #include "mt_log.h"
 #include "mt_source.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,17 +35,6 @@ static const char usage[] =
 	"Exit status: 0 each message was read, 1 the file has mistakes, or a message contradicts\n"
 	"it or is incomplete, 2 bad usage, or an input cannot be read.\n";
 
-void codec_error(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("meltemi: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
-
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
 /* A path may be no text. */
@@ -65,7 +54,7 @@ static bool slurp(const char *name, int fd, size_t max, char **data, size_t *n)
 			char *more = realloc(*data, room = room ? 2 * room : 65536);
 
 			if (!more) {
-				codec_error("%s: no memory", name);
+				print_error("%s: no memory", name);
 				return false;
 			}
 			*data = more;
@@ -77,12 +66,12 @@ static bool slurp(const char *name, int fd, size_t max, char **data, size_t *n)
 			*n += (size_t)got;
 	}
 	if (got < 0)
-		codec_error("%s: cannot be read: %s", name, strerror(errno));
+		print_error("%s: cannot be read: %s", name, strerror(errno));
 	else if (*n > max)
-		codec_error("%s: more than %zu MiB: capture fewer packets, or filter them", name,
+		print_error("%s: more than %zu MiB: capture fewer packets, or filter them", name,
 			max >> 20);
 	else if (*n == 0)
-		codec_error("%s is empty", name);
+		print_error("%s is empty", name);
 	else
 		return true;
 	return false;
@@ -96,7 +85,7 @@ static bool read_input(const char *path, const char *name, size_t max, char **da
 
 	*data = NULL;
 	if (fd < 0) {
-		codec_error("%s: cannot be opened: %s", name, strerror(errno));
+		print_error("%s: cannot be opened: %s", name, strerror(errno));
 		return false;
 	}
 	ok = slurp(name, fd, max, data, n);
@@ -148,7 +137,7 @@ static int compile(struct codec_test *t)
 	if (!t->table) {
 		print_mistakes(t, &diags);
 		if (!diags.n)
-			codec_error("%s: no memory", t->file);
+			print_error("%s: no memory", t->file);
 	}
 	mt_diags_fini(&diags);
 	if (!t->table)
@@ -157,7 +146,7 @@ static int compile(struct codec_test *t)
 	t->found = calloc(t->view.n_places + 1, sizeof(*t->found));
 	t->meta = calloc(1, sizeof(*t->meta));
 	if (!t->places || !t->found || !t->meta) {
-		codec_error("no memory");
+		print_error("no memory");
 		return EXIT_REFUSED;
 	}
 	for (uint32_t i = 0; i < t->view.n_places; i++)
@@ -212,12 +201,12 @@ static bool samples(struct codec_test *t, const char *path)
 		(void)streams_capture(&s, (const uint8_t *)data, n, t->port);
 		capture(t, name, &s);
 	} else if (!streams_text(&s, data, n)) {
-		codec_error("%s: %s; write pairs of hexadecimal digits, or give a pcap or pcapng "
+		print_error("%s: %s; write pairs of hexadecimal digits, or give a pcap or pcapng "
 			    "capture",
 			name, s.why);
 		ok = false;
 	} else if (!s.n) {
-		codec_error("%s has no bytes", name);
+		print_error("%s has no bytes", name);
 		ok = false;
 	}
 	for (uint32_t i = 0; ok && i < s.n; i++)
@@ -290,7 +279,7 @@ static bool read_port(void *arg, const char *text)
 	unsigned long v = strtoul(text, &end, 10);
 
 	if (*end || *text < '0' || *text > '9' || v == 0 || v > UINT16_MAX) {
-		codec_error("--port: \"%s\" is not a port (write 1 to 65535)", text);
+		print_error("--port: \"%s\" is not a port (write 1 to 65535)", text);
 		return false;
 	}
 	t->port = (uint32_t)v;

@@ -31,9 +31,6 @@ struct codec_test {
 	uint32_t kinds[MT_MSG_N_KINDS];
 };
 
-/* Prints a message on stderr. */
-void codec_error(const char *fmt, ...) mt_printf(1, 2);
-
 /* codec_file.c: what the file describes, and `limits`: what it cannot do, and why. */
 json_t *codec_file(const struct codec_test *t);
 

@@ -146,12 +146,13 @@ static void reply_limits(const struct codec_test *t, json_t *list)
 		const char *name = t->view.variant[i].name;
 
 		if (!t->view.variant[i].status)
-			limit(list, "there is no status",
+			limit(list, name ? "the variant has no status" : "the file has no status",
 				"each reply%s%s counts as a success, for retries and outlier "
 				"detection too",
 				name ? " of " : "", name ? name : "");
 		if (!t->view.variant[i].deadline)
-			limit(list, "there is no deadline",
+			limit(list,
+				name ? "the variant has no deadline" : "the file has no deadline",
 				"time-outs that clients send%s%s are not read", name ? " in " : "",
 				name ? name : "");
 	}
@@ -166,17 +167,18 @@ static void metadata_limits(const struct codec_test *t, json_t *list)
 	listed(text, sizeof(text), words);
 	json_decref(words);
 	if (!t->table->n_keys && !t->table->n_searches)
-		limit(list, "there is no metadata and no search",
+		limit(list, "the file has no metadata and no search",
 			"calls cannot be routed, limited or authorized by their content");
 	else if (t->table->n_keys)
 		limit(list, "they have places of their own, and calls are routed by them",
 			"these metadata cannot be changed: %s", text);
 	if (!t->table->n_searches)
-		limit(list, "there is no search", "metadata cannot be added");
+		limit(list, "the file has no search", "metadata cannot be added");
 	if (!c->service_key)
-		limit(list, "there is no service", "calls have no service in routes and metrics");
+		limit(list, "the file has no service",
+			"calls have no service in routes and metrics");
 	if (!c->method_key.name)
-		limit(list, "there is no method", "calls have no method in routes and metrics");
+		limit(list, "the file has no method", "calls have no method in routes and metrics");
 	if (c->executes_other && (c->service_key || c->method_key.name))
 		limit(list, "executes is unknown, so servers may execute another one",
 			"authorization by service or method denies each call");
@@ -187,16 +189,16 @@ static void connection_limits(const struct codec_test *t, json_t *list)
 	if (t->table->codec.correlation == MT_CORR_SERIAL)
 		limit(list, "calls is serial", "a server connection has one call at a time");
 	if (any_kind(t, MT_MSG_HEARTBEAT) && !has_use(t, MT_CT_USE_ANSWER))
-		limit(list, "there is no heartbeat.answer", "heartbeats are not answered");
+		limit(list, "the file has no heartbeat.answer", "heartbeats are not answered");
 	if (!has_use(t, MT_CT_USE_HEARTBEAT))
 		limit(list,
 			t->view.n_variants > 1 ? "a file with variants has no heartbeat.send"
-					       : "there is no heartbeat.send",
+					       : "the file has no heartbeat.send",
 			"servers that are silent while a call waits get no heartbeat");
 	if (!has_use(t, MT_CT_USE_GOAWAY))
 		limit(list,
 			t->view.n_variants > 1 ? "a file with variants has no goaway"
-					       : "there is no goaway",
+					       : "the file has no goaway",
 			"clients get no notice before a drain");
 	for (uint32_t i = 0; i < t->view.n_places; i++)
 		if (!t->view.places[i].read)

@@ -167,7 +167,7 @@ static void write_one(const struct codec_test *t, json_t *to, enum mt_ct_use use
 	else
 		json_object_set_new(to, "none",
 			json_string(use == MT_CT_USE_REPLY ? "localReplies has none for it"
-							   : "there is no heartbeat.answer"));
+							   : "the file has no heartbeat.answer"));
 }
 
 /* The messages that clients get in place of a reply of the server, by reason. */

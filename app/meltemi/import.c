@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "import.h"
 #include "options.h"
+#include "print_error.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <string.h>
 
 static const char usage[] =
@@ -46,17 +46,6 @@ void import_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-void import_error(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("meltemi: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
-
 /* ---- the command line ------------------------------------------------------------------------ */
 
 static int read_options(struct import *m, int argc, char **argv)
@@ -73,7 +62,7 @@ static int read_options(struct import *m, int argc, char **argv)
 		return options_wrong(usage);
 	m->n = (uint32_t)(argc - optind);
 	if (m->n > IMPORT_INPUTS) {
-		import_error(
+		print_error(
 			"more than %d files and directories: name the directory that holds them",
 			IMPORT_INPUTS);
 		return EXIT_USAGE;
@@ -141,7 +130,7 @@ static int tell(struct import *m)
 	else
 		print_page(m);
 	if (fflush(stdout) || ferror(stdout)) {
-		import_error("the answer cannot be written: %s", strerror(errno));
+		print_error("the answer cannot be written: %s", strerror(errno));
 		return EXIT_REFUSED;
 	}
 	return code;
@@ -155,8 +144,8 @@ static bool is_kept(const struct import *m)
 {
 	for (uint32_t i = 0; m->out && !m->save && i < m->n; i++)
 		if (!m->inputs[i].directory) {
-			import_error("%s is not a directory: --save DIR keeps a copy for the Node "
-				     "to read",
+			print_error("%s is not a directory: --save DIR keeps a copy for the Node "
+				    "to read",
 				m->inputs[i].stream ? "standard input" : m->inputs[i].arg);
 			return false;
 		}

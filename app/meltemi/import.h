@@ -41,8 +41,6 @@ struct import {
 void import_signals(void);
 /* True if a signal has asked this program to end; blocking calls return then. */
 bool import_stopped(void);
-/* Prints a message on stderr. The caller chooses the exit code. */
-void import_error(const char *fmt, ...) mt_printf(1, 2);
 
 /*
  * import_read.c. Gives every input a name in dir/in; false after a message if one cannot be read.

@@ -5,6 +5,7 @@
  */
 #include "daemon_path.h"
 #include "import.h"
+#include "print_error.h"
 
 #include "mt_file.h"
 #include "mt_region.h"
@@ -29,7 +30,7 @@ static pid_t start(const struct import *m, FILE **out)
 	snprintf(told, sizeof(told), "%s/told", m->dir);
 	pid = daemon_start(NULL, argv, told, out);
 	if (pid < 0)
-		import_error("meltemid cannot be started: %s", strerror(errno));
+		print_error("meltemid cannot be started: %s", strerror(errno));
 	return pid;
 }
 
@@ -59,13 +60,13 @@ static int no_answer(const struct import *m, int status)
 
 	snprintf(path, sizeof(path), "%s/told", m->dir);
 	if (status == 127) {
-		import_error("meltemid, which checks documents, is neither next to this program "
-			     "nor in PATH");
+		print_error("meltemid, which checks documents, is neither next to this program "
+			    "nor in PATH");
 		return EXIT_UNREACHABLE;
 	}
 	if (import_stopped())
 		return EXIT_REFUSED;
-	import_error("meltemid gave no answer (exit status %d)", status);
+	print_error("meltemid gave no answer (exit status %d)", status);
 	if (mt_file_read(path, MT_FILE_SMALL, 0, &text, &len, &e) == 0)
 		fputs(text, stderr);
 	free(text);
@@ -196,7 +197,7 @@ static int unusable(const char *error)
 {
 	static const char mark[] = ": error: ";
 
-	import_error("the Node document could not be used:");
+	print_error("the Node document could not be used:");
 	for (const char *line = error; *line;) {
 		size_t len = strcspn(line, "\n");
 
@@ -216,9 +217,9 @@ static int nothing(const struct import *m)
 	const json_t *files = json_object_get(m->report, "files"), *row;
 	size_t i;
 
-	import_error("there is no document in what was named (*.yaml, *.yml, *.json)");
+	print_error("there is no document in what was named (*.yaml, *.yml, *.json)");
 	json_array_foreach(files, i, row)
-		import_error("%s: %s", import_text(row, "file"), import_text(row, "text"));
+		print_error("%s: %s", import_text(row, "file"), import_text(row, "text"));
 	return EXIT_USAGE;
 }
 
@@ -274,7 +275,7 @@ static pid_t ask(struct import *m, FILE **out, int *code)
 	snprintf(path, sizeof(path), "%s/node.yaml", m->dir);
 	text = node_of_inputs(m, state);
 	if (!text || mt_file_replace(path, text, strlen(text), 0600, &e)) {
-		import_error("%s", text ? e.text : "no memory");
+		print_error("%s", text ? e.text : "no memory");
 		free(text);
 		*code = EXIT_REFUSED;
 		return -1;

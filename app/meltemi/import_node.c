@@ -4,6 +4,7 @@
  * because of what was found.
  */
 #include "import.h"
+#include "print_error.h"
 #include "quoted.h"
 
 #include "mt_file.h"
@@ -256,7 +257,7 @@ bool import_node_make(struct import *m)
 		free((char *)(uintptr_t)sources[i]);
 	free(sources);
 	if (!m->node)
-		import_error("no memory");
+		print_error("no memory");
 	return m->node;
 }
 
@@ -268,7 +269,7 @@ bool import_may_write(const struct import *m, const char *path)
 
 	if (m->force || lstat(path, &st))
 		return true;
-	import_error("%s exists already: name another file, or give --force", path);
+	print_error("%s exists already: name another file, or give --force", path);
 	return false;
 }
 
@@ -288,7 +289,7 @@ bool import_write(
 		close(fd);
 	if (mt_file_replace(path, text, len, mode, &e) == 0)
 		return true;
-	import_error("%s", e.text);
+	print_error("%s", e.text);
 	if (fd >= 0)
 		(void)unlink(path);
 	return false;

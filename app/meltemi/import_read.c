@@ -5,6 +5,7 @@
  * that leads out of a source.
  */
 #include "import.h"
+#include "print_error.h"
 
 #include "mt_file.h"
 #include "mt_source.h"
@@ -25,9 +26,9 @@ static const char *name_of(const struct import_input *in)
 
 static bool too_long(const struct import_input *in)
 {
-	import_error("%s: more than %u MiB: get kinds or namespaces one by one, into files of a "
-		     "directory "
-		     "(`kubectl get KIND -A -o yaml > DIR/KIND.yaml`), and import that",
+	print_error("%s: more than %u MiB: get kinds or namespaces one by one, into files of a "
+		    "directory "
+		    "(`kubectl get KIND -A -o yaml > DIR/KIND.yaml`), and import that",
 		name_of(in), MT_SOURCE_FILE_MAX >> 20);
 	return false;
 }
@@ -58,9 +59,9 @@ static bool read_stream(const struct import_input *in, int fd, char **text, size
 	if (n > MT_SOURCE_FILE_MAX)
 		return too_long(in);
 	if (got < 0)
-		import_error("%s: cannot be read: %s", name_of(in), strerror(errno));
+		print_error("%s: cannot be read: %s", name_of(in), strerror(errno));
 	else if (strspn(buf, " \t\r\n") >= n)
-		import_error("%s is empty: did the command that should fill it fail?", name_of(in));
+		print_error("%s is empty: did the command that should fill it fail?", name_of(in));
 	else
 		return true;
 	return false;
@@ -86,7 +87,7 @@ static bool put_copy(struct import *m, struct import_input *in, uint32_t i, cons
 	snprintf(path, sizeof(path), "%s/in/%s", m->dir, in->name);
 	if (mt_file_replace(path, text, len, 0600, &e) == 0)
 		return true;
-	import_error("%s", e.text);
+	print_error("%s", e.text);
 	return false;
 }
 
@@ -108,7 +109,7 @@ static bool copy_stream(struct import *m, struct import_input *in, uint32_t i, i
 
 static bool cannot(const struct import_input *in, const char *what, int err)
 {
-	import_error("%s: cannot be %s: %s", name_of(in), what, strerror(err));
+	print_error("%s: cannot be %s: %s", name_of(in), what, strerror(err));
 	return false;
 }
 
@@ -127,7 +128,7 @@ static bool copy_file(struct import *m, struct import_input *in, uint32_t i)
 	bool ok;
 
 	if (mt_file_read(in->arg, MT_SOURCE_FILE_MAX, 0, &text, &len, &e)) {
-		import_error("%s", e.text);
+		print_error("%s", e.text);
 		return false;
 	}
 	ok = put_copy(m, in, i, suffix_of_name(in->arg), text, len);
@@ -195,20 +196,20 @@ bool import_read(struct import *m)
 	for (uint32_t i = 0; i < m->n; i++)
 		n_stdin += strcmp(m->inputs[i].arg, "-") == 0;
 	if (n_stdin > 1) {
-		import_error("standard input can be read once only");
+		print_error("standard input can be read once only");
 		return false;
 	}
 	snprintf(m->dir, sizeof(m->dir), "%s/meltemi-import-XXXXXX",
 		tmp && *tmp == '/' ? tmp : "/tmp");
 	if (!mkdtemp(m->dir)) {
-		import_error("%s: no directory can be made: %s", m->dir, strerror(errno));
+		print_error("%s: no directory can be made: %s", m->dir, strerror(errno));
 		m->dir[0] = '\0';
 		return false;
 	}
 	for (size_t i = 0; i < MT_ARRAY_LEN(own_directories); i++) {
 		snprintf(path, sizeof(path), "%s/%s", m->dir, own_directories[i]);
 		if (mkdir(path, 0700)) {
-			import_error("%s: %s", path, strerror(errno));
+			print_error("%s: %s", path, strerror(errno));
 			return false;
 		}
 	}
@@ -277,11 +278,11 @@ static bool save_one(const struct import *m, uint32_t i)
 	saved_name(m, i, name, sizeof(name));
 	snprintf(from, sizeof(from), "%s/in/%s", m->dir, m->inputs[i].name);
 	if ((size_t)snprintf(to, sizeof(to), "%s/%s", m->save, name) >= sizeof(to)) {
-		import_error("%s: the path is too long", m->save);
+		print_error("%s: the path is too long", m->save);
 		return false;
 	}
 	if (mt_file_read(from, MT_SOURCE_FILE_MAX, 0, &text, &len, &e)) {
-		import_error("%s", e.text);
+		print_error("%s", e.text);
 		return false;
 	}
 	ok = import_write(m, to, text, len, 0600);
@@ -294,7 +295,7 @@ bool import_save(struct import *m)
 	struct mt_err e;
 
 	if (mt_file_directory(m->save, 0755, &e)) {
-		import_error("%s", e.text);
+		print_error("%s", e.text);
 		return false;
 	}
 	for (uint32_t i = 0; i < m->n; i++)

@@ -7,6 +7,7 @@
 
 #include "codec.h"
 #include "packets.h"
+#include "print_error.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +29,7 @@ static const char doc[] =
 
 static struct codec_test *test;
 
-void codec_error(const char *fmt, ...)
+void print_error(const char *fmt, ...)
 {
 }
 
