@@ -37,7 +37,8 @@ void access_log_use(struct daemon *d, const struct mt_access_log *wanted)
 	for (uint32_t i = 0; i < n; i++) {
 		const struct mt_access_output *o = &wanted->outputs[i];
 
-		w[i] = (struct mt_alog_want){o->document, o->place, o->spec, o->key, o->general};
+		w[i] = (struct mt_alog_want){
+			o->document, o->place, o->spec, o->key, o->general, o->filter};
 	}
 	d->log_due = mt_alog_set(d->log, w, n, &e) != 0;
 	if (d->log_due && !d->log_told)

@@ -22,9 +22,11 @@ static void output_free(struct mt_alog_output *o)
 		return;
 	mt_alog_sink_free(o->sink);
 	mt_alog_format_free(o->format);
+	mt_alog_filter_free(o->filter);
 	mt_alog_place_fini(&o->place);
 	free(o->document);
 	free(o->text);
+	free(o->filter_text);
 	free(o);
 }
 
@@ -131,7 +133,8 @@ static bool same_format(const struct mt_alog_output *o, const struct mt_alog_spe
 static struct mt_alog_output *find(const struct mt_alog_list *in, const struct mt_alog_want *w)
 {
 	for (uint32_t i = 0; i < in->n; i++)
-		if (same_place(&in->v[i]->place, &w->place) && same_format(in->v[i], &w->spec))
+		if (same_place(&in->v[i]->place, &w->place) && same_format(in->v[i], &w->spec) &&
+			same_text(in->v[i]->filter_text, w->filter))
 			return in->v[i];
 	return NULL;
 }
@@ -164,17 +167,32 @@ static int start_sink(struct mt_alog *l, struct mt_alog_output *o, struct mt_err
 	return o->sink ? 0 : -ENOMEM;
 }
 
+static bool copy_texts(const struct mt_alog_want *w, struct mt_alog_output *o)
+{
+	o->document = strdup(w->document);
+	if (w->spec.text)
+		o->text = strndup(w->spec.text, w->spec.len);
+	if (w->filter)
+		o->filter_text = strdup(w->filter);
+	return o->document && !o->text == !w->spec.text && !o->filter_text == !w->filter;
+}
+
+/* Compiles format and filter. */
+static bool compile(const struct mt_alog_want *w, struct mt_alog_output *o, struct mt_err *e)
+{
+	o->format = mt_alog_compile(&w->spec, e);
+	if (o->format && w->filter)
+		o->filter = mt_alog_filter_new(w->filter, e);
+	return o->format && !o->filter == !w->filter;
+}
+
 static struct mt_alog_output *output_new(
 	struct mt_alog *l, const struct mt_alog_want *w, int *rc, struct mt_err *e)
 {
 	struct mt_alog_output *o = calloc(1, sizeof(*o));
 
 	*rc = -ENOMEM;
-	if (o && copy_place(&w->place, &o->place))
-		o->document = strdup(w->document);
-	if (o && w->spec.text)
-		o->text = strndup(w->spec.text, w->spec.len);
-	if (!o || !o->document || !o->text != !w->spec.text) {
+	if (!o || !copy_place(&w->place, &o->place) || !copy_texts(w, o)) {
 		(void)mt_err(e, *rc, "no memory");
 		output_free(o);
 		return NULL;
@@ -184,8 +202,7 @@ static struct mt_alog_output *output_new(
 	o->omit_empty = w->spec.omit_empty;
 	o->number = ++l->outputs;
 	o->lost_before = lost_in_rings(l);
-	o->format = mt_alog_compile(&w->spec, e);
-	*rc = o->format ? start_sink(l, o, e) : -EINVAL;
+	*rc = compile(w, o, e) ? start_sink(l, o, e) : -EINVAL;
 	if (*rc == 0)
 		return o;
 	output_free(o);

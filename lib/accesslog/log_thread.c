@@ -67,6 +67,8 @@ static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t n
 
 		if (!is_for(l->list, i, entry))
 			continue;
+		if (o->filter && !mt_alog_filter_passes(o->filter, &r))
+			continue;
 		mt_alog_render(o->format, &r, now, &l->line);
 		(void)mt_alog_sink_put(o->sink, l->line.text, l->line.len);
 	}

@@ -7,8 +7,9 @@
  *
  * Invariants:
  * - A worker never waits: its ring drops the newest entry if it is full, and counts it.
- * - Each entry that a worker wrote while an output was in use is written there or counted as lost:
- *   wanted = written + lost + lines in the buffers of ring and sink.
+ * - Each entry that a worker wrote while an output was in use, and that the output's filter admits,
+ *   is written there or counted as lost: wanted = written + lost + lines in the buffers of ring and
+ *   sink. No filter is evaluated for an entry that is lost in a ring.
  * - mt-log takes each ring at least every 10 ms, and never waits for a sink. Without outputs it
  *   takes and forgets entries once a second, so that snapshots can be freed.
  * - The control thread never waits for mt-log or a sink, except in mt_alog_stop(): it replaces the
@@ -55,11 +56,13 @@ struct mt_alog_want {
 	 * output is general, calls without a service leave a line in each.
 	 */
 	bool general;
+	/* An expression in CEL (mt_alog_filter.h): only calls for which it is true leave a line. */
+	const char *filter; /* NULL: none */
 };
 
 /*
  * Replaces all outputs by these. Returns 0, or a negative errno with the reason in *e: -EINVAL if a
- * format cannot be read, -ENOMEM; then the outputs are as before.
+ * format or filter cannot be read, -ENOMEM; then the outputs are as before.
  */
 int mt_alog_set(struct mt_alog *l, const struct mt_alog_want *wanted, uint32_t n, struct mt_err *e);
 /* Ends outputs that were replaced, without waiting; call several times a second. */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "mt_alog.h"
+#include "mt_alog_filter.h"
 #include "mt_alog_sink_priv.h"
 
 #include <pthread.h>
@@ -22,11 +23,13 @@ struct mt_alog_output {
 	char *document;
 	struct mt_alog_place place; /* a copy, to compare with */
 	char *text;		    /* of the format; NULL: the default one */
+	char *filter_text;	    /* NULL: no filter */
 	size_t len;
 	enum mt_alog_encoding encoding;
 	bool omit_empty;
 	struct mt_alog_sink *sink;
-	struct mt_alog_format *format; /* mt-log's while the output is in its list */
+	struct mt_alog_format *format; /* mt-log's while the output is in its list, as the next */
+	struct mt_alog_filter *filter; /* NULL: none */
 	uint64_t lost_before;	       /* entries lost in rings before the output began */
 	/* Of a replaced output: */
 	struct mt_alog_output *next;

@@ -2,11 +2,12 @@
 /*
  * Formats of access logs, and lines of records with any values. Bytes: options, length of the format,
  * the format, then lengths and bytes of texts. A line ends with its only newline besides those of the
- * format, and JSON is valid by another parser.
+ * format, and JSON is valid by another parser. A filter reads every attribute of the record.
  */
 #include "fuzz.h"
 #include "fuzz_reader.h"
 
+#include "mt_alog_filter.h"
 #include "mt_alog_format.h"
 
 #include <jansson.h>
@@ -106,6 +107,32 @@ static void check(bool json, const char *format, size_t len)
 	json_decref(o);
 }
 
+/* Evaluates a filter with each attribute twice, with the same result. */
+static void filter(const struct mt_alog_record *r)
+{
+	static const char text[] =
+		"request.path != 'a' && request.url_path != 'a' || request.method != 'a' || "
+		"request.host == 'a' || request.protocol == 'a' || response.code == 1 || "
+		"request.time < timestamp(1) || request.duration > duration('1s') && "
+		"request.size > 7 || response.code_details.contains('{') || response.flags == 2 || "
+		"response.size == request.total_size || response.backend_latency == duration('0') "
+		"|| "
+		"response.total_size == 9 || source.address > upstream.address || "
+		"destination.address == upstream.local_address || xds.route_name == "
+		"xds.cluster_name || "
+		"source.port == destination.port || upstream.port == 1 || "
+		"upstream.request_attempt_count == 2u";
+	static struct mt_alog_filter *f;
+	struct mt_err e = {""};
+	bool yes;
+
+	if (!f)
+		f = mt_alog_filter_new(text, &e);
+	MT_ASSERT(f);
+	yes = mt_alog_filter_passes(f, r);
+	MT_ASSERT(mt_alog_filter_passes(f, r) == yes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader in = {data, size};
@@ -132,6 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.n_named = NAMED;
 	mt_alog_render(f, &r, r.wall, &line);
 	check(options & 1, spec.text ? spec.text : "", format.len);
+	filter(&r);
 	mt_alog_format_free(f);
 	return 0;
 }

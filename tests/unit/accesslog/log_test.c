@@ -35,13 +35,13 @@ static struct mt_alog_want wants(const char *name, const char *format)
 {
 	return (struct mt_alog_want){"MeshConfig: accessLogFile",
 		{(char *)(uintptr_t)sinks_directory(), (char *)(uintptr_t)name, 0},
-		{format, format ? strlen(format) : 0, MT_ALOG_TEXT, false}, 0, true};
+		{format, format ? strlen(format) : 0, MT_ALOG_TEXT, false}, 0, true, NULL};
 }
 
 static struct mt_alog_want wants_descriptor(int fd, const char *format)
 {
 	return (struct mt_alog_want){"MeshConfig: accessLogFile", {NULL, NULL, fd},
-		{format, strlen(format), MT_ALOG_TEXT, false}, 0, true};
+		{format, strlen(format), MT_ALOG_TEXT, false}, 0, true, NULL};
 }
 
 static void set(struct mt_alog *l, const struct mt_alog_want *w, uint32_t n)
@@ -507,6 +507,67 @@ static void test_scopes(void)
 	stop_with(l, 0, 5, 2);
 }
 
+/* ---- filters -------------------------------------------------------------------------------- */
+
+static void add_ended(struct mt_alog *l, enum mt_ending ending)
+{
+	struct mt_byte_ring *r = mt_alog_ring(l, 0);
+	struct mt_alog_entry *e =
+		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, 0));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	memset(e, 0, sizeof(*e));
+	e->interface_len = e->method_len = MT_ALOG_NO_TEXT;
+	e->ending = (uint8_t)ending;
+	mt_byte_ring_publish(r);
+}
+
+/* A call for which the filter is not true leaves no line, and is not counted as wanted. */
+static void test_filters(void)
+{
+	struct mt_alog_want w[] = {wants("filter_all", FORMAT), wants("filter_bad", FORMAT),
+		wants("filter_error", FORMAT)};
+	struct mt_alog *l = log_new(1);
+
+	w[1].filter = "response.code >= 400";
+	w[2].filter = "request.method == 'a' && response.code >= 400";
+	set(l, w, 3);
+	for (uint32_t i = 0; i < 10; i++)
+		add_ended(l, i % 5 ? MT_ENDING_ok : MT_ENDING_no_route);
+	mt_alog_stop(l, MT_ALOG_STOP);
+	CU_ASSERT_EQUAL(counted(l, 0).sink.written, 10);
+	CU_ASSERT_EQUAL(counted(l, 1).sink.written, 2);
+	CU_ASSERT_EQUAL(counted(l, 1).wanted, 2);
+	CU_ASSERT_EQUAL(counted(l, 2).wanted, 0);
+	mt_alog_free(l);
+}
+
+/* An output with another filter is another output; one with the same filter stays. */
+static void test_filter_changes(void)
+{
+	struct mt_alog_want w = wants("filter_changes", FORMAT);
+	struct mt_alog *l = log_new(1);
+	char copy[] = "response.code >= 400";
+	struct mt_err e = {""};
+
+	w.filter = "response.code >= 400";
+	set(l, &w, 1);
+	w.filter = copy;
+	set(l, &w, 1);
+	CU_ASSERT_EQUAL(counted(l, 0).number, 1);
+	w.filter = "response.code >= 500";
+	set(l, &w, 1);
+	CU_ASSERT_EQUAL(counted(l, 0).number, 2);
+	w.filter = NULL;
+	set(l, &w, 1);
+	CU_ASSERT_EQUAL(counted(l, 0).number, 3);
+	w.filter = "response.code >=";
+	CU_ASSERT_EQUAL(mt_alog_set(l, &w, 1, &e), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "column 17"));
+	CU_ASSERT_EQUAL(counted(l, 0).number, 3);
+	free_log(l);
+}
+
 /* Outputs stay while their keys change. */
 static void test_scopes_change(void)
 {
@@ -714,6 +775,8 @@ const struct mt_test log_tests[] = {
 	{"a renamed file is opened again", test_reopen},
 	{"scopes of services", test_scopes},
 	{"scopes change", test_scopes_change},
+	{"filters of outputs", test_filters},
+	{"filters change", test_filter_changes},
 	{"totals rise over outputs that come and go", test_totals},
 	{"totals keep losses", test_total_lost},
 	{"totals have a limit", test_many_totals},

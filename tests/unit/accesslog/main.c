@@ -10,6 +10,7 @@ int main(int argc, char **argv)
 		{"sink", sink_tests},
 		{"sink file", sink_file_tests},
 		{"log", log_tests},
+		{"filter", filter_tests},
 		{0},
 	};
 

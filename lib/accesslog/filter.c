@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attributes of a record, and filters that read them. */
+#include "mt_alog_filter.h"
+
+#include "mt_alog_format_priv.h"
+#include "mt_cel.h"
+#include "mt_ending.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define MADE_TEXT 1024 /* bytes; longer than a path, an address or details */
+
+/* Attributes with a text that is made when an expression reads it first. */
+enum made {
+#define MT_ALOG_ATTR_TEXT(id, name, which)
+#define MT_ALOG_ATTR_MADE(id, name, source, index) MADE_##id,
+#define MT_ALOG_ATTR_COUNT(id, name, type, which)
+#define MT_ALOG_ATTR_SPAN(id, name, from, to)
+#define MT_ALOG_ATTR_PORT(id, name, end)
+#define MT_ALOG_ATTR_OWN(id, name, type)
+#include "attributes.def"
+	N_MADE
+};
+
+_Static_assert(N_MADE <= 32, "a bit for each");
+
+struct mt_alog_filter {
+	struct mt_cel *cel;
+	/* Of the record that is evaluated: */
+	const struct mt_alog_record *r;
+	uint32_t made; /* bits by enum made */
+	struct mt_cel_value texts[N_MADE];
+	char bytes[N_MADE][MADE_TEXT];
+	struct mt_cel_frame frame;
+};
+
+static const struct mt_cel_value absent = {.type = MT_CEL_ABSENT};
+
+static struct mt_cel_value text_of(const struct mt_alog_filter *f, enum mt_alog_text which)
+{
+	return f->r->texts[which].p ? mt_cel_text(f->r->texts[which]) : absent;
+}
+
+/* The text that an operator has in a line; a longer one is cut. */
+static struct mt_cel_value make(
+	const struct mt_alog_filter *f, char *to, enum mt_alog_source source, uint16_t index)
+{
+	const struct mt_alog_piece piece = {.source = (uint8_t)source, .index = index};
+	struct mt_alog_value v;
+	uint32_t len = 0;
+
+	mt_alog_value_of(&piece, f->r, 0, &v);
+	if (v.type != MT_ALOG_IS_TEXT)
+		return absent;
+	for (uint32_t i = 0; i < v.n_parts; i++) {
+		uint32_t n = MT_MIN(v.parts[i].len, MADE_TEXT - len);
+
+		memcpy(to + len, v.parts[i].p, n);
+		len += n;
+	}
+	return mt_cel_text((struct mt_slice){(const uint8_t *)to, len});
+}
+
+static struct mt_cel_value made_of(
+	struct mt_alog_filter *f, enum made which, enum mt_alog_source source, uint16_t index)
+{
+	if (!(f->made >> which & 1))
+		f->texts[which] = make(f, f->bytes[which], source, index);
+	f->made |= 1u << which;
+	return f->texts[which];
+}
+
+static struct mt_cel_value count_of(
+	const struct mt_alog_filter *f, enum mt_cel_type type, enum mt_alog_number which)
+{
+	uint64_t n = f->r->numbers[which];
+
+	if (!(f->r->numbers_known >> which & 1))
+		return absent;
+	if (type == MT_CEL_UINT)
+		return (struct mt_cel_value){.type = MT_CEL_UINT, .u = n};
+	return mt_cel_int((int64_t)MT_MIN(n, (uint64_t)INT64_MAX));
+}
+
+static struct mt_cel_value span_of(
+	const struct mt_alog_filter *f, enum mt_alog_point from, enum mt_alog_point to)
+{
+	const struct mt_alog_record *r = f->r;
+	uint64_t ns = r->points[to] > r->points[from] ? r->points[to] - r->points[from] : 0;
+
+	if (!(r->points_known >> from & 1) || !(r->points_known >> to & 1))
+		return absent;
+	return (struct mt_cel_value){
+		.type = MT_CEL_DURATION, .n = (int64_t)MT_MIN(ns, (uint64_t)INT64_MAX)};
+}
+
+static struct mt_cel_value port_of(const struct mt_alog_filter *f, enum mt_alog_end end)
+{
+	return mt_addr_is_zero(&f->r->ends[end].addr) ? absent : mt_cel_int(f->r->ends[end].port);
+}
+
+static struct mt_cel_value own_time(const struct mt_alog_filter *f)
+{
+	return (struct mt_cel_value){.type = MT_CEL_TIMESTAMP,
+		.n = (int64_t)(f->r->wall / MT_SEC),
+		.ns = (uint32_t)(f->r->wall % MT_SEC)};
+}
+
+/* 0 without a response, as in lines. */
+static struct mt_cel_value own_code(const struct mt_alog_filter *f)
+{
+	return mt_cel_int(f->r->code ? f->r->code : mt_endings[f->r->ending].code);
+}
+
+static struct mt_cel_value own_flags(const struct mt_alog_filter *f)
+{
+	return mt_cel_int(mt_endings[f->r->ending].flags | f->r->flags);
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+#define GET(id, value)                                                                             \
+	static struct mt_cel_value get_##id(void *arg)                                             \
+	{                                                                                          \
+		struct mt_alog_filter *f = arg;                                                    \
+                                                                                                   \
+		return value;                                                                      \
+	}
+#define MT_ALOG_ATTR_TEXT(id, name, which) GET(id, text_of(f, MT_ALOG_##which))
+#define MT_ALOG_ATTR_MADE(id, name, source, index)                                                 \
+	GET(id, made_of(f, MADE_##id, MT_ALOG_##source, index))
+#define MT_ALOG_ATTR_COUNT(id, name, type, which)                                                  \
+	GET(id, count_of(f, MT_CEL_##type, MT_ALOG_##which))
+#define MT_ALOG_ATTR_SPAN(id, name, from, to) GET(id, span_of(f, MT_ALOG_##from, MT_ALOG_##to))
+#define MT_ALOG_ATTR_PORT(id, name, end)      GET(id, port_of(f, MT_ALOG_##end))
+#define MT_ALOG_ATTR_OWN(id, name, type)      GET(id, own_##id(f))
+#include "attributes.def"
+
+static const struct mt_cel_attribute table[] = {
+#define MT_ALOG_ATTR_TEXT(id, name, which)	   {name, MT_CEL_STRING, MT_CEL_NULL, get_##id},
+#define MT_ALOG_ATTR_MADE(id, name, source, index) {name, MT_CEL_STRING, MT_CEL_NULL, get_##id},
+#define MT_ALOG_ATTR_COUNT(id, name, type, which)  {name, MT_CEL_##type, MT_CEL_NULL, get_##id},
+#define MT_ALOG_ATTR_SPAN(id, name, from, to)	   {name, MT_CEL_DURATION, MT_CEL_NULL, get_##id},
+#define MT_ALOG_ATTR_PORT(id, name, end)	   {name, MT_CEL_INT, MT_CEL_NULL, get_##id},
+#define MT_ALOG_ATTR_OWN(id, name, type)	   {name, MT_CEL_##type, MT_CEL_NULL, get_##id},
+#include "attributes.def"
+};
+
+static const struct mt_cel_attributes attributes = {table, MT_ARRAY_LEN(table)};
+
+/* ---- filters -------------------------------------------------------------------------------- */
+
+struct mt_alog_filter *mt_alog_filter_new(const char *text, struct mt_err *e)
+{
+	struct mt_cel *cel = mt_cel_new(text, strlen(text), &attributes, e);
+	enum mt_cel_type type = cel ? mt_cel_result(cel) : MT_CEL_BOOL;
+	struct mt_alog_filter *f;
+
+	if (!cel)
+		return NULL;
+	f = type == MT_CEL_BOOL || type == MT_CEL_DYN ? calloc(1, sizeof(*f)) : NULL;
+	if (f) {
+		f->cel = cel;
+		return f;
+	}
+	mt_cel_free(cel);
+	if (type == MT_CEL_BOOL || type == MT_CEL_DYN)
+		(void)mt_err(e, -ENOMEM, "no memory for a filter");
+	else
+		(void)mt_err(e, -EINVAL,
+			"column 1: the filter is of type %s; compare it, as in "
+			"response.code >= 400",
+			mt_cel_type_str(type));
+	return NULL;
+}
+
+void mt_alog_filter_free(struct mt_alog_filter *f)
+{
+	if (!f)
+		return;
+	mt_cel_free(f->cel);
+	free(f);
+}
+
+bool mt_alog_filter_passes(struct mt_alog_filter *f, const struct mt_alog_record *r)
+{
+	f->r = r;
+	f->made = 0;
+	return mt_cel_is_true(f->cel, &f->frame, f);
+}
