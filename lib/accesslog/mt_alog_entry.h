@@ -19,6 +19,12 @@ struct mt_alog_scope {
 	uint64_t keys[];
 };
 
+/* True if no output gets the calls of a service with this scope. NULL: the general outputs do. */
+static inline bool mt_alog_is_silent(const struct mt_alog_scope *s)
+{
+	return s && !s->n;
+}
+
 struct mt_alog_entry {
 	uint64_t wall; /* ns since 1970: the start */
 	/*

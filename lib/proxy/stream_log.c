@@ -90,10 +90,9 @@ static struct mt_alog_entry *reserve(struct mt_proxy *p, const struct mt_stream 
 	return e;
 }
 
-static void fill_names(struct mt_proxy *p, const struct mt_pair *pr, struct mt_alog_entry *e)
+static void fill_names(
+	const struct mt_proxy *p, const struct mt_service *service, struct mt_alog_entry *e)
 {
-	const struct mt_service *service = mt_opaque_service(mt_opaque_proto(p, pr));
-
 	e->protocol = "tcp";
 	if (!service)
 		return;
@@ -105,18 +104,19 @@ static void fill_names(struct mt_proxy *p, const struct mt_pair *pr, struct mt_a
 
 void mt_stream_log_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_ending ending)
 {
+	const struct mt_service *service = mt_opaque_service(mt_opaque_proto(p, pr));
 	const struct mt_stream_note *n = note_of(p, pr);
 	struct mt_alog_entry *e;
 
 	pr->logged = false;
-	if (!pr->down)
+	if (!pr->down || (service && mt_alog_is_silent(service->log_scope)))
 		return;
 	if (pr->up)
 		mt_stream_log_up(p, pr);
 	e = reserve(p, pr->down, n->opened, ending, n->reason_len);
 	if (!e)
 		return;
-	fill_names(p, pr, e);
+	fill_names(p, service, e);
 	e->connecting = n->connecting;
 	e->sent = n->connected;
 	e->bytes_in = n->bytes_in;

@@ -325,10 +325,39 @@ static void test_off(void)
 	scene_stop();
 }
 
+static void set_scopes(const struct mt_alog_scope *scope)
+{
+	for (uint32_t i = 0; i < lab.snap->n_listeners; i++)
+		lab.snap->listeners[i].protos->services[0]->log_scope = scope;
+}
+
+/* A call of a service without outputs leaves no entry, and frees its note. */
+static void test_silent(void)
+{
+	static const struct mt_alog_scope none;
+	struct fake_conn *c, *s;
+	uint32_t notes;
+
+	scene_start(1);
+	notes = lab.p->log.notes.in_use;
+	set_scopes(&none);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 7, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	(void)scene_next_sent(c);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	CU_ASSERT_EQUAL(lab.p->log.notes.in_use, notes);
+	set_scopes(NULL);
+	scene_bye(c);
+	scene_unlogged(1);
+	scene_stop();
+}
+
 const struct mt_test call_log_tests[] = {{"an answered call", test_answered},
 	{"names as they were sent", test_names}, {"long names", test_long_names},
 	{"the client leaves", test_client_left}, {"a reply is cut off", test_cut_in_reply},
 	{"the client leaves in a reply", test_client_left_in_reply},
 	{"a one-way call", test_one_way}, {"a malformed message", test_malformed},
 	{"no exchange is left", test_no_exchange}, {"no note is left", test_no_note},
-	{"a snapshot without a log", test_off}, {0}};
+	{"a snapshot without a log", test_off}, {"a service without outputs", test_silent}, {0}};
