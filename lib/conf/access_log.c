@@ -2,14 +2,17 @@
 /*
  * The access log: outputs of the MeshConfig and of proxies from discovery services, in directories
  * that the Node permits. As in Istio, file providers that defaultProviders names are used in place
- * of accessLogFile. An output that cannot be used gives a warning and costs nothing else. If its
- * format cannot be read, the output goes on as it is in the current snapshot.
+ * of accessLogFile, and Telemetry chooses among all providers (telemetry.c). An output that cannot
+ * be used gives a warning and costs nothing else. If its format cannot be read, the output goes on
+ * as it is in the current snapshot.
  *
- * Each provider of the MeshConfig is an output of its own, as in Istio. Outputs of proxies have keys,
- * which are hashes of path and format as the resources have them, so that proxies with the same log
- * share an output. The scope of a proxy's service has the keys of its logs.
+ * Each provider of the MeshConfig is an output of its own, as in Istio, or several with different
+ * filters. Outputs have keys. Those of proxies are hashes of path and format as the resources have
+ * them, so that proxies with the same log share an output. The scope of a service has the keys of
+ * its logs.
  */
-#include "mt_conf_priv.h"
+#include "mt_alog_filter.h"
+#include "mt_conf_log_priv.h"
 #include "mt_idmap.h"
 #include "mt_secret_hash.h"
 
@@ -24,6 +27,7 @@ struct about {
 	uint32_t path_line, line;
 	bool general;
 	uint64_t key;
+	const struct mt_log_use *use; /* NULL: of a proxy */
 };
 
 /* ---- places --------------------------------------------------------------------------------- */
@@ -104,6 +108,23 @@ static bool use_format(struct mt_build *b, const struct about *a, struct mt_alog
 	return last != NULL;
 }
 
+/* False: there is a filter that cannot be used, and it has been reported. */
+static bool use_filter(struct mt_build *b, const struct about *a)
+{
+	const struct mt_log_use *use = a->use;
+	struct mt_alog_filter *f;
+	struct mt_err e;
+
+	if (!use || !use->filter)
+		return true;
+	f = mt_alog_filter_new(use->filter, &e);
+	if (!f)
+		mt_b_warn(b, use->meta, use->filter_line, "spec.accessLogging[].filter.expression",
+			"correct the expression", "no access log is written: %s", e.text);
+	mt_alog_filter_free(f);
+	return f != NULL;
+}
+
 /* ---- outputs -------------------------------------------------------------------------------- */
 
 static struct mt_access_log *log_of(struct mt_build *b)
@@ -136,6 +157,8 @@ static void keep(struct mt_build *b, const struct about *a, const struct mt_alog
 	o->field = mt_region_strdup(r, a->path_field);
 	o->key = a->key;
 	o->general = a->general;
+	if (a->use && a->use->filter)
+		o->filter = mt_region_strdup(r, a->use->filter);
 	o->origin.file = mt_region_strdup(r, a->meta->origin.file);
 	o->origin.line = a->path_line;
 }
@@ -156,7 +179,7 @@ static void add_output(
 {
 	struct mt_alog_place place;
 
-	if (!a->document || is_full(b, a) || !use_place(b, a, path, &place))
+	if (!a->document || is_full(b, a) || !use_filter(b, a) || !use_place(b, a, path, &place))
 		return;
 	if (use_format(b, a, spec))
 		keep(b, a, &place, spec);
@@ -173,49 +196,84 @@ static struct mt_alog_spec spec_of(const char *text, bool json, bool omit_empty)
 	};
 }
 
-/* Lines of accessLogFormat and accessLogEncoding. */
-static void add_mesh_output(struct mt_build *b, const struct mt_mesh_config *c, const char *path,
-	uint32_t line, const char *field)
-{
-	const struct mt_text *format = &c->access_log_format;
-	struct about a = {
-		.meta = &c->meta,
-		.document = mt_region_printf(&b->tmp, "MeshConfig %s: %s", c->meta.name, field),
-		.path_field = field,
-		.path_line = line,
-		.field = "accessLogFormat",
-		.line = format->s ? format->line : line,
-		.general = true,
-	};
-	struct mt_alog_spec spec = spec_of(format->s, c->access_log_json.v, false);
+/* ---- the MeshConfig ------------------------------------------------------------------------- */
 
-	add_output(b, &a, path, &spec);
+/* Outputs of the MeshConfig while they are made. */
+struct mesh_logs {
+	struct mt_build *b;
+	const struct mt_mesh_config *c; /* without a name: there is none */
+	struct mt_idmap keys;		/* of outputs, also refused ones */
+	bool general;
+};
+
+static const struct mt_mesh_config *config_of(const struct mt_build *b)
+{
+	static const struct mt_mesh_config none;
+
+	return b->model->mesh.config ? b->model->mesh.config : &none;
 }
 
-/* ---- providers ------------------------------------------------------------------------------ */
+/* An output's name: "MeshConfig NAME: WHAT", or of Telemetry without a MeshConfig. */
+static char *document_of(const struct mesh_logs *l, const struct mt_log_use *use, const char *what)
+{
+	const char *kind = l->c->meta.name ? "MeshConfig" : use->meta->kind;
+	const char *name = l->c->meta.name ? l->c->meta.name : use->meta->name;
+
+	if (!use->filter)
+		return mt_region_printf(&l->b->tmp, "%s %s: %s", kind, name, what);
+	return mt_region_printf(&l->b->tmp, "%s %s: %s, filtered by %s %s/%s", kind, name, what,
+		use->meta->kind, use->meta->ns, use->meta->name);
+}
+
+/* accessLogFile, or `envoy`: lines of accessLogFormat and accessLogEncoding. */
+static void add_mesh_output(struct mesh_logs *l, const struct mt_log_use *use)
+{
+	const struct mt_text *format = &l->c->access_log_format;
+	bool envoy = *use->provider, telemetry = envoy && use->meta != &l->c->meta;
+	const char *field = !envoy	? "accessLogFile"
+			    : telemetry ? "spec.accessLogging"
+					: "defaultProviders.accessLogging";
+	uint32_t line = envoy ? use->line : l->c->access_log.line;
+	struct about a = {
+		.meta = telemetry && !format->s ? use->meta : &l->c->meta,
+		.document = document_of(l, use, telemetry ? "provider envoy" : field),
+		.path_field = field,
+		.path_line = telemetry && format->s ? format->line : line,
+		.field = "accessLogFormat",
+		.line = format->s ? format->line : line,
+		.general = l->general,
+		.key = use->key,
+		.use = use,
+	};
+	struct mt_alog_spec spec = spec_of(format->s, l->c->access_log_json.v, false);
+
+	add_output(l->b, &a, envoy ? "/dev/stdout" : l->c->access_log.s, &spec);
+}
 
 static void add_provider(
-	struct mt_build *b, const struct mt_mesh_config *c, const struct mt_ext_provider *p)
+	struct mesh_logs *l, const struct mt_log_use *use, const struct mt_ext_provider *p)
 {
-	const struct mt_file_log *l = p->file;
-	const struct mt_text *format = l->format.labels.s ? &l->format.labels : &l->format.text;
-	struct about a = {
-		.meta = &c->meta,
-		.document = mt_region_printf(
-			&b->tmp, "MeshConfig %s: provider %s", c->meta.name, p->name.s),
-		.path_field = "extensionProviders[].envoyFileAccessLog.path",
-		.path_line = l->path.s ? l->path.line : l->origin.line,
-		.field = format == &l->format.labels
-				 ? "extensionProviders[].envoyFileAccessLog.logFormat.labels"
-				 : "extensionProviders[].envoyFileAccessLog.logFormat.text",
-		.line = format->s ? format->line : l->origin.line,
-		.general = true,
-	};
-	bool json = format == &l->format.labels;
+	const struct mt_file_log *file = p->file;
+	const struct mt_text *format =
+		file->format.labels.s ? &file->format.labels : &file->format.text;
+	bool json = format == &file->format.labels;
 	bool empty = json && strcmp(format->s, "{}") == 0;
-	struct mt_alog_spec spec = spec_of(empty ? NULL : format->s, json, l->omit_empty.v);
+	struct about a = {
+		.meta = &l->c->meta,
+		.document =
+			document_of(l, use, mt_region_printf(&l->b->tmp, "provider %s", p->name.s)),
+		.path_field = "extensionProviders[].envoyFileAccessLog.path",
+		.path_line = file->path.s ? file->path.line : file->origin.line,
+		.field = json ? "extensionProviders[].envoyFileAccessLog.logFormat.labels"
+			      : "extensionProviders[].envoyFileAccessLog.logFormat.text",
+		.line = format->s ? format->line : file->origin.line,
+		.general = l->general,
+		.key = use->key,
+		.use = use,
+	};
+	struct mt_alog_spec spec = spec_of(empty ? NULL : format->s, json, file->omit_empty.v);
 
-	add_output(b, &a, l->path.s ? l->path.s : "/dev/stdout", &spec);
+	add_output(l->b, &a, file->path.s ? file->path.s : "/dev/stdout", &spec);
 }
 
 static const struct mt_ext_provider *find_provider(const struct mt_mesh_config *c, const char *name)
@@ -226,10 +284,49 @@ static const struct mt_ext_provider *find_provider(const struct mt_mesh_config *
 	return NULL;
 }
 
+static void add_use(struct mesh_logs *l, const struct mt_log_use *use)
+{
+	const struct mt_ext_provider *p =
+		*use->provider ? find_provider(l->c, use->provider) : NULL;
+
+	if (mt_idmap_get(&l->keys, use->key))
+		return;
+	if (mt_idmap_put(&l->keys, use->key, l))
+		l->b->tmp.failed = true;
+	if (p)
+		add_provider(l, use, p);
+	else
+		add_mesh_output(l, use);
+}
+
+static void add_set(struct mesh_logs *l, const struct mt_log_set *set)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		add_use(l, &set->v[i]);
+}
+
+/* ---- default providers ---------------------------------------------------------------------- */
+
 /* Istio has a provider `envoy` of its own. */
 static bool is_envoy(const char *name)
 {
 	return strcasecmp(name, "envoy") == 0;
+}
+
+bool mt_b_log_provider(struct mt_build *b, const struct mt_meta *meta, const struct mt_text *name,
+	const char *field)
+{
+	const struct mt_ext_provider *p = find_provider(config_of(b), name->s);
+
+	if (p ? p->file != NULL : is_envoy(name->s))
+		return true;
+	if (meta)
+		mt_b_warn(b, meta, name->line, field,
+			"name a provider with envoyFileAccessLog, or `envoy`",
+			p ? "%.128s gets no line: only envoyFileAccessLog is written"
+			  : "there is no provider %.128s: it gets no line",
+			name->s);
+	return false;
 }
 
 static bool is_repeated(const struct mt_default_providers *d, uint32_t at)
@@ -240,42 +337,37 @@ static bool is_repeated(const struct mt_default_providers *d, uint32_t at)
 	return false;
 }
 
-/* The provider of a name in defaultProviders. False: it writes no file. */
-static bool use_provider(
-	struct mt_build *b, const struct mt_mesh_config *c, const struct mt_text *t)
-{
-	static const char field[] = "defaultProviders.accessLogging";
-	const struct mt_ext_provider *p = find_provider(c, t->s);
-
-	if (p && p->file)
-		add_provider(b, c, p);
-	else if (!p && is_envoy(t->s))
-		add_mesh_output(b, c, "/dev/stdout", t->line, field);
-	else
-		mt_b_warn(b, &c->meta, t->line, field,
-			"name a provider with envoyFileAccessLog, or `envoy`",
-			p ? "%.128s gets no line: only envoyFileAccessLog is written"
-			  : "there is no provider %.128s: it gets no line",
-			t->s);
-	return p ? p->file != NULL : is_envoy(t->s);
-}
-
-/* False: no provider that writes a file is named. */
-static bool use_defaults(struct mt_build *b, const struct mt_mesh_config *c)
+/* defaultProviders; without one that writes a file, accessLogFile. NULL: no memory. */
+static const struct mt_log_set *defaults_of(struct mt_build *b, const struct mt_mesh_config *c)
 {
 	const struct mt_default_providers *d = c->defaults;
-	bool any = false;
+	struct mt_log_use use = {.meta = &c->meta};
+	struct mt_log_set *set = mt_region_alloc(&b->tmp, sizeof(*set));
 
-	for (uint32_t i = 0; d && i < d->n_logs; i++)
-		if (!is_repeated(d, i))
-			any |= use_provider(b, c, &d->logs[i]);
-	return any;
+	for (uint32_t i = 0; set && d && i < d->n_logs; i++) {
+		const struct mt_text *name = &d->logs[i];
+
+		if (is_repeated(d, i) ||
+			!mt_b_log_provider(b, &c->meta, name, "defaultProviders.accessLogging"))
+			continue;
+		use.provider = mt_b_lower(b, name->s);
+		use.line = name->line;
+		if (use.provider)
+			(void)mt_log_set_add(b, set, &use);
+	}
+	use.provider = "";
+	use.line = c->access_log.line;
+	if (set && !set->n && c->access_log.s && *c->access_log.s)
+		(void)mt_log_set_add(b, set, &use);
+	return set;
 }
 
-static bool is_default(const struct mt_default_providers *d, const char *name)
+/* ---- Telemetry ------------------------------------------------------------------------------ */
+
+static bool uses(const struct mt_log_set *set, const char *name)
 {
-	for (uint32_t i = 0; d && i < d->n_logs; i++)
-		if (strcasecmp(d->logs[i].s, name) == 0)
+	for (uint32_t i = 0; i < set->n; i++)
+		if (strcasecmp(set->v[i].provider, name) == 0)
 			return true;
 	return false;
 }
@@ -284,14 +376,35 @@ static void note_unused(struct mt_build *b, const struct mt_mesh_config *c)
 {
 	for (uint32_t i = 0; i < c->n_providers; i++) {
 		const struct mt_ext_provider *p = &c->providers[i];
+		bool used = p->name.s && uses(b->logs->general, p->name.s);
 
-		if (p->file && p->name.s && !is_default(c->defaults, p->name.s))
+		for (uint32_t k = 0; p->name.s && k < b->logs->n; k++)
+			used |= uses(b->logs->v[k], p->name.s);
+		if (p->file && p->name.s && !used)
 			mt_b_note(b, &c->meta, p->file->origin.line,
 				"extensionProviders[].envoyFileAccessLog",
-				"name it in defaultProviders.accessLogging",
-				"not used: defaultProviders.accessLogging does not name %.128s",
+				"name it in defaultProviders.accessLogging or in a Telemetry",
+				"not used: neither defaultProviders.accessLogging nor a Telemetry "
+				"names %.128s",
 				p->name.s);
 	}
+}
+
+/* The general outputs come first, so that a limit costs the others. */
+static void add_mesh(struct mt_build *b)
+{
+	struct mesh_logs l = {.b = b, .c = config_of(b), .general = true};
+	const struct mt_log_set *defaults = defaults_of(b, l.c);
+
+	b->logs = defaults ? mt_b_log_sets(b, defaults) : NULL;
+	if (!b->logs)
+		return;
+	add_set(&l, b->logs->general);
+	l.general = false;
+	for (uint32_t i = 0; i < b->logs->n; i++)
+		add_set(&l, b->logs->v[i]);
+	mt_idmap_fini(&l.keys);
+	note_unused(b, l.c);
 }
 
 /* ---- discovery services --------------------------------------------------------------------- */
@@ -318,7 +431,7 @@ static bool has_key(const struct mt_alog_scope *s, uint64_t key)
 }
 
 /* Keys of a proxy's logs in their order. A log that the proxy has twice has two keys: two lines. */
-static struct mt_alog_scope *scope_of(struct mt_region *r, const struct mt_proxy_patch *p)
+static struct mt_alog_scope *keys_of(struct mt_region *r, const struct mt_proxy_patch *p)
 {
 	struct mt_alog_scope *s = mt_region_alloc(r, sizeof(*s) + p->n_logs * sizeof(s->keys[0]));
 
@@ -332,9 +445,9 @@ static struct mt_alog_scope *scope_of(struct mt_region *r, const struct mt_proxy
 	return s;
 }
 
-const struct mt_alog_scope *mt_b_log_scope(struct mt_region *r, const struct mt_proxy_patch *p)
+const struct mt_alog_scope *mt_b_proxy_logs(struct mt_region *r, const struct mt_proxy_patch *p)
 {
-	return p->logs ? scope_of(r, p) : NULL;
+	return p->logs ? keys_of(r, p) : NULL;
 }
 
 /* Outputs of proxies, also refused ones: many proxies may have the same log. */
@@ -369,7 +482,7 @@ static void add_chain(
 	struct discovered *d, const struct mt_meta *meta, const struct mt_res_chain *c)
 {
 	const struct mt_proxy_patch *p = c->proxy;
-	const struct mt_alog_scope *s = p ? mt_b_log_scope(&d->b->tmp, p) : NULL;
+	const struct mt_alog_scope *s = p ? mt_b_proxy_logs(&d->b->tmp, p) : NULL;
 
 	for (uint32_t i = 0; s && i < s->n; i++)
 		add_chain_log(d, meta, &p->logs[i], s->keys[i]);
@@ -397,39 +510,8 @@ static void add_discovered(struct mt_build *b)
 	mt_idmap_fini(&d.keys);
 }
 
-/* ---- all ------------------------------------------------------------------------------------ */
-
-/* Telemetry that would end the log in Istio. The reader has noted the other kinds. */
-static void note_telemetry(struct mt_build *b)
-{
-	const struct mt_objs *all = &b->model->proxy_settings;
-
-	for (uint32_t i = 0; i < all->n; i++) {
-		const struct mt_proxy_setting *s = all->v[i];
-
-		for (uint32_t k = 0; k < s->n_logs; k++)
-			if (s->logs[k].disabled)
-				mt_b_note(b, &s->meta, s->logs[k].origin.line, "spec.accessLogging",
-					NULL,
-					"not enforced: the access log of the MeshConfig is written "
-					"as without it");
-	}
-}
-
-static void add_mesh(struct mt_build *b, const struct mt_mesh_config *c)
-{
-	note_unused(b, c);
-	if (!use_defaults(b, c) && c->access_log.s && *c->access_log.s)
-		add_mesh_output(b, c, c->access_log.s, c->access_log.line, "accessLogFile");
-	if (b->snap->pub.log)
-		note_telemetry(b);
-}
-
 void mt_b_access_log(struct mt_build *b)
 {
-	const struct mt_mesh_config *c = b->model->mesh.config;
-
-	if (c)
-		add_mesh(b, c);
+	add_mesh(b);
 	add_discovered(b);
 }

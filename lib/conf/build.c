@@ -5,6 +5,7 @@
 #include "mt_conf_forward_priv.h"
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
+#include "mt_conf_log_priv.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -230,6 +231,7 @@ static void build_fini(struct mt_build *b)
 	mt_idmap_fini(&b->wrong);
 	mt_idmap_fini(&b->secrets);
 	mt_idmap_fini(&b->bad_secrets);
+	mt_b_log_sets_fini(b->logs);
 	mt_region_fini(&b->tmp);
 }
 

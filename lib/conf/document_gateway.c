@@ -121,6 +121,7 @@ static void bind_routes(struct mt_build *b, struct server *sv, const struct mt_m
 		.gate = sv->gate,
 		.gate_hash = sv->gate_hash,
 		.gate_meta = &sv->gateway->meta,
+		.gateway = sv->gateway,
 		.parts = joining ? joining->parts : NULL,
 		.n_parts = joining ? joining->n_parts : 0};
 	mt_b_listen_add(b, &at, sv->codec, sv->opts, s);

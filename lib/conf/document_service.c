@@ -3,6 +3,7 @@
  * Services of documents: which of them routes and limits it, and whether these are the ones that they were, while it is taken
  * over.
  */
+#include "mt_conf_log_priv.h"
 #include "mt_conf_mesh_priv.h"
 #include "mt_authorize.h"
 
@@ -34,12 +35,17 @@ static uint64_t hash_retries(const struct mt_rule_retries *r, uint64_t h)
 	return mt_hash_u64(r->other_hosts.set && !r->other_hosts.v, h);
 }
 
+static const char *namespace_of(const struct mt_document_service *d)
+{
+	return d->route.ns ? d->route.ns : d->route.meta->ns;
+}
+
 /* Of all that it is made from but where names lead; 0: nobody can tell whether it is the same. */
-static uint64_t serial_of(const struct mt_build *b, const struct mt_document_service *d)
+static uint64_t serial_of(struct mt_build *b, const struct mt_document_service *d)
 {
 	const struct mt_route_for *f = &d->route;
 	const struct mt_service_slot *slot = d->slot;
-	uint64_t h = mt_hash_text(slot->name, b->clients);
+	uint64_t h = mt_hash_text(slot->name, b->clients), log;
 
 	/* Rules are the snapshot's. */
 	if (d->gate)
@@ -52,6 +58,8 @@ static uint64_t serial_of(const struct mt_build *b, const struct mt_document_ser
 		(uint64_t)f->port << 8 | d->opts, mt_hash_u64(mt_codec_identity(f->codec), h));
 	h = mt_hash_text(f->ns, mt_hash_text(f->gateway, h));
 	h = hash_retries(default_retries(b), h);
+	(void)mt_b_log_scope(b, NULL, namespace_of(d), d->gateway, &log);
+	h = mt_hash_u64(log, h);
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
 	if (d->limit)
 		h = mt_hash_u64((uintptr_t)d->limit, mt_hash_u64(d->limit_meta->serial, h));
@@ -123,8 +131,9 @@ static struct mt_shared_service *make(
 	const struct mt_service_slot *slot = d->slot;
 	struct mt_route_for route = d->route, *f = &route;
 	const struct mt_service_said said = {slot->unique, slot->name, slot->key, payer(d),
-		f->ns ? f->ns : f->meta->ns, slot->origin, f->port, f->codec, d->opts};
+		namespace_of(d), slot->origin, f->port, f->codec, d->opts};
 	struct mt_shared_service *sv = mt_b_service_begin(b, &said);
+	uint64_t log;
 
 	*rc = b->tmp.failed ? -ENOMEM : -EINVAL;
 	if (!sv)
@@ -133,6 +142,8 @@ static struct mt_shared_service *make(
 	if (f->fallback != MT_NO_CLUSTER)
 		mt_b_note_dep(b, MT_DEP_PLACE, f->fallback);
 	sv->s->gateway = f->gateway != NULL;
+	sv->s->log_scope = mt_b_log_scope(b, &sv->region, namespace_of(d), d->gateway, &log);
+	sv->hash = mt_hash_u64(log, sv->hash);
 	route.retries = default_retries(b);
 	*rc = mt_b_service_route(b, sv, f);
 	/* TLS at a port of messages goes as bytes to the host itself (mt_b_listen_split()). */

@@ -186,7 +186,7 @@ static int fill(struct mt_build *b, struct mt_shared_service *sv, const struct m
 
 	sv->idle_s = (idle_ms + 999) / 1000;
 	if (p)
-		sv->s->log_scope = mt_b_log_scope(&sv->region, p);
+		sv->s->log_scope = mt_b_proxy_logs(&sv->region, p);
 	sv->s->resource = first ? sv->name : mt_b_keep(b, l->meta.name);
 	if (p && p->routes_name.s)
 		sv->s->routes_resource = mt_b_keep(b, p->routes_name.s);

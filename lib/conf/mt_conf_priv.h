@@ -369,6 +369,7 @@ struct mt_build {
 		topology, /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
 		clients; /* the node's namespace and labels, which routes ask for */
 	struct mt_policies *policies;
+	struct mt_log_sets *logs; /* NULL: no memory */
 	struct mt_port_words
 		port_words; /* of the port that was looked at last; no name: none was */
 	struct mt_port_is port_is;
@@ -506,10 +507,10 @@ void mt_b_instances(struct mt_build *b);
 /* node.c: what the Node document says, as far as it can be known without the machine. */
 void mt_b_node(struct mt_build *b);
 
-/* access_log.c */
+/* access_log.c; mt_conf_log_priv.h has more */
 void mt_b_access_log(struct mt_build *b);
-/* The outputs of a proxy's calls, in `r`, which remembers a failure; NULL: the MeshConfig's. */
-const struct mt_alog_scope *mt_b_log_scope(struct mt_region *r, const struct mt_proxy_patch *p);
+/* The outputs of a proxy's calls, in `r`, which remembers a failure; NULL: the general ones. */
+const struct mt_alog_scope *mt_b_proxy_logs(struct mt_region *r, const struct mt_proxy_patch *p);
 
 /* dns.c: the Node's `dns`, and the names that are answered for. */
 void mt_b_dns_check(struct mt_build *b);

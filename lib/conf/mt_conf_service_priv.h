@@ -124,6 +124,7 @@ struct mt_document_service {
 	const struct mt_gate_guard *gate;
 	uint64_t gate_hash;
 	const struct mt_meta *gate_meta;
+	const struct mt_gateway *gateway; /* at which its calls enter; NULL: none */
 	/* Of joined VirtualServices, in b->tmp; none: all rules are of route.meta. */
 	const struct mt_joined *parts;
 	uint32_t n_parts;

@@ -171,7 +171,31 @@ struct mt_request_authentication {
  */
 struct mt_proxy_part {
 	struct mt_origin origin;
-	bool disabled; /* of `accessLogging` */
+};
+
+struct mt_telemetry_provider {
+	struct mt_origin origin;
+	struct mt_text name;
+};
+
+struct mt_telemetry_match {
+	struct mt_origin origin;
+	struct mt_num mode; /* 0: CLIENT_AND_SERVER, 1: CLIENT, 2: SERVER */
+};
+
+struct mt_telemetry_filter {
+	struct mt_origin origin;
+	struct mt_text expression; /* CEL */
+};
+
+/* A section of Telemetry's accessLogging. */
+struct mt_telemetry_log {
+	struct mt_origin origin;
+	struct mt_telemetry_match match;
+	struct mt_telemetry_provider *providers;
+	uint32_t n_providers;
+	struct mt_num disabled;
+	struct mt_telemetry_filter filter;
 };
 
 struct mt_proxy_setting {
@@ -179,6 +203,7 @@ struct mt_proxy_setting {
 	struct mt_selector *selector;	 /* NULL: none */
 	struct mt_policy_target *target; /* targetRef, the older form */
 	struct mt_policy_target *targets;
-	struct mt_proxy_part *logs, *traces, *metrics;
+	struct mt_telemetry_log *logs;
+	struct mt_proxy_part *traces, *metrics;
 	uint32_t n_targets, n_logs, n_traces, n_metrics;
 };

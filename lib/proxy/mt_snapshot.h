@@ -68,7 +68,7 @@ struct mt_service {
 	 * for calls, and by the proxy itself for opaque TCP.
 	 */
 	const struct mt_gate_guard *gate;
-	/* Outputs of the access log for its calls; NULL: those of the MeshConfig. */
+	/* Outputs of the access log for its calls; NULL: the general ones. */
 	const struct mt_alog_scope *log_scope;
 	/*
 	 * The service is a gateway's: for its clients the node presents its own identity to endpoints

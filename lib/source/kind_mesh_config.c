@@ -72,7 +72,8 @@ static const struct mt_field provider_fields[] = {
 		.help = "an external authorization service, called by gRPC without TLS"},
 	{"envoyFileAccessLog", MT_F_POINTER, AT(struct mt_ext_provider, file),
 		.sub = &file_log_section,
-		.help = "an access log, if `defaultProviders.accessLogging` names it"},
+		.help = "an access log, if `defaultProviders.accessLogging` or a Telemetry names "
+			"it"},
 };
 
 static const struct mt_field default_fields[] = {
@@ -144,7 +145,8 @@ static const struct mt_field config_fields[] = {
 	{"accessLogEncoding", MT_F_WORD, AT(struct mt_mesh_config, access_log_json),
 		.words = encodings, .help = "default: TEXT"},
 	{"defaultProviders", MT_F_POINTER, AT(struct mt_mesh_config, defaults),
-		.sub = &defaults_section, .help = "providers that are used without a Telemetry"},
+		.sub = &defaults_section,
+		.help = "providers that are used unless a Telemetry names others"},
 	{"enableTracing", MT_F_SKIP, .help = "no spans are sent"},
 	{"enablePrometheusMerge", MT_F_SKIP, .help = "for sidecars"},
 	{"protocolDetectionTimeout", MT_F_DURATION, AT(struct mt_mesh_config, detect_timeout),

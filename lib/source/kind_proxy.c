@@ -35,18 +35,6 @@ static bool is_true(const struct mt_ynode *n, const char *key)
 	return word && word->type == MT_Y_SCALAR && strcmp(word->text, "true") == 0;
 }
 
-/* A disabled log is noted if there is one (lib/conf/access_log.c). */
-static void check_log(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
-{
-	struct mt_proxy_part *part = obj;
-
-	part->disabled = is_true(n, "disabled");
-	if (!part->disabled)
-		mt_f_note(c, n->line, NULL,
-			"accepted, not enforced: the MeshConfig alone decides "
-			"about access logs");
-}
-
 static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (!is_true(n, "disableSpanReporting"))
@@ -74,13 +62,50 @@ static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	}
 }
 
+static const struct mt_field log_provider_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_telemetry_provider, name), .required = true,
+		.help = "of the MeshConfig's `extensionProviders`, with `envoyFileAccessLog`, or "
+			"`envoy`; without regard to case"},
+};
+
+static const struct mt_section log_provider_section = {"provider",
+	sizeof(struct mt_telemetry_provider), MT_ARRAY_LEN(log_provider_fields),
+	.fields = log_provider_fields};
+
+/* Sections of an object, and providers of a section; a node has as many outputs. */
+#define MOST_LOGS 16
+
+static const char *const modes[] = {"CLIENT_AND_SERVER", "CLIENT", "SERVER", NULL};
+
+static const struct mt_field log_match_fields[] = {
+	{"mode", MT_F_WORD, AT(struct mt_telemetry_match, mode), .words = modes,
+		.help = "all calls here are of clients, so a section with `SERVER` has no effect; "
+			"default: CLIENT_AND_SERVER"},
+};
+
+static const struct mt_section log_match_section = {"match", sizeof(struct mt_telemetry_match),
+	MT_ARRAY_LEN(log_match_fields), .fields = log_match_fields};
+
+static const struct mt_field log_filter_fields[] = {
+	{"expression", MT_F_TEXT, AT(struct mt_telemetry_filter, expression),
+		.help = "in CEL: only calls for which it is true leave a line "
+			"([filters](../how-to/access-logs.md#filters))"},
+};
+
+static const struct mt_section log_filter_section = {"filter", sizeof(struct mt_telemetry_filter),
+	MT_ARRAY_LEN(log_filter_fields), .fields = log_filter_fields};
+
 static const struct mt_field log_fields[] = {
-	{"disabled", MT_F_SKIP, .quiet = true,
-		.help = "with a note if the MeshConfig has an access log"},
-	{"providers", MT_F_SKIP, .quiet = true,
-		.help = "the MeshConfig alone decides, with a note"},
-	{"filter", MT_F_SKIP, .help = "the MeshConfig alone decides"},
-	{"match", MT_F_SKIP, .help = "the MeshConfig alone decides"},
+	{"match", MT_F_OBJECT, AT(struct mt_telemetry_log, match), .sub = &log_match_section,
+		.help = "calls that the section is about"},
+	{"providers", MT_F_LIST, AT_LIST(struct mt_telemetry_log, providers),
+		.sub = &log_provider_section, .max = MOST_LOGS,
+		.help = "logs that the section is about; default: those of the section before, "
+			"then the MeshConfig's"},
+	{"disabled", MT_F_BOOL, AT(struct mt_telemetry_log, disabled),
+		.help = "true: calls leave no line in these logs"},
+	{"filter", MT_F_OBJECT, AT(struct mt_telemetry_log, filter), .sub = &log_filter_section,
+		.help = "calls that leave a line"},
 };
 
 static const struct mt_field tracing_fields[] = {
@@ -102,8 +127,8 @@ static const struct mt_field metrics_fields[] = {
 	{"reportingInterval", MT_F_LATER, .help = "metrics are current at each scrape"},
 };
 
-static const struct mt_section log_section = {"accessLogging", sizeof(struct mt_proxy_part),
-	MT_ARRAY_LEN(log_fields), .fields = log_fields, .after = check_log};
+static const struct mt_section log_section = {"accessLogging", sizeof(struct mt_telemetry_log),
+	MT_ARRAY_LEN(log_fields), .fields = log_fields};
 static const struct mt_section tracing_section = {"tracing", sizeof(struct mt_proxy_part),
 	MT_ARRAY_LEN(tracing_fields), .fields = tracing_fields, .after = check_tracing};
 static const struct mt_section metrics_section = {"metrics", sizeof(struct mt_proxy_part),
@@ -124,7 +149,9 @@ static const struct mt_field telemetry_fields[] = {
 	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_proxy_setting, targets), .sub = &target_section,
 		.help = "Gateways that the settings apply to"},
 	{"accessLogging", MT_F_LIST, AT_LIST(struct mt_proxy_setting, logs), .sub = &log_section,
-		.help = "read only to note that the MeshConfig alone decides"},
+		.max = MOST_LOGS,
+		.help = "[access logs](../how-to/access-logs.md#telemetry): which of the "
+			"MeshConfig's get lines"},
 	{"tracing", MT_F_LIST, AT_LIST(struct mt_proxy_setting, traces), .sub = &tracing_section,
 		.help = "spans, which Meltemi does not send"},
 	{"metrics", MT_F_LIST, AT_LIST(struct mt_proxy_setting, metrics), .sub = &metrics_section,

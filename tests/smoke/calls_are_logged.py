@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 accessLogFile: each call of real clients leaves one line, also over renames and copies of the file, reloads under load and the end of the daemon.
-An opaque TCP connection leaves one, too. Formats of two providers give text and JSON, and a format that cannot be read is named. A path
-outside of the Node's directories is refused by name, and costs no call.
+An opaque TCP connection leaves one, too. Formats of two providers give text and JSON, and a format that cannot be read is named. Telemetry
+chooses a provider and filters its calls. A path outside of the Node's directories is refused by name, and costs no call.
 """
 
 import itertools
@@ -34,6 +34,11 @@ data:
       envoyFileAccessLog:
         path: {rows}
         logFormat: {{labels: {{code: "%RESPONSE_CODE%", to: ["%UPSTREAM_HOST_WITHOUT_PORT%", "%ROUTE_NAME%:"], trace: "%TRACE_ID%"}}}}
+"""
+TELEMETRY = """apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {{name: mesh, namespace: istio-system}}
+spec: {{accessLogging: [{section}]}}
 """
 SERVICES = {"dubbo": ("240.240.0.10", 20880, r"\S+ /\S+/\S+"), "thrift": ("240.240.9.1", 9090, r"sayHello \S+"),
             "awesomeRPC": ("240.240.0.30", 9200, r"1 \S+")}
@@ -135,6 +140,27 @@ def formats(lab, daemon, log):
     appears(rows, 1000)
 
 
+def telemetry(lab, daemon, log):
+    """One of two providers, for calls that a filter admits, for others, and for none."""
+    slim, rows = log.with_name("slim.log"), log.with_name("rows.log")
+    before = [len(lines(file)) for file in (slim, rows)]
+    daemon.write("mesh.yaml", PROVIDERS.format(slim=slim, rows=rows, format="%REQ(:METHOD)%"))
+
+    def with_section(section, more):
+        daemon.write("telemetry.yaml", TELEMETRY.format(section=section))
+        daemon.shell("reload")
+        calls(lab, 500)
+        appears(rows, before[1] + more)
+
+    with_section('{providers: [{name: rows}], filter: {expression: "response.code == 200 && request.path.matches(\'/sayH.*o$\')"}}', 500)
+    with_section('{providers: [{name: rows}], filter: {expression: "response.code >= 400"}}', 500)
+    equal([[row[key] for key in ("sink", "wanted", "lost")] for row in daemon.show("telemetry")["sinks"]], [[str(rows), 0, 0]], "outputs")
+    with_section("{disabled: true}", 500)
+    equal(daemon.show("telemetry")["sinks"], [], "outputs")
+    with_section("{match: {mode: SERVER}, disabled: true}", 1000)
+    equal([len(lines(file)) for file in (slim, rows)], [before[0] + 500, before[1] + 1000], "lines of both")
+
+
 def protocols(lab, daemon, log):
     """Other protocols, each with a file of its own, and a stream without calls."""
     for protocol, client in (("thrift", lab.thrift_client), ("awesomeRPC", lab.awesome_client)):
@@ -169,6 +195,7 @@ def body():
         copied(lab, log)
         refused(lab, daemon, log)
         formats(lab, daemon, log)
+        telemetry(lab, daemon, log)
         protocols(lab, daemon, log)
         logs_to(daemon, logs / "last.log")
         calls(lab, CALLS)

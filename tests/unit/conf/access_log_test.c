@@ -16,10 +16,6 @@
 	"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n" \
 	"data:\n  mesh: |\n"
 #define MESH(path) CONFIG "    accessLogFile: " path "\n"
-#define TELEMETRY(log)                                                                             \
-	"---\napiVersion: telemetry.istio.io/v1\nkind: Telemetry\n"                                \
-	"metadata: {name: t, namespace: istio-system}\n"                                           \
-	"spec: {accessLogging: [" log "]}\n"
 
 static struct built compiled(struct mt_conf *conf, const char *text)
 {
@@ -94,38 +90,6 @@ static void test_refused(void)
 	refused(NODE MESH("/var/log/meltemi"), 12, "no access log is written");
 	refused(NODE "  accessLog: {directories: [/srv]}\n" MESH("/var/log/meltemi/calls.log"), 13,
 		"files below /srv");
-}
-
-static uint32_t notes_of(const struct built *b)
-{
-	char text[1024];
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < b->diags.n; i++) {
-		mt_diag_format(&b->diags.items[i], text, sizeof(text));
-		if (b->diags.items[i].severity == MT_DIAG_NOTE && strstr(text, "the MeshConfig"))
-			n++;
-	}
-	return n;
-}
-
-/* Each kind of item has one note. In Istio a disabled one would end the log. */
-static void test_telemetry(void)
-{
-	struct built b =
-		compiled(new_conf(), NODE MESH("/dev/stdout") TELEMETRY("{disabled: true}"));
-
-	CU_ASSERT_PTR_NOT_NULL(b.s->log);
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 17, "spec.accessLogging"));
-	CU_ASSERT_EQUAL(notes_of(&b), 1);
-	unbuild(&b);
-	b = compiled(new_conf(), NODE TELEMETRY("{disabled: true}"));
-	CU_ASSERT_FALSE(has_diag(&b, MT_DIAG_NOTE, 12, "spec.accessLogging"));
-	unbuild(&b);
-	b = compiled(
-		new_conf(), NODE MESH("/dev/stdout") TELEMETRY("{providers: [{name: envoy}]}"));
-	CU_ASSERT_EQUAL(notes_of(&b), 1);
-	unbuild(&b);
 }
 
 static void test_node(void)
@@ -276,7 +240,7 @@ static void test_other_providers(void)
 	CU_ASSERT_EQUAL(b.s->log->outputs[0].place.fd, 2);
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "als gets no line"));
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "there is no provider absent"));
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 16, "does not name files"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 16, "names files"));
 	unbuild(&b);
 }
 
@@ -369,9 +333,8 @@ static void test_entries(void)
 }
 
 const struct mt_test access_log_tests[] = {{"places_of_logs", test_places},
-	{"paths that are refused", test_refused}, {"Telemetry", test_telemetry},
-	{"directories of the Node", test_node}, {"mesh_formats", test_formats},
-	{"formats that cannot be read", test_bad_format},
+	{"paths that are refused", test_refused}, {"directories of the Node", test_node},
+	{"mesh_formats", test_formats}, {"formats that cannot be read", test_bad_format},
 	{"operators without a value", test_format_notes}, {"file_providers", test_providers},
 	{"labels as JSON", test_labels}, {"providers without a file", test_other_providers},
 	{"bad providers", test_bad_provider}, {"too many providers", test_many_providers},

@@ -42,7 +42,7 @@ static const struct row rows[] = {
 		"no-effect", "none of its targets"},
 	/* What is asked for. */
 	{"Telemetry", TELEMETRY("a", "x", "{accessLogging: [{providers: [{name: envoy}]}]}"),
-		"in-force-with-notes", "the MeshConfig alone"},
+		"in-force", ""},
 	{"Telemetry", TELEMETRY("a", "x", "{accessLogging: [{disabled: true}]}"), "in-force", ""},
 	{"Telemetry", TELEMETRY("a", "x", "{tracing: [{randomSamplingPercentage: 10}]}"),
 		"in-force-with-notes", "no spans are sent"},

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* accessLogging of Telemetry: which logs get lines of which calls, as istiod merges it. */
+#include "conf_test.h"
+
+#include "mt_alog.h"
+
+#include <string.h>
+
+#define NODE(more)                                                                                 \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n, labels: {app: edge}}\n"        \
+	"spec:\n  ports: [{name: p0, device: net_null0, addresses: [203.0.113.1/24]}]\n" more
+#define SERVICE(name, ns, address)                                                                 \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: " name ", namespace: " ns "}\nspec:\n"                                   \
+	"  hosts: [" name ".test]\n  addresses: [" address "]\n  resolution: STATIC\n"             \
+	"  ports: [{number: 1, name: tcp-metaprotocol-dubbo}]\n"                                   \
+	"  endpoints: [{address: 198.51.100.1}]\n"
+#define SERVICES SERVICE("a", "x", "192.0.2.1") SERVICE("b", "y", "192.0.2.2")
+#define MESH(defaults)                                                                             \
+	"---\napiVersion: v1\nkind: ConfigMap\n"                                                   \
+	"metadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n" defaults            \
+	"    extensionProviders:\n"                                                                \
+	"    - {name: File1, envoyFileAccessLog: {path: /var/log/meltemi/1.log}}\n"                \
+	"    - {name: file2, envoyFileAccessLog: {path: /var/log/meltemi/2.log}}\n"                \
+	"    - {name: als, envoyHttpAls: {service: a.b, port: 1}}\n"
+#define DEFAULT	 MESH("    defaultProviders: {accessLogging: [file1]}\n")
+#define FILE_LOG MESH("    accessLogFile: /dev/stderr\n")
+#define TELEMETRY(name, ns, spec)                                                                  \
+	"---\napiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: " name          \
+	", namespace: " ns "}\nspec: {" spec "}\n"
+#define LOGS(name, ns, logs) TELEMETRY(name, ns, "accessLogging: [" logs "]")
+#define ROOT(logs)	     LOGS("mesh", "istio-system", logs)
+#define X(logs)		     LOGS("x", "x", logs)
+#define USE(names)	     "providers: [" names "]"
+#define ONE		     "{name: file1}"
+#define TWO		     "{name: file2}"
+#define FILTER(text)	     "filter: {expression: " text "}"
+
+/* Compiles texts; the Gateways of the model are those of a Gateway "gw" of Gateway API. */
+static struct built compiled(struct mt_conf *conf, const char *text)
+{
+	struct built b = {.conf = conf, .m = mt_model_new()};
+
+	mt_diags_init(&b.diags);
+	mt_source_text(b.m, &b.diags, "t", text, strlen(text));
+	if (b.diags.errors)
+		show_diags(&b);
+	CU_ASSERT_EQUAL_FATAL(b.diags.errors, 0);
+	b.m->mesh.config = b.m->mesh_configs.n ? b.m->mesh_configs.v[0] : NULL;
+	if (b.m->node && b.m->node->mesh)
+		b.m->mesh.ns = b.m->node->mesh->ns.s;
+	for (uint32_t i = 0; i < b.m->gateways.n; i++)
+		((struct mt_gateway *)(uintptr_t)b.m->gateways.v[i])->gateway_api = "gw";
+	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	return b;
+}
+
+static bool gets(const struct mt_access_output *o, const struct mt_alog_scope *scope)
+{
+	if (!scope)
+		return o->general;
+	for (uint32_t i = 0; i < scope->n; i++)
+		if (scope->keys[i] == o->key)
+			return true;
+	return false;
+}
+
+/* "1 2[FILTER]": files of the scope (NULL: general) by number; o: stdout; e: stderr. */
+static void write_logs(
+	const struct mt_snapshot *s, const struct mt_alog_scope *scope, char *to, size_t size)
+{
+	size_t n = 0;
+
+	to[0] = '\0';
+	for (uint32_t i = 0; s->log && i < s->log->n_outputs; i++) {
+		const struct mt_access_output *o = &s->log->outputs[i];
+		char place[2] = {o->place.path ? o->place.path[0] : o->place.fd == 1 ? 'o' : 'e'};
+
+		if (!gets(o, scope))
+			continue;
+		n += (size_t)snprintf(to + n, size - n, "%s%s", n ? " " : "", place);
+		if (o->filter)
+			n += (size_t)snprintf(to + n, size - n, "[%s]", o->filter);
+	}
+}
+
+struct row {
+	const char *text;
+	const char *general, *a, *b; /* logs of calls without a service, and of both services */
+};
+
+static const struct row rows[] = {
+	{NODE("") SERVICES DEFAULT, "1", "1", "1"},
+	{NODE("") SERVICES FILE_LOG, "e", "e", "e"},
+	/* For the whole mesh (Istio's task "Access logging"). */
+	{NODE("") SERVICES FILE_LOG ROOT("{" USE("{name: envoy}") "}"), "o", "o", "o"},
+	{NODE("") SERVICES ROOT("{" USE("{name: envoy}") "}"), "o", "o", "o"},
+	{NODE("") SERVICES DEFAULT ROOT("{" USE(TWO) "}"), "2", "2", "2"},
+	{NODE("") SERVICES DEFAULT ROOT("{" USE(ONE ", " TWO) "}"), "1 2", "1 2", "1 2"},
+	{NODE("") SERVICES DEFAULT ROOT("{disabled: true}"), "", "", ""},
+	{NODE("") SERVICES FILE_LOG ROOT("{disabled: true}"), "", "", ""},
+	{NODE("") SERVICES DEFAULT ROOT("{}"), "1", "1", "1"},
+	{NODE("") SERVICES DEFAULT TELEMETRY("mesh", "istio-system", ""), "1", "1", "1"},
+	{NODE("") SERVICES DEFAULT ROOT("{" USE("{name: FILE2}") "}"), "2", "2", "2"},
+	/* Of a namespace. */
+	{NODE("") SERVICES DEFAULT X("{disabled: true}"), "1", "", "1"},
+	{NODE("") SERVICES FILE_LOG X("{disabled: true}"), "e", "", "e"},
+	{NODE("") SERVICES DEFAULT X("{" USE(TWO) "}"), "1", "2", "1"},
+	{NODE("") SERVICES ROOT("{" USE(ONE) "}") DEFAULT X("{" USE(ONE ", " TWO) "}"), "1", "1 2",
+		"1"},
+	{NODE("") SERVICES DEFAULT ROOT("{disabled: true}") X("{" USE(TWO) "}"), "", "2", ""},
+	{NODE("") SERVICES DEFAULT ROOT("{disabled: true}") X("{disabled: false}"), "", "1", ""},
+	{NODE("") SERVICES DEFAULT LOGS("z", "z", "{disabled: true}"), "1", "1", "1"},
+	/* The last object that names providers decides which are in scope. */
+	{NODE("") SERVICES DEFAULT ROOT("{" USE(ONE ", " TWO) "}")
+			X("{" USE(TWO) ", disabled: true}"),
+		"1 2", "", "1 2"},
+	{NODE("") SERVICES DEFAULT ROOT("{" USE(ONE) "}, {" USE(TWO) "}") X("{disabled: true}"),
+		"1 2", "1", "1 2"},
+	{NODE("") SERVICES DEFAULT ROOT("{" USE(ONE ", " TWO) "}, {disabled: true}"), "", "", ""},
+	{NODE("") SERVICES DEFAULT ROOT("{disabled: true}, {" USE(ONE) "}"), "1", "1", "1"},
+	/* Modes. */
+	{NODE("") SERVICES DEFAULT ROOT("{match: {mode: SERVER}, disabled: true}"), "1", "1", "1"},
+	{NODE("") SERVICES DEFAULT ROOT("{match: {mode: SERVER}, " USE(TWO) "}"), "1", "1", "1"},
+	{NODE("") SERVICES DEFAULT ROOT("{match: {mode: CLIENT}, " USE(TWO) "}"), "2", "2", "2"},
+	{NODE("") SERVICES DEFAULT ROOT("{match: {mode: CLIENT_AND_SERVER}, " USE(TWO) "}"), "2",
+		"2", "2"},
+	/* Filters. */
+	{NODE("") SERVICES DEFAULT ROOT("{" USE(ONE) ", " FILTER("response.code >= 400") "}"),
+		"1[response.code >= 400]", "1[response.code >= 400]", "1[response.code >= 400]"},
+	{NODE("") SERVICES FILE_LOG ROOT("{" FILTER("response.code >= 400") "}"),
+		"e[response.code >= 400]", "e[response.code >= 400]", "e[response.code >= 400]"},
+	{NODE("") SERVICES DEFAULT ROOT("{" USE(ONE) ", " FILTER("response.code >= 400") "}")
+			X("{" FILTER("response.code >= 500") "}"),
+		"1[response.code >= 400]", "1[response.code >= 500]", "1[response.code >= 400]"},
+	{NODE("") SERVICES DEFAULT ROOT("{" USE(ONE) ", " FILTER("response.code >= 400") "}")
+			X("{" USE(ONE) "}"),
+		"1[response.code >= 400]", "1", "1[response.code >= 400]"},
+	{NODE("") SERVICES DEFAULT ROOT("{" USE(ONE) ", " FILTER("response.code >= 400") "}")
+			X("{" USE(TWO) "}"),
+		"1[response.code >= 400]", "2", "1[response.code >= 400]"},
+	/* The node's labels; the oldest without a selector; the Node's namespace. */
+	{NODE("") SERVICES DEFAULT X("{}") TELEMETRY("w", "x",
+		 "selector: {matchLabels: {app: edge}}, accessLogging: [{disabled: true}]"),
+		"1", "", "1"},
+	{NODE("") SERVICES DEFAULT TELEMETRY("w", "x",
+		 "selector: {matchLabels: {app: shop}}, accessLogging: [{disabled: true}]"),
+		"1", "1", "1"},
+	{NODE("") SERVICES DEFAULT TELEMETRY("w", "istio-system",
+		 "selector: {matchLabels: {app: edge}}, accessLogging: [{disabled: true}]"),
+		"", "1", "1"},
+	{NODE("") SERVICES DEFAULT X("{" USE(TWO) "}") LOGS("later", "x", "{disabled: true}"), "1",
+		"2", "1"},
+	{NODE("  mesh: {namespace: x}\n") SERVICES DEFAULT X("{" USE(TWO) "}")
+			LOGS("y", "y", "{disabled: true}"),
+		"2", "2", "2"},
+	/* Providers that write no file. */
+	{NODE("") SERVICES DEFAULT X("{" USE("{name: als}, {name: absent}") "}"), "1", "", "1"},
+	{NODE("") SERVICES DEFAULT X("{" USE("{name: als}, {name: file2}") "}"), "1", "2", "1"},
+	/* A filter that cannot be used. */
+	{NODE("") SERVICES DEFAULT X("{" USE(TWO) ", " FILTER("response.code") "}"), "1", "", "1"},
+};
+
+static void is_logged(const char *text, const char *what, const char *got, const char *want)
+{
+	if (strcmp(got, want) != 0)
+		fprintf(stderr, "\n%s\n%s: \"%s\", not \"%s\"\n", text, what, got, want);
+	CU_ASSERT_STRING_EQUAL(got, want);
+}
+
+static void check(const struct row *r)
+{
+	struct built b = compiled(new_conf(), r->text);
+	char got[256];
+
+	write_logs(b.s, NULL, got, sizeof(got));
+	is_logged(r->text, "general", got, r->general);
+	write_logs(b.s, service(b.s, "a.test")->log_scope, got, sizeof(got));
+	is_logged(r->text, "a", got, r->a);
+	write_logs(b.s, service(b.s, "b.test")->log_scope, got, sizeof(got));
+	is_logged(r->text, "b", got, r->b);
+	unbuild(&b);
+}
+
+/* accessLogging: providers by name, match.mode, disabled and filter.expression. */
+static void test_merged(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		check(&rows[i]);
+}
+
+/* Telemetry with a target: calls that enter at that Gateway. */
+static void test_gateways(void)
+{
+	static const char text[] = NODE("") SERVICES DEFAULT
+		"---\napiVersion: networking.istio.io/v1\nkind: Gateway\n"
+		"metadata: {name: g, namespace: y}\nspec:\n  servers:\n"
+		"  - {port: {number: 80, name: tcp-metaprotocol-dubbo}, hosts: ['*']}\n"
+		"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+		"metadata: {name: v, namespace: y}\nspec:\n  hosts: [s.test]\n  gateways: [y/g]\n"
+		"  dubbo: [{name: r, route: [{destination: {host: a.test}}]}]\n" TELEMETRY("at",
+			"y",
+			"targetRefs: [{kind: Gateway, name: gw}], accessLogging: "
+			"[{" USE(TWO) "}]") TELEMETRY("other", "y",
+			"targetRef: {kind: Gateway, name: other}, accessLogging: "
+			"[{disabled: true}]");
+	struct built b = compiled(new_conf(), text);
+	char got[256];
+
+	write_logs(b.s, NULL, got, sizeof(got));
+	is_logged(text, "general", got, "1");
+	write_logs(b.s, service(b.s, "b.test")->log_scope, got, sizeof(got));
+	is_logged(text, "b", got, "1");
+	write_logs(b.s, service(b.s, "s.test")->log_scope, got, sizeof(got));
+	is_logged(text, "at the gateway", got, "2");
+	unbuild(&b);
+}
+
+/* Messages name the Telemetry, once, and the provider or the column of the filter. */
+static void test_messages(void)
+{
+	struct built b = compiled(new_conf(),
+		NODE("") SERVICES DEFAULT ROOT("{" USE("{name: als}, {name: none}") "}")
+			X("{" USE(TWO) ", " FILTER("response.code") "}"));
+	uint32_t line = 41;
+
+	CU_ASSERT_EQUAL(b.diags.warnings, 3);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, line, "spec.accessLogging"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, line, "als gets no line"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, line, "there is no provider none"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, line + 5,
+		"spec.accessLogging[].filter.expression: no access log is written: column 1"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 34, "names File1"));
+	if (b.diags.warnings != 3 || !has_diag(&b, MT_DIAG_NOTE, 34, "names File1"))
+		show_diags(&b);
+	unbuild(&b);
+}
+
+/* Outputs with the filter of a Telemetry are named after both. */
+static void test_names(void)
+{
+	struct built b = compiled(new_conf(), NODE("") SERVICES DEFAULT X("{" USE(ONE) ", " FILTER(
+						      "true") "}, {" USE("{name: envoy}") "}"));
+	const struct mt_access_log *l = b.s->log;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_EQUAL_FATAL(l->n_outputs, 3);
+	CU_ASSERT_STRING_EQUAL(l->outputs[0].document, "MeshConfig istio: provider File1");
+	CU_ASSERT_STRING_EQUAL(l->outputs[1].document,
+		"MeshConfig istio: provider File1, filtered by Telemetry x/x");
+	CU_ASSERT_STRING_EQUAL(l->outputs[2].document, "MeshConfig istio: provider envoy");
+	unbuild(&b);
+}
+
+/* A service that is shared by snapshots follows a change of Telemetry. */
+static void test_changes(void)
+{
+	static const struct {
+		const char *text, *a;
+	} steps[] = {
+		{NODE("") SERVICES DEFAULT, "1"},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) "}"), "2"},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) "}"), "2"},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) ", " FILTER("true") "}"), "2[true]"},
+		{NODE("") SERVICES DEFAULT X("{disabled: true}"), ""},
+		{NODE("") SERVICES DEFAULT, "1"},
+	};
+	struct mt_conf *c = new_conf();
+	struct mt_err e;
+	char got[256];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++) {
+		struct built b = compiled(c, steps[i].text);
+
+		write_logs(b.s, service(b.s, "a.test")->log_scope, got, sizeof(got));
+		is_logged(steps[i].text, "a", got, steps[i].a);
+		CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &e), 0);
+		mt_diags_fini(&b.diags);
+		mt_model_free(b.m);
+	}
+	mt_conf_destroy(c);
+}
+
+const struct mt_test telemetry_tests[] = {{"telemetry_logs", test_merged},
+	{"Telemetry at gateways", test_gateways}, {"messages about Telemetry", test_messages},
+	{"names of outputs", test_names}, {"Telemetry changes", test_changes}, {0}};
