@@ -260,7 +260,7 @@ void workers_quiesce(struct daemon *d)
 
 static void leave(struct mt_worker *w, void *arg)
 {
-	mt_proxy_leave(mt_worker_proxy(w));
+	mt_proxy_leave(mt_worker_proxy(w), 0);
 }
 
 static void drain(struct mt_worker *w, void *arg)

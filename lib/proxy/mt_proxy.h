@@ -171,10 +171,13 @@ void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
 /*
  * Starts to drain the worker while it still accepts new clients, so that no client finds a closed
  * node before it can know of another one. mt_proxy_timers() drains the clients that are connected
- * now, in slices: it notifies them and serves each until it is quiet for a second. Clients accepted
- * later are served as always. mt_proxy_drain() ends this.
+ * now, in slices. With ms 0 it notifies them, serves each until it is quiet for a second, and
+ * serves later clients as always. Otherwise each drains as by itself (drain.c, with `ms` in place
+ * of drain_ms), and later clients from the next third of `ms` on. Further calls have no effect.
+ * mt_proxy_stay() ends this; clients that are notified still drain. So does mt_proxy_drain().
  */
-void mt_proxy_leave(struct mt_proxy *p);
+void mt_proxy_leave(struct mt_proxy *p, uint32_t ms);
+void mt_proxy_stay(struct mt_proxy *p);
 /*
  * Starts to drain the worker: new clients are refused, and mt_proxy_timers() drains the connected
  * ones in slices. If mt_proxy_leave() was called before, clients have had time to leave, so each

@@ -16,8 +16,8 @@
  * was not read (mt_stream_unread()); another Meltemi sends the call elsewhere.
  *
  * While the whole worker leaves but still accepts clients (worker_drain.c), step 1 lasts until the
- * client is quiet. From mt_proxy_drain() on, each connection is in step 2 for a fifth of a second,
- * then in step 3; a message that has begun may take one second.
+ * client is quiet, unless mt_proxy_leave() has a time. From mt_proxy_drain() on, each connection is
+ * in step 2 for a fifth of a second, then in step 3; a message that has begun may take one second.
  *
  * A connection that has been quiet for a second ends at once if its client was not notified; so
  * does a connection at its idle time-out. A message that stalls (message_ms, 10 s) during
@@ -48,7 +48,7 @@
 
 static uint64_t drain_ns(const struct mt_proxy *p)
 {
-	return p->conf.drain_ms * MT_MSEC;
+	return (p->drain.ms ? p->drain.ms : p->conf.drain_ms) * MT_MSEC;
 }
 
 /* A random id of the codec's range, of at most 31 bits; 0: the codec has no ids. */
@@ -98,10 +98,10 @@ void mt_down_cut_short(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outc
 	mt_down_close(p, d);
 }
 
-/* True if the worker drains its clients and still accepts others. */
+/* True if the worker still accepts clients, and lets those that it drains choose their time. */
 static bool open_still(const struct mt_proxy *p)
 {
-	return p->drain.leave_at && !p->draining;
+	return p->drain.leave_at && !p->drain.ms && !p->draining;
 }
 
 /* Time of the drain's next check; 0: none. */

@@ -10,9 +10,11 @@
 struct mt_drain {
 	/* times of mt_proxy_leave() and of a later mt_proxy_drain(); 0: not called */
 	uint64_t leave_at, close_at;
+	uint64_t notified_at; /* start of the last pass that notifies clients */
 	uint64_t accepted_at; /* when the last client was accepted; 0: none */
 	uint64_t next;	      /* start of the next pass or slice over the clients; MT_NEVER: none */
 	uint32_t down, selections; /* where the pass continues */
+	uint32_t ms;		   /* of mt_proxy_leave() */
 	bool looks;		   /* the pass only looks for lasting work */
 	bool lasting;		   /* this pass has found lasting work */
 	bool brief;		   /* last complete pass: no lasting work, no opaque stream */

@@ -4,7 +4,8 @@
  * once would delay a loop iteration.
  * 1. mt_proxy_leave(): new clients are still accepted. One pass starts to drain each connected
  *    client (drain.c). Further passes look for calls, messages and opaque streams that last, so
- *    that the daemon can choose a moment when the next step is short.
+ *    that the daemon can choose a moment when the next step is short. If mt_proxy_leave() has a
+ *    time, clients accepted later drain, too, by a pass in each third of it.
  * 2. mt_proxy_drain(): new clients are refused. One pass ends each client between two messages.
  * If mt_proxy_leave() was not called, the pass of step 2 only starts to drain each client, as in
  * step 1.
@@ -19,6 +20,8 @@
 #define QUIET_NS MT_SEC
 /* Pause between passes that look for lasting work. */
 #define PASS_NS (50 * MT_MSEC)
+/* The time of mt_proxy_leave() has so many passes that notify clients. */
+#define NOTIFY_PART 3
 
 static bool lasts(const struct mt_proxy *p, struct mt_down *d)
 {
@@ -56,15 +59,24 @@ static void pass(struct mt_proxy *p, bool looks, uint64_t at)
 	p->drain.next = at;
 }
 
+/* True if clients that were accepted meanwhile are to drain, too. */
+static bool notifies_again(const struct mt_proxy *p)
+{
+	return p->drain.ms && p->now - p->drain.notified_at >= p->drain.ms * MT_MSEC / NOTIFY_PART;
+}
+
 static void pass_ends(struct mt_proxy *p)
 {
 	struct mt_drain *w = &p->drain;
+	bool again = notifies_again(p);
 
 	if (w->looks) {
 		w->brief = !w->lasting && p->pairs.in_use == 0;
 		w->lasted |= w->lasting;
 	}
-	pass(p, true, p->draining ? MT_NEVER : p->now + PASS_NS);
+	if (again)
+		w->notified_at = p->now;
+	pass(p, !again, p->draining ? MT_NEVER : p->now + PASS_NS);
 }
 
 void mt_drain_turn(struct mt_proxy *p)
@@ -87,12 +99,24 @@ void mt_drain_turn(struct mt_proxy *p)
 	}
 }
 
-void mt_proxy_leave(struct mt_proxy *p)
+void mt_proxy_leave(struct mt_proxy *p, uint32_t ms)
 {
 	if (p->draining || p->drain.leave_at)
 		return;
 	p->drain.leave_at = MT_MAX(p->now, 1u);
+	p->drain.ms = ms;
+	p->drain.notified_at = p->now;
 	pass(p, false, p->now);
+}
+
+void mt_proxy_stay(struct mt_proxy *p)
+{
+	if (p->draining || !p->drain.leave_at)
+		return;
+	p->drain.leave_at = 0;
+	p->drain.ms = 0;
+	p->drain.brief = p->drain.lasted = false;
+	pass(p, true, MT_NEVER);
 }
 
 void mt_proxy_drain(struct mt_proxy *p)

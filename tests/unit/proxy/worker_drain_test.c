@@ -26,11 +26,16 @@ static void answer(void)
 	scene_answer(s, scene_next_sent(s).id, 0x11, 40);
 }
 
-static void leave(void)
+static void leave_in(uint32_t ms)
 {
-	mt_proxy_leave(lab.p);
+	mt_proxy_leave(lab.p, ms);
 	CU_ASSERT_EQUAL(mt_proxy_next(lab.p), lab.now);
 	lab_advance(MT_MSEC);
+}
+
+static void leave(void)
+{
+	leave_in(0);
 }
 
 static void close_all(void)
@@ -196,7 +201,104 @@ static void test_left(void)
 	scene_stop();
 }
 
+/* A call, its reply, and half a second. */
+static void call(struct fake_conn *conn, uint64_t id)
+{
+	scene_send_request(conn, 'Q', id, 64);
+	lab_advance(MT_MSEC);
+	answer();
+	hears(conn);
+	lab_advance(500 * MT_MSEC);
+}
+
+/*
+ * With a time, a client that goes on calling and knows no GOAWAY is closed between two calls, a
+ * third of the time after the start of its drain. New clients are served.
+ */
+static void test_closes_while_open(void)
+{
+	uint64_t asked = 1;
+	int halves;
+
+	begin(CONFIG_SERIAL);
+	answer();
+	leave_in(12000);
+	for (halves = 0; !c->detached && halves < 40; halves++)
+		call(c, ++asked);
+	CU_ASSERT(halves >= 7 && halves <= 9);
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), asked);
+	CU_ASSERT_FALSE(lab.p->draining);
+	c = lab_client(CONFIG_SERIAL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	call(c, ++asked);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), asked);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_draining), 0);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* A client that comes while the worker leaves is notified within a third of the time. */
+static void test_later_clients_drain(void)
+{
+	uint64_t asked = 1;
+
+	begin(CONFIG_SAFE);
+	answer();
+	leave_in(9000);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_TRUE(c->detached);
+	for (uint64_t n = 2; n < 5; n++) {
+		c = lab_client(CONFIG_SAFE);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+		scene_send_request(c, 'Q', ++asked, 64);
+		lab_advance(MT_MSEC);
+		answer();
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, asked);
+		for (int i = 0; i < 32; i++)
+			lab_advance(100 * MT_MSEC);
+		CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), n);
+		for (int i = 0; i < 12; i++)
+			lab_advance(100 * MT_MSEC);
+		CU_ASSERT_TRUE(c->detached);
+	}
+	scene_stop();
+}
+
+/* After mt_proxy_stay() no further client is notified, and a later drain is like a first one. */
+static void test_stays(void)
+{
+	begin(CONFIG_SAFE);
+	answer();
+	hears(c);
+	leave_in(9000);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
+	mt_proxy_stay(lab.p);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_FALSE(mt_proxy_brief(lab.p));
+	c = lab_client(CONFIG_SAFE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	for (int i = 0; i < 20; i++)
+		lab_advance(MT_SEC);
+	CU_ASSERT_FALSE(c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), 1);
+	leave();
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
+	close_all();
+	lab_advance(10 * MT_MSEC);
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
+	mt_proxy_stay(lab.p);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
+	scene_stop();
+}
+
 const struct mt_test worker_drain_tests[] = {
+	{"closes while open", test_closes_while_open},
+	{"later clients drain", test_later_clients_drain},
+	{"stays", test_stays},
 	{"new clients are served", test_new_clients_are_served},
 	{"a busy client stays", test_busy_client_stays},
 	{"always owed", test_always_owed},
