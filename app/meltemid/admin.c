@@ -29,10 +29,7 @@ static void drain(void *arg)
 {
 	struct daemon *d = arg;
 
-	if (!d->drain_from)
-		d->drain_from = mt_clock_now(&d->clock);
-	workers_drain(d);
-	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
+	drain_command(d, mt_clock_now(&d->clock));
 }
 
 static const char *diagnostics(void *arg)

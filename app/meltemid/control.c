@@ -13,17 +13,11 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define TICK	 (100 * MT_MSEC)
-#define DRAIN_NS (30 * MT_SEC)
+#define TICK (100 * MT_MSEC)
 /*
- * A signal's drain, from the signal on: when it stops to accept clients if all calls are short, if
- * some take long, whose replies then have the rest of DRAIN_NS, and at the latest, because of
- * opaque connections, which have no moment between two calls.
+ * How often it looks whether all clients have gone after it stopped to accept them, because the
+ * node is away then.
  */
-#define CLOSE_NS       (10 * MT_SEC)
-#define CLOSE_CALLS_NS (15 * MT_SEC)
-#define CLOSE_MOST_NS  (29 * MT_SEC)
-/* How often it looks after that whether all clients have gone, because the node is away then. */
 #define CLOSED_LOOK_MS 5
 #define HINT_AT	       5
 
@@ -238,18 +232,6 @@ static void hints(struct daemon *d)
 			mt_port_count(d->ports[i], MT_PORT_rx_superframe));
 }
 
-/* Logs the end of a drain that the shell began, which the daemon outlives. */
-static void commanded_drain(struct daemon *d, uint64_t now)
-{
-	if (!d->drain_from || d->drain_over || d->draining || !workers_idle(d))
-		return;
-	d->drain_over = true;
-	mt_log(MT_LOG_INFO, "boot",
-		"drained after %llu s: no client is connected; the daemon goes on until "
-		"SIGTERM",
-		(unsigned long long)((now - d->drain_from) / MT_SEC));
-}
-
 static void on_tick(struct daemon *d, uint64_t now)
 {
 	uint64_t n;
@@ -260,7 +242,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 	net_reap(d);
 	if (now >= d->second) {
 		mt_clock_sync(&d->clock);
-		commanded_drain(d, now);
+		drain_turn(d, now);
 		hints(d);
 		mt_log_turn();
 		demand_use(d, now);
@@ -328,23 +310,7 @@ static bool on_signal(struct daemon *d, int sig, uint64_t now)
 		access_log_reopen(d);
 		return true;
 	}
-	if (d->draining) {
-		mt_log(MT_LOG_WARN, "boot", "stopping without waiting for what is under way");
-		return false;
-	}
-	mt_log(MT_LOG_INFO, "boot",
-		"draining by SIG%s: clients are served until they have gone, new ones, too, for "
-		"%llu s; calls under way are answered for %llu s at most; a second signal stops at "
-		"once",
-		sig == SIGTERM ? "TERM" : "INT", CLOSE_NS / MT_SEC, DRAIN_NS / MT_SEC);
-	d->draining = true;
-	/* After the command `drain` nothing is left to wait for. */
-	d->close_at = d->drain_from ? now : 0;
-	d->drain_from = now;
-	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
-	notify_stopping(d);
-	workers_leave(d);
-	return true;
+	return drain_signal(d, sig, now);
 }
 
 /* Handles files whose write has ended. */
@@ -395,57 +361,12 @@ static void measure(struct daemon *d, uint64_t began)
 	d->turn_longest[0] = MT_MAX(d->turn_longest[0], now - began);
 }
 
-/* True once the daemon need not wait any longer before it stops to accept clients. */
-static bool closes_now(struct daemon *d, uint64_t age)
-{
-	if (age >= CLOSE_MOST_NS || workers_left(d))
-		return true;
-	if (age >= CLOSE_CALLS_NS && !workers_calls_are_short(d))
-		return true;
-	return age >= CLOSE_NS && workers_brief(d);
-}
-
-/* Stops to accept clients once that is the shortest way to the next process. */
-static void signalled_close(struct daemon *d, uint64_t now)
-{
-	uint64_t age = now - d->drain_from;
-
-	if (!closes_now(d, age))
-		return;
-	d->close_at = now;
-	workers_close(d);
-	mt_log(MT_LOG_INFO, "boot",
-		"closing after %llu s: clients that are left are closed between two calls, and new "
-		"ones wait for the next process",
-		(unsigned long long)(age / MT_SEC));
-}
-
-/* True if the daemon is to stop: no client is connected, or the time is over. */
-static bool signalled_drain_is_over(struct daemon *d, uint64_t now)
-{
-	unsigned long long s = (now - d->drain_from) / MT_SEC;
-
-	if (!d->close_at)
-		signalled_close(d, now);
-	if (!d->close_at)
-		return false;
-	if (workers_drained(d, now)) {
-		mt_log(MT_LOG_INFO, "boot", "drained after %llu s: no client is connected", s);
-		return true;
-	}
-	if (now < d->drain_from + DRAIN_NS)
-		return false;
-	mt_log(MT_LOG_WARN, "boot", "not drained after %llu s: connections that are left are reset",
-		s);
-	return true;
-}
-
 /* How long the loop may wait for an event, ms; -1: the timer is enough. */
 static int patience(const struct daemon *d)
 {
 	if (d->reading.is)
 		return 0;
-	return d->draining && d->close_at ? CLOSED_LOOK_MS : -1;
+	return d->draining && d->drain.close_at ? CLOSED_LOOK_MS : -1;
 }
 
 void control_run(struct daemon *d)
@@ -462,7 +383,7 @@ void control_run(struct daemon *d)
 				return;
 		take_changed(d, now);
 		measure(d, now);
-		if (d->draining && signalled_drain_is_over(d, now))
+		if (d->draining && drain_is_over(d, now))
 			return;
 	}
 }

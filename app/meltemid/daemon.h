@@ -6,6 +6,7 @@
 #pragma once
 
 #include "args.h"
+#include "drain.h"
 
 #include "mt_aead.h"
 #include "mt_alog.h"
@@ -94,7 +95,7 @@ struct notify {
 	socklen_t to_len; /* 0: there is no service manager */
 	bool ready;
 	uint64_t watchdog; /* half of the manager's timeout, ns; 0: no watchdog */
-	uint64_t pinged, status_at;
+	uint64_t pinged, status_at, extend_at;
 	char words[512];
 	/*
 	 * Loop iterations of each worker, and when that number was last seen to change; also kept
@@ -294,11 +295,8 @@ struct daemon {
 	struct mt_service *service; /* the thread that writes files */
 	int wake_fd;		    /* eventfd: workers have requests */
 	bool draining;		    /* by a signal: the daemon stops at the end */
-	uint64_t drain_from;	    /* ns: when a signal or a command began to drain; 0: none did */
-	uint64_t close_at; /* ns: when a signal's drain stopped to accept clients; 0: it has not */
-	uint64_t idle_at;  /* ns: when workers_drained() found all workers idle; 0: they are not */
-	bool drain_over;   /* the end of the command's drain was logged */
-	uint64_t second;   /* when the once-a-second work is due */
+	struct drain drain;
+	uint64_t second; /* when the once-a-second work is due */
 	/* ns; in the current minute, and in the one before */
 	uint64_t turn_longest[2], turn_minute;
 	bool told_checksums, told_superframes[MT_PORTS_MAX];
@@ -508,7 +506,7 @@ void workers_quiesce(struct daemon *d);
 /* For the command `drain`: clients end, and new ones are refused. */
 void workers_drain(struct daemon *d);
 /* For a stop: first clients end and new ones are served, then all end and SYNs are dropped. */
-void workers_leave(struct daemon *d);
+void workers_leave(struct daemon *d, uint32_t ms);
 void workers_close(struct daemon *d);
 /* True if no client is connected and all bytes are delivered. */
 bool workers_idle(struct daemon *d);
@@ -544,6 +542,17 @@ void config_keep(struct daemon *d);
  * if it cannot be compiled.
  */
 struct mt_snapshot *config_compile(struct daemon *d, struct mt_diags *diags, uint64_t now);
+
+/* ---- drain.c ------------------------------------------------------------------------------ */
+
+/* For the command `drain`. */
+void drain_command(struct daemon *d, uint64_t now);
+/* Logs once that no client is left after `drain`; call it every second. */
+void drain_turn(struct daemon *d, uint64_t now);
+/* Begins the drain that ends the daemon. False: stop now, because it is the second signal. */
+bool drain_signal(struct daemon *d, int sig, uint64_t now);
+/* Continues it. True if the daemon is to stop: no client is connected, or the time is over. */
+bool drain_is_over(struct daemon *d, uint64_t now);
 
 /* ---- analyse.c ---------------------------------------------------------------------------- */
 

@@ -440,6 +440,8 @@ bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, 
 	buf[0] = '\0';
 	mesh(&l, a->mesh, b->mesh);
 	add(&l, a->defaults.timeout.v == b->defaults.timeout.v, "spec.defaults.timeout");
+	add(&l, a->drain.time.v == b->drain.time.v, "spec.drain.time");
+	add(&l, a->drain.then.v == b->drain.then.v, "spec.drain.then");
 	add(&l, same_unenforced(a, b), "spec.unenforced");
 	add(&l, same_forwarding(a, b), "spec.forwarding");
 	add(&l, same_identity(a->identity, b->identity), "spec.identity");

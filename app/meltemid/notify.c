@@ -8,6 +8,9 @@
  *
  * WATCHDOG=1 is sent as long as the control loop runs and every worker has finished a loop
  * iteration since the last one. Otherwise the manager kills the daemon and starts it again.
+ *
+ * EXTEND_TIMEOUT_USEC is sent as long as the daemon drains before its end, which may take longer
+ * than the manager's own limit (spec.drain).
  */
 #include "daemon.h"
 
@@ -27,6 +30,9 @@
  * and a command from the control thread one second at most.
  */
 #define STUCK (5 * MT_SEC)
+/* Interval of EXTEND_TIMEOUT_USEC, and its value. */
+#define EXTEND_NS (5 * MT_SEC)
+#define EXTEND	  "EXTEND_TIMEOUT_USEC=20000000"
 
 /* ---- datagrams ---------------------------------------------------------------------------- */
 
@@ -181,6 +187,12 @@ static void status(struct daemon *d)
 	memcpy(n->words, words, sizeof(words));
 }
 
+static void extend(struct notify *n, uint64_t now)
+{
+	n->extend_at = now + EXTEND_NS;
+	(void)say(n, EXTEND);
+}
+
 void notify_turn(struct daemon *d, uint64_t now)
 {
 	struct notify *n = &d->notify;
@@ -195,6 +207,8 @@ void notify_turn(struct daemon *d, uint64_t now)
 	if (n->watchdog && now >= n->pinged + n->watchdog / 2 && all_turned(d, n->pinged) &&
 		say(n, "WATCHDOG=1"))
 		n->pinged = now;
+	if (d->draining && now >= n->extend_at)
+		extend(n, now);
 	if (now >= n->status_at) {
 		n->status_at = now + MT_SEC;
 		status(d);
@@ -222,5 +236,6 @@ void notify_reload(struct daemon *d, bool begins)
 void notify_stopping(struct daemon *d)
 {
 	(void)say(&d->notify, "STOPPING=1");
+	extend(&d->notify, mt_clock_now(&d->clock));
 	status(d);
 }

@@ -260,7 +260,7 @@ void workers_quiesce(struct daemon *d)
 
 static void leave(struct mt_worker *w, void *arg)
 {
-	mt_proxy_leave(mt_worker_proxy(w), 0);
+	mt_proxy_leave(mt_worker_proxy(w), *(const uint32_t *)arg);
 }
 
 static void drain(struct mt_worker *w, void *arg)
@@ -299,25 +299,27 @@ static void ask_short(struct mt_worker *w, void *arg)
 	*(bool *)arg = !mt_proxy_lasted(mt_worker_proxy(w));
 }
 
-static void call_all(struct daemon *d, void (*fn)(struct mt_worker *w, void *arg))
+static void call_all(struct daemon *d, void (*fn)(struct mt_worker *w, void *arg), void *arg)
 {
 	for (uint16_t i = 0; i < d->n_workers; i++)
-		(void)mt_worker_call(d->workers[i], fn, NULL, CALL_MS);
+		(void)mt_worker_call(d->workers[i], fn, arg, CALL_MS);
 }
 
-void workers_leave(struct daemon *d)
+void workers_leave(struct daemon *d, uint32_t ms)
 {
-	call_all(d, leave);
+	/* A worker that does not answer in time may read it later. */
+	d->drain.leave = ms;
+	call_all(d, leave, &d->drain.leave);
 }
 
 void workers_drain(struct daemon *d)
 {
-	call_all(d, drain);
+	call_all(d, drain, NULL);
 }
 
 void workers_close(struct daemon *d)
 {
-	call_all(d, close_clients);
+	call_all(d, close_clients, NULL);
 }
 
 static bool all_workers(struct daemon *d, void (*ask)(struct mt_worker *w, void *arg))
@@ -343,12 +345,12 @@ bool workers_idle(struct daemon *d)
 bool workers_drained(struct daemon *d, uint64_t now)
 {
 	if (!workers_idle(d)) {
-		d->idle_at = 0;
+		d->drain.idle_at = 0;
 		return false;
 	}
-	if (!d->idle_at)
-		d->idle_at = now;
-	return now - d->idle_at >= LINGER_NS || all_workers(d, ask_closed);
+	if (!d->drain.idle_at)
+		d->drain.idle_at = now;
+	return now - d->drain.idle_at >= LINGER_NS || all_workers(d, ask_closed);
 }
 
 bool workers_left(struct daemon *d)

@@ -22,6 +22,7 @@ enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
 
 #define MT_NODE_CONNECTIONS 32768u
 #define MT_NODE_FLOWS	    65536u
+#define MT_NODE_DRAIN_MS    30000u
 
 /* A source address that the port accepts; with `mac_text` only from that station. */
 struct mt_node_bound {
@@ -275,6 +276,14 @@ struct mt_node_defaults {
 	struct mt_num timeout; /* ms; 0: mt_proxy_conf.exchange_ms */
 };
 
+/* How the node drains. Of both: followed without a restart. */
+enum mt_drain_then { MT_DRAIN_RESET, MT_DRAIN_WAIT };
+
+struct mt_node_drain {
+	struct mt_num time; /* ms; default MT_NODE_DRAIN_MS */
+	struct mt_num then; /* enum mt_drain_then */
+};
+
 struct mt_node {
 	struct mt_meta meta;
 	struct mt_num workers; /* default 1 */
@@ -302,6 +311,7 @@ struct mt_node {
 	struct mt_node_memory memory;
 	struct mt_node_locality locality;
 	struct mt_node_defaults defaults;
+	struct mt_node_drain drain;
 	struct mt_node_port *ports;
 	uint32_t n_ports;
 	struct mt_node_route *routes;

@@ -8,7 +8,8 @@
 #include <strings.h>
 
 /* The highest core to which Debian's build of DPDK can pin a thread (RTE_MAX_LCORE - 1). */
-#define CORE_MAX 127
+#define CORE_MAX     127
+#define DRAIN_MAX_MS (86400u * 1000)
 
 static void read_prefix(struct mt_fctx *c, const struct mt_ynode *n, struct mt_node_addr *out)
 {
@@ -447,6 +448,23 @@ static const struct mt_field jwks_fields[] = {
 static const struct mt_section jwks_section = {
 	"jwks", sizeof(struct mt_node_jwks), MT_ARRAY_LEN(jwks_fields), .fields = jwks_fields};
 
+static const char *const then_words[] = {"reset", "wait", NULL};
+
+static const struct mt_field drain_fields[] = {
+	{"time", MT_F_DURATION, AT(struct mt_node_drain, time), .min = 3000, .max = DRAIN_MAX_MS,
+		.help = "longest time from SIGTERM to the end of the daemon. Clients that stay are "
+			"closed between two calls, after a third of it if all calls are short, "
+			"after half of it if some take long, 1 s before its end if opaque TCP "
+			"connections are open. 3s to 24h; default: 30s"},
+	{"then", MT_F_WORD, AT(struct mt_node_drain, then), .words = then_words,
+		.help = "`reset` (default): resets the connections that are left when `time` is "
+			"over; `wait`: serves, new clients too, until no call and no opaque TCP "
+			"connection lasts, or until a second SIGTERM resets them"},
+};
+
+static const struct mt_section drain_section = {"drain setting", sizeof(struct mt_node_drain),
+	MT_ARRAY_LEN(drain_fields), .fields = drain_fields};
+
 static const struct mt_field node_fields[] = {
 	{"workers", MT_F_NUM, AT(struct mt_node, workers), .min = 1, .max = 64,
 		.help = "number of threads that carry traffic; default: 1"},
@@ -509,6 +527,9 @@ static const struct mt_field node_fields[] = {
 		.help = "where the node is"},
 	{"defaults", MT_F_OBJECT, AT(struct mt_node, defaults), .sub = &defaults_section,
 		.help = "settings of calls that have none of their own, followed without a "
+			"restart"},
+	{"drain", MT_F_OBJECT, AT(struct mt_node, drain), .sub = &drain_section,
+		.help = "how the node [drains](../how-to/drain-and-restart.md), followed without a "
 			"restart"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_node, ports), .sub = &port_section,
 		.help = "network devices"},
@@ -634,6 +655,8 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		node->workers.v = 1;
 	if (!node->connections.set)
 		node->connections.v = MT_NODE_CONNECTIONS;
+	if (!node->drain.time.set)
+		node->drain.time.v = MT_NODE_DRAIN_MS;
 	if (!node->flows.set)
 		node->flows.v = MT_NODE_FLOWS;
 	if (!node->memory.mb.set)

@@ -147,6 +147,7 @@ def at_a_path(lab, daemon):
     equal(daemon.stop(), 0, "exit status")
     manager.hears("^STOPPING=1$", "the end")
     manager.hears("^STATUS=draining", "why it takes a while")
+    manager.hears("^EXTEND_TIMEOUT_USEC=20000000$", "that a drain may take longer than the manager's limit")
     manager.close()
 
 

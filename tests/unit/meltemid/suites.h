@@ -3,5 +3,10 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test publish_tests[], settings_tests[], state_tests[], tell_tests[],
-	workers_tests[];
+struct mt_worker;
+
+extern const struct mt_test drain_tests[], publish_tests[], settings_tests[], state_tests[],
+	tell_tests[], workers_tests[];
+
+/* workers_test.c: one that serves something. */
+struct mt_worker *busy_worker(void);

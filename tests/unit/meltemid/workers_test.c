@@ -133,6 +133,13 @@ static void workers_begin(uint16_t n)
 		d.workers[i] = (void *)&workers[i];
 }
 
+struct mt_worker *busy_worker(void)
+{
+	memset(workers, 0, sizeof(workers));
+	workers[0].state = BUSY;
+	return (void *)&workers[0];
+}
+
 /* All combinations of states, for one to three workers: the drain ends when all are idle. */
 static void all_are_idle(void)
 {
@@ -183,7 +190,7 @@ static void clients_read(void)
 		workers_begin(WORKERS);
 		CU_ASSERT_TRUE(workers_drained(&d, now));
 		workers[last].lingers = true;
-		d.idle_at = 0;
+		d.drain.idle_at = 0;
 		CU_ASSERT_FALSE(workers_drained(&d, now));
 		CU_ASSERT_FALSE(workers_drained(&d, now + 99 * MT_MSEC));
 		CU_ASSERT_TRUE(workers_drained(&d, now + 100 * MT_MSEC));
