@@ -24,12 +24,11 @@ static int reload(void *arg, const struct mt_who *who, char *words, size_t size)
 	return publish_later(d, rc);
 }
 
-/* For the shell: the daemon keeps running, so that the operator can look at it and stop it. */
-static void drain(void *arg)
+static bool drain(void *arg, bool on)
 {
 	struct daemon *d = arg;
 
-	drain_command(d, mt_clock_now(&d->clock));
+	return on ? drain_command(d, mt_clock_now(&d->clock)) : drain_return(d);
 }
 
 static const char *diagnostics(void *arg)

@@ -503,10 +503,10 @@ void dns_turn(struct daemon *d, uint64_t now);
 bool net_is_port_address(const struct daemon *d, const struct mt_addr *a);
 /* Returns when each running worker has passed a loop iteration that began after this call. */
 void workers_quiesce(struct daemon *d);
-/* For the command `drain`: clients end, and new ones are refused. */
-void workers_drain(struct daemon *d);
-/* For a stop: first clients end and new ones are served, then all end and SYNs are dropped. */
+/* Clients drain and new ones are served (mt_proxy_leave()), until workers_stay(). */
 void workers_leave(struct daemon *d, uint32_t ms);
+void workers_stay(struct daemon *d);
+/* For a stop: all clients end, and SYNs are dropped. */
 void workers_close(struct daemon *d);
 /* True if no client is connected and all bytes are delivered. */
 bool workers_idle(struct daemon *d);
@@ -545,8 +545,9 @@ struct mt_snapshot *config_compile(struct daemon *d, struct mt_diags *diags, uin
 
 /* ---- drain.c ------------------------------------------------------------------------------ */
 
-/* For the command `drain`. */
-void drain_command(struct daemon *d, uint64_t now);
+/* For the commands `drain` and `return`. False: a signal ends the daemon. */
+bool drain_command(struct daemon *d, uint64_t now);
+bool drain_return(struct daemon *d);
 /* Logs once that no client is left after `drain`; call it every second. */
 void drain_turn(struct daemon *d, uint64_t now);
 /* Begins the drain that ends the daemon. False: stop now, because it is the second signal. */

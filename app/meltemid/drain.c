@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The node's drain.
- * - By the command `drain` the daemon goes on, and refuses new clients.
- * - By SIGTERM or SIGINT the daemon ends. /ready answers 503, clients are notified and leave, and
- *   new ones are accepted and served, because they may not know another node yet. Once that is
- *   short, or the time of the Node (spec.drain) requires it, it stops to accept clients and closes
- *   those that are left; then it is away until the next process answers. A second signal stops at
- *   once.
+ * The node's drain. /ready answers 503, clients are notified and leave, and new ones are accepted
+ * and served, because they may not know another node yet.
+ * - By the command `drain` the daemon goes on. Clients that stay are closed between two calls.
+ *   `return` ends it.
+ * - By SIGTERM or SIGINT the daemon ends. Once that is short, or the time of the Node (spec.drain)
+ *   requires it, it stops to accept clients and closes those that are left; then it is away until
+ *   the next process answers. A second signal stops at once.
  */
 #include "daemon.h"
 
@@ -34,23 +34,41 @@ static void read_times(struct daemon *d)
 
 /* ---- by the command ----------------------------------------------------------------------- */
 
-void drain_command(struct daemon *d, uint64_t now)
+bool drain_command(struct daemon *d, uint64_t now)
 {
-	if (!d->drain.from)
-		d->drain.from = now;
-	workers_drain(d);
+	if (d->draining)
+		return false;
+	if (d->drain.from)
+		return true;
+	read_times(d);
+	d->drain.from = now;
+	workers_leave(d, d->drain.ms);
 	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
+	return true;
+}
+
+bool drain_return(struct daemon *d)
+{
+	if (d->draining)
+		return false;
+	if (!d->drain.from)
+		return true;
+	d->drain = (struct drain){0};
+	workers_stay(d);
+	mt_ctl_set_state(d->ctl, MT_CTL_SERVING);
+	return true;
 }
 
 void drain_turn(struct daemon *d, uint64_t now)
 {
 	struct drain *r = &d->drain;
 
-	if (!r->from || r->logged || d->draining || !workers_idle(d))
+	if (!r->from || r->logged || d->draining || !workers_left(d))
 		return;
 	r->logged = true;
 	mt_log(MT_LOG_INFO, "boot",
-		"drained after %llu s: no client is connected; the daemon goes on until SIGTERM",
+		"drained after %llu s: no client is connected; the daemon goes on until SIGTERM or "
+		"`return`",
 		(unsigned long long)((now - r->from) / MT_SEC));
 }
 

@@ -263,9 +263,9 @@ static void leave(struct mt_worker *w, void *arg)
 	mt_proxy_leave(mt_worker_proxy(w), *(const uint32_t *)arg);
 }
 
-static void drain(struct mt_worker *w, void *arg)
+static void stay(struct mt_worker *w, void *arg)
 {
-	mt_proxy_drain(mt_worker_proxy(w));
+	mt_proxy_stay(mt_worker_proxy(w));
 }
 
 static void close_clients(struct mt_worker *w, void *arg)
@@ -312,9 +312,9 @@ void workers_leave(struct daemon *d, uint32_t ms)
 	call_all(d, leave, &d->drain.leave);
 }
 
-void workers_drain(struct daemon *d)
+void workers_stay(struct daemon *d)
 {
-	call_all(d, drain, NULL);
+	call_all(d, stay, NULL);
 }
 
 void workers_close(struct daemon *d)

@@ -165,8 +165,11 @@ struct mt_ctl_env {
 	 */
 	uint64_t (*rolled_back)(void *arg);
 	struct mt_history *history; /* NULL: none */
-	/* Starts draining: no new connections, outstanding calls are finished. May be repeated. */
-	void (*drain)(void *arg);
+	/*
+	 * Starts to drain the node, which still accepts clients, or ends that. May be repeated.
+	 * False: a signal ends the daemon.
+	 */
+	bool (*drain)(void *arg, bool on);
 	/* Why the state directory cannot be written; NULL: it can. May be NULL. */
 	const char *(*state_trouble)(void *arg);
 	/* Warnings and errors of the last load (lines of mt_diags_print()); NULL: not kept. */

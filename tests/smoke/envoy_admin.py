@@ -205,10 +205,12 @@ def gets_in(lab):
 
 
 def drained(lab, daemon):
+    held = lab.connect("client", "240.240.0.10", 20880)
     daemon.shell("drain")
     equal(get(daemon, "/server_info")["state"], "DRAINING", "state")
     equal(curl(daemon, "/ready")[0], 503, "ready while draining")
-    within(5, lambda: not gets_in(lab), "the last client that gets in")
+    check(gets_in(lab), "new clients get in while the node drains")
+    within(10, lambda: not held.recv(100), "the end of the connection of a client from before")
     equal(daemon.stop(), 0, "exit status")
 
 

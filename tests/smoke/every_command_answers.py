@@ -67,7 +67,7 @@ WORDS = {
 }
 # What comes and goes by chance; the schema still holds it.
 MOVES = {"show errors", "trace show", "capture read", "show capture", "show health", "show slow", "show exchanges", "show neighbours", "show talkers", "show connections", "close connection"}
-LAST = ("forget", "reload", "drain")
+LAST = ("forget", "reload", "drain", "return")
 # What makes it possible to run a command once more.
 AGAIN = {"trace start": "trace stop", "trace stop": "trace start", "capture start": "capture stop",
          "capture stop": "capture start", "commit": "commit confirm 60s",

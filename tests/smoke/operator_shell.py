@@ -74,7 +74,7 @@ def body():
         script = ask("-s", socket, input="# a comment\nshow version\nnonsense\nshow ports\n")
         check("serving" in script.stdout and "mtu" not in script.stdout, "a script goes on after a failure")
         equal(script.returncode, 2, "exit status of a script with a mistake")
-        check("ready off" in ask("-s", socket, "help", "drain").stdout, "help of drain does not name what can be taken back")
+        check("ready off" in ask("-s", socket, "help", "drain").stdout, "help of drain does not name what notifies no client")
         equal(ask("-s", "/nonexistent", "help").returncode, 3, "exit status without a daemon")
         equal(ask("--bogus").returncode, 2, "exit status of an unknown option")
         equal(ask("-s", socket, "watch").returncode, 2, "exit status of watch without a command")
@@ -93,6 +93,8 @@ def body():
         equal(daemon.http("/ready")[0], 503, "status of /ready while draining")
         daemon.wait_log("drained after ")
         equal(daemon.process.errors().count("draining by `drain` of root (pid "), 1, "the drain in the log")
+        daemon.shell("return")
+        equal(daemon.http("/ready")[0], 200, "status of /ready after `return`")
 
 
 main(body)

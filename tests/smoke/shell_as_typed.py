@@ -35,7 +35,7 @@ def completes(s):
     s.sees("connections", "counters", "TCP connections, both sides")
     inside_expressions(s)
     s.type(CLEAR + "help dr\t\r")
-    s.sees("accept no new connections", "role", "operate")
+    s.sees("take the node out of use", "role", "operate")
 
 
 def inside_expressions(s):

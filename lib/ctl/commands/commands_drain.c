@@ -10,13 +10,31 @@ static json_t *drain(struct mt_ctl *c, const struct mt_request *r)
 
 	if (!c->env.drain)
 		return mt_ctl_error("this daemon cannot drain");
+	if (!c->env.drain(c->env.arg, true))
+		return mt_ctl_error("a signal ends the daemon, which drains already");
 	mt_log(MT_LOG_INFO, "boot",
-		"draining by `drain` of %s: new connections are refused, calls under way are "
-		"answered",
+		"draining by `drain` of %s: clients are notified and leave, new ones are served; "
+		"`return` ends it",
 		mt_who_str(r->who, who));
-	c->env.drain(c->env.arg);
 	return mt_json_object(MT_M("drain",
-		"no new connections are accepted; `show connections` lists those that are left"));
+		"/ready answers 503, and clients leave; `show connections` lists those that are "
+		"left, `return` ends the drain"));
+}
+
+static json_t *end_drain(struct mt_ctl *c, const struct mt_request *r)
+{
+	char who[MT_WHO_LEN];
+
+	if (!c->env.drain)
+		return mt_ctl_error("this daemon cannot drain");
+	if (!c->env.drain(c->env.arg, false))
+		return mt_ctl_error("a signal ends the daemon, which cannot be taken back");
+	mt_log(MT_LOG_INFO, "boot", "`return` of %s: the node does not drain",
+		mt_who_str(r->who, who));
+	return mt_json_object(MT_M("return",
+		mt_ctl_answers_ready(c) ? "the node does not drain; /ready answers 200"
+					: "the node does not drain; /ready answers 503: see `show "
+					  "ready`"));
 }
 
 #define HOLDS                                                                                      \
@@ -32,13 +50,15 @@ static json_t *drain(struct mt_ctl *c, const struct mt_request *r)
 const struct mt_command mt_commands_drain[] = {
 	{.words = "drain",
 		.group = MT_GROUP_CHANGE,
-		.help = "accept no new connections, finish outstanding calls; only a restart ends "
-			"it",
-		.more = "`/ready` answers 503, and new connections are refused. Calls in progress "
-			"are "
-			"answered, and clients are closed as when a listener is drained. The "
-			"daemon does not end. `ready off` keeps load balancers away without this, "
-			"and `ready on` takes it back.",
+		.help = "take the node out of use without losing calls, until `return` or a "
+			"restart",
+		.more = "`/ready` answers 503. Connected clients get a GOAWAY if the protocol has "
+			"one, and are closed when they are quiet for a second; those that go on "
+			"calling are closed between two calls, after a third of "
+			"`spec.drain.time` (10 s). New clients are still served, because load "
+			"balancers may send them, and drain in the same way. Opaque TCP "
+			"connections go on until they end. The daemon does not end. `ready off` "
+			"only keeps load balancers away: no client is notified.",
 		.run = drain},
 	{.words = "drain endpoint",
 		.group = MT_GROUP_CHANGE,
@@ -68,6 +88,12 @@ const struct mt_command mt_commands_drain[] = {
 		.more = WINDS_UP HOLDS,
 		.names = {MT_NAMES_LISTENER},
 		.run = mt_run_drain},
+	{.words = "return",
+		.group = MT_GROUP_RESCUE,
+		.help = "end the node's drain: its clients stay",
+		.more = "Clients that were notified still leave. A drain by SIGTERM cannot be "
+			"taken back.",
+		.run = end_drain},
 	{.words = "return endpoint",
 		.group = MT_GROUP_RESCUE,
 		.args = "ADDRESS:PORT [CLUSTER]",

@@ -75,7 +75,8 @@ void mt_check_state(struct mt_health *h)
 		mt_found(h, MT_FOUND_WARNING, "", "`ready on` when clients may come again",
 			"/ready answers 503: an operator ran `ready off`");
 	if (h->c->state == MT_CTL_DRAINING)
-		mt_found(h, MT_FOUND_WARNING, "", "restart meltemid to serve again",
+		mt_found(h, MT_FOUND_WARNING, "",
+			"`return` ends it, unless a signal ends the daemon",
 			"draining: clients have to leave");
 	check_drained(h);
 	check_forwarded(h);

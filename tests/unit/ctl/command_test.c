@@ -515,6 +515,7 @@ static void test_roles(void)
 }
 
 static int reloads, drains, reload_rc;
+static bool drain_ends;
 
 static int fake_reload(void *arg, const struct mt_who *who, char *words, size_t size)
 {
@@ -523,9 +524,10 @@ static int fake_reload(void *arg, const struct mt_who *who, char *words, size_t 
 	return reload_rc;
 }
 
-static void fake_drain(void *arg)
+static bool fake_drain(void *arg, bool on)
 {
-	drains++;
+	drains += on ? 1 : -1;
+	return !drain_ends;
 }
 
 static const char *fake_diagnostics(void *arg)
@@ -628,6 +630,7 @@ static void test_actions(void)
 	int code;
 
 	reloads = drains = reload_rc = 0;
+	drain_ends = false;
 	out = test_run(c, "reload", &code);
 	CU_ASSERT(code == MT_CTL_OK && reloads == 1);
 	CU_ASSERT_STRING_EQUAL(out, "1 service added\n");
@@ -640,6 +643,17 @@ static void test_actions(void)
 	out = test_run(c, "drain", &code);
 	CU_ASSERT(code == MT_CTL_OK && drains == 1);
 	free(out);
+	out = test_run(c, "return", &code);
+	CU_ASSERT(code == MT_CTL_OK && drains == 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "the node does not drain; /ready answers 503"));
+	free(out);
+	drain_ends = true;
+	for (int i = 0; i < 2; i++) {
+		out = test_run(c, i ? "return" : "drain", &code);
+		CU_ASSERT_EQUAL(code, MT_CTL_FAILED);
+		CU_ASSERT_PTR_NOT_NULL(strstr(out, "a signal ends the daemon"));
+		free(out);
+	}
 	out = test_run(c, "--json show config", &code);
 	j = json_loads(out, 0, NULL);
 	CU_ASSERT_TRUE(json_is_false(json_object_get(j, "last_reload_ok")));

@@ -171,8 +171,9 @@ static bool all_gone(void)
 	return places(true) + places(false) == 0;
 }
 
-static void drain(void *arg)
+static bool drain(void *arg, bool on)
 {
+	return true;
 }
 
 static void start_with(bool revocations)

@@ -453,9 +453,10 @@ static int later_reload(void *arg, const struct mt_who *who, char *words, size_t
 	return reload_rc;
 }
 
-static void later_drain(void *arg)
+static bool later_drain(void *arg, bool on)
 {
 	drains++;
+	return true;
 }
 
 static struct mt_ctl *setup_later(void)

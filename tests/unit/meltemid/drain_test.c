@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When the daemon closes and ends after a signal. There is one worker, which is what
+ * When the daemon closes and ends after a signal, and what the commands `drain` and `return` do. There is one worker, which is what
  * this test says of it; workers_test.c has the call into it.
  */
 #include "daemon.h"
@@ -172,5 +172,41 @@ static void waits(void)
 	CU_ASSERT_FALSE(d.drain.logged);
 }
 
-const struct mt_test drain_tests[] = {
-	{"default_times", default_times}, {"other_times", other_times}, {"waits", waits}, {0}};
+/* The command notifies clients; new ones come as before, until a signal. `return` ends it once, and not after a signal. */
+static void by_command(void)
+{
+	begin(30000, MT_DRAIN_RESET);
+	CU_ASSERT_TRUE(drain_return(&d));
+	CU_ASSERT_EQUAL(is.stays, 0);
+	CU_ASSERT(drain_command(&d, START) && drain_command(&d, START + MT_SEC));
+	CU_ASSERT(is.leaves == 1 && is.ms == 30000 && is.state == MT_CTL_DRAINING);
+	drain_turn(&d, START + MT_SEC);
+	CU_ASSERT_FALSE(d.drain.logged);
+	is.left = true;
+	drain_turn(&d, START + 2 * MT_SEC);
+	CU_ASSERT_TRUE(d.drain.logged);
+	CU_ASSERT(drain_return(&d) && is.stays == 1 && is.state == MT_CTL_SERVING);
+	CU_ASSERT_TRUE(drain_command(&d, START + 3 * MT_SEC));
+	CU_ASSERT(is.leaves == 2 && !d.drain.logged && is.closes == 0);
+	CU_ASSERT_TRUE(drain_signal(&d, SIGTERM, START + 4 * MT_SEC));
+	CU_ASSERT_FALSE(drain_return(&d) || drain_command(&d, START + 4 * MT_SEC));
+	CU_ASSERT_EQUAL(is.state, MT_CTL_DRAINING);
+}
+
+/* A signal after the command closes at once when all calls are short, because clients have had their time; opaque connections have theirs. */
+static void signal_after_command(void)
+{
+	begin(30000, MT_DRAIN_RESET);
+	is.brief = true;
+	CU_ASSERT_TRUE(drain_command(&d, START - 10 * MT_SEC));
+	CU_ASSERT_TRUE(drain_signal(&d, SIGTERM, START));
+	CU_ASSERT_EQUAL(closes_at(40), 0);
+	begin(30000, MT_DRAIN_RESET);
+	CU_ASSERT_TRUE(drain_command(&d, START - 100 * MT_SEC));
+	CU_ASSERT_TRUE(drain_signal(&d, SIGTERM, START));
+	CU_ASSERT_EQUAL(closes_at(40), 29);
+}
+
+const struct mt_test drain_tests[] = {{"default_times", default_times},
+	{"other_times", other_times}, {"waits", waits}, {"by_command", by_command},
+	{"signal_after_command", signal_after_command}, {0}};
