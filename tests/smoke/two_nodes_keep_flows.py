@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Two nodes behind a router with the script of docs/how-to/two-nodes.md that keeps open flows at their node. A node is drained and restarted
+under load: Thrift clients connect to the other node without a failed call, and an opaque connection goes on at its node. When a
+node is killed, its flows are reset by the other one.
+"""
+
+import re
+import signal
+
+from meltemi_lab import PATIENCE, TESTS, Lab, equal, main, netns, streams, within
+from meltemi_lab.documents import service
+
+THRIFT, OPAQUE = ("hello.example", "240.240.1.2", 9090), ("bytes.example", "240.240.1.3", 7000)
+HOPS = ("192.0.2.1", "203.0.113.1")
+PAGE = TESTS.parent / "docs/how-to/two-nodes.md"
+CLIENTS = 4
+
+
+def router(lab):
+    """The lab's client becomes the router; the callers are one hop behind it."""
+    inner, outer = lab.namespace("client"), lab._add("caller")
+    netns.veth(outer, "e0", inner, "r0")
+    netns.kernel_end(outer, "e0", "10.50.0.2/24")
+    netns.kernel_end(inner, "r0", "10.50.0.1/24")
+    netns.run("ip", "-n", outer, "route", "add", "default", "via", "10.50.0.1")
+    netns.run("ip", "netns", "exec", inner, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+
+def management(lab, number, mesh):
+    client = lab.namespace("client")
+    netns.veth(client, f"m{number}", mesh, "m0")
+    netns.kernel_end(client, f"m{number}", f"10.9.{number}.1/24")
+    netns.kernel_end(mesh, "m0", f"10.9.{number}.2/24")
+
+
+def second_ports(lab):
+    """A second node between the same router and servers, on a link of its own to the router."""
+    client, mesh = lab.namespace("client"), lab._add("mesh2")
+    netns.veth(client, "c2", mesh, "p0")
+    netns.kernel_end(client, "c2", "203.0.113.2/24")
+    netns.veth(mesh, "p1", lab.namespace("net"), "b-mesh2")
+    netns.run("ip", "-n", lab.namespace("net"), "link", "set", "b-mesh2", "master", "br0")
+    netns.bare_end(mesh, "p0")
+    netns.bare_end(mesh, "p1")
+    return ['name: p0, device: "net_af_packet0,iface=p0", profile: af_packet, addresses: [203.0.113.1/24]',
+            'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.202/24]']
+
+
+def node(lab, number, **settings):
+    daemon = lab.meltemi(mb=192, **settings)
+    via = HOPS[number - 1][:-1] + "2"
+    daemon.node.write_text(daemon.node.read_text().replace("127.0.0.1:15000", "0.0.0.0:15000") +
+                           f"  routes: [{{to: 10.50.0.0/24, via: {via}}}]\n  drain: {{time: 6s}}\n")
+    daemon.write("hello.yaml", service(*THRIFT, "tcp-metaprotocol-thrift", [(lab.server(2), THRIFT[2], {})]))
+    daemon.write("bytes.yaml", service(*OPAQUE, "tcp", [(lab.server(1), OPAQUE[2], {})]))
+    management(lab, number, daemon.namespace)
+    return daemon.start()
+
+
+def clients(daemon, port):
+    return daemon.shell("show", "connections", "where", "side=client", f"dport={port}").count(f":{port}")
+
+
+def echoes(sock):
+    sock.sendall(b"here")
+    return sock.recv(4) == b"here"
+
+
+def opaque(lab):
+    return lab.connect("caller", *OPAQUE[1:])
+
+
+def load(lab):
+    argv = ["--target", f"{THRIFT[1]}:{THRIFT[2]}", "--connections", CLIENTS, "--count", 1 << 30, "--pause-ms", 20, "--again", 1,
+            "--timeout-ms", 30000]
+    thrift = lab.python("caller", "thrift-load", "interop/thrift/client.py", *argv)
+    thrift.wait_line("calling")
+    return thrift
+
+
+def ends(thrift, what):
+    thrift.kill(signal.SIGTERM)
+    report = thrift.result()
+    print(f"{what}: {report['answered']} calls, {report['reopened']} connections again", flush=True)
+    equal((report["failed"], report["errors"], report["crossed"]), (0, {}, 0), f"{what}: calls that failed: {report['error_samples']}")
+
+
+def drained(lab, first, second):
+    """The first node is drained and restarted; the load, and a connection at each node, go on."""
+    thrift, held = load(lab), opaque(lab)
+    within(PATIENCE, lambda: clients(first, THRIFT[2]) == CLIENTS, "clients at the first node")
+    equal(echoes(held), True, "an opaque connection")
+    first.shell("drain")
+    within(PATIENCE, lambda: clients(second, THRIFT[2]) == CLIENTS and not clients(first, THRIFT[2]), "clients go to the second node", step=0.1)
+    equal(echoes(held), True, "the opaque connection at the drained node")
+    equal(clients(first, OPAQUE[2]), 1, "opaque connections at the drained node")
+    held.close()
+    within(PATIENCE, lambda: "drained after" in first.process.errors(), "the drained node is left")
+    equal(first.stop(), 0, "exit status")
+    first.start()
+    within(PATIENCE, first.ready, "ready again")
+    within(PATIENCE, lambda: goes_to(lab, first), "new flows go to the first node", step=0.2)
+    equal(clients(second, THRIFT[2]), CLIENTS, "clients that stay at the second node")
+    ends(thrift, "a drain and a restart")
+
+
+def goes_to(lab, daemon):
+    sock = opaque(lab)
+    try:
+        return echoes(sock) and clients(daemon, OPAQUE[2]) > 0
+    finally:
+        sock.close()
+
+
+def killed(lab, first, second):
+    """Open connections of a dead node end at once, because the other node resets them."""
+    held = opaque(lab)
+    equal(echoes(held), True, "an opaque connection")
+    within(PATIENCE, lambda: clients(first, OPAQUE[2]) == 1, "the opaque connection at the first node")
+    first.process.popen.send_signal(signal.SIGKILL)
+    within(PATIENCE, lambda: goes_to(lab, second), "new flows go to the second node", step=0.2)
+    held.settimeout(PATIENCE)
+    try:
+        equal(echoes(held), False, "an opaque connection of the killed node")
+    except ConnectionResetError:
+        pass
+    first.start()
+
+
+def body():
+    with Lab(servers=2) as lab, lab.listening("server1", OPAQUE[2], streams.echo):
+        lab.thrift_server(2, "v1").wait_line("ready")
+        router(lab)
+        first = node(lab, 1)
+        second = node(lab, 2, ports=second_ports(lab), role="mesh2", name="node2")
+        script = lab.directory / "keep-flows.sh"
+        script.write_text(next(text for text in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.S) if "keep-flows.sh" in text))
+        lab.run("client", "keep-flows", ["sh", script, "240.240.0.0/16", f"{HOPS[0]}=http://10.9.1.2:15000/ready",
+                                         f"{HOPS[1]}=http://10.9.2.2:15000/ready"])
+        within(PATIENCE, lambda: netns.run("ip", "-n", lab.namespace("client"), "route", "show", "240.240.0.0/16"), "the route of new flows")
+        drained(lab, first, second)
+        killed(lab, first, second)
+
+
+main(body)
