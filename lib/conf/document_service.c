@@ -214,6 +214,19 @@ const struct mt_rule_list *mt_b_unit_rules(
 	return list;
 }
 
+const struct mt_limit_conf *mt_b_unit_limit(
+	const struct mt_host *h, const struct mt_unit *u, const struct mt_meta **meta)
+{
+	*meta = h->router ? &h->router->meta : NULL;
+	if (h->over || u->codec->opaque)
+		return NULL;
+	if (u->patch && u->patch->limit) {
+		*meta = u->patch_meta;
+		return u->patch->limit;
+	}
+	return h->router ? h->router->limit : NULL;
+}
+
 static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
 {
 	struct mt_host_routes *of = u->codec->opaque ? &h->bytes : &h->messages;
@@ -229,21 +242,16 @@ static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 		.route = {.codec = u->codec,
 			.ns = h->se->meta.ns,
 			.port = (uint16_t)u->port->number.v},
-		.limit = h->router ? h->router->limit : NULL,
-		.limit_meta = h->router ? &h->router->meta : NULL,
 		.opts = u->opts,
 		.gate_meta = &h->se->meta};
 
+	d.limit = mt_b_unit_limit(h, u, &d.limit_meta);
 	d.gate = mt_b_gate_of_clients(b, h, u, &d.gate_hash);
 	/* Without one it was told why. */
 	d.route.fallback = mt_b_unit_cluster(b, u, NULL);
 	if (d.route.fallback == MT_NO_CLUSTER)
 		return -EINVAL;
 	choose_rules(h, u, &d.route);
-	if (u->patch && u->patch->limit) {
-		d.limit = u->patch->limit;
-		d.limit_meta = u->patch_meta;
-	}
 	return mt_b_document_service(b, &d);
 }
 

@@ -106,6 +106,12 @@ int mt_b_services_finish(struct mt_build *b);
  */
 const struct mt_rule_list *mt_b_unit_rules(
 	const struct mt_host *h, const struct mt_unit *u, const struct mt_meta **meta);
+/*
+ * The limit of calls to a port: a patch's own, else the MetaRouter's. NULL: none, or the service is
+ * closed, so that there are no calls. *meta: of the document with the limit.
+ */
+const struct mt_limit_conf *mt_b_unit_limit(
+	const struct mt_host *h, const struct mt_unit *u, const struct mt_meta **meta);
 /* ---- of documents (document_service.c) ------------------------------------------------------------ */
 
 /* Rules of a joined list that are of one VirtualService. */

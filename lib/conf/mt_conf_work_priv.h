@@ -31,7 +31,7 @@ struct mt_demands {
 
 struct mt_work {
 	struct mt_demands of[MT_WORK_KINDS];
-	struct mt_idmap lists;	  /* steps of struct mt_rule_list, by address */
+	struct mt_idmap lists;	  /* steps of rule lists and limits of calls, by address */
 	struct mt_idmap counters; /* of services at ports, by mt_b_is_counted() */
 	struct mt_idmap subsets;  /* labels of subsets (work_subsets.c) */
 	struct mt_idmap found;	  /* policies of endpoints with many labels (work_policies.c) */

@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 		{"refused", refused_tests}, {"confined", confined_tests}, {"shares", shares_tests},
 		{"standing", standing_tests}, {"lists", lists_tests}, {"work", work_tests},
 		{"work of gateways", work_gateways_tests}, {"work of conditions", work_conds_tests},
-		{0}};
+		{"work of limits", work_limits_tests}, {0}};
 
 	int rc = mt_test_main(suites, argc, argv);
 

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Buckets of rate limits, which ports and servers of Gateways multiply. */
+#include "work_test.h"
+
+#include "mt_filter_limit.h"
+
+#include <string.h>
+
+#define FEW_CONDITIONS "write fewer conditions of rate limits"
+
+/* Writes a MetaRouter with a limit of `n` conditions for a host. `kind`: exact or regex. */
+static void put_limit(FILE *f, const char *ns, const char *host, int n, const char *kind)
+{
+	fprintf(f,
+		"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"
+		"metadata: {name: m-%s, namespace: %s}\nspec:\n  hosts: [%s]\n"
+		"  localRateLimit:\n    conditions:\n",
+		host, ns, host);
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"    - {match: {attributes: {k: {%s: v%d}}}, tokenBucket: {maxTokens: 1, "
+			"fillInterval: 1s}}\n",
+			kind, i);
+}
+
+/* The buckets of the configuration in force. */
+static uint32_t count_buckets(const struct scene *sc)
+{
+	const struct mt_limit_registry *r = mt_conf_limits(sc->conf);
+	struct mt_limit_info info;
+	uint32_t idx = 0, n = 0;
+
+	while (mt_limit_next(r, &idx, 1000000, &info))
+		n++;
+	return n;
+}
+
+/* A port has buckets of its own for a MetaRouter's limit. Its service is closed, and has none then. */
+static void limits_times_ports(void)
+{
+	static const struct {
+		int ports, conditions;
+		bool closed;
+	} rows[] = {{20, 2, false}, {1, 100, false}, {20, 100, true}};
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (size_t at = 0; at < MT_ARRAY_LEN(rows); at++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_services(f, "greedy", 1, 1, rows[at].ports);
+		put_services(f, "other", 1, 1, 1);
+		put_limit(f, "greedy", "s0.greedy.example", rows[at].conditions, "exact");
+		load(&sc, 40000, f, &text);
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED), rows[at].closed);
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), 0);
+		CU_ASSERT_EQUAL(scene_has(&sc, FEW_CONDITIONS, OVER), rows[at].closed);
+		CU_ASSERT_EQUAL(
+			scene_endpoints(&sc, "s0.greedy.example"), rows[at].closed ? -2 : 1);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "s0.other.example"), 1);
+		publish(&sc);
+		CU_ASSERT_EQUAL(count_buckets(&sc),
+			rows[at].closed ? 0 : (uint32_t)(rows[at].ports * rows[at].conditions));
+		scene_end(&sc);
+	}
+}
+
+/* Regular expressions in its conditions count as those of routes do. */
+static void limits_by_regex(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int regex = 0; regex < 2; regex++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_services(f, "greedy", 1, 1, 1);
+		put_limit(f, "greedy", "s0.greedy.example", 100, regex ? "regex" : "exact");
+		/* 100 buckets need 16,000 steps, and their expressions 12,800. */
+		load(&sc, 24000, f, &text);
+		IS_STATUS(&sc, "ServiceEntry", "s0", regex ? "fail-closed" : "in-force");
+		scene_end(&sc);
+	}
+}
+
+/* A MetaRouter of another namespace pays for its limit itself. */
+static void limits_of_others(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_services(f, "other", 1, 1, 20);
+	put_limit(f, "greedy", "s0.other.example", 100, "exact");
+	load(&sc, 40000, f, &text);
+	IS_STATUS(&sc, "MetaRouter", "m-s0.other.example", "refused");
+	CU_ASSERT(scene_has(&sc, FEW_CONDITIONS, OVER));
+	IS_STATUS(&sc, "ServiceEntry", "s0", "in-force");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s0.other.example"), 1);
+	scene_end(&sc);
+}
+
+/* 100 services of 2 ports with 20 conditions each need at most a 64th of the limit. */
+static void limits_of_a_mesh_have_room(void)
+{
+	struct scene sc;
+	char *text, host[32];
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_services(f, "x", 100, 5, 2);
+	for (int i = 0; i < 100; i++) {
+		snprintf(host, sizeof(host), "s%d.x.example", i);
+		put_limit(f, "x", host, 20, "exact");
+	}
+	load(&sc, mt_conf_steps / 64, f, &text);
+	CU_ASSERT_EQUAL(
+		count(&sc, "x", MT_OBJECT_REFUSED) + count(&sc, "x", MT_OBJECT_FAIL_CLOSED), 0);
+	CU_ASSERT_FALSE(scene_has(&sc, "", "thousand steps of work"));
+	publish(&sc);
+	CU_ASSERT_EQUAL(count_buckets(&sc), 100 * 2 * 20);
+	scene_end(&sc);
+}
+
+/* Writes the routes of a MetaRouter or VirtualService that names Gateway g, and a limit with it. */
+static void put_limited(FILE *f, bool by_router, int conditions)
+{
+	fputs("---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"
+	      "metadata: {name: m, namespace: greedy}\nspec:\n  gateways: [g]\n"
+	      "  hosts: [s0.greedy.example]\n",
+		f);
+	if (by_router)
+		fputs("  routes: [{route: [{destination: {host: s0.greedy.example}}]}]\n", f);
+	fputs("  localRateLimit:\n    conditions:\n", f);
+	for (int i = 0; i < conditions; i++)
+		fprintf(f,
+			"    - {match: {attributes: {k: {exact: v%d}}}, tokenBucket: {maxTokens: "
+			"1, fillInterval: 1s}}\n",
+			i);
+	if (by_router)
+		return;
+	fputs("---\n" ISTIO("VirtualService", "v", "greedy"), f);
+	fputs("  hosts: [s0.greedy.example]\n  gateways: [g]\n"
+	      "  dubbo: [{route: [{destination: {host: s0.greedy.example}}]}]\n",
+		f);
+}
+
+/*
+ * Each server has buckets of its own for the limit of a MetaRouter. The document with the routes is
+ * refused, so that no calls pass without their limit.
+ */
+static void servers_times_limits(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int i = 0; i < 4; i++) {
+		bool by_router = i & 1, many = i & 2;
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\n" ISTIO("Gateway", "g", "greedy") "  selector: {}\n  servers:\n", f);
+		for (int k = 0; k < 50; k++)
+			fprintf(f,
+				"  - {port: {number: %d, name: tcp-metaprotocol-dubbo}, hosts: "
+				"['*']}\n",
+				1000 + k);
+		put_services(f, "greedy", 1, 1, 1);
+		put_limited(f, by_router, many ? 100 : 2);
+		load(&sc, 100000, f, &text);
+		IS_STATUS(&sc, "ServiceEntry", "s0", "in-force");
+		CU_ASSERT_EQUAL(scene_has(&sc, FEW_CONDITIONS, OVER), many);
+		CU_ASSERT_EQUAL(strcmp(scene_status(&sc, "MetaRouter", "m"), "refused") == 0,
+			by_router && many);
+		CU_ASSERT(by_router || (strcmp(scene_status(&sc, "VirtualService", "v"),
+						"refused") == 0) == many);
+		scene_end(&sc);
+	}
+}
+
+const struct mt_test work_limits_tests[] = {{"limits times ports", limits_times_ports},
+	{"limits by regex", limits_by_regex}, {"limits of others", limits_of_others},
+	{"limits of a mesh have room", limits_of_a_mesh_have_room},
+	{"servers times limits", servers_times_limits}, {0}};
