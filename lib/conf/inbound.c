@@ -132,16 +132,36 @@ static struct mt_inbound *find_in(
 	return NULL;
 }
 
+/* The patch that would be in the endpoint's proxy, which this node is instead; NULL: none. */
+static struct mt_inbound *find(const struct mt_build *b, const struct mt_policed *to)
+{
+	struct mt_inbound *in;
+
+	if (!b->n_inbound || mt_instance_class(to->h, to->w) != MT_INSTANCE_BARE)
+		return NULL;
+	in = find_in(b, mt_b_root_namespace(b), to);
+	return in ? in : find_in(b, mt_instance_meta(to->h, to->w)->ns, to);
+}
+
+const struct mt_limit_conf *mt_b_inbound_limit(
+	struct mt_build *b, const struct mt_policed *to, const struct mt_meta **meta)
+{
+	const struct mt_inbound *in = find(b, to);
+	struct mt_proto proto;
+
+	if (!in || !in->p->limit || !mt_b_proxy_reads(b, in->p, &proto) ||
+		!mt_codec_same(proto.codec, to->u->codec))
+		return NULL;
+	*meta = &in->ef->meta;
+	return in->p->limit;
+}
+
 const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed *to,
 	const struct mt_authz *rules, uint64_t *hash)
 {
-	struct mt_inbound *in;
+	struct mt_inbound *in = find(b, to);
 	struct mt_authz *a;
 
-	if (!b->n_inbound || mt_instance_class(to->h, to->w) != MT_INSTANCE_BARE)
-		return rules;
-	in = find_in(b, mt_b_root_namespace(b), to);
-	in = in ? in : find_in(b, mt_instance_meta(to->h, to->w)->ns, to);
 	if (!in || !in->p->limit || !reads_the_same(b, in, to))
 		return rules;
 	a = mt_region_alloc(&b->snap->region, sizeof(*a));

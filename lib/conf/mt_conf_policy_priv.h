@@ -171,6 +171,13 @@ uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s);
 /* policy_gateways.c: the steps to compile the policies of a Gateway for its servers. */
 uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway *g);
 
+/*
+ * inbound.c: the limit in an endpoint's own proxy, if this node enforces it there; NULL: none.
+ * *meta: of the document with it.
+ */
+const struct mt_limit_conf *mt_b_inbound_limit(
+	struct mt_build *b, const struct mt_policed *to, const struct mt_meta **meta);
+
 void mt_policy_sum_add(struct mt_policy_sum *to, const struct mt_policy_sum *more);
 /* policy_size.c: sets p->size. */
 void mt_policy_measure(struct mt_policy *p);

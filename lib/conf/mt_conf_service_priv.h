@@ -154,3 +154,5 @@ int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_l
 /* patches.c: the codec of a proxy, by its own name, else by the protocol's; false after an error. */
 bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out);
+/* The same without an error. */
+bool mt_b_proxy_reads(struct mt_build *b, const struct mt_proxy_patch *p, struct mt_proto *out);

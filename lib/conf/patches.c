@@ -59,8 +59,7 @@ static bool has_address(const struct mt_host *h, const struct mt_addr *a)
 
 /* ---- patches --------------------------------------------------------------------------------- */
 
-bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
-	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out)
+bool mt_b_proxy_reads(struct mt_build *b, const struct mt_proxy_patch *p, struct mt_proto *out)
 {
 	const struct mt_proto *proto = p->protocol.s ? mt_b_protocol(b, p->protocol.s) : NULL;
 
@@ -71,7 +70,13 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 		out->opts = p->multiplexing.v ? MT_CODEC_OPT_MULTIPLEXING : 0;
 	if (out->codec && !out->name)
 		out->name = out->codec->name;
-	if (out->codec && !out->codec->opaque)
+	return out->codec && !out->codec->opaque;
+}
+
+bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out)
+{
+	if (mt_b_proxy_reads(b, p, out))
 		return true;
 	if (p->codec.s)
 		mt_b_error(b, meta, p->codec.line, path, mt_b_codec_remedy(b, p->codec.s),

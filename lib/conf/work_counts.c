@@ -38,8 +38,9 @@
 /* Names of ports and labels that are compared in one step. */
 #define STEP_OF_NAMES 16
 
-#define ROUTES_REMEDY "write fewer rules, or name fewer hosts in one document"
-#define LIMITS_REMEDY "write fewer conditions of rate limits, or fewer ports"
+#define ROUTES_REMEDY  "write fewer rules, or name fewer hosts in one document"
+#define LIMITS_REMEDY  "write fewer conditions of rate limits, or fewer ports"
+#define INBOUND_REMEDY "write fewer conditions of rate limits, or fewer ports, subsets or endpoints"
 
 /* ---- services -------------------------------------------------------------------------------- */
 
@@ -116,6 +117,15 @@ static bool is_foreign(const struct mt_host *h, const struct mt_meta *meta)
 	return strcmp(meta->ns, h->se->meta.ns) != 0;
 }
 
+/* The place of a rule of another namespace at the host. */
+static struct mt_work_place place_of(const struct mt_build *b, const struct mt_host *h)
+{
+	const struct mt_meta *own = &h->se->meta;
+
+	return (struct mt_work_place){
+		own, own, (uint32_t)(h - b->host_list) + 1, "its subsets are closed: "};
+}
+
 /* Each subset looks at all endpoints, and has its members. */
 static void want_subsets(
 	struct mt_build *b, const struct mt_host *h, uint64_t ports, const struct endpoints *e)
@@ -125,8 +135,7 @@ static void want_subsets(
 	const struct mt_destination_rule *dr = h->rule;
 	uint64_t n = dr ? dr->n_subsets : 0, steps;
 	const struct mt_meta *own = &h->se->meta;
-	const struct mt_work_place place = {
-		own, own, (uint32_t)(h - b->host_list) + 1, "its subsets are closed: "};
+	const struct mt_work_place place = place_of(b, h);
 
 	if (!n)
 		return;
@@ -231,7 +240,7 @@ static uint64_t steps_of_list(struct mt_build *b, const struct mt_rule_list *lis
 	return known ? known : keep_steps(b, list, 1 + steps_of_rules(list, 0, list->n_rules));
 }
 
-/* Many ports may share a limit. Each has buckets of its own. */
+/* Many ports and endpoints may share a limit. Each has buckets of its own. */
 static uint64_t steps_of_limit(struct mt_build *b, const struct mt_limit_conf *l)
 {
 	uint64_t steps = known_steps(b, l);
@@ -288,6 +297,54 @@ static void want_limits(struct mt_build *b, const struct mt_host *h)
 			mt_b_want(b, MT_WORK_STEPS, meta, steps_of_limit(b, l), LIMITS_REMEDY);
 	}
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, own, LIMITS_REMEDY);
+}
+
+/* The work that limits in endpoints' own proxies cause. */
+struct inbound {
+	uint64_t own;	 /* in the clusters of all endpoints */
+	uint64_t chosen; /* in the clusters of subsets */
+};
+
+static void add_inbound(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
+	struct inbound *to)
+{
+	uint64_t n = mt_host_subsets(h) ? mt_b_subsets_of(b, h->rule, &w->labels) : 0;
+
+	for (const struct mt_unit *u = h->units; u; u = u->next) {
+		const struct mt_policed at = {h, w, u, mt_b_endpoint_port(u, w), false};
+		const struct mt_meta *meta;
+		const struct mt_limit_conf *l = mt_b_inbound_limit(b, &at, &meta);
+		uint64_t steps = l ? steps_of_limit(b, l) : 0;
+
+		if (l && !is_trusted(b, &h->se->meta, meta)) {
+			mt_b_want(b, MT_WORK_STEPS, meta, steps * (1 + n), INBOUND_REMEDY);
+			continue;
+		}
+		to->own += steps;
+		to->chosen += steps * n;
+	}
+}
+
+/*
+ * Limits in endpoints' own proxies are compiled for each cluster with the endpoint. To look for
+ * them, ports, endpoints and patches are compared: hosts with too many of these were closed before.
+ */
+static void want_inbound(struct mt_build *b)
+{
+	for (uint32_t i = 0; b->n_inbound && i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+		const struct mt_work_place place = place_of(b, h);
+		struct inbound all = {0};
+
+		for (uint32_t k = 0; k < h->n_workloads; k++)
+			add_inbound(b, h, h->workloads[k], &all);
+		mt_b_want(b, MT_WORK_STEPS, &h->se->meta, all.own, INBOUND_REMEDY);
+		if (h->rule && is_foreign(h, &h->rule->meta))
+			mt_b_want_at_host(b, MT_WORK_STEPS, &h->rule->meta, &place, all.chosen,
+				INBOUND_REMEDY);
+		else
+			mt_b_want(b, MT_WORK_STEPS, &h->se->meta, all.chosen, INBOUND_REMEDY);
+	}
 }
 
 /* ---- gateways -------------------------------------------------------------------------------- */
@@ -446,6 +503,7 @@ void mt_b_work(struct mt_build *b)
 	close_hosts(b);
 	if (!b->work.over) {
 		mt_b_want_chains(b);
+		want_inbound(b);
 		mt_b_settle_work(b);
 		close_hosts(b);
 	}

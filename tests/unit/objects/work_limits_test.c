@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Buckets of rate limits, which ports and servers of Gateways multiply. */
+/* Buckets of rate limits, which ports, endpoints and servers of Gateways multiply. */
 #include "work_test.h"
 
 #include "mt_filter_limit.h"
@@ -103,6 +103,113 @@ static void limits_of_others(void)
 	scene_end(&sc);
 }
 
+/* Writes service s of namespace greedy with endpoints that have no proxies. */
+static void put_bare(FILE *f, int endpoints)
+{
+	fputs("---\n" ISTIO("ServiceEntry", "s", "greedy") "  hosts: [s.greedy.example]\n"
+							   "  location: MESH_INTERNAL\n"
+							   "  resolution: STATIC\n"
+							   "  ports: [{number: 80, name: "
+							   "tcp-metaprotocol-dubbo}]\n"
+							   "  endpoints:\n",
+		f);
+	for (int i = 0; i < endpoints; i++)
+		fprintf(f, "  - {address: 198.51.100.%d, labels: {app: a}}\n", i + 1);
+}
+
+/* Writes an EnvoyFilter with a limit for the servers of the port. */
+static void put_inbound(
+	FILE *f, const char *ns, const char *selected, const char *protocol, int conditions)
+{
+	fprintf(f,
+		"---\n" ISTIO("EnvoyFilter", "f",
+			"%s") "  workloadSelector: {labels: {app: %s}}\n"
+			      "  configPatches:\n"
+			      "  - applyTo: NETWORK_FILTER\n"
+			      "    match: {context: SIDECAR_INBOUND, listener: {name: "
+			      "virtualInbound, filterChain: {destinationPort: 80}}}\n"
+			      "    patch:\n      operation: REPLACE\n      value:\n"
+			      "        name: m\n        typed_config:\n"
+			      "          '@type': type.googleapis.com/"
+			      "aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy\n"
+			      "          applicationProtocol: %s\n"
+			      "          metaProtocolFilters:\n"
+			      "          - name: aeraki.meta_protocol.filters.local_ratelimit\n"
+			      "            config:\n              conditions:\n",
+		ns, selected, protocol);
+	for (int i = 0; i < conditions; i++)
+		fprintf(f,
+			"              - {match: {metadata: [{name: k, exactMatch: v%d}]}, "
+			"tokenBucket: {maxTokens: 1, fillInterval: 1s}}\n",
+			i);
+}
+
+/* Writes a rule with subsets that all endpoints of the service are in. */
+static void put_all_subsets(FILE *f, const char *ns, int n)
+{
+	fprintf(f, "---\n" ISTIO("DestinationRule", "d", "%s") "  host: s.greedy.example\n", ns);
+	fputs("  subsets:\n", f);
+	for (int i = 0; i < n; i++)
+		fprintf(f, "  - {name: v%d, labels: {app: a}}\n", i);
+}
+
+/* An endpoint has buckets of its own for the limit in its proxy, also in the clusters of subsets. */
+static void limits_times_endpoints(void)
+{
+	static const struct {
+		const char *ns, *selected, *protocol;
+		int endpoints, conditions, subsets;
+		bool closed;
+	} rows[] = {{"greedy", "a", "dubbo", 50, 1, 0, false},
+		{"greedy", "a", "dubbo", 1, 50, 0, false},
+		{"greedy", "a", "dubbo", 50, 50, 0, true},
+		{"istio-system", "a", "dubbo", 50, 50, 0, true},
+		{"greedy", "b", "dubbo", 50, 50, 0, false},
+		{"other", "a", "dubbo", 50, 50, 0, false},
+		{"greedy", "a", "thrift", 50, 50, 0, false},
+		{"greedy", "a", "dubbo", 5, 20, 0, false},
+		{"greedy", "a", "dubbo", 5, 20, 10, true}};
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (size_t at = 0; at < MT_ARRAY_LEN(rows); at++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_bare(f, rows[at].endpoints);
+		put_inbound(
+			f, rows[at].ns, rows[at].selected, rows[at].protocol, rows[at].conditions);
+		if (rows[at].subsets)
+			put_all_subsets(f, "greedy", rows[at].subsets);
+		load(&sc, 40000, f, &text);
+		IS_STATUS(&sc, "ServiceEntry", "s", rows[at].closed ? "fail-closed" : "in-force");
+		CU_ASSERT_STRING_NOT_EQUAL(scene_status(&sc, "EnvoyFilter", "f"), "refused");
+		CU_ASSERT_EQUAL(scene_has(&sc, FEW_CONDITIONS, OVER), rows[at].closed);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "s.greedy.example"),
+			rows[at].closed ? -2 : rows[at].endpoints);
+		scene_end(&sc);
+	}
+}
+
+/* Subsets of another namespace's rule are closed before the service is. */
+static void limits_in_foreign_subsets(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_bare(f, 5);
+	put_inbound(f, "greedy", "a", "dubbo", 20);
+	put_all_subsets(f, "istio-system", 10);
+	load(&sc, 40000, f, &text);
+	IS_STATUS(&sc, "DestinationRule", "d", "fail-closed");
+	IS_STATUS(&sc, "ServiceEntry", "s", "in-force");
+	CU_ASSERT(scene_has(&sc, "its subsets are closed: needs", OVER));
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s.greedy.example"), 5);
+	scene_end(&sc);
+}
+
 /* 100 services of 2 ports with 20 conditions each need at most a 64th of the limit. */
 static void limits_of_a_mesh_have_room(void)
 {
@@ -183,5 +290,7 @@ static void servers_times_limits(void)
 
 const struct mt_test work_limits_tests[] = {{"limits times ports", limits_times_ports},
 	{"limits by regex", limits_by_regex}, {"limits of others", limits_of_others},
+	{"limits times endpoints", limits_times_endpoints},
+	{"limits in foreign subsets", limits_in_foreign_subsets},
 	{"limits of a mesh have room", limits_of_a_mesh_have_room},
 	{"servers times limits", servers_times_limits}, {0}};
