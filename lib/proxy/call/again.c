@@ -108,12 +108,12 @@ static const struct mt_retry *policy_of(
 
 	if (!retry || !ex->attempt.cluster || !(retry->on & why))
 		return NULL;
+	if (ex->state == MT_EX_REPLYING || !d || !d->s || d->left || p->now >= side->until)
+		return NULL;
 	if (side->attempts >= retry->attempts) {
 		ex->exhausted = retry->attempts > 0;
 		return NULL;
 	}
-	if (ex->state == MT_EX_REPLYING || !d || !d->s || d->left || p->now >= side->until)
-		return NULL;
 	return may_repeat(p, ex, why) ? retry : NULL;
 }
 

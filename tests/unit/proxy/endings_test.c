@@ -286,6 +286,15 @@ static void timeouts(void)
 	stop();
 }
 
+static void retry_by(const struct mt_retry *policy)
+{
+	struct mt_route_action *a = (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[SAFE].protos->services[0]->routes, 0);
+
+	a->retry = policy;
+	a->retries = true;
+}
+
 /* The policy's attempts are used up; the last one's reply is forwarded, or its connection ends. */
 static void attempts_used_up(void)
 {
@@ -295,15 +304,11 @@ static void attempts_used_up(void)
 		.max_ms = 10};
 
 	for (int lost = 0; lost < 2; lost++) {
-		struct mt_route_action *a;
 		struct fake_conn *s = NULL;
 		uint64_t id;
 
 		start(1);
-		a = (struct mt_route_action *)mt_route_at(
-			lab.snap->listeners[SAFE].protos->services[0]->routes, 0);
-		a->retry = &policy;
-		a->retries = true;
+		retry_by(&policy);
 		(void)sent(&id);
 		for (int i = 0; i < 2; i++) {
 			s = lab_server(0);
@@ -323,6 +328,28 @@ static void attempts_used_up(void)
 				   : "503 URX via_upstream");
 		stop();
 	}
+}
+
+/* The time-out ends the call, and no attempt that the policy would not give. */
+static void late_in_the_last_attempt(void)
+{
+	static const struct mt_retry policy = {
+		.on = MT_RETRY_LOST, .attempts = 1, .base_ms = 10, .max_ms = 10};
+	struct fake_conn *s;
+	uint64_t id;
+
+	scene_start(1);
+	client = lab_client(CONFIG_SAFE);
+	retry_by(&policy);
+	s = sent(&id);
+	lab_close(s, MT_CLOSE_RESET);
+	lab_advance(11 * MT_MSEC);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 'Q');
+	CU_ASSERT_PTR_NULL(scene_logged());
+	lab_advance(1001 * MT_MSEC);
+	scene_line_is("504 UT response_timeout");
+	stop();
 }
 
 static void client_leaves(void)
@@ -465,7 +492,9 @@ const struct mt_test endings_tests[] = {{"replies", replies}, {"one way", one_wa
 	{"filters", filters}, {"overload", overload}, {"breaker", breaker},
 	{"no endpoint", no_endpoint}, {"connection lost", connection_lost},
 	{"bad reply", bad_reply}, {"time-outs", timeouts}, {"delayed", delayed},
-	{"attempts used up", attempts_used_up}, {"the client leaves", client_leaves},
-	{"a stream", stream}, {"a stream that is cut off", cut_stream},
-	{"a stream that moves", moved_stream}, {"a stream without a server", stream_without_server},
+	{"attempts used up", attempts_used_up},
+	{"late in the last attempt", late_in_the_last_attempt},
+	{"the client leaves", client_leaves}, {"a stream", stream},
+	{"a stream that is cut off", cut_stream}, {"a stream that moves", moved_stream},
+	{"a stream without a server", stream_without_server},
 	{"a stream without a log", unlogged_stream}, {0}};
