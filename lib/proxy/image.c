@@ -165,8 +165,10 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 	}
 	if (ex->has_policy || ex->state == MT_EX_FILTERING)
 		MT_IMAGE(im, s->until);
-	if (ex->has_policy)
+	if (ex->has_policy) {
 		MT_IMAGE(im, s->attempts);
+		MT_IMAGE(im, s->tries);
+	}
 	if (ex->retained) {
 		MT_IMAGE(im, s->what);
 		MT_IMAGE(im, s->msg);

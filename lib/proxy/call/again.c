@@ -53,7 +53,7 @@ void mt_again_arm(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	ex->has_policy = true;
 	side->until = ex->deadline.at;
-	side->attempts = 0;
+	side->attempts = side->tries = 0;
 	if (!ex->route->retry->attempts)
 		return;
 	if (mt_unlikely(!ex->retained && !mt_changes_retain(p, ex))) {
@@ -156,6 +156,7 @@ static void wait_for_next(struct mt_proxy *p, struct mt_exchange *ex, const stru
 		mt_tokens_drop(p, ex);
 	mt_exchange_down(p, ex)->backing_off += mt_side_truesize(side);
 	side->attempts++;
+	side->tries = ex->tries;
 	side->what = (uint8_t)what;
 	if (retry->same_hosts || mt_cluster_hashes(ex->attempt.cluster, &ex->route->hash) ||
 		mt_mutant(MT_MUTANT_same_host_again))

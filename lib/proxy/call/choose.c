@@ -16,10 +16,17 @@ static uint32_t tested(const struct mt_cluster *c)
 	return mt_lb_hashes(c->lb) ? 1 : MT_MIN(c->n_eps, TESTED);
 }
 
+/* True if an endpoint could not be reached in this attempt; earlier attempts do not count. */
+static bool tried_any(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return ex->tries != (ex->has_policy ? mt_exchange_side(p, ex)->tries : 0);
+}
+
 static void reply_no_endpoint(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (!ex->attempt.cluster->closed_by) {
-		mt_reply_ending(p, ex, ex->tries ? MT_ENDING_connect_failed : MT_ENDING_no_endpoint,
+		mt_reply_ending(p, ex,
+			tried_any(p, ex) ? MT_ENDING_connect_failed : MT_ENDING_no_endpoint,
 			"no endpoint left");
 		return;
 	}

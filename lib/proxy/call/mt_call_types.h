@@ -244,6 +244,7 @@ struct mt_exchange_side {
 	bool asks;
 	uint32_t verdict_bytes;
 	uint8_t attempts; /* has_policy: attempts by the retry policy, so far (again.c) */
+	uint8_t tries;	  /* has_policy: mt_exchange.tries when the attempt began */
 	uint8_t what; /* BACKOFF: enum mt_local_reply if its route or cluster is removed meanwhile */
 	uint64_t until; /* has_policy or FILTERING; ns: the end of the call's time-out */
 	/* With mt_exchange.retained (retained.c): the request as the client sent it. */

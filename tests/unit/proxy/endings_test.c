@@ -330,6 +330,26 @@ static void attempts_used_up(void)
 	}
 }
 
+/* The first attempt reached no endpoint; the second one finds none, so it has not tried one. */
+static void none_for_the_last_attempt(void)
+{
+	static const struct mt_retry policy = {
+		.on = MT_RETRY_UNSENT, .attempts = 1, .base_ms = 10, .max_ms = 10};
+	struct mt_cluster *c;
+
+	start(1);
+	c = &lab.snap->clusters[0];
+	retry_by(&policy);
+	scene_send_request(client, 'Q', 1, 64);
+	lab_close(lab_server(0), MT_CLOSE_REFUSED);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), 1);
+	c->n_eps = 0;
+	lab_advance(11 * MT_MSEC);
+	c->n_eps = 1;
+	scene_line_is("503 UH no_healthy_upstream");
+	stop();
+}
+
 /* The time-out ends the call, and no attempt that the policy would not give. */
 static void late_in_the_last_attempt(void)
 {
@@ -493,6 +513,7 @@ const struct mt_test endings_tests[] = {{"replies", replies}, {"one way", one_wa
 	{"no endpoint", no_endpoint}, {"connection lost", connection_lost},
 	{"bad reply", bad_reply}, {"time-outs", timeouts}, {"delayed", delayed},
 	{"attempts used up", attempts_used_up},
+	{"no endpoint for the last attempt", none_for_the_last_attempt},
 	{"late in the last attempt", late_in_the_last_attempt},
 	{"the client leaves", client_leaves}, {"a stream", stream},
 	{"a stream that is cut off", cut_stream}, {"a stream that moves", moved_stream},
