@@ -85,11 +85,22 @@ static inline bool mt_downs_full(const struct mt_proxy *p)
 		       (p->tls ? p->tls->coming : 0) >=
 	       p->conf.max_down;
 }
-/* Counts an accepted connection that is refused because no object is free. Returns false. */
-static inline bool mt_down_no_room(struct mt_proxy *p)
+/* Counts and logs an accepted connection that is refused: no object is free. Returns false. */
+static inline bool mt_down_no_room(struct mt_proxy *p, const struct mt_stream *s)
 {
 	mt_count(p->counters, MT_PROXY_down_full);
 	mt_count(p->counters, MT_PROXY_down_closed);
+	mt_stream_log_refused(p, s, p->now, MT_ENDING_overload);
+	return false;
+}
+/*
+ * Counts and logs a connection that is refused when its handshake is complete, because a drain has
+ * begun since its SYN. Returns false.
+ */
+static inline bool mt_down_drained(struct mt_proxy *p, const struct mt_stream *s)
+{
+	mt_count(p->counters, MT_PROXY_down_draining);
+	mt_stream_log_refused(p, s, p->now, MT_ENDING_drained);
 	return false;
 }
 /* The address to which a client's connection is counted in limits by client (IPv6: its /64). */

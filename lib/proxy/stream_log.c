@@ -133,7 +133,7 @@ void mt_stream_log_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_ending en
 void mt_stream_log_refused(
 	struct mt_proxy *p, const struct mt_stream *s, uint64_t since, enum mt_ending ending)
 {
-	if (mt_likely(!mt_call_log_is_on(p, p->snap)))
+	if (mt_likely(!p->snap || !mt_call_log_is_on(p, p->snap)))
 		return;
 	if (reserve(p, s, since, ending, 0))
 		mt_byte_ring_publish(p->log.ring);

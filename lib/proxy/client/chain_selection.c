@@ -391,7 +391,7 @@ bool mt_chain_selection_accept(struct mt_proxy *p, struct mt_stream *s, const st
 	struct verdict v;
 
 	if (!u)
-		return mt_down_no_room(p);
+		return mt_down_no_room(p, s);
 	u->s = s;
 	u->since = p->now;
 	mt_timer_init(&u->timer);

@@ -67,7 +67,7 @@ bool mt_down_begin(
 	struct mt_down *d = down_new(p, s, proto);
 
 	if (!d)
-		return mt_down_no_room(p);
+		return mt_down_no_room(p, s);
 	s->tx_high = p->conf.reply_soft;
 	mt_down_arm(p, d);
 	return true;
@@ -81,10 +81,8 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 
 	/* The snapshot may have changed since the SYN, so the index is not used. */
 	(void)listener;
-	if (p->draining) {
-		mt_count(p->counters, MT_PROXY_down_draining);
-		return false;
-	}
+	if (p->draining)
+		return mt_down_drained(p, s);
 	l = p->snap ? mt_snapshot_listener(p->snap, &t->local, t->lport) : NULL;
 	if (!l) {
 		mt_count(p->counters, MT_PROXY_down_listener_gone);
@@ -95,10 +93,8 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		mt_stream_log_refused(p, s, p->now, MT_ENDING_overload);
 		return false;
 	}
-	if (mt_unlikely(l->drained)) {
-		mt_count(p->counters, MT_PROXY_down_draining);
-		return false;
-	}
+	if (mt_unlikely(l->drained))
+		return mt_down_drained(p, s);
 	mt_count(p->counters, MT_PROXY_down_accepted);
 	p->drain.accepted_at = p->now;
 	if (mt_unlikely(!l->decided))

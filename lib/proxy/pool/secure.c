@@ -130,7 +130,7 @@ enum mt_tls_standing mt_secure_standing(
 bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s)
 {
 	if (!p->tls || !mt_tls_door_take(&p->door, s, 0))
-		return mt_down_no_room(p);
+		return mt_down_no_room(p, s);
 	mt_count(p->counters, MT_PROXY_down_to_tls);
 	mt_count(p->counters, MT_PROXY_down_closed);
 	return true;
@@ -153,10 +153,8 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	const struct mt_filter_chain *c = l ? mt_secure_chain(s, l) : NULL;
 
 	(void)listener;
-	if (p->draining || (l && l->drained)) {
-		mt_count(p->counters, MT_PROXY_down_draining);
-		return false;
-	}
+	if (p->draining || (l && l->drained))
+		return mt_down_drained(p, s);
 	if (mt_downs_full(p)) {
 		mt_count(p->counters, MT_PROXY_down_full);
 		mt_stream_log_refused(p, s, p->now, MT_ENDING_overload);

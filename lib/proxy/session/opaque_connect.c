@@ -346,7 +346,7 @@ bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
 	struct mt_service_stats *st;
 
 	if (!pr)
-		return mt_down_no_room(p);
+		return mt_down_no_room(p, s);
 	pr->unheard = unheard;
 	mt_stream_log_begin(p, pr);
 	mt_opaque_count_for(p, pr, mt_opaque_service(proto));

@@ -383,6 +383,44 @@ static void client_leaves(void)
 	stop();
 }
 
+/* ---- connections that are refused ------------------------------------------------------------ */
+
+/* The drain has begun between the SYN and the end of the handshake. */
+static void drained(void)
+{
+	struct mt_listener *l;
+
+	start(1);
+	l = &lab.snap->listeners[SAFE];
+	l->drained = true;
+	CU_ASSERT_FALSE(mt_proxy_listen_ops.accept(lab.p, &client->s, SAFE));
+	scene_line_is("0 - meltemi:drained");
+	l->drained = false;
+	mt_proxy_drain(lab.p);
+	CU_ASSERT_FALSE(mt_proxy_listen_ops.accept(lab.p, &client->s, SAFE));
+	scene_line_is("0 - meltemi:drained");
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_draining), 2);
+	stop();
+}
+
+/* No object is free, though fewer clients are connected than may be. */
+static void no_room(void)
+{
+	static const uint16_t ports[] = {CONFIG_SAFE, CONFIG_OPAQUE};
+
+	start(1);
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct mt_slab *slab = i ? &lab.p->pairs : &lab.p->downs;
+		uint32_t cap = slab->cap;
+
+		slab->cap = slab->in_use;
+		CU_ASSERT_PTR_NULL(lab_client(ports[i]));
+		slab->cap = cap;
+		scene_line_is("0 OM overload");
+	}
+	stop();
+}
+
 /* ---- opaque streams -------------------------------------------------------------------------- */
 
 /* Bytes and addresses are those of the stream, and the entry comes at its end. */
@@ -515,7 +553,7 @@ const struct mt_test endings_tests[] = {{"replies", replies}, {"one way", one_wa
 	{"attempts used up", attempts_used_up},
 	{"no endpoint for the last attempt", none_for_the_last_attempt},
 	{"late in the last attempt", late_in_the_last_attempt},
-	{"the client leaves", client_leaves}, {"a stream", stream},
-	{"a stream that is cut off", cut_stream}, {"a stream that moves", moved_stream},
-	{"a stream without a server", stream_without_server},
+	{"the client leaves", client_leaves}, {"drained", drained}, {"no room", no_room},
+	{"a stream", stream}, {"a stream that is cut off", cut_stream},
+	{"a stream that moves", moved_stream}, {"a stream without a server", stream_without_server},
 	{"a stream without a log", unlogged_stream}, {0}};
