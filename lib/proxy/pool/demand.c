@@ -106,12 +106,14 @@ static void take(struct mt_on_demand_list *l, struct mt_list *node)
 	l->n--;
 }
 
-bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
+enum mt_ending mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	bool first = !j->waited;
 
-	if (mt_demand_absent(p, j->cluster) || !mt_demand_may_wait(p, j->cluster, first))
-		return false;
+	if (mt_demand_absent(p, j->cluster))
+		return MT_ENDING_no_cluster;
+	if (!mt_demand_may_wait(p, j->cluster, first))
+		return MT_ENDING_overload;
 	if (first)
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + j->cluster->demand_ms * MT_MSEC);
 	j->waited = true;
@@ -119,7 +121,7 @@ bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_conne
 	p->pending[j->cluster->index]++;
 	mt_pending_settle(p, j->cluster->index, j->cluster->max_pending);
 	mt_demand_add(&p->on_demand.streams, &j->node);
-	return true;
+	return MT_ENDING_ok;
 }
 
 void mt_on_demand_stream_left(struct mt_proxy *p, struct mt_connecting *j)

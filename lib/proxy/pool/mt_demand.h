@@ -19,9 +19,9 @@ bool mt_demand_may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool fir
 /* Adds a call or a stream to the end of its list. */
 void mt_demand_add(struct mt_on_demand_list *l, struct mt_list *node);
 /*
- * Lets a stream wait for its on-demand cluster. False: the cluster is known to be absent, or too
- * many calls and streams wait.
+ * Lets a stream wait for its on-demand cluster, and returns MT_ENDING_ok. MT_ENDING_no_cluster: the
+ * cluster is known to be absent; MT_ENDING_overload: too many calls and streams wait.
  */
-bool mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j);
+enum mt_ending mt_on_demand_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j);
 /* The stream waits no longer; does nothing if it did not wait. */
 void mt_on_demand_stream_left(struct mt_proxy *p, struct mt_connecting *j);

@@ -50,11 +50,13 @@ struct mt_connecting {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	uint8_t tries;
-	bool denied;	 /* a policy denied it: no other endpoint is tried */
-	bool over_limit; /* a local rate limit refused it: no other endpoint is tried */
-	bool limited;	 /* a limit of Meltemi prevented a server connection */
-	bool gateway;	 /* the client uses a gateway */
-	uint8_t shows;	 /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
+	/*
+	 * Why it gets no server, although endpoints may be left: none is tried any more.
+	 * MT_ENDING_ok: nothing prevents that.
+	 */
+	enum mt_ending refused : 8;
+	bool gateway;  /* the client uses a gateway */
+	uint8_t shows; /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
 	struct mt_snapshot *snap;	  /* held */
 	uint64_t chain_id;		  /* mt_filter_chain.id */
 	const struct mt_cluster *cluster; /* in `snap`; NULL: gone */

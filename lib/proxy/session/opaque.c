@@ -209,7 +209,7 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 	}
 	if (pr->connecting) {
 		mt_count(p->counters, MT_PROXY_demand_late);
-		mt_connecting_of(p, pr)->limited = true;
+		mt_connecting_of(p, pr)->refused = MT_ENDING_on_demand_late;
 		mt_opaque_give_up(p, pr);
 		return;
 	}
@@ -341,12 +341,12 @@ struct mt_addr mt_opaque_client_of(const struct mt_stream *s)
 
 void mt_opaque_end_denied(struct mt_proxy *p, struct mt_pair *pr)
 {
-	if (pr->connecting)
-		mt_connecting_of(p, pr)->denied = true;
-	if (pr->connecting)
+	if (pr->connecting) {
+		mt_connecting_of(p, pr)->refused = MT_ENDING_connection_denied;
 		mt_opaque_joins_nobody(p, pr);
-	else
+	} else {
 		mt_opaque_count_closed(p, pr);
+	}
 	log_end(p, pr, MT_ENDING_connection_denied);
 	abort_up(p, pr, MT_ABORT_CANCELLED);
 	mt_opaque_abort_down(p, pr, MT_ABORT_CANCELLED);
@@ -357,7 +357,8 @@ void mt_opaque_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_proxy_outcome
 {
 	mt_count(p->counters, why);
 	if (pr->connecting) {
-		mt_connecting_of(p, pr)->limited = true;
+		mt_connecting_of(p, pr)->refused =
+			why == MT_PROXY_evicted_streaming ? MT_ENDING_overload : MT_ENDING_reset;
 		mt_opaque_joins_nobody(p, pr);
 	} else {
 		mt_opaque_count_closed(p, pr);

@@ -65,7 +65,7 @@ static void find_cluster(struct mt_proxy *p, const struct mt_pair *pr, struct mt
 	j->cluster = mt_secure_reach(p, pr->down, j->gateway, j->cluster, &j->shows);
 	if (j->cluster)
 		return;
-	j->denied = true;
+	j->refused = MT_ENDING_no_identity;
 	mt_count(p->counters, MT_PROXY_opaque_no_node_identity);
 	mt_denied_stream(p, pr, NULL, MT_DENIED_NO_IDENTITY);
 }
@@ -172,11 +172,11 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 
 	if (mt_unlikely(p->ups.in_use + p->pairs.in_use > p->conf.max_up)) {
 		mt_count(p->counters, MT_PROXY_up_full);
-		mt_connecting_of(p, pr)->limited = true;
+		mt_connecting_of(p, pr)->refused = MT_ENDING_overload;
 		return false;
 	}
 	if (!mt_lanes_conn_begin(p, ln, MT_UP_PINNED, false)) {
-		mt_connecting_of(p, pr)->limited = true;
+		mt_connecting_of(p, pr)->refused = MT_ENDING_breaker;
 		mt_count(p->counters, MT_PROXY_up_limited);
 		return false;
 	}
@@ -207,7 +207,7 @@ static bool is_within(
 	if (!limit->type->on_stream ||
 		limit->type->on_stream(limit, &p->filter_ctx) == MT_FILTER_NEXT)
 		return true;
-	j->over_limit = true;
+	j->refused = MT_ENDING_connection_limited;
 	mt_count(p->counters, MT_PROXY_opaque_over_limit);
 	return false;
 }
@@ -220,9 +220,12 @@ static bool may_reach(
 
 	if (mt_likely(!j->cluster->eps[at].guarded))
 		return true;
-	j->denied = !mt_authorize_opaque(p, pr, j->cluster, at);
+	if (!mt_authorize_opaque(p, pr, j->cluster, at)) {
+		j->refused = MT_ENDING_connection_denied;
+		return false;
+	}
 	guard = j->cluster->guards[at];
-	return !j->denied && (!guard->limit || is_within(p, j, guard->limit));
+	return !guard->limit || is_within(p, j, guard->limit);
 }
 
 /*
@@ -231,7 +234,7 @@ static bool may_reach(
  */
 static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
-	while (j->cluster && !j->limited &&
+	while (j->cluster && !j->refused &&
 		j->tries < MT_MIN(j->cluster->n_eps, (uint32_t)MAX_TRIES)) {
 		int pos = pick(p, pr, j);
 		const struct mt_endpoint *ep;
@@ -262,8 +265,8 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connectin
 static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	if (mt_unlikely(j->cluster && j->cluster->demand)) {
-		j->limited = !mt_on_demand_stream(p, pr, j);
-		return !j->limited;
+		j->refused = mt_on_demand_stream(p, pr, j);
+		return !j->refused;
 	}
 	return try_next(p, pr, j);
 }
@@ -271,12 +274,10 @@ static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *
 /* Why the stream gets no server; `closed`: an operator has closed the cluster. */
 static enum mt_ending why_nobody(const struct mt_connecting *j, bool closed)
 {
-	if (closed || j->denied)
+	if (closed)
 		return MT_ENDING_connection_denied;
-	if (j->over_limit)
-		return MT_ENDING_connection_limited;
-	if (j->limited)
-		return j->cluster && j->cluster->demand ? MT_ENDING_no_cluster : MT_ENDING_overload;
+	if (j->refused)
+		return j->refused;
 	return j->tries ? MT_ENDING_connect_failed : MT_ENDING_no_endpoint;
 }
 
@@ -323,7 +324,7 @@ static bool comes_in(
 
 	if (mt_likely(!svc || !svc->gate) || mt_authorize_opaque_at_gateway(p, pr, svc->gate))
 		return true;
-	mt_connecting_of(p, pr)->denied = true;
+	mt_connecting_of(p, pr)->refused = MT_ENDING_connection_denied;
 	return false;
 }
 
@@ -496,7 +497,7 @@ static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_e
 		j->tried = place_of(j->cluster, from);
 		if (go_on(p, pr, j))
 			return true;
-		if (j->denied || j->over_limit)
+		if (j->refused)
 			return false;
 		pr->again++;
 	}

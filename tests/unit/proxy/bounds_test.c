@@ -469,6 +469,7 @@ static void test_pool_of_byte_streams(void)
 	CU_ASSERT_TRUE(!c[2] || c[2]->aborted);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_limited), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
+	scene_line_is("0 UO upstream_reset_before_response_started{overflow}");
 	for (uint32_t i = 0; i < 2; i++)
 		lab_close(c[i], MT_CLOSE_RESET);
 	scene_stop();

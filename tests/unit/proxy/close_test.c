@@ -112,6 +112,9 @@ static void test_opaque(void)
 		CU_ASSERT_TRUE(c->aborted && s->aborted);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_closed_by_operator), 1);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
+		CU_ASSERT_EQUAL(
+			mt_proxy_service_stats(lab.p, 1)->local[MT_ENDING_reset], i == 0 ? 1 : 0);
+		scene_line_is("0 LR meltemi:reset");
 		scene_stop();
 	}
 }

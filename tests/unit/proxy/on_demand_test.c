@@ -273,14 +273,36 @@ static void byte_streams_in_vain(void)
 	lab_advance((WAIT_MS + 2) * MT_MSEC);
 	CU_ASSERT_TRUE(c->aborted);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_late), 1);
+	scene_line_is("0 - meltemi:on_demand_late");
 	c = lab_client(CONFIG_OPAQUE);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 	said_absent(lab.now + MT_SEC, "no such cluster");
 	CU_ASSERT_TRUE(c->aborted);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_absent), 1);
+	scene_line_is("0 NC cluster_not_found");
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_absent), 2);
+	scene_line_is("0 NC cluster_not_found");
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
+	stop();
+}
+
+static void no_more_byte_streams(void)
+{
+	const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .pending_max = 2};
+	struct fake_conn *c[2];
+
+	demand = (struct mt_demand){0};
+	scene_start_with(0, &conf);
+	only_named(lab.snap);
+	for (int i = 0; i < 2; i++)
+		c[i] = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_demand_full), 1);
+	scene_line_is("0 OM overload");
+	for (int i = 0; i < 2; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
 	stop();
 }
 
@@ -514,6 +536,7 @@ const struct mt_test on_demand_tests[] = {
 	{"no_more_than_so_many", no_more_than_so_many},
 	{"byte_streams_wait_as_well", byte_streams_wait_as_well},
 	{"byte_streams_in_vain", byte_streams_in_vain},
+	{"no_more_byte_streams", no_more_byte_streams},
 	{"its_service_leaves", its_service_leaves},
 	{"a one-way call that waits again", one_way_that_waits_again},
 	{"routed as it came", routed_as_it_came},
