@@ -424,6 +424,26 @@ static void another_build(void)
 	room_fini(&from);
 }
 
+/* Of the version before the notes of streams and the last changes of calls. */
+static void another_version(void)
+{
+	const uint32_t before = 2;
+	struct room from, to;
+	struct mt_image im;
+	const char *why;
+
+	room_init(&from);
+	populate(&from);
+	im = saved_image(&from);
+	memcpy(im.bytes + 16, &before, sizeof(before)); /* after the magic and the sum */
+	CU_ASSERT_EQUAL(loaded(&to, &im, &why), -EINVAL);
+	CU_ASSERT_STRING_EQUAL(why, "it is an image of another version");
+	room_fini(&to);
+	mt_image_free(&im);
+	room_fini(&from);
+	all_back();
+}
+
 static void no_buffers(void)
 {
 	static struct rte_mbuf *taken[4096];
@@ -458,6 +478,7 @@ static const struct mt_test tests[] = {
 	{"a garbled one does no harm", garbled},
 	{"what leads out of the worker is refused", leads_out},
 	{"one of another build is refused", another_build},
+	{"one of another version is refused", another_version},
 	{"not enough buffers", no_buffers},
 	{0},
 };
