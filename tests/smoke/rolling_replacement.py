@@ -78,7 +78,7 @@ class Node:
     def slow_calls(self):
         """They are on their way when this returns."""
         load = self.lab.python(self.client, f"slow{self.number}", "interop/dubbo/pydubbo_client.py", "--target",
-                               f"{SLOW_VIP}:{PORT}", "--count", SLOW_CALLS, "--outstanding", SLOW_CALLS)
+                               f"{SLOW_VIP}:{PORT}", "--count", SLOW_CALLS, "--outstanding", SLOW_CALLS, "--timeout-ms", 15000)
         within(10, lambda: self.waiting() == SLOW_CALLS, "slow calls are under way", step=0.02)
         return load
 
