@@ -30,7 +30,7 @@ struct mt_lookup_result {
 	/*
 	 * Why the query for addresses of a family failed, by mt_addr_is4(): [0] IPv6, [1] IPv4.
 	 * NULL: there was an answer, perhaps without addresses. A name that does not exist
-	 * (NXDOMAIN) fails; for one family that is an answer if the other one has addresses.
+	 * (NXDOMAIN) fails; for one family that is an answer if the other one is answered.
 	 */
 	const char *failed[2];
 };

@@ -259,6 +259,19 @@ static const char *words_of(int status)
 	return status == ARES_EDESTRUCTION ? RESOLV_CONF " has changed" : ares_strerror(status);
 }
 
+static bool is_answer(int status)
+{
+	return status == ARES_SUCCESS || status == ARES_ENODATA;
+}
+
+/* NXDOMAIN of one family alone means that it has no addresses: the other's answer has the name. */
+static bool has_failed(const struct mt_lookup *l, bool is4)
+{
+	int status = l->of[is4].status;
+
+	return !is_answer(status) && !(status == ARES_ENOTFOUND && is_answer(l->of[!is4].status));
+}
+
 static void tell(struct mt_lookup *l)
 {
 	const struct family *six = &l->of[0], *four = &l->of[1];
@@ -269,15 +282,9 @@ static void tell(struct mt_lookup *l)
 	bool first = six->n && !(four->n && !is_usable(&six->v[0]));
 	struct mt_addr *all = calloc(r.n + 1, sizeof(*all));
 
-	for (int i = 0; i < 2; i++) {
-		int status = all ? l->of[i].status : ARES_ENOMEM;
-
-		/* NXDOMAIN for one family only means no addresses, because the name exists. */
-		if (status == ARES_SUCCESS || status == ARES_ENODATA ||
-			(status == ARES_ENOTFOUND && l->of[!i].n))
-			continue;
-		r.failed[i] = r.why = words_of(status);
-	}
+	for (int i = 0; i < 2; i++)
+		if (!all || has_failed(l, i))
+			r.failed[i] = r.why = words_of(all ? l->of[i].status : ARES_ENOMEM);
 	if (!all)
 		r.n = 0;
 	if (r.n && six->n)

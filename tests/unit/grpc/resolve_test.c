@@ -273,7 +273,7 @@ static void families(void)
 		{"only-four.test", 2, 0, false, false},
 		{"only-six.test", 0, 1, false, false},
 		{"doubtful.test", 0, 0, true, true},
-		{"nothing.test", 0, 0, true, false},
+		{"nothing.test", 0, 0, false, false},
 		{"empty.test", 0, 0, false, false},
 		{"broken.test", 0, 0, true, true},
 		{"absent.test", 0, 0, true, true},
