@@ -70,7 +70,7 @@ void mt_conf_providers_end(struct mt_conf_providers *t)
 }
 
 static struct mt_extauthz_provider *remember(
-	struct mt_conf_providers *t, const char *key, const struct mt_extauthz_conf *conf)
+	struct mt_conf_providers *t, const char *key, const struct mt_callout_conf *conf)
 {
 	struct entry *e = calloc(1, sizeof(*e));
 
@@ -244,7 +244,7 @@ static const struct mt_ext_provider *written(struct mt_build *b, const char *nam
 }
 
 static const char *key_of(
-	struct mt_build *b, const struct mt_extauthz_conf *conf, const struct reach *to)
+	struct mt_build *b, const struct mt_callout_conf *conf, const struct reach *to)
 {
 	const char *key = mt_region_printf(&b->tmp, "%s %" PRIu64 " %d %" PRIx64, conf->name,
 		conf->timeout, conf->fail_open, to->tls_hash);
@@ -260,7 +260,7 @@ static struct mt_extauthz_provider *get(
 {
 	struct mt_conf_providers *t = &b->conf->providers;
 	struct reach to = {.b = b};
-	struct mt_extauthz_conf conf = {.name = p->name.s,
+	struct mt_callout_conf conf = {.name = p->name.s,
 		.timeout = (p->grpc->timeout.set ? p->grpc->timeout.v : TIMEOUT_MS) * MT_MSEC,
 		.fail_open = p->grpc->fail_open.v != 0};
 	const char *key;

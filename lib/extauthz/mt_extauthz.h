@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/extauthz: external authorization over gRPC (envoy.service.auth.v3.Authorization). A worker
- * fills a query and hands it to the library's thread, which sends it as a CheckRequest and hands it
- * back with the answer. Neither waits for the other.
+ * lib/extauthz: external authorization over gRPC (envoy.service.auth.v3.Authorization), as a
+ * protocol of lib/callout: what a call looks like in a CheckRequest, and what a CheckResponse
+ * decides. lib/callout has the slots, the thread and the connections, with their limits and
+ * invariants.
  *
  * Path of a query:
  * 1. lib/conf (policy_providers.c) makes providers of MeshConfig, with TLS settings like other
@@ -16,28 +17,14 @@
  *    check.
  *
  * Limits: MT_EXTAUTHZ_SLOTS queries of a worker, MT_EXTAUTHZ_BYTES of texts each; answers of 64
- * KiB, read into 512 KiB. The timeout is the provider's, or the call's if that is not longer.
+ * KiB, read into 512 KiB.
  *
  * Invariants:
- * - Workers take no lock, allocate nothing and never wait. A worker owns a slot from
- *   mt_extauthz_slot() to mt_extauthz_ask(), and again from mt_extauthz_take(). Each queued slot
- *   comes back exactly once.
  * - The end of the call's own timeout is a separate verdict (MT_EXTAUTHZ_EXPIRED) that denies even
  *   with failOpen, because callers choose their timeouts. An answer after the call's deadline
  *   counts the same.
- * - Queries never wait for a provider that cannot be reached: they fail when the attempt to connect
- *   fails, and at once until the next attempt.
- * - The close of a connection that has answered queries is not a failure, because servers close old
- *   connections and restart. After GOAWAY, outstanding queries stay on the connection and new ones
- *   use another (`leaves`). A query without an answer is sent once more, and Meltemi reconnects at
- *   once.
- * - The close of an idle HTTP/2 connection that came up before any query (`up_unasked`) is not a
- *   failure either. The next one is made with the next query, or after an increasing delay.
- * - A server that accepts and closes without sending SETTINGS is not a gRPC service: this is
- *   logged, and calls are denied at once.
- * - Ids of providers are never reused. A provider with unchanged settings is the same object in the
- *   next snapshot, so its connection stays. It is closed a second after the last reference is
- *   released.
+ * - A provider with unchanged settings is the same object in the next snapshot, so its connection
+ *   stays.
  * - The service receives names of metadata in lower case. Keys that it sets or removes apply to
  *   every spelling in the call (mt_metadata_strip()).
  * - A query is sent only if its text is UTF-8 and fits. Otherwise a caller could make the server
@@ -50,8 +37,7 @@
 #pragma once
 
 #include "mt_addr.h"
-#include "mt_grpc.h"
-#include "mt_log.h"
+#include "mt_callout.h"
 #include "mt_outcome.h"
 
 enum mt_extauthz_outcome {
@@ -67,22 +53,8 @@ extern const struct mt_outcome_set mt_extauthz_outcomes;
 
 struct mt_extauthz_provider;
 
-struct mt_extauthz_conf {
-	const char *name; /* "sample-ext-authz-grpc" */
-	/* "host:port", "192.0.2.1:9000", "unix:/path"; tried in this order. */
-	const char *const *servers;
-	uint32_t n_servers;
-	uint64_t timeout; /* ns for one query, including the wait for a connection */
-	bool fail_open;	  /* allow calls for which there is no decision */
-	/*
-	 * NULL: plaintext. Otherwise `credential` is used, not PEM texts; the provider takes a
-	 * reference.
-	 */
-	const struct mt_grpc_tls *tls;
-};
-
 /* Copies `conf` and returns the first reference. NULL: no memory. */
-struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_conf *conf);
+struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_callout_conf *conf);
 /*
  * Take and release a reference; any thread. The provider's connection is closed soon after the last
  * reference is released.
@@ -96,10 +68,10 @@ bool mt_extauthz_fails_open(const struct mt_extauthz_provider *p);
 
 /* ---- questions: worker ----------------------------------------------------------------------- */
 
-#define MT_EXTAUTHZ_SLOTS   128	 /* outstanding queries of one worker */
-#define MT_EXTAUTHZ_BYTES   8192 /* bytes of texts: of the query, then of its answer */
-#define MT_EXTAUTHZ_ENTRIES 96	 /* metadata entries in a query */
-#define MT_EXTAUTHZ_CHANGES 16	 /* metadata changes in an answer */
+#define MT_EXTAUTHZ_SLOTS   MT_CALLOUT_SLOTS /* outstanding queries of one worker */
+#define MT_EXTAUTHZ_BYTES   8192	     /* bytes of texts: of the query, then of its answer */
+#define MT_EXTAUTHZ_ENTRIES 96		     /* metadata entries in a query */
+#define MT_EXTAUTHZ_CHANGES 16		     /* metadata changes in an answer */
 
 struct mt_extauthz_text {
 	uint16_t at, len; /* offset and length in `bytes` of the slot */
@@ -131,6 +103,7 @@ enum mt_extauthz_verdict {
  * again from mt_extauthz_take() to mt_extauthz_give_back(). mt_extauthz_put() adds texts.
  */
 struct mt_extauthz_slot {
+	struct mt_callout_slot callout;
 	/* The query. */
 	struct mt_addr source, destination;
 	uint16_t source_port, destination_port;
@@ -152,7 +125,6 @@ struct mt_extauthz_slot {
 	/* Texts of the query, then of the answer. */
 	uint32_t used;
 	char bytes[MT_EXTAUTHZ_BYTES];
-	struct mt_extauthz_provider *provider; /* reference, while the thread has the slot */
 };
 
 struct mt_extauthz_lane;
@@ -208,8 +180,4 @@ const uint64_t *mt_extauthz_counters(const struct mt_extauthz *x);
  * Reports the i-th provider that was queried and has no connection now, with the reason. False if
  * there are not so many. Any thread.
  */
-struct mt_extauthz_trouble {
-	char name[128], why[200];
-	bool fails_open;
-};
-bool mt_extauthz_trouble(struct mt_extauthz *x, uint32_t i, struct mt_extauthz_trouble *t);
+bool mt_extauthz_trouble(struct mt_extauthz *x, uint32_t i, struct mt_callout_trouble *t);

@@ -4,7 +4,7 @@
  * has a list of servers, a connection to one of them (HTTP/2 by nghttp2, RFC 9113, with or without
  * TLS), and streams over that connection. It reconnects with exponential back-off. The process must
  * ignore SIGPIPE. Used by lib/xds, lib/identity and the export to a collector
- * (lib/ctl/metrics/otlp.c) on the control thread, and by lib/extauthz on its own thread. It depends
+ * (lib/ctl/metrics/otlp.c) on the control thread, and by lib/callout on its own threads. It depends
  * on none of them, nor on the configuration model.
  *
  * Other headers: mt_pb.h decodes bytes to messages of proto/, with bounds on depth and memory.

@@ -2,6 +2,7 @@
 #include "asked.h"
 
 #include "mesh.h"
+#include "mt_callout_priv.h"
 
 #include <string.h>
 
@@ -10,7 +11,7 @@
 struct asked *asked_new(struct sim *s, struct mesh *m, uint64_t late, bool fail_open)
 {
 	static const char *const servers[] = {"127.0.0.1:1"};
-	const struct mt_extauthz_conf conf = {.name = "sim",
+	const struct mt_callout_conf conf = {.name = "sim",
 		.servers = servers,
 		.n_servers = 1,
 		.timeout = MT_SEC,
@@ -35,8 +36,10 @@ struct asked *asked_new(struct sim *s, struct mesh *m, uint64_t late, bool fail_
 static void free_lane(struct mt_extauthz_lane *l)
 {
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++) {
-		mt_extauthz_drop(l->slots[i].provider);
-		l->slots[i].provider = NULL;
+		struct mt_callout_slot *s = mt_callout_slot_at(&l->callout, i);
+
+		mt_callout_drop(s->provider);
+		s->provider = NULL;
 	}
 	mt_extauthz_lane_fini(l);
 	free(l);
@@ -46,8 +49,8 @@ void asked_free(struct asked *a)
 {
 	for (uint32_t i = 0; i < a->sim->workers; i++)
 		free_lane(a->lane[i]);
-	if (!a->sim->failed && a->provider->refs != 1)
-		sim_fail(a->sim, "%u questions are left", a->provider->refs - 1);
+	if (!a->sim->failed && a->provider->callout.refs != 1)
+		sim_fail(a->sim, "%u questions are left", a->provider->callout.refs - 1);
 	mt_extauthz_drop(a->provider);
 	free(a);
 }
@@ -57,7 +60,7 @@ static void answer(struct sim *s, void *arg, uint64_t n)
 	struct asked *a = arg;
 	struct mt_extauthz_lane *l = a->lane[n / MT_EXTAUTHZ_SLOTS];
 
-	mt_extauthz_lane_answered(&l->calls[n % MT_EXTAUTHZ_SLOTS]);
+	mt_callout_lane_answered(mt_callout_slot_at(&l->callout, n % MT_EXTAUTHZ_SLOTS));
 	mesh_kick(a->mesh, s->now);
 }
 
@@ -125,18 +128,18 @@ void asked_turn(struct asked *a, uint32_t worker)
 {
 	struct mt_extauthz_lane *l = a->lane[worker];
 	struct mt_rand *r = &a->sim->host_rand;
-	struct mt_extauthz_call *c;
+	struct mt_extauthz_slot *q;
 
-	while ((c = mt_extauthz_lane_asked(l))) {
+	while ((q = mt_extauthz_lane_asked(l))) {
 		bool late = sim_one_in(r, 6);
 		uint64_t after = late ? a->late : sim_between(r, 0, SOON);
 
-		if (late && a->provider->fail_open)
-			after = expire(a, c->slot);
+		if (late && mt_extauthz_fails_open(a->provider))
+			after = expire(a, q);
 		else
-			decide(a, c->slot);
+			decide(a, q);
 		a->n_asked++;
 		sim_at(a->sim, a->sim->now + after, answer, a,
-			worker * MT_EXTAUTHZ_SLOTS + mt_extauthz_index(l, c->slot));
+			worker * MT_EXTAUTHZ_SLOTS + mt_extauthz_index(l, q));
 	}
 }

@@ -183,7 +183,7 @@ void mt_check_asks(struct mt_health *h)
 {
 	static const char remedy[] =
 		"does it run at the address in MeshConfig's extensionProviders?";
-	struct mt_extauthz_trouble t;
+	struct mt_callout_trouble t;
 
 	for (uint32_t i = 0; h->c->env.asks && mt_extauthz_trouble(h->c->env.asks, i, &t); i++)
 		mt_found(h, MT_FOUND_FAULT, t.name, remedy, "it cannot be queried (%s): %s", t.why,

@@ -123,10 +123,10 @@ static void asked(void)
 	CU_ASSERT_TRUE(cluster(sc.s, "outbound|80||a.test")->guards_change);
 	CU_ASSERT_STRING_EQUAL(mt_extauthz_name(p), "one");
 	CU_ASSERT(mt_extauthz_fails_open(p));
-	CU_ASSERT_EQUAL(p->timeout, 500 * MT_MSEC);
-	CU_ASSERT_EQUAL_FATAL(p->n_servers, 2);
-	CU_ASSERT_STRING_EQUAL(p->servers[0], "192.0.2.8:9001");
-	CU_ASSERT_STRING_EQUAL(p->servers[1], "[2001:db8::8]:9001");
+	CU_ASSERT_EQUAL(p->callout.timeout, 500 * MT_MSEC);
+	CU_ASSERT_EQUAL_FATAL(p->callout.n_servers, 2);
+	CU_ASSERT_STRING_EQUAL(p->callout.servers[0], "192.0.2.8:9001");
+	CU_ASSERT_STRING_EQUAL(p->callout.servers[1], "[2001:db8::8]:9001");
 	/* Byte streams have no method, and no provider is asked about them: all are closed. */
 	CU_ASSERT_TRUE(is_closed(&sc, "outbound|90||a.test"));
 	CU_ASSERT(is_told(&sc, "no provider is queried for opaque TCP"));
@@ -149,7 +149,7 @@ static void kept(void)
 	unload(&next);
 	load(&next, GRPC("one", ", timeout: 1s"), ONE);
 	CU_ASSERT_NOT_EQUAL(first_of(&next, "outbound|80||a.test")->asks_id, id);
-	CU_ASSERT_EQUAL(p->refs, sc.s ? 1 : 0);
+	CU_ASSERT_EQUAL(p->callout.refs, sc.s ? 1 : 0);
 	unload(&next);
 	unload(&sc);
 	mt_conf_destroy(sc.conf);
@@ -208,8 +208,8 @@ static void by_name(void)
 		ONE);
 	a = first_of(&sc, "outbound|80||a.test");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(a->asks);
-	CU_ASSERT_EQUAL_FATAL(a->asks->n_servers, 1);
-	CU_ASSERT_STRING_EQUAL(a->asks->servers[0], "judge.example:7");
+	CU_ASSERT_EQUAL_FATAL(a->asks->callout.n_servers, 1);
+	CU_ASSERT_STRING_EQUAL(a->asks->callout.servers[0], "judge.example:7");
 	unload(&sc);
 	mt_conf_destroy(sc.conf);
 }
@@ -248,8 +248,8 @@ static void for_the_host(void)
 		p = first_of(&sc, "outbound|80||a.test")->asks;
 		CU_ASSERT_EQUAL(p != NULL, local_rows[i].server != NULL);
 		if (p && local_rows[i].server) {
-			CU_ASSERT_EQUAL(p->n_servers, 1);
-			CU_ASSERT_STRING_EQUAL(p->servers[0], local_rows[i].server);
+			CU_ASSERT_EQUAL(p->callout.n_servers, 1);
+			CU_ASSERT_STRING_EQUAL(p->callout.servers[0], local_rows[i].server);
 		} else {
 			CU_ASSERT(is_told(&sc, "its endpoints have loopback addresses, addresses "
 					       "of the link"));

@@ -68,7 +68,7 @@ static void on_question(struct server *s)
 static struct mt_extauthz_provider *provider(uint64_t timeout)
 {
 	const char *const servers[] = {at};
-	const struct mt_extauthz_conf conf = {
+	const struct mt_callout_conf conf = {
 		.name = "asked", .servers = servers, .n_servers = 1, .timeout = timeout};
 
 	return mt_extauthz_provider_new(&conf);
@@ -411,7 +411,7 @@ static void test_unreachable(void)
 {
 	struct mt_extauthz_provider *p;
 	struct mt_extauthz_slot *s;
-	struct mt_extauthz_trouble t;
+	struct mt_callout_trouble t;
 
 	set_up(ECHO);
 	strcpy(at, "127.0.0.1:1");
@@ -569,7 +569,7 @@ static void test_idle(void)
 	Xds__CheckResponse yes = XDS__CHECK_RESPONSE__INIT;
 	struct mt_extauthz_provider *p;
 	struct mt_extauthz_slot *s;
-	struct mt_extauthz_trouble t;
+	struct mt_callout_trouble t;
 	uint32_t n = 0;
 
 	set_up(ECHO);
@@ -602,7 +602,7 @@ static void test_idle(void)
 /* It accepts and closes: that is trouble, also while nobody asks, and nobody waits for it. */
 static void test_accepts_and_closes(void)
 {
-	struct mt_extauthz_trouble t;
+	struct mt_callout_trouble t;
 	struct mt_extauthz_provider *p;
 	struct mt_extauthz_slot *s;
 

@@ -9,7 +9,7 @@
 static void allowed(void)
 {
 	struct mt_extauthz_change *change;
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 
 	judged_start(false);
@@ -19,11 +19,11 @@ static void allowed(void)
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
 	q = judged_question();
-	CU_ASSERT_PTR_EQUAL(q->slot->provider, judged.provider);
-	q->slot->used = 0;
-	change = &q->slot->change[q->slot->n_changes++];
-	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "user", 4));
-	CU_ASSERT(mt_extauthz_put(q->slot, &change->value, "joe", 3));
+	CU_ASSERT_PTR_EQUAL(q->callout.provider, &judged.provider->callout);
+	q->used = 0;
+	change = &q->change[q->n_changes++];
+	CU_ASSERT(mt_extauthz_put(q, &change->key, "user", 4));
+	CU_ASSERT(mt_extauthz_put(q, &change->value, "joe", 3));
 	change->remove = false;
 	toy_noted.changes[0] = '\0';
 	judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
@@ -34,20 +34,20 @@ static void allowed(void)
 	judged_stop();
 }
 
-static void sets_method(struct mt_extauthz_call *q, const char *method)
+static void sets_method(struct mt_extauthz_slot *q, const char *method)
 {
-	struct mt_extauthz_change *change = &q->slot->change[q->slot->n_changes++];
+	struct mt_extauthz_change *change = &q->change[q->n_changes++];
 
-	q->slot->used = 0;
-	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "method", 6));
-	CU_ASSERT(mt_extauthz_put(q->slot, &change->value, method, 4));
+	q->used = 0;
+	CU_ASSERT(mt_extauthz_put(q, &change->key, "method", 6));
+	CU_ASSERT(mt_extauthz_put(q, &change->value, method, 4));
 	change->remove = false;
 }
 
 /* Only the call's own endpoint gets the service's changes. A copy has those of the route. */
 static void not_for_a_copy(void)
 {
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c, *s;
 
 	judged_start(false);
@@ -75,7 +75,7 @@ static void late_with_a_retry_policy(void)
 	static const struct mt_retry again = {
 		.on = MT_RETRY_LOST, .attempts = 1, .base_ms = 10, .max_ms = 10};
 	struct mt_route_action *route;
-	struct mt_extauthz_call *last;
+	struct mt_extauthz_slot *last;
 	struct fake_conn *c;
 
 	judged_start(false);
@@ -101,7 +101,7 @@ static void not_for_another_attempt(void)
 		.on = MT_RETRY_UNSENT, .attempts = 1, .base_ms = 10, .max_ms = 10};
 	static const char *const methods[] = {"call", "joes"};
 	struct mt_route_action *route;
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(methods); i++) {
@@ -171,7 +171,7 @@ static void check_gate(bool guarded)
 						  .conf = mt_mutation_compile(&first, 1, NULL, 0)},
 		{.type = &mt_gate_filter, .conf = &gate}};
 	struct mt_extauthz_change *change;
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 
 	judged_start(false);
@@ -182,11 +182,11 @@ static void check_gate(bool guarded)
 	scene_send_request(c, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	q = judged_question();
-	CU_ASSERT_EQUAL(q->slot->n_entries, 1);
-	CU_ASSERT_EQUAL(q->slot->destination_port, 8089);
-	q->slot->used = 0;
-	change = &q->slot->change[q->slot->n_changes++];
-	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "gone", 4));
+	CU_ASSERT_EQUAL(q->n_entries, 1);
+	CU_ASSERT_EQUAL(q->destination_port, 8089);
+	q->used = 0;
+	change = &q->change[q->n_changes++];
+	CU_ASSERT(mt_extauthz_put(q, &change->key, "gone", 4));
 	change->remove = true;
 	toy_noted.changes[0] = '\0';
 	judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
@@ -194,7 +194,7 @@ static void check_gate(bool guarded)
 	if (guarded) {
 		CU_ASSERT_EQUAL(lab_n_servers(), 0);
 		q = judged_question();
-		CU_ASSERT_NOT_EQUAL(q->slot->destination_port, 8089);
+		CU_ASSERT_NOT_EQUAL(q->destination_port, 8089);
 		judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	}
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "first=1;gone;");
@@ -271,7 +271,7 @@ static void one_way(void)
 /* Its client leaves, or its time is over: what is answered then is nobody's, and the slot is free again. */
 static void gone(void)
 {
-	struct mt_extauthz_call *first, *second;
+	struct mt_extauthz_slot *first, *second;
 	struct fake_conn *c, *d;
 
 	judged_start(true);
@@ -296,15 +296,15 @@ static void gone(void)
 /* More deadlines can be due than a turn takes: then the answer comes before the call's own, which holds all the same. */
 static void check_over(enum mt_extauthz_verdict v, uint64_t after)
 {
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 
 	judged_start(true);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	q = judged_question();
-	q->slot->verdict = v;
-	q->slot->why = MT_EXTAUTHZ_late;
+	q->verdict = v;
+	q->why = MT_EXTAUTHZ_late;
 	mt_extauthz_lane_answered(q);
 	mt_proxy_begin(lab.p, lab.now += after, 0);
 	CU_ASSERT_EQUAL(mt_ext_authz_turn(lab.p), 1);
@@ -344,7 +344,7 @@ static void ends_in_vain(enum end how)
 	static struct mt_mutation user = {
 		.key = "user", .key_len = 4, .value = "joe", .value_len = 3};
 	struct fake_conn *c = lab_client(CONFIG_NAMED);
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 
 	route_sets(&user, 1);
 	scene_send_request(c, 'Q', 1, 64);
@@ -493,7 +493,7 @@ static void whatever_the_case(void)
 	struct mt_filter_inst chain[1] = {{.type = mt_filter_find("mutation"),
 		.conf = mt_mutation_compile(users, MT_ARRAY_LEN(users), NULL, 0)}};
 	struct mt_extauthz_change *change;
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 
 	judged_start(false);
@@ -501,13 +501,13 @@ static void whatever_the_case(void)
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	q = judged_question();
-	q->slot->used = 0;
-	change = &q->slot->change[q->slot->n_changes++];
-	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "user", 4));
-	CU_ASSERT(mt_extauthz_put(q->slot, &change->value, "joe", 3));
+	q->used = 0;
+	change = &q->change[q->n_changes++];
+	CU_ASSERT(mt_extauthz_put(q, &change->key, "user", 4));
+	CU_ASSERT(mt_extauthz_put(q, &change->value, "joe", 3));
 	change->remove = false;
-	change = &q->slot->change[q->slot->n_changes++];
-	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "gone", 4));
+	change = &q->change[q->n_changes++];
+	CU_ASSERT(mt_extauthz_put(q, &change->key, "gone", 4));
 	change->remove = true;
 	toy_noted.changes[0] = '\0';
 	judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);

@@ -23,7 +23,7 @@ static void disarmed_while_it_waits(void)
 	static const struct mt_retry again = {
 		.on = MT_RETRY_OVERLOAD, .attempts = 1, .base_ms = 10, .max_ms = 10};
 	struct mt_route_action *route;
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 
 	judged_start(false);
@@ -67,7 +67,7 @@ static void attach(struct mt_proxy *p)
  */
 static void check_moved(bool decided)
 {
-	struct mt_extauthz_call *q, *again;
+	struct mt_extauthz_slot *q, *again;
 	struct fake_conn *c, *d;
 
 	judged_start(false);
@@ -76,7 +76,7 @@ static void check_moved(bool decided)
 	scene_send_request(c, 'Q', 1, 64);
 	q = judged_question();
 	if (decided) {
-		q->slot->verdict = MT_EXTAUTHZ_ALLOW;
+		q->verdict = MT_EXTAUTHZ_ALLOW;
 		mt_extauthz_lane_answered(q);
 	}
 	moved_to_another(attach);
@@ -116,7 +116,7 @@ static void moved_at_gate(void)
 	struct mt_filter_inst chain[2] = {{.type = mt_filter_find("mutation"),
 						  .conf = mt_mutation_compile(&first, 1, NULL, 0)},
 		{.type = &mt_gate_filter, .conf = &gate}};
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 
 	judged_start(false);
@@ -130,7 +130,7 @@ static void moved_at_gate(void)
 	judged_say(q, MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	q = judged_question();
-	CU_ASSERT_EQUAL(q->slot->destination_port, 8089);
+	CU_ASSERT_EQUAL(q->destination_port, 8089);
 	judged_say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "first=1;");
 	judged_answered(c, 1);
@@ -226,7 +226,7 @@ static void remove_metadata(struct mt_extauthz_slot *s)
 /* A move to another worker is no wait of the call: it may still wait as often as without. */
 static void moves_are_no_waits(void)
 {
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 
 	judged_start(false);
@@ -251,7 +251,7 @@ static void costly_at_gate(void)
 	const uint32_t calls = 30, takes = 3000, most = 2 * (MT_RESUME_STEPS / takes + 1);
 	struct mt_gate_guard gate = {&judged.guard, 8089};
 	struct mt_filter_inst chain[1] = {{.type = &mt_gate_filter, .conf = &gate}};
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 	uint32_t before;
 
@@ -265,9 +265,9 @@ static void costly_at_gate(void)
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, calls);
 	for (uint32_t i = 0; i < calls; i++) {
 		q = judged_question();
-		remove_metadata(q->slot);
-		q->slot->verdict = MT_EXTAUTHZ_ALLOW;
-		q->slot->why = MT_EXTAUTHZ_allowed;
+		remove_metadata(q);
+		q->verdict = MT_EXTAUTHZ_ALLOW;
+		q->why = MT_EXTAUTHZ_allowed;
 		mt_extauthz_lane_answered(q);
 	}
 	toy_noted.takes = takes;

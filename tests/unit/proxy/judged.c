@@ -23,7 +23,7 @@ void judged_start_with(bool fail_open, uint32_t max_exchanges)
 	const struct mt_proxy_conf proxy = {
 		.max_down = 64, .max_up = 64, .max_exchanges = max_exchanges};
 	const char *const servers[] = {"127.0.0.1:1"};
-	const struct mt_extauthz_conf conf = {.name = "judge",
+	const struct mt_callout_conf conf = {.name = "judge",
 		.servers = servers,
 		.n_servers = 1,
 		.timeout = MT_SEC,
@@ -58,28 +58,28 @@ void judged_start(bool fail_open)
 void judged_stop(void)
 {
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 0);
-	CU_ASSERT_EQUAL(judged.lane->n_free, MT_EXTAUTHZ_SLOTS);
+	CU_ASSERT_EQUAL(mt_extauthz_room(judged.lane), MT_EXTAUTHZ_SLOTS);
 	scene_stop();
-	CU_ASSERT_EQUAL(judged.provider->refs, 1);
+	CU_ASSERT_EQUAL(judged.provider->callout.refs, 1);
 	mt_extauthz_drop(judged.provider);
 	mt_extauthz_lane_fini(judged.lane);
 	free(judged.lane);
 }
 
 /* The next question that was put. */
-struct mt_extauthz_call *judged_question(void)
+struct mt_extauthz_slot *judged_question(void)
 {
-	struct mt_extauthz_call *c = mt_extauthz_lane_asked(judged.lane);
+	struct mt_extauthz_slot *c = mt_extauthz_lane_asked(judged.lane);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 	return c;
 }
 
 void judged_say(
-	struct mt_extauthz_call *c, enum mt_extauthz_verdict v, enum mt_extauthz_outcome why)
+	struct mt_extauthz_slot *c, enum mt_extauthz_verdict v, enum mt_extauthz_outcome why)
 {
-	c->slot->verdict = v;
-	c->slot->why = why;
+	c->verdict = v;
+	c->why = why;
 	mt_extauthz_lane_answered(c);
 	lab_advance(MT_USEC);
 }

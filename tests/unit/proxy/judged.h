@@ -29,10 +29,10 @@ void judged_guard_all(struct mt_snapshot *s, const struct mt_authz *a, const str
 /* All services of the snapshot have these filters. */
 void judged_filter_all(struct mt_snapshot *s, struct mt_filter_inst *chain, uint32_t n);
 /* The next query, which exists. */
-struct mt_extauthz_call *judged_question(void);
+struct mt_extauthz_slot *judged_question(void);
 /* The service decides. */
 void judged_say(
-	struct mt_extauthz_call *c, enum mt_extauthz_verdict v, enum mt_extauthz_outcome why);
+	struct mt_extauthz_slot *c, enum mt_extauthz_verdict v, enum mt_extauthz_outcome why);
 /* The first server has the call, and answers. */
 void judged_answered(struct fake_conn *c, uint64_t id);
 /* The client gets this local reply. */

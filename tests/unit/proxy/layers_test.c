@@ -90,7 +90,7 @@ static void make_policies(void)
 	CU_ASSERT_FATAL(lane && mt_extauthz_lane_init(&asker, lane));
 	mt_proxy_attach_asks(lab.p, lane);
 	for (enum policies i = ONE; i < POLICIES; i++) {
-		const struct mt_extauthz_conf conf = {
+		const struct mt_callout_conf conf = {
 			.name = names[i], .servers = servers, .n_servers = 1, .timeout = MT_SEC};
 
 		provider[i] = mt_extauthz_provider_new(&conf);
@@ -160,7 +160,7 @@ static void put(struct mt_extauthz_slot *s, const char *key, const char *value)
 
 static void put_changes(struct mt_extauthz_slot *s)
 {
-	bool one = s->provider == provider[ONE];
+	bool one = s->callout.provider == &provider[ONE]->callout;
 
 	put(s, "by-policy", !sets ? NULL : one ? "one" : "other");
 	put(s, "by-both", sets && one ? "one" : NULL);
@@ -172,15 +172,15 @@ static void put_changes(struct mt_extauthz_slot *s)
 /* Each service that is asked allows the call, with its changes. Returns how many were asked. */
 static uint32_t allow(void)
 {
-	struct mt_extauthz_call *c;
+	struct mt_extauthz_slot *c;
 	uint32_t n = 0;
 
 	for (; (c = mt_extauthz_lane_asked(lane)); n++) {
-		c->slot->used = 0;
+		c->used = 0;
 		if (!plainly)
-			put_changes(c->slot);
-		c->slot->verdict = MT_EXTAUTHZ_ALLOW;
-		c->slot->why = MT_EXTAUTHZ_allowed;
+			put_changes(c);
+		c->verdict = MT_EXTAUTHZ_ALLOW;
+		c->why = MT_EXTAUTHZ_allowed;
 		mt_extauthz_lane_answered(c);
 		lab_advance(MT_USEC);
 	}

@@ -67,7 +67,7 @@ static struct mt_filter_ticket ticket;
 
 static enum step step;
 static struct fake_conn *client;
-static struct mt_extauthz_call *question;
+static struct mt_extauthz_slot *question;
 static int gen; /* of the newest snapshot */
 
 /* ---- configuration --------------------------------------------------------------------------- */
@@ -141,7 +141,7 @@ static void adopt(struct mt_snapshot *s)
 static void start_authorization(void)
 {
 	static const char *const servers[] = {"127.0.0.1:1"};
-	static const struct mt_extauthz_conf conf = {
+	static const struct mt_callout_conf conf = {
 		.name = "judge", .servers = servers, .n_servers = 1, .timeout = MT_SEC};
 
 	memset(&asker, 0, sizeof(asker));
@@ -225,8 +225,8 @@ static void resume(void)
 		break;
 	case GATE:
 	case ENDPOINT:
-		question->slot->verdict = MT_EXTAUTHZ_ALLOW;
-		question->slot->why = MT_EXTAUTHZ_allowed;
+		question->verdict = MT_EXTAUTHZ_ALLOW;
+		question->why = MT_EXTAUTHZ_allowed;
 		mt_extauthz_lane_answered(question);
 		lab_advance(MT_USEC);
 		break;

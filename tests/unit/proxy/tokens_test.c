@@ -331,7 +331,7 @@ static void test_nobody(void)
 static void check_behind_gate(bool forward)
 {
 	const char *const servers[] = {"127.0.0.1:1"};
-	const struct mt_extauthz_conf conf = {
+	const struct mt_callout_conf conf = {
 		.name = "judge", .servers = servers, .n_servers = 1, .timeout = MT_SEC};
 	struct mt_extauthz_provider *judge = mt_extauthz_provider_new(&conf);
 	struct mt_extauthz_lane *asked = aligned_alloc(MT_CACHE_LINE, sizeof(*asked));
@@ -350,7 +350,7 @@ static void check_behind_gate(bool forward)
 	struct mt_authz_tokens own_tokens;
 	struct mt_authz at_gate;
 	struct mt_gate_guard gate = {&at_gate, 8089};
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	struct fake_conn *c;
 
 	start();
@@ -378,7 +378,7 @@ static void check_behind_gate(bool forward)
 		lab_advance(MT_USEC);
 	}
 	CU_ASSERT_PTR_NOT_NULL_FATAL(q);
-	q->slot->verdict = MT_EXTAUTHZ_ALLOW;
+	q->verdict = MT_EXTAUTHZ_ALLOW;
 	mt_extauthz_lane_answered(q);
 	lab_advance(MT_USEC);
 	until_verified(0);
@@ -672,14 +672,14 @@ static void test_counted_once(void)
 /* Answers what is verified and what the service is asked, until the call is sent or answered. */
 static uint32_t allow_until_sent(struct mt_extauthz_lane *asked, struct fake_conn *c)
 {
-	struct mt_extauthz_call *q;
+	struct mt_extauthz_slot *q;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < 10000 && !lab_n_servers() && !c->sent.len; i++) {
 		usleep(100);
 		lab_advance(MT_USEC);
 		while ((q = mt_extauthz_lane_asked(asked))) {
-			q->slot->verdict = MT_EXTAUTHZ_ALLOW;
+			q->verdict = MT_EXTAUTHZ_ALLOW;
 			mt_extauthz_lane_answered(q);
 			n++;
 		}
@@ -694,7 +694,7 @@ static uint32_t allow_until_sent(struct mt_extauthz_lane *asked, struct fake_con
 static void test_one_service(void)
 {
 	const char *const servers[] = {"127.0.0.1:1"};
-	const struct mt_extauthz_conf conf = {
+	const struct mt_callout_conf conf = {
 		.name = "judge", .servers = servers, .n_servers = 1, .timeout = MT_SEC};
 	struct mt_extauthz_provider *judge = mt_extauthz_provider_new(&conf);
 	struct mt_extauthz_lane *asked = aligned_alloc(MT_CACHE_LINE, sizeof(*asked));

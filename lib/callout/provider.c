@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Providers, the connections to those that were queried, and timeouts of queries. */
-#include "mt_extauthz_priv.h"
+#include "mt_callout_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define CHECK	   "/envoy.service.auth.v3.Authorization/Check"
 #define ANSWER_MAX (64 * 1024)
 /* Limit for one attempt to connect; the queries that wait for it fail when it ends. */
 #define CONNECT_NS  (1 * MT_SEC)
@@ -22,7 +21,7 @@ static void free_texts(char **v, uint32_t n)
 	free(v);
 }
 
-static void free_provider(struct mt_extauthz_provider *p)
+static void free_provider(struct mt_callout_provider *p)
 {
 	free_texts(p->servers, p->n_servers);
 	free_texts(p->sans, p->tls.n_sans);
@@ -45,7 +44,7 @@ static bool copy_texts(char ***to, uint32_t *n, const char *const *from, uint32_
 	return true;
 }
 
-static bool copy_tls(struct mt_extauthz_provider *p, const struct mt_grpc_tls *from)
+static bool copy_tls(struct mt_callout_provider *p, const struct mt_grpc_tls *from)
 {
 	if (!from)
 		return true;
@@ -63,9 +62,9 @@ static bool copy_tls(struct mt_extauthz_provider *p, const struct mt_grpc_tls *f
 /* Control thread only. Configuration changes are too rare for the 32 bits to wrap. */
 static uint32_t last_id;
 
-struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_conf *conf)
+struct mt_callout_provider *mt_callout_provider_new(const struct mt_callout_conf *conf)
 {
-	struct mt_extauthz_provider *p = calloc(1, sizeof(*p));
+	struct mt_callout_provider *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
@@ -81,76 +80,66 @@ struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_c
 	return NULL;
 }
 
-struct mt_extauthz_provider *mt_extauthz_hold(struct mt_extauthz_provider *p)
+struct mt_callout_provider *mt_callout_hold(struct mt_callout_provider *p)
 {
 	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
 	return p;
 }
 
-void mt_extauthz_drop(struct mt_extauthz_provider *p)
+void mt_callout_drop(struct mt_callout_provider *p)
 {
 	if (p && __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) == 0)
 		free_provider(p);
 }
 
-uint32_t mt_extauthz_id(const struct mt_extauthz_provider *p)
-{
-	return p->id;
-}
-
-const char *mt_extauthz_name(const struct mt_extauthz_provider *p)
-{
-	return p->name;
-}
-
-bool mt_extauthz_fails_open(const struct mt_extauthz_provider *p)
-{
-	return p->fail_open;
-}
-
 /* ---- queries --------------------------------------------------------------------------------- */
 
-static void end(struct mt_extauthz_call *c)
+static const struct mt_callout_kind *kind_of(const struct mt_callout_call *c)
+{
+	return c->slot->lane->x->kind;
+}
+
+static void end(struct mt_callout_call *c)
 {
 	mt_list_del(&c->node);
 	if (c->stream)
 		mt_grpc_cancel(c->stream);
 	c->stream = NULL;
-	mt_extauthz_lane_answered(c);
+	mt_callout_lane_answered(c->slot);
 }
 
-static void end_unjudged(struct mt_extauthz_call *c, enum mt_extauthz_outcome why)
+static void end_failed(struct mt_callout_call *c, enum mt_callout_failure why)
 {
-	mt_extauthz_unjudged(c->slot, why);
+	kind_of(c)->fail(c->slot, why);
 	end(c);
 }
 
 static void on_message(void *arg, const uint8_t *data, size_t len)
 {
-	struct mt_extauthz_call *c = arg;
+	struct mt_callout_call *c = arg;
 
 	/* A unary call has one answer: a second one makes the result invalid. */
 	if (c->answered)
-		mt_extauthz_unjudged(c->slot, MT_EXTAUTHZ_bad_answer);
+		kind_of(c)->fail(c->slot, MT_CALLOUT_BAD_ANSWER);
 	else
-		mt_extauthz_read(c->slot, data, len);
+		kind_of(c)->read(c->slot, data, len);
 	c->answered = true;
 }
 
-static enum mt_extauthz_outcome why_of(int status)
+static enum mt_callout_failure why_of(int status)
 {
 	if (status == MT_GRPC_OK)
-		return MT_EXTAUTHZ_bad_answer;
-	return status == MT_GRPC_UNAVAILABLE ? MT_EXTAUTHZ_unreachable : MT_EXTAUTHZ_refused;
+		return MT_CALLOUT_BAD_ANSWER;
+	return status == MT_GRPC_UNAVAILABLE ? MT_CALLOUT_UNREACHABLE : MT_CALLOUT_REFUSED;
 }
 
-static void put(struct mt_extauthz *x, struct mt_extauthz_call *c);
+static void put(struct mt_callout *x, struct mt_callout_call *c);
 
 /*
  * True for an HTTP/2 connection that came up while no query waited. A server that closes without
  * sending SETTINGS does not count, because it may not be a gRPC service.
  */
-static bool was_idle(const struct mt_extauthz_channel *ch)
+static bool was_idle(const struct mt_callout_channel *ch)
 {
 	return ch->up_unasked && mt_grpc_has_spoken(ch->grpc);
 }
@@ -160,9 +149,9 @@ static bool was_idle(const struct mt_extauthz_channel *ch)
  * answered before or was idle has closed or received GOAWAY. Such an end (age, restart of the
  * server) is not a failure of the query.
  */
-static bool is_cut_off(const struct mt_extauthz_call *c)
+static bool is_cut_off(const struct mt_callout_call *c)
 {
-	const struct mt_extauthz_channel *ch = c->channel;
+	const struct mt_callout_channel *ch = c->channel;
 
 	return (ch->useful || was_idle(ch)) && !c->answered && !c->again &&
 	       (mt_grpc_state(ch->grpc) != MT_GRPC_UP || mt_grpc_is_leaving(ch->grpc));
@@ -170,7 +159,7 @@ static bool is_cut_off(const struct mt_extauthz_call *c)
 
 static void on_end(void *arg, int status, const char *words)
 {
-	struct mt_extauthz_call *c = arg;
+	struct mt_callout_call *c = arg;
 
 	c->stream = NULL;
 	if (status == MT_GRPC_UNAVAILABLE && is_cut_off(c)) {
@@ -183,20 +172,20 @@ static void on_end(void *arg, int status, const char *words)
 		c->channel->useful = true;
 		mt_grpc_useful(c->channel->grpc);
 	} else {
-		mt_extauthz_unjudged(c->slot, why_of(status));
+		kind_of(c)->fail(c->slot, why_of(status));
 	}
 	end(c);
 }
 
-static void send(struct mt_extauthz_call *c)
+static void send(struct mt_callout_call *c)
 {
 	static const struct mt_grpc_stream_events events = {on_message, on_end, NULL};
 	size_t len = 0;
-	uint8_t *bytes = mt_extauthz_pack(c->slot, &len);
+	uint8_t *bytes = kind_of(c)->pack(c->slot, &len);
 
-	c->stream = bytes ? mt_grpc_open(c->channel->grpc, CHECK, &events, c) : NULL;
+	c->stream = bytes ? mt_grpc_open(c->channel->grpc, kind_of(c)->method, &events, c) : NULL;
 	if (!c->stream || mt_grpc_send(c->stream, bytes, len))
-		end_unjudged(c, MT_EXTAUTHZ_no_memory);
+		end_failed(c, MT_CALLOUT_NO_MEMORY);
 	else
 		mt_grpc_finish(c->stream);
 	free(bytes);
@@ -204,7 +193,7 @@ static void send(struct mt_extauthz_call *c)
 
 /* ---- channels -------------------------------------------------------------------------------- */
 
-static void say(struct mt_extauthz_channel *ch, const char *why)
+static void say(struct mt_callout_channel *ch, const char *why)
 {
 	pthread_mutex_lock(&ch->x->lock);
 	snprintf(ch->why, sizeof(ch->why), "%s", why);
@@ -213,7 +202,7 @@ static void say(struct mt_extauthz_channel *ch, const char *why)
 
 static void on_up(void *arg)
 {
-	struct mt_extauthz_channel *ch = arg;
+	struct mt_callout_channel *ch = arg;
 	struct mt_list waiting;
 
 	ch->up_unasked = mt_list_empty(&ch->calls);
@@ -221,8 +210,8 @@ static void on_up(void *arg)
 	if (!mt_list_empty(&ch->calls))
 		mt_list_splice_tail(&waiting, &ch->calls);
 	while (!mt_list_empty(&waiting)) {
-		struct mt_extauthz_call *c =
-			mt_list_entry(waiting.next, struct mt_extauthz_call, node);
+		struct mt_callout_call *c =
+			mt_list_entry(waiting.next, struct mt_callout_call, node);
 
 		mt_list_del(&c->node);
 		mt_list_add_tail(&ch->calls, &c->node);
@@ -237,7 +226,7 @@ static void on_up(void *arg)
  */
 static void on_down(void *arg, const char *why)
 {
-	struct mt_extauthz_channel *ch = arg;
+	struct mt_callout_channel *ch = arg;
 	bool was_useful = ch->useful, was_idle_only = was_idle(ch);
 	char words[200];
 
@@ -249,12 +238,11 @@ static void on_down(void *arg, const char *why)
 	snprintf(words, sizeof(words), "%s: %s", mt_grpc_server(ch->grpc), why);
 	say(ch, words);
 	while (!mt_list_empty(&ch->calls))
-		end_unjudged(mt_list_entry(ch->calls.next, struct mt_extauthz_call, node),
-			MT_EXTAUTHZ_unreachable);
+		end_failed(mt_list_entry(ch->calls.next, struct mt_callout_call, node),
+			MT_CALLOUT_UNREACHABLE);
 }
 
-static struct mt_extauthz_channel *open_channel(
-	struct mt_extauthz *x, struct mt_extauthz_provider *p)
+static struct mt_callout_channel *open_channel(struct mt_callout *x, struct mt_callout_provider *p)
 {
 	static const struct mt_grpc_events events = {on_up, on_down};
 	const struct mt_grpc_conf conf = {.servers = (const char *const *)p->servers,
@@ -264,7 +252,7 @@ static struct mt_extauthz_channel *open_channel(
 		.connect_ns = CONNECT_NS,
 		.backoff_min_ns = BACKOFF_MIN,
 		.backoff_max_ns = BACKOFF_MAX};
-	struct mt_extauthz_channel *ch = calloc(1, sizeof(*ch));
+	struct mt_callout_channel *ch = calloc(1, sizeof(*ch));
 
 	if (!ch)
 		return NULL;
@@ -275,29 +263,29 @@ static struct mt_extauthz_channel *open_channel(
 		free(ch);
 		return NULL;
 	}
-	ch->provider = mt_extauthz_hold(p);
+	ch->provider = mt_callout_hold(p);
 	pthread_mutex_lock(&x->lock);
 	mt_list_add_tail(&x->channels, &ch->node);
 	pthread_mutex_unlock(&x->lock);
 	return ch;
 }
 
-static void close_channel(struct mt_extauthz_channel *ch)
+static void close_channel(struct mt_callout_channel *ch)
 {
 	pthread_mutex_lock(&ch->x->lock);
 	mt_list_del(&ch->node);
 	pthread_mutex_unlock(&ch->x->lock);
 	mt_grpc_free(ch->grpc);
-	mt_extauthz_drop(ch->provider);
+	mt_callout_drop(ch->provider);
 	free(ch);
 }
 
-static struct mt_extauthz_channel *channel_of(struct mt_extauthz *x, struct mt_extauthz_provider *p)
+static struct mt_callout_channel *channel_of(struct mt_callout *x, struct mt_callout_provider *p)
 {
 	struct mt_list *n;
 
 	mt_list_foreach (n, &x->channels) {
-		struct mt_extauthz_channel *ch = mt_list_entry(n, struct mt_extauthz_channel, node);
+		struct mt_callout_channel *ch = mt_list_entry(n, struct mt_callout_channel, node);
 
 		if (ch->provider != p)
 			continue;
@@ -308,11 +296,11 @@ static struct mt_extauthz_channel *channel_of(struct mt_extauthz *x, struct mt_e
 	return open_channel(x, p);
 }
 
-static void put(struct mt_extauthz *x, struct mt_extauthz_call *c)
+static void put(struct mt_callout *x, struct mt_callout_call *c)
 {
 	c->channel = channel_of(x, c->slot->provider);
 	if (!c->channel) {
-		end_unjudged(c, MT_EXTAUTHZ_no_memory);
+		end_failed(c, MT_CALLOUT_NO_MEMORY);
 		return;
 	}
 	mt_list_add_tail(&c->channel->calls, &c->node);
@@ -322,7 +310,7 @@ static void put(struct mt_extauthz *x, struct mt_extauthz_call *c)
 		return;
 	/* The last attempt to connect failed and the next is not due: fail the query at once. */
 	else if (c->channel->why[0])
-		end_unjudged(c, MT_EXTAUTHZ_unreachable);
+		end_failed(c, MT_CALLOUT_UNREACHABLE);
 	/*
 	 * If fail() of lib/grpc led here, it sets a later time after this; on_down() then hurries
 	 * again.
@@ -331,43 +319,39 @@ static void put(struct mt_extauthz *x, struct mt_extauthz_call *c)
 		mt_grpc_hurry(c->channel->grpc);
 }
 
-void mt_extauthz_begin(struct mt_extauthz *x, struct mt_extauthz_call *c)
+void mt_callout_begin(struct mt_callout *x, struct mt_callout_slot *s)
 {
-	c->own_time = c->slot->timeout <= c->slot->provider->timeout;
-	c->give_up = x->now + MT_MIN(c->slot->provider->timeout, c->slot->timeout);
+	struct mt_callout_call *c = &s->lane->calls[s->index];
+
+	*c = (struct mt_callout_call){.slot = s};
+	mt_list_init(&c->node);
+	c->own_time = s->timeout <= s->provider->timeout;
+	c->give_up = x->now + MT_MIN(s->provider->timeout, s->timeout);
 	put(x, c);
 }
 
 /* ---- timeouts -------------------------------------------------------------------------------- */
 
-static void end_late(struct mt_extauthz_call *c)
-{
-	mt_extauthz_unjudged(c->slot, MT_EXTAUTHZ_late);
-	if (c->own_time)
-		c->slot->verdict = MT_EXTAUTHZ_EXPIRED;
-	end(c);
-}
-
-static void look_at_times(struct mt_extauthz_channel *ch)
+static void look_at_times(struct mt_callout_channel *ch)
 {
 	struct mt_list *n = ch->calls.next;
 
 	while (n != &ch->calls) {
-		struct mt_extauthz_call *c = mt_list_entry(n, struct mt_extauthz_call, node);
+		struct mt_callout_call *c = mt_list_entry(n, struct mt_callout_call, node);
 
 		n = n->next;
 		if (ch->x->now >= c->give_up)
-			end_late(c);
+			end_failed(c, c->own_time ? MT_CALLOUT_EXPIRED : MT_CALLOUT_LATE);
 	}
 }
 
-static bool is_nobodys(const struct mt_extauthz_channel *ch)
+static bool is_nobodys(const struct mt_callout_channel *ch)
 {
 	return mt_list_empty(&ch->calls) &&
 	       (ch->leaves || __atomic_load_n(&ch->provider->refs, __ATOMIC_ACQUIRE) == 1);
 }
 
-int mt_extauthz_channels_turn(struct mt_extauthz *x)
+int mt_callout_channels_turn(struct mt_callout *x)
 {
 	bool sweeps = x->now - x->swept >= SWEEP, busy = false;
 	struct mt_list *n = x->channels.next;
@@ -375,7 +359,7 @@ int mt_extauthz_channels_turn(struct mt_extauthz *x)
 	if (sweeps)
 		x->swept = x->now;
 	while (n != &x->channels) {
-		struct mt_extauthz_channel *ch = mt_list_entry(n, struct mt_extauthz_channel, node);
+		struct mt_callout_channel *ch = mt_list_entry(n, struct mt_callout_channel, node);
 
 		n = n->next;
 		if ((sweeps || ch->leaves) && is_nobodys(ch)) {
@@ -392,27 +376,27 @@ int mt_extauthz_channels_turn(struct mt_extauthz *x)
 	return busy ? 5 : mt_list_empty(&x->channels) ? -1 : 50;
 }
 
-void mt_extauthz_channels_fini(struct mt_extauthz *x)
+void mt_callout_channels_fini(struct mt_callout *x)
 {
 	while (!mt_list_empty(&x->channels)) {
-		struct mt_extauthz_channel *ch =
-			mt_list_entry(x->channels.next, struct mt_extauthz_channel, node);
+		struct mt_callout_channel *ch =
+			mt_list_entry(x->channels.next, struct mt_callout_channel, node);
 
 		while (!mt_list_empty(&ch->calls))
-			end_unjudged(mt_list_entry(ch->calls.next, struct mt_extauthz_call, node),
-				MT_EXTAUTHZ_unreachable);
+			end_failed(mt_list_entry(ch->calls.next, struct mt_callout_call, node),
+				MT_CALLOUT_UNREACHABLE);
 		close_channel(ch);
 	}
 }
 
-bool mt_extauthz_trouble(struct mt_extauthz *x, uint32_t i, struct mt_extauthz_trouble *t)
+bool mt_callout_trouble(struct mt_callout *x, uint32_t i, struct mt_callout_trouble *t)
 {
 	bool found = false;
 	struct mt_list *n;
 
 	pthread_mutex_lock(&x->lock);
 	mt_list_foreach (n, &x->channels) {
-		struct mt_extauthz_channel *ch = mt_list_entry(n, struct mt_extauthz_channel, node);
+		struct mt_callout_channel *ch = mt_list_entry(n, struct mt_callout_channel, node);
 
 		if (found || !ch->why[0] || i-- > 0)
 			continue;
