@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lib/rls: queries of a rate limit service (envoy.service.ratelimit.v3.RateLimitService), which
+ * counts for several nodes together. Nothing calls it yet. Two parts without threads, sockets and
+ * clocks:
+ * - query.c encodes a RateLimitRequest into the caller's bytes.
+ * - answer.c decodes a RateLimitResponse, of bounded size.
+ *
+ * Path of a query, once a filter uses the library: a worker encodes it into a slot of lib/callout.
+ * The thread sends it and decodes the answer.
+ *
+ * Limits: MT_RLS_DESCRIPTORS descriptors of MT_RLS_ENTRIES entries each; MT_RLS_HEADERS headers and
+ * MT_RLS_BYTES bytes of texts of an answer.
+ *
+ * Invariants:
+ * - Workers call mt_rls_pack(), which takes no lock and allocates nothing. mt_rls_read() allocates;
+ *   it is for lib/callout's thread.
+ * - A query is encoded completely or not at all. It must have a domain, descriptors and entries,
+ *   and texts that are UTF-8 without NUL. The service answers others with an error, and a call
+ *   could pass by such texts if the filter fails open. So the caller of mt_rls_pack() refuses a
+ *   call that it cannot encode.
+ * - The overall code alone decides. Statuses count only if there is one for each descriptor; they
+ *   are in the order of the descriptors. An answer with another overall code than OK and OVER_LIMIT
+ *   counts as no answer.
+ * - Texts and headers that do not fit into an answer are left out, and `cut` is set. The decision
+ *   stays: a service must not let a call pass because it sends many headers.
+ */
+#pragma once
+
+#include "mt_base.h"
+
+/* ---- queries --------------------------------------------------------------------------------- */
+
+#define MT_RLS_METHOD	   "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
+#define MT_RLS_DESCRIPTORS 16	/* of a query */
+#define MT_RLS_ENTRIES	   8	/* of a descriptor */
+#define MT_RLS_HEADERS	   16	/* of an answer */
+#define MT_RLS_BYTES	   4096 /* texts of an answer */
+
+/* As the protocol numbers them. */
+enum mt_rls_unit {
+	MT_RLS_UNIT_UNKNOWN,
+	MT_RLS_SECOND,
+	MT_RLS_MINUTE,
+	MT_RLS_HOUR,
+	MT_RLS_DAY,
+	MT_RLS_MONTH,
+	MT_RLS_YEAR,
+	MT_RLS_WEEK,
+	MT_RLS_N_UNITS
+};
+
+struct mt_rls_limit {
+	uint32_t requests_per_unit;
+	enum mt_rls_unit unit;
+};
+
+struct mt_rls_entry {
+	struct mt_slice key, value;
+};
+
+struct mt_rls_descriptor {
+	struct mt_rls_entry entry[MT_RLS_ENTRIES];
+	uint32_t n_entries;
+	bool has_limit; /* `limit` replaces the service's own limit for this descriptor */
+	struct mt_rls_limit limit;
+	bool has_hits; /* `hits` replaces the query's; 0: look, and count nothing */
+	uint64_t hits;
+};
+
+struct mt_rls_query {
+	struct mt_slice domain;
+	const struct mt_rls_descriptor *descriptors;
+	uint32_t n_descriptors;
+	uint32_t hits; /* to count for each descriptor; 0 counts 1 */
+};
+
+/*
+ * For each descriptor a hash with a secret key (mt_secret_hash.h) of the service, the domain, the
+ * hits and the encoded descriptor. A caller cannot make a descriptor with another one's hash.
+ */
+struct mt_rls_keys {
+	uint64_t of[MT_RLS_DESCRIPTORS];
+	uint32_t n;
+};
+
+/*
+ * Encodes a RateLimitRequest. Returns its length; 0: it does not fit into `room` or the limits, or
+ * a service would not accept it. `keys` gets a key for each descriptor. `service`: id of the
+ * service, which is never reused.
+ */
+size_t mt_rls_pack(const struct mt_rls_query *q, uint32_t service, uint8_t *to, size_t room,
+	struct mt_rls_keys *keys);
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+enum mt_rls_code { MT_RLS_UNKNOWN, MT_RLS_OK, MT_RLS_OVER_LIMIT };
+
+struct mt_rls_text {
+	uint16_t at, len; /* offset and length in `bytes` of the answer */
+};
+
+/*
+ * A lease: the descriptor may be used so often until that time without a query. Public services do
+ * not send it, and nothing here uses it.
+ */
+struct mt_rls_quota {
+	bool there;
+	uint32_t requests;
+	bool ends;
+	uint64_t valid_until; /* ns since 1970 */
+	struct mt_rls_text id;
+};
+
+struct mt_rls_status {
+	enum mt_rls_code code;
+	bool has_limit; /* false: the service has no limit for the descriptor */
+	struct mt_rls_limit limit;
+	struct mt_rls_text name; /* of the limit */
+	uint32_t remaining;
+	bool has_reset;
+	uint64_t reset; /* ns until the limit's window ends, as of the answer */
+	struct mt_rls_quota quota;
+};
+
+struct mt_rls_header {
+	struct mt_rls_text key, value;
+};
+
+struct mt_rls_answer {
+	enum mt_rls_code code; /* OK or OVER_LIMIT */
+	uint32_t n_statuses;   /* of the query's descriptors, in their order; or 0 */
+	struct mt_rls_status status[MT_RLS_DESCRIPTORS];
+	/* Those of the reply first, then those of the request. */
+	uint32_t n_reply_headers, n_request_headers;
+	struct mt_rls_header header[MT_RLS_HEADERS];
+	struct mt_rls_quota quota; /* for all descriptors together */
+	bool cut;		   /* something did not fit and is missing */
+	uint32_t used;
+	char bytes[MT_RLS_BYTES]; /* each text ends with a NUL */
+};
+
+/*
+ * Decodes a RateLimitResponse to a query with `n_descriptors`. False: the bytes are not such a
+ * message, need too much memory, or decide nothing.
+ */
+bool mt_rls_read(struct mt_rls_answer *a, uint32_t n_descriptors, const uint8_t *data, size_t len);
+
+static inline const char *mt_rls_text(const struct mt_rls_answer *a, struct mt_rls_text t)
+{
+	return a->bytes + t.at;
+}

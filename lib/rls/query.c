@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Encodes a RateLimitRequest by hand: protobuf-c would need texts that end with NUL, and a tree of
+ * messages. Numbers of fields are those of proto/ratelimit.proto.
+ */
+#include "mt_log.h"
+#include "mt_rls.h"
+#include "mt_secret_hash.h"
+
+#include <string.h>
+
+/* Wire types (protobuf encoding, "message structure"). */
+enum { VARINT = 0, BYTES = 2 };
+
+#define TAG(field, type) ((field) << 3 | (type))
+
+/* Writes forwards. `full`: something did not fit, and nothing is written any more. */
+struct writer {
+	uint8_t *to;
+	size_t at, room;
+	bool full;
+};
+
+/* ---- lengths --------------------------------------------------------------------------------- */
+
+static uint64_t varint_len(uint64_t v)
+{
+	uint64_t n = 1;
+
+	for (; v >= 0x80; v >>= 7)
+		n++;
+	return n;
+}
+
+/* A field of bytes with its tag; each number of a field here is below 16. */
+static uint64_t field_len(uint64_t len)
+{
+	return 1 + varint_len(len) + len;
+}
+
+/* Proto3 does not send a 0. */
+static uint64_t number_len(uint64_t v)
+{
+	return v ? 1 + varint_len(v) : 0;
+}
+
+static uint64_t entry_len(const struct mt_rls_entry *e)
+{
+	return field_len(e->key.len) + (e->value.len ? field_len(e->value.len) : 0);
+}
+
+static uint64_t limit_len(const struct mt_rls_limit *l)
+{
+	return number_len(l->requests_per_unit) + number_len(l->unit);
+}
+
+static uint64_t descriptor_len(const struct mt_rls_descriptor *d)
+{
+	uint64_t len = 0;
+
+	for (uint32_t i = 0; i < d->n_entries; i++)
+		len += field_len(entry_len(&d->entry[i]));
+	if (d->has_limit)
+		len += field_len(limit_len(&d->limit));
+	if (d->has_hits)
+		len += field_len(number_len(d->hits));
+	return len;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+static void put_varint(struct writer *w, uint64_t v)
+{
+	w->full |= varint_len(v) > w->room - w->at;
+	if (w->full)
+		return;
+	for (; v >= 0x80; v >>= 7)
+		w->to[w->at++] = (uint8_t)(v | 0x80);
+	w->to[w->at++] = (uint8_t)v;
+}
+
+static void put_number(struct writer *w, uint32_t field, uint64_t v)
+{
+	if (!v)
+		return;
+	put_varint(w, TAG(field, VARINT));
+	put_varint(w, v);
+}
+
+/* The start of a message in a field. */
+static void put_begin(struct writer *w, uint32_t field, uint64_t len)
+{
+	put_varint(w, TAG(field, BYTES));
+	put_varint(w, len);
+}
+
+static void put_text(struct writer *w, uint32_t field, struct mt_slice text)
+{
+	if (!text.len)
+		return;
+	put_begin(w, field, text.len);
+	w->full |= text.len > w->room - w->at;
+	if (w->full)
+		return;
+	memcpy(w->to + w->at, text.p, text.len);
+	w->at += text.len;
+}
+
+static void put_descriptor(struct writer *w, const struct mt_rls_descriptor *d)
+{
+	for (uint32_t i = 0; i < d->n_entries; i++) {
+		put_begin(w, 1, entry_len(&d->entry[i]));
+		put_text(w, 1, d->entry[i].key);
+		put_text(w, 2, d->entry[i].value);
+	}
+	if (d->has_limit) {
+		put_begin(w, 2, limit_len(&d->limit));
+		put_number(w, 1, d->limit.requests_per_unit);
+		put_number(w, 2, d->limit.unit);
+	}
+	if (d->has_hits) {
+		put_begin(w, 3, number_len(d->hits));
+		put_number(w, 1, d->hits);
+	}
+}
+
+/* ---- queries that a service accepts ---------------------------------------------------------- */
+
+/* UTF-8 without NUL. */
+static bool is_text(struct mt_slice v)
+{
+	for (uint32_t i = 0, n; i < v.len; i += n) {
+		const char *at = (const char *)v.p + i;
+
+		n = v.p[i] < 0x80 ? v.p[i] != 0 : (uint32_t)mt_utf8_len(at, v.len - i);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool is_descriptor(const struct mt_rls_descriptor *d)
+{
+	if (!d->n_entries || d->n_entries > MT_RLS_ENTRIES)
+		return false;
+	for (uint32_t i = 0; i < d->n_entries; i++)
+		if (!d->entry[i].key.len || !is_text(d->entry[i].key) ||
+			!is_text(d->entry[i].value))
+			return false;
+	return !d->has_limit || d->limit.unit < MT_RLS_N_UNITS;
+}
+
+static bool is_query(const struct mt_rls_query *q)
+{
+	if (!q->domain.len || !is_text(q->domain) || !q->n_descriptors ||
+		q->n_descriptors > MT_RLS_DESCRIPTORS)
+		return false;
+	for (uint32_t i = 0; i < q->n_descriptors; i++)
+		if (!is_descriptor(&q->descriptors[i]))
+			return false;
+	return true;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+/*
+ * The common part of the keys of a query's descriptors. It contains the hits, because fewer may
+ * still be within a limit that so many exceed.
+ */
+static uint64_t seed_of(const struct mt_rls_query *q, uint32_t service)
+{
+	const uint32_t numbers[] = {service, q->hits};
+
+	return mt_secret_hash(
+		q->domain.p, q->domain.len, mt_secret_hash(numbers, sizeof(numbers), 0));
+}
+
+size_t mt_rls_pack(const struct mt_rls_query *q, uint32_t service, uint8_t *to, size_t room,
+	struct mt_rls_keys *keys)
+{
+	struct writer w = {.to = to, .room = room};
+	uint64_t seed;
+
+	keys->n = 0;
+	if (!is_query(q))
+		return 0;
+	seed = seed_of(q, service);
+	put_text(&w, 1, q->domain);
+	for (uint32_t i = 0; i < q->n_descriptors && !w.full; i++) {
+		size_t begin;
+
+		put_begin(&w, 2, descriptor_len(&q->descriptors[i]));
+		begin = w.at;
+		put_descriptor(&w, &q->descriptors[i]);
+		keys->of[keys->n++] = mt_secret_hash(to + begin, w.at - begin, seed);
+	}
+	put_number(&w, 3, q->hits);
+	if (w.full)
+		keys->n = 0;
+	return w.full ? 0 : w.at;
+}

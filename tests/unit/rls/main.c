@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rls_test.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {{"query", query_tests}, {"answer", answer_tests}, {0}};
+
+	return mt_test_main(suites, argc, argv);
+}
