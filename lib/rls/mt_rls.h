@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/rls: queries of a rate limit service (envoy.service.ratelimit.v3.RateLimitService), which
- * counts for several nodes together. Nothing calls it yet. Two parts without threads, sockets and
+ * counts for several nodes together. Nothing calls it yet. Three parts without threads, sockets and
  * clocks:
  * - query.c encodes a RateLimitRequest into the caller's bytes.
  * - answer.c decodes a RateLimitResponse, of bounded size.
+ * - over.c remembers for a short time the descriptors that are over their limit, so that a flood of
+ *   calls that are refused anyway costs no queries. Envoy sends one for each call.
  *
- * Path of a query, once a filter uses the library: a worker encodes it into a slot of lib/callout.
- * The thread sends it and decodes the answer.
+ * Path of a query, once a filter uses the library: the worker encodes it into a slot of
+ * lib/callout, and so gets the keys of the descriptors. It refuses a call with a key that is in its
+ * memory. Otherwise the thread sends the query and decodes the answer.
  *
  * Limits: MT_RLS_DESCRIPTORS descriptors of MT_RLS_ENTRIES entries each; MT_RLS_HEADERS headers and
  * MT_RLS_BYTES bytes of texts of an answer.
  *
  * Invariants:
- * - Workers call mt_rls_pack(), which takes no lock and allocates nothing. mt_rls_read() allocates;
- *   it is for lib/callout's thread.
+ * - Workers call mt_rls_pack() and over.c: these take no lock and allocate nothing. mt_rls_read()
+ *   allocates; it is for lib/callout's thread.
  * - A query is encoded completely or not at all. It must have a domain, descriptors and entries,
  *   and texts that are UTF-8 without NUL. The service answers others with an error, and a call
  *   could pass by such texts if the filter fails open. So the caller of mt_rls_pack() refuses a
@@ -24,6 +27,10 @@
  *   counts as no answer.
  * - Texts and headers that do not fit into an answer are left out, and `cut` is set. The decision
  *   stays: a service must not let a call pass because it sends many headers.
+ * - The memory belongs to one worker. An entry lasts at most a second from the answer, and ends a
+ *   second before the limit's window; if the window ends sooner, it lasts 20 ms. A service knows
+ *   the end in whole seconds only, so a new window may be up to 20 ms late.
+ * - Descriptors are remembered by their keys (mt_rls_keys).
  */
 #pragma once
 
@@ -150,3 +157,32 @@ static inline const char *mt_rls_text(const struct mt_rls_answer *a, struct mt_r
 {
 	return a->bytes + t.at;
 }
+
+/* ---- over the limit -------------------------------------------------------------------------- */
+
+#define MT_RLS_OVER_SETS 256
+#define MT_RLS_OVER_WAYS 4
+
+struct mt_rls_over_entry {
+	uint64_t key, until; /* until: 0, or the end */
+};
+
+/*
+ * The memory of one worker: 16 KiB. A key has its place in one set. If that is full, the key that
+ * ends first is forgotten, and causes a query again. Zeroed memory is empty.
+ */
+struct mt_rls_over {
+	struct mt_rls_over_entry entry[MT_RLS_OVER_SETS][MT_RLS_OVER_WAYS];
+};
+
+/* How long a status OVER_LIMIT is remembered, ns. */
+uint64_t mt_rls_over_lasts(const struct mt_rls_status *s);
+/*
+ * Remembers the keys with the status OVER_LIMIT, if that is also the answer's overall code. `now`:
+ * any clock, ns, not 0.
+ */
+void mt_rls_over_keep(struct mt_rls_over *o, const struct mt_rls_keys *keys,
+	const struct mt_rls_answer *a, uint64_t now);
+/* True if one of the keys is over its limit; *which is its index. */
+bool mt_rls_over_any(
+	const struct mt_rls_over *o, const struct mt_rls_keys *keys, uint64_t now, uint32_t *which);

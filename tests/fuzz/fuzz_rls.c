@@ -23,9 +23,12 @@ static void check_text(const struct mt_rls_answer *a, struct mt_rls_text t)
 
 static void check_status(const struct mt_rls_answer *a, const struct mt_rls_status *s)
 {
+	uint64_t lasts = mt_rls_over_lasts(s);
+
 	check_text(a, s->name);
 	check_text(a, s->quota.id);
 	MT_ASSERT(s->code <= MT_RLS_OVER_LIMIT && s->limit.unit < MT_RLS_N_UNITS);
+	MT_ASSERT(lasts >= 20 * MT_MSEC && lasts <= MT_SEC);
 }
 
 static void read_answer(struct mt_rls_answer *a, const uint8_t *data, size_t len)

@@ -3,7 +3,8 @@
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {{"query", query_tests}, {"answer", answer_tests}, {0}};
+	const struct mt_suite suites[] = {
+		{"query", query_tests}, {"answer", answer_tests}, {"over", over_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }
