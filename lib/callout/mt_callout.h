@@ -4,8 +4,8 @@
  * the library's thread, which sends it as a unary call and hands it back with the answer. Neither
  * waits for the other.
  *
- * A protocol (lib/extauthz) describes itself by an mt_callout_kind: its slots begin with an
- * mt_callout_slot, and functions encode a query and decode its answer. It has a thread of its
+ * A protocol (lib/extauthz, lib/rls) describes itself by an mt_callout_kind: its slots begin with
+ * an mt_callout_slot, and functions encode a query and decode its answer. It has a thread of its
  * own, which is an mt_callout, and its own counters. This library knows no protocol.
  *
  * Limits: MT_CALLOUT_SLOTS queries of a worker; answers of 64 KiB. The timeout is the provider's,

@@ -2,7 +2,7 @@
 /*
  * lib/rls: queries of a rate limit service (envoy.service.ratelimit.v3.RateLimitService), which
  * counts for several nodes together. Nothing calls it yet. Three parts without threads, sockets and
- * clocks:
+ * clocks, and the client that joins them (mt_rls_client.h):
  * - query.c encodes a RateLimitRequest into the caller's bytes.
  * - answer.c decodes a RateLimitResponse, of bounded size.
  * - over.c remembers for a short time the descriptors that are over their limit, so that a flood of

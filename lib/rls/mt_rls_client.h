@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rate limit service as a protocol of lib/callout: mt_callout_init() with mt_rls_kind starts
+ * the thread, and its slots are mt_rls_slot. A worker takes a free slot (mt_rls_slot()), encodes a
+ * query (mt_rls_put()), hands it over (mt_rls_ask()), and gets it back with a verdict
+ * (mt_rls_take()). The worker owns its memory: it looks into it before it hands
+ * the query over (mt_rls_over_any()), fills it from the answer (mt_rls_over_keep()), and counts the
+ * results.
+ */
+#pragma once
+
+#include "mt_callout.h"
+#include "mt_rls.h"
+
+#define MT_RLS_QUERY 8192 /* bytes of an encoded query */
+
+enum mt_rls_verdict {
+	MT_RLS_WITHIN,
+	MT_RLS_OVER,
+	MT_RLS_UNJUDGED, /* no answer, because of `why`; the provider's fail_open applies */
+	/*
+	 * The call's own timeout ended first. The call ends by it even with fail_open, because
+	 * callers choose that timeout.
+	 */
+	MT_RLS_EXPIRED,
+};
+
+struct mt_rls_slot {
+	struct mt_callout_slot callout;
+	/* The query. */
+	uint32_t len;
+	struct mt_rls_keys keys;
+	uint8_t query[MT_RLS_QUERY];
+	/* Its answer. */
+	enum mt_rls_verdict verdict;
+	enum mt_callout_failure why; /* of UNJUDGED and EXPIRED */
+	struct mt_rls_answer answer; /* of WITHIN and OVER */
+};
+
+extern const struct mt_callout_kind mt_rls_kind;
+
+/* A free slot; NULL if none is free. mt_callout_give_back() frees it. */
+struct mt_rls_slot *mt_rls_slot(struct mt_callout_lane *l);
+/* Encodes the query for this provider. False: it cannot be encoded; the call must be refused. */
+bool mt_rls_put(
+	struct mt_rls_slot *s, const struct mt_rls_query *q, const struct mt_callout_provider *p);
+/* Hands the filled slot to the thread; see mt_callout_ask(). */
+void mt_rls_ask(struct mt_rls_slot *s, struct mt_callout_provider *p, uint64_t timeout);
+/* The next answered slot; NULL if there is none. */
+struct mt_rls_slot *mt_rls_take(struct mt_callout_lane *l);
