@@ -139,8 +139,12 @@ static void add(struct walk *k, const struct cf_place *p, uint8_t slot)
 	if (!step_of(k, s, strlen(s), &g))
 		return;
 	g.accept = (uint8_t)accepts(p, (enum mt_ct_format)k->w.format);
-	/* Readers of JSON take the last, whatever the rest of the protocol does. */
-	g.first = k->b->spec->repeated.v == 1 && k->w.format != MT_CT_JSON;
+	/*
+	 * Readers of JSON take the last, and readers of JCE the first, whatever the rest of the
+	 * protocol does.
+	 */
+	g.first = k->w.format == MT_CT_JCE_STRUCT ||
+		  (k->b->spec->repeated.v == 1 && k->w.format != MT_CT_JSON);
 	to = push(k);
 	if (to)
 		*to = g;

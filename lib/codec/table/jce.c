@@ -2,7 +2,7 @@
 /*
  * Walks through a struct of JCE (TARS). stack[] has an item for each struct, list and map that was
  * entered. Tags ascend in a struct, and readers of JCE do not look back, so the walk ends after the
- * highest wanted tag.
+ * highest wanted tag, and the first element of a repeated tag counts.
  */
 #include "write.h"
 
@@ -172,6 +172,9 @@ static uint32_t targets(struct table_run *r, const struct mt_ct_walk *w, uint32_
 			r->s->pos = at + e->head;
 			entries(r, end, e->len);
 			r->s->pos = at;
+			/* Of a repeated tag the first element counts. */
+			*past = true;
+			return 0;
 		} else if (!r->meta && is(e) == MT_CT_NUMBER) {
 			table_found(r, g, at, e->head + e->len);
 		} else if (!r->meta && is(e) == MT_CT_STRING) {
