@@ -89,7 +89,8 @@ enum mt_ct_code {
 	MT_CT_WALK,    /* the targets of walk n in container `within` */
 	/*
 	 * Waits for the place (of `slot`), which must end before MT_CT_LEAD, and have at most n bytes
-	 * unless n is 0. Otherwise the message is refused as too long.
+	 * unless n is 0. Otherwise the message is refused as too large; with flags & MT_CT_IF it
+	 * goes on, and the index of its metadata is too large.
 	 */
 	MT_CT_HOLD,
 	/* The message's length: */

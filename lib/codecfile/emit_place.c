@@ -214,9 +214,10 @@ void cf_fit(struct cf_build *b, struct cf_place *p)
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_FIT, .within = p->slot});
 }
 
-static void hold(struct cf_build *b, struct cf_place *p, uint32_t most)
+static void hold(struct cf_build *b, struct cf_place *p, uint32_t most, uint8_t flags)
 {
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_HOLD,
+			 .flags = flags,
 			 .slot = p->slotted ? p->slot : MT_CT_NONE,
 			 .place = cf_content(b, p),
 			 .n = most});
@@ -224,10 +225,15 @@ static void hold(struct cf_build *b, struct cf_place *p, uint32_t most)
 
 void cf_hold(struct cf_build *b, struct cf_place *p)
 {
-	hold(b, p, 0);
+	hold(b, p, 0, 0);
+}
+
+void cf_hold_entries(struct cf_build *b, struct cf_place *p)
+{
+	hold(b, p, 0, MT_CT_IF);
 }
 
 void cf_hold_value(struct cf_build *b, struct cf_place *p)
 {
-	hold(b, p, MT_META_SCRATCH);
+	hold(b, p, MT_META_SCRATCH, 0);
 }

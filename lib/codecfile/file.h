@@ -418,6 +418,8 @@ void cf_fit(struct cf_build *b, struct cf_place *p);
 void cf_hold(struct cf_build *b, struct cf_place *p);
 /* The same; refuses a message in which the place is longer than MT_META_SCRATCH. */
 void cf_hold_value(struct cf_build *b, struct cf_place *p);
+/* Of a search: waits unless its end is too far away for a search. */
+void cf_hold_entries(struct cf_build *b, struct cf_place *p);
 /* Finds no place yet: another branch begins. */
 void cf_forget(struct cf_build *b);
 

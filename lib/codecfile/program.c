@@ -246,7 +246,7 @@ static void metadata(struct cf_build *b, uint32_t kind)
 		p = p->container.holds == CF_MAP ? p->in.place : p;
 		cf_find(b, p);
 		cf_fit(b, p);
-		cf_hold(b, p);
+		cf_hold_entries(b, p);
 	}
 }
 

@@ -264,6 +264,8 @@ static enum done hold(struct table_run *r, const struct mt_ct_op *op)
 	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
 		return RUN_NEXT;
 	if ((uint64_t)at.off + at.len > MT_CT_LEAD || (op->n && at.len > op->n)) {
+		if (op->flags & MT_CT_IF)
+			return RUN_NEXT;
 		refuse(r, MT_REPLY_TOO_LARGE);
 		if (op->slot != MT_CT_NONE)
 			table_empty(r, op->slot);

@@ -152,6 +152,10 @@ static void index_of(const struct table_source *in, struct mt_metadata *meta)
 		if (!concerns(in->msg, f->variant, f->kinds) || !table_there(&r, f->slot))
 			continue;
 		at = table_slot(&r, f->slot);
+		if ((uint64_t)at.off + at.len > MT_CT_LEAD) {
+			meta->state = MT_META_TOO_LARGE;
+			return;
+		}
 		r.meta = meta;
 		r.group = (uint8_t)i;
 		if (at.off + at.len > r.arrived)

@@ -427,5 +427,50 @@ static void long_metadata(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
+/*
+ * Entries that end beyond 64 KiB: the message is forwarded, but policies and routes that search them
+ * learn that they were not read.
+ */
+static void far_entries(void)
+{
+	static const char doc[] =
+		SPEC("    size: {at: 0, size: 4}\n    id: {at: 4, size: 4}\n"
+		     "    body: {at: 8, length: size}\n"
+		     "    labels: {after: body, count: 2, holds: {pairs: {length: 2}}}\n",
+			"{end: labels, max: 100000}") "  search: labels\n";
+	static const uint8_t labels[] = "\0\13\0\4user\0\3ann";
+	static struct bytes m;
+	const struct mt_codec *codec;
+	struct mt_region region;
+
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region, doc)->codec;
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t size = MT_CT_LEAD - 8 - (sizeof(labels) - 1) + i;
+		struct mt_metadata *meta = env_index();
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+
+		memcpy(m.b,
+			(uint8_t[]){0, (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size,
+				0, 0, 0, 7},
+			8);
+		m.n = 8;
+		add_fill(&m, size);
+		memcpy(m.b + m.n, labels, sizeof(labels) - 1);
+		m.n += sizeof(labels) - 1;
+		env_append(&c, m.b, m.n, 0);
+		CU_ASSERT_EQUAL(env_decode(codec, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
+		CU_ASSERT(msg.refuse == 0 && msg.id == 7 && msg.len == m.n);
+		CU_ASSERT_STRING_EQUAL(env_meta(codec, &msg, &c, "user"), i ? "-" : "ann");
+		mt_meta_read(meta, codec, &msg, &c);
+		CU_ASSERT_EQUAL(meta->state, i ? MT_META_TOO_LARGE : MT_META_READ);
+		mt_chain_free(&c);
+	}
+	mt_region_fini(&region);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
 const struct mt_test edge_tests[] = {{"containers", containers}, {"boundaries", boundaries},
-	{"too long", too_long}, {"long metadata", long_metadata}, {0}};
+	{"too long", too_long}, {"long metadata", long_metadata}, {"far entries", far_entries},
+	{0}};
