@@ -36,6 +36,14 @@ static const char *const sound[PARTS] = {
 #define REPLY(parts) "  localReplies: {write: [" parts "]}\n"
 #define GOOD_HEAD    "{hex: 1234}, {length: all, size: 4}, {hex: 0200}"
 
+/* Meltemi's heartbeat with a constant id. */
+#define BEATS(id)                                                                                  \
+	"  messages:\n  - {is: heartbeat, from: client, when: {kind: 3}}\n"                        \
+	"  - {is: request, from: client}\n  - {is: heartbeat-reply, from: server, when: {id: "     \
+	"1}}\n"                                                                                    \
+	"  - {is: reply, from: server}\n  heartbeat: {send: [{hex: \"1234 0000000c 0300 " id       \
+	"\"}], answer: [{hex: \"1234 0000000c 0400\"}, {value: id, size: 4}]}\n"
+
 /* A message with three bytes of `name`, whose length is for that many. */
 #define SAMPLE(from, is, id, name, bytes)                                                          \
 	"  metadata: {name: name}\n  samples: {from: " from ", is: " is ", id: " id                \
@@ -225,6 +233,9 @@ static const struct {
 	{REST, "  heartbeat: {send: [{hex: 00}]}\n", "heartbeats get no answer (add answer)"},
 	{REST, "  heartbeat: {send: [{hex: 00}], answer: [{hex: 00}]}\n",
 		"no message of a server answers it"},
+	{MESSAGES, BEATS("00002000"),
+		"spec.heartbeat.send: its id is not that of the call (write the id where replies "
+		"have it)"},
 	{REST, "  connections: {idle: 15s}\n",
 		"21: error: spec.connections.idle: there is no heartbeat to send"},
 	/* samples */

@@ -390,6 +390,41 @@ static void server_beats(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
+/* Heartbeats are calls: their answers are replies, and Meltemi's own has an id that no call has. */
+static void calls_as_beats(void)
+{
+	static const char doc[] =
+		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: beats}\nspec:\n"
+		"  calls: multiplexed\n  places: {kind: {at: 0, size: 1}, id: {at: 1, size: 4}}\n"
+		"  frame: {size: 5, max: 5}\n  messages:\n"
+		"  - {is: heartbeat, from: client, when: {kind: 3}}\n"
+		"  - {is: request, from: client}\n"
+		"  - {is: heartbeat-reply, from: server, when: {id: 1}}\n"
+		"  - {is: reply, from: server}\n  id: id\n"
+		"  heartbeat: {send: [{hex: \"03 00000001\"}],\n"
+		"    answer: [{hex: 02}, {value: id, size: 4}]}\n";
+	const struct mt_codec *codec;
+	struct mt_region region;
+	struct mt_chain own = {0}, theirs = {0}, answer = {0};
+	struct mt_msg msg;
+
+	at_file = "beats";
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region, doc)->codec;
+	CHECK(codec->write.heartbeat(codec, codec->id_min, &own, &env_pools) == 0);
+	CHECK(is_hex(&own, "0300000001"));
+	env_append(&theirs, (const uint8_t *)"\3\0\0\0\5", 5, 0);
+	CHECK(env_decode(codec, MT_DIR_DOWN, &theirs, &msg) == MT_DECODE_DONE);
+	CHECK(msg.kind == MT_MSG_HEARTBEAT);
+	CHECK(codec->write.heartbeat_reply(codec, &msg, &theirs, &answer, &env_pools) == 0);
+	CHECK(is_hex(&answer, "0200000005"));
+	mt_chain_free(&own);
+	mt_chain_free(&theirs);
+	mt_chain_free(&answer);
+	mt_region_fini(&region);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
 static void goaway(void)
 {
 	const struct mt_codec *codec;
@@ -414,4 +449,5 @@ static void goaway(void)
 
 const struct mt_test template_tests[] = {{"accepted", accepted}, {"bytes", bytes},
 	{"every request", every_request}, {"too long", too_long}, {"no memory", no_memory},
-	{"heartbeats", beats}, {"server's heartbeats", server_beats}, {"goaway", goaway}, {0}};
+	{"heartbeats", beats}, {"server's heartbeats", server_beats},
+	{"calls as heartbeats", calls_as_beats}, {"goaway", goaway}, {0}};
