@@ -18,12 +18,21 @@ static bool is_made_up(const struct cf_place *p)
 	return p->how == CF_HESSIAN_VALUE && !p->find.s;
 }
 
+/* A map of a search: its entries are metadata, and tools show it as such. */
+static bool is_searched(const struct cf_variant *v, const struct cf_place *p)
+{
+	for (uint32_t i = 0; i < v->n_searches; i++)
+		if (v->searches[i].place.place == p)
+			return p->container.holds == CF_MAP;
+	return false;
+}
+
 static void places(struct cf_build *b, struct mt_codecfile_view *view)
 {
 	for (struct cf_place *p = b->v->places; p; p = p->next) {
 		struct mt_codecfile_place *to;
 
-		if (is_made_up(p))
+		if (is_made_up(p) || is_searched(b->v, p))
 			continue;
 		to = mt_region_push(
 			b->region, (void **)&view->places, &view->n_places, sizeof(*to));

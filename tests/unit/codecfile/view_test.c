@@ -117,4 +117,32 @@ static void first(void)
 	mt_region_fini(&region);
 }
 
-const struct mt_test view_tests[] = {{"view", view}, {"places", places}, {"first", first}, {0}};
+/* Its entries are read, so that no limit of the file is to be named. */
+static void searched_map(void)
+{
+	static const char map[] =
+		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: map}\nspec:\n"
+		"  calls: serial\n  places:\n    total: {at: 0, size: 1}\n"
+		"    body: {at: 1, to: 0, holds: jce}\n    context: {in: body, find: 1, holds: "
+		"map}\n"
+		"    other: {in: body, find: 2, holds: map}\n"
+		"  frame: {length: total, min: 1, max: 100}\n  messages:\n"
+		"  - {is: request, from: client}\n  - {is: reply, from: server}\n  search: "
+		"context\n";
+	struct mt_codecfile_view v = {0};
+	struct mt_region region;
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	mt_region_init(&region, 0);
+	CU_ASSERT_PTR_NOT_NULL(
+		mt_codecfile_read(&region, &diags, "map.yaml", map, strlen(map), &v));
+	mt_diags_print(&diags, stderr);
+	CU_ASSERT_EQUAL(v.n_places, 3);
+	CU_ASSERT(!named(&v, "other")->read);
+	mt_diags_fini(&diags);
+	mt_region_fini(&region);
+}
+
+const struct mt_test view_tests[] = {
+	{"view", view}, {"places", places}, {"first", first}, {"searched map", searched_map}, {0}};
