@@ -18,7 +18,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHELL = ROOT / os.environ.get("MELTEMI_BUILD", "build-debug") / "app/meltemi/meltemi"
 PAGE = ROOT / "docs/protocols/codec-files.md"
-FILES = ROOT / "tests/codecfiles/files"
+FILES = (ROOT / "tests/codecfiles/files", ROOT / "codecs")
 MESSAGES = ROOT / "tests/codecfiles/messages"
 PARTS = ("An example", "Local replies", "Heartbeats and goaway", "Connections", "Authorization", "Samples")
 SYN, ACK = 2, 16
@@ -101,7 +101,7 @@ def compare(name, want, got, how):
 
 
 def every_message(scratch):
-    for file in sorted(FILES.glob("*.yaml")):
+    for file in sorted(file for folder in FILES for file in folder.glob("*.yaml")):
         name, want = file.stem, list(rows(file.stem))
         refused = any("!" in kind for _, _, kind, _, _ in want)
         text, trace = scratch / "messages.txt", scratch / "trace.pcap"

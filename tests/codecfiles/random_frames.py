@@ -360,27 +360,51 @@ def jce_element(b, at, end, may_end=False):
     return tag, kind, value, at
 
 
+def jce_first(b, last):
+    """The first element of each tag up to `last`, by tag and by whether it is an integer. Readers do not look behind the highest tag that they want."""
+    found, at = {}, 4
+    while at < len(b):
+        tag, _, value, at = jce_element(b, at, len(b))
+        if tag > last:
+            break
+        if value is not None:
+            found.setdefault((tag, isinstance(value, int)), value)
+    return found
+
+
+def tars_server(b, found):
+    number = found.get((3, True))
+    if number == -1:
+        return Result("heartbeat-reply", 0, len(b))
+    if number == 0 and jce_first(b, 8).get((8, False)) == b"_reconnect_":
+        return Result("event", 0, len(b))
+    if (5, True) not in found or number is None:
+        raise Bad
+    return Result("reply", number & (1 << 64) - 1, len(b))
+
+
+def tars_client(b, found):
+    number, func, oneway = found.get((4, True)), found.get((6, False)), found.get((2, True)) == 1
+    if func == b"tars_ping" and oneway:
+        return Result("event", 0, len(b))
+    if number is None or (func != b"tars_ping" and (5, False) not in found):
+        raise Bad
+    number &= (1 << 64) - 1
+    if func == b"tars_ping":
+        return Result("heartbeat", number, len(b))
+    result = Result("oneway" if oneway else "request", number, len(b))
+    result.timeout = min(max(jce_first(b, 8).get((8, True), 0), 0), (1 << 32) - 1)
+    result.meta = {key: found[tag, False] for tag, key in ((5, "servant"), (6, "func")) if (tag, False) in found}
+    return result
+
+
 def tars(b, side):
     if u(b, 4, 1) != 0x10:
         raise Bad
     b = cut(b, u(b, 0, 4), 6, 10485760)
-    found, at = {}, 4
-    while at < len(b):
-        tag, _, value, at = jce_element(b, at, len(b))
-        # Readers of JCE do not look behind the highest tag that they want.
-        if tag > 6:
-            break
-        if value is not None:
-            found[tag, isinstance(value, int)] = value
-    number = found.get((4 if side == "client" else 3, True))
-    if side == "server":
-        if (5, True) not in found or number is None:
-            raise Bad
-        return Result("reply", number & (1 << 64) - 1, len(b))
-    if (5, False) not in found or number is None:
-        raise Bad
-    result = Result("oneway" if found.get((2, True)) == 1 else "request", number & (1 << 64) - 1, len(b))
-    result.meta = {key: found[tag, False] for tag, key in ((5, "servant"), (6, "func")) if (tag, False) in found}
+    found = jce_first(b, 6)
+    result = (tars_client if side == "client" else tars_server)(b, found)
+    result.refused = found.get((1, True)) == 3
     return result
 
 
@@ -557,13 +581,17 @@ class Frames:
 
     def tars(self):
         side = self.side()
-        number = signed(self.number(32), 4)
+        number = self.rng.choice((0, -1)) if self.rng.random() < .1 else signed(self.number(32), 4)
         if side == "client":
-            parts = [self.jce(2, self.rng.randrange(2)), self.jce(3, 0), self.jce(4, number), self.jce(5, self.text()), self.jce(6, self.text())]
+            func = b"tars_ping" if self.rng.random() < .1 else self.text()
+            parts = [self.jce(2, self.rng.randrange(2)), self.jce(3, 0), self.jce(4, number), self.jce(5, self.text()), self.jce(6, func)]
         else:
             parts = [self.jce(2, 0), self.jce(3, number), self.jce(4, 0), self.jce(5, self.rng.choice((0, -4, 7))), self.jce_any(6)]
         parts = [p for p in parts if self.rng.random() < .95]
-        body = b"\x10\x01" + b"".join(parts) + b"".join(self.jce_any(t) for t in (7, 8, 15, 200) if self.rng.random() < .5)
+        if parts and self.rng.random() < .1:
+            parts.insert(0, self.rng.choice(parts))
+        body = b"\x10" + self.rng.choice(b"\1\1\1\3\5").to_bytes(1, "big") + b"".join(parts)
+        body += b"".join(self.jce_any(t) for t in (7, 8, 15, 200) if self.rng.random() < .5) + (self.jce(8, b"_reconnect_") if side == "server" else b"")
         return side, struct.pack(">I", 4 + len(body)) + body
 
     def thrift(self):

@@ -127,8 +127,9 @@ def trpc(b, _):
 
 def tars(b, side):
     assert u(b, 0, 4) == len(b)
-    number, rest = without(jce(b[4:])[0], 4 if side == "client" else 3)
-    return number, rest
+    elements, tag = jce(b[4:])[0], 4 if side == "client" else 3
+    at = [element[0] for element in elements].index(tag)  # of a repeated tag the first counts
+    return elements[at][2], elements[:at] + elements[at + 1:]
 
 
 def videopacket(b, _):

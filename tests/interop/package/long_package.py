@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
 
 import pexpect  # noqa: E402
 
-from meltemi_lab import Failure, Skip, check, equal, main, unit  # noqa: E402
+from meltemi_lab import ROOT, Failure, Skip, check, equal, main, unit  # noqa: E402
 
 import bare_debian  # noqa: E402
 import install_page  # noqa: E402
@@ -126,6 +126,14 @@ def drivers(debian):
             check(f"\0{driver}\0".encode() in plugins, f"{profile.name}: no installed package has driver {driver}")
 
 
+def codec_files(debian):
+    """The installed codec files are those of the source, and the installed shell reads them."""
+    names = sorted(path.name for path in (ROOT / "codecs").glob("*.yaml"))
+    equal(sorted(path.name for path in debian.root.glob("usr/share/meltemi/codecs/*")), names, "installed codec files")
+    for name in names:
+        equal(debian.run("meltemi", "codec", "test", f"/usr/share/meltemi/codecs/{name}")[0], 0, f"exit of codec test {name}")
+
+
 def completes(debian, running):
     """bash completes commands with and without a daemon, and names of the node with one."""
     for words, at, want in (("sho", 1, "show"), ("show nei", 2, "neighbours"), ("doc", 1, "doctor"), ("--js", 1, "--json")):
@@ -140,6 +148,7 @@ def installed(host, packages):
     equal(host.calls(), ["start"], "what the installation does with the unit")
     serves_nothing(host)
     drivers(host.debian)
+    codec_files(host.debian)
     completes(host.debian, True)
     said = host.debian.run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", "/lib/systemd/system/meltemid.service", fail=False)
     equal(said[0], 0, f"systemd-analyze: {said[1]}")

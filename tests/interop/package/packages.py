@@ -24,7 +24,7 @@ def run(*words, limit=300, **how):
 
 def _sources():
     """Files of the tree, without those of builds and tests."""
-    for name in ("app", "bench", "debian", "docs", "lib", "pmd-config", "proto", "meson.build", "meson_options.txt"):
+    for name in ("app", "bench", "codecs", "debian", "docs", "lib", "pmd-config", "proto", "meson.build", "meson_options.txt"):
         path = ROOT / name
         yield from (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,)
 

@@ -24,7 +24,10 @@ char *file_slurp(const char *name, size_t *len);
 /* Reads a line; changes the text. False: it is none. */
 bool line_parse(char *text, struct line *l);
 
-/* Compiles a file of tests/codecfiles/files by its name, or a whole document. Fails the test. */
+/* A file by its name, of tests/codecfiles/files or an installed one of codecs/, and its path. */
+char *file_text(const char *name, char path[128], size_t *len);
+
+/* Compiles such a file, or a whole document. Fails the test. */
 const struct mt_codec_table *file_compile(struct mt_region *region, const char *file);
 
 /* Calls fn for each line of messages of a file. Returns how many. */
@@ -32,7 +35,7 @@ uint32_t lines_each(const char *name,
 	void (*fn)(const struct mt_codec_table *t, const struct line *l, void *arg),
 	const struct mt_codec_table *t, void *arg);
 
-/* The names of tests/codecfiles/files, sorted; NULL-terminated. */
+/* The names of all such files, sorted; NULL-terminated. */
 const char *const *file_names(void);
 
 extern const struct mt_test frames_tests[], tiny_tests[], mistakes_tests[], id_tests[],

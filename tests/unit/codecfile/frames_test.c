@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each tests/codecfiles/files/NAME.yaml compiles, and decodes the messages of messages/NAME.tsv as
- * their lines contain: whole, byte by byte, and cut in two at every byte.
+ * Each NAME.yaml of tests/codecfiles/files and codecs/ compiles, and decodes the messages of
+ * messages/NAME.tsv as their lines contain: whole, byte by byte, and cut in two at every byte.
  */
 #include "codecfile_test.h"
 
-#include <dirent.h>
 #include <stdio.h>
 
 static const char *const kinds[MT_MSG_N_KINDS] = {
@@ -252,8 +251,7 @@ static uint32_t file(const char *name)
 	size_t len = 0;
 
 	at_file = name;
-	snprintf(path, sizeof(path), "files/%s.yaml", name);
-	text = file_slurp(path, &len);
+	text = file_text(name, path, &len);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	mt_region_init(&region, 0);
 	mt_diags_init(&diags);
@@ -269,27 +267,23 @@ static uint32_t file(const char *name)
 }
 
 /* The files that describe real protocols, with captures of real peers. */
+static const char *const real[] = {"brpc", "dubbo2", "memcached_binary", "mongodb", "motan1",
+	"motan2", "sofabolt1", "sofabolt2", "tars", "thrift_framed_binary", "trpc"};
+
 static void protocols(void)
 {
-	static const char *const names[] = {"brpc", "dubbo2", "memcached_binary", "mongodb",
-		"motan1", "motan2", "sofabolt1", "sofabolt2", "tars", "thrift_framed_binary",
-		"trpc"};
 	uint32_t n = 0;
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
-		n += file(names[i]);
-	CU_ASSERT_EQUAL(n, 109);
+	for (size_t i = 0; i < MT_ARRAY_LEN(real); i++)
+		n += file(real[i]);
+	CU_ASSERT(n >= 130);
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
 static bool is_protocol(const char *name)
 {
-	static const char *const names[] = {"brpc", "dubbo2", "memcached_binary", "mongodb",
-		"motan1", "motan2", "sofabolt1", "sofabolt2", "tars", "thrift_framed_binary",
-		"trpc"};
-
-	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
-		if (strcmp(names[i], name) == 0)
+	for (size_t i = 0; i < MT_ARRAY_LEN(real); i++)
+		if (strcmp(real[i], name) == 0)
 			return true;
 	return false;
 }
@@ -297,22 +291,11 @@ static bool is_protocol(const char *name)
 /* All others, which are about one part of the grammar each. */
 static void grammar(void)
 {
-	DIR *dir = opendir(MT_CODECFILES "/files");
-	struct dirent *e;
 	uint32_t n = 0;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(dir);
-	while ((e = readdir(dir))) {
-		char name[64];
-		char *dot = strstr(e->d_name, ".yaml");
-
-		if (!dot || (size_t)(dot - e->d_name) >= sizeof(name))
-			continue;
-		snprintf(name, sizeof(name), "%.*s", (int)(dot - e->d_name), e->d_name);
-		if (!is_protocol(name))
-			n += file(name);
-	}
-	closedir(dir);
+	for (const char *const *name = file_names(); *name; name++)
+		if (!is_protocol(*name))
+			n += file(*name);
 	CU_ASSERT(n > 0);
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads tests/codecfiles. */
+/* Reads tests/codecfiles, and the installed files of codecs/. */
 #include "codecfile_test.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define SHIPPED "../../codecs"
 
 char *file_slurp(const char *name, size_t *len)
 {
@@ -71,6 +73,18 @@ bool line_parse(char *text, struct line *l)
 	return l->n > 0;
 }
 
+char *file_text(const char *name, char path[128], size_t *len)
+{
+	char *text;
+
+	snprintf(path, 128, "files/%s.yaml", name);
+	text = file_slurp(path, len);
+	if (text)
+		return text;
+	snprintf(path, 128, SHIPPED "/%s.yaml", name);
+	return file_slurp(path, len);
+}
+
 const struct mt_codec_table *file_compile(struct mt_region *region, const char *file)
 {
 	const struct mt_codec_table *t;
@@ -80,8 +94,7 @@ const struct mt_codec_table *file_compile(struct mt_region *region, const char *
 	size_t n = strlen(file);
 
 	if (!strchr(file, '\n')) {
-		snprintf(path, sizeof(path), "files/%s.yaml", file);
-		text = file_slurp(path, &n);
+		text = file_text(file, path, &n);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	}
 	mt_diags_init(&diags);
@@ -119,25 +132,37 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-const char *const *file_names(void)
-{
-	static char name[64][64];
-	static const char *names[65];
-	DIR *dir = opendir(MT_CODECFILES "/files");
-	struct dirent *e;
-	uint32_t n = 0;
+#define NAMES 64
 
+/* Adds the names of a folder's files. Returns how many there are then. */
+static uint32_t add_names(const char *folder, char name[NAMES][NAMES], uint32_t n)
+{
+	char path[512];
+	struct dirent *e;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%s", MT_CODECFILES, folder);
+	dir = opendir(path);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(dir);
-	while ((e = readdir(dir)) && n < 64) {
+	while ((e = readdir(dir)) && n < NAMES) {
 		char *dot = strstr(e->d_name, ".yaml");
 
-		if (!dot || (size_t)(dot - e->d_name) >= sizeof(name[0]))
+		if (!dot || (size_t)(dot - e->d_name) >= NAMES)
 			continue;
-		snprintf(name[n], sizeof(name[0]), "%.*s", (int)(dot - e->d_name), e->d_name);
-		names[n] = name[n];
-		n++;
+		snprintf(name[n++], NAMES, "%.*s", (int)(dot - e->d_name), e->d_name);
 	}
 	closedir(dir);
+	return n;
+}
+
+const char *const *file_names(void)
+{
+	static char name[NAMES][NAMES];
+	static const char *names[NAMES + 1];
+	uint32_t n = add_names(SHIPPED, name, add_names("files", name, 0));
+
+	for (uint32_t i = 0; i < n; i++)
+		names[i] = name[i];
 	qsort(names, n, sizeof(names[0]), by_name);
 	names[n] = NULL;
 	return names;
