@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-`meltemi codec test`: the example of docs/protocols/codec-files.md prints what the page shows (MELTEMI_WRITE=1 writes it); each of
+`meltemi codec test`: the example of docs/protocols/codec-files.md prints what the page shows (MELTEMI_WRITE=1 writes it); the steps of the tutorial
+are its files; each of
 tests/codecfiles/messages is read as text and as a capture; captures with gaps, wrong files and garbage get their reason and exit status.
 """
 
@@ -18,7 +19,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHELL = ROOT / os.environ.get("MELTEMI_BUILD", "build-debug") / "app/meltemi/meltemi"
 PAGE = ROOT / "docs/protocols/codec-files.md"
-FILES = (ROOT / "tests/codecfiles/files", ROOT / "codecs")
+TUTORIAL = ROOT / "docs/tutorials"
+FILES = (ROOT / "tests/codecfiles/files", ROOT / "codecs", TUTORIAL / "codecs")
 MESSAGES = ROOT / "tests/codecfiles/messages"
 PARTS = ("An example", "Local replies", "Heartbeats and goaway", "Connections", "Authorization", "Samples")
 SYN, ACK = 2, 16
@@ -134,6 +136,20 @@ def page(scratch):
     check(text == now or os.environ.get("MELTEMI_WRITE"), f"{PAGE.name} shows something else than the command prints; MELTEMI_WRITE=1 writes it")
 
 
+def tutorial(scratch):
+    """The blocks of each protocol are its file, each step can be tested, and the first one prints what the page shows."""
+    whole = (TUTORIAL / "codec-files.md").read_text()
+    parts, printed = re.split(r"^## (.*)\n", whole, flags=re.M), []
+    for title, name in (("A binary protocol", "videopacket"), ("A protocol of lines", "commands")):
+        text, file = "", scratch / f"{name}.yaml"
+        for block in re.findall(r"^```yaml\n(.*?)^```$", parts[parts.index(title) + 1], re.M | re.S):
+            text += block
+            file.write_text(text)
+            printed.append(run("codec", "test", file.name, cwd=scratch)[0])
+        check(text == (TUTORIAL / f"codecs/{name}.yaml").read_text(), f"the blocks of \"{title}\" are not {name}.yaml")
+    has(printed[0], *re.search(r"^\$ meltemi codec test videopacket.yaml\n(.*?)^```$", whole, re.M | re.S)[1].splitlines())
+
+
 def request(ident):
     return bytes.fromhex(f"ac3e0200{ident:08x}00000015000000020003616e6e")
 
@@ -205,6 +221,7 @@ with tempfile.TemporaryDirectory() as folder:
     scratch = pathlib.Path(folder)
     page(scratch)
     every_message(scratch)
+    tutorial(scratch)
     gaps(scratch)
     mistakes(scratch)
     many(scratch)

@@ -24,7 +24,7 @@ char *file_slurp(const char *name, size_t *len);
 /* Reads a line; changes the text. False: it is none. */
 bool line_parse(char *text, struct line *l);
 
-/* A file by its name, of tests/codecfiles/files or an installed one of codecs/, and its path. */
+/* A file of tests/codecfiles/files, codecs/ or the tutorial by its name, and its path. */
 char *file_text(const char *name, char path[128], size_t *len);
 
 /* Compiles such a file, or a whole document. Fails the test. */

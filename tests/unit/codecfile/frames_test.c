@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each NAME.yaml of tests/codecfiles/files and codecs/ compiles, and decodes the messages of
- * messages/NAME.tsv as their lines contain: whole, byte by byte, and cut in two at every byte.
+ * Each NAME.yaml of tests/codecfiles/files, codecs/ and docs/tutorials/codecs compiles, and decodes
+ * the messages of messages/NAME.tsv as their lines contain: whole, byte by byte, and cut in two at
+ * every byte.
  */
 #include "codecfile_test.h"
 

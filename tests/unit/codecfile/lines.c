@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads tests/codecfiles, and the installed files of codecs/. */
+/* Reads tests/codecfiles, the installed files of codecs/, and those of the tutorial. */
 #include "codecfile_test.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SHIPPED "../../codecs"
+/* Folders of files, from tests/codecfiles on. */
+static const char *const folders[] = {"files", "../../codecs", "../../docs/tutorials/codecs"};
 
 char *file_slurp(const char *name, size_t *len)
 {
@@ -75,14 +76,13 @@ bool line_parse(char *text, struct line *l)
 
 char *file_text(const char *name, char path[128], size_t *len)
 {
-	char *text;
+	char *text = NULL;
 
-	snprintf(path, 128, "files/%s.yaml", name);
-	text = file_slurp(path, len);
-	if (text)
-		return text;
-	snprintf(path, 128, SHIPPED "/%s.yaml", name);
-	return file_slurp(path, len);
+	for (size_t i = 0; i < MT_ARRAY_LEN(folders) && !text; i++) {
+		snprintf(path, 128, "%s/%s.yaml", folders[i], name);
+		text = file_slurp(path, len);
+	}
+	return text;
 }
 
 const struct mt_codec_table *file_compile(struct mt_region *region, const char *file)
@@ -159,8 +159,10 @@ const char *const *file_names(void)
 {
 	static char name[NAMES][NAMES];
 	static const char *names[NAMES + 1];
-	uint32_t n = add_names(SHIPPED, name, add_names("files", name, 0));
+	uint32_t n = 0;
 
+	for (size_t i = 0; i < MT_ARRAY_LEN(folders); i++)
+		n = add_names(folders[i], name, n);
 	for (uint32_t i = 0; i < n; i++)
 		names[i] = name[i];
 	qsort(names, n, sizeof(names[0]), by_name);
