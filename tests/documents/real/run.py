@@ -69,6 +69,8 @@ def node_document(directory, state, identity):
         spec["identity"] = {"directory": str(identity)}
     for source in spec.setdefault("sources", [{"directory": directory.name}]):
         source["directory"] = str(HERE / source["directory"])
+    if "codecs" in spec:
+        spec["codecs"] = [str((HERE / folder).resolve()) for folder in spec["codecs"]]
     if "config" in spec.get("mesh", {}):
         spec["mesh"]["config"] = str(HERE / spec["mesh"]["config"])
     return json.dumps(node)
