@@ -323,8 +323,10 @@ def jce_value(b, at, end, kind):
         return b[at:at + n], at + n
     if kind in (8, 9):
         n, at = jce_count(b, at, end)
-        for _ in range(2 * n if kind == 8 else n):
-            _, _, _, at = jce_element(b, at, end)
+        for i in range(2 * n if kind == 8 else n):
+            tag, _, _, at = jce_element(b, at, end)
+            if tag != (i % 2 if kind == 8 else 0):
+                raise Skip
         return None, at
     if kind == 10:
         while True:
@@ -337,6 +339,8 @@ def jce_value(b, at, end, kind):
 
 
 def jce_count(b, at, end):
+    if at < end and b[at] >> 4:
+        raise Skip
     _, kind, n, at = jce_element(b, at, end)
     if kind not in (0, 1, 2, 12) or n < 0:
         raise Skip
@@ -353,7 +357,7 @@ def jce_element(b, at, end, may_end=False):
             raise Skip
         tag, at = b[at], at + 1
     if kind == 11:
-        if not may_end:
+        if not may_end or tag or b[at - 1] != 11:
             raise Skip
         return tag, kind, None, at
     value, at = jce_value(b, at, end, kind)
@@ -575,8 +579,9 @@ class Frames:
         return self.jce_head(tag, 7) + struct.pack(">I", len(value)) + value
 
     def jce_any(self, tag):
-        inner = self.jce(0, self.text()) + self.jce(1, self.number(20))
-        return self.rng.choice((self.jce_head(tag, 10) + inner + b"\x0b", self.jce_head(tag, 9) + self.jce(0, 2) + inner, self.jce_head(tag, 8) + self.jce(0, 1) +
+        text, number = self.text(), self.number(20)
+        inner, items = self.jce(0, text) + self.jce(1, number), self.jce(0, text) + self.jce(0, number)
+        return self.rng.choice((self.jce_head(tag, 10) + inner + b"\x0b", self.jce_head(tag, 9) + self.jce(0, 2) + items, self.jce_head(tag, 8) + self.jce(0, 1) +
                                 inner, self.jce_head(tag, 13) + b"\0" + self.jce(0, 3) + b"abc", self.jce_head(tag, 4) + self.rng.randbytes(4), self.jce(tag, 7)))
 
     def tars(self):

@@ -6,8 +6,10 @@
  */
 #include "write.h"
 
+/* Items of the stack: a struct, or how many elements of a list or map are left. */
 #define STRUCT_WANTED  UINT32_MAX
 #define STRUCT_SKIPPED (UINT32_MAX - 1)
+#define OF_MAP	       0x80000000u
 
 enum {
 	T_INT8,
@@ -41,24 +43,27 @@ static uint32_t big(const uint8_t *p, uint32_t n)
 	return v;
 }
 
-/* Bytes of an integer's head and value; 0: too few bytes; UINT32_MAX: not an integer up to 2^31. */
+/*
+ * Bytes of an integer with tag 0, its head and value; 0: too few bytes; UINT32_MAX: not an integer
+ * up to 2^31. Some readers pass over a count with another tag.
+ */
 static uint32_t count(const uint8_t *p, uint32_t n, uint32_t *v)
 {
-	uint32_t head = n > 0 && p[0] >> 4 == 15 ? 2 : 1, type;
+	uint32_t type;
 
-	if (n < head)
+	if (n == 0)
 		return 0;
-	type = p[0] & 15;
+	type = p[0];
 	*v = 0;
 	if (type == T_ZERO)
-		return head;
+		return 1;
 	if (type > T_INT32)
 		return UINT32_MAX;
-	if (n < head + (1u << type))
+	if (n < 1 + (1u << type))
 		return 0;
-	*v = big(p + head, 1u << type);
+	*v = big(p + 1, 1u << type);
 	/* A negative number is not a count. */
-	return *v >> ((8u << type) - 1) ? UINT32_MAX : head + (1u << type);
+	return *v >> ((8u << type) - 1) ? UINT32_MAX : 1 + (1u << type);
 }
 
 /* A value that starts with a count. */
@@ -99,7 +104,7 @@ static enum table_rc head(const uint8_t *p, uint32_t n, struct element *e)
 		e->head += width;
 	} else if (e->type == T_MAP || e->type == T_LIST || e->type == T_BYTES) {
 		return counted(p, n, e);
-	} else if (e->type > T_BYTES) {
+	} else if (e->type > T_BYTES || (e->type == T_END && p[0] != T_END)) {
 		return TABLE_MALFORMED;
 	}
 	return TABLE_GOT;
@@ -129,6 +134,38 @@ static enum mt_ct_accept is(const struct element *e)
 	return MT_CT_GROUP;
 }
 
+static bool is_struct(uint32_t item)
+{
+	return item >= STRUCT_SKIPPED;
+}
+
+/* True for a list or map without elements left. */
+static bool is_over(uint32_t item)
+{
+	return item == 0 || item == OF_MAP;
+}
+
+/*
+ * Keys and elements of lists have the tag 0, values 1. Readers pass over a lower tag than theirs.
+ */
+static bool is_tag_of(uint32_t item, const struct element *e)
+{
+	return e->tag == (item & OF_MAP ? item & 1 : 0);
+}
+
+/* Counts the element down in the list or map that it is in; false: it has a wrong tag. */
+static bool count_down(struct table_state *s, const struct element *e)
+{
+	uint32_t *item = s->depth ? &s->stack[s->depth - 1] : NULL;
+
+	if (!item || is_struct(*item))
+		return true;
+	if (!is_tag_of(*item, e))
+		return false;
+	--*item;
+	return true;
+}
+
 /* The entries of a map with texts, for the index. */
 static bool entries(struct table_run *r, uint32_t end, uint32_t n)
 {
@@ -140,7 +177,8 @@ static bool entries(struct table_run *r, uint32_t end, uint32_t n)
 			struct element e;
 
 			r->used += ELEMENT_STEPS;
-			if (next_element(r, end, &e) != TABLE_GOT || is(&e) != MT_CT_STRING)
+			if (next_element(r, end, &e) != TABLE_GOT || is(&e) != MT_CT_STRING ||
+				e.tag != i)
 				return false;
 			text[i] = (struct table_slot){r->s->pos + e.head, e.len};
 			r->s->pos += e.head + e.len;
@@ -151,11 +189,11 @@ static bool entries(struct table_run *r, uint32_t end, uint32_t n)
 	return true;
 }
 
-/* 0: not a target; 1 + its index if it is to be entered. */
-static uint32_t targets(struct table_run *r, const struct mt_ct_walk *w, uint32_t end,
-	const struct element *e, bool *past)
+/* *into: 0: not a target; 1 + its index if it is to be entered. */
+static enum table_rc targets(struct table_run *r, const struct mt_ct_walk *w, uint32_t end,
+	const struct element *e, uint32_t *into, bool *past)
 {
-	uint32_t into = 0, at = r->s->pos;
+	uint32_t at = r->s->pos;
 
 	*past = r->s->depth == 0;
 	for (uint32_t i = 0; i < w->n; i++) {
@@ -167,21 +205,23 @@ static uint32_t targets(struct table_run *r, const struct mt_ct_walk *w, uint32_
 		if (e->tag != g->number || !walk_accepts(g, is(e)))
 			continue;
 		if (g->nested && e->type == T_STRUCT) {
-			into = i + 1;
+			*into = i + 1;
 		} else if (r->meta && e->type == T_MAP) {
+			bool ok;
+
 			r->s->pos = at + e->head;
-			entries(r, end, e->len);
+			ok = entries(r, end, e->len) || r->meta->state == MT_META_TOO_LARGE;
 			r->s->pos = at;
 			/* Of a repeated tag the first element counts. */
 			*past = true;
-			return 0;
+			return ok ? TABLE_GOT : TABLE_MALFORMED;
 		} else if (!r->meta && is(e) == MT_CT_NUMBER) {
 			table_found(r, g, at, e->head + e->len);
 		} else if (!r->meta && is(e) == MT_CT_STRING) {
 			table_found(r, g, at + e->head, e->len);
 		}
 	}
-	return into;
+	return TABLE_GOT;
 }
 
 /* Moves past the element, or into it. */
@@ -198,7 +238,7 @@ static enum table_rc step(struct table_run *r, const struct element *e, uint32_t
 		/* An element has a byte at least, so that the count has a bound. */
 		if (e->len > (end - s->pos) / (e->type == T_MAP ? 2 : 1))
 			return TABLE_MALFORMED;
-		item = e->type == T_MAP ? 2 * e->len : e->len;
+		item = e->type == T_MAP ? 2 * e->len | OF_MAP : e->len;
 	} else if (e->type != T_STRUCT) {
 		s->pos += e->len;
 		return TABLE_GOT;
@@ -215,7 +255,7 @@ static enum table_rc leave(struct table_run *r, const struct mt_ct_walk *w)
 	struct table_state *s = r->s;
 	uint32_t item = s->depth ? s->stack[s->depth - 1] : 0;
 
-	if (item != STRUCT_WANTED && item != STRUCT_SKIPPED)
+	if (!is_struct(item))
 		return TABLE_MALFORMED;
 	s->pos++;
 	if (item == STRUCT_WANTED)
@@ -229,7 +269,7 @@ static enum table_rc leave(struct table_run *r, const struct mt_ct_walk *w)
 static enum table_rc one(struct table_run *r, const struct mt_ct_walk *w, uint32_t end, bool *past)
 {
 	struct table_state *s = r->s;
-	uint32_t *item = s->depth ? &s->stack[s->depth - 1] : NULL, into = 0;
+	uint32_t into = 0;
 	struct element e;
 	enum table_rc rc = next_element(r, end, &e);
 
@@ -237,11 +277,11 @@ static enum table_rc one(struct table_run *r, const struct mt_ct_walk *w, uint32
 		return rc;
 	if (e.type == T_END)
 		return leave(r, w);
-	if (!item || *item == STRUCT_WANTED)
-		into = targets(r, w, end, &e, past);
-	else if (*item != STRUCT_SKIPPED)
-		--*item;
-	return *past ? TABLE_GOT : step(r, &e, into, end);
+	if (!s->depth || s->stack[s->depth - 1] == STRUCT_WANTED)
+		rc = targets(r, w, end, &e, &into, past);
+	else if (!count_down(s, &e))
+		rc = TABLE_MALFORMED;
+	return rc != TABLE_GOT || *past ? rc : step(r, &e, into, end);
 }
 
 enum table_rc table_walk_jce(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
@@ -252,7 +292,7 @@ enum table_rc table_walk_jce(struct table_run *r, const struct mt_ct_walk *w, ui
 	while (!past) {
 		enum table_rc rc;
 
-		if (s->depth && s->stack[s->depth - 1] == 0) {
+		if (s->depth && is_over(s->stack[s->depth - 1])) {
 			s->depth--;
 			continue;
 		}
@@ -277,7 +317,7 @@ static enum table_rc next_of_all(struct table_run *r, uint32_t end, struct eleme
 	for (;;) {
 		enum table_rc rc;
 
-		if (s->depth && s->stack[s->depth - 1] == 0) {
+		if (s->depth && is_over(s->stack[s->depth - 1])) {
 			s->depth--;
 			continue;
 		}
@@ -295,11 +335,7 @@ static enum table_rc next_of_all(struct table_run *r, uint32_t end, struct eleme
 
 static enum table_rc past(struct table_run *r, uint32_t end, const struct element *e)
 {
-	struct table_state *s = r->s;
-
-	if (s->depth && s->stack[s->depth - 1] != STRUCT_SKIPPED)
-		s->stack[s->depth - 1]--;
-	return step(r, e, 0, end);
+	return count_down(r->s, e) ? step(r, e, 0, end) : TABLE_MALFORMED;
 }
 
 /* The length of a string or list of bytes. */
