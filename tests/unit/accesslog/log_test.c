@@ -359,12 +359,13 @@ static void test_last_ends(void)
 	}
 }
 
-/* Changes that mt-log has no time to take: every output ends, each line is written once. */
+/* Changes that mt-log has no time to take: every output ends, and each line is written once. */
 static void test_many_changes(void)
 {
 	struct mt_alog *l = log_new(1);
 	struct mt_byte_ring *r = mt_alog_ring(l, 0);
-	int64_t lines = 0;
+	bool seen[2000] = {false};
+	int64_t lines = 0, n;
 	char name[16];
 
 	for (uint32_t i = 0; i < 200; i++) {
@@ -380,7 +381,10 @@ static void test_many_changes(void)
 	free_log(l);
 	for (uint32_t i = 0; i < 4; i++) {
 		snprintf(name, sizeof(name), "many%u", i);
-		lines += MT_MAX(sinks_lines_of(sinks_path(name)), 0);
+		/* In any order: an output that ends writes beside the next one of its file. */
+		n = sinks_new_lines(sinks_path(name), seen, MT_ARRAY_LEN(seen));
+		CU_ASSERT_TRUE(n >= 0);
+		lines += n;
 	}
 	/* Entries of a moment without outputs are forgotten, but not those after the last one. */
 	CU_ASSERT_TRUE(lines >= 4 * 10 && lines <= 172 * 10);

@@ -155,3 +155,24 @@ int64_t sinks_lines_of(const char *path)
 	free(text);
 	return n;
 }
+
+int64_t sinks_new_lines(const char *path, bool *seen, long n)
+{
+	struct mt_err e;
+	int64_t lines = 0;
+	size_t len;
+	char *text;
+
+	if (mt_file_read(path, 64u << 20, 0, &text, &len, &e))
+		return 0;
+	for (const char *p = text; lines >= 0 && p < text + len; p += LINE_LEN) {
+		long i =
+			len % LINE_LEN || memcmp(p, "line ", 5) != 0 ? -1 : strtol(p + 5, NULL, 10);
+
+		lines = i < 0 || i >= n || seen[i] ? -1 : lines + 1;
+		if (lines > 0)
+			seen[i] = true;
+	}
+	free(text);
+	return lines;
+}

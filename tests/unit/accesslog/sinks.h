@@ -31,3 +31,8 @@ uint64_t sinks_lost(const struct mt_alog_sink_stats *st);
 int64_t sinks_lines(const char *text, size_t len);
 /* The same of a file; -2: it cannot be read. */
 int64_t sinks_lines_of(const char *path);
+/*
+ * Number of lines of a file, in any order, and marks their numbers in seen[n]. -1: a line is torn,
+ * has another number, or was marked before. 0: there is no file.
+ */
+int64_t sinks_new_lines(const char *path, bool *seen, long n);
