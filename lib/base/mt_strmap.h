@@ -3,6 +3,9 @@
  * A map from text to pointer for the control thread: open addressing, grows by doubling, keys are
  * borrowed (they must outlive the map). Zero-filled is a valid empty map.
  *
+ * A key may be NULL, so that callers can pass the result of mt_region_strdup() and its siblings
+ * unchecked: it is in no map, and mt_strmap_put() of it returns -ENOMEM.
+ *
  * Authors of documents choose keys, and many keys with one hash would make each operation walk
  * through all of them. When an insertion meets more keys than chance explains, the map changes to
  * SipHash with a key of its own. Until then the order of iteration is the same in each run.
@@ -40,7 +43,8 @@ uint64_t mt_hash_words(const void *p, size_t len, uint64_t seed);
 int mt_strmap_reserve(struct mt_strmap *m, uint32_t more);
 void *mt_strmap_get(const struct mt_strmap *m, const char *key);
 /*
- * Adds or replaces; *old receives the previous value or NULL, if `old` is not NULL. 0 or -ENOMEM.
+ * Adds or replaces; *old receives the previous value or NULL, if `old` is not NULL. 0, or -ENOMEM,
+ * also for a NULL key.
  */
 int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old);
 /* Removes a key. Returns its value, or NULL. */

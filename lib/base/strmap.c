@@ -62,12 +62,14 @@ uint64_t mt_hash_words(const void *p, size_t len, uint64_t seed)
 
 static uint64_t key_hash(const struct mt_strmap *m, const char *s)
 {
+	if (!s)
+		return 0;
 	return m->secret ? mt_siphash(m->key, s, strlen(s)) : mt_hash_words(s, strlen(s), 0);
 }
 
 static struct mt_strmap_slot *find(const struct mt_strmap *m, const char *key, uint64_t hash)
 {
-	if (!m->cap)
+	if (!m->cap || !key)
 		return NULL;
 	for (uint32_t i = (uint32_t)hash & (m->cap - 1);; i = (i + 1) & (m->cap - 1)) {
 		struct mt_strmap_slot *s = &m->slots[i];
@@ -184,6 +186,8 @@ int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old)
 
 	if (old)
 		*old = s ? s->value : NULL;
+	if (!key)
+		return -ENOMEM;
 	if (s) {
 		s->key = key;
 		s->value = value;

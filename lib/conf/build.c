@@ -298,25 +298,32 @@ static int finish(struct mt_build *b)
 	return rc;
 }
 
+static bool has_memory(const struct mt_build *b)
+{
+	return !b->tmp.failed && !b->snap->region.failed;
+}
+
 static int run(struct mt_build *b)
 {
 	int rc;
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(steps) && !b->work.over; i++)
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps) && !b->work.over && has_memory(b); i++)
 		steps[i](b);
 	/* Routes are compiled only when everything that they refer to is sound. */
-	if (b->tmp.failed || b->snap->region.failed)
+	if (!has_memory(b))
 		return -ENOMEM;
 	if (b->diags->errors != b->errors)
 		return -EINVAL;
 	rc = mt_b_document_services(b);
 	if (rc == 0 && b->diags->errors != b->errors)
 		rc = -EINVAL;
+	if (!has_memory(b))
+		rc = -ENOMEM;
 	if (rc == 0)
 		rc = finish(b);
 	if (rc == 0)
 		rc = mt_b_dns_table(b);
-	if (b->tmp.failed || b->snap->region.failed)
+	if (!has_memory(b))
 		rc = -ENOMEM;
 	return rc;
 }

@@ -83,7 +83,8 @@ static struct mt_authz_policy *compile_at(
 		rules = mt_authz_rules_of(r, p->of.authorization, codec, &b->policies->callers);
 		if (!rules)
 			return NULL;
-		mt_strmap_put(&b->policies->rules, mt_region_strdup(&b->tmp, key), rules, NULL);
+		if (mt_strmap_put(&b->policies->rules, mt_region_strdup(&b->tmp, key), rules, NULL))
+			b->tmp.failed = true;
 	}
 	return mt_authz_at_ports(r, rules, &at);
 }
@@ -165,7 +166,8 @@ static struct mt_authz_policy *compiled(
 			find_asked(b, p, c, to->u->codec);
 		c->serial = p->meta->serial;
 		c->closer = c->closes ? mt_b_closer(b, p->meta) : NULL;
-		mt_strmap_put(&b->policies->compiled, mt_region_strdup(&b->tmp, key), c, NULL);
+		if (mt_strmap_put(&b->policies->compiled, mt_region_strdup(&b->tmp, key), c, NULL))
+			b->tmp.failed = true;
 	}
 	note_told(p, c, codec);
 	return c;

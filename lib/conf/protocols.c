@@ -13,7 +13,8 @@ static struct mt_proto *add(struct mt_build *b, const char *name, const struct m
 		return NULL;
 	p->name = name;
 	p->codec = codec;
-	mt_strmap_put(&b->protocols, mt_b_lower(b, name), p, NULL);
+	if (mt_strmap_put(&b->protocols, mt_b_lower(b, name), p, NULL))
+		b->tmp.failed = true;
 	return p;
 }
 

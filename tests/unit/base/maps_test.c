@@ -7,6 +7,7 @@
 #include "mt_strmap.h"
 #include "suites.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -150,6 +151,28 @@ static void usual_keys(void)
 	mt_strmap_fini(&m);
 }
 
+/* A key that found no memory is in no map, also in one that hashes by a secret. */
+static void null_keys(void)
+{
+	struct mt_strmap maps[] = {{0}, {.secret = true}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(maps); i++) {
+		struct mt_strmap *m = &maps[i];
+
+		for (uint32_t n = 0; n < 2; n++) {
+			void *old = m;
+
+			CU_ASSERT_EQUAL(mt_strmap_put(m, NULL, m, &old), -ENOMEM);
+			CU_ASSERT_PTR_NULL(old);
+			CU_ASSERT_PTR_NULL(mt_strmap_get(m, NULL));
+			CU_ASSERT_PTR_NULL(mt_strmap_del(m, NULL));
+			CU_ASSERT_EQUAL(m->n, n);
+			CU_ASSERT_EQUAL(mt_strmap_put(m, "a", m, NULL), 0);
+		}
+		mt_strmap_fini(m);
+	}
+}
+
 /* Each byte, the length and the seed count, at every alignment. */
 static void words(void)
 {
@@ -243,5 +266,6 @@ const struct mt_test maps_tests[] = {
 	{"nearly_in_order", nearly_in_order},
 	{"chosen_keys", chosen_keys},
 	{"usual_keys", usual_keys},
+	{"null_keys", null_keys},
 	{0},
 };
