@@ -111,7 +111,8 @@ struct mt_policy_list {
 	uint32_t n_whole;
 	struct mt_policy **found, **more; /* room for results */
 	struct mt_policy_sum all_sum, whole_sum;
-	struct mt_idmap sums; /* struct mt_policy_sum of what one label finds, by struct mt_bag */
+	struct mt_idmap sums;	/* struct mt_policy_sum of what one label finds, by struct mt_bag */
+	struct mt_idmap labels; /* of selectors: hashes of key and value */
 };
 
 /* Of one namespace. */
@@ -146,13 +147,14 @@ void mt_b_policy_index(struct mt_build *b, struct mt_policy_list *list);
 void mt_policy_index_fini(struct mt_policy_list *list);
 /*
  * Returns what policies of a namespace (NULL: none) contain that may be about an instance because
- * of its labels. *id: equal for instances that have the same ones. It looks for each label.
+ * of its labels. *id: different for instances that may be selected by different policies. It looks
+ * for each label.
  */
 struct mt_policy_sum mt_policy_by_labels(
 	const struct mt_policy_bag *bag, const struct mt_workload *w, uint64_t *id);
-/* The same of those that may be about all instances of the service. */
-struct mt_policy_sum mt_policy_by_host(const struct mt_policy_bag *bag, const struct mt_host *h,
-	const struct mt_workload *w, uint64_t *id);
+/* The same of those that may be about all instances of the service, whatever their labels. */
+struct mt_policy_sum mt_policy_by_host(
+	const struct mt_policy_bag *bag, const struct mt_host *h, const struct mt_workload *w);
 /* work_policies.c: steps to compile the sets of policies of a service's endpoints. */
 struct mt_policy_sets {
 	uint64_t once;	   /* of those without conditions on ports */

@@ -99,10 +99,31 @@ static void sum_list(struct mt_build *b, struct mt_policy_list *list)
 		mt_policy_sum_add(&list->whole_sum, &list->whole[i]->size);
 }
 
+static uint64_t label_id(const struct mt_kv *label)
+{
+	uint64_t h = mt_secret_hash_text(label->value, mt_secret_hash_text(label->key, 0));
+
+	return h ? h : 1;
+}
+
+/* Notes the labels of all selectors: only by these endpoints can have different policies. */
+static void note_labels(struct mt_build *b, struct mt_policy_list *list)
+{
+	for (uint32_t i = 0; i < list->n; i++) {
+		const struct mt_labels *want =
+			mt_policy_has_targets(list->v[i]) ? NULL : mt_policy_selector(list->v[i]);
+
+		for (uint32_t k = 0; want && k < want->n_kv; k++)
+			if (mt_idmap_put(&list->labels, label_id(&want->kv[k]), list))
+				b->tmp.failed = true;
+	}
+}
+
 void mt_b_policy_index(struct mt_build *b, struct mt_policy_list *list)
 {
 	struct mt_by_label all = {.region = &b->tmp};
 
+	note_labels(b, list);
 	if (list->n <= FEW) {
 		sum_list(b, list);
 		return;
@@ -133,6 +154,7 @@ void mt_policy_index_fini(struct mt_policy_list *list)
 	mt_by_label_fini(&list->selectors);
 	mt_by_label_fini(&list->targets);
 	mt_idmap_fini(&list->sums);
+	mt_idmap_fini(&list->labels);
 }
 
 /* ---- what an instance finds ------------------------------------------------------------------ */
@@ -171,15 +193,27 @@ void mt_policy_sum_add(struct mt_policy_sum *to, const struct mt_policy_sum *mor
 }
 
 /* Adds what one label or target finds. */
-static void add_bag_sum(const struct mt_policy_list *list, const struct mt_bag *bag,
-	struct mt_policy_sum *to, uint64_t *id)
+static void add_bag_sum(
+	const struct mt_policy_list *list, const struct mt_bag *bag, struct mt_policy_sum *to)
 {
 	const struct mt_policy_sum *sum = mt_idmap_get(&list->sums, (uintptr_t)bag);
 
-	if (!sum)
-		return;
-	mt_policy_sum_add(to, sum);
-	*id += mt_secret_hash(&bag, sizeof(bag), 0);
+	if (sum)
+		mt_policy_sum_add(to, sum);
+}
+
+/* Equal for endpoints that have the same of the labels that selectors name. */
+static uint64_t labels_id(const struct mt_policy_list *list, const struct mt_workload *w)
+{
+	uint64_t id = mt_secret_hash(&list, sizeof(list), w->labels_unknown);
+
+	for (uint32_t i = 0; list->labels.n && i < w->labels.n_kv; i++) {
+		uint64_t label = label_id(&w->labels.kv[i]);
+
+		if (mt_idmap_get(&list->labels, label))
+			id += mt_secret_hash(&list, sizeof(list), label);
+	}
+	return id;
 }
 
 struct mt_policy_sum mt_policy_by_labels(
@@ -188,30 +222,28 @@ struct mt_policy_sum mt_policy_by_labels(
 	const struct mt_policy_list *list = bag ? &bag->all : NULL;
 	struct mt_policy_sum sum = {0};
 
-	*id = mt_secret_hash(&list, sizeof(list), 0);
+	*id = 0;
 	if (!list)
 		return sum;
-	if (finds_all(list, w)) {
-		(*id)++;
+	*id = labels_id(list, w);
+	if (finds_all(list, w))
 		return list->all_sum;
-	}
 	for (uint32_t i = 0; list->selectors.map.n && i < w->labels.n_kv; i++)
-		add_bag_sum(list, bag_at(&list->selectors, list, &w->labels.kv[i]), &sum, id);
+		add_bag_sum(list, bag_at(&list->selectors, list, &w->labels.kv[i]), &sum);
 	return sum;
 }
 
-struct mt_policy_sum mt_policy_by_host(const struct mt_policy_bag *bag, const struct mt_host *h,
-	const struct mt_workload *w, uint64_t *id)
+struct mt_policy_sum mt_policy_by_host(
+	const struct mt_policy_bag *bag, const struct mt_host *h, const struct mt_workload *w)
 {
 	const struct mt_policy_list *list = bag ? &bag->all : NULL;
 	struct mt_policy_sum sum = {0};
 
-	*id = 0;
 	/* mt_policy_by_labels() has counted all of them. */
 	if (!list || finds_all(list, w))
 		return sum;
 	sum = list->whole_sum;
-	add_bag_sum(list, targeting(list, h), &sum, id);
+	add_bag_sum(list, targeting(list, h), &sum);
 	return sum;
 }
 

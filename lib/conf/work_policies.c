@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Counts the policies of endpoints before they are compared and compiled (work_counts.c). Endpoints
- * of a service with the same policies share one set of them. If a policy depends on ports, its
- * rules are chosen and its sets are made for each port. Services may share both; each pays whole,
- * because the others may be closed.
+ * of a service with the same policies share one set of them; as many sets are counted as there are
+ * different choices of the labels that selectors name, because labels choose from 15 policies in
+ * 2^15 ways. If a policy depends on ports, its rules are chosen and its sets are made for each
+ * port. Services may share both; each pays whole, because the others may be closed.
  */
 #include "mt_conf_policy_priv.h"
 
@@ -74,16 +75,15 @@ static void add_ns(struct mt_build *b, const char *ns, const struct mt_host *h,
 	const struct mt_policy_bag *bag = mt_b_policies_of(b, ns);
 	struct mt_policy_sum of_host;
 	struct found f;
-	uint64_t id;
 
 	if (!bag)
 		return;
 	f = find(b, bag, w);
-	to->looks += w->labels.n_kv > FEW_LABELS && bag->all.selectors.map.n ? w->labels.n_kv : 0;
-	of_host = mt_policy_by_host(bag, h, w, &id);
+	to->looks += w->labels.n_kv > FEW_LABELS && bag->all.labels.n ? w->labels.n_kv : 0;
+	of_host = mt_policy_by_host(bag, h, w);
 	mt_policy_sum_add(&to->sum, &f.sum);
 	mt_policy_sum_add(&to->sum, &of_host);
-	to->id += f.id + id;
+	to->id += f.id;
 }
 
 /* The endpoint's own ports, which a set that depends on ports is compiled for. */
@@ -99,16 +99,16 @@ static uint64_t ports_id(const struct mt_workload *w)
 
 /*
  * Steps of the index: for each field up to two tables with a bit for each rule, and a search for
- * the bytes that differ most, in samples of the values.
+ * the bytes that differ most, in samples of the values. A set with more rules than INDEX_MOST has
+ * none, but fewer may be left of those that are counted: policies are found by one of their labels,
+ * and some are for other ports, protocols or classes of endpoints.
  */
 static uint64_t steps_of_index(const struct mt_policy_sum *s)
 {
 	uint64_t fields = (uint64_t)__builtin_popcount(s->fields) + s->keys, samples;
-	/* A set has fewer rules than all policies if the others are for other ports or protocols. */
-	bool parted = s->at_ports || (s->dubbo && s->dubbo < s->rules);
 	uint64_t rules = MT_MIN(s->rules, INDEX_MOST);
 
-	if (s->rules < INDEX_LEAST || (s->rules > INDEX_MOST && !parted))
+	if (s->rules < INDEX_LEAST)
 		return 0;
 	fields = MT_MIN(fields, INDEX_FIELDS);
 	samples = MT_MIN(s->values, fields * INDEX_SAMPLES);
@@ -125,12 +125,15 @@ uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s)
 	       s->twins * (s->n + s->rules);
 }
 
-/* Adds the set if no other endpoint of the service has it. */
+/*
+ * Adds the set if no other endpoint of the service has it: one that the same policies select, which
+ * this node enforces by its class.
+ */
 static void add_set(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
 	const struct found *f, struct mt_policy_sets *to)
 {
-	const uint64_t of[] = {
-		(uintptr_t)h, f->id + (f->sum.at_ports ? ports_id(w) : 0), f->sum.at_ports > 0};
+	const uint64_t of[] = {(uintptr_t)h, f->id + (f->sum.at_ports ? ports_id(w) : 0),
+		f->sum.at_ports > 0, mt_instance_class(h, w)};
 	uint64_t id = id_of(of, sizeof(of), 0);
 
 	if (mt_idmap_get(&b->work.sets, id))

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Work of the sets of policies that endpoints have. */
+#include "work_test.h"
+
+#include <string.h>
+
+/* Writes a policy of endpoints with the label, with `rules` rules of one condition each. */
+static void put_rules_for(FILE *f, const char *name, const char *label, int rules)
+{
+	fprintf(f, "---\n" SECURITY("AuthorizationPolicy", "%s", "greedy", ""), name);
+	fprintf(f, "  selector: {matchLabels: {%s}}\n  action: DENY\n  rules:\n", label);
+	for (int i = 0; i < rules; i++)
+		fprintf(f, "  - to: [{operation: {methods: [m%d]}}]\n", i);
+}
+
+/* Writes service s with 2^`bits` endpoints, each with other ones of the labels l0 to l5 or `own`. */
+static void put_labelled(FILE *f, int bits, const char *own)
+{
+	fputs(ISTIO("ServiceEntry", "s", "greedy") "  hosts: [s.greedy.example]\n"
+						   "  location: MESH_INTERNAL\n"
+						   "  resolution: STATIC\n"
+						   "  ports: [{number: 80, name: "
+						   "tcp-metaprotocol-dubbo}]\n"
+						   "  endpoints:\n",
+		f);
+	for (int i = 0; i < 1 << bits; i++) {
+		fprintf(f, "  - {address: 198.51.100.%d, labels: {app: a", i + 1);
+		for (int k = 0; k < bits; k++)
+			if (i >> k & 1)
+				fprintf(f, ", %s%d: x", own, k);
+		fputs("}}\n", f);
+	}
+}
+
+/*
+ * Each endpoint has a set of its own if its labels choose other policies than those of the others.
+ * Labels that no policy names choose none.
+ */
+static void labels_choose_sets(void)
+{
+	struct scene sc;
+	char *text, name[8], label[16];
+	size_t size;
+
+	for (int i = 0; i < 4; i++) {
+		bool chooses = i & 1, indexed = i & 2;
+		FILE *f = open_memstream(&text, &size);
+
+		put_labelled(f, 6, chooses ? "l" : "other");
+		for (int k = 0; k < 6; k++) {
+			snprintf(name, sizeof(name), "p%d", k);
+			snprintf(label, sizeof(label), "l%d: x", k);
+			put_rules_for(f, name, label, 50);
+		}
+		/* More policies than are compared without an index of their labels. */
+		for (int k = 0; indexed && k < 20; k++) {
+			snprintf(name, sizeof(name), "q%d", k);
+			put_rules_for(f, name, "app: b", 1);
+		}
+		load(&sc, 60000, f, &text);
+		IS_STATUS(&sc, "ServiceEntry", "s", chooses ? "fail-closed" : "in-force");
+		CU_ASSERT_EQUAL(scene_has(&sc, "policies", OVER), chooses);
+		scene_end(&sc);
+	}
+}
+
+/* Policies that select nothing do not hide that fewer rules than an index may have are left. */
+static void rules_of_others_hide_none(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_services(f, "greedy", 20, 1, 1);
+	put_rules_for(f, "mine", "app: a", 600);
+	put_rules_for(f, "other", "app: b", 600);
+	load(&sc, 100000, f, &text);
+	CU_ASSERT(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED) > 10);
+	CU_ASSERT(scene_has(&sc, "policies", OVER));
+	scene_end(&sc);
+}
+
+const struct mt_test work_policies_tests[] = {{"labels choose sets", labels_choose_sets},
+	{"rules of others hide none", rules_of_others_hide_none}, {0}};
