@@ -378,10 +378,8 @@ struct mt_snapshot *mt_conf_compile(
 	mt_conf_providers_begin(&c->providers);
 	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;
 	mt_credentials_end(c);
-	if (rc == 0) {
-		mt_conf_tokens_end(&c->tokens);
-		mt_conf_providers_end(&c->providers);
-	}
+	mt_conf_tokens_end(&c->tokens, rc != 0);
+	mt_conf_providers_end(&c->providers, rc != 0);
 	if (rc) {
 		mt_snap_free(c, b.snap, now);
 		b.snap = NULL;

@@ -117,9 +117,9 @@ struct mt_conf_tokens {
 };
 int mt_conf_tokens_init(struct mt_conf_tokens *t);
 void mt_conf_tokens_fini(struct mt_conf_tokens *t);
-/* A build, and the end of one that has come to its end: what it did not use is forgotten. */
+/* A build, and its end: what it did not use is forgotten, or if it failed, what it made. */
 void mt_conf_tokens_begin(struct mt_conf_tokens *t);
-void mt_conf_tokens_end(struct mt_conf_tokens *t);
+void mt_conf_tokens_end(struct mt_conf_tokens *t, bool failed);
 
 /* Who is asked by policies, shared by snapshots (policy_providers.c). */
 struct mt_conf_providers {
@@ -127,9 +127,9 @@ struct mt_conf_providers {
 	uint64_t turn;	      /* grows with each build */
 };
 void mt_conf_providers_fini(struct mt_conf_providers *t);
-/* A build, and the end of one that has come to its end: what it did not use is forgotten. */
+/* A build, and its end: what it did not use is forgotten, or if it failed, what it made. */
 void mt_conf_providers_begin(struct mt_conf_providers *t);
-void mt_conf_providers_end(struct mt_conf_providers *t);
+void mt_conf_providers_end(struct mt_conf_providers *t, bool failed);
 
 struct mt_conf {
 	struct mt_conf_options o;

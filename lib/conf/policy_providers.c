@@ -21,6 +21,7 @@
 struct entry {
 	char *key;
 	struct mt_extauthz_provider *provider;
+	uint64_t made; /* the build that made it */
 	uint64_t turn; /* the build that used it last */
 };
 
@@ -48,25 +49,16 @@ void mt_conf_providers_begin(struct mt_conf_providers *t)
 	t->turn++;
 }
 
-static struct entry *unused(const struct mt_conf_providers *t)
+void mt_conf_providers_end(struct mt_conf_providers *t, bool failed)
 {
 	struct entry *e;
 	uint32_t pos = 0;
 
 	while ((e = mt_strmap_next(&t->all, &pos, NULL)))
-		if (e->turn != t->turn)
-			return e;
-	return NULL;
-}
-
-void mt_conf_providers_end(struct mt_conf_providers *t)
-{
-	struct entry *e;
-
-	while ((e = unused(t))) {
-		mt_strmap_del(&t->all, e->key);
-		free_entry(e);
-	}
+		if (failed ? e->made == t->turn : e->turn != t->turn) {
+			mt_strmap_del(&t->all, e->key);
+			free_entry(e);
+		}
 }
 
 static struct mt_extauthz_provider *remember(
@@ -78,7 +70,7 @@ static struct mt_extauthz_provider *remember(
 		return NULL;
 	e->key = strdup(key);
 	e->provider = mt_extauthz_provider_new(conf);
-	e->turn = t->turn;
+	e->made = e->turn = t->turn;
 	if (e->key && e->provider && !mt_strmap_put(&t->all, e->key, e, NULL))
 		return e->provider;
 	free_entry(e);

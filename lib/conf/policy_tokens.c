@@ -13,6 +13,7 @@
 struct mt_conf_tokens_entry {
 	char *key;
 	struct mt_token_rules *rules;
+	uint64_t made; /* the build that made it */
 	uint64_t turn; /* the build that used it last */
 };
 
@@ -47,22 +48,16 @@ void mt_conf_tokens_begin(struct mt_conf_tokens *t)
 	t->turn++;
 }
 
-void mt_conf_tokens_end(struct mt_conf_tokens *t)
+void mt_conf_tokens_end(struct mt_conf_tokens *t, bool failed)
 {
 	struct mt_conf_tokens_entry *e;
-	bool left = t->all.n > 0;
+	uint32_t pos = 0;
 
-	while (left) {
-		uint32_t pos = 0;
-
-		left = false;
-		while (!left && (e = mt_strmap_next(&t->all, &pos, NULL)))
-			if (e->turn != t->turn) {
-				mt_strmap_del(&t->all, e->key);
-				free_entry(e);
-				left = true;
-			}
-	}
+	while ((e = mt_strmap_next(&t->all, &pos, NULL)))
+		if (failed ? e->made == t->turn : e->turn != t->turn) {
+			mt_strmap_del(&t->all, e->key);
+			free_entry(e);
+		}
 }
 
 /* ---- what is written -------------------------------------------------------------------------------- */
@@ -221,7 +216,7 @@ static struct mt_token_rules *remember(
 		return NULL;
 	}
 	e->rules = rules;
-	e->turn = t->turn;
+	e->made = e->turn = t->turn;
 	return rules;
 }
 

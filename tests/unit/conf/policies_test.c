@@ -7,6 +7,7 @@
 
 #include "mt_authz.h"
 #include "mt_authorize.h"
+#include "mt_jwks_store.h"
 
 #define NODE                                                                                       \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
@@ -583,6 +584,31 @@ static void tokens_of_one_address(void)
 	unbuild(&b);
 }
 
+/* A load that fails leaves no sources of keys behind, and takes none from the configuration in force. */
+static void tokens_of_failed_loads(void)
+{
+	static const char fetched[] =
+		NODE INSIDE TOKENS("{jwtRules: [{issuer: i, jwksUri: 'http://a.test/'}]}");
+	static const char failing[] =
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24], exception: "
+		"none}]\n---\n" INSIDE TOKENS(
+			"{jwtRules: [{issuer: i, jwksUri: 'http://b.test/'}]}");
+	struct mt_conf *conf = new_conf();
+	struct built b = build_text(conf, fetched), bad = build_text(conf, failing);
+	struct mt_jwks_status st;
+	char name[64];
+
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	CU_ASSERT_PTR_NULL(bad.s);
+	CU_ASSERT_TRUE(mt_jwks_store_status(mt_conf_jwks(conf), 0, &st, name, sizeof(name)));
+	CU_ASSERT_STRING_EQUAL(st.name, "http://a.test/");
+	CU_ASSERT_FALSE(mt_jwks_store_status(mt_conf_jwks(conf), 1, &st, name, sizeof(name)));
+	mt_diags_fini(&bad.diags);
+	mt_model_free(bad.m);
+	unbuild(&b);
+}
+
 /* Everything that is selected is closed whatever is called: there is nobody to choose. */
 static void closed_clusters(void)
 {
@@ -713,6 +739,7 @@ const struct mt_test policies_tests[] = {
 	{"twins", twins},
 	{"workloads_of_one_address", workloads_of_one_address},
 	{"tokens_of_one_address", tokens_of_one_address},
+	{"tokens_of_failed_loads", tokens_of_failed_loads},
 	{"at_gateways", at_gateways},
 	{"closed_clusters", closed_clusters},
 	{"places_of_who_closes", places_of_who_closes},
