@@ -26,6 +26,8 @@ struct mt_policy_sum {
 	uint64_t keys;	   /* conditions on metadata */
 	uint8_t fields;	   /* other fields that an index may have: bits */
 	uint64_t at_ports; /* steps for each port, of those that depend on ports */
+	uint64_t tokens;   /* steps to copy the rules for tokens */
+	uint64_t places;   /* metadata keys in these rules */
 };
 
 /* A policy while it is compiled, and what it was found to be about. */
@@ -155,24 +157,6 @@ struct mt_policy_sum mt_policy_by_labels(
 /* The same of those that may be about all instances of the service, whatever their labels. */
 struct mt_policy_sum mt_policy_by_host(
 	const struct mt_policy_bag *bag, const struct mt_host *h, const struct mt_workload *w);
-/* work_policies.c: steps to compile the sets of policies of a service's endpoints. */
-struct mt_policy_sets {
-	uint64_t once;	   /* of those without conditions on ports */
-	uint64_t at_ports; /* of the others, for each port */
-	uint64_t rules;	   /* to compare all endpoints' rules with one forwarded port */
-};
-
-/*
- * Returns the steps to compare an endpoint once with the policies that it may have, and adds those
- * of their set, if it is new.
- */
-uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
-	const struct mt_workload *w, struct mt_policy_sets *to);
-/* work_policies.c: the steps to make a set of policies; if it depends on ports, for each port. */
-uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s);
-/* policy_gateways.c: the steps to compile the policies of a Gateway for its servers. */
-uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway *g);
-
 /*
  * inbound.c: the limit in an endpoint's own proxy, if this node enforces it there; NULL: none.
  * *meta: of the document with it.

@@ -8,7 +8,11 @@
 
 struct mt_build;
 struct mt_destination_rule;
+struct mt_gateway;
+struct mt_host;
 struct mt_labels;
+struct mt_policy_sum;
+struct mt_workload;
 
 enum mt_work_kind {
 	MT_WORK_STEPS,	  /* of about 100 ns and 50 bytes each */
@@ -101,3 +105,20 @@ void mt_b_want_chains(struct mt_build *b);
 void mt_b_work(struct mt_build *b);
 /* work_counts.c: adds the demands of routes at gateways, and settles. */
 void mt_b_work_of_gateways(struct mt_build *b);
+/* work_policies.c: steps to compile the sets of policies of a service's endpoints. */
+struct mt_policy_sets {
+	uint64_t once;	   /* of those without conditions on ports */
+	uint64_t at_ports; /* of the others, for each port */
+	uint64_t rules;	   /* to compare all endpoints' rules with one forwarded port */
+};
+
+/*
+ * Returns the steps to compare an endpoint once with the policies that it may have, and adds those
+ * of their set, if it is new.
+ */
+uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
+	const struct mt_workload *w, struct mt_policy_sets *to);
+/* work_policies.c: the steps to make a set of policies; if it depends on ports, for each port. */
+uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s);
+/* policy_gateways.c: the steps to compile the policies of a Gateway for its servers. */
+uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway *g);

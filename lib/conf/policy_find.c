@@ -190,6 +190,8 @@ void mt_policy_sum_add(struct mt_policy_sum *to, const struct mt_policy_sum *mor
 	to->keys += more->keys;
 	to->fields |= more->fields;
 	to->at_ports += more->at_ports;
+	to->tokens += more->tokens;
+	to->places += more->places;
 }
 
 /* Adds what one label or target finds. */

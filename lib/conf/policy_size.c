@@ -11,6 +11,11 @@
 /* A policy at a port, and a rule of it there, without its conditions: 200 and 70 bytes. */
 #define STEPS_AT_PORT 6
 #define STEPS_OF_RULE 2
+/* A rule for tokens, a text in it, and the path of a claim, in memory that a step stands for. */
+#define BYTES_OF_STEP	50
+#define BYTES_OF_TOKENS 400
+#define BYTES_OF_TEXT	32
+#define BYTES_OF_CLAIM	600
 
 static bool is_port(const struct mt_policy_condition *c)
 {
@@ -102,12 +107,51 @@ static void add_rule(struct mt_policy_sum *to, const struct mt_policy_rule *r)
 		add_condition(to, &r->when[i]);
 }
 
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+static uint64_t bytes_of(const struct mt_text *t)
+{
+	return BYTES_OF_TEXT + (t->s ? strlen(t->s) : 0);
+}
+
+static uint64_t bytes_of_all(const struct mt_texts *l)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < l->n; i++)
+		n += bytes_of(&l->v[i]);
+	return n;
+}
+
+/* Adds the memory of a rule for tokens in each list of rules. Inline keys are copied. */
+static void add_tokens(struct mt_policy_sum *to, const struct mt_jwt_rule *r)
+{
+	uint64_t bytes = BYTES_OF_TOKENS + bytes_of(&r->issuer) + bytes_of(&r->payload_to) +
+			 bytes_of(&r->jwks) + bytes_of(&r->jwks_uri) + bytes_of_all(&r->audiences) +
+			 bytes_of_all(&r->spaced);
+
+	for (uint32_t i = 0; i < r->n_headers; i++)
+		bytes += bytes_of(&r->headers[i].name) + bytes_of(&r->headers[i].prefix);
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		bytes += BYTES_OF_CLAIM + bytes_of(&r->outputs[i].header);
+	to->tokens += bytes / BYTES_OF_STEP;
+	to->places += 2 + (uint64_t)r->n_headers + r->n_outputs;
+}
+
+static void measure_tokens(struct mt_policy_sum *s, const struct mt_request_authentication *a)
+{
+	for (uint32_t i = 0; i < a->n_rules; i++)
+		add_tokens(s, &a->rules[i]);
+}
+
 void mt_policy_measure(struct mt_policy *p)
 {
 	const struct mt_authorization_policy *a = p->of.authorization;
 	struct mt_policy_sum *s = &p->size;
 
 	*s = (struct mt_policy_sum){.n = 1};
+	if (p->kind == MT_POLICY_OF_TOKENS)
+		measure_tokens(s, p->of.tokens);
 	if (p->kind != MT_POLICY_OF_AUTHORIZATION)
 		return;
 	for (uint32_t i = 0; i < a->n_rules; i++) {

@@ -25,6 +25,9 @@
 #define STEPS_OF_BITS	4
 #define STEPS_OF_PART	5
 #define STEPS_OF_SAMPLE 10
+/* A list of rules for tokens, before these are copied; keys that are compared in one step. */
+#define STEPS_OF_TOKENS 160
+#define STEP_OF_PLACES	20
 /* Values that are compared in one step. */
 #define STEP_OF_VALUES 4
 /* Labels are looked for again in each service with the endpoint, if they are few. */
@@ -118,10 +121,16 @@ static uint64_t steps_of_index(const struct mt_policy_sum *s)
 	       s->values / STEP_OF_VALUES;
 }
 
+/* The rules for tokens have one list, in which each metadata key is compared with all others. */
+static uint64_t steps_of_tokens(const struct mt_policy_sum *s)
+{
+	return s->tokens ? STEPS_OF_TOKENS + s->tokens + s->places * s->places / STEP_OF_PLACES : 0;
+}
+
 uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s)
 {
 	/* Each twin has a set of all policies. */
-	return s->rules + s->at_ports + (1 + s->twins) * steps_of_index(s) +
+	return steps_of_tokens(s) + s->rules + s->at_ports + (1 + s->twins) * steps_of_index(s) +
 	       s->twins * (s->n + s->rules);
 }
 

@@ -414,7 +414,7 @@ static const struct mt_section output_section = {"output", sizeof(struct mt_jwt_
 static const struct mt_field jwt_fields[] = {
 	{"issuer", MT_F_TEXT, AT(struct mt_jwt_rule, issuer), .required = true,
 		.help = "`iss` of the tokens, exactly"},
-	{"audiences", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, audiences),
+	{"audiences", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, audiences), .max = MT_LIST_TOKENS,
 		.help = "accepted values of `aud`, without regard to `http://`, `https://` and a "
 			"slash at the end; default: any"},
 	{"jwksUri", MT_F_TEXT, AT(struct mt_jwt_rule, jwks_uri),
@@ -424,23 +424,25 @@ static const struct mt_field jwt_fields[] = {
 	{"jwks", MT_F_TEXT, AT(struct mt_jwt_rule, jwks),
 		.help = "the keys themselves, as JSON in a text"},
 	{"fromHeaders", MT_F_LIST, AT_LIST(struct mt_jwt_rule, headers), .sub = &header_section,
+		.max = MT_LIST_TOKENS,
 		.help = "metadata with tokens; default: `authorization` with prefix `Bearer `"},
-	{"fromParams", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, params),
+	{"fromParams", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, params), .max = MT_LIST_TOKENS,
 		.help = "calls have no query parameters: without `fromHeaders` no token is "
 			"accepted"},
-	{"fromCookies", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, cookies),
+	{"fromCookies", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, cookies), .max = MT_LIST_TOKENS,
 		.help = "calls have no cookies: without `fromHeaders` no token is accepted"},
 	{"outputPayloadToHeader", MT_F_TEXT, AT(struct mt_jwt_rule, payload_to),
 		.help = "metadata key for the claims, in base64url, towards the server; a caller's "
 			"own value is removed"},
 	{"outputClaimToHeaders", MT_F_LIST, AT_LIST(struct mt_jwt_rule, outputs),
-		.sub = &output_section,
+		.sub = &output_section, .max = MT_LIST_TOKENS,
 		.help = "metadata keys for single claims, towards the server"},
 	{"forwardOriginalToken", MT_F_BOOL, AT(struct mt_jwt_rule, forward),
 		.help = "true: the server gets the token; default: false"},
 	{"timeout", MT_F_DURATION, AT(struct mt_jwt_rule, timeout), .min = 1, .max = 60000,
 		.help = "longest time of a fetch, at most 10s; default: 5s"},
 	{"spaceDelimitedClaims", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, spaced),
+		.max = MT_LIST_TOKENS,
 		.help = "claims with a list of words, in addition to `scope` and `permission`"},
 };
 
@@ -474,7 +476,7 @@ static const struct mt_field token_fields[] = {
 	SELECTOR_FIELD(struct mt_request_authentication),
 	TARGET_FIELDS(struct mt_request_authentication),
 	{"jwtRules", MT_F_LIST, AT_LIST(struct mt_request_authentication, rules),
-		.sub = &jwt_section,
+		.sub = &jwt_section, .max = MT_LIST_SHORT,
 		.help = "issuers and their tokens; a call's token must match one of them"},
 };
 

@@ -102,6 +102,8 @@ struct mt_section {
 #define MT_LIST_SHORT 4096u
 /* Of conditions of a local rate limit: each has a bucket for each port and each endpoint. */
 #define MT_LIST_CONDITIONS 1000u
+/* Of a rule for tokens: each set of policies has a copy, and audiences are compared with tokens. */
+#define MT_LIST_TOKENS 1000u
 
 #define MT_PATH_MAX 512
 

@@ -81,5 +81,72 @@ static void rules_of_others_hide_none(void)
 	scene_end(&sc);
 }
 
+/* Writes a RequestAuthentication of `rules` rules, with lists of `n` entries. */
+static void put_tokens(FILE *f, const char *selected, int rules, int n, const char *list)
+{
+	fprintf(f, "---\n" SECURITY("RequestAuthentication", "t", "greedy", ""));
+	fprintf(f, "  selector: {matchLabels: {%s}}\n  jwtRules:\n", selected);
+	for (int i = 0; i < rules; i++) {
+		fprintf(f, "  - issuer: i%d\n    jwksUri: http://a.example/\n    %s: [", i, list);
+		for (int k = 0; k < n; k++)
+			fprintf(f, strcmp(list, "audiences") == 0 ? "%sk%d-%d" : "%s{name: k%d-%d}",
+				k ? ", " : "", i, k);
+		fputs("]\n", f);
+	}
+}
+
+/* Rules for tokens are copied for each set, and their metadata keys are compared with each other. */
+static void tokens_count(void)
+{
+	static const struct {
+		const char *selected, *list;
+		int rules, n;
+		bool closed;
+	} rows[] = {{"app: a", "audiences", 60, 1, false}, {"app: a", "audiences", 60, 100, true},
+		{"app: a", "fromHeaders", 60, 1, false}, {"app: a", "fromHeaders", 20, 100, true},
+		{"app: b", "audiences", 60, 100, false}};
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (size_t at = 0; at < MT_ARRAY_LEN(rows); at++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_services(f, "greedy", 20, 1, 1);
+		put_tokens(f, rows[at].selected, rows[at].rules, rows[at].n, rows[at].list);
+		/* More policies than are compared without an index of their labels. */
+		for (int k = 0; k < 20; k++) {
+			char name[8];
+
+			snprintf(name, sizeof(name), "q%d", k);
+			put_rules_for(f, name, "app: c", 1);
+		}
+		load(&sc, 60000, f, &text);
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED) > 5, rows[at].closed);
+		CU_ASSERT_EQUAL(scene_has(&sc, "policies", OVER), rows[at].closed);
+		scene_end(&sc);
+	}
+}
+
+/* Lists of a rule for tokens have a limit. */
+static void lists_of_tokens(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int n = 1000; n <= 1001; n++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_tokens(f, "app: a", 1, n, "audiences");
+		scene_load_text(&sc, f, &text);
+		CU_ASSERT_EQUAL(
+			strcmp(scene_status(&sc, "RequestAuthentication", "t"), "refused") == 0,
+			n > 1000);
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test work_policies_tests[] = {{"labels choose sets", labels_choose_sets},
-	{"rules of others hide none", rules_of_others_hide_none}, {0}};
+	{"rules of others hide none", rules_of_others_hide_none}, {"tokens count", tokens_count},
+	{"lists of tokens", lists_of_tokens}, {0}};
