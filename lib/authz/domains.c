@@ -5,6 +5,8 @@
  */
 #include "mt_authz_priv.h"
 
+#include "mt_strmap.h"
+
 #include <string.h>
 
 /* The name in policies for the mesh's own trust domain, whatever that is. */
@@ -46,47 +48,58 @@ static bool is_ours(const struct mt_authz_callers *who, const char *s, size_t le
 	return ours;
 }
 
-static void put(struct mt_region *r, struct mt_texts *l, const char *s)
+/* A list of names, each once. */
+struct names {
+	struct mt_region *r;
+	struct mt_texts all;
+	struct mt_strmap seen;
+};
+
+static void put(struct names *to, const char *s)
 {
 	struct mt_text *slot;
 
-	for (uint32_t i = 0; s && i < l->n; i++)
-		if (strcmp(l->v[i].s, s) == 0)
-			return;
-	slot = s ? mt_region_push(r, (void **)&l->v, &l->n, sizeof(*slot)) : NULL;
+	if (s && mt_strmap_get(&to->seen, s))
+		return;
+	slot = s ? mt_region_push(to->r, (void **)&to->all.v, &to->all.n, sizeof(*slot)) : NULL;
+	if (!slot || mt_strmap_put(&to->seen, s, to, NULL))
+		to->r->failed = true;
 	if (slot)
 		slot->s = s;
-	else
-		r->failed = true;
 }
 
-static void add(
-	struct mt_region *r, const struct mt_authz_callers *who, struct mt_texts *l, const char *s)
+static struct mt_texts end(struct names *names)
+{
+	mt_strmap_fini(&names->seen);
+	return names->all;
+}
+
+static void add(struct names *to, const struct mt_authz_callers *who, const char *s)
 {
 	size_t len = domain_length(s);
 
 	if (!len || !is_ours(who, s, len)) {
-		put(r, l, s);
+		put(to, s);
 		return;
 	}
 	for (uint32_t i = 0; i < who->n_domains; i++) {
 		const char *domain = who->domains[i];
 
-		put(r, l,
-			ends_so(domain, s, len) ? s : mt_region_printf(r, "%s%s", domain, s + len));
+		put(to, ends_so(domain, s, len) ? s
+						: mt_region_printf(to->r, "%s%s", domain, s + len));
 	}
 }
 
 struct mt_texts mt_authz_domains(
 	struct mt_region *r, const struct mt_authz_callers *who, const struct mt_texts *l)
 {
-	struct mt_texts all = {0};
+	struct names to = {.r = r};
 
 	if (!who->n_domains)
 		return *l;
 	for (uint32_t i = 0; i < l->n; i++)
-		add(r, who, &all, l->v[i].s);
-	return all;
+		add(&to, who, l->v[i].s);
+	return end(&to);
 }
 
 /*
@@ -96,7 +109,7 @@ struct mt_texts mt_authz_domains(
 struct mt_texts mt_authz_trust_domains(
 	struct mt_region *r, const struct mt_authz_callers *who, const struct mt_texts *l)
 {
-	struct mt_texts all = {0};
+	struct names to = {.r = r};
 
 	for (uint32_t i = 0; i < l->n; i++) {
 		const char *s = l->v[i].s;
@@ -104,9 +117,9 @@ struct mt_texts mt_authz_trust_domains(
 
 		for (uint32_t d = 0; d < who->n_domains; d++)
 			ours |= strcmp(who->domains[d], s) == 0;
-		put(r, &all, s);
+		put(&to, s);
 		for (uint32_t d = 0; ours && d < who->n_domains; d++)
-			put(r, &all, who->domains[d]);
+			put(&to, who->domains[d]);
 	}
-	return all;
+	return end(&to);
 }

@@ -309,6 +309,41 @@ static void ports_times_ports(void)
 	scene_end(&sc);
 }
 
+/* A node whose callers have principals, by the port that they use. */
+static const char vouching[] =
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n  ports:\n"
+	"  - {name: p0, device: net_null0, addresses: [192.0.2.1/24], side: workloads}\n";
+
+/* Principals of a policy are repeated for the aliases of the trust domain, each once. */
+static void principals_of_a_policy(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	uint64_t from;
+
+	fputs(SERVICE("s", "x", "198.51.100.1"), f);
+	fputs("---\n" SECURITY("AuthorizationPolicy", "p", "x", "") "  rules:\n"
+								    "  - from:\n"
+								    "    - source:\n"
+								    "        principals:\n",
+		f);
+	for (int i = 0; i < LONG; i++)
+		fprintf(f, "        - cluster.local/ns/x/sa/a%d\n", i);
+	fclose(f);
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", vouching);
+	scene_write(&sc, "a.yaml", text);
+	free(text);
+	scene_load(&sc);
+	from = n_compared;
+	scene_compile(&sc);
+	CU_ASSERT(n_compared - from < LONG * 100);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s.x"), 1);
+	scene_end(&sc);
+}
+
 const struct mt_test lists_tests[] = {
 	{"services_times_workloads_times_ports", services_times_workloads_times_ports},
 	{"ports_have_shares", ports_have_shares},
@@ -317,5 +352,6 @@ const struct mt_test lists_tests[] = {
 	{"backends_times_grants", backends_times_grants},
 	{"values_of_matches_times_hosts", values_of_matches_times_hosts},
 	{"ports_times_ports", ports_times_ports},
+	{"principals_of_a_policy", principals_of_a_policy},
 	{0},
 };
