@@ -6,6 +6,7 @@
 #include "mt_jwks_store.h"
 #include "mt_list.h"
 #include "mt_resolve.h"
+#include "mt_strmap.h"
 
 #include <pthread.h>
 
@@ -27,6 +28,7 @@ struct mt_jwks_source {
 struct mt_jwks_store {
 	pthread_mutex_t lock;
 	struct mt_list sources;
+	struct mt_strmap by_name;	       /* the same */
 	uint32_t n;			       /* sources that are fetched */
 	uint32_t n_busy;		       /* of these, with a fetch in progress */
 	uint64_t counters[MT_JWKS_N_OUTCOMES]; /* written under the lock */

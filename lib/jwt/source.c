@@ -35,6 +35,7 @@ void mt_jwks_store_free(struct mt_jwks_store *s)
 		return;
 	mt_jwks_store_stop(s);
 	MT_ASSERT(mt_list_empty(&s->sources));
+	mt_strmap_fini(&s->by_name);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -93,6 +94,7 @@ void mt_jwks_source_drop(struct mt_jwks_source *s)
 	last = --s->refs == 0;
 	if (last) {
 		mt_list_del(&s->node);
+		mt_strmap_del(&all->by_name, s->name);
 		all->n -= s->uri != NULL;
 	}
 	pthread_mutex_unlock(&all->lock);
@@ -166,17 +168,11 @@ static char *uri_of(const struct mt_jwks_said *said)
 
 static struct mt_jwks_source *find(struct mt_jwks_store *s, const char *name)
 {
-	const struct mt_list *n;
+	struct mt_jwks_source *src = mt_strmap_get(&s->by_name, name);
 
-	mt_list_foreach (n, &s->sources) {
-		struct mt_jwks_source *src = mt_list_entry(n, struct mt_jwks_source, node);
-
-		if (strcmp(src->name, name) == 0) {
-			src->refs++;
-			return src;
-		}
-	}
-	return NULL;
+	if (src)
+		src->refs++;
+	return src;
 }
 
 static bool is_web(const char *uri)
@@ -208,8 +204,10 @@ static struct mt_jwks_source *make(
 		mt_err(e, -ENOMEM, "no memory");
 	else if (s->uri && !is_web(s->uri))
 		mt_err(e, -EINVAL, "it is fetched by http:// or https:// alone");
-	else if (s->keys || !said->text)
+	else if ((s->keys || !said->text) && !mt_strmap_put(&all->by_name, s->name, s, NULL))
 		return s;
+	else if (s->keys || !said->text)
+		mt_err(e, -ENOMEM, "no memory");
 	free_source(s);
 	return NULL;
 }

@@ -344,6 +344,41 @@ static void principals_of_a_policy(void)
 	scene_end(&sc);
 }
 
+#define ISSUERS 3000
+
+/* Keys that many rules for tokens contain are found without a look at all others. */
+static void keys_of_tokens(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	uint64_t from;
+
+	fputs(ISTIO("ServiceEntry", "s", "x") "  hosts: [s.x]\n  resolution: STATIC\n"
+					      "  location: MESH_INTERNAL\n"
+					      "  ports: [{number: 80, name: "
+					      "tcp-metaprotocol-dubbo}]\n  endpoints:\n",
+		f);
+	for (int i = 0; i < ISSUERS; i++)
+		fprintf(f, "  - {address: 10.1.%d.%d, labels: {app: a%d}}\n", i / 256, i % 256, i);
+	for (int i = 0; i < ISSUERS; i++)
+		fprintf(f,
+			"---\n" SECURITY("RequestAuthentication", "t%d", "x",
+				"{selector: {matchLabels: {app: a%d}}, jwtRules: [{issuer: i%d, "
+				"jwks: '{\"keys\":[],\"n\":%d}'}]}"),
+			i, i, i, i);
+	fclose(f);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text);
+	free(text);
+	from = n_compared;
+	scene_load(&sc);
+	CU_ASSERT(n_compared - from < ISSUERS * ISSUERS / 2);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s.x"), ISSUERS);
+	scene_end(&sc);
+}
+
 const struct mt_test lists_tests[] = {
 	{"services_times_workloads_times_ports", services_times_workloads_times_ports},
 	{"ports_have_shares", ports_have_shares},
@@ -353,5 +388,6 @@ const struct mt_test lists_tests[] = {
 	{"values_of_matches_times_hosts", values_of_matches_times_hosts},
 	{"ports_times_ports", ports_times_ports},
 	{"principals_of_a_policy", principals_of_a_policy},
+	{"keys_of_tokens", keys_of_tokens},
 	{0},
 };
