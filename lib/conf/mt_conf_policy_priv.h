@@ -20,14 +20,18 @@ struct mt_policy_sum {
 	uint64_t n;	   /* policies */
 	uint64_t twins;	   /* of these: others have their names, so that there are more sets */
 	uint64_t rules;	   /* in all of them */
-	uint64_t dubbo;	   /* of these: in a set of their own */
 	uint64_t parts;	   /* conditions of the rules, and ports in them */
 	uint64_t values;   /* in fields that an index may have */
 	uint64_t keys;	   /* conditions on metadata */
 	uint8_t fields;	   /* other fields that an index may have: bits */
 	uint64_t at_ports; /* steps for each port, of those that depend on ports */
-	uint64_t tokens;   /* steps to copy the rules for tokens */
-	uint64_t places;   /* metadata keys in these rules */
+	uint64_t closings; /* rules without conditions: of closings, STRICT, and without rules */
+	uint64_t varies;   /* of `n`: at some ports other rules */
+	uint64_t compiled; /* steps to compile them for a codec */
+	uint64_t networks; /* of `values` */
+	uint64_t looks;	 /* steps to compare them with an endpoint, in addition to those for `n` */
+	uint64_t tokens; /* steps to copy the rules for tokens */
+	uint64_t places; /* metadata keys in these rules */
 };
 
 /* A policy while it is compiled, and what it was found to be about. */
@@ -165,8 +169,8 @@ const struct mt_limit_conf *mt_b_inbound_limit(
 	struct mt_build *b, const struct mt_policed *to, const struct mt_meta **meta);
 
 void mt_policy_sum_add(struct mt_policy_sum *to, const struct mt_policy_sum *more);
-/* policy_size.c: sets p->size. */
-void mt_policy_measure(struct mt_policy *p);
+/* policy_size.c: sets p->size. `domains`: principals are compiled for so many trust domains. */
+void mt_policy_measure(struct mt_policy *p, uint32_t domains);
 /*
  * Returns the policies of a list (NULL: none) that may be about an instance; the caller compares
  * each of them. Valid until the next call for this list.

@@ -107,9 +107,10 @@ void mt_b_work(struct mt_build *b);
 void mt_b_work_of_gateways(struct mt_build *b);
 /* work_policies.c: steps to compile the sets of policies of a service's endpoints. */
 struct mt_policy_sets {
-	uint64_t once;	   /* of those without conditions on ports */
-	uint64_t at_ports; /* of the others, for each port */
-	uint64_t rules;	   /* to compare all endpoints' rules with one forwarded port */
+	uint64_t of_codec;   /* of those that are equal at all ports, for each codec */
+	uint64_t at_ports;   /* of the others, for each port */
+	uint64_t rules;	     /* to compare all endpoints' rules with one forwarded port */
+	uint64_t n_outbound; /* given: filters in the proxies of clients that deny calls */
 };
 
 /*
@@ -121,4 +122,4 @@ uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
 /* work_policies.c: the steps to make a set of policies; if it depends on ports, for each port. */
 uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s);
 /* policy_gateways.c: the steps to compile the policies of a Gateway for its servers. */
-uint64_t mt_b_steps_at_gateway(const struct mt_build *b, const struct mt_gateway *g);
+uint64_t mt_b_steps_at_gateway(struct mt_build *b, const struct mt_gateway *g);

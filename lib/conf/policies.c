@@ -208,7 +208,7 @@ static void add_policy(struct mt_build *b, const struct mt_policy *p)
 	struct mt_policy *to = &all->v[all->n++];
 
 	*to = *p;
-	mt_policy_measure(to);
+	mt_policy_measure(to, all->callers.n_domains);
 	to->size.twins = p->kind == MT_POLICY_OF_AUTHORIZATION && has_twin(b, p);
 }
 

@@ -184,12 +184,16 @@ void mt_policy_sum_add(struct mt_policy_sum *to, const struct mt_policy_sum *mor
 	to->n += more->n;
 	to->twins += more->twins;
 	to->rules += more->rules;
-	to->dubbo += more->dubbo;
 	to->parts += more->parts;
 	to->values += more->values;
 	to->keys += more->keys;
 	to->fields |= more->fields;
 	to->at_ports += more->at_ports;
+	to->closings += more->closings;
+	to->varies += more->varies;
+	to->compiled += more->compiled;
+	to->networks += more->networks;
+	to->looks += more->looks;
 	to->tokens += more->tokens;
 	to->places += more->places;
 }

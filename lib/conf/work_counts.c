@@ -73,6 +73,23 @@ static uint32_t count_units(const struct mt_unit *u)
 	return n;
 }
 
+#define CODECS_MOST 64
+
+/* The codecs of its ports, for which policies are compiled. */
+static uint32_t count_codecs(const struct mt_host *h)
+{
+	const struct mt_codec *seen[CODECS_MOST];
+	uint32_t n = 0, i;
+
+	for (const struct mt_unit *u = h->units; u && n < CODECS_MOST; u = u->next) {
+		for (i = 0; i < n && seen[i] != u->codec; i++)
+			;
+		seen[i] = u->codec;
+		n += i == n;
+	}
+	return n + (h->forwards != NULL);
+}
+
 /* The work that the endpoints of a host cause. */
 struct endpoints {
 	struct outbound outbound; /* of the ports that are terminated */
@@ -104,6 +121,7 @@ static void add_endpoint(struct mt_build *b, const struct mt_host *h, const stru
 static void count_endpoints(struct mt_build *b, const struct mt_host *h, struct endpoints *e)
 {
 	e->outbound = outbound_of(b, h, h->units);
+	e->sets.n_outbound = e->outbound.n_closing;
 	for (uint32_t i = 0; i < h->n_workloads; i++)
 		add_endpoint(b, h, h->workloads[i], e);
 	/* Endpoints with names that are not resolved have policies as well. */
@@ -178,7 +196,8 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 		e.policies * (1 + unserved) + filters + closing * e.n,
 		"write fewer policies or endpoints");
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
-		e.sets.once + ports * e.sets.at_ports + forwards * e.sets.rules,
+		count_codecs(h) * e.sets.of_codec + ports * e.sets.at_ports +
+			forwards * e.sets.rules,
 		"write fewer ports, or policies with conditions on ports");
 	mt_b_want_closed(b, MT_WORK_STEPS, &h->se->meta,
 		(ports + forwards) * (MT_STEPS_OF_CLUSTER + h->n_addrs * STEPS_OF_LISTENER) +

@@ -16,7 +16,7 @@
 #define STEPS_OF_POLICY 3
 /* A set with this many rules has an index (lib/authz). */
 #define INDEX_LEAST	16
-#define INDEX_MOST	1024
+#define INDEX_MOST	UINT64_C(1024)
 #define INDEX_FIELDS	UINT64_C(12)
 #define INDEX_KEYS	UINT64_C(24)
 #define INDEX_SAMPLES	256
@@ -30,6 +30,8 @@
 #define STEP_OF_PLACES	20
 /* Values that are compared in one step. */
 #define STEP_OF_VALUES 4
+/* A network has up to 256 rows in two tables. */
+#define STEPS_OF_NETWORK 8
 /* Labels are looked for again in each service with the endpoint, if they are few. */
 #define FEW_LABELS 16
 
@@ -37,7 +39,8 @@
 struct found {
 	struct mt_policy_sum sum;
 	uint64_t id;
-	uint64_t looks; /* for labels, if they are many */
+	uint64_t compiled; /* steps for each codec, of those of the service's namespace */
+	uint64_t looks;	   /* for labels, if they are many */
 };
 
 static uint64_t id_of(const void *of, size_t size, uint64_t what)
@@ -87,6 +90,9 @@ static void add_ns(struct mt_build *b, const char *ns, const struct mt_host *h,
 	mt_policy_sum_add(&to->sum, &f.sum);
 	mt_policy_sum_add(&to->sum, &of_host);
 	to->id += f.id;
+	/* Authors of the root namespace are the operator's. */
+	if (strcmp(ns, mt_b_root_namespace(b)) != 0)
+		to->compiled += f.sum.compiled + of_host.compiled;
 }
 
 /* The endpoint's own ports, which a set that depends on ports is compiled for. */
@@ -109,16 +115,18 @@ static uint64_t ports_id(const struct mt_workload *w)
 static uint64_t steps_of_index(const struct mt_policy_sum *s)
 {
 	uint64_t fields = (uint64_t)__builtin_popcount(s->fields) + s->keys, samples;
-	uint64_t rules = MT_MIN(s->rules, INDEX_MOST);
+	uint64_t rules = s->rules + s->closings;
 
-	if (s->rules < INDEX_LEAST)
+	if (rules < INDEX_LEAST)
 		return 0;
+	/* Policies of Istio and of Aeraki have a set each. */
+	rules = MT_MIN(rules, 2 * INDEX_MOST);
 	fields = MT_MIN(fields, INDEX_FIELDS);
 	samples = MT_MIN(s->values, fields * INDEX_SAMPLES);
 	return STEPS_OF_INDEX +
 	       fields * (STEPS_OF_FIELD + rules * STEPS_OF_BITS + s->parts * STEPS_OF_PART) +
 	       s->parts * MT_MIN(s->keys, INDEX_KEYS) + samples * STEPS_OF_SAMPLE +
-	       s->values / STEP_OF_VALUES;
+	       s->values / STEP_OF_VALUES + s->networks * STEPS_OF_NETWORK;
 }
 
 /* The rules for tokens have one list, in which each metadata key is compared with all others. */
@@ -130,8 +138,8 @@ static uint64_t steps_of_tokens(const struct mt_policy_sum *s)
 uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s)
 {
 	/* Each twin has a set of all policies. */
-	return steps_of_tokens(s) + s->rules + s->at_ports + (1 + s->twins) * steps_of_index(s) +
-	       s->twins * (s->n + s->rules);
+	return steps_of_tokens(s) + s->rules + s->closings + s->at_ports +
+	       (1 + s->twins) * steps_of_index(s) + s->twins * (s->n + s->rules);
 }
 
 /*
@@ -141,15 +149,18 @@ uint64_t mt_b_steps_of_set(const struct mt_policy_sum *s)
 static void add_set(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
 	const struct found *f, struct mt_policy_sets *to)
 {
-	const uint64_t of[] = {(uintptr_t)h, f->id + (f->sum.at_ports ? ports_id(w) : 0),
-		f->sum.at_ports > 0, mt_instance_class(h, w)};
+	const uint64_t of[] = {(uintptr_t)h, f->id + (f->sum.varies ? ports_id(w) : 0),
+		f->sum.varies > 0, mt_instance_class(h, w)};
+	struct mt_policy_sum sum = f->sum;
 	uint64_t id = id_of(of, sizeof(of), 0);
 
 	if (mt_idmap_get(&b->work.sets, id))
 		return;
 	if (mt_idmap_put(&b->work.sets, id, b))
 		b->tmp.failed = true;
-	*(f->sum.at_ports ? &to->at_ports : &to->once) += mt_b_steps_of_set(&f->sum);
+	sum.closings += to->n_outbound;
+	to->of_codec += f->compiled;
+	*(sum.varies ? &to->at_ports : &to->of_codec) += mt_b_steps_of_set(&sum);
 }
 
 uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
@@ -172,5 +183,5 @@ uint64_t mt_b_steps_of_policies(struct mt_build *b, const struct mt_host *h,
 		add_set(b, h, w, &f, to);
 		to->rules += f.sum.rules + f.sum.parts / MT_PARTS_OF_STEP;
 	}
-	return (n + f.sum.n) * STEPS_OF_POLICY + f.looks;
+	return (n + f.sum.n) * STEPS_OF_POLICY + f.sum.looks + f.looks;
 }

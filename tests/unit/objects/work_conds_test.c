@@ -33,7 +33,7 @@ static void policies_at_ports(void)
 
 		put_services(f, "greedy", 1, 1, 20);
 		put_policy(f, at ? "ports" : "methods");
-		load(&sc, 20000, f, &text);
+		load(&sc, 30000, f, &text);
 		IS_STATUS(&sc, "ServiceEntry", "s0", at ? "fail-closed" : "in-force");
 		CU_ASSERT_EQUAL(scene_has(&sc, "policies with conditions on ports", OVER), at);
 		scene_end(&sc);
@@ -114,7 +114,7 @@ static void policies_at_forwards(void)
 			fprintf(f, "%s{address: 198.51.100.%d}", i ? ", " : "", i + 1);
 		fputs("]\n", f);
 		put_policy(f, "methods");
-		load(&sc, 20000, f, &text);
+		load(&sc, 30000, f, &text);
 		CU_ASSERT_EQUAL(scene_has(&sc, "write fewer ports", OVER), many);
 		scene_end(&sc);
 	}

@@ -147,6 +147,83 @@ static void lists_of_tokens(void)
 	}
 }
 
+/* Writes service s with 8 ports of these protocols in turn. */
+static void put_protocols(FILE *f, const char *const *protocols, int n)
+{
+	fputs(ISTIO("ServiceEntry", "s", "greedy") "  hosts: [s.greedy.example]\n"
+						   "  location: MESH_INTERNAL\n"
+						   "  resolution: STATIC\n"
+						   "  endpoints: [{address: 198.51.100.1, "
+						   "labels: {app: a}}]\n"
+						   "  ports:\n",
+		f);
+	for (int i = 0; i < 8; i++)
+		fprintf(f, "  - {number: %d, name: tcp-metaprotocol-%s-%d}\n", 80 + i,
+			protocols[i % n], i);
+}
+
+/* Conditions are compiled, and a set is made, for each protocol, not for each port. */
+static void protocols_count(void)
+{
+	static const char *const protocols[] = {"dubbo", "thrift", "awesomerpc"};
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int many = 0; many < 2; many++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_protocols(f, protocols, many ? 3 : 1);
+		put_rules_for(f, "p", "app: a", 300);
+		load(&sc, 24000, f, &text);
+		IS_STATUS(&sc, "ServiceEntry", "s", many ? "fail-closed" : "in-force");
+		scene_end(&sc);
+	}
+}
+
+/* Writes a policy of 20 rules with `n` values each of one condition. */
+static void put_values(FILE *f, const char *condition, const char *value, int n)
+{
+	fprintf(f, "---\n" SECURITY("AuthorizationPolicy", "v", "greedy", ""));
+	fputs("  action: DENY\n  rules:\n", f);
+	for (int i = 0; i < 20; i++) {
+		fprintf(f, "  - from:\n    - source:\n        %s: [", condition);
+		for (int k = 0; k < n; k++) {
+			fputs(k ? ", " : "", f);
+			fprintf(f, value, k);
+		}
+		fputs("]\n", f);
+	}
+}
+
+/* Values are compiled for each service, and networks have many rows of an index. */
+static void values_count(void)
+{
+	static const struct {
+		const char *condition, *value;
+		int n;
+		bool closed;
+	} rows[] = {{"notNamespaces", "n%d", 1, false}, {"notNamespaces", "n%d", 200, true},
+		{"namespaces", "n%d", 20, false}, {"ipBlocks", "10.%d.0.0/17", 20, true}};
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (size_t at = 0; at < MT_ARRAY_LEN(rows); at++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_services(f, "greedy", 20, 1, 1);
+		put_values(f, rows[at].condition, rows[at].value, rows[at].n);
+		load(&sc, 90000, f, &text);
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED) +
+						count(&sc, "greedy", MT_OBJECT_REFUSED) >
+					0,
+			rows[at].closed);
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test work_policies_tests[] = {{"labels choose sets", labels_choose_sets},
 	{"rules of others hide none", rules_of_others_hide_none}, {"tokens count", tokens_count},
-	{"lists of tokens", lists_of_tokens}, {0}};
+	{"lists of tokens", lists_of_tokens}, {"protocols count", protocols_count},
+	{"values count", values_count}, {0}};
