@@ -3,6 +3,7 @@
  * What every document refers to, whether its routes come to be used or not: a mistake is told on the day
  * it is written.
  */
+#include "mt_conf_service_priv.h"
 #include "mt_conf_unmatched_priv.h"
 
 #include <stdio.h>
@@ -111,22 +112,15 @@ static void index_gateways(struct mt_build *b)
 	}
 }
 
-/* Longest "NAMESPACE/NAME" of a Gateway; of a longer one there is none. */
-#define GATEWAY_MAX 512
-
 /* ELSEWHERE: it is for nodes with other labels, which take what is bound to it. */
 static enum place place_of(const struct mt_build *b, const struct mt_text *name, const char *ns)
 {
 	const struct mt_gateway *g;
-	char key[GATEWAY_MAX];
+	char key[MT_GATEWAY_KEY];
 
 	if (strcmp(name->s, "mesh") == 0)
 		return PLACE_HERE;
-	if (strchr(name->s, '/'))
-		snprintf(key, sizeof(key), "%s", name->s);
-	else
-		snprintf(key, sizeof(key), "%s/%s", ns, name->s);
-	g = mt_strmap_get(&b->gateways, key);
+	g = mt_strmap_get(&b->gateways, mt_b_gateway_key(name->s, ns, key));
 	if (!g)
 		return PLACE_NOWHERE;
 	return mt_b_selects_node(b, &g->selector) ? PLACE_HERE : PLACE_ELSEWHERE;

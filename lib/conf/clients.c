@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whose calls a route is for: ports, gateways with their hosts, and clients by namespace and labels. */
-#include "mt_conf_priv.h"
+#include "mt_conf_service_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +20,22 @@ bool mt_b_is_of_clients(
 	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m)
 {
 	return (!m->port.set || m->port.v == f->port) && is_source(b, f, m);
+}
+
+/* No printf, because a document may name thousands of Gateways. */
+const char *mt_b_gateway_key(const char *name, const char *ns, char key[MT_GATEWAY_KEY])
+{
+	size_t len = strlen(name), ns_len = strlen(ns);
+
+	if (memchr(name, '/', len))
+		return name;
+	ns_len = MT_MIN(ns_len, (size_t)MT_GATEWAY_KEY - 2);
+	len = MT_MIN(len, MT_GATEWAY_KEY - 2 - ns_len);
+	memcpy(key, ns, ns_len);
+	key[ns_len] = '/';
+	memcpy(key + ns_len + 1, name, len);
+	key[ns_len + 1 + len] = '\0';
+	return key;
 }
 
 bool mt_b_is_gateway(const char *word, const char *ns, const char *gateway)

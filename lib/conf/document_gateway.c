@@ -19,19 +19,13 @@ struct naming {
 	bool reads_messages;	 /* some port of these */
 };
 
-/* The map's key of a Gateway that a document in `ns` names. NULL: no memory. */
-static const char *key_of(struct mt_build *b, const struct mt_text *name, const char *ns)
+/* NULL: there is no such Gateway. */
+static struct naming *find_named(
+	const struct mt_strmap *all, const struct mt_text *name, const char *ns)
 {
-	return strchr(name->s, '/') ? name->s : mt_region_printf(&b->tmp, "%s/%s", ns, name->s);
-}
+	char key[MT_GATEWAY_KEY];
 
-/* NULL: no memory, or nothing names it. */
-static const struct naming *find_named(
-	struct mt_build *b, const struct mt_strmap *all, const struct mt_text *name, const char *ns)
-{
-	const char *key = key_of(b, name, ns);
-
-	return key ? mt_strmap_get(all, key) : NULL;
+	return mt_strmap_get(all, mt_b_gateway_key(name->s, ns, key));
 }
 
 /* One port of one Gateway while what it leads to is looked for. */
@@ -519,7 +513,7 @@ static void check_lists(
 		if (strcmp(vs->gateways[i].s, "mesh") == 0)
 			return;
 	for (uint32_t i = 0; i < vs->n_gateways; i++) {
-		const struct naming *x = find_named(b, all, &vs->gateways[i], vs->meta.ns);
+		const struct naming *x = find_named(all, &vs->gateways[i], vs->meta.ns);
 
 		if (x && x->reads_messages)
 			return;
@@ -538,7 +532,7 @@ static void check_exports(
 	const struct mt_gateway *hidden = NULL;
 
 	for (uint32_t i = 0; !hidden && i < vs->n_gateways; i++) {
-		const struct naming *x = find_named(b, all, &vs->gateways[i], vs->meta.ns);
+		const struct naming *x = find_named(all, &vs->gateways[i], vs->meta.ns);
 		const struct mt_gateway *g = x && x->gateways.n ? x->gateways.v[0] : NULL;
 
 		if (g && !is_exported(b, vs, g))
@@ -575,14 +569,6 @@ static void pass(struct mt_build *b, struct server *sv)
 
 /* ---- documents by the Gateways that they name ------------------------------------------------ */
 
-static struct naming *naming_of(
-	struct mt_build *b, struct mt_strmap *all, const struct mt_text *name, const char *ns)
-{
-	const char *key = key_of(b, name, ns);
-
-	return key ? mt_share_account(all, &b->tmp, key, sizeof(struct naming)) : NULL;
-}
-
 /* The field `gateways` of a document. */
 struct gateways {
 	const struct mt_text *v;
@@ -591,24 +577,37 @@ struct gateways {
 };
 
 /* Adds the document to the routes or routers of each Gateway that it names. */
-static void add_naming(struct mt_build *b, struct mt_strmap *all, const struct gateways *of,
+static void add_naming(struct mt_build *b, const struct mt_strmap *all, const struct gateways *of,
 	const void *document, bool is_router)
 {
 	for (uint32_t i = 0; i < of->n; i++) {
-		struct naming *x = naming_of(b, all, &of->v[i], of->ns);
+		struct naming *x = find_named(all, &of->v[i], of->ns);
 
 		if (x)
 			put(b, is_router ? &x->routers : &x->routes, document);
 	}
 }
 
-/* Adds the Gateway to its name, if some document names it. */
-static void add_named(struct mt_build *b, struct mt_strmap *all, const struct mt_gateway *g)
+/* Makes the entry of the Gateway's name. Names without a Gateway have none: they may be many. */
+static void add_gateway_name(struct mt_build *b, struct mt_strmap *all, const struct mt_gateway *g)
 {
-	const char *key = mt_region_printf(&b->tmp, "%s/%s", g->meta.ns, g->meta.name);
-	struct naming *x = key ? mt_strmap_get(all, key) : NULL;
+	char key[MT_GATEWAY_KEY];
+	const char *name = mt_b_gateway_key(g->meta.name, g->meta.ns, key);
 
-	if (!x || !mt_b_selects_node(b, &g->selector))
+	if (mt_strmap_get(all, name))
+		return;
+	name = mt_region_strdup(&b->tmp, name);
+	if (name)
+		(void)mt_share_account(all, &b->tmp, name, sizeof(struct naming));
+}
+
+/* Adds the Gateway to its name, if some document names it. */
+static void add_named(struct mt_build *b, const struct mt_strmap *all, const struct mt_gateway *g)
+{
+	const struct mt_text name = {.s = g->meta.name};
+	struct naming *x = find_named(all, &name, g->meta.ns);
+
+	if (!x || (!x->routes.n && !x->routers.n) || !mt_b_selects_node(b, &g->selector))
 		return;
 	put(b, &x->gateways, g);
 	x->reads_messages |= reads_messages(b, g);
@@ -618,6 +617,8 @@ static void find_naming(struct mt_build *b, struct mt_strmap *all)
 {
 	const struct mt_model *m = b->model;
 
+	for (uint32_t i = 0; i < m->gateways.n; i++)
+		add_gateway_name(b, all, m->gateways.v[i]);
 	for (uint32_t i = 0; i < m->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = m->virtual_services.v[i];
 		const struct gateways of = {vs->gateways, vs->n_gateways, vs->meta.ns};
@@ -717,7 +718,7 @@ static void add_gateway(struct mt_build *b, const struct mt_gateway *g, const st
 {
 	static const struct naming none;
 	const char *name = mt_region_printf(&b->tmp, "%s/%s", g->meta.ns, g->meta.name);
-	const struct naming *by = name ? mt_strmap_get(all, name) : NULL;
+	const struct naming *by = mt_strmap_get(all, name);
 
 	if (!name)
 		return;

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The instances of each service: its own endpoints, or the WorkloadEntries that its selector chooses. */
+#include "mt_by_label.h"
 #include "mt_conf_priv.h"
 #include "mt_share.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-struct bag {
-	const struct mt_workload_entry **v;
-	uint32_t n;
-};
 
 /* Instances, and labels and names of ports that are compared for them. */
 struct use {
@@ -21,8 +17,8 @@ struct use {
 
 struct gathering {
 	struct mt_build *b;
-	struct mt_strmap by_label; /* struct bag */
-	struct mt_strmap owners;   /* struct use, by namespace */
+	struct mt_by_label by_label; /* struct mt_workload_entry */
+	struct mt_strmap owners;     /* struct use, by namespace */
 	struct mt_idmap looked_up; /* WorkloadEntries with names that a service by names selects */
 	struct use used;
 	const struct mt_service_entry *cut; /* the last one that was told of the limit */
@@ -94,34 +90,13 @@ static bool is_inline(const struct mt_service_entry *se, const struct mt_workloa
 	return se->n_endpoints && w >= se->endpoints && w < se->endpoints + se->n_endpoints;
 }
 
-static char *label_key(struct mt_build *b, const char *ns, const struct mt_kv *kv)
-{
-	return mt_region_printf(&b->tmp, "%s\n%s\n%s", ns, kv->key, kv->value);
-}
-
 /* Every WorkloadEntry under each of its labels, so that a selector looks at few of them. */
-static void index_labels(struct mt_build *b, struct mt_strmap *by_label)
+static void index_labels(struct mt_build *b, struct mt_by_label *by_label)
 {
 	for (uint32_t i = 0; i < b->model->workload_entries.n; i++) {
-		const struct mt_workload_entry *we = b->model->workload_entries.v[i];
-		const struct mt_labels *l = &we->w.labels;
+		struct mt_workload_entry *we = b->model->workload_entries.v[i];
 
-		for (uint32_t j = 0; j < l->n_kv; j++) {
-			char *key = label_key(b, we->meta.ns, &l->kv[j]);
-			struct bag *bag = key ? mt_strmap_get(by_label, key) : NULL;
-			const struct mt_workload_entry **slot;
-
-			if (!bag) {
-				bag = mt_region_alloc(&b->tmp, sizeof(*bag));
-				if (!bag || !key)
-					return;
-				mt_strmap_put(by_label, key, bag, NULL);
-			}
-			slot = mt_region_push(&b->tmp, (void **)&bag->v, &bag->n, sizeof(*slot));
-			if (!slot)
-				return;
-			*slot = we;
-		}
+		mt_by_label_add(by_label, we->meta.ns, &we->w.labels, we);
 	}
 }
 
@@ -301,22 +276,19 @@ static void select_workloads(struct gathering *g, struct mt_host *h)
 {
 	const struct mt_service_entry *se = h->se;
 	const struct mt_labels *want = &se->selector->labels;
-	const struct bag *bag;
-	char *key;
+	const struct mt_labels first = {want->kv, MT_MIN(want->n_kv, 1u)};
+	const struct mt_bag *bag = mt_by_label_find(&g->by_label, se->meta.ns, &first);
 
-	if (!want->n_kv)
-		return;
-	key = label_key(g->b, se->meta.ns, &want->kv[0]);
-	bag = key ? mt_strmap_get(&g->by_label, key) : NULL;
-	for (uint32_t i = 0; bag && i < bag->n; i++) {
-		const struct mt_labels *have = &bag->v[i]->w.labels;
+	for (uint32_t i = 0; i < bag->n; i++) {
+		const struct mt_workload_entry *we = bag->v[i];
+		const struct mt_labels *have = &we->w.labels;
 
 		if (!may_use(g, se, 0, 1 + (uint64_t)want->n_kv * have->n_kv / USUAL_LABELS))
 			return;
 		if (!mt_labels_match(want, have))
 			continue;
-		note_looked_up(g, se, bag->v[i]);
-		add_instance(g, h, se, &bag->v[i]->w);
+		note_looked_up(g, se, we);
+		add_instance(g, h, se, &we->w);
 	}
 }
 
@@ -623,7 +595,7 @@ static void join(struct gathering *g, struct mt_host *h)
 
 void mt_b_hosts(struct mt_build *b)
 {
-	struct gathering g = {.b = b};
+	struct gathering g = {.b = b, .by_label = {.region = &b->tmp}};
 
 	check_endpoints(b);
 	index_labels(b, &g.by_label);
@@ -636,6 +608,6 @@ void mt_b_hosts(struct mt_build *b)
 	check_entries(&g);
 	warn_ports(&g);
 	mt_idmap_fini(&g.looked_up);
-	mt_strmap_fini(&g.by_label);
+	mt_by_label_fini(&g.by_label);
 	mt_strmap_fini(&g.owners);
 }

@@ -141,6 +141,16 @@ int mt_b_document_service(struct mt_build *b, const struct mt_document_service *
 /* All of them, after whatever they lead to. */
 int mt_b_document_services(struct mt_build *b);
 
+/* ---- Gateways by name ------------------------------------------------------------------------ */
+
+/* Longest "NAMESPACE/NAME" of a Gateway; of a longer one there is none. */
+#define MT_GATEWAY_KEY 512
+/*
+ * clients.c: returns the full name of the Gateway that a document in `ns` names: `name` itself, or
+ * a text in `key`.
+ */
+const char *mt_b_gateway_key(const char *name, const char *ns, char key[MT_GATEWAY_KEY]);
+
 /* ---- limits and proxies --------------------------------------------------------------------------- */
 
 /*

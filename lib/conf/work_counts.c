@@ -375,14 +375,21 @@ static void want_inbound(struct mt_build *b)
 #define SERVERS_REMEDY "name fewer gateways or hosts"
 #define LOOKS_REMEDY   "name fewer gateways, or write fewer rules"
 
+/* A word of `gateways` is looked up four times, with about 100 ns each. */
+#define STEPS_OF_WORD 4
+
 /* Servers of a Gateway, and hosts of all of them. */
 struct servers {
 	uint64_t n, n_hosts;
 };
 
-static const char *name_of(struct mt_build *b, const char *ns, const char *name)
+/* NULL: there is no Gateway of this name at this node. */
+static const struct servers *find_servers(
+	const struct mt_strmap *all, const char *ns, const char *name)
 {
-	return strchr(name, '/') ? name : mt_region_printf(&b->tmp, "%s/%s", ns, name);
+	char key[MT_GATEWAY_KEY];
+
+	return mt_strmap_get(all, mt_b_gateway_key(name, ns, key));
 }
 
 static void count_servers(struct mt_build *b, struct mt_strmap *all, const struct mt_gateway *g)
@@ -424,6 +431,18 @@ static uint64_t looks_of_all(const struct mt_virtual_service *vs)
 	return n;
 }
 
+/* Words in `gateways` of the document and of its matches. */
+static uint64_t words_of(const struct mt_virtual_service *vs)
+{
+	uint64_t n = vs->n_gateways;
+
+	for (uint32_t i = 0; i < vs->n_lists; i++)
+		for (uint32_t k = 0; k < vs->lists[i].n_rules; k++)
+			for (uint32_t j = 0; j < vs->lists[i].rules[k].n_matches; j++)
+				n += vs->lists[i].rules[k].matches[j].n_gateways;
+	return n;
+}
+
 /*
  * A VirtualService is compared with each server of the Gateways that it names. Hosts of one of
  * Gateway API were compared before, where its Gateway was read.
@@ -434,9 +453,9 @@ static void want_virtual_service(
 	uint64_t hosts = vs->gateway_api ? 0 : vs->n_hosts;
 	uint64_t looks = vs->n_gateways ? looks_of_all(vs) : 0;
 
+	mt_b_want(b, MT_WORK_STEPS, &vs->meta, words_of(vs) * STEPS_OF_WORD, LOOKS_REMEDY);
 	for (uint32_t i = 0; i < vs->n_gateways; i++) {
-		const char *name = name_of(b, vs->meta.ns, vs->gateways[i].s);
-		const struct servers *s = name ? mt_strmap_get(all, name) : NULL;
+		const struct servers *s = find_servers(all, vs->meta.ns, vs->gateways[i].s);
 
 		if (!s)
 			continue;
@@ -457,10 +476,11 @@ static void want_meta_router(
 {
 	uint64_t looks = looks_of(&mr->routes), each;
 
+	mt_b_want(b, MT_WORK_STEPS, &mr->meta, (uint64_t)mr->n_gateways * STEPS_OF_WORD,
+		LOOKS_REMEDY);
 	each = (mr->routes.n_rules ? STEPS_OF_BOUND : 1) + looks / STEP_OF_SERVERS;
 	for (uint32_t i = 0; i < mr->n_gateways; i++) {
-		const char *name = name_of(b, mr->meta.ns, mr->gateways[i].s);
-		const struct servers *s = name ? mt_strmap_get(all, name) : NULL;
+		const struct servers *s = find_servers(all, mr->meta.ns, mr->gateways[i].s);
 
 		if (s)
 			mt_b_want(b, MT_WORK_STEPS, &mr->meta,
@@ -482,9 +502,9 @@ static void want_servers(struct mt_build *b)
 		count_servers(b, &all, g);
 		mt_b_want(b, MT_WORK_STEPS, &g->meta, mt_b_steps_at_gateway(b, g), GATES_REMEDY);
 	}
-	for (uint32_t i = 0; all.n && i < m->virtual_services.n; i++)
+	for (uint32_t i = 0; i < m->virtual_services.n; i++)
 		want_virtual_service(b, &all, m->virtual_services.v[i]);
-	for (uint32_t i = 0; all.n && i < m->meta_routers.n; i++)
+	for (uint32_t i = 0; i < m->meta_routers.n; i++)
 		want_meta_router(b, &all, m->meta_routers.v[i]);
 	mt_strmap_fini(&all);
 }

@@ -26,7 +26,7 @@ static const struct mt_field metadata_fields[] = {
 		.help = "the document's name, unique within its kind and namespace"},
 	{"namespace", MT_F_TEXT, AT(struct doc_meta, ns),
 		.help = "the object's namespace; default: that of its source, else `default`"},
-	{"labels", MT_F_LABELS, AT(struct doc_meta, labels),
+	{"labels", MT_F_LABELS, AT(struct doc_meta, labels), .length = MT_LABEL_TEXT,
 		.help = "labels that selectors match; a WorkloadEntry also has those of its spec, "
 			"and these win if both have a name; `meltemi.io/drain: \"true\"` "
 			"(WorkloadEntry, endpoint, Pod) "

@@ -246,11 +246,52 @@ static bool is_too_long(struct mt_fctx *c, const struct mt_field *f, const struc
 	return true;
 }
 
+/* Reports the first text of a list or map that is longer than `most`. */
+static bool has_long_text(struct mt_fctx *c, const struct mt_ynode *n, size_t most)
+{
+	uint32_t i = 0;
+
+	for (const struct mt_ynode *k = n->first; k; k = k->next, i++) {
+		size_t key = n->type == MT_Y_MAP ? strlen(k->key) : 0;
+		size_t text = k->type == MT_Y_SCALAR ? strlen(k->text) : 0;
+		char remedy[64];
+		uint32_t mark;
+
+		if (text <= most && key <= MT_LABEL_KEY)
+			continue;
+		mark = n->type == MT_Y_MAP ? mt_path_push(c, k->key) : mt_path_push_index(c, i);
+		snprintf(remedy, sizeof(remedy), "write at most %zu",
+			text > most ? most : (size_t)MT_LABEL_KEY);
+		mt_f_error(c, text > most ? k->line : k->key_line, remedy, "%s %zu bytes",
+			text > most ? "has" : "its name has", text > most ? text : key);
+		mt_path_pop(c, mark);
+		return true;
+	}
+	return false;
+}
+
+/* Reports a text that is longer than the field permits. */
+static bool is_long_text(struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n)
+{
+	char remedy[64];
+	size_t len;
+
+	if (f->type == MT_F_LABELS || f->type == MT_F_TEXTS)
+		return (f->length || f->host) &&
+		       has_long_text(c, n, f->length ? f->length : MT_HOST_TEXT);
+	len = f->type == MT_F_TEXT && f->host && n->type == MT_Y_SCALAR ? strlen(n->text) : 0;
+	if (len <= MT_HOST_TEXT)
+		return false;
+	snprintf(remedy, sizeof(remedy), "write at most %u", MT_HOST_TEXT);
+	mt_f_error(c, n->line, remedy, "has %zu bytes", len);
+	return true;
+}
+
 void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj)
 {
 	void *at = (uint8_t *)obj + f->offset;
 
-	if (is_too_long(c, f, n))
+	if (is_too_long(c, f, n) || is_long_text(c, f, n))
 		return;
 	if (f->status == MT_S_LATER)
 		not_enforced(c, f, n, f->instead);

@@ -325,7 +325,7 @@ const struct mt_section mt_sec_traffic_policy = {"trafficPolicy", sizeof(struct 
 static const struct mt_field subset_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_subset, name), .required = true,
 		.help = "the name that routes refer to"},
-	{"labels", MT_F_LABELS, AT(struct mt_subset, labels),
+	{"labels", MT_F_LABELS, AT(struct mt_subset, labels), .length = MT_LABEL_TEXT,
 		.help = "endpoints with all of these labels belong to the subset"},
 	{"trafficPolicy", MT_F_POINTER, AT(struct mt_subset, policy), .sub = &mt_sec_traffic_policy,
 		.help = "policy of calls to the subset; each member that it contains replaces the "
@@ -336,7 +336,7 @@ static const struct mt_section subset_section = {
 	"subset", sizeof(struct mt_subset), MT_ARRAY_LEN(subset_fields), .fields = subset_fields};
 
 static const struct mt_field selector_fields[] = {
-	{"matchLabels", MT_F_LABELS, AT(struct mt_selector, labels),
+	{"matchLabels", MT_F_LABELS, AT(struct mt_selector, labels), .length = MT_LABEL_TEXT,
 		.help = "labels that must all be among the Node's metadata.labels"},
 };
 

@@ -541,10 +541,12 @@ static void read_patches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static void read_selector(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
+	static const struct mt_field row = {"labels", MT_F_LABELS,
+		AT(struct mt_envoy_filter, selector), .length = MT_LABEL_TEXT};
 	const struct mt_ynode *labels = mt_yaml_get(n, "labels");
 
 	if (mt_want_map(c, n, "a map of labels") && labels && !mt_yaml_is_null(labels))
-		mt_read_labels(c, labels, &((struct mt_envoy_filter *)obj)->selector);
+		mt_field_read(c, &row, labels, obj);
 }
 
 static const struct mt_field filter_fields[] = {

@@ -92,7 +92,7 @@ static const struct mt_section server_section = {"gateway server", sizeof(struct
 static const struct mt_field gateway_fields[] = {
 	{"servers", MT_F_LIST, AT_LIST(struct mt_gateway, servers), .sub = &server_section,
 		.required = true, .max = MT_LIST_LONG, .help = "the ports"},
-	{"selector", MT_F_LABELS, AT(struct mt_gateway, selector),
+	{"selector", MT_F_LABELS, AT(struct mt_gateway, selector), .length = MT_LABEL_TEXT,
 		.help = "labels that must all be among the Node's metadata.labels"},
 };
 

@@ -96,7 +96,7 @@ static void read_expressions(struct mt_fctx *c, const struct mt_ynode *n, void *
 }
 
 static const struct mt_field selector_fields[] = {
-	{"matchLabels", MT_F_LABELS, AT(struct mt_gwapi_selector, labels),
+	{"matchLabels", MT_F_LABELS, AT(struct mt_gwapi_selector, labels), .length = MT_LABEL_TEXT,
 		.help = "labels that the Namespace object must have"},
 	{"matchExpressions", MT_F_CUSTOM, .custom = read_expressions, .status = MT_S_NOT_SERVED,
 		.help = "use `matchLabels`; a selector with expressions admits no namespace"},

@@ -64,7 +64,7 @@ static const struct mt_field service_fields[] = {
 		.help = "addresses of both families"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_service, ports), .sub = &port_section,
 		.max = MT_LIST_LONG, .help = "the service's ports"},
-	{"selector", MT_F_LABELS, AT(struct mt_kube_service, selector),
+	{"selector", MT_F_LABELS, AT(struct mt_kube_service, selector), .length = MT_LABEL_TEXT,
 		.help = "selects WorkloadEntries; Pods are endpoints by EndpointSlices"},
 	{"externalName", MT_F_TEXT, AT(struct mt_kube_service, external_name), .status = MT_S_KEPT,
 		.help = "a name that clients resolve instead"},

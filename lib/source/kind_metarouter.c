@@ -104,6 +104,7 @@ static const struct mt_field router_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_meta_router, hosts), .required = true, .host = true,
 		.max = MT_LIST_LONG, .help = "exactly one host, the service"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_meta_router, gateways), .max = MT_LIST_SHORT,
+		.length = MT_GATEWAY_TEXT,
 		.help = "NAMESPACE/NAME of Gateways that route to this router as well"},
 	{"routes", MT_F_CUSTOM, .custom = read_routes, .sub = &rule_section,
 		.help = "the first that matches is used. They replace the routes and timeouts of "

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const struct mt_field selector_fields[] = {
-	{"matchLabels", MT_F_LABELS, AT(struct mt_selector, labels),
+	{"matchLabels", MT_F_LABELS, AT(struct mt_selector, labels), .length = MT_LABEL_TEXT,
 		.help = "labels that must all be among the Node's metadata.labels"},
 };
 

@@ -14,7 +14,7 @@
 /* ---- selectors and targets ------------------------------------------------------------------- */
 
 static const struct mt_field selector_fields[] = {
-	{"matchLabels", MT_F_LABELS, AT(struct mt_policy_selector, labels),
+	{"matchLabels", MT_F_LABELS, AT(struct mt_policy_selector, labels), .length = MT_LABEL_TEXT,
 		.help = "labels that endpoints must all have; none: all endpoints of the "
 			"namespace"},
 };

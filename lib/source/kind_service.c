@@ -17,7 +17,7 @@ static const struct mt_section port_section = {"service port", sizeof(struct mt_
 	MT_ARRAY_LEN(port_fields), .fields = port_fields};
 
 static const struct mt_field selector_fields[] = {
-	{"labels", MT_F_LABELS, AT(struct mt_selector, labels),
+	{"labels", MT_F_LABELS, AT(struct mt_selector, labels), .length = MT_LABEL_TEXT,
 		.help = "labels that WorkloadEntries and Pods must all have; an empty selector "
 			"selects none"},
 };

@@ -34,6 +34,7 @@ static const struct mt_field match_fields[] = {
 	{"port", MT_F_NUM, AT(struct mt_rule_match, port), .min = 1, .max = 65535,
 		.help = "only at this port of the service"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways), .max = MT_LIST_SHORT,
+		.length = MT_GATEWAY_TEXT,
 		.help = "only for clients of these gateways (`mesh`: of the service's address)"},
 	{"uri", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
 		.help = "HTTP only: use `headers`"},
@@ -44,6 +45,7 @@ static const struct mt_field match_fields[] = {
 	{"queryParams", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
 		.help = "HTTP only: use `headers`"},
 	{"sourceLabels", MT_F_LABELS, AT(struct mt_rule_match, source_labels),
+		.length = MT_LABEL_TEXT,
 		.help = "only on nodes with these metadata.labels; not at gateways"},
 	{"sourceNamespace", MT_F_TEXT, AT(struct mt_rule_match, source_ns),
 		.help = "only for clients of this namespace: the Node's `spec.mesh.namespace`, "
@@ -84,8 +86,10 @@ static const struct mt_field tls_match_fields[] = {
 	{"port", MT_F_NUM, AT(struct mt_rule_match, port), .min = 1, .max = 65535,
 		.help = "only at this port of the service"},
 	{"sourceLabels", MT_F_LABELS, AT(struct mt_rule_match, source_labels),
+		.length = MT_LABEL_TEXT,
 		.help = "only on nodes with these metadata.labels; not at gateways"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways), .max = MT_LIST_SHORT,
+		.length = MT_GATEWAY_TEXT,
 		.help = "only for clients of these gateways (`mesh`: of the service's address)"},
 	{"sourceNamespace", MT_F_TEXT, AT(struct mt_rule_match, source_ns),
 		.help = "only for clients of this namespace: the Node's `spec.mesh.namespace`, "
@@ -390,6 +394,7 @@ static const struct mt_field vs_fields[] = {
 		.max = MT_LIST_LONG,
 		.help = "the services with these routes; none: for others to delegate to"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, gateways), .max = MT_LIST_SHORT,
+		.length = MT_GATEWAY_TEXT,
 		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own address; default: "
 			"mesh"},
 	{"http", MT_F_CUSTOM, .custom = read_list, .sub = &rule_section,

@@ -46,7 +46,7 @@ static const struct mt_field workload_fields[] = {
 	{"ports", MT_F_CUSTOM, .custom = read_ports,
 		.help = "map of service ports' names to the endpoint's own numbers; default: "
 			"targetPort of the service port"},
-	{"labels", MT_F_LABELS, AT(struct mt_workload, labels),
+	{"labels", MT_F_LABELS, AT(struct mt_workload, labels), .length = MT_LABEL_TEXT,
 		.help = "labels that subsets, workload selectors and policies match"},
 	{"weight", MT_F_NUM, AT(struct mt_workload, weight), .max = 65535,
 		.help = "share of calls among endpoints; default, and 0: 1"},

@@ -56,6 +56,8 @@ struct mt_field {
 	uint16_t offset, count; /* offsets of the member and (arrays) of its count */
 	/* range of numbers, or of durations in ms; TEXTS and LIST: `max` entries, 0: no limit */
 	uint32_t min, max;
+	/* TEXTS and LABELS: most bytes of each text, 0: MT_HOST_TEXT of host names, else no limit */
+	uint32_t length;
 	const struct mt_section *sub; /* of CUSTOM fields: for the reference page only */
 	const char *const *words;     /* NULL-terminated */
 	mt_field_fn *custom;
@@ -104,6 +106,15 @@ struct mt_section {
 #define MT_LIST_CONDITIONS 1000u
 /* Of a rule for tokens: each set of policies has a copy, and audiences are compared with tokens. */
 #define MT_LIST_TOKENS 1000u
+
+/*
+ * Most bytes of names that a load looks up. Those of Kubernetes have 253 at most ("NAMESPACE/NAME"
+ * 507), labels' values 63 and their keys 317 ("PREFIX/NAME"), but servers of files accept more.
+ */
+#define MT_GATEWAY_TEXT 512u
+#define MT_HOST_TEXT	512u
+#define MT_LABEL_TEXT	253u
+#define MT_LABEL_KEY	317u
 
 #define MT_PATH_MAX 512
 

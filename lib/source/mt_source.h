@@ -9,7 +9,8 @@
  * behaviour, MT_F_SKIP silently, because it has no effect by nature. Every other field is enforced
  * or reported. A document with an error becomes an object without a place in the model; the others
  * are still read. A document that is not a map is ignored: a list of objects, or a single value,
- * with a warning. Limits: a file 16 MiB and 100,000 objects; a name 253 characters; labels 4,096;
+ * with a warning. Limits: a file 16 MiB and 100,000 objects; a name 253 characters; labels 4,096,
+ * each with a name of 317 and a value of 253 bytes; hosts and words of `gateways` 512 bytes;
  * nesting 64 levels; 4 million values in a document, aliases and each 64 bytes of a text counted in
  * full; a model 1 GiB. Merge keys and non-string keys are refused.
  *

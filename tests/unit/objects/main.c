@@ -13,7 +13,8 @@ int main(int argc, char **argv)
 		{"standing", standing_tests}, {"lists", lists_tests}, {"memory", memory_tests},
 		{"work", work_tests}, {"work of gateways", work_gateways_tests},
 		{"work of conditions", work_conds_tests}, {"work of limits", work_limits_tests},
-		{"work of policies", work_policies_tests}, {0}};
+		{"work of policies", work_policies_tests}, {"work of texts", work_texts_tests},
+		{0}};
 
 	int rc = mt_test_main(suites, argc, argv);
 

@@ -12,7 +12,8 @@ extern const struct mt_test delegates_tests[], gateway_api_tests[], filters_test
 	held_tests[], material_tests[], order_tests[], document_tests[], mesh_tests[],
 	kubernetes_tests[], notes_tests[], proxies_tests[], refused_tests[], confined_tests[],
 	shares_tests[], lists_tests[], standing_tests[], work_tests[], work_gateways_tests[],
-	memory_tests[], work_conds_tests[], work_limits_tests[], work_policies_tests[];
+	memory_tests[], work_conds_tests[], work_limits_tests[], work_policies_tests[],
+	work_texts_tests[];
 
 struct scene {
 	char dir[32], state[40];

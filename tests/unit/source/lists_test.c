@@ -79,4 +79,68 @@ static void long_lists(void)
 		}
 }
 
-const struct mt_test lists_tests[] = {{"long_lists", long_lists}, {0}};
+#define WE ISTIO("WorkloadEntry") "  address: 192.0.2.1\n"
+#define EF                                                                                         \
+	"apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: "           \
+	"a}\nspec:\n"
+
+/* Names that a load looks up have limits; texts of their greatest length are read. */
+static void long_texts(void)
+{
+	static const struct {
+		const char *before, *after;
+		uint32_t most;
+		const char *error;
+	} t[] = {
+		{SE "  ports: []\n  hosts: [a, ", "]\n", 512, "6: error: spec.hosts[1]: has"},
+		{DR "  host: ", "\n", 512, "5: error: spec.host: has"},
+		{VS "  hosts: [a]\n  gateways: [", "]\n", 512, "6: error: spec.gateways[0]: has"},
+		{VS "  hosts: [a]\n  http: [{match: [{gateways: [",
+			"]}], route: [{destination: "
+			"{host: a}}]}]\n",
+			512, "6: error: spec.http[0].match[0].gateways[0]: has"},
+		{MR "  hosts: [a]\n  gateways: [b, c, ", "]\n", 512,
+			"6: error: spec.gateways[2]: has"},
+		{WE "  labels: {a: ", "}\n", 253, "6: error: spec.labels.a: has"},
+		{WE "  labels: {", ": a}\n", 317, ": its name has"},
+		{DR "  host: a\n  subsets: [{name: a, labels: {a: ", "}}]\n", 253,
+			"6: error: spec.subsets[0].labels.a: has"},
+		{AP "  selector: {matchLabels: {a: ", "}}\n", 253,
+			"5: error: spec.selector.matchLabels.a: has"},
+		{EF "  configPatches: []\n  workloadSelector: {labels: {a: ", "}}\n", 253,
+			"6: error: spec.workloadSelector.a: has"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
+		for (uint32_t over = 0; over < 2; over++) {
+			char text[2000], expect[200];
+			struct loaded l;
+
+			snprintf(text, sizeof(text), "%s%0*d%s", t[i].before,
+				(int)(t[i].most + over), 1, t[i].after);
+			l = load_text(text);
+			snprintf(expect, sizeof(expect), "%s %u bytes (write at most %u)",
+				t[i].error, t[i].most + 1, t[i].most);
+			CU_ASSERT_EQUAL(strstr(first_diag(&l), expect) != NULL, over);
+			CU_ASSERT(over || !strstr(first_diag(&l), " bytes ("));
+			unload(&l);
+		}
+}
+
+/* Annotations have no such limit: kubectl keeps whole documents in one. */
+static void long_annotations(void)
+{
+	char text[5000];
+	struct loaded l;
+
+	snprintf(text, sizeof(text),
+		"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a, "
+		"annotations: {a: %04000d}}\nspec: {host: a}\n",
+		1);
+	l = load_text(text);
+	CU_ASSERT_EQUAL(l.diags.errors, 0);
+	unload(&l);
+}
+
+const struct mt_test lists_tests[] = {{"long_lists", long_lists}, {"long_texts", long_texts},
+	{"long_annotations", long_annotations}, {0}};
