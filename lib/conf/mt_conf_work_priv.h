@@ -38,6 +38,7 @@ struct mt_work {
 	struct mt_idmap lists;	  /* steps of rule lists and limits of calls, by address */
 	struct mt_idmap counters; /* of services at ports, by mt_b_is_counted() */
 	struct mt_idmap subsets;  /* labels of subsets (work_subsets.c) */
+	struct mt_idmap tables;	  /* policies of DestinationRules (work_tables.c) */
 	struct mt_idmap found;	  /* policies of endpoints with many labels (work_policies.c) */
 	struct mt_idmap sets;	  /* sets of policies that are counted, by service */
 	struct mt_idmap closed;	  /* services, and rules at hosts, by mt_b_work_id() */
@@ -95,6 +96,16 @@ void mt_b_work_fini(struct mt_build *b);
  */
 uint32_t mt_b_subsets_of(
 	struct mt_build *b, const struct mt_destination_rule *dr, const struct mt_labels *labels);
+/*
+ * work_tables.c: at most the steps to make the balancers' tables of one port. `n_chosen`: how many
+ * endpoints all subsets have.
+ */
+struct mt_table_steps {
+	uint64_t all;	  /* of the cluster of all endpoints */
+	uint64_t subsets; /* of the clusters of all subsets */
+};
+struct mt_table_steps mt_b_steps_of_tables(
+	struct mt_build *b, const struct mt_host *h, uint64_t n_chosen);
 /*
  * passing.c: adds the demands of servers with AUTO_PASSTHROUGH: to compare hosts with them, and
  * when these are settled, to lead to those that they have.

@@ -472,6 +472,7 @@ void mt_b_work_fini(struct mt_build *b)
 	mt_idmap_fini(&b->work.lists);
 	mt_idmap_fini(&b->work.counters);
 	mt_idmap_fini(&b->work.subsets);
+	mt_idmap_fini(&b->work.tables);
 	mt_idmap_fini(&b->work.found);
 	mt_idmap_fini(&b->work.sets);
 	mt_idmap_fini(&b->work.closed);

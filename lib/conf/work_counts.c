@@ -40,6 +40,7 @@
 
 #define ROUTES_REMEDY  "write fewer rules, or name fewer hosts in one document"
 #define LIMITS_REMEDY  "write fewer conditions of rate limits, or fewer ports"
+#define TABLES_REMEDY  "write smaller hash rings, or fewer ports or subsets with consistentHash"
 #define INBOUND_REMEDY "write fewer conditions of rate limits, or fewer ports, subsets or endpoints"
 
 /* ---- services -------------------------------------------------------------------------------- */
@@ -100,6 +101,7 @@ struct endpoints {
 	uint64_t chosen;   /* in the clusters of all subsets: their members */
 	uint64_t n_chosen;
 	struct mt_policy_sets sets;
+	struct mt_table_steps tables; /* of one port */
 };
 
 static void add_endpoint(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
@@ -128,6 +130,7 @@ static void count_endpoints(struct mt_build *b, const struct mt_host *h, struct 
 	for (uint32_t i = 0; h->se->resolution.v >= MT_RESOLUTION_DNS && i < h->se->n_endpoints;
 		i++)
 		add_endpoint(b, h, &h->se->endpoints[i], e);
+	e->tables = mt_b_steps_of_tables(b, h, e->n_chosen);
 }
 
 static bool is_foreign(const struct mt_host *h, const struct mt_meta *meta)
@@ -161,10 +164,13 @@ static void want_subsets(
 		e->outbound.n_closing * e->n_chosen * STEPS_OF_FILTER;
 	if (is_foreign(h, &dr->meta)) {
 		mt_b_want_at_host(b, MT_WORK_STEPS, &dr->meta, &place, steps, few_all);
+		mt_b_want_at_host(b, MT_WORK_STEPS, &dr->meta, &place, ports * e->tables.subsets,
+			TABLES_REMEDY);
 		mt_b_want_at_host(b, MT_WORK_CLUSTERS, &dr->meta, &place, ports * n, few);
 		return;
 	}
 	mt_b_want(b, MT_WORK_STEPS, own, steps, few_all);
+	mt_b_want(b, MT_WORK_STEPS, own, ports * e->tables.subsets, TABLES_REMEDY);
 	mt_b_want(b, MT_WORK_CLUSTERS, own, ports * n, few);
 }
 
@@ -184,6 +190,7 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
 		(ports + forwards) * (MT_STEPS_OF_CLUSTER + e.labels + e.members),
 		"write fewer ports, endpoints or policies");
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, ports * e.tables.all, TABLES_REMEDY);
 	want_subsets(b, h, ports, &e);
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
 		(ports + forwards) * h->n_addrs * STEPS_OF_LISTENER,

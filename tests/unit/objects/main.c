@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 		{"work", work_tests}, {"work of gateways", work_gateways_tests},
 		{"work of conditions", work_conds_tests}, {"work of limits", work_limits_tests},
 		{"work of policies", work_policies_tests}, {"work of texts", work_texts_tests},
-		{0}};
+		{"work of tables", work_tables_tests}, {0}};
 
 	int rc = mt_test_main(suites, argc, argv);
 
