@@ -12,6 +12,8 @@ struct mt_gateway;
 struct mt_host;
 struct mt_labels;
 struct mt_policy_sum;
+struct mt_rule;
+struct mt_rule_match;
 struct mt_workload;
 
 enum mt_work_kind {
@@ -25,6 +27,9 @@ enum mt_work_kind {
 #define MT_STEPS_OF_CLUSTER 64
 /* An endpoint of a cluster takes about 300 ns and 400 bytes. */
 #define MT_STEPS_OF_ENDPOINT 8
+
+/* A route takes about 1.6 us and 800 bytes. */
+#define MT_STEPS_OF_ROUTE 32
 
 /* Demands of one kind. */
 struct mt_demands {
@@ -96,6 +101,14 @@ void mt_b_work_fini(struct mt_build *b);
  */
 uint32_t mt_b_subsets_of(
 	struct mt_build *b, const struct mt_destination_rule *dr, const struct mt_labels *labels);
+/* work_rules.c: steps to compile the conditions of a match, or a rule, once. */
+uint64_t mt_b_steps_of_conds(const struct mt_rule_match *m);
+uint64_t mt_b_steps_of_rule(const struct mt_rule *r);
+/*
+ * work_rules.c: adds the demands of the check of regular expressions, which compiles each once,
+ * also if no service uses it.
+ */
+void mt_b_want_checks(struct mt_build *b);
 /*
  * work_tables.c: at most the steps to make the balancers' tables of one port. `n_chosen`: how many
  * endpoints all subsets have.

@@ -24,10 +24,6 @@
 #define STEPS_OF_LOOK 1
 /* An address of a port: a listener. */
 #define STEPS_OF_LISTENER 16
-/* A route takes about 1.6 us and 800 bytes. */
-#define STEPS_OF_ROUTE 32
-/* Compiling a regular expression takes about 20 us and some KiB. */
-#define STEPS_OF_REGEX 128
 /*
  * A bucket of a limit takes about 13 us where many others are, and 1 KB, with 64 workers 8 KB. Its
  * condition is a route besides.
@@ -38,7 +34,7 @@
 /* Names of ports and labels that are compared in one step. */
 #define STEP_OF_NAMES 16
 
-#define ROUTES_REMEDY  "write fewer rules, or name fewer hosts in one document"
+#define ROUTES_REMEDY  "write fewer rules or shorter texts, or name fewer hosts in one document"
 #define LIMITS_REMEDY  "write fewer conditions of rate limits, or fewer ports"
 #define TABLES_REMEDY  "write smaller hash rings, or fewer ports or subsets with consistentHash"
 #define INBOUND_REMEDY "write fewer conditions of rate limits, or fewer ports, subsets or endpoints"
@@ -215,33 +211,13 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
-static uint64_t steps_of_conds(const struct mt_rule_match *m)
-{
-	uint64_t steps = 0;
-
-	for (uint32_t i = 0; i < m->n_conds; i++)
-		steps += m->conds[i].op == MT_COND_REGEX ? STEPS_OF_REGEX : 1;
-	return steps;
-}
-
-static uint64_t steps_of_rule(const struct mt_rule *r)
-{
-	uint64_t n = MT_MAX(r->n_matches, 1u), steps;
-
-	steps = n * (STEPS_OF_ROUTE + (uint64_t)r->n_dests + r->n_mirrors + r->n_req_mut +
-			    r->n_rsp_mut + r->n_hash_keys);
-	for (uint32_t i = 0; i < r->n_matches; i++)
-		steps += steps_of_conds(&r->matches[i]);
-	return steps;
-}
-
 /* Of the rules of a list from `at` to before `end`. */
 static uint64_t steps_of_rules(const struct mt_rule_list *list, uint32_t at, uint32_t end)
 {
 	uint64_t steps = 0;
 
 	for (; at < end; at++)
-		steps += steps_of_rule(&list->rules[at]);
+		steps += mt_b_steps_of_rule(&list->rules[at]);
 	return steps;
 }
 
@@ -273,9 +249,10 @@ static uint64_t steps_of_limit(struct mt_build *b, const struct mt_limit_conf *l
 
 	if (steps)
 		return steps;
-	steps = STEPS_OF_ROUTE + (l->bucket ? STEPS_OF_BUCKET : 0);
+	steps = MT_STEPS_OF_ROUTE + (l->bucket ? STEPS_OF_BUCKET : 0);
 	for (uint32_t i = 0; i < l->n_conds; i++)
-		steps += STEPS_OF_BUCKET + STEPS_OF_ROUTE + steps_of_conds(l->conds[i].match);
+		steps += STEPS_OF_BUCKET + MT_STEPS_OF_ROUTE +
+			 mt_b_steps_of_conds(l->conds[i].match);
 	return keep_steps(b, l, steps);
 }
 
@@ -302,7 +279,7 @@ static void want_routes(struct mt_build *b, const struct mt_host *h, const struc
 	/* Without the document its limit would be lost. */
 	if (limits(h, u, meta) && is_trusted(b, &h->se->meta, meta))
 		meta = &h->se->meta;
-	mt_b_want(b, MT_WORK_STEPS, meta, list ? steps_of_list(b, list) : STEPS_OF_ROUTE,
+	mt_b_want(b, MT_WORK_STEPS, meta, list ? steps_of_list(b, list) : MT_STEPS_OF_ROUTE,
 		ROUTES_REMEDY);
 }
 
@@ -543,6 +520,7 @@ void mt_b_work(struct mt_build *b)
 			want_routes(b, h, u);
 		want_limits(b, h);
 	}
+	mt_b_want_checks(b);
 	want_servers(b);
 	mt_b_want_passed(b);
 	mt_b_settle_work(b);

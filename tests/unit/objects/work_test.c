@@ -33,7 +33,7 @@ static void hosts_times_rules(void)
 	put_rules(f, "other", "few", 5);
 	load(&sc, 40000, f, &text);
 	IS_STATUS(&sc, "VirtualService", "many", "refused");
-	CU_ASSERT(scene_has(&sc, "write fewer rules, or name fewer hosts", OVER));
+	CU_ASSERT(scene_has(&sc, "write fewer rules or shorter texts, or name fewer hosts", OVER));
 	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_IN_FORCE), 40);
 	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_IN_FORCE), 21);
 	CU_ASSERT_EQUAL(sc.rounds, 2);

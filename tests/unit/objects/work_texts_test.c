@@ -98,5 +98,67 @@ static void labels_of_workloads(void)
 	scene_end(&sc);
 }
 
-const struct mt_test work_texts_tests[] = {{"words of gateways", words_of_gateways},
+/* Writes 5 services and a VirtualService of them with `n` rules of one match. */
+static void put_matches(FILE *f, int n, const char *op, const char *value)
+{
+	put_services(f, "other", 1, 1, 1);
+	put_services(f, "greedy", 5, 1, 1);
+	fputs("---\n" ISTIO("VirtualService", "v", "greedy") "  hosts: ['*.greedy.example']\n"
+							     "  http:\n",
+		f);
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"  - {match: [{headers: {k: {%s: '%s%d'}}}], route: [{destination: {host: "
+			"s0.greedy.example}}]}\n",
+			op, value, i);
+}
+
+/* Regular expressions count by the size of their programs. */
+static void regular_expressions(void)
+{
+	static const struct {
+		const char *value;
+		bool refused;
+	} rows[] = {{"a.*", false}, {"(?i)say.*|list[A-Z]+", false},
+		{"[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}", false},
+		{"com\\.example\\.(Order|Price|Item)Service", false}, {"\\pL{1,30}", true},
+		{"\\p{Greek}{30}", true}, {"[^a]{1,1000}", true}, {"[\\pL\\pN]{9,}x", true},
+		{"(?i)[^a]{900}[^b]{900}", true}, {"(((((a{10}){10}){10})?){1,9})", true}};
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_matches(f, 10, "regex", rows[i].value);
+		load(&sc, 50000, f, &text);
+		IS_STATUS(&sc, "VirtualService", "v", rows[i].refused ? "refused" : "in-force");
+		CU_ASSERT_EQUAL(scene_has(&sc, "write fewer rules", OVER), rows[i].refused);
+		CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_IN_FORCE), 1);
+		scene_end(&sc);
+	}
+}
+
+/* Texts of routes are copied for each service. */
+static void values_of_routes(void)
+{
+	struct scene sc;
+	char *text, value[10001];
+	size_t size;
+
+	for (int few = 0; few < 2; few++) {
+		FILE *f = open_memstream(&text, &size);
+
+		memset(value, 'x', sizeof(value) - 1);
+		value[few ? 40 : sizeof(value) - 1] = '\0';
+		put_matches(f, 50, "exact", value);
+		load(&sc, 30000, f, &text);
+		IS_STATUS(&sc, "VirtualService", "v", few ? "in-force" : "refused");
+		scene_end(&sc);
+	}
+}
+
+const struct mt_test work_texts_tests[] = {{"regular expressions", regular_expressions},
+	{"values of routes", values_of_routes}, {"words of gateways", words_of_gateways},
 	{"labels of workloads", labels_of_workloads}, {0}};
