@@ -212,6 +212,21 @@ static void tell_unused(struct mt_build *b, const struct server *sv, struct lead
 			by->name);
 }
 
+/*
+ * Its own namespace pays for the copies of its rules, because authors of any namespace may name the
+ * Gateway, and at once, because copies of many servers would fill the memory of the build.
+ */
+static void join_routes(struct mt_build *b, struct leading *l, const struct mt_virtual_service *vs,
+	const struct mt_rule_list *list)
+{
+	size_t used = b->tmp.used;
+
+	if (b->work.over)
+		return;
+	mt_b_join_routes(b, &l->joining, vs, list);
+	mt_b_want_copies(b, &vs->meta, b->tmp.used - used);
+}
+
 /* Appends the rules of a further VirtualService, unless they cannot be used. */
 static void add_leading(struct mt_build *b, const struct server *sv, struct leading *l,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list)
@@ -225,12 +240,12 @@ static void add_leading(struct mt_build *b, const struct server *sv, struct lead
 		l->joining.to = mt_region_alloc(&b->tmp, sizeof(*l->joining.to));
 		if (!l->joining.to)
 			return;
-		mt_b_join_routes(b, &l->joining, l->first, l->list);
+		join_routes(b, l, l->first, l->list);
 		l->list = l->joining.to;
 		/* Rules for other ports are not in the joined list. */
 		l->n_before = 0;
 	}
-	mt_b_join_routes(b, &l->joining, vs, list);
+	join_routes(b, l, vs, list);
 }
 
 /* `vs`: the VirtualService with the routes; NULL: they are of a MetaRouter. */
@@ -261,7 +276,7 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 	struct leading l = {
 		.joining = {.port = (uint16_t)sv->conf->port.number.v, .gateway = sv->name}};
 
-	for (uint32_t i = 0; i < sv->by->routes.n; i++) {
+	for (uint32_t i = 0; i < sv->by->routes.n && !b->work.over; i++) {
 		const struct mt_virtual_service *vs = sv->by->routes.v[i];
 		const struct mt_rule_list *list = leads_from(b, sv, vs);
 
@@ -727,7 +742,7 @@ static void add_gateway(struct mt_build *b, const struct mt_gateway *g, const st
 			"it is for nodes with other labels");
 		return;
 	}
-	for (uint32_t j = 0; j < g->n_servers; j++) {
+	for (uint32_t j = 0; j < g->n_servers && !b->work.over; j++) {
 		struct server sv = {
 			.by = by ? by : &none, .gateway = g, .conf = &g->servers[j], .name = name};
 
@@ -747,7 +762,7 @@ void mt_b_gateways(struct mt_build *b)
 		check_lists(b, &all, vs);
 		check_exports(b, &all, vs);
 	}
-	for (uint32_t i = 0; i < b->model->gateways.n; i++)
+	for (uint32_t i = 0; i < b->model->gateways.n && !b->work.over; i++)
 		add_gateway(b, b->model->gateways.v[i], &all);
 	mt_b_keep_closed(b);
 	mt_strmap_fini(&all);

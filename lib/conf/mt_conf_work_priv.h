@@ -48,6 +48,7 @@ struct mt_work {
 	struct mt_idmap sets;	  /* sets of policies that are counted, by service */
 	struct mt_idmap closed;	  /* services, and rules at hosts, by mt_b_work_id() */
 	struct mt_idmap held;	  /* struct mt_held_work of the current snapshot, by namespace */
+	uint64_t settled;	  /* steps up to which mt_b_settle_growth() does nothing */
 	bool fixed;		  /* clusters are made: no further services can be closed */
 	bool over;		  /* objects were refused: end the build */
 };
@@ -92,6 +93,8 @@ bool mt_b_is_counted(struct mt_build *b, uint64_t id);
  * refuses documents and sets b->work.over. It may be called again after further demands.
  */
 void mt_b_settle_work(struct mt_build *b);
+/* The same while demands are added: settles when they exceed the steps by a further part. */
+void mt_b_settle_growth(struct mt_build *b);
 /* Notes the demands in the snapshot, which is complete. */
 void mt_b_work_keep(struct mt_build *b);
 void mt_b_work_fini(struct mt_build *b);
@@ -127,6 +130,11 @@ void mt_b_want_passed(struct mt_build *b);
 void mt_b_want_chains(struct mt_build *b);
 /* work_counts.c: adds the demands of services and of their routes, and settles. */
 void mt_b_work(struct mt_build *b);
+/*
+ * work_counts.c: adds the demand of a VirtualService for copies of its rules, of so many bytes,
+ * that are joined with others at a server of a Gateway. Sets b->work.over if they are too many.
+ */
+void mt_b_want_copies(struct mt_build *b, const struct mt_meta *meta, size_t bytes);
 /* work_counts.c: adds the demands of routes at gateways, and settles. */
 void mt_b_work_of_gateways(struct mt_build *b);
 /* work_policies.c: steps to compile the sets of policies of a service's endpoints. */

@@ -463,6 +463,19 @@ void mt_b_settle_work(struct mt_build *b)
 		settle(&limits[i]);
 }
 
+/* If documents in force need too much, settling again helps only after this part of the steps. */
+#define GROWTH_PART 64
+
+void mt_b_settle_growth(struct mt_build *b)
+{
+	uint64_t total = b->work.of[MT_WORK_STEPS].total;
+
+	if (b->work.over || total <= MT_MAX(mt_conf_steps, b->work.settled))
+		return;
+	b->work.settled = total + mt_conf_steps / GROWTH_PART;
+	mt_b_settle_work(b);
+}
+
 void mt_b_work_fini(struct mt_build *b)
 {
 	for (int i = 0; i < MT_WORK_KINDS; i++) {

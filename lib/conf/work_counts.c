@@ -35,6 +35,7 @@
 #define STEP_OF_NAMES 16
 
 #define ROUTES_REMEDY  "write fewer rules or shorter texts, or name fewer hosts in one document"
+#define COPIES_REMEDY  "write fewer rules, or name fewer gateways in documents with the same host"
 #define LIMITS_REMEDY  "write fewer conditions of rate limits, or fewer ports"
 #define TABLES_REMEDY  "write smaller hash rings, or fewer ports or subsets with consistentHash"
 #define INBOUND_REMEDY "write fewer conditions of rate limits, or fewer ports, subsets or endpoints"
@@ -547,6 +548,15 @@ static void want_limit_at(struct mt_build *b, const struct mt_document_service *
 	if (!is_trusted(b, meta, d->limit_meta))
 		meta = d->limit_meta;
 	mt_b_want(b, MT_WORK_STEPS, meta, steps_of_limit(b, d->limit), LIMITS_REMEDY);
+}
+
+/* A copy of a rule takes about 600 bytes. So all steps take less than the memory of a build. */
+#define COPIED_OF_STEP 24
+
+void mt_b_want_copies(struct mt_build *b, const struct mt_meta *meta, size_t bytes)
+{
+	mt_b_want(b, MT_WORK_STEPS, meta, bytes / COPIED_OF_STEP, COPIES_REMEDY);
+	mt_b_settle_growth(b);
 }
 
 /* Each of joined VirtualServices pays for its own rules, so that no author charges another one. */

@@ -68,6 +68,41 @@ static void joined_pay_for_themselves(void)
 	}
 }
 
+/* Copies of joined rules are charged to their namespace, not to the Gateway's. */
+static void copies_pay_for_themselves(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int joined = 0; joined < 2; joined++) {
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\n" ISTIO("Gateway", "g", "other") "  selector: {}\n  servers:\n", f);
+		for (int i = 0; i < 50; i++)
+			fprintf(f, "  - {port: {number: %d, name: tcp}, hosts: ['*']}\n", 1000 + i);
+		put_services(f, "other", 1, 1, 1);
+		for (int i = 0; i < 3; i++) {
+			fprintf(f,
+				"---\n" ISTIO(
+					"VirtualService", "v%d", "%s") "  hosts: [h%d.example]\n"
+								       "  gateways: [other/g]\n"
+								       "  tcp:\n",
+				i, i ? "greedy" : "other", joined ? 0 : i);
+			for (int k = 0; k < (i ? 600 : 1); k++)
+				fputs("  - {match: [{gateways: [other/g]}], route: [{destination: "
+				      "{host: s0.other.example}}]}\n",
+					f);
+		}
+		load(&sc, 3000000, f, &text);
+		IS_STATUS(&sc, "Gateway", "g", "in-force");
+		IS_STATUS(&sc, "VirtualService", "v0", "in-force");
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), joined);
+		CU_ASSERT_EQUAL(scene_has(&sc, "fewer rules", OVER), joined);
+		scene_end(&sc);
+	}
+}
+
 /* Rules that lead from no server are looked at for each of them. */
 static void servers_times_matches(void)
 {
@@ -486,6 +521,7 @@ static void routes_at_ports_are_counted(void)
 
 const struct mt_test work_gateways_tests[] = {{"servers times rules", servers_times_rules},
 	{"joined pay for themselves", joined_pay_for_themselves},
+	{"copies pay for themselves", copies_pay_for_themselves},
 	{"servers times matches", servers_times_matches},
 	{"servers times hosts", servers_times_hosts},
 	{"servers times routers", servers_times_routers},
