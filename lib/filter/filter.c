@@ -4,6 +4,7 @@
 #include "mt_filter_priv.h"
 
 #include "mt_filter_fault.h"
+#include "mt_filter_global.h"
 #include "mt_mutant.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ const struct mt_filter *const mt_filter_types[] = {
 	&mt_filter_local_ratelimit,
 	&mt_filter_mutation,
 	&mt_filter_fault,
+	&mt_filter_global_ratelimit,
 	NULL,
 };
 

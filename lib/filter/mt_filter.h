@@ -30,6 +30,7 @@ struct mt_filter_wait {
 #define MT_FILTER_WAITS 1024
 
 struct mt_filter_inbox;
+struct mt_global_worker;
 
 /*
  * The state of filters on one worker. Owned by the worker; must be initialized by
@@ -40,6 +41,7 @@ struct mt_filter_worker {
 	uint16_t worker;
 	uint64_t counters[MT_FILTER_N_OUTCOMES];
 	struct mt_filter_inbox *inbox; /* completions from other threads; NULL: there can be none */
+	struct mt_global_worker *global; /* queries of rate limit services; NULL: none */
 	uint32_t n_waits;
 	struct mt_filter_wait waits[MT_FILTER_WAITS]; /* a heap, the earliest first */
 	/* Texts that filters in shared objects have passed since the chain began to run. */

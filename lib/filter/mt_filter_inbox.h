@@ -20,6 +20,7 @@ struct mt_filter_resume {
 	struct mt_filter_ticket ticket;
 	enum mt_filter_verdict verdict; /* MT_FILTER_NEXT or MT_FILTER_REPLY */
 	enum mt_local_reply reply;	/* MT_FILTER_REPLY, with `text` */
+	enum mt_ending ending;		/* more exact than `reply`; MT_ENDING_ok: that of `reply` */
 	const char *text;
 	const struct mt_mutation *changes;
 	uint32_t n_changes;

@@ -2,6 +2,9 @@
 /* One worker's proxy: creation and end, timers, use of connections. */
 #include "mt_proxy_priv.h"
 
+#include "mt_filter_global.h"
+
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -186,6 +189,11 @@ void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls)
 	mt_secure_begin(p);
 }
 
+int mt_proxy_attach_limits(struct mt_proxy *p, struct mt_callout_lane *lane)
+{
+	return mt_global_attach(&p->filters, lane) ? 0 : -ENOMEM;
+}
+
 static void free_chains(struct mt_proxy *p)
 {
 	struct mt_exchange *ex;
@@ -216,6 +224,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_tokens_fini(p);
 	if (p->filter_ctx.fw)
 		mt_filter_flush(&p->filters);
+	mt_global_detach(&p->filters);
 	mt_filter_inbox_free(p->filters.inbox);
 	mt_slab_fini(&p->downs);
 	mt_slab_fini(&p->pairs);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/rls: queries of a rate limit service (envoy.service.ratelimit.v3.RateLimitService), which
- * counts for several nodes together. Nothing calls it yet. Three parts without threads, sockets and
- * clocks, and the client that joins them (mt_rls_client.h):
+ * counts for several nodes together. Three parts without threads, sockets and clocks, and the
+ * client that joins them (mt_rls_client.h):
  * - query.c encodes a RateLimitRequest into the caller's bytes.
  * - answer.c decodes a RateLimitResponse, of bounded size.
  * - over.c remembers for a short time the descriptors that are over their limit, so that a flood of
  *   calls that are refused anyway costs no queries. Envoy sends one for each call.
  *
- * Path of a query, once a filter uses the library: the worker encodes it into a slot of
- * lib/callout, and so gets the keys of the descriptors. It refuses a call with a key that is in its
- * memory. Otherwise the thread sends the query and decodes the answer.
+ * Path of a query (mt_filter_global.h): the worker encodes it, and so gets the keys of the
+ * descriptors. It refuses a call with a key that is in its memory. Otherwise it puts the query into
+ * a slot of lib/callout; the thread sends it and decodes the answer.
  *
  * Limits: MT_RLS_DESCRIPTORS descriptors of MT_RLS_ENTRIES entries each; MT_RLS_HEADERS headers and
  * MT_RLS_BYTES bytes of texts of an answer.

@@ -313,6 +313,15 @@ static const struct remedy remedies[] = {
 	{"filter", "rate_limited",
 		"no action if the limit is intended; otherwise raise it: `show limits` names "
 		"service and match"},
+	{"filter", "global_limited",
+		"no action if the limit is intended; otherwise raise it in the configuration of "
+		"the rate limit service"},
+	{"filter", "global_unread",
+		"look at the client: the metadata under a limit must be UTF-8, together at most "
+		"8 KiB; exempt ports that forward TLS from the limit"},
+	{"filter", "global_failed",
+		"look at the rate limit service and the path to it: its log, its own counters; "
+		"raise the limit's timeout if it is slow"},
 	{"filter", "fault_aborted",
 		"an operator's test: `show overrides` shows its author, `tune drop ID` ends it"},
 	{"filter", "completions_full",

@@ -69,6 +69,7 @@ COLD = {
     "tls/tls_tickets_openssl.c": "threads of handshakes",
     "tls/tls_verify.c": "threads of handshakes",
     "filter/filter_fault_fault.c": "compiles configuration",
+    "filter/filter_global_ratelimit_conf.c": "compiles configuration; boot",
     "filter/filter_inbox.c": "made at boot; filters' own threads wake a worker that sleeps",
     "filter/filter_load.c": "loads and configures",
     "filter/filter_local_ratelimit_conf.c": "compiles configuration",

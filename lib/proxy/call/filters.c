@@ -7,6 +7,7 @@
 #include "call/mt_call_priv.h"
 
 #include "mt_filter_fault.h"
+#include "mt_filter_global.h"
 
 #include <string.h>
 
@@ -80,7 +81,9 @@ static void suspend(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 void mt_filters_answer(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
-	mt_account_limited(p, ex, what);
+	/* Autoscalers use this count: it has no calls that the service could not judge. */
+	if (ex->local_ending != MT_ENDING_limit_error)
+		mt_account_limited(p, ex, what);
 	mt_reply_local(p, ex, what, text);
 }
 
@@ -157,6 +160,7 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 		return true;
 	}
 	if (r->verdict != MT_FILTER_NEXT) {
+		ex->local_ending = (uint8_t)r->ending;
 		mt_filters_answer(p, ex, r->reply, r->text);
 		return true;
 	}
@@ -183,12 +187,22 @@ static bool told(void *arg, const struct mt_filter_resume *r)
 	return mt_resumes_may(p);
 }
 
+/* Answers of rate limit services. */
+static uint32_t global_turn(struct mt_proxy *p)
+{
+	mt_resumes_begin(p);
+	return mt_global_take(&p->filters, p->now, told, p);
+}
+
 uint32_t mt_exchange_filters_turn(struct mt_proxy *p)
 {
 	uint32_t n;
 
 	mt_resumes_begin(p);
 	n = mt_filter_inbox_take(p->filters.inbox, &p->filters, COMPLETIONS, told, p);
+	/* After the inbox was marked as empty: an answer that comes from now on marks it again. */
+	if (mt_unlikely(p->filters.global))
+		n += global_turn(p);
 	return n + mt_verdict_turn(p) + mt_tokens_turn(p) + mt_ext_authz_turn(p);
 }
 

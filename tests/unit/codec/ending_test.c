@@ -61,10 +61,11 @@ static void exact_endings(void)
 		CU_ASSERT_EQUAL(mt_ending_of(&e), i);
 		CU_ASSERT_TRUE(mt_endings[i].code >= 400);
 	}
-	CU_ASSERT_EQUAL(n, MT_REPLY_N + 9);
+	CU_ASSERT_EQUAL(n, MT_REPLY_N + 11);
 	CU_ASSERT_EQUAL(mt_reply_of_ending(MT_ENDING_ok), MT_REPLY_N);
 	CU_ASSERT_EQUAL(mt_reply_of_ending(MT_ENDING_no_chain), MT_REPLY_N);
 	CU_ASSERT_EQUAL(mt_reply_of_ending(MT_ENDING_ext_authz_denied), MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(mt_reply_of_ending(MT_ENDING_limit_error), MT_REPLY_OVER_LIMIT);
 	CU_ASSERT_EQUAL(mt_ending_of(&(struct mt_call_end){.kind = MT_CALL_END_LOCAL,
 				.reply = MT_REPLY_CONN_LOST,
 				.ending = MT_ENDING_connection_lost,

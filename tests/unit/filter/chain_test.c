@@ -31,7 +31,9 @@ static void test_find(void)
 	CU_ASSERT_PTR_EQUAL(mt_filter_find("local_ratelimit"),
 		mt_filter_find("aeraki.meta_protocol.filters.local_ratelimit"));
 	CU_ASSERT_STRING_EQUAL(mt_filter_find("Mutation")->name, "mutation");
-	CU_ASSERT_PTR_NULL(mt_filter_find("aeraki.meta_protocol.filters.ratelimit"));
+	CU_ASSERT_STRING_EQUAL(
+		mt_filter_find("aeraki.meta_protocol.filters.ratelimit")->name, "global_ratelimit");
+	CU_ASSERT_PTR_NULL(mt_filter_find("aeraki.meta_protocol.filters.router"));
 	for (int i = 0; mt_filter_types[i]; i++)
 		CU_ASSERT_PTR_EQUAL(mt_filter_find(mt_filter_types[i]->name), mt_filter_types[i]);
 }

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compiles the limit; gives a worker what its calls need. */
+#include "global.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void mt_global_free(void *conf)
+{
+	struct mt_global_limit *l = conf;
+
+	if (!l)
+		return;
+	for (uint32_t i = 0; i < l->n; i++) {
+		free(l->of[i].property);
+		free(l->of[i].key);
+	}
+	mt_matcher_free(l->match);
+	mt_callout_drop(l->provider);
+	free(l->domain);
+	free(l);
+}
+
+static bool def_ok(const struct mt_global_def *def, char *errbuf, size_t errlen)
+{
+	bool full = def->n_properties > MT_RLS_DESCRIPTORS;
+
+	if (*def->domain && def->n_properties && !full)
+		return true;
+	if (full)
+		snprintf(errbuf, errlen, "a global rate limit has at most %u descriptors",
+			MT_RLS_DESCRIPTORS);
+	else
+		snprintf(errbuf, errlen, "a global rate limit needs a domain and descriptors");
+	return false;
+}
+
+static bool copy_all(
+	struct mt_global_limit *l, const struct mt_codec *codec, const struct mt_global_def *def)
+{
+	for (uint32_t i = 0; i < def->n_properties; i++) {
+		l->of[i].property = strdup(def->properties[i].property);
+		l->of[i].key = strdup(def->properties[i].key);
+		l->n++;
+		if (!l->of[i].property || !l->of[i].key)
+			return false;
+		l->of[i].compiled = mt_key_make(codec, l->of[i].property);
+	}
+	return true;
+}
+
+void *mt_global_compile(
+	const struct mt_codec *codec, const struct mt_global_def *def, char *errbuf, size_t errlen)
+{
+	struct mt_global_limit *l;
+
+	if (!def_ok(def, errbuf, errlen))
+		return NULL;
+	l = calloc(1, sizeof(*l));
+	if (!l) {
+		snprintf(errbuf, errlen, "no memory");
+		return NULL;
+	}
+	l->provider = mt_callout_hold(def->provider);
+	l->domain = strdup(def->domain);
+	l->match = mt_matcher_compile(codec, def->match, def->n_match, errbuf, errlen);
+	if (l->match && l->domain && copy_all(l, codec, def))
+		return l;
+	if (l->match)
+		snprintf(errbuf, errlen, "no memory");
+	mt_global_free(l);
+	return NULL;
+}
+
+/* ---- workers --------------------------------------------------------------------------------- */
+
+bool mt_global_attach(struct mt_filter_worker *fw, struct mt_callout_lane *lane)
+{
+	fw->global = calloc(1, sizeof(*fw->global));
+	if (!fw->global)
+		return false;
+	fw->global->lane = lane;
+	mt_callout_wake(lane, mt_filter_inbox_ring, mt_filter_inbox_who(fw->inbox));
+	return true;
+}
+
+void mt_global_detach(struct mt_filter_worker *fw)
+{
+	free(fw->global);
+	fw->global = NULL;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls that wait for a rate limit service. */
+#include "global.h"
+
+#include "mt_addr_hash.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define QUARTER (MT_CALLOUT_SLOTS / 4)
+
+#define OVER	"over limit"
+#define UNKNOWN "the rate limit service gave no answer"
+#define UNREAD	"its metadata cannot be sent to the rate limit service"
+#define LATE	"the rate limit service did not answer in time"
+
+_Static_assert(MT_CALLOUT_SLOTS <= UINT8_MAX, "queries of a client are counted by a byte");
+
+/* ---- queries --------------------------------------------------------------------------------- */
+
+/* Copies a value, which is valid until the next one is read. False: it does not fit. */
+static bool keep(struct mt_global_worker *g, uint32_t *used, struct mt_slice *value)
+{
+	char *to = g->texts + *used;
+
+	if (value->len > sizeof(g->texts) - *used)
+		return false;
+	if (value->len)
+		memcpy(to, value->p, value->len);
+	value->p = (const uint8_t *)to;
+	*used += value->len;
+	return true;
+}
+
+static size_t pack(struct mt_global_worker *g, const struct mt_global_limit *l, struct mt_view *v,
+	struct mt_rls_keys *keys)
+{
+	const struct mt_rls_query q = {
+		.domain = {(const uint8_t *)l->domain, (uint32_t)strlen(l->domain)},
+		.descriptors = g->descriptors,
+		.n_descriptors = l->n};
+	uint32_t used = 0;
+
+	keys->n = 0;
+	for (uint32_t i = 0; i < l->n; i++) {
+		struct mt_rls_descriptor *d = &g->descriptors[i];
+		struct mt_slice value;
+
+		if (!mt_view_get(v, &l->of[i].compiled, &value))
+			value = (struct mt_slice){NULL, 0};
+		if (!keep(g, &used, &value))
+			return 0;
+		d->n_entries = 1;
+		d->entry[0].key = (struct mt_slice){
+			(const uint8_t *)l->of[i].key, (uint32_t)strlen(l->of[i].key)};
+		d->entry[0].value = value;
+	}
+	return mt_rls_pack(&q, l->provider->id, g->packed, sizeof(g->packed), keys);
+}
+
+static uint8_t client_of(const struct mt_view *v)
+{
+	return mt_addr_hash(&v->peer) % MT_GLOBAL_CLIENTS;
+}
+
+/*
+ * A free slot; NULL: none is free, or the rest is for clients with less than a quarter of all.
+ */
+static struct mt_rls_slot *slot_for(struct mt_global_worker *g, uint8_t client)
+{
+	if (mt_callout_room(g->lane) <= QUARTER && g->by_client[client] >= QUARTER)
+		return NULL;
+	return mt_rls_slot(g->lane);
+}
+
+/* ---- verdicts -------------------------------------------------------------------------------- */
+
+static enum mt_filter_verdict refuse(struct mt_filter_ctx *ctx, enum mt_filter_outcome why,
+	enum mt_ending ending, const char *text)
+{
+	mt_count(ctx->fw->counters, why);
+	ctx->reply = MT_REPLY_OVER_LIMIT;
+	ctx->ending = ending;
+	ctx->reply_text = text;
+	return MT_FILTER_REPLY;
+}
+
+/* There will be no answer. */
+static enum mt_filter_verdict unanswered(const struct mt_global_limit *l, struct mt_filter_ctx *ctx)
+{
+	if (!l->provider->fail_open)
+		return refuse(ctx, MT_FILTER_global_failed, MT_ENDING_limit_error, UNKNOWN);
+	mt_count(ctx->fw->counters, MT_FILTER_global_failed);
+	return MT_FILTER_NEXT;
+}
+
+static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, struct mt_view *v,
+	struct mt_filter_ctx *ctx, const struct mt_rls_keys *keys, size_t len)
+{
+	struct mt_global_worker *g = ctx->fw->global;
+	uint8_t client = client_of(v);
+	struct mt_rls_slot *s = slot_for(g, client);
+	uint32_t i;
+
+	if (!s)
+		return unanswered(l, ctx);
+	i = s->callout.index;
+	memcpy(s->query, g->packed, len);
+	s->len = (uint32_t)len;
+	s->keys = *keys;
+	g->wait[i].ticket = mt_filter_ticket_of(ctx);
+	g->wait[i].fails_open = l->provider->fail_open;
+	g->wait[i].client = client;
+	g->by_client[client]++;
+	mt_count(ctx->fw->counters, MT_FILTER_global_waited);
+	mt_rls_ask(s, l->provider, ctx->left(ctx));
+	return MT_FILTER_SUSPEND;
+}
+
+static enum mt_filter_verdict on_request(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	const struct mt_global_limit *l = f->conf;
+	struct mt_rls_keys keys;
+	uint32_t which;
+	size_t len;
+
+	if (!mt_matcher_test(l->match, v))
+		return MT_FILTER_NEXT;
+	if (!ctx->fw->global)
+		return unanswered(l, ctx);
+	len = pack(ctx->fw->global, l, v, &keys);
+	if (!len)
+		return refuse(ctx, MT_FILTER_global_unread, MT_ENDING_limit_error, UNREAD);
+	if (mt_rls_over_any(&ctx->fw->global->over, &keys, ctx->now, &which))
+		return refuse(ctx, MT_FILTER_global_limited, MT_ENDING_over_global_limit, OVER);
+	return wait_for_answer(l, v, ctx, &keys, len);
+}
+
+/* A stream shows no properties, and may not be a way past the limit. */
+static enum mt_filter_verdict on_stream(const struct mt_filter_inst *f, struct mt_filter_ctx *ctx)
+{
+	return refuse(ctx, MT_FILTER_global_unread, MT_ENDING_ok, UNREAD);
+}
+
+static void explain(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
+	struct mt_filter_told *told)
+{
+	const struct mt_global_limit *l = f->conf;
+
+	if (!mt_matcher_test(l->match, v)) {
+		snprintf(told->words, sizeof(told->words), "its match does not apply: not limited");
+		return;
+	}
+	told->verdict = MT_FILTER_SUSPEND;
+	snprintf(told->words, sizeof(told->words),
+		"waits for the rate limit service \"%s\" (domain \"%s\")", l->provider->name,
+		l->domain);
+}
+
+const struct mt_filter mt_filter_global_ratelimit = {
+	.name = "global_ratelimit",
+	.aeraki_name = "aeraki.meta_protocol.filters.ratelimit",
+	.on_request = on_request,
+	.on_stream = on_stream,
+	.reads = true,
+	.explain = explain,
+	.free_conf = mt_global_free,
+};
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+/* The service's headers as changes of a call that is within its limit. */
+static uint32_t changes_of(const struct mt_rls_answer *a, struct mt_mutation *m)
+{
+	const struct mt_rls_header *h = a->header + a->n_reply_headers;
+
+	for (uint32_t i = 0; i < a->n_request_headers; i++)
+		m[i] = (struct mt_mutation){.key = mt_rls_text(a, h[i].key),
+			.key_len = h[i].key.len,
+			.value = mt_rls_text(a, h[i].value),
+			.value_len = h[i].value.len};
+	return a->n_request_headers;
+}
+
+static void answer_by(struct mt_filter_resume *r, enum mt_ending ending, const char *text)
+{
+	r->verdict = MT_FILTER_REPLY;
+	r->reply = MT_REPLY_OVER_LIMIT;
+	r->ending = ending;
+	r->text = text;
+}
+
+/* How the call of an answered slot continues. */
+static void decide(struct mt_filter_worker *fw, const struct mt_rls_slot *s, bool fails_open,
+	struct mt_filter_resume *r)
+{
+	switch (s->verdict) {
+	case MT_RLS_WITHIN:
+		return;
+	case MT_RLS_OVER:
+		mt_count(fw->counters, MT_FILTER_global_limited);
+		answer_by(r, MT_ENDING_over_global_limit, OVER);
+		return;
+	case MT_RLS_UNJUDGED:
+		mt_count(fw->counters, MT_FILTER_global_failed);
+		if (!fails_open)
+			answer_by(r, MT_ENDING_limit_error, UNKNOWN);
+		return;
+	case MT_RLS_EXPIRED:
+		mt_count(fw->counters, MT_FILTER_global_failed);
+		answer_by(r, MT_ENDING_timeout, LATE);
+		r->reply = MT_REPLY_TIMEOUT;
+	}
+}
+
+uint32_t mt_global_take(struct mt_filter_worker *fw, uint64_t now,
+	bool (*resume)(void *arg, const struct mt_filter_resume *r), void *arg)
+{
+	struct mt_global_worker *g = fw->global;
+	struct mt_mutation changes[MT_RLS_HEADERS];
+	struct mt_rls_slot *s;
+	bool more = true;
+	uint32_t n = 0;
+
+	for (; more && n < MT_CALLOUT_SLOTS && (s = mt_rls_take(g->lane)); n++) {
+		uint32_t i = s->callout.index;
+		struct mt_filter_resume r = {
+			.ticket = g->wait[i].ticket, .verdict = MT_FILTER_NEXT, .changes = changes};
+
+		g->by_client[g->wait[i].client]--;
+		if (s->verdict == MT_RLS_OVER)
+			mt_rls_over_keep(&g->over, &s->keys, &s->answer, now);
+		if (s->verdict == MT_RLS_WITHIN)
+			r.n_changes = changes_of(&s->answer, changes);
+		decide(fw, s, g->wait[i].fails_open, &r);
+		more = resume(arg, &r);
+		mt_callout_give_back(&s->callout);
+	}
+	if (!more || n == MT_CALLOUT_SLOTS)
+		mt_filter_inbox_ring(mt_filter_inbox_who(fw->inbox));
+	return n;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A compiled global rate limit, and its state on a worker. */
+#pragma once
+
+#include "../mt_filter_priv.h"
+
+#include "mt_filter_global.h"
+#include "mt_rls_client.h"
+
+struct mt_global_limit {
+	struct mt_callout_provider *provider; /* reference */
+	struct mt_matcher *match;
+	char *domain;
+	uint32_t n;
+	struct {
+		char *property, *key;
+		struct mt_key compiled; /* of `property` */
+	} of[MT_RLS_DESCRIPTORS];
+};
+
+#define MT_GLOBAL_CLIENTS 64
+
+/* Worker: calls that wait, by the index of their slot. */
+struct mt_global_worker {
+	struct mt_callout_lane *lane;
+	struct {
+		struct mt_filter_ticket ticket;
+		bool fails_open;
+		uint8_t client; /* bucket of its address */
+	} wait[MT_CALLOUT_SLOTS];
+	uint8_t by_client[MT_GLOBAL_CLIENTS];
+	/* Of the query that is made: descriptors and texts that they refer to. */
+	struct mt_rls_descriptor descriptors[MT_RLS_DESCRIPTORS];
+	char texts[MT_RLS_QUERY];
+	uint8_t packed[MT_RLS_QUERY];
+	struct mt_rls_over over;
+};
+
+void mt_global_free(void *conf);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The global rate limit: a service counts calls for several nodes (lib/rls). A call that matches
+ * waits for its answer, as for a filter of another thread; each property of the limit is a
+ * descriptor of one entry, with an empty value if the call does not have it. A call that passes
+ * gets the service's request_headers_to_add as metadata, as far as there is room for changes.
+ * response_headers_to_add are ignored.
+ *
+ * - Without an answer (no connection, an error, too late for the provider's timeout, no slot free)
+ *   the provider's fail_open decides: the call passes, or gets the error of a limit. It gets a
+ *   time-out, also with fail_open, if its own time ends first.
+ * - A call that cannot be encoded gets the error of a limit, also with fail_open: texts that are
+ *   not UTF-8 must not be a way past it. The same applies to opaque streams, which show no
+ *   properties.
+ * - Calls of one client address may use a quarter of a worker's slots, and more while more than the
+ *   last quarter is free.
+ * - A descriptor over its limit is remembered for a short time (mt_rls_over), by each worker.
+ */
+#pragma once
+
+#include "mt_callout.h"
+#include "mt_filter_inbox.h"
+#include "mt_route.h"
+
+extern const struct mt_filter mt_filter_global_ratelimit;
+
+struct mt_global_property {
+	const char *property; /* key of the call's metadata */
+	const char *key;      /* of the descriptor's entry */
+};
+
+struct mt_global_def {
+	const char *domain;
+	struct mt_callout_provider *provider; /* the conf takes a reference */
+	const struct mt_matcher_def *match;   /* none: every call */
+	uint32_t n_match;
+	const struct mt_global_property *properties;
+	uint32_t n_properties; /* MT_RLS_DESCRIPTORS at most */
+};
+
+/* Makes the conf of a filter of type "global_ratelimit". NULL with the reason in errbuf. */
+void *mt_global_compile(
+	const struct mt_codec *codec, const struct mt_global_def *def, char *errbuf, size_t errlen);
+
+/*
+ * Boot, after the worker has its inbox: its calls use this lane. False: no memory. Without a lane
+ * no call gets an answer.
+ */
+bool mt_global_attach(struct mt_filter_worker *fw, struct mt_callout_lane *lane);
+/* Call when the worker does not run any more. */
+void mt_global_detach(struct mt_filter_worker *fw);
+/*
+ * Worker: passes answers to resume() until it returns false; the inbox is then marked, so that the
+ * worker comes back for the rest. Call it after mt_filter_inbox_take(), which removes that mark; an
+ * answer that arrives in between would otherwise wait for the next event. Returns the number of
+ * answers.
+ */
+uint32_t mt_global_take(struct mt_filter_worker *fw, uint64_t now,
+	bool (*resume)(void *arg, const struct mt_filter_resume *r), void *arg);

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The global rate limit; the test is the thread that asks the service. */
+#include "suites.h"
+
+#include "mt_callout_priv.h"
+#include "mt_filter_global.h"
+#include "mt_filter_inbox.h"
+#include "mt_rls_client.h"
+
+#include "ratelimit.pb-c.h"
+
+#include <string.h>
+
+#define NOW (100 * MT_SEC)
+
+static struct mt_filter_worker fw;
+static struct mt_callout x;
+static struct mt_callout_lane *lane;
+static struct mt_callout_provider *provider;
+static struct mt_filter_inst inst;
+static struct mt_view view;
+
+/* ---- a worker ----------------------------------------------------------------------------------------- */
+
+static const struct mt_matcher_def hello = {.key = "method", .op = MT_MATCH_PREFIX, .value = "say"};
+static const struct mt_global_property properties[] = {{"method", "m"}, {"user", "u"}};
+
+static void set_up(bool fail_open)
+{
+	static const char *const servers[] = {"127.0.0.1:1"};
+	const struct mt_callout_conf conf = {.name = "limits",
+		.servers = servers,
+		.n_servers = 1,
+		.timeout = MT_SEC,
+		.fail_open = fail_open};
+	struct mt_global_def def = {.domain = "shop",
+		.match = &hello,
+		.n_match = 1,
+		.properties = properties,
+		.n_properties = 2};
+	char err[128];
+
+	mt_filter_worker_init(&fw, 0);
+	fw.inbox = mt_filter_inbox_new();
+	memset(&x, 0, sizeof(x));
+	x.kind = &mt_rls_kind;
+	lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lane));
+	CU_ASSERT_FATAL(fw.inbox && lane && mt_callout_lane_init(&x, lane));
+	CU_ASSERT_FATAL(mt_global_attach(&fw, lane));
+	def.provider = provider = mt_callout_provider_new(&conf);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(provider);
+	inst = (struct mt_filter_inst){.type = &mt_filter_global_ratelimit,
+		.conf = mt_global_compile(&kv_codec, &def, err, sizeof(err))};
+	CU_ASSERT_PTR_NOT_NULL_FATAL(inst.conf);
+}
+
+static void tear_down(void)
+{
+	CU_ASSERT_EQUAL(mt_callout_room(lane), MT_CALLOUT_SLOTS);
+	inst.type->free_conf(inst.conf);
+	CU_ASSERT_EQUAL(provider->refs, 1);
+	mt_callout_drop(provider);
+	mt_global_detach(&fw);
+	mt_callout_lane_fini(lane);
+	free(lane);
+	mt_filter_inbox_free(fw.inbox);
+}
+
+static uint64_t left(struct mt_filter_ctx *ctx)
+{
+	return 3 * MT_SEC;
+}
+
+/* How the last call was refused. */
+static enum mt_ending refused_as;
+
+static enum mt_filter_verdict call(const char *text, uint32_t exchange, uint64_t now)
+{
+	struct mt_filter_ctx ctx = {.now = now,
+		.fw = &fw,
+		.at = 1,
+		.exchange = exchange,
+		.generation = 1,
+		.left = left};
+	enum mt_filter_verdict verdict;
+
+	kv_view(&view, text);
+	view.peer.q[1] = exchange % 2;
+	verdict = inst.type->on_request(&inst, &view, &ctx);
+	CU_ASSERT(verdict != MT_FILTER_REPLY || ctx.reply == MT_REPLY_OVER_LIMIT);
+	refused_as = ctx.ending;
+	return verdict;
+}
+
+/* ---- the service -------------------------------------------------------------------------------------- */
+
+static struct mt_rls_slot *asked(void)
+{
+	struct mt_callout_slot *s = mt_callout_lane_asked(lane);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	return mt_container_of(s, struct mt_rls_slot, callout);
+}
+
+static void answers(struct mt_rls_slot *s, const char *bytes, size_t len)
+{
+	mt_rls_kind.read(&s->callout, (const uint8_t *)bytes, len);
+	mt_callout_lane_answered(&s->callout);
+}
+
+static void fails(struct mt_rls_slot *s, enum mt_callout_failure why)
+{
+	mt_rls_kind.fail(&s->callout, why);
+	mt_callout_lane_answered(&s->callout);
+}
+
+#define ANSWERS(s, bytes) answers(s, bytes, sizeof(bytes) - 1)
+#define BOTH_OK		  "\x08\x01\x12\x02\x08\x01\x12\x02\x08\x01"
+/* The second descriptor, for 3 s. */
+#define USER_OVER "\x08\x02\x12\x02\x08\x01\x12\x06\x08\x02\x22\x02\x08\x03"
+
+struct seen {
+	uint32_t n, exchange;
+	enum mt_filter_verdict verdict;
+	enum mt_local_reply reply;
+	enum mt_ending ending;
+	char changes[64];
+	uint32_t stop_at; /* the worker has no time for more of them */
+};
+
+static bool see(void *arg, const struct mt_filter_resume *r)
+{
+	struct seen *s = arg;
+
+	s->n++;
+	s->exchange = r->ticket.exchange;
+	s->verdict = r->verdict;
+	s->reply = r->reply;
+	s->ending = r->ending;
+	mt_mutations_str(r->changes, r->n_changes, s->changes, sizeof(s->changes));
+	return s->n != s->stop_at;
+}
+
+static struct seen resumed(uint64_t now)
+{
+	struct seen s = {0};
+
+	CU_ASSERT_EQUAL(mt_global_take(&fw, now, see, &s), s.n);
+	return s;
+}
+
+/* ---- calls -------------------------------------------------------------------------------------------- */
+
+static void test_passes(void)
+{
+	Xds__RateLimitRequest *r;
+	struct mt_rls_slot *s;
+	struct seen seen;
+
+	set_up(false);
+	CU_ASSERT_EQUAL(call("method=other\n", 1, NOW), MT_FILTER_NEXT);
+	CU_ASSERT_PTR_NULL(mt_callout_lane_asked(lane));
+	CU_ASSERT_EQUAL(call("method=sayHello\nuser=joe\n", 2, NOW), MT_FILTER_SUSPEND);
+	CU_ASSERT_EQUAL(resumed(NOW).n, 0);
+	s = asked();
+	CU_ASSERT_EQUAL(s->callout.timeout, 3 * MT_SEC);
+	r = xds__rate_limit_request__unpack(NULL, s->len, s->query);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+	CU_ASSERT_STRING_EQUAL(r->domain, "shop");
+	CU_ASSERT_EQUAL_FATAL(r->n_descriptors, 2);
+	CU_ASSERT_STRING_EQUAL(r->descriptors[0]->entries[0]->key, "m");
+	CU_ASSERT_STRING_EQUAL(r->descriptors[0]->entries[0]->value, "sayHello");
+	CU_ASSERT_STRING_EQUAL(r->descriptors[1]->entries[0]->value, "joe");
+	xds__rate_limit_request__free_unpacked(r, NULL);
+	ANSWERS(s, BOTH_OK);
+	seen = resumed(NOW);
+	CU_ASSERT_EQUAL(seen.n, 1);
+	CU_ASSERT_EQUAL(seen.exchange, 2);
+	CU_ASSERT_EQUAL(seen.verdict, MT_FILTER_NEXT);
+	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_waited], 1);
+	tear_down();
+}
+
+/* What the service refuses is refused by itself for a while, also of other calls with that property. */
+static void test_over(void)
+{
+	struct seen seen;
+
+	set_up(true);
+	CU_ASSERT_EQUAL(call("method=sayHello\nuser=joe\n", 2, NOW), MT_FILTER_SUSPEND);
+	ANSWERS(asked(), USER_OVER);
+	seen = resumed(NOW);
+	CU_ASSERT_EQUAL(seen.n, 1);
+	CU_ASSERT_EQUAL(seen.verdict, MT_FILTER_REPLY);
+	CU_ASSERT_EQUAL(seen.reply, MT_REPLY_OVER_LIMIT);
+	CU_ASSERT_EQUAL(seen.ending, MT_ENDING_over_global_limit);
+	CU_ASSERT_EQUAL(call("method=sayBye\nuser=joe\n", 3, NOW + MT_SEC - 1), MT_FILTER_REPLY);
+	CU_ASSERT_EQUAL(refused_as, MT_ENDING_over_global_limit);
+	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_limited], 2);
+	CU_ASSERT_PTR_NULL(mt_callout_lane_asked(lane));
+	CU_ASSERT_EQUAL(call("method=sayHello\nuser=ann\n", 4, NOW), MT_FILTER_SUSPEND);
+	ANSWERS(asked(), BOTH_OK);
+	CU_ASSERT_EQUAL(call("method=sayBye\nuser=joe\n", 5, NOW + MT_SEC), MT_FILTER_SUSPEND);
+	ANSWERS(asked(), BOTH_OK);
+	CU_ASSERT_EQUAL(resumed(NOW + MT_SEC).n, 2);
+	tear_down();
+}
+
+/* Without an answer it passes or not, as the limit says; not if its own time is over. */
+static void test_failures(void)
+{
+	for (uint32_t open = 0; open < 2; open++) {
+		struct seen seen;
+
+		set_up(open);
+		CU_ASSERT_EQUAL(call("method=say\n", 1, NOW), MT_FILTER_SUSPEND);
+		fails(asked(), MT_CALLOUT_LATE);
+		seen = resumed(NOW);
+		CU_ASSERT_EQUAL(seen.verdict, open ? MT_FILTER_NEXT : MT_FILTER_REPLY);
+		CU_ASSERT(open || seen.reply == MT_REPLY_OVER_LIMIT);
+		CU_ASSERT_EQUAL(seen.ending, open ? MT_ENDING_ok : MT_ENDING_limit_error);
+		CU_ASSERT_EQUAL(call("method=say\n", 1, NOW), MT_FILTER_SUSPEND);
+		fails(asked(), MT_CALLOUT_EXPIRED);
+		seen = resumed(NOW);
+		CU_ASSERT_EQUAL(seen.verdict, MT_FILTER_REPLY);
+		CU_ASSERT_EQUAL(seen.reply, MT_REPLY_TIMEOUT);
+		CU_ASSERT_EQUAL(seen.ending, MT_ENDING_timeout);
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_failed], 2);
+		/* Not with texts that it cannot be sent. */
+		CU_ASSERT_EQUAL(call("method=say\nuser=\377\n", 1, NOW), MT_FILTER_REPLY);
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_unread], 1);
+		CU_ASSERT_EQUAL(refused_as, MT_ENDING_limit_error);
+		tear_down();
+	}
+}
+
+/* One client has at most three quarters of the slots, and others the rest. */
+static void test_full(void)
+{
+	uint32_t n = 0;
+
+	set_up(false);
+	while (call("method=say\n", 2, NOW) == MT_FILTER_SUSPEND)
+		n++;
+	CU_ASSERT_EQUAL(n, MT_CALLOUT_SLOTS - MT_CALLOUT_SLOTS / 4);
+	while (call("method=say\n", 3, NOW) == MT_FILTER_SUSPEND)
+		n++;
+	CU_ASSERT_EQUAL(n, MT_CALLOUT_SLOTS);
+	for (uint32_t i = 0; i < n; i++)
+		ANSWERS(asked(), BOTH_OK);
+	CU_ASSERT_EQUAL(resumed(NOW).n, n);
+	CU_ASSERT_EQUAL(call("method=say\n", 2, NOW), MT_FILTER_SUSPEND);
+	ANSWERS(asked(), BOTH_OK);
+	CU_ASSERT_EQUAL(resumed(NOW).n, 1);
+	tear_down();
+}
+
+/* The call gets the headers for requests, and not those for replies. */
+static void test_headers(void)
+{
+	struct seen seen;
+
+	set_up(false);
+	CU_ASSERT_EQUAL(call("method=say\n", 1, NOW), MT_FILTER_SUSPEND);
+	ANSWERS(asked(), "\x08\x01\x1a\x06\x0a\x01r\x12\x01s\x22\x06\x0a\x01k\x12\x01v");
+	seen = resumed(NOW);
+	CU_ASSERT_EQUAL(seen.n, 1);
+	CU_ASSERT_EQUAL(seen.verdict, MT_FILTER_NEXT);
+	CU_ASSERT_STRING_EQUAL(seen.changes, "sets k=v");
+	tear_down();
+}
+
+/* An answer wakes the worker; those for which it has no time stay, and it comes back for them. */
+static void test_wakes(void)
+{
+	struct seen seen = {.stop_at = 1};
+
+	set_up(false);
+	for (uint32_t i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(call("method=say\n", i, NOW), MT_FILTER_SUSPEND);
+	CU_ASSERT_FALSE(mt_filter_inbox_rung(fw.inbox));
+	for (uint32_t i = 0; i < 3; i++)
+		ANSWERS(asked(), BOTH_OK);
+	CU_ASSERT_TRUE(mt_filter_inbox_rung(fw.inbox));
+	(void)mt_filter_inbox_take(fw.inbox, &fw, 1, see, &seen);
+	CU_ASSERT_FALSE(mt_filter_inbox_rung(fw.inbox));
+	CU_ASSERT_EQUAL(mt_global_take(&fw, NOW, see, &seen), 1);
+	CU_ASSERT_TRUE(mt_filter_inbox_rung(fw.inbox));
+	CU_ASSERT_EQUAL(resumed(NOW).n, 2);
+	tear_down();
+}
+
+/* A worker without a lane has nobody who could be asked. */
+static void test_no_lane(void)
+{
+	for (uint32_t open = 0; open < 2; open++) {
+		set_up(open);
+		mt_global_detach(&fw);
+		CU_ASSERT_EQUAL(
+			call("method=say\n", 1, NOW), open ? MT_FILTER_NEXT : MT_FILTER_REPLY);
+		CU_ASSERT(open || refused_as == MT_ENDING_limit_error);
+		tear_down();
+	}
+}
+
+static void test_explain(void)
+{
+	struct mt_filter_told told = {.verdict = MT_FILTER_NEXT};
+
+	set_up(false);
+	kv_view(&view, "method=other\n");
+	inst.type->explain(&inst, &view, NOW, &told);
+	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_NEXT);
+	kv_view(&view, "method=say\n");
+	inst.type->explain(&inst, &view, NOW, &told);
+	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_SUSPEND);
+	CU_ASSERT_STRING_EQUAL(
+		told.words, "waits for the rate limit service \"limits\" (domain \"shop\")");
+	tear_down();
+}
+
+/* A byte stream shows no properties. */
+static void test_stream(void)
+{
+	struct mt_filter_ctx ctx = {.now = NOW, .fw = &fw};
+
+	set_up(true);
+	CU_ASSERT_EQUAL(inst.type->on_stream(&inst, &ctx), MT_FILTER_REPLY);
+	CU_ASSERT_EQUAL(ctx.ending, MT_ENDING_ok);
+	tear_down();
+}
+
+static void test_refused_defs(void)
+{
+	static const struct mt_matcher_def bad = {
+		.key = "method", .op = MT_MATCH_REGEX, .value = "("};
+	struct mt_global_property many[MT_RLS_DESCRIPTORS + 1];
+	struct mt_global_def def;
+	char err[128];
+
+	set_up(false);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(many); i++)
+		many[i] = properties[0];
+	def = (struct mt_global_def){
+		.domain = "", .provider = provider, .properties = many, .n_properties = 1};
+	CU_ASSERT_PTR_NULL(mt_global_compile(&kv_codec, &def, err, sizeof(err)));
+	def.domain = "d";
+	def.n_properties = 0;
+	CU_ASSERT_PTR_NULL(mt_global_compile(&kv_codec, &def, err, sizeof(err)));
+	def.n_properties = MT_RLS_DESCRIPTORS + 1;
+	CU_ASSERT_PTR_NULL(mt_global_compile(&kv_codec, &def, err, sizeof(err)));
+	def.n_properties = 1;
+	def.match = &bad;
+	def.n_match = 1;
+	CU_ASSERT_PTR_NULL(mt_global_compile(&kv_codec, &def, err, sizeof(err)));
+	tear_down();
+}
+
+const struct mt_test global_tests[] = {{"passes", test_passes}, {"over", test_over},
+	{"failures", test_failures}, {"full", test_full}, {"headers", test_headers},
+	{"wakes", test_wakes}, {"no_lane", test_no_lane}, {"explain", test_explain},
+	{"stream", test_stream}, {"refused_defs", test_refused_defs}, {0}};

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls under a global rate limit: the test is the thread that queries the service. */
+#include "scene.h"
+
+#include "mt_callout_priv.h"
+#include "mt_filter_global.h"
+#include "mt_proxy_priv.h"
+#include "mt_rls_client.h"
+
+#include <string.h>
+
+#define SAFE 0 /* index of a listener */
+
+static struct mt_callout x;
+static struct mt_callout_lane *lane;
+static struct mt_callout_provider *provider;
+static struct mt_filter_inst chain[1];
+static struct fake_conn *client;
+
+static void start(bool fail_open)
+{
+	static const char *const servers[] = {"127.0.0.1:1"};
+	static const struct mt_global_property properties[] = {{"method", "m"}};
+	const struct mt_callout_conf conf = {.name = "limits",
+		.servers = servers,
+		.n_servers = 1,
+		.timeout = MT_SEC,
+		.fail_open = fail_open};
+	struct mt_global_def def = {.domain = "shop", .properties = properties, .n_properties = 1};
+	char err[128];
+
+	scene_start(1);
+	scene_patient();
+	memset(&toy_noted, 0, sizeof(toy_noted));
+	memset(&x, 0, sizeof(x));
+	x.kind = &mt_rls_kind;
+	lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lane));
+	CU_ASSERT_FATAL(lane && mt_callout_lane_init(&x, lane));
+	CU_ASSERT_EQUAL_FATAL(mt_proxy_attach_limits(lab.p, lane), 0);
+	def.provider = provider = mt_callout_provider_new(&conf);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(provider);
+	chain[0] = (struct mt_filter_inst){.type = &mt_filter_global_ratelimit,
+		.conf = mt_global_compile(&toy_codec, &def, err, sizeof(err))};
+	CU_ASSERT_PTR_NOT_NULL_FATAL(chain[0].conf);
+	scene_filters(chain, 1);
+	client = lab_client(CONFIG_SAFE);
+}
+
+static void stop(void)
+{
+	if (client->live)
+		lab_close(client, MT_CLOSE_RESET);
+	lab_flush_detached();
+	lab_advance(20 * MT_SEC);
+	CU_ASSERT_EQUAL(mt_callout_room(lane), MT_CALLOUT_SLOTS);
+	scene_stop();
+	chain[0].type->free_conf(chain[0].conf);
+	CU_ASSERT_EQUAL(provider->refs, 1);
+	mt_callout_drop(provider);
+	mt_callout_lane_fini(lane);
+	free(lane);
+}
+
+/* ---- the service ----------------------------------------------------------------------------- */
+
+static struct mt_callout_slot *query(void)
+{
+	struct mt_callout_slot *s = mt_callout_lane_asked(lane);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	return s;
+}
+
+static void says(const char *bytes, size_t len)
+{
+	struct mt_callout_slot *s = query();
+
+	mt_rls_kind.read(s, (const uint8_t *)bytes, len);
+	mt_callout_lane_answered(s);
+	lab_advance(1);
+}
+
+static void fails(enum mt_callout_failure why)
+{
+	struct mt_callout_slot *s = query();
+
+	mt_rls_kind.fail(s, why);
+	mt_callout_lane_answered(s);
+	lab_advance(1);
+}
+
+#define SAYS(bytes)	  says(bytes, sizeof(bytes) - 1)
+#define WITHIN		  "\x08\x01\x12\x02\x08\x01"
+#define WITHIN_AND_K_IS_V WITHIN "\x22\x06\x0a\x01k\x12\x01v"
+/* For 3 s. */
+#define OVER "\x08\x02\x12\x06\x08\x02\x22\x02\x08\x03"
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static uint64_t counted(enum mt_filter_outcome o)
+{
+	return lab.p->filters.counters[o];
+}
+
+static uint64_t limited(void)
+{
+	return mt_proxy_service_stats(lab.p, SAFE)->limited;
+}
+
+static void is_answered(uint64_t id)
+{
+	struct fake_conn *s = scene_connected_server(0);
+
+	scene_answer(s, scene_next_sent(s).id, 1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(client).id, id);
+	scene_line_is("200 - via_upstream");
+}
+
+static void is_refused(uint64_t id, enum mt_local_reply what, const char *line)
+{
+	struct toy t = scene_next_sent(client);
+
+	CU_ASSERT_EQUAL(t.id, id);
+	CU_ASSERT_EQUAL(t.status, 1);
+	CU_ASSERT_EQUAL(t.first, what);
+	scene_line_is(line);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+}
+
+static void within(void)
+{
+	start(false);
+	scene_send_request(client, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	SAYS(WITHIN_AND_K_IS_V);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "k=v;");
+	is_answered(1);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_global_waited), 1);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_completions), 1);
+	stop();
+}
+
+/* The second call is refused without a query. */
+static void over(void)
+{
+	start(true);
+	scene_send_request(client, 'Q', 1, 64);
+	SAYS(OVER);
+	is_refused(1, MT_REPLY_OVER_LIMIT, "429 RL request_rate_limited");
+	scene_send_request(client, 'Q', 2, 64);
+	is_refused(2, MT_REPLY_OVER_LIMIT, "429 RL request_rate_limited");
+	CU_ASSERT_EQUAL(limited(), 2);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_global_limited), 2);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_global_waited), 1);
+	stop();
+}
+
+/* Nobody knows whether the limit is exceeded, so no autoscaler is told that it is. */
+static void failed(void)
+{
+	start(false);
+	scene_send_request(client, 'Q', 1, 64);
+	fails(MT_CALLOUT_LATE);
+	is_refused(1, MT_REPLY_OVER_LIMIT, "500 RLSE rate_limiter_error");
+	toy_make(scene_buf, 'Q', 2, "\xff\xff\xff\xff", 64);
+	lab_feed(client, scene_buf, 64);
+	is_refused(2, MT_REPLY_OVER_LIMIT, "500 RLSE rate_limiter_error");
+	CU_ASSERT_EQUAL(counted(MT_FILTER_global_unread), 1);
+	CU_ASSERT_EQUAL(limited(), 0);
+	stop();
+	start(true);
+	scene_send_request(client, 'Q', 1, 64);
+	fails(MT_CALLOUT_UNREACHABLE);
+	is_answered(1);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_global_failed), 1);
+	stop();
+}
+
+/* The call's own time is over, by the thread's clock or by the worker's. */
+static void timed_out(void)
+{
+	struct mt_callout_slot *s;
+
+	start(true);
+	scene_send_request(client, 'Q', 1, 64);
+	fails(MT_CALLOUT_EXPIRED);
+	is_refused(1, MT_REPLY_TIMEOUT, "504 UT response_timeout");
+	lab.snap->listeners[SAFE].protos->services[0]->timeout_ms = 50;
+	scene_send_request(client, 'Q', 2, 64);
+	s = query();
+	CU_ASSERT_EQUAL(s->timeout, 50 * MT_MSEC);
+	lab_advance(51 * MT_MSEC);
+	is_refused(2, MT_REPLY_TIMEOUT, "504 UT response_timeout");
+	mt_rls_kind.read(s, (const uint8_t *)WITHIN, sizeof(WITHIN) - 1);
+	mt_callout_lane_answered(s);
+	lab_advance(1);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_completions_late), 1);
+	stop();
+}
+
+/* The answer to a call that is gone is not that of the next call in its place. */
+static void client_leaves(void)
+{
+	start(false);
+	scene_send_request(client, 'Q', 1, 64);
+	lab_close(client, MT_CLOSE_RESET);
+	scene_line_is("0 DC downstream_remote_disconnect");
+	client = lab_client(CONFIG_SAFE);
+	scene_send_request(client, 'Q', 2, 64);
+	SAYS(OVER);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_completions_late), 1);
+	SAYS(WITHIN);
+	is_answered(2);
+	stop();
+}
+
+const struct mt_test global_limit_tests[] = {{"within", within}, {"over", over}, {"failed", failed},
+	{"timed_out", timed_out}, {"client_leaves", client_leaves}, {0}};
