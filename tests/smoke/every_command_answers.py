@@ -128,12 +128,16 @@ def shown_in_text(row):
 
 
 def text_has_ten_columns(daemon, commands):
-    """Every table with more than ten columns has at most ten of them in text, which exist; `wide` brings all."""
+    """
+    Every table with more than ten columns has at most ten of them in text, which exist; `wide` brings all. Schemas have the tables that are
+    empty in this lab.
+    """
     direct, narrowed = Direct(daemon.directory / "admin.sock"), 0
     for command in commands:
         columns = (direct.ask(f"help {command}")[1]["columns"] or "").split()
         known = of_command(command)["properties"].values()
-        tables = {name: rows[0] for name, rows in direct.tables(command).items()}
+        tables = {name: part.get("items", {}).get("properties", {}) for name, part in of_command(command)["properties"].items()}
+        tables |= {name: rows[0] for name, rows in direct.tables(command).items()}
         for name, row in tables.items():
             kept = [key for key in shown_in_text(row) if key in columns]
             narrowed += bool(kept)

@@ -226,6 +226,8 @@ const struct mt_command mt_commands_show[] = {
 		.help = "origin of each object of it: file and line, or resource and version",
 		.run = mt_show_origin},
 	{.words = "show mesh",
+		.columns = "name state identity certificate_left_s cluster servers active waiting "
+			   "refused last_nack",
 		.help = "mesh identity, control planes, resource versions, last rejection",
 		.run = mt_show_mesh},
 	{.words = "show identity",
