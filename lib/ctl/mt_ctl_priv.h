@@ -49,6 +49,7 @@ enum mt_names {
 	MT_NAMES_ENDPOINT,
 	MT_NAMES_ROUTE,
 	MT_NAMES_LISTENER,
+	MT_NAMES_FORWARD, /* forwarded ports */
 	MT_NAMES_PORT,
 	MT_NAMES_WORKER,
 	MT_NAMES_COUNTER,
@@ -88,8 +89,8 @@ struct mt_command {
 	/* NULL, or the settings among the arguments, a list: "KEY VALUE" or "KEY=VALUE". */
 	const char *settings;
 	/*
-	 * NULL, or the column that the only argument selects by (mt_render_named()); the command
-	 * does not handle it.
+	 * NULL, or the columns, with spaces between, that the only argument selects by
+	 * (mt_render_named()); the command does not handle it.
 	 */
 	const char *key;
 	/*
@@ -186,10 +187,11 @@ void mt_render_cell(const json_t *v, char *buf, size_t size);
  */
 void mt_render_filter(json_t *j, const char *text);
 /*
- * Keeps the rows with exactly `text` in `column`; if there are none, those with a value that
- * contains it, ignoring case. `column` "": the members of `j` by their names.
+ * Keeps the rows with exactly `text` in one of the columns (names with spaces between); if there
+ * are none, those with a value that contains it, ignoring case. Of rows with a `port` the text may
+ * be "VALUE:PORT". `columns` "": the members of `j` by their names.
  */
-void mt_render_named(json_t *j, const char *column, const char *text);
+void mt_render_named(json_t *j, const char *columns, const char *text);
 
 /* ---- show_*.c ------------------------------------------------------------------------------ */
 

@@ -185,6 +185,10 @@ def by_lists(lab, daemon):
             series = f'meltemi_forwarding_network_packets_total{{service="full.example",port="{PORT}",protocol="udp",list="deny",network="192.0.2.0/25"}} '
             check(series in daemon.http("/metrics")[1], "the metric of a network is missing")
             every_column_selects(daemon, ["show forwarding"], set())
+            for place, n in ((FULL, 1), (f"{FULL}:{PORT}", 1), (NAT, 0), (f"{NAT}:{PORT}", 0)):
+                own = json.loads(daemon.shell("--json", "show", "forwarding", place))
+                equal(([row["address"] for row in own["forwarding"]], [row["addresses"] for row in own["rules"]]),
+                      ([place.split(":")[0]], [[FULL]] * n), f"show forwarding {place}")
         if not answered:
             within(20, lambda: not listed(daemon, f"dst={FULL}")["list"], f"{lists}: the flows have ended")
     check(daemon.counters().get("l4_source_denied", 0) >= 2, "l4_source_denied counts too little")

@@ -75,7 +75,7 @@ const struct mt_command mt_commands_show[] = {
 		.help = "addresses on ports of `side: workloads`, and their principals",
 		.run = mt_show_workloads},
 	{.words = "show listeners",
-		.args = "[ADDRESS]",
+		.args = "[ADDRESS:PORT]",
 		.key = "address",
 		.columns = "address port server_names protocols detection tls min_version "
 			   "client_certificate service origin",
@@ -84,16 +84,17 @@ const struct mt_command mt_commands_show[] = {
 			"first bytes select the chain or the protocol; a client that sends none "
 			"within detect_ms counts as plaintext (0: never). A chain with a reason "
 			"refuses its clients.",
+		.names = {MT_NAMES_LISTENER},
 		.run = mt_show_listeners},
 	{.words = "show forwarding",
-		.args = "[ADDRESS]",
-		.key = "address",
+		.args = "[ADDRESS:PORT]",
+		.key = "address addresses",
 		.columns = "address port protocol mode service endpoints unhealthy refused state "
 			   "reason",
 		.help = "ports that are forwarded at layer 4, and why one is closed",
 		.more = "`refused`: packets of the service that were refused or dropped; `wide` "
-			"has "
-			"them by reason. `rules`: networks of `allow` and `deny`.",
+			"has them by reason. `rules`: networks of `allow` and `deny`.",
+		.names = {MT_NAMES_FORWARD},
 		.run = mt_show_forwarding},
 	{.words = "show flows",
 		.columns = "worker flows capacity kept made expired closed evicted "

@@ -119,6 +119,7 @@ const struct mt_command mt_commands_tune[] = {
 		.args = "[SERVICE]",
 		.key = "service",
 		.help = "services with and without limits, timeouts and circuit breakers",
+		.names = {MT_NAMES_SERVICE},
 		.run = mt_show_coverage},
 	{0},
 };

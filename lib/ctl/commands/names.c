@@ -74,6 +74,16 @@ static void listeners(struct mt_ctl *c, struct mt_offers *o)
 	}
 }
 
+static void forwards(struct mt_ctl *c, struct mt_offers *o)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	char name[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; s && i < s->n_forwards && !o->more; i++)
+		mt_offer(o, mt_addr_port_str(&s->forwards[i].addr, s->forwards[i].port, name),
+			s->forwards[i].service);
+}
+
 static void ports(struct mt_ctl *c, struct mt_offers *o)
 {
 	for (uint16_t i = 0; i < c->env.n_ports; i++)
@@ -171,6 +181,7 @@ void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 		[MT_NAMES_ENDPOINT] = endpoints,
 		[MT_NAMES_ROUTE] = routes,
 		[MT_NAMES_LISTENER] = listeners,
+		[MT_NAMES_FORWARD] = forwards,
 		[MT_NAMES_PORT] = ports,
 		[MT_NAMES_WORKER] = workers,
 		[MT_NAMES_COUNTER] = counters,

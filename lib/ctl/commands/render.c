@@ -405,22 +405,59 @@ static bool is_named(const char *name, const char *text, bool whole)
 	return name && (whole ? strcmp(name, text) == 0 : strcasestr(name, text) != NULL);
 }
 
-/* A counter that has no row of its own is found in the row of its cause. */
-static bool row_is_named(const json_t *row, const char *column, const char *text, bool whole)
+/* Rows with a port are also found by "NAME:PORT", as other commands show and take addresses. */
+static bool text_is_named(const json_t *row, const char *name, const char *text, bool whole)
 {
-	const char *also = json_string_value(json_object_get(row, "also_counted"));
+	const json_t *port = json_object_get(row, "port");
+	char place[300];
 
-	return is_named(json_string_value(json_object_get(row, column)), text, whole) ||
-	       is_named(also, text, false);
+	if (is_named(name, text, whole))
+		return true;
+	if (!name || !json_is_integer(port))
+		return false;
+	snprintf(place, sizeof(place), strchr(name, ':') ? "[%s]:%lld" : "%s:%lld", name,
+		(long long)json_integer_value(port));
+	return is_named(place, text, whole);
+}
+
+/* A list has each of its names. */
+static bool value_is_named(const json_t *row, const json_t *v, const char *text, bool whole)
+{
+	json_t *name;
+	size_t i;
+
+	if (!json_is_array(v))
+		return text_is_named(row, json_string_value(v), text, whole);
+	json_array_foreach((json_t *)v, i, name)
+	{
+		if (text_is_named(row, json_string_value(name), text, whole))
+			return true;
+	}
+	return false;
+}
+
+/* A counter that has no row of its own is found in the row of its cause. */
+static bool row_is_named(const json_t *row, const char *columns, const char *text, bool whole)
+{
+	const char *also = json_string_value(json_object_get(row, "also_counted")), *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)row, key, v)
+	{
+		if (mt_lists(columns, key) && value_is_named(row, v, text, whole))
+			return true;
+	}
+	return is_named(also, text, false);
 }
 
 /* Number of rows that have the name; `keep`: removes the others. */
-static size_t count_named(json_t *rows, const char *column, const char *text, bool whole, bool keep)
+static size_t count_named(
+	json_t *rows, const char *columns, const char *text, bool whole, bool keep)
 {
 	size_t n = 0;
 
 	for (size_t i = json_array_size(rows); i-- > 0;) {
-		bool is = row_is_named(json_array_get(rows, i), column, text, whole);
+		bool is = row_is_named(json_array_get(rows, i), columns, text, whole);
 
 		n += is;
 		if (keep && !is)
@@ -429,23 +466,23 @@ static size_t count_named(json_t *rows, const char *column, const char *text, bo
 	return n;
 }
 
-void mt_render_named(json_t *j, const char *column, const char *text)
+void mt_render_named(json_t *j, const char *columns, const char *text)
 {
 	size_t n = json_object_get(j, text) != NULL;
 	const char *key;
 	json_t *v;
 	void *next;
 
-	if (*column)
+	if (*columns)
 		n = 0;
 	json_object_foreach(j, key, v)
 	{
-		n += count_named(v, column, text, true, false);
+		n += count_named(v, columns, text, true, false);
 	}
 	json_object_foreach_safe(j, next, key, v)
 	{
-		if (*column)
-			count_named(v, column, text, n > 0, true);
+		if (*columns)
+			count_named(v, columns, text, n > 0, true);
 		else if (!is_named(key, text, n > 0))
 			json_object_del(j, key);
 	}

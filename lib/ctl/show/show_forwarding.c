@@ -233,13 +233,40 @@ const char *mt_ctl_forwarded_network(const struct mt_l4_rule *r, char *text)
 	return text;
 }
 
+/* An object of the addresses of each service that is forwarded, by the service's id. */
+static json_t *addresses_by_service(const struct mt_snapshot *s)
+{
+	json_t *all = json_object();
+
+	for (uint32_t i = 0; s && i < s->n_forwards; i++) {
+		const struct mt_l4_row *r = mt_ctl_forwarded_row(s, &s->forwards[i]);
+		char id[16], text[MT_ADDR_STRLEN];
+		json_t *list;
+
+		if (!r)
+			continue;
+		snprintf(id, sizeof(id), "%u", r->service);
+		list = json_object_get(all, id);
+		if (!list) {
+			list = json_array();
+			json_object_set_new(all, id, list);
+		}
+		json_array_append_new(list, mt_json_text(mt_addr_str(&s->forwards[i].addr, text)));
+	}
+	return all;
+}
+
 static void add_rule(const struct mt_ctl *c, json_t *list, const struct mt_snapshot *s,
-	const struct mt_l4_rule *r)
+	const struct mt_l4_rule *r, const json_t *addresses)
 {
 	const struct mt_l4_service *of = mt_l4_service(s->l4, r->service);
-	char text[MT_ADDR_STRLEN + 4];
+	char id[16], text[MT_ADDR_STRLEN + 4];
+	json_t *own;
 
-	mt_json_add(list, MT_M("service", of->name), MT_M("port", of->port),
+	snprintf(id, sizeof(id), "%u", r->service);
+	own = json_object_get(addresses, id);
+	mt_json_add(list, MT_M("service", of->name),
+		MT_M("addresses", own ? json_incref(own) : json_array()), MT_M("port", of->port),
 		MT_M("protocol", mt_ctl_transport(of->proto)),
 		MT_M("list", r->deny ? "deny" : "allow"),
 		MT_M("network", mt_ctl_forwarded_network(r, text)),
@@ -249,11 +276,12 @@ static void add_rule(const struct mt_ctl *c, json_t *list, const struct mt_snaps
 json_t *mt_show_forwarding(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
-	json_t *list = json_array(), *rules = json_array();
+	json_t *list = json_array(), *rules = json_array(), *addresses = addresses_by_service(s);
 
 	for (uint32_t i = 0; s && i < s->n_forwards; i++)
 		add(c, list, s, &s->forwards[i]);
 	for (uint32_t i = 0; s && s->l4 && i < s->l4->n_rules; i++)
-		add_rule(c, rules, s, &s->l4->rules[i]);
+		add_rule(c, rules, s, &s->l4->rules[i], addresses);
+	json_decref(addresses);
 	return mt_json_object(MT_M("forwarding", list), MT_M("rules", rules));
 }

@@ -329,6 +329,40 @@ static void test_named(void)
 	json_decref(j);
 }
 
+/* Numbers of the rows that an address selects, alone or with its port; a list has several. */
+static void test_named_places(void)
+{
+	static const struct {
+		const char *name, *want;
+	} t[] = {{"192.0.2.1", "1 2 5"}, {"192.0.2.1:80", "1 5"}, {"192.0.2.1:8", "1 2 5"},
+		{"192.0.2.", "1 2 3 5"}, {"2001:db8::1", "4"}, {"[2001:db8::1]:80", "4"},
+		{"2001:db8::1:80", ""}, {"192.0.2.3", "5"}, {":443", "3"}, {"192.0.2.1:", "1 2 5"},
+		{"192.0.2.3:443", ""}};
+	static const char places[] =
+		"{\"rows\": [{\"n\": 1, \"address\": \"192.0.2.1\", \"port\": 80},"
+		"{\"n\": 2, \"address\": \"192.0.2.1\", \"port\": 8080},"
+		"{\"n\": 3, \"address\": \"192.0.2.10\", \"port\": 443},"
+		"{\"n\": 4, \"address\": \"2001:db8::1\", \"port\": 80}],"
+		"\"rules\": [{\"n\": 5, \"addresses\": [\"192.0.2.3\", \"192.0.2.1\"],"
+		" \"port\": 80}, {\"n\": 6, \"addresses\": [], \"port\": null}]}";
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		json_t *j = json_loads(places, 0, NULL), *table, *row;
+		const char *key;
+		char got[50] = "";
+		size_t k;
+
+		mt_render_named(j, "address addresses", t[i].name);
+		json_object_foreach(j, key, table) json_array_foreach(table, k, row)
+			snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%lld",
+				*got ? " " : "", json_integer_value(json_object_get(row, "n")));
+		if (strcmp(got, t[i].want) != 0)
+			printf("\n  %s: `%s`, want `%s`", t[i].name, got, t[i].want);
+		CU_ASSERT_STRING_EQUAL(got, t[i].want);
+		json_decref(j);
+	}
+}
+
 /* Wrong words of an expression are errors of usage, wherever the expression is. */
 static void test_codes(void)
 {
@@ -427,6 +461,8 @@ static void test_complete(void)
 		{"complete nonsense *", "/"},
 		{"complete show ports *", "where sort limit wide |/[PORT]"},
 		{"complete show ports x *", "where sort limit wide |/"},
+		{"complete show listeners *", "where sort limit wide |/[ADDRESS:PORT]"},
+		{"complete show forwarding *", "where sort limit wide |/[ADDRESS:PORT]"},
 		{"complete show ports w*", "where wide/[PORT]"},
 		{"complete show ports | *", "grep count json/"},
 		{"complete show counters tcp_conns_f*", "tcp_conns_full/[COUNTER]"},
@@ -585,6 +621,7 @@ const struct mt_test view_tests[] = {
 	{"several tables", test_tables},
 	{"columns of text", test_columns},
 	{"rows by name", test_named},
+	{"rows by address and port", test_named_places},
 	{"wrong expressions are wrong usage", test_codes},
 	{"columns without rows", test_columns_without_rows},
 	{"members, filtered and counted", test_members},
