@@ -17,6 +17,7 @@
 #define RETRY_MOST  (30 * MT_SEC)
 
 #define REFRESH_TOLD (10 * MT_SEC)
+#define NAMES_TOLD   3u /* changed objects in the line of a reload; the history has all */
 
 /*
  * A discovery server may change something five times a second. One line in ten seconds is enough;
@@ -82,14 +83,32 @@ void publish_words(
 	snprintf(buf + len, size - len, "%sNode: %s changed", none ? "" : "; ", d->node_fields);
 }
 
+/* " (service shop.example, listener 203.0.113.1:80 and 2 more)"; "": nothing changed. */
+static void changed_names(const struct mt_conf_items *items, char *buf, size_t size)
+{
+	uint32_t n = MT_MIN(items->n, NAMES_TOLD);
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < n && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s %.60s", i ? ", " : " (",
+			items->v[i].kind, items->v[i].name);
+	if (n && len < size && items->n + items->more > n)
+		len += (size_t)snprintf(
+			buf + len, size - len, " and %u more", items->n + items->more - n);
+	if (n && len < size)
+		(void)snprintf(buf + len, size - len, ")");
+}
+
 /* Finishes a publish, after the snapshot has become current. */
 static void published(
 	struct daemon *d, struct mt_snapshot *s, const struct mt_conf_change *change, bool waited)
 {
 	bool none = mt_conf_change_none(change) && !d->node_fields[0];
-	char words[sizeof(d->change_words)];
+	char words[sizeof(d->change_words)], names[NAMES_TOLD * 80 + 32];
 
 	publish_words(d, change, words, sizeof(words));
+	changed_names(mt_conf_items(d->conf), names, sizeof(names));
 	history_published(d, s, change);
 	snprintf(d->change_words, sizeof(d->change_words), "%s", none ? "" : words);
 	d->node_fields[0] = '\0';
@@ -97,8 +116,8 @@ static void published(
 	if (none && d->refused && d->reload_unsaid)
 		(void)publish_note_logged(d, 0, "reloaded: %s", words);
 	else
-		(void)publish_note(
-			d, 0, "reloaded%s: %s", waited ? ", after it had to wait" : "", words);
+		(void)publish_note(d, 0, "reloaded%s: %s%s", waited ? ", after it had to wait" : "",
+			words, names);
 	if (d->reload_unsaid)
 		config_in_force(d);
 }

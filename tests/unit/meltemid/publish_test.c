@@ -152,4 +152,24 @@ static void all_or_nothing(void)
 	CU_ASSERT(waited >= 3);
 }
 
-const struct mt_test publish_tests[] = {{"all_or_nothing", all_or_nothing}, {0}};
+/* The line of a reload names the first three objects that it changed, and counts the others. */
+static void changes_are_named(void)
+{
+	static const char four[] = "203.0.113.1, 203.0.113.2, 203.0.113.3, 203.0.113.4";
+	struct rig r;
+
+	rig_init(&r);
+	CU_ASSERT_EQUAL(publish_snapshot(&r.d, compile(&r, four), NOW), 0);
+	CU_ASSERT(strstr(r.d.reload_words, "reloaded: 4 listeners added, ") == r.d.reload_words);
+	CU_ASSERT_PTR_NOT_NULL(strstr(r.d.reload_words,
+		" (listener 203.0.113.1:1, listener 203.0.113.2:1, listener 203.0.113.3:1 and "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(r.d.reload_words, " more)"));
+	CU_ASSERT_EQUAL(publish_snapshot(&r.d, compile(&r, "203.0.113.1"), NOW), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(r.d.reload_words, " (listener 203.0.113.2:1, "));
+	CU_ASSERT_EQUAL(publish_snapshot(&r.d, compile(&r, "203.0.113.1"), NOW), 0);
+	CU_ASSERT_STRING_EQUAL(r.d.reload_words, "reloaded: no change");
+	rig_fini(&r);
+}
+
+const struct mt_test publish_tests[] = {{"all_or_nothing", all_or_nothing},
+	{"the line of a reload names what changed", changes_are_named}, {0}};
