@@ -72,7 +72,8 @@ void history_published(
 	if (change)
 		publish_words(d, change, counts, sizeof(counts));
 	else
-		snprintf(counts, sizeof(counts), "%u services", s->n_services);
+		snprintf(counts, sizeof(counts), "%u service%s", s->n_services,
+			s->n_services == 1 ? "" : "s");
 	/* If nothing else changed, the operator's override is the change. */
 	if (d->cause_what && change && mt_conf_change_none(change))
 		snprintf(what, sizeof(what), "%s", d->cause_what);

@@ -156,11 +156,11 @@ static void words_of(struct daemon *d, char *buf, size_t size)
 	else if (!ready.ready)
 		snprintf(buf, size,
 			"not ready: waits for %u sources and hosts (meltemi show ready); serving "
-			"%u services",
-			ready.n, s->n_services);
+			"%u service%s",
+			ready.n, s->n_services, s->n_services == 1 ? "" : "s");
 	else
-		snprintf(buf, size, "serving %u services, configuration %llu%s", s->n_services,
-			(unsigned long long)s->version,
+		snprintf(buf, size, "serving %u service%s, configuration %llu%s", s->n_services,
+			s->n_services == 1 ? "" : "s", (unsigned long long)s->version,
 			d->refused
 				? "; some documents are refused or last-good (meltemi show objects)"
 			: d->waiting ? "; a newer configuration waits (meltemi show config)"

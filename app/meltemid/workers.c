@@ -188,6 +188,8 @@ void workers_stop(struct daemon *d)
 
 int launch_start(struct daemon *d, struct mt_err *e)
 {
+	uint32_t n;
+
 	for (uint16_t i = 0; i < d->n_workers; i++) {
 		int rc;
 
@@ -202,8 +204,9 @@ int launch_start(struct daemon *d, struct mt_err *e)
 		mt_log(MT_LOG_INFO, "worker", "%u runs on core %u, %s", i, d->eal.cores[i],
 			d->node->idle.v == MT_IDLE_POLL ? "polling" : "adaptive");
 	}
-	mt_log(MT_LOG_INFO, "boot", "serving %u services on %u ports",
-		d->workers[0] ? mt_conf_current(d->conf)->n_services : 0, d->n_ports);
+	n = d->workers[0] ? mt_conf_current(d->conf)->n_services : 0;
+	mt_log(MT_LOG_INFO, "boot", "serving %u service%s on %u port%s", n, n == 1 ? "" : "s",
+		d->n_ports, d->n_ports == 1 ? "" : "s");
 	return 0;
 }
 

@@ -41,7 +41,7 @@ def body():
         (here / "far.yaml").write_text(FAR_NODE.format(id=lab.id, dir=here))
         far = lab.run("mesh", "far", [MELTEMID, "-c", here / "far.yaml"])
         near.wait_log("m0: link up")
-        within(10, lambda: "serving 1 services" in far.errors(), "the second one serves")
+        within(10, lambda: "serving 1 service " in far.errors(), "the second one serves")
         for seed in range(4):
             check(streams.exchange(lab.connect("client", NEAR, 7000), seed, 2_000_000), "the echo through two Meltemis")
         equal((near.stop(), far.stop()), (0, 0), "exit status")

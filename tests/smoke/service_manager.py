@@ -129,7 +129,7 @@ def at_a_path(lab, daemon):
     check([*runtime.glob("dpdk/*/dpdk_telemetry*")], "DPDK's directory is the service's")
     check(not [*pathlib.Path("/var/run/dpdk").glob(f"*{lab.id}")], "nothing is in a directory that the unit cannot write")
     manager.hears("^READY=1$", "ready")
-    manager.hears("^STATUS=serving 1 services, configuration 1$", "the status")
+    manager.hears("^STATUS=serving 1 service, configuration 1$", "the status")
     alive(manager)
     equal(manager.count("READY=1"), 1, "times ready")
     manager.heard.clear()

@@ -81,7 +81,7 @@ def by_the_page(guest):
     install_page.is_served(guest)
     is_confined(guest, runs(guest))
     exposure(guest, 21)
-    check("serving 1 services" in state(guest, "StatusText")[0], f"status: {state(guest, 'StatusText')}")
+    check("serving 1 service" in state(guest, "StatusText")[0], f"status: {state(guest, 'StatusText')}")
 
 
 def restarted(guest, before, cause):
