@@ -4,8 +4,10 @@
 #include "mt_file.h"
 #include "mt_files.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -300,13 +302,35 @@ static bool is_aside(const char *name)
 	return last && strncmp(last, ".dpkg-", 6) == 0;
 }
 
+/* True for the letters of `ending` in another order after its first one: ".ymal". */
+static bool is_mixed_up(const char *text, const char *ending)
+{
+	size_t len = strlen(ending);
+	int letters[UCHAR_MAX + 1] = {0};
+
+	if (strlen(text) != len || strncasecmp(text, ending, 2) != 0)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		letters[tolower((unsigned char)text[i])]++;
+		letters[(unsigned char)ending[i]]--;
+	}
+	for (size_t i = 0; i < len; i++)
+		if (letters[(unsigned char)ending[i]])
+			return false;
+	return true;
+}
+
 bool mt_source_is_misnamed(const char *name)
 {
+	const char *last = strrchr(name, '.');
+
 	if (name[0] == '.' || name[0] == '#' || mt_source_wants(name) || is_aside(name))
 		return false;
 	for (size_t i = 0; i < MT_ARRAY_LEN(endings); i++) {
 		size_t len = strlen(endings[i]);
 
+		if (last && last > name && is_mixed_up(last, endings[i]))
+			return true;
 		/* Other letters make another kind of file: ".jsonnet". */
 		for (const char *at = name; (at = strcasestr(at, endings[i])) != NULL; at += len)
 			if (at > name && (!at[len] || at[len] == '.' || at[len] == ' '))

@@ -423,6 +423,9 @@ static void names_that_are_nearly_documents(void)
 		bool misnamed;
 	} t[] = {{"a.yaml", false}, {"a.yaml.txt", true}, {"a.json.txt", true}, {"a.yml ", true},
 		{"a.YAML", true}, {"a.Json", true}, {"a.yaml.1", true}, {"a.yaml.yaml.txt", true},
+		{"a.ymal", true}, {"a.yalm", true}, {"a.b.YMAL", true}, {"a.ylm", true},
+		{"a.josn", true}, {"a.jsno", true}, {"a.xml", false}, {"a.yam", false},
+		{"a.yaaml", false}, {"a.lamy", false}, {".ymal", false}, {"ymal", false},
 		{"a.yaml~", false}, {"a.yaml.~1~", false}, {"a.yaml.bak", false},
 		{"a.yaml.orig", false}, {"a.yaml.swp", false}, {"a.yaml.rpmsave", false},
 		{"a.yaml.dpkg-old", false}, {"a.yaml.dpkg-dist", false}, {"a.yaml.tmp", false},
