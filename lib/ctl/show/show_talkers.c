@@ -60,6 +60,8 @@ json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r)
 	json_decref(hosts);
 	row = json_pack("{s:o, s:O*, s:O*}", "talkers", list, "connections",
 		json_object_get(all, "total"), "looked_at", json_object_get(all, "shown"));
+	json_object_set(
+		row, "workers_without_answer", json_object_get(all, "workers_without_answer"));
 	json_decref(all);
 	if (row && mt_view_apply(&view, &row, &e) < 0) {
 		json_decref(row);

@@ -45,6 +45,19 @@ static bool parse_id(const char *text, struct target *t)
 	return strcmp(mt_conn_id((uint16_t)t->worker, t->index, t->born_ms, again), text) == 0;
 }
 
+static void add_silent(struct closing *k, uint16_t worker)
+{
+	json_t *other;
+	size_t i;
+
+	json_array_foreach(k->silent, i, other)
+	{
+		if (json_integer_value(other) == worker)
+			return;
+	}
+	json_array_append_new(k->silent, json_integer(worker));
+}
+
 /* Selects by an expression. NULL, or the error. */
 static json_t *select_rows(
 	struct mt_ctl *c, const struct mt_request *r, uint32_t n_words, struct closing *k)
@@ -65,6 +78,8 @@ static json_t *select_rows(
 	json_array_foreach(json_object_get(all, "connections"), i,
 		row) if (k->n < CLOSE_MAX && parse_id(json_string_value(json_object_get(row, "id")),
 						     &k->of[k->n])) k->n++;
+	json_array_foreach(json_object_get(all, "workers_without_answer"), i, row)
+		add_silent(k, (uint16_t)json_integer_value(row));
 	json_decref(all);
 	return NULL;
 }
@@ -114,7 +129,7 @@ static void close_on(struct mt_ctl *c, uint16_t w, struct closing *k)
 	for (uint32_t i = 0; i < done; i++)
 		add_row(k, of[i], &a->closes[i]);
 	if (done < n)
-		json_array_append_new(k->silent, json_integer(w));
+		add_silent(k, w);
 }
 
 static json_t *answer_of(struct mt_ctl *c, const struct mt_request *r, struct closing *k)
@@ -145,32 +160,36 @@ static json_t *answer_of(struct mt_ctl *c, const struct mt_request *r, struct cl
 	return j;
 }
 
+/* The connections of the command's n words; NULL, or the error. */
+static json_t *select_by(
+	struct mt_ctl *c, const struct mt_request *r, uint32_t n, struct closing *k)
+{
+	if (strcmp(r->args[0], "where") == 0)
+		return select_rows(c, r, n, k);
+	if (n > 1 || !parse_id(r->args[0], &k->of[0]))
+		return mt_ctl_error("usage: close connection ID|where EXPRESSION [now]; `show "
+				    "connections` has the ids");
+	k->n = 1;
+	k->matched = 1;
+	return NULL;
+}
+
 json_t *mt_run_close(struct mt_ctl *c, const struct mt_request *r)
 {
 	uint32_t n = r->n_args;
-	struct closing k = {.n = 0};
-	json_t *j = NULL;
+	struct closing k = {.rows = json_array(), .silent = json_array()};
+	json_t *j;
 
 	if (n > 1 && strcmp(r->args[n - 1], "now") == 0)
 		n--;
 	k.at_once = n < r->n_args;
-	if (strcmp(r->args[0], "where") == 0)
-		j = select_rows(c, r, n, &k);
-	else if (n == 1 && parse_id(r->args[0], &k.of[0]))
-		k.n = k.matched = 1;
-	else
-		return mt_ctl_error("usage: close connection ID|where EXPRESSION [now]; `show "
-				    "connections` has the ids");
-	if (j)
-		return j;
-	k.rows = json_array();
-	k.silent = json_array();
-	for (uint16_t w = 0; w < c->env.n_workers; w++)
+	j = select_by(c, r, n, &k);
+	for (uint16_t w = 0; !j && w < c->env.n_workers; w++)
 		close_on(c, w, &k);
-	if (json_array_size(k.rows) || json_array_size(k.silent) ||
-		strcmp(r->args[0], "where") == 0)
+	if (!j && (json_array_size(k.rows) || json_array_size(k.silent) ||
+			  strcmp(r->args[0], "where") == 0))
 		j = answer_of(c, r, &k);
-	else
+	else if (!j)
 		j = mt_ctl_error(
 			"there is no connection %s; `show connections` has the ids", r->args[0]);
 	json_decref(k.rows);

@@ -172,6 +172,23 @@ static void test_silent_worker(void)
 	json_decref(j);
 }
 
+/* A worker that does not answer at all is named, so that it does not look idle. */
+static void test_mute_worker(void)
+{
+	static const char *const lines[] = {"--json close connection where side=server",
+		"--json show connections", "--json show talkers"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(lines); i++) {
+		json_t *j;
+
+		answers_left = 0;
+		j = run_on(lines[i], CONNS, 0);
+		answers_left = UINT32_MAX;
+		CU_ASSERT_EQUAL(json_array_size(json_object_get(j, "workers_without_answer")), 1);
+		json_decref(j);
+	}
+}
+
 /* All that match are counted, although an answer has at most 512 rows. */
 static void test_matched(void)
 {
@@ -198,6 +215,7 @@ static void test_matched(void)
 const struct mt_test close_tests[] = {
 	{"a bounded part of a loop iteration", test_bounded},
 	{"a worker that stops answering", test_silent_worker},
+	{"a worker that does not answer", test_mute_worker},
 	{"all that match are counted", test_matched},
 	{0},
 };
