@@ -27,7 +27,7 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_workers},
 	{.words = "show connections",
 		.args = "[EXPRESSION...]",
-		.columns = "side local remote state of tls calls age_ms rate retransmits",
+		.columns = "id side local remote state of tls calls age_ms rate",
 		.help = "TCP connections, both sides",
 		.more = "show connections [EXPRESSION] [top FIELD]\n\nAt most 512 of the "
 			"connections that match the expression (`side=client src=10.0.0.0/8 "

@@ -189,6 +189,26 @@ static void test_mute_worker(void)
 	}
 }
 
+/* Text of `show connections` has the id that the command takes. */
+static void test_ids_are_shown(void)
+{
+	static struct mt_worker *workers[1];
+	struct mt_ctl *c = test_ctl(NULL);
+	char *out;
+	int code;
+
+	made_up_connections = 1;
+	c->env.workers = workers;
+	c->env.n_workers = 1;
+	memset(is_closed, 0, sizeof(is_closed));
+	out = test_run(c, "show connections", &code);
+	CU_ASSERT(code == MT_CTL_OK && out && strstr(out, "0-0-5 "));
+	free(out);
+	c->env.n_workers = 0;
+	mt_ctl_destroy(c);
+	made_up_connections = 0;
+}
+
 /* All that match are counted, although an answer has at most 512 rows. */
 static void test_matched(void)
 {
@@ -216,6 +236,7 @@ const struct mt_test close_tests[] = {
 	{"a bounded part of a loop iteration", test_bounded},
 	{"a worker that stops answering", test_silent_worker},
 	{"a worker that does not answer", test_mute_worker},
+	{"ids are in text", test_ids_are_shown},
 	{"all that match are counted", test_matched},
 	{0},
 };
