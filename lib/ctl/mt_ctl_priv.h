@@ -57,6 +57,7 @@ enum mt_names {
 	MT_NAMES_LIMIT,
 	MT_NAMES_COMMAND,
 	MT_NAMES_STATUS,
+	MT_NAMES_POLICY,
 	MT_NAMES_MODULE, /* of the log */
 	MT_NAMES_LOG,	 /* modules and levels of the log */
 	MT_N_NAMES

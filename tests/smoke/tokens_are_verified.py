@@ -258,6 +258,10 @@ def metadata(daemon, caller):
     equal([(row["kind"], row["action"], row["mode"], row["endpoints"]) for row in daemon.show("policies")["policies"]],
           [("RequestAuthentication", "tokens of me", "enforced", None)], "show policies")
     every_column_selects(daemon, ["show policies"], set())
+    name = daemon.show("policies")["policies"][0]["name"]
+    for words, n in ((name, 1), (name.upper(), 1), ("other", 0)):
+        equal(len(json.loads(daemon.shell("--json", "show", "policies", words))["policies"]), n, f"show policies {words}")
+    check(any(row["word"] == name for row in json.loads(daemon.shell("--json", "complete", "show", "policies", "*"))["words"]), "Tab after `show policies`")
     got = caller.gets(ANSWERED, "a token is taken out", key.sign(), team="red")
     equal((got.get("authorization"), got.get("team")), (None, "red"), "what the server gets")
     got = caller.gets(ANSWERED, "under whatever case it is", **{"AUTHORIZATION": f"Bearer {key.sign()}"})

@@ -209,6 +209,8 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_objects,
 		.none = mt_none_objects},
 	{.words = "show policies",
+		.args = "[POLICY]",
+		.key = "name",
 		.help = "access policies in force: selection, action, endpoints",
 		.more = "AuthorizationPolicy, DubboAuthorizationPolicy, PeerAuthentication and "
 			"RequestAuthentication. `endpoints` counts those at which this node "
@@ -216,6 +218,7 @@ const struct mt_command mt_commands_show[] = {
 			"affects, or the services of a gateway that evaluates it. The mode is "
 			"`enforced`, `report only` (AUDIT, dry run), `by other proxies`, `fails "
 			"closed` or `exempt` (spec.unenforced).",
+		.names = {MT_NAMES_POLICY},
 		.run = mt_show_policies},
 	{.words = "show last-good",
 		.columns = "kind namespace name status severity file line touches reason "

@@ -131,6 +131,18 @@ static void limits(struct mt_ctl *c, struct mt_offers *o)
 		mt_offer(o, info.service, info.match);
 }
 
+static void policies(struct mt_ctl *c, struct mt_offers *o)
+{
+	static const struct mt_request plain = {.n = 0};
+	json_t *all = mt_show_policies(c, &plain), *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "policies"), i, row)
+		mt_offer(o, json_string_value(json_object_get(row, "name")),
+			json_string_value(json_object_get(row, "kind")));
+	json_decref(all);
+}
+
 /* Offers the first words of commands, because `help` takes any of them. */
 static void commands(struct mt_ctl *c, struct mt_offers *o)
 {
@@ -189,6 +201,7 @@ void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 		[MT_NAMES_LIMIT] = limits,
 		[MT_NAMES_COMMAND] = commands,
 		[MT_NAMES_STATUS] = statuses,
+		[MT_NAMES_POLICY] = policies,
 		[MT_NAMES_MODULE] = modules,
 		[MT_NAMES_LOG] = log_words,
 	};

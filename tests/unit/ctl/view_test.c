@@ -463,6 +463,7 @@ static void test_complete(void)
 		{"complete show ports x *", "where sort limit wide |/"},
 		{"complete show listeners *", "where sort limit wide |/[ADDRESS:PORT]"},
 		{"complete show forwarding *", "where sort limit wide |/[ADDRESS:PORT]"},
+		{"complete show policies *", "where sort limit wide |/[POLICY]"},
 		{"complete show ports w*", "where wide/[PORT]"},
 		{"complete show ports | *", "grep count json/"},
 		{"complete show counters tcp_conns_f*", "tcp_conns_full/[COUNTER]"},
