@@ -175,9 +175,10 @@ struct mt_ct_walk {
 
 enum mt_ct_accept {
 	MT_CT_ANY,
-	MT_CT_NUMBER, /* protobuf: a varint or fixed number; JCE: an integer */
-	MT_CT_STRING, /* protobuf: a length and bytes; JCE: a string or a list of bytes */
-	MT_CT_GROUP,  /* contains other elements: JCE and JSON */
+	MT_CT_NUMBER,	    /* protobuf: a varint; JCE: an integer */
+	MT_CT_STRING,	    /* protobuf: a length and bytes; JCE: a string or a list of bytes */
+	MT_CT_GROUP,	    /* contains other elements: JCE and JSON */
+	MT_CT_FIXED_NUMBER, /* protobuf: a number of 4 or 8 bytes */
 	MT_CT_ACCEPTS
 };
 

@@ -112,7 +112,10 @@ static enum mt_ct_accept accepts(const struct cf_place *p, enum mt_ct_format for
 		return MT_CT_ANY;
 	if (p->container.holds == CF_MAP)
 		return format == MT_CT_JCE_STRUCT ? MT_CT_GROUP : MT_CT_STRING;
-	return p->number == MT_CT_BYTES || p->number == MT_CT_DECIMAL ? MT_CT_STRING : MT_CT_NUMBER;
+	if (p->number == MT_CT_BYTES || p->number == MT_CT_DECIMAL)
+		return MT_CT_STRING;
+	/* Servers take a number of another wire type for an unknown field. */
+	return p->number == MT_CT_LITTLE ? MT_CT_FIXED_NUMBER : MT_CT_NUMBER;
 }
 
 static void add(struct walk *k, const struct cf_place *p, uint8_t slot)

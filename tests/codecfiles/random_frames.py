@@ -227,7 +227,7 @@ def protobuf(b):
     while at < len(b):
         tag, at = varint(b, at, len(b))
         number, kind = tag >> 3, tag & 7
-        if not number or kind not in (0, 1, 2, 5):
+        if not number or number >= 1 << 29 or kind not in (0, 1, 2, 5):
             raise Skip
         if kind == 0:
             value, at = varint(b, at, len(b))
@@ -241,8 +241,7 @@ def protobuf(b):
 
 
 def last(fields, number, kind):
-    if any(n == number and k in (1, 5) for n, k, _ in fields):
-        raise Skip
+    """Readers take a field of another type for an unknown one."""
     return next((v for n, k, v in reversed(fields) if n == number and k == kind), None)
 
 

@@ -191,17 +191,19 @@ enum table_rc table_number(struct table_run *r, const struct mt_ct_place *p, uin
 	const uint8_t *b;
 
 	r->used += 4;
-	if (table_locate(r, p, &at) == TABLE_GOT && at.len > 0 && at.len <= DECIMAL_MAX) {
-		if (!table_arrived(r, at.off + at.len))
-			return TABLE_WAIT;
-		b = table_bytes(r, at.off, at.len, tmp);
-		if (b && convert(b, at.len, p, v)) {
-			*v &= p->mask;
-			return TABLE_GOT;
-		}
-	}
 	*v = p->absent;
-	return p->flags & MT_CT_DEFAULT ? TABLE_GOT : TABLE_ABSENT;
+	if (table_locate(r, p, &at) != TABLE_GOT)
+		return p->flags & MT_CT_DEFAULT ? TABLE_GOT : TABLE_ABSENT;
+	/* Other bytes than a number do not get the default, because servers may read a number. */
+	if (at.len == 0 || at.len > DECIMAL_MAX)
+		return TABLE_ABSENT;
+	if (!table_arrived(r, at.off + at.len))
+		return TABLE_WAIT;
+	b = table_bytes(r, at.off, at.len, tmp);
+	if (!b || !convert(b, at.len, p, v))
+		return TABLE_ABSENT;
+	*v &= p->mask;
+	return TABLE_GOT;
 }
 
 static bool same(const uint8_t *a, const uint8_t *b, uint32_t n, bool icase)

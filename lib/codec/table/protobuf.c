@@ -5,6 +5,9 @@
  */
 #include "write.h"
 
+/* Readers keep the number of a field in 32 bits with its wire type. */
+#define FIELD_MAX 0x1fffffffu
+
 struct field {
 	uint64_t number;
 	enum mt_ct_accept is;
@@ -24,9 +27,10 @@ static enum table_rc head(const uint8_t *p, uint32_t n, uint32_t *used, struct f
 	f->number = tag >> 3;
 	f->tag = (uint32_t)a;
 	f->is = (tag & 7) == 2 ? MT_CT_STRING : MT_CT_NUMBER;
-	if (f->number == 0)
+	if (f->number == 0 || f->number > FIELD_MAX)
 		return TABLE_MALFORMED;
 	if ((tag & 7) == 1 || (tag & 7) == 5) {
+		f->is = MT_CT_FIXED_NUMBER;
 		f->len = (tag & 7) == 1 ? 8 : 4;
 		*used = (uint32_t)a;
 		return TABLE_GOT;
