@@ -71,24 +71,29 @@ static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, ui
 	return h;
 }
 
+static void drain_for(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)
+{
+	if (!d->ending)
+		mt_count(p->counters, why);
+	mt_down_drain(p, d);
+}
+
 /*
  * Denies all calls of a connection that the chain's rules for clients condemn. Drains a connection
- * that another chain serves now, that is outdated by these rules, or whose listener is drained.
+ * that another chain serves now, that is outdated by these rules, or whose listener is drained. A
+ * drain under way, as by `drain`, may have more time than these reasons give.
  */
 static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct heir *h)
 {
 	if (h->standing == MT_TLS_CONDEMNED) {
 		mt_count(p->counters, MT_PROXY_down_revoked);
 		mt_down_unserve(p, d, MT_REPLY_DENIED);
-	} else if (h->changed && !d->ending) {
-		mt_count(p->counters, MT_PROXY_down_chain_changed);
-		mt_down_drain(p, d);
-	} else if (h->standing == MT_TLS_OUTDATED && !d->ending) {
-		mt_count(p->counters, MT_PROXY_down_tls_outdated);
-		mt_down_drain(p, d);
-	} else if (h->drained && !d->ending) {
-		mt_count(p->counters, MT_PROXY_down_listener_drained);
-		mt_down_drain(p, d);
+	} else if (h->changed) {
+		drain_for(p, d, MT_PROXY_down_chain_changed);
+	} else if (h->standing == MT_TLS_OUTDATED) {
+		drain_for(p, d, MT_PROXY_down_tls_outdated);
+	} else if (h->drained) {
+		drain_for(p, d, MT_PROXY_down_listener_drained);
 	}
 }
 

@@ -15,9 +15,11 @@
  * tenth of a second after the client has all replies. So the client's host can prove that this data
  * was not read (mt_stream_unread()); another Meltemi sends the call elsewhere.
  *
- * While the whole worker leaves but still accepts clients (worker_drain.c), step 1 lasts until the
- * client is quiet, unless mt_proxy_leave() has a time. From mt_proxy_drain() on, each connection is
- * in step 2 for a fifth of a second, then in step 3; a message that has begun may take one second.
+ * While the whole worker leaves but still accepts clients (worker_drain.c), the time of
+ * mt_proxy_leave() takes the place of drain_ms, and without one step 1 lasts until the client is
+ * quiet. A connection keeps the time with which its drain began, also if the worker does not leave
+ * any more; a further reason can only shorten it. From mt_proxy_drain() on, each connection is in
+ * step 2 for a fifth of a second, then in step 3; a message that has begun may take one second.
  *
  * A connection that has been quiet for a second ends at once if its client was not notified; so
  * does a connection at its idle time-out. A message that stalls (message_ms, 10 s) during
@@ -46,9 +48,9 @@
 #define CLOSE_LAST_NS (200 * MT_MSEC)
 #define CLOSE_CUT_NS  MT_SEC
 
-static uint64_t drain_ns(const struct mt_proxy *p)
+static uint64_t drain_ns(const struct mt_proxy *p, const struct mt_down *d)
 {
-	return (p->drain.ms ? p->drain.ms : p->conf.drain_ms) * MT_MSEC;
+	return (d->drain_ms ? d->drain_ms : p->conf.drain_ms) * MT_MSEC;
 }
 
 /* A random id of the codec's range, of at most 31 bits; 0: the codec has no ids. */
@@ -98,10 +100,15 @@ void mt_down_cut_short(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outc
 	mt_down_close(p, d);
 }
 
-/* True if the worker still accepts clients, and lets those that it drains choose their time. */
-static bool open_still(const struct mt_proxy *p)
+/* True if the client chooses the time of its end, because the worker still accepts clients. */
+static bool open_still(const struct mt_proxy *p, const struct mt_down *d)
 {
-	return p->drain.leave_at && !p->drain.ms && !p->draining;
+	return !d->drain_ms && p->drain.leave_at && !p->draining;
+}
+
+static uint64_t cut_after(uint64_t ns)
+{
+	return ns / SERVED_PART * LAST_PART;
 }
 
 /* Time of the drain's next check; 0: none. */
@@ -111,8 +118,9 @@ static uint64_t next_look(const struct mt_proxy *p, const struct mt_down *d)
 
 	switch (d->ending) {
 	case MT_DOWN_DRAINING:
-		return open_still(p) ? quiet
-				     : MT_MIN(d->drain_started + drain_ns(p) / SERVED_PART, quiet);
+		return open_still(p, d)
+			       ? quiet
+			       : MT_MIN(d->drain_started + drain_ns(p, d) / SERVED_PART, quiet);
 	case MT_DOWN_LAST:
 		return p->now + LOOK_NS;
 	default:
@@ -132,11 +140,11 @@ static struct due due(const struct mt_proxy *p, const struct mt_down *d)
 
 	if (p->drain.close_at)
 		return (struct due){true, closed >= CLOSE_LAST_NS, closed >= CLOSE_CUT_NS};
-	if (open_still(p) && d->ending == MT_DOWN_DRAINING)
+	if (open_still(p, d) && d->ending == MT_DOWN_DRAINING)
 		return (struct due){.last = quiet};
-	return (struct due){.last = quiet || age >= drain_ns(p) / SERVED_PART,
-		.refuses = age >= drain_ns(p) / LAST_PART,
-		.cut = age >= drain_ns(p) / SERVED_PART * LAST_PART};
+	return (struct due){.last = quiet || age >= drain_ns(p, d) / SERVED_PART,
+		.refuses = age >= drain_ns(p, d) / LAST_PART,
+		.cut = age >= cut_after(drain_ns(p, d))};
 }
 
 /* retry_at is also for retries after a lack of memory, so it may only become earlier. */
@@ -167,19 +175,45 @@ bool mt_down_drain_on(struct mt_proxy *p, struct mt_down *d)
 	return true;
 }
 
-void mt_down_drain(struct mt_proxy *p, struct mt_down *d)
+/*
+ * A drain that has begun gets the time of a further reason, from now on, if it then ends earlier.
+ * Otherwise the first reason's time stays.
+ */
+static void shorten(struct mt_proxy *p, struct mt_down *d, uint32_t ms)
+{
+	if (!d->drain_started || !ms)
+		return;
+	if (!open_still(p, d) &&
+		p->now + cut_after(ms * MT_MSEC) >= d->drain_started + cut_after(drain_ns(p, d)))
+		return;
+	d->drain_started = p->now;
+	d->drain_ms = ms;
+	mt_wheel_arm(&p->wheel, &d->timer, p->now);
+}
+
+void mt_down_drain_in(struct mt_proxy *p, struct mt_down *d, uint32_t ms)
 {
 	struct mt_ref ref = d->self;
 
-	if (!d->s || d->ending)
+	if (!d->s)
 		return;
+	if (d->ending) {
+		shorten(p, d, ms);
+		return;
+	}
 	mt_down_becomes(d, MT_DOWN_DRAINING);
 	d->drain_started = p->now;
+	d->drain_ms = ms;
 	tell(p, d);
 	if (!d->decoding && mt_down_drain_on(p, d))
 		mt_down_arm(p, d);
 	else if (mt_slab_live(&p->downs, ref))
 		mt_wheel_arm(&p->wheel, &d->timer, p->now);
+}
+
+void mt_down_drain(struct mt_proxy *p, struct mt_down *d)
+{
+	mt_down_drain_in(p, d, p->conf.drain_ms);
 }
 
 void mt_down_unserve(struct mt_proxy *p, struct mt_down *d, enum mt_local_reply what)

@@ -41,7 +41,11 @@ uint32_t mt_down_snap_move(struct mt_proxy *p, struct mt_down *d);
 void mt_drain_turn(struct mt_proxy *p);
 
 /* drain.c: drain of a client connection */
-/* Begins the drain (drain.c). The connection may have ended on return. */
+/*
+ * Begins the drain (drain.c), or shortens it. The connection may have ended on return. `ms`: its
+ * time; 0: until the client is quiet, or the worker closes. mt_down_drain() takes drain_ms.
+ */
+void mt_down_drain_in(struct mt_proxy *p, struct mt_down *d, uint32_t ms);
 void mt_down_drain(struct mt_proxy *p, struct mt_down *d);
 /*
  * Ends the connection without a notification, as soon as no reply is outstanding and nothing is

@@ -73,6 +73,7 @@ struct mt_down {
 	uint32_t pending;     /* truesize of the client's calls that wait in Meltemi */
 	uint32_t retained;    /* truesize of requests that are kept for another attempt */
 	uint32_t backing_off; /* the part of `retained` of calls that wait for an attempt */
+	uint32_t drain_ms;    /* of its drain; 0: mt_proxy_leave() had no time */
 	/* Exchange of the long reply that is being forwarded; no other bytes may be sent. */
 	struct mt_ref streaming;
 	struct mt_chain after; /* bytes without an exchange, to be sent after the long reply */

@@ -43,7 +43,7 @@ static void visit(struct mt_proxy *p, struct mt_down *d)
 		p->drain.lasting |= lasts(p, d);
 		return;
 	}
-	mt_down_drain(p, d);
+	mt_down_drain_in(p, d, p->drain.leave_at ? p->drain.ms : p->conf.drain_ms);
 	/* In step 1 a draining connection waits for its client; its timer starts step 2 now. */
 	if (!p->drain.close_at || !mt_slab_live(&p->downs, ref) || !d->s || !d->drain_started)
 		return;

@@ -342,17 +342,11 @@ static void test_root_added(void)
 	end_judged();
 }
 
-/* It is served for as long as a drain may take, and no longer. */
-static void test_root_taken_away(void)
+/* The client goes on calling, and is closed between two calls a third of drain_ms later. */
+static void is_closed_after_a_third(void)
 {
 	uint64_t asked = 1;
 
-	judged();
-	answer();
-	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
-	changed_to(2);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_tls_outdated), 1);
-	is_told();
 	for (; !c->detached && asked < 400; asked++) {
 		scene_send_request(c, 'Q', asked + 1, 64);
 		answer();
@@ -362,7 +356,38 @@ static void test_root_taken_away(void)
 	CU_ASSERT(asked > 190 && asked < 210);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), asked);
 	CU_ASSERT_TRUE(c->refuses);
+}
+
+/* It is served for as long as a drain may take, and no longer. */
+static void test_root_taken_away(void)
+{
+	judged();
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	changed_to(2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_tls_outdated), 1);
+	is_told();
+	is_closed_after_a_third();
 	end_judged();
+}
+
+/* The worker's own drain may have begun, with more time or without any. */
+static void test_root_taken_away_while_leaving(void)
+{
+	static const uint32_t times[] = {24 * 3600 * 1000, 0};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(times); i++) {
+		judged();
+		answer();
+		CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+		mt_proxy_leave(lab.p, times[i]);
+		lab_advance(MT_MSEC);
+		is_told();
+		changed_to(2);
+		is_closed_after_a_third();
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), 1);
+		end_judged();
+	}
 }
 
 /* The call that is under way is answered, none is served any more. */
@@ -514,6 +539,7 @@ const struct mt_test drain_tests[] = {
 	{"malformed", test_malformed},
 	{"a root added", test_root_added},
 	{"a root taken away", test_root_taken_away},
+	{"a root taken away while the worker leaves", test_root_taken_away_while_leaving},
 	{"revoked", test_revoked},
 	{NULL, NULL},
 };

@@ -295,10 +295,36 @@ static void test_stays(void)
 	scene_stop();
 }
 
+/* A client keeps the time with which its drain began when the worker does not leave any more. */
+static void test_keeps_its_time(void)
+{
+	uint64_t asked = 1;
+
+	begin(CONFIG_SERIAL);
+	answer();
+	leave_in(90000);
+	while (asked < 51)
+		call(c, ++asked);
+	toy_make(scene_buf, 'Q', ++asked, "call", 64);
+	lab_feed(c, scene_buf, 40);
+	mt_proxy_stay(lab.p);
+	lab_advance(1500 * MT_MSEC);
+	CU_ASSERT_FALSE(c->detached);
+	lab_feed(c, scene_buf + 40, 24);
+	answer();
+	hears(c);
+	CU_ASSERT_FALSE(c->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), asked);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_drain_timeout), 0);
+	scene_bye(c);
+	scene_stop();
+}
+
 const struct mt_test worker_drain_tests[] = {
 	{"closes while open", test_closes_while_open},
 	{"later clients drain", test_later_clients_drain},
 	{"stays", test_stays},
+	{"keeps its time", test_keeps_its_time},
 	{"new clients are served", test_new_clients_are_served},
 	{"a busy client stays", test_busy_client_stays},
 	{"always owed", test_always_owed},
