@@ -6,7 +6,8 @@
  *   `return` ends it.
  * - By SIGTERM or SIGINT the daemon ends. Once that is short, or the time of the Node (spec.drain)
  *   requires it, it stops to accept clients and closes those that are left; then it is away until
- *   the next process answers. A second signal stops at once.
+ *   the next process answers, and resets what is left after that time at the latest. A second
+ *   signal stops at once.
  */
 #include "daemon.h"
 
@@ -110,7 +111,10 @@ bool drain_signal(struct daemon *d, int sig, uint64_t now)
 	r->logged = false;
 	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
 	notify_stopping(d);
-	/* Before a reset all clients are closed at one moment, so that none connects here twice. */
+	/*
+	 * Without a time, clients that go on calling stay until the node closes, so that none
+	 * connects here twice. After the command `drain` its time stays.
+	 */
 	workers_leave(d, r->times.end == MT_NEVER ? r->ms : 0);
 	return true;
 }
@@ -153,6 +157,15 @@ static void log_wait(struct drain *r, unsigned long long s)
 		s);
 }
 
+/* True if connections that are left are to be reset. */
+static bool is_late(const struct drain *r, uint64_t now)
+{
+	/* With `wait`, too, a node that accepts no clients is away for this time at most. */
+	if (r->close_at && now - r->close_at >= r->ms * MT_MSEC)
+		return true;
+	return now - r->signal_at >= r->times.end;
+}
+
 bool drain_is_over(struct daemon *d, uint64_t now)
 {
 	struct drain *r = &d->drain;
@@ -164,9 +177,9 @@ bool drain_is_over(struct daemon *d, uint64_t now)
 		mt_log(MT_LOG_INFO, "boot", "drained after %llu s: no client is connected", s);
 		return true;
 	}
-	if (r->times.end == MT_NEVER && now - r->signal_at >= r->ms * MT_MSEC)
+	if (!r->close_at && r->times.end == MT_NEVER && now - r->signal_at >= r->ms * MT_MSEC)
 		log_wait(r, s);
-	if (now - r->signal_at < r->times.end)
+	if (!is_late(r, now))
 		return false;
 	mt_log(MT_LOG_WARN, "boot", "not drained after %llu s: connections that are left are reset",
 		s);

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ns after the signal; MT_NEVER: no limit. */
+/* ns after the signal; MT_NEVER: no limit. Once it has closed, the drain lasts drain.ms at most. */
 struct drain_times {
 	uint64_t close; /* when it stops to accept clients if all calls are short */
 	uint64_t calls; /* if some take long: their replies then have the rest of `end` */

@@ -176,8 +176,8 @@ void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
  * node before it can know of another one. mt_proxy_timers() drains the clients that are connected
  * now, in slices. With ms 0 it notifies them, serves each until it is quiet for a second, and
  * serves later clients as always. Otherwise each drains as by itself (drain.c, with `ms` in place
- * of drain_ms), and later clients from the next third of `ms` on. Further calls have no effect.
- * mt_proxy_stay() ends this; clients that are notified still drain. So does mt_proxy_drain().
+ * of drain_ms), and later clients from the next third of `ms` on. A further call only resets
+ * mt_proxy_lasted(). mt_proxy_stay() and mt_proxy_drain() end this; notified clients still drain.
  */
 void mt_proxy_leave(struct mt_proxy *p, uint32_t ms);
 void mt_proxy_stay(struct mt_proxy *p);
@@ -191,14 +191,14 @@ void mt_proxy_drain(struct mt_proxy *p);
 /* True if mt_proxy_idle(), and no client was accepted for a second. */
 bool mt_proxy_left(const struct mt_proxy *p);
 /*
- * True if the last complete pass after mt_proxy_leave() found no opaque stream, and no call or
- * message that had been under way for more than half a second. A drain by mt_proxy_drain() would
- * then be short.
+ * True if there is no opaque stream, and the last complete pass after mt_proxy_leave() found none,
+ * nor a call or message that had been under way for more than half a second. A drain by
+ * mt_proxy_drain() would then be short.
  */
 bool mt_proxy_brief(const struct mt_proxy *p);
 /*
- * True if some pass after mt_proxy_leave() found a call or message that had been under way for more
- * than half a second. After mt_proxy_drain(), such work needs time until its replies are delivered.
+ * True if a pass after the last mt_proxy_leave() found a call or message under way for more than
+ * half a second. After mt_proxy_drain(), such work needs time until its replies are delivered.
  */
 bool mt_proxy_lasted(const struct mt_proxy *p);
 /* True if no client is connected and no call is under way. Copies for mirrors do not count. */

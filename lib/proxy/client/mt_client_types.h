@@ -18,7 +18,7 @@ struct mt_drain {
 	bool looks;		   /* the pass only looks for lasting work */
 	bool lasting;		   /* this pass has found lasting work */
 	bool brief;		   /* last complete pass: no lasting work, no opaque stream */
-	bool lasted;		   /* some complete pass found lasting work */
+	bool lasted; /* some complete pass since mt_proxy_leave() found lasting work */
 };
 
 /* Phase of ending a client connection (drain.c). */

@@ -101,7 +101,10 @@ void mt_drain_turn(struct mt_proxy *p)
 
 void mt_proxy_leave(struct mt_proxy *p, uint32_t ms)
 {
-	if (p->draining || p->drain.leave_at)
+	if (p->draining)
+		return;
+	p->drain.lasted = false;
+	if (p->drain.leave_at)
 		return;
 	p->drain.leave_at = MT_MAX(p->now, 1u);
 	p->drain.ms = ms;
@@ -142,7 +145,7 @@ bool mt_proxy_left(const struct mt_proxy *p)
 
 bool mt_proxy_brief(const struct mt_proxy *p)
 {
-	return p->drain.brief;
+	return p->drain.brief && p->pairs.in_use == 0;
 }
 
 bool mt_proxy_lasted(const struct mt_proxy *p)

@@ -180,6 +180,46 @@ static void test_brief(void)
 	scene_stop();
 }
 
+/* A call that lasted counts only for the drain in which it did. */
+static void test_lasted(void)
+{
+	begin(CONFIG_SAFE);
+	leave_in(90000);
+	lab_advance(600 * MT_MSEC);
+	look();
+	CU_ASSERT_TRUE(mt_proxy_lasted(lab.p));
+	answer();
+	hears(c);
+	look();
+	CU_ASSERT_TRUE(mt_proxy_lasted(lab.p));
+	mt_proxy_leave(lab.p, 0);
+	look();
+	CU_ASSERT_FALSE(mt_proxy_lasted(lab.p));
+	scene_send_request(c, 'Q', 2, 64);
+	lab_advance(600 * MT_MSEC);
+	look();
+	CU_ASSERT_TRUE(mt_proxy_lasted(lab.p));
+	answer();
+	scene_bye(c);
+	scene_stop();
+}
+
+/* An opaque stream is noticed before a pass has ended. */
+static void test_opaque_is_not_brief(void)
+{
+	begin(CONFIG_SAFE);
+	answer();
+	leave();
+	look();
+	CU_ASSERT_TRUE(mt_proxy_brief(lab.p));
+	scene_bye(c);
+	c = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_FALSE(mt_proxy_brief(lab.p));
+	CU_ASSERT_EQUAL(mt_proxy_close(lab.p, &c->s, true), MT_CONN_CLOSED);
+	scene_stop();
+}
+
 /* Clients that come one by one have gone elsewhere only after a second without a new one. */
 static void test_left(void)
 {
@@ -330,6 +370,8 @@ const struct mt_test worker_drain_tests[] = {
 	{"always owed", test_always_owed},
 	{"a message stalls", test_message_stalls},
 	{"brief", test_brief},
+	{"lasted", test_lasted},
+	{"an opaque stream", test_opaque_is_not_brief},
 	{"left", test_left},
 	{NULL, NULL},
 };
