@@ -289,7 +289,8 @@ static bool same_outputs(const struct mt_alog_list *a, const struct mt_alog_list
 {
 	return a->n == b->n && memcmp(a->v, b->v, a->n * sizeof(a->v[0])) == 0 &&
 	       memcmp(a->keys, b->keys, a->n * sizeof(a->keys[0])) == 0 &&
-	       memcmp(a->general, b->general, a->n * sizeof(a->general[0])) == 0;
+	       memcmp(a->general, b->general, a->n * sizeof(a->general[0])) == 0 &&
+	       memcmp(a->unserved, b->unserved, a->n * sizeof(a->unserved[0])) == 0;
 }
 
 /* Which calls each output gets. */
@@ -298,7 +299,7 @@ static void set_scopes(struct mt_alog_list *list, const struct mt_alog_want *wan
 	for (uint32_t i = 0; i < list->n; i++) {
 		list->keys[i] = wanted[i].key;
 		list->general[i] = wanted[i].general;
-		list->any_general |= wanted[i].general;
+		list->unserved[i] = wanted[i].unserved;
 	}
 }
 

@@ -49,7 +49,7 @@ static bool is_for(const struct mt_alog_list *list, uint32_t i, const struct mt_
 	const struct mt_alog_scope *s = entry->scope;
 
 	if (!s)
-		return list->general[i] || (!entry->host && !list->any_general);
+		return entry->host ? list->general[i] : list->unserved[i];
 	for (uint32_t k = 0; k < s->n; k++)
 		if (s->keys[k] == list->keys[i])
 			return true;

@@ -50,12 +50,9 @@ struct mt_alog_want {
 	const char *document;	    /* for people: the object and field that wants it */
 	struct mt_alog_place place; /* stays the caller's */
 	struct mt_alog_spec spec;
-	uint64_t key; /* calls of services with it in their scope leave a line */
-	/*
-	 * Calls of services without a scope leave a line, and so do calls without a service. If no
-	 * output is general, calls without a service leave a line in each.
-	 */
-	bool general;
+	uint64_t key;  /* calls of services with it in their scope leave a line */
+	bool general;  /* calls of services without a scope leave a line */
+	bool unserved; /* calls without a service leave a line */
 	/* An expression in CEL (mt_alog_filter.h): only calls for which it is true leave a line. */
 	const char *filter; /* NULL: none */
 };

@@ -19,12 +19,6 @@ struct mt_alog_scope {
 	uint64_t keys[];
 };
 
-/* True if no output gets the calls of a service with this scope. NULL: the general outputs do. */
-static inline bool mt_alog_is_silent(const struct mt_alog_scope *s)
-{
-	return s && !s->n;
-}
-
 struct mt_alog_entry {
 	uint64_t wall; /* ns since 1970: the start */
 	/*
@@ -34,7 +28,8 @@ struct mt_alog_entry {
 	uint64_t started, connecting, sent, replied, ended;
 	uint64_t bytes_in, bytes_out;		       /* of the request, of the reply */
 	const char *protocol, *host, *route, *cluster; /* NULL: not known */
-	const struct mt_alog_scope *scope;	       /* NULL: outputs by mt_alog_want.general */
+	/* NULL: mt_alog_want.general, or `unserved` if `host` is NULL */
+	const struct mt_alog_scope *scope;
 	struct mt_ref exchange;
 	uint32_t flags; /* enum mt_response_flag in addition to the ending's */
 	uint16_t code;	/* replaces that of the ending; 0: does not */

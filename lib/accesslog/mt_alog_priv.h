@@ -45,7 +45,7 @@ struct mt_alog_list {
 	struct mt_alog_output *v[MT_ALOG_OUTPUTS];
 	/* Of each output, as in struct mt_alog_want. */
 	uint64_t keys[MT_ALOG_OUTPUTS];
-	bool general[MT_ALOG_OUTPUTS], any_general;
+	bool general[MT_ALOG_OUTPUTS], unserved[MT_ALOG_OUTPUTS];
 };
 
 struct mt_alog {

@@ -25,7 +25,7 @@ struct about {
 	const char *document;		/* name of the output */
 	const char *path_field, *field; /* paths of place and format */
 	uint32_t path_line, line;
-	bool general;
+	bool general, unserved;
 	uint64_t key;
 	const struct mt_log_use *use; /* NULL: of a proxy */
 };
@@ -157,6 +157,9 @@ static void keep(struct mt_build *b, const struct about *a, const struct mt_alog
 	o->field = mt_region_strdup(r, a->path_field);
 	o->key = a->key;
 	o->general = a->general;
+	o->unserved = a->unserved;
+	b->snap->pub.log_general |= a->general;
+	b->snap->pub.log_unserved |= a->unserved;
 	if (a->use && a->use->filter)
 		o->filter = mt_region_strdup(r, a->use->filter);
 	o->origin.file = mt_region_strdup(r, a->meta->origin.file);
@@ -242,6 +245,7 @@ static void add_mesh_output(struct mesh_logs *l, const struct mt_log_use *use)
 		.field = "accessLogFormat",
 		.line = format->s ? format->line : line,
 		.general = l->general,
+		.unserved = l->general,
 		.key = use->key,
 		.use = use,
 	};
@@ -268,6 +272,7 @@ static void add_provider(
 			      : "extensionProviders[].envoyFileAccessLog.logFormat.text",
 		.line = format->s ? format->line : file->origin.line,
 		.general = l->general,
+		.unserved = l->general,
 		.key = use->key,
 		.use = use,
 	};
@@ -454,6 +459,7 @@ const struct mt_alog_scope *mt_b_proxy_logs(struct mt_region *r, const struct mt
 struct discovered {
 	struct mt_build *b;
 	struct mt_idmap keys;
+	bool unserved; /* they get calls without a service, because the MeshConfig has no log */
 };
 
 static void add_chain_log(struct discovered *d, const struct mt_meta *meta,
@@ -467,6 +473,7 @@ static void add_chain_log(struct discovered *d, const struct mt_meta *meta,
 		.path_line = meta->origin.line,
 		.field = l->field,
 		.line = meta->origin.line,
+		.unserved = d->unserved,
 		.key = key,
 	};
 
@@ -488,11 +495,19 @@ static void add_chain(
 		add_chain_log(d, meta, &p->logs[i], s->keys[i]);
 }
 
+/* False if Telemetry turned the logs of the MeshConfig off for calls without a service, too. */
+static bool may_be_unserved(const struct mt_build *b)
+{
+	const struct mt_log_sets *s = b->logs;
+
+	return !b->snap->pub.log_general && s && (s->general->n || !s->defaults->n);
+}
+
 static void add_discovered(struct mt_build *b)
 {
 	const struct mt_objs *listeners = &b->model->res_listeners;
 	const struct mt_objs *extensions = &b->model->res_extensions;
-	struct discovered d = {.b = b};
+	struct discovered d = {.b = b, .unserved = may_be_unserved(b)};
 
 	for (uint32_t i = 0; i < listeners->n; i++) {
 		const struct mt_res_listener *l = listeners->v[i];

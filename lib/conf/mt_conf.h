@@ -103,6 +103,7 @@ struct mt_access_output {
 	const char *field;    /* with the path of the place */
 	uint64_t key;	      /* in scopes of services */
 	bool general;	      /* for services without a scope */
+	bool unserved;	      /* for calls without a service */
 	const char *filter;   /* an expression in CEL; NULL: none */
 	struct mt_origin origin;
 };

@@ -25,6 +25,7 @@ struct mt_log_set {
 
 /* The sets of a build. */
 struct mt_log_sets {
+	const struct mt_log_set *defaults; /* of the MeshConfig, without Telemetry */
 	const struct mt_log_set *general;  /* of calls without a service */
 	const struct mt_log_set *services; /* of services without a place of their own */
 	const struct mt_log_set **v;	   /* all but the general one */

@@ -410,6 +410,7 @@ static bool add_general(struct merge *m)
 {
 	const char *ns = m->b->model->mesh.ns;
 
+	m->to->defaults = m->defaults;
 	m->to->general = merged(m, ns ? ns : mt_b_root_namespace(m->b), NULL);
 	m->to->services = ns ? m->to->general : merged(m, "", NULL);
 	if (!m->to->general || !m->to->services)

@@ -166,6 +166,14 @@ static mt_inline bool mt_call_log_is_on(const struct mt_proxy *p, const struct m
 {
 	return mt_unlikely(snap->log) && p->log.ring;
 }
+/* True if an output gets calls of the service (NULL: calls without one). */
+static inline bool mt_call_log_has_reader(
+	const struct mt_snapshot *snap, const struct mt_service *service)
+{
+	if (!service)
+		return snap->log_unserved;
+	return service->log_scope ? service->log_scope->n > 0 : snap->log_general;
+}
 /* The note of a call with mt_exchange.note; NULL: it has none. */
 static inline struct mt_call_note *mt_call_note_of(
 	const struct mt_proxy *p, const struct mt_exchange *ex)

@@ -194,6 +194,8 @@ struct mt_snapshot {
 	struct mt_dns_table *dns; /* names that the node's DNS service answers; NULL: none */
 	/* Access log of the calls that begin under this snapshot; NULL: they are not logged. */
 	const struct mt_access_log *log;
+	/* some output gets calls of services without a scope; calls without a service */
+	bool log_general, log_unserved;
 	void *lookup; /* hash table of listeners, built by mt_snapshot_index() */
 	/* [worker * MT_HOLD_STRIDE]: objects that hold this snapshot; written by the worker. */
 	uint32_t *holds;

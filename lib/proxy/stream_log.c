@@ -109,7 +109,7 @@ void mt_stream_log_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_ending en
 	struct mt_alog_entry *e;
 
 	pr->logged = false;
-	if (!pr->down || (service && mt_alog_is_silent(service->log_scope)))
+	if (!pr->down || !mt_call_log_has_reader(p->snap, service))
 		return;
 	if (pr->up)
 		mt_stream_log_up(p, pr);
@@ -134,6 +134,8 @@ void mt_stream_log_refused(
 	struct mt_proxy *p, const struct mt_stream *s, uint64_t since, enum mt_ending ending)
 {
 	if (mt_likely(!p->snap || !mt_call_log_is_on(p, p->snap)))
+		return;
+	if (!mt_call_log_has_reader(p->snap, NULL))
 		return;
 	if (reserve(p, s, since, ending, 0))
 		mt_byte_ring_publish(p->log.ring);

@@ -189,18 +189,12 @@ static mt_inline struct mt_alog_entry *reserve(struct mt_proxy *p, const struct 
 	return e;
 }
 
-/* True if no output gets the calls of its service. */
-static mt_inline bool is_silent(const struct mt_exchange *ex)
-{
-	return ex->service && mt_alog_is_silent(ex->service->log_scope);
-}
-
 mt_noinline void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	static const struct mt_call_note none = {
 		.interface_len = MT_ALOG_NO_TEXT, .method_len = MT_ALOG_NO_TEXT};
 	struct mt_call_note *n = mt_call_note_of(p, ex);
-	bool wanted = mt_likely(p->log.ring) && !is_silent(ex);
+	bool wanted = mt_likely(p->log.ring) && mt_call_log_has_reader(ex->snap, ex->service);
 	struct mt_alog_entry *e = wanted ? reserve(p, n ? n : &none) : NULL;
 
 	if (mt_likely(e)) {
@@ -226,6 +220,8 @@ mt_noinline void mt_call_log_message(
 	struct mt_call_note n;
 	struct mt_alog_entry *e;
 
+	if (!mt_call_log_has_reader(d->snap, NULL))
+		return;
 	start(d, &n);
 	n.interface_len = n.method_len = MT_ALOG_NO_TEXT;
 	if (readable) {

@@ -35,13 +35,13 @@ static struct mt_alog_want wants(const char *name, const char *format)
 {
 	return (struct mt_alog_want){"MeshConfig: accessLogFile",
 		{(char *)(uintptr_t)sinks_directory(), (char *)(uintptr_t)name, 0},
-		{format, format ? strlen(format) : 0, MT_ALOG_TEXT, false}, 0, true, NULL};
+		{format, format ? strlen(format) : 0, MT_ALOG_TEXT, false}, 0, true, true, NULL};
 }
 
 static struct mt_alog_want wants_descriptor(int fd, const char *format)
 {
 	return (struct mt_alog_want){"MeshConfig: accessLogFile", {NULL, NULL, fd},
-		{format, strlen(format), MT_ALOG_TEXT, false}, 0, true, NULL};
+		{format, strlen(format), MT_ALOG_TEXT, false}, 0, true, true, NULL};
 }
 
 static void set(struct mt_alog *l, const struct mt_alog_want *w, uint32_t n)
@@ -492,20 +492,26 @@ static void test_scopes(void)
 
 	w[1].key = 1;
 	w[2].key = 2;
-	w[1].general = w[2].general = false;
+	w[1].general = w[2].general = w[1].unserved = w[2].unserved = false;
 	set(l, w, 3);
 	add_kinds(l);
 	stop_with(l, 2, 3, 2);
-	/* Without a general output, calls without a service leave a line in each. */
+	/* Without a general output, calls without a service leave a line in those for them. */
 	l = log_new(1);
 	w[0].general = false;
 	w[0].key = 3;
+	w[2].unserved = true;
 	set(l, w, 3);
 	add_kinds(l);
-	stop_with(l, 1, 4, 3);
-	/* An output may be both. */
+	stop_with(l, 1, 3, 3);
 	l = log_new(1);
-	w[1].general = true;
+	w[0].unserved = w[2].unserved = false;
+	set(l, w, 3);
+	add_kinds(l);
+	stop_with(l, 0, 3, 2);
+	/* An output may be for both kinds. */
+	l = log_new(1);
+	w[1].general = w[1].unserved = true;
 	set(l, w, 3);
 	add_kinds(l);
 	stop_with(l, 0, 5, 2);

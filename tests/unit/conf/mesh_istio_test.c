@@ -250,6 +250,56 @@ static void check_shared(const struct mt_snapshot *s)
 	CU_ASSERT_EQUAL(scope_at(s, "240.240.0.3")->n, 0);
 }
 
+static struct mt_snapshot *logged(struct mt_conf *conf, const char *text)
+{
+	struct mt_model *m = mt_model_new(), *p = part(MT_XDS_LDS, LOGGED("240.240.0.1", A), 1);
+	struct mt_snapshot *s;
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t", text, strlen(text));
+	m->mesh.config = m->mesh_configs.n ? m->mesh_configs.v[0] : NULL;
+	CU_ASSERT_EQUAL(mt_model_share(m, p), 0);
+	mt_model_free(p);
+	s = mt_conf_compile(conf, m, &diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s->log);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	return s;
+}
+
+/*
+ * Logs of proxies get the calls without a service if the MeshConfig has no log, but not if
+ * Telemetry turned it off.
+ */
+static void unserved_calls(void)
+{
+	static const char mesh[] = "apiVersion: v1\nkind: ConfigMap\n"
+				   "metadata: {name: istio, namespace: istio-system}\n"
+				   "data: {mesh: 'accessLogFile: /dev/stderr'}\n";
+	static const char off[] = "---\napiVersion: telemetry.istio.io/v1\nkind: Telemetry\n"
+				  "metadata: {name: off, namespace: istio-system}\n"
+				  "spec: {accessLogging: [{disabled: true}]}\n";
+	struct mt_conf *conf = new_conf();
+	char both[sizeof(mesh) + sizeof(off)];
+	struct mt_snapshot *s = logged(conf, "");
+
+	CU_ASSERT(s->log->n_outputs == 1 && s->log->outputs[0].unserved && s->log_unserved);
+	CU_ASSERT_FALSE(s->log->outputs[0].general || s->log_general);
+	mt_conf_discard(conf, s, NOW);
+	s = logged(conf, mesh);
+	CU_ASSERT(s->log->n_outputs == 2 && s->log_unserved && s->log_general);
+	CU_ASSERT(s->log->outputs[0].unserved && !s->log->outputs[1].unserved);
+	mt_conf_discard(conf, s, NOW);
+	snprintf(both, sizeof(both), "%s%s", mesh, off);
+	s = logged(conf, both);
+	CU_ASSERT_EQUAL(s->log->n_outputs, 1);
+	CU_ASSERT_FALSE(s->log->outputs[0].unserved || s->log_unserved || s->log_general);
+	mt_conf_discard(conf, s, NOW);
+	mt_conf_destroy(conf);
+}
+
 static void shared_logs(void)
 {
 	static const char *const listeners[] = {LOGGED("240.240.0.1", A ", " A),
@@ -281,5 +331,6 @@ static void shared_logs(void)
 const struct mt_test mesh_istio_tests[] = {
 	{"istio", istio},
 	{"logs that proxies share", shared_logs},
+	{"logs of calls without a service", unserved_calls},
 	{0},
 };

@@ -66,6 +66,19 @@ static bool gets(const struct mt_access_output *o, const struct mt_alog_scope *s
 	return false;
 }
 
+/* True if outputs get calls without a service like those of services without a scope. */
+static bool alike(const struct mt_snapshot *s)
+{
+	bool general = false;
+
+	for (uint32_t i = 0; s->log && i < s->log->n_outputs; i++) {
+		if (s->log->outputs[i].unserved != s->log->outputs[i].general)
+			return false;
+		general |= s->log->outputs[i].general;
+	}
+	return s->log_general == general && s->log_unserved == general;
+}
+
 /* "1 2[FILTER]": files of the scope (NULL: general) by number; o: stdout; e: stderr. */
 static void write_logs(
 	const struct mt_snapshot *s, const struct mt_alog_scope *scope, char *to, size_t size)
@@ -176,6 +189,7 @@ static void check(const struct row *r)
 
 	write_logs(b.s, NULL, got, sizeof(got));
 	is_logged(r->text, "general", got, r->general);
+	CU_ASSERT_TRUE(alike(b.s));
 	write_logs(b.s, service(b.s, "a.test")->log_scope, got, sizeof(got));
 	is_logged(r->text, "a", got, r->a);
 	write_logs(b.s, service(b.s, "b.test")->log_scope, got, sizeof(got));

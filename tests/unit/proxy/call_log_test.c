@@ -354,10 +354,35 @@ static void test_silent(void)
 	scene_stop();
 }
 
+/* The same of a service without a scope if no output is general, and of a call without a service. */
+static void test_not_general(void)
+{
+	struct fake_conn *c, *s;
+	uint32_t notes;
+
+	scene_start(1);
+	notes = lab.p->log.notes.in_use;
+	lab.snap->log_general = lab.snap->log_unserved = false;
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 7, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	(void)scene_next_sent(c);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	CU_ASSERT_TRUE(lab_feed(c, "this is no message of the toy codec", 32));
+	CU_ASSERT_PTR_NULL(scene_logged());
+	CU_ASSERT_EQUAL(lab.p->log.notes.in_use, notes);
+	lab_advance(MT_SEC);
+	scene_bye(c);
+	scene_unlogged(2);
+	scene_stop();
+}
+
 const struct mt_test call_log_tests[] = {{"an answered call", test_answered},
 	{"names as they were sent", test_names}, {"long names", test_long_names},
 	{"the client leaves", test_client_left}, {"a reply is cut off", test_cut_in_reply},
 	{"the client leaves in a reply", test_client_left_in_reply},
 	{"a one-way call", test_one_way}, {"a malformed message", test_malformed},
 	{"no exchange is left", test_no_exchange}, {"no note is left", test_no_note},
-	{"a snapshot without a log", test_off}, {"a service without outputs", test_silent}, {0}};
+	{"a snapshot without a log", test_off}, {"a service without outputs", test_silent},
+	{"no general output", test_not_general}, {0}};

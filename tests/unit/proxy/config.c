@@ -101,6 +101,7 @@ struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool 
 	s->n_clusters = 1;
 	s->holds = holds[gen];
 	s->log = (const struct mt_access_log *)(const void *)&config_log;
+	s->log_general = s->log_unserved = true;
 	MT_ASSERT(mt_snapshot_index(s) == 0);
 	alive[gen] = true;
 	return s;
