@@ -306,6 +306,15 @@ static void keep_plain(struct mt_cluster *u, const struct mt_cluster *c)
 		u->levels[0].load += lost;
 }
 
+static bool is_partly_reached(const struct mt_cluster *u)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < u->n_eps; i++)
+		n += u->eps[i].drain == MT_EP_DRAIN_NO_ROUTE;
+	return n > 0 && n < u->n_eps;
+}
+
 void mt_unlent_free(struct mt_cluster *u)
 {
 	if (!u)
@@ -336,5 +345,6 @@ struct mt_cluster *mt_unlent_new(const struct mt_cluster *c)
 		return NULL;
 	}
 	keep_plain(u, c);
+	u->skips_unreached = c->skips_unreached && is_partly_reached(u);
 	return u;
 }

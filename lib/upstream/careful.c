@@ -54,13 +54,30 @@ bool mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t rnd, uint
  */
 #define OVERPROVISION 140
 
-static uint32_t in_rotation(const struct mt_cluster *c, uint64_t now)
-{
-	uint32_t n = 0;
+/* Endpoints that can get calls, and those of them in rotation. */
+struct rotation {
+	uint64_t all, in;
+};
 
-	for (uint32_t i = 0; i < c->n_eps; i++)
-		n += !mt_ep_ejected(c->eps[i].state, now);
+static struct rotation rotation_of(const struct mt_cluster *c, uint64_t now)
+{
+	struct rotation n = {0};
+
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		if (mt_cluster_skips(c, i))
+			continue;
+		n.in += !mt_ep_ejected(c->eps[i].state, now);
+		n.all++;
+	}
 	return n;
+}
+
+/* Percentage of the load that the cluster can take. */
+static uint64_t load_of_one(const struct mt_cluster *c, uint64_t now)
+{
+	struct rotation n = rotation_of(c, now);
+
+	return n.all ? OVERPROVISION * n.in / n.all : 0;
 }
 
 /* Percentage of the load that all levels together can take. */
@@ -69,23 +86,22 @@ static uint64_t load_of(const struct mt_cluster *top, uint64_t now)
 	uint64_t sum = 0;
 
 	if (!top->n_levels)
-		return (uint64_t)OVERPROVISION * in_rotation(top, now) / top->n_eps;
-	for (uint32_t i = 0; i < top->n_levels; i++) {
-		const struct mt_cluster *l = &top->levels[i].in;
-
-		sum += MT_MIN((uint64_t)OVERPROVISION * in_rotation(l, now) / l->n_eps, 100);
-	}
+		return load_of_one(top, now);
+	for (uint32_t i = 0; i < top->n_levels; i++)
+		sum += MT_MIN(load_of_one(&top->levels[i].in, now), 100);
 	return sum;
 }
 
 bool mt_cluster_panics(const struct mt_cluster *c, const struct mt_cluster *top,
 	struct mt_lb_worker *w, uint64_t now)
 {
+	struct rotation n;
+
 	if (w->panic_of == c && w->panic_ms == now / MT_MSEC)
 		return w->panic;
 	w->panic_of = c;
 	w->panic_ms = now / MT_MSEC;
-	w->panic = in_rotation(c, now) * 100ull < (uint64_t)c->min_health * c->n_eps &&
-		   load_of(top, now) < 100;
+	n = rotation_of(c, now);
+	w->panic = n.in * 100 < c->min_health * n.all && load_of(top, now) < 100;
 	return w->panic;
 }

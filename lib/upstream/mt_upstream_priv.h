@@ -42,13 +42,20 @@ struct mt_upstream_registry {
 
 void mt_cluster_index_fini(struct mt_cluster_index *x);
 
+/* True if no call may be sent to endpoint i, because no route leads to it, but to others. */
+static inline bool mt_cluster_skips(const struct mt_cluster *c, uint32_t i)
+{
+	return c->skips_unreached && c->eps[i].drain == MT_EP_DRAIN_NO_ROUTE;
+}
+
 /*
  * careful.c: true if endpoint i, in a cluster with a warm-up, is warm enough for the random `rnd`.
  */
 bool mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t rnd, uint64_t now);
 /*
- * careful.c: true if less than min_health percent of the endpoints of `c` are in rotation and all
- * levels of `top` together cannot take the load. Computed once a millisecond.
+ * careful.c: true if less than min_health percent of the endpoints of `c` are in rotation, of those
+ * that are reached, and all levels of `top` together cannot take the load. Computed once a
+ * millisecond.
  */
 bool mt_cluster_panics(const struct mt_cluster *c, const struct mt_cluster *top,
 	struct mt_lb_worker *w, uint64_t now);

@@ -10,7 +10,7 @@
  * health check. The worker whose compare-and-swap moves `ejected_until` is the one that ejected the
  * endpoint or sends the trial call; the one that moves `back` from MT_EP_BACK_TRYING returns it.
  */
-#include "mt_upstream.h"
+#include "mt_upstream_priv.h"
 
 #define WINDOW_MS     10000u
 #define ASIDE_FIRST   (5 * MT_SEC)
@@ -76,17 +76,21 @@ static bool move_until(struct mt_ep_state *e, uint64_t from, uint8_t n,
 }
 
 /*
- * True if one more endpoint may be ejected. Other workers may find so at the same time, and each
- * may then exceed the limit by one.
+ * True if one more endpoint may be ejected. The limit is a percentage of the endpoints that can get
+ * calls. Other workers may find so at the same time, and each may then exceed the limit by one.
  */
 static bool has_room(const struct mt_outlier_rule *rule, uint64_t now)
 {
 	const struct mt_cluster *c = mt_container_of(rule, struct mt_cluster, outlier);
-	uint64_t aside = 0;
+	uint64_t aside = 0, n = 0;
 
-	for (uint32_t i = 0; i < c->n_eps; i++)
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		if (mt_cluster_skips(c, i))
+			continue;
 		aside += mt_ep_ejected(c->eps[i].state, now);
-	return aside == 0 || (aside + 1) * 100 <= (uint64_t)rule->most * c->n_eps;
+		n++;
+	}
+	return aside == 0 || (aside + 1) * 100 <= rule->most * n;
 }
 
 static bool eject(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)

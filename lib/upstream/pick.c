@@ -92,12 +92,6 @@ static uint32_t round_robin(const struct mt_cluster *c, struct mt_lb_worker *w, 
 	return mt_wseq_at(&c->wseq, x, c->n_eps);
 }
 
-/* True if no call may be sent to the endpoint, because no route leads to it, but to others. */
-static bool is_skipped(const struct mt_cluster *c, uint32_t i)
-{
-	return c->skips_unreached && c->eps[i].drain == MT_EP_DRAIN_NO_ROUTE;
-}
-
 /*
  * The first usable endpoint from `first` on. Otherwise, if `any`, the first untried one that is not
  * skipped, preferably not draining. Otherwise -1.
@@ -108,7 +102,7 @@ static int walk(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t fir
 	int fallback = -1, last_resort = -1;
 
 	for (uint32_t k = 0, i = first; k < c->n_eps; k++, i = i + 1 < c->n_eps ? i + 1 : 0) {
-		if (tried_before(tried, i) || is_skipped(c, i))
+		if (tried_before(tried, i) || mt_cluster_skips(c, i))
 			continue;
 		if (usable(c, i, now, tried)) {
 			mt_count(w->counters, MT_UPSTREAM_rerouted);
@@ -266,6 +260,17 @@ static bool is_only_aside(const struct mt_cluster *c, uint32_t i, uint64_t now, 
 	       !__atomic_load_n(&e->draining, __ATOMIC_RELAXED);
 }
 
+/* True if the endpoint gets the call although it is ejected, because too few are in rotation. */
+static bool takes_ejected(const struct mt_cluster *c, const struct mt_cluster *top,
+	struct mt_lb_worker *w, uint32_t i, uint64_t now, uint64_t tried)
+{
+	if (!c->min_health || !is_only_aside(c, i, now, tried) ||
+		!mt_cluster_panics(c, top, w, now))
+		return false;
+	mt_count(w->counters, MT_UPSTREAM_panic);
+	return true;
+}
+
 /*
  * choose() for clusters with a warm-up or a panic threshold. `top` is the cluster itself, or the
  * one that it is a level of.
@@ -275,12 +280,8 @@ static int choose_with_care(const struct mt_cluster *c, const struct mt_cluster 
 {
 	uint32_t first = draw_with_care(c, w, &x, now), i = first;
 
-	if (usable(c, i, now, tried))
+	if (usable(c, i, now, tried) || takes_ejected(c, top, w, i, now, tried))
 		return (int)i;
-	if (c->min_health && is_only_aside(c, i, now, tried) && mt_cluster_panics(c, top, w, now)) {
-		mt_count(w->counters, MT_UPSTREAM_panic);
-		return (int)i;
-	}
 	for (uint32_t k = 0; k < REDRAW_MAX; k++) {
 		next_of(&x);
 		i = mt_lb_hashes(c->lb) ? by_hash(c, x) : draw_with_care(c, w, &x, now);
@@ -288,6 +289,8 @@ static int choose_with_care(const struct mt_cluster *c, const struct mt_cluster 
 			mt_count(w->counters, MT_UPSTREAM_rerouted);
 			return (int)i;
 		}
+		if (takes_ejected(c, top, w, i, now, tried))
+			return (int)i;
 	}
 	return walk(c, w, first, now, tried, any);
 }

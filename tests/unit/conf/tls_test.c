@@ -186,6 +186,33 @@ static void failures_of_another_way(void)
 
 /* ---- half of a cluster ------------------------------------------------------------------------------- */
 
+/* Endpoints without TLS of which no one is reached get calls all the same, as in any cluster. */
+static void half_meshed_unreached(void)
+{
+	static const char node[] =
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [203.0.113.9/24]}]\n"
+		"  routes: [{to: 198.51.100.1/32, via: 203.0.113.1}]\n";
+	struct mesh_scene sc = mesh_scene_new();
+	struct mt_res_endpoints *e = mesh_simple_cluster(sc.m, "outbound|80||c.demo.svc.x");
+	struct mt_res_cluster *mc = sc.m->res_clusters.v[0];
+	const struct mt_cluster *c;
+
+	mt_source_text(sc.m, &sc.diags, "n", node, strlen(node));
+	e->localities[0].eps[0].tls = true;
+	e->ns = "demo";
+	mutual(sc.m, mc);
+	mc->tls_by_endpoint = true;
+	mt_conf_set_identity(sc.conf, pki()->alice);
+	mesh_load(&sc);
+	c = cluster(sc.s, mc->meta.name);
+	CU_ASSERT_TRUE(c->skips_unreached);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c->unlent);
+	CU_ASSERT_EQUAL_FATAL(c->unlent->n_eps, 1);
+	CU_ASSERT_FALSE(c->unlent->skips_unreached);
+	mesh_scene_end(&sc);
+}
+
 static void half_meshed(void)
 {
 	static const char policy[] =
@@ -424,6 +451,7 @@ const struct mt_test tls_tests[] = {
 	{"another_identity", another_identity},
 	{"failures_of_another_way", failures_of_another_way},
 	{"half_meshed", half_meshed},
+	{"half_meshed_unreached", half_meshed_unreached},
 	{"lent", lent},
 	{"many_need_lend", many_need_lend},
 	{"nobody wants it", nobody_wants_it},

@@ -304,6 +304,62 @@ static uint32_t fail_all(struct mt_cluster *c, uint64_t now)
 	return n;
 }
 
+/* Endpoints without a route get no calls, so they neither count nor may be ejected in place of others. */
+static void unreached_do_not_count(void)
+{
+	struct mt_cluster c = cluster_of(eps, MT_LB_ROUND_ROBIN, 8);
+
+	for (uint32_t i = 4; i < 8; i++)
+		eps[i].drain = MT_EP_DRAIN_NO_ROUTE;
+	c.skips_unreached = true;
+	begin();
+	c.outlier = (struct mt_outlier_rule){
+		.failures = 1, .base_ms = 1000, .max_ms = 1000, .most = 50};
+	CU_ASSERT_EQUAL(fail_all(&c, S), 2);
+	begin();
+	c.min_health = 50;
+	CU_ASSERT_EQUAL(mt_cluster_build(&c), 0);
+	for (uint32_t i = 4; i < 8; i++)
+		states[i].draining = MT_EP_DRAIN_NO_ROUTE;
+	aside(2);
+	draw(&c, 10 * S, 0);
+	CU_ASSERT_EQUAL(hits[0] + hits[1], 0);
+	aside(3);
+	draw(&c, 20 * S, 0);
+	CU_ASSERT_TRUE(hits[0] && hits[1] && hits[2] && hits[3]);
+	CU_ASSERT_EQUAL(hits[4] + hits[5] + hits[6] + hits[7], 0);
+	mt_cluster_release(&c);
+}
+
+/* The same of levels, also if no endpoint of a level is reached. */
+static void unreached_level(void)
+{
+	struct mt_cluster c = cluster_of(eps, MT_LB_ROUND_ROBIN, 8);
+
+	begin();
+	memset(levels, 0, sizeof(levels));
+	levels[0].load = 100;
+	levels[1].first = 4;
+	c.levels = levels;
+	c.n_levels = 2;
+	c.min_health = 60;
+	c.skips_unreached = true;
+	for (uint32_t i = 0; i < 4; i++) {
+		eps[i].drain = MT_EP_DRAIN_NO_ROUTE;
+		states[i].draining = MT_EP_DRAIN_NO_ROUTE;
+	}
+	CU_ASSERT_EQUAL(mt_cluster_build(&c), 0);
+	draw(&c, 10 * S, 0);
+	CU_ASSERT_EQUAL(hits[0] + hits[1] + hits[2] + hits[3], 0);
+	CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_panic], 0);
+	/* Two of four of the second level: 70 percent, and the first level can take none. */
+	states[4].ejected_until = states[5].ejected_until = 1000 * S;
+	draw(&c, 20 * S, 0);
+	CU_ASSERT_TRUE(hits[4] + hits[5] > 0);
+	CU_ASSERT_EQUAL(hits[0] + hits[1] + hits[2] + hits[3], 0);
+	mt_cluster_release(&c);
+}
+
 static void most_aside(void)
 {
 	static const struct {
@@ -339,5 +395,7 @@ const struct mt_test careful_tests[] = {
 	{"panics", panics},
 	{"levels_help_out", levels_help_out},
 	{"most_aside", most_aside},
+	{"unreached_do_not_count", unreached_do_not_count},
+	{"unreached_level", unreached_level},
 	{0},
 };
