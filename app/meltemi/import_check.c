@@ -217,7 +217,7 @@ static int nothing(const struct import *m)
 	const json_t *files = json_object_get(m->report, "files"), *row;
 	size_t i;
 
-	print_error("there is no document in what was named (*.yaml, *.yml, *.json)");
+	print_error("no document is in the named files and directories (*.yaml, *.yml, *.json)");
 	json_array_foreach(files, i, row)
 		print_error("%s: %s", import_text(row, "file"), import_text(row, "text"));
 	return EXIT_USAGE;

@@ -329,7 +329,7 @@ bool mt_b_log_provider(struct mt_build *b, const struct mt_meta *meta, const str
 		mt_b_warn(b, meta, name->line, field,
 			"name a provider with envoyFileAccessLog, or `envoy`",
 			p ? "%.128s gets no line: only envoyFileAccessLog is written"
-			  : "there is no provider %.128s: it gets no line",
+			  : "no provider is called %.128s: it gets no line",
 			name->s);
 	return false;
 }

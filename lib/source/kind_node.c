@@ -530,7 +530,7 @@ static const struct mt_field node_fields[] = {
 			"restart"},
 	{"drain", MT_F_OBJECT, AT(struct mt_node, drain), .sub = &drain_section,
 		.help = "how the node [drains](../how-to/drain-and-restart.md), followed without a "
-			"restart"},
+			"restart by the next drain"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_node, ports), .sub = &port_section,
 		.help = "network devices"},
 	{"routes", MT_F_LIST, AT_LIST(struct mt_node, routes), .sub = &route_section,

@@ -424,7 +424,7 @@ def bad_input(place):
     refused(("--device", "bogus", REAL / "zero-trust-bank"), "node.yaml:", "spec.ports[0].device")
     refused(("-o", place / "no/such/node.yaml", REAL / "zero-trust-bank"), "no/such/node.yaml")
     (place / "empty").mkdir()
-    refused((place / "empty",), "there is no document")
+    refused((place / "empty",), "no document is in the named files and directories")
     zeros = subprocess.Popen(["head", "-c", "100000000", "/dev/zero"], stdout=subprocess.PIPE)
     refused(("-",), "more than 16 MiB", stdin=zeros.stdout)
     zeros.stdout.close()

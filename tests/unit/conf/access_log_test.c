@@ -239,7 +239,7 @@ static void test_other_providers(void)
 	CU_ASSERT_EQUAL(b.s->log->n_outputs, 1);
 	CU_ASSERT_EQUAL(b.s->log->outputs[0].place.fd, 2);
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "als gets no line"));
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "there is no provider absent"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "no provider is called absent"));
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 16, "names files"));
 	unbuild(&b);
 }

@@ -242,7 +242,7 @@ static void test_messages(void)
 	CU_ASSERT_EQUAL(b.diags.warnings, 3);
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, line, "spec.accessLogging"));
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, line, "als gets no line"));
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, line, "there is no provider none"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, line, "no provider is called none"));
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, line + 5,
 		"spec.accessLogging[].filter.expression: no access log is written: column 1"));
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 34, "names File1"));
