@@ -444,15 +444,23 @@ static void test_reopen(void)
 
 /* ---- scopes --------------------------------------------------------------------------------- */
 
-static void add_for(struct mt_alog *l, const char *host, const struct mt_alog_scope *scope)
+/* Reserves an entry without values; the caller publishes it. */
+static struct mt_alog_entry *reserve(struct mt_byte_ring *r)
 {
-	struct mt_byte_ring *r = mt_alog_ring(l, 0);
 	struct mt_alog_entry *e =
 		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, 0));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
 	memset(e, 0, sizeof(*e));
 	e->interface_len = e->method_len = MT_ALOG_NO_TEXT;
+	return e;
+}
+
+static void add_for(struct mt_alog *l, const char *host, const struct mt_alog_scope *scope)
+{
+	struct mt_byte_ring *r = mt_alog_ring(l, 0);
+	struct mt_alog_entry *e = reserve(r);
+
 	e->host = host;
 	e->scope = scope;
 	mt_byte_ring_publish(r);
@@ -522,13 +530,7 @@ static void test_scopes(void)
 static void add_ended(struct mt_alog *l, enum mt_ending ending)
 {
 	struct mt_byte_ring *r = mt_alog_ring(l, 0);
-	struct mt_alog_entry *e =
-		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, 0));
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
-	memset(e, 0, sizeof(*e));
-	e->interface_len = e->method_len = MT_ALOG_NO_TEXT;
-	e->ending = (uint8_t)ending;
+	reserve(r)->ending = (uint8_t)ending;
 	mt_byte_ring_publish(r);
 }
 
