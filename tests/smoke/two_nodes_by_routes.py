@@ -10,47 +10,21 @@ import re
 import signal
 import socket
 
-from meltemi_lab import PATIENCE, TESTS, Lab, equal, main, netns, within
+from meltemi_lab import PATIENCE, Lab, equal, main, netns, two_nodes, within
 from meltemi_lab.documents import service
 
 HOST, VIP, PORT = "orders.example", "240.240.1.1", 20880
-FIRST, SECOND = "192.0.2.1", "203.0.113.1"
-PAGE = TESTS.parent / "docs/how-to/two-nodes.md"
+FIRST, SECOND = two_nodes.HOPS
 CALLS = 200
 HEARTBEAT = bytes.fromhex("dabbe200") + bytes(7) + b"\x01" + bytes(3) + b"\x01N"
 
 
-def connect(lab, number, mesh):
-    """The management network of a node, which ends at the client."""
-    client = lab.namespace("client")
-    netns.veth(client, f"m{number}", mesh, "m0")
-    netns.kernel_end(client, f"m{number}", f"10.9.{number}.1/24")
-    netns.kernel_end(mesh, "m0", f"10.9.{number}.2/24")
-
-
-def second_ports(lab):
-    """A second node between the same client and servers, on a link of its own to the client."""
-    client, mesh = lab.namespace("client"), lab._add("mesh2")
-    netns.veth(client, "c2", mesh, "p0")
-    netns.kernel_end(client, "c2", "203.0.113.2/24")
-    netns.veth(mesh, "p1", lab.namespace("net"), "b-mesh2")
-    netns.run("ip", "-n", lab.namespace("net"), "link", "set", "b-mesh2", "master", "br0")
-    netns.bare_end(mesh, "p0")
-    netns.bare_end(mesh, "p1")
-    return ['name: p0, device: "net_af_packet0,iface=p0", profile: af_packet, addresses: [203.0.113.1/24]',
-            'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.202/24]']
-
-
-def node(lab, number, **settings):
-    daemon = lab.meltemi(mb=192, **settings)
-    daemon.node.write_text(daemon.node.read_text().replace("127.0.0.1:15000", "0.0.0.0:15000"))
-    daemon.write("orders.yaml", service(HOST, VIP, PORT, "tcp-metaprotocol-dubbo", [(lab.server(1), PORT, {})]))
-    connect(lab, number, daemon.namespace)
-    return daemon.start()
+def node(lab, number):
+    return two_nodes.node(lab, number, {"orders.yaml": service(HOST, VIP, PORT, "tcp-metaprotocol-dubbo", [(lab.server(1), PORT, {})])})
 
 
 def next_hop(lab):
-    route = netns.run("ip", "-n", lab.namespace("client"), "route", "show", "240.240.0.0/16")
+    route = netns.run("ip", "-n", lab.namespace("client"), "route", "show", two_nodes.RANGE)
     found = re.search(r"via (\S+)", route)
     return found.group(1) if found else None
 
@@ -90,12 +64,8 @@ def host_links(lab, state):
 def body():
     with Lab(servers=1) as lab:
         lab.dubbo_server(1, "v1").wait_line("ready")
-        first = node(lab, 1)
-        second = node(lab, 2, ports=second_ports(lab), role="mesh2", name="node2")
-        script = lab.directory / "next-hop.sh"
-        script.write_text(re.search(r"```sh\n(.*?)```", PAGE.read_text(), re.S).group(1))
-        lab.run("client", "next-hop", ["sh", script, "240.240.0.0/16", f"{FIRST}=http://10.9.1.2:15000/ready",
-                                       f"{SECOND}=http://10.9.2.2:15000/ready"])
+        first, second = node(lab, 1), node(lab, 2)
+        two_nodes.follow(lab, "next-hop")
         moves(lab, FIRST, first, "both are ready")
         with connection(lab) as held:
             equal(is_served(held), True, "a connection before the route moves")

@@ -6,15 +6,12 @@ under load: Thrift clients connect to the other node without a failed call, and 
 node is killed, its flows are reset by the other one.
 """
 
-import re
 import signal
 
-from meltemi_lab import PATIENCE, TESTS, Lab, equal, main, netns, streams, within
+from meltemi_lab import PATIENCE, Lab, equal, main, netns, streams, two_nodes, within
 from meltemi_lab.documents import service
 
 THRIFT, OPAQUE = ("hello.example", "240.240.1.2", 9090), ("bytes.example", "240.240.1.3", 7000)
-HOPS = ("192.0.2.1", "203.0.113.1")
-PAGE = TESTS.parent / "docs/how-to/two-nodes.md"
 CLIENTS = 4
 
 
@@ -28,35 +25,11 @@ def router(lab):
     netns.run("ip", "netns", "exec", inner, "sysctl", "-qw", "net.ipv4.ip_forward=1")
 
 
-def management(lab, number, mesh):
-    client = lab.namespace("client")
-    netns.veth(client, f"m{number}", mesh, "m0")
-    netns.kernel_end(client, f"m{number}", f"10.9.{number}.1/24")
-    netns.kernel_end(mesh, "m0", f"10.9.{number}.2/24")
-
-
-def second_ports(lab):
-    """A second node between the same router and servers, on a link of its own to the router."""
-    client, mesh = lab.namespace("client"), lab._add("mesh2")
-    netns.veth(client, "c2", mesh, "p0")
-    netns.kernel_end(client, "c2", "203.0.113.2/24")
-    netns.veth(mesh, "p1", lab.namespace("net"), "b-mesh2")
-    netns.run("ip", "-n", lab.namespace("net"), "link", "set", "b-mesh2", "master", "br0")
-    netns.bare_end(mesh, "p0")
-    netns.bare_end(mesh, "p1")
-    return ['name: p0, device: "net_af_packet0,iface=p0", profile: af_packet, addresses: [203.0.113.1/24]',
-            'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.202/24]']
-
-
-def node(lab, number, **settings):
-    daemon = lab.meltemi(mb=192, **settings)
-    via = HOPS[number - 1][:-1] + "2"
-    daemon.node.write_text(daemon.node.read_text().replace("127.0.0.1:15000", "0.0.0.0:15000") +
-                           f"  routes: [{{to: 10.50.0.0/24, via: {via}}}]\n  drain: {{time: 6s}}\n")
-    daemon.write("hello.yaml", service(*THRIFT, "tcp-metaprotocol-thrift", [(lab.server(2), THRIFT[2], {})]))
-    daemon.write("bytes.yaml", service(*OPAQUE, "tcp", [(lab.server(1), OPAQUE[2], {})]))
-    management(lab, number, daemon.namespace)
-    return daemon.start()
+def node(lab, number):
+    via = two_nodes.HOPS[number - 1][:-1] + "2"
+    documents = {"hello.yaml": service(*THRIFT, "tcp-metaprotocol-thrift", [(lab.server(2), THRIFT[2], {})]),
+                 "bytes.yaml": service(*OPAQUE, "tcp", [(lab.server(1), OPAQUE[2], {})])}
+    return two_nodes.node(lab, number, documents, f"  routes: [{{to: 10.50.0.0/24, via: {via}}}]\n  drain: {{time: 6s}}\n")
 
 
 def clients(daemon, port):
@@ -133,13 +106,9 @@ def body():
     with Lab(servers=2) as lab, lab.listening("server1", OPAQUE[2], streams.echo):
         lab.thrift_server(2, "v1").wait_line("ready")
         router(lab)
-        first = node(lab, 1)
-        second = node(lab, 2, ports=second_ports(lab), role="mesh2", name="node2")
-        script = lab.directory / "keep-flows.sh"
-        script.write_text(next(text for text in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.S) if "keep-flows.sh" in text))
-        lab.run("client", "keep-flows", ["sh", script, "240.240.0.0/16", f"{HOPS[0]}=http://10.9.1.2:15000/ready",
-                                         f"{HOPS[1]}=http://10.9.2.2:15000/ready"])
-        within(PATIENCE, lambda: netns.run("ip", "-n", lab.namespace("client"), "route", "show", "240.240.0.0/16"), "the route of new flows")
+        first, second = node(lab, 1), node(lab, 2)
+        two_nodes.follow(lab, "keep-flows")
+        within(PATIENCE, lambda: netns.run("ip", "-n", lab.namespace("client"), "route", "show", two_nodes.RANGE), "the route of new flows")
         drained(lab, first, second)
         killed(lab, first, second)
 
