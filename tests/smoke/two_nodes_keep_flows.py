@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Two nodes behind a router with the script of docs/how-to/two-nodes.md that keeps open flows at their node. A node is drained and restarted
-under load: Thrift clients connect to the other node without a failed call, and an opaque connection goes on at its node. When a
-node is killed, its flows are reset by the other one.
+under load: Thrift clients connect to the other node without a failed call, and an opaque connection goes on at its node, also if a poll of
+its /ready is lost. When a node is killed, its flows are reset by the other one.
 """
 
 import signal
+import time
 
 from meltemi_lab import PATIENCE, Lab, equal, main, netns, streams, two_nodes, within
 from meltemi_lab.documents import service
@@ -87,6 +88,30 @@ def goes_to(lab, daemon):
         sock.close()
 
 
+def firewall(lab, *words):
+    return netns.run("ip", "netns", "exec", lab.namespace("client"), "iptables", *words)
+
+
+def lost_polls(lab):
+    """Packets that the rule has dropped; a poll ends before it sends a second one."""
+    return int(next(line for line in firewall(lab, "-vxnL", "OUTPUT").splitlines() if "DROP" in line).split()[0])
+
+
+def poll_is_lost(lab, first):
+    """One poll without an answer costs no open connection."""
+    rule = ["OUTPUT", "-p", "tcp", "--syn", "-d", "10.9.1.2", "-j", "DROP"]
+    with opaque(lab) as held:
+        equal(echoes(held), True, "an opaque connection")
+        within(PATIENCE, lambda: clients(first, OPAQUE[2]) == 1, "the opaque connection at the first node")
+        firewall(lab, "-I", *rule)
+        within(PATIENCE, lambda: echoes(held) and lost_polls(lab) > 0, "a poll is lost", step=0.02)
+        firewall(lab, "-D", *rule)
+        for _ in range(40):
+            equal(echoes(held), True, "the opaque connection after a lost poll")
+            time.sleep(0.05)
+    within(PATIENCE, lambda: goes_to(lab, first), "new flows go to the first node", step=0.2)
+
+
 def killed(lab, first, second):
     """Open connections of a dead node end at once, because the other node resets them."""
     held = opaque(lab)
@@ -110,6 +135,7 @@ def body():
         two_nodes.follow(lab, "keep-flows")
         within(PATIENCE, lambda: netns.run("ip", "-n", lab.namespace("client"), "route", "show", two_nodes.RANGE), "the route of new flows")
         drained(lab, first, second)
+        poll_is_lost(lab, first)
         killed(lab, first, second)
 
 
