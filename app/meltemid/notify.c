@@ -150,6 +150,10 @@ static void words_of(struct daemon *d, char *buf, size_t size)
 		snprintf(buf, size, "draining: what is under way is finished");
 	else if (stuck >= 0)
 		snprintf(buf, size, "worker %d has not turned for seconds", stuck);
+	else if (d->drain.from)
+		snprintf(buf, size,
+			"draining by command, until `meltemi return`: clients leave, and new ones "
+			"are served");
 	else if (ready.restart)
 		snprintf(buf, size, "not ready: %s %s: %s (meltemi show ready)",
 			ready.waits[0].kind, ready.waits[0].name, ready.waits[0].why);
