@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 The drain of role node, which its restarts and role upgrade use, on a node whose clients keep their connections: Thrift clients, which are
-not notified and go on calling, have left when it ends. A client that stays stops the play, and the node serves as before.
+not notified and go on calling, have left when it ends. A client that stays stops the play, and the node serves as before. A node that cannot be
+returned stops the play with the reason.
 """
 
 import json
@@ -23,12 +24,13 @@ THRIFT, OPAQUE = ("hello.example", "240.240.1.2", 9090), ("bytes.example", "240.
 CLIENTS = 4
 
 
-def play(daemon, **settings):
+def play(daemon, tasks="drain.yml", **settings):
     """Runs the tasks. Returns exit status and output."""
     path = daemon.directory / "play.json"
     path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [
-        {"ansible.builtin.include_role": {"name": "node", "tasks_from": "drain.yml"}}]}]))
-    settings |= {"ansible_python_interpreter": "/usr/bin/python3", "meltemi_shell": str(SHELL), "meltemi_socket": str(daemon.directory / "admin.sock")}
+        {"ansible.builtin.include_role": {"name": "node", "tasks_from": tasks}}]}]))
+    settings = {"ansible_python_interpreter": "/usr/bin/python3", "meltemi_shell": str(SHELL),
+                "meltemi_socket": str(daemon.directory / "admin.sock")} | settings
     done = subprocess.run(["ansible-playbook", "-i", "inventory.local.yml", "-e", json.dumps(settings), path], cwd=ROOT / "ansible",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
                           env={**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": "ansible.cfg", "ANSIBLE_ROLES_PATH": "roles", "ANSIBLE_NOCOLOR": "1"})
@@ -78,11 +80,24 @@ def leave(lab, daemon):
     balancer, thrift = Balancer(lab), load(lab, daemon, again=0)
     balancer.iptables("-A")
     status, text = play(daemon, meltemi_balancer_seconds=0, meltemi_drain_seconds=60)
-    balancer.iptables("-D")
     equal(status, 0, f"Thrift clients that keep their connections: {text[-3000:]}")
     equal(clients(daemon), [], "clients")
     equal(daemon.http("/ready")[0], 503, "/ready")
     thrift.kill(signal.SIGTERM)
+    balancer.iptables("-D")
+
+
+def cannot_return(daemon):
+    """The shell fails at `return`, and the node still becomes ready as far as `ready off` goes."""
+    shell = daemon.directory / "shell.sh"
+    shell.write_text(f'#!/bin/sh\n[ "$3" != return ] || {{ echo "no role" >&2; exit 1; }}\nexec {SHELL} "$@"\n')
+    shell.chmod(0o755)
+    daemon.shell("ready", "off")
+    status, text = play(daemon, "undrain.yml", meltemi_shell=str(shell))
+    check(status == 2 and "was not made ready again: no role" in text, f"`return` fails: exit status {status}: {text[-3000:]}")
+    equal(daemon.http("/ready")[0], 200, "/ready after it")
+    status, text = play(daemon, "undrain.yml")
+    equal(status, 0, f"`return` without a drain: {text[-3000:]}")
 
 
 def body():
@@ -96,6 +111,7 @@ def body():
         daemon.start()
         within(PATIENCE, daemon.ready, "ready")
         stays(lab, daemon)
+        cannot_return(daemon)
         leave(lab, daemon)
 
 
