@@ -457,6 +457,7 @@ void mt_codec_table_finish(struct mt_codec_table *t)
 	c->metadata.carries = t->n_searches ? table_carries : NULL;
 	c->rewrite.mutate = t->n_searches ? table_mutate : NULL;
 	finish_ids(t);
+	table_finish_errors(t);
 	table_finish_templates(t);
 	c->content = content(t);
 }

@@ -266,6 +266,7 @@ int table_goaway(
 	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p);
 /* True if the templates can be written for any seed. */
 bool table_templates_ok(const struct mt_codec_table *t);
+void table_finish_errors(struct mt_codec_table *t);
 void table_finish_templates(struct mt_codec_table *t);
 int table_set_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c, uint64_t id,
 	struct mt_pools *p);

@@ -59,7 +59,17 @@ static void check_meta(const struct mt_codec *codec, const struct line *l, struc
 	}
 }
 
-static void check_kind(const struct line *l, const struct mt_msg *msg)
+/* The proxy's class of a reply is the file's, whose name is the beginning of the other one. */
+static bool is_class(const struct mt_codec *codec, const struct mt_msg *msg, const char *name)
+{
+	const struct mt_chain none = {0};
+	enum mt_msg_status status = mt_codec_classify(codec, msg, &none);
+
+	return strcmp(mt_ct_class_str((enum mt_ct_class)msg->aux), name) == 0 &&
+	       strncmp(mt_msg_status_name(status), name, strlen(name)) == 0;
+}
+
+static void check_kind(const struct mt_codec *codec, const struct line *l, const struct mt_msg *msg)
 {
 	char want[64];
 	const char *class = strchr(l->kind, ':');
@@ -70,13 +80,13 @@ static void check_kind(const struct line *l, const struct mt_msg *msg)
 	CHECK((msg->refuse != 0) == refused);
 	CHECK(msg->id == l->id);
 	if (class)
-		CHECK(strcmp(mt_ct_class_str((enum mt_ct_class)msg->aux), class + 1) == 0);
+		CHECK(is_class(codec, msg, class + 1));
 }
 
 static void check(const struct mt_codec *codec, const struct line *l, struct mt_msg *msg,
 	const struct mt_chain *c, bool leading)
 {
-	check_kind(l, msg);
+	check_kind(codec, l, msg);
 	CHECK(msg->len == l->n);
 	CHECK(msg->lead_len <= msg->len && (!leading || msg->lead_len <= c->len));
 	if (!msg->refuse)
@@ -128,7 +138,7 @@ static void end(struct feeding *f, const struct line *l, enum mt_decode rc)
 		if (f->look)
 			check(f->d.codec, l, &f->msg, &f->c, false);
 		else
-			check_kind(l, &f->msg);
+			check_kind(f->d.codec, l, &f->msg);
 	}
 	mt_chain_free(&f->c);
 }

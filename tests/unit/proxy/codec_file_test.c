@@ -179,6 +179,7 @@ static const char small_text[] =
 	"  - {is: reply, from: server, when: {kind: 2}}\n"
 	"  - {is: event, event: drain, from: server, when: {kind: 3}}\n"
 	"  id: id\n"
+	"  status: {place: result, ok: 0, overload: 4, caller: 5, other: server}\n"
 	"  metadata: {user: user}\n"
 	"  check: {version: 1}\n"
 	"  localReplies:\n"
@@ -240,6 +241,27 @@ static uint16_t small_took(struct fake_conn *c, uint8_t kind, uint8_t result, ui
 	CU_ASSERT_EQUAL(mt_get_be32(m + 4), len);
 	CU_ASSERT_EQUAL(m[8], result);
 	return id;
+}
+
+/* The server answers its call with this result. */
+static void small_fail(struct fake_conn *s, uint8_t result)
+{
+	small_make(SMALL_REPLY, 1, small_took(s, SMALL_CALL, 0, SMALL), result, SMALL);
+	CU_ASSERT_TRUE_FATAL(lab_feed(s, small, SMALL));
+}
+
+static const char refusal[] = "meltemi: over limit";
+
+/* The server is another Meltemi, which refuses its call. */
+static void small_refuse(struct fake_conn *s, uint8_t result)
+{
+	uint32_t len = SMALL + 2 + sizeof(refusal);
+
+	small_make(SMALL_REPLY, 1, small_took(s, SMALL_CALL, 0, SMALL), result, len);
+	small[SMALL] = 1 << 3 | 2; /* field 1, with a length */
+	small[SMALL + 1] = sizeof(refusal);
+	memcpy(small + SMALL + 2, refusal, sizeof(refusal));
+	CU_ASSERT_TRUE_FATAL(lab_feed(s, small, len));
 }
 
 static struct fake_conn *small_start(void)
@@ -325,6 +347,41 @@ static void test_contradictions(void)
 	check_contradiction(sizeof(small), true);
 }
 
+/*
+ * An error is dropped for another attempt if the policy names its class, unless another Meltemi
+ * refuses the call, and is else forwarded.
+ */
+static void test_classes(void)
+{
+	enum { OVERLOAD = 4, CALLER, OTHER };
+	static struct mt_retry policy = {
+		.on = MT_RETRY_OVERLOAD, .attempts = 1, .base_ms = 25, .max_ms = 250};
+	struct fake_conn *c = small_start(), *s;
+	struct mt_route_action *a = (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[0].protos->services[0]->routes, 0);
+
+	a->retry = &policy;
+	a->retries = true;
+	small_call(c, 7, NULL);
+	s = scene_connected_server(0);
+	small_fail(s, OVERLOAD);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	lab_advance(26 * MT_MSEC);
+	small_answer(s, 1, small_took(s, SMALL_CALL, 0, SMALL), SMALL);
+	CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 0, SMALL), 7);
+	for (uint8_t result = CALLER; result <= OTHER; result++) {
+		small_call(c, 8, NULL);
+		small_fail(s, result);
+		CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, result, SMALL), 8);
+	}
+	small_call(c, 9, NULL);
+	small_refuse(s, OVERLOAD);
+	CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, OVERLOAD, SMALL + 2 + sizeof(refusal)), 9);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), 1);
+	lab_close(c, MT_CLOSE_RESET);
+	small_stop();
+}
+
 /* What tells a client to stop has an id that its place can hold. */
 static void test_goaway(void)
 {
@@ -348,6 +405,7 @@ const struct mt_test codec_file_tests[] = {
 	{"the file, read again", test_file_again},
 	{"metadata at places, and claims", test_claims},
 	{"replies that contradict their file", test_contradictions},
+	{"classes of errors", test_classes},
 	{"goaway with an id of two bytes", test_goaway},
 	{0},
 };
