@@ -528,6 +528,17 @@ static uint32_t allowance(const struct mt_codec *self, uint32_t steps)
 	return steps > OP_STEPS ? MT_MAX(steps / times(self), OP_STEPS + 1u) : steps;
 }
 
+/*
+ * Steps that a run of `had` steps has used. A run that stops because none are left uses all: had
+ * may not be divisible by times(), and the caller takes a remainder to mean that bytes are missing.
+ */
+static uint32_t spent(const struct mt_codec *self, const struct table_run *r, uint32_t had)
+{
+	if (r->used >= r->may)
+		return had;
+	return (uint32_t)MT_MIN((uint64_t)r->used * times(self), had);
+}
+
 enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
 {
 	struct table_state *s = (struct table_state *)(void *)d->state;
@@ -553,7 +564,7 @@ enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, s
 	rc = run(&r, d->max_message, false);
 	if (r.keep)
 		d->cur = r.mark;
-	d->steps -= (uint32_t)MT_MIN((uint64_t)r.used * times(self), d->steps);
+	d->steps -= spent(self, &r, d->steps);
 	if (rc == RUN_WAIT)
 		return MT_DECODE_MORE;
 	return rc == RUN_BAD ? fault(d, msg) : finish(d, msg, s);

@@ -198,12 +198,29 @@ static void few_steps(const struct mt_codec *codec, const struct line *l)
 	end(&f, l, rc);
 }
 
+/* A run over all bytes of a message ends it, or leaves no steps, however many it had. */
+static void no_steps_left(const struct mt_codec *codec, const struct line *l)
+{
+	enum mt_decode rc = MT_DECODE_MORE;
+	struct feeding f;
+
+	for (uint32_t steps = 9; steps < 2000 && rc == MT_DECODE_MORE; steps++) {
+		begin(&f, codec, l, false);
+		env_append(&f.c, l->bytes, l->n, 100);
+		f.d.steps = steps;
+		rc = mt_decoder_run(&f.d, &f.msg);
+		CHECK(rc != MT_DECODE_MORE || f.d.steps == 0);
+		mt_chain_free(&f.c);
+	}
+}
+
 static void one(const struct mt_codec *codec, const struct line *l)
 {
 	at_line = l;
 	whole(codec, l);
 	byte_by_byte(codec, l);
 	few_steps(codec, l);
+	no_steps_left(codec, l);
 	for (uint32_t at = 1; at < l->n; at++)
 		cut(codec, l, at);
 }
