@@ -138,8 +138,9 @@ static void put_head(const json_t *m)
 		printf(", id %s", json_string_value(id));
 	putchar('\n');
 	if (*text(m, "refused"))
-		printf("  refused as %s: it contradicts a check, a checksum, a length or the "
-		       "format of a container, or its metadata are too large\n",
+		printf("  refused as %s: by a rule of messages, or because it contradicts a check, "
+		       "a checksum, a length or the format of a container, or its metadata are "
+		       "too large\n",
 			text(m, "refused"));
 }
 

@@ -106,7 +106,7 @@ enum mt_ct_code {
 	MT_CT_DEADLINE, /* the number at place, * lo / hi, in ms */
 	MT_CT_SUM,	/* checks sum n, over the whole message */
 	MT_CT_FIT,	/* slot `within` must not be longer than its message or container */
-	MT_CT_REFUSE,	/* contradicts its description */
+	MT_CT_REFUSE,	/* n: 0, it contradicts its description, or 1 + enum mt_local_reply */
 	MT_CT_BAD,	/* n: enum mt_ct_fault */
 	MT_CT_DONE,	/* the last op of each program */
 	MT_CT_CODES

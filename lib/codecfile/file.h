@@ -134,6 +134,7 @@ struct cf_frame {
 struct cf_message {
 	struct mt_origin origin;
 	struct mt_num is, from, event;
+	struct mt_num refuse; /* enum mt_local_reply */
 	struct cf_when when;
 };
 
@@ -207,7 +208,7 @@ struct cf_sum {
 
 struct cf_sample {
 	struct mt_origin origin;
-	struct mt_num from, is;
+	struct mt_num from, is, refuse;
 	struct mt_text hex;
 	struct cf_num id;
 	struct mt_labels metadata;

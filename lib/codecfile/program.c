@@ -371,6 +371,8 @@ static void one_kind(struct cf_build *b, const struct cf_message *m)
 			 .flags = (uint8_t)kind,
 			 .n = m->event.v,
 			 .m = b->variant});
+	if (m->refuse.set)
+		cf_op(b, (struct mt_ct_op){.code = MT_CT_REFUSE, .n = 1 + (uint32_t)m->refuse.v});
 	ids(b, kind);
 	deadline(b, kind);
 	for (uint32_t i = 0; i < b->v->n_statuses; i++)

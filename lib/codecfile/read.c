@@ -279,6 +279,14 @@ static void check_message(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	if (m->event.set && cf_kind_of[m->is.v] != MT_MSG_EVENT)
 		mt_f_error(c, m->event.line, "remove it, or write \"is: event\"",
 			"only events have an effect on the connection");
+	if (!m->refuse.set)
+		return;
+	if (cf_kind_of[m->is.v] != MT_MSG_REQUEST && cf_kind_of[m->is.v] != MT_MSG_ONEWAY)
+		mt_f_error(c, m->refuse.line, "remove it, or write \"is: request\"",
+			"only requests and one-way requests are refused");
+	else if (!m->from.set || m->from.v != 0)
+		mt_f_error(c, m->refuse.line, "add \"from: client\"",
+			"only calls of clients are refused");
 }
 
 static const struct mt_field message_fields[] = {
@@ -287,6 +295,7 @@ static const struct mt_field message_fields[] = {
 	{"from", MT_F_WORD, AT(struct cf_message, from), .words = cf_from_words},
 	CUSTOM("when", message, when),
 	{"event", MT_F_WORD, AT(struct cf_message, event), .words = event_words},
+	{"refuse", MT_F_WORD, AT(struct cf_message, refuse), .words = cf_reason_words},
 };
 static const struct mt_section sec_message = {.what = "message",
 	.size = sizeof(struct cf_message),

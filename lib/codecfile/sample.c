@@ -17,6 +17,7 @@ static const struct mt_field fields[] = {
 	{"hex", MT_F_TEXT, .required = true, AT(struct cf_sample, hex), .help = "its bytes"},
 	{"is", MT_F_WORD, .required = true, AT(struct cf_sample, is), .words = cf_kind_words,
 		.help = "its kind"},
+	{"refuse", MT_F_WORD, AT(struct cf_sample, refuse), .words = cf_reason_words},
 	{"id", MT_F_CUSTOM, .custom = read_id},
 	{"metadata", MT_F_LABELS, AT(struct cf_sample, metadata)},
 };
@@ -95,6 +96,26 @@ static bool same_kind(const struct running *r)
 	return false;
 }
 
+static bool same_refusal(const struct running *r)
+{
+	const struct mt_num *want = &r->s->refuse;
+	uint32_t is = r->msg.refuse;
+
+	if (is == (want->set ? 1 + (uint32_t)want->v : 0))
+		return true;
+	if (want->set)
+		contradicts(r, want->line, "the sample is %s%s, not refused with %s",
+			is ? "refused with " : "not refused", is ? cf_reason_words[is - 1] : "",
+			cf_reason_words[want->v]);
+	else
+		contradicts(r, r->s->hex.line,
+			"the sample is refused (%s): by a rule of messages, or because it "
+			"contradicts a check, a checksum or the format of a container, or is too "
+			"large",
+			cf_reason_words[is - 1]);
+	return false;
+}
+
 static void check_value(struct running *r, const struct mt_kv *want)
 {
 	struct mt_slice is;
@@ -129,12 +150,8 @@ static void run(struct running *r)
 	}
 	if (!same_kind(r))
 		return;
-	if (r->msg.refuse) {
-		contradicts(r, s->hex.line,
-			"the sample contradicts a check, a checksum or the format of a container, "
-			"or is too large");
+	if (!same_refusal(r))
 		return;
-	}
 	if (s->id.set && s->id.v != r->msg.id)
 		contradicts(r, s->id.line, "the id of the sample is %llu, not %llu",
 			(unsigned long long)r->msg.id, (unsigned long long)s->id.v);

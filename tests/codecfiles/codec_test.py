@@ -106,6 +106,7 @@ def every_message(scratch):
     for file in sorted(file for folder in FILES for file in folder.glob("*.yaml")):
         name, want = file.stem, list(rows(file.stem))
         refused = any("!" in kind for _, _, kind, _, _ in want)
+        run("codec", "test", file)
         text, trace = scratch / "messages.txt", scratch / "trace.pcap"
         text.write_text("\n\n".join(f"# {t}\n{side}: {data.hex()}" for t, side, _, _, data in want))
         out, _ = run("--json", "codec", "test", "--all", file, text, status=int(refused))

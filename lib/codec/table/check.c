@@ -144,6 +144,8 @@ static bool numbers_ok(const struct mt_codec_table *t, const struct mt_ct_op *op
 		return op->lo >= 1 && op->lo <= UINT32_MAX && op->hi >= 1 && op->hi <= UINT32_MAX;
 	case MT_CT_SUM:
 		return op->n < t->n_sums;
+	case MT_CT_REFUSE:
+		return op->n <= MT_REPLY_N;
 	case MT_CT_BAD:
 		return op->n < MT_CT_FAULTS;
 	default:

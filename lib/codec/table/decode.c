@@ -441,7 +441,10 @@ static enum done run_op(struct table_run *r, const struct mt_ct_op *op, uint32_t
 			contradicts(r);
 		return RUN_NEXT;
 	case MT_CT_REFUSE:
-		contradicts(r);
+		if (op->n)
+			refuse(r, (enum mt_local_reply)(op->n - 1));
+		else
+			contradicts(r);
 		return RUN_NEXT;
 	case MT_CT_BAD:
 		return bad(r, (enum mt_ct_fault)op->n);

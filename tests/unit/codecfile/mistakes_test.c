@@ -150,6 +150,12 @@ static const struct {
 	{MESSAGES, "  messages: [{is: request, event: drain}]\n",
 		"only events have an effect on the connection"},
 	{MESSAGES, "  messages: [{is: stream}]\n", "17: error: spec.messages[0].is: "},
+	{MESSAGES, "  messages: [{is: request, from: client, refuse: maybe}]\n",
+		"17: error: spec.messages[0].refuse: "},
+	{MESSAGES, "  messages: [{is: reply, from: client, refuse: denied}]\n",
+		"only requests and one-way requests are refused"},
+	{MESSAGES, "  messages: [{is: request, refuse: denied}]\n",
+		"only calls of clients are refused (add \"from: client\")"},
 	/* ids */
 	{ID, "", "spec.id: a request has no id, so it cannot be found among others"},
 	{ID, "  id: {place: id, for: request}\n",
@@ -254,6 +260,8 @@ static const struct {
 		"the sample is not a message: bytes follow its end"},
 	{REST, SAMPLE("server", "reply", "5", "abc", abc),
 		"the sample is not a message: no kind of message matches"},
+	{REST, SAMPLE("client", "request, refuse: denied", "5", "abc", abc),
+		"22: error: spec.samples: the sample is not refused, not refused with denied"},
 	{REST, "  metadata: {name: name}\n  samples: {from: client, is: request, hex: abc}\n",
 		"22: error: spec.samples: not the bytes of a message (write pairs of hexadecimal "
 		"digits, for 1 to 16384 bytes)"},
