@@ -248,10 +248,15 @@ def last(fields, number, kind):
 def trpc(b, side):
     if u(b, 0, 2) != 0x0930:
         raise Bad
-    b = cut(b, u(b, 4, 4), 16, 10485760)
-    size = u(b, 8, 2)
-    if u(b, 2, 2):
+    stream, frame = u(b, 2, 1), u(b, 3, 1)
+    if stream > 1 or (frame and not stream):
         raise Bad
+    b = cut(b, u(b, 4, 4), 16, 10485760)
+    if stream:
+        opens = frame == 1
+        kind = "event" if not opens else "request" if side == "client" else "reply"
+        return Result(kind, u(b, 10, 4) if opens else 0, len(b), refused=opens and side == "client")
+    size = u(b, 8, 2)
     if 16 + size > len(b):
         return Result("request" if side == "client" else "reply", 0, len(b), refused=True)
     fields = protobuf(b[16:16 + size])
@@ -265,6 +270,8 @@ def trpc(b, side):
         value = last(fields, number, 2)
         if value is not None:
             result.meta[key] = value
+    parts = result.meta.get("func", b"").split(b"/", 2)
+    result.meta.update(zip(("service", "method"), parts[1:]))
     for _, _, entry in (f for f in fields if f[0] == 9 and f[1] == 2):
         inner = protobuf(entry)
         result.meta[last(inner, 1, 2) or b""] = last(inner, 2, 2) or b""
@@ -551,9 +558,12 @@ class Frames:
         side = self.side()
         entries = [self.field(9, self.field(1, self.text()) + self.field(2, self.text())) for _ in range(self.rng.randrange(4))]
         fields = [self.field(1, 0), self.field(2, self.rng.randrange(3)), self.field(3, self.number(32)), self.field(4, self.number(64)), self.others(17, 300)]
-        fields += [self.field(n, self.text()) for n in (5, 6, 7)] if side == "client" else [self.field(5, self.number(32)), self.field(6, self.text())]
+        func = b"/".join(self.text() for _ in range(self.rng.randrange(1, 5)))
+        names = [self.field(5, self.text()), self.field(6, self.text()), self.field(7, func)]
+        fields += names if side == "client" else [self.field(5, self.number(32)), self.field(6, self.text())]
         head, body = self.shuffled(fields + entries), self.bytes()
-        return side, b"\x09\x30\0" + bytes([self.rng.random() < .05]) + struct.pack(">IHIH", 16 + len(head) + len(body), len(head), self.number(32), 0) + head + body
+        kind = self.rng.choice((b"\0\1", b"\1\0", b"\1\1", b"\1\2", b"\2\0")) if self.rng.random() < .15 else b"\0\0"
+        return side, b"\x09\x30" + kind + struct.pack(">IHIH", 16 + len(head) + len(body), len(head), self.number(32), 0) + head + body
 
     def brpc(self):
         call = self.shuffled([self.field(1, self.text()), self.field(2, self.text()), self.field(3, self.number(63)), self.others(9)])
