@@ -270,7 +270,7 @@ spec: {host: com.shop.books, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}
     "MetaRouter with `routes`, with a VirtualService of the host": (BARE + SPLIT + METAROUTER % ", timeout: 1s", "MetaRouter"),
     "MetaRouter that mirrors": (BARE + METAROUTER % ", mirror: {host: com.shop.books}", "MetaRouter"),
     "ApplicationProtocol with a codec that is here": (PROTOCOL % "thrift", "ApplicationProtocol"),
-    "ApplicationProtocol with another codec": (PROTOCOL % "trpc", "ApplicationProtocol"),
+    "ApplicationProtocol with another codec": (PROTOCOL % "qza", "ApplicationProtocol"),
     "EnvoyFilter that Aeraki wrote for a client's listener": (BARE + OUTBOUND, "EnvoyFilter"),
     "EnvoyFilter like that in a namespace that is neither": (BARE + OUTBOUND.replace("istio-system", "elsewhere"), "EnvoyFilter"),
     "RedisService, RedisDestination": (REDIS, ("RedisService", "RedisDestination")),
