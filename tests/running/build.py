@@ -28,7 +28,7 @@ COMPILERS = {FUZZ: ("clang", "clang++")}
 NICE = 10
 # Programs that build peers of labs, and a test that a run has if it has all labs that need these.
 PEERS = {"dubbo/build.sh": "dubbo/test_pairs", "thrift/build.sh cpp": "thrift/test_pairs", "thrift/build.sh go": "thrift/test_one_way_of_go",
-         "tls/build.sh": "tls/test_peers", "xds/build.sh": "xds/test_ads"}
+         "tls/build.sh": "tls/test_peers", "trpc/build.sh": "trpc/test_trpc", "xds/build.sh": "xds/test_ads"}
 
 
 @contextlib.contextmanager
