@@ -289,14 +289,20 @@ def brpc(b, side):
     for value in (v for n, k, v in fields if n == 2 and k == 2):
         protobuf(value)
     merged = [f for v in request for f in protobuf(v)]
-    if not request and last(fields, 2, 2) is None:
+    if not request if side == "client" else last(fields, 2, 2) is None:
         raise Bad
-    result = Result("request" if request else "reply", last(fields, 4, 0) or 0, len(b))
-    if request:
+    result = Result("request" if side == "client" else "reply", last(fields, 4, 0) or 0, len(b))
+    if side == "client":
+        time = last(merged, 8, 0) or 0
+        result.timeout = 0 if time >> 63 else min(time, 0xffffffff)
+        result.refused = any(n in (7, 8) and k == 2 for n, k, _ in fields)
         for number, kind, key in ((1, 2, "service"), (2, 2, "method"), (3, 0, "log_id")):
             value = last(merged, number, kind)
             if value is not None:
-                result.meta[key] = value if kind == 2 else str(value).encode()
+                result.meta[key] = value if kind == 2 else str(signed(value, 8)).encode()
+        for _, _, entry in (f for f in fields if f[0] == 9 and f[1] == 2):
+            inner = protobuf(entry)
+            result.meta[last(inner, 1, 2) or b""] = last(inner, 2, 2) or b""
     return result
 
 
@@ -566,12 +572,16 @@ class Frames:
         return side, b"\x09\x30" + kind + struct.pack(">IHIH", 16 + len(head) + len(body), len(head), self.number(32), 0) + head + body
 
     def brpc(self):
-        call = self.shuffled([self.field(1, self.text()), self.field(2, self.text()), self.field(3, self.number(63)), self.others(9)])
+        call = self.shuffled([self.field(1, self.text()), self.field(2, self.text()), self.field(3, self.number(64)), self.field(8, self.number(64)),
+                              self.others(9)])
         error = self.shuffled([self.field(1, self.number(16)), self.field(2, self.text())])
-        which = self.rng.choice(([self.field(1, call)], [self.field(1, call)], [self.field(2, error)], []))
-        meta = self.shuffled(which * 2 + [self.field(3, 0), self.field(4, self.number(63)), self.others(8, 900)])
+        which, side = self.rng.choice((([self.field(1, call)], "client"), ([self.field(1, call)], "client"), ([self.field(2, error)], "server"), ([], "client")))
+        side = side if self.rng.random() < .95 else self.side()
+        user = [self.field(9, self.field(1, self.text()) + self.field(2, self.text())) for _ in range(self.rng.randrange(3))]
+        never = [self.field(self.rng.choice((7, 8)), self.bytes())] if self.rng.random() < .1 else []
+        meta = self.shuffled(which * 2 + [self.field(3, 0), self.field(4, self.number(63)), self.others(10, 900), *user, *never])
         body = self.bytes()
-        return self.side(), b"PRPC" + struct.pack(">II", len(meta) + len(body), len(meta)) + meta + body
+        return side, b"PRPC" + struct.pack(">II", len(meta) + len(body), len(meta)) + meta + body
 
     def jce_head(self, tag, kind):
         return bytes([tag << 4 | kind]) if tag < 15 else bytes([0xf0 | kind, tag])
