@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Random frames of twelve protocols, some of them damaged. A reader for each protocol, written by hand after its specification and without the
+Random frames of eleven protocols, some of them damaged. A reader for each protocol, written by hand after its specification and without the
 files of codecs, tells what each frame is; lib/codec with the files must agree, whole and cut in pieces. Usage: random_frames.py [COUNT [SEED]]
 """
 
@@ -162,27 +162,9 @@ def motan2(b, side):
     return result
 
 
-def bolt_kind(code, command, side):
-    if code < 2 and not command:
-        return "heartbeat" if code else "heartbeat-reply"
-    kind = {("client", 1): "request", ("client", 2): "oneway", ("server", 0): "reply"}.get((side, code))
-    if not kind:
-        raise Bad
-    return kind
-
-
-def bolt1(b, side):
-    if b[0] != 1 or b[1] > 2 or b[4] != 1:
-        raise Bad
-    at = 12 if b[1] == 0 else 14
-    total = at + 8 + u(b, at, 2) + u(b, at + 2, 2) + u(b, at + 4, 4)
-    b = cut(b, total, 20, 67108864)
-    result = Result(bolt_kind(b[1], u(b, 2, 2), side), u(b, 5, 4), len(b))
-    if result.kind not in ("request", "oneway"):
-        return result
-    result.timeout = max(signed(u(b, 10, 4), 4), 0)
-    at = 22 + u(b, 14, 2)
-    end, named = at + u(b, 16, 2), {b"sofa_head_target_service": "interface", b"sofa_head_method_name": "method"}
+def bolt_pairs(result, b):
+    """Of requests and replies: all must fit."""
+    at, end = 0, len(b)
     while at < end:
         pair = []
         for _ in range(2):
@@ -190,24 +172,44 @@ def bolt1(b, side):
             n = 0 if n == (1 << 32) - 1 else n
             if at + 4 + n > end:
                 result.refused = True
-                return result
+                return
             pair.append(b[at + 4:at + 4 + n])
             at += 4 + n
         result.meta[pair[0]] = pair[1]
-        if pair[0] in named:
-            result.meta[named[pair[0]]] = pair[1]
-    return result
 
 
-def bolt2(b, side):
-    if b[0] != 2 or b[2] > 2:
+def bolt(b, side):
+    """Version 2 has one byte more before the type, and one before the timeout or status."""
+    more = b[0] - 1
+    if b[0] not in (1, 2):
         raise Bad
-    at = 14 if b[2] == 0 else 16
-    total = at + 8 + u(b, at, 2) + u(b, at + 2, 2) + u(b, at + 4, 4)
-    crc = b[1] == 2 and b[11] & 1
-    b = cut(b, total + (4 if crc else 0), 22, 67108864)
-    wrong = crc and zlib.crc32(b[:-4]) != u(b, len(b) - 4, 4)
-    return Result(bolt_kind(b[2], u(b, 3, 2), side), u(b, 6, 4), len(b), refused=bool(wrong))
+    kind, command = b[1 + more], u(b, 2 + more, 2)
+    if kind > 2 or command > 2 or b[4 + more] != 1:
+        raise Bad
+    at = 2 * more + (12 if kind == 0 else 14)
+    sizes = u(b, at, 2), u(b, at + 2, 2), u(b, at + 4, 4)
+    crc = more and b[1] == 2 and b[11] & 1
+    b = cut(b, at + 8 + sum(sizes) + (4 if crc else 0), 20 + 2 * more, 67108864)
+    kinds = {(1, 0): "heartbeat", (0, 0): "heartbeat-reply", (1, 1): "client request", (2, 1): "client oneway", (0, 2): "server reply"}
+    word = kinds.get((kind, command))
+    if not word or (" " in word and not word.startswith(side)):
+        raise Bad
+    result = Result(word.split()[-1], u(b, 5 + more, 4), len(b))
+    result.refused = bool(crc and zlib.crc32(b[:-4]) != u(b, len(b) - 4, 4))
+    if result.kind.startswith("heartbeat"):
+        return result
+    name, at = b[at + 8:at + 8 + sizes[0]], at + 8 + sizes[0]
+    bolt_pairs(result, b[at:at + sizes[1]])
+    if result.kind == "reply":
+        result.meta = {}
+        return result
+    result.timeout = max(signed(u(b, 10 + 2 * more, 4), 4), 0)
+    if b"sofa_head_target_service" in result.meta:
+        result.meta.update(zip(("interface", "version", "uniqueId"), result.meta[b"sofa_head_target_service"].split(b":")))
+    if b"sofa_head_method_name" in result.meta:
+        result.meta["method"] = result.meta[b"sofa_head_method_name"]
+    result.meta["class"] = name
+    return result
 
 
 def varint(b, at, end):
@@ -518,9 +520,10 @@ class Frames:
                 out += b"\xff" * 4 if not text and self.rng.random() < .5 else struct.pack(">I", len(text)) + text
         return out
 
-    def bolt(self, v2):
-        code, side = self.rng.choice((("1", "client"), (1, "client"), (2, "client"), (0, "server"), (1, "server"), (0, "client")))
-        code, command = int(code), self.rng.choice((0, 1, 1, 2))
+    def bolt(self):
+        v2 = self.rng.random() < .5
+        code, command, side = self.rng.choice(((1, 1, "client"), (1, 1, "client"), (2, 1, "client"), (0, 2, "server"), (1, 0, "server"), (0, 0, "client"),
+                                               (1, 1, "server"), (2, 0, "client"), (0, 3, "server")))
         name, header, content = self.text(), self.pairs(), self.bytes()
         version, switch = (self.rng.choice((1, 2)), self.rng.randrange(2)) if v2 else (0, 0)
         b = (bytes([2, version]) if v2 else b"\1") + struct.pack(">BHBIB", code, command, 1, self.number(32), 1) + (bytes([switch]) if v2 else b"")
@@ -529,12 +532,6 @@ class Frames:
         if v2 and version == 2 and switch:
             b += struct.pack(">I", zlib.crc32(b) ^ (self.rng.random() < .1))
         return side, b
-
-    def bolt1(self):
-        return self.bolt(False)
-
-    def bolt2(self):
-        return self.bolt(True)
 
     def varint(self, value, longer=0.):
         out = b""
@@ -626,8 +623,8 @@ class Frames:
         return side, struct.pack(">I", len(body)) + body
 
 
-PROTOCOLS = {"awesome": awesome, "brpc": brpc, "dubbo2": dubbo, "memcached_binary": memcached, "mongodb": mongodb, "motan1": motan1, "motan2": motan2,
-             "sofabolt1": bolt1, "sofabolt2": bolt2, "tars": tars, "thrift_framed_binary": thrift, "trpc": trpc}
+PROTOCOLS = {"awesome": awesome, "bolt": bolt, "brpc": brpc, "dubbo2": dubbo, "memcached_binary": memcached, "mongodb": mongodb, "motan1": motan1, "motan2": motan2,
+             "tars": tars, "thrift_framed_binary": thrift, "trpc": trpc}
 
 
 def damaged(rng, b):

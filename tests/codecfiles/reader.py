@@ -140,7 +140,11 @@ def videopacket(b, _):
     return number, (b[5:16], inner, rest)
 
 
-def sofabolt2(b, _):
+def bolt(b, _):
+    if b[0] == 1:
+        fields = [12, 14, 16, 20] if b[1] == 0 else [14, 16, 18, 22]
+        assert len(b) == fields[3] + u(b, fields[0], 2) + u(b, fields[1], 2) + u(b, fields[2], 4)
+        return u(b, 5, 4), (b[:5], b[9:])
     fields = [14, 16, 18, 22] if b[2] == 0 else [16, 18, 20, 24]
     crc = 4 if b[1] == 2 and b[11] & 1 else 0
     assert len(b) == fields[3] + u(b, fields[0], 2) + u(b, fields[1], 2) + u(b, fields[2], 4) + crc
@@ -160,8 +164,8 @@ def thrift(b, _):
     return u(b, at, 4), (b[:at], b[at + 4:])
 
 
-READERS = {"awesome": fixed(1, 4), "brpc": brpc, "dubbo2": fixed(4, 8), "memcached_binary": fixed(12, 4), "motan1": motan1,
-           "motan2": fixed(5, 8), "sofabolt1": fixed(5, 4), "sofabolt2": sofabolt2, "tars": tars, "thrift_framed_binary": thrift,
+READERS = {"awesome": fixed(1, 4), "bolt": bolt, "brpc": brpc, "dubbo2": fixed(4, 8), "memcached_binary": fixed(12, 4), "motan1": motan1,
+           "motan2": fixed(5, 8), "tars": tars, "thrift_framed_binary": thrift,
            "trpc": trpc, "videopacket": videopacket,
            "mongodb": lambda b, side: fixed(4 if side == "client" else 8, 4, "little")(b, side)}
 

@@ -295,8 +295,8 @@ static uint32_t file(const char *name)
 }
 
 /* The files that describe real protocols, with captures of real peers. */
-static const char *const real[] = {"brpc", "dubbo2", "memcached_binary", "mongodb", "motan1",
-	"motan2", "sofabolt1", "sofabolt2", "tars", "thrift_framed_binary", "trpc"};
+static const char *const real[] = {"bolt", "brpc", "dubbo2", "memcached_binary", "mongodb",
+	"motan1", "motan2", "tars", "thrift_framed_binary", "trpc"};
 
 static void protocols(void)
 {

@@ -224,7 +224,7 @@ static void one(const struct mt_codec_table *t, const struct line *l, void *arg)
 
 static void containers(void)
 {
-	static const char *const names[] = {"headers", "motan2", "protobuf", "sofabolt1", "trpc"};
+	static const char *const names[] = {"bolt", "headers", "motan2", "protobuf", "trpc"};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++) {
 		const struct mt_codec_table *t;

@@ -57,7 +57,7 @@ static void motan2(struct message *m, uint32_t size)
 	put_number(m, 0, 4);
 }
 
-static void sofabolt1(struct message *m, uint32_t size)
+static void bolt(struct message *m, uint32_t size)
 {
 	uint32_t pairs = size / 32;
 
@@ -220,34 +220,6 @@ static uint64_t steps_of(
 	return steps;
 }
 
-/* `file`: a name in codecfiles/files, or a whole document. */
-static const struct mt_codec_table *compile(struct mt_region *region, const char *file)
-{
-	static char text[1u << 16];
-	struct mt_diags diags;
-	const struct mt_codec_table *t;
-	char path[512] = "document";
-	size_t n = strlen(file);
-
-	if (strchr(file, '\n')) {
-		memcpy(text, file, n);
-	} else {
-		FILE *f;
-
-		snprintf(path, sizeof(path), "%s/files/%s.yaml", MT_CODECFILES, file);
-		f = fopen(path, "r");
-		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-		n = fread(text, 1, sizeof(text) - 1, f);
-		fclose(f);
-	}
-	mt_diags_init(&diags);
-	t = mt_codecfile_text(region, &diags, path, text, n);
-	mt_diags_print(&diags, stderr);
-	mt_diags_fini(&diags);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
-	return t;
-}
-
 /* Four times the bytes cost at most about four times the steps, not sixteen times. */
 static void check_linear(
 	const char *file, void (*make)(struct message *m, uint32_t size), const char *user)
@@ -257,7 +229,7 @@ static void check_linear(
 	const struct mt_codec *codec;
 
 	mt_region_init(&region, 0);
-	codec = &compile(&region, file)->codec;
+	codec = &file_compile(&region, file)->codec;
 	small.n = large.n = 0;
 	make(&small, 900);
 	make(&large, 3600);
@@ -280,7 +252,7 @@ static void linear(void)
 	check_linear("json", long_name, "-");
 	check_linear("json", long_value, "-");
 	check_linear("motan2", motan2, "-");
-	check_linear("sofabolt1", sofabolt1, "-");
+	check_linear("bolt", bolt, "-");
 	check_linear("headers", headers, "ann");
 	check_linear("headers", blanks, "ann");
 	CU_ASSERT_EQUAL(env_in_use(), 0);
@@ -313,8 +285,8 @@ static void ids(void)
 	m.n = 0;
 	put(&m, "\0\0\0\5\0\3ann", 9);
 	mt_region_init(&region, 0);
-	fixed = &compile(&region, WITH("id"))->codec;
-	written = &compile(&region, WITH("{place: id, copies: id}"))->codec;
+	fixed = &file_compile(&region, WITH("id"))->codec;
+	written = &file_compile(&region, WITH("{place: id, copies: id}"))->codec;
 	CU_ASSERT(!fixed->correlate.set_id && written->correlate.set_id);
 	once = steps_of(fixed, &m, false, "ann");
 	more = steps_of(written, &m, false, "ann");
