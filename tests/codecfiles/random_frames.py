@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Random frames of eleven protocols, some of them damaged. A reader for each protocol, written by hand after its specification and without the
+Random frames of ten protocols, some of them damaged. A reader for each protocol, written by hand after its specification and without the
 files of codecs, tells what each frame is; lib/codec with the files must agree, whole and cut in pieces. Usage: random_frames.py [COUNT [SEED]]
 """
 
@@ -120,37 +120,51 @@ def hessian(b, at):
     return at, b[start:at]
 
 
-def motan1(b, side):
-    if u(b, 0, 2) != 0xf1f1 or u(b, 2, 2) > 1:
+def motan(b, side):
+    if u(b, 0, 2) != 0xf1f1:
         raise Bad
-    b = cut(b, u(b, 12, 4) + 16, 16, 10485760)
+    return motan1(b, side) if u(b, 2, 2) < 2 else motan2(b, side)
+
+
+def motan1(b, side):
+    if u(b, 16, 2) != 0xf0f0 or b[18] != 1 or u(b, 32, 4) != 0xaced0005:
+        raise Bad
+    b = cut(b, u(b, 12, 4) + 16, 37, 10485760)
+    if (side == "client") == bool(b[3]):
+        raise Bad
     if b[3]:
-        return Result("reply", u(b, 4, 8), len(b))
+        return Result("heartbeat-reply" if b[19] == 11 else "reply", u(b, 4, 8), len(b))
     result, at = Result("request", u(b, 4, 8), len(b)), 38
-    for key in ("interface", "method"):
-        if at + 2 > len(b):
+    end = at + b[37] if len(b) > 37 else at
+    result.refused = end > len(b)
+    for key in () if result.refused else ("interface", "method"):
+        # The size of the method may be beyond the block, in which the method then is not.
+        if at + 2 > (end if key == "interface" else len(b)):
             break
         n = u(b, at, 2)
-        if at + 2 + n > len(b):
+        if at + 2 + n > end:
             result.refused = True
             break
         result.meta[key], at = b[at + 2:at + 2 + n], at + 2 + n
+    if (result.meta.get("interface"), result.meta.get("method")) == (b"com.weibo.api.motan.rpc.heartbeat", b"heartbeat"):
+        return Result("heartbeat", u(b, 4, 8), len(b))
     return result
 
 
 def motan2(b, side):
     most = 10485760
-    if u(b, 0, 2) != 0xf1f1 or b[3] & 0xf8 != 8:
+    if b[3] & 0xf8 != 8:
         raise Bad
     meta = 17 + u(b, 13, 4)
     if meta > most or meta + 4 > most:
         raise Bad
     b = cut(b, meta + 4 + u(b, meta, 4), 21, most)
-    for mask, value, kind in ((0x11, 0x10, "heartbeat"), (0x11, 0x11, "heartbeat-reply"), (5, 4, "oneway"), (1, 0, "request"), (1, 1, "reply")):
-        if b[2] & mask == value:
-            break
-    result = Result(kind, u(b, 5, 8), len(b))
-    if kind in ("request", "oneway"):
+    kinds = ((0x11, 0x10, "heartbeat"), (0x11, 0x11, "heartbeat-reply"), (5, 4, "client oneway"), (1, 0, "client request"), (1, 1, "server reply"))
+    word = next((word for mask, value, word in kinds if b[2] & mask == value and (" " not in word or word.startswith(side))), None)
+    if not word:
+        raise Bad
+    result = Result(word.split()[-1], u(b, 5, 8), len(b))
+    if result.kind in ("request", "oneway"):
         words = b[17:meta].split(b"\n")
         if len(words) % 2:
             words = words[:-1] if not words[-1] else words + [b""]
@@ -497,11 +511,18 @@ class Frames:
         body = b"".join(self.hessian() for _ in range(self.rng.choice((4, 4, 4, 5, 3)))) + self.bytes(20)
         return self.side(), b"\xda\xbb" + bytes([flags, self.rng.choice((0, 20, 31))]) + struct.pack(">QI", self.number(64), len(body)) + body
 
+    def motan(self):
+        return self.motan1() if self.rng.random() < .5 else self.motan2()
+
     def motan1(self):
-        number = self.number(64)
-        inner = b"\xf0\xf0\x01\x00" + struct.pack(">Q", number) + self.rng.randbytes(10)
-        inner += b"".join(struct.pack(">H", len(t)) + t for t in (self.text(), self.text())) + self.bytes()
-        return self.side(), b"\xf1\xf1" + struct.pack(">HQI", self.rng.randrange(2), number, len(inner)) + inner
+        number, flag = self.number(64), self.rng.choice((0, 0, 0, 1, 3, 5, 11))
+        names = self.rng.choice(((self.text(), self.text()), (self.text(), self.text()), (b"com.weibo.api.motan.rpc.heartbeat", b"heartbeat")))
+        block = b"".join(struct.pack(">H", len(t)) + t for t in names) if not flag else self.rng.randbytes(8)
+        block += self.bytes() if self.rng.random() < .8 else b""
+        size = len(block) if self.rng.random() < .8 else self.rng.randrange(256)
+        inner = b"\xf0\xf0\x01" + bytes([flag]) + struct.pack(">QI", number, 6 + len(block)) + b"\xac\xed\x00\x05\x77" + bytes([size]) + block
+        side = ("client", "server")[bool(flag)] if self.rng.random() < .9 else self.side()
+        return side, b"\xf1\xf1" + struct.pack(">HQI", bool(flag), number, len(inner)) + inner
 
     def motan2(self):
         keys = ["M_p", "M_m", "M_g", "version", "x", "key", "M_p"]
@@ -623,7 +644,7 @@ class Frames:
         return side, struct.pack(">I", len(body)) + body
 
 
-PROTOCOLS = {"awesome": awesome, "bolt": bolt, "brpc": brpc, "dubbo2": dubbo, "memcached_binary": memcached, "mongodb": mongodb, "motan1": motan1, "motan2": motan2,
+PROTOCOLS = {"awesome": awesome, "bolt": bolt, "brpc": brpc, "dubbo2": dubbo, "memcached_binary": memcached, "mongodb": mongodb, "motan": motan,
              "tars": tars, "thrift_framed_binary": thrift, "trpc": trpc}
 
 

@@ -152,7 +152,9 @@ def bolt(b, _):
     return u(b, 6, 4), (b[:6], b[10:len(b) - crc])
 
 
-def motan1(b, _):
+def motan(b, _):
+    if b[3] >> 3:
+        return u(b, 5, 8), (b[:5], b[13:])
     assert u(b, 12, 4) == len(b) - 16
     assert u(b, 4, 8) == u(b, 20, 8), "the two ids differ"
     return u(b, 4, 8), (b[:4], b[12:20], b[28:])
@@ -164,8 +166,8 @@ def thrift(b, _):
     return u(b, at, 4), (b[:at], b[at + 4:])
 
 
-READERS = {"awesome": fixed(1, 4), "bolt": bolt, "brpc": brpc, "dubbo2": fixed(4, 8), "memcached_binary": fixed(12, 4), "motan1": motan1,
-           "motan2": fixed(5, 8), "tars": tars, "thrift_framed_binary": thrift,
+READERS = {"awesome": fixed(1, 4), "bolt": bolt, "brpc": brpc, "dubbo2": fixed(4, 8), "memcached_binary": fixed(12, 4), "motan": motan,
+           "tars": tars, "thrift_framed_binary": thrift,
            "trpc": trpc, "videopacket": videopacket,
            "mongodb": lambda b, side: fixed(4 if side == "client" else 8, 4, "little")(b, side)}
 

@@ -87,8 +87,8 @@ static void begin(
 /* Metadata with a place of their own, the id and a length: they cannot be changed. */
 static bool is_fixed(const char *key)
 {
-	static const char *const keys[] = {"user", "M_p", "M_m", "M_g", "version", "call-id",
-		"content-length", "sofa_head_target_service", "sofa_head_method_name"};
+	static const char *const keys[] = {"user", "M_p", "M_m", "M_g", "M_tmo", "version",
+		"call-id", "content-length", "sofa_head_target_service", "sofa_head_method_name"};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(keys); i++)
 		if (strcasecmp(key, keys[i]) == 0)
@@ -172,7 +172,7 @@ static void refused(const struct mt_codec *codec, const struct line *l)
 	begin(&m, codec, l, 0);
 	CHECK(mutate(codec, &m.msg, &m.c, "x-added", huge) == -ENOTSUP);
 	CHECK(env_equal(&m.c, l->bytes, l->n) && m.msg.len == l->n);
-	if (strcmp(at_file, "headers") == 0 || strcmp(at_file, "motan2") == 0) {
+	if (strcmp(at_file, "headers") == 0 || strcmp(at_file, "motan") == 0) {
 		CHECK(mutate(codec, &m.msg, &m.c, "x-added", "a\r\nCall-Id: 9\nb") == -ENOTSUP);
 		CHECK(mutate(codec, &m.msg, &m.c, "x\nb", "a") == -ENOTSUP);
 		CHECK(env_equal(&m.c, l->bytes, l->n) && m.msg.len == l->n);
@@ -224,7 +224,7 @@ static void one(const struct mt_codec_table *t, const struct line *l, void *arg)
 
 static void containers(void)
 {
-	static const char *const names[] = {"bolt", "headers", "motan2", "protobuf", "trpc"};
+	static const char *const names[] = {"bolt", "headers", "motan", "protobuf", "trpc"};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++) {
 		const struct mt_codec_table *t;

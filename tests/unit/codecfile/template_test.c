@@ -112,7 +112,7 @@ static void accepted(void)
 			"no healthy upstream"},
 		{"dubbo2", "dubbo-PROXY-error-reply-verified", NULL, 0x10da06de5aa807b3,
 			MT_REPLY_NO_ENDPOINT, "no healthy upstream 80"},
-		{"motan2", "motan2-PROXY-error-reply-verified", "motan2-simple-request-hello",
+		{"motan", "motan2-PROXY-error-reply-verified", "motan2-simple-request-hello",
 			0x1a1f7c28cd500001, MT_REPLY_NO_ENDPOINT, "no healthy upstream"},
 		{"tars", "tars-PROXY-error-reply-verified", "tars-request-getUsrName", 2,
 			MT_REPLY_NO_ROUTE, "no healthy upstream"},
@@ -210,9 +210,11 @@ static void answer(const struct mt_codec_table *t, const struct line *l, void *a
 	struct mt_chain c = {0}, out = {0};
 	struct mt_seed seed = {0};
 	struct mt_msg msg, reply;
+	uint32_t had;
 
 	if (strcmp(l->kind, "request") != 0)
 		return;
+	had = n->replies;
 	n->requests++;
 	env_append(&c, l->bytes, l->n, 5);
 	CHECK(env_decode(&t->codec, l->dir, &c, &msg) == MT_DECODE_DONE);
@@ -230,6 +232,8 @@ static void answer(const struct mt_codec_table *t, const struct line *l, void *a
 		CHECK(reply.id == msg.id && reply.variant == msg.variant);
 		mt_chain_free(&out);
 	}
+	/* A variant can have no replies, such as Motan 1. */
+	CHECK(n->replies == had || n->replies == had + MT_REPLY_N);
 	mt_chain_free(&c);
 }
 
@@ -248,7 +252,7 @@ static void every_request(void)
 		t = file_compile(&region, *names);
 		if (t->codec.write.reply) {
 			lines_each(*names, answer, t, &n);
-			CHECK(n.requests > 0 && n.replies == n.requests * MT_REPLY_N);
+			CHECK(n.requests > 0 && n.replies > 0);
 			files++;
 		}
 		mt_region_fini(&region);
@@ -333,11 +337,29 @@ static void beats(void)
 			"dabb2214"
 			"0000000000000007"
 			"000000014e"},
-		{"motan2",
+		{"motan",
+			"f1f10000"
+			"0000000000000007"
+			"0000004ef0f00100"
+			"0000000000000007"
+			"0000003eaced0005"
+			"7738"
+			"0021636f6d2e776569626f2e6170692e6d6f74616e2e7270632e686561727462656174"
+			"0009686561727462656174"
+			"0004766f6964"
+			"00000000",
+			"f1f10001"
+			"0000000000000007"
+			"0000001ef0f0010b"
+			"0000000000000007"
+			"0000000eaced0005"
+			"7708"
+			"0000000000000000"},
+		{"motan",
 			"f1f1100830"
 			"0000000000000007"
 			"0000000000000000",
-			"f1f1110830"
+			"f1f1110808"
 			"0000000000000007"
 			"0000000000000000"},
 		{"commands", "50494e470d0a", "504f4e470d0a"},
@@ -460,7 +482,7 @@ static void goaway(void)
 			   "000000020152"));
 	mt_chain_free(&out);
 	/* A file without templates closes connections instead. */
-	codec = &file_compile(&region, "motan1")->codec;
+	codec = &file_compile(&region, "mongodb")->codec;
 	CU_ASSERT(!codec->write.reply && !codec->write.heartbeat && !codec->write.heartbeat_reply &&
 		  !codec->write.goaway);
 	mt_region_fini(&region);

@@ -46,7 +46,7 @@ static void json(struct message *m, uint32_t size)
 	put_text(m, "\"name\":\"ann\"}},\"id\":1,\"method\":\"m\"}\n");
 }
 
-static void motan2(struct message *m, uint32_t size)
+static void motan(struct message *m, uint32_t size)
 {
 	put(m, "\xf1\xf1\x00\x08\x00", 5);
 	put_number(m, 7, 8);
@@ -251,7 +251,7 @@ static void linear(void)
 	check_linear("json", json, "ann");
 	check_linear("json", long_name, "-");
 	check_linear("json", long_value, "-");
-	check_linear("motan2", motan2, "-");
+	check_linear("motan", motan, "-");
 	check_linear("bolt", bolt, "-");
 	check_linear("headers", headers, "ann");
 	check_linear("headers", blanks, "ann");
