@@ -28,7 +28,7 @@ COMPILERS = {FUZZ: ("clang", "clang++")}
 NICE = 10
 # Programs that build peers of labs, and a test that a run has if it has all labs that need these.
 PEERS = {"brpc/build.sh": "brpc/test_brpc", "dubbo/build.sh": "dubbo/test_pairs", "javarpc/build.sh bolt": "javarpc/test_bolt",
-         "thrift/build.sh cpp": "thrift/test_pairs", "thrift/build.sh go": "thrift/test_one_way_of_go",
+         "javarpc/build.sh motan": "javarpc/test_motan", "thrift/build.sh cpp": "thrift/test_pairs", "thrift/build.sh go": "thrift/test_one_way_of_go",
          "tls/build.sh": "tls/test_peers", "trpc/build.sh": "trpc/test_trpc", "xds/build.sh": "xds/test_ads"}
 
 

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds the Java peers of a library into build/interop/NAME/ (classes/ and lib/): bolt.
+# Builds the Java peers of a library into build/interop/NAME/ (classes/ and lib/): bolt, motan.
 # Needs a JDK and Maven; the first run downloads the library and its dependencies. Run again: nothing to do.
-#   build.sh [bolt ...]
+#   build.sh [bolt|motan ...]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
-[ $# -gt 0 ] || set -- bolt
+[ $# -gt 0 ] || set -- bolt motan
 mkdir -p "$root/build/interop"
 # Several tests may start at once.
 exec 9>"$root/build/interop/javarpc.lock"

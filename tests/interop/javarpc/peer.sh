@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Runs one Java peer, built by build.sh: peer.sh bolt Server|Client [word ...]
+# Runs one Java peer, built by build.sh: peer.sh bolt|motan Server|Client [word ...]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=$here/../../../build/interop/$1
