@@ -102,5 +102,8 @@ bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), 
 	}
 	__atomic_store_n(&p->link_up, is, __ATOMIC_RELAXED);
 	p->wait = !is && d->awaited[0] ? mt_socket_wait(d->awaited) : MT_PORT_WAITS_NOT;
+	/* The registers of a card that was removed read as ones. */
+	if (!p->gone)
+		mt_port_count_lost(d, now);
 	return (!p->gone && watch_mtu(d)) || is != was || p->gone != had || p->wait != waited;
 }

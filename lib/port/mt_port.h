@@ -86,7 +86,10 @@ struct mt_port_ops {
 	uint16_t (*tx)(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 };
 
-/* One worker's counters of one port; worker: w, ctl: r. */
+/*
+ * One worker's counters of one port; worker: w, ctl: r. Only the control thread writes rx_missed
+ * and rx_no_buffer, in those of worker 0.
+ */
 struct mt_port_worker {
 	uint64_t counters[MT_PORT_N_OUTCOMES];
 } mt_cache_aligned;

@@ -33,6 +33,10 @@ struct mt_ethdev {
 	bool started;
 	bool polling; /* ctl: w, workers: r; false while a port is restarted */
 	uint64_t next_restart;
+	struct {
+		uint64_t missed, no_buffer; /* by the driver, at the last query */
+		uint64_t next;		    /* time of the next query; 0: there was none */
+	} lost;
 	int rx_fds[MT_WORKERS_MAX]; /* descriptors of the driver's; see wakeup.c */
 	struct mt_pools *pools[MT_WORKERS_MAX];
 	/* [transmit queue] from the workers that have none; NULL if every worker has one */
@@ -143,6 +147,11 @@ void mt_wakeup_sockets(struct mt_ethdev *d, const struct mt_fds *before);
  * has one.
  */
 void mt_wakeup_open(struct mt_ethdev *d);
+
+/* ---- lost.c ------------------------------------------------------------------------------- */
+
+/* Counts what the device dropped since the last call, at most once a second. Control thread. */
+void mt_port_count_lost(struct mt_ethdev *d, uint64_t now);
 
 /* ---- fixup.c ------------------------------------------------------------------------------ */
 

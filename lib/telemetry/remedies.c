@@ -122,6 +122,11 @@ static const struct remedy remedies[] = {
 		"give all ports of the node the MTU of their link (spec.ports[].mtu)"},
 	{"port", "tx_stranded", WORKERS},
 	{"port", "rx_superframe", OFFLOAD ", on this interface `ethtool -K IFACE gro off lro off`"},
+	{"port", "rx_missed",
+		"a worker was late: raise spec.workers if `show workers` shows a busy one, "
+		"otherwise "
+		"give workers cores of their own"},
+	{"port", "rx_no_buffer", MEMORY},
 
 	{"net", "rx_no_memory", MEMORY},
 	{"net", "frame_short", PATH},

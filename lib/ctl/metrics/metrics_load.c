@@ -55,6 +55,7 @@ static const struct row {
 	uint32_t row;
 	enum cause cause;
 } rows[] = {
+	{&mt_port_outcomes, MT_PORT_rx_missed, OVERLOAD},
 	{&mt_port_outcomes, MT_PORT_tx_no_memory, OVERLOAD},
 	{&mt_port_outcomes, MT_PORT_tx_stranded, OVERLOAD},
 	{&mt_port_outcomes, MT_PORT_tx_too_long, INVALID},

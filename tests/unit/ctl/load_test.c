@@ -36,6 +36,7 @@ static void drops(void)
 	tcp[MT_TCP_paws] = 5;
 	net[MT_NET_handoff_full] = 7;
 	worker[MT_WORKER_handoff_full] = 9;
+	port[MT_PORT_rx_missed] = 11;
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_port_outcomes, port), 0);
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_net_outcomes, net), 0);
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_tcp_outcomes, tcp), 0);
@@ -51,10 +52,12 @@ static void drops(void)
 		strstr(out, DROPPED "\"overload\",reason=\"worker_handoff_full\"} 9\n"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(out, DROPPED "\"unwanted\",reason=\"net_multicast_ignored\"} 0\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, DROPPED "\"overload\",reason=\"port_rx_missed\"} 11\n"));
 	/* Errors of a port that drop packets are among them, other errors are not. */
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(out, DROPPED "\"overload\",reason=\"port_tx_no_memory\"} 0\n"));
 	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"port_tx_linearised\""));
+	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"port_rx_no_buffer\""));
 	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"tcp_segments_in\""));
 	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"worker_reset_at_stop\""));
 	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"proxy_malformed\""));

@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {{"profile", profile_tests},
 		{"arguments", arguments_tests}, {"device", device_tests},
 		{"run_dir", run_dir_tests}, {"claim", claim_tests}, {"mtu", mtu_tests},
-		{"socket", socket_tests}, {0}};
+		{"socket", socket_tests}, {"lost", lost_tests}, {0}};
 	int rc;
 
 	if (eal_init_unpinned((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() != 0 ||
