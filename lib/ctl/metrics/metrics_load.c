@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Metrics for alerts: how much of a worker's time and of its tables is used, and packets dropped.
- * Drops are the counters of four libraries as one family with the reason as a label, because a
+ * Drops are the counters of five libraries as one family with the reason as a label, because a
  * query cannot sum metrics of different names. Its other label, the cause, separates losses from
  * packets that a link always has for others.
  */
 #include "mt_ctl_load_priv.h"
 #include "mt_ctl_metrics_priv.h"
+#include "mt_l4.h"
 
 #include <stdio.h>
 
@@ -62,6 +63,7 @@ static const struct row {
 	{&mt_net_outcomes, MT_NET_rx_no_memory, OVERLOAD},
 	{&mt_net_outcomes, MT_NET_handoff_full, OVERLOAD},
 	{&mt_net_outcomes, MT_NET_tx_full, OVERLOAD},
+	{&mt_net_outcomes, MT_NET_forward_full, OVERLOAD},
 	{&mt_net_outcomes, MT_NET_tx_stuck, OVERLOAD},
 	{&mt_net_outcomes, MT_NET_tx_no_memory, OVERLOAD},
 	{&mt_net_outcomes, MT_NET_not_our_mac, UNWANTED},
@@ -72,7 +74,17 @@ static const struct row {
 	{&mt_net_outcomes, MT_NET_icmp_error_foreign, UNWANTED},
 	{&mt_net_outcomes, MT_NET_icmp_limited, UNWANTED},
 	{&mt_net_outcomes, MT_NET_proto_unserved, UNWANTED},
+	{&mt_net_outcomes, MT_NET_neigh_limited, UNWANTED},
 	{&mt_net_outcomes, MT_NET_neigh_learn_lost, NONE},
+	{&mt_l4_outcomes, MT_L4_fragment_ring_full, OVERLOAD},
+	{&mt_l4_outcomes, MT_L4_fragments_evicted, OVERLOAD},
+	{&mt_l4_outcomes, MT_L4_table_full, OVERLOAD},
+	{&mt_l4_outcomes, MT_L4_icmp_no_flow, UNWANTED},
+	{&mt_l4_outcomes, MT_L4_echo_unexpected, UNWANTED},
+	{&mt_l4_outcomes, MT_L4_too_big, UNWANTED},
+	{&mt_l4_outcomes, MT_L4_flows_evicted, NONE},
+	{&mt_l4_outcomes, MT_L4_flows_over_share, NONE},
+	{&mt_l4_outcomes, MT_L4_ports_taken_over, NONE},
 	{&mt_tcp_outcomes, MT_TCP_ooo_full, OVERLOAD},
 	{&mt_tcp_outcomes, MT_TCP_rx_over_budget, OVERLOAD},
 	{&mt_tcp_outcomes, MT_TCP_rx_no_memory, OVERLOAD},
@@ -94,8 +106,8 @@ static const struct row {
 /* Of the other rows of these libraries those of severity DROP count invalid packets. */
 static enum cause cause_of(const struct mt_metric *m)
 {
-	static const struct mt_outcome_set *const sets[] = {
-		&mt_port_outcomes, &mt_net_outcomes, &mt_tcp_outcomes, &mt_worker_outcomes};
+	static const struct mt_outcome_set *const sets[] = {&mt_port_outcomes, &mt_net_outcomes,
+		&mt_l4_outcomes, &mt_tcp_outcomes, &mt_worker_outcomes};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
 		if (rows[i].set->room == m->room && rows[i].set->rows[rows[i].row].name == m->name)

@@ -24,11 +24,25 @@ static char *scraped(struct mt_ctl *c)
 
 #define DROPPED "meltemi_packets_dropped_total{cause="
 
+static void drops_of_forwarding(const char *out)
+{
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, DROPPED "\"overload\",reason=\"net_forward_full\"} 13\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(out, DROPPED "\"overload\",reason=\"l4_fragment_ring_full\"} 15\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, DROPPED "\"overload\",reason=\"l4_table_full\"} 0\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, DROPPED "\"invalid\",reason=\"l4_header_bad\"} 17\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, DROPPED "\"unwanted\",reason=\"l4_too_big\"} 0\n"));
+	/* Flows are not packets. */
+	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"l4_flows_evicted\""));
+	CU_ASSERT_PTR_NULL(strstr(out, "reason=\"l4_policy_denied\""));
+}
+
 /* Drops have their cause and reason; what is not a dropped packet is not among them. */
 static void drops(void)
 {
 	static uint64_t tcp[MT_TCP_N_OUTCOMES], net[MT_NET_N_OUTCOMES], port[MT_PORT_N_OUTCOMES],
-		worker[MT_WORKER_N_OUTCOMES], proxy[MT_PROXY_N_OUTCOMES];
+		worker[MT_WORKER_N_OUTCOMES], proxy[MT_PROXY_N_OUTCOMES], l4[MT_L4_N_OUTCOMES];
 	struct mt_ctl *c = test_ctl(NULL);
 	char *out;
 
@@ -37,12 +51,18 @@ static void drops(void)
 	net[MT_NET_handoff_full] = 7;
 	worker[MT_WORKER_handoff_full] = 9;
 	port[MT_PORT_rx_missed] = 11;
+	net[MT_NET_forward_full] = 13;
+	l4[MT_L4_fragment_ring_full] = 15;
+	l4[MT_L4_header_bad] = 17;
+	l4[MT_L4_flows_evicted] = 19;
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_port_outcomes, port), 0);
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_net_outcomes, net), 0);
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_tcp_outcomes, tcp), 0);
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_worker_outcomes, worker), 0);
 	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_proxy_outcomes, proxy), 0);
+	CU_ASSERT_EQUAL(mt_metrics_add(c->metrics, &mt_l4_outcomes, l4), 0);
 	out = scraped(c);
+	drops_of_forwarding(out);
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(out, DROPPED "\"overload\",reason=\"tcp_rx_no_memory\"} 3\n"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, DROPPED "\"invalid\",reason=\"tcp_paws\"} 5\n"));
