@@ -394,11 +394,14 @@ def jce_element(b, at, end, may_end=False):
 
 def jce_first(b, last):
     """The first element of each tag up to `last`, by tag and by whether it is an integer. Readers do not look behind the highest tag that they want."""
-    found, at = {}, 4
+    found, at, least = {}, 4, 0
     while at < len(b):
         tag, _, value, at = jce_element(b, at, len(b))
         if tag > last:
             break
+        if tag < least:
+            raise Skip
+        least = tag
         if value is not None:
             found.setdefault((tag, isinstance(value, int)), value)
     return found
@@ -425,7 +428,7 @@ def tars_client(b, found):
     if func == b"tars_ping":
         return Result("heartbeat", number, len(b))
     result = Result("oneway" if oneway else "request", number, len(b))
-    result.timeout = min(max(jce_first(b, 8).get((8, True), 0), 0), (1 << 32) - 1)
+    result.timeout = min(max(jce_first(b, 9).get((8, True), 0), 0), (1 << 32) - 1)
     result.meta = {key: found[tag, False] for tag, key in ((5, "servant"), (6, "func")) if (tag, False) in found}
     return result
 

@@ -2,13 +2,18 @@
 /*
  * Walks through a struct of JCE (TARS). stack[] has an item for each struct, list and map that was
  * entered. Tags ascend in a struct, and readers of JCE do not look back, so the walk ends after the
- * highest wanted tag, and the first element of a repeated tag counts.
+ * highest wanted tag, and the first element of a repeated tag counts. A lower tag than before, or a
+ * second struct that would be entered, is a mistake, because readers pass over it.
  */
 #include "write.h"
 
-/* Items of the stack: a struct, or how many elements of a list or map are left. */
-#define STRUCT_WANTED  UINT32_MAX
-#define STRUCT_SKIPPED (UINT32_MAX - 1)
+/*
+ * Items of the stack: a struct, or how many elements of a list or map are left. A wanted struct has
+ * the least tag that may follow; that of the outer one is state.mark.
+ */
+#define STRUCT_WANTED  0xffff0000u
+#define STRUCT_SKIPPED 0xfffe0000u
+#define LEAST_TAG      0xffffu
 #define OF_MAP	       0x80000000u
 
 enum {
@@ -32,6 +37,7 @@ struct element {
 	uint32_t tag, type;
 	uint32_t head; /* bytes of the head, and of what is before the value */
 	uint32_t len;  /* of the value's bytes; MAP, LIST: elements */
+	bool once;     /* no further element may have its tag */
 };
 
 static uint32_t big(const uint8_t *p, uint32_t n)
@@ -93,6 +99,7 @@ static enum table_rc head(const uint8_t *p, uint32_t n, struct element *e)
 	e->type = p[0] & 15;
 	e->tag = e->head == 2 ? p[1] : p[0] >> 4;
 	e->len = 0;
+	e->once = false;
 	if (e->type <= T_DOUBLE) {
 		e->len = sizes[e->type];
 	} else if (e->type == T_STRING1 || e->type == T_STRING4) {
@@ -137,6 +144,11 @@ static enum mt_ct_accept is(const struct element *e)
 static bool is_struct(uint32_t item)
 {
 	return item >= STRUCT_SKIPPED;
+}
+
+static bool is_wanted(uint32_t item)
+{
+	return item >= STRUCT_WANTED;
 }
 
 /* True for a list or map without elements left. */
@@ -191,7 +203,7 @@ static bool entries(struct table_run *r, uint32_t end, uint32_t n)
 
 /* *into: 0: not a target; 1 + its index if it is to be entered. */
 static enum table_rc targets(struct table_run *r, const struct mt_ct_walk *w, uint32_t end,
-	const struct element *e, uint32_t *into, bool *past)
+	struct element *e, uint32_t *into, bool *past)
 {
 	uint32_t at = r->s->pos;
 
@@ -202,6 +214,7 @@ static enum table_rc targets(struct table_run *r, const struct mt_ct_walk *w, ui
 		if (g->parent != r->s->in)
 			continue;
 		*past = *past && e->tag > g->number;
+		e->once |= e->tag == g->number && g->nested;
 		if (e->tag != g->number || !walk_accepts(g, is(e)))
 			continue;
 		if (g->nested && e->type == T_STRUCT) {
@@ -258,11 +271,26 @@ static enum table_rc leave(struct table_run *r, const struct mt_ct_walk *w)
 	if (!is_struct(item))
 		return TABLE_MALFORMED;
 	s->pos++;
-	if (item == STRUCT_WANTED)
+	if (is_wanted(item))
 		walk_up(r, w);
 	else
 		s->depth--;
 	return TABLE_GOT;
+}
+
+/* An element of the outer struct or of a wanted one. */
+static enum table_rc member(struct table_run *r, const struct mt_ct_walk *w, uint32_t end,
+	struct element *e, uint32_t *into, bool *past)
+{
+	struct table_state *s = r->s;
+	uint32_t *least = s->depth ? &s->stack[s->depth - 1] : &s->mark;
+	enum table_rc rc;
+
+	if (e->tag < (*least & LEAST_TAG))
+		return TABLE_MALFORMED;
+	rc = targets(r, w, end, e, into, past);
+	*least = (*least & ~LEAST_TAG) | (e->tag + e->once);
+	return rc;
 }
 
 /* One element, with its head at state.pos. *past: no later one is wanted. */
@@ -277,8 +305,8 @@ static enum table_rc one(struct table_run *r, const struct mt_ct_walk *w, uint32
 		return rc;
 	if (e.type == T_END)
 		return leave(r, w);
-	if (!s->depth || s->stack[s->depth - 1] == STRUCT_WANTED)
-		rc = targets(r, w, end, &e, &into, past);
+	if (!s->depth || is_wanted(s->stack[s->depth - 1]))
+		rc = member(r, w, end, &e, &into, past);
 	else if (!count_down(s, &e))
 		rc = TABLE_MALFORMED;
 	return rc != TABLE_GOT || *past ? rc : step(r, &e, into, end);
@@ -289,6 +317,10 @@ enum table_rc table_walk_jce(struct table_run *r, const struct mt_ct_walk *w, ui
 	struct table_state *s = r->s;
 	bool past = false;
 
+	if (s->phase == 1) {
+		s->phase = 2;
+		s->mark = 0;
+	}
 	while (!past) {
 		enum table_rc rc;
 
