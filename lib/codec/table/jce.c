@@ -303,6 +303,8 @@ static enum table_rc one(struct table_run *r, const struct mt_ct_walk *w, uint32
 
 	if (rc != TABLE_GOT)
 		return rc;
+	if (!walk_may_pass(r))
+		return TABLE_MALFORMED;
 	if (e.type == T_END)
 		return leave(r, w);
 	if (!s->depth || is_wanted(s->stack[s->depth - 1]))

@@ -122,6 +122,8 @@ enum table_rc table_walk_protobuf(struct table_run *r, const struct mt_ct_walk *
 		rc = next_field(r, to, &f);
 		if (rc != TABLE_GOT)
 			return rc;
+		if (!walk_may_pass(r))
+			return TABLE_MALFORMED;
 		if (!targets(r, w, &f, &into))
 			return TABLE_GOT;
 		s->pos = f.off + f.len;

@@ -96,7 +96,7 @@ enum table_rc table_walk_tlv(struct table_run *r, const struct mt_ct_walk *w, ui
 		len = walk_number(p + w->key_width, w->value_width, little);
 		if (w->flags & MT_CT_WALK_WHOLE)
 			len = len < head ? UINT32_MAX : len - head;
-		if (len > end - s->pos - head)
+		if (len > end - s->pos - head || !walk_may_pass(r))
 			return TABLE_MALFORMED;
 		for (uint32_t i = 0; i < w->n; i++)
 			if (walk_target(r, w, i)->number == tag)
@@ -178,6 +178,8 @@ enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, 
 		if (rc == TABLE_GOT)
 			rc = length_at(r, w, width + key.len, end, &value.len);
 		r->keep = rc == TABLE_WAIT;
+		if (rc == TABLE_GOT && !walk_may_pass(r))
+			rc = TABLE_MALFORMED;
 		if (rc != TABLE_GOT)
 			return rc;
 		value.off = key.off + key.len + width;

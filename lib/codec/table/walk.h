@@ -7,6 +7,18 @@
 /* Steps for an element: its head, and a look at each target. */
 #define ELEMENT_STEPS 16
 
+/*
+ * The most elements of a container that a walk passes if the codec writes ids itself: set_id() and
+ * restore_id() run the program again, in one piece, which keeps the worker from all else.
+ */
+#define WALK_ELEMENTS 16384
+
+/* Counts an element in state.level. False: there are too many. */
+static inline bool walk_may_pass(struct table_run *r)
+{
+	return !r->t->codec.correlate.set_id || r->meta || ++r->s->level <= WALK_ELEMENTS;
+}
+
 /* Up to n of the next bytes before `end`. *have: how many; 0: none has arrived, or the end. */
 static inline const uint8_t *walk_ahead(
 	struct table_run *r, uint32_t end, uint32_t n, uint8_t *tmp, uint32_t *have)

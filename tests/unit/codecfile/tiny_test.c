@@ -296,5 +296,76 @@ static void ids(void)
 	mt_region_fini(&region);
 }
 
-const struct mt_test tiny_tests[] = {
-	{"ids", ids}, {"linear", linear}, {"linear while arriving", linear_while_arriving}, {0}};
+/* ---- many elements --------------------------------------------------------------------------- */
+
+#define ELEMENTS_MOST 16384
+
+#define IDS_IN(holds, find)                                                                        \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: ids}\nspec:\n"                   \
+	"  calls: multiplexed\n  places:\n    total: {at: 0, size: 4}\n"                           \
+	"    body: {at: 4, to: 0, holds: " holds "}\n"                                             \
+	"    id: {in: body, find: " find ", type: number}\n"                                       \
+	"  frame: {length: total, min: 5, max: 131072}\n  messages:\n"                             \
+	"  - {is: request, from: client}\n  - {is: reply, from: server}\n  id: id\n"
+
+/* An element that is not wanted, and the last one with the id 1. */
+struct format {
+	const char *document, *element, *id;
+	uint32_t n_element, n_id;
+};
+
+/* True if a message with so many elements in all is refused. */
+static bool is_refused(const struct mt_codec *codec, const struct format *f, uint32_t elements)
+{
+	static uint8_t bytes[131072];
+	uint32_t n = 4;
+	struct mt_chain c = {0};
+	struct mt_decoder d;
+	struct mt_msg msg;
+	enum mt_decode rc;
+
+	for (uint32_t i = 1; i < elements; i++, n += f->n_element)
+		memcpy(bytes + n, f->element, f->n_element);
+	memcpy(bytes + n, f->id, f->n_id);
+	n += f->n_id;
+	for (uint32_t i = 0; i < 4; i++)
+		bytes[i] = (uint8_t)(n >> 8 * (3 - i));
+	mt_decoder_init(&d, codec, MT_DIR_DOWN, 0, &c);
+	env_append(&c, bytes, n, 0);
+	do {
+		d.steps = UINT32_MAX;
+		rc = mt_decoder_run(&d, &msg);
+	} while (rc == MT_DECODE_LEADING);
+	mt_chain_free(&c);
+	/* Without its id, which is behind the elements, there is nothing to answer to. */
+	if (rc == MT_DECODE_BAD)
+		return true;
+	CU_ASSERT_EQUAL(rc, MT_DECODE_DONE);
+	CU_ASSERT_EQUAL(msg.id, 1);
+	return msg.refuse != 0;
+}
+
+/* Ids are written by runs in one piece, so that the elements of a message have a limit. */
+static void many_elements(void)
+{
+	static const struct format formats[] = {{IDS_IN("jce", "4"), "\x0c", "\x40\x01", 1, 2},
+		{IDS_IN("protobuf", "4"), "\x08\x00", "\x20\x01", 2, 2},
+		{IDS_IN("{tlv: {tag: 1, length: 1}}", "4"), "\x00\x00", "\x04\x01\x01", 2, 3},
+		{IDS_IN("{pairs: {length: 1}}", "id"), "\x00\x00", "\x02id\x01\x01", 2, 5}};
+	struct mt_region region;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(formats); i++) {
+		const struct mt_codec *codec;
+
+		mt_region_init(&region, 0);
+		codec = &file_compile(&region, formats[i].document)->codec;
+		CU_ASSERT_PTR_NOT_NULL(codec->correlate.set_id);
+		CU_ASSERT(!is_refused(codec, &formats[i], ELEMENTS_MOST));
+		CU_ASSERT(is_refused(codec, &formats[i], ELEMENTS_MOST + 1));
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test tiny_tests[] = {{"many elements", many_elements}, {"ids", ids},
+	{"linear", linear}, {"linear while arriving", linear_while_arriving}, {0}};
