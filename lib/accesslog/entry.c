@@ -10,9 +10,11 @@ static struct mt_slice slice(const char *p, uint16_t len)
 				      : (struct mt_slice){(const uint8_t *)p, len};
 }
 
-static void set_texts(const struct mt_alog_entry *from, char *name, struct mt_alog_record *to)
+static void set_texts(
+	const struct mt_alog_entry *from, struct mt_alog_made *made, struct mt_alog_record *to)
 {
 	const char *text = from->texts;
+	char *name = made->name;
 	uint32_t n;
 
 	mt_alog_set_text(to, MT_ALOG_PROTOCOL, from->protocol);
@@ -25,6 +27,9 @@ static void set_texts(const struct mt_alog_entry *from, char *name, struct mt_al
 	text += to->texts[MT_ALOG_METHOD].len;
 	if (from->reason_len)
 		to->texts[MT_ALOG_REASON] = slice(text, from->reason_len);
+	text += from->reason_len;
+	to->named = made->named;
+	to->n_named = mt_alog_kept((const uint8_t *)text, from->kept_len, made->named);
 	n = mt_alog_digits(name, from->worker);
 	name[n++] = '-';
 	n += mt_alog_digits(name + n, from->exchange.idx);
@@ -72,15 +77,15 @@ static void set_ends(const struct mt_alog_entry *from, struct mt_alog_record *to
 		(struct mt_alog_end_value){from->endpoint, from->endpoint_port};
 }
 
-void mt_alog_entry_view(const struct mt_alog_entry *from, char name[MT_ALOG_EXCHANGE_NAME],
-	struct mt_alog_record *to)
+void mt_alog_entry_view(
+	const struct mt_alog_entry *from, struct mt_alog_made *made, struct mt_alog_record *to)
 {
 	memset(to, 0, sizeof(*to));
 	to->type = (enum mt_alog_type)from->type;
 	to->ending = (enum mt_ending)from->ending;
 	to->flags = from->flags;
 	to->code = from->code;
-	set_texts(from, name, to);
+	set_texts(from, made, to);
 	set_points(from, to);
 	set_ends(from, to);
 	mt_alog_set_number(to, MT_ALOG_BYTES_RECEIVED, from->bytes_in);

@@ -58,10 +58,10 @@ static bool is_for(const struct mt_alog_list *list, uint32_t i, const struct mt_
 
 static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t now)
 {
-	char name[MT_ALOG_EXCHANGE_NAME];
+	struct mt_alog_made made;
 	struct mt_alog_record r;
 
-	mt_alog_entry_view(entry, name, &r);
+	mt_alog_entry_view(entry, &made, &r);
 	for (uint32_t i = 0; i < l->list->n; i++) {
 		struct mt_alog_output *o = l->list->v[i];
 

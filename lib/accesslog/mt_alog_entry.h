@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "mt_alog_record.h"
+#include "mt_alog_kept.h"
 
 #define MT_ALOG_ENTRY_TEXT  256	       /* most bytes of an interface or method */
 #define MT_ALOG_REASON_TEXT 120	       /* most bytes of a reason */
@@ -42,15 +42,16 @@ struct mt_alog_entry {
 	uint16_t client_port, local_port, up_local_port;
 	uint16_t interface_len, method_len; /* at most MT_ALOG_ENTRY_TEXT, or MT_ALOG_NO_TEXT */
 	uint16_t reason_len; /* of MT_ALOG_REASON, at most MT_ALOG_REASON_TEXT; 0: not set */
+	uint16_t kept_len;   /* of the metadata values (mt_alog_kept.h), at most MT_ALOG_KEPT */
 	uint8_t attempts;
-	char texts[]; /* the interface, the method, the reason */
+	char texts[]; /* the interface, the method, the reason, the metadata values */
 };
 
 /* Bytes of a ring that an entry with these texts needs. */
 static inline uint32_t mt_alog_entry_size(
-	uint16_t interface_len, uint16_t method_len, uint16_t reason_len)
+	uint16_t interface_len, uint16_t method_len, uint16_t reason_len, uint16_t kept_len)
 {
-	return (uint32_t)sizeof(struct mt_alog_entry) + reason_len +
+	return (uint32_t)sizeof(struct mt_alog_entry) + reason_len + kept_len +
 	       (interface_len == MT_ALOG_NO_TEXT ? 0u : interface_len) +
 	       (method_len == MT_ALOG_NO_TEXT ? 0u : method_len);
 }
@@ -59,8 +60,12 @@ static inline uint32_t mt_alog_entry_size(
 #define MT_ALOG_EXCHANGE_NAME 32
 
 /*
- * Fills a record with the values of an entry. Texts of the record point into the entry, to what it
- * points to, and into `name`.
+ * Fills a record with the values of an entry. The record points into the entry, to what it points
+ * to, and into `made`.
  */
-void mt_alog_entry_view(const struct mt_alog_entry *from, char name[MT_ALOG_EXCHANGE_NAME],
-	struct mt_alog_record *to);
+struct mt_alog_made {
+	char name[MT_ALOG_EXCHANGE_NAME];
+	struct mt_alog_named named[MT_ALOG_KEPT_VALUES];
+};
+void mt_alog_entry_view(
+	const struct mt_alog_entry *from, struct mt_alog_made *made, struct mt_alog_record *to);

@@ -68,7 +68,7 @@ static struct mt_alog_entry *reserve(struct mt_proxy *p, const struct mt_stream 
 	enum mt_ending ending, uint16_t reason_len)
 {
 	const struct mt_tuple *ends = mt_stream_ends(s);
-	uint32_t len = mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, reason_len);
+	uint32_t len = mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, reason_len, 0);
 	struct mt_alog_entry *e = p->log.ring ? mt_byte_ring_reserve(p->log.ring, len) : NULL;
 
 	if (!e)

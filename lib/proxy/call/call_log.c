@@ -59,6 +59,7 @@ static mt_inline void start(const struct mt_down *d, struct mt_call_note *n)
 	n->local_port = ends->lport;
 	n->up_local_port = 0;
 	n->reason_len = 0;
+	n->kept_len = 0;
 	n->attempts = 0;
 }
 
@@ -83,7 +84,7 @@ mt_noinline void mt_call_log_note(
 
 static mt_inline uint32_t texts_len(const struct mt_call_note *n)
 {
-	return mt_alog_entry_size(n->interface_len, n->method_len, n->reason_len) -
+	return mt_alog_entry_size(n->interface_len, n->method_len, n->reason_len, 0) -
 	       (uint32_t)sizeof(struct mt_alog_entry);
 }
 
@@ -169,6 +170,7 @@ static mt_inline void fill_endpoint(
 SAME(up_local);
 SAME(up_local_port);
 SAME(reason_len);
+SAME(kept_len);
 SAME(attempts);
 SAME(texts);
 

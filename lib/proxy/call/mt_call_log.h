@@ -32,7 +32,7 @@ struct mt_call_note {
 	/* As in struct mt_alog_entry, which gets a copy: */
 	struct mt_addr client, local, up_local;
 	uint16_t client_port, local_port, up_local_port;
-	uint16_t interface_len, method_len, reason_len;
+	uint16_t interface_len, method_len, reason_len, kept_len;
 	uint8_t attempts; /* times that the call was sent */
 	char texts[2 * MT_ALOG_ENTRY_TEXT + MT_ALOG_REASON_TEXT];
 };

@@ -93,7 +93,7 @@ static bool add(struct mt_byte_ring *r, uint32_t number)
 	uint16_t n =
 		(uint16_t)snprintf(method, sizeof(method), "line %010u ...............", number);
 	struct mt_alog_entry *e =
-		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, n, 0));
+		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, n, 0, 0));
 
 	if (!e)
 		return false;
@@ -155,13 +155,14 @@ static void test_entry(void)
 	char bytes[sizeof(struct mt_alog_entry) + 2 * MT_ALOG_ENTRY_TEXT + MT_ALOG_REASON_TEXT]
 		__attribute__((aligned(8)));
 	struct mt_alog_entry *e = (struct mt_alog_entry *)(void *)bytes;
-	char name[MT_ALOG_EXCHANGE_NAME], expected[MT_ALOG_LINE];
+	char expected[MT_ALOG_LINE];
+	struct mt_alog_made made;
 	struct mt_alog_record r;
 
 	record_of_call(&r);
 	strcpy(expected, line_of(NULL, MT_ALOG_TEXT, false, &r));
 	fill(e, "org.example.DemoService", "sayHello");
-	mt_alog_entry_view(e, name, &r);
+	mt_alog_entry_view(e, &made, &r);
 	CU_ASSERT_STRING_EQUAL(line_of(NULL, MT_ALOG_TEXT, false, &r), expected);
 	CU_ASSERT_STRING_EQUAL(
 		line_of("%STREAM_ID% %UPSTREAM_REQUEST_ATTEMPT_COUNT%", MT_ALOG_TEXT, false, &r),
@@ -169,7 +170,7 @@ static void test_entry(void)
 	e->ending = MT_ENDING_denied;
 	e->reason_len = sizeof(policy) - 1;
 	memcpy(e->texts + e->interface_len + e->method_len, policy, e->reason_len);
-	mt_alog_entry_view(e, name, &r);
+	mt_alog_entry_view(e, &made, &r);
 	CU_ASSERT_STRING_EQUAL(
 		line_of("%REQ(:METHOD)% %RESPONSE_CODE_DETAILS%", MT_ALOG_TEXT, false, &r),
 		"sayHello rbac_access_denied_matched_policy[AuthorizationPolicy_a/b]\n");
@@ -183,10 +184,10 @@ static void test_empty_entry(void)
 		.ending = MT_ENDING_bad_request,
 		.worker = UINT16_MAX,
 		.exchange = {UINT32_MAX, UINT32_MAX}};
-	char name[MT_ALOG_EXCHANGE_NAME];
+	struct mt_alog_made made;
 	struct mt_alog_record r;
 
-	mt_alog_entry_view(&e, name, &r);
+	mt_alog_entry_view(&e, &made, &r);
 	CU_ASSERT_STRING_EQUAL(
 		line_of("%REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)% %RESPONSE_CODE% "
 			"%DOWNSTREAM_REMOTE_ADDRESS% %UPSTREAM_HOST% "
@@ -448,7 +449,7 @@ static void test_reopen(void)
 static struct mt_alog_entry *reserve(struct mt_byte_ring *r)
 {
 	struct mt_alog_entry *e =
-		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, 0));
+		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, 0, 0));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
 	memset(e, 0, sizeof(*e));

@@ -11,6 +11,7 @@ int main(int argc, char **argv)
 		{"sink file", sink_file_tests},
 		{"log", log_tests},
 		{"filter", filter_tests},
+		{"kept", kept_tests},
 		{0},
 	};
 

@@ -77,7 +77,7 @@ static void log_call(struct mt_alog *log)
 {
 	struct mt_byte_ring *r = mt_alog_ring(log, 0);
 	struct mt_alog_entry *e =
-		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, 0));
+		mt_byte_ring_reserve(r, mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, 0, 0));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
 	memset(e, 0, sizeof(*e));

@@ -42,7 +42,7 @@ void scene_log_of(struct mt_proxy *p)
 
 const struct mt_alog_entry *scene_logged(void)
 {
-	static uint64_t copy[128];
+	static uint64_t copy[256];
 	const struct mt_alog_entry *e;
 	uint32_t len;
 
@@ -50,7 +50,8 @@ const struct mt_alog_entry *scene_logged(void)
 	if (!e)
 		return NULL;
 	CU_ASSERT_FATAL(len <= sizeof(copy));
-	CU_ASSERT_EQUAL(len, mt_alog_entry_size(e->interface_len, e->method_len, e->reason_len));
+	CU_ASSERT_EQUAL(len,
+		mt_alog_entry_size(e->interface_len, e->method_len, e->reason_len, e->kept_len));
 	memcpy(copy, e, len);
 	if (e->type == MT_ALOG_DOWNSTREAM_END)
 		n_logged++;
@@ -66,12 +67,12 @@ static void renders(const struct mt_alog_entry *e, enum mt_alog_encoding encodin
 	const struct mt_alog_spec spec = {
 		.text = format, .len = strlen(format), .encoding = encoding};
 	struct mt_alog_format *f = mt_alog_compile(&spec, NULL);
-	char name[MT_ALOG_EXCHANGE_NAME];
+	struct mt_alog_made made;
 	struct mt_alog_line line;
 	struct mt_alog_record r;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	mt_alog_entry_view(e, name, &r);
+	mt_alog_entry_view(e, &made, &r);
 	mt_alog_render(f, &r, 0, &line);
 	line.text[line.len] = '\0';
 	CU_ASSERT_STRING_EQUAL(line.text, expected);
