@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define MADE_TEXT 1024 /* bytes; longer than a path, an address or details */
 
@@ -19,14 +20,26 @@ enum made {
 #define MT_ALOG_ATTR_SPAN(id, name, from, to)
 #define MT_ALOG_ATTR_PORT(id, name, end)
 #define MT_ALOG_ATTR_OWN(id, name, type)
+#define MT_ALOG_ATTR_NAMED(id, name, from)
 #include "attributes.def"
 	N_MADE
 };
 
 _Static_assert(N_MADE <= 32, "a bit for each");
 
+#define KEYS 64 /* uses of metadata */
+
+/* The metadata of a request or reply, as a map. */
+struct metadata {
+	const struct mt_alog_filter *of;
+	enum mt_alog_from from;
+};
+
 struct mt_alog_filter {
 	struct mt_cel *cel;
+	struct mt_alog_key keys[KEYS];
+	uint32_t n_keys;
+	struct metadata metadata[2]; /* by enum mt_alog_from */
 	/* Of the record that is evaluated: */
 	const struct mt_alog_record *r;
 	uint32_t made; /* bits by enum made */
@@ -118,6 +131,29 @@ static struct mt_cel_value own_flags(const struct mt_alog_filter *f)
 	return mt_cel_int(mt_endings[f->r->ending].flags | f->r->flags);
 }
 
+static bool find(const void *map, struct mt_slice name, struct mt_cel_value *value)
+{
+	const struct metadata *m = map;
+	const struct mt_alog_record *r = m->of->r;
+
+	for (uint32_t i = 0; i < r->n_named; i++) {
+		const struct mt_alog_named *n = &r->named[i];
+
+		if (n->from != m->from || n->name.len != name.len ||
+			strncasecmp((const char *)n->name.p, (const char *)name.p, name.len) != 0)
+			continue;
+		*value = n->value.type == MT_VALUE_TEXT ? mt_cel_text(n->value.text) : absent;
+		return true;
+	}
+	return false;
+}
+
+static struct mt_cel_value named_of(struct mt_alog_filter *f, enum mt_alog_from from)
+{
+	f->metadata[from] = (struct metadata){f, from};
+	return (struct mt_cel_value){.type = MT_CEL_MAP, .map = {find, &f->metadata[from]}};
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 #define GET(id, value)                                                                             \
@@ -135,6 +171,7 @@ static struct mt_cel_value own_flags(const struct mt_alog_filter *f)
 #define MT_ALOG_ATTR_SPAN(id, name, from, to) GET(id, span_of(f, MT_ALOG_##from, MT_ALOG_##to))
 #define MT_ALOG_ATTR_PORT(id, name, end)      GET(id, port_of(f, MT_ALOG_##end))
 #define MT_ALOG_ATTR_OWN(id, name, type)      GET(id, own_##id(f))
+#define MT_ALOG_ATTR_NAMED(id, name, from)    GET(id, named_of(f, MT_ALOG_##from))
 #include "attributes.def"
 
 static const struct mt_cel_attribute table[] = {
@@ -144,10 +181,55 @@ static const struct mt_cel_attribute table[] = {
 #define MT_ALOG_ATTR_SPAN(id, name, from, to)	   {name, MT_CEL_DURATION, MT_CEL_NULL, get_##id},
 #define MT_ALOG_ATTR_PORT(id, name, end)	   {name, MT_CEL_INT, MT_CEL_NULL, get_##id},
 #define MT_ALOG_ATTR_OWN(id, name, type)	   {name, MT_CEL_##type, MT_CEL_NULL, get_##id},
+#define MT_ALOG_ATTR_NAMED(id, name, from)	   {name, MT_CEL_MAP, MT_CEL_STRING, get_##id},
 #include "attributes.def"
 };
 
 static const struct mt_cel_attributes attributes = {table, MT_ARRAY_LEN(table)};
+
+/* ---- names of metadata ---------------------------------------------------------------------- */
+
+/* Sets *from if attribute i of the table is metadata. */
+static bool is_metadata(uint32_t i, enum mt_alog_from *from)
+{
+	*from = table[i].get == get_headers ? MT_ALOG_REQUEST : MT_ALOG_RESPONSE;
+	return table[i].get == get_headers || table[i].get == get_response_headers;
+}
+
+static bool add_key(struct mt_alog_filter *f, const struct mt_cel_name *use, enum mt_alog_from from,
+	struct mt_err *e)
+{
+	if (use->name.p && f->n_keys < KEYS) {
+		f->keys[f->n_keys++] = (struct mt_alog_key){.from = from, .name = use->name};
+		return true;
+	}
+	if (use->name.p)
+		(void)mt_err(e, -E2BIG, "column %u: the filter reads metadata more than %d times",
+			use->column, KEYS);
+	else
+		(void)mt_err(e, -EINVAL,
+			"column %u: the name of metadata must be a constant, as in "
+			"request.headers[\"x-user\"]",
+			use->column);
+	return false;
+}
+
+static bool add_keys(struct mt_alog_filter *f, struct mt_err *e)
+{
+	struct mt_cel_name use;
+	enum mt_alog_from from;
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(table); i++)
+		for (uint32_t k = 0; is_metadata(i, &from) && mt_cel_name(f->cel, i, k, &use); k++)
+			if (!add_key(f, &use, from, e))
+				return false;
+	return true;
+}
+
+const struct mt_alog_key *mt_alog_filter_key(const struct mt_alog_filter *f, uint32_t i)
+{
+	return i < f->n_keys ? &f->keys[i] : NULL;
+}
 
 /* ---- filters -------------------------------------------------------------------------------- */
 
@@ -162,7 +244,10 @@ struct mt_alog_filter *mt_alog_filter_new(const char *text, struct mt_err *e)
 	f = type == MT_CEL_BOOL || type == MT_CEL_DYN ? calloc(1, sizeof(*f)) : NULL;
 	if (f) {
 		f->cel = cel;
-		return f;
+		if (add_keys(f, e))
+			return f;
+		mt_alog_filter_free(f);
+		return NULL;
 	}
 	mt_cel_free(cel);
 	if (type == MT_CEL_BOOL || type == MT_CEL_DYN)

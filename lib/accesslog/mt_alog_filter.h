@@ -6,13 +6,14 @@
  */
 #pragma once
 
-#include "mt_alog_record.h"
-#include "mt_log.h"
+#include "mt_alog_format.h"
 
 struct mt_alog_filter;
 
 /* NULL: it cannot be used, and *e has the column and the reason. */
 struct mt_alog_filter *mt_alog_filter_new(const char *text, struct mt_err *e);
 void mt_alog_filter_free(struct mt_alog_filter *f);
+/* Metadata i that the filter reads; NULL after the last one. */
+const struct mt_alog_key *mt_alog_filter_key(const struct mt_alog_filter *f, uint32_t i);
 /* True if the filter is true for the record. An error of the evaluation is false, as in Envoy. */
 bool mt_alog_filter_passes(struct mt_alog_filter *f, const struct mt_alog_record *r);

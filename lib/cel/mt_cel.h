@@ -99,6 +99,15 @@ enum mt_cel_type mt_cel_result(const struct mt_cel *cel);
 bool mt_cel_uses_matches(const struct mt_cel *cel);
 /* True if the expression reads attribute i of the table. */
 bool mt_cel_uses(const struct mt_cel *cel, uint32_t i);
+/*
+ * The i-th use of attribute `attribute`, a map: the name that is read from it. False: there are
+ * fewer uses.
+ */
+struct mt_cel_name {
+	struct mt_slice name; /* p NULL: it is known at evaluation only */
+	uint16_t column;      /* of the attribute */
+};
+bool mt_cel_name(const struct mt_cel *cel, uint32_t attribute, uint32_t i, struct mt_cel_name *to);
 /* Number of instructions: no evaluation takes more steps. */
 uint32_t mt_cel_steps(const struct mt_cel *cel);
 

@@ -121,7 +121,8 @@ static void filter(const struct mt_alog_record *r)
 		"destination.address == upstream.local_address || xds.route_name == "
 		"xds.cluster_name || "
 		"source.port == destination.port || upstream.port == 1 || "
-		"upstream.request_attempt_count == 2u";
+		"upstream.request_attempt_count == 2u || request.headers['a'] == 'b' || "
+		"has(response.headers.c)";
 	static struct mt_alog_filter *f;
 	struct mt_err e = {""};
 	bool yes;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filters of outputs: each attribute, errors, and what an absent value does. */
-#include "mt_alog_filter.h"
+#include "mt_alog_names.h"
 #include "suites.h"
 
 static bool passes(const char *text, const struct mt_alog_record *r)
@@ -120,14 +120,100 @@ static void long_texts(void)
 	check("request.path == request.url_path && request.path != source.address", &r, true);
 }
 
+/* Metadata that is there and that is not; names are compared without case. */
+static void metadata(void)
+{
+	static const struct mt_alog_named named[] = {
+		{MT_ALOG_REQUEST, {NULL, 0}, {(const uint8_t *)"x-user", 6},
+			{MT_VALUE_TEXT, {.text = {(const uint8_t *)"anna", 4}}}},
+		{MT_ALOG_RESPONSE, {NULL, 0}, {(const uint8_t *)"x-cost", 6},
+			{MT_VALUE_TEXT, {.text = {(const uint8_t *)"7", 1}}}},
+	};
+	struct mt_alog_record r;
+
+	record_of_call(&r);
+	check("has(request.headers.user) || request.headers['x-user'] == 'anna'", &r, false);
+	check("'x-user' in request.headers", &r, false);
+	r.named = named;
+	r.n_named = MT_ARRAY_LEN(named);
+	check("request.headers['x-user'] == 'anna' && int(response.headers['X-COST']) == 7", &r,
+		true);
+	check("'X-User' in request.headers && !('x-user' in response.headers)", &r, true);
+	check("!has(request.headers.user) && has(request.headers)", &r, true);
+	check("request.headers['x-cost'] == '7' || request.headers['x-user'] != 'anna'", &r, false);
+}
+
+/* The names that a format and a filter read, each once and in lower case. */
+static void names(void)
+{
+	struct mt_alog_names all = {0};
+	struct mt_err e = {""};
+	char text[4096];
+	struct mt_alog_format *f = compiled("%REQ(X-User?:PATH)% %RESP(x-Cost):3% %REQ(:METHOD)% "
+					    "%DYNAMIC_METADATA(meltemi:kind)% %PROTOCOL% "
+					    "%COALESCE({\"operators\": [{\"command\": \"REQ\", "
+					    "\"param\": \"tenant\"}]})%",
+		MT_ALOG_TEXT, false);
+	struct mt_alog_filter *filter = mt_alog_filter_new(
+		"request.headers['x-user'] == 'a' || 'x-b' in response.headers || "
+		"has(request.headers.C) || response.headers['x-cost'] == request.headers.d",
+		&e);
+
+	CU_ASSERT_TRUE_FATAL(f && filter);
+	CU_ASSERT_TRUE(mt_alog_name(&all, f, NULL));
+	CU_ASSERT_TRUE(mt_alog_name(&all, f, filter));
+	CU_ASSERT_EQUAL_FATAL(all.n[MT_ALOG_REQUEST], 4);
+	CU_ASSERT_EQUAL_FATAL(all.n[MT_ALOG_RESPONSE], 2);
+	CU_ASSERT_STRING_EQUAL(all.of[MT_ALOG_REQUEST][0], "x-user");
+	CU_ASSERT_STRING_EQUAL(all.of[MT_ALOG_REQUEST][1], "tenant");
+	CU_ASSERT_STRING_EQUAL(all.of[MT_ALOG_REQUEST][2], "c");
+	CU_ASSERT_STRING_EQUAL(all.of[MT_ALOG_REQUEST][3], "d");
+	CU_ASSERT_STRING_EQUAL(all.of[MT_ALOG_RESPONSE][0], "x-cost");
+	CU_ASSERT_STRING_EQUAL(all.of[MT_ALOG_RESPONSE][1], "x-b");
+	mt_alog_format_free(f);
+	/* Further names find no room, and names that are there already need none. */
+	text[0] = '\0';
+	for (uint32_t i = 0; i < MT_ALOG_NAMES; i++)
+		snprintf(text + strlen(text), 16, "%%REQ(n%u)%%", i);
+	f = compiled(text, MT_ALOG_TEXT, false);
+	CU_ASSERT_FALSE(mt_alog_name(&all, f, NULL));
+	CU_ASSERT_EQUAL(all.n[MT_ALOG_REQUEST], MT_ALOG_NAMES);
+	mt_alog_format_free(f);
+	f = compiled("%REQ(d)% %REQ(n1)%", MT_ALOG_TEXT, false);
+	CU_ASSERT_TRUE(mt_alog_name(&all, f, filter));
+	mt_alog_format_free(f);
+	mt_alog_filter_free(filter);
+}
+
+static void too_many_names(void)
+{
+	struct mt_err e = {""};
+	char text[4096] = "'a' in request.headers";
+	struct mt_alog_filter *f;
+
+	for (uint32_t i = 1; i < 64; i++)
+		strcat(text, " || 'a' in request.headers");
+	f = mt_alog_filter_new(text, &e);
+	CU_ASSERT_PTR_NOT_NULL(f);
+	mt_alog_filter_free(f);
+	strcat(text, " || 'a' in request.headers");
+	CU_ASSERT_PTR_NULL(mt_alog_filter_new(text, &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "the filter reads metadata more than 64 times"));
+}
+
 static void refused_filters(void)
 {
 	static const struct {
 		const char *text, *want;
 	} t[] = {
 		{"response.code >=", "column 17: the expression ends where a value is missing"},
-		{"request.headers['a'] == 'b'", "column 1: `request.headers` is not an attribute "
-						"here; attributes are request.path"},
+		{"request.query == 'b'", "column 1: `request.query` is not an attribute "
+					 "here; attributes are request.path"},
+		{"request.size > 1 && request.headers[request.method] == 'b'",
+			"column 21: the name of metadata must be a constant, as in"},
+		{"(request.size > 1 ? 'a' : 'b') in response.headers",
+			"column 35: the name of metadata must be a constant, as in"},
+		{"dyn(request.headers)['a'] == 'b'", "column 5: the name of metadata must be"},
 		{"connection.mtls", "column 1: `connection` is not an attribute here"},
 		{"response.code", "column 1: the filter is of type int; compare it"},
 		{"response.code == '200'", "column 15: `==` does not take int and string"},
@@ -147,4 +233,6 @@ static void refused_filters(void)
 
 const struct mt_test filter_tests[] = {{"attributes of filters", attributes},
 	{"endings in filters", endings}, {"absent values in filters", absent},
-	{"long texts in filters", long_texts}, {"filters that are refused", refused_filters}, {0}};
+	{"long texts in filters", long_texts}, {"metadata in filters", metadata},
+	{"names of metadata", names}, {"too many names in a filter", too_many_names},
+	{"filters that are refused", refused_filters}, {0}};

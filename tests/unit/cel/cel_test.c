@@ -160,6 +160,39 @@ static void joined_types(void)
 	}
 }
 
+/* The names that are read from maps; "?": a name that evaluation makes. */
+static void names(void)
+{
+	static const struct {
+		const char *text, *want;
+	} t[] = {
+		{"request.headers['a'] == 'b' && has(request.headers.c)", "a c "},
+		{"'a' in request.headers || request.headers.b.startsWith('c')", "a b "},
+		{"request.headers[request.path] == ''", "? "},
+		{"request.headers['a' + 'b'] == '' || ('a' + 'b') in request.headers", "? ? "},
+		{"(connection.mtls ? 'a' : 'b') in request.headers", "? "},
+		{"(connection.mtls ? request.headers : request.headers)['a'] == 'b'", "? a "},
+		{"has(request.headers) && metadata.n == 7", ""},
+		{"[1, 2][1] == 2", ""},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_cel *cel = compiled(t[i].text);
+		struct mt_cel_name use;
+		char got[64] = "";
+
+		for (uint32_t k = 0; mt_cel_name(cel, 5, k, &use); k++) {
+			strncat(got, use.name.p ? (const char *)use.name.p : "?",
+				use.name.p ? use.name.len : 1);
+			strcat(got, " ");
+		}
+		if (strcmp(got, t[i].want) != 0)
+			printf("\n  `%s` names %s\n", t[i].text, got);
+		CU_ASSERT_STRING_EQUAL(got, t[i].want);
+		mt_cel_free(cel);
+	}
+}
+
 /* Each kind of operator without matches(). */
 static void heap(void)
 {
@@ -189,4 +222,5 @@ static void heap(void)
 }
 
 const struct mt_test cel_tests[] = {{"errors", errors}, {"absent attributes", absent},
-	{"what it uses", uses}, {"types that meet", joined_types}, {"heap", heap}, {0}};
+	{"what it uses", uses}, {"types that meet", joined_types}, {"names", names}, {"heap", heap},
+	{0}};
