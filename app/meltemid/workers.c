@@ -62,7 +62,7 @@ uint64_t connection_bytes(void)
 
 uint64_t worker_log_bytes(const struct mt_snapshot *s)
 {
-	return s && s->log ? MT_BYTE_RING_SIZE + mt_proxy_log_bytes() : 0;
+	return s && s->log ? MT_BYTE_RING_SIZE + mt_proxy_log_bytes(s->n_log_keys > 0) : 0;
 }
 
 /*

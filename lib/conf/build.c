@@ -280,6 +280,8 @@ static int finish(struct mt_build *b)
 	if (rc == 0)
 		rc = mt_b_listeners_finish(b);
 	if (rc == 0)
+		mt_b_log_keys(b);
+	if (rc == 0)
 		rc = mt_b_mesh_policies(b);
 	mt_b_policies_tell(b);
 	mt_b_audit(b);

@@ -54,3 +54,6 @@ bool mt_b_log_provider(struct mt_build *b, const struct mt_meta *meta, const str
  */
 const struct mt_alog_scope *mt_b_log_scope(struct mt_build *b, struct mt_region *r, const char *ns,
 	const struct mt_gateway *g, uint64_t *hash);
+
+/* log_keys.c: fills mt_snapshot.log_keys, when the listeners are final. */
+void mt_b_log_keys(struct mt_build *b);

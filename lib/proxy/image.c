@@ -251,6 +251,18 @@ static void fair(struct mt_image *im, void *obj, void *arg)
 		mt_image_list(im, &f->bucket[i]);
 }
 
+/* A note, and its metadata values. */
+static void note(struct mt_image *im, void *obj, void *arg)
+{
+	const struct proxy_image *x = arg;
+	struct mt_call_note *n = obj;
+
+	if (n->kept_len > MT_ALOG_KEPT)
+		mt_image_fail(im, -EINVAL, "a note has more metadata than there is room for");
+	else if (n->kept_len)
+		mt_image_raw(im, mt_call_kept_of(x->p, n), n->kept_len);
+}
+
 static void objects(struct mt_image *im, struct proxy_image *x)
 {
 	struct mt_proxy *p = x->p;
@@ -264,7 +276,7 @@ static void objects(struct mt_image *im, struct proxy_image *x)
 	mt_image_slab(im, &p->connecting, connecting, x);
 	mt_image_slab(im, &p->health_checks, health_check, x);
 	mt_image_slab(im, &p->exchanges, exchange, x);
-	mt_image_slab(im, &p->log.notes, NULL, NULL);
+	mt_image_slab(im, &p->log.notes, note, x);
 	mt_image_slab(im, &p->lanes, lanes, x);
 	mt_image_slab(im, &p->fairs, fair, NULL);
 }

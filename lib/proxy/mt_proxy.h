@@ -294,7 +294,7 @@ const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p);
  * Excludes lib/tcp's objects and the payload. An opaque stream takes less.
  */
 uint32_t mt_proxy_pair_bytes(uint32_t calls);
-/* Maximum bytes of a worker's notes on calls for the access log, without the ring of entries. */
-uint64_t mt_proxy_log_bytes(void);
+/* Maximum bytes of a worker's notes for the access log; `metadata`: outputs name metadata. */
+uint64_t mt_proxy_log_bytes(bool metadata);
 /* Writes up to `max` of the proxy's main slabs to slabs[], for `show memory`; returns how many. */
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max);

@@ -180,6 +180,16 @@ static inline struct mt_call_note *mt_call_note_of(
 {
 	return ex->note == MT_CALL_NO_NOTE ? NULL : mt_slab_at(&p->log.notes, ex->note - 1);
 }
+/* The block of a note's metadata values; note->kept_len bytes are used. */
+static inline uint8_t *mt_call_kept_of(const struct mt_proxy *p, const struct mt_call_note *note)
+{
+	return p->log.kept + (size_t)mt_slab_idx(&p->log.notes, note) * MT_ALOG_KEPT;
+}
+/* True if outputs of the access log may name metadata of the reply to the call. */
+static mt_inline bool mt_call_log_reads_reply(const struct mt_exchange *ex)
+{
+	return mt_unlikely(ex->note) && ex->snap->n_log_keys;
+}
 /* Notes, for the access log, an attempt and the connection on which it is sent. */
 static inline void mt_call_log_up(
 	const struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_up *u)

@@ -159,6 +159,13 @@ struct mt_forward {
 	uint32_t line;
 };
 
+/* The metadata that access logs name, for calls of a codec: values of these keys are kept. */
+struct mt_log_keys {
+	const struct mt_codec *codec;
+	const struct mt_key *request, *reply;
+	uint32_t n_request, n_reply; /* at most MT_ALOG_NAMES each */
+};
+
 struct mt_snapshot {
 	uint64_t version; /* grows by one with each publish */
 	/*
@@ -196,6 +203,9 @@ struct mt_snapshot {
 	const struct mt_access_log *log;
 	/* some output gets calls of services without a scope; calls without a service */
 	bool log_general, log_unserved;
+	const struct mt_log_keys
+		*log_keys; /* one for each codec; none if no output names metadata */
+	uint32_t n_log_keys;
 	void *lookup; /* hash table of listeners, built by mt_snapshot_index() */
 	/* [worker * MT_HOLD_STRIDE]: objects that hold this snapshot; written by the worker. */
 	uint32_t *holds;

@@ -66,6 +66,7 @@ static int reserve_arrays(struct mt_proxy *p)
 {
 	p->sides = reserve(sizeof(*p->sides) * p->exchanges.cap);
 	p->stream_notes = reserve(sizeof(*p->stream_notes) * p->pairs.cap);
+	p->log.kept = reserve((size_t)MT_ALOG_KEPT * p->log.notes.cap);
 	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	p->pending = reserve(sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
@@ -88,11 +89,11 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
-	return p->sides && p->stream_notes && p->lanes_by_ep && p->pending && p->pending_size &&
-			       p->asked_under && p->cluster_conns && p->service_ids &&
-			       p->service_stats && p->service_hists && p->exemplars &&
-			       p->ep_stats && p->ep_hists && p->route_hits && p->closed &&
-			       p->admit && p->waiting.of[0] && p->waiting.of[1] &&
+	return p->sides && p->stream_notes && p->log.kept && p->lanes_by_ep && p->pending &&
+			       p->pending_size && p->asked_under && p->cluster_conns &&
+			       p->service_ids && p->service_stats && p->service_hists &&
+			       p->exemplars && p->ep_stats && p->ep_hists && p->route_hits &&
+			       p->closed && p->admit && p->waiting.of[0] && p->waiting.of[1] &&
 			       p->waiting.kept && p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
@@ -216,7 +217,7 @@ static void free_chains(struct mt_proxy *p)
 
 void mt_proxy_destroy(struct mt_proxy *p)
 {
-	const uint32_t exchanges = p->exchanges.cap, pairs = p->pairs.cap;
+	const uint32_t exchanges = p->exchanges.cap, pairs = p->pairs.cap, notes = p->log.notes.cap;
 
 	mt_filter_inbox_close(p->filters.inbox);
 	free_chains(p);
@@ -240,6 +241,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->health_checks);
 	mt_slab_fini(&p->log.notes);
 	unreserve(p->sides, sizeof(*p->sides) * exchanges);
+	unreserve(p->log.kept, (size_t)MT_ALOG_KEPT * notes);
 	unreserve(p->stream_notes, sizeof(*p->stream_notes) * pairs);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
@@ -387,9 +389,10 @@ uint32_t mt_proxy_pair_bytes(uint32_t calls)
 	       calls * (uint32_t)(sizeof(struct mt_exchange) + 2 * sizeof(uint32_t));
 }
 
-uint64_t mt_proxy_log_bytes(void)
+uint64_t mt_proxy_log_bytes(bool metadata)
 {
-	return MT_CALL_NOTES * (sizeof(struct mt_call_note) + 2 * sizeof(uint32_t));
+	return MT_CALL_NOTES *
+	       (sizeof(struct mt_call_note) + 2 * sizeof(uint32_t) + (metadata ? MT_ALOG_KEPT : 0));
 }
 
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)

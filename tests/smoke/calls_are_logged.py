@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 accessLogFile: each call of real clients leaves one line, also over renames and copies of the file, reloads under load and the end of the daemon.
-An opaque TCP connection leaves one, too. Formats of two providers give text and JSON, and a format that cannot be read is named. Telemetry
-chooses a provider and filters its calls. A path outside of the Node's directories is refused by name, and costs no call.
+An opaque TCP connection leaves one, too. Lines have metadata of each protocol. Formats of two providers give text and JSON, and a format that
+cannot be read is named. Telemetry chooses a provider and filters its calls. A path outside of the Node's directories is refused by name, and costs
+no call.
 """
 
 import itertools
@@ -161,6 +162,27 @@ def telemetry(lab, daemon, log):
     equal([len(lines(file)) for file in (slim, rows)], [before[0] + 500, before[1] + 1000], "lines of both")
 
 
+def metadata(lab, daemon, log):
+    """An attachment of Dubbo, a key of THeader and a header line of awesomeRPC, in text and JSON lines and in a filter."""
+    clients = [("dubbo", lab.dubbo_client, {"attach": "x-user=anna", "outstanding": 4}), ("awesomeRPC", lab.awesome_client, {"meta": "x-user=anna"}),
+               ("thrift", lab.thrift_client, {"header": "x-user=anna", "transport": "header"})]
+    slim, rows = log.with_name("meta-slim.log"), log.with_name("meta-rows.log")
+    text = PROVIDERS.format(slim=slim, rows=rows, format="%PROTOCOL% %REQ(X-User)% %REQ(X-None?x-user):2% %RESP(x-user)%")
+    daemon.write("mesh.yaml", text.replace('trace: "%TRACE_ID%"', 'user: "%REQ(X-USER)%", none: "%REQ(x-none)%"'))
+    daemon.write("telemetry.yaml", TELEMETRY.format(
+        section='{providers: [{name: slim}]}, {providers: [{name: rows}], filter: {expression: "request.headers[\'x-user\'] == \'anna\'"}}'))
+    daemon.shell("reload")
+    for protocol, client, options in clients:
+        report = client("{}:{}".format(*SERVICES[protocol]), count=100, **options).result()
+        check(report.get("answered", 100) == 100 and not report.get("errors"), f"calls of {protocol}: {report}")
+    calls(lab, 100)
+    appears(slim, 400)
+    appears(rows, 300)
+    equal(set(lines(slim)), {"dubbo anna an -", "awesomeRPC anna an -", "thrift anna an -", "dubbo - - -"}, "text lines")
+    equal({(row["user"], row["none"]) for row in map(json.loads, lines(rows))}, {("anna", None)}, "JSON lines")
+    daemon.write("telemetry.yaml", TELEMETRY.format(section="{match: {mode: SERVER}, disabled: true}"))
+
+
 def protocols(lab, daemon, log):
     """Other protocols, each with a file of its own, and a stream without calls."""
     for protocol, client in (("thrift", lab.thrift_client), ("awesomeRPC", lab.awesome_client)):
@@ -180,8 +202,9 @@ def protocols(lab, daemon, log):
 def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
-            for server in (lab.dubbo_server, lab.thrift_server, lab.awesome_server):
-                server(number, f"v{number}").wait_line("ready")
+            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+            lab.thrift_server(number, f"v{number}", transport="header").wait_line("ready")
+            lab.awesome_server(number, f"v{number}").wait_line("ready")
         daemon, logs = with_logs(lab)
         log = logs / "calls.log"
         daemon.write("mesh.yaml", MESH.format(path=log))
@@ -196,6 +219,7 @@ def body():
         refused(lab, daemon, log)
         formats(lab, daemon, log)
         telemetry(lab, daemon, log)
+        metadata(lab, daemon, log)
         protocols(lab, daemon, log)
         logs_to(daemon, logs / "last.log")
         calls(lab, CALLS)

@@ -78,6 +78,8 @@ mt_noinline void mt_call_log_note(
 	start(d, n);
 	n->len = ex->msg.len;
 	copy_texts(&p->view, d->proto, n);
+	if (mt_unlikely(ex->snap->n_log_keys))
+		mt_call_log_request(p, ex, n);
 }
 
 /* ---- end ------------------------------------------------------------------------------------ */
@@ -179,8 +181,8 @@ static mt_inline struct mt_alog_entry *reserve(struct mt_proxy *p, const struct 
 {
 	const uint32_t to = offsetof(struct mt_alog_entry, client);
 	uint32_t len = texts_len(n);
-	struct mt_alog_entry *e =
-		mt_byte_ring_reserve(p->log.ring, (uint32_t)sizeof(struct mt_alog_entry) + len);
+	struct mt_alog_entry *e = mt_byte_ring_reserve(
+		p->log.ring, (uint32_t)sizeof(struct mt_alog_entry) + len + n->kept_len);
 
 	if (mt_unlikely(!e))
 		return NULL;
@@ -188,6 +190,8 @@ static mt_inline struct mt_alog_entry *reserve(struct mt_proxy *p, const struct 
 	memcpy((char *)e + to, (const char *)n + offsetof(struct mt_call_note, client),
 		sizeof(*e) - to);
 	memcpy(e->texts, n->texts, len);
+	if (mt_unlikely(n->kept_len))
+		memcpy(e->texts + len, mt_call_kept_of(p, n), n->kept_len);
 	return e;
 }
 

@@ -13,8 +13,10 @@
 #include "mt_slab.h"
 
 struct mt_down;
+struct mt_key;
 struct mt_exchange;
 struct mt_proxy;
+struct mt_view;
 
 /* How a call ended with its client's connection. */
 enum mt_call_left {
@@ -45,12 +47,31 @@ struct mt_call_note {
 struct mt_call_log {
 	struct mt_byte_ring *ring; /* NULL: nothing is logged */
 	struct mt_slab notes;
+	/*
+	 * Blocks of MT_ALOG_KEPT bytes for the metadata values of notes, by their index (reserved
+	 * address space); they take memory only if outputs name metadata.
+	 */
+	uint8_t *kept;
 };
 
 /* record.c: how the exchange ended; `started` is not set. */
 struct mt_call_end mt_exchange_end_of(const struct mt_exchange *ex);
 /* Notes the start of a call; p->view shows its request. */
 void mt_call_log_note(struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex);
+/*
+ * log_metadata.c: copies the values of n keys from the message that the view shows, without
+ * changes, into a block. `whole`: it has arrived. False: some values are not known, or do not fit.
+ */
+bool mt_metadata_copy(struct mt_view *v, bool whole, enum mt_alog_from from,
+	const struct mt_key *keys, uint32_t n, uint8_t *block, uint16_t *used);
+/*
+ * log_metadata.c: copies the metadata that outputs name. Of a request when its note is made, while
+ * p->view shows it; of a reply with mt_call_log_reads_reply(), when p->view shows it without
+ * changes. `whole`: the reply has arrived.
+ */
+void mt_call_log_request(
+	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_call_note *note);
+void mt_call_log_reply(struct mt_proxy *p, const struct mt_exchange *ex, bool whole);
 /* Notes the reason of the call's local reply, for the details of its entry. */
 void mt_call_log_reason(struct mt_proxy *p, const struct mt_exchange *ex, const char *reason);
 /* Writes the entry of a call that ends. */

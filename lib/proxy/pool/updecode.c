@@ -183,6 +183,16 @@ static void drop_rejected(struct mt_proxy *p, struct mt_up *u, const struct mt_e
 		mt_chain_drop(&u->s->rx, u->msg.len);
 }
 
+/* Copies the metadata of a reply that access logs name. */
+static mt_noinline void log_reply(struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex,
+	struct mt_chain *reply, bool whole)
+{
+	mt_view_bind(&p->view, ex->codec, &u->msg, reply);
+	mt_reading_use_scan(p, &u->reading);
+	mt_call_log_reply(p, ex, whole);
+	mt_reading_index(p, &u->reading);
+}
+
 static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_exchange *ex;
@@ -229,6 +239,8 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		not_restored(p, ex, rc);
 		return;
 	}
+	if (mt_call_log_reads_reply(ex))
+		log_reply(p, u, ex, &reply, true);
 	if (has_reader(u, ex)) {
 		filter_reply(p, u, ex, &reply);
 		return;
@@ -303,6 +315,8 @@ static void forward(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex,
 	a->reply_id = id;
 	go_apart(p, ex);
 	mt_deadline_cancel(&ex->deadline);
+	if (mt_call_log_reads_reply(ex))
+		log_reply(p, u, ex, &u->s->rx, false);
 	mt_pool_user.replied(p, ex, &u->msg);
 	mt_exchange_trace_reply(p, ex, u);
 	mt_exchange_becomes(ex, MT_EX_REPLYING);

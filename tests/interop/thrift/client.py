@@ -5,6 +5,7 @@ An Apache Thrift client (Python library). Prints one JSON line.
 
   client.py --target HOST:PORT --scenario checks|load|notes|taken --transport ... --protocol ... --method sayHello
             --connections 1 --count 10 (per connection) | --seconds 5 --timeout-ms 5000 --size 0 (bytes in the argument)
+            --header user=Jason (repeat for more; with --transport header)
             --notes 20 (notes: one-way calls, on one connection) --calls 5 (ordinary ones behind them)
             --pause-ms 0 (load: before each call) --again 0 (1: a call whose connection was closed is made again on a new one)
 taken: how many one-way calls the server has executed.
@@ -86,6 +87,8 @@ class Load:
         began = time.monotonic()
         try:
             connection = connection or self.again()
+            for pair in self.options.header:
+                connection[0]._oprot.trans.set_header(*(part.encode() for part in pair))  # of the next message
             answer = getattr(connection[0], method)(self.options.slow_ms if method == "slow" else name)
             with self.lock:
                 self.crossed += method != "slow" and name not in answer.split(" ")
@@ -221,6 +224,7 @@ def main():
     parser.add_argument("--scenario", choices=("checks", "load", "notes", "taken"), default="load")
     parser.add_argument("--transport", choices=common.TRANSPORTS, default="framed")
     parser.add_argument("--protocol", choices=common.PROTOCOLS, default="binary")
+    parser.add_argument("--header", action="append", default=[], type=lambda text: tuple(text.split("=", 1)))
     parser.add_argument("--method", default="sayHello")
     parser.add_argument("--slow-ms", type=int, default=200)
     parser.add_argument("--connections", type=int, default=1)

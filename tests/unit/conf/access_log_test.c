@@ -288,6 +288,86 @@ static void test_many_providers(void)
 	unbuild(&b);
 }
 
+/* ---- metadata ------------------------------------------------------------------------------- */
+
+#define SERVICE(name, address, protocol)                                                           \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: " name ", namespace: a}\nspec:\n  hosts: [" name ".test]\n"              \
+	"  addresses: [" address "]\n  resolution: STATIC\n"                                       \
+	"  ports: [{number: 1, name: " protocol "}]\n  endpoints: [{address: 198.51.100.1}]\n"
+#define SERVICES                                                                                   \
+	SERVICE("a", "192.0.2.11", "tcp-metaprotocol-dubbo")                                       \
+	SERVICE("b", "192.0.2.12", "tcp-metaprotocol-thrift")                                      \
+	SERVICE("c", "192.0.2.13", "tcp-metaprotocol-dubbo") SERVICE("d", "192.0.2.14", "tcp")
+
+/* The keys of a codec: "NAME ID," of requests, then of replies; "": there are none. */
+static const char *keys_of(const struct mt_snapshot *s, const char *codec)
+{
+	static char text[512];
+
+	text[0] = '\0';
+	for (uint32_t i = 0; i < s->n_log_keys; i++) {
+		const struct mt_log_keys *k = &s->log_keys[i];
+
+		for (uint32_t n = 0; n < k->n_request + k->n_reply; n++) {
+			const struct mt_key *key =
+				n < k->n_request ? &k->request[n] : &k->reply[n - k->n_request];
+
+			if (strcmp(k->codec->name, codec) != 0)
+				continue;
+			CU_ASSERT_TRUE(key->icase);
+			CU_ASSERT_EQUAL(key->len, strlen(key->name));
+			CU_ASSERT_EQUAL(
+				key->hash, mt_key_hash((const uint8_t *)key->name, key->len));
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s %d,",
+				n == k->n_request ? "; " : "", key->name, key->id);
+		}
+	}
+	return text;
+}
+
+/* Names of all outputs, for each codec that clients may use. */
+static void test_metadata(void)
+{
+	static const char text[] = NODE SERVICES PROVIDERS
+		"        logFormat: {text: '%REQ(X-User)% %REQ(METHOD)% %RESP(x-cost)%'}\n";
+	struct built b = compiled(new_conf(), text);
+
+	CU_ASSERT_EQUAL(b.s->n_log_keys, 2);
+	CU_ASSERT_STRING_EQUAL(keys_of(b.s, "dubbo"), "x-user -1,method 1,; x-cost -1,");
+	CU_ASSERT_STRING_EQUAL(keys_of(b.s, "thrift"), "x-user -1,method 0,; x-cost -1,");
+	unbuild(&b);
+	b = compiled(new_conf(), NODE SERVICES MESH("/dev/stdout"));
+	CU_ASSERT_STRING_EQUAL(keys_of(b.s, "dubbo"),
+		"x-envoy-original-path -1,x-forwarded-for -1,user-agent -1,x-request-id -1,");
+	unbuild(&b);
+	b = compiled(new_conf(),
+		NODE SERVICES MESH("/dev/stdout") "    accessLogFormat: '%REQ(:METHOD)%'\n");
+	CU_ASSERT_EQUAL(b.s->n_log_keys, 0);
+	unbuild(&b);
+	b = compiled(new_conf(), NODE SERVICES);
+	CU_ASSERT_EQUAL(b.s->n_log_keys, 0);
+	unbuild(&b);
+}
+
+/* Names for which a call has no room are told. */
+static void test_much_metadata(void)
+{
+	char text[8192];
+	struct built b;
+	size_t n = (size_t)snprintf(text, sizeof(text), "%s",
+		NODE SERVICES MESH("/dev/stdout") "    accessLogFormat: '");
+
+	for (int i = 0; i < 33; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%%REQ(n%d)%%", i);
+	snprintf(text + n, sizeof(text) - n, "'\n");
+	b = compiled(new_conf(), text);
+	CU_ASSERT_PTR_NOT_NULL(b.s->log);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 52, "at most 32 names of requests"));
+	CU_ASSERT_EQUAL(b.s->log_keys[0].n_request, 32);
+	unbuild(&b);
+}
+
 /* ---- entries and snapshots ------------------------------------------------------------------ */
 
 static void publish(struct mt_conf *c)
@@ -338,4 +418,5 @@ const struct mt_test access_log_tests[] = {{"places_of_logs", test_places},
 	{"operators without a value", test_format_notes}, {"file_providers", test_providers},
 	{"labels as JSON", test_labels}, {"providers without a file", test_other_providers},
 	{"bad providers", test_bad_provider}, {"too many providers", test_many_providers},
+	{"metadata that outputs name", test_metadata}, {"much metadata", test_much_metadata},
 	{"entries keep their snapshot", test_entries}, {0}};

@@ -424,10 +424,10 @@ static void another_build(void)
 	room_fini(&from);
 }
 
-/* Of the version before the notes of streams and the last changes of calls. */
+/* Of the version before notes of calls had metadata. */
 static void another_version(void)
 {
-	const uint32_t before = 2;
+	const uint32_t before = 3;
 	struct room from, to;
 	struct mt_image im;
 	const char *why;

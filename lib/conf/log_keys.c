@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The metadata that access logs name, as keys of each codec that clients may use. */
+#include "mt_alog_names.h"
+#include "mt_conf_log_priv.h"
+
+#include <strings.h>
+
+static void add_names(
+	struct mt_build *b, const struct mt_access_output *o, struct mt_alog_names *names)
+{
+	struct mt_err e;
+	struct mt_alog_format *format = mt_alog_compile(&o->spec, &e);
+	struct mt_alog_filter *filter = o->filter ? mt_alog_filter_new(o->filter, &e) : NULL;
+
+	/* Both were compiled before (access_log.c), so only memory can be short. */
+	if (!format || !o->filter != !filter)
+		b->tmp.failed = true;
+	else if (!mt_alog_name(names, format, filter))
+		mt_diag_add(b->diags, MT_DIAG_WARNING, o->origin, o->field,
+			"name less metadata in formats and filters",
+			"%s: some metadata has no value, because calls keep at most %d names of "
+			"requests and %d of replies for all access logs",
+			o->document, MT_ALOG_NAMES, MT_ALOG_NAMES);
+	mt_alog_format_free(format);
+	mt_alog_filter_free(filter);
+}
+
+/* Names compare without case, so mt_key_make() does not do. NULL: no memory. */
+static const struct mt_key *keys_of(struct mt_build *b, const struct mt_codec *codec,
+	const struct mt_alog_names *names, enum mt_alog_from from)
+{
+	struct mt_region *r = &b->snap->region;
+	struct mt_key *keys = mt_region_alloc(r, (names->n[from] + 1) * sizeof(*keys));
+
+	for (uint32_t i = 0; keys && i < names->n[from]; i++) {
+		const char *name = mt_region_strdup(r, names->of[from][i]);
+
+		if (!name)
+			return NULL;
+		keys[i] = (struct mt_key){
+			.name = name, .len = (uint16_t)strlen(name), .id = -1, .icase = true};
+		keys[i].hash = mt_key_hash((const uint8_t *)name, keys[i].len);
+		for (int16_t k = 0; codec->keys && codec->keys[k]; k++)
+			if (strcasecmp(codec->keys[k], name) == 0)
+				keys[i].id = k;
+	}
+	return keys;
+}
+
+static void add_codec(
+	struct mt_build *b, const struct mt_codec *codec, const struct mt_alog_names *names)
+{
+	struct mt_snapshot *s = &b->snap->pub;
+	struct mt_log_keys *k;
+	void *all = (void *)(uintptr_t)s->log_keys;
+
+	for (uint32_t i = 0; i < s->n_log_keys; i++)
+		if (mt_codec_same(s->log_keys[i].codec, codec))
+			return;
+	k = mt_region_push(&b->snap->region, &all, &s->n_log_keys, sizeof(*k));
+	s->log_keys = all;
+	if (!k)
+		return;
+	*k = (struct mt_log_keys){.codec = codec,
+		.request = keys_of(b, codec, names, MT_ALOG_REQUEST),
+		.reply = keys_of(b, codec, names, MT_ALOG_RESPONSE),
+		.n_request = names->n[MT_ALOG_REQUEST],
+		.n_reply = names->n[MT_ALOG_RESPONSE]};
+}
+
+void mt_b_log_keys(struct mt_build *b)
+{
+	const struct mt_snapshot *s = &b->snap->pub;
+	struct mt_alog_names *names = s->log ? mt_region_alloc(&b->tmp, sizeof(*names)) : NULL;
+
+	for (uint32_t i = 0; names && i < s->log->n_outputs; i++)
+		add_names(b, &s->log->outputs[i], names);
+	if (!names || (!names->n[MT_ALOG_REQUEST] && !names->n[MT_ALOG_RESPONSE]))
+		return;
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		for (uint32_t k = 0; k < s->listeners[i].n_protos; k++)
+			if (!s->listeners[i].protos[k].codec->opaque)
+				add_codec(b, s->listeners[i].protos[k].codec, names);
+}
