@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arguments of operators, which stand in parentheses. */
 #include "mt_alog_format_priv.h"
+#include "mt_span.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -257,6 +258,26 @@ static bool time_format(struct mt_alog_maker *m, const struct mt_alog_operator *
 	return why ? mt_alog_fail(m, use->where, "%s: %s", op->name, why) : mt_alog_no_memory(m);
 }
 
+/* TRACE_ID and SPAN_ID come from metadata that clients send. */
+static bool add_trace_keys(struct mt_alog_maker *m)
+{
+	for (uint32_t i = 0; i < MT_SPAN_KEYS; i++) {
+		const char *name = mt_span_keys[i];
+		const struct mt_alog_key key = {.from = MT_ALOG_REQUEST,
+			.name = {(const uint8_t *)name, (uint32_t)strlen(name)}};
+
+		if (!add_key(m, &key))
+			return false;
+	}
+	return true;
+}
+
+static bool reads_trace(const struct mt_alog_operator *op)
+{
+	return op->source == MT_ALOG_TEXT_OF &&
+	       (op->index == MT_ALOG_TRACE_ID || op->index == MT_ALOG_SPAN_ID);
+}
+
 /* (BITS) of a prefix, which becomes the value. */
 static bool mask(struct mt_alog_maker *m, const struct mt_alog_use *use, struct mt_alog_piece *p)
 {
@@ -326,7 +347,9 @@ bool mt_alog_arguments(struct mt_alog_maker *m, const struct mt_alog_operator *o
 		return mt_alog_add_note(m, use, "has no value, it is always empty");
 	switch ((enum mt_alog_arguments)op->arguments) {
 	case MT_ALOG_NO_ARGUMENTS:
-		return !use->arguments.len || fail(m, use, "does not take arguments");
+		if (use->arguments.len)
+			return fail(m, use, "does not take arguments");
+		return !reads_trace(op) || add_trace_keys(m);
 	case MT_ALOG_ANY_ARGUMENTS:
 		return true;
 	case MT_ALOG_FOR_TIME:

@@ -10,6 +10,17 @@ static struct mt_slice slice(const char *p, uint16_t len)
 				      : (struct mt_slice){(const uint8_t *)p, len};
 }
 
+static void set_trace(struct mt_alog_made *made, struct mt_alog_record *to)
+{
+	struct mt_span s = {0};
+
+	if (!mt_alog_trace(to->named, to->n_named, &s))
+		return;
+	mt_alog_set_text(to, MT_ALOG_TRACE_ID, mt_span_hex(s.trace, s.len, made->trace));
+	if (s.has_id)
+		mt_alog_set_text(to, MT_ALOG_SPAN_ID, mt_span_hex(s.id, MT_SPAN_ID, made->span));
+}
+
 static void set_texts(
 	const struct mt_alog_entry *from, struct mt_alog_made *made, struct mt_alog_record *to)
 {
@@ -86,6 +97,8 @@ void mt_alog_entry_view(
 	to->flags = from->flags;
 	to->code = from->code;
 	set_texts(from, made, to);
+	if (to->n_named)
+		set_trace(made, to);
 	set_points(from, to);
 	set_ends(from, to);
 	mt_alog_set_number(to, MT_ALOG_BYTES_RECEIVED, from->bytes_in);

@@ -2,6 +2,8 @@
 /* Blocks of metadata values: a head, the name, the value, and the next head. */
 #include "mt_alog_kept.h"
 
+#include <strings.h>
+
 struct head {
 	uint8_t from; /* enum mt_alog_from */
 	uint8_t pad;
@@ -44,4 +46,22 @@ uint32_t mt_alog_kept(
 		at += (uint32_t)sizeof(h) + h.name_len + h.value_len;
 	}
 	return n;
+}
+
+static bool is_request(const struct mt_alog_named *n, const char *name)
+{
+	return n->from == MT_ALOG_REQUEST && n->value.type == MT_VALUE_TEXT &&
+	       n->name.len == strlen(name) &&
+	       strncasecmp((const char *)n->name.p, name, n->name.len) == 0;
+}
+
+bool mt_alog_trace(const struct mt_alog_named *named, uint32_t n, struct mt_span *span)
+{
+	struct mt_slice values[MT_SPAN_KEYS] = {0};
+
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = 0; k < MT_SPAN_KEYS; k++)
+			if (is_request(&named[i], mt_span_keys[k]))
+				values[k] = named[i].value.text;
+	return mt_span_find(span, values);
 }

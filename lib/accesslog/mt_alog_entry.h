@@ -66,6 +66,7 @@ static inline uint32_t mt_alog_entry_size(
 struct mt_alog_made {
 	char name[MT_ALOG_EXCHANGE_NAME];
 	struct mt_alog_named named[MT_ALOG_KEPT_VALUES];
+	char trace[2 * MT_TRACE_ID + 1], span[2 * MT_SPAN_ID + 1];
 };
 void mt_alog_entry_view(
 	const struct mt_alog_entry *from, struct mt_alog_made *made, struct mt_alog_record *to);

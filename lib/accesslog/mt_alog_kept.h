@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mt_alog_record.h"
+#include "mt_span.h"
 
 #define MT_ALOG_KEPT	    1024 /* most bytes of a call's block: its values with their names */
 #define MT_ALOG_KEPT_VALUES 64	 /* most values of a call */
@@ -21,3 +22,6 @@ bool mt_alog_keep(uint8_t block[MT_ALOG_KEPT], uint16_t *used, enum mt_alog_from
  */
 uint32_t mt_alog_kept(
 	const uint8_t *block, uint32_t len, struct mt_alog_named to[MT_ALOG_KEPT_VALUES]);
+
+/* The trace that metadata of a request names. False: none; *span is unchanged. */
+bool mt_alog_trace(const struct mt_alog_named *named, uint32_t n, struct mt_span *span);

@@ -13,7 +13,7 @@ struct mt_exemplar {
 	uint64_t us, wall; /* wall: end of the call, ns */
 	struct mt_ref exchange;
 	struct mt_span span; /* len 0: the client named no trace */
-	uint8_t pad[6];
+	uint8_t pad[5];
 };
 
 /* 2^25 us is the last bound shown; longer calls share the last slot. */

@@ -64,9 +64,9 @@ bool mt_span_w3c(struct mt_span *s, struct mt_slice v)
 	/* Later versions may have more fields after another dash. */
 	if (v.len > W3C_LEN && (version == 0 || v.p[W3C_LEN] != '-'))
 		return false;
-	if (!(flags & 1) || !read_trace(v.p + W3C_TRACE, MT_TRACE_ID, &got) ||
-		!read_id(v.p + W3C_SPAN, &got))
+	if (!read_trace(v.p + W3C_TRACE, MT_TRACE_ID, &got) || !read_id(v.p + W3C_SPAN, &got))
 		return false;
+	got.unsampled = !(flags & 1);
 	*s = got;
 	return true;
 }
@@ -103,10 +103,35 @@ bool mt_span_b3(struct mt_span *s, struct mt_slice v)
 	end = trace.len + 1 + 2 * MT_SPAN_ID;
 	if (v.len < end || (v.len > end && (v.p[end] != '-' || v.len == end + 1)))
 		return false;
-	if (v.len > end && v.p[end + 1] == '0' && (v.len == end + 2 || v.p[end + 2] == '-'))
-		return false;
 	id = (struct mt_slice){dash + 1, 2 * MT_SPAN_ID};
-	return mt_span_b3_ids(s, trace, id);
+	if (!mt_span_b3_ids(s, trace, id))
+		return false;
+	s->unsampled =
+		v.len > end && v.p[end + 1] == '0' && (v.len == end + 2 || v.p[end + 2] == '-');
+	return true;
+}
+
+const char *const mt_span_keys[MT_SPAN_KEYS] = {
+	[MT_SPAN_TRACEPARENT] = "traceparent",
+	[MT_SPAN_B3] = "b3",
+	[MT_SPAN_B3_TRACE] = "x-b3-traceid",
+	[MT_SPAN_B3_SPAN] = "x-b3-spanid",
+	[MT_SPAN_B3_SAMPLED] = "x-b3-sampled",
+};
+
+bool mt_span_find(struct mt_span *s, const struct mt_slice values[MT_SPAN_KEYS])
+{
+	const struct mt_slice *sampled = &values[MT_SPAN_B3_SAMPLED];
+
+	if (values[MT_SPAN_TRACEPARENT].p && mt_span_w3c(s, values[MT_SPAN_TRACEPARENT]))
+		return true;
+	if (values[MT_SPAN_B3].p && mt_span_b3(s, values[MT_SPAN_B3]))
+		return true;
+	if (!values[MT_SPAN_B3_TRACE].p ||
+		!mt_span_b3_ids(s, values[MT_SPAN_B3_TRACE], values[MT_SPAN_B3_SPAN]))
+		return false;
+	s->unsampled = sampled->p && mt_span_b3_unsampled(*sampled);
+	return true;
 }
 
 char *mt_span_hex(const uint8_t *bytes, uint32_t n, char *buf)

@@ -21,6 +21,7 @@ from meltemi_lab.documents import service
 from meltemi_lab.streams import echo
 
 CALLS = 2000
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 MANY = 20000
 PROVIDERS = """apiVersion: v1
 kind: ConfigMap
@@ -168,18 +169,21 @@ def metadata(lab, daemon, log):
                ("thrift", lab.thrift_client, {"header": "x-user=anna", "transport": "header"})]
     slim, rows = log.with_name("meta-slim.log"), log.with_name("meta-rows.log")
     text = PROVIDERS.format(slim=slim, rows=rows, format="%PROTOCOL% %REQ(X-User)% %REQ(X-None?x-user):2% %RESP(x-user)%")
-    daemon.write("mesh.yaml", text.replace('trace: "%TRACE_ID%"', 'user: "%REQ(X-USER)%", none: "%REQ(x-none)%"'))
+    daemon.write("mesh.yaml", text.replace("trace:", 'user: "%REQ(X-USER)%", trace:'))
     daemon.write("telemetry.yaml", TELEMETRY.format(
-        section='{providers: [{name: slim}]}, {providers: [{name: rows}], filter: {expression: "request.headers[\'x-user\'] == \'anna\'"}}'))
+        section='{providers: [{name: slim}]}, {providers: [{name: rows}], filter: {expression: "'
+                "request.headers['x-user'] == 'anna' || 'traceparent' in request.headers" '"}}'))
     daemon.shell("reload")
     for protocol, client, options in clients:
         report = client("{}:{}".format(*SERVICES[protocol]), count=100, **options).result()
         check(report.get("answered", 100) == 100 and not report.get("errors"), f"calls of {protocol}: {report}")
     calls(lab, 100)
-    appears(slim, 400)
-    appears(rows, 300)
+    report = lab.dubbo_client("{}:{}".format(*SERVICES["dubbo"]), count=100, attach=f"traceparent=00-{TRACE}-00f067aa0ba902b7-01").result()
+    equal(report["answered"], 100, "calls of a trace")
+    appears(slim, 500)
+    appears(rows, 400)
     equal(set(lines(slim)), {"dubbo anna an -", "awesomeRPC anna an -", "thrift anna an -", "dubbo - - -"}, "text lines")
-    equal({(row["user"], row["none"]) for row in map(json.loads, lines(rows))}, {("anna", None)}, "JSON lines")
+    equal({(row["user"], row["trace"]) for row in map(json.loads, lines(rows))}, {("anna", None), (None, TRACE)}, "JSON lines")
     daemon.write("telemetry.yaml", TELEMETRY.format(section="{match: {mode: SERVER}, disabled: true}"))
 
 

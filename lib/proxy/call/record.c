@@ -12,14 +12,15 @@
 #define STATUS_CUT_OFF	UINT8_MAX
 
 /* Keys compared without case: headers have them capitalized, other metadata in any case. */
-#define KEY(text)                                                                                  \
-	{                                                                                          \
-		.name = text, .len = sizeof(text) - 1, .id = -1, .icase = true,                    \
-		.hash = MT_KEY_HASH(text)                                                          \
-	}
-static const struct mt_key traceparent = KEY("traceparent"), b3 = KEY("b3"),
-			   b3_trace = KEY("x-b3-traceid"), b3_span = KEY("x-b3-spanid"),
-			   b3_sampled = KEY("x-b3-sampled");
+#define KEY(which, text)                                                                           \
+	[MT_SPAN_##which] = {.name = text,                                                         \
+		.len = sizeof(text) - 1,                                                           \
+		.id = -1,                                                                          \
+		.icase = true,                                                                     \
+		.hash = MT_KEY_HASH(text)}
+static const struct mt_key trace_keys[MT_SPAN_KEYS] = {KEY(TRACEPARENT, "traceparent"),
+	KEY(B3, "b3"), KEY(B3_TRACE, "x-b3-traceid"), KEY(B3_SPAN, "x-b3-spanid"),
+	KEY(B3_SAMPLED, "x-b3-sampled")};
 
 static const char *const state_names[MT_EX_N_STATES] = {
 	[MT_EX_ROUTING] = "routing",
@@ -59,43 +60,6 @@ void mt_exchange_find_method(struct mt_proxy *p, struct mt_exchange *ex)
 	memcpy(ex->method, v.p, MT_MIN(v.len, (uint32_t)sizeof(ex->method)));
 }
 
-static struct mt_slice value_of(struct mt_view *v, const struct mt_key *key)
-{
-	struct mt_slice value;
-
-	return mt_view_get(v, key, &value) ? value : (struct mt_slice){NULL, 0};
-}
-
-/* Values may share the view's scratch, so each value is used before the next one is read. */
-static bool find_b3_ids(struct mt_view *v, struct mt_span *s)
-{
-	uint8_t trace[2 * MT_TRACE_ID];
-	struct mt_slice value = value_of(v, &b3_sampled);
-	uint32_t len;
-
-	if (value.p && mt_span_b3_unsampled(value))
-		return false;
-	value = value_of(v, &b3_trace);
-	if (!value.p || value.len > sizeof(trace))
-		return false;
-	len = value.len;
-	memcpy(trace, value.p, len);
-	value = value_of(v, &b3_span);
-	return mt_span_b3_ids(s, (struct mt_slice){trace, len}, value);
-}
-
-static void find_span(struct mt_view *v, struct mt_span *s)
-{
-	struct mt_slice value = value_of(v, &traceparent);
-
-	if (value.p && mt_span_w3c(s, value))
-		return;
-	value = value_of(v, &b3);
-	if (value.p && mt_span_b3(s, value))
-		return;
-	(void)find_b3_ids(v, s);
-}
-
 void mt_proxy_set_sampling(struct mt_proxy *p, uint32_t ms)
 {
 	if (p->exemplar_ms == ms)
@@ -116,11 +80,20 @@ uint32_t mt_proxy_sampling(const struct mt_proxy *p)
  */
 void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	struct mt_alog_named named[MT_ALOG_KEPT_VALUES];
+	uint8_t block[MT_ALOG_KEPT];
+	struct mt_span span = {0};
+	uint16_t used = 0;
+
 	p->exemplar_due = p->now + p->exemplar_ms * MT_MSEC;
 	ex->sampled = true;
 	/* While the request is still arriving, only its leading metadata may be read. */
-	if (ex->msg.len && ex->req.len >= ex->msg.len)
-		find_span(&p->view, &ex->span);
+	if (!ex->msg.len || ex->req.len < ex->msg.len)
+		return;
+	(void)mt_metadata_copy(
+		&p->view, true, MT_ALOG_REQUEST, trace_keys, MT_SPAN_KEYS, block, &used);
+	if (mt_alog_trace(named, mt_alog_kept(block, used, named), &span) && !span.unsampled)
+		ex->span = span;
 }
 
 /* ---- how the exchange ended ------------------------------------------------------------------ */

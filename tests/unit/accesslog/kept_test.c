@@ -96,5 +96,33 @@ static void in_lines(void)
 		"{\"a\":\"an\\\"\\n\\u001b\\\\xff\",\"b\":\"7\",\"c\":null}\n");
 }
 
+/* TRACE_ID and SPAN_ID, also of a trace that the client does not record. */
+static void traces(void)
+{
+	static uint64_t bytes[(sizeof(struct mt_alog_entry) + MT_ALOG_KEPT) / 8 + 8];
+	struct mt_alog_entry *e = (struct mt_alog_entry *)(void *)bytes;
+	struct mt_alog_format *f = compiled("%TRACE_ID% %REQ(b3)% %SPAN_ID%", MT_ALOG_TEXT, false);
+	struct mt_alog_made made;
+	struct mt_alog_record r;
+	uint32_t n = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	while (mt_alog_key(f, n))
+		CU_ASSERT_EQUAL(mt_alog_key(f, n++)->from, MT_ALOG_REQUEST);
+	CU_ASSERT_EQUAL(n, MT_SPAN_KEYS);
+	mt_alog_format_free(f);
+	e->interface_len = e->method_len = MT_ALOG_NO_TEXT;
+	CU_ASSERT_TRUE(keep((uint8_t *)e->texts, &e->kept_len, MT_ALOG_RESPONSE, "b3",
+		"00f067aa0ba902b7-00f067aa0ba902b7"));
+	mt_alog_entry_view(e, &made, &r);
+	CU_ASSERT_STRING_EQUAL(line_of("%TRACE_ID% %SPAN_ID%", MT_ALOG_TEXT, false, &r), "- -\n");
+	CU_ASSERT_TRUE(keep((uint8_t *)e->texts, &e->kept_len, MT_ALOG_REQUEST, "TraceParent",
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"));
+	mt_alog_entry_view(e, &made, &r);
+	CU_ASSERT_STRING_EQUAL(line_of("%TRACE_ID% %SPAN_ID%", MT_ALOG_TEXT, false, &r),
+		"4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7\n");
+}
+
 const struct mt_test kept_tests[] = {{"blocks of metadata", blocks},
-	{"full blocks of metadata", full_blocks}, {"metadata in lines", in_lines}, {0}};
+	{"full blocks of metadata", full_blocks}, {"metadata in lines", in_lines},
+	{"traces in lines", traces}, {0}};

@@ -14,7 +14,7 @@ static struct mt_slice slice(const char *s)
 	return (struct mt_slice){(const uint8_t *)s, s ? (uint32_t)strlen(s) : 0};
 }
 
-/* trace/span, as it was read; "-": it was not. */
+/* trace/span, as it was read, with ! if it is not sampled; "-": it was not read. */
 static const char *shown(const struct mt_span *s, bool ok)
 {
 	static char text[64];
@@ -25,7 +25,7 @@ static const char *shown(const struct mt_span *s, bool ok)
 	strcpy(text, mt_span_hex(s->trace, s->len, hex));
 	if (s->has_id)
 		strcat(strcat(text, "/"), mt_span_hex(s->id, MT_SPAN_ID, hex));
-	return text;
+	return s->unsampled ? strcat(text, "!") : text;
 }
 
 struct row {
@@ -52,7 +52,7 @@ static void test_w3c(void)
 		{"cc-" TRACE "-" SPAN "-01-what-the-future-will-be-like", TRACE "/" SPAN},
 		{"cc-" TRACE "-" SPAN "-01.what", "-"},
 		{"00-" TRACE "-" SPAN "-01-", "-"},
-		{"00-" TRACE "-" SPAN "-00", "-"}, /* not recorded */
+		{"00-" TRACE "-" SPAN "-00", TRACE "/" SPAN "!"},
 		{"ff-" TRACE "-" SPAN "-01", "-"},
 		{"00-" NOID NOID "-" SPAN "-01", "-"},
 		{"00-" TRACE "-" NOID "-01", "-"},
@@ -72,8 +72,8 @@ static void test_b3(void)
 		{TRACE "-" SPAN "-1", TRACE "/" SPAN},
 		{TRACE "-" SPAN "-d-" SPAN, TRACE "/" SPAN},
 		{SPAN "-" SPAN "-1", SPAN "/" SPAN},
-		{TRACE "-" SPAN "-0", "-"},
-		{TRACE "-" SPAN "-0-" SPAN, "-"},
+		{TRACE "-" SPAN "-0", TRACE "/" SPAN "!"},
+		{TRACE "-" SPAN "-0-" SPAN, TRACE "/" SPAN "!"},
 		{TRACE "-" SPAN "-", "-"},
 		{TRACE "-" SPAN "1", "-"},
 		{TRACE "-" NOID, "-"},
@@ -112,9 +112,36 @@ static void test_b3_ids(void)
 	CU_ASSERT_FALSE(mt_span_b3_unsampled(slice("")));
 }
 
+/* Which of several keys counts. */
+static void test_find(void)
+{
+	static const struct {
+		const char *values[MT_SPAN_KEYS], *want;
+	} rows[] = {
+		{{"00-" TRACE "-" SPAN "-01", SPAN "-" SPAN, SPAN, SPAN, "0"}, TRACE "/" SPAN},
+		{{"00-" TRACE "-" SPAN "-00", SPAN "-" SPAN}, TRACE "/" SPAN "!"},
+		{{"?", SPAN "-" SPAN, TRACE, SPAN}, SPAN "/" SPAN},
+		{{NULL, "0", TRACE, SPAN, "1"}, TRACE "/" SPAN},
+		{{NULL, NULL, TRACE, SPAN, "false"}, TRACE "/" SPAN "!"},
+		{{NULL, NULL, TRACE}, TRACE},
+		{{NULL, NULL, NULL, SPAN, "1"}, "-"},
+		{{NULL}, "-"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_slice values[MT_SPAN_KEYS];
+		struct mt_span s = {0};
+
+		for (uint32_t k = 0; k < MT_SPAN_KEYS; k++)
+			values[k] = slice(rows[i].values[k]);
+		CU_ASSERT_STRING_EQUAL(shown(&s, mt_span_find(&s, values)), rows[i].want);
+	}
+}
+
 const struct mt_test span_tests[] = {
 	{"W3C trace context", test_w3c},
 	{"B3 in one value", test_b3},
 	{"B3 in several values", test_b3_ids},
+	{"several keys", test_find},
 	{NULL, NULL},
 };
