@@ -153,15 +153,56 @@ static bool named(struct mt_alog_maker *m, const struct mt_alog_use *use, enum m
 	return add_key(m, &p->key);
 }
 
+/* Dynamic metadata with a value that others have, too: of calls of a protocol (NULL: of any). */
+struct dynamic {
+	const char *space, *name, *protocol;
+	uint16_t source, index;
+};
+
+static const struct dynamic dynamic[] = {
+	{"meltemi", "service", NULL, MT_ALOG_TEXT_OF, MT_ALOG_INTERFACE},
+	{"meltemi", "method", NULL, MT_ALOG_TEXT_OF, MT_ALOG_METHOD},
+	{"meltemi", "kind", NULL, MT_ALOG_KIND, 0},
+	{"dubbo.proxy", "interface", "dubbo", MT_ALOG_TEXT_OF, MT_ALOG_INTERFACE},
+	{"dubbo.proxy", "method", "dubbo", MT_ALOG_TEXT_OF, MT_ALOG_METHOD},
+	{"dubbo.proxy", "version", "dubbo", MT_ALOG_NAMED, MT_ALOG_REQUEST},
+	{"dubbo.proxy", "group", "dubbo", MT_ALOG_NAMED, MT_ALOG_REQUEST},
+	{"thrift.proxy", "method", "thrift", MT_ALOG_TEXT_OF, MT_ALOG_METHOD},
+	{"thrift.proxy", "cluster_name", "thrift", MT_ALOG_TEXT_OF, MT_ALOG_CLUSTER},
+};
+
+static const struct dynamic *dynamic_of(struct mt_slice space, struct mt_slice name)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(dynamic); i++)
+		if (mt_slice_eq_str(space, dynamic[i].space) &&
+			mt_slice_eq_str(name, dynamic[i].name))
+			return &dynamic[i];
+	return NULL;
+}
+
+static bool use_dynamic(struct mt_alog_maker *m, const struct dynamic *d, struct mt_alog_piece *p)
+{
+	const struct mt_slice name = {(const uint8_t *)d->name, (uint32_t)strlen(d->name)};
+
+	p->protocol = d->protocol;
+	p->source = (uint8_t)d->source;
+	p->index = d->index;
+	p->key = (struct mt_alog_key){.from = MT_ALOG_REQUEST, .name = name};
+	return d->source != MT_ALOG_NAMED || add_key(m, &p->key);
+}
+
 /* DYNAMIC_METADATA(SPACE:NAME) */
 static bool path(struct mt_alog_maker *m, const struct mt_alog_use *use, struct mt_alog_piece *p)
 {
+	const struct dynamic *d;
 	struct mt_slice space, name;
 
 	if (!use->arguments.len)
 		return fail(m, use, "needs (NAMESPACE:KEY), for example (meltemi:kind)");
-	if (divide(use->arguments, ':', &space, &name))
-		return named(m, use, MT_ALOG_DYNAMIC, space, name, p);
+	if (divide(use->arguments, ':', &space, &name)) {
+		d = dynamic_of(space, name);
+		return d ? use_dynamic(m, d, p) : named(m, use, MT_ALOG_DYNAMIC, space, name, p);
+	}
 	p->source = MT_ALOG_NOTHING;
 	return mt_alog_add_note(m, use, "has no value, because it names no key of the namespace");
 }

@@ -94,6 +94,7 @@ void mt_alog_entry_view(
 	memset(to, 0, sizeof(*to));
 	to->type = (enum mt_alog_type)from->type;
 	to->ending = (enum mt_ending)from->ending;
+	to->oneway = from->oneway;
 	to->flags = from->flags;
 	to->code = from->code;
 	set_texts(from, made, to);

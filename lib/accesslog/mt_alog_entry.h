@@ -35,8 +35,9 @@ struct mt_alog_entry {
 	uint16_t code;	/* replaces that of the ending; 0: does not */
 	uint16_t worker;
 	uint16_t endpoint_port;
-	uint8_t ending;				/* enum mt_ending */
-	uint8_t type;				/* enum mt_alog_type */
+	uint8_t ending; /* enum mt_ending */
+	uint8_t type;	/* enum mt_alog_type */
+	bool oneway;
 	struct mt_addr endpoint;		/* all zero: not known, as the next three */
 	struct mt_addr client, local, up_local; /* from here on as in struct mt_call_note */
 	uint16_t client_port, local_port, up_local_port;

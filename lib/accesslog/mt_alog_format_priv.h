@@ -35,6 +35,7 @@ enum mt_alog_source {
 	MT_ALOG_PATH_OF,
 	MT_ALOG_AUTHORITY_OF,
 	MT_ALOG_SERVER_MS,
+	MT_ALOG_KIND,	  /* call or oneway */
 	MT_ALOG_FIRST_OF, /* the first of `choices` that has a value */
 };
 
@@ -128,6 +129,7 @@ struct mt_alog_piece {
 	struct mt_alog_key key, other; /* NAMED; other: if the first is not set */
 	bool has_other;
 	uint8_t other_source;
+	const char *protocol;	       /* a value only for calls of it; NULL: for all */
 	struct mt_alog_when *when;     /* TIME */
 	struct mt_alog_piece *choices; /* FIRST_OF: sources with their arguments and limits */
 	uint8_t n_choices;

@@ -121,6 +121,7 @@ struct mt_alog_end_value {
 struct mt_alog_record {
 	enum mt_alog_type type;
 	enum mt_ending ending;
+	bool oneway;			 /* the client awaits no reply */
 	uint32_t flags;			 /* enum mt_response_flag, added to those of the ending */
 	uint16_t code;			 /* replaces that of the ending; 0: does not */
 	uint16_t points_known;		 /* bits by enum mt_alog_point */

@@ -325,6 +325,10 @@ static mt_inline void find(const struct mt_alog_piece *p, uint8_t source,
 	case MT_ALOG_NAMED:
 		named(key, r, v);
 		break;
+	case MT_ALOG_KIND:
+		if (r->type == MT_ALOG_DOWNSTREAM_END)
+			set_word(v, r->oneway ? "oneway" : "call");
+		break;
 	case MT_ALOG_TEXT_OF:
 		set_slice(v, r->texts[p->index]);
 		break;
@@ -386,6 +390,8 @@ void mt_alog_value_of(const struct mt_alog_piece *p, const struct mt_alog_record
 	v->type = MT_ALOG_UNSET;
 	v->plain = v->own = false;
 	v->n_parts = 0;
+	if (p->protocol && !mt_slice_eq_str(r->texts[MT_ALOG_PROTOCOL], p->protocol))
+		return;
 	find(p, p->source, &p->key, r, now, v);
 	if (p->has_other && v->type == MT_ALOG_UNSET)
 		find_other(p, r, now, v);

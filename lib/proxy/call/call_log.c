@@ -126,6 +126,7 @@ static mt_inline void fill_end(
 	end.started = ex->state == MT_EX_REPLYING;
 	e->ending = (uint8_t)mt_ending_of(&end);
 	e->type = MT_ALOG_DOWNSTREAM_END;
+	e->oneway = ex->oneway;
 	e->bytes_out = sent_to_client(ex, &end);
 	e->bytes_in = n ? n->len : ex->msg.len;
 	e->code = 0;
@@ -244,6 +245,7 @@ mt_noinline void mt_call_log_message(
 	e->started = d->msg_started ? d->msg_started : p->now;
 	e->ended = p->now;
 	e->wall = p->wall - (p->now - e->started);
+	e->oneway = readable && d->msg.kind == MT_MSG_ONEWAY;
 	e->bytes_in = readable ? d->msg.len : d->s->rx.len;
 	e->ending = (uint8_t)mt_ending_of(&end);
 	mt_byte_ring_publish(p->log.ring);

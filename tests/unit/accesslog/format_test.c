@@ -258,7 +258,7 @@ static void test_named(void)
 		{MT_ALOG_REQUEST, {0}, slice("user-agent"),
 			{MT_VALUE_TEXT, {.text = slice("curl")}}},
 		{MT_ALOG_RESPONSE, {0}, slice("Cost"), {MT_VALUE_INT, {.n = -12}}},
-		{MT_ALOG_DYNAMIC, slice("meltemi"), slice("kind"),
+		{MT_ALOG_DYNAMIC, slice("meltemi"), slice("class"),
 			{MT_VALUE_TEXT, {.text = slice("call")}}},
 		{MT_ALOG_DYNAMIC, slice("thrift.proxy"), slice("request:message_type"),
 			{MT_VALUE_TEXT, {.text = slice("call")}}},
@@ -278,13 +278,41 @@ static void test_named(void)
 			MT_ALOG_TEXT, false, &r),
 		"curl cu curl - - -12 |sayHello\n");
 	CU_ASSERT_STRING_EQUAL(
-		line_of("%DYNAMIC_METADATA(meltemi:kind)% %DYNAMIC_METADATA(meltemi:Kind)% "
+		line_of("%DYNAMIC_METADATA(meltemi:class)% %DYNAMIC_METADATA(meltemi:Class)% "
 			"%DYNAMIC_METADATA(thrift.proxy:request:message_type)% "
 			"%DYNAMIC_METADATA(meltemi:mtls)% "
 			"%FILTER_STATE(downstream_peer:FIELD:workload)% "
 			"%FILTER_STATE(upstream_peer:FIELD:workload)%",
 			MT_ALOG_TEXT, false, &r),
 		"call - call true sleep -\n");
+}
+
+/* Dynamic metadata of Envoy's proxies, each for calls of its protocol. */
+static void test_dynamic(void)
+{
+	static const char text[] =
+		"%DYNAMIC_METADATA(meltemi:service)% %DYNAMIC_METADATA(meltemi:method)% "
+		"%DYNAMIC_METADATA(meltemi:kind)% %DYNAMIC_METADATA(dubbo.proxy:interface):3% "
+		"%DYNAMIC_METADATA(dubbo.proxy:method)% %DYNAMIC_METADATA(dubbo.proxy:version)% "
+		"%DYNAMIC_METADATA(dubbo.proxy:group)% %DYNAMIC_METADATA(thrift.proxy:method)% "
+		"%DYNAMIC_METADATA(thrift.proxy:cluster_name)%";
+	const struct mt_alog_named version = {
+		MT_ALOG_REQUEST, {0}, slice("version"), {MT_VALUE_TEXT, {.text = slice("1.0")}}};
+	struct mt_alog_record r;
+
+	record_of_call(&r);
+	r.named = &version;
+	r.n_named = 1;
+	CU_ASSERT_STRING_EQUAL(line_of(text, MT_ALOG_TEXT, false, &r),
+		"org.example.DemoService sayHello call org sayHello 1.0 - - -\n");
+	mt_alog_set_text(&r, MT_ALOG_PROTOCOL, "thrift");
+	r.oneway = true;
+	CU_ASSERT_STRING_EQUAL(line_of(text, MT_ALOG_TEXT, false, &r),
+		"org.example.DemoService sayHello oneway - - - - sayHello "
+		"outbound|20880||org.example.demoservice\n");
+	r.type = MT_ALOG_TCP_END;
+	CU_ASSERT_STRING_EQUAL(
+		line_of("%DYNAMIC_METADATA(meltemi:kind)%", MT_ALOG_TEXT, false, &r), "-\n");
 }
 
 /* Without an interface, and without a method. */
@@ -384,6 +412,7 @@ const struct mt_test format_tests[] = {
 	{"addresses", test_addresses},
 	{"endings", test_endings},
 	{"named", test_named},
+	{"dynamic metadata", test_dynamic},
 	{"path", test_path},
 	{"constants", test_constants},
 	{"notes", test_notes},
