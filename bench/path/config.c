@@ -70,11 +70,13 @@ static void retried(FILE *f, const struct path_options *o)
 }
 
 /* The path is not opened: entries are dropped before they are rendered. */
-static void logged(FILE *f)
+static void logged(FILE *f, bool names)
 {
 	fprintf(f, "---\napiVersion: v1\nkind: ConfigMap\n"
 		   "metadata: {name: istio, namespace: istio-system}\n"
 		   "data:\n  mesh: |\n    accessLogFile: /dev/stdout\n");
+	if (!names)
+		fprintf(f, "    accessLogFormat: '%%REQ(:METHOD)%%'\n");
 }
 
 void path_documents(FILE *f, const void *options)
@@ -87,7 +89,7 @@ void path_documents(FILE *f, const void *options)
 	if (o->forwarding)
 		forwarded(f, o->forwarding == PATH_FORWARDS_HERE ? PATH_VIP : PATH_OTHER);
 	if (o->log)
-		logged(f);
+		logged(f, o->names);
 	if (o->retries >= 0)
 		retried(f, o);
 	else if (o->codec != BENCH_TCP && (o->policies || o->routes > 1))

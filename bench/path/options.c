@@ -35,6 +35,7 @@ static const char usage[] =
 	"dropped "
 	"between\n"
 	"                             two turns\n"
+	"  --log-metadata             ... whose format names four keys of metadata\n"
 	"  --multiplexing             share upstream connections for a serial codec\n"
 	"  --churn                    a client connection carries one exchange, then it is closed\n"
 	"  --workers N                workers, each with its own queues and peers, in turn (1)\n"
@@ -86,6 +87,7 @@ enum {
 	O_POLICIES,
 	O_RETRIES,
 	O_LOG,
+	O_NAMES,
 	O_MUX,
 	O_CHURN,
 	O_WORKERS,
@@ -117,6 +119,7 @@ static const struct option longs[] = {
 	{"policies", required_argument, NULL, O_POLICIES},
 	{"retries", required_argument, NULL, O_RETRIES},
 	{"access-log", no_argument, NULL, O_LOG},
+	{"log-metadata", no_argument, NULL, O_NAMES},
 	{"multiplexing", no_argument, NULL, O_MUX},
 	{"churn", no_argument, NULL, O_CHURN},
 	{"workers", required_argument, NULL, O_WORKERS},
@@ -170,6 +173,9 @@ static void set(struct path_options *o, int opt, const char *arg)
 		break;
 	case O_LOG:
 		o->log = true;
+		break;
+	case O_NAMES:
+		o->log = o->names = true;
 		break;
 	case O_MUX:
 		o->multiplexing = true;

@@ -46,6 +46,7 @@ struct path_options {
 	bool churn;		     /* a client connection carries one exchange */
 	bool policies, multiplexing, json;
 	bool log;    /* each call leaves an entry of the access log */
+	bool names;  /* ... and its format names metadata: Istio's default one */
 	int retries; /* attempts that a VirtualService allows after the first; -1: there is none */
 	enum path_watch_kind watch;
 	uint32_t watch_every; /* exchanges between two rounds of queries */
