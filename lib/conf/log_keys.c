@@ -77,6 +77,7 @@ void mt_b_log_keys(struct mt_build *b)
 		add_names(b, &s->log->outputs[i], names);
 	if (!names || (!names->n[MT_ALOG_REQUEST] && !names->n[MT_ALOG_RESPONSE]))
 		return;
+	b->snap->pub.log_reads_replies = names->n[MT_ALOG_RESPONSE] > 0;
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		for (uint32_t k = 0; k < s->listeners[i].n_protos; k++)
 			if (!s->listeners[i].protos[k].codec->opaque)

@@ -33,9 +33,11 @@ static bool is_known(struct mt_view *v, bool whole)
 	}
 }
 
-static bool find_leading(struct mt_view *v, const struct mt_key *key, struct mt_slice *value)
+/* Without an index all metadata are leading ones. */
+static mt_inline bool find_leading(
+	struct mt_view *v, const struct mt_key *key, struct mt_slice *value)
 {
-	return v->codec->metadata.leading &&
+	return (key->id >= 0 || !v->codec->metadata.index) && v->codec->metadata.leading &&
 	       v->codec->metadata.leading(v->codec, v->msg, v->chain, key, value, v->scratch);
 }
 

@@ -185,10 +185,10 @@ static inline uint8_t *mt_call_kept_of(const struct mt_proxy *p, const struct mt
 {
 	return p->log.kept + (size_t)mt_slab_idx(&p->log.notes, note) * MT_ALOG_KEPT;
 }
-/* True if outputs of the access log may name metadata of the reply to the call. */
+/* True if outputs of the access log name metadata of replies, perhaps of the call's codec. */
 static mt_inline bool mt_call_log_reads_reply(const struct mt_exchange *ex)
 {
-	return mt_unlikely(ex->note) && ex->snap->n_log_keys;
+	return mt_unlikely(ex->note) && mt_unlikely(ex->snap->log_reads_replies);
 }
 /* Notes, for the access log, an attempt and the connection on which it is sent. */
 static inline void mt_call_log_up(

@@ -206,7 +206,8 @@ struct mt_snapshot {
 	const struct mt_log_keys
 		*log_keys; /* one for each codec; none if no output names metadata */
 	uint32_t n_log_keys;
-	void *lookup; /* hash table of listeners, built by mt_snapshot_index() */
+	bool log_reads_replies; /* some of log_keys are of replies */
+	void *lookup;		/* hash table of listeners, built by mt_snapshot_index() */
 	/* [worker * MT_HOLD_STRIDE]: objects that hold this snapshot; written by the worker. */
 	uint32_t *holds;
 	void *arena; /* lib/conf's memory */

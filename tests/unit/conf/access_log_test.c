@@ -334,12 +334,14 @@ static void test_metadata(void)
 	struct built b = compiled(new_conf(), text);
 
 	CU_ASSERT_EQUAL(b.s->n_log_keys, 2);
+	CU_ASSERT_TRUE(b.s->log_reads_replies);
 	CU_ASSERT_STRING_EQUAL(keys_of(b.s, "dubbo"), "x-user -1,method 1,; x-cost -1,");
 	CU_ASSERT_STRING_EQUAL(keys_of(b.s, "thrift"), "x-user -1,method 0,; x-cost -1,");
 	unbuild(&b);
 	b = compiled(new_conf(), NODE SERVICES MESH("/dev/stdout"));
 	CU_ASSERT_STRING_EQUAL(keys_of(b.s, "dubbo"),
 		"x-envoy-original-path -1,x-forwarded-for -1,user-agent -1,x-request-id -1,");
+	CU_ASSERT_FALSE(b.s->log_reads_replies);
 	unbuild(&b);
 	b = compiled(new_conf(),
 		NODE SERVICES MESH("/dev/stdout") "    accessLogFormat: '%REQ(:METHOD)%'\n");

@@ -37,6 +37,7 @@ static void start(void)
 			.n_reply = MT_ARRAY_LEN(reply_keys)};
 	lab.snap->log_keys = keys;
 	lab.snap->n_log_keys = MT_ARRAY_LEN(keys);
+	lab.snap->log_reads_replies = true;
 }
 
 /* The metadata of the next entry: "REQUEST-NAME=VALUE REPLY-NAME:VALUE "; "": it has none. */
