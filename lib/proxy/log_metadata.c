@@ -41,23 +41,47 @@ static mt_inline bool find_leading(
 	       v->codec->metadata.leading(v->codec, v->msg, v->chain, key, value, v->scratch);
 }
 
+static inline uint64_t bit_of(uint32_t hash)
+{
+	return 1ull << (hash & 63);
+}
+
+/*
+ * Reads the index, if the metadata after the leading ones is known. Returns bits of the keys that
+ * it has, because most requests have none of the keys that formats name.
+ */
+static uint64_t read_index(struct mt_view *v, bool whole, bool *known)
+{
+	uint64_t bits = 0;
+
+	*known = is_known(v, whole);
+	if (!*known || v->meta.state != MT_META_READ)
+		return 0;
+	for (uint32_t i = 0; i < v->meta.n; i++)
+		bits |= bit_of(v->meta.hash[i]);
+	return bits;
+}
+
 bool mt_metadata_copy(struct mt_view *v, bool whole, enum mt_alog_from from,
 	const struct mt_key *keys, uint32_t n, uint8_t *block, uint16_t *used)
 {
 	bool asked = false, known = true, fits = true;
+	uint64_t bits = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct mt_slice name = {(const uint8_t *)keys[i].name, keys[i].len};
+		const struct mt_key *key = &keys[i];
 		struct mt_slice value;
 
-		if (!find_leading(v, &keys[i], &value)) {
-			known = asked ? known : is_known(v, whole);
+		if (!find_leading(v, key, &value)) {
+			if (!asked)
+				bits = read_index(v, whole, &known);
 			asked = true;
-			if (!known || v->meta.state != MT_META_READ ||
-				!mt_meta_find(&v->meta, v->codec, &keys[i], &value, v->scratch))
+			if (!(bits & bit_of(key->hash)) ||
+				!mt_meta_find(&v->meta, v->codec, key, &value, v->scratch))
 				continue;
 		}
-		fits &= mt_alog_keep(block, used, from, name, value);
+		fits &= mt_alog_keep(block, used, from,
+			(struct mt_slice){(const uint8_t *)key->name, key->len}, value);
 	}
 	return known && fits;
 }
