@@ -2,7 +2,7 @@
 /* Types of lib/callout, for protocols that have them as members of their own. */
 #pragma once
 
-#include "mt_grpc.h"
+#include "mt_grpc_target.h"
 #include "mt_list.h"
 
 #include <pthread.h>
@@ -18,13 +18,9 @@ struct mt_callout_provider {
 	uint32_t refs; /* atomic */
 	uint32_t id;   /* never 0, never reused in this process */
 	char *name;
-	char **servers;
-	uint32_t n_servers;
+	struct mt_grpc_target *target;
 	uint64_t timeout;
-	bool fail_open, has_tls;
-	struct mt_grpc_tls tls; /* refers to the texts below; holds a reference to the credential */
-	char *server_name;
-	char **sans;
+	bool fail_open;
 };
 
 /* A query and its answer: the start of a protocol's slot. */

@@ -14,49 +14,11 @@
 
 /* ---- providers ------------------------------------------------------------------------------- */
 
-static void free_texts(char **v, uint32_t n)
-{
-	for (uint32_t i = 0; v && i < n; i++)
-		free(v[i]);
-	free(v);
-}
-
 static void free_provider(struct mt_callout_provider *p)
 {
-	free_texts(p->servers, p->n_servers);
-	free_texts(p->sans, p->tls.n_sans);
-	free(p->server_name);
-	mt_credential_drop(p->tls.credential);
+	mt_grpc_target_drop(p->target);
 	free(p->name);
 	free(p);
-}
-
-/* Copies the texts. *n is the number copied; false if memory ran out before `count`. */
-static bool copy_texts(char ***to, uint32_t *n, const char *const *from, uint32_t count)
-{
-	*n = 0;
-	*to = calloc(count + 1u, sizeof(**to));
-	if (!*to)
-		return false;
-	for (; *n < count; ++*n)
-		if (((*to)[*n] = strdup(from[*n])) == NULL)
-			return false;
-	return true;
-}
-
-static bool copy_tls(struct mt_callout_provider *p, const struct mt_grpc_tls *from)
-{
-	if (!from)
-		return true;
-	p->has_tls = true;
-	p->tls = *from;
-	p->tls.credential = mt_credential_hold(from->credential);
-	p->server_name = from->server_name ? strdup(from->server_name) : NULL;
-	p->tls.server_name = p->server_name;
-	if (!copy_texts(&p->sans, &p->tls.n_sans, from->sans, from->n_sans))
-		return false;
-	p->tls.sans = (const char *const *)p->sans;
-	return !from->server_name || p->server_name;
 }
 
 /* Control thread only. Configuration changes are too rare for the 32 bits to wrap. */
@@ -73,8 +35,8 @@ struct mt_callout_provider *mt_callout_provider_new(const struct mt_callout_conf
 	p->timeout = conf->timeout;
 	p->fail_open = conf->fail_open;
 	p->name = strdup(conf->name);
-	if (p->name && copy_texts(&p->servers, &p->n_servers, conf->servers, conf->n_servers) &&
-		copy_tls(p, conf->tls))
+	p->target = mt_grpc_target_new(conf->servers, conf->n_servers, conf->tls);
+	if (p->name && p->target)
 		return p;
 	free_provider(p);
 	return NULL;
@@ -245,10 +207,7 @@ static void on_down(void *arg, const char *why)
 static struct mt_callout_channel *open_channel(struct mt_callout *x, struct mt_callout_provider *p)
 {
 	static const struct mt_grpc_events events = {on_up, on_down};
-	const struct mt_grpc_conf conf = {.servers = (const char *const *)p->servers,
-		.n_servers = p->n_servers,
-		.tls = p->has_tls ? &p->tls : NULL,
-		.max_message = ANSWER_MAX,
+	struct mt_grpc_conf conf = {.max_message = ANSWER_MAX,
 		.connect_ns = CONNECT_NS,
 		.backoff_min_ns = BACKOFF_MIN,
 		.backoff_max_ns = BACKOFF_MAX};
@@ -258,6 +217,7 @@ static struct mt_callout_channel *open_channel(struct mt_callout *x, struct mt_c
 		return NULL;
 	ch->x = x;
 	mt_list_init(&ch->calls);
+	mt_grpc_target_fill(p->target, &conf);
 	ch->grpc = mt_grpc_new(&x->fds, x->names, &conf, &events, ch);
 	if (!ch->grpc) {
 		free(ch);

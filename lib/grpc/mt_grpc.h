@@ -4,14 +4,14 @@
  * has a list of servers, a connection to one of them (HTTP/2 by nghttp2, RFC 9113, with or without
  * TLS), and streams over that connection. It reconnects with exponential back-off. The process must
  * ignore SIGPIPE. Used by lib/xds, lib/identity and the export to a collector
- * (lib/ctl/metrics/otlp.c) on the control thread, and by lib/callout on its own threads. It depends
- * on none of them, nor on the configuration model.
+ * (lib/ctl/metrics/otlp.c) on the control thread, and by lib/callout and lib/export on their own
+ * threads. It depends on none of them, nor on the configuration model.
  *
- * Other headers: mt_pb.h decodes bytes to messages of proto/, with bounds on depth and memory.
- * mt_fds.h combines the descriptors of several state machines in one epoll descriptor. mt_resolve.h
- * resolves names with c-ares; mt_name_table.h resolves each host name of an endpoint once for all
- * users, and again when its answer expires. Names of documents stay while the last load used them,
- * those of discovery while they are held.
+ * Other headers: mt_grpc_target.h keeps servers and TLS settings. mt_pb.h decodes bytes to messages
+ * of proto/, with bounds on depth and memory. mt_fds.h combines the descriptors of several state
+ * machines in one epoll descriptor. mt_resolve.h resolves names with c-ares; mt_name_table.h
+ * resolves each host name of an endpoint once for all users, and again when its answer expires.
+ * Names of documents stay while the last load used them, those of discovery while they are held.
  *
  * Invariants:
  * - A channel and all of its parts belong to one thread. Callbacks do not block. They may open,

@@ -107,6 +107,14 @@ static bool is_told(const struct scene *sc, const char *words)
 	return false;
 }
 
+static struct mt_grpc_conf where(const struct mt_extauthz_provider *p)
+{
+	struct mt_grpc_conf conf = {0};
+
+	mt_grpc_target_fill(p->callout.target, &conf);
+	return conf;
+}
+
 /* ---- asked ------------------------------------------------------------------------------------------ */
 
 static void asked(void)
@@ -124,9 +132,9 @@ static void asked(void)
 	CU_ASSERT_STRING_EQUAL(mt_extauthz_name(p), "one");
 	CU_ASSERT(mt_extauthz_fails_open(p));
 	CU_ASSERT_EQUAL(p->callout.timeout, 500 * MT_MSEC);
-	CU_ASSERT_EQUAL_FATAL(p->callout.n_servers, 2);
-	CU_ASSERT_STRING_EQUAL(p->callout.servers[0], "192.0.2.8:9001");
-	CU_ASSERT_STRING_EQUAL(p->callout.servers[1], "[2001:db8::8]:9001");
+	CU_ASSERT_EQUAL_FATAL(where(p).n_servers, 2);
+	CU_ASSERT_STRING_EQUAL(where(p).servers[0], "192.0.2.8:9001");
+	CU_ASSERT_STRING_EQUAL(where(p).servers[1], "[2001:db8::8]:9001");
 	/* Byte streams have no method, and no provider is asked about them: all are closed. */
 	CU_ASSERT_TRUE(is_closed(&sc, "outbound|90||a.test"));
 	CU_ASSERT(is_told(&sc, "no provider is queried for opaque TCP"));
@@ -208,8 +216,8 @@ static void by_name(void)
 		ONE);
 	a = first_of(&sc, "outbound|80||a.test");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(a->asks);
-	CU_ASSERT_EQUAL_FATAL(a->asks->callout.n_servers, 1);
-	CU_ASSERT_STRING_EQUAL(a->asks->callout.servers[0], "judge.example:7");
+	CU_ASSERT_EQUAL_FATAL(where(a->asks).n_servers, 1);
+	CU_ASSERT_STRING_EQUAL(where(a->asks).servers[0], "judge.example:7");
 	unload(&sc);
 	mt_conf_destroy(sc.conf);
 }
@@ -248,8 +256,8 @@ static void for_the_host(void)
 		p = first_of(&sc, "outbound|80||a.test")->asks;
 		CU_ASSERT_EQUAL(p != NULL, local_rows[i].server != NULL);
 		if (p && local_rows[i].server) {
-			CU_ASSERT_EQUAL(p->callout.n_servers, 1);
-			CU_ASSERT_STRING_EQUAL(p->callout.servers[0], local_rows[i].server);
+			CU_ASSERT_EQUAL(where(p).n_servers, 1);
+			CU_ASSERT_STRING_EQUAL(where(p).servers[0], local_rows[i].server);
 		} else {
 			CU_ASSERT(is_told(&sc, "its endpoints have loopback addresses, addresses "
 					       "of the link"));
