@@ -2,13 +2,18 @@
 /*
  * Formats of access logs, and lines of records with any values. Bytes: options, length of the format,
  * the format, then lengths and bytes of texts. A line ends with its only newline besides those of the
- * format, and JSON is valid by another parser. A filter reads every attribute of the record.
+ * format, and JSON is valid by another parser. A filter reads every attribute of the record, and
+ * entries for collectors can be decoded.
  */
 #include "fuzz.h"
 #include "fuzz_reader.h"
 
 #include "mt_alog_filter.h"
 #include "mt_alog_format.h"
+#include "mt_alog_wire.h"
+
+#include "accesslog.pb-c.h"
+#include "otlp.pb-c.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -134,6 +139,30 @@ static void filter(const struct mt_alog_record *r)
 	MT_ASSERT(mt_alog_filter_passes(f, r) == yes);
 }
 
+static void decode(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, uint32_t len)
+{
+	ProtobufCMessage *m = protobuf_c_message_unpack(type, NULL, len, bytes);
+
+	MT_ASSERT(m && !m->n_unknown_fields);
+	protobuf_c_message_free_unpacked(m, NULL);
+}
+
+static void wire(const struct mt_alog_record *r)
+{
+	static uint8_t bytes[MT_ALOG_WIRE];
+	const struct mt_slice body = {(const uint8_t *)line.text, line.len};
+	struct mt_alog_label labels[MT_ALOG_TEXTS];
+
+	decode(&xds__stream_access_logs_message__httpaccess_log_entries__descriptor, bytes,
+		mt_alog_als_entry(r, true, bytes));
+	decode(&xds__stream_access_logs_message__tcpaccess_log_entries__descriptor, bytes,
+		mt_alog_als_entry(r, false, bytes));
+	for (uint32_t i = 0; i < MT_ALOG_TEXTS; i++)
+		labels[i] = (struct mt_alog_label){r->texts[i], r->texts[MT_ALOG_TEXTS - 1 - i]};
+	decode(&otlp__scope_logs__descriptor, bytes,
+		mt_alog_otel_record(r, r->wall, body, labels, MT_ALOG_TEXTS, bytes));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader in = {data, size};
@@ -161,6 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mt_alog_render(f, &r, r.wall, &line);
 	check(options & 1, spec.text ? spec.text : "", format.len);
 	filter(&r);
+	wire(&r);
 	mt_alog_format_free(f);
 	return 0;
 }

@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 PACKAGES = ["xds-protos==1.85.0", "protobuf", "googleapis-common-protos"]
 # Where the originals are declared: modules that have to be imported before their descriptors are known.
 MODULES = """
-envoy.service.auth.v3.external_auth_pb2 envoy.service.ratelimit.v3.rls_pb2
+envoy.service.auth.v3.external_auth_pb2 envoy.service.ratelimit.v3.rls_pb2 envoy.service.accesslog.v3.als_pb2
 envoy.service.discovery.v3.discovery_pb2 envoy.config.bootstrap.v3.bootstrap_pb2
 envoy.config.listener.v3.listener_pb2 envoy.config.cluster.v3.cluster_pb2
 envoy.config.endpoint.v3.endpoint_pb2 envoy.config.route.v3.route_pb2 envoy.config.ratelimit.v3.rls_pb2
@@ -35,8 +35,11 @@ envoy.extensions.access_loggers.file.v3.file_pb2 envoy.extensions.access_loggers
 ELSEWHERE = ("aeraki.", "istio.")
 # Messages that no JSON holds: lib/xds knows no words of their enumerations.
 BYTES_ONLY = ("envoy.service.ratelimit.", "envoy.extensions.common.ratelimit.")
+# Only written, so that no words of their enumerations are read.
+WRITTEN = "accesslog.proto"
 # Compared by themselves: xds-protos comes with an old part of them, under the same names.
-OTLP = ("opentelemetry.", ["opentelemetry.proto.collector.metrics.v1.metrics_service_pb2"])
+OTLP = ("opentelemetry.", ["opentelemetry.proto.collector.metrics.v1.metrics_service_pb2",
+                            "opentelemetry.proto.collector.logs.v1.logs_service_pb2"])
 # Istio's: module, directory in it, file.
 ISTIO = [("istio.io/api@v1.31.1", ".", "security/v1alpha1/ca.proto"),
          ("istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad", "pkg/dns/proto", "nds.proto")]
@@ -183,7 +186,7 @@ def main():
             continue
         fields += len(own.field)
         wrong += [f"{where}: {what}" for what in compare(own, original)]
-        if not name.startswith(BYTES_ONLY):
+        if not name.startswith(BYTES_ONLY) and not where.startswith(WRITTEN):
             wrong += [f"{where}: {what}" for what in compare_words(own, there, words)]
     wrong += [f"json/names.c: {message}.{field} is in no message" for message, field in words]
     for line in wrong:

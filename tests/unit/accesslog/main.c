@@ -12,6 +12,7 @@ int main(int argc, char **argv)
 		{"log", log_tests},
 		{"filter", filter_tests},
 		{"kept", kept_tests},
+		{"wire", wire_tests},
 		{0},
 	};
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_alog_wire_priv.h"
+
+#include "mt_log.h"
+
+#include <string.h>
+
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+#define LENGTH_MOST 5		   /* bytes of a length */
+
+/* Length of the character at `p` if protobuf accepts it; 0: it does not. */
+static uint32_t character(const uint8_t *p, uint32_t len)
+{
+	if (*p < 0x80)
+		return *p != 0;
+	/* U+0080 to U+009F, for which mt_utf8_len() returns 0. */
+	if (len >= 2 && p[0] == 0xc2 && (p[1] & 0xc0) == 0x80)
+		return 2;
+	return (uint32_t)mt_utf8_len((const char *)p, len);
+}
+
+char *mt_alog_text_of(struct mt_alog_texts *t, struct mt_slice from, uint32_t most)
+{
+	static char none[] = "";
+	uint32_t room = t->size - t->len, n = 0;
+	char *to = t->p + t->len;
+
+	if (!room || !from.len)
+		return none;
+	most = MT_MIN(most, room - 1);
+	for (uint32_t at = 0; at < from.len;) {
+		uint32_t len = character(from.p + at, from.len - at);
+		uint32_t need = len ? len : 3;
+
+		if (n + need > most)
+			break;
+		memcpy(to + n, len ? (const char *)from.p + at : REPLACEMENT, need);
+		n += need;
+		at += len ? len : 1;
+	}
+	to[n] = '\0';
+	t->len += n + 1;
+	return to;
+}
+
+uint32_t mt_alog_field(const ProtobufCMessage *m, uint8_t tag, uint8_t *to, uint32_t size)
+{
+	size_t len = protobuf_c_message_get_packed_size(m), left = len;
+	uint32_t n = 0;
+
+	MT_ASSERT(len + 1 + LENGTH_MOST <= size);
+	to[n++] = tag;
+	for (; left >= 0x80; left >>= 7)
+		to[n++] = (uint8_t)(left | 0x80);
+	to[n++] = (uint8_t)left;
+	return n + (uint32_t)protobuf_c_message_pack(m, to + n);
+}
