@@ -16,7 +16,7 @@ OVERVIEW = 15  # lines of a header's first comment that replaces a page
 
 # What stands on less than the room or program that it is in: files, and the rooms whose headers they may include.
 PARTS = {
-    "lib/ctl/metrics/otlp*.c": {"base", "grpc", "telemetry", "ctl"},
+    "lib/ctl/metrics/otlp*.c": {"base", "grpc", "export", "telemetry", "ctl"},
     "lib/telemetry/*.[ch]": {"base", "grpc", "telemetry"},
     "app/meltemi/*.[ch]": {"base", "model", "source", "codec", "codecfile", "x509", "grpc", "ads", "identity"},
 }

@@ -8,6 +8,7 @@
 #include "mt_ctl_metrics_priv.h"
 #include "mt_ctl_otlp_priv.h"
 
+#include "mt_export_retry.h"
 #include "mt_file.h"
 #include "mt_grpc.h"
 
@@ -18,8 +19,6 @@
 #define EXPORT "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 /* A request has about MT_SLICE bytes and one family more; sizes are estimated. */
 #define MESSAGE_MAX  (8 * MT_SLICE)
-#define RETRY_MIN    (1 * MT_SEC)
-#define RETRY_MAX    (30 * MT_SEC)
 #define RESOURCE_MAX 32
 #define HOST_MAX     128
 
@@ -54,9 +53,8 @@ struct mt_ctl_otlp {
 	uint32_t points;
 	struct mt_grpc_stream *call; /* NULL: no call is under way */
 	bool answered;
-	uint64_t give_up, retry_at, backoff;
-	uint64_t quiet; /* the collector accepts no request before this time */
-	bool told_when; /* the reply to this call had a retry delay */
+	uint64_t give_up;
+	struct mt_export_retry retry;
 	char said[256]; /* last remark of the collector, already logged */
 	uint64_t counters[MT_OTLP_N_OUTCOMES];
 };
@@ -122,7 +120,7 @@ static void begin_round(struct mt_ctl_otlp *o)
 	o->end = o->due = next_due(o);
 	o->scrape = mt_scrape_new(o->c, MT_FORMAT_TEXT);
 	o->more = o->clean = true;
-	o->backoff = RETRY_MIN;
+	mt_export_retry_reset(&o->retry);
 	if (!o->scrape)
 		give_up(o, MT_OTLP_no_memory, "no memory");
 }
@@ -143,7 +141,7 @@ static void make_request(struct mt_ctl_otlp *o)
 		give_up(o, MT_OTLP_no_memory, "no memory");
 		return;
 	}
-	o->retry_at = 0;
+	o->retry.at = 0;
 	if (!o->points)
 		end_round(o);
 }
@@ -176,34 +174,13 @@ static void on_retry(void *arg, uint64_t delay)
 {
 	struct mt_ctl_otlp *o = arg;
 
-	o->told_when = true;
-	o->quiet = o->c->now + delay;
+	mt_export_retry_told(&o->retry, o->c->now, delay);
 }
 
 static void again(struct mt_ctl_otlp *o)
 {
 	mt_count(o->counters, MT_OTLP_retries);
-	if (o->told_when) {
-		o->retry_at = o->quiet;
-		return;
-	}
-	o->retry_at = o->c->now + o->backoff / 2 + mt_rand_u64(&o->rng) % (o->backoff / 2 + 1);
-	o->backoff = MT_MIN(o->backoff * 2, (uint64_t)RETRY_MAX);
-}
-
-/*
- * True if the failure is temporary (OTLP 1.10, "Failures" of OTLP/gRPC): CANCELLED,
- * DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS; RESOURCE_EXHAUSTED only if the
- * server sent a retry delay.
- */
-static bool passes(const struct mt_ctl_otlp *o, int status)
-{
-	static const int those[] = {1, 4, 10, 11, 14, 15};
-
-	for (size_t i = 0; i < MT_ARRAY_LEN(those); i++)
-		if (status == those[i])
-			return true;
-	return status == MT_GRPC_RESOURCE_EXHAUSTED && o->told_when;
+	mt_export_retry_again(&o->retry, o->c->now, &o->rng);
 }
 
 static void taken(struct mt_ctl_otlp *o)
@@ -214,7 +191,7 @@ static void taken(struct mt_ctl_otlp *o)
 	mt_count(o->counters, MT_OTLP_exports);
 	mt_count_n(o->counters, MT_OTLP_points, o->points);
 	mt_grpc_useful(o->grpc);
-	o->backoff = RETRY_MIN;
+	mt_export_retry_reset(&o->retry);
 	drop_request(o);
 	if (o->more)
 		return;
@@ -236,7 +213,7 @@ static void on_end(void *arg, int status, const char *words)
 		return;
 	}
 	snprintf(why, sizeof(why), "gRPC status %d%s%s", status, *words ? ", " : "", words);
-	if (passes(o, status)) {
+	if (mt_export_retry_is_temporary(&o->retry, status)) {
 		trouble(o, "the collector cannot take metrics now", why);
 		again(o);
 	} else {
@@ -248,7 +225,8 @@ static void call(struct mt_ctl_otlp *o)
 {
 	static const struct mt_grpc_stream_events events = {on_answer, on_end, on_retry};
 
-	o->answered = o->told_when = false;
+	o->answered = false;
+	mt_export_retry_call(&o->retry);
 	o->call = mt_grpc_open(o->grpc, EXPORT, &events, o);
 	if (!o->call)
 		return;
@@ -272,14 +250,14 @@ static void go_on(struct mt_ctl_otlp *o)
 	}
 	if (o->scrape && now >= o->end)
 		give_up(o, MT_OTLP_late,
-			now < o->quiet
+			now < o->retry.quiet
 				? "the collector requires a wait until after the next export is due"
 				: "the collector did not take them in time");
-	if (!o->scrape && now >= o->due && now >= o->quiet)
+	if (!o->scrape && now >= o->due && now >= o->retry.quiet)
 		begin_round(o);
 	if (o->scrape && !o->bytes)
 		make_request(o);
-	if (o->scrape && o->bytes && !o->call && now >= o->retry_at)
+	if (o->scrape && o->bytes && !o->call && now >= o->retry.at)
 		call(o);
 }
 
