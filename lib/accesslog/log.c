@@ -21,6 +21,7 @@ static void output_free(struct mt_alog_output *o)
 	if (!o)
 		return;
 	mt_alog_sink_free(o->sink);
+	mt_alog_net_free(o->net);
 	mt_alog_format_free(o->format);
 	mt_alog_filter_free(o->filter);
 	mt_alog_place_fini(&o->place);
@@ -81,6 +82,11 @@ struct mt_alog *mt_alog_new(uint32_t workers, struct mt_err *e)
 	return NULL;
 }
 
+void mt_alog_use_export(struct mt_alog *l, struct mt_export *x)
+{
+	l->export = x;
+}
+
 struct mt_byte_ring *mt_alog_ring(struct mt_alog *l, uint32_t worker)
 {
 	return &l->rings[worker];
@@ -103,10 +109,19 @@ uint64_t mt_alog_lost_ring(const struct mt_alog *l, const struct mt_alog_output 
 	return o->stopping ? o->lost_ring : lost_in_rings(l) - o->lost_before;
 }
 
-/* The place as people read it. */
-static void path_of(const struct mt_alog_place *p, char to[PATH_MAX])
+static void collector_path(const struct mt_alog_collector *c, char to[PATH_MAX])
 {
-	if (p->path)
+	snprintf(to, PATH_MAX, "provider %s", c->name);
+}
+
+/* The place as people read it. */
+static void path_of(const struct mt_alog_output *o, char to[PATH_MAX])
+{
+	const struct mt_alog_place *p = &o->place;
+
+	if (o->net)
+		collector_path(&o->net->collector, to);
+	else if (p->path)
 		snprintf(to, PATH_MAX, "%s/%s", p->directory, p->path);
 	else
 		snprintf(to, PATH_MAX, "/dev/std%s", p->fd == STDOUT_FILENO ? "out" : "err");
@@ -117,8 +132,12 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static bool same_place(const struct mt_alog_place *a, const struct mt_alog_place *b)
+static bool same_place(const struct mt_alog_output *o, const struct mt_alog_want *w)
 {
+	const struct mt_alog_place *a = &o->place, *b = &w->place;
+
+	if (o->net || w->collector)
+		return o->net && w->collector && mt_alog_net_is(o->net, w->collector);
 	return same_text(a->path, b->path) && same_text(a->directory, b->directory) &&
 	       a->fd == b->fd;
 }
@@ -133,7 +152,7 @@ static bool same_format(const struct mt_alog_output *o, const struct mt_alog_spe
 static struct mt_alog_output *find(const struct mt_alog_list *in, const struct mt_alog_want *w)
 {
 	for (uint32_t i = 0; i < in->n; i++)
-		if (same_place(&in->v[i]->place, &w->place) && same_format(in->v[i], &w->spec) &&
+		if (same_place(in->v[i], w) && same_format(in->v[i], &w->spec) &&
 			same_text(in->v[i]->filter_text, w->filter))
 			return in->v[i];
 	return NULL;
@@ -152,13 +171,28 @@ static bool copy_place(const struct mt_alog_place *from, struct mt_alog_place *t
 	return false;
 }
 
+static int start_net(struct mt_alog *l, struct mt_alog_output *o, const struct mt_alog_collector *c,
+	struct mt_err *e)
+{
+	char path[PATH_MAX];
+	int rc, total;
+
+	collector_path(c, path);
+	total = mt_alog_total_of(l, path);
+	if (total < 0)
+		return mt_err(e, -ENOMEM, "no memory");
+	o->total = (uint32_t)total;
+	o->net = mt_alog_net_new(l->export, c, &rc, e);
+	return rc;
+}
+
 static int start_sink(struct mt_alog *l, struct mt_alog_output *o, struct mt_err *e)
 {
 	struct mt_alog_place place;
 	char path[PATH_MAX];
 	int total;
 
-	path_of(&o->place, path);
+	path_of(o, path);
 	total = mt_alog_total_of(l, path);
 	if (total < 0 || !copy_place(&o->place, &place))
 		return mt_err(e, -ENOMEM, "no memory");
@@ -202,7 +236,9 @@ static struct mt_alog_output *output_new(
 	o->omit_empty = w->spec.omit_empty;
 	o->number = ++l->outputs;
 	o->lost_before = lost_in_rings(l);
-	*rc = compile(w, o, e) ? start_sink(l, o, e) : -EINVAL;
+	*rc = !compile(w, o, e) ? -EINVAL
+	      : w->collector	? start_net(l, o, w->collector, e)
+				: start_sink(l, o, e);
 	if (*rc == 0)
 		return o;
 	output_free(o);
@@ -272,12 +308,14 @@ static int publish(struct mt_alog *l, const struct mt_alog_list *list)
 	return 0;
 }
 
-/* Texts of kept outputs may have changed. */
-static void rename_all(struct mt_alog_list *list, const struct mt_alog_want *wanted)
+/* Texts and targets of kept outputs may have changed. */
+static void update_all(struct mt_alog_list *list, const struct mt_alog_want *wanted)
 {
 	for (uint32_t i = 0; i < list->n; i++) {
 		char *document = strdup(wanted[i].document);
 
+		if (list->v[i]->net)
+			mt_alog_net_move(list->v[i]->net, wanted[i].collector->target);
 		if (!document)
 			continue;
 		free(list->v[i]->document);
@@ -317,7 +355,7 @@ int mt_alog_set(struct mt_alog *l, const struct mt_alog_want *wanted, uint32_t n
 	if (rc == 0)
 		set_scopes(&to, wanted);
 	if (rc == 0 && same_outputs(&to, &l->now)) {
-		rename_all(&l->now, wanted);
+		update_all(&l->now, wanted);
 		return 0;
 	}
 	if (rc == 0) {
@@ -330,7 +368,7 @@ int mt_alog_set(struct mt_alog *l, const struct mt_alog_want *wanted, uint32_t n
 		retire_others(l, &to, &l->now, 0);
 		return rc;
 	}
-	rename_all(&to, wanted);
+	update_all(&to, wanted);
 	retire_others(l, &l->now, &to, to.version);
 	l->now = to;
 	return 0;
@@ -342,13 +380,13 @@ static bool end(struct mt_alog *l, struct mt_alog_output *o)
 	if (!o->stopping) {
 		if (__atomic_load_n(&l->adopted, __ATOMIC_ACQUIRE) < o->until)
 			return false;
-		mt_alog_sink_stop(o->sink, MT_ALOG_STOP);
+		mt_alog_output_stop(o, MT_ALOG_STOP);
 		o->lost_ring = mt_alog_lost_ring(l, o);
 		o->stopping = true;
 	}
-	if (!mt_alog_sink_may_join(o->sink))
+	if (!mt_alog_output_may_join(o))
 		return false;
-	(void)mt_alog_sink_join(o->sink);
+	mt_alog_output_join(o);
 	mt_alog_total_add(l, o);
 	output_free(o);
 	return true;
@@ -371,7 +409,7 @@ void mt_alog_turn(struct mt_alog *l)
 void mt_alog_reopen(struct mt_alog *l)
 {
 	for (uint32_t i = 0; i < l->now.n; i++)
-		mt_alog_sink_reopen(l->now.v[i]->sink);
+		mt_alog_output_reopen(l->now.v[i]);
 }
 
 /* ---- counters ------------------------------------------------------------------------------- */
@@ -384,8 +422,9 @@ bool mt_alog_output(const struct mt_alog *l, uint32_t i, struct mt_alog_output_s
 		return false;
 	to->number = o->number;
 	to->document = o->document;
-	path_of(&o->place, to->path);
-	mt_alog_sink_stats(o->sink, &to->sink);
+	path_of(o, to->path);
+	to->is_sent = o->net != NULL;
+	mt_alog_output_stats_of(o, &to->sink);
 	to->lost_ring = mt_alog_lost_ring(l, o);
 	to->wanted = to->sink.wanted + to->lost_ring;
 	return true;
@@ -413,12 +452,12 @@ bool mt_alog_passed(const struct mt_alog *l, const struct mt_alog_marks *m)
 static void end_sinks(struct mt_alog *l, uint64_t ns)
 {
 	for (uint32_t i = 0; i < l->now.n; i++)
-		mt_alog_sink_stop(l->now.v[i]->sink, ns);
+		mt_alog_output_stop(l->now.v[i], ns);
 	for (struct mt_alog_output *o = l->past; o; o = o->next)
 		if (!o->stopping)
-			mt_alog_sink_stop(o->sink, ns);
+			mt_alog_output_stop(o, ns);
 	for (uint32_t i = 0; i < l->now.n; i++)
-		(void)mt_alog_sink_join(l->now.v[i]->sink);
+		mt_alog_output_join(l->now.v[i]);
 }
 
 void mt_alog_stop(struct mt_alog *l, uint64_t ns)
@@ -442,7 +481,7 @@ void mt_alog_stop(struct mt_alog *l, uint64_t ns)
 		struct mt_alog_output *o = l->past;
 
 		l->past = o->next;
-		(void)mt_alog_sink_join(o->sink);
+		mt_alog_output_join(o);
 		mt_alog_total_add(l, o);
 		output_free(o);
 	}

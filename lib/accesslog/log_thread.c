@@ -67,10 +67,11 @@ static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t n
 
 		if (!is_for(l->list, i, entry))
 			continue;
+		if (o->net && !mt_alog_net_takes(o->net, r.type))
+			continue;
 		if (o->filter && !mt_alog_filter_passes(o->filter, &r))
 			continue;
-		mt_alog_render(o->format, &r, now, &l->line);
-		(void)mt_alog_sink_put(o->sink, l->line.text, l->line.len);
+		mt_alog_output_put(l, o, &r, now);
 	}
 }
 
@@ -112,7 +113,7 @@ static void drain(struct mt_alog *l, const uint64_t *end)
 		for (uint32_t i = 0; i < l->workers; i++)
 			more |= take(l, &l->rings[i], end[i], now);
 		for (uint32_t i = 0; l->list && i < l->list->n; i++)
-			mt_alog_sink_flush(l->list->v[i]->sink);
+			mt_alog_output_flush(l->list->v[i]);
 	}
 }
 

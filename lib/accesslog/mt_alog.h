@@ -2,8 +2,8 @@
 /*
  * lib/accesslog: lines of access logs. This header is the log of a node: a ring of bytes for each
  * worker, the thread `mt-log`, which renders each entry for each output, and the outputs, which are
- * a format and a sink (mt_alog_sink.h). Formats are in mt_alog_format.h, entries in
- * mt_alog_entry.h.
+ * a format and a sink (mt_alog_sink.h) or a collector (mt_alog_collector.h). Formats are in
+ * mt_alog_format.h, entries in mt_alog_entry.h.
  *
  * Invariants:
  * - A worker never waits: its ring drops the newest entry if it is full, and counts it.
@@ -21,6 +21,7 @@
  */
 #pragma once
 
+#include "mt_alog_collector.h"
 #include "mt_alog_entry.h"
 #include "mt_alog_format.h"
 #include "mt_alog_sink.h"
@@ -42,6 +43,13 @@ struct mt_alog *mt_alog_new(uint32_t workers, struct mt_err *e);
 /* After mt_alog_stop(); NULL is allowed. */
 void mt_alog_free(struct mt_alog *l);
 
+struct mt_export;
+/*
+ * Outputs to collectors use its thread, which must outlive the log. Without it they cannot be
+ * set.
+ */
+void mt_alog_use_export(struct mt_alog *l, struct mt_export *x);
+
 /* The ring to which the worker writes struct mt_alog_entry; it publishes each at once. */
 struct mt_byte_ring *mt_alog_ring(struct mt_alog *l, uint32_t worker);
 
@@ -55,6 +63,8 @@ struct mt_alog_want {
 	bool unserved; /* calls without a service leave a line */
 	/* An expression in CEL (mt_alog_filter.h): only calls for which it is true leave a line. */
 	const char *filter; /* NULL: none */
+	/* In place of `place`; stays the caller's. ALS needs no format. NULL: none. */
+	const struct mt_alog_collector *collector;
 };
 
 /*
@@ -70,9 +80,10 @@ void mt_alog_reopen(struct mt_alog *l);
 struct mt_alog_output_stats {
 	uint64_t number;      /* of the output; each new one has the next higher */
 	const char *document; /* valid until the next mt_alog_set() */
-	char path[PATH_MAX];  /* of the file, or /dev/stdout, /dev/stderr */
+	char path[PATH_MAX];  /* of the file, /dev/stdout, /dev/stderr, or "provider NAME" */
 	uint64_t wanted;      /* lines */
 	uint64_t lost_ring;   /* lines of entries for which a worker's ring had no space */
+	bool is_sent;	      /* to a collector */
 	struct mt_alog_sink_stats sink;
 };
 /* The counters of output i. False: there is none. */

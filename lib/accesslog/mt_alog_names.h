@@ -17,6 +17,6 @@ struct mt_alog_names {
 	char of[2][MT_ALOG_NAMES][MT_ALOG_NAME + 1];
 };
 
-/* Adds what a format and a filter (NULL: none) name. False: some names found no room. */
+/* Adds what a format and a filter name; NULL: none. False: some names found no room. */
 bool mt_alog_name(struct mt_alog_names *to, const struct mt_alog_format *format,
 	const struct mt_alog_filter *filter);

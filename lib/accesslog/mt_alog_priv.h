@@ -7,6 +7,7 @@
 
 #include "mt_alog.h"
 #include "mt_alog_filter.h"
+#include "mt_alog_net_priv.h"
 #include "mt_alog_sink_priv.h"
 
 #include <pthread.h>
@@ -28,6 +29,7 @@ struct mt_alog_output {
 	enum mt_alog_encoding encoding;
 	bool omit_empty;
 	struct mt_alog_sink *sink;
+	struct mt_alog_net *net;       /* of a collector, in place of `sink` */
 	struct mt_alog_format *format; /* mt-log's while the output is in its list, as the next */
 	struct mt_alog_filter *filter; /* NULL: none */
 	uint64_t lost_before;	       /* entries lost in rings before the output began */
@@ -56,8 +58,9 @@ struct mt_alog {
 	bool running, stopped;
 	pthread_t thread;
 	/* Control thread. */
-	struct mt_alog_list now; /* the wanted outputs */
-	uint64_t outputs;	 /* that were made */
+	struct mt_export *export; /* NULL: no output is to a collector */
+	struct mt_alog_list now;  /* the wanted outputs */
+	uint64_t outputs;	  /* that were made */
 	struct mt_alog_place_total totals[MT_ALOG_PLACES];
 	uint32_t n_totals;
 	struct mt_alog_output *past;
@@ -79,6 +82,18 @@ void mt_alog_total_add(struct mt_alog *l, const struct mt_alog_output *o);
 void mt_alog_totals_fini(struct mt_alog *l);
 /* log.c: lines of entries that the output lost in rings. */
 uint64_t mt_alog_lost_ring(const struct mt_alog *l, const struct mt_alog_output *o);
+
+/* ---- output.c: as the functions of a sink --------------------------------------------------- */
+
+/* Only mt-log, as the next. */
+void mt_alog_output_put(
+	struct mt_alog *l, struct mt_alog_output *o, const struct mt_alog_record *r, uint64_t now);
+void mt_alog_output_flush(struct mt_alog_output *o);
+void mt_alog_output_reopen(struct mt_alog_output *o);
+void mt_alog_output_stop(struct mt_alog_output *o, uint64_t ns);
+bool mt_alog_output_may_join(struct mt_alog_output *o);
+void mt_alog_output_join(struct mt_alog_output *o);
+void mt_alog_output_stats_of(const struct mt_alog_output *o, struct mt_alog_sink_stats *to);
 
 /* Starts mt-log. 0 or -errno. */
 int mt_alog_thread_start(struct mt_alog *l);

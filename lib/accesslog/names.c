@@ -32,7 +32,7 @@ bool mt_alog_name(struct mt_alog_names *to, const struct mt_alog_format *format,
 	const struct mt_alog_key *key;
 	bool all = true;
 
-	for (uint32_t i = 0; (key = mt_alog_key(format, i)); i++)
+	for (uint32_t i = 0; format && (key = mt_alog_key(format, i)); i++)
 		if (key->from == MT_ALOG_REQUEST || key->from == MT_ALOG_RESPONSE)
 			all &= add(to, key);
 	for (uint32_t i = 0; filter && (key = mt_alog_filter_key(filter, i)); i++)

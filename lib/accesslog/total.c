@@ -35,7 +35,7 @@ static void add(const struct mt_alog *l, const struct mt_alog_output *o, struct 
 {
 	struct mt_alog_sink_stats st;
 
-	mt_alog_sink_stats(o->sink, &st);
+	mt_alog_output_stats_of(o, &st);
 	to->written += st.written;
 	to->lost_ring += mt_alog_lost_ring(l, o);
 	for (uint32_t i = 0; i < MT_ALOG_STATES; i++)

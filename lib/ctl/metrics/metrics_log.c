@@ -29,14 +29,15 @@ static void collect_lost(struct mt_collect *k)
 
 const struct mt_family_row mt_families_log[] = {
 	{"meltemi_access_log_written_total", MT_COUNTER, "lines", "sink",
-		"lines written to a file, `/dev/stdout` or `/dev/stderr`; beyond 63 of them "
-		"`other` "
-		"counts the rest",
+		"lines written to a file, `/dev/stdout` or `/dev/stderr`, or taken by the "
+		"collector of a provider; beyond 63 of them `other` counts the rest",
 		collect_written, 0},
 	{"meltemi_access_log_lost_total", MT_COUNTER, "lines", "sink, reason",
 		"lines that were not written: `ring`: the thread that renders lines was too slow; "
 		"`busy`: lines came faster than they were written; `not_open`, `no_space`, "
 		"`stalled`, `closed`, `failed`: the file or descriptor could not be written; "
+		"`unreachable`, `unavailable`, `late`: the collector did not take them in time; "
+		"`refused`, `rejected`, `bad_answer`: its answer to them; "
 		"`stopped`: the output ended first",
 		collect_lost, 0},
 	{0},

@@ -65,8 +65,10 @@ void mt_check_access_log(struct mt_health *h)
 	for (uint32_t i = 0; h->c->env.log && mt_alog_output(h->c->env.log, i, &st); i++)
 		if (st.sink.state != MT_ALOG_STATE_ok)
 			mt_found(h, MT_FOUND_WARNING, st.path,
-				"make the file writable, or change accessLogFile; `show telemetry` "
-				"counts lost lines",
+				st.is_sent ? "check the collector, and the service and port of the "
+					     "provider; `show telemetry` counts lost lines"
+					   : "make the file writable, or change accessLogFile; "
+					     "`show telemetry` counts lost lines",
 				"lines are not written: %s%s%s", mt_alog_state_words(st.sink.state),
 				st.sink.why.text[0] ? ": " : "", st.sink.why.text);
 }

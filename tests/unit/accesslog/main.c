@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suites.h"
 
+#include <signal.h>
+
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
@@ -13,8 +15,10 @@ int main(int argc, char **argv)
 		{"filter", filter_tests},
 		{"kept", kept_tests},
 		{"wire", wire_tests},
+		{"net", net_tests},
 		{0},
 	};
 
+	signal(SIGPIPE, SIG_IGN);
 	return mt_test_main(suites, argc, argv);
 }

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Collectors of access logs: services of gRPC that get records in place of lines. The queue, the
+ * thread and the retries are lib/export's.
+ */
+#pragma once
+
+#include "mt_alog_wire.h"
+#include "mt_grpc_target.h"
+#include "mt_log.h"
+
+enum mt_alog_service {
+	MT_ALOG_HTTP_ALS, /* Envoy's ALS; only calls */
+	MT_ALOG_TCP_ALS,  /* Envoy's ALS; only opaque streams and refused connections */
+	MT_ALOG_OTEL,	  /* OTLP logs; all */
+};
+
+struct mt_alog_collector {
+	enum mt_alog_service service;
+	const char *name;	       /* of the provider */
+	struct mt_grpc_target *target; /* an output may get another one, and keeps its queue */
+	const char *log_name;
+	struct mt_alog_sender sender;
+	/*
+	 * OTEL: a JSON object of texts with operators, which become attributes; NULL: none. The
+	 * body is the text of the output's format.
+	 */
+	const char *labels;
+};
+
+struct mt_alog_labels;
+struct mt_alog_names;
+
+/* Compiles `labels`. NULL with the reason in *e. */
+struct mt_alog_labels *mt_alog_labels_new(const char *json, struct mt_err *e);
+/* Note i about operators without a value, as mt_alog_note(). */
+const char *mt_alog_labels_note(const struct mt_alog_labels *l, uint32_t i);
+/* Adds the metadata that they name, as mt_alog_name(). */
+bool mt_alog_labels_name(const struct mt_alog_labels *l, struct mt_alog_names *to);
+void mt_alog_labels_free(struct mt_alog_labels *l);

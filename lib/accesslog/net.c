@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Outputs to collectors: queues of lib/export, and the records that mt-log puts into them. */
+#include "mt_alog_net_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALS	  "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
+#define OTEL	  "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+#define HTTP_LOGS 0x12 /* fields of StreamAccessLogsMessage */
+#define TCP_LOGS  0x1a
+#define RESOURCE  0x0a /* ExportLogsServiceRequest.resource_logs */
+#define SCOPE	  0x12 /* ResourceLogs.scope_logs */
+
+static struct mt_export_queue *start_als(
+	struct mt_export *x, const struct mt_alog_collector *c, struct mt_err *e)
+{
+	uint8_t head[MT_ALOG_WIRE_HEAD];
+	struct mt_export_conf conf = {.name = c->name, .target = c->target, .path = ALS};
+
+	conf.frames[0].before = head;
+	conf.frames[0].len = mt_alog_als_identifier(&c->sender, c->log_name, head);
+	conf.frames[0].tag = c->service == MT_ALOG_HTTP_ALS ? HTTP_LOGS : TCP_LOGS;
+	conf.n_frames = 1;
+	return mt_export_queue_new(x, &conf, e);
+}
+
+static struct mt_export_queue *start_otel(
+	struct mt_export *x, const struct mt_alog_collector *c, struct mt_err *e)
+{
+	uint8_t head[MT_ALOG_WIRE_HEAD];
+	struct mt_export_conf conf = {
+		.name = c->name, .target = c->target, .path = OTEL, .answer = mt_alog_otel_answer};
+
+	conf.frames[0].tag = RESOURCE;
+	conf.frames[1].before = head;
+	conf.frames[1].len = mt_alog_otel_resource(&c->sender, c->log_name, head);
+	conf.frames[1].tag = SCOPE;
+	conf.n_frames = 2;
+	return mt_export_queue_new(x, &conf, e);
+}
+
+static bool copy(const struct mt_alog_collector *from, struct mt_alog_collector *to)
+{
+	to->service = from->service;
+	to->target = mt_grpc_target_hold(from->target);
+	to->name = strdup(from->name);
+	to->log_name = strdup(from->log_name);
+	to->sender.node = strdup(from->sender.node);
+	to->sender.cluster = strdup(from->sender.cluster);
+	to->labels = from->labels ? strdup(from->labels) : NULL;
+	return to->name && to->log_name && to->sender.node && to->sender.cluster &&
+	       !to->labels == !from->labels;
+}
+
+static void drop(struct mt_alog_collector *c)
+{
+	mt_grpc_target_drop(c->target);
+	free((char *)(uintptr_t)c->name);
+	free((char *)(uintptr_t)c->log_name);
+	free((char *)(uintptr_t)c->sender.node);
+	free((char *)(uintptr_t)c->sender.cluster);
+	free((char *)(uintptr_t)c->labels);
+}
+
+struct mt_alog_net *mt_alog_net_new(
+	struct mt_export *x, const struct mt_alog_collector *c, int *rc, struct mt_err *e)
+{
+	struct mt_alog_net *n = calloc(1, sizeof(*n));
+
+	*rc = -ENOMEM;
+	if (!x || !n || !copy(c, &n->collector)) {
+		(void)mt_err(e, *rc, x ? "no memory" : "this log has no export thread");
+		mt_alog_net_free(n);
+		return NULL;
+	}
+	if (c->labels) {
+		n->labels = mt_alog_labels_new(c->labels, e);
+		*rc = n->labels ? *rc : -EINVAL;
+	}
+	if (!n->labels == !c->labels)
+		n->queue = c->service == MT_ALOG_OTEL ? start_otel(x, c, e) : start_als(x, c, e);
+	if (n->queue) {
+		*rc = 0;
+		return n;
+	}
+	mt_alog_net_free(n);
+	return NULL;
+}
+
+void mt_alog_net_free(struct mt_alog_net *n)
+{
+	if (!n)
+		return;
+	mt_export_queue_free(n->queue);
+	mt_alog_labels_free(n->labels);
+	drop(&n->collector);
+	free(n);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool mt_alog_net_is(const struct mt_alog_net *n, const struct mt_alog_collector *c)
+{
+	const struct mt_alog_collector *own = &n->collector;
+
+	return own->service == c->service && same_text(own->name, c->name) &&
+	       same_text(own->log_name, c->log_name) &&
+	       same_text(own->sender.node, c->sender.node) &&
+	       same_text(own->sender.cluster, c->sender.cluster) &&
+	       same_text(own->labels, c->labels);
+}
+
+void mt_alog_net_move(struct mt_alog_net *n, struct mt_grpc_target *target)
+{
+	if (n->collector.target == target)
+		return;
+	mt_grpc_target_drop(n->collector.target);
+	n->collector.target = mt_grpc_target_hold(target);
+	mt_export_queue_move(n->queue, target);
+}
+
+bool mt_alog_net_takes(const struct mt_alog_net *n, enum mt_alog_type type)
+{
+	if (n->collector.service == MT_ALOG_OTEL)
+		return true;
+	return (type == MT_ALOG_DOWNSTREAM_END) == (n->collector.service == MT_ALOG_HTTP_ALS);
+}
+
+void mt_alog_net_put(struct mt_alog_net *n, struct mt_alog_format *format,
+	const struct mt_alog_record *r, uint64_t now, struct mt_alog_line *line)
+{
+	uint32_t len;
+
+	if (n->collector.service == MT_ALOG_OTEL) {
+		struct mt_alog_labels *l = n->labels;
+
+		if (l)
+			mt_alog_labels_render(l, r, now, line);
+		mt_alog_render(format, r, now, line);
+		len = mt_alog_otel_record(r, now, mt_alog_line_text(line), l ? l->now : NULL,
+			l ? l->n : 0, n->record);
+	} else {
+		len = mt_alog_als_entry(r, n->collector.service == MT_ALOG_HTTP_ALS, n->record);
+	}
+	(void)mt_export_put(n->queue, n->record, len);
+}
+
+void mt_alog_net_stats(const struct mt_alog_net *n, struct mt_alog_sink_stats *to)
+{
+	static const enum mt_alog_state states[MT_EXPORT_STATES] = {
+		[MT_EXPORT_ok] = MT_ALOG_STATE_ok,
+		[MT_EXPORT_unreachable] = MT_ALOG_STATE_unreachable,
+		[MT_EXPORT_unavailable] = MT_ALOG_STATE_unavailable,
+		[MT_EXPORT_late] = MT_ALOG_STATE_late,
+		[MT_EXPORT_refused] = MT_ALOG_STATE_refused,
+		[MT_EXPORT_rejected] = MT_ALOG_STATE_rejected,
+		[MT_EXPORT_bad_answer] = MT_ALOG_STATE_bad_answer,
+		[MT_EXPORT_stopped] = MT_ALOG_STATE_stopped,
+	};
+	struct mt_export_stats st;
+
+	mt_export_stats(n->queue, &st);
+	memset(to, 0, sizeof(*to));
+	to->wanted = st.wanted;
+	to->written = st.sent;
+	to->bytes = st.bytes;
+	for (uint32_t i = 0; i < MT_EXPORT_STATES; i++)
+		to->lost[states[i]] = st.lost[i];
+	to->state = states[st.state];
+	(void)mt_err(&to->why, 0, "%s", st.why);
+}
