@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include "mt_alog.h"
+#include "mt_export.h"
 
 #include <errno.h>
 
@@ -11,8 +12,13 @@ _Static_assert(MT_ALOG_WORKERS >= MT_WORKERS_MAX, "a ring for each worker");
 int access_log_start(struct daemon *d, struct mt_err *e)
 {
 	d->log = mt_alog_new(d->n_workers, e);
-	if (!d->log)
+	d->export = d->log ? mt_export_new(e) : NULL;
+	if (!d->export) {
+		mt_alog_free(d->log);
+		d->log = NULL;
 		return -ENOMEM;
+	}
+	mt_alog_use_export(d->log, d->export);
 	mt_conf_set_log(d->conf, d->log);
 	return 0;
 }
@@ -25,7 +31,9 @@ void access_log_stop(struct daemon *d)
 	mt_alog_stop(d->log, MT_ALOG_STOP);
 	mt_conf_set_log(d->conf, NULL);
 	mt_alog_free(d->log);
+	mt_export_free(d->export);
 	d->log = NULL;
+	d->export = NULL;
 }
 
 void access_log_use(struct daemon *d, const struct mt_access_log *wanted)
@@ -37,14 +45,21 @@ void access_log_use(struct daemon *d, const struct mt_access_log *wanted)
 	for (uint32_t i = 0; i < n; i++) {
 		const struct mt_access_output *o = &wanted->outputs[i];
 
-		w[i] = (struct mt_alog_want){
-			o->document, o->place, o->spec, o->key, o->general, o->unserved, o->filter};
+		w[i] = (struct mt_alog_want){o->document, o->place, o->spec, o->key, o->general,
+			o->unserved, o->filter, o->collector};
 	}
 	d->log_due = mt_alog_set(d->log, w, n, &e) != 0;
 	if (d->log_due && !d->log_told)
 		mt_log(MT_LOG_ERROR, "config", "access log: %s: %s; it is tried again each second",
 			n ? w[0].document : "no output", e.text);
 	d->log_told = d->log_due;
+}
+
+/* True if lines are lost although there is space for them. */
+static bool loses(enum mt_alog_state s)
+{
+	return s == MT_ALOG_STATE_refused || s == MT_ALOG_STATE_rejected ||
+	       s == MT_ALOG_STATE_bad_answer;
 }
 
 /* Logs that an output cannot be written any more, or can again. */
@@ -59,10 +74,11 @@ static void report(struct daemon *d, uint32_t i, const struct mt_alog_output_sta
 	if (st->sink.state == MT_ALOG_STATE_ok)
 		mt_log(MT_LOG_INFO, "config", "access log %s: lines are written", st->path);
 	else
-		mt_log(MT_LOG_WARN, "config",
-			"access log %s: %s%s%s; lines wait in 4 MiB, further ones are lost",
-			st->path, mt_alog_state_words(st->sink.state),
-			st->sink.why.text[0] ? ": " : "", st->sink.why.text);
+		mt_log(MT_LOG_WARN, "config", "access log %s: %s%s%s; %s", st->path,
+			mt_alog_state_words(st->sink.state), st->sink.why.text[0] ? ": " : "",
+			st->sink.why.text,
+			loses(st->sink.state) ? "lines are lost"
+					      : "lines wait in 4 MiB, further ones are lost");
 }
 
 void access_log_turn(struct daemon *d)

@@ -267,6 +267,7 @@ struct daemon {
 	struct mt_token_pool *tokens;  /* thread that verifies tokens */
 	struct mt_extauthz *asks;      /* thread for external authorization */
 	struct mt_alog *log;	       /* access log (access_log.c) */
+	struct mt_export *export;      /* sends it to collectors */
 	bool log_due, log_told;	       /* its outputs could not be set; that was logged */
 	struct log_report log_reports[MT_ALOG_OUTPUTS];
 	struct mt_aead *aeads[MT_WORKERS_MAX];

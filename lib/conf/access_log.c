@@ -19,17 +19,6 @@
 #include <errno.h>
 #include <strings.h>
 
-/* Of an output in a document, for messages. */
-struct about {
-	const struct mt_meta *meta;
-	const char *document;		/* name of the output */
-	const char *path_field, *field; /* paths of place and format */
-	uint32_t path_line, line;
-	bool general, unserved;
-	uint64_t key;
-	const struct mt_log_use *use; /* NULL: of a proxy */
-};
-
 /* ---- places --------------------------------------------------------------------------------- */
 
 static int find_place(
@@ -48,8 +37,8 @@ static int find_place(
 }
 
 /* False: it has been reported, or memory is short. */
-static bool use_place(
-	struct mt_build *b, const struct about *a, const char *path, struct mt_alog_place *place)
+static bool use_place(struct mt_build *b, const struct mt_log_about *a, const char *path,
+	struct mt_alog_place *place)
 {
 	struct mt_err e;
 	int rc = find_place(b, path, place, &e);
@@ -79,7 +68,7 @@ static const struct mt_access_output *last_good(const struct mt_build *b, const 
 
 /* Operators that never have a value here. */
 static void note_operators(
-	struct mt_build *b, const struct about *a, const struct mt_alog_format *f)
+	struct mt_build *b, const struct mt_log_about *a, const struct mt_alog_format *f)
 {
 	const char *words;
 
@@ -87,8 +76,7 @@ static void note_operators(
 		mt_b_note(b, a->meta, a->line, a->field, NULL, "%s", words);
 }
 
-/* The format, or the last good one. False: there is none, and it has been reported. */
-static bool use_format(struct mt_build *b, const struct about *a, struct mt_alog_spec *spec)
+bool mt_b_log_format(struct mt_build *b, const struct mt_log_about *a, struct mt_alog_spec *spec)
 {
 	struct mt_err e;
 	struct mt_alog_format *f = mt_alog_compile(spec, &e);
@@ -109,7 +97,7 @@ static bool use_format(struct mt_build *b, const struct about *a, struct mt_alog
 }
 
 /* False: there is a filter that cannot be used, and it has been reported. */
-static bool use_filter(struct mt_build *b, const struct about *a)
+static bool use_filter(struct mt_build *b, const struct mt_log_about *a)
 {
 	const struct mt_log_use *use = a->use;
 	struct mt_alog_filter *f;
@@ -134,9 +122,8 @@ static struct mt_access_log *log_of(struct mt_build *b)
 	return (struct mt_access_log *)(uintptr_t)b->snap->pub.log;
 }
 
-/* Copies the output into the snapshot's memory, which remembers a failure. */
-static void keep(struct mt_build *b, const struct about *a, const struct mt_alog_place *place,
-	const struct mt_alog_spec *spec)
+struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_about *a,
+	const struct mt_alog_place *place, const struct mt_alog_spec *spec)
 {
 	struct mt_region *r = &b->snap->region;
 	struct mt_access_log *log = log_of(b);
@@ -144,7 +131,7 @@ static void keep(struct mt_build *b, const struct about *a, const struct mt_alog
 		log ? mt_region_push(r, (void **)&log->outputs, &log->n_outputs, sizeof(*o)) : NULL;
 
 	if (!o)
-		return;
+		return NULL;
 	o->place.fd = place->fd;
 	if (place->path) {
 		o->place.path = mt_region_strdup(r, place->path);
@@ -164,9 +151,10 @@ static void keep(struct mt_build *b, const struct about *a, const struct mt_alog
 		o->filter = mt_region_strdup(r, a->use->filter);
 	o->origin.file = mt_region_strdup(r, a->meta->origin.file);
 	o->origin.line = a->path_line;
+	return o;
 }
 
-static bool is_full(struct mt_build *b, const struct about *a)
+static bool is_full(struct mt_build *b, const struct mt_log_about *a)
 {
 	const struct mt_access_log *log = b->snap->pub.log;
 
@@ -177,15 +165,20 @@ static bool is_full(struct mt_build *b, const struct about *a)
 	return true;
 }
 
-static void add_output(
-	struct mt_build *b, const struct about *a, const char *path, struct mt_alog_spec *spec)
+bool mt_b_log_may_be(struct mt_build *b, const struct mt_log_about *a)
+{
+	return a->document && !is_full(b, a) && use_filter(b, a);
+}
+
+static void add_output(struct mt_build *b, const struct mt_log_about *a, const char *path,
+	struct mt_alog_spec *spec)
 {
 	struct mt_alog_place place;
 
-	if (!a->document || is_full(b, a) || !use_filter(b, a) || !use_place(b, a, path, &place))
+	if (!mt_b_log_may_be(b, a) || !use_place(b, a, path, &place))
 		return;
-	if (use_format(b, a, spec))
-		keep(b, a, &place, spec);
+	if (mt_b_log_format(b, a, spec))
+		(void)mt_b_log_keep(b, a, &place, spec);
 	mt_alog_place_fini(&place);
 }
 
@@ -237,7 +230,7 @@ static void add_mesh_output(struct mesh_logs *l, const struct mt_log_use *use)
 			    : telemetry ? "spec.accessLogging"
 					: "defaultProviders.accessLogging";
 	uint32_t line = envoy ? use->line : l->c->access_log.line;
-	struct about a = {
+	struct mt_log_about a = {
 		.meta = telemetry && !format->s ? use->meta : &l->c->meta,
 		.document = document_of(l, use, telemetry ? "provider envoy" : field),
 		.path_field = field,
@@ -254,7 +247,7 @@ static void add_mesh_output(struct mesh_logs *l, const struct mt_log_use *use)
 	add_output(l->b, &a, envoy ? "/dev/stdout" : l->c->access_log.s, &spec);
 }
 
-static void add_provider(
+static void add_file(
 	struct mesh_logs *l, const struct mt_log_use *use, const struct mt_ext_provider *p)
 {
 	const struct mt_file_log *file = p->file;
@@ -262,7 +255,7 @@ static void add_provider(
 		file->format.labels.s ? &file->format.labels : &file->format.text;
 	bool json = format == &file->format.labels;
 	bool empty = json && strcmp(format->s, "{}") == 0;
-	struct about a = {
+	struct mt_log_about a = {
 		.meta = &l->c->meta,
 		.document =
 			document_of(l, use, mt_region_printf(&l->b->tmp, "provider %s", p->name.s)),
@@ -279,6 +272,25 @@ static void add_provider(
 	struct mt_alog_spec spec = spec_of(empty ? NULL : format->s, json, file->omit_empty.v);
 
 	add_output(l->b, &a, file->path.s ? file->path.s : "/dev/stdout", &spec);
+}
+
+static void add_provider(
+	struct mesh_logs *l, const struct mt_log_use *use, const struct mt_ext_provider *p)
+{
+	struct mt_log_about a = {
+		.meta = &l->c->meta,
+		.general = l->general,
+		.unserved = l->general,
+		.key = use->key,
+		.use = use,
+	};
+
+	if (p->file) {
+		add_file(l, use, p);
+		return;
+	}
+	a.document = document_of(l, use, mt_region_printf(&l->b->tmp, "provider %s", p->name.s));
+	mt_b_log_collector(l->b, &a, p);
 }
 
 static const struct mt_ext_provider *find_provider(const struct mt_mesh_config *c, const char *name)
@@ -323,12 +335,13 @@ bool mt_b_log_provider(struct mt_build *b, const struct mt_meta *meta, const str
 {
 	const struct mt_ext_provider *p = find_provider(config_of(b), name->s);
 
-	if (p ? p->file != NULL : is_envoy(name->s))
+	if (p ? p->file || mt_log_net_of(p) : is_envoy(name->s))
 		return true;
 	if (meta)
 		mt_b_warn(b, meta, name->line, field,
-			"name a provider with envoyFileAccessLog, or `envoy`",
-			p ? "%.128s gets no line: only envoyFileAccessLog is written"
+			"name a provider with envoyFileAccessLog, envoyHttpAls, envoyTcpAls or "
+			"envoyOtelAls, or `envoy`",
+			p ? "%.128s gets no line: it is not of a type that is written"
 			  : "no provider is called %.128s: it gets no line",
 			name->s);
 	return false;
@@ -342,7 +355,7 @@ static bool is_repeated(const struct mt_default_providers *d, uint32_t at)
 	return false;
 }
 
-/* defaultProviders; without one that writes a file, accessLogFile. NULL: no memory. */
+/* defaultProviders; without one that can be used, accessLogFile. NULL: no memory. */
 static const struct mt_log_set *defaults_of(struct mt_build *b, const struct mt_mesh_config *c)
 {
 	const struct mt_default_providers *d = c->defaults;
@@ -385,9 +398,8 @@ static void note_unused(struct mt_build *b, const struct mt_mesh_config *c)
 
 		for (uint32_t k = 0; p->name.s && k < b->logs->n; k++)
 			used |= uses(b->logs->v[k], p->name.s);
-		if (p->file && p->name.s && !used)
-			mt_b_note(b, &c->meta, p->file->origin.line,
-				"extensionProviders[].envoyFileAccessLog",
+		if ((p->file || mt_log_net_of(p)) && p->name.s && !used)
+			mt_b_note(b, &c->meta, p->origin.line, "extensionProviders[]",
 				"name it in defaultProviders.accessLogging or in a Telemetry",
 				"not used: neither defaultProviders.accessLogging nor a Telemetry "
 				"names %.128s",
@@ -467,7 +479,7 @@ static void add_chain_log(struct discovered *d, const struct mt_meta *meta,
 {
 	struct mt_build *b = d->b;
 	struct mt_alog_spec spec = spec_of_chain(l);
-	struct about a = {
+	struct mt_log_about a = {
 		.meta = meta,
 		.path_field = l->field,
 		.path_line = meta->origin.line,

@@ -255,6 +255,7 @@ static step_fn *const steps[] = {
 	mt_b_policies,
 	mt_b_meshed,
 	mt_b_clusters,
+	mt_b_log_collectors,
 	mt_b_topology,
 	mt_b_check,
 	mt_b_listeners,

@@ -5,24 +5,56 @@
 
 #include <strings.h>
 
+/* What an output reads of calls; NULL: it does not have it. */
+struct reads {
+	struct mt_alog_format *format;
+	struct mt_alog_filter *filter;
+	struct mt_alog_labels *labels;
+};
+
+/* Entries of ALS have no metadata, whatever their format is. */
+static bool has_format(const struct mt_access_output *o)
+{
+	return !o->collector || o->collector->service == MT_ALOG_OTEL;
+}
+
+/* False: no memory, because all of it was compiled before (access_log.c, collectors.c). */
+static bool compile(const struct mt_access_output *o, struct reads *r)
+{
+	const char *labels = o->collector ? o->collector->labels : NULL;
+	struct mt_err e;
+
+	*r = (struct reads){
+		.format = has_format(o) ? mt_alog_compile(&o->spec, &e) : NULL,
+		.filter = o->filter ? mt_alog_filter_new(o->filter, &e) : NULL,
+		.labels = labels ? mt_alog_labels_new(labels, &e) : NULL,
+	};
+	return !r->format == !has_format(o) && !r->filter == !o->filter && !r->labels == !labels;
+}
+
+static bool name(const struct reads *r, struct mt_alog_names *names)
+{
+	bool all = mt_alog_name(names, r->format, r->filter);
+
+	return (!r->labels || mt_alog_labels_name(r->labels, names)) && all;
+}
+
 static void add_names(
 	struct mt_build *b, const struct mt_access_output *o, struct mt_alog_names *names)
 {
-	struct mt_err e;
-	struct mt_alog_format *format = mt_alog_compile(&o->spec, &e);
-	struct mt_alog_filter *filter = o->filter ? mt_alog_filter_new(o->filter, &e) : NULL;
+	struct reads r;
 
-	/* Both were compiled before (access_log.c), so only memory can be short. */
-	if (!format || !o->filter != !filter)
+	if (!compile(o, &r))
 		b->tmp.failed = true;
-	else if (!mt_alog_name(names, format, filter))
+	else if (!name(&r, names))
 		mt_diag_add(b->diags, MT_DIAG_WARNING, o->origin, o->field,
 			"name less metadata in formats and filters",
 			"%s: some metadata has no value, because calls keep at most %d names of "
 			"requests and %d of replies for all access logs",
 			o->document, MT_ALOG_NAMES, MT_ALOG_NAMES);
-	mt_alog_format_free(format);
-	mt_alog_filter_free(filter);
+	mt_alog_format_free(r.format);
+	mt_alog_filter_free(r.filter);
+	mt_alog_labels_free(r.labels);
 }
 
 /* Names compare without case, so mt_key_make() does not do. NULL: no memory. */

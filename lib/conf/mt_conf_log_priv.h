@@ -30,6 +30,8 @@ struct mt_log_sets {
 	const struct mt_log_set *services; /* of services without a place of their own */
 	const struct mt_log_set **v;	   /* all but the general one */
 	uint32_t n;
+	struct mt_log_pending *pending; /* collectors.c */
+	uint32_t n_pending;
 	struct mt_strmap by_place; /* sets by "NAMESPACE", or "NAMESPACE GATEWAY" */
 };
 
@@ -43,7 +45,7 @@ void mt_b_log_sets_fini(struct mt_log_sets *s);
 /* Adds a use to a set, with its key. NULL: no memory. */
 struct mt_log_use *mt_log_set_add(
 	struct mt_build *b, struct mt_log_set *set, const struct mt_log_use *use);
-/* access_log.c: true if the provider of this name writes a file. Otherwise it warns about it. */
+/* access_log.c: true if the provider of this name is of an access log. Otherwise it warns. */
 bool mt_b_log_provider(struct mt_build *b, const struct mt_meta *meta, const struct mt_text *name,
 	const char *field);
 
@@ -57,3 +59,44 @@ const struct mt_alog_scope *mt_b_log_scope(struct mt_build *b, struct mt_region 
 
 /* log_keys.c: fills mt_snapshot.log_keys, when the listeners are final. */
 void mt_b_log_keys(struct mt_build *b);
+
+/* ---- outputs: access_log.c ------------------------------------------------------------------ */
+
+/* Of an output in a document, for messages. */
+struct mt_log_about {
+	const struct mt_meta *meta;
+	const char *document;		/* name of the output */
+	const char *path_field, *field; /* paths of place and format */
+	uint32_t path_line, line;
+	bool general, unserved;
+	uint64_t key;
+	const struct mt_log_use *use; /* NULL: of a proxy */
+};
+
+/* False: too many outputs, or a filter that cannot be used; it has been reported. */
+bool mt_b_log_may_be(struct mt_build *b, const struct mt_log_about *a);
+/* The format, or the last good one. False: there is none, and it has been reported. */
+bool mt_b_log_format(struct mt_build *b, const struct mt_log_about *a, struct mt_alog_spec *spec);
+/* Copies the output into the snapshot's memory, which remembers a failure. NULL: no memory. */
+struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_about *a,
+	const struct mt_alog_place *place, const struct mt_alog_spec *spec);
+
+/* ---- collectors: collectors.c --------------------------------------------------------------- */
+
+/* The network log of a provider; NULL: none. */
+static inline const struct mt_net_log *mt_log_net_of(const struct mt_ext_provider *p)
+{
+	return p->http_als ? p->http_als : p->tcp_als ? p->tcp_als : p->otel_als;
+}
+
+/* Makes the output of such a provider; mt_b_log_collectors() finds its target. */
+void mt_b_log_collector(
+	struct mt_build *b, struct mt_log_about *a, const struct mt_ext_provider *p);
+/* A step of the build: finds the collectors, when the endpoints of services are known. */
+void mt_b_log_collectors(struct mt_build *b);
+/*
+ * policy_providers.c: where the collector is; the snapshot holds it. NULL: it cannot be used, with
+ * *why for the operator, or no memory (*why NULL).
+ */
+struct mt_grpc_target *mt_b_log_target(
+	struct mt_build *b, const struct mt_net_log *log, const char **why);

@@ -73,7 +73,8 @@ struct mt_snap {
 	struct mt_token_rules **tokens; /* held, by the guards */
 	uint32_t n_tokens;
 	struct mt_extauthz_provider **providers; /* held */
-	uint32_t n_providers;
+	struct mt_grpc_target **targets;	 /* held, of access logs */
+	uint32_t n_providers, n_targets;
 	struct mt_forward_set *forward_set; /* owns pub.l4; NULL: nothing is forwarded */
 	struct mt_vips_build *vips;	    /* NULL: no host needs an address */
 	struct mt_codec_registry *codecs;   /* held */
@@ -115,7 +116,7 @@ void mt_conf_tokens_fini(struct mt_conf_tokens *t);
 void mt_conf_tokens_begin(struct mt_conf_tokens *t);
 void mt_conf_tokens_end(struct mt_conf_tokens *t, bool failed);
 
-/* Who is asked by policies, shared by snapshots (policy_providers.c). */
+/* Providers that are called by gRPC, shared by snapshots (policy_providers.c). */
 struct mt_conf_providers {
 	struct mt_strmap all; /* by what is said of them */
 	uint64_t turn;	      /* grows with each build */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is asked by policies of CUSTOM: MeshConfig's extensionProviders. One that says the same is the same object, also in the next
- * snapshot, with its connection.
+ * Providers that are called by gRPC: MeshConfig's extensionProviders of policies of CUSTOM and of access logs. One that says the same is
+ * the same object, also in the next snapshot, with its connection.
  */
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_credentials_priv.h"
+#include "mt_conf_log_priv.h"
 #include "mt_conf_policy_priv.h"
 
 #include "mt_extauthz.h"
@@ -20,7 +21,8 @@
 
 struct entry {
 	char *key;
-	struct mt_extauthz_provider *provider;
+	struct mt_extauthz_provider *provider; /* of policies; else `target`, of access logs */
+	struct mt_grpc_target *target;
 	uint64_t made; /* the build that made it */
 	uint64_t turn; /* the build that used it last */
 };
@@ -30,6 +32,7 @@ struct entry {
 static void free_entry(struct entry *e)
 {
 	mt_extauthz_drop(e->provider);
+	mt_grpc_target_drop(e->target);
 	free(e->key);
 	free(e);
 }
@@ -61,18 +64,23 @@ void mt_conf_providers_end(struct mt_conf_providers *t, bool failed)
 		}
 }
 
-static struct mt_extauthz_provider *remember(
-	struct mt_conf_providers *t, const char *key, const struct mt_callout_conf *conf)
+/* Takes over one of both. NULL: no memory. */
+static struct entry *remember(struct mt_conf_providers *t, const char *key,
+	struct mt_extauthz_provider *provider, struct mt_grpc_target *target)
 {
 	struct entry *e = calloc(1, sizeof(*e));
 
-	if (!e)
+	if (!e) {
+		mt_extauthz_drop(provider);
+		mt_grpc_target_drop(target);
 		return NULL;
+	}
 	e->key = strdup(key);
-	e->provider = mt_extauthz_provider_new(conf);
+	e->provider = provider;
+	e->target = target;
 	e->made = e->turn = t->turn;
-	if (e->key && e->provider && !mt_strmap_put(&t->all, e->key, e, NULL))
-		return e->provider;
+	if (e->key && (provider || target) && !mt_strmap_put(&t->all, e->key, e, NULL))
+		return e;
 	free_entry(e);
 	return NULL;
 }
@@ -203,15 +211,15 @@ static const char *reach_instances(
 }
 
 /* NULL, or why not. */
-static const char *find(struct reach *to, const struct mt_ext_authz *g)
+static const char *find(struct reach *to, const char *service, uint32_t port)
 {
-	const char *slash = strchr(g->service.s, '/'), *name = slash ? slash + 1 : g->service.s;
-	const char *why = NULL, *ns = slash ? mt_region_strndup(&to->b->tmp, g->service.s,
-						      (size_t)(slash - g->service.s))
-					    : mt_b_root_namespace(to->b);
+	const char *slash = strchr(service, '/'), *name = slash ? slash + 1 : service;
+	const char *why = NULL,
+		   *ns = slash ? mt_region_strndup(&to->b->tmp, service, (size_t)(slash - service))
+			       : mt_b_root_namespace(to->b);
 	const struct mt_host *h = ns ? mt_b_host(to->b, name, ns) : NULL;
 	const struct mt_unit u = {
-		.se = h ? h->se : NULL, .port = h ? port_of(h->se, g->port.v) : NULL, .host = name};
+		.se = h ? h->se : NULL, .port = h ? port_of(h->se, port) : NULL, .host = name};
 
 	if (u.port)
 		why = reach_instances(to, h, &u);
@@ -219,7 +227,7 @@ static const char *find(struct reach *to, const struct mt_ext_authz *g)
 		why = "its endpoints have loopback addresses, addresses of the link, or of a "
 		      "cloud's services for the host, and are not of the root namespace";
 	if (!why && !to->n_servers)
-		add_server(to, name, g->port.v);
+		add_server(to, name, port);
 	return why;
 }
 
@@ -235,14 +243,11 @@ static const struct mt_ext_provider *written(struct mt_build *b, const char *nam
 	return NULL;
 }
 
-static const char *key_of(
-	struct mt_build *b, const struct mt_callout_conf *conf, const struct reach *to)
+/* The key of a provider at these servers, which `key` names without them. */
+static const char *key_at(const struct reach *to, const char *key)
 {
-	const char *key = mt_region_printf(&b->tmp, "%s %" PRIu64 " %d %" PRIx64, conf->name,
-		conf->timeout, conf->fail_open, to->tls_hash);
-
-	for (uint32_t i = 0; key && i < conf->n_servers; i++)
-		key = mt_region_printf(&b->tmp, "%s %s", key, conf->servers[i]);
+	for (uint32_t i = 0; key && i < to->n_servers; i++)
+		key = mt_region_printf(&to->b->tmp, "%s %s", key, to->servers[i]);
 	return key;
 }
 
@@ -258,16 +263,19 @@ static struct mt_extauthz_provider *get(
 	const char *key;
 	struct entry *e;
 
-	*why = find(&to, p->grpc);
+	*why = find(&to, p->grpc->service.s, p->grpc->port.v);
 	if (*why)
 		return NULL;
 	conf.servers = to.servers;
 	conf.n_servers = to.n_servers;
 	conf.tls = to.tls_hash ? &to.tls : NULL;
-	key = key_of(b, &conf, &to);
+	key = key_at(&to, mt_region_printf(&b->tmp, "%s %" PRIu64 " %d %" PRIx64, conf.name,
+				  conf.timeout, conf.fail_open, to.tls_hash));
 	e = key ? mt_strmap_get(&t->all, key) : NULL;
+	if (!e && key && to.n_servers)
+		e = remember(t, key, mt_extauthz_provider_new(&conf), NULL);
 	if (!e)
-		return key && to.n_servers ? remember(t, key, &conf) : NULL;
+		return NULL;
 	e->turn = t->turn;
 	return e->provider;
 }
@@ -296,4 +304,35 @@ struct mt_extauthz_provider *mt_b_provider(
 		return NULL;
 	}
 	return *slot = mt_extauthz_hold(got);
+}
+
+/* ---- access logs ------------------------------------------------------------------------------------- */
+
+struct mt_grpc_target *mt_b_log_target(
+	struct mt_build *b, const struct mt_net_log *log, const char **why)
+{
+	struct mt_conf_providers *t = &b->conf->providers;
+	struct reach to = {.b = b};
+	struct mt_grpc_target **slot;
+	const char *key;
+	struct entry *e;
+
+	*why = find(&to, log->service.s, log->port.v);
+	if (*why)
+		return NULL;
+	/* No name of a provider is empty. */
+	key = key_at(&to, mt_region_printf(&b->tmp, " %" PRIx64, to.tls_hash));
+	e = key ? mt_strmap_get(&t->all, key) : NULL;
+	if (!e && key && to.n_servers)
+		e = remember(t, key, NULL,
+			mt_grpc_target_new(to.servers, to.n_servers, to.tls_hash ? &to.tls : NULL));
+	slot = e ? mt_region_push(&b->snap->region, (void **)&b->snap->targets, &b->snap->n_targets,
+			   sizeof(*slot))
+		 : NULL;
+	if (!slot) {
+		b->tmp.failed = true;
+		return NULL;
+	}
+	e->turn = t->turn;
+	return *slot = mt_grpc_target_hold(e->target);
 }

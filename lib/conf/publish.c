@@ -33,6 +33,8 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		mt_token_rules_drop(s->tokens[i]);
 	for (uint32_t i = 0; i < s->n_providers; i++)
 		mt_extauthz_drop(s->providers[i]);
+	for (uint32_t i = 0; i < s->n_targets; i++)
+		mt_grpc_target_drop(s->targets[i]);
 	mt_forward_set_put(c, s->forward_set);
 	mt_vips_build_free(s->vips);
 	mt_dns_table_put(s->pub.dns);

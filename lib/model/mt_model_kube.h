@@ -163,15 +163,25 @@ struct mt_file_log {
 	struct mt_num omit_empty;
 };
 
+/* envoyHttpAls, envoyTcpAls, envoyOtelAls: an access log that is sent by gRPC. */
+struct mt_net_log {
+	struct mt_origin origin;
+	struct mt_text service; /* "NAMESPACE/HOST" or a host */
+	struct mt_num port;
+	struct mt_text log_name;	  /* not set: Istio's */
+	struct mt_file_log_format format; /* envoyOtelAls: body and attributes */
+};
+
 /*
- * One of MeshConfig's extensionProviders. Except the two kinds that are read, a provider is only a
+ * One of MeshConfig's extensionProviders. Except the kinds that are read, a provider is only a
  * name that other objects may refer to.
  */
 struct mt_ext_provider {
 	struct mt_origin origin;
 	struct mt_text name;
-	struct mt_ext_authz *grpc; /* NULL, and `file`: another kind of provider */
+	struct mt_ext_authz *grpc; /* all NULL: another kind of provider */
 	struct mt_file_log *file;
+	struct mt_net_log *http_als, *tcp_als, *otel_als;
 };
 
 /* defaultProviders: names of providers. */

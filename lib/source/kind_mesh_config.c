@@ -63,6 +63,61 @@ static const struct mt_field file_log_fields[] = {
 static const struct mt_section file_log_section = {"envoyFileAccessLog", sizeof(struct mt_file_log),
 	MT_ARRAY_LEN(file_log_fields), .fields = file_log_fields, .unknown = unknown_told};
 
+#define NET_LOG_FIELDS                                                                             \
+	{"service", MT_F_TEXT, AT(struct mt_net_log, service), .required = true, .host = true,     \
+		.help = "HOST or NAMESPACE/HOST, as of `envoyExtAuthzGrpc`"},                      \
+	{                                                                                          \
+		"port", MT_F_NUM, AT(struct mt_net_log, port),                                     \
+			.min = 1, .max = 65535, .required = true, .help = "port of the service"    \
+	}
+
+#define ALS_FIELDS                                                                                 \
+	NET_LOG_FIELDS,                                                                            \
+	{                                                                                          \
+		"filterStateObjectsToLog", MT_F_LATER, .help = "entries have no filter state"      \
+	}
+
+static const struct mt_field http_als_fields[] = {
+	ALS_FIELDS,
+	{"logName", MT_F_TEXT, AT(struct mt_net_log, log_name),
+		.help = "name in the identifier; default: http_envoy_accesslog"},
+	{"additionalRequestHeadersToLog", MT_F_LATER, .help = "entries have no metadata of calls"},
+	{"additionalResponseHeadersToLog", MT_F_LATER, .help = "entries have no metadata of calls"},
+	{"additionalResponseTrailersToLog", MT_F_SKIP, .help = "RPC protocols have no trailers"},
+};
+
+static const struct mt_field tcp_als_fields[] = {
+	ALS_FIELDS,
+	{"logName", MT_F_TEXT, AT(struct mt_net_log, log_name),
+		.help = "name in the identifier; default: tcp_envoy_accesslog"},
+};
+
+static const struct mt_field otel_format_fields[] = {
+	{"text", MT_F_TEXT, AT(struct mt_file_log_format, text),
+		.help = "a [format](../how-to/access-logs.md#formats): the body; default: Istio's"},
+	{"labels", MT_F_CUSTOM, .custom = mt_read_log_labels,
+		.help = "attributes: names, and texts with operators"},
+};
+
+static const struct mt_section otel_format_section = {"logFormat",
+	sizeof(struct mt_file_log_format), MT_ARRAY_LEN(otel_format_fields),
+	.fields = otel_format_fields, .unknown = unknown_told};
+
+static const struct mt_field otel_als_fields[] = {
+	NET_LOG_FIELDS,
+	{"logName", MT_F_TEXT, AT(struct mt_net_log, log_name),
+		.help = "attribute `log_name` of the resource; default: otel_envoy_accesslog"},
+	{"logFormat", MT_F_OBJECT, AT(struct mt_net_log, format), .sub = &otel_format_section,
+		.help = "body and attributes of a log record"},
+};
+
+static const struct mt_section http_als_section = {"envoyHttpAls", sizeof(struct mt_net_log),
+	MT_ARRAY_LEN(http_als_fields), .fields = http_als_fields, .unknown = unknown_told};
+static const struct mt_section tcp_als_section = {"envoyTcpAls", sizeof(struct mt_net_log),
+	MT_ARRAY_LEN(tcp_als_fields), .fields = tcp_als_fields, .unknown = unknown_told};
+static const struct mt_section otel_als_section = {"envoyOtelAls", sizeof(struct mt_net_log),
+	MT_ARRAY_LEN(otel_als_fields), .fields = otel_als_fields, .unknown = unknown_told};
+
 static const struct mt_field provider_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_ext_provider, name), .required = true,
 		.help = "the name that AuthorizationPolicies with CUSTOM and `defaultProviders` "
@@ -74,12 +129,20 @@ static const struct mt_field provider_fields[] = {
 		.sub = &file_log_section,
 		.help = "an access log, if `defaultProviders.accessLogging` or a Telemetry names "
 			"it"},
+	{"envoyHttpAls", MT_F_POINTER, AT(struct mt_ext_provider, http_als),
+		.sub = &http_als_section,
+		.help = "the same, of calls, sent to an Access Log Service by gRPC"},
+	{"envoyTcpAls", MT_F_POINTER, AT(struct mt_ext_provider, tcp_als), .sub = &tcp_als_section,
+		.help = "the same, of opaque TCP connections and refused connections"},
+	{"envoyOtelAls", MT_F_POINTER, AT(struct mt_ext_provider, otel_als),
+		.sub = &otel_als_section,
+		.help = "the same, of both, sent to a collector of OpenTelemetry by gRPC"},
 };
 
 static const struct mt_field default_fields[] = {
 	{"accessLogging", MT_F_TEXTS, AT_LIST(struct mt_default_providers, logs),
-		.help = "providers with `envoyFileAccessLog`, or `envoy`, which is `/dev/stdout` "
-			"with `accessLogFormat`: each gets a line for each call, in place of "
+		.help = "providers of access logs, or `envoy`, which is `/dev/stdout` with "
+			"`accessLogFormat`: each gets a line for each call, in place of "
 			"`accessLogFile`"},
 	{"tracing", MT_F_SKIP, .help = "no spans are sent"},
 	{"metrics", MT_F_SKIP, .help = "metrics are always on"},
@@ -122,8 +185,8 @@ static const struct mt_field config_fields[] = {
 	{"extensionProviders", MT_F_LIST, AT_LIST(struct mt_mesh_config, providers),
 		.sub = &provider_section,
 		.help = "providers of CUSTOM policies: envoyExtAuthzGrpc is called, other "
-			"authorization fails closed; and of access logs: envoyFileAccessLog; other "
-			"providers are ignored"},
+			"authorization fails closed; and of access logs: envoyFileAccessLog, "
+			"envoyHttpAls, envoyTcpAls, envoyOtelAls; other providers are ignored"},
 	{"outboundTrafficPolicy", MT_F_LATER,
 		.help = "the Node's routes decide about traffic to other addresses"},
 	{"localityLbSetting", MT_F_POINTER, AT(struct mt_mesh_config, locality),

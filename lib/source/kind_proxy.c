@@ -64,8 +64,9 @@ static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 
 static const struct mt_field log_provider_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_telemetry_provider, name), .required = true,
-		.help = "of the MeshConfig's `extensionProviders`, with `envoyFileAccessLog`, or "
-			"`envoy`; without regard to case"},
+		.help = "of the MeshConfig's `extensionProviders` of access logs, or `envoy`; "
+			"without "
+			"regard to case"},
 };
 
 static const struct mt_section log_provider_section = {"provider",

@@ -231,7 +231,7 @@ static void test_other_providers(void)
 	static const char none[] = NODE CONFIG
 		"    accessLogFile: /dev/stderr\n"
 		"    defaultProviders: {accessLogging: [als, absent]}\n"
-		"    extensionProviders:\n    - {name: als, envoyTcpAls: {service: a.b, port: 1}}\n"
+		"    extensionProviders:\n    - {name: als, zipkin: {service: a.b, port: 1}}\n"
 		"    - {name: files, envoyFileAccessLog: {}}\n";
 	struct built b = compiled(new_conf(), none);
 

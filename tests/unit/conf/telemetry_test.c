@@ -22,7 +22,7 @@
 	"    extensionProviders:\n"                                                                \
 	"    - {name: File1, envoyFileAccessLog: {path: /var/log/meltemi/1.log}}\n"                \
 	"    - {name: file2, envoyFileAccessLog: {path: /var/log/meltemi/2.log}}\n"                \
-	"    - {name: als, envoyHttpAls: {service: a.b, port: 1}}\n"
+	"    - {name: als, zipkin: {service: a.b, port: 1}}\n"
 #define DEFAULT	 MESH("    defaultProviders: {accessLogging: [file1]}\n")
 #define FILE_LOG MESH("    accessLogFile: /dev/stderr\n")
 #define TELEMETRY(name, ns, spec)                                                                  \
