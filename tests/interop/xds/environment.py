@@ -59,6 +59,12 @@ def otlp():
                        "grpc, google.rpc.error_details_pb2, opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
 
 
+def als():
+    """Envoy's own messages, and a gRPC server for its Access Log Service."""
+    return python_with("xds-protos", ["xds-protos==1.85.0", "protobuf", "googleapis-common-protos"],
+                       "grpc, envoy.service.accesslog.v3.als_pb2")
+
+
 def istiod():
     """For who asks a real istiod: Envoy's messages and YAML."""
     return python_with("istiod-asker", ["xds-protos==1.85.0", "protobuf", "googleapis-common-protos", "grpcio", "pyyaml"],

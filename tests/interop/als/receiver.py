@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+A collector of access logs on the originals' own messages: Envoy's Access Log Service, or OpenTelemetry's logs. Every message is parsed
+strictly, unknown fields included, and written to a file, one JSON object a line. How it answers stands in another file, which is read
+for each call: ok, hang (it reads nothing until that changes), status NAME; of OpenTelemetry also garbage and partial.
+
+  receiver.py als|otel PORT RECORDS MODE
+"""
+
+import json
+import pathlib
+import sys
+import time
+from concurrent import futures
+
+import grpc
+from google.protobuf import json_format, unknown_fields
+
+KIND, PORT, RECORDS, MODE = sys.argv[1:]
+if KIND == "als":
+    from envoy.service.accesslog.v3 import als_pb2 as service
+
+    METHOD, REQUEST = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", service.StreamAccessLogsMessage
+    ANSWER = service.StreamAccessLogsResponse
+else:
+    from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as service
+
+    METHOD, REQUEST = "/opentelemetry.proto.collector.logs.v1.LogsService/Export", service.ExportLogsServiceRequest
+    ANSWER = service.ExportLogsServiceResponse
+
+
+def all_known(message):
+    """Whether no field of it, nor of what is in it, is unknown to the original."""
+    if len(unknown_fields.UnknownFieldSet(message)):
+        return False
+    for field, value in message.ListFields():
+        if not field.message_type or field.message_type.GetOptions().map_entry:
+            continue
+        if not all(all_known(v) for v in (value if field.is_repeated else [value])):
+            return False
+    return True
+
+
+class Collector(grpc.GenericRpcHandler):
+    def __init__(self):
+        self.records, self.mode = open(RECORDS, "a", encoding="utf-8"), pathlib.Path(MODE)  # noqa: SIM115
+
+    def service(self, call):
+        if call.method != METHOD:
+            return None
+        if KIND == "als":
+            return grpc.stream_unary_rpc_method_handler(self.stream)
+        return grpc.unary_unary_rpc_method_handler(self.export)
+
+    def answers(self, context):
+        while self.mode.read_text().strip() == "hang" and context.is_active():
+            time.sleep(0.05)
+        mode = self.mode.read_text().strip()
+        if mode.startswith("status "):
+            context.abort(grpc.StatusCode[mode.split()[1]], "as the test wants")
+        return mode
+
+    def write(self, data):
+        message = REQUEST.FromString(data)
+        self.records.write(json.dumps({"all_known": all_known(message), "message": json_format.MessageToDict(message)}) + "\n")
+        self.records.flush()
+
+    def stream(self, messages, context):
+        self.answers(context)
+        for data in messages:
+            self.write(data)
+        return ANSWER().SerializeToString()
+
+    def export(self, data, context):
+        mode = self.answers(context)
+        self.write(data)
+        if mode == "garbage":
+            return b"\x0a\xff\xff\xff\xff\x7f"
+        answer = ANSWER()
+        if mode == "partial":
+            answer.partial_success.rejected_log_records = 5
+            answer.partial_success.error_message = "five of them are not wanted"
+        return answer.SerializeToString()
+
+
+def main():
+    server = grpc.server(futures.ThreadPoolExecutor(8))
+    server.add_generic_rpc_handlers((Collector(),))
+    bound = server.add_insecure_port(f"127.0.0.1:{PORT}")
+    server.start()
+    print(f"ready {bound}", flush=True)
+    server.wait_for_termination()
+
+
+main()
