@@ -65,6 +65,8 @@ enum mt_meta_state {
 	MT_META_UNREAD,
 	MT_META_ABSENT, /* there are none, or they cannot be read */
 	MT_META_READ,
+	/* of tables (mt_codec_table.h): a container of them contradicts its format */
+	MT_META_BROKEN,
 	/* more than MT_META_ENTRIES or MT_META_BYTES, or too much work to read them again */
 	MT_META_TOO_LARGE,
 };

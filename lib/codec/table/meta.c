@@ -166,8 +166,8 @@ static void index_of(const struct table_source *in, struct mt_metadata *meta)
 		if (meta->state == MT_META_TOO_LARGE)
 			return;
 	}
-	if (found && !wrong)
-		meta->state = MT_META_READ;
+	if (found)
+		meta->state = wrong ? MT_META_BROKEN : MT_META_READ;
 }
 
 void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,

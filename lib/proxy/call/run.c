@@ -58,13 +58,24 @@ static bool find_service(
 	return true;
 }
 
-/* True if routes, filters and balancers can read all metadata that they search. */
+/*
+ * True if routes, filters and balancers can read all metadata that they search. A limit or a route
+ * would else take metadata that break their format for none.
+ */
 static bool metadata_known(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	if (mt_likely(!ex->service->searches) || ex->in_message ||
-		mt_view_read(&p->view) != MT_META_TOO_LARGE)
+	enum mt_meta_state state;
+
+	if (mt_likely(!ex->service->searches) || ex->in_message)
 		return true;
-	mt_reply_local(p, ex, MT_REPLY_TOO_LARGE, "more metadata than are read");
+	state = mt_view_read(&p->view);
+	if (mt_likely(state != MT_META_TOO_LARGE && state != MT_META_BROKEN))
+		return true;
+	if (state == MT_META_BROKEN)
+		mt_reply_local(
+			p, ex, MT_REPLY_BAD_REQUEST, "metadata that contradict their format");
+	else
+		mt_reply_local(p, ex, MT_REPLY_TOO_LARGE, "more metadata than are read");
 	return false;
 }
 

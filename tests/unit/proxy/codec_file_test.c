@@ -162,31 +162,37 @@ static void test_file_again(void)
 
 /* ---- a protocol with ids of two bytes ---------------------------------------------------------- */
 
-static const char small_text[] =
-	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: small}\nspec:\n"
-	"  calls: multiplexed\n"
-	"  places:\n"
-	"    kind: {at: 0, size: 1}\n"
-	"    version: {at: 1, size: 1}\n"
-	"    id: {at: 2, size: 2}\n"
-	"    length: {at: 4, size: 4}\n"
-	"    result: {at: 8, size: 1}\n"
-	"    body: {at: 9, to: 0, holds: protobuf}\n"
-	"    user: {in: body, find: 1}\n"
-	"  frame: {length: length, min: 9, max: 1000000}\n"
-	"  messages:\n"
-	"  - {is: request, from: client, when: {kind: 1}}\n"
-	"  - {is: reply, from: server, when: {kind: 2}}\n"
-	"  - {is: event, event: drain, from: server, when: {kind: 3}}\n"
-	"  id: id\n"
-	"  status: {place: result, ok: 0, overload: 4, caller: 5, other: server}\n"
-	"  metadata: {user: user}\n"
-	"  check: {version: 1}\n"
-	"  localReplies:\n"
-	"    codes: {overload: 4, bad_reply: 8, default: 99}\n"
-	"    write: [{hex: \"0201\"}, {value: id, size: 2}, {hex: \"00000009\"}, "
-	"{value: code, size: 1}]\n"
-	"  goaway: [{hex: \"0301\"}, {value: id, size: 2}, {hex: \"0000000900\"}]\n";
+/* With other places. */
+#define SMALL_TEXT(places)                                                                         \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: small}\nspec:\n"                 \
+	"  calls: multiplexed\n"                                                                   \
+	"  places:\n"                                                                              \
+	"    kind: {at: 0, size: 1}\n"                                                             \
+	"    version: {at: 1, size: 1}\n"                                                          \
+	"    id: {at: 2, size: 2}\n"                                                               \
+	"    length: {at: 4, size: 4}\n"                                                           \
+	"    result: {at: 8, size: 1}\n"                                                           \
+	"    body: {at: 9, to: 0, holds: protobuf}\n"                                              \
+	"    user: {in: body, find: 1}\n" places                                                   \
+	"  frame: {length: length, min: 9, max: 1000000}\n"                                        \
+	"  messages:\n"                                                                            \
+	"  - {is: request, from: client, when: {kind: 1}}\n"                                       \
+	"  - {is: reply, from: server, when: {kind: 2}}\n"                                         \
+	"  - {is: event, event: drain, from: server, when: {kind: 3}}\n"                           \
+	"  id: id\n"                                                                               \
+	"  status: {place: result, ok: 0, overload: 4, caller: 5, other: server}\n"                \
+	"  metadata: {user: user}\n"                                                               \
+	"  check: {version: 1}\n"                                                                  \
+	"  localReplies:\n"                                                                        \
+	"    codes: {overload: 4, bad_reply: 8, default: 99}\n"                                    \
+	"    write: [{hex: \"0201\"}, {value: id, size: 2}, {hex: \"00000009\"}, "                 \
+	"{value: code, size: 1}]\n"                                                                \
+	"  goaway: [{hex: \"0301\"}, {value: id, size: 2}, {hex: \"0000000900\"}]\n"
+
+static const char small_text[] = SMALL_TEXT("");
+/* Labels that only `search` names. */
+static const char labels_text[] = SMALL_TEXT(
+	"    labels: {in: body, find: 2, holds: {pairs: {length: 1}}}\n") "  search: labels\n";
 
 enum { SMALL = 9, SMALL_CALL = 1, SMALL_REPLY = 2, SMALL_GOAWAY = 3 };
 
@@ -264,13 +270,18 @@ static void small_refuse(struct fake_conn *s, uint8_t result)
 	CU_ASSERT_TRUE_FATAL(lab_feed(s, small, len));
 }
 
-static struct fake_conn *small_start(void)
+static struct fake_conn *start(const char *text)
 {
-	const struct mt_codec *codec = compile("small.yaml", small_text, strlen(small_text));
+	const struct mt_codec *codec = compile("small.yaml", text, strlen(text));
 
 	scene_start(1);
 	config_speak(lab.snap, 0, codec, 0);
 	return lab_client(CONFIG_SAFE);
+}
+
+static struct fake_conn *small_start(void)
+{
+	return start(small_text);
 }
 
 static void small_stop(void)
@@ -317,6 +328,44 @@ static void test_claims(void)
 	small_call(c, 9, "eve");
 	CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 4, SMALL), 9);
 	CU_ASSERT_EQUAL(scene_connected_server(0)->sent.len, 0);
+	lab_close(c, MT_CLOSE_RESET);
+	small_stop();
+}
+
+/* Sends a call with these labels. */
+static void labels_call(struct fake_conn *c, uint16_t id, const char *labels, uint32_t n)
+{
+	small_make(SMALL_CALL, 1, id, 0, SMALL + 2 + n);
+	small[SMALL] = 2 << 3 | 2; /* field 2, with a length */
+	small[SMALL + 1] = (uint8_t)n;
+	memcpy(small + SMALL + 2, labels, n);
+	CU_ASSERT_TRUE_FATAL(lab_feed(c, small, SMALL + 2 + n));
+}
+
+/*
+ * Labels that break their format: the call is refused if its service searches metadata, because its
+ * limits would else not find what they count. Otherwise it is forwarded, as one with sound labels.
+ */
+static void test_broken_labels(void)
+{
+	static const char sound[] = {4, 'u', 's', 'e', 'r', 1, 'a'}, broken[] = {4, 'u', 's'};
+	struct fake_conn *c = start(labels_text), *s;
+	struct mt_service *service = lab.snap->listeners[0].protos->services[0];
+	uint32_t len;
+
+	service->searches = true;
+	labels_call(c, 7, broken, sizeof(broken));
+	CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 99, SMALL), 7);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_bad_request), 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	for (uint16_t id = 8; id <= 9; id++) {
+		service->searches = id == 8;
+		len = id == 8 ? sizeof(sound) : sizeof(broken);
+		labels_call(c, id, id == 8 ? sound : broken, len);
+		s = scene_connected_server(0);
+		small_answer(s, 1, small_took(s, SMALL_CALL, 0, SMALL + 2 + len), SMALL);
+		CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 0, SMALL), id);
+	}
 	lab_close(c, MT_CLOSE_RESET);
 	small_stop();
 }
@@ -404,6 +453,7 @@ const struct mt_test codec_file_tests[] = {
 	{"the file", test_file},
 	{"the file, read again", test_file_again},
 	{"metadata at places, and claims", test_claims},
+	{"labels that break their format", test_broken_labels},
 	{"replies that contradict their file", test_contradictions},
 	{"classes of errors", test_classes},
 	{"goaway with an id of two bytes", test_goaway},
