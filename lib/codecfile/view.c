@@ -27,6 +27,14 @@ static bool is_searched(const struct cf_variant *v, const struct cf_place *p)
 	return false;
 }
 
+/* The place in the table. A new one can move the array. */
+static struct mt_ct_place in_table(struct cf_build *b, struct cf_place *p)
+{
+	uint16_t i = cf_content(b, p);
+
+	return b->places[i];
+}
+
 static void places(struct cf_build *b, struct mt_codecfile_view *view)
 {
 	for (struct cf_place *p = b->v->places; p; p = p->next) {
@@ -43,7 +51,7 @@ static void places(struct cf_build *b, struct mt_codecfile_view *view)
 		to->variant = b->variant;
 		to->read = is_found(p);
 		if (to->read)
-			to->at = b->places[cf_content(b, p)];
+			to->at = in_table(b, p);
 	}
 }
 

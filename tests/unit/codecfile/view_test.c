@@ -92,6 +92,49 @@ static void places(void)
 	mt_region_fini(&region);
 }
 
+/*
+ * The view adds places to the array of those that the table uses, which can move it. Each number of
+ * places before has its turn.
+ */
+static void moved(void)
+{
+	static const char head[] =
+		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: moved}\nspec:\n"
+		"  calls: serial\n  places:\n    total: {at: 0, size: 1}\n";
+	static const char tail[] =
+		"  frame: {length: total, min: 1, max: 100}\n  messages:\n"
+		"  - {is: request, from: client}\n  - {is: reply, from: server}\n";
+	static uint8_t message[64] = {64};
+
+	for (uint32_t n = 1; n < 40; n++) {
+		static struct mt_ct_found found[64];
+		struct mt_codecfile_view v = {0};
+		struct mt_region region;
+		struct mt_diags diags;
+		const struct mt_codec_table *t;
+		char text[4096];
+		struct mt_msg msg;
+		const char *why;
+		int len = snprintf(text, sizeof(text), "%s", head);
+
+		for (uint32_t i = 1; i <= n; i++)
+			len += snprintf(text + len, sizeof(text) - (size_t)len,
+				"    p%u: {at: %u, size: 1}\n", i, i);
+		len += snprintf(text + len, sizeof(text) - (size_t)len, "%s", tail);
+		mt_diags_init(&diags);
+		mt_region_init(&region, 0);
+		t = mt_codecfile_read(&region, &diags, "moved.yaml", text, (size_t)len, &v);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+		for (uint32_t i = 0; i < v.n_places; i++) {
+			mt_codec_table_first(t, MT_DIR_DOWN, message, sizeof(message),
+				&v.places[i].at, 1, &found[i], &msg, &why);
+			CU_ASSERT(found[i].there && found[i].off == i && found[i].len == 1);
+		}
+		mt_diags_fini(&diags);
+		mt_region_fini(&region);
+	}
+}
+
 static void first(void)
 {
 	struct mt_codecfile_view v;
@@ -144,5 +187,5 @@ static void searched_map(void)
 	mt_region_fini(&region);
 }
 
-const struct mt_test view_tests[] = {
-	{"view", view}, {"places", places}, {"first", first}, {"searched map", searched_map}, {0}};
+const struct mt_test view_tests[] = {{"view", view}, {"places", places}, {"moved", moved},
+	{"first", first}, {"searched map", searched_map}, {0}};
