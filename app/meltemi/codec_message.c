@@ -69,10 +69,14 @@ static json_t *field(const struct codec_test *t, uint32_t i, const uint8_t *p)
 {
 	const struct mt_ct_found *f = &t->found[i];
 	uint32_t n = t->all ? f->len : MT_MIN(f->len, (uint32_t)CODEC_BYTES);
-	json_t *j = json_pack("{s:s, s:I, s:I}", "place", t->view.places[i].name, "at",
-		(json_int_t)f->off, "bytes", (json_int_t)f->len);
-	json_t *text = f->number ? NULL : as_text(p + f->off, n);
+	json_t *j, *text;
 
+	if (f->absent)
+		return json_pack("{s:s, s:o, s:b}", "place", t->view.places[i].name, "number",
+			number(f->value, f->is_signed), "default", 1);
+	j = json_pack("{s:s, s:I, s:I}", "place", t->view.places[i].name, "at", (json_int_t)f->off,
+		"bytes", (json_int_t)f->len);
+	text = f->number ? NULL : as_text(p + f->off, n);
 	if (f->number)
 		json_object_set_new(j, "number", number(f->value, f->is_signed));
 	if (text)
@@ -89,7 +93,7 @@ static json_t *fields(const struct codec_test *t, const struct mt_msg *msg, cons
 
 	for (uint32_t i = 0; i < t->view.n_places; i++)
 		if (t->view.places[i].variant == msg->variant && t->view.places[i].read &&
-			t->found[i].there)
+			(t->found[i].there || t->found[i].absent))
 			json_array_append_new(list, field(t, i, p));
 	return list;
 }
@@ -135,6 +139,19 @@ static json_t *named(
 	if (!key || !mt_codec_table_value(t->table, msg, p, key, t->meta, &v, scratch))
 		return json_null();
 	return value_text(t, v);
+}
+
+/* Why policies, routes and limits cannot read the containers of `search`; NULL: they can. */
+static const char *unread(struct codec_test *t, const struct mt_msg *msg, const uint8_t *p)
+{
+	mt_codec_table_index(t->table, msg, p, t->meta);
+	if (t->meta->state == MT_META_BROKEN)
+		return "a container of search breaks its format: refused as bad_request if a rule "
+		       "of its service searches metadata";
+	if (t->meta->state == MT_META_TOO_LARGE)
+		return "more than Meltemi searches: refused as too_large if a rule of its service "
+		       "searches metadata";
+	return NULL;
 }
 
 /* ---- messages of Meltemi's own --------------------------------------------------------------- */
@@ -243,8 +260,12 @@ json_t *codec_message(
 			json_string(mt_codecfile_reason((enum mt_local_reply)(msg->refuse - 1))));
 	json_object_set_new(j, "places", fields(t, msg, p));
 	if (!msg->refuse) {
+		const char *why = unread(t, msg, p);
+
 		calls(t, msg, p, j);
 		json_object_set_new(j, "metadata", metadata(t, msg, p));
+		if (why)
+			json_object_set_new(j, "unread", json_string(why));
 	}
 	of_kind(t, msg, p, j);
 	return j;

@@ -137,29 +137,51 @@ static void put_head(const json_t *m)
 	else if (id)
 		printf(", id %s", json_string_value(id));
 	putchar('\n');
-	if (*text(m, "refused"))
-		printf("  refused as %s: by a rule of messages, or because it contradicts a check, "
-		       "a checksum, a length or the format of a container, or its metadata are "
-		       "too large\n",
-			text(m, "refused"));
+	if (!*text(m, "refused"))
+		return;
+	printf("  refused as %s: ", text(m, "refused"));
+	put(text(m, "cause"));
+	putchar('\n');
 }
 
-static void put_value(const json_t *f)
+/* "" if the place has no number. */
+static void number_text(const json_t *f, char *to, size_t size)
 {
 	const json_t *number = json_object_get(f, "number");
 
+	*to = '\0';
 	if (json_is_integer(number))
-		printf("%lld", (long long)json_integer_value(number));
+		snprintf(to, size, "%lld", (long long)json_integer_value(number));
 	else if (number)
-		printf("%s", json_string_value(number));
-	else if (json_object_get(f, "text")) {
+		snprintf(to, size, "%s", json_string_value(number));
+}
+
+static void put_value(const json_t *f, const char *number)
+{
+	if (*number) {
+		printf("%s", number);
+	} else if (json_object_get(f, "text")) {
 		putchar('"');
 		put(text(f, "text"));
 		putchar('"');
 	}
-	if (number || !json_object_get(f, "text"))
-		printf("%s%s", number ? " = " : "", text(f, "hex"));
+	if (*number || !json_object_get(f, "text"))
+		printf("%s%s", *number ? " = " : "", text(f, "hex"));
 	printf("%s\n", json_is_true(json_object_get(f, "cut")) ? " ..." : "");
+}
+
+static void put_place(const json_t *f)
+{
+	char name[64], number[32];
+
+	(void)mt_escape(name, sizeof(name), text(f, "place"));
+	number_text(f, number, sizeof(number));
+	if (json_is_true(json_object_get(f, "default"))) {
+		printf("  %-20s %6s %6s  %s, its default\n", name, "-", "-", number);
+		return;
+	}
+	printf("  %-20s %6lld %6lld  ", name, whole(f, "at"), whole(f, "bytes"));
+	put_value(f, number);
 }
 
 static void put_places(const json_t *list)
@@ -169,14 +191,7 @@ static void put_places(const json_t *list)
 
 	if (json_array_size(list))
 		printf("  %-20s %6s %6s  value\n", "place", "at", "bytes");
-	json_array_foreach(list, i, f)
-	{
-		char name[64];
-
-		(void)mt_escape(name, sizeof(name), text(f, "place"));
-		printf("  %-20s %6lld %6lld  ", name, whole(f, "at"), whole(f, "bytes"));
-		put_value(f);
-	}
+	json_array_foreach(list, i, f) put_place(f);
 }
 
 static void put_metadata(const json_t *m)
@@ -198,6 +213,7 @@ static void put_metadata(const json_t *m)
 		put(text(v, "value"));
 		putchar('\n');
 	}
+	put_text("unread", text(m, "unread"));
 }
 
 /* Reasons with the same result are in one row. */

@@ -25,7 +25,7 @@ struct attempt {
 	enum mt_decode rc;
 	enum mt_dir dir;
 	struct mt_msg msg;
-	const char *why;
+	char why[256]; /* it is refused, or none */
 };
 
 /* ---- output ---------------------------------------------------------------------------------- */
@@ -79,6 +79,8 @@ static void message(struct reader *r, const struct attempt *a)
 		json_object_set_new(m, "input", json_string(r->input));
 		json_object_set_new(m, "stream", json_string(r->s->name));
 		json_object_set_new(m, "offset", json_integer(r->at));
+		if (a->msg.refuse)
+			json_object_set_new(m, "cause", json_string(a->why));
 		show(t, m);
 	}
 }
@@ -87,12 +89,16 @@ static void message(struct reader *r, const struct attempt *a)
 
 static struct attempt attempt_from(struct reader *r, uint32_t at, enum mt_dir dir)
 {
-	struct attempt a = {.dir = dir, .why = ""};
+	struct mt_codecfile_seen seen = {.view = &r->t->view,
+		.table = r->t->table,
+		.found = r->t->found,
+		.bytes = r->s->bytes + at};
+	struct attempt a = {.dir = dir};
 
 	a.rc = mt_codec_table_first(r->t->table, dir, r->s->bytes + at, r->end - at, r->t->places,
-		r->t->view.n_places, r->t->found, &a.msg, &a.why);
-	if (strncmp(a.why, "codec file: ", 12) == 0)
-		a.why += 12;
+		r->t->view.n_places, r->t->found, &seen.msg, &seen.why);
+	a.msg = seen.msg;
+	mt_codecfile_why(&seen, a.why, sizeof(a.why));
 	return a;
 }
 

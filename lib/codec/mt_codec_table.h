@@ -106,9 +106,13 @@ enum mt_ct_code {
 	MT_CT_DEADLINE, /* the number at place, * lo / hi, in ms */
 	MT_CT_SUM,	/* checks sum n, over the whole message */
 	MT_CT_FIT,	/* slot `within` must not be longer than its message or container */
-	MT_CT_REFUSE,	/* n: 0, it contradicts its description, or 1 + enum mt_local_reply */
-	MT_CT_BAD,	/* n: enum mt_ct_fault */
-	MT_CT_DONE,	/* the last op of each program */
+	/*
+	 * n: 0, it contradicts its description, or 1 + enum mt_local_reply. m: the condition or rule
+	 * that decides so, for tools.
+	 */
+	MT_CT_REFUSE,
+	MT_CT_BAD,  /* n: enum mt_ct_fault; m: the variant, of MT_CT_FAULT_KIND */
+	MT_CT_DONE, /* the last op of each program */
 	MT_CT_CODES
 };
 
@@ -137,6 +141,7 @@ enum mt_ct_class {
 enum mt_ct_fault {
 	MT_CT_FAULT_VARIANT,
 	MT_CT_FAULT_LENGTH,
+	MT_CT_FAULT_NEGATIVE,
 	MT_CT_FAULT_SHORT,
 	MT_CT_FAULT_LONG,
 	MT_CT_FAULT_KIND,
@@ -356,17 +361,28 @@ const char *mt_codec_table_decode(const struct mt_codec_table *t, enum mt_dir di
 struct mt_ct_found {
 	uint32_t off, len;
 	bool there, number, is_signed;
+	bool absent;	/* a number that is not there, and has this value by default */
 	uint64_t value; /* of a number */
+};
+
+/* Why a message is refused, or is none. */
+struct mt_ct_cause {
+	const char *fault;	   /* it is none: a static text. NULL: it is refused, or good */
+	const struct mt_ct_op *op; /* that refused it first, or ended it */
+	uint32_t at;		   /* WALK: where the container is broken */
+	bool summed;		   /* SUM: `sum` was computed */
+	uint64_t sum;
 };
 
 /*
  * Reads the first message of p[0, n), a part of a stream, and finds `places`, which may be others
  * than the table's; `found` has one for each. DONE: it has msg->len bytes. MORE: bytes are missing;
- * msg->len is 0 while the message's length is unknown. BAD: *why is a static text. Any thread.
+ * msg->len is 0 while the message's length is unknown. *why: of a message that is refused, or BAD.
+ * Any thread.
  */
 enum mt_decode mt_codec_table_first(const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *p, uint32_t n, const struct mt_ct_place *places, uint32_t n_places,
-	struct mt_ct_found *found, struct mt_msg *msg, const char **why);
+	struct mt_ct_found *found, struct mt_msg *msg, struct mt_ct_cause *why);
 
 /* Reads all entries of containers with metadata into `meta`, which is overwritten. */
 void mt_codec_table_index(const struct mt_codec_table *t, const struct mt_msg *msg,

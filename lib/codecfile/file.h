@@ -108,6 +108,7 @@ struct cf_test {
 };
 
 /* A map of them; all must hold. */
+#define CF_TESTS 16
 struct cf_when {
 	struct cf_test *first;
 	uint32_t line, n;
@@ -376,8 +377,12 @@ extern const char *const cf_use_paths[];
 /* prove.c: tries the templates of the finished table. */
 void cf_prove(struct cf_build *b, const struct mt_codec_table *t);
 
-/* view.c: for a document without a mistake, after all else. */
+/*
+ * view.c: with the finished table. cf_view() is for a document without a mistake, after all else;
+ * cf_view_places() leaves out the samples.
+ */
 void cf_view(struct cf_build *b, struct mt_codecfile_view *view);
+void cf_view_places(struct cf_build *b, struct mt_codecfile_view *view);
 
 /* sample.c: with the finished table. */
 mt_field_fn cf_read_samples;

@@ -15,7 +15,7 @@
  *     refuse.c                             what could never work, such as rules that never apply
  *     sample.c                             messages in the document, decoded by the table
  *     prove.c                              messages of Meltemi's own, written and decoded
- *     view.c                               names of places, for tools
+ *     view.c, why.c                        names of places, and causes, for tools
  *     store.c                              documents of a configuration
  *
  * Invariants:
@@ -84,6 +84,8 @@ struct mt_codecfile_place {
 	const char *name;
 	uint32_t line, variant;
 	bool read;	       /* false: nothing uses it, and it cannot be found */
+	bool matched, tested;  /* a condition of `match` or of `messages` is about it */
+	uint8_t slot;	       /* MT_CT_NONE: it has none */
 	struct mt_ct_place at; /* for mt_codec_table_first() */
 };
 
@@ -99,6 +101,9 @@ struct mt_codecfile_view {
 		const char *name;  /* NULL: it has none */
 		uint16_t kinds[2]; /* bits by enum mt_msg_kind, by enum mt_dir */
 		bool status, deadline;
+		const char **checks;   /* places of the conditions of `check` */
+		const uint32_t *rules; /* lines of `messages` */
+		uint32_t n_checks, n_rules;
 	} variant[MT_CODECFILE_VARIANTS];
 	uint32_t n_variants, n_places, n_samples;
 	struct mt_codecfile_place *places;
@@ -108,6 +113,19 @@ struct mt_codecfile_view {
 /* As mt_codecfile_text(), and fills the view, which the caller has zeroed. */
 const struct mt_codec_table *mt_codecfile_read(struct mt_region *region, struct mt_diags *diags,
 	const char *file, const char *text, size_t len, struct mt_codecfile_view *view);
+
+/* A message that mt_codec_table_first() has read, with `found` for the places of the view. */
+struct mt_codecfile_seen {
+	const struct mt_codecfile_view *view;
+	const struct mt_codec_table *table;
+	const struct mt_ct_found *found;
+	const uint8_t *bytes;
+	struct mt_msg msg;
+	struct mt_ct_cause why;
+};
+
+/* Writes why it is refused, or is not a message, in words of its document. */
+void mt_codecfile_why(const struct mt_codecfile_seen *seen, char *text, size_t size);
 
 /* The words of documents for a kind of message, and for a reason of a local reply. */
 const char *mt_codecfile_kind(enum mt_msg_kind kind);

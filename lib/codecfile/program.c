@@ -257,17 +257,24 @@ static void copied(struct cf_build *b, struct cf_ref *r)
 	cf_hold(b, r->place);
 }
 
+/* Each condition refuses by an op of its own, so that tools can name it. */
 static void checks(struct cf_build *b)
 {
 	const struct cf_when *w = &b->v->check;
-	uint32_t wrong = cf_label(b), right = cf_label(b);
+	uint32_t wrong[CF_TESTS], right = cf_label(b), n = 0;
 
 	if (!w->first)
 		return;
-	when(b, w, wrong);
-	cf_jump(b, (struct mt_ct_op){.code = MT_CT_JUMP}, right);
-	cf_here(b, wrong);
-	cf_op(b, (struct mt_ct_op){.code = MT_CT_REFUSE});
+	find_all(b, w);
+	for (struct cf_test *t = w->first; t; t = t->next) {
+		wrong[n] = cf_label(b);
+		test(b, t, wrong[n++]);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		cf_jump(b, (struct mt_ct_op){.code = MT_CT_JUMP}, right);
+		cf_here(b, wrong[i]);
+		cf_op(b, (struct mt_ct_op){.code = MT_CT_REFUSE, .m = i});
+	}
 	cf_here(b, right);
 }
 
@@ -372,7 +379,9 @@ static void one_kind(struct cf_build *b, const struct cf_message *m)
 			 .n = m->event.v,
 			 .m = b->variant});
 	if (m->refuse.set)
-		cf_op(b, (struct mt_ct_op){.code = MT_CT_REFUSE, .n = 1 + (uint32_t)m->refuse.v});
+		cf_op(b, (struct mt_ct_op){.code = MT_CT_REFUSE,
+				 .n = 1 + (uint32_t)m->refuse.v,
+				 .m = (uint32_t)(m - b->v->messages)});
 	ids(b, kind);
 	deadline(b, kind);
 	for (uint32_t i = 0; i < b->v->n_statuses; i++)
@@ -404,7 +413,7 @@ static void kinds(struct cf_build *b, uint32_t end)
 		cf_jump(b, (struct mt_ct_op){.code = MT_CT_JUMP}, end);
 		cf_here(b, other);
 	}
-	cf_op(b, (struct mt_ct_op){.code = MT_CT_BAD, .n = MT_CT_FAULT_KIND});
+	cf_op(b, (struct mt_ct_op){.code = MT_CT_BAD, .n = MT_CT_FAULT_KIND, .m = b->variant});
 }
 
 static void program(struct cf_build *b, uint32_t end)

@@ -122,8 +122,6 @@ static void read_conditions(struct mt_fctx *c, const struct mt_ynode *n, struct 
 		t->mask = k.mask.v;
 }
 
-#define TESTS_MAX 16
-
 void cf_read_when(struct mt_fctx *c, const struct mt_ynode *n, struct cf_when *out)
 {
 	struct cf_test **last = &out->first;
@@ -131,7 +129,7 @@ void cf_read_when(struct mt_fctx *c, const struct mt_ynode *n, struct cf_when *o
 	out->line = n->line;
 	if (!mt_want_map(c, n, "a map of places to conditions"))
 		return;
-	if (n->n > TESTS_MAX) {
+	if (n->n > CF_TESTS) {
 		mt_f_error(c, n->line, "write 16 at most", "too many conditions");
 		return;
 	}

@@ -41,6 +41,7 @@ struct running {
 	const struct cf_sample *s;
 	struct mt_metadata meta;
 	struct mt_msg msg;
+	struct mt_codecfile_view view; /* filled when a cause is first named */
 	uint8_t bytes[CF_SAMPLE_MAX], scratch[MT_META_SCRATCH];
 	uint32_t n;
 };
@@ -83,6 +84,31 @@ bool cf_parse_hex(const char *s, uint8_t *to, uint32_t most, uint32_t *n)
 	return true;
 }
 
+/* Reads the sample again, for its cause. */
+static void cause(struct running *r, char *text, size_t size)
+{
+	struct mt_codecfile_view *v = &r->view;
+	struct mt_codecfile_seen seen = {.view = v, .table = r->t, .bytes = r->bytes};
+	struct mt_ct_place *places;
+	struct mt_ct_found *found;
+
+	*text = '\0';
+	if (!v->n_variants)
+		cf_view_places(r->b, v);
+	places = calloc(v->n_places, sizeof(*places));
+	found = calloc(v->n_places, sizeof(*found));
+	if (places && found) {
+		for (uint32_t i = 0; i < v->n_places; i++)
+			places[i] = v->places[i].at;
+		mt_codec_table_first(r->t, (enum mt_dir)r->s->from.v, r->bytes, r->n, places,
+			v->n_places, found, &seen.msg, &seen.why);
+		seen.found = found;
+		mt_codecfile_why(&seen, text, size);
+	}
+	free(places);
+	free(found);
+}
+
 static bool same_kind(const struct running *r)
 {
 	uint32_t want = r->s->is.v;
@@ -96,23 +122,23 @@ static bool same_kind(const struct running *r)
 	return false;
 }
 
-static bool same_refusal(const struct running *r)
+static bool same_refusal(struct running *r)
 {
 	const struct mt_num *want = &r->s->refuse;
 	uint32_t is = r->msg.refuse;
+	char text[256];
 
 	if (is == (want->set ? 1 + (uint32_t)want->v : 0))
 		return true;
-	if (want->set)
+	if (want->set) {
 		contradicts(r, want->line, "the sample is %s%s, not refused with %s",
 			is ? "refused with " : "not refused", is ? cf_reason_words[is - 1] : "",
 			cf_reason_words[want->v]);
-	else
-		contradicts(r, r->s->hex.line,
-			"the sample is refused (%s): by a rule of messages, or because it "
-			"contradicts a check, a checksum or the format of a container, or is too "
-			"large",
-			cf_reason_words[is - 1]);
+		return false;
+	}
+	cause(r, text, sizeof(text));
+	contradicts(
+		r, r->s->hex.line, "the sample is refused (%s): %s", cf_reason_words[is - 1], text);
 	return false;
 }
 
@@ -135,6 +161,7 @@ static void run(struct running *r)
 {
 	const struct cf_sample *s = r->s;
 	const char *why;
+	char text[256];
 
 	if (!cf_parse_hex(s->hex.s, r->bytes, CF_SAMPLE_MAX, &r->n) || !r->n) {
 		cf_error(r->b, "spec.samples", s->hex.line,
@@ -144,8 +171,9 @@ static void run(struct running *r)
 	}
 	why = mt_codec_table_decode(r->t, (enum mt_dir)s->from.v, r->bytes, r->n, &r->msg);
 	if (why) {
+		cause(r, text, sizeof(text));
 		contradicts(r, s->hex.line, "the sample is not a message: %s",
-			why + strlen("codec file: "));
+			*text && !r->msg.refuse ? text : why + strlen("codec file: "));
 		return;
 	}
 	if (!same_kind(r))

@@ -27,6 +27,14 @@ static bool is_searched(const struct cf_variant *v, const struct cf_place *p)
 	return false;
 }
 
+static bool is_tested(const struct cf_when *w, const struct cf_place *p)
+{
+	for (const struct cf_test *t = w->first; t; t = t->next)
+		if (t->ref.place == p)
+			return true;
+	return false;
+}
+
 /* The place in the table. A new one can move the array. */
 static struct mt_ct_place in_table(struct cf_build *b, struct cf_place *p)
 {
@@ -50,6 +58,10 @@ static void places(struct cf_build *b, struct mt_codecfile_view *view)
 		to->line = p->origin.line;
 		to->variant = b->variant;
 		to->read = is_found(p);
+		to->slot = p->used && p->slotted ? p->slot : MT_CT_NONE;
+		to->matched = is_tested(&b->v->match, p);
+		for (uint32_t i = 0; i < b->v->n_messages; i++)
+			to->tested |= is_tested(&b->v->messages[i].when, p);
 		if (to->read)
 			to->at = in_table(b, p);
 	}
@@ -71,7 +83,25 @@ static void samples(struct cf_build *b, struct mt_codecfile_view *view)
 	}
 }
 
-void cf_view(struct cf_build *b, struct mt_codecfile_view *view)
+/* Names and lines that ops refer to by index (MT_CT_REFUSE). */
+static void causes(struct cf_build *b, struct mt_codecfile_view *view)
+{
+	const char **checks = mt_region_alloc(b->region, sizeof(*checks) * CF_TESTS);
+	uint32_t *rules = mt_region_alloc(b->region, sizeof(*rules) * (b->v->n_messages + 1));
+
+	if (!checks || !rules)
+		return;
+	for (const struct cf_test *t = b->v->check.first; t; t = t->next)
+		checks[view->variant[b->variant].n_checks++] =
+			mt_region_strdup(b->region, t->ref.name);
+	for (uint32_t i = 0; i < b->v->n_messages; i++)
+		rules[i] = b->v->messages[i].origin.line;
+	view->variant[b->variant].checks = checks;
+	view->variant[b->variant].rules = rules;
+	view->variant[b->variant].n_rules = b->v->n_messages;
+}
+
+void cf_view_places(struct cf_build *b, struct mt_codecfile_view *view)
 {
 	view->n_variants = b->n_variants;
 	for (uint32_t i = 0; i < b->n_variants; i++) {
@@ -84,8 +114,14 @@ void cf_view(struct cf_build *b, struct mt_codecfile_view *view)
 		for (uint32_t dir = 0; dir < 2; dir++)
 			view->variant[i].kinds[dir] =
 				(uint16_t)cf_kinds_from(b->v, (enum mt_dir)dir);
+		causes(b, view);
 		places(b, view);
 	}
+}
+
+void cf_view(struct cf_build *b, struct mt_codecfile_view *view)
+{
+	cf_view_places(b, view);
 	samples(b, view);
 }
 

@@ -97,7 +97,7 @@ def compare(name, want, got, how):
         check(int(m.get("id", ident)) == ident, f"{name}, {title}, {how}: id {m.get('id')}, not {ident}")
         if ":" in kind:
             check(m.get("status") == kind.split(":")[1], f"{name}, {title}: status {m.get('status')}")
-        for place in m.get("places", []):
+        for place in (p for p in m.get("places", []) if "default" not in p):
             at, end = place["at"], place["at"] + place["bytes"]
             check(data[at:end].hex() == place["hex"], f"{name}, {title}: bytes of {place}")
 
@@ -202,11 +202,81 @@ def mistakes(scratch):
             (b"00\nxyz\n", 2, ["standard input: line 2: \"x\" is not one of two hexadecimal digits; write pairs"]),
             (random.Random(1).randbytes(5000), 2, ["standard input: line 1: "]),
             (request(9).hex().encode()[:20], 1, ["an incomplete message of the client: 10 bytes are here, then the input ends"]),
-            (b"ffff ffff", 1, ["not a message of the client (no variant matches) or of the server (no variant matches)"]),
-            (b"server: " + request(9).hex().encode(), 1, ["not a message of the server: no kind of message matches; Meltemi ends the connection"]),
+            (b"ffff ffff", 1, ["not a message of the client (match does not hold: magic is 65535) or of the server (match does not hold: magic is 65535)"]),
+            (b"server: " + request(9).hex().encode(), 1, ["not a message of the server: no kind of message matches: kind is 2; Meltemi ends the connection"]),
             (b"\xd4\xc3\xb2\xa1", 1, ["the capture is damaged: byte 0: the head of the file is cut off"])):
         out, err = run("codec", "test", file, "-", status=status, stdin=stdin)
         has(out + err, *texts)
+
+
+CAUSES = """apiVersion: meltemi.io/v1
+kind: Codec
+metadata: {name: causes}
+spec:
+  calls: multiplexed
+  places:
+    magic: {at: 0, size: 1}
+    kind: {at: 1, size: 1}
+    total: {at: 2, size: 2}
+    id: {at: 4, size: 4}
+    body: {at: 8, to: -5, holds: {tlv: {tag: 1, length: 1}}}
+    name: {in: body, find: 1}
+    labels: {in: body, find: 2, holds: {pairs: {length: 1}}}
+    time: {in: body, find: 3, type: number, default: 7}
+    last: {at: -5, size: 1}
+    crc: {at: -4, size: 4}
+  match: {magic: 0xaa}
+  frame: {length: total, min: 13, max: 6000}
+  messages:
+  - {is: request, from: client, when: {kind: 1}}
+  - {is: request, from: client, when: {kind: 2}, refuse: denied}
+  - {is: reply, from: server, when: {kind: 3}}
+  id: id
+  deadline: {place: time}
+  metadata: {name: name}
+  search: labels
+  check: {kind: {max: 3}, last: 0x28}
+  checksums: {place: crc, algorithm: sum32}
+"""
+LINES = """apiVersion: meltemi.io/v1
+kind: Codec
+metadata: {name: lines}
+spec:
+  calls: serial
+  places:
+    line: {at: 0, until: "\\n", max: 100, holds: words}
+    size: {in: line, find: 1, type: decimal}
+  frame: {from: line, length: size, max: 1000}
+  messages: [{is: request, from: client}, {is: reply, from: server}]
+"""
+
+
+def causes(scratch):
+    """What is wrong with a message is named."""
+    file, lines = scratch / "causes.yaml", scratch / "lines.yaml"
+    file.write_text(CAUSES)
+    lines.write_text(LINES)
+
+    def message(kind=1, body=b"\1\1a", last=0x28, magic=0xaa, wrong=0):
+        data = struct.pack(">BBHI", magic, kind, 13 + len(body), 9) + body + bytes([last])
+        return data + struct.pack(">I", sum(data) + wrong)
+
+    rule = CAUSES[:CAUSES.index("refuse: denied")].count("\n") + 1
+    for data, status, texts in (
+            (message(), 0, ["deadline       7 ms", f"{'time':20} {'-':>6} {'-':>6}  7, its default", "name=a"]),
+            (message(wrong=1), 1, [f"refused as bad_request: checksum crc is {sum(message()[:-4]) + 1:#x}, but {sum(message()[:-4]):#x} is computed"]),
+            (message(last=0x29), 1, ["refused as bad_request: it contradicts check: last is 41"]),
+            (message(kind=2), 1, [f"refused as denied: the rule of messages in line {rule} refuses it"]),
+            (message(body=b"\1\1a\2\5a"), 1, ["refused as bad_request: container body breaks its format at byte 11"]),
+            (message(body=b"\1\1a\2\3\5ab"), 0, ["unread         a container of search breaks its format: refused as bad_request if"]),
+            (message(kind=9), 1, ["not a message of the client: no kind of message matches: kind is 9; Meltemi ends"]),
+            (message(magic=0xab), 1, ["not a message of the client: match does not hold: magic is 171; Meltemi ends"])):
+        has(run("codec", "test", file, "-", status=status, stdin=b"client: " + data.hex().encode())[0], *texts)
+    long = "client: ac3e 02 00 00000007 00000015 0000 0002 0009 616e6e"
+    has(run("codec", "test", scratch / "acme.yaml", "-", status=1, stdin=long.encode())[0],
+        "refused as bad_request: user is longer than its message or container")
+    negative = "client: " + b"-3 PUT\nabc".hex()
+    has(run("codec", "test", lines, "-", status=1, stdin=negative.encode())[0], "not a message of the client: the length is negative; ")
 
 
 def many(scratch):
@@ -225,6 +295,7 @@ with tempfile.TemporaryDirectory() as folder:
     tutorial(scratch)
     gaps(scratch)
     mistakes(scratch)
+    causes(scratch)
     many(scratch)
 print(f"{len(bad)} faults")
 sys.exit(len(bad) > 0)

@@ -17,17 +17,27 @@ enum done {
 	RUN_END,
 };
 
+/* The op at state.pc is the cause. */
+static void blame(struct table_run *r)
+{
+	if (r->why)
+		*r->why = (struct mt_ct_cause){.op = &r->t->ops[r->s->pc], .at = r->s->pos};
+}
+
 static enum done bad(struct table_run *r, enum mt_ct_fault fault)
 {
 	r->msg->flags = (uint8_t)fault;
+	blame(r);
 	return RUN_BAD;
 }
 
 /* The message's end is known, so that the connection can go on after a native error. */
 static void refuse(struct table_run *r, enum mt_local_reply why)
 {
-	if (!r->msg->refuse)
-		r->msg->refuse = (uint8_t)(1 + why);
+	if (r->msg->refuse)
+		return;
+	r->msg->refuse = (uint8_t)(1 + why);
+	blame(r);
 }
 
 static void contradicts(struct table_run *r)
@@ -285,6 +295,8 @@ static enum done length(struct table_run *r, const struct mt_ct_op *op)
 		return RUN_WAIT;
 	if (rc != TABLE_GOT)
 		return bad(r, MT_CT_FAULT_LENGTH);
+	if (table_is_signed(&r->t->places[op->place]) && (int64_t)v < 0)
+		return bad(r, MT_CT_FAULT_NEGATIVE);
 	if (v > UINT32_MAX)
 		return bad(r, MT_CT_FAULT_LONG);
 	r->s->total += v * op->lo;
@@ -381,8 +393,13 @@ static enum done sum(struct table_run *r, const struct mt_ct_op *op)
 	if (rc == TABLE_WAIT)
 		return RUN_WAIT;
 	/* A run for a change of the message corrects it. */
-	if (rc != TABLE_GOT && !(r->trace && rc == TABLE_MALFORMED))
-		contradicts(r);
+	if (rc == TABLE_GOT || (r->trace && rc == TABLE_MALFORMED))
+		return RUN_NEXT;
+	contradicts(r);
+	if (r->why && r->why->op == op) {
+		r->why->summed = r->s->phase != 0;
+		r->why->sum = table_sum_of(r, &r->t->sums[op->n]);
+	}
 	return RUN_NEXT;
 }
 
@@ -619,7 +636,8 @@ enum mt_decode table_flat_run(struct table_run *r, const struct mt_codec_table *
 		.arrived = n,
 		.head = p,
 		.head_len = n,
-		.trace = r->trace};
+		.trace = r->trace,
+		.why = r->why};
 	if (r->trace)
 		forget(r->trace);
 	rc = run(r, t->codec.max_message, false);
@@ -652,6 +670,7 @@ const char *mt_ct_fault_str(enum mt_ct_fault fault)
 	static const char *const words[MT_CT_FAULTS] = {
 		[MT_CT_FAULT_VARIANT] = "codec file: no variant matches",
 		[MT_CT_FAULT_LENGTH] = "codec file: the length is missing or not a number",
+		[MT_CT_FAULT_NEGATIVE] = "codec file: the length is negative",
 		[MT_CT_FAULT_SHORT] = "codec file: shorter than the parts before its end",
 		[MT_CT_FAULT_LONG] = "codec file: longer than the longest message",
 		[MT_CT_FAULT_KIND] = "codec file: no kind of message matches",

@@ -33,8 +33,13 @@ static void find(
 		struct table_slot at;
 
 		*to = (struct mt_ct_found){0};
-		if (table_locate(r, &p[i], &at) != TABLE_GOT ||
-			(uint64_t)at.off + at.len > r->arrived)
+		if (table_locate(r, &p[i], &at) != TABLE_GOT) {
+			to->absent = p[i].flags & MT_CT_DEFAULT;
+			to->value = p[i].absent;
+			to->is_signed = table_is_signed(&p[i]);
+			continue;
+		}
+		if ((uint64_t)at.off + at.len > r->arrived)
 			continue;
 		*to = (struct mt_ct_found){.off = at.off, .len = at.len, .there = true};
 		to->number =
@@ -45,14 +50,16 @@ static void find(
 
 enum mt_decode mt_codec_table_first(const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *p, uint32_t n, const struct mt_ct_place *places, uint32_t n_places,
-	struct mt_ct_found *found, struct mt_msg *msg, const char **why)
+	struct mt_ct_found *found, struct mt_msg *msg, struct mt_ct_cause *why)
 {
 	struct table_state s;
-	struct table_run r = {.s = &s};
-	enum mt_decode rc = table_flat_run(&r, t, dir, p, n, msg);
+	struct table_run r = {.s = &s, .why = why};
+	enum mt_decode rc;
 
+	*why = (struct mt_ct_cause){0};
+	rc = table_flat_run(&r, t, dir, p, n, msg);
 	if (rc == MT_DECODE_BAD)
-		*why = mt_ct_fault_str((enum mt_ct_fault)msg->flags);
+		why->fault = mt_ct_fault_str((enum mt_ct_fault)msg->flags);
 	find(&r, places, n_places, found);
 	return rc;
 }

@@ -83,6 +83,7 @@ struct table_run {
 	struct mt_cursor text;	   /* of the entries */
 	uint8_t group;		   /* index of the search that finds them */
 	struct table_trace *trace; /* NULL: nothing is recorded */
+	struct mt_ct_cause *why;   /* NULL, or gets all but `fault` */
 };
 
 /*
@@ -198,6 +199,9 @@ enum table_rc table_hessian(struct table_run *r, uint32_t off, uint32_t end, str
 /* Goes on with a checksum. GOT: right. MALFORMED: wrong. ABSENT: its number is not there. */
 enum table_rc table_sum(struct table_run *r, const struct mt_ct_sum *sum);
 
+/* The checksum of the bytes that it has read. */
+uint64_t table_sum_of(const struct table_run *r, const struct mt_ct_sum *sum);
+
 /* Adds an op that has run. */
 void table_record(struct table_run *r, const struct mt_ct_op *op);
 
@@ -211,8 +215,8 @@ bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_di
 
 /*
  * Runs the program over p[0, n). DONE: it starts with a message of msg->len bytes. MORE: bytes are
- * missing. BAD: msg->flags is an enum mt_ct_fault. The caller has set r->trace, which may be NULL,
- * and r->s.
+ * missing. BAD: msg->flags is an enum mt_ct_fault. The caller has set r->s, and also r->trace and
+ * r->why, which may be NULL.
  */
 enum mt_decode table_flat_run(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *p, uint32_t n, struct mt_msg *msg);

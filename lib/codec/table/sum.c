@@ -56,14 +56,21 @@ static bool bound(const struct table_run *r, uint32_t base, int32_t at, uint32_t
 	return v >= 0 && v <= r->msg->len;
 }
 
+uint64_t table_sum_of(const struct table_run *r, const struct mt_ct_sum *sum)
+{
+	uint64_t mask = sum->width < 32 ? (1u << sum->width) - 1 : UINT32_MAX;
+
+	return (r->s->mark ^ sum->final) & mask;
+}
+
 static enum table_rc compare(struct table_run *r, const struct mt_ct_sum *sum)
 {
-	uint64_t want, mask = sum->width < 32 ? (1u << sum->width) - 1 : UINT32_MAX;
+	uint64_t want;
 	enum table_rc rc = table_number(r, &r->t->places[sum->place], &want);
 
 	if (rc != TABLE_GOT)
 		return rc;
-	return ((r->s->mark ^ sum->final) & mask) == want ? TABLE_GOT : TABLE_MALFORMED;
+	return table_sum_of(r, sum) == want ? TABLE_GOT : TABLE_MALFORMED;
 }
 
 enum table_rc table_sum(struct table_run *r, const struct mt_ct_sum *sum)

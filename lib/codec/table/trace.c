@@ -14,11 +14,10 @@ static void record_place(struct table_run *r, struct table_event *e, uint32_t pl
 static void record_sum(struct table_run *r, struct table_event *e)
 {
 	const struct mt_ct_sum *sum = &r->t->sums[e->op->n];
-	uint64_t mask = sum->width < 32 ? (1u << sum->width) - 1 : UINT32_MAX;
 
 	record_place(r, e, sum->place);
-	e->wrong = e->value != ((r->s->mark ^ sum->final) & mask);
-	e->value = (r->s->mark ^ sum->final) & mask;
+	e->wrong = e->value != table_sum_of(r, sum);
+	e->value = table_sum_of(r, sum);
 }
 
 static void record_walk(struct table_run *r, struct table_event *e)

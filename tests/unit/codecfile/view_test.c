@@ -68,7 +68,7 @@ static struct mt_ct_found at(const struct mt_codec_table *t, const struct mt_cod
 {
 	struct mt_ct_found found;
 	struct mt_msg msg;
-	const char *why;
+	struct mt_ct_cause why;
 
 	mt_codec_table_first(t, MT_DIR_DOWN, two, n, &named(v, name)->at, 1, &found, &msg, &why);
 	return found;
@@ -114,7 +114,7 @@ static void moved(void)
 		const struct mt_codec_table *t;
 		char text[4096];
 		struct mt_msg msg;
-		const char *why;
+		struct mt_ct_cause why;
 		int len = snprintf(text, sizeof(text), "%s", head);
 
 		for (uint32_t i = 1; i <= n; i++)
@@ -141,7 +141,7 @@ static void first(void)
 	struct mt_region region;
 	const struct mt_codec_table *t = read_doc(&region, &v);
 	struct mt_msg msg;
-	const char *why = NULL;
+	struct mt_ct_cause why;
 
 	CU_ASSERT_EQUAL(
 		mt_codec_table_first(t, MT_DIR_DOWN, two, sizeof(two), NULL, 0, NULL, &msg, &why),
@@ -156,7 +156,7 @@ static void first(void)
 	CU_ASSERT_EQUAL(
 		mt_codec_table_first(t, MT_DIR_UP, two, sizeof(two), NULL, 0, NULL, &msg, &why),
 		MT_DECODE_BAD);
-	CU_ASSERT_STRING_EQUAL(why, "codec file: no kind of message matches");
+	CU_ASSERT_STRING_EQUAL(why.fault, "codec file: no kind of message matches");
 	mt_region_fini(&region);
 }
 
