@@ -150,6 +150,9 @@ static void reply_limits(const struct codec_test *t, json_t *list)
 				"each reply%s%s counts as a success, for retries and outlier "
 				"detection too",
 				name ? " of " : "", name ? name : "");
+		if (t->view.variant[i].lacks)
+			limit(list, "the place has no default", "replies without %s count as %s",
+				t->view.variant[i].lacks, t->view.variant[i].lacking);
 		if (!t->view.variant[i].deadline)
 			limit(list,
 				name ? "the variant has no deadline" : "the file has no deadline",

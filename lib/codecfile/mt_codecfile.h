@@ -101,6 +101,8 @@ struct mt_codecfile_view {
 		const char *name;  /* NULL: it has none */
 		uint16_t kinds[2]; /* bits by enum mt_msg_kind, by enum mt_dir */
 		bool status, deadline;
+		/* A place of status that replies can lack, and its class then; NULL: none. */
+		const char *lacks, *lacking;
 		const char **checks;   /* places of the conditions of `check` */
 		const uint32_t *rules; /* lines of `messages` */
 		uint32_t n_checks, n_rules;

@@ -354,6 +354,12 @@ static void read_class(struct mt_fctx *c, const struct mt_ynode *n, struct cf_cl
 	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1, i = 0;
 
 	out->line = n->line;
+	if (n->type == MT_Y_MAP) {
+		mt_f_error(c, n->line,
+			"write the numbers, and the class of all further ones as other",
+			"must be a number or a list of numbers, is a map");
+		return;
+	}
 	if (many > 64) {
 		mt_f_error(c, n->line, "write 64 at most", "too many numbers");
 		return;
@@ -400,10 +406,24 @@ static const struct mt_field status_fields[] = {
 	{"other", MT_F_WORD, .required = true, AT(struct cf_status, other), .words = class_words,
 		.help = "the class of all other numbers"},
 };
+
+static bool unknown_status(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	(void)obj;
+	if (strcmp(n->key, "when") != 0)
+		return false;
+	mt_f_error(c, n->key_line,
+		"write a list of status: the first entry that is not ok decides; a place that only "
+		"some replies have needs a default",
+		"a status has no conditions");
+	return true;
+}
+
 static const struct mt_section sec_status = {.what = "status",
 	.size = sizeof(struct cf_status),
 	.n_fields = MT_ARRAY_LEN(status_fields),
-	.fields = status_fields};
+	.fields = status_fields,
+	.unknown = unknown_status};
 
 static void read_statuses(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {

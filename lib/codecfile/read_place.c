@@ -207,9 +207,12 @@ static void check_position(struct mt_fctx *c, const struct mt_ynode *n, struct c
 	if (!p->at.set && !p->after.name)
 		mt_f_error(c, n->line, "add at: the offset, or after: another place",
 			"it has no position");
-	if (p->after.name && (p->in.name || (p->at.set && p->at.negative)))
-		mt_f_error(c, n->line, "remove in, and write an offset that is not negative",
+	if (p->after.name && p->in.name)
+		mt_f_error(c, n->line, "remove in",
 			"a place after another one is in the same container");
+	if (p->after.name && p->at.set && p->at.negative)
+		mt_f_error(c, n->line, "write an offset that is not negative",
+			"at counts from the end of the place before");
 	if (ends == 0 &&
 		(!p->type.set || (p->type.v + 1 != CF_T_VARINT && p->type.v + 1 != CF_T_ZIGZAG)))
 		mt_f_error(c, n->line, "add one of size, count, length, to and until",

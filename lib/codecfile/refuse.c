@@ -244,6 +244,31 @@ static bool has_key(const struct cf_build *b, const char *key)
 	return false;
 }
 
+/*
+ * True if the checksum's bytes are certainly among those that it is computed of: the range starts
+ * with the message and ends with it, or after the place.
+ */
+static bool sums_itself(const struct cf_sum *s)
+{
+	const struct cf_place *p = s->place.place;
+	bool whole = s->to.set ? s->to.v == 0 : !p->at.negative;
+	bool plain = p->how == CF_FIXED && !p->in.place && !p->after.place;
+
+	if (plain && !p->at.negative && !s->from.negative)
+		return s->from.v <= p->at.v &&
+		       (whole || (s->to.set && !s->to.negative && s->to.v > p->at.v));
+	return whole && !s->from.negative && s->from.v == 0;
+}
+
+static void check_sum(struct cf_build *b, const struct cf_sum *s)
+{
+	check_tests(b, &s->when);
+	must_be_number(b, &s->place);
+	if (sums_itself(s))
+		cf_error(b, "spec.checksums", s->origin.line, "write from and to, around the place",
+			"checksum %.64s is computed of its own bytes, too", s->place.name);
+}
+
 static void check_metadata(struct cf_build *b)
 {
 	struct cf_variant *v = b->v;
@@ -254,10 +279,8 @@ static void check_metadata(struct cf_build *b)
 	for (uint32_t i = 0; i < v->n_searches; i++)
 		check_search(b, &v->searches[i]);
 	check_tests(b, &v->check);
-	for (uint32_t i = 0; i < v->n_sums; i++) {
-		check_tests(b, &v->sums[i].when);
-		must_be_number(b, &v->sums[i].place);
-	}
+	for (uint32_t i = 0; i < v->n_sums; i++)
+		check_sum(b, &v->sums[i]);
 }
 
 static void check_keys(struct cf_build *b)

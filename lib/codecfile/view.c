@@ -83,6 +83,22 @@ static void samples(struct cf_build *b, struct mt_codecfile_view *view)
 	}
 }
 
+/* The first entry of status with a place that some replies lack, and no default. */
+static void lacks(struct cf_build *b, struct mt_codecfile_view *view)
+{
+	for (uint32_t i = 0; i < b->v->n_statuses; i++) {
+		const struct cf_status *s = &b->v->statuses[i];
+		const struct cf_place *p = s->place.place;
+
+		if (p->absent.set || s->other.v == MT_CT_CLASS_OK ||
+			(p->how == CF_FIXED && !p->in.place && !p->after.place))
+			continue;
+		view->variant[b->variant].lacks = mt_region_strdup(b->region, p->name);
+		view->variant[b->variant].lacking = mt_ct_class_str((enum mt_ct_class)s->other.v);
+		return;
+	}
+}
+
 /* Names and lines that ops refer to by index (MT_CT_REFUSE). */
 static void causes(struct cf_build *b, struct mt_codecfile_view *view)
 {
@@ -114,6 +130,7 @@ void cf_view_places(struct cf_build *b, struct mt_codecfile_view *view)
 		for (uint32_t dir = 0; dir < 2; dir++)
 			view->variant[i].kinds[dir] =
 				(uint16_t)cf_kinds_from(b->v, (enum mt_dir)dir);
+		lacks(b, view);
 		causes(b, view);
 		places(b, view);
 	}

@@ -275,6 +275,8 @@ def causes(scratch):
     long = "client: ac3e 02 00 00000007 00000015 0000 0002 0009 616e6e"
     has(run("codec", "test", scratch / "acme.yaml", "-", status=1, stdin=long.encode())[0],
         "refused as bad_request: user is longer than its message or container")
+    lines.write_text(LINES + "  status: {place: size, ok: 0, other: server}\n")
+    has(run("codec", "test", lines)[0], "  replies without size count as server: the place has no default\n")
     negative = "client: " + b"-3 PUT\nabc".hex()
     has(run("codec", "test", lines, "-", status=1, stdin=negative.encode())[0], "not a message of the client: the length is negative; ")
 

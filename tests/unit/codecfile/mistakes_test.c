@@ -107,6 +107,12 @@ static const struct {
 	{PLACES, "  places: {a: {at: 0, to: 0, holds: xml}}\n", "6: error: spec.places.a.holds: "},
 	{PLACES, "  places: {a: {at: 0, to: 0, holds: {lines: {between: ab, end: c}}}}\n",
 		"\"ab\" is not a character"},
+	{PLACES, "  places: {a: {at: 0, size: 4}, b: {after: a, in: a, size: 1}}\n",
+		"6: error: spec.places.b: a place after another one is in the same container "
+		"(remove in)"},
+	{PLACES, "  places: {a: {at: 0, size: 4}, b: {after: a, at: -1, size: 1}}\n",
+		"6: error: spec.places.b: at counts from the end of the place before (write an "
+		"offset that is not negative)"},
 	/* references */
 	{MATCH, "  match: {magik: 1}\n",
 		"15: error: spec.match.magik: there is no place \"magik\" (did you mean magic?)"},
@@ -187,6 +193,20 @@ static const struct {
 	{REST, "  deadline: {place: name}\n", "spec.deadline.place: name is a text"},
 	{REST, "  connections: {halfClose: never}\n", "21: error: spec.connections.halfClose: "},
 	{REST, "  executes: yes\n", "21: error: spec.executes: "},
+	/* status and checksums */
+	{REST, "  status: {place: kind, ok: 0, other: server, when: {kind: 1}}\n",
+		"21: error: spec.status.when: a status has no conditions (write a list of status: "
+		"the first entry that is not ok decides; "},
+	{REST, "  status: {place: kind, ok: {min: 1}, other: server}\n",
+		"21: error: spec.status.ok: must be a number or a list of numbers, is a map (write "
+		"the numbers, and the class of all further ones as other)"},
+	{REST, "  checksums: {place: length, algorithm: crc32}\n",
+		"21: error: spec.checksums: checksum length is computed of its own bytes, too "
+		"(write from and to, around the place)"},
+	{REST, "  checksums: {place: tail, algorithm: sum8, to: 0}\n",
+		"checksum tail is computed of its own bytes, too"},
+	{REST, "  checksums: {place: length, algorithm: crc32, to: 3}\n",
+		"checksum length is computed of its own bytes, too"},
 	/* templates */
 	{REST, "  goaway: [{hex: 00}]\n",
 		"21: error: spec.goaway: bytes are missing at its end (compare it with frame and "
