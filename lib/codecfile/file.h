@@ -210,7 +210,7 @@ struct cf_sum {
 struct cf_sample {
 	struct mt_origin origin;
 	struct mt_num from, is, refuse;
-	struct mt_text hex;
+	struct mt_text hex, text; /* one of both */
 	struct cf_num id;
 	struct mt_labels metadata;
 };
@@ -388,6 +388,8 @@ void cf_view_places(struct cf_build *b, struct mt_codecfile_view *view);
 mt_field_fn cf_read_samples;
 /* Pairs of digits, and blanks. False: not hexadecimal, or more than `most` bytes. */
 bool cf_parse_hex(const char *s, uint8_t *to, uint32_t most, uint32_t *n);
+/* Its bytes (CF_SAMPLE_MAX). False: they are none, or too many. */
+bool cf_sample_bytes(const struct cf_sample *s, uint8_t *to, uint32_t *n);
 void cf_run_samples(struct cf_build *b, const struct mt_codec_table *t);
 
 /* read_place.c, read_test.c */

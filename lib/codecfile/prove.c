@@ -140,7 +140,7 @@ static uint32_t with_samples(struct proving *p)
 		struct mt_msg msg;
 		uint32_t n;
 
-		if (!cf_parse_hex(s->hex.s, p->sample, CF_SAMPLE_MAX, &n) ||
+		if (!cf_sample_bytes(s, p->sample, &n) ||
 			mt_codec_table_decode(p->t, (enum mt_dir)s->from.v, p->sample, n, &msg))
 			continue;
 		if (msg.kind != kind || msg.variant != k->variant)

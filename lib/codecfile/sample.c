@@ -14,17 +14,29 @@ static void read_id(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field fields[] = {
 	{"from", MT_F_WORD, .required = true, AT(struct cf_sample, from), .words = cf_from_words,
 		.help = "client or server"},
-	{"hex", MT_F_TEXT, .required = true, AT(struct cf_sample, hex), .help = "its bytes"},
+	{"hex", MT_F_TEXT, AT(struct cf_sample, hex)},
+	{"text", MT_F_TEXT, AT(struct cf_sample, text)},
 	{"is", MT_F_WORD, .required = true, AT(struct cf_sample, is), .words = cf_kind_words,
 		.help = "its kind"},
 	{"refuse", MT_F_WORD, AT(struct cf_sample, refuse), .words = cf_reason_words},
 	{"id", MT_F_CUSTOM, .custom = read_id},
 	{"metadata", MT_F_LABELS, AT(struct cf_sample, metadata)},
 };
+
+static void check(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct cf_sample *s = obj;
+
+	if ((s->hex.s != NULL) == (s->text.s != NULL))
+		mt_f_error(c, n->line, "write one of hex and text",
+			s->hex.s ? "its bytes are given twice" : "its bytes are not given");
+}
+
 static const struct mt_section section = {.what = "sample",
 	.size = sizeof(struct cf_sample),
 	.n_fields = MT_ARRAY_LEN(fields),
-	.fields = fields};
+	.fields = fields,
+	.after = check};
 
 void cf_read_samples(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -109,6 +121,25 @@ static void cause(struct running *r, char *text, size_t size)
 	free(found);
 }
 
+bool cf_sample_bytes(const struct cf_sample *s, uint8_t *to, uint32_t *n)
+{
+	size_t len = s->text.s ? strlen(s->text.s) : 0;
+
+	if (!s->text.s)
+		return cf_parse_hex(s->hex.s, to, CF_SAMPLE_MAX, n);
+	if (len > CF_SAMPLE_MAX)
+		return false;
+	memcpy(to, s->text.s, len);
+	*n = (uint32_t)len;
+	return true;
+}
+
+/* The line of its bytes. */
+static uint32_t line_of(const struct cf_sample *s)
+{
+	return s->text.s ? s->text.line : s->hex.line;
+}
+
 static bool same_kind(const struct running *r)
 {
 	uint32_t want = r->s->is.v;
@@ -138,7 +169,7 @@ static bool same_refusal(struct running *r)
 	}
 	cause(r, text, sizeof(text));
 	contradicts(
-		r, r->s->hex.line, "the sample is refused (%s): %s", cf_reason_words[is - 1], text);
+		r, line_of(r->s), "the sample is refused (%s): %s", cf_reason_words[is - 1], text);
 	return false;
 }
 
@@ -163,16 +194,16 @@ static void run(struct running *r)
 	const char *why;
 	char text[256];
 
-	if (!cf_parse_hex(s->hex.s, r->bytes, CF_SAMPLE_MAX, &r->n) || !r->n) {
-		cf_error(r->b, "spec.samples", s->hex.line,
-			"write pairs of hexadecimal digits, for 1 to 16384 bytes",
+	if (!cf_sample_bytes(s, r->bytes, &r->n) || !r->n) {
+		cf_error(r->b, "spec.samples", line_of(s),
+			"write pairs of hexadecimal digits, or text, for 1 to 16384 bytes",
 			"not the bytes of a message");
 		return;
 	}
 	why = mt_codec_table_decode(r->t, (enum mt_dir)s->from.v, r->bytes, r->n, &r->msg);
 	if (why) {
 		cause(r, text, sizeof(text));
-		contradicts(r, s->hex.line, "the sample is not a message: %s",
+		contradicts(r, line_of(s), "the sample is not a message: %s",
 			*text && !r->msg.refuse ? text : why + strlen("codec file: "));
 		return;
 	}

@@ -75,7 +75,7 @@ static void samples(struct cf_build *b, struct mt_codecfile_view *view)
 			b->region, (void **)&view->samples, &view->n_samples, sizeof(*to));
 		uint8_t *bytes = mt_region_alloc(b->region, CF_SAMPLE_MAX);
 
-		if (!to || !bytes || !cf_parse_hex(s->hex.s, bytes, CF_SAMPLE_MAX, &to->n))
+		if (!to || !bytes || !cf_sample_bytes(s, bytes, &to->n))
 			return;
 		to->from = (enum mt_dir)s->from.v;
 		to->line = s->origin.line;

@@ -277,6 +277,8 @@ def causes(scratch):
         "refused as bad_request: user is longer than its message or container")
     lines.write_text(LINES + "  status: {place: size, ok: 0, other: server}\n")
     has(run("codec", "test", lines)[0], "  replies without size count as server: the place has no default\n")
+    lines.write_text(LINES + '  samples: [{from: client, is: request, text: "3 PUT\\nabc"}]\n')
+    has(run("codec", "test", lines)[0], "lines.yaml, line 11, byte 0: request of the client, 9 bytes\n")
     negative = "client: " + b"-3 PUT\nabc".hex()
     has(run("codec", "test", lines, "-", status=1, stdin=negative.encode())[0], "not a message of the client: the length is negative; ")
 

@@ -286,9 +286,15 @@ static const struct {
 		"22: error: spec.samples: the sample is not refused, not refused with denied"},
 	{REST, "  metadata: {name: name}\n  samples: {from: client, is: request, hex: abc}\n",
 		"22: error: spec.samples: not the bytes of a message (write pairs of hexadecimal "
-		"digits, for 1 to 16384 bytes)"},
+		"digits, or text, for 1 to 16384 bytes)"},
 	{REST, "  metadata: {name: name}\n  samples: {from: client, is: request}\n",
-		"the sample is missing its hex"},
+		"22: error: spec.samples: its bytes are not given (write one of hex and text)"},
+	{REST,
+		"  metadata: {name: name}\n  samples: {from: client, is: request, hex: 00, text: "
+		"x}\n",
+		"its bytes are given twice"},
+	{REST, "  metadata: {name: name}\n  samples: {from: client, is: request, text: \"ab\"}\n",
+		"22: error: spec.samples: the sample is not a message: "},
 };
 
 static const struct mt_codec_table *compile(
