@@ -94,20 +94,24 @@ const char *mt_b_held_domain(struct mt_build *b)
 
 /* ---- of services ------------------------------------------------------------------------------------ */
 
+/*
+ * True if the account of an endpoint in `ns` is the held one. Also a whole principal must be one of
+ * `ns`, so that authors of other namespaces cannot show the identity.
+ */
 static bool is_account(
 	const struct mt_held *held, const char *domain, const char *ns, const char *sa)
 {
 	const char *name = held->principal + strlen(MT_SPIFFE);
+	bool whole = strncmp(sa, MT_SPIFFE, strlen(MT_SPIFFE)) == 0;
 	size_t n = strlen(domain);
 
-	if (strncmp(sa, MT_SPIFFE, strlen(MT_SPIFFE)) == 0)
-		return strcmp(sa, held->principal) == 0;
 	if (strncmp(name, domain, n) != 0 || strncmp(name + n, "/ns/", 4) != 0)
 		return false;
 	name += n + 4;
 	n = strlen(ns);
-	return strncmp(name, ns, n) == 0 && strncmp(name + n, "/sa/", 4) == 0 &&
-	       strcmp(name + n + 4, sa) == 0;
+	if (strncmp(name, ns, n) != 0 || strncmp(name + n, "/sa/", 4) != 0)
+		return false;
+	return strcmp(whole ? held->principal : name + n + 4, sa) == 0;
 }
 
 static bool is_of(const struct mt_held *held, const struct mt_host *h, const char *const *domains,
@@ -172,6 +176,27 @@ struct mt_tls_context *mt_b_held_context(struct mt_build *b, struct mt_held *hel
 	return held->server;
 }
 
+/* Reports an endpoint whose account is a held identity of another namespace. */
+static void tell_of_others(struct mt_build *b, const struct mt_host *h)
+{
+	for (uint32_t i = 0; i < h->n_workloads; i++) {
+		const struct mt_workload *w = h->workloads[i];
+		const struct mt_meta *of = mt_instance_meta(h, w);
+		const char *sa = w->service_account.s;
+
+		for (uint32_t k = 0; sa && k < b->conf->n_held; k++) {
+			if (strcmp(sa, b->conf->held[k].principal) != 0)
+				continue;
+			mt_b_warn(b, of, w->address_text.line, NULL,
+				"write a serviceAccount of its namespace",
+				"clients by mutual TLS are not shown the identity of %.200s: it is "
+				"not one of namespace %.64s",
+				sa, of->ns);
+			return;
+		}
+	}
+}
+
 /* Who has several accounts, or none, is not told of: nobody expects one. */
 void mt_b_tell_shown(struct mt_build *b)
 {
@@ -186,5 +211,7 @@ void mt_b_tell_shown(struct mt_build *b)
 				"which "
 				"cannot be had",
 				held->principal);
+		else if (!held)
+			tell_of_others(b, h);
 	}
 }

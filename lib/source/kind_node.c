@@ -545,7 +545,7 @@ static const struct mt_field node_fields[] = {
 		.help = "identities of workloads that the node represents: used for calls of "
 			"callers that proved them (by certificate, or on a port of `side: "
 			"workloads`), and presented to clients of services with an endpoint of "
-			"this serviceAccount; followed without a restart"},
+			"this serviceAccount and namespace; followed without a restart"},
 	{"tlsFiles", MT_F_LIST, AT_LIST(struct mt_node, tls_files), .sub = &mt_sec_node_tls_files,
 		.help = "directories from which documents may name files of certificates, keys, "
 			"roots and revocation lists; the node's own certificate and key are "

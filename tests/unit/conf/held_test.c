@@ -158,8 +158,9 @@ static void without_own(void)
 
 /* ---- services --------------------------------------------------------------------------------------- */
 
-#define SERVICE(name, account)                                                                     \
-	ISTIO("ServiceEntry", name)                                                                \
+#define SERVICE(name, account) SERVICE_OF("shop", name, account)
+#define SERVICE_OF(ns, name, account)                                                              \
+	ISTIO("ServiceEntry", name ", namespace: " ns)                                             \
 	"  hosts: [" name ".x]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n"                  \
 	"  location: MESH_INTERNAL\n  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"    \
 	"  endpoints: [{address: 198.51.100.1, labels: {app: d}" account "}]\n"
@@ -227,12 +228,28 @@ static void services(void)
 	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
 	/* Of its own namespace, by the mesh's trust domain. */
 	b = again(&b, SERVICE("d", SHOP_BY));
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+	b = again(&b, SERVICE_OF("default", "d", SHOP_BY));
 	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
 	unbuild(&b);
-	b = build_text(
-		conf_of(pki()->alice, "spiffe://cluster.local/ns/default/sa/bob", pki()->bob),
-		SERVICE("d", SHOP_BY));
+}
+
+/* The whole principal does not give a service the identity of another namespace. */
+static void of_another_namespace(void)
+{
+	struct built b =
+		build_text(conf_of(pki()->alice, PKI_BOB, pki()->bob), SERVICE_OF("a", "d", BOBS));
+
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+	CU_ASSERT(told(&b, "it is not one of namespace a"));
+	b = again(&b, SERVICE("d", BOBS));
 	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+	CU_ASSERT_FALSE(told(&b, "it is not one of namespace"));
+	unbuild(&b);
+	/* Nor one of another mesh. */
+	b = build_text(conf_of(pki()->alice, "spiffe://other/ns/shop/sa/bob", pki()->bob),
+		SERVICE("d", ", serviceAccount: 'spiffe://other/ns/shop/sa/bob'"));
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
 	unbuild(&b);
 }
 
@@ -278,6 +295,7 @@ static void shared_address(void)
 
 const struct mt_test held_tests[] = {{"callers by their own", callers}, {"renewed", renewed},
 	{"one that cannot be had", broken}, {"without the node's own", without_own},
-	{"clients of services", services}, {"a service without its identity", broken_service},
+	{"clients of services", services}, {"of another namespace", of_another_namespace},
+	{"a service without its identity", broken_service},
 	{"from the node's to its own", from_own_to_held}, {"two at one address", shared_address},
 	{0}};
