@@ -55,6 +55,20 @@ static void add_place(struct mt_region *r, struct mt_closing *c, const struct mt
 		*to = *p;
 }
 
+/*
+ * The value of a key that the map has once; else NULL. A condition that is written twice narrows
+ * nothing, because other readers may take the other one.
+ */
+static const struct mt_ynode *once(const struct mt_ynode *map, const char *key)
+{
+	const struct mt_ynode *first = mt_yaml_get(map, key);
+
+	for (const struct mt_ynode *n = first ? first->next : NULL; n; n = n->next)
+		if (strcmp(n->key, key) == 0)
+			return NULL;
+	return first;
+}
+
 /* ---- EnvoyFilter: istio.io/latest/docs/reference/config/networking/envoy-filter -------------- */
 
 static uint8_t contexts_of(const struct mt_ynode *match)
@@ -64,13 +78,13 @@ static uint8_t contexts_of(const struct mt_ynode *match)
 		uint8_t contexts;
 	} contexts[] = {{"SIDECAR_INBOUND", MT_CONTEXT_INBOUND},
 		{"SIDECAR_OUTBOUND", MT_CONTEXT_OUTBOUND}, {"GATEWAY", MT_CONTEXT_GATEWAY}};
-	const struct mt_ynode *context = mt_yaml_get(match, "context");
-	const struct mt_ynode *listener = mt_yaml_get(match, "listener");
+	const struct mt_ynode *context = once(match, "context");
+	const struct mt_ynode *listener = once(match, "listener");
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(contexts); i++)
 		if (is_word(context, contexts[i].word))
 			return contexts[i].contexts;
-	if (is_word(mt_yaml_get(listener, "name"), "virtualInbound"))
+	if (is_word(once(listener, "name"), "virtualInbound"))
 		return MT_CONTEXT_INBOUND;
 	return MT_CONTEXT_ANY;
 }
@@ -84,8 +98,8 @@ static uint8_t chain_of(const struct mt_ynode *p, const struct mt_ynode *filter)
 	static const char *const of_http[] = {
 		"HTTP_FILTER", "HTTP_ROUTE", "VIRTUAL_HOST", "ROUTE_CONFIGURATION"};
 	static const char *const anywhere[] = {"ADD", "INSERT_FIRST"};
-	const struct mt_ynode *to = mt_yaml_get(p, "applyTo"), *name = mt_yaml_get(filter, "name");
-	const struct mt_ynode *op = mt_yaml_get(mt_yaml_get(p, "patch"), "operation");
+	const struct mt_ynode *to = once(p, "applyTo"), *name = once(filter, "name");
+	const struct mt_ynode *op = once(once(p, "patch"), "operation");
 
 	if (is_one_of(to, of_http, MT_ARRAY_LEN(of_http)))
 		return MT_CHAIN_HTTP;
@@ -99,15 +113,15 @@ static uint8_t chain_of(const struct mt_ynode *p, const struct mt_ynode *filter)
 
 static void read_patch(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *p)
 {
-	const struct mt_ynode *match = mt_yaml_get(p, "match");
-	const struct mt_ynode *listener = mt_yaml_get(match, "listener");
-	const struct mt_ynode *chain = mt_yaml_get(listener, "filterChain");
+	const struct mt_ynode *match = once(p, "match");
+	const struct mt_ynode *listener = once(match, "listener");
+	const struct mt_ynode *chain = once(listener, "filterChain");
 	struct mt_closing_place place = {.contexts = contexts_of(match),
-		.chain = chain_of(p, mt_yaml_get(chain, "filter")),
-		.port = port_of(mt_yaml_get(listener, "portNumber"))};
+		.chain = chain_of(p, once(chain, "filter")),
+		.port = port_of(once(listener, "portNumber"))};
 
 	if (!place.port)
-		place.port = port_of(mt_yaml_get(chain, "destinationPort"));
+		place.port = port_of(once(chain, "destinationPort"));
 	add_place(r, c, &place);
 }
 

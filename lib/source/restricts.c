@@ -20,22 +20,25 @@ static bool is_empty(const struct mt_ynode *n)
 }
 
 /*
- * True if the map has only these keys. Another key may be a misspelled one that would have
- * restricted.
+ * True if the map has only these keys, each once. Another key may be a misspelled one that would
+ * have restricted, and of a key that is written twice other readers may take the other value.
  */
 static bool has_only(const struct mt_ynode *n, const char *const *names)
 {
+	uint32_t seen = 0;
+
 	if (is_empty(n))
 		return true;
 	if (n->type != MT_Y_MAP)
 		return false;
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
-		const char *const *name = names;
+		uint32_t i = 0;
 
-		while (*name && strcmp(*name, k->key) != 0)
-			name++;
-		if (!*name)
+		while (names[i] && strcmp(names[i], k->key) != 0)
+			i++;
+		if (!names[i] || seen & 1u << i)
 			return false;
+		seen |= 1u << i;
 	}
 	return true;
 }
@@ -368,15 +371,41 @@ static bool selects_callers(const struct mt_ynode *n)
 	return false;
 }
 
-/* Only what a patch adds can restrict; what it removes or matches does not. */
+static bool is_one_of(const struct mt_ynode *n, const char *const *words)
+{
+	while (*words && !is_word(n, *words))
+		words++;
+	return *words != NULL;
+}
+
+/* True for a patch with fields of Istio only, each once. */
+static bool is_well_formed(const struct mt_ynode *p)
+{
+	static const char *const known[] = {"applyTo", "match", "patch", NULL};
+	static const char *const inner[] = {"operation", "value", "filterClass", NULL};
+
+	return has_only(p, known) && has_only(mt_yaml_get(p, "patch"), inner);
+}
+
+/*
+ * Only what a patch adds can restrict; what it removes or matches does not. A patch with a mistake
+ * around its value restricts, and an unknown `applyTo` counts as one of filters and of listeners.
+ */
 bool mt_patch_restricts(const struct mt_ynode *p)
 {
+	static const char *const others[] = {
+		"ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE", "CLUSTER", "BOOTSTRAP", NULL};
+	static const char *const listeners[] = {"LISTENER", "FILTER_CHAIN", NULL};
+	static const char *const filters[] = {
+		"NETWORK_FILTER", "HTTP_FILTER", "LISTENER_FILTER", "EXTENSION_CONFIG", NULL};
 	const struct mt_ynode *patch = mt_yaml_get(p, "patch"), *to = mt_yaml_get(p, "applyTo");
 	const struct mt_ynode *value = mt_yaml_get(patch, "value");
-	bool filter = is_word(to, "NETWORK_FILTER") || is_word(to, "HTTP_FILTER") ||
-		      is_word(to, "LISTENER_FILTER") || is_word(to, "EXTENSION_CONFIG");
-	bool callers = is_word(to, "LISTENER") || is_word(to, "FILTER_CHAIN");
+	bool other = is_one_of(to, others);
+	bool filter = !other && !is_one_of(to, listeners);
+	bool callers = !other && !is_one_of(to, filters);
 
+	if (!is_well_formed(p))
+		return true;
 	if (!patch || is_word(mt_yaml_get(patch, "operation"), "REMOVE"))
 		return false;
 	if (value && mt_yaml_is_null(value))
@@ -385,11 +414,26 @@ bool mt_patch_restricts(const struct mt_ynode *p)
 	       (value && has_unknown_filter(value)) || (callers && value && selects_callers(value));
 }
 
+/* True if the spec has another list than that of the patches, which may be a misspelled one. */
+static bool has_other_list(const struct mt_ynode *spec, const struct mt_ynode *patches)
+{
+	static const char *const targets[] = {"targetRefs", NULL};
+
+	if (!spec || spec->type != MT_Y_MAP)
+		return !is_empty(spec);
+	for (const struct mt_ynode *k = spec->first; k; k = k->next)
+		if (k != patches && k->type == MT_Y_SEQ && k->n && !is_at(k, targets))
+			return true;
+	return false;
+}
+
 enum mt_object_restricts mt_restricts_patch(
 	const struct mt_ynode *meta, const struct mt_ynode *spec)
 {
 	const struct mt_ynode *patches = mt_yaml_get(spec, "configPatches");
 
+	if (has_other_list(spec, patches))
+		return MT_RESTRICTS_CALLS;
 	if (is_empty(patches))
 		return MT_RESTRICTS_NOT;
 	if (patches->type != MT_Y_SEQ)

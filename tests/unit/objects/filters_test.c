@@ -167,6 +167,9 @@ static const struct row rows[] = {
 	{FILTER("x", "  configPatches: {a: 1}"), "refused", "X X X X -", NULL},
 	{FILTER("x", "  workloadSelector: {labels: [app]}\n" NETWORK("{" INBOUND "}")), "refused",
 		"X X X X -", NULL},
+	{FILTER("x", NETWORK("{" INBOUND ", " GATEWAY "}")), "fail-closed", "X X X X -", NULL},
+	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 81}, listener: {}}")),
+		"fail-closed", "CC- CC- X - - 8080 8081", "rpc.x,web.x"},
 	{FILTER("x", V1 "  nonsense: 1\n" NETWORK("{" INBOUND "}")), "refused",
 		"C-- C-- - - - 8080 8081", NULL},
 	/* Plugins: of HTTP if they say nothing, at both ends. */

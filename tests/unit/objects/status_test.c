@@ -231,6 +231,22 @@ static const struct closing closings[] = {
 					       "patch: {operation: INSERT_BEFORE, value: "
 					       "{name: envoy.filters.network.ext_authz}}\n",
 		"fail-closed", true},
+	{"a filter with a misspelled list",
+		ISTIO("EnvoyFilter", "p", "x") "  configPatchs:\n  - applyTo: NETWORK_FILTER\n    "
+					       "patch: {operation: INSERT_BEFORE, value: "
+					       "{name: envoy.filters.network.ext_authz}}\n",
+		"refused", true},
+	{"a harmless filter with a misspelled field",
+		ISTIO("EnvoyFilter", "p",
+			"x") "  prority: 1\n  configPatches:\n  - applyTo: CLUSTER\n"
+			     "    patch: {operation: MERGE, value: {a: 1}}\n",
+		"refused", false},
+	{"a filter at a misspelled place",
+		ISTIO("EnvoyFilter", "p",
+			"x") "  configPatches:\n  - applyTo: NETWORK_FILTERS\n    "
+			     "patch: {operation: INSERT_BEFORE, value: "
+			     "{name: team.guard}}\n",
+		"fail-closed", true},
 	{"illegible",
 		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata:\n  name: "
 		"p\n"

@@ -24,6 +24,7 @@ struct row {
 
 #define PATCH(to, op, value) "{applyTo: " to ", patch: {operation: " op ", value: " value "}}"
 #define FILTER(fields)	     PATCH("NETWORK_FILTER", "INSERT_FIRST", "{" fields "}")
+#define GUARD		     "{name: team.guard, " AS(URL "acme.Guard") "}"
 #define LISTENER(fields)     PATCH("LISTENER", "MERGE", "{" fields "}")
 #define CHAIN(fields)	     PATCH("FILTER_CHAIN", "MERGE", "{" fields "}")
 #define LOG(filter)                                                                                \
@@ -132,6 +133,32 @@ static const struct row rows[] = {
 	{PATCH("CLUSTER", "MERGE", "{'@type': " URL "acme.MyLua}"), true},
 	/* Words of protection count anywhere. */
 	{PATCH("CLUSTER", "MERGE", "{typeUrl: " URL "acme.Lua}"), true},
+	/* An unknown place is that of a filter, and of a listener. */
+	{PATCH("NETWORK_FILTERS", "INSERT_FIRST", GUARD), true},
+	{PATCH("network_filter", "INSERT_FIRST", GUARD), true},
+	{PATCH("3", "INSERT_FIRST", GUARD), true},
+	{PATCH("[NETWORK_FILTER]", "INSERT_FIRST", GUARD), true},
+	{PATCH("NETWORK_FILTERS", "INSERT_FIRST", "{name: x, " AS(TCP) "}"), false},
+	{PATCH("NETWORK_FILTERS", "REMOVE", GUARD), false},
+	{PATCH("CHAIN", "MERGE", "{name: x, " AS(TCP) ", transport_socket: {name: tls}}"), true},
+	{"{applyto: NETWORK_FILTER, patch: {operation: INSERT_FIRST, value: " GUARD "}}", true},
+	{"{patch: {operation: INSERT_FIRST, value: " GUARD "}}", true},
+	{PATCH("CLUSTER", "MERGE", GUARD), false},
+	/* Misspelled fields around a filter, and such as are written twice. */
+	{"{applyTo: NETWORK_FILTER, Patch: {operation: INSERT_FIRST, value: " GUARD "}}", true},
+	{"{applyTo: NETWORK_FILTER, patch: {operation: INSERT_FIRST, Value: " GUARD "}}", true},
+	{"{applyTo: NETWORK_FILTER, patch: [{operation: INSERT_FIRST, value: " GUARD "}]}", true},
+	{"{applyTo: NETWORK_FILTER, patch: {operation: REMOVE, operation: INSERT_FIRST, "
+	 "value: " GUARD "}}",
+		true},
+	{"{applyTo: CLUSTER, applyTo: NETWORK_FILTER, patch: {operation: ADD, value: " GUARD "}}",
+		true},
+	{"{applyTo: NETWORK_FILTER, patch: {operation: ADD, value: ~, value: " GUARD "}}", true},
+	{"{applyTo: NETWORK_FILTER, patch: {operation: REMOVE}, patch: {value: " GUARD "}}", true},
+	{"{applyTo: NETWORK_FILTER, match: {}, patch: {filterClass: AUTHZ, operation: ADD, value: "
+	 "{name: x, " AS(TCP) "}}}",
+		false},
+	{"{applyTo: NETWORK_FILTER, match: {}}", false},
 };
 
 static void read(void *arg, const struct mt_ynode *root)
