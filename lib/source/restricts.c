@@ -97,7 +97,9 @@ enum mt_object_restricts mt_restricts_peers(
 
 	if (!has_only(spec, known) || !is_lax(mt_yaml_get(spec, "mtls")))
 		return MT_RESTRICTS_CALLS;
-	if (ports && ports->type == MT_Y_MAP)
+	if (!is_empty(ports) && ports->type != MT_Y_MAP)
+		return MT_RESTRICTS_CALLS;
+	if (!is_empty(ports))
 		for (const struct mt_ynode *p = ports->first; p; p = p->next)
 			if (!is_lax(p))
 				return MT_RESTRICTS_CALLS;
