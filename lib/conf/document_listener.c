@@ -149,6 +149,25 @@ bool mt_b_listen_win(struct mt_build *b, struct mt_listen *l, const struct mt_me
 	return false;
 }
 
+bool mt_b_listen_win_identity(struct mt_build *b, const struct mt_listen *l,
+	const struct mt_listen_port *at, const char *name)
+{
+	static const char why[] = ", with another identity for clients by mutual TLS";
+	uint64_t place = mt_place_id(l->text, NULL);
+	const struct winner to = {name, at->meta, at->line, mt_b_claim(b, place, at->meta)};
+	unsigned int claim = mt_b_claim(b, place, l->shows_by);
+
+	if (to.claim >= claim)
+		return refuse(b, l, at, another, why, mt_claim_reason(claim, to.claim));
+	for (uint32_t i = 0; l->last && i < l->last->n_services; i++) {
+		const struct mt_service_slot *s = l->last->services[i];
+
+		if (s->holder && strcmp(s->holder->ns, at->meta->ns) != 0)
+			lose(b, l, s, NULL, &to, why, claim);
+	}
+	return true;
+}
+
 /* ---- keys and names -------------------------------------------------------------------------- */
 
 /*
@@ -566,7 +585,7 @@ static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_u
 		if (!b->conf->identity && !b->conf->n_held)
 			continue;
 		mt_b_listen_mtls(b, mt_b_listen(b, at.addr, at.port), h, u);
-		mt_b_listen_shows(b, mt_b_listen(b, at.addr, at.port), h, u);
+		mt_b_listen_shows(b, &at, h, u->service->name);
 	}
 }
 

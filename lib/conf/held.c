@@ -4,6 +4,7 @@
  * clients are shown them. One that cannot be had is nobody else's to stand for.
  */
 #include "mt_conf_credentials_priv.h"
+#include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_policy_priv.h"
 
@@ -139,26 +140,70 @@ struct mt_held *mt_b_held_of(struct mt_build *b, const struct mt_host *h)
 	return NULL;
 }
 
-/* An address and port of one service shows one identity. Of several services that would show different ones it shows the node's own. */
-void mt_b_listen_shows(
-	struct mt_build *b, struct mt_listen *l, const struct mt_host *h, const struct mt_unit *u)
+/* True if the object's identity is the one that is shown at the listener now. */
+static bool is_shown(struct mt_build *b, const struct mt_listen *l, const struct mt_held *held,
+	const struct mt_meta *meta)
 {
-	struct mt_held *held = b->conf->n_held ? mt_b_held_of(b, h) : NULL;
+	return held && mt_b_claim(b, mt_place_of_identity(l->text, held->principal), meta) <
+			       MT_CLAIM_NOT_HELD;
+}
 
-	if (!l || l->shows_own)
+/* True if both objects are at the listener already, or were before a restart: neither came later. */
+static bool are_there(struct mt_build *b, const struct mt_listen *l, const struct mt_meta *meta)
+{
+	uint64_t place = mt_place_id(l->text, NULL);
+
+	return (mt_b_claim(b, place, meta) < MT_CLAIM_NOT_HELD &&
+		       mt_b_claim(b, place, l->shows_by) < MT_CLAIM_NOT_HELD) ||
+	       mt_b_were_applied(b, meta, l->shows_by);
+}
+
+/* True if neither object takes an identity from the other's clients. */
+static bool may_differ(struct mt_build *b, const struct mt_listen *l, const struct mt_meta *meta,
+	const struct mt_held *held)
+{
+	if (strcmp(meta->ns, l->shows_by->ns) == 0)
+		return true;
+	return !is_shown(b, l, l->shows, l->shows_by) && !is_shown(b, l, held, meta) &&
+	       are_there(b, l, meta);
+}
+
+/* Shows the node's own identity, because of several identities none precedes. */
+static void show_own(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at)
+{
+	if (l->shows_own)
 		return;
-	if (!l->shows_said)
-		l->shows = held;
-	else if (l->shows != held) {
-		mt_b_warn(b, &h->se->meta, u->port->number.line, NULL,
-			"give each an address of its own",
-			"%s is shared with a service of another account: clients by mutual TLS "
-			"are shown the node's own identity there",
-			l->text);
-		l->shows = NULL;
-		l->shows_own = true;
+	mt_b_warn(b, at->meta, at->line, NULL, "give each an address of its own",
+		"%s is shared with a service of another account: clients by mutual TLS are shown "
+		"the node's own identity there",
+		l->text);
+	l->shows = NULL;
+	l->shows_own = true;
+}
+
+/*
+ * An address and port shows one identity. Services of one namespace with different ones show the
+ * node's own. Those of different namespaces cannot share it: otherwise an author could change the
+ * identity that another's clients are shown, and they would refuse it.
+ */
+void mt_b_listen_shows(struct mt_build *b, const struct mt_listen_port *at, const struct mt_host *h,
+	const char *name)
+{
+	struct mt_listen *l = mt_b_listen(b, at->addr, at->port);
+	struct mt_held *held = b->conf->n_held ? mt_b_held_of(b, h) : NULL;
+	bool first = l && (!l->shows_by || mt_b_is_wrong(b, l->shows_by));
+
+	if (!l || mt_b_is_wrong(b, at->meta) || (!first && l->shows == held))
+		return;
+	if (!first && may_differ(b, l, at->meta, held)) {
+		show_own(b, l, at);
+		return;
 	}
-	l->shows_said = true;
+	if (!first && !mt_b_listen_win_identity(b, l, at, name))
+		return;
+	l->shows = held;
+	l->shows_by = at->meta;
+	l->shows_own = false;
 }
 
 struct mt_tls_context *mt_b_held_context(struct mt_build *b, struct mt_held *held)

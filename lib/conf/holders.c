@@ -8,6 +8,7 @@
  * A snapshot stores the holders of its places. Two objects that claim one place cause an index of
  * these holders, by keyed hashes of the place with the object and with its namespace.
  */
+#include "mt_conf_credentials_priv.h"
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 
@@ -34,6 +35,11 @@ uint64_t mt_place_of_bind(const char *text)
 uint64_t mt_place_of_clients(const char *text)
 {
 	return id(mt_secret_hash_text(text, 4));
+}
+
+uint64_t mt_place_of_identity(const char *text, const char *principal)
+{
+	return id(mt_secret_hash_text(text, mt_secret_hash_text(principal, 5)));
 }
 
 static uint64_t ns_id(const struct mt_meta *meta)
@@ -83,6 +89,8 @@ static void add_chain(
 		if (!s->holder)
 			continue;
 		add_place(b, mt_place_id(l->text, NULL), s->holder);
+		if (l->shows)
+			add_place(b, mt_place_of_identity(l->text, l->shows->principal), s->holder);
 		if (c->codec->service_key)
 			add_place(b, mt_place_id(l->text, s->key), s->holder);
 		if (c->codec->service_key && s->guest)

@@ -16,6 +16,8 @@ struct mt_held_place {
 uint64_t mt_place_id(const char *text, const char *key);
 /* Identifies a server name of TLS at "address:port"; "*": all names without a chain. Never 0. */
 uint64_t mt_place_of_tls(const char *text, const char *name);
+/* Identifies an identity that clients of the mesh are shown at "address:port". Never 0. */
+uint64_t mt_place_of_identity(const char *text, const char *principal);
 /* Identifies "address:port" among those of narrow and wide listeners (binds.c). Never 0. */
 uint64_t mt_place_of_bind(const char *text);
 /*
@@ -40,6 +42,17 @@ bool mt_b_were_applied(
 	const struct mt_build *b, const struct mt_meta *one, const struct mt_meta *other);
 /* Words to append to the name of the object with the better claim; "" if both are equal. */
 const char *mt_claim_reason(unsigned int winner, unsigned int loser);
+struct mt_listen;
+struct mt_listen_port;
+/*
+ * document_listener.c: mt_b_listen_win() for a listener that shows one identity. True if the claim
+ * of `at` is better: services of other namespaces there are then refused. Otherwise `at` is.
+ */
+bool mt_b_listen_win_identity(struct mt_build *b, const struct mt_listen *l,
+	const struct mt_listen_port *at, const char *name);
+/* held.c: sets the identity that clients of the mesh are shown at the listener of a host's port. */
+void mt_b_listen_shows(struct mt_build *b, const struct mt_listen_port *at, const struct mt_host *h,
+	const char *name);
 /* forward_rows.c: adds the places of forwarded ports and their objects. */
 void mt_b_forward_places(struct mt_build *b,
 	void (*note)(struct mt_build *, uint64_t place, const struct mt_meta *));

@@ -50,7 +50,8 @@ struct mt_listen {
 	enum mt_listen_mtls mtls; /* of its services */
 	struct mt_held
 		*shows; /* whose identity the mesh's mutual TLS is ended by; NULL: the node's own */
-	bool shows_said, shows_own; /* a service has said whose; several say otherwise */
+	const struct mt_meta *shows_by; /* the object of `shows`; NULL: none yet */
+	bool shows_own; /* services with different identities share it, so it shows the node's own */
 };
 
 /* Without a chain, in b->tmp; `text` is its key, and lives as long. NULL: no memory. */
@@ -84,9 +85,6 @@ struct mt_tls_context *mt_b_mesh_end(
 struct mt_tls_context *mt_b_held_context(struct mt_build *b, struct mt_held *held);
 /* Which of those that the node holds is one of the accounts of the host's instances, the first of them; NULL: none. */
 struct mt_held *mt_b_held_of(struct mt_build *b, const struct mt_host *h);
-/* By whose identity a host that is served there is shown to clients of the mesh. */
-void mt_b_listen_shows(
-	struct mt_build *b, struct mt_listen *l, const struct mt_host *h, const struct mt_unit *u);
 /* Hosts whose clients are refused, as their identity cannot be had. */
 void mt_b_tell_shown(struct mt_build *b);
 /* Which domains' principals are the mesh's, into `v`, which has room for all of them; in b->tmp. */

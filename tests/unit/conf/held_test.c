@@ -195,16 +195,22 @@ static struct mt_conf *conf_of(
 	return c;
 }
 
-static struct built again(struct built *before, const char *text)
+/* Publishes the configuration and compiles the text, which may be refused. */
+static struct built next(struct built *before, const char *text)
 {
 	struct mt_conf *conf = before->conf;
 	struct mt_err err;
-	struct built b;
 
 	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(conf, before->s, NOW, NULL, &err), 0);
 	mt_diags_fini(&before->diags);
 	mt_model_free(before->m);
-	b = build_text(conf, text);
+	return build_text(conf, text);
+}
+
+static struct built again(struct built *before, const char *text)
+{
+	struct built b = next(before, text);
+
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	return b;
 }
@@ -293,9 +299,63 @@ static void shared_address(void)
 	unbuild(&b);
 }
 
+/* Lines of the ports of the first and the second service in a text. */
+#define FIRST  10
+#define SECOND 21
+
+/* Another namespace's service does not change whose identity clients are shown, whatever its age. */
+static void address_of_another_namespace(void)
+{
+#define DAVES ", serviceAccount: 'spiffe://cluster.local/ns/a/sa/dave'"
+	static const struct {
+		const char *text;
+		uint32_t refused;
+	} rows[] = {{SERVICE_OF("a", "e", "") SERVICE("d", BOBS), FIRST},
+		{SERVICE_OF("a", "e", DAVES) SERVICE("d", BOBS), FIRST},
+		{SERVICE("d", BOBS) SERVICE_OF("a", "e", DAVES), SECOND}};
+	const struct mt_conf_held two[] = {
+		{PKI_BOB, pki()->bob}, {"spiffe://cluster.local/ns/a/sa/dave", pki()->alice}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_conf *c = new_conf();
+		struct built b;
+
+		CU_ASSERT_EQUAL(mt_conf_set_held(c, two, 2), 1);
+		b = build_text(c, SERVICE("d", BOBS));
+		CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+		b = next(&b, rows[i].text);
+		CU_ASSERT_PTR_NULL(b.s);
+		CU_ASSERT_EQUAL(b.diags.errors, 1);
+		CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, rows[i].refused,
+			", with another identity for clients by mutual TLS, which is served "
+			"there"));
+		unbuild(&b);
+	}
+}
+
+/* Services that share an address already are not refused for an identity that the Node adds. */
+static void identity_of_shared_address(void)
+{
+	static const char text[] = SERVICE_OF("a", "e", "") SERVICE("d", BOBS);
+	struct built b = build_text(conf_of(pki()->alice, CAROL, NULL), text);
+
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+	hold(b.conf, PKI_BOB, pki()->bob);
+	b = again(&b, text);
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+	CU_ASSERT(told(&b, "is shared with a service of another account"));
+	unbuild(&b);
+	/* At a first load the older one has the address. */
+	b = build_text(conf_of(pki()->alice, PKI_BOB, pki()->bob), text);
+	CU_ASSERT_PTR_NULL(b.s);
+	CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, SECOND, "with another identity for clients"));
+	unbuild(&b);
+}
+
 const struct mt_test held_tests[] = {{"callers by their own", callers}, {"renewed", renewed},
 	{"one that cannot be had", broken}, {"without the node's own", without_own},
 	{"clients of services", services}, {"of another namespace", of_another_namespace},
 	{"a service without its identity", broken_service},
 	{"from the node's to its own", from_own_to_held}, {"two at one address", shared_address},
-	{0}};
+	{"at an address of another namespace", address_of_another_namespace},
+	{"an identity added at a shared address", identity_of_shared_address}, {0}};
