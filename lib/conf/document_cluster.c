@@ -5,6 +5,7 @@
  */
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_forward_priv.h"
+#include "mt_conf_policy_priv.h"
 
 #include <netinet/in.h>
 #include <errno.h>
@@ -223,6 +224,7 @@ static int guard(struct mt_build *b, struct mt_cluster_guards *g, const struct m
 {
 	const struct mt_authz *a = mt_b_guard(b, to, &g->hash);
 
+	mt_b_policy_shared(b, to, a);
 	if (b->n_inbound)
 		a = mt_b_limited(b, to, a, &g->hash);
 	return set_guard(b, g, a, at, room);
@@ -293,6 +295,7 @@ static const struct mt_closer *closed_by(struct mt_build *b, const struct mt_hos
 		if (!w->weight.v || (labels && !mt_labels_match(labels, &w->labels)))
 			continue;
 		a = mt_b_guard(b, &to, &ignored);
+		mt_b_policy_shared(b, &to, a);
 		by = a ? mt_b_guard_closes(a) : NULL;
 		if (!by && !tls)
 			return NULL;

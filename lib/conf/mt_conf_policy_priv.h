@@ -86,8 +86,10 @@ struct mt_policies {
 	struct mt_strmap guards, compiled;
 	struct mt_strmap rules;	 /* struct mt_authz_rules, by policy and codec */
 	struct mt_idmap touched; /* hosts of Gateways, by policy */
-	bool told;		 /* a discovery service's instances are examined */
-	uint32_t n_alike;	 /* how many instances are looked at as one */
+	/* endpoints, and objects that policy_shared.c has warned of, by serial number */
+	struct mt_idmap listed, warned;
+	bool told;	  /* a discovery service's instances are examined */
+	uint32_t n_alike; /* how many instances are looked at as one */
 	/*
 	 * Those that protect, and select nothing in their namespace, while there are instances whose namespace nobody has
 	 * written: it may be theirs.
@@ -254,6 +256,12 @@ void mt_policy_touch_gate(struct mt_build *b, struct mt_policy *p, const struct 
 void mt_b_policy_ports(struct mt_build *b);
 /* policy_gateways.c: finds those that are about a gateway which this node is. */
 void mt_b_policies_at_gateways(struct mt_build *b);
+/*
+ * policy_shared.c: notes the policies of an endpoint, and warns if an object of another namespace
+ * lists it without them.
+ */
+void mt_b_policy_shared(
+	struct mt_build *b, const struct mt_policed *to, const struct mt_authz *rules);
 /* Whether some call could be refused because of it. */
 bool mt_policy_protects(const struct mt_policy *p);
 /* NULL: all of its namespace, or it has targets. */

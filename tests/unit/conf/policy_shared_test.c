@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Endpoints that two namespaces list, of which one has policies: calls by the other's name bypass these. */
+#include "conf_test.h"
+
+#include <stdio.h>
+
+#define ENTRY(ns, location, address, port)                                                         \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: s" ns port ", namespace: " ns "}\n"                                      \
+	"spec: {resolution: STATIC, location: " location ", hosts: [s" port "." ns "], "           \
+	"addresses: [" address "], ports: [{number: " port ", name: tcp-metaprotocol-dubbo}], "    \
+	"endpoints: [{address: 198.51.100.11}]}\n"
+#define POLICY(ns, spec)                                                                           \
+	"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"                       \
+	"metadata: {name: p, namespace: " ns "}\nspec: " spec "\n"
+#define SHOP	ENTRY("shop", "MESH_INTERNAL", "192.0.2.1", "80")
+#define OTHER	ENTRY("a", "MESH_INTERNAL", "192.0.2.2", "80")
+#define DENIES	POLICY("shop", "{}")
+#define ANYBODY "{rules: [{}]}"
+#define BUYERS	"{rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/buyer]}}]}]}"
+
+static const struct {
+	const char *text;
+	bool warns;
+} rows[] = {
+	{SHOP OTHER DENIES, true},
+	{OTHER SHOP DENIES, true},
+	{SHOP OTHER POLICY("shop", BUYERS), true},
+	{SHOP OTHER POLICY("shop", BUYERS) POLICY("a", ANYBODY), true},
+	{SHOP ENTRY("a", "MESH_EXTERNAL", "192.0.2.2", "80") DENIES, true},
+	/* One that cannot be evaluated closes the service. */
+	{SHOP OTHER POLICY("shop", "{action: CUSTOM, provider: {name: x}, rules: [{}]}"), true},
+	/* Nobody may call the other service. */
+	{SHOP OTHER DENIES POLICY("a", "{}"), false},
+	/* A policy for both, of one namespace, of another port, and none. */
+	{SHOP OTHER POLICY("istio-system", BUYERS), false},
+	{SHOP ENTRY("shop", "MESH_INTERNAL", "192.0.2.2", "81") DENIES, false},
+	{SHOP ENTRY("a", "MESH_INTERNAL", "192.0.2.2", "81") DENIES, false},
+	{SHOP OTHER, false},
+};
+
+static void warned(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct built b = build_text(NULL, rows[i].text);
+		uint32_t n = 0;
+
+		CU_ASSERT_PTR_NOT_NULL(b.s);
+		for (uint32_t k = 0; k < b.diags.n; k++) {
+			const struct mt_diag *d = &b.diags.items[k];
+
+			if (d->severity != MT_DIAG_WARNING ||
+				!strstr(d->message,
+					"its endpoint 198.51.100.11:80 is also one of s80.shop in "
+					"namespace shop"))
+				continue;
+			CU_ASSERT(strncmp(d->message,
+					  "calls to s80.a bypass AuthorizationPolicy shop/p",
+					  48) == 0);
+			n++;
+		}
+		if (n != rows[i].warns) {
+			fprintf(stderr, "row %zu:\n", i);
+			show_diags(&b);
+		}
+		CU_ASSERT_EQUAL(n, rows[i].warns);
+		unbuild(&b);
+	}
+}
+
+const struct mt_test policy_shared_tests[] = {{"an endpoint of two namespaces", warned}, {0}};
