@@ -4,6 +4,7 @@
  * that no router carries, or a connection that the node opens to itself.
  */
 #include "mt_conf_holders_priv.h"
+#include "mt_conf_policy_priv.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -79,6 +80,58 @@ bool mt_b_reaches(const struct mt_build *b, const struct mt_addr *a)
 	const struct mt_node *n = b->conf->started_as ? b->conf->started_as : b->model->node;
 
 	return !n || mt_node_reaches(n, a);
+}
+
+/* The first address of the network, or with `bit` the last. */
+static struct mt_addr with_host_bits(const struct mt_node_addr *net, bool bit)
+{
+	unsigned int from = mt_addr_is4(&net->addr) ? 96u + net->prefix : net->prefix;
+	struct mt_addr a = net->addr;
+
+	for (unsigned int i = from; i < 128; i++) {
+		uint8_t mask = (uint8_t)(1u << (7 - i % 8));
+
+		a.b[i / 8] = bit ? a.b[i / 8] | mask : a.b[i / 8] & (uint8_t)~mask;
+	}
+	return a;
+}
+
+/*
+ * True for a network with the address that has none but those of hosts' own services. Its first and
+ * last address show it: the networks of the list have 8 bits at least.
+ */
+static bool is_named_by(const struct mt_node_addr *net, const struct mt_addr *a)
+{
+	const struct mt_addr first = with_host_bits(net, false), last = with_host_bits(net, true);
+
+	return net->prefix >= 8 && mt_prefix_contains(&net->addr, net->prefix, a) &&
+	       mt_jwks_is_listed(&first) && mt_jwks_is_listed(&last);
+}
+
+/* True if a network or route of the Node is for such an address, and not for others, too. */
+static bool node_names(const struct mt_build *b, const struct mt_addr *a)
+{
+	const struct mt_node *n = b->conf->started_as ? b->conf->started_as : b->model->node;
+
+	for (uint32_t i = 0; n && i < n->n_ports; i++)
+		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++)
+			if (is_named_by(&n->ports[i].addresses[k], a))
+				return true;
+	for (uint32_t i = 0; n && i < n->n_routes; i++)
+		if (is_named_by(&n->routes[i].to, a))
+			return true;
+	return false;
+}
+
+/*
+ * True for an address of the link, or of a cloud's services for its hosts, that the object may not
+ * have as an endpoint: the node would ask for the secrets of its host on behalf of any client.
+ */
+static bool is_for_host(
+	const struct mt_build *b, const struct mt_meta *meta, const struct mt_addr *a)
+{
+	return mt_jwks_is_listed(a) && strcmp(meta->ns, mt_b_root_namespace(b)) != 0 &&
+	       !node_names(b, a);
 }
 
 /* Why no host can have it because of the networks that the node is connected to. */
@@ -281,6 +334,18 @@ static void bad_instance(struct mt_build *b, const struct mt_meta *meta,
 		w->address_text.s, why, *name ? " " : "", name);
 }
 
+static void for_host(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_workload *w, uint32_t i)
+{
+	char path[MT_CONF_PATH];
+
+	mt_b_error(b, meta, w->address_text.line, mt_b_endpoint_path(i, "address", path),
+		"if clients may reach it, write a route of the Node for this address alone",
+		"%.64s is an address of the link, or of a cloud's services for its hosts, and no "
+		"network of the Node names it",
+		w->address_text.s);
+}
+
 static void check_instance(
 	struct instances *in, const struct mt_meta *meta, const struct mt_workload *w, uint32_t i)
 {
@@ -296,6 +361,10 @@ static void check_instance(
 		why = "an address of the Node's spec.nat";
 	if (why) {
 		bad_instance(in->b, meta, w, i, why, "");
+		return;
+	}
+	if (is_for_host(in->b, meta, &w->address)) {
+		for_host(in->b, meta, w, i);
 		return;
 	}
 	own = mt_b_own_port(in->b, &w->address);
@@ -315,9 +384,11 @@ static void check_instance(
 /* What a name leads to may change at any time: an address that comes back here is not used, and refuses nothing. */
 static bool comes_back(struct instances *in, const struct mt_host *h, const struct mt_workload *w)
 {
+	const struct mt_meta *meta = w->by ? w->by : &h->se->meta;
+
 	return mt_addr_unusable(&w->address) || mt_b_own_port(in->b, &w->address) ||
-	       mt_b_is_nat(in->b, &w->address) ||
-	       who_serves(in, w->by ? w->by : &h->se->meta, &w->address);
+	       mt_b_is_nat(in->b, &w->address) || is_for_host(in->b, meta, &w->address) ||
+	       who_serves(in, meta, &w->address);
 }
 
 static void drop_what_comes_back(struct instances *in, struct mt_host *h)
@@ -334,8 +405,8 @@ static void drop_what_comes_back(struct instances *in, struct mt_host *h)
 		}
 		mt_b_warn(in->b, w->by, w->address_text.line, NULL,
 			"let the machine's resolv.conf name servers that know its real address",
-			"not used: \"%.128s\" resolves to %s, which is no other host, or this node "
-			"itself",
+			"not used: \"%.128s\" resolves to %s, which is no other host, this node "
+			"itself, or an address for its host alone",
 			w->address_text.s, mt_addr_str(&w->address, text));
 	}
 	h->n_workloads = kept;

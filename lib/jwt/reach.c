@@ -37,12 +37,26 @@ static const struct {
 	{"2002::/16", {2, 3, 4, 5}, false},	      /* 6to4 (RFC 3056) */
 };
 
-static bool is_in(const char *prefix, const struct mt_addr *a)
-{
-	struct mt_addr net;
+/* Both tables, parsed once, because each endpoint of a configuration is looked up. */
+static struct net {
+	struct mt_addr addr;
 	uint8_t bits;
+} protected_nets[MT_ARRAY_LEN(protected)], translated_nets[MT_ARRAY_LEN(translated)];
+static pthread_once_t parsed = PTHREAD_ONCE_INIT;
 
-	return mt_prefix_parse(prefix, &net, &bits) == 0 && mt_prefix_contains(&net, bits, a);
+static void parse(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(protected); i++)
+		(void)mt_prefix_parse(
+			protected[i], &protected_nets[i].addr, &protected_nets[i].bits);
+	for (size_t i = 0; i < MT_ARRAY_LEN(translated); i++)
+		(void)mt_prefix_parse(
+			translated[i].prefix, &translated_nets[i].addr, &translated_nets[i].bits);
+}
+
+static bool is_in(const struct net *net, const struct mt_addr *a)
+{
+	return mt_prefix_contains(&net->addr, net->bits, a);
 }
 
 /*
@@ -70,7 +84,7 @@ static bool is_own(const struct mt_addr *a)
 static bool is_listed(const struct mt_addr *a)
 {
 	for (size_t i = 0; i < MT_ARRAY_LEN(protected); i++)
-		if (is_in(protected[i], a))
+		if (is_in(&protected_nets[i], a))
 			return true;
 	return false;
 }
@@ -83,12 +97,13 @@ static bool is_protected(const struct mt_addr *a)
 /* True if the test is true for the address or an IPv4 address that it contains. */
 static bool is_any(const struct mt_addr *a, bool (*test)(const struct mt_addr *))
 {
+	(void)pthread_once(&parsed, parse);
 	for (size_t i = 0; i < MT_ARRAY_LEN(translated); i++) {
 		struct mt_addr inner;
 		uint8_t v4[4];
 		uint32_t be;
 
-		if (!is_in(translated[i].prefix, a))
+		if (!is_in(&translated_nets[i], a))
 			continue;
 		for (size_t k = 0; k < sizeof(v4); k++)
 			v4[k] = a->b[translated[i].at[k]];

@@ -8,7 +8,8 @@
 
 #define NODE                                                                                       \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\n"                             \
-	"spec:\n  ports: [{name: p0, device: net_null0, addresses: [192.0.2.250/24]}]\n"
+	"spec:\n  ports: [{name: p0, device: net_null0, addresses: [192.0.2.250/24]}]\n"           \
+	"  routes: [{to: 169.254.0.0/16, port: p0}]\n"
 #define SERVICE(addresses)                                                                         \
 	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: als, "      \
 	"namespace: logs}\nspec: {hosts: [als.test], addresses: [192.0.2.10], location: "          \

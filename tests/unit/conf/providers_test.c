@@ -5,10 +5,15 @@
 #include "mt_extauthz_priv.h"
 #include "mt_source.h"
 
+/* The Node permits endpoints there. */
+#define ROUTE(to) "{to: " to ", port: p0}"
 #define NODE                                                                                       \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n  ports: [{name: "     \
 	"p0, "                                                                                     \
-	"device: net_null0, addresses: [192.0.2.250/24]}]\n"
+	"device: net_null0, addresses: [192.0.2.250/24, '2001:db8::250/64']}]\n"                   \
+	"  routes: [" ROUTE("169.254.0.0/16") ", " ROUTE("100.100.100.200/32") ", " ROUTE(         \
+		"'fd00:ec2::/32'") ", " ROUTE("'fe80::/10'") ", " ROUTE("'64:ff9b::a9fe:a9fe/"     \
+									"128'") "]\n"
 #define SERVICES                                                                                   \
 	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, "        \
 	"namespace: shop}\nspec: {hosts: [a.test], addresses: [192.0.2.9], location: "             \

@@ -209,6 +209,54 @@ static void fine_as_it_is(void)
 	unbuild(&b);
 }
 
+/* Services for hosts alone, below the routes of the Node: which endpoints it does not permit. */
+static const struct {
+	const char *routes, *ns, *endpoint;
+	bool refused;
+} of_hosts[] = {
+	{"{to: 0.0.0.0/0, port: p0}", "a", "169.254.169.254", true},
+	{"{to: '::/0', port: p0}", "a", "'fd00:ec2::254'", true},
+	{"{to: 0.0.0.0/0, port: p0}", "a", "100.100.100.200", true},
+	{"{to: 0.0.0.0/0, port: p0}", "a", "168.63.129.16", true},
+	{"{to: '64:ff9b::/96', port: p0}", "a", "'64:ff9b::a9fe:a9fe'", true},
+	{"{to: 0.0.0.0/1, port: p0}", "a", "100.100.100.200", true},
+	{"{to: 168.63.129.0/24, port: p0}", "a", "168.63.129.16", true},
+	{"{to: 169.254.0.0/24, port: p0}, {to: 0.0.0.0/0, port: p0}", "a", "169.254.169.254", true},
+	/* A route to nothing else permits it, and the root namespace is trusted with it. */
+	{"{to: 169.254.169.254/32, port: p0}", "a", "169.254.169.254", false},
+	{"{to: 169.254.0.0/16, port: p0}", "a", "169.254.169.254", false},
+	{"{to: '64:ff9b::a9fe:0/112', port: p0}", "a", "'64:ff9b::a9fe:a9fe'", false},
+	{"{to: 168.63.129.16/32, port: p0}", "a", "168.63.129.16", false},
+	{"{to: 0.0.0.0/0, port: p0}", "istio-system", "169.254.169.254", false},
+	{"{to: 0.0.0.0/0, port: p0}", "a", "169.253.169.254", false},
+};
+
+static void services_of_hosts(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(of_hosts); i++) {
+		char text[1024];
+		struct built b;
+
+		snprintf(text, sizeof(text),
+			PORT "  routes: [%s]\n"
+			     "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+			     "metadata: {name: a, namespace: %s}\nspec:\n  resolution: STATIC\n"
+			     "  hosts: [a.x]\n" DUBBO "  endpoints: [{address: %s}]\n",
+			of_hosts[i].routes, of_hosts[i].ns, of_hosts[i].endpoint);
+		b = build_text(NULL, text);
+		CU_ASSERT_EQUAL(b.s == NULL, of_hosts[i].refused);
+		CU_ASSERT_EQUAL(has_diag(&b, E, 16,
+					"is an address of the link, or of a cloud's services for "
+					"its hosts"),
+			of_hosts[i].refused);
+		if ((b.s == NULL) != of_hosts[i].refused) {
+			fprintf(stderr, "row %zu:\n", i);
+			show_diags(&b);
+		}
+		unbuild(&b);
+	}
+}
+
 /* Routers on a link without a network, as clouds have them, and at link-local addresses. */
 static void on_link_routers(void)
 {
@@ -293,6 +341,7 @@ const struct mt_test refusals_tests[] = {
 	{"node_settings", node_settings},
 	{"service_addresses", service_addresses},
 	{"fine_as_it_is", fine_as_it_is},
+	{"services_of_hosts", services_of_hosts},
 	{"on_link_routers", on_link_routers},
 	{"not_enforced_is_told_once", not_enforced_is_told_once},
 	{"control_characters", control_characters},
