@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define SERVERS_MAX 8
 
@@ -131,6 +132,19 @@ static struct mt_dns_builder *begin(struct mt_build *b, const struct mt_node *n)
 	return mt_dns_builder_new(&r);
 }
 
+/* True for all names of a top-level domain, as "*.com", unless that is one of the Node's zones. */
+static bool is_top_level(const struct mt_node_dns *d, const char *host)
+{
+	size_t n = strncmp(host, "*.", 2) == 0 ? strcspn(host + 2, ".") : 0;
+
+	if (!n || (host[2 + n] && host[3 + n]))
+		return false;
+	for (uint32_t i = 0; i < d->n_zones; i++)
+		if (strncasecmp(d->zones[i].s, host + 2, n) == 0 && !d->zones[i].s[n])
+			return false;
+	return true;
+}
+
 static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt_host *h)
 {
 	const struct mt_service_entry *se = h->se;
@@ -141,9 +155,15 @@ static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt
 
 		rc = mt_dns_builder_add(names, MT_DNS_OF_DOCUMENTS, se->hosts[i].s, h->addrs,
 			h->n_addrs - h->n_unnamed);
+		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
+		if (rc == 0 && is_top_level(b->model->node->dns, se->hosts[i].s))
+			mt_b_warn(b, &se->meta, se->hosts[i].line, path,
+				"write a domain below it, or add it to spec.dns.zones of the Node",
+				"the node answers its DNS clients for all names of the top-level "
+				"domain \"%.64s\" with this service",
+				se->hosts[i].s + 2);
 		if (rc != -EINVAL)
 			continue;
-		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
 		mt_b_warn(b, &se->meta, se->hosts[i].line, path,
 			"63 bytes at most between two dots",
 			"\"%.128s\" is not a DNS name: it is served, but not resolved",

@@ -37,6 +37,33 @@ static const char *names(const struct mt_snapshot *s, char text[1024])
 	return text;
 }
 
+/* All names of a top-level domain are no author's. */
+static void top_level(void)
+{
+	static const struct {
+		const char *dns, *host;
+		bool warned;
+	} rows[] = {{"{}", "'*.com'", true}, {"{zones: [mesh]}", "'*.com'", true},
+		{"{zones: [mesh, com]}", "'*.com'", false}, {"{zones: [COM]}", "'*.com'", false},
+		{"{zones: [com.x]}", "'*.com'", true}, {"{}", "'*.x.com'", false}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		char text[1024];
+		struct built b;
+		uint32_t n = 0;
+
+		snprintf(text, sizeof(text), NODE("%s") ENTRY("a", "[%s]", ""), rows[i].dns,
+			rows[i].host);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL(b.s);
+		for (uint32_t k = 0; k < b.diags.n; k++)
+			n += strstr(b.diags.items[k].message,
+				     "for all names of the top-level domain \"com\"") != NULL;
+		CU_ASSERT_EQUAL(n, rows[i].warned);
+		unbuild(&b);
+	}
+}
+
 static void who_has_a_name(void)
 {
 	static const struct {
@@ -353,5 +380,6 @@ static void who_is_believed(void)
 }
 
 const struct mt_test dns_tests[] = {{"who_is_believed", who_is_believed},
-	{"mesh_names", mesh_names}, {"who_has_a_name", who_has_a_name}, {"unnameable", unnameable},
-	{"rules", rules}, {"dns_refused", refused}, {"dns_shared", shared}, {0}};
+	{"mesh_names", mesh_names}, {"who_has_a_name", who_has_a_name}, {"top_level", top_level},
+	{"unnameable", unnameable}, {"rules", rules}, {"dns_refused", refused},
+	{"dns_shared", shared}, {0}};
