@@ -14,8 +14,9 @@ static uint64_t hash_name(const X509_NAME *name)
 }
 
 /*
- * Uses a cryptographic digest, so that an authority that is no longer trusted cannot make a key
- * with the hash of a trusted one.
+ * Uses 64 bits of a cryptographic digest, so that keys do not have the mark of another one by
+ * chance. An authority that searches through some 2^32 keys and then names can make one, and stays
+ * trusted on its open connections.
  */
 uint64_t mt_x509_key_mark(const X509 *x)
 {
