@@ -153,6 +153,7 @@ static struct mt_snapshot *load(
 {
 	struct mt_snapshot *s;
 
+	(void)net_kernel(d);
 	if (d->looked_up)
 		mt_name_table_begin(d->looked_up);
 	s = load_rounds(d, t, diags, now);
@@ -295,6 +296,19 @@ int config_start(struct daemon *d, struct mt_err *e)
 	mt_diags_fini(&diags);
 	mt_source_reading_fini(&r);
 	return rc;
+}
+
+int config_first_again(struct daemon *d, struct mt_err *e)
+{
+	struct mt_diags diags;
+
+	mt_conf_discard(d->conf, d->first, 0);
+	mt_diags_init(&diags);
+	mt_table_reset(d->table);
+	d->first = load(d, d->table, &diags, 0);
+	tell_again(d, &diags);
+	mt_diags_fini(&diags);
+	return d->first ? 0 : mt_err(e, -EINVAL, "the configuration cannot be compiled again");
 }
 
 static void forget_read(struct config_reading *p)

@@ -479,6 +479,8 @@ bool config_is_due(const struct daemon *d);
  * of a discovery server, a looked-up name, an identity, an override.
  */
 int config_refresh(struct daemon *d, uint64_t now);
+/* Compiles d->first again, because the kernel's addresses are known since the ports are open. */
+int config_first_again(struct daemon *d, struct mt_err *e);
 /* The same with documents kept in the history, those of version `version`. */
 int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t version, uint64_t now);
 /* The directory for kept state: stateDirectory, or its default. */
@@ -491,8 +493,11 @@ const char *state_dir(const struct daemon *d);
 struct net_vips *net_prepare_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
 void net_use_vips(struct daemon *d, struct net_vips *v);
 void net_forget_vips(struct net_vips *v);
-/* 0 if the kernel owns none of these addresses; else -errno with the reason in e. */
-int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
+/*
+ * Passes the addresses of the host's kernel to the compiler, if a port has a kernel interface. 1 if
+ * they have changed, 0 if not, -errno if they are not known and the former ones stay.
+ */
+int net_kernel(struct daemon *d);
 /* Frees replaced tables that no worker can use any more. */
 void net_reap(struct daemon *d);
 /* Adds the service thread's descriptor to the event loop. 0 or -errno. */

@@ -2,6 +2,8 @@
 /* Addresses, routes and VIPs of the node. */
 #include "daemon.h"
 
+#include "mt_sockaddr.h"
+
 #include <errno.h>
 #include <ifaddrs.h>
 #include <stdio.h>
@@ -28,6 +30,53 @@ static bool kernel_sees_packets(const struct daemon *d)
 		if (mt_port_interface(d->ports[i])[0])
 			return true;
 	return false;
+}
+
+/* ---- the kernel's addresses ---------------------------------------------------------------- */
+
+static uint32_t listed(const struct ifaddrs *list, struct mt_conf_kernel *v)
+{
+	uint32_t n = 0;
+
+	for (; list; list = list->ifa_next)
+		if (mt_sockaddr_read(list->ifa_addr, &v[n].addr, NULL))
+			snprintf(v[n++].interface, sizeof(v->interface), "%.15s", list->ifa_name);
+	return n;
+}
+
+/* The addresses of spec.dns are those of the start, so that only the operator can end this. */
+static void tell_dns(const struct daemon *d, const struct ifaddrs *list)
+{
+	for (uint32_t i = 0; i < d->n_dns_addrs; i++) {
+		struct mt_err e = {""};
+
+		if (!net_is_port_address(d, &d->dns_addrs[i]) &&
+			mt_kernel_address_free(list, &d->dns_addrs[i], "spec.dns", NULL, &e))
+			mt_log(MT_LOG_ERROR, "net", "%s", e.text);
+	}
+}
+
+int net_kernel(struct daemon *d)
+{
+	struct ifaddrs *list = NULL;
+	struct mt_conf_kernel *v;
+	struct mt_err e = {""};
+	uint32_t n = 1;
+	int rc;
+
+	if (kernel_sees_packets(d) && mt_kernel_addresses(&list, &e)) {
+		mt_log(MT_LOG_ERROR, "net", "%s", e.text);
+		return -EIO;
+	}
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
+		n++;
+	v = calloc(n, sizeof(*v));
+	rc = v ? mt_conf_set_kernel(d->conf, v, listed(list, v)) : -ENOMEM;
+	if (rc == 1 && d->launched)
+		tell_dns(d, list);
+	free(v);
+	freeifaddrs(list);
+	return rc;
 }
 
 /* ---- start -------------------------------------------------------------------------------- */
@@ -127,6 +176,29 @@ static int fill(struct daemon *d, struct tables *t, struct mt_err *e)
 
 static int set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e);
 
+static int check_dns(const struct daemon *d, const struct ifaddrs *kernel, struct mt_err *e)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && kernel_sees_packets(d) && i < d->n_dns_addrs; i++)
+		if (!net_is_port_address(d, &d->dns_addrs[i]))
+			rc = mt_kernel_address_free(kernel, &d->dns_addrs[i], "spec.dns", NULL, e);
+	return rc;
+}
+
+/* True if the first configuration, compiled before the ports were open, serves such an address. */
+static bool serves_kernel(const struct daemon *d)
+{
+	const struct mt_snapshot *s = d->first;
+	bool found = false;
+
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		found |= mt_conf_is_kernel(d->conf, &s->listeners[i].addr);
+	for (uint32_t i = 0; i < s->n_forwards; i++)
+		found |= mt_conf_is_kernel(d->conf, &s->forwards[i].addr);
+	return found;
+}
+
 int net_start(struct daemon *d, struct mt_err *e)
 {
 	struct tables t = {.addrs = NULL};
@@ -141,12 +213,14 @@ int net_start(struct daemon *d, struct mt_err *e)
 	rc = fill(d, &t, e);
 	if (rc == 0)
 		rc = mt_net_configure(d->net, &t.c, NULL, e);
+	if (rc == 0)
+		rc = check_dns(d, t.kernel, e);
 	free(t.addrs);
 	free(t.routes);
 	free(t.sources);
 	freeifaddrs(t.kernel);
-	if (rc == 0)
-		rc = net_check_vips(d, d->first, e);
+	if (rc == 0 && net_kernel(d) == 1 && serves_kernel(d))
+		rc = config_first_again(d, e);
 	if (rc == 0)
 		rc = set_vips(d, d->first, e);
 	return rc;
@@ -180,50 +254,6 @@ bool net_is_port_address(const struct daemon *d, const struct mt_addr *a)
 			if (mt_addr_eq(&d->node->ports[i].addresses[k].addr, a))
 				return true;
 	return false;
-}
-
-static int check_vips(struct daemon *d, const struct mt_snapshot *s, const struct ifaddrs *kernel,
-	struct mt_err *e)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; rc == 0 && i < d->n_dns_addrs; i++)
-		if (!net_is_port_address(d, &d->dns_addrs[i]))
-			rc = mt_kernel_address_free(kernel, &d->dns_addrs[i], "spec.dns", NULL, e);
-	for (uint32_t i = 0; rc == 0 && i < s->n_listeners; i++) {
-		const struct mt_listener *l = &s->listeners[i];
-		char what[128];
-
-		if (any_address(&l->addr))
-			continue;
-		snprintf(what, sizeof(what), "service %.100s",
-			l->n_protos && l->protos[0].n_services ? l->protos[0].services[0]->name
-							       : "?");
-		rc = mt_kernel_address_free(kernel, &l->addr, what, NULL, e);
-	}
-	for (uint32_t i = 0; rc == 0 && i < s->n_forwards; i++) {
-		const struct mt_forward *f = &s->forwards[i];
-		char what[128];
-
-		snprintf(what, sizeof(what), "service %.100s", f->service);
-		rc = mt_kernel_address_free(kernel, &f->addr, what, NULL, e);
-	}
-	return rc;
-}
-
-int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
-{
-	struct ifaddrs *kernel;
-	int rc;
-
-	if (!kernel_sees_packets(d))
-		return 0;
-	rc = mt_kernel_addresses(&kernel, e);
-	if (rc)
-		return rc;
-	rc = check_vips(d, s, kernel, e);
-	freeifaddrs(kernel);
-	return rc;
 }
 
 struct net_leaving {

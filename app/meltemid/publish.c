@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Makes a compiled snapshot the current one, or keeps it until that is possible. Too many old ones
- * may still be in use, the disk may be full, the kernel may own an address, or there may be no
- * memory for addresses. Such a cause may pass by itself or by an operator's action. Therefore the
- * same snapshot is tried again, at growing intervals, and documents that have not changed are not
- * compiled again.
+ * may still be in use, the disk may be full, or there may be no memory for addresses. Such a cause
+ * may pass by itself or by an operator's action. Therefore the same snapshot is tried again, at
+ * growing intervals, and documents that have not changed are not compiled again.
  */
 #include "daemon.h"
 
@@ -151,14 +150,10 @@ static int try(struct daemon *d, uint64_t now)
 	bool waited = d->waiting_rc && d->waiting_rc != -EINPROGRESS;
 	struct mt_conf_change change;
 	struct mt_err e = {""};
-	struct net_vips *vips = NULL;
-	int rc = net_check_vips(d, s, &e);
-
 	/* Everything that can fail comes before the snapshot is current. */
-	if (rc == 0) {
-		vips = net_prepare_vips(d, s, &e);
-		rc = vips ? mt_conf_publish(d->conf, s, now, &change, &e) : -ENOMEM;
-	}
+	struct net_vips *vips = net_prepare_vips(d, s, &e);
+	int rc = vips ? mt_conf_publish(d->conf, s, now, &change, &e) : -ENOMEM;
+
 	if (rc) {
 		net_forget_vips(vips);
 		d->waiting_writes = rc == -EINPROGRESS;
@@ -246,6 +241,16 @@ void publish_written(struct daemon *d, uint64_t now)
 	publish_retry(d, now);
 }
 
+/* It was compiled with the kernel's addresses of then: if these are others, a refresh follows. */
+static void try_compiled(struct daemon *d, uint64_t now)
+{
+	if (net_kernel(d) == 1) {
+		d->mesh_changed = true;
+		d->refresh_from = "kernel";
+	}
+	(void)try_again(d, now);
+}
+
 void publish_retry(struct daemon *d, uint64_t now)
 {
 	bool room = mt_conf_reap(d->conf, now) + 1 < MT_CONF_ALIVE_MAX;
@@ -255,7 +260,7 @@ void publish_retry(struct daemon *d, uint64_t now)
 	 * reported, so these wait until the retry is due.
 	 */
 	if (d->waiting && (now >= d->retry_at || (d->waiting_rc == -EBUSY && room)))
-		(void)try_again(d, now);
+		try_compiled(d, now);
 	if (d->later != LATER_PUBLISHED || (d->waiting && d->waiting_writes))
 		return;
 	d->later = LATER_NOTHING;

@@ -169,6 +169,8 @@ const char *mt_b_not_servable(const struct mt_build *b, const struct mt_addr *a)
 		why = "the router of one of the Node's routes";
 	if (!why && mt_b_is_nat(b, a))
 		why = "an address of the Node's spec.nat";
+	if (!why)
+		why = mt_b_of_kernel(b, a);
 	return why;
 }
 

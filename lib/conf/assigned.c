@@ -199,12 +199,12 @@ static void write_addresses(struct mt_build *b)
 
 /* ---- addresses that are assigned ------------------------------------------------------------- */
 
-/* True if some document has the address, for any service. */
+/* True if some document has the address, for any service, or the host's kernel has it. */
 static bool is_taken(void *arg, const struct mt_addr *a)
 {
 	const struct mt_build *b = arg;
 
-	return has_bit(b->vips_written, mt_vip_number(a));
+	return has_bit(b->vips_written, mt_vip_number(a)) || mt_b_of_kernel(b, a);
 }
 
 static bool needs_address(const struct mt_host *h)
@@ -212,13 +212,28 @@ static bool needs_address(const struct mt_host *h)
 	return mt_host_is_served(h) && !h->own_address && !h->n_addrs;
 }
 
+/* A host moves only if the kernel answers its clients where it was. */
+static void move(struct mt_build *b, const struct mt_host *h, const struct mt_addr *a)
+{
+	char text[MT_ADDR_STRLEN];
+
+	mt_b_warn(b, &h->se->meta, h->se->hosts[0].line, "spec.hosts[0]",
+		"remove the address from that interface",
+		"it is assigned another address: %s is %s", mt_addr_str(a, text),
+		mt_b_of_kernel(b, a));
+}
+
 static void keep_address(struct mt_build *b, struct mt_host *h)
 {
 	struct mt_addr a;
 
 	h->has_share = h->has_share || mt_fair_take(&b->vip_shares, namespace_of(h), 1);
-	if (h->has_share &&
-		mt_vips_keep(&b->conf->vips, &b->snap->vips, name_of(h), is_taken, b, &a))
+	if (!h->has_share ||
+		!mt_vips_keep(&b->conf->vips, &b->snap->vips, name_of(h), is_taken, b, &a))
+		return;
+	if (mt_b_of_kernel(b, &a))
+		move(b, h, &a);
+	else
 		add_address(b, h, &a);
 }
 

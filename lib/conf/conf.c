@@ -98,6 +98,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	mt_conf_tokens_fini(&c->tokens);
 	mt_conf_providers_fini(&c->providers);
 	mt_credential_drop(c->identity);
+	free(c->kernel);
 	mt_held_fini(c);
 	mt_own_paths_fini(c);
 	mt_codec_registry_drop(c->codecs);

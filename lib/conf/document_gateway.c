@@ -488,7 +488,8 @@ static bool check_bind(struct mt_build *b, const struct server *sv, uint32_t j)
 	/* Any address of the node, however it is written. */
 	if (!bind->s || mt_addr_is_zero(&sv->conf->bind_addr) ||
 		(mt_addr_is4(&sv->conf->bind_addr) && mt_addr_v4(&sv->conf->bind_addr) == 0) ||
-		mt_b_own_port(b, &sv->conf->bind_addr))
+		(mt_b_own_port(b, &sv->conf->bind_addr) &&
+			!mt_b_of_kernel(b, &sv->conf->bind_addr)))
 		return true;
 	snprintf(path, sizeof(path), "spec.servers[%u].bind", j);
 	return mt_b_serve_address(b, &sv->gateway->meta, bind->line, path, &sv->conf->bind_addr);

@@ -246,6 +246,21 @@ int mt_conf_own_file(struct mt_conf *c, const char *path);
  */
 void mt_conf_set_ports(struct mt_conf *c, const struct mt_node *node);
 
+/* An address that the host's kernel answers. */
+struct mt_conf_kernel {
+	struct mt_addr addr;
+	char interface[16];
+};
+/*
+ * Sets the addresses of the host's kernel, from the next compile on, if it receives the packets of
+ * some port: an object that is to be served at one of them is refused. Copies the list. n 0, the
+ * initial state: none are known. Returns 1 if the list has changed, 0 if it is the same, -ENOMEM if
+ * the former one stays.
+ */
+int mt_conf_set_kernel(struct mt_conf *c, const struct mt_conf_kernel *v, uint32_t n);
+/* True if the address is in that list. */
+bool mt_conf_is_kernel(const struct mt_conf *c, const struct mt_addr *a);
+
 /* Ports from which the node connects, without forwarded flows at the same addresses. */
 #define MT_SOURCE_PORT_FIRST 20000
 #define MT_SOURCE_PORT_LAST  60999

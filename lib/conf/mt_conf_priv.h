@@ -305,6 +305,8 @@ bool mt_b_label(struct mt_build *b, const struct mt_meta *meta, const struct mt_
 /* addresses.c: which addresses can be used for what. */
 /* Why nobody can have or be reached at this address ("a multicast address"), NULL: it is a host's. */
 const char *mt_addr_unusable(const struct mt_addr *a);
+/* kernel.c: why no service can be at an address of the host's kernel; NULL: it is no such address. */
+const char *mt_b_of_kernel(const struct mt_build *b, const struct mt_addr *a);
 /* Why a service cannot be at this address of this node's networks; NULL: it can. */
 const char *mt_b_not_servable(const struct mt_build *b, const struct mt_addr *a);
 /* Why no host in a network of this prefix has the address; NULL: one may. */

@@ -152,8 +152,10 @@ struct mt_conf {
 	struct mt_overrides overrides;
 	struct mt_limit_rule *limit_rules; /* of the overrides, as lib/filter has them */
 	const struct mt_node *started_as;  /* whose ports it has; NULL: those of the document */
-	struct mt_credential *identity;	   /* NULL: none; mt_conf_set_identity() */
-	struct mt_held *held;		   /* beside it; mt_conf_set_held() */
+	struct mt_kernel_addr *kernel;	   /* sorted; mt_conf_set_kernel() */
+	uint32_t n_kernel;
+	struct mt_credential *identity; /* NULL: none; mt_conf_set_identity() */
+	struct mt_held *held;		/* beside it; mt_conf_set_held() */
 	uint32_t n_held;
 	struct mt_own_path *own_paths;	  /* mt_conf_own_file() */
 	uint64_t identity_serial;	  /* grows with each change of these */

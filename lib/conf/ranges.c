@@ -120,8 +120,8 @@ static void take(struct mt_build *b, struct mt_range *r, const struct mt_idmap *
 	if (r->n_addrs < r->n)
 		mt_b_note(b, &r->host->se->meta, r->text->line,
 			mt_index_path(path, "spec.addresses", r->at, ""), NULL,
-			"%u of its %u addresses are not answered: they are endpoints' or other "
-			"services'",
+			"%u of its %u addresses are not answered: they are endpoints', other "
+			"services', the Node's or the host's",
 			r->n - r->n_addrs, r->n);
 }
 

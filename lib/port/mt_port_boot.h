@@ -24,12 +24,12 @@
  *
  * The kernel's side: with a raw socket (af_packet, af_xdp, pcap) the kernel also receives each
  * packet, and would reset each connection to an address that it owns. mt_kernel_address_free()
- * therefore refuses such addresses in the namespace; the daemon checks every port address and VIP,
- * at start and at each reload. mt_kernel_offloads() checks a veth's peer in the same namespace;
- * otherwise a log line describes the required setting. An interface that is down is set up, and its
- * GRO and LRO are switched off, so that it needs no other preparation, also after a boot. Without
- * CAP_NET_ADMIN an interface that is down is refused. A TAP port's kernel side gets its addresses
- * and routes by rtnetlink.
+ * therefore refuses such addresses in the namespace; the daemon checks the Node's addresses at
+ * start, and passes the list to the compiler at each load. mt_kernel_offloads() checks a veth's
+ * peer in the same namespace; otherwise a log line describes the required setting. An interface
+ * that is down is set up, and its GRO and LRO are switched off, so that it needs no other
+ * preparation, also after a boot. Without CAP_NET_ADMIN an interface that is down is refused. A TAP
+ * port's kernel side gets its addresses and routes by rtnetlink.
  *
  * Sleep (wakeup.c): `rx-wakeup` selects what ends the sleep of an idle worker: the ethdev's receive
  * interrupts, or for af_packet, which has none, the packet sockets that the process opens during

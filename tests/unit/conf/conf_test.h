@@ -9,7 +9,7 @@
 extern const struct mt_test forwarding_tests[], forward_past_tests[], forward_policy_tests[],
 	forward_routes_tests[], forward_change_tests[], drain_tests[];
 
-extern const struct mt_test named_tests[], policy_shared_tests[];
+extern const struct mt_test named_tests[], policy_shared_tests[], kernel_tests[];
 
 extern const struct mt_test compile_tests[], documents_tests[], inbound_tests[], listeners_tests[],
 	mesh_chain_tests[], mesh_cluster_tests[], mesh_istio_tests[], mesh_policies_tests[],

@@ -41,6 +41,11 @@ void config_keep(struct daemon *d)
 {
 }
 
+int config_first_again(struct daemon *d, struct mt_err *e)
+{
+	return 0;
+}
+
 /* ---- a daemon without workers ----------------------------------------------------------------- */
 
 struct rig {
