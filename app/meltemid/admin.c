@@ -45,11 +45,12 @@ static uint64_t longest_turn(void *arg)
 	return MT_MAX(d->turn_longest[0], d->turn_longest[1]);
 }
 
+/* While newer documents wait, those are shown that are in force. */
 static struct mt_object_table *objects(void *arg)
 {
 	const struct daemon *d = arg;
 
-	return d->table;
+	return d->in_force ? d->in_force : d->table;
 }
 
 static int forget(void *arg, const struct mt_who *who, const char *kind, const char *ns,

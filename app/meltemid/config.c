@@ -333,6 +333,7 @@ void config_stop(struct daemon *d)
 	mt_name_table_free(d->looked_up);
 	d->looked_up = NULL;
 	mt_table_free(d->table);
+	mt_table_free(d->in_force);
 	mt_kept_free(d->kept);
 	if (d->node)
 		mt_model_free(d->node_part);
@@ -344,7 +345,7 @@ void config_stop(struct daemon *d)
 	free(d->diagnostics);
 	free(d->read_words);
 	d->diagnostics = d->read_words = NULL;
-	d->table = NULL;
+	d->table = d->in_force = NULL;
 	d->kept = NULL;
 	d->node = NULL;
 	d->first = NULL;
@@ -484,8 +485,11 @@ static void adopt(struct daemon *d, struct mt_object_table *t, char *words)
 	if (part)
 		(void)node_followed(
 			config_node(d), part->node, d->node_fields, sizeof(d->node_fields));
-	if (d->table != t)
+	/* One that never came into force is forgotten. */
+	if (d->table != t && d->in_force)
 		mt_table_free(d->table);
+	else if (d->table != t)
+		d->in_force = d->table;
 	free(d->read_words);
 	d->refused = mt_table_has_trouble(t);
 	d->table = t;

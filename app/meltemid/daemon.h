@@ -185,6 +185,8 @@ struct daemon {
 	bool error_logged;	       /* the last load has logged an error of its own */
 	char *read_words;	       /* diagnostics of reading these files, as printed */
 	bool refused;		       /* some or all of the current documents cannot be used */
+	/* objects of the load in force while `table` is a newer one that waits; else NULL */
+	struct mt_object_table *in_force;
 	struct mt_conf *conf;
 	struct mt_snapshot *first; /* compiled, not yet published */
 	struct mt_watch *watch;

@@ -109,6 +109,8 @@ static void published(
 	publish_words(d, change, words, sizeof(words));
 	changed_names(mt_conf_items(d->conf), names, sizeof(names));
 	history_published(d, s, change);
+	mt_table_free(d->in_force);
+	d->in_force = NULL;
 	snprintf(d->change_words, sizeof(d->change_words), "%s", none ? "" : words);
 	d->node_fields[0] = '\0';
 	/* The log has a line for each refused document; nothing else has changed. */

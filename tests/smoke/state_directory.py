@@ -42,10 +42,21 @@ def refused_at_start(lab, daemon):
     daemon.node.write_text(good)
 
 
+DENY = """apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: nobody, namespace: default}
+spec: {}
+"""
+
+
 def without_address(name):
     """A service that needs an address of Meltemi's, which has to be kept."""
     return "\n".join(line for line in service(name, "0.0.0.0", 7000, "tcp", [("198.51.100.11", 7000, {})]).splitlines()
                      if "addresses:" not in line) + "\n"
+
+
+def policies(daemon):
+    return [row["name"] for row in daemon.show("policies")["policies"]]
 
 
 def fill(state):
@@ -81,7 +92,7 @@ def waits_for_room(lab, daemon):
         fill(state)
         before = daemon.show("config")
         check(not before["newer_waits"], f"something waits already: {before}")
-        daemon.write("b.yaml", without_address("b.example"))
+        daemon.write("b.yaml", without_address("b.example") + "---\n" + DENY)
         # Until the writer has met the full disk, it waits for the writer.
         waiting = within(10, lambda: no_space(daemon), "the newer configuration waits, and `show config` gives the reason")
         check("stateDirectory" in waiting, f"the field is not named: {waiting}")
@@ -89,11 +100,13 @@ def waits_for_room(lab, daemon):
         equal(daemon.show("config")["version"], before["version"], "configuration in use")
         time.sleep(4)  # tries behind 1 and 2 s more
         equal(daemon.process.errors().count("newer configuration waits"), 1, "lines about it in the log")
+        equal(policies(daemon), [], "policies in force while a newer configuration with one waits")
         within(5, lambda: not list(state.glob(".vips*")), "no file of a try is left")
         (state / "ballast").unlink()
         within(10, lambda: daemon.show("config")["version"] > before["version"], "the newer configuration is taken")
         after = daemon.show("config")
         check(not after["newer_waits"] and after["services"] == before["services"] + 1, f"after it: {after}")
+        equal(policies(daemon), ["nobody"], "policies in force after it")
         check("b.example" in (state / "vips.json").read_text(), "the address was not kept")
         within(20, lambda: shown(daemon) == ("ok", False, "1"), "health and metric of a directory with room")
         equal(daemon.process.errors().count("can be written again"), 1, "lines about the end in the log")
