@@ -159,6 +159,27 @@ static bool is_router(const struct mt_build *b, const struct mt_addr *a)
 	return false;
 }
 
+static bool is_workload(const struct mt_build *b, const struct mt_addr *a)
+{
+	const struct mt_node *n = b->model->node;
+
+	for (uint32_t i = 0; n && i < n->n_ports; i++)
+		for (uint32_t k = 0; k < n->ports[i].n_workloads; k++)
+			if (mt_addr_eq(&n->ports[i].workloads[k].address, a))
+				return true;
+	return false;
+}
+
+static bool is_dns_server(const struct mt_build *b, const struct mt_addr *a)
+{
+	const struct mt_node_dns *d = b->model->node ? b->model->node->dns : NULL;
+
+	for (uint32_t i = 0; d && i < d->n_upstream; i++)
+		if (mt_addr_eq(&d->upstream[i].addr, a))
+			return true;
+	return false;
+}
+
 const char *mt_b_not_servable(const struct mt_build *b, const struct mt_addr *a)
 {
 	const char *why = mt_addr_unusable(a);
@@ -169,6 +190,10 @@ const char *mt_b_not_servable(const struct mt_build *b, const struct mt_addr *a)
 		why = "the router of one of the Node's routes";
 	if (!why && mt_b_is_nat(b, a))
 		why = "an address of the Node's spec.nat";
+	if (!why && is_workload(b, a))
+		why = "a workload's, which the Node lists at a port";
+	if (!why && is_dns_server(b, a))
+		why = "a server of the Node's spec.dns.upstream";
 	if (!why)
 		why = mt_b_of_kernel(b, a);
 	return why;

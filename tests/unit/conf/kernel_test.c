@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses of the host's kernel: the object that is to be served at one is refused, and no other. */
+/*
+ * Addresses that others have: the host's kernel, workloads and servers of the Node. The object that is to be served at one is refused,
+ * and no other.
+ */
 #include "conf_test.h"
 #include "conf_texts.h"
 
@@ -137,6 +140,46 @@ static void assigned_ones_move(void)
 	unbuild(&b);
 }
 
-const struct mt_test kernel_tests[] = {{"one is refused", one_is_refused},
-	{"list is followed", list_is_followed}, {"networks leave it out", networks_leave_it_out},
+#define NODE_WITH(of_port, more)                                                                   \
+	"---\napiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                 \
+	"  ports: [{name: p0, device: net_null0, addresses: [203.0.113.1/24]" of_port "}]\n" more
+#define VMS	 NODE_WITH(", side: workloads, workloads: [{address: 203.0.113.9}]", "  nat: {}\n")
+#define UPSTREAM NODE_WITH("", "  dns: {upstream: ['10.9.9.9:53']}\n")
+
+/* What the Node names is nobody else's. */
+static void addresses_of_the_node(void)
+{
+	static const struct {
+		const char *text, *words; /* NULL: it is served */
+		uint32_t line;
+	} of_node[] = {
+		{VMS ENTRY("a", "203.0.113.9", "") OTHER,
+			"203.0.113.9 is a workload's, which the Node lists at a port", 16},
+		{VMS ENTRY("a", "203.0.113.9", FORWARDED) OTHER, "203.0.113.9 is a workload's", 16},
+		{VMS BOUND("203.0.113.9") OTHER, "203.0.113.9 is a workload's", 14},
+		{VMS ENTRY("a", "10.9.9.9", "") OTHER, NULL, 0},
+		{UPSTREAM ENTRY("a", "10.9.9.9", "") OTHER,
+			"10.9.9.9 is a server of the Node's spec.dns.upstream", 16},
+		{UPSTREAM ENTRY("a", "10.9.9.7", "") OTHER, NULL, 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(of_node); i++) {
+		struct built b = build_text(NULL, of_node[i].text);
+		const char *words = of_node[i].words;
+		bool good = words ? b.diags.errors == 1 &&
+					    has_diag(&b, MT_DIAG_ERROR, of_node[i].line, words)
+				  : b.s != NULL;
+
+		CU_ASSERT_TRUE(good);
+		if (!good) {
+			printf("\n  row %zu: ", i);
+			show_diags(&b);
+		}
+		unbuild(&b);
+	}
+}
+
+const struct mt_test kernel_tests[] = {{"addresses of the node", addresses_of_the_node},
+	{"one is refused", one_is_refused}, {"list is followed", list_is_followed},
+	{"networks leave it out", networks_leave_it_out},
 	{"assigned ones move", assigned_ones_move}, {NULL, NULL}};
