@@ -3,6 +3,7 @@
  * Ports of `side: workloads`: which addresses live there, and whom policies know them by. lib/net lets nobody else in by such a port
  * and them by no other, so an address with its port is as good as a name. The WorkloadEntry that has the address says which name.
  */
+#include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 
 #include <stdio.h>
@@ -135,6 +136,8 @@ struct bindings {
 	uint32_t count;
 	struct mt_addr lost, unclear; /* one of each; zero: there is none */
 	uint32_t lost_at;
+	struct mt_idmap owners; /* struct mt_workload_entry, by place */
+	void (*add)(struct mt_build *, uint64_t place, const struct mt_meta *);
 };
 
 #define NO_PORT UINT32_MAX
@@ -265,9 +268,110 @@ static const char *name_of(struct mt_build *b, const struct mt_workload_entry *e
 	return mt_region_printf(&b->tmp, "WorkloadEntry %s/%s", e->meta.ns, e->meta.name);
 }
 
-/* Who says the same of himself as those before is no second owner. */
+static bool is_listed(const struct mt_node_port *p, const struct mt_addr *a)
+{
+	for (uint32_t k = 0; k < p->n_workloads; k++)
+		if (mt_addr_eq(&p->workloads[k].address, a))
+			return true;
+	return false;
+}
+
+/* True if the address belongs to a port of workloads, if a WorkloadEntry has it (gather()). */
+static bool is_of_port(const struct bindings *x, const struct mt_addr *a)
+{
+	uint32_t port = mt_addr_is_zero(a) ? NO_PORT : port_of(x, a);
+
+	for (uint32_t i = 0; i < x->n->n_ports; i++)
+		if (is_of_workloads(&x->n->ports[i]) &&
+			is_listed(as_written(x->b, &x->n->ports[i]), a))
+			return true;
+	return port < UNCLEAR && is_of_workloads(&x->n->ports[port]) &&
+	       !as_written(x->b, &x->n->ports[port])->workloads_set;
+}
+
+/* True if it gives its address a principal. Addresses of Pods change. */
+static bool names(struct bindings *x, const struct mt_workload_entry *e, const char *domain)
+{
+	const char *why;
+
+	return !e->w.pod && !mt_b_is_wrong(x->b, &e->meta) && is_of_port(x, &e->w.address) &&
+	       principal_of(x->b, e, domain, &why);
+}
+
+/* Calls `fn` for each WorkloadEntry that gives the address of a port of workloads a principal. */
+static void each_name(struct bindings *x,
+	void (*fn)(struct bindings *, const struct mt_workload_entry *, uint64_t place))
+{
+	const struct mt_objs *entries = &x->b->model->workload_entries;
+	const char *domains[MT_B_DOMAINS];
+	char text[MT_ADDR_STRLEN];
+
+	(void)mt_b_trust_domains(x->b, domains);
+	for (uint32_t i = 0; i < entries->n; i++) {
+		const struct mt_workload_entry *e = entries->v[i];
+
+		if (names(x, e, domains[0]))
+			fn(x, e, mt_place_of_workload(mt_addr_str(&e->w.address, text)));
+	}
+}
+
+static void compare(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+{
+	const struct mt_workload_entry *best = mt_idmap_get(&x->owners, place);
+
+	if (best && mt_b_claim(x->b, place, &best->meta) <= mt_b_claim(x->b, place, &e->meta))
+		return;
+	if (mt_idmap_put(&x->owners, place, (void *)e))
+		x->b->tmp.failed = true;
+}
+
+/* Two of one namespace are its own mistake: own() reports them, and no policy trusts either. */
+static void refuse(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+{
+	const struct mt_workload_entry *best = mt_idmap_get(&x->owners, place);
+
+	if (!best || strcmp(best->meta.ns, e->meta.ns) == 0)
+		return;
+	mt_b_error(x->b, &e->meta, e->w.address_text.line, "spec.address",
+		"write the address of its own workload",
+		"WorkloadEntry %.64s/%.128s at %.128s:%u has %.64s%s", best->meta.ns,
+		best->meta.name, best->meta.origin.file ? best->meta.origin.file : "?",
+		best->meta.origin.line, e->w.address_text.s,
+		mt_claim_reason(
+			mt_b_claim(x->b, place, &best->meta), mt_b_claim(x->b, place, &e->meta)));
+}
+
+void mt_b_bound_owners(struct mt_build *b)
+{
+	struct bindings x = {.b = b, .n = node_of(b)};
+
+	if (!mt_b_has_workload_ports(b))
+		return;
+	each_name(&x, compare);
+	each_name(&x, refuse);
+	mt_idmap_fini(&x.owners);
+}
+
+static void add_place(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+{
+	x->add(x->b, place, &e->meta);
+}
+
+void mt_b_bound_places(
+	struct mt_build *b, void (*fn)(struct mt_build *, uint64_t, const struct mt_meta *))
+{
+	struct bindings x = {.b = b, .n = node_of(b), .add = fn};
+
+	if (mt_b_has_workload_ports(b))
+		each_name(&x, add_place);
+}
+
+/*
+ * An entry with the principal of those before is not a second owner. `named`: only entries that
+ * give a principal; otherwise only the others, which come after them.
+ */
 static void own(struct bindings *x, const struct mt_workload_entry *e, const char *domain,
-	const struct mt_workload_entry **first)
+	const struct mt_workload_entry **first, bool named)
 {
 	struct mt_bound *at = find(x, &e->w.address);
 	const struct mt_workload_entry *other;
@@ -278,8 +382,13 @@ static void own(struct bindings *x, const struct mt_workload_entry *e, const cha
 	if (!at || e->w.pod)
 		return;
 	is = principal_of(x->b, e, domain, &why);
+	if ((is != NULL) != named)
+		return;
 	name = name_of(x->b, e);
 	other = first[at - x->v];
+	/* That of another namespace gives no principal, or is refused (mt_b_bound_owners()). */
+	if (other && strcmp(other->meta.ns, e->meta.ns) != 0)
+		return;
 	if (!other) {
 		first[at - x->v] = e;
 		at->by = name;
@@ -311,8 +420,9 @@ static void own_all(struct bindings *x)
 	if (!first)
 		return;
 	(void)mt_b_trust_domains(x->b, domains);
-	for (uint32_t i = 0; i < entries->n; i++)
-		own(x, entries->v[i], domains[0], first);
+	for (int pass = 0; pass < 2; pass++)
+		for (uint32_t i = 0; i < entries->n; i++)
+			own(x, entries->v[i], domains[0], first, pass == 0);
 }
 
 /* ---- what is told -------------------------------------------------------------------------------- */

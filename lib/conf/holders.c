@@ -42,6 +42,11 @@ uint64_t mt_place_of_identity(const char *text, const char *principal)
 	return id(mt_secret_hash_text(text, mt_secret_hash_text(principal, 5)));
 }
 
+uint64_t mt_place_of_workload(const char *text)
+{
+	return id(mt_secret_hash_text(text, 6));
+}
+
 static uint64_t ns_id(const struct mt_meta *meta)
 {
 	return mt_secret_hash_text(meta->ns, 0);
@@ -135,6 +140,7 @@ void mt_b_places(struct mt_build *b)
 	}
 	mt_b_forward_places(b, add_place);
 	mt_b_bind_places(b, add_place);
+	mt_b_bound_places(b, add_place);
 	for (uint32_t i = 0; i < b->n_closed; i++)
 		add_closed(b, &b->closed[i].at);
 	for (uint32_t i = 0; i < b->n_hosts; i++) {

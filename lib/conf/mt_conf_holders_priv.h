@@ -25,6 +25,8 @@ uint64_t mt_place_of_bind(const char *text);
  * served for (binds.c). Never 0.
  */
 uint64_t mt_place_of_clients(const char *text);
+/* Identifies the address of a workload that a WorkloadEntry gives a principal. Never 0. */
+uint64_t mt_place_of_workload(const char *text);
 /*
  * How good the claim of an object is to a place, which may also be an address (mt_id_of_addr()): of
  * two objects the one with the lower number has it, and of equal ones the first in order of age.
@@ -59,5 +61,8 @@ void mt_b_forward_places(struct mt_build *b,
 /* binds.c: adds the places of narrow and wide listeners, and their objects. */
 void mt_b_bind_places(struct mt_build *b,
 	void (*note)(struct mt_build *, uint64_t place, const struct mt_meta *));
+/* bound.c: adds the addresses of workloads, with the objects that give them principals. */
+void mt_b_bound_places(
+	struct mt_build *b, void (*fn)(struct mt_build *, uint64_t, const struct mt_meta *));
 /* Notes in the snapshot which objects are served where. Documents only. */
 void mt_b_places(struct mt_build *b);

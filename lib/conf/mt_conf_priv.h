@@ -288,6 +288,7 @@ void mt_b_index_rules(struct mt_build *b);
 /* bound.c: whether a port is one of workloads; what is written of such ports; who may come in by them, once all clusters are there. */
 bool mt_b_has_workload_ports(const struct mt_build *b);
 void mt_b_bound_check(struct mt_build *b);
+void mt_b_bound_owners(struct mt_build *b);
 void mt_b_bound(struct mt_build *b);
 
 /* names.c: what names may hold. */

@@ -3,8 +3,8 @@
 """
 A port of `side: workloads`: who lives there is known by its address, in clear text, and satisfies STRICT; an AuthorizationPolicy names its
 serviceAccount. Another account's is denied, an address that lives nowhere is dropped, as is one from another station
-(source_unbound, source_other_mac) and one that lives there and comes by another port (source_elsewhere); a second owner takes the name away,
-on open connections, too.
+(source_unbound, source_other_mac) and one that lives there and comes by another port (source_elsewhere); a second owner of its namespace takes
+the name away, on open connections, too, and one of another namespace is refused.
 """
 
 import socket
@@ -29,8 +29,8 @@ spec: {rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/buyer]}}]
 """
 
 
-def entry(name, address, account):
-    return (f"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}, namespace: shop}}\n"
+def entry(name, address, account, namespace="shop"):
+    return (f"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}, namespace: {namespace}}}\n"
             f"spec: {{address: '{address}', serviceAccount: {account}}}\n---\n")
 
 
@@ -109,6 +109,12 @@ def judge(lab, daemon):
 def second_owner(lab, daemon):
     sock = opened(lab, BUYER, ECHO)
     check(says(sock), "the stream passes before")
+    daemon.leaves("errors", "an owner of another namespace is refused", "which is served there")
+    daemon.write("second.yaml", entry("thief", BUYER, "thief", "elsewhere"))
+    daemon.shell("reload", fail=False)
+    equal([row["status"] for row in daemon.show("objects")["objects"] if row["name"] == "thief"], ["refused"], "an owner of another namespace")
+    check(says(sock), "the stream passes beside an owner of another namespace")
+    equal(answer(lab, BUYER, ECHO), "passes", "an address that another namespace wants")
     daemon.write("second.yaml", entry("thief", BUYER, "thief"))
     daemon.shell("reload")
     within(5, lambda: not says(sock), "the open stream ends")

@@ -92,13 +92,24 @@ static const struct {
 	{NODE ENTRY("w", "x",
 		 "address: 192.0.2.5, serviceAccount: 'spiffe://cluster.local/ns/x/sa/y'"),
 		"192.0.2.5 1 cluster.local/ns/x/sa/y", 0, NULL},
-	/* Two owners; two that say the same; a third. */
+	/* Two owners of one namespace; two that say the same; a third. */
 	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
-			ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
+			ENTRY("v", "x", "address: 192.0.2.5, serviceAccount: z"),
 		"192.0.2.5 1 -", MT_DIAG_WARNING, "WorkloadEntry x/w has its address, too"},
 	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
+			ENTRY("v", "x", "address: 192.0.2.5, serviceAccount: z"),
+		"192.0.2.5 1 -", MT_DIAG_WARNING, "WorkloadEntry x/v has its address, too"},
+	/* Who gives no principal takes none from another namespace. */
+	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
+			ENTRY("v", "z", "address: 192.0.2.5"),
+		"192.0.2.5 1 cluster.local/ns/x/sa/y", 0, NULL},
+	{NODE ENTRY("v", "z", "address: 192.0.2.5") ENTRY("u", "z", "address: 192.0.2.5")
+			ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y"),
+		"192.0.2.5 1 cluster.local/ns/x/sa/y", 0, NULL},
+	/* Where nobody is named, two may have one address. */
+	{PORTS("") ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
 			ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
-		"192.0.2.5 1 -", MT_DIAG_WARNING, "WorkloadEntry z/v has its address, too"},
+		"", 0, NULL},
 	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
 			ENTRY("v", "x", "address: 192.0.2.5"),
 		"192.0.2.5 1 -", MT_DIAG_WARNING, "WorkloadEntry x/w has its address, too"},
@@ -161,6 +172,13 @@ static const struct {
 	const char *text, *words;
 } refused[] = {
 	{PORTS(", side: guests"), "is not known here"},
+	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
+			ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
+		"WorkloadEntry x/w at t:10 has 192.0.2.5"},
+	{PORTS(", side: workloads, workloads: [{address: 192.0.2.5}]")
+			ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
+				ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
+		"WorkloadEntry x/w at t:10 has 192.0.2.5"},
 	{PORTS(", workloads: [{address: 192.0.2.5}]"), "ports of that side only"},
 	{PORTS(", side: network, workloads: [{address: 192.0.2.5}]"), "ports of that side only"},
 	{PORTS(", side: workloads, workloads: [{address: vm1}]"), "is not an address"},
@@ -194,6 +212,46 @@ static void what_is_refused(void)
 		}
 		unbuild(&b);
 	}
+}
+
+#define HOLDER NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
+#define OTHERS ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y")
+
+/* Publishes the text. */
+static struct mt_conf *conf_after(const char *text)
+{
+	struct mt_conf *c = new_conf();
+	struct built b = build_text(c, text);
+	struct mt_err e;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &e), 0);
+	mt_model_free(b.m);
+	mt_diags_fini(&b.diags);
+	return c;
+}
+
+/* A document of another namespace that looks older takes no principal from whoever has it. */
+static void holders_keep_their_names(void)
+{
+	static const char both[] =
+		NODE OTHERS ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y");
+	struct built b = build_text(conf_after(HOLDER), both);
+
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	CU_ASSERT_TRUE(has_words(&b, MT_DIAG_ERROR,
+		"WorkloadEntry x/w at t:15 has 192.0.2.5, which is served there"));
+	unbuild(&b);
+	/* Its namespace keeps the address, too; without a holder the older one has it. */
+	b = build_text(conf_after(HOLDER),
+		NODE OTHERS ENTRY("u", "x", "address: 192.0.2.5, serviceAccount: y"));
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	CU_ASSERT_TRUE(has_words(&b, MT_DIAG_ERROR, "WorkloadEntry x/u at t:15 has 192.0.2.5"));
+	unbuild(&b);
+	b = build_text(NULL, both);
+	CU_ASSERT_EQUAL(b.diags.errors, 1);
+	CU_ASSERT_TRUE(has_words(&b, MT_DIAG_ERROR, "WorkloadEntry z/v at t:10 has 192.0.2.5"));
+	unbuild(&b);
 }
 
 /* In a daemon that has started with the first one's Node. */
@@ -295,6 +353,7 @@ static void strict_is_for_workloads(void)
 
 const struct mt_test bound_tests[] = {{"who lives there", who_lives_there},
 	{"what is refused", what_is_refused},
+	{"holders keep their names", holders_keep_their_names},
 	{"ports are those of the start", ports_are_those_of_the_start},
 	{"changes are told", changes_are_told},
 	{"strict is for workloads", strict_is_for_workloads}, {NULL, NULL}};
