@@ -198,10 +198,12 @@ def bolt(b, side):
     if b[0] not in (1, 2):
         raise Bad
     kind, command = b[1 + more], u(b, 2 + more, 2)
-    if kind > 2 or command > 2 or b[4 + more] != 1:
+    if kind > 2 or command > 2 or b[4 + more] != 1 or (more and b[1] not in (1, 2)):
         raise Bad
     at = 2 * more + (12 if kind == 0 else 14)
     sizes = u(b, at, 2), u(b, at + 2, 2), u(b, at + 4, 4)
+    if sizes[0] > 0x7fff or sizes[1] > 0x7fff:
+        raise Bad
     crc = more and b[1] == 2 and b[11] & 1
     b = cut(b, at + 8 + sum(sizes) + (4 if crc else 0), 20 + 2 * more, 67108864)
     kinds = {(1, 0): "heartbeat", (0, 0): "heartbeat-reply", (1, 1): "client request", (2, 1): "client oneway", (0, 2): "server reply"}
@@ -549,10 +551,11 @@ class Frames:
         code, command, side = self.rng.choice(((1, 1, "client"), (1, 1, "client"), (2, 1, "client"), (0, 2, "server"), (1, 0, "server"), (0, 0, "client"),
                                                (1, 1, "server"), (2, 0, "client"), (0, 3, "server")))
         name, header, content = self.text(), self.pairs(), self.bytes()
-        version, switch = (self.rng.choice((1, 2)), self.rng.randrange(2)) if v2 else (0, 0)
+        version, switch = (self.rng.choice((1, 1, 2, 2, 3)), self.rng.randrange(2)) if v2 else (0, 0)
         b = (bytes([2, version]) if v2 else b"\1") + struct.pack(">BHBIB", code, command, 1, self.number(32), 1) + (bytes([switch]) if v2 else b"")
         b += struct.pack(">i", signed(self.number(32), 4)) if code else struct.pack(">H", self.rng.randrange(20))
-        b += struct.pack(">HHI", len(name), len(header), len(content)) + name + header + content
+        sign = self.rng.choice((0x8000, 0)) if self.rng.random() < .1 else 0
+        b += struct.pack(">HHI", len(name), len(header) | sign, len(content)) + name + header + content
         if v2 and version == 2 and switch:
             b += struct.pack(">I", zlib.crc32(b) ^ (self.rng.random() < .1))
         return side, b
