@@ -65,8 +65,12 @@ static enum table_rc next_field(struct table_run *r, uint32_t end, struct field 
 	return f->len > end - f->off ? TABLE_MALFORMED : TABLE_GOT;
 }
 
-/* An entry of a map: field 1 is the key, field 2 the value. false: the index is full. */
-static bool entry(struct table_run *r, struct field map)
+/*
+ * An entry of a map: field 1 is the key, field 2 the value. False: the walk ends with *rc, because
+ * the index is full, or because the entry has a field (a group, for example) after which servers
+ * may find another key or value.
+ */
+static bool entry(struct table_run *r, struct field map, enum table_rc *rc)
 {
 	uint32_t back = r->s->pos, end = map.off + map.len;
 	struct table_slot key = {map.off, 0}, value = {map.off, 0};
@@ -74,8 +78,10 @@ static bool entry(struct table_run *r, struct field map)
 
 	for (r->s->pos = map.off; r->s->pos < end; r->s->pos = f.off + f.len) {
 		r->used += ELEMENT_STEPS;
-		if (next_field(r, end, &f) != TABLE_GOT)
-			break;
+		if (next_field(r, end, &f) != TABLE_GOT) {
+			*rc = TABLE_MALFORMED;
+			return false;
+		}
 		if (f.number == 1 && f.is == MT_CT_STRING)
 			key = (struct table_slot){f.off, f.len};
 		if (f.number == 2 && f.is == MT_CT_STRING)
@@ -85,9 +91,9 @@ static bool entry(struct table_run *r, struct field map)
 	return table_entry(r, key, value, (struct table_slot){back, end - back});
 }
 
-/* The targets of a field. *into: 1 + index of the one to enter. false: the index is full. */
-static bool targets(
-	struct table_run *r, const struct mt_ct_walk *w, const struct field *f, uint32_t *into)
+/* The targets of a field. *into: 1 + index of the one to enter. False: the walk ends with *rc. */
+static bool targets(struct table_run *r, const struct mt_ct_walk *w, const struct field *f,
+	uint32_t *into, enum table_rc *rc)
 {
 	for (uint32_t i = 0; i < w->n; i++) {
 		const struct mt_ct_target *g = walk_target(r, w, i);
@@ -98,7 +104,7 @@ static bool targets(
 			*into = i + 1;
 		else if (!r->meta)
 			table_found(r, g, f->off, f->len);
-		else if (f->is == MT_CT_STRING && !entry(r, *f))
+		else if (f->is == MT_CT_STRING && !entry(r, *f, rc))
 			return false;
 	}
 	return true;
@@ -124,8 +130,8 @@ enum table_rc table_walk_protobuf(struct table_run *r, const struct mt_ct_walk *
 			return rc;
 		if (!walk_may_pass(r))
 			return TABLE_MALFORMED;
-		if (!targets(r, w, &f, &into))
-			return TABLE_GOT;
+		if (!targets(r, w, &f, &into, &rc))
+			return rc;
 		s->pos = f.off + f.len;
 		if (into && s->depth < TABLE_STACK) {
 			s->pos = f.off;

@@ -258,6 +258,9 @@ static const char turns_doc[] = COUNTED("{lines: {between: \"|\", end: \"|\"}}")
 static const char pairs_doc[] = COUNTED("{pairs: {length: 1}}");
 static const char bare_doc[] = DOC("    head: {at: 0, until: \"\\n\\n\", holds: headers}\n",
 	"  frame: {end: head, max: 300}\n  search: head\n");
+static const char map_doc[] = DOC("    head: {at: 0, count: 1, holds: protobuf}\n"
+				  "    map: {in: head, find: 1, holds: map}\n",
+	"  frame: {end: head, max: 300}\n  search: map\n");
 static const char two_doc[] = DOC("    a: {at: 0, count: 1, holds: {pairs: {length: 1}}}\n"
 				  "    b: {after: a, count: 1, holds: {pairs: {length: 1}}}\n",
 	"  frame: {end: b, max: 300}\n  search: [{in: a}, {in: b}]\n");
@@ -420,11 +423,14 @@ static void unreadable(void)
 static void carries(void)
 {
 	static const uint8_t broken[] = {3, 5, 'a', 'b'}, mixed[] = {4, 1, 'a', 1, '1', 2, 9, 'b'};
+	/* A group between the key and the value: servers pass over it, and read the value. */
+	static const uint8_t group[] = {10, 0x0a, 8, 0x0a, 1, 'k', 0x2b, 0x2c, 0x12, 1, 'v'};
 	const struct {
 		const char *doc;
 		const uint8_t *bytes;
 		uint32_t n;
-	} rows[] = {{pairs_doc, broken, sizeof(broken)}, {two_doc, mixed, sizeof(mixed)}};
+	} rows[] = {{pairs_doc, broken, sizeof(broken)}, {two_doc, mixed, sizeof(mixed)},
+		{map_doc, group, sizeof(group)}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct mt_metadata *meta = env_index();
