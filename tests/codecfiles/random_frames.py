@@ -313,7 +313,7 @@ def brpc(b, side):
     if side == "client":
         time = last(merged, 8, 0) or 0
         result.timeout = 0 if time >> 63 else min(time, 0xffffffff)
-        result.refused = any(n in (7, 8) and k == 2 for n, k, _ in fields)
+        result.refused = any(n in (6, 7, 8) and k == 2 for n, k, _ in fields) or last(merged, 1, 2) is None or last(merged, 2, 2) is None
         for number, kind, key in ((1, 2, "service"), (2, 2, "method"), (3, 0, "log_id")):
             value = last(merged, number, kind)
             if value is not None:
@@ -602,7 +602,7 @@ class Frames:
         which, side = self.rng.choice((([self.field(1, call)], "client"), ([self.field(1, call)], "client"), ([self.field(2, error)], "server"), ([], "client")))
         side = side if self.rng.random() < .95 else self.side()
         user = [self.field(9, self.field(1, self.text()) + self.field(2, self.text())) for _ in range(self.rng.randrange(3))]
-        never = [self.field(self.rng.choice((7, 8)), self.bytes())] if self.rng.random() < .1 else []
+        never = [self.field(self.rng.choice((6, 7, 8)), self.bytes())] if self.rng.random() < .1 else []
         meta = self.shuffled(which * 2 + [self.field(3, 0), self.field(4, self.number(63)), self.others(10, 900), *user, *never])
         body = self.bytes()
         return side, b"PRPC" + struct.pack(">II", len(meta) + len(body), len(meta)) + meta + body
