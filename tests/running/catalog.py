@@ -32,7 +32,7 @@ ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|retries/test_dubbo|tls/te
 GATE_BENCHES = ("l4_bench", "l4_cost", "micro")
 
 # Libraries with unit tests that run threads, and a part of the names of these tests, or their suite (empty: all); several with | between.
-THREADED = {"accesslog": "", "filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
+THREADED = {"accesslog": "", "export": "", "filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
             "proxy": "filters|threads", "tls": "threads", "upstream": "", "worker": ""}
 
 # Unit tests that run with the plain build: they count basic blocks or memory, which a sanitizer changes, search freed memory for
