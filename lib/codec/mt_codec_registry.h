@@ -32,3 +32,10 @@ void mt_codec_registry_drop(struct mt_codec_registry *r);
  * name; NULL: unknown.
  */
 const struct mt_codec *mt_codec_registry_find(const struct mt_codec_registry *r, const char *name);
+
+/*
+ * True if the codecs are versions of one codec that is data, and rules that were compiled for one
+ * of them are right for the messages of the other: they have the same metadata under the same
+ * numbers, and their servers treat names alike. Any thread.
+ */
+bool mt_codec_is_version(const struct mt_codec *a, const struct mt_codec *b);

@@ -69,3 +69,27 @@ const struct mt_codec *mt_codec_find(const char *name)
 {
 	return mt_codec_registry_find(&built_in, name);
 }
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_keys(const char *const *a, const char *const *b)
+{
+	if (!a || !b)
+		return a == b;
+	for (; *a && *b; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return *a == *b;
+}
+
+bool mt_codec_is_version(const struct mt_codec *a, const struct mt_codec *b)
+{
+	return a->content && b->content && strcmp(a->name, b->name) == 0 &&
+	       a->correlation == b->correlation && a->first_counts == b->first_counts &&
+	       a->executes_other == b->executes_other && a->leading_keys == b->leading_keys &&
+	       a->method_key.id == b->method_key.id && same_text(a->service_key, b->service_key) &&
+	       !a->metadata.index == !b->metadata.index && same_keys(a->keys, b->keys);
+}

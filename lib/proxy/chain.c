@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Selects the filter chain of a connection among those of its listener. */
+#include "mt_codec_registry.h"
 #include "mt_secret_hash.h"
 #include "mt_snapshot.h"
 #include "mt_tls.h"
@@ -363,6 +364,14 @@ static bool has_its_service(
 	       (to->n_services && mt_filter_chain_proto_same(old, to->services[0]));
 }
 
+/* True if the protocol's rules are right for the messages of `codec`. */
+static bool has_rules_for(
+	const struct mt_filter_chain_proto *to, const struct mt_codec *codec, uint8_t opts)
+{
+	return to->codec_opts == opts &&
+	       (mt_codec_same(to->codec, codec) || mt_codec_is_version(to->codec, codec));
+}
+
 static bool is_for_tls(const struct mt_filter_chain *c)
 {
 	return c->match.transport == MT_TRANSPORT_TLS;
@@ -378,8 +387,8 @@ const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_li
 		const struct mt_filter_chain *c = p->chain;
 		bool ends = c->tls != NULL;
 
-		if (!mt_codec_same(p->codec, old->codec) || p->codec_opts != old->codec_opts ||
-			c->refuse || !is_for_ends(&c->match, f) || !has_its_service(p, old))
+		if (!has_rules_for(p, old->codec, old->codec_opts) || c->refuse ||
+			!is_for_ends(&c->match, f) || !has_its_service(p, old))
 			continue;
 		/*
 		 * If TLS is forwarded as bytes, the node does not terminate it and f->tls is false.

@@ -6,6 +6,7 @@
  * message alone, so that no client can capture a connection of others by sending a header and
  * stopping.
  */
+#include "mt_codec_registry.h"
 #include "mt_mutant.h"
 #include "pool/mt_pool_priv.h"
 
@@ -62,13 +63,15 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 /*
  * True if the group belongs to another endpoint or has another protocol. Opaque TCP does not count
  * as another protocol: a port for messages may also forward TLS, in a separate group, and neither
- * group ends the other.
+ * group ends the other. Nor does another version of a codec file, because clients that drain call
+ * by the earlier one; a group that they use no more ends when it is idle.
  */
 static bool is_outdated(
 	const struct mt_lanes *ln, const struct mt_codec *codec, const struct mt_ep_state *st)
 {
 	return ln->ep_id != st->id ||
-	       (!mt_codec_same(ln->codec, codec) && !ln->codec->opaque && !codec->opaque);
+	       (!mt_codec_same(ln->codec, codec) && !ln->codec->opaque && !codec->opaque &&
+		       !mt_codec_is_version(ln->codec, codec));
 }
 
 /* Drains outdated groups: the index belongs to another endpoint now, or the protocol changed. */

@@ -88,6 +88,30 @@ static void identity(void)
 	CU_ASSERT_PTR_NULL(mt_codec_of(0));
 }
 
+/* Rules for one version of a codec file are right for messages that another one reads. */
+static void versions(void)
+{
+	static const char *const keys[] = {"user", "method", NULL}, *const fewer[] = {"user", NULL};
+	struct mt_codec first = {.name = "acme", .content = 1, .keys = keys}, other = first;
+
+	other.content = 2;
+	CU_ASSERT_TRUE(mt_codec_is_version(&first, &other));
+	other.keys = fewer;
+	CU_ASSERT_FALSE(mt_codec_is_version(&first, &other));
+	CU_ASSERT_FALSE(mt_codec_is_version(&other, &first));
+	other.keys = keys;
+	other.service_key = "user";
+	CU_ASSERT_FALSE(mt_codec_is_version(&first, &other));
+	first.service_key = "user";
+	CU_ASSERT_TRUE(mt_codec_is_version(&first, &other));
+	other.executes_other = true;
+	CU_ASSERT_FALSE(mt_codec_is_version(&first, &other));
+	other.executes_other = false;
+	other.name = "acme2";
+	CU_ASSERT_FALSE(mt_codec_is_version(&first, &other));
+	CU_ASSERT_FALSE(mt_codec_is_version(&mt_codec_dubbo, &mt_codec_dubbo));
+}
+
 static void words(void)
 {
 	for (int i = 0; i < MT_REPLY_N; i++)
@@ -137,6 +161,7 @@ const struct mt_test codec_tests[] = {
 	{"keys", keys},
 	{"traits", traits},
 	{"identity", identity},
+	{"versions of a codec file", versions},
 	{"words", words},
 	{0},
 };

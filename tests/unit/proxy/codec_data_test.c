@@ -594,7 +594,7 @@ static void test_reloaded_alike(void)
 	stop(c);
 }
 
-/* The same name and another content: what is under way ends by the old one, then all drains. */
+/* The same name and another content: the old client drains, and is served by the old one until then. */
 static void test_changed(void)
 {
 	const struct layout *at = &first_layout;
@@ -610,7 +610,8 @@ static void test_changed(void)
 	id = got_call(s, at, 0x31);
 	load(&changed, &other);
 	reload(&changed);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_chain_changed), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 0);
 	n = lab_client(CONFIG_SAFE);
 	call(n, &other, 1, 0x32);
 	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
@@ -618,14 +619,44 @@ static void test_changed(void)
 	lab_connect(t);
 	answer(t, &other, got_call(t, &other, 0x32), 0x42);
 	got_answer(n, &other, 0, 1, 0x42);
+	answer(s, at, id, 0x41);
+	got_answer(c, at, 0, 1, 0x41);
+	call(c, at, 2, 0x33);
+	answer(s, at, got_call(s, at, 0x33), 0x43);
+	got_answer(c, at, 0, 2, 0x43);
+	/* Neither client has ended the server connection of the other. */
+	call(n, &other, 2, 0x34);
+	answer(t, &other, got_call(t, &other, 0x34), 0x44);
+	got_answer(n, &other, 0, 2, 0x44);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_opened), 2);
+	scene_quiet();
+	CU_ASSERT_TRUE(c->detached);
+	stop(n);
+}
+
+/* Servers of another version treat names otherwise: its rules are not right for old messages. */
+static void test_changed_rules(void)
+{
+	const struct layout *at = &first_layout;
+	struct layout other = first_layout;
+	struct described codec, changed;
+	struct fake_conn *c = start(&codec), *s;
+	uint32_t id;
+
+	other.magic = 'E';
+	call(c, at, 1, 0x31);
+	s = scene_connected_server(0);
+	id = got_call(s, at, 0x31);
+	load(&changed, &other);
+	changed.codec.executes_other = !codec.codec.executes_other;
+	reload(&changed);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 1);
 	/* The old connections serve what they have, and take no more. */
 	answer(s, at, id, 0x41);
 	got_answer(c, at, 0, 1, 0x41);
-	CU_ASSERT_EQUAL(lab_n_servers(), 1);
 	call(c, at, 2, 0x33);
 	got_answer(c, at, at->failed, 2, MT_REPLY_NO_ROUTE);
-	scene_bye(c);
-	stop(n);
+	stop(c);
 }
 
 /* An image names the codec by its identity: another content under the same name is not taken. */
@@ -669,6 +700,7 @@ const struct mt_test codec_data_tests[] = {
 	{"heartbeats", test_heartbeats},
 	{"reloaded alike", test_reloaded_alike},
 	{"changed", test_changed},
+	{"changed with its rules", test_changed_rules},
 	{"image", test_image},
 	{0},
 };
