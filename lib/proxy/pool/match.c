@@ -14,7 +14,8 @@
  *    and no earlier call of the connection can still be answered.
  * 5. In protocols without ids of Meltemi's (codec files with calls: serial) messages keep the ids
  *    of their clients, if they have any. A reply answers the outstanding call as in 4., but need
- *    not name a method; if it has an id, that must be the call's.
+ *    not name a method; if it has an id, that must be the call's. A reply on a connection for
+ *    one-way calls answers one of these and is skipped.
  */
 #include "mt_mutant.h"
 #include "pool/mt_pool_priv.h"
@@ -77,7 +78,12 @@ static mt_noinline enum mt_whose match_without_ids(struct mt_proxy *p, struct mt
 	const struct mt_exchange *ex = mt_pool_exchange(p, u->exchange);
 	uint64_t method;
 
-	if (!u->out_id || u->unanswered)
+	/* Other calls do not use this connection (mt_up_suits()). */
+	if (u->unanswered) {
+		count_late(p);
+		return MT_WHOSE_LATE;
+	}
+	if (!u->out_id)
 		return MT_WHOSE_NONE;
 	method = mt_method_of_reply(p, u);
 	if ((method && method != u->out_method) || (ex && u->msg.id && u->msg.id != ex->seed.id))

@@ -30,8 +30,8 @@ struct described {
 #define WHOLE	(HEADER + 1)
 #define LONGEST 65536
 
-/* Kinds in every layout: a heartbeat, its answer, and a heartbeat without an answer. */
-enum { BEAT = 0x70, BEAT_REPLY, LONELY_BEAT };
+/* Kinds in every layout: a heartbeat, its answer, a heartbeat without an answer, and a one-way call. */
+enum { BEAT = 0x70, BEAT_REPLY, LONELY_BEAT, NOTE };
 
 static const struct layout first_layout = {.magic = 'D',
 	.header = HEADER,
@@ -52,6 +52,8 @@ static enum mt_msg_kind kind_of(const struct layout *at, uint8_t kind)
 {
 	if (kind == BEAT || kind == LONELY_BEAT)
 		return MT_MSG_HEARTBEAT;
+	if (kind == NOTE)
+		return MT_MSG_ONEWAY;
 	return kind == at->call ? MT_MSG_REQUEST : MT_MSG_REPLY;
 }
 
@@ -410,6 +412,33 @@ static void test_serial_others(void)
 	scene_stop();
 }
 
+/* A server may answer one-way calls; their connection goes on, and others do not get these answers. */
+static void test_serial_oneway(void)
+{
+	const struct layout *at = &first_layout;
+	struct described codec;
+	struct fake_conn *c = start_serial(&codec), *s, *other;
+	uint8_t m[WHOLE] = {0};
+
+	beat(c, at, NOTE, 10);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(lab_take(s, m, sizeof(m)), sizeof(m));
+	CU_ASSERT_EQUAL(m[at->kind_at], NOTE);
+	call(c, at, 10, 0x31);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+	other = scene_connected_server(1);
+	CU_ASSERT_EQUAL(got_call(other, at, 0x31), 10);
+	answer(s, at, 10, 0x32);
+	CU_ASSERT_FALSE(s->aborted);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	answer(other, at, 10, 0x31);
+	got_answer(c, at, 0, 10, 0x31);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* A call that no server answers, and bytes of another protocol. */
 static void test_native_errors(void)
 {
@@ -693,6 +722,7 @@ const struct mt_test codec_data_tests[] = {
 	{"one call at a time", test_serial},
 	{"one call at a time, a late reply", test_serial_late},
 	{"one call at a time, replies of others", test_serial_others},
+	{"one call at a time, answered one-way calls", test_serial_oneway},
 	{"native errors", test_native_errors},
 	{"no native errors", test_no_native_errors},
 	{"no room for ids", test_no_room_for_ids},
