@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 A codec file serves the talks' private protocol, beside the native codec of the same protocol. Its service is opaque TCP until there is a file, connections
-to servers stay while the file means the same, and a mistake leaves the last good version in use.
+to servers stay while the file means the same, and a mistake leaves the last good version in use. Documents in the shape of Aeraki's
+demonstration of a private protocol (qza) are refused without its file, and in force and served with it.
 """
 
 from meltemi_lab import TESTS, Lab, check, equal, main, within
 
-OF_FILE, NATIVE = "240.240.0.31:9200", "240.240.0.32:9200"
+OF_FILE, NATIVE, PRIVATE = "240.240.0.31:9200", "240.240.0.32:9200", "240.240.0.33:9200"
 SERVICE = """apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {{name: {name}, namespace: prod}}
@@ -19,6 +20,11 @@ spec:
   ports: [{{number: 9200, name: tcp-metaprotocol-{protocol}}}]
   endpoints: [{{address: 198.51.100.11}}, {{address: 198.51.100.12}}]
 ---
+"""
+APPLICATION = """apiVersion: metaprotocol.aeraki.io/v1alpha1
+kind: ApplicationProtocol
+metadata: {name: qza, namespace: istio-system}
+spec: {protocol: qza, codec: aeraki.meta_protocol.codec.qza}
 """
 FILE = (TESTS / "codecfiles/files/awesome.yaml").read_text()
 
@@ -41,6 +47,17 @@ def calls(lab, target):
 
 def opened(daemon):
     return daemon.counters()["proxy_up_opened"]
+
+
+def private(lab, codecs):
+    daemon = lab.daemon
+    daemon.write("qza.yaml", SERVICE.format(name="teller", address="240.240.0.33", protocol="qza") + APPLICATION)
+    has_status(daemon, "refused", "qza", "ApplicationProtocol")
+    equal(calls(lab, PRIVATE), 0, "messages of qza without its file")
+    type(daemon.node)(codecs / "qza.yaml").write_text(FILE.replace("name: awesome", "name: qza"))
+    has_status(daemon, "in-force", "qza")
+    has_status(daemon, "in-force", "qza", "ApplicationProtocol")
+    equal(calls(lab, PRIVATE), 200, "messages of qza that the codec of the file read")
 
 
 def body():
@@ -83,6 +100,8 @@ def body():
         has_status(daemon, None)
         equal(calls(lab, OF_FILE), 0, "messages after the file was removed")
         equal(calls(lab, NATIVE), 200, "messages that the native codec read")
+
+        private(lab, codecs)
 
 
 main(body)
