@@ -52,6 +52,9 @@ BY_PACKAGE = {"libpcap-dev": ("unit/replay",), "valgrind": tuple(f"bench/{name}"
 QUICK_SEEDS = range(1, 201)
 # With --long: a million calls to servers that send replies to no call, or to the wrong one.
 LONG_REPLIES = ("--scenario", "proxy_replies", "--seeds", "1-1000", "--jobs", "all")
+# Protocols that codec files describe: one with shared connections, and a serial one.
+CODEC_FILES = ("--codec-file", TESTS / "sim/varints.yaml", "--codec-file", TESTS / "sim/lines.yaml")
+LONG_CODEC_FILES = (*CODEC_FILES, "--seeds", "1-5000", "--jobs", "all")
 SEEDS_OF_A_MUTANT = "1-2000"
 # Mutants that seeds of all scenarios detect late or never, and the arguments that detect them.
 MUTANT_ARGS = {
@@ -144,6 +147,7 @@ def _rotating_simulators(known, part):
     jobs.append(_seeds("fresh", part.fresh_seeds()))
     if part.whole:
         jobs.append(Job("sim/replies", [DEBUG / SIM, *LONG_REPLIES], 1800, targets=(SIM,), takes=ALL_CORES))
+        jobs.append(Job("sim/codec_files_long", [DEBUG / SIM, *LONG_CODEC_FILES], 3600, targets=(SIM,), takes=ALL_CORES))
     return jobs
 
 

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A codec file in the place of awesomeRPC's native codec (--codec-file), for all SAFE protocols. */
+/*
+ * Codec files (--codec-file): one with calls that share connections takes the place of all protocols
+ * with such calls, and one with serial calls that of the others.
+ */
 #pragma once
 
 #include "mt_codec_table.h"
 
-/* Reads the file, once, before the first seed. False: it has mistakes, which are printed. */
+/*
+ * Reads a file, before the first seed; one of each sort at most. False: it has mistakes, which are
+ * printed, or the simulator does not speak its protocol.
+ */
 bool sim_codec_file_read(const char *path);
-/* NULL: none was read. */
-const struct mt_codec_table *sim_codec_file(void);
+/* NULL: none of this sort was read. */
+const struct mt_codec_table *sim_codec_file(bool serial);

@@ -11,9 +11,11 @@ static const struct dialect *by_index(uint32_t i)
 		[DIALECT_TOY] = &dialect_toy,
 		[DIALECT_DUBBO] = &dialect_dubbo,
 		[DIALECT_AWESOME] = &dialect_awesome,
+		[DIALECT_VARINTS] = &dialect_varints,
+		[DIALECT_LINES] = &dialect_lines,
 	};
 
-	return i < DIALECT_THRIFT ? first[i] : &dialect_thrift[i - DIALECT_THRIFT];
+	return first[i] ? first[i] : &dialect_thrift[i - DIALECT_THRIFT];
 }
 
 const char *dialect_name(uint32_t index)
@@ -21,6 +23,66 @@ const char *dialect_name(uint32_t index)
 	_Static_assert(DIALECTS <= SIM_DIALECTS, "sim_stats.dialect");
 	return by_index(index)->name;
 }
+
+/* ---- codec files ---- */
+
+static const struct declared {
+	const char *codec;
+	const struct dialect *dialect;
+	const char *route_key;
+} declared[] = {
+	{"awesome", &dialect_awesome, "route"},
+	{"varints", &dialect_varints, "method"},
+	{"lines", &dialect_lines, "method"},
+};
+
+static const struct declared *find_declared(const char *codec)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(declared); i++)
+		if (strcmp(declared[i].codec, codec) == 0)
+			return &declared[i];
+	return NULL;
+}
+
+const struct dialect *dialect_of_file(const char *codec)
+{
+	const struct declared *f = find_declared(codec);
+
+	return f ? f->dialect : NULL;
+}
+
+static void draw_declared(struct protocol *p, bool serial)
+{
+	const struct mt_codec *codec = &sim_codec_file(serial)->codec;
+	const struct declared *f = find_declared(codec->name);
+
+	*p = (struct protocol){
+		.codec = codec,
+		.serial = serial,
+		.ordered = serial,
+		.keeps_ids = serial,
+		.route_key = f->route_key,
+		.route_leads = true,
+		.dialects = f->dialect,
+		.n_dialects = 1,
+	};
+}
+
+bool dialect_is_drawn(uint32_t index)
+{
+	bool files = false;
+
+	for (uint32_t serial = 0; serial < 2; serial++) {
+		const struct mt_codec_table *t = sim_codec_file(serial);
+
+		if (t && dialect_of_file(t->codec.name)->index == index)
+			return true;
+		files |= t != NULL;
+	}
+	return !files && index != DIALECT_VARINTS && index != DIALECT_LINES;
+}
+
+/* ---- protocols that Meltemi knows ---- */
 
 static void draw_toy(struct protocol *p, struct mt_rand *r, bool serial)
 {
@@ -52,7 +114,7 @@ static void draw_dubbo(struct protocol *p, struct mt_rand *r, bool serial)
 static void draw_awesome(struct protocol *p, struct mt_rand *r, bool serial)
 {
 	*p = (struct protocol){
-		.codec = sim_codec_file() ? &sim_codec_file()->codec : mt_codec_find("awesomerpc"),
+		.codec = mt_codec_find("awesomerpc"),
 		.route_key = "route",
 		.route_leads = true,
 		.dialects = &dialect_awesome,
@@ -89,10 +151,10 @@ void protocol_draw(struct protocol *p, struct mt_rand *r, enum protocol_want wan
 		draw_dubbo(p, r, false);
 	else if (want == WANT_THRIFT) /* one call at a time, whose method it names */
 		draw_thrift(p, r, true);
+	else if (sim_codec_file(serial))
+		draw_declared(p, serial);
 	else if (serial)
 		one[sim_below(r, MT_ARRAY_LEN(one))](p, r, true);
-	else if (sim_codec_file())
-		draw_awesome(p, r, false);
 	else
 		safe[sim_below(r, MT_ARRAY_LEN(safe))](p, r, false);
 }

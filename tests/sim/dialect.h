@@ -67,8 +67,9 @@ struct dialect {
 struct protocol {
 	const struct mt_codec *codec;
 	uint8_t opts;
-	bool serial;  /* servers take one call at a time on a connection */
-	bool ordered; /* clients want their replies in the order of their requests */
+	bool serial;	/* servers take one call at a time on a connection */
+	bool ordered;	/* clients want their replies in the order of their requests */
+	bool keeps_ids; /* servers see the clients' ids, and have to answer with them */
 	const char *route_key;
 	bool route_leads; /* the key is known before the message is complete */
 	const struct dialect *dialects;
@@ -92,9 +93,16 @@ bool dialect_same(const struct dialect *d, const uint8_t *p, uint32_t n, const s
 #define DIALECT_AWESOME	 2
 #define DIALECT_THRIFT	 3
 #define DIALECT_THRIFT_N 8
-#define DIALECTS	 (DIALECT_THRIFT + DIALECT_THRIFT_N)
+#define DIALECT_VARINTS	 (DIALECT_THRIFT + DIALECT_THRIFT_N)
+#define DIALECT_LINES	 (DIALECT_VARINTS + 1)
+#define DIALECTS	 (DIALECT_LINES + 1)
 
 const char *dialect_name(uint32_t index);
-extern const struct dialect dialect_toy, dialect_dubbo, dialect_awesome;
+/* The dialect that a codec file describes, by the codec's name; NULL: there is none. */
+const struct dialect *dialect_of_file(const char *codec);
+/* Whether seeds may draw the dialect: only codec files describe some, and they take the place of others. */
+bool dialect_is_drawn(uint32_t index);
+extern const struct dialect dialect_toy, dialect_dubbo, dialect_awesome, dialect_varints,
+	dialect_lines;
 extern const struct dialect dialect_thrift[DIALECT_THRIFT_N];
 const struct dialect *dialect_thrift_of(const uint8_t *p, uint32_t n);

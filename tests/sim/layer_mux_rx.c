@@ -4,7 +4,7 @@
 #include "mt_mutant.h"
 
 #define FRAMES	  32 /* at a time: then others have their turn */
-#define ID_LONGER 4u /* a varint of 32 bits has 1 to 5 bytes */
+#define ID_LONGER 6u /* a varint of 5 bytes becomes one of 10, and a length gets one more */
 
 enum did { DID_ONE, DID_WAIT, DID_GO };
 
@@ -98,7 +98,7 @@ static void take(struct mux *m, struct mt_chain *body)
 
 /*
  * Bytes that the user adds to s->rx need no credit. It adds a few if it restores the id of a reply
- * that waits there, and the client's id is the longer varint (Thrift's compact protocol).
+ * that waits there, and the client's id is the longer varint (Thrift's compact protocol, codec files).
  */
 void mux_rx_changed(struct mux *m)
 {

@@ -15,7 +15,7 @@
 static const char usage[] =
 	"usage: sim [--seeds A-B] [--jobs N|all] [--workers N] [--scenario NAME] [--mutant NAME]\n"
 	"           [--list-mutants] [--list-scenarios] [--keep-going] [--verbose] [--json]\n"
-	"           [--transplant] [--trace-hash] [--cases FILE] [--codec-file FILE]\n"
+	"           [--transplant] [--trace-hash] [--cases FILE] [--codec-file FILE]...\n"
 	"\n"
 	"Runs seeds A to B (default 1-2000) on the simulated network. The last line is JSON.\n"
 	"--jobs shares the seeds among processes (all: one per CPU; 512 MB each). The sums are "
@@ -26,9 +26,8 @@ static const char usage[] =
 	"--trace-hash prints a line \"scenario seed hash\" for each seed "
 	"(tests/sim/trace_hashes.py).\n"
 	"--cases runs what such a file's lines name, with one process.\n"
-	"--codec-file: awesomeRPC by a codec file, in the place of all protocols whose calls "
-	"share\n"
-	"connections.\n"
+	"--codec-file: a protocol by a codec file, in the place of all others whose calls share\n"
+	"connections, or do not; twice for one of each.\n"
 	"Exit: 0 all seeds passed and the floors hold, 1 a seed failed, 2 wrong arguments.\n";
 
 enum {
@@ -170,7 +169,9 @@ static int one(int c, struct sim_options *o)
 		o->cases = optarg;
 		return -1;
 	case O_CODEC_FILE:
-		return sim_codec_file_read(optarg) ? -1 : wrong("--codec-file wants a codec file");
+		return sim_codec_file_read(optarg) ? -1
+						   : wrong("--codec-file wants the codec file of a "
+							   "protocol that is spoken here");
 	case O_HELP:
 		fputs(usage, stdout);
 		return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report.h"
 
+#include "codec_file.h"
 #include "dialect.h"
 
 #include <inttypes.h>
@@ -88,10 +89,24 @@ static bool at_least(const char *what, uint64_t n, uint64_t floor)
 	return n >= floor;
 }
 
+static bool dialect_floors(const struct sim_report *r)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < DIALECTS; i++)
+		if (dialect_is_drawn(i))
+			ok &= at_least(dialect_name(i), r->sum.dialect[i], FLOOR_DIALECT);
+	return ok;
+}
+
+/* Codec files take the place of protocols whose clients send heartbeats. */
 static bool rpc_floors(const struct sim_report *r)
 {
-	bool ok = at_least("heartbeats of clients", r->sum.heartbeats, FLOOR_BEATS);
+	bool ok = dialect_floors(r);
 
+	if (sim_codec_file(false) || sim_codec_file(true))
+		return ok;
+	ok &= at_least("heartbeats of clients", r->sum.heartbeats, FLOOR_BEATS);
 	ok &= at_least("calls that a limit admits", r->sum.limit_admitted, FLOOR_LIMIT);
 	ok &= at_least("calls that a limit refuses", r->sum.limit_refused, FLOOR_LIMIT);
 	ok &= at_least("limits that change", r->sum.limit_changes, FLOOR_CHANGES);
@@ -102,8 +117,6 @@ static bool rpc_floors(const struct sim_report *r)
 	ok &= at_least("heartbeats of the proxy", r->sum.heartbeats_up, FLOOR_BEATS_UP);
 	ok &= at_least(
 		"heartbeats without an answer", r->sum.heartbeats_unanswered, FLOOR_UNANSWERED);
-	for (uint32_t i = 0; i < DIALECTS; i++)
-		ok &= at_least(dialect_name(i), r->sum.dialect[i], FLOOR_DIALECT);
 	return ok;
 }
 

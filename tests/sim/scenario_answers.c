@@ -47,18 +47,21 @@ static void add_clients(struct world *w)
 	}
 }
 
-/* Without ids a second answer cannot be distinguished from the next call's of the same method. */
+/*
+ * Without ids a second answer cannot be distinguished from that to the next call of the same method. With
+ * the ids of clients, who number their calls alike, it cannot be distinguished from that to another client.
+ */
 static void be_odd(struct rpc_server *v, struct mt_rand *r, const struct protocol *p)
 {
 	/* The simulator's own protocol has no methods. */
 	bool named = p->dialects->index != DIALECT_TOY;
 
-	v->no_ids = p->serial && sim_one_in(r, 2);
+	v->no_ids = p->serial && sim_one_in(r, 2) && !p->keeps_ids;
 	v->again = 200000;
-	v->again_oneway = v->no_ids;
+	v->again_oneway = v->no_ids || p->keeps_ids;
 	v->again_ns = sim_between(r, 1, 20) * MT_MSEC;
 	v->stray = sim_one_in(r, 2) ? 20000 : 0;
-	v->other_method = v->no_ids && named && sim_one_in(r, 2) ? 20000 : 0;
+	v->other_method = v->again_oneway && named && sim_one_in(r, 2) ? 20000 : 0;
 }
 
 static void run(struct sim *s)

@@ -150,8 +150,9 @@ static void odd_replies(struct world *w)
 
 	for (uint32_t i = 0; i < w->rpc.n_servers; i++) {
 		w->rpc.server[i].again = how == 1 ? 100000 : 0;
+		w->rpc.server[i].again_oneway = w->rpc.protocol.keeps_ids;
 		w->rpc.server[i].again_ns = 5 * MT_MSEC;
-		w->rpc.server[i].no_ids = how == 2;
+		w->rpc.server[i].no_ids = how == 2 && !w->rpc.protocol.keeps_ids;
 		w->rpc.server[i].stray = how == 3 ? 20000 : 0;
 	}
 	if (how == 3)

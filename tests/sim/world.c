@@ -161,8 +161,8 @@ void world_few_ids(struct world *w)
 	struct mt_codec *few = &w->few_ids.codec;
 
 	/* A codec of a table finds it by its own address. */
-	if (sim_codec_file())
-		w->few_ids = *sim_codec_file();
+	if (sim_codec_file(false))
+		w->few_ids = *sim_codec_file(false);
 	*few = *l->codec;
 	few->id_min = 1u << 21;
 	few->id_max = few->id_min + 4095;
