@@ -69,6 +69,8 @@ MUTANT_ARGS = {
     "attempt_change_kept": ("--scenario", "retries_asked", "--seeds", "1-5"),
     "doubt_repeated": ("--scenario", "retries_silent", "--seeds", "1-40"),
     "rejected_forwarded": ("--scenario", "retries_mixed", "--seeds", "1-20"),
+    # Codec files that change a message are drawn only by name.
+    **dict.fromkeys(("table_length_stale", "table_sum_stale", "table_id_not_restored"), (*CODEC_FILES, "--seeds", "1-100")),
     "no_probe": ("--scenario", "proxy_mixed", "--seeds", "101-300"),
 }
 # Broken rules of lib/tcp that the comparison with the kernel's TCP must detect.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the numbers that count changed parts of a message, and computes them. */
+#include "mt_mutant.h"
 #include "write.h"
 
 #include <errno.h>
@@ -344,7 +345,8 @@ static void count_piece(struct write_change *c, uint32_t i)
 	struct write_count *n = &c->count[i];
 	uint8_t tmp[WRITE_NUMBER], *to = c->number[i];
 
-	if (n->alias || (n->pad ? n->width == n->at.len : !n->changed))
+	if (n->alias || (n->pad ? n->width == n->at.len : !n->changed) ||
+		mt_mutant(MT_MUTANT_table_length_stale))
 		return;
 	if (n->pad)
 		memset(to, 0, n->width);
