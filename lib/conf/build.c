@@ -332,6 +332,35 @@ static int run(struct mt_build *b)
 	return rc;
 }
 
+/*
+ * Reports the namespaces that took most memory instead of all other messages, which may be wrong,
+ * because the build found nothing where it had no memory. *again: services were closed.
+ */
+static int without_memory(struct mt_build *b, const struct mt_diags *mark, bool *again)
+{
+	enum mt_memory_verdict verdict;
+	const char *ns;
+	uint64_t bytes;
+
+	mt_diags_rewind(b->diags, mark);
+	verdict = mt_b_settle_memory(b);
+	if (verdict == MT_MEMORY_REFUSED)
+		return -EINVAL;
+	*again = verdict == MT_MEMORY_CLOSED;
+	ns = mt_b_most_memory(b, &bytes);
+	if (*again)
+		mt_diags_rewind(b->diags, mark);
+	else if (*ns)
+		mt_diag_add(b->diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
+			"no memory to compile the configuration: namespace \"%.253s\" took most, "
+			"%llu MiB",
+			ns, (unsigned long long)bytes >> 20);
+	else
+		mt_diag_add(b->diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
+			"no memory to compile the configuration");
+	return -ENOMEM;
+}
+
 static void set_sizes(struct mt_conf *c, struct mt_snapshot *s)
 {
 	s->max_cluster_index = mt_upstream_cluster_indexes(c->upstreams);
@@ -351,9 +380,11 @@ static void node_defaults(struct mt_build *b, struct mt_snapshot *s)
 	s->timeout_file = mt_region_strdup(b->keep, n->meta.origin.file);
 }
 
-struct mt_snapshot *mt_conf_compile(
-	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now)
+/* NULL with *again set: compile again. */
+static struct mt_snapshot *compile(struct mt_conf *c, const struct mt_model *m,
+	struct mt_diags *diags, uint64_t now, bool *again)
 {
+	const struct mt_diags mark = *diags;
 	struct mt_build b = {.conf = c,
 		.model = m,
 		.diags = diags,
@@ -363,6 +394,7 @@ struct mt_snapshot *mt_conf_compile(
 	size_t holds = (size_t)MT_MAX(c->o.workers, 1) * MT_CACHE_LINE;
 	int rc;
 
+	*again = false;
 	mt_region_init(&b.tmp, mt_conf_memory);
 	b.snap = calloc(1, sizeof(*b.snap));
 	if (!b.snap)
@@ -381,6 +413,10 @@ struct mt_snapshot *mt_conf_compile(
 	mt_conf_tokens_begin(&c->tokens);
 	mt_conf_providers_begin(&c->providers);
 	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;
+	if (rc == -ENOMEM)
+		rc = without_memory(&b, &mark, again);
+	else if (rc == 0)
+		c->memory.builds = 0;
 	mt_credentials_end(c);
 	mt_conf_tokens_end(&c->tokens, rc != 0);
 	mt_conf_providers_end(&c->providers, rc != 0);
@@ -388,10 +424,7 @@ struct mt_snapshot *mt_conf_compile(
 		mt_snap_free(c, b.snap, now);
 		b.snap = NULL;
 	}
-	if (rc == -ENOMEM)
-		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
-			"no memory to compile the configuration");
-	else if (rc && diags->errors == b.errors)
+	if (rc && !*again && diags->errors == b.errors)
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL,
 			"cannot be compiled: %s", strerror(-rc));
 	if (b.snap)
@@ -400,4 +433,16 @@ struct mt_snapshot *mt_conf_compile(
 	if (b.snap)
 		set_sizes(c, &b.snap->pub);
 	return b.snap ? &b.snap->pub : NULL;
+}
+
+struct mt_snapshot *mt_conf_compile(
+	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now)
+{
+	struct mt_snapshot *s;
+	bool again = false;
+
+	do
+		s = compile(c, m, diags, now, &again);
+	while (again);
+	return s;
 }

@@ -365,6 +365,9 @@ void mt_b_clusters(struct mt_build *b)
 		const struct mt_host *h = &b->host_list[i];
 		uint32_t errors = b->diags->errors;
 
+		(void)mt_b_pay(b, &h->se->meta);
+		if (b->work.full)
+			break;
 		if (h->rule)
 			check_subset_names(b, h->rule);
 		if (h->rule && mt_host_is_served(h) && !h->over)
@@ -373,6 +376,7 @@ void mt_b_clusters(struct mt_build *b)
 		if (b->diags->errors == errors && host_clusters(b, h))
 			b->tmp.failed = true;
 	}
+	(void)mt_b_pay(b, NULL);
 	if (list_clusters(b))
 		b->tmp.failed = true;
 }

@@ -219,12 +219,17 @@ static void tell_unused(struct mt_build *b, const struct server *sv, struct lead
 static void join_routes(struct mt_build *b, struct leading *l, const struct mt_virtual_service *vs,
 	const struct mt_rule_list *list)
 {
-	size_t used = b->tmp.used;
+	const struct mt_meta *gateway;
+	size_t used;
 
 	if (b->work.over)
 		return;
+	gateway = mt_b_pay(b, &vs->meta);
+	used = b->tmp.used;
 	mt_b_join_routes(b, &l->joining, vs, list);
-	mt_b_want_copies(b, &vs->meta, b->tmp.used - used);
+	used = b->tmp.used - used;
+	(void)mt_b_pay(b, gateway);
+	mt_b_want_copies(b, &vs->meta, used);
 }
 
 /* Appends the rules of a further VirtualService, unless they cannot be used. */
@@ -763,8 +768,15 @@ void mt_b_gateways(struct mt_build *b)
 		check_lists(b, &all, vs);
 		check_exports(b, &all, vs);
 	}
-	for (uint32_t i = 0; i < b->model->gateways.n && !b->work.over; i++)
-		add_gateway(b, b->model->gateways.v[i], &all);
+	for (uint32_t i = 0; i < b->model->gateways.n && !b->work.over; i++) {
+		const struct mt_gateway *g = b->model->gateways.v[i];
+
+		(void)mt_b_pay(b, &g->meta);
+		if (b->work.full)
+			break;
+		add_gateway(b, g, &all);
+	}
+	(void)mt_b_pay(b, NULL);
 	mt_b_keep_closed(b);
 	mt_strmap_fini(&all);
 }

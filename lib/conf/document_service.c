@@ -245,6 +245,7 @@ static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 		.opts = u->opts,
 		.gate_meta = &h->se->meta};
 
+	(void)mt_b_pay(b, &h->se->meta);
 	d.limit = mt_b_unit_limit(h, u, &d.limit_meta);
 	d.gate = mt_b_gate_of_clients(b, h, u, &d.gate_hash);
 	/* Without one it was told why. */
@@ -252,6 +253,8 @@ static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 	if (d.route.fallback == MT_NO_CLUSTER)
 		return -EINVAL;
 	choose_rules(h, u, &d.route);
+	/* The document with the routes pays for them, because it may be of another namespace. */
+	(void)mt_b_pay(b, d.route.meta);
 	return mt_b_document_service(b, &d);
 }
 
@@ -298,13 +301,20 @@ int mt_b_document_services(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts && rc != -ENOMEM; i++) {
 		struct mt_host *h = &b->host_list[i];
 
+		if (b->work.full)
+			return -ENOMEM;
 		for (struct mt_unit *u = h->units; u && rc != -ENOMEM; u = u->next)
 			rc = route_unit(b, h, u);
 		if ((h->units || h->forwards) && !h->over)
 			warn_unused(b, h);
 	}
-	for (uint32_t i = 0; i < b->n_bound && rc != -ENOMEM; i++)
+	for (uint32_t i = 0; i < b->n_bound && rc != -ENOMEM; i++) {
+		(void)mt_b_pay(b, payer(&b->bound[i]));
+		if (b->work.full)
+			return -ENOMEM;
 		rc = mt_b_document_service(b, &b->bound[i]);
+	}
+	(void)mt_b_pay(b, NULL);
 	mt_b_empty_subsets_tell(b);
 	return rc == -ENOMEM ? rc : 0;
 }

@@ -163,6 +163,7 @@ struct mt_conf {
 	struct mt_conf_credentials credentials;
 	struct mt_conf_tokens tokens;
 	struct mt_conf_providers providers;
+	struct mt_memory_verdicts memory;
 	bool drains;		   /* some endpoint was drained by the last publish */
 	const struct mt_alog *log; /* mt_conf_set_log() */
 	char state_dir[MT_CONF_PATH];

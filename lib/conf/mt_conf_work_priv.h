@@ -20,6 +20,7 @@ enum mt_work_kind {
 	MT_WORK_STEPS,	  /* of about 100 ns and 50 bytes each */
 	MT_WORK_CLUSTERS, /* places in the snapshot */
 	MT_WORK_SERVICES, /* counters of terminated ports, and of routes at ports of gateways */
+	MT_WORK_BYTES,	  /* memory of the build and of the snapshot, counted while it is taken */
 	MT_WORK_KINDS
 };
 
@@ -48,9 +49,21 @@ struct mt_work {
 	struct mt_idmap sets;	  /* sets of policies that are counted, by service */
 	struct mt_idmap closed;	  /* services, and rules at hosts, by mt_b_work_id() */
 	struct mt_idmap held;	  /* struct mt_held_work of the current snapshot, by namespace */
-	uint64_t settled;	  /* steps up to which mt_b_settle_growth() does nothing */
-	bool fixed;		  /* clusters are made: no further services can be closed */
-	bool over;		  /* objects were refused: end the build */
+	/* Pays for the bytes from `mark` on (mt_b_pay()); NULL: they are not charged. */
+	const struct mt_meta *payer;
+	size_t mark;
+	uint64_t demanded; /* steps of all documents, before any is closed */
+	bool full;	   /* there was no memory left */
+	uint64_t settled;  /* steps up to which mt_b_settle_growth() does nothing */
+	bool fixed;	   /* clusters are made: no further services can be closed */
+	bool over;	   /* objects were refused: end the build */
+};
+
+/* Decisions of builds without memory, for later builds. */
+struct mt_memory_verdicts {
+	struct mt_idmap closed; /* services, by serial */
+	uint64_t steps;		/* of all documents then */
+	uint32_t builds;	/* without memory, since the last one that had enough */
 };
 
 /* The demands of a namespace in a snapshot. */
@@ -95,6 +108,28 @@ bool mt_b_is_counted(struct mt_build *b, uint64_t id);
 void mt_b_settle_work(struct mt_build *b);
 /* The same while demands are added: settles when they exceed the steps by a further part. */
 void mt_b_settle_growth(struct mt_build *b);
+/*
+ * Charges the document for the memory that the build takes from now on. NULL: it is not charged.
+ * Returns the document that was charged until now, for a call when its turn comes again.
+ */
+const struct mt_meta *mt_b_pay(struct mt_build *b, const struct mt_meta *meta);
+
+/* The outcome of a build that had no memory left. */
+enum mt_memory_verdict {
+	MT_MEMORY_FAILED,  /* no namespace took enough, or there were too many such builds */
+	MT_MEMORY_CLOSED,  /* the next build closes services: compile again */
+	MT_MEMORY_REFUSED, /* documents are refused, as if they had needed too many steps */
+};
+
+/*
+ * After a build that had no memory left: closes services, or refuses other documents, of the
+ * namespaces that took most.
+ */
+enum mt_memory_verdict mt_b_settle_memory(struct mt_build *b);
+/* Closes again the services that mt_b_settle_memory() closed, unless much less is demanded now. */
+void mt_b_close_again(struct mt_build *b);
+/* The namespace that took most memory; "": none. */
+const char *mt_b_most_memory(const struct mt_build *b, uint64_t *bytes);
 /* Notes the demands in the snapshot, which is complete. */
 void mt_b_work_keep(struct mt_build *b);
 void mt_b_work_fini(struct mt_build *b);

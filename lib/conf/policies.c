@@ -435,10 +435,14 @@ static void look_at_all(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 
+		(void)mt_b_pay(b, &h->se->meta);
+		if (b->work.full)
+			break;
 		if (mt_host_is_served(h))
 			look_at_host(b, h);
 		mt_b_policies_look_at_clients(b, h);
 	}
+	(void)mt_b_pay(b, NULL);
 }
 
 /* Those of a namespace that some instance may be of, as nobody has written which one that is of. */

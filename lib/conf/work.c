@@ -18,6 +18,12 @@
  * them, before anything else of that namespace.
  *
  * In a namespace, those with the largest demand are refused, so that most of its documents stay.
+ *
+ * A count beforehand may be too low. Therefore the memory of a build is charged to the documents
+ * that are compiled, and to the owners of what is copied for them. If a build has no memory left,
+ * services of the namespaces that took most are closed and their other documents refused, as above;
+ * the next build goes on without them. Routes and clusters have memory of their own, which is
+ * counted only.
  */
 #include "mt_conf_priv.h"
 
@@ -53,7 +59,7 @@ uint64_t mt_conf_steps = 1u << 26;
 uint64_t mt_conf_clusters = MT_UPSTREAM_CLUSTERS_MAX;
 uint64_t mt_conf_services = MT_SNAPSHOT_SERVICES_MAX;
 
-/* This part of the steps is for new documents, whatever is in force. */
+/* This part of the steps, and of the memory, is for new documents, whatever is in force. */
 #define FLOOR_PART 4
 /* A new service can be closed if at most this part of its demand is left. */
 #define CLOSED_PART 16
@@ -359,6 +365,8 @@ static void close_object(const struct limit *l, const struct object *o)
 		close_in(&w->of[i], o);
 	if (mt_idmap_put(&w->closed, o->id, l->b))
 		l->b->tmp.failed = true;
+	if (l->kind == MT_WORK_BYTES && mt_idmap_put(&l->b->conf->memory.closed, o->id, l->b->conf))
+		l->b->tmp.failed = true;
 }
 
 /* True if closing it leaves little enough of its demand. */
@@ -474,6 +482,167 @@ void mt_b_settle_growth(struct mt_build *b)
 		return;
 	b->work.settled = total + mt_conf_steps / GROWTH_PART;
 	mt_b_settle_work(b);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* Memory for the report of a build without memory. */
+#define ROOM_TO_REPORT (64u << 20)
+/* A namespace with less than this part of the memory of a build cannot have filled it. */
+#define PAYER_PART 64
+/* Each further build without memory leaves half of what the one before did. */
+#define BUILDS_MOST 4
+
+#define MEMORY_REMEDY "write fewer policies, rules or conditions"
+
+static size_t bytes_used(const struct mt_build *b)
+{
+	return b->tmp.used + b->snap->region.used;
+}
+
+const struct mt_meta *mt_b_pay(struct mt_build *b, const struct mt_meta *meta)
+{
+	struct mt_work *w = &b->work;
+	const struct mt_meta *before = w->payer;
+	uint64_t taken = bytes_used(b) - w->mark;
+	bool failed = b->tmp.failed || b->snap->region.failed;
+
+	/* Documents after the one that found no memory take less than they need. */
+	if (failed && !w->full)
+		b->tmp.limit += ROOM_TO_REPORT;
+	if (before && !w->full)
+		mt_b_want(b, MT_WORK_BYTES, before, taken, MEMORY_REMEDY);
+	w->full |= failed;
+	w->payer = meta;
+	w->mark = bytes_used(b);
+	return before;
+}
+
+/*
+ * Adds what the other objects of a namespace would have taken: as many bytes for each step as those
+ * of their kind that were compiled before memory ended. So few builds suffice to find those that
+ * fit.
+ */
+static void project(struct mt_build *b, const struct account *own)
+{
+	const struct mt_demands *bytes = &b->work.of[MT_WORK_BYTES];
+	const struct object *most = NULL, *in_bytes;
+	uint64_t taken = 0, steps = 0;
+
+	for (const struct object *o = own->objects; o; o = o->next) {
+		in_bytes = mt_idmap_get(&bytes->objects, o->id);
+		if (!in_bytes)
+			continue;
+		taken += in_bytes->n;
+		steps += o->n;
+		most = most && most->n >= in_bytes->n ? most : in_bytes;
+	}
+	for (const struct object *o = own->objects; most && o; o = o->next)
+		if (!o->host && !mt_idmap_get(&bytes->objects, o->id) &&
+			strcmp(o->meta->kind, most->meta->kind) == 0)
+			mt_b_want(b, MT_WORK_BYTES, o->meta,
+				o->n * taken / MT_MAX(steps, UINT64_C(1)), most->remedy);
+}
+
+/* Services can be closed for their bytes, too. */
+static void find_closable(struct mt_build *b, const struct account *own)
+{
+	for (struct object *o = own->objects; o; o = o->next) {
+		const struct object *of = mt_idmap_get(&b->work.of[MT_WORK_STEPS].objects, o->id);
+
+		o->closable = of && of->closable && !of->host;
+	}
+}
+
+const char *mt_b_most_memory(const struct mt_build *b, uint64_t *bytes)
+{
+	const struct mt_demands *d = &b->work.of[MT_WORK_BYTES];
+	const struct account *own;
+	const char *ns, *most = "";
+	uint32_t pos = 0;
+
+	*bytes = 0;
+	while ((own = mt_strmap_next(&d->accounts, &pos, &ns)) != NULL)
+		if (own->all > *bytes) {
+			*bytes = own->all;
+			most = ns;
+		}
+	return most;
+}
+
+/*
+ * Most of the memory may have been taken where nothing is charged. Then the namespaces with the
+ * largest charges are reduced until half of the charges is left: otherwise the load would fail for
+ * all.
+ */
+static void settle_bytes(struct limit *l)
+{
+	uint64_t most;
+
+	(void)mt_b_most_memory(l->b, &most);
+	if (l->d->total <= l->most && most < mt_conf_memory / PAYER_PART)
+		return;
+	if (l->d->total <= l->most)
+		l->most = l->d->total / 2;
+	l->part = l->most / FLOOR_PART;
+	settle(l);
+}
+
+enum mt_memory_verdict mt_b_settle_memory(struct mt_build *b)
+{
+	struct mt_memory_verdicts *v = &b->conf->memory;
+	/* Half of a region: either may be full, and memory that is not charged needs room as well. */
+	struct limit l = {b, MT_WORK_BYTES, &b->work.of[MT_WORK_BYTES],
+		mt_conf_memory / 2 >> v->builds, 1u << 20, 0, "MiB of memory"};
+	const struct account *own;
+	uint32_t pos = 0, n = v->closed.n;
+
+	(void)mt_b_pay(b, NULL);
+	if (v->builds++ == BUILDS_MOST) {
+		v->builds = 0;
+		return MT_MEMORY_FAILED;
+	}
+	b->tmp.failed = false;
+	b->work.fixed = b->work.over = false;
+	v->steps = b->work.demanded;
+	while ((own = mt_strmap_next(&b->work.of[MT_WORK_STEPS].accounts, &pos, NULL)) != NULL)
+		project(b, own);
+	for (pos = 0; (own = mt_strmap_next(&l.d->accounts, &pos, NULL)) != NULL;)
+		find_closable(b, own);
+	settle_bytes(&l);
+	if (b->work.over)
+		return MT_MEMORY_REFUSED;
+	return v->closed.n > n ? MT_MEMORY_CLOSED : MT_MEMORY_FAILED;
+}
+
+static void close_remembered(struct mt_build *b, const struct account *own)
+{
+	for (struct object *o = own->objects; o; o = o->next) {
+		if (!o->closable || o->host || !mt_idmap_get(&b->conf->memory.closed, o->id))
+			continue;
+		mt_b_verdict(b, MT_DIAG_CLOSED, o->meta, MEMORY_REMEDY,
+			"closed, without endpoints and subsets: no memory was left to compile it, "
+			"because namespace %.253s took most",
+			o->ns);
+		for (int i = 0; i < MT_WORK_KINDS; i++)
+			close_in(&b->work.of[i], o);
+		if (mt_idmap_put(&b->work.closed, o->id, b))
+			b->tmp.failed = true;
+	}
+}
+
+void mt_b_close_again(struct mt_build *b)
+{
+	const struct mt_demands *d = &b->work.of[MT_WORK_STEPS];
+	struct mt_memory_verdicts *v = &b->conf->memory;
+	const struct account *own;
+	uint32_t pos = 0;
+
+	b->work.demanded = d->total;
+	if (d->total < v->steps / 4 * 3)
+		mt_idmap_clear(&v->closed);
+	while (v->closed.n && (own = mt_strmap_next(&d->accounts, &pos, NULL)) != NULL)
+		close_remembered(b, own);
 }
 
 void mt_b_work_fini(struct mt_build *b)

@@ -65,4 +65,68 @@ static void any_memory_ends(void)
 	CU_ASSERT(whole);
 }
 
-const struct mt_test memory_tests[] = {{"any memory ends", any_memory_ends}, {0}};
+/*
+ * If memory does not suffice, services of those who took most of it are closed, and all others stay.
+ * The next load closes them at once.
+ */
+static void memory_has_names(void)
+{
+	static const char why[] = "because namespace greedy took most";
+	const uint64_t most = mt_conf_memory;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_inside(f, "other", 20, 1);
+	put_inside(f, "greedy", 20, 100);
+	put_denials(f, "greedy", 300);
+	load_within(&sc, 8u << 20, f, &text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	for (int again = 0; again < 2; again++) {
+		CU_ASSERT(scene_has(&sc, "write fewer policies", why));
+		CU_ASSERT(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED) > 5);
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), 0);
+		CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_FAIL_CLOSED), 0);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "s19.other.example"), 1);
+		CU_ASSERT_EQUAL(sc.rounds, 1);
+		mt_conf_memory = 8u << 20;
+		scene_compile(&sc);
+		mt_conf_memory = most;
+	}
+	scene_end(&sc);
+}
+
+/* Copies of joined rules are charged to their namespace, not to the Gateway's. */
+static void copies_have_owners(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs("---\n" ISTIO("Gateway", "g", "other") "  selector: {}\n  servers:\n", f);
+	for (int i = 0; i < 50; i++)
+		fprintf(f, "  - {port: {number: %d, name: tcp}, hosts: ['*']}\n", 1000 + i);
+	put_services(f, "other", 1, 1, 1);
+	for (int i = 0; i < 3; i++) {
+		fprintf(f,
+			"---\n" ISTIO("VirtualService", "v%d",
+				"%s") "  hosts: [h.example]\n  gateways: [other/g]\n  tcp:\n",
+			i, i ? "greedy" : "other");
+		for (int k = 0; k < (i ? 600 : 1); k++)
+			fputs("  - {match: [{gateways: [other/g]}], route: [{destination: {host: "
+			      "s0.other.example}}]}\n",
+				f);
+	}
+	load_within(&sc, 12u << 20, f, &text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	IS_STATUS(&sc, "Gateway", "g", "in-force");
+	IS_STATUS(&sc, "VirtualService", "v0", "in-force");
+	CU_ASSERT(count(&sc, "greedy", MT_OBJECT_REFUSED) > 0);
+	CU_ASSERT(scene_has(&sc, "write fewer policies, rules", OVER));
+	scene_end(&sc);
+}
+
+const struct mt_test memory_tests[] = {{"any memory ends", any_memory_ends},
+	{"memory has names", memory_has_names}, {"copies have owners", copies_have_owners}, {0}};
