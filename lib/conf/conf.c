@@ -82,7 +82,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	mt_strmap_fini(&c->shared.clusters);
 	mt_strmap_fini(&c->shared.services);
 	mt_items_reset(&c->items);
-	mt_idmap_fini(&c->memory.closed);
+	mt_idmap_fini(&c->memory.of);
 	free(c->shared.seen);
 	free(c->shared.last_clusters.v);
 	free(c->shared.last_services.v);

@@ -185,9 +185,12 @@ int mt_b_dns_table(struct mt_build *b)
 	names = begin(b, n);
 	if (!names)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < b->n_hosts && rc == 0; i++)
+	for (uint32_t i = 0; i < b->n_hosts && rc == 0; i++) {
+		(void)mt_b_pay(b, &b->host_list[i].se->meta);
 		if (mt_host_is_served(&b->host_list[i]) && b->host_list[i].n_addrs)
 			rc = add(b, names, &b->host_list[i]);
+	}
+	(void)mt_b_pay(b, NULL);
 	if (rc == 0)
 		rc = mt_b_dns_told(b, names);
 	if (rc == 0)

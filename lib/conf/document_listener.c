@@ -593,8 +593,11 @@ void mt_b_listeners(struct mt_build *b)
 {
 	if (mt_strmap_reserve(&b->listens, b->n_hosts + b->model->res_listeners.n))
 		b->tmp.failed = true;
-	for (uint32_t i = 0; i < b->n_hosts; i++)
+	for (uint32_t i = 0; i < b->n_hosts && !b->work.full; i++) {
+		(void)mt_b_pay(b, &b->host_list[i].se->meta);
 		for (struct mt_unit *u = b->host_list[i].units; u; u = u->next)
 			if (u->service)
 				listen_unit(b, &b->host_list[i], u);
+	}
+	(void)mt_b_pay(b, NULL);
 }

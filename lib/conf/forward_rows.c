@@ -158,13 +158,15 @@ void mt_b_forward_places(
 
 void mt_b_forwards(struct mt_build *b)
 {
-	for (uint32_t i = 0; i < b->n_hosts; i++) {
+	for (uint32_t i = 0; i < b->n_hosts && !b->work.full; i++) {
 		const struct mt_host *h = &b->host_list[i];
 
+		(void)mt_b_pay(b, &h->se->meta);
 		for (const struct mt_unit *u = h->forwards; u; u = u->next)
 			for (uint32_t k = 0; u->cluster && k < h->n_addrs; k++)
 				add(b, h, u, &h->addrs[k]);
 	}
+	(void)mt_b_pay(b, NULL);
 	if (b->forwards.n)
 		keep(b);
 }

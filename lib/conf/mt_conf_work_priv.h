@@ -61,9 +61,9 @@ struct mt_work {
 
 /* Decisions of builds without memory, for later builds. */
 struct mt_memory_verdicts {
-	struct mt_idmap closed; /* services, by serial */
-	uint64_t steps;		/* of all documents then */
-	uint32_t builds;	/* without memory, since the last one that had enough */
+	struct mt_idmap of; /* documents that were closed or refused, by serial */
+	uint64_t steps;	    /* of all documents then, without those that were refused */
+	uint32_t builds;    /* without memory, since the last one that had enough */
 };
 
 /* The demands of a namespace in a snapshot. */
@@ -126,8 +126,11 @@ enum mt_memory_verdict {
  * namespaces that took most.
  */
 enum mt_memory_verdict mt_b_settle_memory(struct mt_build *b);
-/* Closes again the services that mt_b_settle_memory() closed, unless much less is demanded now. */
-void mt_b_close_again(struct mt_build *b);
+/*
+ * Closes and refuses again what mt_b_settle_memory() closed and refused, unless all documents demand
+ * much less now.
+ */
+void mt_b_decide_again(struct mt_build *b);
 /* The namespace that took most memory; "": none. */
 const char *mt_b_most_memory(const struct mt_build *b, uint64_t *bytes);
 /* Notes the demands in the snapshot, which is complete. */

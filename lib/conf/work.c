@@ -338,9 +338,28 @@ static void give_back(struct mt_demands *d, struct account *own, struct object *
 	o->n -= n;
 }
 
+/* Decisions about bytes, in mt_memory_verdicts.of. */
+static char closed_before, refused_before;
+
+/* Notes a decision for later builds, which would else find it out by the same long way. */
+static void remember(const struct limit *l, const struct object *o, char *what)
+{
+	struct mt_memory_verdicts *v = &l->b->conf->memory;
+	const struct object *steps = mt_idmap_get(&l->b->work.of[MT_WORK_STEPS].objects, o->id);
+
+	if (l->kind != MT_WORK_BYTES)
+		return;
+	if (mt_idmap_put(&v->of, o->id, what))
+		l->b->tmp.failed = true;
+	/* The next build does not have it. */
+	if (what == &refused_before && steps)
+		v->steps -= MT_MIN(v->steps, steps->n);
+}
+
 static void refuse(const struct limit *l, struct account *own, struct object *o)
 {
 	tell(l, o, MT_DIAG_ERROR);
+	remember(l, o, &refused_before);
 	give_back(l->d, own, o, o->n);
 	o->refused = true;
 	l->b->work.over = true;
@@ -365,8 +384,7 @@ static void close_object(const struct limit *l, const struct object *o)
 		close_in(&w->of[i], o);
 	if (mt_idmap_put(&w->closed, o->id, l->b))
 		l->b->tmp.failed = true;
-	if (l->kind == MT_WORK_BYTES && mt_idmap_put(&l->b->conf->memory.closed, o->id, l->b->conf))
-		l->b->tmp.failed = true;
+	remember(l, o, &closed_before);
 }
 
 /* True if closing it leaves little enough of its demand. */
@@ -544,13 +562,14 @@ static void project(struct mt_build *b, const struct account *own)
 				o->n * taken / MT_MAX(steps, UINT64_C(1)), most->remedy);
 }
 
-/* Services can be closed for their bytes, too. */
+/* Services can be closed for their bytes, too. If that was not enough, they are refused. */
 static void find_closable(struct mt_build *b, const struct account *own)
 {
 	for (struct object *o = own->objects; o; o = o->next) {
 		const struct object *of = mt_idmap_get(&b->work.of[MT_WORK_STEPS].objects, o->id);
 
-		o->closable = of && of->closable && !of->host;
+		o->closable = of && of->closable && !of->host &&
+			      !mt_idmap_get(&b->conf->memory.of, o->id);
 	}
 }
 
@@ -595,7 +614,7 @@ enum mt_memory_verdict mt_b_settle_memory(struct mt_build *b)
 	struct limit l = {b, MT_WORK_BYTES, &b->work.of[MT_WORK_BYTES],
 		mt_conf_memory / 2 >> v->builds, 1u << 20, 0, "MiB of memory"};
 	const struct account *own;
-	uint32_t pos = 0, n = v->closed.n;
+	uint32_t pos = 0, n = v->of.n;
 
 	(void)mt_b_pay(b, NULL);
 	if (v->builds++ == BUILDS_MOST) {
@@ -612,26 +631,38 @@ enum mt_memory_verdict mt_b_settle_memory(struct mt_build *b)
 	settle_bytes(&l);
 	if (b->work.over)
 		return MT_MEMORY_REFUSED;
-	return v->closed.n > n ? MT_MEMORY_CLOSED : MT_MEMORY_FAILED;
+	return v->of.n > n ? MT_MEMORY_CLOSED : MT_MEMORY_FAILED;
 }
 
-static void close_remembered(struct mt_build *b, const struct account *own)
+static void close_remembered(struct mt_build *b, struct object *o)
+{
+	mt_b_verdict(b, MT_DIAG_CLOSED, o->meta, MEMORY_REMEDY,
+		"closed, without endpoints and subsets: no memory was left to compile it, because "
+		"namespace %.253s took most",
+		o->ns);
+	for (int i = 0; i < MT_WORK_KINDS; i++)
+		close_in(&b->work.of[i], o);
+	if (mt_idmap_put(&b->work.closed, o->id, b))
+		b->tmp.failed = true;
+}
+
+static void decide_again(struct mt_build *b, const struct account *own)
 {
 	for (struct object *o = own->objects; o; o = o->next) {
-		if (!o->closable || o->host || !mt_idmap_get(&b->conf->memory.closed, o->id))
+		const char *what = o->host ? NULL : mt_idmap_get(&b->conf->memory.of, o->id);
+
+		if (what == &closed_before && o->closable)
+			close_remembered(b, o);
+		if (what != &refused_before)
 			continue;
-		mt_b_verdict(b, MT_DIAG_CLOSED, o->meta, MEMORY_REMEDY,
-			"closed, without endpoints and subsets: no memory was left to compile it, "
-			"because namespace %.253s took most",
+		mt_b_verdict(b, MT_DIAG_ERROR, o->meta, MEMORY_REMEDY,
+			"no memory was left to compile it, because namespace %.253s took most",
 			o->ns);
-		for (int i = 0; i < MT_WORK_KINDS; i++)
-			close_in(&b->work.of[i], o);
-		if (mt_idmap_put(&b->work.closed, o->id, b))
-			b->tmp.failed = true;
+		o->refused = b->work.over = true;
 	}
 }
 
-void mt_b_close_again(struct mt_build *b)
+void mt_b_decide_again(struct mt_build *b)
 {
 	const struct mt_demands *d = &b->work.of[MT_WORK_STEPS];
 	struct mt_memory_verdicts *v = &b->conf->memory;
@@ -640,9 +671,9 @@ void mt_b_close_again(struct mt_build *b)
 
 	b->work.demanded = d->total;
 	if (d->total < v->steps / 4 * 3)
-		mt_idmap_clear(&v->closed);
-	while (v->closed.n && (own = mt_strmap_next(&d->accounts, &pos, NULL)) != NULL)
-		close_remembered(b, own);
+		mt_idmap_clear(&v->of);
+	while (v->of.n && (own = mt_strmap_next(&d->accounts, &pos, NULL)) != NULL)
+		decide_again(b, own);
 }
 
 void mt_b_work_fini(struct mt_build *b)

@@ -524,7 +524,7 @@ void mt_b_work(struct mt_build *b)
 	mt_b_want_checks(b);
 	want_servers(b);
 	mt_b_want_passed(b);
-	mt_b_close_again(b);
+	mt_b_decide_again(b);
 	mt_b_settle_work(b);
 	close_hosts(b);
 	if (!b->work.over) {

@@ -97,9 +97,41 @@ static void memory_has_names(void)
 	scene_end(&sc);
 }
 
+/* Services in force are closed if policies are added for which there is no memory, and stay. */
+static void services_in_force_stay(void)
+{
+	const uint64_t most = mt_conf_memory;
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_inside(f, "other", 20, 1);
+	put_inside(f, "greedy", 20, 100);
+	load_within(&sc, 8u << 20, f, &text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED), 0);
+	publish(&sc);
+	f = open_memstream(&text, &size);
+	put_denials(f, "greedy", 300);
+	fclose(f);
+	scene_write(&sc, "b.yaml", text);
+	free(text);
+	mt_conf_memory = 8u << 20;
+	scene_load(&sc);
+	mt_conf_memory = most;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED) > 5);
+	CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), 0);
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_FAIL_CLOSED), 0);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s19.other.example"), 1);
+	scene_end(&sc);
+}
+
 /* Copies of joined rules are charged to their namespace, not to the Gateway's. */
 static void copies_have_owners(void)
 {
+	const uint64_t most = mt_conf_memory;
 	struct scene sc;
 	char *text;
 	size_t size;
@@ -125,8 +157,48 @@ static void copies_have_owners(void)
 	IS_STATUS(&sc, "VirtualService", "v0", "in-force");
 	CU_ASSERT(count(&sc, "greedy", MT_OBJECT_REFUSED) > 0);
 	CU_ASSERT(scene_has(&sc, "write fewer policies, rules", OVER));
+	/* The next load refuses them at once. */
+	mt_conf_memory = 12u << 20;
+	scene_load(&sc);
+	mt_conf_memory = most;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	CU_ASSERT(scene_has(&sc, "write fewer policies", "because namespace greedy took most"));
+	CU_ASSERT(!scene_has(&sc, "write fewer policies", OVER));
+	CU_ASSERT_EQUAL(sc.rounds, 2);
+	scene_end(&sc);
+}
+
+/* Listeners of a service that is closed stay, so that it is refused if they are too many. */
+static void listeners_have_owners(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_inside(f, "other", 20, 1);
+	fputs("---\n" ISTIO("ServiceEntry", "wide", "greedy") "  hosts: [wide.greedy.example]\n"
+							      "  location: MESH_INTERNAL\n"
+							      "  resolution: STATIC\n"
+							      "  addresses: [",
+		f);
+	for (int i = 0; i < 250; i++)
+		fprintf(f, "%s192.0.2.%d", i ? ", " : "", i + 2);
+	fputs("]\n  endpoints: [{address: 198.51.100.1}]\n  ports:\n", f);
+	for (int i = 0; i < 100; i++)
+		fprintf(f, "  - {number: %d, name: tcp-metaprotocol-dubbo-%d}\n", 1000 + i, i);
+	load_within(&sc, 8u << 20, f, &text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	IS_STATUS(&sc, "ServiceEntry", "wide", "refused");
+	CU_ASSERT(scene_has(&sc, "write fewer policies, rules", OVER));
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_FAIL_CLOSED), 0);
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_REFUSED), 0);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s19.other.example"), 1);
+	CU_ASSERT(sc.rounds <= 4);
 	scene_end(&sc);
 }
 
 const struct mt_test memory_tests[] = {{"any memory ends", any_memory_ends},
-	{"memory has names", memory_has_names}, {"copies have owners", copies_have_owners}, {0}};
+	{"memory has names", memory_has_names}, {"services in force stay", services_in_force_stay},
+	{"copies have owners", copies_have_owners},
+	{"listeners have owners", listeners_have_owners}, {0}};
