@@ -305,6 +305,8 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
  */
 static bool admits(struct mt_build *b, const struct server *sv, const struct mt_meta_router *mr)
 {
+	if (mt_b_is_closed_at_gateways(b, &mr->meta))
+		return false;
 	if (is_own(sv, &mr->meta))
 		return true;
 	if (!mt_b_rule_visible(b, &mr->export_to, &mr->meta, false, sv->gateway->meta.ns)) {

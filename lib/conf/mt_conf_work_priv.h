@@ -79,11 +79,13 @@ struct mt_held_work {
  */
 void mt_b_want(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta, uint64_t n,
 	const char *remedy);
-/* A host of another namespace than a document. */
+/* A host of another namespace than a document, or all gateways (mt_b_at_gateways()). */
 struct mt_work_place {
 	const struct mt_meta *host, *payer; /* payer: whose namespace pays */
 	uint32_t at;			    /* index of the host, from 1 on */
 	const char *closed;		    /* for the report if the document is closed there */
+	const char *where;		    /* for the report; NULL: the host */
+	bool late; /* it can be closed there also after clusters are made */
 };
 
 /*
@@ -92,6 +94,12 @@ struct mt_work_place {
  */
 void mt_b_want_at_host(struct mt_build *b, enum mt_work_kind kind, const struct mt_meta *meta,
 	const struct mt_work_place *place, uint64_t n, const char *remedy);
+/*
+ * The place of a MetaRouter with a limit at gateways: its limit at its own service would be lost if
+ * it were refused for its work there.
+ */
+struct mt_work_place mt_b_at_gateways(const struct mt_meta *meta);
+bool mt_b_is_closed_at_gateways(const struct mt_build *b, const struct mt_meta *meta);
 /* Identifies a document, or with a place of a host, the document there. */
 uint64_t mt_b_work_id(const struct mt_meta *meta, uint32_t place);
 /*

@@ -195,8 +195,10 @@ static uint64_t places_of(const struct mt_host *h, const struct mt_gateway *g, u
 static void want(struct mt_build *b, enum mt_work_kind kind, const struct mt_gateway *g,
 	const struct mt_host *h, uint64_t n)
 {
-	const struct mt_work_place place = {
-		&h->se->meta, &g->meta, place_of(b, h), "it passes no TLS on to a service: "};
+	const struct mt_work_place place = {.host = &h->se->meta,
+		.payer = &g->meta,
+		.at = place_of(b, h),
+		.closed = "it passes no TLS on to a service: "};
 
 	if (strcmp(g->meta.ns, h->se->meta.ns) == 0)
 		mt_b_want(b, kind, &g->meta, n, REMEDY);

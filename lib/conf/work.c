@@ -37,15 +37,16 @@ struct object {
 	const struct mt_meta *meta;
 	const char *ns; /* that pays */
 	uint64_t id;
-	const char *host;   /* the document only at this host; NULL: all of it */
-	const char *closed; /* with `host`: for the report */
-	const char *remedy; /* of most of its demand */
+	const char *host;	    /* the document only at this host; NULL: all of it */
+	const char *where, *closed; /* with `host`: for the report */
+	const char *remedy;	    /* of most of its demand */
 	uint64_t n, most;
 	uint64_t least;	     /* part of `n` that stays if it is closed */
 	struct object *next; /* of its namespace */
 	bool old, refused;
 	bool replaces; /* if it is refused, its last good version takes its place */
 	bool closable; /* a service, or a document at a host of another namespace */
+	bool late;     /* also after clusters are made */
 };
 
 struct account {
@@ -132,7 +133,9 @@ static void want(struct mt_build *b, enum mt_work_kind kind, const struct mt_met
 	if (place && !o->host) {
 		o->closable = true;
 		o->ns = ns;
-		o->host = place->host->name;
+		o->where = place->where ? place->where : " for service ";
+		o->host = place->where ? "" : place->host->name;
+		o->late = place->late;
 		o->closed = place->closed;
 		o->old = o->old && is_old(b, place->host);
 	}
@@ -167,6 +170,24 @@ void mt_b_want_closed(
 		return;
 	o->least += n;
 	o->closable = true;
+}
+
+/* No host has this index. */
+#define AT_GATEWAYS UINT32_MAX
+
+struct mt_work_place mt_b_at_gateways(const struct mt_meta *meta)
+{
+	return (struct mt_work_place){.host = meta,
+		.payer = meta,
+		.at = AT_GATEWAYS,
+		.closed = "calls at gateways are refused: ",
+		.where = " at gateways",
+		.late = true};
+}
+
+bool mt_b_is_closed_at_gateways(const struct mt_build *b, const struct mt_meta *meta)
+{
+	return mt_idmap_get(&b->work.closed, mt_b_work_id(meta, AT_GATEWAYS)) != NULL;
 }
 
 bool mt_b_is_counted(struct mt_build *b, uint64_t id)
@@ -325,7 +346,7 @@ static void tell(const struct limit *l, const struct object *o, enum mt_diag_sev
 		"%sneeds %llu %s%s%.253s, more than is left for namespace %.253s: all documents "
 		"together may need %llu",
 		outcome(o, severity), (unsigned long long)((o->n + l->unit - 1) / l->unit), l->what,
-		o->host ? " for service " : "", o->host ? o->host : "", o->ns,
+		o->host ? o->where : "", o->host ? o->host : "", o->ns,
 		(unsigned long long)(l->most / l->unit));
 }
 
@@ -390,7 +411,7 @@ static void close_object(const struct limit *l, const struct object *o)
 /* True if closing it leaves little enough of its demand. */
 static bool may_close(const struct limit *l, const struct object *o)
 {
-	if (!o->closable || o->n <= o->least || l->b->work.fixed)
+	if (!o->closable || o->n <= o->least || (l->b->work.fixed && !o->late))
 		return false;
 	return o->host || o->old || (!o->replaces && o->least <= o->n / CLOSED_PART);
 }

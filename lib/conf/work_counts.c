@@ -140,8 +140,10 @@ static struct mt_work_place place_of(const struct mt_build *b, const struct mt_h
 {
 	const struct mt_meta *own = &h->se->meta;
 
-	return (struct mt_work_place){
-		own, own, (uint32_t)(h - b->host_list) + 1, "its subsets are closed: "};
+	return (struct mt_work_place){.host = own,
+		.payer = own,
+		.at = (uint32_t)(h - b->host_list) + 1,
+		.closed = "its subsets are closed: "};
 }
 
 /* Each subset looks at all endpoints, and has its members. */
@@ -459,7 +461,8 @@ static void want_virtual_service(
 static void want_meta_router(
 	struct mt_build *b, const struct mt_strmap *all, const struct mt_meta_router *mr)
 {
-	uint64_t looks = looks_of(&mr->routes), each;
+	uint64_t looks = looks_of(&mr->routes), each, each_of;
+	const struct mt_work_place place = mt_b_at_gateways(&mr->meta);
 
 	mt_b_want(b, MT_WORK_STEPS, &mr->meta, (uint64_t)mr->n_gateways * STEPS_OF_WORD,
 		LOOKS_REMEDY);
@@ -467,9 +470,14 @@ static void want_meta_router(
 	for (uint32_t i = 0; i < mr->n_gateways; i++) {
 		const struct servers *s = find_servers(all, mr->meta.ns, mr->gateways[i].s);
 
-		if (s)
-			mt_b_want(b, MT_WORK_STEPS, &mr->meta,
-				s->n * each + s->n_hosts / STEP_OF_SERVERS, LOOKS_REMEDY);
+		if (!s)
+			continue;
+		each_of = s->n * each + s->n_hosts / STEP_OF_SERVERS;
+		if (mr->limit)
+			mt_b_want_at_host(
+				b, MT_WORK_STEPS, &mr->meta, &place, each_of, LOOKS_REMEDY);
+		else
+			mt_b_want(b, MT_WORK_STEPS, &mr->meta, each_of, LOOKS_REMEDY);
 	}
 }
 
@@ -536,6 +544,19 @@ void mt_b_work(struct mt_build *b)
 	b->work.fixed = true;
 }
 
+/* Adds to the demand of the document at a port of a gateway. */
+static void want_at(struct mt_build *b, const struct mt_document_service *d, enum mt_work_kind kind,
+	const struct mt_meta *meta, uint64_t n, const char *remedy)
+{
+	const struct mt_work_place place = mt_b_at_gateways(meta);
+
+	/* A MetaRouter with a limit. */
+	if (d->limit && meta == d->limit_meta)
+		mt_b_want_at_host(b, kind, meta, &place, n, remedy);
+	else
+		mt_b_want(b, kind, meta, n, remedy);
+}
+
 /*
  * The limit at a port of a gateway. The document that routes pays if the limit is of its namespace
  * or the operator's, because its calls would not be limited if that were refused.
@@ -548,7 +569,7 @@ static void want_limit_at(struct mt_build *b, const struct mt_document_service *
 		return;
 	if (!is_trusted(b, meta, d->limit_meta))
 		meta = d->limit_meta;
-	mt_b_want(b, MT_WORK_STEPS, meta, steps_of_limit(b, d->limit), LIMITS_REMEDY);
+	want_at(b, d, MT_WORK_STEPS, meta, steps_of_limit(b, d->limit), LIMITS_REMEDY);
 }
 
 /* A copy of a rule takes about 600 bytes. So all steps take less than the memory of a build. */
@@ -567,7 +588,7 @@ static void want_bound(struct mt_build *b, const struct mt_document_service *d)
 	uint32_t at = 0;
 
 	if (!d->n_parts)
-		mt_b_want(b, MT_WORK_STEPS, f->meta, steps_of_list(b, f->list), ROUTES_REMEDY);
+		want_at(b, d, MT_WORK_STEPS, f->meta, steps_of_list(b, f->list), ROUTES_REMEDY);
 	for (uint32_t i = 0; i < d->n_parts; i++) {
 		mt_b_want(b, MT_WORK_STEPS, d->parts[i].meta,
 			1 + steps_of_rules(f->list, at, d->parts[i].end), ROUTES_REMEDY);
@@ -576,7 +597,22 @@ static void want_bound(struct mt_build *b, const struct mt_document_service *d)
 	want_limit_at(b, d);
 	/* The same name and port at several addresses has the same counters. */
 	if (!mt_b_is_counted(b, mt_secret_hash_text(d->slot->name, f->port)))
-		mt_b_want(b, MT_WORK_SERVICES, f->meta, 1, "name fewer ports of gateways");
+		want_at(b, d, MT_WORK_SERVICES, f->meta, 1, "name fewer ports of gateways");
+}
+
+/*
+ * Calls that a MetaRouter limits have no route if it is closed at gateways. The limit of another
+ * namespace is lost there.
+ */
+static void close_bound(struct mt_build *b, struct mt_document_service *d)
+{
+	static const struct mt_rule_list none = {.name = "routes"};
+
+	if (!d->limit || !mt_b_is_closed_at_gateways(b, d->limit_meta))
+		return;
+	if (is_trusted(b, d->route.meta, d->limit_meta))
+		d->route.list = &none;
+	d->limit = NULL;
 }
 
 void mt_b_work_of_gateways(struct mt_build *b)
@@ -587,4 +623,6 @@ void mt_b_work_of_gateways(struct mt_build *b)
 			want_bound(b, &b->bound[i]);
 	}
 	mt_b_settle_work(b);
+	for (uint32_t i = 0; b->work.closed.n && i < b->n_bound; i++)
+		close_bound(b, &b->bound[i]);
 }

@@ -256,8 +256,8 @@ static void put_limited(FILE *f, bool by_router, int conditions)
 }
 
 /*
- * Each server has buckets of its own for the limit of a MetaRouter. The document with the routes is
- * refused, so that no calls pass without their limit.
+ * Each server has buckets of its own for the limit of a MetaRouter. A VirtualService with the routes
+ * is refused, and the MetaRouter closed there, so that no calls pass without their limit.
  */
 static void servers_times_limits(void)
 {
@@ -280,10 +280,48 @@ static void servers_times_limits(void)
 		load(&sc, 100000, f, &text);
 		IS_STATUS(&sc, "ServiceEntry", "s0", "in-force");
 		CU_ASSERT_EQUAL(scene_has(&sc, FEW_CONDITIONS, OVER), many);
-		CU_ASSERT_EQUAL(strcmp(scene_status(&sc, "MetaRouter", "m"), "refused") == 0,
+		CU_ASSERT_EQUAL(strcmp(scene_status(&sc, "MetaRouter", "m"), "fail-closed") == 0,
 			by_router && many);
 		CU_ASSERT(by_router || (strcmp(scene_status(&sc, "VirtualService", "v"),
 						"refused") == 0) == many);
+		scene_end(&sc);
+	}
+}
+
+/* Work at gateways does not refuse a MetaRouter that limits calls of its service. */
+static void limits_survive_gateways(void)
+{
+	static const struct {
+		int servers, rules;
+		uint64_t steps;
+		bool closed;
+	} rows[] = {{50, 1, 100000, false}, {2000, 1, 60000, true}, {50, 100, 60000, true}};
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (size_t at = 0; at < MT_ARRAY_LEN(rows); at++) {
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\n" ISTIO("Gateway", "g", "greedy") "  selector: {}\n  servers:\n", f);
+		for (int i = 0; i < rows[at].servers; i++)
+			fprintf(f,
+				"  - {port: {number: %d, name: tcp-metaprotocol-dubbo}, hosts: "
+				"['*']}\n",
+				1000 + i);
+		put_services(f, "greedy", 1, 1, 1);
+		fputs("---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"
+		      "metadata: {name: m, namespace: greedy}\nspec:\n  gateways: [g]\n"
+		      "  hosts: [s0.greedy.example]\n  localRateLimit:\n    tokenBucket: "
+		      "{fillInterval: 1s, maxTokens: 5, tokensPerFill: 5}\n  routes:\n",
+			f);
+		for (int i = 0; i < rows[at].rules; i++)
+			fputs("  - {route: [{destination: {host: s0.greedy.example}}]}\n", f);
+		load(&sc, rows[at].steps, f, &text);
+		IS_STATUS(&sc, "MetaRouter", "m", rows[at].closed ? "fail-closed" : "in-force");
+		CU_ASSERT_EQUAL(scene_has(&sc, "steps of work at gateways", OVER), rows[at].closed);
+		IS_STATUS(&sc, "ServiceEntry", "s0", "in-force");
+		CU_ASSERT_EQUAL(count_buckets(&sc), rows[at].closed ? 1 : 51);
 		scene_end(&sc);
 	}
 }
@@ -293,4 +331,5 @@ const struct mt_test work_limits_tests[] = {{"limits times ports", limits_times_
 	{"limits times endpoints", limits_times_endpoints},
 	{"limits in foreign subsets", limits_in_foreign_subsets},
 	{"limits of a mesh have room", limits_of_a_mesh_have_room},
+	{"limits survive gateways", limits_survive_gateways},
 	{"servers times limits", servers_times_limits}, {0}};
