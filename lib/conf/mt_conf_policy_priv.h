@@ -277,6 +277,25 @@ bool mt_policy_is_real(const struct mt_policy *p);
 struct mt_token_rules *mt_b_tokens(struct mt_build *b, struct mt_policy *const *v, uint32_t n);
 uint32_t mt_b_tokens_count(struct mt_policy *const *v, uint32_t n);
 
+struct mt_callout_conf;
+struct mt_callout_provider;
+
+/* Where a service is that calls wait for. */
+struct mt_callout_place {
+	const char *kind; /* those of different kinds are different objects */
+	const char *host;
+	const char *ns; /* whose names the host is one of; NULL: no memory */
+	uint32_t port;
+	bool known_only; /* an unknown host is not looked up in DNS */
+};
+
+/*
+ * policy_providers.c: the provider with these settings, without a reference for the caller, in this build. `conf` has no servers
+ * and no TLS. NULL: *why, or no memory (*why NULL).
+ */
+struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_callout_place *at,
+	const struct mt_callout_conf *conf, const char **why);
+
 /*
  * policy_providers.c: who is asked by policies that name it; the snapshot holds it. NULL: nobody can be asked, with *why for the operator,
  * or no memory (*why NULL).

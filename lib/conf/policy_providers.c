@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Providers that are called by gRPC: MeshConfig's extensionProviders of policies of CUSTOM and of access logs. One that says the same is
- * the same object, also in the next snapshot, with its connection.
+ * Services that are called by gRPC: MeshConfig's extensionProviders of policies of CUSTOM and of access logs, and rate limit services.
+ * One that says the same is the same object, also in the next snapshot, with its connection.
  */
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_credentials_priv.h"
@@ -21,7 +21,7 @@
 
 struct entry {
 	char *key;
-	struct mt_extauthz_provider *provider; /* of policies; else `target`, of access logs */
+	struct mt_callout_provider *provider; /* calls wait for it; else `target`, of access logs */
 	struct mt_grpc_target *target;
 	uint64_t made; /* the build that made it */
 	uint64_t turn; /* the build that used it last */
@@ -31,7 +31,7 @@ struct entry {
 
 static void free_entry(struct entry *e)
 {
-	mt_extauthz_drop(e->provider);
+	mt_callout_drop(e->provider);
 	mt_grpc_target_drop(e->target);
 	free(e->key);
 	free(e);
@@ -66,12 +66,12 @@ void mt_conf_providers_end(struct mt_conf_providers *t, bool failed)
 
 /* Takes over one of both. NULL: no memory. */
 static struct entry *remember(struct mt_conf_providers *t, const char *key,
-	struct mt_extauthz_provider *provider, struct mt_grpc_target *target)
+	struct mt_callout_provider *provider, struct mt_grpc_target *target)
 {
 	struct entry *e = calloc(1, sizeof(*e));
 
 	if (!e) {
-		mt_extauthz_drop(provider);
+		mt_callout_drop(provider);
 		mt_grpc_target_drop(target);
 		return NULL;
 	}
@@ -211,24 +211,28 @@ static const char *reach_instances(
 }
 
 /* NULL, or why not. */
-static const char *find(struct reach *to, const char *service, uint32_t port)
+static const char *find(struct reach *to, const struct mt_callout_place *at)
 {
-	const char *slash = strchr(service, '/'), *name = slash ? slash + 1 : service;
-	const char *why = NULL,
-		   *ns = slash ? mt_region_strndup(&to->b->tmp, service, (size_t)(slash - service))
-			       : mt_b_root_namespace(to->b);
-	const struct mt_host *h = ns ? mt_b_host(to->b, name, ns) : NULL;
-	const struct mt_unit u = {
-		.se = h ? h->se : NULL, .port = h ? port_of(h->se, port) : NULL, .host = name};
+	const struct mt_host *h = at->ns ? mt_b_host(to->b, at->host, at->ns) : NULL;
+	const struct mt_unit u = {.se = h ? h->se : NULL,
+		.port = h ? port_of(h->se, at->port) : NULL,
+		.host = at->host};
+	const char *why = NULL;
 
 	if (u.port)
 		why = reach_instances(to, h, &u);
 	if (!why && !to->n_servers && to->left_out)
 		why = "its endpoints have loopback addresses, addresses of the link, or of a "
 		      "cloud's services for the host, and are not of the root namespace";
-	if (!why && !to->n_servers)
-		add_server(to, name, port);
-	return why;
+	if (why || to->n_servers)
+		return why;
+	if (!u.port && at->known_only)
+		return "there is no such service and port here";
+	/* The author of a namespace could have any name in DNS lead to the host itself. */
+	if (at->known_only)
+		return "its endpoints have no addresses";
+	add_server(to, at->host, at->port);
+	return NULL;
 }
 
 /* ---- one of a name ----------------------------------------------------------------------------------- */
@@ -243,7 +247,7 @@ static const struct mt_ext_provider *written(struct mt_build *b, const char *nam
 	return NULL;
 }
 
-/* The key of a provider at these servers, which `key` names without them. */
+/* The key of a service at these servers, which `key` names without them. */
 static const char *key_at(const struct reach *to, const char *key)
 {
 	for (uint32_t i = 0; key && i < to->n_servers; i++)
@@ -251,33 +255,56 @@ static const char *key_at(const struct reach *to, const char *key)
 	return key;
 }
 
-/* NULL: *why it cannot be asked; without that there is no memory. */
-static struct mt_extauthz_provider *get(
-	struct mt_build *b, const struct mt_ext_provider *p, const char **why)
+struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_callout_place *at,
+	const struct mt_callout_conf *said, const char **why)
 {
 	struct mt_conf_providers *t = &b->conf->providers;
 	struct reach to = {.b = b};
-	struct mt_callout_conf conf = {.name = p->name.s,
-		.timeout = (p->grpc->timeout.set ? p->grpc->timeout.v : TIMEOUT_MS) * MT_MSEC,
-		.fail_open = p->grpc->fail_open.v != 0};
+	struct mt_callout_conf conf = *said;
 	const char *key;
 	struct entry *e;
 
-	*why = find(&to, p->grpc->service.s, p->grpc->port.v);
+	*why = find(&to, at);
 	if (*why)
 		return NULL;
 	conf.servers = to.servers;
 	conf.n_servers = to.n_servers;
 	conf.tls = to.tls_hash ? &to.tls : NULL;
-	key = key_at(&to, mt_region_printf(&b->tmp, "%s %" PRIu64 " %d %" PRIx64, conf.name,
-				  conf.timeout, conf.fail_open, to.tls_hash));
+	key = key_at(&to, mt_region_printf(&b->tmp, "%s %s %" PRIu64 " %d %" PRIx64, at->kind,
+				  conf.name, conf.timeout, conf.fail_open, to.tls_hash));
 	e = key ? mt_strmap_get(&t->all, key) : NULL;
 	if (!e && key && to.n_servers)
-		e = remember(t, key, mt_extauthz_provider_new(&conf), NULL);
+		e = remember(t, key, mt_callout_provider_new(&conf), NULL);
 	if (!e)
 		return NULL;
 	e->turn = t->turn;
 	return e->provider;
+}
+
+/* Where [NAMESPACE/]HOST of a provider is. */
+static struct mt_callout_place place_of(
+	struct mt_build *b, const char *kind, const char *service, uint32_t port)
+{
+	const char *slash = strchr(service, '/');
+
+	return (struct mt_callout_place){.kind = kind,
+		.host = slash ? slash + 1 : service,
+		.ns = slash ? mt_region_strndup(&b->tmp, service, (size_t)(slash - service))
+			    : mt_b_root_namespace(b),
+		.port = port};
+}
+
+static struct mt_extauthz_provider *get(
+	struct mt_build *b, const struct mt_ext_provider *p, const char **why)
+{
+	const struct mt_callout_place at =
+		place_of(b, "policies", p->grpc->service.s, p->grpc->port.v);
+	const struct mt_callout_conf conf = {.name = p->name.s,
+		.timeout = (p->grpc->timeout.set ? p->grpc->timeout.v : TIMEOUT_MS) * MT_MSEC,
+		.fail_open = p->grpc->fail_open.v != 0};
+	struct mt_callout_provider *got = mt_b_callout(b, &at, &conf, why);
+
+	return got ? mt_extauthz_of(got) : NULL;
 }
 
 struct mt_extauthz_provider *mt_b_provider(
@@ -312,16 +339,16 @@ struct mt_grpc_target *mt_b_log_target(
 	struct mt_build *b, const struct mt_net_log *log, const char **why)
 {
 	struct mt_conf_providers *t = &b->conf->providers;
+	const struct mt_callout_place at = place_of(b, "logs", log->service.s, log->port.v);
 	struct reach to = {.b = b};
 	struct mt_grpc_target **slot;
 	const char *key;
 	struct entry *e;
 
-	*why = find(&to, log->service.s, log->port.v);
+	*why = find(&to, &at);
 	if (*why)
 		return NULL;
-	/* No name of a provider is empty. */
-	key = key_at(&to, mt_region_printf(&b->tmp, " %" PRIx64, to.tls_hash));
+	key = key_at(&to, mt_region_printf(&b->tmp, "%s %" PRIx64, at.kind, to.tls_hash));
 	e = key ? mt_strmap_get(&t->all, key) : NULL;
 	if (!e && key && to.n_servers)
 		e = remember(t, key, NULL,

@@ -68,11 +68,16 @@ static const struct mt_callout_kind kind = {.thread = "mt-extauthz",
 
 /* ---- providers ------------------------------------------------------------------------------- */
 
+struct mt_extauthz_provider *mt_extauthz_of(struct mt_callout_provider *p)
+{
+	return mt_container_of(p, struct mt_extauthz_provider, callout);
+}
+
 struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_callout_conf *conf)
 {
 	struct mt_callout_provider *p = mt_callout_provider_new(conf);
 
-	return p ? mt_container_of(p, struct mt_extauthz_provider, callout) : NULL;
+	return p ? mt_extauthz_of(p) : NULL;
 }
 
 struct mt_extauthz_provider *mt_extauthz_hold(struct mt_extauthz_provider *p)

@@ -55,6 +55,8 @@ struct mt_extauthz_provider;
 
 /* Copies `conf` and returns the first reference. NULL: no memory. */
 struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_callout_conf *conf);
+/* A provider of lib/callout as one of external authorization. */
+struct mt_extauthz_provider *mt_extauthz_of(struct mt_callout_provider *p);
 /*
  * Take and release a reference; any thread. The provider's connection is closed soon after the last
  * reference is released.
