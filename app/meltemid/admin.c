@@ -219,6 +219,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.names = d->looked_up,
 		.dns = d->dns,
 		.asks = d->asks,
+		.limits = d->limits,
 		.dns_addrs = d->dns_addrs,
 		.n_dns_addrs = d->n_dns_addrs,
 		.dns_allow = &d->dns_allow,

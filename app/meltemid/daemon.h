@@ -23,6 +23,7 @@
 #include "mt_strmap.h"
 #include "mt_tls_pool.h"
 #include "mt_extauthz.h"
+#include "mt_rls_client.h"
 #include "mt_token_pool.h"
 #include "mt_worker.h"
 #include "mt_xds.h"
@@ -268,6 +269,7 @@ struct daemon {
 	struct mt_tls_pool *tls;       /* threads for handshakes */
 	struct mt_token_pool *tokens;  /* thread that verifies tokens */
 	struct mt_extauthz *asks;      /* thread for external authorization */
+	struct mt_callout *limits;     /* thread for rate limit services */
 	struct mt_alog *log;	       /* access log (access_log.c) */
 	struct mt_export *export;      /* sends it to collectors */
 	bool log_due, log_told;	       /* its outputs could not be set; that was logged */

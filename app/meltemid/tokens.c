@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads that serve workers: one verifies tokens, one fetches their keys, one queries external
- * authorization services.
+ * authorization services, and one queries rate limit services.
  */
 #include "daemon.h"
 
@@ -15,7 +15,8 @@ int tokens_start(struct daemon *d, struct mt_err *e)
 
 	d->tokens = mt_token_pool_new(d->n_workers, e);
 	d->asks = d->tokens ? mt_extauthz_new(d->n_workers, e) : NULL;
-	if (!d->asks)
+	d->limits = d->asks ? mt_rls_new(d->n_workers, e) : NULL;
+	if (!d->limits)
 		return -ENOMEM;
 	return mt_jwks_store_start(
 		mt_conf_jwks(d->conf), jwks ? jwks->roots.s : NULL, jwks && jwks->local.v, e);
@@ -24,6 +25,8 @@ int tokens_start(struct daemon *d, struct mt_err *e)
 /* Runs after the workers have ended. */
 void tokens_stop(struct daemon *d)
 {
+	mt_rls_free(d->limits);
+	d->limits = NULL;
 	mt_extauthz_free(d->asks);
 	d->asks = NULL;
 	mt_token_pool_free(d->tokens);

@@ -96,6 +96,7 @@ struct mt_ctl_identity {
 };
 
 struct mt_alog;
+struct mt_callout;
 struct mt_extauthz;
 
 /* All of these objects must outlive the ctl. Tests may leave pointers NULL (n 0). */
@@ -105,8 +106,9 @@ struct mt_ctl_env {
 	const char *node_file;	 /* -c */
 	const char *const *dirs; /* all directories that are read: `sources` and -d */
 	uint32_t n_dirs;
-	struct mt_extauthz *asks; /* client of external authorization services; NULL: none */
-	const char *memory;	  /* how memory was obtained, in words (struct mt_eal_info) */
+	struct mt_extauthz *asks;  /* client of external authorization services; NULL: none */
+	struct mt_callout *limits; /* client of rate limit services; NULL: none */
+	const char *memory;	   /* how memory was obtained, in words (struct mt_eal_info) */
 
 	const char
 		*socket; /* admin.socket; NULL: none. An old socket without listener is replaced */

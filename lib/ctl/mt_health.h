@@ -36,5 +36,6 @@ mt_check_fn mt_check_access_log, mt_check_state, mt_check_state_directory, mt_ch
 mt_check_fn mt_check_ports, mt_check_spread, mt_check_neighbours, mt_check_names; /* health_net.c */
 /* health_traffic.c */
 mt_check_fn mt_check_endpoints, mt_check_limits, mt_check_control_planes, mt_check_certificates;
-mt_check_fn mt_check_answers;				     /* health_waiting.c */
-mt_check_fn mt_check_jwks, mt_check_asks, mt_check_identity; /* health_identity.c */
+mt_check_fn mt_check_answers; /* health_waiting.c */
+/* health_identity.c */
+mt_check_fn mt_check_jwks, mt_check_asks, mt_check_limit_services, mt_check_identity;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_rls_client.h"
 
+#include <errno.h>
 #include <string.h>
 
 _Static_assert(
@@ -56,6 +57,29 @@ const struct mt_callout_kind mt_rls_kind = {.thread = "mt-rls",
 	.read = decode,
 	.fail = fail,
 	.done = done};
+
+struct mt_callout *mt_rls_new(uint32_t n_workers, struct mt_err *e)
+{
+	struct mt_callout *x = aligned_alloc(MT_CACHE_LINE, sizeof(*x));
+
+	if (!x) {
+		mt_err(e, -ENOMEM, "the %s thread: %s", mt_rls_kind.what, strerror(ENOMEM));
+		return NULL;
+	}
+	memset(x, 0, sizeof(*x));
+	if (mt_callout_init(x, &mt_rls_kind, n_workers, e) == 0)
+		return x;
+	free(x);
+	return NULL;
+}
+
+void mt_rls_free(struct mt_callout *x)
+{
+	if (!x)
+		return;
+	mt_callout_fini(x);
+	free(x);
+}
 
 /* ---- worker ---------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rate limit service as a protocol of lib/callout: mt_callout_init() with mt_rls_kind starts
- * the thread, and its slots are mt_rls_slot. A worker takes a free slot (mt_rls_slot()), encodes a
+ * The rate limit service as a protocol of lib/callout: mt_rls_new() starts the thread, and its
+ * slots are mt_rls_slot. A worker takes a free slot (mt_rls_slot()), encodes a
  * query (mt_rls_put()), hands it over (mt_rls_ask()), and gets it back with a verdict
  * (mt_rls_take()). The worker owns its memory: it looks into it before it hands
  * the query over (mt_rls_over_any()), fills it from the answer (mt_rls_over_keep()), and counts the
@@ -38,6 +38,11 @@ struct mt_rls_slot {
 };
 
 extern const struct mt_callout_kind mt_rls_kind;
+
+/* The thread, by mt_callout_init(). NULL with *e set. */
+struct mt_callout *mt_rls_new(uint32_t n_workers, struct mt_err *e);
+/* Call after the workers have ended. NULL is allowed. */
+void mt_rls_free(struct mt_callout *x);
 
 /* A free slot; NULL if none is free. mt_callout_give_back() frees it. */
 struct mt_rls_slot *mt_rls_slot(struct mt_callout_lane *l);

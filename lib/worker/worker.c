@@ -118,6 +118,8 @@ static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 	w->idle.inbox = mt_proxy_inbox(w->proxy);
 	if (c->asks)
 		mt_proxy_attach_asks(w->proxy, c->asks);
+	if (c->limits && mt_proxy_attach_limits(w->proxy, c->limits))
+		return false;
 	if (c->log)
 		mt_proxy_attach_log(w->proxy, c->log);
 	if (c->tokens && mt_proxy_attach_tokens(w->proxy, c->tokens))

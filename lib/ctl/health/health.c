@@ -31,6 +31,7 @@ static const struct {
 	{"certificates", mt_check_certificates, "none ends soon"},
 	{"identity", mt_check_identity, "the node's identity is usable, or none is configured"},
 	{"authorization services", mt_check_asks, "all are reachable, or none is used"},
+	{"rate limit services", mt_check_limit_services, "all are reachable, or none is used"},
 	{"keys of tokens", mt_check_jwks, "all were fetched, or none is needed"},
 	{"access log", mt_check_access_log, "no output of an access log fails"},
 	{"errors", mt_check_errors, "nothing was refused or lost in the last minute"},

@@ -190,3 +190,17 @@ void mt_check_asks(struct mt_health *h)
 			t.fails_open ? "calls pass without its decision (failOpen)"
 				     : "calls that need its decision are denied");
 }
+
+/* ---- rate limit services --------------------------------------------------------------------- */
+
+void mt_check_limit_services(struct mt_health *h)
+{
+	static const char remedy[] =
+		"does it run at the endpoints of the service in globalRateLimit.rateLimitService?";
+	struct mt_callout_trouble t;
+
+	for (uint32_t i = 0; h->c->env.limits && mt_callout_trouble(h->c->env.limits, i, &t); i++)
+		mt_found(h, MT_FOUND_FAULT, t.name, remedy, "it cannot be queried (%s): %s", t.why,
+			t.fails_open ? "calls pass without a limit"
+				     : "calls under its limits are refused (denyOnFail)");
+}

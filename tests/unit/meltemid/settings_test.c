@@ -37,6 +37,7 @@ struct mt_worker *__wrap_mt_worker_create(const struct mt_worker_conf *conf);
 const char *__wrap_mt_port_interface(const struct mt_port *p);
 struct mt_tls_lane *__wrap_mt_tls_pool_lane(struct mt_tls_pool *p, uint32_t worker);
 struct mt_extauthz_lane *__wrap_mt_extauthz_lane(struct mt_extauthz *x, uint32_t worker);
+struct mt_callout_lane *__wrap_mt_callout_lane(struct mt_callout *x, uint32_t worker);
 struct mt_token_lane *__wrap_mt_token_pool_lane(struct mt_token_pool *p, uint32_t worker);
 
 struct mt_net *__wrap_mt_net_create(struct mt_port *const *ports, uint16_t n_ports,
@@ -88,6 +89,11 @@ struct mt_tls_lane *__wrap_mt_tls_pool_lane(struct mt_tls_pool *p, uint32_t work
 }
 
 struct mt_extauthz_lane *__wrap_mt_extauthz_lane(struct mt_extauthz *x, uint32_t worker)
+{
+	return NULL;
+}
+
+struct mt_callout_lane *__wrap_mt_callout_lane(struct mt_callout *x, uint32_t worker)
 {
 	return NULL;
 }

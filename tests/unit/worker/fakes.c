@@ -462,6 +462,11 @@ void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
 {
 }
 
+int mt_proxy_attach_limits(struct mt_proxy *p, struct mt_callout_lane *lane)
+{
+	return 0;
+}
+
 void mt_proxy_attach_log(struct mt_proxy *p, struct mt_byte_ring *ring)
 {
 }
