@@ -7,7 +7,7 @@
  * response_headers_to_add are ignored.
  *
  * - Without an answer (no connection, an error, too late for the provider's timeout, no slot free)
- *   the provider's fail_open decides: the call passes, or gets the error of a limit. It gets a
+ *   the limit's fail_open decides: the call passes, or gets the error of a limit. It gets a
  *   time-out, also with fail_open, if its own time ends first.
  * - A call that cannot be encoded gets the error of a limit, also with fail_open: texts that are
  *   not UTF-8 must not be a way past it. The same applies to opaque streams, which show no
@@ -31,7 +31,8 @@ struct mt_global_property {
 
 struct mt_global_def {
 	const char *domain;
-	struct mt_callout_provider *provider; /* the conf takes a reference */
+	struct mt_callout_provider *provider; /* the conf takes a reference; NULL: no answer */
+	bool fail_open;			      /* as the provider's */
 	const struct mt_matcher_def *match;   /* none: every call */
 	uint32_t n_match;
 	const struct mt_global_property *properties;

@@ -17,6 +17,7 @@ void mt_global_free(void *conf)
 	}
 	mt_matcher_free(l->match);
 	mt_callout_drop(l->provider);
+	free(l->words);
 	free(l->domain);
 	free(l);
 }
@@ -53,6 +54,7 @@ void *mt_global_compile(
 	const struct mt_codec *codec, const struct mt_global_def *def, char *errbuf, size_t errlen)
 {
 	struct mt_global_limit *l;
+	char words[512];
 
 	if (!def_ok(def, errbuf, errlen))
 		return NULL;
@@ -61,10 +63,13 @@ void *mt_global_compile(
 		snprintf(errbuf, errlen, "no memory");
 		return NULL;
 	}
-	l->provider = mt_callout_hold(def->provider);
+	l->provider = def->provider ? mt_callout_hold(def->provider) : NULL;
+	l->fail_open = def->fail_open;
 	l->domain = strdup(def->domain);
+	(void)mt_matcher_str(def->match, def->n_match, words, sizeof(words));
+	l->words = strdup(words);
 	l->match = mt_matcher_compile(codec, def->match, def->n_match, errbuf, errlen);
-	if (l->match && l->domain && copy_all(l, codec, def))
+	if (l->match && l->domain && l->words && copy_all(l, codec, def))
 		return l;
 	if (l->match)
 		snprintf(errbuf, errlen, "no memory");

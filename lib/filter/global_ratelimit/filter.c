@@ -88,7 +88,7 @@ static enum mt_filter_verdict refuse(struct mt_filter_ctx *ctx, enum mt_filter_o
 /* There will be no answer. */
 static enum mt_filter_verdict unanswered(const struct mt_global_limit *l, struct mt_filter_ctx *ctx)
 {
-	if (!l->provider->fail_open)
+	if (!l->fail_open)
 		return refuse(ctx, MT_FILTER_global_failed, MT_ENDING_limit_error, UNKNOWN);
 	mt_count(ctx->fw->counters, MT_FILTER_global_failed);
 	return MT_FILTER_NEXT;
@@ -109,7 +109,7 @@ static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, s
 	s->len = (uint32_t)len;
 	s->keys = *keys;
 	g->wait[i].ticket = mt_filter_ticket_of(ctx);
-	g->wait[i].fails_open = l->provider->fail_open;
+	g->wait[i].fails_open = l->fail_open;
 	g->wait[i].client = client;
 	g->by_client[client]++;
 	mt_count(ctx->fw->counters, MT_FILTER_global_waited);
@@ -127,7 +127,7 @@ static enum mt_filter_verdict on_request(
 
 	if (!mt_matcher_test(l->match, v))
 		return MT_FILTER_NEXT;
-	if (!ctx->fw->global)
+	if (!ctx->fw->global || !l->provider)
 		return unanswered(l, ctx);
 	len = pack(ctx->fw->global, l, v, &keys);
 	if (!len)
@@ -150,6 +150,13 @@ static void explain(const struct mt_filter_inst *f, struct mt_view *v, uint64_t 
 
 	if (!mt_matcher_test(l->match, v)) {
 		snprintf(told->words, sizeof(told->words), "its match does not apply: not limited");
+		return;
+	}
+	if (!l->provider) {
+		told->verdict = l->fail_open ? MT_FILTER_NEXT : MT_FILTER_REPLY;
+		told->reply = MT_REPLY_OVER_LIMIT;
+		snprintf(told->words, sizeof(told->words),
+			"there is no rate limit service (domain \"%s\")", l->domain);
 		return;
 	}
 	told->verdict = MT_FILTER_SUSPEND;

@@ -8,8 +8,10 @@
 #include "mt_rls_client.h"
 
 struct mt_global_limit {
-	struct mt_callout_provider *provider; /* reference */
+	struct mt_callout_provider *provider; /* reference; NULL: there is no service */
+	bool fail_open;
 	struct mt_matcher *match;
+	char *words; /* of the match */
 	char *domain;
 	uint32_t n;
 	struct {

@@ -48,6 +48,7 @@ static void set_up(bool fail_open)
 	CU_ASSERT_FATAL(fw.inbox && lane && mt_callout_lane_init(&x, lane));
 	CU_ASSERT_FATAL(mt_global_attach(&fw, lane));
 	def.provider = provider = mt_callout_provider_new(&conf);
+	def.fail_open = fail_open;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(provider);
 	inst = (struct mt_filter_inst){.type = &mt_filter_global_ratelimit,
 		.conf = mt_global_compile(&kv_codec, &def, err, sizeof(err))};
@@ -303,6 +304,33 @@ static void test_no_lane(void)
 	}
 }
 
+/* A limit of which the service is not known. */
+static void test_no_service(void)
+{
+	for (uint32_t open = 0; open < 2; open++) {
+		const struct mt_global_def def = {.domain = "shop",
+			.fail_open = open,
+			.properties = properties,
+			.n_properties = 1};
+		struct mt_filter_told told = {.verdict = MT_FILTER_SUSPEND};
+		char err[128];
+
+		set_up(open);
+		inst.type->free_conf(inst.conf);
+		inst.conf = mt_global_compile(&kv_codec, &def, err, sizeof(err));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(inst.conf);
+		CU_ASSERT_EQUAL(
+			call("method=say\n", 1, NOW), open ? MT_FILTER_NEXT : MT_FILTER_REPLY);
+		CU_ASSERT(open || refused_as == MT_ENDING_limit_error);
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_failed], 1);
+		inst.type->explain(&inst, &view, NOW, &told);
+		CU_ASSERT_EQUAL(told.verdict, open ? MT_FILTER_NEXT : MT_FILTER_REPLY);
+		CU_ASSERT_STRING_EQUAL(
+			told.words, "there is no rate limit service (domain \"shop\")");
+		tear_down();
+	}
+}
+
 static void test_explain(void)
 {
 	struct mt_filter_told told = {.verdict = MT_FILTER_NEXT};
@@ -358,5 +386,6 @@ static void test_refused_defs(void)
 
 const struct mt_test global_tests[] = {{"passes", test_passes}, {"over", test_over},
 	{"failures", test_failures}, {"full", test_full}, {"headers", test_headers},
-	{"wakes", test_wakes}, {"no_lane", test_no_lane}, {"explain", test_explain},
-	{"stream", test_stream}, {"refused_defs", test_refused_defs}, {0}};
+	{"wakes", test_wakes}, {"no_lane", test_no_lane}, {"no_service", test_no_service},
+	{"explain", test_explain}, {"stream", test_stream}, {"refused_defs", test_refused_defs},
+	{0}};

@@ -38,6 +38,7 @@ static void start(bool fail_open)
 	CU_ASSERT_FATAL(lane && mt_callout_lane_init(&x, lane));
 	CU_ASSERT_EQUAL_FATAL(mt_proxy_attach_limits(lab.p, lane), 0);
 	def.provider = provider = mt_callout_provider_new(&conf);
+	def.fail_open = fail_open;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(provider);
 	chain[0] = (struct mt_filter_inst){.type = &mt_filter_global_ratelimit,
 		.conf = mt_global_compile(&toy_codec, &def, err, sizeof(err))};
