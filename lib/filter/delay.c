@@ -10,19 +10,26 @@ static void swap(struct mt_filter_wait *a, struct mt_filter_wait *b)
 	*b = t;
 }
 
-bool mt_filter_delay(struct mt_filter_ctx *ctx, uint64_t ns)
+bool mt_filter_wait_until(
+	struct mt_filter_worker *fw, uint64_t at, const struct mt_filter_ticket *t)
 {
-	struct mt_filter_worker *fw = ctx->fw;
 	struct mt_filter_wait *h = fw->waits;
 	uint32_t i = fw->n_waits;
 
 	if (i == MT_FILTER_WAITS)
 		return false;
-	h[i] = (struct mt_filter_wait){ctx->now + ns, mt_filter_ticket_of(ctx)};
+	h[i] = (struct mt_filter_wait){at, *t};
 	fw->n_waits++;
 	for (; i > 0 && h[i].at < h[(i - 1) / 2].at; i = (i - 1) / 2)
 		swap(&h[i], &h[(i - 1) / 2]);
 	return true;
+}
+
+bool mt_filter_delay(struct mt_filter_ctx *ctx, uint64_t ns)
+{
+	const struct mt_filter_ticket t = mt_filter_ticket_of(ctx);
+
+	return mt_filter_wait_until(ctx->fw, ctx->now + ns, &t);
 }
 
 bool mt_filter_due(struct mt_filter_worker *fw, uint64_t now, struct mt_filter_ticket *t)

@@ -118,6 +118,9 @@ struct mt_filter_ticket mt_filter_ticket_of(const struct mt_filter_ctx *ctx);
  * worker delays MT_FILTER_WAITS messages already.
  */
 bool mt_filter_delay(struct mt_filter_ctx *ctx, uint64_t ns);
+/* Makes mt_filter_due() return this ticket at `at`. False: as mt_filter_delay(). */
+bool mt_filter_wait_until(
+	struct mt_filter_worker *fw, uint64_t at, const struct mt_filter_ticket *t);
 
 /* What a filter would do with a message. */
 struct mt_filter_told {

@@ -2,6 +2,8 @@
 /* Saves and loads a worker's proxy: its objects, and arrays by index. */
 #include "mt_proxy_image_priv.h"
 
+#include "mt_filter_global.h"
+
 #include <string.h>
 
 void mt_proxy_image_parts(struct mt_proxy *p, struct mt_image *im)
@@ -412,6 +414,38 @@ static void waits(struct mt_image *im, struct mt_filter_worker *fw)
 	FIRST_OF(im, fw->waits, fw->n_waits);
 }
 
+static bool waits_for_limit(const struct mt_exchange *ex)
+{
+	const struct mt_filters *c = ex->filters;
+	uint32_t at = ex->filter_at;
+
+	return ex->state == MT_EX_SUSPENDED && !ex->awaits_verdict && c && at > 0 &&
+	       at <= c->n_request && c->request[at - 1].f->type == &mt_filter_global_ratelimit;
+}
+
+/*
+ * Queries of rate limit services ended with the worker that was saved. Calls that waited for the
+ * answers run the filter again in the next iteration; the service counts them twice.
+ */
+static void query_limits_again(struct mt_proxy *p)
+{
+	struct mt_exchange *ex;
+	uint32_t i = 0;
+
+	while ((ex = mt_slab_next(&p->exchanges, &i))) {
+		struct mt_filter_ticket t;
+
+		if (!waits_for_limit(ex))
+			continue;
+		ex->filter_at--;
+		t = (struct mt_filter_ticket){.exchange = ex->self.idx,
+			.generation = ex->self.gen,
+			.wait = ex->filter_at};
+		/* Without a place it waits until its time-out. */
+		(void)mt_filter_wait_until(&p->filters, 0, &t);
+	}
+}
+
 static void on_demand_list(struct mt_image *im, struct mt_on_demand_list *k)
 {
 	mt_image_list(im, &k->list);
@@ -462,6 +496,8 @@ void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_pro
 	if (!im->loading)
 		return;
 	p->moved = im->error != 0;
+	if (!p->moved)
+		query_limits_again(p);
 	if (!mt_list_empty(&p->verdicts.moved))
 		mt_filter_inbox_ring(mt_filter_inbox_who(p->filters.inbox));
 	if (!p->moved && p->snap)

@@ -164,8 +164,11 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 		mt_filters_answer(p, ex, r->reply, r->text);
 		return true;
 	}
-	/* The deadline may be the filter's. The next filter that waits, or run.c, arms another. */
-	if (ex->filters->request[ex->filter_at - 1].f->type->wait_ms)
+	/*
+	 * The deadline may be the filter's. The next filter that waits, or run.c, arms another. A
+	 * call of a loaded image may be in front of its first filter (image.c).
+	 */
+	if (ex->filter_at > 0 && ex->filters->request[ex->filter_at - 1].f->type->wait_ms)
 		mt_deadline_cancel(&ex->deadline);
 	if (mt_unlikely(keep_changes(p, ex, r))) {
 		mt_count(p->counters, MT_PROXY_no_memory);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls under a global rate limit: the test is the thread that queries the service. */
+#include "moved.h"
 #include "scene.h"
 
 #include "mt_callout_priv.h"
@@ -216,5 +217,31 @@ static void client_leaves(void)
 	stop();
 }
 
+static void attach(struct mt_proxy *p)
+{
+	CU_ASSERT_EQUAL(mt_proxy_attach_limits(p, lane), 0);
+}
+
+/* Another worker queries again; the answer to the first query is for no call. */
+static void moved(void)
+{
+	struct mt_callout_slot *first;
+
+	start(false);
+	scene_send_request(client, 'Q', 1, 64);
+	first = query();
+	moved_to_another(attach);
+	/* Another process has another lane: none of its slots is in use. */
+	mt_rls_kind.fail(first, MT_CALLOUT_UNREACHABLE);
+	mt_callout_lane_answered(first);
+	mt_callout_give_back(mt_callout_take(lane));
+	lab_advance(1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	SAYS(OVER);
+	is_refused(1, MT_REPLY_OVER_LIMIT, "429 RL request_rate_limited");
+	stop();
+}
+
 const struct mt_test global_limit_tests[] = {{"within", within}, {"over", over}, {"failed", failed},
-	{"timed_out", timed_out}, {"client_leaves", client_leaves}, {0}};
+	{"timed_out", timed_out}, {"client_leaves", client_leaves}, {"moved", moved}, {0}};
