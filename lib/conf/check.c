@@ -285,12 +285,15 @@ void mt_b_check(struct mt_build *b)
 		if (mr->n_gateways)
 			check_gateways(b, &mr->meta, mr->gateways, mr->n_gateways, 1);
 		mt_b_tell_router_keys(b, mr);
+		mt_b_tell_global(b, mr);
 		mt_b_tell_unrouted_of_router(b, mr);
 		mt_b_tell_unreached(b, &mr->meta, &mr->routes, "spec.");
 		if (mt_b_was_checked(b, &mr->meta, NULL, 0))
 			continue;
 		check_list(b, &mr->meta, &mr->routes, "spec.");
 		check_limit(b, &mr->meta, mr->limit, "spec.localRateLimit");
+		if (mr->global && mr->global->match)
+			check_conds(b, &mr->meta, mr->global->match, "spec.globalRateLimit.match");
 	}
 	for (uint32_t i = 0; i < m->envoy_filters.n; i++) {
 		const struct mt_envoy_filter *ef = m->envoy_filters.v[i];

@@ -47,10 +47,10 @@ static uint64_t serial_of(struct mt_build *b, const struct mt_document_service *
 	const struct mt_service_slot *slot = d->slot;
 	uint64_t h = mt_hash_text(slot->name, b->clients), log;
 
-	/* Rules are the snapshot's. */
-	if (d->gate)
+	/* Rules are the snapshot's, and a rate limit service may have moved. */
+	if (d->gate || d->limits.global)
 		return 0;
-	if ((f->list && !f->meta->serial) || (d->limit && !d->limit_meta->serial))
+	if ((f->list && !f->meta->serial) || (d->limits.local && !d->limits.meta->serial))
 		return 0;
 	h = mt_hash_text(slot->key, h);
 	h = mt_hash_u64(slot->origin.line, mt_hash_text(slot->origin.file, h));
@@ -61,8 +61,8 @@ static uint64_t serial_of(struct mt_build *b, const struct mt_document_service *
 	(void)mt_b_log_scope(b, NULL, namespace_of(d), d->gateway, &log);
 	h = mt_hash_u64(log, h);
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
-	if (d->limit)
-		h = mt_hash_u64((uintptr_t)d->limit, mt_hash_u64(d->limit_meta->serial, h));
+	if (d->limits.local)
+		h = mt_hash_u64((uintptr_t)d->limits.local, mt_hash_u64(d->limits.meta->serial, h));
 	return h ? h : 1;
 }
 
@@ -152,8 +152,7 @@ static struct mt_shared_service *make(
 	if (*rc == 0)
 		*rc = add_gate(b, d, sv);
 	if (*rc == 0)
-		*rc = mt_b_finish_service(
-			b, d->limit_meta, d->limit, f->codec, f->port, sv->s, &sv->hash);
+		*rc = mt_b_finish_service(b, &d->limits, f->codec, f->port, sv->s, &sv->hash);
 	if (*rc == 0)
 		wait_for_gate(d->gate, sv->s);
 	sv->serial = is_lost(b, f) ? 0 : serial;
@@ -227,6 +226,11 @@ const struct mt_limit_conf *mt_b_unit_limit(
 	return h->router ? h->router->limit : NULL;
 }
 
+const struct mt_global_conf *mt_b_unit_global(const struct mt_host *h, const struct mt_unit *u)
+{
+	return h->router && !h->over && !u->codec->opaque ? h->router->global : NULL;
+}
+
 static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
 {
 	struct mt_host_routes *of = u->codec->opaque ? &h->bytes : &h->messages;
@@ -246,7 +250,9 @@ static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 		.gate_meta = &h->se->meta};
 
 	(void)mt_b_pay(b, &h->se->meta);
-	d.limit = mt_b_unit_limit(h, u, &d.limit_meta);
+	d.limits.local = mt_b_unit_limit(h, u, &d.limits.meta);
+	d.limits.global = mt_b_unit_global(h, u);
+	d.limits.global_meta = d.limits.global ? &h->router->meta : NULL;
 	d.gate = mt_b_gate_of_clients(b, h, u, &d.gate_hash);
 	/* Without one it was told why. */
 	d.route.fallback = mt_b_unit_cluster(b, u, NULL);

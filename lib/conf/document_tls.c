@@ -122,7 +122,7 @@ static bool bind_rule(struct mt_build *b, const struct mt_tls_door *d,
 	f.codec = mt_codec_bytes();
 	*bound = (struct mt_document_service){.slot = t.service,
 		.route = f,
-		.limit_meta = &vs->meta,
+		.limits = {.meta = &vs->meta},
 		.gate = d->gate,
 		.gate_hash = d->gate_hash,
 		.gate_meta = d->gateway ? &d->gateway->meta : NULL};

@@ -91,7 +91,7 @@ static void find_hosts(struct mt_build *b, const struct mt_gateway_limits *at, s
 
 static bool has_limit_alone(const struct mt_meta_router *mr)
 {
-	return !mr->routes.n_rules && mr->limit;
+	return !mr->routes.n_rules && (mr->limit || mr->global);
 }
 
 /* Compares each form with the hosts of the VirtualService once, for all MetaRouters. */

@@ -139,8 +139,9 @@ static int route_messages(struct mt_build *b, struct mt_shared_service *sv,
 		rc = mt_b_service_route(b, sv, &f);
 	}
 	if (rc == 0)
-		rc = mt_b_finish_service(
-			b, &l->meta, p->limit, sv->codec, f.port, sv->s, &sv->hash);
+		rc = mt_b_finish_service(b,
+			&(struct mt_service_limits){.meta = &l->meta, .local = p->limit}, sv->codec,
+			f.port, sv->s, &sv->hash);
 	return rc;
 }
 

@@ -86,10 +86,16 @@ struct mt_shared_service *mt_b_service_begin(
 /* By mt_b_route_service(). 0, -EINVAL or -ENOMEM. */
 int mt_b_service_route(
 	struct mt_build *b, struct mt_shared_service *sv, const struct mt_route_for *f);
-/* Filters by a limit (NULL: none), and early_ok. */
-int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
-	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
-	struct mt_service *s, uint64_t *hash);
+/* The limits of a service's calls. */
+struct mt_service_limits {
+	const struct mt_meta *meta;	   /* of the document that limits; NULL: none is about it */
+	const struct mt_limit_conf *local; /* NULL: none */
+	const struct mt_meta *global_meta; /* of the document with the next one */
+	const struct mt_global_conf *global; /* NULL: none */
+};
+/* Filters by limits, and early_ok. */
+int mt_b_finish_service(struct mt_build *b, const struct mt_service_limits *l,
+	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
 /* rc not 0: it is given back. The service, found by its name from now on, with one reference; NULL: it was given back. */
 struct mt_shared_service *mt_b_service_end(
 	struct mt_build *b, struct mt_shared_service *sv, int rc);
@@ -112,6 +118,8 @@ const struct mt_rule_list *mt_b_unit_rules(
  */
 const struct mt_limit_conf *mt_b_unit_limit(
 	const struct mt_host *h, const struct mt_unit *u, const struct mt_meta **meta);
+/* The MetaRouter's global limit, in the same way. */
+const struct mt_global_conf *mt_b_unit_global(const struct mt_host *h, const struct mt_unit *u);
 /* ---- of documents (document_service.c) ------------------------------------------------------------ */
 
 /* Rules of a joined list that are of one VirtualService. */
@@ -123,8 +131,7 @@ struct mt_joined {
 struct mt_document_service {
 	struct mt_service_slot *slot;
 	struct mt_route_for route;
-	const struct mt_limit_conf *limit; /* NULL: none */
-	const struct mt_meta *limit_meta;  /* of the document that limits; NULL: none is about it */
+	struct mt_service_limits limits;
 	uint8_t opts;
 	/* Of a gateway: who may come in, which is the snapshot's; NULL: everybody. */
 	const struct mt_gate_guard *gate;
@@ -161,6 +168,13 @@ void *mt_b_limit_conf(struct mt_build *b, const struct mt_meta *meta, const stru
 	const struct mt_codec *codec, const char *name, uint64_t *hash);
 int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
+/* rules.c: `m` may be NULL. */
+uint64_t mt_b_hash_match(const struct mt_rule_match *m, uint64_t h);
+/* global_limits.c: adds the filter. 0, -EINVAL after an error, or -ENOMEM. */
+int mt_b_global(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
+	const struct mt_codec *codec, struct mt_service *s, uint64_t *hash);
+/* Warns if the MetaRouter's rate limit service cannot be queried. */
+void mt_b_tell_global(struct mt_build *b, const struct mt_meta_router *mr);
 /* patches.c: the codec of a proxy, by its own name, else by the protocol's; false after an error. */
 bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_proxy_patch *p, const char *path, struct mt_proto *out);

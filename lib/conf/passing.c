@@ -315,7 +315,7 @@ static void bind(struct port *p, const struct mt_host *h, const struct mt_unit *
 			.codec = mt_codec_bytes(),
 			.port = port,
 			.fallback = at},
-		.limit_meta = g,
+		.limits = {.meta = g},
 		.gate = p->at->gate,
 		.gate_hash = p->at->gate_hash,
 		.gate_meta = g};

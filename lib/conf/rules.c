@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of a document to the route table of a service, or to the destinations of a port of bytes. */
 #include "mt_conf_priv.h"
+#include "mt_conf_service_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -53,7 +54,7 @@ struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match 
 	return defs;
 }
 
-static uint64_t hash_match(const struct mt_rule_match *m, uint64_t h)
+uint64_t mt_b_hash_match(const struct mt_rule_match *m, uint64_t h)
 {
 	for (uint32_t i = 0; m && i < m->n_conds; i++) {
 		const struct mt_cond *c = &m->conds[i];
@@ -326,9 +327,9 @@ static int add_route(struct table_build *t, struct mt_route_action *a,
 	defs = mt_b_defs(t->b, m);
 	if (!defs)
 		return -ENOMEM;
-	a->id = hash_match(m, mt_hash_text(a->name, t->service->id));
+	a->id = mt_b_hash_match(m, mt_hash_text(a->name, t->service->id));
 	a->index = mt_route_index_get(&t->b->conf->routes, a->id);
-	*t->hash = hash_match(m, hash_action(t->b, a, *t->hash));
+	*t->hash = mt_b_hash_match(m, hash_action(t->b, a, *t->hash));
 	rc = mt_route_builder_add(t->builder, defs, m->n_conds, a, err, sizeof(err));
 	if (rc == -EINVAL)
 		mt_b_error(t->b, t->f->meta, line, path, NULL, "%s", err);

@@ -272,22 +272,24 @@ static bool searches(const struct mt_build *b, const struct mt_codec *codec,
 	return false;
 }
 
-int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
-	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
-	struct mt_service *s, uint64_t *hash)
+int mt_b_finish_service(struct mt_build *b, const struct mt_service_limits *l,
+	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
 {
 	int rc;
 
 	if (codec->opaque)
 		return 0;
 	rc = mt_b_fault(b, s, hash);
-	if (rc == 0 && limit)
-		rc = mt_b_limit(b, meta, limit, codec, port, s, hash);
+	if (rc == 0 && l->local)
+		rc = mt_b_limit(b, l->meta, l->local, codec, port, s, hash);
+	/* Calls that the node's own limit refuses cost no query. */
+	if (rc == 0 && l->global)
+		rc = mt_b_global(b, l->global_meta, l->global, codec, s, hash);
 	if (rc == 0)
-		rc = mt_b_chain(b, meta, s);
+		rc = mt_b_chain(b, l->meta, s);
 	if (rc)
 		return rc;
-	s->searches = searches(b, codec, limit, s) || (s->filters && s->filters->reads);
+	s->searches = searches(b, codec, l->local, s) || (s->filters && s->filters->reads);
 	/* A request that may be held back is not begun to be forwarded. */
 	s->early_ok = !s->searches && !is_judged(b, s) &&
 		      !mt_overrides_fault(&b->conf->overrides, s->name);

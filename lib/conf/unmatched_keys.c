@@ -30,21 +30,27 @@ static const char *near_key(const struct mt_host *h, const char *key)
 	return near;
 }
 
+static void tell_key(struct mt_build *b, const struct mt_meta *meta, const struct mt_host *h,
+	const struct mt_text *key, const char *path)
+{
+	const char *near = near_key(h, key->s);
+	char remedy[64];
+
+	if (!near)
+		return;
+	snprintf(remedy, sizeof(remedy), "did you mean %s?", near);
+	mt_b_warn(b, meta, key->line, path, remedy,
+		"the protocol has no such key, only metadata of this name match");
+}
+
 static void tell_conds(struct mt_build *b, const struct mt_meta *meta, const struct mt_host *h,
 	const struct mt_rule_match *m, const char *path)
 {
-	char full[MT_CONF_PATH], remedy[64];
+	char full[MT_CONF_PATH];
 
 	for (uint32_t i = 0; i < m->n_conds; i++) {
-		const struct mt_text *key = &m->conds[i].key;
-		const char *near = near_key(h, key->s);
-
-		if (!near)
-			continue;
-		snprintf(full, sizeof(full), "%s.%.64s", path, key->s);
-		snprintf(remedy, sizeof(remedy), "did you mean %s?", near);
-		mt_b_warn(b, meta, key->line, full, remedy,
-			"the protocol has no such key, only metadata of this name match");
+		snprintf(full, sizeof(full), "%s.%.64s", path, m->conds[i].key.s);
+		tell_key(b, meta, h, &m->conds[i].key, full);
 	}
 }
 
@@ -69,6 +75,22 @@ static void tell_list(struct mt_build *b, const struct mt_meta *meta, const stru
 	}
 }
 
+static void tell_global(struct mt_build *b, const struct mt_meta *meta, const struct mt_host *h,
+	const struct mt_global_conf *g)
+{
+	static const char path[] = "spec.globalRateLimit";
+	char full[MT_CONF_PATH];
+
+	if (g->match) {
+		snprintf(full, sizeof(full), "%s.match", path);
+		tell_conds(b, meta, h, g->match, full);
+	}
+	for (uint32_t i = 0; i < g->n_descriptors; i++) {
+		snprintf(full, sizeof(full), "%s.descriptors[%u].property", path, i);
+		tell_key(b, meta, h, &g->descriptors[i].property, full);
+	}
+}
+
 void mt_b_tell_router_keys(struct mt_build *b, const struct mt_meta_router *mr)
 {
 	const struct mt_host *h = mr->n_hosts ? mt_b_host(b, mr->hosts[0].s, mr->meta.ns) : NULL;
@@ -81,6 +103,8 @@ void mt_b_tell_router_keys(struct mt_build *b, const struct mt_meta_router *mr)
 		snprintf(path, sizeof(path), "spec.localRateLimit.conditions[%u].match", i);
 		tell_conds(b, &mr->meta, h, mr->limit->conds[i].match, path);
 	}
+	if (mr->global)
+		tell_global(b, &mr->meta, h, mr->global);
 }
 
 void mt_b_tell_route_keys(struct mt_build *b, const struct mt_virtual_service *vs)

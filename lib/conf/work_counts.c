@@ -259,12 +259,31 @@ static uint64_t steps_of_limit(struct mt_build *b, const struct mt_limit_conf *l
 	return keep_steps(b, l, steps);
 }
 
+/* Many ports may share a global limit. Each compiles its match. */
+static uint64_t steps_of_global(struct mt_build *b, const struct mt_global_conf *g)
+{
+	uint64_t steps = known_steps(b, g);
+
+	if (steps)
+		return steps;
+	return keep_steps(b, g,
+		MT_STEPS_OF_ROUTE + STEPS_OF_BUCKET +
+			(g->match ? mt_b_steps_of_conds(g->match) : 0));
+}
+
+static uint64_t steps_of_limits(
+	struct mt_build *b, const struct mt_limit_conf *l, const struct mt_global_conf *g)
+{
+	return (l ? steps_of_limit(b, l) : 0) + (g ? steps_of_global(b, g) : 0);
+}
+
 /* True if the document with the routes of a port limits its calls as well. */
 static bool limits(const struct mt_host *h, const struct mt_unit *u, const struct mt_meta *meta)
 {
 	const struct mt_meta *by;
 
-	return mt_b_unit_limit(h, u, &by) && by == meta;
+	return (mt_b_unit_limit(h, u, &by) && by == meta) ||
+	       (mt_b_unit_global(h, u) && &h->router->meta == meta);
 }
 
 /* True for documents of the namespace of `of`, and of the operator's. */
@@ -297,10 +316,17 @@ static void want_limits(struct mt_build *b, const struct mt_host *h)
 		const struct mt_meta *meta;
 		const struct mt_limit_conf *l = mt_b_unit_limit(h, u, &meta);
 
+		const struct mt_global_conf *g = mt_b_unit_global(h, u);
+
 		if (l && is_trusted(b, &h->se->meta, meta))
 			own += steps_of_limit(b, l);
 		else if (l)
 			mt_b_want(b, MT_WORK_STEPS, meta, steps_of_limit(b, l), LIMITS_REMEDY);
+		if (g && is_trusted(b, &h->se->meta, &h->router->meta))
+			own += steps_of_global(b, g);
+		else if (g)
+			mt_b_want(b, MT_WORK_STEPS, &h->router->meta, steps_of_global(b, g),
+				LIMITS_REMEDY);
 	}
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, own, LIMITS_REMEDY);
 }
@@ -551,7 +577,7 @@ static void want_at(struct mt_build *b, const struct mt_document_service *d, enu
 	const struct mt_work_place place = mt_b_at_gateways(meta);
 
 	/* A MetaRouter with a limit. */
-	if (d->limit && meta == d->limit_meta)
+	if ((d->limits.local || d->limits.global) && meta == d->limits.meta)
 		mt_b_want_at_host(b, kind, meta, &place, n, remedy);
 	else
 		mt_b_want(b, kind, meta, n, remedy);
@@ -565,11 +591,12 @@ static void want_limit_at(struct mt_build *b, const struct mt_document_service *
 {
 	const struct mt_meta *meta = d->route.meta;
 
-	if (!d->limit)
+	if (!d->limits.local && !d->limits.global)
 		return;
-	if (!is_trusted(b, meta, d->limit_meta))
-		meta = d->limit_meta;
-	want_at(b, d, MT_WORK_STEPS, meta, steps_of_limit(b, d->limit), LIMITS_REMEDY);
+	if (!is_trusted(b, meta, d->limits.meta))
+		meta = d->limits.meta;
+	want_at(b, d, MT_WORK_STEPS, meta, steps_of_limits(b, d->limits.local, d->limits.global),
+		LIMITS_REMEDY);
 }
 
 /* A copy of a rule takes about 600 bytes. So all steps take less than the memory of a build. */
@@ -608,11 +635,14 @@ static void close_bound(struct mt_build *b, struct mt_document_service *d)
 {
 	static const struct mt_rule_list none = {.name = "routes"};
 
-	if (!d->limit || !mt_b_is_closed_at_gateways(b, d->limit_meta))
+	if (!d->limits.local && !d->limits.global)
 		return;
-	if (is_trusted(b, d->route.meta, d->limit_meta))
+	if (!mt_b_is_closed_at_gateways(b, d->limits.meta))
+		return;
+	if (is_trusted(b, d->route.meta, d->limits.meta))
 		d->route.list = &none;
-	d->limit = NULL;
+	d->limits.local = NULL;
+	d->limits.global = NULL;
 }
 
 void mt_b_work_of_gateways(struct mt_build *b)

@@ -198,6 +198,24 @@ struct mt_limit_conf {
 	uint32_t n_conds;
 };
 
+struct mt_global_descriptor {
+	struct mt_origin origin;
+	struct mt_text property, key;
+};
+
+/* globalRateLimit: a service counts the calls of several nodes. */
+struct mt_global_conf {
+	struct mt_origin origin;
+	struct mt_rule_match *match; /* NULL: all calls */
+	struct mt_text domain;
+	struct mt_num timeout, deny_on_fail;
+	struct mt_text service;			  /* an Istio cluster name */
+	struct mt_text host;			  /* of that */
+	struct mt_num port;			  /* the same */
+	struct mt_global_descriptor *descriptors; /* at least one */
+	uint32_t n_descriptors;
+};
+
 struct mt_meta_router {
 	struct mt_meta meta;
 	struct mt_text *hosts;
@@ -206,6 +224,7 @@ struct mt_meta_router {
 	uint32_t n_gateways;
 	struct mt_rule_list routes;
 	struct mt_limit_conf *limit;
+	struct mt_global_conf *global;
 	struct mt_exports export_to;
 };
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_fields.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static const struct mt_field match_fields[] = {
 	{"attributes", MT_F_CUSTOM, .custom = mt_read_string_matches,
 		.help = "metadata key to {exact}, {prefix} or {regex}; {} matches if the key is "
@@ -89,6 +92,73 @@ static void check_limit(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 const struct mt_section mt_sec_limit = {"rate limit", sizeof(struct mt_limit_conf),
 	MT_ARRAY_LEN(limit_fields), .fields = limit_fields, .after = check_limit};
 
+static const struct mt_field descriptor_fields[] = {
+	{"property", MT_F_TEXT, AT(struct mt_global_descriptor, property), .required = true,
+		.help = "metadata key; a call without it has an empty value"},
+	{"descriptorKey", MT_F_TEXT, AT(struct mt_global_descriptor, key), .required = true,
+		.help = "name of the value in the service's configuration"},
+};
+
+static const struct mt_section descriptor_section = {"descriptor",
+	sizeof(struct mt_global_descriptor), MT_ARRAY_LEN(descriptor_fields),
+	.fields = descriptor_fields};
+
+static const struct mt_field global_fields[] = {
+	{"match", MT_F_POINTER, AT(struct mt_global_conf, match), .sub = &match_section,
+		.help = "calls that are limited; none: all"},
+	{"domain", MT_F_TEXT, AT(struct mt_global_conf, domain), .required = true,
+		.help = "domain of the limit in the service's configuration"},
+	{"requestTimeout", MT_F_DURATION, AT(struct mt_global_conf, timeout), .min = 1,
+		.max = 600000,
+		.help = "longest wait of a call for the service, within the call's own timeout; "
+			"default: 20ms"},
+	{"denyOnFail", MT_F_BOOL, AT(struct mt_global_conf, deny_on_fail),
+		.help = "true: calls are refused if the service gives no answer; default: false, "
+			"they pass"},
+	{"rateLimitService", MT_F_TEXT, AT(struct mt_global_conf, service), .required = true,
+		.help = "the service, as Istio names its cluster: `outbound|PORT||HOST`"},
+	{"descriptors", MT_F_LIST, AT_LIST(struct mt_global_conf, descriptors),
+		.sub = &descriptor_section, .required = true, .max = 16,
+		.help = "metadata that the service counts by; each is a descriptor of one entry"},
+};
+
+/* `outbound|8081||ratelimit.shop.svc.cluster.local`, without a subset. */
+static bool read_cluster(struct mt_fctx *c, struct mt_global_conf *g)
+{
+	static const char direction[] = "outbound|";
+	const char *port;
+	unsigned long number;
+	char *end;
+
+	if (strncmp(g->service.s, direction, sizeof(direction) - 1) != 0)
+		return false;
+	port = g->service.s + sizeof(direction) - 1;
+	if (*port < '0' || *port > '9')
+		return false;
+	number = strtoul(port, &end, 10);
+	if (number == 0 || number > 65535 || strncmp(end, "||", 2) != 0 || !end[2] ||
+		strchr(end + 2, '|'))
+		return false;
+	g->port = (struct mt_num){(uint32_t)number, g->service.line, true};
+	g->host = (struct mt_text){mt_region_strdup(&c->model->region, end + 2), g->service.line};
+	return true;
+}
+
+static void check_global(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_global_conf *g = obj;
+
+	if (g->service.s && !read_cluster(c, g))
+		mt_f_error(c, g->service.line, "write outbound|PORT||HOST",
+			"rateLimitService is not the name of a cluster of Istio without a subset");
+	if (!g->n_descriptors && mt_yaml_get(n, "descriptors"))
+		mt_f_error(c, n->line, "add descriptors: [{property: ..., descriptorKey: ...}]",
+			"the limit has no descriptors");
+}
+
+static const struct mt_section global_section = {"global rate limit", sizeof(struct mt_global_conf),
+	MT_ARRAY_LEN(global_fields), .fields = global_fields, .after = check_global};
+
 static void read_routes(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	static const struct mt_field row = {
@@ -112,8 +182,8 @@ static const struct mt_field router_fields[] = {
 			"host's VirtualService; none: those stay, else all calls go to the host"},
 	{"localRateLimit", MT_F_POINTER, AT(struct mt_meta_router, limit), .sub = &mt_sec_limit,
 		.help = "a limit of calls, exact over all workers of the node"},
-	{"globalRateLimit", MT_F_LATER, .harms = true,
-		.help = "global rate limits are not applied"},
+	{"globalRateLimit", MT_F_POINTER, AT(struct mt_meta_router, global), .sub = &global_section,
+		.help = "a limit of calls that a rate limit service counts for several nodes"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_meta_router, export_to.v),
 		.count = offsetof(struct mt_meta_router, export_to.n), .max = MT_LIST_SHORT,
 		.help = "namespaces of clients, as in a ServiceEntry"},

@@ -7,6 +7,7 @@
 #include "mt_route_priv.h"
 #include "mt_secret_hash.h"
 
+#include "global_ratelimit/global.h"
 #include "local_ratelimit/limit.h"
 
 #include <stdio.h>
@@ -165,6 +166,25 @@ static void put_limit(json_t *to, const struct mt_limit *l)
 		put_json(to, "own", bucket(l->own));
 }
 
+static void put_global(json_t *to, const struct mt_global_limit *l)
+{
+	json_t *list = json_array();
+
+	put_text(to, "domain", l->domain);
+	put_text(to, "rate limit service", l->provider ? l->provider->name : NULL);
+	put_number(to, "timeout_ms", l->provider ? l->provider->timeout / MT_MSEC : 0);
+	put_true(to, "fails open", l->fail_open);
+	put_text(to, "match", l->words);
+	for (uint32_t i = 0; i < l->n; i++) {
+		json_t *one = json_object();
+
+		put_text(one, "property", l->of[i].property);
+		put_text(one, "key", l->of[i].key);
+		json_array_append_new(list, one);
+	}
+	put_json(to, "descriptors", list);
+}
+
 static void put_fault(json_t *to, const struct mt_fault_conf *f)
 {
 	put_number(to, "delay_ms", f->delay_ms);
@@ -184,6 +204,8 @@ static json_t *filters(const struct mt_service *s)
 		put_file(one, f->file, f->line);
 		if (f->type == &mt_filter_local_ratelimit)
 			put_limit(one, f->conf);
+		if (f->type == &mt_filter_global_ratelimit)
+			put_global(one, f->conf);
 		if (f->type == &mt_filter_fault)
 			put_fault(one, f->conf);
 		json_array_append_new(list, one);

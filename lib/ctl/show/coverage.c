@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `show coverage`: which protections each service has: local rate limits, time-outs, circuit
- * breakers, outlier detection, retries.
+ * `show coverage`: which protections each service has: rate limits, time-outs, circuit breakers,
+ * outlier detection, retries.
  */
 #include "tune.h"
 
@@ -52,12 +52,17 @@ static json_t *breakers(const struct guards *g)
 	return share(g->breakers, g->clusters);
 }
 
-static bool has_limit(const struct mt_service *s)
+/* "yes": the node's own limit, with a global one or without. */
+static const char *limits(const struct mt_service *s)
 {
-	for (uint32_t i = 0; i < s->n_filter_insts; i++)
+	bool global = false;
+
+	for (uint32_t i = 0; i < s->n_filter_insts; i++) {
 		if (strcmp(s->filter_insts[i].type->name, "local_ratelimit") == 0)
-			return true;
-	return false;
+			return "yes";
+		global |= strcmp(s->filter_insts[i].type->name, "global_ratelimit") == 0;
+	}
+	return global ? "global" : "none";
 }
 
 /* "by policy", "by policy: 2 of 3"; without one only calls that were not read are sent again. */
@@ -91,8 +96,7 @@ static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s
 	if (!s->routes)
 		look(snap, s->n_tcp_dests ? s->tcp_dests : &one,
 			s->n_tcp_dests ? s->n_tcp_dests : 1, &g);
-	return mt_json_object(MT_M("service", s->name),
-		MT_M("limits", has_limit(s) ? "yes" : "none"),
+	return mt_json_object(MT_M("service", s->name), MT_M("limits", limits(s)),
 		MT_M("time_outs", share(timed, routes)), MT_M("breakers", breakers(&g)),
 		MT_M("outlier_detection", g.outlier ? "own rule" : "the default"),
 		MT_M("retries", retries(s, retried, routes)));

@@ -18,9 +18,9 @@ extern const struct mt_test compile_tests[], documents_tests[], inbound_tests[],
 
 extern const struct mt_test tls_names_tests[], dns_tests[], override_tests[], owners_tests[],
 	served_tests[], istio_tests[], locality_tests[], policies_tests[], providers_tests[],
-	careful_tests[], ranges_tests[], ends_tests[], ends_gateway_tests[], callers_tests[],
-	tls_tests[], tls_document_tests[], mesh_ends_tests[], bound_tests[], held_tests[],
-	claims_tests[], fields_tests[], fields_route_tests[], gateway_routes_tests[],
+	global_limits_tests[], careful_tests[], ranges_tests[], ends_tests[], ends_gateway_tests[],
+	callers_tests[], tls_tests[], tls_document_tests[], mesh_ends_tests[], bound_tests[],
+	held_tests[], claims_tests[], fields_tests[], fields_route_tests[], gateway_routes_tests[],
 	labels_tests[], access_log_tests[], collectors_tests[], holders_tests[], guests_tests[],
 	binds_tests[], patches_tests[], watched_tests[], tls_files_tests[], codecs_tests[],
 	telemetry_tests[];

@@ -31,6 +31,10 @@ static const char services_text[] =
 #define LIMIT(x)   "hosts: [a.x], localRateLimit: {" x "}"
 #define BUCKET(x)  "tokenBucket: {" x "}"
 #define WHEN(x, y) LIMIT("conditions: [{match: {attributes: {method: {" x "}}}, " BUCKET(y) "}]")
+#define GLOBAL(x)  "hosts: [a.x], globalRateLimit: {domain: d, " x "}"
+#define BY(x)	   "descriptors: [{" x "}]"
+#define BY_METHOD  BY("property: method, descriptorKey: m")
+#define AT_A	   "rateLimitService: 'outbound|5||a.x', "
 #define TEN	   "maxTokens: 10, tokensPerFill: 10, fillInterval: 60s"
 
 static const char router_text[] =
@@ -99,6 +103,21 @@ static const struct field_row router_rows[] = {
 		WHEN("exact: m", "maxTokens: 10, tokensPerFill: 5, fillInterval: 60s"), REPORTED},
 	{"localRateLimit.conditions[].tokenBucket.fillInterval", WHEN("exact: m", TEN),
 		WHEN("exact: m", "maxTokens: 10, tokensPerFill: 10, fillInterval: 30s"), REPORTED},
+	{"globalRateLimit.match.attributes",
+		GLOBAL(AT_A BY_METHOD ", match: {attributes: {method: {exact: m}}}"),
+		GLOBAL(AT_A BY_METHOD ", match: {attributes: {method: {exact: n}}}"), REPORTED},
+	{"globalRateLimit.domain", GLOBAL(AT_A BY_METHOD),
+		"hosts: [a.x], globalRateLimit: {domain: e, " AT_A BY_METHOD "}", REPORTED},
+	{"globalRateLimit.requestTimeout", GLOBAL(AT_A BY_METHOD),
+		GLOBAL(AT_A BY_METHOD ", requestTimeout: 1s"), REPORTED},
+	{"globalRateLimit.denyOnFail", GLOBAL(AT_A BY_METHOD),
+		GLOBAL(AT_A BY_METHOD ", denyOnFail: true"), REPORTED},
+	{"globalRateLimit.rateLimitService", GLOBAL(AT_A BY_METHOD),
+		GLOBAL("rateLimitService: 'outbound|5||b.x', " BY_METHOD), REPORTED},
+	{"globalRateLimit.descriptors[].property", GLOBAL(AT_A BY_METHOD),
+		GLOBAL(AT_A BY("property: user, descriptorKey: m")), REPORTED},
+	{"globalRateLimit.descriptors[].descriptorKey", GLOBAL(AT_A BY_METHOD),
+		GLOBAL(AT_A BY("property: method, descriptorKey: n")), REPORTED},
 };
 
 static void routers(void)

@@ -286,11 +286,6 @@ static const struct odd later[] = {
 		"spec.trafficPolicy.connectionPool.http.http2MaxRequests: "},
 };
 
-static const struct odd later_router[] = {
-	{"  globalRateLimit: {domain: d}\n", W, AT(9),
-		"spec.globalRateLimit: accepted, not enforced"},
-};
-
 static void check_later(const char *head, const struct odd *rows, size_t n)
 {
 	char text[2048];
@@ -316,10 +311,6 @@ static void not_enforced_is_told_once(void)
 		"---\napiVersion: networking.istio.io/v1\nkind: "
 		"DestinationRule\nmetadata: {name: a}\nspec:\n  host: a.x\n",
 		later, MT_ARRAY_LEN(later));
-	check_later(PORT SE DUBBO ENDPOINT
-		"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: "
-		"MetaRouter\nmetadata: {name: a}\nspec:\n  hosts: [a.x]\n",
-		later_router, MT_ARRAY_LEN(later_router));
 }
 
 /* What a file says can not command a terminal. */

@@ -363,8 +363,6 @@ static const struct bad_document warned_documents[] = {
 	{EF "  configPatches: []\n  targetRefs: [{kind: Service, name: a, namespace: b}]\n",
 		"6: warning: spec.targetRefs[0].namespace: not enforced: targets are in the "
 		"namespace"},
-	{MR "  hosts: [a]\n  globalRateLimit: {domain: x}\n",
-		"6: warning: spec.globalRateLimit: accepted, not enforced"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    fault: {abort: "
 	    "{httpStatus: 500}}\n",
 		"8: warning: spec.http[0].fault: accepted, not enforced"},

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A global rate limit to the filter that applies it, and the service that counts. */
+#include "mt_conf_policy_priv.h"
+#include "mt_conf_service_priv.h"
+
+#include "mt_filter_global.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define TIMEOUT_MS 20 /* Aeraki's */
+
+/* NULL: *why it cannot be queried, or no memory (*why NULL). */
+static struct mt_callout_provider *service_of(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_global_conf *g, const char **why)
+{
+	const struct mt_callout_place at = {.kind = "limits",
+		.host = g->host.s,
+		.ns = meta->ns,
+		.port = g->port.v,
+		.known_only = strcmp(meta->ns, mt_b_root_namespace(b)) != 0};
+	const struct mt_callout_conf conf = {.name = g->service.s,
+		.timeout = (g->timeout.set ? g->timeout.v : TIMEOUT_MS) * MT_MSEC,
+		.fail_open = !g->deny_on_fail.v};
+
+	return mt_b_callout(b, &at, &conf, why);
+}
+
+void mt_b_tell_global(struct mt_build *b, const struct mt_meta_router *mr)
+{
+	const struct mt_global_conf *g = mr->global;
+	const char *why;
+
+	if (!g || service_of(b, &mr->meta, g, &why))
+		return;
+	if (!why) {
+		b->tmp.failed = true;
+		return;
+	}
+	mt_b_warn(b, &mr->meta, g->service.line, "spec.globalRateLimit.rateLimitService",
+		"write outbound|PORT||HOST of a service in the registry", "%s: %s", why,
+		g->deny_on_fail.v ? "calls under the limit are refused" : "nothing is limited");
+}
+
+static uint64_t hash_global(const struct mt_global_conf *g, uint64_t h)
+{
+	h = mt_hash_text(g->service.s, mt_hash_text(g->domain.s, h));
+	h = mt_hash_u64((uint64_t)g->timeout.v << 1 | g->deny_on_fail.v, h);
+	for (uint32_t i = 0; i < g->n_descriptors; i++)
+		h = mt_hash_text(
+			g->descriptors[i].property.s, mt_hash_text(g->descriptors[i].key.s, h));
+	return h;
+}
+
+static const struct mt_global_property *properties(
+	struct mt_build *b, const struct mt_global_conf *g)
+{
+	struct mt_global_property *p = mt_region_alloc(&b->tmp, sizeof(*p) * g->n_descriptors);
+
+	for (uint32_t i = 0; p && i < g->n_descriptors; i++)
+		p[i] = (struct mt_global_property){
+			g->descriptors[i].property.s, g->descriptors[i].key.s};
+	return p;
+}
+
+static void *compile(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
+	const struct mt_codec *codec, uint64_t *hash)
+{
+	struct mt_global_def def = {.domain = g->domain.s,
+		.fail_open = !g->deny_on_fail.v,
+		.properties = properties(b, g),
+		.n_properties = g->n_descriptors,
+		.n_match = g->match ? g->match->n_conds : 0};
+	const char *why;
+	char err[256] = "";
+	void *conf;
+
+	def.match = g->match ? mt_b_defs(b, g->match) : NULL;
+	if (!def.properties || (g->match && !def.match))
+		return NULL;
+	/* Without a service denyOnFail decides; mt_b_tell_global() tells it. */
+	def.provider = service_of(b, meta, g, &why);
+	if (!def.provider && !why) {
+		b->tmp.failed = true;
+		return NULL;
+	}
+	*hash = mt_hash_u64(def.provider ? def.provider->id : 0, hash_global(g, *hash));
+	*hash = mt_b_hash_match(g->match, *hash);
+	conf = mt_global_compile(codec, &def, err, sizeof(err));
+	if (!conf)
+		mt_b_error(b, meta, g->origin.line, "spec.globalRateLimit", NULL, "%s",
+			*err ? err : "cannot be compiled");
+	return conf;
+}
+
+int mt_b_global(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
+	const struct mt_codec *codec, struct mt_service *s, uint64_t *hash)
+{
+	struct mt_filter_inst *f = mt_b_filter(b, s);
+
+	if (!f)
+		return -ENOMEM;
+	f->type = &mt_filter_global_ratelimit;
+	f->file = mt_b_file(b, meta->origin.file);
+	f->line = g->origin.line;
+	f->conf = compile(b, meta, g, codec, hash);
+	if (!f->conf)
+		return b->tmp.failed ? -ENOMEM : -EINVAL;
+	s->n_filter_insts++;
+	return 0;
+}

@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+A MetaRouter's globalRateLimit: a rate limit service is queried about Dubbo calls over gRPC. What it is told of a call, which calls
+reach the server, and what becomes of calls when it refuses, is silent, fails, or is away, by denyOnFail; that the node's own limit
+comes first, and that what is over its limit is not queried about again and again.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1] / "smoke"), str(HERE.parent / "dubbo")]
+
+from meltemi_lab import Lab, check, equal, main, within  # noqa: E402
+from meltemi_lab.asking import ANSWERED, read  # noqa: E402
+
+import wire  # noqa: E402
+from stand_in import OK, OVER, Service, answer  # noqa: E402
+
+HOST, VIP, PORT, AT = wire.INTERFACE.lower(), "240.240.1.1", 20880, ("203.0.113.8", 9000)
+REFUSED, FAILED = "meltemi: over limit", "meltemi: the rate limit service gave no answer"
+ENTRY = """---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  hosts: [{host}]
+  addresses: [{vip}]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{port}]
+  endpoints: [{{address: {address}}}]
+"""
+# The service is at an address of the host's kernel, through which its queries go.
+SERVICES = (ENTRY.format(name="demo", namespace="shop", host=HOST, vip=VIP, port=f"{{number: {PORT}, name: tcp-metaprotocol-dubbo}}",
+                         address="198.51.100.11")
+            + ENTRY.format(name="limits", namespace="istio-system", host="limits.test", vip="240.240.1.2",
+                           port=f"{{number: 8081, targetPort: {AT[1]}, name: grpc}}", address=AT[0]))
+LIMIT = {"domain": "shop", "rateLimitService": "outbound|8081||limits.test", "requestTimeout": "400ms",
+         "descriptors": [{"property": "method", "descriptorKey": "m"}, {"property": "user", "descriptorKey": "u"}]}
+
+
+def write(daemon, local=None, **limit):
+    spec = {"hosts": [HOST], "globalRateLimit": {**LIMIT, **limit}, **({"localRateLimit": local} if local else {})}
+    daemon.write("limits.yaml", "apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\nmetadata: {name: demo, namespace: shop}\n"
+                 f"spec: {json.dumps(spec)}\n")
+    daemon.shell("reload")
+
+
+class Server:
+    def __init__(self):
+        self.calls = []
+
+    def handle(self, sock):
+        while True:
+            try:
+                _, flags, _, ident, length = wire.HEADER.unpack(read(sock, wire.HEADER.size))
+                body = read(sock, length)
+            except EOFError:
+                return
+            if flags & wire.EVENT:
+                sock.sendall(wire.frame(wire.EVENT, wire.OK, ident, b"N"))
+                continue
+            _, _, args, attachments = wire.parse_request(body)
+            self.calls.append(attachments)
+            sock.sendall(wire.reply(ident, f"hello {args[0]} from v1/s1"))
+
+
+class Caller:
+    def __init__(self, lab, server):
+        self.lab, self.server = lab, server
+
+    def ask(self, method="sayHello", **attachments):
+        sock = self.lab.connect("client", VIP, PORT)
+        sock.settimeout(15)
+        try:
+            sock.sendall(wire.request(7, method, ["x"], attachments))
+            _, _, status, _, length = wire.HEADER.unpack(read(sock, wire.HEADER.size))
+            text = wire.parse_reply(status, read(sock, length))
+            return ANSWERED if status == wire.OK else text
+        finally:
+            sock.close()
+
+    def gets(self, expected, what, **more):
+        before = len(self.server.calls)
+        equal(self.ask(**more), expected, what)
+        equal(len(self.server.calls) - before, 1 if expected == ANSWERED else 0, f"{what}: calls at the server")
+        return self.server.calls[-1] if self.server.calls else {}
+
+
+def decide(domain, descriptors):
+    """By the user: `bad` is over its limit for an hour, `mute` gets no answer, `broken` an error."""
+    user = next((d["u"] for d in descriptors if "u" in d), "")
+    if user == "mute":
+        return None
+    if user == "broken":
+        return 2
+    return answer([OVER if user == "bad" and "u" in d else OK for d in descriptors], 3600, [("x-limited", "no")])
+
+
+def verdicts(daemon, caller, service):
+    write(daemon)
+    got = caller.gets(ANSWERED, "one within its limit", user="joe")
+    equal(got.get("x-limited"), "no", "what the service adds to the call")
+    equal(service.queries[-1], ("shop", [{"m": "sayHello"}, {"u": "joe"}]), "the query")
+    caller.gets(ANSWERED, "one without the property")
+    equal(service.queries[-1][1], [{"m": "sayHello"}, {"u": ""}], "its query")
+    before = len(service.queries)
+    begin = time.monotonic()
+    while time.monotonic() - begin < 2:
+        caller.gets(REFUSED, "one over its limit", user="bad")
+    n = len(service.queries) - before
+    check(1 <= n <= 2 * 50 * 2, f"{n} queries in two seconds about what is over its limit")
+    write(daemon, match={"attributes": {"method": {"exact": "sayHello"}}})
+    before = len(service.queries)
+    caller.gets(ANSWERED, "one that the match does not apply to", user="bad", method="sayGoodbye")
+    equal(len(service.queries), before, "queries about it")
+    check("global" in daemon.shell("show", "coverage"), "show coverage does not have the limit")
+    told = daemon.shell("explain", "protocol=dubbo", f"service={HOST}", "method=sayHello")
+    check("waits" in told and "outbound|8081||limits.test" in told, f"explain: {told}")
+    counters = daemon.counters()
+    equal([n for n in ("filter_global_limited", "filter_global_waited") if not counters[n]], [], "what was not counted")
+
+
+def failures(daemon, caller):
+    for user in ("mute", "broken"):
+        write(daemon)
+        begin = time.monotonic()
+        caller.gets(ANSWERED, f"a call of {user}", user=user)
+        check(time.monotonic() - begin < 5, f"a call of {user} waited for {time.monotonic() - begin} s")
+        write(daemon, denyOnFail=True)
+        caller.gets(FAILED, f"a call of {user} with denyOnFail", user=user)
+    check(daemon.counters()["filter_global_failed"] >= 4, "failures are not counted")
+
+
+def away(daemon, caller, service):
+    write(daemon, denyOnFail=True)
+    caller.gets(ANSWERED, "before it goes")
+    service.stop()
+    within(10, lambda: caller.ask() == FAILED, "calls are refused when it is away", step=0.1)
+    within(20, lambda: all(words in daemon.shell("doctor", fail=False) for words in ("limits.test", "cannot be queried", "denyOnFail")),
+           "doctor names it", step=0.3)
+    write(daemon)
+    caller.gets(ANSWERED, "a call that passes when it is away", user="bad")
+    service.start()
+    within(15, lambda: caller.ask(user="bad") == REFUSED, "it is queried again when it is back", step=0.2)
+
+
+def unknown(daemon, caller):
+    for deny, expected, words in ((False, ANSWERED, "nothing is limited"), (True, FAILED, "calls under the limit are refused")):
+        write(daemon, rateLimitService="outbound|8081||nowhere.test", denyOnFail=deny)
+        caller.gets(expected, f"a call with an unknown service, denyOnFail {deny}", user="bad")
+        told = daemon.check()[1]
+        check("spec.globalRateLimit.rateLimitService" in told and words in told, f"--check: {told}")
+
+
+def local_first(daemon, caller, service):
+    write(daemon, local={"tokenBucket": {"maxTokens": 1, "tokensPerFill": 1, "fillInterval": "3600s"}})
+    caller.gets(ANSWERED, "the only token")
+    before = len(service.queries)
+    caller.gets(REFUSED, "a call over the node's own limit")
+    equal(len(service.queries), before, "queries about it")
+
+
+def exact(lab, daemon, service, server):
+    """Of calls under load so many pass as the service says, and each is queried about once."""
+    left = [500]
+    lock = threading.Lock()
+
+    def count(domain, descriptors):
+        with lock:
+            left[0] -= 1
+            return answer([OK if left[0] >= 0 else OVER])
+
+    write(daemon, descriptors=LIMIT["descriptors"][:1])
+    service.decide = count
+    before = len(service.queries)
+    report = lab.dubbo_client(f"{VIP}:{PORT}", connections=4, outstanding=8, count=500).result()
+    equal((report["answered"], report["failed"], report["crossed"], report["strays"]), (500, 0, 0, 0), f"within the limit: {report}")
+    equal(len(service.queries) - before, 500, "queries")
+    calls = len(server.calls)
+    lab.dubbo_client(f"{VIP}:{PORT}", connections=4, outstanding=8, count=500).result()
+    equal(len(server.calls), calls, "calls over the limit at the server")
+    service.decide = decide
+
+
+def body():
+    server = Server()
+    with Lab(servers=1) as lab, lab.listening("server1", PORT, server.handle):
+        daemon = lab.meltemi(workers=2)
+        daemon.write("services.yaml", SERVICES)
+        daemon.start()
+        subprocess.run(["ip", "-n", daemon.namespace, "address", "add", f"{AT[0]}/32", "dev", "lo"], check=True)
+        caller = Caller(lab, server)
+        service = Service(daemon.namespace, AT, decide)
+        verdicts(daemon, caller, service)
+        failures(daemon, caller)
+        away(daemon, caller, service)
+        unknown(daemon, caller)
+        local_first(daemon, caller, service)
+        exact(lab, daemon, service, server)
+
+
+main(body)
