@@ -14,20 +14,24 @@ static uint64_t hash_name(const X509_NAME *name)
 }
 
 /*
- * Uses 64 bits of a cryptographic digest, so that keys do not have the mark of another one by
- * chance. An authority that searches through some 2^32 keys and then names can make one, and stays
- * trusted on its open connections.
+ * 64 bits of a cryptographic digest over the key and the name, so that no authority can make a key
+ * and a name with the mark of another certificate.
  */
 uint64_t mt_x509_key_mark(const X509 *x)
 {
 	const ASN1_BIT_STRING *key = X509_get0_pubkey_bitstr(x);
-	uint8_t digest[EVP_MAX_MD_SIZE];
+	const uint64_t name = hash_name(X509_get_subject_name(x));
+	uint8_t both[EVP_MAX_MD_SIZE + sizeof(name)], digest[EVP_MAX_MD_SIZE];
+	unsigned int len;
 	uint64_t mark;
 
-	if (EVP_Digest(key->data, (size_t)key->length, digest, NULL, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(key->data, (size_t)key->length, both, &len, EVP_sha256(), NULL) != 1)
+		return 0;
+	memcpy(both + len, &name, sizeof(name));
+	if (EVP_Digest(both, len + sizeof(name), digest, NULL, EVP_sha256(), NULL) != 1)
 		return 0;
 	memcpy(&mark, digest, sizeof(mark));
-	return (mark ^ hash_name(X509_get_subject_name(x))) | 1;
+	return mark | 1;
 }
 
 static uint64_t issue_mark(const X509_NAME *issuer, const ASN1_INTEGER *serial)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/grpc_server.h"
 #include "mt_test.h"
+#include "mt_credential.h"
 #include "mt_crypto.h"
 #include "mt_x509.h"
 
@@ -322,7 +323,36 @@ static void times(void)
 	tzset();
 }
 
+static uint64_t key_mark(EVP_PKEY *key, const char *name)
+{
+	X509 *x = X509_new();
+	uint64_t mark;
+
+	CU_ASSERT_EQUAL(X509_set_pubkey(x, key), 1);
+	CU_ASSERT_EQUAL(X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+				(const unsigned char *)name, -1, -1, 0),
+		1);
+	mark = mt_x509_key_mark(x);
+	X509_free(x);
+	return mark;
+}
+
+/* A mark is no sum of a part for the key and a part for the name, which could be searched for apart. */
+static void key_marks(void)
+{
+	EVP_PKEY *one = EVP_EC_gen("P-256"), *two = EVP_EC_gen("P-256");
+	const uint64_t mark = key_mark(one, "a");
+
+	CU_ASSERT_EQUAL(key_mark(one, "a"), mark);
+	CU_ASSERT_NOT_EQUAL(key_mark(one, "b"), mark);
+	CU_ASSERT_NOT_EQUAL(key_mark(two, "a"), mark);
+	CU_ASSERT_NOT_EQUAL(mark ^ key_mark(one, "b"), key_mark(two, "a") ^ key_mark(two, "b"));
+	EVP_PKEY_free(one);
+	EVP_PKEY_free(two);
+}
+
 const struct mt_test x509_tests[] = {
+	{"key_marks", key_marks},
 	{"names", names},
 	{"hosts", hosts},
 	{"no_names", no_names},
