@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Forwards queries: tries the servers in turn, each with a time limit; limits waiting queries. */
+#include "mt_addr_hash.h"
 #include "mt_dns_server_priv.h"
 #include "mt_rand.h"
 
@@ -11,9 +12,8 @@
 static uint32_t bucket_of(const struct mt_addr *client)
 {
 	const struct mt_addr a = mt_dns_client_of(client);
-	uint64_t x = (a.q[0] ^ a.q[1] * 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
 
-	return (uint32_t)(x >> 40) % DNS_CLIENTS;
+	return mt_addr_hash(&a) % DNS_CLIENTS;
 }
 
 static uint8_t *query(struct dns_ask *a)

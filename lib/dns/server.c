@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server: creation, event handling, and datagrams of the host's clients. */
+#include "mt_addr_hash.h"
 #include "mt_dns_server_priv.h"
 #include "mt_rand.h"
 #include "mt_sockaddr.h"
@@ -320,6 +321,7 @@ struct mt_dns_server *mt_dns_server_new(
 	mt_list_init(&s->waiting_tcp);
 	for (uint32_t i = 0; i < conf->n_servers; i++)
 		s->upstreams[i].address = conf->servers[i];
+	mt_addr_hash_ready();
 	mt_rand_secret(&seed, sizeof(seed));
 	s->rate = mt_dns_rate_new(seed, now);
 	if (!s->rate || make_lanes(s) ||

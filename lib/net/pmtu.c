@@ -2,6 +2,7 @@
 /*
  * Path MTUs learned from ICMP: a bounded table per worker, whose entries expire (RFC 1191, 8201).
  */
+#include "mt_addr_hash.h"
 #include "mt_net_priv.h"
 
 #define PMTU_TTL   (600 * MT_SEC)
@@ -11,17 +12,16 @@
 
 static uint32_t set_of(const struct mt_addr *a)
 {
-	uint64_t x = (a->q[0] ^ mt_rotl64(a->q[1], 31)) * 0x9e3779b97f4a7c15ull;
-
-	return (uint32_t)(x >> 32) % NET_PMTU_SETS;
+	return mt_addr_hash(a) % NET_PMTU_SETS;
 }
 
 uint16_t net_pmtu(const struct mt_netw *w, const struct mt_addr *remote, uint16_t mtu)
 {
-	const struct net_pmtu *set = w->pmtu[set_of(remote)];
+	const struct net_pmtu *set;
 
 	if (mt_likely(w->n_pmtu == 0))
 		return mtu;
+	set = w->pmtu[set_of(remote)];
 	for (int i = 0; i < NET_PMTU_WAYS; i++)
 		if (set[i].expires > w->now && mt_addr_eq(&set[i].remote, remote))
 			return MT_MIN(set[i].mtu, mtu);

@@ -504,7 +504,45 @@ static void test_bounded(void)
 	lab_close(&l);
 }
 
-/* Workers' questions, of four clients so that all places are taken. */
+static uint32_t place_without_key(const struct mt_addr *a)
+{
+	return (uint32_t)((a->q[0] ^ a->q[1] * 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull >>
+			  40) %
+	       1024;
+}
+
+/* A client cannot choose an address that uses up the questions of others. */
+static void test_places(void)
+{
+	const struct mt_dns_where where = {{1, 2, 3}};
+	const struct mt_addr first = mt_addr4(1);
+	struct mt_dns_lane *lane;
+	struct wire w;
+	struct lab l;
+
+	lab_open(&l, 1, 1);
+	lane = mt_dns_server_lane(l.s, 0);
+	wire_query(&w, &www);
+	for (uint32_t i = 0; i < 256; i++) {
+		CU_ASSERT_TRUE(mt_dns_lane_ask(lane, &where, &first, true, w.b, w.len));
+		lab_turn(&l);
+	}
+	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_too_many), 0);
+	for (uint32_t i = 2, n = 0; n < 3; i++) {
+		const struct mt_addr other = mt_addr4(htonl(i));
+
+		if (place_without_key(&other) != place_without_key(&first))
+			continue;
+		CU_ASSERT_TRUE(mt_dns_lane_ask(lane, &where, &other, true, w.b, w.len));
+		lab_turn(&l);
+		n++;
+	}
+	/* One of them may meet the first by chance, but not all. */
+	CU_ASSERT_TRUE(lab_count(&l, MT_DNS_too_many) < 3);
+	lab_close(&l);
+}
+
+/* Workers' questions, of many clients so that all places are taken. */
 static void test_lanes(void)
 {
 	const struct mt_dns_where where = {{1, 2, 3}};
@@ -546,7 +584,7 @@ static void test_lanes(void)
 
 	/* As many as fit; then the ring is full, and what is told finds its reader. */
 	for (uint32_t i = 0; i < 1100; i++) {
-		struct mt_addr client = mt_addr4(i % 8);
+		struct mt_addr client = mt_addr4(i % 64);
 
 		while (!mt_dns_lane_ask(lane, &where, &client, true, w.b, w.len)) {
 			lab_turn(&l);
@@ -671,6 +709,6 @@ const struct mt_test server_tests[] = {{"own_names", test_own_names}, {"passed_o
 	{"truncated", test_truncated}, {"truncated_and_silent", test_truncated_and_silent},
 	{"stream", test_stream}, {"stream_limits", test_stream_limits},
 	{"stream_asked_in_time", test_stream_asked_in_time}, {"half_closed", test_half_closed},
-	{"client_leaves", test_client_leaves}, {"bounded", test_bounded}, {"lanes", test_lanes},
-	{"garbage", test_garbage}, {"address_in_use", test_address_in_use},
+	{"client_leaves", test_client_leaves}, {"bounded", test_bounded}, {"places", test_places},
+	{"lanes", test_lanes}, {"garbage", test_garbage}, {"address_in_use", test_address_in_use},
 	{"addresses", test_addresses}, {"resolv_conf", test_resolv_conf}, {0}};

@@ -418,6 +418,29 @@ static void path_mtu(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+static uint32_t set_without_key(const struct mt_addr *a)
+{
+	return (uint32_t)((a->q[0] ^ mt_rotl64(a->q[1], 31)) * 0x9e3779b97f4a7c15ull >> 32) % 64;
+}
+
+/* Peers cannot choose addresses that take the place of another path. */
+static void path_mtu_of_others(void)
+{
+	struct mt_addr kept = fx_addr("10.0.0.9"), other = kept;
+
+	open_resolved();
+	mt_net_pmtu_learn(f.w[0], &kept, 1400);
+	for (uint32_t i = 1, n = 0; n < 8; i++) {
+		other.w[3] = rte_cpu_to_be_32(0x0b000000 + i);
+		if (set_without_key(&other) != set_without_key(&kept))
+			continue;
+		mt_net_pmtu_learn(f.w[0], &other, 1000);
+		n++;
+	}
+	CU_ASSERT_EQUAL(mtu_to("10.0.0.9"), 1400);
+	CU_ASSERT(fx_close(&f));
+}
+
 /* What can't be sent to. */
 static void no_route(void)
 {
@@ -614,6 +637,7 @@ const struct mt_test net_output_tests[] = {
 	{"longest_prefix", longest_prefix},
 	{"on_link_routers", on_link_routers},
 	{"path_mtu", path_mtu},
+	{"path_mtu_of_others", path_mtu_of_others},
 	{"port_mtu", port_mtu},
 	{"no_route", no_route},
 	{"vlan", vlan},
