@@ -333,7 +333,7 @@ struct mt_extauthz_provider *mt_b_provider(
 	return *slot = mt_extauthz_hold(got);
 }
 
-/* ---- access logs ------------------------------------------------------------------------------------- */
+/* ---- access logs ----------------------------------------------------------------------------- */
 
 struct mt_grpc_target *mt_b_log_target(
 	struct mt_build *b, const struct mt_net_log *log, const char **why)
