@@ -208,16 +208,13 @@ const char *mt_authz_condition_key(uint32_t i)
 struct mt_key mt_authz_key_of(struct mt_authz_build *b, const char *name, size_t len, bool icase)
 {
 	char *copy = mt_region_strndup(b->r, name, len);
-	struct mt_key k = {0};
 
 	if (!copy)
-		return k;
-	/* Codecs store their known keys in lower case. */
+		return (struct mt_key){0};
+	/* In lower case, so that reports and the index of rules have one form of the key. */
 	for (char *p = copy; icase && *p; p++)
 		*p = (char)tolower((unsigned char)*p);
-	k = mt_key_make(b->codec, copy);
-	k.icase = icase;
-	return k;
+	return icase ? mt_key_make_icase(b->codec, copy) : mt_key_make(b->codec, copy);
 }
 
 /*

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 const char *mt_local_reply_str(enum mt_local_reply r)
 {
@@ -83,15 +84,26 @@ int mt_codec_put_id(const struct mt_codec *codec, struct mt_msg *msg, struct mt_
 	return 0;
 }
 
-struct mt_key mt_key_make(const struct mt_codec *codec, const char *name)
+static struct mt_key make_key(const struct mt_codec *codec, const char *name, bool icase)
 {
-	struct mt_key key = {.name = name, .len = (uint16_t)strnlen(name, UINT16_MAX), .id = -1};
+	struct mt_key key = {
+		.name = name, .len = (uint16_t)strnlen(name, UINT16_MAX), .id = -1, .icase = icase};
 
 	key.hash = mt_key_hash((const uint8_t *)name, key.len);
 	for (int16_t i = 0; codec->keys && codec->keys[i]; i++)
-		if (strcmp(codec->keys[i], name) == 0)
+		if ((icase ? strcasecmp : strcmp)(codec->keys[i], name) == 0)
 			key.id = i;
 	return key;
+}
+
+struct mt_key mt_key_make(const struct mt_codec *codec, const char *name)
+{
+	return make_key(codec, name, false);
+}
+
+struct mt_key mt_key_make_icase(const struct mt_codec *codec, const char *name)
+{
+	return make_key(codec, name, true);
 }
 
 void mt_decoder_init(struct mt_decoder *d, const struct mt_codec *codec, enum mt_dir dir,

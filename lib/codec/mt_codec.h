@@ -529,6 +529,8 @@ bool mt_meta_find(const struct mt_metadata *m, const struct mt_codec *codec,
 
 /* Compiles a key for this codec. `name` must outlive the key. */
 struct mt_key mt_key_make(const struct mt_codec *codec, const char *name);
+/* The same for a key that compares without case, also with keys that the codec knows. */
+struct mt_key mt_key_make_icase(const struct mt_codec *codec, const char *name);
 
 void mt_decoder_init(struct mt_decoder *d, const struct mt_codec *codec, enum mt_dir dir,
 	uint8_t opts, const struct mt_chain *c);

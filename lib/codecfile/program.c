@@ -6,6 +6,8 @@
  */
 #include "file.h"
 
+#include <strings.h>
+
 #define KINDS_CALLS   (1u << MT_MSG_REQUEST | 1u << MT_MSG_ONEWAY)
 #define KINDS_REPLIES (1u << MT_MSG_REPLY)
 #define KINDS_ALL     UINT32_MAX
@@ -435,11 +437,18 @@ static void program(struct cf_build *b, uint32_t end)
 
 /* ---- metadata of the table ------------------------------------------------------------------- */
 
-static uint8_t key_index(struct cf_build *b, const char *key)
+static uint8_t key_index(struct cf_build *b, const struct cf_meta *m)
 {
-	for (uint32_t i = 0; i < b->n_keys; i++)
+	const char *key = m->key;
+
+	for (uint32_t i = 0; i < b->n_keys; i++) {
 		if (strcmp(b->keys[i], key) == 0)
 			return (uint8_t)i;
+		/* Conditions that ignore case would find one of both. */
+		if (strcasecmp(b->keys[i], key) == 0)
+			cf_error(b, "spec.metadata", m->origin.line, "write both in the same case",
+				"\"%.64s\" and \"%.64s\" differ only in case", key, b->keys[i]);
+	}
 	if (b->n_keys == MT_ARRAY_LEN(b->keys) - 1) {
 		cf_full(b, b->spec->origin.line, "metadata", MT_ARRAY_LEN(b->keys) - 1);
 		return 0;
@@ -469,7 +478,7 @@ static void names(struct cf_build *b, const struct cf_meta *m, struct mt_ct_meta
 
 static void table_meta(struct cf_build *b, struct cf_meta *m)
 {
-	struct mt_ct_meta to = {.key = key_index(b, m->key),
+	struct mt_ct_meta to = {.key = key_index(b, m),
 		.variant = (uint8_t)b->variant,
 		.kinds = (uint16_t)(m->kinds.bits ? m->kinds.bits : KINDS_CALLS),
 		.place = MT_CT_PLACES};

@@ -3,8 +3,6 @@
 #include "mt_alog_names.h"
 #include "mt_conf_log_priv.h"
 
-#include <strings.h>
-
 /* What an output reads of calls; NULL: it does not have it. */
 struct reads {
 	struct mt_alog_format *format;
@@ -57,7 +55,7 @@ static void add_names(
 	mt_alog_labels_free(r.labels);
 }
 
-/* Names compare without case, so mt_key_make() does not do. NULL: no memory. */
+/* NULL: no memory. */
 static const struct mt_key *keys_of(struct mt_build *b, const struct mt_codec *codec,
 	const struct mt_alog_names *names, enum mt_alog_from from)
 {
@@ -69,12 +67,7 @@ static const struct mt_key *keys_of(struct mt_build *b, const struct mt_codec *c
 
 		if (!name)
 			return NULL;
-		keys[i] = (struct mt_key){
-			.name = name, .len = (uint16_t)strlen(name), .id = -1, .icase = true};
-		keys[i].hash = mt_key_hash((const uint8_t *)name, keys[i].len);
-		for (int16_t k = 0; codec->keys && codec->keys[k]; k++)
-			if (strcasecmp(codec->keys[k], name) == 0)
-				keys[i].id = k;
+		keys[i] = mt_key_make_icase(codec, name);
 	}
 	return keys;
 }

@@ -15,18 +15,6 @@
  */
 static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/:,@ ";
 
-/* Not mt_key_make(), because names in matchers compare without case. */
-static struct mt_key make_key(const struct mt_codec *codec, const char *name)
-{
-	struct mt_key key = {.name = name, .len = (uint16_t)strlen(name), .id = -1, .icase = true};
-
-	key.hash = mt_key_hash((const uint8_t *)name, key.len);
-	for (int16_t i = 0; codec->keys && codec->keys[i]; i++)
-		if (strcasecmp(codec->keys[i], name) == 0)
-			key.id = i;
-	return key;
-}
-
 /* Presence and ranges do not compare the value as text. */
 static bool wants_value(enum mt_match_op op)
 {
@@ -75,7 +63,7 @@ static int compile_cond(struct mt_cond *c, struct mt_arena *a, const struct mt_c
 		return -ENOMEM;
 	}
 	*c = (struct mt_cond){
-		.key = make_key(codec, name),
+		.key = mt_key_make_icase(codec, name),
 		.op = def->op,
 		.invert = def->invert,
 		.ignore_case = def->ignore_case && def->op <= MT_MATCH_CONTAINS,

@@ -121,9 +121,8 @@ static struct mt_mutation change_of(
 /* The service gets names in lower case, so its change applies to all spellings of a name. */
 static bool change(struct mt_proxy *p, const struct mt_mutation *m)
 {
-	struct mt_key key = mt_key_make(p->view.codec, m->key);
+	struct mt_key key = mt_key_make_icase(p->view.codec, m->key);
 
-	key.icase = true;
 	return mt_metadata_strip(p, &key) && mt_filter_change(&p->filters, &p->view, m);
 }
 

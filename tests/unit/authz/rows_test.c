@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a rule means for RPC, row by row. */
 #include "authz_test.h"
+#include "mt_authz_compile_priv.h"
 #include "mt_source.h"
 #include "mt_test.h"
 
@@ -387,6 +388,27 @@ static void what_a_rule_means(void)
 		CU_ASSERT_TRUE(judge_row(&rows[i]));
 }
 
+/* The keys of a codec file are in the case of the file, and conditions of DENY in any. */
+static void keys_in_any_case(void)
+{
+	static const char *const keys[] = {"method", "userId", NULL};
+	struct mt_codec codec = *mt_codec_find("dubbo");
+	struct mt_authz_build b = {.codec = &codec};
+	struct mt_region mem;
+	struct mt_key k;
+
+	codec.keys = keys;
+	mt_region_init(&mem, 1 << 20);
+	b.r = &mem;
+	k = mt_authz_key_of(&b, "UserId", 6, true);
+	CU_ASSERT_EQUAL(k.id, 1);
+	CU_ASSERT_TRUE(k.icase);
+	CU_ASSERT_EQUAL(mt_authz_key_of(&b, "UserId", 6, false).id, -1);
+	CU_ASSERT_EQUAL(mt_authz_key_of(&b, "userId", 6, false).id, 1);
+	CU_ASSERT_EQUAL(mt_authz_key_of(&b, "users", 5, true).id, -1);
+	mt_region_fini(&mem);
+}
+
 /* ---- byte streams at a port of messages ------------------------------------------------------------ */
 
 /*
@@ -689,6 +711,7 @@ static void who_shows_no_certificate(void)
 
 const struct mt_test rows_tests[] = {
 	{"what_a_rule_means", what_a_rule_means},
+	{"keys_in_any_case", keys_in_any_case},
 	{"bytes_of_messages", bytes_of_messages},
 	{"other_names", other_names},
 	{"calls_with_tokens", calls_with_tokens},

@@ -180,6 +180,10 @@ static const struct {
 	{REST, "  metadata: {a: {place: name, value: b}}\n",
 		"spec.metadata.a: it needs one of both"},
 	{REST, "  metadata: {a: {place: name, names: {1: b}}}\n", "name is a text"},
+	{REST, "  metadata:\n    a: name\n    A: user\n",
+		"23: error: spec.metadata: \"A\" and \"a\" differ only in case (write both in the "
+		"same "
+		"case)"},
 	{REST, "  metadata: {a: {place: name, split: ab}}\n", "\"ab\" is not a character"},
 	{REST, "  search: body\n",
 		"21: error: spec.search: body has no keys and values (name a place that holds "

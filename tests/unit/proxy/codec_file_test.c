@@ -313,12 +313,11 @@ static void test_claims(void)
 	static struct mt_token_rules rules = {
 		.id = 1, .n = 1, .rules = &rule, .n_sanitized = 1, .sanitized = sanitized};
 	struct fake_conn *c = small_start();
-	struct mt_key key = mt_key_make(lab.snap->listeners[0].protos->codec, "User");
+	struct mt_key key = mt_key_make_icase(lab.snap->listeners[0].protos->codec, "user");
 	struct mt_authz_tokens tokens = {.rules = &rules, .sanitized = &key};
 	struct mt_authz guard = {.tokens = &tokens, .reads = true, .searches = true};
 	const struct mt_authz *guards[] = {&guard};
 
-	key.icase = true;
 	lab.snap->clusters[0].guards = guards;
 	lab.snap->clusters[0].eps[0].guarded = true;
 	small_call(c, 7, "eve");
