@@ -85,6 +85,7 @@ struct cf_place {
 	enum cf_how how;
 	enum mt_ct_type number; /* MT_CT_BYTES: a text */
 	bool visiting, used, slotted, kept, emitted, before, fits;
+	bool end_checked, needs_end; /* refuse.c: the end of the message is needed to find it */
 	uint8_t slot;
 	uint16_t ref[2]; /* 1 + index of its place in the table: its content; after it */
 	int16_t walk;	 /* of a container: 1 + index in the table */
@@ -348,6 +349,9 @@ bool cf_failed(const struct cf_build *b);
 /* read.c */
 bool cf_read_spec(struct mt_fctx *c, const struct mt_ynode *spec, struct cf_variant *v);
 bool cf_read_number(struct mt_fctx *c, const struct mt_ynode *n, struct cf_num *out);
+/* A number of bytes. 128 of them, one after the other, stay below 2^31. */
+#define CF_OFFSET_MAX (1u << 23)
+void cf_read_offset(struct mt_fctx *c, const struct mt_ynode *n, struct cf_num *out);
 void cf_read_ref(struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref *out);
 extern const char *const cf_kind_words[];
 /* enum mt_msg_kind, by the index of its word. */

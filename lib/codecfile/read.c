@@ -73,6 +73,19 @@ bool cf_read_number(struct mt_fctx *c, const struct mt_ynode *n, struct cf_num *
 	return true;
 }
 
+void cf_read_offset(struct mt_fctx *c, const struct mt_ynode *n, struct cf_num *out)
+{
+	struct cf_num v = {0};
+
+	if (!cf_read_number(c, n, &v))
+		return;
+	if ((v.negative ? -v.v : v.v) > CF_OFFSET_MAX)
+		mt_f_error(c, n->line, "write at most 8388608 (8 MiB)", "%.64s is out of range",
+			n->text);
+	else
+		*out = v;
+}
+
 void cf_read_ref(struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref *out)
 {
 	struct mt_text t = {0};
@@ -85,6 +98,11 @@ void cf_read_ref(struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref *out
 }
 
 /* Custom fields with one cf_num or cf_ref: the row's `offset` is not passed on, so one each. */
+#define OFFSET_FIELD(type, member)                                                                 \
+	static void read_##type##_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj) \
+	{                                                                                          \
+		cf_read_offset(c, n, &((struct cf_##type *)obj)->member);                          \
+	}
 #define NUMBER_FIELD(type, member)                                                                 \
 	static void read_##type##_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj) \
 	{                                                                                          \
@@ -170,7 +188,7 @@ void *cf_read_many(
 
 /* ---- frame ---------------------------------------------------------------------------------- */
 
-NUMBER_FIELD(also, add)
+OFFSET_FIELD(also, add)
 WHEN_FIELD(also, when)
 
 static const struct mt_field also_fields[] = {
@@ -182,7 +200,7 @@ static const struct mt_section sec_also = {.what = "addition",
 	.n_fields = MT_ARRAY_LEN(also_fields),
 	.fields = also_fields};
 
-NUMBER_FIELD(frame, add)
+OFFSET_FIELD(frame, add)
 WHEN_FIELD(frame, when)
 REF_FIELD(frame, from)
 REF_FIELD(frame, end)
@@ -568,8 +586,8 @@ WHEN_FIELD(sum, when)
 NUMBER_FIELD(sum, polynomial)
 NUMBER_FIELD(sum, initial)
 NUMBER_FIELD(sum, final)
-NUMBER_FIELD(sum, from)
-NUMBER_FIELD(sum, to)
+OFFSET_FIELD(sum, from)
+OFFSET_FIELD(sum, to)
 
 static const struct mt_field sum_fields[] = {
 	CUSTOM("place", sum, place, .required = true, .help = "where the checksum is"),
@@ -583,10 +601,26 @@ static const struct mt_field sum_fields[] = {
 	CUSTOM("final", sum, final),
 	{"reflected", MT_F_BOOL, AT(struct cf_sum, reflected)},
 };
+
+/* A number with more bits than the checksum would be cut. */
+static void check_sum(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct cf_sum *s = obj;
+	const struct cf_num *of[] = {&s->polynomial, &s->initial, &s->final};
+	bool narrow = s->algorithm.set && strcmp(algorithm_words[s->algorithm.v], "crc16") == 0;
+
+	(void)n;
+	for (size_t i = 0; i < MT_ARRAY_LEN(of); i++)
+		if (of[i]->v > (narrow ? UINT16_MAX : UINT32_MAX))
+			mt_f_error(c, of[i]->line, "write a number of the checksum's width",
+				"polynomial, initial and final have at most the checksum's bits");
+}
+
 static const struct mt_section sec_sum = {.what = "checksum",
 	.size = sizeof(struct cf_sum),
 	.n_fields = MT_ARRAY_LEN(sum_fields),
-	.fields = sum_fields};
+	.fields = sum_fields,
+	.after = check_sum};
 
 static void read_sums(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {

@@ -12,17 +12,22 @@ static const char *const type_words[] = {
 	{                                                                                          \
 		cf_read_number(c, n, &((struct cf_place *)obj)->to);                               \
 	}
+#define OFFSET_FIELD(member)                                                                       \
+	static void read_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj)          \
+	{                                                                                          \
+		cf_read_offset(c, n, &((struct cf_place *)obj)->member);                           \
+	}
 #define REF_FIELD(member)                                                                          \
 	static void read_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj)          \
 	{                                                                                          \
 		cf_read_ref(c, n, &((struct cf_place *)obj)->member);                              \
 	}
-NUMBER_FIELD(at, at)
-NUMBER_FIELD(to, to)
-NUMBER_FIELD(add, add)
+OFFSET_FIELD(at)
+OFFSET_FIELD(to)
+OFFSET_FIELD(add)
 NUMBER_FIELD(mask, mask)
 NUMBER_FIELD(default, absent)
-NUMBER_FIELD(count_add, count_add)
+OFFSET_FIELD(count_add)
 REF_FIELD(in)
 REF_FIELD(after)
 REF_FIELD(length)

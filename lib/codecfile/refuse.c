@@ -43,16 +43,19 @@ static void check_tests(struct cf_build *b, const struct cf_when *w)
 
 /* ---- the end of a message -------------------------------------------------------------------- */
 
-/* True if the message's end must be known to find the place. */
-static bool needs_end(const struct cf_place *p)
+/* True if the message's end must be known to find the place. References have no cycles. */
+static bool needs_end(struct cf_place *p)
 {
 	if (!p)
 		return false;
-	if (p->how == CF_TO && !p->in.place)
-		return true;
-	if (p->at.negative && !p->in.place && !p->after.place)
-		return true;
-	return needs_end(p->in.place) || needs_end(p->after.place) || needs_end(p->length.place);
+	if (p->end_checked)
+		return p->needs_end;
+	p->end_checked = true;
+	p->needs_end = (p->how == CF_TO && !p->in.place) ||
+		       (p->at.negative && !p->in.place && !p->after.place) ||
+		       needs_end(p->in.place) || needs_end(p->after.place) ||
+		       needs_end(p->length.place);
+	return p->needs_end;
 }
 
 static void check_early(struct cf_build *b, const struct cf_ref *r)

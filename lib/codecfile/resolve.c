@@ -234,6 +234,9 @@ static void use(struct cf_build *b, struct cf_place *p, bool kept)
 		place_error(b, p, "remove one of the references", "it needs itself to be found");
 		return;
 	}
+	/* Nothing new. Otherwise chains of references would take exponential time. */
+	if (p->used && (p->kept || !kept))
+		return;
 	p->used = true;
 	p->slotted |= p->how != CF_FIXED;
 	p->kept |= kept;

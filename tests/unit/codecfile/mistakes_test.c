@@ -137,6 +137,8 @@ static const struct {
 		"16: error: spec.frame.length: tail is found from the end of the message, which it "
 		"would determine"},
 	{FRAME, "  frame: {length: user, max: 10}\n", "user is found from the end"},
+	{FRAME, "  frame: {length: length, add: 4294967296, max: 1000}\n",
+		"spec.frame.add: 4294967296 is out of range (write at most 8388608 (8 MiB))"},
 	{FRAME, "  frame: {length: name, max: 10}\n",
 		"spec.frame.length: name is a text (add \"type: number\""},
 	{FRAME, "  frame: [{length: length, max: 10}, {size: 3, max: 10}]\n",
@@ -194,6 +196,10 @@ static const struct {
 	{REST, "  status: {place: kind, ok: x, other: server}\n",
 		"spec.status.ok: \"x\" is not a number"},
 	{REST, "  checksums: {place: id, algorithm: md5}\n", "spec.checksums.algorithm: "},
+	{REST, "  checksums: {place: tail, algorithm: crc16, polynomial: 0x11021}\n",
+		"polynomial, initial and final have at most the checksum's bits"},
+	{REST, "  checksums: {place: tail, algorithm: crc16, from: 4294967296}\n",
+		"spec.checksums.from: 4294967296 is out of range"},
 	{REST, "  deadline: {place: name}\n", "spec.deadline.place: name is a text"},
 	{REST, "  connections: {halfClose: never}\n", "21: error: spec.connections.halfClose: "},
 	{REST, "  executes: yes\n", "21: error: spec.executes: "},
@@ -356,6 +362,28 @@ static void parts(void)
 		document(text, sizeof(text), rows[i].part, rows[i].text);
 		expect_error(text, rows[i].expect);
 	}
+}
+
+/* Each place needs the one before twice. Without a memory of places this does not end. */
+static void chain_of_references(void)
+{
+	struct mt_region region;
+	struct mt_diags diags;
+	char places[4096];
+	size_t n = (size_t)snprintf(places, sizeof(places),
+		"%s    p0: {at: 16, size: 1, type: decimal}\n", sound[PLACES]);
+	char text[8192];
+
+	for (int i = 1; i < 64; i++)
+		n += (size_t)snprintf(places + n, sizeof(places) - n,
+			"    p%d: {after: p%d, length: p%d, type: decimal}\n", i, i - 1, i - 1);
+	document(text, sizeof(text), PLACES, places);
+	n = strlen(text);
+	snprintf(text + n, sizeof(text) - n, "  status: {place: p63, ok: 0, other: server}\n");
+	(void)compile(&region, &diags, text);
+	CU_ASSERT(diags.errors > 0);
+	mt_diags_fini(&diags);
+	mt_region_fini(&region);
 }
 
 #define NARROW                                                                                     \
@@ -605,6 +633,7 @@ const struct mt_test mistakes_tests[] = {
 	{"parts", parts},
 	{"ids of one-way calls", oneway_ids},
 	{"cycle", cycle},
+	{"chain_of_references", chain_of_references},
 	{"copied texts", copied_texts},
 	{"too_dear", too_dear},
 	{"declares", declares},
