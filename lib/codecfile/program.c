@@ -331,8 +331,11 @@ static void sum_shape(const struct cf_sum *f, struct mt_ct_sum *s)
 	s->reflected = f->reflected.set ? (uint8_t)f->reflected.v : shapes[i].reflected;
 	s->initial = f->initial.set ? (uint32_t)f->initial.v : shapes[i].initial;
 	s->final = f->final.set ? (uint32_t)f->final.v : shapes[i].final;
-	if (s->algorithm == MT_CT_CRC)
-		crc_rows(s, f->polynomial.set ? (uint32_t)f->polynomial.v : shapes[i].polynomial);
+	if (s->algorithm != MT_CT_CRC)
+		return;
+	if (s->width < 32)
+		s->initial &= (1u << s->width) - 1;
+	crc_rows(s, f->polynomial.set ? (uint32_t)f->polynomial.v : shapes[i].polynomial);
 }
 
 static void table_sum(struct cf_build *b, struct cf_sum *f)

@@ -71,9 +71,12 @@ static enum mt_decode stream_run(
 	return rc;
 }
 
-/* After a change of a message: it decodes as `msg` has it, or if rc is -ENOTSUP it is as before. */
+/*
+ * After a change of a message: it decodes as `msg` has it, or if rc is -ENOTSUP it is as before.
+ * `good`: it was not refused, so its checksums are right.
+ */
 static void stream_changed(const struct mt_codec_table *t, enum mt_dir dir, const uint8_t *data,
-	uint32_t len, const struct mt_msg *msg, struct mt_chain *c, int rc)
+	uint32_t len, const struct mt_msg *msg, struct mt_chain *c, int rc, bool good)
 {
 	static uint8_t bytes[STREAM_CHANGED];
 	struct mt_decoder d;
@@ -89,6 +92,7 @@ static void stream_changed(const struct mt_codec_table *t, enum mt_dir dir, cons
 		mt_decoder_init(&d, &t->codec, dir, 0, c);
 		MT_ASSERT(mt_decoder_run(&d, &again) == MT_DECODE_DONE);
 		MT_ASSERT(again.len == msg->len && again.id == msg->id && again.kind == msg->kind);
+		MT_ASSERT(!good || !again.refuse);
 		MT_ASSERT(memcmp(again.field, msg->field, sizeof(msg->field)) == 0);
 	}
 }
@@ -98,6 +102,7 @@ static void stream_id(const struct mt_codec_table *t, enum mt_dir dir, const uin
 	struct mt_msg msg, uint64_t id, uint32_t piece)
 {
 	uint32_t len = msg.len;
+	bool good = !msg.refuse;
 	struct mt_chain c = {0};
 	int rc;
 
@@ -105,7 +110,7 @@ static void stream_id(const struct mt_codec_table *t, enum mt_dir dir, const uin
 		return;
 	fuzz_append(&c, data, len, piece);
 	rc = mt_codec_set_id(&t->codec, &msg, &c, id, fuzz_pools());
-	stream_changed(t, dir, data, len, &msg, &c, rc);
+	stream_changed(t, dir, data, len, &msg, &c, rc, good);
 	mt_chain_free(&c);
 }
 
@@ -124,7 +129,7 @@ static void stream_mutate(const struct mt_codec_table *t, enum mt_dir dir, const
 	fuzz_append(&c, data, len, piece);
 	mt_meta_clear(&stream_view.meta);
 	rc = t->codec.rewrite.mutate(&t->codec, &msg, &c, &stream_view.meta, m, 3, fuzz_pools());
-	stream_changed(t, dir, data, len, &msg, &c, rc);
+	stream_changed(t, dir, data, len, &msg, &c, rc, true);
 	mt_chain_free(&c);
 }
 

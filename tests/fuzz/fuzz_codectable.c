@@ -87,6 +87,22 @@ static void make_target(struct reader *r, struct mt_ct_target *g)
 		.nested = (uint8_t)(u8(r) & 1)};
 }
 
+/* The rows of a CRC; other rows are refused. */
+static void make_rows(struct mt_ct_sum *s)
+{
+	uint32_t mask = s->width < 32 ? (1u << s->width) - 1 : UINT32_MAX;
+	uint32_t top = 1u << (s->width - 1), polynomial = 2654435761u & mask;
+
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t v = s->reflected ? i : i << (s->width - 8);
+
+		for (uint32_t k = 0; k < 8; k++)
+			v = s->reflected ? v >> 1 ^ (v & 1 ? polynomial : 0)
+					 : (v << 1 ^ (v & top ? polynomial : 0)) & mask;
+		s->row[i] = v;
+	}
+}
+
 static void make_sum(struct reader *r, struct mt_ct_sum *s)
 {
 	static const uint8_t widths[] = {8, 16, 32, 32};
@@ -100,8 +116,7 @@ static void make_sum(struct reader *r, struct mt_ct_sum *s)
 	s->to_base = (uint16_t)(u8(r) & 1);
 	s->from = small(r);
 	s->to = small(r);
-	for (uint32_t i = 0; i < 256; i++)
-		s->row[i] = i * 2654435761u;
+	make_rows(s);
 }
 
 static void make_op(struct reader *r, uint32_t i, struct mt_ct_op *op)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which tables the interpreter can run on any bytes, and what they cost. Control thread. */
 #include "run.h"
+#include "sum.h"
 #include "mt_strmap.h"
 
 /* Steps that an op takes, with its read of a place. */
@@ -95,7 +96,7 @@ static bool sum_ok(const struct mt_codec_table *t, const struct mt_ct_sum *s)
 {
 	return s->algorithm < MT_CT_ALGORITHMS && s->place < t->n_places &&
 	       (s->width == 8 || s->width == 16 || s->width == 32) && s->from_base <= MT_CT_END &&
-	       s->to_base <= MT_CT_END;
+	       s->to_base <= MT_CT_END && (s->algorithm != MT_CT_CRC || table_sum_is_crc(s));
 }
 
 /* ---- ops ------------------------------------------------------------------------------------ */

@@ -392,7 +392,7 @@ static enum done sum(struct table_run *r, const struct mt_ct_op *op)
 
 	if (rc == TABLE_WAIT)
 		return RUN_WAIT;
-	/* A run for a change of the message corrects it. */
+	/* A run for a template corrects it. */
 	if (rc == TABLE_GOT || (r->trace && rc == TABLE_MALFORMED))
 		return RUN_NEXT;
 	contradicts(r);
@@ -533,30 +533,22 @@ static enum mt_decode finish(struct mt_decoder *d, struct mt_msg *msg, struct ta
 	return leading ? MT_DECODE_LEADING : MT_DECODE_MORE;
 }
 
-/*
- * How often the program runs over a message. set_id() and restore_id() run it twice and have no
- * steps of their own, so that decode() counts them.
- */
-static uint32_t times(const struct mt_codec *self)
-{
-	return self->correlate.set_id ? 3 : 1;
-}
-
 /* Steps of this call: at least OP_STEPS + 1, unless the caller has fewer. */
 static uint32_t allowance(const struct mt_codec *self, uint32_t steps)
 {
-	return steps > OP_STEPS ? MT_MAX(steps / times(self), OP_STEPS + 1u) : steps;
+	return steps > OP_STEPS ? MT_MAX(steps / table_times(self), OP_STEPS + 1u) : steps;
 }
 
 /*
  * Steps that a run of `had` steps has used. A run that stops because none are left uses all: had
- * may not be divisible by times(), and the caller takes a remainder to mean that bytes are missing.
+ * may not be divisible by table_times(), and the caller takes a remainder to mean that bytes are
+ * missing.
  */
 static uint32_t spent(const struct mt_codec *self, const struct table_run *r, uint32_t had)
 {
 	if (r->used >= r->may)
 		return had;
-	return (uint32_t)MT_MIN((uint64_t)r->used * times(self), had);
+	return (uint32_t)MT_MIN((uint64_t)r->used * table_times(self), had);
 }
 
 enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
@@ -613,7 +605,8 @@ bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_di
 		.arrived = c->len,
 		.head = mt_link_data(c->head),
 		.head_len = mt_link(c->head)->len,
-		.trace = r->trace};
+		.trace = r->trace,
+		.unsummed = true};
 	forget(r->trace);
 	if (run(r, t->codec.max_message, false) != RUN_END || r->trace->full || msg->refuse)
 		return false;

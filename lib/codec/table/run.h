@@ -47,7 +47,7 @@ struct table_event {
 	uint16_t place; /* of the number, of MT_CT_OFFSET the position */
 	bool there;	/* it was found at `at` */
 	bool filled;	/* the op has filled its slot */
-	bool wrong;	/* MT_CT_SUM: `value` is another number than the message has */
+	bool wrong;	/* MT_CT_SUM: `value` was computed, and the message has another number */
 	struct table_slot at;
 	struct table_slot part; /* the op's slot; MT_CT_WALK: the container */
 	uint64_t value;		/* of the number */
@@ -84,6 +84,8 @@ struct table_run {
 	uint8_t group;		   /* index of the search that finds them */
 	struct table_trace *trace; /* NULL: nothing is recorded */
 	struct mt_ct_cause *why;   /* NULL, or gets all but `fault` */
+	/* Sums are only recorded: decode() has found them right, or resum.c makes them right. */
+	bool unsummed;
 };
 
 /*
@@ -202,13 +204,22 @@ enum table_rc table_sum(struct table_run *r, const struct mt_ct_sum *sum);
 /* The checksum of the bytes that it has read. */
 uint64_t table_sum_of(const struct table_run *r, const struct mt_ct_sum *sum);
 
+/*
+ * How often the program runs over a message, without its sums. set_id() and restore_id() run it
+ * twice and have no steps of their own, so that decode() counts them.
+ */
+static inline uint32_t table_times(const struct mt_codec *codec)
+{
+	return codec->correlate.set_id ? 3 : 1;
+}
+
 /* Adds an op that has run. */
 void table_record(struct table_run *r, const struct mt_ct_op *op);
 
 /*
- * Runs the program over a message that was decoded before. c starts with its leading bytes.
- * Sums are recorded instead of checked. False: the message contradicts the table. The caller has
- * set r->trace and r->s.
+ * Runs the program over a message that was decoded before. c starts with its leading bytes. Sums
+ * are recorded without being computed. False: the message contradicts the table. The caller has set
+ * r->trace and r->s.
  */
 bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
 	const struct mt_chain *c, struct mt_cursor *cur, struct mt_msg *msg);

@@ -4,9 +4,9 @@
  * the message by bytes. The numbers that count a part follow: those that the program has
  * read (trace.c), and those in front of the elements of containers (nest.c). Such a number may get
  * another width, which counts for the parts around it, until all agree (count.c). Then the new
- * head of the message replaces the old one, the checksums are computed, and the message is decoded
- * again, before the old head is freed (apply.c). So no change leaves a message that contradicts
- * its table.
+ * head of the message replaces the old one (apply.c), the checksums follow (resum.c), and the
+ * message is decoded again, before the old head is freed. So no change leaves a message that
+ * contradicts its table.
  */
 #pragma once
 
@@ -50,10 +50,32 @@ struct write_piece {
 	const uint8_t *p;
 };
 
+/* A checksum that the message has. */
+struct write_sum {
+	const struct mt_ct_op *op;
+	const struct mt_ct_sum *sum;
+	uint32_t from, to; /* the bytes of the new message that it is computed of */
+	uint32_t reg;	   /* the register after them */
+	bool again; /* the register cannot follow the change: it is computed of all of them */
+	uint16_t place;
+	struct table_slot at; /* of its number in the new message, which is `has` */
+	uint64_t has;
+};
+
+/* The checksums that were overwritten, to be written back. */
+struct write_undo {
+	uint32_t n;
+	struct {
+		uint32_t off, len;
+		uint8_t bytes[8];
+	} was[MT_CT_SUMS];
+};
+
 struct write_change {
 	struct table_run *r; /* has run over the message, with a trace */
-	uint32_t n_edits, n_counts, n_pieces;
-	int64_t growth; /* of the message */
+	uint32_t n_edits, n_counts, n_pieces, n_sums;
+	uint32_t may_sum; /* bytes that the sums may still read */
+	int64_t growth;	  /* of the message */
 	/*
 	 * Changes of metadata that the second run must find (write_has_metadata(), which overwrites
 	 * `meta`); NULL: only the id is compared.
@@ -67,6 +89,7 @@ struct write_change {
 	struct write_count count[WRITE_COUNTS];
 	struct write_piece piece[WRITE_EDITS + WRITE_COUNTS];
 	uint8_t number[WRITE_COUNTS][WRITE_NUMBER];
+	struct write_sum sum[MT_CT_SUMS];
 };
 
 /* ---- number.c ------------------------------------------------------------------------------- */
@@ -141,6 +164,26 @@ bool write_has_cr(const struct write_change *c, const struct mt_ct_walk *w, stru
 /* True if the message has the metadata that the change wanted, and no others. */
 bool write_has_metadata(
 	const struct write_change *c, struct mt_msg *msg, const struct mt_chain *chain);
+
+/* ---- resum.c -------------------------------------------------------------------------------- */
+
+/*
+ * Computes the checksums that the change makes of those that the message has, before it is changed
+ * and after write_settle(). False: they are too many, or of too many bytes.
+ */
+bool write_resum(struct write_change *c);
+
+/*
+ * Writes them into the changed message, which r has run over, and keeps the old numbers in *u.
+ * Returns how many were written, -ENOMEM, or -ENOTSUP if some number does not fit.
+ */
+int write_new_sums(struct write_change *c, struct table_run *r, struct write_undo *u,
+	struct mt_chain *chain, struct mt_pools *p);
+
+/* True if the message that was run over has these checksums. */
+bool write_has_sums(struct write_change *c, const struct table_trace *t);
+
+void write_sums_back(const struct write_undo *u, struct mt_chain *chain, struct mt_pools *p);
 
 /* ---- apply.c -------------------------------------------------------------------------------- */
 

@@ -6,7 +6,8 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {{"mistakes", mistakes_tests}, {"frames", frames_tests},
 		{"tiny", tiny_tests}, {"ids", id_tests}, {"edges", edge_tests},
 		{"mutate", mutate_tests}, {"templates", template_tests}, {"page", page_tests},
-		{"given", given_tests}, {"view", view_tests}, {"store", store_tests}, {0}};
+		{"given", given_tests}, {"view", view_tests}, {"store", store_tests},
+		{"sums", sum_tests}, {0}};
 	int rc;
 
 	if (env_init())
