@@ -151,6 +151,14 @@ static void stream_templates(
 	}
 }
 
+/* The bytes as an error, which is compared with the local replies of refusals. */
+static void stream_error(
+	const struct mt_codec_table *t, struct mt_msg msg, const struct mt_chain *c)
+{
+	msg.status = MT_STATUS_SERVER_ERROR;
+	MT_ASSERT(mt_codec_classify(&t->codec, &msg, c) < MT_STATUS_N);
+}
+
 /* The first message, in pieces of `piece` bytes for each mbuf, `call` for each call. */
 static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *data, uint32_t size, uint32_t piece, uint32_t call)
@@ -182,6 +190,7 @@ static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_d
 					  seen.msg.len);
 		stream_keys(t, &seen.msg, &c);
 		stream_templates(t, &seen.msg, &c);
+		stream_error(t, seen.msg, &c);
 		stream_id(t, dir, data, seen.msg, t->codec.id_min, piece);
 		stream_id(t, dir, data, seen.msg, t->codec.id_max, piece);
 		stream_mutate(t, dir, data, seen.msg, piece);

@@ -94,8 +94,7 @@ static bool is_negative(const struct mt_ct_piece *part, uint64_t v)
 	       (part->source == MT_CT_SOURCE_CONSTANT || part->source == MT_CT_SOURCE_CODE);
 }
 
-/* Bytes of the number; 0: it does not fit. */
-static uint32_t width_of(const struct mt_ct_piece *part, uint64_t v)
+uint32_t write_part_width(const struct mt_ct_piece *part, uint64_t v)
 {
 	bool negative = is_negative(part, v);
 	struct mt_ct_place form = form_of(part, v);
@@ -139,8 +138,8 @@ static bool number(struct render *r, uint32_t i)
 	} else if (part->source == MT_CT_SOURCE_CODE) {
 		v = r->code;
 	}
-	r->value[i] = ((v & part->mask) | part->set) + part->add;
-	r->size[i] = width_of(part, r->value[i]);
+	r->value[i] = write_part_value(part, v);
+	r->size[i] = write_part_width(part, r->value[i]);
 	return r->size[i] != 0;
 }
 
@@ -155,7 +154,7 @@ static bool measure(struct render *r, uint32_t i)
 	const struct mt_ct_piece *part = &r->parts[i];
 
 	if (is_length(part)) {
-		r->size[i] = width_of(part, 0);
+		r->size[i] = write_part_width(part, 0);
 		return r->size[i] != 0;
 	}
 	if (part->code == MT_CT_PIECE_NUMBER)
@@ -186,7 +185,7 @@ static bool follow(struct render *r, uint32_t i, bool *moved)
 	if (sum < 0 || sum % part->unit)
 		return false;
 	r->value[i] = (uint64_t)sum / part->unit;
-	need = width_of(part, r->value[i]);
+	need = write_part_width(part, r->value[i]);
 	*moved |= need > r->size[i];
 	r->size[i] = MT_MAX(need, r->size[i]);
 	return need != 0;
@@ -227,7 +226,7 @@ static void write_message(const struct render *r, const struct mt_ct_piece *part
 	}
 }
 
-static void write_value(const struct mt_ct_piece *part, uint64_t v, uint8_t *to, uint32_t size)
+void write_part_number(const struct mt_ct_piece *part, uint64_t v, uint8_t *to, uint32_t size)
 {
 	struct mt_ct_place form = form_of(part, v);
 	uint8_t head[2];
@@ -247,7 +246,7 @@ static void write_part(const struct render *r, uint32_t i, uint8_t *to)
 
 	switch ((enum mt_ct_piece_code)part->code) {
 	case MT_CT_PIECE_NUMBER:
-		write_value(part, r->value[i], to, r->size[i]);
+		write_part_number(part, r->value[i], to, r->size[i]);
 		return;
 	case MT_CT_PIECE_MESSAGE:
 		write_message(r, part, to);
@@ -295,7 +294,7 @@ static bool write_sums(
 
 /* ---- templates ------------------------------------------------------------------------------- */
 
-static const struct mt_ct_template *find(const struct mt_codec_table *t, uint32_t variant,
+const struct mt_ct_template *write_template(const struct mt_codec_table *t, uint32_t variant,
 	enum mt_ct_use use, enum mt_local_reply what)
 {
 	for (uint32_t i = 0; i < t->n_templates; i++) {
@@ -332,7 +331,7 @@ enum mt_dir mt_ct_use_dir(enum mt_ct_use use, const struct mt_seed *seed)
 uint32_t mt_codec_table_write(const struct mt_codec_table *t, enum mt_ct_use use,
 	const struct mt_seed *seed, enum mt_local_reply what, const char *text, uint8_t *to)
 {
-	const struct mt_ct_template *k = find(t, seed->variant, use, what);
+	const struct mt_ct_template *k = write_template(t, seed->variant, use, what);
 	struct render r = {.t = t, .seed = seed, .id = seed->id};
 	uint32_t n = 0;
 

@@ -165,6 +165,24 @@ bool write_has_cr(const struct write_change *c, const struct mt_ct_walk *w, stru
 bool write_has_metadata(
 	const struct write_change *c, struct mt_msg *msg, const struct mt_chain *chain);
 
+/* ---- template.c ------------------------------------------------------------------------------ */
+
+/* The template for a use, with REPLY for this reason. NULL: there is none. */
+const struct mt_ct_template *write_template(const struct mt_codec_table *t, uint32_t variant,
+	enum mt_ct_use use, enum mt_local_reply what);
+
+/* The number that a part makes of its source. */
+static inline uint64_t write_part_value(const struct mt_ct_piece *part, uint64_t source)
+{
+	return ((source & part->mask) | part->set) + part->add;
+}
+
+/* Bytes of the part with this number; 0: it does not fit. */
+uint32_t write_part_width(const struct mt_ct_piece *part, uint64_t v);
+
+/* Writes it in so many bytes. */
+void write_part_number(const struct mt_ct_piece *part, uint64_t v, uint8_t *to, uint32_t size);
+
 /* ---- resum.c -------------------------------------------------------------------------------- */
 
 /*

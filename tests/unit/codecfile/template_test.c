@@ -261,6 +261,82 @@ static void every_request(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
+/*
+ * A refusal is known by its mark where the reply's text begins, and not by one that a server has
+ * read in the request and writes further on, or with another code.
+ */
+static void refused(const struct mt_codec_table *t, const struct mt_seed *seed,
+	enum mt_local_reply what, const char *text, uint32_t *n)
+{
+	const struct mt_codec *codec = &t->codec;
+	struct mt_chain out = {0};
+	struct mt_msg msg;
+	uint8_t b[MT_CT_TEMPLATE_MAX], *at;
+
+	if (codec->write.reply(codec, seed, what, text, &out, &env_pools))
+		return;
+	CHECK(env_decode(codec, MT_DIR_UP, &out, &msg) == MT_DECODE_DONE);
+	mt_chain_read(&out, 0, b, out.len);
+	at = memmem(b, out.len, text, strlen(text));
+	if (msg.status == MT_STATUS_SERVER_ERROR && at) {
+		CHECK(mt_codec_classify(codec, &msg, &out) == MT_STATUS_REFUSED);
+		CHECK(mt_chain_patch(&out, (uint32_t)(at - b), "n", 1, &env_pools) == 0);
+		++*n;
+	}
+	CHECK(mt_codec_classify(codec, &msg, &out) != MT_STATUS_REFUSED);
+	mt_chain_free(&out);
+}
+
+static void refuse(const struct mt_codec_table *t, const struct line *l, void *arg)
+{
+	struct mt_chain c = {0};
+	struct mt_seed seed = {0};
+	struct mt_msg msg;
+
+	if (strcmp(l->kind, "request") != 0)
+		return;
+	env_append(&c, l->bytes, l->n, 0);
+	CHECK(env_decode(&t->codec, l->dir, &c, &msg) == MT_DECODE_DONE);
+	t->codec.correlate.save(&t->codec, &msg, &c, &seed);
+	refused(t, &seed, MT_REPLY_DENIED, "meltemi: no meltemi: no", arg);
+	refused(t, &seed, MT_REPLY_OVER_LIMIT, "meltemi: more than 31 bytes, meltemi: no", arg);
+	refused(t, &seed, MT_REPLY_OVERLOAD, "meltemi: overload meltemi: no", arg);
+	mt_chain_free(&c);
+}
+
+static void refusals(void)
+{
+	const struct mt_seed seed = {.id = 7};
+	const struct mt_codec_table *t;
+	struct mt_region region;
+	struct mt_chain out = {0};
+	struct mt_msg msg;
+	uint32_t files = 0;
+
+	for (const char *const *name = file_names(); *name; name++) {
+		uint32_t n = 0;
+
+		at_file = *name;
+		mt_region_init(&region, 0);
+		t = file_compile(&region, *name);
+		if (t->codec.write.reply)
+			lines_each(*name, refuse, t, &n);
+		files += n > 0;
+		mt_region_fini(&region);
+	}
+	CU_ASSERT(files >= 8);
+	mt_region_init(&region, 0);
+	t = file_compile(&region, "trpc");
+	CU_ASSERT_EQUAL(t->codec.write.reply(&t->codec, &seed, MT_REPLY_NO_ROUTE,
+				"meltemi: x is not known", &out, &env_pools),
+		0);
+	CU_ASSERT_EQUAL(env_decode(&t->codec, MT_DIR_UP, &out, &msg), MT_DECODE_DONE);
+	CU_ASSERT(mt_codec_classify(&t->codec, &msg, &out) != MT_STATUS_REFUSED);
+	mt_chain_free(&out);
+	mt_region_fini(&region);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
 /* A text of the request that is too long is not cut: the connection is closed instead. */
 static void too_long(void)
 {
@@ -490,6 +566,6 @@ static void goaway(void)
 }
 
 const struct mt_test template_tests[] = {{"accepted", accepted}, {"bytes", bytes},
-	{"every request", every_request}, {"too long", too_long}, {"no memory", no_memory},
-	{"heartbeats", beats}, {"server's heartbeats", server_beats},
+	{"every request", every_request}, {"refusals", refusals}, {"too long", too_long},
+	{"no memory", no_memory}, {"heartbeats", beats}, {"server's heartbeats", server_beats},
 	{"calls as heartbeats", calls_as_beats}, {"goaway", goaway}, {0}};

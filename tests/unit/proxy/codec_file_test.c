@@ -162,8 +162,8 @@ static void test_file_again(void)
 
 /* ---- a protocol with ids of two bytes ---------------------------------------------------------- */
 
-/* With other places. */
-#define SMALL_TEXT(places)                                                                         \
+/* With other places, and other parts of local replies. */
+#define SMALL_FILE(places, reply)                                                                  \
 	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: small}\nspec:\n"                 \
 	"  calls: multiplexed\n"                                                                   \
 	"  places:\n"                                                                              \
@@ -185,11 +185,15 @@ static void test_file_again(void)
 	"  check: {version: 1}\n"                                                                  \
 	"  localReplies:\n"                                                                        \
 	"    codes: {overload: 4, bad_reply: 8, default: 99}\n"                                    \
-	"    write: [{hex: \"0201\"}, {value: id, size: 2}, {hex: \"00000009\"}, "                 \
-	"{value: code, size: 1}]\n"                                                                \
+	"    write: [{hex: \"0201\"}, {value: id, size: 2}, " reply "]\n"                          \
 	"  goaway: [{hex: \"0301\"}, {value: id, size: 2}, {hex: \"0000000900\"}]\n"
 
+#define SMALL_TEXT(places) SMALL_FILE(places, "{hex: \"00000009\"}, {value: code, size: 1}")
+
 static const char small_text[] = SMALL_TEXT("");
+/* Local replies with a text, by which another Meltemi knows them. */
+static const char worded_text[] =
+	SMALL_FILE("", "{length: all, size: 4}, {value: code, size: 1}, {protobuf: {1: message}}");
 /* Labels that only `search` names. */
 static const char labels_text[] = SMALL_TEXT(
 	"    labels: {in: body, find: 2, holds: {pairs: {length: 1}}}\n") "  search: labels\n";
@@ -404,7 +408,7 @@ static void test_classes(void)
 	enum { OVERLOAD = 4, CALLER, OTHER };
 	static struct mt_retry policy = {
 		.on = MT_RETRY_OVERLOAD, .attempts = 1, .base_ms = 25, .max_ms = 250};
-	struct fake_conn *c = small_start(), *s;
+	struct fake_conn *c = start(worded_text), *s;
 	struct mt_route_action *a = (struct mt_route_action *)mt_route_at(
 		lab.snap->listeners[0].protos->services[0]->routes, 0);
 
