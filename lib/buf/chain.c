@@ -340,6 +340,10 @@ static struct rte_mbuf *find(const struct mt_chain *c, uint32_t off, uint32_t *i
 {
 	struct rte_mbuf *m = c->head;
 
+	if (off >= mt_link(m)->len && off >= mt_chain_before_tail(c)) {
+		*in = off - mt_chain_before_tail(c);
+		return c->tail;
+	}
 	while (off >= mt_link(m)->len) {
 		off -= mt_link(m)->len;
 		m = mt_link(m)->next;

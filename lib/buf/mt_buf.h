@@ -205,6 +205,15 @@ struct mt_chain {
 	uint32_t epoch; /* grows when mbufs are replaced; cursors then find their position again */
 };
 
+/*
+ * Offset of the last buffer's first byte, in a chain that is not empty. Bytes from there on are
+ * found without a search.
+ */
+static inline uint32_t mt_chain_before_tail(const struct mt_chain *c)
+{
+	return c->len - mt_link(c->tail)->len;
+}
+
 /* Takes `m` (a single-segment mbuf) with the view [off, off + len) from buf_addr; len > 0. */
 void mt_chain_append(struct mt_chain *c, struct rte_mbuf *m, uint32_t off, uint32_t len);
 

@@ -142,6 +142,18 @@ static struct rte_mbuf *find_prev(
 	return m;
 }
 
+/* The same for bytes to be written, with a predecessor only if the mbuf must be replaced. */
+static struct rte_mbuf *find_written(
+	struct mt_chain *c, uint32_t off, struct rte_mbuf **prev, uint32_t *in)
+{
+	if (off < mt_link(c->head)->len || off < mt_chain_before_tail(c) ||
+		!mt_buf_writable(c->tail))
+		return find_prev(c, off, prev, in);
+	*prev = NULL;
+	*in = off - mt_chain_before_tail(c);
+	return c->tail;
+}
+
 int mt_chain_patch(
 	struct mt_chain *c, uint32_t off, const void *bytes, uint32_t n, struct mt_pools *p)
 {
@@ -152,7 +164,7 @@ int mt_chain_patch(
 		struct rte_mbuf *prev, *m;
 		uint32_t in, part;
 
-		m = find_prev(c, off, &prev, &in);
+		m = find_written(c, off, &prev, &in);
 		part = MT_MIN(mt_link(m)->len - in, n);
 		if (!mt_buf_writable(m)) {
 			struct rte_mbuf *own;

@@ -26,8 +26,14 @@ static void seek(struct table_run *r, uint32_t off)
 
 const uint8_t *table_far(struct table_run *r, uint32_t off, uint32_t n, uint8_t *tmp)
 {
-	if (!r->cur)
+	const struct mt_chain *c = r->cur ? r->cur->chain : NULL;
+	uint32_t last;
+
+	if (!c || (uint64_t)off + n > c->len)
 		return NULL;
+	last = mt_chain_before_tail(c);
+	if (off >= last)
+		return mt_link_data(c->tail) + (off - last);
 	seek(r, off);
 	return mt_cursor_peek(r->cur, n, tmp);
 }

@@ -315,6 +315,34 @@ struct format {
 };
 
 /* True if a message with so many elements in all is refused. */
+/* A number at the end of a message in many buffers needs no search through them. */
+static void last_number(void)
+{
+	static const char doc[] =
+		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: last}\nspec:\n"
+		"  calls: multiplexed\n  places:\n    length: {at: 0, size: 4}\n"
+		"    id: {at: 4, size: 4}\n    last: {at: -1, size: 1}\n"
+		"  frame: {length: length, max: 65536}\n  messages:\n"
+		"  - {is: request, from: client}\n  - {is: reply, from: server}\n  id: id\n"
+		"  check: {last: 0x28}\n";
+	static uint8_t bytes[4000] = {
+		[2] = sizeof(bytes) >> 8, [3] = (uint8_t)sizeof(bytes), [sizeof(bytes) - 1] = 0x28};
+	const struct mt_codec *codec;
+	struct mt_region region;
+	struct mt_chain c = {0};
+	struct mt_decoder d;
+	struct mt_msg msg;
+
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region, doc)->codec;
+	env_append(&c, bytes, sizeof(bytes), 1);
+	mt_decoder_init(&d, codec, MT_DIR_DOWN, 0, &c);
+	CU_ASSERT_EQUAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
+	CU_ASSERT(!msg.refuse && UINT32_MAX - d.steps < 1000);
+	mt_chain_free(&c);
+	mt_region_fini(&region);
+}
+
 static bool is_refused(const struct mt_codec *codec, const struct format *f, uint32_t elements)
 {
 	static uint8_t bytes[131072];
@@ -368,4 +396,5 @@ static void many_elements(void)
 }
 
 const struct mt_test tiny_tests[] = {{"many elements", many_elements}, {"ids", ids},
-	{"linear", linear}, {"linear while arriving", linear_while_arriving}, {0}};
+	{"linear", linear}, {"last number", last_number},
+	{"linear while arriving", linear_while_arriving}, {0}};
