@@ -101,7 +101,7 @@ enum mt_ct_code {
 	/* Results: */
 	MT_CT_KIND,	/* flags: enum mt_msg_kind, n: enum mt_msg_event, m: variant */
 	MT_CT_ID,	/* the number at place, which must be there if flags & MT_CT_IF */
-	MT_CT_COPY,	/* the place follows a change of the id if it has the same number */
+	MT_CT_COPY,	/* the place gets the id, too; unless flags & MT_CT_IF if it had the same */
 	MT_CT_STATUS,	/* flags: enum mt_ct_class, unless one that is not OK is known */
 	MT_CT_DEADLINE, /* the number at place, * lo / hi, in ms */
 	MT_CT_SUM,	/* checks sum n, over the whole message */

@@ -151,6 +151,7 @@ struct cf_id {
 	struct cf_ref place;
 	struct cf_ref *copies;
 	uint32_t n_copies;
+	struct mt_num always; /* copies are written whatever they contain */
 	struct cf_kinds kinds;
 };
 

@@ -158,7 +158,9 @@ static void copies(struct cf_build *b, const struct cf_id *id)
 
 		cf_find(b, p);
 		cf_hold(b, p);
-		cf_op(b, (struct mt_ct_op){.code = MT_CT_COPY, .place = cf_content(b, p)});
+		cf_op(b, (struct mt_ct_op){.code = MT_CT_COPY,
+				 .flags = id->always.v ? MT_CT_IF : 0,
+				 .place = cf_content(b, p)});
 	}
 }
 

@@ -338,15 +338,27 @@ static void read_id_copies(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 	read_refs(c, n, &id->copies, &id->n_copies);
 }
 
+static void check_id(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct cf_id *id = obj;
+
+	(void)n;
+	if (id->always.set && !id->n_copies)
+		mt_f_error(c, id->always.line, "add copies, or remove always",
+			"always is for copies of the id");
+}
+
 static const struct mt_field id_fields[] = {
 	CUSTOM("place", id, place, .required = true, .help = "where the id is"),
 	CUSTOM("for", id, for),
 	CUSTOM("copies", id, copies),
+	{"always", MT_F_BOOL, AT(struct cf_id, always)},
 };
 static const struct mt_section sec_id = {.what = "id",
 	.size = sizeof(struct cf_id),
 	.n_fields = MT_ARRAY_LEN(id_fields),
-	.fields = id_fields};
+	.fields = id_fields,
+	.after = check_id};
 
 static void read_ids(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {

@@ -148,6 +148,8 @@ def motan1(b, side):
         result.meta[key], at = b[at + 2:at + 2 + n], at + 2 + n
     if (result.meta.get("interface"), result.meta.get("method")) == (b"com.weibo.api.motan.rpc.heartbeat", b"heartbeat"):
         return Result("heartbeat", u(b, 4, 8), len(b))
+    if b[19] & 7:
+        raise Bad
     return result
 
 

@@ -156,8 +156,8 @@ def motan(b, _):
     if b[3] >> 3:
         return u(b, 5, 8), (b[:5], b[13:])
     assert u(b, 12, 4) == len(b) - 16
-    assert u(b, 4, 8) == u(b, 20, 8), "the two ids differ"
-    return u(b, 4, 8), (b[:4], b[12:20], b[28:])
+    ids = u(b, 4, 8), u(b, 20, 8)
+    return ids[0] if ids[0] == ids[1] else ids, (b[:4], b[12:20], b[28:])
 
 
 def thrift(b, _):

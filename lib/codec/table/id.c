@@ -60,7 +60,10 @@ static int replace(struct write_change *c, const struct table_event *e, uint64_t
 	return write_edit_in(c, w, slot_of(c->r->trace, form)) ? 0 : -ENOTSUP;
 }
 
-/* A copy that has another number is not one: old peers of tRPC send zero there. */
+/*
+ * A copy with another number is written only with MT_CT_IF: old peers of tRPC send zero there, and
+ * servers of Motan answer with it.
+ */
 static int copies(struct write_change *c, uint64_t id)
 {
 	const struct table_trace *t = c->r->trace;
@@ -69,7 +72,8 @@ static int copies(struct write_change *c, uint64_t id)
 	for (uint32_t i = 0; i < t->n && rc == 0; i++) {
 		const struct table_event *e = &t->event[i];
 
-		if (e->op->code == MT_CT_COPY && e->there && e->value == c->r->msg->id)
+		if (e->op->code == MT_CT_COPY && e->there &&
+			(e->op->flags & MT_CT_IF || e->value == c->r->msg->id))
 			rc = replace(c, e, id);
 	}
 	return rc;

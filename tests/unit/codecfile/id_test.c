@@ -97,7 +97,10 @@ static void emit(const struct line *l, const struct mt_chain *c, uint64_t id)
 
 /* ---- whole messages -------------------------------------------------------------------------- */
 
-/* True if the client's id was missing, so that zero stays, or had more bytes than it needs. */
+/*
+ * True if the client's id was missing, so that zero stays, had more bytes than it needs, or had a
+ * copy that differed.
+ */
 static bool other_bytes(const struct line *l)
 {
 	static const char *const names[] = {"brpc", "protobuf", "trpc"};
@@ -105,7 +108,8 @@ static bool other_bytes(const struct line *l)
 	for (size_t i = 0; l->id == 0 && i < MT_ARRAY_LEN(names); i++)
 		if (strcmp(at_file, names[i]) == 0)
 			return true;
-	return strcmp(l->name, "tars-PROXY-error-reply-verified") == 0;
+	return strcmp(l->name, "tars-PROXY-error-reply-verified") == 0 ||
+	       strcmp(l->name, "v1-inner-id-differs") == 0;
 }
 
 static void round_trip(const struct mt_codec_table *t, const struct line *l, uint64_t id,

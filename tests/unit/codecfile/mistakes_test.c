@@ -177,6 +177,10 @@ static const struct {
 		"place)"},
 	{ID, "  id: {place: id, copies: [kind, nothing]}\n",
 		"spec.id.copies[1]: there is no place \"nothing\""},
+	{ID, "  id: {place: id, always: true}\n",
+		"20: error: spec.id: always is for copies of the id (add copies, or remove "
+		"always)"},
+	{ID, "  id: {place: id, copies: kind, always: maybe}\n", "20: error: spec.id.always: "},
 	{ID, "  id: {place: id, for: requests}\n", "spec.id.for: "},
 	/* the rest */
 	{REST, "  metadata: {a: {place: name, value: b}}\n",
