@@ -182,16 +182,18 @@ def bolt_pairs(result, b):
     """Of requests and replies: all must fit."""
     at, end = 0, len(b)
     while at < end:
-        pair = []
+        pair, null = [], False
         for _ in range(2):
             n = u(b, at, 4) if at + 4 <= end else 1 << 32
+            null |= n == (1 << 32) - 1
             n = 0 if n == (1 << 32) - 1 else n
             if at + 4 + n > end:
                 result.refused = True
                 return
             pair.append(b[at + 4:at + 4 + n])
             at += 4 + n
-        result.meta[pair[0]] = pair[1]
+        if not null:
+            result.meta[pair[0]] = pair[1]
 
 
 def bolt(b, side):

@@ -58,7 +58,7 @@ static bool nest_tlv(struct write_change *c, struct table_run *r, const struct m
 	return true;
 }
 
-/* The value's length is in front of it. The length of a null is -1, and counts from 0 here. */
+/* The value's length is in front of it. */
 static bool nest_pairs(struct write_change *c, struct table_run *r, const struct mt_ct_walk *w,
 	struct table_slot in, struct table_slot part, uint32_t edit)
 {
@@ -68,8 +68,6 @@ static bool nest_pairs(struct write_change *c, struct table_run *r, const struct
 	if (part.off < in.off + 2u * w->value_width ||
 		!read_number(r, at, w->value_width, w->flags & MT_CT_WALK_LITTLE, &value))
 		return false;
-	if (w->value_width == 4 && value == UINT32_MAX)
-		value = 0;
 	return write_count_add(
 		c, order(w), (struct table_slot){at, w->value_width}, value, part, edit);
 }

@@ -112,9 +112,12 @@ enum table_rc table_walk_tlv(struct table_run *r, const struct mt_ct_walk *w, ui
 
 /* ---- keys and values with their lengths ------------------------------------------------------ */
 
-/* Reads a length at s->pos + at, and checks that so many bytes follow in the container. */
-static enum table_rc length_at(
-	struct table_run *r, const struct mt_ct_walk *w, uint32_t at, uint32_t end, uint32_t *len)
+/*
+ * Reads a length at s->pos + at, and checks that so many bytes follow in the container. A length of
+ * -1 in four bytes stands for a null, which has none.
+ */
+static enum table_rc length_at(struct table_run *r, const struct mt_ct_walk *w, uint32_t at,
+	uint32_t end, uint32_t *len, bool *null)
 {
 	uint32_t width = w->value_width, off = r->s->pos + at;
 	uint8_t tmp[4];
@@ -126,9 +129,10 @@ static enum table_rc length_at(
 		return TABLE_WAIT;
 	p = table_bytes(r, off, width, tmp);
 	*len = p ? (uint32_t)walk_number(p, width, w->flags & MT_CT_WALK_LITTLE) : 0;
-	/* -1 stands for a null, which has no bytes. */
-	if (width == 4 && *len == UINT32_MAX)
+	if (width == 4 && *len == UINT32_MAX) {
+		*null = true;
 		*len = 0;
+	}
 	return *len > end - off - width ? TABLE_MALFORMED : TABLE_GOT;
 }
 
@@ -163,7 +167,24 @@ static void give(
 			table_found(r, walk_target(r, w, i), value.off, value.len);
 }
 
-/* Starts again at the pair when more of it has come: at its key, and at its second length. */
+/* An entry of the index, or the value of targets. False: the index is full. */
+static bool pair(struct table_run *r, const struct mt_ct_walk *w, struct table_slot key,
+	struct table_slot value)
+{
+	uint32_t from = r->s->pos;
+
+	if (r->meta)
+		return table_entry(
+			r, key, value, (struct table_slot){from, value.off + value.len - from});
+	if (maybe_wanted(r, w, key.len))
+		give(r, w, wanted(r, w, key), value);
+	return true;
+}
+
+/*
+ * Starts again at the pair when more of it has come: at its key, and at its second length. A pair
+ * with a null is none: readers keep an earlier value of the key.
+ */
 enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
 {
 	struct table_state *s = r->s;
@@ -172,22 +193,20 @@ enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, 
 	while (s->pos < end) {
 		struct table_slot key = {s->pos + width, 0}, value;
 		enum table_rc rc;
+		bool null = false;
 
 		table_mark(r, s->pos);
-		rc = length_at(r, w, 0, end, &key.len);
+		rc = length_at(r, w, 0, end, &key.len, &null);
 		if (rc == TABLE_GOT)
-			rc = length_at(r, w, width + key.len, end, &value.len);
+			rc = length_at(r, w, width + key.len, end, &value.len, &null);
 		r->keep = rc == TABLE_WAIT;
 		if (rc == TABLE_GOT && !walk_may_pass(r))
 			rc = TABLE_MALFORMED;
 		if (rc != TABLE_GOT)
 			return rc;
 		value.off = key.off + key.len + width;
-		if (r->meta && !table_entry(r, key, value,
-				       (struct table_slot){s->pos, value.off + value.len - s->pos}))
+		if (!null && !pair(r, w, key, value))
 			return TABLE_GOT;
-		if (!r->meta && maybe_wanted(r, w, key.len))
-			give(r, w, wanted(r, w, key), value);
 		s->pos = value.off + value.len;
 		if (!table_may(r, ELEMENT_STEPS + 4u * w->n))
 			return TABLE_WAIT;
