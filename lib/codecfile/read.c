@@ -530,13 +530,51 @@ static const struct mt_section sec_meta = {.what = "metadata value",
 
 static void read_meta(struct mt_fctx *c, const struct mt_ynode *n, struct cf_meta *m)
 {
-	m->key = n->key;
 	if (n->type != MT_Y_SCALAR) {
 		mt_section_read(c, &sec_meta, n, m);
 		return;
 	}
 	m->origin = (struct mt_origin){c->file, n->line};
 	cf_read_ref(c, n, &m->place);
+}
+
+/* Adds a row for a key. False: there is no memory. */
+static bool add_meta(
+	struct mt_fctx *c, const char *key, const struct mt_ynode *n, struct cf_meta ***last)
+{
+	struct cf_meta *m = mt_region_alloc(&c->model->region, sizeof(*m));
+
+	if (!m)
+		return false;
+	m->key = key;
+	read_meta(c, n, m);
+	**last = m;
+	*last = &m->next;
+	return true;
+}
+
+/* Several places of one key: a row for each. The first that is there gives the value. */
+static bool add_metas(
+	struct mt_fctx *c, const char *key, const struct mt_ynode *n, struct cf_meta ***last)
+{
+	uint32_t i = 0;
+
+	if (n->n == 0 || n->n > 8) {
+		mt_f_error(c, n->line, "write 1 to 8 places", "a value has no place, or too many");
+		return true;
+	}
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push_index(c, i++);
+		bool place = k->type == MT_Y_SCALAR;
+
+		if (!place)
+			mt_f_error(c, k->line, "write the names of places",
+				"a list of places has nothing else");
+		else if (!add_meta(c, key, k, last))
+			return false;
+		mt_path_pop(c, mark);
+	}
+	return true;
 }
 
 static void read_metas(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -551,14 +589,12 @@ static void read_metas(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		return;
 	}
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
-		struct cf_meta *m = mt_region_alloc(&c->model->region, sizeof(*m));
 		uint32_t mark = mt_path_push(c, k->key);
+		bool done = k->type == MT_Y_SEQ ? add_metas(c, k->key, k, &last)
+						: add_meta(c, k->key, k, &last);
 
-		if (!m)
+		if (!done)
 			return;
-		read_meta(c, k, m);
-		*last = m;
-		last = &m->next;
 		mt_path_pop(c, mark);
 	}
 }

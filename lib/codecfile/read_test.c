@@ -20,9 +20,11 @@ static void read_value(struct mt_fctx *c, const struct mt_ynode *n, struct cf_te
 	uint32_t errors = c->diags->errors;
 	uint32_t at = t->n;
 
-	if (!mt_read_item(c, n, &text))
+	/* Quoted values are texts, also an empty one. */
+	if (n->type == MT_Y_SCALAR && !n->plain && !*n->text)
+		text.s = "";
+	else if (!mt_read_item(c, n, &text))
 		return;
-	/* Quoted values are texts. */
 	if (!n->plain || !((text.s[0] >= '0' && text.s[0] <= '9') || text.s[0] == '-')) {
 		add_range(c, t, 1, 0, n->line);
 	} else {

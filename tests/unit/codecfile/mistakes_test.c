@@ -122,6 +122,7 @@ static const struct {
 	{MATCH, "  match: {magic: {is: 1, not: 2}}\n",
 		"spec.match.magic: a condition compares in one way"},
 	{MATCH, "  match: {magic: {min: 2, max: 1}}\n", "spec.match.magic: min is above max"},
+	{MATCH, "  match: {magic: \"\"}\n", "\"\" is compared with a number"},
 	{MATCH, "  match: {name: {min: 2}}\n", "spec.match.name: a text is in no range"},
 	{MATCH, "  match: {tail: 1}\n",
 		"15: error: spec.match.tail: tail is found from the end of the message"},
@@ -191,6 +192,14 @@ static const struct {
 		"same "
 		"case)"},
 	{REST, "  metadata: {a: {place: name, split: ab}}\n", "\"ab\" is not a character"},
+	{REST, "  metadata: {a: []}\n",
+		"21: error: spec.metadata.a: a value has no place, or too many (write 1 to 8 "
+		"places)"},
+	{REST, "  metadata: {a: [name, {place: kind}]}\n",
+		"21: error: spec.metadata.a[1]: a list of places has nothing else (write the names "
+		"of places)"},
+	{REST, "  metadata: {a: [name, nam]}\n",
+		"21: error: spec.metadata.a[1]: there is no place \"nam\" (did you mean name?)"},
 	{REST, "  search: body\n",
 		"21: error: spec.search: body has no keys and values (name a place that holds "
 		"pairs"},
