@@ -153,6 +153,15 @@ def motan1(b, side):
     return result
 
 
+def in_turns(meta):
+    """Keys and values, each with a newline after it, which the last may lack. A last key with an empty value is none. Then: whether it is right."""
+    ended, texts = meta.endswith(b"\n"), meta.split(b"\n")
+    texts = texts[:-1] if ended or not meta else texts
+    right = all(texts[::2]) and (ended or len(texts) % 2 == 0)
+    pairs = list(zip(texts[::2], texts[1::2]))
+    return pairs[:-1] if len(texts) % 2 == 0 and pairs and not pairs[-1][1] else pairs, right
+
+
 def motan2(b, side):
     most = 10485760
     if b[3] & 0xf8 != 8:
@@ -166,15 +175,13 @@ def motan2(b, side):
     if not word:
         raise Bad
     result = Result(word.split()[-1], u(b, 5, 8), len(b))
+    pairs, right = in_turns(b[17:meta])
+    values, version = dict(pairs), dict(pairs).get(b"M_v", b"0")
+    result.refused = (side == "client" and not right) or values.get(b"M_g") == b"" or not b"!" <= version[:1] <= b"~"
     if result.kind in ("request", "oneway"):
-        words = b[17:meta].split(b"\n")
-        if len(words) % 2:
-            words = words[:-1] if not words[-1] else words + [b""]
-        named = {b"M_p": "interface", b"M_m": "method", b"M_g": "group", b"version": "version"}
-        for key, value in zip(words[::2], words[1::2]):
-            result.meta[key] = value
-            if key in named:
-                result.meta[named[key]] = value
+        result.meta = dict(values)
+        for key, names in ((b"interface", (b"M_p",)), (b"method", (b"M_m",)), (b"group", (b"M_g", b"group")), (b"version", (b"M_v", b"version"))):
+            result.meta.update([(key, values[name]) for name in names if name in values][:1])
     return result
 
 
@@ -534,9 +541,10 @@ class Frames:
         return side, b"\xf1\xf1" + struct.pack(">HQI", bool(flag), number, len(inner)) + inner
 
     def motan2(self):
-        keys = ["M_p", "M_m", "M_g", "version", "x", "key", "M_p"]
+        keys = ["M_p", "M_m", "M_g", "M_v", "version", "group", "x", "key", "M_p"]
         lines = [w for _ in range(self.rng.randrange(7)) for w in (self.rng.choice(keys).encode(), self.text())]
-        meta = b"\n".join(lines) + (b"\n" if self.rng.random() < .3 else b"")
+        lines += [b"M_g"] if self.rng.random() < .2 else []
+        meta = b"\n".join(lines) + (b"\n" * self.rng.randrange(1, 3) if self.rng.random() < .3 else b"")
         body = self.bytes()
         kind = self.rng.choice((0, 0, 4, 1, 0x10, 0x11, 2, 8))
         return self.side(), b"\xf1\xf1" + bytes([kind, 8 | self.rng.randrange(2), 0x30]) + struct.pack(">QI", self.number(64), len(meta)) + meta + struct.pack(

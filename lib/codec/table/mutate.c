@@ -285,9 +285,24 @@ static bool is_nested(const struct write_change *c, const struct mt_ct_walk *w)
 	return w->n && c->r->t->targets[w->first + w->n - 1u].parent;
 }
 
-/* One edit for a container. */
-static int edit(struct write_change *c, const struct place *at, struct tail *t)
+/*
+ * The container without a last key with an empty value, if keys and values come in turns: that key
+ * is not an entry, and would become one if others followed.
+ */
+static struct place entries(const struct write_change *c, const struct place *at)
 {
+	const struct mt_meta_entry *e = c->meta->n ? &c->meta->entry[c->meta->n - 1] : NULL;
+	struct place part = *at;
+
+	if (at->w->format == MT_CT_LINES && at->w->between == at->w->end)
+		part.all.len = e ? e->end - at->all.off : 0;
+	return part;
+}
+
+/* One edit for a container. */
+static int edit(struct write_change *c, const struct place *in, struct tail *t)
+{
+	const struct place part = entries(c, in), *at = &part;
 	uint32_t end = at->all.off + at->all.len, from;
 	bool lines = at->w->format == MT_CT_LINES, last;
 	struct ends ends = {0};
@@ -306,7 +321,7 @@ static int edit(struct write_change *c, const struct place *at, struct tail *t)
 		return -ENOTSUP;
 	if (from == end && !t->n)
 		return 0;
-	e = write_edit_add(c, from, end - from);
+	e = write_edit_add(c, from, in->all.off + in->all.len - from);
 	if (!e)
 		return -ENOTSUP;
 	e->len = t->n;

@@ -228,6 +228,21 @@ static bool blank(uint8_t b)
 	return b == ' ' || b == '\t' || b == '\r';
 }
 
+/*
+ * True if keys and values end with the same character, so that one text more or less makes values
+ * of all later keys. A last key with an empty value is then not there: Java's split() drops it.
+ */
+static bool in_turns(const struct mt_ct_walk *w)
+{
+	return w->between == w->end;
+}
+
+/* True if it matters: of a client's message, that rules are about. */
+static bool is_strict(const struct table_run *r, const struct mt_ct_walk *w)
+{
+	return in_turns(w) && r->msg->flags == MT_DIR_DOWN;
+}
+
 /* The text from state.mark to pos, with TRIM without blanks around. */
 static struct table_slot line_text(const struct table_state *s, const struct mt_ct_walk *w)
 {
@@ -307,31 +322,52 @@ static void line_trim(struct table_run *r, const struct mt_ct_walk *w, uint8_t b
 	s->stack[LINE_TO] = s->pos + 1;
 }
 
-/* The byte at state.pos. */
-static bool line_byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
+enum line { LINE_GOES_ON, LINE_NO_ROOM, LINE_WRONG };
+
+/* The byte at state.pos, of a container up to `end`. */
+static enum line line_byte(struct table_run *r, const struct mt_ct_walk *w, uint32_t end, uint8_t b)
 {
 	struct table_state *s = r->s;
 
 	if (s->mode == LINE_KEY && b == w->between) {
 		struct table_slot key = line_text(s, w);
 
+		if (key.len == 0 && is_strict(r, w))
+			return LINE_WRONG;
 		s->stack[LINE_KEY_FROM] = key.off;
 		s->stack[LINE_KEY_END] = key.off + key.len;
 		if (!(w->flags & MT_CT_WALK_TRIM) || !line_key_known(s))
 			line_key(r, w, key);
 		line_begin(r, LINE_VALUE, s->pos + 1);
-		return true;
+		return LINE_GOES_ON;
 	}
 	if (b == w->end) {
-		bool room = line_done(r, w, s->pos + 1);
+		bool last = s->pos + 1 == end && s->mark == s->pos && in_turns(w);
+		bool room = last || line_done(r, w, s->pos + 1);
 
 		r->used += ELEMENT_STEPS + 4u * w->n;
 		line_begin(r, LINE_KEY, s->pos + 1);
-		return room;
+		return room ? LINE_GOES_ON : LINE_NO_ROOM;
 	}
 	if (w->flags & MT_CT_WALK_TRIM)
 		line_trim(r, w, b);
-	return true;
+	return LINE_GOES_ON;
+}
+
+/* Ends the last line, which may lack its character. */
+static enum table_rc line_rest(struct table_run *r, const struct mt_ct_walk *w)
+{
+	struct table_state *s = r->s;
+
+	if (in_turns(w)) {
+		if (s->mode == LINE_VALUE && s->mark < s->pos)
+			line_done(r, w, s->pos);
+		return s->mode == LINE_KEY && s->mark < s->pos && is_strict(r, w) ? TABLE_MALFORMED
+										  : TABLE_GOT;
+	}
+	if (s->mark < s->pos || s->mode == LINE_VALUE)
+		line_done(r, w, s->pos);
+	return TABLE_GOT;
 }
 
 enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
@@ -344,9 +380,12 @@ enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, 
 		line_begin(r, LINE_KEY, s->pos);
 	}
 	for (uint32_t n; (n = table_piece(r, s->pos, end, &p)) > 0;) {
-		for (uint32_t i = 0; i < n; i++, s->pos++)
-			if (!line_byte(r, w, p[i]))
-				return TABLE_GOT;
+		for (uint32_t i = 0; i < n; i++, s->pos++) {
+			enum line is = line_byte(r, w, end, p[i]);
+
+			if (is != LINE_GOES_ON)
+				return is == LINE_WRONG ? TABLE_MALFORMED : TABLE_GOT;
+		}
 		r->used += 4 * n + 4;
 	}
 	if (s->pos < end) {
@@ -357,9 +396,7 @@ enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, 
 		table_arrived(r, s->pos + 1);
 		return TABLE_WAIT;
 	}
-	if (s->mark < s->pos || s->mode == LINE_VALUE)
-		line_done(r, w, s->pos);
-	return TABLE_GOT;
+	return line_rest(r, w);
 }
 
 /* ---- words ----------------------------------------------------------------------------------- */
