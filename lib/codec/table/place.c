@@ -105,6 +105,9 @@ int table_varint(const uint8_t *p, uint32_t n, uint64_t *v)
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < n && i < VARINT_MAX; i++) {
+		/* The last byte has one bit: readers in Go take more for a mistake. */
+		if (i == VARINT_MAX - 1 && p[i] > 1)
+			return -1;
 		sum |= (uint64_t)(p[i] & 0x7f) << 7 * i;
 		if (p[i] < 0x80) {
 			*v = sum;

@@ -7,6 +7,8 @@
 
 /* Readers keep the number of a field in 32 bits with its wire type. */
 #define FIELD_MAX 0x1fffffffu
+/* Readers in C++ take tags and lengths of at most 5 bytes, also if the last of them are zero. */
+#define TAG_BYTES 5
 
 struct field {
 	uint64_t number;
@@ -27,7 +29,7 @@ static enum table_rc head(const uint8_t *p, uint32_t n, uint32_t *used, struct f
 	f->number = tag >> 3;
 	f->tag = (uint32_t)a;
 	f->is = (tag & 7) == 2 ? MT_CT_STRING : MT_CT_NUMBER;
-	if (f->number == 0 || f->number > FIELD_MAX)
+	if (f->number == 0 || f->number > FIELD_MAX || a > TAG_BYTES)
 		return TABLE_MALFORMED;
 	if ((tag & 7) == 1 || (tag & 7) == 5) {
 		f->is = MT_CT_FIXED_NUMBER;
@@ -40,7 +42,7 @@ static enum table_rc head(const uint8_t *p, uint32_t n, uint32_t *used, struct f
 	b = table_varint(p + a, n - (uint32_t)a, &v);
 	if (b <= 0)
 		return b < 0 ? TABLE_MALFORMED : TABLE_GOT;
-	if ((tag & 7) == 2 && v > UINT32_MAX)
+	if ((tag & 7) == 2 && (v > UINT32_MAX || b > TAG_BYTES))
 		return TABLE_MALFORMED;
 	f->len = (tag & 7) == 2 ? (uint32_t)v : (uint32_t)b;
 	*used = (uint32_t)((tag & 7) == 2 ? a + b : a);
