@@ -287,12 +287,15 @@ def trpc(b, side):
         return Result(kind, u(b, 10, 4) if opens else 0, len(b), refused=opens and side == "client")
     size = u(b, 8, 2)
     if 16 + size > len(b):
-        return Result("request" if side == "client" else "reply", 0, len(b), refused=True)
+        return Result("request" if side == "client" else "event", 0, len(b), refused=True)
     fields = protobuf(b[16:16 + size])
-    result = Result("reply", last(fields, 3, 0) or 0, len(b))
+    entries = [protobuf(v) for n, k, v in fields if n == 9 and k == 2]
+    answer = "event" if last(fields, 3, 0) is None else "reply"
+    result = Result(answer, last(fields, 3, 0) or 0, len(b))
+    result.refused = (last(fields, 12, 0) or 0) & 0xffffffff > len(b) - 16 - size or any(last(entry, 3, 0) for entry in entries)
     if side == "server":
         return result
-    result.kind = "oneway" if last(fields, 2, 0) == 1 else "request"
+    result.kind = "oneway" if (last(fields, 2, 0) or 0) & 0xffffffff == 1 else "request"
     time = last(fields, 4, 0) or 0
     result.timeout = 0 if time >> 63 else min(time, 0xffffffff)
     for number, key in ((5, "caller"), (6, "callee"), (7, "func")):
@@ -301,9 +304,8 @@ def trpc(b, side):
             result.meta[key] = value
     parts = result.meta.get("func", b"").split(b"/", 2)
     result.meta.update(zip(("service", "method"), parts[1:]))
-    for _, _, entry in (f for f in fields if f[0] == 9 and f[1] == 2):
-        inner = protobuf(entry)
-        result.meta[last(inner, 1, 2) or b""] = last(inner, 2, 2) or b""
+    for entry in entries:
+        result.meta[last(entry, 1, 2) or b""] = last(entry, 2, 2) or b""
     return result
 
 
@@ -317,21 +319,22 @@ def brpc(b, side):
     request = [v for n, k, v in fields if n == 1 and k == 2]
     for value in (v for n, k, v in fields if n == 2 and k == 2):
         protobuf(value)
+    entries = [protobuf(v) for n, k, v in fields if n == 9 and k == 2]
     merged = [f for v in request for f in protobuf(v)]
     if not request if side == "client" else last(fields, 2, 2) is None:
         raise Bad
     result = Result("request" if side == "client" else "reply", last(fields, 4, 0) or 0, len(b))
+    result.refused = any(last(entry, 3, 0) for entry in entries)
     if side == "client":
         time = last(merged, 8, 0) or 0
         result.timeout = 0 if time >> 63 else min(time, 0xffffffff)
-        result.refused = any(n in (6, 7, 8) and k == 2 for n, k, _ in fields) or last(merged, 1, 2) is None or last(merged, 2, 2) is None
+        result.refused |= any(n in (6, 7, 8) and k == 2 for n, k, _ in fields) or last(merged, 1, 2) is None or last(merged, 2, 2) is None
         for number, kind, key in ((1, 2, "service"), (2, 2, "method"), (3, 0, "log_id")):
             value = last(merged, number, kind)
             if value is not None:
                 result.meta[key] = value if kind == 2 else str(signed(value, 8)).encode()
-        for _, _, entry in (f for f in fields if f[0] == 9 and f[1] == 2):
-            inner = protobuf(entry)
-            result.meta[last(inner, 1, 2) or b""] = last(inner, 2, 2) or b""
+        for entry in entries:
+            result.meta[last(entry, 1, 2) or b""] = last(entry, 2, 2) or b""
     return result
 
 
@@ -428,7 +431,7 @@ def tars_server(b, found):
         return Result("event", 0, len(b))
     if (5, True) not in found or number is None:
         raise Bad
-    return Result("reply", number & (1 << 64) - 1, len(b))
+    return Result("reply" if number else "event", number & (1 << 64) - 1, len(b))
 
 
 def tars_client(b, found):
@@ -452,7 +455,7 @@ def tars(b, side):
     b = cut(b, u(b, 0, 4), 6, 10485760)
     found = jce_first(b, 6)
     result = (tars_client if side == "client" else tars_server)(b, found)
-    result.refused = found.get((1, True)) == 3
+    result.refused = found.get((1, True)) in (0, 3)
     return result
 
 
@@ -599,7 +602,8 @@ class Frames:
     def trpc(self):
         side = self.side()
         entries = [self.field(9, self.field(1, self.text()) + self.field(2, self.text())) for _ in range(self.rng.randrange(4))]
-        fields = [self.field(1, 0), self.field(2, self.rng.randrange(3)), self.field(3, self.number(32)), self.field(4, self.number(64)), self.others(17, 300)]
+        fields = [self.field(1, 0), self.field(2, self.rng.randrange(3)), self.field(3, self.number(32)), self.field(4, self.number(64)), self.others(17, 300),
+                  *([self.field(12, self.rng.randrange(40))] if self.rng.random() < .2 else [])]
         func = b"/".join(self.text() for _ in range(self.rng.randrange(1, 5)))
         names = [self.field(5, self.text()), self.field(6, self.text()), self.field(7, func)]
         fields += names if side == "client" else [self.field(5, self.number(32)), self.field(6, self.text())]
