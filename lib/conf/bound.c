@@ -136,7 +136,10 @@ struct bindings {
 	uint32_t count;
 	struct mt_addr lost, unclear; /* one of each; zero: there is none */
 	uint32_t lost_at;
-	struct mt_idmap owners; /* struct mt_workload_entry, by place */
+	/* addresses (mt_id_of_addr()) with entries of several namespaces */
+	struct mt_idmap disputed;
+	/* user_id() of such an address and a namespace with a service that has it as an endpoint */
+	struct mt_idmap users;
 	void (*add)(struct mt_build *, uint64_t place, const struct mt_meta *);
 };
 
@@ -289,56 +292,154 @@ static bool is_of_port(const struct bindings *x, const struct mt_addr *a)
 	       !as_written(x->b, &x->n->ports[port])->workloads_set;
 }
 
-/* True if it gives its address a principal. Addresses of Pods change. */
-static bool names(struct bindings *x, const struct mt_workload_entry *e, const char *domain)
+/* True for an entry that may give a workload its principal. Addresses of Pods change. */
+static bool is_entry(const struct bindings *x, const struct mt_workload_entry *e)
 {
-	const char *why;
-
-	return !e->w.pod && !mt_b_is_wrong(x->b, &e->meta) && is_of_port(x, &e->w.address) &&
-	       principal_of(x->b, e, domain, &why);
+	return !e->w.pod && !mt_b_is_wrong(x->b, &e->meta) && is_of_port(x, &e->w.address);
 }
 
-/* Calls `fn` for each WorkloadEntry that gives the address of a port of workloads a principal. */
-static void each_name(struct bindings *x,
+static uint64_t place_of(const struct mt_workload_entry *e)
+{
+	char text[MT_ADDR_STRLEN];
+
+	return mt_place_of_workload(mt_addr_str(&e->w.address, text));
+}
+
+/*
+ * Calls `fn` for each WorkloadEntry with the address of a port of workloads. `named`: only for
+ * entries that give a principal; otherwise only for the others.
+ */
+static void each_entry(struct bindings *x, bool named,
 	void (*fn)(struct bindings *, const struct mt_workload_entry *, uint64_t place))
 {
 	const struct mt_objs *entries = &x->b->model->workload_entries;
-	const char *domains[MT_B_DOMAINS];
-	char text[MT_ADDR_STRLEN];
+	const char *domains[MT_B_DOMAINS], *why;
 
 	(void)mt_b_trust_domains(x->b, domains);
 	for (uint32_t i = 0; i < entries->n; i++) {
 		const struct mt_workload_entry *e = entries->v[i];
 
-		if (names(x, e, domains[0]))
-			fn(x, e, mt_place_of_workload(mt_addr_str(&e->w.address, text)));
+		if (is_entry(x, e) && (principal_of(x->b, e, domains[0], &why) != NULL) == named)
+			fn(x, e, place_of(e));
 	}
+}
+
+static void put(struct bindings *x, struct mt_idmap *m, uint64_t id, const void *value)
+{
+	if (mt_idmap_put(m, id, (void *)value))
+		x->b->tmp.failed = true;
+}
+
+/* ---- which namespace gives an address its principal ------------------------------------------ */
+
+static uint64_t user_id(const struct mt_addr *a, const char *ns)
+{
+	uint64_t id = mt_secret_hash_text(ns, mt_id_of_addr(a));
+
+	return id ? id : 1;
+}
+
+static void note_dispute(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+{
+	const struct mt_workload_entry *first = mt_idmap_get(&x->b->namers, place);
+
+	if (!first)
+		put(x, &x->b->namers, place, e);
+	else if (strcmp(first->meta.ns, e->meta.ns) != 0)
+		put(x, &x->disputed, mt_id_of_addr(&e->w.address), e);
+}
+
+/* Notes the namespaces with services that have endpoints at addresses in dispute. */
+static void note_users(struct bindings *x)
+{
+	for (uint32_t i = 0; x->disputed.n && i < x->b->n_hosts; i++) {
+		const struct mt_host *h = &x->b->host_list[i];
+
+		if (mt_b_is_wrong(x->b, &h->se->meta))
+			continue;
+		for (uint32_t k = 0; k < h->n_workloads; k++) {
+			const struct mt_addr *a = &h->workloads[k]->address;
+
+			if (!mt_addr_is_zero(a) && mt_idmap_get(&x->disputed, mt_id_of_addr(a)))
+				put(x, &x->users, user_id(a, h->se->meta.ns), h);
+		}
+	}
+}
+
+static bool is_user(const struct bindings *x, const struct mt_workload_entry *e)
+{
+	return mt_idmap_get(&x->users, user_id(&e->w.address, e->meta.ns)) != NULL;
+}
+
+/* Parts of a claim that an entry's own document decides. */
+#define OF_DOCUMENT (MT_STANDING_UNDATED | MT_STANDING_LIMITED)
+#define NOT_USED    (OF_DOCUMENT + 1)
+
+/*
+ * The claim of an entry: as mt_b_claim(), but of entries that were applied alike, one of a
+ * namespace with a service that has the endpoint precedes others. A namespace does not lose an
+ * address by a service that another one writes for it.
+ */
+static unsigned int rank(
+	const struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+{
+	unsigned int claim = mt_b_claim(x->b, place, &e->meta);
+
+	return (claim & ~OF_DOCUMENT) << 1 | (is_user(x, e) ? 0 : NOT_USED) | (claim & OF_DOCUMENT);
+}
+
+static const char *reason(unsigned int winner, unsigned int loser)
+{
+	unsigned int other = winner ^ loser;
+
+	if (other > (NOT_USED | OF_DOCUMENT) || !(other & NOT_USED))
+		return mt_claim_reason((winner & ~OF_DOCUMENT) >> 1 | (winner & OF_DOCUMENT),
+			(loser & ~OF_DOCUMENT) >> 1 | (loser & OF_DOCUMENT));
+	return ", in the namespace of a service with this endpoint";
 }
 
 static void compare(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	const struct mt_workload_entry *best = mt_idmap_get(&x->owners, place);
+	const struct mt_workload_entry *best = mt_idmap_get(&x->b->namers, place);
 
-	if (best && mt_b_claim(x->b, place, &best->meta) <= mt_b_claim(x->b, place, &e->meta))
-		return;
-	if (mt_idmap_put(&x->owners, place, (void *)e))
-		x->b->tmp.failed = true;
+	if (!best || rank(x, best, place) > rank(x, e, place))
+		put(x, &x->b->namers, place, e);
+}
+
+/*
+ * An entry without an account keeps its address from one of another namespace that is new and has
+ * no service with the endpoint, if its own namespace has one.
+ */
+static void keep_from_new(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+{
+	const struct mt_workload_entry *best = mt_idmap_get(&x->b->namers, place);
+	unsigned int claim = best ? mt_b_claim(x->b, place, &best->meta) : 0;
+
+	if (best && strcmp(best->meta.ns, e->meta.ns) != 0 && claim >= MT_CLAIM_NOT_HELD &&
+		(claim & MT_STANDING_NEW) && is_user(x, e) && !is_user(x, best))
+		put(x, &x->b->namers, place, e);
+}
+
+static bool is_others(const struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+{
+	const struct mt_workload_entry *best = mt_idmap_get(&x->b->namers, place);
+
+	return best && strcmp(best->meta.ns, e->meta.ns) != 0;
 }
 
 /* Two of one namespace are its own mistake: own() reports them, and no policy trusts either. */
-static void refuse(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+static void dispute(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	const struct mt_workload_entry *best = mt_idmap_get(&x->owners, place);
+	const struct mt_workload_entry *best = mt_idmap_get(&x->b->namers, place);
 
-	if (!best || strcmp(best->meta.ns, e->meta.ns) == 0)
+	if (!is_others(x, e, place))
 		return;
-	mt_b_error(x->b, &e->meta, e->w.address_text.line, "spec.address",
+	mt_b_dispute(x->b, &e->meta, e->w.address_text.line, "spec.address",
 		"write the address of its own workload",
-		"WorkloadEntry %.64s/%.128s at %.128s:%u has %.64s%s", best->meta.ns,
-		best->meta.name, best->meta.origin.file ? best->meta.origin.file : "?",
-		best->meta.origin.line, e->w.address_text.s,
-		mt_claim_reason(
-			mt_b_claim(x->b, place, &best->meta), mt_b_claim(x->b, place, &e->meta)));
+		"gives %.64s no principal, because of WorkloadEntry %.64s/%.128s at %.128s:%u%s",
+		e->w.address_text.s, best->meta.ns, best->meta.name,
+		best->meta.origin.file ? best->meta.origin.file : "?", best->meta.origin.line,
+		reason(rank(x, best, place), rank(x, e, place)));
 }
 
 void mt_b_bound_owners(struct mt_build *b)
@@ -347,14 +448,22 @@ void mt_b_bound_owners(struct mt_build *b)
 
 	if (!mt_b_has_workload_ports(b))
 		return;
-	each_name(&x, compare);
-	each_name(&x, refuse);
-	mt_idmap_fini(&x.owners);
+	each_entry(&x, true, note_dispute);
+	each_entry(&x, false, note_dispute);
+	note_users(&x);
+	mt_idmap_clear(&b->namers);
+	each_entry(&x, true, compare);
+	if (x.users.n)
+		each_entry(&x, false, keep_from_new);
+	each_entry(&x, true, dispute);
+	mt_idmap_fini(&x.disputed);
+	mt_idmap_fini(&x.users);
 }
 
 static void add_place(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	x->add(x->b, place, &e->meta);
+	if (!is_others(x, e, place))
+		x->add(x->b, place, &e->meta);
 }
 
 void mt_b_bound_places(
@@ -363,8 +472,10 @@ void mt_b_bound_places(
 	struct bindings x = {.b = b, .n = node_of(b), .add = fn};
 
 	if (mt_b_has_workload_ports(b))
-		each_name(&x, add_place);
+		each_entry(&x, true, add_place);
 }
+
+/* ---- their names ----------------------------------------------------------------------------- */
 
 /*
  * An entry with the principal of those before is not a second owner. `named`: only entries that
@@ -379,14 +490,14 @@ static void own(struct bindings *x, const struct mt_workload_entry *e, const cha
 	char words[512];
 
 	/* A Pod's address is somebody else's tomorrow. */
-	if (!at || e->w.pod)
+	if (!at || e->w.pod || is_others(x, e, place_of(e)))
 		return;
 	is = principal_of(x->b, e, domain, &why);
 	if ((is != NULL) != named)
 		return;
 	name = name_of(x->b, e);
 	other = first[at - x->v];
-	/* That of another namespace gives no principal, or is refused (mt_b_bound_owners()). */
+	/* Without an account in any namespace, the first one is named as the reason. */
 	if (other && strcmp(other->meta.ns, e->meta.ns) != 0)
 		return;
 	if (!other) {

@@ -68,6 +68,16 @@ void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, co
 	va_end(ap);
 }
 
+void mt_b_dispute(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, MT_DIAG_DISPUTED, meta, line, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
 void mt_b_note(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...)
 {
@@ -227,6 +237,7 @@ static void build_fini(struct mt_build *b)
 	mt_fair_fini(&b->forward_shares);
 	mt_idmap_fini(&b->explicit_addrs);
 	mt_idmap_fini(&b->holders);
+	mt_idmap_fini(&b->namers);
 	mt_idmap_fini(&b->resolved);
 	mt_idmap_fini(&b->wrong);
 	mt_idmap_fini(&b->secrets);

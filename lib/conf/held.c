@@ -140,6 +140,8 @@ struct mt_held *mt_b_held_of(struct mt_build *b, const struct mt_host *h)
 	return NULL;
 }
 
+static const char apart[] = "give each an address of its own";
+
 /* True if the object's identity is the one that is shown at the listener now. */
 static bool is_shown(struct mt_build *b, const struct mt_listen *l, const struct mt_held *held,
 	const struct mt_meta *meta)
@@ -148,7 +150,7 @@ static bool is_shown(struct mt_build *b, const struct mt_listen *l, const struct
 			       MT_CLAIM_NOT_HELD;
 }
 
-/* True if both objects are at the listener already, or were before a restart: neither came later. */
+/* True if both objects are at the listener, or were before a restart: neither came later. */
 static bool are_there(struct mt_build *b, const struct mt_listen *l, const struct mt_meta *meta)
 {
 	uint64_t place = mt_place_id(l->text, NULL);
@@ -171,20 +173,81 @@ static bool may_differ(struct mt_build *b, const struct mt_listen *l, const stru
 /* Shows the node's own identity, because of several identities none precedes. */
 static void show_own(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at)
 {
+	const struct mt_meta *other = l->shows_by;
+
 	if (l->shows_own)
 		return;
-	mt_b_warn(b, at->meta, at->line, NULL, "give each an address of its own",
-		"%s is shared with a service of another account: clients by mutual TLS are shown "
-		"the node's own identity there",
-		l->text);
+	mt_b_warn(b, at->meta, at->line, NULL, apart,
+		"%s is shared with a service of another account, %s %.64s/%.128s at %.128s:%u: "
+		"clients by mutual TLS are shown the node's own identity there",
+		l->text, other->kind, other->ns, other->name,
+		other->origin.file ? other->origin.file : "?", other->origin.line);
 	l->shows = NULL;
 	l->shows_own = true;
+}
+
+/* ---- identities that the Node adds at shared addresses --------------------------------------- */
+
+static bool is_beside(const struct mt_service_slot *s, const struct mt_meta *meta)
+{
+	return s->holder && s->holder != meta && strcmp(s->holder->ns, meta->ns) == 0;
+}
+
+/*
+ * True if all others at the listener are of other namespaces, so that the object's identity is the
+ * only one of its namespace there.
+ */
+static bool is_alone(const struct mt_listen *l, const struct mt_meta *meta)
+{
+	for (uint32_t i = 0; l->last && i < l->last->n_services; i++)
+		if (is_beside(l->last->services[i], meta))
+			return false;
+	return true;
+}
+
+static void tell_other(struct mt_build *b, const struct mt_listen *l, const struct mt_meta *other,
+	uint32_t line, const struct mt_meta *owner)
+{
+	mt_b_warn(b, other, line, NULL, apart,
+		"%s is shared with %s %.64s/%.128s at %.128s:%u: clients by mutual TLS are shown "
+		"its identity there",
+		l->text, owner->kind, owner->ns, owner->name,
+		owner->origin.file ? owner->origin.file : "?", owner->origin.line);
+}
+
+/*
+ * Services of several namespaces share the listener, and the Node has an identity for one of these
+ * namespaces only: its clients expect this identity, and others would otherwise keep it from them.
+ * False if both have one, or several services of one namespace differ.
+ */
+static bool show_only(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at,
+	struct mt_held *held)
+{
+	if (l->shows_own || !l->shows == !held || strcmp(at->meta->ns, l->shows_by->ns) == 0 ||
+		!are_there(b, l, at->meta))
+		return false;
+	if (!held) {
+		tell_other(b, l, at->meta, at->line, l->shows_by);
+		return true;
+	}
+	if (!is_alone(l, at->meta))
+		return false;
+	for (uint32_t i = 0; l->last && i < l->last->n_services; i++) {
+		const struct mt_service_slot *s = l->last->services[i];
+
+		if (s->holder && strcmp(s->holder->ns, at->meta->ns) != 0)
+			tell_other(b, l, s->holder, s->line, at->meta);
+	}
+	l->shows = held;
+	l->shows_by = at->meta;
+	return true;
 }
 
 /*
  * An address and port shows one identity. Services of one namespace with different ones show the
  * node's own. Those of different namespaces cannot share it: otherwise an author could change the
- * identity that another's clients are shown, and they would refuse it.
+ * identity that another's clients are shown, and they would refuse it. Services that shared it
+ * before the Node got an identity for one of them do not lose it (show_only()).
  */
 void mt_b_listen_shows(struct mt_build *b, const struct mt_listen_port *at, const struct mt_host *h,
 	const char *name)
@@ -194,6 +257,8 @@ void mt_b_listen_shows(struct mt_build *b, const struct mt_listen_port *at, cons
 	bool first = l && (!l->shows_by || mt_b_is_wrong(b, l->shows_by));
 
 	if (!l || mt_b_is_wrong(b, at->meta) || (!first && l->shows == held))
+		return;
+	if (!first && show_only(b, l, at, held))
 		return;
 	if (!first && may_differ(b, l, at->meta, held)) {
 		show_own(b, l, at);

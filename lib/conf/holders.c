@@ -183,7 +183,7 @@ static void index_holders(struct mt_build *b)
 }
 
 /* Parts of a claim above the bits of enum mt_standing. */
-#define OF_NAMESPACE 8u
+#define OF_NAMESPACE 16u
 #define OF_NOBODY    MT_CLAIM_NOT_HELD
 
 /* The first part of a claim; 0: the object has the place in the configuration in force. */
@@ -201,9 +201,13 @@ static unsigned int held(struct mt_build *b, uint64_t place, const struct mt_met
 unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
 {
 	const struct mt_idmap *m = b->model->standings;
-	uintptr_t standing = m ? (uintptr_t)mt_idmap_get(m, meta->serial) : 0;
+	uintptr_t known = m ? (uintptr_t)mt_idmap_get(m, meta->serial) : 0;
+	unsigned int standing = known ? (unsigned int)known - 1 : 0;
 
-	return held(b, place, meta) + (standing ? (unsigned int)standing - 1 : 0);
+	/* An object of a configuration in force has its places; elsewhere it is as new as others. */
+	if (b->conf->current)
+		standing &= ~(unsigned int)MT_STANDING_NEVER;
+	return held(b, place, meta) + standing;
 }
 
 static bool was_applied(const struct mt_build *b, const struct mt_meta *meta)
@@ -231,6 +235,9 @@ const char *mt_claim_reason(unsigned int winner, unsigned int loser)
 					     : ", which is served there";
 	if (other & OF_NAMESPACE)
 		return ", which is served there";
+	if (other & MT_STANDING_NEVER)
+		return winner & MT_STANDING_NEW ? ", applied before in another version"
+						: ", which was applied before";
 	if (other & MT_STANDING_NEW)
 		return ", which was applied before";
 	if (other & MT_STANDING_LIMITED)

@@ -33,9 +33,9 @@ uint64_t mt_place_of_workload(const char *text);
  */
 unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta *meta);
 /* A claim from here on is of an object and a namespace that are not served there. */
-#define MT_CLAIM_NOT_HELD 16u
+#define MT_CLAIM_NOT_HELD 32u
 /* Of routes at a Gateway of another namespace, against those of its own. Worse than all others. */
-#define MT_CLAIM_GUEST 32u
+#define MT_CLAIM_GUEST 64u
 /*
  * True if no configuration is in force yet, and the versions of both objects were applied by the
  * process before.

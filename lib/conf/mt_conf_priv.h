@@ -158,6 +158,11 @@ struct mt_build {
 	struct mt_idmap wrong;	 /* struct mt_meta of objects with errors, by serial */
 	struct mt_idmap holders; /* of places in the current snapshot (holders.c), if known */
 	bool holders_known;
+	/*
+	 * struct mt_workload_entry, by mt_place_of_workload(): only entries of its namespace give
+	 * the address a principal (bound.c)
+	 */
+	struct mt_idmap namers;
 	struct {
 		const struct mt_meta *meta;
 		uint64_t object, ns;
@@ -220,6 +225,12 @@ bool mt_b_is_wrong(const struct mt_build *b, const struct mt_meta *meta);
 void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
 	const char *fmt, ...) mt_printf(5, 6);
 void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+/*
+ * Warns that the object does not get what another one keeps. It stays in use, but its version never
+ * becomes a last good one.
+ */
+void mt_b_dispute(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 /* For information: no call has another outcome than its documents specify. */
 void mt_b_note(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,

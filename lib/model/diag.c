@@ -118,7 +118,7 @@ const struct mt_diag *mt_diags_entry(const struct mt_diags *d, uint32_t i, struc
 static void count(struct mt_diags *d, enum mt_diag_severity severity)
 {
 	d->errors += severity == MT_DIAG_ERROR;
-	d->warnings += severity == MT_DIAG_WARNING;
+	d->warnings += severity == MT_DIAG_WARNING || severity == MT_DIAG_DISPUTED;
 	d->left_out += severity == MT_DIAG_LEFT_OUT;
 	d->not_served += severity == MT_DIAG_NOT_SERVED;
 	d->inert += severity == MT_DIAG_INERT || severity == MT_DIAG_UNUSED;
@@ -273,7 +273,7 @@ int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
 	static const char *const words[] = {"error", "warning", "left out", "not served",
 		"no effect", "shadowed", "fails closed", "enforced elsewhere", "warning: no effect",
-		"note", "note", "warning", "error", "warning"};
+		"note", "note", "warning", "error", "warning", "warning"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
@@ -346,7 +346,7 @@ bool mt_diag_is_strict(enum mt_diag_severity severity)
 {
 	return severity == MT_DIAG_WARNING || severity == MT_DIAG_UNUSED ||
 	       severity == MT_DIAG_CLOSED || severity == MT_DIAG_UNREADABLE ||
-	       severity == MT_DIAG_ABSENT;
+	       severity == MT_DIAG_ABSENT || severity == MT_DIAG_DISPUTED;
 }
 
 uint32_t mt_diags_strict(const struct mt_diags *d)

@@ -60,6 +60,12 @@ enum mt_diag_severity {
 	 * not name. Operators see a warning.
 	 */
 	MT_DIAG_ABSENT,
+	/*
+	 * As MT_DIAG_WARNING, for an object that claims what another one keeps. The object stays in
+	 * use without it, and its version never becomes a last good one, so that it is as new after
+	 * a restart as before it.
+	 */
+	MT_DIAG_DISPUTED,
 	MT_DIAG_SEVERITIES
 };
 

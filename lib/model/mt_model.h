@@ -123,7 +123,9 @@ struct mt_model_names {
 enum mt_standing {
 	MT_STANDING_UNDATED = 1, /* no creationTimestamp, which each object of an API server has */
 	MT_STANDING_LIMITED = 2, /* its source is limited to some namespaces */
-	MT_STANDING_NEW = 4	 /* another version of the object was applied last, or none */
+	MT_STANDING_NEW = 4,	 /* another version of the object was applied last, or none */
+	/* no version of the object was applied before; counts only while nothing is in force */
+	MT_STANDING_NEVER = 8
 };
 
 struct mt_model {

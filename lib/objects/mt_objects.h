@@ -138,7 +138,10 @@ struct mt_object_row {
 	const char *first_why;
 	bool unenforced; /* exempt for now: the Node's spec.unenforced lists it */
 	bool delegated;	 /* an applied VirtualService delegates to it */
-	/* names TLS material that is not available, so it never becomes a last good version */
+	/*
+	 * never becomes a last good version, because it names TLS material that is not available or
+	 * claims what another object keeps
+	 */
 	bool unusable;
 	bool unreadable;  /* `unusable` because a file cannot be read */
 	bool warned;	  /* there is a warning, or the object has no effect, probably by mistake */

@@ -11,8 +11,8 @@ static unsigned int standing_of(const struct mt_object_row *row)
 	const struct mt_object *o = row->used;
 	bool kept = row->good && mt_content_hash_same(&row->good->hash, &o->hash);
 
-	return (kept ? 0 : MT_STANDING_NEW) | (o->only ? MT_STANDING_LIMITED : 0) |
-	       (o->created ? 0 : MT_STANDING_UNDATED);
+	return (kept ? 0 : MT_STANDING_NEW) | (row->good ? 0 : MT_STANDING_NEVER) |
+	       (o->only ? MT_STANDING_LIMITED : 0) | (o->created ? 0 : MT_STANDING_UNDATED);
 }
 
 /* True if mt_row_fall_back() would use the last good version. */

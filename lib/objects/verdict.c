@@ -294,7 +294,8 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 		row->unreadable |= e->severity == MT_DIAG_UNREADABLE;
 		note(t, row, e);
 	} else if (e->severity == MT_DIAG_WARNING || e->severity == MT_DIAG_NOTE ||
-		   e->severity == MT_DIAG_FIELDS) {
+		   e->severity == MT_DIAG_FIELDS || e->severity == MT_DIAG_DISPUTED) {
+		row->unusable |= e->severity == MT_DIAG_DISPUTED;
 		note(t, row, e);
 	} else if (row->status < MT_OBJECT_FAIL_CLOSED && status_of(e->severity)) {
 		row->status = status_of(e->severity);

@@ -123,6 +123,22 @@ static const struct {
 			ENTRY("v", "x", "address: 192.0.2.5, serviceAccount: z")
 				ENTRY("u", "x", "address: 192.0.2.5, serviceAccount: y"),
 		"192.0.2.5 1 -", MT_DIAG_WARNING, "has its address, too"},
+	/* Of two namespaces the older entry, then that of a service with the endpoint. */
+	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
+			ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
+		"192.0.2.5 1 cluster.local/ns/x/sa/y", MT_DIAG_DISPUTED,
+		"gives 192.0.2.5 no principal, because of WorkloadEntry x/w at t:10 ("},
+	{PORTS(", side: workloads, workloads: [{address: 192.0.2.5}]")
+			ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
+				ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
+		"192.0.2.5 1 cluster.local/ns/x/sa/y", MT_DIAG_DISPUTED,
+		"no principal, because of WorkloadEntry x/w at t:10 ("},
+	{NODE ENTRY("v", "z", "address: 192.0.2.7, serviceAccount: y")
+			ENTRY("w", "x", "address: 192.0.2.7, serviceAccount: y") SERVICE,
+		"192.0.2.7 1 cluster.local/ns/x/sa/y", MT_DIAG_DISPUTED,
+		"WorkloadEntry x/w at t:15, in the namespace of a service with this endpoint"},
+	{NODE ENTRY("v", "z", "address: 192.0.2.7, serviceAccount: y") SERVICE,
+		"192.0.2.7 1 cluster.local/ns/z/sa/y", 0, NULL},
 	/* Who is listed, and nobody else. */
 	{PORTS(", side: workloads, workloads: [{address: 192.0.2.5}, {address: 192.0.2.6, mac: "
 	       "'52:54:00:12:34:56'}]") ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
@@ -172,13 +188,6 @@ static const struct {
 	const char *text, *words;
 } refused[] = {
 	{PORTS(", side: guests"), "is not known here"},
-	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
-			ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
-		"WorkloadEntry x/w at t:10 has 192.0.2.5"},
-	{PORTS(", side: workloads, workloads: [{address: 192.0.2.5}]")
-			ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
-				ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
-		"WorkloadEntry x/w at t:10 has 192.0.2.5"},
 	{PORTS(", workloads: [{address: 192.0.2.5}]"), "ports of that side only"},
 	{PORTS(", side: network, workloads: [{address: 192.0.2.5}]"), "ports of that side only"},
 	{PORTS(", side: workloads, workloads: [{address: vm1}]"), "is not an address"},
@@ -231,27 +240,43 @@ static struct mt_conf *conf_after(const char *text)
 	return c;
 }
 
-/* A document of another namespace that looks older takes no principal from whoever has it. */
+/* Compiles the text after `before`, NULL: after nothing. */
+static void bound_after(const char *before, const char *text, const char *want, const char *words)
+{
+	struct built b = build_text(before ? conf_after(before) : NULL, text);
+	char is[512];
+
+	CU_ASSERT_EQUAL(b.diags.errors, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_STRING_EQUAL(bound_of(b.s, is, sizeof(is)), want);
+	CU_ASSERT_TRUE(has_words(&b, MT_DIAG_DISPUTED, words));
+	unbuild(&b);
+}
+
+/*
+ * A document of another namespace that looks older takes no principal from an entry that gives one,
+ * also not by a service with the endpoint.
+ */
 static void holders_keep_their_names(void)
 {
+	static const char is[] = "192.0.2.5 1 cluster.local/ns/x/sa/y";
 	static const char both[] =
 		NODE OTHERS ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y");
-	struct built b = build_text(conf_after(HOLDER), both);
 
-	CU_ASSERT_EQUAL(b.diags.errors, 1);
-	CU_ASSERT_TRUE(has_words(&b, MT_DIAG_ERROR,
-		"WorkloadEntry x/w at t:15 has 192.0.2.5, which is served there"));
-	unbuild(&b);
-	/* Its namespace keeps the address, too; without a holder the older one has it. */
-	b = build_text(conf_after(HOLDER),
-		NODE OTHERS ENTRY("u", "x", "address: 192.0.2.5, serviceAccount: y"));
-	CU_ASSERT_EQUAL(b.diags.errors, 1);
-	CU_ASSERT_TRUE(has_words(&b, MT_DIAG_ERROR, "WorkloadEntry x/u at t:15 has 192.0.2.5"));
-	unbuild(&b);
-	b = build_text(NULL, both);
-	CU_ASSERT_EQUAL(b.diags.errors, 1);
-	CU_ASSERT_TRUE(has_words(&b, MT_DIAG_ERROR, "WorkloadEntry z/v at t:10 has 192.0.2.5"));
-	unbuild(&b);
+	bound_after(
+		HOLDER, both, is, "because of WorkloadEntry x/w at t:15, which is served there");
+	bound_after(HOLDER, NODE OTHERS ENTRY("u", "x", "address: 192.0.2.5, serviceAccount: y"),
+		is, "WorkloadEntry x/u at t:15, in a namespace that is served there");
+	bound_after(NODE ENTRY("w", "y", "address: 192.0.2.7, serviceAccount: y"),
+		NODE ENTRY("v", "x", "address: 192.0.2.7, serviceAccount: y")
+			ENTRY("w", "y", "address: 192.0.2.7, serviceAccount: y") SERVICE,
+		"192.0.2.7 1 cluster.local/ns/y/sa/y",
+		"WorkloadEntry y/w at t:15, which is served there");
+	/* Without a holder the older one has it; the other one gets no place by its refusal. */
+	bound_after(
+		NULL, both, "192.0.2.5 1 cluster.local/ns/z/sa/y", "WorkloadEntry z/v at t:10 (");
+	bound_after(both, HOLDER OTHERS, "192.0.2.5 1 cluster.local/ns/z/sa/y",
+		"WorkloadEntry z/v at t:15, which is served there");
 }
 
 /* In a daemon that has started with the first one's Node. */

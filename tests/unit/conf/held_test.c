@@ -167,6 +167,8 @@ static void without_own(void)
 #define BOBS	", serviceAccount: '" PKI_BOB "'"
 #define CAROLS	", serviceAccount: '" CAROL "'"
 #define SHOP_BY ", serviceAccount: bob"
+#define DAVE	"spiffe://cluster.local/ns/a/sa/dave"
+#define DAVES	", serviceAccount: '" DAVE "'"
 
 static const struct mt_filter_chain_facts is_plain = {.tls = false},
 					  is_mesh = {.tls = true,
@@ -295,8 +297,28 @@ static void shared_address(void)
 	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
 	b = again(&b, SERVICE("d", BOBS) SERVICE("e", CAROLS));
 	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
-	CU_ASSERT(told(&b, "is shared with a service of another account"));
+	CU_ASSERT(told(&b, "is shared with a service of another account, ServiceEntry shop/d at"));
 	unbuild(&b);
+}
+
+/* Two namespaces of which the Node gets identities have none that precedes the other's. */
+static void two_identities_of_shared_address(void)
+{
+	static const char *const texts[] = {SERVICE_OF("a", "e", DAVES) SERVICE("d", BOBS),
+		SERVICE_OF("a", "e", "") SERVICE("c", "") SERVICE("d", BOBS)};
+	const struct mt_conf_held two[] = {{PKI_BOB, pki()->bob}, {DAVE, pki()->bob}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		struct built b = build_text(conf_of(pki()->alice, CAROL, NULL), texts[i]);
+
+		CU_ASSERT_EQUAL(mt_conf_set_held(b.conf, two, 2), 1);
+		for (int load = 0; load < 2; load++) {
+			b = again(&b, texts[i]);
+			CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+			CU_ASSERT(told(&b, "account, ServiceEntry a/e at t:2: clients"));
+		}
+		unbuild(&b);
+	}
 }
 
 /* Lines of the ports of the first and the second service in a text. */
@@ -306,15 +328,13 @@ static void shared_address(void)
 /* Another namespace's service does not change whose identity clients are shown, whatever its age. */
 static void address_of_another_namespace(void)
 {
-#define DAVES ", serviceAccount: 'spiffe://cluster.local/ns/a/sa/dave'"
 	static const struct {
 		const char *text;
 		uint32_t refused;
 	} rows[] = {{SERVICE_OF("a", "e", "") SERVICE("d", BOBS), FIRST},
 		{SERVICE_OF("a", "e", DAVES) SERVICE("d", BOBS), FIRST},
 		{SERVICE("d", BOBS) SERVICE_OF("a", "e", DAVES), SECOND}};
-	const struct mt_conf_held two[] = {
-		{PKI_BOB, pki()->bob}, {"spiffe://cluster.local/ns/a/sa/dave", pki()->alice}};
+	const struct mt_conf_held two[] = {{PKI_BOB, pki()->bob}, {DAVE, pki()->alice}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct mt_conf *c = new_conf();
@@ -333,18 +353,35 @@ static void address_of_another_namespace(void)
 	}
 }
 
-/* Services that share an address already are not refused for an identity that the Node adds. */
+/*
+ * Services that share an address already are not refused for an identity that the Node adds. That
+ * of one namespace is shown, whatever the services' order and in each later load.
+ */
 static void identity_of_shared_address(void)
 {
 	static const char text[] = SERVICE_OF("a", "e", "") SERVICE("d", BOBS);
-	struct built b = build_text(conf_of(pki()->alice, CAROL, NULL), text);
+	static const char *const texts[] = {text, SERVICE("d", BOBS) SERVICE_OF("a", "e", "")};
 
-	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
-	hold(b.conf, PKI_BOB, pki()->bob);
-	b = again(&b, text);
-	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
-	CU_ASSERT(told(&b, "is shared with a service of another account"));
-	unbuild(&b);
+	for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		struct built b = build_text(conf_of(pki()->alice, CAROL, NULL), texts[i]);
+
+		CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+		hold(b.conf, PKI_BOB, pki()->bob);
+		for (int load = 0; load < 2; load++) {
+			b = again(&b, texts[i]);
+			CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+			CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, i ? SECOND : FIRST,
+				i ? "is shared with ServiceEntry shop/d at t:2: clients"
+				  : "is shared with ServiceEntry shop/d at t:13: clients"));
+		}
+		/* A service that comes later is refused as everywhere. */
+		b = next(&b, SERVICE("d", BOBS) SERVICE_OF("b", "f", ""));
+		CU_ASSERT_PTR_NULL(b.s);
+		CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, SECOND, "which is served there"));
+		unbuild(&b);
+	}
+	struct built b;
+
 	/* At a first load the older one has the address. */
 	b = build_text(conf_of(pki()->alice, PKI_BOB, pki()->bob), text);
 	CU_ASSERT_PTR_NULL(b.s);
@@ -357,5 +394,6 @@ const struct mt_test held_tests[] = {{"callers by their own", callers}, {"renewe
 	{"clients of services", services}, {"of another namespace", of_another_namespace},
 	{"a service without its identity", broken_service},
 	{"from the node's to its own", from_own_to_held}, {"two at one address", shared_address},
+	{"two identities at one address", two_identities_of_shared_address},
 	{"at an address of another namespace", address_of_another_namespace},
 	{"an identity added at a shared address", identity_of_shared_address}, {0}};

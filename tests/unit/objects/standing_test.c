@@ -81,6 +81,103 @@ static void after_a_restart(void)
 	scene_end(&sc);
 }
 
+/* So does another version of an object that had one, before objects that never had any. */
+static void edited_before_a_restart(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "v.yaml", VICTIM(OF("2020")));
+	scene_load(&sc);
+	scene_write(&sc, "v.yaml", VICTIM(OF("2020") ", labels: {new: version}"));
+	scene_write(&sc, "o.yaml", OTHER(OF("2010")));
+	scene_restart(&sc);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "v", "in-force");
+	IS_STATUS(&sc, "ServiceEntry", "o", "refused");
+	CU_ASSERT(scene_has(&sc, "o.yaml", ", applied before in another version"));
+	scene_end(&sc);
+}
+
+#define WORKLOAD_AT(address, name, ns, year, more)                                                 \
+	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: " name          \
+	", namespace: " ns                                                                         \
+	OF(year) "}\nspec: {address: " address ", serviceAccount: y" more "}\n"
+#define WORKLOAD(name, ns, year, more) WORKLOAD_AT("192.0.2.5", name, ns, year, more)
+
+/* The namespace of the principal that the only workload has. */
+static void is_bound(const struct scene *sc, const char *principal)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
+	CU_ASSERT_EQUAL_FATAL(sc->s->n_bound, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s->bound[0].principal);
+	CU_ASSERT_STRING_EQUAL(sc->s->bound[0].principal, principal);
+}
+
+/*
+ * An entry of another namespace is in use without its principal. It gets none by a restart, because
+ * it is as new as before.
+ */
+static void workloads_after_a_restart(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml",
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24], "
+		"side: workloads}]\n");
+	scene_write(&sc, "v.yaml", WORKLOAD("v", "b", "2020", ""));
+	scene_load(&sc);
+	scene_write(&sc, "o.yaml", WORKLOAD("o", "a", "2010", ""));
+	scene_restart(&sc);
+	for (int load = 0; load < 3; load++) {
+		scene_load(&sc);
+		CU_ASSERT_STRING_NOT_EQUAL(scene_status(&sc, "WorkloadEntry", "v"), "refused");
+		CU_ASSERT_STRING_NOT_EQUAL(scene_status(&sc, "WorkloadEntry", "o"), "refused");
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+		scene_restart(&sc);
+	}
+	scene_write(&sc, "v.yaml", WORKLOAD("v", "b", "2020", ", labels: {new: version}"));
+	scene_load(&sc);
+	is_bound(&sc, "cluster.local/ns/b/sa/y");
+	scene_end(&sc);
+}
+
+/*
+ * An entry without an account keeps the address of its service's endpoint from new ones. It is not
+ * refused when it gets one itself.
+ */
+static void workloads_without_an_account(void)
+{
+	static const char node[] = "apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\n"
+				   "spec:\n  ports: [{name: p0, device: net_null0, "
+				   "addresses: [198.51.100.9/24], side: workloads}]\n";
+	static const char entry[] =
+		"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: v, "
+		"namespace: b}\nspec: {address: 198.51.100.1}\n";
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", node);
+	scene_write(&sc, "s.yaml", VICTIM(""));
+	scene_write(&sc, "v.yaml", entry);
+	scene_load(&sc);
+	scene_write(&sc, "o.yaml", WORKLOAD_AT("198.51.100.1", "o", "a", "2010", ""));
+	for (int load = 0; load < 3; load++) {
+		scene_load(&sc);
+		CU_ASSERT_EQUAL_FATAL(sc.s->n_bound, 1);
+		CU_ASSERT_PTR_NULL(sc.s->bound[0].principal);
+		CU_ASSERT(
+			scene_has(&sc, "o.yaml", "no principal, because of WorkloadEntry b/v at"));
+		scene_restart(&sc);
+	}
+	scene_write(&sc, "v.yaml", WORKLOAD_AT("198.51.100.1", "v", "b", "2020", ""));
+	scene_load(&sc);
+	is_bound(&sc, "cluster.local/ns/b/sa/y");
+	scene_end(&sc);
+}
+
 /* Nor is an endpoint taken by a service at its address. */
 static void endpoints_after_a_restart(void)
 {
@@ -122,5 +219,8 @@ static void limited_sources(void)
 
 const struct mt_test standing_tests[] = {{"at_first_load", at_first_load},
 	{"services_of_kubernetes", services_of_kubernetes}, {"after_a_restart", after_a_restart},
+	{"edited_before_a_restart", edited_before_a_restart},
+	{"workloads_after_a_restart", workloads_after_a_restart},
+	{"workloads_without_an_account", workloads_without_an_account},
 	{"endpoints_after_a_restart", endpoints_after_a_restart},
 	{"limited_sources", limited_sources}, {0}};
