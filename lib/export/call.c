@@ -84,11 +84,13 @@ static void on_answer(void *arg, const uint8_t *data, size_t len)
 		mt_export_set_state(q, MT_EXPORT_rejected, words);
 }
 
+/* The delay is cut, so that all calls of a message start within its time. */
 static void on_retry(void *arg, uint64_t delay)
 {
 	struct mt_export_queue *q = arg;
+	uint64_t most = q->conf.patience / (TRIES - 1);
 
-	mt_export_retry_told(&q->retry, q->x->now, delay);
+	mt_export_retry_told(&q->retry, q->x->now, MT_MIN(delay, most));
 }
 
 static void on_end(void *arg, int status, const char *words)
@@ -168,6 +170,7 @@ static void on_up(void *arg)
 	struct mt_export_queue *q = arg;
 
 	q->up_at = q->x->now;
+	mt_export_retry_connected(&q->retry, q->x->now, &q->x->rng);
 }
 
 /* Calls have ended before. */

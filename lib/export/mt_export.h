@@ -18,7 +18,8 @@
  * - A full queue drops the newest record. Memory of a queue is its ring and one message.
  * - After a temporary failure the message is sent again, so a collector that took it without an
  *   answer has its records twice. It is lost after `patience` since its first call and three
- *   calls, because a message on which a collector fails must not stop all others.
+ *   calls, because a message on which a collector fails must not stop all others. A delay that the
+ *   collector specifies is at most half of `patience`, and ends with the connection.
  * - While there is no connection, records wait.
  * - The producer never waits, and no queue waits for another one: a collector that hangs delays
  *   only its own records.

@@ -2,7 +2,7 @@
 /*
  * When is a request sent again that a collector did not take? The rules of OTLP 1.10, "Failures" of
  * OTLP/gRPC: only temporary failures, after the delay that the server specifies, otherwise after an
- * exponential back-off with jitter.
+ * exponential back-off with jitter. A delay holds for the connection on which it was specified.
  */
 #pragma once
 
@@ -41,3 +41,8 @@ void mt_export_retry_told(struct mt_export_retry *r, uint64_t now, uint64_t dela
 bool mt_export_retry_is_temporary(const struct mt_export_retry *r, int status);
 /* A call failed temporarily: sets `at`. */
 void mt_export_retry_again(struct mt_export_retry *r, uint64_t now, struct mt_rand *rng);
+/*
+ * There is a new connection, perhaps to another process: a delay that was specified on an earlier
+ * one does not apply any more. At most the back-off is waited.
+ */
+void mt_export_retry_connected(struct mt_export_retry *r, uint64_t now, struct mt_rand *rng);

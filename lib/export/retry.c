@@ -28,3 +28,17 @@ void mt_export_retry_again(struct mt_export_retry *r, uint64_t now, struct mt_ra
 	r->at = now + r->backoff / 2 + mt_rand_u64(rng) % (r->backoff / 2 + 1);
 	r->backoff = MT_MIN(r->backoff * 2, (uint64_t)MT_EXPORT_BACKOFF_MAX);
 }
+
+void mt_export_retry_connected(struct mt_export_retry *r, uint64_t now, struct mt_rand *rng)
+{
+	uint64_t at = r->at;
+
+	r->quiet = 0;
+	if (!r->told)
+		return;
+	r->told = false;
+	if (at <= now)
+		return;
+	mt_export_retry_again(r, now, rng);
+	r->at = MT_MIN(r->at, at);
+}

@@ -280,6 +280,7 @@ static void on_up(void *arg)
 	struct mt_ctl_otlp *o = arg;
 
 	o->why[0] = '\0';
+	mt_export_retry_connected(&o->retry, o->c->now, &o->rng);
 }
 
 static void on_down(void *arg, const char *why)

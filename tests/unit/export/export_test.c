@@ -307,6 +307,8 @@ static void test_poison(void)
 {
 	check_lost(RESET, MT_EXPORT_unavailable);
 	check_lost(SILENT, MT_EXPORT_late);
+	/* Its delay of 120 s is longer than the time of the message. */
+	check_lost(NOT_FOUND, MT_EXPORT_unavailable);
 }
 
 /* Records wait while the collector fails, and arrive once it is well. */
@@ -339,6 +341,8 @@ static void test_recovers(void)
 	check_recovers(GARBAGE, MT_EXPORT_unreachable);
 	check_recovers(RESET, MT_EXPORT_unavailable);
 	check_recovers(NO_STATUS, MT_EXPORT_unavailable);
+	/* The delay of 120 s ends with its connection. */
+	check_recovers(NOT_FOUND, MT_EXPORT_unavailable);
 }
 
 /* A collector that hangs delays no other queue. */
@@ -496,6 +500,20 @@ static void test_retry(void)
 	CU_ASSERT_EQUAL(r.at, 2070);
 	mt_export_retry_call(&r);
 	CU_ASSERT(!mt_export_retry_is_temporary(&r, MT_GRPC_RESOURCE_EXHAUSTED));
+	/* A new connection ends a delay, and no back-off. */
+	mt_export_retry_again(&r, 3000, &rng);
+	most = r.at;
+	mt_export_retry_connected(&r, 4000, &rng);
+	CU_ASSERT_EQUAL(r.at, most);
+	mt_export_retry_told(&r, 4000, 3600 * MT_SEC);
+	mt_export_retry_again(&r, 4000, &rng);
+	mt_export_retry_connected(&r, 5000, &rng);
+	CU_ASSERT(r.at > 5000 && r.at <= 5000 + MT_EXPORT_BACKOFF_MAX);
+	CU_ASSERT_EQUAL(r.quiet, 0);
+	mt_export_retry_told(&r, 6000, 70);
+	mt_export_retry_again(&r, 6000, &rng);
+	mt_export_retry_connected(&r, 6001, &rng);
+	CU_ASSERT_EQUAL(r.at, 6070);
 	mt_export_retry_reset(&r);
 	CU_ASSERT_EQUAL(r.at, 0);
 	CU_ASSERT_EQUAL(r.backoff, MT_EXPORT_BACKOFF_MIN);
