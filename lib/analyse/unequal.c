@@ -10,18 +10,9 @@
 
 /* ---- policies of an instance ----------------------------------------------------------------- */
 
-static const struct mt_authz_policy *allow_of(const struct mt_authz *rules)
-{
-	for (; rules; rules = rules->also)
-		for (uint32_t i = 0; i < rules->n_allow; i++)
-			if (rules->allow[i]->serial)
-				return rules->allow[i];
-	return NULL;
-}
-
 bool mt_an_has_allow(const struct mt_authz *rules)
 {
-	return allow_of(rules) != NULL;
+	return mt_authz_allow(rules) != NULL;
 }
 
 /* True if a policy of CLOSE applies, or a DENY denies all calls. */
@@ -113,8 +104,8 @@ static void look(struct group *g, const struct mt_audit_row *r)
 		g->clear = g->clear ? g->clear : r;
 		g->n_clear++;
 	}
-	if (is_closed(r->rules) || allow_of(r->rules)) {
-		g->with = g->with || !allow_of(r->rules) ? g->with : r;
+	if (is_closed(r->rules) || mt_authz_allow(r->rules)) {
+		g->with = g->with || !mt_authz_allow(r->rules) ? g->with : r;
 		return;
 	}
 	g->without = g->without ? g->without : r;
@@ -123,7 +114,7 @@ static void look(struct group *g, const struct mt_audit_row *r)
 
 static void check_group(struct mt_analysis *a, const struct group *g)
 {
-	const struct mt_authz_policy *by = g->with ? allow_of(g->with->rules) : NULL;
+	const struct mt_authz_policy *by = g->with ? mt_authz_allow(g->with->rules) : NULL;
 	char buf[MT_ADDR_STRLEN + 32];
 
 	/* Without any restriction this is an open service, which is another finding. */
@@ -175,20 +166,42 @@ static void check_modes(struct mt_analysis *a, const struct group *g)
 
 /* ---- one address ----------------------------------------------------------------------------- */
 
+/* The policies of all rows that `guarded` and `other` have, as steps of their comparison. */
+static uint64_t steps_of(const struct mt_authz *guarded, const struct mt_authz *other)
+{
+	uint64_t n = 1, m = 1;
+
+	for (; guarded; guarded = guarded->also)
+		n += guarded->n_deny + guarded->n_allow;
+	for (; other; other = other->also)
+		m += other->n_deny + other->n_allow;
+	return n * m;
+}
+
 static void check_pair(
 	struct mt_analysis *a, const struct mt_audit_row *guarded, const struct mt_audit_row *other)
 {
-	const struct mt_authz_policy *by = allow_of(guarded->rules);
+	const struct mt_authz_policy *by;
 	char addr[MT_ADDR_STRLEN];
 
-	if (!by || strcmp(guarded->host, other->host) == 0 || allow_of(other->rules) ||
-		is_closed(other->rules))
+	if (!guarded->rules || strcmp(guarded->host, other->host) == 0 ||
+		!mt_an_may(a, steps_of(guarded->rules, other->rules)))
+		return;
+	by = mt_authz_bypassed(
+		guarded->rules, other->rules, strcmp(guarded->of->ns, other->of->ns) == 0);
+	if (!by)
 		return;
 	mt_an_found(a, MT_FINDING_ID_second_name, &other->se->meta, 0,
 		"%s:%u routes to %s:%u, like %s:%u, which %s selects: calls by this name bypass "
 		"the policy",
 		other->host, other->port, mt_addr_str(&other->addr, addr), other->server_port,
 		guarded->host, guarded->port, by->by);
+}
+
+/* True if others are to be compared with the policies `now` instead of those. */
+static bool is_more(const struct mt_authz *before, const struct mt_authz *now)
+{
+	return before ? !mt_authz_allow(before) && mt_authz_allow(now) : now != NULL;
 }
 
 static void check_address(
@@ -206,8 +219,8 @@ static void check_address(
 		check_pair(a, first, r);
 		check_pair(a, r, first);
 	}
-	/* Keep the row with a policy, to compare others with it. */
-	if (key && (!first || (!allow_of(first->rules) && allow_of(r->rules))))
+	/* Keep the row with policies, to compare others with it. */
+	if (key && (!first || is_more(first->rules, r->rules)))
 		(void)mt_strmap_put(seen, key, (void *)r, NULL);
 }
 

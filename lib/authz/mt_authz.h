@@ -342,6 +342,16 @@ struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const
  * pass, or policies that can be evaluated deny all calls.
  */
 const struct mt_authz_policy *mt_authz_closes_all(const struct mt_authz *a);
+/* Returns the first ALLOW policy of an object. NULL: none. */
+const struct mt_authz_policy *mt_authz_allow(const struct mt_authz *a);
+/*
+ * Two services have one endpoint. Returns a policy of `guarded` that calls to the service with the
+ * policies `open` bypass. NULL: none, or `open` denies all calls. Either set may be NULL. An author
+ * may give services of one namespace policies of their own, so there only a service without any
+ * ALLOW policy bypasses those of another one.
+ */
+const struct mt_authz_policy *mt_authz_bypassed(
+	const struct mt_authz *guarded, const struct mt_authz *open, bool one_namespace);
 /*
  * True if the policies may change the metadata of a call that they allow: they verify tokens, or
  * query a provider. NULL: false.

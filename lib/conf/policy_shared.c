@@ -20,59 +20,15 @@ struct listed {
 	const struct mt_authz *rules;
 };
 
-static bool has_policy(const struct mt_authz *a, uint64_t serial)
-{
-	for (; a; a = a->also) {
-		for (uint32_t i = 0; i < a->n_deny; i++)
-			if (a->deny[i]->serial == serial)
-				return true;
-		for (uint32_t i = 0; i < a->n_allow; i++)
-			if (a->allow[i]->serial == serial)
-				return true;
-	}
-	return false;
-}
-
-static bool denies_all(const struct mt_authz *a)
-{
-	for (; a; a = a->also) {
-		bool admits = a->n_allow == 0;
-
-		for (uint32_t i = 0; i < a->n_deny; i++)
-			if (a->deny[i]->closes_all && !a->deny[i]->asks)
-				return true;
-		for (uint32_t i = 0; i < a->n_allow; i++)
-			admits |= a->allow[i]->admits;
-		if (!admits)
-			return true;
-	}
-	return false;
-}
-
-/* The first policy of an object that is not one of the others; NULL: none. */
-static const struct mt_authz_policy *missing(const struct mt_authz *a, const struct mt_authz *in)
-{
-	for (; a; a = a->also) {
-		for (uint32_t i = 0; i < a->n_deny; i++)
-			if (a->deny[i]->serial && !has_policy(in, a->deny[i]->serial))
-				return a->deny[i];
-		for (uint32_t i = 0; i < a->n_allow; i++)
-			if (a->allow[i]->serial && !has_policy(in, a->allow[i]->serial))
-				return a->allow[i];
-	}
-	return NULL;
-}
-
 /* Reports a policy of `guarded` that calls to `open` do not pass, once for each object. */
 static void compare(struct mt_build *b, const struct listed *guarded, const struct listed *open)
 {
 	const struct mt_authz_policy *p;
 	char text[MT_ADDR_STRLEN];
 
-	if (!guarded->rules || denies_all(open->rules) ||
-		mt_idmap_get(&b->policies->warned, open->of->serial))
+	if (mt_idmap_get(&b->policies->warned, open->of->serial))
 		return;
-	p = missing(guarded->rules, open->rules);
+	p = mt_authz_bypassed(guarded->rules, open->rules, false);
 	if (!p)
 		return;
 	if (mt_idmap_put(&b->policies->warned, open->of->serial, b))
