@@ -64,6 +64,17 @@ static const char *node_name(const struct mt_build *b)
 	return n && n->meta.name ? n->meta.name : "";
 }
 
+/* The cluster that the Node has for its first discovery server with one; "": none has one. */
+static const char *node_cluster(const struct mt_build *b)
+{
+	const struct mt_node *n = b->model->node;
+
+	for (uint32_t i = 0; n && i < n->n_sources; i++)
+		if (n->sources[i].xds && n->sources[i].xds->node_cluster.s)
+			return n->sources[i].xds->node_cluster.s;
+	return "";
+}
+
 /* Copies the collector into the output; the snapshot's memory remembers a failure. */
 static void keep_collector(struct mt_build *b, struct mt_access_output *o,
 	const struct mt_alog_collector *from, const struct mt_net_log *net)
@@ -78,7 +89,7 @@ static void keep_collector(struct mt_build *b, struct mt_access_output *o,
 	if (net->log_name.s)
 		c->log_name = mt_region_strdup(r, net->log_name.s);
 	c->sender.node = mt_region_strdup(r, node_name(b));
-	c->sender.cluster = "";
+	c->sender.cluster = mt_region_strdup(r, node_cluster(b));
 	if (net->format.labels.s)
 		c->labels = mt_region_strdup(r, net->format.labels.s);
 	o->collector = c;

@@ -230,7 +230,8 @@ static const struct mt_field xds_fields[] = {
 		.help = "with `servers`: the node's name; Istio requires "
 			"TYPE~ADDRESS~NAME.NAMESPACE~DOMAIN"},
 	{"nodeCluster", MT_F_TEXT, AT(struct mt_node_xds, node_cluster),
-		.help = "with `servers`: the group of the node"},
+		.help = "with `servers`: the group of the node; also the cluster in access logs "
+			"that are sent"},
 	{"delta", MT_F_BOOL, AT(struct mt_node_xds, delta),
 		.help = "with `servers`: requests changes only (incremental xDS); default: false"},
 	{"names", MT_F_BOOL, AT(struct mt_node_xds, names),

@@ -104,6 +104,24 @@ static void check(const char *text, enum mt_alog_service service, const char *lo
 	unbuild(&b);
 }
 
+/* `nodeCluster` of the Node's first discovery server that has one. */
+static void test_cluster(void)
+{
+	static const char sources[] =
+		"  sources:\n  - {directory: d}\n"
+		"  - {xds: {name: one, servers: ['192.0.2.20:1'], nodeId: n}}\n"
+		"  - {xds: {name: two, servers: ['192.0.2.21:1'], nodeId: n, nodeCluster: east}}\n";
+	char text[2048];
+	struct built b = compiled(new_conf(), NODE TWO ONE("envoyTcpAls: {" AT "}"));
+
+	CU_ASSERT_STRING_EQUAL(collector(&b)->sender.cluster, "");
+	unbuild(&b);
+	snprintf(text, sizeof(text), "%s%s%s", NODE, sources, TWO ONE("envoyTcpAls: {" AT "}"));
+	b = compiled(new_conf(), text);
+	CU_ASSERT_STRING_EQUAL(collector(&b)->sender.cluster, "east");
+	unbuild(&b);
+}
+
 /* logName, and logFormat of OpenTelemetry. */
 static void test_settings(void)
 {
@@ -210,5 +228,6 @@ static void test_refused(void)
 }
 
 const struct mt_test collectors_tests[] = {{"net_providers", test_servers},
-	{"net_settings", test_settings}, {"metadata of collectors", test_metadata},
-	{"collectors are kept", test_kept}, {"collectors that are refused", test_refused}, {0}};
+	{"net_settings", test_settings}, {"cluster of the node", test_cluster},
+	{"metadata of collectors", test_metadata}, {"collectors are kept", test_kept},
+	{"collectors that are refused", test_refused}, {0}};
