@@ -38,14 +38,11 @@
 
 /* export_states.def */
 enum mt_export_state {
-#define MT_EXPORT_STATE(name, words) MT_EXPORT_##name,
+#define MT_EXPORT_STATE(name) MT_EXPORT_##name,
 #include "export_states.def"
 #undef MT_EXPORT_STATE
 	MT_EXPORT_STATES
 };
-
-const char *mt_export_state_name(enum mt_export_state s);
-const char *mt_export_state_words(enum mt_export_state s);
 
 /*
  * A message that contains the records, or contains such a message: `before`, other fields; then the

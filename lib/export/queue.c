@@ -9,24 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-	const char *name, *words;
-} states[MT_EXPORT_STATES] = {
-#define MT_EXPORT_STATE(name, words) {#name, words},
-#include "export_states.def"
-#undef MT_EXPORT_STATE
-};
-
-const char *mt_export_state_name(enum mt_export_state s)
-{
-	return states[s].name;
-}
-
-const char *mt_export_state_words(enum mt_export_state s)
-{
-	return states[s].words;
-}
-
 /* ---- start ---------------------------------------------------------------------------------- */
 
 static bool copy_frames(struct mt_export_queue *q, const struct mt_export_conf *conf)
