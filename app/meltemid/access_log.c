@@ -55,13 +55,6 @@ void access_log_use(struct daemon *d, const struct mt_access_log *wanted)
 	d->log_told = d->log_due;
 }
 
-/* True if lines are lost although there is space for them. */
-static bool loses(enum mt_alog_state s)
-{
-	return s == MT_ALOG_STATE_refused || s == MT_ALOG_STATE_rejected ||
-	       s == MT_ALOG_STATE_bad_answer;
-}
-
 /* Logs that an output cannot be written any more, or can again. */
 static void report(struct daemon *d, uint32_t i, const struct mt_alog_output_stats *st)
 {
@@ -77,8 +70,9 @@ static void report(struct daemon *d, uint32_t i, const struct mt_alog_output_sta
 		mt_log(MT_LOG_WARN, "config", "access log %s: %s%s%s; %s", st->path,
 			mt_alog_state_words(st->sink.state), st->sink.why.text[0] ? ": " : "",
 			st->sink.why.text,
-			loses(st->sink.state) ? "lines are lost"
-					      : "lines wait in 4 MiB, further ones are lost");
+			mt_alog_state_loses(st->sink.state)
+				? "lines are lost"
+				: "lines wait in 4 MiB, further ones are lost");
 }
 
 void access_log_turn(struct daemon *d)

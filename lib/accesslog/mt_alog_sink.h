@@ -40,7 +40,7 @@ void mt_alog_place_fini(struct mt_alog_place *place);
 
 /* sink_states.def */
 enum mt_alog_state {
-#define MT_ALOG_STATE(name, words) MT_ALOG_STATE_##name,
+#define MT_ALOG_STATE(name, loses, words) MT_ALOG_STATE_##name,
 #include "sink_states.def"
 #undef MT_ALOG_STATE
 	MT_ALOG_STATES
@@ -48,6 +48,8 @@ enum mt_alog_state {
 
 const char *mt_alog_state_name(enum mt_alog_state s);
 const char *mt_alog_state_words(enum mt_alog_state s);
+/* True if lines are lost although there is space for them. */
+bool mt_alog_state_loses(enum mt_alog_state s);
 
 struct mt_alog_sink_stats {
 	uint64_t wanted, written, lost[MT_ALOG_STATES]; /* lines */

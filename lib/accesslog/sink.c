@@ -28,8 +28,9 @@
 
 static const struct {
 	const char *name, *words;
+	bool loses;
 } states[MT_ALOG_STATES] = {
-#define MT_ALOG_STATE(name, words) {#name, words},
+#define MT_ALOG_STATE(name, loses, words) {#name, words, loses},
 #include "sink_states.def"
 #undef MT_ALOG_STATE
 };
@@ -42,6 +43,11 @@ const char *mt_alog_state_name(enum mt_alog_state s)
 const char *mt_alog_state_words(enum mt_alog_state s)
 {
 	return states[s].words;
+}
+
+bool mt_alog_state_loses(enum mt_alog_state s)
+{
+	return states[s].loses;
 }
 
 static void wake(const struct mt_alog_sink *s)
