@@ -45,7 +45,6 @@ static void again(struct mt_export_queue *q, enum mt_export_state state, const c
 {
 	uint64_t now = q->x->now;
 
-	mt_count(&q->retries, 0);
 	mt_export_set_state(q, state, words);
 	mt_export_retry_again(&q->retry, now, &q->x->rng);
 	if (q->tries >= TRIES && MT_MAX(now, q->retry.at) - q->first_call >= q->conf.patience)

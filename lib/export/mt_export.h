@@ -55,7 +55,7 @@ struct mt_export_frame {
 };
 
 struct mt_export_conf {
-	const char *name;	       /* of the provider */
+	const char *name;	       /* of the provider, for *e */
 	struct mt_grpc_target *target; /* the queue takes a reference */
 	const char *path;	       /* "/package.Service/Method"; static */
 	/* From the outermost to the one around the records, which have tags of their own. */
@@ -69,6 +69,7 @@ struct mt_export_conf {
 	 */
 	int (*answer)(const uint8_t *data, size_t len, uint64_t *rejected, char *words,
 		size_t words_size);
+	/* Only tests set these; 0: the values of the daemon. */
 	uint64_t timeout;  /* ns for a call; 0: 10 s */
 	uint64_t flush;	   /* ns that a record waits for others; 0: 1 s */
 	uint64_t patience; /* ns to try a message, three times at least; 0: 300 s */
@@ -77,7 +78,7 @@ struct mt_export_conf {
 struct mt_export_stats {
 	uint64_t wanted, sent, lost[MT_EXPORT_STATES]; /* records */
 	uint64_t bytes;				       /* of the records sent */
-	uint64_t calls, retries;		       /* retries: calls that failed temporarily */
+	uint64_t calls;				       /* failed ones, too; for tests */
 	enum mt_export_state state;
 	char why[256]; /* the last failure; "" if there was none since the last success */
 };

@@ -14,14 +14,13 @@ struct mt_export_queue {
 	void *memory; /* of the ring */
 	struct mt_export *x;
 	struct mt_list node; /* thread; before it is adopted: x->lock */
-	char *name;
 	struct mt_grpc_target *target;
-	struct mt_export_conf conf; /* its frames refer to `heads` */
+	struct mt_export_conf conf; /* its frames refer to `heads`; `name` and `target` are NULL */
 	uint8_t *heads;
 	/* Of the producer; read by others. */
 	uint64_t wanted, full[MT_EXPORT_STATES];
 	/* Of the thread; the counters and `state` are read by others. */
-	uint64_t sent, lost[MT_EXPORT_STATES], bytes, calls, retries;
+	uint64_t sent, lost[MT_EXPORT_STATES], bytes, calls;
 	enum mt_export_state state;
 	struct mt_grpc *grpc;
 	struct mt_export_retry retry;

@@ -37,10 +37,12 @@ static bool prepare(struct mt_export_queue *q, const struct mt_export_conf *conf
 	q->conf.flush = conf->flush ? conf->flush : 1 * MT_SEC;
 	q->conf.patience = conf->patience ? conf->patience : 300 * MT_SEC;
 	q->target = mt_grpc_target_hold(conf->target);
-	q->name = strdup(conf->name);
+	/* The caller owns both. */
+	q->conf.name = NULL;
+	q->conf.target = NULL;
 	/* Only pages that are used become resident. */
 	q->memory = calloc(1, MT_EXPORT_QUEUE);
-	if (!q->name || !q->memory || !copy_frames(q, conf))
+	if (!q->memory || !copy_frames(q, conf))
 		return false;
 	mt_byte_ring_init(&q->ring, q->memory, MT_EXPORT_QUEUE);
 	mt_export_retry_reset(&q->retry);
@@ -51,7 +53,6 @@ void mt_export_destroy(struct mt_export_queue *q)
 {
 	mt_grpc_target_drop(q->target);
 	mt_grpc_target_drop(q->next_target);
-	free(q->name);
 	free(q->heads);
 	free(q->message);
 	free(q->memory);
@@ -156,7 +157,6 @@ void mt_export_stats(struct mt_export_queue *q, struct mt_export_stats *to)
 	to->wanted = mt_count_read(&q->wanted);
 	to->bytes = mt_count_read(&q->bytes);
 	to->calls = mt_count_read(&q->calls);
-	to->retries = mt_count_read(&q->retries);
 	to->state = __atomic_load_n(&q->state, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&q->x->lock);
 	memcpy(to->why, q->why, sizeof(to->why));
