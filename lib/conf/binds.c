@@ -334,8 +334,7 @@ void mt_b_binds(struct mt_build *b)
 		}
 }
 
-void mt_b_bind_places(
-	struct mt_build *b, void (*note)(struct mt_build *, uint64_t, const struct mt_meta *))
+void mt_b_bind_places(struct mt_build *b, mt_b_place_fn *fn)
 {
 	for (uint32_t i = 0; i < b->n_listens; i++) {
 		const struct mt_listen *l = b->listen_list[i];
@@ -345,9 +344,9 @@ void mt_b_bind_places(
 			const struct mt_bind *n = l->binds[k];
 
 			if (n->used || !all)
-				note(b, mt_place_of_bind(l->text), n->meta);
+				fn(b, mt_place_of_bind(l->text), n->meta);
 			if (wide && (n->used || had_clients(b, l, n->meta)))
-				note(b, mt_place_of_clients(l->text), n->meta);
+				fn(b, mt_place_of_clients(l->text), n->meta);
 		}
 	}
 }

@@ -140,7 +140,7 @@ struct bindings {
 	struct mt_idmap disputed;
 	/* user_id() of such an address and a namespace with a service that has it as an endpoint */
 	struct mt_idmap users;
-	void (*add)(struct mt_build *, uint64_t place, const struct mt_meta *);
+	mt_b_place_fn *add;
 };
 
 #define NO_PORT UINT32_MAX
@@ -466,8 +466,7 @@ static void add_place(struct bindings *x, const struct mt_workload_entry *e, uin
 		x->add(x->b, place, &e->meta);
 }
 
-void mt_b_bound_places(
-	struct mt_build *b, void (*fn)(struct mt_build *, uint64_t, const struct mt_meta *))
+void mt_b_bound_places(struct mt_build *b, mt_b_place_fn *fn)
 {
 	struct bindings x = {.b = b, .n = node_of(b), .add = fn};
 

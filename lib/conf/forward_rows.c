@@ -146,14 +146,13 @@ static void keep(struct mt_build *b)
 	s->forwards = v;
 }
 
-void mt_b_forward_places(
-	struct mt_build *b, void (*note)(struct mt_build *, uint64_t, const struct mt_meta *))
+void mt_b_forward_places(struct mt_build *b, mt_b_place_fn *fn)
 {
 	const struct row *r;
 	uint32_t pos = 0;
 
 	while ((r = mt_strmap_next(&b->forwards, &pos, NULL)) != NULL)
-		note(b, r->place, r->by);
+		fn(b, r->place, r->by);
 }
 
 void mt_b_forwards(struct mt_build *b)

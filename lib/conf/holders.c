@@ -12,6 +12,9 @@
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 
+/* Seeds of the kinds of places, so that none has the id of another kind. */
+enum place { PLACE_KEY = 1, PLACE_TLS, PLACE_BIND, PLACE_CLIENTS, PLACE_IDENTITY, PLACE_WORKLOAD };
+
 static uint64_t id(uint64_t h)
 {
 	return h ? h : 1;
@@ -19,32 +22,32 @@ static uint64_t id(uint64_t h)
 
 uint64_t mt_place_id(const char *text, const char *key)
 {
-	return id(mt_secret_hash_text(text, key ? mt_secret_hash_text(key, 1) : 0));
+	return id(mt_secret_hash_text(text, key ? mt_secret_hash_text(key, PLACE_KEY) : 0));
 }
 
 uint64_t mt_place_of_tls(const char *text, const char *name)
 {
-	return id(mt_secret_hash_text(text, mt_secret_hash_text(name, 2)));
+	return id(mt_secret_hash_text(text, mt_secret_hash_text(name, PLACE_TLS)));
 }
 
 uint64_t mt_place_of_bind(const char *text)
 {
-	return id(mt_secret_hash_text(text, 3));
+	return id(mt_secret_hash_text(text, PLACE_BIND));
 }
 
 uint64_t mt_place_of_clients(const char *text)
 {
-	return id(mt_secret_hash_text(text, 4));
+	return id(mt_secret_hash_text(text, PLACE_CLIENTS));
 }
 
 uint64_t mt_place_of_identity(const char *text, const char *principal)
 {
-	return id(mt_secret_hash_text(text, mt_secret_hash_text(principal, 5)));
+	return id(mt_secret_hash_text(text, mt_secret_hash_text(principal, PLACE_IDENTITY)));
 }
 
 uint64_t mt_place_of_workload(const char *text)
 {
-	return id(mt_secret_hash_text(text, 6));
+	return id(mt_secret_hash_text(text, PLACE_WORKLOAD));
 }
 
 static uint64_t ns_id(const struct mt_meta *meta)
@@ -198,11 +201,19 @@ static unsigned int held(struct mt_build *b, uint64_t place, const struct mt_met
 	return mt_idmap_get(&b->holders, pair(place, ns_id(meta))) ? OF_NAMESPACE : OF_NOBODY;
 }
 
-unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
+/* enum mt_standing of the object's version; `unknown`: of one without a standing. */
+static unsigned int standing_of(
+	const struct mt_build *b, const struct mt_meta *meta, unsigned int unknown)
 {
 	const struct mt_idmap *m = b->model->standings;
 	uintptr_t known = m ? (uintptr_t)mt_idmap_get(m, meta->serial) : 0;
-	unsigned int standing = known ? (unsigned int)known - 1 : 0;
+
+	return known ? (unsigned int)known - 1 : unknown;
+}
+
+unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
+{
+	unsigned int standing = standing_of(b, meta, 0);
 
 	/* An object of a configuration in force has its places; elsewhere it is as new as others. */
 	if (b->conf->current)
@@ -210,18 +221,15 @@ unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta
 	return held(b, place, meta) + standing;
 }
 
-static bool was_applied(const struct mt_build *b, const struct mt_meta *meta)
+bool mt_b_was_applied(const struct mt_build *b, const struct mt_meta *meta)
 {
-	const struct mt_idmap *m = b->model->standings;
-	uintptr_t standing = m ? (uintptr_t)mt_idmap_get(m, meta->serial) : 0;
-
-	return standing && !((standing - 1) & MT_STANDING_NEW);
+	return !(standing_of(b, meta, MT_STANDING_NEW) & MT_STANDING_NEW);
 }
 
 bool mt_b_were_applied(
 	const struct mt_build *b, const struct mt_meta *one, const struct mt_meta *other)
 {
-	return !b->conf->current && was_applied(b, one) && was_applied(b, other);
+	return !b->conf->current && mt_b_was_applied(b, one) && mt_b_was_applied(b, other);
 }
 
 const char *mt_claim_reason(unsigned int winner, unsigned int loser)

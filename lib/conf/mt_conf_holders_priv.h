@@ -36,6 +36,8 @@ unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta
 #define MT_CLAIM_NOT_HELD 32u
 /* Of routes at a Gateway of another namespace, against those of its own. Worse than all others. */
 #define MT_CLAIM_GUEST 64u
+/* True if this version of the object was applied last, by this process or the one before. */
+bool mt_b_was_applied(const struct mt_build *b, const struct mt_meta *meta);
 /*
  * True if no configuration is in force yet, and the versions of both objects were applied by the
  * process before.
@@ -55,14 +57,13 @@ bool mt_b_listen_win_identity(struct mt_build *b, const struct mt_listen *l,
 /* held.c: sets the identity that clients of the mesh are shown at the listener of a host's port. */
 void mt_b_listen_shows(struct mt_build *b, const struct mt_listen_port *at, const struct mt_host *h,
 	const char *name);
+/* Adds a place and the object that has it. */
+typedef void mt_b_place_fn(struct mt_build *b, uint64_t place, const struct mt_meta *meta);
 /* forward_rows.c: adds the places of forwarded ports and their objects. */
-void mt_b_forward_places(struct mt_build *b,
-	void (*note)(struct mt_build *, uint64_t place, const struct mt_meta *));
+void mt_b_forward_places(struct mt_build *b, mt_b_place_fn *fn);
 /* binds.c: adds the places of narrow and wide listeners, and their objects. */
-void mt_b_bind_places(struct mt_build *b,
-	void (*note)(struct mt_build *, uint64_t place, const struct mt_meta *));
+void mt_b_bind_places(struct mt_build *b, mt_b_place_fn *fn);
 /* bound.c: adds the addresses of workloads, with the objects that give them principals. */
-void mt_b_bound_places(
-	struct mt_build *b, void (*fn)(struct mt_build *, uint64_t, const struct mt_meta *));
+void mt_b_bound_places(struct mt_build *b, mt_b_place_fn *fn);
 /* Notes in the snapshot which objects are served where. Documents only. */
 void mt_b_places(struct mt_build *b);

@@ -25,6 +25,7 @@
  * the next build goes on without them. Routes and clusters have memory of their own, which is
  * counted only.
  */
+#include "mt_conf_holders_priv.h"
 #include "mt_conf_priv.h"
 
 #include "mt_secret_hash.h"
@@ -67,15 +68,6 @@ uint64_t mt_conf_services = MT_SNAPSHOT_SERVICES_MAX;
 
 /* ---- demands --------------------------------------------------------------------------------- */
 
-/* True if this version of the document is in force. */
-static bool is_old(const struct mt_build *b, const struct mt_meta *meta)
-{
-	const struct mt_idmap *m = b->model->standings;
-	uintptr_t standing = m ? (uintptr_t)mt_idmap_get(m, meta->serial) : 0;
-
-	return standing && !((standing - 1) & MT_STANDING_NEW);
-}
-
 static bool replaces(const struct mt_build *b, const struct mt_meta *meta)
 {
 	const struct mt_idmap *m = b->model->replacing;
@@ -108,7 +100,7 @@ static struct object *object_of(struct mt_build *b, struct mt_demands *d, struct
 		.ns = meta->ns,
 		.id = id,
 		.next = own->objects,
-		.old = is_old(b, meta),
+		.old = mt_b_was_applied(b, meta),
 		.replaces = replaces(b, meta)};
 	own->objects = o;
 	own->n++;
@@ -137,7 +129,7 @@ static void want(struct mt_build *b, enum mt_work_kind kind, const struct mt_met
 		o->host = place->where ? "" : place->host->name;
 		o->late = place->late;
 		o->closed = place->closed;
-		o->old = o->old && is_old(b, place->host);
+		o->old = o->old && mt_b_was_applied(b, place->host);
 	}
 	if (n > o->most) {
 		o->most = n;
