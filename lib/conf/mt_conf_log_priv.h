@@ -95,7 +95,7 @@ void mt_b_log_collector(
 /* A step of the build: finds the collectors, when the endpoints of services are known. */
 void mt_b_log_collectors(struct mt_build *b);
 /*
- * policy_providers.c: where the collector is; the snapshot holds it. NULL: it cannot be used, with
+ * grpc_providers.c: where the collector is; the snapshot holds it. NULL: it cannot be used, with
  * *why for the operator, or no memory (*why NULL).
  */
 struct mt_grpc_target *mt_b_log_target(

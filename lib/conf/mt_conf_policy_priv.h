@@ -290,14 +290,14 @@ struct mt_callout_place {
 };
 
 /*
- * policy_providers.c: the provider with these settings, without a reference for the caller, in this build. `conf` has no servers
+ * grpc_providers.c: the provider with these settings, without a reference for the caller, in this build. `conf` has no servers
  * and no TLS. NULL: *why, or no memory (*why NULL).
  */
 struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_callout_place *at,
 	const struct mt_callout_conf *conf, const char **why);
 
 /*
- * policy_providers.c: who is asked by policies that name it; the snapshot holds it. NULL: nobody can be asked, with *why for the operator,
+ * grpc_providers.c: who is asked by policies that name it; the snapshot holds it. NULL: nobody can be asked, with *why for the operator,
  * or no memory (*why NULL).
  */
 struct mt_extauthz_provider *mt_b_provider(

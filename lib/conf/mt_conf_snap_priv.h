@@ -116,7 +116,7 @@ void mt_conf_tokens_fini(struct mt_conf_tokens *t);
 void mt_conf_tokens_begin(struct mt_conf_tokens *t);
 void mt_conf_tokens_end(struct mt_conf_tokens *t, bool failed);
 
-/* Providers that are called by gRPC, shared by snapshots (policy_providers.c). */
+/* Providers that are called by gRPC, shared by snapshots (grpc_providers.c). */
 struct mt_conf_providers {
 	struct mt_strmap all; /* by what is said of them */
 	uint64_t turn;	      /* grows with each build */

@@ -6,7 +6,7 @@
  * invariants.
  *
  * Path of a query:
- * 1. lib/conf (policy_providers.c) makes providers of MeshConfig, with TLS settings like other
+ * 1. lib/conf (grpc_providers.c) makes providers of MeshConfig, with TLS settings like other
  *    clients of the service, and a reference to the credential instead of its texts.
  * 2. It attaches them to compiled policies of action CLOSE (mt_authz_policy.asks). If such a policy
  *    matches, lib/authz returns MT_AUTHZ_ASK; code that does not know this value denies.

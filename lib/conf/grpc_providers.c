@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Services that are called by gRPC: MeshConfig's extensionProviders of policies of CUSTOM and of access logs, and rate limit services.
- * One that says the same is the same object, also in the next snapshot, with its connection.
+ * Services that are called by gRPC: MeshConfig's extensionProviders of policies of CUSTOM and of
+ * access logs, and rate limit services. Equal settings lead to the same provider or target, also in
+ * the next snapshot, so that its connection stays.
  */
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_credentials_priv.h"
@@ -64,7 +65,7 @@ void mt_conf_providers_end(struct mt_conf_providers *t, bool failed)
 		}
 }
 
-/* Takes over one of both. NULL: no memory. */
+/* Takes the reference of a provider or of a target; the other one is NULL. NULL: no memory. */
 static struct entry *remember(struct mt_conf_providers *t, const char *key,
 	struct mt_callout_provider *provider, struct mt_grpc_target *target)
 {
