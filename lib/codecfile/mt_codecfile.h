@@ -51,8 +51,9 @@ const struct mt_codec_table *mt_codecfile_object(
 
 /* Most documents of kind Codec. */
 #define MT_CODECFILE_MAX 64
-/* Most different tables of a store. */
-#define MT_CODECFILE_TABLES 1024
+/* Most different tables of a store, and from how many on a load warns. */
+#define MT_CODECFILE_TABLES	 1024
+#define MT_CODECFILE_TABLES_WARN 896
 
 /* Tables of the objects of the last load. Control thread only. */
 struct mt_codec_store;

@@ -170,6 +170,26 @@ static int make_registry(struct mt_codec_store *s, const struct mt_model *m)
 	return 0;
 }
 
+/*
+ * Warns at the first document of the Node, because those of packages do not change. Connections may
+ * use any earlier table, so that none can be freed before a restart.
+ */
+static void warn_of_tables(
+	const struct mt_codec_store *s, const struct mt_model *m, struct mt_diags *diags)
+{
+	for (uint32_t i = 0; s->n_tables >= MT_CODECFILE_TABLES_WARN && i < m->codecs.n; i++) {
+		const struct mt_codec_document *d = m->codecs.v[i];
+
+		if (d->installed)
+			continue;
+		mt_diag_object(diags, MT_DIAG_WARNING, &d->meta, d->meta.origin.line, NULL,
+			"restart the node in time",
+			"there are %u versions of codecs; a new one is refused when there are %u",
+			s->n_tables, MT_CODECFILE_TABLES);
+		return;
+	}
+}
+
 int mt_codec_store_load(struct mt_codec_store *s, const struct mt_model *m, struct mt_diags *diags)
 {
 	int rc = 0;
@@ -187,6 +207,7 @@ int mt_codec_store_load(struct mt_codec_store *s, const struct mt_model *m, stru
 		else
 			refuse(diags, d, "remove others", "codecs", MT_CODECFILE_MAX);
 	}
+	warn_of_tables(s, m, diags);
 	return rc ? rc : make_registry(s, m);
 }
 

@@ -223,6 +223,7 @@ static void tables(void)
 		add(&sc, MT_CODECS_OF_NODE, "c.yaml", text);
 		load(&sc, i);
 		CU_ASSERT_EQUAL(sc.diags.errors, i == MT_CODECFILE_TABLES);
+		CU_ASSERT_EQUAL(sc.diags.warnings, i + 1 >= MT_CODECFILE_TABLES_WARN);
 		mt_diags_fini(&sc.diags);
 		mt_diags_init(&sc.diags);
 	}
