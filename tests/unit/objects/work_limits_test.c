@@ -321,6 +321,7 @@ static void limits_survive_gateways(void)
 		IS_STATUS(&sc, "MetaRouter", "m", rows[at].closed ? "fail-closed" : "in-force");
 		CU_ASSERT_EQUAL(scene_has(&sc, "steps of work at gateways", OVER), rows[at].closed);
 		IS_STATUS(&sc, "ServiceEntry", "s0", "in-force");
+		publish(&sc);
 		CU_ASSERT_EQUAL(count_buckets(&sc), rows[at].closed ? 1 : 51);
 		scene_end(&sc);
 	}
