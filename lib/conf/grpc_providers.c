@@ -149,7 +149,7 @@ static void add_instances(
 {
 	char addr[MT_ADDR_STRLEN];
 
-	for (uint32_t i = 0; i < h->n_workloads; i++) {
+	for (uint32_t i = 0; i < h->n_workloads && to->n_servers < SERVERS_MAX; i++) {
 		const struct mt_workload *w = h->workloads[i];
 
 		if (!is_of(to->b, h, u, w, which))

@@ -37,6 +37,7 @@
 #define ROUTES_REMEDY  "write fewer rules or shorter texts, or name fewer hosts in one document"
 #define COPIES_REMEDY  "write fewer rules, or name fewer gateways in documents with the same host"
 #define LIMITS_REMEDY  "write fewer conditions of rate limits, or fewer ports"
+#define SERVICE_REMEDY "write fewer global rate limits, or name services with fewer endpoints"
 #define TABLES_REMEDY  "write smaller hash rings, or fewer ports or subsets with consistentHash"
 #define INBOUND_REMEDY "write fewer conditions of rate limits, or fewer ports, subsets or endpoints"
 
@@ -259,22 +260,44 @@ static uint64_t steps_of_limit(struct mt_build *b, const struct mt_limit_conf *l
 	return keep_steps(b, l, steps);
 }
 
-/* Many ports may share a global limit. Each compiles its match. */
-static uint64_t steps_of_global(struct mt_build *b, const struct mt_global_conf *g)
+/* Where the service of a global limit is: twice each endpoint is looked at (policy_providers.c). */
+static uint64_t steps_of_service(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g)
+{
+	const struct mt_host *h = mt_b_host(b, g->host.s, meta->ns);
+
+	return MT_STEPS_OF_ROUTE + (h ? 2 * (uint64_t)h->n_workloads : 0);
+}
+
+/* Many ports may share a global limit. Each looks for its service, and compiles its match. */
+static uint64_t steps_of_global(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g)
 {
 	uint64_t steps = known_steps(b, g);
 
 	if (steps)
 		return steps;
 	return keep_steps(b, g,
-		MT_STEPS_OF_ROUTE + STEPS_OF_BUCKET +
+		STEPS_OF_BUCKET + steps_of_service(b, meta, g) +
 			(g->match ? mt_b_steps_of_conds(g->match) : 0));
 }
 
-static uint64_t steps_of_limits(
-	struct mt_build *b, const struct mt_limit_conf *l, const struct mt_global_conf *g)
+static uint64_t steps_of_limits(struct mt_build *b, const struct mt_service_limits *l)
 {
-	return (l ? steps_of_limit(b, l) : 0) + (g ? steps_of_global(b, g) : 0);
+	return (l->local ? steps_of_limit(b, l->local) : 0) +
+	       (l->global ? steps_of_global(b, l->global_meta, l->global) : 0);
+}
+
+/* Each is looked for once more, for a warning. */
+static void want_services_of_limits(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->model->meta_routers.n; i++) {
+		const struct mt_meta_router *mr = b->model->meta_routers.v[i];
+
+		if (mr->global)
+			mt_b_want(b, MT_WORK_STEPS, &mr->meta,
+				steps_of_service(b, &mr->meta, mr->global), SERVICE_REMEDY);
+	}
 }
 
 /* True if the document with the routes of a port limits its calls as well. */
@@ -315,7 +338,6 @@ static void want_limits(struct mt_build *b, const struct mt_host *h)
 	for (const struct mt_unit *u = h->units; u; u = u->next) {
 		const struct mt_meta *meta;
 		const struct mt_limit_conf *l = mt_b_unit_limit(h, u, &meta);
-
 		const struct mt_global_conf *g = mt_b_unit_global(h, u);
 
 		if (l && is_trusted(b, &h->se->meta, meta))
@@ -323,10 +345,10 @@ static void want_limits(struct mt_build *b, const struct mt_host *h)
 		else if (l)
 			mt_b_want(b, MT_WORK_STEPS, meta, steps_of_limit(b, l), LIMITS_REMEDY);
 		if (g && is_trusted(b, &h->se->meta, &h->router->meta))
-			own += steps_of_global(b, g);
+			own += steps_of_global(b, &h->router->meta, g);
 		else if (g)
-			mt_b_want(b, MT_WORK_STEPS, &h->router->meta, steps_of_global(b, g),
-				LIMITS_REMEDY);
+			mt_b_want(b, MT_WORK_STEPS, &h->router->meta,
+				steps_of_global(b, &h->router->meta, g), LIMITS_REMEDY);
 	}
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, own, LIMITS_REMEDY);
 }
@@ -499,7 +521,7 @@ static void want_meta_router(
 		if (!s)
 			continue;
 		each_of = s->n * each + s->n_hosts / STEP_OF_SERVERS;
-		if (mr->limit)
+		if (mr->limit || mr->global)
 			mt_b_want_at_host(
 				b, MT_WORK_STEPS, &mr->meta, &place, each_of, LOOKS_REMEDY);
 		else
@@ -556,6 +578,7 @@ void mt_b_work(struct mt_build *b)
 		want_limits(b, h);
 	}
 	mt_b_want_checks(b);
+	want_services_of_limits(b);
 	want_servers(b);
 	mt_b_want_passed(b);
 	mt_b_decide_again(b);
@@ -595,8 +618,7 @@ static void want_limit_at(struct mt_build *b, const struct mt_document_service *
 		return;
 	if (!is_trusted(b, meta, d->limits.meta))
 		meta = d->limits.meta;
-	want_at(b, d, MT_WORK_STEPS, meta, steps_of_limits(b, d->limits.local, d->limits.global),
-		LIMITS_REMEDY);
+	want_at(b, d, MT_WORK_STEPS, meta, steps_of_limits(b, &d->limits), LIMITS_REMEDY);
 }
 
 /* A copy of a rule takes about 600 bytes. So all steps take less than the memory of a build. */

@@ -256,10 +256,10 @@ static void want_list(
 	mt_b_want(b, MT_WORK_STEPS, meta, steps, CHECKS_REMEDY);
 }
 
-static void want_limit(
-	struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l)
+static void want_limits(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_limit_conf *l, const struct mt_global_conf *g)
 {
-	uint64_t steps = 0;
+	uint64_t steps = g && g->match ? steps_of_check(g->match) : 0;
 
 	for (uint32_t i = 0; l && i < l->n_conds; i++)
 		steps += steps_of_check(l->conds[i].match);
@@ -280,14 +280,14 @@ void mt_b_want_checks(struct mt_build *b)
 		const struct mt_meta_router *mr = m->meta_routers.v[i];
 
 		want_list(b, &mr->meta, &mr->routes);
-		want_limit(b, &mr->meta, mr->limit);
+		want_limits(b, &mr->meta, mr->limit, mr->global);
 	}
 	for (uint32_t i = 0; i < m->envoy_filters.n; i++) {
 		const struct mt_envoy_filter *ef = m->envoy_filters.v[i];
 
 		for (uint32_t k = 0; k < ef->n_patches; k++) {
 			want_list(b, &ef->meta, &ef->patches[k].routes);
-			want_limit(b, &ef->meta, ef->patches[k].limit);
+			want_limits(b, &ef->meta, ef->patches[k].limit, NULL);
 		}
 	}
 }

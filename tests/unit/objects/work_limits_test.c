@@ -288,14 +288,21 @@ static void servers_times_limits(void)
 	}
 }
 
+#define LOCAL "localRateLimit: {tokenBucket: {fillInterval: 1s, maxTokens: 5, tokensPerFill: 5}}"
+#define GLOBAL(more)                                                                               \
+	"globalRateLimit: {domain: d, rateLimitService: 'outbound|80||s0.greedy.example', "        \
+	"descriptors: [{property: method, descriptorKey: m}]" more "}"
+
 /* Work at gateways does not refuse a MetaRouter that limits calls of its service. */
 static void limits_survive_gateways(void)
 {
 	static const struct {
 		int servers, rules;
 		uint64_t steps;
-		bool closed;
-	} rows[] = {{50, 1, 100000, false}, {2000, 1, 60000, true}, {50, 100, 60000, true}};
+		bool closed, global;
+	} rows[] = {{50, 1, 100000, false, false}, {2000, 1, 60000, true, false},
+		{50, 100, 60000, true, false}, {50, 1, 100000, false, true},
+		{2000, 1, 60000, true, true}, {50, 100, 60000, true, true}};
 	struct scene sc;
 	char *text;
 	size_t size;
@@ -310,11 +317,11 @@ static void limits_survive_gateways(void)
 				"['*']}\n",
 				1000 + i);
 		put_services(f, "greedy", 1, 1, 1);
-		fputs("---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"
-		      "metadata: {name: m, namespace: greedy}\nspec:\n  gateways: [g]\n"
-		      "  hosts: [s0.greedy.example]\n  localRateLimit:\n    tokenBucket: "
-		      "{fillInterval: 1s, maxTokens: 5, tokensPerFill: 5}\n  routes:\n",
-			f);
+		fprintf(f,
+			"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"
+			"metadata: {name: m, namespace: greedy}\nspec:\n  gateways: [g]\n"
+			"  hosts: [s0.greedy.example]\n  %s\n  routes:\n",
+			rows[at].global ? GLOBAL("") : LOCAL);
 		for (int i = 0; i < rows[at].rules; i++)
 			fputs("  - {route: [{destination: {host: s0.greedy.example}}]}\n", f);
 		load(&sc, rows[at].steps, f, &text);
@@ -322,7 +329,48 @@ static void limits_survive_gateways(void)
 		CU_ASSERT_EQUAL(scene_has(&sc, "steps of work at gateways", OVER), rows[at].closed);
 		IS_STATUS(&sc, "ServiceEntry", "s0", "in-force");
 		publish(&sc);
-		CU_ASSERT_EQUAL(count_buckets(&sc), rows[at].closed ? 1 : 51);
+		if (!rows[at].global)
+			CU_ASSERT_EQUAL(count_buckets(&sc), rows[at].closed ? 1 : 51);
+		scene_end(&sc);
+	}
+}
+
+/* Writes MetaRouters with global limits for hosts that are not there. */
+static void put_global(FILE *f, int n, const char *limit)
+{
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"
+			"metadata: {name: m%d, namespace: greedy}\nspec:\n"
+			"  hosts: [none%d.greedy.example]\n  %s\n",
+			i, i, limit);
+}
+
+/* Global limits are checked, and their services looked for, also if they limit no service. */
+static void global_limits_are_checked(void)
+{
+	static const struct {
+		const char *limit, *remedy;
+		int endpoints;
+	} rows[] = {{GLOBAL(""), NULL, 1},
+		{GLOBAL(", match: {attributes: {k: {exact: a}}}"), NULL, 1},
+		{GLOBAL(", match: {attributes: {k: {regex: a}}}"),
+			"write fewer or shorter regular expressions", 1},
+		{GLOBAL(""), "name services with fewer endpoints", 200}};
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (size_t at = 0; at < MT_ARRAY_LEN(rows); at++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_services(f, "greedy", 1, rows[at].endpoints, 1);
+		put_global(f, 100, rows[at].limit);
+		load(&sc, 12000, f, &text);
+		CU_ASSERT_EQUAL(
+			count(&sc, "greedy", MT_OBJECT_REFUSED) > 0, rows[at].remedy != NULL);
+		if (rows[at].remedy)
+			CU_ASSERT(scene_has(&sc, rows[at].remedy, OVER));
 		scene_end(&sc);
 	}
 }
@@ -333,4 +381,5 @@ const struct mt_test work_limits_tests[] = {{"limits times ports", limits_times_
 	{"limits in foreign subsets", limits_in_foreign_subsets},
 	{"limits of a mesh have room", limits_of_a_mesh_have_room},
 	{"limits survive gateways", limits_survive_gateways},
+	{"global limits are checked", global_limits_are_checked},
 	{"servers times limits", servers_times_limits}, {0}};
