@@ -7,9 +7,11 @@
 
 #include "global_ratelimit/global.h"
 
+/* The Node permits endpoints there. */
 #define NODE                                                                                       \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n  ports: [{name: "     \
-	"p0, device: net_null0, addresses: [192.0.2.250/24]}]\n"
+	"p0, device: net_null0, addresses: [192.0.2.250/24]}]\n  routes: [{to: 169.254.0.0/16, "   \
+	"port: p0}]\n"
 #define ENTRY(name, namespace, host, vip, ports, endpoints)                                        \
 	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name      \
 	", namespace: " namespace "}\nspec: {hosts: [" host "], addresses: [" vip                  \
@@ -152,7 +154,7 @@ static const struct {
 	{ROUTER("shop", ""), "there is no such service and port here: nothing is limited"},
 	{ROUTER("shop", ", denyOnFail: true"),
 		"there is no such service and port here: calls under the limit are refused"},
-	{LIMITS("shop", "{address: 127.0.0.1}") ROUTER("shop", ""),
+	{LIMITS("shop", "{address: 169.254.169.254}") ROUTER("shop", ""),
 		"its endpoints have loopback addresses, addresses of the link"},
 	{LIMITS("shop", "{address: limits.example}") ROUTER("shop", ""),
 		"its endpoints have no addresses"},
