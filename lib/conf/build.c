@@ -219,6 +219,7 @@ static void build_fini(struct mt_build *b)
 	mt_idmap_fini(&b->exports);
 	mt_b_policies_fini(b);
 	mt_strmap_fini(&b->inbound_by_ns);
+	mt_strmap_fini(&b->callouts);
 	mt_strmap_fini(&b->protocols);
 	mt_strmap_fini(&b->hosts);
 	mt_strmap_fini(&b->gateways);

@@ -37,8 +37,8 @@ void mt_b_tell_global(struct mt_build *b, const struct mt_meta_router *mr)
 		b->tmp.failed = true;
 		return;
 	}
-	mt_b_warn(b, &mr->meta, g->service.line, "spec.globalRateLimit.rateLimitService",
-		"write outbound|PORT||HOST of a service in the registry", "%s: %s", why,
+	mt_b_warn(b, &mr->meta, g->service.line, "spec.globalRateLimit.rateLimitService", NULL,
+		"%s: %s", why,
 		g->deny_on_fail.v ? "calls under the limit are refused" : "nothing is limited");
 }
 

@@ -19,6 +19,8 @@
 
 #define TIMEOUT_MS  600000 /* Istio's */
 #define SERVERS_MAX 16	   /* addresses of a service that are tried */
+/* Services that calls wait for and the objects of a namespace name: each has a connection. */
+#define OF_NAMESPACE 16
 
 struct entry {
 	char *key;
@@ -256,6 +258,17 @@ static const char *key_at(const struct reach *to, const char *key)
 	return key;
 }
 
+/* Counts one more in this build. False: the namespace has too many, or no memory (*why NULL). */
+static bool count_one(struct mt_build *b, const char *ns, const char **why)
+{
+	uintptr_t n = (uintptr_t)mt_strmap_get(&b->callouts, ns);
+
+	if (n == OF_NAMESPACE)
+		*why = "limits of its namespace name 16 combinations of service, requestTimeout "
+		       "and denyOnFail already";
+	return n < OF_NAMESPACE && !mt_strmap_put(&b->callouts, ns, (void *)(n + 1), NULL);
+}
+
 struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_callout_place *at,
 	const struct mt_callout_conf *said, const char **why)
 {
@@ -271,9 +284,13 @@ struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_cal
 	conf.servers = to.servers;
 	conf.n_servers = to.n_servers;
 	conf.tls = to.tls_hash ? &to.tls : NULL;
-	key = key_at(&to, mt_region_printf(&b->tmp, "%s %s %" PRIu64 " %d %" PRIx64, at->kind,
-				  conf.name, conf.timeout, conf.fail_open, to.tls_hash));
+	/* Namespaces share none, so that none can use up what another one has. */
+	key = key_at(&to, mt_region_printf(&b->tmp, "%s %s %s %" PRIu64 " %d %" PRIx64, at->kind,
+				  at->known_only ? at->ns : "", conf.name, conf.timeout,
+				  conf.fail_open, to.tls_hash));
 	e = key ? mt_strmap_get(&t->all, key) : NULL;
+	if (key && at->known_only && (!e || e->turn != t->turn) && !count_one(b, at->ns, why))
+		return NULL;
 	if (!e && key && to.n_servers)
 		e = remember(t, key, mt_callout_provider_new(&conf), NULL);
 	if (!e)

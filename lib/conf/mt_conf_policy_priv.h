@@ -286,7 +286,8 @@ struct mt_callout_place {
 	const char *host;
 	const char *ns; /* whose names the host is one of; NULL: no memory */
 	uint32_t port;
-	bool known_only; /* an unknown host is not looked up in DNS */
+	/* Of the author of a namespace: an unknown host is not looked up, and there are few. */
+	bool known_only;
 };
 
 /*

@@ -207,6 +207,7 @@ struct mt_build {
 		bad_secrets; /* struct mt_kube_secret, by serial: that something names; that are refused */
 	struct mt_idmap exports;	/* exports.c: words of long lists */
 	struct mt_strmap lost;		/* serials of documents that lead to what is not here */
+	struct mt_strmap callouts;	/* counts by namespace (grpc_providers.c) */
 	struct mt_auto_server *passing; /* of this node, once they are found */
 	uint32_t n_passing;
 	bool passing_found;

@@ -260,7 +260,7 @@ static uint64_t steps_of_limit(struct mt_build *b, const struct mt_limit_conf *l
 	return keep_steps(b, l, steps);
 }
 
-/* Where the service of a global limit is: twice each endpoint is looked at (policy_providers.c). */
+/* Where the service of a global limit is: twice each endpoint is looked at (grpc_providers.c). */
 static uint64_t steps_of_service(
 	struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g)
 {

@@ -41,7 +41,7 @@ struct scene {
 
 static void load(struct scene *sc, const char *documents)
 {
-	char text[8192];
+	static char text[16384];
 
 	snprintf(text, sizeof(text), NODE A "%s", documents);
 	sc->m = mt_model_new();
@@ -173,6 +173,38 @@ static void without_a_service(void)
 	}
 }
 
+/*
+ * Each provider has a connection of its own: a namespace has at most 16, and the root namespace any
+ * number. The first limits in the order of documents have them.
+ */
+static void few(void)
+{
+	static const struct {
+		const char *ns;
+		int routers, without;
+	} rows_of[] = {{"shop", 16, 0}, {"shop", 18, 2}, {"istio-system", 18, 0}};
+
+	for (size_t at = 0; at < MT_ARRAY_LEN(rows_of); at++) {
+		static char text[16384];
+		int len = snprintf(text, sizeof(text), "%s", LIMITS("shop", HERE)), without = 0;
+		struct scene sc;
+
+		for (int i = 0; i < 2 * rows_of[at].routers; i++)
+			len += snprintf(text + len, sizeof(text) - (size_t)len,
+				"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: "
+				"MetaRouter\nmetadata: {name: r%d, namespace: %s}\nspec: {hosts: "
+				"[n%d.test], globalRateLimit: {domain: d, rateLimitService: "
+				"'outbound|8081||limits.test', descriptors: [{property: method, "
+				"descriptorKey: m}], requestTimeout: %dms}}\n",
+				i, rows_of[at].ns, i, 1 + i / 2);
+		sc = begin(text);
+		for (uint32_t i = 0; i < sc.diags.n; i++)
+			without += strstr(sc.diags.items[i].message, "16 combinations") != NULL;
+		CU_ASSERT_EQUAL(without, 2 * rows_of[at].without);
+		end(&sc);
+	}
+}
+
 #define GLOBAL(x)                                                                                  \
 	"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\nmetadata: {name: r}\n"     \
 	"spec:\n  hosts: [a.test]\n  globalRateLimit: {" x "}\n"
@@ -227,4 +259,4 @@ static void refused(void)
 }
 
 const struct mt_test global_limits_tests[] = {{"compiled", compiled}, {"kept", kept},
-	{"without_a_service", without_a_service}, {"refused", refused}, {0}};
+	{"without_a_service", without_a_service}, {"few", few}, {"refused", refused}, {0}};
