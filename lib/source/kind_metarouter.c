@@ -144,9 +144,22 @@ static bool read_cluster(struct mt_fctx *c, struct mt_global_conf *g)
 	return true;
 }
 
+/* Bytes of the domain and all keys: a query has 8 KiB, also for the values of a call. */
+#define TEXTS_MAX 2048
+
+static size_t bytes_of(const struct mt_global_conf *g)
+{
+	size_t bytes = g->domain.s ? strlen(g->domain.s) : 0;
+
+	for (uint32_t i = 0; i < g->n_descriptors; i++)
+		bytes += g->descriptors[i].key.s ? strlen(g->descriptors[i].key.s) : 0;
+	return bytes;
+}
+
 static void check_global(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_global_conf *g = obj;
+	size_t bytes = bytes_of(g);
 
 	if (g->service.s && !read_cluster(c, g))
 		mt_f_error(c, g->service.line, "write outbound|PORT||HOST",
@@ -154,6 +167,9 @@ static void check_global(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (!g->n_descriptors && mt_yaml_get(n, "descriptors"))
 		mt_f_error(c, n->line, "add descriptors: [{property: ..., descriptorKey: ...}]",
 			"the limit has no descriptors");
+	if (bytes > TEXTS_MAX)
+		mt_f_error(c, n->line, "write at most 2048",
+			"the domain and the descriptors' keys have %zu bytes", bytes);
 }
 
 static const struct mt_section global_section = {"global rate limit", sizeof(struct mt_global_conf),

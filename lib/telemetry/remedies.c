@@ -323,7 +323,7 @@ static const struct remedy remedies[] = {
 		"the rate limit service"},
 	{"filter", "global_unread",
 		"look at the client: the metadata under a limit must be UTF-8, together at most "
-		"8 KiB; exempt ports that forward TLS from the limit"},
+		"about 6 KiB; exempt ports that forward TLS from the limit"},
 	{"filter", "global_failed",
 		"look at the rate limit service and the path to it: its log, its own counters; "
 		"raise the limit's timeout if it is slow"},

@@ -213,9 +213,15 @@ static void few(void)
 	"spec.globalRateLimit: rateLimitService is not the name of a cluster of Istio without a "  \
 	"subset"
 
+#define X64   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define X1024 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64
+
 static const struct {
 	const char *text, *why;
 } refused_rows[] = {
+	{GLOBAL("domain: " X1024 ", rateLimitService: 'outbound|80||limits', descriptors: "
+		"[{property: a, descriptorKey: " X1024 "}, {property: a, descriptorKey: b}]"),
+		"spec.globalRateLimit: the domain and the descriptors' keys have 2049 bytes"},
 	{GLOBAL("domain: d, rateLimitService: limits, " BY_METHOD), NO_CLUSTER},
 	{GLOBAL("domain: d, rateLimitService: 'inbound|80||limits', " BY_METHOD), NO_CLUSTER},
 	{GLOBAL("domain: d, rateLimitService: 'outbound|80|v1|limits', " BY_METHOD), NO_CLUSTER},
