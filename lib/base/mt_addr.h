@@ -61,6 +61,15 @@ static inline bool mt_addr_eq(const struct mt_addr *a, const struct mt_addr *b)
 	return a->q[0] == b->q[0] && a->q[1] == b->q[1];
 }
 
+/*
+ * The address to which a client is counted in limits by client. A client with IPv6 may use all of
+ * its /64.
+ */
+static inline struct mt_addr mt_addr_client(const struct mt_addr *a)
+{
+	return mt_addr_is4(a) ? *a : (struct mt_addr){.q = {a->q[0], 0}};
+}
+
 static inline bool mt_tuple_eq(const struct mt_tuple *a, const struct mt_tuple *b)
 {
 	return mt_addr_eq(&a->local, &b->local) && mt_addr_eq(&a->remote, &b->remote) &&

@@ -42,11 +42,7 @@ bool mt_dns_allows(const struct mt_dns_allow *a, const struct mt_addr *client)
 
 struct mt_addr mt_dns_client_of(const struct mt_addr *a)
 {
-	struct mt_addr net = *a;
-
-	if (!mt_addr_is4(a))
-		net.q[1] = 0;
-	return net;
+	return mt_addr_client(a);
 }
 
 /* ---- rate limit ------------------------------------------------------------------------------ */

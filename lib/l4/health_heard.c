@@ -27,13 +27,11 @@ void l4_note_syn_ack(struct mt_l4 *l, uint32_t index)
 		__atomic_store_n(&h->answered, h->answered + 1, __ATOMIC_RELAXED);
 }
 
-/* The same at each worker, and unknown to clients. One client of IPv6 may use all of its /64. */
+/* The same at each worker, and unknown to clients. */
 static uint32_t hash_of(const struct mt_l4_health *h, const struct mt_addr *client)
 {
-	struct mt_addr a = *client;
+	const struct mt_addr a = mt_addr_client(client);
 
-	if (!mt_addr_is4(&a))
-		a.q[1] = 0;
 	return (uint32_t)mt_siphash(h->secret, &a, sizeof(a));
 }
 

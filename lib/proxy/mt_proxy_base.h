@@ -106,11 +106,7 @@ static inline bool mt_down_drained(struct mt_proxy *p, const struct mt_stream *s
 /* The address to which a client's connection is counted in limits by client (IPv6: its /64). */
 static inline struct mt_addr mt_client_holder(const struct mt_stream *s)
 {
-	struct mt_addr a = mt_stream_ends(s)->remote;
-
-	if (!mt_addr_is4(&a))
-		a.q[1] = 0;
-	return a;
+	return mt_addr_client(&mt_stream_ends(s)->remote);
 }
 
 /* ---- from one object to another ---- */
