@@ -6,14 +6,17 @@
  * gets the service's request_headers_to_add as metadata, as far as there is room for changes.
  * response_headers_to_add are ignored.
  *
- * - Without an answer (no connection, an error, too late for the provider's timeout, no slot free)
- *   the limit's fail_open decides: the call passes, or gets the error of a limit. It gets a
- *   time-out, also with fail_open, if its own time ends first.
+ * - Without an answer (no connection, an error, too late for the provider's timeout, no slot left
+ *   for the service) the limit's fail_open decides: the call passes, or gets the error of a limit.
+ *   It gets a time-out, also with fail_open, if its own time ends first.
  * - A call that cannot be encoded gets the error of a limit, also with fail_open: texts that are
  *   not UTF-8 must not be a way past it. The same applies to opaque streams, which show no
  *   properties.
- * - Calls of one client address may use a quarter of a worker's slots, and more while more than the
- *   last quarter is free.
+ * - A worker's slots are shared. Calls for one service have at most three times as many as stay
+ *   free: three quarters of all if others need none. Calls of one client (an IPv4 address or an
+ *   IPv6 /64) have at most as many as are left for the service: three eighths of all if it is
+ *   alone. Its calls beyond get the error of an overload, also with fail_open: many calls must not
+ *   be a way past the limit. A call that has left keeps its slot until the answer.
  * - A descriptor over its limit is remembered for a short time (mt_rls_over), by each worker.
  */
 #pragma once

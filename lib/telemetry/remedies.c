@@ -324,6 +324,9 @@ static const struct remedy remedies[] = {
 	{"filter", "global_unread",
 		"look at the client: the metadata under a limit must be UTF-8, together at most "
 		"about 6 KiB; exempt ports that forward TLS from the limit"},
+	{"filter", "global_crowded",
+		"look at the rate limit service: is it slow? then shorten the limit's timeout; "
+		"otherwise look at the client"},
 	{"filter", "global_failed",
 		"look at the rate limit service and the path to it: its log, its own counters; "
 		"raise the limit's timeout if it is slow"},

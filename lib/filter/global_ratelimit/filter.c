@@ -2,19 +2,14 @@
 /* Calls that wait for a rate limit service. */
 #include "global.h"
 
-#include "mt_addr_hash.h"
-
 #include <stdio.h>
 #include <string.h>
 
-#define QUARTER (MT_CALLOUT_SLOTS / 4)
-
 #define OVER	"over limit"
 #define UNKNOWN "the rate limit service gave no answer"
+#define CROWDED "too many calls of the client wait for the rate limit service"
 #define UNREAD	"its metadata cannot be sent to the rate limit service"
 #define LATE	"the rate limit service did not answer in time"
-
-_Static_assert(MT_CALLOUT_SLOTS <= UINT8_MAX, "queries of a client are counted by a byte");
 
 /* ---- queries --------------------------------------------------------------------------------- */
 
@@ -58,19 +53,36 @@ static size_t pack(struct mt_global_worker *g, const struct mt_global_limit *l, 
 	return mt_rls_pack(&q, l->provider->id, g->packed, sizeof(g->packed), keys);
 }
 
-static uint8_t client_of(const struct mt_view *v)
-{
-	return mt_addr_hash(&v->peer) % MT_GLOBAL_CLIENTS;
-}
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 /*
- * A free slot; NULL: none is free, or the rest is for clients with less than a quarter of all.
+ * Slots are shared by dynamic thresholds (Choudhury and Hahne, IEEE/ACM Transactions on Networking
+ * 6(2), 1998). Calls for one service have at most three times as many as stay free, and calls of
+ * one client at most as many as are left for the service. Some stay free for others, however slow a
+ * service is and whatever a client sends.
  */
-static struct mt_rls_slot *slot_for(struct mt_global_worker *g, uint8_t client)
+#define SHARE 3
+
+/* Both thresholds have room while fewer are used. */
+#define NOT_SCARCE (MT_CALLOUT_SLOTS * SHARE / (2 * SHARE + 2))
+
+enum room { ROOM, NO_ROOM, CLIENT_HAS_ENOUGH };
+
+static enum room room_for(
+	const struct mt_global_worker *g, uint32_t service, const struct mt_addr *client)
 {
-	if (mt_callout_room(g->lane) <= QUARTER && g->by_client[client] >= QUARTER)
-		return NULL;
-	return mt_rls_slot(g->lane);
+	uint32_t free = mt_callout_room(g->lane), of_service = 0, of_client = 0, left;
+
+	if (mt_likely(MT_CALLOUT_SLOTS - free < NOT_SCARCE))
+		return ROOM;
+	for (uint32_t i = 0; i < MT_CALLOUT_SLOTS; i++) {
+		of_service += g->service[i] == service;
+		of_client += g->service[i] && mt_addr_eq(&g->client[i], client);
+	}
+	left = free * SHARE > of_service ? (free * SHARE - of_service + SHARE) / (SHARE + 1) : 0;
+	if (!left)
+		return NO_ROOM;
+	return of_client < left ? ROOM : CLIENT_HAS_ENOUGH;
 }
 
 /* ---- verdicts -------------------------------------------------------------------------------- */
@@ -94,14 +106,27 @@ static enum mt_filter_verdict unanswered(const struct mt_global_limit *l, struct
 	return MT_FILTER_NEXT;
 }
 
+/* Not a failure of the service: with fail_open a client could pass the limit by many calls. */
+static enum mt_filter_verdict crowded(struct mt_filter_ctx *ctx)
+{
+	mt_count(ctx->fw->counters, MT_FILTER_global_crowded);
+	ctx->reply = MT_REPLY_OVERLOAD;
+	ctx->ending = MT_ENDING_overload;
+	ctx->reply_text = CROWDED;
+	return MT_FILTER_REPLY;
+}
+
 static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, struct mt_view *v,
 	struct mt_filter_ctx *ctx, const struct mt_rls_keys *keys, size_t len)
 {
 	struct mt_global_worker *g = ctx->fw->global;
-	uint8_t client = client_of(v);
-	struct mt_rls_slot *s = slot_for(g, client);
+	const struct mt_addr client = mt_addr_client(&v->peer);
+	enum room room = room_for(g, l->provider->id, &client);
+	struct mt_rls_slot *s = room == ROOM ? mt_rls_slot(g->lane) : NULL;
 	uint32_t i;
 
+	if (room == CLIENT_HAS_ENOUGH)
+		return crowded(ctx);
 	if (!s)
 		return unanswered(l, ctx);
 	i = s->callout.index;
@@ -110,8 +135,8 @@ static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, s
 	s->keys = *keys;
 	g->wait[i].ticket = mt_filter_ticket_of(ctx);
 	g->wait[i].fails_open = l->fail_open;
-	g->wait[i].client = client;
-	g->by_client[client]++;
+	g->service[i] = l->provider->id;
+	g->client[i] = client;
 	mt_count(ctx->fw->counters, MT_FILTER_global_waited);
 	mt_rls_ask(s, l->provider, ctx->left(ctx));
 	return MT_FILTER_SUSPEND;
@@ -235,7 +260,7 @@ uint32_t mt_global_take(struct mt_filter_worker *fw, uint64_t now,
 		struct mt_filter_resume r = {
 			.ticket = g->wait[i].ticket, .verdict = MT_FILTER_NEXT, .changes = changes};
 
-		g->by_client[g->wait[i].client]--;
+		g->service[i] = 0;
 		if (s->verdict == MT_RLS_OVER)
 			mt_rls_over_keep(&g->over, &s->keys, &s->answer, now);
 		if (s->verdict == MT_RLS_WITHIN)

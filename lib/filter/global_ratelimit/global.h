@@ -20,17 +20,15 @@ struct mt_global_limit {
 	} of[MT_RLS_DESCRIPTORS];
 };
 
-#define MT_GLOBAL_CLIENTS 64
-
 /* Worker: calls that wait, by the index of their slot. */
 struct mt_global_worker {
 	struct mt_callout_lane *lane;
+	uint32_t service[MT_CALLOUT_SLOTS]; /* the provider's id; 0: no call waits */
+	struct mt_addr client[MT_CALLOUT_SLOTS];
 	struct {
 		struct mt_filter_ticket ticket;
 		bool fails_open;
-		uint8_t client; /* bucket of its address */
 	} wait[MT_CALLOUT_SLOTS];
-	uint8_t by_client[MT_GLOBAL_CLIENTS];
 	/* Of the query that is made: descriptors and texts that they refer to. */
 	struct mt_rls_descriptor descriptors[MT_RLS_DESCRIPTORS];
 	char texts[MT_RLS_QUERY];

@@ -2,6 +2,7 @@
 /* The global rate limit; the test is the thread that asks the service. */
 #include "suites.h"
 
+#include "global_ratelimit/global.h"
 #include "mt_callout_priv.h"
 #include "mt_filter_global.h"
 #include "mt_filter_inbox.h"
@@ -74,8 +75,15 @@ static uint64_t left(struct mt_filter_ctx *ctx)
 
 /* How the last call was refused. */
 static enum mt_ending refused_as;
+static enum mt_local_reply reply;
 
-static enum mt_filter_verdict call(const char *text, uint32_t exchange, uint64_t now)
+static struct mt_addr peer_of(uint32_t client)
+{
+	return mt_addr4(0x010000c0 + (client << 24));
+}
+
+static enum mt_filter_verdict call_of(
+	const struct mt_addr *peer, const char *text, uint32_t exchange, uint64_t now)
 {
 	struct mt_filter_ctx ctx = {.now = now,
 		.fw = &fw,
@@ -86,10 +94,19 @@ static enum mt_filter_verdict call(const char *text, uint32_t exchange, uint64_t
 	enum mt_filter_verdict verdict;
 
 	kv_view(&view, text);
-	view.peer.q[1] = exchange % 2;
+	view.peer = *peer;
 	verdict = inst.type->on_request(&inst, &view, &ctx);
-	CU_ASSERT(verdict != MT_FILTER_REPLY || ctx.reply == MT_REPLY_OVER_LIMIT);
 	refused_as = ctx.ending;
+	reply = ctx.reply;
+	return verdict;
+}
+
+static enum mt_filter_verdict call(const char *text, uint32_t exchange, uint64_t now)
+{
+	const struct mt_addr peer = peer_of(1);
+	enum mt_filter_verdict verdict = call_of(&peer, text, exchange, now);
+
+	CU_ASSERT(verdict != MT_FILTER_REPLY || reply == MT_REPLY_OVER_LIMIT);
 	return verdict;
 }
 
@@ -235,25 +252,82 @@ static void test_failures(void)
 	}
 }
 
-/* One client has at most three quarters of the slots, and others the rest. */
-static void test_full(void)
+static uint32_t wait_of(const struct mt_addr *peer)
 {
 	uint32_t n = 0;
 
-	set_up(false);
-	while (call("method=say\n", 2, NOW) == MT_FILTER_SUSPEND)
+	while (call_of(peer, "method=say\n", 1, NOW) == MT_FILTER_SUSPEND)
 		n++;
-	CU_ASSERT_EQUAL(n, MT_CALLOUT_SLOTS - MT_CALLOUT_SLOTS / 4);
-	while (call("method=say\n", 3, NOW) == MT_FILTER_SUSPEND)
-		n++;
-	CU_ASSERT_EQUAL(n, MT_CALLOUT_SLOTS);
+	return n;
+}
+
+static void answer_all(void)
+{
+	uint32_t n = MT_CALLOUT_SLOTS - mt_callout_room(lane);
+
 	for (uint32_t i = 0; i < n; i++)
 		ANSWERS(asked(), BOTH_OK);
 	CU_ASSERT_EQUAL(resumed(NOW).n, n);
-	CU_ASSERT_EQUAL(call("method=say\n", 2, NOW), MT_FILTER_SUSPEND);
-	ANSWERS(asked(), BOTH_OK);
-	CU_ASSERT_EQUAL(resumed(NOW).n, 1);
-	tear_down();
+}
+
+/* A client does not pass its limit by many calls, from whichever addresses of its network. */
+static void test_crowds(void)
+{
+	for (uint32_t open = 0; open < 2; open++) {
+		struct mt_addr peer = {.b = {0x20, 1, 0xd, 0xb8}}, other = peer_of(1);
+
+		set_up(open);
+		CU_ASSERT_EQUAL(wait_of(&peer), 48);
+		peer.q[1] = 7;
+		CU_ASSERT_EQUAL(call_of(&peer, "method=say\n", 1, NOW), MT_FILTER_REPLY);
+		CU_ASSERT_EQUAL(reply, MT_REPLY_OVERLOAD);
+		CU_ASSERT_EQUAL(refused_as, MT_ENDING_overload);
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_crowded], 2);
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_failed], 0);
+		CU_ASSERT_EQUAL(wait_of(&other), 24);
+		peer.b[7] = 1;
+		CU_ASSERT_EQUAL(wait_of(&peer), 12);
+		answer_all();
+		CU_ASSERT_EQUAL(wait_of(&peer), 48);
+		answer_all();
+		tear_down();
+	}
+}
+
+/* Many clients fill the slots of a service, but not those of another one. */
+static void test_full(void)
+{
+	static const char *const servers[] = {"127.0.0.1:2"};
+
+	for (uint32_t open = 0; open < 2; open++) {
+		const struct mt_callout_conf conf = {
+			.name = "others", .servers = servers, .n_servers = 1, .timeout = MT_SEC};
+		struct mt_callout_provider *second = mt_callout_provider_new(&conf);
+		struct mt_global_limit *l;
+		struct mt_addr peer;
+		uint32_t n = 0;
+
+		set_up(open);
+		for (uint32_t i = 0; i < 128; i++) {
+			peer = peer_of(i);
+			n += wait_of(&peer);
+		}
+		CU_ASSERT_EQUAL(n, MT_CALLOUT_SLOTS / 4 * 3);
+		CU_ASSERT_EQUAL(
+			call("method=say\n", 1, NOW), open ? MT_FILTER_NEXT : MT_FILTER_REPLY);
+		CU_ASSERT(open || refused_as == MT_ENDING_limit_error);
+		CU_ASSERT(fw.counters[MT_FILTER_global_failed] > 0);
+		l = inst.conf;
+		l->provider = second;
+		peer = peer_of(200);
+		CU_ASSERT(wait_of(&peer) > 4);
+		l->provider = provider;
+		answer_all();
+		CU_ASSERT_EQUAL(call("method=say\n", 2, NOW), MT_FILTER_SUSPEND);
+		answer_all();
+		mt_callout_drop(second);
+		tear_down();
+	}
 }
 
 /* The call gets the headers for requests, and not those for replies. */
@@ -385,7 +459,7 @@ static void test_refused_defs(void)
 }
 
 const struct mt_test global_tests[] = {{"passes", test_passes}, {"over", test_over},
-	{"failures", test_failures}, {"full", test_full}, {"headers", test_headers},
-	{"wakes", test_wakes}, {"no_lane", test_no_lane}, {"no_service", test_no_service},
-	{"explain", test_explain}, {"stream", test_stream}, {"refused_defs", test_refused_defs},
-	{0}};
+	{"failures", test_failures}, {"crowds", test_crowds}, {"full", test_full},
+	{"headers", test_headers}, {"wakes", test_wakes}, {"no_lane", test_no_lane},
+	{"no_service", test_no_service}, {"explain", test_explain}, {"stream", test_stream},
+	{"refused_defs", test_refused_defs}, {0}};

@@ -179,6 +179,27 @@ static void failed(void)
 	stop();
 }
 
+/* A client with many waiting calls does not pass, although the limit fails open. */
+static void crowded(void)
+{
+	const uint32_t most = MT_CALLOUT_SLOTS * 3 / 8;
+
+	start(true);
+	for (uint32_t i = 1; i <= most; i++)
+		scene_send_request(client, 'Q', i, 64);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_global_waited), most);
+	scene_send_request(client, 'Q', most + 1, 64);
+	is_refused(most + 1, MT_REPLY_OVERLOAD, "503 OM overload");
+	CU_ASSERT_EQUAL(counted(MT_FILTER_global_crowded), 1);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_global_failed), 0);
+	CU_ASSERT_EQUAL(limited(), 0);
+	for (uint32_t i = 1; i <= most; i++) {
+		SAYS(OVER);
+		is_refused(i, MT_REPLY_OVER_LIMIT, "429 RL request_rate_limited");
+	}
+	stop();
+}
+
 /* The call's own time is over, by the thread's clock or by the worker's. */
 static void timed_out(void)
 {
@@ -244,4 +265,5 @@ static void moved(void)
 }
 
 const struct mt_test global_limit_tests[] = {{"within", within}, {"over", over}, {"failed", failed},
-	{"timed_out", timed_out}, {"client_leaves", client_leaves}, {"moved", moved}, {0}};
+	{"crowded", crowded}, {"timed_out", timed_out}, {"client_leaves", client_leaves},
+	{"moved", moved}, {0}};
