@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_alog_wire_priv.h"
 
-#include "mt_log.h"
+#include "mt_utf8.h"
 
 #include <string.h>
 
@@ -11,12 +11,7 @@
 /* Length of the character at `p` if protobuf accepts it; 0: it does not. */
 static uint32_t character(const uint8_t *p, uint32_t len)
 {
-	if (*p < 0x80)
-		return *p != 0;
-	/* U+0080 to U+009F, for which mt_utf8_len() returns 0. */
-	if (len >= 2 && p[0] == 0xc2 && (p[1] & 0xc0) == 0x80)
-		return 2;
-	return (uint32_t)mt_utf8_len((const char *)p, len);
+	return *p ? mt_utf8_char(p, len) : 0;
 }
 
 char *mt_alog_text_of(struct mt_alog_texts *t, struct mt_slice from, uint32_t most)

@@ -2,42 +2,18 @@
 /* Escapes text with any content, for terminals and logs, and for YAML. */
 #include "mt_log.h"
 #include "mt_quoted.h"
+#include "mt_utf8.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/*
- * True if the second byte is allowed after the first (RFC 3629 section 4): no longer form than
- * needed, no surrogates, nothing above U+10FFFF; and no C1 control.
- */
-static bool second_fits(unsigned char first, unsigned char second)
-{
-	switch (first) {
-	case 0xc2:
-	case 0xe0:
-		return second >= 0xa0;
-	case 0xed:
-		return second <= 0x9f;
-	case 0xf0:
-		return second >= 0x90;
-	case 0xf4:
-		return second <= 0x8f;
-	default:
-		return true;
-	}
-}
-
 size_t mt_utf8_len(const char *text, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)text;
-	size_t n = p[0] >= 0xf5 ? 0 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
+	size_t n = *p < 0x80 ? 0 : mt_utf8_char(p, len);
 
-	if (n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return n && second_fits(p[0], p[1]) ? n : 0;
+	/* C1 controls */
+	return n && *p == 0xc2 && p[1] < 0xa0 ? 0 : n;
 }
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A compiled expression's start and end. */
 #include "mt_cel_parse.h"
+#include "mt_utf8.h"
 #include "re2_shim.h"
 
 #include <stdlib.h>
@@ -13,7 +14,7 @@ static int compile(struct mt_cel_parser *p)
 	if (p->len > MT_CEL_TEXT)
 		return mt_cel_fail(p, MT_CEL_TEXT,
 			"the expression is longer than %d bytes; divide it", MT_CEL_TEXT);
-	if (!mt_cel_is_utf8((struct mt_slice){(const uint8_t *)p->text, p->len}))
+	if (!mt_is_utf8((struct mt_slice){(const uint8_t *)p->text, p->len}))
 		return mt_cel_fail(p, 0, "the expression is not UTF-8; write \\x escapes");
 	rc = mt_cel_lex(p, 0, &p->now);
 	if (rc == 0)

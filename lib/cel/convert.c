@@ -2,6 +2,8 @@
 /* Conversions: int(), uint(), double(), string(), bytes(), bool(), timestamp(), duration(). */
 #include "mt_cel_priv.h"
 
+#include "mt_utf8.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,8 +97,8 @@ static struct mt_cel_value to_string(struct mt_cel_frame *f, const struct mt_cel
 	case MT_CEL_BYTES:
 		if (!mt_cel_work(f, v->text.len))
 			return mt_cel_error(MT_CEL_TOO_MUCH);
-		return mt_cel_is_utf8(v->text) ? mt_cel_text(v->text)
-					       : mt_cel_error("the bytes are not UTF-8");
+		return mt_is_utf8(v->text) ? mt_cel_text(v->text)
+					   : mt_cel_error("the bytes are not UTF-8");
 	case MT_CEL_BOOL:
 		return copied(f, v->yes ? "true" : "false", v->yes ? 4 : 5);
 	case MT_CEL_INT:

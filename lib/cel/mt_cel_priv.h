@@ -158,9 +158,6 @@ bool mt_cel_parse_double(struct mt_slice s, double *real);
 
 /* ---- UTF-8 ---------------------------------------------------------------------------------- */
 
-/* Bytes of the character at the start of the text; 0: there is none. */
-uint32_t mt_cel_char(const uint8_t *p, size_t n);
-bool mt_cel_is_utf8(struct mt_slice s);
 /* Characters; a byte that is not part of one counts as one. */
 int64_t mt_cel_chars(struct mt_slice s);
 /* Writes a character (up to U+10FFFF); returns its bytes. */

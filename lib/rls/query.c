@@ -3,9 +3,9 @@
  * Encodes a RateLimitRequest by hand: protobuf-c would need texts that end with NUL, and a tree of
  * messages. Numbers of fields are those of proto/ratelimit.proto.
  */
-#include "mt_log.h"
 #include "mt_rls.h"
 #include "mt_secret_hash.h"
+#include "mt_utf8.h"
 
 #include <string.h>
 
@@ -126,33 +126,20 @@ static void put_descriptor(struct writer *w, const struct mt_rls_descriptor *d)
 
 /* ---- queries that a service accepts ---------------------------------------------------------- */
 
-/* UTF-8 without NUL. */
-static bool is_text(struct mt_slice v)
-{
-	for (uint32_t i = 0, n; i < v.len; i += n) {
-		const char *at = (const char *)v.p + i;
-
-		n = v.p[i] < 0x80 ? v.p[i] != 0 : (uint32_t)mt_utf8_len(at, v.len - i);
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
 static bool is_descriptor(const struct mt_rls_descriptor *d)
 {
 	if (!d->n_entries || d->n_entries > MT_RLS_ENTRIES)
 		return false;
 	for (uint32_t i = 0; i < d->n_entries; i++)
-		if (!d->entry[i].key.len || !is_text(d->entry[i].key) ||
-			!is_text(d->entry[i].value))
+		if (!d->entry[i].key.len || !mt_is_protobuf_text(d->entry[i].key) ||
+			!mt_is_protobuf_text(d->entry[i].value))
 			return false;
 	return !d->has_limit || d->limit.unit < MT_RLS_N_UNITS;
 }
 
 static bool is_query(const struct mt_rls_query *q)
 {
-	if (!q->domain.len || !is_text(q->domain) || !q->n_descriptors ||
+	if (!q->domain.len || !mt_is_protobuf_text(q->domain) || !q->n_descriptors ||
 		q->n_descriptors > MT_RLS_DESCRIPTORS)
 		return false;
 	for (uint32_t i = 0; i < q->n_descriptors; i++)

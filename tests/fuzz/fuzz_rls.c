@@ -5,7 +5,6 @@
  */
 #include "fuzz.h"
 
-#include "mt_log.h"
 #include "mt_rls.h"
 
 #include "ratelimit.pb-c.h"

@@ -2,29 +2,14 @@
 /* Describes a call for an external authorization service: completely, or not at all. */
 #include "access/mt_access_priv.h"
 
+#include "mt_utf8.h"
+
 #include <stdio.h>
 #include <string.h>
 
-/*
- * True if the text is UTF-8 without NUL. Protobuf's strings are UTF-8 ("Protocol Buffers Version 3
- * Language Specification", scalar types), and here they end with a NUL. A service fails on any
- * other text, so with failOpen a caller could send such a text to be allowed.
- */
-static bool is_text(struct mt_slice v)
-{
-	for (uint32_t i = 0, n; i < v.len; i += n) {
-		const char *at = (const char *)v.p + i;
-
-		n = v.p[i] < 0x80 ? v.p[i] != 0 : (uint32_t)mt_utf8_len(at, v.len - i);
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
 static bool put(struct mt_extauthz_slot *s, struct mt_extauthz_text *t, struct mt_slice text)
 {
-	return is_text(text) && mt_extauthz_put(s, t, text.p, text.len);
+	return mt_is_protobuf_text(text) && mt_extauthz_put(s, t, text.p, text.len);
 }
 
 static bool put_text(struct mt_extauthz_slot *s, struct mt_extauthz_text *t, const char *text)

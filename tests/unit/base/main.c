@@ -19,6 +19,7 @@ int main(int argc, char **argv)
 		{"slab", slab_tests},
 		{"sockaddr", sockaddr_tests},
 		{"table", table_tests},
+		{"utf8", utf8_tests},
 		{"wheel", wheel_tests},
 		{0},
 	};

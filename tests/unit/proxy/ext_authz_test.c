@@ -217,13 +217,14 @@ static void at_gate(void)
 /* A server would fail with what is no UTF-8, and failOpen is not for callers to choose. */
 static void no_text(void)
 {
-	static const char *const values[] = {"\xff", "a\xed\xa0\x80", "\xc3", "\xc3\xa9"};
+	static const char *const values[] = {
+		"\xff", "a\xed\xa0\x80", "\xc3", "\xc3\xa9", "\xc2\x85"};
 	struct mt_mutation m = {.key = "k", .key_len = 1};
 	struct mt_filter_inst chain[1];
 	struct fake_conn *c;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(values); i++) {
-		bool is_text = i == MT_ARRAY_LEN(values) - 1;
+		bool is_text = i >= 3;
 
 		judged_start(true);
 		m.value = values[i];

@@ -91,6 +91,15 @@ static void test_largest(void)
 	xds__rate_limit_request__free_unpacked(r, NULL);
 }
 
+/* Characters that a terminal takes for controls are texts as well. */
+static void test_controls(void)
+{
+	struct mt_rls_descriptor d = descriptor("key", "\302\200\302\237\033");
+	const struct mt_rls_query q = {slice("shop"), &d, 1, 0};
+
+	check(&q, "0a0473686f70120e0a0c0a036b65791205c280c29f1b");
+}
+
 /* What a service answers with an error is not asked. */
 static void test_refused(void)
 {
@@ -172,4 +181,5 @@ static void test_keys(void)
 }
 
 const struct mt_test query_tests[] = {{"bytes", test_bytes}, {"largest", test_largest},
-	{"refused", test_refused}, {"nul", test_nul}, {"keys", test_keys}, {0}};
+	{"refused", test_refused}, {"nul", test_nul}, {"controls", test_controls},
+	{"keys", test_keys}, {0}};
