@@ -17,22 +17,13 @@ _Static_assert(MT_RLS_BYTES <= UINT16_MAX, "texts are found by two bytes");
 
 static bool put(struct mt_rls_answer *a, struct mt_rls_text *t, const void *text, size_t len)
 {
-	if (len >= MT_RLS_BYTES - a->used) {
-		a->cut = true;
+	if (len >= MT_RLS_BYTES - a->used)
 		return false;
-	}
 	*t = (struct mt_rls_text){(uint16_t)a->used, (uint16_t)len};
 	memcpy(a->bytes + a->used, text, len);
 	a->used += (uint32_t)len;
 	a->bytes[a->used++] = '\0';
 	return true;
-}
-
-/* An empty text takes no bytes: it is found at the NUL at the start. */
-static void put_name(struct mt_rls_answer *a, struct mt_rls_text *t, const char *text)
-{
-	if (*text)
-		(void)put(a, t, text, strlen(text));
 }
 
 static bool is_time(int64_t seconds, int32_t nanos)
@@ -53,46 +44,16 @@ static enum mt_rls_code code_of(int32_t code)
 							      : MT_RLS_UNKNOWN;
 }
 
-static void read_quota(
-	struct mt_rls_answer *a, struct mt_rls_quota *q, const Xds__RateLimitResponse__Quota *from)
+static void read_status(
+	struct mt_rls_status *s, const Xds__RateLimitResponse__DescriptorStatus *from)
 {
-	const Xds__Timestamp *until;
-
-	if (!from)
-		return;
-	until = from->expiration_specifier_case ==
-				XDS__RATE_LIMIT_RESPONSE__QUOTA__EXPIRATION_SPECIFIER_VALID_UNTIL
-			? from->valid_until
-			: NULL;
-	q->there = true;
-	q->requests = from->requests;
-	q->ends = until && is_time(until->seconds, until->nanos);
-	if (q->ends)
-		q->valid_until = time_of(until->seconds, until->nanos);
-	put_name(a, &q->id, from->id);
-}
-
-static void read_status(struct mt_rls_answer *a, struct mt_rls_status *s,
-	const Xds__RateLimitResponse__DescriptorStatus *from)
-{
-	const Xds__RateLimitResponse__RateLimit *limit = from->current_limit;
 	const Xds__Duration *reset = from->duration_until_reset;
 
 	s->code = code_of(from->code);
-	s->remaining = from->limit_remaining;
-	if (limit) {
-		s->has_limit = true;
-		s->limit.requests_per_unit = limit->requests_per_unit;
-		s->limit.unit = limit->unit > 0 && limit->unit < MT_RLS_N_UNITS
-					? (enum mt_rls_unit)limit->unit
-					: MT_RLS_UNIT_UNKNOWN;
-		put_name(a, &s->name, limit->name);
-	}
 	if (reset && is_time(reset->seconds, reset->nanos)) {
 		s->has_reset = true;
 		s->reset = time_of(reset->seconds, reset->nanos);
 	}
-	read_quota(a, &s->quota, from->quota);
 }
 
 static void read_statuses(
@@ -101,7 +62,7 @@ static void read_statuses(
 	if (r->n_statuses != n_descriptors || n_descriptors > MT_RLS_DESCRIPTORS)
 		return;
 	for (; a->n_statuses < n_descriptors; a->n_statuses++)
-		read_status(a, &a->status[a->n_statuses], r->statuses[a->n_statuses]);
+		read_status(&a->status[a->n_statuses], r->statuses[a->n_statuses]);
 }
 
 /* ---- headers --------------------------------------------------------------------------------- */
@@ -112,31 +73,23 @@ static bool is_metadata(const char *key)
 	return *key && *key != ':' && strcasecmp(key, "host") != 0;
 }
 
-/* Returns how many headers were added. */
-static uint32_t read_headers(struct mt_rls_answer *a, Xds__HeaderValue *const *from, size_t n)
+static void read_headers(struct mt_rls_answer *a, Xds__HeaderValue *const *from, size_t n)
 {
-	uint32_t had = a->n_reply_headers, added = 0;
-
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && a->n_headers < MT_RLS_HEADERS; i++) {
 		const Xds__HeaderValue *h = from[i];
-		struct mt_rls_header *to = &a->header[had + added];
+		struct mt_rls_header *to = &a->header[a->n_headers];
 		bool raw = h->raw_value.len > 0;
 		uint32_t used = a->used;
 
 		if (!is_metadata(h->key))
 			continue;
-		if (had + added == MT_RLS_HEADERS) {
-			a->cut = true;
-			break;
-		}
 		if (put(a, &to->key, h->key, strlen(h->key)) &&
 			put(a, &to->value, raw ? (const void *)h->raw_value.data : h->value,
 				raw ? h->raw_value.len : strlen(h->value)))
-			added++;
+			a->n_headers++;
 		else
 			a->used = used;
 	}
-	return added;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -144,13 +97,8 @@ static uint32_t read_headers(struct mt_rls_answer *a, Xds__HeaderValue *const *f
 static void begin(struct mt_rls_answer *a)
 {
 	a->code = MT_RLS_UNKNOWN;
-	a->n_statuses = a->n_reply_headers = a->n_request_headers = 0;
+	a->n_statuses = a->n_headers = a->used = 0;
 	memset(a->status, 0, sizeof(a->status));
-	a->quota = (struct mt_rls_quota){.there = false};
-	a->cut = false;
-	/* Texts that are not there are found here. */
-	a->bytes[0] = '\0';
-	a->used = 1;
 }
 
 bool mt_rls_read(struct mt_rls_answer *a, uint32_t n_descriptors, const uint8_t *data, size_t len)
@@ -165,11 +113,7 @@ bool mt_rls_read(struct mt_rls_answer *a, uint32_t n_descriptors, const uint8_t 
 	if (r) {
 		a->code = code_of(r->overall_code);
 		read_statuses(a, n_descriptors, r);
-		read_quota(a, &a->quota, r->quota);
-		a->n_reply_headers =
-			read_headers(a, r->response_headers_to_add, r->n_response_headers_to_add);
-		a->n_request_headers =
-			read_headers(a, r->request_headers_to_add, r->n_request_headers_to_add);
+		read_headers(a, r->request_headers_to_add, r->n_request_headers_to_add);
 	}
 	mt_pb_arena_fini(&arena);
 	return a->code != MT_RLS_UNKNOWN;

@@ -31,7 +31,6 @@ static void fail(struct mt_callout_slot *of, enum mt_callout_failure why)
 	struct mt_rls_slot *s = slot_of(of);
 
 	s->verdict = why == MT_CALLOUT_EXPIRED ? MT_RLS_EXPIRED : MT_RLS_UNJUDGED;
-	s->why = why;
 }
 
 static void decode(struct mt_callout_slot *of, const uint8_t *data, size_t len)
@@ -90,11 +89,13 @@ struct mt_rls_slot *mt_rls_slot(struct mt_callout_lane *l)
 	return s ? slot_of(s) : NULL;
 }
 
-bool mt_rls_put(
-	struct mt_rls_slot *s, const struct mt_rls_query *q, const struct mt_callout_provider *p)
+void mt_rls_put(
+	struct mt_rls_slot *s, const uint8_t *query, size_t len, const struct mt_rls_keys *keys)
 {
-	s->len = (uint32_t)mt_rls_pack(q, p->id, s->query, sizeof(s->query), &s->keys);
-	return s->len > 0;
+	MT_ASSERT(len <= sizeof(s->query));
+	memcpy(s->query, query, len);
+	s->len = (uint32_t)len;
+	s->keys = *keys;
 }
 
 void mt_rls_ask(struct mt_rls_slot *s, struct mt_callout_provider *p, uint64_t timeout)

@@ -25,8 +25,8 @@
  * - The overall code alone decides. Statuses count only if there is one for each descriptor; they
  *   are in the order of the descriptors. An answer with another overall code than OK and OVER_LIMIT
  *   counts as no answer.
- * - Texts and headers that do not fit into an answer are left out, and `cut` is set. The decision
- *   stays: a service must not let a call pass because it sends many headers.
+ * - Headers that do not fit into an answer are left out. The decision stays: a service must not let
+ *   a call pass because it sends many. Limits, quotas and headers for replies are not read.
  * - The memory belongs to one worker. An entry lasts at most a second from the answer, and ends a
  *   second before the limit's window; if the window ends sooner, it lasts 20 ms. A service knows
  *   the end in whole seconds only, so a new window may be up to 20 ms late.
@@ -44,24 +44,6 @@
 #define MT_RLS_HEADERS	   16	/* of an answer */
 #define MT_RLS_BYTES	   4096 /* texts of an answer */
 
-/* As the protocol numbers them. */
-enum mt_rls_unit {
-	MT_RLS_UNIT_UNKNOWN,
-	MT_RLS_SECOND,
-	MT_RLS_MINUTE,
-	MT_RLS_HOUR,
-	MT_RLS_DAY,
-	MT_RLS_MONTH,
-	MT_RLS_YEAR,
-	MT_RLS_WEEK,
-	MT_RLS_N_UNITS
-};
-
-struct mt_rls_limit {
-	uint32_t requests_per_unit;
-	enum mt_rls_unit unit;
-};
-
 struct mt_rls_entry {
 	struct mt_slice key, value;
 };
@@ -69,22 +51,17 @@ struct mt_rls_entry {
 struct mt_rls_descriptor {
 	struct mt_rls_entry entry[MT_RLS_ENTRIES];
 	uint32_t n_entries;
-	bool has_limit; /* `limit` replaces the service's own limit for this descriptor */
-	struct mt_rls_limit limit;
-	bool has_hits; /* `hits` replaces the query's; 0: look, and count nothing */
-	uint64_t hits;
 };
 
 struct mt_rls_query {
 	struct mt_slice domain;
 	const struct mt_rls_descriptor *descriptors;
 	uint32_t n_descriptors;
-	uint32_t hits; /* to count for each descriptor; 0 counts 1 */
 };
 
 /*
- * For each descriptor a hash with a secret key (mt_secret_hash.h) of the service, the domain, the
- * hits and the encoded descriptor. A caller cannot make a descriptor with another one's hash.
+ * For each descriptor a hash with a secret key (mt_secret_hash.h) of the service, the domain and
+ * the encoded descriptor. A caller cannot make a descriptor with another one's hash.
  */
 struct mt_rls_keys {
 	uint64_t of[MT_RLS_DESCRIPTORS];
@@ -107,27 +84,10 @@ struct mt_rls_text {
 	uint16_t at, len; /* offset and length in `bytes` of the answer */
 };
 
-/*
- * A lease: the descriptor may be used so often until that time without a query. Public services do
- * not send it, and nothing here uses it.
- */
-struct mt_rls_quota {
-	bool there;
-	uint32_t requests;
-	bool ends;
-	uint64_t valid_until; /* ns since 1970 */
-	struct mt_rls_text id;
-};
-
 struct mt_rls_status {
 	enum mt_rls_code code;
-	bool has_limit; /* false: the service has no limit for the descriptor */
-	struct mt_rls_limit limit;
-	struct mt_rls_text name; /* of the limit */
-	uint32_t remaining;
 	bool has_reset;
 	uint64_t reset; /* ns until the limit's window ends, as of the answer */
-	struct mt_rls_quota quota;
 };
 
 struct mt_rls_header {
@@ -138,11 +98,8 @@ struct mt_rls_answer {
 	enum mt_rls_code code; /* OK or OVER_LIMIT */
 	uint32_t n_statuses;   /* of the query's descriptors, in their order; or 0 */
 	struct mt_rls_status status[MT_RLS_DESCRIPTORS];
-	/* Those of the reply first, then those of the request. */
-	uint32_t n_reply_headers, n_request_headers;
-	struct mt_rls_header header[MT_RLS_HEADERS];
-	struct mt_rls_quota quota; /* for all descriptors together */
-	bool cut;		   /* something did not fit and is missing */
+	uint32_t n_headers;
+	struct mt_rls_header header[MT_RLS_HEADERS]; /* to add to the request */
 	uint32_t used;
 	char bytes[MT_RLS_BYTES]; /* each text ends with a NUL */
 };

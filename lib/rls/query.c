@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Wire types (protobuf encoding, "message structure"). */
-enum { VARINT = 0, BYTES = 2 };
+enum { BYTES = 2 };
 
 #define TAG(field, type) ((field) << 3 | (type))
 
@@ -38,20 +38,9 @@ static uint64_t field_len(uint64_t len)
 	return 1 + varint_len(len) + len;
 }
 
-/* Proto3 does not send a 0. */
-static uint64_t number_len(uint64_t v)
-{
-	return v ? 1 + varint_len(v) : 0;
-}
-
 static uint64_t entry_len(const struct mt_rls_entry *e)
 {
 	return field_len(e->key.len) + (e->value.len ? field_len(e->value.len) : 0);
-}
-
-static uint64_t limit_len(const struct mt_rls_limit *l)
-{
-	return number_len(l->requests_per_unit) + number_len(l->unit);
 }
 
 static uint64_t descriptor_len(const struct mt_rls_descriptor *d)
@@ -60,10 +49,6 @@ static uint64_t descriptor_len(const struct mt_rls_descriptor *d)
 
 	for (uint32_t i = 0; i < d->n_entries; i++)
 		len += field_len(entry_len(&d->entry[i]));
-	if (d->has_limit)
-		len += field_len(limit_len(&d->limit));
-	if (d->has_hits)
-		len += field_len(number_len(d->hits));
 	return len;
 }
 
@@ -77,14 +62,6 @@ static void put_varint(struct writer *w, uint64_t v)
 	for (; v >= 0x80; v >>= 7)
 		w->to[w->at++] = (uint8_t)(v | 0x80);
 	w->to[w->at++] = (uint8_t)v;
-}
-
-static void put_number(struct writer *w, uint32_t field, uint64_t v)
-{
-	if (!v)
-		return;
-	put_varint(w, TAG(field, VARINT));
-	put_varint(w, v);
 }
 
 /* The start of a message in a field. */
@@ -113,15 +90,6 @@ static void put_descriptor(struct writer *w, const struct mt_rls_descriptor *d)
 		put_text(w, 1, d->entry[i].key);
 		put_text(w, 2, d->entry[i].value);
 	}
-	if (d->has_limit) {
-		put_begin(w, 2, limit_len(&d->limit));
-		put_number(w, 1, d->limit.requests_per_unit);
-		put_number(w, 2, d->limit.unit);
-	}
-	if (d->has_hits) {
-		put_begin(w, 3, number_len(d->hits));
-		put_number(w, 1, d->hits);
-	}
 }
 
 /* ---- queries that a service accepts ---------------------------------------------------------- */
@@ -134,7 +102,7 @@ static bool is_descriptor(const struct mt_rls_descriptor *d)
 		if (!d->entry[i].key.len || !mt_is_protobuf_text(d->entry[i].key) ||
 			!mt_is_protobuf_text(d->entry[i].value))
 			return false;
-	return !d->has_limit || d->limit.unit < MT_RLS_N_UNITS;
+	return true;
 }
 
 static bool is_query(const struct mt_rls_query *q)
@@ -150,16 +118,11 @@ static bool is_query(const struct mt_rls_query *q)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/*
- * The common part of the keys of a query's descriptors. It contains the hits, because fewer may
- * still be within a limit that so many exceed.
- */
+/* The common part of the keys of a query's descriptors. */
 static uint64_t seed_of(const struct mt_rls_query *q, uint32_t service)
 {
-	const uint32_t numbers[] = {service, q->hits};
-
 	return mt_secret_hash(
-		q->domain.p, q->domain.len, mt_secret_hash(numbers, sizeof(numbers), 0));
+		q->domain.p, q->domain.len, mt_secret_hash(&service, sizeof(service), 0));
 }
 
 size_t mt_rls_pack(const struct mt_rls_query *q, uint32_t service, uint8_t *to, size_t room,
@@ -181,7 +144,6 @@ size_t mt_rls_pack(const struct mt_rls_query *q, uint32_t service, uint8_t *to, 
 		put_descriptor(&w, &q->descriptors[i]);
 		keys->of[keys->n++] = mt_secret_hash(to + begin, w.at - begin, seed);
 	}
-	put_number(&w, 3, q->hits);
 	if (w.full)
 		keys->n = 0;
 	return w.full ? 0 : w.at;

@@ -20,13 +20,11 @@ static void check_text(const struct mt_rls_answer *a, struct mt_rls_text t)
 	MT_ASSERT(t.at + t.len < a->used && mt_rls_text(a, t)[t.len] == '\0');
 }
 
-static void check_status(const struct mt_rls_answer *a, const struct mt_rls_status *s)
+static void check_status(const struct mt_rls_status *s)
 {
 	uint64_t lasts = mt_rls_over_lasts(s);
 
-	check_text(a, s->name);
-	check_text(a, s->quota.id);
-	MT_ASSERT(s->code <= MT_RLS_OVER_LIMIT && s->limit.unit < MT_RLS_N_UNITS);
+	MT_ASSERT(s->code <= MT_RLS_OVER_LIMIT);
 	MT_ASSERT(lasts >= 20 * MT_MSEC && lasts <= MT_SEC);
 }
 
@@ -38,15 +36,14 @@ static void read_answer(struct mt_rls_answer *a, const uint8_t *data, size_t len
 
 	MT_ASSERT(decided == (a->code != MT_RLS_UNKNOWN) && a->used <= MT_RLS_BYTES);
 	MT_ASSERT(!a->n_statuses || (a->n_statuses == asked && asked <= MT_RLS_DESCRIPTORS));
-	MT_ASSERT(a->n_reply_headers + a->n_request_headers <= MT_RLS_HEADERS);
+	MT_ASSERT(a->n_headers <= MT_RLS_HEADERS);
 	for (uint32_t i = 0; i < a->n_statuses; i++)
-		check_status(a, &a->status[i]);
-	for (uint32_t i = 0; i < a->n_reply_headers + a->n_request_headers; i++) {
+		check_status(&a->status[i]);
+	for (uint32_t i = 0; i < a->n_headers; i++) {
 		check_text(a, a->header[i].key);
 		check_text(a, a->header[i].value);
 		MT_ASSERT(a->header[i].key.len);
 	}
-	check_text(a, a->quota.id);
 }
 
 /* ---- questions -------------------------------------------------------------------------------------- */
@@ -70,32 +67,13 @@ static struct mt_slice text(struct input *in)
 	return t;
 }
 
-static uint64_t number(struct input *in)
-{
-	uint64_t v = 0;
-
-	for (uint32_t n = byte(in) % 9; n; n--)
-		v = v << 8 | byte(in);
-	return v;
-}
-
 static void read_descriptor(struct input *in, struct mt_rls_descriptor *d)
 {
-	uint8_t what = byte(in);
-
-	d->n_entries = (what & 0x3f) % (MT_RLS_ENTRIES + 2);
+	d->n_entries = byte(in) % (MT_RLS_ENTRIES + 2);
 	for (uint32_t i = 0; i < MT_MIN(d->n_entries, (uint32_t)MT_RLS_ENTRIES); i++) {
 		d->entry[i].key = text(in);
 		d->entry[i].value = text(in);
 	}
-	d->has_limit = what & 0x40;
-	d->has_hits = what & 0x80;
-	if (d->has_limit) {
-		d->limit.requests_per_unit = (uint32_t)number(in);
-		d->limit.unit = byte(in) % (MT_RLS_N_UNITS + 1);
-	}
-	if (d->has_hits)
-		d->hits = number(in);
 }
 
 static void check_same(const char *got, struct mt_slice want)
@@ -111,11 +89,6 @@ static void check_descriptor(
 		check_same(got->entries[i]->key, want->entry[i].key);
 		check_same(got->entries[i]->value, want->entry[i].value);
 	}
-	MT_ASSERT((got->limit != NULL) == want->has_limit);
-	MT_ASSERT(!got->limit || (got->limit->requests_per_unit == want->limit.requests_per_unit &&
-					 got->limit->unit == (int32_t)want->limit.unit));
-	MT_ASSERT((got->hits_addend != NULL) == want->has_hits);
-	MT_ASSERT(!got->hits_addend || got->hits_addend->value == want->hits);
 }
 
 static void ask(struct input in)
@@ -129,7 +102,6 @@ static void ask(struct input in)
 
 	memset(d, 0, sizeof(d));
 	q.domain = text(&in);
-	q.hits = (uint32_t)number(&in);
 	q.n_descriptors = byte(&in) % (MT_RLS_DESCRIPTORS + 2);
 	for (uint32_t i = 0; i < MT_MIN(q.n_descriptors, (uint32_t)MT_RLS_DESCRIPTORS); i++)
 		read_descriptor(&in, &d[i]);
@@ -141,7 +113,7 @@ static void ask(struct input in)
 	MT_ASSERT(mt_rls_pack(&q, 1, bytes, len - 1, &keys) == 0);
 	MT_ASSERT(mt_rls_pack(&q, 1, bytes, len, &keys) == len);
 	r = xds__rate_limit_request__unpack(NULL, len, bytes);
-	MT_ASSERT(r && r->n_descriptors == q.n_descriptors && r->hits_addend == q.hits);
+	MT_ASSERT(r && r->n_descriptors == q.n_descriptors);
 	check_same(r->domain, q.domain);
 	for (uint32_t i = 0; i < q.n_descriptors; i++)
 		check_descriptor(r->descriptors[i], &d[i]);

@@ -130,9 +130,7 @@ static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, s
 	if (!s)
 		return unanswered(l, ctx);
 	i = s->callout.index;
-	memcpy(s->query, g->packed, len);
-	s->len = (uint32_t)len;
-	s->keys = *keys;
+	mt_rls_put(s, g->packed, len, keys);
 	g->wait[i].ticket = mt_filter_ticket_of(ctx);
 	g->wait[i].fails_open = l->fail_open;
 	g->service[i] = l->provider->id;
@@ -205,14 +203,14 @@ const struct mt_filter mt_filter_global_ratelimit = {
 /* The service's headers as changes of a call that is within its limit. */
 static uint32_t changes_of(const struct mt_rls_answer *a, struct mt_mutation *m)
 {
-	const struct mt_rls_header *h = a->header + a->n_reply_headers;
+	const struct mt_rls_header *h = a->header;
 
-	for (uint32_t i = 0; i < a->n_request_headers; i++)
+	for (uint32_t i = 0; i < a->n_headers; i++)
 		m[i] = (struct mt_mutation){.key = mt_rls_text(a, h[i].key),
 			.key_len = h[i].key.len,
 			.value = mt_rls_text(a, h[i].value),
 			.value_len = h[i].value.len};
-	return a->n_request_headers;
+	return a->n_headers;
 }
 
 static void answer_by(struct mt_filter_resume *r, enum mt_ending ending, const char *text)

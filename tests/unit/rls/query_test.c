@@ -35,23 +35,14 @@ static void check(const struct mt_rls_query *q, const char *hex)
 static void test_bytes(void)
 {
 	struct mt_rls_descriptor d[2] = {descriptor("method", "get")};
-	struct mt_rls_query q = {slice("shop"), d, 1, 0};
+	struct mt_rls_query q = {slice("shop"), d, 1};
 
 	check(&q, "0a0473686f70120f0a0d0a066d6574686f641203676574");
 	d[0].entry[d[0].n_entries++] = (struct mt_rls_entry){slice("tenant"), slice("")};
-	d[0].has_limit = true;
-	d[0].limit = (struct mt_rls_limit){300, MT_RLS_MINUTE};
-	d[0].has_hits = true;
 	d[1] = descriptor("user", "jos\303\251");
-	d[1].has_limit = true;
-	d[1].limit = (struct mt_rls_limit){0, MT_RLS_WEEK};
-	d[1].has_hits = true;
-	d[1].hits = 1ull << 40;
 	q.n_descriptors = 2;
-	q.hits = 200;
-	check(&q, "0a0473686f7012220a0d0a066d6574686f6412036765740a080a0674656e616e74120508ac021002"
-		  "1a0012"
-		  "1c0a0d0a047573657212056a6f73c3a9120210071a070880808080802018c801");
+	check(&q, "0a0473686f7012190a0d0a066d6574686f6412036765740a080a0674656e616e74"
+		  "120f0a0d0a047573657212056a6f73c3a9");
 }
 
 /* The largest that is allowed, as the library reads it. */
@@ -60,18 +51,14 @@ static void test_largest(void)
 	static struct mt_rls_descriptor d[MT_RLS_DESCRIPTORS];
 	static uint8_t bytes[65536];
 	static char value[300];
-	const struct mt_rls_query q = {slice("shop"), d, MT_RLS_DESCRIPTORS, UINT32_MAX};
+	const struct mt_rls_query q = {slice("shop"), d, MT_RLS_DESCRIPTORS};
 	struct mt_rls_keys keys;
 	Xds__RateLimitRequest *r;
 	size_t len;
 
 	memset(value, 'v', sizeof(value) - 1);
 	for (uint32_t i = 0; i < MT_RLS_DESCRIPTORS; i++) {
-		d[i] = (struct mt_rls_descriptor){.n_entries = MT_RLS_ENTRIES,
-			.has_limit = true,
-			.limit = {UINT32_MAX, MT_RLS_WEEK},
-			.has_hits = true,
-			.hits = UINT64_MAX};
+		d[i] = (struct mt_rls_descriptor){.n_entries = MT_RLS_ENTRIES};
 		for (uint32_t k = 0; k < MT_RLS_ENTRIES; k++)
 			d[i].entry[k] = (struct mt_rls_entry){slice("key"), slice(value)};
 	}
@@ -79,14 +66,11 @@ static void test_largest(void)
 	r = xds__rate_limit_request__unpack(NULL, len, bytes);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
 	CU_ASSERT_EQUAL_FATAL(r->n_descriptors, MT_RLS_DESCRIPTORS);
-	CU_ASSERT_EQUAL(r->hits_addend, UINT32_MAX);
 	for (uint32_t i = 0; i < MT_RLS_DESCRIPTORS; i++) {
 		const Xds__RateLimitDescriptor *got = r->descriptors[i];
 
 		CU_ASSERT_EQUAL_FATAL(got->n_entries, MT_RLS_ENTRIES);
 		CU_ASSERT_STRING_EQUAL(got->entries[MT_RLS_ENTRIES - 1]->value, value);
-		CU_ASSERT_EQUAL(got->limit->requests_per_unit, UINT32_MAX);
-		CU_ASSERT_EQUAL(got->hits_addend->value, UINT64_MAX);
 	}
 	xds__rate_limit_request__free_unpacked(r, NULL);
 }
@@ -95,7 +79,7 @@ static void test_largest(void)
 static void test_controls(void)
 {
 	struct mt_rls_descriptor d = descriptor("key", "\302\200\302\237\033");
-	const struct mt_rls_query q = {slice("shop"), &d, 1, 0};
+	const struct mt_rls_query q = {slice("shop"), &d, 1};
 
 	check(&q, "0a0473686f70120e0a0c0a036b65791205c280c29f1b");
 }
@@ -106,31 +90,27 @@ static void test_refused(void)
 	static struct mt_rls_descriptor many[MT_RLS_DESCRIPTORS + 1];
 	static const struct {
 		const char *domain, *key, *value;
-		enum mt_rls_unit unit;
 		uint32_t n, n_entries;
 	} t[] = {
-		{"", "k", "v", MT_RLS_SECOND, 1, 1},
-		{"\377", "k", "v", MT_RLS_SECOND, 1, 1},
-		{"d", "", "v", MT_RLS_SECOND, 1, 1},
-		{"d", "k\200", "v", MT_RLS_SECOND, 1, 1},
-		{"d", "k", "\303", MT_RLS_SECOND, 1, 1},
-		{"d", "k", "v", MT_RLS_N_UNITS, 1, 1},
-		{"d", "k", "v", MT_RLS_SECOND, 0, 1},
-		{"d", "k", "v", MT_RLS_SECOND, MT_RLS_DESCRIPTORS + 1, 1},
-		{"d", "k", "v", MT_RLS_SECOND, 1, 0},
-		{"d", "k", "v", MT_RLS_SECOND, 1, MT_RLS_ENTRIES + 1},
+		{"", "k", "v", 1, 1},
+		{"\377", "k", "v", 1, 1},
+		{"d", "", "v", 1, 1},
+		{"d", "k\200", "v", 1, 1},
+		{"d", "k", "\303", 1, 1},
+		{"d", "k", "v", 0, 1},
+		{"d", "k", "v", MT_RLS_DESCRIPTORS + 1, 1},
+		{"d", "k", "v", 1, 0},
+		{"d", "k", "v", 1, MT_RLS_ENTRIES + 1},
 	};
 	struct mt_rls_keys keys;
 	uint8_t bytes[1024];
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
-		const struct mt_rls_query q = {slice(t[i].domain), many, t[i].n, 0};
+		const struct mt_rls_query q = {slice(t[i].domain), many, t[i].n};
 
 		for (uint32_t k = 0; k < MT_ARRAY_LEN(many); k++) {
 			many[k] = descriptor(t[i].key, t[i].value);
 			many[k].n_entries = t[i].n_entries;
-			many[k].has_limit = true;
-			many[k].limit.unit = t[i].unit;
 		}
 		CU_ASSERT_EQUAL(mt_rls_pack(&q, SERVICE, bytes, sizeof(bytes), &keys), 0);
 		CU_ASSERT_EQUAL(keys.n, 0);
@@ -140,7 +120,7 @@ static void test_refused(void)
 static void test_nul(void)
 {
 	struct mt_rls_descriptor d = descriptor("key", "v");
-	const struct mt_rls_query q = {slice("shop"), &d, 1, 0};
+	const struct mt_rls_query q = {slice("shop"), &d, 1};
 	struct mt_rls_keys keys;
 	uint8_t bytes[64];
 
@@ -148,11 +128,10 @@ static void test_nul(void)
 	CU_ASSERT_EQUAL(mt_rls_pack(&q, SERVICE, bytes, sizeof(bytes), &keys), 0);
 }
 
-static uint64_t key_of(
-	const char *domain, struct mt_rls_descriptor d, uint32_t service, uint32_t hits)
+static uint64_t key_of(const char *domain, struct mt_rls_descriptor d, uint32_t service)
 {
 	const struct mt_rls_descriptor both[] = {descriptor("other", "one"), d};
-	const struct mt_rls_query q = {slice(domain), both, 2, hits};
+	const struct mt_rls_query q = {slice(domain), both, 2};
 	struct mt_rls_keys keys;
 	uint8_t bytes[256];
 
@@ -165,19 +144,16 @@ static uint64_t key_of(
 static void test_keys(void)
 {
 	struct mt_rls_descriptor d = descriptor("key", "v"), other = descriptor("key", "w");
-	const struct mt_rls_query alone = {slice("shop"), &d, 1, 0};
+	const struct mt_rls_query alone = {slice("shop"), &d, 1};
 	struct mt_rls_keys keys;
 	uint8_t bytes[256];
-	uint64_t key = key_of("shop", d, SERVICE, 0);
+	uint64_t key = key_of("shop", d, SERVICE);
 
 	CU_ASSERT_NOT_EQUAL(mt_rls_pack(&alone, SERVICE, bytes, sizeof(bytes), &keys), 0);
 	CU_ASSERT_EQUAL(keys.of[0], key);
-	CU_ASSERT_NOT_EQUAL(key_of("shop", other, SERVICE, 0), key);
-	CU_ASSERT_NOT_EQUAL(key_of("shops", d, SERVICE, 0), key);
-	CU_ASSERT_NOT_EQUAL(key_of("shop", d, SERVICE + 1, 0), key);
-	CU_ASSERT_NOT_EQUAL(key_of("shop", d, SERVICE, 2), key);
-	d.has_hits = true;
-	CU_ASSERT_NOT_EQUAL(key_of("shop", d, SERVICE, 0), key);
+	CU_ASSERT_NOT_EQUAL(key_of("shop", other, SERVICE), key);
+	CU_ASSERT_NOT_EQUAL(key_of("shops", d, SERVICE), key);
+	CU_ASSERT_NOT_EQUAL(key_of("shop", d, SERVICE + 1), key);
 }
 
 const struct mt_test query_tests[] = {{"bytes", test_bytes}, {"largest", test_largest},
