@@ -61,6 +61,11 @@ struct mt_callout_kind {
 	void (*done)(struct mt_callout *x, const struct mt_callout_slot *s);
 };
 
+/* ---- answers --------------------------------------------------------------------------------- */
+
+/* False for names of pseudo-headers and for "host", which are not metadata of a call. */
+bool mt_callout_is_metadata(const char *name);
+
 /* ---- providers: control thread --------------------------------------------------------------- */
 
 struct mt_callout_conf {

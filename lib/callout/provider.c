@@ -54,6 +54,11 @@ void mt_callout_drop(struct mt_callout_provider *p)
 		free_provider(p);
 }
 
+bool mt_callout_is_metadata(const char *name)
+{
+	return *name && *name != ':' && strcasecmp(name, "host") != 0;
+}
+
 /* ---- queries --------------------------------------------------------------------------------- */
 
 static const struct mt_callout_kind *kind_of(const struct mt_callout_call *c)

@@ -17,12 +17,6 @@ static struct mt_extauthz_change *next(struct mt_extauthz_slot *s)
 	return s->n_changes < MT_EXTAUTHZ_CHANGES ? &s->change[s->n_changes] : NULL;
 }
 
-/* False for pseudo-headers and "host", which are not metadata of a call. */
-static bool is_metadata(const char *key)
-{
-	return *key && *key != ':' && strcasecmp(key, "host") != 0;
-}
-
 /* A metadata key has one value here, so APPEND_OR_ADD replaces it as OVERWRITE_OR_ADD does. */
 static bool set(struct mt_extauthz_slot *s, const Xds__HeaderValueOption *o)
 {
@@ -31,7 +25,7 @@ static bool set(struct mt_extauthz_slot *s, const Xds__HeaderValueOption *o)
 	const void *value;
 	size_t len;
 
-	if (!h || !is_metadata(h->key))
+	if (!h || !mt_callout_is_metadata(h->key))
 		return true;
 	value = h->raw_value.len ? (const void *)h->raw_value.data : h->value;
 	len = h->raw_value.len ? h->raw_value.len : strlen(h->value);
@@ -52,7 +46,7 @@ static bool take_out(struct mt_extauthz_slot *s, const char *key)
 {
 	struct mt_extauthz_change *c = next(s);
 
-	if (!is_metadata(key))
+	if (!mt_callout_is_metadata(key))
 		return true;
 	if (!c)
 		return false;

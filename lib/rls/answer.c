@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_callout.h"
 #include "mt_pb.h"
 #include "mt_rls.h"
 
@@ -67,12 +68,6 @@ static void read_statuses(
 
 /* ---- headers --------------------------------------------------------------------------------- */
 
-/* False for pseudo-headers and "host", which are not metadata of a call. */
-static bool is_metadata(const char *key)
-{
-	return *key && *key != ':' && strcasecmp(key, "host") != 0;
-}
-
 static void read_headers(struct mt_rls_answer *a, Xds__HeaderValue *const *from, size_t n)
 {
 	for (size_t i = 0; i < n && a->n_headers < MT_RLS_HEADERS; i++) {
@@ -81,7 +76,7 @@ static void read_headers(struct mt_rls_answer *a, Xds__HeaderValue *const *from,
 		bool raw = h->raw_value.len > 0;
 		uint32_t used = a->used;
 
-		if (!is_metadata(h->key))
+		if (!mt_callout_is_metadata(h->key))
 			continue;
 		if (put(a, &to->key, h->key, strlen(h->key)) &&
 			put(a, &to->value, raw ? (const void *)h->raw_value.data : h->value,
