@@ -2,6 +2,7 @@
 #include "mt_alog_wire_priv.h"
 
 #include "mt_utf8.h"
+#include "mt_varint.h"
 
 #include <string.h>
 
@@ -40,13 +41,11 @@ char *mt_alog_text_of(struct mt_alog_texts *t, struct mt_slice from, uint32_t mo
 
 uint32_t mt_alog_field(const ProtobufCMessage *m, uint8_t tag, uint8_t *to, uint32_t size)
 {
-	size_t len = protobuf_c_message_get_packed_size(m), left = len;
+	size_t len = protobuf_c_message_get_packed_size(m);
 	uint32_t n = 0;
 
 	MT_ASSERT(len + 1 + LENGTH_MOST <= size);
 	to[n++] = tag;
-	for (; left >= 0x80; left >>= 7)
-		to[n++] = (uint8_t)(left | 0x80);
-	to[n++] = (uint8_t)left;
+	n += mt_varint_put(to + n, len);
 	return n + (uint32_t)protobuf_c_message_pack(m, to + n);
 }

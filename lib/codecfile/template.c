@@ -5,6 +5,8 @@
  */
 #include "file.h"
 
+#include "mt_varint.h"
+
 #define NAMES 16
 
 struct named {
@@ -311,13 +313,10 @@ static void protobuf_field(struct making *m, const struct cf_item *item)
 {
 	bool counted = item->holds || is_text(item);
 	uint64_t tag = (uint64_t)item->tag << 3 | (counted ? 2 : 0);
-	uint8_t head[10];
-	uint32_t n = 0, at;
+	uint8_t head[MT_VARINT_MOST];
+	uint32_t at;
 
-	for (; tag >= 0x80; tag >>= 7)
-		head[n++] = (uint8_t)(tag | 0x80);
-	head[n++] = (uint8_t)tag;
-	bytes(m, item, head, n);
+	bytes(m, item, head, mt_varint_put(head, tag));
 	if (!counted) {
 		content(m, item, CF_PROTOBUF);
 		return;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_export_message.h"
 
+#include "mt_varint.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,30 +19,11 @@ uint32_t mt_export_count(const struct mt_byte_ring *r, size_t *bytes)
 	return n;
 }
 
-static size_t varint_size(size_t v)
-{
-	size_t n = 1;
-
-	while (v >>= 7)
-		n++;
-	return n;
-}
-
-static uint8_t *put_varint(uint8_t *to, size_t v)
-{
-	while (v >= 0x80) {
-		*to++ = (uint8_t)(v | 0x80);
-		v >>= 7;
-	}
-	*to++ = (uint8_t)v;
-	return to;
-}
-
 /* Bytes of frame i with all that it contains. */
 static size_t frame_size(const struct mt_export_conf *c, uint32_t i, size_t bytes)
 {
 	for (uint32_t k = c->n_frames; k > i; k--)
-		bytes += c->frames[k - 1].len + 1 + varint_size(bytes);
+		bytes += c->frames[k - 1].len + 1 + mt_varint_len(bytes);
 	return bytes;
 }
 
@@ -61,7 +44,7 @@ uint8_t *mt_export_make(const struct mt_export_conf *c, const struct mt_byte_rin
 			memcpy(to, f->before, f->len);
 		to += f->len;
 		*to++ = f->tag;
-		to = put_varint(to, frame_size(c, i + 1, bytes));
+		to += mt_varint_put(to, frame_size(c, i + 1, bytes));
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t size = 0;

@@ -6,6 +6,7 @@
 #include "mt_rls.h"
 #include "mt_secret_hash.h"
 #include "mt_utf8.h"
+#include "mt_varint.h"
 
 #include <string.h>
 
@@ -23,19 +24,10 @@ struct writer {
 
 /* ---- lengths --------------------------------------------------------------------------------- */
 
-static uint64_t varint_len(uint64_t v)
-{
-	uint64_t n = 1;
-
-	for (; v >= 0x80; v >>= 7)
-		n++;
-	return n;
-}
-
 /* A field of bytes with its tag; each number of a field here is below 16. */
 static uint64_t field_len(uint64_t len)
 {
-	return 1 + varint_len(len) + len;
+	return 1 + mt_varint_len(len) + len;
 }
 
 static uint64_t entry_len(const struct mt_rls_entry *e)
@@ -56,12 +48,9 @@ static uint64_t descriptor_len(const struct mt_rls_descriptor *d)
 
 static void put_varint(struct writer *w, uint64_t v)
 {
-	w->full |= varint_len(v) > w->room - w->at;
-	if (w->full)
-		return;
-	for (; v >= 0x80; v >>= 7)
-		w->to[w->at++] = (uint8_t)(v | 0x80);
-	w->to[w->at++] = (uint8_t)v;
+	w->full |= mt_varint_len(v) > w->room - w->at;
+	if (!w->full)
+		w->at += mt_varint_put(w->to + w->at, v);
 }
 
 /* The start of a message in a field. */

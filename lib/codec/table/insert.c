@@ -2,6 +2,8 @@
 /* Adds elements to containers: at the end, except in JCE, where tags ascend, and in JSON. */
 #include "write.h"
 
+#include "mt_varint.h"
+
 #include <errno.h>
 
 /* Bytes in the order in which they are written, or from the end to the start. */
@@ -24,9 +26,9 @@ static void put_byte(struct out *o, uint8_t b)
 
 static void put_varint(struct out *o, uint64_t v)
 {
-	uint8_t tmp[10];
+	uint8_t tmp[MT_VARINT_MOST];
 
-	put(o, tmp, write_varint(tmp, v));
+	put(o, tmp, mt_varint_put(tmp, v));
 }
 
 static void put_plain(struct out *o, uint64_t v, uint32_t width, bool little)

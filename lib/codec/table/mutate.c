@@ -8,6 +8,8 @@
  */
 #include "write.h"
 
+#include "mt_varint.h"
+
 #include <errno.h>
 
 /* A container that metadata are read from ends before. */
@@ -37,9 +39,9 @@ static void put_number(struct tail *t, uint64_t v, uint32_t width, bool little)
 
 static void put_varint(struct tail *t, uint64_t v)
 {
-	uint8_t tmp[10];
+	uint8_t tmp[MT_VARINT_MOST];
 
-	put(t, tmp, write_varint(tmp, v));
+	put(t, tmp, mt_varint_put(tmp, v));
 }
 
 /* ---- metadata with a place ------------------------------------------------------------------- */
@@ -124,13 +126,6 @@ static void line(struct tail *t, const struct mt_ct_walk *w, const struct mt_mut
 		line_end(t, w, e);
 }
 
-static uint32_t varint_size(uint64_t v)
-{
-	uint8_t tmp[10];
-
-	return write_varint(tmp, v);
-}
-
 /* An entry of the map that walk w leads to; embedded messages are merged. */
 static void map_entry(struct tail *t, const struct write_change *c, const struct mt_ct_walk *w,
 	const struct mt_mutation *m)
@@ -139,11 +134,11 @@ static void map_entry(struct tail *t, const struct write_change *c, const struct
 	uint32_t path[MT_CT_WALK_DEPTH + 1], n = 0;
 	const struct mt_ct_target *g = &c->r->t->targets[w->first + w->n - 1u];
 
-	len[0] = 2u + varint_size(m->key_len) + m->key_len + varint_size(m->value_len) +
+	len[0] = 2u + mt_varint_len(m->key_len) + m->key_len + mt_varint_len(m->value_len) +
 		 m->value_len;
 	for (path[n++] = g->number; g->parent && n <= MT_CT_WALK_DEPTH; n++) {
-		len[n] = len[n - 1] + varint_size(len[n - 1]) +
-			 varint_size((uint64_t)path[n - 1] << 3);
+		len[n] = len[n - 1] + mt_varint_len(len[n - 1]) +
+			 mt_varint_len((uint64_t)path[n - 1] << 3);
 		g = &c->r->t->targets[w->first + g->parent - 1u];
 		path[n] = g->number;
 	}

@@ -2,21 +2,13 @@
 /* Numbers as bytes, in each form that a place has. */
 #include "write.h"
 
+#include "mt_varint.h"
+
 #include <stdio.h>
 
 static uint64_t zigzag(uint64_t v)
 {
 	return v << 1 ^ (uint64_t)((int64_t)v >> 63);
-}
-
-uint32_t write_varint(uint8_t *to, uint64_t v)
-{
-	uint32_t n = 0;
-
-	for (; v >= 0x80; v >>= 7)
-		to[n++] = (uint8_t)(v | 0x80);
-	to[n++] = (uint8_t)v;
-	return n;
 }
 
 static bool fits(const struct mt_ct_place *form, uint64_t v, uint32_t width)
@@ -88,10 +80,10 @@ uint32_t write_number_width(
 		n = digits(v);
 		break;
 	case MT_CT_VARINT:
-		n = write_varint(tmp, v);
+		n = mt_varint_put(tmp, v);
 		break;
 	case MT_CT_ZIGZAG:
-		n = write_varint(tmp, zigzag(v));
+		n = mt_varint_put(tmp, zigzag(v));
 		break;
 	case MT_CT_JCE:
 		n = jce_head_len(old, old_len) + jce_bytes(v);
@@ -119,7 +111,7 @@ static void put_plain(const struct mt_ct_place *form, const uint8_t *old, uint32
 /* A varint with more bytes than it needs has zeros at its end. */
 static void put_varint(uint64_t v, uint8_t *to, uint32_t width)
 {
-	uint32_t n = write_varint(to, v);
+	uint32_t n = mt_varint_put(to, v);
 
 	if (n >= width)
 		return;

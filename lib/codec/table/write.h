@@ -105,9 +105,6 @@ uint32_t write_number_width(const struct mt_ct_place *form, const uint8_t *old, 
 void write_number(const struct mt_ct_place *form, const uint8_t *old, uint32_t old_len, uint64_t v,
 	uint8_t *to, uint32_t width);
 
-/* LEB128; returns the number of bytes, at most 10. */
-uint32_t write_varint(uint8_t *to, uint64_t v);
-
 /* ---- count.c -------------------------------------------------------------------------------- */
 
 /* Starts a change of the message that r has run over with a trace. False: it has too many parts. */

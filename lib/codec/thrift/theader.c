@@ -2,6 +2,8 @@
 /* The header block of THeader: varints and length-prefixed strings, padded with zeros. */
 #include "thrift.h"
 
+#include "mt_varint.h"
+
 int thrift_varint(const uint8_t *p, uint32_t n, uint32_t *v)
 {
 	uint32_t out = 0;
@@ -20,12 +22,7 @@ int thrift_varint(const uint8_t *p, uint32_t n, uint32_t *v)
 
 uint32_t thrift_put_varint(uint8_t *p, uint32_t v)
 {
-	uint32_t n = 0;
-
-	for (; v >= 0x80; v >>= 7)
-		p[n++] = (uint8_t)(v | 0x80);
-	p[n++] = (uint8_t)v;
-	return n;
+	return mt_varint_put(p, v);
 }
 
 bool thrift_read_varint(struct mt_cursor *cur, uint32_t *v)

@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 		{"sockaddr", sockaddr_tests},
 		{"table", table_tests},
 		{"utf8", utf8_tests},
+		{"varint", varint_tests},
 		{"wheel", wheel_tests},
 		{0},
 	};
