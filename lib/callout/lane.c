@@ -104,7 +104,7 @@ void mt_callout_lane_answered(struct mt_callout_slot *s)
 
 /* ---- boot ------------------------------------------------------------------------------------ */
 
-static void nobody(uint64_t who)
+static void wake_none(uint64_t who)
 {
 }
 
@@ -112,7 +112,7 @@ bool mt_callout_lane_init(struct mt_callout *x, struct mt_callout_lane *l)
 {
 	memset(l, 0, sizeof(*l));
 	l->x = x;
-	l->wake = nobody;
+	l->wake = wake_none;
 	l->slots = calloc(MT_CALLOUT_SLOTS, x->kind->slot_size);
 	while (l->n_free < MT_CALLOUT_SLOTS) {
 		l->free[l->n_free] = (uint8_t)(MT_CALLOUT_SLOTS - 1 - l->n_free);

@@ -41,7 +41,7 @@ enum mt_callout_failure {
 	MT_CALLOUT_LATE,	/* no answer within the provider's timeout */
 	MT_CALLOUT_EXPIRED,	/* no answer within the query's own timeout */
 	MT_CALLOUT_REFUSED,	/* the service answered with an error */
-	MT_CALLOUT_BAD_ANSWER,	/* no answer although the call succeeded, or several */
+	MT_CALLOUT_BAD_ANSWER,	/* none although the call succeeded, several, or not decodable */
 	MT_CALLOUT_NO_MEMORY,	/* the query was not sent */
 };
 
@@ -74,7 +74,7 @@ struct mt_callout_conf {
 	const char *const *servers;
 	uint32_t n_servers;
 	uint64_t timeout; /* ns for one query, including the wait for a connection */
-	bool fail_open;	  /* allow calls for which there is no answer */
+	bool fail_open;	  /* for the protocol: what becomes of calls without an answer */
 	/*
 	 * NULL: plaintext. Otherwise `credential` is used, not PEM texts; the provider takes a
 	 * reference.

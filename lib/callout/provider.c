@@ -160,7 +160,7 @@ static void send(struct mt_callout_call *c)
 
 /* ---- channels -------------------------------------------------------------------------------- */
 
-static void say(struct mt_callout_channel *ch, const char *why)
+static void set_why(struct mt_callout_channel *ch, const char *why)
 {
 	pthread_mutex_lock(&ch->x->lock);
 	snprintf(ch->why, sizeof(ch->why), "%s", why);
@@ -203,7 +203,7 @@ static void on_down(void *arg, const char *why)
 	if (was_useful || was_idle_only)
 		return;
 	snprintf(words, sizeof(words), "%s: %s", mt_grpc_server(ch->grpc), why);
-	say(ch, words);
+	set_why(ch, words);
 	while (!mt_list_empty(&ch->calls))
 		end_failed(mt_list_entry(ch->calls.next, struct mt_callout_call, node),
 			MT_CALLOUT_UNREACHABLE);
@@ -310,7 +310,7 @@ static void look_at_times(struct mt_callout_channel *ch)
 	}
 }
 
-static bool is_nobodys(const struct mt_callout_channel *ch)
+static bool is_unused(const struct mt_callout_channel *ch)
 {
 	return mt_list_empty(&ch->calls) &&
 	       (ch->leaves || __atomic_load_n(&ch->provider->refs, __ATOMIC_ACQUIRE) == 1);
@@ -327,14 +327,14 @@ int mt_callout_channels_turn(struct mt_callout *x)
 		struct mt_callout_channel *ch = mt_list_entry(n, struct mt_callout_channel, node);
 
 		n = n->next;
-		if ((sweeps || ch->leaves) && is_nobodys(ch)) {
+		if ((sweeps || ch->leaves) && is_unused(ch)) {
 			close_channel(ch);
 			continue;
 		}
 		mt_grpc_turn(ch->grpc, x->now, &x->rng);
 		if (ch->why[0] && mt_grpc_state(ch->grpc) == MT_GRPC_UP &&
 			mt_grpc_has_spoken(ch->grpc))
-			say(ch, "");
+			set_why(ch, "");
 		look_at_times(ch);
 		busy |= !mt_list_empty(&ch->calls);
 	}

@@ -35,7 +35,7 @@ static void on_bell(struct mt_fd_watch *w, uint32_t events)
 	(void)!read(w->fd, &n, sizeof(n));
 }
 
-static void take_questions(struct mt_callout *x)
+static void take_queries(struct mt_callout *x)
 {
 	struct mt_callout_slot *s;
 
@@ -54,7 +54,7 @@ static void *loop(void *arg)
 
 		x->now = clock_now();
 		if (busy)
-			take_questions(x);
+			take_queries(x);
 		wait = mt_callout_channels_turn(x);
 		mt_resolver_turn(x->names);
 		__atomic_store_n(&x->asleep, 1, __ATOMIC_SEQ_CST);
