@@ -9,8 +9,8 @@
  * `tune`:
  *
  *	drain endpoint 192.0.2.1:20880 [CLUSTER]
- *	drain service SERVICE
- *	drain listener 192.0.2.1:20880
+ *	drain service SERVICE [refuse]
+ *	drain listener 192.0.2.1:20880 [refuse]
  *	return endpoint 192.0.2.1:20880 CLUSTER
  *	weight 192.0.2.1:20880 5 [CLUSTER]
  *	split SERVICE ROUTE SUBSET=90 SUBSET=10
@@ -28,6 +28,7 @@
 #include "mt_filter_limit.h"
 #include "mt_log.h"
 #include "mt_service.h"
+#include "mt_snapshot.h"
 
 #define MT_OVERRIDES_MAX	 256  /* overrides in a set */
 #define MT_OVERRIDE_TEXT	 2048 /* bytes of an override's text, with the NUL */
@@ -70,8 +71,11 @@ struct mt_override {
 	uint16_t port;
 	enum mt_override_knob knob;
 	char target[256], part[256];
-	/* The value. */
-	uint32_t value; /* WEIGHT, WORKER (idle: 1 is adaptive), LOG (enum mt_log_level) */
+	/*
+	 * The value. WEIGHT, WORKER (idle: 1 is adaptive), LOG (enum mt_log_level), DRAIN_SERVICE and
+	 * DRAIN_LISTENER (enum mt_listener_drain)
+	 */
+	uint32_t value;
 	struct {
 		char cluster[128]; /* name of the cluster or of the subset */
 		uint32_t weight;
@@ -166,8 +170,9 @@ uint32_t mt_overrides_weight(const struct mt_overrides *s, const char *cluster,
 	const struct mt_addr *addr, uint16_t port, uint32_t weight);
 bool mt_overrides_drains(const struct mt_overrides *s, const char *cluster,
 	const struct mt_addr *addr, uint16_t port);
-bool mt_overrides_drains_service(const struct mt_overrides *s, const char *service);
-bool mt_overrides_drains_listener(
+enum mt_listener_drain mt_overrides_drains_service(
+	const struct mt_overrides *s, const char *service);
+enum mt_listener_drain mt_overrides_drains_listener(
 	const struct mt_overrides *s, const struct mt_addr *addr, uint16_t port);
 const struct mt_override *mt_overrides_split(
 	const struct mt_overrides *s, const char *service, const char *route);

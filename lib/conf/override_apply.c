@@ -149,15 +149,32 @@ bool mt_conf_listener_has_only(
 	return n > 0;
 }
 
+/* The least of the drains of its services. */
+static enum mt_listener_drain drain_of_services(
+	const struct mt_overrides *s, const struct mt_listener *l)
+{
+	enum mt_listener_drain least = MT_LISTENER_REFUSES;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < l->n_protos; i++)
+		for (uint32_t k = 0; k < l->protos[i].n_services; k++, n++)
+			least = MT_MIN(least,
+				mt_overrides_drains_service(s, l->protos[i].services[k]->name));
+	return n ? least : MT_LISTENER_SERVES;
+}
+
 void mt_b_drained_listeners(struct mt_build *b)
 {
 	const struct mt_overrides *s = &b->conf->overrides;
+	const struct mt_node *node = b->model->node;
+	uint32_t ms = node && node->drain.time.v ? (uint32_t)node->drain.time.v : MT_NODE_DRAIN_MS;
 
 	for (uint32_t i = 0; s->n && i < b->snap->pub.n_listeners; i++) {
 		struct mt_listener *l = &b->snap->pub.listeners[i];
 
-		l->drained = mt_overrides_drains_listener(s, &l->addr, l->port) ||
-			     mt_conf_listener_has_only(s, l, "");
+		l->drain = MT_MAX(mt_overrides_drains_listener(s, &l->addr, l->port),
+			drain_of_services(s, l));
+		l->drain_ms = ms;
 	}
 }
 

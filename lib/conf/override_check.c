@@ -277,6 +277,16 @@ static void note_service(
 			mt_addr_port_str(&l->addr, l->port, at));
 }
 
+/* How to see who is left. */
+static void note_listener(const struct mt_override *o, char *buf, size_t size)
+{
+	char at[MT_ADDR_STRLEN];
+
+	snprintf(buf, size,
+		"`show connections where side=client dst=%s dport=%u` lists clients that are left",
+		mt_addr_str(&o->addr, at), o->port);
+}
+
 /* ---- splits ------------------------------------------------------------------------------------- */
 
 /* Destinations of a route of messages, or of bytes. */
@@ -526,5 +536,7 @@ bool mt_conf_override_note(
 		note_drain(c, o, buf, size);
 	else if (o->kind == MT_OVERRIDE_DRAIN_SERVICE)
 		note_service(c, o, buf, size);
+	else if (o->kind == MT_OVERRIDE_DRAIN_LISTENER)
+		note_listener(o, buf, size);
 	return buf[0] != '\0';
 }

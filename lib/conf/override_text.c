@@ -114,6 +114,15 @@ static int parse_drained_endpoint(
 	return endpoint(o, w[0], e);
 }
 
+/* After the noun and the name. False: other words. */
+static bool parse_refuse(struct mt_override *o, const char *const *w, uint32_t n)
+{
+	bool refuse = n == 3 && strcmp(w[2], "refuse") == 0;
+
+	o->value = refuse ? MT_LISTENER_REFUSES : MT_LISTENER_LEAVES;
+	return n == 2 || refuse;
+}
+
 /* Files of earlier versions have an endpoint without its noun. */
 static int parse_drain(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
 {
@@ -121,14 +130,15 @@ static int parse_drain(struct mt_override *o, const char *const *w, uint32_t n, 
 
 	if (strcmp(noun, "service") == 0) {
 		o->kind = MT_OVERRIDE_DRAIN_SERVICE;
-		if (n != 2)
-			return mt_err(e, -EINVAL, "usage: drain service SERVICE");
+		if (!parse_refuse(o, w, n))
+			return mt_err(e, -EINVAL, "usage: drain service SERVICE [refuse]");
 		return keep(o->target, sizeof(o->target), w[1], "service", e);
 	}
 	if (strcmp(noun, "listener") == 0) {
 		o->kind = MT_OVERRIDE_DRAIN_LISTENER;
-		return n == 2 ? endpoint(o, w[1], e)
-			      : mt_err(e, -EINVAL, "usage: drain listener ADDRESS:PORT");
+		return parse_refuse(o, w, n)
+			       ? endpoint(o, w[1], e)
+			       : mt_err(e, -EINVAL, "usage: drain listener ADDRESS:PORT [refuse]");
 	}
 	if (strcmp(noun, "endpoint") == 0)
 		return parse_drained_endpoint(o, w + 1, n - 1, e);
@@ -422,6 +432,14 @@ static void put_fault(struct writer *w, const struct mt_override *o)
 		put(w, " abort-percent=%.10g", o->fault.abort_ppm / 10000.0);
 }
 
+static void put_refuse(struct writer *w, const struct mt_override *o)
+{
+	bool drains = o->kind == MT_OVERRIDE_DRAIN_SERVICE || o->kind == MT_OVERRIDE_DRAIN_LISTENER;
+
+	if (drains && o->value == MT_LISTENER_REFUSES)
+		put(w, " refuse");
+}
+
 char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT])
 {
 	struct writer w = {buf, 0};
@@ -431,6 +449,7 @@ char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT])
 	switch (o->kind) {
 	case MT_OVERRIDE_DRAIN_SERVICE:
 		put(&w, " %s", o->target);
+		put_refuse(&w, o);
 		break;
 	case MT_OVERRIDE_DRAIN:
 	case MT_OVERRIDE_RETURN:
@@ -443,6 +462,7 @@ char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT])
 			put(&w, " %u", o->value);
 		if (o->target[0])
 			put(&w, " %s", o->target);
+		put_refuse(&w, o);
 		break;
 	case MT_OVERRIDE_SPLIT:
 		put(&w, " %s %s", o->target, o->part);
@@ -483,6 +503,8 @@ bool mt_override_names(const char *words, const char *cluster)
 
 bool mt_override_same_target(const struct mt_override *a, const struct mt_override *b)
 {
+	if (a->kind == MT_OVERRIDE_DRAIN_SERVICE && b->kind == a->kind)
+		return strcasecmp(a->target, b->target) == 0;
 	return a->kind == b->kind && a->port == b->port && a->knob == b->knob &&
 	       mt_addr_eq(&a->addr, &b->addr) && mt_override_names(a->target, b->target) &&
 	       strcmp(a->part, b->part) == 0;

@@ -205,23 +205,24 @@ bool mt_overrides_drains(const struct mt_overrides *s, const char *cluster,
 	return o && (o->target[0] || !endpoint_of(s, MT_OVERRIDE_RETURN, cluster, addr, port));
 }
 
-bool mt_overrides_drains_service(const struct mt_overrides *s, const char *service)
+enum mt_listener_drain mt_overrides_drains_service(
+	const struct mt_overrides *s, const char *service)
 {
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->v[i].kind == MT_OVERRIDE_DRAIN_SERVICE &&
 			strcasecmp(s->v[i].target, service) == 0)
-			return true;
-	return false;
+			return (enum mt_listener_drain)s->v[i].value;
+	return MT_LISTENER_SERVES;
 }
 
-bool mt_overrides_drains_listener(
+enum mt_listener_drain mt_overrides_drains_listener(
 	const struct mt_overrides *s, const struct mt_addr *addr, uint16_t port)
 {
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->v[i].kind == MT_OVERRIDE_DRAIN_LISTENER && s->v[i].port == port &&
 			mt_addr_eq(&s->v[i].addr, addr))
-			return true;
-	return false;
+			return (enum mt_listener_drain)s->v[i].value;
+	return MT_LISTENER_SERVES;
 }
 
 const struct mt_override *mt_overrides_split(

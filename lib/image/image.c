@@ -8,7 +8,7 @@
 #include <xxhash.h>
 
 #define MAGIC	0x6567616d69746d00ull /* "\0mtimage" in memory */
-#define VERSION 4u
+#define VERSION 5u
 
 /* At the start of the bytes. */
 struct head {

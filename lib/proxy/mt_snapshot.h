@@ -99,6 +99,13 @@ struct mt_service {
 #define MT_LISTENER_DETECT_MS	 1000
 #define MT_LISTENER_DETECT_NEVER UINT32_MAX
 
+/* How an operator drains a listener; each includes what the one before does. */
+enum mt_listener_drain {
+	MT_LISTENER_SERVES,  /* not at all */
+	MT_LISTENER_LEAVES,  /* its client connections drain, also those that come later */
+	MT_LISTENER_REFUSES, /* new connections are refused by RST */
+};
+
 /* An address and port at which clients connect, with the filter chains that serve them. */
 struct mt_listener {
 	struct mt_addr addr; /* all zero: any address; 0.0.0.0: any IPv4 address */
@@ -120,8 +127,8 @@ struct mt_listener {
 	 * called, or calls get local replies.
 	 */
 	const struct mt_closer *closed_by;
-	/* By an operator: new connections are refused by RST, client connections drain. */
-	bool drained;
+	uint8_t drain;	   /* enum mt_listener_drain */
+	uint32_t drain_ms; /* if it drains: time of its client connections */
 	/* One chain with one protocol serves every connection. Set by mt_snapshot_index(). */
 	bool decided;
 	struct mt_chain_names *names; /* by mt_snapshot_index(); NULL: few names, no index */

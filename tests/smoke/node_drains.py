@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 `meltemi drain` empties a node without a failed call: Dubbo clients get READONLY, Thrift clients that go on calling are closed between two
-calls, new clients are served, and opaque connections go on. `return` ends that. spec.drain, which is followed without a restart, is the
-time of a drain by SIGTERM and what happens then: connections that are left are reset, or the daemon waits for their end.
+calls, new clients are served, and opaque connections go on. `return` ends that. `drain listener` and `drain service` do the same for their
+clients alone. spec.drain, which is followed without a restart, is the time of a drain by SIGTERM and what happens then: connections that are
+left are reset, or the daemon waits for their end.
 """
 
 import json
@@ -57,18 +58,61 @@ def echoes(sock):
     equal(sock.recv(4, socket.MSG_WAITALL), b"here", "an opaque connection")
 
 
+def readonly(sock):
+    head, body = frame(sock)
+    check(head[2] & EVENT and body == b"\x01R", f"READONLY: {head} {body}")
+
+
+def thrift_clients(lab, daemon):
+    """They keep their connections and go on calling. Returns their program."""
+    thrift = lab.thrift_client(f"{THRIFT[1]}:{THRIFT[2]}", connections=CLIENTS, count=1 << 30, pause_ms=20, again=1, timeout_ms=30000)
+    thrift.wait_line("calling")
+    within(PATIENCE, lambda: len(clients(daemon, THRIFT[2])) == CLIENTS, "Thrift clients")
+    return thrift
+
+
+def drained(daemon):
+    """The listeners that `show listeners` calls drained, and the addresses of warnings in `show health`."""
+    rows = [row for row in daemon.show("listeners")["listeners"] if row["reason"] == "drained by an operator: clients leave"]
+    warned = [row["about"] for row in daemon.show("health")["health"] if "drains this listener" in row["words"]]
+    return {f"{row['address']}:{row['port']}" for row in rows}, set(warned)
+
+
+def by_name(lab, daemon):
+    """Clients of a drained listener and of a drained service leave, new ones are served and have to leave later, all others stay."""
+    told, opaque = lab.connect("client", *DUBBO[1:]), lab.connect("client", *OPAQUE[1:])
+    call(told, 1)
+    echoes(opaque)
+    before, refused_before = clients(daemon, THRIFT[2]), daemon.counters()["proxy_down_draining"]
+    daemon.shell("drain", "listener", f"{DUBBO[1]}:{DUBBO[2]}")
+    readonly(told)
+    equal(told.recv(1), b"", "the end of the notified connection")
+    late = lab.connect("client", *DUBBO[1:])
+    call(late, 2)
+    within(PATIENCE, lambda: clients(daemon, DUBBO[2]), "a new client of the drained listener")
+    equal(clients(daemon, THRIFT[2]), before, "clients of another listener")
+    daemon.shell("drain", "service", THRIFT[0])
+    addresses = {f"{name[1]}:{name[2]}" for name in (DUBBO, THRIFT)}
+    equal(drained(daemon), (addresses, addresses), "what is drained")
+    equal(daemon.http("/ready")[0], 200, "/ready")
+    readonly(late)
+    within(PATIENCE, lambda: not clients(daemon, THRIFT[2]) & before, "Thrift clients are closed between two calls")
+    echoes(opaque)
+    daemon.shell("return", "listener", f"{DUBBO[1]}:{DUBBO[2]}")
+    daemon.shell("return", "service", THRIFT[0])
+    equal(drained(daemon), (set(), set()), "what is drained after `return`")
+    equal(daemon.counters()["proxy_down_draining"], refused_before, "clients refused")
+    opaque.close()
+
+
 def by_command(lab, daemon):
     told, opaque = lab.connect("client", *DUBBO[1:]), lab.connect("client", *OPAQUE[1:])
     call(told, 1)
     echoes(opaque)
-    thrift = lab.thrift_client(f"{THRIFT[1]}:{THRIFT[2]}", connections=CLIENTS, count=1 << 30, pause_ms=20, again=1, timeout_ms=30000)
-    thrift.wait_line("calling")
-    within(PATIENCE, lambda: len(clients(daemon, THRIFT[2])) == CLIENTS, "Thrift clients")
     before = clients(daemon, THRIFT[2])
     daemon.shell("drain")
     equal(daemon.http("/ready"), (503, "draining\n"), "/ready")
-    head, body = frame(told)
-    check(head[2] & EVENT and body == b"\x01R", f"READONLY: {head} {body}")
+    readonly(told)
     equal(told.recv(1), b"", "the end of the notified connection")
     within(PATIENCE, lambda: not clients(daemon, THRIFT[2]) & before, "Thrift clients are closed between two calls")
     late = lab.connect("client", *DUBBO[1:])
@@ -81,11 +125,14 @@ def by_command(lab, daemon):
     equal(daemon.http("/ready")[0], 200, "/ready after `return`")
     check("closing after" not in daemon.process.errors(), "the node closed")
     within(PATIENCE, lambda: stays(daemon), "clients stay after `return`", step=0.1)
+
+
+def without_failed_calls(thrift):
     thrift.kill(signal.SIGTERM)
     report = thrift.result()
     print(f"Thrift: {report['answered']} calls, {report['reopened']} connections again", flush=True)
     equal((report["failed"], report["errors"], report["crossed"]), (0, {}, 0), f"Thrift calls that failed: {report['error_samples']}")
-    check(report["reopened"] >= CLIENTS, "Thrift clients did not connect again")
+    check(report["reopened"] >= 2 * CLIENTS, "Thrift clients did not connect again")
 
 
 def stays(daemon):
@@ -143,7 +190,10 @@ def body():
         documents(lab, daemon)
         drains(daemon, SECONDS, "reset")
         daemon.start()
+        thrift = thrift_clients(lab, daemon)
+        by_name(lab, daemon)
         by_command(lab, daemon)
+        without_failed_calls(thrift)
         waits(lab, daemon)
         daemon.start()
         resets(lab, daemon)

@@ -128,15 +128,15 @@ def drained_listener(lab, daemon):
         held, drained = lab.connect("client", VIP, 20880), daemon.counters()["proxy_down_listener_drained"]
         port = held.getsockname()[1]
         within(5, lambda own=port: tell(daemon, "show", "connections", "where", f"sport={own}")["connections"], "the client is connected")
-        tell(daemon, "drain", noun, name)
+        tell(daemon, "drain", noun, name, "refuse")
         within(5, lambda: is_refused(lab), f"new clients while the {noun} is drained")
         equal(ends(held), "FIN", "end of a client that was connected")
         equal(daemon.counters()["proxy_down_listener_drained"], drained + 1, "connections drained")
         rows = [row for row in daemon.show("health")["health"] if row["about"] == TARGET]
         check(rows and rows[0]["state"] == "warning", f"what is drained is not told: {rows}")
         reasons = {row["reason"] for row in daemon.show("listeners")["listeners"] if f"{row['address']}:{row['port']}" == TARGET}
-        equal(reasons, {"drained by an operator"}, "why the listener refuses clients")
-        check("is the same" in refused(daemon, "drain", noun, name), "drained twice")
+        equal(reasons, {"drained by an operator: refuses clients"}, "why the listener refuses clients")
+        check("is the same" in refused(daemon, "drain", noun, name, "refuse"), "drained twice")
         tell(daemon, "return", noun, name)
         within(5, lambda: not is_refused(lab), f"clients after the return of the {noun}")
         check("is not drained" in refused(daemon, "return", noun, name), "returned twice")

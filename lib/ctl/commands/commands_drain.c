@@ -42,10 +42,17 @@ static json_t *end_drain(struct mt_ctl *c, const struct mt_request *r)
 	"end of the daemon; `tune keep` makes it apply across restarts. With version=N it is "     \
 	"refused if an override changed after that version."
 #define WINDS_UP                                                                                   \
-	"New connections are refused by RST. Connected clients get a GOAWAY if the protocol "      \
-	"has one, their calls are answered, and they are closed when they are "                    \
-	"quiet for a second; from 20 s on when no reply is outstanding. Opaque TCP connections "   \
-	"go on until they end; `close connection` ends them. "
+	"Clients leave as when the node drains (`help drain`), and `/ready` stays as it is: "      \
+	"connected clients are notified, and new ones are served and drain in the same way. "      \
+	"With `refuse`, new connections are refused by RST. Opaque TCP connections go on until "   \
+	"they end; `close connection` ends them. "
+
+static void offer_refuse(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
+{
+	(void)c;
+	if (r->n_args == 1)
+		mt_offer(o, "refuse", "refuse new clients, too");
+}
 
 const struct mt_command mt_commands_drain[] = {
 	{.words = "drain",
@@ -73,20 +80,22 @@ const struct mt_command mt_commands_drain[] = {
 		.run = mt_run_drain},
 	{.words = "drain service",
 		.group = MT_GROUP_CHANGE,
-		.args = "SERVICE [version=N]",
+		.args = "SERVICE [refuse] [version=N]",
 		.settings = "version",
-		.help = "a service's listeners accept no new clients, until `return service`",
+		.help = "clients leave a service's listeners, until `return service`",
 		.more = "Applies to the listeners that serve nothing else, or only services that "
 			"are drained, too; refused if there are none. " WINDS_UP HOLDS,
 		.names = {MT_NAMES_SERVICE},
+		.offer = offer_refuse,
 		.run = mt_run_drain},
 	{.words = "drain listener",
 		.group = MT_GROUP_CHANGE,
-		.args = "ADDRESS:PORT [version=N]",
+		.args = "ADDRESS:PORT [refuse] [version=N]",
 		.settings = "version",
-		.help = "a listener accepts no new clients, until `return listener`",
+		.help = "clients leave a listener, until `return listener`",
 		.more = WINDS_UP HOLDS,
 		.names = {MT_NAMES_LISTENER},
+		.offer = offer_refuse,
 		.run = mt_run_drain},
 	{.words = "return",
 		.group = MT_GROUP_RESCUE,
@@ -105,13 +114,13 @@ const struct mt_command mt_commands_drain[] = {
 	{.words = "return service",
 		.group = MT_GROUP_RESCUE,
 		.args = "SERVICE",
-		.help = "end a service's drain: its listeners accept clients again",
+		.help = "end a service's drain: clients stay again",
 		.names = {MT_NAMES_SERVICE},
 		.run = mt_run_return},
 	{.words = "return listener",
 		.group = MT_GROUP_RESCUE,
 		.args = "ADDRESS:PORT",
-		.help = "end a listener's drain: it accepts clients again",
+		.help = "end a listener's drain: clients stay again",
 		.names = {MT_NAMES_LISTENER},
 		.run = mt_run_return},
 	{.words = "close connection",

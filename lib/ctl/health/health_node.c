@@ -24,10 +24,13 @@ static void check_drained(struct mt_health *h)
 	for (uint32_t i = 0; s && i < s->n_listeners; i++) {
 		const struct mt_listener *l = &s->listeners[i];
 
-		if (l->drained)
+		if (l->drain)
 			mt_found(h, MT_FOUND_WARNING, mt_addr_port_str(&l->addr, l->port, where),
-				"`return listener` or `return service` opens it: `show overrides`",
-				"an operator drains this listener: new clients are refused");
+				"`return listener` or `return service` ends it: `show overrides`",
+				"an operator drains this listener: %s",
+				l->drain == MT_LISTENER_REFUSES
+					? "new clients are refused"
+					: "clients have to leave, and new ones are served");
 	}
 }
 

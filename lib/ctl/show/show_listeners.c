@@ -75,7 +75,7 @@ static void set_services(json_t *row, const struct mt_listener *l, const struct 
 						 : mt_json_origin(l->file, l->line)));
 }
 
-/* Why clients are refused: NULL if they are not. */
+/* Why clients are refused, or have to leave: NULL if neither. */
 static json_t *reason_of(const struct mt_listener *l, const struct mt_filter_chain *c)
 {
 	char text[600];
@@ -84,8 +84,10 @@ static json_t *reason_of(const struct mt_listener *l, const struct mt_filter_cha
 		snprintf(text, sizeof(text), "closed by %s", l->closed_by->by);
 		return mt_json_text(text);
 	}
-	if (!c->refuse && l->drained)
-		return mt_json_text("drained by an operator");
+	if (!c->refuse && l->drain)
+		return mt_json_text(l->drain == MT_LISTENER_REFUSES
+					    ? "drained by an operator: refuses clients"
+					    : "drained by an operator: clients leave");
 	return c->refuse ? mt_json_text(c->refuse) : json_null();
 }
 

@@ -306,6 +306,7 @@ static void outdated(struct mt_proxy *p, struct mt_down *d)
 static bool hand_over(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict v)
 {
 	const struct mt_filter_chain_proto *proto = v.proto;
+	const struct mt_listener *l = u->listener;
 	struct mt_stream *s = u->s;
 
 	/* The protocol starts under the current snapshot, so `v` must be from this snapshot. */
@@ -317,7 +318,7 @@ static bool hand_over(struct mt_proxy *p, struct mt_chain_selection *u, struct v
 	s->rx_kept = 0;
 	if (proto->codec->opaque)
 		return mt_opaque_begin(p, s, proto, v.unheard);
-	if (!mt_down_begin(p, s, proto))
+	if (!mt_down_begin(p, s, l, proto))
 		return false;
 	/* The chain's rules for clients have changed since the handshake. */
 	if (proto->chain->tls && mt_secure_standing(p, s, proto->chain) == MT_TLS_OUTDATED)
@@ -345,7 +346,8 @@ static void act(struct mt_proxy *p, struct mt_chain_selection *u, struct verdict
 	struct mt_stream *s = u->s;
 
 	/* The pass that drains clients may have visited the slab slot of the new client already. */
-	if (mt_unlikely(p->draining || u->listener->drained) && (v.proto || v.to_tls))
+	if (mt_unlikely(p->draining || u->listener->drain == MT_LISTENER_REFUSES) &&
+		(v.proto || v.to_tls))
 		v = refuse(MT_PROXY_down_draining);
 	if (v.waits) {
 		if (s->rx.len && mt_unlikely(mt_stream_put_back(s)))
@@ -435,7 +437,7 @@ void mt_chain_selection_snap_move(struct mt_proxy *p, struct mt_chain_selection 
 		mt_chain_selection_reset(p, u, MT_PROXY_down_listener_gone);
 		return;
 	}
-	if (l->drained) {
+	if (l->drain == MT_LISTENER_REFUSES) {
 		mt_chain_selection_reset(p, u, MT_PROXY_down_draining);
 		return;
 	}

@@ -10,7 +10,7 @@ struct heir {
 	const struct mt_filter_chain_proto *to;
 	enum mt_tls_standing standing; /* of the client, by the TLS rules of that chain */
 	bool changed;		       /* `to` was found by successor_of() */
-	bool drained;		       /* an operator drains the listener */
+	uint32_t drain_ms;	       /* an operator drains the listener, in this time; 0: no */
 };
 
 /*
@@ -51,7 +51,9 @@ static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, ui
 
 	if (!l)
 		return h;
-	h.drained = l->drained;
+	/* A client that came while the listener drained has a turn of its own. */
+	if (l->drain == MT_LISTENER_REFUSES || (l->drain && !d->drain_due))
+		h.drain_ms = l->drain_ms;
 	h.to = mt_filter_chain_find(l, was->id, d->codec, d->codec_opts);
 	*cost += cost_of_walk(l, h.to);
 	if (mt_likely(h.to))
@@ -71,11 +73,11 @@ static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, ui
 	return h;
 }
 
-static void drain_for(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)
+static void drain_for(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why, uint32_t ms)
 {
 	if (!d->ending)
 		mt_count(p->counters, why);
-	mt_down_drain(p, d);
+	mt_down_drain_in(p, d, ms);
 }
 
 /*
@@ -89,12 +91,22 @@ static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct
 		mt_count(p->counters, MT_PROXY_down_revoked);
 		mt_down_unserve(p, d, MT_REPLY_DENIED);
 	} else if (h->changed) {
-		drain_for(p, d, MT_PROXY_down_chain_changed);
+		drain_for(p, d, MT_PROXY_down_chain_changed, p->conf.drain_ms);
 	} else if (h->standing == MT_TLS_OUTDATED) {
-		drain_for(p, d, MT_PROXY_down_tls_outdated);
-	} else if (h->drained) {
-		drain_for(p, d, MT_PROXY_down_listener_drained);
+		drain_for(p, d, MT_PROXY_down_tls_outdated, p->conf.drain_ms);
+	} else if (h->drain_ms) {
+		drain_for(p, d, MT_PROXY_down_listener_drained, h->drain_ms);
 	}
+}
+
+void mt_down_drain_late(struct mt_proxy *p, struct mt_down *d)
+{
+	const struct mt_tuple *t = mt_stream_ends(d->s);
+	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+
+	d->drain_due = 0;
+	if (l && l->drain)
+		drain_for(p, d, MT_PROXY_down_listener_drained, l->drain_ms);
 }
 
 /* Drains a connection that no chain and protocol of the current snapshot serve. */

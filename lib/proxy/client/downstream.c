@@ -18,7 +18,7 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 		return -1;
 	l = mt_snapshot_listener(p->snap, local, lport);
 	/* Refuse the SYN: the client has sent no data yet, and can connect elsewhere. */
-	if (mt_unlikely(l && (p->draining || l->drained))) {
+	if (mt_unlikely(l && (p->draining || l->drain == MT_LISTENER_REFUSES))) {
 		mt_count(p->counters, MT_PROXY_down_draining);
 		return -1;
 	}
@@ -61,14 +61,16 @@ static struct mt_down *down_new(
 	return d;
 }
 
-bool mt_down_begin(
-	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
+bool mt_down_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
+	const struct mt_filter_chain_proto *proto)
 {
 	struct mt_down *d = down_new(p, s, proto);
 
 	if (!d)
 		return mt_down_no_room(p, s);
 	s->tx_high = p->conf.reply_soft;
+	if (mt_unlikely(l->drain))
+		mt_down_drain_later(p, d, l->drain_ms);
 	mt_down_arm(p, d);
 	return true;
 }
@@ -93,14 +95,14 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		mt_stream_log_refused(p, s, p->now, MT_ENDING_overload);
 		return false;
 	}
-	if (mt_unlikely(l->drained))
+	if (mt_unlikely(l->drain == MT_LISTENER_REFUSES))
 		return mt_down_drained(p, s);
 	mt_count(p->counters, MT_PROXY_down_accepted);
 	p->drain.accepted_at = p->now;
 	if (mt_unlikely(!l->decided))
 		return mt_chain_selection_accept(p, s, l, NULL);
 	return l->protos->codec->opaque ? mt_opaque_begin(p, s, l->protos, false)
-					: mt_down_begin(p, s, l->protos);
+					: mt_down_begin(p, s, l, l->protos);
 }
 
 const struct mt_listen_ops mt_proxy_listen_ops = {on_lookup, on_accept};
@@ -329,6 +331,7 @@ static void arm_anew(struct mt_proxy *p, struct mt_down *d)
 	uint64_t idle = idle_deadline(p, d);
 
 	at = MT_MIN(at, slow);
+	at = MT_MIN(at, mt_down_drain_due(p, d));
 	if (d->retry_at)
 		at = MT_MIN(at, d->retry_at);
 	if (d->leave_at)
@@ -346,8 +349,8 @@ static void arm_anew(struct mt_proxy *p, struct mt_down *d)
  */
 static bool only_idles(const struct mt_down *d)
 {
-	return !d->msg_started && !d->retry_at && !d->leave_at && !d->above_soft_since &&
-	       !mt_down_in_message(d);
+	return !d->msg_started && !d->retry_at && !d->leave_at && !d->drain_due &&
+	       !d->above_soft_since && !mt_down_in_message(d);
 }
 
 void mt_down_arm(struct mt_proxy *p, struct mt_down *d)
@@ -387,6 +390,11 @@ void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
 	if (mt_unlikely(d->leave_at) && p->now >= d->leave_at) {
 		mt_leave(p, d);
 		mt_reply_settle(p, ref);
+		if (!mt_slab_live(&p->downs, ref))
+			return;
+	}
+	if (mt_unlikely(d->drain_due) && p->now >= mt_down_drain_due(p, d)) {
+		mt_down_drain_late(p, d);
 		if (!mt_slab_live(&p->downs, ref))
 			return;
 	}

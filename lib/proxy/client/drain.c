@@ -211,6 +211,24 @@ void mt_down_drain_in(struct mt_proxy *p, struct mt_down *d, uint32_t ms)
 		mt_wheel_arm(&p->wheel, &d->timer, p->now);
 }
 
+/* The lower half of the time in ms. */
+static uint32_t ms_of(uint64_t ns)
+{
+	return (uint32_t)(ns / MT_MSEC);
+}
+
+void mt_down_drain_later(const struct mt_proxy *p, struct mt_down *d, uint32_t ms)
+{
+	d->drain_due = MT_MAX(ms_of(p->now) + ms / SERVED_PART, 1u);
+}
+
+uint64_t mt_down_drain_due(const struct mt_proxy *p, const struct mt_down *d)
+{
+	int32_t left = (int32_t)(d->drain_due - ms_of(p->now));
+
+	return d->drain_due ? p->now + (uint64_t)MT_MAX(left, 0) * MT_MSEC : MT_NEVER;
+}
+
 void mt_down_drain(struct mt_proxy *p, struct mt_down *d)
 {
 	mt_down_drain_in(p, d, p->conf.drain_ms);

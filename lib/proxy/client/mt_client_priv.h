@@ -21,8 +21,8 @@ void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d);
 void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
 extern const struct mt_stream_user mt_down_user;
 /* Makes the stream a client connection of this protocol. False: no object is free. */
-bool mt_down_begin(
-	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto);
+bool mt_down_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
+	const struct mt_filter_chain_proto *proto);
 /* True while the rest of a long request is forwarded, or is skipped. */
 static inline bool mt_down_in_message(const struct mt_down *d)
 {
@@ -36,6 +36,11 @@ uint32_t mt_down_owed(const struct mt_down *d);
 /* down_move.c */
 /* Moves a connection to the current snapshot. Returns the cost, in objects. */
 uint32_t mt_down_snap_move(struct mt_proxy *p, struct mt_down *d);
+/*
+ * A client that came while its listener drained has its turn: it drains, unless the listener
+ * accepts clients for good again. The connection may have ended on return.
+ */
+void mt_down_drain_late(struct mt_proxy *p, struct mt_down *d);
 
 /* worker_drain.c: continues the worker's drain; call when p->now has reached p->drain.next. */
 void mt_drain_turn(struct mt_proxy *p);
@@ -47,6 +52,12 @@ void mt_drain_turn(struct mt_proxy *p);
  */
 void mt_down_drain_in(struct mt_proxy *p, struct mt_down *d, uint32_t ms);
 void mt_down_drain(struct mt_proxy *p, struct mt_down *d);
+/*
+ * For a client that comes while its listener drains, in `ms`: it is served for a third of that time
+ * before its drain begins. mt_down_drain_due(): when that is; MT_NEVER: not at all.
+ */
+void mt_down_drain_later(const struct mt_proxy *p, struct mt_down *d, uint32_t ms);
+uint64_t mt_down_drain_due(const struct mt_proxy *p, const struct mt_down *d);
 /*
  * Ends the connection without a notification, as soon as no reply is outstanding and nothing is
  * received.

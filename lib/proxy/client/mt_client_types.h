@@ -46,6 +46,8 @@ struct mt_down {
 	struct mt_stream *s; /* NULL: the connection is gone, but its objects are not freed yet */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
+	/* ms, lower half: its listener drained when it came, and this is its turn; 0: did not */
+	uint32_t drain_due;
 	/*
 	 * `proto` is NULL if no filter chain and protocol in the configuration serve the connection
 	 * any more (`unserved`).
@@ -83,7 +85,7 @@ struct mt_down {
 	 * this client.
 	 */
 	struct mt_ref serial;
-	/* Earliest of idle, stalled message, slow reader, `retry_at` and `leave_at`. */
+	/* Earliest of idle, stalled message, slow reader, `retry_at`, `leave_at`, `drain_due`. */
 	struct mt_timer timer;
 	uint64_t last_rx, last_ack;
 	/* ns: since when unread and held replies reach mt_proxy_conf.reply_soft; 0: they do not. */

@@ -100,8 +100,9 @@ static struct mt_tls_context *choose_context(void *arg, const struct mt_stream *
 		.tls = true,
 		.name = says->name,
 		.alpn = says->alpn};
-	const struct mt_filter_chain *c =
-		l && !l->drained && !p->draining ? mt_filter_chain_choose(l, &f) : NULL;
+	const struct mt_filter_chain *c = l && l->drain != MT_LISTENER_REFUSES && !p->draining
+						  ? mt_filter_chain_choose(l, &f)
+						  : NULL;
 
 	(void)listener;
 	if (!c || c->refuse || !c->tls)
@@ -153,7 +154,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	const struct mt_filter_chain *c = l ? mt_secure_chain(s, l) : NULL;
 
 	(void)listener;
-	if (p->draining || (l && l->drained))
+	if (p->draining || (l && l->drain == MT_LISTENER_REFUSES))
 		return mt_down_drained(p, s);
 	if (mt_downs_full(p)) {
 		mt_count(p->counters, MT_PROXY_down_full);

@@ -30,7 +30,10 @@ static void text(void)
 			"drain endpoint [2001:db8::1]:80 outbound|80||a.x"},
 		{"drain service a.x", "drain service a.x"},
 		{"drain listener 192.0.2.1:80", "drain listener 192.0.2.1:80"},
+		{"drain service a.x refuse", "drain service a.x refuse"},
+		{"drain listener 192.0.2.1:80 refuse", "drain listener 192.0.2.1:80 refuse"},
 		{"drain service", NULL},
+		{"drain service a.x refuse b.x", NULL},
 		{"drain service a.x b.x", NULL},
 		{"drain listener a.x", NULL},
 		{"drain listener 192.0.2.1:80 a.x", NULL},
@@ -373,7 +376,17 @@ static uint32_t n_drained(const struct mt_conf *c)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < s->n_listeners; i++)
-		n += s->listeners[i].drained;
+		n += s->listeners[i].drain != MT_LISTENER_SERVES;
+	return n;
+}
+
+static uint32_t n_refusing(const struct mt_conf *c)
+{
+	const struct mt_snapshot *s = mt_conf_current(c);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		n += s->listeners[i].drain == MT_LISTENER_REFUSES;
 	return n;
 }
 
@@ -398,17 +411,25 @@ static void drained(void)
 	CU_ASSERT(all > 0 && n_drained(c) == 0);
 	snprintf(line, sizeof(line), "drain listener %s",
 		mt_addr_port_str(&l->addr, l->port, where));
-	told(c, line, "");
+	told(c, line, "lists clients that are left");
 	told(c, "drain listener 192.0.2.99:1", "-no such listener");
 	told(c, "drain service b.x", "-no such service");
 	told(c, "drain service a.x", "");
 	put(&s, line, false);
 	load(c, m, &s, words, sizeof(words));
 	CU_ASSERT_EQUAL(n_drained(c), 1);
+	CU_ASSERT_EQUAL(n_refusing(c), 0);
+	CU_ASSERT_EQUAL(mt_conf_current(c)->listeners[0].drain_ms, MT_NODE_DRAIN_MS);
 	told(c, line, "-is the same");
 	put(&s, "drain service A.x", false);
 	load(c, m, &s, words, sizeof(words));
 	CU_ASSERT_EQUAL(n_drained(c), all);
+	CU_ASSERT_EQUAL(n_refusing(c), 0);
+	/* The same drain, and more: the stricter one of service and listener counts. */
+	put(&s, "drain service a.x refuse", false);
+	CU_ASSERT_EQUAL(s.n, 2);
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_EQUAL(n_refusing(c), all);
 	CU_ASSERT_EQUAL(mt_override_parse_line(&back, "drain service a.x", &e), 0);
 	CU_ASSERT_TRUE(mt_overrides_returns(&s, &back));
 	CU_ASSERT_EQUAL(mt_overrides_return(&s, &back), 0);

@@ -470,6 +470,8 @@ static void test_complete(void)
 		{"complete show version where uptime*", "/"},
 		{"complete help dr*", "drain/[COMMAND...]"},
 		{"complete reload *", "|/"},
+		{"complete drain listener 192.0.2.1:80 *", "refuse |/[refuse]"},
+		{"complete drain service a.x r*", "refuse/[refuse]"},
 	};
 	struct mt_ctl *c = test_ctl(NULL);
 	char line[100], got[600];

@@ -121,12 +121,13 @@ static void test_opaque(void)
 
 /* ---- a listener --------------------------------------------------------------------------------- */
 
-static void publish(bool drained)
+static void publish(int slot, uint64_t version, uint16_t port, enum mt_listener_drain drain)
 {
-	struct mt_snapshot *snap = config_make(drained ? 1 : 2, drained ? 2 : 3, 1, true);
+	struct mt_snapshot *snap = config_make(slot, version, 1, true);
+	struct mt_listener *l = (struct mt_listener *)mt_snapshot_listener(snap, &c->t.local, port);
 
-	((struct mt_listener *)mt_snapshot_listener(snap, &c->t.local, CONFIG_SAFE))->drained =
-		drained;
+	l->drain = drain;
+	l->drain_ms = 9000;
 	mt_proxy_adopt(lab.p, snap);
 	lab_advance(MT_MSEC);
 }
@@ -135,7 +136,7 @@ static void publish(bool drained)
 static void test_drained_listener(void)
 {
 	begin(CONFIG_SAFE);
-	publish(true);
+	publish(1, 2, CONFIG_SAFE, MT_LISTENER_REFUSES);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_drained), 1);
 	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
@@ -147,7 +148,7 @@ static void test_drained_listener(void)
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x12);
 	scene_quiet();
 	CU_ASSERT_TRUE(c->detached && c->refuses);
-	publish(false);
+	publish(2, 3, CONFIG_SAFE, MT_LISTENER_SERVES);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_drained), 1);
 	c = lab_client(CONFIG_SAFE);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
@@ -157,6 +158,120 @@ static void test_drained_listener(void)
 	config_free(2);
 }
 
+/* A call and its reply; before them, what the client has been sent. */
+static void calls(struct fake_conn *conn, uint64_t id)
+{
+	while (scene_next_sent(conn).kind)
+		;
+	scene_send_request(conn, 'Q', id, 64);
+	lab_advance(MT_MSEC);
+	scene_answer(s, scene_next_sent(s).id, 0x11, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(conn).first, 0x11);
+}
+
+static void tenths(int n)
+{
+	while (n-- > 0)
+		lab_advance(100 * MT_MSEC);
+}
+
+/* Connected clients are notified. Later ones are served, and notified after a third of the time. */
+static void test_listener_leaves(void)
+{
+	struct fake_conn *other;
+
+	begin(CONFIG_SAFE);
+	scene_answer(s, scene_next_sent(s).id, 0x11, 40);
+	other = lab_client(CONFIG_SERIAL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(other);
+	publish(1, 2, CONFIG_SAFE, MT_LISTENER_LEAVES);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), 1);
+	calls(c, 2);
+	tenths(12);
+	CU_ASSERT_TRUE(c->detached && c->refuses);
+	for (uint64_t n = 2; n < 4; n++) {
+		c = lab_client(CONFIG_SAFE);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+		tenths(15);
+		calls(c, n);
+		tenths(14);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), n - 1);
+		CU_ASSERT_FALSE(c->detached);
+		tenths(2);
+		CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_drained), n);
+		tenths(12);
+		CU_ASSERT_TRUE(c->detached);
+	}
+	CU_ASSERT_FALSE(other->detached);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_draining), 0);
+	scene_bye(other);
+	scene_stop();
+	config_free(1);
+}
+
+/* A client that knows no GOAWAY and goes on calling is closed between two calls. */
+static void test_busy_client_leaves(void)
+{
+	uint64_t asked = 1;
+	int tenth;
+
+	begin(CONFIG_SERIAL);
+	scene_answer(s, scene_next_sent(s).id, 0x11, 40);
+	publish(1, 2, CONFIG_SERIAL, MT_LISTENER_LEAVES);
+	for (int n = 0; n < 2; n++) {
+		for (tenth = 0; !c->detached && tenth < 90; tenth++) {
+			calls(c, ++asked);
+			tenths(1);
+		}
+		/* The second client gets a third of the time before its drain begins. */
+		CU_ASSERT(tenth >= 27 * (n + 1) && tenth <= 32 * (n + 1));
+		CU_ASSERT_TRUE(c->detached);
+		c = lab_client(CONFIG_SERIAL);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), asked);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), asked);
+	scene_bye(c);
+	scene_stop();
+	config_free(1);
+}
+
+/* A reload does not hasten a later client's turn, a refusal does, and the return ends it. */
+static void test_turn(void)
+{
+	static const struct {
+		enum mt_listener_drain next;
+		uint64_t at_once, later; /* notified clients */
+	} t[] = {
+		{MT_LISTENER_LEAVES, 0, 1},
+		{MT_LISTENER_REFUSES, 1, 1},
+		{MT_LISTENER_SERVES, 0, 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		begin(CONFIG_SAFE);
+		publish(1, 2, CONFIG_SAFE, MT_LISTENER_LEAVES);
+		scene_answer(s, scene_next_sent(s).id, 0x11, 40);
+		tenths(12);
+		CU_ASSERT_TRUE(c->detached);
+		c = lab_client(CONFIG_SAFE);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+		tenths(10);
+		publish(2, 3, CONFIG_SAFE, t[i].next);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), 1 + t[i].at_once);
+		tenths(21);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), 1 + t[i].later);
+		tenths(30);
+		CU_ASSERT_EQUAL(c->detached, t[i].later > 0);
+		if (!t[i].later)
+			scene_bye(c);
+		scene_stop();
+		config_free(1);
+		config_free(2);
+	}
+}
+
 const struct mt_test close_tests[] = {
 	{"client: served until it is quiet", test_client},
 	{"client: quiet already", test_quiet_client},
@@ -164,6 +279,9 @@ const struct mt_test close_tests[] = {
 	{"server: ends after its last reply", test_server},
 	{"server: at once", test_server_now},
 	{"opaque stream: both sides", test_opaque},
-	{"listener: drained and returned", test_drained_listener},
+	{"listener: refuses clients, and returns", test_drained_listener},
+	{"listener: clients leave", test_listener_leaves},
+	{"listener: a busy client leaves", test_busy_client_leaves},
+	{"listener: the turn of a later client", test_turn},
 	{NULL, NULL},
 };

@@ -392,10 +392,10 @@ static void drained(void)
 
 	start(1);
 	l = &lab.snap->listeners[SAFE];
-	l->drained = true;
+	l->drain = MT_LISTENER_REFUSES;
 	CU_ASSERT_FALSE(mt_proxy_listen_ops.accept(lab.p, &client->s, SAFE));
 	scene_line_is("0 - meltemi:drained");
-	l->drained = false;
+	l->drain = MT_LISTENER_SERVES;
 	mt_proxy_drain(lab.p);
 	CU_ASSERT_FALSE(mt_proxy_listen_ops.accept(lab.p, &client->s, SAFE));
 	scene_line_is("0 - meltemi:drained");
