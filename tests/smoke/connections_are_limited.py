@@ -76,6 +76,7 @@ def limited(lab, daemon, good):
         check(refused(lab), f"connection {LIMIT + number + 1} was not refused")
     equal(daemon.counters()["proxy_down_full"] - before, 3, "refusals that were counted")
     check("spec.connections" in daemon.shell("show", "errors"), "the refusal's line does not name the setting")
+    daemon.wait_log("new clients are refused: as many as spec.connections allows are connected")
     check(all(says_hello(sock) for sock in socks), "a refusal disturbed those that are connected")
     socks.pop().close()
     within(5, lambda: daemon.in_use()["opaque connections-w0"] == LIMIT - 1, "the closed connection leaves its place", step=0.05)

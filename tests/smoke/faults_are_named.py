@@ -13,7 +13,7 @@ import struct
 import subprocess
 import time
 
-from meltemi_lab import PATIENCE, Lab, check, equal, main, names, netns
+from meltemi_lab import PATIENCE, Lab, becomes, check, equal, main, names, netns
 from meltemi_lab.check import within
 from meltemi_lab.daemon import SHELL
 from meltemi_lab.documents import service, subsets, weights
@@ -98,6 +98,30 @@ def a_dead_server(w):
 def no_arp(w):
     w.calls("absent", count=1, timeout_ms=5000)
     w.named("ARP failure", "198.51.100.77", "answers no ARP request on p1", "fault")
+
+
+def an_endpoint_without_a_route(w):
+    """It is the only one of its service, so calls go to it. No view calls it well."""
+    name = "203.0.113.77:20880"
+
+    def not_well(page):
+        if isinstance(page, list):
+            return any(not_well(one) for one in page)
+        return isinstance(page, dict) and (page.get("endpoint") == name and page["health"] != "ok" or any(map(not_well, page.values())))
+
+    def views():
+        up = re.findall(rf'meltemi_endpoint_up{{.*endpoint="{name}".*}} (\d)', w.daemon.http("/metrics")[1])
+        return {"endpoints": [row["health"] for row in w.daemon.show("endpoints")["endpoints"] if row["endpoint"] == name] == ["no route"],
+                "clusters": [row["healthy"] for row in w.daemon.show("clusters")["clusters"] if "away.test" in row["cluster"]] == [0],
+                "outliers": any(row["endpoint"] == name for row in w.daemon.show("outliers")["outliers"]),
+                "metric": up == ["0"], "page": not_well(json.loads(w.daemon.http("/ui/data/now")[1])["topology"]),
+                "log": f"endpoint {name} of outbound|20880||away.test ejected" in w.daemon.process.errors()}
+
+    w.add("away", [("203.0.113.77", 20880, {})])
+    w.daemon.shell("reload")
+    w.calls("away")
+    becomes(views, dict.fromkeys(views(), True), "views in which an endpoint without a route is not well", step=0.3)
+    w.named("endpoint without a route", "away.test", "no route", "fault")
 
 
 def no_route(w):
@@ -224,8 +248,8 @@ def link_down(w):
     w.named("link down", "^p1$", "the link is down", "fault")
 
 
-FAULTS = (no_servers, control_plane_away, a_dead_server, no_arp, no_route, over_limit, garbage_from_a_client, garbage_from_a_server,
-          a_server_that_closes, a_silent_server, a_server_that_takes_no_connection, a_bad_document, a_route_to_nowhere,
+FAULTS = (no_servers, control_plane_away, a_dead_server, no_arp, an_endpoint_without_a_route, no_route, over_limit, garbage_from_a_client,
+          garbage_from_a_server, a_server_that_closes, a_silent_server, a_server_that_takes_no_connection, a_bad_document, a_route_to_nowhere,
           too_many_clients, unfinished_checksums, name_server_away, node_changed, link_down)
 
 
