@@ -12,7 +12,7 @@ static struct mt_slice slice(const char *p, uint16_t len)
 
 static void set_trace(struct mt_alog_made *made, struct mt_alog_record *to)
 {
-	struct mt_span s = {0};
+	struct mt_span s;
 
 	if (!mt_alog_trace(to->named, to->n_named, &s))
 		return;

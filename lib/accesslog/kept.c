@@ -57,11 +57,11 @@ static bool is_request(const struct mt_alog_named *n, const char *name)
 
 bool mt_alog_trace(const struct mt_alog_named *named, uint32_t n, struct mt_span *span)
 {
-	struct mt_slice values[MT_SPAN_KEYS] = {0};
+	struct mt_span_values values = {.seen = 0};
 
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t k = 0; k < MT_SPAN_KEYS; k++)
 			if (is_request(&named[i], mt_span_keys[k]))
-				values[k] = named[i].value.text;
-	return mt_span_find(span, values);
+				mt_span_see(&values, (enum mt_span_key)k, named[i].value.text);
+	return mt_span_find(span, &values);
 }

@@ -23,5 +23,5 @@ bool mt_alog_keep(uint8_t block[MT_ALOG_KEPT], uint16_t *used, enum mt_alog_from
 uint32_t mt_alog_kept(
 	const uint8_t *block, uint32_t len, struct mt_alog_named to[MT_ALOG_KEPT_VALUES]);
 
-/* The trace that metadata of a request names. False: none; *span is unchanged. */
+/* Finds the trace that metadata of a request name (mt_span_find()). */
 bool mt_alog_trace(const struct mt_alog_named *named, uint32_t n, struct mt_span *span);

@@ -66,7 +66,7 @@ bool mt_span_w3c(struct mt_span *s, struct mt_slice v)
 		return false;
 	if (!read_trace(v.p + W3C_TRACE, MT_TRACE_ID, &got) || !read_id(v.p + W3C_SPAN, &got))
 		return false;
-	got.unsampled = !(flags & 1);
+	got.sampling = flags & 1 ? MT_SPAN_SAMPLED : MT_SPAN_UNSAMPLED;
 	*s = got;
 	return true;
 }
@@ -85,53 +85,126 @@ bool mt_span_b3_ids(struct mt_span *s, struct mt_slice trace, struct mt_slice id
 	return true;
 }
 
-bool mt_span_b3_unsampled(struct mt_slice v)
+/* The sampling state of "b3". */
+static bool read_state(uint8_t c, uint8_t *sampling)
 {
-	return (v.len == 1 && v.p[0] == '0') || (v.len == 5 && memcmp(v.p, "false", 5) == 0);
+	switch (c) {
+	case '0':
+		*sampling = MT_SPAN_UNSAMPLED;
+		return true;
+	case '1':
+		*sampling = MT_SPAN_SAMPLED;
+		return true;
+	case 'd':
+		*sampling = MT_SPAN_DEBUG;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* -{SamplingState}[-{ParentSpanId}] */
+static bool read_rest(const uint8_t *p, uint32_t len, struct mt_span *s)
+{
+	uint8_t parent[MT_SPAN_ID];
+
+	if (len < 2 || p[0] != '-' || !read_state(p[1], &s->sampling))
+		return false;
+	if (len == 2)
+		return true;
+	return len == 3 + 2 * MT_SPAN_ID && p[2] == '-' && bytes_of(p + 3, MT_SPAN_ID, parent) &&
+	       !is_zero(parent, MT_SPAN_ID);
 }
 
 /* {TraceId}-{SpanId}[-{SamplingState}[-{ParentSpanId}]] */
 bool mt_span_b3(struct mt_span *s, struct mt_slice v)
 {
-	const uint8_t *dash = memchr(v.p, '-', v.len);
+	const uint8_t *dash = v.len ? memchr(v.p, '-', v.len) : NULL;
 	struct mt_slice trace = {v.p, 0}, id;
+	struct mt_span got;
 	uint32_t end;
 
 	if (!dash)
 		return false;
 	trace.len = (uint32_t)(dash - v.p);
 	end = trace.len + 1 + 2 * MT_SPAN_ID;
-	if (v.len < end || (v.len > end && (v.p[end] != '-' || v.len == end + 1)))
+	if (v.len < end)
 		return false;
 	id = (struct mt_slice){dash + 1, 2 * MT_SPAN_ID};
-	if (!mt_span_b3_ids(s, trace, id))
+	if (!mt_span_b3_ids(&got, trace, id))
 		return false;
-	s->unsampled =
-		v.len > end && v.p[end + 1] == '0' && (v.len == end + 2 || v.p[end + 2] == '-');
+	if (v.len > end && !read_rest(v.p + end, v.len - end, &got))
+		return false;
+	*s = got;
 	return true;
 }
 
-const char *const mt_span_keys[MT_SPAN_KEYS] = {
+/* ---- several keys --------------------------------------------------------------------------- */
+
+const char *const mt_span_keys[MT_SPAN_ALL_KEYS] = {
 	[MT_SPAN_TRACEPARENT] = "traceparent",
 	[MT_SPAN_B3] = "b3",
 	[MT_SPAN_B3_TRACE] = "x-b3-traceid",
 	[MT_SPAN_B3_SPAN] = "x-b3-spanid",
 	[MT_SPAN_B3_SAMPLED] = "x-b3-sampled",
+	[MT_SPAN_B3_FLAGS] = "x-b3-flags",
 };
 
-bool mt_span_find(struct mt_span *s, const struct mt_slice values[MT_SPAN_KEYS])
-{
-	const struct mt_slice *sampled = &values[MT_SPAN_B3_SAMPLED];
+#define BIT(key) (1u << (key))
+#define PARTS                                                                                      \
+	(BIT(MT_SPAN_B3_TRACE) | BIT(MT_SPAN_B3_SPAN) | BIT(MT_SPAN_B3_SAMPLED) |                  \
+		BIT(MT_SPAN_B3_FLAGS))
 
-	if (values[MT_SPAN_TRACEPARENT].p && mt_span_w3c(s, values[MT_SPAN_TRACEPARENT]))
-		return true;
-	if (values[MT_SPAN_B3].p && mt_span_b3(s, values[MT_SPAN_B3]))
-		return true;
-	if (!values[MT_SPAN_B3_TRACE].p ||
-		!mt_span_b3_ids(s, values[MT_SPAN_B3_TRACE], values[MT_SPAN_B3_SPAN]))
+/* The value of a key that the message has once, otherwise {NULL, 0}. */
+static struct mt_slice once(const struct mt_span_values *v, enum mt_span_key key)
+{
+	return v->seen & ~v->twice & BIT(key) ? v->at[key] : (struct mt_slice){NULL, 0};
+}
+
+/* The value of "X-B3-Sampled"; "true" and "false" are of older senders. */
+static bool read_sampled(struct mt_slice v, uint8_t *sampling)
+{
+	if (v.len == 1 && v.p[0] != 'd')
+		return read_state(v.p[0], sampling);
+	*sampling = mt_slice_eq_str(v, "true") ? MT_SPAN_SAMPLED : MT_SPAN_UNSAMPLED;
+	return *sampling == MT_SPAN_SAMPLED || mt_slice_eq_str(v, "false");
+}
+
+/* X-B3-TraceId and its siblings. */
+static bool find_parts(struct mt_span *s, const struct mt_span_values *v)
+{
+	struct mt_slice flags = once(v, MT_SPAN_B3_FLAGS);
+	uint8_t sampling = MT_SPAN_UNDECIDED;
+	struct mt_span got = {0};
+
+	if (v->twice & PARTS)
 		return false;
-	s->unsampled = sampled->p && mt_span_b3_unsampled(*sampled);
-	return true;
+	if (v->seen & BIT(MT_SPAN_B3_SAMPLED) &&
+		!read_sampled(v->at[MT_SPAN_B3_SAMPLED], &sampling))
+		return false;
+	if (flags.len == 1 && flags.p[0] == '1')
+		sampling = MT_SPAN_DEBUG;
+	if (v->seen & (BIT(MT_SPAN_B3_TRACE) | BIT(MT_SPAN_B3_SPAN)) &&
+		!mt_span_b3_ids(&got, once(v, MT_SPAN_B3_TRACE), once(v, MT_SPAN_B3_SPAN)))
+		return false;
+	got.sampling = sampling;
+	*s = got;
+	return s->len != 0;
+}
+
+bool mt_span_find(struct mt_span *s, const struct mt_span_values *v)
+{
+	struct mt_slice b3;
+
+	*s = (struct mt_span){0};
+	if (mt_span_w3c(s, once(v, MT_SPAN_TRACEPARENT)))
+		return true;
+	b3 = once(v, MT_SPAN_B3);
+	if (mt_span_b3(s, b3))
+		return true;
+	if (b3.len == 1 && read_state(b3.p[0], &s->sampling))
+		return false;
+	return find_parts(s, v);
 }
 
 char *mt_span_hex(const uint8_t *bytes, uint32_t n, char *buf)

@@ -82,7 +82,7 @@ void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_alog_named named[MT_ALOG_KEPT_VALUES];
 	uint8_t block[MT_ALOG_KEPT];
-	struct mt_span span = {0};
+	struct mt_span span;
 	uint16_t used = 0;
 
 	p->exemplar_due = p->now + p->exemplar_ms * MT_MSEC;
@@ -92,7 +92,8 @@ void mt_exchange_sample(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	(void)mt_metadata_copy(
 		&p->view, true, MT_ALOG_REQUEST, trace_keys, MT_SPAN_KEYS, block, &used);
-	if (mt_alog_trace(named, mt_alog_kept(block, used, named), &span) && !span.unsampled)
+	if (mt_alog_trace(named, mt_alog_kept(block, used, named), &span) &&
+		span.sampling != MT_SPAN_UNSAMPLED)
 		ex->span = span;
 }
 
