@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Any contexts of a request, and the rule of its node. The reader finds in each format that is
+ * written the same trace, the span, and the decision.
+ */
+#include "fuzz.h"
+
+#include "mt_tracing.h"
+
+#include <string.h>
+
+static const uint8_t attempt[MT_SPAN_ID] = {1, 2, 3, 4, 5, 6, 7, 8};
+
+/* Each line is a key, by its first byte, with its value. */
+static void read_values(struct mt_span_values *v, const uint8_t *data, size_t size)
+{
+	for (size_t at = 0; at < size;) {
+		const uint8_t *end = memchr(data + at, '\n', size - at);
+		size_t len = end ? (size_t)(end - data) - at : size - at;
+
+		mt_span_see(v, (enum mt_span_key)(data[at] % MT_SPAN_ALL_KEYS),
+			(struct mt_slice){data + at + 1, len ? (uint32_t)len - 1 : 0});
+		at += len + 1;
+	}
+}
+
+static bool is_named(const char *name, enum mt_span_key key)
+{
+	return strcasecmp(name, mt_span_keys[key]) == 0;
+}
+
+/* A W3C trace has 16 bytes. */
+static void check_same(const struct mt_span *s, const struct mt_tracing_context *c, bool sender)
+{
+	uint32_t missing = s->len - c->trace_len;
+
+	MT_ASSERT(s->len >= c->trace_len && s->has_id);
+	MT_ASSERT(memcmp(s->trace + missing, c->trace, c->trace_len) == 0);
+	MT_ASSERT(memcmp(s->id, sender ? c->span : attempt, MT_SPAN_ID) == 0);
+	MT_ASSERT(s->sampling == MT_SPAN_SAMPLED || (c->is_debug && s->sampling == MT_SPAN_DEBUG));
+}
+
+/* Reads what was written, first all of it, then each format. */
+static void check_written(const struct mt_tracing_context *c, bool sender)
+{
+	static const uint8_t formats[] = {0x3f, 0x01, 0x02, 0x3c};
+	struct mt_tracing_text t;
+	uint32_t n = mt_tracing_write(c, sender ? NULL : attempt, &t);
+
+	MT_ASSERT(n <= MT_TRACING_KEYS && (n > 0) == (c->write != 0));
+	for (size_t f = 0; f < MT_ARRAY_LEN(formats); f++) {
+		struct mt_span_values v = {.seen = 0};
+		struct mt_span s;
+
+		for (uint32_t i = 0; i < n; i++)
+			for (uint32_t k = 0; k < MT_SPAN_ALL_KEYS; k++)
+				if (formats[f] >> k & 1 &&
+					is_named(t.keys[i].name, (enum mt_span_key)k))
+					mt_span_see(&v, (enum mt_span_key)k, t.keys[i].value);
+		MT_ASSERT(!v.twice);
+		if (v.seen) {
+			MT_ASSERT(mt_span_find(&s, &v));
+			check_same(&s, c, sender);
+		}
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mt_tracing_rule rule = {.trace_len = MT_TRACE_ID};
+	struct mt_span_values v = {.seen = 0};
+	struct mt_tracing_context c;
+	enum mt_tracing_decision decision;
+	struct mt_rand rand;
+
+	if (!size)
+		return 0;
+	rule.write = data[0] & 7;
+	rule.threshold = data[0] & 8 ? MT_TRACING_ALWAYS : 0;
+	if (data[0] & 16)
+		rule.trace_len = MT_SPAN_ID;
+	read_values(&v, data + 1, size - 1);
+	mt_rand_seed(&rand, data[0]);
+	decision = mt_tracing_decide(&rule, &v, &rand, &c);
+	if (decision == MT_TRACING_NOT_DRAWN)
+		MT_ASSERT(!rule.threshold);
+	if (decision < MT_TRACING_JOINED)
+		return 0;
+	MT_ASSERT((c.write & rule.write) == rule.write &&
+		  c.has_parent == (decision == MT_TRACING_JOINED));
+	check_written(&c, true);
+	check_written(&c, false);
+	return 0;
+}

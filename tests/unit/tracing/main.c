@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suites.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {
+		{"context", context_tests},
+		{0},
+	};
+
+	return mt_test_main(suites, argc, argv);
+}
