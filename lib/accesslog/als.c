@@ -29,7 +29,7 @@ struct entry {
 	Xds__Struct fields;
 	Xds__Struct__FieldsEntry words[WORDS], *word_list[WORDS];
 	Xds__Value values[WORDS];
-	struct mt_alog_texts texts;
+	struct mt_pb_texts texts;
 	char bytes[TEXTS * (MT_ALOG_WIRE_TEXT + 1)];
 };
 
@@ -37,7 +37,7 @@ struct entry {
 
 static char *text(struct entry *e, struct mt_slice from)
 {
-	return mt_alog_text_of(&e->texts, from, MT_ALOG_WIRE_TEXT);
+	return mt_pb_text(&e->texts, from, MT_ALOG_WIRE_TEXT);
 }
 
 static char *text_of(struct entry *e, enum mt_alog_text which)
@@ -247,7 +247,7 @@ static uint32_t http_entry(struct entry *e, uint8_t to[MT_ALOG_WIRE])
 	entry.common_properties = &e->common;
 	entry.request = &request;
 	entry.response = &response;
-	return mt_alog_field(&entry.base, ENTRY, to, MT_ALOG_WIRE);
+	return mt_pb_field(&entry.base, ENTRY, to, MT_ALOG_WIRE);
 }
 
 static uint32_t tcp_entry(struct entry *e, uint8_t to[MT_ALOG_WIRE])
@@ -259,7 +259,7 @@ static uint32_t tcp_entry(struct entry *e, uint8_t to[MT_ALOG_WIRE])
 	bytes.sent_bytes = number(e->r, MT_ALOG_BYTES_SENT);
 	entry.common_properties = &e->common;
 	entry.connection_properties = &bytes;
-	return mt_alog_field(&entry.base, ENTRY, to, MT_ALOG_WIRE);
+	return mt_pb_field(&entry.base, ENTRY, to, MT_ALOG_WIRE);
 }
 
 uint32_t mt_alog_als_entry(const struct mt_alog_record *r, bool http, uint8_t to[MT_ALOG_WIRE])
@@ -268,7 +268,7 @@ uint32_t mt_alog_als_entry(const struct mt_alog_record *r, bool http, uint8_t to
 
 	_Static_assert(sizeof(e.bytes) + 4096 < MT_ALOG_WIRE, "an entry has room");
 	e.r = r;
-	e.texts = (struct mt_alog_texts){e.bytes, 0, sizeof(e.bytes)};
+	e.texts = (struct mt_pb_texts){.p = e.bytes, .size = sizeof(e.bytes)};
 	set_common(&e);
 	return http ? http_entry(&e, to) : tcp_entry(&e, to);
 }
@@ -281,13 +281,13 @@ uint32_t mt_alog_als_identifier(
 		XDS__STREAM_ACCESS_LOGS_MESSAGE__IDENTIFIER__INIT;
 	Xds__Node node = XDS__NODE__INIT;
 	char bytes[3 * (MT_ALOG_WIRE_TEXT + 1)];
-	struct mt_alog_texts texts = {bytes, 0, sizeof(bytes)};
+	struct mt_pb_texts texts = {.p = bytes, .size = sizeof(bytes)};
 
-	node.id = mt_alog_text_of(&texts, mt_alog_slice(s->node), MT_ALOG_WIRE_TEXT);
-	node.cluster = mt_alog_text_of(&texts, mt_alog_slice(s->cluster), MT_ALOG_WIRE_TEXT);
+	node.id = mt_pb_text(&texts, mt_alog_slice(s->node), MT_ALOG_WIRE_TEXT);
+	node.cluster = mt_pb_text(&texts, mt_alog_slice(s->cluster), MT_ALOG_WIRE_TEXT);
 	node.user_agent_name = agent;
 	node.user_agent_version = version;
 	m.node = &node;
-	m.log_name = mt_alog_text_of(&texts, mt_alog_slice(log_name), MT_ALOG_WIRE_TEXT);
-	return mt_alog_field(&m.base, IDENTIFIER, to, MT_ALOG_WIRE_HEAD);
+	m.log_name = mt_pb_text(&texts, mt_alog_slice(log_name), MT_ALOG_WIRE_TEXT);
+	return mt_pb_field(&m.base, IDENTIFIER, to, MT_ALOG_WIRE_HEAD);
 }

@@ -47,12 +47,12 @@ uint32_t mt_alog_otel_record(const struct mt_alog_record *r, uint64_t now, struc
 	Otlp__KeyValue *list[MT_ALOG_LABELS];
 	Otlp__AnyValue of_body;
 	char bytes[TEXTS];
-	struct mt_alog_texts texts = {bytes, 0, sizeof(bytes)};
+	struct mt_pb_texts texts = {.p = bytes, .size = sizeof(bytes)};
 
 	m.time_unix_nano = r->wall;
 	m.observed_time_unix_nano = now;
 	if (body.len) {
-		set_any(&of_body, mt_alog_text_of(&texts, body, UINT32_MAX));
+		set_any(&of_body, mt_pb_text(&texts, body, UINT32_MAX));
 		m.body = &of_body;
 	}
 	m.attributes = list;
@@ -65,12 +65,12 @@ uint32_t mt_alog_otel_record(const struct mt_alog_record *r, uint64_t now, struc
 			m.dropped_attributes_count++;
 			continue;
 		}
-		key = mt_alog_text_of(&texts, attributes[i].key, UINT32_MAX);
+		key = mt_pb_text(&texts, attributes[i].key, UINT32_MAX);
 		list[m.n_attributes] = set_pair(&pairs[m.n_attributes], key,
-			mt_alog_text_of(&texts, attributes[i].value, UINT32_MAX));
+			mt_pb_text(&texts, attributes[i].value, UINT32_MAX));
 		m.n_attributes++;
 	}
-	return mt_alog_field(&m.base, RECORD, to, MT_ALOG_WIRE);
+	return mt_pb_field(&m.base, RECORD, to, MT_ALOG_WIRE);
 }
 
 uint32_t mt_alog_otel_resource(
@@ -82,17 +82,17 @@ uint32_t mt_alog_otel_resource(
 	Otlp__KeyValue *list[MT_ARRAY_LEN(keys)];
 	Otlp__Resource m = OTLP__RESOURCE__INIT;
 	char bytes[4 * (MT_ALOG_WIRE_TEXT + 1)];
-	struct mt_alog_texts texts = {bytes, 0, sizeof(bytes)};
+	struct mt_pb_texts texts = {.p = bytes, .size = sizeof(bytes)};
 
 	m.attributes = list;
 	for (size_t i = 0; i < MT_ARRAY_LEN(keys); i++) {
 		if (!values[i][0])
 			continue;
 		list[m.n_attributes] = set_pair(&pairs[m.n_attributes], (char *)keys[i],
-			mt_alog_text_of(&texts, mt_alog_slice(values[i]), MT_ALOG_WIRE_TEXT));
+			mt_pb_text(&texts, mt_alog_slice(values[i]), MT_ALOG_WIRE_TEXT));
 		m.n_attributes++;
 	}
-	return mt_alog_field(&m.base, RESOURCE, to, MT_ALOG_WIRE_HEAD);
+	return mt_pb_field(&m.base, RESOURCE, to, MT_ALOG_WIRE_HEAD);
 }
 
 int mt_alog_otel_answer(

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages out of hostile bytes: depth, memory, nonsense. */
+/* Messages out of hostile bytes: depth, memory, nonsense. Texts of any bytes for messages. */
 #include "mt_pb.h"
+#include "mt_pb_text.h"
 #include "mt_rand.h"
 #include "suites.h"
 
@@ -157,11 +158,59 @@ static void nonsense(void)
 	CU_ASSERT(read > 100 && refused > 100);
 }
 
+static void text_is(struct mt_pb_texts *t, const char *from, uint32_t len, uint32_t most,
+	const char *want, uint32_t cut)
+{
+	uint32_t before = t->cut;
+	const char *made = mt_pb_text(t, (struct mt_slice){(const uint8_t *)from, len}, most);
+
+	CU_ASSERT_STRING_EQUAL(made, want);
+	CU_ASSERT_EQUAL(t->cut - before, cut);
+}
+
+/* Any bytes become UTF-8, cut between characters. */
+static void texts(void)
+{
+	char bytes[64];
+	struct mt_pb_texts t = {.p = bytes, .size = sizeof(bytes)};
+
+	text_is(&t, NULL, 0, 8, "", 0);
+	text_is(&t, "abc", 3, 3, "abc", 0);
+	text_is(&t, "abcd", 4, 3, "abc", 1);
+	text_is(&t, "ab\xc3\xa4", 4, 3, "ab", 1);
+	text_is(&t, "a\0\xff", 3, 8, "a\xef\xbf\xbd\xef\xbf\xbd", 0);
+	text_is(&t, "a\0\xff", 3, 6, "a\xef\xbf\xbd", 1);
+	CU_ASSERT_EQUAL(t.len, 4 + 4 + 3 + 8 + 5);
+	t.size = t.len + 3;
+	text_is(&t, "abc", 3, 8, "ab", 1);
+	text_is(&t, "abc", 3, 8, "", 1);
+	text_is(&t, "", 0, 8, "", 0);
+}
+
+/* A message as a field: tag, length, bytes. */
+static void field(void)
+{
+	Xds__DiscoveryRequest m = XDS__DISCOVERY_REQUEST__INIT;
+	char type[201];
+	uint8_t to[256];
+	uint32_t n;
+
+	memset(type, 'x', sizeof(type) - 1);
+	type[sizeof(type) - 1] = '\0';
+	m.type_url = type;
+	n = mt_pb_field(&m.base, 0x12, to, sizeof(to));
+	CU_ASSERT_EQUAL(n, 1 + 2 + 203);
+	CU_ASSERT(to[0] == 0x12 && to[1] == (203 & 0x7f) + 0x80 && to[2] == 203 >> 7);
+	CU_ASSERT_EQUAL(xds__discovery_request__get_packed_size(&m), 203);
+}
+
 const struct mt_test pb_tests[] = {
 	{"depth", depth},
 	{"bytes_are_no_messages", bytes_are_no_messages},
 	{"memory", memory},
 	{"round_trip", round_trip},
 	{"nonsense", nonsense},
+	{"texts", texts},
+	{"field", field},
 	{0},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mt_alog_wire_priv.h"
+#include "mt_pb_text.h"
 
 #include "mt_utf8.h"
 #include "mt_varint.h"
@@ -15,21 +15,25 @@ static uint32_t character(const uint8_t *p, uint32_t len)
 	return *p ? mt_utf8_char(p, len) : 0;
 }
 
-char *mt_alog_text_of(struct mt_alog_texts *t, struct mt_slice from, uint32_t most)
+char *mt_pb_text(struct mt_pb_texts *t, struct mt_slice from, uint32_t most)
 {
 	static char none[] = "";
 	uint32_t room = t->size - t->len, n = 0;
 	char *to = t->p + t->len;
 
-	if (!room || !from.len)
+	if (!room || !from.len) {
+		t->cut += from.len != 0;
 		return none;
+	}
 	most = MT_MIN(most, room - 1);
 	for (uint32_t at = 0; at < from.len;) {
 		uint32_t len = character(from.p + at, from.len - at);
 		uint32_t need = len ? len : 3;
 
-		if (n + need > most)
+		if (n + need > most) {
+			t->cut++;
 			break;
+		}
 		memcpy(to + n, len ? (const char *)from.p + at : REPLACEMENT, need);
 		n += need;
 		at += len ? len : 1;
@@ -39,7 +43,7 @@ char *mt_alog_text_of(struct mt_alog_texts *t, struct mt_slice from, uint32_t mo
 	return to;
 }
 
-uint32_t mt_alog_field(const ProtobufCMessage *m, uint8_t tag, uint8_t *to, uint32_t size)
+uint32_t mt_pb_field(const ProtobufCMessage *m, uint8_t tag, uint8_t *to, uint32_t size)
 {
 	size_t len = protobuf_c_message_get_packed_size(m);
 	uint32_t n = 0;
