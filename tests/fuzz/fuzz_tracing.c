@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any contexts of a request, and the rule of its node. The reader finds in each format that is
- * written the same trace, the span, and the decision.
+ * written the same trace, the span, and the decision. Spans with any texts: collectors can read
+ * them.
  */
 #include "fuzz.h"
 
-#include "mt_tracing.h"
+#include "mt_tracing_span.h"
+#include "otlp.pb-c.h"
 
+#include <jansson.h>
 #include <string.h>
 
 static const uint8_t attempt[MT_SPAN_ID] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -65,6 +68,85 @@ static void check_written(const struct mt_tracing_context *c, bool sender)
 	}
 }
 
+/* ---- spans ---------------------------------------------------------------------------------- */
+
+#define LINES (2 * MT_TRACING_TAGS + 10)
+
+/* The lines of the input are the span's texts, one after another. */
+static void make_span(struct mt_tracing_span *s, struct mt_tracing_tag *tags,
+	const struct mt_tracing_context *c, const uint8_t *data, size_t size)
+{
+	struct mt_slice lines[LINES] = {{NULL, 0}};
+	uint32_t n = 0;
+
+	for (size_t at = 0; at < size && n < LINES; n++) {
+		const uint8_t *end = memchr(data + at, '\n', size - at);
+		size_t len = end ? (size_t)(end - data) - at : size - at;
+
+		lines[n] = (struct mt_slice){data + at, (uint32_t)len};
+		at += len + 1;
+	}
+	*s = (struct mt_tracing_span){.kind = n & 1 ? MT_TRACING_SERVER : MT_TRACING_CLIENT,
+		.trace_len = c->trace_len,
+		.has_parent = c->has_parent,
+		.is_parent_remote = n & 2,
+		.is_debug = c->is_debug,
+		.failed = n & 4,
+		.start = size * MT_SEC,
+		.end = n * MT_SEC,
+		.name = lines[0],
+		.state = lines[1],
+		.message = lines[2],
+		.local = {.service = lines[3], .addr = mt_addr4(n), .port = (uint16_t)n},
+		.remote = {.service = lines[4], .addr = {.w = {n}}, .port = (uint16_t)size},
+		.tags = tags};
+	memcpy(s->trace, c->trace, sizeof(s->trace));
+	memcpy(s->id, c->span, sizeof(s->id));
+	memcpy(s->parent, c->parent, sizeof(s->parent));
+	for (uint32_t i = 5; i + 1 < n; i += 2)
+		tags[s->n_tags++] = (struct mt_tracing_tag){lines[i], lines[i + 1]};
+}
+
+static void check_text(const char *text, uint32_t most)
+{
+	json_t *j = json_string(text);
+
+	/* jansson checks that it is UTF-8. */
+	MT_ASSERT(j && strlen(text) <= most);
+	json_decref(j);
+}
+
+static void check_otlp(const struct mt_tracing_span *s, uint32_t most)
+{
+	struct mt_tracing_limits limits = {.tag = most};
+	uint8_t bytes[MT_TRACING_SPAN];
+	uint32_t len = mt_tracing_otlp_span(s, &limits, bytes);
+	Otlp__ScopeSpans *m;
+
+	MT_ASSERT(len <= sizeof(bytes));
+	m = otlp__scope_spans__unpack(NULL, len, bytes);
+	MT_ASSERT(m && m->n_spans == 1);
+	check_text(m->spans[0]->name, MT_TRACING_TEXT);
+	check_text(m->spans[0]->trace_state, MT_TRACING_STATE);
+	for (size_t i = 0; i < m->spans[0]->n_attributes; i++) {
+		check_text(m->spans[0]->attributes[i]->key, MT_TRACING_TEXT);
+		check_text(m->spans[0]->attributes[i]->value->string_value, most);
+	}
+	MT_ASSERT(m->spans[0]->n_attributes + m->spans[0]->dropped_attributes_count == s->n_tags);
+	MT_ASSERT(limits.cut >= m->spans[0]->dropped_attributes_count);
+	otlp__scope_spans__free_unpacked(m, NULL);
+}
+
+static void check_span(
+	const struct mt_tracing_context *c, uint8_t first, const uint8_t *data, size_t size)
+{
+	struct mt_tracing_tag tags[LINES];
+	struct mt_tracing_span s;
+
+	make_span(&s, tags, c, data, size);
+	check_otlp(&s, first * 8u);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mt_tracing_rule rule = {.trace_len = MT_TRACE_ID};
@@ -90,5 +172,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		  c.has_parent == (decision == MT_TRACING_JOINED));
 	check_written(&c, true);
 	check_written(&c, false);
+	check_span(&c, data[0], data + 1, size - 1);
 	return 0;
 }

@@ -39,7 +39,8 @@ BYTES_ONLY = ("envoy.service.ratelimit.", "envoy.extensions.common.ratelimit.")
 WRITTEN = "accesslog.proto"
 # Compared by themselves: xds-protos comes with an old part of them, under the same names.
 OTLP = ("opentelemetry.", ["opentelemetry.proto.collector.metrics.v1.metrics_service_pb2",
-                            "opentelemetry.proto.collector.logs.v1.logs_service_pb2"])
+                            "opentelemetry.proto.collector.logs.v1.logs_service_pb2",
+                            "opentelemetry.proto.collector.trace.v1.trace_service_pb2"])
 # Istio's: module, directory in it, file.
 ISTIO = [("istio.io/api@v1.31.1", ".", "security/v1alpha1/ca.proto"),
          ("istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad", "pkg/dns/proto", "nds.proto")]

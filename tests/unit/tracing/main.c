@@ -5,6 +5,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
 		{"context", context_tests},
+		{"otlp", otlp_tests},
 		{0},
 	};
 
