@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes that a client may choose, for lines of text and for JSON strings. */
-#include "mt_alog_format_priv.h"
+#include "mt_alog_escape.h"
+
+#include "mt_log.h"
+
+#include <string.h>
 
 /* 1: a byte that is not written as it is. */
 static const uint8_t special[256] = {[0 ... 0x1f] = 1, ['"'] = 1, ['\\'] = 1, [0x7f ... 0xff] = 1};

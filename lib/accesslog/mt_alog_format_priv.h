@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "mt_alog_escape.h"
 #include "mt_alog_format.h"
 #include "mt_region.h"
 
@@ -220,16 +221,3 @@ struct mt_alog_value {
 
 void mt_alog_value_of(const struct mt_alog_piece *p, const struct mt_alog_record *r, uint64_t now,
 	struct mt_alog_value *v);
-
-/* ---- escapes -------------------------------------------------------------------------------- */
-
-struct mt_alog_out {
-	char *p;
-	uint32_t len, end;
-	bool cut; /* some bytes did not fit before `end` */
-};
-
-/* Appends bytes of any content, escaped for text or JSON; cut between characters at `end`. */
-void mt_alog_escape(struct mt_alog_out *o, struct mt_slice s, bool json);
-/* Decimal digits of n; `to` has 20 bytes. Returns their number. */
-uint32_t mt_alog_digits(char *to, uint64_t n);
