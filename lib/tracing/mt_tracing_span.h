@@ -12,6 +12,7 @@
 #define MT_TRACING_SPAN	    (16u << 10) /* bytes of a span, at most */
 #define MT_TRACING_RESOURCE 8192	/* bytes of a resource or scope, at most */
 #define MT_TRACING_TEXT	    256		/* bytes of a name, a message or a key of a tag */
+#define MT_TRACING_VALUE    4096	/* bytes of a value, whatever the provider allows */
 #define MT_TRACING_STATE    512		/* bytes of tracestate */
 #define MT_TRACING_TAGS	    64		/* most tags of a span */
 
@@ -56,6 +57,13 @@ struct mt_tracing_limits {
 /* Field spans of ScopeSpans, with its tag. Returns the length. */
 uint32_t mt_tracing_otlp_span(const struct mt_tracing_span *s, struct mt_tracing_limits *limits,
 	uint8_t to[MT_TRACING_SPAN]);
+/*
+ * An object of Zipkin's list, without a NUL. A failed span has the tag "error" instead of another
+ * one with this key. Returns the length.
+ */
+uint32_t mt_tracing_zipkin_span(const struct mt_tracing_span *s, struct mt_tracing_limits *limits,
+	char to[MT_TRACING_SPAN]);
+
 /* Field resource of ResourceSpans, with its tag. At most MT_TRACING_TAGS attributes. */
 uint32_t mt_tracing_otlp_resource(const struct mt_tracing_tag *attributes, uint32_t n,
 	struct mt_tracing_limits *limits, uint8_t to[MT_TRACING_RESOURCE]);

@@ -58,18 +58,19 @@ static uint64_t most_of(struct mt_slice s, uint32_t most)
 static void add_tags(struct pairs *to, const struct mt_tracing_tag *tags, uint32_t n,
 	struct mt_tracing_limits *limits, struct mt_pb_texts *texts)
 {
+	uint32_t most = MT_MIN(limits->tag, (uint32_t)MT_TRACING_VALUE);
+
 	for (uint32_t i = 0; i < n; i++) {
 		char *key;
 
 		if (to->n == MT_TRACING_TAGS ||
-			most_of(tags[i].key, MT_TRACING_TEXT) +
-					most_of(tags[i].value, limits->tag) >
+			most_of(tags[i].key, MT_TRACING_TEXT) + most_of(tags[i].value, most) >
 				texts->size - texts->len) {
 			to->left_out++;
 			continue;
 		}
 		key = mt_pb_text(texts, tags[i].key, MT_TRACING_TEXT);
-		add_pair(to, key, mt_pb_text(texts, tags[i].value, limits->tag));
+		add_pair(to, key, mt_pb_text(texts, tags[i].value, most));
 	}
 	limits->cut += to->left_out;
 }

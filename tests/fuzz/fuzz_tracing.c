@@ -137,6 +137,20 @@ static void check_otlp(const struct mt_tracing_span *s, uint32_t most)
 	otlp__scope_spans__free_unpacked(m, NULL);
 }
 
+static void check_zipkin(const struct mt_tracing_span *s, uint32_t most)
+{
+	struct mt_tracing_limits limits = {.tag = most};
+	char text[MT_TRACING_SPAN];
+	uint32_t len = mt_tracing_zipkin_span(s, &limits, text);
+	json_t *j;
+
+	MT_ASSERT(len <= sizeof(text));
+	j = json_loadb(text, len, 0, NULL);
+	MT_ASSERT(j && json_is_object(json_object_get(j, "tags")));
+	MT_ASSERT(json_string_length(json_object_get(j, "traceId")) == 2u * s->trace_len);
+	json_decref(j);
+}
+
 static void check_span(
 	const struct mt_tracing_context *c, uint8_t first, const uint8_t *data, size_t size)
 {
@@ -145,6 +159,7 @@ static void check_span(
 
 	make_span(&s, tags, c, data, size);
 	check_otlp(&s, first * 8u);
+	check_zipkin(&s, first * 8u);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

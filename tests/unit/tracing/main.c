@@ -6,6 +6,7 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {
 		{"context", context_tests},
 		{"otlp", otlp_tests},
+		{"zipkin", zipkin_tests},
 		{0},
 	};
 
