@@ -22,8 +22,11 @@ uint32_t mt_export_count(const struct mt_byte_ring *r, size_t *bytes)
 /* Bytes of frame i with all that it contains. */
 static size_t frame_size(const struct mt_export_conf *c, uint32_t i, size_t bytes)
 {
-	for (uint32_t k = c->n_frames; k > i; k--)
-		bytes += c->frames[k - 1].len + 1 + mt_varint_len(bytes);
+	for (uint32_t k = c->n_frames; k > i; k--) {
+		if (c->frames[k - 1].tag)
+			bytes += 1 + mt_varint_len(bytes);
+		bytes += c->frames[k - 1].len;
+	}
 	return bytes;
 }
 
@@ -43,6 +46,8 @@ uint8_t *mt_export_make(const struct mt_export_conf *c, const struct mt_byte_rin
 		if (f->len)
 			memcpy(to, f->before, f->len);
 		to += f->len;
+		if (!f->tag)
+			continue;
 		*to++ = f->tag;
 		to += mt_varint_put(to, frame_size(c, i + 1, bytes));
 	}

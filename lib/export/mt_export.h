@@ -46,7 +46,7 @@ enum mt_export_state {
 
 /*
  * A message that contains the records, or contains such a message: `before`, other fields; then the
- * tag and the length of a field with all that follows.
+ * tag and the length of a field with all that follows. Tag 0: only `before`, in the message around.
  */
 struct mt_export_frame {
 	const uint8_t *before;

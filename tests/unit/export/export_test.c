@@ -187,6 +187,30 @@ static void test_frames(void)
 	tear_down();
 }
 
+/* Fields beside the records, in the message of the records. */
+static void test_fields(void)
+{
+	static const uint8_t outer[] = {0x0a, 1, 'i'}, beside[] = {0x0a, 2, 'j', 'k'};
+	static const uint8_t want[] = {0x0a, 1, 'i', 0x12, 7, 0x0a, 2, 'j', 'k', 'r', 'e', 'c'};
+	const struct mt_export_conf c = {
+		.frames = {{outer, sizeof(outer), 0x12}, {beside, sizeof(beside), 0}},
+		.n_frames = 2};
+	uint8_t *bytes = calloc(1, MT_EXPORT_QUEUE), *message;
+	struct mt_byte_ring r;
+	size_t all, len;
+
+	mt_byte_ring_init(&r, bytes, MT_EXPORT_QUEUE);
+	memcpy(mt_byte_ring_reserve(&r, 3), "rec", 3);
+	mt_byte_ring_publish(&r);
+	CU_ASSERT_EQUAL(mt_export_count(&r, &all), 1);
+	message = mt_export_make(&c, &r, 1, all, &len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(message);
+	CU_ASSERT_EQUAL(len, sizeof(want));
+	CU_ASSERT(memcmp(message, want, MT_MIN(len, sizeof(want))) == 0);
+	free(message);
+	free(bytes);
+}
+
 /* Lengths of one, two and three bytes; a message has at most MT_EXPORT_BATCH bytes. */
 static void test_lengths(void)
 {
@@ -519,11 +543,11 @@ static void test_retry(void)
 	CU_ASSERT_EQUAL(r.backoff, MT_EXPORT_BACKOFF_MIN);
 }
 
-static const struct mt_test tests[] = {{"frames", test_frames}, {"lengths", test_lengths},
-	{"many records", test_many}, {"full queue", test_full}, {"refused", test_refused},
-	{"poison", test_poison}, {"recovers", test_recovers}, {"other queue", test_other_queue},
-	{"answers", test_answers}, {"idle close", test_idle_close}, {"move", test_move},
-	{"retry", test_retry}, {0}};
+static const struct mt_test tests[] = {{"frames", test_frames}, {"fields", test_fields},
+	{"lengths", test_lengths}, {"many records", test_many}, {"full queue", test_full},
+	{"refused", test_refused}, {"poison", test_poison}, {"recovers", test_recovers},
+	{"other queue", test_other_queue}, {"answers", test_answers},
+	{"idle close", test_idle_close}, {"move", test_move}, {"retry", test_retry}, {0}};
 
 int main(int argc, char **argv)
 {
