@@ -319,14 +319,21 @@ void mt_listener_link(struct mt_listener *l)
 		l->detect_ms = MT_LISTENER_DETECT_MS;
 }
 
+/* True if the protocol's rules are right for the messages of `codec`. */
+static bool has_rules_for(
+	const struct mt_filter_chain_proto *to, const struct mt_codec *codec, uint8_t opts)
+{
+	return to->codec_opts == opts &&
+	       (mt_codec_same(to->codec, codec) || mt_codec_is_version(to->codec, codec));
+}
+
 const struct mt_filter_chain_proto *mt_filter_chain_find(
 	const struct mt_listener *l, uint64_t id, const struct mt_codec *codec, uint8_t opts)
 {
 	for (uint32_t i = 0; i < l->n_protos; i++) {
 		const struct mt_filter_chain_proto *p = &l->protos[i];
 
-		if (mt_codec_same(p->codec, codec) && p->codec_opts == opts && p->chain->id == id &&
-			!p->chain->refuse)
+		if (p->chain->id == id && !p->chain->refuse && has_rules_for(p, codec, opts))
 			return p;
 	}
 	return NULL;
@@ -338,8 +345,8 @@ const struct mt_filter_chain_proto *mt_filter_chain_heir(
 	for (uint32_t i = 0; i < l->n_protos; i++) {
 		const struct mt_filter_chain_proto *p = &l->protos[i];
 
-		if (mt_codec_same(p->codec, codec) && p->codec_opts == opts &&
-			p->chain->kin == kin && p->chain->tls && !p->chain->refuse)
+		if (p->chain->kin == kin && p->chain->tls && !p->chain->refuse &&
+			has_rules_for(p, codec, opts))
 			return p;
 	}
 	return NULL;
@@ -362,14 +369,6 @@ static bool has_its_service(
 {
 	return to->service_key.name ||
 	       (to->n_services && mt_filter_chain_proto_same(old, to->services[0]));
-}
-
-/* True if the protocol's rules are right for the messages of `codec`. */
-static bool has_rules_for(
-	const struct mt_filter_chain_proto *to, const struct mt_codec *codec, uint8_t opts)
-{
-	return to->codec_opts == opts &&
-	       (mt_codec_same(to->codec, codec) || mt_codec_is_version(to->codec, codec));
 }
 
 static bool is_for_tls(const struct mt_filter_chain *c)

@@ -150,8 +150,8 @@ const struct mt_filter_chain *mt_filter_chain_choose(
 bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_filter_chain_facts *f);
 
 /*
- * The protocol with this codec and these options in the chain with this id. NULL: none, or the
- * chain cannot serve.
+ * The protocol with this codec, or another version of it (mt_codec_is_version()), and these options
+ * in the chain with this id. NULL: none, or the chain cannot serve.
  */
 const struct mt_filter_chain_proto *mt_filter_chain_find(
 	const struct mt_listener *l, uint64_t id, const struct mt_codec *codec, uint8_t opts);
@@ -164,11 +164,11 @@ const struct mt_filter_chain_proto *mt_filter_chain_heir(
 	const struct mt_listener *l, uint64_t kin, const struct mt_codec *codec, uint8_t opts);
 
 /*
- * Finds the protocol that serves a connection until it closes if its chain is gone: one with the
- * codec and a service of `old`, of a chain for the connection's addresses and ports. Server names
- * and application protocols are not compared, because they selected the old chain. `f->tls`: the
- * node terminated TLS of the connection; a chain that terminates TLS is then preferred to one for
- * plaintext. NULL: none.
+ * Finds the protocol that serves a connection until it closes if its chain is gone: one with a
+ * service of `old` and its codec or another version of it, of a chain for the connection's
+ * addresses and ports. Server names and application protocols are not compared, because they
+ * selected the old chain. `f->tls`: the node terminated TLS of the connection; a chain that
+ * terminates TLS is then preferred to one for plaintext. NULL: none.
  */
 const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_listener *l,
 	const struct mt_filter_chain_proto *old, const struct mt_filter_chain_facts *f);

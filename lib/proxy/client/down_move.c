@@ -82,15 +82,16 @@ static void drain_for(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outco
 
 /*
  * Denies all calls of a connection that the chain's rules for clients condemn. Drains a connection
- * that another chain serves now, that is outdated by these rules, or whose listener is drained. A
- * drain under way, as by `drain`, may have more time than these reasons give.
+ * that another chain or a protocol with another version of its codec serves now, that is outdated
+ * by these rules, or with a listener that is drained. A drain under way, as by `drain`, may have
+ * more time than these reasons give.
  */
 static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct heir *h)
 {
 	if (h->standing == MT_TLS_CONDEMNED) {
 		mt_count(p->counters, MT_PROXY_down_revoked);
 		mt_down_unserve(p, d, MT_REPLY_DENIED);
-	} else if (h->changed) {
+	} else if (h->changed || !mt_codec_same(h->to->codec, d->codec)) {
 		drain_for(p, d, MT_PROXY_down_chain_changed, p->conf.drain_ms);
 	} else if (h->standing == MT_TLS_OUTDATED) {
 		drain_for(p, d, MT_PROXY_down_tls_outdated, p->conf.drain_ms);

@@ -262,6 +262,35 @@ static void test_identity(void)
 }
 
 /*
+ * After a change of a codec file each chain is found with the new version, and not a chain before
+ * it; also by `kin`, if it terminates TLS. Not with a codec of other rules.
+ */
+static void test_versions(void)
+{
+	const struct mt_codec old = {.name = "acme", .content = 1},
+			      new = {.name = "acme", .content = 2},
+			      other = {.name = "acme", .content = 3, .executes_other = true};
+	struct mt_filter_chain_proto protos[3] = {
+		{.codec = &toy_codec}, {.codec = &new}, {.codec = &new}};
+	struct mt_filter_chain chains[3] = {{.n_protos = 1},
+		{.n_protos = 1, .match = {.server_names = a_example, .n_server_names = 1}},
+		{.n_protos = 1, .match = {.server_names = star_b_example, .n_server_names = 1}}};
+	struct mt_listener l = {.chains = chains, .n_chains = 3, .protos = protos, .n_protos = 3};
+
+	mt_listener_link(&l);
+	CU_ASSERT_PTR_NULL(mt_filter_chain_find(&l, chains[0].id, &old, 0));
+	for (uint32_t i = 1; i < 3; i++) {
+		CU_ASSERT_PTR_EQUAL(mt_filter_chain_find(&l, chains[i].id, &old, 0), &protos[i]);
+		CU_ASSERT_PTR_NULL(mt_filter_chain_find(&l, chains[i].id, &old, 1));
+		CU_ASSERT_PTR_NULL(mt_filter_chain_find(&l, chains[i].id, &other, 0));
+		CU_ASSERT_PTR_NULL(mt_filter_chain_heir(&l, chains[i].kin, &old, 0));
+		chains[i].tls = (struct mt_tls_context *)&l; /* only whether there is one counts */
+		CU_ASSERT_PTR_EQUAL(mt_filter_chain_heir(&l, chains[i].kin, &old, 0), &protos[i]);
+		CU_ASSERT_PTR_NULL(mt_filter_chain_heir(&l, chains[i].kin, &other, 0));
+	}
+}
+
+/*
  * Names whose unkeyed hashes (mt_hash_bytes(), as a chain's identity would chain them) are equal:
  * the one chain does not take the other one's connections.
  */
@@ -370,4 +399,5 @@ static void test_many_names(void)
 const struct mt_test chain_tests[] = {{"many names", test_many_names}, {"server names", test_names},
 	{"order", test_order}, {"transport and protocols", test_transport_and_alpn},
 	{"many protocols", test_many_protocols}, {"level", test_level}, {"sources", test_sources},
-	{"identity", test_identity}, {"names with equal hashes", test_forged_names}, {0}};
+	{"identity", test_identity}, {"versions of a codec file", test_versions},
+	{"names with equal hashes", test_forged_names}, {0}};

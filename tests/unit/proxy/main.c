@@ -32,6 +32,7 @@ int main(int argc, char **argv)
 		{"whose reply it is, on the wire", match_wire_tests}, {"tokens", tokens_tests},
 		{"external authorization", ext_authz_tests}, {"layers of changes", layers_tests},
 		{"dubbo", dubbo_tests}, {"codec that is data", codec_data_tests},
+		{"versions of a codec file", codec_versions_tests},
 		{"codec file", codec_file_tests}, {"cut off", cut_tests},
 		{"closed by clients", leave_tests},
 		{"calls that wait for an answer", waiting_tests},

@@ -69,8 +69,8 @@ extern const struct mt_test calls_tests[], endings_tests[], long_tests[], ends_t
 	denied_tests[], secure_tests[], drain_tests[], mirror_tests[], match_tests[],
 	match_wire_tests[], tokens_tests[], ext_authz_tests[], dubbo_tests[], cut_tests[],
 	leave_tests[], worker_drain_tests[], waiting_tests[], close_tests[], codec_data_tests[],
-	codec_file_tests[], fates_tests[], mirror_fates_tests[], natives_tests[], run_tests[],
-	again_tests[], budget_tests[], held_back_tests[], node_limits_tests[], layers_tests[],
-	message_time_tests[], oneway_late_tests[], reply_wait_tests[], resumed_tests[],
-	ext_authz_waits_tests[], call_log_tests[], chosen_tests[], global_limit_tests[],
-	log_metadata_tests[];
+	codec_file_tests[], codec_versions_tests[], fates_tests[], mirror_fates_tests[],
+	natives_tests[], run_tests[], again_tests[], budget_tests[], held_back_tests[],
+	node_limits_tests[], layers_tests[], message_time_tests[], oneway_late_tests[],
+	reply_wait_tests[], resumed_tests[], ext_authz_waits_tests[], call_log_tests[],
+	chosen_tests[], global_limit_tests[], log_metadata_tests[];

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* After a change of a codec file: clients and server connections of the earlier version, until they end. */
+#include "scene.h"
+
+static struct mt_codec versions[2];
+static struct fake_conn *c, *s;
+
+static void begin(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(versions); i++) {
+		versions[i] = toy_codec;
+		versions[i].content = 1 + i;
+	}
+	scene_start(1);
+	config_speak(lab.snap, 0, &versions[0], 0);
+	c = lab_client(CONFIG_SAFE);
+}
+
+/* A snapshot with this version of the codec, which no worker has. */
+static struct mt_snapshot *next_with(const struct mt_codec *codec)
+{
+	struct mt_snapshot *next =
+		config_make(lab.p->snap == lab.snap, lab.p->snap->version + 1, 1, true);
+
+	config_speak(next, 0, codec, 0);
+	return next;
+}
+
+static void adopt(struct mt_snapshot *next)
+{
+	mt_proxy_adopt(lab.p, next);
+	lab_advance(MT_MSEC);
+}
+
+/* One call of the client, and the reply to it, on the connection `s`. */
+static void call(uint64_t id)
+{
+	struct toy t;
+
+	scene_send_request(c, 'Q', id, 64);
+	if (!s)
+		s = scene_connected_server(0);
+	t = scene_next_sent(s);
+	CU_ASSERT_EQUAL(t.kind, 'Q');
+	scene_answer(s, t.id, id, 40);
+	t = scene_next_sent(c);
+	CU_ASSERT(t.kind == 'P' && t.first == id);
+}
+
+static void finish(void)
+{
+	s = NULL;
+	scene_stop();
+	config_free(1);
+}
+
+/* The listener has another chain, before that of the client, whose protocol finds no service for its calls. */
+static void with_another_chain(struct mt_listener *l)
+{
+	static const char *const names[] = {"a.example"};
+	static struct mt_filter_chain_proto protos[2];
+	static struct mt_filter_chain chains[2];
+
+	protos[0] = (struct mt_filter_chain_proto){
+		.codec = l->protos->codec, .service_key = {.name = "service", .len = 7, .id = -1}};
+	protos[1] = l->protos[0];
+	chains[0] = (struct mt_filter_chain){
+		.n_protos = 1, .match = {.server_names = names, .n_server_names = 1}};
+	chains[1] = l->chains[0];
+	l->protos = protos;
+	l->chains = chains;
+	l->n_protos = l->n_chains = 2;
+	mt_listener_link(l);
+}
+
+/* The client stays with its chain, and drains. */
+static void test_own_chain(void)
+{
+	struct mt_snapshot *next;
+
+	begin();
+	call(1);
+	next = next_with(&versions[1]);
+	with_another_chain(&next->listeners[0]);
+	adopt(next);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_chain_changed), 1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
+	call(2);
+	scene_quiet();
+	CU_ASSERT_TRUE(c->detached);
+	finish();
+}
+
+const struct mt_test codec_versions_tests[] = {{"their chain among others", test_own_chain}, {0}};
