@@ -33,6 +33,8 @@ void mt_codec_registry_drop(struct mt_codec_registry *r);
  */
 const struct mt_codec *mt_codec_registry_find(const struct mt_codec_registry *r, const char *name);
 
+/* True for one codec, and for versions of one codec file, whatever they describe. Any thread. */
+bool mt_codec_same_file(const struct mt_codec *a, const struct mt_codec *b);
 /*
  * True if the codecs are versions of one codec that is data, and rules that were compiled for one
  * of them are right for the messages of the other: they have the same metadata under the same

@@ -85,6 +85,11 @@ static bool same_keys(const char *const *a, const char *const *b)
 	return *a == *b;
 }
 
+bool mt_codec_same_file(const struct mt_codec *a, const struct mt_codec *b)
+{
+	return a == b || strcmp(a->name, b->name) == 0;
+}
+
 bool mt_codec_is_version(const struct mt_codec *a, const struct mt_codec *b)
 {
 	return a->content && b->content && strcmp(a->name, b->name) == 0 &&

@@ -241,6 +241,7 @@ static void lanes(struct mt_image *im, void *obj, void *arg)
 		mt_image_pointer(im, &ln->fair[i]);
 	mt_image_list(im, &ln->bulk);
 	mt_image_list(im, &ln->hungry_node);
+	mt_image_list(im, &ln->former_node);
 	mt_image_list(im, &ln->timer.node);
 }
 
@@ -490,6 +491,7 @@ void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_pro
 	deadlines(im, &p->deadlines);
 	waits(im, &p->filters);
 	mt_image_list(im, &p->hungry);
+	mt_image_list(im, &p->former);
 	mt_image_list(im, &p->again);
 	mt_image_list(im, &p->readings.queue);
 	on_demand(im, p);

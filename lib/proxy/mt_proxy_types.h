@@ -82,6 +82,8 @@ struct mt_proxy {
 	struct mt_admit *admit;		/* by endpoint index */
 	struct mt_waiting waiting;
 	struct mt_list hungry; /* lane groups to serve at the end of the loop iteration */
+	/* Lane groups of codecs that no protocol of `snap` has, the least recently used first. */
+	struct mt_list former;
 	/*
 	 * Calls to run at the end of this or the next iteration: another run was under way, or no
 	 * steps were left.

@@ -214,7 +214,10 @@ struct mt_snapshot {
 		*log_keys; /* one for each codec; none if no output names metadata */
 	uint32_t n_log_keys;
 	bool log_reads_replies; /* some of log_keys are of replies */
-	void *lookup;		/* hash table of listeners, built by mt_snapshot_index() */
+	/* Built by mt_snapshot_index(): */
+	void *lookup;		       /* hash table of listeners */
+	const struct mt_codec **files; /* codecs of protocols that are data, each once */
+	uint32_t n_files;
 	/* [worker * MT_HOLD_STRIDE]: objects that hold this snapshot; written by the worker. */
 	uint32_t *holds;
 	void *arena; /* lib/conf's memory */
@@ -270,8 +273,15 @@ static inline const struct mt_bound *mt_snapshot_bound(
 }
 
 /*
- * Builds `lookup` and the listeners' links and names. lib/conf calls it once, when the listeners
- * are final. mt_snapshot_index_free() frees what it built. 0 or -ENOMEM.
+ * Finds the version of a codec file that protocols of the snapshot have, by the name of `codec`. A
+ * codec of this build is its own only version. NULL: no protocol has the file. Any thread that
+ * holds the snapshot.
+ */
+const struct mt_codec *mt_snapshot_codec(const struct mt_snapshot *s, const struct mt_codec *codec);
+
+/*
+ * Builds `lookup`, `files` and the listeners' links and names. lib/conf calls it once, when the
+ * listeners are final. mt_snapshot_index_free() frees what it built. 0 or -ENOMEM.
  */
 int mt_snapshot_index(struct mt_snapshot *s);
 void mt_snapshot_index_free(struct mt_snapshot *s);

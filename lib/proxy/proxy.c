@@ -156,6 +156,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_wheel_init(&p->wheel, now);
 	mt_deadlines_init(&p->deadlines);
 	mt_list_init(&p->hungry);
+	mt_list_init(&p->former);
 	mt_list_init(&p->again);
 	mt_on_demand_init(p);
 	mt_readings_init(p);
@@ -323,6 +324,8 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 		n += mt_readings_turn(p);
 	if (!mt_list_empty(&p->hungry))
 		n += mt_lanes_feed(p, budget);
+	if (mt_unlikely(!mt_list_empty(&p->former)))
+		n += mt_former_turn(p);
 	if (mt_unlikely(p->snap_moving))
 		mt_snap_move_slice(p);
 	if (mt_unlikely(p->now >= p->drain.next))
@@ -354,6 +357,8 @@ uint64_t mt_proxy_next(struct mt_proxy *p)
 		wheel = MT_MIN(wheel, mt_on_demand_next(p));
 	if (mt_waiting_busy(p))
 		wheel = MT_MIN(wheel, p->waiting.due);
+	if (mt_unlikely(!mt_list_empty(&p->former)))
+		wheel = MT_MIN(wheel, mt_former_next(p));
 	return MT_MIN(wheel, filters);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Const lookups in a snapshot: listener by address and port. Holds of a worker's objects. */
 #include "mt_addr_hash.h"
+#include "mt_codec_registry.h"
 #include "mt_mutant.h"
 #include "mt_proxy_base.h"
 
@@ -16,6 +17,33 @@ struct lookup {
 static uint32_t hash_of(const struct mt_addr *a, uint16_t port)
 {
 	return mt_addr_port_hash(a, port, 0);
+}
+
+const struct mt_codec *mt_snapshot_codec(const struct mt_snapshot *s, const struct mt_codec *codec)
+{
+	if (!codec->content)
+		return codec;
+	for (uint32_t i = 0; i < s->n_files; i++)
+		if (mt_codec_same_file(s->files[i], codec))
+			return s->files[i];
+	return NULL;
+}
+
+/* Adds the codecs of the listener's protocols that are data to mt_snapshot.files. 0 or -ENOMEM. */
+static int add_files(struct mt_snapshot *s, const struct mt_listener *l)
+{
+	for (uint32_t i = 0; i < l->n_protos; i++) {
+		const struct mt_codec *codec = l->protos[i].codec, **more;
+
+		if (!codec || mt_snapshot_codec(s, codec))
+			continue;
+		more = realloc(s->files, (s->n_files + 1) * sizeof(codec));
+		if (!more)
+			return -ENOMEM;
+		more[s->n_files++] = codec;
+		s->files = more;
+	}
+	return 0;
 }
 
 int mt_snapshot_index(struct mt_snapshot *s)
@@ -40,7 +68,7 @@ int mt_snapshot_index(struct mt_snapshot *s)
 	}
 	s->lookup = l;
 	for (uint32_t i = 0; i < s->n_listeners; i++)
-		if (mt_chain_names_build(&s->listeners[i])) {
+		if (mt_chain_names_build(&s->listeners[i]) || add_files(s, &s->listeners[i])) {
 			mt_snapshot_index_free(s);
 			return -ENOMEM;
 		}
@@ -55,6 +83,9 @@ void mt_snapshot_index_free(struct mt_snapshot *s)
 	}
 	free(s->lookup);
 	s->lookup = NULL;
+	free(s->files);
+	s->files = NULL;
+	s->n_files = 0;
 }
 
 static const struct mt_listener *find(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Moves a worker from one snapshot to the next, in slices. Lane groups drain if their endpoint is
- * not in the new snapshot; client connections move. Exchanges, and opaque streams that are
+ * Moves a worker from one snapshot to the next, in slices. Lane groups drain if their endpoint or
+ * codec is not in the new snapshot; client connections move. Exchanges, and opaque streams that are
  * connecting, finish under the snapshot with which they started, unless that snapshot is too old
  * (mt_snapshot.keep_from). Then the parts of it that they still need are found in the new snapshot
  * by stable ids; a part that is not found becomes NULL.
@@ -278,7 +278,8 @@ static bool mark_named(struct mt_proxy *p)
 
 /*
  * Drains the next lane group if it is not marked; a new group is marked when it is made
- * (pool/lane.c). Returns the cost; 0: no group is left.
+ * (pool/lane.c). Others with a codec that the snapshot lacks drain later (pool/former.c). Returns
+ * the cost; 0: no group is left.
  */
 static uint32_t drain_unnamed(struct mt_proxy *p)
 {
@@ -287,8 +288,12 @@ static uint32_t drain_unnamed(struct mt_proxy *p)
 
 	if (!ln)
 		return 0;
-	if (ln->seen == p->snap->version || ln->gone)
+	if (ln->gone)
 		return cost;
+	if (ln->seen == p->snap->version) {
+		mt_former_look(p, ln);
+		return cost;
+	}
 	for (size_t i = 0; i < MT_ARRAY_LEN(ln->n_conns); i++)
 		cost += ln->n_conns[i];
 	mt_lanes_drain(p, ln);

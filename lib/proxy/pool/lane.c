@@ -54,6 +54,8 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 	}
 	mt_list_init(&ln->bulk);
 	mt_list_init(&ln->hungry_node);
+	mt_list_init(&ln->former_node);
+	mt_former_look(p, ln);
 	mt_timer_init(&ln->timer);
 	ln->next_class = p->lanes_by_ep[ln->ep_index];
 	p->lanes_by_ep[ln->ep_index] = ln;
@@ -64,7 +66,7 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
  * True if the group belongs to another endpoint or has another protocol. Opaque TCP does not count
  * as another protocol: a port for messages may also forward TLS, in a separate group, and neither
  * group ends the other. Nor does another version of a codec file, because clients that drain call
- * by the earlier one; a group that they use no more ends when it is idle.
+ * by the earlier one (former.c).
  */
 static bool is_outdated(
 	const struct mt_lanes *ln, const struct mt_codec *codec, const struct mt_ep_state *st)
@@ -114,6 +116,7 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 		if (!ln)
 			return NULL;
 	}
+	mt_former_used(p, ln);
 	ln->way = mt_endpoint_way(c, ep);
 	ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
 	ln->conns_max = c->max_connections;
@@ -166,6 +169,7 @@ void mt_lanes_drain(struct mt_proxy *p, struct mt_lanes *ln)
 	/* The end of the last connection must not free the group, which the loops still use. */
 	ln->pinned = true;
 	ln->gone = true;
+	mt_former_forget(ln);
 	for (int role = MT_UP_SHARED; role <= MT_UP_BULK; role++) {
 		drain_list(p, &ln->idle[role]);
 		drain_list(p, &ln->conns[role]);

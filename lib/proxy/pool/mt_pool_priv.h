@@ -5,6 +5,7 @@
 #include "endpoint/mt_endpoint_priv.h"
 #include "mt_secure.h"
 #include "pool/mt_demand.h"
+#include "pool/mt_former.h"
 #include "pool/mt_match.h"
 #include "pool/mt_oneway.h"
 #include "pool/mt_pool_user.h"

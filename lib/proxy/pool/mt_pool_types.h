@@ -229,12 +229,13 @@ struct mt_lanes {
 	uint32_t connect_ms;
 	uint32_t cluster_index; /* index in mt_proxy.cluster_conns */
 	uint32_t conns_max;	/* maximum of the node's connections to the cluster; 0: no limit */
-	/* Drains: its endpoint left the configuration, or the protocol or TLS context changed. */
+	/* Drains: its endpoint or codec left the configuration, or the TLS context changed. */
 	bool gone;
 	bool limited;	/* conns_max refused the last connection that a call needed */
 	bool pinned;	/* must not be freed now: its connections are being drained */
 	bool of_caller; /* `tls` presents a caller's identity instead of the node's */
 	uint16_t way;	/* mt_endpoint_way() */
+	bool former;	/* in mt_proxy.former: no protocol has its codec any more */
 	uint32_t n_conns[MT_UP_ROLES];	   /* by role, including opening ones */
 	uint32_t n_queued;		   /* attempts in `fair` and `bulk` */
 	struct mt_list conns[MT_UP_ROLES]; /* by role */
@@ -261,6 +262,8 @@ struct mt_lanes {
 	uint32_t n_bound; /* SERIAL: connections with mt_up.counted, which are bound to a client */
 	/* In mt_proxy.hungry if a connection may have become free for waiting calls. */
 	struct mt_list hungry_node;
+	struct mt_list former_node;
+	uint64_t used; /* ns, while `former`: when a call last used the group */
 	/* Armed while calls wait and a limit of the node exists (limited.c). */
 	struct mt_timer timer;
 };

@@ -2,8 +2,11 @@
 /* After a change of a codec file: clients and server connections of the earlier version, until they end. */
 #include "scene.h"
 
+#include "mt_proxy_priv.h"
+
 static struct mt_codec versions[2];
 static struct fake_conn *c, *s;
+static int gen;
 
 static void begin(void)
 {
@@ -11,6 +14,7 @@ static void begin(void)
 		versions[i] = toy_codec;
 		versions[i].content = 1 + i;
 	}
+	gen = 0;
 	scene_start(1);
 	config_speak(lab.snap, 0, &versions[0], 0);
 	c = lab_client(CONFIG_SAFE);
@@ -19,17 +23,18 @@ static void begin(void)
 /* A snapshot with this version of the codec, which no worker has. */
 static struct mt_snapshot *next_with(const struct mt_codec *codec)
 {
-	struct mt_snapshot *next =
-		config_make(lab.p->snap == lab.snap, lab.p->snap->version + 1, 1, true);
+	struct mt_snapshot *next = config_make(++gen, lab.p->snap->version + 1, 1, true);
 
 	config_speak(next, 0, codec, 0);
 	return next;
 }
 
+/* The client is told to end. */
 static void adopt(struct mt_snapshot *next)
 {
 	mt_proxy_adopt(lab.p, next);
 	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
 }
 
 /* One call of the client, and the reply to it, on the connection `s`. */
@@ -39,7 +44,7 @@ static void call(uint64_t id)
 
 	scene_send_request(c, 'Q', id, 64);
 	if (!s)
-		s = scene_connected_server(0);
+		s = scene_connected_server(lab_n_servers() - 1);
 	t = scene_next_sent(s);
 	CU_ASSERT_EQUAL(t.kind, 'Q');
 	scene_answer(s, t.id, id, 40);
@@ -51,7 +56,8 @@ static void finish(void)
 {
 	s = NULL;
 	scene_stop();
-	config_free(1);
+	for (; gen > 0; gen--)
+		config_free(gen);
 }
 
 /* The listener has another chain, before that of the client, whose protocol finds no service for its calls. */
@@ -84,11 +90,90 @@ static void test_own_chain(void)
 	with_another_chain(&next->listeners[0]);
 	adopt(next);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_chain_changed), 1);
-	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
 	call(2);
 	scene_quiet();
 	CU_ASSERT_TRUE(c->detached);
 	finish();
 }
 
-const struct mt_test codec_versions_tests[] = {{"their chain among others", test_own_chain}, {0}};
+/* The server connections of the earlier version end soon after its last client, and so does what names them. */
+static void test_unused_groups(void)
+{
+	begin();
+	call(1);
+	for (uint32_t i = 1; i < 8; i++) {
+		struct fake_conn *of_old = s;
+
+		adopt(next_with(&versions[i % 2]));
+		call(1 + i);
+		scene_quiet();
+		CU_ASSERT_TRUE(c->detached);
+		c = lab_client(CONFIG_SAFE);
+		s = NULL;
+		call(1);
+		CU_ASSERT_PTR_NOT_EQUAL(s, of_old);
+		lab_advance(2 * MT_SEC);
+		CU_ASSERT_TRUE(of_old->detached);
+		CU_ASSERT_EQUAL(lab.p->lanes.in_use, 1);
+	}
+	CU_ASSERT_TRUE(mt_list_empty(&lab.p->former));
+	lab_close(c, MT_CLOSE_RESET);
+	finish();
+}
+
+/* A call that waits for its reply keeps nothing of the group from draining, and is not lost. */
+static void test_long_call(void)
+{
+	struct toy t;
+
+	begin();
+	scene_patient();
+	scene_send_request(c, 'Q', 1, 64);
+	s = scene_connected_server(0);
+	t = scene_next_sent(s);
+	adopt(next_with(&versions[1]));
+	lab_advance(2100 * MT_MSEC);
+	CU_ASSERT_TRUE(mt_list_empty(&lab.p->former));
+	CU_ASSERT_FALSE(s->detached);
+	scene_answer(s, t.id, 0x11, 40);
+	CU_ASSERT_TRUE(s->detached);
+	CU_ASSERT_EQUAL(lab.p->lanes.in_use, 0);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	scene_quiet();
+	CU_ASSERT_TRUE(c->detached);
+	finish();
+}
+
+/* The earlier version comes back before its group has ended: the group stays. */
+static void test_restored(void)
+{
+	begin();
+	call(1);
+	adopt(next_with(&versions[1]));
+	lab_advance(MT_SEC);
+	CU_ASSERT_FALSE(mt_list_empty(&lab.p->former));
+	mt_proxy_adopt(lab.p, next_with(&versions[0]));
+	lab_advance(MT_MSEC);
+	CU_ASSERT_TRUE(mt_list_empty(&lab.p->former));
+	lab_advance(10 * MT_SEC);
+	CU_ASSERT_FALSE(s->detached);
+	CU_ASSERT_TRUE(c->detached);
+	finish();
+}
+
+/* No protocol has the file any more, because it was removed. */
+static void test_removed(void)
+{
+	begin();
+	call(1);
+	adopt(next_with(&toy_codec));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 1);
+	lab_advance(2100 * MT_MSEC);
+	CU_ASSERT_TRUE(s->detached);
+	CU_ASSERT_EQUAL(lab.p->lanes.in_use, 0);
+	finish();
+}
+
+const struct mt_test codec_versions_tests[] = {{"their chain among others", test_own_chain},
+	{"unused lane groups", test_unused_groups}, {"a long call", test_long_call},
+	{"restored", test_restored}, {"removed", test_removed}, {0}};

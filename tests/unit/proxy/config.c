@@ -149,6 +149,8 @@ void config_speak(
 	proto->codec_opts = opts;
 	mt_route_table_free(proto->services[0]->routes);
 	proto->services[0]->routes = mt_route_builder_done(b);
+	mt_snapshot_index_free(s);
+	MT_ASSERT(mt_snapshot_index(s) == 0);
 }
 
 void config_reset_health(void)
