@@ -78,6 +78,8 @@ struct mt_health_check {
 	struct mt_ep_where at;
 	uint64_t again; /* ns: delay of the next check if this one fails */
 	bool asked;	/* the heartbeat was sent */
+	/* at.codec is another version of the codec file than that with which the checks began. */
+	bool other_version;
 	struct mt_decoder dec;
 	struct mt_msg msg;
 };

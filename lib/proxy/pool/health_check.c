@@ -7,7 +7,10 @@
  * checks at most 1,024 endpoints, 32 of them at a time. A check holds no pointer into a snapshot,
  * and ends when the configuration no longer contains the endpoint. If an endpoint that is not known
  * to answer heartbeats leaves one unanswered, it returns by a call on trial (lib/upstream) instead.
+ * After a change of a codec file the check sends the heartbeat of the version in force, and a
+ * single one of these, because the endpoint is not known to answer it.
  */
+#include "mt_codec_registry.h"
 #include "pool/mt_pool_priv.h"
 
 #define ANSWER	(1 * MT_SEC)
@@ -170,16 +173,35 @@ const struct mt_stream_user mt_health_check_user = {
 /* ---- when ---- */
 
 /*
- * A lane group of the endpoint in this protocol; a group exists while the configuration contains
- * both. NULL: it no longer does. Prefers a group with the node's own identity, because the endpoint
- * may refuse a caller's identity.
+ * Changes the check to the version of its codec file that is in force. False: the configuration no
+ * longer has the codec, or it has no heartbeats now.
+ */
+static bool take_version(const struct mt_proxy *p, struct mt_health_check *pr)
+{
+	const struct mt_codec *now = mt_snapshot_codec(p->snap, pr->at.codec);
+
+	if (!now || !now->write.heartbeat)
+		return false;
+	if (!mt_codec_same(now, pr->at.codec)) {
+		pr->at.codec = now;
+		pr->other_version = true;
+		pr->asked = false;
+	}
+	return true;
+}
+
+/*
+ * A lane group of the endpoint in this protocol, which exists while the configuration contains
+ * both. The group may be for an earlier version of the codec file, until former.c drains it. NULL:
+ * there is none. Prefers a group with the node's own identity, because the endpoint may refuse a
+ * caller's identity.
  */
 static const struct mt_lanes *lanes_of(const struct mt_proxy *p, const struct mt_health_check *pr)
 {
 	const struct mt_lanes *of_caller = NULL;
 
 	for (const struct mt_lanes *ln = p->lanes_by_ep[pr->ep_index]; ln; ln = ln->next_class) {
-		if (ln->ep_id != pr->ep_id || !mt_codec_same(ln->codec, pr->at.codec))
+		if (ln->ep_id != pr->ep_id || !mt_codec_same_file(ln->codec, pr->at.codec))
 			continue;
 		if (!ln->of_caller)
 			return ln;
@@ -226,11 +248,17 @@ static void begin(struct mt_proxy *p, struct mt_health_check *pr)
  */
 static void unanswered(struct mt_proxy *p, struct mt_health_check *pr)
 {
-	bool known = __atomic_load_n(&pr->ep->beats, __ATOMIC_RELAXED);
+	bool known = __atomic_load_n(&pr->ep->beats, __ATOMIC_RELAXED) && !pr->other_version;
 
 	abort_it(p, pr, MT_ABORT_SLOW);
 	if (!known)
 		give_up(p, pr);
+}
+
+/* True if another version's heartbeat was sent and the connection ended without an answer. */
+static bool has_failed(const struct mt_health_check *pr)
+{
+	return pr->other_version && pr->asked;
 }
 
 void mt_health_check_timer(struct mt_proxy *p, struct mt_health_check *pr)
@@ -239,7 +267,7 @@ void mt_health_check_timer(struct mt_proxy *p, struct mt_health_check *pr)
 
 	if (pr->s && pr->asked) {
 		unanswered(p, pr);
-	} else if (p->draining || is_over(pr) || !ln) {
+	} else if (p->draining || is_over(pr) || !ln || !take_version(p, pr) || has_failed(pr)) {
 		give_up(p, pr);
 	} else if (p->health_checks_out >= AT_ONCE) {
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + BUSY);

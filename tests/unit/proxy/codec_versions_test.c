@@ -174,6 +174,102 @@ static void test_removed(void)
 	finish();
 }
 
+static int next_heartbeat(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p)
+{
+	uint8_t m[TOY_HEADER];
+
+	toy_make(m, 'H', id, "next", sizeof(m));
+	return mt_chain_write(out, p, m, sizeof(m));
+}
+
+/* The endpoint is ejected; its health check is due in half a second, and the file has changed. */
+static struct mt_ep_state *ejected(void)
+{
+	struct mt_ep_state *ep;
+	struct mt_ep_where at;
+
+	begin();
+	call(1);
+	ep = lab.snap->clusters[0].eps[0].state;
+	versions[1].write.heartbeat = next_heartbeat;
+	at = mt_lanes_where(lab.p->lanes_by_ep[ep->index]);
+	for (uint32_t i = 0; i < 3; i++)
+		mt_ep_blame(lab.p, ep, NULL, &at, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(ep->back, MT_EP_BACK_ASKED);
+	lab_advance(ep->ejected_until - lab.now - MT_SEC / 2);
+	adopt(next_with(&versions[1]));
+	return ep;
+}
+
+/* Connection of the health check; it has sent the heartbeat of the version in force. */
+static struct fake_conn *checked(void)
+{
+	struct fake_conn *check;
+	struct toy t;
+
+	lab_advance(MT_SEC / 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_probe_sent), 1);
+	check = scene_connected_server(lab_n_servers() - 1);
+	CU_ASSERT_PTR_NOT_EQUAL_FATAL(check, s);
+	t = scene_next_sent(check);
+	CU_ASSERT_EQUAL(t.kind, 'H');
+	CU_ASSERT_STRING_EQUAL(t.method, "next");
+	return check;
+}
+
+static void test_health_check(void)
+{
+	struct mt_ep_state *ep = ejected();
+	struct fake_conn *check = checked();
+	uint8_t m[TOY_HEADER];
+
+	toy_make(m, 'h', 4096, "next", sizeof(m));
+	lab_feed(check, m, sizeof(m));
+	CU_ASSERT_EQUAL(ep->back, MT_EP_BACK_NOW);
+	lab_advance(2 * MT_SEC);
+	finish();
+}
+
+/* A server that does not know the heartbeat leaves it unanswered, or ends the connection. */
+static void test_health_check_in_vain(void)
+{
+	struct mt_ep_state *ep = ejected();
+
+	checked();
+	lab_advance(1100 * MT_MSEC);
+	CU_ASSERT_EQUAL(ep->back, MT_EP_BACK_TRIAL);
+	lab_advance(20 * MT_SEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_probe_sent), 1);
+	finish();
+	ep = ejected();
+	lab_fin(checked());
+	lab_advance(1100 * MT_MSEC);
+	CU_ASSERT_EQUAL(ep->back, MT_EP_BACK_TRIAL);
+	finish();
+}
+
+/* The version in force has no heartbeat, or no group of the endpoint is left: the endpoint returns by a call. */
+static void test_no_health_check(void)
+{
+	struct mt_ep_state *ep;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		ep = ejected();
+		if (i == 0)
+			versions[1].write.heartbeat = NULL;
+		else
+			mt_lanes_drain(lab.p, lab.p->lanes_by_ep[ep->index]);
+		lab_advance(MT_SEC);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_probe_sent), 0);
+		CU_ASSERT_EQUAL(ep->back, MT_EP_BACK_TRIAL);
+		lab_advance(2 * MT_SEC);
+		finish();
+	}
+}
+
 const struct mt_test codec_versions_tests[] = {{"their chain among others", test_own_chain},
 	{"unused lane groups", test_unused_groups}, {"a long call", test_long_call},
-	{"restored", test_restored}, {"removed", test_removed}, {0}};
+	{"restored", test_restored}, {"removed", test_removed}, {"health check", test_health_check},
+	{"health check in vain", test_health_check_in_vain},
+	{"no health check", test_no_health_check}, {0}};
