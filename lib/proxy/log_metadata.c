@@ -4,15 +4,23 @@
  * request and once from its reply, while the bytes are there. A log does not change a call: what
  * has not arrived by then, or cannot be read, is left out and counted.
  */
+#include "mt_codec_registry.h"
 #include "mt_proxy_base.h"
 
 #include <string.h>
 
+/*
+ * The keys for the codec. A client that drains may have an earlier version of its codec file; the
+ * keys of the version in force have the same numbers.
+ */
 static const struct mt_log_keys *keys_of(const struct mt_snapshot *s, const struct mt_codec *codec)
 {
-	for (uint32_t i = 0; i < s->n_log_keys; i++)
-		if (mt_codec_same(s->log_keys[i].codec, codec))
-			return &s->log_keys[i];
+	for (uint32_t i = 0; i < s->n_log_keys; i++) {
+		const struct mt_log_keys *k = &s->log_keys[i];
+
+		if (mt_codec_same(k->codec, codec) || mt_codec_is_version(k->codec, codec))
+			return k;
+	}
 	return NULL;
 }
 

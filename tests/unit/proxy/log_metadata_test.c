@@ -287,8 +287,32 @@ static void test_once(void)
 	scene_stop();
 }
 
+/* A client that drains calls by an earlier version of its codec file. */
+static void test_version(void)
+{
+	struct mt_codec earlier = toy_codec, in_force = toy_codec;
+	struct fake_conn *c, *s;
+
+	earlier.content = 1;
+	in_force.content = 2;
+	start();
+	config_speak(lab.snap, 0, &earlier, 0);
+	keys[1].codec = &in_force;
+	toy_noted.has_fixed = true;
+	request_keys[1] = reply_keys[0] = key_of("fixed");
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 7, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+	CU_ASSERT_STRING_EQUAL(logged(), "method=call fixed=fixed fixed:fixed ");
+	memset(&toy_noted, 0, sizeof(toy_noted));
+	scene_bye(c);
+	scene_stop();
+}
+
 const struct mt_test log_metadata_tests[] = {{"attachments in the log", test_dubbo},
 	{"values without room", test_no_room}, {"notes that are used again", test_reuse},
 	{"metadata that has not arrived", test_not_arrived}, {"too many metadata", test_too_large},
 	{"metadata that is not read", test_not_read}, {"metadata that is read once", test_once},
-	{0}};
+	{"metadata of an earlier version", test_version}, {0}};
