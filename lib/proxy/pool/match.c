@@ -6,9 +6,11 @@
  * 2. A reply with another id that the connection has given out is late and is skipped, because no
  *    call waits for it any more.
  * 3. A reply with an id that the connection never gave out answers no call. Where the protocol
- *    tells replies apart by their ids (SHARED, WIDE, BULK) it is skipped, and the connection drains
- *    after UNKNOWN_MAX such replies. A SERIAL connection ends, because its replies cannot be
- *    trusted, and its call gets the native error.
+ *    tells replies apart by their ids (SHARED, WIDE, BULK) it is skipped. The connection drains
+ *    after UNKNOWN_MAX such replies with ids that calls can have, but not for other ids, such as 0,
+ *    which servers give to messages that are not replies, and to errors of calls that they could
+ *    not read. A SERIAL connection ends, because its replies cannot be trusted, and its call gets
+ *    the native error.
  * 4. Some servers answer every call with id 0. A SERIAL connection learns this from its first
  *    reply. On such a connection a reply answers the outstanding call if both have the same method,
  *    and no earlier call of the connection can still be answered.
@@ -21,13 +23,20 @@
 #include "pool/mt_pool_priv.h"
 
 /*
- * A connection takes no further call after this number of replies with ids that it never gave out.
+ * A connection takes no further call after this number of replies with ids that calls can have, but
+ * that it never gave out.
  */
 #define UNKNOWN_MAX 16
 
 static void count_late(struct mt_proxy *p)
 {
 	mt_count(p->counters, MT_PROXY_up_late_reply);
+}
+
+/* True if calls to servers can have the id. */
+static bool is_of_calls(const struct mt_codec *codec, uint64_t id)
+{
+	return id >= codec->id_min && id <= codec->id_max;
 }
 
 /*
@@ -41,7 +50,7 @@ static mt_noinline enum mt_whose skip(struct mt_proxy *p, struct mt_up *u)
 		return MT_WHOSE_LATE;
 	}
 	mt_count(p->counters, MT_PROXY_up_unknown_reply);
-	if (++u->n_unknown == UNKNOWN_MAX)
+	if (is_of_calls(u->lanes->codec, u->msg.id) && ++u->n_unknown == UNKNOWN_MAX)
 		mt_up_becomes(u, MT_UP_DRAINING);
 	return MT_WHOSE_LATE;
 }

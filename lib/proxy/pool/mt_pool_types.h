@@ -117,7 +117,7 @@ struct mt_up {
 	struct mt_ref exchange; /* SERIAL, BULK: call with the outstanding attempt */
 	/* To find the call of a reply (match.c): */
 	uint64_t first_id;	  /* first id that was used */
-	uint32_t n_unknown;	  /* replies with ids that were never used */
+	uint32_t n_unknown;	  /* replies with ids that calls can have, but were never used */
 	uint8_t ids_started_over; /* how often next_id has wrapped; counted up to 2 */
 	enum mt_ids ids : 8;	  /* SERIAL: learned from its replies */
 	/* SERIAL: a one-way call was sent on the connection, and the server may reply to it. */

@@ -703,12 +703,44 @@ static void test_no_memory_for_ids(void)
 	}
 }
 
+/*
+ * Pushes, and errors of calls that the server could not read, have ids that Meltemi never gives to
+ * calls: they say nothing about the ids of replies.
+ */
+static void test_ids_of_servers(void)
+{
+	static const uint64_t ids[] = {0, 1, 4095, 1ull << 40, UINT64_MAX};
+	const uint32_t n = 10 * MT_ARRAY_LEN(ids);
+	struct fake_conn *c, *s;
+	uint64_t given;
+
+	begin();
+	c = lab_client(CONFIG_SAFE);
+	s = served(c, "ask ", 1, true);
+	for (uint32_t i = 0; i < n; i++)
+		answer(s, "push", ids[i % MT_ARRAY_LEN(ids)]);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), n);
+	CU_ASSERT_FALSE_FATAL(s->detached);
+	call(c, 'Q', "ask ", 2);
+	given = next_id(s, "ask ");
+	answer(s, "ask ", given);
+	expect(c, "ask ", 2);
+	/* These could be the ids of calls. */
+	for (uint32_t i = 0; i < 16; i++) {
+		CU_ASSERT_FALSE(s->detached);
+		answer(s, "ask ", i % 2 ? given + 1 : (1ull << 40) - 1);
+	}
+	CU_ASSERT_TRUE(s->detached);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 const struct mt_test match_tests[] = {{"equal ids", test_equal_ids},
 	{"a one-way call is answered", test_one_way_is_answered},
 	{"answered twice", test_answered_twice}, {"client left", test_client_left},
-	{"an id that was never given", test_never_given}, {"no ids", test_no_ids},
-	{"no ids, no late reply", test_no_ids_no_reply}, {"no ids, one-way", test_no_ids_one_way},
-	{"one gives way", test_one_gives_way},
+	{"an id that was never given", test_never_given}, {"ids of servers", test_ids_of_servers},
+	{"no ids", test_no_ids}, {"no ids, no late reply", test_no_ids_no_reply},
+	{"no ids, one-way", test_no_ids_one_way}, {"one gives way", test_one_gives_way},
 	{"any acknowledged one gives way", test_any_acknowledged},
 	{"not known yet", test_not_known_yet}, {"bound client", test_bound_client},
 	{"bound client, no ids", test_bound_no_ids}, {"bulk", test_bulk},
