@@ -26,7 +26,12 @@ enum mt_mutant {
 #define MT_XDS_MUTANT(n, w) MT_MUTANT_##n,
 #include "mutants_xds.def"
 #undef MT_XDS_MUTANT
-	MT_XDS_MUTANT_END
+	MT_XDS_MUTANT_END,
+/* For the unit tests of lib/keyed (tests/unit/keyed). */
+#define MT_KEYED_MUTANT(n, w) MT_MUTANT_##n,
+#include "mutants_keyed.def"
+#undef MT_KEYED_MUTANT
+	MT_KEYED_MUTANT_END
 };
 
 /*

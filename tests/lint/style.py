@@ -16,7 +16,8 @@ BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
 LOOK_TWICE, TOO_LONG = 500, 800
 
 # Rooms that run per packet, and the calls that would break design §4 and §2 there.
-HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "l4", "stream", "tls", "tcp", "balance", "codec", "route", "filter", "upstream", "proxy", "worker")
+HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "l4", "stream", "tls", "tcp", "balance", "codec", "route", "keyed", "filter", "upstream", "proxy",
+             "worker")
 FORBIDDEN = set("""malloc calloc realloc free rte_malloc rte_zmalloc printf fprintf puts mt_log write read open close mmap
     clock_gettime gettimeofday time nanosleep usleep getrandom rand random pthread_mutex_lock pthread_spin_lock""".split())
 MISSING = []  # tools without which something is not looked at
@@ -40,6 +41,8 @@ COLD = {
     "balance/balance_maglev_share.c": "compiles configuration",
     "balance/balance_ring.c": "compiles configuration",
     "balance/balance_wseq.c": "compiles configuration",
+    "keyed/keyed_rule.c": "the table is made at boot, rules by the control thread",
+    "keyed/keyed_hottest.c": "the control thread reads what workers have counted",
     "route/route_arena.c": "compiles configuration",
     "route/route_builder.c": "compiles configuration",
     "route/route_compile.c": "compiles configuration",

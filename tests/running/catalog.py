@@ -20,6 +20,7 @@ LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/
        "tests/interop/xds/xds_probe", "tests/interop/tls/tls_peer", "tests/interop/authz/authz_judge")
 SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim", "tests/tcpscript/run", "tests/differential/run")
 CONNTRACK = "tests/conntrack/run"
+KEYED = "tests/unit/keyed/keyed_mutants"
 GOLDEN, LOADS = "tests/golden/picture", "tests/golden/loads"
 LINT = {"lint/debian": DAEMON, "lint/folders": ("lib/libmt_proxy.a",), "lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 
@@ -32,12 +33,13 @@ ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|retries/test_dubbo|tls/te
 GATE_BENCHES = ("l4_bench", "l4_cost", "micro")
 
 # Libraries with unit tests that run threads, and a part of the names of these tests, or their suite (empty: all); several with | between.
-THREADED = {"accesslog": "", "export": "", "filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
-            "proxy": "filters|threads", "tls": "threads", "upstream": "", "worker": ""}
+THREADED = {"accesslog": "", "export": "", "filter": "", "identity": "read elsewhere", "jwt": "all slots", "keyed": "threads", "net": "",
+            "observe": "none is torn", "proxy": "filters|threads", "tls": "threads", "upstream": "", "worker": ""}
 
 # Unit tests that run with the plain build: they count basic blocks or memory, which a sanitizer changes, search freed memory for
-# secrets, compare texts, or test tools. All others run with the sanitized build, and of these tests a seventh does too.
-PLAIN = re.compile(r"(steps|fuzz_steps_\w+|source|identity|rights|golden|enforced|changes|replay|blast|blast_loopback|bench_stripped)$")
+# secrets, compare texts, switch stacks, or test tools. All others run with the sanitized build, and of these tests a seventh does too.
+PLAIN = re.compile(r"(steps|fuzz_steps_\w+|source|identity|keyed_schedules|rights|golden|enforced|changes|replay|blast|blast_loopback|"
+                   r"bench_stripped)$")
 
 # Libraries with unit tests that report the outcomes they have reached.
 OUTCOMES = ("buf", "dns", "filter", "l4", "net", "port", "proxy", "tcp", "tls", "upstream", "worker")
@@ -170,6 +172,8 @@ def _mutants(part):
                 targets=(SIM,)) for name in part.of(_rows("mutants.def", "MT_MUTANT"))]
     jobs += [Job(f"mutants/meshsim/{name}", [DEBUG / MESHSIM, "--mutant", name, "--seeds", "1-400"], 300, targets=(MESHSIM,))
              for name in part.of(_rows("mutants_xds.def", "MT_XDS_MUTANT"))]
+    jobs += [Job(f"mutants/keyed/{name}", [DEBUG / KEYED, "--mutant", name], 120, targets=(KEYED,))
+             for name in part.of(_rows("mutants_keyed.def", "MT_KEYED_MUTANT"))]
     jobs += [Job(f"mutants/tcpscript/{name}", [DEBUG / TCPSCRIPT, "--break", name], 60, targets=(TCPSCRIPT,))
              for name in part.of([*_rows("breaks.def", "MT_BREAK"), *_shared_with_scripts()])]
     for job in jobs:

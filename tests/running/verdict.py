@@ -10,7 +10,7 @@ from .job import table
 SKIPPED = 77
 # A check has detected the bug of a broken program if the output contains this, or if the program crashed (SIGILL, SIGABRT, SIGBUS,
 # SIGFPE, SIGSEGV).
-CAUGHT = re.compile(r"FAILED|^floor: |\b[1-9]\d* failed", re.M)
+CAUGHT = re.compile(r"FAILED|^floor: |\b[1-9]\d* failed|^ *\d+\. .* - CU_ASSERT", re.M)
 CRASHED = (-4, -6, -7, -8, -11)
 EXPECTED = table("expected_failures", 3)  # {name: (words, reason)}
 WALL_CLOCK = table("wall_clock", 2)       # {name: (reason)}
