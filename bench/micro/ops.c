@@ -231,6 +231,7 @@ static const struct ops_case cases[] = {
 	{"accesslog_text", ops_accesslog_text},
 	{"accesslog_json", ops_accesslog_json},
 	{"bucket", run_bucket},
+	{"keyed", ops_keyed},
 	{"maglev", run_maglev},
 	{"checksum_64", run_checksum_64},
 	{"checksum_1460", run_checksum_1460},

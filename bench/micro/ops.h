@@ -23,6 +23,7 @@ uint32_t ops_authz(struct mt_pools *p); /* authz.c */
 /* accesslog.c: a line in Istio's default format */
 uint32_t ops_accesslog_text(struct mt_pools *p);
 uint32_t ops_accesslog_json(struct mt_pools *p);
+uint32_t ops_keyed(struct mt_pools *p); /* keyed.c */
 /* tcp.c */
 uint32_t ops_net_input(struct mt_pools *p);
 uint32_t ops_tcp_input(struct mt_pools *p);
