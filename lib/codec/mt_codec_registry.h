@@ -36,6 +36,14 @@ const struct mt_codec *mt_codec_registry_find(const struct mt_codec_registry *r,
 /* True for one codec, and for versions of one codec file, whatever they describe. Any thread. */
 bool mt_codec_same_file(const struct mt_codec *a, const struct mt_codec *b);
 /*
+ * Writes the numbers of the codec that decide how rules are compiled and what they mean for its
+ * messages. They are a part of mt_codec.content of a table, and mt_codec_is_version() compares
+ * them.
+ */
+#define MT_CODEC_RULE_TRAITS 6
+void mt_codec_rule_traits(const struct mt_codec *codec, uint64_t to[MT_CODEC_RULE_TRAITS]);
+
+/*
  * True if the codecs are versions of one codec that is data, and rules that were compiled for one
  * of them are right for the messages of the other: they have the same metadata under the same
  * numbers, and their servers treat names alike. Any thread.

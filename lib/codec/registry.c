@@ -90,11 +90,23 @@ bool mt_codec_same_file(const struct mt_codec *a, const struct mt_codec *b)
 	return a == b || strcmp(a->name, b->name) == 0;
 }
 
+void mt_codec_rule_traits(const struct mt_codec *codec, uint64_t to[MT_CODEC_RULE_TRAITS])
+{
+	const uint64_t traits[] = {codec->correlation, codec->first_counts, codec->executes_other,
+		codec->leading_keys, (uint64_t)codec->method_key.id, codec->metadata.index != NULL};
+
+	_Static_assert(MT_ARRAY_LEN(traits) == MT_CODEC_RULE_TRAITS, "all are compared");
+	memcpy(to, traits, sizeof(traits));
+}
+
 bool mt_codec_is_version(const struct mt_codec *a, const struct mt_codec *b)
 {
-	return a->content && b->content && strcmp(a->name, b->name) == 0 &&
-	       a->correlation == b->correlation && a->first_counts == b->first_counts &&
-	       a->executes_other == b->executes_other && a->leading_keys == b->leading_keys &&
-	       a->method_key.id == b->method_key.id && same_text(a->service_key, b->service_key) &&
-	       !a->metadata.index == !b->metadata.index && same_keys(a->keys, b->keys);
+	uint64_t of_a[MT_CODEC_RULE_TRAITS], of_b[MT_CODEC_RULE_TRAITS];
+
+	if (!a->content || !b->content || strcmp(a->name, b->name) != 0)
+		return false;
+	mt_codec_rule_traits(a, of_a);
+	mt_codec_rule_traits(b, of_b);
+	return memcmp(of_a, of_b, sizeof(of_a)) == 0 && same_text(a->service_key, b->service_key) &&
+	       same_keys(a->keys, b->keys);
 }

@@ -2,6 +2,7 @@
 /* Which tables the interpreter can run on any bytes, and what they cost. Control thread. */
 #include "run.h"
 #include "sum.h"
+#include "mt_codec_registry.h"
 #include "mt_strmap.h"
 
 /* Steps that an op takes, with its read of a place. */
@@ -365,12 +366,13 @@ static uint64_t content(const struct mt_codec_table *t)
 	const struct mt_codec *c = &t->codec;
 	const uint64_t traits[] = {t->n_ops, t->n_places, t->n_walks, t->n_targets, t->n_sums,
 		t->n_names, t->n_metas, t->n_searches, t->n_text, t->n_keys, t->n_parts, t->n_saves,
-		t->n_templates, t->entry[0], t->entry[1], c->version, c->correlation,
-		c->max_message, c->id_min, c->id_max, c->whole_close, c->client_whole_close,
-		c->heartbeat_s, c->first_counts, c->leading_keys, c->executes_other};
-	uint64_t h = mt_strhash(c->name, c->version);
+		t->n_templates, t->entry[0], t->entry[1], c->version, c->max_message, c->id_min,
+		c->id_max, c->whole_close, c->client_whole_close, c->heartbeat_s};
+	uint64_t h = mt_strhash(c->name, c->version), rules[MT_CODEC_RULE_TRAITS];
 
+	mt_codec_rule_traits(c, rules);
 	h = mix(h, traits, sizeof(traits));
+	h = mix(h, rules, sizeof(rules));
 	h = mix_name(h, c->service_key);
 	h = mix_name(h, c->method_key.name);
 	h = mix(h, t->ops, t->n_ops * sizeof(*t->ops));
