@@ -24,6 +24,10 @@ uint32_t ops_authz(struct mt_pools *p); /* authz.c */
 uint32_t ops_accesslog_text(struct mt_pools *p);
 uint32_t ops_accesslog_json(struct mt_pools *p);
 uint32_t ops_keyed(struct mt_pools *p); /* keyed.c */
+/* table.c: heads of requests by a codec file, and one by the codec of this build */
+uint32_t ops_dubbo_by_file(struct mt_pools *p);
+uint32_t ops_awesome_by_file(struct mt_pools *p);
+uint32_t ops_awesome_decode(struct mt_pools *p);
 /* tcp.c */
 uint32_t ops_net_input(struct mt_pools *p);
 uint32_t ops_tcp_input(struct mt_pools *p);
