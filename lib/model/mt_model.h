@@ -43,6 +43,7 @@
 #include "mt_model_route.h"
 #include "mt_model_security.h"
 #include "mt_model_service.h"
+#include "mt_model_traffic.h"
 #include "mt_model_types.h"
 
 /* The endpoints to which a struct mt_closing applies, by the other proxies that protect them. */
@@ -147,9 +148,10 @@ struct mt_model {
 	/* From Kubernetes. */
 	struct mt_objs services, slices, pods, namespaces, secrets, mesh_configs;
 	struct mt_objs gwapi_gateways, gwapi_routes, gwapi_grants, gwapi_backend_tls;
-	struct mt_objs proxy_settings; /* Telemetry and ProxyConfig */
-	struct mt_objs codecs;	       /* struct mt_codec_document */
-	struct mt_node *node;	       /* NULL: no Node document */
+	struct mt_objs proxy_settings;	/* Telemetry and ProxyConfig */
+	struct mt_objs codecs;		/* struct mt_codec_document */
+	struct mt_objs client_policies; /* TrafficPolicy */
+	struct mt_node *node;		/* NULL: no Node document */
 	/* valid as long as the table of objects that made them */
 	const struct mt_closing *closings;
 	uint32_t n_closings;

@@ -133,6 +133,9 @@ const struct mt_kind mt_kinds[] = {
 	{"Codec", "meltemi.io", node_versions, &mt_sec_codec, sizeof(struct mt_codec_document),
 		.list = LIST(codecs), .note = CODEC_NOTE, .complete = mt_codec_complete,
 		.cluster = true},
+	{"TrafficPolicy", "meltemi.io", node_versions, &mt_sec_client_policy,
+		sizeof(struct mt_client_policy), .list = LIST(client_policies),
+		.note = "Limits of calls by their clients. It is checked, and not enforced yet."},
 	{"Service", "", core_versions, &mt_sec_kube_service, sizeof(struct mt_kube_service),
 		.list = LIST(services), .kubernetes = true,
 		.note = "A service of Kubernetes with the host NAME.NAMESPACE.svc.DOMAIN. The "

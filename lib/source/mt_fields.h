@@ -267,7 +267,7 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 	mt_sec_mesh_config, mt_sec_config_map, mt_sec_authorization, mt_sec_dubbo_authorization,
 	mt_sec_peers, mt_sec_tokens, mt_sec_gwapi_gateway, mt_sec_gwapi_tcp, mt_sec_gwapi_tls,
 	mt_sec_gwapi_grant, mt_sec_gwapi_backend_tls, mt_sec_locality, mt_sec_telemetry,
-	mt_sec_proxy_config, mt_sec_codec;
+	mt_sec_proxy_config, mt_sec_codec, mt_sec_client_policy;
 
 /* kind_codec.c: refuses a document that is not in a directory of codecs. */
 void mt_codec_complete(struct mt_fctx *c, void *obj);

@@ -71,7 +71,7 @@ static const struct {
 	const struct mt_section *s, *user; /* user: the kind with the table before it */
 	const char *note;
 } shared[] = {
-	{"TrafficPolicy", &mt_sec_traffic_policy, &mt_sec_destination_rule,
+	{"Traffic policy", &mt_sec_traffic_policy, &mt_sec_destination_rule,
 		"The fields of `trafficPolicy` in a DestinationRule, for the host and for each "
 		"subset."},
 	{"MeshConfig", &mt_sec_mesh_config, &mt_sec_config_map,

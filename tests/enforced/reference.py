@@ -68,7 +68,7 @@ def _expanded(rows, tables):
         at = row.field + ("[]." if row.value.startswith(("list", "map or list")) else ".")
         if found := re.search(r" as `([^`]+)`", row.value):
             inside = list(_inside(out[:-1], found.group(1)))
-        elif found := re.search(r"\[(\w+)\]\(#", row.value):
+        elif found := re.search(r"\[([\w ]+)\]\(#", row.value):
             inside = [(one.field, one) for one in _expanded(tables[found.group(1)], tables)]
         else:
             continue
