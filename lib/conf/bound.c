@@ -371,14 +371,14 @@ static bool is_user(const struct bindings *x, const struct mt_workload_entry *e)
 	return mt_idmap_get(&x->users, user_id(&e->w.address, e->meta.ns)) != NULL;
 }
 
-/* Parts of a claim that an entry's own document decides. */
-#define OF_DOCUMENT (MT_STANDING_UNDATED | MT_STANDING_LIMITED)
-#define NOT_USED    (OF_DOCUMENT + 1)
+/* The part of a claim that an entry's own document decides, and the one above it in a rank. */
+#define OF_DOCUMENT MT_STANDING_UNDATED
+#define NOT_USED    (OF_DOCUMENT << 1)
 
 /*
- * The claim of an entry: as mt_b_claim(), but of entries that were applied alike, one of a
- * namespace with a service that has the endpoint precedes others. A namespace does not lose an
- * address by a service that another one writes for it.
+ * The claim of an entry: as mt_b_claim(), but of entries that were applied alike, of sources that
+ * are limited alike, one of a namespace with a service that has the endpoint precedes others. A
+ * namespace does not lose an address by a service that another one writes for it.
  */
 static unsigned int rank(
 	const struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
@@ -388,13 +388,18 @@ static unsigned int rank(
 	return (claim & ~OF_DOCUMENT) << 1 | (is_user(x, e) ? 0 : NOT_USED) | (claim & OF_DOCUMENT);
 }
 
+/* The claim of which rank() made a rank. */
+static unsigned int claim_of(unsigned int rank)
+{
+	return (rank & ~(NOT_USED | OF_DOCUMENT)) >> 1 | (rank & OF_DOCUMENT);
+}
+
 static const char *reason(unsigned int winner, unsigned int loser)
 {
 	unsigned int other = winner ^ loser;
 
 	if (other > (NOT_USED | OF_DOCUMENT) || !(other & NOT_USED))
-		return mt_claim_reason((winner & ~OF_DOCUMENT) >> 1 | (winner & OF_DOCUMENT),
-			(loser & ~OF_DOCUMENT) >> 1 | (loser & OF_DOCUMENT));
+		return mt_claim_reason(claim_of(winner), claim_of(loser));
 	return ", in the namespace of a service with this endpoint";
 }
 
@@ -407,16 +412,29 @@ static void compare(struct bindings *x, const struct mt_workload_entry *e, uint6
 }
 
 /*
- * An entry without an account keeps its address from one of another namespace that is new and has
- * no service with the endpoint, if its own namespace has one.
+ * True if no version of `best` was applied before, but one of the entry without an account was. A
+ * source that is limited to some namespaces keeps nothing from one that is not.
+ */
+static bool came_first(
+	const struct bindings *x, const struct mt_workload_entry *e, const struct mt_meta *best)
+{
+	unsigned int own = mt_b_standing(x->b, &e->meta), other = mt_b_standing(x->b, best);
+
+	return (other & MT_STANDING_NEVER) && !(own & MT_STANDING_NEVER) &&
+	       (own & MT_STANDING_LIMITED) <= (other & MT_STANDING_LIMITED);
+}
+
+/*
+ * An entry without an account keeps its address from one of another namespace that came later and
+ * has no service with the endpoint, if its own namespace has one.
  */
 static void keep_from_new(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
 	const struct mt_workload_entry *best = mt_idmap_get(&x->b->namers, place);
-	unsigned int claim = best ? mt_b_claim(x->b, place, &best->meta) : 0;
 
-	if (best && strcmp(best->meta.ns, e->meta.ns) != 0 && claim >= MT_CLAIM_NOT_HELD &&
-		(claim & MT_STANDING_NEW) && is_user(x, e) && !is_user(x, best))
+	if (best && strcmp(best->meta.ns, e->meta.ns) != 0 &&
+		mt_b_claim(x->b, place, &best->meta) >= MT_CLAIM_NOT_HELD &&
+		came_first(x, e, &best->meta) && is_user(x, e) && !is_user(x, best))
 		put(x, &x->b->namers, place, e);
 }
 

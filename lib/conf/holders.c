@@ -211,6 +211,11 @@ static unsigned int standing_of(
 	return known ? (unsigned int)known - 1 : unknown;
 }
 
+unsigned int mt_b_standing(const struct mt_build *b, const struct mt_meta *meta)
+{
+	return standing_of(b, meta, 0);
+}
+
 unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
 {
 	unsigned int standing = standing_of(b, meta, 0);

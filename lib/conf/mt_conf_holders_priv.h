@@ -36,6 +36,8 @@ unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta
 #define MT_CLAIM_NOT_HELD 32u
 /* Of routes at a Gateway of another namespace, against those of its own. Worse than all others. */
 #define MT_CLAIM_GUEST 64u
+/* enum mt_standing of the object's version, also if it has the place; 0: it has no standing. */
+unsigned int mt_b_standing(const struct mt_build *b, const struct mt_meta *meta);
 /* True if this version of the object was applied last, by this process or the one before. */
 bool mt_b_was_applied(const struct mt_build *b, const struct mt_meta *meta);
 /*

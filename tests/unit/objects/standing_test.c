@@ -178,6 +178,77 @@ static void workloads_without_an_account(void)
 	scene_end(&sc);
 }
 
+#define WORKLOADS_NODE(sources)                                                                    \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24], side: "                \
+	"workloads}]\n" sources
+#define UNNAMED                                                                                    \
+	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x, "            \
+	"namespace: a}\nspec: {address: 192.0.2.5}\n"
+#define NAMED_UNDATED                                                                              \
+	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x, "            \
+	"namespace: a}\nspec: {address: 192.0.2.5, serviceAccount: x}\n"
+/* A service of namespace a with the workload of another namespace. */
+#define PLANTED "---\n" AGED("p", "a", "", "203.0.113.1", "192.0.2.5")
+
+static const struct {
+	const char *sources, *planted;
+} plants[] = {
+	/* A source with `namespaces` takes nothing from one without, by an account or without. */
+	{"  sources: [{directory: all}, {directory: all/team, namespaces: [a]}]\n",
+		NAMED_UNDATED PLANTED},
+	{"  sources: [{directory: all}, {directory: all/team, namespaces: [a]}]\n",
+		UNNAMED PLANTED},
+	/* An entry without an account keeps nothing that it did not have before. */
+	{"  sources: [{directory: all}]\n", UNNAMED PLANTED},
+	{"  sources: [{directory: all, namespaces: [a, b]}]\n", UNNAMED PLANTED},
+};
+
+/* A workload without a service of its own has its principal at a first load, and then stays. */
+static void workloads_at_a_first_load(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(plants); i++) {
+		char cmd[100], node[400];
+		struct scene sc;
+
+		scene_begin(&sc);
+		snprintf(cmd, sizeof(cmd), "mkdir -p %s/all/team", sc.dir);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		snprintf(node, sizeof(node), WORKLOADS_NODE("%s"), plants[i].sources);
+		scene_write(&sc, "0-node.yaml", node);
+		scene_write(&sc, "all/v.yaml", WORKLOAD("v", "b", "2020", ""));
+		scene_write(&sc, "all/team/p.yaml", plants[i].planted);
+		for (int load = 0; load < 2; load++) {
+			scene_load_node(&sc);
+			IS_STATUS(&sc, "ServiceEntry", "p", "in-force");
+			is_bound(&sc, "cluster.local/ns/b/sa/y");
+			scene_restart(&sc);
+		}
+		scene_end(&sc);
+	}
+}
+
+/* Nor does an edit lose it to an entry without an account that was applied meanwhile. */
+static void workloads_edited_before_a_restart(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", WORKLOADS_NODE(""));
+	scene_write(&sc, "v.yaml", WORKLOAD("v", "b", "2020", ""));
+	scene_load(&sc);
+	scene_write(&sc, "p.yaml", UNNAMED PLANTED);
+	scene_load(&sc);
+	is_bound(&sc, "cluster.local/ns/b/sa/y");
+	scene_write(&sc, "v.yaml", WORKLOAD("v", "b", "2020", ", labels: {new: version}"));
+	for (int load = 0; load < 3; load++) {
+		scene_restart(&sc);
+		scene_load(&sc);
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+	}
+	scene_end(&sc);
+}
+
 /* Nor is an endpoint taken by a service at its address. */
 static void endpoints_after_a_restart(void)
 {
@@ -222,5 +293,7 @@ const struct mt_test standing_tests[] = {{"at_first_load", at_first_load},
 	{"edited_before_a_restart", edited_before_a_restart},
 	{"workloads_after_a_restart", workloads_after_a_restart},
 	{"workloads_without_an_account", workloads_without_an_account},
+	{"workloads_at_a_first_load", workloads_at_a_first_load},
+	{"workloads_edited_before_a_restart", workloads_edited_before_a_restart},
 	{"endpoints_after_a_restart", endpoints_after_a_restart},
 	{"limited_sources", limited_sources}, {0}};
