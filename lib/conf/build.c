@@ -422,6 +422,7 @@ static struct mt_snapshot *compile(struct mt_conf *c, const struct mt_model *m,
 		memset(b.snap->pub.holds, 0, holds);
 	mt_credentials_begin(c);
 	b.snap->credentials = c->credentials.turn;
+	b.snap->identity_serial = c->identity_serial;
 	mt_conf_tokens_begin(&c->tokens);
 	mt_conf_providers_begin(&c->providers);
 	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;

@@ -150,13 +150,17 @@ bool mt_b_listen_win(struct mt_build *b, struct mt_listen *l, const struct mt_me
 }
 
 bool mt_b_listen_win_identity(struct mt_build *b, const struct mt_listen *l,
-	const struct mt_listen_port *at, const char *name)
+	const struct mt_listen_port *at, const char *name, unsigned int own, unsigned int other)
 {
 	static const char why[] = ", with another identity for clients by mutual TLS";
 	uint64_t place = mt_place_id(l->text, NULL);
-	const struct winner to = {name, at->meta, at->line, mt_b_claim(b, place, at->meta)};
+	struct winner to = {name, at->meta, at->line, mt_b_claim(b, place, at->meta)};
 	unsigned int claim = mt_b_claim(b, place, l->shows_by);
 
+	if (MT_MAX(to.claim, claim) < MT_CLAIM_NOT_HELD) {
+		to.claim |= own;
+		claim |= other;
+	}
 	if (to.claim >= claim)
 		return refuse(b, l, at, another, why, mt_claim_reason(claim, to.claim));
 	for (uint32_t i = 0; l->last && i < l->last->n_services; i++) {

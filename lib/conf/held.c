@@ -52,6 +52,15 @@ static struct mt_tls_context *like_of(const struct mt_conf *c, const struct mt_c
 	return NULL;
 }
 
+/* The serial number with which the Node got it, which may be the next one. */
+static uint64_t since(const struct mt_conf *c, const char *principal)
+{
+	for (uint32_t i = 0; i < c->n_held; i++)
+		if (strcmp(c->held[i].principal, principal) == 0)
+			return c->held[i].since;
+	return c->identity_serial + 1;
+}
+
 int mt_conf_set_held(struct mt_conf *c, const struct mt_conf_held *v, uint32_t n)
 {
 	struct mt_held *held;
@@ -67,6 +76,7 @@ int mt_conf_set_held(struct mt_conf *c, const struct mt_conf_held *v, uint32_t n
 			break;
 		}
 		held[i].like = like_of(c, v[i].credential);
+		held[i].since = since(c, v[i].principal);
 		held[i].credential = v[i].credential ? mt_credential_hold(v[i].credential) : NULL;
 	}
 	if (!held)
@@ -129,6 +139,25 @@ static bool is_of(const struct mt_held *held, const struct mt_host *h, const cha
 	return false;
 }
 
+/* True if no other document gives the host an endpoint with the account. */
+static bool is_of_own_document(
+	struct mt_build *b, const struct mt_held *held, const struct mt_host *h)
+{
+	const char *domains[MT_B_DOMAINS];
+	uint32_t n = mt_b_trust_domains(b, domains);
+
+	for (uint32_t i = 0; i < h->n_workloads; i++) {
+		const struct mt_workload *w = h->workloads[i];
+		const struct mt_meta *of = mt_instance_meta(h, w);
+		const char *sa = w->service_account.s;
+
+		for (uint32_t k = 0; sa && *sa && of != &h->se->meta && k < n; k++)
+			if (is_account(held, domains[k], of->ns, sa))
+				return false;
+	}
+	return true;
+}
+
 struct mt_held *mt_b_held_of(struct mt_build *b, const struct mt_host *h)
 {
 	const char *domains[MT_B_DOMAINS];
@@ -160,6 +189,28 @@ static bool are_there(struct mt_build *b, const struct mt_listen *l, const struc
 	       mt_b_were_applied(b, meta, l->shows_by);
 }
 
+/* True if the Node got the identity after the configuration in force. */
+static bool is_added(const struct mt_build *b, const struct mt_held *held)
+{
+	return b->conf->current &&
+	       mt_container_of(b->conf->current, struct mt_snap, pub)->identity_serial <
+		       held->since;
+}
+
+/*
+ * MT_CLAIM_CHANGED if documents have changed the object's identity: neither did the Node get it now,
+ * nor did the object have it at the listener.
+ */
+static unsigned int changed(struct mt_build *b, const struct mt_listen *l,
+	const struct mt_held *held, const struct mt_meta *meta)
+{
+	if (!held || !b->conf->current || is_added(b, held) ||
+		mt_b_claim(b, mt_place_of_account(l->text, held->principal), meta) <
+			MT_CLAIM_NOT_HELD)
+		return 0;
+	return MT_CLAIM_CHANGED;
+}
+
 /* True if neither object takes an identity from the other's clients. */
 static bool may_differ(struct mt_build *b, const struct mt_listen *l, const struct mt_meta *meta,
 	const struct mt_held *held)
@@ -167,7 +218,8 @@ static bool may_differ(struct mt_build *b, const struct mt_listen *l, const stru
 	if (strcmp(meta->ns, l->shows_by->ns) == 0)
 		return true;
 	return !is_shown(b, l, l->shows, l->shows_by) && !is_shown(b, l, held, meta) &&
-	       are_there(b, l, meta);
+	       are_there(b, l, meta) && !changed(b, l, held, meta) &&
+	       !changed(b, l, l->shows, l->shows_by);
 }
 
 /* Shows the node's own identity, because of several identities none precedes. */
@@ -216,15 +268,27 @@ static void tell_other(struct mt_build *b, const struct mt_listen *l, const stru
 }
 
 /*
- * Services of several namespaces share the listener, and the Node has an identity for one of these
+ * True if the Node adds the identity, or clients are shown it already. After a restart nothing tells
+ * whether they were, so the account must be one of the object that was applied before.
+ */
+static bool may_be_only(struct mt_build *b, const struct mt_listen *l, const struct mt_held *held,
+	const struct mt_host *h)
+{
+	return is_added(b, held) || is_shown(b, l, held, &h->se->meta) ||
+	       (!b->conf->current && is_of_own_document(b, held, h));
+}
+
+/*
+ * Services of several namespaces share the listener, and the Node got an identity for one of these
  * namespaces only: its clients expect this identity, and others would otherwise keep it from them.
- * False if both have one, or several services of one namespace differ.
+ * False if both have one, several services of one namespace differ, or documents have changed it.
  */
 static bool show_only(struct mt_build *b, struct mt_listen *l, const struct mt_listen_port *at,
-	struct mt_held *held)
+	struct mt_held *held, const struct mt_host *h)
 {
 	if (l->shows_own || !l->shows == !held || strcmp(at->meta->ns, l->shows_by->ns) == 0 ||
-		!are_there(b, l, at->meta))
+		!are_there(b, l, at->meta) ||
+		!may_be_only(b, l, held ? held : l->shows, held ? h : l->shows_of))
 		return false;
 	if (!held) {
 		tell_other(b, l, at->meta, at->line, l->shows_by);
@@ -240,6 +304,7 @@ static bool show_only(struct mt_build *b, struct mt_listen *l, const struct mt_l
 	}
 	l->shows = held;
 	l->shows_by = at->meta;
+	l->shows_of = h;
 	return true;
 }
 
@@ -247,7 +312,8 @@ static bool show_only(struct mt_build *b, struct mt_listen *l, const struct mt_l
  * An address and port shows one identity. Services of one namespace with different ones show the
  * node's own. Those of different namespaces cannot share it: otherwise an author could change the
  * identity that another's clients are shown, and they would refuse it. Services that shared it
- * before the Node got an identity for one of them do not lose it (show_only()).
+ * before the Node got an identity for one of them do not lose it (show_only()), but a document that
+ * changes its own at a shared address is refused.
  */
 void mt_b_listen_shows(struct mt_build *b, const struct mt_listen_port *at, const struct mt_host *h,
 	const char *name)
@@ -256,18 +322,24 @@ void mt_b_listen_shows(struct mt_build *b, const struct mt_listen_port *at, cons
 	struct mt_held *held = b->conf->n_held ? mt_b_held_of(b, h) : NULL;
 	bool first = l && (!l->shows_by || mt_b_is_wrong(b, l->shows_by));
 
-	if (!l || mt_b_is_wrong(b, at->meta) || (!first && l->shows == held))
+	if (!l || mt_b_is_wrong(b, at->meta))
 		return;
-	if (!first && show_only(b, l, at, held))
+	if (held)
+		mt_b_add_place(b, mt_place_of_account(l->text, held->principal), at->meta);
+	if (!first && l->shows == held)
+		return;
+	if (!first && show_only(b, l, at, held, h))
 		return;
 	if (!first && may_differ(b, l, at->meta, held)) {
 		show_own(b, l, at);
 		return;
 	}
-	if (!first && !mt_b_listen_win_identity(b, l, at, name))
+	if (!first && !mt_b_listen_win_identity(b, l, at, name, changed(b, l, held, at->meta),
+			      changed(b, l, l->shows, l->shows_by)))
 		return;
 	l->shows = held;
 	l->shows_by = at->meta;
+	l->shows_of = h;
 	l->shows_own = false;
 }
 

@@ -13,7 +13,15 @@
 #include "mt_conf_listener_priv.h"
 
 /* Seeds of the kinds of places, so that none has the id of another kind. */
-enum place { PLACE_KEY = 1, PLACE_TLS, PLACE_BIND, PLACE_CLIENTS, PLACE_IDENTITY, PLACE_WORKLOAD };
+enum place {
+	PLACE_KEY = 1,
+	PLACE_TLS,
+	PLACE_BIND,
+	PLACE_CLIENTS,
+	PLACE_IDENTITY,
+	PLACE_WORKLOAD,
+	PLACE_ACCOUNT
+};
 
 static uint64_t id(uint64_t h)
 {
@@ -45,6 +53,11 @@ uint64_t mt_place_of_identity(const char *text, const char *principal)
 	return id(mt_secret_hash_text(text, mt_secret_hash_text(principal, PLACE_IDENTITY)));
 }
 
+uint64_t mt_place_of_account(const char *text, const char *principal)
+{
+	return id(mt_secret_hash_text(text, mt_secret_hash_text(principal, PLACE_ACCOUNT)));
+}
+
 uint64_t mt_place_of_workload(const char *text)
 {
 	return id(mt_secret_hash_text(text, PLACE_WORKLOAD));
@@ -62,7 +75,7 @@ static uint64_t object_id(const struct mt_meta *meta)
 
 /* ---- the places of a snapshot ---------------------------------------------------------------- */
 
-static void add_place(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
+void mt_b_add_place(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
 {
 	struct mt_held_place *p =
 		mt_region_push(&b->tmp, (void **)&b->snap->places, &b->snap->n_places, sizeof(*p));
@@ -83,9 +96,9 @@ static void add_names(struct mt_build *b, const struct mt_listen *l,
 	const struct mt_res_match *m = c->match;
 
 	for (uint32_t i = 0; i < m->n_server_names; i++)
-		add_place(b, mt_place_of_tls(l->text, m->server_names[i]), holder);
+		mt_b_add_place(b, mt_place_of_tls(l->text, m->server_names[i]), holder);
 	if (!m->n_server_names)
-		add_place(b, mt_place_of_tls(l->text, "*"), holder);
+		mt_b_add_place(b, mt_place_of_tls(l->text, "*"), holder);
 }
 
 static void add_chain(
@@ -96,13 +109,14 @@ static void add_chain(
 
 		if (!s->holder)
 			continue;
-		add_place(b, mt_place_id(l->text, NULL), s->holder);
+		mt_b_add_place(b, mt_place_id(l->text, NULL), s->holder);
 		if (l->shows)
-			add_place(b, mt_place_of_identity(l->text, l->shows->principal), s->holder);
+			mt_b_add_place(
+				b, mt_place_of_identity(l->text, l->shows->principal), s->holder);
 		if (c->codec->service_key)
-			add_place(b, mt_place_id(l->text, s->key), s->holder);
+			mt_b_add_place(b, mt_place_id(l->text, s->key), s->holder);
 		if (c->codec->service_key && s->guest)
-			add_place(b, mt_place_id(l->text, s->key), s->guest);
+			mt_b_add_place(b, mt_place_id(l->text, s->key), s->guest);
 	}
 	/* All services of a chain with server names are of one object. */
 	if (c->by_name && c->n_services && c->services[0]->holder)
@@ -112,7 +126,7 @@ static void add_chain(
 static void add_again(struct mt_build *b, const struct mt_listen_port *at, uint64_t place)
 {
 	if (mt_b_claim(b, place, at->meta) < MT_CLAIM_NOT_HELD)
-		add_place(b, place, at->meta);
+		mt_b_add_place(b, place, at->meta);
 }
 
 /* Places of servers that serve nothing now stay with the objects that had them. */
@@ -141,16 +155,16 @@ void mt_b_places(struct mt_build *b)
 		if (l->last && !l->discovered)
 			add_chain(b, l, l->last);
 	}
-	mt_b_forward_places(b, add_place);
-	mt_b_bind_places(b, add_place);
-	mt_b_bound_places(b, add_place);
+	mt_b_forward_places(b, mt_b_add_place);
+	mt_b_bind_places(b, mt_b_add_place);
+	mt_b_bound_places(b, mt_b_add_place);
 	for (uint32_t i = 0; i < b->n_closed; i++)
 		add_closed(b, &b->closed[i].at);
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 
 		for (uint32_t k = 0; k < h->n_addrs; k++)
-			add_place(b, mt_id_of_addr(&h->addrs[k]), &h->se->meta);
+			mt_b_add_place(b, mt_id_of_addr(&h->addrs[k]), &h->se->meta);
 	}
 	/* The build's memory ends before the snapshot does. */
 	kept = mt_region_alloc(&s->region, sizeof(*kept) * MT_MAX(s->n_places, 1u));
@@ -241,6 +255,8 @@ const char *mt_claim_reason(unsigned int winner, unsigned int loser)
 {
 	unsigned int other = winner ^ loser;
 
+	if (other & MT_CLAIM_CHANGED)
+		return ", which it had before";
 	if (other & MT_CLAIM_GUEST)
 		return ", in the namespace of the Gateway";
 	if (other & OF_NOBODY)

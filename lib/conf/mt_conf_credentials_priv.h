@@ -54,6 +54,7 @@ struct mt_held {
 	struct mt_tls_context *like;	  /* the last one of a client's; NULL: none yet */
 	struct mt_tls_context *server;	  /* of build `turn`, whose snapshot holds it; NULL: none */
 	uint64_t turn;
+	uint64_t since; /* mt_conf.identity_serial with which the Node got it */
 };
 
 void mt_held_fini(struct mt_conf *c);

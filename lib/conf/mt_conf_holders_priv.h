@@ -18,6 +18,11 @@ uint64_t mt_place_id(const char *text, const char *key);
 uint64_t mt_place_of_tls(const char *text, const char *name);
 /* Identifies an identity that clients of the mesh are shown at "address:port". Never 0. */
 uint64_t mt_place_of_identity(const char *text, const char *principal);
+/*
+ * Identifies an identity of the Node that is the account of an object's endpoints, whether clients
+ * at "address:port" are shown it or not. Never 0.
+ */
+uint64_t mt_place_of_account(const char *text, const char *principal);
 /* Identifies "address:port" among those of narrow and wide listeners (binds.c). Never 0. */
 uint64_t mt_place_of_bind(const char *text);
 /*
@@ -46,6 +51,11 @@ bool mt_b_was_applied(const struct mt_build *b, const struct mt_meta *meta);
  */
 bool mt_b_were_applied(
 	const struct mt_build *b, const struct mt_meta *one, const struct mt_meta *other);
+/*
+ * Of an object at a listener whose identity its documents have changed, against one that is there
+ * with the identity that it had. Worse than all other claims.
+ */
+#define MT_CLAIM_CHANGED 128u
 /* Words to append to the name of the object with the better claim; "" if both are equal. */
 const char *mt_claim_reason(unsigned int winner, unsigned int loser);
 struct mt_listen;
@@ -53,9 +63,10 @@ struct mt_listen_port;
 /*
  * document_listener.c: mt_b_listen_win() for a listener that shows one identity. True if the claim
  * of `at` is better: services of other namespaces there are then refused. Otherwise `at` is.
+ * `own`, `other`: MT_CLAIM_CHANGED or 0, of `at` and of l->shows_by; it counts if both are there.
  */
 bool mt_b_listen_win_identity(struct mt_build *b, const struct mt_listen *l,
-	const struct mt_listen_port *at, const char *name);
+	const struct mt_listen_port *at, const char *name, unsigned int own, unsigned int other);
 /* held.c: sets the identity that clients of the mesh are shown at the listener of a host's port. */
 void mt_b_listen_shows(struct mt_build *b, const struct mt_listen_port *at, const struct mt_host *h,
 	const char *name);
@@ -67,5 +78,7 @@ void mt_b_forward_places(struct mt_build *b, mt_b_place_fn *fn);
 void mt_b_bind_places(struct mt_build *b, mt_b_place_fn *fn);
 /* bound.c: adds the addresses of workloads, with the objects that give them principals. */
 void mt_b_bound_places(struct mt_build *b, mt_b_place_fn *fn);
+/* Adds a place to the snapshot. */
+void mt_b_add_place(struct mt_build *b, uint64_t place, const struct mt_meta *meta);
 /* Notes in the snapshot which objects are served where. Documents only. */
 void mt_b_places(struct mt_build *b);

@@ -51,6 +51,7 @@ struct mt_listen {
 	struct mt_held
 		*shows; /* whose identity the mesh's mutual TLS is ended by; NULL: the node's own */
 	const struct mt_meta *shows_by; /* the object of `shows`; NULL: none yet */
+	const struct mt_host *shows_of; /* its host */
 	bool shows_own; /* services with different identities share it, so it shows the node's own */
 };
 

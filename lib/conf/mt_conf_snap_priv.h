@@ -83,6 +83,7 @@ struct mt_snap {
 	struct mt_held_work *work; /* of documents, by namespace (work.c) */
 	uint32_t n_work;
 	uint64_t credentials;	    /* mt_conf_credentials.turn of its build */
+	uint64_t identity_serial;   /* mt_conf.identity_serial of its build */
 	struct mt_snap *next;	    /* retired list */
 	uint64_t token;		    /* RCU: quiescent when it has passed */
 	struct mt_alog_marks marks; /* set when nothing holds it any more */

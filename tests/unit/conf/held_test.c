@@ -389,6 +389,42 @@ static void identity_of_shared_address(void)
 	unbuild(&b);
 }
 
+/*
+ * An account that a document gets at a shared address is not shown to the other's clients: the
+ * document is refused, also if it is older. The same account from before is.
+ */
+static void edited_at_shared_address(void)
+{
+	static const struct {
+		const char *before, *after;
+		uint32_t refused;
+	} rows[] = {{SERVICE_OF("a", "e", "") SERVICE("d", ""),
+			    SERVICE_OF("a", "e", "") SERVICE("d", SHOP_BY), SECOND},
+		{SERVICE("d", "") SERVICE_OF("a", "e", ""),
+			SERVICE("d", SHOP_BY) SERVICE_OF("a", "e", ""), FIRST}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct built b =
+			build_text(conf_of(pki()->alice, PKI_BOB, pki()->bob), rows[i].before);
+
+		CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+		b = next(&b, rows[i].after);
+		CU_ASSERT_PTR_NULL(b.s);
+		CU_ASSERT_EQUAL(b.diags.errors, 1);
+		CU_ASSERT(has_diag(
+			&b, MT_DIAG_ERROR, rows[i].refused, "mutual TLS, which it had before"));
+		unbuild(&b);
+		/* With an identity that the Node adds at the same time nothing is refused. */
+		b = build_text(conf_of(pki()->alice, CAROL, NULL), rows[i].after);
+		hold(b.conf, PKI_BOB, pki()->bob);
+		for (int load = 0; load < 2; load++) {
+			b = again(&b, rows[i].after);
+			CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+		}
+		unbuild(&b);
+	}
+}
+
 const struct mt_test held_tests[] = {{"callers by their own", callers}, {"renewed", renewed},
 	{"one that cannot be had", broken}, {"without the node's own", without_own},
 	{"clients of services", services}, {"of another namespace", of_another_namespace},
@@ -396,4 +432,5 @@ const struct mt_test held_tests[] = {{"callers by their own", callers}, {"renewe
 	{"from the node's to its own", from_own_to_held}, {"two at one address", shared_address},
 	{"two identities at one address", two_identities_of_shared_address},
 	{"at an address of another namespace", address_of_another_namespace},
-	{"an identity added at a shared address", identity_of_shared_address}, {0}};
+	{"an identity added at a shared address", identity_of_shared_address},
+	{"an account edited at a shared address", edited_at_shared_address}, {0}};
