@@ -86,8 +86,11 @@ struct mt_policies {
 	struct mt_strmap guards, compiled;
 	struct mt_strmap rules;	 /* struct mt_authz_rules, by policy and codec */
 	struct mt_idmap touched; /* hosts of Gateways, by policy */
-	/* endpoints, and objects that policy_shared.c has warned of, by serial number */
-	struct mt_idmap listed, warned;
+	/*
+	 * Of policy_shared.c: endpoints, what it has looked at, and objects that it has warned of,
+	 * by serial number.
+	 */
+	struct mt_idmap listed, looked, warned;
 	bool told;	  /* a discovery service's instances are examined */
 	uint32_t n_alike; /* how many instances are looked at as one */
 	/*

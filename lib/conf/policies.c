@@ -556,6 +556,7 @@ void mt_b_policies_fini(struct mt_build *b)
 	mt_strmap_fini(&b->policies->by_ns);
 	mt_strmap_fini(&b->policies->guards);
 	mt_idmap_fini(&b->policies->listed);
+	mt_idmap_fini(&b->policies->looked);
 	mt_idmap_fini(&b->policies->warned);
 	mt_strmap_fini(&b->policies->compiled);
 	mt_strmap_fini(&b->policies->rules);

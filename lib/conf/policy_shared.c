@@ -4,24 +4,39 @@
  * namespace of the object that lists it, so that calls to another object's service at the same
  * address and port do not pass them. Reports this at the object whose service is more open.
  *
- * Of the objects that list an endpoint one is kept to compare others with it: the first with
- * policies, else the first one.
+ * Of the objects of a namespace that list an endpoint one is kept for each set of policies, and
+ * compared with those of all other namespaces.
  */
 #include "mt_conf_hash_priv.h"
 #include "mt_conf_policy_priv.h"
 
+#include "mt_secret_hash.h"
+
 #include <string.h>
 
+/* An object that lists the endpoint, the first one of its namespace with these policies. */
 struct listed {
-	struct mt_addr addr;
-	uint16_t port;
 	const struct mt_meta *of;
 	const char *host;
 	const struct mt_authz *rules;
+	struct listed *next;
+};
+
+struct space {
+	const char *ns;
+	struct listed *first;
+	struct space *next;
+};
+
+struct place {
+	struct mt_addr addr;
+	uint16_t port;
+	struct space *first;
 };
 
 /* Reports a policy of `guarded` that calls to `open` do not pass, once for each object. */
-static void compare(struct mt_build *b, const struct listed *guarded, const struct listed *open)
+static void compare(struct mt_build *b, const struct place *at, const struct listed *guarded,
+	const struct listed *open)
 {
 	const struct mt_authz_policy *p;
 	char text[MT_ADDR_STRLEN];
@@ -37,37 +52,103 @@ static void compare(struct mt_build *b, const struct listed *guarded, const stru
 		"write the policy in this namespace, too, or remove the endpoint",
 		"calls to %.128s bypass %.200s: its endpoint %s:%u is also one of %.128s in "
 		"namespace %.64s, which has that policy",
-		open->host, p->by, mt_addr_str(&open->addr, text), open->port, guarded->host,
+		open->host, p->by, mt_addr_str(&at->addr, text), at->port, guarded->host,
 		guarded->of->ns);
 }
 
-static void add(struct mt_build *b, uint64_t id, const struct listed *now)
+static void compare_all(
+	struct mt_build *b, const struct place *at, const struct space *s, const struct listed *now)
 {
-	struct listed *first = mt_region_alloc(&b->tmp, sizeof(*first));
-
-	if (!first || mt_idmap_put(&b->policies->listed, id, first))
-		b->tmp.failed = true;
-	else
-		*first = *now;
+	for (const struct listed *l = s->first; l; l = l->next) {
+		compare(b, at, l, now);
+		compare(b, at, now, l);
+	}
 }
 
-static void look(struct mt_build *b, const struct listed *now)
-{
-	uint64_t h = mt_hash_u64(now->port, mt_id_of_addr(&now->addr)), id = h ? h : 1;
-	struct listed *first = mt_idmap_get(&b->policies->listed, id);
+/* ---- what is known of an endpoint ------------------------------------------------------------ */
 
-	if (!first) {
-		add(b, id, now);
+static uint64_t id_of(uint64_t value, uint64_t seed)
+{
+	uint64_t h = mt_hash_u64(value, seed);
+
+	return h ? h : 1;
+}
+
+static void put(struct mt_build *b, struct mt_idmap *m, uint64_t id, void *value)
+{
+	if (!value || mt_idmap_put(m, id, value))
+		b->tmp.failed = true;
+}
+
+/* True if this is the first call with the id. */
+static bool is_first(struct mt_build *b, uint64_t id)
+{
+	if (mt_idmap_get(&b->policies->looked, id))
+		return false;
+	put(b, &b->policies->looked, id, b);
+	return true;
+}
+
+static struct place *place_of(
+	struct mt_build *b, uint64_t id, const struct mt_addr *a, uint16_t port)
+{
+	struct place *at = mt_idmap_get(&b->policies->listed, id);
+
+	if (at)
+		return mt_addr_eq(&at->addr, a) && at->port == port ? at : NULL;
+	at = mt_region_alloc(&b->tmp, sizeof(*at));
+	put(b, &b->policies->listed, id, at);
+	if (at)
+		*at = (struct place){.addr = *a, .port = port};
+	return at;
+}
+
+static struct space *space_of(struct mt_build *b, struct place *at, const char *ns)
+{
+	struct space *s = at->first;
+
+	while (s && strcmp(s->ns, ns) != 0)
+		s = s->next;
+	if (s)
+		return s;
+	s = mt_region_alloc(&b->tmp, sizeof(*s));
+	if (!s)
+		return NULL;
+	*s = (struct space){.ns = ns, .next = at->first};
+	at->first = s;
+	return s;
+}
+
+static void add(struct mt_build *b, struct place *at, const struct listed *now)
+{
+	struct space *s = space_of(b, at, now->of->ns);
+	struct listed *to = mt_region_alloc(&b->tmp, sizeof(*to));
+
+	if (!s || !to)
 		return;
-	}
-	if (!mt_addr_eq(&first->addr, &now->addr) || first->port != now->port)
+	*to = *now;
+	to->next = s->first;
+	s->first = to;
+}
+
+static void look(
+	struct mt_build *b, const struct mt_addr *a, uint16_t port, const struct listed *now)
+{
+	uint64_t id = id_of(port, mt_id_of_addr(a));
+	uint64_t rules = (uintptr_t)now->rules;
+	struct place *at;
+
+	/* Each subset of a service has its endpoints again. */
+	if (!is_first(b, id_of(rules, mt_hash_u64(now->of->serial, id))))
 		return;
-	if (strcmp(first->of->ns, now->of->ns) != 0) {
-		compare(b, first, now);
-		compare(b, now, first);
-	}
-	if (!first->rules && now->rules)
-		*first = *now;
+	at = place_of(b, id, a, port);
+	if (!at)
+		return;
+	for (const struct space *s = at->first; s; s = s->next)
+		if (strcmp(s->ns, now->of->ns) != 0)
+			compare_all(b, at, s, now);
+	if (is_first(b, id_of(rules, mt_secret_hash_text(now->of->ns, id))))
+		add(b, at, now);
 }
 
 void mt_b_policy_shared(
@@ -76,6 +157,8 @@ void mt_b_policy_shared(
 	const struct mt_workload *w = to->w;
 
 	if (b->policies && !mt_addr_is_zero(&w->address))
-		look(b, &(const struct listed){w->address, to->port, mt_instance_meta(to->h, w),
-				to->h->se->hosts[0].s, rules});
+		look(b, &w->address, to->port,
+			&(const struct listed){.of = mt_instance_meta(to->h, w),
+				.host = to->h->se->hosts[0].s,
+				.rules = rules});
 }

@@ -13,8 +13,16 @@
 #define POLICY(ns, spec)                                                                           \
 	"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"                       \
 	"metadata: {name: p, namespace: " ns "}\nspec: " spec "\n"
-#define SHOP	ENTRY("shop", "MESH_INTERNAL", "192.0.2.1", "80")
-#define OTHER	ENTRY("a", "MESH_INTERNAL", "192.0.2.2", "80")
+#define SHOP  ENTRY("shop", "MESH_INTERNAL", "192.0.2.1", "80")
+#define OTHER ENTRY("a", "MESH_INTERNAL", "192.0.2.2", "80")
+/* A service of the other namespace at the endpoint, which a policy of that namespace closes. */
+#define CLOSED                                                                                     \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: a0, namespace: a}\n"                                                     \
+	"spec: {resolution: STATIC, location: MESH_INTERNAL, hosts: [a0.a], "                      \
+	"addresses: [192.0.2.3], ports: [{number: 80, name: tcp-metaprotocol-dubbo}], "            \
+	"endpoints: [{address: 198.51.100.11, labels: {app: x}}]}\n"
+#define CLOSES	POLICY("a", "{selector: {matchLabels: {app: x}}}")
 #define DENIES	POLICY("shop", "{}")
 #define ANYBODY "{rules: [{}]}"
 #define BUYERS	"{rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/buyer]}}]}]}"
@@ -37,6 +45,11 @@ static const struct {
 	{SHOP ENTRY("shop", "MESH_INTERNAL", "192.0.2.2", "81") DENIES, false},
 	{SHOP ENTRY("a", "MESH_INTERNAL", "192.0.2.2", "81") DENIES, false},
 	{SHOP OTHER, false},
+	/* Another object of the namespace, which is not open, hides none that is. */
+	{CLOSED OTHER SHOP DENIES CLOSES, true},
+	{CLOSED SHOP OTHER DENIES CLOSES, true},
+	{CLOSED OTHER SHOP POLICY("shop", BUYERS) CLOSES, true},
+	{SHOP CLOSED OTHER POLICY("shop", BUYERS) CLOSES, true},
 };
 
 static void warned(void)
