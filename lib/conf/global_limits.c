@@ -10,9 +10,9 @@
 
 #define TIMEOUT_MS 20 /* Aeraki's */
 
-/* NULL: *why it cannot be queried, or no memory (*why NULL). */
+/* NULL: *no. */
 static struct mt_callout_provider *service_of(struct mt_build *b, const struct mt_meta *meta,
-	const struct mt_global_conf *g, const char **why)
+	const struct mt_global_conf *g, struct mt_callout_no *no)
 {
 	const struct mt_callout_place at = {.kind = "limits",
 		.host = g->host.s,
@@ -23,23 +23,24 @@ static struct mt_callout_provider *service_of(struct mt_build *b, const struct m
 		.timeout = (g->timeout.set ? g->timeout.v : TIMEOUT_MS) * MT_MSEC,
 		.fail_open = !g->deny_on_fail.v};
 
-	return mt_b_callout(b, &at, &conf, why);
+	return mt_b_callout(b, &at, &conf, no);
 }
 
 void mt_b_tell_global(struct mt_build *b, const struct mt_meta_router *mr)
 {
 	const struct mt_global_conf *g = mr->global;
-	const char *why;
+	struct mt_callout_no no;
 
-	if (!g || service_of(b, &mr->meta, g, &why))
+	if (!g || service_of(b, &mr->meta, g, &no))
 		return;
-	if (!why) {
+	if (!no.why) {
 		b->tmp.failed = true;
 		return;
 	}
-	mt_b_warn(b, &mr->meta, g->service.line, "spec.globalRateLimit.rateLimitService", NULL,
-		"%s: %s", why,
-		g->deny_on_fail.v ? "calls under the limit are refused" : "nothing is limited");
+	mt_b_warn(b, &mr->meta, g->service.line, "spec.globalRateLimit.rateLimitService", no.remedy,
+		"%s: %s", no.why,
+		g->deny_on_fail.v || no.remedy ? "calls under the limit are refused"
+					       : "nothing is limited");
 }
 
 static uint64_t hash_global(const struct mt_global_conf *g, uint64_t h)
@@ -71,20 +72,26 @@ static void *compile(struct mt_build *b, const struct mt_meta *meta, const struc
 		.properties = properties(b, g),
 		.n_properties = g->n_descriptors,
 		.n_match = g->match ? g->match->n_conds : 0};
-	const char *why;
+	struct mt_callout_no no;
 	char err[256] = "";
 	void *conf;
 
 	def.match = g->match ? mt_b_defs(b, g->match) : NULL;
 	if (!def.properties || (g->match && !def.match))
 		return NULL;
-	/* Without a service denyOnFail decides; mt_b_tell_global() tells it. */
-	def.provider = service_of(b, meta, g, &why);
-	if (!def.provider && !why) {
+	/*
+	 * Without a service denyOnFail decides, but a limit that may not query it refuses, because
+	 * none would come later. mt_b_tell_global() warns of both.
+	 */
+	def.provider = service_of(b, meta, g, &no);
+	if (!def.provider && !no.why) {
 		b->tmp.failed = true;
 		return NULL;
 	}
+	if (!def.provider && no.remedy)
+		def.fail_open = false;
 	*hash = mt_hash_u64(def.provider ? def.provider->id : 0, hash_global(g, *hash));
+	*hash = mt_hash_u64(def.fail_open, *hash);
 	*hash = mt_b_hash_match(g->match, *hash);
 	conf = mt_global_compile(codec, &def, err, sizeof(err));
 	if (!conf)

@@ -22,6 +22,16 @@
 /* Services that calls wait for and the objects of a namespace name: each has a connection. */
 #define OF_NAMESPACE 16
 
+#define OTHERS_REMEDY                                                                              \
+	"name the namespace in exportTo of the service, with \".\", or write a service of this "   \
+	"namespace"
+#define UNLENT_REMEDY                                                                              \
+	"list the service's namespace in the Node's spec.mesh.nodeIdentityUse.to, or use a port "  \
+	"without mutual TLS"
+#define ROOT_REMEDY                                                                                \
+	"write the service in the root namespace, with this one in its exportTo, or write a "      \
+	"route to its endpoints in the Node's spec.routes"
+
 struct entry {
 	char *key;
 	struct mt_callout_provider *provider; /* calls wait for it; else `target`, of access logs */
@@ -93,9 +103,11 @@ static struct entry *remember(struct mt_conf_providers *t, const char *key,
 /* How a provider is reached, and what of its service's instances speak the mesh's mutual TLS, as its other clients have it. */
 struct reach {
 	struct mt_build *b;
+	const struct mt_callout_place *at;
 	const char *servers[SERVERS_MAX];
 	uint32_t n_servers;
-	bool left_out; /* an endpoint, because of its address */
+	const char *left_out; /* why an endpoint is not used; NULL: none is left out */
+	const char *remedy;   /* of what the author may not have queried; NULL: nothing yet */
 	struct mt_grpc_tls tls;
 	uint64_t tls_hash; /* of that; 0: plain text */
 };
@@ -135,14 +147,27 @@ static bool is_of(struct mt_build *b, const struct mt_host *h, const struct mt_u
 }
 
 /*
- * True for an endpoint to which the host must not connect for an author outside of the root
- * namespace, because only the host may reach it: at a loopback address, of the link, or of a
- * cloud's services. Other addresses of the host are permitted.
+ * Why the host must not connect to an endpoint for an author outside of the root namespace, because
+ * only the host may reach it; otherwise NULL. A provider of the MeshConfig, which the operator
+ * names, may be at all addresses but those of the loopback, of the link and of a cloud's services.
+ * A service that an author names, too, must be where the node's own ports lead, and not at the host
+ * itself.
  */
-static bool is_for_host(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
+static const char *is_for_host(
+	const struct reach *to, const struct mt_host *h, const struct mt_workload *w)
 {
-	return mt_jwks_is_listed(&w->address) &&
-	       strcmp(mt_instance_meta(h, w)->ns, mt_b_root_namespace(b)) != 0;
+	struct mt_build *b = to->b;
+
+	if (strcmp(mt_instance_meta(h, w)->ns, mt_b_root_namespace(b)) == 0)
+		return NULL;
+	if (mt_jwks_is_listed(&w->address))
+		return "its endpoints have loopback addresses, addresses of the link, or of a "
+		       "cloud's services for the host, and are not of the root namespace";
+	if (to->at->known_only &&
+		(mt_conf_is_kernel(b->conf, &w->address) || !mt_b_reaches(b, &w->address)))
+		return "its endpoints have addresses of the host, or such that no port and no "
+		       "route of the Node leads to, and are not of the root namespace";
+	return NULL;
 }
 
 /* The instances' addresses; names have none. */
@@ -153,27 +178,43 @@ static void add_instances(
 
 	for (uint32_t i = 0; i < h->n_workloads && to->n_servers < SERVERS_MAX; i++) {
 		const struct mt_workload *w = h->workloads[i];
+		const char *why;
 
 		if (!is_of(to->b, h, u, w, which))
 			continue;
-		if (is_for_host(to->b, h, w))
-			to->left_out = true;
+		why = is_for_host(to, h, w);
+		if (why)
+			to->left_out = why;
 		else
 			add_server(to, mt_addr_str(&w->address, addr), mt_b_endpoint_port(u, w));
 	}
+}
+
+/* True if the author would use the node's identity, which the Node does not permit. */
+static bool is_unlent(
+	const struct reach *to, const struct mt_host *h, const struct mt_conf_credential *with)
+{
+	return to->at->known_only && with->own && !mt_b_is_lent(to->b, h->se->meta.ns);
 }
 
 /* NULL, or why it cannot be spoken. */
 static const char *set_tls(struct reach *to, const struct mt_host *h, const struct mt_unit *u)
 {
 	const struct mt_res_tls *said = mt_b_document_tls(to->b, h, u, NULL);
-	const char *why = said ? mt_b_no_tls(to->b, said) : "no memory";
-	const struct mt_conf_credential *with = why ? NULL : mt_b_credential(to->b, said);
-	const char **sans;
+	const struct mt_conf_credential *with = said ? mt_b_credential(to->b, said) : NULL;
+	const char **sans, *why;
 
+	if (!with)
+		return "no memory";
+	if (!mt_b_unmade_tls(said) && is_unlent(to, h, with)) {
+		to->remedy = UNLENT_REMEDY;
+		return "its mutual TLS needs the node's identity, which the Node does not permit "
+		       "for this namespace";
+	}
+	why = mt_b_no_tls(to->b, said);
 	/* It is the node itself who asks: nobody's whose identity it holds beside its own. */
-	if (!why && (!with || !with->credential))
-		why = with ? with->why.text : "no memory";
+	if (!why && !with->credential)
+		why = with->why.text;
 	if (why)
 		return why;
 	sans = mt_region_alloc(&to->b->tmp, sizeof(*sans) * (said->n_sans + 1u));
@@ -213,20 +254,49 @@ static const char *reach_instances(
 	return to->n_servers ? NULL : why;
 }
 
-/* NULL, or why not. */
-static const char *find(struct reach *to, const struct mt_callout_place *at)
+/*
+ * True if the author of the place may have the service queried, past its policies: it is of the
+ * author's namespace, or its own author names that one. Export to all namespaces is the default,
+ * and so permits none.
+ */
+static bool is_permitted(const struct mt_callout_place *at, const struct mt_service_entry *se)
 {
+	if (!at->known_only || strcmp(se->meta.ns, at->ns) == 0)
+		return true;
+	for (uint32_t i = 0; i < se->export_to.n; i++)
+		if (strcmp(se->export_to.v[i].s, at->ns) == 0)
+			return true;
+	return false;
+}
+
+static const char *not_permitted(struct reach *to, const struct mt_service_entry *se)
+{
+	const char *why = mt_region_printf(&to->b->tmp,
+		"the service is of namespace %.128s, and its exportTo does not name this one",
+		se->meta.ns);
+
+	to->remedy = OTHERS_REMEDY;
+	return why ? why : "no memory";
+}
+
+/* NULL, or why not. */
+static const char *find(struct reach *to)
+{
+	const struct mt_callout_place *at = to->at;
 	const struct mt_host *h = at->ns ? mt_b_host(to->b, at->host, at->ns) : NULL;
 	const struct mt_unit u = {.se = h ? h->se : NULL,
 		.port = h ? port_of(h->se, at->port) : NULL,
 		.host = at->host};
 	const char *why = NULL;
 
+	if (u.port && !is_permitted(at, h->se))
+		return not_permitted(to, h->se);
 	if (u.port)
 		why = reach_instances(to, h, &u);
-	if (!why && !to->n_servers && to->left_out)
-		why = "its endpoints have loopback addresses, addresses of the link, or of a "
-		      "cloud's services for the host, and are not of the root namespace";
+	if (!why && !to->n_servers && to->left_out) {
+		to->remedy = ROOT_REMEDY;
+		why = to->left_out;
+	}
 	if (why || to->n_servers)
 		return why;
 	if (!u.port && at->known_only)
@@ -270,16 +340,17 @@ static bool count_one(struct mt_build *b, const char *ns, const char **why)
 }
 
 struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_callout_place *at,
-	const struct mt_callout_conf *said, const char **why)
+	const struct mt_callout_conf *said, struct mt_callout_no *no)
 {
 	struct mt_conf_providers *t = &b->conf->providers;
-	struct reach to = {.b = b};
+	struct reach to = {.b = b, .at = at};
 	struct mt_callout_conf conf = *said;
 	const char *key;
 	struct entry *e;
 
-	*why = find(&to, at);
-	if (*why)
+	*no = (struct mt_callout_no){.why = find(&to)};
+	no->remedy = no->why ? to.remedy : NULL;
+	if (no->why)
 		return NULL;
 	conf.servers = to.servers;
 	conf.n_servers = to.n_servers;
@@ -289,7 +360,7 @@ struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_cal
 				  at->known_only ? at->ns : "", conf.name, conf.timeout,
 				  conf.fail_open, to.tls_hash));
 	e = key ? mt_strmap_get(&t->all, key) : NULL;
-	if (key && at->known_only && (!e || e->turn != t->turn) && !count_one(b, at->ns, why))
+	if (key && at->known_only && (!e || e->turn != t->turn) && !count_one(b, at->ns, &no->why))
 		return NULL;
 	if (!e && key && to.n_servers)
 		e = remember(t, key, mt_callout_provider_new(&conf), NULL);
@@ -320,8 +391,10 @@ static struct mt_extauthz_provider *get(
 	const struct mt_callout_conf conf = {.name = p->name.s,
 		.timeout = (p->grpc->timeout.set ? p->grpc->timeout.v : TIMEOUT_MS) * MT_MSEC,
 		.fail_open = p->grpc->fail_open.v != 0};
-	struct mt_callout_provider *got = mt_b_callout(b, &at, &conf, why);
+	struct mt_callout_no no;
+	struct mt_callout_provider *got = mt_b_callout(b, &at, &conf, &no);
 
+	*why = no.why;
 	return got ? mt_extauthz_of(got) : NULL;
 }
 
@@ -358,12 +431,12 @@ struct mt_grpc_target *mt_b_log_target(
 {
 	struct mt_conf_providers *t = &b->conf->providers;
 	const struct mt_callout_place at = place_of(b, "logs", log->service.s, log->port.v);
-	struct reach to = {.b = b};
+	struct reach to = {.b = b, .at = &at};
 	struct mt_grpc_target **slot;
 	const char *key;
 	struct entry *e;
 
-	*why = find(&to, &at);
+	*why = find(&to);
 	if (*why)
 		return NULL;
 	key = key_at(&to, mt_region_printf(&b->tmp, "%s %" PRIx64, at.kind, to.tls_hash));

@@ -289,16 +289,25 @@ struct mt_callout_place {
 	const char *host;
 	const char *ns; /* whose names the host is one of; NULL: no memory */
 	uint32_t port;
-	/* Of the author of a namespace: an unknown host is not looked up, and there are few. */
+	/*
+	 * Of the author of a namespace: an unknown host is not looked up, there are few, and the
+	 * services, addresses and identity are those that the author may use.
+	 */
 	bool known_only;
+};
+
+/* Why a service cannot be queried. */
+struct mt_callout_no {
+	const char *why;    /* NULL: no memory */
+	const char *remedy; /* not NULL: its author may not have it queried */
 };
 
 /*
  * grpc_providers.c: the provider with these settings, without a reference for the caller, in this build. `conf` has no servers
- * and no TLS. NULL: *why, or no memory (*why NULL).
+ * and no TLS. NULL: *no.
  */
 struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_callout_place *at,
-	const struct mt_callout_conf *conf, const char **why);
+	const struct mt_callout_conf *conf, struct mt_callout_no *no);
 
 /*
  * grpc_providers.c: who is asked by policies that name it; the snapshot holds it. NULL: nobody can be asked, with *why for the operator,

@@ -40,7 +40,8 @@ spec:
 SERVICES = (ENTRY.format(name="demo", namespace="shop", host=HOST, vip=VIP, port=f"{{number: {PORT}, name: tcp-metaprotocol-dubbo}}",
                          address="198.51.100.11")
             + ENTRY.format(name="limits", namespace="istio-system", host="limits.test", vip="240.240.1.2",
-                           port=f"{{number: 8081, targetPort: {AT[1]}, name: grpc}}", address=AT[0]))
+                           port=f"{{number: 8081, targetPort: {AT[1]}, name: grpc}}", address=AT[0])
+            + "  exportTo: [., shop]\n")
 LIMIT = {"domain": "shop", "rateLimitService": "outbound|8081||limits.test", "requestTimeout": "400ms",
          "descriptors": [{"property": "method", "descriptorKey": "m"}, {"property": "user", "descriptorKey": "u"}]}
 

@@ -7,11 +7,13 @@
 
 #include "global_ratelimit/global.h"
 
+#include <arpa/inet.h>
+
 /* The Node permits endpoints there. */
 #define NODE                                                                                       \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n  ports: [{name: "     \
-	"p0, device: net_null0, addresses: [192.0.2.250/24]}]\n  routes: [{to: 169.254.0.0/16, "   \
-	"port: p0}]\n"
+	"p0, device: net_null0, addresses: [192.0.2.250/24, '2001:db8::250/64']}]\n  routes: "     \
+	"[{to: 169.254.0.0/16, port: p0}]\n"
 #define ENTRY(name, namespace, host, vip, ports, endpoints)                                        \
 	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name      \
 	", namespace: " namespace "}\nspec: {hosts: [" host "], addresses: [" vip                  \
@@ -30,20 +32,28 @@
 				"rateLimitService: "                                               \
 				"'outbound|8081||limits.test', descriptors: [{property: method, "  \
 				"descriptorKey: m}]" more "}}\n"
-#define HERE "{address: 192.0.2.8}, {address: '2001:db8::8'}"
+/* With an exportTo, or endpoints that ask for mutual TLS. */
+#define LIMITS_FOR(namespace, more)                                                                \
+	ENTRY("limits", namespace, "limits.test", "192.0.2.10",                                    \
+		"{number: 8081, targetPort: 9001, name: grpc}",                                    \
+		"{address: 192.0.2.8}], " more ", subjectAltNames: [")
+#define MESHED	 "{address: 192.0.2.8, labels: {security.istio.io/tlsMode: istio}}"
+#define LENT(to) "  mesh: {nodeIdentityUse: {clients: [192.0.2.0/24], to: [" to "]}}\n"
+#define HERE	 "{address: 192.0.2.8}, {address: '2001:db8::8'}"
 
 struct scene {
 	struct mt_conf *conf;
 	struct mt_model *m;
 	struct mt_diags diags;
 	struct mt_snapshot *s;
+	const char *node; /* more of the Node, or NULL */
 };
 
 static void load(struct scene *sc, const char *documents)
 {
 	static char text[16384];
 
-	snprintf(text, sizeof(text), NODE A "%s", documents);
+	snprintf(text, sizeof(text), NODE "%s" A "%s", sc->node ? sc->node : "", documents);
 	sc->m = mt_model_new();
 	mt_diags_init(&sc->diags);
 	mt_source_text(sc->m, &sc->diags, "t", text, strlen(text));
@@ -173,6 +183,73 @@ static void without_a_service(void)
 	}
 }
 
+/* Services that the author of a namespace may not have queried: denyOnFail does not matter. */
+#define HOST_ONLY                                                                                  \
+	"its endpoints have addresses of the host, or such that no port and no route of the Node " \
+	"leads to, and are not of the root namespace: calls under the limit are refused"
+#define OF_LIMITS                                                                                  \
+	"the service is of namespace limits, and its exportTo does not name this one: calls "      \
+	"under the limit are refused"
+static const struct {
+	const char *documents, *why, *remedy; /* NULL: it is queried; denyOnFail decides */
+	const char *node;
+} permission_rows[] = {
+	{LIMITS("limits", HERE) ROUTER("shop", ""), OF_LIMITS, "exportTo", NULL},
+	{LIMITS_FOR("limits", "exportTo: ['*']") ROUTER("shop", ""), OF_LIMITS, "exportTo", NULL},
+	{LIMITS_FOR("limits", "exportTo: [., other, shop]") ROUTER("shop", ""), NULL, NULL, NULL},
+	{LIMITS_FOR("limits", "exportTo: ['*']") ROUTER("istio-system", ""), NULL, NULL, NULL},
+	{LIMITS("istio-system", HERE) ROUTER("shop", ""), "of namespace istio-system", "exportTo",
+		NULL},
+	{LIMITS_FOR("istio-system", "exportTo: [., shop]") ROUTER("shop", ""), NULL, NULL, NULL},
+	{LIMITS("shop", "{address: 10.0.0.5}") ROUTER("shop", ""), HOST_ONLY, "root namespace",
+		NULL},
+	{LIMITS("shop", "{address: 192.0.2.77}") ROUTER("shop", ""), HOST_ONLY, "root namespace",
+		NULL},
+	{LIMITS("istio-system", "{address: 10.0.0.5}") ROUTER("istio-system", ""), NULL, NULL,
+		NULL},
+	{LIMITS("shop", MESHED) ROUTER("shop", ""), "needs the node's identity, which the Node",
+		"nodeIdentityUse.to", NULL},
+	{LIMITS("shop", MESHED) ROUTER("shop", ""), "needs the node's identity, which the Node",
+		"nodeIdentityUse.to", LENT("other")},
+	{LIMITS("shop", MESHED) ROUTER("shop", ""), "nothing is limited", NULL, LENT("shop")},
+	{LIMITS("istio-system", MESHED) ROUTER("istio-system", ""), "nothing is limited", NULL,
+		NULL},
+	{LIMITS("shop", MESHED ", {address: 192.0.2.7}") ROUTER("shop", ""), NULL, NULL, NULL},
+};
+
+static void permission(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(permission_rows); i++) {
+		const struct mt_conf_options o = {.workers = 1, .asks = true};
+		const struct mt_conf_kernel own = {.addr = mt_addr4(htonl(0xc000024d))};
+		struct mt_err e;
+		struct scene sc = {.conf = mt_conf_create(&o, &e), .node = permission_rows[i].node};
+		const char *why = permission_rows[i].why, *remedy = permission_rows[i].remedy;
+		const struct mt_diag *d = NULL;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sc.conf);
+		CU_ASSERT_EQUAL(mt_conf_set_kernel(sc.conf, &own, 1), 1);
+		load(&sc, permission_rows[i].documents);
+		for (uint32_t k = 0; why && k < sc.diags.n; k++)
+			if (strstr(sc.diags.items[k].message, why))
+				d = &sc.diags.items[k];
+		CU_ASSERT_EQUAL(limit_of(&sc)->provider == NULL, why != NULL);
+		CU_ASSERT_EQUAL(limit_of(&sc)->fail_open, remedy == NULL);
+		CU_ASSERT_EQUAL(d != NULL, why != NULL);
+		if (d) {
+			CU_ASSERT_STRING_EQUAL(d->path, "spec.globalRateLimit.rateLimitService");
+			CU_ASSERT_TRUE(
+				remedy ? d->remedy && strstr(d->remedy, remedy) : !d->remedy);
+			CU_ASSERT_TRUE(d->origin.line > 0);
+		}
+		if (!d != !why || (limit_of(&sc)->provider == NULL) != (why != NULL)) {
+			fprintf(stderr, "row %zu\n", i);
+			mt_diags_print((struct mt_diags *)&sc.diags, stderr);
+		}
+		end(&sc);
+	}
+}
+
 /*
  * Each provider has a connection of its own: a namespace has at most 16, and the root namespace any
  * number. The first limits in the order of documents have them.
@@ -265,4 +342,5 @@ static void refused(void)
 }
 
 const struct mt_test global_limits_tests[] = {{"compiled", compiled}, {"kept", kept},
-	{"without_a_service", without_a_service}, {"few", few}, {"refused", refused}, {0}};
+	{"without_a_service", without_a_service}, {"permission", permission}, {"few", few},
+	{"refused", refused}, {0}};

@@ -288,10 +288,17 @@ static void servers_times_limits(void)
 	}
 }
 
-#define LOCAL "localRateLimit: {tokenBucket: {fillInterval: 1s, maxTokens: 5, tokensPerFill: 5}}"
-#define GLOBAL(more)                                                                               \
-	"globalRateLimit: {domain: d, rateLimitService: 'outbound|80||s0.greedy.example', "        \
-	"descriptors: [{property: method, descriptorKey: m}]" more "}"
+#define LOCAL	     "localRateLimit: {tokenBucket: {fillInterval: 1s, maxTokens: 5, tokensPerFill: 5}}"
+#define GLOBAL(more) GLOBAL_AT("s0", more)
+#define GLOBAL_AT(service, more)                                                                   \
+	"globalRateLimit: {domain: d, rateLimitService: 'outbound|80||" service                    \
+	".greedy.example', descriptors: [{property: method, descriptorKey: m}]" more "}"
+/* It is where the node's port leads to. */
+#define NEAR                                                                                       \
+	"---\n" ISTIO("ServiceEntry", "near", "greedy") "  hosts: [near.greedy.example]\n"         \
+							"  resolution: STATIC\n"                   \
+							"  ports: [{number: 80, name: tcp}]\n"     \
+							"  endpoints: [{address: 192.0.2.9}]\n"
 
 /* Work at gateways does not refuse a MetaRouter that limits calls of its service. */
 static void limits_survive_gateways(void)
@@ -317,11 +324,12 @@ static void limits_survive_gateways(void)
 				"['*']}\n",
 				1000 + i);
 		put_services(f, "greedy", 1, 1, 1);
+		fputs(NEAR, f);
 		fprintf(f,
 			"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"
 			"metadata: {name: m, namespace: greedy}\nspec:\n  gateways: [g]\n"
 			"  hosts: [s0.greedy.example]\n  %s\n  routes:\n",
-			rows[at].global ? GLOBAL("") : LOCAL);
+			rows[at].global ? GLOBAL_AT("near", "") : LOCAL);
 		for (int i = 0; i < rows[at].rules; i++)
 			fputs("  - {route: [{destination: {host: s0.greedy.example}}]}\n", f);
 		load(&sc, rows[at].steps, f, &text);
