@@ -16,7 +16,10 @@
  *   free: three quarters of all if others need none. Calls of one client (an IPv4 address or an
  *   IPv6 /64) have at most as many as are left for the service: three eighths of all if it is
  *   alone. Its calls beyond get the error of an overload, also with fail_open: many calls must not
- *   be a way past the limit. A call that has left keeps its slot until the answer.
+ *   be a way past the limit. With no slot left this applies to each client with calls that wait.
+ *   Calls of others pass with fail_open, but as few as could wait: each counts as waiting for the
+ *   provider's timeout, with the same shares; the rest get the error of an overload, too. A call
+ *   that has left keeps its slot until the answer.
  * - A descriptor over its limit is remembered for a short time (mt_rls_over), by each worker.
  */
 #pragma once

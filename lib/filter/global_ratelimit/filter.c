@@ -63,6 +63,12 @@ static size_t pack(struct mt_global_worker *g, const struct mt_global_limit *l, 
  */
 #define SHARE 3
 
+/* How many calls one client may have, while `free` of all are free and a service has so many. */
+static uint32_t share_of(uint32_t free, uint32_t of_service)
+{
+	return free * SHARE > of_service ? (free * SHARE - of_service + SHARE) / (SHARE + 1) : 0;
+}
+
 /* Both thresholds have room while fewer are used. */
 #define NOT_SCARCE (MT_CALLOUT_SLOTS * SHARE / (2 * SHARE + 2))
 
@@ -79,10 +85,38 @@ static enum room room_for(
 		of_service += g->service[i] == service;
 		of_client += g->service[i] && mt_addr_eq(&g->client[i], client);
 	}
-	left = free * SHARE > of_service ? (free * SHARE - of_service + SHARE) / (SHARE + 1) : 0;
-	if (!left)
+	left = share_of(free, of_service);
+	/* A few clients can use up all that is left: they have enough as well. */
+	if (!left && !of_client)
 		return NO_ROOM;
 	return of_client < left ? ROOM : CLIENT_HAS_ENOUGH;
+}
+
+/*
+ * Keeps a place for a call that passes because there is no room for its query. As if it waited in
+ * vain, the call has the place for the provider's timeout, and places are shared like slots, so
+ * that as few calls pass as if they waited. False: there is none left for the client.
+ */
+static bool may_pass(struct mt_global_worker *g, const struct mt_callout_provider *p,
+	const struct mt_addr *client, uint64_t now)
+{
+	uint32_t free = 0, of_service = 0, of_client = 0, at = 0;
+
+	for (uint32_t i = 0; i < MT_CALLOUT_SLOTS; i++) {
+		if (g->passed[i].until <= now) {
+			free++;
+			at = i;
+			continue;
+		}
+		of_service += g->passed[i].service == p->id;
+		of_client += mt_addr_eq(&g->passed[i].client, client);
+	}
+	if (of_client >= share_of(free, of_service))
+		return false;
+	g->passed[at].until = now + p->timeout;
+	g->passed[at].service = p->id;
+	g->passed[at].client = *client;
+	return true;
 }
 
 /* ---- verdicts -------------------------------------------------------------------------------- */
@@ -126,6 +160,8 @@ static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, s
 	uint32_t i;
 
 	if (room == CLIENT_HAS_ENOUGH)
+		return crowded(ctx);
+	if (!s && l->fail_open && !may_pass(g, l->provider, &client, ctx->now))
 		return crowded(ctx);
 	if (!s)
 		return unanswered(l, ctx);

@@ -29,6 +29,12 @@ struct mt_global_worker {
 		struct mt_filter_ticket ticket;
 		bool fails_open;
 	} wait[MT_CALLOUT_SLOTS];
+	/* Calls that passed, because there was no room for their queries, until their time is over. */
+	struct {
+		uint64_t until;
+		uint32_t service;
+		struct mt_addr client;
+	} passed[MT_CALLOUT_SLOTS];
 	/* Of the query that is made: descriptors and texts that they refer to. */
 	struct mt_rls_descriptor descriptors[MT_RLS_DESCRIPTORS];
 	char texts[MT_RLS_QUERY];

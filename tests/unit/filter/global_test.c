@@ -294,7 +294,60 @@ static void test_crowds(void)
 	}
 }
 
-/* Many clients fill the slots of a service, but not those of another one. */
+/* Seven clients have all slots of a service, and are refused with more calls. */
+static void fill(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < 7; i++) {
+		const struct mt_addr peer = peer_of(i);
+
+		n += wait_of(&peer);
+	}
+	CU_ASSERT_EQUAL(n, MT_CALLOUT_SLOTS / 4 * 3);
+	for (uint32_t i = 0; i < 7; i++) {
+		const struct mt_addr peer = peer_of(i);
+
+		CU_ASSERT_EQUAL(call_of(&peer, "method=say\n", 1, NOW), MT_FILTER_REPLY);
+		CU_ASSERT_EQUAL(reply, MT_REPLY_OVERLOAD);
+		CU_ASSERT_EQUAL(refused_as, MT_ENDING_overload);
+	}
+	CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_failed], 0);
+}
+
+static uint32_t pass_of(const struct mt_addr *peer, uint64_t now)
+{
+	uint32_t n = 0;
+
+	while (call_of(peer, "method=say\n", 1, now) == MT_FILTER_NEXT)
+		n++;
+	CU_ASSERT_EQUAL(reply, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(refused_as, MT_ENDING_overload);
+	return n;
+}
+
+/* As few calls of other clients pass as could wait, in each timeout. */
+static void test_few_pass(void)
+{
+	uint32_t n = 0;
+
+	set_up(true);
+	fill();
+	for (uint32_t k = 0; k < 2; k++, n = 0) {
+		for (uint32_t i = 0; i < 100; i++) {
+			const struct mt_addr peer = peer_of(20 + i);
+			uint32_t few = pass_of(&peer, NOW + k * MT_SEC);
+
+			CU_ASSERT(i > 0 || few == 48);
+			n += few;
+		}
+		CU_ASSERT_EQUAL(n, MT_CALLOUT_SLOTS / 4 * 3);
+	}
+	answer_all();
+	tear_down();
+}
+
+/* A few clients fill the slots of a service, but not those of another one. */
 static void test_full(void)
 {
 	static const char *const servers[] = {"127.0.0.1:2"};
@@ -305,18 +358,14 @@ static void test_full(void)
 		struct mt_callout_provider *second = mt_callout_provider_new(&conf);
 		struct mt_global_limit *l;
 		struct mt_addr peer;
-		uint32_t n = 0;
 
 		set_up(open);
-		for (uint32_t i = 0; i < 128; i++) {
-			peer = peer_of(i);
-			n += wait_of(&peer);
-		}
-		CU_ASSERT_EQUAL(n, MT_CALLOUT_SLOTS / 4 * 3);
-		CU_ASSERT_EQUAL(
-			call("method=say\n", 1, NOW), open ? MT_FILTER_NEXT : MT_FILTER_REPLY);
+		fill();
+		peer = peer_of(100);
+		CU_ASSERT_EQUAL(call_of(&peer, "method=say\n", 1, NOW),
+			open ? MT_FILTER_NEXT : MT_FILTER_REPLY);
 		CU_ASSERT(open || refused_as == MT_ENDING_limit_error);
-		CU_ASSERT(fw.counters[MT_FILTER_global_failed] > 0);
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_failed], 1);
 		l = inst.conf;
 		l->provider = second;
 		peer = peer_of(200);
@@ -460,6 +509,6 @@ static void test_refused_defs(void)
 
 const struct mt_test global_tests[] = {{"passes", test_passes}, {"over", test_over},
 	{"failures", test_failures}, {"crowds", test_crowds}, {"full", test_full},
-	{"headers", test_headers}, {"wakes", test_wakes}, {"no_lane", test_no_lane},
-	{"no_service", test_no_service}, {"explain", test_explain}, {"stream", test_stream},
-	{"refused_defs", test_refused_defs}, {0}};
+	{"few_pass", test_few_pass}, {"headers", test_headers}, {"wakes", test_wakes},
+	{"no_lane", test_no_lane}, {"no_service", test_no_service}, {"explain", test_explain},
+	{"stream", test_stream}, {"refused_defs", test_refused_defs}, {0}};
