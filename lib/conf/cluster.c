@@ -612,6 +612,9 @@ void mt_b_no_room_for_cluster(
 	static const char remedy[] = "fewer clusters and endpoints, or more memory";
 	static const char what[] = "there is no room for it (%u endpoints and %u clusters at most)";
 
+	/* Each of its clusters would have the same message. */
+	if (document && mt_b_is_wrong(b, document))
+		return;
 	if (document)
 		mt_b_error(b, document, document->origin.line, NULL, remedy, what,
 			MT_UPSTREAM_EPS_MAX, MT_UPSTREAM_CLUSTERS_MAX);

@@ -78,7 +78,7 @@ extern uint32_t mt_conf_wildcards;
 /* Most memory of a compilation, in bytes. Lower in tests. */
 extern uint64_t mt_conf_memory;
 /* Limits of the steps of work and of the clusters that documents need (work.c); lower in tests. */
-extern uint64_t mt_conf_steps, mt_conf_clusters, mt_conf_services;
+extern uint64_t mt_conf_steps, mt_conf_clusters, mt_conf_services, mt_conf_endpoints;
 
 /*
  * Checks the model and compiles it. Adds errors and warnings to `diags`, each with its object.

@@ -17,10 +17,11 @@ struct mt_rule_match;
 struct mt_workload;
 
 enum mt_work_kind {
-	MT_WORK_STEPS,	  /* of about 100 ns and 50 bytes each */
-	MT_WORK_CLUSTERS, /* places in the snapshot */
-	MT_WORK_SERVICES, /* counters of terminated ports, and of routes at ports of gateways */
-	MT_WORK_BYTES,	  /* memory of the build and of the snapshot, counted while it is taken */
+	MT_WORK_STEPS,	   /* of about 100 ns and 50 bytes each */
+	MT_WORK_CLUSTERS,  /* places in the snapshot */
+	MT_WORK_SERVICES,  /* counters of terminated ports, and of routes at ports of gateways */
+	MT_WORK_ENDPOINTS, /* states: of each endpoint in each cluster (lib/upstream) */
+	MT_WORK_BYTES,	   /* memory of the build and of the snapshot, counted while it is taken */
 	MT_WORK_KINDS
 };
 

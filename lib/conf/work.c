@@ -3,11 +3,11 @@
  * Limits the work of a build. Documents multiply: ports by endpoints, hosts by rules, endpoints by
  * policies. The steps and clusters that each document causes are counted before anything is
  * compiled (work_counts.c). If all together exceed a limit, documents of the namespaces that need
- * most are refused by name:
+ * most are refused by name, and likewise for endpoints, of which each cluster has its own:
  *
  * 1. A namespace keeps what it needs in the configuration in force, and more up to the largest
  *    level that fits (max-min fairness). The level is at least an equal part of a quarter of the
- *    steps, so that documents in force cannot keep all others out.
+ *    steps or endpoints, so that documents in force cannot keep all others out.
  * 2. If that is too much, those of the namespaces above the largest level that fits.
  *
  * New documents are refused first. Documents in force may need more than before, for example by new
@@ -60,8 +60,13 @@ struct account {
 uint64_t mt_conf_steps = 1u << 26;
 uint64_t mt_conf_clusters = MT_UPSTREAM_CLUSTERS_MAX;
 uint64_t mt_conf_services = MT_SNAPSHOT_SERVICES_MAX;
+/*
+ * An eighth is left: a new endpoint needs a state while the snapshot in force still has those of
+ * endpoints that are removed or closed.
+ */
+uint64_t mt_conf_endpoints = MT_UPSTREAM_EPS_MAX / 8 * 7;
 
-/* This part of the steps, and of the memory, is for new documents, whatever is in force. */
+/* This part of steps, endpoints and memory is for new documents, whatever is in force. */
 #define FLOOR_PART 4
 /* A new service can be closed if at most this part of its demand is left. */
 #define CLOSED_PART 16
@@ -495,7 +500,9 @@ void mt_b_settle_work(struct mt_build *b)
 		{b, MT_WORK_CLUSTERS, &b->work.of[MT_WORK_CLUSTERS], mt_conf_clusters, 1, 0,
 			"clusters"},
 		{b, MT_WORK_SERVICES, &b->work.of[MT_WORK_SERVICES], mt_conf_services, 1, 0,
-			"terminated ports"}};
+			"terminated ports"},
+		{b, MT_WORK_ENDPOINTS, &b->work.of[MT_WORK_ENDPOINTS], mt_conf_endpoints, 1,
+			mt_conf_endpoints / FLOOR_PART, "endpoints of clusters"}};
 
 	/* Documents that are refused for one limit may leave enough of the other. */
 	for (size_t i = 0; i < MT_ARRAY_LEN(limits) && !b->work.over; i++)

@@ -34,12 +34,13 @@
 /* Names of ports and labels that are compared in one step. */
 #define STEP_OF_NAMES 16
 
-#define ROUTES_REMEDY  "write fewer rules or shorter texts, or name fewer hosts in one document"
-#define COPIES_REMEDY  "write fewer rules, or name fewer gateways in documents with the same host"
-#define LIMITS_REMEDY  "write fewer conditions of rate limits, or fewer ports"
-#define SERVICE_REMEDY "write fewer global rate limits, or name services with fewer endpoints"
-#define TABLES_REMEDY  "write smaller hash rings, or fewer ports or subsets with consistentHash"
-#define INBOUND_REMEDY "write fewer conditions of rate limits, or fewer ports, subsets or endpoints"
+#define ROUTES_REMEDY	 "write fewer rules or shorter texts, or name fewer hosts in one document"
+#define COPIES_REMEDY	 "write fewer rules, or name fewer gateways in documents with the same host"
+#define LIMITS_REMEDY	 "write fewer conditions of rate limits, or fewer ports"
+#define SERVICE_REMEDY	 "write fewer global rate limits, or name services with fewer endpoints"
+#define TABLES_REMEDY	 "write smaller hash rings, or fewer ports or subsets with consistentHash"
+#define ENDPOINTS_REMEDY "write fewer ports, subsets or endpoints"
+#define INBOUND_REMEDY	 "write fewer conditions of rate limits, or fewer ports, subsets or endpoints"
 
 /* ---- services -------------------------------------------------------------------------------- */
 
@@ -167,11 +168,14 @@ static void want_subsets(
 		mt_b_want_at_host(b, MT_WORK_STEPS, &dr->meta, &place, ports * e->tables.subsets,
 			TABLES_REMEDY);
 		mt_b_want_at_host(b, MT_WORK_CLUSTERS, &dr->meta, &place, ports * n, few);
+		mt_b_want_at_host(b, MT_WORK_ENDPOINTS, &dr->meta, &place, ports * e->n_chosen,
+			ENDPOINTS_REMEDY);
 		return;
 	}
 	mt_b_want(b, MT_WORK_STEPS, own, steps, few_all);
 	mt_b_want(b, MT_WORK_STEPS, own, ports * e->tables.subsets, TABLES_REMEDY);
 	mt_b_want(b, MT_WORK_CLUSTERS, own, ports * n, few);
+	mt_b_want(b, MT_WORK_ENDPOINTS, own, ports * e->n_chosen, ENDPOINTS_REMEDY);
 }
 
 /* Of all ports and subsets. */
@@ -198,6 +202,8 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 	mt_b_want(b, MT_WORK_CLUSTERS, &h->se->meta, ports + forwards,
 		"write fewer ports or subsets");
 	mt_b_want(b, MT_WORK_SERVICES, &h->se->meta, ports, "write fewer ports");
+	mt_b_want(b, MT_WORK_ENDPOINTS, &h->se->meta, (ports + forwards) * h->n_workloads,
+		ENDPOINTS_REMEDY);
 	/* Policies are compared with each endpoint once more, and with ports that are not served. */
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta,
 		e.policies * (1 + unserved) + filters + closing * e.n,
@@ -211,6 +217,7 @@ static void want_clusters(struct mt_build *b, const struct mt_host *h)
 			filters);
 	mt_b_want_closed(b, MT_WORK_CLUSTERS, &h->se->meta, ports + forwards);
 	mt_b_want_closed(b, MT_WORK_SERVICES, &h->se->meta, ports);
+	mt_b_want_closed(b, MT_WORK_ENDPOINTS, &h->se->meta, 0);
 }
 
 /* ---- routes ---------------------------------------------------------------------------------- */

@@ -383,8 +383,86 @@ static void global_limits_are_checked(void)
 	}
 }
 
+/* Loads with a limit of endpoints. */
+static void load_endpoints(struct scene *sc, uint64_t endpoints)
+{
+	const uint64_t most = mt_conf_endpoints;
+
+	mt_conf_endpoints = endpoints;
+	load_again(sc, mt_conf_steps);
+	mt_conf_endpoints = most;
+}
+
+/* Writes service s of namespace greedy, and a rule with subsets that have all its endpoints. */
+static void put_multiplied(struct scene *sc, const char *rule_ns, int endpoints, int subsets)
+{
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	put_bare(f, endpoints);
+	if (subsets)
+		put_all_subsets(f, rule_ns, subsets);
+	fclose(f);
+	scene_write(sc, "greedy.yaml", text);
+	free(text);
+}
+
+/* Endpoints times subsets have shares: a small service of another namespace has its endpoint. */
+static void endpoints_have_shares(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	put_multiplied(&sc, "greedy", 40, 24);
+	put_file(&sc, "other", 1, 1);
+	load_endpoints(&sc, 1000);
+	IS_STATUS(&sc, "ServiceEntry", "s", "fail-closed");
+	CU_ASSERT(scene_has(&sc, "write fewer ports, subsets or endpoints", OVER));
+	IS_STATUS(&sc, "ServiceEntry", "s0", "in-force");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s0.other.example"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s.greedy.example"), -2);
+	scene_end(&sc);
+}
+
+/* So has a new endpoint while all are in use. */
+static void endpoints_are_left_for_changes(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	put_multiplied(&sc, "greedy", 40, 23);
+	put_file(&sc, "other", 1, 40);
+	load_endpoints(&sc, 1000);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s.greedy.example"), 40);
+	publish(&sc);
+	put_file(&sc, "other", 1, 41);
+	load_endpoints(&sc, 1000);
+	CU_ASSERT_EQUAL(count(&sc, "other", MT_OBJECT_IN_FORCE), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s0.other.example"), 41);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s.greedy.example"), -2);
+	scene_end(&sc);
+}
+
+/* Subsets of another namespace's rule are closed, and the service stays. */
+static void endpoints_of_foreign_subsets(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	put_multiplied(&sc, "istio-system", 40, 30);
+	load_endpoints(&sc, 1000);
+	IS_STATUS(&sc, "ServiceEntry", "s", "in-force");
+	IS_STATUS(&sc, "DestinationRule", "d", "fail-closed");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s.greedy.example"), 40);
+	scene_end(&sc);
+}
+
 const struct mt_test work_limits_tests[] = {{"limits times ports", limits_times_ports},
 	{"limits by regex", limits_by_regex}, {"limits of others", limits_of_others},
+	{"endpoints have shares", endpoints_have_shares},
+	{"endpoints are left for changes", endpoints_are_left_for_changes},
+	{"endpoints of foreign subsets", endpoints_of_foreign_subsets},
 	{"limits times endpoints", limits_times_endpoints},
 	{"limits in foreign subsets", limits_in_foreign_subsets},
 	{"limits of a mesh have room", limits_of_a_mesh_have_room},
