@@ -9,7 +9,17 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+/* A directory has the right to execute, too. */
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
 
 /*
  * Prefers the meltemid of the same build: in a build directory, next to this program, or where it
@@ -29,7 +39,7 @@ void daemon_path(char *path, size_t size)
 		*slash = '\0';
 	for (size_t i = 0; slash && i < MT_ARRAY_LEN(places); i++)
 		if ((size_t)snprintf(path, size, "%s/%s", own, places[i]) < size &&
-			access(path, X_OK) == 0)
+			is_program(path))
 			return;
 	snprintf(path, size, "meltemid");
 }
@@ -75,4 +85,23 @@ pid_t daemon_start(const char *user, const char *const *argv, const char *told, 
 	if (!*out)
 		close(fds[0]);
 	return pid;
+}
+
+int daemon_run(const char *user, const char *const *argv, char **out)
+{
+	size_t size;
+	int status = -1;
+	FILE *f = open_memstream(out, &size), *from = NULL;
+	pid_t pid = f ? daemon_start(user, argv, NULL, &from) : -1;
+
+	for (int c; pid > 0 && from && (c = getc(from)) != EOF;)
+		putc(c, f);
+	if (pid > 0 && from)
+		fclose(from);
+	if (f)
+		fclose(f);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+		WEXITSTATUS(status) == 127)
+		return -1;
+	return WEXITSTATUS(status);
 }

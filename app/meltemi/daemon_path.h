@@ -15,3 +15,8 @@ void daemon_path(char *path, size_t size);
  * not start, with the reason on stderr.
  */
 pid_t daemon_start(const char *user, const char *const *argv, const char *told, FILE **out);
+/*
+ * Runs it to its end. *out is what it prints, also to stderr; the caller frees it. Returns its exit
+ * status; -1 if it was not found or a signal ended it.
+ */
+int daemon_run(const char *user, const char *const *argv, char **out);

@@ -17,13 +17,14 @@ static const char usage[] =
 	"       meltemi nic confirm [ADDRESS]\n"
 	"       meltemi nic release ADDRESS [--force]\n"
 	"       meltemi nic write ADDRESS --node NODE.yaml [--name NAME] [--address A/BITS]... "
-	"[--check]\n"
+	"[--check] [--rights]\n"
 	"\n"
 	"The PCI network cards of this host. `list` shows driver, interface, queues, NUMA node,\n"
 	"IOMMU group, the device profile that fits, what uses the card, and packages that are\n"
 	"missing. `show` adds what to do next. `bind` gives a card to DPDK and takes it back\n"
 	"unless it is confirmed in time; `release` returns it to the kernel's driver. `write`\n"
-	"adds the card to spec.ports of a Node document, which meltemid --check must accept.\n"
+	"adds the card to spec.ports of a Node document, which meltemid --check must accept,\n"
+	"and with --rights gives the daemon's unit the rights of the port.\n"
 	"Tested with trees of files in place of /sys; not run on hardware.\n"
 	"\n"
 	"      --driver NAME           another driver than vfio-pci\n"
@@ -35,6 +36,7 @@ static const char usage[] =
 	"      --name NAME             of the port (p0, p1, ...)\n"
 	"      --address A/BITS        an address of the port; repeatable\n"
 	"      --check                 shows the change, and writes nothing\n"
+	"      --rights                also writes the drop-in of the unit and the rule of udev\n"
 	"      --json                  the same as JSON\n"
 	"      --root DIR              the host's files are below DIR (/sys, /proc, /lib, /usr)\n"
 	"\n"
@@ -99,7 +101,8 @@ static int read_options(struct nic *n, struct options *o, int argc, char **argv)
 		{"confirm-within", .take = read_confirm}, {"timeout", .take = read_timeout},
 		{"force", .flag = &o->force}, {"no-iommu", .flag = &o->no_iommu},
 		{"node", .text = &o->write.node}, {"name", .text = &o->write.name},
-		{"address", .take = add_address}, {"check", .flag = &o->write.check}, {NULL}};
+		{"address", .take = add_address}, {"check", .flag = &o->write.check},
+		{"rights", .flag = &o->write.rights}, {NULL}};
 	int code = options_read(options, o, true, usage, argc, argv);
 
 	if (code >= 0)

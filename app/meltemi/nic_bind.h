@@ -85,7 +85,8 @@ struct nic_write {
 	const char *node, *name;
 	const char *addresses[16];
 	uint32_t n_addresses;
-	bool check; /* show the change, write nothing */
+	bool check;  /* show the change, write nothing */
+	bool rights; /* also of the unit */
 };
 int nic_write(struct nic_task *t, const struct nic_write *w);
 

@@ -173,7 +173,7 @@ static void steps_to_write(const struct nic *n, const struct nic_card *c, json_t
 	for (uint32_t i = 0; i < c->n_uses; i++)
 		if (c->uses[i].kind == NIC_USE_MELTEMID)
 			return;
-	step(list, "meltemi nic write %s --node %s", c->address, NODE_FILE);
+	step(list, "meltemi nic write %s --node %s --rights", c->address, NODE_FILE);
 }
 
 json_t *nic_next(const struct nic *n, const struct nic_card *c)

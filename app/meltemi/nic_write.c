@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `meltemi nic write`: adds a card to the Node document. meltemid checks the new text, in a file
- * next to the document, before it replaces the document. It does so as the user of its unit,
- * because root can read files that the daemon cannot.
+ * `meltemi nic write`: adds a card to the Node document and, with --rights, the rights of its port
+ * to the unit. meltemid checks the new text, in a file next to the document, before it replaces the
+ * document. It does so as the user of its unit, because root can read files that the daemon cannot.
  */
 #include "daemon_path.h"
 #include "nic_bind.h"
 #include "nic_node.h"
+#include "nic_rights.h"
 #include "unit_user.h"
 
 #include "mt_file.h"
@@ -38,27 +39,14 @@ static int fail(const char *path, const char *words)
 	return EXIT_REFUSED;
 }
 
-/* ---- meltemid -------------------------------------------------------------------------------- */
-
-/* Runs meltemid. Returns its exit status, -1 if it is not there; *out, which the caller frees. */
-static int run_daemon(const char *user, const char *const *argv, char **out)
+/* The same for an error of lib/base, which names the path. */
+static int fail_of(const struct mt_err *e)
 {
-	size_t size;
-	int status = -1;
-	FILE *f = open_memstream(out, &size), *from;
-	pid_t pid = f ? daemon_start(user, argv, NULL, &from) : -1;
-
-	for (int c; pid > 0 && from && (c = getc(from)) != EOF;)
-		putc(c, f);
-	if (pid > 0 && from)
-		fclose(from);
-	if (f)
-		fclose(f);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
-		WEXITSTATUS(status) == 127)
-		return -1;
-	return WEXITSTATUS(status);
+	fprintf(stderr, "meltemi: %s\n", e->text);
+	return EXIT_REFUSED;
 }
+
+/* ---- meltemid -------------------------------------------------------------------------------- */
 
 /* Prints what meltemid reports, with the document's name for the file that it read. */
 static void print_report(const struct document *d, const char *report)
@@ -70,21 +58,13 @@ static void print_report(const struct document *d, const char *report)
 	fputs(report, stderr);
 }
 
-/* True if a node can start with the new text. Prints the report otherwise. */
-static bool check(struct document *d)
+/* True if a node can start with the new text, which is in a file. Prints the report otherwise. */
+static bool check(const struct document *d)
 {
 	const char *argv[] = {"meltemid", "-c", d->beside, "--check", NULL};
 	char *report = NULL;
-	struct mt_err e;
-	int status;
+	int status = daemon_run(*d->user ? d->user : NULL, argv, &report);
 
-	/* With owner and mode of the document, so that it is as readable as that. */
-	if (mt_file_replace_like(d->beside, d->changed, strlen(d->changed), &d->st, &e)) {
-		fail(d->path, e.text);
-		return false;
-	}
-	status = run_daemon(*d->user ? d->user : NULL, argv, &report);
-	(void)unlink(d->beside);
 	if (status < 0)
 		fail(d->path, "meltemid, which checks it, is neither next to this program nor in "
 			      "PATH");
@@ -96,13 +76,29 @@ static bool check(struct document *d)
 	return status >= 0 && status < NODE_UNUSABLE;
 }
 
+/* Has meltemid check the new text, and compute its rights unless `r` is NULL. */
+static bool examine(const struct document *d, const char *root, struct nic_rights *r)
+{
+	struct mt_err e;
+	bool ok;
+
+	/* With owner and mode of the document, so that it is as readable as that. */
+	if (mt_file_replace_like(d->beside, d->changed, strlen(d->changed), &d->st, &e)) {
+		fail_of(&e);
+		return false;
+	}
+	ok = check(d) && (!r || nic_rights_read(r, root, d->path, d->beside));
+	(void)unlink(d->beside);
+	return ok;
+}
+
 /* A daemon that can print the rights for its unit is not older than this program. */
 static void hint_rights(const struct document *d)
 {
 	const char *argv[] = {"meltemid", "--help", NULL};
 	char *help = NULL;
 
-	if (run_daemon(NULL, argv, &help) == 0 && help && strstr(help, "--rights"))
+	if (daemon_run(NULL, argv, &help) == 0 && help && strstr(help, "--rights"))
 		printf("rights for the unit: meltemid --rights --unit -c %s\n", d->path);
 	free(help);
 }
@@ -123,7 +119,7 @@ static bool read_document(struct document *d, const char *path)
 		return false;
 	}
 	if (mt_file_read(d->path, NODE_MAX, O_NOFOLLOW, &d->text, &d->len, &e)) {
-		fail(path, e.text);
+		fail_of(&e);
 		return false;
 	}
 	slash = strrchr(d->path, '/');
@@ -138,16 +134,23 @@ static bool put(const struct document *d, const char *path, const char *text, si
 
 	if (mt_file_replace_like(path, text, len, &d->st, &e) == 0)
 		return true;
-	fail(path, e.text);
+	fail_of(&e);
 	return false;
 }
 
-static bool replace(const struct document *d)
+/* Rights come first, because a daemon with a port that lacks them does not start. */
+static bool replace(const struct document *d, struct nic_rights *r)
 {
 	char backup[PATH_MAX + 8];
 
 	snprintf(backup, sizeof(backup), "%s.bak", d->path);
-	return put(d, backup, d->text, d->len) && put(d, d->path, d->changed, strlen(d->changed));
+	if (r && !nic_rights_put(r))
+		return false;
+	if (put(d, backup, d->text, d->len) && put(d, d->path, d->changed, strlen(d->changed)))
+		return true;
+	if (r)
+		nic_rights_undo(r);
+	return false;
 }
 
 /* ---- the change ------------------------------------------------------------------------------ */
@@ -164,10 +167,9 @@ static void print_lines(char sign, const char *from, const char *to)
 }
 
 /* Prints the lines between the common start and the common end of both texts. */
-static void print_change(const struct document *d)
+static void print_change(const char *path, const char *a, size_t len, const char *b)
 {
-	const char *a = d->text, *b = d->changed, *a_end = a + d->len, *b_end = b + strlen(b);
-	const char *from = a;
+	const char *from = a, *a_end = a + len, *b_end = b + strlen(b);
 	uint32_t line = 1;
 
 	for (const char *x = a, *y = b; x < a_end && y < b_end && *x == *y; x++, y++)
@@ -182,27 +184,30 @@ static void print_change(const struct document *d)
 	/* Whole lines: up to the end of the one in which the last difference is. */
 	while (b_end > b && b_end[-1] != '\n' && *b_end)
 		a_end++, b_end++;
-	printf("%s:%u:\n", d->path, line);
+	printf("%s:%u:\n", path, line);
 	print_lines('-', a, a_end);
 	print_lines('+', b, b_end);
 }
 
-static int change(struct nic_task *t, const struct nic_write *w, struct document *d)
+static void print_changes(const struct nic_rights *r)
 {
-	struct nic_port port = {.name = w->name,
-		.device = t->pci,
-		.profile = t->c->profile->name,
-		.n_addresses = w->n_addresses};
-	struct mt_err e;
+	for (int i = 0; i < NIC_RIGHTS; i++) {
+		const struct nic_rights_file *f = &r->files[i];
+		const char *now = f->now ? f->now : "";
 
-	memcpy(port.addresses, w->addresses, sizeof(w->addresses));
-	d->changed = nic_node_add(d->text, d->len, &port, &e);
-	if (!d->changed)
-		return fail(w->node, e.text);
-	print_change(d);
+		if (f->changes)
+			print_change(f->path, now, strlen(now), f->wanted);
+	}
 	fflush(stdout);
-	if (!check(d) || (!w->check && !replace(d)))
-		return EXIT_REFUSED;
+}
+
+static void report(const struct nic_task *t, const struct nic_write *w, const struct document *d,
+	const struct nic_rights *r)
+{
+	bool changes = false;
+
+	for (int i = 0; i < NIC_RIGHTS; i++)
+		changes |= r->files[i].changes;
 	if (!nic_is_bifurcated(t->c) && strcmp(t->c->driver, NIC_VFIO) != 0)
 		printf("the card does not belong to vfio-pci: run `meltemi nic bind %s` before the "
 		       "daemon starts\n",
@@ -211,15 +216,46 @@ static int change(struct nic_task *t, const struct nic_write *w, struct document
 		printf("accepted by meltemid --check; not written\n");
 	else
 		printf("written; the former text is %s.bak. Ports open when the daemon starts: "
-		       "systemctl restart meltemid\n",
-			d->path);
-	hint_rights(d);
+		       "%ssystemctl restart meltemid\n",
+			d->path,
+			changes ? "udevadm control --reload && udevadm trigger "
+				  "--subsystem-match=vfio && systemctl daemon-reload && "
+				: "");
+	if (!w->rights)
+		hint_rights(d);
+	else if (!changes)
+		printf("the unit has the rights of the ports already\n");
+}
+
+static int change(
+	struct nic_task *t, const struct nic_write *w, struct document *d, struct nic_rights *r)
+{
+	struct nic_port port = {.name = w->name,
+		.device = t->pci,
+		.profile = t->c->profile->name,
+		.n_addresses = w->n_addresses};
+	struct nic_rights *rights = w->rights ? r : NULL;
+	struct mt_err e;
+
+	memcpy(port.addresses, w->addresses, sizeof(w->addresses));
+	d->changed = nic_node_add(d->text, d->len, &port, &e);
+	if (!d->changed)
+		return fail(w->node, e.text);
+	print_change(d->path, d->text, d->len, d->changed);
+	fflush(stdout);
+	if (!examine(d, t->n->host.root, rights))
+		return EXIT_REFUSED;
+	print_changes(r);
+	if (!w->check && !replace(d, rights))
+		return EXIT_REFUSED;
+	report(t, w, d, r);
 	return EXIT_DONE;
 }
 
 int nic_write(struct nic_task *t, const struct nic_write *w)
 {
 	static struct document d;
+	static struct nic_rights r;
 	int code = EXIT_REFUSED;
 
 	if (!t->c->profile)
@@ -228,8 +264,9 @@ int nic_write(struct nic_task *t, const struct nic_write *w)
 	if (geteuid() == 0)
 		(void)unit_user(t->n->host.root, d.user);
 	if (read_document(&d, w->node))
-		code = change(t, w, &d);
+		code = change(t, w, &d, &r);
 	free(d.text);
 	free(d.changed);
+	nic_rights_free(&r);
 	return code;
 }

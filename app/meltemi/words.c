@@ -150,6 +150,7 @@ static const struct own_word of_nic[] = {
 	{"--name", "of the port"},
 	{"--no-iommu", "without IOMMU: the card can access all memory"},
 	{"--node", "the Node document"},
+	{"--rights", "also the rights of the unit"},
 	{"--timeout", "of each write to sysfs (10s)"},
 };
 

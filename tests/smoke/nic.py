@@ -376,6 +376,53 @@ def written_as_the_unit(host):
     shutil.rmtree(units)
 
 
+def written_with_rights(host):
+    """The drop-in and the rule of udev come with the port, all or none. meltemid reads the host's /sys, where the tree's is mounted."""
+    directory, etc = host.root.parent / "rights", host.root / "etc"
+    drop_in, rule = etc / "systemd/system/meltemid.service.d/rights.conf", etc / "udev/rules.d/70-meltemi.rules"
+    directory.mkdir()
+    for path in ("systemd/system", "udev"):
+        (etc / path).mkdir(parents=True, exist_ok=True)
+    node = directory / "node.yaml"
+    before = NODE % (directory, directory)
+    script = 'mount --bind "$0" /sys && exec "$@"'
+
+    def write(address, *words, status=0, contains=(), sys=host.sys):
+        inner = host.command("nic", "write", address, "--node", str(node), "--rights", *words)
+        argv = [*inner[:4], "unshare", "-m", "sh", "-c", script, str(sys), *inner[4:]]
+        done = subprocess.run(argv, text=True, capture_output=True, timeout=60, check=False)
+        equal(done.returncode, status, f"exit status of nic write {address} {words}: {done.stdout}{done.stderr}")
+        for text in contains:
+            check(text in done.stdout + done.stderr, f"nic write {address} {words} prints {done.stdout}{done.stderr}, without {text!r}")
+
+    def files():
+        return [path.read_text() if path.exists() else None for path in (node, drop_in, rule)]
+
+    node.write_text(before)
+    write(FREE, "--check", contains=[f"{drop_in}:1:", "+ DeviceAllow=/dev/vfio/2 rw", f"{rule}:1:", "not written"])
+    equal(files(), [before, None, None], "after --check")
+    write(FREE, status=1, contains=["is not on this host", "not changed"], sys=host.root / "run")
+    equal(files(), [before, None, None], "after a card that is not there")
+    # The rule has no place.
+    (etc / "udev").rename(etc / "kept")
+    write(FREE, status=1, contains=["udev/rules.d"])
+    equal((files(), drop_in.parent.exists()), ([before, None, None], False), "after a rule that could not be written")
+    (etc / "kept").rename(etc / "udev")
+    write(FREE, contains=["written", "udevadm trigger", "daemon-reload"])
+    first = files()
+    check(f'device: "{FREE}"' in first[0] and "DeviceAllow=/dev/vfio/2 rw" in first[1] and 'KERNEL=="2"' in first[2], first)
+    check(f"-c {node}\n" in first[1] and ".check" not in "".join(first), first)
+    # Settings of the operator stay.
+    drop_in.write_text(first[1] + "LimitNOFILE=9\n")
+    write(TWIN, status=1, contains=[f"{drop_in}: not changed", f"meltemid --rights --unit -c {node}"])
+    equal(files(), [first[0], first[1] + "LimitNOFILE=9\n", first[2]], "after a refusal")
+    drop_in.write_text(first[1])
+    write(TWIN, contains=["+ DeviceAllow=/dev/vfio/3 rw", 'KERNEL=="3"'])
+    check("/dev/vfio/2 rw" in drop_in.read_text() and "/dev/vfio/3 rw" in drop_in.read_text(), drop_in.read_text())
+    equal(sorted(path.name for path in directory.iterdir()), ["node.yaml", "node.yaml.bak"], "files")
+    shutil.rmtree(etc)
+
+
 def with_daemon(host, lab):
     """Ports and worker cores of a running daemon: p0 is the interface of a card, here."""
     daemon = lab.meltemi(workers=1).start()
@@ -406,7 +453,7 @@ def body():
         (other / "driver").symlink_to(host.pci / "drivers/ice")
         (host.sys / "kernel/iommu_groups/3/devices/0000:5e:00.2").symlink_to(other)
         for part in (lists, refusals, confirmed, not_confirmed, slow_kernel, killed, host_address, kernel_does_nothing, without_iommu, writes,
-                     written_as_the_unit):
+                     written_as_the_unit, written_with_rights):
             print(part.__name__, flush=True)
             part(host)
         with_daemon(host, lab)

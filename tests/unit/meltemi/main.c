@@ -13,8 +13,8 @@ void doctor_found(struct doctor *d, enum doctor_state s, const char *about, cons
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"nic", nic_tests}, {"nic node", nic_node_tests},
-		{"redact", redact_tests}, {"client", client_tests}, {"streams", streams_tests},
-		{0}};
+		{"nic rights", nic_rights_tests}, {"redact", redact_tests},
+		{"client", client_tests}, {"streams", streams_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

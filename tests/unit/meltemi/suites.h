@@ -3,5 +3,5 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test nic_tests[], nic_node_tests[], redact_tests[], streams_tests[],
-	client_tests[];
+extern const struct mt_test nic_tests[], nic_node_tests[], nic_rights_tests[], redact_tests[],
+	streams_tests[], client_tests[];
