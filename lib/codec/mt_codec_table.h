@@ -58,8 +58,14 @@ enum mt_ct_type {
 	MT_CT_TYPES
 };
 
-#define MT_CT_SIGNED  0x01 /* BIG, LITTLE: the first bit is a sign */
+#define MT_CT_SIGNED  0x01 /* may be negative; BIG, LITTLE: the first bit is a sign */
 #define MT_CT_DEFAULT 0x02 /* a number that is not there is `absent` */
+
+/* True if numbers of such a type may be negative. */
+static inline bool mt_ct_is_signed(enum mt_ct_type type, bool has_sign)
+{
+	return has_sign || type == MT_CT_DECIMAL || type == MT_CT_ZIGZAG || type == MT_CT_JCE;
+}
 
 struct mt_ct_place {
 	uint8_t base, slot, type, size; /* size 0: up to the end of the slot or message */
@@ -75,7 +81,7 @@ struct mt_ct_place {
 enum mt_ct_code {
 	MT_CT_JUMP, /* to */
 	/* Jump to `to` if the result is `flags & MT_CT_IF`: */
-	MT_CT_TEST_NUMBER, /* place in [lo, hi] */
+	MT_CT_TEST_NUMBER, /* place in [lo, hi], with its sign if it is signed */
 	MT_CT_TEST_TEXT,   /* place equals text[n .. n + m) */
 	MT_CT_TEST_THERE,  /* place is there */
 	/* Fill `slot`; what does not fit in slot `within` (or the message) is not there: */

@@ -101,6 +101,7 @@ struct cf_test {
 	struct mt_num present;
 	bool negate, text;
 	uint32_t n;
+	struct cf_num min, max; /* the first range, which check_tests() sets by the place's sign */
 	struct {
 		uint64_t lo, hi;
 	} range[CF_RANGES];

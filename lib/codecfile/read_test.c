@@ -115,10 +115,9 @@ static void read_conditions(struct mt_fctx *c, const struct mt_ynode *n, struct 
 			"a condition compares in one way");
 		return;
 	}
-	if (range)
-		add_range(c, t, k.min.set ? k.min.v : 0, k.max.set ? k.max.v : UINT64_MAX, n->line);
-	if (range && t->range[0].lo > t->range[0].hi)
-		mt_f_error(c, n->line, "write a smaller min", "min is above max");
+	t->min = k.min;
+	t->max = k.max;
+	t->n += range;
 	t->present = k.present;
 	if (k.mask.set)
 		t->mask = k.mask.v;

@@ -15,11 +15,50 @@ static void must_be_number(struct cf_build *b, const struct cf_ref *r)
 			r->name);
 }
 
+static bool is_signed(const struct cf_place *p)
+{
+	return mt_ct_is_signed(p->number, p->is_signed.v);
+}
+
+/* Numbers that are in the order of those of the place. */
+static uint64_t rank(const struct cf_place *p, uint64_t v)
+{
+	return v ^ (is_signed(p) ? 1ull << 63 : 0);
+}
+
+static bool is_too_high(const struct cf_num *n)
+{
+	return !n->negative && n->v > INT64_MAX;
+}
+
+/* The range of min and max. */
+static void set_range(struct cf_build *b, struct cf_test *t)
+{
+	const struct cf_place *p = t->ref.place;
+	uint64_t lo = t->min.set ? t->min.v : rank(p, 0);
+	uint64_t hi = t->max.set ? t->max.v : rank(p, UINT64_MAX);
+
+	if (!t->min.set && !t->max.set)
+		return;
+	t->range[0].lo = lo;
+	t->range[0].hi = hi;
+	if (!is_signed(p) && (t->min.negative || t->max.negative))
+		cf_error(b, t->ref.path, t->ref.line, "write \"signed: true\" at the place",
+			"%.64s has no negative numbers", t->ref.name);
+	else if (is_signed(p) && (is_too_high(&t->min) || is_too_high(&t->max)))
+		cf_error(b, t->ref.path, t->ref.line, "write 9223372036854775807 at most",
+			"%.64s has a sign, so its numbers are lower", t->ref.name);
+	else if (rank(p, lo) > rank(p, hi))
+		cf_error(b, t->ref.path, t->ref.line, "write a smaller min", "min is above max");
+}
+
 static void check_tests(struct cf_build *b, const struct cf_when *w)
 {
 	for (struct cf_test *t = w->first; t; t = t->next) {
 		bool text = t->ref.place->number == MT_CT_BYTES;
 
+		if (!text)
+			set_range(b, t);
 		for (uint32_t i = 0; i < t->n && !t->present.set; i++) {
 			if (text && !t->texts[i])
 				cf_error(b, t->ref.path, t->ref.line,
@@ -28,7 +67,7 @@ static void check_tests(struct cf_build *b, const struct cf_when *w)
 			else if (text && strlen(t->texts[i]) > MT_CT_KEY)
 				cf_error(b, t->ref.path, t->ref.line, "write 64 characters at most",
 					"too long a text");
-			else if (!text && t->range[i].lo > t->range[i].hi)
+			else if (!text && t->texts[i] && t->range[i].lo > t->range[i].hi)
 				cf_error(b, t->ref.path, t->ref.line,
 					"write a number, or \"type: text\" at the place",
 					"\"%.32s\" is compared with a number", t->texts[i]);
@@ -108,6 +147,15 @@ static void check_frames(struct cf_build *b)
 
 /* ---- kinds ----------------------------------------------------------------------------------- */
 
+/* True if value i of t is a number, and in range k of a, on the same place. */
+static bool is_within(const struct cf_test *t, uint32_t i, const struct cf_test *a, uint32_t k)
+{
+	const struct cf_place *p = t->ref.place;
+	uint64_t lo = rank(p, t->range[i].lo), hi = rank(p, t->range[i].hi);
+
+	return lo <= hi && rank(p, a->range[k].lo) <= lo && hi <= rank(p, a->range[k].hi);
+}
+
 /* True if each value that `b` accepts is accepted by `a`, on the same place. */
 static bool implies(const struct cf_test *t, const struct cf_test *a)
 {
@@ -121,11 +169,8 @@ static bool implies(const struct cf_test *t, const struct cf_test *a)
 		bool in = false;
 
 		for (uint32_t k = 0; k < a->n && !in; k++)
-			in = t->texts[i] && a->texts[k]
-				     ? strcmp(t->texts[i], a->texts[k]) == 0
-				     : t->range[i].lo <= t->range[i].hi &&
-					       a->range[k].lo <= t->range[i].lo &&
-					       t->range[i].hi <= a->range[k].hi;
+			in = t->texts[i] && a->texts[k] ? strcmp(t->texts[i], a->texts[k]) == 0
+							: is_within(t, i, a, k);
 		if (!in)
 			return false;
 	}

@@ -73,14 +73,22 @@ static enum done decide(const struct mt_ct_op *op, bool result)
 	return result == (op->flags & MT_CT_IF) ? RUN_JUMP : RUN_NEXT;
 }
 
+static bool between(const struct mt_ct_place *p, uint64_t v, uint64_t lo, uint64_t hi)
+{
+	if (table_is_signed(p))
+		return (int64_t)v >= (int64_t)lo && (int64_t)v <= (int64_t)hi;
+	return v >= lo && v <= hi;
+}
+
 static enum done test_number(struct table_run *r, const struct mt_ct_op *op)
 {
+	const struct mt_ct_place *p = &r->t->places[op->place];
 	uint64_t v;
-	enum table_rc rc = table_number(r, &r->t->places[op->place], &v);
+	enum table_rc rc = table_number(r, p, &v);
 
 	if (rc == TABLE_WAIT)
 		return RUN_WAIT;
-	return decide(op, rc == TABLE_GOT && v >= op->lo && v <= op->hi);
+	return decide(op, rc == TABLE_GOT && between(p, v, op->lo, op->hi));
 }
 
 static enum done test_text(struct table_run *r, const struct mt_ct_op *op)

@@ -30,8 +30,7 @@ struct table_run table_look(
 
 bool table_is_signed(const struct mt_ct_place *p)
 {
-	return p->flags & MT_CT_SIGNED || p->type == MT_CT_ZIGZAG || p->type == MT_CT_JCE ||
-	       p->type == MT_CT_DECIMAL;
+	return mt_ct_is_signed((enum mt_ct_type)p->type, p->flags & MT_CT_SIGNED);
 }
 
 static bool number(struct table_run *r, const struct mt_ct_meta *m, const struct mt_ct_place *p,

@@ -132,7 +132,8 @@ static bool decimal(const uint8_t *p, uint32_t n, uint64_t *v)
 		sum = sum * 10 + (uint64_t)(*p - '0');
 	}
 	*v = negative ? -sum : sum;
-	return true;
+	/* A higher number would be a negative one. */
+	return sum <= (uint64_t)INT64_MAX + negative;
 }
 
 static uint64_t extended(uint64_t v, uint32_t bytes)

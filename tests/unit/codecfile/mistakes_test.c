@@ -122,6 +122,19 @@ static const struct {
 	{MATCH, "  match: {magic: {is: 1, not: 2}}\n",
 		"spec.match.magic: a condition compares in one way"},
 	{MATCH, "  match: {magic: {min: 2, max: 1}}\n", "spec.match.magic: min is above max"},
+	{MATCH, "  match: {magic: {max: -1}}\n",
+		"15: error: spec.match.magic: magic has no negative numbers (write \"signed: "
+		"true\" "
+		"at the place)"},
+	{PLACES, WIDE("size: 2, signed: true") "  check: {magic: {min: 4, max: -4}}\n",
+		"spec.check.magic: min is above max"},
+	{PLACES, WIDE("size: 8, signed: true") "  check: {magic: {max: 0xffffffffffffffff}}\n",
+		"spec.check.magic: magic has a sign, so its numbers are lower (write "
+		"9223372036854775807 at most)"},
+	{MESSAGES,
+		"  messages:\n  - {is: request, from: client, when: {kind: {min: 1}}}\n"
+		"  - {is: oneway, from: client, when: {kind: 2}}\n  - {is: reply, from: server}\n",
+		"19: error: spec.messages: never used: the rule of line 18"},
 	{MATCH, "  match: {magic: \"\"}\n", "\"\" is compared with a number"},
 	{MATCH, "  match: {name: {min: 2}}\n", "spec.match.name: a text is in no range"},
 	{MATCH, "  match: {tail: 1}\n",
