@@ -270,6 +270,9 @@ static enum done walk(struct table_run *r, const struct mt_ct_op *op)
 	rc = table_walk(r, w, c.off, c.off + c.len);
 	if (rc == TABLE_WAIT)
 		return RUN_WAIT;
+	/* The message's end may depend on what was not found. */
+	if (rc == TABLE_MALFORMED && !r->msg->len)
+		return bad(r, MT_CT_FAULT_CONTAINER);
 	if (rc == TABLE_MALFORMED)
 		contradicts(r);
 	return RUN_NEXT;
@@ -677,6 +680,8 @@ const char *mt_ct_fault_str(enum mt_ct_fault fault)
 		[MT_CT_FAULT_KIND] = "codec file: no kind of message matches",
 		[MT_CT_FAULT_DELIMITER] = "codec file: no delimiter within the longest line",
 		[MT_CT_FAULT_ID] = "codec file: the id is missing or not a number",
+		[MT_CT_FAULT_CONTAINER] =
+			"codec file: a container before its end breaks its format",
 	};
 
 	return (unsigned int)fault < MT_CT_FAULTS ? words[fault] : "codec file: malformed";

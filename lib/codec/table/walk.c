@@ -219,9 +219,9 @@ enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, 
 enum { LINE_KEY, LINE_VALUE };
 /*
  * stack[]: end of the key; the current text without blanks around; start of the key; bits of its
- * targets; start of the line.
+ * targets; start of the line; what follows a carriage return.
  */
-enum { LINE_KEY_END, LINE_FROM, LINE_TO, LINE_KEY_FROM, LINE_WANTED, LINE_START };
+enum { LINE_KEY_END, LINE_FROM, LINE_TO, LINE_KEY_FROM, LINE_WANTED, LINE_START, LINE_AFTER_CR };
 
 static bool blank(uint8_t b)
 {
@@ -302,6 +302,17 @@ static bool line_done(struct table_run *r, const struct mt_ct_walk *w, uint32_t 
 	return true;
 }
 
+/*
+ * True for what readers of headers take for different lines: a line that starts with a blank, which
+ * some of them add to the one before, a carriage return within a line, and a zero byte.
+ */
+static bool is_ambiguous(const struct table_state *s, uint8_t b)
+{
+	if (s->stack[LINE_AFTER_CR] == s->pos)
+		return b != '\n';
+	return b == '\0' || (s->stack[LINE_START] == s->pos && (b == ' ' || b == '\t'));
+}
+
 /* A byte of a key or value: keeps where the text without blanks around begins and ends. */
 static void line_trim(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
 {
@@ -329,6 +340,12 @@ static enum line line_byte(struct table_run *r, const struct mt_ct_walk *w, uint
 {
 	struct table_state *s = r->s;
 
+	if (w->flags & MT_CT_WALK_TRIM) {
+		if (is_ambiguous(s, b))
+			return LINE_WRONG;
+		if (b == '\r')
+			s->stack[LINE_AFTER_CR] = s->pos + 1;
+	}
 	if (s->mode == LINE_KEY && b == w->between) {
 		struct table_slot key = line_text(s, w);
 
@@ -377,6 +394,7 @@ enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, 
 
 	if (s->phase == 1) {
 		s->phase = 2;
+		s->stack[LINE_AFTER_CR] = UINT32_MAX;
 		line_begin(r, LINE_KEY, s->pos);
 	}
 	for (uint32_t n; (n = table_piece(r, s->pos, end, &p)) > 0;) {

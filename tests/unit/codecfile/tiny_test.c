@@ -166,15 +166,6 @@ static void wide_key(struct message *m, uint32_t size)
 	set_length(m);
 }
 
-static void late_key(struct message *m, uint32_t size)
-{
-	put_text(m, "..method: m\r\n");
-	while (m->n < size)
-		put_text(m, "    ");
-	put_text(m, "user: ann");
-	set_length(m);
-}
-
 static void one_key(struct message *m, uint32_t size)
 {
 	put_text(m, "..method: m\r\nuser: ann\r\n");
@@ -264,7 +255,6 @@ static void linear_while_arriving(void)
 	check_linear(counted_json, one_name, "ann");
 	check_linear(counted_headers, keys, "ann");
 	check_linear(counted_headers, wide_key, "ann");
-	check_linear(counted_headers, late_key, "ann");
 	check_linear(counted_headers, one_key, "ann");
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Containers that some servers read in another way than Meltemi, or not at all: messages with them
+ * are refused. Those of all servers are taken, with their value of `user`.
+ */
+#include "codecfile_test.h"
+
+#include <stdio.h>
+
+struct row {
+	const char *bytes, *user; /* user: NULL if the message is refused */
+	uint32_t n;
+};
+#define ROW(bytes, user)                                                                           \
+	{                                                                                          \
+		bytes, user, sizeof(bytes) - 1                                                     \
+	}
+
+static const struct row headers[] = {
+	ROW("a: b\r\nuser: ann\r\n", "ann"),
+	ROW("a: b\nUSER:ann\n", "ann"),
+	ROW("a: b\r\nuser: ann", "ann"),
+	/* The last line ends where the container does. */
+	ROW("user: ann\r", "ann"),
+	ROW("\r\nuser: ann\r\n", "ann"),
+	ROW("a: b\r\n user: ann\r\n", NULL),
+	ROW("a: b\r\n\tuser: ann\r\n", NULL),
+	ROW(" user: ann\r\n", NULL),
+	ROW("user: ann\rx: y\r\n", NULL),
+	ROW("user: ann\r\r\n", NULL),
+	ROW("\ruser: ann\r\n", NULL),
+	ROW("user\0: ann\r\n", NULL),
+	ROW("user: ann\r\nx: \0\r\n", NULL),
+};
+
+/* The message in buffers of `piece` bytes. */
+static void one(const struct mt_codec *codec, const struct row *row, uint32_t piece)
+{
+	uint8_t head[2] = {(uint8_t)((row->n + 2) >> 8), (uint8_t)(row->n + 2)};
+	struct mt_chain c = {0};
+	struct mt_msg msg;
+	const char *user;
+	bool right;
+
+	env_append(&c, head, 2, 0);
+	env_append(&c, (const uint8_t *)row->bytes, row->n, piece);
+	CU_ASSERT_EQUAL(env_decode(codec, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
+	CU_ASSERT_EQUAL(msg.len, row->n + 2);
+	user = msg.refuse ? NULL : env_meta(codec, &msg, &c, "user");
+	right = user && row->user ? strcmp(user, row->user) == 0 : user == row->user;
+	CU_ASSERT(right);
+	if (!right)
+		fprintf(stderr, "%s, in pieces of %u: %s\n", row->bytes, piece,
+			user ? user : "refused");
+	mt_chain_free(&c);
+}
+
+static void all(const char *holds, const struct row *rows, size_t n)
+{
+	const struct mt_codec *codec;
+	struct mt_region region;
+	char doc[1024];
+
+	snprintf(doc, sizeof(doc),
+		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: formats}\nspec:\n"
+		"  calls: serial\n  places:\n    total: {at: 0, size: 2}\n"
+		"    body: {at: 2, to: 0, holds: %s}\n    user: {in: body, find: user}\n"
+		"  frame: {length: total, min: 2, max: 1000}\n  messages:\n"
+		"  - {is: request, from: client}\n  - {is: reply, from: server}\n"
+		"  metadata: {user: user}\n",
+		holds);
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region, doc)->codec;
+	for (size_t i = 0; i < n; i++) {
+		one(codec, &rows[i], 0);
+		one(codec, &rows[i], 1);
+		one(codec, &rows[i], 3);
+	}
+	mt_region_fini(&region);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+static void lines_of_headers(void)
+{
+	all("headers", headers, MT_ARRAY_LEN(headers));
+}
+
+const struct mt_test format_tests[] = {{"headers", lines_of_headers}, {0}};
