@@ -1,28 +1,122 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Walks through a JSON object byte by byte. Only the objects on the path to a wanted member are
- * parsed; inside other values the walk counts brackets outside of strings. The last of repeated
- * members counts. Names on the path, and wanted texts, must not contain escape sequences: a server
- * would read another text than the one that is compared here.
+ * parsed; inside other values the walk counts brackets outside of strings. Comments, single quotes
+ * and all else that JSON does not have break the format: a server that reads it would find other
+ * members. The last of repeated members counts. Names on the path, and wanted texts, must not
+ * contain escape sequences: a server would read another text than the one that is compared here.
  */
 #include "walk.h"
 
+#include <ctype.h>
+
 enum mode {
 	J_VALUE,   /* before a value */
-	J_MEMBER,  /* in an object: before a member or its end */
+	J_FIRST,   /* in an object: before its first member or its end */
+	J_MEMBER,  /* after a comma: before a member */
 	J_NAME,	   /* in a member's name, which starts at state.mark */
 	J_COLON,   /* after the name */
 	J_TEXT,	   /* in a string, which starts at state.mark */
-	J_LITERAL, /* in a number or word, which starts at state.mark with state.level */
+	J_LITERAL, /* in a number or word, which starts at state.mark */
 	J_NEXT,	   /* after a value: before a comma or the object's end */
 	J_NESTED,  /* in another object or array; state.level counts brackets */
 	J_QUOTED,  /* in a string there */
+	J_ITEM,	   /* in a number or word there */
 	J_END,
 };
 
-#define J_ESCAPE   0x80 /* in `mode`: after a backslash */
-#define J_WANTED   7	/* stack[]: bits of the targets of the current member */
-#define LEVELS_MAX 1000
+#define J_ESCAPE 0x80 /* in `mode`: after a backslash */
+
+/*
+ * stack[]: below J_PART a bit for each bracket, 1 for an object; the part of a number or word that
+ * is read, or in an escape sequence how many digits are left; bits of the current member's targets.
+ */
+enum { J_PART = 6, J_WANTED };
+#define LEVELS_MAX (32 * J_PART)
+
+/* The part of a number that is read; from L_WORD on the position in `words`. */
+enum {
+	L_WRONG,
+	L_MINUS,
+	L_ZERO,
+	L_INTEGER,
+	L_POINT,
+	L_FRACTION,
+	L_EXPONENT,
+	L_SIGN,
+	L_POWER,
+	L_WORD
+};
+
+static const char words[] = "true\0false\0null";
+enum { W_TRUE, W_FALSE = 5, W_NULL = 11 };
+
+static bool is_digit(uint8_t b)
+{
+	return b >= '0' && b <= '9';
+}
+
+/* After the first byte of a number or word. */
+static uint32_t literal_begin(uint8_t b)
+{
+	switch (b) {
+	case '-':
+		return L_MINUS;
+	case '0':
+		return L_ZERO;
+	case 't':
+		return L_WORD + W_TRUE + 1;
+	case 'f':
+		return L_WORD + W_FALSE + 1;
+	case 'n':
+		return L_WORD + W_NULL + 1;
+	default:
+		return is_digit(b) ? L_INTEGER : L_WRONG;
+	}
+}
+
+/* After one more. */
+static uint32_t literal_next(uint32_t is, uint8_t b)
+{
+	bool digit = is_digit(b), exponent = b == 'e' || b == 'E';
+
+	switch (is) {
+	case L_MINUS:
+		return b == '0' ? L_ZERO : digit ? L_INTEGER : L_WRONG;
+	case L_INTEGER:
+		if (digit)
+			return L_INTEGER;
+		/* fall through */
+	case L_ZERO:
+		return b == '.' ? L_POINT : exponent ? L_EXPONENT : L_WRONG;
+	case L_FRACTION:
+		if (exponent)
+			return L_EXPONENT;
+		/* fall through */
+	case L_POINT:
+		return digit ? L_FRACTION : L_WRONG;
+	case L_EXPONENT:
+		return digit ? L_POWER : b == '+' || b == '-' ? L_SIGN : L_WRONG;
+	case L_SIGN:
+	case L_POWER:
+		return digit ? L_POWER : L_WRONG;
+	default:
+		return b && words[is - L_WORD] == (char)b ? is + 1 : L_WRONG;
+	}
+}
+
+static bool is_whole(uint32_t is)
+{
+	if (is >= L_WORD)
+		return words[is - L_WORD] == '\0';
+	return is == L_ZERO || is == L_INTEGER || is == L_FRACTION || is == L_POWER;
+}
+
+/* True for null, which means that there is no value. */
+static bool is_null(uint32_t is)
+{
+	return is > L_WORD + W_NULL;
+}
 
 static bool blank(uint8_t b)
 {
@@ -32,6 +126,12 @@ static bool blank(uint8_t b)
 static bool ends_literal(uint8_t b)
 {
 	return blank(b) || b == ',' || b == '}' || b == ']';
+}
+
+/* True if it matters that there is nothing but an object: in a message that rules are about. */
+static bool is_strict(const struct table_run *r)
+{
+	return r->msg->flags == MT_DIR_DOWN;
 }
 
 /* True if target i is below target `top`, both as 1 + index. */
@@ -88,9 +188,29 @@ static uint32_t entered(const struct table_run *r, const struct mt_ct_walk *w)
 	return 0;
 }
 
-static enum mode after_value(const struct table_state *s, bool outer)
+static void after_value(struct table_state *s)
 {
-	return outer && s->depth == 0 ? J_END : J_NEXT;
+	s->mode = s->depth ? J_NEXT : J_END;
+}
+
+/* A bracket opens inside of another value, or opens it. */
+static enum table_rc opens(struct table_state *s, uint8_t b)
+{
+	uint32_t bit = 1u << s->level % 32, *kinds = s->stack + s->level / 32;
+
+	if (s->level == LEVELS_MAX)
+		return TABLE_MALFORMED;
+	*kinds = b == '{' ? *kinds | bit : *kinds & ~bit;
+	s->level++;
+	return TABLE_GOT;
+}
+
+/* A bracket closes there. False: another one was opened. */
+static bool closes(struct table_state *s, uint8_t b)
+{
+	uint32_t level = --s->level;
+
+	return (s->stack[level / 32] >> level % 32 & 1) == (b == '}');
 }
 
 /* The first byte of a value. */
@@ -100,25 +220,24 @@ static enum table_rc begin(struct table_run *r, const struct mt_ct_walk *w, uint
 	uint32_t into = s->depth ? entered(r, w) : 0;
 
 	s->mark = s->pos;
-	if (s->depth == 0) {
-		/* Only an object has members. */
-		s->mode = b == '{' ? J_MEMBER : J_END;
-		s->depth = b == '{';
-	} else if (b == '{' && into && s->depth < TABLE_STACK) {
+	if (b == '{' && (!s->depth || (into && s->depth < TABLE_STACK))) {
 		s->depth++;
 		s->in = (uint8_t)into;
-		s->mode = J_MEMBER;
+		s->mode = J_FIRST;
+	} else if (!s->depth && !is_strict(r)) {
+		/* Only an object has members. */
+		s->mode = J_END;
 	} else if (b == '{' || b == '[') {
 		s->mode = J_NESTED;
-		s->level = 1;
+		s->level = 0;
+		return opens(s, b);
 	} else if (b == '"') {
 		s->mode = J_TEXT;
 		s->mark = s->pos + 1;
-	} else if (b == '-' || (b >= '0' && b <= '9') || (b >= 'a' && b <= 'z')) {
-		s->mode = J_LITERAL;
-		s->level = b;
 	} else {
-		return TABLE_MALFORMED;
+		s->mode = J_LITERAL;
+		s->stack[J_PART] = literal_begin(b);
+		return s->stack[J_PART] == L_WRONG ? TABLE_MALFORMED : TABLE_GOT;
 	}
 	return TABLE_GOT;
 }
@@ -126,16 +245,14 @@ static enum table_rc begin(struct table_run *r, const struct mt_ct_walk *w, uint
 static enum table_rc object_end(struct table_run *r, const struct mt_ct_walk *w)
 {
 	walk_up(r, w);
-	r->s->mode = (uint8_t)after_value(r->s, true);
+	after_value(r->s);
 	return TABLE_GOT;
 }
 
-static enum table_rc member(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
+static enum table_rc member(struct table_run *r, uint8_t b)
 {
 	struct table_state *s = r->s;
 
-	if (b == '}')
-		return object_end(r, w);
 	if (b != '"')
 		return TABLE_MALFORMED;
 	s->mode = J_NAME;
@@ -146,7 +263,7 @@ static enum table_rc member(struct table_run *r, const struct mt_ct_walk *w, uin
 
 static enum table_rc in_name(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
 {
-	if (b == '\\')
+	if (b == '\\' || b < ' ')
 		return TABLE_MALFORMED;
 	if (b == '"') {
 		name(r, w);
@@ -159,40 +276,60 @@ static enum table_rc in_text(struct table_run *r, const struct mt_ct_walk *w, ui
 {
 	struct table_state *s = r->s;
 
+	if (b < ' ')
+		return TABLE_MALFORMED;
 	if (b == '\\') {
 		if (s->stack[J_WANTED])
 			return TABLE_MALFORMED;
 		s->mode |= J_ESCAPE;
 	} else if (b == '"') {
 		value(r, w, MT_CT_STRING, s->mark, s->pos);
-		s->mode = J_NEXT;
+		after_value(s);
 	}
 	return TABLE_GOT;
 }
 
+static enum table_rc in_quotes(struct table_state *s, uint8_t b)
+{
+	if (b < ' ')
+		return TABLE_MALFORMED;
+	if (b == '\\')
+		s->mode |= J_ESCAPE;
+	else if (b == '"')
+		s->mode = J_NESTED;
+	return TABLE_GOT;
+}
+
+/* After a backslash. */
+static enum table_rc escaped(struct table_state *s, uint8_t b)
+{
+	uint32_t *left = &s->stack[J_PART];
+
+	if (*left) {
+		if (!isxdigit(b))
+			return TABLE_MALFORMED;
+		--*left;
+	} else if (b == 'u') {
+		*left = 4;
+	} else if (!b || !strchr("\"\\/bfnrt", b)) {
+		return TABLE_MALFORMED;
+	}
+	if (!*left)
+		s->mode &= (uint8_t)~J_ESCAPE;
+	return TABLE_GOT;
+}
+
+/* After a value. */
 static enum table_rc next(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
 {
+	if (r->s->mode == J_END)
+		return TABLE_MALFORMED;
 	if (b == '}')
 		return object_end(r, w);
 	if (b != ',')
 		return TABLE_MALFORMED;
 	r->s->mode = J_MEMBER;
 	return TABLE_GOT;
-}
-
-static enum table_rc in_literal(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
-{
-	struct table_state *s = r->s;
-	uint16_t first = s->level;
-
-	if (!ends_literal(b))
-		return TABLE_GOT;
-	/* A null means that there is no value. */
-	if (first != 'n')
-		value(r, w, first == 't' || first == 'f' ? MT_CT_GROUP : MT_CT_NUMBER, s->mark,
-			s->pos);
-	s->mode = J_NEXT;
-	return blank(b) ? TABLE_GOT : next(r, w, b);
 }
 
 static enum table_rc nested(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
@@ -202,57 +339,104 @@ static enum table_rc nested(struct table_run *r, const struct mt_ct_walk *w, uin
 	if (b == '"') {
 		s->mode = J_QUOTED;
 	} else if (b == '{' || b == '[') {
-		if (++s->level > LEVELS_MAX)
+		return opens(s, b);
+	} else if (b == '}' || b == ']') {
+		if (!closes(s, b))
 			return TABLE_MALFORMED;
-	} else if ((b == '}' || b == ']') && --s->level == 0) {
-		value(r, w, MT_CT_GROUP, s->mark, s->pos + 1);
-		s->mode = J_NEXT;
+		if (s->level == 0) {
+			value(r, w, MT_CT_GROUP, s->mark, s->pos + 1);
+			after_value(s);
+		}
+	} else if (!blank(b) && b != ',' && b != ':') {
+		s->mode = J_ITEM;
+		s->stack[J_PART] = literal_begin(b);
+		return s->stack[J_PART] == L_WRONG ? TABLE_MALFORMED : TABLE_GOT;
 	}
 	return TABLE_GOT;
 }
 
-/* The byte at state.pos. */
-static enum table_rc byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
+/* A number or word ended before b. */
+static enum table_rc literal_end(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
+{
+	struct table_state *s = r->s;
+	uint32_t was = s->stack[J_PART];
+
+	s->stack[J_PART] = 0;
+	if (!is_whole(was) || !ends_literal(b))
+		return TABLE_MALFORMED;
+	if (s->mode == J_ITEM) {
+		s->mode = J_NESTED;
+		return nested(r, w, b);
+	}
+	if (!is_null(was))
+		value(r, w, was < L_WORD ? MT_CT_NUMBER : MT_CT_GROUP, s->mark, s->pos);
+	after_value(s);
+	return blank(b) ? TABLE_GOT : next(r, w, b);
+}
+
+static enum table_rc in_literal(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
+{
+	uint32_t is = literal_next(r->s->stack[J_PART], b);
+
+	if (is == L_WRONG)
+		return literal_end(r, w, b);
+	r->s->stack[J_PART] = is;
+	return TABLE_GOT;
+}
+
+/* The byte at state.pos, between names and values. */
+static enum table_rc between(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
 {
 	struct table_state *s = r->s;
 
-	if (s->mode & J_ESCAPE) {
-		s->mode &= (uint8_t)~J_ESCAPE;
-		return TABLE_GOT;
-	}
-	switch ((enum mode)s->mode) {
-	case J_NAME:
-		return in_name(r, w, b);
-	case J_TEXT:
-		return in_text(r, w, b);
-	case J_LITERAL:
-		return in_literal(r, w, b);
-	case J_NESTED:
-		return nested(r, w, b);
-	case J_QUOTED:
-		if (b == '\\')
-			s->mode |= J_ESCAPE;
-		else if (b == '"')
-			s->mode = J_NESTED;
-		return TABLE_GOT;
-	default:
-		break;
-	}
 	if (blank(b))
 		return TABLE_GOT;
 	switch ((enum mode)s->mode) {
 	case J_VALUE:
 		return begin(r, w, b);
+	case J_FIRST:
+		return b == '}' ? object_end(r, w) : member(r, b);
 	case J_MEMBER:
-		return member(r, w, b);
+		return member(r, b);
 	case J_COLON:
 		s->mode = J_VALUE;
 		return b == ':' ? TABLE_GOT : TABLE_MALFORMED;
-	case J_NEXT:
-		return next(r, w, b);
 	default:
-		return TABLE_GOT;
+		return next(r, w, b);
 	}
+}
+
+/* The byte at state.pos. */
+static enum table_rc byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
+{
+	if (r->s->mode & J_ESCAPE)
+		return escaped(r->s, b);
+	switch ((enum mode)r->s->mode) {
+	case J_NAME:
+		return in_name(r, w, b);
+	case J_TEXT:
+		return in_text(r, w, b);
+	case J_LITERAL:
+	case J_ITEM:
+		return in_literal(r, w, b);
+	case J_NESTED:
+		return nested(r, w, b);
+	case J_QUOTED:
+		return in_quotes(r->s, b);
+	default:
+		return between(r, w, b);
+	}
+}
+
+/* At the container's end. */
+static enum table_rc rest(const struct table_state *s)
+{
+	/* An empty container has no members. */
+	if (s->mode == J_END || (s->mode == J_VALUE && s->depth == 0))
+		return TABLE_GOT;
+	return s->mode == J_LITERAL && s->depth == 0 && is_whole(s->stack[J_PART])
+		       ? TABLE_GOT
+		       : TABLE_MALFORMED;
 }
 
 enum table_rc table_walk_json(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
@@ -266,7 +450,7 @@ enum table_rc table_walk_json(struct table_run *r, const struct mt_ct_walk *w, u
 
 			if (rc != TABLE_GOT)
 				return rc;
-			if (s->mode == J_END)
+			if (s->mode == J_END && !is_strict(r))
 				return TABLE_GOT;
 		}
 		r->used += 8 * n + 4;
@@ -277,6 +461,5 @@ enum table_rc table_walk_json(struct table_run *r, const struct mt_ct_walk *w, u
 		table_arrived(r, s->pos + 1);
 		return TABLE_WAIT;
 	}
-	/* An empty container has no members. */
-	return s->mode == J_VALUE && s->depth == 0 ? TABLE_GOT : TABLE_MALFORMED;
+	return rest(s);
 }

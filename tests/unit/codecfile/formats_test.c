@@ -33,6 +33,65 @@ static const struct row headers[] = {
 	ROW("user: ann\r\nx: \0\r\n", NULL),
 };
 
+/* More levels than are read, or as many. */
+#define NEST_4(x)   x x x x
+#define NEST_64(x)  NEST_4(NEST_4(NEST_4(x)))
+#define NEST_192(x) NEST_64(x) NEST_64(x) NEST_64(x)
+
+static const struct row json[] = {
+	ROW("", "-"),
+	ROW(" {} \n", "-"),
+	ROW("{\"user\":\"ann\"}", "ann"),
+	ROW("{\"user\" : 5 }", "5"),
+	ROW("{\"user\":null}", "-"),
+	ROW("{\"user\":-0.5e+17,\"x\":[1,-2,0,10.25,1E5,{\"y\":[true,false,null]}]}", "-0.5e+17"),
+	ROW("{\"x\":[{},[],\"\\u00Af\\n\\\\\\\"]\"],\"user\":\"ann\"}", "ann"),
+	ROW("[1,{\"user\":\"ann\"}]", "-"),
+	ROW("true", "-"),
+	ROW(" \"user\" ", "-"),
+	ROW("{\"x\":" NEST_192("[") NEST_192("]") ",\"user\":\"ann\"}", "ann"),
+	ROW("{\"x\":" NEST_192("[") "[]" NEST_192("]") ",\"user\":\"ann\"}", NULL),
+	/* Lenient servers read other members. */
+	ROW("{\"x\":['\"'],\"user\":\"ann\",\"y\":['\"']}", NULL),
+	ROW("{\"x\":[/*\"*/1],\"user\":\"ann\",\"y\":[/*\"*/1]}", NULL),
+	ROW("{\"x\":[#\"\n1],\"user\":\"ann\"}", NULL),
+	ROW("{\"x\":[1]//\"\n,\"user\":\"ann\"}", NULL),
+	ROW("/**/{\"user\":\"ann\"}", NULL),
+	ROW("\xef\xbb\xbf{\"user\":\"ann\"}", NULL),
+	ROW("{\"user\":'ann'}", NULL),
+	ROW("{'user':\"ann\"}", NULL),
+	ROW("{user:\"ann\"}", NULL),
+	ROW("{\"user\":ann}", NULL),
+	ROW("{\"x\":[ann],\"user\":\"ann\"}", NULL),
+	ROW("{\"x\":\"\\u\"\",\"user\":\"ann\"}", NULL),
+	ROW("{\"x\":\"\\'\",\"user\":\"ann\"}", NULL),
+	ROW("{\"x\":[\"\\x\"],\"user\":\"ann\"}", NULL),
+	ROW("{\"user\":\"ann\"}{\"user\":\"bob\"}", NULL),
+	ROW("{\"user\":\"ann\"}\0", NULL),
+	ROW("{\"user\":\"ann\",}", NULL),
+	ROW("{,\"user\":\"ann\"}", NULL),
+	ROW("{\"user\":\"a\nn\"}", NULL),
+	ROW("{\"us\0r\":1,\"user\":\"ann\"}", NULL),
+	ROW("{\"x\":[\"\t\"],\"user\":\"ann\"}", NULL),
+	ROW("{\"x\":[\0],\"user\":\"ann\"}", NULL),
+	ROW("{\"user\":\"ann\",\"x\":[}}]]}", NULL),
+	ROW("{\"user\":\"ann\",\"x\":{]}", NULL),
+	ROW("{\"user\":\"ann\",\"x\":truejunk}", NULL),
+	ROW("{\"user\":\"ann\",\"x\":true junk}", NULL),
+	ROW("{\"user\":\"ann\",\"x\":tru}", NULL),
+	ROW("{\"user\":\"ann\",\"x\":[nul]}", NULL),
+	ROW("{\"user\":01}", NULL),
+	ROW("{\"user\":1.}", NULL),
+	ROW("{\"user\":.5}", NULL),
+	ROW("{\"user\":+5}", NULL),
+	ROW("{\"user\":1e}", NULL),
+	ROW("{\"user\":-}", NULL),
+	ROW("{\"user\":0x10}", NULL),
+	ROW("{\"user\":NaN}", NULL),
+	ROW("tru", NULL),
+	ROW("{\"user\":\"ann\"", NULL),
+};
+
 /* The message in buffers of `piece` bytes. */
 static void one(const struct mt_codec *codec, const struct row *row, uint32_t piece)
 {
@@ -85,4 +144,9 @@ static void lines_of_headers(void)
 	all("headers", headers, MT_ARRAY_LEN(headers));
 }
 
-const struct mt_test format_tests[] = {{"headers", lines_of_headers}, {0}};
+static void objects(void)
+{
+	all("json", json, MT_ARRAY_LEN(json));
+}
+
+const struct mt_test format_tests[] = {{"headers", lines_of_headers}, {"json", objects}, {0}};
