@@ -152,6 +152,56 @@ static void forget(struct table_run *r, const struct mt_ct_walk *w, uint32_t wan
 				table_empty(r, walk_target(r, w, k)->slot);
 }
 
+/* The letter at p, in lower case also if it is one of the two that readers in Go take for it. */
+static uint8_t letter(const uint8_t *p, uint32_t n, uint32_t *used)
+{
+	*used = 1;
+	if (n > 1 && p[0] == 0xc5 && p[1] == 0xbf) {
+		*used = 2;
+		return 's';
+	}
+	if (n > 2 && p[0] == 0xe2 && p[1] == 0x84 && p[2] == 0xaa) {
+		*used = 3;
+		return 'k';
+	}
+	return (uint8_t)tolower(p[0]);
+}
+
+/* True if the name p[0, n) is the text in another case. */
+static bool is_other_case(const uint8_t *p, uint32_t n, const uint8_t *text, uint32_t len)
+{
+	uint32_t used, i;
+
+	if (n == len && memcmp(p, text, n) == 0)
+		return false;
+	for (i = 0; n > 0 && i < len; i++, p += used, n -= used)
+		if (letter(p, n, &used) != (uint8_t)tolower(text[i]))
+			return false;
+	return n == 0 && i == len;
+}
+
+/*
+ * True if a client's name, which ended at state.pos, is a wanted one in another case: some readers
+ * take it for that. The longest names that are compared have three bytes for a letter.
+ */
+static bool is_doubtful(struct table_run *r, const struct mt_ct_walk *w)
+{
+	uint32_t len = r->s->pos - r->s->mark;
+	uint8_t tmp[3 * MT_CT_KEY];
+	const uint8_t *p;
+
+	if (!is_strict(r) || len == 0 || len > sizeof(tmp))
+		return false;
+	p = table_bytes(r, r->s->mark, len, tmp);
+	for (uint32_t i = 0; p && i < w->n; i++) {
+		const struct mt_ct_target *g = walk_target(r, w, i);
+
+		if (g->parent == r->s->in && is_other_case(p, len, r->t->text + g->text, g->len))
+			return true;
+	}
+	return false;
+}
+
 /* A name ended at state.pos: finds its targets. */
 static void name(struct table_run *r, const struct mt_ct_walk *w)
 {
@@ -266,6 +316,8 @@ static enum table_rc in_name(struct table_run *r, const struct mt_ct_walk *w, ui
 	if (b == '\\' || b < ' ')
 		return TABLE_MALFORMED;
 	if (b == '"') {
+		if (is_doubtful(r, w))
+			return TABLE_MALFORMED;
 		name(r, w);
 		r->s->mode = J_COLON;
 	}
@@ -457,7 +509,7 @@ enum table_rc table_walk_json(struct table_run *r, const struct mt_ct_walk *w, u
 	}
 	if (s->pos < end) {
 		/* A longer name is none that is looked for. */
-		r->keep = s->mode == J_NAME && s->pos - s->mark <= MT_CT_KEY;
+		r->keep = s->mode == J_NAME && s->pos - s->mark <= 3 * MT_CT_KEY;
 		table_arrived(r, s->pos + 1);
 		return TABLE_WAIT;
 	}

@@ -89,6 +89,15 @@ static const struct row json[] = {
 	ROW("{\"user\":0x10}", NULL),
 	ROW("{\"user\":NaN}", NULL),
 	ROW("tru", NULL),
+	/* Readers in Go take these names for user. */
+	ROW("{\"user\":\"ann\",\"USER\":\"bob\"}", NULL),
+	ROW("{\"User\":\"ann\"}", NULL),
+	ROW("{\"u\xc5\xbf"
+	    "er\":\"ann\"}",
+		NULL),
+	ROW("{\"x\":{\"USER\":1},\"uSer "
+	    "\":1,\"use\":1,\"usera\":1,\"\":1,\"u\xc5\":1,\"user\":\"ann\"}",
+		"ann"),
 	ROW("{\"user\":\"ann\"", NULL),
 };
 
