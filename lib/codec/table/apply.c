@@ -16,6 +16,17 @@ static bool is_same(const struct mt_msg *a, const struct mt_msg *b)
 	       a->event == b->event && a->timeout_ms == b->timeout_ms;
 }
 
+/* Runs over the new message. Metadata are charged for it; for ids decode() was. */
+static bool run_again(struct write_change *c, struct table_run *r, struct mt_cursor *cur,
+	const struct mt_chain *chain, enum mt_dir dir, struct mt_msg *msg)
+{
+	bool ok = table_again(r, c->r->t, dir, chain, cur, msg);
+
+	if (c->mutations)
+		c->meta->took += r->used;
+	return ok;
+}
+
 /* Corrects the checksums of the new message and decodes it. */
 static int prove(struct write_change *c, struct mt_msg *msg, struct mt_chain *chain, uint64_t id,
 	struct write_undo *u, struct mt_pools *p)
@@ -28,13 +39,12 @@ static int prove(struct write_change *c, struct mt_msg *msg, struct mt_chain *ch
 	struct mt_msg again;
 	int rc;
 
-	if (!table_again(&r, c->r->t, dir, chain, &cur, &again))
+	if (!run_again(c, &r, &cur, chain, dir, &again))
 		return -ENOTSUP;
 	rc = write_new_sums(c, &r, u, chain, p);
 	if (rc < 0)
 		return rc;
-	if (rc > 0 &&
-		(!table_again(&r, c->r->t, dir, chain, &cur, &again) || !write_has_sums(c, &trace)))
+	if (rc > 0 && (!run_again(c, &r, &cur, chain, dir, &again) || !write_has_sums(c, &trace)))
 		return -ENOTSUP;
 	if (again.len != msg->len + c->growth || again.id != id || !is_same(&again, msg))
 		return -ENOTSUP;

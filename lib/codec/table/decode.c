@@ -6,6 +6,11 @@
 #include "run.h"
 
 #define OP_STEPS 8
+/*
+ * The most steps of a run in one piece, which keeps the worker from all else: those of about 256
+ * KiB of JSON.
+ */
+#define AGAIN_STEPS (8 * 4 * MT_CT_LEAD)
 
 _Static_assert(sizeof(struct table_state) <= MT_DECODER_STATE, "the state of a decoder");
 
@@ -612,7 +617,7 @@ bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_di
 		.msg = msg,
 		.s = s,
 		.cur = cur,
-		.may = UINT32_MAX,
+		.may = AGAIN_STEPS,
 		.arrived = c->len,
 		.head = mt_link_data(c->head),
 		.head_len = mt_link(c->head)->len,

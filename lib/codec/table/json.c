@@ -494,9 +494,10 @@ static enum table_rc rest(const struct table_state *s)
 enum table_rc table_walk_json(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
 {
 	struct table_state *s = r->s;
+	bool may = true;
 	const uint8_t *p;
 
-	for (uint32_t n; (n = table_piece(r, s->pos, end, &p)) > 0;) {
+	for (uint32_t n; may && (n = table_piece(r, s->pos, end, &p)) > 0;) {
 		for (uint32_t i = 0; i < n; i++, s->pos++) {
 			enum table_rc rc = byte(r, w, p[i]);
 
@@ -505,13 +506,12 @@ enum table_rc table_walk_json(struct table_run *r, const struct mt_ct_walk *w, u
 			if (s->mode == J_END && !is_strict(r))
 				return TABLE_GOT;
 		}
-		r->used += 8 * n + 4;
+		may = table_may(r, 8 * n + 4);
 	}
 	if (s->pos < end) {
 		/* A longer name is none that is looked for. */
 		r->keep = s->mode == J_NAME && s->pos - s->mark <= 3 * MT_CT_KEY;
-		table_arrived(r, s->pos + 1);
-		return TABLE_WAIT;
+		return walk_on(r, may);
 	}
 	return rest(s);
 }

@@ -418,13 +418,15 @@ int table_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chai
 	struct mt_cursor cur;
 	struct mt_msg again;
 	struct tail t;
+	bool ok;
 	int rc;
 
 	if (n == 0)
 		return 0;
 	mt_meta_read(meta, self, msg, c);
-	if (!table_again(&r, table_of(self), (enum mt_dir)msg->flags, c, &cur, &again) ||
-		!write_begin(&w, &r))
+	ok = table_again(&r, table_of(self), (enum mt_dir)msg->flags, c, &cur, &again);
+	meta->took += r.used;
+	if (!ok || !write_begin(&w, &r))
 		return -ENOTSUP;
 	w.mutations = m;
 	w.n_mutations = n;

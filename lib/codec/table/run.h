@@ -218,8 +218,8 @@ void table_record(struct table_run *r, const struct mt_ct_op *op);
 
 /*
  * Runs the program over a message that was decoded before. c starts with its leading bytes. Sums
- * are recorded without being computed. False: the message contradicts the table. The caller has set
- * r->trace and r->s.
+ * are recorded without being computed. False: the message contradicts the table, or needs too many
+ * steps; r->used has those that it took. The caller has set r->trace and r->s.
  */
 bool table_again(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
 	const struct mt_chain *c, struct mt_cursor *cur, struct mt_msg *msg);

@@ -390,6 +390,7 @@ static enum table_rc line_rest(struct table_run *r, const struct mt_ct_walk *w)
 enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
 {
 	struct table_state *s = r->s;
+	bool may = true;
 	const uint8_t *p;
 
 	if (s->phase == 1) {
@@ -397,22 +398,21 @@ enum table_rc table_walk_lines(struct table_run *r, const struct mt_ct_walk *w, 
 		s->stack[LINE_AFTER_CR] = UINT32_MAX;
 		line_begin(r, LINE_KEY, s->pos);
 	}
-	for (uint32_t n; (n = table_piece(r, s->pos, end, &p)) > 0;) {
+	for (uint32_t n; may && (n = table_piece(r, s->pos, end, &p)) > 0;) {
 		for (uint32_t i = 0; i < n; i++, s->pos++) {
 			enum line is = line_byte(r, w, end, p[i]);
 
 			if (is != LINE_GOES_ON)
 				return is == LINE_WRONG ? TABLE_MALFORMED : TABLE_GOT;
 		}
-		r->used += 4 * n + 4;
+		may = table_may(r, 4 * n + 4);
 	}
 	if (s->pos < end) {
 		bool begun = !(w->flags & MT_CT_WALK_TRIM) || s->stack[LINE_TO] > s->mark;
 
 		/* Blanks before a key are not read again, nor is a key that no target has. */
 		r->keep = s->mode == LINE_KEY && begun && s->pos - s->stack[LINE_FROM] <= MT_CT_KEY;
-		table_arrived(r, s->pos + 1);
-		return TABLE_WAIT;
+		return walk_on(r, may);
 	}
 	return line_rest(r, w);
 }
@@ -449,17 +449,16 @@ static void word_byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b
 enum table_rc table_walk_words(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
 {
 	struct table_state *s = r->s;
+	bool may = true;
 	const uint8_t *p;
 
-	for (uint32_t n; (n = table_piece(r, s->pos, end, &p)) > 0;) {
+	for (uint32_t n; may && (n = table_piece(r, s->pos, end, &p)) > 0;) {
 		for (uint32_t i = 0; i < n; i++, s->pos++)
 			word_byte(r, w, p[i]);
-		r->used += 4 * n + 4;
+		may = table_may(r, 4 * n + 4);
 	}
-	if (s->pos < end) {
-		table_arrived(r, s->pos + 1);
-		return TABLE_WAIT;
-	}
+	if (s->pos < end)
+		return walk_on(r, may);
 	/* Nothing after the last character between words is an empty word. */
 	if (s->mode == 0 && !(w->flags & MT_CT_WALK_TRIM)) {
 		s->mark = s->pos;

@@ -41,6 +41,14 @@ static inline enum table_rc walk_more(struct table_run *r, uint32_t end, uint32_
 	return TABLE_WAIT;
 }
 
+/* More bytes of a text are needed, or, without `may`, more steps. */
+static inline enum table_rc walk_on(struct table_run *r, bool may)
+{
+	if (may)
+		table_arrived(r, r->s->pos + 1);
+	return TABLE_WAIT;
+}
+
 /* A binary number of n bytes. */
 static inline uint64_t walk_number(const uint8_t *p, uint32_t n, bool little)
 {

@@ -5,6 +5,7 @@
  */
 #include "codecfile_test.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define MESSAGE_MAX 8192
@@ -295,7 +296,7 @@ static void ids(void)
 	"  calls: multiplexed\n  places:\n    total: {at: 0, size: 4}\n"                           \
 	"    body: {at: 4, to: 0, holds: " holds "}\n"                                             \
 	"    id: {in: body, find: " find ", type: number}\n"                                       \
-	"  frame: {length: total, min: 5, max: 131072}\n  messages:\n"                             \
+	"  frame: {length: total, min: 5, max: 2000000}\n  messages:\n"                            \
 	"  - {is: request, from: client}\n  - {is: reply, from: server}\n  id: id\n"
 
 /* An element that is not wanted, and the last one with the id 1. */
@@ -385,6 +386,123 @@ static void many_elements(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
-const struct mt_test tiny_tests[] = {{"many elements", many_elements}, {"ids", ids},
-	{"linear", linear}, {"last number", last_number},
-	{"linear while arriving", linear_while_arriving}, {0}};
+/* ---- long texts ------------------------------------------------------------------------------ */
+
+#define TEXT_MOST (270u << 10)
+
+/* A message of `n` bytes, with an id in front and then one text again and again. */
+static const struct text {
+	const char *document, *front, *more, *end;
+} texts[] = {
+	{IDS_IN("json", "id"), "{\"id\":5", ",\"x\":[[],[]]", "}"},
+	{IDS_IN("headers", "id"), "id: 5\r\n", "x: y\r\n", ""},
+	{IDS_IN("{lines: {between: \"=\", end: \";\"}}", "id"), "id=5;", "x=y;", ""},
+	{IDS_IN("words", "1"), "5 ", "x ", ""},
+};
+
+/* The text after a length of four bytes. Returns its bytes. */
+static uint32_t make_text(const struct text *t, uint32_t size, uint8_t *to)
+{
+	uint32_t n = 4;
+
+	n += (uint32_t)sprintf((char *)to + n, "%s", t->front);
+	while (n < size)
+		n += (uint32_t)sprintf((char *)to + n, "%s", t->more);
+	n += (uint32_t)sprintf((char *)to + n, "%s", t->end);
+	for (uint32_t i = 0; i < 4; i++)
+		to[i] = (uint8_t)(n >> 8 * (3 - i));
+	return n;
+}
+
+/* Decodes it in runs of few steps. Returns how many there were. */
+static uint32_t decode_in_runs(
+	const struct mt_codec *codec, const struct mt_chain *c, struct mt_msg *msg)
+{
+	struct mt_decoder d;
+	uint32_t runs = 0;
+	enum mt_decode rc;
+
+	mt_decoder_init(&d, codec, MT_DIR_DOWN, 0, (struct mt_chain *)(uintptr_t)c);
+	do {
+		d.steps = 60000;
+		rc = mt_decoder_run(&d, msg);
+		runs++;
+	} while (rc == MT_DECODE_LEADING || rc == MT_DECODE_MORE);
+	CU_ASSERT_EQUAL(rc, MT_DECODE_DONE);
+	CU_ASSERT_EQUAL(msg->refuse, 0);
+	return runs;
+}
+
+/* An id is written in one piece, so that it has a limit; decode() comes to an end at each call. */
+static void long_texts(void)
+{
+	static uint8_t bytes[4 * TEXT_MOST];
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(texts); i++) {
+		const struct text *t = &texts[i / 2];
+		bool longer = i % 2;
+		struct mt_region region;
+		struct mt_chain c = {0};
+		const struct mt_codec *codec;
+		struct mt_msg msg;
+		uint32_t n = make_text(t, longer ? 4 * TEXT_MOST - 100 : TEXT_MOST / 3, bytes);
+		int rc;
+
+		mt_region_init(&region, 0);
+		codec = &file_compile(&region, t->document)->codec;
+		env_append(&c, bytes, n, 0);
+		CU_ASSERT(decode_in_runs(codec, &c, &msg) >= n / 60000);
+		CU_ASSERT_EQUAL(msg.id, 5);
+		rc = mt_codec_set_id(codec, &msg, &c, 1u << 30, &env_pools);
+		CU_ASSERT_EQUAL(rc, longer ? -ENOTSUP : 0);
+		CU_ASSERT(!longer || (c.len == n && msg.len == n && msg.id == 5));
+		mt_chain_free(&c);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+/* A change of metadata has the same limit, and counts its runs. */
+static void changes(void)
+{
+	static const char doc[] =
+		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: changes}\nspec:\n"
+		"  calls: serial\n  places:\n    total: {at: 0, size: 4}\n"
+		"    head: {at: 4, count: 1, holds: {pairs: {length: 1}}}\n"
+		"    body: {after: head, to: 0, holds: json}\n    method: {in: body, find: "
+		"method}\n"
+		"  frame: {length: total, min: 5, max: 2000000}\n  messages:\n"
+		"  - {is: request, from: client}\n  - {is: reply, from: server}\n"
+		"  check: {method: {present: false}}\n  search: head\n";
+	static const struct mt_mutation add = {
+		.key = "k", .key_len = 1, .value = "v", .value_len = 1};
+	static const struct text text = {doc, "\4\1a\1b{\"id\":5", ",\"x\":[[],[]]", "}"};
+	static uint8_t bytes[4 * TEXT_MOST];
+
+	for (uint32_t longer = 0; longer < 2; longer++) {
+		uint32_t n = make_text(&text, longer ? 3 * TEXT_MOST : TEXT_MOST / 3, bytes);
+		struct mt_metadata *meta = env_index();
+		struct mt_region region;
+		struct mt_chain c = {0};
+		const struct mt_codec *codec;
+		struct mt_msg msg;
+		int rc;
+
+		mt_region_init(&region, 0);
+		codec = &file_compile(&region, doc)->codec;
+		env_append(&c, bytes, n, 0);
+		decode_in_runs(codec, &c, &msg);
+		meta->took = 0;
+		rc = codec->rewrite.mutate(codec, &msg, &c, meta, &add, 1, &env_pools);
+		CU_ASSERT_EQUAL(rc, longer ? -ENOTSUP : 0);
+		CU_ASSERT(meta->took >= (longer ? 8 * TEXT_MOST / 2 : 2 * 8 * TEXT_MOST / 3));
+		CU_ASSERT(meta->took <= 8 * TEXT_MOST);
+		mt_chain_free(&c);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test tiny_tests[] = {{"long texts", long_texts}, {"changes", changes},
+	{"many elements", many_elements}, {"ids", ids}, {"linear", linear},
+	{"last number", last_number}, {"linear while arriving", linear_while_arriving}, {0}};
