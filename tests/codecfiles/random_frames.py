@@ -423,6 +423,26 @@ def jce_first(b, last):
     return found
 
 
+def tars_lacks(b):
+    """True if a request lacks one of the tags 2 to 10, and if a map has another entry than texts, after which nothing is read."""
+    want, at = {2: int, 3: int, 5: bytes, 6: bytes, 7: bytes, 8: int, 9: None, 10: None}, 4
+    while at < len(b):
+        tag, kind, value, end = jce_element(b, at, len(b))
+        if tag > 10:
+            break
+        if tag in (9, 10) and kind == 8:
+            want.pop(tag, None)
+            n, at = jce_count(b, at + 1, end)
+            for _ in range(2 * n):
+                _, kind, _, at = jce_element(b, at, end)
+                if kind not in (6, 7):
+                    return bool(want), True
+        elif tag < 9 and want.get(tag) and isinstance(value, want[tag]):
+            del want[tag]
+        at = end
+    return bool(want), False
+
+
 def tars_server(b, found):
     number = found.get((3, True))
     if number == -1:
@@ -443,7 +463,8 @@ def tars_client(b, found):
     number &= (1 << 64) - 1
     if func == b"tars_ping":
         return Result("heartbeat", number, len(b))
-    result = Result("oneway" if oneway else "request", number, len(b))
+    lacks, broken = tars_lacks(b)
+    result = Result("oneway" if oneway and not lacks else "request", number, len(b), refused=lacks or broken)
     result.timeout = min(max(jce_first(b, 9).get((8, True), 0), 0), (1 << 32) - 1)
     result.meta = {key: found[tag, False] for tag, key in ((5, "servant"), (6, "func")) if (tag, False) in found}
     return result
@@ -455,7 +476,7 @@ def tars(b, side):
     b = cut(b, u(b, 0, 4), 6, 10485760)
     found = jce_first(b, 6)
     result = (tars_client if side == "client" else tars_server)(b, found)
-    result.refused = found.get((1, True)) in (0, 3)
+    result.refused |= found.get((1, True)) in (0, 3)
     return result
 
 
@@ -655,7 +676,15 @@ class Frames:
         if parts and self.rng.random() < .1:
             parts.insert(0, self.rng.choice(parts))
         body = b"\x10" + self.rng.choice(b"\1\1\1\3\5").to_bytes(1, "big") + b"".join(parts)
-        body += b"".join(self.jce_any(t) for t in (7, 8, 15, 200) if self.rng.random() < .5) + (self.jce(8, b"_reconnect_") if side == "server" else b"")
+        if side == "client" and self.rng.random() < .8:
+            maps = [self.jce_head(t, 8) + self.jce(0, n) + b"".join(self.jce(0, self.text()) + self.jce(1, self.text()) for _ in range(n))
+                    for t, n in ((9, self.rng.randrange(3)), (10, self.rng.randrange(2)))]
+            tail = [self.jce_head(7, 13) + b"\0" + self.jce(0, 3) + b"abc", self.jce(8, signed(self.number(32), 4)), *maps]
+            body += b"".join(t for t in tail if self.rng.random() < .97)
+            tail = (15, 200)
+        else:
+            tail = (7, 8, 9, 10, 15, 200)
+        body += b"".join(self.jce_any(t) for t in tail if self.rng.random() < .5) + (self.jce(8, b"_reconnect_") if side == "server" else b"")
         return side, struct.pack(">I", 4 + len(body)) + body
 
     def thrift(self):

@@ -15,6 +15,7 @@
 #define STRUCT_SKIPPED 0xfffe0000u
 #define LEAST_TAG      0xffffu
 #define OF_MAP	       0x80000000u
+#define OF_TEXTS       0x40000000u /* keys and values of the map must be texts */
 
 enum {
 	T_INT8,
@@ -38,6 +39,7 @@ struct element {
 	uint32_t head; /* bytes of the head, and of what is before the value */
 	uint32_t len;  /* of the value's bytes; MAP, LIST: elements */
 	bool once;     /* no further element may have its tag */
+	bool texts;    /* MAP: keys and values must be texts */
 };
 
 static uint32_t big(const uint8_t *p, uint32_t n)
@@ -99,7 +101,7 @@ static enum table_rc head(const uint8_t *p, uint32_t n, struct element *e)
 	e->type = p[0] & 15;
 	e->tag = e->head == 2 ? p[1] : p[0] >> 4;
 	e->len = 0;
-	e->once = false;
+	e->once = e->texts = false;
 	if (e->type <= T_DOUBLE) {
 		e->len = sizes[e->type];
 	} else if (e->type == T_STRING1 || e->type == T_STRING4) {
@@ -154,7 +156,7 @@ static bool is_wanted(uint32_t item)
 /* True for a list or map without elements left. */
 static bool is_over(uint32_t item)
 {
-	return item == 0 || item == OF_MAP;
+	return (item & ~(OF_MAP | OF_TEXTS)) == 0;
 }
 
 /*
@@ -165,14 +167,15 @@ static bool is_tag_of(uint32_t item, const struct element *e)
 	return e->tag == (item & OF_MAP ? item & 1 : 0);
 }
 
-/* Counts the element down in the list or map that it is in; false: it has a wrong tag. */
+/* Counts the element down in the list or map that it is in; false: it has a wrong tag or type. */
 static bool count_down(struct table_state *s, const struct element *e)
 {
 	uint32_t *item = s->depth ? &s->stack[s->depth - 1] : NULL;
 
 	if (!item || is_struct(*item))
 		return true;
-	if (!is_tag_of(*item, e))
+	if (!is_tag_of(*item, e) ||
+		(*item & OF_TEXTS && e->type != T_STRING1 && e->type != T_STRING4))
 		return false;
 	--*item;
 	return true;
@@ -228,6 +231,10 @@ static enum table_rc targets(struct table_run *r, const struct mt_ct_walk *w, ui
 			/* Of a repeated tag the first element counts. */
 			*past = true;
 			return ok ? TABLE_GOT : TABLE_MALFORMED;
+		} else if (!r->meta && e->type == T_MAP && !g->nested) {
+			/* A place of a map is there: its entries follow. */
+			table_found(r, g, at, e->head);
+			e->texts = true;
 		} else if (!r->meta && is(e) == MT_CT_NUMBER) {
 			table_found(r, g, at, e->head + e->len);
 		} else if (!r->meta && is(e) == MT_CT_STRING) {
@@ -251,7 +258,10 @@ static enum table_rc step(struct table_run *r, const struct element *e, uint32_t
 		/* An element has a byte at least, so that the count has a bound. */
 		if (e->len > (end - s->pos) / (e->type == T_MAP ? 2 : 1))
 			return TABLE_MALFORMED;
+		if (e->texts && e->len >= OF_TEXTS / 4)
+			return TABLE_MALFORMED;
 		item = e->type == T_MAP ? 2 * e->len | OF_MAP : e->len;
+		item |= e->texts ? OF_TEXTS : 0;
 	} else if (e->type != T_STRUCT) {
 		s->pos += e->len;
 		return TABLE_GOT;
