@@ -336,6 +336,10 @@ struct mt_codec_table {
 	uint32_t n_ops, n_places, n_walks, n_targets, n_sums, n_names, n_metas, n_searches, n_text;
 	uint32_t n_keys;
 	uint16_t entry[2]; /* the first op, by enum mt_dir */
+	/*
+	 * By place: how decode() finds it quickly, 0: not at all. Set by mt_codec_table_finish().
+	 */
+	uint8_t plain[MT_CT_PLACES];
 };
 
 /*

@@ -464,5 +464,6 @@ void mt_codec_table_finish(struct mt_codec_table *t)
 	finish_ids(t);
 	table_finish_errors(t);
 	table_finish_templates(t);
+	table_finish_quick(t);
 	c->content = content(t);
 }

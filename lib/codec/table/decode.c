@@ -3,9 +3,8 @@
  * Runs a table's program as a push decoder. Each op either completes, jumps forward, or waits for
  * bytes; a call with too few of them returns at once.
  */
-#include "run.h"
+#include "decode.h"
 
-#define OP_STEPS 8
 /*
  * The most steps of a run in one piece, which keeps the worker from all else: those of about 256
  * KiB of JSON.
@@ -347,14 +346,10 @@ static enum done framed(struct table_run *r, const struct mt_ct_op *op, uint32_t
 
 static enum done kind(struct table_run *r, const struct mt_ct_op *op)
 {
-	r->msg->kind = (enum mt_msg_kind)op->flags;
-	r->msg->event = (enum mt_msg_event)op->n;
-	r->msg->variant = (uint8_t)op->m;
-	r->msg->lane_class = (uint8_t)op->m;
+	table_kind(r->t, r->msg, op);
 	/* Walks have found contradictions before the kind was known. */
 	if (r->msg->refuse == 1 + MT_REPLY_BAD_REQUEST && op->flags == MT_MSG_REPLY)
 		r->msg->refuse = 1 + MT_REPLY_BAD_REPLY;
-	r->msg->can_reply = r->t->codec.id_max == 0;
 	return RUN_NEXT;
 }
 
@@ -369,20 +364,6 @@ static enum done id(struct table_run *r, const struct mt_ct_op *op)
 		return bad(r, MT_CT_FAULT_ID);
 	r->msg->id = rc == TABLE_GOT ? v : 0;
 	r->msg->can_reply = true;
-	return RUN_NEXT;
-}
-
-static enum done status(struct table_run *r, const struct mt_ct_op *op)
-{
-	if (r->msg->aux != MT_CT_CLASS_OK)
-		return RUN_NEXT;
-	r->msg->aux = op->flags;
-	if (op->flags == MT_CT_CLASS_OK)
-		r->msg->status = MT_STATUS_OK;
-	else if (op->flags == MT_CT_CLASS_APPLICATION)
-		r->msg->status = MT_STATUS_APP_ERROR;
-	else
-		r->msg->status = MT_STATUS_SERVER_ERROR;
 	return RUN_NEXT;
 }
 
@@ -464,7 +445,8 @@ static enum done run_op(struct table_run *r, const struct mt_ct_op *op, uint32_t
 	case MT_CT_COPY:
 		return RUN_NEXT;
 	case MT_CT_STATUS:
-		return status(r, op);
+		table_status(r->msg, op);
+		return RUN_NEXT;
 	case MT_CT_DEADLINE:
 		return deadline(r, op);
 	case MT_CT_SUM:
@@ -495,7 +477,7 @@ static enum done run(struct table_run *r, uint32_t max, bool until_framed)
 		const struct mt_ct_op *op = &r->t->ops[s->pc];
 		enum done rc;
 
-		if (!table_may(r, OP_STEPS))
+		if (!table_may(r, TABLE_OP_STEPS))
 			return RUN_WAIT;
 		if (!s->phase && op->code >= MT_CT_FIXED && op->code <= MT_CT_HESSIAN)
 			table_empty(r, op->slot);
@@ -526,61 +508,14 @@ static enum mt_decode fault(struct mt_decoder *d, struct mt_msg *msg)
 	return mt_decode_bad(d, mt_ct_fault_str(why));
 }
 
-static void begin(const struct mt_codec_table *t, struct mt_decoder *d, struct mt_msg *msg)
+enum mt_decode table_go_on(
+	const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg, uint32_t used)
 {
 	struct table_state *s = (struct table_state *)(void *)d->state;
-
-	*msg = (struct mt_msg){.flags = (uint8_t)d->dir};
-	s->pc = t->entry[d->dir];
-	d->step = 1;
-}
-
-/* The program has ended: only the message's rest is missing. */
-static enum mt_decode finish(struct mt_decoder *d, struct mt_msg *msg, struct table_state *s)
-{
-	bool leading = d->step == 1;
-
-	if (leading)
-		msg->lead_len = MT_MIN(s->reach, msg->len);
-	d->step = 2;
-	if (mt_decoder_arrived(d) >= msg->len)
-		return MT_DECODE_DONE;
-	s->need = 0;
-	return leading ? MT_DECODE_LEADING : MT_DECODE_MORE;
-}
-
-/* Steps of this call: at least OP_STEPS + 1, unless the caller has fewer. */
-static uint32_t allowance(const struct mt_codec *self, uint32_t steps)
-{
-	return steps > OP_STEPS ? MT_MAX(steps / table_times(self), OP_STEPS + 1u) : steps;
-}
-
-/*
- * Steps that a run of `had` steps has used. A run that stops because none are left uses all: had
- * may not be divisible by table_times(), and the caller takes a remainder to mean that bytes are
- * missing.
- */
-static uint32_t spent(const struct mt_codec *self, const struct table_run *r, uint32_t had)
-{
-	if (r->used >= r->may)
-		return had;
-	return (uint32_t)MT_MIN((uint64_t)r->used * table_times(self), had);
-}
-
-enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
-{
-	struct table_state *s = (struct table_state *)(void *)d->state;
-	struct table_run r = {.t = table_of(self), .msg = msg, .s = s};
+	struct table_run r = {.t = table_of(self), .msg = msg, .s = s, .used = used};
 	enum done rc;
 
-	if (!d->step) {
-		if (d->cur.chain->len == 0)
-			return MT_DECODE_MORE;
-		begin(r.t, d, msg);
-	}
-	if (d->step == 2)
-		return finish(d, msg, s);
-	r.may = allowance(self, d->steps);
+	r.may = table_allowance(self, d->steps);
 	r.arrived = d->cur.chain->len;
 	if (s->need > r.arrived)
 		return MT_DECODE_MORE;
@@ -592,10 +527,10 @@ enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, s
 	rc = run(&r, d->max_message, false);
 	if (r.keep)
 		d->cur = r.mark;
-	d->steps -= spent(self, &r, d->steps);
+	d->steps -= table_spent(self, r.used, r.may, d->steps);
 	if (rc == RUN_WAIT)
 		return MT_DECODE_MORE;
-	return rc == RUN_BAD ? fault(d, msg) : finish(d, msg, s);
+	return rc == RUN_BAD ? fault(d, msg) : table_finish(d, msg);
 }
 
 static void forget(struct table_trace *t)

@@ -239,6 +239,9 @@ enum mt_decode table_flat_run(struct table_run *r, const struct mt_codec_table *
 const char *table_flat(struct table_run *r, const struct mt_codec_table *t, enum mt_dir dir,
 	const uint8_t *p, uint32_t n, struct mt_msg *msg);
 
+/* Finds the places that decode() can read quickly. */
+void table_finish_quick(struct mt_codec_table *t);
+
 /* Where a decoded message is. */
 struct table_source {
 	const struct mt_codec *self;

@@ -179,6 +179,7 @@ int main(int argc, char **argv)
 		{"thrift values", thrift_value_tests},
 		{"metadata index", meta_tests},
 		{"golden bytes", golden_tests},
+		{"quick", quick_tests},
 		{"random", random_tests},
 		{0},
 	};

@@ -65,7 +65,7 @@ void env_nomem(const struct mt_codec *codec, const struct expect *e, uint32_t pi
 	int (*op)(void *arg, struct mt_msg *msg, struct mt_chain *c), void *arg);
 
 extern const struct mt_test codec_tests[], invoke_tests[], thrift_value_tests[], meta_tests[],
-	random_tests[], golden_tests[], ending_tests[], error_tests[];
+	quick_tests[], random_tests[], golden_tests[], ending_tests[], error_tests[];
 
 /* Each codec's own suite. */
 #define MT_CODEC(folder) extern const struct mt_test folder##_tests[];

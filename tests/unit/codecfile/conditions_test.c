@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Conditions on numbers: each message is taken if its condition holds, and otherwise refused. */
+/*
+ * Conditions on numbers: each message is taken if its condition holds, and otherwise refused,
+ * whatever its buffers.
+ */
 #include "codecfile_test.h"
 
 #include <stdio.h>
@@ -11,6 +14,8 @@
 #define DECIMAL "{at: 2, to: 0, type: decimal}"
 #define ZIGZAG	"{at: 2, type: zigzag}"
 #define VARINT	"{at: 2, type: varint, signed: true}"
+#define EIGHT	"{at: 2, size: 8}"
+#define BACK	"{at: 2, size: 8, order: little}"
 
 static const struct {
 	const char *place, *condition;
@@ -37,6 +42,13 @@ static const struct {
 	{WIDE, "{max: 0}", true, 8, {0x80}},
 	{LITTLE, "{max: -2}", true, 2, {0xfe, 0xff}},
 	{LITTLE, "{max: -2}", false, 2, {0xff, 0xff}},
+	{EIGHT, "{min: 1}", true, 8, {0x80}},
+	{EIGHT, "{max: 5}", false, 8, {0x80}},
+	{EIGHT, "{min: 18446744073709551615}", true, 8,
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+	{BACK, "{min: 1}", true, 8, {[7] = 0x80}},
+	{BACK, "{max: 5}", false, 8, {[7] = 0x80}},
+	{BACK, "{mask: 0xff, max: 5}", true, 8, {5, [7] = 0x80}},
 	{DECIMAL, "{min: 1}", false, 2, "-1"},
 	{DECIMAL, "{max: 5}", true, 2, "-1"},
 	{DECIMAL, "{min: 1}", true, 19, "9223372036854775807"},
@@ -54,13 +66,26 @@ static const struct {
 	{"{in: body, find: 1, type: number}", "{min: 1}", true, 2, {0x10, 0x7f}},
 };
 
-static bool is_refused(uint32_t i)
+/* In buffers of `piece` bytes. */
+static bool is_refused_in(const struct mt_codec *codec, const uint8_t *p, uint32_t piece)
+{
+	struct mt_chain c = {0};
+	struct mt_msg msg;
+
+	env_append(&c, p, p[1], piece);
+	CU_ASSERT_EQUAL(env_decode(codec, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
+	mt_chain_free(&c);
+	return msg.refuse != 0;
+}
+
+static bool is_right(uint32_t i)
 {
 	char doc[1024];
 	uint8_t bytes[32] = {0, (uint8_t)(2 + rows[i].n)};
 	const struct mt_codec_table *t;
 	struct mt_region region;
 	struct mt_msg msg;
+	bool right;
 
 	mt_region_init(&region, 0);
 	snprintf(doc, sizeof(doc),
@@ -74,14 +99,17 @@ static bool is_refused(uint32_t i)
 	t = file_compile(&region, doc);
 	memcpy(bytes + 2, rows[i].bytes, rows[i].n);
 	CU_ASSERT_PTR_NULL(mt_codec_table_decode(t, MT_DIR_DOWN, bytes, bytes[1], &msg));
+	right = !msg.refuse == rows[i].holds;
+	for (uint32_t piece = 0; piece < 3; piece++)
+		right &= is_refused_in(&t->codec, bytes, piece) != rows[i].holds;
 	mt_region_fini(&region);
-	return msg.refuse != 0;
+	return right;
 }
 
 static void numbers(void)
 {
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-		bool right = is_refused(i) != rows[i].holds;
+		bool right = is_right(i);
 
 		CU_ASSERT(right);
 		if (!right)
