@@ -214,13 +214,36 @@ void cf_fit(struct cf_build *b, struct cf_place *p)
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_FIT, .within = p->slot});
 }
 
+/* The end of a part of constant size at a constant offset; 0: it is none. */
+static uint32_t end_of(const struct mt_ct_place *at)
+{
+	return at->base == MT_CT_START && at->size ? (uint32_t)at->at + at->size : 0;
+}
+
+void cf_arrived(struct cf_build *b, const struct mt_ct_place *at)
+{
+	uint32_t end = end_of(at);
+
+	if (end <= b->sure)
+		b->held = MT_MAX(b->held, end);
+}
+
 static void hold(struct cf_build *b, struct cf_place *p, uint32_t most, uint8_t flags)
 {
+	uint16_t i = cf_content(b, p);
+	const struct mt_ct_place *at = b->places ? &b->places[i] : NULL;
+	uint32_t end = at ? end_of(at) : 0;
+
+	/* The op would find that it need not wait. */
+	if (end && end <= MT_MIN(b->held, MT_CT_LEAD) && (!most || at->size <= most))
+		return;
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_HOLD,
 			 .flags = flags,
 			 .slot = p->slotted ? p->slot : MT_CT_NONE,
-			 .place = cf_content(b, p),
+			 .place = i,
 			 .n = most});
+	if (at)
+		cf_arrived(b, at);
 }
 
 void cf_hold(struct cf_build *b, struct cf_place *p)

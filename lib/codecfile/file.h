@@ -339,6 +339,8 @@ struct cf_build {
 	uint32_t label[CF_LABELS]; /* ops */
 	uint32_t n_labels;
 	uint32_t least; /* bytes that the current length needs */
+	/* Bytes that each message has, and those of them that have arrived at the next op. */
+	uint32_t sure, held;
 	uint32_t max_message;
 	bool full; /* some part has no room, reported */
 };
@@ -426,6 +428,8 @@ void cf_find(struct cf_build *b, struct cf_place *p);
 /* Its index in the table; the position after it. */
 uint16_t cf_content(struct cf_build *b, struct cf_place *p);
 uint16_t cf_after(struct cf_build *b, struct cf_place *p);
+/* An op has waited for the place. */
+void cf_arrived(struct cf_build *b, const struct mt_ct_place *at);
 /* Refuses a message in which a length that leads to the place is too long. */
 void cf_fit(struct cf_build *b, struct cf_place *p);
 /* Waits for its bytes. */

@@ -119,26 +119,39 @@ static void total(struct cf_build *b, struct cf_frame *f)
 	}
 }
 
+/* After a single frame it is known which bytes a message has. */
+static void known(struct cf_build *b, const struct cf_frame *f, uint32_t least)
+{
+	b->sure = b->v->n_frames == 1 ? least : 0;
+	b->held = 0;
+	for (uint32_t i = 0; i < f->n_length && b->places; i++)
+		cf_arrived(b, &b->places[cf_content(b, f->length[i].place)]);
+}
+
 static void frames(struct cf_build *b)
 {
 	uint32_t framed = cf_label(b), least = b->least;
+	bool always = false;
 
 	for (uint32_t i = 0; i < b->v->n_frames; i++) {
 		struct cf_frame *f = &b->v->frames[i];
-		uint32_t other = cf_label(b);
+		uint32_t other = cf_label(b), min;
 
 		cf_forget(b);
 		b->least = least;
 		when(b, &f->when, other);
 		total(b, f);
-		cf_op(b, (struct mt_ct_op){.code = MT_CT_FRAMED,
-				 .lo = f->min.set ? MT_MAX(f->min.v, b->least) : b->least,
-				 .hi = f->max.v});
+		min = f->min.set ? MT_MAX(f->min.v, b->least) : b->least;
+		cf_op(b, (struct mt_ct_op){.code = MT_CT_FRAMED, .lo = min, .hi = f->max.v});
+		known(b, f, min);
 		b->max_message = MT_MAX(b->max_message, f->max.v);
-		cf_jump(b, (struct mt_ct_op){.code = MT_CT_JUMP}, framed);
+		always = i + 1 == b->v->n_frames && !f->when.first;
+		if (!always)
+			cf_jump(b, (struct mt_ct_op){.code = MT_CT_JUMP}, framed);
 		cf_here(b, other);
 	}
-	cf_op(b, (struct mt_ct_op){.code = MT_CT_BAD, .n = MT_CT_FAULT_LENGTH});
+	if (!always)
+		cf_op(b, (struct mt_ct_op){.code = MT_CT_BAD, .n = MT_CT_FAULT_LENGTH});
 	cf_here(b, framed);
 	/* The interpreter has emptied all slots. */
 	cf_forget(b);
@@ -403,27 +416,30 @@ static void one_kind(struct cf_build *b, const struct cf_message *m)
 }
 
 /* Places that were found before a branch count in it, those found in it do not count after it. */
-static void kinds(struct cf_build *b, uint32_t end)
+static void kinds(struct cf_build *b)
 {
+	uint32_t held = b->held;
+
 	for (uint32_t i = 0; i < b->v->n_messages; i++) {
 		const struct cf_message *m = &b->v->messages[i];
 		uint32_t other = cf_label(b);
 
 		if (m->from.set && (m->from.v == 0) != (b->dir == MT_DIR_DOWN))
 			continue;
+		b->held = held;
 		when(b, &m->when, other);
 		for (struct cf_place *p = b->v->places; p; p = p->next)
 			p->before = p->emitted, p->fits = false;
 		one_kind(b, m);
 		for (struct cf_place *p = b->v->places; p; p = p->next)
 			p->emitted = p->before;
-		cf_jump(b, (struct mt_ct_op){.code = MT_CT_JUMP}, end);
+		cf_op(b, (struct mt_ct_op){.code = MT_CT_DONE});
 		cf_here(b, other);
 	}
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_BAD, .n = MT_CT_FAULT_KIND, .m = b->variant});
 }
 
-static void program(struct cf_build *b, uint32_t end)
+static void program(struct cf_build *b)
 {
 	for (uint32_t i = 0; i < b->n_variants; i++) {
 		uint32_t next = cf_label(b);
@@ -434,7 +450,7 @@ static void program(struct cf_build *b, uint32_t end)
 		cf_forget(b);
 		when(b, &b->v->match, next);
 		frames(b);
-		kinds(b, end);
+		kinds(b);
 		cf_here(b, next);
 	}
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_BAD, .n = MT_CT_FAULT_VARIANT});
@@ -525,14 +541,11 @@ static void table_search(struct cf_build *b, struct cf_search *s)
 
 void cf_programs(struct cf_build *b, uint16_t entry[2])
 {
-	uint32_t end = cf_label(b);
-
 	for (uint32_t dir = 0; dir < 2 && !cf_failed(b); dir++) {
 		b->dir = (enum mt_dir)dir;
 		entry[dir] = (uint16_t)b->n_ops;
-		program(b, end);
+		program(b);
 	}
-	cf_here(b, end);
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_DONE});
 	cf_patch(b);
 	for (uint32_t i = 0; i < b->n_variants && !cf_failed(b); i++) {
