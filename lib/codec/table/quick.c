@@ -15,7 +15,7 @@
 #define PLAIN_ORDER  0x40
 #define PLAIN_UNUSED 0x3f
 #define PLAIN_WHOLE  0x01 /* all of a slot */
-#define PLAIN_AFTER  0x02 /* what follows a slot */
+#define PLAIN_AFTER  0x02 /* the bytes after a slot */
 #define PLAIN_PART   0x40 /* of constant size at a constant offset, and not such a number */
 
 #define NOT_ASCII 0x8080808080808080ull
@@ -230,8 +230,19 @@ static __attribute__((noinline)) bool is_ascii_at_end(const uint8_t *p, uint32_t
 	return true;
 }
 
-/* A string of less than 32 characters, all of them of one byte. */
-static inline bool hessian(struct quick *q, const struct mt_ct_op *op)
+/* True if the op waits for this slot, which has arrived, and is not too long. */
+static inline bool holds(
+	const struct quick *q, const struct mt_ct_op *op, uint32_t slot, uint32_t len)
+{
+	return op->code == MT_CT_HOLD && q->t->plain[op->place] == PLAIN_WHOLE &&
+	       q->t->places[op->place].slot == slot && (!op->n || len <= op->n);
+}
+
+/*
+ * A string of less than 32 characters, all of them of one byte, and the op that waits for it. The
+ * next op; NULL: not here.
+ */
+static inline const struct mt_ct_op *hessian(struct quick *q, const struct mt_ct_op *op)
 {
 	struct table_slot at;
 	const uint8_t *p;
@@ -239,23 +250,27 @@ static inline bool hessian(struct quick *q, const struct mt_ct_op *op)
 
 	empty(q, op->slot);
 	if (!limit(q, op, &end) || !locate(q, op->place, &at))
-		return false;
+		return NULL;
 	end = MT_MIN(end, q->head_len);
 	p = q->head + at.off;
 	if (at.off >= end || *p >= 0x20)
-		return false;
+		return NULL;
 	n = *p++;
 	at.off++;
 	if (n > end - at.off)
-		return false;
+		return NULL;
 	if (mt_likely(n > 0)) {
 		if (!(at.off + n + 7 <= q->head_len ? is_ascii(p, n) : is_ascii_at_end(p, n)))
-			return false;
+			return NULL;
 		q->left -= 4 * n + 4;
 	}
 	q->reach = MT_MAX(q->reach, at.off);
 	fill(q, op->slot, at.off, n);
-	return true;
+	if (!holds(q, op + 1, op->slot, n))
+		return op + 1;
+	q->left -= TABLE_OP_STEPS;
+	q->reach = MT_MAX(q->reach, at.off + n);
+	return op + 2;
 }
 
 static inline bool hold(struct quick *q, const struct mt_ct_op *op)
@@ -308,7 +323,7 @@ static inline const struct mt_ct_op *step(struct quick *q, const struct mt_ct_op
 	case MT_CT_TO:
 		return to_end(q, op) ? op + 1 : NULL;
 	case MT_CT_HESSIAN:
-		return hessian(q, op) ? op + 1 : NULL;
+		return hessian(q, op);
 	case MT_CT_HOLD:
 		return hold(q, op) ? op + 1 : NULL;
 	default:
@@ -316,15 +331,14 @@ static inline const struct mt_ct_op *step(struct quick *q, const struct mt_ct_op
 	}
 }
 
-/* Keeps what run() needs to go on at the op. */
-static __attribute__((noinline)) enum mt_decode leave(
-	const struct quick *q, struct mt_decoder *d, const struct mt_ct_op *op, uint32_t used)
+/* In parts that the compiler clears without a loop. */
+static inline void clear(struct mt_msg *msg)
 {
-	q->msg->aux32 = q->there;
-	q->s->pc = (uint16_t)(op - q->t->ops);
-	q->s->reach = q->reach;
-	q->s->total = q->total;
-	return table_go_on(&q->t->codec, d, q->msg, used);
+	const size_t from = offsetof(struct mt_msg, field), to = from + sizeof(msg->field);
+
+	memset(msg, 0, from);
+	memset(msg->field, 0, sizeof(msg->field));
+	memset((uint8_t *)msg + to, 0, sizeof(*msg) - to);
 }
 
 static enum mt_decode begin(
@@ -342,23 +356,29 @@ static enum mt_decode begin(
 		.left = may};
 
 	q.near = MT_MIN(q.limit, q.head_len);
-	*msg = (struct mt_msg){.flags = (uint8_t)d->dir};
+	clear(msg);
+	msg->flags = (uint8_t)d->dir;
 	d->step = 1;
 	for (;; op = next) {
 		q.left -= TABLE_OP_STEPS;
 		if (mt_unlikely(q.left <= 0))
 			break;
-		if (op->code == MT_CT_DONE) {
-			msg->aux32 = q.there;
-			q.s->reach = q.reach;
-			d->steps -= table_spent(&t->codec, may - (uint32_t)q.left, may, d->steps);
-			return table_finish(d, msg);
-		}
 		next = step(&q, op, max);
 		if (mt_unlikely(!next))
 			break;
 	}
-	return leave(&q, d, op, may - (uint32_t)(q.left + TABLE_OP_STEPS));
+	if (mt_likely(op->code == MT_CT_DONE && q.left > 0)) {
+		msg->aux32 = q.there;
+		q.s->reach = q.reach;
+		d->steps -= table_spent(&t->codec, may - (uint32_t)q.left, may, d->steps);
+		return table_finish(d, msg);
+	}
+	/* run() goes on at the op. */
+	msg->aux32 = q.there;
+	q.s->pc = (uint16_t)(op - t->ops);
+	q.s->reach = q.reach;
+	q.s->total = q.total;
+	return table_go_on(&t->codec, d, msg, may - (uint32_t)(q.left + TABLE_OP_STEPS));
 }
 
 enum mt_decode table_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
