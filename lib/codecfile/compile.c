@@ -235,7 +235,7 @@ static struct mt_codec_table *assemble(struct cf_build *b, const uint16_t entry[
 		.n_parts = b->n_parts,
 		.n_saves = b->n_saves,
 		.n_templates = b->n_templates,
-		.text = (const uint8_t *)b->text,
+		.text = (const uint8_t *)(b->text ? b->text : ""),
 		.n_ops = b->n_ops,
 		.n_places = b->n_places,
 		.n_walks = b->n_walks,

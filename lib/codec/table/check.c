@@ -265,10 +265,16 @@ static bool searches_ok(const struct mt_codec_table *t)
 
 /* ---- cost ----------------------------------------------------------------------------------- */
 
+/* Elements of JCE have a byte at least, of other formats two or more. */
+static uint32_t walk_per_byte(const struct mt_ct_walk *w)
+{
+	if (w->format == MT_CT_JCE_STRUCT)
+		return 24 + 2u * w->n;
+	return w->format == MT_CT_JSON ? 12u + w->n : 16 + 2u * w->n;
+}
+
 static uint32_t per_byte(const struct mt_codec_table *t, const struct mt_ct_op *op)
 {
-	const struct mt_ct_walk *w = &t->walks[op->code == MT_CT_WALK ? op->n : 0];
-
 	switch ((enum mt_ct_code)op->code) {
 	case MT_CT_UNTIL:
 		return COST_UNTIL;
@@ -277,10 +283,7 @@ static uint32_t per_byte(const struct mt_codec_table *t, const struct mt_ct_op *
 	case MT_CT_SUM:
 		return COST_SUM;
 	case MT_CT_WALK:
-		/* Elements of JCE have a byte at least, of other formats two or more. */
-		if (w->format == MT_CT_JCE_STRUCT)
-			return 24 + 2u * w->n;
-		return w->format == MT_CT_JSON ? 12u + w->n : 16 + 2u * w->n;
+		return walk_per_byte(&t->walks[op->n]);
 	default:
 		return 0;
 	}
