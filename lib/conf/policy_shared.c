@@ -5,7 +5,8 @@
  * address and port do not pass them. Reports this at the object whose service is more open.
  *
  * Of the objects of a namespace that list an endpoint one is kept for each set of policies, and
- * compared with those of all other namespaces.
+ * compared with those of all other namespaces. The comparisons would grow with the product of the
+ * namespaces' sets, so a namespace keeps few, and objects with further ones are reported.
  */
 #include "mt_conf_hash_priv.h"
 #include "mt_conf_policy_priv.h"
@@ -13,6 +14,10 @@
 #include "mt_secret_hash.h"
 
 #include <string.h>
+
+/* Namespaces of an endpoint, and sets of policies of each, that are kept. */
+#define SPACES 64
+#define SETS   16
 
 /* An object that lists the endpoint, the first one of its namespace with these policies. */
 struct listed {
@@ -24,15 +29,28 @@ struct listed {
 
 struct space {
 	const char *ns;
-	struct listed *first;
+	struct listed *first; /* that are compared */
+	struct listed *more;  /* beyond SETS */
+	uint32_t n;
 	struct space *next;
 };
 
 struct place {
 	struct mt_addr addr;
 	uint16_t port;
+	uint32_t n;
 	struct space *first;
 };
+
+/* True if the object has no warning yet; it has one now. */
+static bool may_warn(struct mt_build *b, const struct mt_meta *of)
+{
+	if (mt_idmap_get(&b->policies->warned, of->serial))
+		return false;
+	if (mt_idmap_put(&b->policies->warned, of->serial, b))
+		b->tmp.failed = true;
+	return true;
+}
 
 /* Reports a policy of `guarded` that calls to `open` do not pass, once for each object. */
 static void compare(struct mt_build *b, const struct place *at, const struct listed *guarded,
@@ -44,16 +62,38 @@ static void compare(struct mt_build *b, const struct place *at, const struct lis
 	if (mt_idmap_get(&b->policies->warned, open->of->serial))
 		return;
 	p = mt_authz_bypassed(guarded->rules, open->rules, false);
-	if (!p)
+	if (!p || !may_warn(b, open->of))
 		return;
-	if (mt_idmap_put(&b->policies->warned, open->of->serial, b))
-		b->tmp.failed = true;
 	mt_b_warn(b, open->of, open->of->origin.line, NULL,
 		"write the policy in this namespace, too, or remove the endpoint",
 		"calls to %.128s bypass %.200s: its endpoint %s:%u is also one of %.128s in "
 		"namespace %.64s, which has that policy",
 		open->host, p->by, mt_addr_str(&at->addr, text), at->port, guarded->host,
 		guarded->of->ns);
+}
+
+static void warn_of_many(
+	struct mt_build *b, const struct place *at, const struct listed *now, const char *many)
+{
+	char text[MT_ADDR_STRLEN];
+
+	if (may_warn(b, now->of))
+		mt_b_warn(b, now->of, now->of->origin.line, NULL,
+			"list the endpoint in fewer objects",
+			"calls to %.128s may bypass policies of other namespaces: its endpoint "
+			"%s:%u is one of %s",
+			now->host, mt_addr_str(&at->addr, text), at->port, many);
+}
+
+/* Objects of one namespace alone bypass nobody's policies. */
+static void warn_of_sets(struct mt_build *b, const struct place *at)
+{
+	if (at->n < 2)
+		return;
+	for (struct space *s = at->first; s; s = s->next)
+		for (; s->more; s->more = s->more->next)
+			warn_of_many(b, at, s->more,
+				"more than 16 objects of its namespace with different policies");
 }
 
 static void compare_all(
@@ -103,32 +143,42 @@ static struct place *place_of(
 	return at;
 }
 
+/* NULL: the namespace is not kept. */
 static struct space *space_of(struct mt_build *b, struct place *at, const char *ns)
 {
 	struct space *s = at->first;
 
 	while (s && strcmp(s->ns, ns) != 0)
 		s = s->next;
-	if (s)
+	if (s || at->n == SPACES)
 		return s;
 	s = mt_region_alloc(&b->tmp, sizeof(*s));
 	if (!s)
 		return NULL;
 	*s = (struct space){.ns = ns, .next = at->first};
 	at->first = s;
+	at->n++;
 	return s;
 }
 
 static void add(struct mt_build *b, struct place *at, const struct listed *now)
 {
 	struct space *s = space_of(b, at, now->of->ns);
-	struct listed *to = mt_region_alloc(&b->tmp, sizeof(*to));
+	struct listed *to, **list;
 
-	if (!s || !to)
+	if (!s) {
+		warn_of_many(b, at, now, "objects of more than 64 namespaces");
 		return;
+	}
+	to = mt_region_alloc(&b->tmp, sizeof(*to));
+	if (!to)
+		return;
+	list = s->n < SETS ? &s->first : &s->more;
 	*to = *now;
-	to->next = s->first;
-	s->first = to;
+	to->next = *list;
+	*list = to;
+	s->n++;
+	warn_of_sets(b, at);
 }
 
 static void look(

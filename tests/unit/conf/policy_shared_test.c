@@ -81,4 +81,53 @@ static void warned(void)
 	}
 }
 
-const struct mt_test policy_shared_tests[] = {{"an endpoint of two namespaces", warned}, {0}};
+/* ---- many sets of policies ------------------------------------------------------------------- */
+
+/* An object of namespace a at the endpoint, and a policy that closes it alone. */
+static size_t put_closed(char *to, size_t room, int i)
+{
+	return (size_t)snprintf(to, room,
+		"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+		"metadata: {name: m%d, namespace: a}\nspec: {resolution: STATIC, "
+		"location: MESH_INTERNAL, hosts: [m%d.a], addresses: [192.0.2.%d], "
+		"ports: [{number: 80, name: tcp-metaprotocol-dubbo}], "
+		"endpoints: [{address: 198.51.100.11, labels: {app: x%d}}]}\n"
+		"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+		"metadata: {name: m%d, namespace: a}\n"
+		"spec: {selector: {matchLabels: {app: x%d}}}\n",
+		i, i, 10 + i, i, i, i);
+}
+
+/* How many objects are reported, of `n` with a set of policies each, between other objects. */
+static uint32_t reported(int n, const char *before, const char *after)
+{
+	static char text[32768];
+	size_t at = (size_t)snprintf(text, sizeof(text), "%s", before);
+	struct built b;
+	uint32_t found = 0;
+
+	for (int i = 0; i < n; i++)
+		at += put_closed(text + at, sizeof(text) - at, i);
+	at += (size_t)snprintf(text + at, sizeof(text) - at, "%s", after);
+	CU_ASSERT_FATAL(at < sizeof(text));
+	b = build_text(NULL, text);
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	for (uint32_t k = 0; k < b.diags.n; k++)
+		found += strstr(b.diags.items[k].message,
+				 "more than 16 objects of its namespace") != NULL;
+	unbuild(&b);
+	return found;
+}
+
+/* Comparing all would take a time that grows with the product of two namespaces' sets. */
+static void many_sets(void)
+{
+	CU_ASSERT_EQUAL(reported(16, SHOP DENIES, ""), 0);
+	CU_ASSERT_EQUAL(reported(19, SHOP DENIES, ""), 3);
+	CU_ASSERT_EQUAL(reported(19, "", SHOP DENIES), 3);
+	/* Of one namespace alone. */
+	CU_ASSERT_EQUAL(reported(19, "", ""), 0);
+}
+
+const struct mt_test policy_shared_tests[] = {
+	{"an endpoint of two namespaces", warned}, {"many sets of policies", many_sets}, {0}};
