@@ -54,21 +54,35 @@ static void not_exported(
 		"it is not visible where clients of its host are");
 }
 
+static void index_router(struct mt_build *b, const struct mt_meta_router *mr, struct mt_host *h)
+{
+	if (!mt_b_rule_visible(b, &mr->export_to, &mr->meta, false, h->se->meta.ns))
+		not_exported(b, &mr->meta, &mr->export_to);
+	else if (h->router)
+		in_place_of(b, &h->router->meta, h->router->hosts[0].line, &mr->meta,
+			mr->hosts[0].line, "spec.hosts[0]", mr->hosts[0].s);
+	else
+		h->router = mr;
+}
+
+/* Those of the service's namespace come first, so that others cannot take its limits away. */
 static void index_routers(struct mt_build *b)
 {
-	for (uint32_t i = 0; i < b->model->meta_routers.n; i++) {
-		const struct mt_meta_router *mr = b->model->meta_routers.v[i];
-		struct mt_host *h = want_host(b, &mr->meta, &mr->hosts[0], "spec.hosts[0]");
+	const struct mt_objs *all = &b->model->meta_routers;
+	struct mt_host **hosts = mt_region_alloc(&b->tmp, sizeof(*hosts) * (all->n + 1));
 
-		if (!h)
-			continue;
-		if (!mt_b_rule_visible(b, &mr->export_to, &mr->meta, false, h->se->meta.ns))
-			not_exported(b, &mr->meta, &mr->export_to);
-		else if (h->router)
-			in_place_of(b, &h->router->meta, h->router->hosts[0].line, &mr->meta,
-				mr->hosts[0].line, "spec.hosts[0]", mr->hosts[0].s);
-		else
-			h->router = mr;
+	for (uint32_t i = 0; hosts && i < all->n; i++) {
+		const struct mt_meta_router *mr = all->v[i];
+
+		hosts[i] = want_host(b, &mr->meta, &mr->hosts[0], "spec.hosts[0]");
+		if (hosts[i] && strcmp(mr->meta.ns, hosts[i]->se->meta.ns) == 0)
+			index_router(b, mr, hosts[i]);
+	}
+	for (uint32_t i = 0; hosts && i < all->n; i++) {
+		const struct mt_meta_router *mr = all->v[i];
+
+		if (hosts[i] && strcmp(mr->meta.ns, hosts[i]->se->meta.ns) != 0)
+			index_router(b, mr, hosts[i]);
 	}
 }
 

@@ -271,6 +271,29 @@ static void routes_of_a_host(void)
 	unbuild(&b);
 }
 
+#define LIMITS(name, ns, since)                                                                    \
+	"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"                     \
+	"metadata: {name: " name ", namespace: " ns since "}\nspec:\n  hosts: [s.x]\n"             \
+	"  localRateLimit: {tokenBucket: {maxTokens: 1, fillInterval: 1s}}\n"
+
+/* Another namespace's MetaRouter, though older, does not take the limits of the service's own away. */
+static void routers_of_the_service(void)
+{
+#define SINCE ", creationTimestamp: '2020-01-01T00:00:00Z'"
+	static const char *const texts[] = {
+		SERVED LIMITS("own", "x", SINCE) LIMITS("far", "a", ""),
+		SERVED LIMITS("far", "a", "") LIMITS("own", "x", SINCE),
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		struct built b = build_in(NULL, texts[i]);
+
+		CU_ASSERT_EQUAL(b.diags.shadowed, 1);
+		CU_ASSERT_EQUAL(told(&b, MT_DIAG_WARNING, "in place of MetaRouter a/far"), 1);
+		unbuild(&b);
+	}
+}
+
 const struct mt_test owners_tests[] = {
 	{"one_namespace_joins", one_namespace_joins},
 	{"what does not join", what_does_not_join},
@@ -280,5 +303,6 @@ const struct mt_test owners_tests[] = {
 	{"rules_of_many_hosts", rules_of_many_hosts},
 	{"rules_join", rules_join},
 	{"routes_of_a_host", routes_of_a_host},
+	{"routers_of_the_service", routers_of_the_service},
 	{0},
 };
