@@ -226,6 +226,7 @@ static void build_fini(struct mt_build *b)
 	mt_idmap_fini(&b->subsets);
 	mt_idmap_fini(&b->ports);
 	mt_strmap_fini(&b->clusters);
+	mt_strmap_fini(&b->growths);
 	mt_strmap_fini(&b->listens);
 	mt_strmap_fini(&b->keys);
 	mt_strmap_fini(&b->files);

@@ -606,23 +606,6 @@ struct mt_shared_cluster *mt_b_cluster(
 	return sc;
 }
 
-void mt_b_no_room_for_cluster(
-	struct mt_build *b, const struct mt_meta *document, const struct mt_res_cluster *mc)
-{
-	static const char remedy[] = "fewer clusters and endpoints, or more memory";
-	static const char what[] = "there is no room for it (%u endpoints and %u clusters at most)";
-
-	/* Each of its clusters would have the same message. */
-	if (document && mt_b_is_wrong(b, document))
-		return;
-	if (document)
-		mt_b_error(b, document, document->origin.line, NULL, remedy, what,
-			MT_UPSTREAM_EPS_MAX, MT_UPSTREAM_CLUSTERS_MAX);
-	else
-		mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL, remedy, what,
-			MT_UPSTREAM_EPS_MAX, MT_UPSTREAM_CLUSTERS_MAX);
-}
-
 int mt_b_place_clusters(struct mt_build *b, struct mt_shared_cluster **v, uint32_t n)
 {
 	struct mt_shared_cluster **placed = mt_region_alloc(&b->tmp, sizeof(*placed) * n);

@@ -40,20 +40,23 @@ static int take(struct mt_build *b, const struct mt_host *h, struct mt_document_
 {
 	struct mt_snap *s = b->snap;
 	struct mt_cluster_said said = {&d->cluster, NULL, &d->guards, h->se->meta.ns};
-	struct mt_shared_cluster **slot, *sc;
+	struct mt_shared_cluster **slot, *sc, *old;
 
 	if (!is_new(b, h, d->cluster.meta.name))
 		return 0;
 	slot = mt_region_push(&s->region, (void **)&s->clusters, &s->n_clusters, sizeof(*slot));
 	if (!slot)
 		return -ENOMEM;
-	sc = mt_b_cluster(b, &said, mt_strmap_get(&b->conf->shared.clusters, d->cluster.meta.name));
+	old = mt_strmap_get(&b->conf->shared.clusters, d->cluster.meta.name);
+	sc = mt_b_cluster(b, &said, old);
 	if (!sc) {
 		s->n_clusters--;
 		if (!b->tmp.failed)
-			mt_b_no_room_for_cluster(b, by, &d->cluster);
+			mt_b_no_room_for_cluster(b, by);
 		return b->tmp.failed ? -ENOMEM : 0;
 	}
+	if (sc != old)
+		mt_b_grew(b, by, sc->c.n_eps);
 	/* Whoever is a document's is none of the mesh's any more. */
 	sc->at = MT_NO_CLUSTER;
 	*slot = sc;
@@ -64,11 +67,14 @@ static int take(struct mt_build *b, const struct mt_host *h, struct mt_document_
 static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	const struct mt_subset *subset)
 {
+	const struct mt_meta *by = !subset	? &h->se->meta
+				   : subset->by ? subset->by
+						: &h->rule->meta;
 	struct mt_document_cluster d;
 
 	if (mt_b_document_cluster(b, h, u, subset, &d))
 		return -ENOMEM;
-	return take(b, h, &d, &h->se->meta);
+	return take(b, h, &d, by);
 }
 
 /* A name that nobody could be reached by is none. */

@@ -125,6 +125,14 @@ static const char *ns_of(const struct mt_res_cluster *mc, const struct mt_res_en
 	return e ? e->ns : NULL;
 }
 
+static void no_room(struct mt_build *b, const struct mt_res_cluster *mc)
+{
+	mt_diag_resource(b->diags, MT_DIAG_LEFT_OUT, &mc->meta, NULL,
+		"fewer clusters and endpoints, or more memory",
+		"there is no room for it (%u endpoints and %u clusters at most)",
+		MT_UPSTREAM_EPS_MAX, MT_UPSTREAM_CLUSTERS_MAX);
+}
+
 static void take_cluster(struct mt_build *b, const struct mt_res_cluster *mc, uint32_t i)
 {
 	struct mt_shared_cluster *old = newest_of(b, i, mc), *sc;
@@ -139,7 +147,7 @@ static void take_cluster(struct mt_build *b, const struct mt_res_cluster *mc, ui
 	said = (struct mt_cluster_said){mc, eps, NULL, ns_of(mc, eps)};
 	sc = mt_b_cluster(b, &said, old);
 	if (!sc && !b->tmp.failed)
-		mt_b_no_room_for_cluster(b, NULL, mc);
+		no_room(b, mc);
 	if (!sc)
 		return;
 	b->conf->shared.last_clusters.v[i] = sc;

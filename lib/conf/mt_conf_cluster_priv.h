@@ -61,9 +61,13 @@ struct mt_shared_cluster *mt_b_cluster(
  * -ENOMEM.
  */
 int mt_b_place_clusters(struct mt_build *b, struct mt_shared_cluster **v, uint32_t n);
-/* Tells of one that there is no room for; document NULL: it is a discovery service's. */
-void mt_b_no_room_for_cluster(
-	struct mt_build *b, const struct mt_meta *document, const struct mt_res_cluster *mc);
+/* growth.c: notes a new cluster of a document. */
+void mt_b_grew(struct mt_build *b, const struct mt_meta *by, uint32_t n_eps);
+/*
+ * growth.c: there is no room for a cluster of the document. Refuses the documents with new clusters
+ * of the namespace that needs most for them; if that is the document's own, it alone.
+ */
+void mt_b_no_room_for_cluster(struct mt_build *b, const struct mt_meta *document);
 void mt_shared_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now);
 
 /* ---- TLS (cluster_tls.c) -------------------------------------------------------------------------- */

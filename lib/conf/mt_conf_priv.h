@@ -141,6 +141,7 @@ struct mt_build {
 	struct mt_idmap subsets;    /* struct mt_subset, by rule and name (refs.c) */
 	struct mt_idmap ports;	    /* struct mt_unit, by host and port (refs.c) */
 	struct mt_strmap clusters;  /* position + 1, by name */
+	struct mt_strmap growths;   /* by namespace of documents with new clusters (growth.c) */
 	struct mt_strmap listens;   /* struct mt_listen, by "address:port" */
 	struct mt_strmap keys;	    /* services, by "address:port key" */
 	/* The resource that is being compiled: what is wrong is told of it and refuses nothing else. */
