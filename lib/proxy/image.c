@@ -140,6 +140,16 @@ static void health_check(struct mt_image *im, void *obj, void *arg)
 
 /* ---- calls -------------------------------------------------------------------------------------- */
 
+static void context(struct mt_image *im, const struct mt_exchange *ex, struct mt_exchange_side *s)
+{
+	MT_IMAGE(im, s->context);
+	MT_IMAGE(im, s->attempt_span);
+	if (im->loading && (ex->traced >= MT_CALL_N_TRACED ||
+				   (s->context.trace_len != MT_TRACE_ID &&
+					   s->context.trace_len != MT_TRACE_ID / 2)))
+		mt_image_fail(im, -EINVAL, "the trace context of a call is damaged");
+}
+
 static void side(struct mt_image *im, const struct proxy_image *x, const struct mt_exchange *ex)
 {
 	struct mt_exchange_side *s = &x->p->sides[ex->self.idx];
@@ -187,6 +197,8 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 		MT_IMAGE(im, s->copied);
 	if (ex->budgeted)
 		mt_name_budget(im, x, &s->budget);
+	if (ex->traced)
+		context(im, ex, s);
 }
 
 static void attempt(struct mt_image *im, const struct proxy_image *x, struct mt_exchange *ex)
@@ -371,6 +383,7 @@ static void numbers(struct mt_image *im, struct mt_proxy *p)
 	MT_IMAGE(im, p->wall);
 	MT_IMAGE(im, p->free_pct);
 	MT_IMAGE(im, p->rnd);
+	MT_IMAGE(im, p->trace_rnd);
 	MT_IMAGE(im, p->fair_salt);
 	MT_IMAGE(im, p->health_checks_out);
 	MT_IMAGE(im, p->n_attempts);

@@ -24,8 +24,7 @@ static const struct mt_log_keys *keys_of(const struct mt_snapshot *s, const stru
 	return NULL;
 }
 
-/* True if the metadata after the leading ones is known. `whole`: the message has arrived. */
-static bool is_known(struct mt_view *v, bool whole)
+bool mt_metadata_known(struct mt_view *v, bool whole)
 {
 	if (!v->codec->metadata.index)
 		return true;
@@ -62,7 +61,7 @@ static uint64_t read_index(struct mt_view *v, bool whole, bool *known)
 {
 	uint64_t bits = 0;
 
-	*known = is_known(v, whole);
+	*known = mt_metadata_known(v, whole);
 	if (!*known || v->meta.state != MT_META_READ)
 		return 0;
 	for (uint32_t i = 0; i < v->meta.n; i++)

@@ -15,6 +15,7 @@
 
 struct mt_access_log;
 struct mt_alog_scope;
+struct mt_call_tracing;
 struct mt_dns_table;
 struct mt_l4_set;
 
@@ -70,6 +71,7 @@ struct mt_service {
 	const struct mt_gate_guard *gate;
 	/* Outputs of the access log for its calls; NULL: the general ones. */
 	const struct mt_alog_scope *log_scope;
+	const struct mt_call_tracing *tracing; /* of its calls; NULL: none */
 	/*
 	 * The service is a gateway's: for its clients the node presents its own identity to endpoints
 	 * (mt_cluster.lend), whatever identity a client has.

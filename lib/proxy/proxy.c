@@ -151,6 +151,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	p->now = now;
 	p->free_pct = 100;
 	mt_rand_seed(&p->rnd, seed);
+	mt_rand_seed(&p->trace_rnd, ~seed);
 	p->fair_salt = mt_rand_u64(&p->rnd);
 	p->drain.next = MT_NEVER;
 	mt_wheel_init(&p->wheel, now);

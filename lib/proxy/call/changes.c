@@ -72,6 +72,7 @@ static void retain(
 mt_noinline bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_view *v = &p->view;
+	uint32_t n = v->n_mutations;
 	bool ok;
 
 	/* The policies of the endpoint of a later attempt may change the request, too. */
@@ -79,9 +80,14 @@ mt_noinline bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex)
 		retain(p, ex, v->mutations, v->n_mutations);
 	if (mt_unlikely(ex->changes_kept) && !ex->retained)
 		mt_overlay_drop(p, ex);
-	if (v->n_mutations == 0)
+	if (mt_unlikely(ex->traced))
+		ok = mt_context_render(p, ex);
+	else
+		ok = n == 0 || mt_changes_render(p, ex, &ex->msg, &ex->req);
+	if (n == 0) {
+		v->n_mutations = 0;
 		return true;
-	ok = mt_changes_render(p, ex, &ex->msg, &ex->req);
+	}
 	if (!ok)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
 	mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);

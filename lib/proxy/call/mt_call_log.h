@@ -59,6 +59,11 @@ struct mt_call_end mt_exchange_end_of(const struct mt_exchange *ex);
 /* Notes the start of a call; p->view shows its request. */
 void mt_call_log_note(struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex);
 /*
+ * log_metadata.c: reads the index. True if the metadata after the leading ones is known. `whole`:
+ * the message has arrived.
+ */
+bool mt_metadata_known(struct mt_view *v, bool whole);
+/*
  * log_metadata.c: copies the values of n keys from the message that the view shows, without
  * changes, into a block. `whole`: it has arrived. False: some values are not known, or do not fit.
  */

@@ -60,12 +60,16 @@ bool mt_changes_renew(struct mt_proxy *p, struct mt_exchange *ex);
 /* Authorizes the call at an endpoint, adds its policies' changes. False also if the call waits. */
 bool mt_changes_by_endpoint(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
-/* Writes the view's changes into the message. The view must have changes, or the call kept ones. */
+/*
+ * Writes the view's changes into the message, with the attempt's trace context. The view must have
+ * changes, or the call kept ones or is traced.
+ */
 bool mt_changes_write(struct mt_proxy *p, struct mt_exchange *ex);
 /* Calls mt_changes_write() if there are changes. */
 static inline bool mt_changes_encode(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	return mt_likely(p->view.n_mutations == 0 && !ex->changes_kept) || mt_changes_write(p, ex);
+	return mt_likely(p->view.n_mutations == 0 && !(ex->changes_kept | ex->traced)) ||
+	       mt_changes_write(p, ex);
 }
 /*
  * Writes the view's changes into `msg` and `c`, the exchange's request or a copy of it. True also
@@ -73,6 +77,15 @@ static inline bool mt_changes_encode(struct mt_proxy *p, struct mt_exchange *ex)
  */
 bool mt_changes_render(
 	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c);
+
+/* context.c: trace contexts */
+/* Decides about the trace of a call. Its service has tracing, and the view shows its request. */
+void mt_context_begin(struct mt_proxy *p, struct mt_exchange *ex);
+/*
+ * Writes the view's changes and the trace context of a traced call's attempt into its request. If
+ * the context cannot be written, only the changes are. False: these cannot be made.
+ */
+bool mt_context_render(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* on_demand.c: clusters that are fetched when they are first used */
 /* True if the call's cluster must be fetched; the call then waits, or was answered. */

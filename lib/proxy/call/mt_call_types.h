@@ -4,6 +4,7 @@
 
 #include "call/mt_call_origin.h"
 #include "endpoint/mt_endpoint_types.h"
+#include "mt_call_tracing.h"
 #include "mt_deadline.h"
 #include "mt_proxy.h"
 
@@ -161,7 +162,8 @@ struct mt_exchange {
 	bool side;
 	uint8_t status; /* how it was answered (record.c); 0: not answered */
 	uint8_t codec_opts;
-	uint8_t left; /* enum mt_call_left */
+	uint8_t left;	/* enum mt_call_left */
+	uint8_t traced; /* enum mt_call_traced */
 	/* enum mt_ending of its local reply, if more exact than the reply; else MT_ENDING_ok. */
 	uint8_t local_ending;
 	/* Cache entry of its token, which may be gone from `msg` (mt_token_cache_held()); 0: none. */
@@ -254,7 +256,10 @@ struct mt_exchange_side {
 	uint8_t bytes[MT_RETAIN_HERE];
 	uint32_t copied; /* a mirrored copy: its truesize when it was made (mirror.c) */
 	struct mt_budget_account *budget; /* with mt_exchange.budgeted */
-	struct mt_msg reply;		  /* FILTERING: the message in mt_exchange.rsp */
+	/* With mt_exchange.traced (context.c): its trace; the span of its attempt, if that has one. */
+	struct mt_tracing_context context;
+	uint8_t attempt_span[MT_SPAN_ID];
+	struct mt_msg reply; /* FILTERING: the message in mt_exchange.rsp */
 	uint64_t passed; /* ns: when a reply that had waited for a filter counted for its service */
 };
 

@@ -85,6 +85,8 @@ static mt_inline bool to_service(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (!find_service(p, ex, d->proto) || !metadata_known(p, ex))
 		return false;
+	if (mt_unlikely(ex->service->tracing))
+		mt_context_begin(p, ex);
 	return mt_likely(!d->eof) || !mt_call_user.leaves(p, d, ex);
 }
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tracing of a service's calls, as the snapshot has it (docs/internals/tracing.md). No document
+ * enables it yet.
+ */
+#pragma once
+
+#include "mt_metadata.h"
+#include "mt_tracing.h"
+
+struct mt_codec;
+
+struct mt_call_tracing {
+	struct mt_tracing_rule rule;
+	/* Each attempt has a span, which is the parent of the server's; else the call's own is. */
+	bool attempts;
+	/* By mt_call_tracing_keys(): */
+	uint8_t placed;	  /* bits by enum mt_span_key: the codec finds the key without a search */
+	uint64_t lengths; /* bits of the keys' lengths */
+	struct mt_key keys[MT_SPAN_ALL_KEYS];
+};
+
+/* Compiles the keys for the codec of the service's protocol. */
+void mt_call_tracing_keys(struct mt_call_tracing *t, const struct mt_codec *codec);
+
+/* The spans of a call. */
+enum mt_call_traced {
+	MT_CALL_UNTRACED,	 /* none */
+	MT_CALL_TRACED,		 /* one; servers get it as the parent */
+	MT_CALL_TRACED_ATTEMPTS, /* and one for each attempt, which servers get as the parent */
+	MT_CALL_N_TRACED
+};
