@@ -3,6 +3,7 @@
 #include "mirror_scene.h"
 #include "moved.h"
 #include "scene.h"
+#include "vectors.h"
 
 #include "mt_proxy_priv.h"
 
@@ -490,6 +491,110 @@ static void test_mirror(void)
 	stop();
 }
 
+/* ---- all protocols -------------------------------------------------------------------------- */
+
+static const struct mt_codec *spoken;
+static uint32_t n_forwarded;
+
+/* The request at its server, with the id 1. */
+static struct bytes sent_for(const struct bytes *call, double percent, bool on, uint64_t *refused)
+{
+	struct bytes out = {0};
+	struct mt_chain is = {0};
+	struct mt_decoder d;
+	struct mt_msg msg;
+	struct fake_conn *s;
+
+	start(percent, MT_TRACING_W3C, true);
+	lab_close(client, MT_CLOSE_RESET);
+	config_speak(lab.snap, DUBBO, spoken, 0);
+	trace_calls(DUBBO);
+	if (!on)
+		service(DUBBO)->tracing = NULL;
+	client = lab_client(CONFIG_DUBBO);
+	lab_feed(client, call->b, call->n);
+	s = lab_server(0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lab_connect(s);
+	CU_ASSERT_EQUAL_FATAL(mt_chain_copy(&s->sent, 0, s->sent.len, &is, &lab.pools), 0);
+	mt_decoder_init(&d, spoken, MT_DIR_DOWN, 0, &is);
+	CU_ASSERT_EQUAL_FATAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
+	CU_ASSERT_EQUAL(msg.len, is.len);
+	CU_ASSERT_EQUAL(mt_codec_set_id(spoken, &msg, &is, 1, &lab.pools), 0);
+	CU_ASSERT_FATAL(is.len <= VECTORS_MOST);
+	out.n = is.len;
+	mt_chain_read(&is, 0, out.b, out.n);
+	mt_chain_free(&is);
+	*refused =
+		scene_counted(MT_PROXY_trace_not_forwarded) + scene_counted(MT_PROXY_trace_unread);
+	lab_take(s, scene_buf, SCENE_BUF); /* one-way calls live until they are acknowledged */
+	stop();
+	return out;
+}
+
+/* One traceparent, which is valid. */
+static void is_traced(const struct bytes *b)
+{
+	static struct mt_metadata meta;
+	const struct mt_key key = mt_key_make_icase(spoken, "traceparent");
+	uint8_t scratch[MT_META_SCRATCH];
+	struct mt_chain c = {0};
+	struct mt_slice value;
+	struct mt_decoder d;
+	struct mt_span s;
+	struct mt_msg msg;
+	uint32_t at;
+
+	CU_ASSERT_EQUAL_FATAL(mt_chain_write(&c, &lab.pools, b->b, b->n), 0);
+	mt_decoder_init(&d, spoken, MT_DIR_DOWN, 0, &c);
+	CU_ASSERT_EQUAL_FATAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
+	mt_meta_clear(&meta);
+	mt_meta_read(&meta, spoken, &msg, &c);
+	CU_ASSERT_EQUAL_FATAL(meta.state, MT_META_READ);
+	at = mt_meta_next(&meta, &key, 0);
+	CU_ASSERT_FATAL(at != UINT32_MAX);
+	CU_ASSERT_EQUAL(mt_meta_next(&meta, &key, at + 1), UINT32_MAX);
+	CU_ASSERT_TRUE(mt_meta_value(&meta, at, &value, scratch));
+	CU_ASSERT_TRUE(mt_span_w3c(&s, value));
+	mt_chain_free(&c);
+}
+
+static void check_vector(const char *name, const struct bytes *call)
+{
+	uint64_t refused;
+	struct bytes off = sent_for(call, 0, false, &refused),
+		     is = sent_for(call, 0, true, &refused);
+
+	(void)name;
+	CU_ASSERT_EQUAL(is.n, off.n);
+	CU_ASSERT_TRUE(same(is.b, off.b, off.n));
+	is = sent_for(call, 100, true, &refused);
+	if (refused) {
+		CU_ASSERT_EQUAL(refused, 1);
+		CU_ASSERT_EQUAL(is.n, off.n);
+		CU_ASSERT_TRUE(same(is.b, off.b, off.n));
+		return;
+	}
+	n_forwarded++;
+	is_traced(&is);
+}
+
+/* Requests of the protocol are the same if they are not drawn. If drawn, they have a context, or it is counted. */
+static void check_protocol(const char *folder, bool forwards)
+{
+	spoken = mt_codec_find(folder);
+	n_forwarded = 0;
+	vectors_each(folder, check_vector);
+	CU_ASSERT_EQUAL(n_forwarded > 0, forwards);
+}
+
+static void test_protocols(void)
+{
+	check_protocol("dubbo", true);
+	check_protocol("thrift", true);
+	check_protocol("awesomerpc", false);
+}
+
 /* ---- what cannot be read or written --------------------------------------------------------- */
 
 static void start_toy(const struct mt_codec *codec)
@@ -587,6 +692,7 @@ const struct mt_test context_tests[] = {{"calls that are not traced", test_uncha
 	{"contexts that are there twice", test_twice}, {"drawn calls", test_drawn},
 	{"attempts are siblings", test_siblings}, {"a damaged image", test_damaged},
 	{"keys that a route sets", test_route_sets}, {"no room for a context", test_no_room},
-	{"mirrored copies", test_mirror}, {"metadata that cannot be read", test_unread},
+	{"mirrored copies", test_mirror}, {"all protocols", test_protocols},
+	{"metadata that cannot be read", test_unread},
 	{"metadata that cannot be changed", test_unchangeable},
 	{"a context at a place", test_place}, {"steps", test_charged}, {0}};

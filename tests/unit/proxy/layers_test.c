@@ -7,19 +7,12 @@
  */
 #include "mirror_scene.h"
 #include "scene.h"
+#include "vectors.h"
 
 #include "mt_extauthz_priv.h"
 #include "mt_proxy_priv.h"
 
-#include <dirent.h>
-
 #define LISTENER 4
-#define MOST	 2048
-
-struct bytes {
-	uint32_t n; /* 0: nothing was sent */
-	uint8_t b[MOST];
-};
 
 /* Policies of an endpoint: none, or an external service that changes metadata. */
 enum policies { NONE, ONE, OTHER, POLICIES };
@@ -210,7 +203,7 @@ static struct bytes got(struct fake_conn *s)
 	CU_ASSERT_EQUAL_FATAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
 	CU_ASSERT_EQUAL(msg.len, is.len);
 	CU_ASSERT_EQUAL(mt_codec_set_id(codec, &msg, &is, 1, &lab.pools), 0);
-	CU_ASSERT_FATAL(is.len <= MOST);
+	CU_ASSERT_FATAL(is.len <= VECTORS_MOST);
 	out.n = is.len;
 	mt_chain_read(&is, 0, out.b, out.n);
 	mt_chain_free(&is);
@@ -560,63 +553,20 @@ static void test_published(void)
 
 /* ---- vectors --------------------------------------------------------------------------------- */
 
-static struct bytes read_vector(const char *folder, const char *name)
-{
-	struct bytes out = {0};
-	char path[512], line[1024];
-	FILE *f;
-
-	snprintf(path, sizeof(path), MT_VECTORS "/%s/%s", folder, name);
-	f = fopen(path, "r");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	while (fgets(line, sizeof(line), f)) {
-		const char *at = line;
-		unsigned int b;
-		int used;
-
-		if (line[0] == '#')
-			continue;
-		for (; out.n < MOST && sscanf(at, "%2x%n", &b, &used) == 1; at += used)
-			out.b[out.n++] = (uint8_t)b;
-	}
-	fclose(f);
-	return out;
-}
-
-static bool is_call(const char *folder, const char *name)
-{
-	const char *kind = strcmp(folder, "thrift") == 0 ? "-call" : "request";
-
-	return strstr(name, kind) || strstr(name, "oneway");
-}
-
 /* Each request of the protocol, with changes that set values and with changes that do not. */
+static void check_both(const char *name, const struct bytes *call)
+{
+	vector = name;
+	for (int i = 0; i < 2; i++) {
+		sets = i;
+		check(call);
+	}
+}
+
 static void check_all(const char *folder)
 {
-	DIR *d;
-	const struct dirent *e;
-	char path[512];
-	uint32_t n = 0;
-
-	snprintf(path, sizeof(path), MT_VECTORS "/%s", folder);
-	d = opendir(path);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
 	codec = mt_codec_find(folder);
-	while ((e = readdir(d))) {
-		struct bytes call;
-
-		if (!is_call(folder, e->d_name))
-			continue;
-		vector = e->d_name;
-		call = read_vector(folder, vector);
-		for (int i = 0; i < 2; i++) {
-			sets = i;
-			check(&call);
-		}
-		n++;
-	}
-	closedir(d);
-	CU_ASSERT(n >= 3);
+	vectors_each(folder, check_both);
 }
 
 static void test_dubbo(void)
@@ -655,7 +605,7 @@ static void test_index(void)
 	sets = true;
 	n_foreign = 0;
 	vector = "request-hello.hex";
-	call = read_vector("dubbo", vector);
+	call = vectors_read("dubbo", vector);
 	expected = plain(&call, ONE);
 	CU_ASSERT(expected.n > 0);
 	mirrored(&call, ONE, false, &expected);
