@@ -3,6 +3,7 @@
 #include "path.h"
 
 #include "bench_counters.h"
+#include "mt_call_tracing.h"
 #include "mt_codec_registry.h"
 #include "mt_codecfile.h"
 #include "mt_node_limits.h"
@@ -221,6 +222,19 @@ static struct mt_codec_registry *read_codec(struct path_options *o)
 	return r;
 }
 
+/* The only listener's service has tracing. */
+static void trace_calls(struct path_node *b)
+{
+	static struct mt_call_tracing t = {
+		.attempts = true, .rule = {.write = MT_TRACING_W3C, .trace_len = MT_TRACE_ID}};
+	const struct mt_filter_chain_proto *proto = mt_conf_current(b->conf)->listeners->protos;
+
+	if (b->o.traced == PATH_TRACED_ALL)
+		t.rule.threshold = MT_TRACING_ALWAYS;
+	mt_call_tracing_keys(&t, proto->codec);
+	proto->services[0]->tracing = &t;
+}
+
 void path_node_up(struct path_node *b)
 {
 	struct mt_eal_info info;
@@ -245,6 +259,8 @@ void path_node_up(struct path_node *b)
 		b->o.codec_file ? read_codec(&b->o) : NULL, path_documents, &b->o, now);
 	if (b->o.forwarding)
 		expose(b);
+	if (b->o.traced)
+		trace_calls(b);
 	b->node_limits = mt_node_limits_new((uint16_t)b->o.workers);
 	if (!b->node_limits)
 		bench_die("limits: no memory", NULL);

@@ -13,6 +13,8 @@
 
 const char *const path_peer_names[] = {"stack", "stripped", NULL};
 const char *const path_tls_names[] = {"off", "down", "up", "both", NULL};
+/* In the order of enum path_traced. */
+static const char *const traced_names[] = {"off", "no", "all", NULL};
 /* In the order of enum path_forwarding. */
 static const char *const forwarding_names[] = {"off", "elsewhere", "address", NULL};
 /* In the order of enum path_watch_kind. */
@@ -36,6 +38,9 @@ static const char usage[] =
 	"between\n"
 	"                             two turns\n"
 	"  --log-metadata             ... whose format names four keys of metadata\n"
+	"  --traced off|no|all        tracing, which no document enables yet: no call is drawn, or "
+	"all\n"
+	"                             are (off)\n"
 	"  --multiplexing             share upstream connections for a serial codec\n"
 	"  --churn                    a client connection carries one exchange, then it is closed\n"
 	"  --workers N                workers, each with its own queues and peers, in turn (1)\n"
@@ -88,6 +93,7 @@ enum {
 	O_RETRIES,
 	O_LOG,
 	O_NAMES,
+	O_TRACED,
 	O_MUX,
 	O_CHURN,
 	O_WORKERS,
@@ -120,6 +126,7 @@ static const struct option longs[] = {
 	{"retries", required_argument, NULL, O_RETRIES},
 	{"access-log", no_argument, NULL, O_LOG},
 	{"log-metadata", no_argument, NULL, O_NAMES},
+	{"traced", required_argument, NULL, O_TRACED},
 	{"multiplexing", no_argument, NULL, O_MUX},
 	{"churn", no_argument, NULL, O_CHURN},
 	{"workers", required_argument, NULL, O_WORKERS},
@@ -176,6 +183,9 @@ static void set(struct path_options *o, int opt, const char *arg)
 		break;
 	case O_NAMES:
 		o->log = o->names = true;
+		break;
+	case O_TRACED:
+		o->traced = (enum path_traced)bench_word("traced", arg, traced_names);
 		break;
 	case O_MUX:
 		o->multiplexing = true;

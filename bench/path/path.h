@@ -15,6 +15,8 @@
 enum path_peer_kind { PATH_STACK, PATH_STRIPPED };
 /* Sides with the mesh's mutual TLS: from clients, to servers. */
 enum path_tls { PATH_CLEAR, PATH_TLS_DOWN, PATH_TLS_UP, PATH_TLS_BOTH };
+/* Tracing: none, of no call, of every call. */
+enum path_traced { PATH_UNTRACED, PATH_TRACED_NONE, PATH_TRACED_ALL };
 /* Where a UDP port is forwarded at layer 4: nowhere, at another address, at that of the service. */
 enum path_forwarding { PATH_TERMINATES, PATH_FORWARDS_ELSEWHERE, PATH_FORWARDS_HERE };
 /*
@@ -45,8 +47,9 @@ struct path_options {
 	bool threads;		     /* each worker and its peers on a core of their own */
 	bool churn;		     /* a client connection carries one exchange */
 	bool policies, multiplexing, json;
-	bool log;    /* each call leaves an entry of the access log */
-	bool names;  /* ... and its format names metadata: Istio's default one */
+	bool log;   /* each call leaves an entry of the access log */
+	bool names; /* ... and its format names metadata: Istio's default one */
+	enum path_traced traced;
 	int retries; /* attempts that a VirtualService allows after the first; -1: there is none */
 	enum path_watch_kind watch;
 	uint32_t watch_every; /* exchanges between two rounds of queries */

@@ -49,7 +49,7 @@ NOTED = ("lint/outcome_rows", "lint/state_changes")
 
 # Tests that meson leaves out if it finds no valgrind or no libpcap.
 BY_PACKAGE = {"libpcap-dev": ("unit/replay",), "valgrind": tuple(f"bench/{name}" for name in (
-    "documents_cost", "flood_cost", "forwarding_cost", "l4_cost", "log_cost", "metrics_cost", "micro", "scale", "stripped", "watch_cost"))}
+    "documents_cost", "flood_cost", "forwarding_cost", "l4_cost", "log_cost", "metrics_cost", "micro", "scale", "stripped", "tracing_cost", "watch_cost"))}
 
 QUICK_SEEDS = range(1, 201)
 # With --long: a million calls to servers that send replies to no call, or to the wrong one.
