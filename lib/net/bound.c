@@ -110,6 +110,12 @@ static enum mt_net_outcome judge6(const struct mt_netw *w, const struct net_rx *
 	if (rx->m->data_len < rx->l2_len + sizeof(*ip))
 		return MT_NET_rx_tcp;
 	memcpy(&src, ip->src_addr, sizeof(src));
+	/*
+	 * Source ::ffff:a.b.c.d equals the IPv4 address a.b.c.d here, which may be bound.
+	 * net_ip6_input() refuses it, but a kernel at an exception TAP would get it before.
+	 */
+	if (mt_addr_is4(&src) && is_of_port(w, rx))
+		return MT_NET_source_unbound;
 	if (!mt_addr_is_zero(&src) && !mt_addr_is_link_local(&src))
 		return judge(w, rx, &src, NULL);
 	o = judge_of_link(rx, ip);

@@ -243,6 +243,32 @@ static void kernel_is_not_told_either(void)
 	CU_ASSERT_TRUE(fx_close(&f));
 }
 
+/* An IPv6 packet from ::ffff:a.b.c.d does not come from the IPv4 station a.b.c.d. */
+static void kernel_gets_no_mapped_source(void)
+{
+	static const uint8_t *const to[] = {fx_our_mac[0], fx_our_mac[1], NULL};
+	const struct mt_addr mapped = fx_addr("192.0.2.9");
+
+	open_all();
+	configure(true, 1);
+	for (size_t i = 0; i < MT_ARRAY_LEN(to); i++) {
+		struct fx_pkt p = {0};
+
+		fx_clear(&f);
+		fx_eth(&p, to[i], 0x86dd);
+		fx_tcp(&p, "2001:db8::9", 4000, to[i] ? "2001:db8:1::7" : "ff02::1", 80, 0);
+		fx_in(&f, 0, 0, p.b, p.len);
+		CU_ASSERT_EQUAL(f.port[1].n, 1);
+		fx_clear(&f);
+		memcpy(p.b + 14 + 8, mapped.b, sizeof(mapped.b));
+		fx_resum(&p, 14);
+		fx_in(&f, 0, 0, p.b, p.len);
+		CU_ASSERT_EQUAL(f.port[1].n, 0);
+		CU_ASSERT_EQUAL(fx_count(&f, MT_NET_source_unbound), i + 1);
+	}
+	CU_ASSERT_TRUE(fx_close(&f));
+}
+
 /* What a station says to groups from its address of the link: the kernel hears who looks for whom, and no router. */
 static void kernel_is_told_of_no_router(void)
 {
@@ -321,5 +347,6 @@ const struct mt_test net_bound_tests[] = {{"who may come", who_may_come},
 	{"claims for another station", claims_for_another_station},
 	{"bindings come and go", bindings_come_and_go},
 	{"the kernel is not told either", kernel_is_not_told_either},
+	{"the kernel gets no mapped source", kernel_gets_no_mapped_source},
 	{"the kernel is told of no router", kernel_is_told_of_no_router},
 	{"tags do not go round", tags_do_not_go_round}, {NULL, NULL}};
