@@ -260,20 +260,20 @@ const char *mt_port_wait_str(const struct mt_port *p, char buf[MT_PORT_WAIT_LEN]
 
 	switch (p->wait) {
 	case MT_PORT_WAITS_DIRECTORY:
-		snprintf(
-			buf, MT_PORT_WAIT_LEN, "there is no directory %s", directory_of(path, dir));
+		snprintf(buf, MT_PORT_WAIT_LEN, "directory %s does not exist",
+			directory_of(path, dir));
 		break;
 	case MT_PORT_WAITS_SOCKET:
-		snprintf(buf, MT_PORT_WAIT_LEN, "there is no socket %s", path);
+		snprintf(buf, MT_PORT_WAIT_LEN, "socket %s does not exist", path);
 		break;
 	case MT_PORT_WAITS_FILE:
-		snprintf(buf, MT_PORT_WAIT_LEN, "%s is not a socket", path);
+		snprintf(buf, MT_PORT_WAIT_LEN, "file %s is not a socket", path);
 		break;
 	case MT_PORT_WAITS_RIGHT:
 		snprintf(buf, MT_PORT_WAIT_LEN, "not permitted to connect to socket %s", path);
 		break;
 	default:
-		snprintf(buf, MT_PORT_WAIT_LEN, "nothing serves socket %s", path);
+		snprintf(buf, MT_PORT_WAIT_LEN, "no peer is ready at socket %s", path);
 	}
 	return buf;
 }

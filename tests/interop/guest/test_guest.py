@@ -179,9 +179,9 @@ def start(world):
     """The daemon is there first, and waits for the guest."""
     world.daemon.start()
     equal(world.link(), "down", "the link without a guest")
-    world.daemon.wait_log(f"vm1: no link: there is no socket {world.socket}")
+    world.daemon.wait_log(f"vm1: no link: socket {world.socket} does not exist")
     faults = [row["words"] for row in world.daemon.show("health")["health"] if row["about"] == "vm1"]
-    equal(faults, [f"the link is down: there is no socket {world.socket}"], "health")
+    equal(faults, [f"the link is down: socket {world.socket} does not exist"], "health")
     if not unit.sanitized():
         unit.is_confined(world.daemon)
         world.guest.closed()
@@ -200,7 +200,7 @@ def restarts(world):
     answered(world, "sayHello", 2, {"v1/s1": 2}, "calls after the daemon's restart")
     world.guest.kill()
     within(20, lambda: world.link() == "down", "the link of a guest that was killed goes down", step=0.1)
-    world.daemon.wait_log(f"vm1: no link: nothing serves socket {world.socket}")
+    world.daemon.wait_log(f"vm1: no link: no peer is ready at socket {world.socket}")
     world.guest.start()
     world.up("the port connects to the guest's next emulator")
     world.guest.wait()

@@ -115,15 +115,15 @@ static void waits_for_its_peer(void)
 	CU_ASSERT_EQUAL_FATAL(mt_port_open(&c, 0, 1, &p, &e), 0);
 	CU_ASSERT_EQUAL_FATAL(mt_port_start(p, test_pools, NULL, &e), 0);
 	CU_ASSERT_EQUAL(p->wait, MT_PORT_WAITS_DIRECTORY);
-	expect(p, MT_PORT_WAITS_DIRECTORY, "/guests");
+	expect(p, MT_PORT_WAITS_DIRECTORY, "/guests does not exist");
 	CU_ASSERT_FALSE(mt_port_watch(p, 0, NULL, NULL));
 	mkdir(dir, 0700);
-	expect(p, MT_PORT_WAITS_SOCKET, "no socket /tmp/mt_wait_");
+	expect(p, MT_PORT_WAITS_SOCKET, "vm1.sock does not exist");
 	close(open(path, O_CREAT | O_WRONLY, 0600));
 	expect(p, MT_PORT_WAITS_FILE, "is not a socket");
 	unlink(path);
 	fd = listener(path);
-	expect(p, MT_PORT_WAITS_PEER, "nothing serves socket");
+	expect(p, MT_PORT_WAITS_PEER, "no peer is ready at socket");
 	if (geteuid() != 0) {
 		chmod(path, 0);
 		expect(p, MT_PORT_WAITS_RIGHT, "not permitted");
