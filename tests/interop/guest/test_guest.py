@@ -150,16 +150,21 @@ def answered(world, method, count, servers, what):
     equal((report["answered"], report["by_server"], report["crossed"]), (count, servers, 0), f"{what}: {report['error_samples']}")
 
 
+def refused(report, answers, reason):
+    """Of these calls so many have answers, and LIMIT are refused for this reason."""
+    equal((report["answered"], report["failed"], set(report["error_samples"])), (answers, LIMIT, {f"meltemi: {reason}"}), f"calls: {reason}")
+
+
 def served(world):
     """Route, limit, authorization, and the identity that the server sees."""
     answered(world, "sayHello", 4, {"v1/s1": 4}, "calls to the server behind a sidecar")
     equal(world.peers(), {(f"spiffe://{ACCOUNT % 'buyer'}",)}, "the caller's identity at the server")
     answered(world, "sayGoodbye", 4, {"v2/s2": 4}, "calls that the route sends to the other server")
-    report = world.guest.calls(TARGET, "echo", 2 * LIMIT)
-    equal((report["answered"], report["failed"]), (LIMIT, LIMIT), f"limited calls: {report['error_samples']}")
+    refused(world.guest.calls(TARGET, "echo", 2 * LIMIT), LIMIT, "over limit")
     world.guest.comes_from(OTHER)
-    report = world.guest.calls(TARGET, "sayGoodbye", 2)
-    equal((report["answered"], report["failed"]), (0, 2), f"calls of another account: {report['error_samples']}")
+    refused(world.guest.calls(TARGET, "sayGoodbye", LIMIT), 0, "denied by policy")
+    equal([(row["policy"], row["client"], row["denied"]) for row in world.daemon.show("denied")["denied"]],
+          [("AuthorizationPolicy shop/buyers", OTHER, LIMIT)], "show denied")
     world.guest.comes_from(BUYER)
     equal({row["address"]: row["principal"] for row in world.daemon.show("workloads")["workloads"]},
           {BUYER: ACCOUNT % "buyer", OTHER: ACCOUNT % "other"}, "show workloads")
