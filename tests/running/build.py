@@ -78,7 +78,7 @@ def configured(directory):
     """Updates meson's list of tests and compiles nothing. False: meson failed."""
     with alone():
         status, output, _ = _configure(directory)
-    if status:
+    if status != 0:
         print(output[-3000:], flush=True)
     return status == 0
 
@@ -102,7 +102,7 @@ class Build:
         with alone():
             began = time.monotonic()
             done = _configure(self.directory)
-            if done[0]:
+            if done[0] != 0:
                 return done
             left = self.seconds - (time.monotonic() - began)
             return run_limited(["ninja", "-C", self.directory, *sorted(self.targets)], left, cache.environment()[0], nice=NICE)
@@ -173,9 +173,9 @@ def builds_of(jobs, first):
 
 def known_of(directory):
     """(meson's tests, each with the files that it needs; the files of all libraries), from `meson introspect`."""
-    status, output, _ = run_limited(["meson", "introspect", "--tests", "--targets", directory], 60)
-    if status:
-        raise SystemExit(output)
+    status, output, _ = run_limited(["meson", "introspect", "--tests", "--targets", directory], 300)
+    if status != 0:
+        raise SystemExit(output[-3000:])
     found = json.loads(output)
     files = {target["id"]: [name.removeprefix(f"{directory}/") for name in target["filename"]] for target in found["targets"]}
     for test in found["tests"]:

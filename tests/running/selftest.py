@@ -3,7 +3,7 @@
 """
 The runner: it removes what a killed run has left, and mistakes neither another run nor an operator's setting for that. Labs start after
 compilers have ended. Tests that depend on the load have a second try, and faults have none, which
-labs print. The comparison of two runs of the simulator fails without them. Needs no build.
+labs print. The comparison of two runs of the simulator fails without them. A slow meson is reported. Needs no build.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from meltemi_lab.check import Failure  # noqa: E402
 from meltemi_lab.daemon import Replaced  # noqa: E402
 from meltemi_lab.lab import Lab  # noqa: E402
 from meltemi_lab.process import Process  # noqa: E402
-from running import hugepages, scratch, second_try, verdict  # noqa: E402
+from running import build, hugepages, scratch, second_try, verdict  # noqa: E402
 from running.build import Peers, builds_of  # noqa: E402
 from running.catalog import NOTED, OUTCOMES, gate, note_outcomes, with_absent  # noqa: E402
 from running.job import A_CORE, A_LAB, ASAN, DEBUG, TIMED, TSAN, Job  # noqa: E402
@@ -404,6 +404,21 @@ class Absent(unittest.TestCase):
         self.assertEqual(run.tally.skipped, ["unit/replay"])
         status, output, _ = run.once(jobs["unit/replay"])
         self.assertEqual((status, "libpcap-dev was not installed" in output), (verdict.SKIPPED, True))
+
+
+class SlowMeson(unittest.TestCase):
+    """If meson exceeds its time, the runner reports that."""
+
+    def test_slow_meson(self):
+        late = "not finished within 9 s"
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(build, "run_limited", return_value=(None, late, 0)) as ran, \
+                mock.patch.dict(build.OPTIONS, {pathlib.Path(folder): ()}), contextlib.redirect_stdout(io.StringIO()) as printed:
+            self.assertFalse(build.configured(pathlib.Path(folder)))
+            self.assertIn(late, printed.getvalue())
+            self.assertEqual(build.Build(pathlib.Path(folder), ("all",), 1).make(), (None, late, 0))
+            self.assertEqual(ran.call_count, 2)  # ninja has not started
+            with self.assertRaisesRegex(SystemExit, late):
+                build.known_of(folder)
 
 
 class Leftovers(unittest.TestCase):
