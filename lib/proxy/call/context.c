@@ -109,20 +109,55 @@ static mt_noinline void keep(struct mt_proxy *p, struct mt_exchange *ex,
 	mt_count(p->counters, MT_PROXY_trace_not_forwarded);
 }
 
-mt_noinline void mt_context_begin(struct mt_proxy *p, struct mt_exchange *ex)
+/* Decides by the values of the request. */
+static mt_noinline void decide(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_call_tracing *t)
 {
-	const struct mt_call_tracing *t = ex->service->tracing;
 	struct values values;
 
-	/* A request that is forwarded while it arrives could not get a context. */
-	if (mt_unlikely(ex->in_message || !mt_metadata_known(&p->view, true))) {
-		mt_count(p->counters, MT_PROXY_trace_unread);
-		return;
-	}
 	read_values(&p->view, t, &values);
 	if (mt_tracing_decide(&t->rule, &values.v, &p->trace_rnd,
 		    &mt_exchange_side(p, ex)->context) >= MT_TRACING_JOINED)
 		keep(p, ex, t, &values.v);
+}
+
+static mt_noinline void start_trace(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_call_tracing *t)
+{
+	const struct mt_span_values none = {.seen = 0};
+
+	(void)mt_tracing_start(&t->rule, &none, &p->trace_rnd, &mt_exchange_side(p, ex)->context);
+	keep(p, ex, t, &none);
+}
+
+/* True if the request may have one of the keys. */
+static mt_inline bool may_have(const struct mt_metadata *m, const struct mt_call_tracing *t)
+{
+	if (mt_unlikely(t->placed))
+		return true;
+	/* The highest byte of a hash has the length (MT_KEY_HASH_OF). */
+	for (uint32_t i = 0; m->state == MT_META_READ && i < m->n; i++)
+		if (t->lengths & BIT(m->hash[i] >> 24))
+			return true;
+	return false;
+}
+
+mt_noinline void mt_context_begin(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_call_tracing *t = ex->service->tracing;
+	const struct mt_metadata *m = &p->view.meta;
+
+	/* A request that is forwarded while it arrives could not get a context. */
+	if (mt_unlikely(ex->in_message) ||
+		(m->state != MT_META_READ && !mt_metadata_known(&p->view, true))) {
+		mt_count(p->counters, MT_PROXY_trace_unread);
+		return;
+	}
+	/* Most requests have no context: they are drawn without their values. */
+	if (mt_unlikely(may_have(m, t)))
+		decide(p, ex, t);
+	else if (mt_unlikely(mt_tracing_draws(&t->rule, &p->trace_rnd)))
+		start_trace(p, ex, t);
 }
 
 /* ---- an attempt ------------------------------------------------------------------------------ */
