@@ -279,4 +279,37 @@ static void long_messages(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
-const struct mt_test sum_tests[] = {{"patched", patched}, {"long messages", long_messages}, {0}};
+/* ---- a range without bytes ------------------------------------------------------------------- */
+
+static const char empty_doc[] =
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: empty}\nspec:\n"
+	"  calls: serial\n  places:\n    total: {at: 0, size: 1}\n    sum: {at: 1, size: 1}\n"
+	"  frame: {length: total, min: 2, max: 100}\n  messages:\n"
+	"  - {is: request, from: client}\n  - {is: reply, from: server}\n"
+	"  checksums: {place: sum, algorithm: sum8, from: 8}\n";
+
+/* The range begins where the message ends, of which only the first bytes have arrived. */
+static void without_bytes(void)
+{
+	static const uint8_t whole[8] = {8};
+	struct mt_region region;
+	const struct mt_codec *codec;
+	struct mt_chain c = {0};
+	struct mt_decoder d;
+	struct mt_msg msg;
+
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region, empty_doc)->codec;
+	mt_decoder_init(&d, codec, MT_DIR_DOWN, 0, &c);
+	env_append(&c, whole, 2, 0);
+	CU_ASSERT_EQUAL(mt_decoder_run(&d, &msg), MT_DECODE_MORE);
+	env_append(&c, whole + 2, 6, 0);
+	CU_ASSERT_EQUAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
+	CU_ASSERT(!msg.refuse && msg.len == 8 && msg.lead_len == 8);
+	mt_chain_free(&c);
+	mt_region_fini(&region);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test sum_tests[] = {{"patched", patched}, {"long messages", long_messages},
+	{"a range without bytes", without_bytes}, {0}};
