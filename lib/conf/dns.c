@@ -153,6 +153,9 @@ static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt
 	for (uint32_t i = 0; i < se->n_hosts && rc == 0; i++) {
 		char path[32];
 
+		/* An object of another namespace has the name. */
+		if (mt_strmap_get(&b->hosts, se->hosts[i].s) != h)
+			continue;
 		rc = mt_dns_builder_add(names, MT_DNS_OF_DOCUMENTS, se->hosts[i].s, h->addrs,
 			h->n_addrs - h->n_unnamed);
 		snprintf(path, sizeof(path), "spec.hosts[%u]", i);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decides which object has an address and port that several objects claim. The place stays with the
+ * Decides which object has an address and port, or a host, that several objects claim. The place stays with the
  * object that is served there in the configuration in force, or with its namespace, so that no
  * author takes it from another by a document that looks older. Otherwise the standing of the
  * object's version decides (mt_model.standings), then the age.
@@ -20,7 +20,8 @@ enum place {
 	PLACE_CLIENTS,
 	PLACE_IDENTITY,
 	PLACE_WORKLOAD,
-	PLACE_ACCOUNT
+	PLACE_ACCOUNT,
+	PLACE_HOST
 };
 
 static uint64_t id(uint64_t h)
@@ -61,6 +62,11 @@ uint64_t mt_place_of_account(const char *text, const char *principal)
 uint64_t mt_place_of_workload(const char *text)
 {
 	return id(mt_secret_hash_text(text, PLACE_WORKLOAD));
+}
+
+uint64_t mt_place_of_host(const char *name)
+{
+	return id(mt_secret_hash_text(name, PLACE_HOST));
 }
 
 static uint64_t ns_id(const struct mt_meta *meta)
@@ -142,6 +148,22 @@ static void add_closed(struct mt_build *b, const struct mt_listen_port *at)
 		add_again(b, at, mt_place_of_tls(text, "*"));
 }
 
+/* The addresses and names of hosts. */
+static void add_hosts(struct mt_build *b)
+{
+	const struct mt_host *h;
+	const char *name;
+	uint32_t pos = 0;
+
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		h = &b->host_list[i];
+		for (uint32_t k = 0; k < h->n_addrs; k++)
+			mt_b_add_place(b, mt_id_of_addr(&h->addrs[k]), &h->se->meta);
+	}
+	while ((h = mt_strmap_next(&b->hosts, &pos, &name)) != NULL)
+		mt_b_add_place(b, mt_place_of_host(name), &h->se->meta);
+}
+
 void mt_b_places(struct mt_build *b)
 {
 	struct mt_snap *s = b->snap;
@@ -160,12 +182,7 @@ void mt_b_places(struct mt_build *b)
 	mt_b_bound_places(b, mt_b_add_place);
 	for (uint32_t i = 0; i < b->n_closed; i++)
 		add_closed(b, &b->closed[i].at);
-	for (uint32_t i = 0; i < b->n_hosts; i++) {
-		const struct mt_host *h = &b->host_list[i];
-
-		for (uint32_t k = 0; k < h->n_addrs; k++)
-			mt_b_add_place(b, mt_id_of_addr(&h->addrs[k]), &h->se->meta);
-	}
+	add_hosts(b);
 	/* The build's memory ends before the snapshot does. */
 	kept = mt_region_alloc(&s->region, sizeof(*kept) * MT_MAX(s->n_places, 1u));
 	if (kept && s->n_places)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose word counts of a host that several objects have: the client's namespace first, then a Service of Kubernetes, then the
- * oldest. In one namespace the first one's ports count and the endpoints of all. What is not visible here is not here.
+ * Which object has a host that several objects have. Of several namespaces host_claims.c chooses
+ * one. In one namespace the ports of the first object count, and the endpoints of all. An object
+ * that clients of this node do not see has no host.
  */
+#include "mt_conf_holders_priv.h"
 #include "mt_conf_unmatched_priv.h"
 
 #include <stdio.h>
@@ -68,12 +70,11 @@ bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const st
 	return mt_b_exports(b, &e, meta->ns, mt_b_client_ns(b, service_ns));
 }
 
-/* The first counts; of one rank, the older one, in whose order they come. */
-static int rank(const struct mt_build *b, const struct mt_service_entry *se)
+unsigned int mt_b_host_rank(const struct mt_build *b, const struct mt_service_entry *se)
 {
 	if (b->model->mesh.ns && strcmp(se->meta.ns, b->model->mesh.ns) == 0)
 		return 0;
-	return se->kubernetes ? 1 : 2;
+	return se->kubernetes ? 1 : MT_HOST_RANKS - 1;
 }
 
 static bool same_place(const struct mt_service_entry *a, const struct mt_service_entry *b)
@@ -184,56 +185,82 @@ static void join(struct mt_build *b, struct mt_host *h, const struct mt_service_
 	}
 }
 
-static void stand_back(
-	struct mt_build *b, const struct mt_host *h, const struct mt_service_entry *se)
+/* The place of the host in the object's list. */
+static uint32_t place_in(const struct mt_service_entry *se, const char *host)
 {
-	const struct mt_meta *first = &h->se->meta;
+	uint32_t i = 0;
+
+	while (i + 1 < se->n_hosts && strcmp(se->hosts[i].s, host) != 0)
+		i++;
+	return i;
+}
+
+static void stand_back(struct mt_build *b, const struct mt_host_claims *claims,
+	const struct mt_service_entry *has, const struct mt_service_entry *se)
+{
+	const struct mt_meta *first = &has->meta;
+	const char *host = se->hosts[0].s;
+	uint32_t at = place_in(has, host);
+	char path[MT_INDEX_PATH];
 
 	mt_b_shadowed(b, &se->meta, se->hosts[0].line, "spec.hosts[0]", NULL,
-		"\"%.128s\" is that of %s %s/%s", se->hosts[0].s, first->kind, first->ns,
-		first->name);
-	mt_b_warn(b, first, h->se->hosts[0].line, "spec.hosts[0]", NULL,
+		"\"%.128s\" is that of %s %s/%s%s", host, first->kind, first->ns, first->name,
+		mt_b_host_reason(b, claims, se, 0));
+	mt_b_warn(b, first, has->hosts[at].line, mt_index_path(path, "spec.hosts", at, ""), NULL,
 		"in place of %s %s/%s, which has the host as well", se->meta.kind, se->meta.ns,
 		se->meta.name);
 }
 
+/*
+ * Warns about a further host that another object has. If it may lose the host to this one, this one
+ * is as new after a restart as before it.
+ */
+static void lose_name(struct mt_build *b, const struct mt_host_claims *claims,
+	const struct mt_service_entry *has, const struct mt_service_entry *se, uint32_t i)
+{
+	bool disputed = !same_place(has, se) && mt_b_host_rank(b, has) == mt_b_host_rank(b, se);
+	char path[MT_INDEX_PATH];
+
+	(disputed ? mt_b_dispute : mt_b_warn)(b, &se->meta, se->hosts[i].line,
+		mt_index_path(path, "spec.hosts", i, ""), NULL, "\"%.128s\" is that of %s %s/%s%s",
+		se->hosts[i].s, has->meta.kind, has->meta.ns, has->meta.name,
+		mt_b_host_reason(b, claims, se, i));
+}
+
 /* Every host of a ServiceEntry names it; clusters are called by the first. */
-static void add_names(struct mt_build *b, const struct mt_service_entry *se, struct mt_host *h)
+static void add_names(struct mt_build *b, const struct mt_host_claims *claims,
+	const struct mt_service_entry *se, struct mt_host *h)
 {
 	for (uint32_t i = 0; i < se->n_hosts; i++) {
 		const char *key = se->hosts[i].s;
 		const struct mt_host *other = mt_strmap_get(&b->hosts, key);
-		char path[32];
+		const struct mt_service_entry *has = mt_b_host_winner(claims, key);
 
-		/* "*.example.com": all hosts below it, by one address. */
-		if (!mt_is_host(key + (strncmp(key, "*.", 2) == 0 ? 2 : 0))) {
+		if (!mt_b_is_host_name(key))
 			bad_host(b, se, i);
-			continue;
-		}
-		if (!other) {
+		else if (has && !same_place(has, se))
+			lose_name(b, claims, has, se, i);
+		else if (!other)
 			mt_strmap_put(&b->hosts, key, h, NULL);
-			continue;
-		}
-		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
-		if (other != h)
-			mt_b_warn(b, &se->meta, se->hosts[i].line, path, NULL,
-				"\"%.128s\" is that of %s %s/%s", se->hosts[i].s,
-				other->se->meta.kind, other->se->meta.ns, other->se->meta.name);
+		else if (other != h)
+			lose_name(b, claims, other->se, se, i);
 	}
 }
 
-static void add_entry(struct mt_build *b, const struct mt_service_entry *se)
+static void add_entry(
+	struct mt_build *b, const struct mt_host_claims *claims, const struct mt_service_entry *se)
 {
+	const struct mt_service_entry *has = mt_b_host_winner(claims, se->hosts[0].s);
 	struct mt_host *h = mt_strmap_get(&b->hosts, se->hosts[0].s);
 
-	if (h && same_place(h->se, se)) {
-		join(b, h, se);
+	if (has && !same_place(has, se)) {
+		stand_back(b, claims, has, se);
 	} else if (h) {
-		stand_back(b, h, se);
+		join(b, h, se);
 	} else {
 		h = &b->host_list[b->n_hosts++];
 		h->se = se;
-		add_names(b, se, h);
+		add_names(b, claims, se, h);
 	}
 }
 
@@ -249,20 +276,37 @@ static void tell_hidden(struct mt_build *b, const struct mt_service_entry *se)
 		b, &se->meta, &se->export_to, se->meta.origin.line, "spec.exportTo", words);
 }
 
-void mt_b_index_hosts(struct mt_build *b)
+/* Sorts the objects by rank; of one rank the older one comes first. */
+static struct mt_host_claimant *in_order(struct mt_build *b)
 {
 	const struct mt_objs *ses = &b->model->service_entries;
+	struct mt_host_claimant *v = mt_region_alloc(&b->tmp, sizeof(*v) * MT_MAX(ses->n, 1u));
+	uint32_t n = 0;
 
-	b->host_list = mt_region_alloc(&b->tmp, sizeof(*b->host_list) * ses->n);
-	if (!b->host_list || mt_strmap_reserve(&b->hosts, ses->n))
-		return;
-	for (int r = 0; r <= 2; r++)
+	for (unsigned int r = 0; v && r < MT_HOST_RANKS; r++)
 		for (uint32_t i = 0; i < ses->n; i++) {
 			const struct mt_service_entry *se = ses->v[i];
 
-			if (rank(b, se) == r && is_visible(b, se))
-				add_entry(b, se);
-			else if (rank(b, se) == r)
-				tell_hidden(b, se);
+			if (mt_b_host_rank(b, se) == r)
+				v[n++] = (struct mt_host_claimant){se, is_visible(b, se)};
 		}
+	return v;
+}
+
+void mt_b_index_hosts(struct mt_build *b)
+{
+	uint32_t n = b->model->service_entries.n;
+	struct mt_host_claimant *v = in_order(b);
+	struct mt_host_claims claims = {0};
+
+	b->host_list = mt_region_alloc(&b->tmp, sizeof(*b->host_list) * n);
+	if (!v || !b->host_list || mt_strmap_reserve(&b->hosts, n))
+		return;
+	mt_b_host_claims(b, v, n, &claims);
+	for (uint32_t i = 0; i < n; i++)
+		if (v[i].visible)
+			add_entry(b, &claims, v[i].se);
+		else
+			tell_hidden(b, v[i].se);
+	mt_idmap_fini(&claims.names);
 }

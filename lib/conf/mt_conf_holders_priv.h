@@ -32,6 +32,8 @@ uint64_t mt_place_of_bind(const char *text);
 uint64_t mt_place_of_clients(const char *text);
 /* Identifies the address of a workload that a WorkloadEntry gives a principal. Never 0. */
 uint64_t mt_place_of_workload(const char *text);
+/* Identifies a host of services by its name in lower case. Never 0. */
+uint64_t mt_place_of_host(const char *name);
 /*
  * How good the claim of an object is to a place, which may also be an address (mt_id_of_addr()): of
  * two objects the one with the lower number has it, and of equal ones the first in order of age.
@@ -82,3 +84,29 @@ void mt_b_bound_places(struct mt_build *b, mt_b_place_fn *fn);
 void mt_b_add_place(struct mt_build *b, uint64_t place, const struct mt_meta *meta);
 /* Notes in the snapshot which objects are served where. Documents only. */
 void mt_b_places(struct mt_build *b);
+
+/* ---- hosts that several namespaces have (host_claims.c) --------------------------------------- */
+
+/* Number of ranks: objects of the clients' namespace, Services of Kubernetes, others. */
+#define MT_HOST_RANKS 3u
+/* An object with hosts, in order of rank and age. `visible`: clients of this node see it. */
+struct mt_host_claimant {
+	const struct mt_service_entry *se;
+	bool visible;
+};
+struct mt_host_claims {
+	struct mt_idmap names; /* of hosts that several namespaces have, by mt_place_of_host() */
+};
+/* index_hosts.c: the rank of an object among those with one host; the lowest has it. */
+unsigned int mt_b_host_rank(const struct mt_build *b, const struct mt_service_entry *se);
+/* True for a host's name, also "*.example.com". */
+bool mt_b_is_host_name(const char *name);
+/* Decides which namespace has each host that several have. The caller frees claims->names. */
+void mt_b_host_claims(struct mt_build *b, const struct mt_host_claimant *v, uint32_t n,
+	struct mt_host_claims *claims);
+/* The object whose namespace has the host; NULL: objects of one namespace at most have it. */
+const struct mt_service_entry *mt_b_host_winner(
+	const struct mt_host_claims *claims, const char *host);
+/* Why the object does not have its i-th host: words to append to the winner's name, or "". */
+const char *mt_b_host_reason(struct mt_build *b, const struct mt_host_claims *claims,
+	const struct mt_service_entry *loser, uint32_t i);

@@ -24,10 +24,13 @@
 
 /* ---- where names lead ---------------------------------------------------------------------------- */
 
-static uint64_t hash_host(const struct mt_host *host, uint64_t h)
+static uint64_t hash_host(const struct mt_build *b, const struct mt_host *host, uint64_t h)
 {
 	for (uint32_t i = 0; i < host->se->n_hosts; i++)
 		h = mt_hash_text(host->se->hosts[i].s, h);
+	/* Another object may have a further one. */
+	for (uint32_t i = 1; i < host->se->n_hosts; i++)
+		h = mt_hash_u64(mt_strmap_get(&b->hosts, host->se->hosts[i].s) == host, h);
 	h = mt_hash_u64(host->se->n_hosts, h);
 	for (uint32_t i = 0; host->rule && i < host->rule->n_subsets; i++)
 		h = mt_hash_text(host->rule->subsets[i].name.s, h);
@@ -68,7 +71,7 @@ void mt_b_topology(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_clusters; i++)
 		h = mt_hash_u64(b->clusters_v[i].id, h);
 	for (uint32_t i = 0; i < b->n_hosts; i++)
-		h = hash_host(&b->host_list[i], h);
+		h = hash_host(b, &b->host_list[i], h);
 	h = hash_documents(&b->model->gateways, h);
 	b->topology = mt_b_protocols_hash(b, h);
 	b->clients = hash_clients(b, 1);

@@ -220,9 +220,18 @@ static bool is_closed_service(const struct mt_object_row *row)
 	return row->status == MT_OBJECT_FAIL_CLOSED && !row->o->may_restrict;
 }
 
+/*
+ * True for a service if an object of another namespace has its host. After a restart it must not
+ * look like one that had the host.
+ */
+static bool is_shadowed_service(const struct mt_object_row *row)
+{
+	return row->status == MT_OBJECT_SHADOWED && strcmp(row->o->kind, "ServiceEntry") == 0;
+}
+
 static bool is_good(const struct mt_object_row *row)
 {
-	if (is_closed_service(row))
+	if (is_closed_service(row) || is_shadowed_service(row))
 		return false;
 	return row->used == row->o && !row->unusable && !row->absent && row->o->root &&
 	       !row->o->is_node && row->status != MT_OBJECT_IGNORED;

@@ -266,6 +266,99 @@ static void endpoints_after_a_restart(void)
 	scene_end(&sc);
 }
 
+/* ---- hosts of several namespaces ------------------------------------------------------------- */
+
+#define NAMING(name, ns, meta, hosts, address, endpoint)                                           \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name           \
+	", namespace: " ns meta "}\nspec:\n"                                                       \
+	"  hosts: [" hosts "]\n  addresses: [" address "]\n"                                       \
+	"  ports: [{number: 80, name: tcp}]\n  resolution: STATIC\n"                               \
+	"  endpoints: [{address: " endpoint "}]\n"
+#define NAMED(meta)	   NAMING("v", "b", meta, "h.x", "203.0.113.1", "198.51.100.1")
+#define TAKER(meta, hosts) NAMING("o", "a", meta, hosts, "203.0.113.2", "198.51.100.2")
+
+static const struct {
+	const char *own, *other, *words; /* of the one that does not have the host */
+} host_rows[] = {
+	{NAMED(OF("2020")), TAKER("", "h.x"), "of ServiceEntry b/v, which has a creationTimestamp"},
+	{NAMED(OF("2020")), TAKER(OF("2021"), "h.x"), "\"h.x\" is that of ServiceEntry b/v"},
+	{NAMED(OF("2020")), TAKER("", "own.a, h.x"), "spec.hosts[1]: \"h.x\" is that of"},
+};
+
+static void hosts_at_a_first_load(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(host_rows); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "v.yaml", host_rows[i].own);
+		scene_write(&sc, "o.yaml", host_rows[i].other);
+		scene_load(&sc);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "h.x"), 1);
+		CU_ASSERT_STRING_NOT_EQUAL(scene_status(&sc, "ServiceEntry", "v"), "shadowed");
+		CU_ASSERT(scene_has(&sc, "o.yaml", host_rows[i].words));
+		scene_end(&sc);
+	}
+}
+
+/* The object that has the host keeps it over restarts from one that looks older. */
+static void hosts_after_a_restart(void)
+{
+	static const char *const takers[] = {
+		TAKER(OF("2010"), "h.x"), TAKER(OF("2010"), "own.a, h.x")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(takers); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "v.yaml", NAMED(OF("2020")));
+		scene_load(&sc);
+		scene_write(&sc, "o.yaml", takers[i]);
+		for (int load = 0; load < 4; load++) {
+			scene_load(&sc);
+			CU_ASSERT_STRING_NOT_EQUAL(
+				scene_status(&sc, "ServiceEntry", "v"), "shadowed");
+			CU_ASSERT(scene_has(&sc, "o.yaml", "\"h.x\" is that of ServiceEntry b/v"));
+			scene_restart(&sc);
+		}
+		/* Also with another version of its own. */
+		scene_write(&sc, "v.yaml", NAMED(OF("2020") ", labels: {new: version}"));
+		scene_load(&sc);
+		CU_ASSERT(scene_has(&sc, "o.yaml", "\"h.x\" is that of ServiceEntry b/v"));
+		/* When it is gone, the other one gets it. */
+		scene_write(&sc, "v.yaml", NULL);
+		scene_load(&sc);
+		IS_STATUS(&sc, "ServiceEntry", "o", "in-force");
+		scene_end(&sc);
+	}
+}
+
+/* A source without `namespaces` keeps its hosts from one with them. */
+static void hosts_of_limited_sources(void)
+{
+	static const char *const takers[] = {
+		TAKER(OF("2010"), "h.x"), TAKER(OF("2010"), "own.a, h.x")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(takers); i++) {
+		struct scene sc;
+		char cmd[100];
+
+		scene_begin(&sc);
+		snprintf(cmd, sizeof(cmd), "mkdir -p %s/all/team", sc.dir);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		scene_write(&sc, "0-node.yaml",
+			"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+			"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"
+			"  sources: [{directory: all}, {directory: all/team, namespaces: [a]}]\n");
+		scene_write(&sc, "all/v.yaml", NAMED(OF("2020")));
+		scene_write(&sc, "all/team/o.yaml", takers[i]);
+		scene_load_node(&sc);
+		CU_ASSERT_STRING_NOT_EQUAL(scene_status(&sc, "ServiceEntry", "v"), "shadowed");
+		CU_ASSERT(scene_has(&sc, "o.yaml", "of a source that is not limited"));
+		scene_end(&sc);
+	}
+}
+
 /* A source that is limited to some namespaces stands behind one that is not. */
 static void limited_sources(void)
 {
@@ -296,4 +389,6 @@ const struct mt_test standing_tests[] = {{"at_first_load", at_first_load},
 	{"workloads_at_a_first_load", workloads_at_a_first_load},
 	{"workloads_edited_before_a_restart", workloads_edited_before_a_restart},
 	{"endpoints_after_a_restart", endpoints_after_a_restart},
-	{"limited_sources", limited_sources}, {0}};
+	{"limited_sources", limited_sources}, {"hosts_at_a_first_load", hosts_at_a_first_load},
+	{"hosts_after_a_restart", hosts_after_a_restart},
+	{"hosts_of_limited_sources", hosts_of_limited_sources}, {0}};
