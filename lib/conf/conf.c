@@ -20,7 +20,8 @@ struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *e
 	c->o.workers = MT_MAX(c->o.workers, 1);
 	c->upstreams = mt_upstream_registry_new();
 	c->limits = mt_limit_registry_new(c->o.workers);
-	if (!c->upstreams || !c->limits || mt_conf_tokens_init(&c->tokens)) {
+	c->tallies = mt_tally_registry_new(c->o.workers);
+	if (!c->upstreams || !c->limits || !c->tallies || mt_conf_tokens_init(&c->tokens)) {
 		mt_err(err, -ENOMEM, "no memory");
 		goto fail;
 	}
@@ -107,6 +108,7 @@ void mt_conf_destroy(struct mt_conf *c)
 		mt_upstream_registry_free(c->upstreams);
 	if (c->limits)
 		mt_limit_registry_free(c->limits);
+	mt_tally_registry_free(c->tallies);
 	free(c);
 }
 
@@ -145,4 +147,9 @@ struct mt_jwks_store *mt_conf_jwks(struct mt_conf *c)
 struct mt_limit_registry *mt_conf_limits(struct mt_conf *c)
 {
 	return c->limits;
+}
+
+struct mt_tally_registry *mt_conf_tallies(struct mt_conf *c)
+{
+	return c->tallies;
 }

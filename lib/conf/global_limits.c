@@ -64,13 +64,16 @@ static const struct mt_global_property *properties(
 	return p;
 }
 
+/* `name` is the identity of the counts. */
 static void *compile(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
-	const struct mt_codec *codec, uint64_t *hash)
+	const struct mt_codec *codec, const char *name, uint64_t *hash)
 {
 	struct mt_global_def def = {.domain = g->domain.s,
 		.fail_open = !g->deny_on_fail.v,
 		.properties = properties(b, g),
 		.n_properties = g->n_descriptors,
+		.tallies = b->conf->tallies,
+		.service = name,
 		.n_match = g->match ? g->match->n_conds : 0};
 	struct mt_callout_no no;
 	char err[256] = "";
@@ -101,16 +104,17 @@ static void *compile(struct mt_build *b, const struct mt_meta *meta, const struc
 }
 
 int mt_b_global(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
-	const struct mt_codec *codec, struct mt_service *s, uint64_t *hash)
+	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
 {
 	struct mt_filter_inst *f = mt_b_filter(b, s);
+	const char *name = mt_region_printf(&b->tmp, "%s:%u", s->name, port);
 
-	if (!f)
+	if (!f || !name)
 		return -ENOMEM;
 	f->type = &mt_filter_global_ratelimit;
 	f->file = mt_b_file(b, meta->origin.file);
 	f->line = g->origin.line;
-	f->conf = compile(b, meta, g, codec, hash);
+	f->conf = compile(b, meta, g, codec, name, hash);
 	if (!f->conf)
 		return b->tmp.failed ? -ENOMEM : -EINVAL;
 	s->n_filter_insts++;

@@ -15,6 +15,7 @@
 #include "mt_alog.h"
 #include "mt_diag.h"
 #include "mt_filter_limit.h"
+#include "mt_filter_tally.h"
 #include "mt_log.h"
 #include "mt_model.h"
 #include "mt_overrides.h"
@@ -309,3 +310,5 @@ struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c);
 struct mt_jwks_store *mt_conf_jwks(struct mt_conf *c);
 /* State of rate limits, which outlives snapshots. `c` owns it. */
 struct mt_limit_registry *mt_conf_limits(struct mt_conf *c);
+/* Refusals of global rate limits, by rule. `c` owns it. */
+struct mt_tally_registry *mt_conf_tallies(struct mt_conf *c);

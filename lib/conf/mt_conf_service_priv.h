@@ -172,7 +172,7 @@ int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_l
 uint64_t mt_b_hash_match(const struct mt_rule_match *m, uint64_t h);
 /* global_limits.c: adds the filter. 0, -EINVAL after an error, or -ENOMEM. */
 int mt_b_global(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
-	const struct mt_codec *codec, struct mt_service *s, uint64_t *hash);
+	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
 /* Warns if the MetaRouter's rate limit service cannot be queried. */
 void mt_b_tell_global(struct mt_build *b, const struct mt_meta_router *mr);
 /* patches.c: the codec of a proxy, by its own name, else by the protocol's; false after an error. */

@@ -132,6 +132,7 @@ struct mt_conf {
 	struct mt_audit *audit; /* NULL: nobody asks */
 	struct mt_upstream_registry *upstreams;
 	struct mt_limit_registry *limits;
+	struct mt_tally_registry *tallies;
 	struct mt_heap clusters; /* struct mt_shared_cluster: a sync may replace all of them */
 	struct mt_indexes services, closers;
 	struct mt_indexes forwards;	 /* by clusters of forwarded ports */

@@ -284,7 +284,7 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_service_limits *l,
 		rc = mt_b_limit(b, l->meta, l->local, codec, port, s, hash);
 	/* Calls that the node's own limit refuses cost no query. */
 	if (rc == 0 && l->global)
-		rc = mt_b_global(b, l->global_meta, l->global, codec, s, hash);
+		rc = mt_b_global(b, l->global_meta, l->global, codec, port, s, hash);
 	if (rc == 0)
 		rc = mt_b_chain(b, l->meta, s);
 	if (rc)

@@ -11,6 +11,7 @@ enum mt_series_kind {
 	MT_SERIES_SERVICE,  /* labels: service */
 	MT_SERIES_ENDPOINT, /* cluster, endpoint */
 	MT_SERIES_ROUTE,    /* service, route, match */
+	MT_SERIES_LIMIT,    /* service, kind, rule */
 	MT_SERIES_KINDS
 };
 #define MT_SERIES_LABELS 3
@@ -21,6 +22,7 @@ enum mt_series_kind {
 #define MT_SERIES_SERVICES  500
 #define MT_SERIES_ENDPOINTS 2000
 #define MT_SERIES_ROUTES    2000
+#define MT_SERIES_LIMITS    1000
 #define MT_SERIES_OTHER	    "other"
 
 /* Latency bounds of the exposition; each is the end of a histogram bucket (metrics_service.c). */

@@ -711,7 +711,7 @@ struct mt_ctl {
 	struct mt_metrics *metrics;
 	struct mt_family *families; /* of metrics.c */
 	struct mt_ctl_family *family_args;
-	struct mt_fold *folds[3]; /* by enum mt_series_kind */
+	struct mt_fold *folds[4]; /* by enum mt_series_kind */
 	struct mt_scrape *scrape; /* whose slice is being made, or NULL */
 
 	struct mt_door doors[2]; /* by enum mt_role */

@@ -134,6 +134,8 @@ struct mt_filter_told {
 typedef enum mt_filter_verdict mt_filter_fn(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx);
 
+struct mt_filter_resume;
+
 struct mt_filter {
 	const char *name;	 /* "local_ratelimit" */
 	const char *aeraki_name; /* "aeraki.meta_protocol.filters.local_ratelimit" */
@@ -152,6 +154,12 @@ struct mt_filter {
 	 */
 	enum mt_filter_verdict (*on_stream)(
 		const struct mt_filter_inst *f, struct mt_filter_ctx *ctx);
+	/*
+	 * A request that waited for the filter gets a local reply. NULL: the filter does not count
+	 * such calls by rule.
+	 */
+	void (*on_refused)(const struct mt_filter_inst *f, const struct mt_filter_resume *r,
+		struct mt_filter_worker *fw);
 	uint16_t bytes; /* of its own, in each exchange */
 	bool reads;	/* it reads or changes metadata */
 	/*

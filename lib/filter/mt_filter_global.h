@@ -21,11 +21,14 @@
  *   provider's timeout, with the same shares; the rest get the error of an overload, too. A call
  *   that has left keeps its slot until the answer.
  * - A descriptor over its limit is remembered for a short time (mt_rls_over), by each worker.
+ * - Refusals over a limit are counted by rule: "DOMAIN: KEY" of the first descriptor over its
+ *   limit, or "DOMAIN" if the service does not name it.
  */
 #pragma once
 
 #include "mt_callout.h"
 #include "mt_filter_inbox.h"
+#include "mt_filter_tally.h"
 #include "mt_route.h"
 
 extern const struct mt_filter mt_filter_global_ratelimit;
@@ -42,7 +45,9 @@ struct mt_global_def {
 	const struct mt_matcher_def *match;   /* none: every call */
 	uint32_t n_match;
 	const struct mt_global_property *properties;
-	uint32_t n_properties; /* MT_RLS_DESCRIPTORS at most */
+	uint32_t n_properties;		   /* MT_RLS_DESCRIPTORS at most */
+	struct mt_tally_registry *tallies; /* counts refusals; NULL: nothing does */
+	const char *service;		   /* part of the counts' identity: host and port */
 };
 
 /* Makes the conf of a filter of type "global_ratelimit". NULL with the reason in errbuf. */

@@ -24,6 +24,7 @@ struct mt_filter_resume {
 	const char *text;
 	const struct mt_mutation *changes;
 	uint32_t n_changes;
+	uint32_t rule; /* for on_refused() of the filter */
 };
 
 /* places of the ring, one of which stays free, and of the worker's own list */

@@ -76,6 +76,7 @@ COLD = {
     "filter/filter_inbox.c": "made at boot; filters' own threads wake a worker that sleeps",
     "filter/filter_load.c": "loads and configures",
     "filter/filter_local_ratelimit_conf.c": "compiles configuration",
+    "filter/filter_tally.c": "compiles configuration",
     "filter/filter_local_ratelimit_registry.c": "compiles configuration",
     "filter/filter_mutation_mutation.c": "compiles configuration",
     "upstream/upstream_cluster.c": "compiles configuration",

@@ -75,6 +75,11 @@ static void collect_route(struct mt_collect *k)
 	collect(k, MT_SERIES_ROUTE);
 }
 
+static void collect_limit(struct mt_collect *k)
+{
+	collect(k, MT_SERIES_LIMIT);
+}
+
 /* A member in nanoseconds, as seconds. */
 static void collect_age(struct mt_collect *k)
 {
@@ -122,7 +127,7 @@ static void collect_duration(struct mt_collect *k)
 
 static void collect_folded(struct mt_collect *k)
 {
-	static const char *const words[MT_SERIES_KINDS] = {"service", "endpoint", "route"};
+	static const char *const words[MT_SERIES_KINDS] = {"service", "endpoint", "route", "limit"};
 
 	for (enum mt_series_kind kind = 0; kind < MT_SERIES_KINDS; kind++)
 		mt_emit(k, mt_scrape_folded(k->c, kind), {"kind", words[kind]});
@@ -148,7 +153,12 @@ const struct mt_family_row mt_families_service[] = {
 	{"meltemi_service_timeouts_total", MT_COUNTER, "requests", "service",
 		"requests without a reply in time", collect_service, SVC(timeouts)},
 	{"meltemi_service_limited_total", MT_COUNTER, "requests", "service",
-		"requests over a rate limit", collect_service, SVC(limited)},
+		"requests over a rate limit, local or global", collect_service, SVC(limited)},
+	{"meltemi_rate_limit_refused_total", MT_COUNTER, "requests", "service, kind, rule",
+		"requests and opaque TCP connections that a rate limit refused, by rule; service: "
+		"host and port, or `inbound` and an endpoint; kind `local`: the rule is the bucket "
+		"as in `show limits`; kind `global`: the domain and the descriptor's key",
+		collect_limit, 0},
 	{"meltemi_service_client_closed_total", MT_COUNTER, "requests", "service",
 		"requests with a client that closed its connection before the reply, for example "
 		"after its own timeout",
@@ -195,7 +205,8 @@ const struct mt_family_row mt_families_service[] = {
 	{"meltemi_route_requests_total", MT_COUNTER, "requests", "service, route, match",
 		"requests that a route was chosen for", collect_route, 0},
 	{"meltemi_series_folded", MT_GAUGE, "series", "kind",
-		"services, endpoints and routes without series of their own, summed up as `other`",
+		"services, endpoints, routes and rules of limits without series of their own, "
+		"summed up as `other`",
 		collect_folded, 0},
 	{0},
 };

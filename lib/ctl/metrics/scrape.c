@@ -6,6 +6,7 @@
  */
 #include "mt_ctl_events_priv.h"
 #include "mt_ctl_metrics_priv.h"
+#include "mt_filter_tally.h"
 #include "mt_secret_hash.h"
 
 #include <errno.h>
@@ -20,7 +21,10 @@ struct key {
 	const char *label[MT_SERIES_LABELS];
 	uint32_t index;
 	bool opaque;
-	uint64_t id; /* services and endpoints only */
+	union {
+		uint64_t id;	  /* services and endpoints */
+		uint64_t refused; /* rules of limits, which may be gone when values are gathered */
+	};
 };
 
 struct set {
@@ -97,6 +101,12 @@ static void add_route(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 		*to += mt_proxy_route_hits(mt_worker_proxy(c->env.workers[w]), k->index);
 }
 
+static void add_limit(const struct mt_ctl *c, const struct key *k, uint64_t *to)
+{
+	(void)c;
+	*to += k->refused;
+}
+
 static const struct kind {
 	/* counters: the first ones of `width`, which are folded. maxima: the last ones. */
 	uint32_t limit, width, counters, maxima;
@@ -108,6 +118,7 @@ static const struct kind {
 	[MT_SERIES_ENDPOINT] = {MT_SERIES_ENDPOINTS, sizeof(struct mt_endpoint_values) / 8, 3, 3,
 		{"cluster", "endpoint"}, add_endpoint},
 	[MT_SERIES_ROUTE] = {MT_SERIES_ROUTES, 1, 1, 0, {"service", "route", "match"}, add_route},
+	[MT_SERIES_LIMIT] = {MT_SERIES_LIMITS, 1, 1, 0, {"service", "kind", "rule"}, add_limit},
 };
 
 /* ---- start: names --------------------------------------------------------------------------- */
@@ -132,9 +143,10 @@ static int name_services(struct mt_scrape *s, const struct mt_snapshot *snap)
 	if (!room(t, snap->n_services))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < snap->n_services; i++)
-		t->keys[t->n_keys++] =
-			(struct key){{keep(s, snap->services[i]->name)}, snap->services[i]->index,
-				!snap->services[i]->routes, snap->services[i]->id};
+		t->keys[t->n_keys++] = (struct key){.label = {keep(s, snap->services[i]->name)},
+			.index = snap->services[i]->index,
+			.opaque = !snap->services[i]->routes,
+			.id = snap->services[i]->id};
 	return 0;
 }
 
@@ -153,9 +165,10 @@ static int name_endpoints(struct mt_scrape *s, const struct mt_snapshot *snap)
 		const char *name = cl->n_eps ? keep(s, cl->name) : "";
 
 		for (uint32_t k = 0; k < cl->n_eps; k++)
-			t->keys[t->n_keys++] =
-				(struct key){{name, keep(s, mt_endpoint_name(&cl->eps[k], text))},
-					cl->eps[k].state->index, false, cl->eps[k].state->id};
+			t->keys[t->n_keys++] = (struct key){
+				.label = {name, keep(s, mt_endpoint_name(&cl->eps[k], text))},
+				.index = cl->eps[k].state->index,
+				.id = cl->eps[k].state->id};
 	}
 	return 0;
 }
@@ -176,10 +189,45 @@ static int name_routes(struct mt_scrape *s, const struct mt_snapshot *snap)
 		for (uint32_t k = 0; svc->routes && k < mt_route_count(svc->routes); k++) {
 			const struct mt_route_action *a = mt_route_at(svc->routes, k);
 
-			t->keys[t->n_keys++] = (struct key){
-				{host, keep(s, a->name), keep(s, a->match)}, a->index, false, 0};
+			t->keys[t->n_keys++] =
+				(struct key){.label = {host, keep(s, a->name), keep(s, a->match)},
+					.index = a->index};
 		}
 	}
+	return 0;
+}
+
+static void name_limit(struct mt_scrape *s, const char *service, const char *kind, const char *rule,
+	uint64_t refused)
+{
+	struct set *t = &s->sets[MT_SERIES_LIMIT];
+
+	/* The index keeps rules with equal labels apart, which are one series. */
+	t->keys[t->n_keys] = (struct key){.label = {keep(s, service), kind, keep(s, rule)},
+		.index = t->n_keys,
+		.refused = refused};
+	t->n_keys++;
+}
+
+/* Limits are the registries', not the snapshot's: buckets and counts outlive it. */
+static int name_limits(struct mt_scrape *s)
+{
+	struct mt_conf *conf = s->c->env.conf;
+	const struct mt_tally_registry *tallies = mt_conf_tallies(conf);
+	const struct mt_limit_registry *buckets = mt_conf_limits(conf);
+	struct mt_limit_info info;
+	uint32_t n = 0, i = 0;
+
+	while (mt_limit_next(buckets, &i, s->c->now, &info))
+		n++;
+	for (const struct mt_tally *t = NULL; (t = mt_tally_next(tallies, t)) != NULL;)
+		n++;
+	if (!room(&s->sets[MT_SERIES_LIMIT], n))
+		return -ENOMEM;
+	for (i = 0; mt_limit_next(buckets, &i, s->c->now, &info);)
+		name_limit(s, info.service, "local", info.match, info.refused);
+	for (const struct mt_tally *t = NULL; (t = mt_tally_next(tallies, t)) != NULL;)
+		name_limit(s, t->service, "global", t->rule, mt_tally_sum(t));
 	return 0;
 }
 
@@ -209,6 +257,7 @@ static int name_all(struct mt_scrape *s)
 		rc = name_services(s, snap);
 		rc = rc ? rc : name_endpoints(s, snap);
 		rc = rc ? rc : name_routes(s, snap);
+		rc = rc ? rc : name_limits(s);
 	}
 	for (int k = 0; k < MT_SERIES_KINDS && rc == 0; k++) {
 		struct set *t = &s->sets[k];
@@ -347,7 +396,7 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 static void add_other(struct mt_scrape *s, enum mt_series_kind kind)
 {
 	static const struct key other = {
-		{MT_SERIES_OTHER, MT_SERIES_OTHER, MT_SERIES_OTHER}, 0, false, 0};
+		.label = {MT_SERIES_OTHER, MT_SERIES_OTHER, MT_SERIES_OTHER}};
 	struct set *t = &s->sets[kind];
 
 	memcpy(t->sum, mt_fold_other(s->c->folds[kind]), kinds[kind].counters * sizeof(*t->sum));

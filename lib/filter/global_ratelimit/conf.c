@@ -14,7 +14,9 @@ void mt_global_free(void *conf)
 	for (uint32_t i = 0; i < l->n; i++) {
 		free(l->of[i].property);
 		free(l->of[i].key);
+		mt_tally_drop(l->of[i].tally);
 	}
+	mt_tally_drop(l->tally);
 	mt_matcher_free(l->match);
 	mt_callout_drop(l->provider);
 	free(l->words);
@@ -50,6 +52,25 @@ static bool copy_all(
 	return true;
 }
 
+/* Takes references to the counts of refusals. False: no memory. */
+static bool count_all(struct mt_global_limit *l, const struct mt_global_def *def)
+{
+	char rule[512];
+
+	if (!def->tallies)
+		return true;
+	l->tally = mt_tally_hold(def->tallies, def->service, l->domain);
+	if (!l->tally)
+		return false;
+	for (uint32_t i = 0; i < l->n; i++) {
+		snprintf(rule, sizeof(rule), "%s: %s", l->domain, l->of[i].key);
+		l->of[i].tally = mt_tally_hold(def->tallies, def->service, rule);
+		if (!l->of[i].tally)
+			return false;
+	}
+	return true;
+}
+
 void *mt_global_compile(
 	const struct mt_codec *codec, const struct mt_global_def *def, char *errbuf, size_t errlen)
 {
@@ -69,7 +90,7 @@ void *mt_global_compile(
 	(void)mt_matcher_str(def->match, def->n_match, words, sizeof(words));
 	l->words = strdup(words);
 	l->match = mt_matcher_compile(codec, def->match, def->n_match, errbuf, errlen);
-	if (l->match && l->domain && l->words && copy_all(l, codec, def))
+	if (l->match && l->domain && l->words && copy_all(l, codec, def) && count_all(l, def))
 		return l;
 	if (l->match)
 		snprintf(errbuf, errlen, "no memory");

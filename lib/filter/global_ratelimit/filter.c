@@ -131,6 +131,12 @@ static enum mt_filter_verdict refuse(struct mt_filter_ctx *ctx, enum mt_filter_o
 	return MT_FILTER_REPLY;
 }
 
+/* Counts a call over the limit. `which`: the descriptor; another number: it is unknown. */
+static void count_over(const struct mt_global_limit *l, uint32_t which, uint16_t worker)
+{
+	mt_tally_refused(which < l->n ? l->of[which].tally : l->tally, worker);
+}
+
 /* There will be no answer. */
 static enum mt_filter_verdict unanswered(const struct mt_global_limit *l, struct mt_filter_ctx *ctx)
 {
@@ -191,8 +197,10 @@ static enum mt_filter_verdict on_request(
 	len = pack(ctx->fw->global, l, v, &keys);
 	if (!len)
 		return refuse(ctx, MT_FILTER_global_unread, MT_ENDING_limit_error, UNREAD);
-	if (mt_rls_over_any(&ctx->fw->global->over, &keys, ctx->now, &which))
+	if (mt_rls_over_any(&ctx->fw->global->over, &keys, ctx->now, &which)) {
+		count_over(l, which, ctx->fw->worker);
 		return refuse(ctx, MT_FILTER_global_limited, MT_ENDING_over_global_limit, OVER);
+	}
 	return wait_for_answer(l, v, ctx, &keys, len);
 }
 
@@ -200,6 +208,13 @@ static enum mt_filter_verdict on_request(
 static enum mt_filter_verdict on_stream(const struct mt_filter_inst *f, struct mt_filter_ctx *ctx)
 {
 	return refuse(ctx, MT_FILTER_global_unread, MT_ENDING_ok, UNREAD);
+}
+
+static void on_refused(const struct mt_filter_inst *f, const struct mt_filter_resume *r,
+	struct mt_filter_worker *fw)
+{
+	if (r->ending == MT_ENDING_over_global_limit)
+		count_over(f->conf, r->rule, fw->worker);
 }
 
 static void explain(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
@@ -229,6 +244,7 @@ const struct mt_filter mt_filter_global_ratelimit = {
 	.aeraki_name = "aeraki.meta_protocol.filters.ratelimit",
 	.on_request = on_request,
 	.on_stream = on_stream,
+	.on_refused = on_refused,
 	.reads = true,
 	.explain = explain,
 	.free_conf = mt_global_free,
@@ -257,6 +273,15 @@ static void answer_by(struct mt_filter_resume *r, enum mt_ending ending, const c
 	r->text = text;
 }
 
+/* The first descriptor that is over its limit; UINT32_MAX: the service does not name it. */
+static uint32_t first_over(const struct mt_rls_answer *a)
+{
+	for (uint32_t i = 0; i < a->n_statuses; i++)
+		if (a->status[i].code == MT_RLS_OVER_LIMIT)
+			return i;
+	return UINT32_MAX;
+}
+
 /* How the call of an answered slot continues. */
 static void decide(struct mt_filter_worker *fw, const struct mt_rls_slot *s, bool fails_open,
 	struct mt_filter_resume *r)
@@ -267,6 +292,7 @@ static void decide(struct mt_filter_worker *fw, const struct mt_rls_slot *s, boo
 	case MT_RLS_OVER:
 		mt_count(fw->counters, MT_FILTER_global_limited);
 		answer_by(r, MT_ENDING_over_global_limit, OVER);
+		r->rule = first_over(&s->answer);
 		return;
 	case MT_RLS_UNJUDGED:
 		mt_count(fw->counters, MT_FILTER_global_failed);

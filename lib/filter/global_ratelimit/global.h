@@ -13,10 +13,12 @@ struct mt_global_limit {
 	struct mt_matcher *match;
 	char *words; /* of the match */
 	char *domain;
+	struct mt_tally *tally; /* of refusals without a descriptor; NULL: none is counted */
 	uint32_t n;
 	struct {
 		char *property, *key;
 		struct mt_key compiled; /* of `property` */
+		struct mt_tally *tally;
 	} of[MT_RLS_DESCRIPTORS];
 };
 

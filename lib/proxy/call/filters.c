@@ -138,6 +138,19 @@ static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ti
 	return ex->state == MT_EX_SUSPENDED || ex->state == MT_EX_FILTERING ? ex : NULL;
 }
 
+/* The call gets a local reply of the filter for which it waited. */
+static void refused(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_resume *r)
+{
+	/* A call of a loaded image may be in front of its first filter (image.c). */
+	const struct mt_filter_inst *f =
+		ex->filter_at > 0 ? ex->filters->request[ex->filter_at - 1].f : NULL;
+
+	if (f && f->type->on_refused)
+		f->type->on_refused(f, r, &p->filters);
+	ex->local_ending = (uint8_t)r->ending;
+	mt_filters_answer(p, ex, r->reply, r->text);
+}
+
 /* Adds the filter's changes to the call's kept changes. 0 or -ENOMEM. */
 static int keep_changes(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_resume *r)
@@ -160,8 +173,7 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 		return true;
 	}
 	if (r->verdict != MT_FILTER_NEXT) {
-		ex->local_ending = (uint8_t)r->ending;
-		mt_filters_answer(p, ex, r->reply, r->text);
+		refused(p, ex, r);
 		return true;
 	}
 	/*

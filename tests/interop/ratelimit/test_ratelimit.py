@@ -8,6 +8,7 @@ comes first, and that what is over its limit is not queried about again and agai
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -117,6 +118,11 @@ def verdicts(daemon, caller, service):
         caller.gets(REFUSED, "one over its limit", user="bad")
     n = len(service.queries) - before
     check(1 <= n <= 2 * 50 * 2, f"{n} queries in two seconds about what is over its limit")
+    # Autoscalers see the refusals, with the rule.
+    metrics = daemon.http("/metrics")[1]
+    limited = re.search(rf'^meltemi_service_limited_total{{service="{re.escape(HOST)}"}} (\d+)$', metrics, re.M)[1]
+    by_rule = re.search(rf'^meltemi_rate_limit_refused_total{{service="{re.escape(HOST)}:{PORT}",kind="global",rule="shop: u"}} (\d+)$', metrics, re.M)
+    check(int(limited) > 0 and by_rule and by_rule[1] == limited, f"{limited} refusals, by rule: {by_rule}")
     write(daemon, match={"attributes": {"method": {"exact": "sayHello"}}})
     before = len(service.queries)
     caller.gets(ANSWERED, "one that the match does not apply to", user="bad", method="sayGoodbye")

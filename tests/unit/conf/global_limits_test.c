@@ -135,6 +135,25 @@ static void compiled(void)
 	end(&sc);
 }
 
+/* Refusals are counted by port, domain and key, also over a reload. */
+static void counted(void)
+{
+	struct scene sc = begin(LIMITS("shop", HERE) ROUTER("shop", "")), next = sc;
+	const struct mt_global_limit *l = limit_of(&sc);
+
+	CU_ASSERT_FATAL(l->tally && l->of[0].tally);
+	CU_ASSERT_STRING_EQUAL(l->tally->service, "a.test:80");
+	CU_ASSERT_STRING_EQUAL(l->tally->rule, "d");
+	CU_ASSERT_STRING_EQUAL(l->of[0].tally->rule, "d: m");
+	load(&next, LIMITS("shop", HERE) ROUTER("shop", ", requestTimeout: 1s"));
+	CU_ASSERT_PTR_NOT_EQUAL(limit_of(&next), l);
+	CU_ASSERT_PTR_EQUAL(limit_of(&next)->of[0].tally, l->of[0].tally);
+	unload(&next);
+	unload(&sc);
+	CU_ASSERT_PTR_NULL(mt_tally_next(mt_conf_tallies(sc.conf), NULL));
+	mt_conf_destroy(sc.conf);
+}
+
 /* The same service keeps its connection; one with other endpoints, or another timeout, is new. */
 static void kept(void)
 {
@@ -341,6 +360,6 @@ static void refused(void)
 	}
 }
 
-const struct mt_test global_limits_tests[] = {{"compiled", compiled}, {"kept", kept},
-	{"without_a_service", without_a_service}, {"permission", permission}, {"few", few},
-	{"refused", refused}, {0}};
+const struct mt_test global_limits_tests[] = {{"compiled", compiled}, {"counted", counted},
+	{"kept", kept}, {"without_a_service", without_a_service}, {"permission", permission},
+	{"few", few}, {"refused", refused}, {0}};

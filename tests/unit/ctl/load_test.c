@@ -140,6 +140,46 @@ static void ages_of_others(void)
 	mt_conf_destroy(conf);
 }
 
+#define REFUSED "meltemi_rate_limit_refused_total{service=\"a.x:80\",kind="
+
+/* Refusals by rule, of buckets and of global limits. */
+static void refusals(void)
+{
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_limit_def def = {
+		.service = "a.x:80", .has_bucket = true, .numbers = {1, 1, MT_SEC}};
+	struct mt_filter_worker fw;
+	struct mt_filter_ctx ctx = {.now = MT_SEC, .fw = &fw};
+	struct mt_filter_inst f = {.type = mt_filter_find("local_ratelimit")};
+	struct mt_err e;
+	struct mt_conf *conf = mt_conf_create(&opts, &e);
+	struct mt_tally *t;
+	struct mt_ctl *c;
+	char err[128], *out;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	publish(conf, 1);
+	mt_filter_worker_init(&fw, 0);
+	f.conf = mt_limit_compile(
+		mt_conf_limits(conf), mt_codec_find("dubbo"), &def, MT_SEC, err, sizeof(err));
+	t = mt_tally_hold(mt_conf_tallies(conf), "a.x:80", "shop: \"user\"");
+	CU_ASSERT_FATAL(f.conf && t);
+	mt_limit_commit(mt_conf_limits(conf), MT_SEC);
+	for (int i = 0; i < 3; i++)
+		(void)f.type->on_request(&f, NULL, &ctx);
+	mt_tally_refused(t, 0);
+	c = test_ctl(&(struct mt_ctl_env){.conf = conf});
+	out = scraped(c);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, REFUSED "\"local\",rule=\"*\"} 2\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, REFUSED "\"global\",rule=\"shop: \\\"user\\\"\"} 1\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "meltemi_series_folded{kind=\"limit\"} 0\n"));
+	free(out);
+	mt_ctl_destroy(c);
+	f.type->free_conf(f.conf);
+	mt_tally_drop(t);
+	mt_conf_destroy(conf);
+}
+
 /* Where a search in a table of 4,096 places begins. */
 static uint32_t place_of(uint64_t hash)
 {
@@ -167,6 +207,7 @@ static void chosen_names(void)
 const struct mt_test load_tests[] = {
 	{"drops", drops},
 	{"ages of endpoints without series of their own", ages_of_others},
+	{"refusals by rule", refusals},
 	{"names chosen for their hash", chosen_names},
 	{0},
 };

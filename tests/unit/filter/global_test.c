@@ -19,6 +19,7 @@ static struct mt_callout x;
 static struct mt_callout_lane *lane;
 static struct mt_callout_provider *provider;
 static struct mt_filter_inst inst;
+static struct mt_tally_registry *tallies;
 static struct mt_view view;
 
 /* ---- a worker ----------------------------------------------------------------------------------------- */
@@ -43,6 +44,8 @@ static void set_up(bool fail_open)
 
 	mt_filter_worker_init(&fw, 0);
 	fw.inbox = mt_filter_inbox_new();
+	def.tallies = tallies = mt_tally_registry_new(1);
+	def.service = "a:1";
 	memset(&x, 0, sizeof(x));
 	x.kind = &mt_rls_kind;
 	lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lane));
@@ -60,6 +63,8 @@ static void tear_down(void)
 {
 	CU_ASSERT_EQUAL(mt_callout_room(lane), MT_CALLOUT_SLOTS);
 	inst.type->free_conf(inst.conf);
+	CU_ASSERT_PTR_NULL(mt_tally_next(tallies, NULL));
+	mt_tally_registry_free(tallies);
 	CU_ASSERT_EQUAL(provider->refs, 1);
 	mt_callout_drop(provider);
 	mt_global_detach(&fw);
@@ -135,6 +140,7 @@ static void fails(struct mt_rls_slot *s, enum mt_callout_failure why)
 #define ANSWERS(s, bytes) answers(s, bytes, sizeof(bytes) - 1)
 #define BOTH_OK		  "\x08\x01\x12\x02\x08\x01\x12\x02\x08\x01"
 /* The second descriptor, for 3 s. */
+#define ALL_OVER  "\x08\x02" /* without descriptors */
 #define USER_OVER "\x08\x02\x12\x02\x08\x01\x12\x06\x08\x02\x22\x02\x08\x03"
 
 struct seen {
@@ -155,6 +161,8 @@ static bool see(void *arg, const struct mt_filter_resume *r)
 	s->verdict = r->verdict;
 	s->reply = r->reply;
 	s->ending = r->ending;
+	if (r->verdict == MT_FILTER_REPLY)
+		inst.type->on_refused(&inst, r, &fw);
 	mt_mutations_str(r->changes, r->n_changes, s->changes, sizeof(s->changes));
 	return s->n != s->stop_at;
 }
@@ -165,6 +173,15 @@ static struct seen resumed(uint64_t now)
 
 	CU_ASSERT_EQUAL(mt_global_take(&fw, now, see, &s), s.n);
 	return s;
+}
+
+static uint64_t counted(const char *rule)
+{
+	for (const struct mt_tally *t = NULL; (t = mt_tally_next(tallies, t)) != NULL;)
+		if (strcmp(t->service, "a:1") == 0 && strcmp(t->rule, rule) == 0)
+			return mt_tally_sum(t);
+	CU_FAIL_FATAL("no such rule");
+	return 0;
 }
 
 /* ---- calls -------------------------------------------------------------------------------------------- */
@@ -221,6 +238,12 @@ static void test_over(void)
 	CU_ASSERT_EQUAL(call("method=sayBye\nuser=joe\n", 5, NOW + MT_SEC), MT_FILTER_SUSPEND);
 	ANSWERS(asked(), BOTH_OK);
 	CU_ASSERT_EQUAL(resumed(NOW + MT_SEC).n, 2);
+	CU_ASSERT_EQUAL(counted("shop: u"), 2);
+	CU_ASSERT_EQUAL(counted("shop: m"), 0);
+	CU_ASSERT_EQUAL(call("method=say\n", 6, NOW), MT_FILTER_SUSPEND);
+	ANSWERS(asked(), ALL_OVER);
+	CU_ASSERT_EQUAL(resumed(NOW).verdict, MT_FILTER_REPLY);
+	CU_ASSERT_EQUAL(counted("shop"), 1);
 	tear_down();
 }
 
@@ -248,6 +271,7 @@ static void test_failures(void)
 		CU_ASSERT_EQUAL(call("method=say\nuser=\377\n", 1, NOW), MT_FILTER_REPLY);
 		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_global_unread], 1);
 		CU_ASSERT_EQUAL(refused_as, MT_ENDING_limit_error);
+		CU_ASSERT(counted("shop") == 0 && counted("shop: m") == 0);
 		tear_down();
 	}
 }

@@ -17,6 +17,7 @@ static struct mt_callout_lane *lane;
 static struct mt_callout_provider *provider;
 static struct mt_filter_inst chain[1];
 static struct fake_conn *client;
+static struct mt_tally_registry *tallies;
 
 static void start(bool fail_open)
 {
@@ -32,6 +33,8 @@ static void start(bool fail_open)
 
 	scene_start(1);
 	scene_patient();
+	def.tallies = tallies = mt_tally_registry_new(1);
+	def.service = "a:1";
 	memset(&toy_noted, 0, sizeof(toy_noted));
 	memset(&x, 0, sizeof(x));
 	x.kind = &mt_rls_kind;
@@ -57,6 +60,7 @@ static void stop(void)
 	CU_ASSERT_EQUAL(mt_callout_room(lane), MT_CALLOUT_SLOTS);
 	scene_stop();
 	chain[0].type->free_conf(chain[0].conf);
+	mt_tally_registry_free(tallies);
 	CU_ASSERT_EQUAL(provider->refs, 1);
 	mt_callout_drop(provider);
 	mt_callout_lane_fini(lane);
@@ -109,6 +113,15 @@ static uint64_t limited(void)
 	return mt_proxy_service_stats(lab.p, SAFE)->limited;
 }
 
+/* What the only descriptor has refused. */
+static uint64_t by_rule(void)
+{
+	for (const struct mt_tally *t = NULL; (t = mt_tally_next(tallies, t)) != NULL;)
+		if (strcmp(t->rule, "shop: m") == 0)
+			return mt_tally_sum(t);
+	return UINT64_MAX;
+}
+
 static void is_answered(uint64_t id)
 {
 	struct fake_conn *s = scene_connected_server(0);
@@ -153,6 +166,7 @@ static void over(void)
 	scene_send_request(client, 'Q', 2, 64);
 	is_refused(2, MT_REPLY_OVER_LIMIT, "429 RL request_rate_limited");
 	CU_ASSERT_EQUAL(limited(), 2);
+	CU_ASSERT_EQUAL(by_rule(), 2);
 	CU_ASSERT_EQUAL(counted(MT_FILTER_global_limited), 2);
 	CU_ASSERT_EQUAL(counted(MT_FILTER_global_waited), 1);
 	stop();
@@ -170,6 +184,7 @@ static void failed(void)
 	is_refused(2, MT_REPLY_OVER_LIMIT, "500 RLSE rate_limiter_error");
 	CU_ASSERT_EQUAL(counted(MT_FILTER_global_unread), 1);
 	CU_ASSERT_EQUAL(limited(), 0);
+	CU_ASSERT_EQUAL(by_rule(), 0);
 	stop();
 	start(true);
 	scene_send_request(client, 'Q', 1, 64);
@@ -233,6 +248,7 @@ static void client_leaves(void)
 	scene_send_request(client, 'Q', 2, 64);
 	SAYS(OVER);
 	CU_ASSERT_EQUAL(counted(MT_FILTER_completions_late), 1);
+	CU_ASSERT_EQUAL(by_rule(), 0);
 	SAYS(WITHIN);
 	is_answered(2);
 	stop();
