@@ -224,7 +224,7 @@ struct mt_exposition {
 	enum mt_format format;
 	uint64_t counter;
 	uint32_t family, item;
-	bool counters_done, done;
+	bool counters_done, begun, done; /* begun: the family's head is written */
 };
 
 void mt_exposition_begin(struct mt_exposition *e, const struct mt_metrics *m, enum mt_format f);

@@ -292,17 +292,21 @@ static void counters(struct mt_exposition *e, struct mt_sink *out)
 
 /*
  * Writes the remaining families. In OTLP each call starts its family again, because the request may
- * be new.
+ * be new. collect() must have room for an item: one that writes none is at its end.
  */
 static void families(struct mt_exposition *e, struct mt_sink *out)
 {
 	while (e->family < e->m->n_families && !mt_sink_full(out)) {
 		const struct mt_family *f = e->m->families[e->family];
 
-		if (e->item == 0 || out->otlp)
+		if (!e->begun || out->otlp)
 			begin_family(out, e->format, f->name, f->type, f->unit, f->help);
+		e->begun = true;
+		if (mt_sink_full(out))
+			return;
 		e->item = f->collect(f->arg, out, f, e->item);
 		e->family += e->item == 0;
+		e->begun = e->item != 0;
 	}
 }
 

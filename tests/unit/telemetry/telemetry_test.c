@@ -166,6 +166,57 @@ static void test_formats(void)
 	mt_metrics_free(m);
 }
 
+static uint32_t fill(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_label of = {"of", arg};
+
+	(void)pos;
+	mt_sample(out, f, &of, 1, 1);
+	return 0;
+}
+
+/* Like families of many items. */
+static uint32_t three(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	(void)arg;
+	for (; pos < 3 && !mt_sink_full(out); pos++)
+		mt_sample(out, f, &(const struct mt_label){"of", "item"}, 1, pos);
+	return pos < 3 ? pos : 0;
+}
+
+/* A slice may end anywhere, also after the head of a family: each item is there, and each head once. */
+static void test_slices(void)
+{
+	static char long_text[MT_SLICE];
+	const struct mt_family two[] = {
+		{"meltemi_first", MT_GAUGE, "", "of", "fills the slice", fill, long_text},
+		{"meltemi_second", MT_GAUGE, "", "of", "has items", three, NULL}};
+	struct mt_metrics *m = mt_metrics_new();
+
+	mt_metrics_add_families(m, two, 2);
+	for (size_t left = 1; left < 400; left++) {
+		struct mt_text_buf out = {0};
+		struct mt_exposition e;
+		uint32_t items = 0, heads = 0;
+
+		memset(long_text, 'x', sizeof(long_text) - left);
+		long_text[sizeof(long_text) - left] = '\0';
+		mt_exposition_begin(&e, m, MT_FORMAT_TEXT);
+		for (bool more = true; more; out.len = 0) {
+			more = mt_exposition_next(&e, &(struct mt_sink){.text = &out});
+			mt_text_bytes(&out, "", 1);
+			for (const char *p = out.p; (p = strstr(p, "meltemi_second{")); p++)
+				items++;
+			for (const char *p = out.p; (p = strstr(p, "# TYPE meltemi_second")); p++)
+				heads++;
+		}
+		CU_ASSERT_EQUAL(items, 3);
+		CU_ASSERT_EQUAL(heads, 1);
+		mt_text_fini(&out);
+	}
+	mt_metrics_free(m);
+}
+
 /* What is in the exposition, as messages. */
 static void test_otlp(void)
 {
@@ -321,6 +372,7 @@ static void test_text(void)
 static const struct mt_test tests[] = {
 	{"counters are summed over workers", test_sums},
 	{"text exposition and OpenMetrics", test_formats},
+	{"slices", test_slices},
 	{"examples", test_examples},
 	{"which one a client wants", test_accept},
 	{"OTLP requests", test_otlp},
