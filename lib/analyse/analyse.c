@@ -102,8 +102,8 @@ void mt_an_begin(struct mt_analysis *a, const struct mt_analyse_in *in)
 void mt_an_end(struct mt_analysis *a)
 {
 	struct mt_strmap *maps[] = {&a->namespaces, &a->accounts, &a->interfaces, &a->methods,
-		&a->served, &a->listed, &a->named, &a->hosts, &a->templates, &a->uses, &a->policies,
-		&a->written, &a->rows};
+		&a->served, &a->listed, &a->named, &a->owners, &a->hosts, &a->templates, &a->uses,
+		&a->policies, &a->written, &a->rows};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(maps); i++)
 		mt_strmap_fini(maps[i]);

@@ -21,12 +21,10 @@ static void gather(struct mt_analysis *a, struct mt_strmap *owners)
 static const struct mt_service_entry *owner_of(const struct mt_analysis *a,
 	const struct mt_strmap *owners, const char *word, const char *ns)
 {
-	const struct mt_service_entry *se = mt_strmap_get(owners, word);
-	char host[256];
+	char full[MT_MEANT_HOST];
+	const char *host = mt_an_host(a, word, ns, full);
 
-	if (!se && mt_long_name(word, ns, a->in->audit->domain, host, sizeof(host)))
-		se = mt_strmap_get(owners, host);
-	return se;
+	return host ? mt_strmap_get(owners, host) : NULL;
 }
 
 /* ---- services -------------------------------------------------------------------------------- */

@@ -52,11 +52,10 @@ static void check_port(struct mt_analysis *a, const struct mt_audit_row *r,
 static bool is_of_same_host(const struct mt_analysis *a, const struct mt_destination_rule *x,
 	const struct mt_audit_row *r)
 {
-	char name[256];
+	char full[MT_MEANT_HOST];
+	const char *name = mt_an_host(a, x->host.s, x->meta.ns, full);
 
-	return strcmp(x->host.s, r->host) == 0 ||
-	       (mt_long_name(x->host.s, x->meta.ns, a->in->audit->domain, name, sizeof(name)) &&
-		       strcmp(name, r->host) == 0);
+	return name && strcmp(name, r->host) == 0;
 }
 
 static void check_joined(struct mt_analysis *a, const struct mt_audit_row *r,

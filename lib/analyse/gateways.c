@@ -103,11 +103,10 @@ static void note_hosts(struct mt_analysis *a)
 /* The host of a service that no policy restricts; NULL: there is no such host, or a policy does. */
 static const char *unguarded(const struct mt_analysis *a, const char *word, const char *ns)
 {
-	const char *found = mt_strmap_get(&a->hosts, word);
-	char host[256];
+	char full[MT_MEANT_HOST];
+	const char *host = mt_an_host(a, word, ns, full);
+	const char *found = host ? mt_strmap_get(&a->hosts, host) : NULL;
 
-	if (!found && mt_long_name(word, ns, a->in->audit->domain, host, sizeof(host)))
-		found = mt_strmap_get(&a->hosts, host);
 	return found && strcmp(found, "guarded") != 0 ? found : NULL;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mt_analyse.h"
+#include "mt_meant.h"
 #include "mt_strmap.h"
 
 struct mt_finding {
@@ -75,6 +76,7 @@ struct mt_analysis {
 	bool vouched, strangers;
 	bool mesh;		  /* discovery services add endpoints, too */
 	struct mt_strmap named;	  /* hosts of all services */
+	struct mt_strmap owners;  /* host -> struct mt_service_entry in use */
 	struct mt_strmap hosts;	  /* host -> "guarded" if restricted or outside, else the host */
 	uint64_t steps;		  /* steps done so far */
 	bool bounded;		  /* a check was skipped, as no steps were left */
@@ -106,6 +108,9 @@ static inline uint32_t mt_an_line_or(uint32_t line, const struct mt_meta *m)
 
 /* ---- names.c: names in the documents --------------------------------------------------------- */
 void mt_an_names_gather(struct mt_analysis *a);
+/* The host in use that a document of namespace `ns` means by `word` (mt_meant_host()). */
+const char *mt_an_host(
+	const struct mt_analysis *a, const char *word, const char *ns, char buf[MT_MEANT_HOST]);
 /*
  * True if one word is probably a typing error for the other: a letter is added, missing or
  * replaced, or two letters have changed places.

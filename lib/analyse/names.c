@@ -197,6 +197,43 @@ static void gather_interfaces(struct mt_analysis *a)
 	}
 }
 
+static bool is_in_use(const struct mt_analysis *a, const struct mt_service_entry *se)
+{
+	const struct mt_object_row *row = mt_an_row(a, se->meta.serial);
+
+	return !row || (row->status != MT_OBJECT_NO_EFFECT && row->status != MT_OBJECT_SHADOWED);
+}
+
+/* First hosts precede further ones, which other objects may have. */
+static void gather_owners(struct mt_analysis *a)
+{
+	const struct mt_objs *all = &a->m->service_entries;
+
+	for (int pass = 0; pass < 2; pass++)
+		for (uint32_t i = 0; i < all->n; i++) {
+			const struct mt_service_entry *se = all->v[i];
+			uint32_t from = pass ? 1 : 0, to = pass ? se->n_hosts : 1;
+
+			for (uint32_t k = from; k < to && is_in_use(a, se); k++)
+				if (!mt_strmap_get(&a->owners, se->hosts[k].s))
+					(void)mt_strmap_put(
+						&a->owners, se->hosts[k].s, (void *)se, NULL);
+		}
+}
+
+static const struct mt_meta *find_host(const void *hosts, const char *name)
+{
+	const struct mt_service_entry *se = mt_strmap_get(hosts, name);
+
+	return se ? &se->meta : NULL;
+}
+
+const char *mt_an_host(
+	const struct mt_analysis *a, const char *word, const char *ns, char buf[MT_MEANT_HOST])
+{
+	return mt_meant_host(a->m, word, ns, find_host, &a->owners, buf);
+}
+
 /* Callers at a workload port have an identity in plaintext, too. */
 static void look_at_ports(struct mt_analysis *a)
 {
@@ -224,6 +261,7 @@ void mt_an_names_gather(struct mt_analysis *a)
 	gather_own(a);
 	gather_workloads(a);
 	gather_interfaces(a);
+	gather_owners(a);
 	gather_routes(a);
 }
 

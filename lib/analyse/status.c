@@ -89,11 +89,13 @@ static void check_servers(
 
 static bool is_host(const struct mt_analysis *a, const char *host, const char *ns)
 {
-	char name[256];
+	char name[MT_MEANT_HOST];
 
-	return strchr(host, '*') || mt_strmap_get(&a->named, host) ||
-	       (mt_long_name(host, ns, a->in->audit->domain, name, sizeof(name)) &&
-		       mt_strmap_get(&a->named, name));
+	if (strchr(host, '*') || mt_an_host(a, host, ns, name))
+		return true;
+	/* Also one of an object without effect. */
+	return mt_strmap_get(&a->named,
+		mt_long_name(host, ns, a->in->audit->domain, name, sizeof(name)) ? name : host);
 }
 
 /* True if `host` is NAME.NAMESPACE.svc.DOMAIN, where NAME has that length. */

@@ -6,6 +6,7 @@
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_log_priv.h"
+#include "mt_meant.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -186,14 +187,19 @@ const char *mt_b_file(struct mt_build *b, const char *file)
 	return kept;
 }
 
-struct mt_host *mt_b_host(struct mt_build *b, const char *host, const char *ns)
+static const struct mt_meta *find_host(const void *hosts, const char *name)
 {
-	struct mt_host *h = mt_strmap_get(&b->hosts, host);
-	char full[256];
+	const struct mt_host *h = mt_strmap_get(hosts, name);
 
-	if (!h && mt_long_name(host, ns, mt_model_domain(b->model), full, sizeof(full)))
-		h = mt_strmap_get(&b->hosts, full);
-	return h;
+	return h ? &h->se->meta : NULL;
+}
+
+struct mt_host *mt_b_host(const struct mt_build *b, const char *host, const char *ns)
+{
+	char full[MT_MEANT_HOST];
+	const char *name = mt_meant_host(b->model, host, ns, find_host, &b->hosts, full);
+
+	return name ? mt_strmap_get(&b->hosts, name) : NULL;
 }
 
 #define NEAR_MAX 100
@@ -201,8 +207,18 @@ struct mt_host *mt_b_host(struct mt_build *b, const char *host, const char *ns)
 const char *mt_b_host_remedy(struct mt_build *b, const char *host)
 {
 	struct mt_suggest near = {.word = host};
+	const struct mt_host *other = mt_strmap_get(&b->hosts, host);
 	const char *key, *remedy = NULL;
 	uint32_t pos = 0;
+
+	/* A short name that mt_b_host() does not take for the host of another namespace. */
+	if (other) {
+		remedy = mt_region_printf(&b->tmp,
+			"%s %.64s/%.64s has it, in a source with `namespaces`: give that host two "
+			"dots, or write a service of this namespace",
+			other->se->meta.kind, other->se->meta.ns, other->se->meta.name);
+		return remedy ? remedy : "";
+	}
 
 	/* Thousands of hosts are not compared with thousands of words, be they mistakes or what is not here. */
 	if (b->n_near++ < NEAR_MAX)

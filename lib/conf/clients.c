@@ -112,9 +112,11 @@ bool mt_b_hosts_are_of_server(struct mt_build *b, const struct mt_text *hosts, u
 		char full[256];
 		bool is_short =
 			mt_long_name(host, ns, mt_model_domain(b->model), full, sizeof(full));
+		/* As in mt_b_host(), but a name at a gateway need not be a service's. */
+		bool as_written = !is_short || !mt_strmap_get(&b->hosts, full);
 
 		for (uint32_t k = 0; k < server->n_hosts; k++)
-			if (has_host(server->hosts[k].s, host, ns, g) ||
+			if ((as_written && has_host(server->hosts[k].s, host, ns, g)) ||
 				(is_short && has_host(server->hosts[k].s, full, ns, g)))
 				return true;
 	}

@@ -145,20 +145,43 @@ static bool is_top_level(const struct mt_node_dns *d, const char *host)
 	return true;
 }
 
+/* The host of another namespace that the name means for the node's DNS clients; NULL: none. */
+static const struct mt_host *of_others(
+	const struct mt_build *b, const struct mt_host *h, const char *name)
+{
+	const char *domain = mt_model_domain(b->model), *ns = b->model->node->meta.ns;
+	const struct mt_host *other;
+	char full[256];
+
+	if (!mt_long_name(name, ns, domain, full, sizeof(full)))
+		return NULL;
+	other = mt_strmap_get(&b->hosts, full);
+	return other && strcmp(other->se->meta.ns, h->se->meta.ns) != 0 ? other : NULL;
+}
+
 static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt_host *h)
 {
 	const struct mt_service_entry *se = h->se;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < se->n_hosts && rc == 0; i++) {
+		const struct mt_host *other = of_others(b, h, se->hosts[i].s);
 		char path[32];
 
+		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
 		/* An object of another namespace has the name. */
 		if (mt_strmap_get(&b->hosts, se->hosts[i].s) != h)
 			continue;
+		if (other) {
+			mt_b_warn(b, &se->meta, se->hosts[i].line, path,
+				"give the host another name",
+				"\"%.128s\" is not resolved: it is the short name of %s %s/%s",
+				se->hosts[i].s, other->se->meta.kind, other->se->meta.ns,
+				other->se->meta.name);
+			continue;
+		}
 		rc = mt_dns_builder_add(names, MT_DNS_OF_DOCUMENTS, se->hosts[i].s, h->addrs,
 			h->n_addrs - h->n_unnamed);
-		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
 		if (rc == 0 && is_top_level(b->model->node->dns, se->hosts[i].s))
 			mt_b_warn(b, &se->meta, se->hosts[i].line, path,
 				"write a domain below it, or add it to spec.dns.zones of the Node",

@@ -116,19 +116,26 @@ void mt_b_forwarding_read(
 
 /* ---- the Node ---------------------------------------------------------------------------- */
 
-/* True if `word` of the Node is one of the service's hosts, as it is written or in short. */
+/*
+ * True if `word` of the Node means one of the service's hosts. The Node may name a Service of
+ * Kubernetes in any namespace by its short name, and as it is written each host with a dot that is
+ * no such Service.
+ */
 static bool is_host_of(
 	const struct mt_build *b, const struct mt_service_entry *se, const char *word)
 {
+	const struct mt_host *h;
 	char full[256];
-	bool is_long =
-		mt_long_name(word, se->meta.ns, mt_model_domain(b->model), full, sizeof(full));
 
-	for (uint32_t i = 0; i < se->n_hosts; i++)
-		if (strcmp(se->hosts[i].s, word) == 0 ||
-			(is_long && se->kubernetes && strcmp(se->hosts[i].s, full) == 0))
-			return true;
-	return false;
+	if (se->kubernetes &&
+		mt_long_name(word, se->meta.ns, mt_model_domain(b->model), full, sizeof(full)))
+		for (uint32_t i = 0; i < se->n_hosts; i++)
+			if (strcmp(se->hosts[i].s, full) == 0)
+				return true;
+	h = mt_b_host(b, word, b->model->node->meta.ns);
+	if (!h && strchr(word, '.'))
+		h = mt_strmap_get(&b->hosts, word);
+	return h && h->se == se;
 }
 
 const struct mt_node_forwarding *mt_b_forwarding_entry(

@@ -19,8 +19,8 @@ static bool covers_host(
 {
 	const char *written = mr->hosts[0].s, *ns = mr->meta.ns;
 	char full[256];
-	bool is_short = !mt_strmap_get(&b->hosts, written) &&
-			mt_long_name(written, ns, mt_model_domain(b->model), full, sizeof(full));
+	bool is_short = mt_long_name(written, ns, mt_model_domain(b->model), full, sizeof(full)) &&
+			mt_strmap_get(&b->hosts, full);
 
 	for (uint32_t i = 0; i < vs->n_hosts; i++) {
 		const char *word = vs->hosts[i].s;

@@ -13,10 +13,10 @@
  */
 #include "mt_conf_holders_priv.h"
 
+#include "mt_meant.h"
 #include "mt_secret_hash.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define TIMES 3
 
@@ -113,23 +113,6 @@ static void find_leaders(struct claiming *x)
 
 /* ---- claims ---------------------------------------------------------------------------------- */
 
-/* True for a host of the object's namespace, NAME.NAMESPACE.svc.DOMAIN. */
-static bool is_own_name(const struct mt_build *b, const struct mt_service_entry *se, uint32_t i)
-{
-	const char *parts[] = {mt_model_domain(b->model), ".svc.", se->meta.ns, "."};
-	const char *host = se->hosts[i].s;
-	size_t left = strlen(host);
-
-	for (size_t k = 0; k < MT_ARRAY_LEN(parts); k++) {
-		size_t len = strlen(parts[k]);
-
-		if (left <= len || strncasecmp(host + left - len, parts[k], len) != 0)
-			return false;
-		left -= len;
-	}
-	return true;
-}
-
 /* The bits of an order, the last one decides first. */
 #define FURTHER	    1u /* not the first of spec.hosts */
 #define UNDATED	    2u
@@ -145,9 +128,10 @@ static unsigned int order_of(struct mt_build *b, const struct mt_service_entry *
 {
 	unsigned int claim = mt_b_claim(b, mt_place_of_host(se->hosts[i].s), &se->meta);
 	unsigned int of_source = MT_STANDING_LIMITED | MT_STANDING_UNDATED;
+	const char *domain = mt_model_domain(b->model);
 
 	return mt_b_host_rank(b, se) << RANK_SHIFT | (claim & ~of_source) << CLAIM_SHIFT |
-	       (is_own_name(b, se, i) ? 0 : OTHERS_NAME) |
+	       (mt_host_is_of(se->hosts[i].s, se->meta.ns, domain) ? 0 : OTHERS_NAME) |
 	       (claim & MT_STANDING_LIMITED ? LIMITED : 0) |
 	       (mt_b_is_exported_to(b, se, "*") ? 0 : HIDDEN) |
 	       (claim & MT_STANDING_UNDATED ? UNDATED : 0) | (i ? FURTHER : 0);

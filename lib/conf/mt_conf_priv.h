@@ -261,8 +261,8 @@ void mt_b_shadowed(struct mt_build *b, const struct mt_meta *meta, uint32_t line
 char *mt_b_lower(struct mt_build *b, const char *s);
 char *mt_b_keep(struct mt_build *b, const char *s); /* a copy that lives as long as the snapshot */
 const char *mt_b_file(struct mt_build *b, const char *file);
-/* The host as written, or a short name within the namespace of `ns`. NULL: unknown. */
-struct mt_host *mt_b_host(struct mt_build *b, const char *host, const char *ns);
+/* The host that a document of namespace `ns` means by this name (mt_meant_host()). NULL: none. */
+struct mt_host *mt_b_host(const struct mt_build *b, const char *host, const char *ns);
 /* "did you mean X?" over all hosts, in b->tmp; or what else to do. */
 const char *mt_b_host_remedy(struct mt_build *b, const char *host);
 

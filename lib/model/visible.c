@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Host names: case, short names, wildcards; visibility of objects, as in Istio. */
-#include "mt_model.h"
+#include "mt_idmap.h"
+#include "mt_meant.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define DOMAIN	       "cluster.local"
 #define ROOT_NAMESPACE "istio-system"
@@ -64,6 +66,51 @@ bool mt_long_name(const char *word, const char *ns, const char *domain, char *bu
 		return false;
 	mt_host_fold(buf);
 	return true;
+}
+
+bool mt_model_is_limited(const struct mt_model *m, const struct mt_meta *meta)
+{
+	uintptr_t known = m->standings ? (uintptr_t)mt_idmap_get(m->standings, meta->serial) : 0;
+
+	return known && ((known - 1) & MT_STANDING_LIMITED);
+}
+
+bool mt_host_is_of(const char *host, const char *ns, const char *domain)
+{
+	const char *const parts[] = {domain, ".svc.", ns, "."};
+	size_t left = strlen(host);
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(parts); k++) {
+		size_t len = strlen(parts[k]);
+
+		if (left <= len || strncasecmp(host + left - len, parts[k], len) != 0)
+			return false;
+		left -= len;
+	}
+	return true;
+}
+
+/*
+ * True if a document of `ns` may mean the host of this object by a short name as it is written.
+ * `full`: the long name.
+ */
+static bool may_mean(
+	const struct mt_model *m, const char *full, const char *ns, const struct mt_meta *of)
+{
+	return strcmp(of->ns, ns) == 0 || !mt_model_is_limited(m, of) ||
+	       mt_host_is_of(full, of->ns, mt_model_domain(m));
+}
+
+const char *mt_meant_host(const struct mt_model *m, const char *word, const char *ns,
+	mt_host_finder *find, const void *hosts, char buf[MT_MEANT_HOST])
+{
+	bool is_short = mt_long_name(word, ns, mt_model_domain(m), buf, MT_MEANT_HOST);
+	const struct mt_meta *of;
+
+	if (is_short && find(hosts, buf))
+		return buf;
+	of = find(hosts, word);
+	return of && (!is_short || may_mean(m, buf, ns, of)) ? word : NULL;
 }
 
 bool mt_host_covers(const char *wildcard, const char *host)

@@ -4,6 +4,7 @@
  * all objects have a limit with shares by owner, because objects times hosts would fill the memory
  * of the daemon; hosts beyond it are not listed.
  */
+#include "mt_meant.h"
 #include "mt_objects_priv.h"
 
 #include <stdio.h>
@@ -91,6 +92,13 @@ static void index_hosts(struct touching *x)
 	}
 }
 
+static const struct mt_meta *find_host(const void *hosts, const char *name)
+{
+	const struct mt_service_entry *se = mt_strmap_get(hosts, name);
+
+	return se ? &se->meta : NULL;
+}
+
 /*
  * Adds the hosts of a name, which is resolved as in the compiler: a full name, a short name, or a
  * wildcard.
@@ -98,17 +106,14 @@ static void index_hosts(struct touching *x)
 static void touch_named(
 	struct touching *x, struct mt_object_row *row, const char *host, const char *ns)
 {
-	const char *key;
-	char full[256];
+	char full[MT_MEANT_HOST];
+	const char *key = mt_meant_host(x->m, host, ns, find_host, &x->hosts, full);
 	uint32_t pos = 0;
 
-	if (mt_strmap_get(&x->hosts, host)) {
-		touch(x, row, host);
+	if (key) {
+		touch(x, row, key);
 		return;
 	}
-	if (mt_long_name(host, ns, mt_model_domain(x->m), full, sizeof(full)) &&
-		mt_strmap_get(&x->hosts, full))
-		touch(x, row, full);
 	while (host[0] == '*' && mt_budget_has(&x->budget, 1) &&
 		mt_strmap_next(&x->hosts, &pos, &key))
 		if (mt_host_covers(host, key))

@@ -150,6 +150,21 @@ static void one_namespace_has_a_host(void)
 	}
 }
 
+/* DNS answers a short name with the service that it means, whatever others have as a host. */
+static void short_names_in_dns(void)
+{
+	struct built b = build_after(NULL, OTHER_OF("a.v, a.v.svc, own.m") VICTIM_OF(LONG) NODE);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_FALSE(is_named(b.s, "a.v", "192.0.2.9"));
+	CU_ASSERT_FALSE(is_named(b.s, "a.v.svc", "192.0.2.9"));
+	CU_ASSERT_TRUE(is_named(b.s, "own.m", "192.0.2.9"));
+	CU_ASSERT_TRUE(is_named(b.s, LONG, "192.0.2.1"));
+	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, LINE_OF(1),
+		"\"a.v\" is not resolved: it is the short name of ServiceEntry v/a"));
+	unbuild(&b);
+}
+
 /* The host is free when its object is gone, and the next one holds it from then on. */
 static void a_host_becomes_free(void)
 {
@@ -166,4 +181,5 @@ static void a_host_becomes_free(void)
 }
 
 const struct mt_test host_claims_tests[] = {{"one_namespace_has_a_host", one_namespace_has_a_host},
-	{"a_host_becomes_free", a_host_becomes_free}, {0}};
+	{"short_names_in_dns", short_names_in_dns}, {"a_host_becomes_free", a_host_becomes_free},
+	{0}};
