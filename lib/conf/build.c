@@ -315,6 +315,7 @@ static int finish(struct mt_build *b)
 	if (rc == 0)
 		rc = mt_b_mesh_policies(b);
 	mt_b_policies_tell(b);
+	mt_b_providers_tell(b);
 	mt_b_audit(b);
 	mt_b_secrets_tell(b);
 	if (rc == 0)

@@ -11,6 +11,7 @@
 
 #include "mt_extauthz.h"
 #include "mt_jwks_store.h"
+#include "mt_meant.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,6 +29,9 @@
 #define UNLENT_REMEDY                                                                              \
 	"list the service's namespace in the Node's spec.mesh.nodeIdentityUse.to, or use a port "  \
 	"without mutual TLS"
+#define MEANT_REMEDY                                                                               \
+	"write a ServiceEntry of the host in the root namespace, or NAMESPACE/ before the host "   \
+	"if that service is meant"
 #define ROOT_REMEDY                                                                                \
 	"write the service in the root namespace, with this one in its exportTo, or write a "      \
 	"route to its endpoints in the Node's spec.routes"
@@ -132,6 +136,23 @@ static const struct mt_se_port *port_of(const struct mt_service_entry *se, uint3
 	return NULL;
 }
 
+/*
+ * True if the MeshConfig means an object as its provider: one of the namespace that is written
+ * before the host or in it, otherwise of the root namespace, or one of a source without
+ * `namespaces`. Authors of other namespaces would decide calls of all, and get their data.
+ */
+static bool is_meant(
+	const struct mt_build *b, const struct mt_callout_place *at, const struct mt_meta *of)
+{
+	const char *domain = mt_model_domain(b->model);
+	char full[MT_MEANT_HOST];
+	bool is_short = mt_long_name(at->host, at->ns, domain, full, sizeof(full));
+
+	return at->known_only || strcmp(of->ns, at->ns) == 0 ||
+	       mt_host_is_of(is_short ? full : at->host, of->ns, domain) ||
+	       !mt_model_is_limited(b->model, of);
+}
+
 enum which { ALL, MESHED, OTHERS };
 
 static bool is_of(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
@@ -158,6 +179,9 @@ static const char *is_for_host(
 {
 	struct mt_build *b = to->b;
 
+	if (!is_meant(b, to->at, mt_instance_meta(h, w)))
+		return "its endpoints are of sources with `namespaces`, and not of the "
+		       "provider's namespace";
 	if (strcmp(mt_instance_meta(h, w)->ns, mt_b_root_namespace(b)) == 0)
 		return NULL;
 	if (mt_jwks_is_listed(&w->address))
@@ -279,16 +303,51 @@ static const char *not_permitted(struct reach *to, const struct mt_service_entry
 	return why ? why : "no memory";
 }
 
+static bool is_address(const char *host)
+{
+	struct mt_addr a;
+
+	return mt_addr_parse(host, &a) == 0;
+}
+
+/*
+ * The service of a place; NULL: none, so that DNS may be queried. *why: an object that the
+ * MeshConfig does not mean has the host.
+ */
+static const struct mt_host *host_of(struct reach *to, const char **why)
+{
+	const struct mt_callout_place *at = to->at;
+	const struct mt_host *h = at->ns ? mt_b_host(to->b, at->host, at->ns) : NULL;
+
+	if (at->known_only || !at->ns)
+		return h;
+	/* A short name of another namespace's service. */
+	h = h ? h : mt_strmap_get(&to->b->hosts, at->host);
+	if (!h || is_meant(to->b, at, &h->se->meta))
+		return h;
+	if (is_address(at->host))
+		return NULL;
+	*why = mt_region_printf(&to->b->tmp,
+		"%s %.64s/%.64s has the host, which is not of the provider's namespace, and of a "
+		"source with `namespaces`",
+		h->se->meta.kind, h->se->meta.ns, h->se->meta.name);
+	*why = *why ? *why : "no memory";
+	to->remedy = MEANT_REMEDY;
+	return NULL;
+}
+
 /* NULL, or why not. */
 static const char *find(struct reach *to)
 {
 	const struct mt_callout_place *at = to->at;
-	const struct mt_host *h = at->ns ? mt_b_host(to->b, at->host, at->ns) : NULL;
+	const char *why = NULL;
+	const struct mt_host *h = host_of(to, &why);
 	const struct mt_unit u = {.se = h ? h->se : NULL,
 		.port = h ? port_of(h->se, at->port) : NULL,
 		.host = at->host};
-	const char *why = NULL;
 
+	if (why)
+		return why;
 	if (u.port && !is_permitted(at, h->se))
 		return not_permitted(to, h->se);
 	if (u.port)
@@ -422,6 +481,28 @@ struct mt_extauthz_provider *mt_b_provider(
 		return NULL;
 	}
 	return *slot = mt_extauthz_hold(got);
+}
+
+void mt_b_providers_tell(struct mt_build *b)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+
+	for (uint32_t i = 0; c && i < c->n_providers; i++) {
+		const struct mt_ext_authz *p = c->providers[i].grpc;
+		const struct mt_callout_place at =
+			p ? place_of(b, "policies", p->service.s, p->port.v)
+			  : (struct mt_callout_place){0};
+		struct reach to = {.b = b, .at = &at};
+		const char *why = NULL;
+
+		if (p)
+			(void)host_of(&to, &why);
+		if (why)
+			mt_b_warn(b, &c->meta, p->origin.line,
+				"extensionProviders[].envoyExtAuthzGrpc", to.remedy,
+				"%.128s is not queried, so that policies of CUSTOM fail closed: %s",
+				p->service.s, why);
+	}
 }
 
 /* ---- access logs ----------------------------------------------------------------------------- */

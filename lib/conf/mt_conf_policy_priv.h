@@ -315,6 +315,8 @@ struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_cal
  */
 struct mt_extauthz_provider *mt_b_provider(
 	struct mt_build *b, const struct mt_text *name, const char **why);
+/* Warns about the MeshConfig's providers of policies whose hosts objects of others have. */
+void mt_b_providers_tell(struct mt_build *b);
 
 /* policy_peers.c: of PeerAuthentication, one of a workload, or of a namespace or the mesh. */
 bool mt_policy_is_level(const struct mt_build *b, const struct mt_policy *p, bool workload);

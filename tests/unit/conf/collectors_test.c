@@ -3,6 +3,7 @@
 #include "conf_test.h"
 
 #include "mt_alog.h"
+#include "mt_idmap.h"
 
 #include <string.h>
 
@@ -69,6 +70,48 @@ static const char *servers_of(const char *text)
 		show_diags(&b);
 	unbuild(&b);
 	return found;
+}
+
+/* True if no log is sent, and a warning at the MeshConfig has the reason. */
+static bool is_unsent(const char *service)
+{
+	struct mt_idmap standings = {0};
+	struct built b = {.conf = new_conf(), .m = mt_model_new()};
+	const struct mt_meta *meta;
+	char text[4096];
+	bool unsent, said = false;
+
+	snprintf(text, sizeof(text),
+		"%s" MESH "    - {name: one, envoyTcpAls: {service: %s, port: 9000}}\n", NODE TWO,
+		service);
+	mt_diags_init(&b.diags);
+	mt_source_text(b.m, &b.diags, "t", text, strlen(text));
+	meta = b.m->service_entries.v[0];
+	CU_ASSERT_EQUAL(mt_idmap_put(&standings, meta->serial,
+				(void *)(uintptr_t)(MT_STANDING_LIMITED + 1)),
+		0);
+	b.m->standings = &standings;
+	b.m->mesh.config = b.m->mesh_configs.v[0];
+	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	b.m->standings = NULL;
+	for (uint32_t i = 0; i < b.diags.n; i++)
+		said |= b.diags.items[i].severity == MT_DIAG_WARNING &&
+			strstr(b.diags.items[i].message, "no access log is sent to ") &&
+			strstr(b.diags.items[i].message, "ServiceEntry logs/als has the host");
+	unsent = !b.s->log || !b.s->log->outputs[0].collector;
+	CU_ASSERT_EQUAL(said, unsent);
+	mt_idmap_fini(&standings);
+	unbuild(&b);
+	return unsent;
+}
+
+/* A service of another namespace, of a source with `namespaces`, does not get the calls of all. */
+static void test_whose(void)
+{
+	CU_ASSERT_TRUE(is_unsent("als.test"));
+	CU_ASSERT_TRUE(is_unsent("ops/als.test"));
+	CU_ASSERT_FALSE(is_unsent("logs/als.test"));
 }
 
 /* `service` and `port`: the endpoints of a service, or a name for DNS. */
@@ -227,7 +270,7 @@ static void test_refused(void)
 #undef RULE
 }
 
-const struct mt_test collectors_tests[] = {{"net_providers", test_servers},
+const struct mt_test collectors_tests[] = {{"whose", test_whose}, {"net_providers", test_servers},
 	{"net_settings", test_settings}, {"cluster of the node", test_cluster},
 	{"metadata of collectors", test_metadata}, {"collectors are kept", test_kept},
 	{"collectors that are refused", test_refused}, {0}};

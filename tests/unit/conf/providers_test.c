@@ -3,6 +3,7 @@
 #include "conf_test.h"
 #include "mt_authz.h"
 #include "mt_extauthz_priv.h"
+#include "mt_idmap.h"
 #include "mt_source.h"
 
 /* The Node permits endpoints there. */
@@ -57,8 +58,23 @@ static struct mt_conf *conf_new(bool asks)
 	return c;
 }
 
+/* Objects whose names begin with "limited" are of a source with `namespaces`. */
+static void set_standings(struct mt_model *m, struct mt_idmap *standings)
+{
+	for (uint32_t i = 0; i < m->service_entries.n; i++) {
+		const struct mt_meta *meta = m->service_entries.v[i];
+
+		if (strncmp(meta->name, "limited", 7) == 0)
+			CU_ASSERT_EQUAL(mt_idmap_put(standings, meta->serial,
+						(void *)(uintptr_t)(MT_STANDING_LIMITED + 1)),
+				0);
+	}
+	m->standings = standings;
+}
+
 static void load(struct scene *sc, const char *mesh, const char *policies)
 {
+	struct mt_idmap standings = {0};
 	static char text[8192];
 
 	snprintf(text, sizeof(text), NODE SERVICES MESH "%s", mesh, policies);
@@ -66,7 +82,10 @@ static void load(struct scene *sc, const char *mesh, const char *policies)
 	mt_diags_init(&sc->diags);
 	mt_source_text(sc->m, &sc->diags, "t", text, strlen(text));
 	sc->m->mesh.config = sc->m->mesh_configs.n ? sc->m->mesh_configs.v[0] : NULL;
+	set_standings(sc->m, &standings);
 	sc->s = mt_conf_compile(sc->conf, sc->m, &sc->diags, NOW);
+	sc->m->standings = NULL;
+	mt_idmap_fini(&standings);
 	if (!sc->s)
 		mt_diags_print((struct mt_diags *)&sc->diags, stderr);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
@@ -272,5 +291,72 @@ static void for_the_host(void)
 	}
 }
 
+/* ---- whose service it is --------------------------------------------------------------------- */
+
+#define OF(name, ns, host, endpoint)                                                               \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name      \
+	", namespace: " ns "}\nspec: {hosts: ['" host "'], addresses: [192.0.2.12], location: "    \
+	"MESH_INTERNAL, resolution: STATIC, ports: [{number: 9000, name: grpc}], endpoints: "      \
+	"[{address: " endpoint "}]}\n"
+#define LIMITED(ns, host) OF("limited", ns, host, "192.0.2.66")
+
+static const struct {
+	const char *service, *documents;
+	const char *server; /* NULL: the provider cannot be queried */
+} owner_rows[] = {
+	/* A host of another namespace, of a source with `namespaces`: neither it nor DNS. */
+	{"judge.example.com", LIMITED("a", "judge.example.com"), NULL},
+	{"ops/judge.example.com", LIMITED("a", "judge.example.com"), NULL},
+	{"judge", LIMITED("a", "judge"), NULL},
+	{"ops/judge.ops", LIMITED("a", "judge.ops"), NULL},
+	{"judge.ops.svc.cluster.local", LIMITED("a", "judge.ops.svc.cluster.local"), NULL},
+	/* The namespace that is written before the host or in it, and the root namespace. */
+	{"a/judge.example.com", LIMITED("a", "judge.example.com"), "192.0.2.66:9000"},
+	{"a/judge", LIMITED("a", "judge"), "192.0.2.66:9000"},
+	{"judge.a", LIMITED("a", "judge.a"), "192.0.2.66:9000"},
+	{"judge.a.svc.cluster.local", LIMITED("a", "judge.a.svc.cluster.local"), "192.0.2.66:9000"},
+	{"judge.example.com", LIMITED("istio-system", "judge.example.com"), "192.0.2.66:9000"},
+	/* A source without `namespaces`, but not an endpoint of one with them that joins it. */
+	{"judge.example.com", OF("open", "a", "judge.example.com", "192.0.2.7"), "192.0.2.7:9000"},
+	{"judge.example.com",
+		OF("open", "a", "judge.example.com", "192.0.2.7") LIMITED("a", "judge.example.com"),
+		"192.0.2.7:9000"},
+	/* An address is one, whoever has it as a host; so is another name in DNS. */
+	{"198.51.100.20", LIMITED("a", "198.51.100.20"), "198.51.100.20:9000"},
+	{"judge.example.com", LIMITED("a", "other.example.com"), "judge.example.com:9000"},
+};
+
+/* An author of one namespace does not become the service that decides calls of all. */
+static void whose_service(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(owner_rows); i++) {
+		struct scene sc = {.conf = conf_new(true)};
+		const struct mt_extauthz_provider *p;
+		char text[2048], mesh[256];
+		bool good;
+
+		snprintf(text, sizeof(text), "%s" ONE, owner_rows[i].documents);
+		snprintf(mesh, sizeof(mesh),
+			"    - {name: one, envoyExtAuthzGrpc: {service: '%s', port: 9000}}\n",
+			owner_rows[i].service);
+		load(&sc, mesh, text);
+		p = first_of(&sc, "outbound|80||a.test")->asks;
+		good = owner_rows[i].server
+			       ? p && where(p).n_servers == 1 &&
+					 strcmp(where(p).servers[0], owner_rows[i].server) == 0
+			       : !p && is_told(&sc, "its provider cannot be queried") &&
+					 is_told(&sc, "is not queried, so that policies of CUSTOM "
+						      "fail closed: ServiceEntry a/limited has");
+		if (!good) {
+			printf("\n  row %zu: %s ", i, p ? where(p).servers[0] : "closed");
+			mt_diags_print(&sc.diags, stdout);
+		}
+		CU_ASSERT_TRUE(good);
+		unload(&sc);
+		mt_conf_destroy(sc.conf);
+	}
+}
+
 const struct mt_test providers_tests[] = {{"asked", asked}, {"kept", kept}, {"closed", closed},
-	{"two_of_them", two_of_them}, {"by_name", by_name}, {"for_the_host", for_the_host}, {0}};
+	{"two_of_them", two_of_them}, {"by_name", by_name}, {"for_the_host", for_the_host},
+	{"whose_service", whose_service}, {0}};
