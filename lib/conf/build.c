@@ -256,6 +256,7 @@ static void build_fini(struct mt_build *b)
 	mt_idmap_fini(&b->explicit_addrs);
 	mt_idmap_fini(&b->holders);
 	mt_idmap_fini(&b->namers);
+	mt_idmap_fini(&b->mesh_places);
 	mt_idmap_fini(&b->resolved);
 	mt_idmap_fini(&b->wrong);
 	mt_idmap_fini(&b->secrets);

@@ -227,6 +227,43 @@ static void lose_name(struct mt_build *b, const struct mt_host_claims *claims,
 		mt_b_host_reason(b, claims, se, i));
 }
 
+/* Warns about a further host that the control plane has. */
+static void leave_name(struct mt_build *b, const struct mt_service_entry *se, uint32_t i)
+{
+	char path[MT_INDEX_PATH];
+
+	mt_b_warn(b, &se->meta, se->hosts[i].line, mt_index_path(path, "spec.hosts", i, ""), NULL,
+		"\"%.128s\" is that of the control plane", se->hosts[i].s);
+}
+
+/*
+ * True if the control plane has the object's host or an address, which authors of a limited source
+ * cannot take from it.
+ */
+static bool is_of_mesh(struct mt_build *b, const struct mt_service_entry *se)
+{
+	static const char remedy[] = "use a host and addresses that no service of the mesh has";
+	char path[MT_INDEX_PATH];
+
+	if (mt_b_mesh_has_host(b, se, 0)) {
+		mt_b_shadowed(b, &se->meta, se->hosts[0].line, "spec.hosts[0]", remedy,
+			"\"%.128s\" is that of the control plane", se->hosts[0].s);
+		return true;
+	}
+	for (uint32_t i = 0; i < se->n_addresses; i++) {
+		const struct mt_meta *has = mt_b_mesh_has_address(b, se, i);
+
+		if (!has)
+			continue;
+		mt_b_shadowed(b, &se->meta, se->addresses[i].line,
+			mt_index_path(path, "spec.addresses", i, ""), remedy,
+			"%.64s is that of listener %.128s of the control plane", se->addresses[i].s,
+			has->name);
+		return true;
+	}
+	return false;
+}
+
 /* Every host of a ServiceEntry names it; clusters are called by the first. */
 static void add_names(struct mt_build *b, const struct mt_host_claims *claims,
 	const struct mt_service_entry *se, struct mt_host *h)
@@ -238,6 +275,8 @@ static void add_names(struct mt_build *b, const struct mt_host_claims *claims,
 
 		if (!mt_b_is_host_name(key))
 			bad_host(b, se, i);
+		else if (mt_b_mesh_has_host(b, se, i))
+			leave_name(b, se, i);
 		else if (has && !same_place(has, se))
 			lose_name(b, claims, has, se, i);
 		else if (!other)
@@ -253,6 +292,8 @@ static void add_entry(
 	const struct mt_service_entry *has = mt_b_host_winner(claims, se->hosts[0].s);
 	struct mt_host *h = mt_strmap_get(&b->hosts, se->hosts[0].s);
 
+	if (is_of_mesh(b, se))
+		return;
 	if (has && !same_place(has, se)) {
 		stand_back(b, claims, has, se);
 	} else if (h) {

@@ -110,3 +110,12 @@ const struct mt_service_entry *mt_b_host_winner(
 /* Why the object does not have its i-th host: words to append to the winner's name, or "". */
 const char *mt_b_host_reason(struct mt_build *b, const struct mt_host_claims *claims,
 	const struct mt_service_entry *loser, uint32_t i);
+/*
+ * mesh_places.c: the resource of the control plane that has the object's i-th host, or its i-th
+ * address with one of its ports, if the object's source is limited to some namespaces and the host
+ * is not one of its namespace; otherwise NULL.
+ */
+const struct mt_meta *mt_b_mesh_has_host(
+	struct mt_build *b, const struct mt_service_entry *se, uint32_t i);
+const struct mt_meta *mt_b_mesh_has_address(
+	struct mt_build *b, const struct mt_service_entry *se, uint32_t i);

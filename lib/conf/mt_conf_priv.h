@@ -159,6 +159,8 @@ struct mt_build {
 	struct mt_idmap wrong;	 /* struct mt_meta of objects with errors, by serial */
 	struct mt_idmap holders; /* of places in the current snapshot (holders.c), if known */
 	bool holders_known;
+	struct mt_idmap mesh_places; /* struct mt_meta, of the control plane (mesh_places.c) */
+	bool mesh_places_known;
 	/*
 	 * struct mt_workload_entry, by mt_place_of_workload(): only entries of its namespace give
 	 * the address a principal (bound.c)

@@ -3,6 +3,7 @@
 #include "mesh_build.h"
 
 #include "mt_secret_hash.h"
+#include "mt_idmap.h"
 
 #include <stdio.h>
 
@@ -230,6 +231,29 @@ static void passing(void)
 	"  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"                               \
 	"  endpoints: [{address: 203.0.113.1}]\n"
 
+#define SE_OF(name, host, address)                                                                 \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name           \
+	", namespace: m}\nspec:\n  hosts: [" host "]\n  addresses: [" address "]\n"                \
+	"  resolution: STATIC\n  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"         \
+	"  endpoints: [{address: 203.0.113.1}]\n"
+
+static void add_mesh_service(struct mesh_scene *sc)
+{
+	struct mt_res_routes *r = mesh_routes(sc->m, "r");
+
+	mesh_proxy(sc->m, mesh_listener(sc->m, "l", "192.0.2.1", 20880), "dubbo", "r");
+	mesh_rule(sc->m, &r->list, "one", C1);
+}
+
+static bool shadowed_by(const struct mesh_scene *sc, const char *words)
+{
+	for (uint32_t i = 0; i < sc->diags.n; i++)
+		if (sc->diags.items[i].severity == MT_DIAG_SHADOWED &&
+			strstr(sc->diags.items[i].message, words))
+			return true;
+	return false;
+}
+
 /* Documents have their address and their cluster's name; routes of the mesh may lead to their clusters. */
 static void documents_win(void)
 {
@@ -252,6 +276,41 @@ static void documents_win(void)
 	a = mt_route_at(listener(sc.s, "192.0.2.2", 20880)->protos->services[0]->routes, 0);
 	CU_ASSERT_STRING_EQUAL(sc.s->clusters[mt_route_pick(a, 0)].name, C1);
 	mesh_scene_end(&sc);
+}
+
+/* A source that is limited to some namespaces takes neither host nor address from the control plane. */
+static void limited_documents_lose(void)
+{
+	static const struct {
+		const char *text, *words; /* NULL: the document is served */
+	} rows[] = {
+		{SE_OF("x", "a.x", "192.0.2.9"), "\"a.x\" is that of the control plane"},
+		{SE_OF("x", "b.x", "192.0.2.1"), "192.0.2.1 is that of listener l of"},
+		{SE_OF("x", "b.x", "192.0.2.9"), NULL},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mesh_scene sc = mesh_scene_new();
+		struct mt_idmap standings = {0};
+		const struct mt_meta *meta;
+		const char *text = rows[i].text;
+
+		CU_ASSERT_EQUAL(mt_source_text(sc.m, &sc.diags, "t", text, strlen(text)), 0);
+		meta = sc.m->service_entries.v[0];
+		mt_idmap_put(
+			&standings, meta->serial, (void *)(uintptr_t)(1 + MT_STANDING_LIMITED));
+		sc.m->standings = &standings;
+		mesh_simple_cluster(sc.m, C1);
+		add_mesh_service(&sc);
+		mesh_load(&sc);
+		CU_ASSERT_EQUAL(sc.diags.shadowed, rows[i].words != NULL);
+		CU_ASSERT(!rows[i].words || shadowed_by(&sc, rows[i].words));
+		CU_ASSERT_EQUAL(sc.s->n_clusters, rows[i].words ? 1 : 2);
+		CU_ASSERT_STRING_NOT_EQUAL(endpoint(cluster(sc.s, C1), 0), "203.0.113.1:20880");
+		sc.m->standings = NULL;
+		mt_idmap_fini(&standings);
+		mesh_scene_end(&sc);
+	}
 }
 
 /*
@@ -344,6 +403,7 @@ const struct mt_test mesh_tests[] = {
 	{"left_out", left_out},
 	{"passing", passing},
 	{"documents_win", documents_win},
+	{"limited_documents_lose", limited_documents_lose},
 	{"only_named", only_named},
 	{"too_many", too_many},
 	{0},
