@@ -129,7 +129,13 @@ def told_of_its_end(s):
     equal(s.daemon.stop(), 0, "exit status")
     s.daemon.start()
     name = 'meltemi_certificate_%s_seconds{certificate="kubernetes://default/pair"}'
-    values = dict(line.rsplit(" ", 1) for line in s.daemon.http("/metrics")[1].splitlines() if line.startswith("meltemi_certificate_"))
+
+    def metrics():
+        lines = s.daemon.http("/metrics")[1].splitlines()
+        found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("meltemi_certificate_"))
+        return found if name % "left" in found else None
+
+    values = within(5, metrics, "metrics of the certificate")
     check(0 < float(values[name % "left"]) <= 86400 and float(values[name % "lifetime"]) == 100 * 86400, f"the metrics: {values}")
     line, = within(5, late, "a line about an old one")
     check("level=warn" in line and "less than a tenth of its lifetime" in line, f"the line about an old one: {line}")
