@@ -293,6 +293,8 @@ def trpc(b, side):
     answer = "event" if last(fields, 3, 0) is None else "reply"
     result = Result(answer, last(fields, 3, 0) or 0, len(b))
     result.refused = (last(fields, 12, 0) or 0) & 0xffffffff > len(b) - 16 - size or any(last(entry, 3, 0) for entry in entries)
+    func = last(fields, 7, 2)
+    result.refused |= func is not None and (func[:1] not in (b"", b"/") or func.count(b"/") > 2)
     if side == "server":
         return result
     result.kind = "oneway" if (last(fields, 2, 0) or 0) & 0xffffffff == 1 else "request"
@@ -625,7 +627,7 @@ class Frames:
         entries = [self.field(9, self.field(1, self.text()) + self.field(2, self.text())) for _ in range(self.rng.randrange(4))]
         fields = [self.field(1, 0), self.field(2, self.rng.randrange(3)), self.field(3, self.number(32)), self.field(4, self.number(64)), self.others(17, 300),
                   *([self.field(12, self.rng.randrange(40))] if self.rng.random() < .2 else [])]
-        func = b"/".join(self.text() for _ in range(self.rng.randrange(1, 5)))
+        func = (b"/" if self.rng.random() < .9 else b"") + b"/".join(self.text().replace(b"/", b".") for _ in range(self.rng.choice((1, 2, 2, 2, 3, 4))))
         names = [self.field(5, self.text()), self.field(6, self.text()), self.field(7, func)]
         fields += names if side == "client" else [self.field(5, self.number(32)), self.field(6, self.text())]
         head, body = self.shuffled(fields + entries), self.bytes()
