@@ -185,6 +185,9 @@ static void metadata_limits(const struct codec_test *t, json_t *list)
 	if (c->executes_other && (c->service_key || c->method_key.name))
 		limit(list, "executes is unknown, so servers may execute another one",
 			"authorization by service or method denies each call");
+	if (c->executes_other && !c->executed_keys && (t->table->n_keys || t->table->n_searches))
+		limit(list, "executes has no keys, so servers may use others",
+			"authorization by metadata denies each call");
 }
 
 static void connection_limits(const struct codec_test *t, json_t *list)

@@ -83,6 +83,24 @@ static bool is_name(const struct mt_codec *codec, const struct mt_key *key)
 	return is_key(key, codec->service_key) || is_key(key, codec->method_key.name);
 }
 
+/*
+ * True if servers may take what the key names from another part of the message than the codec, so
+ * that its value cannot be known.
+ */
+static bool is_elsewhere(const struct mt_codec *codec, const struct mt_key *key)
+{
+	const char *const *k = codec->executed_keys;
+
+	if (!codec->executes_other || !key->name)
+		return false;
+	if (is_name(codec, key))
+		return true;
+	for (; k && *k; k++)
+		if (strcmp(*k, "*") == 0 || is_key(key, *k))
+			return false;
+	return true;
+}
+
 bool mt_authz_carries(const struct mt_codec *codec)
 {
 	return !codec->opaque && (codec->metadata.index || codec->metadata.leading);
@@ -296,7 +314,7 @@ void mt_authz_condition(
 
 		w->key = mt_authz_key_of(
 			b, c->key.s + n, strlen(c->key.s) - n - 1, mt_authz_build_denies(b));
-		if (b->codec->executes_other && w->key.name && is_name(b->codec, &w->key)) {
+		if (is_elsewhere(b->codec, &w->key)) {
 			w->field = MT_AUTHZ_UNKNOWN;
 			b->other = b->other ? b->other : c->key.s;
 		}

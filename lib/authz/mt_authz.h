@@ -243,7 +243,7 @@ struct mt_authz_policy {
 	const char *vanished;
 	/*
 	 * the first field that cannot be evaluated, because servers of the codec may execute
-	 * another service or method than it names
+	 * another service or method than it names, or use other metadata
 	 */
 	const char *other;
 	bool closes;	 /* a call may match a rule of CLOSE, or a rule that cannot be evaluated */

@@ -261,9 +261,14 @@ struct mt_codec {
 	uint32_t n_service_parts;
 	/*
 	 * Servers may execute another service or method than the metadata name (the body of a
-	 * SOFABolt request names them again). Authorization by either denies.
+	 * SOFABolt request names them again), and use other metadata. Authorization by them denies.
 	 */
 	bool executes_other;
+	/*
+	 * With executes_other: the metadata that servers do take from where the codec finds them,
+	 * NULL-terminated; "*": all but service and method. Authorization by others denies.
+	 */
+	const char *const *executed_keys;
 	/* Objects of kind DubboAuthorizationPolicy authorize its calls. */
 	bool dubbo_policies;
 	/*

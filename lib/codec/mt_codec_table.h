@@ -83,6 +83,7 @@ enum mt_ct_code {
 	/* Jump to `to` if the result is `flags & MT_CT_IF`: */
 	MT_CT_TEST_NUMBER, /* place in [lo, hi], with its sign if it is signed */
 	MT_CT_TEST_TEXT,   /* place equals text[n .. n + m) */
+	MT_CT_TEST_SAME,   /* places `place` and n have the same bytes, or one is not there */
 	MT_CT_TEST_THERE,  /* place is there */
 	/* Fill `slot`; what does not fit in slot `within` (or the message) is not there: */
 	MT_CT_FIXED,   /* the place */

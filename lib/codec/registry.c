@@ -108,5 +108,5 @@ bool mt_codec_is_version(const struct mt_codec *a, const struct mt_codec *b)
 	mt_codec_rule_traits(a, of_a);
 	mt_codec_rule_traits(b, of_b);
 	return memcmp(of_a, of_b, sizeof(of_a)) == 0 && same_text(a->service_key, b->service_key) &&
-	       same_keys(a->keys, b->keys);
+	       same_keys(a->keys, b->keys) && same_keys(a->executed_keys, b->executed_keys);
 }

@@ -184,6 +184,16 @@ static void connections(const struct cf_connections *from, struct mt_codec *c)
 	c->heartbeat_s = (from->idle.set ? from->idle.v : IDLE_MS) / 1000;
 }
 
+/* The list, NULL-terminated, or NULL. */
+static const char *const *list(struct cf_build *b, const struct mt_text *l, uint32_t n)
+{
+	const char **to = n ? mt_region_alloc(b->region, (n + 1) * sizeof(*to)) : NULL;
+
+	for (uint32_t i = 0; to && i < n; i++)
+		to[i] = mt_region_strdup(b->region, l[i].s);
+	return to;
+}
+
 static bool properties(struct cf_build *b, struct mt_codec_table *t)
 {
 	struct mt_codec *c = &t->codec;
@@ -195,6 +205,7 @@ static bool properties(struct cf_build *b, struct mt_codec_table *t)
 	c->max_message = b->max_message;
 	c->first_counts = b->spec->repeated.v == 1;
 	c->executes_other = b->spec->executes.v == 0;
+	c->executed_keys = list(b, b->spec->executed, b->spec->n_executed);
 	connections(&b->spec->connections, c);
 	/* Without a name, no key. */
 	c->method_key.id = c->deadline_key.id = -1;

@@ -97,7 +97,7 @@ struct cf_place {
 #define CF_RANGES 16
 struct cf_test {
 	struct cf_test *next;
-	struct cf_ref ref;
+	struct cf_ref ref, same;
 	struct mt_num present;
 	bool negate, text;
 	uint32_t n;
@@ -272,6 +272,8 @@ struct cf_variant {
 	struct mt_origin origin;
 	struct mt_text name;
 	struct mt_num order, calls, repeated, executes;
+	struct mt_text *executed; /* with `unknown`: keys that servers use as the file finds them */
+	uint32_t n_executed;
 	struct cf_connections connections;
 	struct cf_when match, check;
 	struct cf_place *places;

@@ -59,6 +59,10 @@ static void test(struct cf_build *b, const struct cf_test *t, uint32_t otherwise
 		op.code = MT_CT_TEST_THERE;
 		op.flags = t->present.v ? 0 : MT_CT_IF;
 		cf_jump(b, op, otherwise);
+	} else if (t->same.place) {
+		op.code = MT_CT_TEST_SAME;
+		op.n = cf_content(b, t->same.place);
+		cf_jump(b, op, otherwise);
 	} else if (p->number == MT_CT_BYTES) {
 		test_texts(b, t, op, otherwise);
 	} else {
@@ -74,8 +78,11 @@ static void test(struct cf_build *b, const struct cf_test *t, uint32_t otherwise
 
 static void find_all(struct cf_build *b, const struct cf_when *w)
 {
-	for (struct cf_test *t = w->first; t; t = t->next)
+	for (struct cf_test *t = w->first; t; t = t->next) {
 		cf_find(b, t->ref.place);
+		if (t->same.place)
+			cf_find(b, t->same.place);
+	}
 }
 
 /* Jumps to `otherwise` unless all hold. */

@@ -677,6 +677,31 @@ static void read_sums(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	v->sums = cf_read_many(c, &sec_sum, n, &v->n_sums);
 }
 
+/* ---- authorization --------------------------------------------------------------------------- */
+
+static const struct mt_field executes_fields[] = {
+	{"keys", MT_F_TEXTS, .required = true, AT_LIST(struct cf_variant, executed),
+		.help = "metadata that servers take from where the file finds them"},
+};
+static const struct mt_section sec_executes = {.what = "executes",
+	.size = sizeof(struct cf_variant),
+	.n_fields = MT_ARRAY_LEN(executes_fields),
+	.fields = executes_fields};
+
+/* A word, or the keys that are not unknown. */
+static void read_executes(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_variant *v = obj;
+	struct mt_origin origin = v->origin;
+
+	if (n->type == MT_Y_SCALAR) {
+		mt_read_word(c, n, executes_words, &v->executes);
+		return;
+	}
+	mt_section_read(c, &sec_executes, n, v);
+	v->origin = origin;
+}
+
 /* ---- the document ---------------------------------------------------------------------------- */
 
 WHEN_FIELD(variant, match)
@@ -724,7 +749,7 @@ static const struct mt_field spec_fields[] = {
 		.help = "multiplexed or serial"},
 	{"repeated", MT_F_WORD, AT(struct cf_variant, repeated), .words = repeated_words},
 	{"connections", MT_F_OBJECT, AT(struct cf_variant, connections), .sub = &sec_connections},
-	{"executes", MT_F_WORD, AT(struct cf_variant, executes), .words = executes_words},
+	{"executes", MT_F_CUSTOM, .custom = read_executes},
 	{"service", MT_F_TEXT, AT(struct cf_variant, service)},
 	{"method", MT_F_TEXT, AT(struct cf_variant, method)},
 	{"samples", MT_F_CUSTOM, .custom = cf_read_samples},

@@ -57,7 +57,7 @@ struct conditions {
 	struct cf_test *test;
 	struct cf_num min, max, mask;
 	struct mt_num present;
-	bool is, not ;
+	bool is, not, same;
 };
 
 static void read_is(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -76,6 +76,14 @@ static void read_not(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	read_values(c, n, k->test);
 }
 
+static void read_same(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct conditions *k = obj;
+
+	k->same = true;
+	cf_read_ref(c, n, &k->test->same);
+}
+
 #define NUMBER_FIELD(member)                                                                       \
 	static void read_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj)          \
 	{                                                                                          \
@@ -91,6 +99,7 @@ static const struct mt_field fields[] = {
 	{"min", MT_F_CUSTOM, .custom = read_min},
 	{"max", MT_F_CUSTOM, .custom = read_max},
 	{"mask", MT_F_CUSTOM, .custom = read_mask},
+	{"same", MT_F_CUSTOM, .custom = read_same},
 	{"present", MT_F_BOOL, AT(struct conditions, present)},
 };
 static const struct mt_section section = {.what = "condition",
@@ -110,8 +119,8 @@ static void read_conditions(struct mt_fctx *c, const struct mt_ynode *n, struct 
 	}
 	mt_section_read(c, &section, n, &k);
 	range = k.min.set || k.max.set;
-	if (k.is + k.not +range + k.present.set != 1) {
-		mt_f_error(c, n->line, "write one of is, not, min with max, and present",
+	if (k.is + k.not +k.same + range + k.present.set != 1) {
+		mt_f_error(c, n->line, "write one of is, not, min with max, same, and present",
 			"a condition compares in one way");
 		return;
 	}

@@ -74,7 +74,7 @@ static void check_tests(struct cf_build *b, const struct cf_when *w)
 		}
 		if (text && t->mask != UINT64_MAX)
 			cf_error(b, t->ref.path, t->ref.line, "remove mask", "a text has no bits");
-		if (!t->present.set && !t->n)
+		if (!t->present.set && !t->n && !t->same.name)
 			cf_error(
 				b, t->ref.path, t->ref.line, "write a value", "nothing to compare");
 	}
@@ -108,8 +108,10 @@ static void check_early(struct cf_build *b, const struct cf_ref *r)
 
 static void check_early_tests(struct cf_build *b, const struct cf_when *w)
 {
-	for (struct cf_test *t = w->first; t; t = t->next)
+	for (struct cf_test *t = w->first; t; t = t->next) {
 		check_early(b, &t->ref);
+		check_early(b, &t->same);
+	}
 }
 
 static void check_frames(struct cf_build *b)
@@ -159,8 +161,10 @@ static bool is_within(const struct cf_test *t, uint32_t i, const struct cf_test 
 /* True if each value that `b` accepts is accepted by `a`, on the same place. */
 static bool implies(const struct cf_test *t, const struct cf_test *a)
 {
-	if (t->ref.place != a->ref.place)
+	if (t->ref.place != a->ref.place || t->same.place != a->same.place)
 		return false;
+	if (t->same.place)
+		return true;
 	if (a->present.set && a->present.v)
 		return !t->present.set || t->present.v;
 	if (a->present.set || t->present.set || a->negate || t->negate || t->mask != a->mask)

@@ -29,8 +29,10 @@ static void resolve(struct cf_build *b, struct cf_ref *r)
 
 static void resolve_when(struct cf_build *b, struct cf_when *w)
 {
-	for (struct cf_test *t = w->first; t; t = t->next)
+	for (struct cf_test *t = w->first; t; t = t->next) {
 		resolve(b, &t->ref);
+		resolve(b, &t->same);
+	}
 }
 
 static void resolve_all(struct cf_build *b, struct cf_variant *v)
@@ -254,8 +256,10 @@ static void use(struct cf_build *b, struct cf_place *p, bool kept)
 
 static void use_when(struct cf_build *b, const struct cf_when *w)
 {
-	for (struct cf_test *t = w->first; t; t = t->next)
+	for (struct cf_test *t = w->first; t; t = t->next) {
 		use(b, t->ref.place, false);
+		use(b, t->same.place, false);
+	}
 }
 
 static void use_search(struct cf_build *b, const struct cf_search *s)

@@ -180,9 +180,9 @@ static void tell_authorization(struct mt_build *b, const struct mt_policy *p)
 	if (p->other) {
 		mt_b_warn(b, p->meta, p->meta->origin.line, "spec.rules",
 			"if they execute what it names, write \"executes: named\" in the codec "
-			"file",
-			"servers of %s may execute another service or method than \"%s\" names: "
-			"calls that match the rest of its rule are denied there",
+			"file, or list the key in executes.keys",
+			"servers of %s may execute another call than \"%s\" means: calls that "
+			"match the rest of its rule are denied there",
 			p->other_by, p->other);
 	}
 	if (!tell_unsure(b, p) && p->closes)

@@ -231,8 +231,10 @@ def bolt(b, side):
         result.meta = {}
         return result
     result.timeout = max(signed(u(b, 10 + 2 * more, 4), 4), 0)
-    if b"sofa_head_target_service" in result.meta:
-        result.meta.update(zip(("interface", "version", "uniqueId"), result.meta[b"sofa_head_target_service"].split(b":")))
+    services = [result.meta[key] for key in (b"service", b"sofa_head_target_service") if key in result.meta]
+    result.refused |= len(set(services)) > 1
+    for service in services[:1]:
+        result.meta.update(zip(("interface", "version", "uniqueId"), service.split(b":")))
     if b"sofa_head_method_name" in result.meta:
         result.meta["method"] = result.meta[b"sofa_head_method_name"]
     result.meta["class"] = name
@@ -578,9 +580,10 @@ class Frames:
 
     def pairs(self):
         keys = ("sofa_head_target_service", "sofa_head_method_name", "sofa_head_method_namf", "service", "")
-        out = b""
+        out, service = b"", self.text()
         for _ in range(self.rng.randrange(6)):
-            for text in (self.rng.choice(keys).encode(), self.text()):
+            key = self.rng.choice(keys).encode()
+            for text in (key, service if b"service" in key and self.rng.random() < .9 else self.text()):
                 out += b"\xff" * 4 if not text and self.rng.random() < .5 else struct.pack(">I", len(text)) + text
         return out
 

@@ -11,6 +11,7 @@
 #define COST_UNTIL   6
 #define COST_HESSIAN 8
 #define COST_SUM     4
+#define COST_SAME    2
 
 static bool no(const char **why, const char *text)
 {
@@ -119,6 +120,8 @@ static bool numbers_ok(const struct mt_codec_table *t, const struct mt_ct_op *op
 	switch ((enum mt_ct_code)op->code) {
 	case MT_CT_TEST_TEXT:
 		return text_ok(t, op->n, op->m);
+	case MT_CT_TEST_SAME:
+		return op->n < t->n_places;
 	case MT_CT_COUNTED:
 		return op->n <= UINT16_MAX;
 	case MT_CT_SIZED:
@@ -282,6 +285,8 @@ static uint32_t per_byte(const struct mt_codec_table *t, const struct mt_ct_op *
 		return COST_HESSIAN;
 	case MT_CT_SUM:
 		return COST_SUM;
+	case MT_CT_TEST_SAME:
+		return COST_SAME;
 	case MT_CT_WALK:
 		return walk_per_byte(&t->walks[op->n]);
 	default:
@@ -392,6 +397,8 @@ static uint64_t content(const struct mt_codec_table *t)
 	h = mix(h, t->text, t->n_text);
 	for (uint32_t i = 0; i < t->n_keys; i++)
 		h = mix(h, c->keys[i], strlen(c->keys[i]) + 1);
+	for (uint32_t i = 0; c->executed_keys && c->executed_keys[i]; i++)
+		h = mix_name(h, c->executed_keys[i]);
 	return h ? h : 1;
 }
 

@@ -106,6 +106,26 @@ static enum done test_text(struct table_run *r, const struct mt_ct_op *op)
 	return decide(op, table_equal(r, at.off, at.len, op->n, op->m, false));
 }
 
+/* Places that are longer than any text with metadata differ. */
+static enum done test_same(struct table_run *r, const struct mt_ct_op *op)
+{
+	uint8_t tmp[2][MT_META_SCRATCH];
+	struct table_slot a, b;
+	const uint8_t *p, *q;
+
+	if (table_locate(r, &r->t->places[op->place], &a) != TABLE_GOT ||
+		table_locate(r, &r->t->places[op->n], &b) != TABLE_GOT)
+		return decide(op, true);
+	if (a.len != b.len || a.len > MT_META_SCRATCH || a.len == 0)
+		return decide(op, a.len == 0 && b.len == 0);
+	if (!table_arrived(r, MT_MAX(a.off, b.off) + a.len))
+		return RUN_WAIT;
+	p = table_bytes(r, a.off, a.len, tmp[0]);
+	q = table_bytes(r, b.off, b.len, tmp[1]);
+	r->used += a.len;
+	return decide(op, p && q && memcmp(p, q, a.len) == 0);
+}
+
 static enum done test_there(struct table_run *r, const struct mt_ct_op *op)
 {
 	struct table_slot at;
@@ -409,6 +429,8 @@ static enum done run_op(struct table_run *r, const struct mt_ct_op *op, uint32_t
 		return test_number(r, op);
 	case MT_CT_TEST_TEXT:
 		return test_text(r, op);
+	case MT_CT_TEST_SAME:
+		return test_same(r, op);
 	case MT_CT_TEST_THERE:
 		return test_there(r, op);
 	case MT_CT_FIXED:

@@ -480,25 +480,39 @@ static void bytes_of_messages(void)
 static const struct {
 	const char *spec;
 	enum mt_authz_effect effect;
-	const char *other;
+	const char *other, *key; /* the second one: metadata that they take from there */
 } of_others[] = {
-	{ALLOW("{}"), MT_AUTHZ_ALLOWED, NULL},
-	{ALLOW(OP("ports: ['20880']")), MT_AUTHZ_ALLOWED, NULL},
-	{ALLOW(OP("methods: [get]")), MT_AUTHZ_CLOSED, "methods"},
-	{ALLOW(OP("notMethods: [put]")), MT_AUTHZ_CLOSED, "methods"},
-	{ALLOW(OP("paths: ['*']")), MT_AUTHZ_CLOSED, "paths"},
-	{ALLOW(OP("methods: [get]") ", " OP("ports: ['20880']")), MT_AUTHZ_ALLOWED, "methods"},
-	{DENY(OP("methods: [put]")), MT_AUTHZ_CLOSED, "methods"},
-	{DENY(OP("paths: [/x.Y/*]")), MT_AUTHZ_CLOSED, "paths"},
-	{DENY(OP("paths: [/x.Y/*], ports: ['1']")), MT_AUTHZ_ALLOWED, "paths"},
-	{CUSTOM(OP("methods: [put]")), MT_AUTHZ_CLOSED, "methods"},
+	{ALLOW("{}"), MT_AUTHZ_ALLOWED, NULL, NULL},
+	{ALLOW(OP("ports: ['20880']")), MT_AUTHZ_ALLOWED, NULL, NULL},
+	{ALLOW(OP("methods: [get]")), MT_AUTHZ_CLOSED, "methods", NULL},
+	{ALLOW(OP("notMethods: [put]")), MT_AUTHZ_CLOSED, "methods", NULL},
+	{ALLOW(OP("paths: ['*']")), MT_AUTHZ_CLOSED, "paths", NULL},
+	{ALLOW(OP("methods: [get]") ", " OP("ports: ['20880']")), MT_AUTHZ_ALLOWED, "methods",
+		NULL},
+	{DENY(OP("methods: [put]")), MT_AUTHZ_CLOSED, "methods", NULL},
+	{DENY(OP("paths: [/x.Y/*]")), MT_AUTHZ_CLOSED, "paths", NULL},
+	{DENY(OP("paths: [/x.Y/*], ports: ['1']")), MT_AUTHZ_ALLOWED, "paths", NULL},
+	{CUSTOM(OP("methods: [put]")), MT_AUTHZ_CLOSED, "methods", NULL},
 	{DENY(WHEN("request.headers[method]", "values: [put]")), MT_AUTHZ_CLOSED,
-		"request.headers[method]"},
+		"request.headers[method]", NULL},
 	{DENY(WHEN("request.headers[Interface]", "values: [x]")), MT_AUTHZ_CLOSED,
-		"request.headers[Interface]"},
+		"request.headers[Interface]", NULL},
 	{ALLOW(WHEN("request.headers[interface]", "values: [x]")), MT_AUTHZ_CLOSED,
-		"request.headers[interface]"},
-	{DENY(WHEN("request.headers[k]", "values: [v]")), MT_AUTHZ_ALLOWED, NULL},
+		"request.headers[interface]", NULL},
+	{DENY(WHEN("request.headers[k]", "values: [v]")), MT_AUTHZ_CLOSED, "request.headers[k]",
+		NULL},
+	{ALLOW(WHEN("request.headers[k]", "notValues: [v]")), MT_AUTHZ_CLOSED, "request.headers[k]",
+		NULL},
+	{CUSTOM(WHEN("request.headers[k]", "values: [v]")), MT_AUTHZ_CLOSED, "request.headers[k]",
+		NULL},
+	{DENY(WHEN("request.headers[k]", "values: [v]")), MT_AUTHZ_ALLOWED, NULL, "k"},
+	{DENY(WHEN("request.headers[K]", "values: [v]")), MT_AUTHZ_ALLOWED, NULL, "k"},
+	{DENY(WHEN("request.headers[k]", "values: [v]")), MT_AUTHZ_CLOSED, "request.headers[k]",
+		"l"},
+	{DENY(WHEN("request.headers[k]", "values: [v]")), MT_AUTHZ_ALLOWED, NULL, "*"},
+	{DENY(WHEN("request.headers[Interface]", "values: [x]")), MT_AUTHZ_CLOSED,
+		"request.headers[Interface]", "*"},
+	{DENY(OP("methods: [put]")), MT_AUTHZ_CLOSED, "methods", "*"},
 };
 
 static void other_names(void)
@@ -507,6 +521,7 @@ static void other_names(void)
 
 	codec.executes_other = true;
 	for (size_t i = 0; i < MT_ARRAY_LEN(of_others); i++) {
+		const char *const keys[] = {of_others[i].key, NULL};
 		const struct row r = {.spec = {of_others[i].spec}};
 		const struct said s = whole(&(struct said){0});
 		struct mt_model *m = read_row(&r);
@@ -516,6 +531,7 @@ static void other_names(void)
 		enum mt_authz_effect e;
 
 		mt_region_init(&mem, 1 << 20);
+		codec.executed_keys = keys;
 		p = mt_authz_compile(&mem, m->authorization_policies.v[0], &codec, NULL, &callers);
 		CU_ASSERT_TRUE(is_same(p->other, of_others[i].other));
 		e = said_judge(&s, mt_authz_set(&mem, &p, 1, NULL), &codec, &by, NULL);

@@ -107,6 +107,9 @@ static void versions(void)
 	other.executes_other = true;
 	CU_ASSERT_FALSE(mt_codec_is_version(&first, &other));
 	other.executes_other = false;
+	other.executed_keys = fewer;
+	CU_ASSERT_FALSE(mt_codec_is_version(&first, &other));
+	other.executed_keys = NULL;
 	other.name = "acme2";
 	CU_ASSERT_FALSE(mt_codec_is_version(&first, &other));
 	CU_ASSERT_FALSE(mt_codec_is_version(&mt_codec_dubbo, &mt_codec_dubbo));

@@ -64,6 +64,14 @@ static const struct {
 	{"{in: body, find: 1, type: number}", "{min: 1}", false, 2, {0x10, 0xff}},
 	{"{in: body, find: 1, type: number}", "{max: 0}", true, 2, {0x10, 0xff}},
 	{"{in: body, find: 1, type: number}", "{min: 1}", true, 2, {0x10, 0x7f}},
+	/* The bytes of `total`. */
+	{"{at: 2, to: 0}", "{same: total}", true, 2, {0, 4}},
+	{"{at: 2, to: 0}", "{same: total}", false, 2, {1, 4}},
+	{"{at: 2, to: 0}", "{same: total}", false, 1, {0}},
+	{"{at: 2, to: 0}", "{same: total}", false, 0, {0}},
+	{"{at: 2, to: 0}", "{same: number}", true, 0, {0}},
+	{"{at: 2, count: 2}", "{same: total}", true, 4, {0, 2, 0, 6}},
+	{"{at: 4, size: 1}", "{same: total}", true, 1, {0}},
 };
 
 /* In buffers of `piece` bytes. */

@@ -229,6 +229,14 @@ static const struct {
 	{REST, "  deadline: {place: name}\n", "spec.deadline.place: name is a text"},
 	{REST, "  connections: {halfClose: never}\n", "21: error: spec.connections.halfClose: "},
 	{REST, "  executes: yes\n", "21: error: spec.executes: "},
+	{REST, "  executes: {key: [a]}\n",
+		"21: error: spec.executes.key: unknown field (did you mean keys?)"},
+	{REST, "  check: {name: {same: nam}}\n",
+		"21: error: spec.check.name.same: there is no place \"nam\" (did you mean name?)"},
+	{REST, "  check: {name: {same: user, present: true}}\n",
+		"21: error: spec.check.name: a condition compares in one way"},
+	{FRAME, "  frame: [{when: {kind: {same: tail}}, length: length, max: 1000}]\n",
+		"tail is found from the end of the message, which it would determine"},
 	/* status and checksums */
 	{REST, "  status: {place: kind, ok: 0, other: server, when: {kind: 1}}\n",
 		"21: error: spec.status.when: a status has no conditions (write a list of status: "
@@ -569,6 +577,7 @@ static void declares(void)
 		{"  connections: {halfClose: client}\n  executes: named\n", true, false, false},
 		{"  connections: {halfClose: server}\n", false, true, true},
 		{"  connections: {halfClose: none}\n", true, true, true},
+		{"  executes: {keys: [name]}\n", false, false, true},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(docs); i++) {

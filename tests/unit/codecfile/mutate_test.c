@@ -88,7 +88,7 @@ static void begin(
 static bool is_fixed(const char *key)
 {
 	static const char *const keys[] = {"user", "M_p", "M_m", "M_g", "M_v", "M_tmo", "version",
-		"group", "call-id", "content-length", "sofa_head_target_service",
+		"group", "call-id", "content-length", "sofa_head_target_service", "service",
 		"sofa_head_method_name"};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(keys); i++)
@@ -105,10 +105,14 @@ static const struct pair *find(const struct pair *all, uint32_t n, const char *k
 	return NULL;
 }
 
-/* Motan has two keys for a value. The change of one of them can leave the value as it was. */
+/*
+ * Motan and SOFABolt have two keys for a value. The change of one of them can leave the value as it
+ * was, but those of SOFABolt must not differ.
+ */
 static bool stays(const struct pair *all, uint32_t n, const char *key, bool removes)
 {
-	static const char *const keys[][2] = {{"M_g", "group"}, {"M_v", "version"}};
+	static const char *const keys[][2] = {
+		{"M_g", "group"}, {"M_v", "version"}, {"service", "sofa_head_target_service"}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(keys); i++) {
 		const struct pair *a = find(all, n, keys[i][0]), *b = find(all, n, keys[i][1]);
@@ -116,7 +120,7 @@ static bool stays(const struct pair *all, uint32_t n, const char *key, bool remo
 		if (!a || !b)
 			continue;
 		if (strcmp(key, b->key) == 0)
-			return true;
+			return removes || strcmp(keys[i][0], "service") != 0;
 		if (strcmp(key, a->key) == 0)
 			return removes && strcmp(a->value, b->value) == 0;
 	}

@@ -250,7 +250,7 @@ static void other_names(void)
 						 "{methods: [x]}}]}]}\n");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 13,
-		"servers of acme may execute another service or method than \"methods\" names"));
+		"servers of acme may execute another call than \"methods\" means"));
 	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 13, "\"executes: named\""));
 	CU_ASSERT(has_diag(&b, MT_DIAG_CLOSED, 13, "a condition cannot be evaluated"));
 	unbuild(&b);
