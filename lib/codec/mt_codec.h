@@ -363,6 +363,12 @@ struct mt_codec {
 		 */
 		bool (*carries)(const struct mt_codec *self, const struct mt_msg *msg);
 		/*
+		 * True if the codec cannot find the key in such a request, but finds it in those of
+		 * another dialect, which the client chooses. NULL: no dialects differ in that.
+		 */
+		bool (*lacks)(const struct mt_codec *self, const struct mt_msg *msg,
+			const struct mt_key *key);
+		/*
 		 * The method that a complete call names in its arguments (Dubbo's $invoke), and
 		 * that the server runs instead of the call's own: returns 1. 0: it names none. -1:
 		 * it may name one, which cannot be read. NULL: the protocol has no such calls.

@@ -150,6 +150,7 @@ def motan1(b, side):
         return Result("heartbeat", u(b, 4, 8), len(b))
     if b[19] & 7:
         raise Bad
+    result.refused |= b[36] != 0x7a and (b[36] != 0x77 or len(b) < 38 or not b[37])
     return result
 
 

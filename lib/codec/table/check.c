@@ -470,6 +470,7 @@ void mt_codec_table_finish(struct mt_codec_table *t)
 	c->metadata.leading = table_leading;
 	c->metadata.index = t->n_searches ? table_index : NULL;
 	c->metadata.carries = t->n_searches ? table_carries : NULL;
+	c->metadata.lacks = table_varies(t) ? table_lacks : NULL;
 	c->rewrite.mutate = t->n_searches ? table_mutate : NULL;
 	finish_ids(t);
 	table_finish_errors(t);

@@ -210,3 +210,40 @@ bool table_carries(const struct mt_codec *self, const struct mt_msg *msg)
 			return true;
 	return false;
 }
+
+bool table_lacks(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_key *key)
+{
+	const struct mt_codec_table *t = table_of(self);
+	bool found = false;
+
+	for (uint32_t i = 0; i < t->n_metas; i++) {
+		const struct mt_ct_meta *m = &t->metas[i];
+
+		if (m->key != key->id || !(m->kinds >> msg->kind & 1))
+			continue;
+		if (m->variant == msg->variant)
+			return false;
+		found = true;
+	}
+	for (uint32_t i = 0; i < t->n_searches; i++) {
+		const struct mt_ct_search *f = &t->searches[i];
+
+		if (!(f->kinds >> msg->kind & 1))
+			continue;
+		if (f->variant == msg->variant)
+			return false;
+		found = true;
+	}
+	return found;
+}
+
+bool table_varies(const struct mt_codec_table *t)
+{
+	bool varies = false;
+
+	for (uint32_t i = 0; i < t->n_metas; i++)
+		varies |= t->metas[i].variant != 0;
+	for (uint32_t i = 0; i < t->n_searches; i++)
+		varies |= t->searches[i].variant != 0;
+	return varies;
+}

@@ -268,6 +268,10 @@ bool table_leading(const struct mt_codec *self, const struct mt_msg *msg, const 
 void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
 	struct mt_metadata *meta);
 bool table_carries(const struct mt_codec *self, const struct mt_msg *msg);
+bool table_lacks(
+	const struct mt_codec *self, const struct mt_msg *msg, const struct mt_key *key);
+/* True if messages of the table are of several variants with metadata. */
+bool table_varies(const struct mt_codec_table *t);
 
 int table_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
 	struct mt_metadata *meta, const struct mt_mutation *m, uint32_t n, struct mt_pools *p);

@@ -58,6 +58,7 @@ void mt_said_use(struct mt_said *s, const struct mt_codec *codec)
 	s->codec.metadata.leading = metadata;
 	s->codec.metadata.index = NULL;
 	s->codec.metadata.carries = NULL;
+	s->codec.metadata.lacks = NULL;
 	s->codec.metadata.inner_method = NULL;
 	s->view.codec = &s->codec;
 	s->view.msg = &s->msg;

@@ -81,6 +81,11 @@ static bool is_unreadable(const struct mt_authorize_request *a)
 	return (!a->whole && a->v->codec->metadata.index) || mt_authorize_unreadable(a->v);
 }
 
+bool mt_authorize_lacks(const struct mt_view *v, const struct mt_key *key)
+{
+	return v->codec->metadata.lacks && v->codec->metadata.lacks(v->codec, v->msg, key);
+}
+
 /*
  * Reads the key's next value in the message, from entry *at on, that no change replaces. Sets *at
  * to the entry to continue with, or to MT_AUTHZ_LAST (mt_authz_reader).
@@ -181,6 +186,8 @@ static enum mt_authz_read metadata(
 			v->codec->metadata.leading(
 				v->codec, v->msg, v->chain, key, value, a->scratch->value))
 			return MT_AUTHZ_READ;
+		if (mt_authorize_lacks(v, key))
+			return MT_AUTHZ_UNREADABLE;
 	}
 	at = *pos - 1;
 	if (at < v->n_mutations && next_change(v, key, &at, value)) {
@@ -272,7 +279,7 @@ static enum mt_authz_read interfaces(struct mt_authz_call *c)
 			    codec, a->v->msg, a->v->chain, &key, &v, a->scratch->interface))
 			more = !v.len || !add_names(c, codec, v);
 		else
-			more = codec->n_service_aliases > 0;
+			more = codec->n_service_aliases > 0 || mt_authorize_lacks(a->v, &key);
 		if (more)
 			return MT_AUTHZ_UNREADABLE;
 	}

@@ -74,6 +74,9 @@ void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
 /* True if the view's message has, or may have, metadata that cannot be read. */
 bool mt_authorize_unreadable(struct mt_view *v);
 
+/* True if the key can be read in another dialect of the call's protocol, but not in its own. */
+bool mt_authorize_lacks(const struct mt_view *v, const struct mt_key *key);
+
 /* Restores the changes that the view had before mt_authorize_call(). */
 void mt_authorize_undo(struct mt_proxy *p);
 /* True if mt_authorize_call() has changed the view. */

@@ -335,6 +335,104 @@ static void test_claims(void)
 	small_stop();
 }
 
+/* Two dialects: only the second one has users. */
+static const char dialects_text[] =
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: small}\nspec:\n"
+	"  calls: multiplexed\n  executes: named\n"
+	"  variants:\n"
+	"  - places: &places\n"
+	"      kind: {at: 0, size: 1}\n"
+	"      version: {at: 1, size: 1}\n"
+	"      id: {at: 2, size: 2}\n"
+	"      length: {at: 4, size: 4}\n"
+	"      result: {at: 8, size: 1}\n"
+	"      body: {at: 9, to: 0, holds: protobuf}\n"
+	"      user: {in: body, find: 1}\n"
+	"    match: {version: 1}\n"
+	"    frame: &frame {length: length, min: 9, max: 1000000}\n"
+	"    messages: &messages\n"
+	"    - {is: request, from: client, when: {kind: 1}}\n"
+	"    - {is: reply, from: server, when: {kind: 2}}\n"
+	"    id: id\n"
+	"    localReplies: {codes: {overload: 4, default: 99}, write: [{hex: \"0201\"}, {value: id, "
+	"size: 2}, {hex: \"00000009\"}, {value: code, size: 1}]}\n"
+	"  - places: *places\n"
+	"    match: {version: 2}\n"
+	"    frame: *frame\n"
+	"    messages: *messages\n"
+	"    id: id\n"
+	"    metadata: {user: user}\n";
+
+/*
+ * A client may write in one dialect what only a claim may set in the other: it is not seen there,
+ * so that no such call passes.
+ */
+static void test_dialects(void)
+{
+	static const char *sanitized[] = {"User"};
+	static struct mt_token_rule rule = {.by = "RequestAuthentication a/b"};
+	static struct mt_token_rules rules = {
+		.id = 1, .n = 1, .rules = &rule, .n_sanitized = 1, .sanitized = sanitized};
+	struct fake_conn *c = start(dialects_text);
+	const struct mt_codec *codec = lab.snap->listeners[0].protos->codec;
+	struct mt_key key = mt_key_make_icase(codec, "user");
+	struct mt_key other = mt_key_make_icase(codec, "colour");
+	struct mt_authz_tokens tokens = {.rules = &rules, .sanitized = &key};
+	struct mt_authz guard = {.tokens = &tokens, .reads = true, .searches = true};
+	const struct mt_authz *guards[] = {&guard};
+	struct mt_msg msg = {.kind = MT_MSG_REQUEST};
+
+	CU_ASSERT_TRUE(codec->metadata.lacks(codec, &msg, &key));
+	CU_ASSERT_FALSE(codec->metadata.lacks(codec, &msg, &other));
+	msg.variant = 1;
+	CU_ASSERT_FALSE(codec->metadata.lacks(codec, &msg, &key));
+	lab.snap->clusters[0].guards = guards;
+	lab.snap->clusters[0].eps[0].guarded = true;
+	small_call(c, 7, NULL);
+	CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 4, SMALL), 7);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	rules.n_sanitized = 0;
+	small_passes(c, 8);
+	lab_close(c, MT_CLOSE_RESET);
+	small_stop();
+}
+
+/* A policy denies by a key that the file knows in one dialect only, or in none. */
+static void test_denied_dialects(void)
+{
+	static const char *const names[] = {"user", "colour"};
+
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct mt_authz_value x = {
+			.match = MT_AUTHZ_EXACT, .text = {(const uint8_t *)"x", 1}};
+		struct fake_conn *c = start(dialects_text);
+		struct mt_authz_cond cond = {.field = MT_AUTHZ_METADATA,
+			.n_values = 1,
+			.values = (struct mt_authz_value *)&x,
+			.key = mt_key_make_icase(
+				lab.snap->listeners[0].protos->codec, names[i])};
+		struct mt_authz_rule rule = {.when = {&cond, 1}};
+		const struct mt_authz_policy policy = {
+			.action = MT_AUTHZ_DENY, .by = "P a/b", .rules = &rule, .n_rules = 1};
+		const struct mt_authz_policy *policies[] = {&policy};
+		const struct mt_authz guard = {.deny = policies, .n_deny = 1};
+		const struct mt_authz *guards[] = {&guard};
+
+		lab.snap->clusters[0].guards = guards;
+		lab.snap->clusters[0].eps[0].guarded = true;
+		if (i == 0) {
+			small_call(c, 7, NULL);
+			CU_ASSERT_EQUAL(small_took(c, SMALL_REPLY, 99, SMALL), 7);
+			CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unreadable), 1);
+			CU_ASSERT_EQUAL(lab_n_servers(), 0);
+		} else {
+			small_passes(c, 8);
+		}
+		lab_close(c, MT_CLOSE_RESET);
+		small_stop();
+	}
+}
+
 /* Sends a call with these labels. */
 static void labels_call(struct fake_conn *c, uint16_t id, const char *labels, uint32_t n)
 {
@@ -456,6 +554,8 @@ const struct mt_test codec_file_tests[] = {
 	{"the file", test_file},
 	{"the file, read again", test_file_again},
 	{"metadata at places, and claims", test_claims},
+	{"dialects without a key", test_dialects},
+	{"policies by it", test_denied_dialects},
 	{"labels that break their format", test_broken_labels},
 	{"replies that contradict their file", test_contradictions},
 	{"classes of errors", test_classes},
