@@ -90,7 +90,11 @@ enum mt_ct_code {
 	MT_CT_COUNTED, /* the bytes after the number at place: number * n + (int32_t)m */
 	MT_CT_SIZED,   /* from place; length: place n, * lo + (int64_t)hi */
 	MT_CT_TO,      /* from place to the end of `within` + (int32_t)m */
-	MT_CT_UNTIL,   /* from place to before text[n .. n + m), at most lo bytes */
+	/*
+	 * From place to before text[n .. n + m), at most lo bytes. With flags & MT_CT_IF a client's
+	 * text must not have one of a carriage return and a line feed without the other.
+	 */
+	MT_CT_UNTIL,
 	MT_CT_NUMERAL, /* the varint at place */
 	MT_CT_HESSIAN, /* the characters of the hessian string at place */
 	MT_CT_WALK,    /* the targets of walk n in container `within` */
@@ -153,6 +157,7 @@ enum mt_ct_fault {
 	MT_CT_FAULT_LONG,
 	MT_CT_FAULT_KIND,
 	MT_CT_FAULT_DELIMITER,
+	MT_CT_FAULT_LINE,
 	MT_CT_FAULT_ID,
 	MT_CT_FAULT_CONTAINER,
 	MT_CT_FAULTS

@@ -113,6 +113,14 @@ static void sized(struct cf_build *b, struct cf_place *p, struct mt_ct_op op)
 	cf_op(b, op);
 }
 
+/* True for line ends of two bytes, which some servers also find where only one of both is. */
+static bool is_line_end(const char *s)
+{
+	while (strncmp(s, "\r\n", 2) == 0)
+		s += 2;
+	return !*s;
+}
+
 static void until(struct cf_build *b, struct cf_place *p, struct mt_ct_op op)
 {
 	op.code = MT_CT_UNTIL;
@@ -120,6 +128,7 @@ static void until(struct cf_build *b, struct cf_place *p, struct mt_ct_op op)
 	op.m = (uint32_t)strlen(p->until.s);
 	op.n = cf_text(b, p->until.s, op.m);
 	op.lo = p->max.set ? p->max.v : UNTIL_MAX;
+	op.flags = is_line_end(p->until.s) ? MT_CT_IF : 0;
 	cf_op(b, op);
 }
 

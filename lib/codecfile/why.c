@@ -143,6 +143,10 @@ static void put_refusal(struct sentence *s, const struct mt_ct_cause *why)
 		put(s, "container %s breaks its format at byte %u", slot_name(s, op->within),
 			why->at);
 		return;
+	case MT_CT_UNTIL:
+		put(s, "%s has a line feed or carriage return alone at byte %u",
+			slot_name(s, op->slot), why->at);
+		return;
 	case MT_CT_FIT:
 		put(s, "%s is longer than its message or container", slot_name(s, op->within));
 		return;

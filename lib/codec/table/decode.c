@@ -199,6 +199,21 @@ static enum done to_end(struct table_run *r, const struct mt_ct_op *op)
 	return fill(r, op, at.off, end - less);
 }
 
+/* True if of the last two bytes one is a carriage return or line feed without the other. */
+static bool is_other_end(uint64_t window)
+{
+	return ((uint8_t)window == '\n') != ((uint8_t)(window >> 8) == '\r');
+}
+
+/* A client's text has what some servers take for the end of a line, too. */
+static enum done other_end(struct table_run *r)
+{
+	if (!r->msg->len)
+		return bad(r, MT_CT_FAULT_LINE);
+	contradicts(r);
+	return RUN_NEXT;
+}
+
 /*
  * Looks for a delimiter of up to 8 bytes. The last 8 bytes are in stack[0] and [1], so that none is
  * read twice.
@@ -206,6 +221,7 @@ static enum done to_end(struct table_run *r, const struct mt_ct_op *op)
 static enum done until(struct table_run *r, const struct mt_ct_op *op)
 {
 	uint64_t window, want = 0, mask = op->m < 8 ? (1ull << 8 * op->m) - 1 : UINT64_MAX;
+	bool strict = op->flags & MT_CT_IF && r->msg->flags == MT_DIR_DOWN;
 	struct table_state *s = r->s;
 	uint64_t end = limit(r, op);
 	struct table_slot at;
@@ -227,6 +243,10 @@ static enum done until(struct table_run *r, const struct mt_ct_op *op)
 
 		while (i < n) {
 			window = window << 8 | p[i++];
+			if (strict && is_other_end(window)) {
+				s->pos += i - 1;
+				return other_end(r);
+			}
 			if ((window & mask) == want && s->pos + i - at.off >= op->m)
 				break;
 		}
@@ -641,6 +661,8 @@ const char *mt_ct_fault_str(enum mt_ct_fault fault)
 		[MT_CT_FAULT_LONG] = "codec file: longer than the longest message",
 		[MT_CT_FAULT_KIND] = "codec file: no kind of message matches",
 		[MT_CT_FAULT_DELIMITER] = "codec file: no delimiter within the longest line",
+		[MT_CT_FAULT_LINE] =
+			"codec file: a line feed or carriage return alone before the delimiter",
 		[MT_CT_FAULT_ID] = "codec file: the id is missing or not a number",
 		[MT_CT_FAULT_CONTAINER] =
 			"codec file: a container before its end breaks its format",

@@ -268,8 +268,7 @@ bool table_leading(const struct mt_codec *self, const struct mt_msg *msg, const 
 void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
 	struct mt_metadata *meta);
 bool table_carries(const struct mt_codec *self, const struct mt_msg *msg);
-bool table_lacks(
-	const struct mt_codec *self, const struct mt_msg *msg, const struct mt_key *key);
+bool table_lacks(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_key *key);
 /* True if messages of the table are of several variants with metadata. */
 bool table_varies(const struct mt_codec_table *t);
 

@@ -219,9 +219,19 @@ enum table_rc table_walk_pairs(struct table_run *r, const struct mt_ct_walk *w, 
 enum { LINE_KEY, LINE_VALUE };
 /*
  * stack[]: end of the key; the current text without blanks around; start of the key; bits of its
- * targets; start of the line; what follows a carriage return.
+ * targets; start of the line; what follows a carriage return; bits of `seen`.
  */
-enum { LINE_KEY_END, LINE_FROM, LINE_TO, LINE_KEY_FROM, LINE_WANTED, LINE_START, LINE_AFTER_CR };
+enum {
+	LINE_KEY_END,
+	LINE_FROM,
+	LINE_TO,
+	LINE_KEY_FROM,
+	LINE_WANTED,
+	LINE_START,
+	LINE_AFTER_CR,
+	LINE_SEEN
+};
+enum seen { SEEN_LF = 1, SEEN_CRLF = 2, SEEN_EMPTY = 4 };
 
 static bool blank(uint8_t b)
 {
@@ -237,10 +247,16 @@ static bool in_turns(const struct mt_ct_walk *w)
 	return w->between == w->end;
 }
 
-/* True if it matters: of a client's message, that rules are about. */
+/* True of a client's message, that rules are about. */
+static bool is_client(const struct table_run *r)
+{
+	return r->msg->flags == MT_DIR_DOWN;
+}
+
+/* True if one key or value more or less matters. */
 static bool is_strict(const struct table_run *r, const struct mt_ct_walk *w)
 {
-	return in_turns(w) && r->msg->flags == MT_DIR_DOWN;
+	return in_turns(w) && is_client(r);
 }
 
 /* The text from state.mark to pos, with TRIM without blanks around. */
@@ -313,6 +329,38 @@ static bool is_ambiguous(const struct table_state *s, uint8_t b)
 	return b == '\0' || (s->stack[LINE_START] == s->pos && (b == ' ' || b == '\t'));
 }
 
+static bool is_control(uint8_t b)
+{
+	return (b < ' ' && b != '\t') || b == 0x7f;
+}
+
+/*
+ * True for what only some servers accept or read as another line: lines that end in different ways,
+ * a line after an empty one, control characters.
+ */
+static bool is_doubtful(struct table_state *s, uint8_t b)
+{
+	bool after_cr = s->stack[LINE_AFTER_CR] == s->pos;
+	uint32_t *seen = &s->stack[LINE_SEEN];
+
+	if (*seen & SEEN_EMPTY)
+		return true;
+	if (b == '\r')
+		return false;
+	if (b != '\n')
+		return is_control(b);
+	*seen |= after_cr ? SEEN_CRLF : SEEN_LF;
+	if (s->pos - s->stack[LINE_START] == after_cr)
+		*seen |= SEEN_EMPTY;
+	return (*seen & (SEEN_LF | SEEN_CRLF)) == (SEEN_LF | SEEN_CRLF);
+}
+
+/* True if servers may take the key before the separator at state.pos for another one. */
+static bool is_doubtful_key(const struct table_state *s, struct table_slot key)
+{
+	return key.len == 0 || key.off + key.len != s->pos;
+}
+
 /* A byte of a key or value: keeps where the text without blanks around begins and ends. */
 static void line_trim(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
 {
@@ -341,7 +389,7 @@ static enum line line_byte(struct table_run *r, const struct mt_ct_walk *w, uint
 	struct table_state *s = r->s;
 
 	if (w->flags & MT_CT_WALK_TRIM) {
-		if (is_ambiguous(s, b))
+		if (is_ambiguous(s, b) || (is_client(r) && is_doubtful(s, b)))
 			return LINE_WRONG;
 		if (b == '\r')
 			s->stack[LINE_AFTER_CR] = s->pos + 1;
@@ -350,6 +398,8 @@ static enum line line_byte(struct table_run *r, const struct mt_ct_walk *w, uint
 		struct table_slot key = line_text(s, w);
 
 		if (key.len == 0 && is_strict(r, w))
+			return LINE_WRONG;
+		if (w->flags & MT_CT_WALK_TRIM && is_client(r) && is_doubtful_key(s, key))
 			return LINE_WRONG;
 		s->stack[LINE_KEY_FROM] = key.off;
 		s->stack[LINE_KEY_END] = key.off + key.len;
@@ -446,6 +496,18 @@ static void word_byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b
 		word_done(r, w);
 }
 
+/*
+ * True if a client's text is more than a line of words: a control character, or a carriage return
+ * before its end, which some servers take for the end of a line or for a blank.
+ */
+static bool is_no_line(
+	const struct table_run *r, const struct mt_ct_walk *w, uint32_t end, uint8_t b)
+{
+	if (!(w->flags & MT_CT_WALK_TRIM) || !is_client(r))
+		return false;
+	return b == '\r' ? r->s->pos + 1 != end : is_control(b);
+}
+
 enum table_rc table_walk_words(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
 {
 	struct table_state *s = r->s;
@@ -453,8 +515,11 @@ enum table_rc table_walk_words(struct table_run *r, const struct mt_ct_walk *w, 
 	const uint8_t *p;
 
 	for (uint32_t n; may && (n = table_piece(r, s->pos, end, &p)) > 0;) {
-		for (uint32_t i = 0; i < n; i++, s->pos++)
+		for (uint32_t i = 0; i < n; i++, s->pos++) {
+			if (is_no_line(r, w, end, p[i]))
+				return TABLE_MALFORMED;
 			word_byte(r, w, p[i]);
+		}
 		may = table_may(r, 4 * n + 4);
 	}
 	if (s->pos < end)

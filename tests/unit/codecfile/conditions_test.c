@@ -17,6 +17,11 @@
 #define EIGHT	"{at: 2, size: 8}"
 #define BACK	"{at: 2, size: 8, order: little}"
 
+/* Containers; element `b` of them must be there. */
+#define HEADERS "{at: 2, to: 0, holds: headers}\n    b: {in: number, find: b}"
+#define WORDS	"{at: 2, to: 0, holds: words}\n    b: {in: number, find: 2}"
+#define HAS_B	"{present: true}, b: {present: true}"
+
 static const struct {
 	const char *place, *condition;
 	bool holds;
@@ -72,6 +77,24 @@ static const struct {
 	{"{at: 2, to: 0}", "{same: number}", true, 0, {0}},
 	{"{at: 2, count: 2}", "{same: total}", true, 4, {0, 2, 0, 6}},
 	{"{at: 4, size: 1}", "{same: total}", true, 1, {0}},
+	/* Lines of a client that servers may read as others. */
+	{HEADERS, HAS_B, true, 10, "a:1\r\nb:2\r\n"},
+	{HEADERS, HAS_B, true, 8, "a:1\nb:2\n"},
+	{HEADERS, HAS_B, false, 9, "a:1\nb:2\r\n"},
+	{HEADERS, HAS_B, false, 9, "a:1\r\nb:2\n"},
+	{HEADERS, HAS_B, true, 12, "a:1\r\nb:2\r\n\r\n"},
+	{HEADERS, HAS_B, false, 12, "b:2\r\n\r\na:1\r\n"},
+	{HEADERS, HAS_B, true, 5, "b:2\n\n"},
+	{HEADERS, HAS_B, false, 8, "b:2\n\na:1"},
+	{HEADERS, HAS_B, false, 4, "\nb:2"},
+	{HEADERS, HAS_B, false, 4, "b :2"},
+	{HEADERS, HAS_B, false, 6, ":1\nb:2"},
+	{HEADERS, HAS_B, false, 8, "a\v:1\nb:2"},
+	{WORDS, HAS_B, true, 4, "a b\r"},
+	{WORDS, HAS_B, false, 5, "a b\r\n"},
+	{WORDS, HAS_B, false, 4, "a b\n"},
+	{WORDS, HAS_B, false, 3, "a\rb"},
+	{WORDS, HAS_B, false, 5, "a b\0c"},
 };
 
 /* In buffers of `piece` bytes. */

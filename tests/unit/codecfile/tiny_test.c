@@ -101,10 +101,10 @@ static void long_value(struct message *m, uint32_t size)
 
 static void blanks(struct message *m, uint32_t size)
 {
-	put_text(m, "GET /x\r\nCall-Id: 5\r\nUser");
+	put_text(m, "GET /x\r\nCall-Id: 5\r\nUser:");
 	while (m->n < size)
 		put_text(m, "    ");
-	put_text(m, ": ann\r\n\r\n");
+	put_text(m, "ann\r\n\r\n");
 }
 
 /*
@@ -160,10 +160,10 @@ static void keys(struct message *m, uint32_t size)
 
 static void wide_key(struct message *m, uint32_t size)
 {
-	put_text(m, "..method: m\r\nuser");
+	put_text(m, "..method: m\r\nuser:");
 	while (m->n < size)
 		put_text(m, "    ");
-	put_text(m, ": ann");
+	put_text(m, "ann");
 	set_length(m);
 }
 

@@ -354,7 +354,8 @@ static const char dialects_text[] =
 	"    - {is: request, from: client, when: {kind: 1}}\n"
 	"    - {is: reply, from: server, when: {kind: 2}}\n"
 	"    id: id\n"
-	"    localReplies: {codes: {overload: 4, default: 99}, write: [{hex: \"0201\"}, {value: id, "
+	"    localReplies: {codes: {overload: 4, default: 99}, write: [{hex: \"0201\"}, {value: "
+	"id, "
 	"size: 2}, {hex: \"00000009\"}, {value: code, size: 1}]}\n"
 	"  - places: *places\n"
 	"    match: {version: 2}\n"
@@ -409,8 +410,7 @@ static void test_denied_dialects(void)
 		struct mt_authz_cond cond = {.field = MT_AUTHZ_METADATA,
 			.n_values = 1,
 			.values = (struct mt_authz_value *)&x,
-			.key = mt_key_make_icase(
-				lab.snap->listeners[0].protos->codec, names[i])};
+			.key = mt_key_make_icase(lab.snap->listeners[0].protos->codec, names[i])};
 		struct mt_authz_rule rule = {.when = {&cond, 1}};
 		const struct mt_authz_policy policy = {
 			.action = MT_AUTHZ_DENY, .by = "P a/b", .rules = &rule, .n_rules = 1};
