@@ -194,9 +194,10 @@ struct mt_ct_walk {
 enum mt_ct_accept {
 	MT_CT_ANY,
 	MT_CT_NUMBER,	    /* protobuf: a varint; JCE: an integer */
-	MT_CT_STRING,	    /* protobuf: a length and bytes; JCE: a string or a list of bytes */
+	MT_CT_STRING,	    /* protobuf: a length and bytes; JCE: a string */
 	MT_CT_GROUP,	    /* contains other elements: JCE and JSON */
 	MT_CT_FIXED_NUMBER, /* protobuf: a number of 4 or 8 bytes */
+	MT_CT_BYTE_LIST,    /* JCE: a list of bytes */
 	MT_CT_ACCEPTS
 };
 
@@ -210,7 +211,8 @@ struct mt_ct_target {
 	uint8_t accept;
 	uint8_t first;	/* the first of repeated elements counts; 0: the last */
 	uint8_t nested; /* some target has it as parent */
-	uint8_t unused;
+	/* JCE: most bytes of an integer, 0: any. BYTE_LIST: 1: also a list of elements. */
+	uint8_t width;
 };
 
 /* ---- the rest ----------------------------------------------------------------------------- */

@@ -112,6 +112,8 @@ static enum mt_ct_accept accepts(const struct cf_place *p, enum mt_ct_format for
 		return MT_CT_ANY;
 	if (p->container.holds == CF_MAP)
 		return format == MT_CT_JCE_STRUCT ? MT_CT_GROUP : MT_CT_STRING;
+	if (p->type.set && p->type.v + 1 == CF_T_BYTES)
+		return MT_CT_BYTE_LIST;
 	if (p->number == MT_CT_BYTES || p->number == MT_CT_DECIMAL)
 		return MT_CT_STRING;
 	/* Servers take a number of another wire type for an unknown field. */
@@ -142,6 +144,9 @@ static void add(struct walk *k, const struct cf_place *p, uint8_t slot)
 	if (!step_of(k, s, strlen(s), &g))
 		return;
 	g.accept = (uint8_t)accepts(p, (enum mt_ct_format)k->w.format);
+	/* The elements of a list are not its content. */
+	g.width = (uint8_t)(g.accept == MT_CT_BYTE_LIST ? !p->container.holds && !p->kept
+							: p->size.v);
 	/*
 	 * Readers of JSON take the last, and readers of JCE the first, whatever the rest of the
 	 * protocol does.

@@ -64,7 +64,8 @@ enum cf_type {
 	CF_T_DECIMAL,
 	CF_T_VARINT,
 	CF_T_ZIGZAG,
-	CF_T_FIXED
+	CF_T_FIXED,
+	CF_T_BYTES
 };
 
 #define CF_HESSIAN_MAX 8

@@ -5,7 +5,7 @@
 static const char *const order_words[] = {"big", "little", NULL};
 /* enum cf_type, less one. */
 static const char *const type_words[] = {
-	"number", "text", "decimal", "varint", "zigzag", "fixed", NULL};
+	"number", "text", "decimal", "varint", "zigzag", "fixed", "bytes", NULL};
 
 #define NUMBER_FIELD(member, to)                                                                   \
 	static void read_##member(struct mt_fctx *c, const struct mt_ynode *n, void *obj)          \
@@ -203,9 +203,8 @@ static void check_position(struct mt_fctx *c, const struct mt_ynode *n, struct c
 		if (!p->in.name)
 			mt_f_error(c, n->line, "add in: the place that contains it",
 				"find needs a container");
-		if (ends || p->at.set || p->after.name)
-			mt_f_error(c, n->line,
-				"remove at, after, size, count, length, to and until",
+		if (ends > p->size.set || p->at.set || p->after.name)
+			mt_f_error(c, n->line, "remove at, after, count, length, to and until",
 				"find gives its bytes already");
 		return;
 	}

@@ -234,7 +234,8 @@ static const struct cf_id *id_of(const struct cf_variant *v, uint32_t kind)
 static void check_id(struct cf_build *b, const struct cf_id *id)
 {
 	const struct cf_place *p = id->place.place;
-	bool narrow = (p->how == CF_FIXED && p->size.v < 2) || p->mask.set;
+	bool narrow = (p->how == CF_FIXED && p->size.v < 2) || p->mask.set ||
+		      (p->how == CF_FOUND && p->size.set && p->size.v < 4);
 
 	if (p->number == MT_CT_BYTES)
 		cf_error(b, id->place.path, id->place.line,

@@ -166,6 +166,18 @@ static void found_in(struct cf_build *b, struct cf_place *p)
 		hessian_value(b, p);
 }
 
+/* Refuses the keys that only elements of JCE have. */
+static void check_jce(struct cf_build *b, const struct cf_place *p)
+{
+	bool jce = p->how == CF_FOUND && p->in.place->container.holds == CF_JCE;
+
+	if (p->find.s && p->size.set && (!jce || p->number != MT_CT_JCE || p->size.v > 8))
+		place_error(b, p, "remove size, which are the most bytes of an integer of jce",
+			"find gives its bytes already");
+	if (p->type.set && p->type.v + 1 == CF_T_BYTES && !jce)
+		place_error(b, p, "write type: text", "only jce has lists of bytes");
+}
+
 static void decide(struct cf_build *b, struct cf_place *p)
 {
 	if (p->find.s)
@@ -183,6 +195,7 @@ static void decide(struct cf_build *b, struct cf_place *p)
 	if (p->find.s && !p->in.place)
 		return;
 	p->number = type_of(b, p);
+	check_jce(b, p);
 	if (p->how == CF_FIXED && p->number != MT_CT_BYTES && p->size.v > 8 &&
 		p->number != MT_CT_DECIMAL)
 		place_error(b, p, "write a size of 8 at most, or type: text",

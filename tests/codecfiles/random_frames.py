@@ -414,64 +414,83 @@ def jce_element(b, at, end, may_end=False):
 
 
 def jce_first(b, last):
-    """The first element of each tag up to `last`, by tag and by whether it is an integer. Readers do not look behind the highest tag that they want."""
+    """The first element of each tag up to `last`: its type and value. Readers do not look behind the highest tag that they want."""
     found, at, least = {}, 4, 0
     while at < len(b):
-        tag, _, value, at = jce_element(b, at, len(b))
+        tag, kind, value, at = jce_element(b, at, len(b))
         if tag > last:
             break
         if tag < least:
             raise Skip
         least = tag
-        if value is not None:
-            found.setdefault((tag, isinstance(value, int)), value)
+        found.setdefault(tag, (kind, value))
     return found
 
 
+def integer(found, tag, most=8):
+    """An integer of at most so many bytes."""
+    kind, value = found.get(tag, (None, None))
+    return value if kind in (0, 1, 2, 3, 12) and (kind == 12 or 1 << kind <= most) else None
+
+
+def text(found, tag):
+    kind, value = found.get(tag, (None, None))
+    return value if kind in (6, 7) else None
+
+
 def tars_lacks(b):
-    """True if a request lacks one of the tags 2 to 10, and if a map has another entry than texts, after which nothing is read."""
-    want, at = {2: int, 3: int, 5: bytes, 6: bytes, 7: bytes, 8: int, 9: None, 10: None}, 4
+    """The first of the tags 2 to 10 that a request lacks or has with another type, or 0; the tag with something else than texts or bytes, or 0."""
+    want, at, seen = {2: 1, 3: 4, 5: text, 6: text, 7: None, 8: 4, 9: None, 10: None}, 4, set()
     while at < len(b):
         tag, kind, value, end = jce_element(b, at, len(b))
         if tag > 10:
             break
-        if tag in (9, 10) and kind == 8:
-            want.pop(tag, None)
+        if tag in seen:
+            at = end
+            continue
+        seen.add(tag)
+        if (tag in (9, 10) and kind == 8) or (tag == 7 and kind == 9):
+            want.pop(tag)
             n, at = jce_count(b, at + 1, end)
-            for _ in range(2 * n):
+            for _ in range(n if tag == 7 else 2 * n):
                 _, kind, _, at = jce_element(b, at, end)
-                if kind not in (6, 7):
-                    return bool(want), True
-        elif tag < 9 and want.get(tag) and isinstance(value, want[tag]):
-            del want[tag]
+                if kind not in ((0, 12) if tag == 7 else (6, 7)):
+                    return min(want, default=0), tag
+        elif tag == 7 and kind == 13:
+            want.pop(tag)
+        elif tag in want and want[tag] is text and kind in (6, 7):
+            want.pop(tag)
+        elif isinstance(want.get(tag), int) and integer({tag: (kind, value)}, tag, want[tag]) is not None:
+            want.pop(tag)
         at = end
-    return bool(want), False
+    return min(want, default=0), 0
 
 
 def tars_server(b, found):
-    number = found.get((3, True))
+    number = integer(found, 3)
     if number == -1:
         return Result("heartbeat-reply", 0, len(b))
-    if number == 0 and jce_first(b, 8).get((8, False)) == b"_reconnect_":
+    if number == 0 and text(jce_first(b, 8), 8) == b"_reconnect_":
         return Result("event", 0, len(b))
-    if (5, True) not in found or number is None:
+    if integer(found, 5) is None or number is None:
         raise Bad
     return Result("reply" if number else "event", number & (1 << 64) - 1, len(b))
 
 
 def tars_client(b, found):
-    number, func, oneway = found.get((4, True)), found.get((6, False)), found.get((2, True)) == 1
+    number, func, oneway = integer(found, 4), text(found, 6), integer(found, 2, 1) == 1
     if func == b"tars_ping" and oneway:
         return Result("event", 0, len(b))
-    if number is None or (func != b"tars_ping" and (5, False) not in found):
+    if number is None:
         raise Bad
     number &= (1 << 64) - 1
     if func == b"tars_ping":
         return Result("heartbeat", number, len(b))
     lacks, broken = tars_lacks(b)
-    result = Result("oneway" if oneway and not lacks else "request", number, len(b), refused=lacks or broken)
-    result.timeout = min(max(jce_first(b, 9).get((8, True), 0), 0), (1 << 32) - 1)
-    result.meta = {key: found[tag, False] for tag, key in ((5, "servant"), (6, "func")) if (tag, False) in found}
+    result = Result("oneway" if oneway else "request", number, len(b), refused=lacks > 0 or broken > 0)
+    if broken != 7:
+        result.timeout = min(max(integer(jce_first(b, 9), 8, 4) or 0, 0), (1 << 32) - 1)
+    result.meta = {key: text(found, tag) for tag, key in ((5, "servant"), (6, "func")) if text(found, tag) is not None}
     return result
 
 
@@ -481,7 +500,7 @@ def tars(b, side):
     b = cut(b, u(b, 0, 4), 6, 10485760)
     found = jce_first(b, 6)
     result = (tars_client if side == "client" else tars_server)(b, found)
-    result.refused |= found.get((1, True)) in (0, 3)
+    result.refused |= integer(found, 1, 2) not in (1, 5)
     return result
 
 
@@ -653,12 +672,14 @@ class Frames:
     def jce_head(self, tag, kind):
         return bytes([tag << 4 | kind]) if tag < 15 else bytes([0xf0 | kind, tag])
 
-    def jce(self, tag, value):
+    def jce(self, tag, value, most=3):
+        """`most`: 0 to 3, for integers of at most 1 to 8 bytes, with exceptions."""
         if isinstance(value, int):
             least = 0 if -128 <= value < 128 else 1 if -32768 <= value < 32768 else 2 if -1 << 31 <= value < 1 << 31 else 3
             if not value and self.rng.random() < .7:
                 return self.jce_head(tag, 12)
-            kind = self.rng.randrange(least, 4)
+            most = 3 if least > most or self.rng.random() < .03 else most
+            kind = self.rng.randrange(least, most + 1)
             return self.jce_head(tag, kind) + value.to_bytes(1 << kind, "big", signed=True)
         if self.rng.random() < .8:
             return self.jce_head(tag, 6) + bytes([len(value)]) + value
@@ -675,17 +696,20 @@ class Frames:
         number = self.rng.choice((0, -1)) if self.rng.random() < .1 else signed(self.number(32), 4)
         if side == "client":
             func = b"tars_ping" if self.rng.random() < .1 else self.text()
-            parts = [self.jce(2, self.rng.randrange(2)), self.jce(3, 0), self.jce(4, number), self.jce(5, self.text()), self.jce(6, func)]
+            parts = [self.jce(2, self.rng.randrange(2), 0), self.jce(3, 0, 2), self.jce(4, number), self.jce(5, self.text()), self.jce(6, func)]
         else:
             parts = [self.jce(2, 0), self.jce(3, number), self.jce(4, 0), self.jce(5, self.rng.choice((0, -4, 7))), self.jce_any(6)]
         parts = [p for p in parts if self.rng.random() < .95]
         if parts and self.rng.random() < .1:
             parts.insert(0, self.rng.choice(parts))
-        body = b"\x10" + self.rng.choice(b"\1\1\1\3\5").to_bytes(1, "big") + b"".join(parts)
+        body = b"\x10" + self.rng.choice(b"\1\1\1\1\1\1\2\3\5\5").to_bytes(1, "big") + b"".join(parts)
         if side == "client" and self.rng.random() < .8:
             maps = [self.jce_head(t, 8) + self.jce(0, n) + b"".join(self.jce(0, self.text()) + self.jce(1, self.text()) for _ in range(n))
                     for t, n in ((9, self.rng.randrange(3)), (10, self.rng.randrange(2)))]
-            tail = [self.jce_head(7, 13) + b"\0" + self.jce(0, 3) + b"abc", self.jce(8, signed(self.number(32), 4)), *maps]
+            items = b"".join(self.rng.choice((b"\0\1", b"\x0c")) for _ in range(3)) if self.rng.random() < .9 else self.jce(0, 5) + self.jce(0, 300) + b"\x0c"
+            plain = self.jce_head(7, 13) + b"\0" + self.jce(0, 3, 2) + b"abc"
+            buffer = plain if self.rng.random() < .8 else self.jce_head(7, 9) + self.jce(0, 3, 2) + items if self.rng.random() < .8 else self.jce_any(7)
+            tail = [buffer, self.jce(8, signed(self.number(32), 4), 2), *maps]
             body += b"".join(t for t in tail if self.rng.random() < .97)
             tail = (15, 200)
         else:

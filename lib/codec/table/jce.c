@@ -9,13 +9,14 @@
 
 /*
  * Items of the stack: a struct, or how many elements of a list or map are left. A wanted struct has
- * the least tag that may follow; that of the outer one is state.mark.
+ * 1 + its last tag, or more if that must not be repeated; that of the outer one is state.mark.
  */
 #define STRUCT_WANTED  0xffff0000u
 #define STRUCT_SKIPPED 0xfffe0000u
-#define LEAST_TAG      0xffffu
+#define AFTER_TAG      0xffffu
 #define OF_MAP	       0x80000000u
 #define OF_TEXTS       0x40000000u /* keys and values of the map must be texts */
+#define OF_BYTES       0x20000000u /* elements of the list must be bytes */
 
 enum {
 	T_INT8,
@@ -39,7 +40,7 @@ struct element {
 	uint32_t head; /* bytes of the head, and of what is before the value */
 	uint32_t len;  /* of the value's bytes; MAP, LIST: elements */
 	bool once;     /* no further element may have its tag */
-	bool texts;    /* MAP: keys and values must be texts */
+	uint32_t of;   /* MAP, LIST: OF_TEXTS or OF_BYTES, or 0 */
 };
 
 static uint32_t big(const uint8_t *p, uint32_t n)
@@ -101,7 +102,8 @@ static enum table_rc head(const uint8_t *p, uint32_t n, struct element *e)
 	e->type = p[0] & 15;
 	e->tag = e->head == 2 ? p[1] : p[0] >> 4;
 	e->len = 0;
-	e->once = e->texts = false;
+	e->once = false;
+	e->of = 0;
 	if (e->type <= T_DOUBLE) {
 		e->len = sizes[e->type];
 	} else if (e->type == T_STRING1 || e->type == T_STRING4) {
@@ -138,9 +140,19 @@ static enum mt_ct_accept is(const struct element *e)
 {
 	if (e->type <= T_INT64 || e->type == T_ZERO)
 		return MT_CT_NUMBER;
-	if (e->type == T_STRING1 || e->type == T_STRING4 || e->type == T_BYTES)
+	if (e->type == T_STRING1 || e->type == T_STRING4)
 		return MT_CT_STRING;
-	return MT_CT_GROUP;
+	return e->type == T_BYTES ? MT_CT_BYTE_LIST : MT_CT_GROUP;
+}
+
+/* True if servers read the element as the target: it has its type, and is not wider. */
+static bool accepts(const struct mt_ct_target *g, const struct element *e)
+{
+	if (g->accept == MT_CT_BYTE_LIST && e->type == T_LIST)
+		return g->width != 0;
+	if (g->width && e->type <= T_INT64 && e->len > g->width)
+		return false;
+	return walk_accepts(g, is(e));
 }
 
 static bool is_struct(uint32_t item)
@@ -156,7 +168,7 @@ static bool is_wanted(uint32_t item)
 /* True for a list or map without elements left. */
 static bool is_over(uint32_t item)
 {
-	return (item & ~(OF_MAP | OF_TEXTS)) == 0;
+	return (item & ~(OF_MAP | OF_TEXTS | OF_BYTES)) == 0;
 }
 
 /*
@@ -174,8 +186,8 @@ static bool count_down(struct table_state *s, const struct element *e)
 
 	if (!item || is_struct(*item))
 		return true;
-	if (!is_tag_of(*item, e) ||
-		(*item & OF_TEXTS && e->type != T_STRING1 && e->type != T_STRING4))
+	if (!is_tag_of(*item, e) || (*item & OF_TEXTS && is(e) != MT_CT_STRING) ||
+		(*item & OF_BYTES && e->type != T_INT8 && e->type != T_ZERO))
 		return false;
 	--*item;
 	return true;
@@ -218,7 +230,7 @@ static enum table_rc targets(struct table_run *r, const struct mt_ct_walk *w, ui
 			continue;
 		*past = *past && e->tag > g->number;
 		e->once |= e->tag == g->number && g->nested;
-		if (e->tag != g->number || !walk_accepts(g, is(e)))
+		if (e->tag != g->number || !accepts(g, e))
 			continue;
 		if (g->nested && e->type == T_STRUCT) {
 			*into = i + 1;
@@ -234,10 +246,13 @@ static enum table_rc targets(struct table_run *r, const struct mt_ct_walk *w, ui
 		} else if (!r->meta && e->type == T_MAP && !g->nested) {
 			/* A place of a map is there: its entries follow. */
 			table_found(r, g, at, e->head);
-			e->texts = true;
+			e->of = OF_TEXTS;
+		} else if (!r->meta && e->type == T_LIST && g->accept == MT_CT_BYTE_LIST) {
+			table_found(r, g, at, e->head);
+			e->of = OF_BYTES;
 		} else if (!r->meta && is(e) == MT_CT_NUMBER) {
 			table_found(r, g, at, e->head + e->len);
-		} else if (!r->meta && is(e) == MT_CT_STRING) {
+		} else if (!r->meta && is(e) != MT_CT_GROUP) {
 			table_found(r, g, at + e->head, e->len);
 		}
 	}
@@ -258,10 +273,10 @@ static enum table_rc step(struct table_run *r, const struct element *e, uint32_t
 		/* An element has a byte at least, so that the count has a bound. */
 		if (e->len > (end - s->pos) / (e->type == T_MAP ? 2 : 1))
 			return TABLE_MALFORMED;
-		if (e->texts && e->len >= OF_TEXTS / 4)
+		if (e->len >= OF_BYTES / 2)
 			return TABLE_MALFORMED;
 		item = e->type == T_MAP ? 2 * e->len | OF_MAP : e->len;
-		item |= e->texts ? OF_TEXTS : 0;
+		item |= e->of;
 	} else if (e->type != T_STRUCT) {
 		s->pos += e->len;
 		return TABLE_GOT;
@@ -288,18 +303,23 @@ static enum table_rc leave(struct table_run *r, const struct mt_ct_walk *w)
 	return TABLE_GOT;
 }
 
-/* An element of the outer struct or of a wanted one. */
+/*
+ * An element of the outer struct or of a wanted one. Of a repeated tag readers take the first
+ * element, whatever its type.
+ */
 static enum table_rc member(struct table_run *r, const struct mt_ct_walk *w, uint32_t end,
 	struct element *e, uint32_t *into, bool *past)
 {
 	struct table_state *s = r->s;
-	uint32_t *least = s->depth ? &s->stack[s->depth - 1] : &s->mark;
-	enum table_rc rc;
+	uint32_t *item = s->depth ? &s->stack[s->depth - 1] : &s->mark;
+	uint32_t after = *item & AFTER_TAG, now = e->tag + 1;
+	enum table_rc rc = TABLE_GOT;
 
-	if (e->tag < (*least & LEAST_TAG))
+	if (now < after)
 		return TABLE_MALFORMED;
-	rc = targets(r, w, end, e, into, past);
-	*least = (*least & ~LEAST_TAG) | (e->tag + e->once);
+	if (now != after)
+		rc = targets(r, w, end, e, into, past);
+	*item = (*item & ~AFTER_TAG) | (now + e->once);
 	return rc;
 }
 
@@ -412,7 +432,8 @@ bool write_nest_jce(struct write_change *c, struct table_run *r, struct table_sl
 	while (next_of_all(r, end, &e) == TABLE_GOT && r->s->pos <= part.off) {
 		if (r->s->pos == part.off && e.head + e.len == part.len)
 			return true; /* a number */
-		if (is(&e) == MT_CT_STRING && r->s->pos + e.head == part.off && e.len == part.len)
+		if ((is(&e) == MT_CT_STRING || e.type == T_BYTES) &&
+			r->s->pos + e.head == part.off && e.len == part.len)
 			return nest_in(c, r, &e, edit);
 		if (past(r, end, &e) != TABLE_GOT)
 			return false;

@@ -21,7 +21,8 @@
 
 #define NESTED                                                                                     \
 	SPEC("    total: {at: 0, size: 1}\n    body: {at: 1, to: 0, holds: jce}\n"                 \
-	     "    list: {in: body, find: 1, holds: {tlv: {tag: 1, length: 1, pad: 4}}}\n"          \
+	     "    list: {in: body, find: 1, type: bytes, holds: {tlv: {tag: 1, length: 1, pad: "   \
+	     "4}}}\n"                                                                              \
 	     "    pb: {in: list, find: 5, holds: protobuf}\n"                                      \
 	     "    id: {in: pb, find: 1, type: number}\n",                                          \
 		"{length: total, max: 255}")
