@@ -198,6 +198,7 @@ enum mt_ct_accept {
 	MT_CT_GROUP,	    /* contains other elements: JCE and JSON */
 	MT_CT_FIXED_NUMBER, /* protobuf: a number of 4 or 8 bytes */
 	MT_CT_BYTE_LIST,    /* JCE: a list of bytes */
+	MT_CT_ENTRY,	    /* protobuf: of a map: its format is read, and its key must be UTF-8 */
 	MT_CT_ACCEPTS
 };
 

@@ -157,6 +157,16 @@ static void walk(struct cf_build *b, struct cf_place *p)
 			q->emitted = true;
 }
 
+void cf_find_entries(struct cf_build *b, struct cf_place *map)
+{
+	for (struct cf_place *p = b->v->places; p; p = p->next)
+		if (p->used && p->how == CF_FOUND && p->in.place == map->in.place) {
+			cf_find(b, p);
+			return;
+		}
+	walk(b, map);
+}
+
 void cf_find(struct cf_build *b, struct cf_place *p)
 {
 	struct mt_ct_op op = {.slot = p->slot, .within = within(p)};

@@ -120,7 +120,17 @@ static enum mt_ct_accept accepts(const struct cf_place *p, enum mt_ct_format for
 	return p->number == MT_CT_LITTLE ? MT_CT_FIXED_NUMBER : MT_CT_NUMBER;
 }
 
-static void add(struct walk *k, const struct cf_place *p, uint8_t slot)
+/* The entries of a map of protobuf: their format is read, because servers cannot else parse it. */
+static void add_entries(struct walk *k, struct mt_ct_target want)
+{
+	uint32_t i = above(k, want);
+
+	if (i)
+		k->b->targets[k->w.first + i - 1].accept = MT_CT_ENTRY;
+}
+
+/* slot MT_CT_NONE: for a search. */
+static void add(struct walk *k, const struct cf_place *p, uint8_t slot, bool entries)
 {
 	bool path = k->w.format == MT_CT_PROTOBUF || k->w.format == MT_CT_JCE_STRUCT ||
 		    k->w.format == MT_CT_JSON;
@@ -143,6 +153,10 @@ static void add(struct walk *k, const struct cf_place *p, uint8_t slot)
 	}
 	if (!step_of(k, s, strlen(s), &g))
 		return;
+	if (entries) {
+		add_entries(k, g);
+		return;
+	}
 	g.accept = (uint8_t)accepts(p, (enum mt_ct_format)k->w.format);
 	/* The elements of a list are not its content. */
 	g.width = (uint8_t)(g.accept == MT_CT_BYTE_LIST ? !p->container.holds && !p->kept
@@ -203,6 +217,11 @@ static uint16_t done(struct walk *k)
 	return (uint16_t)(b->n_walks - 1);
 }
 
+bool cf_is_checked_map(const struct cf_place *map)
+{
+	return map->container.holds == CF_MAP && map->in.place->container.holds == CF_PROTOBUF;
+}
+
 uint16_t cf_walk(struct cf_build *b, struct cf_place *container)
 {
 	struct walk k = {.b = b, .w = shape(b, &container->container)};
@@ -212,7 +231,13 @@ uint16_t cf_walk(struct cf_build *b, struct cf_place *container)
 	k.w.first = (uint16_t)b->n_targets;
 	for (struct cf_place *p = b->v->places; p; p = p->next)
 		if (p->used && p->how == CF_FOUND && p->in.place == container)
-			add(&k, p, p->slot);
+			add(&k, p, p->slot, false);
+	for (uint32_t i = 0; i < b->v->n_searches; i++) {
+		const struct cf_place *map = b->v->searches[i].place.place;
+
+		if (cf_is_checked_map(map) && map->in.place == container)
+			add(&k, map, MT_CT_NONE, true);
+	}
 	container->walk = (int16_t)(done(&k) + 1);
 	return (uint16_t)(container->walk - 1);
 }
@@ -224,6 +249,6 @@ uint16_t cf_map_walk(struct cf_build *b, struct cf_place *map)
 
 	k.w.first = (uint16_t)b->n_targets;
 	if (in != map)
-		add(&k, map, MT_CT_NONE);
+		add(&k, map, MT_CT_NONE, false);
 	return done(&k);
 }

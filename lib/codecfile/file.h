@@ -441,12 +441,16 @@ void cf_hold(struct cf_build *b, struct cf_place *p);
 void cf_hold_value(struct cf_build *b, struct cf_place *p);
 /* Of a search: waits unless its end is too far away for a search. */
 void cf_hold_entries(struct cf_build *b, struct cf_place *p);
+/* Reads the entries of a map that only a search names. */
+void cf_find_entries(struct cf_build *b, struct cf_place *map);
 /* Finds no place yet: another branch begins. */
 void cf_forget(struct cf_build *b);
 
 /* emit_walk.c */
 uint16_t cf_walk(struct cf_build *b, struct cf_place *container);
 uint16_t cf_map_walk(struct cf_build *b, struct cf_place *map);
+/* True for a map of protobuf: decode() reads its entries, also if only a search names it. */
+bool cf_is_checked_map(const struct cf_place *map);
 
 /* program.c */
 void cf_programs(struct cf_build *b, uint16_t entry[2]);

@@ -270,6 +270,8 @@ static void metadata(struct cf_build *b, uint32_t kind)
 		p = p->container.holds == CF_MAP ? p->in.place : p;
 		cf_find(b, p);
 		cf_fit(b, p);
+		if (cf_is_checked_map(s->place.place))
+			cf_find_entries(b, s->place.place);
 		cf_hold_entries(b, p);
 	}
 }

@@ -277,6 +277,19 @@ def last(fields, number, kind):
     return next((v for n, k, v in reversed(fields) if n == number and k == kind), None)
 
 
+def wrong_key(fields):
+    """True if the last field is an entry with a key that is not UTF-8. What counts of fields after such an entry is open."""
+    for at, (number, kind, value) in enumerate(fields):
+        try:
+            if (number, kind) == (9, 2):
+                [key.decode() for n, k, key in protobuf(value) if (n, k) == (1, 2)]
+        except UnicodeDecodeError:
+            if at + 1 < len(fields):
+                raise Skip from None
+            return True
+    return False
+
+
 def trpc(b, side):
     if u(b, 0, 2) != 0x0930:
         raise Bad
@@ -295,7 +308,7 @@ def trpc(b, side):
     entries = [protobuf(v) for n, k, v in fields if n == 9 and k == 2]
     answer = "event" if last(fields, 3, 0) is None else "reply"
     result = Result(answer, last(fields, 3, 0) or 0, len(b))
-    result.refused = (last(fields, 12, 0) or 0) & 0xffffffff > len(b) - 16 - size or any(last(entry, 3, 0) for entry in entries)
+    result.refused = (last(fields, 12, 0) or 0) & 0xffffffff > len(b) - 16 - size or wrong_key(fields)
     func = last(fields, 7, 2)
     result.refused |= func is not None and (func[:1] not in (b"", b"/") or func.count(b"/") > 2)
     if side == "server":
@@ -329,7 +342,7 @@ def brpc(b, side):
     if not request if side == "client" else last(fields, 2, 2) is None:
         raise Bad
     result = Result("request" if side == "client" else "reply", last(fields, 4, 0) or 0, len(b))
-    result.refused = any(last(entry, 3, 0) for entry in entries)
+    result.refused = wrong_key(fields)
     if side == "client":
         time = last(merged, 8, 0) or 0
         result.timeout = 0 if time >> 63 else min(time, 0xffffffff)

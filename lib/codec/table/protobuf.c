@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Walks through a message of protobuf. stack[]: the ends of the messages that were entered. The
- * last of repeated fields counts, also when an embedded message comes in several pieces.
+ * last of repeated fields counts, also when an embedded message comes in several pieces. mode: in a
+ * key of a map up to state.mark, with what may follow in stack[KEY].
  */
 #include "write.h"
 
@@ -9,6 +10,10 @@
 #define FIELD_MAX 0x1fffffffu
 /* Readers in C++ take tags and lengths of at most 5 bytes, also if the last of them are zero. */
 #define TAG_BYTES 5
+
+/* No walk is so deep that it has an end there. */
+#define KEY MT_CT_WALK_DEPTH
+_Static_assert(KEY < TABLE_STACK, "the stack has room for it");
 
 struct field {
 	uint64_t number;
@@ -93,6 +98,70 @@ static bool entry(struct table_run *r, struct field map, enum table_rc *rc)
 	return table_entry(r, key, value, (struct table_slot){back, end - back});
 }
 
+/* ---- keys of maps ---------------------------------------------------------------------------- */
+
+/* The bytes that must follow in a character of UTF-8, and the range of the next one. */
+static uint32_t follows(uint32_t left, uint8_t least, uint8_t most)
+{
+	return left | (uint32_t)least << 8 | (uint32_t)most << 16;
+}
+
+/* One more byte of UTF-8. False: it is none. */
+static bool is_utf8(uint32_t *next, uint8_t b)
+{
+	uint32_t left = *next & 0xff;
+
+	if (left) {
+		bool in = b >= (*next >> 8 & 0xff) && b <= *next >> 16;
+
+		*next = left > 1 ? follows(left - 1, 0x80, 0xbf) : 0;
+		return in;
+	}
+	if (b < 0x80)
+		return true;
+	*next = follows(b < 0xe0   ? 1
+			: b < 0xf0 ? 2
+				   : 3,
+		b == 0xe0   ? 0xa0
+		: b == 0xf0 ? 0x90
+			    : 0x80,
+		b == 0xed   ? 0x9f
+		: b == 0xf4 ? 0x8f
+			    : 0xbf);
+	return b >= 0xc2 && b <= 0xf4;
+}
+
+/* Goes on with a key. GOT: all of it is UTF-8. */
+static enum table_rc key(struct table_run *r)
+{
+	struct table_state *s = r->s;
+	bool may = true;
+	const uint8_t *p;
+
+	for (uint32_t n; may && (n = table_piece(r, s->pos, s->mark, &p)) > 0; s->pos += n) {
+		for (uint32_t i = 0; i < n; i++)
+			if (!is_utf8(&s->stack[KEY], p[i]))
+				return TABLE_MALFORMED;
+		may = table_may(r, 4 * n);
+	}
+	if (s->pos < s->mark)
+		return walk_on(r, may);
+	s->mode = 0;
+	return s->stack[KEY] ? TABLE_MALFORMED : TABLE_GOT;
+}
+
+/* True if the field is the key of a map's entry. */
+static bool is_key(const struct table_run *r, const struct mt_ct_walk *w, const struct field *f)
+{
+	return r->s->in && walk_target(r, w, r->s->in - 1u)->accept == MT_CT_ENTRY &&
+	       f->number == 1 && f->is == MT_CT_STRING;
+}
+
+static bool is_of(const struct mt_ct_target *g, const struct field *f)
+{
+	return g->accept == MT_CT_ENTRY ? f->is == MT_CT_STRING : walk_accepts(g, f->is);
+}
+
 /* The targets of a field. *into: 1 + index of the one to enter. False: the walk ends with *rc. */
 static bool targets(struct table_run *r, const struct mt_ct_walk *w, const struct field *f,
 	uint32_t *into, enum table_rc *rc)
@@ -100,7 +169,7 @@ static bool targets(struct table_run *r, const struct mt_ct_walk *w, const struc
 	for (uint32_t i = 0; i < w->n; i++) {
 		const struct mt_ct_target *g = walk_target(r, w, i);
 
-		if (g->number != f->number || g->parent != r->s->in || !walk_accepts(g, f->is))
+		if (g->number != f->number || g->parent != r->s->in || !is_of(g, f))
 			continue;
 		if (g->nested && f->is == MT_CT_STRING)
 			*into = i + 1;
@@ -119,8 +188,10 @@ enum table_rc table_walk_protobuf(struct table_run *r, const struct mt_ct_walk *
 	for (;;) {
 		uint32_t to = s->depth ? s->stack[s->depth - 1] : end, into = 0;
 		struct field f;
-		enum table_rc rc;
+		enum table_rc rc = s->mode ? key(r) : TABLE_GOT;
 
+		if (rc != TABLE_GOT)
+			return rc;
 		if (s->pos == to) {
 			if (!s->depth)
 				return TABLE_GOT;
@@ -135,10 +206,15 @@ enum table_rc table_walk_protobuf(struct table_run *r, const struct mt_ct_walk *
 		if (!targets(r, w, &f, &into, &rc))
 			return rc;
 		s->pos = f.off + f.len;
-		if (into && s->depth < TABLE_STACK) {
+		if (into && s->depth < KEY) {
 			s->pos = f.off;
 			s->stack[s->depth++] = f.off + f.len;
 			s->in = (uint8_t)into;
+		} else if (is_key(r, w, &f)) {
+			s->mode = 1;
+			s->pos = f.off;
+			s->mark = f.off + f.len;
+			s->stack[KEY] = 0;
 		}
 		if (!table_may(r, ELEMENT_STEPS + 2u * w->n))
 			return TABLE_WAIT;
