@@ -3,8 +3,10 @@
  * Walks through a JSON object byte by byte. Only the objects on the path to a wanted member are
  * parsed; inside other values the walk counts brackets outside of strings. Comments, single quotes
  * and all else that JSON does not have break the format: a server that reads it would find other
- * members. The last of repeated members counts. Names on the path, and wanted texts, must not
- * contain escape sequences: a server would read another text than the one that is compared here.
+ * members. The last of repeated members counts, but in a client's message a repeated name on the
+ * path breaks the format: servers differ in what null and a second object leave of the first. Names
+ * on the path, and wanted texts, must not contain escape sequences: a server would read another
+ * text than the one that is compared here.
  */
 #include "walk.h"
 
@@ -29,9 +31,10 @@ enum mode {
 
 /*
  * stack[]: below J_PART a bit for each bracket, 1 for an object; the part of a number or word that
- * is read, or in an escape sequence how many digits are left; bits of the current member's targets.
+ * is read, or in an escape sequence how many digits are left; bits of the current member's targets,
+ * and of those that were there.
  */
-enum { J_PART = 6, J_WANTED };
+enum { J_PART = 5, J_WANTED, J_SEEN };
 #define LEVELS_MAX (32 * J_PART)
 
 /* The part of a number that is read; from L_WORD on the position in `words`. */
@@ -202,8 +205,8 @@ static bool is_doubtful(struct table_run *r, const struct mt_ct_walk *w)
 	return false;
 }
 
-/* A name ended at state.pos: finds its targets. */
-static void name(struct table_run *r, const struct mt_ct_walk *w)
+/* A name ended at state.pos: finds its targets. False: a client has repeated it. */
+static bool name(struct table_run *r, const struct mt_ct_walk *w)
 {
 	struct table_state *s = r->s;
 	uint32_t wanted = 0, len = s->pos - s->mark;
@@ -217,7 +220,11 @@ static void name(struct table_run *r, const struct mt_ct_walk *w)
 	}
 	r->used += 4u * w->n;
 	s->stack[J_WANTED] = wanted;
+	if (s->stack[J_SEEN] & wanted && is_strict(r))
+		return false;
+	s->stack[J_SEEN] |= wanted;
 	forget(r, w, wanted);
+	return true;
 }
 
 /* A value of the wanted member ended. */
@@ -274,9 +281,10 @@ static enum table_rc begin(struct table_run *r, const struct mt_ct_walk *w, uint
 		s->depth++;
 		s->in = (uint8_t)into;
 		s->mode = J_FIRST;
-	} else if (!s->depth && !is_strict(r)) {
-		/* Only an object has members. */
+	} else if (!s->depth) {
+		/* Only an object has members. Servers may execute each call of a client's list. */
 		s->mode = J_END;
+		return is_strict(r) ? TABLE_MALFORMED : TABLE_GOT;
 	} else if (b == '{' || b == '[') {
 		s->mode = J_NESTED;
 		s->level = 0;
@@ -316,9 +324,8 @@ static enum table_rc in_name(struct table_run *r, const struct mt_ct_walk *w, ui
 	if (b == '\\' || b < ' ')
 		return TABLE_MALFORMED;
 	if (b == '"') {
-		if (is_doubtful(r, w))
+		if (is_doubtful(r, w) || !name(r, w))
 			return TABLE_MALFORMED;
-		name(r, w);
 		r->s->mode = J_COLON;
 	}
 	return TABLE_GOT;
@@ -486,9 +493,7 @@ static enum table_rc rest(const struct table_state *s)
 	/* An empty container has no members. */
 	if (s->mode == J_END || (s->mode == J_VALUE && s->depth == 0))
 		return TABLE_GOT;
-	return s->mode == J_LITERAL && s->depth == 0 && is_whole(s->stack[J_PART])
-		       ? TABLE_GOT
-		       : TABLE_MALFORMED;
+	return TABLE_MALFORMED;
 }
 
 enum table_rc table_walk_json(struct table_run *r, const struct mt_ct_walk *w, uint32_t end)
