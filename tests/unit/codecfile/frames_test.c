@@ -328,7 +328,33 @@ static void grammar(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
+/* Servers of tRPC in C++ read 10,000,000 bytes. A longer request is refused when its head is there. */
+static void longest(void)
+{
+	static uint8_t head[] = {0x09, 0x30, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0x18, 7};
+
+	for (uint32_t more = 0; more < 2; more++)
+		for (uint32_t dir = 0; dir < 2; dir++) {
+			bool refused = more && dir == MT_DIR_DOWN;
+			struct mt_msg msg = {0};
+			struct mt_chain c = {0};
+			struct mt_region region;
+			struct mt_decoder d;
+
+			mt_region_init(&region, 0);
+			mt_put_be32(head + 4, 10000000 + more);
+			env_append(&c, head, sizeof(head), 0);
+			mt_decoder_init(
+				&d, &file_compile(&region, "trpc")->codec, (enum mt_dir)dir, 0, &c);
+			CU_ASSERT_EQUAL(mt_decoder_run(&d, &msg), MT_DECODE_LEADING);
+			CU_ASSERT_EQUAL(msg.refuse, refused ? 1 + MT_REPLY_TOO_LARGE : 0);
+			mt_chain_free(&c);
+			mt_region_fini(&region);
+		}
+}
+
 const struct mt_test frames_tests[] = {
+	{"longest messages of tRPC", longest},
 	{"protocols", protocols},
 	{"grammar", grammar},
 	{0},
