@@ -49,16 +49,18 @@ void mt_b_grew(struct mt_build *b, const struct mt_meta *by, uint32_t n_eps)
 	g->documents = d;
 }
 
-/* NULL: no namespace needs more than this one. */
-static const struct growth *larger_than(const struct mt_build *b, const char *ns)
+/* The namespace that needs most when the first cluster finds no room. It stays that one. */
+static const struct growth *largest(struct mt_build *b)
 {
-	const struct growth *own = mt_strmap_get(&b->growths, ns), *largest = own, *g;
+	const struct growth *g;
 	uint32_t pos = 0;
 
+	if (b->growth_refused)
+		return b->growth_refused;
 	while ((g = mt_strmap_next(&b->growths, &pos, NULL)))
-		if (!largest || g->need > largest->need)
-			largest = g;
-	return largest != own ? largest : NULL;
+		if (!b->growth_refused || g->need > b->growth_refused->need)
+			b->growth_refused = g;
+	return b->growth_refused;
 }
 
 static void refuse(struct mt_build *b, const struct mt_meta *document)
@@ -75,10 +77,13 @@ static void refuse(struct mt_build *b, const struct mt_meta *document)
 
 void mt_b_no_room_for_cluster(struct mt_build *b, const struct mt_meta *document)
 {
-	const struct growth *g = larger_than(b, document->ns);
+	const struct growth *own = mt_strmap_get(&b->growths, document->ns);
+	bool first = !b->growth_refused;
+	const struct growth *g = largest(b);
 
-	if (!g)
+	if (!g || g == own || (first && own && own->need == g->need))
 		refuse(b, document);
-	for (const struct grown *d = g ? g->documents : NULL; d; d = d->next)
-		refuse(b, d->by);
+	else if (first)
+		for (const struct grown *d = g->documents; d; d = d->next)
+			refuse(b, d->by);
 }

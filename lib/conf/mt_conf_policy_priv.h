@@ -88,9 +88,9 @@ struct mt_policies {
 	struct mt_idmap touched; /* hosts of Gateways, by policy */
 	/*
 	 * Of policy_shared.c: endpoints, what it has looked at, and objects that it has warned of,
-	 * by serial number.
+	 * by serial number; what one set of policies has and another one lacks.
 	 */
-	struct mt_idmap listed, looked, warned;
+	struct mt_idmap listed, looked, warned, pairs;
 	bool told;	  /* a discovery service's instances are examined */
 	uint32_t n_alike; /* how many instances are looked at as one */
 	/*

@@ -142,8 +142,9 @@ struct mt_build {
 	struct mt_idmap ports;	    /* struct mt_unit, by host and port (refs.c) */
 	struct mt_strmap clusters;  /* position + 1, by name */
 	struct mt_strmap growths;   /* by namespace of documents with new clusters (growth.c) */
-	struct mt_strmap listens;   /* struct mt_listen, by "address:port" */
-	struct mt_strmap keys;	    /* services, by "address:port key" */
+	const struct growth *growth_refused; /* NULL: there was room for all clusters */
+	struct mt_strmap listens;	     /* struct mt_listen, by "address:port" */
+	struct mt_strmap keys;		     /* services, by "address:port key" */
 	/* The resource that is being compiled: what is wrong is told of it and refuses nothing else. */
 	const struct mt_meta *mesh;
 	struct mt_mesh_build *mesh_build;

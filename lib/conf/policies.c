@@ -558,6 +558,7 @@ void mt_b_policies_fini(struct mt_build *b)
 	mt_idmap_fini(&b->policies->listed);
 	mt_idmap_fini(&b->policies->looked);
 	mt_idmap_fini(&b->policies->warned);
+	mt_idmap_fini(&b->policies->pairs);
 	mt_strmap_fini(&b->policies->compiled);
 	mt_strmap_fini(&b->policies->rules);
 	mt_idmap_fini(&b->policies->touched);

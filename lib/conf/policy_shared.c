@@ -52,6 +52,34 @@ static bool may_warn(struct mt_build *b, const struct mt_meta *of)
 	return true;
 }
 
+static uint64_t id_of(uint64_t value, uint64_t seed)
+{
+	uint64_t h = mt_hash_u64(value, seed);
+
+	return h ? h : 1;
+}
+
+static void put(struct mt_build *b, struct mt_idmap *m, uint64_t id, void *value)
+{
+	if (!value || mt_idmap_put(m, id, value))
+		b->tmp.failed = true;
+}
+
+/* As mt_authz_bypassed(). Equal sets are shared, so each pair of sets is compared once. */
+static const struct mt_authz_policy *bypassed(
+	struct mt_build *b, const struct mt_authz *guarded, const struct mt_authz *open)
+{
+	static const struct mt_authz_policy none;
+	uint64_t id = id_of((uintptr_t)guarded, mt_hash_u64((uintptr_t)open, 0));
+	const struct mt_authz_policy *p = mt_idmap_get(&b->policies->pairs, id);
+
+	if (p)
+		return p == &none ? NULL : p;
+	p = mt_authz_bypassed(guarded, open, false);
+	put(b, &b->policies->pairs, id, (void *)(p ? p : &none));
+	return p;
+}
+
 /* Reports a policy of `guarded` that calls to `open` do not pass, once for each object. */
 static void compare(struct mt_build *b, const struct place *at, const struct listed *guarded,
 	const struct listed *open)
@@ -61,7 +89,7 @@ static void compare(struct mt_build *b, const struct place *at, const struct lis
 
 	if (mt_idmap_get(&b->policies->warned, open->of->serial))
 		return;
-	p = mt_authz_bypassed(guarded->rules, open->rules, false);
+	p = bypassed(b, guarded->rules, open->rules);
 	if (!p || !may_warn(b, open->of))
 		return;
 	mt_b_warn(b, open->of, open->of->origin.line, NULL,
@@ -106,19 +134,6 @@ static void compare_all(
 }
 
 /* ---- what is known of an endpoint ------------------------------------------------------------ */
-
-static uint64_t id_of(uint64_t value, uint64_t seed)
-{
-	uint64_t h = mt_hash_u64(value, seed);
-
-	return h ? h : 1;
-}
-
-static void put(struct mt_build *b, struct mt_idmap *m, uint64_t id, void *value)
-{
-	if (!value || mt_idmap_put(m, id, value))
-		b->tmp.failed = true;
-}
 
 /* True if this is the first call with the id. */
 static bool is_first(struct mt_build *b, uint64_t id)
