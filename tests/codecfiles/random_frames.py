@@ -310,7 +310,7 @@ def trpc(b, side):
     result = Result(answer, last(fields, 3, 0) or 0, len(b))
     result.refused = (last(fields, 12, 0) or 0) & 0xffffffff > len(b) - 16 - size or wrong_key(fields)
     func = last(fields, 7, 2)
-    result.refused |= func is not None and (func[:1] not in (b"", b"/") or func.count(b"/") > 2)
+    result.refused |= func is not None and (b"/" in func[1:] and func[:1] != b"/" or func.count(b"/") > 2)
     if side == "server":
         return result
     result.kind = "oneway" if (last(fields, 2, 0) or 0) & 0xffffffff == 1 else "request"
