@@ -8,12 +8,13 @@
 
 /* ---- filters ------------------------------------------------------------------------------------ */
 
-#define FILTERS_MAX 3 /* gate, fault, limit */
+#define FILTERS_MAX 4 /* gate, fault, local limit, global limit */
 
 struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s)
 {
 	if (!s->filter_insts)
 		s->filter_insts = mt_region_alloc(b->keep, FILTERS_MAX * sizeof(*s->filter_insts));
+	MT_ASSERT(s->n_filter_insts < FILTERS_MAX);
 	return s->filter_insts ? &s->filter_insts[s->n_filter_insts] : NULL;
 }
 

@@ -218,6 +218,41 @@ static void limits(void)
 	}
 }
 
+/* An operator's fault, and a policy of the gateway, have room beside both limits: no service has more filters. */
+static void four_filters(void)
+{
+	static const char text[] = BASE VS("v", "default", "a.x", TO_A) LIMIT(
+		"m", "a.x") "  globalRateLimit: {domain: d, rateLimitService: 'outbound|1||b.x', "
+			    "descriptors: "
+			    "[{property: method, descriptorKey: m}]}\n"
+			    "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+			    "metadata: {name: p}\nspec: {targetRefs: [{group: networking.istio.io, "
+			    "kind: "
+			    "Gateway, name: gw}]}\n";
+	static const char *const names[] = {
+		"authorization", "fault", "local_ratelimit", "global_ratelimit"};
+	struct mt_conf *c = new_conf();
+	struct mt_overrides o = {0};
+	struct mt_override fault;
+	const struct mt_service *s;
+	struct mt_err e;
+	struct built b;
+	uint32_t id;
+
+	CU_ASSERT_EQUAL(mt_override_parse_line(&fault, "fault a.x abort-percent=1", &e), 0);
+	CU_ASSERT_EQUAL(mt_overrides_set(&o, &fault, &id), 0);
+	CU_ASSERT_EQUAL(mt_conf_set_overrides(c, &o), 0);
+	b = build_text(c, text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	s = at(&b, 80);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL_FATAL(s->n_filter_insts, MT_ARRAY_LEN(names));
+	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
+		CU_ASSERT_STRING_EQUAL(s->filter_insts[i].type->name, names[i]);
+	mt_overrides_fini(&o);
+	unbuild(&b);
+}
+
 /* CPU time in s to compile 200 servers with 500 limits, and a VirtualService that has `n` hosts. */
 static double limits_time(uint32_t n)
 {
@@ -495,6 +530,7 @@ const struct mt_test gateway_routes_tests[] = {
 	{"limit_of_own_namespace", limit_of_own_namespace},
 	{"of_one_port", of_one_port},
 	{"limits", limits},
+	{"four_filters", four_filters},
 	{"many limits", many_limits},
 	{"named gateways", named_gateways},
 	{"exports of many servers", exports_of_many_servers},
