@@ -22,6 +22,7 @@ static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64
 	free(sc->c.eps);
 	free(sc->c.guards);
 	free(sc->c.zones);
+	free(sc->peer);
 	mt_heap_free(&c->clusters, sc, sc->size);
 }
 
@@ -267,6 +268,7 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	state = mt_upstream_ep_get(b->conf->upstreams, c->name, &ep->addr, ep->port, b->now);
 	if (!state)
 		return -ENOMEM;
+	c->not_bare |= tls || ep->tls;
 	/* An instance that is said twice counts once, and has TLS if it is said once. */
 	if (seen(b, state->index, &at)) {
 		if (tls)
@@ -374,6 +376,10 @@ static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
 		return 0;
 	firsts = mt_region_alloc(&b->tmp, sizeof(*firsts) * (plan.n_levels + 1));
 	if (!firsts || allocate(&sc->c, said->guards, &plan) || add_zones(sc, e))
+		return -ENOMEM;
+	sc->c.not_bare = e->not_bare;
+	sc->c.peer = sc->peer = mt_peer_copy(e->peer);
+	if (e->peer && !sc->peer)
 		return -ENOMEM;
 	rc = fill(b, sc, said, &plan, firsts);
 	drain_unreached(b, &sc->c);

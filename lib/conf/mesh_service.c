@@ -186,6 +186,7 @@ static int fill(struct mt_build *b, struct mt_shared_service *sv, const struct m
 	int rc = 0;
 
 	sv->idle_s = (idle_ms + 999) / 1000;
+	sv->s->inbound = l->direction == MT_RES_INBOUND;
 	if (p)
 		sv->s->log_scope = mt_b_proxy_logs(&sv->region, p);
 	sv->s->resource = first ? sv->name : mt_b_keep(b, l->meta.name);

@@ -29,9 +29,10 @@ struct mt_shared_cluster {
 	uint32_t n_tls;	    /* endpoints that ask for TLS and get none: they are not used */
 	uint32_t n_refused; /* endpoints that nobody could reach */
 	uint32_t n_zones;
-	uint32_t size;	  /* of this, with its texts */
-	char *origin;	  /* "xds:NAME", behind the name; NULL: documents */
-	char *zone_texts; /* where the next one goes, behind c.zones */
+	uint32_t size;	      /* of this, with its texts */
+	char *origin;	      /* "xds:NAME", behind the name; NULL: documents */
+	struct mt_peer *peer; /* c.peer */
+	char *zone_texts;     /* where the next one goes, behind c.zones */
 	char name[];
 };
 
@@ -110,6 +111,13 @@ void mt_b_tell_unlent(struct mt_build *b, const struct mt_host *h, const struct 
  */
 struct mt_cluster *mt_unlent_new(const struct mt_cluster *c);
 void mt_unlent_free(struct mt_cluster *u);
+
+/*
+ * document_peer.c: leaves in e->peer the labels that the workload shares with those before. 0 or
+ * -ENOMEM.
+ */
+int mt_b_note_peer(struct mt_build *b, struct mt_res_endpoints *e, const struct mt_host *h,
+	const struct mt_workload *w);
 
 /* ---- endpoints that are used, and how much (endpoint_plan.c) -------------------------------------- */
 

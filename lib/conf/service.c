@@ -135,6 +135,7 @@ static int name_it(
 	s->id = mt_secret_hash_text(id, 0);
 	s->owner = mt_service_owner(said->ns ? mt_secret_hash_text(said->ns, 0) : 0, s->id);
 	s->index = sv->index->v;
+	s->ns = said->ns ? mt_b_keep(b, said->ns) : NULL;
 	s->file = mt_b_file(b, said->origin.file);
 	s->line = said->origin.line;
 	s->tcp_cluster = MT_NO_CLUSTER;

@@ -10,6 +10,7 @@
 
 #include "mt_model_route.h"
 #include "mt_model_service.h"
+#include "mt_peer.h"
 
 enum mt_res_discovery {
 	MT_RES_STATIC, /* the cluster contains its endpoints */
@@ -59,6 +60,8 @@ struct mt_res_endpoints {
 	uint32_t overprovisioning; /* percent; 140 if not set */
 	/* the workloads' namespace, by Istio's metadata; NULL: not set, or several */
 	const char *ns;
+	struct mt_peer *peer; /* labels that all endpoints share; NULL: none is known */
+	bool not_bare;	      /* some endpoint has a sidecar, or is outside of the mesh */
 };
 
 /* One name of a DNS cluster; each of its addresses becomes an endpoint of the locality. */

@@ -77,6 +77,9 @@ struct mt_service {
 	 * (mt_cluster.lend), whatever identity a client has.
 	 */
 	bool gateway;
+	/* The node is the servers' own proxy: the listener is an inbound one of a control plane. */
+	bool inbound;
+	const char *ns;	  /* its namespace; NULL: unknown */
 	const char *file; /* origin of the ServiceEntry */
 	uint32_t line;
 	/* From a discovery server: names of its Listener and RouteConfiguration; else NULL. */

@@ -111,6 +111,7 @@ struct mt_endpoint {
 struct mt_authz;
 struct mt_closer;
 struct mt_lend;
+struct mt_peer;
 struct mt_tls_context;
 
 #define MT_CLUSTER_ZONES 255
@@ -193,8 +194,12 @@ struct mt_cluster {
 	uint32_t connect_ms; /* 0: default */
 	struct mt_endpoint *eps;
 	uint32_t n_eps;
-	uint32_t demand_ms;	  /* how long a call waits for discovery on demand */
-	const char **zones;	  /* of its endpoints; see mt_endpoint.zone */
+	uint32_t demand_ms; /* how long a call waits for discovery on demand */
+	const char **zones; /* of its endpoints; see mt_endpoint.zone */
+	/* For metrics: labels that all its endpoints' workloads share; NULL: none is known. */
+	const struct mt_peer *peer;
+	/* Some endpoint has a sidecar, which reports metrics, or is outside of the mesh. */
+	bool not_bare;
 	struct mt_warmup *warmup; /* NULL: none; mt_cluster_warm() */
 	struct mt_maglev maglev;  /* by mt_cluster_build() */
 	struct mt_ring ring;	  /* by mt_cluster_build() */

@@ -129,6 +129,15 @@ static void fill(
 			l->n_eps += endpoints_of(d, i, l->eps + l->n_eps);
 }
 
+static struct mt_peer *copy_peer(struct mt_region *r, const struct mt_peer *from)
+{
+	struct mt_peer *p = from ? mt_region_alloc(r, sizeof(*p)) : NULL;
+
+	for (int i = 0; p && i < MT_PEER_LABELS; i++)
+		p->label[i] = text_of(r, from->label[i]);
+	return p;
+}
+
 static struct mt_res_endpoints *make_endpoints(const struct xds_dns *d, struct mt_region *r)
 {
 	const struct mt_res_endpoints *fixed = d->dns->fixed;
@@ -141,6 +150,8 @@ static struct mt_res_endpoints *make_endpoints(const struct xds_dns *d, struct m
 					       .name = mt_region_strdup(r, d->r->name),
 					       .serial = ++d->x->serial},
 		.overprovisioning = fixed->overprovisioning,
+		.peer = copy_peer(r, fixed->peer),
+		.not_bare = fixed->not_bare,
 		.n_localities = fixed->n_localities};
 	e->meta.origin.file = mt_region_strdup(r, d->x->origin);
 	e->localities = mt_region_alloc(r, sizeof(*e->localities) * (e->n_localities + 1));

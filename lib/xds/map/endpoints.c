@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Maps ClusterLoadAssignment (EDS): localities and their endpoints. */
+#include "mt_utf8.h"
 #include "mt_xds_map_priv.h"
 
 #include <string.h>
@@ -8,6 +9,7 @@
 #define ENDPOINTS_MAX	 1000000u
 #define PRIORITY_MAX	 128u
 #define OVERPROVISIONING 140u
+#define WORKLOAD_MAX	 1024u /* bytes of metadata that are read */
 
 /*
  * State while endpoints are mapped. l->eps has space for all endpoints; l->n_eps counts those that
@@ -18,8 +20,10 @@ struct filling {
 	struct mt_res_dns *dns; /* receives host names; NULL: only addresses are allowed */
 	struct mt_res_locality *l;
 	uint32_t cap;
-	uint64_t sum; /* of weights */
-	bool several; /* endpoints have several namespaces, or an unknown one */
+	uint64_t sum;	      /* of weights */
+	bool several;	      /* endpoints have several namespaces, or an unknown one */
+	const char *workload; /* of the last endpoint: Istio's metadata */
+	bool unlabelled;      /* some endpoint has none */
 };
 
 /* By the wire value of HealthStatus; UNKNOWN is healthy. */
@@ -64,29 +68,86 @@ static bool asks_for_tls(const Xds__Metadata *md)
 }
 
 /*
- * Returns the namespace from the metadata for Istio's telemetry, "istio": {"workload":
- * "NAME;NAMESPACE;..."}, of the first endpoint. Empty if there is none.
+ * Returns the metadata for Istio's telemetry, "istio": {"workload": "NAME;NAMESPACE;CANONICAL
+ * SERVICE;REVISION;CLUSTER"}. NULL if there are none.
  */
-static struct mt_slice namespace_of(const Xds__LocalityLbEndpoints *l)
+static const char *workload_of(const Xds__Metadata *md)
 {
-	const Xds__Metadata *md = l->n_lb_endpoints ? l->lb_endpoints[0]->metadata : NULL;
-	struct mt_slice none = {0};
-
 	for (size_t i = 0; md && i < md->n_filter_metadata; i++) {
 		const Xds__Value *v;
-		const char *from;
 
 		if (strcmp(md->filter_metadata[i]->key, "istio") != 0)
 			continue;
 		v = find(md->filter_metadata[i]->value, "workload");
-		from = v && v->kind_case == XDS__VALUE__KIND_STRING_VALUE
-			       ? strchr(v->string_value, ';')
-			       : NULL;
-		return from ? (struct mt_slice){(const uint8_t *)from + 1,
-				      (uint32_t)strcspn(from + 1, ";")}
-			    : none;
+		return v && v->kind_case == XDS__VALUE__KIND_STRING_VALUE ? v->string_value : NULL;
 	}
-	return none;
+	return NULL;
+}
+
+/* Returns the namespace of the first endpoint's workload. Empty if there is none. */
+static struct mt_slice namespace_of(const Xds__LocalityLbEndpoints *l)
+{
+	const char *workload = l->n_lb_endpoints ? workload_of(l->lb_endpoints[0]->metadata) : NULL;
+	const char *from = workload ? strchr(workload, ';') : NULL;
+
+	return from ? (struct mt_slice){(const uint8_t *)from + 1, (uint32_t)strcspn(from + 1, ";")}
+		    : (struct mt_slice){0};
+}
+
+/* Splits a copy of the metadata. Missing and empty parts are unknown. */
+static struct mt_peer peer_of(char *text)
+{
+	static const enum mt_peer_label order[] = {MT_PEER_WORKLOAD, MT_PEER_NAMESPACE,
+		MT_PEER_SERVICE, MT_PEER_REVISION, MT_PEER_CLUSTER};
+	struct mt_peer p = {0};
+
+	for (size_t i = 0; text && i < MT_ARRAY_LEN(order); i++) {
+		const char *part = strsep(&text, ";");
+
+		if (*part)
+			p.label[order[i]] = part;
+	}
+	if (!p.label[MT_PEER_REVISION])
+		p.label[MT_PEER_REVISION] = "latest";
+	return p;
+}
+
+/* Control planes are not trusted to send UTF-8, and collectors refuse whole scrapes without it. */
+static bool is_readable(const char *workload)
+{
+	size_t len = workload ? strlen(workload) : WORKLOAD_MAX;
+
+	return len < WORKLOAD_MAX &&
+	       mt_is_utf8((struct mt_slice){(const uint8_t *)workload, (uint32_t)len});
+}
+
+/*
+ * Records the labels that the endpoint's workload shares with those before. Most endpoints have the
+ * same as the one before.
+ */
+static bool note_peer(struct mt_xmap *m, struct filling *f, const Xds__Metadata *md)
+{
+	const char *workload = f->unlabelled ? NULL : workload_of(md);
+	char copy[WORKLOAD_MAX];
+	struct mt_peer one;
+
+	if (workload && f->workload && strcmp(workload, f->workload) == 0)
+		return true;
+	f->unlabelled |= !is_readable(workload);
+	if (f->unlabelled) {
+		f->out->peer = NULL;
+		return true;
+	}
+	f->workload = workload;
+	if (f->out->peer) {
+		one = peer_of(strcpy(copy, workload));
+		mt_peer_share(f->out->peer, &one);
+		return true;
+	}
+	f->out->peer = mt_region_alloc(m->r, sizeof(*f->out->peer));
+	if (f->out->peer)
+		*f->out->peer = peer_of(mt_region_strdup(m->r, workload));
+	return !m->r->failed || mt_xm_no_memory(m);
 }
 
 /*
@@ -202,6 +263,7 @@ static bool unusual(struct mt_xmap *m, struct filling *f, const Xds__LbEndpoint 
 static bool add_endpoint(struct mt_xmap *m, struct filling *f, const Xds__LbEndpoint *e, size_t i)
 {
 	struct mt_res_endpoint ep = {.weight = 1};
+	uint32_t names = f->dns ? f->dns->n_names : 0;
 	bool keep = true;
 
 	if (e->load_balancing_weight)
@@ -224,7 +286,10 @@ static bool add_endpoint(struct mt_xmap *m, struct filling *f, const Xds__LbEndp
 			m, "lb_endpoints", "the weights add up to more than %u", UINT32_MAX);
 	if (keep)
 		f->l->eps[f->l->n_eps++] = ep;
-	return true;
+	else if (!f->dns || f->dns->n_names == names)
+		return true;
+	f->out->not_bare |= ep.tls;
+	return note_peer(m, f, e->metadata);
 }
 
 /* Copies a text of a locality; "" leaves *out unchanged. */
@@ -301,6 +366,14 @@ static size_t rounded(size_t n)
 	return (n + 15) & ~(size_t)15;
 }
 
+/* Memory for labels, if all endpoints have those of the first. */
+static size_t room_of_peer(const Xds__LocalityLbEndpoints *l)
+{
+	const char *workload = l->n_lb_endpoints ? workload_of(l->lb_endpoints[0]->metadata) : NULL;
+
+	return workload ? rounded(strlen(workload) + 1) + rounded(sizeof(struct mt_peer)) : 0;
+}
+
 /*
  * Memory of an assignment, with the block's header and the list of objects. It is computed, because
  * a guess from the serialized length is a third too high, and there may be 100,000 endpoints.
@@ -315,7 +388,7 @@ static size_t room_of(const struct mt_xmap *m, const Xds__ClusterLoadAssignment 
 		const Xds__LocalityLbEndpoints *l = a->endpoints[i];
 
 		room += rounded(l->n_lb_endpoints * sizeof(struct mt_res_endpoint));
-		room += i == 0 ? rounded(namespace_of(l).len + 1) : 0;
+		room += i == 0 ? rounded(namespace_of(l).len + 1) + room_of_peer(l) : 0;
 		if (l->locality)
 			room += rounded(strlen(l->locality->region) + 1) +
 				rounded(strlen(l->locality->zone) + 1) +

@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 		{"documents", documents_tests}, {"fields", fields_tests},
 		{"fields_route", fields_route_tests}, {"istio", istio_tests},
 		{"claims", claims_tests}, {"gateway_routes", gateway_routes_tests},
-		{"labels", labels_tests}, {"forwarding", forwarding_tests},
+		{"labels", labels_tests}, {"peers", peers_tests}, {"forwarding", forwarding_tests},
 		{"forward_past", forward_past_tests}, {"forward_policy", forward_policy_tests},
 		{"forward_routes", forward_routes_tests}, {"forward_changes", forward_change_tests},
 		{"drain", drain_tests}, {"patches", patches_tests}, {"locality", locality_tests},

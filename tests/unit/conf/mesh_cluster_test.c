@@ -257,6 +257,27 @@ static void where_endpoints_are(void)
 	scene_end(&sc);
 }
 
+/* For metrics: what the workloads share, and whether one of them reports calls itself. */
+static void workloads(void)
+{
+	struct scene sc = scene_new();
+	struct mt_res_endpoints *e = mesh_simple_cluster(sc.m, "c");
+	const struct mt_cluster *c = cluster(load(&sc), "c");
+
+	CU_ASSERT_PTR_NULL(c->peer);
+	CU_ASSERT_FALSE(c->not_bare);
+	e->peer = mt_region_alloc(&sc.m->region, sizeof(*e->peer));
+	e->peer->label[MT_PEER_WORKLOAD] = "w";
+	e->localities[0].eps[1].tls = true;
+	e->meta.serial += 1000000;
+	c = cluster(load(&sc), "c");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c->peer);
+	CU_ASSERT_STRING_EQUAL(c->peer->label[MT_PEER_WORKLOAD], "w");
+	CU_ASSERT_PTR_NULL(c->peer->label[MT_PEER_NAMESPACE]);
+	CU_ASSERT_TRUE(c->not_bare);
+	scene_end(&sc);
+}
+
 /* ---- what snapshots share ------------------------------------------------------------------------ */
 
 #define N 50
@@ -452,6 +473,7 @@ const struct mt_test mesh_cluster_tests[] = {
 	{"endpoints_refused", endpoints_refused},
 	{"settings", settings},
 	{"where_endpoints_are", where_endpoints_are},
+	{"workloads", workloads},
 	{"only_what_changed", only_what_changed},
 	{"places", places},
 	{"older_snapshots", older_snapshots},

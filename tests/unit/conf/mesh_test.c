@@ -82,6 +82,9 @@ static void namespaces(void)
 				mt_service_owner(
 					cases[i].ns ? mt_secret_hash_text(cases[i].ns, 0) : 0,
 					s->id));
+			CU_ASSERT_EQUAL(s->ns != NULL, cases[i].ns != NULL);
+			if (s->ns && cases[i].ns)
+				CU_ASSERT_STRING_EQUAL(s->ns, cases[i].ns);
 		}
 		mesh_scene_end(&sc);
 	}
@@ -110,6 +113,27 @@ static void bytes(void)
 	CU_ASSERT_EQUAL(l->protos->services[0]->tcp_total_weight, 4);
 	CU_ASSERT_STRING_EQUAL(
 		sc.s->clusters[l->protos->services[0]->tcp_dests[1].cluster].name, C2);
+	mesh_scene_end(&sc);
+}
+
+/* Metrics name this node as the destination of calls to an inbound listener. */
+static void inbound(void)
+{
+	struct mesh_scene sc = mesh_scene_new();
+	struct mt_res_listener *l;
+	struct mt_res_chain *c;
+
+	mesh_simple_cluster(sc.m, C1);
+	for (int i = 0; i < 2; i++) {
+		l = mesh_listener(sc.m, i ? "in" : "out", i ? "192.0.2.1" : "192.0.2.2", 7000);
+		c = mesh_chain(sc.m, l);
+		mesh_dest(sc.m, &c->dests, &c->n_dests, C1, 1);
+	}
+	l->direction = MT_RES_INBOUND;
+	l->bound = true;
+	mesh_load(&sc);
+	CU_ASSERT_TRUE(listener(sc.s, "192.0.2.1", 7000)->protos->services[0]->inbound);
+	CU_ASSERT_FALSE(listener(sc.s, "192.0.2.2", 7000)->protos->services[0]->inbound);
 	mesh_scene_end(&sc);
 }
 
@@ -399,6 +423,7 @@ const struct mt_test mesh_tests[] = {
 	{"messages", messages},
 	{"namespaces", namespaces},
 	{"bytes", bytes},
+	{"inbound", inbound},
 	{"not_there", not_there},
 	{"left_out", left_out},
 	{"passing", passing},

@@ -3,6 +3,7 @@
 #include "objects_test.h"
 
 #include "mt_codec_registry.h"
+#include "mt_peer.h"
 
 #define META(name, more) "metadata: {name: " name ", namespace: x" more "}\n"
 #define KUBE(name, spec)                                                                           \
@@ -84,6 +85,43 @@ static void a_service(void)
 			"s-1", "", "- {addresses: [10.0.0.2], conditions: {ready: false}}\n"));
 	scene_load(&sc);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST), 1);
+	scene_end(&sc);
+}
+
+/* Metrics name what made the Pods, from the labels that it gives them; a slice names nobody. */
+static void workloads(void)
+{
+#define MADE(pod, labels)                                                                          \
+	"---\napiVersion: v1\nkind: Pod\nmetadata: {name: " pod                                    \
+	", namespace: x, labels: {app: s" labels "}}\nstatus: {podIP: 10.0.0.1}\n"
+	static const struct {
+		const char *pod, *workload, *service;
+	} rows[] = {
+		{MADE("web-5d4f-abcde", ", pod-template-hash: 5d4f"), "web", "s"},
+		{MADE("web-5d4f", ", pod-template-hash: 5d4f"), "web-5d4f", "s"},
+		{MADE("db-0", ", controller-revision-hash: db-77"), "db", "s"},
+		{MADE("plain-pod", ""), "plain-pod", "s"},
+		{NULL, NULL, NULL},
+	};
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", KUBE("s", "") SLICE("s-1", "", "- {addresses: [10.0.0.1]}\n"));
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct mt_peer *p;
+
+		scene_write(&sc, "b.yaml", rows[i].pod);
+		scene_load(&sc);
+		p = find(&sc, "outbound|80||" HOST)->peer;
+		CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+		CU_ASSERT_STRING_EQUAL(p->label[MT_PEER_NAMESPACE], "x");
+		CU_ASSERT_EQUAL(p->label[MT_PEER_WORKLOAD] != NULL, rows[i].workload != NULL);
+		CU_ASSERT_EQUAL(p->label[MT_PEER_SERVICE] != NULL, rows[i].service != NULL);
+		if (!rows[i].workload || !p->label[MT_PEER_WORKLOAD] || !p->label[MT_PEER_SERVICE])
+			continue;
+		CU_ASSERT_STRING_EQUAL(p->label[MT_PEER_WORKLOAD], rows[i].workload);
+		CU_ASSERT_STRING_EQUAL(p->label[MT_PEER_SERVICE], rows[i].service);
+	}
 	scene_end(&sc);
 }
 
@@ -402,6 +440,7 @@ const struct mt_test kubernetes_tests[] = {
 	{"a codec of a file", codec_of_a_file},
 	{"a_service", a_service},
 	{"endpoints", endpoints},
+	{"workloads", workloads},
 	{"drains", drains},
 	{"deleted_pods", deleted_pods},
 	{"selectors_reach_both", selectors_reach_both},

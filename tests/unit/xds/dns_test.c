@@ -126,6 +126,34 @@ static void words(void)
 	mesh_finish(&m);
 }
 
+/* Labels of workloads are those of the names and addresses together. */
+static void workloads(void)
+{
+#define OF(workload) ", 'metadata': {'filter_metadata': {'istio': {'workload': '" workload "'}}}"
+	struct mesh m;
+	bool answered;
+	struct mt_model *part;
+	const struct mt_peer *p;
+
+	begin(&m);
+	mesh_say(&m, MT_XDS_CDS,
+		NAMED("d", "STRICT_DNS",
+			IN("a", AT("n1.x", OF("w;shop;s;v1;c")) ", " AT(
+					"192.0.2.9", OF("w;shop;s;v2;c")))),
+		NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_TRUE(answer("n1.x", "192.0.2.1"));
+	(void)mesh_wait(&m, WHILE);
+	part = xds_dns_part(xds_find(m.x, MT_XDS_CDS, "d"), &answered);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(part);
+	p = ((const struct mt_res_endpoints *)part->res_endpoints.v[0])->peer;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_STRING_EQUAL(p->label[MT_PEER_WORKLOAD], "w");
+	CU_ASSERT_STRING_EQUAL(p->label[MT_PEER_NAMESPACE], "shop");
+	CU_ASSERT_PTR_NULL(p->label[MT_PEER_REVISION]);
+	mesh_finish(&m);
+}
+
 /* Addresses of the families that are asked for; of those that are only preferred, others where there are none. */
 static void families_of(void)
 {
@@ -281,6 +309,7 @@ static void said_anew(void)
 
 const struct mt_test dns_tests[] = {
 	{"words", words},
+	{"workloads", workloads},
 	{"families_of", families_of},
 	{"unreached", unreached},
 	{"waits", waits},

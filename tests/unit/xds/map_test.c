@@ -501,6 +501,7 @@ static void assignment(void)
 	ep = e->localities[0].eps;
 	CU_ASSERT_EQUAL(ep[0].weight, 5);
 	CU_ASSERT_TRUE(ep[0].tls);
+	CU_ASSERT_TRUE(e->not_bare);
 	CU_ASSERT_EQUAL(ep[0].health, MT_RES_HEALTHY);
 	CU_ASSERT_EQUAL(ep[1].port, 8080);
 	CU_ASSERT_EQUAL(ep[1].weight, 1);
@@ -722,50 +723,12 @@ static void order_and_clusters(void)
 	unmap(&m);
 }
 
-#define OF(ns)                                                                                     \
-	"{'lb_endpoints': [{" AT("192.0.2.1",                                                      \
-		"80") ", 'metadata': {'filter_metadata': {'istio': {'workload': '" ns "'}}}}]}"
-
-/* Istio says it for telemetry; where it does not, or several are said, nobody's word is taken. */
-static void namespaces(void)
-{
-	static const struct {
-		const char *text, *ns;
-	} rows[] = {
-		{OF("a;x;a;v1;Kubernetes"), "x"},
-		{OF("a;x"), "x"},
-		{OF("a;x;a") ", " OF("b;x;b"), "x"},
-		{OF("a;x;a") ", {'lb_endpoints': []}", "x"},
-		{OF("a;x;a") ", " OF("b;xy;b"), NULL},
-		{OF("a;x;a") ", {'lb_endpoints': [{" AT("192.0.2.2", "80") "}]}", NULL},
-		{"{'lb_endpoints': [{" AT("192.0.2.2", "80") "}]}, " OF("a;x;a"), NULL},
-		{OF("a"), NULL},
-		{OF("a;;a"), NULL},
-	};
-
-	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-		const struct mt_res_endpoints *e;
-		char text[1024];
-		struct mapped m;
-
-		snprintf(text, sizeof(text), "{'cluster_name': 'a', 'endpoints': [%s]}",
-			rows[i].text);
-		m = map_text(MT_XDS_EDS, text);
-		e = (const void *)m.m.meta;
-		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
-		CU_ASSERT_EQUAL(e->ns != NULL, rows[i].ns != NULL);
-		if (e->ns && rows[i].ns)
-			CU_ASSERT_STRING_EQUAL(e->ns, rows[i].ns);
-		unmap(&m);
-	}
-}
-
 const struct mt_test map_tests[] = {{"cluster_of_istio", cluster_of_istio},
 	{"clusters_taken_with_words", clusters_taken_with_words},
 	{"sockets_by_other_metadata", sockets_by_other_metadata},
 	{"routes_taken_with_words", routes_taken_with_words}, {"retry_policies", retry_policies},
 	{"retry_budgets", retry_budgets}, {"kinds_of_clusters", kinds_of_clusters},
 	{"slow_starts", slow_starts}, {"names_of_a_dns_cluster", names_of_a_dns_cluster},
-	{"namespaces", namespaces}, {"assignment", assignment}, {"many_endpoints", many_endpoints},
+	{"assignment", assignment}, {"many_endpoints", many_endpoints},
 	{"idle_clusters", idle_clusters}, {"routes", routes},
 	{"order_and_clusters", order_and_clusters}, {0}};

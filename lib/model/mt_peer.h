@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Labels of workloads for Istio's metrics. */
+#pragma once
+
+#include "mt_model_types.h"
+
+enum mt_peer_label {
+	MT_PEER_WORKLOAD,
+	MT_PEER_NAMESPACE,
+	MT_PEER_CLUSTER,
+	MT_PEER_APP,
+	MT_PEER_VERSION,
+	MT_PEER_SERVICE,  /* canonical service */
+	MT_PEER_REVISION, /* canonical revision */
+	MT_PEER_LABELS
+};
+
+/* Of one workload, or those that several workloads share. NULL: unknown, or they differ. */
+struct mt_peer {
+	const char *label[MT_PEER_LABELS];
+};
+
+/*
+ * By a document, as istiod does: canonical service and revision come from their own labels, then
+ * those of Kubernetes, then `app` and `version`, then the workload's name and "latest". `labels`
+ * NULL: they are not known.
+ */
+struct mt_peer mt_peer_of(const char *name, const char *ns, const struct mt_labels *labels);
+
+/* Removes the labels that `one` has not. */
+void mt_peer_share(struct mt_peer *all, const struct mt_peer *one);
+
+/* A copy in one block, for free(). NULL: no memory, or `p` is NULL. */
+struct mt_peer *mt_peer_copy(const struct mt_peer *p);
