@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mt_ctl_priv.h"
+#include "mt_peer.h"
 #include "mt_region.h"
 
 /* ---- scrape.c: items with many series, gathered and bounded --------------------------------- */
@@ -43,11 +44,14 @@ struct mt_endpoint_values {
 	uint64_t up;		      /* 1: it takes traffic */
 };
 
+enum mt_istio_reporter { MT_ISTIO_SOURCE, MT_ISTIO_DESTINATION, MT_ISTIO_REPORTERS };
+
 struct mt_series {
 	const char *label[MT_SERIES_LABELS];
-	const char *made;  /* labels as text */
-	const char *istio; /* services: Istio's labels as text */
-	bool opaque;	   /* opaque TCP service */
+	const char *made; /* labels as text */
+	/* services: Istio's labels as text; NULL: the node does not report as this one */
+	const char *istio[MT_ISTIO_REPORTERS];
+	bool opaque; /* opaque TCP service */
 	const uint64_t *values;
 	const struct mt_series_example
 		*examples; /* services: MT_EXEMPLARS; NULL: none were requested */
@@ -174,5 +178,21 @@ struct mt_istio_bad {
 	} rows[MT_N_ENDINGS];
 };
 void mt_istio_bad_requests(const struct mt_service_stats *st, struct mt_istio_bad *to);
-/* Appends Istio's labels of a service as text. */
-void mt_istio_labels(const struct mt_ctl *c, const char *host, struct mt_text_buf *out);
+
+/* istio_labels.c: what Istio's labels show of a service besides its host. */
+struct mt_istio_service {
+	struct mt_peer peer; /* labels that all its endpoints share */
+	const char *ns;	     /* NULL: unknown */
+	bool called;	     /* it has endpoints */
+	bool not_bare;	     /* mt_cluster.not_bare of some cluster */
+	bool inbound;	     /* mt_service.inbound */
+};
+/* Made in `r`, which must outlive it, with copies of the snapshot's texts. NULL: no memory. */
+struct mt_istio_service *mt_istio_service_of(
+	struct mt_region *r, const struct mt_snapshot *snap, const struct mt_service *s);
+/* Adds another service of the same host. */
+void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_service *more);
+bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r);
+/* Appends the labels as text. */
+void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
+	enum mt_istio_reporter r, struct mt_text_buf *out);

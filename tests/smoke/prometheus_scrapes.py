@@ -23,7 +23,7 @@ ACCEPT = "application/openmetrics-text; version=1.0.0"
 HOST = "org.apache.dubbo.samples.basic.api.demoservice"
 W3C, B3, OFF, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "80f198ee56343ba864fe8b2a57d3eff7", "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
 # A service whose only server is down, and one with a limit of 10 calls.
-DEAD, DEAD_AT, LIMITED, LIMITED_AT = "dead.example", "240.240.3.1", "limited.example", "240.240.3.2"
+DEAD, DEAD_AT, LIMITED, LIMITED_AT = "dead.default.svc.cluster.local", "240.240.3.1", "limited.example", "240.240.3.2"
 LIMIT = f"""\
 apiVersion: metaprotocol.aeraki.io/v1alpha1
 kind: MetaRouter
@@ -150,14 +150,14 @@ def load(daemon):
         check(query(daemon, expression), f"nothing for {expression}")
 
 
-def dashboard(instance):
-    """(title, query) of each target, for one instance and all services."""
+def dashboard(instance, host=".*"):
+    """(title, query) of each target, for one instance and one service or all."""
     page = json.loads((PROMETHEUS / "dashboard.json").read_text())
     for panel in page["panels"]:
         for member in ("id", "type", "title", "gridPos", "datasource", "fieldConfig", "targets"):
             check(member in panel, f"panel {panel.get('title')} has no {member}")
         for target in panel["targets"]:
-            yield panel["title"], target["expr"].replace("$service", ".*").replace("$instance", instance)
+            yield panel["title"], target["expr"].replace("$service", host).replace("$instance", instance)
 
 
 def failing(daemon):
@@ -165,6 +165,27 @@ def failing(daemon):
     expression = next(query for title, query in dashboard(".*") if title == "Share that failed")
     share = {r["metric"]["service"]: float(r["value"][1]) for r in query(daemon, expression)}
     equal({name: share.get(name) for name in (DEAD, LIMITED, HOST)}, {DEAD: 1, LIMITED: 0, HOST: 0}, "share that failed")
+
+
+def once(daemon):
+    """The dashboard's replies by reason have calls once, though two reporters have them, and find Istio's services by their hosts."""
+    expression = next(query for title, query in dashboard(".*", DEAD) if title == "Local replies by reason")
+    whole = f'sum(rate(istio_requests_total{{reporter="source",response_flags!="-",destination_service="{DEAD}"}}[1m]))'
+    found = [float(row["value"][1]) for row in query(daemon, f"sum({expression}) / {whole}")]
+    check(len(found) == 1 and abs(found[0] - 1) < 1e-9, f"replies by reason, of those of one reporter: {found}")
+
+
+def istio(daemon):
+    """What the panels of Istio's dashboard of a service select, as a client's sidecar and a server's report it."""
+    of = f'destination_service="{HOST}",destination_workload=~".+",destination_workload_namespace="meta-dubbo",' \
+         'destination_canonical_service="dubbo-sample-provider",' \
+         'source_workload=~".+",source_workload_namespace="shop",connection_security_policy!="mutual_tls"'
+    for reporter in ("source", "destination"):
+        good = query(daemon, f'sum by (destination_workload, response_code) (istio_requests_total{{reporter="{reporter}",{of}}})')
+        check({row["metric"]["response_code"] for row in good} == {"0", "1"}, f"calls as {reporter}: {good}")
+        for family in ("istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes"):
+            found = query(daemon, f'histogram_quantile(0.99, sum by (destination_workload, le) (rate({family}_bucket{{reporter="{reporter}",{of}}}[1m])))')
+            check(len(found) == 1 and float(found[0]["value"][1]) > 0, f"{family} as {reporter}: {found}")
 
 
 def body():
@@ -224,11 +245,13 @@ def scraped(lab, daemon):
     labels_of_the_node(daemon)
     becomes(lambda: [row["value"][1] for row in query(daemon, f'meltemi_service_requests_total{{service="{HOST}"}}')], ["900"],
             "calls that Prometheus has counted", step=0.3)
-    replies = query(daemon, f'sum(istio_requests_total{{destination_service_name="{HOST}"}})')
+    replies = query(daemon, f'sum(istio_requests_total{{destination_service_name="{HOST}",reporter="source"}})')
     equal(replies[0]["value"][1], "900", "istio_requests_total")
-    counted = query(daemon, f'istio_request_duration_milliseconds_count{{destination_service_name="{HOST}"}}')
+    counted = query(daemon, f'istio_request_duration_milliseconds_count{{destination_service_name="{HOST}",reporter="source"}}')
     equal(counted[0]["value"][1], "900", "observations of latency")
     failing(daemon)
+    once(daemon)
+    istio(daemon)
     load(daemon)
     for title, expression in dashboard("127.0.0.1:15000"):
         found = query(daemon, expression)

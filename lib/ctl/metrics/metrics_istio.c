@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Istio's standard metrics, with the labels of Aeraki's MetaProtocol proxy: response_code is 0 for
- * a good reply and 1 for any other. Aeraki does not count local replies; they are counted here,
- * with the response_flags that access logs have (lib/observe/endings.def).
+ * Istio's standard metrics, with the labels of istio_labels.c. As at Aeraki's MetaProtocol proxy,
+ * response_code is 0 for a good reply and 1 for any other. Aeraki does not count local replies;
+ * they are counted here, with the response_flags that access logs have (lib/observe/endings.def).
  */
 #include "mt_ctl_metrics_priv.h"
 
@@ -10,54 +10,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-#define UNKNOWN "unknown"
-
-/* The namespace in "host.namespace.svc.cluster.local"; otherwise "unknown". */
-static const char *namespace_of(const char *host, char *buf, size_t size)
-{
-	const char *svc = strstr(host, ".svc."), *dot = strchr(host, '.');
-
-	if (!svc || dot == svc)
-		return UNKNOWN;
-	snprintf(buf, size, "%.*s", (int)(svc - dot - 1), dot + 1);
-	return buf;
-}
-
-/* Value of a label. An unknown one is "unknown", except that of a revision, which is "latest". */
-static const char *known(const char *text, const char *otherwise)
-{
-	return *text ? text : otherwise;
-}
-
-void mt_istio_labels(const struct mt_ctl *c, const char *host, struct mt_text_buf *out)
-{
-	const struct mt_ctl_self *self = &c->env.self;
-	char ns[128];
-	const char *where = namespace_of(host, ns, sizeof(ns));
-	const struct mt_label l[] = {
-		{"reporter", "source"},
-		{"source_workload", known(self->workload, UNKNOWN)},
-		{"source_workload_namespace", known(self->ns, UNKNOWN)},
-		{"source_cluster", known(self->cluster, UNKNOWN)},
-		{"source_app", known(self->app, UNKNOWN)},
-		{"source_version", known(self->version, UNKNOWN)},
-		{"source_canonical_service", known(self->canonical_service, UNKNOWN)},
-		{"source_canonical_revision", known(self->canonical_revision, "latest")},
-		{"destination_workload", UNKNOWN},
-		{"destination_workload_namespace", UNKNOWN},
-		{"destination_cluster", UNKNOWN},
-		{"destination_app", UNKNOWN},
-		{"destination_version", UNKNOWN},
-		{"destination_canonical_service", UNKNOWN},
-		{"destination_canonical_revision", "latest"},
-		{"destination_service", host},
-		{"destination_service_name", host},
-		{"destination_service_namespace", where},
-	};
-
-	mt_labels_add(out, l, MT_ARRAY_LEN(l));
-}
 
 /* The next service that has requests: opaque TCP, or with messages. NULL as mt_collect_next(). */
 static const struct mt_series *next(struct mt_collect *k, bool opaque)
@@ -96,40 +48,56 @@ void mt_istio_bad_requests(const struct mt_service_stats *st, struct mt_istio_ba
 		add_ending(to, i, st->local[i]);
 }
 
-static void write_requests(struct mt_collect *k, const struct mt_series *s)
+static void write_requests(struct mt_collect *k, const struct mt_series *s, const char *labels)
 {
 	const struct mt_service_stats *st = &mt_service_of(s)->stats;
 	char flags[MT_FLAGS_TEXT], more[MT_FLAGS_TEXT + 64];
 	struct mt_istio_bad bad;
 
-	mt_emit_made(k, s->istio, "response_code=\"0\",response_flags=\"-\"", st->ok + st->oneway);
+	mt_emit_made(k, labels, "response_code=\"0\",response_flags=\"-\"", st->ok + st->oneway);
 	mt_istio_bad_requests(st, &bad);
 	for (uint32_t i = 0; i < bad.n; i++) {
 		mt_flags_text(bad.rows[i].flags, false, flags);
 		snprintf(more, sizeof(more), "response_code=\"1\",response_flags=\"%s\"", flags);
-		mt_emit_made(k, s->istio, more, bad.rows[i].requests);
+		mt_emit_made(k, labels, more, bad.rows[i].requests);
 	}
+}
+
+/* Writes samples of a series with the labels of one reporter. */
+typedef void write_fn(struct mt_collect *k, const struct mt_series *s, const char *labels);
+
+static void collect(struct mt_collect *k, bool opaque, write_fn *fn)
+{
+	for (const struct mt_series *s; (s = next(k, opaque)) != NULL;)
+		for (int i = 0; i < MT_ISTIO_REPORTERS; i++)
+			if (s->istio[i])
+				fn(k, s, s->istio[i]);
 }
 
 static void collect_requests(struct mt_collect *k)
 {
-	for (const struct mt_series *s; (s = next(k, false)) != NULL;)
-		write_requests(k, s);
+	collect(k, false, write_requests);
+}
+
+static void write_durations(struct mt_collect *k, const struct mt_series *s, const char *labels)
+{
+	mt_emit_durations(k, s, labels, 1000);
 }
 
 static void collect_duration(struct mt_collect *k)
 {
-	for (const struct mt_series *s; (s = next(k, false)) != NULL;)
-		mt_emit_durations(k, s, s->istio, 1000);
+	collect(k, false, write_durations);
 }
 
 /* Every second power of two from 64 bytes to 16 MiB. */
 #define SIZE_FIRST  6
 #define SIZE_BOUNDS 10
 
-static void write_sizes(
-	struct mt_collect *k, const struct mt_series *s, const uint64_t *counts, uint64_t sum)
+static void write_sizes(struct mt_collect *k, const struct mt_series *s, const char *labels)
 {
+	bool replies = k->offset == offsetof(struct mt_service_values, reply);
+	const struct mt_service_values *v = mt_service_of(s);
+	const uint64_t *counts = replies ? v->reply : v->request;
 	uint64_t between[SIZE_BOUNDS + 1] = {0};
 	double bounds[SIZE_BOUNDS];
 
@@ -141,26 +109,23 @@ static void write_sizes(
 
 		between[MT_MIN(at, (uint32_t)SIZE_BOUNDS)] += counts[b];
 	}
-	mt_sample_histogram(
-		k->out, k->f, s->istio, bounds, between, SIZE_BOUNDS, (double)sum, NULL);
+	mt_sample_histogram(k->out, k->f, labels, bounds, between, SIZE_BOUNDS,
+		(double)(replies ? v->stats.bytes_out : v->stats.bytes_in), NULL);
 }
 
 static void collect_sizes(struct mt_collect *k)
 {
-	bool replies = k->offset == offsetof(struct mt_service_values, reply);
+	collect(k, false, write_sizes);
+}
 
-	for (const struct mt_series *s; (s = next(k, false)) != NULL;) {
-		const struct mt_service_values *v = mt_service_of(s);
-
-		write_sizes(k, s, replies ? v->reply : v->request,
-			replies ? v->stats.bytes_out : v->stats.bytes_in);
-	}
+static void write_tcp(struct mt_collect *k, const struct mt_series *s, const char *labels)
+{
+	mt_emit_made(k, labels, "response_flags=\"-\"", mt_collect_member(k, s->values));
 }
 
 static void collect_tcp(struct mt_collect *k)
 {
-	for (const struct mt_series *s; (s = next(k, true)) != NULL;)
-		mt_emit_made(k, s->istio, "response_flags=\"-\"", mt_collect_member(k, s->values));
+	collect(k, true, write_tcp);
 }
 
 #define LABELS                                                                                     \

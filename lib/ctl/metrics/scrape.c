@@ -25,6 +25,7 @@ struct key {
 		uint64_t id;	  /* services and endpoints */
 		uint64_t refused; /* rules of limits, which may be gone when values are gathered */
 	};
+	struct mt_istio_service *istio; /* services */
 };
 
 struct set {
@@ -142,12 +143,17 @@ static int name_services(struct mt_scrape *s, const struct mt_snapshot *snap)
 
 	if (!room(t, snap->n_services))
 		return -ENOMEM;
-	for (uint32_t i = 0; i < snap->n_services; i++)
-		t->keys[t->n_keys++] = (struct key){.label = {keep(s, snap->services[i]->name)},
-			.index = snap->services[i]->index,
-			.opaque = !snap->services[i]->routes,
-			.id = snap->services[i]->id};
-	return 0;
+	for (uint32_t i = 0; i < snap->n_services; i++) {
+		const struct mt_service *svc = snap->services[i];
+		struct key *k = &t->keys[t->n_keys++];
+
+		*k = (struct key){.label = {keep(s, svc->name)},
+			.index = svc->index,
+			.opaque = !svc->routes,
+			.istio = mt_istio_service_of(&s->region, snap, svc),
+			.id = svc->id};
+	}
+	return s->region.failed ? -ENOMEM : 0;
 }
 
 static int name_endpoints(struct mt_scrape *s, const struct mt_snapshot *snap)
@@ -323,7 +329,24 @@ uint64_t mt_series_identity(const char *const label[MT_SERIES_LABELS])
 	return h;
 }
 
-static void make_labels(struct mt_scrape *s, enum mt_series_kind kind, struct mt_series *row)
+static void make_istio(struct mt_scrape *s, const struct key *k, struct mt_series *row)
+{
+	static const struct mt_istio_service unknown;
+	const struct mt_istio_service *of = k->istio ? k->istio : &unknown;
+
+	for (int i = 0; i < MT_ISTIO_REPORTERS; i++) {
+		struct mt_text_buf made = {0};
+
+		if (!mt_istio_reports(of, i))
+			continue;
+		mt_istio_labels(s->c, row->label[0], of, i, &made);
+		row->istio[i] = keep(s, made.p);
+		mt_text_fini(&made);
+	}
+}
+
+static void make_labels(
+	struct mt_scrape *s, enum mt_series_kind kind, const struct key *k, struct mt_series *row)
 {
 	struct mt_text_buf made = {0};
 	struct mt_label l[MT_SERIES_LABELS];
@@ -334,11 +357,8 @@ static void make_labels(struct mt_scrape *s, enum mt_series_kind kind, struct mt
 	mt_labels_add(&made, l, n);
 	row->made = keep(s, made.p);
 	mt_text_fini(&made);
-	if (kind != MT_SERIES_SERVICE)
-		return;
-	mt_istio_labels(s->c, row->label[0], &made);
-	row->istio = keep(s, made.p);
-	mt_text_fini(&made);
+	if (kind == MT_SERIES_SERVICE)
+		make_istio(s, k, row);
 }
 
 /* Adds the exemplars of the keys [k, end), which are one series. */
@@ -361,7 +381,7 @@ static void add_row(
 	memcpy(row->label, k->label, sizeof(row->label));
 	row->opaque = k->opaque;
 	row->values = values;
-	make_labels(s, kind, row);
+	make_labels(s, kind, k, row);
 }
 
 /* Makes the series of all keys that equal the one at `at`. Returns the index of the next key. */
@@ -376,6 +396,8 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 		/* An endpoint that is listed twice counts once. */
 		if (values && (&t->keys[at] == first || t->keys[at].index != t->keys[at - 1].index))
 			d->add(s->c, &t->keys[at], values);
+		if (&t->keys[at] != first && first->istio)
+			mt_istio_service_join(first->istio, t->keys[at].istio);
 	}
 	if (!values)
 		return at;
