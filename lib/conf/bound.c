@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ports of `side: workloads`: which addresses live there, and whom policies know them by. lib/net lets nobody else in by such a port
- * and them by no other, so an address with its port is as good as a name. The WorkloadEntry that has the address says which name.
+ * Ports of `side: workloads`: which addresses live there, and which principals policies know them
+ * by. lib/net accepts an address of such a port there only, so that an address is as good as a
+ * name. WorkloadEntries with the address give its principal.
  */
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
@@ -136,6 +137,7 @@ struct bindings {
 	uint32_t count;
 	struct mt_addr lost, unclear; /* one of each; zero: there is none */
 	uint32_t lost_at;
+	struct mt_idmap first; /* the first entry of each address, by its place */
 	/* addresses (mt_id_of_addr()) with entries of several namespaces */
 	struct mt_idmap disputed;
 	/* user_id() of such an address and a namespace with a service that has it as an endpoint */
@@ -341,10 +343,10 @@ static uint64_t user_id(const struct mt_addr *a, const char *ns)
 
 static void note_dispute(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	const struct mt_workload_entry *first = mt_idmap_get(&x->b->namers, place);
+	const struct mt_workload_entry *first = mt_idmap_get(&x->first, place);
 
 	if (!first)
-		put(x, &x->b->namers, place, e);
+		put(x, &x->first, place, e);
 	else if (strcmp(first->meta.ns, e->meta.ns) != 0)
 		put(x, &x->disputed, mt_id_of_addr(&e->w.address), e);
 }
@@ -371,44 +373,48 @@ static bool is_user(const struct bindings *x, const struct mt_workload_entry *e)
 	return mt_idmap_get(&x->users, user_id(&e->w.address, e->meta.ns)) != NULL;
 }
 
-/* The part of a claim that an entry's own document decides, and the one above it in a rank. */
-#define OF_DOCUMENT MT_STANDING_UNDATED
-#define NOT_USED    (OF_DOCUMENT << 1)
-
 /*
- * The claim of an entry: as mt_b_claim(), but of entries that were applied alike, of sources that
- * are limited alike, one of a namespace with a service that has the endpoint precedes others. A
- * namespace does not lose an address by a service that another one writes for it.
+ * The named entry with the best claim to an address. If one of another namespace has an equal claim,
+ * no entry gives the address a principal: a namespace would otherwise get the address of another's
+ * workload by a date that it writes itself. Entries of one namespace are reported by own().
  */
-static unsigned int rank(
+struct namer {
+	const struct mt_workload_entry *best;
+	/* of another namespace, with an equal claim; NULL: none */
+	const struct mt_workload_entry *other;
+};
+
+static const struct namer *namer_of(const struct bindings *x, uint64_t place)
+{
+	return mt_idmap_get(&x->b->namers, place);
+}
+
+/* As mt_b_claim(), without the dates of documents. */
+static unsigned int claim_of(
 	const struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	unsigned int claim = mt_b_claim(x->b, place, &e->meta);
-
-	return (claim & ~OF_DOCUMENT) << 1 | (is_user(x, e) ? 0 : NOT_USED) | (claim & OF_DOCUMENT);
+	return mt_b_claim(x->b, place, &e->meta) & ~(unsigned int)MT_STANDING_UNDATED;
 }
 
-/* The claim of which rank() made a rank. */
-static unsigned int claim_of(unsigned int rank)
+static void set_namer(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	return (rank & ~(NOT_USED | OF_DOCUMENT)) >> 1 | (rank & OF_DOCUMENT);
-}
+	struct namer *n = mt_region_alloc(&x->b->tmp, sizeof(*n));
 
-static const char *reason(unsigned int winner, unsigned int loser)
-{
-	unsigned int other = winner ^ loser;
-
-	if (other > (NOT_USED | OF_DOCUMENT) || !(other & NOT_USED))
-		return mt_claim_reason(claim_of(winner), claim_of(loser));
-	return ", in the namespace of a service with this endpoint";
+	if (!n)
+		return;
+	*n = (struct namer){.best = e};
+	put(x, &x->b->namers, place, n);
 }
 
 static void compare(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	const struct mt_workload_entry *best = mt_idmap_get(&x->b->namers, place);
+	struct namer *n = mt_idmap_get(&x->b->namers, place);
+	unsigned int best = n ? claim_of(x, n->best, place) : 0, own = claim_of(x, e, place);
 
-	if (!best || rank(x, best, place) > rank(x, e, place))
-		put(x, &x->b->namers, place, e);
+	if (!n || own < best)
+		set_namer(x, e, place);
+	else if (own == best && !n->other && strcmp(n->best->meta.ns, e->meta.ns) != 0)
+		n->other = e;
 }
 
 /*
@@ -425,39 +431,46 @@ static bool came_first(
 }
 
 /*
- * An entry without an account keeps its address from one of another namespace that came later and
- * has no service with the endpoint, if its own namespace has one.
+ * An entry without an account keeps its address from one of another namespace that came later, if
+ * its own namespace has a service with the endpoint. Services of the other namespace do not count.
  */
 static void keep_from_new(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	const struct mt_workload_entry *best = mt_idmap_get(&x->b->namers, place);
+	const struct namer *n = namer_of(x, place);
 
-	if (best && strcmp(best->meta.ns, e->meta.ns) != 0 &&
-		mt_b_claim(x->b, place, &best->meta) >= MT_CLAIM_NOT_HELD &&
-		came_first(x, e, &best->meta) && is_user(x, e) && !is_user(x, best))
-		put(x, &x->b->namers, place, e);
+	if (n && !n->other && strcmp(n->best->meta.ns, e->meta.ns) != 0 &&
+		mt_b_claim(x->b, place, &n->best->meta) >= MT_CLAIM_NOT_HELD &&
+		came_first(x, e, &n->best->meta) && is_user(x, e))
+		set_namer(x, e, place);
 }
 
-static bool is_others(const struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+/* The entry because of which `e` gives no principal, of another namespace; NULL: none. */
+static const struct mt_workload_entry *rival_of(
+	const struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	const struct mt_workload_entry *best = mt_idmap_get(&x->b->namers, place);
+	const struct namer *n = namer_of(x, place);
 
-	return best && strcmp(best->meta.ns, e->meta.ns) != 0;
+	if (!n)
+		return NULL;
+	return strcmp(n->best->meta.ns, e->meta.ns) != 0 ? n->best : n->other;
 }
 
 /* Two of one namespace are its own mistake: own() reports them, and no policy trusts either. */
 static void dispute(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	const struct mt_workload_entry *best = mt_idmap_get(&x->b->namers, place);
+	const struct mt_workload_entry *rival = rival_of(x, e, place);
+	bool equal;
 
-	if (!is_others(x, e, place))
+	if (!rival)
 		return;
+	equal = namer_of(x, place)->other && claim_of(x, rival, place) == claim_of(x, e, place);
 	mt_b_dispute(x->b, &e->meta, e->w.address_text.line, "spec.address",
-		"write the address of its own workload",
+		equal ? "remove one of the two entries" : "write the address of its own workload",
 		"gives %.64s no principal, because of WorkloadEntry %.64s/%.128s at %.128s:%u%s",
-		e->w.address_text.s, best->meta.ns, best->meta.name,
-		best->meta.origin.file ? best->meta.origin.file : "?", best->meta.origin.line,
-		reason(rank(x, best, place), rank(x, e, place)));
+		e->w.address_text.s, rival->meta.ns, rival->meta.name,
+		rival->meta.origin.file ? rival->meta.origin.file : "?", rival->meta.origin.line,
+		equal ? ", of another namespace: neither precedes the other"
+		      : mt_claim_reason(claim_of(x, rival, place), claim_of(x, e, place)));
 }
 
 void mt_b_bound_owners(struct mt_build *b)
@@ -469,18 +482,18 @@ void mt_b_bound_owners(struct mt_build *b)
 	each_entry(&x, true, note_dispute);
 	each_entry(&x, false, note_dispute);
 	note_users(&x);
-	mt_idmap_clear(&b->namers);
 	each_entry(&x, true, compare);
 	if (x.users.n)
 		each_entry(&x, false, keep_from_new);
 	each_entry(&x, true, dispute);
+	mt_idmap_fini(&x.first);
 	mt_idmap_fini(&x.disputed);
 	mt_idmap_fini(&x.users);
 }
 
 static void add_place(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	if (!is_others(x, e, place))
+	if (!rival_of(x, e, place))
 		x->add(x->b, place, &e->meta);
 }
 
@@ -494,6 +507,21 @@ void mt_b_bound_places(struct mt_build *b, mt_b_place_fn *fn)
 
 /* ---- their names ----------------------------------------------------------------------------- */
 
+/* True if the entry gives the address nothing, because of one of another namespace. */
+static bool is_not_given(struct bindings *x, const struct mt_workload_entry *e, struct mt_bound *at)
+{
+	uint64_t place = place_of(e);
+	const struct namer *n = namer_of(x, place);
+
+	if (n && n->other && !at->disputed) {
+		at->disputed = true;
+		at->by = name_of(x->b, n->best);
+		at->why = mt_region_printf(&x->b->tmp, "%s and %s have the address",
+			at->by ? at->by : "", name_of(x->b, n->other));
+	}
+	return rival_of(x, e, place) != NULL;
+}
+
 /*
  * An entry with the principal of those before is not a second owner. `named`: only entries that
  * give a principal; otherwise only the others, which come after them.
@@ -506,8 +534,8 @@ static void own(struct bindings *x, const struct mt_workload_entry *e, const cha
 	const char *why, *is, *name;
 	char words[512];
 
-	/* A Pod's address is somebody else's tomorrow. */
-	if (!at || e->w.pod || is_others(x, e, place_of(e)))
+	/* A Pod's address is that of another one later. */
+	if (!at || e->w.pod || is_not_given(x, e, at))
 		return;
 	is = principal_of(x->b, e, domain, &why);
 	if ((is != NULL) != named)

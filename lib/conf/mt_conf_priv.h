@@ -163,8 +163,8 @@ struct mt_build {
 	struct mt_idmap mesh_places; /* struct mt_meta, of the control plane (mesh_places.c) */
 	bool mesh_places_known;
 	/*
-	 * struct mt_workload_entry, by mt_place_of_workload(): only entries of its namespace give
-	 * the address a principal (bound.c)
+	 * struct namer (bound.c), by mt_place_of_workload(): the only namespace whose entries give
+	 * the address a principal, or two that keep each other from that
 	 */
 	struct mt_idmap namers;
 	struct {

@@ -147,6 +147,7 @@ struct mt_bound {
 	uint16_t port;	     /* index of the node's port */
 	bool has_mac;	     /* accepted from the station `mac` only */
 	uint8_t mac[6];
+	bool disputed;	       /* no principal, because entries of several namespaces give one */
 	const char *principal; /* "cluster.local/ns/a/sa/b"; NULL: none, see `why` */
 	/* `by`: first WorkloadEntry with the address, or NULL. `why`: why no principal, or NULL. */
 	const char *by, *why;

@@ -157,6 +157,30 @@ static void check_objects(struct mt_health *h)
 				t->rows[i].notes[0].text);
 }
 
+/*
+ * Reports the first workload to which WorkloadEntries of several namespaces give a principal, so
+ * that none does, and whether there are more.
+ */
+static void check_workloads(struct mt_health *h)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(h->c);
+	const struct mt_bound *first = NULL;
+	char text[MT_ADDR_STRLEN];
+	uint32_t n = 0;
+
+	for (uint32_t i = s ? s->n_bound : 0; i-- > 0;)
+		if (s->bound[i].disputed) {
+			first = &s->bound[i];
+			n++;
+		}
+	if (first)
+		mt_found(h, MT_FOUND_WARNING, "",
+			"remove the entries of one namespace; no policy allows the workload by "
+			"name until then",
+			"the workload %s has no principal: %s%s", mt_addr_str(&first->addr, text),
+			first->why ? first->why : "", n > 1 ? " (and more: `show workloads`)" : "");
+}
+
 void mt_check_state_directory(struct mt_health *h)
 {
 	const struct mt_ctl_env *env = &h->c->env;
@@ -198,6 +222,7 @@ void mt_check_configuration(struct mt_health *h)
 		mt_found(h, MT_FOUND_NOTE, fields, "restart meltemid when it suits",
 			"changed in the Node document since the start, not in use");
 	check_objects(h);
+	check_workloads(h);
 	diagnostic(h, MT_FOUND_WARNING,
 		"left out: ", "fix it at its source: `show config`, `show resources`");
 }

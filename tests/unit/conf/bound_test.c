@@ -123,20 +123,29 @@ static const struct {
 			ENTRY("v", "x", "address: 192.0.2.5, serviceAccount: z")
 				ENTRY("u", "x", "address: 192.0.2.5, serviceAccount: y"),
 		"192.0.2.5 1 -", MT_DIAG_WARNING, "has its address, too"},
-	/* Of two namespaces the older entry, then that of a service with the endpoint. */
+	/* Of two namespaces neither, whatever its age and services. */
 	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
 			ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
-		"192.0.2.5 1 cluster.local/ns/x/sa/y", MT_DIAG_DISPUTED,
-		"gives 192.0.2.5 no principal, because of WorkloadEntry x/w at t:10 ("},
+		"192.0.2.5 1 -", MT_DIAG_DISPUTED,
+		"gives 192.0.2.5 no principal, because of WorkloadEntry x/w at t:10, of another "
+		"namespace: neither precedes the other (remove one of the two entries)"},
+	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
+			ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
+		"192.0.2.5 1 -", MT_DIAG_DISPUTED,
+		"because of WorkloadEntry z/v at t:15, of another namespace: neither"},
+	{NODE ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
+			ENTRY("u", "x", "address: 192.0.2.5, serviceAccount: y")
+				ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
+		"192.0.2.5 1 -", MT_DIAG_DISPUTED, "because of WorkloadEntry x/w at t:10, of"},
 	{PORTS(", side: workloads, workloads: [{address: 192.0.2.5}]")
 			ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y")
 				ENTRY("v", "z", "address: 192.0.2.5, serviceAccount: y"),
-		"192.0.2.5 1 cluster.local/ns/x/sa/y", MT_DIAG_DISPUTED,
-		"no principal, because of WorkloadEntry x/w at t:10 ("},
+		"192.0.2.5 1 -", MT_DIAG_DISPUTED,
+		"no principal, because of WorkloadEntry x/w at t:10, of another namespace"},
 	{NODE ENTRY("v", "z", "address: 192.0.2.7, serviceAccount: y")
 			ENTRY("w", "x", "address: 192.0.2.7, serviceAccount: y") SERVICE,
-		"192.0.2.7 1 cluster.local/ns/x/sa/y", MT_DIAG_DISPUTED,
-		"WorkloadEntry x/w at t:15, in the namespace of a service with this endpoint"},
+		"192.0.2.7 1 -", MT_DIAG_DISPUTED,
+		"WorkloadEntry x/w at t:15, of another namespace: neither precedes the other"},
 	{NODE ENTRY("v", "z", "address: 192.0.2.7, serviceAccount: y") SERVICE,
 		"192.0.2.7 1 cluster.local/ns/z/sa/y", 0, NULL},
 	/* Who is listed, and nobody else. */
@@ -272,11 +281,11 @@ static void holders_keep_their_names(void)
 			ENTRY("w", "y", "address: 192.0.2.7, serviceAccount: y") SERVICE,
 		"192.0.2.7 1 cluster.local/ns/y/sa/y",
 		"WorkloadEntry y/w at t:15, which is served there");
-	/* Without a holder the older one has it; the other one gets no place by its refusal. */
-	bound_after(
-		NULL, both, "192.0.2.5 1 cluster.local/ns/z/sa/y", "WorkloadEntry z/v at t:10 (");
-	bound_after(both, HOLDER OTHERS, "192.0.2.5 1 cluster.local/ns/z/sa/y",
-		"WorkloadEntry z/v at t:15, which is served there");
+	/* Without a holder neither has it, also in the next configuration, until one is gone. */
+	bound_after(NULL, both, "192.0.2.5 1 -", "WorkloadEntry z/v at t:10, of another namespace");
+	bound_after(both, HOLDER OTHERS, "192.0.2.5 1 -", "neither precedes the other");
+	bound_after(NODE OTHERS, both, "192.0.2.5 1 cluster.local/ns/z/sa/y",
+		"WorkloadEntry z/v at t:10, which is served there");
 }
 
 /* In a daemon that has started with the first one's Node. */

@@ -558,6 +558,43 @@ static void test_waiting(void)
 	mt_ctl_destroy(c);
 }
 
+/* The words of the only finding about a configuration with these workloads; NULL: there is none. */
+static const char *workloads_finding(struct mt_health *h, struct mt_bound *bound, uint32_t n)
+{
+	struct mt_snapshot s = {.bound = bound, .n_bound = n};
+	struct mt_ctl *c = test_ctl(NULL);
+
+	*h = (struct mt_health){.c = c, .list = json_array(), .check = "configuration"};
+	snapshot = &s;
+	c->env.conf = (struct mt_conf *)&s; /* never looked into */
+	mt_check_configuration(h);
+	c->env.conf = NULL;
+	snapshot = NULL;
+	mt_ctl_destroy(c);
+	CU_ASSERT_EQUAL(json_array_size(h->list), h->n);
+	return json_string_value(json_object_get(json_array_get(h->list, 0), "words"));
+}
+
+/* A workload that entries of two namespaces would name is a finding with both of them. */
+static void test_workloads(void)
+{
+	struct mt_bound bound[] = {{.why = "no WorkloadEntry has the address"},
+		{.disputed = true,
+			.why = "WorkloadEntry b/v and WorkloadEntry a/x have the address"}};
+	struct mt_health h;
+	const char *words;
+
+	CU_ASSERT_EQUAL(mt_addr_parse("192.0.2.7", &bound[1].addr), 0);
+	CU_ASSERT_PTR_NULL(workloads_finding(&h, bound, 1));
+	json_decref(h.list);
+	words = workloads_finding(&h, bound, 2);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(words);
+	CU_ASSERT_STRING_EQUAL(words,
+		"the workload 192.0.2.7 has no principal: WorkloadEntry b/v and WorkloadEntry a/x "
+		"have the address");
+	json_decref(h.list);
+}
+
 /* A finding names the endpoints that take no traffic, and why. */
 static void test_endpoints(void)
 {
@@ -670,6 +707,7 @@ const struct mt_test health_tests[] = {
 	{"silence for alerts", test_silent},
 	{"state directory", test_state_directory},
 	{"a configuration that waits", test_waiting},
+	{"workloads of two namespaces", test_workloads},
 	{"endpoints without traffic", test_endpoints},
 	{0},
 };

@@ -156,26 +156,33 @@ static void workloads_without_an_account(void)
 	static const char entry[] =
 		"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: v, "
 		"namespace: b}\nspec: {address: 198.51.100.1}\n";
-	struct scene sc;
+	/* Also beside a service that the other namespace has written for the endpoint. */
+	static const char *const others[] = {WORKLOAD_AT("198.51.100.1", "o", "a", "2010", ""),
+		WORKLOAD_AT("198.51.100.1", "o", "a", "2010", "") "---\n" AGED(
+			"p", "a", "", "203.0.113.2", "198.51.100.1")};
 
-	scene_begin(&sc);
-	scene_write(&sc, "0-node.yaml", node);
-	scene_write(&sc, "s.yaml", VICTIM(""));
-	scene_write(&sc, "v.yaml", entry);
-	scene_load(&sc);
-	scene_write(&sc, "o.yaml", WORKLOAD_AT("198.51.100.1", "o", "a", "2010", ""));
-	for (int load = 0; load < 3; load++) {
+	for (size_t i = 0; i < MT_ARRAY_LEN(others); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "0-node.yaml", node);
+		scene_write(&sc, "s.yaml", VICTIM(""));
+		scene_write(&sc, "v.yaml", entry);
 		scene_load(&sc);
-		CU_ASSERT_EQUAL_FATAL(sc.s->n_bound, 1);
-		CU_ASSERT_PTR_NULL(sc.s->bound[0].principal);
-		CU_ASSERT(
-			scene_has(&sc, "o.yaml", "no principal, because of WorkloadEntry b/v at"));
-		scene_restart(&sc);
+		scene_write(&sc, "o.yaml", others[i]);
+		for (int load = 0; load < 3; load++) {
+			scene_load(&sc);
+			CU_ASSERT_EQUAL_FATAL(sc.s->n_bound, 1);
+			CU_ASSERT_PTR_NULL(sc.s->bound[0].principal);
+			CU_ASSERT(scene_has(
+				&sc, "o.yaml", "no principal, because of WorkloadEntry b/v at"));
+			scene_restart(&sc);
+		}
+		scene_write(&sc, "v.yaml", WORKLOAD_AT("198.51.100.1", "v", "b", "2020", ""));
+		scene_load(&sc);
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+		scene_end(&sc);
 	}
-	scene_write(&sc, "v.yaml", WORKLOAD_AT("198.51.100.1", "v", "b", "2020", ""));
-	scene_load(&sc);
-	is_bound(&sc, "cluster.local/ns/b/sa/y");
-	scene_end(&sc);
 }
 
 #define WORKLOADS_NODE(sources)                                                                    \
@@ -221,6 +228,69 @@ static void workloads_at_a_first_load(void)
 		for (int load = 0; load < 2; load++) {
 			scene_load_node(&sc);
 			IS_STATUS(&sc, "ServiceEntry", "p", "in-force");
+			is_bound(&sc, "cluster.local/ns/b/sa/y");
+			scene_restart(&sc);
+		}
+		scene_end(&sc);
+	}
+}
+
+#define ALL	    "{directory: all}"
+#define ALL_TEAMS   "{directory: all, namespaces: [a, b]}"
+#define TWO_SOURCES "{directory: all, namespaces: [b]}, {directory: all/team, namespaces: [a]}"
+
+static const struct {
+	const char *sources, *planted;
+} even[] = {
+	{TWO_SOURCES, NAMED_UNDATED},
+	{TWO_SOURCES, NAMED_UNDATED PLANTED},
+	{TWO_SOURCES, WORKLOAD("x", "a", "2010", "")},
+	{ALL_TEAMS, NAMED_UNDATED PLANTED},
+	{ALL, NAMED_UNDATED PLANTED},
+};
+
+/* Loads what is written. */
+static void no_principal(struct scene *sc, const char *own, const char *other)
+{
+	scene_load_node(sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
+	CU_ASSERT_EQUAL_FATAL(sc->s->n_bound, 1);
+	CU_ASSERT_PTR_NULL(sc->s->bound[0].principal);
+	CU_ASSERT(sc->s->bound[0].disputed);
+	CU_ASSERT_PTR_NOT_NULL(strstr(sc->s->bound[0].why, "WorkloadEntry b/v"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(sc->s->bound[0].why, "WorkloadEntry a/x"));
+	CU_ASSERT(scene_has(sc, own, "no principal, because of WorkloadEntry a/x at"));
+	CU_ASSERT(scene_has(sc, other, "no principal, because of WorkloadEntry b/v at"));
+	CU_ASSERT(scene_has(sc, own, "(remove one of the two entries)"));
+}
+
+/*
+ * Entries of two namespaces that only dates and services distinguish give no principal, until one is
+ * gone. From then on the other one keeps the address.
+ */
+static void workloads_of_even_claims(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(even); i++) {
+		char cmd[100], node[400];
+		struct scene sc;
+
+		scene_begin(&sc);
+		snprintf(cmd, sizeof(cmd), "mkdir -p %s/all/team", sc.dir);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		snprintf(node, sizeof(node), WORKLOADS_NODE("  sources: [%s]\n"), even[i].sources);
+		scene_write(&sc, "0-node.yaml", node);
+		scene_write(&sc, "all/v.yaml", WORKLOAD("v", "b", "2020", ""));
+		scene_write(&sc, "all/team/p.yaml", even[i].planted);
+		no_principal(&sc, "v.yaml", "p.yaml");
+		no_principal(&sc, "v.yaml", "p.yaml");
+		scene_restart(&sc);
+		no_principal(&sc, "v.yaml", "p.yaml");
+		scene_write(&sc, "all/team/p.yaml", NULL);
+		scene_load_node(&sc);
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+		scene_write(&sc, "all/team/p.yaml", even[i].planted);
+		for (int load = 0; load < 2; load++) {
+			scene_load_node(&sc);
 			is_bound(&sc, "cluster.local/ns/b/sa/y");
 			scene_restart(&sc);
 		}
@@ -387,6 +457,7 @@ const struct mt_test standing_tests[] = {{"at_first_load", at_first_load},
 	{"workloads_after_a_restart", workloads_after_a_restart},
 	{"workloads_without_an_account", workloads_without_an_account},
 	{"workloads_at_a_first_load", workloads_at_a_first_load},
+	{"workloads_of_even_claims", workloads_of_even_claims},
 	{"workloads_edited_before_a_restart", workloads_edited_before_a_restart},
 	{"endpoints_after_a_restart", endpoints_after_a_restart},
 	{"limited_sources", limited_sources}, {"hosts_at_a_first_load", hosts_at_a_first_load},
