@@ -283,6 +283,7 @@ static step_fn *const steps[] = {
 	mt_b_policies_index,
 	mt_b_inbound,
 	mt_b_work,
+	mt_b_held_hosts,
 	mt_b_policies,
 	mt_b_meshed,
 	mt_b_clusters,

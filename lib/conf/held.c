@@ -105,68 +105,77 @@ const char *mt_b_held_domain(struct mt_build *b)
 
 /* ---- of services ------------------------------------------------------------------------------------ */
 
+/* The namespace and account that a held identity names. */
+struct account {
+	const char *ns, *sa; /* sa: NULL: it is not of the mesh's trust domains */
+	size_t n_ns;
+};
+
+static struct account account_of(
+	const struct mt_held *held, const char *const *domains, uint32_t n_domains)
+{
+	const char *name = held->principal + strlen(MT_SPIFFE), *ns, *sa;
+
+	for (uint32_t i = 0; i < n_domains; i++) {
+		size_t n = strlen(domains[i]);
+
+		if (strncmp(name, domains[i], n) != 0 || strncmp(name + n, "/ns/", 4) != 0)
+			continue;
+		ns = name + n + 4;
+		sa = strstr(ns, "/sa/");
+		return (struct account){ns, sa ? sa + 4 : NULL, sa ? (size_t)(sa - ns) : 0};
+	}
+	return (struct account){0};
+}
+
 /*
  * True if the account of an endpoint in `ns` is the held one. Also a whole principal must be one of
  * `ns`, so that authors of other namespaces cannot show the identity.
  */
 static bool is_account(
-	const struct mt_held *held, const char *domain, const char *ns, const char *sa)
+	const struct mt_held *held, const struct account *of, const char *ns, const char *sa)
 {
-	const char *name = held->principal + strlen(MT_SPIFFE);
 	bool whole = strncmp(sa, MT_SPIFFE, strlen(MT_SPIFFE)) == 0;
-	size_t n = strlen(domain);
 
-	if (strncmp(name, domain, n) != 0 || strncmp(name + n, "/ns/", 4) != 0)
-		return false;
-	name += n + 4;
-	n = strlen(ns);
-	if (strncmp(name, ns, n) != 0 || strncmp(name + n, "/sa/", 4) != 0)
-		return false;
-	return strcmp(whole ? held->principal : name + n + 4, sa) == 0;
+	return of->sa && strncmp(ns, of->ns, of->n_ns) == 0 && ns[of->n_ns] == '\0' &&
+	       strcmp(whole ? held->principal : of->sa, sa) == 0;
 }
 
-static bool is_of(const struct mt_held *held, const struct mt_host *h, const char *const *domains,
-	uint32_t n_domains)
+/* Sets the first identity of the node that is an account of the host's endpoints. */
+static void find_held(struct mt_build *b, const struct account *accounts, struct mt_host *h)
 {
-	for (uint32_t i = 0; i < h->n_workloads; i++) {
-		const struct mt_workload *w = h->workloads[i];
-		const char *sa = w->service_account.s;
-
-		for (uint32_t k = 0; sa && *sa && k < n_domains; k++)
-			if (is_account(held, domains[k], mt_instance_meta(h, w)->ns, sa))
-				return true;
-	}
-	return false;
-}
-
-/* True if no other document gives the host an endpoint with the account. */
-static bool is_of_own_document(
-	struct mt_build *b, const struct mt_held *held, const struct mt_host *h)
-{
-	const char *domains[MT_B_DOMAINS];
-	uint32_t n = mt_b_trust_domains(b, domains);
+	uint32_t best = b->conf->n_held;
 
 	for (uint32_t i = 0; i < h->n_workloads; i++) {
 		const struct mt_workload *w = h->workloads[i];
 		const struct mt_meta *of = mt_instance_meta(h, w);
 		const char *sa = w->service_account.s;
+		uint32_t k = 0;
 
-		for (uint32_t k = 0; sa && *sa && of != &h->se->meta && k < n; k++)
-			if (is_account(held, domains[k], of->ns, sa))
-				return false;
+		while (sa && *sa && k < b->conf->n_held && k <= best &&
+			!is_account(&b->conf->held[k], &accounts[k], of->ns, sa))
+			k++;
+		if (!sa || !*sa || k == b->conf->n_held || k > best)
+			continue;
+		if (k < best)
+			h->held_by_others = false;
+		best = k;
+		h->held_by_others |= of != &h->se->meta;
 	}
-	return true;
+	h->held = best < b->conf->n_held ? &b->conf->held[best] : NULL;
 }
 
-struct mt_held *mt_b_held_of(struct mt_build *b, const struct mt_host *h)
+void mt_b_held_hosts(struct mt_build *b)
 {
 	const char *domains[MT_B_DOMAINS];
 	uint32_t n = b->conf->n_held ? mt_b_trust_domains(b, domains) : 0;
+	struct account *accounts =
+		n ? mt_region_alloc(&b->tmp, sizeof(*accounts) * b->conf->n_held) : NULL;
 
-	for (uint32_t i = 0; i < b->conf->n_held; i++)
-		if (is_of(&b->conf->held[i], h, domains, n))
-			return &b->conf->held[i];
-	return NULL;
+	for (uint32_t i = 0; accounts && i < b->conf->n_held; i++)
+		accounts[i] = account_of(&b->conf->held[i], domains, n);
+	for (uint32_t i = 0; accounts && i < b->n_hosts; i++)
+		find_held(b, accounts, &b->host_list[i]);
 }
 
 static const char apart[] = "give each an address of its own";
@@ -275,7 +284,7 @@ static bool may_be_only(struct mt_build *b, const struct mt_listen *l, const str
 	const struct mt_host *h)
 {
 	return is_added(b, held) || is_shown(b, l, held, &h->se->meta) ||
-	       (!b->conf->current && is_of_own_document(b, held, h));
+	       (!b->conf->current && !h->held_by_others);
 }
 
 /*
@@ -319,7 +328,7 @@ void mt_b_listen_shows(struct mt_build *b, const struct mt_listen_port *at, cons
 	const char *name)
 {
 	struct mt_listen *l = mt_b_listen(b, at->addr, at->port);
-	struct mt_held *held = b->conf->n_held ? mt_b_held_of(b, h) : NULL;
+	struct mt_held *held = h->held;
 	bool first = l && (!l->shows_by || mt_b_is_wrong(b, l->shows_by));
 
 	if (!l || mt_b_is_wrong(b, at->meta))
@@ -384,7 +393,7 @@ void mt_b_tell_shown(struct mt_build *b)
 {
 	for (uint32_t i = 0; b->conf->n_held && i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
-		const struct mt_held *held = mt_b_held_of(b, h);
+		const struct mt_held *held = h->held;
 
 		if (held && !held->credential)
 			mt_b_warn(b, &h->se->meta, h->se->meta.origin.line, NULL,

@@ -84,8 +84,8 @@ struct mt_tls_context *mt_b_mesh_end(
 	struct mt_build *b, struct mt_credential *credential, struct mt_err *e);
 /* held.c: by this one, which may have none: NULL. */
 struct mt_tls_context *mt_b_held_context(struct mt_build *b, struct mt_held *held);
-/* Which of those that the node holds is one of the accounts of the host's instances, the first of them; NULL: none. */
-struct mt_held *mt_b_held_of(struct mt_build *b, const struct mt_host *h);
+/* Sets mt_host.held of all hosts. */
+void mt_b_held_hosts(struct mt_build *b);
 /* Hosts whose clients are refused, as their identity cannot be had. */
 void mt_b_tell_shown(struct mt_build *b);
 /* Which domains' principals are the mesh's, into `v`, which has room for all of them; in b->tmp. */

@@ -74,10 +74,13 @@ struct mt_host {
 	uint32_t n_workloads;
 	struct mt_addr *addrs;
 	uint32_t n_addrs, n_unnamed; /* the last ones are no name's: of networks */
-	bool known;		     /* its endpoints can be known */
-	bool own_address;	     /* it is written, readable or not */
-	bool holds;		     /* it was assigned one before, and keeps it */
-	bool has_share;		     /* of the addresses that are assigned */
+	/* The node's first identity that is an account of its endpoints; NULL: none (held.c). */
+	struct mt_held *held;
+	bool held_by_others; /* also of endpoints that other documents give it */
+	bool known;	     /* its endpoints can be known */
+	bool own_address;    /* it is written, readable or not */
+	bool holds;	     /* it was assigned one before, and keeps it */
+	bool has_share;	     /* of the addresses that are assigned */
 	bool over; /* closed, without endpoints and subsets: its work is too much (work.c) */
 	/* The subsets of its rule are closed, because they are too much work (work.c). */
 	bool no_subsets;

@@ -425,6 +425,61 @@ static void edited_at_shared_address(void)
 	}
 }
 
+#define ADDRESSES  20
+#define PORTS	   20
+#define ENDPOINTS  2000
+#define IDENTITIES 1000
+
+/* A service with many endpoints, at many addresses and ports. */
+static char *large_service(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(ISTIO("ServiceEntry", "d, namespace: shop") "  hosts: [d.x]\n  resolution: STATIC\n"
+							  "  addresses: [",
+		f);
+	for (int i = 0; i < ADDRESSES; i++)
+		fprintf(f, "%s192.0.2.%d", i ? ", " : "", i + 1);
+	fputs("]\n  ports:\n", f);
+	for (int i = 0; i < PORTS; i++)
+		fprintf(f, "  - {number: %d, name: tcp-metaprotocol-dubbo-%d}\n", 1000 + i, i);
+	fputs("  endpoints:\n", f);
+	for (int i = 0; i < ENDPOINTS; i++)
+		fprintf(f, "  - {address: 10.1.%d.%d, serviceAccount: a%d}\n", i >> 8, i & 255, i);
+	fclose(f);
+	return text;
+}
+
+/* The endpoints are not compared for each address and port: that would take many seconds. */
+static void many_endpoints(void)
+{
+	static char names[IDENTITIES][64];
+	static struct mt_conf_held held[IDENTITIES];
+	struct mt_conf *c = new_conf();
+	char *text = large_service();
+	struct timespec from, to;
+	struct built b;
+
+	for (int i = 0; i < IDENTITIES; i++) {
+		snprintf(names[i], sizeof(names[i]), "spiffe://cluster.local/ns/shop/sa/b%d", i);
+		held[i].principal = names[i];
+	}
+	snprintf(names[IDENTITIES - 1], sizeof(names[0]), "spiffe://cluster.local/ns/shop/sa/a%d",
+		ENDPOINTS - 1);
+	CU_ASSERT_EQUAL(mt_conf_set_held(c, held, IDENTITIES), 1);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	b = build_text(c, text);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+	CU_ASSERT_PTR_NOT_NULL(b.s);
+	CU_ASSERT_TRUE(to.tv_sec - from.tv_sec < 3);
+	CU_ASSERT(told(&b, "it has the identity of spiffe://cluster.local/ns/shop/sa/a1999"));
+	unbuild(&b);
+	free(text);
+}
+
 const struct mt_test held_tests[] = {{"callers by their own", callers}, {"renewed", renewed},
 	{"one that cannot be had", broken}, {"without the node's own", without_own},
 	{"clients of services", services}, {"of another namespace", of_another_namespace},
@@ -433,4 +488,5 @@ const struct mt_test held_tests[] = {{"callers by their own", callers}, {"renewe
 	{"two identities at one address", two_identities_of_shared_address},
 	{"at an address of another namespace", address_of_another_namespace},
 	{"an identity added at a shared address", identity_of_shared_address},
-	{"an account edited at a shared address", edited_at_shared_address}, {0}};
+	{"an account edited at a shared address", edited_at_shared_address},
+	{"many endpoints of a service", many_endpoints}, {0}};
