@@ -32,9 +32,7 @@
 #define MEANT_REMEDY                                                                               \
 	"write a ServiceEntry of the host in the root namespace, or NAMESPACE/ before the host "   \
 	"if that service is meant"
-#define ROOT_REMEDY                                                                                \
-	"write the service in the root namespace, with this one in its exportTo, or write a "      \
-	"route to its endpoints in the Node's spec.routes"
+#define ROOT_REMEDY "write the service in the root namespace, with this one in its exportTo"
 
 struct entry {
 	char *key;
@@ -104,14 +102,19 @@ static struct entry *remember(struct mt_conf_providers *t, const char *key,
 
 /* ---- where it is ------------------------------------------------------------------------------------- */
 
+/* Why an endpoint is not used, and what to do. */
+struct left_out {
+	const char *why, *remedy;
+};
+
 /* How a provider is reached, and what of its service's instances speak the mesh's mutual TLS, as its other clients have it. */
 struct reach {
 	struct mt_build *b;
 	const struct mt_callout_place *at;
 	const char *servers[SERVERS_MAX];
 	uint32_t n_servers;
-	const char *left_out; /* why an endpoint is not used; NULL: none is left out */
-	const char *remedy;   /* of what the author may not have queried; NULL: nothing yet */
+	const struct left_out *left_out; /* why an endpoint is not used; NULL: none is left out */
+	const char *remedy; /* of what the author may not have queried; NULL: nothing yet */
 	struct mt_grpc_tls tls;
 	uint64_t tls_hash; /* of that; 0: plain text */
 };
@@ -167,6 +170,21 @@ static bool is_of(struct mt_build *b, const struct mt_host *h, const struct mt_u
 	return which == MESHED && !mt_b_asks_for_hbone(b, h, w, port);
 }
 
+static const struct left_out not_meant = {
+	"its endpoints are of sources with `namespaces`, and not of the provider's namespace",
+	"write them in the root namespace, or in that of the provider"};
+/* Also if the Node has a route to them: queries use the host's network, not the node's ports. */
+static const struct left_out of_the_link = {
+	"its endpoints have loopback addresses, addresses of the link, or of a cloud's services "
+	"for the host, and are not of the root namespace",
+	ROOT_REMEDY};
+static const struct left_out of_the_host = {
+	"its endpoints have addresses of the host, and are not of the root namespace", ROOT_REMEDY};
+static const struct left_out out_of_reach = {
+	"its endpoints have addresses that no port and no route of the Node leads to, and are not "
+	"of the root namespace",
+	ROOT_REMEDY ", or write a route to its endpoints in the Node's spec.routes"};
+
 /*
  * Why the host must not connect to an endpoint for an author outside of the root namespace, because
  * only the host may reach it; otherwise NULL. A provider of the MeshConfig, which the operator
@@ -174,24 +192,20 @@ static bool is_of(struct mt_build *b, const struct mt_host *h, const struct mt_u
  * A service that an author names, too, must be where the node's own ports lead, and not at the host
  * itself.
  */
-static const char *is_for_host(
+static const struct left_out *why_left_out(
 	const struct reach *to, const struct mt_host *h, const struct mt_workload *w)
 {
 	struct mt_build *b = to->b;
 
 	if (!is_meant(b, to->at, mt_instance_meta(h, w)))
-		return "its endpoints are of sources with `namespaces`, and not of the "
-		       "provider's namespace";
+		return &not_meant;
 	if (strcmp(mt_instance_meta(h, w)->ns, mt_b_root_namespace(b)) == 0)
 		return NULL;
 	if (mt_jwks_is_listed(&w->address))
-		return "its endpoints have loopback addresses, addresses of the link, or of a "
-		       "cloud's services for the host, and are not of the root namespace";
-	if (to->at->known_only &&
-		(mt_conf_is_kernel(b->conf, &w->address) || !mt_b_reaches(b, &w->address)))
-		return "its endpoints have addresses of the host, or such that no port and no "
-		       "route of the Node leads to, and are not of the root namespace";
-	return NULL;
+		return &of_the_link;
+	if (to->at->known_only && mt_conf_is_kernel(b->conf, &w->address))
+		return &of_the_host;
+	return to->at->known_only && !mt_b_reaches(b, &w->address) ? &out_of_reach : NULL;
 }
 
 /* The instances' addresses; names have none. */
@@ -202,11 +216,11 @@ static void add_instances(
 
 	for (uint32_t i = 0; i < h->n_workloads && to->n_servers < SERVERS_MAX; i++) {
 		const struct mt_workload *w = h->workloads[i];
-		const char *why;
+		const struct left_out *why;
 
 		if (!is_of(to->b, h, u, w, which))
 			continue;
-		why = is_for_host(to, h, w);
+		why = why_left_out(to, h, w);
 		if (why)
 			to->left_out = why;
 		else
@@ -353,8 +367,8 @@ static const char *find(struct reach *to)
 	if (u.port)
 		why = reach_instances(to, h, &u);
 	if (!why && !to->n_servers && to->left_out) {
-		to->remedy = ROOT_REMEDY;
-		why = to->left_out;
+		to->remedy = to->left_out->remedy;
+		why = to->left_out->why;
 	}
 	if (why || to->n_servers)
 		return why;

@@ -9,7 +9,7 @@
 
 #include <arpa/inet.h>
 
-/* The Node permits endpoints there. */
+/* The Node permits endpoints at 169.254.0.0/16, but the host queries none there. */
 #define NODE                                                                                       \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n  ports: [{name: "     \
 	"p0, device: net_null0, addresses: [192.0.2.250/24, '2001:db8::250/64']}]\n  routes: "     \
@@ -203,14 +203,23 @@ static void without_a_service(void)
 }
 
 /* Services that the author of a namespace may not have queried: denyOnFail does not matter. */
-#define HOST_ONLY                                                                                  \
-	"its endpoints have addresses of the host, or such that no port and no route of the Node " \
-	"leads to, and are not of the root namespace: calls under the limit are refused"
+#define OF_LINK                                                                                    \
+	"its endpoints have loopback addresses, addresses of the link, or of a cloud's services "  \
+	"for the host, and are not of the root namespace: calls under the limit are refused"
+#define OF_HOST                                                                                    \
+	"its endpoints have addresses of the host, and are not of the root namespace: calls "      \
+	"under the limit are refused"
+#define OUT_OF_REACH                                                                               \
+	"its endpoints have addresses that no port and no route of the Node leads to, and are "    \
+	"not of the root namespace: calls under the limit are refused"
+#define ROOT  "write the service in the root namespace, with this one in its exportTo"
+#define ROUTE ROOT ", or write a route to its endpoints in the Node's spec.routes"
 #define OF_LIMITS                                                                                  \
 	"the service is of namespace limits, and its exportTo does not name this one: calls "      \
 	"under the limit are refused"
 static const struct {
-	const char *documents, *why, *remedy; /* NULL: it is queried; denyOnFail decides */
+	const char *documents, *why;
+	const char *remedy; /* NULL: it is queried; denyOnFail decides; "=": all of it */
 	const char *node;
 } permission_rows[] = {
 	{LIMITS("limits", HERE) ROUTER("shop", ""), OF_LIMITS, "exportTo", NULL},
@@ -220,10 +229,10 @@ static const struct {
 	{LIMITS("istio-system", HERE) ROUTER("shop", ""), "of namespace istio-system", "exportTo",
 		NULL},
 	{LIMITS_FOR("istio-system", "exportTo: [., shop]") ROUTER("shop", ""), NULL, NULL, NULL},
-	{LIMITS("shop", "{address: 10.0.0.5}") ROUTER("shop", ""), HOST_ONLY, "root namespace",
-		NULL},
-	{LIMITS("shop", "{address: 192.0.2.77}") ROUTER("shop", ""), HOST_ONLY, "root namespace",
-		NULL},
+	{LIMITS("shop", "{address: 10.0.0.5}") ROUTER("shop", ""), OUT_OF_REACH, ROUTE, NULL},
+	/* A route of the Node does not help with these. */
+	{LIMITS("shop", "{address: 192.0.2.77}") ROUTER("shop", ""), OF_HOST, "=" ROOT, NULL},
+	{LIMITS("shop", "{address: 169.254.169.254}") ROUTER("shop", ""), OF_LINK, "=" ROOT, NULL},
 	{LIMITS("istio-system", "{address: 10.0.0.5}") ROUTER("istio-system", ""), NULL, NULL,
 		NULL},
 	{LIMITS("shop", MESHED) ROUTER("shop", ""), "needs the node's identity, which the Node",
@@ -235,6 +244,14 @@ static const struct {
 		NULL},
 	{LIMITS("shop", MESHED ", {address: 192.0.2.7}") ROUTER("shop", ""), NULL, NULL, NULL},
 };
+
+static bool has_remedy(const struct mt_diag *d, const char *remedy)
+{
+	if (!remedy || !d->remedy)
+		return !remedy && !d->remedy;
+	return *remedy == '=' ? strcmp(d->remedy, remedy + 1) == 0
+			      : strstr(d->remedy, remedy) != NULL;
+}
 
 static void permission(void)
 {
@@ -257,8 +274,7 @@ static void permission(void)
 		CU_ASSERT_EQUAL(d != NULL, why != NULL);
 		if (d) {
 			CU_ASSERT_STRING_EQUAL(d->path, "spec.globalRateLimit.rateLimitService");
-			CU_ASSERT_TRUE(
-				remedy ? d->remedy && strstr(d->remedy, remedy) : !d->remedy);
+			CU_ASSERT_TRUE(has_remedy(d, remedy));
 			CU_ASSERT_TRUE(d->origin.line > 0);
 		}
 		if (!d != !why || (limit_of(&sc)->provider == NULL) != (why != NULL)) {
