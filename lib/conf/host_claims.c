@@ -120,7 +120,6 @@ static void find_leaders(struct claiming *x)
 #define LIMITED	    8u
 #define OTHERS_NAME 16u /* the host's name does not have the object's namespace */
 #define CLAIM_SHIFT 3	/* of mt_b_claim() without the parts above */
-#define HELD	    ((MT_CLAIM_NOT_HELD | MT_CLAIM_NOT_HELD >> 1) << CLAIM_SHIFT)
 #define RANK_SHIFT  16
 
 /* Of two objects the one with the lower number has the host. */
@@ -196,25 +195,26 @@ const struct mt_service_entry *mt_b_host_winner(
 }
 
 const char *mt_b_host_reason(struct mt_build *b, const struct mt_host_claims *claims,
-	const struct mt_service_entry *loser, uint32_t i)
+	const struct mt_service_entry *has, const struct mt_service_entry *loser, uint32_t i)
 {
 	const struct claimed *c = claims->names.n ? claimed_of(&claims->names, loser, i) : NULL;
-	unsigned int other;
+	uint64_t place = mt_place_of_host(loser->hosts[i].s);
+	unsigned int other, better, worse;
 
 	if (!c || !c->best[TIMES - 1])
 		return "";
 	other = c->order[TIMES - 1] ^ order_of(b, loser, i);
 	if (other >> RANK_SHIFT)
 		return "";
-	if (other & HELD)
-		return ", which has it in the configuration in force";
-	if (other & (MT_STANDING_NEVER << CLAIM_SHIFT | MT_STANDING_NEW << CLAIM_SHIFT))
-		return ", which was applied before";
-	if (other & OTHERS_NAME)
+	/* The parts of the order that no claim has. */
+	if (other >= OTHERS_NAME && other < 2 * OTHERS_NAME)
 		return ", of the namespace in the name";
-	if (other & LIMITED)
-		return ", of a source that is not limited to namespaces";
-	if (other & HIDDEN)
+	if (other >= HIDDEN && other < LIMITED)
 		return ", which is exported to all namespaces";
-	return other & UNDATED ? ", which has a creationTimestamp" : "";
+	if (other < UNDATED)
+		return "";
+	/* Its namespace may have the host by another object. */
+	better = mt_b_claim(b, place, &has->meta);
+	worse = mt_b_claim(b, place, &loser->meta);
+	return better < worse ? mt_claim_reason(better, worse) : "";
 }

@@ -205,7 +205,7 @@ static void stand_back(struct mt_build *b, const struct mt_host_claims *claims,
 
 	mt_b_shadowed(b, &se->meta, se->hosts[0].line, "spec.hosts[0]", NULL,
 		"\"%.128s\" is that of %s %s/%s%s", host, first->kind, first->ns, first->name,
-		mt_b_host_reason(b, claims, se, 0));
+		mt_b_host_reason(b, claims, has, se, 0));
 	mt_b_warn(b, first, has->hosts[at].line, mt_index_path(path, "spec.hosts", at, ""), NULL,
 		"in place of %s %s/%s, which has the host as well", se->meta.kind, se->meta.ns,
 		se->meta.name);
@@ -224,7 +224,7 @@ static void lose_name(struct mt_build *b, const struct mt_host_claims *claims,
 	(disputed ? mt_b_dispute : mt_b_warn)(b, &se->meta, se->hosts[i].line,
 		mt_index_path(path, "spec.hosts", i, ""), NULL, "\"%.128s\" is that of %s %s/%s%s",
 		se->hosts[i].s, has->meta.kind, has->meta.ns, has->meta.name,
-		mt_b_host_reason(b, claims, se, i));
+		mt_b_host_reason(b, claims, has, se, i));
 }
 
 /* Warns about a further host that the control plane has. */

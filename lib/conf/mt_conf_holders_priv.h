@@ -107,9 +107,9 @@ void mt_b_host_claims(struct mt_build *b, const struct mt_host_claimant *v, uint
 /* The object whose namespace has the host; NULL: objects of one namespace at most have it. */
 const struct mt_service_entry *mt_b_host_winner(
 	const struct mt_host_claims *claims, const char *host);
-/* Why the object does not have its i-th host: words to append to the winner's name, or "". */
+/* Why `has` and not `loser` has the i-th host of the latter: words to append to its name, or "". */
 const char *mt_b_host_reason(struct mt_build *b, const struct mt_host_claims *claims,
-	const struct mt_service_entry *loser, uint32_t i);
+	const struct mt_service_entry *has, const struct mt_service_entry *loser, uint32_t i);
 /*
  * mesh_places.c: the resource of the control plane that has the object's i-th host, or its i-th
  * address with one of its ports, if the object's source is limited to some namespaces and the host

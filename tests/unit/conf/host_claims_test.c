@@ -30,7 +30,8 @@
 /* Each document has 5 lines. */
 #define LINE_OF(nth) (5u * (nth))
 
-#define IN_FORCE ", which has it in the configuration in force"
+#define IN_FORCE     ", which is served there"
+#define IN_NAMESPACE ", in a namespace that is served there"
 
 /* The object at `line` does not get the host. `now` NULL: nothing is in force. */
 static const struct {
@@ -44,7 +45,7 @@ static const struct {
 		"\"a.v\" is that of ServiceEntry v/a" IN_FORCE},
 	{VICTIM, OTHER EDITED, "a.v", "192.0.2.1", LINE_OF(1), MT_DIAG_SHADOWED, IN_FORCE},
 	{VICTIM, OTHER RENAMED, "a.v", "192.0.2.1", LINE_OF(1), MT_DIAG_SHADOWED,
-		"that of ServiceEntry v/b" IN_FORCE},
+		"that of ServiceEntry v/b" IN_NAMESPACE},
 	/* So does it from a further host of another one, which has its others. */
 	{VICTIM, OTHER_OF("own.m, a.v") VICTIM, "a.v", "192.0.2.1", LINE_OF(1), MT_DIAG_DISPUTED,
 		"spec.hosts[1]: \"a.v\" is that of ServiceEntry v/a" IN_FORCE},

@@ -394,7 +394,8 @@ static void hosts_after_a_restart(void)
 		/* Also with another version of its own. */
 		scene_write(&sc, "v.yaml", NAMED(OF("2020") ", labels: {new: version}"));
 		scene_load(&sc);
-		CU_ASSERT(scene_has(&sc, "o.yaml", "\"h.x\" is that of ServiceEntry b/v"));
+		CU_ASSERT(scene_has(&sc, "o.yaml",
+			"\"h.x\" is that of ServiceEntry b/v, applied before in another version"));
 		/* When it is gone, the other one gets it. */
 		scene_write(&sc, "v.yaml", NULL);
 		scene_load(&sc);
