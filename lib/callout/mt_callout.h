@@ -75,6 +75,7 @@ struct mt_callout_conf {
 	uint32_t n_servers;
 	uint64_t timeout; /* ns for one query, including the wait for a connection */
 	bool fail_open;	  /* for the protocol: what becomes of calls without an answer */
+	uint64_t owner;	  /* for the protocol: equal for providers that share a part of the slots */
 	/*
 	 * NULL: plaintext. Otherwise `credential` is used, not PEM texts; the provider takes a
 	 * reference.

@@ -17,6 +17,7 @@ struct mt_callout_lane;
 struct mt_callout_provider {
 	uint32_t refs; /* atomic */
 	uint32_t id;   /* never 0, never reused in this process */
+	uint64_t owner;
 	char *name;
 	struct mt_grpc_target *target;
 	uint64_t timeout;

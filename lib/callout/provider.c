@@ -32,6 +32,7 @@ struct mt_callout_provider *mt_callout_provider_new(const struct mt_callout_conf
 		return NULL;
 	p->refs = 1;
 	p->id = ++last_id;
+	p->owner = conf->owner;
 	p->timeout = conf->timeout;
 	p->fail_open = conf->fail_open;
 	p->name = strdup(conf->name);

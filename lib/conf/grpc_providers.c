@@ -12,6 +12,7 @@
 #include "mt_extauthz.h"
 #include "mt_jwks_store.h"
 #include "mt_meant.h"
+#include "mt_secret_hash.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -428,6 +429,7 @@ struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_cal
 	conf.servers = to.servers;
 	conf.n_servers = to.n_servers;
 	conf.tls = to.tls_hash ? &to.tls : NULL;
+	conf.owner = at->known_only ? mt_secret_hash_text(at->ns, 0) : 0;
 	/* Namespaces share none, so that none can use up what another one has. */
 	key = key_at(&to, mt_region_printf(&b->tmp, "%s %s %s %" PRIu64 " %d %" PRIx64, at->kind,
 				  at->known_only ? at->ns : "", conf.name, conf.timeout,

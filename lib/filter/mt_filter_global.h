@@ -13,8 +13,9 @@
  *   not UTF-8 must not be a way past it. The same applies to opaque streams, which show no
  *   properties.
  * - A worker's slots are shared. Calls for one service have at most three times as many as stay
- *   free: three quarters of all if others need none. Calls of one client (an IPv4 address or an
- *   IPv6 /64) have at most as many as are left for the service: three eighths of all if it is
+ *   free: three quarters of all if others need none. Calls for all services of one namespace's
+ *   limits have at most seven times as many as stay free. Calls of one client (an IPv4 address or
+ *   an IPv6 /64) have at most as many as are left for the service: three eighths of all if it is
  *   alone. Its calls beyond get the error of an overload, also with fail_open: many calls must not
  *   be a way past the limit. With no slot left this applies to each client with calls that wait.
  *   Calls of others pass with fail_open, but as few as could wait: each counts as waiting for the

@@ -57,39 +57,66 @@ static size_t pack(struct mt_global_worker *g, const struct mt_global_limit *l, 
 
 /*
  * Slots are shared by dynamic thresholds (Choudhury and Hahne, IEEE/ACM Transactions on Networking
- * 6(2), 1998). Calls for one service have at most three times as many as stay free, and calls of
- * one client at most as many as are left for the service. Some stay free for others, however slow a
- * service is and whatever a client sends.
+ * 6(2), 1998). Calls for the services of one namespace's limits have at most seven times as many as
+ * stay free, calls for one service three times as many, and calls of one client at most as many as
+ * are left for these. Some stay free for others, however slow a service is, however many services a
+ * namespace's limits name, and whatever a client sends.
  */
-#define SHARE 3
+#define SHARE_OF_SERVICE   3
+#define SHARE_OF_NAMESPACE 7
 
-/* How many calls one client may have, while `free` of all are free and a service has so many. */
-static uint32_t share_of(uint32_t free, uint32_t of_service)
+/* Counts of free places, and of those that a call's namespace, service and client use. */
+struct use {
+	uint32_t free, of_namespace, of_service, of_client;
+};
+
+/* How many more calls one client may have until `used` is `share` times as many as are free. */
+static uint32_t left_of(uint32_t free, uint32_t used, uint32_t share)
 {
-	return free * SHARE > of_service ? (free * SHARE - of_service + SHARE) / (SHARE + 1) : 0;
+	return free * share > used ? (free * share - used + share) / (share + 1) : 0;
 }
 
-/* Both thresholds have room while fewer are used. */
-#define NOT_SCARCE (MT_CALLOUT_SLOTS * SHARE / (2 * SHARE + 2))
+static uint32_t left_for(const struct use *u)
+{
+	return MT_MIN(left_of(u->free, u->of_service, SHARE_OF_SERVICE),
+		left_of(u->free, u->of_namespace, SHARE_OF_NAMESPACE));
+}
+
+static void count_use(struct use *u, const struct mt_global_place *used,
+	const struct mt_callout_provider *p, const struct mt_addr *client)
+{
+	u->of_namespace += used->owner == p->owner;
+	u->of_service += used->service == p->id;
+	u->of_client += mt_addr_eq(&used->client, client);
+}
+
+static void take(struct mt_global_place *place, const struct mt_callout_provider *p,
+	const struct mt_addr *client)
+{
+	*place = (struct mt_global_place){.owner = p->owner, .service = p->id, .client = *client};
+}
+
+/* All thresholds have room while fewer are used. */
+#define NOT_SCARCE (MT_CALLOUT_SLOTS * SHARE_OF_SERVICE / (2 * SHARE_OF_SERVICE + 2))
 
 enum room { ROOM, NO_ROOM, CLIENT_HAS_ENOUGH };
 
-static enum room room_for(
-	const struct mt_global_worker *g, uint32_t service, const struct mt_addr *client)
+static enum room room_for(const struct mt_global_worker *g, const struct mt_callout_provider *p,
+	const struct mt_addr *client)
 {
-	uint32_t free = mt_callout_room(g->lane), of_service = 0, of_client = 0, left;
+	struct use u = {.free = mt_callout_room(g->lane)};
+	uint32_t left;
 
-	if (mt_likely(MT_CALLOUT_SLOTS - free < NOT_SCARCE))
+	if (mt_likely(MT_CALLOUT_SLOTS - u.free < NOT_SCARCE))
 		return ROOM;
-	for (uint32_t i = 0; i < MT_CALLOUT_SLOTS; i++) {
-		of_service += g->service[i] == service;
-		of_client += g->service[i] && mt_addr_eq(&g->client[i], client);
-	}
-	left = share_of(free, of_service);
+	for (uint32_t i = 0; i < MT_CALLOUT_SLOTS; i++)
+		if (g->place[i].service)
+			count_use(&u, &g->place[i], p, client);
+	left = left_for(&u);
 	/* A few clients can use up all that is left: they have enough as well. */
-	if (!left && !of_client)
+	if (!left && !u.of_client)
 		return NO_ROOM;
-	return of_client < left ? ROOM : CLIENT_HAS_ENOUGH;
+	return u.of_client < left ? ROOM : CLIENT_HAS_ENOUGH;
 }
 
 /*
@@ -100,22 +127,21 @@ static enum room room_for(
 static bool may_pass(struct mt_global_worker *g, const struct mt_callout_provider *p,
 	const struct mt_addr *client, uint64_t now)
 {
-	uint32_t free = 0, of_service = 0, of_client = 0, at = 0;
+	struct use u = {0};
+	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < MT_CALLOUT_SLOTS; i++) {
-		if (g->passed[i].until <= now) {
-			free++;
-			at = i;
+		if (g->passed[i].until > now) {
+			count_use(&u, &g->passed[i].place, p, client);
 			continue;
 		}
-		of_service += g->passed[i].service == p->id;
-		of_client += mt_addr_eq(&g->passed[i].client, client);
+		u.free++;
+		at = i;
 	}
-	if (of_client >= share_of(free, of_service))
+	if (u.of_client >= left_for(&u))
 		return false;
 	g->passed[at].until = now + p->timeout;
-	g->passed[at].service = p->id;
-	g->passed[at].client = *client;
+	take(&g->passed[at].place, p, client);
 	return true;
 }
 
@@ -161,7 +187,7 @@ static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, s
 {
 	struct mt_global_worker *g = ctx->fw->global;
 	const struct mt_addr client = mt_addr_client(&v->peer);
-	enum room room = room_for(g, l->provider->id, &client);
+	enum room room = room_for(g, l->provider, &client);
 	struct mt_rls_slot *s = room == ROOM ? mt_rls_slot(g->lane) : NULL;
 	uint32_t i;
 
@@ -175,8 +201,7 @@ static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, s
 	mt_rls_put(s, g->packed, len, keys);
 	g->wait[i].ticket = mt_filter_ticket_of(ctx);
 	g->wait[i].fails_open = l->fail_open;
-	g->service[i] = l->provider->id;
-	g->client[i] = client;
+	take(&g->place[i], l->provider, &client);
 	mt_count(ctx->fw->counters, MT_FILTER_global_waited);
 	mt_rls_ask(s, l->provider, ctx->left(ctx));
 	return MT_FILTER_SUSPEND;
@@ -320,7 +345,7 @@ uint32_t mt_global_take(struct mt_filter_worker *fw, uint64_t now,
 		struct mt_filter_resume r = {
 			.ticket = g->wait[i].ticket, .verdict = MT_FILTER_NEXT, .changes = changes};
 
-		g->service[i] = 0;
+		g->place[i].service = 0;
 		if (s->verdict == MT_RLS_OVER)
 			mt_rls_over_keep(&g->over, &s->keys, &s->answer, now);
 		if (s->verdict == MT_RLS_WITHIN)

@@ -22,11 +22,17 @@ struct mt_global_limit {
 	} of[MT_RLS_DESCRIPTORS];
 };
 
+/* The place of a call that waits, or that passed because it could not. */
+struct mt_global_place {
+	uint64_t owner;	  /* of the provider */
+	uint32_t service; /* the provider's id; 0: no call waits */
+	struct mt_addr client;
+};
+
 /* Worker: calls that wait, by the index of their slot. */
 struct mt_global_worker {
 	struct mt_callout_lane *lane;
-	uint32_t service[MT_CALLOUT_SLOTS]; /* the provider's id; 0: no call waits */
-	struct mt_addr client[MT_CALLOUT_SLOTS];
+	struct mt_global_place place[MT_CALLOUT_SLOTS];
 	struct {
 		struct mt_filter_ticket ticket;
 		bool fails_open;
@@ -34,8 +40,7 @@ struct mt_global_worker {
 	/* Calls that passed, because there was no room for their queries, until their time is over. */
 	struct {
 		uint64_t until;
-		uint32_t service;
-		struct mt_addr client;
+		struct mt_global_place place;
 	} passed[MT_CALLOUT_SLOTS];
 	/* Of the query that is made: descriptors and texts that they refer to. */
 	struct mt_rls_descriptor descriptors[MT_RLS_DESCRIPTORS];

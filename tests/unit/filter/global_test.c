@@ -403,6 +403,69 @@ static void test_full(void)
 	}
 }
 
+#define SERVICES 16
+
+struct calls {
+	uint32_t waiting, passed;
+};
+
+/* As many calls of many clients as there is room for. */
+static struct calls calls_by(struct mt_callout_provider *p)
+{
+	struct mt_global_limit *l = inst.conf;
+	struct calls n = {0};
+
+	l->provider = p;
+	for (uint32_t i = 0; i < 200; i++) {
+		const struct mt_addr peer = mt_addr4(p->id << 8 | i);
+		enum mt_filter_verdict v;
+
+		while ((v = call_of(&peer, "method=say\n", 1, NOW)) != MT_FILTER_REPLY) {
+			n.waiting += v == MT_FILTER_SUSPEND;
+			n.passed += v == MT_FILTER_NEXT;
+		}
+	}
+	l->provider = provider;
+	return n;
+}
+
+/* Many silent services of one namespace leave room for those of another one. */
+static void test_namespaces(void)
+{
+	static const char *const servers[] = {"127.0.0.1:2"};
+
+	for (uint32_t open = 0; open < 2; open++) {
+		struct mt_callout_provider *of_many[SERVICES], *of_one;
+		struct mt_callout_conf conf = {.name = "others",
+			.servers = servers,
+			.n_servers = 1,
+			.timeout = MT_SEC,
+			.fail_open = open,
+			.owner = 1};
+		struct calls n, all = {0};
+
+		set_up(open);
+		for (uint32_t i = 0; i < SERVICES; i++) {
+			of_many[i] = mt_callout_provider_new(&conf);
+			n = calls_by(of_many[i]);
+			all.waiting += n.waiting;
+			all.passed += n.passed;
+		}
+		conf.owner = 2;
+		of_one = mt_callout_provider_new(&conf);
+		CU_ASSERT(all.waiting <= MT_CALLOUT_SLOTS / 8 * 7);
+		CU_ASSERT(all.passed <= MT_CALLOUT_SLOTS / 8 * 7);
+		n = calls_by(of_one);
+		CU_ASSERT(n.waiting >= 12);
+		CU_ASSERT(!open || n.passed >= 12);
+		answer_all();
+		for (uint32_t i = 0; i < SERVICES; i++)
+			mt_callout_drop(of_many[i]);
+		mt_callout_drop(of_one);
+		tear_down();
+	}
+}
+
 /* The call gets the headers for requests, and not those for replies. */
 static void test_headers(void)
 {
@@ -533,6 +596,7 @@ static void test_refused_defs(void)
 
 const struct mt_test global_tests[] = {{"passes", test_passes}, {"over", test_over},
 	{"failures", test_failures}, {"crowds", test_crowds}, {"full", test_full},
-	{"few_pass", test_few_pass}, {"headers", test_headers}, {"wakes", test_wakes},
-	{"no_lane", test_no_lane}, {"no_service", test_no_service}, {"explain", test_explain},
-	{"stream", test_stream}, {"refused_defs", test_refused_defs}, {0}};
+	{"namespaces", test_namespaces}, {"few_pass", test_few_pass}, {"headers", test_headers},
+	{"wakes", test_wakes}, {"no_lane", test_no_lane}, {"no_service", test_no_service},
+	{"explain", test_explain}, {"stream", test_stream}, {"refused_defs", test_refused_defs},
+	{0}};
