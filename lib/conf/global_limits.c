@@ -73,7 +73,7 @@ static void *compile(struct mt_build *b, const struct mt_meta *meta, const struc
 		.properties = properties(b, g),
 		.n_properties = g->n_descriptors,
 		.tallies = b->conf->tallies,
-		.service = name,
+		.limited = name,
 		.n_match = g->match ? g->match->n_conds : 0};
 	struct mt_callout_no no;
 	char err[256] = "";

@@ -48,7 +48,7 @@ struct mt_global_def {
 	const struct mt_global_property *properties;
 	uint32_t n_properties;		   /* MT_RLS_DESCRIPTORS at most */
 	struct mt_tally_registry *tallies; /* counts refusals; NULL: nothing does */
-	const char *service;		   /* part of the counts' identity: host and port */
+	const char *limited;		   /* host and port: part of the counts' identity */
 };
 
 /* Makes the conf of a filter of type "global_ratelimit". NULL with the reason in errbuf. */

@@ -52,19 +52,30 @@ static bool copy_all(
 	return true;
 }
 
+/* The count of a descriptor's refusals. NULL: no memory. */
+static struct mt_tally *count_of(
+	const struct mt_global_def *def, const char *domain, const char *key)
+{
+	struct mt_tally *tally = NULL;
+	char *rule;
+
+	if (asprintf(&rule, "%s: %s", domain, key) < 0)
+		return NULL;
+	tally = mt_tally_hold(def->tallies, def->limited, rule);
+	free(rule);
+	return tally;
+}
+
 /* Takes references to the counts of refusals. False: no memory. */
 static bool count_all(struct mt_global_limit *l, const struct mt_global_def *def)
 {
-	char rule[512];
-
 	if (!def->tallies)
 		return true;
-	l->tally = mt_tally_hold(def->tallies, def->service, l->domain);
+	l->tally = mt_tally_hold(def->tallies, def->limited, l->domain);
 	if (!l->tally)
 		return false;
 	for (uint32_t i = 0; i < l->n; i++) {
-		snprintf(rule, sizeof(rule), "%s: %s", l->domain, l->of[i].key);
-		l->of[i].tally = mt_tally_hold(def->tallies, def->service, rule);
+		l->of[i].tally = count_of(def, l->domain, l->of[i].key);
 		if (!l->of[i].tally)
 			return false;
 	}

@@ -11,7 +11,7 @@ struct mt_global_limit {
 	struct mt_callout_provider *provider; /* reference; NULL: there is no service */
 	bool fail_open;
 	struct mt_matcher *match;
-	char *words; /* of the match */
+	char *words; /* of the match, for pictures of the configuration */
 	char *domain;
 	struct mt_tally *tally; /* of refusals without a descriptor; NULL: none is counted */
 	uint32_t n;

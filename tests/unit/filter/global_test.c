@@ -45,7 +45,7 @@ static void set_up(bool fail_open)
 	mt_filter_worker_init(&fw, 0);
 	fw.inbox = mt_filter_inbox_new();
 	def.tallies = tallies = mt_tally_registry_new(1);
-	def.service = "a:1";
+	def.limited = "a:1";
 	memset(&x, 0, sizeof(x));
 	x.kind = &mt_rls_kind;
 	lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lane));
@@ -594,9 +594,34 @@ static void test_refused_defs(void)
 	tear_down();
 }
 
+/* Descriptors with long keys have counts of their own. */
+static void test_long_keys(void)
+{
+	static char key[2][1024];
+	const struct mt_global_property long_keys[] = {{"method", key[0]}, {"method", key[1]}};
+	struct mt_global_def def = {.domain = "d",
+		.properties = long_keys,
+		.n_properties = 2,
+		.limited = "a:1",
+		.tallies = mt_tally_registry_new(1)};
+	const struct mt_global_limit *l;
+	char err[128];
+
+	for (size_t i = 0; i < 2; i++) {
+		memset(key[i], 'k', sizeof(key[i]) - 1);
+		key[i][sizeof(key[i]) - 2] = (char)('a' + i);
+	}
+	l = mt_global_compile(&kv_codec, &def, err, sizeof(err));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_PTR_NOT_EQUAL(l->of[0].tally, l->of[1].tally);
+	CU_ASSERT_EQUAL(strlen(l->of[1].tally->rule), 3 + strlen(key[1]));
+	mt_global_free((void *)l);
+	mt_tally_registry_free(def.tallies);
+}
+
 const struct mt_test global_tests[] = {{"passes", test_passes}, {"over", test_over},
 	{"failures", test_failures}, {"crowds", test_crowds}, {"full", test_full},
 	{"namespaces", test_namespaces}, {"few_pass", test_few_pass}, {"headers", test_headers},
 	{"wakes", test_wakes}, {"no_lane", test_no_lane}, {"no_service", test_no_service},
 	{"explain", test_explain}, {"stream", test_stream}, {"refused_defs", test_refused_defs},
-	{0}};
+	{"long_keys", test_long_keys}, {0}};

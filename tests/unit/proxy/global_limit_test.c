@@ -34,7 +34,7 @@ static void start(bool fail_open)
 	scene_start(1);
 	scene_patient();
 	def.tallies = tallies = mt_tally_registry_new(1);
-	def.service = "a:1";
+	def.limited = "a:1";
 	memset(&toy_noted, 0, sizeof(toy_noted));
 	memset(&x, 0, sizeof(x));
 	x.kind = &mt_rls_kind;
