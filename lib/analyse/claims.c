@@ -30,8 +30,9 @@ static const struct mt_service_entry *owner_of(const struct mt_analysis *a,
 /* ---- services -------------------------------------------------------------------------------- */
 
 /*
- * Reports a service if one of another namespace has the same host and is used instead, which
- * depends on their age. Policies of the first one's namespace then have no effect on the host.
+ * Reports a service if one of another namespace has the same host and is used instead (lib/conf,
+ * host_claims.c, decides between them). Policies of the first one's namespace then have no effect
+ * on the host.
  */
 static void check_service(
 	struct mt_analysis *a, const struct mt_strmap *owners, const struct mt_service_entry *se)

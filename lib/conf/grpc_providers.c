@@ -22,7 +22,7 @@
 #define TIMEOUT_MS  600000 /* Istio's */
 #define SERVERS_MAX 16	   /* addresses of a service that are tried */
 /* Services that calls wait for and the objects of a namespace name: each has a connection. */
-#define OF_NAMESPACE 16
+#define MOST_OF_NAMESPACE 16u
 
 #define OTHERS_REMEDY                                                                              \
 	"name the namespace in exportTo of the service, with \".\", or write a service of this "   \
@@ -407,10 +407,14 @@ static bool count_one(struct mt_build *b, const char *ns, const char **why)
 {
 	uintptr_t n = (uintptr_t)mt_strmap_get(&b->callouts, ns);
 
-	if (n == OF_NAMESPACE)
-		*why = "limits of its namespace name 16 combinations of service, requestTimeout "
-		       "and denyOnFail already";
-	return n < OF_NAMESPACE && !mt_strmap_put(&b->callouts, ns, (void *)(n + 1), NULL);
+	if (n == MOST_OF_NAMESPACE) {
+		*why = mt_region_printf(&b->tmp,
+			"limits of its namespace name %u combinations of service, requestTimeout "
+			"and denyOnFail already",
+			MOST_OF_NAMESPACE);
+		return false;
+	}
+	return !mt_strmap_put(&b->callouts, ns, (void *)(n + 1), NULL);
 }
 
 struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_callout_place *at,

@@ -100,8 +100,9 @@ static void compare(struct mt_build *b, const struct place *at, const struct lis
 		guarded->of->ns);
 }
 
-static void warn_of_many(
-	struct mt_build *b, const struct place *at, const struct listed *now, const char *many)
+/* `many`: what the endpoint is one of, with the number `n`. */
+static void warn_of_many(struct mt_build *b, const struct place *at, const struct listed *now,
+	const char *many, unsigned int n)
 {
 	char text[MT_ADDR_STRLEN];
 
@@ -109,8 +110,8 @@ static void warn_of_many(
 		mt_b_warn(b, now->of, now->of->origin.line, NULL,
 			"list the endpoint in fewer objects",
 			"calls to %.128s may bypass policies of other namespaces: its endpoint "
-			"%s:%u is one of %s",
-			now->host, mt_addr_str(&at->addr, text), at->port, many);
+			"%s:%u is one of more than %u %s",
+			now->host, mt_addr_str(&at->addr, text), at->port, n, many);
 }
 
 /* Objects of one namespace alone bypass nobody's policies. */
@@ -121,7 +122,7 @@ static void warn_of_sets(struct mt_build *b, const struct place *at)
 	for (struct space *s = at->first; s; s = s->next)
 		for (; s->more; s->more = s->more->next)
 			warn_of_many(b, at, s->more,
-				"more than 16 objects of its namespace with different policies");
+				"objects of its namespace with different policies", SETS);
 }
 
 static void compare_all(
@@ -182,7 +183,7 @@ static void add(struct mt_build *b, struct place *at, const struct listed *now)
 	struct listed *to, **list;
 
 	if (!s) {
-		warn_of_many(b, at, now, "objects of more than 64 namespaces");
+		warn_of_many(b, at, now, "namespaces with it", SPACES);
 		return;
 	}
 	to = mt_region_alloc(&b->tmp, sizeof(*to));

@@ -23,7 +23,7 @@ static bool is_empty(const struct mt_ynode *n)
  * True if the map has only these keys, each once. Another key may be a misspelled one that would
  * have restricted, and of a key that is written twice other readers may take the other value.
  */
-static bool has_only(const struct mt_ynode *n, const char *const *names)
+static bool has_only_of(const struct mt_ynode *n, const char *const *names)
 {
 	uint32_t seen = 0;
 
@@ -42,6 +42,13 @@ static bool has_only(const struct mt_ynode *n, const char *const *names)
 	}
 	return true;
 }
+
+/* The names, with NULL at the end, have a bit each. */
+#define has_only(n, names)                                                                         \
+	({                                                                                         \
+		_Static_assert(MT_ARRAY_LEN(names) <= 33, "bits of has_only_of()");                \
+		has_only_of(n, names);                                                             \
+	})
 
 /* AuthorizationPolicy: istio.io/latest/docs/reference/config/security/authorization-policy */
 enum mt_object_restricts mt_restricts_authorization(
