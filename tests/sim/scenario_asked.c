@@ -182,7 +182,7 @@ const struct sim_scenario scenario_proxy_asked = {
 	.weight = 0,
 	.run = run,
 	.min_calls = CLIENTS * CALLS,
-	.min_exchanges = CALLS / 4,
+	.min_exchanges = CALLS / 8,
 	.min_connections = CLIENTS,
 };
 
