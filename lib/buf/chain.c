@@ -393,16 +393,25 @@ void mt_chain_read(const struct mt_chain *c, uint32_t off, void *dst, uint32_t n
 	}
 }
 
-const uint8_t *mt_chain_peek(const struct mt_chain *c, uint32_t off, uint32_t n, void *scratch)
+/* mt_chain_peek() of bytes that are not all in the first buffer. */
+static mt_noinline const uint8_t *peek_behind(
+	const struct mt_chain *c, uint32_t off, uint32_t n, void *scratch)
 {
 	struct rte_mbuf *m;
 	uint32_t in;
 
-	if (off > c->len || n > c->len - off || c->len == off)
-		return NULL;
 	m = find(c, off, &in);
 	if (mt_likely(mt_link(m)->len - in >= n))
 		return mt_link_data(m) + in;
 	mt_chain_read(c, off, scratch, n);
 	return scratch;
+}
+
+const uint8_t *mt_chain_peek(const struct mt_chain *c, uint32_t off, uint32_t n, void *scratch)
+{
+	if (off > c->len || n > c->len - off || c->len == off)
+		return NULL;
+	if (mt_likely(off + n <= mt_link(c->head)->len))
+		return mt_link_data(c->head) + off;
+	return peek_behind(c, off, n, scratch);
 }
