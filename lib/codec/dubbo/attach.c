@@ -371,15 +371,14 @@ static bool read_alone(
 	return false;
 }
 
-void dubbo_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
-	struct mt_metadata *m)
+/* Indexes a message that quick() cannot read, by a walk over its values. */
+static mt_noinline void index_by_walk(const struct mt_codec *self, struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_metadata *m)
 {
 	struct scan *sc = (struct scan *)m->scan.state;
 	uint32_t steps = MT_SCAN_STEPS;
 	enum mt_scan_rc rc;
 
-	if (msg->flags & DUBBO_MAP_NONE || msg->len == 0 || c->len < msg->len || quick(msg, c, m))
-		return;
 	m->n = 0;
 	m->took += MT_MIN(c->segs, msg->len); /* a step for each buffer before the map */
 	if (m->scan.step == SCAN_DONE) {
@@ -399,6 +398,14 @@ void dubbo_index(const struct mt_codec *self, struct mt_msg *msg, const struct m
 		}
 	}
 	read_attachments(msg, m, &sc->w);
+}
+
+void dubbo_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *m)
+{
+	if (msg->flags & DUBBO_MAP_NONE || msg->len == 0 || c->len < msg->len || quick(msg, c, m))
+		return;
+	index_by_walk(self, msg, c, m);
 }
 
 bool dubbo_metadata(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
