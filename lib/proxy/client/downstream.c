@@ -324,7 +324,7 @@ static uint64_t idle_deadline(const struct mt_proxy *p, const struct mt_down *d)
 	return mt_down_owed(d) || d->msg_started ? MT_NEVER : d->last_rx + idle_ns(p, d);
 }
 
-static void arm_anew(struct mt_proxy *p, struct mt_down *d)
+static mt_noinline void arm_anew(struct mt_proxy *p, struct mt_down *d)
 {
 	uint64_t at = stall_deadline(p, d);
 	uint64_t slow = slow_deadline(p, d);
