@@ -97,7 +97,7 @@ static int fill(scmp_filter_ctx ctx, bool with_ioctl)
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-			SCMP_A0(SCMP_CMP_EQ, PR_SET_TIMERSLACK));
+			SCMP_A0(SCMP_CMP_EQ, PR_SET_TIMERSLACK, 0));
 	if (!rc && with_ioctl)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 0);
 	return rc;
