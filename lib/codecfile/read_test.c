@@ -40,8 +40,18 @@ static void read_values(struct mt_fctx *c, const struct mt_ynode *n, struct cf_t
 {
 	uint32_t i = 0;
 
+	if (n->type == MT_Y_MAP) {
+		mt_f_error(c, n->line, "write a number or a text, or several as a list",
+			"must be a value or a list of values, is a map");
+		return;
+	}
 	if (n->type != MT_Y_SEQ) {
 		read_value(c, n, t);
+		return;
+	}
+	/* One mistake for the list instead of one for each further value. */
+	if (n->n > CF_RANGES) {
+		mt_f_error(c, n->line, "write 16 at most", "too many values");
 		return;
 	}
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {

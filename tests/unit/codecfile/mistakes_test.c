@@ -53,6 +53,8 @@ static const char *const sound[PARTS] = {
 #define HEX_ab	 "6162"
 #define HEX_abcd "61626364"
 
+#define SIXTEEN "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
+
 static const struct {
 	enum part part;
 	const char *text, *expect;
@@ -122,6 +124,13 @@ static const struct {
 	{MATCH, "  match: {magic: {is: 1, not: 2}}\n",
 		"spec.match.magic: a condition compares in one way"},
 	{MATCH, "  match: {magic: {min: 2, max: 1}}\n", "spec.match.magic: min is above max"},
+	{MATCH, "  match: {magic: {not: {min: 2}}}\n",
+		"15: error: spec.match.magic.not: must be a value or a list of values, is a map "
+		"(write a number or a text, or several as a list)"},
+	{MATCH, "  match: {magic: [" SIXTEEN ", 17]}\n",
+		"15: error: spec.match.magic: too many values (write 16 at most)"},
+	{MATCH, "  match: {magic: {is: [" SIXTEEN "], not: [" SIXTEEN "]}}\n",
+		"15: error: spec.match.magic.not[0]: too many values (write 16 at most)"},
 	{MATCH, "  match: {magic: {max: -1}}\n",
 		"15: error: spec.match.magic: magic has no negative numbers (write \"signed: "
 		"true\" "
