@@ -8,8 +8,9 @@
 #include "mt_buf.h"
 
 /* BENCH_TCP sends Thrift's messages too, as opaque bytes for Meltemi. */
-enum bench_codec { BENCH_THRIFT, BENCH_DUBBO, BENCH_TCP, BENCH_CODECS };
+enum bench_codec { BENCH_THRIFT, BENCH_DUBBO, BENCH_TCP, BENCH_AWESOMERPC, BENCH_CODECS };
 extern const char *const bench_codec_names[BENCH_CODECS + 1]; /* ends with NULL */
+extern const char *const bench_ports[BENCH_CODECS];	      /* names of such a service's port */
 
 #define BENCH_ID_MAX 8
 

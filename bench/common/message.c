@@ -6,7 +6,19 @@
 
 #include <rte_byteorder.h>
 
-const char *const bench_codec_names[] = {"thrift", "dubbo", "tcp", NULL};
+const char *const bench_codec_names[] = {"thrift", "dubbo", "tcp", "awesomerpc", NULL};
+const char *const bench_ports[] = {
+	"tcp-metaprotocol-thrift", "tcp-metaprotocol-dubbo", "tcp", "tcp-metaprotocol-awesomerpc"};
+
+/* Where a frame has its length of 4 bytes, how many bytes that does not count, and the id. */
+static const struct {
+	uint32_t at, add, id_at, id_len;
+} layouts[] = {
+	[BENCH_THRIFT] = {0, 4, 16, 4},
+	[BENCH_DUBBO] = {12, 16, 4, 8},
+	[BENCH_TCP] = {0, 4, 16, 4},
+	[BENCH_AWESOMERPC] = {5, 0, 1, 4},
+};
 
 static void put(struct bench_message *m, const void *bytes, uint32_t n)
 {
@@ -109,12 +121,20 @@ static void dubbo_reply(uint32_t size, struct bench_message *m)
 	set_be32(m, 12, m->len - 16);
 }
 
+/* Version 0: no metadata before the body. */
+static void awesomerpc(uint32_t size, struct bench_message *m)
+{
+	put(m, (uint8_t[13]){[10] = 12}, 13); /* the command is 12 */
+	put_fill(m, size);
+	set_be32(m, 5, m->len);
+}
+
 static void make(enum bench_codec codec, uint32_t size, struct bench_message *m, bool request)
 {
-	bool dubbo = codec == BENCH_DUBBO;
-
-	*m = (struct bench_message){.id_at = dubbo ? 4 : 16, .id_len = dubbo ? 8 : 4};
-	if (!dubbo)
+	*m = (struct bench_message){.id_at = layouts[codec].id_at, .id_len = layouts[codec].id_len};
+	if (codec == BENCH_AWESOMERPC)
+		awesomerpc(size, m);
+	else if (codec != BENCH_DUBBO)
 		thrift(size, m, request ? 1 : 2);
 	else if (request)
 		dubbo_request(size, m);
@@ -134,15 +154,14 @@ void bench_reply(enum bench_codec codec, uint32_t size, struct bench_message *m)
 
 uint32_t bench_frame_len(enum bench_codec codec, const struct mt_chain *c)
 {
-	bool dubbo = codec == BENCH_DUBBO;
 	uint8_t tmp[4];
-	const uint8_t *p = mt_chain_peek(c, dubbo ? 12 : 0, 4, tmp);
+	const uint8_t *p = mt_chain_peek(c, layouts[codec].at, 4, tmp);
 	uint32_t len;
 
 	if (!p)
 		return 0;
 	memcpy(&len, p, sizeof(len));
-	len = rte_be_to_cpu_32(len) + (dubbo ? 16 : 4);
+	len = rte_be_to_cpu_32(len) + layouts[codec].add;
 	return c->len >= len ? len : 0;
 }
 

@@ -4,11 +4,10 @@
 
 static void service(FILE *f, const struct path_options *o)
 {
-	static const char *const ports[] = {
-		"tcp-metaprotocol-thrift", "tcp-metaprotocol-dubbo", "tcp"};
 	char port[96];
 
-	snprintf(port, sizeof(port), "%s%s", o->protocol ? "tcp-metaprotocol-" : ports[o->codec],
+	snprintf(port, sizeof(port), "%s%s",
+		o->protocol ? "tcp-metaprotocol-" : bench_ports[o->codec],
 		o->protocol ? o->protocol : "");
 	fprintf(f,
 		"apiVersion: networking.istio.io/v1alpha3\nkind: ServiceEntry\n"
@@ -41,17 +40,21 @@ static void forwarded(FILE *f, const char *address)
 /* The matching route is last; all others name another method. */
 static void router(FILE *f, const struct path_options *o)
 {
+	bool by_command = o->codec == BENCH_AWESOMERPC;
+	const char *key = by_command ? "cmd" : "method";
+
 	fprintf(f, "---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"
 		   "metadata: {name: bench, namespace: bench}\nspec:\n  hosts: [bench.echo]\n  "
 		   "routes:\n");
 	for (uint32_t i = 1; i < o->routes; i++)
 		fprintf(f,
-			"  - name: r%u\n    match: {attributes: {method: {exact: other%u}}}\n"
+			"  - name: r%u\n    match: {attributes: {%s: {exact: other%u}}}\n"
 			"    route: [{destination: {host: bench.echo}}]\n",
-			i, i);
+			i, key, i);
 	fprintf(f,
-		"  - name: all\n    match: {attributes: {method: {exact: echo}%s}}\n"
+		"  - name: all\n    match: {attributes: {%s: {exact: %s}%s}}\n"
 		"    route: [{destination: {host: bench.echo}}]\n",
+		key, by_command ? "'12'" : "echo",
 		o->codec != BENCH_DUBBO ? ""
 		: o->protocol		? ", interface: {prefix: bench}"
 					: ", interface: {prefix: bench}, user: {exact: jason}");

@@ -24,7 +24,8 @@ static const char *const watch_names[] = {
 static const char usage[] =
 	"Usage: path [OPTION]...\n"
 	"Measures one worker of Meltemi inline: cycles around its turns only.\n\n"
-	"  --codec thrift|dubbo|tcp   protocol (thrift)\n"
+	"  --codec thrift|dubbo|tcp|awesomerpc\n"
+	"                             protocol (thrift)\n"
 	"  --codec-file FILE          Meltemi reads the protocol by this codec file\n"
 	"  --size N                   bytes of the string in request and reply (20)\n"
 	"  --conns N                  client connections of each worker, 1-30000 (64)\n"

@@ -69,7 +69,7 @@ static void open_stripped(struct path_peer *p, const struct path_peer_conf *c)
 		.out = p->out.bytes,
 		.in_len = p->in.len,
 		.out_len = p->out.len,
-		.same = p->in.id_at,
+		.same = p->in.id_at & ~3u, /* whole words */
 		.copies = {{(uint16_t)p->in.id_at, (uint16_t)p->out.id_at, (uint16_t)p->in.id_len}},
 		.n_copies = 1};
 	mt_addr_parse(address(c->server, false), &conf.address);

@@ -32,6 +32,8 @@ run --codec dubbo --link memif --peer stripped
 run --codec thrift --multiplexing --link memif
 run --codec dubbo --conns 16 --outstanding 8 --link memif
 run --codec dubbo --codec-file "$root/tests/codecfiles/files/dubbo2.yaml" --link memif
+run --codec awesomerpc --link memif
+run --codec awesomerpc --codec-file "$root/tests/codecfiles/files/awesome.yaml" --link memif
 run --codec dubbo --size 1024 --link memif
 run --codec dubbo --policies off --link memif
 run --codec dubbo --routes 100 --link memif

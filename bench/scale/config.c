@@ -13,8 +13,6 @@ void scale_vip(uint32_t i, struct mt_addr *vip)
 void scale_documents(FILE *f, const void *options)
 {
 	const struct scale_options *o = options;
-	static const char *const ports[] = {
-		"tcp-metaprotocol-thrift", "tcp-metaprotocol-dubbo", "tcp"};
 
 	if (o->tls)
 		bench_node_document(f);
@@ -22,7 +20,7 @@ void scale_documents(FILE *f, const void *options)
 		   "metadata: {name: bench, namespace: bench}\nspec:\n  hosts: [bench.echo]\n"
 		   "  location: MESH_INTERNAL\n  resolution: STATIC\n");
 	fprintf(f, "  ports: [{number: %d, name: %s, protocol: TCP}]\n  addresses:\n", BENCH_PORT,
-		ports[o->codec]);
+		bench_ports[o->codec]);
 	for (uint32_t i = 0; i < SCALE_ADDRS; i++)
 		fprintf(f, "  - 240.240.0.%u\n", 1 + i);
 	fprintf(f, "  endpoints:\n");

@@ -10,7 +10,8 @@
 static const char usage[] =
 	"Usage: scale [OPTION]...\n"
 	"Measures memory and time of many connections on one worker of Meltemi.\n\n"
-	"  --codec tcp|dubbo|thrift  protocol (tcp: a server connection for each client "
+	"  --codec tcp|dubbo|thrift|awesomerpc\n"
+	"                            protocol (tcp: a server connection for each client "
 	"connection)\n"
 	"  --conns N[,N]...          client connections at each step, increasing, at most 2000000 "
 	"(1000,10000,100000)\n"

@@ -40,7 +40,9 @@ static const struct row rows[] = {
 	{BENCH_THRIFT, false, 333, 8, 20, 576, 0, false, false},
 	{BENCH_DUBBO, false, 7777, 4, 8, 9000, 0, false, true},
 	{BENCH_DUBBO, false, 20, 16, 1, 1500, 0, true, false},
+	{BENCH_AWESOMERPC, false, 20, 64, 1, 1500, 0, false, false},
 	{BENCH_DUBBO, true, 20, 64, 1, 1500, 0, false, false},
+	{BENCH_AWESOMERPC, true, 21, 3, 200, 1500, 0, false, false},
 	{BENCH_THRIFT, true, 20, 64, 8, 1500, 0, false, true},
 	{BENCH_THRIFT, true, 21, 3, 200, 1500, 0, false, false},
 	{BENCH_DUBBO, true, 1001, 16, 4, 1500, 0, false, false},
@@ -107,7 +109,7 @@ static struct bench_stripped_conf conf_of(struct world *w)
 		.out = w->out.bytes,
 		.in_len = w->in.len,
 		.out_len = w->out.len,
-		.same = w->in.id_at,
+		.same = w->in.id_at & ~3u, /* whole words */
 		.copies = {{(uint16_t)w->in.id_at, (uint16_t)w->out.id_at, (uint16_t)w->in.id_len}},
 		.n_copies = 1};
 	return c;
