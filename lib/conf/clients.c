@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whose calls a route is for: ports, gateways with their hosts, and clients by namespace and labels. */
 #include "mt_conf_service_priv.h"
+#include "mt_meant.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -109,11 +110,11 @@ bool mt_b_hosts_are_of_server(struct mt_build *b, const struct mt_text *hosts, u
 {
 	for (uint32_t i = 0; i < n; i++) {
 		const char *host = hosts[i].s;
-		char full[256];
+		char full[MT_MEANT_HOST];
 		bool is_short =
 			mt_long_name(host, ns, mt_model_domain(b->model), full, sizeof(full));
 		/* As in mt_b_host(), but a name at a gateway need not be a service's. */
-		bool as_written = !is_short || !mt_strmap_get(&b->hosts, full);
+		bool as_written = !mt_b_means_long(b, host, ns, full);
 
 		for (uint32_t k = 0; k < server->n_hosts; k++)
 			if ((as_written && has_host(server->hosts[k].s, host, ns, g)) ||

@@ -5,6 +5,7 @@
  * and listeners only what is served has a name; a control plane's table is taken as it is.
  */
 #include "mt_conf_priv.h"
+#include "mt_meant.h"
 
 #include "mt_dns.h"
 
@@ -149,11 +150,10 @@ static bool is_top_level(const struct mt_node_dns *d, const char *host)
 static const struct mt_host *of_others(
 	const struct mt_build *b, const struct mt_host *h, const char *name)
 {
-	const char *domain = mt_model_domain(b->model), *ns = b->model->node->meta.ns;
 	const struct mt_host *other;
-	char full[256];
+	char full[MT_MEANT_HOST];
 
-	if (!mt_long_name(name, ns, domain, full, sizeof(full)))
+	if (!mt_b_means_long(b, name, b->model->node->meta.ns, full))
 		return NULL;
 	other = mt_strmap_get(&b->hosts, full);
 	return other && strcmp(other->se->meta.ns, h->se->meta.ns) != 0 ? other : NULL;

@@ -4,6 +4,7 @@
  * one limit applies to all of them. Others that are for the same calls are reported.
  */
 #include "mt_conf_listener_priv.h"
+#include "mt_meant.h"
 
 #include <string.h>
 
@@ -18,9 +19,8 @@ static bool covers_host(
 	struct mt_build *b, const struct mt_virtual_service *vs, const struct mt_meta_router *mr)
 {
 	const char *written = mr->hosts[0].s, *ns = mr->meta.ns;
-	char full[256];
-	bool is_short = mt_long_name(written, ns, mt_model_domain(b->model), full, sizeof(full)) &&
-			mt_strmap_get(&b->hosts, full);
+	char full[MT_MEANT_HOST];
+	bool is_short = mt_b_means_long(b, written, ns, full);
 
 	for (uint32_t i = 0; i < vs->n_hosts; i++) {
 		const char *word = vs->hosts[i].s;

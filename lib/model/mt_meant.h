@@ -15,9 +15,10 @@ bool mt_model_is_limited(const struct mt_model *m, const struct mt_meta *meta);
 bool mt_host_is_of(const char *host, const char *ns, const char *domain);
 /*
  * Returns the host that a document of namespace `ns` means by `word`, in `buf` or as `word`; NULL:
- * there is none. A short name (mt_long_name()) means its long name first. If no object has that, it
- * is a host as it is written, but then one of namespace `ns`, of the namespace in the word, or of a
- * source without `namespaces`. Otherwise an author could take the short names of all others.
+ * there is none. A short name (mt_long_name()) means its long name first, then the host as it is
+ * written: of each an object of namespace `ns` or of a source without `namespaces`. If there is
+ * none, it means an object of the namespace in the word. Otherwise an author of another namespace
+ * could take the short names of all others, and hosts with one dot.
  */
 const char *mt_meant_host(const struct mt_model *m, const char *word, const char *ns,
 	mt_host_finder *find, const void *hosts, char buf[MT_MEANT_HOST]);

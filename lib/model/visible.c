@@ -90,27 +90,36 @@ bool mt_host_is_of(const char *host, const char *ns, const char *domain)
 	return true;
 }
 
-/*
- * True if a document of `ns` may mean the host of this object by a short name as it is written.
- * `full`: the long name.
- */
-static bool may_mean(
-	const struct mt_model *m, const char *full, const char *ns, const struct mt_meta *of)
+/* True if documents of `ns` may mean the host of this object by any name. */
+static bool is_trusted(const struct mt_model *m, const char *ns, const struct mt_meta *of)
 {
-	return strcmp(of->ns, ns) == 0 || !mt_model_is_limited(m, of) ||
-	       mt_host_is_of(full, of->ns, mt_model_domain(m));
+	return strcmp(of->ns, ns) == 0 || !mt_model_is_limited(m, of);
+}
+
+/* The host that a short name means; `full`: its long name. */
+static const char *meant_short(const struct mt_model *m, const char *word, const char *ns,
+	mt_host_finder *find, const void *hosts, const char *full)
+{
+	const struct mt_meta *as_full = find(hosts, full), *as_written = find(hosts, word);
+
+	if (as_full && is_trusted(m, ns, as_full))
+		return full;
+	if (as_written && is_trusted(m, ns, as_written))
+		return word;
+	/* Authors that are limited to a namespace have the names with this namespace. */
+	if (as_full && mt_host_is_of(full, as_full->ns, mt_model_domain(m)))
+		return full;
+	if (as_written && mt_host_is_of(full, as_written->ns, mt_model_domain(m)))
+		return word;
+	return NULL;
 }
 
 const char *mt_meant_host(const struct mt_model *m, const char *word, const char *ns,
 	mt_host_finder *find, const void *hosts, char buf[MT_MEANT_HOST])
 {
-	bool is_short = mt_long_name(word, ns, mt_model_domain(m), buf, MT_MEANT_HOST);
-	const struct mt_meta *of;
-
-	if (is_short && find(hosts, buf))
-		return buf;
-	of = find(hosts, word);
-	return of && (!is_short || may_mean(m, buf, ns, of)) ? word : NULL;
+	if (mt_long_name(word, ns, mt_model_domain(m), buf, MT_MEANT_HOST))
+		return meant_short(m, word, ns, find, hosts, buf);
+	return find(hosts, word) ? word : NULL;
 }
 
 bool mt_host_covers(const char *wildcard, const char *host)

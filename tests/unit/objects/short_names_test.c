@@ -57,6 +57,19 @@ static const struct {
 	{RULE("shop", "pay"), ENTRY("e", "a", "pay"), "DestinationRule", "d", ""},
 	{RULE("shop", "pay.shop"), ENTRY("e", "a", "pay.shop"), "DestinationRule", "d", ""},
 	{LIMIT("shop", "pay"), ENTRY("e", "a", "pay"), "MetaRouter", "m", ""},
+	/* A long name that the author of another namespace writes takes no name from others. */
+	{ENTRY("e", "b", "example.com") "---\n" RULE("b", "example.com"),
+		ENTRY("x", "a", "example.com.svc.cluster.local"), "DestinationRule", "d",
+		"example.com"},
+	{ENTRY("e", "shop", "pay") "---\n" LIMIT("shop", "pay"), ENTRY("x", "a", LONG),
+		"MetaRouter", "m", "pay"},
+	{ENTRY("e", "b", "pay.shop") "---\n" RULE("b", "pay.shop"), ENTRY("x", "a", LONG),
+		"DestinationRule", "d", "pay.shop"},
+	/* Also that of a namespace with the name of a domain. */
+	{ENTRY("e", "b", "pay.a") "---\n" RULE("b", "pay.a"),
+		ENTRY("x", "a", "pay.a.svc.cluster.local"), "DestinationRule", "d", "pay.a"},
+	{LIMIT("shop", "pay.a"), ENTRY("x", "a", "pay.a.svc.cluster.local"), "MetaRouter", "m",
+		"pay.a.svc.cluster.local"},
 	/* A name that is not a short one is a host wherever it is. */
 	{LIMIT("shop", "pay.example.com"), ENTRY("e", "a", "pay.example.com"), "MetaRouter", "m",
 		"pay.example.com"},
