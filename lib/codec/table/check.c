@@ -115,6 +115,20 @@ static bool needs_place(uint32_t code)
 	       code == MT_CT_COPY || code == MT_CT_DEADLINE;
 }
 
+/* A walk that empties the slot of its own container could not go on after a wait. */
+static bool walk_op_ok(const struct mt_codec_table *t, const struct mt_ct_op *op)
+{
+	const struct mt_ct_walk *w;
+
+	if (op->n >= t->n_walks || op->within == MT_CT_NONE)
+		return false;
+	w = &t->walks[op->n];
+	for (uint32_t i = 0; i < w->n; i++)
+		if (t->targets[w->first + i].slot == op->within)
+			return false;
+	return true;
+}
+
 static bool numbers_ok(const struct mt_codec_table *t, const struct mt_ct_op *op)
 {
 	switch ((enum mt_ct_code)op->code) {
@@ -132,7 +146,7 @@ static bool numbers_ok(const struct mt_codec_table *t, const struct mt_ct_op *op
 	case MT_CT_UNTIL:
 		return text_ok(t, op->n, op->m) && op->m >= 1 && op->m <= 8 && op->lo <= MT_CT_LEAD;
 	case MT_CT_WALK:
-		return op->n < t->n_walks && op->within != MT_CT_NONE;
+		return walk_op_ok(t, op);
 	case MT_CT_FIT:
 		return op->within != MT_CT_NONE;
 	case MT_CT_HOLD:

@@ -210,4 +210,34 @@ static void programs(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
-const struct mt_test quick_tests[] = {{"programs", programs}, {0}};
+/* A walk that empties its own container would end at the first wait for bytes. */
+static void walk_into_its_container(void)
+{
+	static const struct mt_ct_walk walk = {.format = MT_CT_WORDS, .n = 1};
+	struct mt_ct_target target = {.number = 1, .slot = 1};
+	struct mt_codec_table t = {.ops = ops,
+		.places = places,
+		.walks = &walk,
+		.targets = &target,
+		.n_ops = 6,
+		.n_places = 1,
+		.n_walks = 1,
+		.n_targets = 1,
+		.codec = {.name = "walk", .version = 1, .max_message = BYTES, .keys = keys}};
+	const char *why = "";
+
+	places[0] = (struct mt_ct_place){.base = MT_CT_START, .type = MT_CT_BYTES, .size = 4};
+	ops[0] = (struct mt_ct_op){.code = MT_CT_ADD, .lo = 8};
+	ops[1] = (struct mt_ct_op){.code = MT_CT_FRAMED, .lo = 1, .hi = BYTES};
+	ops[2] = (struct mt_ct_op){.code = MT_CT_KIND, .flags = MT_MSG_REQUEST};
+	ops[3] = (struct mt_ct_op){.code = MT_CT_FIXED, .within = MT_CT_NONE};
+	ops[4] = (struct mt_ct_op){.code = MT_CT_WALK};
+	ops[5] = (struct mt_ct_op){.code = MT_CT_DONE};
+	CU_ASSERT(mt_codec_table_check(&t, &why));
+	target.slot = 0;
+	CU_ASSERT_FALSE(mt_codec_table_check(&t, &why));
+	CU_ASSERT_STRING_EQUAL(why, "an op with a wrong operand");
+}
+
+const struct mt_test quick_tests[] = {
+	{"programs", programs}, {"walk_into_its_container", walk_into_its_container}, {0}};
