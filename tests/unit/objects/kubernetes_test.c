@@ -88,7 +88,10 @@ static void a_service(void)
 	scene_end(&sc);
 }
 
-/* Metrics name what made the Pods, from the labels that it gives them; a slice names nobody. */
+/*
+ * Metrics name the Deployment, StatefulSet or DaemonSet of a Pod, by the Pod's labels. Endpoints of
+ * slices without Pods have no workload.
+ */
 static void workloads(void)
 {
 #define MADE(pod, labels)                                                                          \

@@ -12,7 +12,10 @@
 	"{'lb_endpoints': [{" AT("192.0.2.1",                                                      \
 		"80") ", 'metadata': {'filter_metadata': {'istio': {'workload': '" ns "'}}}}]}"
 
-/* Istio says it for telemetry; where it does not, or several are said, nobody's word is taken. */
+/*
+ * The metadata for Istio's telemetry have the namespace. Without them, or if endpoints have several
+ * namespaces, the namespace is unknown.
+ */
 static void namespaces(void)
 {
 	static const struct {
