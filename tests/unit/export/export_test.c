@@ -335,10 +335,14 @@ static void test_poison(void)
 	check_lost(NOT_FOUND, MT_EXPORT_unavailable);
 }
 
-/* Records wait while the collector fails, and arrive once it is well. */
+/*
+ * Records wait while the collector fails, and arrive once it is well. Where the collector does not answer in time, a loaded
+ * machine can be late with the answer to a message that has arrived, and the message is sent again.
+ */
 static void check_recovers(enum manner manner, enum mt_export_state state)
 {
-	const struct mt_export_conf c = {.timeout = 50 * MT_MSEC};
+	const bool again = manner == SILENT;
+	const struct mt_export_conf c = {.timeout = again ? 50 * MT_MSEC : LONG};
 	struct mt_export_stats st;
 	struct mt_export_queue *q;
 
@@ -354,7 +358,9 @@ static void check_recovers(enum manner manner, enum mt_export_state state)
 	CU_ASSERT_EQUAL(st.sent, 2);
 	CU_ASSERT_EQUAL(st.state, MT_EXPORT_ok);
 	CU_ASSERT_STRING_EQUAL(st.why, "");
-	CU_ASSERT_EQUAL(n_got, 2);
+	CU_ASSERT(n_got == 2 || (again && n_got > 2));
+	CU_ASSERT_EQUAL(got[0], 'a');
+	CU_ASSERT_EQUAL(got[n_got - 1], 'b');
 	end(q);
 	tear_down();
 }
