@@ -12,7 +12,7 @@ import sys
 
 from log_cost import CASES, INDEX, per_exchange
 
-LIMITS = {"no": 60, "all": 3000}
+LIMITS = {"no": 75, "all": 7000}
 
 
 def main():
