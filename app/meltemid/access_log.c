@@ -65,14 +65,14 @@ static void report(struct daemon *d, uint32_t i, const struct mt_alog_output_sta
 	if (st->sink.state == before)
 		return;
 	if (st->sink.state == MT_ALOG_STATE_ok)
-		mt_log(MT_LOG_INFO, "config", "access log %s: lines are written", st->path);
+		mt_log(MT_LOG_INFO, "config", "access log %s: %s are written", st->path, st->what);
 	else
-		mt_log(MT_LOG_WARN, "config", "access log %s: %s%s%s; %s", st->path,
+		mt_log(MT_LOG_WARN, "config", "access log %s: %s%s%s; %s %s", st->path,
 			mt_alog_state_words(st->sink.state), st->sink.why.text[0] ? ": " : "",
-			st->sink.why.text,
+			st->sink.why.text, st->what,
 			mt_alog_state_loses(st->sink.state)
-				? "lines are lost"
-				: "lines wait in 4 MiB, further ones are lost");
+				? "are lost"
+				: "wait in 4 MiB, further ones are lost");
 }
 
 void access_log_turn(struct daemon *d)

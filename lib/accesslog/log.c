@@ -424,6 +424,7 @@ bool mt_alog_output(const struct mt_alog *l, uint32_t i, struct mt_alog_output_s
 	to->document = o->document;
 	path_of(o, to->path);
 	to->is_sent = o->net != NULL;
+	to->what = o->net && o->net->collector.service == MT_ALOG_SPANS ? "spans" : "lines";
 	mt_alog_output_stats_of(o, &to->sink);
 	to->lost_ring = mt_alog_lost_ring(l, o);
 	to->wanted = to->sink.wanted + to->lost_ring;

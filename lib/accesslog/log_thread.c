@@ -65,6 +65,8 @@ static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t n
 	for (uint32_t i = 0; i < l->list->n; i++) {
 		struct mt_alog_output *o = l->list->v[i];
 
+		if (entry->spans && o->net)
+			mt_alog_net_put_spans(o->net, l->list->keys[i], entry, &r);
 		if (!is_for(l->list, i, entry))
 			continue;
 		if (o->net && !mt_alog_net_takes(o->net, r.type))

@@ -84,6 +84,7 @@ struct mt_alog_output_stats {
 	uint64_t wanted;      /* lines */
 	uint64_t lost_ring;   /* lines of entries for which a worker's ring had no space */
 	bool is_sent;	      /* to a collector */
+	const char *what;     /* "lines", or "spans" */
 	struct mt_alog_sink_stats sink;
 };
 /* The counters of output i. False: there is none. */

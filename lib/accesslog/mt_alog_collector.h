@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Collectors of access logs: services of gRPC that get records in place of lines. The queue, the
- * thread and the retries are lib/export's.
+ * thread and the retries are lib/export's. Spans of traced calls take the same way: their encoder
+ * is lib/tracing's.
  */
 #pragma once
 
@@ -13,19 +14,43 @@ enum mt_alog_service {
 	MT_ALOG_HTTP_ALS, /* Envoy's ALS; only calls */
 	MT_ALOG_TCP_ALS,  /* Envoy's ALS; only opaque streams and refused connections */
 	MT_ALOG_OTEL,	  /* OTLP logs; all */
+	MT_ALOG_SPANS,	  /* spans of traced calls, by mt_alog_collector.encoder */
 };
+
+struct mt_alog_collector;
+struct mt_alog_entry;
+struct mt_export_conf;
+
+/* Encodes spans for a service of gRPC; constant. */
+struct mt_alog_encoder {
+	/*
+	 * Sets path, frames and answer. `head`, MT_ALOG_HEADS bytes, is for what the frames refer
+	 * to, and is copied.
+	 */
+	void (*open)(const struct mt_alog_collector *c, struct mt_export_conf *conf, uint8_t *head);
+	/*
+	 * Writes one of the entry's spans, MT_ALOG_SPAN_CALL or MT_ALOG_SPAN_ATTEMPT, into
+	 * MT_ALOG_WIRE bytes. Returns the length.
+	 */
+	uint32_t (*span)(const struct mt_alog_collector *c, const struct mt_alog_entry *e,
+		const struct mt_alog_record *r, uint8_t which, uint8_t *to);
+};
+#define MT_ALOG_HEADS (2u * MT_ALOG_WIRE_HEAD)
 
 struct mt_alog_collector {
 	enum mt_alog_service service;
 	const char *name;	       /* of the provider */
 	struct mt_grpc_target *target; /* an output may get another one, and keeps its queue */
-	const char *log_name;
+	const char *log_name;	       /* NULL: SPANS have none */
 	struct mt_alog_sender sender;
 	/*
 	 * OTEL: a JSON object of texts with operators, which become attributes; NULL: none. The
 	 * body is the text of the output's format.
 	 */
 	const char *labels;
+	/* SPANS: */
+	const struct mt_alog_encoder *encoder;
+	uint32_t longest; /* most bytes of a tag's value */
 };
 
 struct mt_alog_labels;

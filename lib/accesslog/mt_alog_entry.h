@@ -3,7 +3,8 @@
  * A call, an opaque stream or a refused connection, as a worker writes it to its ring of bytes at
  * its end. Names of the configuration are pointers, so that a worker copies little: they belong to
  * a snapshot that the call or the worker held, and mt_alog_passed() is true when no unread entry
- * can point to it. Texts of the client and the reason are copied and follow the entry.
+ * can point to it. Texts of the client and the reason are copied and follow the entry. If the call
+ * is traced, the same entry has its spans.
  */
 #pragma once
 
@@ -17,6 +18,21 @@
 struct mt_alog_scope {
 	uint32_t n;
 	uint64_t keys[];
+};
+
+/* Spans of an entry, as bits. */
+#define MT_ALOG_SPAN_CALL    1u /* of the call */
+#define MT_ALOG_SPAN_ATTEMPT 2u /* of its last attempt so far */
+
+/* The trace of an entry with spans. */
+struct mt_alog_spans {
+	uint64_t key;	     /* mt_alog_want.key of the output that gets the spans */
+	uint64_t attempt_at; /* ns, of the entry's clock: start of the attempt */
+	uint8_t trace_len;   /* MT_TRACE_ID or 8 */
+	bool has_parent, is_debug;
+	uint8_t trace[MT_TRACE_ID];
+	uint8_t parent[MT_SPAN_ID]; /* span of the sender, if has_parent */
+	uint8_t call[MT_SPAN_ID], attempt[MT_SPAN_ID];
 };
 
 struct mt_alog_entry {
@@ -38,7 +54,8 @@ struct mt_alog_entry {
 	uint8_t ending; /* enum mt_ending */
 	uint8_t type;	/* enum mt_alog_type */
 	bool oneway;
-	struct mt_addr endpoint;		/* all zero: not known, as the next three */
+	uint8_t spans;		 /* bits; not 0: struct mt_alog_spans follows the texts */
+	struct mt_addr endpoint; /* all zero: not known, as the next three */
 	struct mt_addr client, local, up_local; /* from here on as in struct mt_call_note */
 	uint16_t client_port, local_port, up_local_port;
 	uint16_t interface_len, method_len; /* at most MT_ALOG_ENTRY_TEXT, or MT_ALOG_NO_TEXT */
@@ -48,13 +65,22 @@ struct mt_alog_entry {
 	char texts[]; /* the interface, the method, the reason, the metadata values */
 };
 
-/* Bytes of a ring that an entry with these texts needs. */
+/* Bytes of a ring that an entry with these texts needs, without spans. */
 static inline uint32_t mt_alog_entry_size(
 	uint16_t interface_len, uint16_t method_len, uint16_t reason_len, uint16_t kept_len)
 {
 	return (uint32_t)sizeof(struct mt_alog_entry) + reason_len + kept_len +
 	       (interface_len == MT_ALOG_NO_TEXT ? 0u : interface_len) +
 	       (method_len == MT_ALOG_NO_TEXT ? 0u : method_len);
+}
+
+/* Copies the trace of an entry with spans. */
+static inline void mt_alog_entry_spans(const struct mt_alog_entry *e, struct mt_alog_spans *to)
+{
+	const char *at = (const char *)e + mt_alog_entry_size(e->interface_len, e->method_len,
+						   e->reason_len, e->kept_len);
+
+	__builtin_memcpy(to, at, sizeof(*to));
 }
 
 /* Name of an exchange, as mt_exchange_name() writes it: worker-index-generation. */

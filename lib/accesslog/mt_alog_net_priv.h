@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mt_alog_collector.h"
+#include "mt_alog_entry.h"
 #include "mt_alog_format.h"
 #include "mt_alog_sink.h"
 #include "mt_export.h"
@@ -44,5 +45,8 @@ bool mt_alog_net_takes(const struct mt_alog_net *n, enum mt_alog_type type);
 /* Only mt-log. `format` and `line` are of the output and for work. */
 void mt_alog_net_put(struct mt_alog_net *n, struct mt_alog_format *format,
 	const struct mt_alog_record *r, uint64_t now, struct mt_alog_line *line);
+/* Only mt-log. Puts the spans of an entry with some, if they are for an output with this key. */
+void mt_alog_net_put_spans(struct mt_alog_net *n, uint64_t key, const struct mt_alog_entry *e,
+	const struct mt_alog_record *r);
 /* The counters of the queue as those of a sink. */
 void mt_alog_net_stats(const struct mt_alog_net *n, struct mt_alog_sink_stats *to);

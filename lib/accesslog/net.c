@@ -41,17 +41,44 @@ static struct mt_export_queue *start_otel(
 	return mt_export_queue_new(x, &conf, e);
 }
 
+static struct mt_export_queue *start_spans(
+	struct mt_export *x, const struct mt_alog_collector *c, struct mt_err *e)
+{
+	uint8_t head[MT_ALOG_HEADS];
+	struct mt_export_conf conf = {.name = c->name, .target = c->target};
+
+	c->encoder->open(c, &conf, head);
+	return mt_export_queue_new(x, &conf, e);
+}
+
+static struct mt_export_queue *start(
+	struct mt_export *x, const struct mt_alog_collector *c, struct mt_err *e)
+{
+	switch (c->service) {
+	case MT_ALOG_OTEL:
+		return start_otel(x, c, e);
+	case MT_ALOG_SPANS:
+		return start_spans(x, c, e);
+	case MT_ALOG_HTTP_ALS:
+	case MT_ALOG_TCP_ALS:
+		break;
+	}
+	return start_als(x, c, e);
+}
+
 static bool copy(const struct mt_alog_collector *from, struct mt_alog_collector *to)
 {
 	to->service = from->service;
 	to->target = mt_grpc_target_hold(from->target);
 	to->name = strdup(from->name);
-	to->log_name = strdup(from->log_name);
+	to->log_name = from->log_name ? strdup(from->log_name) : NULL;
 	to->sender.node = strdup(from->sender.node);
 	to->sender.cluster = strdup(from->sender.cluster);
 	to->labels = from->labels ? strdup(from->labels) : NULL;
-	return to->name && to->log_name && to->sender.node && to->sender.cluster &&
-	       !to->labels == !from->labels;
+	to->encoder = from->encoder;
+	to->longest = from->longest;
+	return to->name && to->sender.node && to->sender.cluster &&
+	       !to->log_name == !from->log_name && !to->labels == !from->labels;
 }
 
 static void drop(struct mt_alog_collector *c)
@@ -80,7 +107,7 @@ struct mt_alog_net *mt_alog_net_new(
 		*rc = n->labels ? *rc : -EINVAL;
 	}
 	if (!n->labels == !c->labels)
-		n->queue = c->service == MT_ALOG_OTEL ? start_otel(x, c, e) : start_als(x, c, e);
+		n->queue = start(x, c, e);
 	if (n->queue) {
 		*rc = 0;
 		return n;
@@ -112,7 +139,8 @@ bool mt_alog_net_is(const struct mt_alog_net *n, const struct mt_alog_collector 
 	       same_text(own->log_name, c->log_name) &&
 	       same_text(own->sender.node, c->sender.node) &&
 	       same_text(own->sender.cluster, c->sender.cluster) &&
-	       same_text(own->labels, c->labels);
+	       same_text(own->labels, c->labels) && own->encoder == c->encoder &&
+	       own->longest == c->longest;
 }
 
 void mt_alog_net_move(struct mt_alog_net *n, struct mt_grpc_target *target)
@@ -128,6 +156,8 @@ bool mt_alog_net_takes(const struct mt_alog_net *n, enum mt_alog_type type)
 {
 	if (n->collector.service == MT_ALOG_OTEL)
 		return true;
+	if (n->collector.service == MT_ALOG_SPANS)
+		return false;
 	return (type == MT_ALOG_DOWNSTREAM_END) == (n->collector.service == MT_ALOG_HTTP_ALS);
 }
 
@@ -148,6 +178,21 @@ void mt_alog_net_put(struct mt_alog_net *n, struct mt_alog_format *format,
 		len = mt_alog_als_entry(r, n->collector.service == MT_ALOG_HTTP_ALS, n->record);
 	}
 	(void)mt_export_put(n->queue, n->record, len);
+}
+
+void mt_alog_net_put_spans(struct mt_alog_net *n, uint64_t key, const struct mt_alog_entry *e,
+	const struct mt_alog_record *r)
+{
+	const struct mt_alog_collector *c = &n->collector;
+	struct mt_alog_spans spans;
+
+	mt_alog_entry_spans(e, &spans);
+	if (c->service != MT_ALOG_SPANS || spans.key != key)
+		return;
+	for (uint8_t which = MT_ALOG_SPAN_CALL; which <= MT_ALOG_SPAN_ATTEMPT; which <<= 1)
+		if (e->spans & which)
+			(void)mt_export_put(
+				n->queue, n->record, c->encoder->span(c, e, r, which, n->record));
 }
 
 void mt_alog_net_stats(const struct mt_alog_net *n, struct mt_alog_sink_stats *to)

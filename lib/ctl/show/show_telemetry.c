@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `show telemetry`: outputs of the access log; `log reopen`; their check in `show health`. */
+/*
+ * `show telemetry`: outputs of the access log and of spans; `log reopen`; their check in `show
+ * health`.
+ */
 #include "mt_alog.h"
 #include "mt_ctl_priv.h"
 #include "mt_health.h"
@@ -66,9 +69,10 @@ void mt_check_access_log(struct mt_health *h)
 		if (st.sink.state != MT_ALOG_STATE_ok)
 			mt_found(h, MT_FOUND_WARNING, st.path,
 				st.is_sent ? "check the collector, and the service and port of the "
-					     "provider; `show telemetry` counts lost lines"
+					     "provider; `show telemetry` counts what is lost"
 					   : "make the file writable, or change accessLogFile; "
 					     "`show telemetry` counts lost lines",
-				"lines are not written: %s%s%s", mt_alog_state_words(st.sink.state),
-				st.sink.why.text[0] ? ": " : "", st.sink.why.text);
+				"%s are not written: %s%s%s", st.what,
+				mt_alog_state_words(st.sink.state), st.sink.why.text[0] ? ": " : "",
+				st.sink.why.text);
 }

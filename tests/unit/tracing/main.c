@@ -5,6 +5,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
 		{"context", context_tests},
+		{"export", export_tests},
 		{"otlp", otlp_tests},
 		{"zipkin", zipkin_tests},
 		{0},

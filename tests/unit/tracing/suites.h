@@ -3,4 +3,4 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test context_tests[], otlp_tests[], zipkin_tests[];
+extern const struct mt_test context_tests[], export_tests[], otlp_tests[], zipkin_tests[];
