@@ -3,67 +3,24 @@
 #include "mirror_scene.h"
 #include "moved.h"
 #include "scene.h"
-#include "vectors.h"
+#include "traced.h"
 
 #include "mt_proxy_priv.h"
 
 #include <string.h>
 
-#define SAFE  0 /* listeners' indexes */
-#define DUBBO 4
-
-#define TRACE	  "0af7651916cd43dd8448eb211c80319c"
-#define SENDER	  "b7ad6b7169203331"
-#define SAMPLED	  "00-" TRACE "-" SENDER "-01"
 #define UNSAMPLED "00-" TRACE "-" SENDER "-00"
 
 struct pair {
 	const char *name, *value;
 };
 
-static struct mt_call_tracing tracing;
-static struct fake_conn *client;
 static const struct mt_retry again = {
 	.on = MT_RETRY_LOST, .attempts = 1, .base_ms = 10, .max_ms = 10};
 
-static struct mt_service *service(uint32_t listener)
-{
-	return lab.snap->listeners[listener].protos->services[0];
-}
-
 static struct mt_route_action *route(uint32_t listener)
 {
-	return (struct mt_route_action *)mt_route_at(service(listener)->routes, 0);
-}
-
-static void trace_calls(uint32_t listener)
-{
-	mt_call_tracing_keys(&tracing, lab.snap->listeners[listener].protos->codec);
-	service(listener)->tracing = &tracing;
-}
-
-/* A scene in which calls are drawn with this share, and get these formats. */
-static void start(double percent, uint8_t write, bool attempts)
-{
-	scene_start(2);
-	scene_patient();
-	memset(&toy_noted, 0, sizeof(toy_noted));
-	mt_proxy_set_sampling(lab.p, 0); /* exemplars read metadata, too */
-	tracing = (struct mt_call_tracing){.attempts = attempts,
-		.rule = {.threshold = mt_tracing_threshold(percent),
-			.write = write,
-			.trace_len = MT_TRACE_ID}};
-	trace_calls(DUBBO);
-	client = lab_client(CONFIG_DUBBO);
-}
-
-static void stop(void)
-{
-	if (client->live)
-		lab_close(client, MT_CLOSE_RESET);
-	lab_advance(20 * MT_SEC);
-	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
-	scene_stop();
+	return (struct mt_route_action *)mt_route_at(traced_service(listener)->routes, 0);
 }
 
 /* ---- Dubbo ---------------------------------------------------------------------------------- */
@@ -101,7 +58,7 @@ static void send_call(const struct pair *pairs, uint32_t n)
 {
 	uint8_t frame[4096];
 
-	CU_ASSERT_TRUE(lab_feed(client, frame, make_call(frame, pairs, n)));
+	CU_ASSERT_TRUE(lab_feed(traced_client, frame, make_call(frame, pairs, n)));
 }
 
 #define SEND(...)                                                                                  \
@@ -221,14 +178,14 @@ static uint32_t bytes_of(const uint8_t *frame, uint32_t len, bool on, uint8_t ou
 {
 	uint32_t n;
 
-	start(0, MT_TRACING_W3C | MT_TRACING_B3, true);
+	traced_start(0, MT_TRACING_W3C | MT_TRACING_B3, true);
 	if (!on)
-		service(DUBBO)->tracing = NULL;
-	CU_ASSERT_TRUE(lab_feed(client, frame, len));
+		traced_service(DUBBO)->tracing = NULL;
+	CU_ASSERT_TRUE(lab_feed(traced_client, frame, len));
 	n = lab_take(scene_connected_server(0), out, 4096);
 	memset(out + 4, 0, 8);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_trace_unread), 0);
-	stop();
+	traced_stop();
 	return n;
 }
 
@@ -265,7 +222,7 @@ static void test_joined(void)
 	struct mt_span s;
 
 	for (uint32_t attempts = 0; attempts < 2; attempts++) {
-		start(0, MT_TRACING_W3C, attempts);
+		traced_start(0, MT_TRACING_W3C, attempts);
 		SEND({"traceparent", SAMPLED}, {"tracestate", "a=1"}, {"sw8", "1-x"},
 			{"path", "p"});
 		read_call(scene_connected_server(0));
@@ -278,7 +235,7 @@ static void test_joined(void)
 		CU_ASSERT_EQUAL(got.n, 4);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_trace_not_forwarded), 0);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 0);
-		stop();
+		traced_stop();
 	}
 }
 
@@ -288,7 +245,7 @@ static void test_spellings(void)
 	struct mt_span s;
 	const char *b3;
 
-	start(0, MT_TRACING_W3C, false);
+	traced_start(0, MT_TRACING_W3C, false);
 	SEND({"TraceParent", SAMPLED}, {"B3", "0"}, {"x-b3-TRACEID", TRACE},
 		{"X-B3-spanid", SENDER});
 	read_call(scene_connected_server(0));
@@ -303,7 +260,7 @@ static void test_spellings(void)
 	CU_ASSERT_TRUE(has("X-B3-ParentSpanId", SENDER));
 	CU_ASSERT_TRUE(has("X-B3-Sampled", "1"));
 	CU_ASSERT_EQUAL(got.n, 6);
-	stop();
+	traced_stop();
 }
 
 /* A context that is there twice is none: the call is drawn, and gets one. */
@@ -311,13 +268,13 @@ static void test_twice(void)
 {
 	struct mt_span s;
 
-	start(100, MT_TRACING_W3C, false);
+	traced_start(100, MT_TRACING_W3C, false);
 	SEND({"traceparent", SAMPLED}, {"traceparent", UNSAMPLED});
 	read_call(scene_connected_server(0));
 	s = parent();
 	CU_ASSERT_FALSE(is_trace(&s, TRACE));
 	CU_ASSERT_EQUAL(got.n, 1);
-	stop();
+	traced_stop();
 }
 
 static void test_drawn(void)
@@ -325,7 +282,7 @@ static void test_drawn(void)
 	struct mt_span first, next;
 	struct fake_conn *s;
 
-	start(100, MT_TRACING_W3C, true);
+	traced_start(100, MT_TRACING_W3C, true);
 	SEND({"path", "p"});
 	s = read_call(scene_connected_server(0));
 	first = parent();
@@ -334,14 +291,14 @@ static void test_drawn(void)
 	read_call(lab_server(1) ? scene_connected_server(1) : s);
 	next = parent();
 	CU_ASSERT_FALSE(same(first.trace, next.trace, MT_TRACE_ID));
-	stop();
+	traced_stop();
 	/* Nothing is written if the configuration says so. */
-	start(100, 0, true);
+	traced_start(100, 0, true);
 	SEND({"path", "p"});
 	read_call(scene_connected_server(0));
 	CU_ASSERT_EQUAL(got.n, 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_trace_not_forwarded), 0);
-	stop();
+	traced_stop();
 }
 
 /* ---- attempts ------------------------------------------------------------------------------- */
@@ -365,7 +322,7 @@ static void check_siblings(bool by_policy, bool attempts, bool moves)
 	char b3[128];
 	struct fake_conn *s;
 
-	start(0, MT_TRACING_W3C | MT_TRACING_B3, attempts);
+	traced_start(0, MT_TRACING_W3C | MT_TRACING_B3, attempts);
 	if (by_policy) {
 		route(DUBBO)->retry = &again;
 		route(DUBBO)->retries = true;
@@ -391,7 +348,7 @@ static void check_siblings(bool by_policy, bool attempts, bool moves)
 	CU_ASSERT_EQUAL(strlen(b3), 68);
 	CU_ASSERT_STRING_EQUAL(value_of("b3") + 52, b3 + 52);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_trace_not_forwarded), 0);
-	stop();
+	traced_stop();
 }
 
 static void test_siblings(void)
@@ -408,7 +365,7 @@ static void test_damaged(void)
 	struct mt_proxy *to;
 	uint32_t i = 0;
 
-	start(100, MT_TRACING_W3C, true);
+	traced_start(100, MT_TRACING_W3C, true);
 	SEND({"path", "p"});
 	read_call(scene_connected_server(0));
 	ex = mt_slab_next(&lab.p->exchanges, &i);
@@ -420,7 +377,7 @@ static void test_damaged(void)
 	CU_ASSERT_EQUAL(moved_load(to, &saved), -EINVAL);
 	mt_proxy_destroy(to);
 	mt_image_free(&saved);
-	stop();
+	traced_stop();
 }
 
 /* ---- other changes -------------------------------------------------------------------------- */
@@ -434,7 +391,7 @@ static void test_route_sets(void)
 		{.key = "user", .key_len = 4, .value = "anna", .value_len = 4}};
 	struct mt_span s;
 
-	start(0, MT_TRACING_W3C | MT_TRACING_B3, true);
+	traced_start(0, MT_TRACING_W3C | MT_TRACING_B3, true);
 	route(DUBBO)->req_mut = by_route;
 	route(DUBBO)->n_req_mut = MT_ARRAY_LEN(by_route);
 	SEND({"traceparent", SAMPLED}, {"path", "p"});
@@ -445,7 +402,7 @@ static void test_route_sets(void)
 	CU_ASSERT_TRUE(has("user", "anna"));
 	CU_ASSERT_EQUAL(got.n, 4);
 	route(DUBBO)->n_req_mut = 0;
-	stop();
+	traced_stop();
 }
 
 /* Without room for the context the route's changes, which the call requires, are made alone. */
@@ -454,7 +411,7 @@ static void test_no_room(void)
 	static struct mt_mutation by_route[MT_VIEW_MUTATIONS];
 	static char names[MT_VIEW_MUTATIONS][4];
 
-	start(0, MT_TRACING_W3C, true);
+	traced_start(0, MT_TRACING_W3C, true);
 	for (uint32_t i = 0; i < MT_VIEW_MUTATIONS; i++) {
 		snprintf(names[i], sizeof(names[i]), "r%02u", i);
 		by_route[i] = (struct mt_mutation){
@@ -470,7 +427,7 @@ static void test_no_room(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_trace_not_forwarded), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 0);
 	route(DUBBO)->n_req_mut = 0;
-	stop();
+	traced_stop();
 }
 
 /* A copy has no span: it has the client's context. */
@@ -478,7 +435,7 @@ static void test_mirror(void)
 {
 	struct mt_span s;
 
-	start(0, MT_TRACING_W3C, true);
+	traced_start(0, MT_TRACING_W3C, true);
 	mirror_in(lab.snap, DUBBO, 1000000);
 	SEND({"traceparent", SAMPLED});
 	read_call(mirror_connected(true, 0));
@@ -488,203 +445,7 @@ static void test_mirror(void)
 	CU_ASSERT_FALSE(is_id(&s, SENDER));
 	lab_close(mirror_server_of(true, 0), MT_CLOSE_RESET);
 	mt_cluster_release(&lab.snap->clusters[1]);
-	stop();
-}
-
-/* ---- all protocols -------------------------------------------------------------------------- */
-
-static const struct mt_codec *spoken;
-static uint32_t n_forwarded;
-
-/* The request at its server, with the id 1. */
-static struct bytes sent_for(const struct bytes *call, double percent, bool on, uint64_t *refused)
-{
-	struct bytes out = {0};
-	struct mt_chain is = {0};
-	struct mt_decoder d;
-	struct mt_msg msg;
-	struct fake_conn *s;
-
-	start(percent, MT_TRACING_W3C, true);
-	lab_close(client, MT_CLOSE_RESET);
-	config_speak(lab.snap, DUBBO, spoken, 0);
-	trace_calls(DUBBO);
-	if (!on)
-		service(DUBBO)->tracing = NULL;
-	client = lab_client(CONFIG_DUBBO);
-	lab_feed(client, call->b, call->n);
-	s = lab_server(0);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	lab_connect(s);
-	CU_ASSERT_EQUAL_FATAL(mt_chain_copy(&s->sent, 0, s->sent.len, &is, &lab.pools), 0);
-	mt_decoder_init(&d, spoken, MT_DIR_DOWN, 0, &is);
-	CU_ASSERT_EQUAL_FATAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
-	CU_ASSERT_EQUAL(msg.len, is.len);
-	CU_ASSERT_EQUAL(mt_codec_set_id(spoken, &msg, &is, 1, &lab.pools), 0);
-	CU_ASSERT_FATAL(is.len <= VECTORS_MOST);
-	out.n = is.len;
-	mt_chain_read(&is, 0, out.b, out.n);
-	mt_chain_free(&is);
-	*refused =
-		scene_counted(MT_PROXY_trace_not_forwarded) + scene_counted(MT_PROXY_trace_unread);
-	lab_take(s, scene_buf, SCENE_BUF); /* one-way calls live until they are acknowledged */
-	stop();
-	return out;
-}
-
-/* One traceparent, which is valid. */
-static void is_traced(const struct bytes *b)
-{
-	static struct mt_metadata meta;
-	const struct mt_key key = mt_key_make_icase(spoken, "traceparent");
-	uint8_t scratch[MT_META_SCRATCH];
-	struct mt_chain c = {0};
-	struct mt_slice value;
-	struct mt_decoder d;
-	struct mt_span s;
-	struct mt_msg msg;
-	uint32_t at;
-
-	CU_ASSERT_EQUAL_FATAL(mt_chain_write(&c, &lab.pools, b->b, b->n), 0);
-	mt_decoder_init(&d, spoken, MT_DIR_DOWN, 0, &c);
-	CU_ASSERT_EQUAL_FATAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
-	mt_meta_clear(&meta);
-	mt_meta_read(&meta, spoken, &msg, &c);
-	CU_ASSERT_EQUAL_FATAL(meta.state, MT_META_READ);
-	at = mt_meta_next(&meta, &key, 0);
-	CU_ASSERT_FATAL(at != UINT32_MAX);
-	CU_ASSERT_EQUAL(mt_meta_next(&meta, &key, at + 1), UINT32_MAX);
-	CU_ASSERT_TRUE(mt_meta_value(&meta, at, &value, scratch));
-	CU_ASSERT_TRUE(mt_span_w3c(&s, value));
-	mt_chain_free(&c);
-}
-
-static void check_vector(const char *name, const struct bytes *call)
-{
-	uint64_t refused;
-	struct bytes off = sent_for(call, 0, false, &refused),
-		     is = sent_for(call, 0, true, &refused);
-
-	(void)name;
-	CU_ASSERT_EQUAL(is.n, off.n);
-	CU_ASSERT_TRUE(same(is.b, off.b, off.n));
-	is = sent_for(call, 100, true, &refused);
-	if (refused) {
-		CU_ASSERT_EQUAL(refused, 1);
-		CU_ASSERT_EQUAL(is.n, off.n);
-		CU_ASSERT_TRUE(same(is.b, off.b, off.n));
-		return;
-	}
-	n_forwarded++;
-	is_traced(&is);
-}
-
-/* Requests of the protocol are the same if they are not drawn. If drawn, they have a context, or it is counted. */
-static void check_protocol(const char *folder, bool forwards)
-{
-	spoken = mt_codec_find(folder);
-	n_forwarded = 0;
-	vectors_each(folder, check_vector);
-	CU_ASSERT_EQUAL(n_forwarded > 0, forwards);
-}
-
-static void test_protocols(void)
-{
-	check_protocol("dubbo", true);
-	check_protocol("thrift", true);
-	check_protocol("awesomerpc", false);
-}
-
-/* ---- what cannot be read or written --------------------------------------------------------- */
-
-static void start_toy(const struct mt_codec *codec)
-{
-	start(100, MT_TRACING_W3C, true);
-	lab_close(client, MT_CLOSE_RESET);
-	config_speak(lab.snap, SAFE, codec, 0);
-	trace_calls(SAFE);
-	client = lab_client(CONFIG_SAFE);
-}
-
-/* Of a request that is forwarded while it arrives, or has too many metadata. */
-static void test_unread(void)
-{
-	static uint8_t call[200000];
-
-	start_toy(&toy_codec);
-	toy_make(call, 'Q', 7, "abcd", sizeof(call));
-	CU_ASSERT_TRUE(lab_feed(client, call, 70000));
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_request_early), 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_trace_unread), 1);
-	stop();
-	start_toy(&toy_codec);
-	toy_make(call, 'Q', 7, "huge", 64);
-	CU_ASSERT_TRUE(lab_feed(client, call, 64));
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_trace_unread), 1);
-	CU_ASSERT_STRING_EQUAL(scene_next_sent(scene_connected_server(0)).method, "huge");
-	CU_ASSERT_EQUAL(toy_noted.encoded, 0);
-	stop();
-}
-
-/* A protocol whose metadata cannot be changed has spans, but forwards nothing. */
-static void test_unchangeable(void)
-{
-	struct mt_codec codec = toy_codec;
-	uint32_t i = 0;
-
-	codec.rewrite.mutate = NULL;
-	start_toy(&codec);
-	scene_send_request(client, 'Q', 7, 64);
-	CU_ASSERT_STRING_EQUAL(scene_next_sent(scene_connected_server(0)).method, "call");
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_trace_not_forwarded), 1);
-	CU_ASSERT_EQUAL(((struct mt_exchange *)mt_slab_next(&lab.p->exchanges, &i))->traced,
-		MT_CALL_TRACED_ATTEMPTS);
-	stop();
-}
-
-static bool at_a_place(const struct mt_codec *self, const struct mt_msg *msg,
-	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
-	uint8_t *scratch)
-{
-	(void)scratch;
-	*value = (struct mt_slice){(const uint8_t *)SAMPLED, sizeof(SAMPLED) - 1};
-	return key->id == 1;
-}
-
-/* A context at a place of its own is read, and cannot be replaced. */
-static void test_place(void)
-{
-	static const char *const keys[] = {"method", "traceparent", NULL};
-	struct mt_codec codec = toy_codec;
-	struct mt_exchange *ex;
-	uint32_t i = 0;
-
-	codec.keys = keys;
-	codec.metadata.leading = at_a_place;
-	start_toy(&codec);
-	tracing.rule.threshold = 0;
-	scene_send_request(client, 'Q', 7, 64);
-	scene_next_sent(scene_connected_server(0));
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_trace_not_forwarded), 1);
-	ex = mt_slab_next(&lab.p->exchanges, &i);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(ex);
-	CU_ASSERT_EQUAL(ex->traced, MT_CALL_TRACED_ATTEMPTS);
-	CU_ASSERT_TRUE(mt_exchange_side(lab.p, ex)->context.has_parent);
-	CU_ASSERT_EQUAL(toy_noted.encoded, 0);
-	stop();
-}
-
-/* The steps of reading metadata are charged to the connection. */
-static void test_charged(void)
-{
-	start_toy(&toy_codec);
-	toy_noted.has_fixed = true;
-	tracing.rule.threshold = 0;
-	scene_send_request(client, 'Q', 7, 64);
-	CU_ASSERT_EQUAL(toy_noted.indexed, 1);
-	CU_ASSERT_EQUAL(lab.p->view.meta.took, 0);
-	memset(&toy_noted, 0, sizeof(toy_noted));
-	stop();
+	traced_stop();
 }
 
 const struct mt_test context_tests[] = {{"calls that are not traced", test_unchanged},
@@ -692,7 +453,4 @@ const struct mt_test context_tests[] = {{"calls that are not traced", test_uncha
 	{"contexts that are there twice", test_twice}, {"drawn calls", test_drawn},
 	{"attempts are siblings", test_siblings}, {"a damaged image", test_damaged},
 	{"keys that a route sets", test_route_sets}, {"no room for a context", test_no_room},
-	{"mirrored copies", test_mirror}, {"all protocols", test_protocols},
-	{"metadata that cannot be read", test_unread},
-	{"metadata that cannot be changed", test_unchangeable},
-	{"a context at a place", test_place}, {"steps", test_charged}, {0}};
+	{"mirrored copies", test_mirror}, {0}};
