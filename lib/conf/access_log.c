@@ -145,6 +145,7 @@ struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_a
 	o->key = a->key;
 	o->general = a->general;
 	o->unserved = a->unserved;
+	b->snap->pub.logged = true;
 	b->snap->pub.log_general |= a->general;
 	b->snap->pub.log_unserved |= a->unserved;
 	if (a->use && a->use->filter)

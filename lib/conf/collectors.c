@@ -162,6 +162,7 @@ static void connect(struct mt_build *b, struct mt_access_log *log, const struct 
 static void set_general(struct mt_snapshot *s)
 {
 	s->log_general = s->log_unserved = false;
+	s->logged = s->log->n_outputs > 0;
 	for (uint32_t i = 0; i < s->log->n_outputs; i++) {
 		s->log_general |= s->log->outputs[i].general;
 		s->log_unserved |= s->log->outputs[i].unserved;

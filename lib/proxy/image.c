@@ -144,6 +144,7 @@ static void context(struct mt_image *im, const struct mt_exchange *ex, struct mt
 {
 	MT_IMAGE(im, s->context);
 	MT_IMAGE(im, s->attempt_span);
+	MT_IMAGE(im, s->attempt_at);
 	if (im->loading && (ex->traced >= MT_CALL_N_TRACED ||
 				   (s->context.trace_len != MT_TRACE_ID &&
 					   s->context.trace_len != MT_TRACE_ID / 2)))

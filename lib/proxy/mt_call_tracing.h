@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Tracing of a service's calls, as the snapshot has it (docs/internals/tracing.md). No document
- * enables it yet.
- */
+/* Tracing of a service's calls, as the snapshot has it (docs/internals/tracing.md). */
 #pragma once
 
 #include "mt_metadata.h"
@@ -14,6 +11,7 @@ struct mt_call_tracing {
 	struct mt_tracing_rule rule;
 	/* Each attempt has a span, which is the parent of the server's; else the call's own is. */
 	bool attempts;
+	uint64_t key; /* mt_alog_want.key of the output that gets the spans; 0: no spans are sent */
 	/* By mt_call_tracing_keys(): */
 	uint8_t placed;	  /* bits by enum mt_span_key: the codec finds the key without a search */
 	uint64_t lengths; /* bits of the keys' lengths */

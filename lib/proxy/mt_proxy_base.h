@@ -160,7 +160,7 @@ static inline struct mt_exchange_side *mt_exchange_side(
 /* True if calls and streams under this snapshot leave entries of the access log. */
 static mt_inline bool mt_call_log_is_on(const struct mt_proxy *p, const struct mt_snapshot *snap)
 {
-	return mt_unlikely(snap->log) && p->log.ring;
+	return mt_unlikely(snap->logged) && p->log.ring;
 }
 /* True if an output gets calls of the service (NULL: calls without one). */
 static inline bool mt_call_log_has_reader(

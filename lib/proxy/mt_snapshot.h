@@ -212,8 +212,9 @@ struct mt_snapshot {
 	const struct mt_bound *bound; /* sorted by address */
 	uint32_t n_bound;
 	struct mt_dns_table *dns; /* names that the node's DNS service answers; NULL: none */
-	/* Access log of the calls that begin under this snapshot; NULL: they are not logged. */
+	/* Outputs of the access log, and of spans of traced calls; NULL: none. */
 	const struct mt_access_log *log;
+	bool logged; /* some output gets lines of the calls that begin under this snapshot */
 	/* some output gets calls of services without a scope; calls without a service */
 	bool log_general, log_unserved;
 	const struct mt_log_keys

@@ -140,10 +140,11 @@ static bool take_unit(struct mt_proxy *p, struct mt_exchange *ex)
 
 /* Ends the attempt; the call waits for the next one. */
 static void wait_for_next(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_retry *retry,
-	enum mt_local_reply what)
+	enum mt_local_reply what, enum mt_ending ending)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
 
+	mt_context_failed(p, ex, ending);
 	mt_exchange_detach(p, ex);
 	if (ex->pending)
 		mt_exchange_waits_no_more(p, ex);
@@ -176,18 +177,24 @@ mt_noinline bool mt_again_later(
 		mt_retained_drop(p, ex);
 		return false;
 	}
-	wait_for_next(p, ex, retry, what);
+	wait_for_next(p, ex, retry, what,
+		what == MT_REPLY_TIMEOUT       ? MT_ENDING_try_timeout
+		: what == MT_REPLY_NO_ENDPOINT ? MT_ENDING_connect_failed
+					       : MT_ENDING_connection_lost);
 	return true;
 }
 
 static const struct {
-	uint8_t why;  /* enum mt_retry_on; 0: never */
-	uint8_t what; /* enum mt_local_reply, if the route is gone when the wait ends */
+	uint8_t why;	/* enum mt_retry_on; 0: never */
+	uint8_t what;	/* enum mt_local_reply, if the route is gone when the wait ends */
+	uint8_t ending; /* enum mt_ending of the attempt */
 } by_class[MT_STATUS_N] = {
-	[MT_STATUS_SERVER_ERROR] = {MT_RETRY_SERVER_ERROR, MT_REPLY_NO_ENDPOINT},
-	[MT_STATUS_OVERLOAD] = {MT_RETRY_OVERLOAD, MT_REPLY_NO_ENDPOINT},
-	[MT_STATUS_UNAVAILABLE] = {MT_RETRY_UNAVAILABLE, MT_REPLY_NO_ENDPOINT},
-	[MT_STATUS_DEADLINE] = {MT_RETRY_DEADLINE, MT_REPLY_TIMEOUT},
+	[MT_STATUS_SERVER_ERROR] = {MT_RETRY_SERVER_ERROR, MT_REPLY_NO_ENDPOINT,
+		MT_ENDING_server_error},
+	[MT_STATUS_OVERLOAD] = {MT_RETRY_OVERLOAD, MT_REPLY_NO_ENDPOINT, MT_ENDING_server_overload},
+	[MT_STATUS_UNAVAILABLE] = {MT_RETRY_UNAVAILABLE, MT_REPLY_NO_ENDPOINT,
+		MT_ENDING_server_unavailable},
+	[MT_STATUS_DEADLINE] = {MT_RETRY_DEADLINE, MT_REPLY_TIMEOUT, MT_ENDING_server_timeout},
 };
 
 /* Counts the reply for its endpoint, but not for the service, because the call goes on. */
@@ -210,7 +217,7 @@ bool mt_again_rejects(struct mt_proxy *p, struct mt_exchange *ex, const struct m
 	if (!retry || !take_unit(p, ex))
 		return false;
 	count_rejected(p, ex, reply);
-	wait_for_next(p, ex, retry, by_class[reply->status].what);
+	wait_for_next(p, ex, retry, by_class[reply->status].what, by_class[reply->status].ending);
 	return true;
 }
 

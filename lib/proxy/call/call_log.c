@@ -127,6 +127,7 @@ static mt_inline void fill_end(
 	e->ending = (uint8_t)mt_ending_of(&end);
 	e->type = MT_ALOG_DOWNSTREAM_END;
 	e->oneway = ex->oneway;
+	e->spans = 0;
 	e->bytes_out = sent_to_client(ex, &end);
 	e->bytes_in = n ? n->len : ex->msg.len;
 	e->code = 0;
@@ -177,13 +178,17 @@ SAME(kept_len);
 SAME(attempts);
 SAME(texts);
 
-/* Reserves an entry, and copies the note with its texts into it. NULL: the ring is full. */
-static mt_inline struct mt_alog_entry *reserve(struct mt_proxy *p, const struct mt_call_note *n)
+/*
+ * Reserves an entry with `more` bytes after it, and copies the note with its texts into it. NULL:
+ * the ring is full.
+ */
+static mt_inline struct mt_alog_entry *reserve(
+	struct mt_proxy *p, const struct mt_call_note *n, uint32_t more)
 {
 	const uint32_t to = offsetof(struct mt_alog_entry, client);
 	uint32_t len = texts_len(n);
 	struct mt_alog_entry *e = mt_byte_ring_reserve(
-		p->log.ring, (uint32_t)sizeof(struct mt_alog_entry) + len + n->kept_len);
+		p->log.ring, (uint32_t)sizeof(struct mt_alog_entry) + len + n->kept_len + more);
 
 	if (mt_unlikely(!e))
 		return NULL;
@@ -196,14 +201,57 @@ static mt_inline struct mt_alog_entry *reserve(struct mt_proxy *p, const struct 
 	return e;
 }
 
+/* ---- spans ---------------------------------------------------------------------------------- */
+
+/* The output of the call's spans; 0: none is sent. */
+static mt_inline uint64_t spans_key(const struct mt_exchange *ex)
+{
+	if (mt_likely(!ex->traced) || !ex->service || !ex->service->tracing)
+		return 0;
+	return ex->service->tracing->key;
+}
+
+/* Adds these spans to the entry, which has its texts. Without a line no other output gets it. */
+static mt_noinline void add_spans(struct mt_proxy *p, const struct mt_exchange *ex, uint8_t which,
+	bool line, struct mt_alog_entry *e)
+{
+	static const struct mt_alog_scope none;
+	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
+	const struct mt_tracing_context *c = &side->context;
+	struct mt_alog_spans s = {.key = spans_key(ex),
+		.attempt_at = side->attempt_at,
+		.trace_len = c->trace_len,
+		.has_parent = c->has_parent,
+		.is_debug = c->is_debug};
+
+	memcpy(s.trace, c->trace, sizeof(s.trace));
+	if (c->has_parent)
+		memcpy(s.parent, c->parent, sizeof(s.parent));
+	memcpy(s.call, c->span, sizeof(s.call));
+	if (which & MT_ALOG_SPAN_ATTEMPT)
+		memcpy(s.attempt, side->attempt_span, sizeof(s.attempt));
+	e->spans = which;
+	if (!line)
+		e->scope = &none;
+	memcpy((char *)e + mt_alog_entry_size(
+				   e->interface_len, e->method_len, e->reason_len, e->kept_len),
+		&s, sizeof(s));
+}
+
+/* ---- entries -------------------------------------------------------------------------------- */
+
+static const struct mt_call_note no_note = {
+	.interface_len = MT_ALOG_NO_TEXT, .method_len = MT_ALOG_NO_TEXT};
+
 mt_noinline void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	static const struct mt_call_note none = {
-		.interface_len = MT_ALOG_NO_TEXT, .method_len = MT_ALOG_NO_TEXT};
 	struct mt_call_note *n = mt_call_note_of(p, ex);
-	bool wanted = mt_likely(p->log.ring) && mt_call_log_has_reader(ex->snap, ex->service);
-	struct mt_alog_entry *e = wanted ? reserve(p, n ? n : &none) : NULL;
+	bool line = mt_call_log_has_reader(ex->snap, ex->service), spans = spans_key(ex) != 0;
+	struct mt_alog_entry *e = NULL;
 
+	if (mt_likely(p->log.ring && (line || spans)))
+		e = reserve(p, n ? n : &no_note,
+			mt_unlikely(spans) ? (uint32_t)sizeof(struct mt_alog_spans) : 0);
 	if (mt_likely(e)) {
 		e->exchange = ex->self;
 		e->worker = p->worker;
@@ -211,11 +259,42 @@ mt_noinline void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex)
 		fill_names(ex, e);
 		fill_times(p, ex, e);
 		fill_endpoint(p, ex, e);
+		if (mt_unlikely(spans))
+			add_spans(p, ex,
+				ex->traced == MT_CALL_TRACED_ATTEMPTS &&
+						mt_exchange_side(p, ex)->attempt_at
+					? MT_ALOG_SPAN_CALL | MT_ALOG_SPAN_ATTEMPT
+					: MT_ALOG_SPAN_CALL,
+				line, e);
 		mt_byte_ring_publish(p->log.ring);
 	}
 	if (n)
 		mt_slab_free(&p->log.notes, n);
 	ex->note = 0;
+}
+
+mt_noinline void mt_call_log_attempt(
+	struct mt_proxy *p, const struct mt_exchange *ex, enum mt_ending ending)
+{
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
+	const struct mt_call_note *n = ex->note ? mt_call_note_of(p, ex) : NULL;
+	struct mt_alog_entry *e;
+
+	if (!side->attempt_at || !p->log.ring || !spans_key(ex))
+		return;
+	e = reserve(p, n ? n : &no_note, (uint32_t)sizeof(struct mt_alog_spans));
+	if (e) {
+		memset(e, 0, offsetof(struct mt_alog_entry, client));
+		e->exchange = ex->self;
+		e->worker = p->worker;
+		e->ending = (uint8_t)ending;
+		fill_names(ex, e);
+		fill_times(p, ex, e);
+		fill_endpoint(p, ex, e);
+		add_spans(p, ex, MT_ALOG_SPAN_ATTEMPT, false, e);
+		mt_byte_ring_publish(p->log.ring);
+	}
+	side->attempt_at = 0;
 }
 
 /* ---- without an exchange -------------------------------------------------------------------- */
@@ -235,7 +314,7 @@ mt_noinline void mt_call_log_message(
 		mt_view_bind(&p->view, d->codec, &d->msg, &d->s->rx);
 		copy_texts(&p->view, d->proto, &n);
 	}
-	e = reserve(p, &n);
+	e = reserve(p, &n, 0);
 	if (!e)
 		return;
 	memset(e, 0, offsetof(struct mt_alog_entry, client));

@@ -103,6 +103,10 @@ static mt_noinline void keep(struct mt_proxy *p, struct mt_exchange *ex,
 	struct mt_tracing_context *c = &mt_exchange_side(p, ex)->context;
 
 	ex->traced = t->attempts ? MT_CALL_TRACED_ATTEMPTS : MT_CALL_TRACED;
+	mt_exchange_side(p, ex)->attempt_at = 0;
+	/* The values of its spans, if an access log has not noted them. */
+	if (t->key && !ex->note && p->log.ring)
+		mt_call_log_note(p, mt_exchange_down(p, ex), ex);
 	if (!c->write || (ex->codec->rewrite.mutate && !(v->seen & t->placed)))
 		return;
 	c->write = 0;
@@ -240,6 +244,7 @@ static uint32_t write_context(
 
 	if (ex->traced == MT_CALL_TRACED_ATTEMPTS) {
 		mt_tracing_new_id(&p->trace_rnd, side->attempt_span);
+		side->attempt_at = p->now;
 		attempt = side->attempt_span;
 	}
 	return mt_tracing_write(&side->context, attempt, text);

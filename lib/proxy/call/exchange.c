@@ -193,6 +193,7 @@ bool mt_exchange_may_retry(struct mt_proxy *p, struct mt_exchange *ex, enum mt_l
 {
 	uint32_t n = ex->attempt.cluster ? ex->attempt.cluster->n_eps : 0;
 
+	mt_context_failed(p, ex, MT_ENDING_connect_failed);
 	mt_exchange_detach(p, ex);
 	mt_exchange_becomes(ex, MT_EX_ROUTING);
 	ex->tries++;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Entries of the access log (call_log.c): one for each client's call that began under a snapshot
- * with a log, written when the call ends. Calls that are refused before they have an exchange get
- * an entry, too; mirrored copies and health checks get none. The log does not change how calls
- * begin and end. An entry leaves out values that are not known.
+ * with a log, written when the call ends. A traced call has its spans in the same entry. Calls that
+ * are refused before they have an exchange get an entry, too; mirrored copies and health checks get
+ * none. The log does not change how calls begin and end. An entry leaves out values that are not
+ * known.
  */
 #pragma once
 
@@ -81,6 +82,11 @@ void mt_call_log_reply(struct mt_proxy *p, const struct mt_exchange *ex, bool wh
 void mt_call_log_reason(struct mt_proxy *p, const struct mt_exchange *ex, const char *reason);
 /* Writes the entry of a call that ends. */
 void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex);
+/*
+ * Writes an entry with the span of a failed attempt and no line, if spans of the call are sent. For
+ * calls with spans of attempts.
+ */
+void mt_call_log_attempt(struct mt_proxy *p, const struct mt_exchange *ex, enum mt_ending ending);
 /* Writes the entry of a message that is answered without an exchange; `readable`: it is decoded. */
 void mt_call_log_message(
 	struct mt_proxy *p, struct mt_down *d, enum mt_local_reply what, bool readable);

@@ -87,6 +87,14 @@ void mt_context_begin(struct mt_proxy *p, struct mt_exchange *ex);
  */
 bool mt_context_render(struct mt_proxy *p, struct mt_exchange *ex);
 
+/* An attempt has failed, and the call goes on: writes the span of the attempt, if it has one. */
+static inline void mt_context_failed(
+	struct mt_proxy *p, const struct mt_exchange *ex, enum mt_ending ending)
+{
+	if (mt_unlikely(ex->traced == MT_CALL_TRACED_ATTEMPTS))
+		mt_call_log_attempt(p, ex, ending);
+}
+
 /* on_demand.c: clusters that are fetched when they are first used */
 /* True if the call's cluster must be fetched; the call then waits, or was answered. */
 bool mt_on_demand_call(struct mt_proxy *p, struct mt_exchange *ex);

@@ -256,9 +256,13 @@ struct mt_exchange_side {
 	uint8_t bytes[MT_RETAIN_HERE];
 	uint32_t copied; /* a mirrored copy: its truesize when it was made (mirror.c) */
 	struct mt_budget_account *budget; /* with mt_exchange.budgeted */
-	/* With mt_exchange.traced (context.c): its trace; the span of its attempt, if that has one. */
+	/*
+	 * With mt_exchange.traced (context.c): its trace; the span of its attempt, and when that began
+	 * (ns; 0: there is none).
+	 */
 	struct mt_tracing_context context;
 	uint8_t attempt_span[MT_SPAN_ID];
+	uint64_t attempt_at;
 	struct mt_msg reply; /* FILTERING: the message in mt_exchange.rsp */
 	uint64_t passed; /* ns: when a reply that had waited for a filter counted for its service */
 };

@@ -181,6 +181,7 @@ static void let_go(struct ended *out)
 
 void mt_exchange_retry_unread(struct mt_proxy *p, struct mt_exchange *ex)
 {
+	mt_context_failed(p, ex, MT_ENDING_connection_lost);
 	mt_exchange_detach(p, ex);
 	if (ex->unacked)
 		mt_unacked_again(p, ex);

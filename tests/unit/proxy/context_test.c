@@ -357,6 +357,162 @@ static void test_siblings(void)
 		check_siblings(i & 1, i & 2, i & 4);
 }
 
+/* ---- spans ---------------------------------------------------------------------------------- */
+
+/* Calls of the scene have spans for an output. `lines`: and lines in the access log. */
+static void start_sending(bool attempts, bool lines)
+{
+	traced_start(0, MT_TRACING_W3C, attempts);
+	traced.key = 77;
+	lab.snap->logged = lab.snap->log_general = lab.snap->log_unserved = lines;
+}
+
+static void reply_to(struct fake_conn *s)
+{
+	static const uint8_t reply[] = {
+		0xda, 0xbb, 0x02, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x94};
+	uint8_t frame[4096];
+
+	look(s);
+	lab_take(s, frame, sizeof(frame));
+	memcpy(frame + 16, reply + 16, 1);
+	frame[2] = reply[2];
+	frame[3] = reply[3];
+	memcpy(frame + 12, reply + 12, 4);
+	CU_ASSERT_TRUE(lab_feed(s, frame, sizeof(reply)));
+}
+
+/* The next entry, with these spans; its trace is in *s. */
+static const struct mt_alog_entry *entry_with(uint8_t which, struct mt_alog_spans *s)
+{
+	const struct mt_alog_entry *e = scene_logged();
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL_FATAL(e->spans, which);
+	mt_alog_entry_spans(e, s);
+	CU_ASSERT_EQUAL(s->key, 77);
+	CU_ASSERT_EQUAL(s->trace_len, MT_TRACE_ID);
+	CU_ASSERT_TRUE(s->has_parent);
+	return e;
+}
+
+/* The entry of a call has its spans: the ids that its server got. Without a log it has no line. */
+static void check_sent(bool attempts, bool lines)
+{
+	char buf[2 * MT_TRACE_ID + 1];
+	const struct mt_alog_entry *e;
+	struct mt_alog_spans s;
+	struct mt_span sent;
+
+	start_sending(attempts, lines);
+	SEND({"traceparent", SAMPLED}, {"path", "p"});
+	reply_to(scene_connected_server(0));
+	sent = parent();
+	e = entry_with(attempts ? MT_ALOG_SPAN_CALL | MT_ALOG_SPAN_ATTEMPT : MT_ALOG_SPAN_CALL, &s);
+	CU_ASSERT_STRING_EQUAL(mt_span_hex(s.trace, MT_TRACE_ID, buf), TRACE);
+	CU_ASSERT_STRING_EQUAL(mt_span_hex(s.parent, MT_SPAN_ID, buf), SENDER);
+	CU_ASSERT_TRUE(same(attempts ? s.attempt : s.call, sent.id, MT_SPAN_ID));
+	CU_ASSERT_EQUAL(s.attempt_at > 0, attempts);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_ok);
+	CU_ASSERT_STRING_EQUAL(scene_logged_method(e), "m");
+	CU_ASSERT_EQUAL(e->scope && e->scope->n == 0, !lines);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	traced_stop();
+}
+
+static void test_sent(void)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		check_sent(i & 1, i & 2);
+}
+
+/* Neither a call without spans nor one whose spans are not sent has any in its entry. */
+static void test_not_sent(void)
+{
+	for (uint32_t i = 0; i < 3; i++) {
+		const struct mt_alog_entry *e;
+
+		start_sending(true, i < 2);
+		if (i)
+			traced.key = 0;
+		if (i)
+			SEND({"traceparent", SAMPLED});
+		else
+			SEND({"path", "p"});
+		reply_to(scene_connected_server(0));
+		e = scene_logged();
+		CU_ASSERT_EQUAL_FATAL(e != NULL, i < 2);
+		if (e)
+			CU_ASSERT_EQUAL(e->spans, 0);
+		scene_unlogged(i == 2);
+		traced_stop();
+	}
+}
+
+/* A failed attempt has an entry of its own, without a line; also in another process. */
+static void check_failed(bool by_policy, bool moves)
+{
+	const struct mt_alog_entry *e;
+	struct mt_alog_spans one, two;
+	struct mt_span first, next;
+	struct fake_conn *s;
+
+	start_sending(true, true);
+	if (by_policy) {
+		route(DUBBO)->retry = &again;
+		route(DUBBO)->retries = true;
+	}
+	SEND({"traceparent", SAMPLED}, {"path", "p"});
+	s = scene_connected_server(0);
+	if (by_policy)
+		read_call(s);
+	else
+		look(s);
+	first = parent();
+	if (moves) {
+		moved_to_another(NULL);
+		scene_log_of(lab.p);
+	}
+	lose(s, by_policy);
+	e = entry_with(MT_ALOG_SPAN_ATTEMPT, &one);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_connection_lost);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e->scope);
+	CU_ASSERT_EQUAL(e->scope->n, 0);
+	CU_ASSERT_STRING_EQUAL(scene_logged_method(e), "m");
+	CU_ASSERT_TRUE(same(one.attempt, first.id, MT_SPAN_ID));
+	reply_to(scene_connected_server(0));
+	next = parent();
+	e = entry_with(MT_ALOG_SPAN_CALL | MT_ALOG_SPAN_ATTEMPT, &two);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_ok);
+	CU_ASSERT_TRUE(same(two.attempt, next.id, MT_SPAN_ID));
+	CU_ASSERT_TRUE(same(one.call, two.call, MT_SPAN_ID));
+	CU_ASSERT_TRUE(same(one.trace, two.trace, MT_TRACE_ID));
+	CU_ASSERT(two.attempt_at >= one.attempt_at);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	traced_stop();
+}
+
+static void test_failed(void)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		check_failed(i & 1, i & 2);
+}
+
+/* A call that no server gets has its own span only. */
+static void test_refused(void)
+{
+	const struct mt_alog_entry *e;
+	struct mt_alog_spans s;
+
+	start_sending(true, false);
+	lab.snap->clusters[0].n_eps = 0;
+	SEND({"traceparent", SAMPLED});
+	e = entry_with(MT_ALOG_SPAN_CALL, &s);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_no_endpoint);
+	lab.snap->clusters[0].n_eps = 2;
+	traced_stop();
+}
+
 /* An image with an impossible context is refused. */
 static void test_damaged(void)
 {
@@ -451,6 +607,8 @@ static void test_mirror(void)
 const struct mt_test context_tests[] = {{"calls that are not traced", test_unchanged},
 	{"joined traces", test_joined}, {"spellings of keys", test_spellings},
 	{"contexts that are there twice", test_twice}, {"drawn calls", test_drawn},
-	{"attempts are siblings", test_siblings}, {"a damaged image", test_damaged},
+	{"attempts are siblings", test_siblings}, {"spans of calls", test_sent},
+	{"spans that are not sent", test_not_sent}, {"spans of failed attempts", test_failed},
+	{"spans of refused calls", test_refused}, {"a damaged image", test_damaged},
 	{"keys that a route sets", test_route_sets}, {"no room for a context", test_no_room},
 	{"mirrored copies", test_mirror}, {0}};

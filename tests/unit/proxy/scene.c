@@ -22,15 +22,16 @@ void scene_full(void)
 
 static uint64_t log_bytes[MT_BYTE_RING_SIZE / sizeof(uint64_t)];
 static struct mt_byte_ring log_ring;
-static uint64_t n_logged;  /* entries of calls and messages that were read */
-static uint64_t n_streams; /* entries of opaque streams and refused connections that were read */
-static bool log_moved;	   /* the counters of the first proxy are gone */
+static uint64_t n_logged;   /* entries of calls and messages that were read */
+static uint64_t n_attempts; /* entries with a span of an attempt only that were read */
+static uint64_t n_streams;  /* entries of opaque streams and refused connections that were read */
+static bool log_moved;	    /* the counters of the first proxy are gone */
 
 static void start_log(void)
 {
 	mt_byte_ring_init(&log_ring, log_bytes, sizeof(log_bytes));
 	mt_proxy_attach_log(lab.p, &log_ring);
-	n_logged = n_streams = 0;
+	n_logged = n_streams = n_attempts = 0;
 	log_moved = false;
 }
 
@@ -51,9 +52,13 @@ const struct mt_alog_entry *scene_logged(void)
 		return NULL;
 	CU_ASSERT_FATAL(len <= sizeof(copy));
 	CU_ASSERT_EQUAL(len,
-		mt_alog_entry_size(e->interface_len, e->method_len, e->reason_len, e->kept_len));
+		mt_alog_entry_size(e->interface_len, e->method_len, e->reason_len, e->kept_len) +
+			(e->spans ? sizeof(struct mt_alog_spans) : 0));
 	memcpy(copy, e, len);
-	if (e->type == MT_ALOG_DOWNSTREAM_END)
+	/* A call has one more for each failed attempt with a span. */
+	if (e->spans == MT_ALOG_SPAN_ATTEMPT)
+		n_attempts++;
+	else if (e->type == MT_ALOG_DOWNSTREAM_END)
 		n_logged++;
 	else
 		n_streams++;
