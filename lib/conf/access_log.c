@@ -145,7 +145,7 @@ struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_a
 	o->key = a->key;
 	o->general = a->general;
 	o->unserved = a->unserved;
-	b->snap->pub.logged = true;
+	b->snap->pub.logged |= !a->spans;
 	b->snap->pub.log_general |= a->general;
 	b->snap->pub.log_unserved |= a->unserved;
 	if (a->use && a->use->filter)
@@ -162,7 +162,8 @@ static bool is_full(struct mt_build *b, const struct mt_log_about *a)
 	if (!log || log->n_outputs < MT_ALOG_OUTPUTS)
 		return false;
 	mt_b_warn(b, a->meta, a->path_line, a->path_field, "use fewer providers and logs",
-		"no access log is written: a node has at most %d outputs", MT_ALOG_OUTPUTS);
+		"%s: a node has at most %d outputs",
+		a->spans ? "no spans are sent" : "no access log is written", MT_ALOG_OUTPUTS);
 	return true;
 }
 
@@ -294,8 +295,10 @@ static void add_provider(
 	mt_b_log_collector(l->b, &a, p);
 }
 
-static const struct mt_ext_provider *find_provider(const struct mt_mesh_config *c, const char *name)
+const struct mt_ext_provider *mt_b_ext_provider(const struct mt_build *b, const char *name)
 {
+	const struct mt_mesh_config *c = config_of(b);
+
 	for (uint32_t i = 0; i < c->n_providers; i++)
 		if (c->providers[i].name.s && strcasecmp(c->providers[i].name.s, name) == 0)
 			return &c->providers[i];
@@ -305,7 +308,7 @@ static const struct mt_ext_provider *find_provider(const struct mt_mesh_config *
 static void add_use(struct mesh_logs *l, const struct mt_log_use *use)
 {
 	const struct mt_ext_provider *p =
-		*use->provider ? find_provider(l->c, use->provider) : NULL;
+		*use->provider ? mt_b_ext_provider(l->b, use->provider) : NULL;
 
 	if (mt_idmap_get(&l->keys, use->key))
 		return;
@@ -334,7 +337,7 @@ static bool is_envoy(const char *name)
 bool mt_b_log_provider(struct mt_build *b, const struct mt_meta *meta, const struct mt_text *name,
 	const char *field)
 {
-	const struct mt_ext_provider *p = find_provider(config_of(b), name->s);
+	const struct mt_ext_provider *p = mt_b_ext_provider(b, name->s);
 
 	if (p ? p->file || mt_log_net_of(p) : is_envoy(name->s))
 		return true;

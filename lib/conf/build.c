@@ -5,7 +5,7 @@
 #include "mt_conf_forward_priv.h"
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
-#include "mt_conf_log_priv.h"
+#include "mt_conf_telemetry_priv.h"
 #include "mt_meant.h"
 
 #include <ctype.h>
@@ -267,6 +267,7 @@ static void build_fini(struct mt_build *b)
 	mt_idmap_fini(&b->secrets);
 	mt_idmap_fini(&b->bad_secrets);
 	mt_b_log_sets_fini(b->logs);
+	mt_b_tracing_fini(b);
 	mt_region_fini(&b->tmp);
 }
 
@@ -319,6 +320,7 @@ static int finish(struct mt_build *b)
 		rc = mt_b_listeners_finish(b);
 	if (rc == 0)
 		mt_b_log_keys(b);
+	mt_b_tracing_tell(b);
 	if (rc == 0)
 		rc = mt_b_mesh_policies(b);
 	mt_b_policies_tell(b);

@@ -75,8 +75,7 @@ static const char *node_cluster(const struct mt_build *b)
 	return "";
 }
 
-/* Copies the collector into the output; the snapshot's memory remembers a failure. */
-static void keep_collector(struct mt_build *b, struct mt_access_output *o,
+void mt_b_keep_collector(struct mt_build *b, struct mt_access_output *o,
 	const struct mt_alog_collector *from, const struct mt_net_log *net)
 {
 	struct mt_region *r = &b->snap->region;
@@ -119,7 +118,7 @@ void mt_b_log_collector(struct mt_build *b, struct mt_log_about *a, const struct
 		    : NULL;
 	if (!pending)
 		return;
-	keep_collector(b, o, &c, net);
+	mt_b_keep_collector(b, o, &c, net);
 	*pending = (struct mt_log_pending){net, a->meta, a->path_field, a->key};
 }
 

@@ -3,8 +3,8 @@
  * Services of documents: which of them routes and limits it, and whether these are the ones that they were, while it is taken
  * over.
  */
-#include "mt_conf_log_priv.h"
 #include "mt_conf_mesh_priv.h"
+#include "mt_conf_telemetry_priv.h"
 #include "mt_authorize.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ static uint64_t serial_of(struct mt_build *b, const struct mt_document_service *
 {
 	const struct mt_route_for *f = &d->route;
 	const struct mt_service_slot *slot = d->slot;
-	uint64_t h = mt_hash_text(slot->name, b->clients), log;
+	uint64_t h = mt_hash_text(slot->name, b->clients), log, tracing;
 
 	/* Rules are the snapshot's, and a rate limit service may have moved. */
 	if (d->gate || d->limits.global)
@@ -59,7 +59,8 @@ static uint64_t serial_of(struct mt_build *b, const struct mt_document_service *
 	h = mt_hash_text(f->ns, mt_hash_text(f->gateway, h));
 	h = hash_retries(default_retries(b), h);
 	(void)mt_b_log_scope(b, NULL, namespace_of(d), d->gateway, &log);
-	h = mt_hash_u64(log, h);
+	(void)mt_b_tracing(b, NULL, namespace_of(d), d->gateway, f->codec, &tracing);
+	h = mt_hash_u64(tracing, mt_hash_u64(log, h));
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
 	if (d->limits.local)
 		h = mt_hash_u64((uintptr_t)d->limits.local, mt_hash_u64(d->limits.meta->serial, h));
@@ -133,7 +134,7 @@ static struct mt_shared_service *make(
 	const struct mt_service_said said = {slot->unique, slot->name, slot->key, payer(d),
 		namespace_of(d), slot->origin, f->port, f->codec, d->opts};
 	struct mt_shared_service *sv = mt_b_service_begin(b, &said);
-	uint64_t log;
+	uint64_t log, tracing;
 
 	*rc = b->tmp.failed ? -ENOMEM : -EINVAL;
 	if (!sv)
@@ -143,7 +144,9 @@ static struct mt_shared_service *make(
 		mt_b_note_dep(b, MT_DEP_PLACE, f->fallback);
 	sv->s->gateway = f->gateway != NULL;
 	sv->s->log_scope = mt_b_log_scope(b, &sv->region, namespace_of(d), d->gateway, &log);
-	sv->hash = mt_hash_u64(log, sv->hash);
+	sv->s->tracing =
+		mt_b_tracing(b, &sv->region, namespace_of(d), d->gateway, f->codec, &tracing);
+	sv->hash = mt_hash_u64(tracing, mt_hash_u64(log, sv->hash));
 	route.retries = default_retries(b);
 	*rc = mt_b_service_route(b, sv, f);
 	/* TLS at a port of messages goes as bytes to the host itself (mt_b_listen_split()). */

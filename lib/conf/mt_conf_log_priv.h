@@ -45,6 +45,8 @@ void mt_b_log_sets_fini(struct mt_log_sets *s);
 /* Adds a use to a set, with its key. NULL: no memory. */
 struct mt_log_use *mt_log_set_add(
 	struct mt_build *b, struct mt_log_set *set, const struct mt_log_use *use);
+/* access_log.c: the provider of this name, without regard to case; NULL: none. */
+const struct mt_ext_provider *mt_b_ext_provider(const struct mt_build *b, const char *name);
 /* access_log.c: true if the provider of this name is of an access log. Otherwise it warns. */
 bool mt_b_log_provider(struct mt_build *b, const struct mt_meta *meta, const struct mt_text *name,
 	const char *field);
@@ -69,8 +71,9 @@ struct mt_log_about {
 	const char *path_field, *field; /* paths of place and format */
 	uint32_t path_line, line;
 	bool general, unserved;
+	bool spans; /* of spans, and no log */
 	uint64_t key;
-	const struct mt_log_use *use; /* NULL: of a proxy */
+	const struct mt_log_use *use; /* NULL: of a proxy, or of spans */
 };
 
 /* False: too many outputs, or a filter that cannot be used; it has been reported. */
@@ -92,6 +95,9 @@ static inline const struct mt_net_log *mt_log_net_of(const struct mt_ext_provide
 /* Makes the output of such a provider; mt_b_log_collectors() finds its target. */
 void mt_b_log_collector(
 	struct mt_build *b, struct mt_log_about *a, const struct mt_ext_provider *p);
+/* Copies the collector into the output; the snapshot's memory remembers a failure. */
+void mt_b_keep_collector(struct mt_build *b, struct mt_access_output *o,
+	const struct mt_alog_collector *from, const struct mt_net_log *net);
 /* A step of the build: finds the collectors, when the endpoints of services are known. */
 void mt_b_log_collectors(struct mt_build *b);
 /*

@@ -196,7 +196,10 @@ struct mt_build {
 		topology, /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
 		clients; /* the node's namespace and labels, which routes ask for */
 	struct mt_policies *policies;
-	struct mt_log_sets *logs; /* NULL: no memory */
+	struct mt_log_sets *logs;   /* NULL: no memory */
+	struct mt_strmap telemetry; /* struct mt_telemetry_levels, all Telemetry by namespace */
+	struct mt_strmap traced;    /* tracing.c: settings by namespace or gateway */
+	struct mt_idmap span_outputs, told_tracing; /* tracing.c: of providers, of objects */
 	struct mt_port_words
 		port_words; /* of the port that was looked at last; no name: none was */
 	struct mt_port_is port_is;

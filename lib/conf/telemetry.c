@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * accessLogging of Telemetry: which providers get lines of the calls of a namespace or gateway.
- * Objects are merged as in istiod: first the oldest of the root namespace without a selector, then
- * the oldest of the node's namespace without one, then those of that namespace that select the
- * node or target the gateway, the oldest first.
- *
- * The last of these objects that names providers decides which are in scope; without one, those of
- * the MeshConfig are. Then all sections turn them on or off in turn. Unlike in istiod, a section
- * without providers applies to accessLogFile, too, and its filter counts.
+ * accessLogging of Telemetry: which providers get lines of the calls of a namespace or gateway. Of
+ * the objects that apply (telemetry_levels.c), the last one that names providers decides which are
+ * in scope; without one, those of the MeshConfig are. Then all sections turn them on or off in
+ * turn. Unlike in istiod, a section without providers applies to accessLogFile, too, and its filter
+ * counts.
  *
  * The node's namespace is that of the Node document; without one, the namespace of the service, or
  * of the gateway that its clients come to.
  */
-#include "mt_conf_log_priv.h"
 #include "mt_conf_policy_priv.h"
+#include "mt_conf_telemetry_priv.h"
 #include "mt_idmap.h"
 #include "mt_secret_hash.h"
 
@@ -23,100 +20,13 @@
 #define MODE_SERVER 2 /* of mt_telemetry_match.mode */
 #define FIELD	    "spec.accessLogging"
 
-/* Objects that apply to some calls, in the order in which they are merged. */
-struct levels {
-	const struct mt_proxy_setting **v;
-	uint32_t n;
-};
-
-/* Telemetry of one namespace. */
-struct bag {
-	const struct mt_proxy_setting **v;
-	uint32_t n;
-};
-
 struct merge {
 	struct mt_build *b;
 	const struct mt_log_set *defaults;
 	struct mt_log_sets *to;
-	struct mt_strmap bags;	 /* by namespace, the oldest first */
 	struct mt_idmap told;	 /* objects with providers that were checked */
 	struct mt_strmap served; /* namespaces of services and of this node's gateways */
 };
-
-/* ---- objects -------------------------------------------------------------------------------- */
-
-static bool has_selector(const struct mt_proxy_setting *t)
-{
-	return t->selector && t->selector->labels.n_kv;
-}
-
-static bool has_targets(const struct mt_proxy_setting *t)
-{
-	return t->target || t->n_targets;
-}
-
-static void fill_bags(struct merge *m)
-{
-	const struct mt_objs *all = &m->b->model->proxy_settings;
-
-	for (uint32_t i = 0; i < all->n; i++) {
-		const struct mt_proxy_setting *t = all->v[i], **slot;
-		struct bag *bag = mt_strmap_get(&m->bags, t->meta.ns);
-
-		if (strcmp(t->meta.kind, "Telemetry") != 0)
-			continue;
-		if (!bag) {
-			bag = mt_region_alloc(&m->b->tmp, sizeof(*bag));
-			if (!bag || mt_strmap_put(&m->bags, t->meta.ns, bag, NULL)) {
-				m->b->tmp.failed = true;
-				return;
-			}
-		}
-		slot = mt_region_push(&m->b->tmp, (void **)&bag->v, &bag->n, sizeof(*slot));
-		if (slot)
-			*slot = t;
-	}
-}
-
-static const struct bag *bag_of(const struct merge *m, const char *ns)
-{
-	static const struct bag none;
-	const struct bag *bag = mt_strmap_get(&m->bags, ns);
-
-	return bag ? bag : &none;
-}
-
-/* The oldest of a namespace without selector and targets; NULL: none. */
-static const struct mt_proxy_setting *of_namespace(const struct merge *m, const char *ns)
-{
-	const struct bag *bag = bag_of(m, ns);
-
-	for (uint32_t i = 0; i < bag->n; i++)
-		if (!has_selector(bag->v[i]) && !has_targets(bag->v[i]))
-			return bag->v[i];
-	return NULL;
-}
-
-static bool is_target(const struct mt_policy_target *t, const struct mt_gateway *g)
-{
-	return strcmp(t->kind.s, "Gateway") == 0 && strcmp(t->name.s, g->gateway_api) == 0;
-}
-
-/* True if the object, of the gateway's namespace, targets it. */
-static bool targets(const struct mt_proxy_setting *t, const struct mt_gateway *g)
-{
-	bool found = t->target && is_target(t->target, g);
-
-	for (uint32_t i = 0; i < t->n_targets; i++)
-		found |= is_target(&t->targets[i], g);
-	return found;
-}
-
-static bool selects(const struct mt_build *b, const struct mt_proxy_setting *t)
-{
-	return !has_targets(t) && has_selector(t) && mt_b_selects_node(b, &t->selector->labels);
-}
 
 /* Warns about providers that write no file, once for each object. */
 static void check_providers(struct merge *m, const struct mt_proxy_setting *t)
@@ -147,34 +57,13 @@ static bool has_sections(const struct mt_proxy_setting *t)
 	return false;
 }
 
-static void add_level(struct merge *m, struct levels *l, const struct mt_proxy_setting *t)
+static struct mt_telemetry_levels levels_of(
+	struct merge *m, const char *ns, const struct mt_gateway *g)
 {
-	const struct mt_proxy_setting **slot;
+	struct mt_telemetry_levels l = mt_b_telemetry_levels(m->b, ns, g, has_sections);
 
-	if (!t || !has_sections(t))
-		return;
-	check_providers(m, t);
-	slot = mt_region_push(&m->b->tmp, (void **)&l->v, &l->n, sizeof(*slot));
-	if (slot)
-		*slot = t;
-}
-
-static struct levels levels_of(struct merge *m, const char *ns, const struct mt_gateway *g)
-{
-	const char *root = mt_b_root_namespace(m->b);
-	const struct bag *bag = bag_of(m, ns);
-	struct levels l = {0};
-
-	add_level(m, &l, of_namespace(m, root));
-	if (strcmp(ns, root) != 0)
-		add_level(m, &l, of_namespace(m, ns));
-	for (uint32_t i = 0; i < bag->n; i++)
-		if (selects(m->b, bag->v[i]))
-			add_level(m, &l, bag->v[i]);
-	bag = g ? bag_of(m, g->meta.ns) : NULL;
-	for (uint32_t i = 0; bag && i < bag->n; i++)
-		if (targets(bag->v[i], g))
-			add_level(m, &l, bag->v[i]);
+	for (uint32_t i = 0; i < l.n; i++)
+		check_providers(m, l.v[i]);
 	return l;
 }
 
@@ -189,7 +78,7 @@ static bool names(const struct mt_telemetry_log *s, const char *provider)
 }
 
 /* The last object with a section that names providers; NULL: none. */
-static const struct mt_proxy_setting *in_scope_by(const struct levels *l)
+static const struct mt_proxy_setting *in_scope_by(const struct mt_telemetry_levels *l)
 {
 	for (uint32_t i = l->n; i-- > 0;)
 		for (uint32_t k = 0; k < l->v[i]->n_logs; k++)
@@ -286,7 +175,7 @@ static const struct mt_log_set *set_of(struct merge *m, const struct states *all
 static const struct mt_log_set *merged(struct merge *m, const char *ns, const struct mt_gateway *g)
 {
 	const struct mt_telemetry_log *before = NULL;
-	struct levels l = levels_of(m, ns, g);
+	struct mt_telemetry_levels l = levels_of(m, ns, g);
 	struct states all = {.by = in_scope_by(&l)};
 
 	if (!l.n)
@@ -369,20 +258,16 @@ static void add_namespaces(struct merge *m)
 {
 	const struct mt_objs *all = &m->b->model->proxy_settings;
 
-	if (m->b->model->mesh.ns || !m->bags.n)
+	if (m->b->model->mesh.ns || !m->b->telemetry.n)
 		return;
 	note_namespaces(m);
 	for (uint32_t i = 0; i < all->n; i++) {
 		const struct mt_proxy_setting *t = all->v[i];
 
-		if (t->n_logs && !has_targets(t) && mt_strmap_get(&m->served, t->meta.ns))
+		if (t->n_logs && !mt_telemetry_has_targets(t) &&
+			mt_strmap_get(&m->served, t->meta.ns))
 			add_set(m, t->meta.ns, t->meta.ns, NULL);
 	}
-}
-
-static const char *place_of(struct mt_build *b, const char *ns, const struct mt_gateway *g)
-{
-	return mt_region_printf(&b->tmp, "%s %s/%s", ns, g->meta.ns, g->gateway_api);
 }
 
 /* Gateways with objects that target them. */
@@ -392,15 +277,15 @@ static void add_gateways(struct merge *m)
 
 	for (uint32_t i = 0; i < model->gateways.n; i++) {
 		const struct mt_gateway *g = model->gateways.v[i];
-		const struct bag *bag = bag_of(m, g->meta.ns);
+		const struct mt_telemetry_levels *bag = mt_b_telemetry_of(m->b, g->meta.ns);
 		bool any = false;
 
 		for (uint32_t k = 0; k < bag->n && g->gateway_api; k++)
-			any |= bag->v[k]->n_logs && targets(bag->v[k], g);
+			any |= bag->v[k]->n_logs && mt_telemetry_targets(bag->v[k], g);
 		if (any && mt_b_selects_node(m->b, &g->selector)) {
 			const char *ns = mt_gateway_ns(m->b, g);
 
-			add_set(m, place_of(m->b, ns, g), ns, g);
+			add_set(m, mt_b_telemetry_place(m->b, ns, g), ns, g);
 		}
 	}
 }
@@ -428,13 +313,12 @@ struct mt_log_sets *mt_b_log_sets(struct mt_build *b, const struct mt_log_set *d
 	m.to = mt_region_alloc(&b->tmp, sizeof(*m.to));
 	if (!m.to)
 		return NULL;
-	fill_bags(&m);
+	mt_b_telemetry_fill(b);
 	ok = add_general(&m);
 	if (ok) {
 		add_namespaces(&m);
 		add_gateways(&m);
 	}
-	mt_strmap_fini(&m.bags);
 	mt_strmap_fini(&m.served);
 	mt_idmap_fini(&m.told);
 	return ok ? m.to : NULL;
@@ -449,7 +333,7 @@ void mt_b_log_sets_fini(struct mt_log_sets *s)
 static const struct mt_log_set *find(struct mt_build *b, const char *ns, const struct mt_gateway *g)
 {
 	const struct mt_log_set *set = NULL;
-	const char *place = g && g->gateway_api ? place_of(b, ns, g) : NULL;
+	const char *place = g && g->gateway_api ? mt_b_telemetry_place(b, ns, g) : NULL;
 
 	if (place)
 		set = mt_strmap_get(&b->logs->by_place, place);

@@ -163,13 +163,18 @@ struct mt_file_log {
 	struct mt_num omit_empty;
 };
 
-/* envoyHttpAls, envoyTcpAls, envoyOtelAls: an access log that is sent by gRPC. */
+/*
+ * envoyHttpAls, envoyTcpAls, envoyOtelAls: an access log that is sent by gRPC. opentelemetry: a
+ * collector of spans.
+ */
 struct mt_net_log {
 	struct mt_origin origin;
 	struct mt_text service; /* "NAMESPACE/HOST" or a host */
 	struct mt_num port;
 	struct mt_text log_name;	  /* not set: Istio's */
 	struct mt_file_log_format format; /* envoyOtelAls: body and attributes */
+	struct mt_num longest;		  /* opentelemetry: bytes of a tag's value; not set: 256 */
+	bool by_http;			  /* opentelemetry */
 };
 
 /*
@@ -182,13 +187,14 @@ struct mt_ext_provider {
 	struct mt_ext_authz *grpc; /* all NULL: another kind of provider */
 	struct mt_file_log *file;
 	struct mt_net_log *http_als, *tcp_als, *otel_als;
+	struct mt_net_log *otel; /* opentelemetry */
 };
 
 /* defaultProviders: names of providers. */
 struct mt_default_providers {
 	struct mt_origin origin;
-	struct mt_text *logs;
-	uint32_t n_logs;
+	struct mt_text *logs, *tracing;
+	uint32_t n_logs, n_tracing;
 };
 
 struct mt_mesh_config {

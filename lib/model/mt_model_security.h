@@ -198,12 +198,23 @@ struct mt_telemetry_log {
 	struct mt_telemetry_filter filter;
 };
 
+/* A section of Telemetry's tracing. */
+struct mt_telemetry_trace {
+	struct mt_origin origin;
+	struct mt_telemetry_match match;
+	struct mt_telemetry_provider *providers; /* only the first one counts */
+	uint32_t n_providers;
+	struct mt_num sampling; /* percent * 100 */
+	struct mt_num no_spans, no_context;
+};
+
 struct mt_proxy_setting {
 	struct mt_meta meta;
 	struct mt_selector *selector;	 /* NULL: none */
 	struct mt_policy_target *target; /* targetRef, the older form */
 	struct mt_policy_target *targets;
 	struct mt_telemetry_log *logs;
-	struct mt_proxy_part *traces, *metrics;
+	struct mt_telemetry_trace *traces;
+	struct mt_proxy_part *metrics;
 	uint32_t n_targets, n_logs, n_traces, n_metrics;
 };

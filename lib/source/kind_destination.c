@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_fields.h"
 
-#include <stdlib.h>
-
 #define RING_MAX 8388608u /* limit of the field in the API */
 
 static void read_cookie(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -42,33 +40,14 @@ static const struct mt_section hash_section = {"consistentHash", sizeof(struct m
 static const char *const simple_words[] = {
 	"UNSPECIFIED", "ROUND_ROBIN", "RANDOM", "LEAST_REQUEST", "LEAST_CONN", "PASSTHROUGH", NULL};
 
-/* Reads a number in hundredths. False after an error: it is not between `least` and `most`. */
-static bool read_decimal(
-	struct mt_fctx *c, const struct mt_ynode *n, double least, double most, struct mt_num *out)
-{
-	char *end;
-	double v;
-
-	if (!mt_want_scalar(c, n, "a number"))
-		return false;
-	v = strtod(n->text, &end);
-	if (end == n->text || *end || !(v >= least && v <= most)) {
-		mt_f_error(c, n->line, NULL, "\"%.64s\" is not a number from %g to %g", n->text,
-			least, most);
-		return false;
-	}
-	*out = (struct mt_num){(uint32_t)(v * 100 + 0.5), n->line, true};
-	return true;
-}
-
 static void read_least(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	(void)read_decimal(c, n, 0, 100, &((struct mt_warmup_policy *)obj)->least);
+	(void)mt_read_decimal(c, n, 0, 100, &((struct mt_warmup_policy *)obj)->least);
 }
 
 static void read_aggression(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	(void)read_decimal(c, n, 1, 100, &((struct mt_warmup_policy *)obj)->aggression);
+	(void)mt_read_decimal(c, n, 1, 100, &((struct mt_warmup_policy *)obj)->aggression);
 }
 
 static const struct mt_field warmup_fields[] = {
@@ -269,7 +248,7 @@ static const struct mt_section port_policy_section = {"portLevelSettings",
 
 static void read_budget_percent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	(void)read_decimal(c, n, 0, 100, &((struct mt_retry_budget_policy *)obj)->percent);
+	(void)mt_read_decimal(c, n, 0, 100, &((struct mt_retry_budget_policy *)obj)->percent);
 }
 
 static const struct mt_field budget_fields[] = {

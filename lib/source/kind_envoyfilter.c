@@ -389,7 +389,7 @@ static const struct mt_field proxy_fields[] = {
 			"router, metadata_exchange and istio_stats have no effect"},
 	{"idleTimeout", MT_F_DURATION, AT(struct mt_proxy_patch, idle_ms), .min = 1000,
 		.help = "longest silence of a client's connection; default: 1h"},
-	{"tracing", MT_F_LATER, .help = "no spans are sent"},
+	{"tracing", MT_F_LATER, .help = "Telemetry decides about traces"},
 	{"accessLog", MT_F_LATER, .help = "the MeshConfig alone decides about access logs"},
 };
 

@@ -118,6 +118,30 @@ static const struct mt_section tcp_als_section = {"envoyTcpAls", sizeof(struct m
 static const struct mt_section otel_als_section = {"envoyOtelAls", sizeof(struct mt_net_log),
 	MT_ARRAY_LEN(otel_als_fields), .fields = otel_als_fields, .unknown = unknown_told};
 
+static void read_http(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_net_log *)obj)->by_http = !mt_yaml_is_null(n);
+}
+
+static const struct mt_field otel_fields[] = {
+	NET_LOG_FIELDS,
+	{"maxTagLength", MT_F_NUM, AT(struct mt_net_log, longest), .min = 1, .max = UINT32_MAX,
+		.help = "most bytes of a tag's value, at most 4096; default: 256"},
+	{"http", MT_F_CUSTOM, .custom = read_http,
+		.help = "spans are sent by gRPC; calls with such a provider are not traced"},
+	{"grpc", MT_F_LATER, .help = "a message has 10 s, and no metadata of its own"},
+	{"resourceDetectors", MT_F_LATER,
+		.help = "the resource has service.name, service.version, service.instance.id and "
+			"k8s.cluster.name"},
+	{"dynatraceSampler", MT_F_LATER, .help = "calls are drawn by their number alone"},
+	{"serviceAttributeEnrichment", MT_F_LATER, .help = "service.name is meltemi"},
+};
+
+static const struct mt_section otel_section = {"opentelemetry", sizeof(struct mt_net_log),
+	MT_ARRAY_LEN(otel_fields), .fields = otel_fields, .unknown = unknown_told};
+
+#define NO_SPANS "spans are sent to providers with `opentelemetry` only"
+
 static const struct mt_field provider_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_ext_provider, name), .required = true,
 		.help = "the name that AuthorizationPolicies with CUSTOM and `defaultProviders` "
@@ -137,6 +161,16 @@ static const struct mt_field provider_fields[] = {
 	{"envoyOtelAls", MT_F_POINTER, AT(struct mt_ext_provider, otel_als),
 		.sub = &otel_als_section,
 		.help = "the same, of both, sent to a collector of OpenTelemetry by gRPC"},
+	{"opentelemetry", MT_F_POINTER, AT(struct mt_ext_provider, otel), .sub = &otel_section,
+		.help = "[spans](../how-to/traces.md) of traced calls, sent to a collector of "
+			"OpenTelemetry by gRPC, if `defaultProviders.tracing` or a Telemetry names "
+			"it"},
+	{"zipkin", MT_F_LATER, .help = NO_SPANS},
+	{"skywalking", MT_F_LATER, .help = NO_SPANS},
+	{"lightstep", MT_F_LATER, .help = NO_SPANS},
+	{"datadog", MT_F_LATER, .help = NO_SPANS},
+	{"opencensus", MT_F_LATER, .help = NO_SPANS},
+	{"stackdriver", MT_F_LATER, .help = NO_SPANS},
 };
 
 static const struct mt_field default_fields[] = {
@@ -144,17 +178,29 @@ static const struct mt_field default_fields[] = {
 		.help = "providers of access logs, or `envoy`, which is `/dev/stdout` with "
 			"`accessLogFormat`: each gets a line for each call, in place of "
 			"`accessLogFile`"},
-	{"tracing", MT_F_SKIP, .help = "no spans are sent"},
+	{"tracing", MT_F_TEXTS, AT_LIST(struct mt_default_providers, tracing),
+		.help = "the first is the provider that spans are sent to"},
 	{"metrics", MT_F_SKIP, .help = "metrics are always on"},
 };
 
+/* Istio has the first one only, too. */
+static void check_defaults(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_default_providers *d = obj;
+
+	if (d->n_tracing > 1)
+		mt_f_note(c, d->tracing[1].line, NULL,
+			"accepted, not enforced: spans are sent to the first provider of "
+			"`tracing` only");
+}
+
 static const struct mt_section defaults_section = {"defaultProviders",
 	sizeof(struct mt_default_providers), MT_ARRAY_LEN(default_fields), .fields = default_fields,
-	.unknown = unknown_told};
+	.unknown = unknown_told, .after = check_defaults};
 
 static const char *const encodings[] = {"TEXT", "JSON", NULL};
 
-/* Ignores providers of tracing, metrics and future types, because nothing here uses them. */
+/* Ignores providers of metrics and of future types, because nothing here uses them. */
 static bool passed_over(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	return true;
@@ -186,7 +232,8 @@ static const struct mt_field config_fields[] = {
 		.sub = &provider_section,
 		.help = "providers of CUSTOM policies: envoyExtAuthzGrpc is called, other "
 			"authorization fails closed; and of access logs: envoyFileAccessLog, "
-			"envoyHttpAls, envoyTcpAls, envoyOtelAls; other providers are ignored"},
+			"envoyHttpAls, envoyTcpAls, envoyOtelAls; and of spans: opentelemetry; "
+			"other providers are ignored"},
 	{"outboundTrafficPolicy", MT_F_LATER,
 		.help = "the Node's routes decide about traffic to other addresses"},
 	{"localityLbSetting", MT_F_POINTER, AT(struct mt_mesh_config, locality),
@@ -210,7 +257,8 @@ static const struct mt_field config_fields[] = {
 	{"defaultProviders", MT_F_POINTER, AT(struct mt_mesh_config, defaults),
 		.sub = &defaults_section,
 		.help = "providers that are used unless a Telemetry names others"},
-	{"enableTracing", MT_F_SKIP, .help = "no spans are sent"},
+	{"enableTracing", MT_F_SKIP,
+		.help = "for `defaultConfig`, which is not read; calls are traced by providers"},
 	{"enablePrometheusMerge", MT_F_SKIP, .help = "for sidecars"},
 	{"protocolDetectionTimeout", MT_F_DURATION, AT(struct mt_mesh_config, detect_timeout),
 		.max = 60000,

@@ -35,12 +35,26 @@ static bool is_true(const struct mt_ynode *n, const char *key)
 	return word && word->type == MT_Y_SCALAR && strcmp(word->text, "true") == 0;
 }
 
+static void read_sampling(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	(void)mt_read_decimal(c, n, 0, 100, &((struct mt_telemetry_trace *)obj)->sampling);
+}
+
+/* Without `true` the last two settings request nothing. */
 static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	if (!is_true(n, "disableSpanReporting"))
+	const struct mt_telemetry_trace *t = obj;
+
+	if (t->n_providers > 1)
+		mt_f_note(c, t->providers[1].origin.line, NULL,
+			"accepted, not enforced: spans are sent to the first provider only");
+	if (is_true(n, "enableIstioTags"))
 		mt_f_note(c, n->line, NULL,
-			"accepted, not enforced: no spans are sent; trace metadata of clients is "
-			"forwarded");
+			"accepted, not enforced: spans have no tags of Istio (enableIstioTags)");
+	if (is_true(n, "useRequestIdForTraceSampling"))
+		mt_f_note(c, n->line, NULL,
+			"accepted, not enforced: a request id does not decide about traces "
+			"(useRequestIdForTraceSampling)");
 }
 
 /* Accepts the provider Prometheus without a note, because Meltemi always has its metrics. */
@@ -109,15 +123,45 @@ static const struct mt_field log_fields[] = {
 		.help = "calls that leave a line"},
 };
 
+static const struct mt_field trace_provider_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_telemetry_provider, name), .required = true,
+		.help = "of the MeshConfig's `extensionProviders` with `opentelemetry`; without "
+			"regard to case"},
+};
+
+static const struct mt_section trace_provider_section = {"provider",
+	sizeof(struct mt_telemetry_provider), MT_ARRAY_LEN(trace_provider_fields),
+	.fields = trace_provider_fields};
+
+static const struct mt_field trace_match_fields[] = {
+	{"mode", MT_F_WORD, AT(struct mt_telemetry_match, mode), .words = modes,
+		.help = "all calls here are of clients, so a section with `SERVER` has no effect; "
+			"default: CLIENT_AND_SERVER"},
+};
+
+static const struct mt_section trace_match_section = {"match", sizeof(struct mt_telemetry_match),
+	MT_ARRAY_LEN(trace_match_fields), .fields = trace_match_fields};
+
 static const struct mt_field tracing_fields[] = {
-	{"disableSpanReporting", MT_F_SKIP, .quiet = true, .help = "`true` is always the case"},
-	{"providers", MT_F_SKIP, .quiet = true, .help = "no spans are sent, with a note"},
-	{"match", MT_F_SKIP, .help = "no spans are sent"},
-	{"randomSamplingPercentage", MT_F_SKIP, .help = "no spans are sent"},
-	{"customTags", MT_F_SKIP, .help = "no spans are sent"},
-	{"useRequestIdForTraceSampling", MT_F_SKIP, .help = "no spans are sent"},
-	{"enableIstioTags", MT_F_SKIP, .help = "no spans are sent"},
-	{"disableContextPropagation", MT_F_SKIP, .help = "no spans are sent"},
+	{"match", MT_F_OBJECT, AT(struct mt_telemetry_trace, match), .sub = &trace_match_section,
+		.help = "calls that the section is about"},
+	{"providers", MT_F_LIST, AT_LIST(struct mt_telemetry_trace, providers),
+		.sub = &trace_provider_section, .max = MOST_LOGS,
+		.help = "where spans are sent: the first; default: that of the section before, "
+			"then "
+			"the MeshConfig's"},
+	{"randomSamplingPercentage", MT_F_CUSTOM, .custom = read_sampling,
+		.help = "of calls without a context that get a trace, in steps of 0.01; default: "
+			"1"},
+	{"disableSpanReporting", MT_F_BOOL, AT(struct mt_telemetry_trace, no_spans),
+		.help = "true: no spans are sent, but calls get contexts"},
+	{"disableContextPropagation", MT_F_BOOL, AT(struct mt_telemetry_trace, no_context),
+		.help = "true: servers get the client's context, and none of Meltemi's"},
+	{"customTags", MT_F_LATER, .help = "spans have no tags of their own"},
+	{"enableIstioTags", MT_F_SKIP, .quiet = true,
+		.help = "spans have no tags of Istio; `true` gets a note"},
+	{"useRequestIdForTraceSampling", MT_F_SKIP, .quiet = true,
+		.help = "a request id does not decide about traces; `true` gets a note"},
 };
 
 static const struct mt_field metrics_fields[] = {
@@ -130,7 +174,7 @@ static const struct mt_field metrics_fields[] = {
 
 static const struct mt_section log_section = {"accessLogging", sizeof(struct mt_telemetry_log),
 	MT_ARRAY_LEN(log_fields), .fields = log_fields};
-static const struct mt_section tracing_section = {"tracing", sizeof(struct mt_proxy_part),
+static const struct mt_section tracing_section = {"tracing", sizeof(struct mt_telemetry_trace),
 	MT_ARRAY_LEN(tracing_fields), .fields = tracing_fields, .after = check_tracing};
 static const struct mt_section metrics_section = {"metrics", sizeof(struct mt_proxy_part),
 	MT_ARRAY_LEN(metrics_fields), .fields = metrics_fields, .after = check_metrics};
@@ -154,7 +198,7 @@ static const struct mt_field telemetry_fields[] = {
 		.help = "[access logs](../how-to/access-logs.md#telemetry): which of the "
 			"MeshConfig's get lines"},
 	{"tracing", MT_F_LIST, AT_LIST(struct mt_proxy_setting, traces), .sub = &tracing_section,
-		.help = "spans, which Meltemi does not send"},
+		.max = MOST_LOGS, .help = "[traces](../how-to/traces.md): which calls have spans"},
 	{"metrics", MT_F_LIST, AT_LIST(struct mt_proxy_setting, metrics), .sub = &metrics_section,
 		.help = "metrics, which are always on"},
 };

@@ -188,6 +188,9 @@ bool mt_read_text(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *o
 bool mt_read_item(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
 bool mt_read_num(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min, uint32_t max,
 	struct mt_num *out);
+/* A number in hundredths. */
+bool mt_read_decimal(
+	struct mt_fctx *c, const struct mt_ynode *n, double least, double most, struct mt_num *out);
 bool mt_read_duration(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_ms, uint32_t max_ms,
 	struct mt_num *out);
 bool mt_read_bool(struct mt_fctx *c, const struct mt_ynode *n, struct mt_num *out);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LABELS_MAX 4096u
@@ -73,6 +74,24 @@ bool mt_read_num(
 		return false;
 	}
 	*out = (struct mt_num){(uint32_t)v, n->line, true};
+	return true;
+}
+
+bool mt_read_decimal(
+	struct mt_fctx *c, const struct mt_ynode *n, double least, double most, struct mt_num *out)
+{
+	char *end;
+	double v;
+
+	if (!mt_want_scalar(c, n, "a number"))
+		return false;
+	v = strtod(n->text, &end);
+	if (end == n->text || *end || !(v >= least && v <= most)) {
+		mt_f_error(c, n->line, NULL, "\"%.64s\" is not a number from %g to %g", n->text,
+			least, most);
+		return false;
+	}
+	*out = (struct mt_num){(uint32_t)(v * 100 + 0.5), n->line, true};
 	return true;
 }
 

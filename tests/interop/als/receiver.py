@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-A collector of access logs on the originals' own messages: Envoy's Access Log Service, or OpenTelemetry's logs. Every message is parsed
-strictly, unknown fields included, and written to a file, one JSON object a line. How it answers stands in another file, which is read
-for each call: ok, hang (it reads nothing until that changes), status NAME; of OpenTelemetry also garbage and partial.
+A collector of access logs or spans on the originals' own messages: Envoy's Access Log Service, OpenTelemetry's logs or traces. Every message
+is parsed strictly, unknown fields included, and written to a file, one JSON object a line. How it answers stands in another file, which is
+read for each call: ok, hang (it reads nothing until that changes), status NAME; of OpenTelemetry also garbage and partial.
 
-  receiver.py als|otel PORT RECORDS MODE
+  receiver.py als|otel|spans PORT RECORDS MODE
 """
 
 import json
@@ -23,11 +23,16 @@ if KIND == "als":
 
     METHOD, REQUEST = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", service.StreamAccessLogsMessage
     ANSWER = service.StreamAccessLogsResponse
-else:
+elif KIND == "otel":
     from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as service
 
     METHOD, REQUEST = "/opentelemetry.proto.collector.logs.v1.LogsService/Export", service.ExportLogsServiceRequest
     ANSWER = service.ExportLogsServiceResponse
+else:
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as service
+
+    METHOD, REQUEST = "/opentelemetry.proto.collector.trace.v1.TraceService/Export", service.ExportTraceServiceRequest
+    ANSWER = service.ExportTraceServiceResponse
 
 
 def all_known(message):
@@ -79,7 +84,7 @@ class Collector(grpc.GenericRpcHandler):
             return b"\x0a\xff\xff\xff\xff\x7f"
         answer = ANSWER()
         if mode == "partial":
-            answer.partial_success.rejected_log_records = 5
+            setattr(answer.partial_success, "rejected_spans" if KIND == "spans" else "rejected_log_records", 5)
             answer.partial_success.error_message = "five of them are not wanted"
         return answer.SerializeToString()
 

@@ -6,22 +6,20 @@ clients has one entry, with its values. A collector that hangs, freezes, dies, i
 and no line of a file beside it, memory stays bounded, and each entry arrives or is counted as lost, with the reason.
 """
 
-import json
 import pathlib
 import signal
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1] / "smoke"), str(HERE.parent / "xds")]
 
 import environment  # noqa: E402
-from meltemi_lab import Lab, check, equal, main, netns, within  # noqa: E402
+from collector import Receiver, settled, sink  # noqa: E402
+from meltemi_lab import Lab, check, equal, main, within  # noqa: E402
 from meltemi_lab.access_log import calls, with_logs  # noqa: E402
 from meltemi_lab.documents import service  # noqa: E402
 from meltemi_lab.streams import echo  # noqa: E402
 
-PORTS = {"als": 9000, "otel": 9001}
 MANY = 12000  # entries of them do not fit into a queue
 MESH = """apiVersion: v1
 kind: ConfigMap
@@ -43,35 +41,6 @@ data:
 """
 
 
-class Receiver:
-    def __init__(self, daemon, python, kind):
-        self.daemon, self.python, self.kind = daemon, python, kind
-        self.records, self.mode = daemon.directory / f"{kind}.jsonl", daemon.directory / f"{kind}.mode"
-        self.records.touch()
-        self.server = None
-        self.answers("ok")
-
-    def answers(self, mode):
-        self.mode.write_text(mode)
-
-    def start(self):
-        with netns.inside(self.daemon.namespace):
-            self.server = subprocess.Popen([self.python, HERE / "receiver.py", self.kind, str(PORTS[self.kind]), self.records, self.mode],
-                                           stdout=subprocess.PIPE, text=True)
-        check(self.server.stdout.readline().startswith("ready"), "the receiver does not start")
-
-    def stop(self):
-        if self.server:
-            self.server.kill()
-            self.server.wait(30)
-
-    def messages(self):
-        # The last line may be under way.
-        rows = [json.loads(line) for line in self.records.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        check(all(row["all_known"] for row in rows), "fields that the original does not know")
-        return [row["message"] for row in rows]
-
-
 def entries(receiver, which="httpLogs"):
     return [entry for message in receiver.messages() for entry in message.get(which, {}).get("logEntry", [])]
 
@@ -84,14 +53,6 @@ def records(receiver):
 def ids(receiver):
     """Stream ids of entries; one that came twice is there once."""
     return {entry["commonProperties"]["streamId"] for entry in entries(receiver)}
-
-
-def sink(daemon, provider):
-    return next(row for row in daemon.show("telemetry")["sinks"] if row["sink"] == f"provider {provider}")
-
-
-def settled(row):
-    return row["wanted"] == row["written"] + row["lost"]
 
 
 def use(daemon, path, used):

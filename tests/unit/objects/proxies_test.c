@@ -45,7 +45,7 @@ static const struct row rows[] = {
 		"in-force", ""},
 	{"Telemetry", TELEMETRY("a", "x", "{accessLogging: [{disabled: true}]}"), "in-force", ""},
 	{"Telemetry", TELEMETRY("a", "x", "{tracing: [{randomSamplingPercentage: 10}]}"),
-		"in-force-with-notes", "no spans are sent"},
+		"in-force-with-notes", "no provider is named"},
 	{"Telemetry", TELEMETRY("a", "x", "{tracing: [{disableSpanReporting: true}]}"), "in-force",
 		""},
 	{"Telemetry", TELEMETRY("a", "x", "{metrics: [{providers: [{name: prometheus}]}]}"),

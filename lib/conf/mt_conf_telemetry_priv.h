@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/conf: which Telemetry applies (telemetry_levels.c), and tracing (tracing.c). */
+#pragma once
+
+#include "mt_conf_log_priv.h"
+
+struct mt_call_tracing;
+
+/* Objects, in the order in which they are merged. */
+struct mt_telemetry_levels {
+	const struct mt_proxy_setting **v;
+	uint32_t n;
+};
+
+typedef bool mt_telemetry_fn(const struct mt_proxy_setting *t);
+
+/* Fills mt_build.telemetry. */
+void mt_b_telemetry_fill(struct mt_build *b);
+/* All of a namespace, the oldest first. */
+const struct mt_telemetry_levels *mt_b_telemetry_of(const struct mt_build *b, const char *ns);
+/* Those for calls in this namespace that come to this gateway (NULL: none), if `applies`. */
+struct mt_telemetry_levels mt_b_telemetry_levels(
+	struct mt_build *b, const char *ns, const struct mt_gateway *g, mt_telemetry_fn *applies);
+bool mt_telemetry_has_targets(const struct mt_proxy_setting *t);
+/* True if the object, of the gateway's namespace, targets it; the gateway is one of Gateway API. */
+bool mt_telemetry_targets(const struct mt_proxy_setting *t, const struct mt_gateway *g);
+/* A name of the calls in this namespace that come to this gateway, of Gateway API. */
+const char *mt_b_telemetry_place(struct mt_build *b, const char *ns, const struct mt_gateway *g);
+
+/* ---- tracing -------------------------------------------------------------------------------- */
+
+/*
+ * Tracing of the calls of a service, in `r`, which remembers a failure; `r` NULL: only *hash is
+ * wanted. `ns`, `g` as for mt_b_log_scope(). NULL: they have none. *hash: of the settings; 0: none.
+ */
+const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region *r, const char *ns,
+	const struct mt_gateway *g, const struct mt_codec *codec, uint64_t *hash);
+/* Checks what applies to all calls, and notes providers that nothing names. */
+void mt_b_tracing_tell(struct mt_build *b);
+void mt_b_tracing_fini(struct mt_build *b);

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tracing of calls: `tracing` of Telemetry, with the providers of the MeshConfig. As in istiod each
+ * field is that of the nearest object that sets it (telemetry_levels.c), and of an object that of
+ * its last section. Without a section the first of defaultProviders.tracing is used; without a
+ * provider calls are not traced.
+ *
+ * Each provider that is used is an output of spans. It is made with the first service that needs
+ * it, because its collector is one of the mesh's services. If the collector cannot be reached,
+ * calls are not traced: servers would have spans without a parent.
+ */
+#include "mt_conf_policy_priv.h"
+#include "mt_conf_telemetry_priv.h"
+
+#include "mt_call_tracing.h"
+#include "mt_secret_hash.h"
+#include "mt_tracing_export.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define MODE_SERVER 2	/* of mt_telemetry_match.mode */
+#define SAMPLING    100 /* Istio's: 1 % */
+#define LONGEST	    256
+#define FIELD	    "spec.tracing"
+#define PROVIDER    "extensionProviders[].opentelemetry"
+#define SEED	    5 /* keys of outputs of lines have others */
+
+/* Settings of the calls of a namespace or gateway. */
+struct traced {
+	bool on;
+	uint64_t key; /* 0: no spans are sent */
+	uint64_t threshold;
+	bool propagates;
+	uint64_t hash;
+};
+
+/* Fields of sections, while they are merged. */
+struct merged {
+	const struct mt_text *provider; /* NULL: none is named */
+	const char *field;
+	const struct mt_meta *by;  /* that names it */
+	const struct mt_meta *any; /* an object with a section; NULL: none */
+	uint32_t line;		   /* of a section */
+	struct mt_num sampling, no_spans, no_context;
+};
+
+/* ---- sections ------------------------------------------------------------------------------- */
+
+/* All calls are those of clients here: other sections are as if they were not written. */
+static bool is_of_clients(const struct mt_telemetry_trace *s)
+{
+	return s->match.mode.v != MODE_SERVER;
+}
+
+static bool has_sections(const struct mt_proxy_setting *t)
+{
+	for (uint32_t i = 0; i < t->n_traces; i++)
+		if (is_of_clients(&t->traces[i]))
+			return true;
+	return false;
+}
+
+static void set(struct mt_num *to, const struct mt_num *from)
+{
+	if (from->set)
+		*to = *from;
+}
+
+static void apply(
+	struct merged *m, const struct mt_proxy_setting *t, const struct mt_telemetry_trace *s)
+{
+	m->any = &t->meta;
+	m->line = s->origin.line;
+	if (s->n_providers) {
+		m->provider = &s->providers[0].name;
+		m->field = FIELD;
+		m->by = &t->meta;
+	}
+	set(&m->sampling, &s->sampling);
+	set(&m->no_spans, &s->no_spans);
+	set(&m->no_context, &s->no_context);
+}
+
+static struct merged merge(struct mt_build *b, const char *ns, const struct mt_gateway *g)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+	struct mt_telemetry_levels l = mt_b_telemetry_levels(b, ns, g, has_sections);
+	struct merged m = {0};
+
+	if (c && c->defaults && c->defaults->n_tracing) {
+		m.provider = &c->defaults->tracing[0];
+		m.field = "defaultProviders.tracing";
+		m.by = &c->meta;
+	}
+	for (uint32_t i = 0; i < l.n; i++)
+		for (uint32_t k = 0; k < l.v[i]->n_traces; k++)
+			if (is_of_clients(&l.v[i]->traces[k]))
+				apply(&m, l.v[i], &l.v[i]->traces[k]);
+	return m;
+}
+
+/* ---- providers ------------------------------------------------------------------------------ */
+
+/* True the first time for this place of a document. */
+static bool is_first(struct mt_build *b, const void *place)
+{
+	uint64_t id = (uint64_t)(uintptr_t)place;
+
+	if (mt_idmap_get(&b->told_tracing, id))
+		return false;
+	if (mt_idmap_put(&b->told_tracing, id, b))
+		b->tmp.failed = true;
+	return true;
+}
+
+/* False: without a provider the settings are met. */
+static bool requests_traces(const struct merged *m)
+{
+	return !m->no_spans.v && !(m->sampling.set && m->sampling.v == 0);
+}
+
+/* The provider that is used. NULL: there is none, and it has been reported. */
+static const struct mt_ext_provider *find_provider(struct mt_build *b, const struct merged *m)
+{
+	const struct mt_ext_provider *p = m->provider ? mt_b_ext_provider(b, m->provider->s) : NULL;
+
+	if (p && p->otel && !p->otel->by_http)
+		return p;
+	if (!m->provider) {
+		if (m->any && requests_traces(m) && is_first(b, m->any))
+			mt_b_warn(b, m->any, m->line, FIELD,
+				"name one there, or in defaultProviders.tracing",
+				"calls are not traced: no provider is named");
+	} else if (is_first(b, m->provider)) {
+		mt_b_warn(b, m->by, m->provider->line, m->field,
+			"name a provider with opentelemetry, without `http`",
+			!p	  ? "calls are not traced: no provider is called %.128s"
+			: p->otel ? "calls are not traced: %.128s takes spans by HTTP, and they "
+				    "are sent by gRPC only"
+				  : "calls are not traced: %.128s is not of a type that spans "
+				    "are sent to",
+			m->provider->s);
+	}
+	return NULL;
+}
+
+static uint64_t key_of(const struct mt_ext_provider *p)
+{
+	uint64_t key = mt_secret_hash_text(p->name.s, SEED);
+
+	return key + (key == 0);
+}
+
+/* Makes the output; false: it cannot be used, and it has been reported. */
+static bool add_output(struct mt_build *b, const struct mt_ext_provider *p)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+	const struct mt_net_log *net = p->otel;
+	const struct mt_alog_place nowhere = {0};
+	const struct mt_alog_spec spec = {.encoding = MT_ALOG_TEXT};
+	struct mt_log_about a = {.meta = &c->meta,
+		.document = mt_region_printf(
+			&b->tmp, "MeshConfig %s: provider %s", c->meta.name, p->name.s),
+		.path_field = PROVIDER,
+		.field = PROVIDER,
+		.path_line = net->origin.line,
+		.line = net->origin.line,
+		.spans = true,
+		.key = key_of(p)};
+	struct mt_alog_collector to = {.service = MT_ALOG_SPANS,
+		.name = p->name.s,
+		.encoder = &mt_tracing_otlp,
+		.longest = net->longest.set ? net->longest.v : LONGEST};
+	const char *why = NULL;
+	struct mt_access_output *o;
+
+	if (!mt_b_log_may_be(b, &a))
+		return false;
+	to.target = mt_b_log_target(b, net, &why);
+	if (!to.target) {
+		if (why)
+			mt_b_warn(b, &c->meta, net->origin.line, PROVIDER,
+				"name a service of the mesh, or a host and port that can be "
+				"reached",
+				"calls are not traced: no spans can be sent to %.128s: %s",
+				net->service.s, why);
+		return false;
+	}
+	o = mt_b_log_keep(b, &a, &nowhere, &spec);
+	if (o)
+		mt_b_keep_collector(b, o, &to, net);
+	return o != NULL;
+}
+
+/* True if the provider has an output, which is made with its first use. */
+static bool has_output(struct mt_build *b, const struct mt_ext_provider *p)
+{
+	static const char yes, no;
+	uint64_t id = (uint64_t)(uintptr_t)p;
+	const char *known = mt_idmap_get(&b->span_outputs, id);
+
+	if (!known) {
+		known = add_output(b, p) ? &yes : &no;
+		if (mt_idmap_put(&b->span_outputs, id, (void *)(uintptr_t)known))
+			b->tmp.failed = true;
+	}
+	return known == &yes;
+}
+
+/* ---- settings ------------------------------------------------------------------------------- */
+
+static void settle(
+	struct mt_build *b, const char *ns, const struct mt_gateway *g, struct traced *to)
+{
+	struct merged m = merge(b, ns, g);
+	const struct mt_ext_provider *p = find_provider(b, &m);
+	uint32_t sampling = m.sampling.set ? m.sampling.v : SAMPLING;
+
+	if (!p || !has_output(b, p))
+		return;
+	to->on = true;
+	to->key = m.no_spans.v ? 0 : key_of(p);
+	to->propagates = !m.no_context.v;
+	to->threshold = mt_tracing_threshold(sampling / 100.0);
+	to->hash = mt_hash_u64(to->threshold, mt_hash_u64(to->key, to->propagates + 1u)) | 1;
+}
+
+/* NULL: no memory. */
+static const struct traced *traced_of(
+	struct mt_build *b, const char *ns, const struct mt_gateway *g)
+{
+	const char *place = g && g->gateway_api ? mt_b_telemetry_place(b, ns, g) : ns;
+	struct traced *t = place ? mt_strmap_get(&b->traced, place) : NULL;
+
+	if (t || !place)
+		return t;
+	t = mt_region_alloc(&b->tmp, sizeof(*t));
+	if (!t)
+		return NULL;
+	settle(b, ns, g, t);
+	if (mt_strmap_put(&b->traced, place, t, NULL))
+		b->tmp.failed = true;
+	return t;
+}
+
+const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region *r, const char *ns,
+	const struct mt_gateway *g, const struct mt_codec *codec, uint64_t *hash)
+{
+	const struct traced *t;
+	struct mt_call_tracing *to;
+
+	*hash = 0;
+	/* Settings are checked although connections without messages are not traced. */
+	t = traced_of(b, g ? mt_gateway_ns(b, g) : mt_b_client_ns(b, ns), g);
+	if (!t || !t->on || codec->opaque)
+		return NULL;
+	*hash = t->hash;
+	to = r ? mt_region_alloc(r, sizeof(*to)) : NULL;
+	if (!to)
+		return NULL;
+	to->rule = (struct mt_tracing_rule){.threshold = t->threshold,
+		.write = t->propagates ? MT_TRACING_W3C : 0,
+		.trace_len = MT_TRACE_ID};
+	to->attempts = true;
+	to->key = t->key;
+	mt_call_tracing_keys(to, codec);
+	return to;
+}
+
+/* ---- what no service needs ------------------------------------------------------------------ */
+
+static bool names(const struct mt_proxy_setting *t, const char *provider)
+{
+	for (uint32_t i = 0; i < t->n_traces; i++)
+		if (t->traces[i].n_providers &&
+			strcasecmp(t->traces[i].providers[0].name.s, provider) == 0)
+			return true;
+	return false;
+}
+
+static bool is_named(const struct mt_build *b, const struct mt_mesh_config *c, const char *provider)
+{
+	const struct mt_objs *all = &b->model->proxy_settings;
+
+	if (c->defaults && c->defaults->n_tracing &&
+		strcasecmp(c->defaults->tracing[0].s, provider) == 0)
+		return true;
+	for (uint32_t i = 0; i < all->n; i++)
+		if (names(all->v[i], provider))
+			return true;
+	return false;
+}
+
+void mt_b_tracing_tell(struct mt_build *b)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+	const char *ns = b->model->mesh.ns;
+
+	/* What applies to all is checked although no service may need it. */
+	(void)traced_of(b, ns ? ns : mt_b_root_namespace(b), NULL);
+	for (uint32_t i = 0; c && i < c->n_providers; i++) {
+		const struct mt_ext_provider *p = &c->providers[i];
+
+		if (p->otel && p->name.s && !is_named(b, c, p->name.s))
+			mt_b_note(b, &c->meta, p->origin.line, "extensionProviders[]",
+				"name it in defaultProviders.tracing or in a Telemetry",
+				"not used: neither defaultProviders.tracing nor a Telemetry "
+				"names %.128s",
+				p->name.s);
+	}
+}
+
+void mt_b_tracing_fini(struct mt_build *b)
+{
+	mt_strmap_fini(&b->telemetry);
+	mt_strmap_fini(&b->traced);
+	mt_idmap_fini(&b->span_outputs);
+	mt_idmap_fini(&b->told_tracing);
+}

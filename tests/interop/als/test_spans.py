@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Spans at a collector that speaks OpenTelemetry's own messages. A sampled call of a client is one tree: its span, Meltemi's of the call and of
+each attempt, and the span that the server got as its parent. Calls without a context are drawn by the share that a Telemetry has, others
+pass unchanged. A server that cannot be reached is an attempt that failed. A collector that hangs or dies costs no call, and each span
+arrives or is counted as lost.
+"""
+
+import base64
+import pathlib
+import socket
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1] / "smoke"), str(HERE.parent / "xds")]
+
+import environment  # noqa: E402
+from collector import Receiver, settled, sink  # noqa: E402
+from meltemi_lab import TESTS, Lab, check, equal, main, within  # noqa: E402
+from meltemi_lab.access_log import calls  # noqa: E402
+from meltemi_lab.dubbo import parse_reply, request  # noqa: E402
+
+AT = ("240.240.0.10", 20880)
+TRACE, SENDER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+SERVER, CLIENT = "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT"
+MESH = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    defaultProviders: {tracing: [spans]}
+    extensionProviders:
+    - {name: spans, opentelemetry: {service: 127.0.0.1, port: 9002}}
+"""
+TELEMETRY = """apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {{name: mesh, namespace: istio-system}}
+spec: {{tracing: [{{{}}}]}}
+"""
+
+
+def digits(text):
+    return base64.b64decode(text).hex()
+
+
+def tags(span):
+    return {a["key"]: a["value"].get("stringValue", "") for a in span["attributes"]}
+
+
+def spans(receiver):
+    """All that arrived, with ids as digits."""
+    out = [span for message in receiver.messages() for resource in message["resourceSpans"]
+           for scope in resource["scopeSpans"] for span in scope["spans"]]
+    for span in out:
+        for key in ("traceId", "spanId", "parentSpanId"):
+            span[key] = digits(span.get(key, ""))
+    return out
+
+
+def of_trace(receiver, trace):
+    return [span for span in spans(receiver) if span["traceId"] == trace]
+
+
+def ask(lab, attachments):
+    """The traceparent that the server got with a call with these attachments; None: there was none."""
+    data = b""
+    with lab.inside("client"), socket.create_connection(AT, 10) as s:
+        s.settimeout(10)
+        s.sendall(request(1, "attachment", ["traceparent"], attachments))
+        while len(data) < 16 or len(data) < 16 + int.from_bytes(data[12:16], "big"):
+            data += s.recv(4096)
+    equal(data[3], 20, "status")
+    value = parse_reply(data[3], data[16:]).split()[1]
+    return None if value == "-" else value
+
+
+def joined(lab, receiver):
+    """The tree of a sampled call."""
+    got = ask(lab, {"traceparent": f"00-{TRACE}-{SENDER}-01"}).split("-")
+    equal((got[0], got[1], got[3]), ("00", TRACE, "01"), "the context at the server")
+    within(10, lambda: len(of_trace(receiver, TRACE)) == 2, "both spans arrive", step=0.2)
+    call, attempt = sorted(of_trace(receiver, TRACE), key=lambda span: span["kind"] != SERVER)
+    equal((call["kind"], attempt["kind"]), (SERVER, CLIENT), "kinds")
+    equal((call["parentSpanId"], attempt["parentSpanId"]), (SENDER, call["spanId"]), "parents")
+    equal(got[2], attempt["spanId"], "the parent that the server got")
+    check(call["name"].endswith("DemoService/attachment"), f"name {call['name']}")
+    equal((tags(call)["rpc.system.name"], tags(call)["response_code"]), ("dubbo", "200"), "tags of the call")
+    equal(tags(call)["network.peer.address"], "192.0.2.2", "the client")
+    check(tags(attempt)["upstream_cluster"].startswith("outbound|20880|"), f"tags {tags(attempt)}")
+    check(tags(attempt)["network.peer.address"] in (lab.server(1), lab.server(2)), f"the endpoint {tags(attempt)}")
+    times = [int(span[key]) for span, key in ((call, "startTimeUnixNano"), (attempt, "startTimeUnixNano"), (attempt, "endTimeUnixNano"),
+                                              (call, "endTimeUnixNano"))]
+    equal(times, sorted(times), "the attempt is within the call")
+    resource = {a["key"]: a["value"]["stringValue"] for a in receiver.messages()[0]["resourceSpans"][0]["resource"]["attributes"]}
+    equal((resource["service.name"], resource["service.instance.id"]), ("meltemi", lab.id), "resource")
+
+
+def shares(lab, daemon, receiver):
+    """Calls that are not drawn pass unchanged; a share of 100 % draws all."""
+    daemon.write("telemetry.yaml", TELEMETRY.format("randomSamplingPercentage: 0"))
+    daemon.shell("reload")
+    before = len(spans(receiver))
+    equal(ask(lab, {}), None, "a call that is not drawn")
+    unsampled = f"00-{TRACE}-{SENDER}-00"
+    equal(ask(lab, {"traceparent": unsampled}), unsampled, "an unsampled call")
+    daemon.write("telemetry.yaml", TELEMETRY.format("randomSamplingPercentage: 100"))
+    daemon.shell("reload")
+    calls(lab, 500)
+    within(10, lambda: len(spans(receiver)) >= before + 1000, "spans of all calls arrive", step=0.2)
+    new = spans(receiver)[before:]
+    equal(len(new), 1000, "two spans of each call")
+    roots = [span for span in new if not span["parentSpanId"]]
+    equal((len(roots), len({span["traceId"] for span in roots})), (500, 500), "traces")
+    ids = {span["spanId"]: span["traceId"] for span in roots}
+    check(all(ids[span["parentSpanId"]] == span["traceId"] for span in new if span["parentSpanId"]), "each attempt is of its call")
+    daemon.write("telemetry.yaml", TELEMETRY.format("randomSamplingPercentage: 100, disableSpanReporting: true"))
+    daemon.shell("reload")
+    check(ask(lab, {}), "a context without spans")
+    daemon.write("telemetry.yaml", TELEMETRY.format("randomSamplingPercentage: 100, disableContextPropagation: true"))
+    daemon.shell("reload")
+    equal(ask(lab, {}), None, "spans without a context")
+    within(10, lambda: len(spans(receiver)) == before + 1002, "they are sent, and the others are not", step=0.2)
+    daemon.write("telemetry.yaml", TELEMETRY.format("randomSamplingPercentage: 100"))
+    daemon.shell("reload")
+
+
+def failed(lab, daemon, receiver, server):
+    """An attempt at a server that has gone, and one at the other, are siblings."""
+    (daemon.services / "dubbo-traffic-splitting.yaml").unlink()  # so that one cluster has both servers
+    daemon.shell("reload")
+    calls(lab, 20)
+    within(10, lambda: settled(sink(daemon, "spans")), "spans before it", step=0.2)
+    before = len(spans(receiver))
+    server.stop()
+    calls(lab, 20)
+
+    def lost():
+        return [span for span in spans(receiver)[before:] if tags(span).get("error.type") == "connect_failed"]
+
+    within(10, lost, "a span of a failed attempt", step=0.2)
+    within(10, lambda: len([s for s in of_trace(receiver, lost()[0]["traceId"]) if s["kind"] == SERVER]) == 1, "its call", step=0.2)
+    tree = of_trace(receiver, lost()[0]["traceId"])
+    root = next(span for span in tree if span["kind"] == SERVER)
+    equal(lost()[0]["status"]["code"], "STATUS_CODE_ERROR", "status of the attempt")
+    check("status" not in root, "the call did not fail")
+    check(all(span["parentSpanId"] == root["spanId"] for span in tree if span is not root), "attempts are siblings")
+    check(len(tree) > 2, f"{len(tree)} spans")
+
+
+def hangs(lab, daemon, receiver):
+    """Spans that the collector does not take cost no call."""
+    within(10, lambda: settled(sink(daemon, "spans")), "what was sent has arrived", step=0.2)
+    before = sink(daemon, "spans")["written"]
+    receiver.answers("hang")
+    calls(lab, 500)
+    equal(sink(daemon, "spans")["written"], before, "written while it hangs")
+    receiver.answers("ok")
+    within(30, lambda: settled(sink(daemon, "spans")), "spans after it", step=0.5)
+    receiver.answers("partial")
+    calls(lab, 20)
+    within(10, lambda: settled(sink(daemon, "spans")) and sink(daemon, "spans")["lost_rejected"], "rejected spans", step=0.2)
+    equal(sink(daemon, "spans")["lost_rejected"] % 5, 0, "five of each message")
+    receiver.answers("ok")
+    receiver.stop()
+    calls(lab, 100)
+    within(10, lambda: sink(daemon, "spans")["state"] == "unreachable", "a collector that has died", step=0.2)
+    receiver.start()
+    within(60, lambda: settled(sink(daemon, "spans")), "spans after it has started again", step=0.5)
+
+
+def body():
+    with Lab(servers=2) as lab:
+        servers = [lab.dubbo_server(number, f"v{number}") for number in (1, 2)]
+        for server in servers:
+            server.wait_line("ready")
+        daemon = lab.meltemi(TESTS / "documents/talks", workers=2)
+        daemon.write("mesh.yaml", MESH)
+        receiver = Receiver(daemon, environment.otlp(), "spans")
+        daemon.start()
+        try:
+            receiver.start()
+            joined(lab, receiver)
+            shares(lab, daemon, receiver)
+            hangs(lab, daemon, receiver)
+            failed(lab, daemon, receiver, servers[0])
+            daemon.stop()
+        finally:
+            receiver.stop()
+
+
+main(body)
