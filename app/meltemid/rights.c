@@ -142,7 +142,7 @@ static int refuse_calls(const struct daemon *d, struct mt_err *e)
 			"--no-seccomp: the daemon does not limit its system calls");
 		return 0;
 	}
-	rc = mt_rights_refuse_calls(e);
+	rc = mt_rights_refuse_calls(MT_CALLS_ALL, e);
 	return rc ? rc : MT_MIN(mt_rights_confine_threads(&of, e), 0);
 }
 

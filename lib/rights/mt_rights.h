@@ -72,18 +72,36 @@ uint64_t mt_rights_now(void);
  * Limits the capabilities of all threads of the process, also of later ones, to those in `keep`
  * that they have now. This cannot be undone. The other threads are interrupted by a signal: system
  * calls are restarted (SA_RESTART) or end with EINTR, as after any other signal, and their callers
- * must handle that. Call once, on one thread. Returns 0, -ETIMEDOUT if threads have not reacted in
- * 8 rounds of at most 1 s, or -errno, with the reason in *e.
+ * must handle that. Call on one thread. Returns 0, -ETIMEDOUT if threads have not reacted in 8
+ * rounds of at most 1 s, or -errno, with the reason in *e.
  */
 int mt_rights_keep(uint64_t keep, struct mt_err *e);
 
+/* Groups of calls. Each of the first four is needed to open a kind of port. */
+enum {
+	MT_CALLS_BPF = 1,      /* bpf: AF_XDP */
+	MT_CALLS_PACKET = 2,   /* sockets of AF_PACKET */
+	MT_CALLS_XDP = 4,      /* sockets of AF_XDP */
+	MT_CALLS_IO_PORTS = 8, /* iopl, ioperm: PCI devices of uio */
+	/*
+	 * Starting, inspecting and signalling processes, and memory that is writable and
+	 * executable: drivers with unknown needs.
+	 */
+	MT_CALLS_PROGRAMS = 16,
+	/*
+	 * No port needs these: namespaces, mounts and roots, kernel modules, performance counters,
+	 * clocks, keys, device nodes, users, other sockets that read or send raw packets.
+	 */
+	MT_CALLS_OTHERS = 32,
+	MT_CALLS_ALL = 63
+};
+
 /*
- * Makes these calls fail with EPERM in every thread: starting or inspecting processes (execve,
- * fork, ptrace, process_vm_*); namespaces, mounts and roots, kernel modules, BPF, performance
- * counters, clocks, keys, device nodes, I/O ports; sockets that read or send raw packets; memory
- * that is writable and executable. Returns 0, or -errno with the reason in *e.
+ * Makes the calls of these groups fail with EPERM in every thread, and be reported in the kernel's
+ * audit log; 0: none. Groups of an earlier call stay refused. Returns 0, or -errno with the reason
+ * in *e.
  */
-int mt_rights_refuse_calls(struct mt_err *e);
+int mt_rights_refuse_calls(uint32_t groups, struct mt_err *e);
 
 /* Facts about the process that mt_rights_confine_threads() needs. */
 struct mt_rights_threads {
@@ -100,8 +118,8 @@ struct mt_rights_threads {
  * an allow list: on descriptors that are open, sleeping, memory, time. All else, such as opening a
  * file or a socket, fails with EPERM, and the kernel's audit log reports it. The threads are found
  * by their names, and interrupted as by mt_rights_keep(). Later threads have the filter of their
- * creator. Call it after mt_rights_refuse_calls(), once, on one thread. Returns the number of these
- * threads, 0 in builds with a sanitizer, or -errno with the reason in *e: -ESRCH if fewer than
- * of->workers were found, -ETIMEDOUT if one has not reacted in 8 s.
+ * creator. Call it after the last mt_rights_refuse_calls(), once, on one thread. Returns the number
+ * of these threads, 0 in builds with a sanitizer, or -errno with the reason in *e: -ESRCH if fewer
+ * than of->workers were found, -ETIMEDOUT if one has not reacted in 8 s.
  */
 int mt_rights_confine_threads(const struct mt_rights_threads *of, struct mt_err *e);

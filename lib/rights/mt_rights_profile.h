@@ -55,10 +55,13 @@ struct mt_rights_profile {
 /*
  * Adds the needs of a port. `device` is the Node's device string, `profile` the port's device
  * profile or NULL, `sys` is "/sys" except in tests. Returns the reason in words, or NULL with the
- * reason in *e: a PCI device that is not on this host.
+ * reason in *e: a PCI device that is not on this host. "" is a device with unknown needs.
  */
 const char *mt_rights_add_port(struct mt_rights_profile *p, const char *device, const char *profile,
 	const char *sys, struct mt_err *e);
+
+/* Groups of calls (MT_CALLS_*) that the ports need until they are open; 0: none. */
+uint32_t mt_rights_calls(const struct mt_rights_profile *p);
 
 /* Adds the needs of a kernel socket that listens at this port; 0: none. */
 void mt_rights_add_listener(struct mt_rights_profile *p, uint16_t port);

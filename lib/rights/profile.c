@@ -173,6 +173,21 @@ const char *mt_rights_add_port(struct mt_rights_profile *p, const char *device, 
 	return add_virtual(p, device);
 }
 
+uint32_t mt_rights_calls(const struct mt_rights_profile *p)
+{
+	uint32_t calls = 0;
+
+	if (p->devices & MT_RIGHTS_ANY)
+		return MT_CALLS_ALL & ~(uint32_t)MT_CALLS_OTHERS;
+	if (p->families & MT_RIGHTS_PACKET)
+		calls |= MT_CALLS_PACKET;
+	if (p->families & MT_RIGHTS_XDP)
+		calls |= MT_CALLS_XDP | MT_CALLS_BPF;
+	if (p->devices & MT_RIGHTS_UIO)
+		calls |= MT_CALLS_IO_PORTS;
+	return calls;
+}
+
 void mt_rights_add_listener(struct mt_rights_profile *p, uint16_t port)
 {
 	if (port > 0 && port < 1024)

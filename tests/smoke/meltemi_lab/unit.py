@@ -67,7 +67,7 @@ def stand_in():
 
 def is_confined(daemon, kept=0):
     """
-    The daemon that runs as a service: not root, no capabilities but these, and the filters. Each thread has that of the unit and that of
+    The daemon that runs as a service: not root, no capabilities but these, and the filters. Each thread has that of the unit and two of
     the daemon, workers and threads that compute one more.
     """
     if sanitized():
@@ -76,5 +76,5 @@ def is_confined(daemon, kept=0):
     for name, users, held, filters in rows:
         equal(users, [str(USER)] * 4, f"user of thread {name}")
         equal(held & ~stand_in(), kept, f"capabilities of thread {name}")
-        equal(filters, 3 if has_own_filter(name) else 2, f"filters of thread {name}")
-    check(sum(filters == 3 for *_, filters in rows) >= 2, f"workers and the handshakes' threads were looked at: {rows}")
+        equal(filters, 4 if has_own_filter(name) else 3, f"filters of thread {name}")
+    check(sum(filters == 4 for *_, filters in rows) >= 2, f"workers and the handshakes' threads were looked at: {rows}")

@@ -230,3 +230,33 @@ void directories(void)
 	CU_ASSERT_EQUAL(p.n_paths, MT_RIGHTS_PATHS);
 	CU_ASSERT_PTR_EQUAL(p.paths[MT_RIGHTS_PATHS - 1], names[MT_RIGHTS_PATHS - 1]);
 }
+
+/* System calls that are refused only when the ports are open. */
+void calls_of_ports(void)
+{
+	static const struct {
+		const char *device;
+		uint32_t calls;
+	} rows[] = {
+		{"net_memif0", 0},
+		{"net_tap0,iface=a", 0},
+		{"0000:3b:00.0", 0},
+		{"0000:3b:00.2", 0},
+		{"0000:3b:00.5", 0},
+		{"net_af_packet0,iface=a", MT_CALLS_PACKET},
+		{"net_pcap0,iface=a", MT_CALLS_PACKET},
+		{"net_af_xdp0,iface=a", MT_CALLS_XDP | MT_CALLS_BPF},
+		{"0000:3b:00.3", MT_CALLS_IO_PORTS},
+		{"", MT_CALLS_ALL & ~(uint32_t)MT_CALLS_OTHERS},
+	};
+	struct mt_err e;
+
+	make_sys();
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_rights_profile p = {0};
+
+		CU_ASSERT_PTR_NOT_NULL(mt_rights_add_port(&p, rows[i].device, NULL, sys, &e));
+		CU_ASSERT_EQUAL(mt_rights_calls(&p), rows[i].calls);
+	}
+	remove_sys();
+}

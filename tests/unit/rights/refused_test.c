@@ -118,17 +118,39 @@ static unsigned int compare(const char *who, int number, int found, int wanted)
 	return 1;
 }
 
+/* Groups of calls (MT_CALLS_*) that the first step left. */
+static uint32_t left;
+
+/* The answer to a call of a group that a port may need. */
+static int of(uint32_t group)
+{
+	return left & group ? ENOANO : EPERM;
+}
+
+/* The group of a call that is refused whatever its arguments are. */
+static uint32_t group_of(int number)
+{
+	static const short programs[] = {SYS_execve, SYS_execveat},
+			   io_ports[] = {SYS_iopl, SYS_ioperm};
+
+	if (number == SYS_bpf)
+		return MT_CALLS_BPF;
+	if (IN(io_ports, number))
+		return MT_CALLS_IO_PORTS;
+	return IN(programs, number) || IN(of_others, number) ? MT_CALLS_PROGRAMS : MT_CALLS_OTHERS;
+}
+
 /* Answers to calls whose arguments are 0. */
 static int wanted_of(int number, bool worker)
 {
 	if (IN(refused, number) || (!SANITIZED && IN(of_others, number)))
-		return EPERM;
+		return of(group_of(number));
 	if (worker && shared_device && number == SYS_ioctl)
 		return ENOANO;
 	if (worker)
 		return IN(of_workers, number) ? ENOANO : EPERM;
 	/* The C library makes threads without this one only if it does not exist. */
-	return number == SYS_clone3 && !SANITIZED ? ENOSYS : ENOANO;
+	return number == SYS_clone3 && !SANITIZED && !(left & MT_CALLS_PROGRAMS) ? ENOSYS : ENOANO;
 }
 
 /* Calls that depend on their arguments. */
@@ -142,20 +164,20 @@ static unsigned int by_arguments(const char *who, bool worker)
 		int wanted;
 	} rows[] = {
 		{SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, ENOANO},
-		{SYS_mmap, 0, 4096, both, EPERM},
+		{SYS_mmap, 0, 4096, both, of(MT_CALLS_PROGRAMS)},
 		{SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, elsewhere},
 		{SYS_mprotect, 0, 4096, PROT_READ | PROT_WRITE, ENOANO},
-		{SYS_mprotect, 0, 4096, PROT_READ | PROT_EXEC, EPERM},
-		{SYS_pkey_mprotect, 0, 4096, PROT_EXEC, EPERM},
-		{SYS_shmat, 1, 0, SHM_EXEC, EPERM},
+		{SYS_mprotect, 0, 4096, PROT_READ | PROT_EXEC, of(MT_CALLS_PROGRAMS)},
+		{SYS_pkey_mprotect, 0, 4096, PROT_EXEC, of(MT_CALLS_PROGRAMS)},
+		{SYS_shmat, 1, 0, SHM_EXEC, of(MT_CALLS_PROGRAMS)},
 		{SYS_shmat, 1, 0, 0, elsewhere},
-		{SYS_socket, AF_PACKET, SOCK_RAW, 0, EPERM},
-		{SYS_socket, AF_XDP, SOCK_RAW, 0, EPERM},
+		{SYS_socket, AF_PACKET, SOCK_RAW, 0, of(MT_CALLS_PACKET)},
+		{SYS_socket, AF_XDP, SOCK_RAW, 0, of(MT_CALLS_XDP)},
 		{SYS_socket, AF_VSOCK, SOCK_STREAM, 0, EPERM},
 		{SYS_socket, AF_ALG, SOCK_SEQPACKET, 0, EPERM},
 		{SYS_socket, AF_BLUETOOTH, SOCK_RAW, 0, EPERM},
 		{SYS_socket, AF_CAN, SOCK_RAW, 0, EPERM},
-		{SYS_socket, (1L << 32) | AF_PACKET, SOCK_RAW, 0, EPERM},
+		{SYS_socket, (1L << 32) | AF_PACKET, SOCK_RAW, 0, of(MT_CALLS_PACKET)},
 		{SYS_socket, AF_INET, SOCK_RAW | SOCK_CLOEXEC, 0, EPERM},
 		{SYS_socket, AF_INET6, SOCK_RAW | SOCK_NONBLOCK, 0, EPERM},
 		{SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0, elsewhere},
@@ -166,11 +188,11 @@ static unsigned int by_arguments(const char *who, bool worker)
 		{SYS_tgkill, me, me, 0, ENOANO},
 		{SYS_kill, me, 0, 0, elsewhere},
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-		{SYS_tgkill, 1, 1, 0, EPERM},
-		{SYS_kill, -1, 9, 0, EPERM},
-		{SYS_rt_sigqueueinfo, 1, 9, 0, EPERM},
-		{SYS_rt_tgsigqueueinfo, 1, 1, 9, EPERM},
-		{SYS_clone, CLONE_VM | CLONE_SIGHAND, 0, 0, EPERM},
+		{SYS_tgkill, 1, 1, 0, of(MT_CALLS_PROGRAMS)},
+		{SYS_kill, -1, 9, 0, of(MT_CALLS_PROGRAMS)},
+		{SYS_rt_sigqueueinfo, 1, 9, 0, of(MT_CALLS_PROGRAMS)},
+		{SYS_rt_tgsigqueueinfo, 1, 1, 9, of(MT_CALLS_PROGRAMS)},
+		{SYS_clone, CLONE_VM | CLONE_SIGHAND, 0, 0, of(MT_CALLS_PROGRAMS)},
 		{SYS_clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, 0, 0, elsewhere},
 #endif
 	};
@@ -205,7 +227,8 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-static void child(void)
+/* The first step refuses all calls but those of these groups, and the second one these. */
+static void child(uint32_t later)
 {
 	unsigned int wrong = 0;
 	pthread_t thread;
@@ -218,9 +241,14 @@ static void child(void)
 		_exit(2);
 	while (sem_wait(&named) != 0)
 		;
-	if (mt_rights_refuse_calls(&e) != 0 ||
-		mt_rights_confine_threads(&(struct mt_rights_threads){1, shared_device}, &e) < 0)
+	if (mt_rights_refuse_calls(MT_CALLS_ALL & ~later, &e) != 0)
 		_exit(3);
+	left = later;
+	wrong += all_calls("the main thread before ports are open", false);
+	left = 0;
+	if (mt_rights_refuse_calls(later, &e) != 0 ||
+		mt_rights_confine_threads(&(struct mt_rights_threads){1, shared_device}, &e) < 0)
+		_exit(4);
 	sem_post(&go);
 	pthread_join(thread, NULL);
 	_exit(wrong + all_calls("the main thread", false) == 0 ? 0 : 1);
@@ -228,11 +256,26 @@ static void child(void)
 
 void refused_child(void)
 {
-	child();
+	child(0);
+}
+
+void refused_packet_child(void)
+{
+	child(MT_CALLS_PACKET | MT_CALLS_IO_PORTS);
+}
+
+void refused_xdp_child(void)
+{
+	child(MT_CALLS_XDP | MT_CALLS_BPF);
+}
+
+void refused_unknown_child(void)
+{
+	child(MT_CALLS_ALL & ~(uint32_t)MT_CALLS_OTHERS);
 }
 
 void refused_shared_child(void)
 {
 	shared_device = true;
-	child();
+	child(0);
 }

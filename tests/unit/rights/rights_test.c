@@ -190,7 +190,7 @@ static void calls_child(void)
 
 	for (int i = 0; i < THREADS - 1; i++)
 		HOLDS(pthread_create(&t[i], NULL, thread, (void *)(intptr_t)i) == 0);
-	HOLDS(mt_rights_refuse_calls(&e) == 0);
+	HOLDS(mt_rights_refuse_calls(MT_CALLS_ALL, &e) == 0);
 	HOLDS(try_calls() == 0);
 	/* Threads and sockets of the network can be made as before. */
 	HOLDS(pthread_create(&t[THREADS - 1], NULL, thread, (void *)(intptr_t)(THREADS - 1)) == 0);
@@ -236,6 +236,9 @@ static void calls_of_workers(void)
 static void every_call(void)
 {
 	in_a_process(refused_child);
+	in_a_process(refused_packet_child);
+	in_a_process(refused_xdp_child);
+	in_a_process(refused_unknown_child);
 	in_a_process(refused_shared_child);
 }
 
@@ -252,6 +255,7 @@ int main(int argc, char **argv)
 		{"texts", texts},
 		{"listeners", listeners},
 		{"directories", directories},
+		{"calls_of_ports", calls_of_ports},
 		{0},
 	};
 	const struct mt_suite suites[] = {{"rights", tests}, {0}};
