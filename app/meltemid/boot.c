@@ -16,6 +16,8 @@ struct room {
 static const struct room rooms[] = {
 	/* locked memory for keys, before the first one is read */
 	{"keys", keys_start, keys_stop, true, EXIT_RUN},
+	/* drops the privileges that no port needs, before documents are read */
+	{"needs", needs_start, needs_stop, true, EXIT_RUN},
 	/* documents, checked and compiled */
 	{"config", config_start, config_stop, true, EXIT_CONFIG},
 	/* from here on, configurations in force can be restored */

@@ -10,6 +10,15 @@
 
 /* ---- one load ----------------------------------------------------------------------------- */
 
+/* The Node that is used, the first one that was read; NULL: none. */
+static struct mt_object *node_of(const struct mt_source_reading *r)
+{
+	for (uint32_t i = 0; i < r->objects.n; i++)
+		if (r->objects.v[i]->is_node)
+			return r->objects.v[i];
+	return NULL;
+}
+
 /* Reads all objects of all files; what is wrong with them is in diags. */
 static int read_documents(struct daemon *d, struct mt_source_reading *r, struct mt_diags *diags)
 {
@@ -17,10 +26,7 @@ static int read_documents(struct daemon *d, struct mt_source_reading *r, struct 
 
 	d->read_at = mt_watch_clock();
 	rc = mt_source_read(d->files, r, diags, d->args.node, d->args.dirs, d->args.n_dirs);
-	for (uint32_t i = 0; i < r->objects.n; i++)
-		if (r->objects.v[i]->is_node)
-			return rc;
-	if (rc == 0)
+	if (rc == 0 && !node_of(r))
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){d->args.node, 0}, NULL,
 			"write a document of kind Node, apiVersion meltemi.io/v1",
 			"there is no Node document in it");
@@ -185,18 +191,31 @@ static int make_rcu(struct daemon *d)
 /* Keeps the Node of the start, whose settings stay whatever the files contain later. */
 static int take_node(struct daemon *d, const struct mt_source_reading *r)
 {
-	for (uint32_t i = 0; i < r->objects.n; i++) {
-		struct mt_object *o = r->objects.v[i];
+	struct mt_object *o = node_of(r);
 
-		if (!o->is_node)
-			continue;
+	if (o) {
 		d->node = o->part->node;
 		d->node_part = o->part;
 		if (d->node)
 			o->part->refs++;
-		break;
 	}
 	return d->node ? 0 : -EINVAL;
+}
+
+/*
+ * The daemon has dropped rights by the Node in the file of -c (needs.c), and authors of other
+ * documents must not write the Node: one in a directory of -d does not take its place.
+ */
+static int check_place(
+	const struct daemon *d, const struct mt_source_reading *r, struct mt_diags *diags)
+{
+	const struct mt_object *o = node_of(r);
+
+	if (!o || (o->origin.file && strcmp(o->origin.file, d->args.node) == 0))
+		return 0;
+	mt_diag_add(diags, MT_DIAG_ERROR, o->origin, NULL, "name its file with -c",
+		"a Node document in a directory is not used");
+	return -EINVAL;
 }
 
 static int64_t wall_now(const struct daemon *d)
@@ -251,6 +270,8 @@ static int first_load(
 	d->read_words = tell_words(diags);
 	if (rc == 0)
 		rc = take_node(d, r);
+	if (rc == 0)
+		rc = check_place(d, r, diags);
 	if (rc == 0)
 		rc = make_table(d, r, e);
 	errors = diags->errors;
@@ -520,15 +541,17 @@ static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_
 	char *words = tell_words(diags);
 	struct mt_snapshot *s = NULL;
 	struct mt_model *part = NULL;
+	bool placed;
 	int rc;
 
 	mt_kept_clock(d->kept, wall_now(d));
+	placed = check_place(d, r, diags) == 0;
 	t = mt_table_new(r, d->kept);
 	/* A waiting snapshot is older than these documents. */
 	publish_forget(d, now);
-	if (t)
+	if (t && placed)
 		s = load(d, t, diags, now);
-	else
+	else if (!t)
 		mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){0}, NULL, NULL, "no memory");
 	tell(d, diags);
 	if (!s) {

@@ -176,6 +176,8 @@ struct daemon {
 	struct args args;
 	int exit_code;
 
+	uint32_t calls; /* MT_CALLS_* that are refused only when ports are open (needs.c) */
+
 	/* configuration */
 	struct mt_source_cache *files; /* contents of the files when last read */
 	struct mt_codec_store *codecs; /* compiled documents of kind Codec */
@@ -377,8 +379,13 @@ void admin_roles(struct daemon *d, const struct mt_node *n);
 void admin_stop(struct daemon *d);
 int keys_start(struct daemon *d, struct mt_err *e);
 void keys_stop(struct daemon *d);
+int needs_start(struct daemon *d, struct mt_err *e);
+void needs_stop(struct daemon *d);
 int rights_start(struct daemon *d, struct mt_err *e);
 void rights_stop(struct daemon *d);
+/* Adds the needs of the Node's listeners. */
+struct mt_rights_profile;
+void profile_add_listeners(struct mt_rights_profile *p, const struct mt_node *n);
 /* Prints what the Node document needs from the service manager (--rights). Returns an exit code. */
 int profile_print(const struct args *a);
 int launch_start(struct daemon *d, struct mt_err *e);

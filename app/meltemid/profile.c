@@ -28,7 +28,7 @@ static bool add_ports(struct mt_rights_profile *p, const struct mt_node *n, bool
 	return true;
 }
 
-static void add_listeners(struct mt_rights_profile *p, const struct mt_node *n)
+void profile_add_listeners(struct mt_rights_profile *p, const struct mt_node *n)
 {
 	mt_rights_add_listener(p, n->admin.http_port);
 	if (n->admin.tls)
@@ -79,7 +79,7 @@ static int print(const struct args *a, const struct mt_node *n)
 
 	if (!add_ports(&p, n, !a->unit && !a->udev))
 		return EXIT_RUN;
-	add_listeners(&p, n);
+	profile_add_listeners(&p, n);
 	/* The rule for udev names no directories. */
 	if (!a->udev && !add_paths(&p, n, a->node))
 		return EXIT_CONFIG;

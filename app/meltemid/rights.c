@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Drops privileges once ports and sockets are open. Root's privileges are needed to open them; code
- * that reads peers' data, control plane messages and documents does not need them (capabilities(7),
+ * Drops the privileges that needs.c has left, once ports and sockets are open: they are needed to
+ * open these, and not by code that reads peers' data and control plane messages (capabilities(7),
  * seccomp(2)).
  */
 #include "daemon.h"
@@ -142,7 +142,7 @@ static int refuse_calls(const struct daemon *d, struct mt_err *e)
 			"--no-seccomp: the daemon does not limit its system calls");
 		return 0;
 	}
-	rc = mt_rights_refuse_calls(MT_CALLS_ALL, e);
+	rc = mt_rights_refuse_calls(d->calls, e);
 	return rc ? rc : MT_MIN(mt_rights_confine_threads(&of, e), 0);
 }
 

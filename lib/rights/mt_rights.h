@@ -2,9 +2,10 @@
 /*
  * lib/rights: drops privileges once they are no longer needed: capabilities(7) of every thread, and
  * for the whole process system calls that a running data plane never makes (seccomp(2)). An
- * attacker who controls the process then has only what is left. The daemon calls it once, after it
- * has opened everything (app/meltemid/rights.c, the row `rights` of boot.c), and logs the remaining
- * capabilities.
+ * attacker who controls the process then has only what is left. The daemon calls it twice: before
+ * it reads documents, for all that its ports do not need (app/meltemid/needs.c, the row `needs` of
+ * boot.c), and after it has opened everything (rights.c, the row `rights`). Then it logs the
+ * remaining capabilities.
  *
  * Invariants:
  * - Capabilities belong to threads: a signal makes each thread drop its own in the handler, as the
@@ -15,8 +16,10 @@
  * - Threads that block all signals must leave MT_RIGHTS_SIGNAL unblocked, as mt_rights_thread()
  *   does. Otherwise the daemon does not start, and logs the reason.
  * - The filter does not affect normal operation, except memory that is both writable and executable
- *   (mmap, mprotect, shmat). A filter library (kind Filter) is loaded as before, but cannot start
- *   programs or generate code at run time, nor open files and sockets on a worker.
+ *   (mmap, mprotect, shmat). A filter library (kind Filter) is loaded as before, but can neither
+ *   start programs nor generate code, nor open files and sockets on a worker.
+ * - The first step leaves what a port of the Node needs until it is open: capabilities by its
+ *   profile (mt_rights_profile.h), and groups of calls (MT_CALLS_*).
  * - Workers and threads that only compute have an allow list on top (threads.c). A refused call
  *   fails with EPERM, so that the node goes on.
  *

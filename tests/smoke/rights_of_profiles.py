@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-User and capabilities of the running daemon for each kind of port that this machine can have, started with the rights of the unit and of the
-drop-in that `meltemid --rights --unit` prints for it. Calls pass through two vhost-user ports without a capability; other tests send
-traffic through memif, TAP and the drivers of kernel interfaces.
+User and capabilities of the daemon while it reads documents, and when it runs, for each kind of port that this machine can have, started
+with the rights of the unit and of the drop-in that `meltemid --rights --unit` prints for it. Calls pass through two vhost-user ports without
+a capability; other tests send traffic through memif, TAP and the drivers of kernel interfaces.
 """
 
 import signal
@@ -12,22 +12,23 @@ from meltemi_lab import BUILD, Lab, check, equal, main, unit
 from meltemi_lab.documents import service
 
 BLAST = BUILD / "bench/blast/meltemi-blast"
-NONE, RAW_AND_ADMIN = 0, 1 << 13 | 1 << 12
+NONE, ADMIN, RAW_AND_ADMIN, SYS_ADMIN = 0, 1 << 12, 1 << 13 | 1 << 12, 1 << 21
 OF_ROOT = 1 << 2 | 1 << 14  # CAP_DAC_READ_SEARCH, CAP_IPC_LOCK
-# Kind, device, capabilities after the start.
+AT_START = OF_ROOT | 1 << 0 | 1 << 1  # CAP_CHOWN, CAP_DAC_OVERRIDE
+# Kind, device, capabilities while documents are read, and those after the start.
 PROFILES = [
-    ("memif", "net_memif0,role=server,socket={0}/m.sock,socket-abstract=no", NONE),
-    ("ring", "net_ring0", NONE),
-    ("TAP", "net_tap0,iface=t0", NONE),
-    ("af_packet", "net_af_packet0,iface=p0", NONE),
-    ("pcap", "net_pcap0,iface=p0", NONE),
-    ("AF_XDP", "net_af_xdp0,iface=p0", RAW_AND_ADMIN),
+    ("memif", "net_memif0,role=server,socket={0}/m.sock,socket-abstract=no", NONE, NONE),
+    ("ring", "net_ring0", NONE, NONE),
+    ("TAP", "net_tap0,iface=t0", ADMIN, NONE),
+    ("af_packet", "net_af_packet0,iface=p0", RAW_AND_ADMIN, NONE),
+    ("pcap", "net_pcap0,iface=p0", RAW_AND_ADMIN, NONE),
+    ("AF_XDP", "net_af_xdp0,iface=p0", RAW_AND_ADMIN | SYS_ADMIN, RAW_AND_ADMIN),
 ]
 # Drop-ins of cards, as unit/rights has them. No card is here, so a ring takes the place of the port.
 CARDS = [
-    ("vfio with an IOMMU", "[Service]\nPrivateDevices=no\nDeviceAllow=/dev/vfio/vfio rw\nDeviceAllow=/dev/vfio/42 rw\n", NONE),
+    ("vfio with an IOMMU", "[Service]\nPrivateDevices=no\nDeviceAllow=/dev/vfio/vfio rw\nDeviceAllow=/dev/vfio/42 rw\n", NONE, NONE),
     ("root", "[Service]\nUser=root\nGroup=root\nCapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN CAP_IPC_LOCK CAP_SYS_ADMIN CAP_SYS_RAWIO "
-             "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN\nSystemCallFilter=capset\n", OF_ROOT),
+             "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN\nSystemCallFilter=capset\n", AT_START, OF_ROOT),
 ]
 VIP, PORT = "240.240.3.1", 20880
 
@@ -45,10 +46,21 @@ def shown(daemon, kind, kept):
     equal((users, held), ({("0",) * 4}, {f"{kept & ~unit.stand_in():x}"}), f"user and capabilities of {kind}")
 
 
-def one(lab, kind, device, kept, drop_in=None):
+def while_reading(of, kind, kept):
+    """The status of the daemon when it opens its document."""
+    if unit.sanitized():
+        return
+    print(f"{kind}: Uid {of['Uid'].split()[0]}, capabilities {unit.held_by(of):x}, filters {of['Seccomp_filters']} while documents are read", flush=True)
+    equal(f"{unit.held_by(of) & ~unit.stand_in():x}", f"{kept & ~unit.stand_in():x}", f"capabilities of {kind} while documents are read")
+    equal(of["Seccomp_filters"], "3", f"filters of {kind} while documents are read")
+
+
+def one(lab, kind, device, reading, kept, drop_in=None):
     daemon = lab.meltemi(mb=192, ports=[f'name: x, device: "{device.format(lab.directory)}", addresses: [203.0.113.1/24]'])
+    daemon.write("echo.yaml", service("com.example.Echo", VIP, PORT, "tcp-metaprotocol-dubbo", [("203.0.113.2", PORT, {})]))
     unit.run_as_service(daemon, drop_in)
-    daemon.start()
+    while_reading(unit.at_first_read(daemon.services / "echo.yaml", daemon.launch), kind, reading)
+    daemon.comes_up()
     shown(daemon, kind, kept)
     equal(daemon.stop(), 0, f"exit status with {kind}")
 
@@ -77,10 +89,10 @@ def through_vhost(lab):
 
 def body():
     with Lab(servers=1) as lab:
-        for kind, device, kept in PROFILES:
-            one(lab, kind, device, kept)
-        for kind, drop_in, kept in CARDS:
-            one(lab, kind, "net_ring0", kept, drop_in)
+        for kind, device, reading, kept in PROFILES:
+            one(lab, kind, device, reading, kept)
+        for kind, drop_in, reading, kept in CARDS:
+            one(lab, kind, "net_ring0", reading, kept, drop_in)
         through_vhost(lab)
 
 

@@ -22,9 +22,9 @@ TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454ca, 2, 0x1000  # if_tun.h
 NO_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
 
 
-def start(lab, node, *prefix):
+def start(lab, node, *prefix, options=()):
     """Runs meltemid to its end: (exit status, what it printed)."""
-    argv = ["ip", "netns", "exec", lab.namespace("mesh"), *prefix, str(MELTEMID), "-c", str(node)]
+    argv = ["ip", "netns", "exec", lab.namespace("mesh"), *prefix, str(MELTEMID), "-c", str(node), *options]
     done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False,
                           env={**os.environ, **SANITIZED})
     return done.returncode, done.stdout + done.stderr
@@ -173,6 +173,29 @@ def made_by_the_daemon(lab, daemon):
     daemon.node.write_text(good)
 
 
+def node_in_a_directory(lab, daemon, good):
+    """Authors of a directory do not write the Node when the file of -c has none: not at a start, and not at a reload. A copy does no harm."""
+    node, directory = daemon.node, lab.directory / "directory"
+    words = "a Node document in a directory is not used"
+    directory.mkdir()
+    node.write_text(good)
+    daemon.options = ["-d", directory]
+    daemon.start()
+    daemon.leaves("errors", "the file of -c has no Node", "module=config")
+    (directory / "node.yaml").write_text(good)
+    daemon.shell("reload")
+    node.write_text("# nothing\n")
+    daemon.shell("reload", fail=False)
+    check(words in daemon.shell("show", "config"), "a reload uses the Node of a directory")
+    equal(daemon.stop(), 0, "exit status")
+    daemon.options = []
+    for option in ((), ("--check",)):
+        status, text = start(lab, node, options=("-d", directory, *option))
+        equal(status, 2, f"exit status without a Node in the file of -c ({text})")
+        check(words in text and f"{directory}/node.yaml:" in text and "name its file with -c" in text, f"no remedy: {text}")
+    node.write_text(good)
+
+
 def body():
     with Lab(servers=1) as lab:
         daemon = lab.meltemi()
@@ -190,6 +213,8 @@ def body():
         check("node.yaml:" in text and "workers" in text, f"file, line and field are not named: {text}")
 
         told_to_machines(lab, node)
+
+        node_in_a_directory(lab, daemon, good)
 
         node.write_text(good.replace("mb: 512", "mb: 1048576"))
         status, text = start(lab, node)

@@ -220,7 +220,7 @@ def by_the_page(host, package, before):
     user = debian.run("id", "-u", "meltemi")[1].strip()
     held = (int(of["CapEff"], 16) | int(of["CapPrm"], 16)) & ~unit.stand_in()
     equal((of["Uid"].split(), held, of["NoNewPrivs"]), ([user] * 4, 0, "1"), "user and capabilities")
-    equal(of["Seccomp_filters"], "3", "filters of the unit and of the daemon")
+    equal(of["Seccomp_filters"], "4", "filters of the unit and of the daemon")
     for line in ("interface eth1 was down and is set up", "ports are open; of the capabilities are left: "):
         check(line in log.read_text(), f"not in the log: {line}: {log.read_text()[-2000:]}")
     # The command for ports of vfio (docs/reference/unit.md).

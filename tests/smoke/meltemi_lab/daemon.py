@@ -103,7 +103,7 @@ class Daemon:
         os.rename(scratch, self.services / name)
 
     def launch(self):
-        """Starts the process, and waits for nothing."""
+        """Starts the process, and waits for nothing. Returns its pid."""
         if not MELTEMID.exists():
             raise Failure(f"{MELTEMID} is not built: meson setup build && ninja -C build")
         argv = [*self.prefix, MELTEMID, "-c", self.node, *self.options]
@@ -114,10 +114,15 @@ class Daemon:
         self.process = Process(self.lab.directory, self.name, argv, self.namespace,
                                env={**os.environ, **SANITIZED})
         self.lab.processes.append(self.process)
+        return self.process.popen.pid
 
     def start(self, seconds=60):
         """Until it serves what it can; whether that is all that it should is another question: ready()."""
         self.launch()
+        return self.comes_up(seconds)
+
+    def comes_up(self, seconds=60):
+        """After launch()."""
         end = time.monotonic() + seconds
         while not self.up():
             if not self.process.running():
