@@ -248,6 +248,13 @@ def profiles(lab, daemon):
     exposure(lab.directory / "unit-vfio", text, VFIO, 20)
 
 
+def reads_the_node_alone(daemon):
+    """Root runs --rights, so it opens no document that others may write."""
+    with unit_files.watching(daemon.services / "a.yaml") as is_opened:
+        unit_files.drop_in(daemon.node)
+        check(not is_opened(0), "--rights reads a document of a source")
+
+
 def too_many_directories(lab, daemon):
     """The first directory that has no place in the drop-in is named, and nothing is printed without it."""
     file = lab.directory / "directories.yaml"
@@ -271,6 +278,7 @@ def body():
         port_removed(lab, daemon)
         unit(lab)
         profiles(lab, daemon)
+        reads_the_node_alone(daemon)
         too_many_directories(lab, daemon)
 
 
