@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 
-from meltemi_lab import BUILD, Lab, check, equal, main, netns
+from meltemi_lab import BUILD, ROOT, Lab, check, equal, main, netns
 from meltemi_lab import unit as unit_files
 from meltemi_lab.check import within
 from meltemi_lab.daemon import SHELL
@@ -207,15 +207,31 @@ def unit(lab):
     equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
 
 
+def owners():
+    """The table of directories has the owners and modes of the unit and of tmpfiles.d."""
+    page, text = (ROOT / "docs/reference/unit.md").read_text(), unit_files.installed()
+    made = re.search("^d (\\S+) ([0-7]+) (\\S+) (\\S+) -$", (ROOT / "app/meltemid/meltemi.tmpfiles").read_text(), re.M)
+    rows = [(made[1], f"{made[3]}:{made[4]}", made[2])]
+    for kind, above in (("Runtime", "/run"), ("State", "/var/lib"), ("Logs", "/var/log")):
+        name, mode = (re.search(f"^{kind}Directory{field}=(.*)$", text, re.M)[1] for field in ("", "Mode"))
+        rows.append((f"{above}/{name}", "meltemi:meltemi", mode))
+    for path, owner, mode in rows:
+        check(f"| `{path}` | `{owner}` {mode} |" in page, f"docs/reference/unit.md has no row for {path} of {owner}, mode {mode}")
+
+
 # Ports; what the drop-in of the unit has, and the figure of `systemd-analyze security` times 10 that it may reach.
 PROFILES = [
     ("net_memif0", "", 15),
     ("net_vhost0,iface=/run/meltemi/vm.sock", "", 15),
     ("net_af_packet0,iface=p0", "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN\nRestrictAddressFamilies=AF_PACKET\nSystemCallFilter=capset\n", 21),
     ("net_tap0,iface=t0", "AmbientCapabilities=CAP_NET_ADMIN\nPrivateDevices=no\nDeviceAllow=/dev/net/tun rw\nSystemCallFilter=capset\n", 21),
+    ("net_af_xdp0,iface=p0", "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN CAP_SYS_ADMIN\nRestrictAddressFamilies=AF_XDP\nSystemCallFilter=capset bpf\n", 24),
 ]
 LOGS = "  accessLog: {directories: [/var/log/meltemi/calls, /data/log]}\n"
-VFIO = "[Service]\nPrivateDevices=no\nDeviceAllow=/dev/vfio/vfio rw\nDeviceAllow=/dev/vfio/42 rw\n"  # as unit/rights has it
+VFIO = "[Service]\nPrivateDevices=no\nDeviceAllow=/dev/vfio/vfio rw\nDeviceAllow=/dev/vfio/42 rw\n"  # as unit/rights has them
+OF_ROOT = ("[Service]\nUser=root\nGroup=root\nCapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN CAP_IPC_LOCK CAP_SYS_ADMIN CAP_SYS_RAWIO CAP_DAC_OVERRIDE "
+           "CAP_DAC_READ_SEARCH CAP_CHOWN\nPrivateDevices=no\nDeviceAllow=/dev/vfio/vfio rw\nDeviceAllow=char-uio rw\nDeviceAllow=char-vfio rw\n"
+           "ProtectKernelTunables=no\nSystemCallFilter=capset\n")
 
 
 def exposure(directory, text, drop_in, most):
@@ -246,6 +262,7 @@ def profiles(lab, daemon):
         check(lines or got.endswith("\n[Service]\n"), f"the drop-in of {device}: {got}")
         exposure(lab.directory / f"unit{number}", text, got, most)
     exposure(lab.directory / "unit-vfio", text, VFIO, 20)
+    exposure(lab.directory / "unit-root", text, OF_ROOT, 34)
 
 
 def reads_the_node_alone(daemon):
@@ -277,6 +294,7 @@ def body():
         nobody_listens(lab, daemon)
         port_removed(lab, daemon)
         unit(lab)
+        owners()
         profiles(lab, daemon)
         reads_the_node_alone(daemon)
         too_many_directories(lab, daemon)

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
 
-from meltemi_lab import check, equal, main, within  # noqa: E402
+from meltemi_lab import ROOT, check, equal, main, within  # noqa: E402
 
 import bare_debian  # noqa: E402
 import install_page  # noqa: E402
@@ -82,6 +82,20 @@ def by_the_page(guest):
     is_confined(guest, runs(guest))
     exposure(guest, 21)
     check("serving 1 service" in state(guest, "StatusText")[0], f"status: {state(guest, 'StatusText')}")
+
+
+def owners(guest):
+    """Directories belong to the users that the unit's page lists, also after they belonged to root."""
+    rows = re.findall(r"^\| `(/\S+)` \| `(\S+)` ([0-7]+) \|", (ROOT / "docs/reference/unit.md").read_text(), re.M)
+    equal(len(rows), 5, "rows of directories in docs/reference/unit.md")
+    guest.run("systemctl", "stop", "meltemid")
+    guest.run("chown", "-R", "root:root", "/var/lib/meltemi", "/var/log/meltemi")
+    guest.run("systemctl", "start", "meltemid")
+    for path, owner, mode in rows:
+        equal(guest.run("stat", "-c", "%U:%G %a", path)[1].strip(), f"{owner} {int(mode, 8):o}", f"owner and mode of {path}")
+    equal(guest.run("find", "/var/lib/meltemi", "/var/log/meltemi", "!", "-user", "meltemi")[1].strip(), "", "files of another user")
+    equal(guest.run("stat", "-c", "%U:%G %a", NODE)[1].strip(), "root:meltemi 640", f"owner and mode of {NODE}")
+    install_page.is_served(guest)
 
 
 def restarted(guest, before, cause):
@@ -158,6 +172,7 @@ def body():
         before = guest.files()
         serves_nothing(guest, package)
         by_the_page(guest)
+        owners(guest)
         stopped(guest)
         refused(guest)
         supervised(guest)
