@@ -69,6 +69,13 @@ uint64_t mt_filter_next(const struct mt_filter_worker *fw);
 /* Returns all claimed tokens; call before the worker stops. */
 void mt_filter_flush(struct mt_filter_worker *fw);
 
+/* A caller, valid while the filter runs. */
+struct mt_filter_caller {
+	struct mt_addr addr;
+	uint16_t port;
+	struct mt_slice principal; /* "cluster.local/ns/a/sa/b"; p NULL: none */
+};
+
 /*
  * The context of a filter's functions besides the view. The worker has one, which belongs to one
  * exchange and direction while a chain runs.
@@ -93,6 +100,9 @@ struct mt_filter_ctx {
 	struct mt_filter_worker *fw;
 	/* Set by the worker: returns ns until the exchange times out. */
 	uint64_t (*left)(struct mt_filter_ctx *ctx);
+	/* Set by the worker: finds the caller of the request or stream. NULL: not known. */
+	void (*caller)(struct mt_filter_ctx *ctx, struct mt_filter_caller *caller);
+	const void *stream; /* with on_stream(): the client's, for caller(); NULL otherwise */
 };
 
 enum mt_filter_direction { MT_FILTER_OF_REQUEST, MT_FILTER_OF_REPLY };

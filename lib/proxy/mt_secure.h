@@ -28,6 +28,11 @@ struct mt_stream *mt_open(
 bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls);
 
 /*
+ * The principal of the client of stream `s`: by its certificate, if an authority of the mesh has
+ * signed it, else by the workload port where it entered. p NULL: none.
+ */
+struct mt_slice mt_secure_caller(const struct mt_proxy *p, const struct mt_stream *s);
+/*
  * The endpoints of `c` that the client of stream `s` may use: `c` itself, or only those without TLS
  * (mt_cluster.unlent), or NULL for none. Endpoints with TLS need an identity that the node presents
  * for this caller; *shows is set to it (mt_cluster_shows()). `gateway`: the client uses a gateway;

@@ -177,6 +177,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	p->filter_ctx.workers = workers;
 	p->filter_ctx.fw = &p->filters;
 	p->filter_ctx.left = mt_exchange_filters_left;
+	p->filter_ctx.caller = mt_exchange_filters_caller;
 	return p;
 }
 

@@ -8,6 +8,7 @@
 
 #include "mt_filter_fault.h"
 #include "mt_filter_global.h"
+#include "mt_secure.h"
 
 #include <string.h>
 
@@ -41,6 +42,19 @@ uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx)
 	if (mt_list_linked(&ex->deadline.node))
 		return ex->deadline.at > p->now ? ex->deadline.at - p->now : 0;
 	return mt_call_left(p, ex) * MT_MSEC;
+}
+
+void mt_exchange_filters_caller(struct mt_filter_ctx *ctx, struct mt_filter_caller *who)
+{
+	const struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
+	const struct mt_stream *s = ctx->stream;
+	const struct mt_tuple *ends;
+
+	if (!s)
+		s = mt_exchange_down(p, mt_slab_at(&p->exchanges, ctx->exchange))->s;
+	ends = mt_stream_ends(s);
+	*who = (struct mt_filter_caller){
+		.addr = ends->remote, .port = ends->rport, .principal = mt_secure_caller(p, s)};
 }
 
 /*

@@ -33,6 +33,8 @@ bool mt_exchange_filters_wait_on(const struct mt_service *a, const struct mt_ser
 uint32_t mt_exchange_filters_turn(struct mt_proxy *p);
 /* Implements mt_filter_ctx.left: ns until the exchange of the context times out. */
 uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx);
+/* Implements mt_filter_ctx.caller. */
+void mt_exchange_filters_caller(struct mt_filter_ctx *ctx, struct mt_filter_caller *who);
 
 /* Makes the worker's filter context that of this exchange. */
 void mt_filters_bind(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_filters *c,

@@ -48,18 +48,23 @@ static struct mt_slice member(const struct mt_tls_peer *peer)
 	return peer && peer->member ? mt_secure_principal(peer) : (struct mt_slice){0};
 }
 
-const struct mt_cluster *mt_secure_judge(const struct mt_proxy *p, const struct mt_stream *s,
-	bool gateway, const struct mt_cluster *c, uint8_t *shows)
+struct mt_slice mt_secure_caller(const struct mt_proxy *p, const struct mt_stream *s)
 {
-	const struct mt_tuple *ends = mt_stream_ends(s);
 	const struct mt_bound *bound = mt_snapshot_bound(p->snap, s);
 	struct mt_slice name = member(mt_proxy_tls_peer(p, s));
-	int as;
 
 	if (!name.p && bound && bound->principal)
 		name = (struct mt_slice){
 			(const uint8_t *)bound->principal, (uint32_t)strlen(bound->principal)};
-	as = mt_cluster_shows(c, &ends->remote, name, gateway);
+	return name;
+}
+
+const struct mt_cluster *mt_secure_judge(const struct mt_proxy *p, const struct mt_stream *s,
+	bool gateway, const struct mt_cluster *c, uint8_t *shows)
+{
+	const struct mt_tuple *ends = mt_stream_ends(s);
+	int as = mt_cluster_shows(c, &ends->remote, mt_secure_caller(p, s), gateway);
+
 	*shows = as > 0 ? (uint8_t)as : 0;
 	return as < 0 ? c->unlent : c;
 }

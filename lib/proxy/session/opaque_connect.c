@@ -201,11 +201,17 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 }
 
 /* Takes a token of the rate limit, as a call does. False: no token is left. */
-static bool is_within(
-	struct mt_proxy *p, struct mt_connecting *j, const struct mt_filter_inst *limit)
+static bool is_within(struct mt_proxy *p, const struct mt_pair *pr, struct mt_connecting *j,
+	const struct mt_filter_inst *limit)
 {
-	if (!limit->type->on_stream ||
-		limit->type->on_stream(limit, &p->filter_ctx) == MT_FILTER_NEXT)
+	enum mt_filter_verdict verdict;
+
+	if (!limit->type->on_stream)
+		return true;
+	p->filter_ctx.stream = pr->down;
+	verdict = limit->type->on_stream(limit, &p->filter_ctx);
+	p->filter_ctx.stream = NULL;
+	if (verdict == MT_FILTER_NEXT)
 		return true;
 	j->refused = MT_ENDING_connection_limited;
 	mt_count(p->counters, MT_PROXY_opaque_over_limit);
@@ -225,7 +231,7 @@ static bool may_reach(
 		return false;
 	}
 	guard = j->cluster->guards[at];
-	return !guard->limit || is_within(p, j, guard->limit);
+	return !guard->limit || is_within(p, pr, j, guard->limit);
 }
 
 /*
@@ -335,7 +341,7 @@ static bool filters_pass(
 	const struct mt_service *svc = mt_opaque_service(proto);
 
 	for (uint32_t i = 0; svc && i < svc->n_filter_insts; i++)
-		if (!is_within(p, mt_connecting_of(p, pr), &svc->filter_insts[i]))
+		if (!is_within(p, pr, mt_connecting_of(p, pr), &svc->filter_insts[i]))
 			return false;
 	return true;
 }
