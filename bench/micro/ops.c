@@ -235,6 +235,7 @@ static const struct ops_case cases[] = {
 	{"accesslog_json", ops_accesslog_json},
 	{"bucket", run_bucket},
 	{"keyed", ops_keyed},
+	{"keyed_limit", ops_keyed_limit},
 	{"maglev", run_maglev},
 	{"checksum_64", run_checksum_64},
 	{"checksum_1460", run_checksum_1460},

@@ -23,7 +23,9 @@ uint32_t ops_authz(struct mt_pools *p); /* authz.c */
 /* accesslog.c: a line in Istio's default format */
 uint32_t ops_accesslog_text(struct mt_pools *p);
 uint32_t ops_accesslog_json(struct mt_pools *p);
-uint32_t ops_keyed(struct mt_pools *p); /* keyed.c */
+/* keyed.c */
+uint32_t ops_keyed(struct mt_pools *p);
+uint32_t ops_keyed_limit(struct mt_pools *p);
 /* table.c: heads of requests by a codec file, and one by the codec of this build */
 uint32_t ops_dubbo_by_file(struct mt_pools *p);
 uint32_t ops_awesome_by_file(struct mt_pools *p);

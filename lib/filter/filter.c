@@ -5,6 +5,7 @@
 
 #include "mt_filter_fault.h"
 #include "mt_filter_global.h"
+#include "mt_filter_keyed.h"
 #include "mt_mutant.h"
 
 #include <string.h>
@@ -24,6 +25,7 @@ const struct mt_filter *const mt_filter_types[] = {
 	&mt_filter_mutation,
 	&mt_filter_fault,
 	&mt_filter_global_ratelimit,
+	&mt_filter_keyed_ratelimit,
 	NULL,
 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/keyed: token buckets by key, such as one for each client address, that all workers share.
- * Nothing calls it yet.
  *
  * A rule has numbers as a local rate limit has: a bucket is full when it is new, gets
  * tokens_per_fill at every multiple of fill_ns after the start of the rule, and never has more than
@@ -117,6 +116,7 @@ struct mt_keyed_info {
 	uint64_t overflowed; /* of both: decided by an overflow bucket */
 };
 
+void mt_keyed_describe(const struct mt_keyed_rule *r, struct mt_keyed_info *info);
 /* Iterates over the rules with references: *idx starts at 0; false at the end. */
 bool mt_keyed_next(const struct mt_keyed *t, uint32_t *idx, struct mt_keyed_info *info);
 /* Places of the table, and how many had a bucket that was not full when mt_keyed_tick() looked. */

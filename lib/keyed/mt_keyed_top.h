@@ -23,6 +23,8 @@
  */
 void mt_keyed_note(struct mt_keyed_rule *r, uint16_t worker, uint64_t hash, const void *name,
 	size_t len, uint64_t now);
+/* The same for a key that has a counter; false: it has none, so mt_keyed_note() needs its name. */
+bool mt_keyed_note_again(struct mt_keyed_rule *r, uint16_t worker, uint64_t hash, uint64_t now);
 
 struct mt_keyed_hot {
 	const char *rule; /* valid as in struct mt_keyed_info */

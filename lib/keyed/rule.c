@@ -220,6 +220,17 @@ void mt_keyed_rule_put(struct mt_keyed *t, struct mt_keyed_rule *r, uint64_t now
 		r->ended_at = now;
 }
 
+void mt_keyed_describe(const struct mt_keyed_rule *r, struct mt_keyed_info *info)
+{
+	*info = (struct mt_keyed_info){
+		.name = r->def.name, .numbers = r->def.numbers, .tag_bits = 53 - r->bits};
+	for (uint16_t w = 0; w < r->table->workers; w++) {
+		info->admitted += mt_count_read(&r->counts[w].admitted);
+		info->refused += mt_count_read(&r->counts[w].refused);
+		info->overflowed += mt_count_read(&r->counts[w].overflowed);
+	}
+}
+
 bool mt_keyed_next(const struct mt_keyed *t, uint32_t *idx, struct mt_keyed_info *info)
 {
 	while (*idx < MT_KEYED_RULES) {
@@ -227,13 +238,7 @@ bool mt_keyed_next(const struct mt_keyed *t, uint32_t *idx, struct mt_keyed_info
 
 		if (!r || r->refs == 0)
 			continue;
-		*info = (struct mt_keyed_info){
-			.name = r->def.name, .numbers = r->def.numbers, .tag_bits = 53 - r->bits};
-		for (uint16_t w = 0; w < t->workers; w++) {
-			info->admitted += mt_count_read(&r->counts[w].admitted);
-			info->refused += mt_count_read(&r->counts[w].refused);
-			info->overflowed += mt_count_read(&r->counts[w].overflowed);
-		}
+		mt_keyed_describe(r, info);
 		return true;
 	}
 	return false;

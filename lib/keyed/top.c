@@ -56,25 +56,42 @@ static mt_noinline void replace(struct mt_keyed_entry *e, const struct mt_keyed_
 	store(&e->seq, e->seq + 1);
 }
 
-void mt_keyed_note(struct mt_keyed_rule *r, uint16_t worker, uint64_t hash, const void *name,
-	size_t len, uint64_t now)
+static void count(struct mt_keyed_entry *e, uint64_t now)
+{
+	put(&e->count, e->count + 1);
+	put(&e->last, now);
+}
+
+static struct mt_keyed_entry *set_of(struct mt_keyed_top *top, uint64_t hash)
+{
+	return &top->entries[(hash >> 32 & (MT_KEYED_SETS - 1)) * MT_KEYED_WAYS];
+}
+
+bool mt_keyed_note_again(struct mt_keyed_rule *r, uint16_t worker, uint64_t hash, uint64_t now)
 {
 	struct mt_keyed_top *top = &r->table->tops[worker];
-	uint32_t at = (hash >> 32 & (MT_KEYED_SETS - 1)) * MT_KEYED_WAYS;
-	struct mt_keyed_entry *set = &top->entries[at], *e = set;
+	struct mt_keyed_entry *set = set_of(top, hash);
 
 	if (now >= top->halve_at)
 		halve(top, now);
-	for (uint32_t i = 0; i < MT_KEYED_WAYS; i++) {
+	for (uint32_t i = 0; i < MT_KEYED_WAYS; i++)
 		if (set[i].hash == hash && set[i].serial == r->serial) {
-			e = &set[i];
-			break;
+			count(&set[i], now);
+			return true;
 		}
+	return false;
+}
+
+void mt_keyed_note(struct mt_keyed_rule *r, uint16_t worker, uint64_t hash, const void *name,
+	size_t len, uint64_t now)
+{
+	struct mt_keyed_entry *set = set_of(&r->table->tops[worker], hash), *e = set;
+
+	if (mt_keyed_note_again(r, worker, hash, now))
+		return;
+	for (uint32_t i = 1; i < MT_KEYED_WAYS; i++)
 		if (set[i].count < e->count)
 			e = &set[i];
-	}
-	if (e->hash != hash || e->serial != r->serial)
-		replace(e, r, hash, name, len);
-	put(&e->count, e->count + 1);
-	put(&e->last, now);
+	replace(e, r, hash, name, len);
+	count(e, now);
 }

@@ -74,6 +74,7 @@ COLD = {
     "filter/filter_fault_fault.c": "compiles configuration",
     "filter/filter_global_ratelimit_conf.c": "compiles configuration; boot",
     "filter/filter_inbox.c": "made at boot; filters' own threads wake a worker that sleeps",
+    "filter/filter_keyed_ratelimit_conf.c": "compiles configuration",
     "filter/filter_load.c": "loads and configures",
     "filter/filter_local_ratelimit_conf.c": "compiles configuration",
     "filter/filter_tally.c": "compiles configuration",

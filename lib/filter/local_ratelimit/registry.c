@@ -6,6 +6,7 @@
 #include "../mt_filter_priv.h"
 #include "mt_filter_limit_watch.h"
 
+#include "mt_filter_keyed.h"
 #include "mt_secret_hash.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@ struct mt_limit_registry {
 	uint64_t now;			   /* of the last compile, commit or mt_limit_now() */
 	const struct mt_limit_rule *rules; /* overrides by the operator */
 	uint32_t n_rules;
+	struct mt_keyed *keyed; /* NULL: no limit by key was compiled yet */
 	struct mt_bucket *chains[N_CHAINS];
 };
 
@@ -51,7 +53,26 @@ void mt_limit_registry_free(struct mt_limit_registry *r)
 			r->chains[i] = next;
 		}
 	}
+	mt_keyed_free(r->keyed);
 	free(r);
+}
+
+struct mt_keyed *mt_limit_keyed(struct mt_limit_registry *r, uint32_t keys)
+{
+	if (!r->keyed && keys)
+		r->keyed = mt_keyed_new(keys, r->workers);
+	return r->keyed;
+}
+
+void mt_limit_tick(struct mt_limit_registry *r, uint64_t now)
+{
+	if (r->keyed)
+		mt_keyed_tick(r->keyed, now);
+}
+
+uint64_t mt_limit_time(const struct mt_limit_registry *r)
+{
+	return r->now;
 }
 
 /* Authors choose the words, so the hash has a key: no document can fill one chain. */
