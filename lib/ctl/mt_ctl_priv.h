@@ -200,11 +200,11 @@ mt_run_fn mt_show_version, mt_show_ready, mt_show_ports, mt_show_workers, mt_sho
 	mt_show_exchanges, mt_show_slow, mt_show_objects, mt_show_last_good, mt_show_neighbours,
 	mt_show_workloads, mt_show_services, mt_show_forwarding, mt_show_routes, mt_show_listeners,
 	mt_show_policies, mt_show_clusters, mt_show_endpoints, mt_show_outliers, mt_show_limits,
-	mt_show_memory, mt_show_counters, mt_show_health, mt_show_errors, mt_show_meaning,
-	mt_show_dns, mt_show_config, mt_show_origin, mt_show_mesh, mt_show_identity, mt_show_xds,
-	mt_show_node, mt_show_stages, mt_show_offloads, mt_show_tables, mt_show_capacity,
-	mt_show_telemetry, mt_run_log_reopen, mt_show_denied, mt_show_talkers, mt_show_resources,
-	mt_show_topology, mt_show_flows, mt_show_flow_list;
+	mt_show_limits_top, mt_show_memory, mt_show_counters, mt_show_health, mt_show_errors,
+	mt_show_meaning, mt_show_dns, mt_show_config, mt_show_origin, mt_show_mesh,
+	mt_show_identity, mt_show_xds, mt_show_node, mt_show_stages, mt_show_offloads,
+	mt_show_tables, mt_show_capacity, mt_show_telemetry, mt_run_log_reopen, mt_show_denied,
+	mt_show_talkers, mt_show_resources, mt_show_topology, mt_show_flows, mt_show_flow_list;
 mt_offer_fn mt_offer_connections, mt_offer_exchanges, mt_offer_slow, mt_offer_flows;
 json_t *mt_none_objects(const char *text);
 /* Number of denials by all workers because of that object. */
@@ -258,6 +258,8 @@ void mt_row_latency(json_t *row, const uint64_t *counts, uint32_t n, uint32_t bi
  * Appends the rows of `show routes` of this service, at most max; returns how many were left out.
  */
 uint32_t mt_rows_routes(struct mt_ctl *c, json_t *list, const struct mt_service *s, uint32_t max);
+/* limits_by_key.c: the rules of limits by key; null: there are none. */
+json_t *mt_rows_limits_by_key(struct mt_ctl *c);
 
 /*
  * show_accounts.c: adds members of `show memory`: bytes charged to connections by class, and the

@@ -152,12 +152,19 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_dns},
 	{.words = "show limits",
 		.args = "[SERVICE]",
-		.key = "service",
+		.key = "service rule",
 		.columns = "service match tokens max per_fill fill_ms admitted refused "
 			   "would_refuse mode",
 		.help = "rate limits with tokens left, admitted and refused",
 		.names = {MT_NAMES_SERVICE},
 		.run = mt_show_limits},
+	{.words = "show limits top",
+		.columns = "rule key refused error last_ms",
+		.help = "the clients, or other keys, that limits refuse most often",
+		.more = "The keys that were refused in the last minute, at most 100. `refused` is "
+			"halved every 10 s, and at most `error` too high. Keys that may be secrets "
+			"are shown by a digest.",
+		.run = mt_show_limits_top},
 	{.words = "show memory",
 		.help = "pools: size, in use, minimum free; remaining budgets and their next mark; "
 			"memory by class and holder",

@@ -2,6 +2,7 @@
 /* Rate limits that start or stop to refuse calls. */
 #include "mt_ctl_events_priv.h"
 
+#include "mt_filter_keyed.h"
 #include "mt_filter_limit_watch.h"
 
 static void edge(void *arg, const struct mt_limit_info *info, const struct mt_limit_edge *e)
@@ -28,6 +29,8 @@ void mt_events_limits(struct mt_ctl *c)
 	struct mt_events *e = c->events;
 	uint64_t refused = 0;
 
+	if (reg)
+		mt_limit_tick(reg, c->now);
 	for (uint16_t w = 0; w < c->env.n_workers; w++)
 		refused += mt_count_read(&mt_proxy_filter_counters(
 			mt_worker_proxy(c->env.workers[w]))[MT_FILTER_rate_limited]);

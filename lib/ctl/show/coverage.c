@@ -52,17 +52,20 @@ static json_t *breakers(const struct guards *g)
 	return share(g->breakers, g->clusters);
 }
 
-/* "yes": the node's own limit, with a global one or without. */
+/* "yes": the node's own limit, with others or without. */
 static const char *limits(const struct mt_service *s)
 {
-	bool global = false;
+	bool global = false, clients = false;
 
 	for (uint32_t i = 0; i < s->n_filter_insts; i++) {
-		if (strcmp(s->filter_insts[i].type->name, "local_ratelimit") == 0)
+		const char *name = s->filter_insts[i].type->name;
+
+		if (strcmp(name, "local_ratelimit") == 0)
 			return "yes";
-		global |= strcmp(s->filter_insts[i].type->name, "global_ratelimit") == 0;
+		global |= strcmp(name, "global_ratelimit") == 0;
+		clients |= strcmp(name, "keyed_ratelimit") == 0;
 	}
-	return global ? "global" : "none";
+	return clients ? "clients" : global ? "global" : "none";
 }
 
 /* "by policy", "by policy: 2 of 3"; without one only calls that were not read are sent again. */

@@ -220,5 +220,5 @@ json_t *mt_show_limits(struct mt_ctl *c, const struct mt_request *r)
 	for (uint32_t i = 0; i < n; i++)
 		add_limit(list, &infos[i]);
 	mt_region_fini(&region);
-	return mt_json_object(MT_M("limits", list));
+	return mt_json_object(MT_M("limits", list), MT_M("by_key", mt_rows_limits_by_key(c)));
 }
