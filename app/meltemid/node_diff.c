@@ -5,6 +5,8 @@
  */
 #include "daemon.h"
 
+#include "mt_keyed.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -223,6 +225,12 @@ static bool same_nat(const struct mt_node_nat *a, const struct mt_node_nat *b)
 	       same_addrs(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
 }
 
+/* Of the table of limits by key. */
+static uint32_t keys_of(const struct mt_node *n)
+{
+	return n->limits && n->limits->keys.set ? n->limits->keys.v : MT_KEYED_DEFAULT;
+}
+
 bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size)
 {
 	struct list l = {buf, size, 0};
@@ -246,6 +254,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 		"spec.sourceAddresses");
 	add(&l, same_nat(a->nat, b->nat), "spec.nat");
 	add(&l, a->flows.v == b->flows.v, "spec.flows");
+	add(&l, keys_of(a) == keys_of(b), "spec.limits.keys");
 	add(&l, same_text(a->group, b->group), "spec.group");
 	add(&l, a->memory.mb.v == b->memory.mb.v, "spec.memory.mb");
 	add(&l, a->memory.hugepages.v == b->memory.hugepages.v, "spec.memory.hugepages");

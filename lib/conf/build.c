@@ -241,6 +241,8 @@ static void build_fini(struct mt_build *b)
 	mt_b_policies_fini(b);
 	mt_strmap_fini(&b->inbound_by_ns);
 	mt_strmap_fini(&b->callouts);
+	mt_strmap_fini(&b->client_targets);
+	mt_fair_fini(&b->client_shares);
 	mt_strmap_fini(&b->protocols);
 	mt_strmap_fini(&b->hosts);
 	mt_strmap_fini(&b->gateways);
@@ -283,6 +285,7 @@ static step_fn *const steps[] = {
 	mt_b_dns_check,
 	mt_b_units,
 	mt_b_index_routes,
+	mt_b_client_limits,
 	mt_b_instances,
 	mt_b_bound_owners,
 	mt_b_forward_routes,

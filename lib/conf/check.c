@@ -295,6 +295,7 @@ void mt_b_check(struct mt_build *b)
 		if (mr->global && mr->global->match)
 			check_conds(b, &mr->meta, mr->global->match, "spec.globalRateLimit.match");
 	}
+	mt_b_check_clients(b);
 	for (uint32_t i = 0; i < m->envoy_filters.n; i++) {
 		const struct mt_envoy_filter *ef = m->envoy_filters.v[i];
 

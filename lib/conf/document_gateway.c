@@ -112,7 +112,8 @@ static void bind_routes(struct mt_build *b, struct server *sv, const struct mt_m
 		.limits = {.meta = limiter ? &limiter->meta : meta,
 			.local = limiter ? limiter->limit : NULL,
 			.global_meta = limiter ? &limiter->meta : NULL,
-			.global = limiter ? limiter->global : NULL},
+			.global = limiter ? limiter->global : NULL,
+			.clients = mt_b_gateway_clients(b, sv->gateway)},
 		.opts = sv->opts,
 		.gate = sv->gate,
 		.gate_hash = sv->gate_hash,
@@ -359,7 +360,8 @@ static void bind_names(struct mt_build *b, struct server *sv)
 		.n_addrs = 1,
 		.port = (uint16_t)sv->conf->port.number.v,
 		.gate = sv->gate,
-		.gate_hash = sv->gate_hash};
+		.gate_hash = sv->gate_hash,
+		.clients = mt_b_gateway_clients(b, sv->gateway)};
 
 	for (uint32_t i = 0; i < sv->by->routes.n; i++) {
 		const struct mt_virtual_service *vs = sv->by->routes.v[i];

@@ -52,6 +52,8 @@ static uint64_t serial_of(struct mt_build *b, const struct mt_document_service *
 		return 0;
 	if ((f->list && !f->meta->serial) || (d->limits.local && !d->limits.meta->serial))
 		return 0;
+	if (d->limits.clients && !mt_b_clients_meta(d->limits.clients)->serial)
+		return 0;
 	h = mt_hash_text(slot->key, h);
 	h = mt_hash_u64(slot->origin.line, mt_hash_text(slot->origin.file, h));
 	h = mt_hash_u64(
@@ -64,6 +66,8 @@ static uint64_t serial_of(struct mt_build *b, const struct mt_document_service *
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
 	if (d->limits.local)
 		h = mt_hash_u64((uintptr_t)d->limits.local, mt_hash_u64(d->limits.meta->serial, h));
+	if (d->limits.clients)
+		h = mt_b_clients_hash(d->limits.clients, h);
 	return h ? h : 1;
 }
 
@@ -256,6 +260,7 @@ static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 	d.limits.local = mt_b_unit_limit(h, u, &d.limits.meta);
 	d.limits.global = mt_b_unit_global(h, u);
 	d.limits.global_meta = d.limits.global ? &h->router->meta : NULL;
+	d.limits.clients = mt_b_host_clients(h);
 	d.gate = mt_b_gate_of_clients(b, h, u, &d.gate_hash);
 	/* Without one it was told why. */
 	d.route.fallback = mt_b_unit_cluster(b, u, NULL);

@@ -13,6 +13,13 @@ static const struct mt_rule_list *tls_of(const struct mt_virtual_service *vs)
 	return NULL;
 }
 
+uint32_t mt_b_tls_rules(const struct mt_virtual_service *vs)
+{
+	const struct mt_rule_list *list = tls_of(vs);
+
+	return list ? list->n_rules : 0;
+}
+
 /* Whether a gateway's server is for the name: "NAMESPACE/HOST" says whose routes, too. */
 static bool is_admitted(const struct mt_tls_door *d, const char *ns, const char *name)
 {
@@ -122,7 +129,7 @@ static bool bind_rule(struct mt_build *b, const struct mt_tls_door *d,
 	f.codec = mt_codec_bytes();
 	*bound = (struct mt_document_service){.slot = t.service,
 		.route = f,
-		.limits = {.meta = &vs->meta},
+		.limits = {.meta = &vs->meta, .clients = d->clients},
 		.gate = d->gate,
 		.gate_hash = d->gate_hash,
 		.gate_meta = d->gateway ? &d->gateway->meta : NULL};
@@ -155,7 +162,8 @@ void mt_b_tls_names(struct mt_build *b)
 			struct mt_tls_door door = {.ns = h->se->meta.ns,
 				.addrs = h->addrs,
 				.n_addrs = h->n_addrs,
-				.port = (uint16_t)u->port->number.v};
+				.port = (uint16_t)u->port->number.v,
+				.clients = mt_b_host_clients(h)};
 
 			door.gate = mt_b_gate_of_clients(b, h, u, &door.gate_hash);
 			if (u->codec->opaque && u->service)

@@ -74,6 +74,8 @@ void mt_conf_set_log(struct mt_conf *c, const struct mt_alog *log);
 extern uint32_t mt_conf_instances;
 /* Most labels and port names that are compared for them, by the same shares. Lower in tests. */
 extern uint64_t mt_conf_compared;
+/* Most rules of TrafficPolicies, with the same shares. Lower in tests. */
+extern uint32_t mt_conf_client_rules;
 /* Most work for wildcards of VirtualServices, with the same shares. Lower in tests. */
 extern uint32_t mt_conf_wildcards;
 /* Most memory of a compilation, in bytes. Lower in tests. */

@@ -232,7 +232,8 @@ struct mt_tls_door {
 	uint16_t port;
 	const struct mt_gate_guard *gate; /* who may come in; NULL: everybody */
 	uint64_t gate_hash;
-	const char *ns; /* of the service; NULL: a gateway's */
+	const char *ns;				/* of the service; NULL: a gateway's */
+	const struct mt_client_target *clients; /* limits clients that enter; NULL: none */
 };
 
 /* gateway_join.c: several VirtualServices that lead from one server. */
@@ -292,6 +293,8 @@ struct mt_gateway_limits {
 const struct mt_meta_router *mt_b_gateway_limiter(
 	struct mt_build *b, const struct mt_gateway_limits *at);
 
+/* The number of its rules of `tls`. */
+uint32_t mt_b_tls_rules(const struct mt_virtual_service *vs);
 /* false: it has none. */
 bool mt_b_bind_tls(
 	struct mt_build *b, const struct mt_tls_door *d, const struct mt_virtual_service *vs);

@@ -58,6 +58,8 @@ struct mt_host_routes {
 	bool used; /* some port follows it */
 };
 
+struct mt_client_target;
+
 /* A ServiceEntry with what belongs to it. */
 struct mt_host {
 	const struct mt_service_entry *se;
@@ -69,7 +71,9 @@ struct mt_host {
 	const struct mt_destination_rule *rule;
 	const struct mt_meta_router *router;
 	struct mt_host_routes bytes, messages; /* of ports that carry these */
-	bool router_used;		       /* some port follows it */
+	struct mt_client_target
+		*limiter; /* the TrafficPolicy that limits its clients; NULL: none */
+	bool router_used; /* some port follows it */
 	const struct mt_workload **workloads;
 	uint32_t n_workloads;
 	struct mt_addr *addrs;
@@ -177,6 +181,8 @@ struct mt_build {
 	struct mt_range *ranges; /* of addresses; ranges.c */
 	uint32_t n_ranges;
 	struct mt_fair range_shares, vip_shares, forward_shares;
+	struct mt_fair client_shares;	 /* rules of TrafficPolicies (client_limits.c) */
+	struct mt_strmap client_targets; /* struct mt_client_target, by "KIND NAMESPACE/NAME" */
 	struct mt_forward_used forward_used;
 	struct mt_strmap forward_owners; /* struct mt_forward_used, by namespace of the service */
 	uint64_t *vips_written;		 /* by number of an address: some document has it */
@@ -371,6 +377,10 @@ const char *mt_b_codec_remedy(struct mt_build *b, const char *word);
 /* Hash of what a protocol's name leads to: the codecs, and the documents that name protocols. */
 uint64_t mt_b_protocols_hash(const struct mt_build *b, uint64_t h);
 void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is);
+
+/* client_limits.c: finds the TrafficPolicies of services and Gateways, and checks all of them. */
+void mt_b_client_limits(struct mt_build *b);
+void mt_b_check_clients(struct mt_build *b);
 
 /* empty_subsets.c: subsets that nobody is in, and of those the ones that routes lead to. */
 void mt_b_empty_subset(struct mt_build *b, const struct mt_host *h, const struct mt_subset *s,

@@ -91,7 +91,8 @@ struct mt_service_limits {
 	const struct mt_meta *meta;	   /* of the document that limits; NULL: none is about it */
 	const struct mt_limit_conf *local; /* NULL: none */
 	const struct mt_meta *global_meta; /* of the document with the next one */
-	const struct mt_global_conf *global; /* NULL: none */
+	const struct mt_global_conf *global;	/* NULL: none */
+	const struct mt_client_target *clients; /* limits them; NULL: none */
 };
 /* Filters by limits, and early_ok. */
 int mt_b_finish_service(struct mt_build *b, const struct mt_service_limits *l,
@@ -173,6 +174,19 @@ uint64_t mt_b_hash_match(const struct mt_rule_match *m, uint64_t h);
 /* global_limits.c: adds the filter. 0, -EINVAL after an error, or -ENOMEM. */
 int mt_b_global(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
+/* client_limits.c: the policy of a service's clients, or of those that enter by a Gateway. */
+struct mt_client_target *mt_b_host_clients(const struct mt_host *h);
+struct mt_client_target *mt_b_gateway_clients(struct mt_build *b, const struct mt_gateway *g);
+const struct mt_meta *mt_b_clients_meta(const struct mt_client_target *t);
+/* Follows all that the filter is made from. */
+uint64_t mt_b_clients_hash(const struct mt_client_target *t, uint64_t h);
+uint64_t mt_b_steps_of_clients(const struct mt_client_target *t);
+/* True if all metadata keys that the policy reads satisfy fn. */
+bool mt_b_clients_keys(const struct mt_client_target *t,
+	bool (*fn)(const struct mt_codec *codec, const char *key), const struct mt_codec *codec);
+/* Adds the filter. 0, -EINVAL after an error, or -ENOMEM. */
+int mt_b_client_limit(struct mt_build *b, const struct mt_client_target *t,
+	const struct mt_codec *codec, struct mt_service *s, uint64_t *hash);
 /* Warns if the MetaRouter's rate limit service cannot be queried. */
 void mt_b_tell_global(struct mt_build *b, const struct mt_meta_router *mr);
 /* patches.c: the codec of a proxy, by its own name, else by the protocol's; false after an error. */

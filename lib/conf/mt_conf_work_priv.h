@@ -7,6 +7,7 @@
 #include "mt_strmap.h"
 
 struct mt_build;
+struct mt_client_selector;
 struct mt_destination_rule;
 struct mt_gateway;
 struct mt_host;
@@ -153,6 +154,7 @@ uint32_t mt_b_subsets_of(
 	struct mt_build *b, const struct mt_destination_rule *dr, const struct mt_labels *labels);
 /* work_rules.c: steps to compile the conditions of a match, or a rule, once. */
 uint64_t mt_b_steps_of_conds(const struct mt_rule_match *m);
+uint64_t mt_b_steps_of_headers(const struct mt_client_selector *s);
 uint64_t mt_b_steps_of_rule(const struct mt_rule *r);
 /*
  * work_rules.c: adds the demands of the check of regular expressions, which compiles each once,

@@ -8,7 +8,7 @@
 
 /* ---- filters ------------------------------------------------------------------------------------ */
 
-#define FILTERS_MAX 4 /* gate, fault, local limit, global limit */
+#define FILTERS_MAX 5 /* gate, fault, limits: by key, local, global */
 
 struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s)
 {

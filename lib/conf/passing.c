@@ -55,6 +55,7 @@ static bool is_passed(struct mt_build *b, const struct mt_gateway *g,
 struct mt_auto_server {
 	const struct mt_gateway *gateway;
 	const struct mt_gateway_server *server;
+	uint64_t steps; /* of the limit of its clients, for each name */
 };
 
 /* Lists the servers of AUTO_PASSTHROUGH of this node's Gateways. */
@@ -64,6 +65,7 @@ static void find_auto(struct mt_build *b)
 	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
 		const struct mt_gateway *g = b->model->gateways.v[i];
 		bool here = mt_b_selects_node(b, &g->selector);
+		const struct mt_client_target *limit = here ? mt_b_gateway_clients(b, g) : NULL;
 
 		for (uint32_t k = 0; here && k < g->n_servers; k++) {
 			struct mt_auto_server *slot;
@@ -73,7 +75,8 @@ static void find_auto(struct mt_build *b)
 			slot = mt_region_push(
 				&b->tmp, (void **)&b->passing, &b->n_passing, sizeof(*slot));
 			if (slot)
-				*slot = (struct mt_auto_server){g, &g->servers[k]};
+				*slot = (struct mt_auto_server){g, &g->servers[k],
+					limit ? mt_b_steps_of_clients(limit) : 0};
 		}
 	}
 }
@@ -220,7 +223,8 @@ static void want_chains_of(struct mt_build *b, const struct mt_host *h)
 			continue;
 		names = counted ? names : count_names(b, h);
 		counted = true;
-		want(b, MT_WORK_STEPS, g, h, names * STEPS_OF_CHAIN + looks * STEPS_OF_NAME);
+		want(b, MT_WORK_STEPS, g, h,
+			names * (STEPS_OF_CHAIN + b->passing[i].steps) + looks * STEPS_OF_NAME);
 		if (!mt_b_is_counted(b, places_of(h, g, s->port.number.v)))
 			want(b, MT_WORK_SERVICES, g, h, names);
 		if (mt_b_is_counted(b, places_of(h, g, 0)))
@@ -315,7 +319,7 @@ static void bind(struct port *p, const struct mt_host *h, const struct mt_unit *
 			.codec = mt_codec_bytes(),
 			.port = port,
 			.fallback = at},
-		.limits = {.meta = g},
+		.limits = {.meta = g, .clients = mt_b_gateway_clients(b, p->at->gateway)},
 		.gate = p->at->gate,
 		.gate_hash = p->at->gate_hash,
 		.gate_meta = g};

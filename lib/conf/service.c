@@ -260,9 +260,11 @@ static bool is_judged(const struct mt_build *b, const struct mt_service *s)
 
 /* Whether not only leading metadata decide, or requests are changed. */
 static bool searches(const struct mt_build *b, const struct mt_codec *codec,
-	const struct mt_limit_conf *limit, const struct mt_service *s)
+	const struct mt_service_limits *l, const struct mt_service *s)
 {
-	if (!mt_route_leading_only(s->routes) || !limit_is_leading(codec, limit))
+	if (!mt_route_leading_only(s->routes) || !limit_is_leading(codec, l->local))
+		return true;
+	if (l->clients && !mt_b_clients_keys(l->clients, key_is_leading, codec))
 		return true;
 	for (uint32_t i = 0; i < mt_route_count(s->routes); i++) {
 		const struct mt_route_action *a = mt_route_at(s->routes, i);
@@ -279,8 +281,11 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_service_limits *l,
 	int rc;
 
 	if (codec->opaque)
-		return 0;
+		return l->clients ? mt_b_client_limit(b, l->clients, codec, s, hash) : 0;
 	rc = mt_b_fault(b, s, hash);
+	/* First, so that a client over its own limit takes no token of all clients. */
+	if (rc == 0 && l->clients)
+		rc = mt_b_client_limit(b, l->clients, codec, s, hash);
 	if (rc == 0 && l->local)
 		rc = mt_b_limit(b, l->meta, l->local, codec, port, s, hash);
 	/* Calls that the node's own limit refuses cost no query. */
@@ -290,7 +295,7 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_service_limits *l,
 		rc = mt_b_chain(b, l->meta, s);
 	if (rc)
 		return rc;
-	s->searches = searches(b, codec, l->local, s) || (s->filters && s->filters->reads);
+	s->searches = searches(b, codec, l, s) || (s->filters && s->filters->reads);
 	/* A request that may be held back is not begun to be forwarded. */
 	s->early_ok = !s->searches && !is_judged(b, s) &&
 		      !mt_overrides_fault(&b->conf->overrides, s->name);

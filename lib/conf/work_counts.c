@@ -12,6 +12,7 @@
  * namespace is lost with its document.
  */
 #include "mt_conf_forward_priv.h"
+#include "mt_conf_listener_priv.h"
 #include "mt_conf_policy_priv.h"
 #include "mt_conf_service_priv.h"
 
@@ -36,6 +37,7 @@
 
 #define ROUTES_REMEDY	 "write fewer rules or shorter texts, or name fewer hosts in one document"
 #define COPIES_REMEDY	 "write fewer rules, or name fewer gateways in documents with the same host"
+#define CLIENTS_REMEDY	 "write fewer rules of TrafficPolicies, or fewer targets"
 #define LIMITS_REMEDY	 "write fewer conditions of rate limits, or fewer ports"
 #define SERVICE_REMEDY	 "write fewer global rate limits, or name services with fewer endpoints"
 #define TABLES_REMEDY	 "write smaller hash rings, or fewer ports or subsets with consistentHash"
@@ -360,6 +362,22 @@ static void want_limits(struct mt_build *b, const struct mt_host *h)
 	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, own, LIMITS_REMEDY);
 }
 
+/*
+ * The rules of a TrafficPolicy, which are checked once, and compiled by each port and each route by
+ * server names. The service pays, because its calls would not be limited if the policy were refused.
+ */
+static void want_clients(struct mt_build *b, const struct mt_host *h)
+{
+	uint64_t n = 1;
+
+	if (!h->limiter)
+		return;
+	for (const struct mt_unit *u = h->units; u; u = u->next)
+		n += 1 + (h->bytes.vs ? mt_b_tls_rules(h->bytes.vs) : 0);
+	mt_b_want(b, MT_WORK_STEPS, &h->se->meta, n * mt_b_steps_of_clients(h->limiter),
+		CLIENTS_REMEDY);
+}
+
 /* The work that limits in endpoints' own proxies cause. */
 struct inbound {
 	uint64_t own;	 /* in the clusters of all endpoints */
@@ -583,6 +601,7 @@ void mt_b_work(struct mt_build *b)
 		for (const struct mt_unit *u = h->units; u; u = u->next)
 			want_routes(b, h, u);
 		want_limits(b, h);
+		want_clients(b, h);
 	}
 	mt_b_want_checks(b);
 	want_services_of_limits(b);
@@ -651,6 +670,10 @@ static void want_bound(struct mt_build *b, const struct mt_document_service *d)
 		at = d->parts[i].end;
 	}
 	want_limit_at(b, d);
+	/* Those of services were counted before. */
+	if (d->limits.clients && d->gate_meta)
+		want_at(b, d, MT_WORK_STEPS, f->meta, mt_b_steps_of_clients(d->limits.clients),
+			CLIENTS_REMEDY);
 	/* The same name and port at several addresses has the same counters. */
 	if (!mt_b_is_counted(b, mt_secret_hash_text(d->slot->name, f->port)))
 		want_at(b, d, MT_WORK_SERVICES, f->meta, 1, "name fewer ports of gateways");

@@ -208,6 +208,19 @@ uint64_t mt_b_steps_of_conds(const struct mt_rule_match *m)
 	return steps + bytes / BYTES_OF_STEP;
 }
 
+uint64_t mt_b_steps_of_headers(const struct mt_client_selector *s)
+{
+	uint64_t steps = 0, bytes = 0;
+
+	for (uint32_t i = 0; i < s->n_headers; i++) {
+		const struct mt_select_header *h = &s->headers[i];
+
+		steps += h->type.v == MT_SELECT_REGEX ? steps_of_regex(h->value.s) : 1;
+		bytes += bytes_of(&h->name) + bytes_of(&h->value);
+	}
+	return steps + bytes / BYTES_OF_STEP;
+}
+
 static uint64_t bytes_of_mutations(const struct mt_rule_mutation *v, uint32_t n)
 {
 	uint64_t bytes = 0;

@@ -144,6 +144,11 @@ struct mt_node_tls {
 	uint32_t n_roles;
 };
 
+struct mt_node_call_limits {
+	struct mt_origin origin;
+	struct mt_num keys; /* buckets of limits by key; not set: lib/keyed's default */
+};
+
 struct mt_node_admin {
 	struct mt_origin origin;
 	struct mt_node_tls *tls;		/* NULL: no access from other machines */
@@ -306,8 +311,9 @@ struct mt_node {
 	uint32_t n_source_addresses;
 	struct mt_node_forwarding *forwarding;
 	uint32_t n_forwarding;
-	struct mt_node_nat *nat;       /* NULL: not written */
-	struct mt_node_guests *guests; /* NULL: not written; nothing uses it yet */
+	struct mt_node_nat *nat;	    /* NULL: not written */
+	struct mt_node_guests *guests;	    /* NULL: not written; nothing uses it yet */
+	struct mt_node_call_limits *limits; /* NULL: not written */
 	struct mt_node_memory memory;
 	struct mt_node_locality locality;
 	struct mt_node_defaults defaults;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* meltemi.io TrafficPolicy: limits of calls by their clients. Nothing enforces it yet. */
+/* meltemi.io TrafficPolicy: limits of calls by their clients. */
 #pragma once
 
 #include "mt_model_security.h"
@@ -29,11 +29,19 @@ struct mt_select_source {
 	uint8_t prefix;
 };
 
+struct mt_select_principal {
+	struct mt_origin origin;
+	struct mt_num type; /* enum mt_select_source_type */
+	struct mt_text value;
+};
+
 /* All of it must match. */
 struct mt_client_selector {
 	struct mt_origin origin;
 	struct mt_select_header *headers;
 	struct mt_select_source *source;
+	struct mt_select_principal *principal;
+	struct mt_num connection; /* set: each connection has a bucket of its own */
 	uint32_t n_headers;
 };
 

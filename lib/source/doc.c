@@ -135,7 +135,8 @@ const struct mt_kind mt_kinds[] = {
 		.cluster = true},
 	{"TrafficPolicy", "meltemi.io", node_versions, &mt_sec_client_policy,
 		sizeof(struct mt_client_policy), .list = LIST(client_policies),
-		.note = "Limits of calls by their clients. It is checked, and not enforced yet."},
+		.note = "Limits of calls by their clients. [How "
+			"to](../how-to/rate-limits.md#limit-each-client)"},
 	{"Service", "", core_versions, &mt_sec_kube_service, sizeof(struct mt_kube_service),
 		.list = LIST(services), .kubernetes = true,
 		.note = "A service of Kubernetes with the host NAME.NAMESPACE.svc.DOMAIN. The "

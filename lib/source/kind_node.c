@@ -573,6 +573,9 @@ static const struct mt_field node_fields[] = {
 		.help = "how keys of tokens are fetched"},
 	{"accessLog", MT_F_POINTER, AT(struct mt_node, access_log), .sub = &mt_sec_node_access_log,
 		.help = "where documents may write access logs, followed without a restart"},
+	{"limits", MT_F_POINTER, AT(struct mt_node, limits), .sub = &mt_sec_node_call_limits,
+		.help = "the table of [limits of "
+			"clients](../how-to/rate-limits.md#limit-each-client)"},
 	{"otlp", MT_F_POINTER, AT(struct mt_node, otlp), .sub = &mt_sec_node_otlp,
 		.help = "exports metrics to an OpenTelemetry collector; default: none"},
 };

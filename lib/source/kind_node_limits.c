@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Limits of a forwarded port in the Node: rates, and numbers that contradict each other. */
+/*
+ * Limits in the Node: of a forwarded port (rates, and numbers that contradict each other), and the
+ * table of limits by key.
+ */
 #include "mt_fields.h"
 
 #include "mt_model_guest.h"
@@ -159,3 +162,16 @@ void mt_check_forwarding_limits(struct mt_fctx *c, const struct mt_node_forwardi
 		mt_forwarding_str((enum mt_forwarding)f->mode.v));
 	mt_path_pop(c, mark);
 }
+
+/* lib/keyed has the same bounds. */
+#define KEYS_MIN 64
+#define KEYS_MAX (1u << 22)
+
+static const struct mt_field call_limits_fields[] = {
+	{"keys", MT_F_NUM, AT(struct mt_node_call_limits, keys), .min = KEYS_MIN, .max = KEYS_MAX,
+		.help = "clients, or other keys, that TrafficPolicies can count at once, of 8 "
+			"bytes each, as a power of two; default: 65536"},
+};
+
+const struct mt_section mt_sec_node_call_limits = {"limits", sizeof(struct mt_node_call_limits),
+	MT_ARRAY_LEN(call_limits_fields), .fields = call_limits_fields};

@@ -263,14 +263,14 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 	mt_sec_destination_rule, mt_sec_traffic_policy, mt_sec_virtual_service, mt_sec_meta_router,
 	mt_sec_app_protocol, mt_sec_gateway, mt_sec_envoy_filter, mt_sec_node_dns,
 	mt_sec_node_demand, mt_sec_node_log, mt_sec_node_tls, mt_sec_node_tls_files,
-	mt_sec_node_access_log, mt_sec_node_otlp, mt_sec_node_mesh, mt_sec_node_identity,
-	mt_sec_node_held, mt_sec_node_unenforced, mt_sec_node_forwarding, mt_sec_forwarding_limits,
-	mt_sec_node_nat, mt_sec_node_guests, mt_sec_kube_service, mt_sec_kube_slice,
-	mt_sec_kube_endpoints, mt_sec_kube_pod, mt_sec_kube_namespace, mt_sec_kube_secret,
-	mt_sec_mesh_config, mt_sec_config_map, mt_sec_authorization, mt_sec_dubbo_authorization,
-	mt_sec_peers, mt_sec_tokens, mt_sec_gwapi_gateway, mt_sec_gwapi_tcp, mt_sec_gwapi_tls,
-	mt_sec_gwapi_grant, mt_sec_gwapi_backend_tls, mt_sec_locality, mt_sec_telemetry,
-	mt_sec_proxy_config, mt_sec_codec, mt_sec_client_policy;
+	mt_sec_node_access_log, mt_sec_node_call_limits, mt_sec_node_otlp, mt_sec_node_mesh,
+	mt_sec_node_identity, mt_sec_node_held, mt_sec_node_unenforced, mt_sec_node_forwarding,
+	mt_sec_forwarding_limits, mt_sec_node_nat, mt_sec_node_guests, mt_sec_kube_service,
+	mt_sec_kube_slice, mt_sec_kube_endpoints, mt_sec_kube_pod, mt_sec_kube_namespace,
+	mt_sec_kube_secret, mt_sec_mesh_config, mt_sec_config_map, mt_sec_authorization,
+	mt_sec_dubbo_authorization, mt_sec_peers, mt_sec_tokens, mt_sec_gwapi_gateway,
+	mt_sec_gwapi_tcp, mt_sec_gwapi_tls, mt_sec_gwapi_grant, mt_sec_gwapi_backend_tls,
+	mt_sec_locality, mt_sec_telemetry, mt_sec_proxy_config, mt_sec_codec, mt_sec_client_policy;
 
 /* kind_codec.c: refuses a document that is not in a directory of codecs. */
 void mt_codec_complete(struct mt_fctx *c, void *obj);

@@ -8,6 +8,7 @@
 #include "mt_secret_hash.h"
 
 #include "global_ratelimit/global.h"
+#include "keyed_ratelimit/keyed.h"
 #include "local_ratelimit/limit.h"
 
 #include <stdio.h>
@@ -185,6 +186,50 @@ static void put_global(json_t *to, const struct mt_global_limit *l)
 	put_json(to, "descriptors", list);
 }
 
+static json_t *keyed_select(const struct mt_keyed_select *s)
+{
+	json_t *one = json_object();
+	char net[MT_ADDR_STRLEN], text[MT_ADDR_STRLEN + 8];
+
+	put_text(one, "match", s->words);
+	put_text(one, "key", s->kind);
+	put_text(one, "principal", s->principal);
+	if (s->has_net) {
+		snprintf(text, sizeof(text), "%s/%u", mt_addr_str(&s->net, net), s->prefix);
+		put_text(one, "network", text);
+	}
+	put_true(one, "with other kinds", s->salted);
+	return one;
+}
+
+static json_t *keyed_rule(const struct mt_keyed_limit_rule *r)
+{
+	json_t *one = json_object(), *selects = json_array();
+
+	for (uint32_t i = 0; i < r->n_selects; i++)
+		json_array_append_new(selects, keyed_select(&r->selects[i]));
+	put_text(one, "name", r->name);
+	put_number(one, "line", r->line);
+	put_number(one, "max", r->numbers.max_tokens);
+	put_number(one, "per fill", r->numbers.tokens_per_fill);
+	put_number(one, "fill_ms", r->numbers.fill_ns / MT_MSEC);
+	put_true(one, "only reports", r->report_only);
+	put_json(one, "selects", selects);
+	return one;
+}
+
+static void put_keyed(json_t *to, const struct mt_keyed_limit *l)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < l->n; i++)
+		json_array_append_new(list, keyed_rule(&l->rules[i]));
+	put_json(to, "rules", list);
+	put_true(to, "closed", l->closed);
+	put_true(to, "of opaque TCP", l->opaque);
+	put_true(to, "reads", l->reads);
+}
+
 static void put_fault(json_t *to, const struct mt_fault_conf *f)
 {
 	put_number(to, "delay_ms", f->delay_ms);
@@ -206,6 +251,8 @@ static json_t *filters(const struct mt_service *s)
 			put_limit(one, f->conf);
 		if (f->type == &mt_filter_global_ratelimit)
 			put_global(one, f->conf);
+		if (f->type == &mt_filter_keyed_ratelimit)
+			put_keyed(one, f->conf);
 		if (f->type == &mt_filter_fault)
 			put_fault(one, f->conf);
 		json_array_append_new(list, one);

@@ -4,7 +4,7 @@
 A port of `side: workloads`: who lives there is known by its address, in clear text, and satisfies STRICT; an AuthorizationPolicy names its
 serviceAccount. Another account's is denied, an address that lives nowhere is dropped, as is one from another station
 (source_unbound, source_other_mac) and one that lives there and comes by another port (source_elsewhere); a second owner of its namespace takes
-the name away, on open connections, too, and one of another namespace gets none, with a warning.
+the name away, on open connections, too, and one of another namespace gets none, with a warning. A TrafficPolicy limits each account.
 """
 
 import socket
@@ -27,6 +27,15 @@ kind: AuthorizationPolicy
 metadata: {name: buyers, namespace: default}
 spec: {rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/buyer]}}]}]}
 """
+
+
+LIMIT = "---\n".join(f"""apiVersion: meltemi.io/v1
+kind: TrafficPolicy
+metadata: {{name: {name}, namespace: default}}
+spec:
+  targetRefs: [{{group: networking.istio.io, kind: ServiceEntry, name: {target}}}]
+  rateLimit: {{local: {{rules: [{{limit: {{requests: {n}, unit: Day}}, clientSelectors: [{{principal: {{type: Distinct}}}}]}}]}}}}
+""" for name, target, n in (("calls", HOST.replace(".", "-"), 5), ("echo", "echo-test", 2)))
 
 
 def entry(name, address, account, namespace="shop"):
@@ -106,6 +115,17 @@ def judge(lab, daemon):
     check(f"by port p0: {buyer}" in said, f"explain: {said}")
 
 
+def limited(lab, daemon):
+    """Calls and byte streams of each principal by a TrafficPolicy, whichever port of the target they are for."""
+    daemon.write("limit.yaml", LIMIT)
+    daemon.shell("reload")
+    equal(calls(lab), 5, "calls of the buyer that a limit admits")
+    equal([answer(lab, BUYER, ECHO) for _ in range(3)], ["passes", "passes", "denied"], "byte streams of the buyer that a limit admits")
+    equal({row["key"] for row in daemon.show("limits top")["top"]}, {"cluster.local/ns/shop/sa/buyer"}, "whom limits refuse")
+    (daemon.services / "limit.yaml").unlink()
+    daemon.shell("reload")
+
+
 def second_owner(lab, daemon):
     sock = opened(lab, BUYER, ECHO)
     check(says(sock), "the stream passes before")
@@ -161,6 +181,7 @@ def body():
         documents(daemon)
         daemon.start()
         judge(lab, daemon)
+        limited(lab, daemon)
         second_owner(lab, daemon)
         station(lab, daemon)
 

@@ -153,11 +153,13 @@ const struct mt_family_row mt_families_service[] = {
 	{"meltemi_service_timeouts_total", MT_COUNTER, "requests", "service",
 		"requests without a reply in time", collect_service, SVC(timeouts)},
 	{"meltemi_service_limited_total", MT_COUNTER, "requests", "service",
-		"requests over a rate limit, local or global", collect_service, SVC(limited)},
+		"requests over a rate limit: local, global, or of a TrafficPolicy", collect_service,
+		SVC(limited)},
 	{"meltemi_rate_limit_refused_total", MT_COUNTER, "requests", "service, kind, rule",
 		"requests and opaque TCP connections that a rate limit refused, by rule; service: "
 		"host and port, or `inbound` and an endpoint; kind `local`: the rule is the bucket "
-		"as in `show limits`; kind `global`: the domain and the descriptor's key",
+		"as in `show limits`; kind `global`: the domain and the descriptor's key; rules of "
+		"TrafficPolicies are in `show limits` alone",
 		collect_limit, 0},
 	{"meltemi_service_client_closed_total", MT_COUNTER, "requests", "service",
 		"requests with a client that closed its connection before the reply, for example "

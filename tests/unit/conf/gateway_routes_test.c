@@ -218,19 +218,24 @@ static void limits(void)
 	}
 }
 
-/* An operator's fault, and a policy of the gateway, have room beside both limits: no service has more filters. */
-static void four_filters(void)
+/* An operator's fault, and both policies of the gateway, have room beside both limits: no service has more filters. */
+static void five_filters(void)
 {
-	static const char text[] = BASE VS("v", "default", "a.x", TO_A) LIMIT(
-		"m", "a.x") "  globalRateLimit: {domain: d, rateLimitService: 'outbound|1||b.x', "
-			    "descriptors: "
-			    "[{property: method, descriptorKey: m}]}\n"
-			    "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
-			    "metadata: {name: p}\nspec: {targetRefs: [{group: networking.istio.io, "
-			    "kind: "
-			    "Gateway, name: gw}]}\n";
+	static const char text[] = BASE VS("v", "default", "a.x", TO_A) LIMIT("m",
+		"a.x") "  globalRateLimit: {domain: d, rateLimitService: 'outbound|1||b.x', "
+		       "descriptors: "
+		       "[{property: method, descriptorKey: m}]}\n"
+		       "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+		       "metadata: {name: p}\nspec: {targetRefs: [{group: networking.istio.io, "
+		       "kind: "
+		       "Gateway, name: gw}]}\n"
+		       "---\napiVersion: meltemi.io/v1\nkind: TrafficPolicy\n"
+		       "metadata: {name: c}\nspec: {targetRefs: [{group: networking.istio.io, "
+		       "kind: "
+		       "Gateway, name: gw}], rateLimit: {local: {rules: [{limit: {requests: 1, "
+		       "unit: Day}}]}}}\n";
 	static const char *const names[] = {
-		"authorization", "fault", "local_ratelimit", "global_ratelimit"};
+		"authorization", "fault", "keyed_ratelimit", "local_ratelimit", "global_ratelimit"};
 	struct mt_conf *c = new_conf();
 	struct mt_overrides o = {0};
 	struct mt_override fault;
@@ -530,7 +535,7 @@ const struct mt_test gateway_routes_tests[] = {
 	{"limit_of_own_namespace", limit_of_own_namespace},
 	{"of_one_port", of_one_port},
 	{"limits", limits},
-	{"four_filters", four_filters},
+	{"five_filters", five_filters},
 	{"many limits", many_limits},
 	{"named gateways", named_gateways},
 	{"exports of many servers", exports_of_many_servers},

@@ -3,6 +3,8 @@
 #include "conf_test.h"
 #include "conf_texts.h"
 
+#include "mt_filter_keyed.h"
+
 #include <stdio.h>
 
 #define BYTES(name, host, addr)                                                                    \
@@ -344,6 +346,53 @@ static void to_no_service(void)
 	unbuild(&b);
 }
 
+/* True if connections of the mesh that ask for the name are limited by a TrafficPolicy. */
+static bool is_limited(const struct built *b, const char *addr, uint16_t port, const char *name)
+{
+	const struct mt_listener *l = b->s ? listener(b->s, addr, port) : NULL;
+	const struct mt_filter_chain_facts f = {.tls = true,
+		.name = {(const uint8_t *)name, (uint32_t)strlen(name)},
+		.alpn = {(const uint8_t *)"\2h2\5istio", 9}};
+	const struct mt_filter_chain *c = l ? mt_filter_chain_choose(l, &f) : NULL;
+	const struct mt_service *s = c ? c->protos[0].services[0] : NULL;
+
+	CU_ASSERT_PTR_NOT_NULL(s);
+	return s && s->n_filter_insts == 1 && s->filter_insts[0].type == &mt_filter_keyed_ratelimit;
+}
+
+/* The policy of a Gateway, or of the service whose address it is, limits what goes by its server name. */
+static void clients_of_names(void)
+{
+#define LIMIT(kind, name)                                                                          \
+	"---\napiVersion: meltemi.io/v1\nkind: TrafficPolicy\nmetadata: {name: " name              \
+	"}\nspec: {targetRefs: [{group: networking.istio.io, kind: " kind ", name: " name          \
+	"}], rateLimit: {local: {rules: [{limit: {requests: 1, unit: Day}}]}}}\n"
+	static const struct {
+		const char *text, *limit, *addr;
+		uint16_t port;
+		const char *name;
+	} rows[] = {{SERVICES GATEWAY("PASSTHROUGH") ROUTES("a", "'*'", "  gateways: [g]\n")
+				    TO("sniHosts: [a.example]", "p.x"),
+			    LIMIT("Gateway", "g"), "::", 8443, "a.example"},
+		{SERVICES ROUTES("a", "p.x", "") TO("sniHosts: [q.example]", "q.x"),
+			LIMIT("ServiceEntry", "p"), "192.0.2.31", 443, "q.example"},
+		{EAST_WEST("'*'") MESHED("P", "default", ""), LIMIT("Gateway", "g"), "::", 15443,
+			"outbound_.443_._.p.x"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		for (int limited = 0; limited < 2; limited++) {
+			char text[4096];
+			struct built b;
+
+			snprintf(text, sizeof(text), "%s%s", rows[i].text,
+				limited ? rows[i].limit : "");
+			b = build_text(NULL, text);
+			CU_ASSERT_EQUAL(
+				is_limited(&b, rows[i].addr, rows[i].port, rows[i].name), limited);
+			unbuild(&b);
+		}
+}
+
 const struct mt_test tls_names_tests[] = {
 	{"to services by name", to_services_by_name},
 	{"to some services", to_some_services},
@@ -357,5 +406,6 @@ const struct mt_test tls_names_tests[] = {
 	{"tls_is_not_ended", tls_is_not_ended},
 	{"at_a_service", at_a_service},
 	{"names_of_tls_only", names_of_tls_only},
+	{"clients_of_names", clients_of_names},
 	{0},
 };

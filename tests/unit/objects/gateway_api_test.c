@@ -665,6 +665,46 @@ static void parents_times_names(void)
 	free(text);
 }
 
+static bool is_limited(const struct mt_service *s)
+{
+	CU_ASSERT_PTR_NOT_NULL(s);
+	return s && s->n_filter_insts == 1 &&
+	       strcmp(s->filter_insts[0].type->name, "keyed_ratelimit") == 0;
+}
+
+/* A TrafficPolicy limits the clients of a Service, or of a Gateway, of its namespace. */
+static void clients_are_limited(void)
+{
+#define LIMIT(name, target)                                                                        \
+	"---\napiVersion: meltemi.io/v1\nkind: TrafficPolicy\nmetadata: {name: " name              \
+	", namespace: x}\nspec: {targetRefs: [{" target                                            \
+	"}], rateLimit: {local: {rules: [{limit: {requests: 1, unit: Day}}]}}}\n"
+	static const struct {
+		const char *text, *status;
+		bool service, gateway;
+	} rows[] = {{LIMIT("l", "kind: Service, name: s"), "in-force", true, false},
+		{LIMIT("l", "group: gateway.networking.k8s.io, kind: Gateway, name: g"), "in-force",
+			false, true},
+		{LIMIT("l", "group: networking.istio.io, kind: Gateway, name: g"), "no-effect",
+			false, false},
+		{LIMIT("l", "kind: Service, name: u"), "no-effect", false, false}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+		scene_write(&sc, "a.yaml",
+			SERVICES GATEWAY("g", "") TCP("r", "x", PARENT TO("{name: s, port: 81}")));
+		scene_write(&sc, "b.yaml", rows[i].text);
+		scene_load(&sc);
+		CU_ASSERT_EQUAL(is_limited(at_port(&sc, 80, false)), rows[i].service);
+		CU_ASSERT_EQUAL(is_limited(at_port(&sc, 9000, true)), rows[i].gateway);
+		IS_STATUS(&sc, "TrafficPolicy", "l", rows[i].status);
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test gateway_api_tests[] = {
 	{"parents_times_names", parents_times_names},
 	{"a_port_of_a_gateway", a_port_of_a_gateway},
@@ -682,5 +722,6 @@ const struct mt_test gateway_api_tests[] = {
 	{"tls_of_a_joined_service", tls_of_a_joined_service},
 	{"what_is_not_served", what_is_not_served},
 	{"policies_of_a_gateway", policies_of_a_gateway},
+	{"clients_are_limited", clients_are_limited},
 	{0},
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define FEW_CONDITIONS "write fewer conditions of rate limits"
+#define FEW_CLIENTS    "write fewer rules of TrafficPolicies"
 
 /* Writes a MetaRouter with a limit of `n` conditions for a host. `kind`: exact or regex. */
 static void put_limit(FILE *f, const char *ns, const char *host, int n, const char *kind)
@@ -458,6 +459,82 @@ static void endpoints_of_foreign_subsets(void)
 	scene_end(&sc);
 }
 
+/* Writes a TrafficPolicy with `n` rules for an object of namespace greedy. */
+static void put_clients(FILE *f, const char *kind, const char *name, int n)
+{
+	fprintf(f,
+		"---\napiVersion: meltemi.io/v1\nkind: TrafficPolicy\n"
+		"metadata: {name: c, namespace: greedy}\nspec:\n"
+		"  targetRefs: [{group: networking.istio.io, kind: %s, name: %s}]\n"
+		"  rateLimit: {local: {rules: [",
+		kind, name);
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"%s{limit: {requests: 1, unit: Day}, clientSelectors: [{headers: [{name: "
+			"k, value: v%d}]}]}",
+			i ? ", " : "", i);
+	fputs("]}}\n", f);
+}
+
+/* Each port compiles the rules of a TrafficPolicy. Its service is closed, and not open without them. */
+static void clients_times_ports(void)
+{
+	static const struct {
+		int ports, rules;
+		bool closed;
+	} rows[] = {{20, 2, false}, {1, 60, false}, {20, 60, true}};
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (size_t at = 0; at < MT_ARRAY_LEN(rows); at++) {
+		FILE *f = open_memstream(&text, &size);
+
+		put_services(f, "greedy", 1, 1, rows[at].ports);
+		put_services(f, "other", 1, 1, 1);
+		put_clients(f, "ServiceEntry", "s0", rows[at].rules);
+		load(&sc, 40000, f, &text);
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_FAIL_CLOSED), rows[at].closed);
+		CU_ASSERT_EQUAL(count(&sc, "greedy", MT_OBJECT_REFUSED), 0);
+		CU_ASSERT_EQUAL(scene_has(&sc, FEW_CLIENTS, OVER), rows[at].closed);
+		CU_ASSERT_EQUAL(
+			scene_endpoints(&sc, "s0.greedy.example"), rows[at].closed ? -2 : 1);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "s0.other.example"), 1);
+		scene_end(&sc);
+	}
+}
+
+/* Each server of a Gateway compiles them, too. The document with the routes is refused. */
+static void clients_times_servers(void)
+{
+	struct scene sc;
+	char *text;
+	size_t size;
+
+	for (int many = 0; many < 2; many++) {
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("---\n" ISTIO("Gateway", "g", "greedy") "  selector: {}\n  servers:\n", f);
+		for (int k = 0; k < 50; k++)
+			fprintf(f,
+				"  - {port: {number: %d, name: tcp-metaprotocol-dubbo}, hosts: "
+				"['*']}\n",
+				1000 + k);
+		put_services(f, "greedy", 1, 1, 1);
+		fputs("---\n" ISTIO("VirtualService", "v", "greedy"), f);
+		fputs("  hosts: [s0.greedy.example]\n  gateways: [g]\n"
+		      "  dubbo: [{route: [{destination: {host: s0.greedy.example}}]}]\n",
+			f);
+		put_clients(f, "Gateway", "g", many ? 60 : 1);
+		load(&sc, 100000, f, &text);
+		IS_STATUS(&sc, "ServiceEntry", "s0", "in-force");
+		IS_STATUS(&sc, "VirtualService", "v", many ? "refused" : "in-force");
+		CU_ASSERT_STRING_NOT_EQUAL(scene_status(&sc, "TrafficPolicy", "c"), "refused");
+		CU_ASSERT_EQUAL(scene_has(&sc, FEW_CLIENTS, OVER), many);
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test work_limits_tests[] = {{"limits times ports", limits_times_ports},
 	{"limits by regex", limits_by_regex}, {"limits of others", limits_of_others},
 	{"endpoints have shares", endpoints_have_shares},
@@ -468,4 +545,6 @@ const struct mt_test work_limits_tests[] = {{"limits times ports", limits_times_
 	{"limits of a mesh have room", limits_of_a_mesh_have_room},
 	{"limits survive gateways", limits_survive_gateways},
 	{"global limits are checked", global_limits_are_checked},
-	{"servers times limits", servers_times_limits}, {0}};
+	{"servers times limits", servers_times_limits},
+	{"clients times ports", clients_times_ports},
+	{"clients times servers", clients_times_servers}, {0}};

@@ -15,16 +15,15 @@ static void test_whole(void)
 	struct loaded l = load_text(SELECT
 		"[{headers: [{name: user, type: Distinct}, {name: tier, value: free, invert: "
 		"true}], "
-		"sourceCIDR: {value: '2001:db8::/32', type: Distinct}}]\n        shared: true\n"
+		"sourceCIDR: {value: '2001:db8::/32', type: Distinct}, principal: {type: "
+		"Distinct}, "
+		"connection: Distinct}]\n        shared: true\n"
 		"        shadowMode: true\n      - {limit: {requests: 4294967295, unit: Day}}\n");
 	const struct mt_client_policy *p;
 	const struct mt_client_limit *rule;
 
 	CU_ASSERT_EQUAL(l.diags.errors, 0);
-	CU_ASSERT_STRING_EQUAL(first_diag(&l),
-		"6: warning: spec.rateLimit: accepted, not enforced: no call is limited by its "
-		"client "
-		"yet; a MetaRouter's localRateLimit limits calls by metadata");
+	CU_ASSERT_EQUAL(l.diags.warnings, 0);
 	CU_ASSERT_EQUAL_FATAL(l.m->client_policies.n, 1);
 	p = l.m->client_policies.v[0];
 	CU_ASSERT_STRING_EQUAL(p->targets[0].kind.s, "ServiceEntry");
@@ -39,6 +38,8 @@ static void test_whole(void)
 	CU_ASSERT_STRING_EQUAL(rule->selectors[0].headers[1].value.s, "free");
 	CU_ASSERT_EQUAL(rule->selectors[0].source->prefix, 32);
 	CU_ASSERT_EQUAL(rule->selectors[0].source->type.v, MT_SELECT_SOURCE_DISTINCT);
+	CU_ASSERT_EQUAL(rule->selectors[0].principal->type.v, MT_SELECT_SOURCE_DISTINCT);
+	CU_ASSERT_TRUE(rule->selectors[0].connection.set);
 	CU_ASSERT_EQUAL(p->rates->local->rules[1].quota->unit.v, MT_QUOTA_DAY);
 	unload(&l);
 }
@@ -80,6 +81,15 @@ static void test_bad(void)
 		{SELECT "[{headers: [{name: a, type: Distinct, invert: true}]}]\n",
 			"10: error: spec.rateLimit.local.rules[0].clientSelectors[0].headers[0]: "
 			"Distinct cannot be inverted"},
+		{SELECT "[{principal: {}}]\n",
+			"10: error: spec.rateLimit.local.rules[0].clientSelectors[0].principal: a "
+			"principal without a value"},
+		{SELECT "[{principal: {type: Distinct, value: a}}]\n",
+			"10: error: spec.rateLimit.local.rules[0].clientSelectors[0].principal: "
+			"Distinct has no value"},
+		{SELECT "[{connection: Exact}]\n",
+			"10: error: spec.rateLimit.local.rules[0].clientSelectors[0].connection: "
+			"\"Exact\""},
 		{SELECT "[{sourceCIDR: {value: 10.0.0.0/33}}]\n",
 			"10: error: "
 			"spec.rateLimit.local.rules[0].clientSelectors[0].sourceCIDR.value: "
@@ -115,7 +125,7 @@ static void test_warned(void)
 		struct loaded l = load_text(rows[i]);
 
 		CU_ASSERT_EQUAL(l.diags.errors, 0);
-		CU_ASSERT_EQUAL(l.diags.warnings, 2);
+		CU_ASSERT_EQUAL(l.diags.warnings, 1);
 		unload(&l);
 	}
 }
