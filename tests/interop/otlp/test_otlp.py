@@ -46,7 +46,8 @@ class Receiver:
         self.server.wait(30)
 
     def calls(self):
-        return [json.loads(line) for line in self.requests.read_text().splitlines()]
+        # The last line may be under way.
+        return [json.loads(line) for line in self.requests.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
     def rows(self):
         """Those that were taken."""
