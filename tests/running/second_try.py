@@ -9,13 +9,12 @@ import re
 from . import verdict
 from .catalog import THREADED
 
-# Deliberate bugs, fixed seeds, packet scripts and instruction counts have the same result on each machine, and a data race is one.
-# So have documents, except of the two tests that start a daemon and wait for it, and the kernel's connection tracking, whose time-outs
-# that test sets to an hour.
-ONE_TRY = re.compile(r"(lint|tsan|sim|asan/sim|mutants|fuzz|bench|conntrack)/|documents/(?!(memory|recipes)$)|differential/broken$")
-UNITS = re.compile(r"(?:asan/)?unit/(\w+)$")
-# Unit tests that may run again: of libraries with threads, and of the load generator against peers in real time.
-UNITS_IN_TIME = {*THREADED, "blast_loopback"}
+# Deliberate bugs, fixed seeds, packet scripts and instruction counts have the same result on each machine. So have documents, except
+# of the two tests that start a daemon and wait for it, and the kernel's connection tracking, whose time-outs that test sets to an hour.
+ONE_TRY = re.compile(r"(lint|sim|asan/sim|mutants|fuzz|bench|conntrack)/|documents/(?!(memory|recipes)$)|differential/broken$")
+UNITS = re.compile(r"(?:(?:asan/)?unit/|tsan/)(\w+)")
+# Unit tests that may run again: of libraries with threads, and against peers in real time. A data race is a fault.
+UNITS_IN_TIME = {*THREADED, "blast_loopback", "callout", "extauthz", "grpc", "rls"}
 
 # Exit statuses of a program that crashed (verdict.CRASHED), as Python and as a shell write them.
 CRASH = r"(?:-(?:4|6|7|8|11)|13[24569])\b"

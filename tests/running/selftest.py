@@ -306,12 +306,13 @@ class SecondTry(unittest.TestCase):
         self.assertIsNone(self.why_not("3 attacks; calls of others: 4000 answered\nload: {}, answers of others 0, errors {}\nFAILED: too late"))
 
     def test_what_load_does_not_change_has_one_try(self):
-        for name in ("lint/a", "tsan/a", "sim/seeds", "asan/sim/a", "bench/micro", "unit/tcp", "unit/tcpscript", "unit/steps", "mutants/sim/a",
+        for name in ("lint/a", "sim/seeds", "asan/sim/a", "bench/micro", "unit/tcp", "unit/tcpscript", "unit/steps", "mutants/sim/a",
                      "documents/check", "documents/real/orders", "conntrack/seeds"):
             self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 1, name)
-        for name in ("unit/worker", "unit/proxy", "interop/a/b", "attack/a", "asan/smoke/a", "documents/memory", "documents/recipes",
-                     "differential/seeds"):
+        for name in ("unit/worker", "unit/proxy", "asan/unit/callout", "tsan/export", "tsan/proxy/threads", "interop/a/b", "attack/a",
+                     "asan/smoke/a", "documents/memory", "documents/recipes", "differential/seeds"):
             self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 2, name)
+        self.assertEqual(self.result("echo WARNING: ThreadSanitizer: data race; exit 66", name="tsan/export", takes=A_CORE)[1], 1)
         self.assertEqual(self.result("exit 0", must_fail=True)[1], 1)
 
     def test_what_a_second_try_records_is_read(self):
