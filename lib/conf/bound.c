@@ -382,6 +382,15 @@ struct namer {
 	const struct mt_workload_entry *best;
 	/* of another namespace, with an equal claim; NULL: none */
 	const struct mt_workload_entry *other;
+	/*
+	 * `best` gives no principal either: its source is limited to some namespaces, and until now
+	 * another namespace had the address, or several disputed it. An author could otherwise write
+	 * entries for others' workloads, and wait for a load without theirs. For the same reason
+	 * edits of the entry, and new names for it, change nothing.
+	 */
+	bool reserved;
+	bool unnamed; /* `best` has no account, and keeps the address from new entries */
+	bool noted;   /* add_place() has noted the place */
 };
 
 static const struct namer *namer_of(const struct bindings *x, uint64_t place)
@@ -389,20 +398,35 @@ static const struct namer *namer_of(const struct bindings *x, uint64_t place)
 	return mt_idmap_get(&x->b->namers, place);
 }
 
-/* As mt_b_claim(), without the dates of documents. */
+/* Of an entry of a limited source, against one of another source. Worse than all claims. */
+#define OF_LIMITED 256u
+
+/* As mt_b_claim(), without the dates of documents; the source precedes all else. */
 static unsigned int claim_of(
 	const struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	return mt_b_claim(x->b, place, &e->meta) & ~(unsigned int)MT_STANDING_UNDATED;
+	unsigned int claim = mt_b_claim(x->b, place, &e->meta);
+	unsigned int source = claim & MT_STANDING_LIMITED ? OF_LIMITED : 0;
+
+	return source | (claim & ~(unsigned int)(MT_STANDING_UNDATED | MT_STANDING_LIMITED));
 }
 
-static void set_namer(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+/* As mt_claim_reason(). */
+static const char *reason_of(unsigned int winner, unsigned int loser)
+{
+	if ((winner ^ loser) & OF_LIMITED)
+		return ", of a source that is not limited to namespaces";
+	return mt_claim_reason(winner, loser);
+}
+
+static void set_namer(
+	struct bindings *x, const struct mt_workload_entry *e, uint64_t place, bool unnamed)
 {
 	struct namer *n = mt_region_alloc(&x->b->tmp, sizeof(*n));
 
 	if (!n)
 		return;
-	*n = (struct namer){.best = e};
+	*n = (struct namer){.best = e, .unnamed = unnamed};
 	put(x, &x->b->namers, place, n);
 }
 
@@ -412,9 +436,17 @@ static void compare(struct bindings *x, const struct mt_workload_entry *e, uint6
 	unsigned int best = n ? claim_of(x, n->best, place) : 0, own = claim_of(x, e, place);
 
 	if (!n || own < best)
-		set_namer(x, e, place);
+		set_namer(x, e, place, false);
 	else if (own == best && !n->other && strcmp(n->best->meta.ns, e->meta.ns) != 0)
 		n->other = e;
+}
+
+static void reserve(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+{
+	struct namer *n = mt_idmap_get(&x->b->namers, place);
+
+	if (n && n->best == e && !n->other && (claim_of(x, e, place) & OF_LIMITED))
+		n->reserved = mt_b_is_reserved(x->b, place, &e->meta);
 }
 
 /*
@@ -441,7 +473,7 @@ static void keep_from_new(struct bindings *x, const struct mt_workload_entry *e,
 	if (n && !n->other && strcmp(n->best->meta.ns, e->meta.ns) != 0 &&
 		mt_b_claim(x->b, place, &n->best->meta) >= MT_CLAIM_NOT_HELD &&
 		came_first(x, e, &n->best->meta) && is_user(x, e))
-		set_namer(x, e, place);
+		set_namer(x, e, place, true);
 }
 
 /* The entry because of which `e` gives no principal, of another namespace; NULL: none. */
@@ -455,14 +487,29 @@ static const struct mt_workload_entry *rival_of(
 	return strcmp(n->best->meta.ns, e->meta.ns) != 0 ? n->best : n->other;
 }
 
+static void note_reserved(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
+{
+	const struct namer *n = namer_of(x, place);
+
+	if (n && n->reserved)
+		mt_b_dispute(x->b, &e->meta, e->w.address_text.line, "spec.address",
+			"reload once without it, restart the node, or write it in a source without "
+			"`namespaces`",
+			"gives %.64s no principal: until now, an entry of another namespace had "
+			"the address or disputed it, and the source is limited to namespaces",
+			e->w.address_text.s);
+}
+
 /* Two of one namespace are its own mistake: own() reports them, and no policy trusts either. */
 static void dispute(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
 	const struct mt_workload_entry *rival = rival_of(x, e, place);
 	bool equal;
 
-	if (!rival)
+	if (!rival) {
+		note_reserved(x, e, place);
 		return;
+	}
 	equal = namer_of(x, place)->other && claim_of(x, rival, place) == claim_of(x, e, place);
 	mt_b_dispute(x->b, &e->meta, e->w.address_text.line, "spec.address",
 		equal ? "remove one of the two entries" : "write the address of its own workload",
@@ -470,7 +517,7 @@ static void dispute(struct bindings *x, const struct mt_workload_entry *e, uint6
 		e->w.address_text.s, rival->meta.ns, rival->meta.name,
 		rival->meta.origin.file ? rival->meta.origin.file : "?", rival->meta.origin.line,
 		equal ? ", of another namespace: neither precedes the other"
-		      : mt_claim_reason(claim_of(x, rival, place), claim_of(x, e, place)));
+		      : reason_of(claim_of(x, rival, place), claim_of(x, e, place)));
 }
 
 void mt_b_bound_owners(struct mt_build *b)
@@ -483,6 +530,7 @@ void mt_b_bound_owners(struct mt_build *b)
 	each_entry(&x, false, note_dispute);
 	note_users(&x);
 	each_entry(&x, true, compare);
+	each_entry(&x, true, reserve);
 	if (x.users.n)
 		each_entry(&x, false, keep_from_new);
 	each_entry(&x, true, dispute);
@@ -491,18 +539,40 @@ void mt_b_bound_owners(struct mt_build *b)
 	mt_idmap_fini(&x.users);
 }
 
+/*
+ * Notes who gives the address a principal, or keeps it from others. If there is none, those before
+ * stay its holders.
+ */
 static void add_place(struct bindings *x, const struct mt_workload_entry *e, uint64_t place)
 {
-	if (!rival_of(x, e, place))
+	struct namer *n = mt_idmap_get(&x->b->namers, place);
+
+	if (!n)
+		return;
+	if (n->other || n->reserved) {
+		if (n->other && !n->noted) {
+			put(x, &x->disputed, place, e);
+			mt_b_add_disputed(x->b, place);
+		}
+		put(x, &x->first, place, e);
+	} else if (n->unnamed && !n->noted) {
+		x->add(x->b, place, &n->best->meta);
+	} else if (!rival_of(x, e, place)) {
 		x->add(x->b, place, &e->meta);
+	}
+	n->noted = true;
 }
 
 void mt_b_bound_places(struct mt_build *b, mt_b_place_fn *fn)
 {
 	struct bindings x = {.b = b, .n = node_of(b), .add = fn};
 
-	if (mt_b_has_workload_ports(b))
-		each_entry(&x, true, add_place);
+	if (!mt_b_has_workload_ports(b))
+		return;
+	each_entry(&x, true, add_place);
+	mt_b_carry_places(b, &x.first, &x.disputed);
+	mt_idmap_fini(&x.first);
+	mt_idmap_fini(&x.disputed);
 }
 
 /* ---- their names ----------------------------------------------------------------------------- */
@@ -513,13 +583,20 @@ static bool is_not_given(struct bindings *x, const struct mt_workload_entry *e, 
 	uint64_t place = place_of(e);
 	const struct namer *n = namer_of(x, place);
 
-	if (n && n->other && !at->disputed) {
+	if (n && n->reserved && !at->waits) {
+		at->waits = true;
+		at->by = name_of(x->b, n->best);
+		at->why = mt_region_printf(&x->b->tmp,
+			"until now, an entry of another namespace had the address of %s or "
+			"disputed it",
+			at->by ? at->by : "");
+	} else if (n && n->other && !at->disputed) {
 		at->disputed = true;
 		at->by = name_of(x->b, n->best);
 		at->why = mt_region_printf(&x->b->tmp, "%s and %s have the address",
 			at->by ? at->by : "", name_of(x->b, n->other));
 	}
-	return rival_of(x, e, place) != NULL;
+	return rival_of(x, e, place) || (n && n->reserved);
 }
 
 /*
@@ -535,9 +612,14 @@ static void own(struct bindings *x, const struct mt_workload_entry *e, const cha
 	char words[512];
 
 	/* A Pod's address is that of another one later. */
-	if (!at || e->w.pod || is_not_given(x, e, at))
+	if (!at || e->w.pod)
 		return;
 	is = principal_of(x->b, e, domain, &why);
+	if (is_not_given(x, e, at)) {
+		if (is && !at->also)
+			at->also = name_of(x->b, e);
+		return;
+	}
 	if ((is != NULL) != named)
 		return;
 	name = name_of(x->b, e);
@@ -646,6 +728,7 @@ static void keep(struct bindings *x)
 		v[i] = x->v[i];
 		v[i].principal = v[i].principal ? mt_b_keep(x->b, v[i].principal) : NULL;
 		v[i].by = v[i].by ? mt_b_keep(x->b, v[i].by) : NULL;
+		v[i].also = v[i].also ? mt_b_keep(x->b, v[i].also) : NULL;
 		v[i].why = v[i].principal ? NULL
 			   : v[i].why	  ? mt_b_keep(x->b, v[i].why)
 					  : "no WorkloadEntry has the address";

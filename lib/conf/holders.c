@@ -192,6 +192,10 @@ void mt_b_places(struct mt_build *b)
 
 /* ---- claims ---------------------------------------------------------------------------------- */
 
+/* Instead of the hashes of an object and its namespace: of anybody, and of several namespaces. */
+#define BY_ANYBODY 1u
+#define BY_SEVERAL 2u
+
 static uint64_t pair(uint64_t place, uint64_t whose)
 {
 	return id(mt_hash_u64(whose, place));
@@ -208,11 +212,12 @@ static void index_holders(struct mt_build *b)
 	const struct mt_snap *now = mt_container_of(b->conf->current, struct mt_snap, pub);
 
 	b->holders_known = true;
-	if (mt_idmap_reserve(&b->holders, 2 * now->n_places))
+	if (mt_idmap_reserve(&b->holders, 3 * now->n_places))
 		b->tmp.failed = true;
 	for (uint32_t i = 0; i < now->n_places; i++) {
 		put(b, pair(now->places[i].at, now->places[i].object));
 		put(b, pair(now->places[i].at, now->places[i].ns));
+		put(b, pair(now->places[i].at, BY_ANYBODY));
 	}
 }
 
@@ -255,6 +260,41 @@ unsigned int mt_b_claim(struct mt_build *b, uint64_t place, const struct mt_meta
 	if (b->conf->current)
 		standing &= ~(unsigned int)MT_STANDING_NEVER;
 	return held(b, place, meta) + standing;
+}
+
+bool mt_b_is_reserved(struct mt_build *b, uint64_t place, const struct mt_meta *meta)
+{
+	return held(b, place, meta) == OF_NOBODY && b->conf->current &&
+	       mt_idmap_get(&b->holders, pair(place, BY_ANYBODY));
+}
+
+static void push_place(struct mt_build *b, struct mt_held_place place)
+{
+	struct mt_held_place *p =
+		mt_region_push(&b->tmp, (void **)&b->snap->places, &b->snap->n_places, sizeof(*p));
+
+	if (p)
+		*p = place;
+}
+
+void mt_b_add_disputed(struct mt_build *b, uint64_t place)
+{
+	push_place(b, (struct mt_held_place){place, BY_SEVERAL, BY_SEVERAL});
+}
+
+void mt_b_carry_places(
+	struct mt_build *b, const struct mt_idmap *of, const struct mt_idmap *disputed)
+{
+	const struct mt_snap *now =
+		b->conf->current ? mt_container_of(b->conf->current, struct mt_snap, pub) : NULL;
+
+	for (uint32_t i = 0; now && of->n && i < now->n_places; i++) {
+		const struct mt_held_place *p = &now->places[i];
+
+		if (mt_idmap_get(of, p->at) &&
+			(p->ns != BY_SEVERAL || !mt_idmap_get(disputed, p->at)))
+			push_place(b, *p);
+	}
 }
 
 bool mt_b_was_applied(const struct mt_build *b, const struct mt_meta *meta)

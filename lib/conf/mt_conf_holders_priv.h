@@ -80,6 +80,19 @@ void mt_b_forward_places(struct mt_build *b, mt_b_place_fn *fn);
 void mt_b_bind_places(struct mt_build *b, mt_b_place_fn *fn);
 /* bound.c: adds the addresses of workloads, with the objects that give them principals. */
 void mt_b_bound_places(struct mt_build *b, mt_b_place_fn *fn);
+/*
+ * Of the address of a workload (mt_place_of_workload()): true if an entry of another namespace gave
+ * it a principal in the configuration in force, or entries of several namespaces disputed it.
+ */
+bool mt_b_is_reserved(struct mt_build *b, uint64_t place, const struct mt_meta *meta);
+/* Notes in the snapshot that several namespaces dispute the place, so that none has it. */
+void mt_b_add_disputed(struct mt_build *b, uint64_t place);
+/*
+ * Keeps the holders of places that nothing of this configuration has (`of`: by place, any values)
+ * for the next one, and that places were disputed, except for those that are now (`disputed`).
+ */
+void mt_b_carry_places(
+	struct mt_build *b, const struct mt_idmap *of, const struct mt_idmap *disputed);
 /* Adds a place to the snapshot. */
 void mt_b_add_place(struct mt_build *b, uint64_t place, const struct mt_meta *meta);
 /* Notes in the snapshot which objects are served where. Documents only. */

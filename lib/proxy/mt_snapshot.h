@@ -147,10 +147,13 @@ struct mt_bound {
 	uint16_t port;	     /* index of the node's port */
 	bool has_mac;	     /* accepted from the station `mac` only */
 	uint8_t mac[6];
-	bool disputed;	       /* no principal, because entries of several namespaces give one */
+	bool disputed;	       /* no principal, because of entries of several namespaces */
+	bool waits;	       /* none yet: until now, another namespace had the address */
 	const char *principal; /* "cluster.local/ns/a/sa/b"; NULL: none, see `why` */
 	/* `by`: first WorkloadEntry with the address, or NULL. `why`: why no principal, or NULL. */
 	const char *by, *why;
+	/* First WorkloadEntry that gives none because of another namespace; NULL: there is none. */
+	const char *also;
 };
 
 /*

@@ -157,28 +157,57 @@ static void check_objects(struct mt_health *h)
 				t->rows[i].notes[0].text);
 }
 
+/* Workloads of one kind: the first one, and how many there are. */
+struct claimed {
+	const struct mt_bound *first;
+	uint32_t n;
+};
+
+static void count(struct claimed *c, const struct mt_bound *b)
+{
+	c->first = c->n++ ? c->first : b;
+}
+
+static void without_principal(struct mt_health *h, const struct claimed *c, const char *remedy)
+{
+	char text[MT_ADDR_STRLEN];
+
+	if (c->n)
+		mt_found(h, MT_FOUND_WARNING, "", remedy, "the workload %s has no principal: %s%s",
+			mt_addr_str(&c->first->addr, text), c->first->why ? c->first->why : "",
+			c->n > 1 ? " (and more: `show workloads`)" : "");
+}
+
 /*
- * Reports the first workload to which WorkloadEntries of several namespaces give a principal, so
- * that none does, and whether there are more.
+ * Reports the first workload that WorkloadEntries of several namespaces leave without a principal,
+ * the first one with an entry that waits, and the first one with a principal and such an entry, and
+ * if there are more.
  */
 static void check_workloads(struct mt_health *h)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(h->c);
-	const struct mt_bound *first = NULL;
+	struct claimed disputed = {0}, waiting = {0}, shared = {0};
 	char text[MT_ADDR_STRLEN];
-	uint32_t n = 0;
 
-	for (uint32_t i = s ? s->n_bound : 0; i-- > 0;)
-		if (s->bound[i].disputed) {
-			first = &s->bound[i];
-			n++;
-		}
-	if (first)
-		mt_found(h, MT_FOUND_WARNING, "",
-			"remove the entries of one namespace; no policy allows the workload by "
-			"name until then",
-			"the workload %s has no principal: %s%s", mt_addr_str(&first->addr, text),
-			first->why ? first->why : "", n > 1 ? " (and more: `show workloads`)" : "");
+	for (uint32_t i = 0; s && i < s->n_bound; i++) {
+		const struct mt_bound *b = &s->bound[i];
+
+		if (b->disputed || b->waits || b->also)
+			count(b->disputed ? &disputed : b->waits ? &waiting : &shared, b);
+	}
+	if (shared.n)
+		mt_found(h, MT_FOUND_WARNING, "", "remove the entries of one namespace",
+			"%s gives the workload %s no principal, because of %s of another "
+			"namespace%s",
+			shared.first->also, mt_addr_str(&shared.first->addr, text),
+			shared.first->by ? shared.first->by : "an entry",
+			shared.n > 1 ? " (and more: `show objects`)" : "");
+	without_principal(h, &disputed,
+		"remove the entries of one namespace; no policy allows the workload by name until "
+		"then");
+	without_principal(h, &waiting,
+		"reload once without the entry, restart the node, or write it in a source without "
+		"`namespaces`; no policy allows the workload by name until then");
 }
 
 void mt_check_state_directory(struct mt_health *h)

@@ -582,7 +582,7 @@ static void test_workloads(void)
 		{.disputed = true,
 			.why = "WorkloadEntry b/v and WorkloadEntry a/x have the address"}};
 	struct mt_health h;
-	const char *words;
+	const char *words, *remedy;
 
 	CU_ASSERT_EQUAL(mt_addr_parse("192.0.2.7", &bound[1].addr), 0);
 	CU_ASSERT_PTR_NULL(workloads_finding(&h, bound, 1));
@@ -592,6 +592,30 @@ static void test_workloads(void)
 	CU_ASSERT_STRING_EQUAL(words,
 		"the workload 192.0.2.7 has no principal: WorkloadEntry b/v and WorkloadEntry a/x "
 		"have the address");
+	json_decref(h.list);
+	/* With one entry left, there is no second one to remove. */
+	bound[1] = (struct mt_bound){.addr = bound[1].addr,
+		.waits = true,
+		.also = "WorkloadEntry a/x",
+		.why = "until now, an entry of another namespace had the address"};
+	words = workloads_finding(&h, bound, 2);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(words);
+	CU_ASSERT_STRING_EQUAL(words,
+		"the workload 192.0.2.7 has no principal: until now, an entry of another namespace "
+		"had the address");
+	remedy = json_string_value(json_object_get(json_array_get(h.list, 0), "remedy"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(remedy);
+	CU_ASSERT_PTR_NOT_NULL(strstr(remedy, "reload once without the entry, restart the node"));
+	json_decref(h.list);
+	bound[1] = (struct mt_bound){.addr = bound[1].addr,
+		.principal = "cluster.local/ns/b/sa/y",
+		.by = "WorkloadEntry b/v",
+		.also = "WorkloadEntry a/x"};
+	words = workloads_finding(&h, bound, 2);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(words);
+	CU_ASSERT_STRING_EQUAL(words,
+		"WorkloadEntry a/x gives the workload 192.0.2.7 no principal, because of "
+		"WorkloadEntry b/v of another namespace");
 	json_decref(h.list);
 }
 

@@ -105,13 +105,34 @@ static void edited_before_a_restart(void)
 	OF(year) "}\nspec: {address: " address ", serviceAccount: y" more "}\n"
 #define WORKLOAD(name, ns, year, more) WORKLOAD_AT("192.0.2.5", name, ns, year, more)
 
+/* The only workload, of the last load or of the configuration in force (serve()). */
+static const struct mt_bound *bound_of(const struct scene *sc)
+{
+	const struct mt_snapshot *s = sc->s ? sc->s : mt_conf_current(sc->conf);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL_FATAL(s->n_bound, 1);
+	return &s->bound[0];
+}
+
 /* The namespace of the principal that the only workload has. */
 static void is_bound(const struct scene *sc, const char *principal)
 {
+	const struct mt_bound *b = bound_of(sc);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b->principal);
+	CU_ASSERT_STRING_EQUAL(b->principal, principal);
+}
+
+/* Loads what is written, and puts it into force. */
+static void serve(struct scene *sc)
+{
+	struct mt_err e;
+
+	scene_load_node(sc);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
-	CU_ASSERT_EQUAL_FATAL(sc->s->n_bound, 1);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s->bound[0].principal);
-	CU_ASSERT_STRING_EQUAL(sc->s->bound[0].principal, principal);
+	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(sc->conf, sc->s, 1000000, NULL, &e), 0);
+	sc->s = NULL;
 }
 
 /*
@@ -241,32 +262,43 @@ static void workloads_at_a_first_load(void)
 
 static const struct {
 	const char *sources, *planted;
+	bool limited;
 } even[] = {
-	{TWO_SOURCES, NAMED_UNDATED},
-	{TWO_SOURCES, NAMED_UNDATED PLANTED},
-	{TWO_SOURCES, WORKLOAD("x", "a", "2010", "")},
-	{ALL_TEAMS, NAMED_UNDATED PLANTED},
-	{ALL, NAMED_UNDATED PLANTED},
+	{TWO_SOURCES, NAMED_UNDATED, true},
+	{TWO_SOURCES, NAMED_UNDATED PLANTED, true},
+	{TWO_SOURCES, WORKLOAD("x", "a", "2010", ""), true},
+	{ALL_TEAMS, NAMED_UNDATED PLANTED, true},
+	{ALL, NAMED_UNDATED PLANTED, false},
 };
 
-/* Loads what is written. */
+/* Serves what is written. */
 static void no_principal(struct scene *sc, const char *own, const char *other)
 {
-	scene_load_node(sc);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
-	CU_ASSERT_EQUAL_FATAL(sc->s->n_bound, 1);
-	CU_ASSERT_PTR_NULL(sc->s->bound[0].principal);
-	CU_ASSERT(sc->s->bound[0].disputed);
-	CU_ASSERT_PTR_NOT_NULL(strstr(sc->s->bound[0].why, "WorkloadEntry b/v"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(sc->s->bound[0].why, "WorkloadEntry a/x"));
+	const struct mt_bound *b;
+
+	serve(sc);
+	b = bound_of(sc);
+	CU_ASSERT_PTR_NULL(b->principal);
+	CU_ASSERT(b->disputed);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b->why);
+	CU_ASSERT_PTR_NOT_NULL(strstr(b->why, "WorkloadEntry b/v"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(b->why, "WorkloadEntry a/x"));
 	CU_ASSERT(scene_has(sc, own, "no principal, because of WorkloadEntry a/x at"));
 	CU_ASSERT(scene_has(sc, other, "no principal, because of WorkloadEntry b/v at"));
 	CU_ASSERT(scene_has(sc, own, "(remove one of the two entries)"));
 }
 
+static void is_without(const struct scene *sc)
+{
+	const struct mt_bound *b = bound_of(sc);
+
+	CU_ASSERT_PTR_NULL(b->principal);
+	CU_ASSERT_NOT_EQUAL(b->disputed, b->waits);
+}
+
 /*
  * Entries of two namespaces that only dates and services distinguish give no principal, until one is
- * gone. From then on the other one keeps the address.
+ * gone. From then on the other one keeps the address, after a restart if its source is limited.
  */
 static void workloads_of_even_claims(void)
 {
@@ -286,16 +318,129 @@ static void workloads_of_even_claims(void)
 		scene_restart(&sc);
 		no_principal(&sc, "v.yaml", "p.yaml");
 		scene_write(&sc, "all/team/p.yaml", NULL);
-		scene_load_node(&sc);
+		for (int load = 0; load < 3 && even[i].limited; load++) {
+			serve(&sc);
+			is_without(&sc);
+			CU_ASSERT(scene_has(&sc, "v.yaml", "no principal: until now, an entry of"));
+		}
+		if (even[i].limited)
+			scene_restart(&sc);
+		serve(&sc);
 		is_bound(&sc, "cluster.local/ns/b/sa/y");
 		scene_write(&sc, "all/team/p.yaml", even[i].planted);
 		for (int load = 0; load < 2; load++) {
-			scene_load_node(&sc);
+			serve(&sc);
 			is_bound(&sc, "cluster.local/ns/b/sa/y");
 			scene_restart(&sc);
 		}
 		scene_end(&sc);
 	}
+}
+
+/* A scene with a directory `all` of these sources, and entry v of namespace b. */
+static void begin_sources(struct scene *sc, const char *sources, const char *entry)
+{
+	char cmd[100], node[400];
+
+	scene_begin(sc);
+	snprintf(cmd, sizeof(cmd), "mkdir -p %s/all/team", sc->dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+	snprintf(node, sizeof(node), WORKLOADS_NODE("  sources: [%s]\n"), sources);
+	scene_write(sc, "0-node.yaml", node);
+	if (entry)
+		scene_write(sc, "all/v.yaml", entry);
+	serve(sc);
+}
+
+#define LIMITED_TEAM "{directory: all}, {directory: all/team, namespaces: [a]}"
+
+/* A planted entry does not get the address in loads without the owner's, also by edits. */
+static void workloads_absent_for_a_load(void)
+{
+	static const char *const sources[] = {TWO_SOURCES, ALL_TEAMS, LIMITED_TEAM};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(sources); i++) {
+		struct scene sc;
+
+		begin_sources(&sc, sources[i], WORKLOAD("v", "b", "2020", ""));
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+		CU_ASSERT_PTR_NULL(bound_of(&sc)->also);
+		scene_write(&sc, "all/team/p.yaml", NAMED_UNDATED);
+		serve(&sc);
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(bound_of(&sc)->also);
+		CU_ASSERT_STRING_EQUAL(bound_of(&sc)->also, "WorkloadEntry a/x");
+		scene_write(&sc, "all/v.yaml", NULL);
+		for (int load = 0; load < 3; load++) {
+			serve(&sc);
+			is_without(&sc);
+			CU_ASSERT(scene_has(&sc, "p.yaml", "no principal: until now, an entry of"));
+			scene_write(&sc, "all/team/p.yaml",
+				load ? WORKLOAD("x", "a", "2010", "") : NAMED_UNDATED PLANTED);
+		}
+		scene_write(&sc, "all/v.yaml", WORKLOAD("v2", "b", "2020", ""));
+		serve(&sc);
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+		scene_restart(&sc);
+		scene_write(&sc, "all/v.yaml", NULL);
+		serve(&sc);
+		is_bound(&sc, "cluster.local/ns/a/sa/y");
+		scene_end(&sc);
+	}
+}
+
+/*
+ * An entry without an account keeps the address of its service's endpoint from a planted one also
+ * after a load without it.
+ */
+static void workloads_kept_without_an_account(void)
+{
+	static const char *const sources[] = {TWO_SOURCES, ALL_TEAMS};
+	static const char unnamed[] =
+		"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: v, "
+		"namespace: b}\nspec: {address: 192.0.2.5}\n";
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(sources); i++) {
+		struct scene sc;
+
+		begin_sources(&sc, sources[i], unnamed);
+		scene_write(&sc, "all/s.yaml", AGED("v", "b", "", "203.0.113.1", "192.0.2.5"));
+		serve(&sc);
+		scene_write(&sc, "all/team/p.yaml", NAMED_UNDATED);
+		serve(&sc);
+		CU_ASSERT(
+			scene_has(&sc, "p.yaml", "no principal, because of WorkloadEntry b/v at"));
+		scene_write(&sc, "all/v.yaml", NULL);
+		for (int load = 0; load < 2; load++) {
+			serve(&sc);
+			is_without(&sc);
+		}
+		scene_write(&sc, "all/v.yaml", WORKLOAD("v", "b", "2020", ""));
+		serve(&sc);
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+		scene_end(&sc);
+	}
+}
+
+/* An entry of a limited source does not keep its address from one of a source without `namespaces`. */
+static void workloads_claimed_in_advance(void)
+{
+	struct scene sc;
+
+	begin_sources(&sc, LIMITED_TEAM, NULL);
+	scene_write(&sc, "all/team/p.yaml", NAMED_UNDATED);
+	serve(&sc);
+	is_bound(&sc, "cluster.local/ns/a/sa/x");
+	scene_write(&sc, "all/v.yaml", WORKLOAD("v", "b", "2020", ""));
+	for (int load = 0; load < 3; load++) {
+		serve(&sc);
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+		CU_ASSERT(
+			scene_has(&sc, "p.yaml", "of a source that is not limited to namespaces"));
+		if (load)
+			scene_restart(&sc);
+	}
+	scene_end(&sc);
 }
 
 /* Nor does an edit lose it to an entry without an account that was applied meanwhile. */
@@ -459,6 +604,9 @@ const struct mt_test standing_tests[] = {{"at_first_load", at_first_load},
 	{"workloads_without_an_account", workloads_without_an_account},
 	{"workloads_at_a_first_load", workloads_at_a_first_load},
 	{"workloads_of_even_claims", workloads_of_even_claims},
+	{"workloads_absent_for_a_load", workloads_absent_for_a_load},
+	{"workloads_kept_without_an_account", workloads_kept_without_an_account},
+	{"workloads_claimed_in_advance", workloads_claimed_in_advance},
 	{"workloads_edited_before_a_restart", workloads_edited_before_a_restart},
 	{"endpoints_after_a_restart", endpoints_after_a_restart},
 	{"limited_sources", limited_sources}, {"hosts_at_a_first_load", hosts_at_a_first_load},
