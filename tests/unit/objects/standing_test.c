@@ -216,6 +216,9 @@ static void workloads_without_an_account(void)
 #define NAMED_UNDATED                                                                              \
 	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x, "            \
 	"namespace: a}\nspec: {address: 192.0.2.5, serviceAccount: x}\n"
+#define UNNAMED_BY(account) /* an account that gives no principal */                               \
+	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x, "            \
+	"namespace: a}\nspec: {address: 192.0.2.5, serviceAccount: '" account "'}\n"
 /* A service of namespace a with the workload of another namespace. */
 #define PLANTED "---\n" AGED("p", "a", "", "203.0.113.1", "192.0.2.5")
 
@@ -422,6 +425,59 @@ static void workloads_kept_without_an_account(void)
 	}
 }
 
+#define NAMED_AT(address)                                                                          \
+	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x, "            \
+	"namespace: a}\nspec: {address: " address ", serviceAccount: x}\n"
+
+static const struct {
+	const char *sources, *applied, *own, *principal; /* NULL: none */
+} elsewhere[] = {
+	/* The owner's entry has a new name. */
+	{TWO_SOURCES, NAMED_AT("192.0.2.77"), WORKLOAD("v2", "b", "2020", ""), NULL},
+	{ALL_TEAMS, NAMED_AT("192.0.2.77"), WORKLOAD("v2", "b", "2020", ""), NULL},
+	{ALL, NAMED_AT("192.0.2.77"), WORKLOAD("v2", "b", "2020", ""), NULL},
+	{LIMITED_TEAM, NAMED_AT("192.0.2.77"), WORKLOAD("v2", "b", "2020", ""),
+		"cluster.local/ns/b/sa/y"},
+	/* It has an edit. */
+	{TWO_SOURCES, NAMED_AT("192.0.2.77"), WORKLOAD("v", "b", "2020", ", weight: 2"),
+		"cluster.local/ns/b/sa/y"},
+	{ALL, NAMED_AT("192.0.2.77"), WORKLOAD("v", "b", "2020", ", weight: 2"),
+		"cluster.local/ns/b/sa/y"},
+	/* Nor does one that was applied at the address without a principal. */
+	{TWO_SOURCES, UNNAMED, WORKLOAD("v2", "b", "2020", ""), NULL},
+	{LIMITED_TEAM, UNNAMED, WORKLOAD("v2", "b", "2020", ""), "cluster.local/ns/b/sa/y"},
+	{TWO_SOURCES, UNNAMED_BY("spiffe://other/ns/a/sa/x"), WORKLOAD("v2", "b", "2020", ""),
+		NULL},
+};
+
+/*
+ * An entry that was applied, but gave the workload no principal, precedes no new one after a
+ * restart.
+ */
+static void workloads_applied_elsewhere(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(elsewhere); i++) {
+		struct scene sc;
+
+		begin_sources(&sc, elsewhere[i].sources, WORKLOAD("v", "b", "2020", ""));
+		scene_write(&sc, "all/team/p.yaml", elsewhere[i].applied);
+		serve(&sc);
+		scene_write(&sc, "all/team/p.yaml", NAMED_AT("192.0.2.5"));
+		serve(&sc);
+		is_bound(&sc, "cluster.local/ns/b/sa/y");
+		scene_write(&sc, "all/v.yaml", elsewhere[i].own);
+		scene_restart(&sc);
+		for (int load = 0; load < 2; load++) {
+			serve(&sc);
+			if (elsewhere[i].principal)
+				is_bound(&sc, elsewhere[i].principal);
+			else
+				is_without(&sc);
+		}
+		scene_end(&sc);
+	}
+}
+
 /* An entry of a limited source does not keep its address from one of a source without `namespaces`. */
 static void workloads_claimed_in_advance(void)
 {
@@ -607,6 +663,7 @@ const struct mt_test standing_tests[] = {{"at_first_load", at_first_load},
 	{"workloads_absent_for_a_load", workloads_absent_for_a_load},
 	{"workloads_kept_without_an_account", workloads_kept_without_an_account},
 	{"workloads_claimed_in_advance", workloads_claimed_in_advance},
+	{"workloads_applied_elsewhere", workloads_applied_elsewhere},
 	{"workloads_edited_before_a_restart", workloads_edited_before_a_restart},
 	{"endpoints_after_a_restart", endpoints_after_a_restart},
 	{"limited_sources", limited_sources}, {"hosts_at_a_first_load", hosts_at_a_first_load},
