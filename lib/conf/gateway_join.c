@@ -5,19 +5,26 @@
  * are removed first, because a gateway's name is relative to the namespace of the document.
  */
 #include "mt_conf_listener_priv.h"
+#include "mt_meant.h"
 
 #include "mt_secret_hash.h"
 
-/* Of the full name of a host. */
+/*
+ * Of the name of the host that is meant. A name at a gateway need not be a service's: it is then as
+ * it is written, or without a dot one of the document's namespace. A host with one dot is otherwise
+ * that of a namespace, whose author could add rules for it.
+ */
 static uint64_t id_of(const struct mt_build *b, const struct mt_virtual_service *vs, uint32_t i)
 {
 	const char *host = vs->hosts[i].s;
-	char full[256];
+	char full[MT_MEANT_HOST];
+	bool is_long = mt_b_means_long(b, host, vs->meta.ns, full);
 	uint64_t id;
 
-	if (mt_long_name(host, vs->meta.ns, mt_model_domain(b->model), full, sizeof(full)))
-		host = full;
-	id = mt_secret_hash_text(host, 0);
+	if (!is_long && !strchr(host, '.') && !mt_b_host(b, host, vs->meta.ns))
+		is_long = mt_long_name(
+			host, vs->meta.ns, mt_model_domain(b->model), full, sizeof(full));
+	id = mt_secret_hash_text(is_long ? full : host, 0);
 	return id ? id : 1;
 }
 

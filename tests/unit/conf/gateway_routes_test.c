@@ -25,6 +25,16 @@
 	"  " list ": [{name: " name more ", route: [{destination: {host: " to "}}]}]\n"
 #define WHERE(match) ", match: [" match "]"
 
+/* VirtualServices of two namespaces. */
+#define TWO_HOSTS(first, second)                                                                   \
+	VS("v", "default", first, LIST("dubbo", "v", WHERE("{headers: {k: {exact: x}}}"), "a.x"))  \
+	VS("w", "other", second, LIST("dubbo", "w", "", "b.x"))
+#define LONG_HOST                                                                                  \
+	ISTIO("ServiceEntry", "p")                                                                 \
+	"  hosts: [p.default.svc.cluster.local]\n  addresses: [192.0.2.3]\n"                       \
+	"  resolution: STATIC\n  ports: [{number: 1, name: tcp-metaprotocol-dubbo}]\n"             \
+	"  endpoints: [{address: 198.51.100.1}]\n"
+
 static const struct {
 	const char *text, *messages, *bytes; /* names of the routes; of bytes, the cluster */
 	const char *told;		     /* of a VirtualService without effect; NULL: nothing */
@@ -80,6 +90,16 @@ static const struct {
 		 LIST("tcp", "v", WHERE("{port: 81}"), "b.x, port: {number: 1}")) VS("w", "default",
 		 "s.test", LIST("tcp", "w", "", "a.x, port: {number: 1}")),
 		NULL, "outbound|1||b.x", "not reached at port 81 of default/gw"},
+	/* The long name of a host with a dot is another one, whose author is not that host's. */
+	{BASE TWO_HOSTS("s.test", "s.test.svc.cluster.local"), "v", NULL,
+		"not used at port 80 of default/gw: VirtualService default/v leads from there"},
+	{BASE TWO_HOSTS("s.test.svc.cluster.local", "s.test"), "v", NULL, "not used at port 80"},
+	{BASE TWO_HOSTS("a.x", "a.x.svc.cluster.local"), "v", NULL, "not used at port 80"},
+	/* It is the same one if it is that of a service, or if the host has no dot. */
+	{BASE LONG_HOST TWO_HOSTS("p.default", "p.default.svc.cluster.local"), "v w", NULL, NULL},
+	{BASE LONG_HOST TWO_HOSTS("p", "p.default"), "v w", NULL, NULL},
+	{BASE TWO_HOSTS("p", "p.default.svc.cluster.local"), "v w", NULL, NULL},
+	{BASE TWO_HOSTS("p", "p"), "v", NULL, "not used at port 80"},
 };
 
 static const struct mt_service *at(const struct built *b, uint16_t port)
