@@ -202,7 +202,8 @@ struct mt_host *mt_b_host(const struct mt_build *b, const char *host, const char
 	return name ? mt_strmap_get(&b->hosts, name) : NULL;
 }
 
-bool mt_b_means_long(const struct mt_build *b, const char *word, const char *ns, char full[256])
+bool mt_b_means_long(
+	const struct mt_build *b, const char *word, const char *ns, char full[MT_MEANT_HOST])
 {
 	return mt_meant_host(b->model, word, ns, find_host, &b->hosts, full) == full;
 }

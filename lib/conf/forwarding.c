@@ -125,7 +125,7 @@ static bool is_host_of(
 	const struct mt_build *b, const struct mt_service_entry *se, const char *word)
 {
 	const struct mt_host *h;
-	char full[256];
+	char full[MT_MEANT_HOST];
 
 	if (se->kubernetes &&
 		mt_long_name(word, se->meta.ns, mt_model_domain(b->model), full, sizeof(full)))

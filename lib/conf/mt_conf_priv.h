@@ -5,6 +5,7 @@
 #include "mt_conf_hash_priv.h"
 #include "mt_conf_snap_priv.h"
 #include "mt_idmap.h"
+#include "mt_meant.h"
 
 #include <string.h>
 
@@ -279,7 +280,8 @@ const char *mt_b_file(struct mt_build *b, const char *file);
 /* The host that a document of namespace `ns` means by this name (mt_meant_host()). NULL: none. */
 struct mt_host *mt_b_host(const struct mt_build *b, const char *host, const char *ns);
 /* True if it means a host by the long name of `word`, which is left in `full`. */
-bool mt_b_means_long(const struct mt_build *b, const char *word, const char *ns, char full[256]);
+bool mt_b_means_long(
+	const struct mt_build *b, const char *word, const char *ns, char full[MT_MEANT_HOST]);
 /* "did you mean X?" over all hosts, in b->tmp; or what else to do. */
 const char *mt_b_host_remedy(struct mt_build *b, const char *host);
 
