@@ -105,6 +105,11 @@ static enum may judge(
 		return denies ? NOTHING : ALL;
 	case MT_AUTHZ_DENIED:
 		return denies ? ALL : NOTHING;
+	case MT_AUTHZ_UNREAD:
+		/* Of the known conditions, only those on the caller's name are unread. */
+		if (call.unnamed)
+			return denies ? ALL : NOTHING;
+		return SOME;
 	default:
 		return SOME;
 	}
@@ -409,11 +414,14 @@ json_t *mt_analyse_principal(
 		in->snap && from ? mt_snapshot_bound_at(in->snap, from) : NULL;
 	struct mt_analysis a;
 	struct caller c = {.a = &a, .from = from, .vouched = bound};
+	char none[512] = "none: plaintext";
 	json_t *list = NULL;
 
 	/* Without a certificate, the caller is the workload at that address. */
 	if (!*principal && bound && bound->principal)
 		principal = bound->principal;
+	else if (bound && bound->why)
+		snprintf(none, sizeof(none), "none: %s", bound->why);
 	if (*principal)
 		c.principal =
 			(struct mt_slice){(const uint8_t *)principal, (uint32_t)strlen(principal)};
@@ -425,8 +433,7 @@ json_t *mt_analyse_principal(
 		list = NULL;
 	}
 	mt_an_end(&a);
-	return list ? json_pack("{s:s, s:b, s:o}", "principal",
-			      *principal ? principal : "none: plaintext", "bounded", a.bounded,
-			      "calls", list)
+	return list ? json_pack("{s:s, s:b, s:o}", "principal", *principal ? principal : none,
+			      "bounded", a.bounded, "calls", list)
 		    : NULL;
 }

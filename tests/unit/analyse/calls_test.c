@@ -122,5 +122,55 @@ static void who_lives_on_a_port(void)
 	looked_end(&l);
 }
 
+/* As in the daemon, no rule may depend on the name of a workload that has none. */
+static void who_has_no_name(void)
+{
+	static const struct {
+		const char *policy, *may;
+	} unnamed_rows[] = {
+		{"{action: DENY, rules: [{from: [{source: {principals: [" OTHER "]}}]}]}",
+			"nothing"},
+		{"{action: DENY, rules: [{from: [{source: {notPrincipals: [" OTHER "]}}]}]}",
+			"nothing"},
+		{"{action: DENY, rules: [{from: [{source: {principals: [" OTHER
+		 "]}}], to: [{operation: {methods: [drop]}}]}]}",
+			"methods"},
+		{"{action: DENY, rules: [{from: [{source: {ipBlocks: [10.0.0.0/8], principals: "
+		 "[" OTHER "]}}]}]}",
+			"all"},
+		{"{rules: [{from: [{source: {notPrincipals: [" OTHER "]}}]}]}", "nothing"},
+		{"{rules: [{from: [{source: {ipBlocks: [192.0.2.0/24]}}]}]}", "all"},
+	};
+	struct mt_bound bound = {.disputed = true, .why = "two WorkloadEntries have the address"};
+	struct mt_snapshot snap = {.bound = &bound, .n_bound = 1};
+
+	CU_ASSERT_EQUAL(mt_addr_parse("192.0.2.77", &bound.addr), 0);
+	for (size_t i = 0; i < MT_ARRAY_LEN(unnamed_rows); i++) {
+		const struct mt_snapshot *was;
+		struct looked l;
+		json_t *all;
+		char text[512];
+
+		looked_begin(&l);
+		scene_write(&l.sc, "1-service.yaml", SERVICE("s", "a", "192.0.2.9"));
+		snprintf(text, sizeof(text), SECURITY("AuthorizationPolicy", "p", "a", "%s"),
+			unnamed_rows[i].policy);
+		scene_write(&l.sc, "2-policy.yaml", text);
+		looked_load(&l);
+		was = l.in.snap;
+		snap.clusters = was->clusters;
+		snap.n_clusters = was->n_clusters;
+		l.in.snap = &snap;
+		all = mt_analyse_principal(&l.in, "", &bound.addr);
+		l.in.snap = was;
+		CU_ASSERT_PTR_NOT_NULL_FATAL(all);
+		CU_ASSERT(holds(json_array_get(json_object_get(all, "calls"), 0), "may",
+			unnamed_rows[i].may));
+		CU_ASSERT(holds(all, "principal", "none: two WorkloadEntries have the address"));
+		json_decref(all);
+		looked_end(&l);
+	}
+}
+
 const struct mt_test calls_tests[] = {{"what_a_caller_may_call", what_a_caller_may_call},
-	{"who_lives_on_a_port", who_lives_on_a_port}, {0}};
+	{"who_lives_on_a_port", who_lives_on_a_port}, {"who_has_no_name", who_has_no_name}, {0}};
