@@ -7,7 +7,20 @@
 void cf_forget(struct cf_build *b)
 {
 	for (struct cf_place *p = b->v->places; p; p = p->next)
-		p->emitted = false;
+		p->emitted = 0;
+}
+
+void cf_branch(struct cf_build *b)
+{
+	b->branches++;
+}
+
+void cf_join(struct cf_build *b)
+{
+	for (struct cf_place *p = b->v->places; p; p = p->next)
+		if (p->emitted > b->branches)
+			p->emitted = 0;
+	b->branches--;
 }
 
 static bool little(const struct cf_build *b, const struct mt_num *own)
@@ -154,7 +167,7 @@ static void walk(struct cf_build *b, struct cf_place *p)
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_WALK, .within = in->slot, .n = cf_walk(b, in)});
 	for (struct cf_place *q = b->v->places; q; q = q->next)
 		if (q->used && q->how == CF_FOUND && q->in.place == in)
-			q->emitted = true;
+			q->emitted = b->branches + 1;
 }
 
 void cf_find_entries(struct cf_build *b, struct cf_place *map)
@@ -173,7 +186,7 @@ void cf_find(struct cf_build *b, struct cf_place *p)
 
 	if (p->emitted)
 		return;
-	p->emitted = true;
+	p->emitted = b->branches + 1;
 	if (p->in.place)
 		cf_find(b, p->in.place);
 	if (p->after.place)

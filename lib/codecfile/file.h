@@ -85,7 +85,8 @@ struct cf_place {
 	/* Found by resolve.c: */
 	enum cf_how how;
 	enum mt_ct_type number; /* MT_CT_BYTES: a text */
-	bool visiting, used, slotted, kept, emitted, before, fits;
+	bool visiting, used, slotted, kept, fits;
+	uint8_t emitted; /* 1 + the number of branches in which it was found; 0: it was not */
 	bool end_checked, needs_end; /* refuse.c: the end of the message is needed to find it */
 	uint8_t slot;
 	uint16_t ref[2]; /* 1 + index of its place in the table: its content; after it */
@@ -341,7 +342,8 @@ struct cf_build {
 	uint32_t n_keys;
 	uint32_t label[CF_LABELS]; /* ops */
 	uint32_t n_labels;
-	uint32_t least; /* bytes that the current length needs */
+	uint32_t least;	  /* bytes that the current length needs */
+	uint8_t branches; /* in which the next op is */
 	/* Bytes that each message has, and those of them that have arrived at the next op. */
 	uint32_t sure, held;
 	uint32_t max_message;
@@ -443,8 +445,12 @@ void cf_hold_value(struct cf_build *b, struct cf_place *p);
 void cf_hold_entries(struct cf_build *b, struct cf_place *p);
 /* Reads the entries of a map that only a search names. */
 void cf_find_entries(struct cf_build *b, struct cf_place *map);
-/* Finds no place yet: another branch begins. */
+/* Finds no place yet: the next op may follow any other. */
 void cf_forget(struct cf_build *b);
+/* After a jump around the next ops. Places that were found before count in the branch. */
+void cf_branch(struct cf_build *b);
+/* Where that jump ends: those that were found in the branch do not count any more. */
+void cf_join(struct cf_build *b);
 
 /* emit_walk.c */
 uint16_t cf_walk(struct cf_build *b, struct cf_place *container);

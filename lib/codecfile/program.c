@@ -390,10 +390,14 @@ static void sum(struct cf_build *b, struct cf_sum *f)
 	uint32_t none = cf_label(b);
 
 	when(b, &f->when, none);
+	if (f->when.first)
+		cf_branch(b);
 	cf_find(b, f->place.place);
 	if (!f->index)
 		table_sum(b, f);
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_SUM, .n = f->index - 1});
+	if (f->when.first)
+		cf_join(b);
 	cf_here(b, none);
 }
 
@@ -424,7 +428,6 @@ static void one_kind(struct cf_build *b, const struct cf_message *m)
 		sum(b, &b->v->sums[i]);
 }
 
-/* Places that were found before a branch count in it, those found in it do not count after it. */
 static void kinds(struct cf_build *b)
 {
 	uint32_t held = b->held;
@@ -438,10 +441,10 @@ static void kinds(struct cf_build *b)
 		b->held = held;
 		when(b, &m->when, other);
 		for (struct cf_place *p = b->v->places; p; p = p->next)
-			p->before = p->emitted, p->fits = false;
+			p->fits = false;
+		cf_branch(b);
 		one_kind(b, m);
-		for (struct cf_place *p = b->v->places; p; p = p->next)
-			p->emitted = p->before;
+		cf_join(b);
 		cf_op(b, (struct mt_ct_op){.code = MT_CT_DONE});
 		cf_here(b, other);
 	}

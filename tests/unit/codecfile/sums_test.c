@@ -311,5 +311,64 @@ static void without_bytes(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
+/* ---- one place, two algorithms --------------------------------------------------------------- */
+
+#define EITHER(places)                                                                             \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: either}\nspec:\n"                \
+	"  calls: serial\n  places:\n    total: {at: 0, size: 1}\n    kind: {at: 1, size: "        \
+	"1}\n" places "  frame: {length: total, min: 2, max: 100}\n  messages:\n"                  \
+	"  - {is: request, from: client}\n  - {is: reply, from: server}\n  checksums:\n"           \
+	"  - {place: sum, algorithm: sum8, to: 2, when: {kind: 1}}\n"                              \
+	"  - {place: sum, algorithm: xor, to: 2, when: {kind: 3}}\n"
+
+struct either {
+	const char *text;
+	uint8_t kind;
+	bool refused;
+};
+
+static void read_either(const char *doc, const struct either *rows, size_t n)
+{
+	const struct mt_codec_table *t;
+	struct mt_region region;
+
+	mt_region_init(&region, 0);
+	t = file_compile(&region, doc);
+	for (size_t i = 0; i < n; i++) {
+		uint8_t whole[32], len = (uint8_t)strlen(rows[i].text);
+		struct mt_msg msg;
+
+		whole[0] = 2 + len;
+		whole[1] = rows[i].kind;
+		memcpy(whole + 2, rows[i].text, len);
+		CU_ASSERT_PTR_NULL(mt_codec_table_decode(t, MT_DIR_DOWN, whole, 2u + len, &msg));
+		CU_ASSERT_EQUAL(msg.refuse != 0, rows[i].refused);
+	}
+	mt_region_fini(&region);
+}
+
+/* A sum is found where an earlier one is not computed. */
+static void either_sum(void)
+{
+	static const struct either rows[] = {{"\1a\6", 1, false}, {"\1a\4", 1, true},
+		{"\1a\6", 3, false}, {"\1a\x8", 3, true}, {"\1a\1", 2, false}};
+
+	read_either(EITHER("    name: {at: 2, count: 1}\n    sum: {after: name, size: 1}\n"), rows,
+		MT_ARRAY_LEN(rows));
+}
+
+/* A container that messages without a sum do not have. */
+static void sum_in_container(void)
+{
+	static const struct either rows[] = {{"{\"s\":11}", 1, false}, {"{\"s\":12}", 1, true},
+		{"{\"s\": 9}", 3, false}, {"{\"s\":11}", 3, true}, {"not JSON", 3, true},
+		{"not JSON", 2, false}};
+
+	read_either(EITHER("    body: {at: 2, to: 0, holds: json}\n"
+			   "    sum: {in: body, find: s, type: number}\n"),
+		rows, MT_ARRAY_LEN(rows));
+}
+
 const struct mt_test sum_tests[] = {{"patched", patched}, {"long messages", long_messages},
-	{"a range without bytes", without_bytes}, {0}};
+	{"a range without bytes", without_bytes}, {"one place, two algorithms", either_sum},
+	{"a container of sums", sum_in_container}, {0}};
