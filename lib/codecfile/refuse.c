@@ -149,36 +149,55 @@ static void check_frames(struct cf_build *b)
 
 /* ---- kinds ----------------------------------------------------------------------------------- */
 
-/* True if value i of t is a number, and in range k of a, on the same place. */
-static bool is_within(const struct cf_test *t, uint32_t i, const struct cf_test *a, uint32_t k)
+/* True if value i of t is a value of a, or in a range of it, on the same place. */
+static bool is_among(const struct cf_test *t, uint32_t i, const struct cf_test *a)
 {
 	const struct cf_place *p = t->ref.place;
 	uint64_t lo = rank(p, t->range[i].lo), hi = rank(p, t->range[i].hi);
 
-	return lo <= hi && rank(p, a->range[k].lo) <= lo && hi <= rank(p, a->range[k].hi);
+	for (uint32_t k = 0; k < a->n; k++) {
+		if (p->number != MT_CT_BYTES) {
+			if (lo <= hi && rank(p, a->range[k].lo) <= lo &&
+				hi <= rank(p, a->range[k].hi))
+				return true;
+		} else if (t->texts[i] && a->texts[k] && strcmp(t->texts[i], a->texts[k]) == 0) {
+			return true;
+		}
+	}
+	return false;
 }
 
-/* True if each value that `b` accepts is accepted by `a`, on the same place. */
+static bool all_among(const struct cf_test *t, const struct cf_test *a)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		if (!is_among(t, i, a))
+			return false;
+	return true;
+}
+
+/* True if the condition does not hold for a place that is not there. */
+static bool needs_place(const struct cf_test *t)
+{
+	if (t->present.set)
+		return t->present.v;
+	return !t->same.place && !t->negate && !t->ref.place->absent.set;
+}
+
+/* True if `a` holds whenever `t` does. */
 static bool implies(const struct cf_test *t, const struct cf_test *a)
 {
-	if (t->ref.place != a->ref.place || t->same.place != a->same.place)
+	if (t->ref.place != a->ref.place)
 		return false;
-	if (t->same.place)
-		return true;
-	if (a->present.set && a->present.v)
-		return !t->present.set || t->present.v;
-	if (a->present.set || t->present.set || a->negate || t->negate || t->mask != a->mask)
+	if (a->present.set)
+		return a->present.v ? needs_place(t) : t->present.set && !t->present.v;
+	/* Without the place `same` holds, and `not` does unless the place has a default. */
+	if (t->present.set)
+		return !t->present.v && (a->same.place || (a->negate && !a->ref.place->absent.set));
+	if (t->same.place || a->same.place)
+		return t->same.place == a->same.place;
+	if (t->mask != a->mask || t->negate != a->negate)
 		return false;
-	for (uint32_t i = 0; i < t->n; i++) {
-		bool in = false;
-
-		for (uint32_t k = 0; k < a->n && !in; k++)
-			in = t->texts[i] && a->texts[k] ? strcmp(t->texts[i], a->texts[k]) == 0
-							: is_within(t, i, a, k);
-		if (!in)
-			return false;
-	}
-	return true;
+	return a->negate ? all_among(a, t) : all_among(t, a);
 }
 
 static bool hides(const struct cf_message *first, const struct cf_message *m)

@@ -174,6 +174,30 @@ static const struct {
 		"  messages:\n  - {is: request, when: {kind: {max: 9}}}\n  - {is: oneway, when: "
 		"{kind: 4, name: x}}\n  - {is: reply}\n",
 		"19: error: spec.messages: never used: the rule of line 18"},
+	{MESSAGES,
+		"  messages:\n  - {is: request, when: {name: {present: true}}}\n"
+		"  - {is: oneway, when: {name: [a, b]}}\n  - {is: reply}\n",
+		"19: error: spec.messages: never used: the rule of line 18"},
+	{MESSAGES,
+		"  messages:\n  - {is: request, when: {name: {present: false}}}\n"
+		"  - {is: oneway, when: {name: {present: false}, kind: 1}}\n  - {is: reply}\n",
+		"19: error: spec.messages: never used: the rule of line 18"},
+	{MESSAGES,
+		"  messages:\n  - {is: request, when: {name: {not: x}}}\n"
+		"  - {is: oneway, when: {name: {present: false}}}\n  - {is: reply}\n",
+		"19: error: spec.messages: never used: the rule of line 18"},
+	{MESSAGES,
+		"  messages:\n  - {is: request, when: {name: {same: kind}}}\n"
+		"  - {is: oneway, when: {name: {present: false}}}\n  - {is: reply}\n",
+		"19: error: spec.messages: never used: the rule of line 18"},
+	{MESSAGES,
+		"  messages:\n  - {is: request, when: {kind: {not: [1, 2]}}}\n"
+		"  - {is: oneway, when: {kind: {not: [2, 3, 1]}}}\n  - {is: reply}\n",
+		"19: error: spec.messages: never used: the rule of line 18"},
+	{MESSAGES,
+		"  messages:\n  - {is: request, when: {kind: 16}}\n"
+		"  - {is: oneway, when: {kind: 0x10, name: x}}\n  - {is: reply}\n",
+		"19: error: spec.messages: never used: the rule of line 18"},
 	{MESSAGES, "  messages: [{is: reply, from: server}]\n",
 		"spec.messages: no message of a client is a request"},
 	{MESSAGES, "  messages: [{is: request, from: client}]\n",
@@ -404,6 +428,48 @@ static void parts(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		document(text, sizeof(text), rows[i].part, rows[i].text);
 		expect_error(text, rows[i].expect);
+	}
+}
+
+/* Rules that an earlier one with a condition on the same place leaves messages for. */
+static void later_rules(void)
+{
+	static const struct {
+		const char *first, *then;
+	} docs[] = {
+		{"user: {present: true}", "user: {not: ann}"},
+		{"user: {present: true}", "user: {present: false}"},
+		{"user: {present: true}", "user: {same: name}"},
+		{"age: {present: true}", "age: 7"},
+		{"age: {present: true}", "age: {max: 9}"},
+		{"age: {not: 7}", "age: {present: false}"},
+		{"user: {present: false}", "user: {not: ann}"},
+		{"kind: {not: [1, 2]}", "kind: {not: 1}"},
+		{"kind: {not: 1}", "kind: 1"},
+		{"kind: 1", "kind: {not: 1}"},
+		{"user: {same: name}", "user: ann"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(docs); i++) {
+		struct mt_region region;
+		struct mt_diags diags;
+		char text[2048];
+
+		snprintf(text, sizeof(text),
+			HEAD "  calls: serial\n  places:\n    length: {at: 0, size: 2}\n"
+			     "    kind: {at: 2, size: 1}\n    name: {at: 3, count: 1}\n"
+			     "    body: {after: name, to: 0, holds: protobuf}\n"
+			     "    user: {in: body, find: 1}\n"
+			     "    age: {in: body, find: 2, type: number, default: 7}\n"
+			     "  frame: {length: length, max: 1000}\n  messages:\n"
+			     "  - {is: request, from: client, when: {%s}}\n"
+			     "  - {is: oneway, from: client, when: {%s}}\n"
+			     "  - {is: reply, from: server}\n",
+			docs[i].first, docs[i].then);
+		CU_ASSERT_PTR_NOT_NULL(compile(&region, &diags, text));
+		mt_diags_print(&diags, stderr);
+		mt_diags_fini(&diags);
+		mt_region_fini(&region);
 	}
 }
 
@@ -675,6 +741,7 @@ static void identity(void)
 const struct mt_test mistakes_tests[] = {
 	{"heads", heads},
 	{"parts", parts},
+	{"later rules", later_rules},
 	{"ids of one-way calls", oneway_ids},
 	{"cycle", cycle},
 	{"chain_of_references", chain_of_references},
