@@ -278,6 +278,9 @@ static enum table_rc begin(struct table_run *r, const struct mt_ct_walk *w, uint
 
 	s->mark = s->pos;
 	if (b == '{' && (!s->depth || (into && s->depth < TABLE_STACK))) {
+		/* Places of the object itself begin here; object_end() finds their end. */
+		if (into)
+			value(r, w, MT_CT_GROUP, s->pos, s->pos);
 		s->depth++;
 		s->in = (uint8_t)into;
 		s->mode = J_FIRST;
@@ -300,8 +303,28 @@ static enum table_rc begin(struct table_run *r, const struct mt_ct_walk *w, uint
 	return TABLE_GOT;
 }
 
+/* Places of an object that was entered end at state.pos. */
+static void whole_object(struct table_run *r, const struct mt_ct_walk *w)
+{
+	const struct mt_ct_target *in = walk_target(r, w, r->s->in - 1u);
+
+	for (uint32_t i = 0; i < w->n; i++) {
+		const struct mt_ct_target *g = walk_target(r, w, i);
+		uint32_t off;
+
+		if (g->nested || g->slot == MT_CT_NONE || g->parent != in->parent ||
+			g->text != in->text || g->len != in->len || !table_there(r, g->slot))
+			continue;
+		off = table_slot(r, g->slot).off;
+		table_fill(r, g->slot, off, r->s->pos + 1 - off);
+	}
+	r->used += w->n;
+}
+
 static enum table_rc object_end(struct table_run *r, const struct mt_ct_walk *w)
 {
+	if (r->s->in)
+		whole_object(r, w);
 	walk_up(r, w);
 	after_value(r->s);
 	return TABLE_GOT;

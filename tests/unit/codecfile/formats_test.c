@@ -111,6 +111,20 @@ static const struct row json[] = {
 	ROW("{\"user\":\"ann\"", NULL),
 };
 
+/* Of places for objects, and for members of them: user, user.name and user.name.last. */
+static const struct row parts[] = {
+	ROW("{\"user\":{}}", "{}"),
+	ROW("{\"user\":{\"name\":\"ann\"}}", "{\"name\":\"ann\"}"),
+	ROW("{\"x\":{\"user\":1},\"user\" : { \"name\" : {\"last\":\"x\"} , \"y\":[{}]} ,\"z\":1}",
+		"{ \"name\" : {\"last\":\"x\"} , \"y\":[{}]}"),
+	ROW("{\"user\":\"ann\"}", "ann"),
+	ROW("{\"user\":[{\"name\":1}]}", "[{\"name\":1}]"),
+	ROW("{\"user\":null}", "-"),
+	ROW("{\"x\":{\"user\":{}}}", "-"),
+	ROW("{\"user\":{\"name\":1},\"user\":5}", NULL),
+	ROW("{\"user\":{\"name\":1}", NULL),
+};
+
 /* The message in buffers of `piece` bytes. */
 static void one(const struct mt_codec *codec, const struct row *row, uint32_t piece)
 {
@@ -133,7 +147,9 @@ static void one(const struct mt_codec *codec, const struct row *row, uint32_t pi
 	mt_chain_free(&c);
 }
 
-static void all(const char *holds, const struct row *rows, size_t n)
+/* `places`: further ones, and what their metadata are called. */
+static void all_with(const char *holds, const char *places, const char *metadata,
+	const struct row *rows, size_t n)
 {
 	const struct mt_codec *codec;
 	struct mt_region region;
@@ -142,11 +158,11 @@ static void all(const char *holds, const struct row *rows, size_t n)
 	snprintf(doc, sizeof(doc),
 		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: formats}\nspec:\n"
 		"  calls: serial\n  places:\n    total: {at: 0, size: 2}\n"
-		"    body: {at: 2, to: 0, holds: %s}\n    user: {in: body, find: user}\n"
+		"    body: {at: 2, to: 0, holds: %s}\n    user: {in: body, find: user}\n%s"
 		"  frame: {length: total, min: 2, max: 1000}\n  messages:\n"
 		"  - {is: request, from: client}\n  - {is: reply, from: server}\n"
-		"  metadata: {user: user}\n",
-		holds);
+		"  metadata: {user: user%s}\n",
+		holds, places, metadata);
 	mt_region_init(&region, 0);
 	codec = &file_compile(&region, doc)->codec;
 	for (size_t i = 0; i < n; i++) {
@@ -156,6 +172,11 @@ static void all(const char *holds, const struct row *rows, size_t n)
 	}
 	mt_region_fini(&region);
 	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+static void all(const char *holds, const struct row *rows, size_t n)
+{
+	all_with(holds, "", "", rows, n);
 }
 
 static void lines_of_headers(void)
@@ -168,4 +189,13 @@ static void objects(void)
 	all("json", json, MT_ARRAY_LEN(json));
 }
 
-const struct mt_test format_tests[] = {{"headers", lines_of_headers}, {"json", objects}, {0}};
+static void objects_and_members(void)
+{
+	all_with("json",
+		"    name: {in: body, find: user.name}\n    last: {in: body, find: "
+		"user.name.last}\n",
+		", name: name, last: last", parts, MT_ARRAY_LEN(parts));
+}
+
+const struct mt_test format_tests[] = {{"headers", lines_of_headers}, {"json", objects},
+	{"objects and members", objects_and_members}, {0}};
