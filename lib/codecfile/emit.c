@@ -101,5 +101,7 @@ uint32_t cf_text(struct cf_build *b, const char *text, size_t len)
 		return 0;
 	memcpy(b->text + b->n_text, text, len);
 	b->n_text += (uint32_t)len;
-	return b->n_text - (uint32_t)len;
+	/* It may begin with the end of what was there: equal texts have one offset, the first. */
+	found = memmem(b->text, b->n_text, text, len);
+	return (uint32_t)(found - b->text);
 }

@@ -197,5 +197,18 @@ static void objects_and_members(void)
 		", name: name, last: last", parts, MT_ARRAY_LEN(parts));
 }
 
+/* A name that begins with the end of the texts before it is one, wherever it is found first. */
+static void names_in_texts(void)
+{
+	static const struct row rows[] = {
+		ROW("{\"user\":\"ann\",\"cc\":{\"x\":1,\"y\":2}}", "ann")};
+
+	all_with("json",
+		"    c: {in: body, find: c}\n    x: {in: body, find: cc.x}\n"
+		"    y: {in: body, find: cc.y}\n",
+		", c: c}\n  check: {x: {present: true}, y: {present: true}", rows,
+		MT_ARRAY_LEN(rows));
+}
+
 const struct mt_test format_tests[] = {{"headers", lines_of_headers}, {"json", objects},
-	{"objects and members", objects_and_members}, {0}};
+	{"objects and members", objects_and_members}, {"names in texts", names_in_texts}, {0}};
