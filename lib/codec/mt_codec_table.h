@@ -299,7 +299,8 @@ struct mt_ct_piece {
 	uint8_t tag; /* JCE */
 	uint16_t n, first, unit;
 	uint32_t text, len;
-	uint32_t unused;
+	uint8_t is_signed; /* the number may be negative; otherwise it may be as high as 64 bits */
+	uint8_t unused[3];
 	uint64_t mask, set, add;
 };
 

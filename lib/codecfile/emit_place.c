@@ -95,7 +95,8 @@ uint16_t cf_content(struct cf_build *b, struct cf_place *p)
 	at.type = (uint8_t)p->number;
 	at.mask = p->mask.set ? p->mask.v : UINT64_MAX;
 	at.absent = p->absent.v;
-	at.flags = (uint8_t)((p->is_signed.v ? MT_CT_SIGNED : 0) |
+	/* Decimal digits may have a sign; without it ids that are written back would lose theirs. */
+	at.flags = (uint8_t)((p->is_signed.v || p->number == MT_CT_DECIMAL ? MT_CT_SIGNED : 0) |
 			     (p->absent.set ? MT_CT_DEFAULT : 0));
 	/* How many bytes must be there at least. */
 	if (at.base == MT_CT_START)

@@ -80,6 +80,7 @@ static struct mt_ct_piece number_of(struct making *m, const struct cf_item *item
 		.mask = item->mask.set ? item->mask.v : UINT64_MAX,
 		.set = item->set.v,
 		.add = item->add.v,
+		.is_signed = true,
 		.unit = 1};
 
 	part.type = little(m, &item->order) ? MT_CT_LITTLE : MT_CT_BIG;
@@ -163,6 +164,11 @@ static uint32_t save(struct making *m, const struct cf_item *item)
 	return b->n_saves - 1;
 }
 
+static bool is_signed(const struct cf_place *p)
+{
+	return mt_ct_is_signed(p->number, p->is_signed.v);
+}
+
 /* A number as it is in its place, unless a width is given. */
 static void place_shape(const struct cf_item *item, struct mt_ct_piece *part)
 {
@@ -196,6 +202,7 @@ static void place(struct making *m, const struct cf_item *item, enum cf_holds ho
 	part = number_of(m, item);
 	part.source = MT_CT_SOURCE_SAVED;
 	part.n = (uint16_t)i;
+	part.is_signed = is_signed(item->place.place);
 	place_shape(item, &part);
 	number(m, item, holds, part);
 }
@@ -220,6 +227,17 @@ static void message(struct making *m, const struct cf_item *item)
 			.len = item->max.set ? item->max.v : MT_CT_MESSAGE});
 }
 
+/* True if ids of the messages that are answered may be negative. */
+static bool id_is_signed(const struct making *m)
+{
+	const struct cf_variant *v = m->b->v;
+
+	for (uint32_t i = 0; i < v->n_ids; i++)
+		if (!v->ids[i].kinds.bits || v->ids[i].kinds.bits >> m->kind & 1)
+			return is_signed(v->ids[i].place.place);
+	return false;
+}
+
 static void value(struct making *m, const struct cf_item *item, enum cf_holds holds)
 {
 	struct mt_ct_piece part;
@@ -234,6 +252,7 @@ static void value(struct making *m, const struct cf_item *item, enum cf_holds ho
 		part.mask = 0;
 	} else if (item->value.v == CF_VALUE_ID) {
 		part.source = MT_CT_SOURCE_ID;
+		part.is_signed = id_is_signed(m);
 	} else {
 		part.source = MT_CT_SOURCE_CODE;
 		m->has_code = true;

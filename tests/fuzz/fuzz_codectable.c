@@ -207,6 +207,7 @@ static void make_part(struct reader *r, struct mt_ct_piece *p)
 		.mask = u8(r) & 1 ? UINT64_MAX : u8(r),
 		.set = u8(r),
 		.add = (uint64_t)small(r)};
+	p->is_signed = p->tag & 1;
 	if (p->type == MT_CT_VARINT || p->type == MT_CT_ZIGZAG)
 		p->size = 0;
 	if (p->type == MT_CT_BIG || p->type == MT_CT_LITTLE)

@@ -65,6 +65,27 @@ static uint32_t digits(uint64_t v)
 	return n;
 }
 
+/* True for digits with a minus. */
+static bool has_minus(const struct mt_ct_place *form, uint64_t v)
+{
+	return form->type == MT_CT_DECIMAL && form->flags & MT_CT_SIGNED && (int64_t)v < 0;
+}
+
+static uint32_t decimal_width(const struct mt_ct_place *form, uint64_t v)
+{
+	return has_minus(form, v) ? 1 + digits(-v) : digits(v);
+}
+
+static void put_decimal(const struct mt_ct_place *form, uint64_t v, uint8_t *to, uint32_t width)
+{
+	uint32_t minus = has_minus(form, v);
+
+	v = minus ? -v : v;
+	to[0] = '-';
+	for (uint32_t i = width; i-- > minus; v /= 10)
+		to[i] = (uint8_t)('0' + v % 10);
+}
+
 uint32_t write_number_width(
 	const struct mt_ct_place *form, const uint8_t *old, uint32_t old_len, uint64_t v, bool grow)
 {
@@ -77,7 +98,7 @@ uint32_t write_number_width(
 		return 0;
 	switch (form->type) {
 	case MT_CT_DECIMAL:
-		n = digits(v);
+		n = decimal_width(form, v);
 		break;
 	case MT_CT_VARINT:
 		n = mt_varint_put(tmp, v);
@@ -138,8 +159,7 @@ void write_number(const struct mt_ct_place *form, const uint8_t *old, uint32_t o
 {
 	switch (form->type) {
 	case MT_CT_DECIMAL:
-		for (uint32_t i = width; i-- > 0; v /= 10)
-			to[i] = (uint8_t)('0' + v % 10);
+		put_decimal(form, v, to, width);
 		return;
 	case MT_CT_VARINT:
 		put_varint(v, to, width);

@@ -77,34 +77,26 @@ void table_save_from(const struct table_source *in, struct mt_seed *seed)
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
+/* A number that is high or negative has the same bytes in binary, but not in digits. */
 static struct mt_ct_place form_of(const struct mt_ct_piece *part, uint64_t v)
 {
-	bool negative = (int64_t)v < 0;
+	bool may = part->type != MT_CT_DECIMAL || part->is_signed;
 
 	return (struct mt_ct_place){.type = part->type,
 		.size = part->type == MT_CT_JCE ? 0 : part->size,
 		.mask = UINT64_MAX,
-		.flags = negative ? MT_CT_SIGNED : 0};
-}
-
-/* Numbers that the document contains may be negative. */
-static bool is_negative(const struct mt_ct_piece *part, uint64_t v)
-{
-	return (int64_t)v < 0 && part->type == MT_CT_DECIMAL &&
-	       (part->source == MT_CT_SOURCE_CONSTANT || part->source == MT_CT_SOURCE_CODE);
+		.flags = may && (int64_t)v < 0 ? MT_CT_SIGNED : 0};
 }
 
 uint32_t write_part_width(const struct mt_ct_piece *part, uint64_t v)
 {
-	bool negative = is_negative(part, v);
 	struct mt_ct_place form = form_of(part, v);
 	uint8_t head[2];
 	uint32_t len = mt_ct_jce_head(part->tag, 0, head), n;
 
-	n = write_number_width(
-		&form, head, part->type == MT_CT_JCE ? len : 0, negative ? -v : v, false);
+	n = write_number_width(&form, head, part->type == MT_CT_JCE ? len : 0, v, false);
 	if (part->type != MT_CT_JCE || !part->size)
-		return n && negative ? n + 1 : n;
+		return n;
 	return n <= len + part->size ? len + part->size : 0;
 }
 
@@ -232,11 +224,6 @@ void write_part_number(const struct mt_ct_piece *part, uint64_t v, uint8_t *to, 
 	uint8_t head[2];
 	uint32_t len = part->type == MT_CT_JCE ? mt_ct_jce_head(part->tag, 0, head) : 0;
 
-	if (is_negative(part, v)) {
-		*to++ = '-';
-		size--;
-		v = -v;
-	}
 	write_number(&form, head, len, v, to, size);
 }
 

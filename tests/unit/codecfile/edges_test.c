@@ -114,6 +114,14 @@ static const struct edge {
 		     "    id: {in: line, find: id, type: number, default: 0}\n",
 			"{end: line, max: 255}"),
 		BYTES(" { \"a\":1}\n"), BYTES(" {\"id\":1073741824, \"a\":1}\n"), false},
+	{"json, negative",
+		SPEC("    line: {at: 0, until: \"\\n\", holds: json}\n"
+		     "    id: {in: line, find: id, type: number}\n",
+			"{end: line, max: 255}"),
+		BYTES("{\"id\":-5,\"a\":1}\n"), BYTES("{\"id\":1073741824,\"a\":1}\n"), true},
+	{"digits of constant size, negative",
+		SPEC("    id: {at: 0, size: 11, type: decimal}\n", "{size: 12, max: 12}"),
+		BYTES("-0000000005z"), BYTES("01073741824z"), true},
 	{"json in pairs",
 		SPEC("    map: {at: 0, count: 2, holds: {pairs: {length: 1}}}\n"
 		     "    json: {in: map, find: j, holds: json}\n"

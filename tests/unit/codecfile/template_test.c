@@ -565,7 +565,48 @@ static void goaway(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
-const struct mt_test template_tests[] = {{"accepted", accepted}, {"bytes", bytes},
-	{"every request", every_request}, {"refusals", refusals}, {"too long", too_long},
-	{"no memory", no_memory}, {"heartbeats", beats}, {"server's heartbeats", server_beats},
-	{"calls as heartbeats", calls_as_beats}, {"goaway", goaway}, {0}};
+/* Numbers of a request are written as they were: with the minus of digits, and as high in binary. */
+static void negative(void)
+{
+	static const char doc[] =
+		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: negative}\nspec:\n"
+		"  calls: multiplexed\n  places:\n    high: {at: 0, size: 8}\n"
+		"    line: {at: 8, until: \"\\n\", holds: json}\n"
+		"    id: {in: line, find: id, type: number}\n"
+		"    seq: {in: line, find: seq, type: number}\n"
+		"  frame: {end: line, max: 255}\n  messages:\n"
+		"  - {is: request, from: client}\n  - {is: reply, from: server}\n  id: id\n"
+		"  localReplies:\n    codes: {default: -7}\n    write:\n"
+		"    - text: 'meltemi {\"id\":'\n    - {value: id, as: decimal}\n"
+		"    - text: ',\"a\":'\n    - {value: code, as: decimal}\n"
+		"    - text: ',\"b\":\"'\n    - {value: code, as: decimal, size: 5}\n"
+		"    - text: '\",\"c\":'\n    - {place: seq}\n"
+		"    - text: ',\"d\":'\n    - {place: high, as: decimal}\n    - hex: 7d0a\n"
+		"  samples:\n  - {from: client, is: request, text: \"meltemi "
+		"{\\\"id\\\":1,\\\"seq\\\":2}\\n\"}\n";
+	static const char request[] = "\377\377\377\377\377\377\377\377{\"id\":-5,\"seq\":-60}\n";
+	static const char want[] = "meltemi {\"id\":-5,\"a\":-7,\"b\":\"-0007\",\"c\":-60,"
+				   "\"d\":18446744073709551615}\n";
+	const uint8_t *p = (const uint8_t *)request;
+	const struct mt_codec_table *t;
+	uint8_t bytes[MT_CT_TEMPLATE_MAX];
+	struct mt_seed seed = {0};
+	struct mt_region region;
+	struct mt_msg msg;
+
+	at_file = "negative";
+	mt_region_init(&region, 0);
+	t = file_compile(&region, doc);
+	CHECK(!mt_codec_table_decode(t, MT_DIR_DOWN, p, sizeof(request) - 1, &msg));
+	mt_codec_table_seed(t, &msg, p, &seed);
+	CHECK(mt_codec_table_write(t, MT_CT_USE_REPLY, &seed, MT_REPLY_TIMEOUT, "", bytes) ==
+		sizeof(want) - 1);
+	CHECK(memcmp(bytes, want, sizeof(want) - 1) == 0);
+	mt_region_fini(&region);
+}
+
+const struct mt_test template_tests[] = {{"accepted", accepted}, {"negative", negative},
+	{"bytes", bytes}, {"every request", every_request}, {"refusals", refusals},
+	{"too long", too_long}, {"no memory", no_memory}, {"heartbeats", beats},
+	{"server's heartbeats", server_beats}, {"calls as heartbeats", calls_as_beats},
+	{"goaway", goaway}, {0}};
