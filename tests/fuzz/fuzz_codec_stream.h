@@ -201,10 +201,7 @@ static struct stream_seen stream_first(const struct mt_codec_table *t, enum mt_d
 	return seen;
 }
 
-/*
- * A cut never changes what a message is. It may change whether more is needed: an op may wait for a
- * byte that another division has already brought.
- */
+/* A cut never changes what a message is, nor whether its bytes tell that. */
 static void stream_same(const struct stream_seen *a, const struct stream_seen *b)
 {
 	MT_ASSERT(a->rc == b->rc);

@@ -93,8 +93,8 @@ enum table_rc table_hessian(struct table_run *r, uint32_t off, uint32_t end, str
 		if (n == 0 && s->pos >= end)
 			return TABLE_MALFORMED;
 		if (n == 0) {
-			table_arrived(
-				r, (uint32_t)MT_MIN((uint64_t)s->pos + s->mark + s->mode, end));
+			/* Not for all units that are left: the next byte may break the string. */
+			table_arrived(r, s->pos + 1);
 			return TABLE_WAIT;
 		}
 		if (units(s, p, n) != TABLE_GOT)

@@ -210,5 +210,48 @@ static void names_in_texts(void)
 		MT_ARRAY_LEN(rows));
 }
 
+/* What the first n bytes of the message are, in calls of `call` bytes. */
+static enum mt_decode first(
+	const struct mt_codec *codec, const uint8_t *bytes, uint32_t n, uint32_t call)
+{
+	enum mt_decode rc = MT_DECODE_MORE;
+	struct mt_chain c = {0};
+	struct mt_decoder d;
+	struct mt_msg msg;
+
+	mt_decoder_init(&d, codec, MT_DIR_DOWN, 0, &c);
+	for (uint32_t at = 0; at < n && rc == MT_DECODE_MORE; at += call) {
+		env_append(&c, bytes + at, MT_MIN(call, n - at), 0);
+		rc = mt_decoder_run(&d, &msg);
+	}
+	mt_chain_free(&c);
+	return rc;
+}
+
+/* A string that its third byte breaks is not there, also while bytes of its length are missing. */
+static void broken_string(void)
+{
+	static const uint8_t bytes[] = {0, 40, 31, 'a', 'b', 0xff};
+	const struct mt_codec *codec;
+	struct mt_region region;
+
+	mt_region_init(&region, 0);
+	codec = &file_compile(&region,
+		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: formats}\nspec:\n"
+		"  calls: serial\n  places:\n    total: {at: 0, size: 2}\n"
+		"    body: {at: 2, to: 0, holds: hessian}\n    user: {in: body, find: 1}\n"
+		"  frame: {length: total, min: 2, max: 1000}\n  messages:\n"
+		"  - {is: request, from: client, when: {user: {present: true}}}\n"
+		"  - {is: reply, from: server}\n")
+			 ->codec;
+	for (uint32_t call = 1; call <= sizeof(bytes); call++) {
+		CU_ASSERT_EQUAL(first(codec, bytes, sizeof(bytes) - 1, call), MT_DECODE_MORE);
+		CU_ASSERT_EQUAL(first(codec, bytes, sizeof(bytes), call), MT_DECODE_BAD);
+	}
+	mt_region_fini(&region);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
 const struct mt_test format_tests[] = {{"headers", lines_of_headers}, {"json", objects},
-	{"objects and members", objects_and_members}, {"names in texts", names_in_texts}, {0}};
+	{"objects and members", objects_and_members}, {"names in texts", names_in_texts},
+	{"broken string", broken_string}, {0}};
