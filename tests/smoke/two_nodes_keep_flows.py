@@ -4,33 +4,28 @@
 Two nodes behind a router with the script of docs/how-to/two-nodes.md that keeps open flows at their node. A node is drained and restarted
 under load: Thrift clients connect to the other node without a failed call, and an opaque connection goes on at its node, also if a poll of
 its /ready is lost. When a node is killed, its flows are reset by the other one.
+
+--long: 20 drains and restarts, each under a load of new clients.
 """
 
+import os
 import signal
+import sys
 import time
 
-from meltemi_lab import PATIENCE, Lab, equal, main, netns, streams, two_nodes, within
+from meltemi_lab import PATIENCE, Lab, check, equal, main, netns, streams, two_nodes, within
 from meltemi_lab.documents import service
 
 THRIFT, OPAQUE = ("hello.example", "240.240.1.2", 9090), ("bytes.example", "240.240.1.3", 7000)
 CLIENTS = 4
-
-
-def router(lab):
-    """The lab's client becomes the router; the callers are one hop behind it."""
-    inner, outer = lab.namespace("client"), lab._add("caller")
-    netns.veth(outer, "e0", inner, "r0")
-    netns.kernel_end(outer, "e0", "10.50.0.2/24")
-    netns.kernel_end(inner, "r0", "10.50.0.1/24")
-    netns.run("ip", "-n", outer, "route", "add", "default", "via", "10.50.0.1")
-    netns.run("ip", "netns", "exec", inner, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+LONG = "--long" in sys.argv or bool(os.environ.get("MELTEMI_LONG"))
+DRAINS = 20 if LONG else 1
 
 
 def node(lab, number):
-    via = two_nodes.HOPS[number - 1][:-1] + "2"
     documents = {"hello.yaml": service(*THRIFT, "tcp-metaprotocol-thrift", [(lab.server(2), THRIFT[2], {})]),
                  "bytes.yaml": service(*OPAQUE, "tcp", [(lab.server(1), OPAQUE[2], {})])}
-    return two_nodes.node(lab, number, documents, f"  routes: [{{to: 10.50.0.0/24, via: {via}}}]\n  drain: {{time: 6s}}\n")
+    return two_nodes.node(lab, number, documents, f"{two_nodes.way_back(number)}  drain: {{time: 6s}}\n")
 
 
 def clients(daemon, port):
@@ -54,15 +49,17 @@ def load(lab):
     return thrift
 
 
-def ends(thrift, what):
+def ends(thrift):
+    """The calls of a load, none of which has failed."""
     thrift.kill(signal.SIGTERM)
     report = thrift.result()
-    print(f"{what}: {report['answered']} calls, {report['reopened']} connections again", flush=True)
-    equal((report["failed"], report["errors"], report["crossed"]), (0, {}, 0), f"{what}: calls that failed: {report['error_samples']}")
+    equal((report["failed"], report["errors"], report["crossed"]), (0, {}, 0), f"calls that failed: {report['error_samples']}")
+    check(report["reopened"] >= CLIENTS, "the clients did not connect again")
+    return report["answered"]
 
 
 def drained(lab, first, second):
-    """The first node is drained and restarted; the load, and a connection at each node, go on."""
+    """The first node is drained and restarted; the load, and a connection at each node, go on. Returns the calls of the load."""
     thrift, held = load(lab), opaque(lab)
     within(PATIENCE, lambda: clients(first, THRIFT[2]) == CLIENTS, "clients at the first node")
     equal(echoes(held), True, "an opaque connection")
@@ -77,7 +74,7 @@ def drained(lab, first, second):
     within(PATIENCE, first.ready, "ready again")
     within(PATIENCE, lambda: goes_to(lab, first), "new flows go to the first node", step=0.2)
     equal(clients(second, THRIFT[2]), CLIENTS, "clients that stay at the second node")
-    ends(thrift, "a drain and a restart")
+    return ends(thrift)
 
 
 def goes_to(lab, daemon):
@@ -130,11 +127,12 @@ def killed(lab, first, second):
 def body():
     with Lab(servers=2) as lab, lab.listening("server1", OPAQUE[2], streams.echo):
         lab.thrift_server(2, "v1").wait_line("ready")
-        router(lab)
+        two_nodes.callers(lab)
         first, second = node(lab, 1), node(lab, 2)
         two_nodes.follow(lab, "keep-flows")
         within(PATIENCE, lambda: netns.run("ip", "-n", lab.namespace("client"), "route", "show", two_nodes.RANGE), "the route of new flows")
-        drained(lab, first, second)
+        calls = [drained(lab, first, second) for _ in range(DRAINS)]
+        print(f"{DRAINS} drains and restarts: {sum(calls)} calls, none failed", flush=True)
         poll_is_lost(lab, first)
         killed(lab, first, second)
 

@@ -32,6 +32,21 @@ def _second_ports(lab):
             'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.202/24]']
 
 
+def callers(lab):
+    """The lab's client becomes the router of the page; callers are one hop behind it, in the role `caller`."""
+    inner, outer = lab.namespace("client"), lab._add("caller")
+    netns.veth(outer, "e0", inner, "r0")
+    netns.kernel_end(outer, "e0", "10.50.0.2/24")
+    netns.kernel_end(inner, "r0", "10.50.0.1/24")
+    netns.run("ip", "-n", outer, "route", "add", "default", "via", "10.50.0.1")
+    netns.run("ip", "netns", "exec", inner, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+
+def way_back(number):
+    """A line of the spec of node 1 or 2: its route to the callers."""
+    return f"  routes: [{{to: 10.50.0.0/24, via: {HOPS[number - 1][:-1]}2}}]\n"
+
+
 def node(lab, number, documents, more=""):
     """Starts node 1 or 2. `documents`: texts by name; `more`: lines of its spec."""
     second = {"ports": _second_ports(lab), "role": "mesh2", "name": "node2"} if number == 2 else {}
