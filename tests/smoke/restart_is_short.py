@@ -13,18 +13,17 @@ from the moment when it stops to accept clients until the next process answers a
 
 import os
 import re
-import select
 import signal
 import socket
 import statistics
 import sys
-import threading
 import time
 from datetime import datetime
 
-from meltemi_lab import Failure, Lab, check, dubbo, equal, main, within
+from meltemi_lab import Lab, check, dubbo, equal, main, within
 from meltemi_lab.daemon import MELTEMID
 from meltemi_lab.documents import service, subsets
+from meltemi_lab.obeys import Obeys
 
 LONG = "--long" in sys.argv or bool(os.environ.get("MELTEMI_LONG"))
 SERVICES, ROUTES = (1000, 10) if LONG else (20, 10)
@@ -33,7 +32,7 @@ MOST_AWAY = 2.0  # s, and of CPU time
 STEPS = ("CPU exit", "CPU documents", "CPU eal", "CPU ports", "CPU rest")
 DUBBO, THRIFT = ("calls.example", "240.240.200.1", 20880), ("hello.example", "240.240.200.2", 9090)
 INTERFACE = "org.apache.dubbo.samples.basic.api.DemoService"
-HEADER, EVENT = 16, 0x20
+HEADER = 16
 SUBSETS = ("v1", "v2")
 
 
@@ -71,82 +70,6 @@ def documents(lab, daemon):
         daemon.write(f"m{number}.yaml", router(host, number))
     daemon.write("calls.yaml", service(*DUBBO, "tcp-metaprotocol-dubbo", ends[:1]))
     daemon.write("hello.yaml", service(*THRIFT, "tcp-metaprotocol-thrift", [(lab.server(2), 9090, {})]))
-
-
-class Obeys(threading.Thread):
-    """Makes a call every 20 ms. Told by READONLY or an end of the connection, it connects again, and makes a lost call again once."""
-
-    def __init__(self, lab):
-        super().__init__(daemon=True)
-        self.lab, self.over = lab, threading.Event()
-        self.sock, self.rest, self.told = None, b"", False
-        self.calls = self.opened = self.notified = self.again = 0
-        self.failed = []
-
-    def connect(self):
-        with self.lab.inside("client"):
-            self.sock = socket.create_connection(DUBBO[1:], timeout=30)
-        self.rest, self.told = b"", False
-        self.opened += 1
-
-    def close(self):
-        if self.sock:
-            self.sock.close()
-        self.sock = None
-
-    def frames(self):
-        """The whole frames that have come, at least one; waits for that."""
-        while len(self.rest) < HEADER or len(self.rest) < HEADER + int.from_bytes(self.rest[12:16]):
-            data = self.sock.recv(1 << 16)
-            if not data:
-                raise ConnectionResetError("closed")
-            self.rest += data
-        while len(self.rest) >= HEADER and len(self.rest) >= (size := HEADER + int.from_bytes(self.rest[12:16])):
-            whole, self.rest = self.rest[:size], self.rest[size:]
-            yield whole
-
-    def heard(self):
-        """Frames that have come by themselves: READONLY."""
-        while self.sock and select.select([self.sock], [], [], 0)[0]:
-            try:
-                self.told |= any([whole[2] & EVENT for whole in self.frames()])
-            except OSError:
-                self.close()
-
-    def call(self, ident):
-        if not self.sock:
-            self.connect()
-        self.sock.sendall(dubbo.request(ident, "echo", ["x"], interface=INTERFACE))
-        while True:
-            for whole in self.frames():
-                if whole[2] & EVENT:
-                    self.told = True
-                elif int.from_bytes(whole[4:12]) == ident:
-                    return whole[3]
-
-    def one(self, ident):
-        for attempt in range(2):
-            try:
-                equal(self.call(ident), 20, "status of the reply")
-                return
-            except OSError:
-                self.close()
-                if attempt:
-                    raise
-                self.again += 1
-
-    def run(self):
-        while not self.over.wait(0.02):
-            self.heard()
-            if self.told:
-                self.notified += 1
-                self.close()
-            self.calls += 1
-            try:
-                self.one(self.calls)
-            except (OSError, Failure) as error:
-                self.failed.append(str(error))
-        self.close()
 
 
 class Prober:
@@ -277,7 +200,7 @@ def body():
         prober, rows = Prober(lab), []
         if LONG:
             apache_dubbo(lab, daemon, prober)
-        obeys = Obeys(lab)
+        obeys = Obeys(lab, "client", *DUBBO[1:], INTERFACE)
         obeys.start()
         thrift = lab.thrift_client(f"{THRIFT[1]}:{THRIFT[2]}", connections=4, count=1 << 30, pause_ms=20, again=1, timeout_ms=30000)
         thrift.wait_line("calling")
