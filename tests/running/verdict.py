@@ -16,7 +16,7 @@ EXPECTED = table("expected_failures", 3)  # {name: (words, reason)}
 WALL_CLOCK = table("wall_clock", 2)       # {name: (reason)}
 # CI counts a skipped test as failed, unless the test needs something that tests/packages does not install.
 MAY_SKIP = {"lint/ansible": "ansible-lint", "interop/guest/test_guest": "Debian's kernel",
-            **dict.fromkeys(("interop/ansible/long_ansible", "interop/ansible/test_drain", "interop/ansible/test_rights"), "ansible")}
+            **dict.fromkeys((f"interop/ansible/{name}" for name in ("long_ansible", "long_upgrade", "test_drain", "test_rights")), "ansible")}
 SEED = "sim/seed-"
 MOST_UNSTABLE = 5  # tests that may fail and pass alone afterwards
 LAST_WORDS = 15    # lines of a failed test that the end of the run repeats
