@@ -1,9 +1,10 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
 `meltemi codec test`: the example of docs/protocols/codec-files.md prints what the page shows (MELTEMI_WRITE=1 writes it); the steps of the tutorial
 are its files; each of
 tests/codecfiles/messages is read as text and as a capture; captures with gaps, wrong files and garbage get their reason and exit status.
+Each answer in JSON fits its schema.
 """
 
 import json
@@ -17,6 +18,9 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/smoke"))
+from meltemi_lab import schemas  # noqa: E402
+
 SHELL = ROOT / os.environ.get("MELTEMI_BUILD", "build-debug") / "app/meltemi/meltemi"
 PAGE = ROOT / "docs/protocols/codec-files.md"
 TUTORIAL = ROOT / "docs/tutorials"
@@ -39,6 +43,9 @@ def run(*words, status=0, stdin=None, cwd=None):
                           stdin=subprocess.DEVNULL if stdin is None else None)
     out, err = done.stdout.decode(), done.stderr.decode()
     check(done.returncode == status, f"{words}: exit status {done.returncode}, not {status}: {out}{err}")
+    if "--json" in words:
+        why = schemas.unfit("codec test", json.loads(out))
+        check(not why, f"{words}: {why}")
     return out, err
 
 

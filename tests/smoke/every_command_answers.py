@@ -13,7 +13,7 @@ import subprocess
 
 from meltemi_lab import TESTS, Lab, check, equal, main
 from meltemi_lab.columns import Direct, every_column_selects
-from meltemi_lab.daemon import MELTEMID
+from meltemi_lab.daemon import MELTEMID, SHELL
 from meltemi_lab.schemas import OF_THE_SHELL, SCHEMAS, WRITE, fits, of_command
 
 PAGE = TESTS.parent / "docs/reference/commands.md"
@@ -116,6 +116,9 @@ def every_command_has_a_schema(table):
     commands = {row["command"] for row in table}
     page = subprocess.run([MELTEMID, "--commands"], capture_output=True, text=True, check=True).stdout
     equal(set(re.findall(r"^\*\*(.+?)\*\*", page, re.M)), commands, "commands of `help`")
+    usage = subprocess.run([SHELL, "--help"], capture_output=True, text=True, check=True).stdout
+    local = set(re.findall(r"\[--json\] ([a-z]+(?: [a-z]+)?)", usage))
+    equal(local - commands - OF_THE_SHELL, {"watch"}, "commands of the shell with --json that have no schema, but watch, which repeats others")
     equal({path.stem for path in SCHEMAS.glob("*.json")}, {command.replace(" ", "_") for command in commands | OF_THE_SHELL}, "schemas")
     bare = {(command, name) for command in commands for name, part in of_command(command)["properties"].items() if part.get("items") == {}}
     equal(bare - ROWLESS, set(), "tables whose rows no schema describes")

@@ -17,7 +17,7 @@ from .check import check
 
 SCHEMAS = pathlib.Path(__file__).resolve().parent.parent / "schemas"
 # Commands that the shell itself answers, so that `help` does not list them.
-OF_THE_SHELL = {"doctor", "import", "join", "nic", "nic show"}
+OF_THE_SHELL = {"codec test", "doctor", "import", "join", "nic", "nic show"}
 WRITE = bool(os.environ.get("MELTEMI_WRITE"))
 
 
