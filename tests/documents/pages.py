@@ -11,6 +11,7 @@ counts. A block with an apiVersion in docs/how-to needs such a line.
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,7 @@ def certificate(place):
     place.mkdir()
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=page", "-keyout",
                     place / "key.pem", "-out", place / "cert.pem"], check=True, capture_output=True)
+    shutil.copyfile(place / "cert.pem", place / "roots.pem")
 
 
 def faults(blocks, place):
