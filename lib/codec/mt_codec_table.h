@@ -362,7 +362,7 @@ struct mt_ct_cost {
 	uint32_t steps, per_byte;
 };
 
-/* Of a program of a table that was checked. */
+/* The cost of a message of this side by a table that was checked. Control thread. */
 struct mt_ct_cost mt_codec_table_cost(const struct mt_codec_table *t, enum mt_dir dir);
 
 /*

@@ -23,13 +23,6 @@ void cf_join(struct cf_build *b)
 	b->branches--;
 }
 
-static bool little(const struct cf_build *b, const struct mt_num *own)
-{
-	const struct mt_num *order = own->set ? own : &b->v->order;
-
-	return (order->set ? order : &b->spec->order)->v == 1;
-}
-
 /* The container that a place is in; NULL: the message. */
 static struct cf_place *outer_place(const struct cf_place *p)
 {
@@ -109,7 +102,7 @@ static void counted(struct cf_build *b, struct cf_place *p, struct mt_ct_op op)
 	struct mt_ct_place at = position(b, p);
 
 	at.size = (uint8_t)p->count.v;
-	at.type = little(b, &p->count_order) ? MT_CT_LITTLE : MT_CT_BIG;
+	at.type = cf_is_little(b, &p->count_order) ? MT_CT_LITTLE : MT_CT_BIG;
 	op.code = MT_CT_COUNTED;
 	op.place = cf_add_place(b, at);
 	op.n = p->count_unit.set ? p->count_unit.v : 1;

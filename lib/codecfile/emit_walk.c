@@ -186,11 +186,10 @@ static struct mt_ct_walk shape(const struct cf_build *b, const struct cf_contain
 		[CF_HESSIAN] = MT_CT_FORMATS,
 		[CF_MAP] = MT_CT_FORMATS,
 	};
-	const struct mt_num *order = b->v->order.set ? &b->v->order : &b->spec->order;
-	bool little = c->ordered ? c->little : order->v == 1;
+	const struct mt_num own = {.set = c->ordered, .v = c->little};
 
 	return (struct mt_ct_walk){.format = formats[c->holds],
-		.flags = (uint8_t)((little ? MT_CT_WALK_LITTLE : 0) |
+		.flags = (uint8_t)((cf_is_little(b, &own) ? MT_CT_WALK_LITTLE : 0) |
 				   (c->whole ? MT_CT_WALK_WHOLE : 0) |
 				   (c->holds == CF_HEADERS ? MT_CT_WALK_ICASE : 0) |
 				   (c->trim ? MT_CT_WALK_TRIM : 0)),

@@ -411,6 +411,8 @@ void cf_read_when(struct mt_fctx *c, const struct mt_ynode *n, struct cf_when *o
 
 /* resolve.c: false after an error. */
 bool cf_resolve(struct cf_build *b);
+/* True if numbers are little-endian: by `own`, or else by the variant or the file. */
+bool cf_is_little(const struct cf_build *b, const struct mt_num *own);
 /* The kinds of messages, as bits, that come from a side. */
 uint32_t cf_kinds_from(const struct cf_variant *v, enum mt_dir dir);
 

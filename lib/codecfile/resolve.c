@@ -88,7 +88,7 @@ static void place_error(
 	cf_error(b, path, p->origin.line, remedy, "%s", text);
 }
 
-static bool is_little(const struct cf_build *b, const struct mt_num *own)
+bool cf_is_little(const struct cf_build *b, const struct mt_num *own)
 {
 	const struct mt_num *order = own->set ? own : &b->v->order;
 
@@ -114,7 +114,7 @@ static enum mt_ct_type number_in(enum cf_holds holds, enum mt_ct_type plain)
 static enum mt_ct_type type_of(const struct cf_build *b, const struct cf_place *p)
 {
 	enum cf_type type = p->type.set ? (enum cf_type)(p->type.v + 1) : CF_T_NONE;
-	enum mt_ct_type plain = is_little(b, &p->order) ? MT_CT_LITTLE : MT_CT_BIG;
+	enum mt_ct_type plain = cf_is_little(b, &p->order) ? MT_CT_LITTLE : MT_CT_BIG;
 
 	if (type == CF_T_NONE)
 		type = p->how == CF_FIXED && p->size.v <= 8 && !p->container.holds ? CF_T_NUMBER
@@ -205,9 +205,8 @@ static void decide(struct cf_build *b, struct cf_place *p)
 					       p->in.place->container.holds != CF_JCE)))
 		place_error(b, p, "write in: a container of protobuf or jce, and find",
 			"only protobuf and jce have maps");
-	if (p->how == CF_FOUND && p->in.place->container.holds == CF_JCE && p->container.holds &&
-		p->container.holds != CF_MAP && p->number == MT_CT_BYTES &&
-		p->container.holds == CF_JCE)
+	if (p->how == CF_FOUND && p->in.place->container.holds == CF_JCE &&
+		p->container.holds == CF_JCE && p->number == MT_CT_BYTES)
 		place_error(b, p, "write the path from the outer struct, such as find: \"0.4\"",
 			"a struct of jce cannot be a container of its own");
 }

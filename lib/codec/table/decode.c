@@ -368,6 +368,12 @@ static enum done offset(struct table_run *r, const struct mt_ct_op *op)
 	return RUN_NEXT;
 }
 
+static enum done add(struct table_run *r, const struct mt_ct_op *op)
+{
+	r->s->total += op->lo;
+	return RUN_NEXT;
+}
+
 static enum done framed(struct table_run *r, const struct mt_ct_op *op, uint32_t max)
 {
 	uint64_t total = r->s->total;
@@ -440,6 +446,23 @@ static enum done sum(struct table_run *r, const struct mt_ct_op *op)
 	return RUN_NEXT;
 }
 
+static enum done fit(struct table_run *r, const struct mt_ct_op *op)
+{
+	if (r->msg->aux32 & TABLE_MISFIT(op->within))
+		contradicts(r);
+	return RUN_NEXT;
+}
+
+/* Refuses the message for the reason of a rule, or because it contradicts the table. */
+static enum done refusal(struct table_run *r, const struct mt_ct_op *op)
+{
+	if (op->n)
+		refuse(r, (enum mt_local_reply)(op->n - 1));
+	else
+		contradicts(r);
+	return RUN_NEXT;
+}
+
 static enum done run_op(struct table_run *r, const struct mt_ct_op *op, uint32_t max)
 {
 	switch ((enum mt_ct_code)op->code) {
@@ -476,8 +499,7 @@ static enum done run_op(struct table_run *r, const struct mt_ct_op *op, uint32_t
 	case MT_CT_OFFSET:
 		return offset(r, op);
 	case MT_CT_ADD:
-		r->s->total += op->lo;
-		return RUN_NEXT;
+		return add(r, op);
 	case MT_CT_FRAMED:
 		return framed(r, op, max);
 	case MT_CT_KIND:
@@ -494,15 +516,9 @@ static enum done run_op(struct table_run *r, const struct mt_ct_op *op, uint32_t
 	case MT_CT_SUM:
 		return sum(r, op);
 	case MT_CT_FIT:
-		if (r->msg->aux32 & TABLE_MISFIT(op->within))
-			contradicts(r);
-		return RUN_NEXT;
+		return fit(r, op);
 	case MT_CT_REFUSE:
-		if (op->n)
-			refuse(r, (enum mt_local_reply)(op->n - 1));
-		else
-			contradicts(r);
-		return RUN_NEXT;
+		return refusal(r, op);
 	case MT_CT_BAD:
 		return bad(r, (enum mt_ct_fault)op->n);
 	default:

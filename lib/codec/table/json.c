@@ -121,14 +121,14 @@ static bool is_null(uint32_t is)
 	return is > L_WORD + W_NULL;
 }
 
-static bool blank(uint8_t b)
+static bool is_white_space(uint8_t b)
 {
 	return b == ' ' || b == '\t' || b == '\n' || b == '\r';
 }
 
 static bool ends_literal(uint8_t b)
 {
-	return blank(b) || b == ',' || b == '}' || b == ']';
+	return is_white_space(b) || b == ',' || b == '}' || b == ']';
 }
 
 /* True if it matters that there is nothing but an object: in a message that rules are about. */
@@ -429,7 +429,7 @@ static enum table_rc nested(struct table_run *r, const struct mt_ct_walk *w, uin
 			value(r, w, MT_CT_GROUP, s->mark, s->pos + 1);
 			after_value(s);
 		}
-	} else if (!blank(b) && b != ',' && b != ':') {
+	} else if (!is_white_space(b) && b != ',' && b != ':') {
 		s->mode = J_ITEM;
 		s->stack[J_PART] = literal_begin(b);
 		return s->stack[J_PART] == L_WRONG ? TABLE_MALFORMED : TABLE_GOT;
@@ -453,7 +453,7 @@ static enum table_rc literal_end(struct table_run *r, const struct mt_ct_walk *w
 	if (!is_null(was))
 		value(r, w, was < L_WORD ? MT_CT_NUMBER : MT_CT_GROUP, s->mark, s->pos);
 	after_value(s);
-	return blank(b) ? TABLE_GOT : next(r, w, b);
+	return is_white_space(b) ? TABLE_GOT : next(r, w, b);
 }
 
 static enum table_rc in_literal(struct table_run *r, const struct mt_ct_walk *w, uint8_t b)
@@ -471,7 +471,7 @@ static enum table_rc between(struct table_run *r, const struct mt_ct_walk *w, ui
 {
 	struct table_state *s = r->s;
 
-	if (blank(b))
+	if (is_white_space(b))
 		return TABLE_GOT;
 	switch ((enum mode)s->mode) {
 	case J_VALUE:

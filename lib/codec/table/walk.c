@@ -233,7 +233,8 @@ enum {
 };
 enum seen { SEEN_LF = 1, SEEN_CRLF = 2, SEEN_EMPTY = 4 };
 
-static bool blank(uint8_t b)
+/* Blanks within a line: unlike white space of JSON without the line feed, which may end it. */
+static bool is_blank_in_line(uint8_t b)
 {
 	return b == ' ' || b == '\t' || b == '\r';
 }
@@ -367,7 +368,7 @@ static void line_trim(struct table_run *r, const struct mt_ct_walk *w, uint8_t b
 	struct table_state *s = r->s;
 	bool begun = s->stack[LINE_TO] > s->mark;
 
-	if (blank(b)) {
+	if (is_blank_in_line(b)) {
 		/* A compare here, not at the separator, which may follow after many blanks. */
 		if (s->mode == LINE_KEY && begun && s->stack[LINE_TO] == s->pos)
 			line_key(r, w, line_text(s, w));
@@ -485,7 +486,7 @@ static void word_byte(struct table_run *r, const struct mt_ct_walk *w, uint8_t b
 {
 	struct table_state *s = r->s;
 	bool runs = w->flags & MT_CT_WALK_TRIM; /* blanks in a row are one */
-	bool between = runs ? blank(b) : b == w->between;
+	bool between = runs ? is_blank_in_line(b) : b == w->between;
 
 	if (s->mode == 0 && (!between || !runs)) {
 		s->mode = 1;
