@@ -305,7 +305,6 @@ struct format {
 	uint32_t n_element, n_id;
 };
 
-/* True if a message with so many elements in all is refused. */
 /* A number at the end of a message in many buffers needs no search through them. */
 static void last_number(void)
 {
@@ -334,6 +333,7 @@ static void last_number(void)
 	mt_region_fini(&region);
 }
 
+/* True if a message with so many elements in all is refused. */
 static bool is_refused(const struct mt_codec *codec, const struct format *f, uint32_t elements)
 {
 	static uint8_t bytes[131072];
