@@ -194,6 +194,12 @@ static void read_holds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 /* ---- places -------------------------------------------------------------------------------- */
 
+/* True for numbers that end with their last byte. */
+static bool is_varint(const struct cf_place *p)
+{
+	return p->type.set && (p->type.v + 1 == CF_T_VARINT || p->type.v + 1 == CF_T_ZIGZAG);
+}
+
 static void check_position(struct mt_fctx *c, const struct mt_ynode *n, struct cf_place *p)
 {
 	uint32_t ends = p->size.set + p->count.set + (p->length.name != NULL) + p->to.set +
@@ -217,10 +223,12 @@ static void check_position(struct mt_fctx *c, const struct mt_ynode *n, struct c
 	if (p->after.name && p->at.set && p->at.negative)
 		mt_f_error(c, n->line, "write an offset that is not negative",
 			"at counts from the end of the place before");
-	if (ends == 0 &&
-		(!p->type.set || (p->type.v + 1 != CF_T_VARINT && p->type.v + 1 != CF_T_ZIGZAG)))
+	if (ends == 0 && !is_varint(p))
 		mt_f_error(c, n->line, "add one of size, count, length, to and until",
 			"it has no end");
+	if (p->size.set && is_varint(p))
+		mt_f_error(c, p->size.line, "remove size",
+			"a varint ends with its last byte, wherever that is");
 	if (ends > 1)
 		mt_f_error(c, n->line, "keep one of size, count, length, to and until",
 			"its end is given twice");

@@ -92,6 +92,11 @@ static const struct {
 	{PLACES, WIDE("size: 9, type: number"),
 		"7: error: spec.places.magic: numbers have 8 bytes at most (write a size of 8 at "
 		"most, or type: text)"},
+	{PLACES, "  places: {id: {at: 0, size: 4, type: varint}}\n",
+		"6: error: spec.places.id: a varint ends with its last byte, wherever that is "
+		"(remove size)"},
+	{PLACES, "  places: {id: {at: 0, size: 4, type: zigzag}}\n",
+		"6: error: spec.places.id: a varint ends with its last byte"},
 	{PLACES, "  places: {id: {at: x, size: 4}}\n",
 		"spec.places.id.at: \"x\" is not a number (write a whole number: 16, 0x10 or -4)"},
 	{PLACES, "  places: {id: {at: 0, to: 4}}\n", "spec.places.id: to counts from the end"},
