@@ -95,8 +95,9 @@ static int put(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain 
 		!write_begin(&c, &r))
 		return -ENOTSUP;
 	e = id_of(&trace);
+	/* One-way calls may lack an id. Any other message would keep that of its sender. */
 	if (!e)
-		return 0;
+		return msg->kind == MT_MSG_ONEWAY ? 0 : -ENOTSUP;
 	rc = e->there ? replace(&c, e, id) : write_insert(&c, &r.t->places[e->place], id);
 	if (rc == 0)
 		rc = copies(&c, id);

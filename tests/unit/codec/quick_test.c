@@ -7,6 +7,7 @@
 #include "codec_test.h"
 #include "mt_codec_table.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define TABLES	 4000
@@ -239,5 +240,42 @@ static void walk_into_its_container(void)
 	CU_ASSERT_STRING_EQUAL(why, "an op with a wrong operand");
 }
 
-const struct mt_test quick_tests[] = {
-	{"programs", programs}, {"walk_into_its_container", walk_into_its_container}, {0}};
+/* A message without a place for the id must not be forwarded as if the id were written. */
+static void no_place_for_an_id(void)
+{
+	static const struct {
+		uint8_t kind;
+		int rc;
+	} rows[] = {{MT_MSG_REQUEST, -ENOTSUP}, {MT_MSG_REPLY, -ENOTSUP}, {MT_MSG_ONEWAY, 0}};
+	struct mt_codec_table t = {.ops = ops,
+		.n_ops = 4,
+		.codec = {.name = "no_id",
+			.version = 1,
+			.max_message = BYTES,
+			.id_min = 4096,
+			.id_max = UINT32_MAX,
+			.keys = keys}};
+	const char *why = "";
+
+	ops[0] = (struct mt_ct_op){.code = MT_CT_ADD, .lo = 8};
+	ops[1] = (struct mt_ct_op){.code = MT_CT_FRAMED, .lo = 1, .hi = BYTES};
+	ops[3] = (struct mt_ct_op){.code = MT_CT_DONE};
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+
+		ops[2] = (struct mt_ct_op){.code = MT_CT_KIND, .flags = rows[i].kind};
+		CU_ASSERT(mt_codec_table_check(&t, &why));
+		mt_codec_table_finish(&t);
+		env_append(&c, (const uint8_t *)"messages", 8, 0);
+		CU_ASSERT_EQUAL(env_decode(&t.codec, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(mt_codec_set_id(&t.codec, &msg, &c, 4096, &env_pools), rows[i].rc);
+		CU_ASSERT(env_equal(&c, (const uint8_t *)"messages", 8));
+		mt_chain_free(&c);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test quick_tests[] = {{"programs", programs},
+	{"walk_into_its_container", walk_into_its_container},
+	{"no place for an id", no_place_for_an_id}, {0}};
