@@ -282,7 +282,10 @@ static bool searches_ok(const struct mt_codec_table *t)
 
 /* ---- cost ----------------------------------------------------------------------------------- */
 
-/* Elements of JCE have a byte at least, of other formats two or more. */
+/*
+ * Elements of JCE have a byte at least, of other formats two or more, except for empty words and
+ * lines, which cost no more than their byte and 2 * n.
+ */
 static uint32_t walk_per_byte(const struct mt_ct_walk *w)
 {
 	if (w->format == MT_CT_JCE_STRUCT)

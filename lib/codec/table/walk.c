@@ -413,7 +413,9 @@ static enum line line_byte(struct table_run *r, const struct mt_ct_walk *w, uint
 		bool last = s->pos + 1 == end && s->mark == s->pos && in_turns(w);
 		bool room = last || line_done(r, w, s->pos + 1);
 
-		r->used += ELEMENT_STEPS + 4u * w->n;
+		/* An empty line is not compared with the targets. */
+		if (s->mode != LINE_KEY || s->mark < s->pos)
+			r->used += ELEMENT_STEPS + 4u * w->n;
 		line_begin(r, LINE_KEY, s->pos + 1);
 		return room ? LINE_GOES_ON : LINE_NO_ROOM;
 	}
