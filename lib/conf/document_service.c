@@ -63,6 +63,7 @@ static uint64_t serial_of(struct mt_build *b, const struct mt_document_service *
 	(void)mt_b_log_scope(b, NULL, namespace_of(d), d->gateway, &log);
 	(void)mt_b_tracing(b, NULL, namespace_of(d), d->gateway, f->codec, &tracing);
 	h = mt_hash_u64(tracing, mt_hash_u64(log, h));
+	h = mt_hash_u64(mt_b_metrics_off(b, namespace_of(d), d->gateway), h);
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
 	if (d->limits.local)
 		h = mt_hash_u64((uintptr_t)d->limits.local, mt_hash_u64(d->limits.meta->serial, h));
@@ -150,7 +151,9 @@ static struct mt_shared_service *make(
 	sv->s->log_scope = mt_b_log_scope(b, &sv->region, namespace_of(d), d->gateway, &log);
 	sv->s->tracing =
 		mt_b_tracing(b, &sv->region, namespace_of(d), d->gateway, f->codec, &tracing);
+	sv->s->metrics_off = mt_b_metrics_off(b, namespace_of(d), d->gateway);
 	sv->hash = mt_hash_u64(tracing, mt_hash_u64(log, sv->hash));
+	sv->hash = mt_hash_u64(sv->s->metrics_off, sv->hash);
 	route.retries = default_retries(b);
 	*rc = mt_b_service_route(b, sv, f);
 	/* TLS at a port of messages goes as bytes to the host itself (mt_b_listen_split()). */

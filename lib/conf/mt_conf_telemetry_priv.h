@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside lib/conf: which Telemetry applies (telemetry_levels.c), and tracing (tracing.c). */
+/*
+ * Inside lib/conf: which Telemetry applies (telemetry_levels.c), its metrics (telemetry_metrics.c),
+ * and tracing (tracing.c).
+ */
 #pragma once
 
 #include "mt_conf_log_priv.h"
@@ -26,6 +29,12 @@ bool mt_telemetry_has_targets(const struct mt_proxy_setting *t);
 bool mt_telemetry_targets(const struct mt_proxy_setting *t, const struct mt_gateway *g);
 /* A name of the calls in this namespace that come to this gateway, of Gateway API. */
 const char *mt_b_telemetry_place(struct mt_build *b, const char *ns, const struct mt_gateway *g);
+
+/*
+ * telemetry_metrics.c: bits of Istio's metrics that services do not have (mt_istio_bit()). `ns`, `g`
+ * as for mt_b_log_scope().
+ */
+uint16_t mt_b_metrics_off(struct mt_build *b, const char *ns, const struct mt_gateway *g);
 
 /* ---- tracing -------------------------------------------------------------------------------- */
 

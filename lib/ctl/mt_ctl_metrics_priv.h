@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mt_ctl_priv.h"
+#include "mt_istio_metrics.h"
 #include "mt_peer.h"
 #include "mt_region.h"
 
@@ -44,14 +45,13 @@ struct mt_endpoint_values {
 	uint64_t up;		      /* 1: it takes traffic */
 };
 
-enum mt_istio_reporter { MT_ISTIO_SOURCE, MT_ISTIO_DESTINATION, MT_ISTIO_REPORTERS };
-
 struct mt_series {
 	const char *label[MT_SERIES_LABELS];
 	const char *made; /* labels as text */
 	/* services: Istio's labels as text; NULL: the node does not report as this one */
 	const char *istio[MT_ISTIO_REPORTERS];
-	bool opaque; /* opaque TCP service */
+	uint16_t istio_off; /* services: mt_service.metrics_off */
+	bool opaque;	    /* opaque TCP service */
 	const uint64_t *values;
 	const struct mt_series_example
 		*examples; /* services: MT_EXEMPLARS; NULL: none were requested */
@@ -186,6 +186,7 @@ struct mt_istio_service {
 	bool called;	     /* it has endpoints */
 	bool not_bare;	     /* mt_cluster.not_bare of some cluster */
 	bool inbound;	     /* mt_service.inbound */
+	uint16_t off;	     /* mt_service.metrics_off */
 };
 /* Made in `r`, which must outlive it, with copies of the snapshot's texts. NULL: no memory. */
 struct mt_istio_service *mt_istio_service_of(

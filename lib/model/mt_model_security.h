@@ -165,14 +165,6 @@ struct mt_request_authentication {
 	uint32_t n_rules;
 };
 
-/*
- * An item of a Telemetry or ProxyConfig. Its other settings are not kept, because the reader has
- * already reported those that have no effect.
- */
-struct mt_proxy_part {
-	struct mt_origin origin;
-};
-
 struct mt_telemetry_provider {
 	struct mt_origin origin;
 	struct mt_text name;
@@ -208,6 +200,27 @@ struct mt_telemetry_trace {
 	struct mt_num no_spans, no_context;
 };
 
+struct mt_telemetry_metric_match {
+	struct mt_origin origin;
+	struct mt_num metric; /* 0: all; otherwise enum mt_istio_metric + 1, or one of gRPC */
+	struct mt_text custom;
+	struct mt_num mode; /* as of mt_telemetry_match */
+};
+
+struct mt_telemetry_override {
+	struct mt_origin origin;
+	struct mt_telemetry_metric_match match;
+	struct mt_num disabled;
+};
+
+/* A section of Telemetry's metrics. */
+struct mt_telemetry_metrics {
+	struct mt_origin origin;
+	struct mt_telemetry_provider *providers;
+	struct mt_telemetry_override *overrides;
+	uint32_t n_providers, n_overrides;
+};
+
 struct mt_proxy_setting {
 	struct mt_meta meta;
 	struct mt_selector *selector;	 /* NULL: none */
@@ -215,6 +228,6 @@ struct mt_proxy_setting {
 	struct mt_policy_target *targets;
 	struct mt_telemetry_log *logs;
 	struct mt_telemetry_trace *traces;
-	struct mt_proxy_part *metrics;
+	struct mt_telemetry_metrics *metrics;
 	uint32_t n_targets, n_logs, n_traces, n_metrics;
 };

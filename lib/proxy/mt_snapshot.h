@@ -79,6 +79,8 @@ struct mt_service {
 	bool gateway;
 	/* The node is the servers' own proxy: the listener is an inbound one of a control plane. */
 	bool inbound;
+	/* Istio's metrics that it does not have: a set of mt_istio_bit(). */
+	uint16_t metrics_off;
 	const char *ns;	  /* its namespace; NULL: unknown */
 	const char *file; /* origin of the ServiceEntry */
 	uint32_t line;

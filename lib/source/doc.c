@@ -219,8 +219,8 @@ const struct mt_kind mt_kinds[] = {
 			"differences."},
 	{"Telemetry", "telemetry.istio.io", (const char *const[]){"v1", "v1alpha1", NULL},
 		&mt_sec_telemetry, sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
-		.note = "Logs, traces and metrics of proxies. Metrics are always on. A note "
-			"reports settings that require more."},
+		.note = "Logs, traces and metrics of proxies. A note reports settings that "
+			"require more."},
 	{"WasmPlugin", "extensions.istio.io", alpha_versions,
 		.note = "WebAssembly is not run: every plugin fails closed where it would run",
 		.restricts = mt_restricts_always},

@@ -5,8 +5,10 @@
  * nothing, such as a disabled log.
  */
 #include "mt_fields.h"
+#include "mt_istio_metrics.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const struct mt_field selector_fields[] = {
 	{"matchLabels", MT_F_LABELS, AT(struct mt_selector, labels), .length = MT_LABEL_TEXT,
@@ -60,20 +62,14 @@ static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 /* Accepts the provider Prometheus without a note, because Meltemi always has its metrics. */
 static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	const struct mt_ynode *providers = mt_yaml_get(n, "providers");
-	const struct mt_ynode *overrides = mt_yaml_get(n, "overrides");
+	const struct mt_telemetry_metrics *s = obj;
 
-	if (overrides && overrides->n)
-		mt_f_note(c, overrides->key_line, NULL,
-			"accepted, not enforced: metrics have Meltemi's own names and labels");
-	for (const struct mt_ynode *p = providers ? providers->first : NULL; p; p = p->next) {
-		const struct mt_ynode *name = mt_yaml_get(p, "name");
-
-		if (!name || name->type != MT_Y_SCALAR || strcmp(name->text, "prometheus") != 0)
-			mt_f_note(c, p->line, NULL,
+	for (uint32_t i = 0; i < s->n_providers; i++)
+		if (s->providers[i].name.s &&
+			strcasecmp(s->providers[i].name.s, MT_ISTIO_PROVIDER) != 0)
+			mt_f_note(c, s->providers[i].origin.line, NULL,
 				"accepted, not enforced: metrics are scraped, or sent to the "
 				"collector that the Node names");
-	}
 }
 
 static const struct mt_field log_provider_fields[] = {
@@ -89,6 +85,8 @@ static const struct mt_section log_provider_section = {"provider",
 
 /* Sections of an object, and providers of a section; a node has as many outputs. */
 #define MOST_LOGS 16
+/* Overrides of a section: two for each of Istio's metrics, and more. */
+#define MOST_OVERRIDES 64
 
 static const char *const modes[] = {"CLIENT_AND_SERVER", "CLIENT", "SERVER", NULL};
 
@@ -164,11 +162,56 @@ static const struct mt_field tracing_fields[] = {
 		.help = "a request id does not decide about traces; `true` gets a note"},
 };
 
+/* As enum mt_istio_metric + 1; those of gRPC have no series here. */
+static const char *const metrics[] = {"ALL_METRICS", "REQUEST_COUNT", "REQUEST_DURATION",
+	"REQUEST_SIZE", "RESPONSE_SIZE", "TCP_RECEIVED_BYTES", "TCP_SENT_BYTES",
+	"TCP_OPENED_CONNECTIONS", "TCP_CLOSED_CONNECTIONS", "GRPC_REQUEST_MESSAGES",
+	"GRPC_RESPONSE_MESSAGES", NULL};
+
+static const struct mt_field metric_match_fields[] = {
+	{"metric", MT_F_WORD, AT(struct mt_telemetry_metric_match, metric), .words = metrics,
+		.help = "one of Istio's metrics; default: ALL_METRICS"},
+	{"customMetric", MT_F_TEXT, AT(struct mt_telemetry_metric_match, custom),
+		.status = MT_S_LATER, .instead = "Meltemi has Istio's standard metrics only",
+		.help = "another metric"},
+	{"mode", MT_F_WORD, AT(struct mt_telemetry_metric_match, mode), .words = modes,
+		.help = "`CLIENT`: series with `reporter=\"source\"`, `SERVER`: with "
+			"`destination`; default: CLIENT_AND_SERVER"},
+};
+
+static const struct mt_section metric_match_section = {"match",
+	sizeof(struct mt_telemetry_metric_match), MT_ARRAY_LEN(metric_match_fields),
+	.fields = metric_match_fields};
+
+static const struct mt_field override_fields[] = {
+	{"match", MT_F_OBJECT, AT(struct mt_telemetry_override, match),
+		.sub = &metric_match_section, .help = "metrics that the override is about"},
+	{"disabled", MT_F_BOOL, AT(struct mt_telemetry_override, disabled),
+		.help = "true: services have no series of these metrics; false: they have them "
+			"again"},
+	{"tagOverrides", MT_F_LATER, .help = "all series have the same labels"},
+};
+
+static const struct mt_section override_section = {"override", sizeof(struct mt_telemetry_override),
+	MT_ARRAY_LEN(override_fields), .fields = override_fields};
+
+static const struct mt_field metric_provider_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_telemetry_provider, name), .required = true,
+		.help = "`prometheus`, which is always on; others get a note"},
+};
+
+static const struct mt_section metric_provider_section = {"provider",
+	sizeof(struct mt_telemetry_provider), MT_ARRAY_LEN(metric_provider_fields),
+	.fields = metric_provider_fields};
+
 static const struct mt_field metrics_fields[] = {
-	{"providers", MT_F_SKIP, .quiet = true,
-		.help = "`prometheus` is always on; others get a note"},
-	{"overrides", MT_F_SKIP, .quiet = true,
-		.help = "metrics have Meltemi's own names and labels, with a note"},
+	{"providers", MT_F_LIST, AT_LIST(struct mt_telemetry_metrics, providers),
+		.sub = &metric_provider_section, .max = MOST_LOGS,
+		.help = "the section is about metrics if it names `prometheus`; default: the "
+			"providers of the section before, then `prometheus`"},
+	{"overrides", MT_F_LIST, AT_LIST(struct mt_telemetry_metrics, overrides),
+		.sub = &override_section, .max = MOST_OVERRIDES,
+		.help = "metrics that are turned off or on again"},
 	{"reportingInterval", MT_F_LATER, .help = "metrics are current at each scrape"},
 };
 
@@ -176,7 +219,7 @@ static const struct mt_section log_section = {"accessLogging", sizeof(struct mt_
 	MT_ARRAY_LEN(log_fields), .fields = log_fields};
 static const struct mt_section tracing_section = {"tracing", sizeof(struct mt_telemetry_trace),
 	MT_ARRAY_LEN(tracing_fields), .fields = tracing_fields, .after = check_tracing};
-static const struct mt_section metrics_section = {"metrics", sizeof(struct mt_proxy_part),
+static const struct mt_section metrics_section = {"metrics", sizeof(struct mt_telemetry_metrics),
 	MT_ARRAY_LEN(metrics_fields), .fields = metrics_fields, .after = check_metrics};
 
 #define SELECTOR                                                                                   \
@@ -200,7 +243,9 @@ static const struct mt_field telemetry_fields[] = {
 	{"tracing", MT_F_LIST, AT_LIST(struct mt_proxy_setting, traces), .sub = &tracing_section,
 		.max = MOST_LOGS, .help = "[traces](../how-to/traces.md): which calls have spans"},
 	{"metrics", MT_F_LIST, AT_LIST(struct mt_proxy_setting, metrics), .sub = &metrics_section,
-		.help = "metrics, which are always on"},
+		.max = MOST_LOGS,
+		.help = "[Istio's metrics](telemetry.md#istios-metrics): which of them services "
+			"have"},
 };
 
 const struct mt_section mt_sec_telemetry = {"Telemetry", sizeof(struct mt_proxy_setting),

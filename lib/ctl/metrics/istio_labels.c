@@ -63,6 +63,7 @@ struct mt_istio_service *mt_istio_service_of(
 		to->peer.label[i] = keep(r, to->peer.label[i]);
 	to->ns = keep(r, s->ns);
 	to->inbound = s->inbound;
+	to->off = s->metrics_off;
 	return to;
 }
 
@@ -75,6 +76,7 @@ void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_se
 	to->called |= more->called;
 	to->not_bare |= more->not_bare;
 	to->inbound &= more->inbound;
+	to->off &= more->off;
 }
 
 /* ---- labels --------------------------------------------------------------------------------- */

@@ -66,11 +66,23 @@ static void write_requests(struct mt_collect *k, const struct mt_series *s, cons
 /* Writes samples of a series with the labels of one reporter. */
 typedef void write_fn(struct mt_collect *k, const struct mt_series *s, const char *labels);
 
+/* enum mt_istio_metric of the family. */
+static uint32_t metric_of(const struct mt_family *f)
+{
+	uint32_t i = 0;
+
+	while (mt_families_istio[i].name && strcmp(mt_families_istio[i].name, f->name) != 0)
+		i++;
+	return i;
+}
+
 static void collect(struct mt_collect *k, bool opaque, write_fn *fn)
 {
+	uint32_t metric = metric_of(k->f);
+
 	for (const struct mt_series *s; (s = next(k, opaque)) != NULL;)
-		for (int i = 0; i < MT_ISTIO_REPORTERS; i++)
-			if (s->istio[i])
+		for (uint32_t i = 0; i < MT_ISTIO_REPORTERS; i++)
+			if (s->istio[i] && !(s->istio_off & mt_istio_bit(metric, i)))
 				fn(k, s, s->istio[i]);
 }
 
@@ -133,6 +145,7 @@ static void collect_tcp(struct mt_collect *k)
 	"destination_service_namespace"
 #define TCP(m) offsetof(struct mt_service_values, stats.m)
 
+/* In the order of enum mt_istio_metric. */
 const struct mt_family_row mt_families_istio[] = {
 	{"istio_requests_total", MT_COUNTER, "requests", LABELS ", response_code, response_flags",
 		"requests by service; response_code 0: a good reply, 1: any other; "
@@ -155,3 +168,5 @@ const struct mt_family_row mt_families_istio[] = {
 		"opaque TCP connections that ended after that", collect_tcp, TCP(closed)},
 	{0},
 };
+
+_Static_assert(MT_ARRAY_LEN(mt_families_istio) == MT_ISTIO_METRICS + 1, "a family for each metric");

@@ -334,6 +334,7 @@ static void make_istio(struct mt_scrape *s, const struct key *k, struct mt_serie
 	static const struct mt_istio_service unknown;
 	const struct mt_istio_service *of = k->istio ? k->istio : &unknown;
 
+	row->istio_off = of->off;
 	for (int i = 0; i < MT_ISTIO_REPORTERS; i++) {
 		struct mt_text_buf made = {0};
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accessLogging of Telemetry: which logs get lines of which calls, as istiod merges it. */
+/* Telemetry: which logs get lines of which calls, and which metrics services have. */
 #include "conf_test.h"
 
 #include "mt_alog.h"
+#include "mt_istio_metrics.h"
 
 #include <string.h>
 
@@ -204,6 +205,87 @@ static void test_merged(void)
 		check(&rows[i]);
 }
 
+/* ---- metrics ---------------------------------------------------------------------------------- */
+
+#define METRICS(name, ns, sections) TELEMETRY(name, ns, "metrics: [" sections "]")
+#define OVERRIDE(match, disabled)   "{overrides: [{match: {" match "}, disabled: " disabled "}]}"
+#define OFF			    "{overrides: [{disabled: true}]}"
+#define OF_NODE			    "selector: {matchLabels: {app: edge}}, metrics: [" OFF "]"
+#define ALL			    0xffff
+#define BIT(m, r)		    (1u << (MT_ISTIO_##m * MT_ISTIO_REPORTERS + MT_ISTIO_##r))
+
+static const struct {
+	const char *text;
+	uint32_t a, b; /* metrics that both services do not have */
+} overrides[] = {
+	{NODE("") SERVICES, 0, 0},
+	{NODE("") SERVICES METRICS("m", "istio-system", OFF), ALL, ALL},
+	{NODE("") SERVICES METRICS("m", "x", OFF), ALL, 0},
+	{NODE("") SERVICES METRICS("m", "z", OFF), 0, 0},
+	{NODE("") SERVICES METRICS("m", "istio-system", "{providers: [{name: prometheus}]}"), 0, 0},
+	/* Metrics and modes. */
+	{NODE("") SERVICES METRICS("m", "x", OVERRIDE("metric: REQUEST_COUNT", "true")),
+		BIT(REQUESTS, SOURCE) | BIT(REQUESTS, DESTINATION), 0},
+	{NODE("") SERVICES METRICS(
+		 "m", "x", OVERRIDE("metric: RESPONSE_SIZE, mode: CLIENT", "true")),
+		BIT(RESPONSE_BYTES, SOURCE), 0},
+	{NODE("") SERVICES METRICS(
+		 "m", "x", OVERRIDE("metric: TCP_CLOSED_CONNECTIONS, mode: SERVER", "true")),
+		BIT(TCP_CLOSED, DESTINATION), 0},
+	{NODE("") SERVICES METRICS("m", "x", OVERRIDE("metric: GRPC_REQUEST_MESSAGES", "true")), 0,
+		0},
+	{NODE("") SERVICES METRICS("m", "x", OVERRIDE("customMetric: istio_build", "true")), 0, 0},
+	/* The last one decides; one without `disabled` leaves it. */
+	{NODE("") SERVICES METRICS("m", "istio-system", OFF) METRICS(
+		 "x", "x", OVERRIDE("metric: REQUEST_DURATION, mode: CLIENT", "false")),
+		ALL & ~BIT(DURATION, SOURCE), ALL},
+	{NODE("") SERVICES METRICS(
+		 "m", "x", OFF ", {overrides: [{match: {metric: REQUEST_SIZE}}]}"),
+		ALL, 0},
+	{NODE("") SERVICES METRICS("m", "x", OFF ", " OVERRIDE("mode: SERVER", "false")), 0x5555,
+		0},
+	/* Providers: those of the section before, or Prometheus. */
+	{NODE("") SERVICES METRICS(
+		 "m", "x", "{providers: [{name: other}], overrides: [{disabled: true}]}"),
+		0, 0},
+	{NODE("") SERVICES METRICS("m", "x", "{providers: [{name: other}]}, " OFF), 0, 0},
+	{NODE("") SERVICES METRICS("m", "x",
+		 "{providers: [{name: other}]}, {providers: [{name: other}, "
+		 "{name: prometheus}]}, " OFF),
+		ALL, 0},
+	{NODE("") SERVICES METRICS(
+		 "m", "x", "{providers: [{name: Prometheus}], overrides: [{disabled: true}]}"),
+		ALL, 0},
+	{NODE("") SERVICES METRICS("m", "istio-system", "{providers: [{name: other}]}")
+			METRICS("x", "x", OFF),
+		0, 0},
+	/* The node's labels and namespace; the oldest of a namespace. */
+	{NODE("") SERVICES TELEMETRY("w", "x", OF_NODE), ALL, 0},
+	{NODE("") SERVICES TELEMETRY(
+		 "w", "x", "selector: {matchLabels: {app: other}}, metrics: [" OFF "]"),
+		0, 0},
+	{NODE("") SERVICES METRICS("m", "x", "") METRICS("n", "x", OFF), 0, 0},
+	{NODE("  mesh: {namespace: x}\n") SERVICES METRICS("m", "x", OFF), ALL, ALL},
+};
+
+/* metrics: providers, match and disabled of overrides. */
+static void test_metrics(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(overrides); i++) {
+		struct built b = compiled(new_conf(), overrides[i].text);
+		uint32_t got[] = {
+			service(b.s, "a.test")->metrics_off, service(b.s, "b.test")->metrics_off};
+
+		CU_ASSERT_EQUAL(got[0], overrides[i].a);
+		CU_ASSERT_EQUAL(got[1], overrides[i].b);
+		if (got[0] != overrides[i].a || got[1] != overrides[i].b)
+			printf("\n%s\n  %x %x\n", overrides[i].text, got[0], got[1]);
+		unbuild(&b);
+	}
+}
+
+/* ---- gateways, messages, changes --------------------------------------------------------------- */
+
 /* Telemetry with a target: calls that enter at that Gateway. */
 static void test_gateways(void)
 {
@@ -216,7 +298,7 @@ static void test_gateways(void)
 		"  dubbo: [{name: r, route: [{destination: {host: a.test}}]}]\n" TELEMETRY("at",
 			"y",
 			"targetRefs: [{kind: Gateway, name: gw}], accessLogging: "
-			"[{" USE(TWO) "}]") TELEMETRY("other", "y",
+			"[{" USE(TWO) "}], metrics: [" OFF "]") TELEMETRY("other", "y",
 			"targetRef: {kind: Gateway, name: other}, accessLogging: "
 			"[{disabled: true}]");
 	struct built b = compiled(new_conf(), text);
@@ -228,6 +310,8 @@ static void test_gateways(void)
 	is_logged(text, "b", got, "1");
 	write_logs(b.s, service(b.s, "s.test")->log_scope, got, sizeof(got));
 	is_logged(text, "at the gateway", got, "2");
+	CU_ASSERT_EQUAL(service(b.s, "s.test")->metrics_off, ALL);
+	CU_ASSERT_EQUAL(service(b.s, "b.test")->metrics_off, 0);
 	unbuild(&b);
 }
 
@@ -272,13 +356,15 @@ static void test_changes(void)
 {
 	static const struct {
 		const char *text, *a;
+		uint32_t off;
 	} steps[] = {
-		{NODE("") SERVICES DEFAULT, "1"},
-		{NODE("") SERVICES DEFAULT X("{" USE(TWO) "}"), "2"},
-		{NODE("") SERVICES DEFAULT X("{" USE(TWO) "}"), "2"},
-		{NODE("") SERVICES DEFAULT X("{" USE(TWO) ", " FILTER("true") "}"), "2[true]"},
-		{NODE("") SERVICES DEFAULT X("{disabled: true}"), ""},
-		{NODE("") SERVICES DEFAULT, "1"},
+		{NODE("") SERVICES DEFAULT, "1", 0},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) "}"), "2", 0},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) "}"), "2", 0},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) ", " FILTER("true") "}"), "2[true]", 0},
+		{NODE("") SERVICES DEFAULT X("{disabled: true}"), "", 0},
+		{NODE("") SERVICES DEFAULT METRICS("x", "x", OFF), "1", ALL},
+		{NODE("") SERVICES DEFAULT, "1", 0},
 	};
 	struct mt_conf *c = new_conf();
 	struct mt_err e;
@@ -289,6 +375,7 @@ static void test_changes(void)
 
 		write_logs(b.s, service(b.s, "a.test")->log_scope, got, sizeof(got));
 		is_logged(steps[i].text, "a", got, steps[i].a);
+		CU_ASSERT_EQUAL(service(b.s, "a.test")->metrics_off, steps[i].off);
 		CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &e), 0);
 		mt_diags_fini(&b.diags);
 		mt_model_free(b.m);
@@ -297,5 +384,6 @@ static void test_changes(void)
 }
 
 const struct mt_test telemetry_tests[] = {{"telemetry_logs", test_merged},
-	{"Telemetry at gateways", test_gateways}, {"messages about Telemetry", test_messages},
-	{"names of outputs", test_names}, {"Telemetry changes", test_changes}, {0}};
+	{"telemetry_metrics", test_metrics}, {"Telemetry at gateways", test_gateways},
+	{"messages about Telemetry", test_messages}, {"names of outputs", test_names},
+	{"Telemetry changes", test_changes}, {0}};

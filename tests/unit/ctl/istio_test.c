@@ -220,6 +220,39 @@ static void others(void)
 	mt_ctl_destroy(c);
 }
 
+/* ---- metrics that are off -------------------------------------------------------------------- */
+
+/* Bits are of families in the order of the exposition. */
+static void families(void)
+{
+	static const char *const names[MT_ISTIO_METRICS] = {
+		[MT_ISTIO_REQUESTS] = "istio_requests_total",
+		[MT_ISTIO_DURATION] = "istio_request_duration_milliseconds",
+		[MT_ISTIO_REQUEST_BYTES] = "istio_request_bytes",
+		[MT_ISTIO_RESPONSE_BYTES] = "istio_response_bytes",
+		[MT_ISTIO_TCP_RECEIVED] = "istio_tcp_received_bytes_total",
+		[MT_ISTIO_TCP_SENT] = "istio_tcp_sent_bytes_total",
+		[MT_ISTIO_TCP_OPENED] = "istio_tcp_connections_opened_total",
+		[MT_ISTIO_TCP_CLOSED] = "istio_tcp_connections_closed_total",
+	};
+
+	for (uint32_t i = 0; i < MT_ISTIO_METRICS; i++)
+		CU_ASSERT_STRING_EQUAL(mt_families_istio[i].name, names[i]);
+}
+
+/* A host on several ports has the metrics that are on for one of them. */
+static void joined_ports(void)
+{
+	uint16_t sent = mt_istio_bit(MT_ISTIO_TCP_SENT, MT_ISTIO_SOURCE),
+		 received = mt_istio_bit(MT_ISTIO_TCP_RECEIVED, MT_ISTIO_SOURCE);
+	struct mt_istio_service a = {.off = sent | received}, b = {.off = sent};
+
+	CU_ASSERT_NOT_EQUAL(sent, received);
+	mt_istio_service_join(&a, &b);
+	CU_ASSERT_EQUAL(a.off, sent);
+}
+
 const struct mt_test istio_tests[] = {{"services of documents", of_documents},
 	{"destinations of other services", of_other_services},
-	{"inbound services, and hosts", others}, {0}};
+	{"inbound services, and hosts", others}, {"families of metrics", families},
+	{"metrics of several ports", joined_ports}, {0}};
