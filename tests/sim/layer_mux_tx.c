@@ -171,11 +171,20 @@ static struct mux *next_to_send(struct mux_link *k)
 	return NULL;
 }
 
+/* A frame takes buffers however short it is: whose holder has too much sends no more of them than its tx_high. */
+static bool may_send(const struct mux_link *k)
+{
+	const struct mt_stream *lower = k->lower;
+
+	return k->credit && mt_stream_room(lower) > 0 &&
+	       !(lower->squeezed && lower->tx_queued >= lower->tx_high);
+}
+
 static void send_streams(struct mux_link *k)
 {
 	struct mux *m;
 
-	while (k->credit && mt_stream_room(k->lower) > 0 && (m = next_to_send(k))) {
+	while (may_send(k) && (m = next_to_send(k))) {
 		if (!send_data(m))
 			return;
 		mt_list_del(&m->node);
