@@ -116,6 +116,11 @@ struct mt_keyed_info {
 	uint64_t overflowed; /* of both: decided by an overflow bucket */
 };
 
+/*
+ * Fills `info` with the sums of all workers since the rule was made. Control thread, while the
+ * caller has a reference to the rule: workers go on counting, so the sums are of slightly different
+ * times.
+ */
 void mt_keyed_describe(const struct mt_keyed_rule *r, struct mt_keyed_info *info);
 /* Iterates over the rules with references: *idx starts at 0; false at the end. */
 bool mt_keyed_next(const struct mt_keyed *t, uint32_t *idx, struct mt_keyed_info *info);
