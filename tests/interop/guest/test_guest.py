@@ -18,7 +18,7 @@ from meltemi_lab import Lab, check, equal, main, netns, streams, unit, within  #
 from meltemi_lab.authority import Authority  # noqa: E402
 from meltemi_lab.files import put_together  # noqa: E402
 
-from guest import BUYER, GATEWAY, MAC, OTHER, Guest, directory  # noqa: E402
+from guest import BUYER, GATEWAY, MAC, OTHER, UP, Guest, directory  # noqa: E402
 
 ACCOUNT = "cluster.local/ns/shop/sa/%s"
 HOST, TARGET = "greeter.shop.svc.cluster.local", "greeter:9090"
@@ -141,7 +141,7 @@ class World:
         return next(row["link"] for row in self.daemon.show("ports")["ports"] if row["name"] == "vm1")
 
     def up(self, what):
-        within(20, lambda: self.link() == "up" or not self.guest.machine.running(), what, step=0.1)
+        within(UP, lambda: self.link() == "up" or not self.guest.machine.running(), what, step=0.1)
         check(self.guest.machine.running(), f"the emulator has ended: {self.guest.machine.tail()}")
 
 
