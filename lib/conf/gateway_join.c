@@ -31,7 +31,9 @@ static uint64_t id_of(const struct mt_build *b, const struct mt_virtual_service 
 bool mt_b_shares_host(struct mt_build *b, struct mt_idmap *names,
 	const struct mt_virtual_service *first, const struct mt_virtual_service *vs)
 {
-	for (uint32_t i = 0; !names->n && i < first->n_hosts; i++)
+	bool is_known = names->n;
+
+	for (uint32_t i = 0; !is_known && i < first->n_hosts; i++)
 		if (mt_idmap_put(names, id_of(b, first, i), b))
 			b->tmp.failed = true;
 	for (uint32_t i = 0; i < vs->n_hosts; i++)

@@ -45,6 +45,11 @@ static const struct {
 		 LIST("dubbo", "v", WHERE("{headers: {k: {exact: x}}}"), "a.x"))
 			VS("w", "default", "S.test", LIST("http", "w", "", "b.x")),
 		"v w", NULL, NULL},
+	/* Of any of its hosts. */
+	{BASE VS("v", "default", "s.test, t.test, u.test",
+		 LIST("dubbo", "v", WHERE("{headers: {k: {exact: x}}}"), "a.x"))
+			VS("w", "default", "r.test, u.test", LIST("http", "w", "", "b.x")),
+		"v w", NULL, NULL},
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x"))
 			VS("w", "default", "t.test", LIST("dubbo", "w", "", "b.x")),
 		"v", NULL,
