@@ -208,6 +208,16 @@ bool mt_b_means_long(
 	return mt_meant_host(b->model, word, ns, find_host, &b->hosts, full) == full;
 }
 
+bool mt_b_means_only_long(const struct mt_build *b, const char *word, const char *ns)
+{
+	char full[MT_MEANT_HOST];
+	const struct mt_host *h =
+		mt_b_means_long(b, word, ns, full) ? mt_strmap_get(&b->hosts, full) : NULL;
+
+	return h &&
+	       (strcmp(h->se->meta.ns, ns) == 0 || !mt_model_is_limited(b->model, &h->se->meta));
+}
+
 #define NEAR_MAX 100
 
 const char *mt_b_host_remedy(struct mt_build *b, const char *host)

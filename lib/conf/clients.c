@@ -114,7 +114,7 @@ bool mt_b_hosts_are_of_server(struct mt_build *b, const struct mt_text *hosts, u
 		bool is_short =
 			mt_long_name(host, ns, mt_model_domain(b->model), full, sizeof(full));
 		/* As in mt_b_host(), but a name at a gateway need not be a service's. */
-		bool as_written = !mt_b_means_long(b, host, ns, full);
+		bool as_written = !mt_b_means_only_long(b, host, ns);
 
 		for (uint32_t k = 0; k < server->n_hosts; k++)
 			if ((as_written && has_host(server->hosts[k].s, host, ns, g)) ||

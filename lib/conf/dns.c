@@ -4,7 +4,7 @@
  * control plane's table, and hosts of a discovery service's listeners. Built behind everything else, so of documents
  * and listeners only what is served has a name; a control plane's table is taken as it is.
  */
-#include "mt_conf_priv.h"
+#include "mt_conf_holders_priv.h"
 #include "mt_meant.h"
 
 #include "mt_dns.h"
@@ -146,17 +146,64 @@ static bool is_top_level(const struct mt_node_dns *d, const char *host)
 	return true;
 }
 
-/* The host of another namespace that the name means for the node's DNS clients; NULL: none. */
-static const struct mt_host *of_others(
-	const struct mt_build *b, const struct mt_host *h, const char *name)
+/*
+ * True if DNS answers the name with `h` in the configuration in force; after a start, if of both
+ * only `h` was applied before. Edits of either object change nothing.
+ */
+static bool had_name(
+	struct mt_build *b, const struct mt_host *h, const struct mt_host *other, const char *name)
 {
+	if (b->conf->current)
+		return mt_b_claim(b, mt_place_of_name(name), &h->se->meta) < MT_CLAIM_NOT_HELD;
+	return !(mt_b_standing(b, &h->se->meta) & MT_STANDING_NEVER) &&
+	       (mt_b_standing(b, &other->se->meta) & MT_STANDING_NEVER);
+}
+
+/*
+ * The host of another namespace that the name means for the node's DNS clients; NULL: none. Of two
+ * objects of sources with `namespaces`, both of other namespaces than the Node's, the one that has
+ * the name keeps it: "pay.shop" may be a service of namespace shop or a domain, and an author of
+ * either could otherwise take it from the other one.
+ */
+static const struct mt_host *of_others(
+	struct mt_build *b, const struct mt_host *h, const char *name)
+{
+	const char *ns = b->model->node->meta.ns;
 	const struct mt_host *other;
 	char full[MT_MEANT_HOST];
 
-	if (!mt_b_means_long(b, name, b->model->node->meta.ns, full))
+	if (!mt_b_means_long(b, name, ns, full))
 		return NULL;
 	other = mt_strmap_get(&b->hosts, full);
-	return other && strcmp(other->se->meta.ns, h->se->meta.ns) != 0 ? other : NULL;
+	if (!other || strcmp(other->se->meta.ns, h->se->meta.ns) == 0 ||
+		(!mt_b_means_only_long(b, name, ns) && had_name(b, h, other, name)))
+		return NULL;
+	return other;
+}
+
+static bool is_answered(const struct mt_host *h)
+{
+	return mt_host_is_served(h) && h->n_addrs;
+}
+
+void mt_b_dns_places(struct mt_build *b, mt_b_place_fn *fn)
+{
+	const struct mt_host *h;
+	const char *name;
+	uint32_t pos = 0;
+
+	if (!b->model->node)
+		return;
+	while ((h = mt_strmap_next(&b->hosts, &pos, &name)) != NULL) {
+		char full[MT_MEANT_HOST];
+
+		/* Only objects of limited sources keep a name by it (of_others()). */
+		if (mt_model_is_limited(b->model, &h->se->meta) && is_answered(h) &&
+			mt_long_name(name, h->se->meta.ns, mt_model_domain(b->model), full,
+				sizeof(full)) &&
+			!of_others(b, h, name))
+			fn(b, mt_place_of_name(name), &h->se->meta);
+	}
 }
 
 static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt_host *h)
@@ -213,7 +260,7 @@ int mt_b_dns_table(struct mt_build *b)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < b->n_hosts && rc == 0; i++) {
 		(void)mt_b_pay(b, &b->host_list[i].se->meta);
-		if (mt_host_is_served(&b->host_list[i]) && b->host_list[i].n_addrs)
+		if (is_answered(&b->host_list[i]))
 			rc = add(b, names, &b->host_list[i]);
 	}
 	(void)mt_b_pay(b, NULL);

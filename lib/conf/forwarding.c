@@ -119,11 +119,12 @@ void mt_b_forwarding_read(
 /*
  * True if `word` of the Node means one of the service's hosts. The Node may name a Service of
  * Kubernetes in any namespace by its short name, and as it is written each host with a dot that is
- * no such Service.
+ * no such Service, or one of another namespace in a source with `namespaces`.
  */
 static bool is_host_of(
 	const struct mt_build *b, const struct mt_service_entry *se, const char *word)
 {
+	const char *ns = b->model->node->meta.ns;
 	const struct mt_host *h;
 	char full[MT_MEANT_HOST];
 
@@ -132,9 +133,11 @@ static bool is_host_of(
 		for (uint32_t i = 0; i < se->n_hosts; i++)
 			if (strcmp(se->hosts[i].s, full) == 0)
 				return true;
-	h = mt_b_host(b, word, b->model->node->meta.ns);
-	if (!h && strchr(word, '.'))
-		h = mt_strmap_get(&b->hosts, word);
+	h = mt_b_host(b, word, ns);
+	if (h && h->se == se)
+		return true;
+	h = strchr(word, '.') && !mt_b_means_only_long(b, word, ns) ? mt_strmap_get(&b->hosts, word)
+								    : NULL;
 	return h && h->se == se;
 }
 

@@ -9,36 +9,70 @@
 
 #include "mt_secret_hash.h"
 
-/*
- * Of the name of the host that is meant. A name at a gateway need not be a service's: it is then as
- * it is written, or without a dot one of the document's namespace. A host with one dot is otherwise
- * that of a namespace, whose author could add rules for it.
- */
-static uint64_t id_of(const struct mt_build *b, const struct mt_virtual_service *vs, uint32_t i)
-{
-	const char *host = vs->hosts[i].s;
-	char full[MT_MEANT_HOST];
-	bool is_long = mt_b_means_long(b, host, vs->meta.ns, full);
-	uint64_t id;
+/* Names that a host of a VirtualService may stand for. */
+struct meant {
+	uint64_t ids[2];
+	uint32_t n;
+};
 
-	if (!is_long && !strchr(host, '.') && !mt_b_host(b, host, vs->meta.ns))
-		is_long = mt_long_name(
-			host, vs->meta.ns, mt_model_domain(b->model), full, sizeof(full));
-	id = mt_secret_hash_text(is_long ? full : host, 0);
-	return id ? id : 1;
+static void add(struct meant *to, const char *name)
+{
+	uint64_t id = mt_secret_hash_text(name, 0);
+
+	to->ids[to->n++] = id ? id : 1;
+}
+
+/*
+ * The name of the host that is meant. A name at a gateway need not be a service's: it is then as it
+ * is written, or without a dot one of the document's namespace. A host with one dot is otherwise
+ * that of a namespace, and its author could add rules for it. Both names, if that author has a
+ * service with the long one (mt_b_means_only_long()): the rules of the name as it is written stay
+ * joined.
+ */
+static struct meant meant_by(
+	const struct mt_build *b, const struct mt_virtual_service *vs, uint32_t i)
+{
+	const char *host = vs->hosts[i].s, *ns = vs->meta.ns;
+	char full[MT_MEANT_HOST];
+	bool is_long = mt_b_means_long(b, host, ns, full);
+	bool as_written = !mt_b_means_only_long(b, host, ns);
+	struct meant m = {0};
+
+	if (!is_long && !strchr(host, '.') && !mt_b_host(b, host, ns)) {
+		is_long = mt_long_name(host, ns, mt_model_domain(b->model), full, sizeof(full));
+		as_written = !is_long;
+	}
+	if (is_long)
+		add(&m, full);
+	if (as_written)
+		add(&m, host);
+	return m;
+}
+
+static void put_names(
+	struct mt_build *b, struct mt_idmap *names, const struct mt_virtual_service *vs)
+{
+	for (uint32_t i = 0; i < vs->n_hosts; i++) {
+		const struct meant m = meant_by(b, vs, i);
+
+		for (uint32_t k = 0; k < m.n; k++)
+			if (mt_idmap_put(names, m.ids[k], b))
+				b->tmp.failed = true;
+	}
 }
 
 bool mt_b_shares_host(struct mt_build *b, struct mt_idmap *names,
 	const struct mt_virtual_service *first, const struct mt_virtual_service *vs)
 {
-	bool is_known = names->n;
+	if (!names->n)
+		put_names(b, names, first);
+	for (uint32_t i = 0; i < vs->n_hosts; i++) {
+		const struct meant m = meant_by(b, vs, i);
 
-	for (uint32_t i = 0; !is_known && i < first->n_hosts; i++)
-		if (mt_idmap_put(names, id_of(b, first, i), b))
-			b->tmp.failed = true;
-	for (uint32_t i = 0; i < vs->n_hosts; i++)
-		if (mt_idmap_get(names, id_of(b, vs, i)))
-			return true;
+		for (uint32_t k = 0; k < m.n; k++)
+			if (mt_idmap_get(names, m.ids[k]))
+				return true;
+	}
 	return false;
 }
 

@@ -34,6 +34,8 @@ uint64_t mt_place_of_clients(const char *text);
 uint64_t mt_place_of_workload(const char *text);
 /* Identifies a host of services by its name in lower case. Never 0. */
 uint64_t mt_place_of_host(const char *name);
+/* Identifies a host with the form of a short name among those that DNS answers for. Never 0. */
+uint64_t mt_place_of_name(const char *name);
 /*
  * How good the claim of an object is to a place, which may also be an address (mt_id_of_addr()): of
  * two objects the one with the lower number has it, and of equal ones the first in order of age.
@@ -80,6 +82,8 @@ void mt_b_forward_places(struct mt_build *b, mt_b_place_fn *fn);
 void mt_b_bind_places(struct mt_build *b, mt_b_place_fn *fn);
 /* bound.c: adds the addresses of workloads, with the objects that give them principals. */
 void mt_b_bound_places(struct mt_build *b, mt_b_place_fn *fn);
+/* dns.c: adds hosts that have the form of short names, with the objects that DNS answers with. */
+void mt_b_dns_places(struct mt_build *b, mt_b_place_fn *fn);
 /*
  * Of the address of a workload (mt_place_of_workload()): true if an entry of another namespace gave
  * it a principal in the configuration in force, or entries of several namespaces disputed it.

@@ -284,6 +284,12 @@ struct mt_host *mt_b_host(const struct mt_build *b, const char *host, const char
 /* True if it means a host by the long name of `word`, which is left in `full`. */
 bool mt_b_means_long(
 	const struct mt_build *b, const char *word, const char *ns, char full[MT_MEANT_HOST]);
+/*
+ * True if, besides, the word cannot be a name as it is written, which no service need have: the
+ * host is of namespace `ns`, or of a source without `namespaces`. A service in a source with
+ * namespace "com" would otherwise take the name example.com from all others.
+ */
+bool mt_b_means_only_long(const struct mt_build *b, const char *word, const char *ns);
 /* "did you mean X?" over all hosts, in b->tmp; or what else to do. */
 const char *mt_b_host_remedy(struct mt_build *b, const char *host);
 
