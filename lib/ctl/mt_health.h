@@ -29,6 +29,15 @@ struct mt_health {
 void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, const char *remedy,
 	const char *fmt, ...) mt_printf(5, 6);
 
+#define MT_FIRST_OF 64
+/*
+ * Words in front of a finding about the first of `n` things, in `words`: how many there are, and
+ * the command that lists them; "" if there is one. They are in front because long names may cut off
+ * the end. Without the number, an author of the first thing would hide those of others.
+ */
+const char *mt_first_of(
+	char words[MT_FIRST_OF], uint32_t n, const char *things, const char *command);
+
 typedef void mt_check_fn(struct mt_health *h);
 
 mt_check_fn mt_check_access_log, mt_check_state, mt_check_state_directory, mt_check_configuration,

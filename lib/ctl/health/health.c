@@ -55,6 +55,15 @@ void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, c
 		MT_M("remedy", mt_json_known(remedy)));
 }
 
+const char *mt_first_of(
+	char words[MT_FIRST_OF], uint32_t n, const char *things, const char *command)
+{
+	if (n < 2)
+		return "";
+	snprintf(words, MT_FIRST_OF, "%u %s (`%s`), first: ", n, things, command);
+	return words;
+}
+
 /* Cores and devices of this node, for tools that inspect the host. */
 static json_t *node_of(const struct mt_ctl *c)
 {

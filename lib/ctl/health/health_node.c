@@ -86,14 +86,15 @@ void mt_check_state(struct mt_health *h)
 }
 
 /*
- * Reports the first line of the last load's diagnostics that contains `word`, and whether there are
- * more.
+ * Reports the first line of the last load's diagnostics that contains `word`, and how many there
+ * are.
  */
 static void diagnostic(
 	struct mt_health *h, enum mt_finding_state s, const char *word, const char *remedy)
 {
 	const char *all = h->c->env.diagnostics ? h->c->env.diagnostics(h->c->env.arg) : NULL;
 	const char *at = all ? strstr(all, word) : NULL;
+	char words[MT_FIRST_OF];
 	uint32_t n = 0;
 
 	if (!at)
@@ -102,16 +103,16 @@ static void diagnostic(
 		n++;
 	while (at > all && at[-1] != '\n')
 		at--;
-	mt_found(h, s, "", remedy, "%.*s%s", (int)strcspn(at, "\n"), at,
-		n > 1 ? " (and more: `show config`)" : "");
+	mt_found(h, s, "", remedy, "%s%.*s", mt_first_of(words, n, "messages", "show config"),
+		(int)strcspn(at, "\n"), at);
 }
 
-/* Reports the first object with that status, and whether there are more. */
+/* Reports the first object with that status, and how many there are. */
 static void objects_of(struct mt_health *h, const struct mt_object_table *t,
 	enum mt_object_status status, enum mt_finding_state s, const char *remedy)
 {
 	const struct mt_object_row *first = NULL;
-	char name[512];
+	char name[512], words[MT_FIRST_OF];
 	uint32_t n = 0;
 
 	for (uint32_t i = t->n; i-- > 0;)
@@ -122,9 +123,9 @@ static void objects_of(struct mt_health *h, const struct mt_object_table *t,
 	if (!first)
 		return;
 	(void)mt_object_str(first->o, name, sizeof(name));
-	mt_found(h, s, "", remedy, "%s (%s:%u) is %s: %s%s", name, first->o->origin.file,
-		first->o->origin.line, mt_object_status_str(status), first->why ? first->why : "",
-		n > 1 ? " (and more: `show objects`)" : "");
+	mt_found(h, s, "", remedy, "%s%s (%s:%u) is %s: %s",
+		mt_first_of(words, n, "objects", "show objects"), name, first->o->origin.file,
+		first->o->origin.line, mt_object_status_str(status), first->why ? first->why : "");
 }
 
 /*
@@ -170,24 +171,24 @@ static void count(struct claimed *c, const struct mt_bound *b)
 
 static void without_principal(struct mt_health *h, const struct claimed *c, const char *remedy)
 {
-	char text[MT_ADDR_STRLEN];
+	char text[MT_ADDR_STRLEN], words[MT_FIRST_OF];
 
 	if (c->n)
-		mt_found(h, MT_FOUND_WARNING, "", remedy, "the workload %s has no principal: %s%s",
-			mt_addr_str(&c->first->addr, text), c->first->why ? c->first->why : "",
-			c->n > 1 ? " (and more: `show workloads`)" : "");
+		mt_found(h, MT_FOUND_WARNING, "", remedy, "%sthe workload %s has no principal: %s",
+			mt_first_of(words, c->n, "workloads", "show workloads"),
+			mt_addr_str(&c->first->addr, text), c->first->why ? c->first->why : "");
 }
 
 /*
  * Reports the first workload that WorkloadEntries of several namespaces leave without a principal,
  * the first one with an entry that waits, and the first one with a principal and such an entry, and
- * if there are more.
+ * how many there are of each.
  */
 static void check_workloads(struct mt_health *h)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(h->c);
 	struct claimed disputed = {0}, waiting = {0}, shared = {0};
-	char text[MT_ADDR_STRLEN];
+	char text[MT_ADDR_STRLEN], words[MT_FIRST_OF];
 
 	for (uint32_t i = 0; s && i < s->n_bound; i++) {
 		const struct mt_bound *b = &s->bound[i];
@@ -197,11 +198,11 @@ static void check_workloads(struct mt_health *h)
 	}
 	if (shared.n)
 		mt_found(h, MT_FOUND_WARNING, "", "remove the entries of one namespace",
-			"%s gives the workload %s no principal, because of %s of another "
-			"namespace%s",
+			"%s%s gives the workload %s no principal, because of %s of another "
+			"namespace",
+			mt_first_of(words, shared.n, "workloads", "show objects"),
 			shared.first->also, mt_addr_str(&shared.first->addr, text),
-			shared.first->by ? shared.first->by : "an entry",
-			shared.n > 1 ? " (and more: `show objects`)" : "");
+			shared.first->by ? shared.first->by : "an entry");
 	without_principal(h, &disputed,
 		"remove the entries of one namespace; no policy allows the workload by name until "
 		"then");

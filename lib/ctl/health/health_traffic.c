@@ -169,12 +169,14 @@ static void check_streams(struct mt_health *h, struct mt_xds *x)
  */
 static void tell_beyond(struct mt_health *h, const struct mt_xds_resource_info *first, uint32_t n)
 {
+	char words[MT_FIRST_OF];
+
 	if (n)
 		mt_found(h, MT_FOUND_NOTE, first->name,
 			"nothing, if no call of this node is for it: `show xds`, "
 			"docs/reference/xds.md",
-			"%s %s: %s%s", first->type, first->state, first->reason,
-			n > 1 ? " (and more: `show resources`)" : "");
+			"%s%s %s: %s", mt_first_of(words, n, "resources", "show resources"),
+			first->type, first->state, first->reason);
 }
 
 /*

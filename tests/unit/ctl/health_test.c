@@ -619,6 +619,38 @@ static void test_workloads(void)
 	json_decref(h.list);
 }
 
+/* A finding about several has their number in front, so that none can hide another one. */
+static void test_several_workloads(void)
+{
+	static const struct {
+		struct mt_bound is;
+		const char *words;
+	} rows[] = {
+		{{.disputed = true, .why = "two"},
+			"3 workloads (`show workloads`), first: the workload 192.0.2.1 has no "
+			"principal: two"},
+		{{.waits = true, .also = "WorkloadEntry a/x", .why = "it waits"},
+			"3 workloads (`show workloads`), first: the workload 192.0.2.1 has no "
+			"principal: it waits"},
+		{{.principal = "p", .by = "WorkloadEntry b/v", .also = "WorkloadEntry a/x"},
+			"3 workloads (`show objects`), first: WorkloadEntry a/x gives the workload "
+			"192.0.2.1 no principal, because of WorkloadEntry b/v of another "
+			"namespace"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_bound bound[] = {rows[i].is, rows[i].is, rows[i].is};
+		struct mt_health h;
+		const char *words;
+
+		CU_ASSERT_EQUAL(mt_addr_parse("192.0.2.1", &bound[0].addr), 0);
+		words = workloads_finding(&h, bound, 3);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(words);
+		CU_ASSERT_STRING_EQUAL(words, rows[i].words);
+		json_decref(h.list);
+	}
+}
+
 /* A finding names the endpoints that take no traffic, and why. */
 static void test_endpoints(void)
 {
@@ -732,6 +764,7 @@ const struct mt_test health_tests[] = {
 	{"state directory", test_state_directory},
 	{"a configuration that waits", test_waiting},
 	{"workloads of two namespaces", test_workloads},
+	{"several workloads", test_several_workloads},
 	{"endpoints without traffic", test_endpoints},
 	{0},
 };

@@ -38,7 +38,8 @@ bool test_wait(struct mt_ctl *c, int fd)
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"close", close_tests}, {"command", command_tests},
-		{"health", health_tests}, {"events", events_tests}, {"explain", explain_tests},
+		{"health", health_tests}, {"health of objects", health_objects_tests},
+		{"events", events_tests}, {"explain", explain_tests},
 		{"forwarding", forwarding_tests}, {"history", history_tests},
 		{"identity", identity_tests}, {"istio", istio_tests}, {"load", load_tests},
 		{"mesh", mesh_tests}, {"pace", pace_tests}, {"socket", socket_tests},

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Findings about objects of documents that are not in use as they are written. */
+#include "suites.h"
+
+#include "../../../lib/ctl/mt_health.h"
+#include "mt_objects.h"
+
+static struct mt_object_table *table(void *arg)
+{
+	return arg;
+}
+
+/* The words of the only finding about a configuration with these objects. */
+static char *words_of(struct mt_object_table *t)
+{
+	const struct mt_ctl_env env = {.node = "n", .objects = table, .arg = t};
+	struct mt_ctl *c = test_ctl(&env);
+	struct mt_health h = {.c = c, .list = json_array(), .check = "configuration"};
+	const char *words;
+	char *copy;
+
+	mt_check_configuration(&h);
+	CU_ASSERT_EQUAL(json_array_size(h.list), 1);
+	words = json_string_value(json_object_get(json_array_get(h.list, 0), "words"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(words);
+	copy = strdup(words);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+	json_decref(h.list);
+	mt_ctl_destroy(c);
+	return copy;
+}
+
+/* Their number is in front, so that an author of a first one with a long name hides no others. */
+static void test_several(void)
+{
+	static char longest[400];
+	struct mt_object o[] = {
+		{.kind = "ServiceEntry", .ns = "a", .name = "x", .origin = {"a.yaml", 1}},
+		{.kind = "ServiceEntry", .ns = "b", .name = "y", .origin = {"b.yaml", 2}}};
+	struct mt_object_row rows[] = {
+		{.o = &o[0], .status = MT_OBJECT_REFUSED, .why = "it is wrong"},
+		{.o = &o[1], .status = MT_OBJECT_REFUSED, .why = "so is it"}};
+	struct mt_object_table t = {.rows = rows, .n = 1};
+	char *words = words_of(&t);
+
+	CU_ASSERT_STRING_EQUAL(words, "ServiceEntry a/x (a.yaml:1) is refused: it is wrong");
+	free(words);
+	t.n = 2;
+	words = words_of(&t);
+	CU_ASSERT_STRING_EQUAL(words,
+		"2 objects (`show objects`), first: ServiceEntry a/x (a.yaml:1) is refused: it is "
+		"wrong");
+	free(words);
+	memset(longest, 'x', sizeof(longest) - 1);
+	o[0].name = longest;
+	words = words_of(&t);
+	CU_ASSERT_EQUAL(strncmp(words, "2 objects (`show objects`), first: ", 35), 0);
+	free(words);
+}
+
+const struct mt_test health_objects_tests[] = {{"several objects", test_several}, {0}};
