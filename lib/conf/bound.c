@@ -540,6 +540,18 @@ void mt_b_bound_owners(struct mt_build *b)
 }
 
 /*
+ * True for an entry that had the address before an entry of a source without `namespaces` got it.
+ * It has the address again when that one is gone.
+ */
+static bool is_next(struct bindings *x, const struct namer *n, const struct mt_workload_entry *e,
+	uint64_t place)
+{
+	return (claim_of(x, e, place) & OF_LIMITED) &&
+	       !(claim_of(x, n->best, place) & OF_LIMITED) &&
+	       mt_b_claim(x->b, place, &e->meta) < MT_CLAIM_NOT_HELD;
+}
+
+/*
  * Notes who gives the address a principal, or keeps it from others. If there is none, those before
  * stay its holders.
  */
@@ -557,7 +569,7 @@ static void add_place(struct bindings *x, const struct mt_workload_entry *e, uin
 		put(x, &x->first, place, e);
 	} else if (n->unnamed && !n->noted) {
 		x->add(x->b, place, &n->best->meta);
-	} else if (!rival_of(x, e, place)) {
+	} else if (!rival_of(x, e, place) || is_next(x, n, e, place)) {
 		x->add(x->b, place, &e->meta);
 	}
 	n->noted = true;

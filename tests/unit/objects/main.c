@@ -11,11 +11,11 @@ int main(int argc, char **argv)
 		{"notes", notes_tests}, {"material", material_tests}, {"proxies", proxies_tests},
 		{"refused", refused_tests}, {"confined", confined_tests}, {"shares", shares_tests},
 		{"standing", standing_tests}, {"short_names", short_names_tests},
-		{"one_dot", one_dot_tests}, {"lists", lists_tests}, {"memory", memory_tests},
-		{"work", work_tests}, {"work of gateways", work_gateways_tests},
-		{"work of conditions", work_conds_tests}, {"work of limits", work_limits_tests},
-		{"work of policies", work_policies_tests}, {"work of texts", work_texts_tests},
-		{"work of tables", work_tables_tests}, {0}};
+		{"one_dot", one_dot_tests}, {"held_workloads", held_workloads_tests},
+		{"lists", lists_tests}, {"memory", memory_tests}, {"work", work_tests},
+		{"work of gateways", work_gateways_tests}, {"work of conditions", work_conds_tests},
+		{"work of limits", work_limits_tests}, {"work of policies", work_policies_tests},
+		{"work of texts", work_texts_tests}, {"work of tables", work_tables_tests}, {0}};
 
 	int rc = mt_test_main(suites, argc, argv);
 

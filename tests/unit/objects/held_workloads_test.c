@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which namespace has the address of a workload while entries of others come and go. */
+#include "objects_test.h"
+
+#define NODE                                                                                       \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24], side: workloads}]\n"   \
+	"  sources: [{directory: all}, {directory: all/shop, namespaces: [shop]}, "                \
+	"{directory: all/team, namespaces: [a]}]\n"
+#define ENTRY(name, ns)                                                                            \
+	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: " name          \
+	", namespace: " ns "}\nspec: {address: 192.0.2.5, serviceAccount: y}\n"
+#define OF_SHOP "cluster.local/ns/shop/sa/y"
+
+/* Loads what is written, and puts it into force. Returns the principal of the only workload. */
+static const char *serve(struct scene *sc)
+{
+	const struct mt_snapshot *s;
+	struct mt_err e;
+
+	scene_load_node(sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
+	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(sc->conf, sc->s, 1000000, NULL, &e), 0);
+	sc->s = NULL;
+	s = mt_conf_current(sc->conf);
+	CU_ASSERT_EQUAL_FATAL(s->n_bound, 1);
+	return s->bound[0].principal ? s->bound[0].principal : "";
+}
+
+static void begin(struct scene *sc)
+{
+	char cmd[100];
+
+	scene_begin(sc);
+	snprintf(cmd, sizeof(cmd), "mkdir -p %s/all/shop %s/all/team", sc->dir, sc->dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+	scene_write(sc, "0-node.yaml", NODE);
+	scene_write(sc, "all/shop/v.yaml", ENTRY("buyer", "shop"));
+	CU_ASSERT_STRING_EQUAL(serve(sc), OF_SHOP);
+}
+
+/*
+ * An entry of a source without `namespaces` that was written by mistake takes the address for its
+ * time only, and gives it to no entry that was written meanwhile.
+ */
+static void a_mistake(void)
+{
+	static const char *const meanwhile[] = {ENTRY("buyer", "shop"), ENTRY("other", "shop")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(meanwhile); i++) {
+		struct scene sc;
+
+		begin(&sc);
+		scene_write(&sc, "all/z.yaml", ENTRY("z", "infra"));
+		CU_ASSERT_STRING_EQUAL(serve(&sc), "cluster.local/ns/infra/sa/y");
+		scene_write(&sc, "all/team/x.yaml", ENTRY("x", "a"));
+		scene_write(&sc, "all/shop/v.yaml", meanwhile[i]);
+		for (int load = 0; load < 3; load++)
+			CU_ASSERT_STRING_EQUAL(serve(&sc), "cluster.local/ns/infra/sa/y");
+		scene_write(&sc, "all/z.yaml", NULL);
+		for (int load = 0; load < 2; load++)
+			CU_ASSERT_STRING_EQUAL(serve(&sc), OF_SHOP);
+		scene_end(&sc);
+	}
+}
+
+/* It keeps nothing for an entry that was not there before it, or that left. */
+static void who_left(void)
+{
+	struct scene sc;
+
+	begin(&sc);
+	scene_write(&sc, "all/team/x.yaml", ENTRY("x", "a"));
+	scene_write(&sc, "all/z.yaml", ENTRY("z", "infra"));
+	CU_ASSERT_STRING_EQUAL(serve(&sc), "cluster.local/ns/infra/sa/y");
+	scene_write(&sc, "all/shop/v.yaml", NULL);
+	CU_ASSERT_STRING_EQUAL(serve(&sc), "cluster.local/ns/infra/sa/y");
+	scene_write(&sc, "all/z.yaml", NULL);
+	CU_ASSERT_STRING_EQUAL(serve(&sc), "");
+	scene_end(&sc);
+}
+
+const struct mt_test held_workloads_tests[] = {
+	{"a_mistake", a_mistake}, {"who_left", who_left}, {0}};
