@@ -512,7 +512,8 @@ static void dispute(struct bindings *x, const struct mt_workload_entry *e, uint6
 	}
 	equal = namer_of(x, place)->other && claim_of(x, rival, place) == claim_of(x, e, place);
 	mt_b_dispute(x->b, &e->meta, e->w.address_text.line, "spec.address",
-		equal ? "remove one of the two entries" : "write the address of its own workload",
+		equal ? "remove one of the two entries"
+		      : "write the address of its own workload, or remove one of the two entries",
 		"gives %.64s no principal, because of WorkloadEntry %.64s/%.128s at %.128s:%u%s",
 		e->w.address_text.s, rival->meta.ns, rival->meta.name,
 		rival->meta.origin.file ? rival->meta.origin.file : "?", rival->meta.origin.line,
@@ -599,8 +600,8 @@ static bool is_not_given(struct bindings *x, const struct mt_workload_entry *e, 
 		at->waits = true;
 		at->by = name_of(x->b, n->best);
 		at->why = mt_region_printf(&x->b->tmp,
-			"until now, an entry of another namespace had the address of %s or "
-			"disputed it",
+			"%s waits, because until now an entry of another namespace had the "
+			"address or disputed it",
 			at->by ? at->by : "");
 	} else if (n && n->other && !at->disputed) {
 		at->disputed = true;

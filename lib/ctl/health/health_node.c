@@ -197,12 +197,17 @@ static void check_workloads(struct mt_health *h)
 			count(b->disputed ? &disputed : b->waits ? &waiting : &shared, b);
 	}
 	if (shared.n)
-		mt_found(h, MT_FOUND_WARNING, "", "remove the entries of one namespace",
+		mt_found(h, MT_FOUND_WARNING, "",
+			shared.first->principal
+				? "remove the entries of one namespace"
+				: "remove the entries of one namespace; no policy allows the "
+				  "workload by name until then",
 			"%s%s gives the workload %s no principal, because of %s of another "
-			"namespace",
+			"namespace%s",
 			mt_first_of(words, shared.n, "workloads", "show objects"),
 			shared.first->also, mt_addr_str(&shared.first->addr, text),
-			shared.first->by ? shared.first->by : "an entry");
+			shared.first->by ? shared.first->by : "an entry",
+			shared.first->principal ? "" : ", which gives none either");
 	without_principal(h, &disputed,
 		"remove the entries of one namespace; no policy allows the workload by name until "
 		"then");

@@ -617,6 +617,17 @@ static void test_workloads(void)
 		"WorkloadEntry a/x gives the workload 192.0.2.7 no principal, because of "
 		"WorkloadEntry b/v of another namespace");
 	json_decref(h.list);
+	/* Kept by an entry without an account. */
+	bound[1].principal = NULL;
+	words = workloads_finding(&h, bound, 2);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(words);
+	CU_ASSERT_STRING_EQUAL(words,
+		"WorkloadEntry a/x gives the workload 192.0.2.7 no principal, because of "
+		"WorkloadEntry b/v of another namespace, which gives none either");
+	remedy = json_string_value(json_object_get(json_array_get(h.list, 0), "remedy"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(remedy);
+	CU_ASSERT_PTR_NOT_NULL(strstr(remedy, "no policy allows the workload by name"));
+	json_decref(h.list);
 }
 
 /* A finding about several has their number in front, so that none can hide another one. */

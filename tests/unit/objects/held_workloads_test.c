@@ -53,6 +53,9 @@ static void a_mistake(void)
 		begin(&sc);
 		scene_write(&sc, "all/z.yaml", ENTRY("z", "infra"));
 		CU_ASSERT_STRING_EQUAL(serve(&sc), "cluster.local/ns/infra/sa/y");
+		CU_ASSERT(scene_has(&sc, "v.yaml",
+			"(write the address of its own workload, or remove one of the two "
+			"entries)"));
 		scene_write(&sc, "all/team/x.yaml", ENTRY("x", "a"));
 		scene_write(&sc, "all/shop/v.yaml", meanwhile[i]);
 		for (int load = 0; load < 3; load++)
@@ -77,6 +80,9 @@ static void who_left(void)
 	CU_ASSERT_STRING_EQUAL(serve(&sc), "cluster.local/ns/infra/sa/y");
 	scene_write(&sc, "all/z.yaml", NULL);
 	CU_ASSERT_STRING_EQUAL(serve(&sc), "");
+	CU_ASSERT_STRING_EQUAL(mt_conf_current(sc.conf)->bound[0].why,
+		"WorkloadEntry a/x waits, because until now an entry of another namespace had the "
+		"address or disputed it");
 	scene_end(&sc);
 }
 
