@@ -143,14 +143,17 @@ static const struct mt_se_port *port_of(const struct mt_service_entry *se, uint3
 /*
  * True if the MeshConfig means an object as its provider: one of the namespace that is written
  * before the host or in it, otherwise of the root namespace, or one of a source without
- * `namespaces`. Authors of other namespaces would decide calls of all, and get their data.
+ * `namespaces`. Authors of other namespaces would decide calls of all, and get their data. A host
+ * with one dot has no namespace in it, because "judge.com" may be a name of DNS.
  */
 static bool is_meant(
 	const struct mt_build *b, const struct mt_callout_place *at, const struct mt_meta *of)
 {
 	const char *domain = mt_model_domain(b->model);
+	const char *dot = strchr(at->host, '.');
 	char full[MT_MEANT_HOST];
-	bool is_short = mt_long_name(at->host, at->ns, domain, full, sizeof(full));
+	bool is_short = dot && strchr(dot + 1, '.') &&
+			mt_long_name(at->host, at->ns, domain, full, sizeof(full));
 
 	return at->known_only || strcmp(of->ns, at->ns) == 0 ||
 	       mt_host_is_of(is_short ? full : at->host, of->ns, domain) ||

@@ -313,7 +313,12 @@ static const struct {
 	/* The namespace that is written before the host or in it, and the root namespace. */
 	{"a/judge.example.com", LIMITED("a", "judge.example.com"), "192.0.2.66:9000"},
 	{"a/judge", LIMITED("a", "judge"), "192.0.2.66:9000"},
-	{"judge.a", LIMITED("a", "judge.a"), "192.0.2.66:9000"},
+	{"judge.a.svc", LIMITED("a", "judge.a.svc.cluster.local"), "192.0.2.66:9000"},
+	{"a/judge.a", LIMITED("a", "judge.a"), "192.0.2.66:9000"},
+	{"a/judge.a", LIMITED("a", "judge.a.svc.cluster.local"), "192.0.2.66:9000"},
+	/* A host with one dot has none in it: the namespace may be called like a domain. */
+	{"judge.a", LIMITED("a", "judge.a"), NULL},
+	{"judge.a", LIMITED("a", "judge.a.svc.cluster.local"), NULL},
 	{"judge.a.svc.cluster.local", LIMITED("a", "judge.a.svc.cluster.local"), "192.0.2.66:9000"},
 	{"judge.example.com", LIMITED("istio-system", "judge.example.com"), "192.0.2.66:9000"},
 	/* A source without `namespaces`, but not an endpoint of one with them that joins it. */
