@@ -30,11 +30,13 @@ enum mt_series_kind {
 /* Latency bounds of the exposition; each is the end of a histogram bucket (metrics_service.c). */
 #define MT_LATENCY_BOUNDS_MAX 40
 
-/* Values of a service. Counters only, because lib/telemetry folds all of them. */
+/* Values of a service. lib/telemetry folds the counters, which are all before `stats`. */
 struct mt_service_values {
-	struct mt_service_stats stats;
+	struct mt_service_stats calls;		     /* of the host's ports with messages */
+	struct mt_service_stats tcp;		     /* of its ports with opaque TCP */
 	uint64_t latency[MT_LATENCY_BOUNDS_MAX + 1]; /* per bucket of these bounds */
 	uint64_t request[MT_SIZE_BUCKETS], reply[MT_SIZE_BUCKETS];
+	struct mt_service_stats stats; /* sum of calls and tcp; series have it, keys do not */
 };
 
 /* Counters come first, because they are folded; then gauges that add up; then maxima. */
@@ -51,7 +53,6 @@ struct mt_series {
 	/* services: Istio's labels as text; NULL: the node does not report as this one */
 	const char *istio[MT_ISTIO_REPORTERS];
 	uint16_t istio_off; /* services: mt_service.metrics_off */
-	bool opaque;	    /* opaque TCP service */
 	const uint64_t *values;
 	const struct mt_series_example
 		*examples; /* services: MT_EXEMPLARS; NULL: none were requested */
@@ -143,6 +144,8 @@ static inline const struct mt_service_values *mt_service_of(const struct mt_seri
 {
 	return (const struct mt_service_values *)s->values;
 }
+/* metrics_service.c: adds the statistics of a port. */
+void mt_add_service_stats(struct mt_service_stats *to, const struct mt_service_stats *st);
 /* Writes the latency histogram of a service; `unit`: parts of a second, 1 or 1,000. */
 void mt_emit_durations(
 	struct mt_collect *k, const struct mt_series *s, const char *labels, double unit);

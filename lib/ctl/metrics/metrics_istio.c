@@ -11,13 +11,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The next service that has requests: opaque TCP, or with messages. NULL as mt_collect_next(). */
+/*
+ * The next service that has connections of opaque TCP, or requests. A host with ports of both kinds
+ * has both. NULL as mt_collect_next().
+ */
 static const struct mt_series *next(struct mt_collect *k, bool opaque)
 {
 	const struct mt_series *s;
 
 	while ((s = mt_collect_next(k, MT_SERIES_SERVICE)) != NULL)
-		if (s->opaque == opaque && mt_service_of(s)->stats.requests)
+		if (opaque ? mt_service_of(s)->tcp.requests : mt_service_of(s)->calls.requests)
 			return s;
 	return NULL;
 }
@@ -50,7 +53,7 @@ void mt_istio_bad_requests(const struct mt_service_stats *st, struct mt_istio_ba
 
 static void write_requests(struct mt_collect *k, const struct mt_series *s, const char *labels)
 {
-	const struct mt_service_stats *st = &mt_service_of(s)->stats;
+	const struct mt_service_stats *st = &mt_service_of(s)->calls;
 	char flags[MT_FLAGS_TEXT], more[MT_FLAGS_TEXT + 64];
 	struct mt_istio_bad bad;
 
@@ -122,7 +125,7 @@ static void write_sizes(struct mt_collect *k, const struct mt_series *s, const c
 		between[MT_MIN(at, (uint32_t)SIZE_BOUNDS)] += counts[b];
 	}
 	mt_sample_histogram(k->out, k->f, labels, bounds, between, SIZE_BOUNDS,
-		(double)(replies ? v->stats.bytes_out : v->stats.bytes_in), NULL);
+		(double)(replies ? v->calls.bytes_out : v->calls.bytes_in), NULL);
 }
 
 static void collect_sizes(struct mt_collect *k)
@@ -143,7 +146,7 @@ static void collect_tcp(struct mt_collect *k)
 #define LABELS                                                                                     \
 	"reporter, source_*, destination_*, destination_service, destination_service_name, "       \
 	"destination_service_namespace"
-#define TCP(m) offsetof(struct mt_service_values, stats.m)
+#define TCP(m) offsetof(struct mt_service_values, tcp.m)
 
 /* In the order of enum mt_istio_metric. */
 const struct mt_family_row mt_families_istio[] = {

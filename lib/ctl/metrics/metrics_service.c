@@ -43,6 +43,12 @@ void mt_fill_service_values(struct mt_service_values *v, const struct mt_service
 	}
 }
 
+void mt_add_service_stats(struct mt_service_stats *to, const struct mt_service_stats *st)
+{
+	for (size_t i = 0; i < sizeof(*st) / sizeof(uint64_t); i++)
+		((uint64_t *)to)[i] += ((const uint64_t *)st)[i];
+}
+
 /* ---- collectors ----------------------------------------------------------------------------- */
 
 const struct mt_series *mt_collect_next(struct mt_collect *k, enum mt_series_kind kind)
@@ -114,14 +120,14 @@ void mt_emit_durations(
 	for (uint32_t i = 0; i < n; i++)
 		bounds[i] = (double)us[i] * unit / 1e6;
 	mt_sample_histogram(k->out, k->f, labels, bounds, v->latency, n,
-		(double)v->stats.latency_sum_us * unit / 1e6,
+		(double)v->calls.latency_sum_us * unit / 1e6,
 		mt_examples_of(s, us, n, unit, examples));
 }
 
 static void collect_duration(struct mt_collect *k)
 {
 	for (const struct mt_series *s; (s = mt_collect_next(k, MT_SERIES_SERVICE)) != NULL;)
-		if (!s->opaque && mt_service_of(s)->stats.requests)
+		if (mt_service_of(s)->calls.requests)
 			mt_emit_durations(k, s, s->made, 1);
 }
 

@@ -59,8 +59,7 @@ static void add_service(const struct mt_ctl *c, const struct key *k, uint64_t *t
 
 	if (!mt_ctl_service_stats(c, k->index, k->id, &st) || st.requests == 0)
 		return;
-	for (size_t i = 0; i < sizeof(st) / sizeof(*to); i++)
-		((uint64_t *)&v->stats)[i] += ((uint64_t *)&st)[i];
+	mt_add_service_stats(k->opaque ? &v->tcp : &v->calls, &st);
 	if (mt_ctl_service_hist(c, k->index, k->id, &h))
 		mt_fill_service_values(v, &h);
 }
@@ -115,7 +114,7 @@ static const struct kind {
 	void (*add)(const struct mt_ctl *c, const struct key *k, uint64_t *to);
 } kinds[MT_SERIES_KINDS] = {
 	[MT_SERIES_SERVICE] = {MT_SERIES_SERVICES, sizeof(struct mt_service_values) / 8,
-		sizeof(struct mt_service_values) / 8, 0, {"service"}, add_service},
+		offsetof(struct mt_service_values, stats) / 8, 0, {"service"}, add_service},
 	[MT_SERIES_ENDPOINT] = {MT_SERIES_ENDPOINTS, sizeof(struct mt_endpoint_values) / 8, 3, 3,
 		{"cluster", "endpoint"}, add_endpoint},
 	[MT_SERIES_ROUTE] = {MT_SERIES_ROUTES, 1, 1, 0, {"service", "route", "match"}, add_route},
@@ -362,25 +361,33 @@ static void make_labels(
 		make_istio(s, k, row);
 }
 
-/* Adds the exemplars of the keys [k, end), which are one series. */
+/* Adds the exemplars of the keys [k, end), which are the newest series. */
 static void add_examples(struct mt_scrape *s, const struct key *k, const struct key *end)
 {
 	struct set *t = &s->sets[MT_SERIES_SERVICE];
-	struct mt_series_example *x = mt_region_alloc(&s->region, MT_EXEMPLARS * sizeof(*x));
+	struct mt_series *row = &t->rows[t->n_rows - 1];
+	struct mt_series_example *x;
 
+	if (!mt_service_of(row)->calls.requests)
+		return;
+	x = mt_region_alloc(&s->region, MT_EXEMPLARS * sizeof(*x));
 	for (; x && k < end; k++)
 		mt_examples_add(s->c, k->index, k->id, &s->region, x);
-	t->rows[t->n_rows - 1].examples = x;
+	row->examples = x;
 }
 
 static void add_row(
-	struct mt_scrape *s, enum mt_series_kind kind, const struct key *k, const uint64_t *values)
+	struct mt_scrape *s, enum mt_series_kind kind, const struct key *k, uint64_t *values)
 {
 	struct set *t = &s->sets[kind];
 	struct mt_series *row = &t->rows[t->n_rows++];
+	struct mt_service_values *v = (struct mt_service_values *)values;
 
+	if (kind == MT_SERIES_SERVICE) {
+		v->stats = v->calls;
+		mt_add_service_stats(&v->stats, &v->tcp);
+	}
 	memcpy(row->label, k->label, sizeof(row->label));
-	row->opaque = k->opaque;
 	row->values = values;
 	make_labels(s, kind, k, row);
 }
@@ -404,7 +411,7 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 		return at;
 	if (mt_fold_own(s->c->folds[kind], mt_series_identity(first->label), values)) {
 		add_row(s, kind, first, values);
-		if (s->examples && kind == MT_SERIES_SERVICE && !first->opaque && values[0])
+		if (s->examples && kind == MT_SERIES_SERVICE)
 			add_examples(s, first, &t->keys[at]);
 		return at;
 	}
@@ -421,9 +428,12 @@ static void add_other(struct mt_scrape *s, enum mt_series_kind kind)
 	static const struct key other = {
 		.label = {MT_SERIES_OTHER, MT_SERIES_OTHER, MT_SERIES_OTHER}};
 	struct set *t = &s->sets[kind];
+	bool counted = t->n_folded > 0;
 
 	memcpy(t->sum, mt_fold_other(s->c->folds[kind]), kinds[kind].counters * sizeof(*t->sum));
-	if (t->n_folded || t->sum[0])
+	for (uint32_t i = 0; i < kinds[kind].counters; i++)
+		counted |= t->sum[i] > 0;
+	if (counted)
 		add_row(s, kind, &other, t->sum);
 }
 
