@@ -172,7 +172,10 @@ void mt_examples_add(const struct mt_ctl *c, uint32_t index, uint64_t id, struct
  */
 const struct mt_example *mt_examples_of(const struct mt_series *s, const uint64_t *bounds,
 	uint32_t n, double unit, struct mt_example to[MT_LATENCY_BOUNDS_MAX + 1]);
-/* Requests of a service without a good reply, by the flags of access logs; rows[0] has none. */
+/*
+ * Requests of a service without a good reply, and its opaque TCP connections that got no server, by
+ * the flags of access logs; rows[0] has no flags.
+ */
 struct mt_istio_bad {
 	uint32_t n;
 	struct {

@@ -3,6 +3,7 @@
  * Istio's standard metrics, with the labels of istio_labels.c. As at Aeraki's MetaProtocol proxy,
  * response_code is 0 for a good reply and 1 for any other. Aeraki does not count local replies;
  * they are counted here, with the response_flags that access logs have (lib/observe/endings.def).
+ * Opaque TCP connections that get no server have them, too.
  */
 #include "mt_ctl_metrics_priv.h"
 
@@ -143,6 +144,29 @@ static void collect_tcp(struct mt_collect *k)
 	collect(k, true, write_tcp);
 }
 
+/*
+ * As in Istio's proxies, a connection has the same flags in all series, and one that gets no server
+ * is opened and closed at its end.
+ */
+static void write_connections(struct mt_collect *k, const struct mt_series *s, const char *labels)
+{
+	uint64_t joined = mt_collect_member(k, s->values);
+	char flags[MT_FLAGS_TEXT], more[MT_FLAGS_TEXT + 64];
+	struct mt_istio_bad bad;
+
+	mt_istio_bad_requests(&mt_service_of(s)->tcp, &bad);
+	for (uint32_t i = 0; i < bad.n; i++) {
+		mt_flags_text(bad.rows[i].flags, false, flags);
+		snprintf(more, sizeof(more), "response_flags=\"%s\"", flags);
+		mt_emit_made(k, labels, more, bad.rows[i].requests + (i ? 0 : joined));
+	}
+}
+
+static void collect_connections(struct mt_collect *k)
+{
+	collect(k, true, write_connections);
+}
+
 #define LABELS                                                                                     \
 	"reporter, source_*, destination_*, destination_service, destination_service_name, "       \
 	"destination_service_namespace"
@@ -166,9 +190,13 @@ const struct mt_family_row mt_families_istio[] = {
 	{"istio_tcp_sent_bytes_total", MT_COUNTER, "bytes", LABELS ", response_flags",
 		"bytes that servers sent on opaque TCP connections", collect_tcp, TCP(bytes_out)},
 	{"istio_tcp_connections_opened_total", MT_COUNTER, "connections", LABELS ", response_flags",
-		"opaque TCP connections connected to a server", collect_tcp, TCP(opened)},
+		"opaque TCP connections connected to a server, and, with response_flags, those "
+		"that "
+		"got none",
+		collect_connections, TCP(opened)},
 	{"istio_tcp_connections_closed_total", MT_COUNTER, "connections", LABELS ", response_flags",
-		"opaque TCP connections that ended after that", collect_tcp, TCP(closed)},
+		"opaque TCP connections that ended, also those that got no server",
+		collect_connections, TCP(closed)},
 	{0},
 };
 
