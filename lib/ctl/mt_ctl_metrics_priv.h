@@ -50,8 +50,11 @@ struct mt_endpoint_values {
 struct mt_series {
 	const char *label[MT_SERIES_LABELS];
 	const char *made; /* labels as text */
-	/* services: Istio's labels as text; NULL: the node does not report as this one */
-	const char *istio[MT_ISTIO_REPORTERS];
+	/*
+	 * Services: Istio's labels as text, of calls and of opaque TCP. NULL: there are none, or the
+	 * node does not report as this one.
+	 */
+	const char *istio[2][MT_ISTIO_REPORTERS];
 	uint16_t istio_off; /* services: mt_service.metrics_off */
 	const uint64_t *values;
 	const struct mt_series_example
@@ -189,10 +192,12 @@ void mt_istio_bad_requests(const struct mt_service_stats *st, struct mt_istio_ba
 struct mt_istio_service {
 	struct mt_peer peer; /* labels that all its endpoints share */
 	const char *ns;	     /* NULL: unknown */
-	bool called;	     /* it has endpoints */
-	bool not_bare;	     /* mt_cluster.not_bare of some cluster */
-	bool inbound;	     /* mt_service.inbound */
-	uint16_t off;	     /* mt_service.metrics_off */
+	/* of its ports with messages; NULL: it has none; "unknown": several, or not known */
+	const char *protocol;
+	bool called;   /* it has endpoints */
+	bool not_bare; /* mt_cluster.not_bare of some cluster */
+	bool inbound;  /* mt_service.inbound */
+	uint16_t off;  /* mt_service.metrics_off */
 };
 /* Made in `r`, which must outlive it, with copies of the snapshot's texts. NULL: no memory. */
 struct mt_istio_service *mt_istio_service_of(
@@ -200,6 +205,6 @@ struct mt_istio_service *mt_istio_service_of(
 /* Adds another service of the same host. */
 void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_service *more);
 bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r);
-/* Appends the labels as text. */
+/* Appends the labels as text, for calls or opaque TCP. */
 void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
-	enum mt_istio_reporter r, struct mt_text_buf *out);
+	enum mt_istio_reporter r, bool opaque, struct mt_text_buf *out);

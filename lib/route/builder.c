@@ -153,6 +153,11 @@ void mt_route_table_free(struct mt_route_table *t)
 	free(t);
 }
 
+const struct mt_codec *mt_route_codec(const struct mt_route_table *t)
+{
+	return t->codec;
+}
+
 uint32_t mt_route_count(const struct mt_route_table *t)
 {
 	return t->n;

@@ -156,6 +156,8 @@ const struct mt_route_action *mt_route_lookup(
  */
 uint32_t mt_route_pick(const struct mt_route_action *a, uint64_t rnd);
 
+/* The codec of the messages that it routes. */
+const struct mt_codec *mt_route_codec(const struct mt_route_table *t);
 uint32_t mt_route_count(const struct mt_route_table *t);
 const struct mt_route_action *mt_route_at(const struct mt_route_table *t, uint32_t idx);
 /*

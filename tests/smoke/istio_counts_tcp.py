@@ -35,9 +35,10 @@ FAMILIES = {"opened": "istio_tcp_connections_opened_total", "closed": "istio_tcp
 def scraped(daemon, host, family, reporter="source"):
     """{flags: value} of a family's series of the host."""
     text = daemon.http("/metrics")[1]
+    kind = f'request_protocol="{"dubbo" if family == "calls" else "tcp"}"'
     found = {}
     for labels, value in re.findall(rf"^{FAMILIES[family]}{{(.*)}} (\d+)$", text, re.M):
-        if f'destination_service="{host}"' in labels and f'reporter="{reporter}"' in labels:
+        if f'destination_service="{host}"' in labels and f'reporter="{reporter}"' in labels and kind in labels:
             flags = re.search(r'response_flags="([^"]*)"', labels).group(1)
             found[flags] = found.get(flags, 0) + int(value)
     return found

@@ -62,6 +62,7 @@ struct mt_istio_service *mt_istio_service_of(
 	for (int i = 0; i < MT_PEER_LABELS; i++)
 		to->peer.label[i] = keep(r, to->peer.label[i]);
 	to->ns = keep(r, s->ns);
+	to->protocol = s->routes ? keep(r, mt_route_codec(s->routes)->name) : NULL;
 	to->inbound = s->inbound;
 	to->off = s->metrics_off;
 	return to;
@@ -73,6 +74,10 @@ void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_se
 		mt_peer_share(&to->peer, &more->peer);
 	else if (more->called)
 		to->peer = more->peer;
+	if (!to->protocol)
+		to->protocol = more->protocol;
+	else if (more->protocol && strcmp(to->protocol, more->protocol) != 0)
+		to->protocol = UNKNOWN;
 	to->called |= more->called;
 	to->not_bare |= more->not_bare;
 	to->inbound &= more->inbound;
@@ -150,15 +155,18 @@ bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r
 }
 
 void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
-	enum mt_istio_reporter r, struct mt_text_buf *out)
+	enum mt_istio_reporter r, bool opaque, struct mt_text_buf *out)
 {
 	static const struct mt_peer unknown;
 	const struct mt_peer self = self_of(c);
 	const struct mt_label reporter = {
 		"reporter", r == MT_ISTIO_SOURCE ? "source" : "destination"};
+	const char *known = opaque ? "tcp" : s->protocol;
+	const struct mt_label protocol = {"request_protocol", known ? known : UNKNOWN};
 
 	mt_labels_add(out, &reporter, 1);
 	add_side(out, source_names, s->inbound ? &unknown : &self);
 	add_side(out, destination_names, s->inbound ? &self : &s->peer);
 	add_service(out, host, s->ns ? s->ns : s->peer.label[MT_PEER_NAMESPACE]);
+	mt_labels_add(out, &protocol, 1);
 }

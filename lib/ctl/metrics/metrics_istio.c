@@ -86,8 +86,8 @@ static void collect(struct mt_collect *k, bool opaque, write_fn *fn)
 
 	for (const struct mt_series *s; (s = next(k, opaque)) != NULL;)
 		for (uint32_t i = 0; i < MT_ISTIO_REPORTERS; i++)
-			if (s->istio[i] && !(s->istio_off & mt_istio_bit(metric, i)))
-				fn(k, s, s->istio[i]);
+			if (s->istio[opaque][i] && !(s->istio_off & mt_istio_bit(metric, i)))
+				fn(k, s, s->istio[opaque][i]);
 }
 
 static void collect_requests(struct mt_collect *k)
@@ -169,7 +169,7 @@ static void collect_connections(struct mt_collect *k)
 
 #define LABELS                                                                                     \
 	"reporter, source_*, destination_*, destination_service, destination_service_name, "       \
-	"destination_service_namespace"
+	"destination_service_namespace, request_protocol"
 #define TCP(m) offsetof(struct mt_service_values, tcp.m)
 
 /* In the order of enum mt_istio_metric. */

@@ -328,21 +328,30 @@ uint64_t mt_series_identity(const char *const label[MT_SERIES_LABELS])
 	return h;
 }
 
-static void make_istio(struct mt_scrape *s, const struct key *k, struct mt_series *row)
+static void make_istio(
+	struct mt_scrape *s, const struct mt_istio_service *of, bool opaque, struct mt_series *row)
 {
-	static const struct mt_istio_service unknown;
-	const struct mt_istio_service *of = k->istio ? k->istio : &unknown;
-
-	row->istio_off = of->off;
 	for (int i = 0; i < MT_ISTIO_REPORTERS; i++) {
 		struct mt_text_buf made = {0};
 
 		if (!mt_istio_reports(of, i))
 			continue;
-		mt_istio_labels(s->c, row->label[0], of, i, &made);
-		row->istio[i] = keep(s, made.p);
+		mt_istio_labels(s->c, row->label[0], of, i, opaque, &made);
+		row->istio[opaque][i] = keep(s, made.p);
 		mt_text_fini(&made);
 	}
+}
+
+static void make_istio_of_both(struct mt_scrape *s, const struct key *k, struct mt_series *row)
+{
+	static const struct mt_istio_service unknown;
+	const struct mt_istio_service *of = k->istio ? k->istio : &unknown;
+
+	row->istio_off = of->off;
+	if (mt_service_of(row)->calls.requests)
+		make_istio(s, of, false, row);
+	if (mt_service_of(row)->tcp.requests)
+		make_istio(s, of, true, row);
 }
 
 static void make_labels(
@@ -358,7 +367,7 @@ static void make_labels(
 	row->made = keep(s, made.p);
 	mt_text_fini(&made);
 	if (kind == MT_SERIES_SERVICE)
-		make_istio(s, k, row);
+		make_istio_of_both(s, k, row);
 }
 
 /* Adds the exemplars of the keys [k, end), which are the newest series. */

@@ -94,18 +94,29 @@ static const struct {
 static const struct mt_ctl_env env = {.node = "edge-1",
 	.self = {.workload = "gate", .ns = "infra", .cluster = "c1", .canonical_service = "gate"}};
 
-static bool is(struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
-	enum mt_istio_reporter r, const char *want)
+/* `want` is followed by the protocol. */
+static bool is_of(struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
+	enum mt_istio_reporter r, bool opaque, const char *want, const char *protocol)
 {
 	struct mt_text_buf out = {0};
+	char whole[4096];
 	bool same;
 
-	mt_istio_labels(c, host, s, r, &out);
+	snprintf(whole, sizeof(whole), "%s,request_protocol=\"%s\"", want, protocol);
+	want = whole;
+	mt_istio_labels(c, host, s, r, opaque, &out);
 	same = strcmp(out.p, want) == 0;
 	if (!same)
 		printf("\n  %s\n  %s\n", out.p, want);
 	mt_text_fini(&out);
 	return same;
+}
+
+static bool is(struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
+	enum mt_istio_reporter r, const char *want)
+{
+	return is_of(c, host, s, r, true, want, "tcp") &&
+	       is_of(c, host, s, r, false, want, s->protocol ? s->protocol : "unknown");
 }
 
 /* All ports of the host, as a scrape joins them. */
@@ -154,6 +165,7 @@ static void of_documents(void)
 		CU_ASSERT_TRUE(is(c, rows[i].host, s, MT_ISTIO_DESTINATION, want));
 		CU_ASSERT_TRUE(mt_istio_reports(s, MT_ISTIO_SOURCE));
 		CU_ASSERT_EQUAL(mt_istio_reports(s, MT_ISTIO_DESTINATION), rows[i].destination);
+		CU_ASSERT_STRING_EQUAL(s->protocol, "dubbo");
 	}
 	mt_region_fini(&r);
 	mt_ctl_destroy(c);
@@ -252,7 +264,26 @@ static void joined_ports(void)
 	CU_ASSERT_EQUAL(a.off, sent);
 }
 
+/* Ports of opaque TCP do not count; of two protocols none is the host's. */
+static void joined_protocols(void)
+{
+	struct mt_istio_service all = {0};
+
+	mt_istio_service_join(&all, &(struct mt_istio_service){0});
+	CU_ASSERT_PTR_NULL(all.protocol);
+	for (int i = 0; i < 2; i++) {
+		mt_istio_service_join(&all, &(struct mt_istio_service){.protocol = "dubbo"});
+		mt_istio_service_join(&all, &(struct mt_istio_service){0});
+		CU_ASSERT_STRING_EQUAL(all.protocol, "dubbo");
+	}
+	for (int i = 0; i < 2; i++) {
+		mt_istio_service_join(&all, &(struct mt_istio_service){.protocol = "thrift"});
+		CU_ASSERT_STRING_EQUAL(all.protocol, "unknown");
+	}
+}
+
 const struct mt_test istio_tests[] = {{"services of documents", of_documents},
 	{"destinations of other services", of_other_services},
 	{"inbound services, and hosts", others}, {"families of metrics", families},
-	{"metrics of several ports", joined_ports}, {0}};
+	{"metrics of several ports", joined_ports},
+	{"protocols of several ports", joined_protocols}, {0}};
