@@ -23,6 +23,9 @@ struct reply {
 	const uint8_t *p;
 	uint32_t n, at;
 	uint32_t size[MT_CT_TEMPLATE_PIECES]; /* of parts with a length in front; else UINT32_MAX */
+	struct table_slot sums[MT_CT_SUMS];   /* where checksums are */
+	uint32_t n_sums;
+	bool unfound; /* some checksum may be anywhere */
 };
 
 /* ---- parts ----------------------------------------------------------------------------------- */
@@ -130,12 +133,26 @@ static bool is_marked(struct reply *r, const struct mt_ct_piece *part)
 	       memcmp(r->p + r->at, MT_REFUSAL_MARK, mark) == 0;
 }
 
+static bool is_summed(const struct reply *r, uint32_t off)
+{
+	for (uint32_t i = 0; i < r->n_sums; i++)
+		if (off >= r->sums[i].off && off - r->sums[i].off < r->sums[i].len)
+			return true;
+	return false;
+}
+
 /* Bytes that checksums replace may be other ones. */
 static bool is_constant(const struct reply *r, const struct mt_ct_piece *part, uint32_t *len)
 {
+	const uint8_t *want = r->t->text + part->text, *p = r->p + r->at;
+
 	*len = part->len;
-	return r->t->n_sums ||
-	       (*len <= r->n - r->at && memcmp(r->p + r->at, r->t->text + part->text, *len) == 0);
+	if (*len > r->n - r->at)
+		return false;
+	for (uint32_t i = 0; i < *len && !r->unfound; i++)
+		if (p[i] != want[i] && !is_summed(r, r->at + i))
+			return false;
+	return true;
 }
 
 /* ---- the codec's function -------------------------------------------------------------------- */
@@ -163,23 +180,35 @@ static bool is_refusal(struct reply *r)
 	return false;
 }
 
-static bool refuses(const struct mt_codec_table *t, const struct mt_msg *msg,
-	enum mt_local_reply what, struct mt_error *e)
+/* Finds the checksums. Slots that only decode() has are lost. */
+static void find_sums(struct reply *r, const struct table_source *in)
 {
-	const struct mt_ct_template *k = write_template(t, msg->variant, MT_CT_USE_REPLY, what);
-	struct reply r = {.t = t, .p = (const uint8_t *)e->text, .n = e->len};
+	struct mt_cursor cur;
+	struct table_state s;
+	struct table_run run = table_look(in, &s, &cur);
+
+	for (uint32_t i = 0; i < r->t->n_sums; i++) {
+		const struct mt_ct_place *p = &r->t->places[r->t->sums[i].place];
+
+		if (!table_is_kept(p))
+			r->unfound = true;
+		else if (table_locate(&run, p, &r->sums[r->n_sums]) == TABLE_GOT)
+			r->n_sums++;
+	}
+}
+
+static bool refuses(struct reply *r, uint32_t variant, enum mt_local_reply what)
+{
+	const struct mt_ct_template *k = write_template(r->t, variant, MT_CT_USE_REPLY, what);
 
 	if (!k)
 		return false;
-	r.parts = t->parts + k->first;
-	r.n_parts = k->n;
-	r.code = (uint64_t)k->codes[what];
-	memset(r.size, 0xff, sizeof(r.size));
-	if (!is_refusal(&r))
-		return false;
-	e->len -= r.at;
-	memmove(e->text, e->text + r.at, e->len);
-	return true;
+	r->parts = r->t->parts + k->first;
+	r->n_parts = k->n;
+	r->code = (uint64_t)k->codes[what];
+	r->at = 0;
+	memset(r->size, 0xff, sizeof(r->size));
+	return is_refusal(r);
 }
 
 static void read_error(const struct mt_codec *self, const struct mt_msg *msg,
@@ -187,12 +216,21 @@ static void read_error(const struct mt_codec *self, const struct mt_msg *msg,
 {
 	static const enum mt_local_reply reasons[] = {
 		MT_REPLY_DENIED, MT_REPLY_OVER_LIMIT, MT_REPLY_OVERLOAD};
+	const struct table_source in = {self, msg, c, NULL};
+	struct reply r = {.t = table_of(self), .p = (const uint8_t *)e->text};
 
 	e->number = msg->aux;
 	mt_error_text(e, c, msg, 0, sizeof(e->text));
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(reasons); i++)
-		if (refuses(table_of(self), msg, reasons[i], e))
-			return;
+	r.n = e->len;
+	if (r.t->n_sums)
+		find_sums(&r, &in);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(reasons); i++) {
+		if (!refuses(&r, msg->variant, reasons[i]))
+			continue;
+		e->len -= r.at;
+		memmove(e->text, e->text + r.at, e->len);
+		return;
+	}
 	e->len = 0;
 }
 

@@ -337,6 +337,65 @@ static void refusals(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
+/* ---- refusals with checksums ------------------------------------------------------------------ */
+
+#define SUMMED(places, from, constant)                                                             \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: summed}\nspec:\n"                \
+	"  calls: multiplexed\n  places:\n    total: {at: 0, size: 2}\n"                           \
+	"    id: {at: 2, size: 4}\n    version: {at: 6, size: 1}\n" places                         \
+	"  frame: {length: total, max: 1000}\n  messages:\n  - {is: request, from: client}\n"      \
+	"  - {is: reply, from: server}\n  id: id\n  status: {place: code, ok: 0, other: server}\n" \
+	"  checksums: {place: sum, algorithm: sum16, from: " from "}\n  localReplies:\n"           \
+	"    write: [{length: all, size: 2}, {value: id, size: 4}, {hex: \"" constant              \
+	"\"}, {value: code, size: 1}, {value: message}, {hex: \"0000\"}]\n    codes: {default: "   \
+	"7}\n"
+
+#define SUM_AT_END  "    code: {at: 7, size: 1}\n    sum: {at: -2, size: 2}\n"
+#define SUM_IN_HEAD "    sum: {at: 7, size: 2}\n    code: {at: 9, size: 1}\n"
+#define SUM_BEHIND                                                                                 \
+	"    name: {at: 7, count: 1}\n    sum: {after: name, size: 2}\n"                           \
+	"    code: {at: 10, size: 1}\n"
+
+/* A refusal has the constant parts of a local reply, apart from the bytes of checksums. */
+static void summed_refusals(void)
+{
+	static const struct {
+		const char *document;
+		uint32_t at; /* of a byte that is changed */
+		enum mt_msg_status status;
+	} rows[] = {
+		{SUMMED(SUM_AT_END, "7", "01"), 6, MT_STATUS_SERVER_ERROR},
+		{SUMMED(SUM_IN_HEAD, "9", "01 0000"), 6, MT_STATUS_SERVER_ERROR},
+		/* The reply has the checksum there. */
+		{SUMMED(SUM_IN_HEAD, "9", "01 0000"), 8, MT_STATUS_REFUSED},
+		/* Only decode() knows where the checksum is, so that each byte may be one of it. */
+		{SUMMED(SUM_BEHIND, "10", "01 00 0000"), 6, MT_STATUS_REFUSED},
+		{SUMMED(SUM_BEHIND, "10", "01 00 0000"), 9, MT_STATUS_REFUSED},
+	};
+	const struct mt_seed seed = {.id = 1};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_chain out = {0};
+		const struct mt_codec *codec;
+		struct mt_region region;
+		struct mt_msg msg;
+
+		at_file = rows[i].document;
+		mt_region_init(&region, 0);
+		codec = &file_compile(&region, rows[i].document)->codec;
+		CU_ASSERT_EQUAL_FATAL(
+			codec->write.reply(codec, &seed, MT_REPLY_DENIED, "no", &out, &env_pools),
+			0);
+		CHECK(env_decode(codec, MT_DIR_UP, &out, &msg) == MT_DECODE_DONE && !msg.refuse);
+		CHECK(mt_codec_classify(codec, &msg, &out) == MT_STATUS_REFUSED);
+		CHECK(mt_chain_patch(&out, rows[i].at, "\xee", 1, &env_pools) == 0);
+		CHECK(mt_codec_classify(codec, &msg, &out) == rows[i].status);
+		mt_chain_free(&out);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
 /* A text of the request that is too long is not cut: the connection is closed instead. */
 static void too_long(void)
 {
@@ -614,6 +673,6 @@ static void negative(void)
 
 const struct mt_test template_tests[] = {{"accepted", accepted}, {"negative", negative},
 	{"bytes", bytes}, {"every request", every_request}, {"refusals", refusals},
-	{"too long", too_long}, {"no memory", no_memory}, {"heartbeats", beats},
-	{"server's heartbeats", server_beats}, {"calls as heartbeats", calls_as_beats},
-	{"goaway", goaway}, {0}};
+	{"summed refusals", summed_refusals}, {"too long", too_long}, {"no memory", no_memory},
+	{"heartbeats", beats}, {"server's heartbeats", server_beats},
+	{"calls as heartbeats", calls_as_beats}, {"goaway", goaway}, {0}};
