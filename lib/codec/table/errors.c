@@ -4,6 +4,7 @@
  * another Meltemi. These are local replies of this file, so the mark counts only where such a reply
  * has its text: servers may echo texts of clients in their errors.
  */
+#include "jce.h"
 #include "write.h"
 
 static const struct mt_error_class classes[] = {
@@ -30,7 +31,7 @@ struct reply {
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
-static uint32_t digits(const uint8_t *p, uint32_t n)
+static uint32_t decimal_len(const uint8_t *p, uint32_t n)
 {
 	uint32_t len = n > 0 && p[0] == '-';
 
@@ -39,23 +40,16 @@ static uint32_t digits(const uint8_t *p, uint32_t n)
 	return len;
 }
 
-static uint32_t jce_len(const uint8_t *p, uint32_t n)
-{
-	uint32_t head = n > 0 && p[0] >> 4 == 15 ? 2 : 1, type = n > 0 ? p[0] & 15 : 0;
-
-	return type == 12 ? head : type <= 3 ? head + (1u << type) : 0;
-}
-
 /* Bytes of a number at p in the form that the part writes. 0: there is none. */
 static uint32_t number_len(const struct mt_ct_piece *part, const uint8_t *p, uint32_t n)
 {
 	uint64_t v;
 
 	if (part->type == MT_CT_JCE)
-		return jce_len(p, n);
+		return table_jce_integer(p, n);
 	if (part->type == MT_CT_VARINT || part->type == MT_CT_ZIGZAG)
 		return (uint32_t)MT_MAX(table_varint(p, n, &v), 0);
-	return part->size ? part->size : digits(p, n);
+	return part->size ? part->size : decimal_len(p, n);
 }
 
 /* A length of `len` bytes gives the size of the part that it counts. */

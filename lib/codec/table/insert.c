@@ -2,153 +2,131 @@
 /* Adds elements to containers: at the end, except in JCE, where tags ascend, and in JSON. */
 #include "write.h"
 
-#include "mt_varint.h"
-
 #include <errno.h>
 
-/* Bytes in the order in which they are written, or from the end to the start. */
-struct out {
-	uint8_t *to;
-	uint32_t n;
-};
-
-static void put(struct out *o, const void *p, uint32_t n)
-{
-	if (n <= WRITE_SMALL - o->n)
-		memcpy(o->to + o->n, p, n);
-	o->n = MT_MIN(o->n + n, WRITE_SMALL + 1u);
-}
-
-static void put_byte(struct out *o, uint8_t b)
-{
-	put(o, &b, 1);
-}
-
-static void put_varint(struct out *o, uint64_t v)
-{
-	uint8_t tmp[MT_VARINT_MOST];
-
-	put(o, tmp, mt_varint_put(tmp, v));
-}
-
-static void put_plain(struct out *o, uint64_t v, uint32_t width, bool little)
-{
-	for (uint32_t i = 0; i < width; i++)
-		put_byte(o, (uint8_t)(v >> 8 * (little ? i : width - 1 - i)));
-}
-
 /* The number as text or in binary, as the place has it; `old`: a head of JCE with the tag. */
-static void put_number(struct out *o, const struct mt_ct_place *form, const uint8_t *old,
+static void put_number(struct write_out *o, const struct mt_ct_place *form, const uint8_t *old,
 	uint32_t old_len, uint64_t v)
 {
 	uint8_t tmp[WRITE_NUMBER];
 	uint32_t n = write_number_width(form, old, old_len, v, true);
 
-	if (n == 0 || n > sizeof(tmp))
-		n = WRITE_SMALL + 1;
-	else
-		write_number(form, old, old_len, v, tmp, n);
-	put(o, tmp, n);
+	o->full |= n == 0 || n > sizeof(tmp);
+	if (o->full)
+		return;
+	write_number(form, old, old_len, v, tmp, n);
+	write_put(o, tmp, n);
+}
+
+/* A value with its length in front. */
+struct value {
+	struct write_out out;
+	uint8_t bytes[WRITE_NUMBER];
+};
+
+static void make_value(struct value *value, const struct mt_ct_place *form, uint64_t v)
+{
+	value->out = (struct write_out){.to = value->bytes, .most = sizeof(value->bytes)};
+	put_number(&value->out, form, NULL, 0, v);
+}
+
+static void put_value(struct write_out *o, const struct value *value)
+{
+	o->full |= value->out.full;
+	write_put(o, value->bytes, value->out.n);
 }
 
 /* ---- protobuf ------------------------------------------------------------------------------- */
 
 static void protobuf_field(
-	struct out *o, uint32_t number, const struct mt_ct_place *form, uint64_t v)
+	struct write_out *o, uint32_t number, const struct mt_ct_place *form, uint64_t v)
 {
-	uint8_t text[WRITE_NUMBER];
-	struct out value = {text, 0};
+	struct value value;
 
 	if (form->type == MT_CT_LITTLE) {
 		bool narrow = v >> 32 == 0;
 
-		put_varint(o, (uint64_t)number << 3 | (narrow ? 5 : 1));
-		put_plain(o, v, narrow ? 4 : 8, true);
+		write_put_varint(o, (uint64_t)number << 3 | (narrow ? 5 : 1));
+		write_put_binary(o, v, narrow ? 4 : 8, true);
 		return;
 	}
 	if (form->type == MT_CT_DECIMAL) {
-		put_number(&value, form, NULL, 0, v);
-		put_varint(o, (uint64_t)number << 3 | 2);
-		put_varint(o, value.n);
-		put(o, text, value.n);
+		make_value(&value, form, v);
+		write_put_varint(o, (uint64_t)number << 3 | 2);
+		write_put_varint(o, value.out.n);
+		put_value(o, &value);
 		return;
 	}
-	put_varint(o, (uint64_t)number << 3);
+	write_put_varint(o, (uint64_t)number << 3);
 	put_number(o, form, NULL, 0, v);
 }
 
 /* An embedded message that is there already is merged with this one. */
-static void protobuf(struct out *o, const struct write_change *c, const struct mt_ct_walk *w,
+static void protobuf(struct write_out *o, const struct write_change *c, const struct mt_ct_walk *w,
 	const struct mt_ct_target *g, const struct mt_ct_place *form, uint64_t v)
 {
 	uint8_t inner[WRITE_SMALL];
-	struct out in = {inner, 0};
+	uint32_t n;
 
 	protobuf_field(o, g->number, form, v);
 	while (g->parent) {
-		in.n = 0;
-		put(&in, o->to, MT_MIN(o->n, (uint32_t)WRITE_SMALL));
+		n = o->n;
+		memcpy(inner, o->to, n);
 		g = &c->r->t->targets[w->first + g->parent - 1u];
 		o->n = 0;
-		put_varint(o, (uint64_t)g->number << 3 | 2);
-		put_varint(o, in.n);
-		put(o, inner, in.n);
+		write_put_varint(o, (uint64_t)g->number << 3 | 2);
+		write_put_varint(o, n);
+		write_put(o, inner, n);
 	}
 }
 
 /* ---- others --------------------------------------------------------------------------------- */
 
-static void jce(
-	struct out *o, const struct mt_ct_target *g, const struct mt_ct_place *form, uint64_t v)
+static void jce(struct write_out *o, const struct mt_ct_target *g, const struct mt_ct_place *form,
+	uint64_t v)
 {
-	uint8_t head[2] = {(uint8_t)(g->number << 4), 0}, text[WRITE_NUMBER];
-	struct out value = {text, 0};
+	/* If it is not a number: a string with a length of one byte. */
+	uint8_t type = form->type == MT_CT_JCE ? 0 : 6, head[2];
+	uint32_t n = mt_ct_jce_head((uint8_t)g->number, type, head);
+	struct value value;
 
-	if (g->number >= 15) {
-		head[0] = 0xf0;
-		head[1] = (uint8_t)g->number;
-	}
 	if (form->type == MT_CT_JCE) {
-		put_number(o, form, head, sizeof(head), v);
+		put_number(o, form, head, n, v);
 		return;
 	}
-	put_number(&value, form, NULL, 0, v);
-	head[0] |= 6; /* a string with a length of one byte */
-	put(o, head, g->number >= 15 ? 2 : 1);
-	put_byte(o, (uint8_t)value.n);
-	put(o, text, value.n);
+	make_value(&value, form, v);
+	write_put(o, head, n);
+	write_put_byte(o, (uint8_t)value.out.n);
+	put_value(o, &value);
 }
 
-static void tlv(struct out *o, const struct mt_ct_walk *w, uint32_t in_len,
+static void tlv(struct write_out *o, const struct mt_ct_walk *w, uint32_t in_len,
 	const struct mt_ct_target *g, const struct mt_ct_place *form, uint64_t v)
 {
 	bool little = w->flags & MT_CT_WALK_LITTLE;
-	uint32_t head = (uint32_t)w->key_width + w->value_width, n;
-	uint8_t text[WRITE_NUMBER];
-	struct out value = {text, 0};
+	uint32_t head = (uint32_t)w->key_width + w->value_width, n, len;
+	struct value value;
 
-	put_number(&value, form, NULL, 0, v);
+	make_value(&value, form, v);
+	len = value.out.n;
 	for (n = in_len; n & (w->pad - 1u); n++)
-		put_byte(o, 0);
-	put_plain(o, g->number, w->key_width, little);
-	put_plain(o, value.n + (w->flags & MT_CT_WALK_WHOLE ? head : 0), w->value_width, little);
-	put(o, text, value.n);
-	for (n += head + value.n; n & (w->pad - 1u); n++)
-		put_byte(o, 0);
+		write_put_byte(o, 0);
+	write_put_binary(o, g->number, w->key_width, little);
+	write_put_binary(o, len + (w->flags & MT_CT_WALK_WHOLE ? head : 0), w->value_width, little);
+	put_value(o, &value);
+	for (n += head + len; n & (w->pad - 1u); n++)
+		write_put_byte(o, 0);
 }
 
-static void pairs(struct out *o, const struct write_change *c, const struct mt_ct_walk *w,
+static void pairs(struct write_out *o, const struct write_change *c, const struct mt_ct_walk *w,
 	const struct mt_ct_target *g, const struct mt_ct_place *form, uint64_t v)
 {
-	bool little = w->flags & MT_CT_WALK_LITTLE;
-	uint8_t text[WRITE_NUMBER];
-	struct out value = {text, 0};
+	struct value value;
 
-	put_number(&value, form, NULL, 0, v);
-	put_plain(o, g->len, w->value_width, little);
-	put(o, c->r->t->text + g->text, g->len);
-	put_plain(o, value.n, w->value_width, little);
-	put(o, text, value.n);
+	make_value(&value, form, v);
+	o->full |= value.out.full;
+	write_put_counted(o, w, c->r->t->text + g->text, g->len);
+	write_put_counted(o, w, value.bytes, value.out.n);
 }
 
 bool write_last_is(const struct write_change *c, uint32_t from, uint32_t to, uint8_t b)
@@ -178,7 +156,7 @@ bool write_has_cr(const struct write_change *c, const struct mt_ct_walk *w, stru
 }
 
 /* A line after the last one, which may lack its end. */
-static void line(struct out *o, const struct write_change *c, const struct mt_ct_walk *w,
+static void line(struct write_out *o, const struct write_change *c, const struct mt_ct_walk *w,
 	struct table_slot in, const struct mt_ct_target *g, const struct mt_ct_place *form,
 	uint64_t v)
 {
@@ -186,18 +164,18 @@ static void line(struct out *o, const struct write_change *c, const struct mt_ct
 	bool headers = w->flags & MT_CT_WALK_TRIM, cr = write_has_cr(c, w, in);
 
 	if (in.len && !ended && cr)
-		put_byte(o, '\r');
+		write_put_byte(o, '\r');
 	if (in.len && !ended)
-		put_byte(o, w->end);
-	put(o, c->r->t->text + g->text, g->len);
-	put_byte(o, w->between);
+		write_put_byte(o, w->end);
+	write_put(o, c->r->t->text + g->text, g->len);
+	write_put_byte(o, w->between);
 	if (headers)
-		put_byte(o, ' ');
+		write_put_byte(o, ' ');
 	put_number(o, form, NULL, 0, v);
 	if (ended && cr)
-		put_byte(o, '\r');
+		write_put_byte(o, '\r');
 	if (ended)
-		put_byte(o, w->end);
+		write_put_byte(o, w->end);
 }
 
 /* Finds where an object's first member is or would be. *more: there is one. */
@@ -225,25 +203,25 @@ static bool object(const struct write_change *c, struct table_slot in, uint32_t 
 	return false;
 }
 
-static bool json(struct out *o, const struct write_change *c, struct table_slot in,
+static bool json(struct write_out *o, const struct write_change *c, struct table_slot in,
 	const struct mt_ct_target *g, const struct mt_ct_place *form, uint64_t v, uint32_t *at)
 {
 	bool more = false;
 
 	if (g->parent || !object(c, in, at, &more))
 		return false;
-	put_byte(o, '"');
-	put(o, c->r->t->text + g->text, g->len);
-	put(o, "\":", 2);
+	write_put_byte(o, '"');
+	write_put(o, c->r->t->text + g->text, g->len);
+	write_put(o, "\":", 2);
 	put_number(o, form, NULL, 0, v);
 	if (more)
-		put_byte(o, ',');
+		write_put_byte(o, ',');
 	return true;
 }
 
 /* ---- elements ------------------------------------------------------------------------------- */
 
-static bool element(struct out *o, const struct write_change *c, const struct mt_ct_walk *w,
+static bool element(struct write_out *o, const struct write_change *c, const struct mt_ct_walk *w,
 	struct table_slot in, const struct mt_ct_target *g, const struct mt_ct_place *form,
 	uint64_t v, uint32_t *at)
 {
@@ -291,7 +269,7 @@ int write_insert(struct write_change *c, const struct mt_ct_place *form, uint64_
 	const struct mt_ct_walk *w;
 	const struct mt_ct_target *g;
 	struct write_edit *e;
-	struct out o;
+	struct write_out o;
 	uint32_t at;
 
 	if (form->base != MT_CT_IN || form->at || form->size || !t->of[form->slot])
@@ -305,8 +283,8 @@ int write_insert(struct write_change *c, const struct mt_ct_place *form, uint64_
 	e = g ? write_edit_add(c, at, 0) : NULL;
 	if (!e)
 		return -ENOTSUP;
-	o = (struct out){e->small, 0};
-	if (!element(&o, c, w, by->part, g, form, v, &at) || o.n > WRITE_SMALL)
+	o = (struct write_out){.to = e->small, .most = WRITE_SMALL};
+	if (!element(&o, c, w, by->part, g, form, v, &at) || o.full)
 		return -ENOTSUP;
 	e->off = at;
 	e->len = o.n;

@@ -5,6 +5,7 @@
  * highest wanted tag, and the first element of a repeated tag counts. A lower tag than before, or a
  * second struct that would be entered, is a mistake, because readers pass over it.
  */
+#include "jce.h"
 #include "write.h"
 
 /*
@@ -96,7 +97,7 @@ static enum table_rc head(const uint8_t *p, uint32_t n, struct element *e)
 {
 	static const uint8_t sizes[] = {1, 2, 4, 8, 4, 8};
 
-	e->head = n > 0 && p[0] >> 4 == 15 ? 2 : 1;
+	e->head = table_jce_head(p, n);
 	if (n < e->head)
 		return TABLE_WAIT;
 	e->type = p[0] & 15;
@@ -413,7 +414,7 @@ static bool nest_in(
 
 	if (!p)
 		return false;
-	tag = p[0] >> 4 == 15 ? 2 : 1;
+	tag = table_jce_head(p, 1);
 	/* A list of bytes has the head of its elements first. */
 	at.off = pos + tag + (e->type == T_BYTES);
 	at.len = value - at.off;

@@ -15,69 +15,29 @@
 /* A container that metadata are read from ends before. */
 #define TAIL MT_CT_LEAD
 
-struct tail {
-	uint32_t n;
-	bool full;
-	uint8_t bytes[TAIL];
-};
-
-static void put(struct tail *t, const void *p, uint32_t n)
-{
-	t->full |= n > TAIL - t->n;
-	if (t->full)
-		return;
-	memcpy(t->bytes + t->n, p, n);
-	t->n += n;
-}
-
-static void put_number(struct tail *t, uint64_t v, uint32_t width, bool little)
-{
-	t->full |= width < 8 && v >> 8 * width != 0;
-	for (uint32_t i = 0; i < width; i++)
-		put(t, &(uint8_t){(uint8_t)(v >> 8 * (little ? i : width - 1 - i))}, 1);
-}
-
-static void put_varint(struct tail *t, uint64_t v)
-{
-	uint8_t tmp[MT_VARINT_MOST];
-
-	put(t, tmp, mt_varint_put(tmp, v));
-}
-
 /* ---- metadata with a place ------------------------------------------------------------------- */
 
 /* The values of all of them. */
 struct write_values {
-	uint32_t n;
-	bool full;
+	struct write_out all;
 	uint8_t bytes[MT_META_SCRATCH];
 };
-
-static void add_value(struct write_values *to, const void *p, uint32_t n)
-{
-	to->full |= n > sizeof(to->bytes) - to->n;
-	if (to->full)
-		return;
-	memcpy(to->bytes + to->n, p, n);
-	to->n += n;
-}
 
 static void read_values(const struct mt_codec_table *t, const struct mt_msg *msg,
 	const struct mt_chain *chain, struct write_values *to)
 {
 	uint8_t scratch[MT_META_SCRATCH];
 
-	to->n = 0;
-	to->full = false;
+	to->all = (struct write_out){.to = to->bytes, .most = sizeof(to->bytes)};
 	for (uint32_t i = 0; i < t->n_keys; i++) {
 		const struct mt_key key = {.id = (int16_t)i};
 		struct mt_slice v;
 		bool there = table_leading(&t->codec, msg, chain, &key, &v, scratch);
 		uint32_t len = there ? v.len : UINT32_MAX;
 
-		add_value(to, &len, sizeof(len));
+		write_put(&to->all, &len, sizeof(len));
 		if (there)
-			add_value(to, v.p, v.len);
+			write_put(&to->all, v.p, v.len);
 	}
 }
 
@@ -87,19 +47,11 @@ static bool same_values(
 	struct write_values now;
 
 	read_values(c->r->t, msg, chain, &now);
-	return !now.full && !c->values->full && now.n == c->values->n &&
-	       memcmp(now.bytes, c->values->bytes, now.n) == 0;
+	return !now.all.full && !c->values->all.full && now.all.n == c->values->all.n &&
+	       memcmp(now.bytes, c->values->bytes, now.all.n) == 0;
 }
 
 /* ---- new entries ---------------------------------------------------------------------------- */
-
-static void pair(struct tail *t, const struct mt_ct_walk *w, const struct mt_mutation *m)
-{
-	put_number(t, m->key_len, w->value_width, w->flags & MT_CT_WALK_LITTLE);
-	put(t, m->key, m->key_len);
-	put_number(t, m->value_len, w->value_width, w->flags & MT_CT_WALK_LITTLE);
-	put(t, m->value, m->value_len);
-}
 
 /* How the lines of a container end. */
 struct ends {
@@ -107,27 +59,27 @@ struct ends {
 	bool all; /* also the last line; that stays so */
 };
 
-static void line_end(struct tail *t, const struct mt_ct_walk *w, const struct ends *e)
+static void line_end(struct write_out *t, const struct mt_ct_walk *w, const struct ends *e)
 {
-	put(t, "\r", e->cr);
-	put(t, &w->end, 1);
+	write_put(t, "\r", e->cr);
+	write_put(t, &w->end, 1);
 }
 
-static void line(struct tail *t, const struct mt_ct_walk *w, const struct mt_mutation *m,
+static void line(struct write_out *t, const struct mt_ct_walk *w, const struct mt_mutation *m,
 	bool first, const struct ends *e)
 {
 	if (!e->all && !first)
 		line_end(t, w, e);
-	put(t, m->key, m->key_len);
-	put(t, &w->between, 1);
-	put(t, " ", w->flags & MT_CT_WALK_TRIM ? 1 : 0);
-	put(t, m->value, m->value_len);
+	write_put(t, m->key, m->key_len);
+	write_put(t, &w->between, 1);
+	write_put(t, " ", w->flags & MT_CT_WALK_TRIM ? 1 : 0);
+	write_put(t, m->value, m->value_len);
 	if (e->all)
 		line_end(t, w, e);
 }
 
 /* An entry of the map that walk w leads to; embedded messages are merged. */
-static void map_entry(struct tail *t, const struct write_change *c, const struct mt_ct_walk *w,
+static void map_entry(struct write_out *t, const struct write_change *c, const struct mt_ct_walk *w,
 	const struct mt_mutation *m)
 {
 	uint64_t len[MT_CT_WALK_DEPTH + 1];
@@ -143,15 +95,15 @@ static void map_entry(struct tail *t, const struct write_change *c, const struct
 		path[n] = g->number;
 	}
 	while (n-- > 0) {
-		put_varint(t, (uint64_t)path[n] << 3 | 2);
-		put_varint(t, len[n]);
+		write_put_varint(t, (uint64_t)path[n] << 3 | 2);
+		write_put_varint(t, len[n]);
 	}
-	put(t, "\x0a", 1);
-	put_varint(t, m->key_len);
-	put(t, m->key, m->key_len);
-	put(t, "\x12", 1);
-	put_varint(t, m->value_len);
-	put(t, m->value, m->value_len);
+	write_put(t, "\x0a", 1);
+	write_put_varint(t, m->key_len);
+	write_put(t, m->key, m->key_len);
+	write_put(t, "\x12", 1);
+	write_put_varint(t, m->value_len);
+	write_put(t, m->value, m->value_len);
 }
 
 /* ---- the end of a container ------------------------------------------------------------------ */
@@ -191,7 +143,7 @@ static bool is_changed(
 	return false;
 }
 
-static bool copy(struct write_change *c, struct tail *t, uint32_t from, uint32_t to)
+static bool copy(struct write_change *c, struct write_out *t, uint32_t from, uint32_t to)
 {
 	const uint8_t *p;
 
@@ -199,7 +151,7 @@ static bool copy(struct write_change *c, struct tail *t, uint32_t from, uint32_t
 		n = table_piece(c->r, from, to, &p);
 		if (n == 0)
 			return false;
-		put(t, p, n);
+		write_put(t, p, n);
 	}
 	return true;
 }
@@ -208,8 +160,8 @@ static bool copy(struct write_change *c, struct tail *t, uint32_t from, uint32_t
  * Copies what stays from the first removed entry on. *from: that entry, or the end. *last: the last
  * entry is removed.
  */
-static bool keep(
-	struct write_change *c, const struct place *at, struct tail *t, uint32_t *from, bool *last)
+static bool keep(struct write_change *c, const struct place *at, struct write_out *t,
+	uint32_t *from, bool *last)
 {
 	uint32_t end = at->all.off + at->all.len, pos = end;
 
@@ -243,19 +195,19 @@ static bool is_ended(const struct write_change *c, const struct place *at)
 }
 
 /* Removes the end of the line that is last now, because the container did not end with one. */
-static void unend(const struct write_change *c, const struct place *at, struct tail *t,
+static void unend(const struct write_change *c, const struct place *at, struct write_out *t,
 	uint32_t *from, bool cr)
 {
 	if (t->n) {
-		t->n -= t->bytes[t->n - 1] == at->w->end;
-		t->n -= cr && t->n && t->bytes[t->n - 1] == '\r';
+		t->n -= t->to[t->n - 1] == at->w->end;
+		t->n -= cr && t->n && t->to[t->n - 1] == '\r';
 	} else if (write_last_is(c, at->all.off, *from, at->w->end)) {
 		--*from;
 		*from -= cr && write_last_is(c, at->all.off, *from, '\r');
 	}
 }
 
-static void add(struct write_change *c, const struct place *at, struct tail *t, uint32_t from,
+static void add(struct write_change *c, const struct place *at, struct write_out *t, uint32_t from,
 	const struct ends *ends)
 {
 	for (uint32_t i = 0; i < c->n_mutations; i++) {
@@ -265,12 +217,14 @@ static void add(struct write_change *c, const struct place *at, struct tail *t, 
 		if (!m->value || overridden(c, at->w, i))
 			continue;
 		c->n_entries++;
-		if (at->w->format == MT_CT_PAIRS)
-			pair(t, at->w, m);
-		else if (at->w->format == MT_CT_LINES)
+		if (at->w->format == MT_CT_PAIRS) {
+			write_put_counted(t, at->w, m->key, m->key_len);
+			write_put_counted(t, at->w, m->value, m->value_len);
+		} else if (at->w->format == MT_CT_LINES) {
 			line(t, at->w, m, first, ends);
-		else
+		} else {
 			map_entry(t, c, at->w, m);
+		}
 	}
 }
 
@@ -295,7 +249,7 @@ static struct place entries(const struct write_change *c, const struct place *at
 }
 
 /* One edit for a container. */
-static int edit(struct write_change *c, const struct place *in, struct tail *t)
+static int edit(struct write_change *c, const struct place *in, struct write_out *t)
 {
 	const struct place part = entries(c, in), *at = &part;
 	uint32_t end = at->all.off + at->all.len, from;
@@ -303,8 +257,6 @@ static int edit(struct write_change *c, const struct place *in, struct tail *t)
 	struct ends ends = {0};
 	struct write_edit *e;
 
-	t->n = 0;
-	t->full = false;
 	if (!keep(c, at, t, &from, &last) || (from != end && is_nested(c, at->w)))
 		return -ENOTSUP;
 	if (lines)
@@ -320,7 +272,7 @@ static int edit(struct write_change *c, const struct place *in, struct tail *t)
 	if (!e)
 		return -ENOTSUP;
 	e->len = t->n;
-	e->p = t->bytes;
+	e->p = t->to;
 	return write_edit_in(c, e, at->slot) ? 0 : -ENOTSUP;
 }
 
@@ -387,7 +339,7 @@ static bool sets_any(const struct mt_mutation *m, uint32_t n)
 
 /* Changes the only container that the message has. */
 static int change(struct write_change *c, struct mt_msg *msg, struct mt_chain *chain,
-	struct tail *t, struct mt_pools *p)
+	struct write_out *t, struct mt_pools *p)
 {
 	struct write_values values;
 	struct place at = {0};
@@ -417,7 +369,8 @@ int table_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chai
 	struct write_change w;
 	struct mt_cursor cur;
 	struct mt_msg again;
-	struct tail t;
+	uint8_t bytes[TAIL];
+	struct write_out t = {.to = bytes, .most = TAIL};
 	bool ok;
 	int rc;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers as bytes, in each form that a place has. */
+#include "jce.h"
 #include "write.h"
 
 #include "mt_varint.h"
@@ -36,11 +37,6 @@ static uint32_t plain_width(const struct mt_ct_place *form, uint32_t old_len, ui
 		if (w > width && fits(form, v, w))
 			return w;
 	return 0;
-}
-
-static uint32_t jce_head_len(const uint8_t *old, uint32_t old_len)
-{
-	return old_len > 0 && old[0] >> 4 == 15 ? 2 : 1;
 }
 
 static uint32_t jce_bytes(uint64_t v)
@@ -107,7 +103,7 @@ uint32_t write_number_width(
 		n = mt_varint_put(tmp, zigzag(v));
 		break;
 	case MT_CT_JCE:
-		n = jce_head_len(old, old_len) + jce_bytes(v);
+		n = table_jce_head(old, old_len) + jce_bytes(v);
 		break;
 	default:
 		return 0;
@@ -145,7 +141,7 @@ static void put_varint(uint64_t v, uint8_t *to, uint32_t width)
 static void put_jce(const uint8_t *old, uint32_t old_len, uint64_t v, uint8_t *to, uint32_t width)
 {
 	static const uint8_t types[9] = {12, 0, 1, 0, 2, 0, 0, 0, 3};
-	uint32_t head = jce_head_len(old, old_len), n = width - head;
+	uint32_t head = table_jce_head(old, old_len), n = width - head;
 
 	if (old_len >= head)
 		memcpy(to, old, head);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Places: where they are, and the bytes and numbers in them. */
+#include "jce.h"
 #include "run.h"
 
 #define VARINT_MAX  10
@@ -155,20 +156,17 @@ static bool plain(const uint8_t *p, uint32_t n, const struct mt_ct_place *place,
 	return true;
 }
 
-/* Head byte, or two for a tag above 14, and as many bytes as the type has. Signed. */
+/* An integer with as many bytes as its type has. Signed. */
 static bool jce(const uint8_t *p, uint32_t n, uint64_t *v)
 {
-	uint32_t head = n > 0 && p[0] >> 4 == 15 ? 2 : 1, type = n > 0 ? p[0] & 15 : 0;
+	uint32_t head = table_jce_head(p, n), len = table_jce_integer(p, n);
 	uint64_t sum = 0;
 
-	*v = 0;
-	if (n >= head && type == 12)
-		return true;
-	if (type > 3 || n < head + (1u << type))
+	if (len == 0 || len > n)
 		return false;
-	for (uint32_t i = 0; i < 1u << type; i++)
-		sum = sum << 8 | p[head + i];
-	*v = extended(sum, 1u << type);
+	for (uint32_t i = head; i < len; i++)
+		sum = sum << 8 | p[i];
+	*v = len > head ? extended(sum, len - head) : 0;
 	return true;
 }
 

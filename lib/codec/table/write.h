@@ -105,6 +105,25 @@ uint32_t write_number_width(const struct mt_ct_place *form, const uint8_t *old, 
 void write_number(const struct mt_ct_place *form, const uint8_t *old, uint32_t old_len, uint64_t v,
 	uint8_t *to, uint32_t width);
 
+/* ---- out.c ---------------------------------------------------------------------------------- */
+
+/* Bytes that are written one after the other. `full`: there was no room for some of them. */
+struct write_out {
+	uint8_t *to;
+	uint32_t n, most;
+	bool full;
+};
+
+void write_put(struct write_out *o, const void *p, uint32_t n);
+void write_put_byte(struct write_out *o, uint8_t b);
+void write_put_varint(struct write_out *o, uint64_t v);
+
+/* A binary number, which needs to fit in so many bytes. */
+void write_put_binary(struct write_out *o, uint64_t v, uint32_t width, bool little);
+
+/* A key or value of PAIRS, with its length in front. */
+void write_put_counted(struct write_out *o, const struct mt_ct_walk *w, const void *p, uint32_t n);
+
 /* ---- count.c -------------------------------------------------------------------------------- */
 
 /* Starts a change of the message that r has run over with a trace. False: it has too many parts. */
