@@ -287,47 +287,6 @@ static void ids(void)
 	mt_region_fini(&region);
 }
 
-/* ---- empty lines ----------------------------------------------------------------------------- */
-
-/* A line without a byte has no more steps than the compiler has counted for its end. */
-static void empty_lines(void)
-{
-	static const char doc[] =
-		"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: lines}\nspec:\n"
-		"  calls: serial\n  places:\n    total: {at: 0, size: 2}\n"
-		"    body: {at: 2, to: 0, holds: {lines: {between: \"=\", end: \"\\n\"}}}\n"
-		"    a: {in: body, find: a}\n    b: {in: body, find: b}\n"
-		"    c: {in: body, find: c}\n    d: {in: body, find: d}\n"
-		"    e: {in: body, find: e}\n    f: {in: body, find: f}\n"
-		"  frame: {length: total, max: 8192}\n  messages:\n"
-		"  - {is: request, from: client}\n  - {is: reply, from: server}\n"
-		"  metadata: {a: a, b: b, c: c, d: d, e: e, f: f}\n";
-	static uint8_t bytes[8000] = {sizeof(bytes) >> 8, (uint8_t)sizeof(bytes)};
-	const struct mt_codec_table *t;
-	struct mt_region region;
-	struct mt_chain c = {0};
-	struct mt_decoder d;
-	struct mt_ct_cost cost;
-	struct mt_msg msg;
-	uint64_t steps;
-
-	memset(bytes + 2, '\n', sizeof(bytes) - 2);
-	mt_region_init(&region, 0);
-	t = file_compile(&region, doc);
-	cost = mt_codec_table_cost(t, MT_DIR_DOWN);
-	env_append(&c, bytes, sizeof(bytes), 0);
-	mt_decoder_init(&d, &t->codec, MT_DIR_DOWN, 0, &c);
-	d.steps = UINT32_MAX;
-	CU_ASSERT_EQUAL(mt_decoder_run(&d, &msg), MT_DECODE_DONE);
-	CU_ASSERT_EQUAL(msg.refuse, 0);
-	steps = UINT32_MAX - d.steps;
-	CU_ASSERT(steps >= 4 * sizeof(bytes));
-	CU_ASSERT(steps <= cost.steps + cost.per_byte * sizeof(bytes));
-	mt_chain_free(&c);
-	mt_region_fini(&region);
-	CU_ASSERT_EQUAL(env_in_use(), 0);
-}
-
 /* ---- many elements --------------------------------------------------------------------------- */
 
 #define ELEMENTS_MOST 16384
@@ -546,5 +505,4 @@ static void changes(void)
 
 const struct mt_test tiny_tests[] = {{"long texts", long_texts}, {"changes", changes},
 	{"many elements", many_elements}, {"ids", ids}, {"linear", linear},
-	{"last number", last_number}, {"linear while arriving", linear_while_arriving},
-	{"empty lines", empty_lines}, {0}};
+	{"last number", last_number}, {"linear while arriving", linear_while_arriving}, {0}};
