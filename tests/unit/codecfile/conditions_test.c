@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conditions on numbers: each message is taken if its condition holds, and otherwise refused,
- * whatever its buffers.
+ * Conditions: each message is taken if its condition holds, and otherwise refused, whatever its
+ * buffers; of several rules the first that holds decides.
  */
 #include "codecfile_test.h"
 
@@ -148,4 +148,120 @@ static void numbers(void)
 	}
 }
 
-const struct mt_test condition_tests[] = {{"numbers", numbers}, {0}};
+/* ---- several rules --------------------------------------------------------------------------- */
+
+/* Rules with conditions on the same places, which are behind a counted part or in a container. */
+#define RULES(calls, ids)                                                                          \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: rules}\nspec:\n"                 \
+	"  calls: " calls "\n  places:\n    total: {at: 0, size: 2}\n    head: {at: 2, size: 4}\n" \
+	"    name: {at: 6, count: 1}\n    kind: {after: name, size: 1}\n"                          \
+	"    body: {after: kind, to: 0, holds: json}\n    user: {in: body, find: user}\n"          \
+	"    called: {in: body, find: user.name}\n"                                                \
+	"    number: {in: body, find: id, type: number}\n"                                         \
+	"  frame: {length: total, max: 1000}\n  messages:\n"                                       \
+	"  - {is: oneway, from: client, when: {kind: 1, name: a}}\n"                               \
+	"  - {is: oneway, from: client, refuse: denied, when: {kind: 1, called: ann}}\n"           \
+	"  - {is: request, from: client, refuse: denied, when: {kind: {min: 1, max: 2}, user: "    \
+	"{present: true}}}\n"                                                                      \
+	"  - {is: request, from: client, refuse: over_limit, when: {kind: {not: 1}, user: "        \
+	"{present: true}}}\n"                                                                      \
+	"  - {is: request, from: client, when: {kind: [1, 4], user: {present: false}}}\n"          \
+	"  - {is: reply, from: server}\n" ids
+
+static const char *const dialects[] = {RULES("serial", ""), RULES("multiplexed", "  id: head\n"),
+	RULES("multiplexed", "  id: number\n"),
+	/* Rules and checks share places, too. */
+	RULES("multiplexed", "  id: number\n  check: {kind: {max: 4}, user: {not: joe}}\n")};
+
+struct ruled {
+	const char *name;
+	uint8_t kind;
+	const char *body;
+	enum mt_msg_kind is;
+	uint32_t refuse; /* 1 + the reason */
+};
+
+#define ANN	"{\"id\":7,\"user\":{\"name\":\"ann\"}}"
+#define BOB	"{\"user\":{\"x\":1,\"name\":\"bob\"},\"id\":7}"
+#define NO_USER "{\"id\":7,\"x\":{\"user\":1}}"
+
+static const struct ruled ruled[] = {
+	{"a", 1, ANN, MT_MSG_ONEWAY, 0},
+	{"a", 1, NO_USER, MT_MSG_ONEWAY, 0},
+	{"b", 1, ANN, MT_MSG_ONEWAY, 1 + MT_REPLY_DENIED},
+	{"", 1, ANN, MT_MSG_ONEWAY, 1 + MT_REPLY_DENIED},
+	{"a", 2, ANN, MT_MSG_REQUEST, 1 + MT_REPLY_DENIED},
+	{"b", 1, BOB, MT_MSG_REQUEST, 1 + MT_REPLY_DENIED},
+	{"b", 2, BOB, MT_MSG_REQUEST, 1 + MT_REPLY_DENIED},
+	{"a", 3, ANN, MT_MSG_REQUEST, 1 + MT_REPLY_OVER_LIMIT},
+	{"a long name", 4, BOB, MT_MSG_REQUEST, 1 + MT_REPLY_OVER_LIMIT},
+	{"b", 1, NO_USER, MT_MSG_REQUEST, 0},
+	{"a", 4, NO_USER, MT_MSG_REQUEST, 0},
+};
+
+static uint32_t make_ruled(const struct ruled *row, uint8_t *to)
+{
+	uint32_t name = (uint32_t)strlen(row->name), body = (uint32_t)strlen(row->body);
+	uint32_t n = 8 + name + body;
+
+	memcpy(to, (uint8_t[]){0, (uint8_t)n, 0, 0, 0, 7, (uint8_t)name}, 7);
+	memcpy(to + 7, row->name, name);
+	to[7 + name] = row->kind;
+	memcpy(to + 8 + name, row->body, body);
+	return n;
+}
+
+static bool is_ruled(
+	const struct mt_codec *codec, const struct ruled *row, const struct mt_chain *c)
+{
+	struct mt_msg msg;
+
+	return env_decode(codec, MT_DIR_DOWN, c, &msg) == MT_DECODE_DONE && msg.kind == row->is &&
+	       msg.refuse == row->refuse;
+}
+
+/* Also with another id, and with its own again. */
+static void by_rule(const struct mt_codec *codec, const struct ruled *row, uint32_t piece)
+{
+	uint8_t bytes[128];
+	uint32_t n = make_ruled(row, bytes);
+	struct mt_seed seed = {0};
+	struct mt_chain c = {0};
+	struct mt_msg msg;
+	bool right;
+
+	env_append(&c, bytes, n, piece);
+	right = is_ruled(codec, row, &c);
+	if (codec->id_max && !row->refuse) {
+		env_decode(codec, MT_DIR_DOWN, &c, &msg);
+		right &= msg.id == 7;
+		codec->correlate.save(codec, &msg, &c, &seed);
+		right &= mt_codec_set_id(codec, &msg, &c, codec->id_max, &env_pools) == 0;
+		right &= is_ruled(codec, row, &c) && msg.id == codec->id_max;
+		right &= mt_codec_restore_id(codec, &msg, &c, &seed, &env_pools) == 0;
+		right &= env_equal(&c, bytes, n);
+	}
+	CU_ASSERT(right);
+	if (!right)
+		fprintf(stderr, "name %s, kind %u, %s, in pieces of %u\n", row->name, row->kind,
+			row->body, piece);
+	mt_chain_free(&c);
+}
+
+static void rules(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(dialects); i++) {
+		const struct mt_codec *codec;
+		struct mt_region region;
+
+		mt_region_init(&region, 0);
+		codec = &file_compile(&region, dialects[i])->codec;
+		for (size_t k = 0; k < MT_ARRAY_LEN(ruled); k++)
+			for (uint32_t piece = 0; piece < 4; piece++)
+				by_rule(codec, &ruled[k], piece);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test condition_tests[] = {{"numbers", numbers}, {"rules", rules}, {0}};
