@@ -162,6 +162,8 @@ struct mt_model {
 	 * valid as long as closings. NULL: unknown
 	 */
 	const struct mt_idmap *replacing;
+	/* index of spec.sources[].owns; valid as long as closings. NULL: no source owns any */
+	const struct mt_owned *owned;
 	struct mt_mesh_settings mesh;
 	struct mt_model_names names;
 };
@@ -204,6 +206,7 @@ const char *mt_labels_locality(struct mt_region *r, const struct mt_labels *l);
  * Return the domain of Kubernetes' services, and the root namespace, whose objects apply to all
  * namespaces.
  */
+const char *mt_node_domain(const struct mt_node *n); /* NULL: the default */
 const char *mt_model_domain(const struct mt_model *m);
 const char *mt_model_root(const struct mt_model *m);
 /*

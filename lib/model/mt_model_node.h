@@ -94,6 +94,18 @@ struct mt_node_xds {
 };
 
 /*
+ * Addresses, networks and hosts ("*.x": all below x) that only objects of a source may have, and
+ * those of sources without `namespaces`. mt_owned.h compares them.
+ */
+struct mt_node_owns {
+	struct mt_origin origin;
+	struct mt_node_addr *addresses;
+	uint32_t n_addresses;
+	struct mt_text *hosts;
+	uint32_t n_hosts;
+};
+
+/*
  * A directory or a discovery server. For a directory, `name` is the source of its objects, `ns` the
  * namespace of objects without one, and `namespaces` the namespaces that it may have objects of (n
  * 0: all).
@@ -103,7 +115,8 @@ struct mt_node_source {
 	struct mt_text directory, name, ns;
 	struct mt_text *namespaces;
 	uint32_t n_namespaces;
-	struct mt_node_xds *xds; /* NULL: a directory */
+	struct mt_node_owns *owns; /* NULL: nothing */
+	struct mt_node_xds *xds;   /* NULL: a directory */
 };
 
 struct mt_node_memory {

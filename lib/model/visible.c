@@ -10,9 +10,14 @@
 #define DOMAIN	       "cluster.local"
 #define ROOT_NAMESPACE "istio-system"
 
+const char *mt_node_domain(const struct mt_node *n)
+{
+	return n && n->dns && n->dns->domain.s ? n->dns->domain.s : DOMAIN;
+}
+
 const char *mt_model_domain(const struct mt_model *m)
 {
-	return m->node && m->node->dns && m->node->dns->domain.s ? m->node->dns->domain.s : DOMAIN;
+	return mt_node_domain(m->node);
 }
 
 const char *mt_model_root(const struct mt_model *m)

@@ -278,8 +278,8 @@ int main(int argc, char **argv)
 		{"hosts", hosts},
 		{0},
 	};
-	const struct mt_suite suites[] = {
-		{"model", tests}, {"guest", guest_tests}, {"peer", peer_tests}, {0}};
+	const struct mt_suite suites[] = {{"model", tests}, {"guest", guest_tests},
+		{"owned", owned_tests}, {"peer", peer_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

@@ -3,4 +3,4 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test guest_tests[], peer_tests[];
+extern const struct mt_test guest_tests[], owned_tests[], peer_tests[];

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the Node gives to its sources: the index answers as a comparison with each entry does. */
+#include "suites.h"
+
+#include "mt_meant.h"
+#include "mt_owned.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- hosts ----------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *owned, *host;
+	bool touch;
+} hosts[] = {
+	{"pay.example.com", "pay.example.com", true},
+	{"pay.example.com", "pay.example.org", false},
+	{"pay.example.com", "x.pay.example.com", false},
+	{"pay.example.com", "example.com", false},
+	{"pay.example.com", "*.example.com", true},
+	{"pay.example.com", "*.com", true},
+	{"pay.example.com", "*.pay.example.com", false},
+	{"pay.example.com", "*", true},
+	{"pay.example.com", "*y.example.com", true},
+	{"*.example.com", "pay.example.com", true},
+	{"*.example.com", "a.b.example.com", true},
+	{"*.example.com", "example.com", false},
+	{"*.example.com", "badexample.com", false},
+	{"*.example.com", "*.example.com", true},
+	{"*.example.com", "*.com", true},
+	{"*.example.com", "*.pay.example.com", true},
+	{"*.example.com", "*example.com", true},
+	{"*.example.com", "*.example.org", false},
+	/* The names of a Service. */
+	{"pay.shop", "pay.shop.svc.cluster.local", true},
+	{"pay.shop", "pay.shop.svc", true},
+	{"pay.shop.svc", "pay.shop", true},
+	{"pay.shop.svc.cluster.local", "pay.shop", true},
+	{"pay.shop.svc.cluster.local", "pay.shop.svc", true},
+	{"pay.shop.svc.cluster.local", "pay.other", false},
+	{"pay.shop.svc.cluster.local", "pay", false},
+	{"example.com", "example.com.svc.cluster.local", true},
+	{"*.shop.svc.cluster.local", "pay.shop", true},
+	{"*.shop.svc.cluster.local", "pay.a", false},
+	{"pay.shop", "*.shop.svc.cluster.local", true},
+	{"*.svc.cluster.local", "pay.a", true},
+	{"pay.a.shop.svc.cluster.local", "pay.a.shop", false},
+	/* Texts that are not names. */
+	{"pay.shop", "", false},
+	{"pay.shop", ".", false},
+	{"pay.shop", "..", false},
+	{"pay.shop", "a.", false},
+	{"pay.shop", "..svc", false},
+	{"pay.shop", ".svc.cluster.local", false},
+};
+
+/* A Node with one list of hosts or addresses for each source. */
+struct lists {
+	struct mt_node node;
+	struct mt_node_source source[4];
+	struct mt_node_owns owns[4];
+	struct mt_text host[4][8];
+	struct mt_node_addr addr[4][8];
+	char text[4][8][64];
+};
+
+static void begin(struct lists *l)
+{
+	memset(l, 0, sizeof(*l));
+	l->node.sources = l->source;
+	l->node.n_sources = MT_ARRAY_LEN(l->source);
+	for (size_t i = 0; i < MT_ARRAY_LEN(l->source); i++) {
+		l->source[i].owns = &l->owns[i];
+		l->owns[i].hosts = l->host[i];
+		l->owns[i].addresses = l->addr[i];
+	}
+}
+
+static void add_host(struct lists *l, uint32_t source, const char *host)
+{
+	uint32_t n = l->owns[source].n_hosts++;
+
+	snprintf(l->text[source][n], sizeof(l->text[source][n]), "%s", host);
+	l->host[source][n] = (struct mt_text){l->text[source][n], n + 1};
+}
+
+static void add_address(struct lists *l, uint32_t source, const char *text)
+{
+	uint32_t n = l->owns[source].n_addresses++;
+	struct mt_node_addr *a = &l->addr[source][n];
+
+	snprintf(l->text[source][n], sizeof(l->text[source][n]), "%s", text);
+	a->text = (struct mt_text){l->text[source][n], n + 1};
+	CU_ASSERT_EQUAL_FATAL(mt_prefix_parse(text, &a->addr, &a->prefix), 0);
+}
+
+static void one_host(void)
+{
+	static struct lists l;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(hosts); i++) {
+		const struct mt_owned_entry *e;
+		struct mt_region r;
+		struct mt_owned *o;
+
+		begin(&l);
+		add_host(&l, 2, hosts[i].owned);
+		mt_region_init(&r, 0);
+		o = mt_owned_new(&r, &l.node, NULL, NULL);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+		e = mt_owned_host(o, hosts[i].host, 1);
+		if ((e != NULL) != hosts[i].touch)
+			printf("\n  %s, %s", hosts[i].owned, hosts[i].host);
+		CU_ASSERT_EQUAL(e != NULL, hosts[i].touch);
+		if (e)
+			CU_ASSERT(e->source == 2 && e->at == 0 && e->host);
+		CU_ASSERT_PTR_NULL(mt_owned_host(o, hosts[i].host, 2));
+		mt_region_fini(&r);
+	}
+	CU_ASSERT_PTR_NULL(mt_owned_host(NULL, "x", 0));
+}
+
+/* ---- addresses ------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *owned, *net;
+	bool touch;
+} nets[] = {
+	{"192.0.2.2", "192.0.2.2", true},
+	{"192.0.2.2", "192.0.2.3", false},
+	{"192.0.2.2", "::ffff:192.0.2.2", true},
+	{"192.0.2.2", "192.0.2.0/24", true},
+	{"192.0.2.0/24", "192.0.2.2", true},
+	{"192.0.2.0/24", "192.0.3.0/24", false},
+	{"192.0.2.0/24", "192.0.2.128/25", true},
+	{"0.0.0.0/0", "192.0.2.2", true},
+	{"0.0.0.0/0", "2001:db8::1", false},
+	{"::/0", "2001:db8::1", true},
+	{"::/0", "192.0.2.2", false},
+	{"::ffff:192.0.2.0/120", "192.0.2.2", true},
+	{"2001:db8::/32", "2001:db8::2", true},
+	{"2001:db8::/32", "2001:DB8:0::0.0.0.2", true},
+	{"2001:db8::/32", "2001:db9::2", false},
+};
+
+static void one_address(void)
+{
+	static struct lists l;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(nets); i++) {
+		struct mt_region r;
+		struct mt_owned *o;
+		struct mt_addr a;
+		uint8_t prefix;
+
+		begin(&l);
+		add_address(&l, 3, nets[i].owned);
+		mt_region_init(&r, 0);
+		o = mt_owned_new(&r, &l.node, NULL, NULL);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+		CU_ASSERT_EQUAL_FATAL(mt_prefix_parse(nets[i].net, &a, &prefix), 0);
+		if ((mt_owned_address(o, &a, prefix, 0) != NULL) != nets[i].touch)
+			printf("\n  %s, %s", nets[i].owned, nets[i].net);
+		CU_ASSERT_EQUAL(mt_owned_address(o, &a, prefix, 0) != NULL, nets[i].touch);
+		CU_ASSERT_PTR_NULL(mt_owned_address(o, &a, prefix, 3));
+		if (prefix == (mt_addr_is4(&a) ? 32 : 128))
+			CU_ASSERT_EQUAL(mt_owned_is_address(o, &a), nets[i].touch);
+		mt_region_fini(&r);
+	}
+	CU_ASSERT_FALSE(mt_owned_is_address(NULL, &(struct mt_addr){0}));
+}
+
+/* ---- at random ------------------------------------------------------------------------------- */
+
+static uint32_t below(uint64_t *state, uint32_t n)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(*state >> 33) % n;
+}
+
+/* Few labels, so that most names have something to do with each other. */
+static const char *random_host(uint64_t *state, bool odd, char buf[64])
+{
+	static const char *const labels[] = {"a", "b", "svc", "ba"};
+	static const char *const ends[] = {"", ".svc", ".svc.cluster.local", ".cluster.local"};
+	uint32_t n = 1 + below(state, 3);
+	size_t at = 0;
+
+	if (below(state, 3) == 0)
+		at = (size_t)snprintf(buf, 64, odd && below(state, 2) ? "*" : "*.");
+	for (uint32_t i = 0; i < n; i++)
+		at += (size_t)snprintf(buf + at, 64 - at, "%s%s", i ? "." : "",
+			labels[below(state, MT_ARRAY_LEN(labels))]);
+	snprintf(buf + at, 64 - at, "%s", ends[below(state, MT_ARRAY_LEN(ends))]);
+	return buf;
+}
+
+static bool ends_in(const char *s, const char *end)
+{
+	size_t len = strlen(s), n = strlen(end);
+
+	return len >= n && strcmp(s + len - n, end) == 0;
+}
+
+static bool touch_as_written(const char *a, const char *b)
+{
+	if (a[0] == '*' && b[0] == '*')
+		return ends_in(a + 1, b + 1) || ends_in(b + 1, a + 1);
+	return mt_host_covers(a, b) || mt_host_covers(b, a);
+}
+
+/* The long name of the host; itself if it has none. */
+static const char *whole(const char *host, char buf[MT_MEANT_HOST])
+{
+	return strchr(host, '.') && mt_long_name(host, "", "cluster.local", buf, MT_MEANT_HOST)
+		       ? buf
+		       : host;
+}
+
+/* NAME.NAMESPACE[.svc] of the long name; itself if it is none. */
+static const char *cut(const char *host, bool svc, char buf[MT_MEANT_HOST])
+{
+	static const char end[] = ".svc.cluster.local";
+	size_t len = strlen(host);
+	const char *dot = strchr(host, '.');
+
+	if (!ends_in(host, end) || dot == host)
+		return host;
+	len -= strlen(end);
+	if (!memchr(host, '.', len) || memchr(dot + 1, '.', (size_t)(host + len - dot - 1)) ||
+		dot + 1 >= host + len)
+		return host;
+	snprintf(buf, MT_MEANT_HOST, "%.*s%s", (int)len, host, svc ? ".svc" : "");
+	return buf;
+}
+
+static bool touch(const char *a, const char *b)
+{
+	char x[3][MT_MEANT_HOST], y[3][MT_MEANT_HOST];
+	const char *as[] = {a, whole(a, x[0]), cut(whole(a, x[0]), false, x[1]),
+		cut(whole(a, x[0]), true, x[2])};
+	const char *bs[] = {b, whole(b, y[0]), cut(whole(b, y[0]), false, y[1]),
+		cut(whole(b, y[0]), true, y[2])};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(as); i++)
+		for (size_t k = 0; k < MT_ARRAY_LEN(bs); k++)
+			if (touch_as_written(as[i], bs[k]))
+				return true;
+	return false;
+}
+
+static void count_clash(
+	void *arg, const struct mt_owned_entry *e, const struct mt_owned_entry *other)
+{
+	CU_ASSERT(e->source > other->source && e->host == other->host);
+	++*(uint32_t *)arg;
+}
+
+static void fill_hosts(struct lists *l, uint64_t *state)
+{
+	char buf[64];
+
+	begin(l);
+	for (uint32_t i = 0; i < 1 + below(state, 8); i++)
+		add_host(l, below(state, 4), random_host(state, false, buf));
+}
+
+/* True if lists of two sources touch each other. */
+static bool hosts_clash(const struct lists *l)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		for (uint32_t k = 0; k < i; k++)
+			for (uint32_t x = 0; x < l->owns[i].n_hosts; x++)
+				for (uint32_t y = 0; y < l->owns[k].n_hosts; y++)
+					if (touch(l->text[i][x], l->text[k][y]))
+						return true;
+	return false;
+}
+
+static bool hosts_touch(const struct lists *l, const char *host, uint32_t self)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		for (uint32_t x = 0; i != self && x < l->owns[i].n_hosts; x++)
+			if (touch(l->text[i][x], host))
+				return true;
+	return false;
+}
+
+static void hosts_at_random(void)
+{
+	static struct lists l;
+	uint64_t state = 42;
+	uint32_t good = 0;
+
+	for (int round = 0; round < 20000; round++) {
+		uint32_t clashes = 0;
+		struct mt_region r;
+		struct mt_owned *o;
+
+		fill_hosts(&l, &state);
+		mt_region_init(&r, 0);
+		o = mt_owned_new(&r, &l.node, count_clash, &clashes);
+		CU_ASSERT_EQUAL(clashes > 0, hosts_clash(&l));
+		good += clashes == 0;
+		for (int k = 0; k < 8 && !clashes; k++) {
+			uint32_t self = below(&state, 5);
+			char host[64];
+			bool has = mt_owned_host(o, random_host(&state, true, host), self);
+
+			if (has != hosts_touch(&l, host, self))
+				printf("\n  round %d: %s", round, host);
+			CU_ASSERT_EQUAL(has, hosts_touch(&l, host, self));
+		}
+		mt_region_fini(&r);
+	}
+	CU_ASSERT(good > 500);
+}
+
+static const char *random_net(uint64_t *state, char buf[64])
+{
+	static const struct {
+		const char *form;
+		uint32_t bits;
+	} forms[] = {{"10.0.0.%u/%u", 32}, {"::ffff:10.0.0.%u/%u", 128}, {"2001:db8::%x/%u", 128}};
+	uint32_t i = below(state, MT_ARRAY_LEN(forms)), free_bits = below(state, 5);
+
+	snprintf(buf, 64, forms[i].form, below(state, 16) >> free_bits << free_bits,
+		forms[i].bits - free_bits);
+	return buf;
+}
+
+static bool nets_touch(const struct mt_node_addr *a, const struct mt_addr *b, uint8_t prefix)
+{
+	return mt_prefix_contains(&a->addr, a->prefix, b) ||
+	       mt_prefix_contains(b, prefix, &a->addr);
+}
+
+static bool addresses_clash(const struct lists *l)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		for (uint32_t k = 0; k < i; k++)
+			for (uint32_t x = 0; x < l->owns[i].n_addresses; x++)
+				for (uint32_t y = 0; y < l->owns[k].n_addresses; y++)
+					if (nets_touch(&l->addr[i][x], &l->addr[k][y].addr,
+						    l->addr[k][y].prefix))
+						return true;
+	return false;
+}
+
+static bool addresses_touch(
+	const struct lists *l, const struct mt_addr *a, uint8_t prefix, uint32_t self)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		for (uint32_t x = 0; i != self && x < l->owns[i].n_addresses; x++)
+			if (nets_touch(&l->addr[i][x], a, prefix))
+				return true;
+	return false;
+}
+
+static void addresses_at_random(void)
+{
+	static struct lists l;
+	uint64_t state = 7;
+	uint32_t good = 0;
+
+	for (int round = 0; round < 20000; round++) {
+		uint32_t clashes = 0, n = 1 + below(&state, 8);
+		struct mt_region r;
+		struct mt_owned *o;
+		char buf[64];
+
+		begin(&l);
+		for (uint32_t i = 0; i < n; i++)
+			add_address(&l, below(&state, 4), random_net(&state, buf));
+		mt_region_init(&r, 0);
+		o = mt_owned_new(&r, &l.node, count_clash, &clashes);
+		CU_ASSERT_EQUAL(clashes > 0, addresses_clash(&l));
+		good += clashes == 0;
+		for (int k = 0; k < 8 && !clashes; k++) {
+			uint32_t self = below(&state, 5);
+			struct mt_addr a;
+			uint8_t prefix;
+
+			CU_ASSERT_EQUAL_FATAL(
+				mt_prefix_parse(random_net(&state, buf), &a, &prefix), 0);
+			CU_ASSERT_EQUAL(mt_owned_address(o, &a, prefix, self) != NULL,
+				addresses_touch(&l, &a, prefix, self));
+		}
+		mt_region_fini(&r);
+	}
+	CU_ASSERT(good > 500);
+}
+
+const struct mt_test owned_tests[] = {
+	{"one_host", one_host},
+	{"one_address", one_address},
+	{"hosts_at_random", hosts_at_random},
+	{"addresses_at_random", addresses_at_random},
+	{0},
+};
