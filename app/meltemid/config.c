@@ -52,6 +52,7 @@ static struct mt_model *join(
 		m->closings = documents->closings;
 		m->n_closings = documents->n_closings;
 		m->standings = documents->standings;
+		m->owned = documents->owned;
 		if (d->looked_up)
 			m->names = (struct mt_model_names){mt_name_table_find, d->looked_up};
 		rc = mesh_share(d, m, now);

@@ -411,13 +411,22 @@ static bool same_access_log(const struct mt_node_access_log *a, const struct mt_
 	return same_texts(a->directories, a->n_directories, b->directories, b->n_directories);
 }
 
+static bool same_owns(const struct mt_node_owns *a, const struct mt_node_owns *b)
+{
+	if (!a || !b)
+		return a == b;
+	return same_addrs(a->addresses, a->n_addresses, b->addresses, b->n_addresses) &&
+	       same_texts(a->hosts, a->n_hosts, b->hosts, b->n_hosts);
+}
+
 static bool same_directories(const struct mt_node *a, const struct mt_node *b)
 {
 	for (uint32_t i = 0; a->n_sources == b->n_sources && i < a->n_sources; i++)
 		if (!same_text(a->sources[i].directory, b->sources[i].directory) ||
 			!same_text(a->sources[i].ns, b->sources[i].ns) ||
 			!same_texts(a->sources[i].namespaces, a->sources[i].n_namespaces,
-				b->sources[i].namespaces, b->sources[i].n_namespaces))
+				b->sources[i].namespaces, b->sources[i].n_namespaces) ||
+			!same_owns(a->sources[i].owns, b->sources[i].owns))
 			return false;
 	return a->n_sources == b->n_sources;
 }

@@ -6,6 +6,8 @@
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_policy_priv.h"
 
+#include "mt_owned.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -270,6 +272,9 @@ static bool keeps(struct instances *in, const struct mt_meta *meta, const struct
 	unsigned int endpoint, service;
 
 	if (meta->serial == by->se->meta.serial || mt_b_is_wrong(in->b, meta))
+		return false;
+	/* The Node gives it to the service's source. */
+	if (mt_owned_is_address(in->b->model->owned, a))
 		return false;
 	service = mt_b_claim(in->b, place, &by->se->meta);
 	endpoint = mt_b_claim(in->b, place, meta);

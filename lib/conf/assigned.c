@@ -2,10 +2,12 @@
 /*
  * Addresses of services: those that documents write, and those of 240.240.0.0/16 that hosts without
  * one are assigned (vips.c). A host that was assigned an address keeps it when the document of
- * another host writes it. If documents and hosts demand more than the network has, each namespace
- * gets its share (fair.c).
+ * another host writes it, unless the Node gives the address to a source. If documents and hosts
+ * demand more than the network has, each namespace gets its share (fair.c).
  */
 #include "mt_conf_priv.h"
+
+#include "mt_owned.h"
 
 static bool is_single(const struct mt_addr *a, uint8_t prefix)
 {
@@ -22,11 +24,17 @@ static const char *namespace_of(const struct mt_host *h)
 	return h->se->meta.ns;
 }
 
+/* True for an address that only objects of one source may write. */
+static bool is_owned(const struct mt_build *b, const struct mt_addr *a)
+{
+	return mt_owned_is_address(b->model->owned, a);
+}
+
 /* Another host that is served at the address and keeps it; NULL: none. */
 static const char *holder_of(
 	const struct mt_build *b, const struct mt_host *h, const struct mt_addr *a)
 {
-	return mt_vips_holder(&b->conf->vips, b->snap->vips, a, name_of(h));
+	return is_owned(b, a) ? NULL : mt_vips_holder(&b->conf->vips, b->snap->vips, a, name_of(h));
 }
 
 bool mt_b_is_held(const struct mt_build *b, const struct mt_host *h, const struct mt_addr *a)
@@ -199,12 +207,15 @@ static void write_addresses(struct mt_build *b)
 
 /* ---- addresses that are assigned ------------------------------------------------------------- */
 
-/* True if some document has the address, for any service, or the host's kernel has it. */
+/*
+ * True if some document has the address, for any service, or may have it because the Node gives it
+ * to a source; or if the host's kernel has it.
+ */
 static bool is_taken(void *arg, const struct mt_addr *a)
 {
 	const struct mt_build *b = arg;
 
-	return has_bit(b->vips_written, mt_vip_number(a)) || mt_b_of_kernel(b, a);
+	return has_bit(b->vips_written, mt_vip_number(a)) || mt_b_of_kernel(b, a) || is_owned(b, a);
 }
 
 static bool needs_address(const struct mt_host *h)
@@ -212,15 +223,20 @@ static bool needs_address(const struct mt_host *h)
 	return mt_host_is_served(h) && !h->own_address && !h->n_addrs;
 }
 
-/* A host moves only if the kernel answers its clients where it was. */
+/*
+ * A host moves only if the kernel answers its clients where it was, or if the Node gives the
+ * address to a source.
+ */
 static void move(struct mt_build *b, const struct mt_host *h, const struct mt_addr *a)
 {
+	const char *kernel = mt_b_of_kernel(b, a);
 	char text[MT_ADDR_STRLEN];
 
 	mt_b_warn(b, &h->se->meta, h->se->hosts[0].line, "spec.hosts[0]",
-		"remove the address from that interface",
+		kernel ? "remove the address from that interface"
+		       : "to keep it, write it in `addresses`, in the source that owns it",
 		"it is assigned another address: %s is %s", mt_addr_str(a, text),
-		mt_b_of_kernel(b, a));
+		kernel ? kernel : "in `owns` of a source");
 }
 
 static void keep_address(struct mt_build *b, struct mt_host *h)
@@ -231,7 +247,7 @@ static void keep_address(struct mt_build *b, struct mt_host *h)
 	if (!h->has_share ||
 		!mt_vips_keep(&b->conf->vips, &b->snap->vips, name_of(h), is_taken, b, &a))
 		return;
-	if (mt_b_of_kernel(b, &a))
+	if (mt_b_of_kernel(b, &a) || is_owned(b, &a))
 		move(b, h, &a);
 	else
 		add_address(b, h, &a);

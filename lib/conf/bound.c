@@ -7,6 +7,8 @@
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 
+#include "mt_owned.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -445,7 +447,9 @@ static void reserve(struct bindings *x, const struct mt_workload_entry *e, uint6
 {
 	struct namer *n = mt_idmap_get(&x->b->namers, place);
 
-	if (n && n->best == e && !n->other && (claim_of(x, e, place) & OF_LIMITED))
+	/* Of an address that the Node gives to a source, the source decides and not history. */
+	if (n && n->best == e && !n->other && (claim_of(x, e, place) & OF_LIMITED) &&
+		!mt_owned_is_address(x->b->model->owned, &e->w.address))
 		n->reserved = mt_b_is_reserved(x->b, place, &e->meta);
 }
 

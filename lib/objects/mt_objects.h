@@ -32,6 +32,8 @@
  *   no author can crowd out the objects of others.
  * - The costs of all objects together have shares by owner, too: memory and comparisons of
  *   translations, and the lists of hosts (budget.c).
+ * - An object of a source that is limited to some namespaces is refused if it has an address or a
+ *   host that the Node gives to another source, and none of its versions is used (owns.c).
  * - An error refuses the object with its serial (struct mt_diag.object). An error without an object
  *   refuses the load. The error of an unreadable file has the serial of no row, so it is reported
  *   and refuses nothing.
@@ -171,12 +173,15 @@ struct mt_object_table {
 	/* Only the files and directories that were not read completely, and `unread`, are used. */
 	struct mt_source_reading reading;
 	char *unread; /* copy of mt_source_reading.unread; while it is set no object is removed */
-	struct mt_diags translated; /* diagnostics of translating objects for the model */
-	struct mt_diags told;	    /* errors of versions that are no longer used */
-	uint32_t n_rounds;	    /* calls of mt_table_refuse() since creation or reset */
-	struct mt_strmap troubles;  /* namespaces with errors in some round (verdict.c) */
-	bool node_refused;	    /* without a valid Node nothing can be compiled */
-	bool first_node_refused;    /* node_refused before any compilation */
+	const struct mt_object *node; /* the first Node; NULL: none */
+	const struct mt_owned *owned; /* index of its spec.sources[].owns; NULL: none */
+	struct mt_diags owns;	      /* errors of objects that have it, of other sources */
+	struct mt_diags translated;   /* diagnostics of translating objects for the model */
+	struct mt_diags told;	      /* errors of versions that are no longer used */
+	uint32_t n_rounds;	      /* calls of mt_table_refuse() since creation or reset */
+	struct mt_strmap troubles;    /* namespaces with errors in some round (verdict.c) */
+	bool node_refused;	      /* without a valid Node nothing can be compiled */
+	bool first_node_refused;      /* node_refused before any compilation */
 	/*
 	 * the namespace of an object that restricts access cannot be read, so the node is not ready
 	 */

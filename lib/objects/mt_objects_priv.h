@@ -105,6 +105,20 @@ void mt_table_changed(struct mt_object_table *t);
 /* standing.c: gives the model the standings of versions in use, and those that replace others. */
 void mt_table_standings(struct mt_object_table *t, struct mt_model *m);
 
+/* owns.c: indexes what the Node gives to its sources. */
+void mt_table_own(struct mt_object_table *t, const struct mt_object *node);
+/*
+ * owns.c: true if the newest version, of a source with `namespaces`, has what another source owns.
+ * Then its status and reason are set, and an error is in t->owns.
+ */
+bool mt_row_is_disowned(struct mt_object_table *t, struct mt_object_row *row);
+/*
+ * owns.c: the same for the last good version. *why: the reason if the row has no other one; else
+ * NULL.
+ */
+bool mt_good_is_disowned(struct mt_object_table *t, const struct mt_source_reading *r,
+	const struct mt_object_row *row, const char **why);
+
 /* mesh.c: returns the Node; NULL: there is no valid one. */
 const struct mt_node *mt_table_node(const struct mt_object_table *t);
 /*

@@ -136,15 +136,20 @@ static struct mt_object *good_of(
  * Chooses the version to compile first: the newest if it could be read, otherwise the last good
  * one. Among duplicates only the first row has a last good version.
  */
-static void choose(struct mt_object_table *t, struct mt_kept *kept)
+static void choose(
+	struct mt_object_table *t, const struct mt_source_reading *r, struct mt_kept *kept)
 {
+	const char *ignored;
+
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct mt_object_row *row = &t->rows[i];
 
 		if (row->o->status == MT_OBJECT_IGNORED || row->double_)
 			continue;
 		row->good = good_of(t, row, kept);
-		if (row->o->status != MT_OBJECT_REFUSED) {
+		if (mt_good_is_disowned(t, r, row, &ignored))
+			row->good = NULL;
+		if (row->o->status != MT_OBJECT_REFUSED && !mt_row_is_disowned(t, row)) {
 			row->used = row->o;
 		} else if (row->good && !row->o->is_node) {
 			mt_row_fall_back(t, row);
@@ -165,6 +170,7 @@ static void add_absent_row(struct search *s, struct mt_object *good, const char 
 	const char *holder = good ? mt_source_holder(s->r, file, good) : NULL;
 	struct mt_object_table *t = s->t;
 	struct mt_object_row *row;
+	const char *why;
 
 	if (!holder)
 		return;
@@ -186,6 +192,12 @@ static void add_absent_row(struct search *s, struct mt_object *good, const char 
 			"no file has it, but %s cannot be read: no object%s is removed until it "
 			"can be read",
 			holder, s->r->unread ? "" : " of its namespaces");
+	if (mt_good_is_disowned(t, s->r, row, &why)) {
+		row->good = row->used = NULL;
+		row->status = MT_OBJECT_REFUSED;
+		row->moving = false;
+		row->why = why;
+	}
 }
 
 /* True for an object that is missing; mt_source_holder() decides whether it still exists. */
@@ -308,14 +320,16 @@ struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept
 	mt_region_init(&t->words, 0);
 	mt_diags_init(&t->told);
 	mt_diags_init(&t->translated);
+	mt_diags_init(&t->owns);
 	for (uint32_t i = 0; i < r->objects.n && !node; i++)
 		if (r->objects.v[i]->is_node)
 			node = r->objects.v[i];
 	t->objects = r->objects;
 	r->objects = (struct mt_objects){0};
 	keep_partial(t, r);
+	mt_table_own(t, node);
 	add_objects(t);
-	choose(t, kept);
+	choose(t, r, kept);
 	check_nodes(t, node);
 	add_absent(t, r, kept);
 	t->node_refused = t->first_node_refused = !node || node->status == MT_OBJECT_REFUSED;
@@ -337,6 +351,7 @@ void mt_table_free(struct mt_object_table *t)
 	mt_source_reading_fini(&t->reading);
 	mt_diags_fini(&t->told);
 	mt_diags_fini(&t->translated);
+	mt_diags_fini(&t->owns);
 	mt_model_free(t->model);
 	mt_idmap_fini(&t->by_serial);
 	mt_idmap_fini(&t->standings);
@@ -382,6 +397,7 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc)
 	}
 	mt_table_mesh(t);
 	m->mesh = t->mesh;
+	m->owned = t->owned;
 	mt_table_index(t);
 	mt_table_standings(t, m);
 	mt_table_translate(t, m);

@@ -423,6 +423,7 @@ void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 	mt_table_unenforced_tell(t, mt_table_node(t), diags);
 	mt_table_plugins_tell(t, diags);
 	mt_diags_copy_all(diags, &t->translated);
+	mt_diags_copy_all(diags, &t->owns);
 	for (uint32_t i = 0; i < t->n; i++)
 		t->rows[i].n_touches = 0;
 	touch_told(t, diags);

@@ -141,6 +141,36 @@ static const struct mt_source_root *root_of(const struct mt_source_reading *r, c
 	return best;
 }
 
+bool mt_source_is_read(const struct mt_source_reading *r, const char *file)
+{
+	return root_of(r, file) != NULL;
+}
+
+const char *mt_source_root_only(const struct mt_source_reading *r, const char *directory)
+{
+	for (uint32_t i = 0; i < r->n_roots; i++)
+		if (strcmp(r->roots[i].directory, directory) == 0)
+			return r->roots[i].only;
+	return NULL;
+}
+
+const struct mt_node_source *mt_source_of_file(const struct mt_node *n, const char *file)
+{
+	const struct mt_node_source *best = NULL;
+
+	for (uint32_t i = 0; i < n->n_sources; i++) {
+		const struct mt_node_source *one = &n->sources[i];
+		size_t len = one->directory.s ? strlen(one->directory.s) : 0;
+		size_t most = best ? strlen(best->directory.s) : 0;
+
+		if (len && mt_is_below(file, one->directory.s) &&
+			(!best || len > most ||
+				(len == most && one->n_namespaces && !best->n_namespaces)))
+			best = one;
+	}
+	return best;
+}
+
 const char *mt_source_holder(
 	const struct mt_source_reading *r, const char *file, const struct mt_object *o)
 {

@@ -293,6 +293,15 @@ static void check_source(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		mt_f_error(c, n->line,
 			"write xds.name; resources of a discovery server have their namespaces",
 			"name, namespace and namespaces are a directory's");
+	if (s->xds && s->owns)
+		mt_f_error(c, s->owns->origin.line,
+			"leave it out: resources of a discovery server may have all addresses and "
+			"hosts",
+			"owns is a directory's");
+	if (mt_yaml_get(n, "owns") && !s->owns)
+		mt_f_error(c, mt_yaml_get(n, "owns")->line,
+			"write addresses, hosts or both below it, or leave it out",
+			"the source owns nothing");
 	check_xds_name(c, &s->name);
 	check_source_name(c, &s->name);
 	mt_check_label(c, &s->ns, "namespace");
@@ -318,6 +327,10 @@ static const struct mt_field source_fields[] = {
 		.help = "with `directory`: the namespaces that its objects may be in; objects of "
 			"others, and of kinds without a namespace, are refused "
 			"([teams](#directories-of-teams)); default: all"},
+	{"owns", MT_F_POINTER, AT(struct mt_node_source, owns), .sub = &mt_sec_node_owns,
+		.help = "with `directory`: what only objects of this source may have, and those of "
+			"sources without `namespaces`; objects of others are refused "
+			"([owners](#owners-of-addresses-and-hosts))"},
 	{"xds", MT_F_POINTER, AT(struct mt_node_source, xds), .sub = &xds_section,
 		.help = "a discovery server (xDS) of a mesh; its resources are used with the "
 			"documents"},
@@ -640,6 +653,7 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		mt_path_pop(c, mark);
 	}
 	check_source_names(c, node);
+	mt_check_owns(c, node);
 	mt_check_unenforced(c, node);
 	mt_check_identities(c, node);
 	mt_check_forwarding(c, node);

@@ -257,6 +257,9 @@ extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
 mt_field_fn mt_read_log_labels;
 /* kind_node_workloads.c */
 extern const struct mt_section mt_sec_node_bound;
+/* kind_node_owns.c: also checks that no two sources own the same. */
+extern const struct mt_section mt_sec_node_owns;
+void mt_check_owns(struct mt_fctx *c, const struct mt_node *node);
 mt_field_fn mt_read_node_workloads, mt_check_node_port;
 
 extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entry, mt_sec_workload,

@@ -14,7 +14,7 @@ extern const struct mt_test delegates_tests[], gateway_api_tests[], filters_test
 	shares_tests[], lists_tests[], standing_tests[], work_tests[], work_gateways_tests[],
 	memory_tests[], work_conds_tests[], work_limits_tests[], work_policies_tests[],
 	work_texts_tests[], work_tables_tests[], short_names_tests[], one_dot_tests[],
-	held_workloads_tests[];
+	held_workloads_tests[], owns_tests[];
 
 struct scene {
 	char dir[32], state[40];
@@ -45,6 +45,8 @@ bool scene_has(const struct scene *sc, const char *place, const char *words);
 void scene_compile(struct scene *sc);
 /* The same from the Node's file alone, and what it names. */
 void scene_load_node(struct scene *sc);
+/* As scene_load_node(), and puts it into force. */
+void scene_serve(struct scene *sc);
 
 /* "last-good", ...; "" when no such object was read. More than one: the first, of the newest. */
 const char *scene_status(const struct scene *sc, const char *kind, const char *name);

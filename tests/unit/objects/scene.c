@@ -196,6 +196,16 @@ void scene_load_node(struct scene *sc)
 	load(sc, file, NULL, 0);
 }
 
+void scene_serve(struct scene *sc)
+{
+	struct mt_err e;
+
+	scene_load_node(sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
+	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(sc->conf, sc->s, NOW, NULL, &e), 0);
+	sc->s = NULL;
+}
+
 const struct mt_object_row *scene_row(const struct scene *sc, const char *kind, const char *name)
 {
 	for (uint32_t i = 0; i < sc->t->n; i++)

@@ -105,7 +105,7 @@ static void edited_before_a_restart(void)
 	OF(year) "}\nspec: {address: " address ", serviceAccount: y" more "}\n"
 #define WORKLOAD(name, ns, year, more) WORKLOAD_AT("192.0.2.5", name, ns, year, more)
 
-/* The only workload, of the last load or of the configuration in force (serve()). */
+/* The only workload, of the last load or of the configuration in force (scene_serve()). */
 static const struct mt_bound *bound_of(const struct scene *sc)
 {
 	const struct mt_snapshot *s = sc->s ? sc->s : mt_conf_current(sc->conf);
@@ -122,17 +122,6 @@ static void is_bound(const struct scene *sc, const char *principal)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b->principal);
 	CU_ASSERT_STRING_EQUAL(b->principal, principal);
-}
-
-/* Loads what is written, and puts it into force. */
-static void serve(struct scene *sc)
-{
-	struct mt_err e;
-
-	scene_load_node(sc);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
-	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(sc->conf, sc->s, 1000000, NULL, &e), 0);
-	sc->s = NULL;
 }
 
 /*
@@ -279,7 +268,7 @@ static void no_principal(struct scene *sc, const char *own, const char *other)
 {
 	const struct mt_bound *b;
 
-	serve(sc);
+	scene_serve(sc);
 	b = bound_of(sc);
 	CU_ASSERT_PTR_NULL(b->principal);
 	CU_ASSERT(b->disputed);
@@ -322,17 +311,17 @@ static void workloads_of_even_claims(void)
 		no_principal(&sc, "v.yaml", "p.yaml");
 		scene_write(&sc, "all/team/p.yaml", NULL);
 		for (int load = 0; load < 3 && even[i].limited; load++) {
-			serve(&sc);
+			scene_serve(&sc);
 			is_without(&sc);
 			CU_ASSERT(scene_has(&sc, "v.yaml", "no principal: until now, an entry of"));
 		}
 		if (even[i].limited)
 			scene_restart(&sc);
-		serve(&sc);
+		scene_serve(&sc);
 		is_bound(&sc, "cluster.local/ns/b/sa/y");
 		scene_write(&sc, "all/team/p.yaml", even[i].planted);
 		for (int load = 0; load < 2; load++) {
-			serve(&sc);
+			scene_serve(&sc);
 			is_bound(&sc, "cluster.local/ns/b/sa/y");
 			scene_restart(&sc);
 		}
@@ -352,7 +341,7 @@ static void begin_sources(struct scene *sc, const char *sources, const char *ent
 	scene_write(sc, "0-node.yaml", node);
 	if (entry)
 		scene_write(sc, "all/v.yaml", entry);
-	serve(sc);
+	scene_serve(sc);
 }
 
 #define LIMITED_TEAM "{directory: all}, {directory: all/team, namespaces: [a]}"
@@ -369,24 +358,24 @@ static void workloads_absent_for_a_load(void)
 		is_bound(&sc, "cluster.local/ns/b/sa/y");
 		CU_ASSERT_PTR_NULL(bound_of(&sc)->also);
 		scene_write(&sc, "all/team/p.yaml", NAMED_UNDATED);
-		serve(&sc);
+		scene_serve(&sc);
 		is_bound(&sc, "cluster.local/ns/b/sa/y");
 		CU_ASSERT_PTR_NOT_NULL_FATAL(bound_of(&sc)->also);
 		CU_ASSERT_STRING_EQUAL(bound_of(&sc)->also, "WorkloadEntry a/x");
 		scene_write(&sc, "all/v.yaml", NULL);
 		for (int load = 0; load < 3; load++) {
-			serve(&sc);
+			scene_serve(&sc);
 			is_without(&sc);
 			CU_ASSERT(scene_has(&sc, "p.yaml", "no principal: until now, an entry of"));
 			scene_write(&sc, "all/team/p.yaml",
 				load ? WORKLOAD("x", "a", "2010", "") : NAMED_UNDATED PLANTED);
 		}
 		scene_write(&sc, "all/v.yaml", WORKLOAD("v2", "b", "2020", ""));
-		serve(&sc);
+		scene_serve(&sc);
 		is_bound(&sc, "cluster.local/ns/b/sa/y");
 		scene_restart(&sc);
 		scene_write(&sc, "all/v.yaml", NULL);
-		serve(&sc);
+		scene_serve(&sc);
 		is_bound(&sc, "cluster.local/ns/a/sa/y");
 		scene_end(&sc);
 	}
@@ -408,18 +397,18 @@ static void workloads_kept_without_an_account(void)
 
 		begin_sources(&sc, sources[i], unnamed);
 		scene_write(&sc, "all/s.yaml", AGED("v", "b", "", "203.0.113.1", "192.0.2.5"));
-		serve(&sc);
+		scene_serve(&sc);
 		scene_write(&sc, "all/team/p.yaml", NAMED_UNDATED);
-		serve(&sc);
+		scene_serve(&sc);
 		CU_ASSERT(
 			scene_has(&sc, "p.yaml", "no principal, because of WorkloadEntry b/v at"));
 		scene_write(&sc, "all/v.yaml", NULL);
 		for (int load = 0; load < 2; load++) {
-			serve(&sc);
+			scene_serve(&sc);
 			is_without(&sc);
 		}
 		scene_write(&sc, "all/v.yaml", WORKLOAD("v", "b", "2020", ""));
-		serve(&sc);
+		scene_serve(&sc);
 		is_bound(&sc, "cluster.local/ns/b/sa/y");
 		scene_end(&sc);
 	}
@@ -461,14 +450,14 @@ static void workloads_applied_elsewhere(void)
 
 		begin_sources(&sc, elsewhere[i].sources, WORKLOAD("v", "b", "2020", ""));
 		scene_write(&sc, "all/team/p.yaml", elsewhere[i].applied);
-		serve(&sc);
+		scene_serve(&sc);
 		scene_write(&sc, "all/team/p.yaml", NAMED_AT("192.0.2.5"));
-		serve(&sc);
+		scene_serve(&sc);
 		is_bound(&sc, "cluster.local/ns/b/sa/y");
 		scene_write(&sc, "all/v.yaml", elsewhere[i].own);
 		scene_restart(&sc);
 		for (int load = 0; load < 2; load++) {
-			serve(&sc);
+			scene_serve(&sc);
 			if (elsewhere[i].principal)
 				is_bound(&sc, elsewhere[i].principal);
 			else
@@ -485,11 +474,11 @@ static void workloads_claimed_in_advance(void)
 
 	begin_sources(&sc, LIMITED_TEAM, NULL);
 	scene_write(&sc, "all/team/p.yaml", NAMED_UNDATED);
-	serve(&sc);
+	scene_serve(&sc);
 	is_bound(&sc, "cluster.local/ns/a/sa/x");
 	scene_write(&sc, "all/v.yaml", WORKLOAD("v", "b", "2020", ""));
 	for (int load = 0; load < 3; load++) {
-		serve(&sc);
+		scene_serve(&sc);
 		is_bound(&sc, "cluster.local/ns/b/sa/y");
 		CU_ASSERT(
 			scene_has(&sc, "p.yaml", "of a source that is not limited to namespaces"));

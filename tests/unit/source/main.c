@@ -8,8 +8,8 @@ int main(int argc, char **argv)
 		{"watch", watch_tests}, {"watch_tree", watch_tree_tests}, {"cache", cache_tests},
 		{"beneath", beneath_tests}, {"empty texts", empty_tests},
 		{"confined", confined_tests}, {"lists", lists_tests}, {"patches", patches_tests},
-		{"node_guests", node_guests_tests}, {"codecs", codecs_tests},
-		{"traffic_policy", traffic_policy_tests}, {0}};
+		{"node_guests", node_guests_tests}, {"node_owns", node_owns_tests},
+		{"codecs", codecs_tests}, {"traffic_policy", traffic_policy_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

@@ -7,8 +7,8 @@
 
 extern const struct mt_test yaml_tests[], documents_tests[], reference_tests[], watch_tests[],
 	watch_tree_tests[], cache_tests[], bad_input_tests[], beneath_tests[], empty_tests[],
-	confined_tests[], lists_tests[], patches_tests[], node_guests_tests[], codecs_tests[],
-	traffic_policy_tests[];
+	confined_tests[], lists_tests[], patches_tests[], node_guests_tests[], node_owns_tests[],
+	codecs_tests[], traffic_policy_tests[];
 
 /* Called with the path of each openat2(), before it; NULL: nothing is (beneath_test.c). */
 extern void (*before_open)(const char *path);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses and hosts of one source (spec.sources[].owns). */
+#include "mt_fields.h"
+
+#include "mt_owned.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NAME_MAX_LEN 253
+
+static void read_addresses(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_node_owns *o = obj;
+
+	if (n->type == MT_Y_SEQ && n->n > MT_LIST_SHORT)
+		mt_f_error(c, n->line, "write networks instead", "more than %u addresses",
+			MT_LIST_SHORT);
+	else
+		mt_read_address_list(c, n, &o->addresses, &o->n_addresses);
+}
+
+/* True for labels of letters, digits, - and _ with dots between them. */
+static bool is_name(const char *s)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
+	size_t len = strlen(s);
+
+	if (!len || len > NAME_MAX_LEN)
+		return false;
+	for (size_t n = strspn(s, letters); n; n = strspn(s, letters)) {
+		s += n;
+		if (!*s)
+			return true;
+		if (*s++ != '.')
+			return false;
+	}
+	return false;
+}
+
+static void check_hosts(struct mt_fctx *c, const struct mt_node_owns *o)
+{
+	for (uint32_t i = 0; i < o->n_hosts; i++) {
+		const char *s = o->hosts[i].s;
+		uint32_t mark;
+
+		if (!s || is_name(s + (strncmp(s, "*.", 2) == 0 ? 2 : 0)))
+			continue;
+		mark = mt_path_push(c, "hosts");
+		(void)mt_path_push_index(c, i);
+		mt_f_error(c, o->hosts[i].line, "write it like pay.example.com or *.example.com",
+			"\"%.128s\" is not a host's name", s);
+		mt_path_pop(c, mark);
+	}
+}
+
+static void check_addresses(struct mt_fctx *c, const struct mt_node_owns *o)
+{
+	for (uint32_t i = 0; i < o->n_addresses; i++) {
+		const struct mt_node_addr *a = &o->addresses[i];
+		uint32_t mark;
+
+		if (!a->text.s || !mt_owned_has_host_bits(&a->addr, a->prefix))
+			continue;
+		mark = mt_path_push(c, "addresses");
+		(void)mt_path_push_index(c, i);
+		mt_f_error(c, a->text.line, "write the network's first address, or no prefix",
+			"%.64s is an address in a network, so it is not clear which of both is "
+			"meant",
+			a->text.s);
+		mt_path_pop(c, mark);
+	}
+}
+
+/* An empty list owns nothing, so it is probably a mistake. */
+static void check_owns(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	static const char *const lists[] = {"addresses", "hosts"};
+	const struct mt_node_owns *o = obj;
+	bool any = false;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(lists); i++) {
+		const struct mt_ynode *list = mt_yaml_get(n, lists[i]);
+		uint32_t mark;
+
+		any |= list != NULL;
+		if (!list || !(mt_yaml_is_null(list) || (list->type == MT_Y_SEQ && !list->first)))
+			continue;
+		mark = mt_path_push(c, lists[i]);
+		mt_f_error(c, list->line, "write at least one, or leave the field out",
+			"is an empty list");
+		mt_path_pop(c, mark);
+	}
+	if (!any)
+		mt_f_error(c, n->line, "write addresses, hosts or both", "the source owns nothing");
+	check_addresses(c, o);
+	check_hosts(c, o);
+}
+
+static const struct mt_field fields[] = {
+	{"addresses", MT_F_CUSTOM, .custom = read_addresses,
+		.help = "addresses, or networks with their prefixes; not those of another source"},
+	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_node_owns, hosts), .host = true,
+		.max = MT_LIST_SHORT,
+		.help = "hosts of services: `NAME`, or `*.SUFFIX` for all below SUFFIX; not those "
+			"of another source"},
+};
+
+const struct mt_section mt_sec_node_owns = {"owned name or address", sizeof(struct mt_node_owns),
+	MT_ARRAY_LEN(fields), .fields = fields, .after = check_owns};
+
+static void clash(void *arg, const struct mt_owned_entry *e, const struct mt_owned_entry *other)
+{
+	struct mt_fctx *c = arg;
+	const char *list = e->host ? "hosts" : "addresses";
+	char path[64];
+	uint32_t mark;
+
+	snprintf(path, sizeof(path), "sources[%u].owns.%s[%u]", e->source, list, e->at);
+	mark = mt_path_push(c, path);
+	mt_f_error(c, e->text->line, "give them to one source",
+		"%.128s touches %.128s on line %u, which sources[%u] owns", e->text->s,
+		other->text->s, other->text->line, other->source);
+	mt_path_pop(c, mark);
+}
+
+void mt_check_owns(struct mt_fctx *c, const struct mt_node *node)
+{
+	struct mt_region r;
+
+	mt_region_init(&r, 0);
+	(void)mt_owned_new(&r, node, clash, c);
+	if (r.failed)
+		c->model->region.failed = true;
+	mt_region_fini(&r);
+}

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses and hosts that the Node gives to one source: objects of other sources with `namespaces`
+ * never have them, whatever was applied before.
+ */
+#include "objects_test.h"
+
+#include <stdio.h>
+
+#define OWNS                                                                                       \
+	", owns: {addresses: [192.0.2.4/30, 240.240.2.0/24, '2001:db8::/64'], hosts: [one.corp, "  \
+	"'*.one.corp', pay.shop]}"
+#define NODE(owns, sources)                                                                        \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24, '2001:db8::1/64'], "    \
+	"side: workloads}]\n  sources:\n"                                                          \
+	"  - {directory: shop, namespaces: [shop]" owns "}\n" sources
+#define TEAM  "  - {directory: a, namespaces: [a, com]}\n"
+#define OPS   "  - {directory: ops}\n"
+#define WHOLE NODE(OWNS, TEAM OPS)
+
+#define AT_ADDRESS(name, ns, spec) ISTIO("WorkloadEntry", name, ns) "  " spec "\n"
+#define BUYER			   AT_ADDRESS("buyer", "shop", "{address: 192.0.2.5, serviceAccount: buyer}")
+#define AT(address)		   AT_ADDRESS("x", "a", "{address: " address ", serviceAccount: x}")
+#define WITHOUT(address)	   AT_ADDRESS("x", "a", "{address: " address "}")
+#define AT_HOST(name, ns, hosts, address, endpoint, year)                                          \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name           \
+	", namespace: " ns ", creationTimestamp: \"" year "-01-01T00:00:00Z\"}\nspec:\n"           \
+	"  hosts: [" hosts "]\n"                                                                   \
+	"  addresses: [" address "]\n  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"      \
+	"  location: MESH_INTERNAL\n  resolution: STATIC\n  endpoints: [{address: " endpoint       \
+	"}]\n"
+#define ONE		 AT_HOST("one", "shop", "one.corp", "240.240.2.1", "198.51.100.11", "2020")
+#define HOSTS(hosts)	 AT_HOST("s", "a", hosts, "240.240.9.9", "198.51.100.66", "2010")
+#define ADDRESS(address) AT_HOST("s", "a", "s.a", address, "198.51.100.66", "2010")
+#define KUBE(name, ns, spec)                                                                       \
+	"apiVersion: v1\nkind: Service\nmetadata: {name: " name ", namespace: " ns                 \
+	"}\nspec: {ports: [{port: 80, name: tcp}]" spec "}\n"
+#define GATEWAY(bind)                                                                              \
+	ISTIO("Gateway", "g", "a")                                                                 \
+	"  servers: [{port: {number: 90, name: tcp, protocol: TCP}, hosts: ['*'], bind: " bind     \
+	"}]\n"
+
+static void begin(struct scene *sc, const char *node)
+{
+	char cmd[160];
+
+	scene_begin(sc);
+	snprintf(cmd, sizeof(cmd), "mkdir %s/shop %s/a %s/ops", sc->dir, sc->dir, sc->dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+	scene_write(sc, "0-node.yaml", node);
+	scene_write(sc, "shop/w.yaml", BUYER);
+	scene_write(sc, "shop/one.yaml", ONE);
+}
+
+/* The principal of the workload with this address in the configuration in force, or "-". */
+static const char *principal(const struct scene *sc, const char *address)
+{
+	const struct mt_snapshot *s = sc->s ? sc->s : mt_conf_current(sc->conf);
+	char text[MT_ADDR_STRLEN];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	for (uint32_t i = 0; i < s->n_bound; i++)
+		if (strcmp(mt_addr_str(&s->bound[i].addr, text), address) == 0)
+			return s->bound[i].principal ? s->bound[i].principal : "-";
+	return "";
+}
+
+#define IS_PRINCIPAL(sc, address, want) CU_ASSERT_STRING_EQUAL(principal(sc, address), want)
+
+/* The address of the host's only endpoint in the configuration in force, or "-". */
+static const char *leads_to(const struct scene *sc, const char *host)
+{
+	const struct mt_snapshot *s = sc->s ? sc->s : mt_conf_current(sc->conf);
+	static char text[MT_ADDR_STRLEN];
+	char name[128];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	snprintf(name, sizeof(name), "outbound|80||%s", host);
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (strcmp(s->clusters[i].name, name) == 0 && s->clusters[i].n_eps == 1)
+			return mt_addr_str(&s->clusters[i].eps[0].addr, text);
+	return "-";
+}
+
+#define LEADS_TO(sc, host, want) CU_ASSERT_STRING_EQUAL(leads_to(sc, host), want)
+
+static void victims_are_served(const struct scene *sc)
+{
+	IS_PRINCIPAL(sc, "192.0.2.5", "cluster.local/ns/shop/sa/buyer");
+	LEADS_TO(sc, "one.corp", "198.51.100.11");
+	IS_STATUS(sc, "WorkloadEntry", "buyer", "in-force");
+	IS_STATUS(sc, "ServiceEntry", "one", "in-force");
+}
+
+/* ---- what is refused ------------------------------------------------------------------------- */
+
+/* `error`: words of its line, which has file, line and field; NULL: the object is taken. */
+static const struct {
+	const char *text, *kind, *name, *error;
+} rows[] = {
+	{AT("192.0.2.5"), "WorkloadEntry", "x",
+		":5: error: spec.address: 192.0.2.5 belongs to the source of "},
+	{WITHOUT("192.0.2.5"), "WorkloadEntry", "x", ":5: error: spec.address: 192.0.2.5"},
+	{AT("192.0.2.7"), "WorkloadEntry", "x", "the Node gives it 192.0.2.4/30 at "},
+	{AT("192.0.2.8"), "WorkloadEntry", "x", NULL},
+	{AT("'::ffff:192.0.2.6'"), "WorkloadEntry", "x", "spec.address: ::ffff:192.0.2.6 belongs"},
+	{AT("'2001:db8:0::5'"), "WorkloadEntry", "x", "spec.address: 2001:db8:0::5 belongs"},
+	/* A name gives no principal, whatever it resolves to. */
+	{AT("one.corp"), "WorkloadEntry", "x", NULL},
+	{HOSTS("one.corp"), "ServiceEntry", "s",
+		":5: error: spec.hosts[0]: one.corp belongs to the source of "},
+	{HOSTS("s.a, ONE.corp."), "ServiceEntry", "s", ":5: error: spec.hosts[1]: one.corp"},
+	{HOSTS("'*.corp'"), "ServiceEntry", "s", "spec.hosts[0]: *.corp belongs"},
+	{HOSTS("x.one.corp"), "ServiceEntry", "s", "the Node gives it *.one.corp at "},
+	{HOSTS("'*.two.one.corp'"), "ServiceEntry", "s", "the Node gives it *.one.corp at "},
+	{HOSTS("two.corp"), "ServiceEntry", "s", NULL},
+	{HOSTS("pay.shop.svc.cluster.local"), "ServiceEntry", "s", "gives it pay.shop at "},
+	{HOSTS("pay.shop.svc"), "ServiceEntry", "s", "gives it pay.shop at "},
+	{HOSTS("one.corp.svc.cluster.local"), "ServiceEntry", "s", "gives it one.corp at "},
+	{ADDRESS("240.240.2.9"), "ServiceEntry", "s",
+		":6: error: spec.addresses[0]: 240.240.2.9 belongs"},
+	{ADDRESS("240.240.3.1, 240.240.2.0/25"), "ServiceEntry", "s",
+		"spec.addresses[1]: 240.240.2.0/25 belongs"},
+	{ADDRESS("240.240.0.0/16"), "ServiceEntry", "s", "spec.addresses[0]: 240.240.0.0/16"},
+	{ADDRESS("240.240.3.1"), "ServiceEntry", "s", NULL},
+	/* Clients may call others' workloads. */
+	{AT_HOST("s", "a", "s.a", "240.240.3.1", "192.0.2.5", "2010"), "ServiceEntry", "s", NULL},
+	{KUBE("one", "com", ", clusterIP: 240.240.2.9"), "Service", "one",
+		":4: error: spec.clusterIP: 240.240.2.9 belongs"},
+	{KUBE("one", "com", ", clusterIP: 240.240.3.9, clusterIPs: [240.240.3.9, '2001:db8::9']"),
+		"Service", "one", ":4: error: spec.clusterIPs[1]: 2001:db8::9 belongs"},
+	{KUBE("one", "com", ", clusterIP: None"), "Service", "one", NULL},
+	{GATEWAY("240.240.2.1"), "Gateway", "g",
+		":5: error: spec.servers[0].bind: 240.240.2.1 belongs"},
+	{GATEWAY("240.240.3.1"), "Gateway", "g", NULL},
+};
+
+static void what_is_refused(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct scene sc;
+
+		begin(&sc, WHOLE);
+		scene_write(&sc, "a/x.yaml", rows[i].text);
+		for (int load = 0; load < 2; load++) {
+			bool refused;
+
+			scene_serve(&sc);
+			refused = strcmp(scene_status(&sc, rows[i].kind, rows[i].name),
+					  "refused") == 0;
+			if (refused != (rows[i].error != NULL))
+				printf("\n  %s", rows[i].text);
+			CU_ASSERT_EQUAL(refused, rows[i].error != NULL);
+			CU_ASSERT_EQUAL(mt_table_has_trouble(sc.t), refused);
+			if (rows[i].error)
+				CU_ASSERT_TRUE(scene_has(&sc, "a/x.yaml:", rows[i].error));
+			victims_are_served(&sc);
+			scene_restart(&sc);
+		}
+		CU_ASSERT_EQUAL(mt_kept_count(sc.kept), rows[i].error ? 2 : 3);
+		scene_end(&sc);
+	}
+}
+
+/* The error names the owner's directory, the line of the Node and the remedies. */
+static void what_is_told(void)
+{
+	struct scene sc;
+	char words[200];
+
+	begin(&sc, WHOLE);
+	scene_write(&sc, "a/x.yaml", "# one line\n" AT("192.0.2.5"));
+	scene_load_node(&sc);
+	snprintf(words, sizeof(words),
+		"the source of %s/shop: the Node gives it 192.0.2.4/30 at %s", sc.dir, sc.dir);
+	CU_ASSERT(scene_has(&sc, "a/x.yaml:6: error: spec.address: ", words));
+	CU_ASSERT(scene_has(&sc, "a/x.yaml:6",
+		"/0-node.yaml:7 (write another one; an operator "
+		"may write the object there or in a source without "
+		"`namespaces`, or change `owns` of the Node)"));
+	scene_end(&sc);
+}
+
+/* The owner, and sources without `namespaces`, may have all of it. */
+static void who_may_have_it(void)
+{
+	static const char *const dirs[] = {"shop/x.yaml", "ops/x.yaml"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(dirs); i++) {
+		struct scene sc;
+
+		begin(&sc, WHOLE);
+		scene_write(&sc, dirs[i],
+			AT_ADDRESS("x", "shop",
+				"{address: 192.0.2.6, serviceAccount: x}") "---\n" AT_HOST("s",
+				"shop", "x.one.corp, pay.shop", "240.240.2.9", "198.51.100.66",
+				"2010"));
+		scene_serve(&sc);
+		IS_STATUS(&sc, "WorkloadEntry", "x", "in-force");
+		IS_STATUS(&sc, "ServiceEntry", "s", "in-force");
+		IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/shop/sa/x");
+		victims_are_served(&sc);
+		scene_end(&sc);
+	}
+}
+
+/* A source without `namespaces` may own something, too. */
+static void owner_without_namespaces(void)
+{
+	struct scene sc;
+
+	begin(&sc, NODE("", TEAM "  - {directory: ops" OWNS "}\n"));
+	scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
+	scene_load_node(&sc);
+	IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
+	IS_STATUS(&sc, "WorkloadEntry", "buyer", "refused");
+	scene_write(&sc, "shop/w.yaml", NULL);
+	scene_write(&sc, "ops/w.yaml", BUYER);
+	scene_load_node(&sc);
+	IS_STATUS(&sc, "WorkloadEntry", "buyer", "in-force");
+	scene_end(&sc);
+}
+
+/* ---- history --------------------------------------------------------------------------------- */
+
+/* The victim is absent for a load, and the other entry gets an account in it or after it. */
+static void through_a_gap(void)
+{
+	static const char *const planted[] = {AT("192.0.2.5"), WITHOUT("192.0.2.5")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(planted); i++) {
+		struct scene sc;
+
+		begin(&sc, WHOLE);
+		scene_write(&sc, "a/x.yaml", planted[i]);
+		scene_serve(&sc);
+		victims_are_served(&sc);
+		scene_write(&sc, "shop/w.yaml", NULL);
+		scene_serve(&sc);
+		IS_PRINCIPAL(&sc, "192.0.2.5", "");
+		/* Removed, and written again in another load. */
+		scene_write(&sc, "a/x.yaml", NULL);
+		scene_serve(&sc);
+		scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
+		scene_serve(&sc);
+		IS_PRINCIPAL(&sc, "192.0.2.5", "");
+		scene_write(&sc, "shop/w.yaml", BUYER);
+		scene_serve(&sc);
+		victims_are_served(&sc);
+		/* Renamed while the node is down. */
+		scene_write(&sc, "shop/w.yaml",
+			AT_ADDRESS("buyer", "shop",
+				"{address: 192.0.2.5, serviceAccount: buyer, "
+				"labels: {new: name}}"));
+		scene_restart(&sc);
+		scene_serve(&sc);
+		victims_are_served(&sc);
+		IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
+		scene_end(&sc);
+	}
+}
+
+/* An entry that was good at an address, and went elsewhere, until the owner has it. */
+static void a_parked_workload(void)
+{
+	struct scene sc;
+
+	begin(&sc, NODE("", TEAM OPS));
+	scene_write(&sc, "a/x.yaml", AT("192.0.2.6"));
+	scene_serve(&sc);
+	IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/a/sa/x");
+	scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
+	scene_serve(&sc);
+	scene_write(&sc, "0-node.yaml", WHOLE);
+	scene_write(&sc, "shop/x.yaml",
+		AT_ADDRESS("vm", "shop", "{address: 192.0.2.6, serviceAccount: vm}"));
+	/* At once, although the other one had the address in the configuration in force. */
+	scene_serve(&sc);
+	victims_are_served(&sc);
+	IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/shop/sa/vm");
+	IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
+	scene_write(&sc, "a/x.yaml", AT("192.0.2.6"));
+	for (int load = 0; load < 3; load++) {
+		scene_serve(&sc);
+		IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/shop/sa/vm");
+		IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
+		scene_restart(&sc);
+	}
+	scene_write(&sc, "shop/x.yaml",
+		AT_ADDRESS("vm2", "shop", "{address: 192.0.2.6, serviceAccount: vm}"));
+	scene_serve(&sc);
+	IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/shop/sa/vm");
+	scene_end(&sc);
+}
+
+/* A service that was good with a host, and was parked on another one, also with both of them. */
+static void a_parked_service(void)
+{
+	static const char *const parked[] = {
+		AT_HOST("s", "a", "one.corp", "240.240.2.1", "198.51.100.66", "2010"),
+		AT_HOST("s", "a", "one.corp, new.one.corp", "'240.240.2.1', '240.240.2.9'",
+			"198.51.100.66", "2010")};
+	static const char good[] =
+		AT_HOST("s", "a", "new.one.corp", "240.240.2.9", "198.51.100.66", "2010");
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(parked); i++) {
+		struct scene sc;
+
+		begin(&sc, NODE("", TEAM OPS));
+		scene_write(&sc, "a/x.yaml", good);
+		scene_serve(&sc);
+		LEADS_TO(&sc, "new.one.corp", "198.51.100.66");
+		scene_write(&sc, "a/x.yaml", parked[i]);
+		scene_serve(&sc);
+		IS_STATUS(&sc, "ServiceEntry", "s", "shadowed");
+		scene_write(&sc, "0-node.yaml", WHOLE);
+		scene_write(&sc, "shop/new.yaml",
+			AT_HOST("new", "shop", "new.one.corp", "240.240.2.9", "198.51.100.12",
+				"2020"));
+		for (int load = 0; load < 6; load++) {
+			scene_serve(&sc);
+			LEADS_TO(&sc, "new.one.corp", "198.51.100.12");
+			victims_are_served(&sc);
+			IS_STATUS(&sc, "ServiceEntry", "s", "refused");
+			IS_STATUS(&sc, "ServiceEntry", "new", "in-force");
+			if (load == 1)
+				scene_write(&sc, "a/x.yaml", good);
+			if (load >= 2)
+				scene_restart(&sc);
+			if (load == 4)
+				scene_write(&sc, "shop/new.yaml",
+					AT_HOST("new", "shop", "new.one.corp, more.one.corp",
+						"240.240.2.9", "198.51.100.12", "2020"));
+		}
+		scene_end(&sc);
+	}
+}
+
+/* ---- last good versions ---------------------------------------------------------------------- */
+
+/* A version of before the Node gave its address away is used by no mistake and no unreadable file. */
+static void no_last_good_version(void)
+{
+	static const char *const broken[] = {
+		/* With a mistake, not YAML, without the name of the object, and gone. */
+		AT_ADDRESS("x", "a", "{address: 192.0.2.5, serviceAccount: x, weight: -1}"),
+		"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\n"
+		"metadata: {name: x, namespace: a}\nspec: [\n",
+		"\xff\xfe\xff", "}{\n"};
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(broken); i++) {
+		const struct mt_object_row *row;
+		struct scene sc;
+
+		begin(&sc, NODE("", TEAM OPS));
+		scene_write(&sc, "shop/w.yaml", AT_ADDRESS("z", "shop", "{address: 192.0.2.9}"));
+		scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
+		scene_serve(&sc);
+		IS_PRINCIPAL(&sc, "192.0.2.5", "cluster.local/ns/a/sa/x");
+		scene_write(&sc, "a/x.yaml", broken[i / 2]);
+		if (i % 2)
+			scene_restart(&sc);
+		scene_serve(&sc);
+		/* Without `owns` it stays. */
+		IS_PRINCIPAL(&sc, "192.0.2.5", "cluster.local/ns/a/sa/x");
+		IS_STATUS(&sc, "WorkloadEntry", "x", "last-good");
+		scene_write(&sc, "0-node.yaml", WHOLE);
+		for (int load = 0; load < 2; load++) {
+			scene_serve(&sc);
+			IS_PRINCIPAL(&sc, "192.0.2.5", "");
+			row = scene_row(&sc, "WorkloadEntry", "x");
+			CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+			CU_ASSERT_EQUAL(row->status, MT_OBJECT_REFUSED);
+			CU_ASSERT_PTR_NULL(row->used);
+			CU_ASSERT(scene_has(&sc, "error: spec.address: ", "belongs to the source"));
+			scene_restart(&sc);
+		}
+		/* Nothing is forgotten until the document is removed. */
+		scene_write(&sc, "0-node.yaml", NODE("", TEAM OPS));
+		scene_serve(&sc);
+		IS_PRINCIPAL(&sc, "192.0.2.5", "cluster.local/ns/a/sa/x");
+		scene_end(&sc);
+	}
+}
+
+/* A version that has nothing of others stays in use, as with any other mistake. */
+static void a_harmless_last_good_version(void)
+{
+	struct scene sc;
+
+	begin(&sc, WHOLE);
+	scene_write(&sc, "a/x.yaml", HOSTS("s.a"));
+	scene_serve(&sc);
+	scene_write(&sc, "a/x.yaml", HOSTS("s.a, one.corp"));
+	for (int load = 0; load < 2; load++) {
+		scene_serve(&sc);
+		IS_STATUS(&sc, "ServiceEntry", "s", "last-good");
+		LEADS_TO(&sc, "s.a", "198.51.100.66");
+		CU_ASSERT(scene_has(&sc, "a/x.yaml:5: error: spec.hosts[1]: ", "one.corp belongs"));
+		victims_are_served(&sc);
+		scene_restart(&sc);
+	}
+	scene_end(&sc);
+}
+
+/* While a directory of the Node cannot be read, nothing is removed; but this is not used. */
+static void a_source_that_is_gone(void)
+{
+	struct scene sc;
+
+	for (int restart = 0; restart < 2; restart++) {
+		begin(&sc, NODE("", TEAM OPS));
+		scene_write(&sc, "shop/w.yaml", NULL);
+		scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
+		scene_write(&sc, "a/y.yaml", AT_ADDRESS("y", "a", "{address: 192.0.2.9}"));
+		scene_serve(&sc);
+		scene_write(&sc, "0-node.yaml", NODE(OWNS, "  - {directory: missing}\n"));
+		if (restart)
+			scene_restart(&sc);
+		scene_serve(&sc);
+		IS_STATUS(&sc, "WorkloadEntry", "y", "last-good");
+		IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
+		IS_PRINCIPAL(&sc, "192.0.2.5", "");
+		scene_end(&sc);
+	}
+}
+
+/* The owner's objects stay while its directory cannot be read, or its name has a mistake. */
+static void the_owners_directory(void)
+{
+	struct scene sc;
+
+	begin(&sc, WHOLE);
+	scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
+	scene_serve(&sc);
+	scene_write(&sc, "0-node.yaml",
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24, "
+		"'2001:db8::1/64'], side: workloads}]\n  sources:\n"
+		"  - {directory: shpo, namespaces: [shop]" OWNS "}\n" TEAM OPS);
+	scene_serve(&sc);
+	IS_PRINCIPAL(&sc, "192.0.2.5", "cluster.local/ns/shop/sa/buyer");
+	LEADS_TO(&sc, "one.corp", "198.51.100.11");
+	IS_STATUS(&sc, "WorkloadEntry", "buyer", "last-good");
+	IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
+	scene_end(&sc);
+}
+
+/* ---- addresses that are assigned, and endpoints ---------------------------------------------- */
+
+#define UNADDRESSED                                                                                \
+	ISTIO("ServiceEntry", "u", "a")                                                            \
+	"  hosts: [u.a]\n  ports: [{number: 80, name: tcp}]\n  resolution: STATIC\n"               \
+	"  endpoints: [{address: 198.51.100.3}]\n"
+
+/* What a host was assigned goes to the owner of the address, and is assigned to no other host. */
+static void assigned_addresses(void)
+{
+	static const char node[] = NODE(", owns: {addresses: [240.240.0.0/24]}", TEAM OPS);
+	struct scene sc;
+
+	begin(&sc, NODE("", TEAM OPS));
+	scene_write(&sc, "a/x.yaml", UNADDRESSED);
+	scene_serve(&sc);
+	scene_write(&sc, "0-node.yaml", node);
+	scene_write(&sc, "shop/new.yaml",
+		AT_HOST("new", "shop", "new.corp", "240.240.0.1", "198.51.100.12", "2020"));
+	scene_load_node(&sc);
+	CU_ASSERT_PTR_NOT_NULL(sc.s);
+	IS_STATUS(&sc, "ServiceEntry", "new", "in-force");
+	CU_ASSERT_FALSE(scene_has(&sc, "new.yaml", "is not answered"));
+	CU_ASSERT(scene_has(&sc, "a/x.yaml", "it is assigned another address: 240.240.0.1 is in"));
+	scene_end(&sc);
+}
+
+/* An endpoint at the address of a service keeps nothing from the owner. */
+static void endpoints_at_the_address(void)
+{
+	struct scene sc;
+
+	begin(&sc, WHOLE);
+	scene_write(&sc, "shop/one.yaml", NULL);
+	scene_write(
+		&sc, "a/x.yaml", AT_HOST("s", "a", "s.a", "240.240.3.1", "240.240.2.1", "2010"));
+	scene_serve(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "s", "in-force");
+	scene_write(&sc, "shop/one.yaml", ONE);
+	scene_serve(&sc);
+	victims_are_served(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "s", "refused");
+	scene_end(&sc);
+}
+
+const struct mt_test owns_tests[] = {
+	{"what_is_refused", what_is_refused},
+	{"what_is_told", what_is_told},
+	{"who_may_have_it", who_may_have_it},
+	{"owner_without_namespaces", owner_without_namespaces},
+	{"through_a_gap", through_a_gap},
+	{"a_parked_workload", a_parked_workload},
+	{"a_parked_service", a_parked_service},
+	{"no_last_good_version", no_last_good_version},
+	{"a_harmless_last_good_version", a_harmless_last_good_version},
+	{"a_source_that_is_gone", a_source_that_is_gone},
+	{"the_owners_directory", the_owners_directory},
+	{"assigned_addresses", assigned_addresses},
+	{"endpoints_at_the_address", endpoints_at_the_address},
+	{0},
+};
