@@ -421,7 +421,7 @@ static const char *const envoy_words[] = {"loopback", "any", "off", NULL};
 
 static const struct mt_field admin_fields[] = {
 	{"socket", MT_F_TEXT, AT(struct mt_node_admin, socket),
-		.help = "unix socket of the shell; default: /run/meltemi/admin.sock"},
+		.help = "unix socket of the shell, such as /run/meltemi/admin.sock; default: none"},
 	{"viewSocket", MT_F_TEXT, AT(struct mt_node_admin, view_socket),
 		.help = "unix socket for users who may view and not change; default: none"},
 	{"viewGroup", MT_F_TEXT, AT(struct mt_node_admin, view_group),

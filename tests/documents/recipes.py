@@ -26,7 +26,7 @@ from meltemi_lab import authority  # noqa: E402
 PAGE = pages.ROOT / "docs/how-to/recipes.md"
 CLIENT = pages.DAEMON.parent.parent / "meltemi/meltemi"
 ASKED = re.compile(r"^    (meltemi explain protocol=(?!PROTOCOL).*?)\n\n```\n(.*?)^```$", re.M | re.S)
-SMALL = "  connections: 1024\n  memory: {hugepages: off, mb: 64}\n  admin: {socket: admin.sock}\n"
+SMALL = "  connections: 1024\n  memory: {hugepages: off, mb: 64}\n"
 SECONDS = 30
 
 
@@ -42,7 +42,7 @@ def prepare(place):
     (place / "services").mkdir()
     (place / "state").mkdir()
     for number, match in enumerate(pages.BLOCK.finditer(PAGE.read_text())):
-        text = match.group(3).replace("/etc/meltemi", str(place)).replace("/var/lib/meltemi", str(place / "state"))
+        text = match.group(3).replace("/etc/meltemi", str(place)).replace("/var/lib/meltemi", str(place / "state")).replace("/run/meltemi", str(place))
         if "kind: Node\n" in text:
             text = re.sub(r'device: "[^"]*"', "device: net_null0", text) + SMALL
             (place / "node.yaml").write_text(text)

@@ -26,7 +26,7 @@ PRICES_NAME, ORDERS_NAME = "DNS:prices.partner.example", "DNS:orders-2.partner.e
 STOCK_NAME = "URI:spiffe://cluster.local/ns/shop/sa/stock"
 NODE, CLIENT = "spiffe://cluster.local/ns/edge/sa/meltemi", "edge-1.example"
 NOT_PERMITTED = "this node's identity is not permitted for you"
-LAB = "  memory: {{hugepages: off, mb: 192}}\n  admin: {{socket: {0}/admin.sock, http: 127.0.0.1:15000}}\n"
+LAB = "  memory: {hugepages: off, mb: 192}\n"
 COMMAND = re.compile(r"^    (meltemi(?:d)? [^#\n]*)", re.M)
 
 
@@ -109,10 +109,11 @@ class Scene:
 
     def write_node(self, text):
         for old, new in (("iface=eth1", "iface=p0"), ("iface=eth2", "iface=p1"), ("/etc/meltemi/services", self.daemon.services),
-                         ("/etc/meltemi/identity", f"{self.lab.directory}/identity"), ("/var/lib/meltemi", f"{self.daemon.directory}/state")):
+                         ("/etc/meltemi/identity", f"{self.lab.directory}/identity"), ("/var/lib/meltemi", f"{self.daemon.directory}/state"),
+                         ("/run/meltemi/admin.sock", f"{self.daemon.directory}/admin.sock, http: 127.0.0.1:15000")):
             check(old in text, f"{old} is not in the page's Node")
             text = text.replace(old, str(new))
-        self.daemon.node.write_text(text + LAB.format(self.daemon.directory))
+        self.daemon.node.write_text(text + LAB)
 
     def commands(self):
         """Runs the page's commands in their order: {command: output}."""
