@@ -7,15 +7,6 @@
 
 #include <rte_ethdev.h>
 
-static uint64_t bytes_of(struct rte_mbuf **pkts, uint16_t n)
-{
-	uint64_t sum = 0;
-
-	for (uint16_t i = 0; i < n; i++)
-		sum += pkts[i]->pkt_len;
-	return sum;
-}
-
 /* ---- receive ------------------------------------------------------------------------------ */
 
 /*
@@ -71,7 +62,7 @@ static uint16_t rx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, ui
 	if (n == 0)
 		return 0;
 	mt_count_n(counters, MT_PORT_rx_packets, n);
-	mt_count_n(counters, MT_PORT_rx_bytes, bytes_of(pkts, n));
+	mt_count_n(counters, MT_PORT_rx_bytes, mt_port_bytes(pkts, n));
 	return p->caps.rx_superframes ? drop_superframes(p, counters, pkts, n) : n;
 }
 
@@ -124,11 +115,11 @@ static uint16_t tx(struct mt_port *p, uint16_t worker, struct rte_mbuf **pkts, u
 	gone = fit_all(p, worker, pkts, n);
 	pkts += gone;
 	n -= gone;
-	bytes = bytes_of(pkts, n);
+	bytes = mt_port_bytes(pkts, n);
 	sent = transmit(d, worker, pkts, n, counters);
 	if (mt_unlikely(sent < n)) {
 		mt_count_n(counters, MT_PORT_tx_full, n - sent);
-		bytes -= bytes_of(pkts + sent, n - sent);
+		bytes -= mt_port_bytes(pkts + sent, n - sent);
 	}
 	mt_count_n(counters, MT_PORT_tx_packets, sent);
 	mt_count_n(counters, MT_PORT_tx_bytes, bytes);

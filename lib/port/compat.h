@@ -67,3 +67,12 @@ static inline void mt_compat_make_run_dir(char *path)
 	*slash = '/';
 	(void)mkdir(path, 0700);
 }
+
+/*
+ * Bytes from the start of a vhost-user message to the descriptors that came with it: the library's
+ * struct vhu_msg_context, which has no public header although handlers of applications get it. The
+ * number of descriptors follows them. 0: not known for this version, and descriptors of refused
+ * messages stay open.
+ */
+#define MT_VHOST_FDS_AT (MT_DPDK_AT_LEAST(24, 3) ? 0u : 644u)
+#define MT_VHOST_FDS	8u

@@ -50,6 +50,15 @@ static inline struct mt_ethdev *mt_ethdev(struct mt_port *p)
 
 extern const struct mt_port_ops mt_ethdev_ops;
 
+static inline uint64_t mt_port_bytes(struct rte_mbuf *const *pkts, uint16_t n)
+{
+	uint64_t sum = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		sum += pkts[i]->pkt_len;
+	return sum;
+}
+
 /* ---- yaml.c ------------------------------------------------------------------------------- */
 
 /*
