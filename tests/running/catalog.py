@@ -34,7 +34,7 @@ GATE_BENCHES = ("l4_bench", "l4_cost", "micro")
 
 # Libraries with unit tests that run threads, and a part of the names of these tests, or their suite (empty: all); several with | between.
 THREADED = {"accesslog": "", "export": "", "filter": "", "identity": "read elsewhere", "jwt": "all slots", "keyed": "threads", "net": "",
-            "observe": "none is torn", "proxy": "filters|threads", "tls": "threads", "upstream": "", "worker": ""}
+            "observe": "none is torn", "port": "guests", "proxy": "filters|threads", "tls": "threads", "upstream": "", "worker": ""}
 
 # Unit tests that run with the plain build: they count basic blocks or memory, which a sanitizer changes, search freed memory for
 # secrets, compare texts, switch stacks, or test tools. All others run with the sanitized build, and of these tests a seventh does too.
