@@ -50,6 +50,8 @@ struct mt_policy {
 	uint32_t selected[MT_INSTANCE_CLASSES]; /* instances that it decides about */
 	uint32_t n_unsure;			/* of these: by labels that nobody knows */
 	uint32_t n_unsure_told;			/* of these: of a discovery service */
+	/* of these: a ServiceEntry without `location` that has some; NULL: there is none */
+	const struct mt_service_entry *unplaced;
 	bool of_mesh;			 /* a discovery service names instances of its namespace */
 	bool of_documents;		 /* some document's instances are selected */
 	bool drifts;			 /* see mt_policies.drifting */

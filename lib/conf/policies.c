@@ -302,8 +302,11 @@ static void selected(struct mt_build *b, struct mt_policy *p, const struct mt_ho
 	const struct mt_workload *w)
 {
 	enum mt_instance_class class = mt_instance_class(h, w);
+	const struct mt_service_entry *holder = holder_of(h, w);
 
 	p->selected[class] += b->policies->n_alike;
+	if (class == MT_INSTANCE_OUTSIDE && !p->unplaced && !holder->location.set)
+		p->unplaced = holder;
 	mt_policy_note_ports(b, p, h, w);
 	/* That it is about nobody it can do anything for is said of it as a whole. */
 	if (class != MT_INSTANCE_OUTSIDE || mt_policy_is_ours(p, class))

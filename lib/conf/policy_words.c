@@ -6,6 +6,7 @@
 
 #define HERE	  "`meltemi show objects` names the services"
 #define INTERNAL  "write location: MESH_INTERNAL in the ServiceEntry"
+#define PLACE	  INTERNAL ", or MESH_EXTERNAL if it is to stay open"
 #define PODS	  "add the Pods to the documents, or name the policy in the Node's `unenforced`"
 #define LABELS	  "write it without a selector, or name the policy in the Node's `unenforced`"
 #define UNWRITTEN "write metadata.namespace at the services, or sources[].namespace in the Node"
@@ -43,14 +44,23 @@ static void tell_nothing(struct mt_build *b, const struct mt_policy *p)
 
 /*
  * Reports a policy of endpoints outside the mesh only. A selector or target means just these, so
- * that they are open; one of a whole namespace may be for workloads of other nodes.
+ * that they are open. A policy of a whole namespace may be for workloads of other nodes, unless it
+ * restricts calls and an author of these endpoints has forgotten to write where they are.
  */
 static void tell_outside(struct mt_build *b, const struct mt_policy *p)
 {
 	bool means = mt_policy_is_real(p) && (mt_policy_selector(p) || mt_policy_has_targets(p));
+	bool restricts =
+		p->kind == MT_POLICY_OF_TOKENS ? p->of.tokens->n_rules > 0 : mt_policy_protects(p);
 
-	mt_b_verdict(b, means ? MT_DIAG_UNUSED : MT_DIAG_INERT, p->meta, INTERNAL,
-		"it selects only endpoints outside the mesh, where it is not enforced");
+	if (p->unplaced && (means || restricts))
+		mt_b_verdict(b, MT_DIAG_UNUSED, p->meta, PLACE,
+			"it selects only endpoints outside the mesh, where it is not enforced: "
+			"%.64s %.64s/%.64s has no location",
+			p->unplaced->meta.kind, p->unplaced->meta.ns, p->unplaced->meta.name);
+	else
+		mt_b_verdict(b, means ? MT_DIAG_UNUSED : MT_DIAG_INERT, p->meta, INTERNAL,
+			"it selects only endpoints outside the mesh, where it is not enforced");
 }
 
 /* Of those that select nothing that this node would guard. true: it is told. */

@@ -13,10 +13,10 @@
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
 	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n---\n"
 /* Instances: two bare ones, the second with the label; a meshed one; one with an account. Ports: messages, bytes. */
-#define SERVICE(ns, location)                                                                      \
+#define LOCATED(ns, location)                                                                      \
 	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a" ns            \
 	"}\nspec:\n"                                                                               \
-	"  hosts: [a.test]\n  location: " location "\n  resolution: STATIC\n"                      \
+	"  hosts: [a.test]\n" location "  resolution: STATIC\n"                                    \
 	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo, targetPort: 20880}, {number: 81, "   \
 	"name: tcp}]\n"                                                                            \
 	"  endpoints:\n  - {address: 198.51.100.1}\n"                                              \
@@ -25,8 +25,11 @@
 	"  - {address: 198.51.100.4, labels: {app: a}, serviceAccount: s}\n"                       \
 	"  - {address: 198.51.100.5, labels: {security.istio.io/tlsMode: disabled}, "              \
 	"serviceAccount: s}\n"
-#define INSIDE	SERVICE(", namespace: x", "MESH_INTERNAL")
-#define OUTSIDE SERVICE(", namespace: x", "MESH_EXTERNAL")
+#define SERVICE(ns, location) LOCATED(ns, "  location: " location "\n")
+#define INSIDE		      SERVICE(", namespace: x", "MESH_INTERNAL")
+#define OUTSIDE		      SERVICE(", namespace: x", "MESH_EXTERNAL")
+/* Outside of the mesh, as the author has not written where it is. */
+#define UNPLACED LOCATED(", namespace: x", "")
 #define NAMED(location)                                                                            \
 	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, namespace: "  \
 	"x}\nspec:\n  hosts: [a.test]\n  location: " location "\n  resolution: DNS\n"              \
@@ -109,6 +112,35 @@ static const struct row rows[] = {
 	{OUTSIDE AP("{selector: {matchLabels: {app: a}}}"), "- - - - -", "- - - - -",
 		MT_DIAG_UNUSED, "outside the mesh"},
 	{OUTSIDE AP("{}"), "- - - - -", "- - - - -", MT_DIAG_INERT, "MESH_INTERNAL"},
+	/* An author who has not written where endpoints are may believe that it is enforced. */
+	{UNPLACED AP("{}"), "- - - - -", "- - - - -", MT_DIAG_UNUSED,
+		"ServiceEntry x/a has no location"},
+	{UNPLACED AP("{rules: [{from: [{source: {ipBlocks: [192.0.2.2/32]}}]}]}"), "- - - - -",
+		"- - - - -", MT_DIAG_UNUSED, "write location: MESH_INTERNAL"},
+	{UNPLACED AP("{action: DENY, rules: [{}]}"), "- - - - -", "- - - - -", MT_DIAG_UNUSED,
+		"has no location"},
+	{UNPLACED AP("{action: CUSTOM, rules: [{}]}"), "- - - - -", "- - - - -", MT_DIAG_UNUSED,
+		"has no location"},
+	{UNPLACED AP("{selector: {matchLabels: {app: a}}}"), "- - - - -", "- - - - -",
+		MT_DIAG_UNUSED, "has no location"},
+	{UNPLACED POLICY("AuthorizationPolicy", "p", "istio-system", "{}"), "- - - - -",
+		"- - - - -", MT_DIAG_UNUSED, "has no location"},
+	{UNPLACED AP("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}]}"),
+		"A A A A A", "A A A A A", NOTHING},
+	/* These restrict nobody, wherever the endpoints are. */
+	{UNPLACED AP("{rules: [{}]}"), "- - - - -", "- - - - -", MT_DIAG_INERT, "outside the mesh"},
+	{UNPLACED AP("{action: DENY}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
+		"outside the mesh"},
+	{UNPLACED AP("{action: AUDIT, rules: [{}]}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
+		"outside the mesh"},
+	{UNPLACED PEERS("{mtls: {mode: STRICT}}"), "- - - - -", "- - - - -", MT_DIAG_UNUSED,
+		"has no location"},
+	{UNPLACED PEERS("{mtls: {mode: PERMISSIVE}}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
+		"outside the mesh"},
+	{UNPLACED DUBBO("x", "{}"), "- - - - -", "- - - - -", MT_DIAG_UNUSED, "has no location"},
+	{UNPLACED TOKENS("{jwtRules: [{issuer: i}]}"), "- - - - -", "- - - - -", MT_DIAG_UNUSED,
+		"has no location"},
+	{UNPLACED TOKENS("{}"), "- - - - -", "- - - - -", MT_DIAG_INERT, "outside the mesh"},
 	{OUTSIDE AP("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}]}"),
 		"A A A A A", "A A A A A", NOTHING},
 	{INSIDE POLICY("AuthorizationPolicy", "p", "y", "{}"), "- - - - -", "- - - - -",
