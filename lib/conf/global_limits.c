@@ -23,7 +23,24 @@ static struct mt_callout_provider *service_of(struct mt_build *b, const struct m
 		.timeout = (g->timeout.set ? g->timeout.v : TIMEOUT_MS) * MT_MSEC,
 		.fail_open = !g->deny_on_fail.v};
 
-	return mt_b_callout(b, &at, &conf, no);
+	return g->host.s ? mt_b_callout(b, &at, &conf, no)
+			 : mt_b_callout_of_cluster(b, g->service.s, &conf, no);
+}
+
+uint32_t mt_b_mesh_limiter(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g)
+{
+	struct mt_callout_no no;
+	const struct mt_callout_provider *p = service_of(b, meta, g, &no);
+
+	if (p)
+		return p->id;
+	b->tmp.failed |= !no.why;
+	mt_diag_resource(b->diags, MT_DIAG_WARNING, meta, "rate_limit_service", NULL,
+		"the rate limit service \"%.128s\" cannot be queried, so that %s: %s", g->service.s,
+		g->deny_on_fail.v ? "calls under the limit are refused" : "nothing is limited",
+		no.why ? no.why : "no memory");
+	return 0;
 }
 
 void mt_b_tell_global(struct mt_build *b, const struct mt_meta_router *mr)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Services that are called by gRPC: MeshConfig's extensionProviders of policies of CUSTOM and of
- * access logs, and rate limit services. Equal settings lead to the same provider or target, also in
- * the next snapshot, so that its connection stays.
+ * access logs, and rate limit services of documents and of discovery services. Equal settings lead
+ * to the same provider or target, also in the next snapshot, so that its connection stays.
  */
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_credentials_priv.h"
 #include "mt_conf_log_priv.h"
+#include "mt_conf_mesh_priv.h"
 #include "mt_conf_policy_priv.h"
 
 #include "mt_extauthz.h"
@@ -240,20 +241,11 @@ static bool is_unlent(
 }
 
 /* NULL, or why it cannot be spoken. */
-static const char *set_tls(struct reach *to, const struct mt_host *h, const struct mt_unit *u)
+static const char *use_tls(struct reach *to, const struct mt_res_tls *said,
+	const struct mt_conf_credential *with, bool istio)
 {
-	const struct mt_res_tls *said = mt_b_document_tls(to->b, h, u, NULL);
-	const struct mt_conf_credential *with = said ? mt_b_credential(to->b, said) : NULL;
-	const char **sans, *why;
+	const char **sans, *why = mt_b_no_tls(to->b, said);
 
-	if (!with)
-		return "no memory";
-	if (!mt_b_unmade_tls(said) && is_unlent(to, h, with)) {
-		to->remedy = UNLENT_REMEDY;
-		return "its mutual TLS needs the node's identity, which the Node does not permit "
-		       "for this namespace";
-	}
-	why = mt_b_no_tls(to->b, said);
 	/* It is the node itself who asks: nobody's whose identity it holds beside its own. */
 	if (!why && !with->credential)
 		why = with->why.text;
@@ -266,12 +258,28 @@ static const char *set_tls(struct reach *to, const struct mt_host *h, const stru
 		sans[i] = said->sans[i].text;
 	to->tls = (struct mt_grpc_tls){.credential = with->credential,
 		.anybody = said->anybody,
-		.istio = said->n_alpn > 0,
+		.istio = istio,
 		.server_name = said->sni,
 		.sans = sans,
 		.n_sans = said->n_sans};
 	to->tls_hash = mt_hash_tls(said, with->stamp) | 1;
 	return NULL;
+}
+
+/* NULL, or why it cannot be spoken. */
+static const char *set_tls(struct reach *to, const struct mt_host *h, const struct mt_unit *u)
+{
+	const struct mt_res_tls *said = mt_b_document_tls(to->b, h, u, NULL);
+	const struct mt_conf_credential *with = said ? mt_b_credential(to->b, said) : NULL;
+
+	if (!with)
+		return "no memory";
+	if (!mt_b_unmade_tls(said) && is_unlent(to, h, with)) {
+		to->remedy = UNLENT_REMEDY;
+		return "its mutual TLS needs the node's identity, which the Node does not permit "
+		       "for this namespace";
+	}
+	return use_tls(to, said, with, said->n_alpn > 0);
 }
 
 /*
@@ -385,6 +393,91 @@ static const char *find(struct reach *to)
 	return NULL;
 }
 
+/* ---- a discovery service's cluster ----------------------------------------------------------- */
+
+/* Endpoints may be an author's, so addresses that only the host may reach are not queried. */
+static bool is_asked(
+	const struct mt_res_cluster *mc, const struct mt_res_endpoint *e, enum which which)
+{
+	bool secret = mc->tls && (e->tls || !mc->tls_by_endpoint);
+
+	return e->health < MT_RES_DRAINING && !mt_jwks_is_listed(&e->addr) &&
+	       (which == MESHED) == secret;
+}
+
+static void add_locality(struct reach *to, const struct mt_res_cluster *mc,
+	const struct mt_res_locality *l, enum which which)
+{
+	char addr[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < l->n_eps && to->n_servers < SERVERS_MAX; i++)
+		if (is_asked(mc, &l->eps[i], which))
+			add_server(to, mt_addr_str(&l->eps[i].addr, addr), l->eps[i].port);
+}
+
+/* The first of them is tried first, so those of priority 0 are. */
+static void add_endpoints(struct reach *to, const struct mt_res_cluster *mc,
+	const struct mt_res_endpoints *e, enum which which)
+{
+	uint32_t priority = 0, next;
+
+	do {
+		next = UINT32_MAX;
+		for (uint32_t i = 0; e && i < e->n_localities; i++) {
+			const struct mt_res_locality *l = &e->localities[i];
+
+			if (l->priority == priority)
+				add_locality(to, mc, l, which);
+			else if (l->priority > priority)
+				next = MT_MIN(next, l->priority);
+		}
+		priority = next;
+	} while (next != UINT32_MAX && to->n_servers < SERVERS_MAX);
+}
+
+/* NULL, or why it cannot be spoken. */
+static const char *set_cluster_tls(struct reach *to, const struct mt_res_tls *said)
+{
+	const struct mt_conf_credential *with = mt_b_credential(to->b, said);
+	bool istio = false;
+
+	if (!with)
+		return "no memory";
+	if (said->min_version || said->max_version)
+		return "queries have no TLS of one version only";
+	for (uint32_t i = 0; i < said->n_sans; i++)
+		if (said->sans[i].prefix)
+			return "queries compare names of certificates as a whole, not by prefix";
+	for (uint32_t i = 0; i < said->n_alpn; i++)
+		istio |= strcmp(said->alpn[i], "istio") == 0;
+	return use_tls(to, said, with, istio);
+}
+
+/* Endpoints with TLS, or the others if there are none or it cannot be spoken. NULL, or why not. */
+static const char *find_cluster(struct reach *to, const char *name)
+{
+	const struct mt_res_endpoints *eps = NULL;
+	const struct mt_res_cluster *mc = mt_mesh_said(to->b, name, &eps);
+	const char *why = NULL;
+
+	if (!mc)
+		return "there is no such cluster";
+	if (mc->demand_ms)
+		return "the Node's onDemand has it fetched for calls only, and none is routed to "
+		       "it";
+	add_endpoints(to, mc, eps, MESHED);
+	if (to->n_servers) {
+		why = set_cluster_tls(to, mc->tls);
+		if (!why)
+			return NULL;
+		to->n_servers = 0;
+	}
+	add_endpoints(to, mc, eps, OTHERS);
+	if (to->n_servers)
+		return NULL;
+	return why ? why : "the cluster has no endpoints that can be queried";
+}
+
 /* ---- one of a name ----------------------------------------------------------------------------------- */
 
 static const struct mt_ext_provider *written(struct mt_build *b, const char *name)
@@ -420,36 +513,54 @@ static bool count_one(struct mt_build *b, const char *ns, const char **why)
 	return !mt_strmap_put(&b->callouts, ns, (void *)(n + 1), NULL);
 }
 
-struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_callout_place *at,
-	const struct mt_callout_conf *said, struct mt_callout_no *no)
+/* The provider at these servers, of the last build if that had one there. NULL: *no. */
+static struct mt_callout_provider *provider_at(
+	const struct reach *to, const struct mt_callout_conf *said, struct mt_callout_no *no)
 {
+	struct mt_build *b = to->b;
 	struct mt_conf_providers *t = &b->conf->providers;
-	struct reach to = {.b = b, .at = at};
+	const struct mt_callout_place *at = to->at;
 	struct mt_callout_conf conf = *said;
 	const char *key;
 	struct entry *e;
 
-	*no = (struct mt_callout_no){.why = find(&to)};
-	no->remedy = no->why ? to.remedy : NULL;
-	if (no->why)
-		return NULL;
-	conf.servers = to.servers;
-	conf.n_servers = to.n_servers;
-	conf.tls = to.tls_hash ? &to.tls : NULL;
+	conf.servers = to->servers;
+	conf.n_servers = to->n_servers;
+	conf.tls = to->tls_hash ? &to->tls : NULL;
 	conf.owner = at->known_only ? mt_secret_hash_text(at->ns, 0) : 0;
 	/* Namespaces share none, so that none can use up what another one has. */
-	key = key_at(&to, mt_region_printf(&b->tmp, "%s %s %s %" PRIu64 " %d %" PRIx64, at->kind,
-				  at->known_only ? at->ns : "", conf.name, conf.timeout,
-				  conf.fail_open, to.tls_hash));
+	key = key_at(to, mt_region_printf(&b->tmp, "%s %s %s %" PRIu64 " %d %" PRIx64, at->kind,
+				 at->known_only ? at->ns : "", conf.name, conf.timeout,
+				 conf.fail_open, to->tls_hash));
 	e = key ? mt_strmap_get(&t->all, key) : NULL;
 	if (key && at->known_only && (!e || e->turn != t->turn) && !count_one(b, at->ns, &no->why))
 		return NULL;
-	if (!e && key && to.n_servers)
+	if (!e && key && to->n_servers)
 		e = remember(t, key, mt_callout_provider_new(&conf), NULL);
 	if (!e)
 		return NULL;
 	e->turn = t->turn;
 	return e->provider;
+}
+
+struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_callout_place *at,
+	const struct mt_callout_conf *conf, struct mt_callout_no *no)
+{
+	struct reach to = {.b = b, .at = at};
+
+	*no = (struct mt_callout_no){.why = find(&to)};
+	no->remedy = no->why ? to.remedy : NULL;
+	return no->why ? NULL : provider_at(&to, conf, no);
+}
+
+struct mt_callout_provider *mt_b_callout_of_cluster(struct mt_build *b, const char *cluster,
+	const struct mt_callout_conf *conf, struct mt_callout_no *no)
+{
+	const struct mt_callout_place at = {.kind = "limits"};
+	struct reach to = {.b = b, .at = &at};
+
+	*no = (struct mt_callout_no){.why = find_cluster(&to, cluster)};
+	return no->why ? NULL : provider_at(&to, conf, no);
 }
 
 /* Where [NAMESPACE/]HOST of a provider is. */

@@ -226,13 +226,29 @@ uint32_t mt_mesh_place(const struct mt_build *b, const char *name)
 	return b->snap->n_doc_clusters + sc->place;
 }
 
-const char *mt_mesh_ns(const struct mt_build *b, const struct mt_shared_cluster *sc)
+/* NULL: none are known. */
+static const struct mt_res_endpoints *eps_of(
+	const struct mt_build *b, const struct mt_shared_cluster *sc)
 {
 	const struct mt_res_cluster *mc = b->model->res_clusters.v[sc->at];
-	const struct mt_res_endpoints *e =
-		sc->eps_at == MT_NO_CLUSTER ? mc->endpoints : b->model->res_endpoints.v[sc->eps_at];
 
-	return ns_of(mc, e);
+	return sc->eps_at == MT_NO_CLUSTER ? mc->endpoints : b->model->res_endpoints.v[sc->eps_at];
+}
+
+const struct mt_res_cluster *mt_mesh_said(
+	const struct mt_build *b, const char *name, const struct mt_res_endpoints **eps)
+{
+	const struct mt_shared_cluster *sc = mt_strmap_get(&b->conf->shared.clusters, name);
+
+	if (!sc || sc->build != b->mesh_build->id)
+		return NULL;
+	*eps = eps_of(b, sc);
+	return b->model->res_clusters.v[sc->at];
+}
+
+const char *mt_mesh_ns(const struct mt_build *b, const struct mt_shared_cluster *sc)
+{
+	return ns_of(b->model->res_clusters.v[sc->at], eps_of(b, sc));
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------- */

@@ -140,8 +140,12 @@ static int route_messages(struct mt_build *b, struct mt_shared_service *sv,
 	}
 	if (rc == 0)
 		rc = mt_b_finish_service(b,
-			&(struct mt_service_limits){.meta = &l->meta, .local = p->limit}, sv->codec,
-			f.port, sv->s, &sv->hash);
+			&(struct mt_service_limits){.meta = &l->meta,
+				.local = p->limit,
+				.global_meta = &l->meta,
+				.global = p->global,
+				.global_first = p->global_first},
+			sv->codec, f.port, sv->s, &sv->hash);
 	return rc;
 }
 
@@ -228,10 +232,10 @@ static struct mt_shared_service *make(
 /* ---- found or made ------------------------------------------------------------------------------ */
 
 static bool is_same(struct mt_build *b, struct mt_shared_service *sv,
-	const struct mt_mesh_serve *what, const struct mt_res_routes *routes)
+	const struct mt_mesh_serve *what, const struct mt_res_routes *routes, uint32_t limiter)
 {
 	if (!sv->serial || sv->serial != what->listener->meta.serial || sv->chain != what->at ||
-		sv->extension_serial != what->extension ||
+		sv->extension_serial != what->extension || sv->limiter != limiter ||
 		sv->routes_serial != (routes ? routes->meta.serial : 0) ||
 		(routes && !sv->routes_serial) || sv->protocols != b->mesh_build->protocols ||
 		sv->override_stamp != mt_overrides_service_stamp(&b->conf->overrides, sv->s->name))
@@ -254,11 +258,13 @@ struct mt_shared_service *mt_mesh_service_get(
 	const struct mt_proxy_patch *p = what->body->proxy;
 	struct mt_shared_service *sv;
 	const struct mt_res_routes *routes = NULL;
-	uint32_t routes_at = old ? old->routes_at : MT_NO_CLUSTER;
+	uint32_t routes_at = old ? old->routes_at : MT_NO_CLUSTER, limiter = 0;
 
 	if (p && p->routes_name.s)
 		routes = mt_mesh_find(b, MT_RES_NAMED_ROUTES, p->routes_name.s, &routes_at);
-	if (old && is_same(b, old, what, routes)) {
+	if (p && p->global)
+		limiter = mt_b_mesh_limiter(b, &what->listener->meta, p->global);
+	if (old && is_same(b, old, what, routes, limiter)) {
 		tell_again(b, old, routes ? &routes->meta : &what->listener->meta);
 		b->conf->shared.work.services_shared++;
 		old->refs++;
@@ -269,6 +275,7 @@ struct mt_shared_service *mt_mesh_service_get(
 	if (!sv)
 		return NULL;
 	sv->routes_at = routes_at;
+	sv->limiter = limiter;
 	sv->chain = what->at;
 	sv->extension_serial = what->extension;
 	return sv;

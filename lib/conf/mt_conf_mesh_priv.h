@@ -43,6 +43,12 @@ struct mt_mesh_build {
 
 /* The namespace of its instances; NULL: nobody says one. */
 const char *mt_mesh_ns(const struct mt_build *b, const struct mt_shared_cluster *sc);
+/*
+ * The mesh's cluster of that name that is in this build, with its endpoints in *eps (NULL: none
+ * are known). NULL: there is none.
+ */
+const struct mt_res_cluster *mt_mesh_said(
+	const struct mt_build *b, const char *name, const struct mt_res_endpoints **eps);
 /* The place of a mesh's cluster that is in this build, by name; MT_NO_CLUSTER: none. */
 uint32_t mt_mesh_place(const struct mt_build *b, const char *name);
 /* mesh_find.c */

@@ -312,6 +312,12 @@ struct mt_callout_provider *mt_b_callout(struct mt_build *b, const struct mt_cal
 	const struct mt_callout_conf *conf, struct mt_callout_no *no);
 
 /*
+ * The same of a discovery service's cluster, as far as its endpoints are known. `no` has no remedy.
+ */
+struct mt_callout_provider *mt_b_callout_of_cluster(struct mt_build *b, const char *cluster,
+	const struct mt_callout_conf *conf, struct mt_callout_no *no);
+
+/*
  * grpc_providers.c: who is asked by policies that name it; the snapshot holds it. NULL: nobody can be asked, with *why for the operator,
  * or no memory (*why NULL).
  */

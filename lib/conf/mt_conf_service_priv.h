@@ -46,6 +46,7 @@ struct mt_shared_service {
 	uint64_t build; /* the last one that uses it as a discovery service's; 0: none */
 	uint64_t serial, routes_serial, protocols; /* of what it was made from */
 	uint64_t extension_serial;
+	uint32_t limiter; /* id of the rate limit service of its listener's limit; 0: none */
 	uint64_t
 		topology; /* of documents: where all names led when it was made, or looked at last */
 	uint64_t override_stamp; /* mt_overrides_service_stamp() */
@@ -92,6 +93,7 @@ struct mt_service_limits {
 	const struct mt_limit_conf *local; /* NULL: none */
 	const struct mt_meta *global_meta; /* of the document with the next one */
 	const struct mt_global_conf *global;	/* NULL: none */
+	bool global_first;			/* before `local` */
 	const struct mt_client_target *clients; /* limits them; NULL: none */
 };
 /* Filters by limits, and early_ok. */
@@ -174,6 +176,12 @@ uint64_t mt_b_hash_match(const struct mt_rule_match *m, uint64_t h);
 /* global_limits.c: adds the filter. 0, -EINVAL after an error, or -ENOMEM. */
 int mt_b_global(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
+/*
+ * Returns the id of the service that a limit of a listener (`meta`) queries in this build. 0: none;
+ * it warns.
+ */
+uint32_t mt_b_mesh_limiter(
+	struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g);
 /* client_limits.c: the policy of a service's clients, or of those that enter by a Gateway. */
 struct mt_client_target *mt_b_host_clients(const struct mt_host *h);
 struct mt_client_target *mt_b_gateway_clients(struct mt_build *b, const struct mt_gateway *g);

@@ -286,10 +286,12 @@ int mt_b_finish_service(struct mt_build *b, const struct mt_service_limits *l,
 	/* First, so that a client over its own limit takes no token of all clients. */
 	if (rc == 0 && l->clients)
 		rc = mt_b_client_limit(b, l->clients, codec, s, hash);
+	if (rc == 0 && l->global && l->global_first)
+		rc = mt_b_global(b, l->global_meta, l->global, codec, port, s, hash);
 	if (rc == 0 && l->local)
 		rc = mt_b_limit(b, l->meta, l->local, codec, port, s, hash);
 	/* Calls that the node's own limit refuses cost no query. */
-	if (rc == 0 && l->global)
+	if (rc == 0 && l->global && !l->global_first)
 		rc = mt_b_global(b, l->global_meta, l->global, codec, port, s, hash);
 	if (rc == 0)
 		rc = mt_b_chain(b, l->meta, s);

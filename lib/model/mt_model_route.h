@@ -210,7 +210,8 @@ struct mt_global_conf {
 	struct mt_text domain;
 	struct mt_num timeout, deny_on_fail;
 	struct mt_text service;			  /* an Istio cluster name */
-	struct mt_text host;			  /* of that */
+	/* of that; NULL: a discovery service's limit, and `service` is the name of a cluster */
+	struct mt_text host;
 	struct mt_num port;			  /* the same */
 	struct mt_global_descriptor *descriptors; /* at least one */
 	uint32_t n_descriptors;
@@ -308,6 +309,8 @@ struct mt_proxy_patch {
 	struct mt_rule_list routes; /* none: from MetaRouter or VirtualService */
 	struct mt_text routes_name; /* routes of this name, from a discovery service */
 	struct mt_limit_conf *limit;
+	struct mt_global_conf *global; /* of a discovery service; NULL: none */
+	bool global_first;	       /* before `limit` */
 	struct mt_num idle_ms;
 	struct mt_chain_log *logs; /* NULL: it cannot have any, the MeshConfig's are used */
 	uint32_t n_logs;
