@@ -90,6 +90,7 @@ static const struct enum_row enums[] = {
 		"REST=1 GRPC=2 DELTA_GRPC=3 AGGREGATED_GRPC=5 AGGREGATED_DELTA_GRPC=6"},
 	{&xds__api_config_source__descriptor, "transport_api_version", API_VERSIONS},
 	{&xds__config_source__descriptor, "resource_api_version", API_VERSIONS},
+	{&xds__rate_limit_service_config__descriptor, "transport_api_version", API_VERSIONS},
 	{&xds__fractional_percent__descriptor, "denominator", "HUNDRED=0 TEN_THOUSAND=1 MILLION=2"},
 	{&xds__socket_address__descriptor, "protocol", "TCP=0 UDP=1"},
 	{&xds__header_value_option__descriptor, "append_action",

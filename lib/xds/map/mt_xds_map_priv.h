@@ -183,6 +183,7 @@ bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *p, struct mt_re
 bool mt_xm_access_logs(
 	struct mt_xmap *m, Xds__AccessLog *const *l, size_t n, struct mt_proxy_patch *out);
 bool mt_xm_limit(struct mt_xmap *m, const Xds__MetaLocalRateLimit *l, struct mt_limit_conf **out);
+bool mt_xm_meta_global(struct mt_xmap *m, const Xds__MetaRateLimit *l, struct mt_global_conf **out);
 
 /* ---- rules.c: common to routes of all protocols ---------------------------------------------- */
 

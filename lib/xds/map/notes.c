@@ -163,6 +163,7 @@ static const struct mt_xds_row format_string[] = {
 static const struct mt_xds_row meta_codec[] = {MEANS_NOTHING("config")};
 static const struct mt_xds_row meta_routes[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row meta_limit[] = {MEANS_NOTHING("stat_prefix")};
+static const struct mt_xds_row limit_service[] = {MEANS_NOTHING("transport_api_version")};
 static const struct mt_xds_row thrift_proxy[] = {
 	MEANS_NOTHING("stat_prefix"),
 	MEANS_NOTHING("payload_passthrough"),
@@ -296,6 +297,7 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(meta_codec, meta_codec),
 	ROWS(meta_route_configuration, meta_routes),
 	ROWS(meta_local_rate_limit, meta_limit),
+	ROWS(rate_limit_service_config, limit_service),
 	ROWS(thrift_proxy, thrift_proxy),
 	ROWS(thrift_route_configuration, thrift_routes),
 	ROWS(thrift_route_action, thrift_action),

@@ -138,8 +138,10 @@ static bool filter(struct mt_xmap *m, const Xds__MetaFilter *f, struct mt_proxy_
 		mt_xm_note(m, MT_XDS_NOTE_meta_stats, NULL);
 		return true;
 	case GLOBAL:
-		mt_xm_note(m, MT_XDS_NOTE_meta_ratelimit, NULL);
-		return true;
+		msg = mt_xm_read(m, "config", &any, &xds__meta_rate_limit__descriptor);
+		mt_xm_in(m, "config");
+		p->global_first = !p->limit;
+		return msg && mt_xm_meta_global(m, msg, &p->global);
 	case LOCAL:
 		msg = mt_xm_read(m, "config", &any, &xds__meta_local_rate_limit__descriptor);
 		mt_xm_in(m, "config");

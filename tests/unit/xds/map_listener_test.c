@@ -4,6 +4,7 @@
 
 #include "listener.pb-c.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,6 +118,60 @@ static void one_proxy_in_all_forms(void)
 	}
 }
 
+#define GLOBAL(timeout)                                                                            \
+	"{'name': 'aeraki.meta_protocol.filters.ratelimit', 'config': {'@type': "                  \
+	"'type.googleapis.com/udpa.type.v1.TypedStruct', 'type_url': '" META                       \
+	"filters.ratelimit.v1alpha.RateLimit', 'value': {'match': {'metadata': [{'name': "         \
+	"'method', 'exactMatch': 'buy'}]}, 'domain': 'shop', 'timeout': '" timeout                 \
+	"', 'failureModeDeny': true, 'rateLimitService': {'transportApiVersion': 'V3', "           \
+	"'grpcService': {'envoyGrpc': {'clusterName': 'outbound|8081||limits'}, 'timeout': "       \
+	"'9s'}}, 'descriptors': [{'property': 'method', 'descriptorKey': 'm'}, {'property': "      \
+	"'user', 'descriptorKey': 'u'}]}}}"
+
+static struct mapped with_filters(const char *list)
+{
+	char proxy[4096];
+
+	snprintf(proxy, sizeof(proxy),
+		"{'@type': '" META "v1alpha.MetaProtocolProxy', 'codec': {'name': 'dubbo'}, "
+		"'route_config': {'routes': [{'route': {'cluster': 'c'}}]}, "
+		"'meta_protocol_filters': [%s]}",
+		list);
+	return map_text(MT_XDS_LDS, in_text(aeraki_listener, proxy));
+}
+
+static void a_global_limit(void)
+{
+	struct mapped m = with_filters(GLOBAL("0.0501s"));
+	const struct mt_global_conf *g;
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_STRING_EQUAL(ignored_str(&m), "");
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS c; CDS outbound|8081||limits");
+	g = listener(&m)->chains[0].proxy->global;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(g);
+	CU_ASSERT_STRING_EQUAL(conds_str(g->match), "method exact buy");
+	CU_ASSERT_STRING_EQUAL(g->domain.s, "shop");
+	CU_ASSERT_EQUAL(g->timeout.v, 51);
+	CU_ASSERT(g->timeout.set && g->deny_on_fail.v);
+	CU_ASSERT_STRING_EQUAL(g->service.s, "outbound|8081||limits");
+	CU_ASSERT_PTR_NULL(g->host.s);
+	CU_ASSERT_EQUAL_FATAL(g->n_descriptors, 2);
+	CU_ASSERT_STRING_EQUAL(g->descriptors[1].property.s, "user");
+	CU_ASSERT_STRING_EQUAL(g->descriptors[1].key.s, "u");
+	CU_ASSERT(listener(&m)->chains[0].proxy->global_first);
+	unmap(&m);
+	/* No time-out of its own. */
+	m = with_filters(GLOBAL("0s"));
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_EQUAL(listener(&m)->chains[0].proxy->global->timeout.v, 600000);
+	unmap(&m);
+	m = with_filters(GLOBAL("1s") ", " GLOBAL("1s"));
+	CU_ASSERT_EQUAL(m.rc, -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, "[1].config: a second global rate limit"));
+	unmap(&m);
+}
+
 /* With the paths that an operator would look for. */
 static void what_a_proxy_does_not_do(void)
 {
@@ -135,15 +190,12 @@ static void what_a_proxy_does_not_do(void)
 			"{'@type': 'type.googleapis.com/udpa.type.v1.TypedStruct', 'type_url': "
 			"'" META "v1alpha.MetaProtocolProxy', 'value': {'codec': {'name': "
 			"'thrift'}, 'newField': 1, 'routeConfig': {'routes': [{'retry':"
-			" {}, 'route': {'cluster': 'c'}}]}, 'metaProtocolFilters': [{'name': "
-			"'aeraki.meta_protocol.filters.ratelimit'}],"
-			" 'tracing': {'verbose': true}}}"));
+			" {}, 'route': {'cluster': 'c'}}]}, 'tracing': {'verbose': true}}}"));
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 	CU_ASSERT_STRING_EQUAL(ignored_str(&m),
 		WHERE "newField: not known here\n" WHERE
 		      "route_config.routes[0].retry: not known here\n" WHERE
-		      "tracing: no spans are sent\n" WHERE
-		      "meta_protocol_filters[0]: ratelimit: global rate limits are not applied\n");
+		      "tracing: no spans are sent\n");
 	CU_ASSERT_STRING_EQUAL(rules_str(&listener(&m)->chains[0].proxy->routes), ":  -> c");
 	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS c");
 	unmap(&m);
@@ -697,7 +749,7 @@ static void detection(void)
 }
 
 const struct mt_test map_listener_tests[] = {{"detection", detection},
-	{"one_proxy_in_all_forms", one_proxy_in_all_forms},
+	{"one_proxy_in_all_forms", one_proxy_in_all_forms}, {"a_global_limit", a_global_limit},
 	{"what_a_proxy_does_not_do", what_a_proxy_does_not_do}, {"inline_routes", inline_routes},
 	{"bytes", bytes}, {"other_proxies", other_proxies}, {"harmless_filters", harmless_filters},
 	{"listener_filters", listener_filters}, {"listeners_of_istio", listeners_of_istio},

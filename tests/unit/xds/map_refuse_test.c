@@ -28,10 +28,19 @@
 	     " 'type.googleapis.com/"                                                              \
 	     "aeraki.meta_protocol_proxy.filters.local_ratelimit.v1alpha.LocalRateLimit', " rest   \
 	     "}}]")
-#define R(rest) "{'name': 'r', 'virtual_hosts': [{'routes': [" rest "]}]}"
-#define H(rest) R("{'match': {'headers': [{'name': 'k'}, {" rest "}]}, 'route': {'cluster': 'c'}}")
-#define HAT	"virtual_hosts[0].routes[0].match.headers[1]"
-#define RAT	"virtual_hosts[0].routes[0]."
+#define GLOBAL(rest)                                                                               \
+	META("'codec': {'name': 'dubbo'}, " RC                                                     \
+	     ", 'meta_protocol_filters': [{'name': 'x', 'config': {'@type': "                      \
+	     "'type.googleapis.com/"                                                               \
+	     "aeraki.meta_protocol_proxy.filters.ratelimit.v1alpha.RateLimit', " rest "}}]")
+#define AT_LIMITS                                                                                  \
+	"'rate_limit_service': {'grpc_service': {'envoy_grpc': {'cluster_name': 'limits'}}}"
+#define BY_METHOD "{'property': 'method', 'descriptor_key': 'm'}"
+#define GAT	  AT "meta_protocol_filters[0].config."
+#define R(rest)	  "{'name': 'r', 'virtual_hosts': [{'routes': [" rest "]}]}"
+#define H(rest)	  R("{'match': {'headers': [{'name': 'k'}, {" rest "}]}, 'route': {'cluster': 'c'}}")
+#define HAT	  "virtual_hosts[0].routes[0].match.headers[1]"
+#define RAT	  "virtual_hosts[0].routes[0]."
 #define THRIFT(rest)                                                                               \
 	F("{'name': 't', " TYPED                                                                   \
 	  "envoy.extensions.filters.network.thrift_proxy.v3.ThriftProxy', " rest "}}")
@@ -325,9 +334,32 @@ static const struct {
 		AT "meta_protocol_filters[0].config.conditions[0].match: missing"},
 	{LDS, LIMIT("'conditions': [{'match': {'metadata': [{}]}, 'token_bucket': {}}]"),
 		AT "meta_protocol_filters[0].config.conditions[0].match.metadata[0].name: missing"},
-	/* Envoy's own proxies */
 	{LDS, LIMIT("'conditions': [{'match': {}}]"),
 		AT "meta_protocol_filters[0].config.conditions[0].token_bucket: missing"},
+	{LDS, GLOBAL("'failure_mode_deny': true"), GAT "domain: missing"},
+	{LDS, GLOBAL("'domain': 'a\\u0001b'"), GAT "domain: \"a\\x01b\" is not printable text"},
+	{LDS, GLOBAL("'domain': 'd', 'timeout': '-1s'"), GAT "timeout: not a duration"},
+	{LDS, GLOBAL("'domain': 'd'"), GAT "rate_limit_service: missing"},
+	{LDS, GLOBAL("'domain': 'd', 'rate_limit_service': {}"),
+		GAT "rate_limit_service.grpc_service: missing"},
+	{LDS, GLOBAL("'domain': 'd', 'rate_limit_service': {'grpc_service': {}}"),
+		GAT "rate_limit_service.grpc_service: names no cluster (envoy_grpc)"},
+	{LDS,
+		GLOBAL("'domain': 'd', 'rate_limit_service': {'grpc_service': {'google_grpc': "
+		       "{'target_uri': 'a.test:1'}}}"),
+		GAT "rate_limit_service.grpc_service: names no cluster (envoy_grpc)"},
+	{LDS, GLOBAL("'domain': 'd', 'rate_limit_service': {'grpc_service': {'envoy_grpc': {}}}"),
+		GAT "rate_limit_service.grpc_service.envoy_grpc.cluster_name: missing"},
+	{LDS, GLOBAL("'domain': 'd', " AT_LIMITS), GAT "descriptors: there are none"},
+	{LDS, GLOBAL("'domain': 'd', " AT_LIMITS ", 'descriptors': [{'property': 'method'}]"),
+		GAT "descriptors[0].descriptor_key: missing"},
+	{LDS, GLOBAL("'domain': 'd', " AT_LIMITS ", 'descriptors': [{'descriptor_key': 'm'}]"),
+		GAT "descriptors[0].property: missing"},
+	{LDS,
+		GLOBAL("'domain': 'd', " AT_LIMITS ", 'descriptors': [" BY_METHOD
+		       "], 'match': {'metadata': [{}]}"),
+		GAT "match.metadata[0].name: missing"},
+	/* Envoy's own proxies */
 	{LDS, THRIFT("'route_config': {'routes': [{}]}"),
 		AT0 "route_config.routes[0].match: missing"},
 	{LDS, THRIFT("'route_config': {'routes': [{'match': {}}]}"),
