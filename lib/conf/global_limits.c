@@ -60,6 +60,25 @@ void mt_b_tell_global(struct mt_build *b, const struct mt_meta_router *mr)
 					       : "nothing is limited");
 }
 
+static uint64_t hash_entry(const struct mt_global_entry *e, uint64_t h)
+{
+	h = mt_hash_text(e->from.s, mt_hash_text(e->key.s, h));
+	return mt_b_hash_match(
+		e->match, mt_hash_u64((uint64_t)e->value << 2 | e->unless << 1 | !!e->match, h));
+}
+
+static uint64_t hash_route(const struct mt_global_route *r, const struct mt_rule *rule, uint64_t h)
+{
+	for (uint32_t i = 0; i < rule->n_matches; i++)
+		h = mt_b_hash_match(&rule->matches[i], h + 1);
+	for (uint32_t i = 0; i < r->n_descriptors; i++) {
+		h = mt_hash_u64(r->descriptors[i].n_entries, h);
+		for (uint32_t k = 0; k < r->descriptors[i].n_entries; k++)
+			h = hash_entry(&r->descriptors[i].entries[k], h);
+	}
+	return mt_hash_u64(r->n_descriptors, h);
+}
+
 static uint64_t hash_global(const struct mt_global_conf *g, uint64_t h)
 {
 	h = mt_hash_text(g->service.s, mt_hash_text(g->domain.s, h));
@@ -67,6 +86,8 @@ static uint64_t hash_global(const struct mt_global_conf *g, uint64_t h)
 	for (uint32_t i = 0; i < g->n_descriptors; i++)
 		h = mt_hash_text(
 			g->descriptors[i].property.s, mt_hash_text(g->descriptors[i].key.s, h));
+	for (uint32_t i = 0; i < g->n_routes; i++)
+		h = hash_route(&g->routes[i], &g->rules->rules[i], h);
 	return h;
 }
 
@@ -80,6 +101,78 @@ static const struct mt_global_property *properties(
 			g->descriptors[i].property.s, g->descriptors[i].key.s};
 	return p;
 }
+
+/* ---- descriptors of routes ------------------------------------------------------------------- */
+
+static const enum mt_global_source sources[] = {
+	[MT_GLOBAL_OF_METADATA] = MT_GLOBAL_METADATA,
+	[MT_GLOBAL_OF_METHOD] = MT_GLOBAL_METHOD,
+	[MT_GLOBAL_OF_ADDRESS] = MT_GLOBAL_ADDRESS,
+	[MT_GLOBAL_OF_TEXT] = MT_GLOBAL_TEXT,
+};
+
+/* False: no memory. */
+static bool entries(struct mt_build *b, const struct mt_global_descriptor *d,
+	struct mt_global_descriptor_def *to)
+{
+	struct mt_global_entry_def *v = mt_region_alloc(&b->tmp, sizeof(*v) * d->n_entries);
+
+	for (uint32_t i = 0; v && i < d->n_entries; i++) {
+		const struct mt_global_entry *e = &d->entries[i];
+
+		v[i] = (struct mt_global_entry_def){.source = sources[e->value],
+			.key = e->key.s,
+			.from = e->from.s,
+			.match = e->match ? mt_b_defs(b, e->match) : NULL,
+			.n_match = e->match ? e->match->n_conds : 0,
+			.unless = e->unless};
+	}
+	*to = (struct mt_global_descriptor_def){v, d->n_entries};
+	return v;
+}
+
+static const struct mt_global_descriptor_def *descriptors(
+	struct mt_build *b, const struct mt_global_route *r)
+{
+	struct mt_global_descriptor_def *v =
+		mt_region_alloc(&b->tmp, sizeof(*v) * r->n_descriptors);
+
+	for (uint32_t i = 0; v && i < r->n_descriptors; i++)
+		if (!entries(b, &r->descriptors[i], &v[i]))
+			return NULL;
+	return v;
+}
+
+/* As the routes themselves: the matches of a rule are alternatives. NULL: no memory. */
+static const struct mt_global_route_def *routes(
+	struct mt_build *b, const struct mt_global_conf *g, uint32_t *n)
+{
+	struct mt_global_route_def *v;
+	size_t all = 0;
+
+	for (uint32_t i = 0; i < g->n_routes; i++)
+		all += MT_MAX(g->rules->rules[i].n_matches, 1u);
+	v = mt_region_alloc(&b->tmp, sizeof(*v) * all);
+	for (uint32_t i = 0; v && i < g->n_routes; i++) {
+		const struct mt_rule *rule = &g->rules->rules[i];
+		const struct mt_global_descriptor_def *d = descriptors(b, &g->routes[i]);
+
+		for (uint32_t k = 0; k < MT_MAX(rule->n_matches, 1u); k++) {
+			const struct mt_rule_match *m = rule->n_matches ? &rule->matches[k] : NULL;
+
+			v[*n] = (struct mt_global_route_def){.match = m ? mt_b_defs(b, m) : NULL,
+				.n_match = m ? m->n_conds : 0,
+				.descriptors = d,
+				.n = g->routes[i].n_descriptors};
+			if (!d || (m && !v[*n].match))
+				return NULL;
+			++*n;
+		}
+	}
+	return v;
+}
+
+/* ---- the filter ------------------------------------------------------------------------------ */
 
 /* `name` is the identity of the counts. */
 static void *compile(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
@@ -97,8 +190,12 @@ static void *compile(struct mt_build *b, const struct mt_meta *meta, const struc
 	void *conf;
 
 	def.match = g->match ? mt_b_defs(b, g->match) : NULL;
-	if (!def.properties || (g->match && !def.match))
+	if (g->n_routes)
+		def.routes = routes(b, g, &def.n_routes);
+	if (!def.properties || (g->match && !def.match) || (g->n_routes && !def.routes)) {
+		b->tmp.failed = true;
 		return NULL;
+	}
 	/*
 	 * Without a service denyOnFail decides, but a limit that may not query it refuses, because
 	 * none would come later. mt_b_tell_global() warns of both.

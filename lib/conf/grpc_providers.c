@@ -463,8 +463,7 @@ static const char *find_cluster(struct reach *to, const char *name)
 	if (!mc)
 		return "there is no such cluster";
 	if (mc->demand_ms)
-		return "the Node's onDemand has it fetched for calls only, and none is routed to "
-		       "it";
+		return "the control plane has not sent the cluster";
 	add_endpoints(to, mc, eps, MESHED);
 	if (to->n_servers) {
 		why = set_cluster_tls(to, mc->tls);

@@ -2,7 +2,9 @@
 /*
  * The global rate limit: a service counts calls for several nodes (lib/rls). A call that matches
  * waits for its answer, as for a filter of another thread; each property of the limit is a
- * descriptor of one entry, with an empty value if the call does not have it. A call that passes
+ * descriptor of one entry, with an empty value if the call does not have it. A limit of routes has
+ * the descriptors of the first route that matches instead, as Envoy's filter for Thrift: an entry
+ * without a value drops its descriptor, and a call without descriptors passes. A call that passes
  * gets the service's request_headers_to_add as metadata, as far as there is room for changes.
  * response_headers_to_add are ignored.
  *
@@ -22,7 +24,7 @@
  *   provider's timeout, with the same shares; the rest get the error of an overload, too. A call
  *   that has left keeps its slot until the answer.
  * - A descriptor over its limit is remembered for a short time (mt_rls_over), by each worker.
- * - Refusals over a limit are counted by rule: "DOMAIN: KEY" of the first descriptor over its
+ * - Refusals over a limit are counted by rule: "DOMAIN: KEY, KEY" of the first descriptor over its
  *   limit, or "DOMAIN" if the service does not name it.
  */
 #pragma once
@@ -39,6 +41,38 @@ struct mt_global_property {
 	const char *key;      /* of the descriptor's entry */
 };
 
+/* Where the value of an entry comes from. */
+enum mt_global_source {
+	MT_GLOBAL_PROPERTY, /* metadata; "" for a call without them */
+	MT_GLOBAL_METADATA,
+	MT_GLOBAL_METHOD,  /* the method, after the service and a colon if the call has a service */
+	MT_GLOBAL_ADDRESS, /* of the client */
+	MT_GLOBAL_TEXT,
+};
+
+struct mt_global_entry_def {
+	enum mt_global_source source;
+	const char *key;
+	const char *from; /* key of the metadata, or the text; else NULL */
+	/* The entry is there for calls that match, or with `unless` for the others. */
+	const struct mt_matcher_def *match;
+	uint32_t n_match;
+	bool unless;
+};
+
+struct mt_global_descriptor_def {
+	const struct mt_global_entry_def *entries;
+	uint32_t n; /* MT_RLS_ENTRIES at most */
+};
+
+/* A route with its descriptors, MT_RLS_DESCRIPTORS at most; none: its calls are not limited. */
+struct mt_global_route_def {
+	const struct mt_matcher_def *match;
+	uint32_t n_match;
+	const struct mt_global_descriptor_def *descriptors;
+	uint32_t n;
+};
+
 struct mt_global_def {
 	const char *domain;
 	struct mt_callout_provider *provider; /* the conf takes a reference; NULL: no answer */
@@ -46,7 +80,10 @@ struct mt_global_def {
 	const struct mt_matcher_def *match;   /* none: every call */
 	uint32_t n_match;
 	const struct mt_global_property *properties;
-	uint32_t n_properties;		   /* MT_RLS_DESCRIPTORS at most */
+	uint32_t n_properties; /* MT_RLS_DESCRIPTORS at most */
+	/* They replace `properties`; the first that matches counts. */
+	const struct mt_global_route_def *routes;
+	uint32_t n_routes;		   /* 0: none */
 	struct mt_tally_registry *tallies; /* counts refusals; NULL: nothing does */
 	const char *limited;		   /* host and port: part of the counts' identity */
 };

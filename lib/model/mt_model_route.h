@@ -198,9 +198,30 @@ struct mt_limit_conf {
 	uint32_t n_conds;
 };
 
+enum mt_global_value {
+	MT_GLOBAL_OF_METADATA, /* `from` is the key */
+	MT_GLOBAL_OF_METHOD,   /* with its service, as Envoy has it */
+	MT_GLOBAL_OF_ADDRESS,  /* the client's */
+	MT_GLOBAL_OF_TEXT,     /* `from` itself */
+};
+
+struct mt_global_entry {
+	enum mt_global_value value;
+	struct mt_text key, from;
+	struct mt_rule_match *match; /* NULL: all calls have it; else those that match, or */
+	bool unless;		     /* those that do not */
+};
+
 struct mt_global_descriptor {
 	struct mt_origin origin;
-	struct mt_text property, key;
+	struct mt_text property, key;	 /* its one entry, or */
+	struct mt_global_entry *entries; /* of a route's: those that a call lacks drop it */
+	uint32_t n_entries;
+};
+
+struct mt_global_route {
+	struct mt_global_descriptor *descriptors; /* none: its calls are not limited */
+	uint32_t n_descriptors;
 };
 
 /* globalRateLimit: a service counts the calls of several nodes. */
@@ -209,12 +230,16 @@ struct mt_global_conf {
 	struct mt_rule_match *match; /* NULL: all calls */
 	struct mt_text domain;
 	struct mt_num timeout, deny_on_fail;
-	struct mt_text service;			  /* an Istio cluster name */
+	struct mt_text service; /* an Istio cluster name */
 	/* of that; NULL: a discovery service's limit, and `service` is the name of a cluster */
 	struct mt_text host;
 	struct mt_num port;			  /* the same */
-	struct mt_global_descriptor *descriptors; /* at least one */
+	struct mt_global_descriptor *descriptors; /* at least one, or `routes` */
 	uint32_t n_descriptors;
+	const struct mt_rule_list *rules; /* of Envoy's filter for Thrift; NULL: none */
+	struct mt_global_route *routes;	  /* of `rules`, by their places */
+	uint32_t n_routes;
+	uint32_t stage; /* of the filter: others' descriptors are not its own */
 };
 
 struct mt_meta_router {

@@ -167,6 +167,40 @@ static void put_limit(json_t *to, const struct mt_limit *l)
 		put_json(to, "own", bucket(l->own));
 }
 
+static json_t *entries(const struct mt_global_limit_descriptor *d)
+{
+	static const char *const sources[] = {[MT_GLOBAL_PROPERTY] = "property",
+		[MT_GLOBAL_METADATA] = "metadata",
+		[MT_GLOBAL_METHOD] = "method",
+		[MT_GLOBAL_ADDRESS] = "address",
+		[MT_GLOBAL_TEXT] = "text"};
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < d->n; i++) {
+		json_t *one = json_object();
+
+		put_text(one, "key", d->entry[i].key);
+		put_text(one, "source", sources[d->entry[i].source]);
+		put_text(one, "from", d->entry[i].from);
+		put_true(one, "matches", d->entry[i].match);
+		put_true(one, "unless", d->entry[i].unless);
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+/* Numbers of descriptors: the first one, and how many there are. */
+static void put_sets(json_t *to, const struct mt_global_limit *l)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; l->routes && i < mt_route_count(l->routes); i++)
+		json_array_append_new(list,
+			json_pack("{s:s, s:i, s:i}", "match", mt_route_at(l->routes, i)->match,
+				"first", (int)l->sets[i].first, "n", (int)l->sets[i].n));
+	put_json(to, "routes", list);
+}
+
 static void put_global(json_t *to, const struct mt_global_limit *l)
 {
 	json_t *list = json_array();
@@ -179,11 +213,16 @@ static void put_global(json_t *to, const struct mt_global_limit *l)
 	for (uint32_t i = 0; i < l->n; i++) {
 		json_t *one = json_object();
 
-		put_text(one, "property", l->of[i].property);
-		put_text(one, "key", l->of[i].key);
+		if (l->of[i].n == 1 && l->of[i].entry->source == MT_GLOBAL_PROPERTY) {
+			put_text(one, "property", l->of[i].entry->from);
+			put_text(one, "key", l->of[i].entry->key);
+		} else {
+			put_json(one, "entries", entries(&l->of[i]));
+		}
 		json_array_append_new(list, one);
 	}
 	put_json(to, "descriptors", list);
+	put_sets(to, l);
 }
 
 static json_t *keyed_select(const struct mt_keyed_select *s)

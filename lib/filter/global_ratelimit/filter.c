@@ -27,30 +27,129 @@ static bool keep(struct mt_global_worker *g, uint32_t *used, struct mt_slice *va
 	return true;
 }
 
-static size_t pack(struct mt_global_worker *g, const struct mt_global_limit *l, struct mt_view *v,
-	struct mt_rls_keys *keys)
+static struct mt_slice text_of(const char *s)
 {
-	const struct mt_rls_query q = {
-		.domain = {(const uint8_t *)l->domain, (uint32_t)strlen(l->domain)},
-		.descriptors = g->descriptors,
-		.n_descriptors = l->n};
+	return (struct mt_slice){(const uint8_t *)s, (uint32_t)strlen(s)};
+}
+
+/* A value of a call: it has one; it has none; it does not fit. */
+enum found { HAS, LACKS, TOO_LONG };
+
+static enum found metadata(struct mt_global_worker *g, const struct mt_key *key, struct mt_view *v,
+	uint32_t *used, struct mt_slice *value)
+{
+	if (!mt_view_get(v, key, value))
+		return LACKS;
+	return keep(g, used, value) ? HAS : TOO_LONG;
+}
+
+/* "SERVICE:METHOD", or "METHOD", as Envoy has the name of a Thrift message. */
+static enum found method(struct mt_global_worker *g, const struct mt_global_limit_entry *e,
+	const struct mt_key *key, struct mt_view *v, uint32_t *used, struct mt_slice *value)
+{
+	const char *begin = g->texts + *used;
+	struct mt_slice part, colon = text_of(":");
+	enum found found = metadata(g, &e->compiled, v, used, &part);
+
+	if (found == TOO_LONG || (found == HAS && !keep(g, used, &colon)))
+		return TOO_LONG;
+	found = metadata(g, key, v, used, &part);
+	if (found == HAS && !part.len)
+		found = LACKS;
+	*value = (struct mt_slice){(const uint8_t *)begin, (uint32_t)(g->texts + *used - begin)};
+	return found;
+}
+
+static enum found address(
+	struct mt_global_worker *g, struct mt_view *v, uint32_t *used, struct mt_slice *value)
+{
+	char text[MT_ADDR_STRLEN];
+
+	*value = text_of(mt_addr_str(&v->peer, text));
+	return keep(g, used, value) ? HAS : TOO_LONG;
+}
+
+static enum found value_of(struct mt_global_worker *g, const struct mt_global_limit *l,
+	const struct mt_global_limit_entry *e, struct mt_view *v, uint32_t *used,
+	struct mt_slice *value)
+{
+	enum found found = HAS;
+
+	if (e->match && mt_matcher_test(e->match, v) == e->unless)
+		return LACKS;
+	switch (e->source) {
+	case MT_GLOBAL_PROPERTY:
+		*value = (struct mt_slice){NULL, 0};
+		found = metadata(g, &e->compiled, v, used, value);
+		return found == LACKS ? HAS : found;
+	case MT_GLOBAL_METADATA:
+		return metadata(g, &e->compiled, v, used, value);
+	case MT_GLOBAL_METHOD:
+		return method(g, e, &l->method, v, used, value);
+	case MT_GLOBAL_ADDRESS:
+		return address(g, v, used, value);
+	case MT_GLOBAL_TEXT:
+		*value = text_of(e->from);
+	}
+	return found;
+}
+
+/* LACKS: the call has no such descriptor. */
+static enum found describe(struct mt_global_worker *g, const struct mt_global_limit *l,
+	const struct mt_global_limit_descriptor *of, struct mt_view *v, uint32_t *used)
+{
+	struct mt_rls_descriptor *d = &g->descriptors[g->n];
+
+	d->n_entries = of->n;
+	for (uint32_t i = 0; i < of->n; i++) {
+		enum found found = value_of(g, l, &of->entry[i], v, used, &d->entry[i].value);
+
+		if (found != HAS)
+			return found;
+		d->entry[i].key = text_of(of->entry[i].key);
+	}
+	return of->n ? HAS : LACKS;
+}
+
+/* Finds the descriptors of a call, g->n. False: their values are too long. */
+static bool describe_all(struct mt_global_worker *g, const struct mt_global_limit *l,
+	const struct mt_global_set *set, struct mt_view *v)
+{
 	uint32_t used = 0;
 
-	keys->n = 0;
-	for (uint32_t i = 0; i < l->n; i++) {
-		struct mt_rls_descriptor *d = &g->descriptors[i];
-		struct mt_slice value;
+	g->n = 0;
+	for (uint32_t i = set->first; i < set->first + set->n; i++) {
+		enum found found = describe(g, l, &l->of[i], v, &used);
 
-		if (!mt_view_get(v, &l->of[i].compiled, &value))
-			value = (struct mt_slice){NULL, 0};
-		if (!keep(g, &used, &value))
-			return 0;
-		d->n_entries = 1;
-		d->entry[0].key = (struct mt_slice){
-			(const uint8_t *)l->of[i].key, (uint32_t)strlen(l->of[i].key)};
-		d->entry[0].value = value;
+		if (found == TOO_LONG)
+			return false;
+		if (found == HAS)
+			g->number[g->n++] = i;
 	}
+	return true;
+}
+
+static size_t pack(
+	struct mt_global_worker *g, const struct mt_global_limit *l, struct mt_rls_keys *keys)
+{
+	const struct mt_rls_query q = {
+		.domain = text_of(l->domain), .descriptors = g->descriptors, .n_descriptors = g->n};
+
 	return mt_rls_pack(&q, l->provider->id, g->packed, sizeof(g->packed), keys);
+}
+
+/* The descriptors that a call may have; NULL: none, it is not limited. */
+static const struct mt_global_set *set_of(
+	const struct mt_global_limit *l, struct mt_view *v, struct mt_global_set *all)
+{
+	uint32_t at;
+
+	if (!mt_matcher_test(l->match, v))
+		return NULL;
+	*all = (struct mt_global_set){0, l->n};
+	if (!l->routes)
+		return all;
+	return mt_route_lookup(l->routes, v, &at) && l->sets[at].n ? &l->sets[at] : NULL;
 }
 
 /* ---- slots ----------------------------------------------------------------------------------- */
@@ -201,6 +300,7 @@ static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, s
 	mt_rls_put(s, g->packed, len, keys);
 	g->wait[i].ticket = mt_filter_ticket_of(ctx);
 	g->wait[i].fails_open = l->fail_open;
+	memcpy(g->wait[i].number, g->number, sizeof(g->number));
 	take(&g->place[i], l->provider, &client);
 	mt_count(ctx->fw->counters, MT_FILTER_global_waited);
 	mt_rls_ask(s, l->provider, ctx->left(ctx));
@@ -211,19 +311,27 @@ static enum mt_filter_verdict on_request(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
 	const struct mt_global_limit *l = f->conf;
+	struct mt_global_worker *g = ctx->fw->global;
+	struct mt_global_set all;
+	const struct mt_global_set *set = set_of(l, v, &all);
 	struct mt_rls_keys keys;
 	uint32_t which;
 	size_t len;
 
-	if (!mt_matcher_test(l->match, v))
+	if (!set)
 		return MT_FILTER_NEXT;
-	if (!ctx->fw->global || !l->provider)
+	if (!g)
 		return unanswered(l, ctx);
-	len = pack(ctx->fw->global, l, v, &keys);
+	len = describe_all(g, l, set, v);
+	if (len && !g->n)
+		return MT_FILTER_NEXT;
+	if (!l->provider)
+		return unanswered(l, ctx);
+	len = len ? pack(g, l, &keys) : 0;
 	if (!len)
 		return refuse(ctx, MT_FILTER_global_unread, MT_ENDING_limit_error, UNREAD);
-	if (mt_rls_over_any(&ctx->fw->global->over, &keys, ctx->now, &which)) {
-		count_over(l, which, ctx->fw->worker);
+	if (mt_rls_over_any(&g->over, &keys, ctx->now, &which)) {
+		count_over(l, g->number[which], ctx->fw->worker);
 		return refuse(ctx, MT_FILTER_global_limited, MT_ENDING_over_global_limit, OVER);
 	}
 	return wait_for_answer(l, v, ctx, &keys, len);
@@ -246,9 +354,11 @@ static void explain(const struct mt_filter_inst *f, struct mt_view *v, uint64_t 
 	struct mt_filter_told *told)
 {
 	const struct mt_global_limit *l = f->conf;
+	struct mt_global_set all;
 
-	if (!mt_matcher_test(l->match, v)) {
-		snprintf(told->words, sizeof(told->words), "its match does not apply: not limited");
+	if (!set_of(l, v, &all)) {
+		snprintf(told->words, sizeof(told->words), "%s: not limited",
+			l->routes ? "its route has no limit" : "its match does not apply");
 		return;
 	}
 	if (!l->provider) {
@@ -308,20 +418,24 @@ static uint32_t first_over(const struct mt_rls_answer *a)
 }
 
 /* How the call of an answered slot continues. */
-static void decide(struct mt_filter_worker *fw, const struct mt_rls_slot *s, bool fails_open,
-	struct mt_filter_resume *r)
+static void decide(
+	struct mt_filter_worker *fw, const struct mt_rls_slot *s, struct mt_filter_resume *r)
 {
+	const uint32_t *number = fw->global->wait[s->callout.index].number;
+	uint32_t which;
+
 	switch (s->verdict) {
 	case MT_RLS_WITHIN:
 		return;
 	case MT_RLS_OVER:
 		mt_count(fw->counters, MT_FILTER_global_limited);
 		answer_by(r, MT_ENDING_over_global_limit, OVER);
-		r->rule = first_over(&s->answer);
+		which = first_over(&s->answer);
+		r->rule = which < MT_RLS_DESCRIPTORS ? number[which] : which;
 		return;
 	case MT_RLS_UNJUDGED:
 		mt_count(fw->counters, MT_FILTER_global_failed);
-		if (!fails_open)
+		if (!fw->global->wait[s->callout.index].fails_open)
 			answer_by(r, MT_ENDING_limit_error, UNKNOWN);
 		return;
 	case MT_RLS_EXPIRED:
@@ -350,7 +464,7 @@ uint32_t mt_global_take(struct mt_filter_worker *fw, uint64_t now,
 			mt_rls_over_keep(&g->over, &s->keys, &s->answer, now);
 		if (s->verdict == MT_RLS_WITHIN)
 			r.n_changes = changes_of(&s->answer, changes);
-		decide(fw, s, g->wait[i].fails_open, &r);
+		decide(fw, s, &r);
 		more = resume(arg, &r);
 		mt_callout_give_back(&s->callout);
 	}

@@ -7,6 +7,25 @@
 #include "mt_filter_global.h"
 #include "mt_rls_client.h"
 
+struct mt_global_limit_entry {
+	enum mt_global_source source;
+	char *key, *from;
+	struct mt_key compiled;	  /* of `from`, or of the service for MT_GLOBAL_METHOD */
+	struct mt_matcher *match; /* NULL: for each call */
+	bool unless;
+};
+
+struct mt_global_limit_descriptor {
+	struct mt_global_limit_entry *entry;
+	uint32_t n;
+	struct mt_tally *tally;
+};
+
+/* Some descriptors of a limit. */
+struct mt_global_set {
+	uint32_t first, n;
+};
+
 struct mt_global_limit {
 	struct mt_callout_provider *provider; /* reference; NULL: there is no service */
 	bool fail_open;
@@ -14,12 +33,12 @@ struct mt_global_limit {
 	char *words; /* of the match, for pictures of the configuration */
 	char *domain;
 	struct mt_tally *tally; /* of refusals without a descriptor; NULL: none is counted */
+	struct mt_key method;
+	struct mt_global_limit_descriptor *of;
 	uint32_t n;
-	struct {
-		char *property, *key;
-		struct mt_key compiled; /* of `property` */
-		struct mt_tally *tally;
-	} of[MT_RLS_DESCRIPTORS];
+	/* Each has a set, by its place; NULL: all descriptors are for each call. */
+	struct mt_route_table *routes;
+	struct mt_global_set *sets;
 };
 
 /* The place of a call that waits, or that passed because it could not. */
@@ -36,6 +55,7 @@ struct mt_global_worker {
 	struct {
 		struct mt_filter_ticket ticket;
 		bool fails_open;
+		uint32_t number[MT_RLS_DESCRIPTORS]; /* as below */
 	} wait[MT_CALLOUT_SLOTS];
 	/* Calls that passed, because there was no room for their queries, until their time is over. */
 	struct {
@@ -44,6 +64,8 @@ struct mt_global_worker {
 	} passed[MT_CALLOUT_SLOTS];
 	/* Of the query that is made: descriptors and texts that they refer to. */
 	struct mt_rls_descriptor descriptors[MT_RLS_DESCRIPTORS];
+	uint32_t number[MT_RLS_DESCRIPTORS]; /* their places in the limit's `of` */
+	uint32_t n;
 	char texts[MT_RLS_QUERY];
 	uint8_t packed[MT_RLS_QUERY];
 	struct mt_rls_over over;

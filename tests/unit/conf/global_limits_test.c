@@ -122,8 +122,8 @@ static void compiled(void)
 	CU_ASSERT_STRING_EQUAL(l->domain, "d");
 	CU_ASSERT_TRUE(l->fail_open);
 	CU_ASSERT_EQUAL_FATAL(l->n, 1);
-	CU_ASSERT_STRING_EQUAL(l->of[0].property, "method");
-	CU_ASSERT_STRING_EQUAL(l->of[0].key, "m");
+	CU_ASSERT_STRING_EQUAL(l->of[0].entry[0].from, "method");
+	CU_ASSERT_STRING_EQUAL(l->of[0].entry[0].key, "m");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l->provider);
 	CU_ASSERT_TRUE(l->provider->fail_open);
 	CU_ASSERT_EQUAL(l->provider->timeout, 20 * MT_MSEC);

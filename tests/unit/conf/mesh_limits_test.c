@@ -78,7 +78,7 @@ static void queried(void)
 	CU_ASSERT_STRING_EQUAL(l->domain, "shop");
 	CU_ASSERT_FALSE(l->fail_open);
 	CU_ASSERT_EQUAL_FATAL(l->n, 1);
-	CU_ASSERT_STRING_EQUAL(l->of[0].property, "method");
+	CU_ASSERT_STRING_EQUAL(l->of[0].entry[0].from, "method");
 	CU_ASSERT_STRING_EQUAL(servers(l), "198.51.100.1:80 198.51.100.2:80");
 	CU_ASSERT_STRING_EQUAL(l->provider->name, LIMITS);
 	CU_ASSERT_EQUAL(l->provider->timeout, 50 * MT_MSEC);
@@ -171,7 +171,7 @@ static void no_endpoints(void)
 	c->demand_ms = 5;
 	mesh_load(&sc);
 	CU_ASSERT_PTR_NULL(compiled(&sc)->provider);
-	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, "l", "the Node's onDemand"));
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, "l", "has not sent the cluster"));
 	mesh_scene_end(&sc);
 }
 
