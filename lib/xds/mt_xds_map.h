@@ -37,14 +37,20 @@ struct mt_xds_mapped {
 	uint32_t n_ignored;
 };
 
+/* The source of a resource. */
+struct mt_xds_from {
+	const char *source;  /* "xds:mesh" */
+	const char *cluster; /* of the node, as its bootstrap has it; NULL: none */
+};
+
 /*
- * Maps `body` to an object of `type`. `source` becomes the origin ("xds:mesh") and `serial` the
- * serial of its meta. Returns 0, -EINVAL or -ENOMEM; after an error *out owns nothing. With -EINVAL
+ * Maps `body` to an object of `type`. The source becomes the origin and `serial` the serial of its
+ * meta. Returns 0, -EINVAL or -ENOMEM; after an error *out owns nothing. With -EINVAL
  * *why is field and reason ("filter_chains[0].filters[1]: ..."); the caller puts the resource's
  * name before it.
  */
-int mt_xds_map(enum mt_xds_type type, const Xds__Any *body, const char *source, uint64_t serial,
-	struct mt_xds_mapped *out, struct mt_err *why);
+int mt_xds_map(enum mt_xds_type type, const Xds__Any *body, const struct mt_xds_from *from,
+	uint64_t serial, struct mt_xds_mapped *out, struct mt_err *why);
 
 /*
  * Hash of a resource's content that does not depend on the order of map entries, because some

@@ -445,6 +445,7 @@ static enum xds_taken taken_again(
 
 enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item)
 {
+	const struct mt_xds_from from = {x->origin, x->b->node ? x->b->node->cluster : NULL};
 	struct mt_xds_digest digest = {{0, 0}};
 	struct mt_xds_mapped mapped = {0};
 	struct mt_err why = {""};
@@ -463,7 +464,7 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 		return taken_again(x, r, r->live, item);
 	if (r->refused && r->refused_hash == hash)
 		return XDS_REFUSED;
-	if (mt_xds_map(r->type, item->body, x->origin, ++x->serial, &mapped, &why)) {
+	if (mt_xds_map(r->type, item->body, &from, ++x->serial, &mapped, &why)) {
 		if (r->next && r->next->refused)
 			xds_body_drop(x, &r->next);
 		return refuse(r, hash, why.text);

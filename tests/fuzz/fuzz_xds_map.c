@@ -119,7 +119,7 @@ static void map(enum mt_xds_type type, const Xds__Any *any)
 	struct mt_xds_digest a = mt_xds_digest(any), b = mt_xds_digest(any);
 	struct mt_xds_mapped out;
 	struct mt_err why = {""};
-	int rc = mt_xds_map(type, any, "fuzz", 1, &out, &why);
+	int rc = mt_xds_map(type, any, &(struct mt_xds_from){"fuzz", "me"}, 1, &out, &why);
 
 	MT_ASSERT(memcmp(&a, &b, sizeof(a)) == 0);
 	MT_ASSERT((rc == 0) == (out.part != NULL));

@@ -67,7 +67,8 @@ static void add_resource(struct source *s, enum mt_xds_type type, const json_t *
 	MT_ASSERT(text);
 	mt_pb_arena_init(&arena, ARENA_MAX);
 	if (packed(&arena, type, text, &any, &why) &&
-		mt_xds_map(type, &any, SOURCE, serial_of(type, text), &out, &why) == 0) {
+		mt_xds_map(type, &any, &(struct mt_xds_from){SOURCE, "node"}, serial_of(type, text),
+			&out, &why) == 0) {
 		MT_ASSERT(mt_model_share(s->model, out.part) == 0);
 		mt_model_free(out.part);
 	} else {

@@ -37,6 +37,7 @@ static const struct type_row types[] = {
 	{"envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality",
 		&xds__wrr_locality__descriptor},
 	{THRIFT "v3.ThriftProxy", &xds__thrift_proxy__descriptor},
+	{THRIFT "filters.ratelimit.v3.RateLimit", &xds__thrift_rate_limit__descriptor},
 	{"envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy",
 		&xds__dubbo_proxy__descriptor},
 	{LOGS "file.v3.FileAccessLog", &xds__file_access_log__descriptor},

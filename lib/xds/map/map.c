@@ -224,10 +224,14 @@ static int start(struct mt_xmap *m, struct mt_pb_arena *arena, enum mt_xds_type 
 	return 0;
 }
 
-int mt_xds_map(enum mt_xds_type type, const Xds__Any *body, const char *source, uint64_t serial,
-	struct mt_xds_mapped *out, struct mt_err *why)
+int mt_xds_map(enum mt_xds_type type, const Xds__Any *body, const struct mt_xds_from *from,
+	uint64_t serial, struct mt_xds_mapped *out, struct mt_err *why)
 {
-	struct mt_xmap m = {.out = out, .source = source, .serial = serial, .rd.why = why};
+	struct mt_xmap m = {.out = out,
+		.source = from->source,
+		.node_cluster = from->cluster,
+		.serial = serial,
+		.rd.why = why};
 	struct mt_pb_arena arena;
 	struct mt_xm_any any;
 	const void *msg;

@@ -34,6 +34,7 @@ struct mt_xmap {
 	struct mt_xds_mapped *out;
 	struct mt_region *r; /* region of out->part */
 	const char *source;
+	const char *node_cluster; /* NULL: none */
 	uint64_t serial;
 	int rc;			      /* of the first error; 0: none */
 	const void *told[MT_XM_TOLD]; /* rows of notes.c already noted: once per resource */
@@ -183,7 +184,13 @@ bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *p, struct mt_re
 bool mt_xm_access_logs(
 	struct mt_xmap *m, Xds__AccessLog *const *l, size_t n, struct mt_proxy_patch *out);
 bool mt_xm_limit(struct mt_xmap *m, const Xds__MetaLocalRateLimit *l, struct mt_limit_conf **out);
+/* global_limit.c */
 bool mt_xm_meta_global(struct mt_xmap *m, const Xds__MetaRateLimit *l, struct mt_global_conf **out);
+/* Without routes; each rule's are added by mt_xm_rate_limits(), in their order. */
+bool mt_xm_thrift_global(
+	struct mt_xmap *m, const Xds__ThriftRateLimit *l, struct mt_global_conf **out);
+bool mt_xm_rate_limits(struct mt_xmap *m, Xds__RateLimit *const *l, size_t n,
+	const struct mt_rule *rule, struct mt_global_conf *g);
 
 /* ---- rules.c: common to routes of all protocols ---------------------------------------------- */
 

@@ -174,6 +174,23 @@ static const struct mt_xds_row thrift_routes[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row thrift_action[] = {
 	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 };
+static const struct mt_xds_row rate_limit[] = {
+	TOLD("disable_key", "there is no runtime layer: the limit is always on"),
+	TOLD("limit", "the rate limit service's own limit counts"),
+	TOLD("hits_addend", "each call counts as one"),
+	TOLD("apply_on_stream_done", "calls are counted when they begin"),
+};
+static const struct mt_xds_row limit_action[] = {
+	REFUSED("dynamic_metadata", "not an action of Thrift calls"),
+	REFUSED("metadata", "not an action of Thrift calls"),
+	REFUSED("extension", "not an action of Thrift calls"),
+	REFUSED("masked_remote_address", "not an action of Thrift calls"),
+	REFUSED("query_parameter_value_match", "not an action of Thrift calls"),
+	REFUSED("query_parameters", "not an action of Thrift calls"),
+};
+static const struct mt_xds_row limit_headers[] = {
+	TOLD("skip_if_absent", "without the header the call has no such descriptor"),
+};
 static const struct mt_xds_row thrift_weight[] = {
 	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 };
@@ -301,6 +318,9 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(thrift_proxy, thrift_proxy),
 	ROWS(thrift_route_configuration, thrift_routes),
 	ROWS(thrift_route_action, thrift_action),
+	ROWS(rate_limit, rate_limit),
+	ROWS(rate_limit__action, limit_action),
+	ROWS(rate_limit__action__request_headers, limit_headers),
 	ROWS(thrift_cluster_weight, thrift_weight),
 	ROWS(dubbo_proxy, dubbo_proxy),
 	ROWS(dubbo_route_configuration, dubbo_routes),

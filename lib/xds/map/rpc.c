@@ -45,13 +45,13 @@ static struct mt_rule *add_rule(struct mt_xmap *m, struct mt_proxy_patch *p)
 /* Filters of a proxy, by the types of their configurations. */
 struct filters {
 	const char *router, *router_type;
-	const char *harmless[4]; /* limits and metadata; NULL-terminated */
+	const char *harmless[3]; /* metadata; NULL-terminated */
 	enum mt_xds_note not_run, protection;
 };
 
 static const struct filters thrift_filters = {"envoy.filters.thrift.router",
 	NETWORK "thrift_proxy.router.v3.Router",
-	{THRIFT "ratelimit.v3.RateLimit", THRIFT "header_to_metadata.v3.HeaderToMetadata",
+	{THRIFT "header_to_metadata.v3.HeaderToMetadata",
 		THRIFT "payload_to_metadata.v3.PayloadToMetadata"},
 	MT_XDS_NOTE_thrift_filter, MT_XDS_NOTE_thrift_protection};
 
@@ -225,7 +225,8 @@ static bool thrift_weights(
 	return mt_xm_weighed(m, "weighted_clusters", &w);
 }
 
-static bool thrift_action(struct mt_xmap *m, const Xds__ThriftRouteAction *a, struct mt_rule *rule)
+static bool thrift_action(struct mt_xmap *m, const Xds__ThriftRouteAction *a, struct mt_rule *rule,
+	struct mt_global_conf *g)
 {
 	bool ok;
 
@@ -241,6 +242,8 @@ static bool thrift_action(struct mt_xmap *m, const Xds__ThriftRouteAction *a, st
 	for (size_t i = 0; ok && i < a->n_request_mirror_policies; i++)
 		ok = mt_xm_mirror(m, i, a->request_mirror_policies[i]->cluster,
 			a->request_mirror_policies[i]->runtime_fraction, rule);
+	if (ok && g)
+		ok = mt_xm_rate_limits(m, a->rate_limits, a->n_rate_limits, rule, g);
 	return ok;
 }
 
@@ -260,7 +263,25 @@ static bool thrift_route(struct mt_xmap *m, const Xds__ThriftRoute *r, struct mt
 		return false;
 	mt_xm_out(m, mark);
 	mt_xm_in(m, "route");
-	return thrift_action(m, r->route, rule);
+	return thrift_action(m, r->route, rule, p->global);
+}
+
+static bool thrift_filter(struct mt_xmap *m, struct mt_res_chain *c, const char *name,
+	const Xds__Any *config, struct mt_proxy_patch *p)
+{
+	struct mt_xm_any any;
+	const void *msg;
+
+	if (!mt_xm_open(m, "typed_config", config, &any))
+		return false;
+	if (strcmp(any.type, THRIFT "ratelimit.v3.RateLimit") != 0)
+		return filter(m, c, &thrift_filters, name, "typed_config", config);
+	msg = mt_xm_read(m, "typed_config", &any, &xds__thrift_rate_limit__descriptor);
+	mt_xm_in(m, "typed_config");
+	if (!msg || !mt_xm_thrift_global(m, msg, &p->global))
+		return false;
+	p->global->rules = &p->routes;
+	return true;
 }
 
 bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_res_chain *c)
@@ -285,8 +306,7 @@ bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_
 		bool typed = f->config_type_case == XDS__THRIFT_FILTER__CONFIG_TYPE_TYPED_CONFIG;
 		uint32_t mark = mt_xm_at(m, "thrift_filters", i);
 
-		if (!filter(m, c, &thrift_filters, f->name, "typed_config",
-			    typed ? f->typed_config : NULL))
+		if (!thrift_filter(m, c, f->name, typed ? f->typed_config : NULL, p))
 			return false;
 		mt_xm_out(m, mark);
 	}

@@ -68,7 +68,8 @@ static json_t *name_of(
 
 	if (!r->body)
 		return json_string(r->name); /* only lives on */
-	if (mt_xds_map(u->type, r->body, "xds:probe", 1, &m, &field) < 0) {
+	if (mt_xds_map(u->type, r->body, &(struct mt_xds_from){"xds:probe", NULL}, 1, &m, &field) <
+		0) {
 		mt_err(why, 0, "%s: %s", r->name ? r->name : "?", field.text);
 		return NULL;
 	}

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-A global rate limit from a discovery service: Aeraki's filter in a listener, and the cluster of the service that counts. Which calls
+Global rate limits from a discovery service: Aeraki's filter in a listener, and the cluster of the service that counts. Which calls
 are refused, what becomes of calls without the service by failure_mode_deny, and that another endpoint of the cluster is queried at once.
+The same of Envoy's filter for Thrift, by the actions of the call's route.
 """
 
 import pathlib
@@ -13,11 +14,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "ratelimit")]
 
 import mesh  # noqa: E402
-from world import HOST, PORT, VIP, world  # noqa: E402, I001  (makes meltemi_lab known)
+from world import HOST, PORT, THRIFT, THRIFT_PORT, THRIFT_VIP, VIP, world  # noqa: E402, I001  (makes meltemi_lab known)
 from meltemi_lab import equal, main, within  # noqa: E402
 from stand_in import OK, OVER, Service, answer  # noqa: E402
 
 LIMITS, PLACES = mesh.name_of("limits.test", 8081), [("203.0.113.8", 9000), ("203.0.113.9", 9000)]
+SERVICE = {"transportApiVersion": "V3", "grpcService": {"envoyGrpc": {"clusterName": LIMITS}}}
+ENVOY = mesh.TYPE + "envoy.extensions.filters.network.thrift_proxy."
 CALLS = 200
 
 
@@ -34,7 +37,7 @@ class Count:
 def limited(**more):
     """As it comes from Istio: a TypedStruct."""
     limit = {"domain": "shop", "timeout": "2s", "descriptors": [{"property": "method", "descriptorKey": "m"}],
-             "rateLimitService": {"transportApiVersion": "V3", "grpcService": {"envoyGrpc": {"clusterName": LIMITS}}}, **more}
+             "rateLimitService": SERVICE, **more}
     return {"metaProtocolFilters": [
         {"name": "aeraki.meta_protocol.filters.ratelimit", "config": {
             "@type": mesh.TYPE + "udpa.type.v1.TypedStruct", "typeUrl": f"{mesh.TYPE}{mesh.META}.filters.ratelimit.v1alpha.RateLimit",
@@ -47,13 +50,56 @@ def resources(w, place, **more):
             [mesh.cluster(LIMITS), mesh.assignment(LIMITS, [place])])
 
 
+def thrift(w, place):
+    """sayHello is counted by its name, the client and the node's cluster, and not by a header that it lacks; other methods are not."""
+    name = mesh.name_of(THRIFT, THRIFT_PORT)
+    actions = [{"requestHeaders": {"headerName": ":method-name", "descriptorKey": "m"}}, {"remoteAddress": {}}, {"sourceCluster": {}}]
+    limits = [{"actions": actions}, {"actions": [{"requestHeaders": {"headerName": "x-user", "descriptorKey": "u"}}]}]
+    body = {"@type": ENVOY + "v3.ThriftProxy", "statPrefix": "thrift",
+            "thriftFilters": [
+                {"name": "envoy.filters.thrift.rate_limit", "typedConfig": {
+                    "@type": ENVOY + "filters.ratelimit.v3.RateLimit", "domain": "thrift", "timeout": "2s", "failureModeDeny": True,
+                    "rateLimitService": SERVICE}},
+                {"name": "envoy.filters.thrift.router"}],
+            "routeConfig": {"name": "thrift", "routes": [
+                {"match": {"methodName": "sayHello"}, "route": {"cluster": name, "rateLimits": limits}},
+                {"match": {"methodName": ""}, "route": {"cluster": name}}]}}
+    proxy = {"name": "envoy.filters.network.thrift_proxy", "typedConfig": body}
+    return [mesh.cluster(name), mesh.assignment(name, [w.endpoint(1, THRIFT_PORT)]), mesh.listener("thrift", THRIFT_VIP, THRIFT_PORT, proxy),
+            mesh.cluster(LIMITS), mesh.assignment(LIMITS, [place])]
+
+
+def thrift_calls(w, method="sayHello"):
+    report = w.lab.thrift_client(f"{THRIFT_VIP}:{THRIFT_PORT}", scenario="load", method=method, count=50).result()
+    return report["answered"], report["failed"]
+
+
+def limits_of_thrift(w, server, count, service):
+    service.start()
+    server.apply(*thrift(w, PLACES[1]))
+    within(10, lambda: thrift_calls(w) == (50, 0), "calls within the limit")
+    domain, descriptors = service.queries[-1]
+    equal(domain, "thrift", "the domain")
+    equal(descriptors, [{"m": "sayHello", "remote_address": "192.0.2.2", "source_cluster": "lab.meta"}], "the descriptors")
+    before = len(service.queries)
+    equal(thrift_calls(w, "sayGoodbye"), (50, 0), "calls of a route without limits")
+    equal(len(service.queries), before, "queries about them")
+    count.left = 20
+    equal(thrift_calls(w), (20, 30), "calls over the limit")
+    equal(thrift_calls(w, "sayGoodbye"), (50, 0), "calls of a route without limits")
+    count.left = 10**6
+    service.stop()
+    within(10, lambda: thrift_calls(w) == (0, 50), "calls are refused without the service")
+    equal(thrift_calls(w, "sayGoodbye"), (50, 0), "calls of a route without limits")
+
+
 def answered(w):
     return w.lab.dubbo_client(f"{VIP}:{PORT}", count=CALLS, outstanding=1).result()["answered"]
 
 
 def body():
     with world() as w:
-        w.peers(dubbo=1)
+        w.peers(dubbo=1, thrift=1)
         server, count = w.server(), Count()
         server.apply(*resources(w, PLACES[0]))
         daemon = w.meltemi()
@@ -83,6 +129,7 @@ def body():
         server.apply(*resources(w, PLACES[1], failureModeDeny=True, rateLimitService={"grpcService": {"envoyGrpc": {"clusterName": nowhere}}}))
         w.problem(nowhere, "calls under the limit are refused", seconds=30)  # the listener waits for the cluster first
         equal(answered(w), 0, "calls without a cluster")
+        limits_of_thrift(w, server, count, second)
 
 
 main(body)

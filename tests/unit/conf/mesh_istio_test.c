@@ -118,7 +118,7 @@ static struct mt_model *part(enum mt_xds_type type, const char *text, uint64_t s
 	any.value.len = protobuf_c_message_get_packed_size(m);
 	any.value.data = malloc(any.value.len + 1);
 	protobuf_c_message_pack(m, any.value.data);
-	if (mt_xds_map(type, &any, "xds:istio", serial, &out, &why))
+	if (mt_xds_map(type, &any, &(struct mt_xds_from){"xds:istio", NULL}, serial, &out, &why))
 		printf("\n  %s\n", why.text);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(out.part);
 	free(any.value.data);

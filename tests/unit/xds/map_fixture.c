@@ -52,7 +52,7 @@ struct mapped map_text(enum mt_xds_type type, const char *text)
 			*c = '"';
 	mt_pb_arena_init(&m.arena, 64u << 20);
 	m.body = any_of_text(&m.arena, type, copy);
-	m.rc = mt_xds_map(type, m.body, "xds:t", 7, &m.m, &m.why);
+	m.rc = mt_xds_map(type, m.body, &(struct mt_xds_from){"xds:t", "lab"}, 7, &m.m, &m.why);
 	free(copy);
 	return m;
 }

@@ -426,7 +426,6 @@ static void harmless_filters(void)
 			1},
 		{THRIFT_WITH("{'name': 'envoy.filters.thrift.router'}"), 0},
 		{THRIFT_WITH(TYPED("x", PROXIES "thrift_proxy.router.v3.Router")), 0},
-		{THRIFT_WITH(TYPED("x", PROXIES "thrift_proxy.filters.ratelimit.v3.RateLimit")), 1},
 		{THRIFT_WITH(TYPED("x",
 			 PROXIES "thrift_proxy.filters.header_to_metadata.v3.HeaderToMetadata")),
 			1},

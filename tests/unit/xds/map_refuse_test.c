@@ -560,10 +560,14 @@ static void bodies(void)
 	for (int t = 0; t < MT_XDS_TYPES; t++) {
 		any.type_url = (char *)mt_xds_url(t);
 		any.value = (ProtobufCBinaryData){sizeof(noise), noise};
-		CU_ASSERT_EQUAL(mt_xds_map(t, &any, "x", 1, &out, &why), -EINVAL);
+		CU_ASSERT_EQUAL(
+			mt_xds_map(t, &any, &(struct mt_xds_from){"x", NULL}, 1, &out, &why),
+			-EINVAL);
 		CU_ASSERT_STRING_EQUAL(why.text, "its bytes are no such message");
 		any.type_url = (char *)"type.googleapis.com/a.B";
-		CU_ASSERT_EQUAL(mt_xds_map(t, &any, "x", 1, &out, &why), -EINVAL);
+		CU_ASSERT_EQUAL(
+			mt_xds_map(t, &any, &(struct mt_xds_from){"x", NULL}, 1, &out, &why),
+			-EINVAL);
 		CU_ASSERT_STRING_EQUAL(why.text,
 			"type_url: \"type.googleapis.com/a.B\" is another type of resource");
 	}
@@ -588,7 +592,8 @@ static void bytes_inside(void)
 	any.type_url = (char *)mt_xds_url(CDS);
 	any.value.data = buf;
 	any.value.len = xds__cluster__pack(&c, buf);
-	CU_ASSERT_EQUAL(mt_xds_map(CDS, &any, "x", 1, &out, &why), -EINVAL);
+	CU_ASSERT_EQUAL(
+		mt_xds_map(CDS, &any, &(struct mt_xds_from){"x", NULL}, 1, &out, &why), -EINVAL);
 	CU_ASSERT_STRING_EQUAL(
 		why.text, "transport_socket.typed_config: its bytes are no such message");
 }

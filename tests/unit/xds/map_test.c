@@ -578,7 +578,9 @@ static void many_endpoints(void)
 
 	mt_region_init(&r, 0);
 	any = many_in(&r);
-	CU_ASSERT_EQUAL_FATAL(mt_xds_map(MT_XDS_EDS, &any, "xds:t", 1, &out, &why), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		mt_xds_map(MT_XDS_EDS, &any, &(struct mt_xds_from){"xds:t", NULL}, 1, &out, &why),
+		0);
 	CU_ASSERT_EQUAL(((struct mt_res_endpoints *)out.meta)->n_eps, MANY);
 	CU_ASSERT(out.part->region.used <= MANY * sizeof(struct mt_res_endpoint) + 1024);
 	CU_ASSERT(sizeof(struct mt_res_endpoint) <= 24);
@@ -611,8 +613,10 @@ static void idle_clusters(void)
 		"20880}}}}]}]}");
 	before = heap_used();
 	for (int i = 0; i < N; i++) {
-		mt_xds_map(MT_XDS_CDS, cluster, "xds:mesh", 1, &c[i].m, &why);
-		mt_xds_map(MT_XDS_EDS, endpoints, "xds:mesh", 1, &e[i].m, &why);
+		mt_xds_map(MT_XDS_CDS, cluster, &(struct mt_xds_from){"xds:mesh", NULL}, 1, &c[i].m,
+			&why);
+		mt_xds_map(MT_XDS_EDS, endpoints, &(struct mt_xds_from){"xds:mesh", NULL}, 1,
+			&e[i].m, &why);
 	}
 	each = (heap_used() - before) / N;
 	if (each > 2048 || getenv("MT_PRINT"))

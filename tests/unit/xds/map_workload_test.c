@@ -101,7 +101,8 @@ static void unreadable(void)
 	at = memchr(m.body->value.data, '?', m.body->value.len);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
 	*at = '\xff';
-	m.rc = mt_xds_map(MT_XDS_EDS, m.body, "xds:t", 7, &m.m, &m.why);
+	m.rc = mt_xds_map(
+		MT_XDS_EDS, m.body, &(struct mt_xds_from){"xds:t", NULL}, 7, &m.m, &m.why);
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 	CU_ASSERT_EQUAL(((const struct mt_res_endpoints *)m.m.meta)->n_eps, 1);
 	CU_ASSERT_PTR_NULL(((const struct mt_res_endpoints *)m.m.meta)->peer);

@@ -98,7 +98,9 @@ static void hostile(void)
 
 		any.type_url = (char *)mt_xds_url(MT_XDS_NDS);
 		any.value = (ProtobufCBinaryData){strlen(bytes[i]), (uint8_t *)bytes[i]};
-		CU_ASSERT_EQUAL(mt_xds_map(MT_XDS_NDS, &any, "xds:t", 1, &out, &why), -EINVAL);
+		CU_ASSERT_EQUAL(mt_xds_map(MT_XDS_NDS, &any, &(struct mt_xds_from){"xds:t", NULL},
+					1, &out, &why),
+			-EINVAL);
 		CU_ASSERT_NOT_EQUAL(why.text[0], '\0');
 	}
 }

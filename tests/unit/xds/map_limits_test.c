@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits of Envoy's thrift_proxy that a rate limit service counts. */
+#include "map_fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define THRIFT "type.googleapis.com/envoy.extensions.filters.network.thrift_proxy."
+#define AT     "filter_chains[0].filters[0].typed_config."
+
+/* A listener with `limits` of the first route, which leads to `cluster`; the second has none. */
+static struct mapped with(const char *stage, const char *limits, const char *cluster)
+{
+	char text[8192];
+
+	snprintf(text, sizeof(text),
+		"{'name': 'l', 'address': {'socket_address': {'address': '192.0.2.1', "
+		"'port_value': 80}}, 'filter_chains': [{'filters': [{'name': 't', "
+		"'typed_config': {'@type': '" THRIFT
+		"v3.ThriftProxy', 'thrift_filters': [{'name': 'x', 'typed_config': {'@type': "
+		"'" THRIFT "filters.ratelimit.v3.RateLimit', 'domain': 'shop', 'stage': %s, "
+		"'failure_mode_deny': true, 'rate_limit_service': {'grpc_service': {'envoy_grpc': "
+		"{'cluster_name': 'limits'}}}}}, {'name': 'envoy.filters.thrift.router'}], "
+		"'route_config': {'routes': [{'match': {'method_name': 'buy'}, 'route': {%s, "
+		"'rate_limits': [%s]}}, {'match': {'method_name': ''}, 'route': {'cluster': "
+		"'b'}}]}}}]}]}",
+		stage, cluster, limits);
+	return map_text(MT_XDS_LDS, text);
+}
+
+static const struct mt_res_chain *chain(const struct mapped *m)
+{
+	return ((const struct mt_res_listener *)(const void *)m->m.meta)->chains;
+}
+
+static void check_first(const struct mt_global_descriptor *d)
+{
+	CU_ASSERT_EQUAL_FATAL(d->n_entries, 3);
+	CU_ASSERT_EQUAL(d->entries[0].value, MT_GLOBAL_OF_METHOD);
+	CU_ASSERT_STRING_EQUAL(d->entries[0].key.s, "m");
+	CU_ASSERT_EQUAL(d->entries[1].value, MT_GLOBAL_OF_ADDRESS);
+	CU_ASSERT_STRING_EQUAL(d->entries[1].key.s, "remote_address");
+	CU_ASSERT_EQUAL(d->entries[2].value, MT_GLOBAL_OF_TEXT);
+	CU_ASSERT_STRING_EQUAL(d->entries[2].key.s, "generic_key");
+	CU_ASSERT_STRING_EQUAL(d->entries[2].from.s, "v");
+}
+
+static void check_second(const struct mt_global_descriptor *d)
+{
+	CU_ASSERT_EQUAL_FATAL(d->n_entries, 4);
+	CU_ASSERT_STRING_EQUAL(d->entries[0].key.s, "source_cluster");
+	CU_ASSERT_STRING_EQUAL(d->entries[0].from.s, "lab");
+	CU_ASSERT_STRING_EQUAL(d->entries[1].key.s, "destination_cluster");
+	CU_ASSERT_STRING_EQUAL(d->entries[1].from.s, "a");
+	CU_ASSERT_EQUAL(d->entries[2].value, MT_GLOBAL_OF_METADATA);
+	CU_ASSERT_STRING_EQUAL(d->entries[2].from.s, "x-user");
+	CU_ASSERT_STRING_EQUAL(d->entries[3].key.s, "header_match");
+	CU_ASSERT_STRING_EQUAL(d->entries[3].from.s, "vip");
+	CU_ASSERT_STRING_EQUAL(conds_str(d->entries[3].match), "tier exact gold");
+	CU_ASSERT(d->entries[3].unless);
+}
+
+/* A descriptor of another stage is not the filter's. */
+static void of_routes(void)
+{
+	struct mapped m = with("0",
+		"{'actions': [{'request_headers': {'header_name': ':method-name', "
+		"'descriptor_key': 'm'}}, {'remote_address': {}}, {'generic_key': "
+		"{'descriptor_value': 'v'}}]}, {'stage': 2, 'actions': [{'remote_address': {}}]}, "
+		"{'disable_key': 'k', 'limit': {}, 'actions': [{'source_cluster': {}}, "
+		"{'destination_cluster': {}}, {'request_headers': {'header_name': 'x-user', "
+		"'descriptor_key': 'u', 'skip_if_absent': true}}, {'header_value_match': "
+		"{'descriptor_value': 'vip', 'expect_match': false, 'headers': [{'name': 'tier', "
+		"'exact_match': 'gold'}]}}]}",
+		"'cluster': 'a'");
+	const struct mt_global_conf *g;
+
+	if (m.rc)
+		printf("\n  %s\n", m.why.text);
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS limits; CDS a; CDS b");
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "disable_key: there is no runtime layer"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "limit: the rate limit service's own"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "skip_if_absent: without the header"));
+	CU_ASSERT_PTR_NULL(chain(&m)->unserved);
+	g = chain(&m)->proxy->global;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(g);
+	CU_ASSERT(g->deny_on_fail.v);
+	CU_ASSERT_PTR_EQUAL(g->rules, &chain(&m)->proxy->routes);
+	CU_ASSERT_EQUAL_FATAL(g->n_routes, 2);
+	CU_ASSERT_EQUAL(g->routes[1].n_descriptors, 0);
+	CU_ASSERT_EQUAL_FATAL(g->routes[0].n_descriptors, 2);
+	check_first(&g->routes[0].descriptors[0]);
+	check_second(&g->routes[0].descriptors[1]);
+	unmap(&m);
+}
+
+#define LIMIT  AT "route_config.routes[0].route.rate_limits[0]"
+#define ACTION LIMIT ".actions[0]"
+#define TO_A   "'cluster': 'a'"
+
+static void refused(void)
+{
+	static const struct {
+		const char *stage, *limits, *cluster, *why;
+	} rows[] = {
+		{"11", "", TO_A, AT "thrift_filters[0].typed_config.stage: more than 10"},
+		{"0", "{'stage': 11}", TO_A, LIMIT ".stage: 11 is not within 0 and 10"},
+		{"0", "{}", TO_A, LIMIT ".actions: there are none"},
+		{"0", "{'actions': [{}]}", TO_A, ACTION ": no action of Thrift calls"},
+		{"0", "{'actions': [{'masked_remote_address': {}}]}", TO_A,
+			ACTION ".masked_remote_address: not an action of Thrift calls"},
+		{"0", "{'actions': [{'generic_key': {}}]}", TO_A,
+			ACTION ".generic_key.descriptor_value: missing"},
+		{"0", "{'actions': [{'request_headers': {'header_name': 'x'}}]}", TO_A,
+			ACTION ".request_headers.descriptor_key: missing"},
+		{"0", "{'actions': [{'request_headers': {'descriptor_key': 'x'}}]}", TO_A,
+			ACTION ".request_headers.header_name: missing"},
+		{"0", "{'actions': [{'header_value_match': {'descriptor_value': 'v'}}]}", TO_A,
+			ACTION ".header_value_match.headers: there are none"},
+		{"0", "{'actions': [{'destination_cluster': {}}]}",
+			"'weighted_clusters': {'clusters': [{'name': 'a', 'weight': 1}, {'name': "
+			"'b', 'weight': 1}]}",
+			ACTION ".destination_cluster: calls are counted before one of the route's "
+			       "clusters is chosen"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = with(rows[i].stage, rows[i].limits, rows[i].cluster);
+
+		CU_ASSERT_EQUAL(m.rc, -EINVAL);
+		CU_ASSERT_STRING_EQUAL(m.why.text, rows[i].why);
+		unmap(&m);
+	}
+}
+
+/* A query has 16 descriptors of 8 entries, and 2,048 bytes of texts that do not depend on the call. */
+static void too_much(void)
+{
+	static char limits[8192], word[2048];
+	struct mapped m;
+	size_t at = 0;
+
+	for (int i = 0; i < 17; i++)
+		at += (size_t)snprintf(limits + at, sizeof(limits) - at,
+			"%s{'actions': [{'generic_key': {'descriptor_value': 'v'}}]}",
+			i ? ", " : "");
+	m = with("0", limits, TO_A);
+	CU_ASSERT_STRING_EQUAL(
+		m.why.text, AT "route_config.routes[0].route.rate_limits[16]: more than 16");
+	unmap(&m);
+	at = 0;
+	for (int i = 0; i < 9; i++)
+		at += (size_t)snprintf(limits + at, sizeof(limits) - at, "%s{'remote_address': {}}",
+			i ? ", " : "{'actions': [");
+	snprintf(limits + at, sizeof(limits) - at, "]}");
+	m = with("0", limits, TO_A);
+	CU_ASSERT_STRING_EQUAL(m.why.text, LIMIT ".actions: more than 8");
+	unmap(&m);
+	memset(word, 'x', sizeof(word) - 1);
+	snprintf(limits, sizeof(limits),
+		"{'actions': [{'generic_key': {'descriptor_value': '%s'}}]}", word);
+	m = with("0", limits, TO_A);
+	CU_ASSERT_STRING_EQUAL(m.why.text, AT
+		"route_config.routes[0].route.rate_limits: the domain, keys and values have more "
+		"than 2048 bytes");
+	unmap(&m);
+}
+
+const struct mt_test map_limits_tests[] = {
+	{"of_routes", of_routes}, {"refused", refused}, {"too_much", too_much}, {0}};
