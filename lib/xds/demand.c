@@ -154,7 +154,7 @@ static bool make_room(struct mt_xds *x)
 	mt_list_foreach (n, &x->demand.all) {
 		struct xds_demand *z = mt_list_entry(n, struct xds_demand, node);
 
-		if (!z->absent_until || is_live(z->r) || z->r->next)
+		if (!z->absent_until || is_live(z->r) || z->r->next || z->r->queried)
 			continue;
 		forget(x, z);
 		return true;
@@ -191,6 +191,13 @@ static void ask_again(struct mt_xds *x, struct xds_demand *z)
 	x->demand.due = 0;
 }
 
+/* Beyond conf.names as well: listeners name few, and calls do not choose them. */
+void xds_demand_queried(struct mt_xds *x, struct xds_res *r)
+{
+	if (xds_on_demand(x, r->type) && !r->demand)
+		(void)add(x, r);
+}
+
 bool mt_xds_demand(struct mt_xds *x, const char *name, uint64_t now)
 {
 	struct xds_res *r;
@@ -219,7 +226,8 @@ static void restore(struct mt_xds *x, enum mt_xds_type type)
 	mt_list_foreach_safe (n, tmp, &x->types[type].all) {
 		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
-		if (!xds_newest(r) || (r->wants && x->demand.n < x->demand.conf.names && add(x, r)))
+		if (!xds_newest(r) || r->demand ||
+			(r->wants && x->demand.n < x->demand.conf.names && add(x, r)))
 			continue;
 		xds_leave(x, r);
 	}
@@ -300,6 +308,8 @@ static uint64_t step_live(struct mt_xds *x, struct xds_demand *z)
 	if (!z->told)
 		came(x, z);
 	use_table(z);
+	if (z->r->queried)
+		z->used_at = x->now;
 	end = z->used_at + x->demand.conf.idle_ns;
 	if (x->now < end)
 		return end;
@@ -312,8 +322,8 @@ static uint64_t step_absent(struct mt_xds *x, struct xds_demand *z)
 {
 	if (x->now < z->absent_until)
 		return z->absent_until;
-	/* It was received meanwhile and waits for its endpoints. */
-	if (z->r->next && !z->r->next->refused) {
+	/* It was received meanwhile and waits for its endpoints, or it is needed without calls. */
+	if (z->r->queried || (z->r->next && !z->r->next->refused)) {
 		z->absent_until = 0;
 		z->since = x->now;
 		return z->since + x->demand.conf.timeout_ns;

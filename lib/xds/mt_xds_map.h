@@ -19,6 +19,7 @@ struct mt_xds_ref {
 		*server; /* cluster of the discovery server that has it; NULL: the default server */
 	uint64_t timeout_ns; /* initial_fetch_timeout; 0: not set, 15 s; MT_NEVER: no limit */
 	bool delta;	     /* `server` uses the delta protocol */
+	bool queried;	     /* the node itself queries the cluster: it does not wait for calls */
 };
 
 /* A field that is accepted without effect. */

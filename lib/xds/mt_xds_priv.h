@@ -76,6 +76,7 @@ struct xds_res {
 	/* Index in link->judged[type] + 1 while the verdict on its response is due; 0: none is. */
 	uint32_t judged;
 	uint32_t wants;	     /* bodies that reference it */
+	uint32_t queried;    /* of these references: mt_xds_ref.queried */
 	uint32_t round;	     /* number of the last response with it */
 	uint64_t updated_at; /* 0: never */
 	struct xds_dns *dns; /* of a cluster with host names; else NULL */
@@ -304,6 +305,8 @@ void xds_leave(struct mt_xds *x, struct xds_res *r);
 /* demand.c */
 /* Counts restored resources as used if referenced, up to conf.names of them; removes the others. */
 void xds_demand_restore(struct mt_xds *x);
+/* The node itself queries the cluster: it is requested as if a call had been routed to it. */
+void xds_demand_queried(struct mt_xds *x, struct xds_res *r);
 /* Starts the timers, because no call could use the resources before. */
 void xds_demand_start(struct mt_xds *x);
 void xds_demand_turn(struct mt_xds *x);

@@ -180,6 +180,8 @@ static void want(struct mt_xds *x, struct xds_body *b, uint32_t i)
 		ask_another(x, t, ref);
 	else
 		ask_of(x, t, ref);
+	if (ref->queried && !t->queried++)
+		xds_demand_queried(x, t);
 }
 
 void xds_body_again(struct mt_xds *x, const struct xds_body *b)
@@ -189,9 +191,12 @@ void xds_body_again(struct mt_xds *x, const struct xds_body *b)
 			ask_another(x, b->targets[i], &b->mapped.refs[i]);
 }
 
-static void unwant(struct mt_xds *x, struct xds_res *t)
+static void unwant(struct mt_xds *x, struct xds_res *t, const struct mt_xds_ref *ref)
 {
-	if (!t || --t->wants)
+	if (!t)
+		return;
+	t->queried -= ref->queried;
+	if (--t->wants)
 		return;
 	xds_unask(t);
 	xds_demand_drop(x, t);
@@ -245,7 +250,7 @@ void xds_body_drop(struct mt_xds *x, struct xds_body **at)
 		return;
 	x->n_refused -= b->refused;
 	for (uint32_t i = 0; i < b->mapped.n_refs && !mt_mutant(MT_MUTANT_xds_names_leaked); i++)
-		unwant(x, b->targets[i]);
+		unwant(x, b->targets[i], &b->mapped.refs[i]);
 	free_body(x, b);
 }
 

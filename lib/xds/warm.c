@@ -102,7 +102,7 @@ static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32
 	switch (t->type) {
 	case MT_XDS_CDS:
 		/* Calls wait for it instead. */
-		if (xds_on_demand(x, MT_XDS_CDS))
+		if (xds_on_demand(x, MT_XDS_CDS) && !r->next->mapped.refs[i].queried)
 			return true;
 		if (!r->live || was_named(r->live, t))
 			return t->live;

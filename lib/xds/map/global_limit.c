@@ -36,7 +36,7 @@ static bool service(
 		return mt_xm_bad(m, NULL, "names no cluster (envoy_grpc)");
 	if (!mt_xm_name_text(
 		    m, "envoy_grpc.cluster_name", g->envoy_grpc->cluster_name, &out->service) ||
-		!mt_xm_needs_cluster(m, out->service.s))
+		!mt_xm_queries_cluster(m, out->service.s))
 		return false;
 	mt_xm_out(m, mark);
 	return true;

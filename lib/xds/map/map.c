@@ -89,18 +89,29 @@ static bool add_ref(struct mt_xmap *m, const struct mt_xds_ref *ref)
 	struct mt_xds_mapped *o = m->out;
 	struct mt_xds_ref *r;
 
-	if (mt_strmap_get(&m->named[ref->type], ref->name))
+	uintptr_t earlier = (uintptr_t)mt_strmap_get(&m->named[ref->type], ref->name);
+
+	if (earlier) {
+		o->refs[earlier - 1].queried |= ref->queried;
 		return true;
+	}
 	r = mt_region_push(m->r, (void **)&o->refs, &o->n_refs, sizeof(*r));
 	if (!r)
 		return mt_xm_no_memory(m);
 	*r = *ref;
-	return mt_strmap_put(&m->named[ref->type], r->name, m, NULL) == 0 || mt_xm_no_memory(m);
+	return mt_strmap_put(&m->named[ref->type], r->name, (void *)(uintptr_t)o->n_refs, NULL) ==
+		       0 ||
+	       mt_xm_no_memory(m);
 }
 
 bool mt_xm_needs_cluster(struct mt_xmap *m, const char *name)
 {
 	return add_ref(m, &(struct mt_xds_ref){.type = MT_XDS_CDS, .name = name});
+}
+
+bool mt_xm_queries_cluster(struct mt_xmap *m, const char *name)
+{
+	return add_ref(m, &(struct mt_xds_ref){.type = MT_XDS_CDS, .name = name, .queried = true});
 }
 
 /* Reads an api_config_source: the cluster of another discovery server, and its protocol. */

@@ -101,6 +101,8 @@ bool mt_xm_ref(struct mt_xmap *m, const char *field, const Xds__ConfigSource *fr
 
 /* Adds a reference to a cluster. `name` must already be in the part's region. */
 bool mt_xm_needs_cluster(struct mt_xmap *m, const char *name);
+/* The same of a cluster that is fetched at once, also on demand. */
+bool mt_xm_queries_cluster(struct mt_xmap *m, const char *name);
 
 /* Content of an Any: a serialized message, or the fields of a TypedStruct. */
 struct mt_xm_any {

@@ -397,7 +397,41 @@ static void left_out_by_a_load(void)
 	mesh_finish(&m);
 }
 
+#define LIMITED                                                                                    \
+	"{'name': 'l', 'address': {'socket_address': {'address': '192.0.2.81', 'port_value': "     \
+	"80}}, 'filter_chains': [{'filters': [{'name': 'f', 'typed_config': {'@type': "            \
+	"'type.googleapis.com/aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy', 'codec': "    \
+	"{'name': 'dubbo'}, 'route_config': {'routes': [{'route': {'cluster': 'a'}}]}, "           \
+	"'meta_protocol_filters': [{'name': 'x', 'config': {'@type': 'type.googleapis.com/"        \
+	"aeraki.meta_protocol_proxy.filters.ratelimit.v1alpha.RateLimit', 'domain': 'd', "         \
+	"'rate_limit_service': {'grpc_service': {'envoy_grpc': {'cluster_name': 'limits'}}}, "     \
+	"'descriptors': [{'property': 'method', 'descriptor_key': 'm'}]}}]}}]}]}"
+
+/* The node itself queries the service that counts calls: it comes without any, and stays. */
+static void a_service_that_is_queried(void)
+{
+	struct mesh m;
+
+	mesh_begin_demand(&m, &conf);
+	mesh_say(&m, MT_XDS_LDS, LIMITED, NULL);
+	CU_ASSERT_TRUE(m.ok);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_CDS), 1);
+	tell(&m, CLUSTER("limits"), ENDPOINTS("limits"));
+	CU_ASSERT_EQUAL(waits(&m, "limits"), 0);
+	CU_ASSERT_EQUAL(waits(&m, "a"), 1000);
+	(void)mesh_wait(&m, 3 * conf.idle_ns);
+	CU_ASSERT_EQUAL(waits(&m, "limits"), 0);
+	/* Without the listener nothing needs it. */
+	mesh_say(&m, MT_XDS_LDS, LISTENER("l", "a"), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_EQUAL(waits(&m, "limits"), -1);
+	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_CDS), 0);
+	mesh_finish(&m);
+}
+
 const struct mt_test demand_tests[] = {
+	{"a_service_that_is_queried", a_service_that_is_queried},
 	{"fetched_at_the_first_call", fetched_at_the_first_call},
 	{"who_was_not_asked_for_is_not_taken", who_was_not_asked_for_is_not_taken},
 	{"one_that_does_not_exist", one_that_does_not_exist},
