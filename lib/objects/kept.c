@@ -25,6 +25,7 @@ static void free_one(struct mt_kept_one *one)
 		mt_object_put(one->good);
 	free(one->text);
 	free(one->file);
+	free(one->only);
 	free(one->key);
 	free(one);
 }
@@ -102,37 +103,79 @@ static struct mt_source_place place_of(char *key)
 	return p;
 }
 
-struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one)
+static bool same_namespaces(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Notes the namespaces of the source that holds the object now. False: no memory. */
+static bool limit(struct mt_kept_one *one, const char *only)
+{
+	char *copy = only ? strdup(only) : NULL;
+
+	if (only && !copy)
+		return false;
+	one->stale |= !one->known || !same_namespaces(one->only, only);
+	one->known = true;
+	free(one->only);
+	one->only = copy;
+	return true;
+}
+
+/* Parses a text of the object as one of a source with these namespaces; NULL: it is not usable. */
+static struct mt_object *parse(const struct mt_kept_one *one, const char *text, const char *only)
 {
 	struct mt_objects objects = {0};
+	struct mt_object *good = NULL;
 	struct mt_source_place place;
 	struct mt_diags ignored;
-	char *key;
+	char *key = strdup(one->key);
 	uint32_t n;
 
-	if (one->good || !one->text)
-		return one->good;
-	key = strdup(one->key);
 	if (!key)
 		return NULL;
 	place = place_of(key);
+	/* An earlier version of Meltemi has not stored them: assume the narrowest limit. */
+	place.only = one->known ? only : place.ns;
 	mt_diags_init(&ignored);
-	if (mt_source_objects(&objects, &ignored, &place, one->file, one->line, one->text, &n) ==
-			0 &&
+	if (mt_source_objects(&objects, &ignored, &place, one->file, one->line, text, &n) == 0 &&
 		objects.n == 1 && objects.v[0]->status != MT_OBJECT_REFUSED) {
-		one->good = objects.v[0];
-		one->good->part->refs++;
+		good = objects.v[0];
+		good->part->refs++;
 	}
 	mt_objects_fini(&objects);
 	mt_diags_fini(&ignored);
 	free(key);
-	/*
-	 * Parse the text only once. A text that this version of Meltemi rejects is of no further
-	 * use.
-	 */
-	free(one->text);
+	return good;
+}
+
+/* The last good version as one of a source with the namespaces one->only. */
+static struct mt_object *good_of(struct mt_kept_one *one)
+{
+	struct mt_object *was = one->good;
+	char *text;
+
+	if (was && (!one->known || same_namespaces(was->only, one->only)))
+		return was;
+	if (!was && !one->text)
+		return NULL;
+	/* Parse a text only once. One that this version of Meltemi rejects is of no further use. */
+	text = was ? mt_document_text(was->root) : one->text;
+	one->good = text ? parse(one, text, one->only) : NULL;
 	one->text = NULL;
+	free(text);
+	if (was)
+		mt_object_put(was);
 	return one->good;
+}
+
+struct mt_object *mt_kept_absent_good(struct mt_kept_one *one, const struct mt_source_reading *r)
+{
+	const char *only;
+
+	if (mt_source_limit(r, one->file, &only) && !limit(one, only))
+		return NULL;
+	return good_of(one);
 }
 
 /* True if the object that was read is the kept version. */
@@ -144,6 +187,8 @@ static bool is_version(const struct mt_kept_one *one, const struct mt_object *o)
 
 static void adopt(struct mt_kept_one *one, struct mt_object *o)
 {
+	if (one->good)
+		mt_object_put(one->good);
 	one->good = o;
 	o->part->refs++;
 	free(one->text);
@@ -156,13 +201,16 @@ struct mt_object *mt_kept_good(struct mt_kept *k, struct mt_object *o)
 
 	if (!one)
 		return NULL;
+	if (!limit(one, o->only))
+		return NULL;
 	/*
 	 * After a restart most files still contain the kept version. Use the object that was just
 	 * read instead of parsing the kept text.
 	 */
-	if (!one->good && one->text && is_version(one, o))
+	if (is_version(one, o) &&
+		(one->good ? !same_namespaces(one->good->only, o->only) : one->text != NULL))
 		adopt(one, o);
-	return mt_kept_one_good(k, one);
+	return good_of(one);
 }
 
 /* ---- update ---------------------------------------------------------------------------------- */
@@ -243,7 +291,7 @@ static void keep(struct update *u, const struct mt_object_row *row)
 	struct mt_kept_one *one;
 	const char *key = mt_object_key(o);
 	char *file;
-	bool same;
+	bool same, stale;
 
 	if (strlen(key) >= MT_OBJECT_KEY_MAX)
 		return;
@@ -253,10 +301,21 @@ static void keep(struct update *u, const struct mt_object_row *row)
 		return;
 	}
 	one->mark = true;
-	if (!is_good(row))
+	stale = one->stale && (one->good || one->text);
+	one->stale = false;
+	if (!is_good(row)) {
+		if (stale)
+			changed(u, one, false);
 		return;
-	same = (one->good || one->text) && mt_content_hash_same(&one->hash, &o->hash) &&
-	       one->file && strcmp(one->file, o->origin.file) == 0;
+	}
+	if (!limit(one, o->only)) {
+		u->rc = -ENOMEM;
+		return;
+	}
+	same = !stale && !one->stale && (one->good || one->text) &&
+	       mt_content_hash_same(&one->hash, &o->hash) && one->file &&
+	       strcmp(one->file, o->origin.file) == 0;
+	one->stale = false;
 	one->line = o->origin.line;
 	if (one->good != o) {
 		if (one->good)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * STATE/objects.jsonl: one JSON object in each line. A later line replaces an earlier one of the
- * same identity; a line without "document" removes the object. Changes are appended, and the file
- * is replaced when most of it is stale. A truncated last line is ignored.
+ * same identity; a line without "document" removes the object. "namespaces" are those that its
+ * source is limited to, "" for all; earlier versions have not stored them. Changes are appended,
+ * and the file is replaced when most of it is stale. A truncated last line is ignored.
  */
 #include "mt_objects_priv.h"
 
@@ -47,6 +48,9 @@ static void take(struct mt_kept *k, const json_t *j)
 		return;
 	free(one->text);
 	free(one->file);
+	free(one->only);
+	one->known = json_is_string(json_object_get(j, "namespaces"));
+	one->only = *text_of(j, "namespaces") ? copy_of(j, "namespaces") : NULL;
 	one->text = copy_of(j, "document");
 	one->file = copy_of(j, "file");
 	one->line = (uint32_t)json_integer_value(json_object_get(j, "line"));
@@ -105,6 +109,11 @@ static char *line_of(const struct mt_kept_one *one, bool gone)
 				   one->file, "line", (json_int_t)one->line, "time",
 				   (json_int_t)one->wall, "hash", hash, "document", text)
 			 : NULL;
+	}
+	if (j && !gone && one->known &&
+		json_object_set_new(j, "namespaces", json_string(one->only ? one->only : ""))) {
+		json_decref(j);
+		j = NULL;
 	}
 	if (j)
 		line = json_dumps(j, JSON_COMPACT);

@@ -53,10 +53,10 @@
  * compilation for each kind.
  *
  * objects.jsonl has one JSON object a line: `object` (the identity), `file`, `line`, `time`,
- * `hash`, `document` (as one line of YAML in flow style). A later line of the same identity
- * replaces an earlier one, and a line without `document` removes the object. The file is rewritten
- * when more than half of it is stale. Unreadable lines are skipped, with one warning for all. The
- * file never contains a Node, a Secret or compiled data.
+ * `hash`, `document` (as one line of YAML in flow style), `namespaces` (of its source). A later
+ * line of the same identity replaces an earlier one, and a line without `document` removes the
+ * object. The file is rewritten when more than half of it is stale. Unreadable lines are skipped,
+ * with one warning for all. The file never contains a Node, a Secret or compiled data.
  */
 #pragma once
 

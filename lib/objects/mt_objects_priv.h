@@ -17,6 +17,10 @@ struct mt_kept_one {
 	char *key;
 	struct mt_object *good; /* NULL: not yet parsed from `text` */
 	char *text, *file;
+	/* namespaces that the source of its file is limited to, if `known`; NULL: to none */
+	char *only;
+	bool known;
+	bool stale; /* the file has other ones, or none */
 	uint32_t line;
 	int64_t wall; /* when this version was stored, seconds since 1970 */
 	struct mt_content_hash hash;
@@ -40,10 +44,11 @@ struct mt_kept {
 };
 
 /*
- * kept.c: returns the object, parsed from its text at the first call; NULL: the text cannot be
- * parsed.
+ * kept.c: returns the last good version of an object that is in no file, parsed from its text at
+ * the first call; NULL: the text cannot be parsed. It is one of the source that holds its file now,
+ * if there is one, whatever its text was stored with.
  */
-struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one);
+struct mt_object *mt_kept_absent_good(struct mt_kept_one *one, const struct mt_source_reading *r);
 
 /* kept_file.c */
 int mt_kept_read(struct mt_kept *k);

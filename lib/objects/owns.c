@@ -162,17 +162,10 @@ static const struct mt_node_source *source_of(
 	return s;
 }
 
-/*
- * True for a version of an earlier load if its source is limited to some namespaces, or unknown
- * because the Node names its directory no more.
- */
-static bool was_limited(const struct mt_object_table *t, const struct mt_source_reading *r,
-	const struct mt_object *o, const struct mt_node_source *s)
+/* True for a version of an earlier load if its source is limited to some namespaces. */
+static bool was_limited(const struct mt_object *o, const struct mt_node_source *s)
 {
-	if (o->only || (s && s->n_namespaces))
-		return true;
-	return !s && !mt_source_is_read(r, o->origin.file) &&
-	       strcmp(o->origin.file, t->node->origin.file) != 0;
+	return o->only || (s && s->n_namespaces);
 }
 
 /* ---- what follows ---------------------------------------------------------------------------- */
@@ -253,7 +246,7 @@ bool mt_good_is_disowned(struct mt_object_table *t, const struct mt_source_readi
 	s = source_of(t, good->origin.file, &self);
 	if (!s && row->absent)
 		(void)source_of_absent(t, r, good, &self);
-	if (was_limited(t, r, good, s) && good_has(t, row, self, why))
+	if (was_limited(good, s) && good_has(t, row, self, why))
 		return true;
 	/* A version of another file is one of the source that has the object now. */
 	if (row->absent || !row->o->only)

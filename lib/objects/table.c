@@ -225,7 +225,7 @@ static void add_absent(
 			mt_strmap_put(&s.here, mt_object_key(t->rows[i].o), t, NULL);
 	while ((one = mt_strmap_next(&kept->all, &pos, NULL)) != NULL)
 		if (is_absent(&s, one->key, one->file))
-			add_absent_row(&s, mt_kept_one_good(kept, one), one->file);
+			add_absent_row(&s, mt_kept_absent_good(one, r), one->file);
 	for (uint32_t i = 0; i < kept->secrets.n; i++) {
 		struct mt_object *o = kept->secrets.v[i];
 

@@ -141,9 +141,12 @@ static const struct mt_source_root *root_of(const struct mt_source_reading *r, c
 	return best;
 }
 
-bool mt_source_is_read(const struct mt_source_reading *r, const char *file)
+bool mt_source_limit(const struct mt_source_reading *r, const char *file, const char **only)
 {
-	return root_of(r, file) != NULL;
+	const struct mt_source_root *root = root_of(r, file);
+
+	*only = root ? root->only : NULL;
+	return root != NULL;
 }
 
 const char *mt_source_root_only(const struct mt_source_reading *r, const char *directory)

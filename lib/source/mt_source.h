@@ -165,8 +165,11 @@ int mt_reading_partial(struct mt_source_reading *r, const char *path);
 const char *mt_source_holder(
 	const struct mt_source_reading *r, const char *file, const struct mt_object *o);
 
-/* True if the file is in a directory of a source, also if that could not be read. */
-bool mt_source_is_read(const struct mt_source_reading *r, const char *file);
+/*
+ * True if the file is in a directory of a source, also if that could not be read. *only receives
+ * the namespaces that this source is limited to; NULL: all.
+ */
+bool mt_source_limit(const struct mt_source_reading *r, const char *file, const char **only);
 /* The namespaces that the source of a directory is limited to; NULL: all, or no such source. */
 const char *mt_source_root_only(const struct mt_source_reading *r, const char *directory);
 /*

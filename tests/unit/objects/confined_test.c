@@ -329,6 +329,110 @@ static void a_limit_that_is_new(void)
 	scene_end(&sc);
 }
 
+/* ---- last good versions ---------------------------------------------------------------------- */
+
+#define WORKLOADS(sources)                                                                         \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24], side: workloads}]\n"   \
+	"  sources: [" sources "]\n"
+#define ENTRY(name, ns, account)                                                                   \
+	ISTIO("WorkloadEntry", name, ns)                                                           \
+	"  address: 192.0.2.5\n  serviceAccount: " account "\n"
+
+/* As an earlier version of Meltemi has written the file. */
+static void forget_namespaces(const struct scene *sc)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), "sed -i 's/,\"namespaces\":\"[^\"]*\"//' %s/objects.jsonl",
+		sc->state);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+}
+
+static bool knows_namespaces(const struct scene *sc)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd),
+		"grep 'WorkloadEntry.na.nx\"' %s/objects.jsonl | tail -1 | grep -q "
+		"'\"namespaces\":\"a\"'",
+		sc->state);
+	return system(cmd) == 0;
+}
+
+static void is_the_owners(const struct scene *sc)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
+	CU_ASSERT_EQUAL_FATAL(sc->s->n_bound, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s->bound[0].principal);
+	CU_ASSERT_STRING_EQUAL(sc->s->bound[0].principal, "cluster.local/ns/b/sa/owner");
+}
+
+/*
+ * A last good version is one of the source that holds its file, also if the state directory has it
+ * without namespaces: an author gets nothing by a file that cannot be read at a restart.
+ */
+static void last_good_versions(void)
+{
+	/* With its name and without. */
+	static const char *const broken[] = {
+		ISTIO("WorkloadEntry", "x", "a") "  address: [\n", "\xff\xfe\xff"};
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(broken); i++) {
+		struct scene sc;
+
+		begin(&sc, WORKLOADS(OTHERS ", " TEAM));
+		scene_write(&sc, "all/team/x.yaml", ENTRY("x", "a", "x"));
+		scene_load_node(&sc);
+		CU_ASSERT(knows_namespaces(&sc));
+		scene_write(&sc, "all/w.yaml", ENTRY("w", "b", "owner"));
+		forget_namespaces(&sc);
+		scene_restart(&sc);
+		/* Written again, although this version is not good any more. */
+		scene_load_node(&sc);
+		is_the_owners(&sc);
+		CU_ASSERT(knows_namespaces(&sc));
+		if (i % 2)
+			forget_namespaces(&sc);
+		scene_write(&sc, "all/team/x.yaml", broken[i / 2]);
+		for (int load = 0; load < 2; load++) {
+			scene_restart(&sc);
+			scene_load_node(&sc);
+			IS_STATUS(&sc, "WorkloadEntry", "x", "last-good");
+			is_the_owners(&sc);
+			CU_ASSERT(knows_namespaces(&sc));
+		}
+		/* Edited while the node was down. */
+		scene_write(&sc, "all/w.yaml", ENTRY("w2", "b", "owner"));
+		forget_namespaces(&sc);
+		scene_restart(&sc);
+		scene_load_node(&sc);
+		is_the_owners(&sc);
+		scene_end(&sc);
+	}
+}
+
+/* The same if the Node limits the source of a version that was stored without a limit. */
+static void a_new_limit_of_a_last_good_version(void)
+{
+	for (int restart = 0; restart < 2; restart++) {
+		struct scene sc;
+
+		begin(&sc, WORKLOADS(OTHERS ", {directory: all/team}"));
+		scene_write(&sc, "all/team/x.yaml", ENTRY("x", "a", "x"));
+		scene_load_node(&sc);
+		scene_write(&sc, "0-node.yaml", WORKLOADS(OTHERS ", " TEAM));
+		scene_write(&sc, "all/w.yaml", ENTRY("w", "b", "owner"));
+		scene_write(&sc, "all/team/x.yaml", "\xff\xfe\xff");
+		if (restart)
+			scene_restart(&sc);
+		scene_load_node(&sc);
+		IS_STATUS(&sc, "WorkloadEntry", "x", "last-good");
+		is_the_owners(&sc);
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test confined_tests[] = {
 	{"confined_sources", confined_sources},
 	{"namespaces_of_a_source", namespaces_of_a_source},
@@ -337,5 +441,7 @@ const struct mt_test confined_tests[] = {
 	{"illegible_policies", illegible_policies},
 	{"unreadable_directories", unreadable_directories},
 	{"a_limit_that_is_new", a_limit_that_is_new},
+	{"last_good_versions", last_good_versions},
+	{"a_new_limit_of_a_last_good_version", a_new_limit_of_a_last_good_version},
 	{0},
 };
