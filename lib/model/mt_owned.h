@@ -5,9 +5,13 @@
  * neither the order of loads nor a restart changes an answer.
  *
  * - Networks of one family are compared; an IPv4-mapped IPv6 address is an IPv4 address.
- * - A host touches a pattern if one of them covers the other (mt_host_covers()). The short and the
- *   long names of a Kubernetes Service (mt_long_name()) are one host, also with a star for NAME.
- * - Two sources never own the same: the Node is refused, and an index has only the first of them.
+ * - A host overlaps an owned one if it is the same, or if one of them is a wildcard and covers the
+ *   other, as mt_host_covers() defines it. The short and the long names of a Kubernetes Service
+ *   (mt_long_name()) are one host, so a wildcard covers a Service by each of its names, and two
+ *   wildcards overlap if both cover one Service. No wildcard has short names itself:
+ *   "*.dev.svc.cluster.local" does not cover "api.example.dev".
+ * - Entries of two sources never overlap: the Node is refused, and an index has only the first of
+ *   them.
  */
 #pragma once
 
@@ -24,22 +28,22 @@ struct mt_owned_entry {
 	const struct mt_text *text;
 };
 
-/* Instead of the index of a source: of none of the Node. */
+/* In place of the index of a source: an object that no source of the Node has. */
 #define MT_OWNED_NO_SOURCE UINT32_MAX
 
-/* Called for an entry that touches another one, which a source before or after it has. */
+/* Called once for each entry that overlaps one of an earlier source. */
 typedef void mt_owned_clash_fn(
-	void *arg, const struct mt_owned_entry *e, const struct mt_owned_entry *other);
+	void *arg, const struct mt_owned_entry *e, const struct mt_owned_entry *earlier);
 
 /*
- * Makes an index in `r`. `clash` (NULL: none) learns of entries of two sources that touch each
- * other. NULL: the Node gives nothing to a source, or no memory (r->failed).
+ * Makes an index in `r`. `clash` (NULL: none) learns of entries of two sources that overlap. NULL:
+ * the Node gives nothing to a source, or no memory (r->failed).
  */
 struct mt_owned *mt_owned_new(
 	struct mt_region *r, const struct mt_node *n, mt_owned_clash_fn *clash, void *arg);
 
 /*
- * Returns an entry that a network (an address: with its whole length as prefix) or a host touches,
+ * Returns an entry that a network (an address: with its whole length as prefix) or a host overlaps,
  * and that another source than `self` has; NULL: there is none, or `o` is NULL.
  */
 const struct mt_owned_entry *mt_owned_address(

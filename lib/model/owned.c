@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The index is two sorted arrays of entries that do not touch each other: networks, and names in
- * the order of their ends, so that all names below one are a range. An answer costs a binary search
- * for each label of the name. `next` skips the entries of one source.
+ * The index is sorted arrays of entries that do not overlap each other: networks, names in the
+ * order of their ends, so that all names below one are a range, and the Services that wildcards
+ * cover. An answer costs a binary search for each label of the name. `next` skips the entries of
+ * one source.
  */
 #include "mt_owned.h"
 
+#include "mt_idmap.h"
 #include "mt_meant.h"
 
 #include <stdlib.h>
@@ -30,11 +32,20 @@ struct name {
 	bool wild;
 };
 
+/* The Services, NAME.ns, that a wildcard covers by any of their names; len 0: of all namespaces. */
+struct services {
+	const char *ns;
+	size_t len;
+	const struct mt_owned_entry *e;
+};
+
 struct mt_owned {
 	const char *domain; /* of Kubernetes' services */
 	struct net *nets;
 	struct name *names;
-	uint32_t n_nets, n_names;
+	struct services *services;
+	uint32_t n_nets, n_names, n_services;
+	uint32_t second; /* the first of `services` of another source than services[0] */
 };
 
 /* ---- hosts ----------------------------------------------------------------------------------- */
@@ -72,7 +83,10 @@ static const char *short_name(const char *host, size_t len, bool svc, char buf[M
 	return buf;
 }
 
-/* Writes the names of one host to `out`; returns their number. */
+/*
+ * Writes the names of one host to `out`; returns their number. A wildcard has only the one that is
+ * written: its star may stand for several labels, which no Service has.
+ */
 static uint32_t forms_of(const char *host, const char *domain, char buf[FORMS - 1][MT_MEANT_HOST],
 	const char *out[FORMS])
 {
@@ -81,6 +95,8 @@ static uint32_t forms_of(const char *host, const char *domain, char buf[FORMS - 
 	uint32_t n = 0;
 
 	out[n++] = host;
+	if (host[0] == '*')
+		return n;
 	if (whole && has_one_dot(host, whole)) {
 		s = short_name(host, whole, false, buf[0]);
 		if (s)
@@ -99,6 +115,45 @@ static uint32_t forms_of(const char *host, const char *domain, char buf[FORMS - 
 	if (s)
 		out[n++] = s;
 	return n;
+}
+
+/* True for what is the end of ".svc.DOMAIN", from a dot on. */
+static bool ends_domain(const struct name *x, const char *domain)
+{
+	static const char svc[] = ".svc.";
+	size_t n = strlen(domain);
+
+	if (x->len <= n)
+		return strcasecmp(domain + n - x->len, x->text) == 0;
+	if (x->len == n + 1)
+		return strcasecmp(x->text + 1, domain) == 0;
+	return x->len == n + strlen(svc) && strncasecmp(x->text, svc, strlen(svc)) == 0 &&
+	       strcasecmp(x->text + strlen(svc), domain) == 0;
+}
+
+/* The Services that a wildcard covers. False: it covers none, or is a whole name. */
+static bool services_of(const struct name *x, const char *domain, struct services *out)
+{
+	static const char svc[] = ".svc";
+	size_t len = before_domain(x->text, domain), n = strlen(svc);
+
+	if (!x->wild || x->text[0] != '.')
+		return false;
+	*out = (struct services){.ns = ""};
+	if (strcmp(x->text, svc) == 0 || ends_domain(x, domain))
+		return true;
+	if (!len)
+		len = x->len > n && strcmp(x->text + x->len - n, svc) == 0 ? x->len - n : x->len;
+	*out = (struct services){.ns = x->text + 1, .len = len - 1};
+	return len > 1 && !memchr(out->ns, '.', out->len);
+}
+
+static int by_services(const void *a, const void *b)
+{
+	const struct services *x = a, *y = b;
+	int order = memcmp(x->ns, y->ns, MT_MIN(x->len, y->len));
+
+	return order ? order : (x->len > y->len) - (x->len < y->len);
 }
 
 static struct name name_of(const char *host)
@@ -204,12 +259,32 @@ static const struct mt_owned_entry *find_form(
 	return e ? e : covering(o, &x, self);
 }
 
+/* An entry with some of these Services. */
+static const struct mt_owned_entry *find_services(
+	const struct mt_owned *o, const struct services *x, uint32_t self)
+{
+	const struct services *found = NULL;
+
+	if (!o->n_services)
+		return NULL;
+	/* All entries are of one source, if the first one is for all namespaces. */
+	if (!x->len || !o->services[0].len) {
+		if (o->services[0].e->source != self)
+			return o->services[0].e;
+		return !x->len && o->second < o->n_services ? o->services[o->second].e : NULL;
+	}
+	found = bsearch(x, o->services, o->n_services, sizeof(*x), by_services);
+	return found && found->e->source != self ? found->e : NULL;
+}
+
 const struct mt_owned_entry *mt_owned_host(
 	const struct mt_owned *o, const char *host, uint32_t self)
 {
 	char buf[FORMS - 1][MT_MEANT_HOST];
 	const char *forms[FORMS];
 	uint32_t n = o && o->n_names ? forms_of(host, o->domain, buf, forms) : 0;
+	const struct name x = name_of(host);
+	struct services s;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct mt_owned_entry *e = find_form(o, forms[i], self);
@@ -217,7 +292,7 @@ const struct mt_owned_entry *mt_owned_host(
 		if (e)
 			return e;
 	}
-	return NULL;
+	return n && services_of(&x, o->domain, &s) ? find_services(o, &s, self) : NULL;
 }
 
 /* ---- networks -------------------------------------------------------------------------------- */
@@ -287,6 +362,7 @@ struct making {
 	struct mt_owned *o;
 	mt_owned_clash_fn *clash;
 	void *arg;
+	struct mt_idmap reported; /* pairs of entries */
 };
 
 static const struct mt_owned_entry *new_entry(
@@ -310,6 +386,21 @@ static void add_net(struct making *x, const struct mt_owned_entry *e, const stru
 	slot->e = e;
 }
 
+static void add_services(struct making *x, const struct mt_owned_entry *e)
+{
+	const struct name n = name_of(e->text->s);
+	struct mt_owned *o = x->o;
+	struct services s, *slot;
+
+	if (!services_of(&n, o->domain, &s))
+		return;
+	slot = mt_region_push(x->r, (void **)&o->services, &o->n_services, sizeof(*slot));
+	if (!slot)
+		return;
+	*slot = s;
+	slot->e = e;
+}
+
 static void add_host(struct making *x, const struct mt_owned_entry *e)
 {
 	struct mt_owned *o = x->o;
@@ -327,6 +418,7 @@ static void add_host(struct making *x, const struct mt_owned_entry *e)
 		*slot = name_of(text ? text : "");
 		slot->e = e;
 	}
+	add_services(x, e);
 }
 
 static void add_source(struct making *x, const struct mt_node_source *s, uint32_t source)
@@ -346,16 +438,38 @@ static void add_source(struct making *x, const struct mt_node_source *s, uint32_
 	}
 }
 
-/* Leaves out an entry that touches one before it, of the same source or against the rules. */
+/* More than a list has entries. */
+#define LIST_MAX (1u << 16)
+
+/* The entry's number among those of all sources, less than 2^32. */
+static uint64_t number_of(const struct mt_owned_entry *e)
+{
+	return ((uint64_t)e->source * 2 + e->host) * LIST_MAX + e->at + 1;
+}
+
+/* The names of one host may overlap several times: a pair is reported once. */
+static void report(
+	struct making *x, const struct mt_owned_entry *e, const struct mt_owned_entry *first)
+{
+	uint64_t pair = number_of(e) << 32 | number_of(first);
+
+	if (mt_idmap_get(&x->reported, pair))
+		return;
+	if (mt_idmap_put(&x->reported, pair, x))
+		x->r->failed = true;
+	x->clash(x->arg, e, first);
+}
+
+/* Leaves out an entry that overlaps one before it, of the same source or against the rules. */
 static void leave_out(
 	struct making *x, const struct mt_owned_entry *e, const struct mt_owned_entry *before)
 {
 	if (e->source == before->source || !x->clash)
 		return;
 	if (e->source > before->source)
-		x->clash(x->arg, e, before);
+		report(x, e, before);
 	else
-		x->clash(x->arg, before, e);
+		report(x, before, e);
 }
 
 static int by_net(const void *a, const void *b)
@@ -381,7 +495,7 @@ static void sort_nets(struct making *x)
 	for (uint32_t i = 0; i < o->n_nets; i++) {
 		const struct net *last = n ? &o->nets[n - 1] : NULL;
 
-		/* Of two networks that touch each other one contains the other. */
+		/* Of two networks that overlap one contains the other. */
 		if (last && last->is4 == o->nets[i].is4 &&
 			compare(&o->nets[i].first, &last->last) <= 0)
 			leave_out(x, o->nets[i].e, last->e);
@@ -431,6 +545,34 @@ static void sort_names(struct making *x)
 					   : i + 1;
 }
 
+static int by_services_and_source(const void *a, const void *b)
+{
+	const struct services *x = a, *y = b;
+	int order = by_services(x, y);
+
+	return order ? order : (x->e->source > y->e->source) - (x->e->source < y->e->source);
+}
+
+static void sort_services(struct making *x)
+{
+	struct mt_owned *o = x->o;
+	uint32_t n = 0;
+
+	if (o->n_services)
+		qsort(o->services, o->n_services, sizeof(*o->services), by_services_and_source);
+	for (uint32_t i = 0; i < o->n_services; i++) {
+		const struct services *one = &o->services[i];
+
+		if (n && (!o->services[0].len || by_services(&o->services[n - 1], one) == 0))
+			leave_out(x, one->e, o->services[n - 1].e);
+		else
+			o->services[n++] = *one;
+	}
+	o->n_services = n;
+	while (o->second < n && o->services[o->second].e->source == o->services[0].e->source)
+		o->second++;
+}
+
 struct mt_owned *mt_owned_new(
 	struct mt_region *r, const struct mt_node *n, mt_owned_clash_fn *clash, void *arg)
 {
@@ -450,5 +592,7 @@ struct mt_owned *mt_owned_new(
 		return NULL;
 	sort_nets(&x);
 	sort_names(&x);
-	return x.o;
+	sort_services(&x);
+	mt_idmap_fini(&x.reported);
+	return r->failed ? NULL : x.o;
 }

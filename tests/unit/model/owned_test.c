@@ -12,7 +12,7 @@
 
 static const struct {
 	const char *owned, *host;
-	bool touch;
+	bool overlap;
 } hosts[] = {
 	{"pay.example.com", "pay.example.com", true},
 	{"pay.example.com", "pay.example.org", false},
@@ -46,6 +46,25 @@ static const struct {
 	{"pay.shop", "*.shop.svc.cluster.local", true},
 	{"*.svc.cluster.local", "pay.a", true},
 	{"pay.a.shop.svc.cluster.local", "pay.a.shop", false},
+	/* A wildcard covers a Service by each of its names, but has no short name itself. */
+	{"*.shop.svc.cluster.local", "pay.shop.svc", true},
+	{"*.shop.svc.cluster.local", "a.b.shop", false},
+	{"*.shop.svc.cluster.local", "a.b.shop.svc", false},
+	{"*.shop", "pay.shop.svc.cluster.local", true},
+	{"*.shop", "a.b.svc.cluster.local", false},
+	{"*.shop", "a.b.shop.svc.cluster.local", false},
+	{"*.shop", "a.b.shop", true},
+	{"*.shop", "*.shop.svc.cluster.local", true},
+	{"*.shop", "*.shop.svc", true},
+	{"*.shop.svc.cluster.local", "*.shop", true},
+	{"*.shop", "*.svc.cluster.local", true},
+	{"*.shop", "*.local", true},
+	{"*.shop", "*.other.svc.cluster.local", false},
+	{"*.shop", "*.a.shop.svc.cluster.local", false},
+	{"*.a.shop", "*.a.shop.svc.cluster.local", false},
+	{"*.svc", "*.shop", true},
+	{"*.svc.cluster.local", "*.example.com", false},
+	{"*.svc.cluster.local", "*.com", true},
 	/* Texts that are not names. */
 	{"pay.shop", "", false},
 	{"pay.shop", ".", false},
@@ -110,9 +129,9 @@ static void one_host(void)
 		o = mt_owned_new(&r, &l.node, NULL, NULL);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(o);
 		e = mt_owned_host(o, hosts[i].host, 1);
-		if ((e != NULL) != hosts[i].touch)
+		if ((e != NULL) != hosts[i].overlap)
 			printf("\n  %s, %s", hosts[i].owned, hosts[i].host);
-		CU_ASSERT_EQUAL(e != NULL, hosts[i].touch);
+		CU_ASSERT_EQUAL(e != NULL, hosts[i].overlap);
 		if (e)
 			CU_ASSERT(e->source == 2 && e->at == 0 && e->host);
 		CU_ASSERT_PTR_NULL(mt_owned_host(o, hosts[i].host, 2));
@@ -125,7 +144,7 @@ static void one_host(void)
 
 static const struct {
 	const char *owned, *net;
-	bool touch;
+	bool overlap;
 } nets[] = {
 	{"192.0.2.2", "192.0.2.2", true},
 	{"192.0.2.2", "192.0.2.3", false},
@@ -160,12 +179,12 @@ static void one_address(void)
 		o = mt_owned_new(&r, &l.node, NULL, NULL);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(o);
 		CU_ASSERT_EQUAL_FATAL(mt_prefix_parse(nets[i].net, &a, &prefix), 0);
-		if ((mt_owned_address(o, &a, prefix, 0) != NULL) != nets[i].touch)
+		if ((mt_owned_address(o, &a, prefix, 0) != NULL) != nets[i].overlap)
 			printf("\n  %s, %s", nets[i].owned, nets[i].net);
-		CU_ASSERT_EQUAL(mt_owned_address(o, &a, prefix, 0) != NULL, nets[i].touch);
+		CU_ASSERT_EQUAL(mt_owned_address(o, &a, prefix, 0) != NULL, nets[i].overlap);
 		CU_ASSERT_PTR_NULL(mt_owned_address(o, &a, prefix, 3));
 		if (prefix == (mt_addr_is4(&a) ? 32 : 128))
-			CU_ASSERT_EQUAL(mt_owned_is_address(o, &a), nets[i].touch);
+			CU_ASSERT_EQUAL(mt_owned_is_address(o, &a), nets[i].overlap);
 		mt_region_fini(&r);
 	}
 	CU_ASSERT_FALSE(mt_owned_is_address(NULL, &(struct mt_addr){0}));
@@ -203,51 +222,73 @@ static bool ends_in(const char *s, const char *end)
 	return len >= n && strcmp(s + len - n, end) == 0;
 }
 
-static bool touch_as_written(const char *a, const char *b)
+static bool overlap_as_written(const char *a, const char *b)
 {
 	if (a[0] == '*' && b[0] == '*')
 		return ends_in(a + 1, b + 1) || ends_in(b + 1, a + 1);
 	return mt_host_covers(a, b) || mt_host_covers(b, a);
 }
 
-/* The long name of the host; itself if it has none. */
-static const char *whole(const char *host, char buf[MT_MEANT_HOST])
+/* Writes the names of a Service. */
+static void names_of(const char *name, size_t len, char out[3][MT_MEANT_HOST])
 {
-	return strchr(host, '.') && mt_long_name(host, "", "cluster.local", buf, MT_MEANT_HOST)
-		       ? buf
-		       : host;
+	static const char *const ends[] = {"", ".svc", ".svc.cluster.local"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(ends); i++)
+		snprintf(out[i], MT_MEANT_HOST, "%.*s%s", (int)len, name, ends[i]);
 }
 
-/* NAME.NAMESPACE[.svc] of the long name; itself if it is none. */
-static const char *cut(const char *host, bool svc, char buf[MT_MEANT_HOST])
+/* The number of bytes of NAME.NAMESPACE, if the host is a name of a Service, else 0. */
+static size_t service(const char *host)
 {
-	static const char end[] = ".svc.cluster.local";
-	size_t len = strlen(host);
-	const char *dot = strchr(host, '.');
+	static const char *const ends[] = {".svc.cluster.local", ".svc", ""};
 
-	if (!ends_in(host, end) || dot == host)
-		return host;
-	len -= strlen(end);
-	if (!memchr(host, '.', len) || memchr(dot + 1, '.', (size_t)(host + len - dot - 1)) ||
-		dot + 1 >= host + len)
-		return host;
-	snprintf(buf, MT_MEANT_HOST, "%.*s%s", (int)len, host, svc ? ".svc" : "");
-	return buf;
+	for (size_t i = 0; i < MT_ARRAY_LEN(ends); i++) {
+		size_t len = strlen(host) - (ends_in(host, ends[i]) ? strlen(ends[i]) : 0);
+		const char *dot = memchr(host, '.', len);
+
+		if ((ends_in(host, ends[i]) && dot && dot > host && dot + 1 < host + len &&
+			    !memchr(dot + 1, '.', (size_t)(host + len - dot - 1))))
+			return len;
+	}
+	return 0;
 }
 
-static bool touch(const char *a, const char *b)
+/* True if a host, or a wildcard, covers a name of the Service. */
+static bool covers_service(const char *host, const char *name, size_t len)
 {
-	char x[3][MT_MEANT_HOST], y[3][MT_MEANT_HOST];
-	const char *as[] = {a, whole(a, x[0]), cut(whole(a, x[0]), false, x[1]),
-		cut(whole(a, x[0]), true, x[2])};
-	const char *bs[] = {b, whole(b, y[0]), cut(whole(b, y[0]), false, y[1]),
-		cut(whole(b, y[0]), true, y[2])};
+	char names[3][MT_MEANT_HOST];
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(as); i++)
-		for (size_t k = 0; k < MT_ARRAY_LEN(bs); k++)
-			if (touch_as_written(as[i], bs[k]))
-				return true;
+	names_of(name, len, names);
+	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
+		if (mt_host_covers(host, names[i]))
+			return true;
 	return false;
+}
+
+/* True if both wildcards cover a Service, of those whose namespace may be in a random host. */
+static bool cover_a_service(const char *a, const char *b)
+{
+	static const char *const services[] = {
+		"x.a", "x.b", "x.svc", "x.ba", "x.cluster", "x.local"};
+
+	for (size_t i = 0; a[1] == '.' && b[1] == '.' && i < MT_ARRAY_LEN(services); i++)
+		if (covers_service(a, services[i], strlen(services[i])) &&
+			covers_service(b, services[i], strlen(services[i])))
+			return true;
+	return false;
+}
+
+static bool overlap(const char *a, const char *b)
+{
+	bool both = a[0] == '*' && b[0] == '*';
+
+	if (overlap_as_written(a, b))
+		return true;
+	if (both)
+		return cover_a_service(a, b);
+	return (a[0] != '*' && service(a) && covers_service(b, a, service(a))) ||
+	       (b[0] != '*' && service(b) && covers_service(a, b, service(b)));
 }
 
 static void count_clash(
@@ -266,23 +307,23 @@ static void fill_hosts(struct lists *l, uint64_t *state)
 		add_host(l, below(state, 4), random_host(state, false, buf));
 }
 
-/* True if lists of two sources touch each other. */
+/* True if lists of two sources overlap. */
 static bool hosts_clash(const struct lists *l)
 {
 	for (uint32_t i = 0; i < 4; i++)
 		for (uint32_t k = 0; k < i; k++)
 			for (uint32_t x = 0; x < l->owns[i].n_hosts; x++)
 				for (uint32_t y = 0; y < l->owns[k].n_hosts; y++)
-					if (touch(l->text[i][x], l->text[k][y]))
+					if (overlap(l->text[i][x], l->text[k][y]))
 						return true;
 	return false;
 }
 
-static bool hosts_touch(const struct lists *l, const char *host, uint32_t self)
+static bool hosts_overlap(const struct lists *l, const char *host, uint32_t self)
 {
 	for (uint32_t i = 0; i < 4; i++)
 		for (uint32_t x = 0; i != self && x < l->owns[i].n_hosts; x++)
-			if (touch(l->text[i][x], host))
+			if (overlap(l->text[i][x], host))
 				return true;
 	return false;
 }
@@ -308,9 +349,9 @@ static void hosts_at_random(void)
 			char host[64];
 			bool has = mt_owned_host(o, random_host(&state, true, host), self);
 
-			if (has != hosts_touch(&l, host, self))
+			if (has != hosts_overlap(&l, host, self))
 				printf("\n  round %d: %s", round, host);
-			CU_ASSERT_EQUAL(has, hosts_touch(&l, host, self));
+			CU_ASSERT_EQUAL(has, hosts_overlap(&l, host, self));
 		}
 		mt_region_fini(&r);
 	}
@@ -330,7 +371,7 @@ static const char *random_net(uint64_t *state, char buf[64])
 	return buf;
 }
 
-static bool nets_touch(const struct mt_node_addr *a, const struct mt_addr *b, uint8_t prefix)
+static bool nets_overlap(const struct mt_node_addr *a, const struct mt_addr *b, uint8_t prefix)
 {
 	return mt_prefix_contains(&a->addr, a->prefix, b) ||
 	       mt_prefix_contains(b, prefix, &a->addr);
@@ -342,18 +383,18 @@ static bool addresses_clash(const struct lists *l)
 		for (uint32_t k = 0; k < i; k++)
 			for (uint32_t x = 0; x < l->owns[i].n_addresses; x++)
 				for (uint32_t y = 0; y < l->owns[k].n_addresses; y++)
-					if (nets_touch(&l->addr[i][x], &l->addr[k][y].addr,
+					if (nets_overlap(&l->addr[i][x], &l->addr[k][y].addr,
 						    l->addr[k][y].prefix))
 						return true;
 	return false;
 }
 
-static bool addresses_touch(
+static bool addresses_overlap(
 	const struct lists *l, const struct mt_addr *a, uint8_t prefix, uint32_t self)
 {
 	for (uint32_t i = 0; i < 4; i++)
 		for (uint32_t x = 0; i != self && x < l->owns[i].n_addresses; x++)
-			if (nets_touch(&l->addr[i][x], a, prefix))
+			if (nets_overlap(&l->addr[i][x], a, prefix))
 				return true;
 	return false;
 }
@@ -385,7 +426,7 @@ static void addresses_at_random(void)
 			CU_ASSERT_EQUAL_FATAL(
 				mt_prefix_parse(random_net(&state, buf), &a, &prefix), 0);
 			CU_ASSERT_EQUAL(mt_owned_address(o, &a, prefix, self) != NULL,
-				addresses_touch(&l, &a, prefix, self));
+				addresses_overlap(&l, &a, prefix, self));
 		}
 		mt_region_fini(&r);
 	}
