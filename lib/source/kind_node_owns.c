@@ -38,7 +38,8 @@ static bool is_name(const char *s)
 	return false;
 }
 
-static void check_hosts(struct mt_fctx *c, const struct mt_node_owns *o)
+/* Removes hosts with an error, so that mt_check_owns() does not report them again. */
+static void check_hosts(struct mt_fctx *c, struct mt_node_owns *o)
 {
 	for (uint32_t i = 0; i < o->n_hosts; i++) {
 		const char *s = o->hosts[i].s;
@@ -51,13 +52,15 @@ static void check_hosts(struct mt_fctx *c, const struct mt_node_owns *o)
 		mt_f_error(c, o->hosts[i].line, "write it like pay.example.com or *.example.com",
 			"\"%.128s\" is not a host's name", s);
 		mt_path_pop(c, mark);
+		o->hosts[i].s = NULL;
 	}
 }
 
-static void check_addresses(struct mt_fctx *c, const struct mt_node_owns *o)
+/* As check_hosts(). */
+static void check_addresses(struct mt_fctx *c, struct mt_node_owns *o)
 {
 	for (uint32_t i = 0; i < o->n_addresses; i++) {
-		const struct mt_node_addr *a = &o->addresses[i];
+		struct mt_node_addr *a = &o->addresses[i];
 		uint32_t mark;
 
 		if (!a->text.s || !mt_owned_has_host_bits(&a->addr, a->prefix))
@@ -69,6 +72,7 @@ static void check_addresses(struct mt_fctx *c, const struct mt_node_owns *o)
 			"meant",
 			a->text.s);
 		mt_path_pop(c, mark);
+		a->text.s = NULL;
 	}
 }
 
@@ -76,7 +80,7 @@ static void check_addresses(struct mt_fctx *c, const struct mt_node_owns *o)
 static void check_owns(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	static const char *const lists[] = {"addresses", "hosts"};
-	const struct mt_node_owns *o = obj;
+	struct mt_node_owns *o = obj;
 	bool any = false;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(lists); i++) {
@@ -109,7 +113,7 @@ static const struct mt_field fields[] = {
 const struct mt_section mt_sec_node_owns = {"owned name or address", sizeof(struct mt_node_owns),
 	MT_ARRAY_LEN(fields), .fields = fields, .after = check_owns};
 
-static void clash(void *arg, const struct mt_owned_entry *e, const struct mt_owned_entry *other)
+static void clash(void *arg, const struct mt_owned_entry *e, const struct mt_owned_entry *earlier)
 {
 	struct mt_fctx *c = arg;
 	const char *list = e->host ? "hosts" : "addresses";
@@ -119,8 +123,8 @@ static void clash(void *arg, const struct mt_owned_entry *e, const struct mt_own
 	snprintf(path, sizeof(path), "sources[%u].owns.%s[%u]", e->source, list, e->at);
 	mark = mt_path_push(c, path);
 	mt_f_error(c, e->text->line, "give them to one source",
-		"%.128s touches %.128s on line %u, which sources[%u] owns", e->text->s,
-		other->text->s, other->text->line, other->source);
+		"%.128s overlaps %.128s on line %u, which sources[%u] owns", e->text->s,
+		earlier->text->s, earlier->text->line, earlier->source);
 	mt_path_pop(c, mark);
 }
 

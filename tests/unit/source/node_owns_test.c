@@ -58,32 +58,45 @@ static void test_bad(void)
 		{SHOP("{hosts: [a/b]}"), "7: error: spec.sources[0].owns.hosts[0]: \"a/b\" is not"},
 		{NODE "  - {xds: {servers: ['unix:/x'], nodeId: a}, owns: {hosts: [a.b]}}\n",
 			"7: error: spec.sources[0]: owns is a directory's"},
+		/* Nothing that has an error is compared. */
+		{TWO("{hosts: ['*']}", "{hosts: [b.x]}"),
+			"7: error: spec.sources[0].owns.hosts[0]: \"*\" is not"},
+		{TWO("{addresses: [192.0.2.2/24]}", "{addresses: [192.0.2.2]}"),
+			"7: error: spec.sources[0].owns.addresses[0]: 192.0.2.2/24 is an address "
+			"in a network"},
 		/* Two sources own the same; the message has both lines. */
 		{TWO("{hosts: [a.x, b.x]}", "{hosts: [b.x]}"),
-			"9: error: spec.sources[2].owns.hosts[0]: b.x touches b.x on line 7, which "
+			"9: error: spec.sources[2].owns.hosts[0]: b.x overlaps b.x on line 7, "
+			"which "
 			"sources[0] owns"},
 		{TWO("{hosts: ['*.x']}", "{hosts: [c, b.x]}"),
-			"9: error: spec.sources[2].owns.hosts[1]: b.x touches *.x on line 7"},
+			"9: error: spec.sources[2].owns.hosts[1]: b.x overlaps *.x on line 7"},
 		{TWO("{hosts: [b.x]}", "{hosts: ['*.x']}"),
-			"9: error: spec.sources[2].owns.hosts[0]: *.x touches b.x on line 7"},
+			"9: error: spec.sources[2].owns.hosts[0]: *.x overlaps b.x on line 7"},
 		{TWO("{hosts: ['*.a.x']}", "{hosts: ['*.x']}"),
-			"9: error: spec.sources[2].owns.hosts[0]: *.x touches *.a.x on line 7"},
+			"9: error: spec.sources[2].owns.hosts[0]: *.x overlaps *.a.x on line 7"},
 		{TWO("{hosts: [pay.shop]}", "{hosts: [pay.shop.svc.cluster.local]}"),
 			"9: error: spec.sources[2].owns.hosts[0]: pay.shop.svc.cluster.local "
-			"touches pay.shop on line 7"},
+			"overlaps pay.shop on line 7"},
+		{TWO("{hosts: [pay.shop.svc]}", "{hosts: [pay.shop]}"),
+			"9: error: spec.sources[2].owns.hosts[0]: pay.shop overlaps pay.shop.svc "
+			"on line 7"},
+		{TWO("{hosts: ['*.shop']}", "{hosts: ['*.shop.svc.cluster.local']}"),
+			"9: error: spec.sources[2].owns.hosts[0]: *.shop.svc.cluster.local "
+			"overlaps *.shop on line 7"},
 		{TWO("{addresses: [192.0.2.0/24]}", "{addresses: [198.51.100.1, 192.0.2.9]}"),
-			"9: error: spec.sources[2].owns.addresses[1]: 192.0.2.9 touches "
+			"9: error: spec.sources[2].owns.addresses[1]: 192.0.2.9 overlaps "
 			"192.0.2.0/24 on line 7, which sources[0] owns (give them to one source)"},
 		{TWO("{addresses: [192.0.2.9]}", "{addresses: ['::ffff:192.0.2.0/120']}"),
 			"9: error: spec.sources[2].owns.addresses[0]: ::ffff:192.0.2.0/120 "
-			"touches 192.0.2.9 on line 7"},
+			"overlaps 192.0.2.9 on line 7"},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct loaded l = load_text(rows[i].text);
 
 		CU_ASSERT_PTR_NULL(l.m->node);
-		CU_ASSERT(l.diags.errors >= 1);
+		CU_ASSERT_EQUAL(l.diags.errors, 1);
 		if (strncmp(first_diag(&l), rows[i].expect, strlen(rows[i].expect)) != 0)
 			printf("\n  %s\n  %s", first_diag(&l), rows[i].expect);
 		CU_ASSERT_EQUAL(strncmp(first_diag(&l), rows[i].expect, strlen(rows[i].expect)), 0);
@@ -99,6 +112,8 @@ static void test_good(void)
 		SHOP("{addresses: [192.0.2.0/24, 192.0.2.7, 192.0.2.7]}"),
 		TWO("{hosts: [x]}", "{hosts: ['*.x']}"),
 		TWO("{addresses: ['::/0']}", "{addresses: [0.0.0.0/0]}"),
+		/* A wildcard has no short name. */
+		TWO("{hosts: ['*.dev.svc.cluster.local']}", "{hosts: [api.example.dev]}"),
 		NODE "  - {directory: a, owns: {hosts: [pay.shop]}}\n",
 	};
 
